@@ -24,6 +24,7 @@ NEEDED = (
     "edge_lstm/py.typed",
     "edge_lstm/models/sentiment.int8.onnx",
     "edge_lstm/live_page/edge-lstm.mjs",
+    "edge_lstm_export/sentiment-small.int8.onnx",
     "edge_lstm_export/tickets/tickets.csv",
 )
 

@@ -1,4 +1,4 @@
-"""Make the package's own model, or the small one of the examples: a student of kept labels, on IMDB.
+"""Make a model of the package, or the small one of the examples: a student of kept labels, on IMDB.
 
     python export/sentiment/make.py base -o out/model/base.safetensors
 
@@ -29,10 +29,10 @@ from sentences import labelled_sentences
 @dataclass(frozen=True)
 class Recipe:
     """What differs from the preset, which is for any data: so many labels bear less dropout. kb: the largest
-    int8 file, in 1,000 bytes, by the plan's estimate, which is high for few words. sentences: whether it
-    learns from those that people labelled too (README.md)."""
+    int8 file, in 1,000 bytes, by the plan's estimate, which is high for few words; None: an LSTM without
+    n-grams, in both directions, on short texts. sentences: whether those of people teach too (README.md)."""
 
-    kb: int
+    kb: int | None
     words: int
     hidden: int
     dropout: float
@@ -42,6 +42,7 @@ class Recipe:
 
 RECIPES: Mapping[str, Recipe] = {
     "tiny": Recipe(106, 2000, 46, 0.05),
+    "small": Recipe(None, 16_000, 30, 0.05, sentences=True),
     "base": Recipe(970, 16_000, 94, 0.1, sentences=True),
 }
 
@@ -52,8 +53,11 @@ def plan_of(name: str, dataset: Dataset) -> Plan:
     asked = Asked(name, "none", words=recipe.words, epochs=recipe.epochs, validation=VALIDATION, seed=SEED)
     plan = make_plan(facts_of(dataset), asked)
     network = replace(plan.network, hidden=recipe.hidden, dropout=recipe.dropout)
-    sparse = SparseOptions("residual")
-    return replace(plan, kb=recipe.kb, network=network, sparse=sparse, teachers=(), own_labels=1.0)
+    plan = replace(plan, network=network, sparse=SparseOptions("residual"), teachers=(), own_labels=1.0)
+    if recipe.kb is None:
+        network = replace(network, bidirectional=True, ngrams=0, ngram_dim=0)
+        return replace(plan, network=network, sparse=SparseOptions())
+    return replace(plan, kb=recipe.kb)
 
 
 def say(line: str) -> None:
@@ -71,8 +75,10 @@ def main() -> None:
     texts = read_imdb()
     unlabelled, of_spans = load_labels(KEPT, texts)
     negated, turned = negated_clauses(texts.spans, of_spans)
-    more, soft = [*texts.unlabelled, *texts.spans, *negated], [unlabelled, of_spans, turned]
-    for said in labelled_sentences() if RECIPES[arguments.recipe].sentences else ():
+    more, soft, recipe = [*texts.spans, *negated], [of_spans, turned], RECIPES[arguments.recipe]
+    if recipe.kb is not None:
+        more, soft = [*texts.unlabelled, *more], [unlabelled, *soft]
+    for said in labelled_sentences() if recipe.sentences else ():
         more += said
         soft.append(np.array([[1 - share, share] for share in said.values()], np.float32))
     soft_labels = np.concatenate(soft)

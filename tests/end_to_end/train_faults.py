@@ -29,7 +29,7 @@ from edge_lstm.cli import main
 TRAIN = ("train", "../d.csv", "-o", "m.safetensors", "--preset", "tiny", "--epochs", "6", "--teacher", "none")
 EXPORT = ("export", "../straight/m.safetensors", "-o", "m.onnx", "--quantize", "int8")
 CLONE_NEWNS, MS_REC, MS_PRIVATE, MS_RDONLY = 0x20000, 0x4000, 1 << 18, 1
-NAMES = {"m.history.json", "m.history.png", "m.safetensors"}
+NAMES = {"m.history.json", "m.safetensors"}
 
 
 def start(arguments: Sequence[str], folder: Path) -> int:

@@ -250,7 +250,7 @@ def test_train_is_the_command_from_python(tmp_path: Path) -> None:
     )
     assert report.test is not None and sum(report.checkpoint.training["data"]["train_texts"].values()) == 72
     assert load_checkpoint(output).training == report.checkpoint.training
-    made = {"m.safetensors", "m.history.json", "m.history.png"}
+    made = {"m.safetensors", "m.history.json"}
     assert {path.name for path in tmp_path.glob("m.*")} == made
     assert any(line.startswith("teacher: linear") for line in said)
     with pytest.raises(DataError, match=r"no file or folder none\.csv"):

@@ -57,6 +57,9 @@ def test_every_architecture_keeps_its_promises(shape: dict[str, Any]) -> None:
     for name in ("lstm_w", "lstm_r"):  # the range that AVX2 multiplies exactly
         assert constants[name].dtype == np.int8 and np.abs(constants[name].astype(int)).max() == 64
     assert constants["embedding"].dtype == np.int8
+    weights.round_to_int8(checkpoint.network)
+    for name, values in weights.lstm_weights(exported.data).items():
+        assert np.allclose(values, checkpoint.network.weights()[name], rtol=1e-6, atol=0)
     assert file.labels == checkpoint.labels and file.golden
     assert file.thresholds == ((UNTUNED,) * len(file.labels) if "several" in shape else None)
     rows = [[], *gates.random_rows(file.tokenizer, seed=7)]  # the first of nothing but padding

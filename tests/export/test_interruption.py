@@ -18,7 +18,7 @@ from made import rows, write_csv
 
 from edge_lstm import signals
 
-MADE = {"m.safetensors", "m.history.json", "m.history.png"}
+MADE = {"m.safetensors", "m.history.json"}
 # What is told when the signal comes, and whether the state is kept then.
 STAGES = {
     "the plan": False,

@@ -137,7 +137,7 @@ def print_report(job: Job, result: Result, seconds: float, *, verbose: bool) -> 
         return
     for line in lines[1:]:
         print(line)
-    print(f"history: {printable(str(job.beside('history.json')))}, {job.beside('history.png').name}")
+    print(f"history: {printable(str(job.beside('history.json')))}")
     print(f"time: {duration(seconds)}")
 
 

@@ -58,7 +58,7 @@ def command(
 ) -> None:
     """Train a classifier from labelled text.
 
-    Writes FILE and the training history beside it (.history.json, .history.png). --dry-run shows the plan.
+    Writes FILE and the training history beside it (.history.json). --dry-run shows the plan.
     Ctrl-C stops; --resume continues, with the same result.
     """
     from edge_lstm.cli.streams import spared_output

@@ -21,8 +21,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from onnx import load_model_from_string, numpy_helper
 
-from edge_lstm_export.train.network import Network, lstm_name
+from edge_lstm_export.train.network import Network, Weights, lstm_name
 
 Array = npt.NDArray[Any]
 
@@ -73,6 +74,24 @@ def weights_from_network(network: Network) -> GraphWeights:
         weights.get("ngrams.ids", np.zeros((0, 2), np.int64)),
         weights.get("ngrams.vectors.weight", np.zeros((1, 0), np.float32))[1:],
     )
+
+
+def lstm_weights(data: bytes) -> Weights:
+    """The way back: embedding and LSTM of an int8 file, by PyTorch's names and without sentinels."""
+    tensors = {c.name: numpy_helper.to_array(c) for c in load_model_from_string(data).graph.initializer}
+    hidden = tensors["lstm_r"].shape[1] - SENTINELS
+    w, r = (tensors[name] * tensors[f"{name}_scale"][:, None, None] for name in ("lstm_w", "lstm_r"))
+    parts = {
+        "weight_ih": w.transpose(0, 2, 1)[:, :, :-SENTINELS],
+        "weight_hh": r.transpose(0, 2, 1)[:, :, :hidden],
+        "bias_ih": np.split(tensors["lstm_b"], 2, axis=1)[0],
+    }
+    weights = {"embedding.weight": tensors["embedding"][:, :-SENTINELS] * tensors["embedding_scale"]}
+    for name, values in parts.items():
+        i, o, f, g = (gate[:, :hidden] for gate in np.split(values, 4, axis=1))
+        for direction, value in enumerate(np.concatenate([i, f, g, o], axis=1)):
+            weights[f"lstm.{lstm_name(direction)}.{name}_l0"] = value.astype(np.float32)
+    return weights
 
 
 def round_to_int8(network: Network) -> None:

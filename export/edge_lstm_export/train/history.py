@@ -1,4 +1,4 @@
-"""The course of a training: one record an epoch, kept as JSON and as a picture."""
+"""The course of a training: one record an epoch, kept as JSON."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from edge_lstm.atomic import open_atomically, write_atomically
-from edge_lstm.printable import printable
+from edge_lstm.atomic import write_atomically
 
 
 @dataclass(frozen=True)
@@ -40,28 +39,3 @@ def write_history(history: Sequence[EpochRecord], path: Path, **described: Any) 
     best = best_of(history)
     content = described | {"best_epoch": best.epoch if best else None, "epochs": [*map(asdict, history)]}
     write_atomically(json.dumps(content, indent=1, ensure_ascii=False) + "\n", path)
-
-
-def draw_history(history: Sequence[EpochRecord], path: Path, title: str) -> None:
-    """Draws loss and accuracy over the epochs as a PNG. Imports matplotlib, which takes a second."""
-    from matplotlib.figure import Figure  # without pyplot: needs no display
-
-    best = best_of(history)
-    epochs = [record.epoch for record in history]
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
-    for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy")):
-        # Training texts are read with dropout, so their accuracy may lie below that of the validation texts.
-        label = "training (with dropout)"
-        axes.plot(epochs, [getattr(r, name) for r in history], "o-", color="#7a8ba0", label=label)
-        validated = [getattr(r, f"validation_{name}") for r in history]
-        if any(value is not None for value in validated):
-            axes.plot(epochs, validated, "o-", color="#c8501e", label="validation")
-        if best:
-            axes.axvline(best.epoch, color="black", linewidth=0.8, linestyle=":", label="kept")
-        axes.set(xlabel="epoch", ylabel=name)
-        axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.grid(alpha=0.25)
-        axes.legend(frameon=False)
-    figure.suptitle(printable(title), fontsize=10)
-    with open_atomically(path) as file:
-        figure.savefig(file, format="png", dpi=120)

@@ -202,6 +202,7 @@ class LoopOptions(Options):
         which only a random part is read.
     word_vectors: start the embedding from the words' neighbours in all texts; embedding_rate: its learning
         rate, as a share of the others'.
+    pretrained: start the LSTM and the embedding from the package's sentiment model of the same shape.
     bfloat16: run the LSTM in bfloat16 in training where the CPU has such products.
     """
 
@@ -214,6 +215,7 @@ class LoopOptions(Options):
     patience: int = between(3, 1, 1_000_000)
     bfloat16: bool = True
     word_vectors: bool = False
+    pretrained: bool = False
     embedding_rate: float = between(1.0, 0, 1e6, above=True)
     word_dropout: float = between(0.0, 0, 1, below=True)
     crops: float = between(0.0, 0, 1)

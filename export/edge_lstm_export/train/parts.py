@@ -26,6 +26,7 @@ from edge_lstm_export.train.plan import LONG_TEXTS, Plan, fitting_ngrams
 from edge_lstm_export.train.pretrained import PretrainedWords
 from edge_lstm_export.train.teachers import base
 from edge_lstm_export.train.teachers.load import Teachers
+from edge_lstm_export.train.teachers.sentiment import sentiment_weights
 from edge_lstm_export.train.unlabelled import augment, misspell
 from edge_lstm_export.train.vocabulary import build_vocabulary, informative_marks
 from edge_lstm_export.train.word_vectors import first_values, word_vectors
@@ -64,9 +65,6 @@ class Parts:
         self.tokenizer = tokenizer = self._tokenizer(unlabelled, words)
         self.predictions = self._ask(teachers, pool, say) if plan.teachers else None
         self.embeddings = words.embeddings(tokenizer.words, tokenizer.num_ids) if words else None
-        self.lstm_embeddings, first = self.embeddings, teachers.lstm_words
-        if first is not None and first is not words:
-            self.lstm_embeddings = first.embeddings(tokenizer.words, tokenizer.num_ids)
         self.rows = self.examples(self.split)
         unknown = np.zeros((len(pool), plan.network.labels), np.float32)
         self.pool = Examples.from_texts(tokenizer, pool, unknown)
@@ -126,8 +124,11 @@ class Parts:
         if network.ngrams is not None and self.features is not None:
             network.ngrams.choose(self.features.ids)
         vectors, width = None, self.config.embedding_dim
-        if self.lstm_embeddings is not None:
-            vectors = first_values(self.lstm_embeddings.vectors, width)
+        if self.plan.loop.pretrained:
+            lstm, vectors = sentiment_weights(self.config.hidden, self.tokenizer)
+            network.load_state_dict({name: torch.from_numpy(w) for name, w in lstm.items()}, strict=False)
+        elif self.embeddings is not None:
+            vectors = first_values(self.embeddings.vectors, width)
         elif self.plan.loop.word_vectors:
             every = self.rows.joined(self.pool)
             vectors = word_vectors(every, self.config.num_words, width, self.plan.seed)

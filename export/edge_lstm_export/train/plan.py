@@ -32,7 +32,7 @@ from edge_lstm_export.train.options import (
 )
 
 Kind = Literal["long", "short", "many labels", "unsegmented"]
-WordTable = Literal["none", "english", "sentiment", "encoder"]
+WordTable = Literal["none", "english", "encoder"]
 LINEAR, SENTIMENT, NO_TEACHER = "linear", "sentiment", "none"
 PROBE, FINE_TUNED, CLASSIFIER = "probe", "fine-tuned", "classifier"
 PLAN_FORMAT = 1
@@ -49,8 +49,7 @@ class Facts:
     repeated_words: different words that occur more than once; word_bytes: the mean of such a word in UTF-8
     and the end of its line; english: the share of words that the table of English words knows, 0 to 1;
     unlabelled: texts without a label; sentiment: (accuracy with, without) the package's sentiment model as a
-    teacher where it improves predictions, and whether of few rows its word embeddings predict better than the
-    English ones; else None."""
+    teacher where it improves predictions, and its own; else None."""
 
     rows: int
     labels: int
@@ -61,7 +60,7 @@ class Facts:
     word_bytes: float = 8.0
     english: float = 0.0
     unlabelled: int = 0
-    sentiment: tuple[float, float, bool] | None = None
+    sentiment: tuple[float, float, float] | None = None
 
     @property
     def kind(self) -> Kind:
@@ -121,12 +120,12 @@ class Plan(Options):
     network.ngrams is the most n-grams that get a vector: as many as the texts have and ``kb`` leaves.
     teachers: in the order in which they are asked, the first always kept: "linear", "sentiment", and of a
     transformer "probe NAME", "fine-tuned NAME" or "classifier NAME". word_table: whose embeddings the n-gram
-    part reads, and the LSTM, unless the sentiment model teaches and gives it its own. related_words: words of
-    the table near those of the texts come into the vocabulary too, since few rows hold few of the words to
-    come. augmentation: texts made of each row, at most. misspelt: the share of wrong letters in a copy of
-    each row, from which subwords learn; 0: no copies. own_labels: how much a row's own label counts in its
-    target beside what the teachers predict, 0 to 1. unlabelled: at most so many texts without a label are
-    learnt from. balance: see calibrate.balance_offset. examples: training texts that the model file holds.
+    part reads, and the LSTM, unless it is pretrained. related_words: words of the table near those of the
+    texts come into the vocabulary too, since few rows hold few of the words to come. augmentation: texts made
+    of each row, at most. misspelt: the share of wrong letters in a copy of each row, from which subwords
+    learn; 0: no copies. own_labels: how much a row's own label counts in its target beside what the teachers
+    predict, 0 to 1. unlabelled: at most so many texts without a label are learnt from. balance: see
+    calibrate.balance_offset. examples: training texts that the model file holds.
     """
 
     preset: str = "small"
@@ -164,6 +163,12 @@ class Plan(Options):
         fit, network = self.sparse.fit, self.network
         if network.ngrams and not fit.startswith("low-rank") and network.ngram_dim != network.logits:
             raise DataError(f"sparse fit {fit} needs ngram_dim = {network.logits}, one per logit")
+        shape = network.embedding_dim, network.hidden
+        if self.loop.pretrained and not (network.bidirectional and shape in SENTIMENT_SHAPES):
+            sizes = " or ".join(
+                f"{units} units on embeddings of {width}" for width, units in SENTIMENT_SHAPES
+            )
+            raise DataError(f"a pretrained LSTM has {sizes}, in both directions; set pretrained to false")
         if fit == "residual" and (self.validation.folds or not network.ngrams):
             raise DataError("sparse fit residual needs n-grams, and a validation without folds")
 
@@ -236,6 +241,9 @@ PRESETS: Mapping[str, Preset] = {
 }
 FEWEST_WORDS = 500  # ids of a vocabulary, whatever the room
 LARGE_VOCABULARY_SHARE, LARGE_VOCABULARY_SHAPE = 0.85, (14, 30)  # of the file's room; embedding, hidden
+SENTIMENT_SHAPES = ((14, 30), (30, 94))  # of the package's sentiment models, the small and the embedded one
+PRETRAINED_RATE = 1e-3
+LEAST_ALONE = 0.85  # of the accuracy without it: below, labels say more than what the sentiment model knows
 
 LONG_LOOP = LoopOptions(
     8, 32, 4e-3, patience=3, word_vectors=True, embedding_rate=0.25, word_dropout=0.1, crops=0.7
@@ -272,6 +280,7 @@ def make_plan(facts: Facts, asked: Asked = Asked()) -> Plan:
     table = "none" if seed else _word_table(facts, experts)
     few, encoder = facts.rows < FEW_ROWS, bool(experts) and experts[-1] != SENTIMENT
     log = few and encoder and facts.unlabelled >= ENOUGH_UNLABELLED
+    pretrained = SENTIMENT in experts and facts.kind == "short"
     short = not seed and facts.kind in ("short", "many labels")
     augmentation = 0 if log else _augmentation(facts, experts)
     unlabelled = min(facts.unlabelled, MOST_UNLABELLED) if facts.kind != "long" else facts.unlabelled
@@ -281,10 +290,10 @@ def make_plan(facts: Facts, asked: Asked = Asked()) -> Plan:
         preset=asked.preset,
         kb=preset.kb,
         text=TextOptions("keras" if seed else "subwords"),
-        network=_network(facts, asked, preset, large=table != "encoder" or facts.unlabelled == 0),
+        network=_network(facts, asked, preset, pretrained, large=table != "encoder" or facts.unlabelled == 0),
         sparse=SparseOptions() if seed else _sparse(facts, pool > 0, EMBEDDINGS * (table != "none"), log),
         validation=_validation(facts, asked),
-        loop=_loop(facts, asked, pool),
+        loop=_loop(facts, asked, pool, pretrained),
         augmentation=augmentation,
         misspelt=MISSPELT if short and not few and facts.rows <= MOST_TO_AUGMENT else 0.0,
         teachers=teachers,
@@ -308,7 +317,8 @@ def _teachers(facts: Facts, asked: Asked) -> tuple[str, ...]:
     if facts.rows < FEWEST_TO_CROSS_VALIDATE:
         return ()
     experts: list[str] = []
-    if asked.teacher == SENTIMENT or (facts.sentiment is not None and asked.teacher != NO_TEACHER):
+    _, without, alone = facts.sentiment or (0, 1, 0)
+    if asked.teacher == SENTIMENT or (alone >= LEAST_ALONE * without and asked.teacher != NO_TEACHER):
         experts.append(SENTIMENT)
     if asked.teacher not in (None, NO_TEACHER, SENTIMENT):
         # Of many rows a fine-tuned encoder knows what the probe does, and each reading of them takes minutes.
@@ -322,12 +332,10 @@ def _teachers(facts: Facts, asked: Asked) -> tuple[str, ...]:
 def _word_table(facts: Facts, experts: list[str]) -> WordTable:
     if facts.kind in ("long", "unsegmented") or facts.rows > MOST_WITH_WORDS:
         return "none"
-    if SENTIMENT in experts:
-        return "sentiment" if facts.sentiment and facts.sentiment[2] else "english"
     fine_tuned = any(name.startswith(FINE_TUNED) for name in experts)
-    if fine_tuned and (not facts.unlabelled or facts.kind == "many labels"):
+    if SENTIMENT not in experts and fine_tuned and (not facts.unlabelled or facts.kind == "many labels"):
         return "none" if facts.unlabelled else "encoder"
-    return "english" if facts.english >= LEAST_ENGLISH else "none"
+    return "english" if SENTIMENT in experts or facts.english >= LEAST_ENGLISH else "none"
 
 
 def _augmentation(facts: Facts, experts: list[str]) -> int:
@@ -359,13 +367,15 @@ def _validation(facts: Facts, asked: Asked) -> Validation:
     return Validation(0.1 if asked.preset == "seed" or facts.rows >= FEW_ROWS else 0.0)
 
 
-def _loop(facts: Facts, asked: Asked, pool: int) -> LoopOptions:
+def _loop(facts: Facts, asked: Asked, pool: int, pretrained: bool) -> LoopOptions:
     if asked.preset == "seed":
         loop = sized(SEED_LOOP, facts.rows)
         return loop if asked.epochs is None else replace(loop, epochs=asked.epochs)
     loop = LONG_LOOP if facts.kind == "long" else SHORT_LOOP
     if pool and facts.rows >= FEW_ROWS and facts.kind != "long":
         loop = replace(loop, epochs=AUGMENTED_EPOCHS)
+    if pretrained:
+        loop = replace(loop, pretrained=True, learning_rate=PRETRAINED_RATE)
     loop = sized(loop, facts.rows + pool)
     if asked.epochs is not None:
         # Early passes have so high a rate that the loss hardly falls: whoever asks for many waits for half.
@@ -392,13 +402,15 @@ def sized(loop: LoopOptions, texts: int) -> LoopOptions:
 _NGRAM_BYTES, _ID_BYTES, _FIXED_BYTES, _LABEL_BYTES, _THREE_BYTES = 6, 2, 16_000, 350, 1 << 14
 
 
-def _network(facts: Facts, asked: Asked, preset: Preset, *, large: bool) -> NetworkConfig:
+def _network(facts: Facts, asked: Asked, preset: Preset, pretrained: bool, *, large: bool) -> NetworkConfig:
     """large: short texts get a large vocabulary before a small LSTM."""
     seed = asked.preset == "seed"
     large = large and facts.kind == "short" and not seed
     shape = preset.long if seed or facts.kind == "long" else preset.short
     if large:
         embedding, hidden = map(min, shape[1:3], LARGE_VOCABULARY_SHAPE)
+        if pretrained:
+            embedding, hidden = SENTIMENT_SHAPES[preset.kb > PRESETS["small"].kb]
         shape = shape._replace(embedding=embedding, hidden=hidden)
     config = NetworkConfig(
         *(shape.words, shape.embedding, shape.hidden, shape.bidirectional),
@@ -447,11 +459,10 @@ def explain(plan: Plan, facts: Facts) -> list[tuple[str, str, str]]:
     """(what, value, why) of each decision, for a person."""
     network, text, loop, dim = plan.network, plan.text, plan.loop, plan.network.ngram_dim
     width = "one column per logit" if dim == network.logits else f"vectors of {dim}"
-    both = ", both directions" if network.bidirectional else ""
+    both = ", both directions" * network.bidirectional + ", pretrained" * loop.pretrained
     why = f"targets: {plan.own_labels:.0%} label, {1 - plan.own_labels:.0%} teachers"
     if SENTIMENT in plan.teachers and facts.sentiment is not None:
-        with_it, without, _ = facts.sentiment
-        why = f"cross-validated accuracy {with_it:.1%} with sentiment, {without:.1%} without"
+        why = "cross-validated accuracy {:.1%} with sentiment, {:.1%} without".format(*facts.sentiment)
     elif not plan.teachers:
         why = "labels alone" if facts.rows >= FEWEST_TO_CROSS_VALIDATE else "too few rows"
     judged = f"{plan.validation.share:.0%} held out", "for early stopping and calibration"

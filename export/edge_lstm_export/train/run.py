@@ -22,7 +22,7 @@ from edge_lstm.os_file import NO_FOLLOW, lock
 from edge_lstm.text import Tokenizer
 from edge_lstm_export.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from edge_lstm_export.train.data import Dataset, texts_digest
-from edge_lstm_export.train.history import draw_history, write_history
+from edge_lstm_export.train.history import write_history
 from edge_lstm_export.train.loop import SILENT, Callbacks, Progress
 from edge_lstm_export.train.network import Network
 from edge_lstm_export.train.options import DataOptions
@@ -61,7 +61,7 @@ class Job:
     @property
     def files(self) -> tuple[Path, ...]:
         """All that is written."""
-        return self.output, self.partial, self.beside("history.json"), self.beside("history.png")
+        return self.output, self.partial, self.beside("history.json")
 
 
 @dataclass(frozen=True)
@@ -126,9 +126,7 @@ def run_job(
         resume = keeper.progress(unfinished) if unfinished else None
         result = fit(dataset, plan, unlabelled=inputs.unlabelled, callbacks=keeper.callbacks, resume=resume)
         save_checkpoint(result.checkpoint, job.output)
-        history, title = result.loop.history, f"{job.output.name}: {dataset.name}"
-        write_history(history, job.beside("history.json"), training=result.checkpoint.training)
-        draw_history(history, job.beside("history.png"), title)
+        write_history(result.loop.history, job.beside("history.json"), training=result.checkpoint.training)
         job.partial.unlink(missing_ok=True)
     return result
 

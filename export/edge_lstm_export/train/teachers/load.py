@@ -13,10 +13,10 @@ from edge_lstm_export.train.data import Dataset, Floats, folds_of
 from edge_lstm_export.train.options import MOST_EXACT_LABELS
 from edge_lstm_export.train.pretrained import PretrainedWords, english
 from edge_lstm_export.train.teachers import base, encoder
-from edge_lstm_export.train.teachers.base import Say, Teacher, improves, log_loss_gain, stacked
+from edge_lstm_export.train.teachers.base import Say, Teacher, improves, stacked
 from edge_lstm_export.train.teachers.classifier import ClassifierTeacher
 from edge_lstm_export.train.teachers.linear import LinearTeacher
-from edge_lstm_export.train.teachers.sentiment import sentiment_teacher, sentiment_words
+from edge_lstm_export.train.teachers.sentiment import sentiment_teacher
 
 MOST_ASKED = 1_999  # rows that show whether the sentiment model knows their labels
 FOLDS = 5
@@ -35,14 +35,7 @@ class Teachers:
         """The word table of the plan."""
         if self.plan.word_table == "english":
             return english()
-        if self.plan.word_table == "sentiment":
-            return sentiment_words()
         return encoder.encoder_words(self._reader.model) if self.plan.word_table == "encoder" else None
-
-    @cached_property
-    def lstm_words(self) -> PretrainedWords | None:
-        """The word table that the LSTM's embedding begins with."""
-        return sentiment_words() if self.words and plans.SENTIMENT in self.plan.teachers else self.words
 
     @cached_property
     def _reader(self) -> encoder.EncoderReader:
@@ -57,8 +50,7 @@ class Teachers:
     def _teacher(self, kind: str, source: str) -> Teacher:
         several = self.plan.network.several
         if kind == plans.LINEAR:
-            long = self.plan.loop.word_vectors
-            return LinearTeacher(several, characters=not long, words=self.words)
+            return LinearTeacher(several, characters=not self.plan.loop.word_vectors, words=self.words)
         if kind == plans.SENTIMENT:
             return sentiment_teacher(several)
         if kind == plans.PROBE:
@@ -70,16 +62,14 @@ class Teachers:
 
 def sentiment_improves(
     dataset: Dataset, seed: int, words: PretrainedWords | None = None
-) -> tuple[float, float, bool] | None:
-    """(accuracy with, accuracy without) the package's sentiment model beside a linear one, cross-fitted,
-    where it improves predictions, and whether its words suit the linear one better than ``words``; else None.
-    """
-    train = dataset.train
+) -> tuple[float, float, float] | None:
+    """(accuracy with, without) the package's sentiment model beside a linear one, cross-fitted, where it
+    improves predictions, and its own accuracy; else None."""
     has_many = dataset.several or len(dataset.labels) > MOST_EXACT_LABELS
-    if has_many or not 10 <= len(train) <= plans.MOST_WITH_WORDS:
+    if has_many or not 10 <= len(dataset.train) <= plans.MOST_WITH_WORDS:
         return None
-    drawn = np.random.default_rng([seed, 0x5E]).permutation(len(train))[:MOST_ASKED]
-    train = train.subset(np.sort(drawn))
+    drawn = np.random.default_rng([seed, 0x5E]).permutation(len(dataset.train))[:MOST_ASKED]
+    train = dataset.train.subset(np.sort(drawn))
     labels, fold = train.labels, folds_of(train, FOLDS, seed)
     if (labels.sum(axis=0) > 1).sum() < 2:
         return None
@@ -96,8 +86,5 @@ def sentiment_improves(
     with_it = stacked([without, alone], labels, False)
     if not improves(with_it, without, labels, False):
         return None
-    rates = [base.accuracy(each, labels, False) for each in (with_it, without)]
-    if len(dataset.train) > MOST_ASKED:  # many rows say what their words mean
-        return rates[0], rates[1], False
-    own = stacked([logits(LinearTeacher(False, words=sentiment_words()))], labels, False)
-    return rates[0], rates[1], log_loss_gain(own, without, labels, False) > 0
+    rates = [base.accuracy(each, labels, False) for each in (with_it, without, alone)]
+    return rates[0], rates[1], rates[2]
