@@ -27,7 +27,7 @@ _BY_SUFFIX = {suffix: each.name for each in FORMATS.values() for suffix in each.
 # Of archives, which only the workstation reads.
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 DEFAULT_OPTIONS = ReadOptions()
-LIMITS = (4096, 2**18)  # rows and bytes of a chunk
+LIMITS = (8192, 2**19)  # rows and bytes of a chunk
 
 
 def named(name: str) -> Format:
