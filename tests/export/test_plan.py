@@ -200,7 +200,6 @@ def changed(**values: Any) -> Values:
         ({"loop__learning_rate": 0.0}, "learning_rate must be above 0"),
         ({"loop__bfloat16": 1}, "bfloat16 must be true or false, not 1"),
         ({"network__hidden": 10**9}, "hidden must be from 1 to 4,096"),
-        ({"network__hidden": 0}, "hidden must be from 1 to 4,096, not 0"),
         ({"network__dropout": 1.0}, "dropout must be from 0 to below 1, not 1.0"),
         ({"network__ngram_dim": 0}, "ngram_dim must be 1 or more where there are n-grams"),
         ({"network__pooling": "sum"}, "pooling must be one of last, mean"),
@@ -211,8 +210,6 @@ def changed(**values: Any) -> Values:
         ({"validation__folds": 3, "validation__share": 0.1}, "by share or by folds"),
         ({"teachers": "linear"}, "teachers must be a list of names"),
         ({"own_labels": 1.5}, "own_labels must be from 0 to 1"),
-        ({"seed": -1}, "seed must be from 0"),
-        ({"kb": 0}, "kb must be"),
     ],
     ids=str,
 )
