@@ -12,21 +12,22 @@ from functools import partial
 import numpy as np
 import torch
 
+from edge_lstm.modelfile import open_model
 from edge_lstm.text import FIRST_WORD_ID, Tokenizer, split_marks
+from edge_lstm_export.onnx.weights import lstm_weights
 from edge_lstm_export.train import ngrams
 from edge_lstm_export.train.calibrate import PartLogits, Stack
 from edge_lstm_export.train.data import Dataset, Floats, Ints, Split, folds_of, hold_out
 from edge_lstm_export.train.examples import Examples
 from edge_lstm_export.train.linear import C
 from edge_lstm_export.train.loop import fit_network, predict_logits
-from edge_lstm_export.train.network import Network
+from edge_lstm_export.train.network import Network, Weights
 from edge_lstm_export.train.ngrams import Features, SparseData, SparseWeights
 from edge_lstm_export.train.options import LoopOptions
-from edge_lstm_export.train.plan import LONG_TEXTS, Plan, fitting_ngrams
-from edge_lstm_export.train.pretrained import PretrainedWords
+from edge_lstm_export.train.plan import LONG_TEXTS, SENTIMENT_SHAPES, Plan, fitting_ngrams
+from edge_lstm_export.train.pretrained import SMALL_SENTIMENT, PretrainedWords
 from edge_lstm_export.train.teachers import base
 from edge_lstm_export.train.teachers.load import Teachers
-from edge_lstm_export.train.teachers.sentiment import sentiment_weights
 from edge_lstm_export.train.unlabelled import augment, misspell
 from edge_lstm_export.train.vocabulary import build_vocabulary, informative_marks
 from edge_lstm_export.train.word_vectors import first_values, word_vectors
@@ -242,6 +243,22 @@ class Parts:
             parts = self.logits(network, self.fit_sparse(k), self.rows.subset(held_out))
             lstm[held_out], sparse[held_out] = parts.lstm, parts.sparse
         return PartLogits(lstm, sparse, self.rows.targets)
+
+
+def sentiment_weights(hidden: int, tokenizer: Tokenizer) -> tuple[Weights, Floats]:
+    """What a network begins with, so that it need not learn from few rows what words make of each other: the
+    LSTM's weights by PyTorch's names, and float32 [ids, E], the embedding of a vocabulary, NaN where nothing
+    is known. hidden: LSTM units, of plan.SENTIMENT_SHAPES: which of the package's models."""
+    model = open_model(SMALL_SENTIMENT if hidden == SENTIMENT_SHAPES[0][1] else None)
+    weights = lstm_weights(model.data)
+    table = weights.pop("embedding.weight")
+    vectors = np.full((tokenizer.num_ids, table.shape[1]), np.nan, np.float32)
+    vectors[:FIRST_WORD_ID] = table[:FIRST_WORD_ID]
+    for row, entry in enumerate((*tokenizer.words, *(tokenizer.pieces or ())), FIRST_WORD_ID):
+        ids = [i for i in model.tokenizer.encode_text(entry).ids if i >= FIRST_WORD_ID]
+        if ids:
+            vectors[row] = table[ids].mean(axis=0)
+    return weights, vectors
 
 
 def put_together(network: Network, stack: Stack, weights: SparseWeights | None) -> None:

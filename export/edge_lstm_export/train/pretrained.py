@@ -24,6 +24,7 @@ _CHUNK = 4096  # words compared at once
 _SIF, _FIRST_RANK = 1e-4, 10.0
 BITS = 3  # a packed value has eight levels
 ENGLISH = Path(__file__).parents[1] / "english.safetensors"
+SMALL_SENTIMENT = Path(__file__).parents[1] / "sentiment-small.int8.onnx"
 
 
 @dataclass(frozen=True)
