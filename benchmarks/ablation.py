@@ -55,7 +55,8 @@ def large_vocabulary_off(plan: Plan, facts: Facts) -> Plan:
     shape = PRESETS[plan.preset].short
     network = replace(plan.network, num_words=shape.words, embedding_dim=shape.embedding, hidden=shape.hidden)
     ngrams = fitting_ngrams(plan.kb, network, min(shape.words, facts.repeated_words), facts.word_bytes)
-    return replace(plan, network=replace(network, ngrams=ngrams))
+    loop = replace(plan.loop, pretrained=False)  # no LSTM of this shape is
+    return replace(plan, network=replace(network, ngrams=ngrams), loop=loop)
 
 
 # Idea → how it is turned off, and the code of its own below edge_lstm_export.train.
@@ -75,7 +76,7 @@ IDEAS: Mapping[str, tuple[Off, str]] = {
     "naive Bayes": (off(sparse={"bayes": 0.0}), "linear.bayes_weights"),
     "large vocabulary": (large_vocabulary_off, "plan.fitting_ngrams"),
     "subwords": (off(text={"rule": "keras"}), "vocabulary.words_and_subwords"),
-    "both directions": (off(network={"bidirectional": False}), ""),
+    "both directions": (off(network={"bidirectional": False}, loop={"pretrained": False}), ""),
     "word dropout": (off(loop={"word_dropout": 0.0}), ""),
     "stacking": (off(validation=Validation(0.0)), "calibrate.fit_stack"),
 }

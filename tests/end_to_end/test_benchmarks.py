@@ -118,7 +118,7 @@ def test_every_published_figure_stands_on_the_page_with_a_source_that_exists() -
 
 FACTS = (
     Facts(1000, 6, english=0.9),
-    Facts(200, 2, english=0.9, sentiment=(0.8, 0.6, False)),
+    Facts(200, 2, english=0.9, sentiment=(0.8, 0.6, 0.6)),
     Facts(10_000, 77),
     Facts(5000, 2, unsegmented=True),
 )

@@ -91,7 +91,7 @@ def locked(folder: Path) -> None:
 def measured() -> str:
     """A result, as JSON."""
     quick = {"runs": 20, "cold_starts": 0, "warm_up_s": 0, "max_warm_up_blocks": 1}
-    return json.dumps(measure(Settings(models=(embedded_model(),), **quick)).to_dict())
+    return measure(Settings(models=(embedded_model(),), **quick)).dumps()
 
 
 def result_with(change: Callable[[dict], object]) -> Callable[[Path], None]:

@@ -118,7 +118,7 @@ def values_of(data: bytes, source: Path, folder: Path) -> list[object]:
     path = folder / "values.csv"
     path.write_bytes(data)
     inputs = open_inputs([path], options=ReadOptions("1", dialect.delimiter))
-    return [inputs.schema.columns, *(row for chunk in inputs.chunks() for row in chunk.rows)]
+    return [inputs.schema.columns, *((row.values, row.error) for row in inputs.rows())]
 
 
 def compare(model: Path, paths: Sequence[Path], folder: Path) -> int:
