@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from hashlib import _Hash
 
 _BREAKS = re.compile("[\t\r\n]")
-_AT_ONCE_BYTES, _AT_ONCE_KEYS = 2**19, 64  # of a chunk whose lines one pattern fits
+_AT_ONCE_BYTES, _AT_ONCE_KEYS = 2**20, 64  # of a chunk whose lines one pattern fits
 RAW_COLUMN = "raw"  # of a row that is no JSON object: the row as a string
 _TOO_DEEP = f"the row is nested more than {MAX_DEPTH} deep"
 _DECODER = json.JSONDecoder(parse_float=Number, parse_int=Number, parse_constant=Number)
