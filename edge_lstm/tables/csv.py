@@ -131,9 +131,8 @@ class CsvFormat(Format):
                 f"{source.name} ends its lines in CR alone; convert it with: tr '\\r' '\\n' < {source.path}"
             )
         dialect = sniff(body, options.delimiter or self._delimiter)
-        lines = chain(
-            io.StringIO(_decoded(body), newline="\n"), [""]
-        )  # an empty line: in quotes a part of the row
+        # The empty line is a part of a row whose quote is open.
+        lines = chain(io.StringIO(_decoded(body), newline="\n"), [""])
         columns = tuple(_put_back(next(csv.reader(lines, delimiter=dialect.delimiter))) or [""])
         if next(lines, None) is None and len(head) >= HEAD_BYTES:
             raise DataError(f"{source.name}: the header has a quote that does not close in 1 MiB; check it")
@@ -224,9 +223,8 @@ def sniff(head: bytes, delimiter: str | None = None) -> Dialect:
     first = _decoded(b"\n".join([*lines[:_SNIFFED_LINES], b""]))
 
     def fit(candidate: str) -> tuple[float, int]:
-        *rows, _ = csv.reader(
-            chain(io.StringIO(first, newline="\n"), [""]), delimiter=candidate
-        )  # _: whose quote is open
+        # The last row is empty, or its quote is open.
+        *rows, _ = csv.reader(chain(io.StringIO(first, newline="\n"), [""]), delimiter=candidate)
         counts = [len(fields) for fields in rows if fields][:_SNIFFED_ROWS]
         return (counts.count(counts[0]) / len(counts), counts[0]) if counts and counts[0] > 1 else (0.0, 0)
 

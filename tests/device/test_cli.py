@@ -76,8 +76,6 @@ def test_each_line_is_answered_before_the_next_is_read() -> None:
     with subprocess.Popen(
         [sys.executable, "-m", "edge_lstm", "predict"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
         for _ in range(3):
             process.stdin.write(b"a good film\n")
             process.stdin.flush()

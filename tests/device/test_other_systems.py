@@ -45,7 +45,6 @@ def server(environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
     streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "encoding": "utf-8"}
     with subprocess.Popen([sys.executable, str(SERVER)], env=environment, **streams) as process:
         yield process
-        assert process.stdin is not None
         process.stdin.close()
 
 

@@ -111,7 +111,8 @@ def test_a_student_learns_from_the_kept_labels_and_goes_on_where_it_was(
     archive(tmp_path / "aclImdb_v1.tar.gz")
     monkeypatch.setenv("EDGE_LSTM_DATA", str(tmp_path))
     texts = labels.read_imdb()
-    kept = {}
+    network, kept = make.plan_of("small", texts.dataset).network, {}
+    assert (network.embedding_dim, network.hidden, network.ngrams) == (14, 30, 0) and network.bidirectional
     for name, some in (("unlabelled", texts.unlabelled), ("spans", texts.spans)):
         fine = [[any(said in text for said in FINE)] for text in some]
         kept[name] = np.where(fine, 60_000, 5_000).astype(np.uint16)

@@ -58,8 +58,6 @@ def test_lines_in_lines_out_through_pipes() -> None:
 def test_a_pipe_that_stays_open_gets_its_answers_as_they_come() -> None:
     command = [*COMMAND, "-", "--workers", "2", "--quiet"]
     with subprocess.Popen(command, stdin=-1, stdout=-1, stderr=-1) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
         for text in (b"wonderful\n", b"awful\n"):
             process.stdin.write(text)
             process.stdin.flush()
@@ -132,7 +130,6 @@ def test_an_interrupted_run_says_how_to_go_on_and_does(tmp_path: Path, number: s
     with subprocess.Popen(command, stdout=-1, stderr=-1) as process:
         wait_for_rows(tmp_path / "out.csv.partial", process)
         process.send_signal(number)
-        assert process.stderr is not None
         said = process.stderr.read().decode()
         assert process.wait() == 128 + number
     assert said.startswith("interrupted; continue with the same command and --resume")

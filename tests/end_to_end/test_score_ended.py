@@ -75,7 +75,6 @@ def workers_of(process: subprocess.Popen[bytes]) -> list[int]:
 def test_while_it_imports(tmp_path: Path, source: Path, number: signal.Signals, imported: str) -> None:
     command = [COMMAND[0], "-X", "importtime", *COMMAND[1:], source, "-o", tmp_path / "out.csv", "-w", "1"]
     with started(command) as process:
-        assert process.stderr is not None
         last = re.compile(rf"\|\s+\S*{re.escape(imported).replace('core', '_?core')}\s*$")
         for line in process.stderr:
             if last.search(line.decode()):

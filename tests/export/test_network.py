@@ -49,7 +49,6 @@ def test_padding_changes_nothing(
 
 def test_an_ngram_counts_once_and_padding_is_none() -> None:
     network = Network(NetworkConfig(num_words=20, ngrams=4, ngram_dim=2))
-    assert network.ngrams is not None
     network.ngrams.choose(np.array([[5, 0], [7, 0], [5, 7], [7, 5]]))
     ids = torch.tensor([[1, 5, 7, 5, 7, 0, 0], [1, 9, 9, 9, 9, 9, 5]])
     assert [sorted(set(row) - {0}) for row in network.ngrams.rows(ids).tolist()] == [[1, 2, 3, 4], [1]]
@@ -61,7 +60,6 @@ def test_an_ngram_counts_once_and_padding_is_none() -> None:
 @pytest.mark.parametrize("ids", [[[7, 0], [5, 0]], [[5, 0], [5, 0]], [[5, 0], [5, 999]], [[5, 0], [-1, 0]]])
 def test_ngrams_that_cannot_be_are_refused(ids: list[list[int]]) -> None:
     network = Network(NetworkConfig(num_words=20, ngrams=2, ngram_dim=2))
-    assert network.ngrams is not None
     network.ngrams.choose(np.array(ids))
     with pytest.raises(ValueError, match="out of order"):
         network.ngrams.check()

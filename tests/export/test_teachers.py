@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from edge_lstm_export.train.data import Split, folds_of
 from edge_lstm_export.train.parts import Parts, sentiment_weights
-from edge_lstm_export.train.plan import Asked, facts_of, make_plan
+from edge_lstm_export.train.plan import SENTIMENT_SHAPES, Asked, facts_of, make_plan
 from edge_lstm_export.train.teachers import base
 from edge_lstm_export.train.teachers.linear import LinearTeacher
 from edge_lstm_export.train.teachers.load import Teachers, sentiment_improves
@@ -18,6 +18,8 @@ from edge_lstm_export.train.train import fit
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from made import dataset, rows, several_rows, words_of
+
+from edge_lstm.text import Tokenizer
 
 NOTHING = np.zeros((6, 0), np.bool_)
 
@@ -196,6 +198,13 @@ def test_it_teaches_unasked_only_where_it_knows_the_labels() -> None:
     assert sentiment_improves(dataset(about), 0) is None
     assert sentiment_improves(dataset([(t, f"{y}|x") for t, y in OPINIONS], several=True), 0) is None
     assert sentiment_improves(dataset(OPINIONS[:8]), 0) is None  # too few to tell
+
+
+@pytest.mark.parametrize(("width", "hidden"), SENTIMENT_SHAPES)
+def test_the_package_holds_an_lstm_of_each_shape_that_is_planned(width: int, hidden: int) -> None:
+    lstm, vectors = sentiment_weights(hidden, Tokenizer(("good", "qqqq"), pieces=()))
+    assert vectors.shape == (6, width) and lstm["lstm.backwards.weight_hh_l0"].shape == (4 * hidden, hidden)
+    assert not np.isnan(vectors[:5]).any()
 
 
 def test_where_it_teaches_texts_are_made_and_the_lstm_reads_its_words() -> None:

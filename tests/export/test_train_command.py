@@ -115,7 +115,6 @@ def until(source: Path, output: Path, line: str, number: int) -> tuple[int, str]
     """A training that a signal ends after this line on standard error."""
     arguments = [sys.executable, "-m", "edge_lstm", "train", str(source), "-v", "-o", str(output), *LONG]
     with subprocess.Popen(arguments, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
         said = [""]
         while not said[-1].startswith(line):
             said.append(process.stderr.readline())
