@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 import torch
@@ -117,6 +117,10 @@ class Parts:
         """The split's texts as ids, with hard targets."""
         return Examples.from_texts(self.tokenizer, split.texts, split.labels.astype(np.float32))
 
+    @cached_property
+    def _pretrained(self) -> tuple[Weights, Floats]:
+        return sentiment_weights(self.config.hidden, self.tokenizer)
+
     def new_network(self) -> Network:
         """A network with its first weights, drawn by the seed, and its n-grams."""
         with torch.random.fork_rng(devices=[]):
@@ -126,7 +130,7 @@ class Parts:
             network.ngrams.choose(self.features.ids)
         vectors, width = None, self.config.embedding_dim
         if self.plan.loop.pretrained:
-            lstm, vectors = sentiment_weights(self.config.hidden, self.tokenizer)
+            lstm, vectors = self._pretrained
             network.load_state_dict({name: torch.from_numpy(w) for name, w in lstm.items()}, strict=False)
         elif self.embeddings is not None:
             vectors = first_values(self.embeddings.vectors, width)
