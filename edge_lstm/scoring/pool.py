@@ -3,9 +3,10 @@
 The parent cuts the input between rows and writes the output; workers do everything between (parse, tokenize,
 classify, format). How many chunks are under way is bounded, so memory does not grow with the input.
 
-On Linux a worker is a fork of this process, whose model is there at once. It hears none of the signals that
-end the parent, and ends by itself when the parent is gone. The parent ends it with SIGKILL, so that a worker
-that is stopped keeps nobody waiting.
+On Linux a worker is a fork of this process, whose model is there at once. Chunks go to and fro in memory that
+both share, since a pipe holds 64 KiB and a worker that waits for it does nothing else. A worker hears none of
+the signals that end the parent, and ends by itself when the parent is gone. The parent ends it with SIGKILL,
+so that a worker that is stopped keeps nobody waiting.
 """
 
 from __future__ import annotations
@@ -15,12 +16,15 @@ import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from itertools import chain, islice, takewhile
+from dataclasses import replace
+from itertools import chain, cycle, islice, takewhile
+from mmap import mmap
 from typing import TYPE_CHECKING, Any
 
 from edge_lstm import signals
 from edge_lstm.errors import EdgeLSTMError
 from edge_lstm.machine import available_cores
+from edge_lstm.scoring.summary import Summary
 from edge_lstm.scoring.worker import Scored, Worker
 from edge_lstm.tables.reader import Chunk
 
@@ -30,10 +34,12 @@ if TYPE_CHECKING:
 _CHUNKS_A_PROCESS = 2  # at least, or it is not worth its start
 _AHEAD = 4  # chunks under way for each process
 _LOOK_SECONDS = 0.1
+_SLOT_BYTES = 2**22  # of shared memory, for each chunk under way; what is larger goes by the pipe
 # A process can be had, and the package's commands are tested with it.
 CAN_START = hasattr(os, "fork")
 
 _worker: Worker  # of a worker's process
+_memory: mmap | None  # which it shares
 
 
 class Pool:
@@ -46,6 +52,7 @@ class Pool:
         self._executor: Any = None
         self.used = 1  # processes that score
         self._processes: list[Any] = []
+        self._memory: mmap | None = None
         self.private_files: list[int] = []  # descriptors that a worker must not hold
 
     def __enter__(self) -> Pool:
@@ -86,18 +93,26 @@ class Pool:
     def _run(self, chunks: Iterable[Chunk]) -> Iterator[tuple[Chunk, Scored]]:
         from concurrent.futures.process import BrokenProcessPool
 
-        pending: deque[tuple[Chunk, Future[Scored]]] = deque()
+        pending: deque[tuple[Chunk, Future[Any], int]] = deque()
         most = _AHEAD * self.used
+        slots = cycle(range(most + 1))
+
+        def taken() -> tuple[Chunk, Scored]:
+            chunk, future, slot = pending.popleft()
+            data, summary = _result(future)
+            return chunk, (_got(self._memory, slot, data), summary)
+
         try:
             for chunk in chunks:
                 with signals.held():  # see _result
-                    pending.append((chunk, self._executor.submit(_score, chunk)))
+                    slot = next(slots)
+                    sent = replace(chunk, rows=_put(self._memory, slot, chunk.rows))
+                    pending.append((chunk, self._executor.submit(_score, sent, slot), slot))
                     done = len(list(takewhile(lambda each: each[1].done(), pending)))
                 for _ in range(len(pending) if chunk.is_pause else max(done, len(pending) - most)):
-                    first, future = pending.popleft()
-                    yield first, _result(future)
-            for chunk, future in pending:
-                yield chunk, _result(future)
+                    yield taken()
+            while pending:
+                yield taken()
         except BrokenProcessPool:
             raise EdgeLSTMError(
                 "a worker process was killed, perhaps out of memory; "
@@ -114,7 +129,9 @@ class Pool:
             context = multiprocessing.get_context("fork" if is_fork else "spawn")
             executor: Any = None
             try:
-                arguments = (self._worker, tuple(self.private_files) if is_fork else ())
+                if is_fork:
+                    self._memory = mmap(-1, (_AHEAD * count + 1) * _SLOT_BYTES)
+                arguments = (self._worker, tuple(self.private_files) if is_fork else (), self._memory)
                 executor = ProcessPoolExecutor(count, context, _begin, arguments)
                 # Where processes are forked, all of them start with the first work.
                 executor.submit(os.getpid)
@@ -139,12 +156,12 @@ def _result(future: Future[Scored]) -> Scored:
                 return future.result()
 
 
-def _begin(worker: Worker, private_files: tuple[int, ...]) -> None:
+def _begin(worker: Worker, private_files: tuple[int, ...], memory: mmap | None) -> None:
     """Prepare a worker's process."""
-    global _worker
+    global _worker, _memory
     import threading
 
-    _worker = worker
+    _worker, _memory = worker, memory
     for descriptor in private_files:
         os.close(descriptor)
     with suppress(RuntimeError):  # no room for a thread
@@ -160,5 +177,21 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _score(chunk: Chunk) -> Scored:
-    return _worker.score(chunk)
+def _score(chunk: Chunk, slot: int) -> tuple[Any, Summary]:
+    data, summary = _worker.score(replace(chunk, rows=_got(_memory, slot, chunk.rows)))
+    return _put(_memory, slot, data), summary
+
+
+def _put(memory: mmap | None, slot: int, data: Any) -> Any:
+    """Return what takes the place of ``data`` in a pipe: its size, if it has room in the shared memory."""
+    if memory is None or not isinstance(data, bytes) or len(data) > _SLOT_BYTES:
+        return data
+    memory[slot * _SLOT_BYTES : slot * _SLOT_BYTES + len(data)] = data
+    return len(data)
+
+
+def _got(memory: mmap | None, slot: int, data: Any) -> Any:
+    """Return what was put."""
+    if memory is None or not isinstance(data, int):
+        return data
+    return memory[slot * _SLOT_BYTES : slot * _SLOT_BYTES + data]
