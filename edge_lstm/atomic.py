@@ -16,12 +16,11 @@ import re
 import stat
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from edge_lstm.errors import DataError, OutputError
-from edge_lstm.os_file import NO_FOLLOW
 
 # What stands beside an output until it is complete, under its name and one of these:
 PARTIAL = ".partial"  # the rows so far
@@ -58,9 +57,7 @@ def open_atomically(path: Path, *, parents: bool = False) -> Iterator[BinaryIO]:
         # A name of its own, which exists for nobody else: two runs at once both write a whole file.
         partial = path.with_name(f".{path.name[:40]}.{os.urandom(4).hex()}.partial")
         try:
-            # As an ordinary file: the umask decides who may read it.
-            handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_FOLLOW, 0o666)
-            with os.fdopen(handle, "wb") as file:
+            with partial.open("xb") as file:  # not through a link; the umask decides who may read it
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
@@ -174,26 +171,20 @@ def _file_keys(name: str | Path) -> set[str | tuple[int, int]]:
         keys.add(os.path.realpath(name))
     except (OSError, ValueError):
         keys.add(os.path.normpath(name))  # the working folder was removed
-    try:
+    with suppress(OSError, ValueError):
         state = Path(name).stat()
         keys.add((state.st_dev, state.st_ino))
-    except (OSError, ValueError):
-        pass
     return keys
 
 
 def sync_folder(folder: Path) -> None:
     """Makes names in a folder last through a power cut, where the file system can do that."""
-    try:
+    with suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
-    except OSError:
-        return
-    try:
-        os.fsync(handle)
-    except OSError:
-        pass
-    finally:
-        os.close(handle)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def write_error(

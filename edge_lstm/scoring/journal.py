@@ -45,8 +45,7 @@ def write_journal(path: Path, run: dict[str, Any], entry: Entry) -> None:
     with write_errors(path):
         # What has this name is of a run that was killed while it wrote; a link is not followed.
         new.unlink(missing_ok=True)
-        handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_FOLLOW, 0o666)
-        with os.fdopen(handle, "wb") as file:
+        with new.open("xb") as file:
             file.write(json.dumps({**content, "sha256": _digest(content)}).encode())
             file.flush()
             os.fsync(file.fileno())

@@ -179,7 +179,7 @@ class FileOutput:
         with write_errors(self.path):
             os.fsync(self._file.fileno())
             if assembled is not None:
-                with open(assembled, "r+b", opener=_no_link) as file:
+                with io.FileIO(os.open(assembled, os.O_RDWR | NO_FOLLOW), "r+") as file:
                     os.fsync(file.fileno())
         if not self._is_mine():
             self.is_kept = False
@@ -202,7 +202,8 @@ class FileOutput:
             if self.partial.is_symlink():
                 raise self._foreign("a symbolic link")
             with write_errors(self.partial):
-                file = io.FileIO(os.open(self.partial, _OPEN, 0o666), "r+")
+                handle = os.open(self.partial, os.O_RDWR | os.O_CREAT | NO_FOLLOW | NO_WAIT, 0o666)
+                file = io.FileIO(handle, "r+")
             with ExitStack() as unless_locked:
                 unless_locked.callback(file.close)
                 if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
@@ -233,13 +234,6 @@ class FileOutput:
     def _is_mine(self) -> bool:
         """Whether the partial file's name still leads to what this run writes."""
         return not self._file.closed and self._leads_to(self.descriptor)
-
-
-_OPEN = os.O_RDWR | os.O_CREAT | NO_FOLLOW | NO_WAIT
-
-
-def _no_link(path: str, flags: int) -> int:
-    return os.open(path, flags | NO_FOLLOW)
 
 
 def _standard_output() -> BinaryIO:

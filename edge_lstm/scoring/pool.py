@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
-from itertools import chain, cycle, islice, takewhile
+from itertools import chain, islice, takewhile
 from mmap import mmap
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _CHUNKS_A_PROCESS = 2  # at least, or it is not worth its start
 _AHEAD = 4  # chunks under way for each process
 _LOOK_SECONDS = 0.1
-_SLOT_BYTES = 2**22  # of shared memory, for each chunk under way; what is larger goes by the pipe
+_SLOT_BYTES = 2**22  # of shared memory, for each chunk under way; what is larger goes through the pipe
 # A process can be had, and the package's commands are tested with it.
 CAN_START = hasattr(os, "fork")
 
@@ -93,26 +93,20 @@ class Pool:
     def _run(self, chunks: Iterable[Chunk]) -> Iterator[tuple[Chunk, Scored]]:
         from concurrent.futures.process import BrokenProcessPool
 
-        pending: deque[tuple[Chunk, Future[Any], int]] = deque()
+        pending: deque[tuple[Chunk, Future[Any]]] = deque()
         most = _AHEAD * self.used
-        slots = cycle(range(most + 1))
-
-        def taken() -> tuple[Chunk, Scored]:
-            chunk, future, slot = pending.popleft()
-            data, summary = _result(future)
-            return chunk, (_got(self._memory, slot, data), summary)
-
         try:
-            for chunk in chunks:
+            for number, chunk in enumerate(chunks):
                 with signals.held():  # see _result
-                    slot = next(slots)
+                    slot = number % (most + 1)
                     sent = replace(chunk, rows=_put(self._memory, slot, chunk.rows))
-                    pending.append((chunk, self._executor.submit(_score, sent, slot), slot))
+                    pending.append((chunk, self._executor.submit(_score, sent, slot)))
                     done = len(list(takewhile(lambda each: each[1].done(), pending)))
                 for _ in range(len(pending) if chunk.is_pause else max(done, len(pending) - most)):
-                    yield taken()
-            while pending:
-                yield taken()
+                    first, future = pending.popleft()
+                    yield first, _result(future, self._memory)
+            for chunk, future in pending:
+                yield chunk, _result(future, self._memory)
         except BrokenProcessPool:
             raise EdgeLSTMError(
                 "a worker process was killed, perhaps out of memory; "
@@ -145,7 +139,7 @@ class Pool:
             self._processes = list(executor._processes.values())
 
 
-def _result(future: Future[Scored]) -> Scored:
+def _result(future: Future[Any], memory: mmap | None) -> Scored:
     """Return what a worker made, or raise what it raised. Ctrl-C is heard between two looks at it: in the
     middle of one it could leave a lock of the executor locked, whose threads then wait for ever."""
     from concurrent.futures import wait
@@ -153,7 +147,8 @@ def _result(future: Future[Scored]) -> Scored:
     while True:
         with signals.held():
             if wait([future], _LOOK_SECONDS).done:
-                return future.result()
+                data, summary = future.result()
+                return _taken(memory, data), summary
 
 
 def _begin(worker: Worker, private_files: tuple[int, ...], memory: mmap | None) -> None:
@@ -178,20 +173,19 @@ def _end_with_parent() -> None:
 
 
 def _score(chunk: Chunk, slot: int) -> tuple[Any, Summary]:
-    data, summary = _worker.score(replace(chunk, rows=_got(_memory, slot, chunk.rows)))
+    data, summary = _worker.score(replace(chunk, rows=_taken(_memory, chunk.rows)))
     return _put(_memory, slot, data), summary
 
 
 def _put(memory: mmap | None, slot: int, data: Any) -> Any:
-    """Return what takes the place of ``data`` in a pipe: its size, if it has room in the shared memory."""
+    """Return what goes through a pipe for ``data``: its place in the shared memory, where it fits there."""
     if memory is None or not isinstance(data, bytes) or len(data) > _SLOT_BYTES:
         return data
-    memory[slot * _SLOT_BYTES : slot * _SLOT_BYTES + len(data)] = data
-    return len(data)
+    place = slice(slot * _SLOT_BYTES, slot * _SLOT_BYTES + len(data))
+    memory[place] = data
+    return place
 
 
-def _got(memory: mmap | None, slot: int, data: Any) -> Any:
+def _taken(memory: mmap | None, data: Any) -> Any:
     """Return what was put."""
-    if memory is None or not isinstance(data, int):
-        return data
-    return memory[slot * _SLOT_BYTES : slot * _SLOT_BYTES + data]
+    return data if memory is None or not isinstance(data, slice) else memory[data]

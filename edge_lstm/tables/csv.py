@@ -15,13 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from edge_lstm.errors import DataError
 from edge_lstm.tables.format import Added, Broken, Format, OutputColumns, Piece, Rows, as_written, too_long
-from edge_lstm.tables.schema import BOM, MAX_ROW_BYTES, Dialect, ReadOptions, Schema, Source
+from edge_lstm.tables.schema import BOM, MAX_ROW_BYTES, Dialect, Digest, ReadOptions, Schema, Source
 from edge_lstm.tables.stream import HEAD_BYTES, LongLine, table_head
 from edge_lstm.tables.values import cell_text, utf8_error
 
 if TYPE_CHECKING:
-    from hashlib import _Hash
-
     import numpy as np
     import numpy.typing as npt
 
@@ -144,7 +142,7 @@ class CsvFormat(Format):
         dialect = replace(dialect, bom=head.startswith(BOM))
         return Schema(self.name, columns, options.find_text(columns, source), dialect=dialect)
 
-    def pieces(self, source: Source, stream: Any, digest: _Hash, schema: Schema) -> Iterator[Piece]:
+    def pieces(self, source: Source, stream: Any, digest: Digest, schema: Schema) -> Iterator[Piece]:
         pieces, is_header, open_row = chain(filter(None, stream.pieces(digest)), [b""]), True, b""
         for piece in pieces:
             data = b"" if isinstance(piece, LongLine) else open_row + piece

@@ -7,15 +7,12 @@ import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from edge_lstm.errors import DataError
 from edge_lstm.os_file import NO_FOLLOW, NO_WAIT
 from edge_lstm.tables.format import Broken, Format, Piece
-from edge_lstm.tables.schema import BOM, MAX_ROW_BYTES, ReadOptions, Schema, Source
-
-if TYPE_CHECKING:
-    from hashlib import _Hash
+from edge_lstm.tables.schema import BOM, MAX_ROW_BYTES, Digest, ReadOptions, Schema, Source
 
 
 class FolderFormat(Format):
@@ -27,7 +24,7 @@ class FolderFormat(Format):
     def schema(self, source: Source, stream: Any, options: ReadOptions) -> Schema:
         return Schema(self.name, ("path", "text"), 1, rows=len(source.files))
 
-    def pieces(self, source: Source, stream: Any, digest: _Hash, schema: Schema) -> Iterator[Piece]:
+    def pieces(self, source: Source, stream: Any, digest: Digest, schema: Schema) -> Iterator[Piece]:
         """A row is path and content."""
         for name in source.files:
             content, reason = _read_file(Path(source.path, name))

@@ -10,12 +10,10 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edge_lstm.errors import DataError
-from edge_lstm.tables.schema import MAX_ROW_BYTES, ReadOptions, Schema, Source
+from edge_lstm.tables.schema import MAX_ROW_BYTES, Digest, ReadOptions, Schema, Source
 from edge_lstm.tables.values import float32_texts, refuse_bytes, utf8_error
 
 if TYPE_CHECKING:
-    from hashlib import _Hash
-
     import numpy as np
     import numpy.typing as npt
 
@@ -142,7 +140,7 @@ class Format:
         """Return what the beginning of an input says. stream: the opened input. Raises DataError."""
         raise NotImplementedError
 
-    def pieces(self, source: Source, stream: Any, digest: _Hash, schema: Schema) -> Iterator[Piece | None]:
+    def pieces(self, source: Source, stream: Any, digest: Digest, schema: Schema) -> Iterator[Piece | None]:
         """Yield the rows, those of a list each its fields or Broken; None where a live input pauses.
 
         digest: is updated with what was read. Raises DataError.
@@ -150,7 +148,7 @@ class Format:
         raise NotImplementedError
 
     def chunks(
-        self, source: Source, stream: Any, schema: Schema, digest: _Hash, limits: tuple[int, int]
+        self, source: Source, stream: Any, schema: Schema, digest: Digest, limits: tuple[int, int]
     ) -> Iterator[tuple[bytes | list[Any], int, bool]]:
         """Yield rows in chunks, for ``parse``; how many they are; whether a live input pauses behind them.
         A chunk ends with the row that reaches one of the limits, rows and bytes: where it ends depends on the

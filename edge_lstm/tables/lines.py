@@ -12,16 +12,13 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, repeat
 from json.scanner import make_scanner
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from edge_lstm.errors import DataError
 from edge_lstm.tables.format import Added, Broken, Format, OutputColumns, Piece, Rows, as_written, too_long
-from edge_lstm.tables.schema import BOM, ReadOptions, Schema, Source
+from edge_lstm.tables.schema import BOM, Digest, ReadOptions, Schema, Source
 from edge_lstm.tables.stream import HEAD_BYTES, LongLine, check_text, table_head
 from edge_lstm.tables.values import MAX_DEPTH, Number, RowError, depth, json_text, replaced, utf8_error
-
-if TYPE_CHECKING:
-    from hashlib import _Hash
 
 _BREAKS = re.compile("[\t\r\n]")
 _AT_ONCE_BYTES, _AT_ONCE_KEYS = 2**20, 64  # of a chunk whose lines one pattern fits
@@ -44,7 +41,7 @@ class TextFormat(Format):
         check_text(source, stream.head())
         return Schema(self.name, ("text",), 0)
 
-    def pieces(self, source: Source, stream: Any, digest: _Hash, schema: Schema) -> Iterator[Piece | None]:
+    def pieces(self, source: Source, stream: Any, digest: Digest, schema: Schema) -> Iterator[Piece | None]:
         """A row is a line without its end, the only field."""
         import numpy as np
 

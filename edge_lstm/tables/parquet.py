@@ -7,16 +7,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from edge_lstm.errors import DataError, first_line
 from edge_lstm.extras import needs
 from edge_lstm.tables.format import Added, Format, OutputColumns, Rows
-from edge_lstm.tables.schema import MAX_ROW_BYTES, ReadOptions, Schema, Source
+from edge_lstm.tables.schema import MAX_ROW_BYTES, Digest, ReadOptions, Schema, Source
 from edge_lstm.tables.values import Number, cell_text, refuse_bytes, replaced
-
-if TYPE_CHECKING:
-    from hashlib import _Hash
 
 _GROUP_BYTES = 16 * 2**20  # of a row group that is written
 _TEXT_TYPES = ("string", "large_string", "string_view", "binary", "large_binary", "null")
@@ -53,7 +50,7 @@ class ParquetFormat(Format):
         return Schema(self.name, columns, text, rows=count, types=types.serialize().to_pybytes())
 
     def chunks(
-        self, source: Source, stream: Any, schema: Schema, digest: _Hash, limits: tuple[int, int]
+        self, source: Source, stream: Any, schema: Schema, digest: Digest, limits: tuple[int, int]
     ) -> Iterator[tuple[bytes | list[Any], int, bool]]:
         done = 0
         with _open(source.path) as file:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from edge_lstm.errors import DataError
 from edge_lstm.printable import listed
 
+Digest: TypeAlias = "hashlib._Hash"  # of all that was read
 STDIN = "-"
 BOM = b"\xef\xbb\xbf"
 MAX_ROW_BYTES = 16 * 2**20  # a longer row is no document: it becomes an error row and is not kept in memory

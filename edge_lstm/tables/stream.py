@@ -9,13 +9,10 @@ import select
 import stat
 import zlib
 from collections.abc import Iterator
-from typing import IO, TYPE_CHECKING, NamedTuple, cast
+from typing import NamedTuple
 
 from edge_lstm.errors import DataError
-from edge_lstm.tables.schema import BOM, MAX_ROW_BYTES, STDIN, Source
-
-if TYPE_CHECKING:
-    from hashlib import _Hash
+from edge_lstm.tables.schema import BOM, MAX_ROW_BYTES, STDIN, Digest, Source
 
 HEAD_BYTES = 2**20  # what is looked at to find columns and dialect
 _PIECE = 2**17
@@ -49,11 +46,9 @@ class Stream:
         self.once = source.path == STDIN or not is_regular
         self.live = not source.is_gzip and not is_regular
         self._size = 0 if self.once else state.st_size
-        self._file: IO[bytes] = self._raw
+        self._file: io.FileIO | gzip.GzipFile = self._raw
         if source.is_gzip:
-            self._file = cast(
-                IO[bytes], gzip.GzipFile(fileobj=io.BufferedReader(self._raw, _PIECE), mode="rb")
-            )
+            self._file = gzip.GzipFile(fileobj=io.BufferedReader(self._raw, _PIECE), mode="rb")
 
     @property
     def fraction(self) -> float | None:
@@ -69,7 +64,7 @@ class Stream:
             self._head += data
         return self._head
 
-    def pieces(self, digest: _Hash) -> Iterator[bytes | LongLine | None]:
+    def pieces(self, digest: Digest) -> Iterator[bytes | LongLine | None]:
         """Yield the lines in pieces, without a byte order mark: whole lines (the last gets an end, too), one
         that is too long to be kept, or None where a live input has nothing more for now.
 
