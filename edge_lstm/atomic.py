@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import glob
 import io
+import math
 import os
 import re
 import stat
@@ -71,11 +72,15 @@ def open_atomically(path: Path, *, parents: bool = False) -> Iterator[BinaryIO]:
         raise write_error(path, error) from None
 
 
-def remove_leftovers(path: Path) -> None:
-    """Removes what runs that were killed outright have left of an output; for who knows that no other run
-    is writing it."""
+def remove_leftovers(path: Path, before: float = math.inf) -> None:
+    """Removes what runs that were killed outright have left of an output.
+
+    before: what was written to since that time stays; without it, no other run may be writing the output.
+    """
     for partial in path.parent.glob(glob.escape(f".{path.name[:40]}.") + "[0-9a-f]" * 8 + ".partial"):
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):  # somebody else's
+            if partial.stat().st_mtime < before:
+                partial.unlink()
 
 
 def is_leftover(path: str) -> bool:
@@ -128,6 +133,8 @@ def check_writable(path: Path, *, parents: bool = False) -> None:
 
     parents: the folders above may be missing, as :func:`write_atomically` makes them.
     """
+    if str(path) == "-":
+        raise OutputError("this output cannot be '-'; give the name of a file, or /dev/stdout")
     if own_descriptor(path) is not None:
         return
     if path.is_dir():

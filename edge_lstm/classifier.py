@@ -419,9 +419,7 @@ def _arena_is_bounded() -> bool:
         )
         # -1: how the arena grows is left to ONNX Runtime.
         onnxruntime.create_and_register_allocator(memory, onnxruntime.OrtArenaCfg(limit // 2, -1, -1, -1))
-    except (
-        Exception
-    ):  # another part of this program registered one; each session then has an arena of its own
+    except Exception:  # another part of this program registered one; each session then has its own
         return False
     return True
 

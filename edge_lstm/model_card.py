@@ -143,8 +143,7 @@ def _accuracy(model: ModelFile) -> Iterator[str]:
 
 
 def _limits(model: ModelFile) -> Iterator[str]:
-    warnings = model.training.get("warnings")
-    yield from filter(None, map(_cell, warnings if isinstance(warnings, list) else ()))
+    yield from filter(None, map(_text, model.warnings))
     other = "gets none of them, or a wrong one" if model.thresholds else "gets a wrong one"
     yield f"It knows these labels only: a text that belongs to none of them {other}."
     unknown = "are read as subwords" if model.tokenizer.pieces else "are ignored"

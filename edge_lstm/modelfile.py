@@ -109,6 +109,12 @@ class ModelFile:
         """``fp32`` or ``int8``."""
         return "int8" if self.quantization else "fp32"
 
+    @property
+    def warnings(self) -> list[str]:
+        """What the training reported about its data and result."""
+        warnings = self.training.get("warnings")
+        return [each for each in warnings if isinstance(each, str)] if isinstance(warnings, list) else []
+
     def sha256(self) -> str:
         """Digest of the whole file: what a result names to say which model gave it."""
         return hashlib.sha256(self.data).hexdigest()

@@ -203,8 +203,6 @@ def _one_line(debug: bool) -> Iterator[None]:
     """What goes wrong in the block becomes one line on standard error and exit code 1."""
     try:
         yield
-    except KeyboardInterrupt as interrupt:
-        sys.exit(exit_code(interrupt))
     except BrokenPipeError:
         # The reader went away (head, less): not an error of ours.
         abandon_output()

@@ -54,9 +54,8 @@ def command(
     else:
         for name, text in overview(opened).items():
             print(wrapped(text, name=name, indent=14))
-        warnings = opened.training.get("warnings")
-        for warning in warnings if isinstance(warnings, list) else ():
-            print(wrapped(str(warning), name="warning", indent=14))
+        for warning in opened.warnings:
+            print(wrapped(warning, name="warning", indent=14))
 
 
 def overview(model: ModelFile) -> dict[str, str]:

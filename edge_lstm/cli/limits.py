@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+from contextlib import ExitStack
 
 from edge_lstm.errors import EdgeLSTMError
 
@@ -28,13 +29,9 @@ def check_limits(command: str, megabytes: int) -> None:
     Below that libraries print lines of their own, abort the process, or fail when the work is done.
     Raise OSError (EMFILE) or EdgeLSTMError.
     """
-    handles = []
-    try:
+    with ExitStack() as opened:
         for _ in range(_OPEN_FILES):
-            handles.append(os.open(os.devnull, os.O_RDONLY))  # noqa: PERF401 - those opened must be closed
-    finally:
-        for handle in handles:
-            os.close(handle)
+            opened.enter_context(open(os.devnull, "rb"))  # noqa: PTH123
     limit = _address_space()
     if limit is not None and limit < megabytes:
         raise EdgeLSTMError(
@@ -51,12 +48,8 @@ def limit_met(error: Exception) -> str | None:
     if not (isinstance(error, MemoryError) or number == errno.ENOMEM or told):
         return None
     limit = _address_space()
-    if limit is None:
-        return "out of memory; use a smaller --batch-size or shorter inputs"
-    return (
-        f"out of memory, the limit is {limit} MB; raise it (ulimit -v), or use a smaller --batch-size or "
-        "shorter inputs"
-    )
+    how = "; " if limit is None else f", the limit is {limit} MB; raise it (ulimit -v), or "
+    return f"out of memory{how}use a smaller --batch-size or shorter inputs"
 
 
 def _address_space() -> int | None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+_LEFT_SECONDS = 3600  # what no run has written to for so long is a killed one's
 
 
 def option(metavar: str | None, text: str, *names: str, **settings: Any) -> Any:
@@ -66,11 +69,15 @@ def column_names(given: str | None) -> tuple[str, ...]:
     return tuple(name.strip() for name in given.split(",")) if given is not None else ()
 
 
-def check_outputs(written: Iterable[Path | None], inputs: Iterable[str | Path | None]) -> None:
-    """Raise before the work what an output would raise after it: OutputError or DataError."""
-    from edge_lstm.atomic import check_distinct, check_writable
+def check_outputs(
+    written: Iterable[Path | None], inputs: Iterable[str | Path | None], *, parents: bool = False
+) -> None:
+    """Raise before the work what an output would raise after it: OutputError or DataError. Remove what killed
+    runs have left of the outputs. parents: see check_writable."""
+    from edge_lstm.atomic import check_distinct, check_writable, remove_leftovers
 
     outputs = [path for path in written if path is not None]
     for path in outputs:
-        check_writable(path)
+        check_writable(path, parents=parents)
+        remove_leftovers(path, before=time.time() - _LEFT_SECONDS)
     check_distinct(outputs, [name for name in inputs if name is not None])

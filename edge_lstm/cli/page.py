@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from edge_lstm.cli.options import ModelArgument
+from edge_lstm.cli.options import ModelArgument, check_outputs
 from edge_lstm.cli.streams import is_closed
 from edge_lstm.printable import printable
 
@@ -32,13 +32,12 @@ def command(
     Type a text to see its label, the probabilities and the words that drive them, in colour. Drop a model
     file on the page to use that one, or a CSV to score its rows.
     """
-    from edge_lstm.atomic import check_distinct, check_writable, is_stream, write_atomically
+    from edge_lstm.atomic import is_stream, write_atomically
     from edge_lstm.live_page import build_page
     from edge_lstm.modelfile import open_model
 
-    check_writable(output)
     opened = open_model(model)
-    check_distinct([output], [opened.path])
+    check_outputs([output], [opened.path])
     page = build_page(opened, title, example or ())
     write_atomically(page, output)
     # A page that goes to a pipe or device is the output itself; a file is there though nobody reads the line.

@@ -210,13 +210,7 @@ class Result:
             values["calibration"] = [asdict(b) for b in self.bins]
         values |= {"macro_f1": scores.macro_f1, "log_loss": self.log_loss, "labels": labels}
         oov = self.oov and asdict(self.oov)
-        return {**values, "oov": oov, "training_warnings": self.training_warnings}
-
-    @property
-    def training_warnings(self) -> list[str]:
-        """What the model's training reported about its data and result."""
-        warnings = self.model.training.get("warnings")
-        return [str(warning) for warning in warnings] if isinstance(warnings, list) else []
+        return {**values, "oov": oov, "training_warnings": self.model.warnings}
 
     # ---- one label per text
 

@@ -165,7 +165,7 @@ def report(evaluation: Evaluation) -> str:
 
 def _body(evaluation: Evaluation) -> Iterator[str]:
     results = evaluation.results
-    if warnings := [f"{r.name}, training warning: {line}" for r in results for line in r.training_warnings]:
+    if warnings := [f"{r.name}, training warning: {line}" for r in results for line in r.model.warnings]:
         yield items(warnings)
     for cells in tables(evaluation):
         yield table(cells, [result.name for result in results])
@@ -190,8 +190,8 @@ def _mistakes(evaluation: Evaluation, result: Result) -> Table:
     return Table(header, rows, note, (1, 2, 3), f"Misclassified by {result.name}")
 
 
-def write_mistakes(evaluation: Evaluation, path: Path) -> int:
-    """Write the first model's mistakes as CSV, the surest first. → how many.
+def write_mistakes(evaluation: Evaluation, path: Path) -> None:
+    """Write the first model's mistakes as CSV, the surest first.
 
     row: the text's number in the data, from 1. label: the true one, by the model's name for it; correct it
     where it is wrong. predicted: the model's. probability: see Result.confidence. Several labels are joined
@@ -201,12 +201,10 @@ def write_mistakes(evaluation: Evaluation, path: Path) -> int:
     buffer = io.StringIO(newline="")
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(MISTAKE_COLUMNS)
-    wrong = _surest_mistakes(result).tolist()
-    for i in wrong:
+    for i in _surest_mistakes(result).tolist():
         names = (_label_names(result, matrix, i) for matrix in (result.truth, result.predicted))
         writer.writerow([i + 1, *names, f"{result.confidence[i]:.4f}", evaluation.texts[i]])
     write_atomically(buffer.getvalue().encode("utf-8-sig", "replace"), path)
-    return len(wrong)
 
 
 def _surest_mistakes(result: Result) -> npt.NDArray[np.int64]:

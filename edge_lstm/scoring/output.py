@@ -62,11 +62,7 @@ class FileOutput:
         """
         self.path, self._run = path, run
         self.partial, self.journal = Path(path + PARTIAL), Path(path + JOURNAL)
-        parent = Path(path).parent
-        if not parent.is_dir():
-            raise OutputError(f"there is no folder {parent}; create it or choose another output")
-        if Path(path).is_dir():
-            raise OutputError(f"{path} is a folder; give the path of a file")
+        atomic.check_writable(Path(path))
         self._file, self._is_new = self._open_locked()
         self._size, self._digest = 0, hashlib.sha256()
         self.is_kept = not self._is_new and os.path.lexists(self.journal)

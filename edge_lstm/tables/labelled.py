@@ -114,6 +114,8 @@ class _LabelReader:
             raise DataError("the label separator is empty or blank; give a character that no label holds")
         if flags and (column is not None or separator is not None):
             raise DataError("--label-columns are of 0 and 1; leave --label-column and --label-separator out")
+        if not all(flags):
+            raise DataError(f"a label column in {','.join(flags)!r} has no name; give names, as in joy,anger")
         if len(set(flags)) < len(flags):
             raise DataError(f"a label column is named twice in {', '.join(flags)}; name each once")
         self.several = bool(several or flags or separator is not None)

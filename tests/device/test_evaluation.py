@@ -153,17 +153,17 @@ def test_a_report_has_any_number_of_labels(labels: int) -> None:
 def test_mistakes_are_read_back_as_labelled_texts_the_surest_first(tmp_path: Path) -> None:
     texts = ["A wonderful film.", "Dull!", 'Said "excellent"\nand left; a perfect café.', "=1+1 best"]
     target = tmp_path / "mistakes.csv"
-    count = write_mistakes(evaluated(MODEL, texts=texts, labels=["neg"] * 4), target)
+    write_mistakes(evaluated(MODEL, texts=texts, labels=["neg"] * 4), target)
     wrong = [(i, p) for i, p in enumerate(Classifier.load().predict(texts), 1) if p.label != "neg"]
     wrong.sort(key=lambda item: -item[1].probability)
     with target.open(newline="", encoding="utf-8-sig") as file:
         rows = list(csv.reader(file))
-    assert len(wrong) == count >= 2
+    assert len(wrong) >= 2
     assert rows == [["row", "label", "predicted", "probability", "text"]] + [
         [str(i), "neg", p.label, f"{p.probability:.4f}", texts[i - 1]] for i, p in wrong
     ]
     back = read_labelled(target)
-    assert (back.texts, back.names) == ([texts[i - 1] for i, _ in wrong], ["neg"] * count)
+    assert (back.texts, back.names) == ([texts[i - 1] for i, _ in wrong], ["neg"] * len(wrong))
 
 
 def run(*arguments: str, cwd: Path, stdin: Any = subprocess.DEVNULL) -> subprocess.CompletedProcess[str]:

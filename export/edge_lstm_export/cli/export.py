@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from edge_lstm.cli.options import JsonOption, LabelColumnsOption, LabelSeparatorOption, column_names
+from edge_lstm.cli import options
 from edge_lstm_export.cli.options import VerboseOption, option
 
 _QUANTIZE = "Quantize weights, and activations within the LSTM."
@@ -23,11 +23,11 @@ def command(
     quantize: Annotated[Literal["int8"] | None, option("int8", _QUANTIZE, default="fp32")] = None,
     length: Annotated[int | None, option("N", _LENGTH, default="the checkpoint's")] = None,
     data: Annotated[str | None, option("SOURCE", _DATA)] = None,
-    label_separator: LabelSeparatorOption = None,
-    label_columns: LabelColumnsOption = None,
+    label_separator: options.LabelSeparatorOption = None,
+    label_columns: options.LabelColumnsOption = None,
     max_drop: Annotated[float, option("POINTS", _MAX_DROP, default=True, min=0.0)] = 0.3,
     abstain: Annotated[float | None, option("SHARE", _ABSTAIN)] = None,
-    as_json: JsonOption = False,
+    as_json: options.JsonOption = False,
     verbose: VerboseOption = False,
 ) -> None:
     """Turn a checkpoint into one ONNX model file.
@@ -38,11 +38,10 @@ def command(
     int8.onnx'. It is refused where batching changes an answer, or if accuracy on --data falls by more
     than --max-drop.
     """
-    from edge_lstm.atomic import check_distinct, check_writable, write_atomically
+    from edge_lstm.atomic import write_atomically
     from edge_lstm_export.cli.display import Display, print_exported
 
-    check_distinct([output], [name for name in (checkpoint, data) if name is not None])
-    check_writable(output, parents=True)
+    options.check_outputs([output], [checkpoint, data], parents=True)
     with Display(quiet=True) as display:
         from edge_lstm.evaluation.sources import load_labelled
         from edge_lstm.modelfile import parse_model
@@ -52,7 +51,7 @@ def command(
         loaded = load_checkpoint(checkpoint)
         test = None
         if data is not None:
-            names, several = column_names(label_columns), loaded.thresholds is not None or None
+            names, several = options.column_names(label_columns), loaded.thresholds is not None or None
             test = load_labelled(data, label_separator=label_separator, label_columns=names, several=several)
         exported = export(
             loaded, quantize=quantize, length=length, labelled=test, max_drop=max_drop, abstain=abstain,
