@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _CHUNKS_A_PROCESS = 2  # at least, or it is not worth its start
 _AHEAD = 4  # chunks under way for each process
 _LOOK_SECONDS = 0.1
-_SLOT_BYTES = 2**22  # of shared memory, for each chunk under way; what is larger goes through the pipe
+SLOT_BYTES = 2**22  # of shared memory, for each chunk under way; what is larger goes through the pipe
 # A process can be had, and the package's commands are tested with it.
 CAN_START = hasattr(os, "fork")
 
@@ -124,7 +124,7 @@ class Pool:
             executor: Any = None
             try:
                 if is_fork:
-                    self._memory = mmap(-1, (_AHEAD * count + 1) * _SLOT_BYTES)
+                    self._memory = mmap(-1, (_AHEAD * count + 1) * SLOT_BYTES)
                 arguments = (self._worker, tuple(self.private_files) if is_fork else (), self._memory)
                 executor = ProcessPoolExecutor(count, context, _begin, arguments)
                 # Where processes are forked, all of them start with the first work.
@@ -179,9 +179,9 @@ def _score(chunk: Chunk, slot: int) -> tuple[Any, Summary]:
 
 def _put(memory: mmap | None, slot: int, data: Any) -> Any:
     """Return what goes through a pipe for ``data``: its place in the shared memory, where it fits there."""
-    if memory is None or not isinstance(data, bytes) or len(data) > _SLOT_BYTES:
+    if memory is None or not isinstance(data, bytes) or len(data) > SLOT_BYTES:
         return data
-    place = slice(slot * _SLOT_BYTES, slot * _SLOT_BYTES + len(data))
+    place = slice(slot * SLOT_BYTES, slot * SLOT_BYTES + len(data))
     memory[place] = data
     return place
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from edge_lstm.atomic import check_distinct, check_writable, open_atomically, own_descriptor, write_atomically
+from edge_lstm.cli.options import check_outputs
 from edge_lstm.errors import DataError, OutputError
 
 
@@ -33,6 +34,15 @@ def test_what_fails_in_the_middle_leaves_the_old_file_and_nothing_else(tmp_path:
         raise ZeroDivisionError
     assert path.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_what_a_killed_run_left_goes_an_hour_later(tmp_path: Path) -> None:
+    left, new = (tmp_path / f".a.html.{digits}.partial" for digits in ("0123cdef", "4567890a"))
+    left.touch()
+    new.touch()
+    os.utime(left, (0, 0))
+    check_outputs([tmp_path / "a.html"], [])
+    assert list(tmp_path.iterdir()) == [new]
 
 
 def test_a_pipe_is_written_to_and_stays_a_pipe(tmp_path: Path) -> None:

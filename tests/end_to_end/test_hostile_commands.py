@@ -216,6 +216,7 @@ OPTIONS = [
 INTO = [  # what an output is named, how that ends, and what is there before
     ("no folder", "no/such/x", {"says": "cannot write"}),
     ("a folder", ".", {"says": "folder"}),
+    ("standard output", "-", {"says": "or /dev/stdout"}),
     ("a folder that is locked", "locked/x", {"given": locked, "says": "permission"}),
     ("a file as folder", "text.csv/x", {"says": "cannot write"}),
     ("a device", "null", {"given": null, "exit": 0, "then": is_a_device("null")}),

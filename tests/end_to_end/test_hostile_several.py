@@ -18,6 +18,7 @@ CASES = [
     (f"{SEVERAL} --label-column mood", "mood"),
     (f"{TRAIN} --label-separator ''", "separator is empty"),
     (f"{SEVERAL} --label-columns a,b", "leave --label-column and --label-separator out"),
+    ("train columns.csv -o m.safetensors --label-columns ,", "has no name"),
     ("train columns.csv -o m.safetensors --label-columns a,b", "'b' is 'maybe', not 0 or 1"),
     (f"{SEVERAL} --balance", "--balance is for one label per text"),
     (f"{SEVERAL} --unlabelled d.csv --teacher none", "labels no text; leave it out"),

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -38,10 +38,8 @@ def started(command: Sequence[str | Path]) -> Iterator[subprocess.Popen[bytes]]:
         try:
             yield process
         finally:
-            try:
+            with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
 
 
 def end_of(process: subprocess.Popen[bytes]) -> tuple[int, str]:
@@ -106,10 +104,8 @@ def test_twice(tmp_path: Path, source: Path, second: signal.Signals, seconds: fl
         workers_of(process)
         os.killpg(process.pid, signal.SIGINT)
         time.sleep(seconds)
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(process.pid, second)
-        except ProcessLookupError:
-            pass
         code, _ = end_of(process)
     assert code in ENDED
 
@@ -142,10 +138,7 @@ def test_a_worker_that_is_killed_ends_it_with_one_line(tmp_path: Path, source: P
 
 def test_nothing_runs_beside_the_workers(tmp_path: Path, source: Path) -> None:
     with started([*COMMAND, source, "-o", tmp_path / "out.csv", "-w", "2"]) as process:
-        workers = workers_of(process)
-        while len(found := workers_of(process)) < 2:
-            pass
-        assert len(found) == len(workers) == 2
+        assert len(workers_of(process)) == len(workers_of(process)) == 2
 
 
 TWO = """
@@ -181,11 +174,8 @@ def test_two_runs_on_one_output_within_the_same_moment(tmp_path: Path) -> None:
             other.stdin.write("go\n")
             answers = [process.stdout.readline().strip() for process in (one, other)]
             assert "10 rows" in answers
-            for answer in answers:
-                assert answer in (
-                    "10 rows",
-                    "another run is writing out.csv; wait for it or choose another output",
-                )
+            refused = "another run is writing out.csv; wait for it or choose another output"
+            assert {*answers} <= {"10 rows", refused}
             outcomes["both" if answers[0] == answers[1] else "one"] += 1
             assert out.read_bytes().count(b"\n") == 11
             assert sorted(path.name for path in tmp_path.iterdir()) == ["in.csv", "out.csv"]
