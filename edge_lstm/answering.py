@@ -284,9 +284,8 @@ def _first_below(curve: RiskCoverage, share: float) -> Point | None:
 
 
 def tail(wrong: int, answered: int, share: float) -> float:
-    """The probability that at most ``wrong`` of ``answered`` answers are wrong where ``share`` of all are, by
-    the binomial distribution."""
-    logs = (  # factorials overflow
+    """The probability that at most ``wrong`` of ``answered`` answers are wrong where ``share`` of all are."""
+    logs = (
         math.lgamma(answered + 1)
         - math.lgamma(i + 1)
         - math.lgamma(answered - i + 1)

@@ -14,8 +14,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge_lstm.answering import tail
-
 CALIBRATION_BINS = 15  # Guo et al. 2017, "On Calibration of Modern Neural Networks"
 Z_95 = 1.959963984540054  # the normal distribution's 97.5 % quantile: two-sided 95 % intervals
 # Smallest probability that enters a logarithm: one float32 step below 1, what the model's output can say.
@@ -198,7 +196,12 @@ def wilson_interval(successes: int, n: int) -> Interval:
 def mcnemar(only_first_right: int, only_second_right: int) -> McNemar:
     """McNemar's mid-p test from the two counts of texts on which exactly one is right."""
     n, k = only_first_right + only_second_right, min(only_first_right, only_second_right)
-    mid_p = tail(k, n, 0.5) + tail(k - 1, n, 0.5)  # under the null hypothesis k is binomial(n, 1/2)
+    # Under the null hypothesis k is binomial(n, 1/2). Logarithms, since 2**n overflows from n = 1024.
+    terms = [
+        math.exp(math.lgamma(n + 1) - math.lgamma(i + 1) - math.lgamma(n - i + 1) - n * math.log(2))
+        for i in range(k + 1)
+    ]
+    mid_p = 2 * math.fsum(terms) - terms[-1]
     return McNemar(only_first_right, only_second_right, min(1.0, mid_p))
 
 

@@ -241,12 +241,10 @@ def _value_info(data: bytes) -> ValueInfo:
 
 def parse_graph(data: bytes) -> Graph:
     """An encoded graph → its nodes, constants, inputs and outputs. Raises OnnxFileError as :func:`parse`."""
-    parts: dict[int, list[bytes]] = {1: [], 5: [], 11: [], 12: []}  # nodes, constants, inputs, outputs
-    sparse = False
+    # Nodes, constants, inputs, outputs, sparse constants.
+    parts: dict[int, list[bytes]] = {1: [], 5: [], 11: [], 12: [], 15: []}
     for number, value in _fields(data):
         if number in parts:
             parts[number].append(_bytes(value))
-        elif number == 15:
-            sparse = True
     inputs, outputs = (tuple(map(_value_info, parts[number])) for number in (11, 12))
-    return Graph(tuple(map(_node, parts[1])), tuple(map(_tensor, parts[5])), inputs, outputs, sparse)
+    return Graph(tuple(map(_node, parts[1])), tuple(map(_tensor, parts[5])), inputs, outputs, bool(parts[15]))

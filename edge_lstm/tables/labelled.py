@@ -62,8 +62,8 @@ def read_labelled(
     given = [paths] if isinstance(paths, (str, Path)) else list(paths)
     # 'text' for a file without a known suffix would be a guess: open_inputs refuses it.
     inputs = open_inputs(given, options=options)
-    separator, flags = label_separator, tuple(label_columns)
-    reader = _LabelReader(inputs, options.label_column, separator, flags, several=several)
+    flags = tuple(label_columns)
+    reader = _LabelReader(inputs, options.label_column, label_separator, flags, several=several)
     texts: list[str] = []
     labels: list[tuple[str, ...]] = []
     first = ""  # without a label
