@@ -25,18 +25,16 @@ static void semihost(unsigned operation, const void *argument) {
 
 static void say(const char *text) { semihost(4, text); } /* SYS_WRITE0 */
 
-static void say_number(uint32_t value) {
-    char text[12], *at = text + 11;
+static void say_number(uint32_t value, const char *what) {
+    char digits[12], *at = digits + 11;
     *at = 0;
     do *--at = (char)('0' + value % 10), value /= 10;
     while (value);
-    say(at);
+    say(at), say(what);
 }
 
-/* SysTick counts down from 2^24 at 25 MHz. Under QEMU's -icount shift=0 an instruction takes a nanosecond: a
- * tick is 40 of them. */
+/* Counts down from 2^24 at 25 MHz. Under QEMU's -icount shift=0 an instruction takes a nanosecond: a tick is 40. */
 static volatile uint32_t *const systick = (volatile uint32_t *)0xE000E010;
-static uint32_t instructions_since(uint32_t start) { return ((start - systick[2]) & 0xFFFFFF) * 40; }
 
 int main(void) {
     static const char text[] =
@@ -44,34 +42,29 @@ int main(void) {
         "one of the best films I have seen in years, and I would watch it again tonight.";
     const char *error;
     const int32_t *ids;
-    float probabilities[16], worst = 0;
-    size_t count, rows, wrong, size = (size_t)(model_end - model_start);
+    float probabilities[16], worst;
+    size_t count, rows, wrong, needs, size = (size_t)(model_end - model_start);
     uint32_t *stack = &bss_end, start, taken;
-    edge_lstm_worker *worker = NULL;
     while ((unsigned char *)stack < (unsigned char *)__builtin_frame_address(0) - 256) *stack++ = UNTOUCHED;
-    systick[1] = 0xFFFFFF, systick[2] = 0, systick[0] = 5;
-    size_t needs = edge_lstm_needs(model_start, size, NULL, &error);
+    needs = edge_lstm_needs(model_start, size, NULL, &error);
     edge_lstm *model = edge_lstm_open(model_start, size, NULL, arena, sizeof arena, &error);
-    say("file "), say_number(size), say(" bytes, model "), say_number(needs), say(" bytes, worker ");
-    say_number(model ? edge_lstm_worker_needs(model) : 0), say(" bytes\n");
-    if (model) worker = edge_lstm_worker_start(model, arena + needs, sizeof arena - needs);
+    edge_lstm_worker *worker = model ? edge_lstm_worker_start(model, arena + needs, sizeof arena - needs) : NULL;
+    say_number(needs, " bytes of model, "), say_number(model ? edge_lstm_worker_needs(model) : 0, " of worker\n");
     if (!worker || edge_lstm_labels(model) > 16) {
         say("error: "), say(error ? error : "the arena is too small, or there are more than 16 labels"), say("\n");
         semihost(0x18, (const void *)0x20024);
     }
     edge_lstm_encode(worker, text, sizeof text - 1, &ids, &count);
+    systick[1] = 0xFFFFFF, systick[2] = 0, systick[0] = 5;
     start = systick[2];
     edge_lstm_run(worker, ids, 1, count, probabilities);
-    taken = instructions_since(start);
-    say_number((uint32_t)count), say(" tokens, "), say_number(taken / (uint32_t)count);
-    say(" instructions a token\n");
+    taken = (start - systick[2]) & 0xFFFFFF;
+    say_number(taken * 40 / count, " instructions a token\n");
     wrong = edge_lstm_check(worker, &rows, &worst);
-    say_number((uint32_t)(rows - wrong)), say(" of "), say_number((uint32_t)rows);
-    say(" golden rows, largest difference "), say_number((uint32_t)(worst * 1e9f)), say("e-9\n");
+    say_number(rows - wrong, " of "), say_number(rows, " golden rows, largest difference ");
+    say_number((uint32_t)(worst * 1e9f), "e-9\n");
     for (stack = &bss_end; *stack == UNTOUCHED; stack++) continue;
-    size = (size_t)((char *)&stack_end - (char *)stack);
-    say("RAM "), say_number(size + (uint32_t)((char *)&bss_end - (char *)&data_start));
-    say(" bytes, of them stack "), say_number(size), say("\n");
+    say_number((uint32_t)((char *)&bss_end - (char *)&data_start + (char *)&stack_end - (char *)stack), " bytes of RAM\n");
     semihost(0x18, (const void *)(wrong || !rows ? 0x20024 : 0x20026)); /* SYS_EXIT: an error, or all is well */
     return 0;
 }

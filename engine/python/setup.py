@@ -5,21 +5,15 @@ import sys
 
 from setuptools import Extension, setup
 
-posix = os.name == "posix"
-setup(
-    ext_modules=[
-        Extension(
-            "edge_lstm_native._engine",
-            ["edge_lstm_native/_engine.c", "edge_lstm_native/_lstm.c"],
-            include_dirs=[".."],
-            depends=["../edge_lstm.c", "../edge_lstm.h"],
-            define_macros=[("Py_LIMITED_API", "0x030A0000")],
-            extra_compile_args=["-std=c11", "-O3", "-ffp-contract=off", "-fvisibility=hidden"]
-            if posix
-            else [],
-            extra_link_args=["-Wl,-s"] if sys.platform == "linux" else [],
-            py_limited_api=True,
-        )
-    ],
-    options={"bdist_wheel": {"py_limited_api": "cp310"}},
+FLAGS = ["-std=c11", "-O3", "-ffp-contract=off", "-fvisibility=hidden"]
+engine = Extension(
+    "edge_lstm_native._engine",
+    ["edge_lstm_native/_engine.c", "edge_lstm_native/_lstm.c"],
+    include_dirs=[".."],
+    depends=["../edge_lstm.c", "../edge_lstm.h"],
+    define_macros=[("Py_LIMITED_API", "0x030A0000")],
+    extra_compile_args=FLAGS if os.name == "posix" else [],
+    extra_link_args=["-Wl,-s"] if sys.platform == "linux" else [],
+    py_limited_api=True,
 )
+setup(ext_modules=[engine], options={"bdist_wheel": {"py_limited_api": "cp310"}})

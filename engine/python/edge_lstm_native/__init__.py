@@ -35,7 +35,11 @@ def _floats(answers: bytes, rows: int) -> memoryview:
 
 
 class Model(_engine.Model):
-    """A model file, open. Its labels, thresholds, kernel and check() are described in _engine.pyi."""
+    """A model file, open. Its check() is described in _engine.pyi."""
+
+    kernel: str  # the one in use
+    labels: tuple[str, ...]  # in the order of the probabilities
+    thresholds: tuple[float, ...] | None  # where a text may have several: what each must reach
 
     def __new__(cls, source: str | os.PathLike[str] | bytes, kernel: str | None = None) -> Model:
         """Open a model file, by its path or its bytes.
@@ -43,10 +47,14 @@ class Model(_engine.Model):
         kernel: one of kernels(); the best without. Raises OSError where the path cannot be read, ValueError
         with one line where the file is no model, was changed, or is not supported.
         """
-        if isinstance(source, bytes):
-            return super().__new__(cls, source, kernel)
-        with open(os.fspath(source), "rb") as file:  # noqa: PTH123 - pathlib takes time to import
-            return super().__new__(cls, file.read(), kernel)
+        if not isinstance(source, bytes):
+            with open(os.fspath(source), "rb") as file:  # noqa: PTH123 - pathlib takes time to import
+                source = file.read()
+        model = super().__new__(cls, source, kernel)
+        model.kernel, labels = model._describe()
+        model.labels, thresholds = zip(*labels)
+        model.thresholds = thresholds if thresholds[0] else None
+        return model
 
     def classify(self, texts: Iterable[str], unfamiliar: float | None = None) -> tuple[memoryview, list[str]]:
         """Texts → (float32 [texts, labels], the status of each: ok, empty, unknown_words or truncated).

@@ -1,6 +1,7 @@
 """python -m edge_lstm_native MODEL < LINES: label, probability and status of each line."""
 
 import sys
+from itertools import islice
 
 from edge_lstm_native import Model
 
@@ -10,14 +11,6 @@ LINES_AT_A_TIME = 1000
 def printable(label: str) -> str:
     """The label with escapes for what would steer a terminal."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in label)
-
-
-def answer(model: Model, lines: list[str]) -> None:
-    """Print what the model says of some lines."""
-    for label, probability, status in model.predict(lines):
-        names = (label,) if isinstance(label, str) else label
-        sys.stdout.write(f"{'|'.join(map(printable, names))}\t{probability:.6f}\t{status}\n")
-    sys.stdout.flush()
 
 
 def main() -> int:
@@ -33,13 +26,13 @@ def main() -> int:
         return 1
     sys.stdin.reconfigure(encoding="utf-8", errors="replace", newline="\n")
     sys.stdout.reconfigure(encoding="utf-8")
-    lines: list[str] = []
-    for line in sys.stdin:
-        lines.append(line.removesuffix("\n").removesuffix("\r"))
-        if len(lines) == (1 if sys.stdin.isatty() else LINES_AT_A_TIME):
-            answer(model, lines)
-            lines.clear()
-    answer(model, lines)
+    at_a_time = 1 if sys.stdin.isatty() else LINES_AT_A_TIME
+    while lines := list(islice(sys.stdin, at_a_time)):
+        texts = [line.removesuffix("\n").removesuffix("\r") for line in lines]
+        for label, probability, status in model.predict(texts):
+            names = (label,) if isinstance(label, str) else label
+            sys.stdout.write(f"{'|'.join(map(printable, names))}\t{probability:.6f}\t{status}\n")
+        sys.stdout.flush()
     return 0
 
 

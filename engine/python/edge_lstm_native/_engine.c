@@ -92,7 +92,6 @@ static PyObject *model_classify(Model *self, PyObject *arguments) {
     const char *starts[AT_A_TIME], *statuses[AT_A_TIME];
     size_t sizes[AT_A_TIME], labels = edge_lstm_labels(self->model);
     PyObject *texts, *share, *text, *name = NULL;
-    const char *named = NULL;
     Py_ssize_t size;
     double above = -1;
     if (!PyArg_ParseTuple(arguments, "OO:_classify", &texts, &share)) return NULL;
@@ -123,15 +122,12 @@ static PyObject *model_classify(Model *self, PyObject *arguments) {
                 statuses[i] = "unfamiliar";
         Py_END_ALLOW_THREADS
         for (i = 0; i < part; i++) { /* most have the status of the one before */
-            if (statuses[i] != named) {
-                Py_XDECREF(name);
-                named = statuses[i], name = PyUnicode_InternFromString(named);
-            }
-            if (!name || PyList_SetItem(names, done + i, Py_NewRef(name)) < 0) break;
+            int same = i && statuses[i] == statuses[i - 1];
+            name = same ? Py_NewRef(name) : PyUnicode_InternFromString(statuses[i]);
+            if (!name || PyList_SetItem(names, done + i, name) < 0) break;
         }
         if (i < part || PyErr_CheckSignals()) break;
     }
-    Py_XDECREF(name);
     if (answers) give_worker(self, w);
     if (answers && done >= count) return Py_BuildValue("NN", answers, names);
     Py_XDECREF(answers);
@@ -173,33 +169,16 @@ static PyObject *model_check(Model *self, PyObject *nothing) {
     return Py_BuildValue("nnd", (Py_ssize_t)wrong, (Py_ssize_t)rows, (double)worst);
 }
 
-/* Return a tuple of what the function gives for each label. */
-static PyObject *of_labels(Model *self, PyObject *(*value_of)(const edge_lstm *model, size_t i)) {
-    size_t labels = edge_lstm_labels(self->model);
-    PyObject *tuple = PyTuple_New((Py_ssize_t)labels), *value;
-    for (size_t i = 0; tuple && i < labels; i++) {
-        value = value_of(self->model, i);
-        if (!value || PyTuple_SetItem(tuple, (Py_ssize_t)i, value) < 0) Py_CLEAR(tuple);
+/* (the kernel in use, a list with each label and its threshold) */
+static PyObject *model_describe(Model *self, PyObject *nothing) {
+    PyObject *labels = PyList_New(0), *pair;
+    (void)nothing;
+    for (size_t i = 0; labels && i < edge_lstm_labels(self->model); i++) {
+        pair = Py_BuildValue("sd", edge_lstm_label(self->model, i), edge_lstm_threshold(self->model, i));
+        if (!pair || PyList_Append(labels, pair) < 0) Py_CLEAR(labels);
+        Py_XDECREF(pair);
     }
-    return tuple;
-}
-
-static PyObject *label(const edge_lstm *model, size_t i) { return PyUnicode_FromString(edge_lstm_label(model, i)); }
-static PyObject *threshold(const edge_lstm *model, size_t i) { return PyFloat_FromDouble(edge_lstm_threshold(model, i)); }
-
-static PyObject *model_labels(Model *self, void *nothing) {
-    (void)nothing;
-    return of_labels(self, label);
-}
-
-static PyObject *model_thresholds(Model *self, void *nothing) {
-    (void)nothing;
-    return edge_lstm_threshold(self->model, 0) > 0 ? of_labels(self, threshold) : Py_NewRef(Py_None);
-}
-
-static PyObject *model_kernel(Model *self, void *nothing) {
-    (void)nothing;
-    return PyUnicode_FromString(edge_lstm_kernel(self->model));
+    return labels ? Py_BuildValue("sN", edge_lstm_kernel(self->model), labels) : NULL;
 }
 
 static PyObject *kernels(PyObject *module, PyObject *nothing) {
@@ -214,19 +193,14 @@ static PyObject *kernels(PyObject *module, PyObject *nothing) {
 }
 
 static PyMethodDef model_methods[] = {
+    {"_describe", (PyCFunction)model_describe, METH_NOARGS, "(kernel, [(label, threshold)])."},
     {"_classify", (PyCFunction)model_classify, METH_VARARGS, "Texts, a share or None: (float32, statuses)."},
     {"_run", (PyCFunction)model_run, METH_VARARGS, "Ids of texts, int32 [texts, columns], columns: float32."},
     {"check", (PyCFunction)model_check, METH_NOARGS, "(wrong golden rows, golden rows, largest difference)."},
     {NULL, NULL, 0, NULL}};
-static PyGetSetDef model_properties[] = {
-    {"labels", (getter)model_labels, NULL, "In the order of the probabilities.", NULL},
-    {"thresholds", (getter)model_thresholds, NULL, "Where a text may have several labels; else None.", NULL},
-    {"kernel", (getter)model_kernel, NULL, "The kernel in use.", NULL},
-    {NULL, NULL, NULL, NULL, NULL}};
 static PyType_Slot model_slots[] = {{Py_tp_new, (void *)model_new},
                                     {Py_tp_dealloc, (void *)model_dealloc},
                                     {Py_tp_methods, model_methods},
-                                    {Py_tp_getset, model_properties},
                                     {0, NULL}};
 static PyType_Spec model_spec = {"edge_lstm_native._engine.Model", sizeof(Model), 0,
                                  Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, model_slots};

@@ -7,18 +7,7 @@ class Model:
     """What the class of __init__.py is made of."""
 
     def __new__(cls, data: bytes, kernel: str | None = None) -> Self: ...
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """The labels, in the order of the probabilities."""
-
-    @property
-    def thresholds(self) -> tuple[float, ...] | None:
-        """Where a text may have several labels or none: from which probability on it has each; else None."""
-
-    @property
-    def kernel(self) -> str:
-        """The name of the kernel in use."""
-
+    def _describe(self) -> tuple[str, list[tuple[str, float]]]: ...
     def _classify(self, texts: tuple[str, ...], unfamiliar: float | None) -> tuple[bytes, list[str]]: ...
     def _run(self, ids: bytes, columns: int) -> bytes: ...
     def check(self) -> tuple[int, int, float]:
