@@ -59,6 +59,25 @@ static int next_field(slice *message, field *f) {
     return 1;
 }
 
+static int is_message(slice s) {
+    field f;
+    int more;
+    do more = next_field(&s, &f);
+    while (more > 0);
+    return more == 0;
+}
+
+/* Return the message's last field of this number that holds bytes or, with a text, the last submessage of this number
+ * whose own field `title` is the text. at is NULL where there is none. */
+static slice find_named(slice message, unsigned number, unsigned title, const char *text) {
+    slice last = {NULL, NULL};
+    for (field f; next_field(&message, &f) > 0;)
+        if (f.number == number && f.is_bytes && (!text || same(find_named(f.bytes, title, 0, NULL), text))) last = f.bytes;
+    return last;
+}
+
+static slice bytes_of(slice message, unsigned number) { return find_named(message, number, 0, NULL); }
+
 /* --- Characters: UTF-8, or a JSON string's content ------------------------------------------------------------ */
 
 typedef struct { slice left; int json; } reader; /* json: backslashes are escapes, and a quotation mark ends it */
@@ -148,10 +167,7 @@ static int json_get(slice object, const char *key, slice *value) {
 }
 
 /* Return a string's characters; none where the value is no string. */
-static reader json_string(slice value) {
-    int is_string = value.at < value.end && *value.at == '"';
-    return (reader){{is_string ? value.at + 1 : value.end, value.end}, 1};
-}
+static reader json_string(slice value) { return accept(&value, '"') ? (reader){value, 1} : (reader){{NULL, NULL}, 1}; }
 
 /* Return whether the value is this JSON. */
 static int json_is(slice in, const char *key, const char *json) { return json_get(in, key, &in) && same(in, json); }
@@ -341,7 +357,7 @@ typedef struct {
 
 struct edge_lstm {
     const kernel *kernel;
-    slice graph, metadata[KEYS];
+    slice file, graph, metadata[KEYS];
     int32_t length, lines, words;                  /* text; the vocabulary's lines behind words are pieces */
     int32_t longest_word, longest_piece, specials; /* bytes; characters beyond ASCII that are no letters */
     int32_t ids, embedding_dim, hidden, directions, ngrams, ngram_dim; /* network; with the sentinels of int8 */
@@ -373,7 +389,6 @@ struct edge_lstm_worker {
     const edge_lstm *model;
     reading readings[EDGE_LSTM_TEXTS];
     unsigned char *word, *present; /* see word_room; a bit for each n-gram */
-    int32_t *sums;                 /* of n-grams */
     float *values, *logit;         /* what the head reads and writes */
 };
 
@@ -387,31 +402,25 @@ static const char GRAPH[] = "this network is not supported: its graph has not th
 enum { FLOAT32 = 1, INT8 = 3 };
 enum { LETTER, SEPARATOR, MARK };
 
+/* Return the value of an entry of the metadata: empty where the entry has none, at is NULL where there is no entry. */
+static slice entry_of(slice file, const char *key) {
+    slice entry = find_named(file, 14, 1, key), value = bytes_of(entry, 2);
+    return value.at ? value : (slice){entry.at, entry.at};
+}
+
 /* Find graph and metadata, and check format and digest. */
 static const char *read_file(edge_lstm *m, slice file, int digest_counts) {
-    static const unsigned char nothing[1];
     slice rest = file;
-    field f, e;
-    int more;
     memset(m, 0, sizeof *m);
-    while ((more = next_field(&rest, &f)) > 0) {
-        slice key = {NULL, NULL}, content = {nothing, nothing};
-        if (f.number == 7 && f.is_bytes) m->graph = f.bytes;
-        if (f.number != 14 || !f.is_bytes) continue;
-        while ((more = next_field(&f.bytes, &e)) > 0) {
-            if (e.number == 1) key = e.bytes;
-            else if (e.number == 2) content = e.bytes;
-        }
-        if (more < 0 || !key.at) return NOT_A_MODEL;
-        for (int i = 0; i < KEYS; i++)
-            if (same(key, NAMES[i])) m->metadata[i] = content;
-    }
-    if (more < 0 || !m->metadata[FORMAT].at) return NOT_A_MODEL;
+    m->file = file, m->graph = bytes_of(file, 7);
+    if (!is_message(file)) return NOT_A_MODEL;
+    for (field f; next_field(&rest, &f) > 0;)
+        if (f.number == 14 && !is_message(f.bytes)) return NOT_A_MODEL;
+    for (int i = 0; i < KEYS; i++) m->metadata[i] = entry_of(file, NAMES[i]);
+    if (!m->metadata[FORMAT].at) return NOT_A_MODEL;
     if (!same(m->metadata[FORMAT], "10")) return OTHER;
-    if (length_of(file) < 64) return CHANGED;
+    if (length_of(file) < 64 || !is_message(m->graph)) return CHANGED;
     file.end -= 64; /* the digest of all before it */
-    for (rest = m->graph; (more = next_field(&rest, &f)) != 0;)
-        if (more < 0) return CHANGED;
 #ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION /* a fuzzer has to get behind it */
     digest_counts = 0;
 #endif
@@ -488,49 +497,37 @@ static const char *read_tokenizer(edge_lstm *m) {
 /* Read the network's shape, and check that vocabulary and thresholds fit it. */
 static const char *read_network(edge_lstm *m) {
     slice network = m->metadata[NETWORK];
+    m->several = m->metadata[SEVERAL].at != NULL;
+    m->last = json_is(network, "pooling", "\"last\"");
     if (!json_int(network, "num_words", 1, 1 << 24, &m->ids) || m->ids != m->lines + FIRST_WORD_ID ||
         !json_int(network, "embedding_dim", 1, 1 << 16, &m->embedding_dim) ||
         !json_int(network, "hidden", 1, 1 << 14, &m->hidden) || !json_int(network, "labels", 2, 1 << 20, &m->labels) ||
         !json_int(network, "ngrams", 0, MAX_LINES, &m->ngrams) ||
         !json_int(network, "ngram_dim", m->ngrams ? 1 : 0, 1 << 16, &m->ngram_dim) ||
-        json_is(network, "several", "true") != (m->metadata[SEVERAL].at != NULL) ||
-        (!json_is(network, "pooling", "\"last\"") && !json_is(network, "pooling", "\"mean+max\"")))
+        json_is(network, "several", "true") != m->several || (!m->last && !json_is(network, "pooling", "\"mean+max\"")))
         return UNUSABLE;
     if (!m->ngrams) m->ngram_dim = 0;
-    m->last = json_is(network, "pooling", "\"last\"");
     m->directions = json_is(network, "bidirectional", "true") ? 2 : 1;
-    m->several = m->metadata[SEVERAL].at != NULL;
     m->logits = m->labels == 2 && !m->several ? 1 : m->labels;
     return NULL;
 }
 
-/* Find the first submessage `number` whose field `title` is this text. */
-static int find_named(slice message, unsigned number, unsigned title, const char *text, slice *content) {
-    field f, part;
-    while (next_field(&message, &f) > 0) {
-        slice rest = f.bytes;
-        if (f.number != number || !f.is_bytes) continue;
-        while (next_field(&rest, &part) > 0)
-            if (part.number == title && part.is_bytes && same(part.bytes, text)) return *content = f.bytes, 1;
-    }
-    return 0;
-}
+/* A constant of the graph: whether the model has it, its type, its shape up to -1, and what points to its bytes. */
+typedef struct { const char *name; int needed, type; int32_t shape[4]; const unsigned char **bytes; } constant;
 
-/* Return the bytes of the graph's constant of this name, type and shape (-1: no such axis), or NULL. */
-static const unsigned char *constant(const edge_lstm *m, const char *name, int type, int32_t a, int32_t b, int32_t c) {
-    slice tensor, raw = {NULL, NULL};
-    uint64_t held = 0, size = type == FLOAT32 ? 4 : 1;
-    const int32_t shape[] = {a, b, c, -1}, *axis = shape;
+static int find_constant(const edge_lstm *m, const constant *c) {
+    slice tensor = find_named(m->graph, 5, 8, c->name), raw = bytes_of(tensor, 9);
+    uint64_t type = 0, size = c->type == FLOAT32 ? 4 : 1;
+    const int32_t *axis = c->shape;
     field f;
     int more;
-    if (!find_named(m->graph, 5, 8, name, &tensor)) return NULL;
     while ((more = next_field(&tensor, &f)) > 0) {
-        if (f.number == 1 && (f.is_bytes || *axis < 0 || f.value != (uint64_t)*axis++)) return NULL;
+        if (f.number == 1 && (f.is_bytes || *axis < 0 || f.value != (uint64_t)*axis++)) return 0;
         if (f.number == 1) size *= f.value;
-        if (f.number == 2 && !f.is_bytes) held = f.value;
-        if (f.number == 9 && f.is_bytes) raw = f.bytes;
+        if (f.number == 2) type = f.value;
     }
-    return !more && *axis < 0 && held == (uint64_t)type && length_of(raw) == size ? raw.at : NULL;
+    *c->bytes = raw.at;
+    return !more && *axis < 0 && type == (uint64_t)c->type && length_of(raw) == size;
 }
 
 /* Return the slot of an index where a search begins. */
@@ -544,22 +541,13 @@ static uint32_t *find_gram(const edge_lstm *m, int32_t left, int32_t right) {
     return m->gram_slots + slot;
 }
 
-/* Find the integers of an operator's attribute, varints one after another. */
-static int find_integers(slice node, const char *name, slice *packed) {
-    field f;
-    if (!find_named(node, 5, 1, name, &node)) return 0;
-    while (next_field(&node, &f) > 0)
-        if (f.number == 8 && f.is_bytes) return *packed = f.bytes, 1;
-    return 0;
-}
-
 /* Read the n-grams that have a vector, single ids first, then pairs: check them, and index them once there is memory. */
 static int read_ngrams(edge_lstm *m) {
-    slice node, counts, pool;
+    slice node = find_named(m->graph, 1, 4, "TfIdfVectorizer"); /* its attributes hold varints one after another */
+    slice counts = bytes_of(find_named(node, 5, 1, "ngram_counts"), 8);
+    slice pool = bytes_of(find_named(node, 5, 1, "pool_int64s"), 8);
     uint64_t zero, left, right, pairs_start = UINT64_MAX;
-    if (!find_named(m->graph, 1, 4, "TfIdfVectorizer", &node) || !find_integers(node, "ngram_counts", &counts) ||
-        !find_integers(node, "pool_int64s", &pool) || !varint(&counts, &zero) || zero)
-        return 0;
+    if (!varint(&counts, &zero) || zero) return 0;
     if (length_of(counts) && !varint(&counts, &pairs_start)) return 0;
     for (uint32_t n = 0; n < (uint32_t)m->ngrams; n++) {
         int is_pair = n >= pairs_start;
@@ -612,32 +600,26 @@ static int32_t pooled_values(const edge_lstm *m) { return m->directions * m->hid
 
 /* Find the weights in the file. int8 has two sentinel columns in the embedding and two sentinel units a direction. */
 static const char *find_weights(edge_lstm *m) {
-    m->embedding = constant(m, "embedding", FLOAT32, m->ids + 1, m->embedding_dim, -1);
-    m->int8 = !m->embedding;
-    if (m->int8) m->embedding_dim += 2, m->hidden += 2;
-    int type = m->int8 ? INT8 : FLOAT32;
-    int32_t d = m->directions, gates = 4 * m->hidden, x = m->embedding_dim, h = m->hidden;
-    int32_t head = pooled_values(m) + m->ngram_dim;
-    if (m->int8) {
-        m->embedding = constant(m, "embedding", INT8, m->ids + 1, x, -1);
-        m->embedding_scale = constant(m, "embedding_scale", FLOAT32, 1, -1, -1);
-        m->w_scale = constant(m, "lstm_w_scale", FLOAT32, d, -1, -1);
-        m->r_scale = constant(m, "lstm_r_scale", FLOAT32, d, -1, -1);
-        m->head_scales = constant(m, "head_w_scales", FLOAT32, head, 1, -1);
-        if (!m->embedding || !m->embedding_scale || !m->w_scale || !m->r_scale || !m->head_scales || !has_sentinels(m))
-            return GRAPH;
-    }
-    m->w = constant(m, "lstm_w", type, d, m->int8 ? x : gates, m->int8 ? gates : x);
-    m->r = constant(m, "lstm_r", type, d, m->int8 ? h : gates, m->int8 ? gates : h);
-    m->b = constant(m, "lstm_b", FLOAT32, d, 2 * gates, -1);
-    m->head_weight = constant(m, "head_w", type, head, m->logits, -1);
-    m->head_bias = constant(m, "head_b", FLOAT32, m->logits, -1, -1);
-    if (!m->w || !m->r || !m->b || !m->head_weight || !m->head_bias) return GRAPH;
-    if (m->int8) find_most(m, m->w, (size_t)(d * x) * (size_t)gates), find_most(m, m->r, (size_t)(d * h) * (size_t)gates);
-    if (!m->ngrams) return NULL;
-    m->vectors = constant(m, "ngram_vectors", type, m->ngrams, m->ngram_dim, -1);
-    m->vector_scales = m->int8 ? constant(m, "ngram_scales", FLOAT32, m->ngram_dim, -1, -1) : m->vectors;
-    return m->vectors && m->vector_scales && read_ngrams(m) ? NULL : GRAPH;
+    int int8 = m->int8 = find_named(m->graph, 5, 8, "embedding_scale").at != NULL, type = int8 ? INT8 : FLOAT32;
+    if (int8) m->embedding_dim += 2, m->hidden += 2;
+    int32_t d = m->directions, x = m->embedding_dim, h = m->hidden, gates = 4 * h, head = pooled_values(m) + m->ngram_dim;
+    const constant constants[] = {
+        {"embedding", 1, type, {m->ids + 1, x, -1}, &m->embedding},
+        {"embedding_scale", int8, FLOAT32, {1, -1}, &m->embedding_scale},
+        {"lstm_w", 1, type, {d, int8 ? x : gates, int8 ? gates : x, -1}, &m->w},
+        {"lstm_r", 1, type, {d, int8 ? h : gates, int8 ? gates : h, -1}, &m->r},
+        {"lstm_b", 1, FLOAT32, {d, 2 * gates, -1}, &m->b},
+        {"lstm_w_scale", int8, FLOAT32, {d, -1}, &m->w_scale},
+        {"lstm_r_scale", int8, FLOAT32, {d, -1}, &m->r_scale},
+        {"head_w", 1, type, {head, m->logits, -1}, &m->head_weight},
+        {"head_w_scales", int8, FLOAT32, {head, 1, -1}, &m->head_scales},
+        {"head_b", 1, FLOAT32, {m->logits, -1}, &m->head_bias},
+        {"ngram_vectors", m->ngrams, type, {m->ngrams, m->ngram_dim, -1}, &m->vectors},
+        {"ngram_scales", m->ngrams && int8, FLOAT32, {m->ngram_dim, -1}, &m->vector_scales}};
+    for (size_t i = 0; i < sizeof constants / sizeof *constants; i++)
+        if (constants[i].needed && !find_constant(m, constants + i)) return GRAPH;
+    if (int8) find_most(m, m->w, (size_t)(d * x) * (size_t)gates), find_most(m, m->r, (size_t)(d * h) * (size_t)gates);
+    return (!int8 || has_sentinels(m)) && (!m->ngrams || read_ngrams(m)) ? NULL : GRAPH;
 }
 
 /* Read the labels' names and thresholds: check them, and keep them once there is memory. */
@@ -735,7 +717,6 @@ static void lay_out_worker(const edge_lstm *m, edge_lstm_worker *w, memory *all)
     }
     w->word = take(all, word_room(m), 1);
     w->present = take(all, (uint64_t)m->ngrams / 8 + 1, 1);
-    w->sums = take(all, (uint64_t)m->ngram_dim, sizeof(int32_t));
     w->values = take(all, (uint64_t)(pooled_values(m) + m->ngram_dim), sizeof(float));
     w->logit = take(all, (uint64_t)m->labels, sizeof(float));
 }
@@ -902,9 +883,8 @@ static const char *encode(edge_lstm_worker *w, reading *into, reader text) {
         if (c == END_OF_TEXT) break;
         if (c == 0x3A3 && before == CASED && !cased_follows(text)) small = 0x3C2; /* a final sigma */
         else small = c < 0x80 ? (c >= 'A' && c <= 'Z' ? c | 32 : c) : c == 0x130 ? 'i' : lower(c);
-        int32_t k = 0, specials = small < 0x80 ? 0 : m->specials;
-        while (k < specials && m->special[k].character != small) k++;
-        if (k < specials) small = m->special[k].becomes;
+        for (int32_t k = 0; k < m->specials && small >= 0x80; k++)
+            if (m->special[k].character == small) small = m->special[k].becomes;
         unsigned char kind = small < 0x80 ? m->kind[small] : LETTER;
         if (kind != LETTER) push_word(&e);
         if (kind != SEPARATOR) push_character(&e, small);
@@ -987,25 +967,26 @@ static double logarithm(double x) {
     return n * 0.693147180559945309 + sum * x;
 }
 
-/* Add up the vectors of the text's n-grams, each once, and divide by the square root of its length. */
+static float weight_at(const edge_lstm *m, const unsigned char *w, size_t i) {
+    return m->int8 ? (float)(signed char)w[i] : number(w, i);
+}
+
+/* Add up the vectors of the text's n-grams, each once, and divide by the square root of its length. Sums of 2^17 int8
+ * are exact. */
 static void add_ngrams(edge_lstm_worker *w, const reading *r, float *out) {
     const edge_lstm *m = w->model;
     size_t width = (size_t)m->ngram_dim;
     float root = square_root(r->count);
     memset(w->present, 0, (size_t)m->ngrams / 8 + 1);
-    memset(w->sums, 0, sizeof *w->sums * width);
     memset(out, 0, sizeof *out * width);
     for (size_t i = 1; i < 2 * r->count; i++) { /* of each id the pair that ends there, then the id alone */
         size_t t = i / 2;
         size_t row = i % 2 ? *find_gram(m, r->id[t], -1) : *find_gram(m, r->id[t - 1], r->id[t]);
         if (!row-- || (w->present[row / 8] >> (row & 7) & 1)) continue;
         w->present[row / 8] |= (unsigned char)(1 << (row & 7));
-        for (size_t j = 0; j < width; j++)
-            if (m->int8) w->sums[j] += (signed char)m->vectors[row * width + j];
-            else out[j] += number(m->vectors, row * width + j);
+        for (size_t j = 0; j < width; j++) out[j] += weight_at(m, m->vectors, row * width + j);
     }
-    for (size_t j = 0; j < width; j++)
-        out[j] = (m->int8 ? (float)w->sums[j] * number(m->vector_scales, j) : out[j]) / root;
+    for (size_t j = 0; j < width; j++) out[j] = (m->int8 ? out[j] * number(m->vector_scales, j) : out[j]) / root;
 }
 
 /* logit[l] = sum of values[j] · weight[j][l], in the order of j. */
@@ -1014,8 +995,7 @@ static void multiply_head(const edge_lstm *m, const float *values, size_t inputs
     for (size_t l = 0; l < logits; l++) logit[l] = 0;
     for (size_t j = 0; j < inputs; j++) {
         float scale = m->int8 ? number(m->head_scales, j) : 1;
-        for (size_t l = 0, i = j * logits; l < logits; l++, i++)
-            logit[l] += values[j] * (m->int8 ? (float)(signed char)m->head_weight[i] * scale : number(m->head_weight, i));
+        for (size_t l = 0; l < logits; l++) logit[l] += values[j] * (weight_at(m, m->head_weight, j * logits + l) * scale);
     }
     for (size_t l = 0; l < logits; l++) logit[l] += number(m->head_bias, l);
 }
@@ -1154,6 +1134,12 @@ const char *edge_lstm_kernel(const edge_lstm *model) { return model->kernel->nam
 size_t edge_lstm_labels(const edge_lstm *model) { return (size_t)model->labels; }
 const char *edge_lstm_label(const edge_lstm *model, size_t i) { return i < (size_t)model->labels ? model->names[i] : ""; }
 double edge_lstm_threshold(const edge_lstm *m, size_t i) { return m->several && i < (size_t)m->labels ? m->thresholds[i] : 0; }
+
+const char *edge_lstm_metadata(const edge_lstm *m, const char *key, size_t *size) {
+    slice value = entry_of(m->file, key);
+    *size = length_of(value);
+    return (const char *)value.at;
+}
 
 static reader plain_text(const char *text, size_t size) {
     return (reader){{(const unsigned char *)text, (const unsigned char *)text + size}, 0};

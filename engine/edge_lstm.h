@@ -43,6 +43,9 @@ const char *edge_lstm_label(const edge_lstm *model, size_t i);
  * 0 where each text has one label, the most probable. */
 double edge_lstm_threshold(const edge_lstm *model, size_t i);
 
+/* Return an entry of the file's metadata, such as "edge_lstm.training", *size bytes; NULL where there is none. */
+const char *edge_lstm_metadata(const edge_lstm *model, const char *key, size_t *size);
+
 /* Classify a text in UTF-8 (each wrong sequence counts as U+FFFD) → a probability for each label. Return its status:
  * "ok"; "empty", without words; "unknown_words", none of the vocabulary; "truncated", where only the end was read. */
 const char *edge_lstm_predict(edge_lstm_worker *worker, const char *text, size_t size, float *probabilities);

@@ -48,14 +48,13 @@ static const char *read_line(size_t *size) {
 
 /* No control character is in a label. What changes the direction or ends the line is shown as an escape. */
 static void print_label(const char *label) {
-    for (; *label; label++) {
-        const unsigned char *at = (const unsigned char *)label;
+    for (const unsigned char *at = (const unsigned char *)label; *at; at++) {
         unsigned c = 0; /* a code point from U+2000 to U+207F, or none */
         if (at[0] == 0xE2 && (at[1] & 0xFE) == 0x80) c = 0x2000u | (at[1] & 1u) << 6 | (at[2] & 63u);
-        if (at[0] == 0xD8 && at[1] == 0x9C) printf("\\u061c"), label++;
+        if (at[0] == 0xD8 && at[1] == 0x9C) printf("\\u061c"), at++;
         else if (c == 0x200E || c == 0x200F || (c >= 0x2028 && c <= 0x202E) || (c >= 0x2066 && c <= 0x2069))
-            printf("\\u%04x", c), label += 2;
-        else putchar(*label);
+            printf("\\u%04x", c), at += 2;
+        else putchar(*at);
     }
 }
 
@@ -95,17 +94,10 @@ static void answer(const edge_lstm *model, edge_lstm_worker *worker, const char 
     if (fflush(stdout)) fail("standard output", "it cannot be written");
 }
 
-static int check(edge_lstm_worker *worker) {
-    size_t rows, wrong;
-    float worst;
-    wrong = edge_lstm_check(worker, &rows, &worst);
-    printf("%lu of %lu golden rows, largest difference %.1e\n", (unsigned long)(rows - wrong), (unsigned long)rows, (double)worst);
-    return wrong ? 1 : 0;
-}
-
 int main(int count, char **arguments) {
     int checks = 0, i = 1;
-    size_t size;
+    size_t size, rows, wrong;
+    float worst;
     const char *error, *kernel = NULL, *share = NULL, *text;
     for (; i < count && !strncmp(arguments[i], "--", 2); i++) {
         if (!strcmp(arguments[i], "--all")) all = 1;
@@ -124,7 +116,11 @@ int main(int count, char **arguments) {
         fail(path, "it has no threshold for this share; give one such as 0.05, or export it with more texts");
     needs = edge_lstm_worker_needs(model);
     edge_lstm_worker *worker = edge_lstm_worker_start(model, room(NULL, needs), needs);
-    if (checks) return check(worker);
+    if (checks) {
+        wrong = edge_lstm_check(worker, &rows, &worst);
+        printf("%zu of %zu golden rows, largest difference %.1e\n", rows - wrong, rows, (double)worst);
+        return wrong > 0;
+    }
     float *probabilities = room(NULL, 2 * edge_lstm_labels(model) * sizeof *probabilities);
     if (i < count)
         for (; i < count; i++) answer(model, worker, arguments[i], strlen(arguments[i]), probabilities);

@@ -40,52 +40,41 @@ def varint(data: bytes, at: int) -> tuple[int, int]:
     raise ModelError(DAMAGED)
 
 
+def varints(data: bytes) -> list[int]:
+    """Numbers, packed one behind another."""
+    values, at = [], 0
+    while at < len(data):
+        value, at = varint(data, at)
+        values.append(value)
+    return values
+
+
 def fields(data: bytes) -> list[tuple[int, Any]]:
     """A message's fields in order: (field number, int or bytes)."""
-    every: list[tuple[int, Any]] = []
-    at = 0
+    every, at = [], 0
     while at < len(data):
         key, at = varint(data, at)
         number, kind = key >> 3, key & 7
-        size = {1: 8, 5: 4}.get(kind, 0)
-        if kind in (0, 2):
-            size, at = varint(data, at)
-        if kind == 0:
-            every.append((number, size))
-            continue
-        if number == 0 or kind not in (1, 2, 5) or at + size > len(data):
+        value, at = varint(data, at) if kind in (0, 2) else ({1: 8, 5: 4}.get(kind, len(data)), at)
+        if kind != 0:  # so many bytes; of an unknown kind more than there are
+            value, at = data[at : at + value], at + value
+        if number == 0 or at > len(data):
             raise ModelError(DAMAGED)
-        every.append((number, data[at : at + size]))
-        at += size
+        every.append((number, value))
     return every
-
-
-def integers(message: list[tuple[int, Any]], number: int) -> list[int]:
-    """A repeated number's values: one a field, or packed in one."""
-    values: list[int] = []
-    for value in [value for n, value in message if n == number]:
-        at = 0
-        while isinstance(value, bytes) and at < len(value):
-            packed, at = varint(value, at)
-            values.append(packed)
-        values += [value] if isinstance(value, int) else []
-    return values
 
 
 DTYPES = {1: F32, 2: np.uint8, 3: np.int8, 6: np.int32, 7: np.int64}  # TensorProto.DataType
 
 
 def tensors(graph: bytes) -> dict[str, np.ndarray]:
-    """A GraphProto's initializers (field 5) by name.
-
-    Of a TensorProto: 1 dims, 2 data_type, 8 name, 9 raw_data, little-endian.
-    """
+    """A GraphProto's constants (field 5) by name; of each: 1 dims, 2 data_type, 8 name, 9 raw_data."""
     constants = {}
     for tensor in [fields(value) for number, value in fields(graph) if number == 5]:
         parts = dict(tensor)
         if parts.get(2) in DTYPES and 9 in parts:
             values = np.frombuffer(parts[9], DTYPES[parts[2]])
-            constants[parts[8].decode()] = values.reshape(integers(tensor, 1))
+            constants[parts[8].decode()] = values.reshape([value for n, value in tensor if n == 1])
     return constants
 
 
@@ -96,8 +85,8 @@ def ngrams(graph: bytes) -> dict[tuple[int, ...], int]:
     """
     for number, node in fields(graph):
         if number == 1 and (4, b"TfIdfVectorizer") in fields(node):
-            attributes = [fields(attribute) for n, attribute in fields(node) if n == 5]
-            ints = {dict(attribute)[1]: integers(attribute, 8) for attribute in attributes}
+            attributes = [dict(fields(attribute)) for n, attribute in fields(node) if n == 5]
+            ints = {attribute[1]: varints(attribute.get(8, b"")) for attribute in attributes}
             pool, starts = ints[b"pool_int64s"], ints[b"ngram_counts"]
             words = starts[1] if len(starts) > 1 else len(pool)  # single ids first, then pairs
             grams = [(i,) for i in pool[:words]] + list(zip(pool[words::2], pool[words + 1 :: 2]))
@@ -136,14 +125,10 @@ class Model:
 
 def read(data: bytes) -> Model:
     """A file's bytes → its model. ModelError where it is no such file, damaged, or of a later format."""
-    graph, metadata = b"", {}
     try:
-        for number, value in fields(data):  # ModelProto: 7 graph, 14 metadata_props (1 key, 2 value)
-            if number == 7:
-                graph = value
-            elif number == 14:
-                entry = dict(fields(value))
-                metadata[entry[1].decode()] = entry.get(2, b"").decode()
+        message = fields(data)  # ModelProto: 7 graph, 14 metadata_props (1 key, 2 value)
+        entries = [dict(fields(value)) for number, value in message if number == 14]
+        metadata = {entry[1].decode(): entry.get(2, b"").decode() for entry in entries}
         version = metadata["edge_lstm.format"]
     except (KeyError, ValueError, AttributeError, TypeError, ModelError):
         raise ModelError("not a model file of edge-lstm, or cut short; copy it again") from None
@@ -152,7 +137,7 @@ def read(data: bytes) -> Model:
     if data[-64:] != hashlib.sha256(data[:-64]).hexdigest().encode():  # the digest: of all before it
         raise ModelError("the file was cut short or changed after it was written; copy it again")
     try:
-        return described(graph, metadata)
+        return described(dict(message)[7], metadata)
     except (KeyError, ValueError, AttributeError, TypeError, RecursionError) as error:
         raise ModelError(f"the file's metadata is unusable ({error!r}); export it again") from None
 
@@ -163,7 +148,6 @@ def described(graph: bytes, metadata: dict[str, str]) -> Model:
     tokenizer = json.loads(metadata["edge_lstm.tokenizer"])
     count, spaced = text_rule(tokenizer, len(lines))
     network = json.loads(metadata["edge_lstm.network"])
-    several = "edge_lstm.several" in metadata
     model = Model(
         words={word: i for i, word in enumerate(lines[:count], 4)},
         pieces={piece: i for i, piece in enumerate(lines[count:], 4 + count)},
@@ -174,11 +158,9 @@ def described(graph: bytes, metadata: dict[str, str]) -> Model:
         golden=json.loads(metadata.get("edge_lstm.golden", "[]")),
         weights=tensors(graph),
         ngrams=ngrams(graph) if network["ngrams"] else {},
-        thresholds=json.loads(metadata["edge_lstm.several"])["thresholds"] if several else None,
+        thresholds=json.loads(metadata.get("edge_lstm.several", "{}")).get("thresholds"),
     )
-    thresholds = model.thresholds or []
-    if network["pooling"] not in ("last", "mean+max"):
-        raise ModelError(f"pooling {network['pooling']!r} is not supported")
+    several, thresholds = model.thresholds is not None, model.thresholds or []
     if (
         len(model.labels) != max(2, network["labels"])
         or any(ord(c) < 32 or 127 <= ord(c) < 160 for label in model.labels for c in label)
@@ -215,23 +197,23 @@ def text_rule(tokenizer: dict[str, Any], lines: int) -> tuple[int, dict[int, str
 def check_shapes(model: Model) -> None:
     """Every weight that the network needs is there with the shape that it must have."""
     n, weights = model.network, model.weights
-    one = len(model.labels) == 2 and model.thresholds is None
-    directions, logits = 1 + n["bidirectional"], 1 if one else len(model.labels)
-    int8 = weights.get("embedding", np.empty(0)).dtype == np.int8
+    if n["pooling"] not in ("last", "mean+max"):
+        raise ModelError(f"pooling {n['pooling']!r} is not supported")
     # An int8 file has two sentinel columns behind the embedding and two sentinel units a direction.
-    inputs, hidden = n["embedding_dim"] + 2 * int8, n["hidden"] + 2 * int8
-    gates = 4 * hidden
-    head = (1 if n["pooling"] == "last" else 2) * directions * hidden + (n["ngram_dim"] if n["ngrams"] else 0)
-    w, r = [(directions, rows, gates) if int8 else (directions, gates, rows) for rows in (inputs, hidden)]
-    expected: dict[str, tuple[int, ...]] = {"lstm_w": w, "lstm_r": r, "lstm_b": (directions, 2 * gates)}
-    expected |= {"embedding": (n["num_words"] + 1, inputs), "head_w": (head, logits), "head_b": (logits,)}
+    int8 = weights.get("embedding", np.empty(0)).dtype == np.int8
+    e, h, d = n["embedding_dim"] + 2 * int8, n["hidden"] + 2 * int8, 1 + n["bidirectional"]
+    p = d * h * (1 if n["pooling"] == "last" else 2) + (n["ngram_dim"] if n["ngrams"] else 0)
+    z = 1 if len(model.labels) == 2 and model.thresholds is None else len(model.labels)
+    shapes = {"embedding": (n["num_words"] + 1, e), "lstm_b": (d, 8 * h), "head_w": (p, z), "head_b": (z,)}
     if int8:
-        expected |= {"embedding_scale": (1,), "lstm_w_scale": (directions,), "lstm_r_scale": (directions,)}
-        expected["head_w_scales"] = (head, 1)
+        shapes |= {"lstm_w": (d, e, 4 * h), "lstm_r": (d, h, 4 * h), "head_w_scales": (p, 1)}
+        shapes |= {"embedding_scale": (1,), "lstm_w_scale": (d,), "lstm_r_scale": (d,)}
+    else:
+        shapes |= {"lstm_w": (d, 4 * h, e), "lstm_r": (d, 4 * h, h)}
     if n["ngrams"]:
-        expected["ngram_vectors"] = (n["ngrams"], n["ngram_dim"])
-        expected |= {"ngram_scales": (n["ngram_dim"],)} if int8 else {}
-    for name, shape in expected.items():
+        shapes["ngram_vectors"] = (n["ngrams"], n["ngram_dim"])
+        shapes |= {"ngram_scales": (n["ngram_dim"],)} if int8 else {}
+    for name, shape in shapes.items():
         if name not in weights or weights[name].shape != shape:
             raise ModelError(f"this network is not supported: its graph has no {name} of shape {shape}")
 
@@ -275,16 +257,11 @@ def pieces_of(model: Model, word: str) -> list[int]:
 # --- ids → probabilities ---------------------------------------------------------------------------------
 
 
-def fma(a: Any, b: Any, c: Any) -> np.ndarray:
-    """a · b + c, rounded once: float32 products are exact in float64."""
-    return (np.asarray(a, F64) * np.asarray(b, F64) + np.asarray(c, F64)).astype(F32)
-
-
 def polynomial(x: np.ndarray, coefficients: list[float]) -> np.ndarray:
-    """Horner's rule in float32, each step rounded once."""
+    """Horner's rule in float32, each a · b + c rounded once: products of float32 are exact in float64."""
     value = F32(coefficients[0])
     for coefficient in coefficients[1:]:
-        value = fma(value, x, F32(coefficient))
+        value = (x.astype(F64) * value.astype(F64) + F64(F32(coefficient))).astype(F32)
     return value
 
 
@@ -347,19 +324,14 @@ def ngram_part(model: Model, ids: list[int]) -> np.ndarray:
     """The vectors of the n-grams that the text holds, each once, added up, over √T: float32 [width]."""
     present = {model.ngrams.get(gram) for gram in [*((i,) for i in ids), *pairwise(ids)]} - {None}
     vectors = model.weights["ngram_vectors"][sorted(present)]  # n, width
-    if vectors.dtype == np.int8:
-        total = vectors.sum(axis=0, dtype=np.int32).astype(F32) * model.weights["ngram_scales"]
-    else:
-        total = vectors.sum(axis=0, dtype=F32)
-    return total / np.sqrt(F32(len(ids)))
+    scales = model.weights["ngram_scales"] if vectors.dtype == np.int8 else F32(1)
+    return vectors.sum(axis=0, dtype=F32) * scales / np.sqrt(F32(len(ids)))
 
 
 def probabilities(model: Model, ids: list[int]) -> np.ndarray:
     """Ids, at least one → float32 [L], in the order of the labels."""
     w = model.weights
-    x = w["embedding"][ids]  # T, E
-    if x.dtype == np.int8:
-        x = x.astype(F32) * w["embedding_scale"]
+    x = w["embedding"][ids] * w.get("embedding_scale", F32(1))  # T, E
     outputs = [lstm(x, w, 0)]
     if model.network["bidirectional"]:  # reads from the end; its outputs stand where their tokens do
         outputs.append(lstm(x[::-1], w, 1)[::-1])
@@ -370,10 +342,7 @@ def probabilities(model: Model, ids: list[int]) -> np.ndarray:
         parts = [y.sum(axis=0, dtype=F32) / F32(len(ids)), np.maximum(y.max(axis=0), F32(0))]
     if model.ngrams:
         parts.append(ngram_part(model, ids))
-    head = w["head_w"]
-    if head.dtype == np.int8:
-        head = head.astype(F32) * w["head_w_scales"]
-    logits = np.concatenate(parts) @ head + w["head_b"]
+    logits = np.concatenate(parts) @ (w["head_w"] * w.get("head_w_scales", F32(1))) + w["head_b"]
     if model.thresholds is not None:
         return sigmoid(logits)
     if len(model.labels) == 2:  # one logit: the second label's
@@ -391,11 +360,6 @@ def labels_of(model: Model, answer: np.ndarray) -> str:
     return "|".join(model.labels[i] for i in order if float(answer[i]) >= model.thresholds[i])
 
 
-def printable(text: str) -> str:
-    """The text with escapes for what would steer a terminal."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
 def main() -> None:
     """Answers each text as ``edge-lstm predict`` does; without texts, runs the file's own golden rows."""
     if len(sys.argv) < 2:
@@ -403,16 +367,16 @@ def main() -> None:
     try:
         model = read(Path(sys.argv[1]).read_bytes())
     except (ModelError, OSError) as error:
-        sys.exit(printable(f"error: {sys.argv[1]}: {error}"))
+        sys.exit(f"error: {sys.argv[1]!r}: {error}")
     for text in sys.argv[2:]:
         ids, status = encode(model, text)
         answer = probabilities(model, ids)
-        print(f"{printable(labels_of(model, answer))}\t{answer.max():.6f}\t{status}")
+        print(f"{labels_of(model, answer)!r}\t{answer.max():.6f}\t{status}")
     for row in model.golden if not sys.argv[2:] else []:
         ids, _ = encode(model, row["text"])
         apart = np.abs(probabilities(model, ids) - row["probabilities"]).max()
         right = ids == row["ids"] and apart <= 1e-3
-        print(f"{'ok' if right else 'WRONG'}\t{apart:.1e}\t{printable(row['text'][:60])}")
+        print(f"{'ok' if right else 'WRONG'}\t{apart:.1e}\t{row['text'][:60]!r}")
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ import zipfile
 from pathlib import Path
 
 ENGINE = Path(__file__).resolve().parents[1] / "engine"
-SOURCES = [ENGINE / "python" / "edge_lstm_native" / name for name in ("_engine.c", "_lstm.c")]
+SOURCES = [ENGINE / "python" / "edge_lstm_native" / "_engine.c", ENGINE / "edge_lstm.c"]
 FLAGS = ["-std=c11", "-O3", "-ffp-contract=off", "-fvisibility=hidden", "-DPy_LIMITED_API=0x030A0000"]
 ZIG = [sys.executable, "-m", "ziglang"]
 MOST_BYTES = 400_000

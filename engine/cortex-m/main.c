@@ -1,7 +1,6 @@
 /* tiny on a Cortex-M: the model file lies in flash as it is, and answers its golden rows over semihosting.
  *
- * Built and run by engine/cortex-m/run; MODEL is the file's path. ARENA, its model's and worker's memory. No
- * heap, no file system, no operating system. */
+ * engine/cortex-m/run builds and runs it. MODEL: the file's path; ARENA: bytes of memory for model and worker. */
 #include "edge_lstm.h"
 
 #include <string.h>
@@ -11,7 +10,6 @@ extern const unsigned char model_start[], model_end[];
 __asm__(".section .rodata\n.global model_start, model_end\nmodel_start: .incbin \"" MODEL "\"\nmodel_end:\n.byte 0\n.text");
 
 void reset(void);
-int main(void);
 __attribute__((section(".vectors"), used)) static const void *const vectors[] = {&stack_end, (const void *)reset};
 
 #define UNTOUCHED 0xA5A5A5A5u /* the stack as deep as it never gets */
@@ -36,7 +34,7 @@ static void say_number(uint32_t value, const char *what) {
 /* Counts down from 2^24 at 25 MHz. Under QEMU's -icount shift=0 an instruction takes a nanosecond: a tick is 40. */
 static volatile uint32_t *const systick = (volatile uint32_t *)0xE000E010;
 
-int main(void) {
+static void run(void) {
     static const char text[] =
         "I expected little, and yet the plot was clever, the actors were brilliant and the end was a great surprise; "
         "one of the best films I have seen in years, and I would watch it again tonight.";
@@ -66,7 +64,6 @@ int main(void) {
     for (stack = &bss_end; *stack == UNTOUCHED; stack++) continue;
     say_number((uint32_t)((char *)&bss_end - (char *)&data_start + (char *)&stack_end - (char *)stack), " bytes of RAM\n");
     semihost(0x18, (const void *)(wrong || !rows ? 0x20024 : 0x20026)); /* SYS_EXIT: an error, or all is well */
-    return 0;
 }
 
 void reset(void) {
@@ -74,5 +71,5 @@ void reset(void) {
     __asm__ volatile("dsb\nisb");
     memcpy(&data_start, &data_in_flash, (size_t)((char *)&data_end - (char *)&data_start));
     memset(&bss_start, 0, (size_t)((char *)&bss_end - (char *)&bss_start));
-    main();
+    run();
 }

@@ -1,5 +1,4 @@
 // Runs the model files of edge-lstm by the engine in C, as WebAssembly. edge-lstm.d.ts describes what is public.
-const TOLERANCE = 1e-3; // of a golden row's probability
 const utf8 = new TextEncoder(), decoder = new TextDecoder();
 
 export class ModelError extends Error {}
@@ -28,37 +27,16 @@ async function bytesOf(source) {
 	return new Uint8Array(source.buffer ?? source, source.byteOffset ?? 0, source.byteLength);
 }
 
-/** The metadata of a file that the engine has checked: field 14 of its message has a name and a value each. */
-function metadataOf(bytes) {
-	const found = {};
-	let at = 0;
-	const varint = () => {
-		let value = 0, scale = 1, byte;
-		do {
-			byte = bytes[at++];
-			value += (byte & 127) * scale;
-			scale *= 128;
-		} while (byte > 127);
-		return value;
-	};
-	const piece = (size) => bytes.subarray(at, (at += size));
-	while (at < bytes.length) {
-		const tag = varint(), value = varint(); // of kind 2: the size of what follows
-		if (tag % 8 !== 2) continue;
-		const end = at + value, entry = { 1: "", 2: "" };
-		while (tag >> 3 === 14 && at < end) entry[varint() >> 3] = decoder.decode(piece(varint()));
-		found[entry[1].replace("edge_lstm.", "")] = entry[2];
-		at = end;
-	}
-	return found;
-}
-
 /** A model file, ready to classify. It has an engine of its own: the memory is given back with it. */
 export class Classifier {
 	#c; // what the engine exports
 	#base; // where its memory is free: an answer, then the file, the model and its worker, then a text
+	#model;
 	#worker;
 	#text;
+	labels = [];
+	#bytes = (at, size) => new Uint8Array(this.#c.memory.buffer, at, size);
+	#numbers = () => new Uint32Array(this.#c.memory.buffer, this.#base, 2); // that a call left
 
 	static async load(source) {
 		const bytes = await bytesOf(source);
@@ -73,29 +51,33 @@ export class Classifier {
 		this.#bytes(file, bytes.length).set(bytes);
 		const needs = exports.edge_lstm_needs(file, bytes.length, 0, this.#base);
 		if (needs) this.#reserve(model + needs);
-		const opened = needs && exports.edge_lstm_open(file, bytes.length, 0, model, needs, this.#base);
-		if (!opened) throw new ModelError(this.#string(new Uint32Array(exports.memory.buffer, this.#base, 1)[0]));
-		const room = exports.edge_lstm_worker_needs(opened);
-		this.#reserve(model + needs + room);
-		this.#worker = exports.edge_lstm_worker_start(opened, model + needs, room);
+		this.#model = needs && exports.edge_lstm_open(file, bytes.length, 0, model, needs, this.#base);
+		if (!this.#model) throw new ModelError(this.#string(this.#numbers()[0]));
+		const room = exports.edge_lstm_worker_needs(this.#model);
 		this.#text = model + needs + room;
+		this.#reserve(this.#text);
+		this.#worker = exports.edge_lstm_worker_start(this.#model, model + needs, room);
 		try {
-			this.#describe(metadataOf(bytes));
+			const read = (name, otherwise) => JSON.parse(this.#metadata(name) || otherwise);
+			const rule = read("tokenizer");
+			this.labels = read("labels");
+			this.thresholds = read("several", "{}").thresholds ?? null;
+			this.golden = read("golden", "[]");
+			this.unfamiliar = read("abstention", "{}").unfamiliar ?? [];
+			this.precision = this.#metadata("quantization") ? "int8" : "fp32";
+			this.words = rule.words ?? this.#metadata("vocabulary").split("\n").filter(Boolean).length;
+			this.length = rule.length;
 		} catch (error) {
 			throw new ModelError(`the file's metadata is unusable (${error.message}); export it again`);
 		}
 		this.bytes = bytes.length;
 	}
 
-	#describe({ labels, several, tokenizer, vocabulary, quantization, golden, abstention }) {
-		const rule = JSON.parse(tokenizer);
-		this.labels = JSON.parse(labels);
-		this.thresholds = several ? JSON.parse(several).thresholds : null;
-		this.golden = JSON.parse(golden ?? "[]");
-		this.unfamiliar = JSON.parse(abstention ?? "{}").unfamiliar ?? [];
-		this.precision = quantization ? "int8" : "fp32";
-		this.words = rule.words ?? vocabulary.split("\n").filter(Boolean).length;
-		this.length = rule.length;
+	/** An entry of the file's metadata, empty where there is none. */
+	#metadata(name) {
+		const [key] = this.#put(`edge_lstm.${name}\0`);
+		const at = this.#c.edge_lstm_metadata(this.#model, key, this.#base);
+		return decoder.decode(this.#bytes(at, at && this.#numbers()[0]));
 	}
 
 	predict(text, { unfamiliar } = {}) {
@@ -118,7 +100,7 @@ export class Classifier {
 	encode(text) {
 		const [at, size] = this.#put(text);
 		const status = this.#c.edge_lstm_encode(this.#worker, at, size, this.#base, this.#base + 4);
-		const [ids, count] = new Uint32Array(this.#c.memory.buffer, this.#base, 2);
+		const [ids, count] = this.#numbers();
 		return { ids: [...new Int32Array(this.#c.memory.buffer, ids, count)], status: this.#string(status) };
 	}
 
@@ -126,7 +108,7 @@ export class Classifier {
 		return this.golden.map((row) => {
 			const answer = this.#answer(row.text)[0];
 			const difference = Math.max(...row.probabilities.map((p, i) => Math.abs(p - answer[i])));
-			const ok = String(this.encode(row.text).ids) === String(row.ids) && difference <= TOLERANCE;
+			const ok = String(this.encode(row.text).ids) === String(row.ids) && difference <= 1e-3;
 			return { text: row.text, difference, ok };
 		});
 	}
@@ -151,13 +133,9 @@ export class Classifier {
 		if (pages > 0) this.#c.memory.grow(pages);
 	}
 
-	#bytes(at, size) {
-		return new Uint8Array(this.#c.memory.buffer, at, size);
-	}
-
 	/** What the engine says at this address. */
 	#string(at) {
-		const rest = new Uint8Array(this.#c.memory.buffer, at);
+		const rest = this.#bytes(at);
 		return decoder.decode(rest.subarray(0, rest.indexOf(0)));
 	}
 }

@@ -1,6 +1,5 @@
 """The extension module: one abi3 file for CPython 3.10 and later."""
 
-import os
 import sys
 
 from setuptools import Extension, setup
@@ -8,11 +7,11 @@ from setuptools import Extension, setup
 FLAGS = ["-std=c11", "-O3", "-ffp-contract=off", "-fvisibility=hidden"]
 engine = Extension(
     "edge_lstm_native._engine",
-    ["edge_lstm_native/_engine.c", "edge_lstm_native/_lstm.c"],
+    ["edge_lstm_native/_engine.c", "../edge_lstm.c"],
     include_dirs=[".."],
-    depends=["../edge_lstm.c", "../edge_lstm.h"],
+    depends=["../edge_lstm.h"],
     define_macros=[("Py_LIMITED_API", "0x030A0000")],
-    extra_compile_args=FLAGS if os.name == "posix" else [],
+    extra_compile_args=FLAGS if sys.platform != "win32" else [],
     extra_link_args=["-Wl,-s"] if sys.platform == "linux" else [],
     py_limited_api=True,
 )

@@ -8,13 +8,13 @@ from dataclasses import asdict
 from itertools import pairwise
 
 import numpy as np
-import onnx
 import pytest
 import reference
 from edge_lstm_export.train.options import NetworkConfig
 
 from edge_lstm import modelfile
 from edge_lstm.text import Tokenizer, split_marks, split_words
+from tests.model_files import field
 from tests.ports.conftest import PROJECT
 
 PAGE = (PROJECT / "docs" / "file-format.md").read_text(encoding="utf-8")
@@ -85,9 +85,9 @@ def test_the_n_grams_are_these() -> None:
     assert len(told) == 4
     for row in told:
         pool, counts, ids, present = [[int(number) for number in cell.split()] for cell in row[:4]]
-        node = onnx.helper.make_node("TfIdfVectorizer", ["ids"], [], pool_int64s=pool, ngram_counts=counts)
-        graph = onnx.helper.make_graph([node], "one", [], []).SerializeToString()
-        grams = reference.ngrams(graph)
+        attributes = ((b"pool_int64s", pool), (b"ngram_counts", counts))
+        packed = [field(5, field(1, name) + field(8, bytes(numbers))) for name, numbers in attributes]
+        grams = reference.ngrams(field(1, field(4, b"TfIdfVectorizer") + b"".join(packed)))
         assert present == [gram in {*((i,) for i in ids), *pairwise(ids)} for gram in grams]
         for dtype, answer in zip((np.float32, np.int8), row[4:]):
             weights = {"ngram_vectors": vectors.astype(dtype), "ngram_scales": scales}

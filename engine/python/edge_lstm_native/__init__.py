@@ -92,13 +92,12 @@ class Model(_engine.Model):
         label: the most probable one; where a text may have several, a tuple of those that reach their
         thresholds, the most probable first. status, unfamiliar: see classify.
         """
-        labels, thresholds = self.labels, self.thresholds
         rows, statuses = self.classify(texts, unfamiliar)
         predictions: list[tuple[str | tuple[str, ...], float, str]] = []
         for row, status in zip(rows.tolist(), statuses):
-            label: str | tuple[str, ...] = labels[row.index(max(row))]
-            if thresholds is not None:
+            label: str | tuple[str, ...] = self.labels[row.index(max(row))]
+            if self.thresholds is not None:
                 order = sorted(range(len(row)), key=row.__getitem__, reverse=True)
-                label = tuple(labels[i] for i in order if row[i] >= thresholds[i])
+                label = tuple(self.labels[i] for i in order if row[i] >= self.thresholds[i])
             predictions.append((label, max(row), status))
         return predictions

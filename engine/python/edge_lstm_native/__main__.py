@@ -5,8 +5,6 @@ from itertools import islice
 
 from edge_lstm_native import Model
 
-LINES_AT_A_TIME = 1000
-
 
 def printable(label: str) -> str:
     """The label with escapes for what would steer a terminal."""
@@ -22,11 +20,10 @@ def main() -> int:
         model = Model(sys.argv[1])
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
-        sys.stderr.write(f"error: {printable(sys.argv[1])}: {reason}\n")
-        return 1
+        sys.exit(f"error: {printable(sys.argv[1])}: {reason}")
     sys.stdin.reconfigure(encoding="utf-8", errors="replace", newline="\n")
     sys.stdout.reconfigure(encoding="utf-8")
-    at_a_time = 1 if sys.stdin.isatty() else LINES_AT_A_TIME
+    at_a_time = 1 if sys.stdin.isatty() else 1000
     while lines := list(islice(sys.stdin, at_a_time)):
         texts = [line.removesuffix("\n").removesuffix("\r") for line in lines]
         for label, probability, status in model.predict(texts):

@@ -23,14 +23,10 @@ typedef struct {
 /* A worker that no other thread uses until it is given back; the GIL is held. */
 static idle *take_worker(Model *self) {
     size_t size = edge_lstm_worker_needs(self->model);
-    idle *w = self->workers;
-    if (w) {
-        self->workers = w->next;
-        return w;
-    }
-    w = PyMem_Malloc(sizeof *w + size);
-    if (w) w->worker = edge_lstm_worker_start(self->model, w + 1, size);
-    else PyErr_NoMemory();
+    idle *w = self->workers ? self->workers : PyMem_Calloc(1, sizeof *w + size);
+    if (!w) return PyErr_NoMemory(), NULL;
+    if (!w->worker) w->worker = edge_lstm_worker_start(self->model, w + 1, size);
+    self->workers = w->next;
     return w;
 }
 
@@ -63,10 +59,7 @@ static PyObject *model_new(PyTypeObject *type, PyObject *arguments, PyObject *ke
 static void model_dealloc(Model *self) {
     PyTypeObject *type = Py_TYPE(self);
     freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
-    for (idle *w = self->workers, *next; w; w = next) {
-        next = w->next;
-        PyMem_Free(w);
-    }
+    for (idle *w; (w = self->workers) != NULL; PyMem_Free(w)) self->workers = w->next;
     PyMem_Free(self->memory);
     Py_XDECREF(self->file);
     release(self);
