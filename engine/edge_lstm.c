@@ -33,11 +33,11 @@ static int same(slice s, const char *text) { return length_of(s) == strlen(text)
 static int accept(slice *s, char c) { return s->at < s->end && *s->at == (unsigned char)c ? s->at++, 1 : 0; }
 
 static int varint(slice *s, uint64_t *value) {
-    *value = 0;
-    for (unsigned shift = 0; s->at < s->end && shift < 64; shift += 7) {
-        unsigned char byte = *s->at++;
-        *value |= (uint64_t)(byte & 127) << shift;
-        if (byte < 128) return 1;
+    const unsigned char *end = length_of(*s) < 10 ? s->end : s->at + 10;
+    unsigned shift = 0;
+    for (*value = 0; s->at < end; shift += 7) {
+        *value |= (uint64_t)(*s->at & 127) << shift;
+        if (*s->at++ < 128) return 1;
     }
     return 0;
 }
