@@ -192,6 +192,7 @@ def changed(**values: Any) -> Values:
         ({"loop__speed": 3}, r"\[loop\] has no 'speed'"),
         ({"loop__epochs": 0}, "epochs must be from 1"),
         ({"teachers": ["oracle"]}, "an unknown teacher 'oracle'"),
+        ({"teachers": ["linear", "linear"]}, "a teacher twice"),
         ({"augmentation": 3, "teachers": []}, "augmented texts need a teacher"),
         ({"word_table": "encoder"}, "set word_table to none"),
         ({"preset": "best"}, "no preset 'best'; choose one of tiny, small, medium, base, seed$"),

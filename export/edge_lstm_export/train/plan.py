@@ -156,6 +156,8 @@ class Plan(Options):
                     f"the plan has an unknown teacher {name!r}; use {LINEAR}, {SENTIMENT}, or for a "
                     f"transformer '{PROBE} NAME', '{FINE_TUNED} NAME' or '{CLASSIFIER} NAME'"
                 )
+        if len(set(self.teachers)) < len(self.teachers):
+            raise DataError("the plan names a teacher twice; name each once")
         if self.augmentation and not self.teachers:
             raise DataError("augmented texts need a teacher; set augmentation to 0")
         if self.word_table == "encoder" and not any(n.startswith((PROBE, FINE_TUNED)) for n in self.teachers):
