@@ -80,13 +80,13 @@ class Pool:
         """End the processes at once; what they had under way is lost."""
         if self._executor is None:
             return
-        for process in self._processes:
-            process.kill()
         # A killed worker may leave half a message in a pipe. The executor would wait for its other half as
-        # long as this process holds the pipe's other end.
+        # long as this process holds the pipe's other end; once a worker is gone it closes one of them, too.
         for end in (self._executor._result_queue._writer, self._executor._call_queue._reader):
             with suppress(OSError):
                 end.close()
+        for process in self._processes:
+            process.kill()
         self._executor.shutdown(wait=True, cancel_futures=True)
         self._executor = None
 
