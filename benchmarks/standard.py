@@ -147,10 +147,10 @@ def page(runs: Runs, others: Sequence[Published]) -> str:
 HEAD = """# The sets that papers use
 
 Written by `python -m benchmarks.standard` ([how](README.md#public-sets-and-decisions)). Test splits, all
-rows, all default settings, mean of three seeds (`base`: one seed, on SST-2 three), in %; bold: the best of
-the SVM and our files. SVM: a linear SVM on TF-IDF of words, word pairs and characters. Others: the best
-first, with parameters or size where known; those with a number as published there, the rest as [measured
-here](../docs/comparison.md). Where theirs is higher, we are behind.
+rows, all default settings, mean of three seeds, in %; bold: the best of the SVM and our files. SVM: a linear
+SVM on TF-IDF of words, word pairs and characters. Others: the best first, with parameters or size where
+known; those with a number as published there, the rest as [measured here](../docs/comparison.md). Where
+theirs is higher, we are behind.
 """
 NOT_MEASURED = """## Not measured
 
