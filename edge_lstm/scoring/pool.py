@@ -81,7 +81,8 @@ class Pool:
         if self._executor is None:
             return
         # A killed worker may leave half a message in a pipe. The executor would wait for its other half as
-        # long as this process holds the pipe's other end; once a worker is gone it closes one of them, too.
+        # long as this process holds the pipe's other end. It closes one of them itself once a worker is gone:
+        # closed at the same moment by two threads, its number could be another file's by then.
         for end in (self._executor._result_queue._writer, self._executor._call_queue._reader):
             with suppress(OSError):
                 end.close()
@@ -124,7 +125,11 @@ class Pool:
             executor: Any = None
             try:
                 if is_fork:
-                    self._memory = mmap(-1, (_AHEAD * count + 1) * SLOT_BYTES)
+                    import resource
+
+                    # Under a limit (ulimit -v) the room is left to threads and batches: pipes are enough.
+                    if resource.getrlimit(resource.RLIMIT_AS)[0] == resource.RLIM_INFINITY:
+                        self._memory = mmap(-1, (_AHEAD * count + 1) * SLOT_BYTES)
                 arguments = (self._worker, tuple(self.private_files) if is_fork else (), self._memory)
                 executor = ProcessPoolExecutor(count, context, _begin, arguments)
                 # Where processes are forked, all of them start with the first work.

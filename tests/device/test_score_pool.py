@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,11 +20,7 @@ TEXT = "A wonderful film"
 @pytest.fixture(autouse=True)
 def no_hang() -> Iterator[None]:
     """What waits for ever fails."""
-
-    def fail(*_: object) -> None:
-        raise AssertionError("waits for a worker that says nothing")
-
-    before = signal.signal(signal.SIGALRM, fail)
+    before = signal.signal(signal.SIGALRM, lambda *_: pytest.fail("waits for a worker that says nothing"))
     signal.alarm(100)
     yield
     signal.alarm(0)
@@ -60,8 +57,7 @@ def test_a_model_that_cannot_be_loaded_is_one_error_and_leaves_nothing(
 def test_no_more_processes_than_the_work_can_use(tmp_path: Path, rows: int, processes: int) -> None:
     before = children()
     summary = score_files(csv_file(tmp_path / "in.csv", [TEXT] * rows), tmp_path / "out.csv", run=run(5))
-    assert summary.workers == processes
-    assert summary.rows == rows
+    assert (summary.workers, summary.rows) == (processes, rows)
     assert children() == before, "none is left"
 
 
@@ -98,24 +94,30 @@ def test_where_no_process_can_be_started_this_one_does_the_work(
         return real()
 
     monkeypatch.setattr(os, "fork", fork)
-    summary = score_files(source, tmp_path / "out.csv", run=run(4))
-    assert summary.workers == 1
+    assert score_files(source, tmp_path / "out.csv", run=run(4)).workers == 1
     assert (tmp_path / "out.csv").read_bytes() == (tmp_path / "expected.csv").read_bytes()
     assert children() == before
+
+
+def test_under_a_limit_of_address_space_workers_start(tmp_path: Path, source: Path) -> None:
+    pages, limits = Path("/proc/self/statm").read_text().split()[0], resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (int(pages) * resource.getpagesize() + 2**27, limits[1]))
+    try:
+        options = RunOptions(workers=10, chunk_rows=2)
+        assert score_files(source, tmp_path / "out.csv", run=options).workers == 10
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, limits)
 
 
 def test_a_worker_that_is_stopped_does_not_keep_whoever_ends_the_run(tmp_path: Path) -> None:
     source, before = csv_file(tmp_path / "in.csv", [TEXT] * 4_000), children()
 
-    class Ended(BaseException):
-        pass
-
     def stop(_: object) -> None:
         for process in children() - before:
             os.kill(process, signal.SIGSTOP)
-        raise Ended
+        raise KeyboardInterrupt
 
-    with pytest.raises(Ended):
+    with pytest.raises(KeyboardInterrupt):
         score_files(source, tmp_path / "out.csv", run=run(2), on_progress=stop)
     assert children() == before
 
