@@ -121,7 +121,6 @@ def _provider(engine: str | None, provider: str) -> str:
 
 def _check_run(inputs: list[str], output: str | None, engine: str | None, run: RunOptions) -> None:
     """Raise what can be known before the work."""
-    from edge_lstm.atomic import check_writable
     from edge_lstm.errors import DataError
 
     if engine == "ray" and run.low_memory:
@@ -132,8 +131,7 @@ def _check_run(inputs: list[str], output: str | None, engine: str | None, run: R
         raise DataError("--address is for --engine ray; leave it out, or add --engine ray")
     if "-" in inputs and sys.stdin is None:
         raise DataError("standard input is closed; name a file, or send the rows with < or a pipe")
-    for path in run.also_written:
-        check_writable(Path(path))
+    common.check_outputs(map(Path, run.also_written), [])
 
 
 def _score(

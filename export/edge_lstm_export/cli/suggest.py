@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from edge_lstm.cli.notes import wrapped
-from edge_lstm.cli.options import InputFormatOption, TextColumnOption, ThreadsOption
+from edge_lstm.cli.options import InputFormatOption, TextColumnOption, ThreadsOption, check_outputs
 from edge_lstm_export.cli.options import option
 
 _LABELLED = "Labelled texts; leave them and similar ones out. Repeatable."
@@ -31,17 +31,16 @@ def command(
     The label column holds the predicted label: correct it, add the rows to the labelled ones, and train
     again. Of more than 20,000 distinct texts a random sample is considered.
     """
-    from edge_lstm.atomic import check_distinct, check_writable, is_stream
+    from edge_lstm.atomic import is_stream
     from edge_lstm.classifier import Classifier
     from edge_lstm.errors import DataError
     from edge_lstm.tables import read_rows
     from edge_lstm_export.cli.display import Display
     from edge_lstm_export.suggest import suggest, write_suggestions
 
-    check_writable(output)
+    check_outputs([output], [model, *(name for name in inputs if name != "-"), *(labelled or ())])
     if output.exists() and not is_stream(output):
         raise DataError(f"{output} exists and may hold your labels; give another -o, or delete it")
-    check_distinct([output], [model, *(name for name in inputs if name != "-"), *(labelled or ())])
     classifier = Classifier.load(model, threads=threads)
     have_labels = [row.text for path in labelled or () for row in read_rows([path]) if row.text]
     rows = read_rows(inputs, format=input_format, text_column=text_column)
