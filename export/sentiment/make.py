@@ -69,23 +69,23 @@ def main() -> None:
     """Train and write the checkpoint."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("recipe", choices=RECIPES)
+    parser.add_argument("--no-treebank", action="store_true", help="to be judged by its sentences (MR)")
     parser.add_argument("-o", "--output", type=Path, required=True)
     arguments = parser.parse_args()
-    output: Path = arguments.output
     texts = read_imdb()
     unlabelled, of_spans = load_labels(KEPT, texts)
     negated, turned = negated_clauses(texts.spans, of_spans)
     more, soft, recipe = [*texts.spans, *negated], [of_spans, turned], RECIPES[arguments.recipe]
     if recipe.kb is not None:
         more, soft = [*texts.unlabelled, *more], [unlabelled, *soft]
-    for said in labelled_sentences() if recipe.sentences else ():
+    for said in labelled_sentences(trees=not arguments.no_treebank) if recipe.sentences else ():
         more += said
         soft.append(np.array([[1 - share, share] for share in said.values()], np.float32))
     soft_labels = np.concatenate(soft)
     plan = plan_of(arguments.recipe, texts.dataset)
     learnt = texts_digest(more, ((str(share),) for share in soft_labels[:, 1]))
     identity = {"data": texts.dataset.digest, "texts": learnt, **plan.to_dict()}
-    partial = output.with_name(f"{output.name}.partial")
+    output, partial = arguments.output, arguments.output.with_suffix(".safetensors.partial")
     callbacks = Callbacks(say, on_epoch=lambda epoch: say(str(epoch)))
     keeper = Keeper(partial, texts.dataset.labels, plan, identity, callbacks)
     resume = keeper.progress(load_checkpoint(partial)) if partial.exists() else None

@@ -32,11 +32,11 @@ _WRITTEN = {"-LRB-": "(", "-RRB-": ")", "``": '"', "''": '"', "`": "'"}
 _SPACE = re.compile(r" (?=[.,:;!?)%]|n't\b|'(?:s|re|ve|ll|d|m)\b)|(?<=[($]) ")  # that people do not write
 
 
-def labelled_sentences() -> list[dict[str, float]]:
-    """Read both from the folder that EDGE_LSTM_DATA names (README.md)."""
+def labelled_sentences(*, trees: bool = True) -> list[dict[str, float]]:
+    """Read both from the folder that EDGE_LSTM_DATA names (README.md), or the comments alone."""
     data = Path(os.environ[DATA_VARIABLE])
-    trees = (data / "trees" / name for name in ("train.txt", "dev.txt"))
-    return [treebank(*trees), emotions(data / "sets" / "goemotions" / "train.csv")]
+    phrases = [treebank(data / "trees" / "train.txt", data / "trees" / "dev.txt")] if trees else []
+    return [*phrases, emotions(data / "sets" / "goemotions" / "train.csv")]
 
 
 def treebank(trees: Path, left_out: Path) -> dict[str, float]:

@@ -103,6 +103,7 @@ def test_labelled_sentences_are_read_as_people_write_them(
     }
     assert phrases == {**graded, "(Dull": 0.1, "Dull": 0.1}
     assert comments == {"Thanks, !": 0.9, "Ugh.": pytest.approx(0.1), "It is": 0.5}
+    assert labelled_sentences(trees=False) == [comments]
 
 
 def test_a_student_learns_from_the_kept_labels_and_goes_on_where_it_was(
@@ -121,8 +122,8 @@ def test_a_student_learns_from_the_kept_labels_and_goes_on_where_it_was(
     monkeypatch.setitem(make.RECIPES, "tiny", make.Recipe(100, 400, 14, 0.05, 2, sentences=True))
     sentence_files(tmp_path)
 
-    def made(name: str) -> bytes:
-        monkeypatch.setattr(sys, "argv", ["make.py", "tiny", "-o", str(tmp_path / name)])
+    def made(name: str, *more: str) -> bytes:
+        monkeypatch.setattr(sys, "argv", ["make.py", "tiny", "-o", str(tmp_path / name), *more])
         make.main()
         return (tmp_path / name).read_bytes()
 
@@ -131,9 +132,8 @@ def test_a_student_learns_from_the_kept_labels_and_goes_on_where_it_was(
         patch.setattr(make, "say", lambda line: interrupt(line) or say(line))
         made("b.safetensors")
     assert [path.name for path in tmp_path.glob("b.*")] == ["b.safetensors.partial"]
-    with monkeypatch.context() as patch, pytest.raises(DataError, match=r"another texts .* delete the file"):
-        patch.setattr(make, "labelled_sentences", lambda: [{"A fine joy.": 0.9}])
-        made("b.safetensors")
+    with pytest.raises(DataError, match=r"another texts .* delete the file"):
+        made("b.safetensors", "--no-treebank")
     capsys.readouterr()
     assert made("b.safetensors") == straight
     assert "epoch=1," not in capsys.readouterr().err
