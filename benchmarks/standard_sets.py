@@ -108,6 +108,7 @@ def write(folder: Path, parts: Sequence[Rows]) -> None:
 def main() -> None:
     """Write every set."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.epilog = "TABLES: " + ", ".join(clone for _, clone, *_ in TABLES)
     parser.add_argument("clones", type=Path)
     parser.add_argument("folder", type=Path)
     asked = parser.parse_args()
