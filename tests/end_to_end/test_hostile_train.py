@@ -172,6 +172,7 @@ SOURCES = [
     case("train: a data set beside a file", "train", "d.csv", "imdb", *MODEL, says="has its own splits"),
 ]
 NO_PLAN = json.dumps(make_plan(Facts(40, 2)).to_dict() | {"format": 99})
+NO_ENCODER = json.dumps(make_plan(Facts(40, 2)).to_dict() | {"teachers": ["probe /none"]})
 OPTIONS = [
     *(train(f"{' '.join(given)}", *given, exit=exit_, says=says) for given, says, exit_ in [
         (("--epochs", "0"), "epochs", 2),
@@ -204,6 +205,8 @@ OPTIONS = [
     ]),
 ]
 FILES = [
+    case("train --dry-run: a plan with an encoder that is not there", "train", "d.csv", "--dry-run", "--plan",
+         "p.json", says="no teacher '/none'", given=both(table, put("p.json", NO_ENCODER))),
     train("--test is the output", "--test", "m.safetensors", says="one of the inputs",
           given=both(table, put("m.safetensors", "x"))),
     train("the output is a folder", says="folder", given=both(table, mkdir("m.safetensors"))),
