@@ -121,7 +121,9 @@ def int8_answers(model: Any, questions: Sequence[str]) -> tuple[npt.NDArray[np.s
 def load(path: Path) -> dict[Cell, Figures]:
     """Read the runs in a file of JSON lines; none where there is no file."""
     own, figures = ([field.name for field in fields(kind)] for kind in (Cell, Figures))
-    return {Cell(*map(line.get, own)): Figures(*(line.get(f, 0.0) for f in figures)) for line in lines(path)}
+    return {
+        Cell(*(line[f] for f in own)): Figures(*(line.get(f, 0.0) for f in figures)) for line in lines(path)
+    }
 
 
 def page(runs: Mapping[Cell, Figures]) -> str:

@@ -48,18 +48,19 @@ SETS: Mapping[str, tuple[str, str]] = {
     "sms_spam": ("SMS spam", ACCURACY),
     "zh_waimai10k": ("Chinese orders", ACCURACY),
 }
-# What follows the colon: rows that are drawn from the training split.
-FEW: Mapping[str, tuple[str, str]] = {
-    "ag_news:1000": ("AG News, topics", WEIGHTED_F1),
-    "counterfactual:1000": ("Amazon, counterfactual", WEIGHTED_F1),
-    "bbc:1000": ("BBC, topics", WEIGHTED_F1),
-    "emotion:1000": ("Emotion, tweets", WEIGHTED_F1),
-    "hatespeech_offensive:1000": ("Hate and offence, tweets", WEIGHTED_F1),
-    "cr:1000": ("CR, customer reviews", WEIGHTED_F1),
-    "sst1:1000": ("SST-5, five grades", WEIGHTED_F1),
-    "subj:1000": ("Subj, subjectivity", WEIGHTED_F1),
-    "tweet_sentiment:1000": ("Sentiment of tweets", WEIGHTED_F1),
+_OF_MODEL2VEC = {
+    "ag_news": "AG News, topics",
+    "counterfactual": "Amazon, counterfactual",
+    "bbc": "BBC, topics",
+    "emotion": "Emotion, tweets",
+    "hatespeech_offensive": "Hate and offence, tweets",
+    "cr": "CR, customer reviews",
+    "sst1": "SST-5, five grades",
+    "subj": "Subj, subjectivity",
+    "tweet_sentiment": "Sentiment of tweets",
 }
+# What follows the colon: rows that are drawn from the training split.
+FEW = {f"{name}:1000": (title, WEIGHTED_F1) for name, title in _OF_MODEL2VEC.items()}
 SOURCES: Mapping[str, tuple[str, str]] = {
     "turc": (
         "https://huggingface.co/google/bert_uncased_L-8_H-128_A-2/blob/main/README.md",
@@ -132,13 +133,8 @@ def table(sets: Mapping[str, tuple[str, str]], runs: Runs, others: Sequence[Publ
         system: f"{statistics.mean(each):+.1f}" for system, each in gains.items() if len(each) == len(lines)
     }
     beside = [shown.pop(preset, "–") for preset in PRESETS]
-    last = [
-        f"**mean of {len(lines)}, beside the SVM**",
-        "",
-        "",
-        *beside,
-        "; ".join(map(" ".join, shown.items())),
-    ]
+    mean = f"**mean of {len(lines)}, beside the SVM**"
+    last = [mean, "", "", *beside, "; ".join(map(" ".join, shown.items()))]
     heads = ("set", "measure", "linear SVM", *(f"`{preset}`, int8" for preset in PRESETS), "others")
     return markdown_table(heads, [*lines, last], words=(0, 1, 5))
 

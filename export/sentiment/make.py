@@ -85,7 +85,7 @@ def main() -> None:
     plan = plan_of(arguments.recipe, texts.dataset)
     learnt = texts_digest(more, ((str(share),) for share in soft_labels[:, 1]))
     identity = {"data": texts.dataset.digest, "texts": learnt, **plan.to_dict()}
-    output, partial = arguments.output, arguments.output.with_suffix(".safetensors.partial")
+    partial = arguments.output.with_name(f"{arguments.output.name}.partial")
     callbacks = Callbacks(say, on_epoch=lambda epoch: say(str(epoch)))
     keeper = Keeper(partial, texts.dataset.labels, plan, identity, callbacks)
     resume = keeper.progress(load_checkpoint(partial)) if partial.exists() else None
@@ -94,7 +94,7 @@ def main() -> None:
             texts.dataset, plan, unlabelled=more, soft_labels=soft_labels, callbacks=keeper.callbacks,
             resume=resume,
         )  # fmt: skip
-    save_checkpoint(result.checkpoint, output)
+    save_checkpoint(result.checkpoint, arguments.output)
     partial.unlink()
 
 

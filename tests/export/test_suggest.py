@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -41,10 +42,8 @@ def test_no_two_say_the_same_and_none_is_labelled() -> None:
     texts += ["doubtful about the invoice", "clear", "Doubtful about the invoice!", "labelled one already"]
     answers = model({"doubtful": 0.5, "labelled": 0.5})
     chosen = [text for text, _ in suggest(answers, texts, 20, labelled=["Labelled one, already"]).rows]
-    assert sum("parcel" in text for text in chosen) == 1
-    assert sum("invoice" in text for text in chosen) == 1
-    assert not any("already" in text for text in chosen)
-    assert len(chosen) == 3
+    assert sum("parcel" in text for text in chosen) == sum("invoice" in text for text in chosen) == 1
+    assert not any("already" in text for text in chosen) and len(chosen) == 3
 
 
 def test_each_kind_of_unsure_text_is_asked_for_before_a_second() -> None:
@@ -81,13 +80,14 @@ def test_the_command_reads_a_log_and_writes_what_train_reads(
 ) -> None:
     log, output = tmp_path / "log.txt", tmp_path / "to_label.csv"
     log.write_text("a wonderful film\nthe worst of all\nneither good nor bad\nA wonderful film.\n\n")
+    left = tmp_path / ".to_label.csv.0123cdef.partial"  # by a run that was killed
+    left.touch()
+    os.utime(left, (0, 0))
     command = ["suggest", str(embedded_model()), str(log), "-n", "2", "-o", str(output)]
-    assert run(command) == 0
-    shown = " ".join(capsys.readouterr().out.split())
-    assert "2 of 3 distinct texts" in shown
+    assert run(command) == 0 and not left.exists()
+    assert "2 of 3 distinct texts" in " ".join(capsys.readouterr().out.split())
     rows = list(csv.DictReader(output.open(encoding="utf-8")))
-    assert len(rows) == 2
-    assert {row["label"] for row in rows} <= {"pos", "neg"}
+    assert len(rows) == 2 and {row["label"] for row in rows} <= {"pos", "neg"}
     output.write_text("text,label\nmine,neg\n")
     with pytest.raises(DataError, match="may hold your labels; give another -o"):
         run(command)

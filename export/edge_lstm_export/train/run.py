@@ -26,7 +26,7 @@ from edge_lstm_export.train.history import write_history
 from edge_lstm_export.train.loop import SILENT, Callbacks, Progress
 from edge_lstm_export.train.network import Network
 from edge_lstm_export.train.options import DataOptions
-from edge_lstm_export.train.plan import NO_TEACHER, Asked, Facts, Plan, facts_of, make_plan
+from edge_lstm_export.train.plan import CLASSIFIER, NO_TEACHER, Asked, Facts, Plan, facts_of, make_plan
 from edge_lstm_export.train.sources.read import read_dataset, read_texts
 from edge_lstm_export.train.train import Result, fit, quiet_thread, with_kind, with_knowledge
 from edge_lstm_export.train.unlabelled import choose_unlabelled
@@ -84,11 +84,11 @@ class Inputs:
 
 def plan_job(job: Job, say: Callable[[str], None] = lambda line: None) -> Inputs:
     """Read the data and make the plan; nothing is written. Raises DataError, MissingPackageError."""
-    asked = job.asked
-    if job.plan is not None:
-        of_plan = [name.partition(" ")[2] for name in job.plan.teachers if " " in name]
-        asked = replace(asked, teacher=of_plan[0] if of_plan else None)
-    asked = with_kind(asked)
+    if job.plan is None:
+        asked = with_kind(job.asked)
+    else:
+        kind, _, source = next((name for name in job.plan.teachers if " " in name), "").partition(" ")
+        asked = replace(with_kind(replace(job.asked, teacher=source or None)), classifier=kind == CLASSIFIER)
     dataset = _read(job, asked, say)
     unlabelled: tuple[str, ...] = ()
     remarks: list[str] = []
