@@ -161,7 +161,8 @@ FEW_ROWS = """## From 1,000 rows
 
 The sets of model2vec's table whose rows a snapshot holds, 1,000 rows drawn by each seed. AG News has parts of
 its test file, hate and offence, CR and Subj a fifth of their rows as test split. Of ADE, Enron, newsgroups,
-MASSIVE and student questions we found no rows; IMDB's the sentiment model has read."""
+MASSIVE and student questions we found no rows; IMDB's the sentiment models have read. SST-5's they have not
+here: as for MR (below), they were made anew."""
 NOT_MEASURED = """## Not measured
 
 No snapshot that we have holds the training rows:"""
