@@ -23,7 +23,7 @@ PARITY_TOLERANCE = 1e-5
 # there PyTorch itself is away from float64, and ONNX Runtime adds up in another order.
 NGRAM_PARITY_TOLERANCE = 2e-4
 # Of PyTorch's own distance from float64, so many times may ONNX Runtime be away from it, where that is more.
-TIMES_OWN_ERROR = 8
+TIMES_OWN_ERROR = 100  # of hundreds of random words an LSTM makes more of one rounding than of another
 LEAST_HEADROOM = 2e-6  # above the error of ONNX Runtime's tanh and sigmoid, which are here and there above 1
 MOST_OTHER_LABELS = 0.005  # of the texts, whose labels int8 may change where a text may have several
 BATCH_SIZES = (2, 7, 16, 64)  # beside every row alone
@@ -78,17 +78,18 @@ def check_structure(model: bytes) -> None:
 def check_parity(network: Network, classifier: Classifier, rows: Rows) -> float:
     """PyTorch and ONNX Runtime on the same token ids → largest difference of a probability. CheckError above
     PARITY_TOLERANCE, of a network with n-grams NGRAM_PARITY_TOLERANCE, or TIMES_OWN_ERROR times what
-    PyTorch's own float32 is away from float64 on these rows, where that is more."""
+    PyTorch's own float32 is away from float64 on the same row, where that is more."""
     most = NGRAM_PARITY_TOLERANCE if network.config.ngrams else PARITY_TOLERANCE
     expected = predict_probabilities(network, rows)
-    worst = float(np.abs(expected - classifier.probabilities_of(rows)).max())
-    if worst > most:
+    apart = np.abs(expected - classifier.probabilities_of(rows)).max(axis=1)
+    if not apart.max() <= most:  # written so that NaN fails
         exact = predict_probabilities(copy.deepcopy(network).double(), rows)
-        most = max(most, TIMES_OWN_ERROR * float(np.abs(expected - exact).max()))
-    if not worst <= most:  # written so that NaN fails
-        differ = f"ONNX Runtime and PyTorch differ by {worst:.2e}, more than {most:.0e}"
-        raise CheckError(f"{differ}; no file was written")
-    return worst
+        allowed = np.maximum(most, TIMES_OWN_ERROR * np.abs(expected - exact).max(axis=1))
+        row = int((apart <= allowed).argmin())
+        if not apart[row] <= allowed[row]:
+            differ = f"ONNX Runtime and PyTorch differ by {apart[row]:.2e}, more than {allowed[row]:.2e}"
+            raise CheckError(f"{differ}; no file was written")
+    return float(apart.max())
 
 
 def check_batches(classifier: Classifier, rows: Rows, *, seed: int = 0) -> int:
