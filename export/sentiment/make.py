@@ -11,6 +11,7 @@ import argparse
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -60,11 +61,6 @@ def plan_of(name: str, dataset: Dataset) -> Plan:
     return replace(plan, kb=recipe.kb)
 
 
-def say(line: str) -> None:
-    """Write a line to stderr."""
-    sys.stderr.write(f"{line}\n")
-
-
 def main() -> None:
     """Train and write the checkpoint."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -85,17 +81,18 @@ def main() -> None:
     plan = plan_of(arguments.recipe, texts.dataset)
     learnt = texts_digest(more, ((str(share),) for share in soft_labels[:, 1]))
     identity = {"data": texts.dataset.digest, "texts": learnt, **plan.to_dict()}
-    partial = arguments.output.with_name(f"{arguments.output.name}.partial")
-    callbacks = Callbacks(say, on_epoch=lambda epoch: say(str(epoch)))
-    keeper = Keeper(partial, texts.dataset.labels, plan, identity, callbacks)
-    resume = keeper.progress(load_checkpoint(partial)) if partial.exists() else None
+    unfinished = arguments.output.with_name(f"{arguments.output.name}.partial")
+    say = partial(print, file=sys.stderr)
+    callbacks = Callbacks(say, on_epoch=say)
+    keeper = Keeper(unfinished, texts.dataset.labels, plan, identity, callbacks)
+    resume = keeper.progress(load_checkpoint(unfinished)) if unfinished.exists() else None
     with quiet_thread():
         result = fit(
             texts.dataset, plan, unlabelled=more, soft_labels=soft_labels, callbacks=keeper.callbacks,
             resume=resume,
         )  # fmt: skip
     save_checkpoint(result.checkpoint, arguments.output)
-    partial.unlink()
+    unfinished.unlink()
 
 
 if __name__ == "__main__":

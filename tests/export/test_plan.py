@@ -78,15 +78,16 @@ GOLDEN: list[tuple[int, int, Values, Values, str]] = [
 # rows, labels, more facts, preset → words/embedding/units of the LSTM, n-grams x the width of their vectors.
 SHAPES: list[tuple[int, int, Values, str, str]] = [
     (200, 2, NO, "tiny", "2135/14/14 both ways, 4840 x 1"),
-    (200, 2, NO, "small", "7357/14/30 both ways, 32049 x 1"),
+    (200, 2, EN, "small", "4779/30/30 both ways slow words, 26893 x 1"),
     (200, 2, NO, "base", "26551/14/30 both ways, 132049 x 1"),
     (200, 2, MOOD, "tiny", "1874/14/30 both ways pretrained, 3874 x 1"),
     (200, 2, MOOD, "base", "15859/30/94 both ways pretrained, 114422 x 1"),
-    (9_000, 2, {"repeated_words": 80_000}, "base", "26551/14/30 both ways, 46757 x 1"),
-    (9_000, 6, {"repeated_words": 12_000}, "small", "6286/14/30 both ways, 10661 x 6"),
+    (9_000, 2, EN | {"repeated_words": 80_000}, "base", "12420/46/62 both ways slow words, 35703 x 1"),
+    (9_000, 6, EN | {"repeated_words": 12_000}, "medium", "6473/46/62 both ways slow words, 14025 x 6"),
+    (9_000, 6, EN | {"repeated_words": 12_000}, "small", "6286/14/30 both ways slow words, 10661 x 6"),
     (9_000, 77, NO, "small", "2626/30/46 both ways, 3390 x 32"),
     (9_000, 2, CHINESE, "small", "3000/30/46 both ways, 24653 x 1"),
-    (25_000, 2, LONG, "base", "16000/30/94 both ways, 38422 x 1"),
+    (25_000, 2, LONG, "base", "16000/30/94 both ways slow words, 38422 x 1"),
     (25_000, 2, LONG, "seed", "5000/32/100, 0 x 0"),
 ]  # fmt: skip
 
@@ -114,7 +115,7 @@ def decisions(facts: Facts, plan: Plan) -> str:
 def shape(plan: Plan) -> str:
     net = plan.network
     lstm = f"{net.num_words}/{net.embedding_dim}/{net.hidden}{' both ways' * net.bidirectional}"
-    lstm += " pretrained" * plan.loop.pretrained
+    lstm += " pretrained" * plan.loop.pretrained + " slow words" * (plan.loop.embedding_rate < 1)
     return f"{lstm}, {net.ngrams} x {net.ngram_dim}"
 
 

@@ -133,12 +133,9 @@ def print_report(job: Job, result: Result, seconds: float, *, verbose: bool) -> 
     judged = "cross-validated" if result.checkpoint.training["cross_validated"] else "validation"
     lines = [score_line(name, s) for name, s in (("test", result.test), (judged, result.validation)) if s]
     print(wrapped(f"{job.output}: {lines[0] if lines else 'accuracy unknown, too few texts to measure it'}"))
-    if not verbose:
-        return
-    for line in lines[1:]:
-        print(line)
-    print(f"history: {printable(str(job.beside('history.json')))}")
-    print(f"time: {duration(seconds)}")
+    if verbose:
+        history = f"history: {printable(str(job.beside('history.json')))}"
+        print("\n".join([*lines[1:], history, f"time: {duration(seconds)}"]))
 
 
 def score_line(name: str, scores: SetScores) -> str:

@@ -243,8 +243,10 @@ PRESETS: Mapping[str, Preset] = {
 }
 FEWEST_WORDS = 500  # ids of a vocabulary, whatever the room
 LARGE_VOCABULARY_SHARE, LARGE_VOCABULARY_SHAPE = 0.85, (14, 30)  # of the file's room; embedding, hidden
+# The same of words from the English table, which are worth more width: of few rows, and above small.
+FEW_ROWS_SHAPE, ENGLISH_SHAPE = (30, 30), (46, 62)
 SENTIMENT_SHAPES = ((14, 30), (30, 94))  # of the package's sentiment models, the small and the embedded one
-PRETRAINED_RATE = 1e-3
+PRETRAINED_RATE, WORDS_RATE = 1e-3, 0.1  # of a pretrained LSTM; of the table's words, as a share
 LEAST_ALONE = 0.85  # of the accuracy without it: below, labels say more than what the sentiment model knows
 
 LONG_LOOP = LoopOptions(
@@ -292,10 +294,10 @@ def make_plan(facts: Facts, asked: Asked = Asked()) -> Plan:
         preset=asked.preset,
         kb=preset.kb,
         text=TextOptions("keras" if seed else "subwords"),
-        network=_network(facts, asked, preset, pretrained, large=table != "encoder" or facts.unlabelled == 0),
+        network=_network(facts, asked, preset, pretrained, table),
         sparse=SparseOptions() if seed else _sparse(facts, pool > 0, EMBEDDINGS * (table != "none"), log),
         validation=_validation(facts, asked),
-        loop=_loop(facts, asked, pool, pretrained),
+        loop=_loop(facts, asked, pool, pretrained, table),
         augmentation=augmentation,
         misspelt=MISSPELT if short and not few and facts.rows <= MOST_TO_AUGMENT else 0.0,
         teachers=teachers,
@@ -309,10 +311,9 @@ def make_plan(facts: Facts, asked: Asked = Asked()) -> Plan:
 
 
 def _preset(name: str) -> Preset:
-    try:
-        return PRESETS[name]
-    except KeyError:
-        raise DataError(f"no preset {name!r}; choose one of {', '.join(PRESETS)}") from None
+    if name not in PRESETS:
+        raise DataError(f"no preset {name!r}; choose one of {', '.join(PRESETS)}")
+    return PRESETS[name]
 
 
 def _teachers(facts: Facts, asked: Asked) -> tuple[str, ...]:
@@ -369,7 +370,7 @@ def _validation(facts: Facts, asked: Asked) -> Validation:
     return Validation(0.1 if asked.preset == "seed" or facts.rows >= FEW_ROWS else 0.0)
 
 
-def _loop(facts: Facts, asked: Asked, pool: int, pretrained: bool) -> LoopOptions:
+def _loop(facts: Facts, asked: Asked, pool: int, pretrained: bool, table: WordTable) -> LoopOptions:
     if asked.preset == "seed":
         loop = sized(SEED_LOOP, facts.rows)
         return loop if asked.epochs is None else replace(loop, epochs=asked.epochs)
@@ -378,6 +379,8 @@ def _loop(facts: Facts, asked: Asked, pool: int, pretrained: bool) -> LoopOption
         loop = replace(loop, epochs=AUGMENTED_EPOCHS)
     if pretrained:
         loop = replace(loop, pretrained=True, learning_rate=PRETRAINED_RATE)
+    elif table == "english":
+        loop = replace(loop, embedding_rate=WORDS_RATE)
     loop = sized(loop, facts.rows + pool)
     if asked.epochs is not None:
         # Early passes have so high a rate that the loss hardly falls: whoever asks for many waits for half.
@@ -404,15 +407,15 @@ def sized(loop: LoopOptions, texts: int) -> LoopOptions:
 _NGRAM_BYTES, _ID_BYTES, _FIXED_BYTES, _LABEL_BYTES, _THREE_BYTES = 6, 2, 16_000, 350, 1 << 14
 
 
-def _network(facts: Facts, asked: Asked, preset: Preset, pretrained: bool, *, large: bool) -> NetworkConfig:
-    """large: short texts get a large vocabulary before a small LSTM."""
-    seed = asked.preset == "seed"
-    large = large and facts.kind == "short" and not seed
+def _network(facts: Facts, asked: Asked, preset: Preset, pretrained: bool, table: WordTable) -> NetworkConfig:
+    seed, above = asked.preset == "seed", preset.kb > PRESETS["small"].kb
+    # Short texts get a large vocabulary before a small LSTM, unless an encoder labels a log.
+    large = facts.kind == "short" and not seed and (table != "encoder" or facts.unlabelled == 0)
     shape = preset.long if seed or facts.kind == "long" else preset.short
     if large:
-        embedding, hidden = map(min, shape[1:3], LARGE_VOCABULARY_SHAPE)
-        if pretrained:
-            embedding, hidden = SENTIMENT_SHAPES[preset.kb > PRESETS["small"].kb]
+        english = ENGLISH_SHAPE if above else FEW_ROWS_SHAPE if facts.rows < FEW_ROWS else None
+        most = english if english and table == "english" else LARGE_VOCABULARY_SHAPE
+        embedding, hidden = SENTIMENT_SHAPES[above] if pretrained else map(min, shape[1:3], most)
         shape = shape._replace(embedding=embedding, hidden=hidden)
     config = NetworkConfig(
         *(shape.words, shape.embedding, shape.hidden, shape.bidirectional),

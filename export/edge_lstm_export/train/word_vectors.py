@@ -16,7 +16,9 @@ from edge_lstm_export.train.examples import Examples
 
 WINDOW = 5  # neighbours on each side; one at distance d counts 1 / d
 CONTEXT_POWER = 0.75  # flattens how frequent the neighbours are (Levy, Goldberg and Dagan, 2015, 3.2)
-SPREAD = 0.2  # standard deviation of the values: well above those an embedding starts from otherwise
+# Standard deviations, well above those an embedding starts from otherwise: of values that are trained on, and
+# of pretrained ones, which hardly change.
+SPREAD, PRETRAINED_SPREAD = 0.2, 1.0
 FEWEST_TOKENS = 100_000  # with fewer, neighbours are chance
 
 
@@ -44,11 +46,11 @@ def word_vectors(examples: Examples, num_words: int, dim: int, seed: int) -> Flo
 
 
 def first_values(vectors: Floats, width: int) -> Floats:
-    """What an embedding of this width begins with, from pretrained vectors: their first components, as large
-    as those above; NaN where nothing is known. vectors: float32 [ids, any] → float32 [ids, at most width]."""
+    """What an embedding of this width begins with, from pretrained vectors: their first components; NaN where
+    nothing is known. vectors: float32 [ids, any] → float32 [ids, at most width]."""
     first = np.array(vectors[:, :width], np.float32)
     rows = vectors.any(axis=1)
-    first *= np.float32(SPREAD / max(1e-9, float(first[rows].std()) if rows.any() else 0.0))
+    first *= np.float32(PRETRAINED_SPREAD / max(1e-9, float(first[rows].std()) if rows.any() else 0.0))
     first[~rows] = np.nan
     return first
 
