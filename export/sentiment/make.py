@@ -46,6 +46,7 @@ RECIPES: Mapping[str, Recipe] = {
     "small": Recipe(None, 16_000, 30, 0.05, sentences=True),
     "base": Recipe(970, 16_000, 94, 0.1, sentences=True),
 }
+say = partial(print, file=sys.stderr)
 
 
 def plan_of(name: str, dataset: Dataset) -> Plan:
@@ -82,8 +83,7 @@ def main() -> None:
     learnt = texts_digest(more, ((str(share),) for share in soft_labels[:, 1]))
     identity = {"data": texts.dataset.digest, "texts": learnt, **plan.to_dict()}
     unfinished = arguments.output.with_name(f"{arguments.output.name}.partial")
-    say = partial(print, file=sys.stderr)
-    callbacks = Callbacks(say, on_epoch=say)
+    callbacks = Callbacks(say, on_epoch=lambda epoch: say(str(epoch)))
     keeper = Keeper(unfinished, texts.dataset.labels, plan, identity, callbacks)
     resume = keeper.progress(load_checkpoint(unfinished)) if unfinished.exists() else None
     with quiet_thread():

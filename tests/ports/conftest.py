@@ -83,7 +83,7 @@ def trained(kind: Kind) -> TextClassifier:
     model = TextClassifier(kind.preset, epochs=1, teacher="none", validation=0.0).fit(texts, targets)
     with torch.no_grad():  # after one pass over 60 rows an LSTM says next to nothing
         network = model.result_.checkpoint.network
-        network.embedding.weight.mul_(15)
+        network.embedding.weight.clamp_(-0.3, 0.3).mul_(15)
         network.head.weight.mul_(3)
     return model
 
