@@ -16,8 +16,8 @@ from edge_lstm_export.train.examples import Examples
 
 WINDOW = 5  # neighbours on each side; one at distance d counts 1 / d
 CONTEXT_POWER = 0.75  # flattens how frequent the neighbours are (Levy, Goldberg and Dagan, 2015, 3.2)
-# Standard deviations, well above those an embedding starts from otherwise: of values that are trained on, and
-# of pretrained ones, which hardly change.
+# Standard deviations, well above those an embedding starts from otherwise: of values from the texts, and of
+# pretrained ones, from which a training takes little.
 SPREAD, PRETRAINED_SPREAD = 0.2, 1.0
 FEWEST_TOKENS = 100_000  # with fewer, neighbours are chance
 
