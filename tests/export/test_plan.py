@@ -83,7 +83,6 @@ SHAPES: list[tuple[int, int, Values, str, str]] = [
     (200, 2, MOOD, "tiny", "1874/14/30 both ways pretrained, 3874 x 1"),
     (200, 2, MOOD, "base", "15859/30/94 both ways pretrained, 114422 x 1"),
     (9_000, 2, EN | {"repeated_words": 80_000}, "base", "12420/46/62 both ways slow words, 35703 x 1"),
-    (9_000, 6, EN | {"repeated_words": 12_000}, "medium", "6473/46/62 both ways slow words, 14025 x 6"),
     (9_000, 6, EN | {"repeated_words": 12_000}, "small", "6286/14/30 both ways slow words, 10661 x 6"),
     (9_000, 77, NO, "small", "2626/30/46 both ways, 3390 x 32"),
     (9_000, 2, CHINESE, "small", "3000/30/46 both ways, 24653 x 1"),
