@@ -31,22 +31,22 @@ E, READY = {"teacher": "E"}, {"teacher": "E", "classifier": True}
 MOOD_ASKED = {"teacher": "sentiment"}
 MUCH: Values = {"epochs": 30, "words": 900, "validation": 0.2, "balance": True}
 
-# rows, labels, more facts, asked → kind: teachers; word table (* related words come in); fit of the n-grams;
+# rows, labels, more facts, asked → kind: teachers; word vectors (* related words come in); fit of n-grams;
 # validation; passes x batch; augmented texts of a row (~: misspelt ones); own labels' share; unlabelled.
 GOLDEN: list[tuple[int, int, Values, Values, str]] = [
-    (5, 2, NO, NO, "short: none; none; svm; 0%; 40x8; 0; 1.0; 0"),
-    (60, 2, NO, NO, "short: linear; none; svm; 3 folds; 40x8; 0; 0.8; 0"),
-    (60, 2, NO, {"validation": 0.0}, "short: linear; none; svm; 0%; 40x8; 0; 0.8; 0"),
+    (5, 2, NO, NO, "short: none; texts; svm; 0%; 40x8; 0; 1.0; 0"),
+    (60, 2, NO, NO, "short: linear; texts; svm; 3 folds; 40x8; 0; 0.8; 0"),
+    (60, 2, NO, {"validation": 0.0}, "short: linear; texts; svm; 0%; 40x8; 0; 0.8; 0"),
     (200, 2, EN, NO, "short: linear; english*; svm; 3 folds; 20x8; 0; 0.8; 0"),
-    (200, 2, {"english": 0.5}, NO, "short: linear; none; svm; 3 folds; 20x8; 0; 0.8; 0"),
+    (200, 2, {"english": 0.5}, NO, "short: linear; texts; svm; 3 folds; 20x8; 0; 0.8; 0"),
     (200, 2, EN | MOOD, NO, "short: linear sentiment; english*; logistic; 3 folds; 14x64; 20; 0.6; 0"),
-    (200, 2, {"sentiment": (0.8, 0.6, 0.5)}, NO, "short: linear; none; svm; 3 folds; 20x8; 0; 0.8; 0"),
+    (200, 2, {"sentiment": (0.8, 0.6, 0.5)}, NO, "short: linear; texts; svm; 3 folds; 20x8; 0; 0.8; 0"),
     (200, 2, EN | MOOD, {"teacher": "none"}, "short: linear; english*; svm; 3 folds; 20x8; 0; 0.8; 0"),
     (200, 2, EN, MOOD_ASKED, "short: linear sentiment; english*; logistic; 3 folds; 14x64; 20; 0.6; 0"),
     (200, 2, EN, E, "short: linear probe fine-tuned; encoder*; logistic; 3 folds; 14x64; 20; 0.6; 0"),
     (200, 2, MOOD, E,
      "short: linear sentiment probe fine-tuned; english*; logistic; 3 folds; 14x64; 20; 0.6; 0"),
-    (200, 2, NO, READY, "short: linear classifier; none; logistic; 3 folds; 14x64; 20; 0.6; 0"),
+    (200, 2, NO, READY, "short: linear classifier; texts; logistic; 3 folds; 14x64; 20; 0.6; 0"),
     (200, 2, LOG, NO, "short: linear; english; logistic; 3 folds; 14x64; 0; 0.8; 20000"),
     (200, 2, LOG, E, "short: linear probe fine-tuned; english; svm; 3 folds; 14x64; 0; 0.6; 20000"),
     (1_999, 6, EN, NO, "short: linear; english*; svm; 3 folds; 16x64; 0; 0.8; 0"),
@@ -57,23 +57,23 @@ GOLDEN: list[tuple[int, int, Values, Values, str]] = [
     (5_000, 2, EN, MUCH, "short: linear; english; svm; 20%; 30x64; 0~; 0.8; 0"),
     (30_000, 6, EN | MOOD, NO, "short: linear sentiment; english*; svm; 10%; 14x64; 0; 0.6; 0"),
     (30_000, 6, NO, E, "short: linear fine-tuned; encoder; svm; 10%; 14x64; 0; 0.6; 0"),
-    (120_000, 6, EN, NO, "short: linear; none; svm; 10%; 14x64; 0; 0.8; 0"),
+    (120_000, 6, EN, NO, "short: linear; texts; svm; 10%; 14x64; 0; 0.8; 0"),
     (770, 77, EN, NO, "many labels: none; english*; low-rank+svm; 3 folds; 20x32; 0; 1.0; 0"),
     (770, 77, EN, E,
      "many labels: linear probe fine-tuned; encoder*; low-rank+svm; 3 folds; 14x64; 15; 0.6; 0"),
     (770, 77, LOG, NO, "many labels: linear; english; low-rank+svm; 3 folds; 14x64; 0; 0.8; 20000"),
-    (770, 77, LOG, E, "many labels: linear probe fine-tuned; none; low-rank; 3 folds; 14x64; 0; 0.6; 20000"),
+    (770, 77, LOG, E, "many labels: linear probe fine-tuned; texts; low-rank; 3 folds; 14x64; 0; 0.6; 20000"),
     (10_000, 77, EN, NO, "many labels: none; english; low-rank; 10%; 14x64; 0~; 1.0; 0"),
     (10_000, 77, LOG, NO, "many labels: linear; english; low-rank; 10%; 8x64; 0~; 0.8; 20000"),
-    (5_000, 400, NO, NO, "many labels: none; none; low-rank; 10%; 14x64; 0~; 1.0; 0"),
-    (9_000, 2, CHINESE, NO, "unsegmented: linear; none; svm; 10%; 14x64; 0; 0.8; 0"),
-    (300, 3, CHINESE, NO, "unsegmented: linear; none; svm; 3 folds; 14x8; 0; 0.8; 0"),
-    (25_000, 2, LONG, NO, "long: linear; none; logistic; 10%; 8x32; 0; 0.8; 0"),
-    (25_000, 2, LONG | LOG, NO, "long: linear; none; logistic; 10%; 8x32; 0; 0.8; 50000"),
+    (5_000, 400, NO, NO, "many labels: none; texts; low-rank; 10%; 14x64; 0~; 1.0; 0"),
+    (9_000, 2, CHINESE, NO, "unsegmented: linear; texts; svm; 10%; 14x64; 0; 0.8; 0"),
+    (300, 3, CHINESE, NO, "unsegmented: linear; texts; svm; 3 folds; 14x8; 0; 0.8; 0"),
+    (25_000, 2, LONG, NO, "long: linear; texts; logistic; 10%; 8x32; 0; 0.8; 0"),
+    (25_000, 2, LONG | LOG, NO, "long: linear; texts; logistic; 10%; 8x32; 0; 0.8; 50000"),
     (25_000, 2, LONG, {"preset": "seed"}, "long: none; none; svm; 10%; 6x64; 0; 1.0; 0"),
-    (500, 5, LONG, NO, "long: linear; none; logistic; 3 folds; 16x16; 0; 0.8; 0"),
-    (800, 8, SETS, NO, "short: linear; none; svm; 3 folds; 20x32; 0; 0.8; 0"),
-    (8_000, 28, SETS | LOG, E, "many labels: linear fine-tuned; none; low-rank; 10%; 8x64; 2~; 0.6; 20000"),
+    (500, 5, LONG, NO, "long: linear; texts; logistic; 3 folds; 16x16; 0; 0.8; 0"),
+    (800, 8, SETS, NO, "short: linear; texts; svm; 3 folds; 20x32; 0; 0.8; 0"),
+    (8_000, 28, SETS | LOG, E, "many labels: linear fine-tuned; texts; low-rank; 10%; 8x64; 2~; 0.6; 20000"),
 ]  # fmt: skip
 # rows, labels, more facts, preset → words/embedding/units of the LSTM, n-grams x the width of their vectors.
 SHAPES: list[tuple[int, int, Values, str, str]] = [
@@ -100,7 +100,7 @@ def decisions(facts: Facts, plan: Plan) -> str:
     loop, judged = plan.loop, plan.validation
     parts = [
         " ".join(name.removesuffix(" E") for name in plan.teachers) or "none",
-        plan.word_table + "*" * plan.related_words,
+        ("texts" if loop.word_vectors else plan.word_table) + "*" * plan.related_words,
         plan.sparse.fit,
         f"{judged.folds} folds" if judged.folds else f"{judged.share:.0%}",
         f"{loop.epochs}x{loop.batch_size}",

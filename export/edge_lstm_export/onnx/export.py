@@ -103,7 +103,7 @@ class _Draft:
         self.tokenizer = replace(checkpoint.tokenizer, length=length or checkpoint.tokenizer.length)
         config, length = checkpoint.network.config, self.tokenizer.length
         loop = checkpoint.plan.get("loop")
-        long = isinstance(loop, dict) and loop.get("word_vectors") is True  # a plan for long texts
+        long = isinstance(loop, dict) and bool(loop.get("crops"))  # a plan for long texts
         weights = weights_from_network(checkpoint.network)
         self._model = graph.build(weights, config, length, int8=int8, long=long)
         self.classifier = Classifier.from_model(self._file([], None))

@@ -249,9 +249,7 @@ SENTIMENT_SHAPES = ((14, 30), (30, 94))  # of the package's sentiment models, th
 PRETRAINED_RATE, WORDS_RATE = 1e-3, 0.1  # of a pretrained LSTM; of the table's words, as a share
 LEAST_ALONE = 0.85  # of the accuracy without it: below, labels say more than what the sentiment model knows
 
-LONG_LOOP = LoopOptions(
-    8, 32, 4e-3, patience=3, word_vectors=True, embedding_rate=0.25, word_dropout=0.1, crops=0.7
-)
+LONG_LOOP = LoopOptions(8, 32, 4e-3, patience=3, embedding_rate=0.25, word_dropout=0.1, crops=0.7)
 SHORT_LOOP = LoopOptions(14, 64, 5e-3, patience=14, word_dropout=0.1)
 SEED_LOOP = LoopOptions(6, 64, 4e-3, bfloat16=False)
 DROPOUT = 0.3
@@ -375,6 +373,7 @@ def _loop(facts: Facts, asked: Asked, pool: int, pretrained: bool, table: WordTa
         loop = sized(SEED_LOOP, facts.rows)
         return loop if asked.epochs is None else replace(loop, epochs=asked.epochs)
     loop = LONG_LOOP if facts.kind == "long" else SHORT_LOOP
+    loop = replace(loop, word_vectors=table == "none")
     if pool and facts.rows >= FEW_ROWS and facts.kind != "long":
         loop = replace(loop, epochs=AUGMENTED_EPOCHS)
     if pretrained:

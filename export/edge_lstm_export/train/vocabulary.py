@@ -14,9 +14,9 @@ from edge_lstm.text import FIRST_WORD_ID, MARKS, Tokenizer, spaceless, split_mar
 from edge_lstm_export.train.data import UNSEGMENTED_SHARE, Bools
 from edge_lstm_export.train.options import TextOptions
 
-# A subword has at most so many characters, and is taken where it occurs in so many different words.
-LONGEST_SUBWORD = 6
-FEWEST_WORDS = 3
+# A subword has at most so many characters, and is taken where it occurs in so many different words; in an
+# unsegmented script where a reading of the texts uses it so often.
+LONGEST_SUBWORD, FEWEST_WORDS, FEWEST_USES = 6, 3, 5
 LONGEST_WORD = 60  # characters: a longer one is no word, and is read as subwords
 # Of the vocabulary's lines, how many are subwords: of segmented and of unsegmented scripts; and the most,
 # where words leave room.
@@ -130,7 +130,8 @@ def _subwords(counts: Counter[str], most: int) -> tuple[str, ...]:
     for word, weight in weights.items():
         for part in _longest_first(word, candidates):
             used[part] += weight
-    longer = [part for part in _by_use(used) if len(part) > 1][:room]
+    often = [part for part in _by_use(used) if used[part] >= FEWEST_USES or not spaceless(part)]
+    longer = [part for part in often if len(part) > 1][:room]
     return tuple(_by_use({part: used[part] for part in [*single, *longer]}))
 
 

@@ -19,7 +19,7 @@ CONTEXT_POWER = 0.75  # flattens how frequent the neighbours are (Levy, Goldberg
 # Standard deviations, well above those an embedding starts from otherwise: of values from the texts, and of
 # pretrained ones, from which a training takes little.
 SPREAD, PRETRAINED_SPREAD = 0.2, 1.0
-FEWEST_TOKENS = 100_000  # with fewer, neighbours are chance
+FEWEST_TOKENS = 10_000  # with fewer, neighbours are chance
 
 
 def word_vectors(examples: Examples, num_words: int, dim: int, seed: int) -> Floats | None:

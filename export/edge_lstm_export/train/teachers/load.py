@@ -50,7 +50,7 @@ class Teachers:
     def _teacher(self, kind: str, source: str) -> Teacher:
         several = self.plan.network.several
         if kind == plans.LINEAR:
-            return LinearTeacher(several, characters=not self.plan.loop.word_vectors, words=self.words)
+            return LinearTeacher(several, characters=not self.plan.loop.crops, words=self.words)
         if kind == plans.SENTIMENT:
             return sentiment_teacher(several)
         if kind == plans.PROBE:
