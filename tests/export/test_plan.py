@@ -210,7 +210,7 @@ def changed(**values: Any) -> Values:
         ({"validation__folds": 1}, "folds must be 0, or 2 or more, not 1"),
         ({"validation__folds": 3, "validation__share": 0.1}, "by share or by folds"),
         ({"teachers": "linear"}, "teachers must be a list of names"),
-        ({"own_labels": 1.5}, "own_labels must be from 0 to 1"),
+        ({"own_labels": None}, "own_labels must be a number, not None"),
     ],
     ids=str,
 )

@@ -37,7 +37,7 @@ class Options:
     def __post_init__(self) -> None:
         types = get_type_hints(type(self))
         for option in fields(self):  # type: ignore[arg-type] # every subclass is a dataclass
-            if (value := getattr(self, option.name)) is not None:
+            if (value := getattr(self, option.name)) is not None or option.default is not None:
                 _check(option.name, value, types[option.name], option.metadata.get("range"))
 
 
