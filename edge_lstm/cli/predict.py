@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -37,8 +38,11 @@ def command(
     """
     from edge_lstm.answering import check_top
     from edge_lstm.classifier import Classifier, SeveralPrediction
+    from edge_lstm.errors import DataError
     from edge_lstm.text import LABEL_JOINT
 
+    if model is None and texts and texts[0].endswith(".onnx") and Path(texts[0]).is_file():
+        raise DataError(f"{texts[0]} is a model file, not a text; give -m {texts[0]} before the texts")
     classifier = Classifier.load(model, engine=engine, threads=threads, provider=provider)
     check_top(top, len(classifier.labels))
     chosen = classifier.threshold(abstain=abstain, threshold=threshold)

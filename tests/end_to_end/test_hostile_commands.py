@@ -196,7 +196,7 @@ OPTIONS = [
     a("predict", "an empty text", "", exit=0),
     a("predict", "more labels than there are", "--top", "3", "x", says="must be from 1 to 2"),
     a("predict", "no wrong answer", "--abstain", "0", "x", says="above 0 and below 1"),
-    a("predict", "a share that is no number", "--abstain", "nan", "x", says="for 2 %, give 0.02"),
+    a("predict", "a model in the place of a text", NO_CURVE, "x", says="is a model file, not a text; give"),
     a("predict", "a share of a file without a curve", "-m", NO_CURVE, "--abstain", "0.02", "x",
       says="or give --thr"),
     a("predict", "two thresholds", "--abstain", "0.02", "--threshold", "0.5", "x", says="exclude each other"),
