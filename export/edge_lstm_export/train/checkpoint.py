@@ -24,7 +24,7 @@ from edge_lstm.text import Tokenizer
 from edge_lstm_export.train.network import Network
 from edge_lstm_export.train.options import UNTUNED, NetworkConfig, from_plain
 
-CHECKPOINT_FORMAT = 10  # of release 1.0; lower ones are of the versions before it
+CHECKPOINT_FORMAT = 10  # of release 1.0
 _KEY = "edge_lstm_checkpoint"
 # Metadata stand first in a safetensors file, behind the length of its header. They begin with the digest.
 _DIGEST = re.compile(
@@ -100,10 +100,9 @@ def load_checkpoint(path: Path) -> Checkpoint:
         if _KEY not in metadata:
             raise DataError(f"{path} is of another project; give a checkpoint of 'edge-lstm train'")
         description = json.loads(metadata[_KEY])
-        if description["format"] < CHECKPOINT_FORMAT:
-            raise DataError(f"{path} was made by a version before 1.0; train it again")
-        if description["format"] > CHECKPOINT_FORMAT:
-            raise DataError(f"{path} is of a newer version; upgrade: pip install -U 'edge-lstm[train]'")
+        if description["format"] != CHECKPOINT_FORMAT:
+            how = "train it again, or upgrade: pip install -U 'edge-lstm[train]'"
+            raise DataError(f"{path} is of another version; {how}")
         if not _DIGEST.match(data) or sealed(data) != data:
             raise DataError(f"{path} was changed after it was written; copy it again, or train it again")
         return _checkpoint(description, tensors, path)
