@@ -1,8 +1,7 @@
 """English clauses said with a negation, for a network that learns what a negation does.
 
-Reviewers seldom write "not bad" or "never boring", and where they do, the rest of the review decides. But a
-teacher knows what "It was boring" says, and "It was not boring" says the opposite, less strongly (Kaushik et
-al., 2020, had people write such pairs; Taboada et al., 2011, on the strength).
+A teacher knows what "It was boring" says, and "It was not boring" says the opposite, less strongly (Kaushik
+et al., 2020, had people write such pairs; Taboada et al., 2011, on the strength).
 """
 
 from __future__ import annotations

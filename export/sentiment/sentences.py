@@ -1,7 +1,7 @@
 """Sentences that people labelled, from elsewhere: the phrases of the Stanford Sentiment Treebank (Socher et
 al., 2013), and comments on anything with the emotions that they show (GoEmotions, Demszky et al., 2020).
 
-A review's label does not say what a few words make of each other, and a teacher of reviews knows films alone.
+A teacher of reviews knows films alone.
 """
 
 from __future__ import annotations

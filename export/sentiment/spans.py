@@ -1,9 +1,8 @@
 """Parts of a review that stand for themselves: clauses, sentences, runs of a few, and words around a
 negation.
 
-A network that learns from whole reviews alone never sees what people type: one sentence. A teacher that
-labels any text labels these too. Clauses show what a few words make of each other ("not bad at all"), as the
-labelled phrases of the Stanford Sentiment Treebank do (Socher et al., 2013).
+A network that learns from whole reviews alone never sees what people type: one sentence. Clauses show what a
+few words make of each other, as the phrases of the Stanford Sentiment Treebank do (Socher et al., 2013).
 """
 
 from __future__ import annotations

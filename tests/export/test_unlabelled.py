@@ -49,6 +49,7 @@ def made(variants: int, seed: int = 0, texts: Sequence[str] = TEXTS, fold: objec
 
 def test_a_made_text_is_new_and_of_words_of_one_fold() -> None:
     texts, folds = made(30)
+    assert texts == made(30)[0] != made(30, seed=1)[0] and made(0, texts=[], fold=[])[0] == made(0)[0] == ()
     assert texts and len(texts) == len(set(texts)) == len(folds)
     assert not set(texts) & set(TEXTS)
     mixed = 0
@@ -58,12 +59,6 @@ def test_a_made_text_is_new_and_of_words_of_one_fold() -> None:
         assert words <= set.union(*sources)
         mixed += not any(words <= own for own in sources)
     assert mixed
-
-
-def test_the_seed_decides_and_nothing_asked_for_is_nothing_made() -> None:
-    assert made(5)[0] == made(5)[0] != made(5, seed=1)[0]
-    assert made(0)[0] == () and len(made(0)[1]) == 0
-    assert augment([], np.zeros(0, np.int64), 3, 0)[0] == ()
 
 
 def test_in_an_unsegmented_script_characters_are_the_words() -> None:

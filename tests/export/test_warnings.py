@@ -25,22 +25,16 @@ def warnings(train: Split, test: Split | None = None, labels: tuple[str, ...] = 
     return "\n".join(checked(Dataset("data", labels, train, test, "0", False)).warnings)
 
 
-def test_plenty_of_balanced_texts_need_no_warning() -> None:
-    many = split(*((f"text {i}", i % 2) for i in range(2000)))
-    assert warnings(many, split(("other", 0), ("texts", 1))) == ""
-
-
 def test_what_often_spoils_a_training_is_said() -> None:
+    assert warnings(split(*((f"text {i}", i % 2) for i in range(40))), split(("other", 0))) == ""
     few = split(*((f"text {i}", int(i > 85)) for i in range(90)), ("text 3", 1))
     said = warnings(few, split(("text 1", 0), ("new", 1)))
     assert "few training texts of b (5)" in said
     assert "2 training texts have duplicates with other labels: correct the labels" in said
     assert "1 test texts are also training texts" in said
-    assert "'A  B' and 'a b' differ in capitals, spaces or Unicode form" in warnings(
-        few, labels=("A  B", "a b")
-    )
-    twins = warnings(few, labels=("caf\u00e9", "cafe\u0301"))
-    assert "'caf\\xe9' and 'cafe\\u0301' differ" in twins  # which look the same
+    twins = [warnings(few, labels=labels) for labels in (("A  B", "a b"), ("caf\u00e9", "cafe\u0301"))]
+    assert "'A  B' and 'a b' differ in capitals, spaces or Unicode form" in twins[0]
+    assert "'caf\\xe9' and 'cafe\\u0301' differ" in twins[1]  # which look the same
 
 
 def test_texts_that_differ_in_capitals_and_punctuation_only_are_duplicates() -> None:

@@ -18,14 +18,10 @@ if TYPE_CHECKING:
     from edge_lstm_export.train.run import Job
 
 _DATA, _MODEL, _TEACHERS, _RUN = "Data", "Model", "Teachers", "Run"  # headings of options
-_SOURCES = (
-    "Labelled CSV, TSV, JSONL, Parquet or fastText files; a folder with a subfolder per label; or imdb."
-)
+_SOURCES = "Labelled CSV, TSV, JSONL, Parquet or fastText files; a folder with a subfolder per label; imdb."
 _OUTPUT = "Checkpoint to write, a .safetensors file."
 _FORMAT = "Input format: csv, tsv, jsonl, parquet or text (fastText), where the suffix does not say."
-_PRESET = (
-    "Size of the model: tiny (100 kB), small (300), medium (600), base (1 MB), or seed (Keras's example)."
-)
+_PRESET = "Model size: tiny (100 kB), small (300), medium (600), base (1 MB), or seed (Keras's example)."
 _PLAN = "Run the plan that --dry-run --json printed."
 _EPOCHS = "Maximum number of epochs."
 _BALANCE = "Raise recall on rare labels, at a cost in accuracy."

@@ -23,9 +23,8 @@ from edge_lstm_export.train.options import NetworkConfig
 
 OPSET = 17  # every ONNX Runtime since 1.16 reads it
 MICROSOFT_DOMAIN = "com.microsoft"
-# The maximum of long texts is taken over blocks of so many steps first: ONNX Runtime's ReduceMax over the
-# first axis takes three times as long as over a middle one. Not so the mean: the order in which a middle axis
-# is added up follows the size of the batch, and a text's bits with it.
+# Take the maximum of long texts over blocks of so many steps first, which ONNX Runtime does faster. Not the
+# mean: the order in which a middle axis is added up follows the size of the batch, and a text's bits with it.
 POOLING_BLOCK = 8
 
 

@@ -101,8 +101,7 @@ def cropped(ids: Tensor, lengths: Tensor, share: float) -> tuple[Tensor, Tensor]
 def shuffled_batches(examples: Examples, batch_size: int, seed: int, epoch: int) -> list[Ints]:
     """Return every example once, in batches of similar length, in an order that (seed, epoch) alone decides.
 
-    Shuffle, cut into chunks, sort each chunk by length, cut into batches, shuffle these. Nothing is carried
-    from one epoch to the next, so a resumed training sees the same batches.
+    Nothing is carried from one epoch to the next, so a resumed training sees the same batches.
     """
     rng = np.random.default_rng([seed, epoch])
     order, chunk = rng.permutation(len(examples)), batch_size * _BATCHES_PER_CHUNK

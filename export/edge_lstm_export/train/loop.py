@@ -1,8 +1,7 @@
 """The training loop: examples → the best weights that the validation texts saw.
 
-Plain PyTorch. A run is decided by the network's first weights, the examples, the options and the seed alone:
-the order of batches comes from (seed, epoch), dropout from a random state that is kept with the progress, so
-a run that is interrupted at any batch and resumed ends with the same bits as one that is not.
+Plain PyTorch. The network's first weights, the examples, the options and the seed alone decide a run: one
+that is interrupted at any batch and resumed ends with the same bits as one that is not.
 """
 
 from __future__ import annotations

@@ -5,9 +5,7 @@ The preset ``seed`` is Keras's IMDB example, exactly: ``Embedding(5001, 32)``, `
 steps, E embedding, H hidden units, D directions, L labels.
 
 The **n-gram vectors** (fastText; Joulin et al., 2017) remember single expressions, which a small LSTM cannot
-("wide and deep", Cheng et al., 2016): one small vector for each word and each chosen word pair. Those that
-stand in the text, each counted once, are added up, divided by the square root of the text's length, and read
-by the head beside what the LSTM gives.
+("wide and deep", Cheng et al., 2016): see :class:`NGramVectors`.
 """
 
 from __future__ import annotations
@@ -41,8 +39,7 @@ class Network(nn.Module):
         self.lstm_in_bfloat16 = False
         with torch.device("meta") if blank else nullcontext():
             self.embedding = _table(config.num_words + 1, config.embedding_dim, blank)
-            # One nn.LSTM per direction: each is dense and one-directional, which is 10 times faster on a CPU
-            # than packed sequences, and lengths are handled outside (see _direction).
+            # One nn.LSTM per direction: packed sequences are slow on a CPU, so _direction handles lengths.
             directions, size = map(lstm_name, range(config.directions)), (config.embedding_dim, config.hidden)
             self.lstm = nn.ModuleDict({name: nn.LSTM(*size, batch_first=True) for name in directions})
             self.head = nn.Linear(config.head_inputs, config.logits)

@@ -372,8 +372,7 @@ def _loop(facts: Facts, asked: Asked, pool: int, pretrained: bool, table: WordTa
     if asked.preset == "seed":
         loop = sized(SEED_LOOP, facts.rows)
         return loop if asked.epochs is None else replace(loop, epochs=asked.epochs)
-    loop = LONG_LOOP if facts.kind == "long" else SHORT_LOOP
-    loop = replace(loop, word_vectors=table == "none")
+    loop = replace(LONG_LOOP if facts.kind == "long" else SHORT_LOOP, word_vectors=table == "none")
     if pool and facts.rows >= FEW_ROWS and facts.kind != "long":
         loop = replace(loop, epochs=AUGMENTED_EPOCHS)
     if pretrained:

@@ -236,13 +236,12 @@ def _unfinished(job: Job) -> Checkpoint | None:
 
     Raises DataError where an unfinished training is in the way, is missing, or the file is damaged.
     """
-    there = job.partial.exists()
-    if there and not job.resume:
-        how = "add --resume to continue it, or delete the file to start again"
-        raise DataError(f"{job.partial} holds an unfinished training; {how}")
     if not job.resume:
+        if job.partial.exists():
+            how = "add --resume to continue it, or delete the file to start again"
+            raise DataError(f"{job.partial} holds an unfinished training; {how}")
         return None
-    if not there:
+    if not job.partial.exists():
         raise DataError(f"no unfinished training at {job.partial}; start without --resume")
     partial = load_checkpoint(job.partial)
     if not all(isinstance(partial.training.get(name), dict) for name in ("identity", "progress")):

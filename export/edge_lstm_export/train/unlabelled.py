@@ -31,8 +31,7 @@ def choose_unlabelled(
     """Return the different texts, sorted, and what a person should know of them, a line each.
 
     left_out: the labelled and the test texts. source: where the texts are from, for the lines. Of more than
-    ``most`` a random part is chosen, one of those that differ in numbers alone. How often a text occurs and
-    where decides nothing.
+    ``most`` a random part is chosen, one of those that differ in numbers alone.
     """
     chosen, repeated = sorted({*texts}.difference(left_out)), sum(text in left_out for text in texts)
     remarks, of = [], f"of {len(texts):,} texts of {source}"

@@ -1,8 +1,7 @@
 """First values for the embedding: word vectors from the words' neighbours in all texts, labelled or not.
 
 Positive pointwise mutual information of words within a window, factorised by a truncated singular value
-decomposition (Levy, Goldberg and Dagan, 2015): in half a minute it puts words of one use side by side
-("dull", "tedious"), rare ones too, which a training on some thousand labels never sees often enough.
+decomposition (Levy, Goldberg and Dagan, 2015): it puts words of one use side by side ("dull", "tedious").
 """
 
 from __future__ import annotations
