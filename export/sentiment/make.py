@@ -26,6 +26,8 @@ from labels import KEPT, SEED, VALIDATION, load_labels, read_imdb
 from negation import negated_clauses
 from sentences import labelled_sentences
 
+from edge_lstm.errors import EdgeLSTMError
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -96,4 +98,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except EdgeLSTMError as error:
+        raise SystemExit(f"error: {error}") from None
