@@ -43,7 +43,7 @@ def command(
 
     # pathlib raises where a text is too long for a path.
     if model is None and texts and texts[0].endswith(".onnx") and isfile(texts[0]):  # noqa: PTH113
-        raise DataError(f"{texts[0]} is a model file, not a text; give -m {texts[0]} before the texts")
+        raise DataError(f"{texts[0]} is a model file, not a text; put -m before it")
     classifier = Classifier.load(model, engine=engine, threads=threads, provider=provider)
     check_top(top, len(classifier.labels))
     chosen = classifier.threshold(abstain=abstain, threshold=threshold)
