@@ -26,6 +26,8 @@ Rows = tuple[list[str], list[str]]  # texts, and the label of each
 
 def read(path: Path) -> Rows:
     """Read the texts and labels of a CSV."""
+    if not path.exists():
+        raise SystemExit(f"error: no {path}; --data names the folder of the sets")
     with path.open(encoding="utf-8", newline="") as file:
         rows = [(row["text"], row["label"]) for row in csv.DictReader(file)]
     return [text for text, _ in rows], [label for _, label in rows]

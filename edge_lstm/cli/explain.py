@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edge_lstm.cli.options import EngineOption, JsonOption, ModelOption, ProviderOption, ThreadsOption, option
-from edge_lstm.cli.streams import decoded, standard_input
+from edge_lstm.cli.streams import check_text, decoded, standard_input
 from edge_lstm.printable import printable, to_json
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ def command(
     from edge_lstm.classifier import Classifier
     from edge_lstm.explain import explain
 
+    check_text(text, model)
     classifier = Classifier.load(model, engine=engine, threads=threads, provider=provider)
     if text is None:
         text = decoded(standard_input("type the text; Ctrl-D ends").read())

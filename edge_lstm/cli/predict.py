@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from os.path import isfile
 from typing import Annotated
 
 import typer
 
 from edge_lstm.cli import options
-from edge_lstm.cli.streams import decoded, standard_input
+from edge_lstm.cli.streams import check_text, decoded, standard_input
 from edge_lstm.printable import printable, to_json
 
 TextsArgument = Annotated[
@@ -38,12 +37,9 @@ def command(
     """
     from edge_lstm.answering import check_top
     from edge_lstm.classifier import Classifier, SeveralPrediction
-    from edge_lstm.errors import DataError
     from edge_lstm.text import LABEL_JOINT
 
-    # pathlib raises where a text is too long for a path.
-    if model is None and texts and texts[0].endswith(".onnx") and isfile(texts[0]):  # noqa: PTH113
-        raise DataError(f"{texts[0]} is a model file, not a text; put -m before it")
+    check_text(texts[0] if texts else None, model)
     classifier = Classifier.load(model, engine=engine, threads=threads, provider=provider)
     check_top(top, len(classifier.labels))
     chosen = classifier.threshold(abstain=abstain, threshold=threshold)

@@ -90,6 +90,13 @@ def standard_input(prompt: str) -> BinaryIO:
     return sys.stdin.buffer
 
 
+def check_text(text: str | None, model: object) -> None:
+    """Raises DataError for a model file where a text belongs."""
+    # pathlib raises where a text is too long for a path.
+    if model is None and text and text.endswith(".onnx") and os.path.isfile(text):  # noqa: PTH113
+        raise DataError(f"{text} is a model file, not a text; put -m before it")
+
+
 def decoded(line: bytes) -> str:
     """The text without its line end; what is not UTF-8 becomes U+FFFD, so that every text is answered."""
     return line.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8", "replace")

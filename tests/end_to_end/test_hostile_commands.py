@@ -198,6 +198,7 @@ OPTIONS = [
     a("predict", "no wrong answer", "--abstain", "0", "x", says="above 0 and below 1"),
     a("predict", "a share that is no number", "--abstain", "nan", "x", says="for 2 %, give 0.02"),
     a("predict", "a model in the place of a text", NO_CURVE, "x", says="not a text; put -m before it"),
+    a("explain", "a model in the place of a text", NO_CURVE, says="not a text; put -m before it"),
     a("predict", "a long text that ends as a model's name does", "good film " * 500 + ".onnx", exit=0),
     a("predict", "a share of a file without a curve", "-m", NO_CURVE, "--abstain", "0.02", "x",
       says="or give --thr"),
