@@ -429,7 +429,9 @@ def _network(facts: Facts, asked: Asked, preset: Preset, pretrained: bool, table
     word_bytes = config.embedding_dim + 2 + facts.word_bytes + config.ngram_dim + _NGRAM_BYTES
     words, fitting = shape.words, _room(preset.kb, config) / word_bytes
     if large:
-        words = max(words, int(LARGE_VOCABULARY_SHARE * fitting))
+        # A small LSTM that knows words gains more from those that word pairs would displace.
+        share = 1.0 if pretrained and not above else LARGE_VOCABULARY_SHARE
+        words = max(words, int(share * fitting))
     elif facts.kind == "many labels":
         words = min(words, max(FEWEST_WORDS, int(fitting)))
     config = replace(config, num_words=words if asked.words is None else asked.words)
