@@ -81,6 +81,7 @@ SHAPES: list[tuple[int, int, Values, str, str]] = [
     (200, 2, EN, "small", "4779/30/30 both ways slow words, 26893 x 1"),
     (200, 2, NO, "base", "26551/14/30 both ways, 132049 x 1"),
     (200, 2, MOOD, "tiny", "2204/14/30 both ways pretrained, 3478 x 1"),
+    (20, 2, MOOD | {"word_bytes": 3.7}, "small", "9253/14/30 both ways pretrained, 33278 x 1"),
     (9_000, 2, MOOD, "small", "8656/14/30 both ways pretrained, 32049 x 1"),
     (200, 2, MOOD, "base", "15859/30/94 both ways pretrained, 114422 x 1"),
     (9_000, 2, EN | {"repeated_words": 80_000}, "base", "12420/46/62 both ways slow words, 35703 x 1"),

@@ -426,11 +426,14 @@ def _network(facts: Facts, asked: Asked, preset: Preset, pretrained: bool, table
         width = config.logits if facts.labels <= MOST_EXACT_LABELS else shape.rank
         config = replace(config, ngrams=1, ngram_dim=width)
     # A word takes its line, its embedding and its n-gram.
-    word_bytes = config.embedding_dim + 2 + facts.word_bytes + config.ngram_dim + _NGRAM_BYTES
+    line, words_first = facts.word_bytes, pretrained and not above
+    if words_first:  # related words fill it, which are longer than the few that repeat in few texts
+        line = max(line, Facts.word_bytes - _ID_BYTES)
+    word_bytes = config.embedding_dim + 2 + line + config.ngram_dim + _NGRAM_BYTES
     words, fitting = shape.words, _room(preset.kb, config) / word_bytes
     if large:
         # A small LSTM that knows words gains more from those that word pairs would displace.
-        share = 1.0 if pretrained and not above else LARGE_VOCABULARY_SHARE
+        share = 1.0 if words_first else LARGE_VOCABULARY_SHARE
         words = max(words, int(share * fitting))
     elif facts.kind == "many labels":
         words = min(words, max(FEWEST_WORDS, int(fitting)))
