@@ -39,7 +39,7 @@ def command(
     than --max-drop.
     """
     from edge_lstm.atomic import write_atomically
-    from edge_lstm_export.cli.display import Display, print_exported
+    from edge_lstm_export.cli.display import Display, message, print_exported
 
     options.check_outputs([output], [checkpoint, data], parents=True)
     with Display(quiet=True) as display:
@@ -59,3 +59,6 @@ def command(
         )  # fmt: skip
     write_atomically(exported.data, output, parents=True)
     print_exported(parse_model(exported.data, output), exported, as_json=as_json, verbose=verbose)
+    most = loaded.plan.get("kb")  # the plan estimates the size
+    if quantize is not None and isinstance(most, int) and len(exported.data) > most * 1000:
+        message(f"note: the file is larger than its preset's {most:,} kB; train with fewer --words")
