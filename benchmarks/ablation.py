@@ -72,7 +72,7 @@ IDEAS: Mapping[str, tuple[Off, str]] = {
     "linear teacher": (linear_teacher_off, "teachers.linear"),
     "sentiment teacher": (
         lambda plan, facts: make_plan(replace(facts, sentiment=None), Asked(seed=plan.seed)),
-        "teachers.sentiment",
+        "teachers.load.sentiment_teacher",
     ),
     "pretrained LSTM": (pretrained_off, "parts.sentiment_weights"),
     "soft targets": (off(own_labels=1.0), ""),

@@ -12,8 +12,7 @@ from edge_lstm_export.train.parts import Parts, sentiment_weights
 from edge_lstm_export.train.plan import SENTIMENT_SHAPES, Asked, facts_of, make_plan
 from edge_lstm_export.train.teachers import base
 from edge_lstm_export.train.teachers.linear import LinearTeacher
-from edge_lstm_export.train.teachers.load import Teachers, sentiment_improves
-from edge_lstm_export.train.teachers.sentiment import sentiment_teacher
+from edge_lstm_export.train.teachers.load import Teachers, sentiment_improves, sentiment_teacher
 from edge_lstm_export.train.train import fit
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -8,8 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-
 from edge_lstm import modelfile
 from edge_lstm.answering import RiskCoverage, cost_thresholds
 from edge_lstm.classifier import Classifier
@@ -199,8 +197,6 @@ def golden_texts(tokenizer: Tokenizer, examples: object) -> list[str]:
     texts = [text[:LONGEST_EXAMPLE] for text in given if isinstance(text, str)][:MOST_EXAMPLES]
     if texts:
         texts += [" ".join(texts)][: len(texts) - 1]
-    elif words := tokenizer.words:
-        rng = np.random.default_rng(0)
-        texts = [" ".join(words[i] for i in rng.integers(0, len(words), size=n)) for n in (1, 8, 80)]
-        texts = ["This is a good one.", "Not good, not bad: it is what it is.", *texts]
+    else:
+        texts = ["This is a good one.", "Not good, not bad: so it is.", " ".join(tokenizer.words[:80])]
     return ["", "Qwxyzzy!", *texts]

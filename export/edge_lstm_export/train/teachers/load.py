@@ -1,4 +1,5 @@
-"""The teachers that a plan names, loaded when they are needed; and whether the sentiment model is one."""
+"""The teachers that a plan names, loaded when they are needed; the package's sentiment model as one, where
+labels have to do with praise and complaint."""
 
 from __future__ import annotations
 
@@ -8,18 +9,20 @@ from functools import cached_property
 
 import numpy as np
 
+from edge_lstm import Classifier
 from edge_lstm_export.train import plan as plans
 from edge_lstm_export.train.data import Dataset, Floats, folds_of
 from edge_lstm_export.train.options import MOST_EXACT_LABELS
 from edge_lstm_export.train.pretrained import PretrainedWords, english
 from edge_lstm_export.train.teachers import base, encoder
-from edge_lstm_export.train.teachers.base import Say, Teacher, improves, stacked
+from edge_lstm_export.train.teachers.base import Regression, Say, Teacher, improves, stacked
 from edge_lstm_export.train.teachers.classifier import ClassifierTeacher
 from edge_lstm_export.train.teachers.linear import LinearTeacher
-from edge_lstm_export.train.teachers.sentiment import sentiment_teacher
 
 MOST_ASKED = 1_999  # rows that show whether the sentiment model knows their labels
 FOLDS = 5
+_LEAST = 1e-4  # of a probability; what is beyond says no more of how sure the sentiment model is
+_SCALE = 3.0  # so that a text's number is about 1 in size, as vectors of length 1 are
 
 
 @dataclass
@@ -58,6 +61,17 @@ class Teachers:
         if kind == plans.FINE_TUNED:
             return encoder.FineTunedEncoder(self._reader, several, self.plan.seed)
         return ClassifierTeacher(source, self.labels, self.say)
+
+
+def sentiment_teacher(several: bool) -> Regression:
+    """The package's own model, whose one number for a text a regression maps to the labels at hand."""
+
+    def log_odds(texts: Sequence[str]) -> Floats:
+        """float32 [texts, 1]: how sure the model is of praise."""
+        chances = Classifier.load().probabilities(texts).clip(_LEAST, 1)
+        return np.asarray(np.log(chances[:, 1:] / chances[:, :1]) / _SCALE, np.float32)
+
+    return Regression("sentiment model", log_odds, several)
 
 
 def sentiment_improves(
