@@ -1,7 +1,8 @@
-"""The texts that teachers labelled, and the file that keeps their labels: two bytes per text, no text.
+"""The texts that teachers labelled, and the files that keep their labels: a byte or two per text, no text.
 
-safetensors: for each kind of texts (labelled, unlabelled, spans) uint16 [n, 1], the probability of the second
-label times 65,535. Metadata: sha256 of the texts, and how their labels were made.
+labels.safetensors: for each kind of texts (labelled, unlabelled, spans) uint16 [n, 1], the probability of the
+second label times 65,535; products.safetensors: uint8 [n], that of "pos" times 254, 255 where the text is
+left out. Metadata: sha256 of the texts.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from edge_lstm_export.train.data import Dataset, Floats, Split, hold_out
@@ -22,7 +24,7 @@ from edge_lstm.errors import DataError
 
 VALIDATION, SEED, SPANS = 0.04, 0, 4
 KEPT = Path(__file__).with_name("labels.safetensors")
-_KEY, _SCALE = "edge_lstm_soft_labels", np.float32(65_535)
+KEY, _SCALE = "edge_lstm_soft_labels", np.float32(65_535)
 
 
 @dataclass(frozen=True)
@@ -55,12 +57,17 @@ def read_imdb() -> Texts:
     return Texts(dataset, train, unlabelled, list(spans))
 
 
+def read_kept(path: Path, digest: str, *names: str) -> list[Any]:
+    """Read arrays, int [n …]. Raises DataError where they are of other texts than those of this digest."""
+    with safe_open(path, framework="np") as file:
+        if file.metadata().get(KEY) != digest:
+            raise DataError(f"{path} holds labels of other texts than these data; get the original")
+        return [file.get_tensor(name) for name in names]
+
+
 def load_labels(path: Path, texts: Texts) -> tuple[Floats, Floats]:
     """Read the probabilities of the unlabelled reviews and of the spans, float32 [n, 2] each. Raises
     DataError where the file's are of other texts."""
-    with safe_open(path, framework="np") as file:
-        if file.metadata().get(_KEY) != texts.digest:
-            raise DataError(f"{path} holds labels of other texts than this IMDB; get the original")
-        second = [file.get_tensor(name) / _SCALE for name in ("unlabelled", "spans")]
+    second = [kept / _SCALE for kept in read_kept(path, texts.digest, "unlabelled", "spans")]
     unlabelled, spans = (np.concatenate([1 - values, values], axis=1) for values in second)
     return unlabelled, spans[: len(texts.spans)]  # the rest are spans of the reviews that are held out

@@ -2,7 +2,7 @@
 
     python export/sentiment/make.py base -o out/model/base.safetensors
 
-An interrupted training goes on where it was, on the same texts and labels. See README.md.
+See README.md.
 """
 
 from __future__ import annotations
@@ -15,12 +15,11 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from edge_lstm_export.train.checkpoint import load_checkpoint, save_checkpoint
-from edge_lstm_export.train.data import Dataset, texts_digest
+from edge_lstm_export.train.checkpoint import save_checkpoint
+from edge_lstm_export.train.data import Dataset
 from edge_lstm_export.train.loop import Callbacks
 from edge_lstm_export.train.options import SparseOptions
 from edge_lstm_export.train.plan import Asked, Plan, facts_of, make_plan
-from edge_lstm_export.train.run import Keeper
 from edge_lstm_export.train.train import fit, quiet_thread
 from labels import KEPT, SEED, VALIDATION, load_labels, read_imdb
 from negation import negated_clauses
@@ -33,7 +32,7 @@ from edge_lstm.errors import EdgeLSTMError
 class Recipe:
     """What differs from the preset, which is for any data: so many labels bear less dropout. kb: the largest
     int8 file, in 1,000 bytes, by the plan's estimate, which is high for few words; None: an LSTM without
-    n-grams, in both directions, on short texts. sentences: whether those of people teach too (README.md)."""
+    n-grams, in both directions, on short texts. sentences, products: whether these teach too (README.md)."""
 
     kb: int | None
     words: int
@@ -41,12 +40,13 @@ class Recipe:
     dropout: float
     epochs: int = 8
     sentences: bool = False
+    products: bool = False
 
 
 RECIPES: Mapping[str, Recipe] = {
     "tiny": Recipe(106, 2000, 46, 0.05),
     "small": Recipe(None, 16_000, 30, 0.05, sentences=True),
-    "base": Recipe(970, 16_000, 94, 0.1, sentences=True),
+    "base": Recipe(970, 16_000, 94, 0.1, sentences=True, products=True),
 }
 say = partial(print, file=sys.stderr)
 
@@ -77,24 +77,15 @@ def main() -> None:
     more, soft, recipe = [*texts.spans, *negated], [of_spans, turned], RECIPES[arguments.recipe]
     if recipe.kb is not None:
         more, soft = [*texts.unlabelled, *more], [unlabelled, *soft]
-    for said in labelled_sentences(trees=not arguments.no_treebank) if recipe.sentences else ():
-        more += said
-        soft.append(np.array([[1 - share, share] for share in said.values()], np.float32))
-    soft_labels = np.concatenate(soft)
-    plan = plan_of(arguments.recipe, texts.dataset)
-    learnt = texts_digest(more, ((str(share),) for share in soft_labels[:, 1]))
-    identity = {"data": texts.dataset.digest, "texts": learnt, **plan.to_dict()}
-    unfinished = arguments.output.with_name(f"{arguments.output.name}.partial")
-    callbacks = Callbacks(say, on_epoch=lambda epoch: say(str(epoch)))
-    keeper = Keeper(unfinished, texts.dataset.labels, plan, identity, callbacks)
-    resume = keeper.progress(load_checkpoint(unfinished)) if unfinished.exists() else None
+    if recipe.sentences:
+        for said in labelled_sentences(trees=not arguments.no_treebank, products=recipe.products):
+            more += said
+            soft.append(np.array([[1 - share, share] for share in said.values()], np.float32))
+    plan, labels = plan_of(arguments.recipe, texts.dataset), np.concatenate(soft)
+    told = Callbacks(say, on_epoch=lambda epoch: say(str(epoch)))
     with quiet_thread():
-        result = fit(
-            texts.dataset, plan, unlabelled=more, soft_labels=soft_labels, callbacks=keeper.callbacks,
-            resume=resume,
-        )  # fmt: skip
+        result = fit(texts.dataset, plan, unlabelled=more, soft_labels=labels, callbacks=told)
     save_checkpoint(result.checkpoint, arguments.output)
-    unfinished.unlink()
 
 
 if __name__ == "__main__":

@@ -25,13 +25,12 @@ _PLACE = re.compile(
     r"\b(is|are|was|were|would|could|should|will|can|has been|have been|had been)\s+"
     r"(?!(?:not|you|it|he|she|they|we|I|this|that|there)\b)"
 )
-_NEGATED = re.compile(
+_UNFIT = re.compile(  # negated already, contrasted, asked, or more than a sentence
     r"\b(?:not|never|no|none|nothing|nobody|neither|nor|hardly|barely|cannot|without|only|but|although|though)\b"
-    r"|n't\b|\?",
+    r"|n't\b|\?|[.!]\s",
     re.IGNORECASE,
 )
 _SUBJECT = re.compile(r"\b(?:I|it|it's|this|that|he|she|they|you|we)\b|\d", re.IGNORECASE)
-_SENTENCE_ENDS = re.compile(r"[.!?]\s")
 _END = re.compile(r"[^\w]*$")
 _SHORT = {"will": "won't", "can": "can't"}
 
@@ -40,7 +39,7 @@ def negated(clause: str) -> list[str]:
     """Return the clause with a negation, in each way that there is; none where there is no place for one, or
     something would not be turned."""
     words = clause.split()
-    if not words or len(words) > MOST_WORDS or _NEGATED.search(clause) or _SENTENCE_ENDS.search(clause):
+    if not words or len(words) > MOST_WORDS or _UNFIT.search(clause):
         return []
     place = _PLACE.search(clause)
     if place is None:

@@ -1,17 +1,20 @@
-"""Sentences that people labelled, from elsewhere: the phrases of the Stanford Sentiment Treebank (Socher et
-al., 2013), and comments on anything with the emotions that they show (GoEmotions, Demszky et al., 2020).
-
-A teacher of reviews knows films alone.
+"""Sentences from elsewhere, since a teacher of reviews knows films alone: phrases of the Stanford Sentiment
+Treebank (Socher et al., 2013), comments on anything with the emotions that they show (GoEmotions, Demszky et
+al., 2020), and titles and sentences of reviews of products (Blitzer et al., 2007), which an encoder labelled.
 """
 
 from __future__ import annotations
 
 import csv
+import hashlib
+import json
 import os
 import re
 from pathlib import Path
 
 from edge_lstm_export.train.sources.imdb import DATA_VARIABLE
+from labels import read_kept
+from spans import sentences
 
 # Probability of "pos": of the treebank's grades, very negative to very positive; of a comment with a positive
 # emotion, less sure since those who label them differ.
@@ -28,15 +31,20 @@ NEGATIVE = {
     "nervousness", "remorse", "sadness",
 }
 # fmt: on
+KEPT_OF_PRODUCTS, MOST, LEFT_OUT = Path(__file__).with_name("products.safetensors"), 254, 255
+PRODUCTS, LONGEST = ("books", "dvd", "electronics", "kitchen_&_housewares"), 250  # characters of a sentence
+_REVIEW = re.compile(r"<title>(.*?)</title>.*?<review_text>(.*?)</review_text>", re.DOTALL)
 _WRITTEN = {"-LRB-": "(", "-RRB-": ")", "``": '"', "''": '"', "`": "'"}
 _SPACE = re.compile(r" (?=[.,:;!?)%]|n't\b|'(?:s|re|ve|ll|d|m)\b)|(?<=[($]) ")  # that people do not write
 
 
-def labelled_sentences(*, trees: bool = True) -> list[dict[str, float]]:
-    """Read both from the folder that EDGE_LSTM_DATA names (README.md), or the comments alone."""
+def labelled_sentences(*, trees: bool = True, products: bool = True) -> list[dict[str, float]]:
+    """Read them from the folder that EDGE_LSTM_DATA names (README.md), all or without some. Raises
+    DataError."""
     data = Path(os.environ[DATA_VARIABLE])
     phrases = [treebank(data / "trees" / "train.txt", data / "trees" / "dev.txt")] if trees else []
-    return [*phrases, emotions(data / "sets" / "goemotions" / "train.csv")]
+    of_products = [labelled_products(data / "sorted_data_acl")] if products else []
+    return [*phrases, emotions(data / "sets" / "goemotions" / "train.csv"), *of_products]
 
 
 def treebank(trees: Path, left_out: Path) -> dict[str, float]:
@@ -71,3 +79,18 @@ def emotions(comments: Path) -> dict[str, float]:
                 text = re.sub(r"\[(?:NAME|RELIGION)\]", "", row["text"]).strip()
                 found[text] = NEUTRAL if positive == negative else EMOTION if positive else 1 - EMOTION
     return found
+
+
+def product_texts(folder: Path) -> list[str]:
+    """Read titles and sentences. folder: of PRODUCTS, with negative.review and positive.review."""
+    files = [folder / name / f"{stars}.review" for name in PRODUCTS for stars in ("negative", "positive")]
+    reviews = [found for file in files for found in _REVIEW.findall(file.read_text("utf-8", "replace"))]
+    texts = (" ".join(part.split()) for title, text in reviews for part in (title, *sentences(text)))
+    return [text for text in dict.fromkeys(texts) if 0 < len(text) <= LONGEST]
+
+
+def labelled_products(folder: Path, kept: Path = KEPT_OF_PRODUCTS) -> dict[str, float]:
+    """Read text → probability of "pos"."""
+    texts = product_texts(folder)
+    (labels,) = read_kept(kept, hashlib.sha256(json.dumps(texts).encode()).hexdigest(), "labels")
+    return {text: n / MOST for text, n in zip(texts, labels.tolist(), strict=True) if n != LEFT_OUT}

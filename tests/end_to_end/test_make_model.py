@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import random
 import sys
 from pathlib import Path
@@ -18,7 +20,7 @@ import labels
 import make
 from edge_lstm_export.train.checkpoint import load_checkpoint
 from negation import negated_clauses
-from sentences import labelled_sentences
+from sentences import PRODUCTS, labelled_products, labelled_sentences, product_texts
 from spans import NEGATIONS, random_spans, sentences, spans_around
 
 from edge_lstm.errors import DataError
@@ -93,7 +95,7 @@ def test_labelled_sentences_are_read_as_people_write_them(
 ) -> None:
     sentence_files(tmp_path)
     monkeypatch.setenv("EDGE_LSTM_DATA", str(tmp_path))
-    phrases, comments = labelled_sentences()
+    phrases, comments = labelled_sentences(products=False)
     graded = {
         "The plot isn't fine": 0.98,
         "plot isn't fine": 0.98,
@@ -103,12 +105,28 @@ def test_labelled_sentences_are_read_as_people_write_them(
     }
     assert phrases == {**graded, "(Dull": 0.1, "Dull": 0.1}
     assert comments == {"Thanks, !": 0.9, "Ugh.": pytest.approx(0.1), "It is": 0.5}
-    assert labelled_sentences(trees=False) == [comments]
+    assert labelled_sentences(trees=False, products=False) == [comments]
 
 
-def test_a_student_learns_from_the_kept_labels_and_goes_on_where_it_was(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_products_are_learnt_from_by_the_kept_labels_of_just_these_texts(tmp_path: Path) -> None:
+    review = "<title>\nSo {0}\n</title>\n<review_text>\nIt is\n{0}.  Buy it!\n</review_text>\n"
+    for name in PRODUCTS:
+        (tmp_path / name).mkdir()
+        for stars in ("negative", "positive"):
+            (tmp_path / name / f"{stars}.review").write_text(review.format(stars), "utf-8")
+    texts = product_texts(tmp_path)
+    assert texts == ["So negative", "It is", "negative.", "Buy it!", "So positive", "positive."]
+    kept, digest = tmp_path / "kept.safetensors", hashlib.sha256(json.dumps(texts).encode()).hexdigest()
+    numbers = {"labels": np.array([254, 127, 0, 255, 127, 0], np.uint8)}
+    save_file(numbers, kept, {labels.KEY: digest})
+    found = labelled_products(tmp_path, kept)
+    assert found == {"So negative": 1, "It is": 0.5, "negative.": 0, "So positive": 0.5, "positive.": 0}
+    (tmp_path / "dvd" / "positive.review").write_text(review.format("new"), "utf-8")
+    with pytest.raises(DataError, match="labels of other texts than these data"):
+        labelled_products(tmp_path, kept)
+
+
+def test_a_student_learns_from_the_kept_labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     archive(tmp_path / "aclImdb_v1.tar.gz")
     monkeypatch.setenv("EDGE_LSTM_DATA", str(tmp_path))
     texts = labels.read_imdb()
@@ -122,27 +140,7 @@ def test_a_student_learns_from_the_kept_labels_and_goes_on_where_it_was(
     monkeypatch.setitem(make.RECIPES, "tiny", make.Recipe(100, 400, 14, 0.05, 2, sentences=True))
     sentence_files(tmp_path)
 
-    def made(name: str, *more: str) -> bytes:
-        monkeypatch.setattr(sys, "argv", ["make.py", "tiny", "-o", str(tmp_path / name), *more])
-        make.main()
-        return (tmp_path / name).read_bytes()
-
-    straight, say = made("a.safetensors"), make.say
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(make, "say", lambda line: interrupt(line) or say(line))
-        made("b.safetensors")
-    assert [path.name for path in tmp_path.glob("b.*")] == ["b.safetensors.partial"]
-    with pytest.raises(DataError, match=r"another texts .* delete the file"):
-        made("b.safetensors", "--no-treebank")
-    capsys.readouterr()
-    assert made("b.safetensors") == straight
-    assert "epoch=1," not in capsys.readouterr().err
-    assert not list(tmp_path.glob("*.partial"))
+    monkeypatch.setattr(sys, "argv", ["make.py", "tiny", "-o", str(tmp_path / "a.safetensors")])
+    make.main()
     measured = load_checkpoint(tmp_path / "a.safetensors").training
     assert measured["test"]["accuracy"] > 0.7 and measured["data"]["unlabelled_texts"] > len(texts.spans)
-
-
-def interrupt(line: str) -> None:
-    """As if Ctrl-C came in the second epoch."""
-    if "epoch=2" in line:
-        raise KeyboardInterrupt
