@@ -37,8 +37,8 @@ TIMES = f"""Accuracy: mean, lowest and highest of the seeds; interval: Wilson's,
 Times on one thread, the fastest of {ROUNDS} rounds: one review alone and its text → ids, median of
 {TIMED_TEXTS} test reviews; in batches of similar length, at the file's default batch size, the mean."""
 OTHERS = """Accuracy of the same files on other texts, in %, mean of the seeds: `examples/reviews.csv` and
-`sentences.csv`; sentences about films (SST-2), restaurants (Yelp) and goods (Amazon); pairs of opposite
-texts, both right. Nothing was trained on these texts, but `base` on SST-2's training split among others.
+`sentences.csv`; sentences about films (SST-2), restaurants (Yelp) and goods (Amazon); pairs of opposites,
+both right. None was trained on these texts, but `base` on SST-2's training split and other reviews of goods.
 Last, the mean probability, in %, of the predicted label for texts without a sentiment (50: undecided)."""
 
 

@@ -20,7 +20,7 @@ from edge_lstm.printable import listed, printable, shorten
 _MANY_LABELS = 20  # so many are listed
 # What the file of the package cannot say of itself: no key of the metadata holds it.
 _EMBEDDED_LIMITS = (
-    "It learnt from IMDB's reviews, phrases of the Stanford Sentiment Treebank, and GoEmotions (Apache 2.0).",
+    "It learnt from IMDB, the Stanford Sentiment Treebank, GoEmotions (Apache 2.0), and reviews of products.",
     "It is for English reviews and sentences. On other texts, or one or two words, it is less accurate.",
     "Irony and indirect negation mislead it: “It is far from perfect.” is classified as positive.",
 )

@@ -91,5 +91,5 @@ def main() -> None:
 if __name__ == "__main__":
     try:
         main()
-    except EdgeLSTMError as error:
+    except (EdgeLSTMError, OSError) as error:
         raise SystemExit(f"error: {error}") from None

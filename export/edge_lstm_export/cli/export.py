@@ -61,4 +61,4 @@ def command(
     print_exported(parse_model(exported.data, output), exported, as_json=as_json, verbose=verbose)
     most = loaded.plan.get("kb")  # the plan estimates the size
     if quantize is not None and isinstance(most, int) and len(exported.data) > most * 1000:
-        message(f"note: the file is over the {most:,} kB of its plan; train a smaller --preset, or fewer labels")
+        message(f"note: the file is over its plan's {most:,} kB; train a smaller --preset, or fewer labels")
