@@ -109,7 +109,7 @@ wheels:
 	$(WHEELS_VENV)/$(SCRIPTS)/python -m cibuildwheel engine/python --archs "$(ARCHS)" --output-dir dist
 
 # From raw texts, unattended: the embedded model, the small LSTM that trainings begin with, and the small model of the
-# examples: students of the labels in export/sentiment, which need no transformer. Two hours on one core.
+# examples: students of the labels in export/sentiment, which need no transformer. base takes an hour on a core.
 # EDGE_LSTM_DATA names the folder of the texts (export/sentiment/README.md); base reads all of them, so it comes first.
 MODEL_DIR := out/model
 
