@@ -25,6 +25,7 @@ from labels import KEPT, SEED, VALIDATION, load_labels, read_imdb
 from negation import negated_clauses
 from sentences import labelled_sentences
 
+from edge_lstm.atomic import check_writable
 from edge_lstm.errors import EdgeLSTMError
 
 
@@ -71,6 +72,7 @@ def main() -> None:
     parser.add_argument("--no-treebank", action="store_true", help="to be judged by its sentences (MR)")
     parser.add_argument("-o", "--output", type=Path, required=True)
     arguments = parser.parse_args()
+    check_writable(arguments.output, parents=True)  # before an hour's work
     texts = read_imdb()
     unlabelled, of_spans = load_labels(KEPT, texts)
     negated, turned = negated_clauses(texts.spans, of_spans)
