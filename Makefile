@@ -119,7 +119,8 @@ model: $(VENV)/installed
 	$(BIN)/python export/sentiment/make.py tiny -o $(MODEL_DIR)/tiny.safetensors
 	$(BIN)/edge-lstm export $(MODEL_DIR)/small.safetensors -o $(MODEL_DIR)/small.int8.onnx --quantize int8
 	cp $(MODEL_DIR)/small.int8.onnx export/edge_lstm_export/sentiment-small.int8.onnx
-	$(BIN)/edge-lstm export $(MODEL_DIR)/base.safetensors -o $(MODEL_DIR)/base.int8.onnx --quantize int8 --data imdb
+	$(BIN)/edge-lstm export $(MODEL_DIR)/base.safetensors -o $(MODEL_DIR)/base.int8.onnx --quantize int8 --data imdb \
+		--examples export/sentiment/examples.txt
 	cp $(MODEL_DIR)/tiny.safetensors examples/tiny.safetensors
 	cp $(MODEL_DIR)/base.int8.onnx edge_lstm/models/sentiment.int8.onnx
 

@@ -58,7 +58,7 @@ def model_card(model: ModelFile) -> str:
         labels=listed([f"`{_code(label)}`" for label in model.labels], _MANY_LABELS),
         several=several,
         length=model.tokenizer.length,
-        data=_table(("", ""), _rows(_part(model.training, "data"), _DATA)) or "Not stated in the file.",
+        data="\n\n".join(_data(model)),
         accuracy="\n\n".join(_accuracy(model)),
         training=_table(("", ""), [*training, *int8]) or "Not stated in the file.",
         limits="\n".join(f"- {line}" for line in limits),
@@ -121,6 +121,13 @@ def _measured(model: ModelFile) -> dict[str, Mapping[str, Any]]:
     """What was measured in training, the test texts first: title → scores."""
     parts = {title: _part(model.training, title) for title in ("test", "validation")}
     return {title: part for title, part in parts.items() if _is_number(part.get(_score_keys(model)[0]))}
+
+
+def _data(model: ModelFile) -> Iterator[str]:
+    yield _table(("", ""), _rows(_part(model.training, "data"), _DATA)) or "Not stated in the file."
+    if model.examples:
+        yield "Example texts that the file shows:"
+        yield "\n".join(f"- {_text(text)}" for text in model.examples)
 
 
 def _accuracy(model: ModelFile) -> Iterator[str]:

@@ -33,11 +33,15 @@ MAX_OPERATORS = 48  # the largest graph has 38
 
 @dataclass(frozen=True)
 class GoldenRow:
-    """A text with the ids and probabilities it had where the file was made."""
+    """A text with the ids and probabilities it had where the file was made.
+
+    example: whether a person put the text into the file to be shown; the others are the file's own test.
+    """
 
     text: str
     ids: tuple[int, ...]
     probabilities: tuple[float, ...]
+    example: bool = False
 
 
 def load_json(text: str) -> Any:
@@ -110,17 +114,21 @@ def check_metadata(
 
 def golden_from(rows: Any, labels: Sequence[str], tokenizer: Tokenizer) -> tuple[GoldenRow, ...]:
     """The golden rows of the metadata: texts, ids and probabilities of this network."""
-    _require(isinstance(rows, list), "the golden examples are not a list")
+    _require(isinstance(rows, list), "the golden rows are not a list")
     for row in rows:
-        _require(isinstance(row, dict) and isinstance(row["text"], str), "a golden example has no text")
+        _require(isinstance(row, dict) and isinstance(row["text"], str), "a golden row has no text")
         ids, answers = row["ids"], row["probabilities"]
-        _require(isinstance(ids, list) and isinstance(answers, list), "a golden example lacks ids or answers")
-        _require(0 < len(ids) <= tokenizer.length, "a golden example is longer than the input")
+        _require(isinstance(ids, list) and isinstance(answers, list), "a golden row lacks ids or answers")
+        _require(0 < len(ids) <= tokenizer.length, "a golden row is longer than the input")
         most = tokenizer.num_ids - 1
-        _require(all(_is_whole(i, 0, most) for i in ids), "a golden example has an unknown id")
-        _require(len(answers) == len(labels), "a golden example does not have one answer per label")
+        _require(all(_is_whole(i, 0, most) for i in ids), "a golden row has an unknown id")
+        _require(len(answers) == len(labels), "a golden row does not have one answer per label")
         _require(all(type(p) is float or _is_whole(p, 0, 1) for p in answers), "a golden answer is no number")
-    return tuple(GoldenRow(row["text"], tuple(row["ids"]), tuple(row["probabilities"])) for row in rows)
+        _require(type(row.get("example", False)) is bool, "a golden row is neither an example nor none")
+    return tuple(
+        GoldenRow(row["text"], tuple(row["ids"]), tuple(row["probabilities"]), row.get("example", False))
+        for row in rows
+    )
 
 
 def check_graph(

@@ -46,7 +46,7 @@ KEY_ABSTENTION = "edge_lstm.abstention"  # JSON, see RiskCoverage.to_dict; absen
 # JSON: {"thresholds": [...]}, the probability of each label from which on a text has it.
 # Absent: one label per text.
 KEY_SEVERAL = "edge_lstm.several"
-KEY_GOLDEN = "edge_lstm.golden"  # JSON list of {text, ids, probabilities}
+KEY_GOLDEN = "edge_lstm.golden"  # JSON list of {text, ids, probabilities}; "example": true in some
 KEY_DIGEST = "edge_lstm.digest"  # the last entry: its value ends the file, see above
 # fmt: off
 _JSON_KEYS = (
@@ -114,6 +114,11 @@ class ModelFile:
         """What the training reported about its data and result."""
         warnings = self.training.get("warnings")
         return [each for each in warnings if isinstance(each, str)] if isinstance(warnings, list) else []
+
+    @property
+    def examples(self) -> tuple[str, ...]:
+        """The texts that a person put into the file to be shown; none by default."""
+        return tuple(row.text for row in self.golden if row.example)
 
     def sha256(self) -> str:
         """Digest of the whole file: what a result names to say which model gave it."""
@@ -297,6 +302,7 @@ def describe(model: ModelFile) -> dict[str, Any]:
         "training": model.training,
         "quantization": model.quantization,
         "golden_rows": len(model.golden),
+        "examples": list(model.examples),
         **({"abstention": _abstention(model.abstention)} if model.abstention else {}),
         "operators": Counter(f"{node.domain}.{node.op_type}".lstrip(".") for node in graph.nodes),
     }

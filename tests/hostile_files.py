@@ -250,7 +250,9 @@ HARMFUL = [
     *(metadata(f"a golden row {name}", says, golden=f'[{{"text":"",{rest}}}]')
       for name, says, rest in (("of other ids", "an unknown id", '"ids":[99999],"probabilities":[1,0]'),
                                ("of three answers", "answer per label", '"ids":[1],"probabilities":[1,0,0]'),
-                               ("without ids", "missing", '"probabilities":[1,0]'))),
+                               ("without ids", "missing", '"probabilities":[1,0]'),
+                               ("that is half an example", "neither an example nor none",
+                                '"ids":[1],"probabilities":[1,0],"example":1'))),
     Hostile("a metadata key twice", "twice",
             lambda: edited(after=entry("edge_lstm.labels", '["pos","neg"]'))),
     Hostile("two graphs", "two graphs", lambda: edited(after=field(7, MODEL.onnx.graph))),

@@ -156,11 +156,6 @@ PICTURES = tuple(
 PAGES = {"reference/commands.md": commands_page, "reference/python.md": python_page}
 # The page of "edge-lstm page", with the embedded model.
 LIVE_PAGE = "demo.html"
-SENTENCES = (  # that the page begins with
-    "A wonderful film, beautifully played from the first scene to the last.",
-    "Dull, far too long, and the ending makes no sense.",
-    "Slow at first, and then one of the best hours of cinema that I know.",
-)
 
 
 def place(path: Path) -> str | None:
@@ -209,7 +204,7 @@ def on_files(files: Any, config: Any) -> Any:
 
     for name, make in PAGES.items():
         files.append(File.generated(config, name, content=make()))
-    live_page = build_page(open_model(), "Film reviews", SENTENCES)
+    live_page = build_page(open_model(), "Film reviews")
     files.append(File.generated(config, LIVE_PAGE, content=live_page))
     for name in (*MEASURED, *PICTURES):
         files.append(File.generated(config, name, abs_src_path=str(ROOT / name)))

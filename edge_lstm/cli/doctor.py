@@ -27,7 +27,7 @@ def command(
     as_json: JsonOption = False,
 ) -> None:
     """Check that this device runs a model correctly: the system, the CPU, the packages, and the golden
-    examples in the model file, texts with the answers of the machine that made it.
+    rows in the model file, texts with the answers of the machine that made it.
 
     The exit code is 0 where the device is fit, else 1.
     """

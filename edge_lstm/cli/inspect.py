@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edge_lstm.cli.notes import wrapped
+from edge_lstm.cli.notes import listed_examples, wrapped
 from edge_lstm.cli.options import JsonOption, option
 from edge_lstm.errors import DataError
 from edge_lstm.extras import needs
@@ -31,8 +31,8 @@ BomOption = Annotated[bool, option(None, "Print a bill of materials, CycloneDX 1
 def command(
     model: ModelArgument = None, as_json: JsonOption = False, card: CardOption = False, bom: BomOption = False
 ) -> None:
-    """Show what a model file contains: labels, accuracy, size, vocabulary, abstention; with --json, all its
-    metadata. For a checkpoint (.safetensors), show the plan and the network."""
+    """Show what a model file contains: labels, accuracy, size, vocabulary, abstention, example texts; with
+    --json, all its metadata. For a checkpoint (.safetensors), show the plan and the network."""
     from edge_lstm.modelfile import describe, open_model
 
     if as_json + card + bom > 1:
@@ -59,7 +59,7 @@ def command(
 
 
 def overview(model: ModelFile) -> dict[str, str]:
-    """Ten lines for a person, by name. What the file does not say is called unknown."""
+    """Eleven lines for a person, by name. What the file does not say is called unknown."""
     from edge_lstm.model_card import accuracy_line
 
     tokenizer, network, versions = model.tokenizer, model.network, model.training.get("versions")
@@ -77,6 +77,7 @@ def overview(model: ModelFile) -> dict[str, str]:
         "length": f"the last {tokenizer.length:,} tokens of a text",
         "quantization": "; ".join(f"{name}: {what}" for name, what in parts.items()) or "none",
         "abstention": _abstention(model),
+        "examples": listed_examples(model.examples) if model.examples else "none",
         "sha256": model.sha256(),
         "made with": ", ".join(f"{name} {version}" for name, version in made.items()) or "unknown",
     }

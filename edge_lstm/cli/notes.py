@@ -11,6 +11,7 @@ from edge_lstm.html import Table
 from edge_lstm.printable import printable
 
 WIDTH = 79  # through a pipe
+_SHOWN = 60  # characters of an example text
 
 
 def columns() -> int:
@@ -29,6 +30,13 @@ def wrapped(text: str, *, name: str = "", indent: int = 2) -> str:
         break_long_words=False,
         break_on_hyphens=False,
     )
+
+
+def listed_examples(texts: Sequence[str]) -> str:
+    """How many example texts a file has, and their beginnings."""
+    count = "1 text" if len(texts) == 1 else f"{len(texts)} texts"
+    shown = [text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…" for text in texts]
+    return f"{count}: {', '.join(f'“{text}”' for text in shown)}"
 
 
 def print_table(table: Table) -> None:

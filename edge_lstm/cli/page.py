@@ -17,7 +17,12 @@ TitleOption = Annotated[
     str | None, typer.Option("--title", metavar="TEXT", help="Heading.  [default: the model file's name]")
 ]
 ExampleOption = Annotated[
-    list[str] | None, typer.Option("--example", metavar="TEXT", help="Text to try; repeatable.")
+    list[str] | None,
+    typer.Option(
+        "--example",
+        metavar="TEXT",
+        help="Text to try, instead of the model file's example texts; repeatable.",
+    ),
 ]
 
 
@@ -31,6 +36,9 @@ def command(
 
     Type a text to see its label, the probabilities and the words that drive them, in colour. Drop a model
     file on the page to use that one, or a CSV to score its rows.
+
+    The page shows the example texts that 'export --example' put into the model file, and no other text of
+    the data. A line on standard error says how many.
     """
     from edge_lstm.atomic import is_stream, write_atomically
     from edge_lstm.live_page import build_page
@@ -40,6 +48,9 @@ def command(
     check_outputs([output], [opened.path])
     page = build_page(opened, title, example or ())
     write_atomically(page, output)
+    if count := len(opened.examples):
+        texts = "the example text" if count == 1 else f"the {count} example texts"
+        print(f"note: whoever has the page can read {texts} of the model file", file=sys.stderr)
     # A page that goes to a pipe or device is the output itself; a file is there though nobody reads the line.
     if not (is_stream(output) or is_closed(sys.stdout)):
         print(f"{printable(str(output))}: {len(page.encode()):,} bytes, with the model")

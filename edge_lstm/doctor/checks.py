@@ -163,16 +163,16 @@ def _golden_checks(reports: dict[str, dict[str, Any]], machine: Machine) -> Iter
     rows = reports["golden"]["rows"]
     if not rows:
         advice = "export it again to check its answers"
-        yield Check("golden rows", "warning", "the model file has no golden examples", advice)
+        yield Check("golden rows", "warning", "the model file has no golden rows", advice)
         return
     n, is_int8 = len(rows), reports["model"]["precision"] == "int8"
     other_release = f"try another release: pip install 'onnxruntime!={reports['onnxruntime']['version']}'"
     if wrong_ids := sum(not row["ids_match"] for row in rows):
-        finding = f"{wrong_ids} of {n} golden examples get other token ids than in the file"
+        finding = f"{wrong_ids} of {n} golden rows get other token ids than in the file"
         advice = "reinstall edge-lstm (pip install --force-reinstall edge-lstm) or export the model again"
         yield Check("text rule", "failed", finding, advice)
     else:
-        yield Check("text rule", "ok", f"{n} of {n} golden examples get the token ids of the file")
+        yield Check("text rule", "ok", f"{n} of {n} golden rows get the token ids of the file")
 
     largest, identical = max(row["difference"] for row in rows), sum(row["identical"] for row in rows)
     # The promise of int8 on ONNX Runtime's CPU provider; elsewhere TOLERANCE holds.
@@ -192,7 +192,7 @@ def _golden_checks(reports: dict[str, dict[str, Any]], machine: Machine) -> Iter
     if not apart:
         yield Check("batches", "ok", "answers are bit-identical alone and in a batch")
     elif is_int8:
-        finding = f"{apart} of {n} golden examples get another answer in a batch than alone"
+        finding = f"{apart} of {n} golden rows get another answer in a batch than alone"
         yield Check("batches", "failed", finding, other_release)
 
 
@@ -201,7 +201,7 @@ _DOING = {
     "onnxruntime": "importing onnxruntime",
     "model": "opening the model file",
     "session": "loading the model",
-    "golden": "running the golden examples",
+    "golden": "running the golden rows",
 }
 # A failed stage, "STAGE REASON: MESSAGE (BITS, C library)" → what to do; the first pattern that it holds.
 _ADVICE = (
@@ -211,7 +211,7 @@ _ADVICE = (
     # What OpenBLAS does where a thread does not start.
     ("SIGINT", "there is no room for its threads: raise the limit of processes (ulimit -u, pids.max)"),
     ("SIGKILL", "the system ended it, most likely for lack of memory: stop other programs or add swap"),
-    ("^golden [A-Z][a-z]", "export the model again: its golden examples do not fit it"),
+    ("^golden [A-Z][a-z]", "export the model again: its golden rows do not fit it"),
     ("No module named '{package}'.*(32 bits|musl)", "there is none for 32 bits or musl: use --engine native"),
     ("No module named '{package}'", "install it: pip install {package}"),
     ("GLIBC", "it was built for a newer system: pip install '{package}<{version}', or upgrade the system"),

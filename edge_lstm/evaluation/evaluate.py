@@ -453,11 +453,10 @@ def _check_foreign(models: Sequence[ModelFile], texts: Sequence[str], foreign: S
         return
     if models[0].thresholds is not None:
         raise DataError("the models give several labels per text, or none; leave --foreign out")
-    learnt = (row.text for model in models for row in model.golden)  # some of the training texts
-    own = {*map(text_key, texts), *map(text_key, learnt)} - {text_key("")}
+    own = set(map(text_key, texts)) - {text_key("")}
     if shared := sum(text_key(text) in own for text in foreign):
         raise DataError(
-            f"{shared:,} of the {len(foreign):,} foreign texts are labelled or training texts; foreign ones "
+            f"{shared:,} of the {len(foreign):,} foreign texts are labelled texts; foreign ones "
             "belong to none of the labels: take them out"
         )
 

@@ -41,11 +41,11 @@ class Sample:
 
 
 def texts_of(model: ModelFile) -> Sample:
-    """Return the package's reviews for the package's model, else the examples in the model file."""
+    """Return the package's reviews for the package's model, else the texts of the file's own test."""
     if model.data == embedded_model().read_bytes():
         return Sample("the package's reviews", embedded_reviews())
     texts = tuple(row.text for row in model.golden if row.text)
-    return Sample(f"the examples in {model.path.name}", texts)
+    return Sample(f"the golden rows of {model.path.name}", texts)
 
 
 def read_texts(path: Path, *, text_column: str | None = None, input_format: str | None = None) -> Sample:

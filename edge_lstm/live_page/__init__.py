@@ -23,7 +23,7 @@ _HERE = Path(__file__).parent
 
 def build_page(model: ModelFile, title: str | None = None, examples: Sequence[str] = ()) -> str:
     """Return the whole document for a model file. title: None for the file's name. examples: texts to try;
-    without any, those of the model file."""
+    without any, those that a person put into the model file."""
     parts = {
         "{title}": escape(printable(title or model.path.name)),
         "{examples}": json.dumps([text for text in examples if text.strip()]).replace("<", "\\u003c"),

@@ -115,14 +115,21 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return float(np.average(right, weights=sample_weight))
 
     def export(
-        self, path: str | Path, *, quantize: Literal["int8"] | None = None, length: int | None = None
+        self,
+        path: str | Path,
+        *,
+        quantize: Literal["int8"] | None = None,
+        length: int | None = None,
+        examples: Sequence[str] = (),
     ) -> Path:
         """Write one ONNX model file, through every gate. quantize: None for fp32. length: ids of a text that
-        it reads; None: the plan's. Raises CheckError where a gate fails, DataError, OutputError."""
+        it reads; None: the plan's. examples: at most 8 texts of 500 characters that the file shows to whoever
+        has it; without any it holds no text of the data. Raises CheckError where a gate fails, DataError,
+        OutputError."""
         from edge_lstm_export.onnx.export import export
 
         check_is_fitted(self)
-        exported = export(self.result_.checkpoint, quantize=quantize, length=length)
+        exported = export(self.result_.checkpoint, quantize=quantize, length=length, examples=examples)
         write_atomically(exported.data, Path(path), parents=True)
         return Path(path)
 

@@ -197,10 +197,8 @@ def test_evaluate_tells_how_well_foreign_texts_are_found_and_two_labels_told_apa
 
 def test_foreign_texts_that_are_none_are_refused(tmp_path: Path) -> None:
     model, labels = open_model(SMALL), ["pos", "neg", "neg", "pos", "neg", "pos"]
-    learnt = next(row.text for row in reversed(model.golden) if row.text)
-    for foreign in ([TEXTS[0].upper(), "another"], [learnt, "another"]):
-        with pytest.raises(DataError, match="1 of the 2 foreign texts are labelled or training texts"):
-            evaluated(model, TEXTS, labels, foreign=foreign)
+    with pytest.raises(DataError, match="1 of the 2 foreign texts are labelled texts"):
+        evaluated(model, TEXTS, labels, foreign=[TEXTS[0].upper(), "another"])
     (tmp_path / "data.csv").write_text("text,label\nGood,pos\nBad,neg\n")
     for content in ("", "\n  \n"):
         (tmp_path / "foreign.txt").write_text(content)

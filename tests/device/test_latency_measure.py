@@ -146,4 +146,4 @@ def test_ctrl_c_leaves_what_was_measured_until_then() -> None:
 def test_a_model_of_ones_own_is_measured_with_its_own_examples(tmp_path: Path) -> None:
     (tmp_path / "mine.onnx").write_bytes(DATA)
     result = measure(Settings(models=(tmp_path / "mine.onnx",), **QUICK))
-    assert result.texts.source == "the examples in mine.onnx"
+    assert result.texts.source == "the golden rows of mine.onnx"

@@ -61,7 +61,6 @@ def test_the_checkpoint_tells_how_it_was_made(trained: Trained) -> None:
     assert [teacher["name"] for teacher in training["teachers"]] == ["linear"]
     assert (training["preset"], training["seed"], training["outcome"]) == ("tiny", 0, "finished")
     assert training["temperature"] > 0 and training["parts"]["ngrams"] > 0
-    assert {*training["examples"]} < {text for text, _ in rows(60)}
     assert all(f"note: {warning}" in trained.result.stderr for warning in training["warnings"])
     shown = json.loads(command("inspect", trained.checkpoint, "--json").stdout)
     assert shown["plan"]["teachers"] == ["linear"] and shown["training"] == training

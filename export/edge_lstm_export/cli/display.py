@@ -7,7 +7,7 @@ import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from edge_lstm.cli.notes import wrapped
+from edge_lstm.cli.notes import listed_examples, wrapped
 from edge_lstm.cli.progress import SILENCE_SECONDS, duration
 from edge_lstm.metrics import SetScores
 from edge_lstm.printable import listed, printable, shorten, to_json
@@ -151,10 +151,11 @@ def score_line(name: str, scores: SetScores) -> str:
 
 def print_exported(file: ModelFile, exported: Exported, *, as_json: bool, verbose: bool) -> None:
     """Print where the file is, its size and its accuracy; verbose: and what was measured. as_json: one
-    object, sizes in bytes, accuracies from 0 to 1 (before: fp32, after: int8)."""
+    object, sizes in bytes, accuracies from 0 to 1 (before: fp32, after: int8), and the example texts."""
     if as_json:
         shown = asdict(exported)
-        print(to_json({"output": str(file.path), "bytes": len(shown.pop("data")), **shown}))
+        named = {"output": str(file.path), "bytes": len(shown.pop("data")), "examples": list(file.examples)}
+        print(to_json(named | shown))
         return
     compared = exported.comparison
     change = compared.accuracy if compared is not None else None
@@ -163,6 +164,8 @@ def print_exported(file: ModelFile, exported: Exported, *, as_json: bool, verbos
     if (curve := file.abstention) is not None and curve.default is not None:
         least, texts = curve.threshold(curve.default), f"{curve.texts:,} texts ({curve.data})"
         print(f"abstain: below {least:.4g}; at most {curve.default:.3g} of the rest wrong, by {texts}")
+    if file.examples:
+        print(wrapped(f"examples: the file shows {listed_examples(file.examples)}"))
     if not verbose:
         return
     print(f"fp32: {exported.fp32_bytes:,} bytes, probabilities within {exported.parity:.1e} of PyTorch's")

@@ -15,6 +15,8 @@ _DATA = "Labelled texts, not trained on, to check accuracy and calibrate --absta
 _MAX_DROP = "Largest loss of accuracy (or micro F1) that int8 may cost, in points."
 _ABSTAIN = "Set the file's default: abstain so that at most this share of the rest is wrong, such as 0.02."
 _LENGTH = "Tokens per text that the model reads."
+_EXAMPLE = "Put a text into the file, to be shown by inspect and page; repeatable."
+_EXAMPLES = "Put the texts of a file into the model file, as --example does; one per line, or a table."
 
 
 def command(
@@ -27,6 +29,8 @@ def command(
     label_columns: options.LabelColumnsOption = None,
     max_drop: Annotated[float, option("POINTS", _MAX_DROP, default=True, min=0.0)] = 0.3,
     abstain: Annotated[float | None, option("SHARE", _ABSTAIN)] = None,
+    example: Annotated[list[str] | None, option("TEXT", _EXAMPLE, None, "--example")] = None,
+    examples: Annotated[Path | None, option("FILE", _EXAMPLES, None, "--examples")] = None,
     as_json: options.JsonOption = False,
     verbose: VerboseOption = False,
 ) -> None:
@@ -37,17 +41,22 @@ def command(
     --quantize int8 makes the file smaller, and faster on most CPUs: compare with 'edge-lstm latency fp32.onnx
     int8.onnx'. It is refused where batching changes an answer, or if accuracy on --data falls by more
     than --max-drop.
+
+    The file holds the words of the data, and no text of them. Whoever has the file can read what --example
+    and --examples put in: at most 8 texts of 500 characters.
     """
     from edge_lstm.atomic import write_atomically
     from edge_lstm_export.cli.display import Display, message, print_exported
 
-    options.check_outputs([output], [checkpoint, data], parents=True)
+    options.check_outputs([output], [checkpoint, data, examples], parents=True)
     with Display(quiet=True) as display:
         from edge_lstm.evaluation.sources import load_labelled
         from edge_lstm.modelfile import parse_model
         from edge_lstm_export.onnx.export import export
+        from edge_lstm_export.onnx.golden import checked_examples, read_examples
         from edge_lstm_export.train.checkpoint import load_checkpoint
 
+        shown = checked_examples([*(example or ()), *(read_examples(examples) if examples else ())])
         loaded = load_checkpoint(checkpoint)
         test = None
         if data is not None:
@@ -55,7 +64,7 @@ def command(
             test = load_labelled(data, label_separator=label_separator, label_columns=names, several=several)
         exported = export(
             loaded, quantize=quantize, length=length, labelled=test, max_drop=max_drop, abstain=abstain,
-            say=display.say,
+            examples=shown, say=display.say,
         )  # fmt: skip
     write_atomically(exported.data, output, parents=True)
     print_exported(parse_model(exported.data, output), exported, as_json=as_json, verbose=verbose)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from edge_lstm import modelfile
 from edge_lstm.answering import RiskCoverage, cost_thresholds
@@ -16,14 +16,12 @@ from edge_lstm.familiarity import unfamiliarity
 from edge_lstm.model_checks import MAX_LENGTH
 from edge_lstm.models import embedded_reviews
 from edge_lstm.tables.labelled import Labelled
-from edge_lstm.text import Tokenizer, texts_digest
+from edge_lstm.text import texts_digest
 from edge_lstm_export.onnx import gates, graph
+from edge_lstm_export.onnx.golden import ORDERS, checked_examples, golden_texts
 from edge_lstm_export.onnx.weights import SENTINELS, WEIGHT_LIMIT, weights_from_network
 from edge_lstm_export.train.checkpoint import Checkpoint
 from edge_lstm_export.train.data import Bools, Floats, make_split
-
-EXAMPLES = "examples"  # of a checkpoint's training: a few texts, which become golden rows
-MOST_EXAMPLES, LONGEST_EXAMPLE = 8, 500  # texts; characters of one
 
 
 @dataclass(frozen=True)
@@ -49,6 +47,7 @@ def export(
     labelled: Labelled | None = None,
     max_drop: float = 0.3,
     abstain: float | None = None,
+    examples: Sequence[str] = (),
     say: Callable[[str], None] = lambda line: None,
 ) -> Exported:
     """Make the model file of a checkpoint.
@@ -56,7 +55,8 @@ def export(
     quantize: None for fp32. length: columns of the input (default: the checkpoint's). labelled: texts that
     the network did not learn from, for the accuracy gate, and for the file's risk-coverage curve in the place
     of the checkpoint's; max_drop: percentage points of accuracy that int8 may lose. abstain: the file's
-    default, see RiskCoverage. say: is told, in a line, what is done next.
+    default, see RiskCoverage. examples: texts that the file shows to whoever has it, see checked_examples;
+    without any it holds no text of anyone's. say: is told, in a line, what is done next.
     Raises DataError for an option out of range or an unfinished training, CheckError where a gate fails.
     """
     if checkpoint.state:
@@ -67,6 +67,7 @@ def export(
         raise DataError(f"--max-drop must be from 0 to 100 points, not {max_drop}")
     if abstain is not None and checkpoint.thresholds is not None:
         raise DataError("--abstain is for models that give one label per text; leave it out")
+    examples = checked_examples(examples)
     truth = _truth(checkpoint, labelled)
     say("building the graph")
     fp32 = _Draft(checkpoint, length)
@@ -78,7 +79,7 @@ def export(
     answers = fp32.classifier.probabilities_of(texts)
     curve = partial(_curve, checkpoint, labelled, truth, abstain, texts)
     if quantize is None:
-        file = fp32.finished(curve(answers))
+        file = fp32.finished(curve(answers), examples)
         return Exported(file, len(file), parity)
     say("rounding weights to int8")
     int8 = _Draft(checkpoint, length, int8=True)
@@ -89,7 +90,8 @@ def export(
     rounded = int8.classifier.probabilities_of(texts)
     comparison = gates.compare(int8.classifier, answers, rounded, truth)
     gates.check_accuracy(comparison, max_drop)
-    file, fp32_bytes = int8.finished(curve(rounded)), len(fp32.finished(checkpoint.abstention))
+    file = int8.finished(curve(rounded), examples)
+    fp32_bytes = len(fp32.finished(checkpoint.abstention, examples))
     return Exported(file, fp32_bytes, parity, comparisons, comparison)
 
 
@@ -106,17 +108,29 @@ class _Draft:
         self._model = graph.build(weights, config, length, int8=int8, long=long)
         self.classifier = Classifier.from_model(self._file([], None))
 
-    def finished(self, curve: RiskCoverage | None) -> bytes:
+    def finished(self, curve: RiskCoverage | None, examples: Sequence[str]) -> bytes:
         """Return the model file's bytes, with the answers of this machine to the golden texts."""
-        texts = golden_texts(self.tokenizer, self.checkpoint.training.get(EXAMPLES))
-        rows = gates.text_rows(self.tokenizer, texts)
+        order = max(range(ORDERS), key=self._count_labels)
+        texts = golden_texts(self.tokenizer, examples, order=order)
         # Nine digits are a float32 exactly; twenty would be a third of the file of a hundred labels.
-        answers = self.classifier.probabilities_of(rows, batch_size=1)
-        golden = [
+        golden: list[dict[str, Any]] = [
             {"text": text, "ids": ids, "probabilities": [float(f"{p:.9g}") for p in answer]}
-            for text, ids, answer in zip(texts, rows, answers)
+            for text, ids, answer in zip(texts, *self._answers(texts))
         ]
+        for row in golden:
+            if row["text"] in examples:
+                row["example"] = True
         return self._file(golden, curve).data
+
+    def _answers(self, texts: Sequence[str]) -> tuple[gates.Rows, Floats]:
+        """Return the texts' ids and their probabilities, float32 [n, labels], each run alone."""
+        rows = gates.text_rows(self.tokenizer, texts)
+        return rows, self.classifier.probabilities_of(rows, batch_size=1)
+
+    def _count_labels(self, order: int) -> int:
+        """Count the different labels that the golden texts get: the more, the sharper is the test."""
+        _, answers = self._answers(golden_texts(self.tokenizer, order=order))
+        return len(set(answers.argmax(axis=1).tolist()))
 
     def _file(self, golden: Sequence[object], curve: RiskCoverage | None) -> modelfile.ModelFile:
         """Return the model file, as a device opens it. CheckError where it is not valid ONNX."""
@@ -127,7 +141,7 @@ class _Draft:
             modelfile.KEY_VOCABULARY: "\n".join((*tokenizer.words, *(tokenizer.pieces or ()))),
             modelfile.KEY_LABELS: checkpoint.labels,
             modelfile.KEY_NETWORK: asdict(config),
-            modelfile.KEY_TRAINING: {k: v for k, v in checkpoint.training.items() if k != EXAMPLES},
+            modelfile.KEY_TRAINING: checkpoint.training,
             modelfile.KEY_GOLDEN: golden,
         }
         if checkpoint.thresholds is not None:
@@ -188,15 +202,3 @@ def _curve(
         raise DataError("the checkpoint has no risk-coverage curve for --abstain; add --data LABELLED")
     curve.threshold(default)
     return replace(curve, default=default)
-
-
-def golden_texts(tokenizer: Tokenizer, examples: object) -> list[str]:
-    """Return texts for the model file's own test: empty, unknown, and the first examples (a list of texts),
-    alone and joined; without any, everyday words and words of the vocabulary."""
-    given = examples if isinstance(examples, list) else []
-    texts = [text[:LONGEST_EXAMPLE] for text in given if isinstance(text, str)][:MOST_EXAMPLES]
-    if texts:
-        texts += [" ".join(texts)][: len(texts) - 1]
-    else:
-        texts = ["This is a good one.", "Not good, not bad: so it is.", " ".join(tokenizer.words[:80])]
-    return ["", "Qwxyzzy!", *texts]

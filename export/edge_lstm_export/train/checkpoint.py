@@ -36,8 +36,8 @@ _DIGEST = re.compile(
 class Checkpoint:
     """A trained network with its tokenizer and labels.
 
-    training: how it was made (data, seed, versions, metrics), and ``examples``, a few short training texts;
-        plan: what was planned (plan.py). Plain values.
+    training: how it was made (data, seed, versions, metrics); plan: what was planned (plan.py). Plain
+        values, and no text of the data.
     thresholds: of a network that gives several labels per text, the probability from which on a text has each
         (UNTUNED until they are chosen); None elsewhere.
     abstention: the risk-coverage curve of texts that the network did not learn from; None without any.
@@ -100,7 +100,8 @@ def load_checkpoint(path: Path) -> Checkpoint:
         if _KEY not in metadata:
             raise DataError(f"{path} is of another project; give a checkpoint of 'edge-lstm train'")
         description = json.loads(metadata[_KEY])
-        if description["format"] != CHECKPOINT_FORMAT:
+        # Before 1.0, a training kept some of its texts, which the model file would show.
+        if description["format"] != CHECKPOINT_FORMAT or "examples" in description["training"]:
             how = "train it again, or upgrade: pip install -U 'edge-lstm[train]'"
             raise DataError(f"{path} is of another version; {how}")
         if not _DIGEST.match(data) or sealed(data) != data:

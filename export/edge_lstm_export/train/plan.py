@@ -36,7 +36,6 @@ WordTable = Literal["none", "english", "encoder"]
 LINEAR, SENTIMENT, NO_TEACHER = "linear", "sentiment", "none"
 PROBE, FINE_TUNED, CLASSIFIER = "probe", "fine-tuned", "classifier"
 PLAN_FORMAT = 1
-EXAMPLES = 6  # training texts that the model file holds, for its own test and for people
 
 
 # --- What a plan is made from -------------------------------------------------------------------------------
@@ -125,7 +124,7 @@ class Plan(Options):
     of each row, at most. misspelt: the share of wrong letters in a copy of each row, from which subwords
     learn; 0: no copies. own_labels: how much a row's own label counts in its target beside what the teachers
     predict, 0 to 1. unlabelled: at most so many texts without a label are learnt from. balance: see
-    calibrate.balance_offset. examples: training texts that the model file holds.
+    calibrate.balance_offset.
     """
 
     preset: str = "small"
@@ -143,7 +142,6 @@ class Plan(Options):
     own_labels: float = between(1.0, 0, 1)
     unlabelled: int = between(0, 0, 10**9)
     balance: bool = False
-    examples: int = between(EXAMPLES, 0, 8)
     seed: int = between(0, 0, 2**63 - 1)
 
     def __post_init__(self) -> None:

@@ -25,7 +25,7 @@ from edge_lstm_export.onnx.weights import round_to_int8
 from edge_lstm_export.train import calibrate
 from edge_lstm_export.train.calibrate import Calibration, PartLogits, Stack
 from edge_lstm_export.train.checkpoint import Checkpoint
-from edge_lstm_export.train.data import Dataset, Floats, Split
+from edge_lstm_export.train.data import Dataset, Floats
 from edge_lstm_export.train.history import best_of
 from edge_lstm_export.train.logits import fit_temperature, probabilities
 from edge_lstm_export.train.loop import SILENT, Callbacks, LoopResult, Progress, fit_network, predict_logits
@@ -191,7 +191,6 @@ def _provenance(
         "outcome": loop.outcome,
         "epochs": len(loop.history),
         "best_epoch": best.epoch if best else None,
-        "examples": example_texts(parts.split, plan.examples, plan.seed),
         "validation": calibration.scores.to_dict() if calibration.scores else None,
         "cross_validated": calibration.scores is not None and not len(parts.validation),
         "test": test.to_dict() if test else None,
@@ -204,15 +203,6 @@ def _provenance(
             "torch": torch.__version__,
         },
     }
-
-
-def example_texts(rows: Split, count: int, seed: int) -> list[str]:
-    """Short training texts of different labels, for the model file's own test and for people."""
-    order = np.random.default_rng([seed, 0xE1]).permutation(len(rows))
-    short = [int(i) for i in order if rows.texts[i].split() and len(rows.texts[i]) <= 200]
-    _, first = np.unique(rows.strata[short], return_index=True)  # one of each label comes first
-    chosen = dict.fromkeys([short[i] for i in np.sort(first)] + short)
-    return [rows.texts[i] for i in chosen][:count]
 
 
 @contextmanager

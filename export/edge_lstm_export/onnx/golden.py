@@ -1,0 +1,98 @@
+"""The texts in a model file: those that it tests itself with, and the examples that a person puts in.
+
+The first follow from the vocabulary alone, which is in the file anyway: they tell nothing of the texts that
+the network learnt from. Standard library, numpy and the device's side only: the planning counts their bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edge_lstm.errors import DataError
+from edge_lstm.printable import CONTROL_CHARACTER
+from edge_lstm.tables.lines import TEXT
+from edge_lstm.tables.reader import format_of, read_rows
+from edge_lstm.text import Tokenizer
+
+MOST_EXAMPLES = 8
+LONGEST_EXAMPLE = 500  # characters
+ORDERS = 16  # of the words that golden_texts draws
+
+_UNKNOWN = "Qwxyzzy!"
+# Written for the project: capitals, marks, an apostrophe and letters beyond ASCII, everyday words.
+_WRITTEN = "Not GOOD, not bad: it’s as it is. Isn't it? ÄΣ"
+_FREQUENT, _PAIRED = 10, 20  # most pairs of the first words are n-grams; so many words stand in a row
+_PARTS = 3  # pieces of a made-up word
+_SHORT, _LONG = 8, 52  # words of a text
+
+
+def golden_texts(tokenizer: Tokenizer, examples: Sequence[str] = (), *, order: int = 0) -> list[str]:
+    """Return the texts of a model file's golden rows, each once, the examples last.
+
+    The others are few, since each has a probability per label: empty; an unknown word; a text of written
+    words, frequent ones, for their pairs, and one made up of pieces; a short and a long text of any words and
+    pieces. The same vocabulary gives the same texts. order: of these words, 0 to ORDERS - 1; whatever it is,
+    the texts have as many bytes.
+    """
+    rng = np.random.default_rng(0)
+    words, pieces = tokenizer.words, tokenizer.pieces or ()
+    frequent = _drawn(rng, words[:_FREQUENT], _PAIRED)
+    made_up = "".join(_drawn(rng, pieces, _PARTS))
+    drawn = _drawn(rng, (*words, *pieces), _SHORT + _LONG)
+    np.random.default_rng(order).shuffle(drawn)
+    mixed = " ".join([_WRITTEN, *frequent, made_up]).rstrip()
+    own = ["", _UNKNOWN, mixed, " ".join(drawn[:_SHORT]), " ".join(drawn[_SHORT:])]
+    return [*dict.fromkeys(text for text in own if text not in examples), *examples]
+
+
+def _drawn(rng: np.random.Generator, entries: Sequence[str], count: int) -> list[str]:
+    """Draw entries, with repeats; none out of none."""
+    return [entries[i] for i in rng.integers(len(entries), size=count)] if entries else []
+
+
+def checked_examples(texts: Iterable[str]) -> tuple[str, ...]:
+    """Return the texts that go into a model file as examples, each once. Raises DataError for more than
+    MOST_EXAMPLES of them, and for one that is no text, blank, longer than LONGEST_EXAMPLE characters, not
+    UTF-8, or has a control character (a line end is one)."""
+    if isinstance(texts, str):
+        raise DataError("the examples are one text; give a list of texts")
+    examples = list(islice(texts, MOST_EXAMPLES + 1))
+    if len(examples) > MOST_EXAMPLES:
+        raise DataError(f"more than {MOST_EXAMPLES} example texts; give {MOST_EXAMPLES} or fewer")
+    for number, text in enumerate(examples, 1):
+        if reason := _unfit(text):
+            raise DataError(f"example text {number} {reason}")
+    return tuple(dict.fromkeys(examples))
+
+
+def _unfit(text: Any) -> str | None:
+    """Say why a text is no example, and what to do; None if it is one."""
+    if not isinstance(text, str):
+        return f"is {text!r:.40}; give a string"
+    if not text.strip():
+        return "is blank; leave it out"
+    if len(text) > LONGEST_EXAMPLE:
+        return f"has {len(text):,} characters; give at most {LONGEST_EXAMPLE}"
+    if CONTROL_CHARACTER.search(text):
+        return "has a line end or another control character; write it on one line"
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return "is not UTF-8; write it in UTF-8"
+    return None
+
+
+def read_examples(path: str | Path) -> tuple[str, ...]:
+    """Read example texts from a table that ``score`` reads, and from any other file one a line, without blank
+    ones. Raises DataError, also for a file without texts; see checked_examples."""
+    rows = read_rows([path], format=format_of(str(path)) or TEXT.name)
+    texts = (text for row in rows if (text := row.required_text()).strip())
+    examples = checked_examples(texts)
+    if not examples:
+        raise DataError(f"{path} holds no text; give a file with one text per line")
+    return examples

@@ -1,0 +1,214 @@
+"""What a checkpoint, a model file and a page hold of the texts of the data: none, unless a person asks."""
+
+from __future__ import annotations
+
+import base64
+import json
+import random
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from commands import command, train
+from edge_lstm_export import TextClassifier
+from edge_lstm_export.onnx.export import export
+from edge_lstm_export.onnx.golden import LONGEST_EXAMPLE, ORDERS, golden_texts
+from edge_lstm_export.train.checkpoint import load_checkpoint, save_checkpoint
+from made import make_checkpoint, opened, write_csv
+
+from edge_lstm.doctor.checks import examine
+from edge_lstm.errors import DataError
+from edge_lstm.live_page import build_page
+from edge_lstm.modelfile import open_model
+from edge_lstm.text import Tokenizer
+
+SYLLABLES = ["ba", "de", "fi", "go", "lu", "me", "ni", "po", "ra", "su", "ti", "vo"]
+VOCABULARY = [a + b + c for a in SYLLABLES[:5] for b in SYLLABLES for c in SYLLABLES[:3]]
+EXAMPLES = ["The harbour is calm today.", 'Dull & <b>long</b>, said "nobody" — </script>']
+
+
+def personal_texts() -> list[str]:
+    """Forty texts of ten to fourteen words, some of them frequent, as in any language."""
+    rng = random.Random(0)
+    often = [1 / (3 + rank) for rank in range(len(VOCABULARY))]
+    return [" ".join(rng.choices(VOCABULARY, often, k=rng.randint(10, 14))) for _ in range(40)]
+
+
+def runs_of_words(texts: list[str]) -> Iterator[str]:
+    """Every four words that follow each other."""
+    for text in texts:
+        words = text.split()
+        yield from (" ".join(words[i : i + 4]) for i in range(len(words) - 3))
+
+
+@pytest.fixture(scope="module")
+def personal(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a checkpoint of these texts, what the training wrote with it, and two model files."""
+    folder = tmp_path_factory.mktemp("personal")
+    rows = [(text, ("sea", "shop")[i % 2]) for i, text in enumerate(personal_texts())]
+    source = write_csv(folder / "rows.csv", rows)
+    train(source, "-o", folder / "m.safetensors", "--preset", "tiny", "--epochs", "1")
+    command("export", folder / "m.safetensors", "-o", folder / "fp32.onnx")
+    command("export", folder / "m.safetensors", "-o", folder / "int8.onnx", "--quantize", "int8")
+    source.unlink()
+    return folder
+
+
+def test_no_four_words_of_a_training_text_are_in_a_file_or_a_page(personal: Path) -> None:
+    for name in ("fp32", "int8"):
+        page = build_page(open_model(personal / f"{name}.onnx"))
+        (personal / f"{name}.html").write_text(page, encoding="utf-8")
+        (packed,) = re.findall(r'<script type="text/plain" id="model">(.*?)</script>', page)
+        assert base64.b64decode(packed) == (personal / f"{name}.onnx").read_bytes()
+    files = [path for path in personal.iterdir() if path.is_file()]
+    assert len(files) == 6  # the checkpoint, its history, two model files and their pages
+    for path in files:
+        data = path.read_bytes()
+        found = [run for run in runs_of_words(personal_texts()) if run.encode() in data]
+        assert not found, f"{path.name} holds {found[0]!r}"
+    assert open_model(personal / "int8.onnx").examples == ()
+
+
+def test_the_golden_rows_follow_from_the_vocabulary_alone(personal: Path) -> None:
+    for name in ("fp32", "int8"):
+        file = open_model(personal / f"{name}.onnx")
+        texts = [row.text for row in file.golden]
+        assert texts in [golden_texts(file.tokenizer, order=order) for order in range(ORDERS)]
+
+
+def test_the_golden_rows_try_words_pairs_subwords_and_labels(personal: Path) -> None:
+    file = open_model(personal / "int8.onnx")
+    words, rows = len(file.tokenizer.words), [row.ids for row in file.golden]
+    assert len(rows) == 5 and rows[0] == (1,) and max(map(len, rows)) > 50
+    statuses = [file.tokenizer.encode_text(row.text).status for row in file.golden]
+    assert statuses[0] == "empty" and "ok" in statuses
+    ids = {i for row in rows for i in row}
+    assert any(4 <= i < 4 + words for i in ids) and any(i >= 4 + words for i in ids)
+    ngrams = load_checkpoint(personal / "m.safetensors").network.ngrams
+    assert ngrams is not None
+    held = {tuple(pair) for pair in ngrams.state_dict()["ids"].tolist()}
+    assert any(pair in held for row in rows for pair in pairwise(row))
+    assert len({int(np.argmax(row.probabilities)) for row in file.golden}) == 2
+    unknown = golden_texts(Tokenizer(("good", "bad")))[1]
+    assert Tokenizer(("good", "bad")).encode_text(unknown).status == "unknown_words"
+
+
+@pytest.mark.parametrize(
+    "tokenizer",
+    [Tokenizer(()), Tokenizer(("one",)), Tokenizer(("one", "two"), pieces=()), Tokenizer((), pieces=("ab",))],
+)
+def test_any_vocabulary_has_golden_texts_and_their_order_costs_no_byte(tokenizer: Tokenizer) -> None:
+    every = [golden_texts(tokenizer, order=order) for order in range(ORDERS)]
+    assert len({len("".join(texts).encode()) for texts in every}) == 1
+    assert all("" in texts and len(texts) == len(set(texts)) <= 5 for texts in every)
+
+
+def test_examples_go_from_the_export_to_inspect_page_card_and_doctor(tmp_path: Path) -> None:
+    source, output = tmp_path / "c.safetensors", tmp_path / "m.onnx"
+    save_checkpoint(make_checkpoint(), source)
+    assert "the file shows" not in command("export", source, "-o", output).stdout
+    shown = command("inspect", output).stdout
+    assert re.search(r"^examples +none$", shown, re.MULTILINE)
+    page = tmp_path / "page.html"
+    assert command("page", output, "-o", page).stderr == ""
+    (tmp_path / "more.csv").write_text("text,label\nA text of a table.,a\n", encoding="utf-8")
+    given = ("--example", EXAMPLES[0], "--example", EXAMPLES[1], "--examples", tmp_path / "more.csv")
+    said = command("export", source, "-o", output, "--quantize", "int8", *given).stdout
+    assert "examples: the file shows 3 texts: “The harbour is calm today.”, “Dull" in said
+    texts = [*EXAMPLES, "A text of a table."]
+    file = open_model(output)
+    assert list(file.examples) == texts and len(file.golden) == 5 + 3
+    assert "3 texts: “The harbour is calm today.”" in command("inspect", output).stdout
+    assert json.loads(command("inspect", output, "--json").stdout)["examples"] == texts
+    assert "- The harbour is calm today.\n" in command("inspect", output, "--card").stdout
+    assert "the 3 example texts of the model file" in command("page", output, "-o", page).stderr
+    diagnosis = examine(output, in_process=True)
+    assert diagnosis.fit and [row["text"] for row in diagnosis.golden_rows[-3:]] == texts
+    as_json = command("export", source, "-o", output, "--example", EXAMPLES[0], "--json").stdout
+    assert json.loads(as_json)["examples"] == EXAMPLES[:1]
+
+
+def test_examples_are_given_from_python(tmp_path: Path) -> None:
+    model = TextClassifier()
+    model.result_ = SimpleNamespace(checkpoint=make_checkpoint())
+    assert open_model(model.export(tmp_path / "m.onnx")).examples == ()
+    path = model.export(tmp_path / "m.onnx", examples=[*EXAMPLES, EXAMPLES[0]])
+    assert list(open_model(path).examples) == EXAMPLES  # each once
+    with pytest.raises(DataError, match="the examples are one text; give a list of texts"):
+        model.export(tmp_path / "m.onnx", examples="Fine.")
+
+
+def test_an_example_that_is_a_text_of_the_files_own_test_is_marked_as_one() -> None:
+    file = opened(export(make_checkpoint(), examples=["Qwxyzzy!"]).data)
+    assert file.examples == ("Qwxyzzy!",) and len(file.golden) == 5
+
+
+LONGEST = "w" * LONGEST_EXAMPLE
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("empty.txt", b"", "holds no text; give a file with one text per line"),
+        ("blank.txt", b"\n \n", "holds no text; give a file with one text per line"),
+        ("nine.txt", b"".join(b"text %d\n" % i for i in range(9)), "more than 8 example texts; give 8 or"),
+        ("long.txt", f"{LONGEST}w\n".encode(), "example text 1 has 501 characters; give at most 500"),
+        ("bytes.txt", b"fine\nnot \xff\n", "row 2: the text is not UTF-8"),
+        ("bell.txt", b"one\ntwo\x07\n", "example text 2 has a line end or another control character"),
+        ("two.csv", b'text\n"two\nlines"\n', "example text 1 has a line end or another control character"),
+        ("half.jsonl", b'{"text": "a\\ud800"}\n', "example text 1 is not UTF-8"),
+        ("columns.csv", b"a,b\n1,2\n", "none is clearly the text"),
+        ("absent.txt", None, "no such file"),
+    ],
+)
+def test_a_file_that_holds_no_examples_is_refused_in_a_line(
+    tmp_path: Path, name: str, content: bytes | None, says: str
+) -> None:
+    save_checkpoint(make_checkpoint(), tmp_path / "c.safetensors")
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    output = tmp_path / "m.onnx"
+    error = command("export", tmp_path / "c.safetensors", "-o", output, "--examples", tmp_path / name).error
+    assert says in error and not output.exists()
+
+
+@pytest.mark.parametrize(
+    ("texts", "says"),
+    [
+        ([" "], "example text 1 is blank; leave it out"),
+        (["fine", LONGEST + "w"], "example text 2 has 501 characters"),
+        ([f"text {i}" for i in range(9)], "more than 8 example texts"),
+        (["a\x9b31m"], "another control character"),
+        (["a\udcff"], "is not UTF-8"),
+    ],
+)
+def test_a_text_that_is_no_example_is_refused_in_a_line(tmp_path: Path, texts: list[str], says: str) -> None:
+    given = [word for text in texts for word in ("--example", text)]
+    output = tmp_path / "m.onnx"
+    save_checkpoint(make_checkpoint(), tmp_path / "c.safetensors")
+    assert says in command("export", tmp_path / "c.safetensors", "-o", output, *given).error
+    assert not output.exists()
+
+
+@pytest.mark.parametrize("examples", [[1], [None], [["a"]], [b"a"]])
+def test_what_is_no_text_is_no_example(examples: Any) -> None:
+    with pytest.raises(DataError, match=r"example text 1 is .*; give a string"):
+        export(make_checkpoint(), examples=examples)
+
+
+def test_as_many_and_as_long_examples_as_may_be_are_written() -> None:
+    texts = [f"{i}{LONGEST[1:]}" for i in range(8)]
+    assert list(opened(export(make_checkpoint(), examples=texts).data).examples) == texts
+
+
+def test_a_checkpoint_that_kept_training_texts_is_refused(tmp_path: Path) -> None:
+    made, source = make_checkpoint(), tmp_path / "c.safetensors"
+    save_checkpoint(replace(made, training={**made.training, "examples": ["A text of the data."]}), source)
+    error = command("export", source, "-o", tmp_path / "m.onnx").error
+    assert "another version; train it again" in error
