@@ -125,9 +125,9 @@ def test_the_bill_of_materials_names_the_file_by_its_digest(capsys: pytest.Captu
     assert component["licenses"] == component["modelCard"]["modelParameters"]["datasets"] == []
 
 
-def test_inspect_begins_with_ten_lines_for_a_person(capsys: pytest.CaptureFixture[str]) -> None:
+def test_inspect_begins_with_eleven_lines_for_a_person(capsys: pytest.CaptureFixture[str]) -> None:
     names = ["model", "labels", "accuracy", "size", "vocabulary", "length", "quantization", "abstention"]
-    assert list(overview(MODEL)) == [*names, "sha256", "made with"]
+    assert list(overview(MODEL)) == [*names, "examples", "sha256", "made with"]
     several = overview(replace(MODEL, thresholds=(0.5, 0.4), training={}, quantization=None))
     assert "neg 0.500, pos 0.400" in several["abstention"]
     assert several["quantization"] == "none" and "edge-lstm evaluate" in several["accuracy"]

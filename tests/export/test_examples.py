@@ -18,7 +18,7 @@ import pytest
 from commands import command, train
 from edge_lstm_export import TextClassifier
 from edge_lstm_export.onnx.export import export
-from edge_lstm_export.onnx.golden import LONGEST_EXAMPLE, ORDERS, golden_texts
+from edge_lstm_export.onnx.golden import LONGEST_EXAMPLE, ORDERS, golden_texts, read_examples
 from edge_lstm_export.train.checkpoint import load_checkpoint, save_checkpoint
 from made import make_checkpoint, opened, write_csv
 
@@ -28,6 +28,7 @@ from edge_lstm.live_page import build_page
 from edge_lstm.modelfile import open_model
 from edge_lstm.text import Tokenizer
 
+PROJECT = Path(__file__).parents[2]
 SYLLABLES = ["ba", "de", "fi", "go", "lu", "me", "ni", "po", "ra", "su", "ti", "vo"]
 VOCABULARY = [a + b + c for a in SYLLABLES[:5] for b in SYLLABLES for c in SYLLABLES[:3]]
 EXAMPLES = ["The harbour is calm today.", 'Dull & <b>long</b>, said "nobody" — </script>']
@@ -212,3 +213,21 @@ def test_a_checkpoint_that_kept_training_texts_is_refused(tmp_path: Path) -> Non
     save_checkpoint(replace(made, training={**made.training, "examples": ["A text of the data."]}), source)
     error = command("export", source, "-o", tmp_path / "m.onnx").error
     assert "another version; train it again" in error
+
+
+@pytest.mark.parametrize(
+    ("name", "examples"),
+    [
+        ("edge_lstm/models/sentiment.int8.onnx", "export/sentiment/examples.txt"),
+        ("export/edge_lstm_export/sentiment-small.int8.onnx", None),
+        ("tests/data/keras.int8.onnx", None),
+    ],
+)
+def test_the_files_of_the_repository_hold_texts_of_the_project_alone(name: str, examples: str | None) -> None:
+    file = open_model(PROJECT / name)
+    shown = read_examples(PROJECT / examples) if examples else ()
+    assert file.examples == shown
+    texts = [row.text for row in file.golden]
+    assert texts in [golden_texts(file.tokenizer, shown, order=order) for order in range(ORDERS)]
+    vocabulary = (*file.tokenizer.words, *(file.tokenizer.pieces or ()))
+    assert not [word for word in vocabulary if "\ufffd" in word]
