@@ -30,7 +30,9 @@ if TYPE_CHECKING:  # a model file is read without NumPy
 
 CONFIDENCE = 0.9
 MOST_POINTS = 32
+MAX_POINTS, MAX_TEXTS = 64, 10**7  # of a curve in a file
 DIGITS = 6  # of a threshold
+_NEGLIGIBLE = 1e-20  # of the largest term: with the terms behind it, it adds nothing to a sum
 # Of familiar texts, that may be called unfamiliar: those that a file has thresholds for; the usual one.
 SHARES, USUAL_SHARE = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3), 0.05
 SHOWN_RISKS = (0.01, 0.02, 0.05, 0.1)  # where a curve is shown to a person
@@ -111,7 +113,10 @@ class RiskCoverage:
     @functools.cached_property
     def least(self) -> float:
         """The smallest share of wrong answers that can be asked for, rounded up to two digits."""
-        least = min(_upper_bound(point.wrong, point.answered) for point in self.points)
+        least = 1.0
+        for point in self.points:
+            if least == 1 or not _exceeds(point, least):
+                least = _upper_bound(point.wrong, point.answered)
         scale = 10 ** (1 - math.floor(math.log10(least)))
         return float(math.ceil(least * scale) / scale)
 
@@ -130,6 +135,8 @@ class RiskCoverage:
             raise TypeError("its risk-coverage curve is not an object with points")
         texts, default, data = values["texts"], values.get("default"), values["data"]
         digest = values.get("sha256")
+        if type(texts) is not int or not 0 < texts <= MAX_TEXTS or len(values["points"]) > MAX_POINTS:
+            raise ValueError("its risk-coverage curve is not one of at most 64 points and 10,000,000 texts")
         points = tuple(Point(*point) for point in values["points"])
         before = Point(-1.0, texts + 1, texts + 1)
         for point in points:
@@ -141,7 +148,7 @@ class RiskCoverage:
             ):
                 raise ValueError("its risk-coverage curve has points out of order")
             before = point
-        if type(texts) is not int or not isinstance(data, str) or not points or points[0].answered != texts:
+        if not isinstance(data, str) or not points or points[0].answered != texts:
             raise ValueError("its risk-coverage curve does not begin at full coverage")
         if default is not None and (type(default) is not float or not 0 < default < 1):
             raise ValueError("its default --abstain is not above 0 and below 1")
@@ -276,24 +283,39 @@ def fewest_texts(share: float) -> int:
 @functools.lru_cache(maxsize=64)
 def _first_below(curve: RiskCoverage, share: float) -> Point | None:
     """The first point whose share of wrong answers is at most ``share``, with confidence."""
-    for point in curve.points:
-        wrong, answered = point.wrong, point.answered  # no bound is below the share itself
-        if wrong <= share * answered and tail(wrong, answered, share) <= 1 - CONFIDENCE:
-            return point
-    return None
+    return next((point for point in curve.points if not _exceeds(point, share)), None)
+
+
+def _exceeds(point: Point, share: float) -> bool:
+    """Whether more than this share of the point's answers may be wrong. No bound is below their own share."""
+    wrong, answered = point.wrong, point.answered
+    return wrong > share * answered or tail(wrong, answered, share) > 1 - CONFIDENCE
 
 
 def tail(wrong: int, answered: int, share: float) -> float:
     """The probability that at most ``wrong`` of ``answered`` answers are wrong where ``share`` of all are."""
-    logs = (
+    start = min(wrong, int(share * answered))  # the largest term, or next to it
+    logarithm = (
         math.lgamma(answered + 1)
-        - math.lgamma(i + 1)
-        - math.lgamma(answered - i + 1)
-        + i * math.log(share)
-        + (answered - i) * math.log1p(-share)
-        for i in range(wrong + 1)
+        - math.lgamma(start + 1)
+        - math.lgamma(answered - start + 1)
+        + start * math.log(share)
+        + (answered - start) * math.log1p(-share)
     )
-    return math.fsum(map(math.exp, logs))
+    odds = share / (1 - share)
+    total = term = 1.0  # of that of `start`
+    for i in range(start, 0, -1):
+        term *= i / ((answered - i + 1) * odds)
+        total += term
+        if term < _NEGLIGIBLE:
+            break
+    term = 1.0
+    for i in range(start, wrong):
+        term *= (answered - i) / (i + 1) * odds
+        total += term
+        if term < _NEGLIGIBLE:
+            break
+    return math.exp(logarithm) * total
 
 
 def _upper_bound(wrong: int, answered: int) -> float:

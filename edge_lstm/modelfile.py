@@ -28,7 +28,8 @@ from edge_lstm.errors import (
     NewerFormatError,
     NotAModelFileError,
 )
-from edge_lstm.text import Tokenizer
+from edge_lstm.model_checks import Room
+from edge_lstm.text import FIRST_WORD_ID, Tokenizer
 
 FORMAT_VERSION = 10  # of release 1.0; the formats 1 to 3 are those of the versions before it
 PRODUCER = "edge-lstm"
@@ -48,17 +49,24 @@ KEY_ABSTENTION = "edge_lstm.abstention"  # JSON, see RiskCoverage.to_dict; absen
 KEY_SEVERAL = "edge_lstm.several"
 KEY_GOLDEN = "edge_lstm.golden"  # JSON list of {text, ids, probabilities}; "example": true in some
 KEY_DIGEST = "edge_lstm.digest"  # the last entry: its value ends the file, see above
-# fmt: off
-_JSON_KEYS = (
-    KEY_TOKENIZER, KEY_LABELS, KEY_NETWORK, KEY_TRAINING, KEY_QUANTIZATION, KEY_ABSTENTION, KEY_SEVERAL,
-    KEY_GOLDEN,
-)
-# fmt: on
+
+# How much JSON may stand in each entry, before it is parsed: many times what the export writes. A label stands
+# in the training's counts and scores, twice five values, and has an answer in each golden row.
+_ROOM = {
+    KEY_TOKENIZER: Room(2**16),
+    KEY_LABELS: Room(8 * 2**20),
+    KEY_NETWORK: Room(2**16),
+    KEY_TRAINING: Room(2**20, each=(512, 14, 12)),
+    KEY_QUANTIZATION: Room(2**16),
+    KEY_ABSTENTION: Room(2**16),
+    KEY_SEVERAL: Room(2**16, each=(32, 1, 0)),
+    KEY_GOLDEN: Room(2**20, each=(512, 20, 0)),
+}
 
 DIGEST_DIGITS = 64  # of a SHA-256 in hexadecimal
 # The entry up to its value: field 14 of 84 bytes, in it field 1 (the key, 16 bytes) and field 2 (64 bytes).
 _DIGEST_ENTRY = b"\x72\x54\x0a\x10" + KEY_DIGEST.encode() + b"\x12\x40"
-_FORMAT = re.compile("[0-9]{1,9}")
+_FORMAT = re.compile("[1-9][0-9]{0,8}")
 
 MAX_FILE_BYTES = 512 * 2**20  # far above any model of this kind: another file is refused before it is read
 _FIRST_BYTE, _CHUNK = b"\x08", 16 * 2**20  # every ONNX file begins with its IR version, field 1
@@ -107,7 +115,7 @@ class ModelFile:
     @property
     def precision(self) -> str:
         """``fp32`` or ``int8``."""
-        return "int8" if self.quantization else "fp32"
+        return "fp32" if self.quantization is None else "int8"
 
     @property
     def warnings(self) -> list[str]:
@@ -151,15 +159,19 @@ def read_file(path: Path) -> bytes:
         if path.is_dir():
             raise DataError(f"{path} is a folder; give the path of a model file (.onnx)")
         with path.open("rb") as file:
-            data = file.read(1)
             # What cannot be a model file is not read on: it may be a device without an end.
+            if file.peek(1)[:1] != _FIRST_BYTE:
+                return file.read(1)
             size = os.fstat(file.fileno()).st_size
-            while data[:1] == _FIRST_BYTE and size <= MAX_FILE_BYTES and (more := file.read(_CHUNK)):
-                data += more
-                size = max(size, len(data))
+            parts: list[bytes] = []
+            most = max(size, _CHUNK)  # all of a file at once: it is not copied
+            while size <= MAX_FILE_BYTES and (more := file.read(most)):
+                parts.append(more)
+                size = max(size, sum(map(len, parts)))
+                most = _CHUNK
         if size > MAX_FILE_BYTES:
             raise NotAModelFileError(f"{path} is too large; give a file made by 'edge-lstm export'")
-        return data
+        return b"".join(parts)
     except FileNotFoundError:
         raise DataError(f"no model file at {path}; make one with 'edge-lstm export'") from None
     except OSError as error:
@@ -180,9 +192,11 @@ def parse_model(data: bytes, path: Path) -> ModelFile:
     onnx = _parse_whole(data, path)
     try:
         graph = onnx_file.parse_graph(onnx.graph)
-        model = _read_metadata(data, path, onnx, _check_input(graph, path))
-        model_checks.check_graph(
-            onnx, graph, model.tokenizer, model.labels, quantized=model.quantization is not None
+        length = _check_input(graph, path)
+        model_checks.check_graph(onnx, graph)
+        model = _read_metadata(data, path, onnx, length, model_checks.rows_of_embedding(graph))
+        model_checks.check_fit(
+            graph, model.tokenizer, model.labels, model.network, quantized=model.quantization is not None
         )
     except (KeyError, ValueError, TypeError) as error:
         reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
@@ -210,25 +224,33 @@ def _parse_whole(data: bytes, path: Path) -> onnx_file.OnnxFile:
             "give one made by 'edge-lstm export'"
         )
     _check_format(onnx.metadata[KEY_FORMAT], path)
-    if _digest(data[:-DIGEST_DIGITS]) != data[-DIGEST_DIGITS:]:
+    if _digest(memoryview(data)[:-DIGEST_DIGITS]) != data[-DIGEST_DIGITS:]:
         raise DamagedModelFileError(f"{path} was cut short or changed after export; copy or export it again")
     return onnx
 
 
-def _read_metadata(data: bytes, path: Path, onnx: onnx_file.OnnxFile, length: int) -> ModelFile:
-    """What the metadata say, checked. length: of the input. Raises ValueError, KeyError or TypeError where
-    something does not fit."""
+def _read_metadata(data: bytes, path: Path, onnx: onnx_file.OnnxFile, length: int, rows: int) -> ModelFile:
+    """What the metadata say, checked. length: of the input; rows: of the embedding. Raises ValueError, KeyError
+    or TypeError where something does not fit."""
     metadata = onnx.metadata
-    values = {key: model_checks.load_json(metadata[key]) for key in _JSON_KEYS if key in metadata}
-    tokenizer = model_checks.tokenizer_from(values[KEY_TOKENIZER], metadata[KEY_VOCABULARY])
+    _ROOM[KEY_LABELS].check("list of labels", metadata[KEY_LABELS])
+    labels = model_checks.labels_from(model_checks.load_json(metadata[KEY_LABELS]))
+    values: dict[str, Any] = {}
+    for key, room in _ROOM.items():
+        if key in metadata and key != KEY_LABELS:
+            room.check(key.removeprefix("edge_lstm."), metadata[key], metadata[KEY_LABELS], len(labels))
+            values[key] = model_checks.load_json(metadata[key])
+    vocabulary = metadata[KEY_VOCABULARY]
+    if vocabulary.count("\n") + 1 + FIRST_WORD_ID > rows:
+        raise ValueError("the vocabulary has more words than the embedding")
+    tokenizer = model_checks.tokenizer_from(values[KEY_TOKENIZER], vocabulary)
     if length != tokenizer.length:
         raise ValueError("its input has another length than its text rule")
-    labels = model_checks.labels_from(values[KEY_LABELS])
     network, training = values[KEY_NETWORK], values.get(KEY_TRAINING, {})
     quantization = values.get(KEY_QUANTIZATION)
     thresholds = model_checks.thresholds_from(values[KEY_SEVERAL], labels) if KEY_SEVERAL in values else None
     model_checks.check_metadata(
-        tokenizer, labels, network, training, quantization, several=thresholds is not None
+        tokenizer, labels, network, training, values.get(KEY_QUANTIZATION, {}), several=thresholds is not None
     )
     return ModelFile(
         path=path,
@@ -251,7 +273,7 @@ def seal(data: bytes) -> bytes:
     return data + _digest(data)
 
 
-def _digest(data: bytes) -> bytes:
+def _digest(data: bytes | memoryview) -> bytes:
     return hashlib.sha256(data).hexdigest().encode()
 
 

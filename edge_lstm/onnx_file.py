@@ -20,8 +20,11 @@ ELEMENT_TYPES = {
     7: ("int64", 8),
     9: ("bool", 1),
 }
-# Far above any graph of this kind: a file that was made to keep a reader busy is refused within milliseconds.
-MAX_FIELDS, MAX_AXES = 100_000, 8
+# Far above any file of this kind: one that was made to keep a reader busy is refused within milliseconds.
+MAX_FIELDS, MAX_AXES = 256, 8  # of a message, of a constant
+MAX_NAME = 1_000  # bytes
+MAX_METADATA = 96 * 2**20  # bytes of all metadata together; a str may take four times as many
+_NOTHING = memoryview(b"")
 _TEXT_FIELDS = (3, 4, 5)  # ModelProto: producer_version, domain, model_version
 
 
@@ -32,8 +35,8 @@ class OnnxFileError(ValueError):
 class Tensor(NamedTuple):
     """A constant of the graph: name, element type, shape, and the size in bytes that these ask for.
 
-    held: bytes of it that the file holds as raw data, as the export writes them; None where its data is
-    given in another way, or in another file.
+    held: how many bytes of it the file holds as raw data, as the export writes them; None where its data is
+    given in another way, or in another file. raw: these bytes, without a copy.
     """
 
     name: str
@@ -41,15 +44,17 @@ class Tensor(NamedTuple):
     shape: tuple[int, ...]
     nbytes: int
     held: int | None
+    raw: memoryview
 
 
 class Node(NamedTuple):
-    """An operator of the graph with the names of its inputs and outputs."""
+    """An operator of the graph with the names of its inputs and outputs. nbytes: of all of it, encoded."""
 
     op_type: str
     domain: str
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
+    nbytes: int
 
 
 class ValueInfo(NamedTuple):
@@ -71,7 +76,8 @@ class Graph(NamedTuple):
 
 
 class OnnxFile(NamedTuple):
-    """The outermost message of an ONNX file; ``graph`` is still encoded (see :func:`parse_graph`).
+    """The outermost message of an ONNX file; ``graph`` is still encoded (see :func:`parse_graph`), a part of the
+    file's bytes and not a copy.
 
     others: numbers of the fields beside these and the texts that name the file's producer and version.
     """
@@ -80,11 +86,11 @@ class OnnxFile(NamedTuple):
     producer: str
     opsets: dict[str, int]
     metadata: dict[str, str]
-    graph: bytes
+    graph: memoryview
     others: tuple[int, ...]
 
 
-def _varint(data: bytes, at: int) -> tuple[int, int]:
+def _varint(data: memoryview, at: int) -> tuple[int, int]:
     value = shift = 0
     while True:
         if at >= len(data) or shift > 63:
@@ -97,8 +103,8 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
         shift += 7
 
 
-def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """(field number, value) of a message: bytes for length-delimited fields, int for the others."""
+def _fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
+    """(field number, value) of a message: its bytes for length-delimited fields, int for the others."""
     at = count = 0
     while at < len(data):
         count += 1
@@ -126,20 +132,24 @@ def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
         yield number, data[at - size : at]
 
 
-def _bytes(value: int | bytes) -> bytes:
-    if not isinstance(value, bytes):
+def _bytes(value: int | memoryview) -> memoryview:
+    if isinstance(value, int):
         raise OnnxFileError("text or message expected")
     return value
 
 
-def _text(value: int | bytes) -> str:
+def _text(value: int | memoryview, most: int = MAX_NAME) -> str:
+    """most: bytes; a longer text is refused before it is decoded."""
+    data = _bytes(value)
+    if len(data) > most:
+        raise OnnxFileError("far longer texts than a model has")
     try:
-        return _bytes(value).decode("utf-8")
+        return str(data, "utf-8")
     except UnicodeDecodeError as error:
         raise OnnxFileError("text is not UTF-8") from error
 
 
-def _int(value: int | bytes) -> int:
+def _int(value: int | memoryview) -> int:
     if not isinstance(value, int):
         raise OnnxFileError("number expected")
     return value
@@ -151,31 +161,34 @@ def parse(data: bytes) -> OnnxFile:
     Raises OnnxFileError where the bytes are no protocol buffer message or end early, and where they say
     something twice: readers differ in which of the two they take.
     """
-    ir_version, producer, graph = 0, "", b""
+    ir_version, producer, graph = 0, "", _NOTHING
+    room = MAX_METADATA
     unexpected: list[int] = []
     opsets: dict[str, int] = {}
     metadata: dict[str, str] = {}
-    for number, value in _fields(data):
+    for number, value in _fields(memoryview(data)):
         if number == 1:
             ir_version = _int(value)
         elif number == 2:
             producer = _text(value)
         elif number == 7:
-            if graph:
+            if len(graph):
                 raise OnnxFileError("two graphs")
             graph = _bytes(value)
         elif number == 8:
             opset = dict(_fields(_bytes(value)))
-            domain = _text(opset.get(1, b""))
+            domain = _text(opset.get(1, _NOTHING))
             if domain in opsets:
                 raise OnnxFileError(f"two opsets of domain {domain[:40]!r}")
             opsets[domain] = _int(opset.get(2, 0))
         elif number == 14:
             entry = dict(_fields(_bytes(value)))
-            key = _text(entry.get(1, b""))
+            key = _text(entry.get(1, _NOTHING))
             if key in metadata:
                 raise OnnxFileError(f"metadata key {key[:40]!r} is there twice")
-            metadata[key] = _text(entry.get(2, b""))
+            text = entry.get(2, _NOTHING)
+            metadata[key] = _text(text, room)
+            room -= len(_bytes(text))
         elif number not in _TEXT_FIELDS:
             unexpected.append(number)
     return OnnxFile(ir_version, producer, opsets, metadata, graph, tuple(unexpected))
@@ -184,7 +197,7 @@ def parse(data: bytes) -> OnnxFile:
 def producer_of(data: bytes) -> str:
     """The producer's name, read as far as the bytes go: also from a file that is cut short."""
     try:
-        for number, value in _fields(data):
+        for number, value in _fields(memoryview(data)):
             if number == 2:
                 return _text(value)
             if number > 2:
@@ -194,8 +207,10 @@ def producer_of(data: bytes) -> str:
     return ""
 
 
-def _tensor(data: bytes) -> Tensor:
-    name, element, dims, raw_bytes, elsewhere = "", 0, [], None, False
+def _tensor(data: memoryview) -> Tensor:
+    name, element, elsewhere = "", 0, False
+    dims: list[int] = []
+    raw: memoryview | None = None
     for number, value in _fields(data):
         if number == 1 and isinstance(value, int):
             dims.append(value)
@@ -209,40 +224,43 @@ def _tensor(data: bytes) -> Tensor:
         elif number == 8:
             name = _text(value)
         elif number == 9:
-            raw_bytes = len(_bytes(value))
+            raw = _bytes(value)
         elif number in (3, 13, 14):  # segment, external_data, data_location
             elsewhere = True
     if len(dims) > MAX_AXES:
         raise OnnxFileError("a constant of too many axes")
     dtype, size = ELEMENT_TYPES.get(element, (f"type {element}", 0))
-    return Tensor(name, dtype, tuple(dims), size * math.prod(dims), None if elsewhere else raw_bytes)
+    held = None if elsewhere or raw is None else len(raw)
+    return Tensor(name, dtype, tuple(dims), size * math.prod(dims), held, _NOTHING if raw is None else raw)
 
 
-def _node(data: bytes) -> Node:
+def _node(data: memoryview) -> Node:
     texts: dict[int, list[str]] = {1: [], 2: [], 4: [""], 7: [""]}  # inputs, outputs, op_type, domain
     for number, value in _fields(data):
         if number in texts:
             texts[number].append(_text(value))
-    return Node(texts[4][-1], texts[7][-1], tuple(texts[1]), tuple(texts[2]))
+    return Node(texts[4][-1], texts[7][-1], tuple(texts[1]), tuple(texts[2]), len(data))
 
 
-def _value_info(data: bytes) -> ValueInfo:
+def _value_info(data: memoryview) -> ValueInfo:
     shape: list[int | str] = []
     info = dict(_fields(data))
-    tensor_type = dict(_fields(_bytes(dict(_fields(_bytes(info.get(2, b"")))).get(1, b""))))
+    tensor_type = dict(_fields(_bytes(dict(_fields(_bytes(info.get(2, _NOTHING)))).get(1, _NOTHING))))
     element = _int(tensor_type.get(1, 0))
     dtype = ELEMENT_TYPES.get(element, (f"type {element}", 0))[0]
-    for number, value in _fields(_bytes(tensor_type.get(2, b""))):
+    for number, value in _fields(_bytes(tensor_type.get(2, _NOTHING))):
         if number == 1:
             axis = dict(_fields(_bytes(value)))
-            shape.append(_int(axis[1]) if 1 in axis else _text(axis.get(2, b"?")))
-    return ValueInfo(_text(info.get(1, b"")), dtype, tuple(shape))
+            shape.append(_int(axis[1]) if 1 in axis else _text(axis.get(2, memoryview(b"?"))))
+            if len(shape) > MAX_AXES:
+                raise OnnxFileError("an input or output of too many axes")
+    return ValueInfo(_text(info.get(1, _NOTHING)), dtype, tuple(shape))
 
 
-def parse_graph(data: bytes) -> Graph:
+def parse_graph(data: memoryview) -> Graph:
     """An encoded graph → its nodes, constants, inputs and outputs. Raises OnnxFileError as :func:`parse`."""
     # Nodes, constants, inputs, outputs, sparse constants.
-    parts: dict[int, list[bytes]] = {1: [], 5: [], 11: [], 12: [], 15: []}
+    parts: dict[int, list[memoryview]] = {1: [], 5: [], 11: [], 12: [], 15: []}
     for number, value in _fields(data):
         if number in parts:
             parts[number].append(_bytes(value))

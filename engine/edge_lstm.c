@@ -59,11 +59,13 @@ static int next_field(slice *message, field *f) {
     return 1;
 }
 
+enum { MAX_FIELDS = 256 }; /* of a message; a model's have at most half as many */
+
 static int is_message(slice s) {
     field f;
-    int more;
+    int more, count = 0;
     do more = next_field(&s, &f);
-    while (more > 0);
+    while (more > 0 && count++ < MAX_FIELDS);
     return more == 0;
 }
 
@@ -320,12 +322,15 @@ static int around_sigma(uint32_t c) {
 /* --- The model file ------------------------------------------------------------------------------------------- */
 
 enum { START_ID = 1, OOV_ID = 2, FIRST_WORD_ID = 4, MAX_LENGTH = 100000 };
-enum { MAX_LINES = 0xFFFFFE }; /* of vocabulary and n-grams: an index has 24 bits for their numbers */
+enum { MAX_IDS = 1000000, MAX_LABELS = 100000, MAX_NGRAMS = 1000000 }; /* an index has 24 bits for their numbers */
 
 enum { FORMAT, TOKENIZER, VOCABULARY, LABELS, NETWORK, GOLDEN, SEVERAL, ABSTENTION, KEYS }; /* entries of the metadata */
 static const char *const NAMES[KEYS] = {"edge_lstm.format", "edge_lstm.tokenizer", "edge_lstm.vocabulary",
                                         "edge_lstm.labels", "edge_lstm.network", "edge_lstm.golden",
                                         "edge_lstm.several", "edge_lstm.abstention"};
+/* Their largest sizes, and what each label adds: many times what is written (docs/file-format.md). */
+static const uint32_t MOST_BYTES[KEYS] = {16, 1 << 16, 1 << 25, 1 << 23, 1 << 16, 1 << 20, 1 << 16, 1 << 16};
+static const uint32_t MORE_BYTES[KEYS] = {0, 0, 0, 0, 0, 512, 32, 0};
 
 /* One direction of a text that is being read. fp32: x and q are floats, q is h. */
 typedef struct {
@@ -398,6 +403,7 @@ static const char OTHER[] = "this format version is not supported; export the mo
 static const char RULE_UNKNOWN[] = "this text rule is not supported; use a newer engine";
 static const char UNUSABLE[] = "the file's metadata is unusable or does not fit together; export it again";
 static const char GRAPH[] = "this network is not supported: its graph has not the constants that its metadata needs";
+static const char CROWDED[] = "its words or n-grams were chosen to make a search slow; export the model again";
 
 enum { FLOAT32 = 1, INT8 = 3 };
 enum { LETTER, SEPARATOR, MARK };
@@ -411,20 +417,34 @@ static slice entry_of(slice file, const char *key) {
 /* Find graph and metadata, and check format and digest. */
 static const char *read_file(edge_lstm *m, slice file, int digest_counts) {
     slice rest = file;
+    field f;
     memset(m, 0, sizeof *m);
     m->file = file, m->graph = bytes_of(file, 7);
     if (!is_message(file)) return NOT_A_MODEL;
-    for (field f; next_field(&rest, &f) > 0;)
+    while (next_field(&rest, &f) > 0)
         if (f.number == 14 && !is_message(f.bytes)) return NOT_A_MODEL;
     for (int i = 0; i < KEYS; i++) m->metadata[i] = entry_of(file, NAMES[i]);
     if (!m->metadata[FORMAT].at) return NOT_A_MODEL;
     if (!same(m->metadata[FORMAT], "10")) return OTHER;
     if (length_of(file) < 64 || !is_message(m->graph)) return CHANGED;
+    for (rest = m->graph; next_field(&rest, &f) > 0;) /* operators and constants */
+        if ((f.number == 1 || f.number == 5) && !is_message(f.bytes)) return CHANGED;
     file.end -= 64; /* the digest of all before it */
 #ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION /* a fuzzer has to get behind it */
     digest_counts = 0;
 #endif
     return digest_counts && !has_digest(file) ? CHANGED : NULL;
+}
+
+/* Return whether no entry of the metadata is larger than it may be: before the first is read, and, of what grows with the
+ * labels, once their number is known. A label's name stands in an entry at most four times. */
+static int sizes_fit(const edge_lstm *m) {
+    uint64_t named = 4 * (uint64_t)length_of(m->metadata[LABELS]);
+    for (int i = 0; i < KEYS; i++) {
+        uint64_t more = MORE_BYTES[i] ? MORE_BYTES[i] * (uint64_t)(m->labels ? m->labels : MAX_LABELS) + named : 0;
+        if (length_of(m->metadata[i]) > MOST_BYTES[i] + more) return 0;
+    }
+    return 1;
 }
 
 static void note(edge_lstm *m, uint32_t c, uint32_t becomes) {
@@ -476,18 +496,18 @@ static const char *read_tokenizer(edge_lstm *m) {
         {"pad_id", "0"}, {"start_id", "1"}, {"oov_id", "2"}, {"first_word_id", "4"}};
     slice tokenizer = m->metadata[TOKENIZER], lines = m->metadata[VOCABULARY], line;
     int keras = json_is(tokenizer, "rule", keras_rule), pieces = json_is(tokenizer, "rule", "\"pieces-1\"");
-    if (!tokenizer.at || !lines.at) return UNUSABLE;
+    if (!tokenizer.at || !lines.at || !sizes_fit(m)) return UNUSABLE;
     if (!length_of(lines)) m->metadata[VOCABULARY] = lines = (slice){NULL, NULL}; /* not one empty line */
     for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
         if (!json_is(tokenizer, fixed[i][0], fixed[i][1])) return RULE_UNKNOWN;
     if (!(keras ? json_is(tokenizer, "filters", filters) : pieces) || !read_rule(m, keras)) return RULE_UNKNOWN;
     m->words = INT32_MAX;
-    if (!json_int(tokenizer, "length", 1, MAX_LENGTH, &m->length) || length_of(m->metadata[VOCABULARY]) >= INT32_MAX ||
-        (!keras && !json_int(tokenizer, "words", 0, 1 << 24, &m->words)))
+    if (!json_int(tokenizer, "length", 1, MAX_LENGTH, &m->length) ||
+        (!keras && !json_int(tokenizer, "words", 0, MAX_IDS, &m->words)))
         return UNUSABLE;
     for (; next_line(&lines, &line); m->lines++) {
         int32_t *longest = m->lines < m->words ? &m->longest_word : &m->longest_piece;
-        if (m->lines >= MAX_LINES) return UNUSABLE;
+        if (m->lines >= MAX_IDS) return UNUSABLE;
         if ((int32_t)length_of(line) > *longest) *longest = (int32_t)length_of(line);
     }
     if (keras) m->words = m->lines;
@@ -499,17 +519,33 @@ static const char *read_network(edge_lstm *m) {
     slice network = m->metadata[NETWORK];
     m->several = m->metadata[SEVERAL].at != NULL;
     m->last = json_is(network, "pooling", "\"last\"");
-    if (!json_int(network, "num_words", 1, 1 << 24, &m->ids) || m->ids != m->lines + FIRST_WORD_ID ||
+    if (!json_int(network, "num_words", 1, MAX_IDS, &m->ids) || m->ids != m->lines + FIRST_WORD_ID ||
         !json_int(network, "embedding_dim", 1, 1 << 16, &m->embedding_dim) ||
-        !json_int(network, "hidden", 1, 1 << 14, &m->hidden) || !json_int(network, "labels", 2, 1 << 20, &m->labels) ||
-        !json_int(network, "ngrams", 0, MAX_LINES, &m->ngrams) ||
+        !json_int(network, "hidden", 1, 1 << 14, &m->hidden) || !json_int(network, "labels", 2, MAX_LABELS, &m->labels) ||
+        !json_int(network, "ngrams", 0, MAX_NGRAMS, &m->ngrams) ||
         !json_int(network, "ngram_dim", m->ngrams ? 1 : 0, 1 << 16, &m->ngram_dim) ||
         json_is(network, "several", "true") != m->several || (!m->last && !json_is(network, "pooling", "\"mean+max\"")))
         return UNUSABLE;
+    if (!sizes_fit(m)) return UNUSABLE;
     if (!m->ngrams) m->ngram_dim = 0;
     m->directions = json_is(network, "bidirectional", "true") ? 2 : 1;
     m->logits = m->labels == 2 && !m->several ? 1 : m->labels;
     return NULL;
+}
+
+static float number(const unsigned char *at, size_t i) {
+    float value;
+    memcpy(&value, at + 4 * i, 4);
+    return value;
+}
+
+/* Return whether all floats are finite, and those of scales above 0: with others, engines answer differently. */
+static int are_numbers(slice floats, int are_scales) {
+    for (size_t i = 0; i < length_of(floats) / 4; i++) {
+        float value = number(floats.at, i);
+        if (!(value - value == 0) || (are_scales && !(value > 0))) return 0;
+    }
+    return 1;
 }
 
 /* A constant of the graph: whether the model has it, its type, its shape up to -1, and what points to its bytes. */
@@ -527,15 +563,24 @@ static int find_constant(const edge_lstm *m, const constant *c) {
         if (f.number == 2) type = f.value;
     }
     *c->bytes = raw.at;
-    return !more && *axis < 0 && type == (uint64_t)c->type && length_of(raw) == size;
+    if (more || *axis >= 0 || type != (uint64_t)c->type || length_of(raw) != size) return 0;
+    return c->type != FLOAT32 || are_numbers(raw, strstr(c->name, "_scale") != NULL);
 }
 
 /* Return the slot of an index where a search begins. */
 static uint32_t slot_of(uint32_t hash, uint32_t mask) { return (hash ^ hash >> 15) & mask; }
 
+/* Return whether a search ended much farther from where it began than in an index of chance entries, three quarters
+ * full: then entries were chosen to fill one place, and each takes as many steps as there are before it. */
+static int is_far(ptrdiff_t end, uint32_t start, uint32_t mask) { return (((uint32_t)end - start) & mask) > 2048; }
+
+static uint32_t gram_hash(int32_t left, int32_t right) {
+    return ((uint32_t)left * 0x9E3779B1u ^ (uint32_t)right) * 0x85EBCA6Bu;
+}
+
 /* Return the slot of the n-gram left, right (-1: left alone), or the empty slot for it. A slot holds row + 1, or 0. */
 static uint32_t *find_gram(const edge_lstm *m, int32_t left, int32_t right) {
-    uint32_t slot = slot_of(((uint32_t)left * 0x9E3779B1u ^ (uint32_t)right) * 0x85EBCA6Bu, m->gram_mask), row;
+    uint32_t slot = slot_of(gram_hash(left, right), m->gram_mask), row;
     for (; (row = m->gram_slots[slot]) != 0; slot = (slot + 1) & m->gram_mask)
         if (m->grams[row - 1].left == left && m->grams[row - 1].right == right) break;
     return m->gram_slots + slot;
@@ -556,15 +601,11 @@ static int read_ngrams(edge_lstm *m) {
         int32_t first = (int32_t)left, second = is_pair ? (int32_t)right : -1;
         if (!m->grams) continue;
         m->grams[n] = (struct gram){first, second};
-        *find_gram(m, first, second) = n + 1;
+        uint32_t *slot = find_gram(m, first, second);
+        if (is_far(slot - m->gram_slots, slot_of(gram_hash(first, second), m->gram_mask), m->gram_mask)) return 0;
+        *slot = n + 1;
     }
     return !length_of(pool);
-}
-
-static float number(const unsigned char *at, size_t i) {
-    float value;
-    memcpy(&value, at + 4 * i, 4);
-    return value;
 }
 
 static float nearest(float x) { return (x + 12582912.0f) - 12582912.0f; } /* half to even; |x| < 2^22 */
@@ -780,14 +821,17 @@ static uint32_t *find_line(const edge_lstm *m, const unsigned char *text, size_t
     return m->slots + slot;
 }
 
-static void index_words(edge_lstm *m) {
+static int index_words(edge_lstm *m) {
     slice lines = m->metadata[VOCABULARY], line;
     for (int32_t n = 0; next_line(&lines, &line); n++) {
         uint32_t hash = n < m->words ? WORD_SEED : PIECE_SEED, size = (uint32_t)length_of(line);
         m->starts[n + 1] = m->starts[n] + size + 1;
         for (uint32_t i = 0; i < size; i++) hash = hash_more(hash, line.at[i]);
-        *find_line(m, line.at, size, hash, n >= m->words) = (hash & TAG) | (uint32_t)(n + 1); /* the last counts */
+        uint32_t *slot = find_line(m, line.at, size, hash, n >= m->words);
+        if (is_far(slot - m->slots, slot_of(hash, m->slot_mask), m->slot_mask)) return 0;
+        *slot = (hash & TAG) | (uint32_t)(n + 1); /* the last counts */
     }
+    return 1;
 }
 
 /* --- Text → ids ----------------------------------------------------------------------------------------------- */
@@ -1106,8 +1150,7 @@ edge_lstm *edge_lstm_open(const void *file, size_t size, const char *kernel_name
     if (m.specials) read_rule(model, 0);
     for (uint32_t c = 0; c < 128; c++)
         if (model->kind[lower(c)] == LETTER) model->letter[c] = (unsigned char)lower(c);
-    index_words(model);
-    if (m.ngrams) read_ngrams(model);
+    if (!index_words(model) || (m.ngrams && !read_ngrams(model))) return *error = CROWDED, NULL;
     read_labels(model);
     return model;
 }

@@ -21,6 +21,7 @@ import numpy as np
 
 F32, F64 = np.float32, np.float64
 DAMAGED = "the file is cut short or damaged; copy it again"
+MOST_FIELDS = 256  # of a message; a model's have at most half as many
 
 
 class ModelError(Exception):
@@ -58,7 +59,7 @@ def fields(data: bytes) -> list[tuple[int, Any]]:
         value, at = varint(data, at) if kind in (0, 2) else ({1: 8, 5: 4}.get(kind, len(data)), at)
         if kind != 0:  # so many bytes; of an unknown kind more than there are
             value, at = data[at : at + value], at + value
-        if number == 0 or at > len(data):
+        if number == 0 or at > len(data) or len(every) == MOST_FIELDS:
             raise ModelError(DAMAGED)
         every.append((number, value))
     return every
@@ -78,16 +79,19 @@ def tensors(graph: bytes) -> dict[str, np.ndarray]:
     return constants
 
 
-def ngrams(graph: bytes) -> dict[tuple[int, ...], int]:
-    """The n-grams that have a vector, each with its row: the attributes of the graph's TfIdfVectorizer.
+def ngrams(graph: bytes, count: int) -> dict[tuple[int, ...], int]:
+    """The n-grams that have a vector, ``count`` of them, each with its row: the attributes of the graph's
+    TfIdfVectorizer.
 
     Of a NodeProto (field 1 of the graph): 4 op_type, 5 attributes; of these: 1 name, 8 ints.
     """
     for number, node in fields(graph):
         if number == 1 and (4, b"TfIdfVectorizer") in fields(node):
             attributes = [dict(fields(attribute)) for n, attribute in fields(node) if n == 5]
-            ints = {attribute[1]: varints(attribute.get(8, b"")) for attribute in attributes}
-            pool, starts = ints[b"pool_int64s"], ints[b"ngram_counts"]
+            packed = {attribute[1]: attribute.get(8, b"") for attribute in attributes}
+            if len(packed[b"pool_int64s"]) > 2 * 3 * count:  # two ids of at most three bytes
+                raise ModelError("this network is not supported: its graph has too many n-grams")
+            pool, starts = varints(packed[b"pool_int64s"]), varints(packed[b"ngram_counts"][:20])
             words = starts[1] if len(starts) > 1 else len(pool)  # single ids first, then pairs
             grams = [(i,) for i in pool[:words]] + list(zip(pool[words::2], pool[words + 1 :: 2]))
             return {gram: row for row, gram in enumerate(grams)}
@@ -97,6 +101,11 @@ def ngrams(graph: bytes) -> dict[tuple[int, ...], int]:
 # --- The model file --------------------------------------------------------------------------------------
 
 FORMAT = "10"
+# The bytes that an entry of the metadata may have, and those that each label adds. It is looked at first:
+# parsed, a text takes many times its size.
+SIZES = {"vocabulary": (2**25, 0), "labels": (2**23, 0), "golden": (2**20, 512), "several": (2**16, 32)}
+SIZES |= dict.fromkeys(("tokenizer", "network"), (2**16, 0))
+MOST_LABELS, MOST_IDS, MOST_METADATA, MOST_LISTS = 100_000, 1_000_000, 96 * 2**20, 2**18
 KERAS_RULE = "lower-case; each filter character becomes a space; split on spaces; drop empty pieces"
 PIECES_RULE = "pieces-1"
 OOV_ID = 2
@@ -127,6 +136,8 @@ def read(data: bytes) -> Model:
     """A file's bytes → its model. ModelError where it is no such file, damaged, or of a later format."""
     try:
         message = fields(data)  # ModelProto: 7 graph, 14 metadata_props (1 key, 2 value)
+        if sum(len(value) for number, value in message if number == 14) > MOST_METADATA:
+            raise ModelError(DAMAGED)
         entries = [dict(fields(value)) for number, value in message if number == 14]
         metadata = {entry[1].decode(): entry.get(2, b"").decode() for entry in entries}
         version = metadata["edge_lstm.format"]
@@ -144,10 +155,16 @@ def read(data: bytes) -> Model:
 
 def described(graph: bytes, metadata: dict[str, str]) -> Model:
     """Encoded graph and metadata → the model that they describe."""
+    check_sizes(metadata, MOST_LABELS)
+    network = json.loads(metadata["edge_lstm.network"])
+    if not (2 <= network["labels"] <= MOST_LABELS and 0 <= network["ngrams"] <= MOST_IDS):
+        raise ModelError("the file's labels or n-grams are too many; export it again")
+    check_sizes(metadata, network["labels"])
+    if metadata["edge_lstm.vocabulary"].count("\n") >= MOST_IDS:
+        raise ModelError("the file's words are too many; export it again")
     lines = metadata["edge_lstm.vocabulary"].split("\n") if metadata["edge_lstm.vocabulary"] else []
     tokenizer = json.loads(metadata["edge_lstm.tokenizer"])
     count, spaced = text_rule(tokenizer, len(lines))
-    network = json.loads(metadata["edge_lstm.network"])
     model = Model(
         words={word: i for i, word in enumerate(lines[:count], 4)},
         pieces={piece: i for i, piece in enumerate(lines[count:], 4 + count)},
@@ -157,7 +174,7 @@ def described(graph: bytes, metadata: dict[str, str]) -> Model:
         network=network,
         golden=json.loads(metadata.get("edge_lstm.golden", "[]")),
         weights=tensors(graph),
-        ngrams=ngrams(graph) if network["ngrams"] else {},
+        ngrams=ngrams(graph, network["ngrams"]) if network["ngrams"] else {},
         thresholds=json.loads(metadata.get("edge_lstm.several", "{}")).get("thresholds"),
     )
     several, thresholds = model.thresholds is not None, model.thresholds or []
@@ -175,6 +192,16 @@ def described(graph: bytes, metadata: dict[str, str]) -> Model:
         raise ModelError("the file's metadata does not fit together; export it again")
     check_shapes(model)
     return model
+
+
+def check_sizes(metadata: dict[str, str], labels: int) -> None:
+    """No entry is larger than with so many labels, each of whose names stands in it at most four times."""
+    named = 4 * len(metadata["edge_lstm.labels"].encode())
+    for name, (most, each) in SIZES.items():
+        text = metadata.get(f"edge_lstm.{name}", "")
+        size, lists = len(text.encode()), text.count("[") + text.count("{")
+        if size > most + (each * labels + named if each else 0) or lists > MOST_LISTS:
+            raise ModelError(f"the file's {name} is far too large; export it again")
 
 
 def text_rule(tokenizer: dict[str, Any], lines: int) -> tuple[int, dict[int, str]]:
@@ -216,6 +243,9 @@ def check_shapes(model: Model) -> None:
     for name, shape in shapes.items():
         if name not in weights or weights[name].shape != shape:
             raise ModelError(f"this network is not supported: its graph has no {name} of shape {shape}")
+        least = 0 if "_scale" in name else -np.inf
+        if weights[name].dtype == F32 and not ((weights[name] > least) & np.isfinite(weights[name])).all():
+            raise ModelError(f"this network is not supported: its {name} has values that are not usable")
 
 
 # --- Text → ids ------------------------------------------------------------------------------------------

@@ -7,6 +7,10 @@ import json
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from edge_lstm import onnx_file
 from edge_lstm.modelfile import KEY_DIGEST
@@ -72,7 +76,9 @@ def edited(
     }
     old = metadata.pop(KEY_DIGEST)
     kept = [(key, value) for key, value in metadata.items() if value is not None]
-    data = encode(onnx.graph if graph is None else graph, kept, after=after, opsets=opsets)
+    if graph is None:
+        graph = graph_of_several() if "edge_lstm.several" in dict(kept) else bytes(onnx.graph)
+    data = encode(graph, kept, after=after, opsets=opsets)
     if digest == "right":
         return sealed(data)
     return data + (entry(KEY_DIGEST, old) if digest == "old" and old is not None else b"")
@@ -83,6 +89,38 @@ def several(thresholds: object, **changes: str | None) -> dict[str, str | None]:
     network = json.loads(onnx_file.parse(DATA).metadata["edge_lstm.network"])
     both = {"several": compact({"thresholds": thresholds}), "network": compact({**network, "several": True})}
     return {**both, **changes}
+
+
+def graph_of_several() -> bytes:
+    """The small model's graph with a logit for each of its two labels, which are those of the one: -z and z."""
+    parts = []
+    for number, value in onnx_file._fields(onnx_file.parse(DATA).graph):
+        fields = list(onnx_file._fields(value)) if number in (1, 5) else []
+        if any(v == b"signs" for _, v in fields):  # the constant, and the operator that multiplies by it
+            continue
+        name = dict(fields).get(8) if number == 5 else None
+        data = bytes(value) if not isinstance(value, int) else value
+        if number == 1:
+            data = message((n, b"logits" if v == b"both_logits" else v) for n, v in fields)
+        elif name == b"head_w":
+            weights = np.frombuffer(dict(fields)[9], np.int8).reshape(-1, 1)
+            data = tensor("head_w", 3, np.hstack([-weights, weights]))
+        elif name == b"head_b":
+            bias = np.frombuffer(dict(fields)[9], "<f4")
+            data = tensor("head_b", 1, np.concatenate([-bias, bias]))
+        parts.append(field(number, data))
+    return b"".join(parts)
+
+
+def message(fields: Iterable[tuple[int, Any]]) -> bytes:
+    """A protocol buffer message of these fields."""
+    return b"".join(field(n, value if isinstance(value, int) else bytes(value)) for n, value in fields)
+
+
+def tensor(name: str, kind: int, values: npt.NDArray[Any]) -> bytes:
+    """A constant of a graph. kind: 1 float32, 3 int8."""
+    dims = [(1, size) for size in values.shape]
+    return message([*dims, (2, kind), (8, name.encode()), (9, values.tobytes())])
 
 
 def sealed(data: bytes) -> bytes:

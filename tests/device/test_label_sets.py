@@ -51,7 +51,7 @@ def test_a_model_of_several_labels_differs_from_one_of_one_by_its_thresholds_alo
     classifier: Classifier,
 ) -> None:
     texts, one = [GOOD, BAD, MIXED, ""], Classifier.load(SMALL)
-    assert np.array_equal(classifier.probabilities(texts), one.probabilities(texts))
+    assert np.allclose(classifier.probabilities(texts), one.probabilities(texts), rtol=0, atol=1e-6)
     answer = one.predict([GOOD])[0]
     assert not isinstance(answer, SeveralPrediction) and answer.labels == ("pos",)
     assert answer.to_json().keys() == {"label", "probability", "probabilities", "status"}

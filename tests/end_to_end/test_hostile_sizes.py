@@ -1,0 +1,148 @@
+"""Model files made to take all memory when they are opened: every reader ends soon and in little memory.
+
+Each file has a right digest, and so many of something small that it becomes many times larger when it is parsed.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from edge_lstm import onnx_file
+from tests.engine.conftest import compiled, program  # noqa: F401
+from tests.model_files import DATA, compact, edited, encode, field, message, sealed
+
+MIB = 2**20
+BYTES = 60 * MIB  # parsed by json, `[],` many times takes twenty times as much
+METADATA = onnx_file.parse(DATA).metadata
+GRAPH = bytes(onnx_file.parse(DATA).graph)
+PROJECT = Path(__file__).parents[2]
+
+
+def many(text: str, size: int = BYTES) -> str:
+    """The text, again and again with commas between."""
+    return ",".join([text] * (size // (len(text) + 1)))
+
+
+def different(size: int = BYTES) -> str:
+    """Different words, with commas between."""
+    return ",".join(f'"{i:x}"' for i in range(size // 9))
+
+
+def with_one_node(node: bytes) -> bytes:
+    return edited(graph=GRAPH + field(1, node))
+
+
+def with_ngrams() -> bytes:
+    """Ten million n-grams, each with the number 0."""
+    pool = field(5, field(1, b"pool_int64s") + field(8, bytes(BYTES)))
+    return with_one_node(field(4, b"TfIdfVectorizer") + pool)
+
+
+def of_many_labels() -> bytes:
+    """As many labels as there may be, so that other entries may be larger, and those full of lists."""
+    labels = [f"{i:x}" for i in range(100_000)]
+    network = compact({**json.loads(METADATA["edge_lstm.network"]), "labels": len(labels)})
+    full = f'{{"a":[{many("[]", 50 * MIB)}]}}'
+    return edited({"labels": compact(labels), "network": network, "training": full, "golden": full[5:-1]})
+
+
+def words(line: str) -> bytes:
+    """A vocabulary of so many lines that its list takes all memory, with a network that says so."""
+    count = BYTES // len(line)
+    network = {**json.loads(METADATA["edge_lstm.network"]), "num_words": count + 5}
+    return edited({"vocabulary": line * count, "network": compact(network)})
+
+
+def in_metadata(key: str, value: Callable[[], str]) -> Callable[[], bytes]:
+    return lambda: edited({key: value()})
+
+
+HOSTILE: dict[str, Callable[[], bytes]] = {
+    "training": in_metadata("training", lambda: f'{{"a":[{many("[]")}]}}'),
+    "training of many names": in_metadata("training", lambda: f"{{{different().replace(',', ':0,')}:0}}"),
+    "golden": in_metadata("golden", lambda: f"[{many('{}')}]"),
+    "quantization": in_metadata("quantization", lambda: f'{{"a":[{many("{}")}]}}'),
+    "abstention": in_metadata("abstention", lambda: f'{{"points":[{many("[0,1,1]")}]}}'),
+    "network": in_metadata("network", lambda: f'{{"a":[{many("[]")}]}}'),
+    "tokenizer": in_metadata("tokenizer", lambda: f'{{"a":[{many("[]")}]}}'),
+    "several": in_metadata("several", lambda: f'{{"thresholds":[{many("0.5")}]}}'),
+    "labels": in_metadata("labels", lambda: f"[{different()}]"),
+    "many labels": of_many_labels,
+    "empty words": lambda: words("\n"),
+    "words": lambda: words("a\n"),
+    "an entry that nobody reads": in_metadata("other", lambda: "a" * 100 * MIB + "\U0001f600"),
+    "a producer": lambda: sealed(encode(GRAPH, METADATA.items(), producer="a" * BYTES + "\U0001f600")),
+    "entries": lambda: edited(after=field(14, b"") * (BYTES // 2)),
+    "fields of an entry": lambda: edited(after=field(14, field(1, b"") * (BYTES // 2))),
+    "opsets": lambda: edited(after=field(8, b"") * (BYTES // 2)),
+    "operators": lambda: edited(graph=GRAPH + field(1, b"") * (BYTES // 2)),
+    "inputs of an operator": lambda: with_one_node(field(1, b"") * (BYTES // 2)),
+    "n-grams": with_ngrams,
+    "constants": lambda: edited(graph=GRAPH + field(5, b"") * (BYTES // 2)),
+    "axes of a constant": lambda: edited(graph=GRAPH + field(5, field(1, bytes(BYTES)))),
+    "axes of an input": lambda: edited(
+        graph=GRAPH + field(11, field(2, field(1, field(2, field(1, b"") * (BYTES // 2)))))
+    ),
+    "inputs": lambda: edited(graph=GRAPH + field(11, b"") * (BYTES // 2)),
+}
+
+OPEN = """
+import resource, sys, time
+from pathlib import Path
+from edge_lstm import EdgeLSTMError
+from edge_lstm.modelfile import open_model
+sys.path.append({engine!r})
+import reference
+resource.setrlimit(resource.RLIMIT_AS, ({limit}, {limit}))
+for read in (open_model, lambda path: reference.read(path.read_bytes())):
+    start = time.process_time()
+    try:
+        read(Path(sys.argv[1]))
+        told = "opened"  # by a reader that does not look at what is hostile
+    except (EdgeLSTMError, reference.ModelError) as error:
+        told = error
+    print(time.process_time() - start, told)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits of memory are Linux's")
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_file_cannot_take_all_memory(name: str, program: list[str], tmp_path: Path) -> None:  # noqa: F811
+    path = tmp_path / "m.onnx"
+    path.write_bytes(HOSTILE[name]())
+    code = OPEN.format(engine=str(PROJECT / "engine"), limit=1024 * MIB)
+    run = subprocess.run(
+        [sys.executable, "-c", code, path], capture_output=True, text=True, cwd=PROJECT, timeout=100
+    )
+    assert run.returncode == 0, run.stderr[-500:]
+    told = run.stdout.splitlines()
+    assert len(told) == 2 and "opened" not in told[0], run.stdout
+    assert all(float(line.split()[0]) < 5 for line in told), told
+    start = time.monotonic()
+    limited = f'ulimit -v {1024 * 1024}; exec "$@"'
+    command = ["bash", "-c", limited, "engine", *program, str(path), "-", "one"]
+    run = subprocess.run(command, capture_output=True, text=True, input="", timeout=100)
+    assert run.returncode >= 0, "killed"
+    assert time.monotonic() - start < 20  # a hang, not a slow day
+
+
+def test_a_file_of_the_largest_size_is_read_without_a_copy(tmp_path: Path) -> None:
+    """Of half a GiB: one copy more would not fit."""
+    graph = GRAPH + field(5, message([(8, b"more"), (1, 400 * MIB), (2, 3), (9, bytes(400 * MIB))]))
+    path = tmp_path / "m.onnx"
+    path.write_bytes(edited(graph=graph))
+    del graph
+    code = OPEN.format(engine=str(PROJECT / "engine"), limit=800 * MIB).replace(
+        ", lambda path: reference.read(path.read_bytes())", ","
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code, path], capture_output=True, text=True, cwd=PROJECT, timeout=100
+    )
+    assert run.stdout.endswith(" opened\n"), run.stdout + run.stderr[-500:]
