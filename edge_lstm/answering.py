@@ -135,8 +135,10 @@ class RiskCoverage:
             raise TypeError("its risk-coverage curve is not an object with points")
         texts, default, data = values["texts"], values.get("default"), values["data"]
         digest = values.get("sha256")
-        if type(texts) is not int or not 0 < texts <= MAX_TEXTS or len(values["points"]) > MAX_POINTS:
-            raise ValueError("its risk-coverage curve is not one of at most 64 points and 10,000,000 texts")
+        if type(texts) is not int or not 0 < texts <= MAX_TEXTS:
+            raise ValueError(f"its risk-coverage curve is not of 1 to {MAX_TEXTS:,} texts")
+        if len(values["points"]) > MAX_POINTS:
+            raise ValueError(f"its risk-coverage curve has more than {MAX_POINTS} points")
         points = tuple(Point(*point) for point in values["points"])
         before = Point(-1.0, texts + 1, texts + 1)
         for point in points:
@@ -287,8 +289,8 @@ def _first_below(curve: RiskCoverage, share: float) -> Point | None:
 
 
 def _exceeds(point: Point, share: float) -> bool:
-    """Whether more than this share of the point's answers may be wrong. No bound is below their own share."""
-    wrong, answered = point.wrong, point.answered
+    """Whether more than this share of the point's answers may be wrong."""
+    wrong, answered = point.wrong, point.answered  # no bound is below their own share
     return wrong > share * answered or tail(wrong, answered, share) > 1 - CONFIDENCE
 
 

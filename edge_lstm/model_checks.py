@@ -4,8 +4,8 @@ The digest shows that a file is as it was written. These checks are for files th
 graph may use what the export writes and nothing else, so that it reads no other file, runs no loop and makes
 no constant out of nothing. (What memory a run may take is bounded where sessions are made, in classifier.py.)
 
-Text becomes many times larger when it is parsed, so its size is checked before (:class:`Room`). What was
-checked here needs no second look: no later part of the package meets a value of another type or range.
+Text becomes many times larger when it is parsed, so its size is checked before (:class:`Room`).
+Values are checked once, here: no later part of the package meets one of another type or range.
 Functions raise ValueError with a few words on what does not fit.
 """
 
@@ -33,7 +33,7 @@ OPERATORS = {
 }
 # fmt: on
 MAX_OPERATORS = 48  # the largest graph has 38
-# Bytes that the operators take, encoded, and those that each n-gram adds: its ids and its place, as varints.
+# Bytes of the encoded operators, and those that each n-gram adds: its ids and its place, as varints.
 MAX_OPERATOR_BYTES, NGRAM_BYTES = 2**16, 16
 # The export makes no larger file: ids in use, labels, n-grams, sizes of a layer, golden rows.
 MAX_IDS, MAX_LABELS, MAX_NGRAMS, MAX_UNITS, MAX_GOLDEN = 1_000_000, 100_000, 1_000_000, 2**14, 64
@@ -47,15 +47,15 @@ MOST_PROBABLE = 1.01  # a softmax may end a little above 1
 class Room(NamedTuple):
     """How much JSON an entry of the metadata may hold.
 
-    size: bytes. each: what every label adds to the bytes, to the values, and to the names of values.
+    size: bytes. each: what a label adds to the bytes, the values, and the names of values.
     """
 
     size: int
     each: tuple[int, int, int] = (0, 0, 0)
 
     def check(self, name: str, text: str, labels: str = "", count: int = 0) -> None:
-        """Raise where the text is larger. labels: the JSON list of the labels; count: how many they are."""
-        # A name, as it is parsed, takes three times as much as another value: they are counted apart.
+        """Raise if the text is larger. labels: the JSON list of the labels; count: how many there are."""
+        # A parsed name takes three times as much memory as a value: names are counted apart.
         most = (self.size, _MANY, _MANY)
         names = map(_measures, (text, labels))
         for size, of_labels, fixed, each in zip(*names, most, self.each):
@@ -67,7 +67,7 @@ _MANY = 2**18  # values, or names of values, of an entry that says nothing of la
 
 
 def _measures(text: str) -> tuple[int, int, int]:
-    """The bytes of a JSON text; at least as many as its values; at least as many as its names of values."""
+    """The bytes of a JSON text, and the most values and names of values that it can have."""
     values = text.count(",") + text.count("[") + text.count("{")
     return _bytes_of(text), values, text.count(":")
 
@@ -90,8 +90,8 @@ class GoldenRow:
 
 
 def load_json(text: str) -> Any:
-    """JSON as the export writes it: without NaN, infinity, numbers of more than MAX_DIGITS digits and two values
-    of one name, and not nested without end."""
+    """JSON as the export writes it: numbers are finite and short, no name has two values, and lists and
+    objects are not nested without end."""
     try:
         value = json.loads(
             text,
@@ -203,11 +203,11 @@ def check_metadata(
     _require(network["labels"] == len(labels), "the network has another number of labels")
     _require(network["several"] is several, "its thresholds are not those of its network")
     _require(network["num_words"] == tokenizer.num_ids, "the vocabulary has another size than the network's")
-    _require(_is_whole(network["hidden"], 1, MAX_UNITS), "its number of hidden units is no number of units")
-    _require(_is_whole(network["embedding_dim"], 1, 2**16), "its size of embeddings is no size")
-    _require(_is_whole(network["ngrams"], 0, MAX_NGRAMS), "its number of n-grams is no number of n-grams")
+    _require(_is_whole(network["hidden"], 1, MAX_UNITS), "its number of hidden units is out of range")
+    _require(_is_whole(network["embedding_dim"], 1, 2**16), "its size of embeddings is out of range")
+    _require(_is_whole(network["ngrams"], 0, MAX_NGRAMS), "its number of n-grams is out of range")
     least = 1 if network["ngrams"] else 0
-    _require(_is_whole(network["ngram_dim"], least, 2**16), "its size of n-gram vectors is no size")
+    _require(_is_whole(network["ngram_dim"], least, 2**16), "its size of n-gram vectors is out of range")
     _require(type(network["bidirectional"]) is bool, "its network is neither bidirectional nor not")
     _require(network["pooling"] in POOLINGS, f"pooling {network['pooling']!r:.40} is not supported")
 
@@ -300,7 +300,7 @@ def check_fit(
 
 
 def _constants(network: dict[str, Any], *, quantized: bool) -> dict[str, tuple[Any, ...]]:
-    """Name → element type and shape of each constant that the network asks for (docs/file-format.md)."""
+    """Name → element type and shape of each constant that the network has (docs/file-format.md)."""
     sentinels = 2 if quantized else 0
     weights = "int8" if quantized else "float32"
     embedded = network["embedding_dim"] + sentinels

@@ -50,8 +50,8 @@ KEY_SEVERAL = "edge_lstm.several"
 KEY_GOLDEN = "edge_lstm.golden"  # JSON list of {text, ids, probabilities}; "example": true in some
 KEY_DIGEST = "edge_lstm.digest"  # the last entry: its value ends the file, see above
 
-# How much JSON may stand in each entry, before it is parsed: many times what the export writes. A label stands
-# in the training's counts and scores, twice five values, and has an answer in each golden row.
+# How much JSON each entry may hold: many times what the export writes. A label has a count, scores of two
+# parts of the data, and an answer in each golden row.
 _ROOM = {
     KEY_TOKENIZER: Room(2**16),
     KEY_LABELS: Room(8 * 2**20),
@@ -230,8 +230,10 @@ def _parse_whole(data: bytes, path: Path) -> onnx_file.OnnxFile:
 
 
 def _read_metadata(data: bytes, path: Path, onnx: onnx_file.OnnxFile, length: int, rows: int) -> ModelFile:
-    """What the metadata say, checked. length: of the input; rows: of the embedding. Raises ValueError, KeyError
-    or TypeError where something does not fit."""
+    """What the metadata say, checked. length: of the input; rows: of the embedding.
+
+    Raises ValueError, KeyError or TypeError where something does not fit.
+    """
     metadata = onnx.metadata
     _ROOM[KEY_LABELS].check("list of labels", metadata[KEY_LABELS])
     labels = model_checks.labels_from(model_checks.load_json(metadata[KEY_LABELS]))

@@ -20,7 +20,7 @@ ELEMENT_TYPES = {
     7: ("int64", 8),
     9: ("bool", 1),
 }
-# Far above any file of this kind: one that was made to keep a reader busy is refused within milliseconds.
+# Far above any file of this kind: one that was made to keep a reader busy is refused at once.
 MAX_FIELDS, MAX_AXES = 256, 8  # of a message, of a constant
 MAX_NAME = 1_000  # bytes
 MAX_METADATA = 96 * 2**20  # bytes of all metadata together; a str may take four times as many
@@ -48,7 +48,7 @@ class Tensor(NamedTuple):
 
 
 class Node(NamedTuple):
-    """An operator of the graph with the names of its inputs and outputs. nbytes: of all of it, encoded."""
+    """An operator of the graph with the names of its inputs and outputs. nbytes: its encoded size."""
 
     op_type: str
     domain: str
@@ -76,8 +76,8 @@ class Graph(NamedTuple):
 
 
 class OnnxFile(NamedTuple):
-    """The outermost message of an ONNX file; ``graph`` is still encoded (see :func:`parse_graph`), a part of the
-    file's bytes and not a copy.
+    """The outermost message of an ONNX file; ``graph`` is still encoded (see :func:`parse_graph`), a view of
+    the file's bytes.
 
     others: numbers of the fields beside these and the texts that name the file's producer and version.
     """
@@ -230,8 +230,10 @@ def _tensor(data: memoryview) -> Tensor:
     if len(dims) > MAX_AXES:
         raise OnnxFileError("a constant of too many axes")
     dtype, size = ELEMENT_TYPES.get(element, (f"type {element}", 0))
-    held = None if elsewhere or raw is None else len(raw)
-    return Tensor(name, dtype, tuple(dims), size * math.prod(dims), held, _NOTHING if raw is None else raw)
+    nbytes = size * math.prod(dims)
+    if elsewhere or raw is None:
+        return Tensor(name, dtype, tuple(dims), nbytes, None, _NOTHING)
+    return Tensor(name, dtype, tuple(dims), nbytes, len(raw), raw)
 
 
 def _node(data: memoryview) -> Node:

@@ -80,8 +80,7 @@ def tensors(graph: bytes) -> dict[str, np.ndarray]:
 
 
 def ngrams(graph: bytes, count: int) -> dict[tuple[int, ...], int]:
-    """The n-grams that have a vector, ``count`` of them, each with its row: the attributes of the graph's
-    TfIdfVectorizer.
+    """The ``count`` n-grams that have a vector, each with its row: attributes of the graph's TfIdfVectorizer.
 
     Of a NodeProto (field 1 of the graph): 4 op_type, 5 attributes; of these: 1 name, 8 ints.
     """
@@ -101,7 +100,7 @@ def ngrams(graph: bytes, count: int) -> dict[tuple[int, ...], int]:
 # --- The model file --------------------------------------------------------------------------------------
 
 FORMAT = "10"
-# The bytes that an entry of the metadata may have, and those that each label adds. It is looked at first:
+# The most bytes of an entry of the metadata, and those that each label adds. They are checked first:
 # parsed, a text takes many times its size.
 SIZES = {"vocabulary": (2**25, 0), "labels": (2**23, 0), "golden": (2**20, 512), "several": (2**16, 32)}
 SIZES |= dict.fromkeys(("tokenizer", "network"), (2**16, 0))
@@ -195,7 +194,7 @@ def described(graph: bytes, metadata: dict[str, str]) -> Model:
 
 
 def check_sizes(metadata: dict[str, str], labels: int) -> None:
-    """No entry is larger than with so many labels, each of whose names stands in it at most four times."""
+    """No entry is too large for so many labels; a label's name stands in it at most four times."""
     named = 4 * len(metadata["edge_lstm.labels"].encode())
     for name, (most, each) in SIZES.items():
         text = metadata.get(f"edge_lstm.{name}", "")

@@ -92,7 +92,7 @@ def several(thresholds: object, **changes: str | None) -> dict[str, str | None]:
 
 
 def graph_of_several() -> bytes:
-    """The small model's graph with a logit for each of its two labels, which are those of the one: -z and z."""
+    """The small model's graph with a logit for each of its two labels: -z and z, of its one logit z."""
     parts = []
     for number, value in onnx_file._fields(onnx_file.parse(DATA).graph):
         fields = list(onnx_file._fields(value)) if number in (1, 5) else []
@@ -110,6 +110,16 @@ def graph_of_several() -> bytes:
             data = tensor("head_b", 1, np.concatenate([-bias, bias]))
         parts.append(field(number, data))
     return b"".join(parts)
+
+
+def graph_with(old: bytes, new: bytes) -> bytes:
+    """The small model's graph with another name or operator in its operators."""
+    parts = []
+    for number, value in onnx_file._fields(onnx_file.parse(DATA).graph):
+        if number == 1:
+            value = message((n, new if v == old else v) for n, v in onnx_file._fields(value))
+        parts.append((number, value))
+    return message(parts)
 
 
 def message(fields: Iterable[tuple[int, Any]]) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +15,7 @@ from edge_lstm.extras import needs
 from edge_lstm.printable import listed, shorten, to_json
 
 if TYPE_CHECKING:
+    from edge_lstm.doctor.checks import Check
     from edge_lstm.modelfile import ModelFile
 
 CHECKPOINT_SUFFIX = ".safetensors"
@@ -50,12 +52,33 @@ def command(
 
         print(to_json(bill_of_materials(opened), indent=2) if bom else model_card(opened).rstrip("\n"))
     elif as_json:
-        print(to_json(describe(opened), indent=2))
+        description, compared = describe(opened), engines(opened)
+        if compared:
+            description["engines"] = asdict(compared)
+        print(to_json(description, indent=2))
     else:
         for name, text in overview(opened).items():
             print(wrapped(text, name=name, indent=14))
+        if compared := engines(opened):
+            line = f"{compared.finding}; {compared.advice}" if compared.advice else compared.finding
+            print(wrapped(line, name="engines", indent=14))
         for warning in opened.warnings:
             print(wrapped(warning, name="warning", indent=14))
+
+
+def engines(model: ModelFile) -> Check | None:
+    """Whether both engines give the same answers; None where only one of them is installed.
+
+    They are tried as doctor does, in a process of their own: a broken engine may end it.
+    """
+    from edge_lstm.classifier import DEFAULT_PROVIDER
+    from edge_lstm.doctor.checks import examine
+    from edge_lstm.doctor.engines import both_installed
+
+    if not both_installed():
+        return None
+    checks = examine(model.path, provider=DEFAULT_PROVIDER).checks
+    return next((check for check in checks if check.name == "engines"), None)
 
 
 def overview(model: ModelFile) -> dict[str, str]:

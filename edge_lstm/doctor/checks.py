@@ -15,11 +15,13 @@ from platform import python_implementation, python_version
 from typing import Any, Literal
 
 from edge_lstm._version import __version__
+from edge_lstm.doctor.engines import ADVICE
 from edge_lstm.doctor.probe import Probe, run_probe, run_probe_here
 from edge_lstm.machine import Machine, this_machine
 from edge_lstm.native import NATIVE
 
 TOLERANCE = 1e-3  # of a probability, where a CPU's own order of arithmetic shows (ARM, x86 without AVX2)
+APART = 1e-6  # of a probability, between ONNX Runtime and the native engine, on other CPUs
 # With these, ONNX Runtime's int8 product and its tanh and sigmoid give the same bits on every x86 CPU.
 EXACT_FEATURES = {"avx2", "fma"}
 LITTLE_MEMORY = 100 * 2**20  # a process with ONNX Runtime and a model of 1 MB takes about 60 MiB
@@ -152,6 +154,8 @@ def _probe_checks(probe: Probe, machine: Machine, packages: dict[str, str]) -> I
     for stage, report in probe.reports.items():
         if stage == "golden":
             yield from _golden_checks(probe.reports, machine)
+        elif stage == "engines":
+            yield from engine_checks(report["compared"], machine)
         else:
             yield Check(stage, "ok", report["finding"])
     if probe.stage is not None:
@@ -196,12 +200,26 @@ def _golden_checks(reports: dict[str, dict[str, Any]], machine: Machine) -> Iter
         yield Check("batches", "failed", finding, other_release)
 
 
+def engine_checks(compared: dict[str, Any] | None, machine: Machine) -> Iterator[Check]:
+    """Whether both engines answer alike. compared: the answer of engines.compare."""
+    if compared is None:
+        return
+    difference = compared["difference"]
+    if difference <= (APART if set(machine.features) >= EXACT_FEATURES else TOLERANCE):
+        finding = f"ONNX Runtime and the native engine agree within {difference:.1g}"
+        yield Check("engines", "ok", f"{finding} ({compared['texts']} texts)")
+    else:
+        finding = f"ONNX Runtime and the native engine differ by {difference:.2g} of a probability"
+        yield Check("engines", "failed", finding, ADVICE)
+
+
 _DOING = {
     "numpy": "importing numpy",
     "onnxruntime": "importing onnxruntime",
     "model": "opening the model file",
     "session": "loading the model",
     "golden": "running the golden rows",
+    "engines": "comparing the engines",
 }
 # A failed stage, "STAGE REASON: MESSAGE (BITS, C library)" → what to do; the first pattern that it holds.
 _ADVICE = (
@@ -239,5 +257,7 @@ def _failure(probe: Probe, stage: str, machine: Machine, packages: dict[str, str
     values = {"package": package, "version": packages.get(package, "")}
     system = f"{machine.bits} bits, {sysconfig.get_config_var('SOABI')}"
     failure = f"{stage} {reason}: {message} ({system})"
+    # Of the engine that was not asked for: it may be broken, and the model runs all the same.
+    state: State = "warning" if stage == "engines" else "failed"
     advice = next(text for pattern, text in _ADVICE if re.search(pattern.format(**values), failure))
-    return Check(name, "failed", finding, advice.format(**values))
+    return Check(name, state, finding, advice.format(**values))

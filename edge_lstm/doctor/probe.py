@@ -1,4 +1,4 @@
-"""What 'doctor' tries out: the imports, a model file, its golden rows.
+"""What 'doctor' tries out: the imports, a model file, its golden rows, the other engine.
 
 Any of it may end the process: some releases of ONNX Runtime die of an illegal instruction when they
 are imported on a Raspberry Pi 4. So it runs in a child process that reports after every stage, and
@@ -20,7 +20,7 @@ from typing import Any
 from edge_lstm.errors import EdgeLSTMError
 
 # In this order; each needs the ones before it.
-STAGES = ("numpy", "onnxruntime", "model", "session", "golden")
+STAGES = ("numpy", "onnxruntime", "model", "session", "golden", "engines")
 
 # The child gets the parent's own search path, so that it finds the same packages.
 _CHILD = (
@@ -169,3 +169,8 @@ def _stages(model: str | None, provider: str) -> Iterator[dict[str, Any]]:
             }
         )
     yield {"stage": "golden", "rows": rows}
+
+    from edge_lstm.doctor import engines
+
+    compared = engines.compare(opened) if engines.both_installed() else None
+    yield {"stage": "engines", "compared": compared}

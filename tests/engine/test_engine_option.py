@@ -20,6 +20,7 @@ from edge_lstm import Classifier, DataError, MissingPackageError, RunOptions, sc
 from edge_lstm.native import NATIVE, NativeSession
 from edge_lstm.scoring import Progress, Summary
 from tests.engine.conftest import DECODED, PROJECT
+from tests.model_files import SMALL, edited, graph_with
 from tests.ports.conftest import Case
 
 TEXTS = ["A wonderful film.", "", "Never again: dull, flat and far too long."]
@@ -147,6 +148,40 @@ def test_doctor_says_which_engine_and_runs_the_golden_rows(installed: Path) -> N
     found = {check["name"]: check for check in json.loads(run.stdout)["checks"]}
     assert run.returncode == 0 and "the native engine (" in found["session"]["finding"]
     assert found["golden rows"]["state"] == found["batches"]["state"] == "ok"
+
+
+def with_two_faces(folder: Path) -> Path:
+    """A file whose graph does another thing than its metadata say, which no reader can see."""
+    path = folder / "two.onnx"
+    path.write_bytes(edited(graph=graph_with(b"Sqrt", b"Sigmoid")))
+    return path
+
+
+def test_doctor_and_inspect_say_whether_both_engines_answer_alike(installed: Path, tmp_path: Path) -> None:
+    two = with_two_faces(tmp_path)
+    for engine in ([], ["--engine", "native"]):
+        run = command("doctor", two, "--json", *engine, path=installed)
+        found = {check["name"]: check for check in json.loads(run.stdout)["checks"]}
+        assert run.returncode == 1 and found["engines"]["state"] == "failed"
+        assert "differ by" in found["engines"]["finding"] and "do not use" in found["engines"]["advice"]
+        run = command("doctor", "--json", *engine, path=installed)
+        found = {check["name"]: check for check in json.loads(run.stdout)["checks"]}
+        assert run.returncode == 0 and found["engines"]["state"] == "ok"
+    for file, state, part in ((two, "failed", "differ by"), (SMALL, "ok", "agree within")):
+        told = command("inspect", file, "--json", path=installed)
+        assert json.loads(told.stdout)["engines"]["state"] == state
+        shown = command("inspect", file, path=installed)
+        assert (shown.returncode, shown.stderr) == (0, "") and part in shown.stdout
+    assert "engines" not in json.loads(command("inspect", SMALL, "--json").stdout)
+
+
+def test_a_broken_engine_that_was_not_asked_for_is_no_failure(installed: Path, tmp_path: Path) -> None:
+    (tmp_path / "onnxruntime.py").write_text("import os, signal; os.kill(os.getpid(), signal.SIGILL)\n")
+    found = os.pathsep.join([str(tmp_path), str(installed)])
+    run = command("doctor", "--engine", "native", path=Path(found))
+    assert run.returncode == 0 and "SIGILL" in run.stdout
+    run = command("inspect", path=Path(found))
+    assert (run.returncode, run.stderr) == (0, "") and "engines" not in run.stdout
 
 
 @pytest.mark.usefixtures("native")
