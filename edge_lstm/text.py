@@ -8,6 +8,9 @@ review contains one, so Keras's word index stays valid).
 Ids are those of ``keras.datasets.imdb``: 0 padding, 1 start of text, 2 out of vocabulary, and the word
 of frequency rank r is r + 3.
 
+A text is Unicode: a surrogate pair is its character, and a lone surrogate is U+FFFD. That one stands for what
+could not be read, so no vocabulary has it.
+
 The rule ``pieces-1`` (docs/file-format.md) also reads any script: a known word stays one id, an unknown one
 is read by its parts, and so is a sentence in a script without spaces.
 """
@@ -30,6 +33,7 @@ FIRST_WORD_ID = 4  # rank 1; id 3 stays unused, as in keras.datasets.imdb
 DEFAULT_LENGTH = 600
 # Joins labels in one column, as ``score`` writes them; no label of a model that gives several may hold it.
 LABEL_JOINT = "|"
+REPLACEMENT = "\ufffd"  # stands for what could not be read; in no vocabulary
 KERAS_FILTERS = '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n'
 FILTERS = KERAS_FILTERS + "\r"
 
@@ -67,13 +71,34 @@ Status = Literal["ok", "empty", "unknown_words", "truncated"]
 _TO_SPACE = bytes.maketrans(FILTERS.encode(), b" " * len(FILTERS))
 
 
+def well_formed(text: str) -> str:
+    """Return a text without surrogates: a pair becomes its character, a lone one U+FFFD.
+
+    Decoders of UTF-16 do the same. A well-formed text is returned as it is.
+    """
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
+
+
+def _lower_utf8(text: str) -> bytes:
+    try:
+        return text.lower().encode()
+    except UnicodeEncodeError:  # rare, so that other texts need not be looked through
+        return well_formed(text).lower().encode()
+
+
 def _pieces(text: str) -> list[bytes]:
-    return text.lower().encode("utf-8", "surrogatepass").translate(_TO_SPACE).split(b" ")
+    return _lower_utf8(text).translate(_TO_SPACE).split(b" ")
 
 
 def split_words(text: str) -> list[str]:
     """The words of a text, in order, by the rule above."""
-    return [piece.decode("utf-8", "surrogatepass") for piece in _pieces(text) if piece]
+    return [piece.decode() for piece in _pieces(text) if piece]
 
 
 def text_key(text: str) -> int:
@@ -109,7 +134,7 @@ def _mark_table(marks: Sequence[str]) -> bytes:
 def split_marks(text: str, marks: Sequence[str] = MARKS) -> list[str]:
     """The words of a text by the rule pieces-1, where ``marks`` are words."""
     words = _split_marks(text, _mark_table(marks), _apart(marks))
-    return [word.decode("utf-8", "surrogatepass") for word in words]
+    return [word.decode() for word in words]
 
 
 _Marks = list[tuple[int, bytes, bytes]]
@@ -121,7 +146,7 @@ def _apart(marks: Sequence[str]) -> _Marks:
 
 
 def _split_marks(text: str, table: bytes, marks: _Marks) -> list[bytes]:
-    data = text.lower().encode("utf-8", "surrogatepass")
+    data = _lower_utf8(text)
     if not data.isascii():
         for lead, pairs in _WIDE.items():
             if lead in data:
@@ -192,10 +217,9 @@ class Tokenizer:
     _memo: dict[bytes, list[int]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        encoded = (word.encode("utf-8", "surrogatepass") for word in self.words)
         pieces, marks = self.pieces or (), self.marks
         derived: dict[str, Any] = {
-            "_ids": {word: i for i, word in enumerate(encoded, FIRST_WORD_ID)},
+            "_ids": {word.encode(): i for i, word in enumerate(self.words, FIRST_WORD_ID)},
             "_piece_ids": {piece: i for i, piece in enumerate(pieces, FIRST_WORD_ID + len(self.words))},
             "_sizes": _sizes_by_first(pieces),
             "_table": _mark_table(marks),
@@ -257,7 +281,7 @@ class Tokenizer:
             word = words[end - 1]
             parts = remembered(word)
             ids += every[start:end]
-            ids += self.split_word(word.decode("utf-8", "surrogatepass")) if parts is None else parts
+            ids += self.split_word(word.decode()) if parts is None else parts
             start = end + 1
         ids += every[start:]
         return ids
@@ -268,7 +292,7 @@ class Tokenizer:
         if len(word) <= 50:  # long words do not come back
             if len(self._memo) >= _MEMO:
                 self._memo.clear()
-            self._memo[word.encode("utf-8", "surrogatepass")] = ids
+            self._memo[word.encode()] = ids
         return ids
 
     def _parts(self, word: str) -> list[tuple[int, int, list[int]]]:
@@ -300,8 +324,8 @@ class Tokenizer:
         single = f"[{marks}]|" if marks else ""
         tokens: list[Token] = []
         for match in re.finditer(f"{single}[^{gaps}{_WIDE_SPACES}{marks}]+", text):
-            lower, at = match.group().lower(), match.start()
-            whole = lower.encode("utf-8", "surrogatepass") in self._ids
+            lower, at = well_formed(match.group()).lower(), match.start()
+            whole = lower.encode() in self._ids
             if whole or not spaceless(lower) or len(lower) != len(match.group()):
                 tokens.append(self._token(text, *match.span()))
             else:
@@ -328,7 +352,7 @@ class Tokenizer:
         unknown = [word for word in every if word not in self._ids]
         words, in_vocabulary = len(every), len(every) - len(unknown)
         for word in unknown:
-            if word.isascii() or not spaceless(decoded := word.decode("utf-8", "surrogatepass")):
+            if word.isascii() or not spaceless(decoded := word.decode()):
                 continue
             parts = self._parts(decoded)
             words += len(parts) - 1

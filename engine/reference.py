@@ -252,6 +252,8 @@ def check_shapes(model: Model) -> None:
 
 def encode(model: Model, text: str) -> tuple[list[int], str]:
     """A text → (its ids, at most ``length`` of them; ok, empty, unknown_words or truncated)."""
+    # A surrogate pair is its character, a lone surrogate is U+FFFD.
+    text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     # Lower case of the whole text: a capital sigma is final or not by what stands around it.
     words = [word for word in text.lower().translate(model.spaced).split(" ") if word]  # at U+0020 only
     ids = [1]

@@ -16,7 +16,7 @@ from edge_lstm.atomic import write_atomically
 from edge_lstm.evaluation.evaluate import Bools, Comparison, Evaluation, Result
 from edge_lstm.html import Table, Tinted, items, page, table
 from edge_lstm.metrics import Interval
-from edge_lstm.text import LABEL_JOINT
+from edge_lstm.text import LABEL_JOINT, well_formed
 
 SIGNIFICANT = 0.05  # of McNemar's mid-p value
 MATRIX_LABELS = 16  # more labels, and the page shows the most frequent confusions instead of the matrix
@@ -204,7 +204,7 @@ def write_mistakes(evaluation: Evaluation, path: Path) -> None:
     for i in _surest_mistakes(result).tolist():
         names = (_label_names(result, matrix, i) for matrix in (result.truth, result.predicted))
         writer.writerow([i + 1, *names, f"{result.confidence[i]:.4f}", evaluation.texts[i]])
-    write_atomically(buffer.getvalue().encode("utf-8-sig", "replace"), path)
+    write_atomically(well_formed(buffer.getvalue()).encode("utf-8-sig"), path)
 
 
 def _surest_mistakes(result: Result) -> npt.NDArray[np.int64]:

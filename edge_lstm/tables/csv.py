@@ -18,6 +18,7 @@ from edge_lstm.tables.format import Added, Broken, Format, OutputColumns, Piece,
 from edge_lstm.tables.schema import BOM, MAX_ROW_BYTES, Dialect, Digest, ReadOptions, Schema, Source
 from edge_lstm.tables.stream import HEAD_BYTES, LongLine, table_head
 from edge_lstm.tables.values import cell_text, utf8_error
+from edge_lstm.text import well_formed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -178,7 +179,7 @@ class CsvFormat(Format):
     def header(self, columns: OutputColumns) -> bytes:
         dialect = self._dialect(columns)
         names = dialect.delimiter.join(_cells([*columns.columns, *columns.added], dialect.delimiter))
-        return (BOM if dialect.bom else b"") + f"{names}{dialect.newline}".encode("utf-8", "replace")
+        return (BOM if dialect.bom else b"") + well_formed(names + dialect.newline).encode()
 
     def write(self, rows: Rows, added: Added, columns: OutputColumns) -> bytes:
         """Values are quoted only where they must be; an input of the same format keeps its dialect."""
@@ -193,9 +194,8 @@ class CsvFormat(Format):
             cells = [_cells(values, dialect.delimiter) for values in own]
         cells += [_cells(values, dialect.delimiter) for values in columns.texts(added)]
         # A JSON string may hold half a character; a surrogate of other formats is a byte.
-        errors = "replace" if columns.schema.is_unicode else "surrogateescape"
-        lines = [*map(dialect.delimiter.join, zip(*cells)), ""]
-        return dialect.newline.join(lines).encode("utf-8", errors)
+        text = dialect.newline.join([*map(dialect.delimiter.join, zip(*cells)), ""])
+        return (well_formed(text) if columns.schema.is_unicode else text).encode("utf-8", "surrogateescape")
 
     def _dialect(self, columns: OutputColumns) -> Dialect:
         dialect = columns.schema.dialect if columns.schema.format == self.name else None

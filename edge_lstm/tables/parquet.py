@@ -14,6 +14,7 @@ from edge_lstm.extras import needs
 from edge_lstm.tables.format import Added, Format, OutputColumns, Rows
 from edge_lstm.tables.schema import MAX_ROW_BYTES, Digest, ReadOptions, Schema, Source
 from edge_lstm.tables.values import Number, cell_text, refuse_bytes, replaced
+from edge_lstm.text import well_formed
 
 _GROUP_BYTES = 16 * 2**20  # of a row group that is written
 _TEXT_TYPES = ("string", "large_string", "string_view", "binary", "large_binary", "null")
@@ -135,7 +136,7 @@ def _strings(rows: Rows, columns: OutputColumns, types: Any) -> Any:
         if value is None:
             return None
         text = cell_text(value)
-        return text.encode("utf-8", "replace").decode() if columns.schema.is_unicode else replaced(text)
+        return well_formed(text) if columns.schema.is_unicode else replaced(text)
 
     arrow = pyarrow()
     cells = [[*map(cell, values)] for values in columns.pick(rows.columns)]

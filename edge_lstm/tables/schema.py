@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from edge_lstm.errors import DataError
 from edge_lstm.printable import listed
+from edge_lstm.text import well_formed
 
 Digest: TypeAlias = "hashlib._Hash"  # of all that was read
 STDIN = "-"
@@ -140,7 +141,7 @@ def distinct(columns: Sequence[str]) -> tuple[str, ...]:
     """Return column names in UTF-8, with repeated ones numbered."""
     names = dict[str, None]()
     for column in columns:
-        name = column = column.encode("utf-8", "replace").decode()
+        name = column = well_formed(column)
         number = 1
         while name in names:
             number += 1

@@ -154,6 +154,26 @@ def test_bytes_of_another_column_that_are_not_utf8_make_an_error_row(tmp_path: P
     assert [row["status"] for row in read(tmp_path / target)] == ["ok", "ok"]
 
 
+@pytest.mark.parametrize("target", ["o.csv", "o.tsv", "o.parquet", "o.jsonl"])
+def test_a_lone_surrogate_gets_the_answer_of_what_it_is_written_as(tmp_path: Path, target: str) -> None:
+    texts = ["\ud800 good", "go\udfffod", "\ud83d\ude00 \ude00\ud83d"]
+    read_as = ["\ufffd good", "go\ufffdod", "\U0001f600 \ufffd\ufffd"]
+    for name, column in (("a", texts), ("b", read_as)):
+        rows = [json.dumps({"text": text, "key\ud800": text}) + "\n" for text in column]
+        (tmp_path / f"{name}.jsonl").write_text("".join(rows))
+        score_files(tmp_path / f"{name}.jsonl", tmp_path / f"{name}-{target}", run=RunOptions(workers=1))
+    of_halves, of_read = (tmp_path / f"{name}-{target}" for name in "ab")
+    if target.endswith("jsonl"):  # which has an escape for it
+        columns = ("label", "probability", "status")
+        mine, expected = (
+            [[row[name] for name in columns] for row in read(path)] for path in (of_halves, of_read)
+        )
+        assert mine == expected
+    else:
+        assert of_halves.read_bytes() == of_read.read_bytes()
+        assert of_halves.read_bytes().count(b"\xef\xbf\xbd") >= 8
+
+
 def test_names_that_repeat_are_told_apart_by_number(tmp_path: Path) -> None:
     twice = arrow.Table.from_arrays(
         [arrow.array(["wonderful"]), arrow.array(["awful"])], names=["text", "text"]

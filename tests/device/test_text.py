@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_lstm.text import Tokenizer
+from edge_lstm.text import Tokenizer, text_key, well_formed
 
 sys.path.append(str(Path(__file__).parents[2] / "engine"))
 import reference
@@ -20,7 +20,7 @@ WORDS = ("the", "film", "good", "!", "don't")
 SUBWORDS = ("g", "o", "d", "oo", "un", "film", "好", "吃", "好吃", "é")
 PIECES = Tokenizer(WORDS, length=12, pieces=SUBWORDS)
 NAMES = {1: "<s>", 2: "?", **dict(enumerate((*WORDS, *(f"·{piece}" for piece in SUBWORDS)), 4))}
-CHARACTERS = [*"godfilmunTHE 好吃很!?'’.,-\t\u3000\u00a0éxΣς", "İ", "\ud800"]
+CHARACTERS = [*"godfilmunTHE 好吃很!?'’.,-\t\u3000\u00a0éxΣς", "İ", "\ud800", "\udfb7", "\ud842", "\ufffd"]
 TEXTS = st.text(st.sampled_from(CHARACTERS), max_size=40) | st.text()
 
 
@@ -78,9 +78,43 @@ def test_a_known_word_is_one_id_and_another_is_read_by_its_longest_pieces(text: 
     assert " ".join(NAMES[i] for i in PIECES.encode_text(text).ids) == ids
 
 
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("\ud800", "\ufffd"),
+        ("\udfff good \ud83d", "\ufffd good \ufffd"),
+        ("go\ud800od\udfff", "go\ufffdod\ufffd"),
+        ("\udc00\ud800\ud800", "\ufffd\ufffd\ufffd"),
+        ("\ud801\udc00good\ud83c\udfac", "\U00010428good\U0001f3ac"),
+        ("\ud83c\ud83c\udfac\udfac", "\ufffd\U0001f3ac\ufffd"),
+        ("\ud842\udfb7好\ud842", "\U00020bb7好\ufffd"),
+        ("好\ud83d好", "好\ufffd好"),
+        ("\ud83d 好 \ude00", "\ufffd 好 \ufffd"),
+    ],
+)
+def test_a_lone_surrogate_is_read_as_u_fffd_and_a_pair_as_its_character(text: str, read: str) -> None:
+    words = ("\U00010428good\U0001f3ac", "good")
+    subwords = ("go", "good", "\U0001f3ac", "\U00020bb7", "好")
+    for tokenizer in (Tokenizer(words), Tokenizer(words, pieces=subwords)):
+        encoded = tokenizer.encode_text(text)
+        assert encoded == tokenizer.encode_text(read)
+        assert (encoded.ids, encoded.status) == specified(tokenizer, text)
+        assert [i for token in tokenizer.tokens(text) for i in token.ids] == encoded.ids[1:]
+        assert tokenizer.count_words(text) == tokenizer.count_words(read)
+    assert text_key(text) == text_key(read)
+    assert well_formed(text).lower() == read.lower()
+
+
 @pytest.mark.parametrize("word", ["g" * 10_000, "好吃" * 5_000, "x" * 10_000, "\ud800" * 5])
 def test_a_word_of_any_length_and_kind_is_read(word: str) -> None:
     assert len(PIECES.encode_text(word).ids) <= 12
+
+
+@given(TEXTS)
+def test_a_well_formed_text_stays_as_it_is(text: str) -> None:
+    assert well_formed(well_formed(text)) == well_formed(text)
+    assert len(well_formed(text)) <= len(text)
+    well_formed(text).encode()
 
 
 def test_the_settings_rebuild_the_rule() -> None:

@@ -22,6 +22,7 @@ from edge_lstm.scoring import Progress, Summary
 from tests.engine.conftest import DECODED, PROJECT
 from tests.model_files import SMALL, edited, graph_with
 from tests.ports.conftest import Case
+from tests.ports.texts import TEXTS as TEXTS_OF_PORTS
 
 TEXTS = ["A wonderful film.", "", "Never again: dull, flat and far too long."]
 
@@ -57,6 +58,24 @@ def test_labels_and_probabilities_are_those_of_onnx_runtime(models: list[Case]) 
             assert np.abs(other.probabilities(DECODED, batch_size=batch_size) - expected).max() <= 1e-6
         for mine, theirs in zip(other.predict(DECODED), one.predict(DECODED), strict=True):
             assert (mine.labels, mine.status) == (theirs.labels, theirs.status), model.name
+
+
+@pytest.mark.usefixtures("native")
+def test_lone_surrogates_and_pairs_are_read_as_with_onnx_runtime(models: list[Case], tmp_path: Path) -> None:
+    source = tmp_path / "texts.jsonl"
+    source.write_text("".join(json.dumps({"text": text}) + "\n" for text in TEXTS_OF_PORTS))
+    for model in models:
+        one, other = Classifier.load(model.path), Classifier.load(model.path, engine="native")
+        expected, answers = (classifier.classify(TEXTS_OF_PORTS) for classifier in (one, other))
+        assert answers[1] == expected[1], model.name
+        assert np.abs(answers[0] - expected[0]).max() <= 1e-6, model.name
+        rows = []
+        for classifier in (one, other):
+            score_files(source, tmp_path / "out.jsonl", model=classifier, run=RunOptions(workers=1))
+            rows.append([json.loads(line) for line in (tmp_path / "out.jsonl").open()])
+        for mine, theirs in zip(*rows, strict=True):
+            assert abs(mine.pop("probability") - theirs.pop("probability")) <= 1e-6
+            assert mine == theirs
 
 
 @pytest.mark.usefixtures("native")

@@ -38,6 +38,13 @@ _WRITTEN = [
     "nb sp a\u00a0b \u2028line \u3000 wide",
     "\ufeffbom \ufeffgood",
     "\ufffd good",
+    # A lone surrogate is one U+FFFD, a pair is its character, and U+FFFD is unknown.
+    "\ud800good film\udfff",
+    "go\ud83dod fi\udc4dlm \ud800\ud800 \udc00\ud800",
+    "\ud83c\udfac \ud83d\udc4d\ud83c\udffd good\ud83c\udfac \ud801\udc00\ud801\udc01",
+    "\ud83c \udfac good\ud83c\nbad\ud83c\udfac\udfac film\ud83d\ud83c\udfac",
+    "日\ud842\udfb7本\ud842映画\udfb7",
+    "\ud800",
     "Don't CAFÉ cafe\u0301 naïve",
     "w" * 5000 + " good",
     "good " * 599,

@@ -24,7 +24,7 @@ __version__ = "1.0.0.dev0"
 
 
 def _well_formed(text: str) -> str:
-    """Return a text with an unknown letter for each lone surrogate, which has no UTF-8."""
+    """Return a text with the character of each surrogate pair, and U+FFFD for each lone surrogate."""
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
