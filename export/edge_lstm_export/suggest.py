@@ -23,8 +23,7 @@ from sklearn.metrics import pairwise_distances_argmin_min
 from edge_lstm.atomic import write_atomically
 from edge_lstm.classifier import Classifier
 from edge_lstm.errors import DataError
-from edge_lstm.text import text_key
-from edge_lstm_export.train.data import well_formed
+from edge_lstm.text import text_key, well_formed
 
 POOL = 20_000  # texts that are classified: of more, a random part
 SHORTLIST, FEWEST = 20, 500  # the least sure texts that are compared: so many times those asked for, at least
@@ -96,4 +95,4 @@ def write_suggestions(suggestions: Suggestions, path: Path) -> None:
     OutputError."""
     lines = io.StringIO(newline="")
     csv.writer(lines).writerows([("text", "label"), *suggestions.rows])
-    write_atomically(lines.getvalue().encode("utf-8", "replace"), path)
+    write_atomically(well_formed(lines.getvalue()).encode(), path)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from edge_lstm_export.train.data import Dataset, Split, folds_of, hold_out, label_names
 from edge_lstm_export.train.options import DataOptions
+from edge_lstm_export.train.sources.memory import dataset_from
 from edge_lstm_export.train.sources.read import read_dataset, read_texts
 from hypothesis import given
 from hypothesis import strategies as st
@@ -89,6 +90,17 @@ def test_texts_of_a_log_are_those_that_are_not_blank(tmp_path: Path) -> None:
     assert read_texts(str(log), DataOptions(text_column="review")) == ("one", "two")
     with pytest.raises(DataError, match="no unlabelled text"):
         read_texts(str(write(log, "\n \n")), DataOptions())
+
+
+def test_a_lone_surrogate_is_learnt_as_u_fffd(tmp_path: Path) -> None:
+    rows = '{"text": "go\\ud800od \\ud83d\\ude00", "label": "a"}\n{"text": "\\udfff", "label": "b"}\n'
+    path = write(tmp_path / "a.jsonl", rows)
+    expected = ("go\ufffdod \U0001f600", "\ufffd")
+    assert read(path).train.texts == expected
+    assert read_texts(str(path), DataOptions()) == expected
+    labels, halves = ["a", "b"], ["go\ud800od \ud83d\ude00", "\udfff"]
+    data = dataset_from(halves, labels, unlabelled=halves)
+    assert data.train.texts == data.unlabelled == expected
 
 
 # --- Splits -------------------------------------------------------------------------------------------------

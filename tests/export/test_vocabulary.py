@@ -65,6 +65,15 @@ def test_marks_that_tell_labels_apart_are_words() -> None:
     assert {"!", "."} <= set(found.words) and "," not in found.words
 
 
+def test_what_could_not_be_read_is_in_no_vocabulary() -> None:
+    texts = ["caf\ufffd good film", "caf\ufffd goo\ud800d film", "caf\ufffd \ufffd\ufffdfilm good"] * 3
+    for rule in ("keras", "subwords"):
+        found = build_vocabulary(texts, (), TextOptions(rule), 60)
+        entries = [*found.words, *(found.pieces or ())]
+        assert "good" in entries and not any("\ufffd" in entry for entry in entries)
+    assert "caf" in entries and "goo" in entries  # what stands around it
+
+
 def test_a_word_of_ten_thousand_letters_is_no_entry() -> None:
     for others in (["good film", "good day"], ["y" * 10_000]):
         words, subwords = words_and_subwords(["x" * 10_000, *others], 100)

@@ -18,6 +18,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edge_lstm import __version__, modelfile
 from edge_lstm.modelfile import INPUT_NAME, OUTPUT_NAME
+from edge_lstm.text import well_formed
 from edge_lstm_export.onnx.weights import Array, GraphWeights, to_int8, with_sentinels
 from edge_lstm_export.train.options import NetworkConfig
 
@@ -271,5 +272,4 @@ def _text(value: Any) -> str:
     """Return a text as it is, and anything else as JSON."""
     if isinstance(value, str):
         return value
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    return text.encode("utf-8", "backslashreplace").decode()  # half a character (a lone surrogate): an escape
+    return well_formed(json.dumps(value, ensure_ascii=False, separators=(",", ":")))

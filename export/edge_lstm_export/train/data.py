@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from edge_lstm.errors import DataError
 from edge_lstm.printable import shorten
-from edge_lstm.text import LABEL_JOINT, text_key
+from edge_lstm.text import LABEL_JOINT, text_key, well_formed
 
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float32]
@@ -83,11 +83,6 @@ class Dataset:
     unlabelled: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     checks: Mapping[str, Any] = field(default_factory=dict)
-
-
-def well_formed(text: str) -> str:
-    """The text, half a character (a lone surrogate of broken JSON) replaced by a question mark."""
-    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
 def make_split(texts: Iterable[str], names: Sequence[Names], labels: Names, where: str) -> Split:

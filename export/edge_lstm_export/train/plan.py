@@ -78,8 +78,7 @@ def facts_of(dataset: Dataset, unlabelled: int = 0) -> Facts:
     unsegmented = sum(map(spaceless, texts)) > UNSEGMENTED_SHARE * len(texts)
     units = sum(sum(map(len, of_text)) if unsegmented else len(of_text) for of_text in words)
     counts = Counter(word for of_text in words for word in of_text)
-    # Half a character (a lone surrogate of broken JSON) gets into no vocabulary, but may be in a text.
-    repeated = [len(word.encode("utf-8", "surrogatepass")) + 1 for word, n in counts.items() if n > 1]
+    repeated = [len(word.encode()) + 1 for word, n in counts.items() if n > 1]
     return Facts(
         rows=len(texts),
         labels=len(dataset.labels),

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
 from edge_lstm.errors import DataError
-from edge_lstm.text import FIRST_WORD_ID, MARKS, Tokenizer, spaceless, split_marks, split_words
+from edge_lstm.text import (
+    FIRST_WORD_ID,
+    MARKS,
+    REPLACEMENT,
+    Tokenizer,
+    spaceless,
+    split_marks,
+    split_words,
+)
 from edge_lstm_export.train.data import UNSEGMENTED_SHARE, Bools
 from edge_lstm_export.train.options import TextOptions
 
@@ -24,7 +31,6 @@ SUBWORDS_SHARE, UNSEGMENTED_SUBWORDS_SHARE, MOST_SUBWORDS_SHARE = 0.2, 0.9, 0.4
 # A punctuation mark is a word where it moves the odds of a label by a fifth or more, by so many standard
 # errors (of more labels, more): a full stop in nearly every text says nothing and is a token each time.
 LEAST_LOG_ODDS, MARK_ERRORS = 0.2, 3.0
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def build_vocabulary(
@@ -118,11 +124,12 @@ def _subwords(counts: Counter[str], most: int) -> tuple[str, ...]:
     }
     characters, parts, used = (defaultdict[str, float](float) for _ in range(3))
     for word, weight in weights.items():
-        for character in word:
-            characters[character] += weight
-        for size in range(2, LONGEST_SUBWORD + 1):
-            for start in range(len(word) - size + 1):
-                parts[word[start : start + size]] += weight
+        for run in word.split(REPLACEMENT):
+            for character in run:
+                characters[character] += weight
+            for size in range(2, LONGEST_SUBWORD + 1):
+                for start in range(len(run) - size + 1):
+                    parts[run[start : start + size]] += weight
     single = [c for c in _by_use(characters) if characters[c] > 1][: max(most // 2, 1)]
     room = max(0, most - len(single))
     worth = {part: n * (len(part) - 1) for part, n in parts.items() if n >= FEWEST_WORDS}
@@ -155,8 +162,7 @@ def _longest_first(word: str, subwords: set[str]) -> list[str]:
 def _first_words(ranked: Sequence[str], num_words: int) -> tuple[str, ...]:
     if num_words <= FIRST_WORD_ID:
         raise DataError(f"num_words must be above {FIRST_WORD_ID}, not {num_words}: lower ids are not words")
-    # Half a character (a lone surrogate of broken JSON) is no text: no file can hold such a word.
-    words = tuple(word for word in ranked if not _SURROGATE.search(word))[: num_words - FIRST_WORD_ID]
+    words = tuple(word for word in ranked if REPLACEMENT not in word)[: num_words - FIRST_WORD_ID]
     if not words:
         raise DataError("the training texts hold no words; give other texts, or name another --text-column")
     return words

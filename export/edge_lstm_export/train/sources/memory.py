@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from edge_lstm.errors import DataError
+from edge_lstm.text import well_formed
 from edge_lstm_export.train.data import Dataset, Names, label_names, make_split, texts_digest
 
 _COLLECTIONS = (set, frozenset, list, tuple, np.ndarray)
@@ -48,7 +49,7 @@ def _read_texts(texts: Iterable[str], where: str) -> tuple[str, ...]:
         if not isinstance(text, str):
             kind = type(text).__name__
             raise DataError(f"{where}: text {i} is {kind}, not str; convert it, or remove it if missing")
-    return tuple(map(str, checked))  # np.str_ too
+    return tuple(well_formed(str(text)) for text in checked)  # of np.str_ too
 
 
 def _read_labels(labels: Any, where: str) -> tuple[list[Names], Names | None]:

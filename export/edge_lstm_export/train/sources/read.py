@@ -13,8 +13,9 @@ from edge_lstm.tables.labelled import FASTTEXT_PREFIX, Labelled, has_labels, rea
 from edge_lstm.tables.lines import TEXT
 from edge_lstm.tables.reader import TAR_SUFFIXES, format_of, open_inputs
 from edge_lstm.tables.schema import STDIN, ReadOptions
+from edge_lstm.text import well_formed
 from edge_lstm_export.train import data
-from edge_lstm_export.train.data import Bools, Dataset, Names, Split, well_formed
+from edge_lstm_export.train.data import Bools, Dataset, Names, Split
 from edge_lstm_export.train.options import DataOptions
 from edge_lstm_export.train.sources.imdb import IMDB, read_reviews
 from edge_lstm_export.train.warnings import checked
