@@ -24,6 +24,8 @@ export class Classifier {
   readonly labels: readonly string[];
   /** Of a model that gives several labels per text: the probability from which on a text has each; else null. */
   readonly thresholds: readonly number[] | null;
+  /** The probability below which predict and score on the command line leave the label out; 0: none. */
+  readonly threshold: number;
   /** The file's own test. `example`: a person put the text into the file, to be shown. */
   readonly golden: { text: string; ids: number[]; probabilities: number[]; example?: boolean }[];
   /** How weights are kept; words of the vocabulary; ids of a text that are read at most; the file's bytes. */

@@ -27,6 +27,22 @@ async function bytesOf(source) {
 	return new Uint8Array(source.buffer ?? source, source.byteOffset ?? 0, source.byteLength);
 }
 
+/** The probability from which on a text gets its label, by a file's risk–coverage curve and its own default. */
+function thresholdOf({ default: share, points }) {
+	if (share === undefined) return 0;
+	const isShown = ([, answered, wrong]) => {
+		let log = answered * Math.log1p(-share), tail = 0; // of a binomial distribution
+		for (let i = 0; i <= wrong; i++) {
+			if (i) log += Math.log(((answered - i + 1) / i) * (share / (1 - share)));
+			tail += Math.exp(log);
+		}
+		return wrong <= share * answered && tail <= 1 - 0.9;
+	};
+	const point = points.find(isShown);
+	if (!point) throw new Error("no threshold for its default of --abstain");
+	return Math.fround(point[0]);
+}
+
 /** A model file, ready to classify. It has an engine of its own: the memory is given back with it. */
 export class Classifier {
 	#c; // what the engine exports
@@ -63,7 +79,9 @@ export class Classifier {
 			this.labels = read("labels");
 			this.thresholds = read("several", "{}").thresholds ?? null;
 			this.golden = read("golden", "[]");
-			this.unfamiliar = read("abstention", "{}").unfamiliar ?? [];
+			const curve = read("abstention", "{}");
+			this.unfamiliar = curve.unfamiliar ?? [];
+			this.threshold = thresholdOf(curve);
 			this.precision = this.#metadata("quantization") ? "int8" : "fp32";
 			this.words = rule.words ?? this.#metadata("vocabulary").split("\n").filter(Boolean).length;
 			this.length = rule.length;

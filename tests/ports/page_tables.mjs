@@ -1,10 +1,10 @@
-// Drops files on a page whose document is made of stand-ins: standard input {page, files} → a JSON line for each file,
+// Drops files on a page whose document is made of stand-ins: standard input {page, files, unfamiliar} → a JSON line for each file,
 // with what is downloaded (as base64) or the error that is shown.
 import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 
-const { page, files } = JSON.parse(readFileSync(0, "utf-8"));
+const { page, files, unfamiliar } = JSON.parse(readFileSync(0, "utf-8"));
 const html = readFileSync(page, "utf-8");
 const plain = [...html.matchAll(/<script type="text\/plain" id="(\w+)">(.*?)<\/script>/gs)];
 const [, script] = html.match(/<script type="module">(.*?)<\/script>/s);
@@ -39,7 +39,9 @@ for (const path of files) {
   downloaded = undefined;
   download.hidden = true;
   const file = { name: basename(path), arrayBuffer: async () => Uint8Array.from(bytes).buffer };
+  document.getElementById("unfamiliar").checked = unfamiliar;
   listeners.drop({ preventDefault() {}, dataTransfer: { files: [file] } });
+  document.getElementById("unfamiliar").checked = !unfamiliar; // too late for this table
   while (download.hidden && !error.textContent) await new Promise((done) => setTimeout(done));
   const data = downloaded && Buffer.from(await downloaded.arrayBuffer()).toString("base64");
   console.log(JSON.stringify({ error: error.textContent, data, name: download.download }));

@@ -14,6 +14,7 @@ import pytest
 from edge_lstm import Classifier
 from edge_lstm.live_page import build_page
 from edge_lstm.modelfile import embedded_model, open_model
+from tests.model_files import compact, edited
 from tests.ports.chromium import CHROMIUM, Chromium, served
 from tests.ports.conftest import PROJECT, Case
 
@@ -79,6 +80,35 @@ def test_the_answer_follows_at_each_key(page: Chromium, tiny: Path) -> None:
         assert ("no words" in shown(page, "status")) == (answer.status == "empty")
         assert ("vocabulary" in shown(page, "status")) == (answer.status == "unknown_words")
     page.wait("document.getElementById('spoken').textContent.includes('%')")  # for a screen reader
+
+
+@needs_chromium
+def test_a_typed_text_is_answered_as_predict_does(browser: Chromium, tiny: Path, tmp_path: Path) -> None:
+    """The file's own abstention counts; a text is unfamiliar only if that is asked for."""
+    curve = {"data": "held out", "texts": 900, "default": 0.06, "points": [[0.0, 900, 300], [0.999, 800, 10]]}
+    curve["unfamiliar"] = [[0.05, 0.0]]
+    unsure, never = tmp_path / "unsure.onnx", tmp_path / "never.onnx"
+    unsure.write_bytes(edited({"abstention": compact(curve)}))
+    never.write_bytes(edited({"abstention": compact({**curve, "default": 0.5})}))
+    path = tmp_path / "page.html"
+    path.write_text(build_page(open_model(unsure)), encoding="utf-8")
+    browser.open(path.as_uri())
+    browser.wait("document.getElementById('label').textContent")
+    write(browser, TEXT)
+    assert Classifier.load(unsure).predict([TEXT])[0].status == "abstained"
+    assert shown(browser, "label") == "no label" and "abstained" in shown(browser, "status")
+    browser.drop(never)
+    browser.wait("document.getElementById('name').textContent === 'never.onnx'")
+    write(browser, TEXT)
+    assert shown(browser, "label") == Classifier.load(never).predict([TEXT])[0].label
+    assert "unlike" not in shown(browser, "status")
+    browser.run("document.getElementById('unfamiliar').click()")
+    assert Classifier.load(never).predict([TEXT], unfamiliar=0.05)[0].status == "unfamiliar"
+    assert "unlike" in shown(browser, "status")
+    browser.drop(tiny)  # it has no threshold: nothing can be asked for
+    browser.wait("document.getElementById('name').textContent === 'tiny.onnx'")
+    assert browser.run("document.getElementById('ask').hidden")
+    assert not browser.run("document.getElementById('unfamiliar').checked")
 
 
 @needs_chromium

@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 import base64
+import csv
+import io
 import json
 import random
 import re
 import subprocess
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from edge_lstm import Classifier, DataError, ReadOptions, RunOptions, score_files
+from edge_lstm import Classifier, DataError, RunOptions, ScoreOptions, score_files
 from edge_lstm.live_page import build_page
 from edge_lstm.modelfile import open_model
-from edge_lstm.tables import open_inputs
+from edge_lstm.tables.values import float32_texts
+from tests.engine.conftest import installed  # noqa: F401
+from tests.model_files import compact, edited
 from tests.ports.chromium import CHROMIUM, Chromium
-from tests.ports.conftest import Case
-from tests.ports.test_javascript import NODE, needs_node
+from tests.ports.conftest import PROJECT, Case
+from tests.ports.test_javascript import MODULE, NODE, needs_node
+from tests.ports.texts import TEXTS
 
 MIB = 2**20
-PROBABILITY = re.compile(rb"(?<![\w.])[01]\.\d+(?:e-\d+)?(?![\w.])")
+PAGE = PROJECT / "edge_lstm" / "live_page" / "page.html"
+DEFAULT_OPTIONS = ScoreOptions()
 
 # Name → bytes. A file that score refuses is refused by the page.
 TABLES: dict[str, bytes] = {
@@ -86,61 +93,69 @@ TABLES: dict[str, bytes] = {
     "tabs and quotes.txt": b'"good\tfilm\r\nnot UTF-8 \xff\n\xef\xbb\xbfawful',
     "marked.txt": b"\xef\xbb\xbfgood\n",
     "empty.txt": b"",
+    "tabs.TAB": b'id\tcomment,x\tsentence\n1\ta\tgood, "x" film\n2\tb\n',
+    "byte order mark.tsv": b'\xef\xbb\xbfid\t"text"\r\n1\t"good"\r\n2\t"a\tb"\r\n',
+    "quotes without need.csv": b'"id","text"\n"1","good"\n"2","awful film"\n3,"a ""b"""\n',
+    "quotes without need, CR LF.csv": b'"text"\r\n"good"\r\n""\r\n"a\nb"\r\n',
+    "lines.text": b"good\nawful",
+    "labels.ft": b"__label__pos good\n",
 }
 
 
-def by_score(path: Path, out: Path, classifier: Classifier) -> bytes | None:
+@pytest.fixture(autouse=True)
+def native(installed: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:  # noqa: F811
+    """This process finds the engine that the page has, too."""
+    monkeypatch.syspath_prepend(installed)
+    yield
+    for name in [name for name in sys.modules if name.startswith("edge_lstm_native")]:
+        del sys.modules[name]
+
+
+def by_score(
+    path: Path, out: Path, classifier: Classifier, options: ScoreOptions = DEFAULT_OPTIONS
+) -> bytes | None:
     """What score writes; None where it refuses the file."""
     try:
-        score_files(path, out, model=classifier, run=RunOptions(workers=1))
+        score_files(path, out, model=classifier, options=options, run=RunOptions(workers=1))
     except DataError as error:
         assert not out.exists(), error
         return None
     return out.read_bytes()
 
 
-def is_same(page: bytes, score: bytes, source: Path, folder: Path) -> bool:
-    """Whether two outputs hold the same values, but for the last digits of probabilities. (The page passes on
-    the bytes of a row, score writes it again.)
+def drop(
+    model: Path, paths: Sequence[Path], folder: Path, *, unfamiliar: bool = False
+) -> list[dict[str, str]]:
+    """What the model's page makes of each file that is dropped on it, in Node.
+
+    unfamiliar: whether the page is asked to mark unfamiliar texts.
     """
-    ours, theirs = (np.array(PROBABILITY.findall(data), float) for data in (page, score))
-    if ours.shape != theirs.shape or (np.abs(ours - theirs) > 1e-5).any():
-        return False
-    page, score = (PROBABILITY.sub(b"P", data) for data in (page, score))
-    return values_of(page, source, folder) == values_of(score, source, folder)
-
-
-def values_of(data: bytes, source: Path, folder: Path) -> list[object]:
-    """The values of an output that was made of ``source``."""
-    dialect = open_inputs([source]).schema.dialect
-    if dialect is None:
-        return [data]
-    path = folder / "values.csv"
-    path.write_bytes(data)
-    inputs = open_inputs([path], options=ReadOptions("1", dialect.delimiter))
-    return [inputs.schema.columns, *((row.values, row.error) for row in inputs.rows())]
-
-
-def compare(model: Path, paths: Sequence[Path], folder: Path) -> int:
-    """Drops the files on the model's page, in Node, and scores them → how many were not refused."""
     (folder / "page.html").write_text(build_page(open_model(model)), encoding="utf-8")
-    request = json.dumps({"page": str(folder / "page.html"), "files": [str(path) for path in paths]})
+    files = [str(path) for path in paths]
+    request = {"page": str(folder / "page.html"), "files": files, "unfamiliar": unfamiliar}
     script = Path(__file__).with_name("page_tables.mjs")
-    run = subprocess.run([NODE, str(script)], input=request, capture_output=True, text=True, timeout=300)
+    run = subprocess.run(
+        [NODE, str(script)], input=json.dumps(request), capture_output=True, text=True, timeout=300
+    )
     assert run.returncode == 0, run.stderr
-    classifier = Classifier.load(model)
+    return [json.loads(line) for line in run.stdout.splitlines()]
+
+
+def compare(model: Path, paths: Sequence[Path], folder: Path, *, unfamiliar: bool = False) -> int:
+    """Drop the files on the model's page and score them: the same bytes → how many were not refused."""
+    classifier = Classifier.load(model, engine="native")
+    options = ScoreOptions(unfamiliar=0.05 if unfamiliar else None)
     answered = 0
-    for path, line in zip(paths, run.stdout.splitlines(), strict=True):
-        dropped = json.loads(line)
-        expected = by_score(path, folder / f"{path.stem}.scored{path.suffix.lower()}", classifier)
-        what = f"{path.name}: {path.read_bytes()[:200]!r}, the page: {dropped}, score: {expected!r:.500}"
+    for path, dropped in zip(paths, drop(model, paths, folder, unfamiliar=unfamiliar), strict=True):
+        expected = by_score(path, folder / f"{path.stem}.scored{path.suffix.lower()}", classifier, options)
+        what = f"{path.name}: {path.read_bytes()[:200]!r}"
         if expected is None:
             assert dropped["error"].startswith(f"{path.name}: ") and "\n" not in dropped["error"], what
             continue
         answered += 1
         assert not dropped["error"], what
         assert dropped["name"] == f"{path.stem}.scored{path.suffix}"
-        assert is_same(base64.b64decode(dropped["data"]), expected, path, folder), what
+        assert base64.b64decode(dropped["data"]) == expected, what
     return answered
 
 
@@ -154,7 +169,16 @@ def written(folder: Path, tables: dict[str, bytes]) -> list[Path]:
 
 @needs_node
 def test_a_table_comes_back_as_score_writes_it(tiny: Path, tmp_path: Path) -> None:
-    assert compare(tiny, written(tmp_path / "in", TABLES), tmp_path) == 48
+    assert compare(tiny, written(tmp_path / "in", TABLES), tmp_path) == 54
+
+
+@needs_node
+@pytest.mark.parametrize("name", ["a.jsonl", "a.JSON", "a.parquet", "a.csv.gz"])
+def test_a_table_of_another_format_is_refused_as_such(name: str, tiny: Path, tmp_path: Path) -> None:
+    paths = written(tmp_path / "in", {name: b'{"text": "good"}\n', "b.csv": b"text\ngood\n"})
+    refused, answered = drop(tiny, paths, tmp_path)
+    assert refused["error"] == f"{name}: this page reads .csv, .tsv and .txt; give it to edge-lstm score"
+    assert not answered["error"] and answered["data"]  # the next one is scored
 
 
 @needs_node
@@ -166,6 +190,94 @@ def test_a_table_of_labels_comes_back_as_score_writes_it(cases: list[Case], tmp_
         "taken.csv": b"intent,edge_lstm_error,text\na,b,good\n",
     }
     assert compare(model, written(tmp_path / "in", tables), tmp_path) == 1
+
+
+@needs_node
+@pytest.mark.parametrize("unfamiliar", [False, True])
+def test_a_text_that_the_file_is_unsure_of_comes_back_without_a_label(
+    unfamiliar: bool, tmp_path: Path
+) -> None:
+    """By the default of the file; what is unfamiliar is called so only if it is asked for."""
+    points = [[0.0, 900, 300], [0.5, 800, 200], [0.52, 600, 30], [0.55, 500, 20], [0.9, 9, 0]]
+    curve = {"data": "held out", "texts": 900, "default": 0.06, "points": points}
+    curve["unfamiliar"] = [[0.01, 1.9], [0.05, 1.1]]
+    model = tmp_path / "m.onnx"
+    model.write_bytes(edited({"abstention": compact(curve)}))
+    assert Classifier.load(model).threshold() == 0.55
+    rows = "".join(f'{i},"{text.replace(chr(34), chr(34) * 2)}"\r\n' for i, text in enumerate(TEXTS))
+    table = ("id,comment\r\n" + rows).encode("utf-8", "replace")
+    paths = written(
+        tmp_path / "in", {"texts.csv": table, "lines.txt": "\n".join(TEXTS).encode("utf-8", "replace")}
+    )
+    assert compare(model, paths, tmp_path, unfamiliar=unfamiliar) == 2
+    found = {line.split("\t")[2] for line in (tmp_path / "lines.scored.txt").read_text().splitlines()}
+    assert {"ok", "abstained"} <= found and ("unfamiliar" in found) == unfamiliar
+
+
+@needs_node
+@pytest.mark.parametrize("default", [0.3, 0.06, 0.021, 0.02, 0.001])
+def test_the_page_abstains_from_the_threshold_that_score_takes(default: float, tmp_path: Path) -> None:
+    """A file that cannot show the share of its own default is refused by both."""
+    chance = random.Random(5)
+    wrong = sorted(chance.sample(range(250), 30), reverse=True)
+    points = [[i / 40, 2000 - 60 * i, wrong[i]] for i in range(30)]
+    curve = {"data": "held out", "texts": 2000, "default": default, "points": points}
+    model = tmp_path / "m.onnx"
+    model.write_bytes(edited({"abstention": compact(curve)}))
+    code = f"const {{ Classifier }} = await import({json.dumps(str(MODULE))});"
+    code += f"console.log((await Classifier.load({json.dumps(str(model))})).threshold)"
+    run = subprocess.run([NODE, "--input-type=module", "-e", code], capture_output=True, text=True)
+    try:
+        threshold = Classifier.load(model).threshold()
+    except DataError:
+        assert "no threshold" in run.stderr
+    else:
+        assert np.float32(run.stdout) == np.float32(threshold)
+
+
+@needs_node
+def test_a_probability_has_the_digits_that_score_writes(tmp_path: Path) -> None:
+    chance = np.random.default_rng(8)
+    bits = [chance.integers(0, 0x3F800001, 20_000), np.arange(0, 0x3F800001, 0x800000)]
+    around = np.float32([0.0001, 0.125, 0.25, 0.5, 0.9, 0.99, 0.001, 1e-5, 1e-7]).view(np.int32)
+    bits += [around + i for i in range(-3, 4)]
+    bits += [(np.arange(1, 2**9) / 2**n).astype(np.float32).view(np.int32) for n in range(9, 24)]
+    values = np.unique(np.concatenate(bits).clip(0, 0x3F800000)).astype(np.int32).view(np.float32)
+    values = values[values != 2.0**-96]  # the only one that has shorter digits than the nearest ones
+    (function,) = re.findall(r"^function float32Text.*?^}", PAGE.read_text(encoding="utf-8"), re.M | re.S)
+    code = f"{function}; const v = JSON.parse(require('fs').readFileSync(0));"
+    code += "console.log(JSON.stringify(v.map((x) => float32Text(Math.fround(x)))))"
+    told = subprocess.run(
+        [NODE, "-e", code], input=json.dumps(values.tolist()), capture_output=True, text=True, check=True
+    )
+    assert json.loads(told.stdout) == float32_texts(values.tolist()) == [str(value) for value in values]
+
+
+@needs_node
+def test_many_labels_and_several_come_back_as_score_writes_them(cases: list[Case], tmp_path: Path) -> None:
+    """Labels that CSV has to quote, too."""
+    table = ("text;x\n" + "".join(f"{text};{i}\n" for i, text in enumerate(TEXTS) if len(text) < 99)).encode(
+        "utf-8", "replace"
+    )
+    paths = written(tmp_path / "in", {"a.csv": table, "b.TSV": table.replace(b";", b"\t"), "c.txt": table})
+    for case in cases:
+        if case.name in ("low-rank.int8.onnx", "several.fp32.onnx", "several-2.int8.onnx", "embedded"):
+            assert compare(case.path, paths, tmp_path) == 3, case.name
+            for path in tmp_path.glob("*.scored.*"):
+                path.unlink()
+
+
+@needs_node
+def test_with_onnx_runtime_the_last_digits_of_probabilities_alone_differ(tiny: Path, tmp_path: Path) -> None:
+    rows = "".join(f"{i},film {i} was good and {i * 7}\n" for i in range(200))
+    (path,) = written(tmp_path / "in", {"a.csv": f"id,text\n{rows}".encode()})
+    (dropped,) = drop(tiny, [path], tmp_path)
+    of_page = [*csv.DictReader(io.StringIO(base64.b64decode(dropped["data"]).decode()))]
+    expected = by_score(path, tmp_path / "a.csv", Classifier.load(tiny))
+    of_score = [*csv.DictReader(io.StringIO((expected or b"").decode()))]
+    for mine, theirs in zip(of_page, of_score, strict=True):
+        assert abs(float(mine.pop("probability")) - float(theirs.pop("probability"))) <= 1e-6
+        assert mine == theirs
 
 
 @needs_node
@@ -187,7 +299,7 @@ def test_a_browser_gives_what_node_does(tiny: Path, tmp_path: Path) -> None:
     """A table, a refused one, bytes that are not UTF-8, a byte order mark and a text."""
     names = ("quotes.csv", "blank.csv", "text that is not UTF-8.csv", "byte order mark.csv", "lines.txt")
     (tmp_path / "page.html").write_text(build_page(open_model(tiny)), encoding="utf-8")
-    classifier = Classifier.load(tiny)
+    classifier = Classifier.load(tiny, engine="native")
     with Chromium(tmp_path / "profile") as page:
         page.look()
         page.open((tmp_path / "page.html").as_uri())
@@ -205,5 +317,5 @@ def test_a_browser_gives_what_node_does(tiny: Path, tmp_path: Path) -> None:
             page.run("scored.arrayBuffer().then((data) => (window.bytes = [...new Uint8Array(data)]))")
             page.wait("window.bytes")
             scored = bytes(page.run("[window.bytes, (window.bytes = null)][0]"))
-            assert is_same(scored, expected, path, tmp_path), path.name
+            assert scored == expected, path.name
         assert page.problems == []
