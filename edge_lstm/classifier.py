@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -17,7 +16,7 @@ import numpy.typing as npt
 from edge_lstm.answering import ABSTAINED, UNFAMILIAR, check_top, is_abstained, reach
 from edge_lstm.errors import ModelFileError, ProviderError, first_line
 from edge_lstm.familiarity import unfamiliarity
-from edge_lstm.machine import memory_to_use
+from edge_lstm.machine import available_cores, memory_to_use
 from edge_lstm.modelfile import INPUT_NAME, OUTPUT_NAME, ModelFile, open_model, parse_model
 from edge_lstm.native import NATIVE, NativeSession, provider_of
 from edge_lstm.text import Status, to_matrix
@@ -108,6 +107,7 @@ class _Settings:
     threads: int = 1
     provider: str = DEFAULT_PROVIDER
     arena: bool = True
+    processes: int = 1
 
 
 class Classifier:
@@ -136,6 +136,7 @@ class Classifier:
         self._session = session
         self._settings = settings or _Settings()
         self._process = os.getpid()
+        self._more = _run_options(self._settings)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """For pickle: a session cannot be pickled, so the copy makes one of its own."""
@@ -150,6 +151,7 @@ class Classifier:
         threads: int = 1,
         provider: str = DEFAULT_PROVIDER,
         arena: bool = True,
+        processes: int = 1,
     ) -> Classifier:
         """Load a model file.
 
@@ -160,21 +162,33 @@ class Classifier:
         provider: a CPU execution provider of the installed ONNX Runtime.
         arena: keep the memory of the largest batch so far for the next run. False gives it back to the
             system after every run and takes it anew, page by page, which costs time.
+        processes: how many such as this one run models at once, and share the memory. The first Classifier
+            of a process decides, and a copy that is pickled takes its process for one of several: one a core.
 
+        A run may take half of the memory that the machine or its control group has, divided by
+        ``processes``; more is a ModelFileError. (Not on Windows, which is not asked how much there is.)
         The native engine takes one thread and no provider. Raises DataError, ModelFileError (or a subclass),
         ProviderError or MissingPackageError.
         """
         provider = provider_of(engine, provider)
-        return cls.from_model(open_model(path), threads=threads, provider=provider, arena=arena)
+        return cls.from_model(
+            open_model(path), threads=threads, provider=provider, arena=arena, processes=processes
+        )
 
     @classmethod
     def from_model(
-        cls, model: ModelFile, *, threads: int = 1, provider: str = DEFAULT_PROVIDER, arena: bool = True
+        cls,
+        model: ModelFile,
+        *,
+        threads: int = 1,
+        provider: str = DEFAULT_PROVIDER,
+        arena: bool = True,
+        processes: int = 1,
     ) -> Classifier:
         """Like :meth:`load`, from a model file that is already open; provider may also be ``native``."""
         if not 1 <= threads <= MAX_THREADS:
             raise ValueError(f"threads must be from 1 to {MAX_THREADS}, not {threads}")
-        settings = _Settings(threads, _check_provider(provider), arena)
+        settings = _Settings(threads, _check_provider(provider), arena, processes)
         return cls(model, _session(model, settings), settings=settings)
 
     @property
@@ -301,13 +315,12 @@ class Classifier:
             self._inherited = self._session
             self._session, self._process = _session(self.model, self._settings), os.getpid()
         try:
-            answers: npt.NDArray[np.float32] = self._session.run([OUTPUT_NAME], {INPUT_NAME: ids})[0]
+            answers: npt.NDArray[np.float32] = self._session.run(
+                [OUTPUT_NAME], {INPUT_NAME: ids}, *self._more
+            )[0]
         except Exception as error:  # ONNX Runtime raises its own types, which differ between releases
-            if "memory" in str(error):
-                raise ModelFileError(
-                    f"{self.model.path} needs more memory than it may use; "
-                    "use a smaller --batch-size or another model"
-                ) from error
+            if _is_about_memory(error):
+                raise _needs_memory(self.model) from error
             raise ModelFileError(
                 f"{self.runtime} cannot run {self.model.path} "
                 f"({first_line(error)}); export it again, or try 'edge-lstm doctor'"
@@ -365,6 +378,9 @@ def _check_texts(texts: Iterable[str]) -> list[str]:
 
 
 def _reload(data: bytes, path: Path, settings: dict[str, Any]) -> Classifier:
+    if settings["provider"] != NATIVE:
+        processes = max(settings["processes"], available_cores())
+        _arena.bound(processes=processes, is_kept=settings["arena"])
     return Classifier.from_model(parse_model(data, path), **settings)
 
 
@@ -380,8 +396,9 @@ def _session(model: ModelFile, settings: _Settings) -> onnxruntime.InferenceSess
     options.inter_op_num_threads = 1
     # Idle threads would spin: on a small device that is the battery.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.enable_cpu_mem_arena = settings.arena
-    if settings.arena and _arena_is_bounded():
+    is_bounded = _arena.bound(processes=settings.processes, is_kept=settings.arena)
+    options.enable_cpu_mem_arena = settings.arena or is_bounded
+    if is_bounded:
         options.add_session_config_entry("session.use_env_allocators", "1")
     options.enable_mem_pattern = False  # a plan for one shape of input: batches differ in length
     options.log_severity_level = 4  # what goes wrong is raised; ONNX Runtime's own log stays silent
@@ -393,6 +410,8 @@ def _session(model: ModelFile, settings: _Settings) -> onnxruntime.InferenceSess
     try:
         return onnxruntime.InferenceSession(model.data, options, providers=providers)
     except Exception as error:  # ONNX Runtime raises its own types, which differ between releases
+        if _is_about_memory(error):
+            raise _needs_memory(model) from error
         reason = first_line(error)
         if provider != DEFAULT_PROVIDER:
             raise ProviderError(f"{provider} cannot load {model.path}: {reason}; leave it out") from error
@@ -401,13 +420,33 @@ def _session(model: ModelFile, settings: _Settings) -> onnxruntime.InferenceSess
         ) from error
 
 
-@functools.cache
-def _arena_is_bounded() -> bool:
-    """Give all sessions of this process one arena, of at most half the memory. → whether it could be done.
+class _Arena:
+    """The memory that all sessions of this process take from, bounded when the first of them is made.
 
-    A graph can be made that asks for any amount, in ways that its file does not show: it gets an error, where
-    without a bound the system would end this process, or another one.
+    A graph can be made that asks for any amount, in ways that its file does not show: it gets an error.
+    Without a bound the system would end this process, or another one.
     """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._is_bounded: bool | None = None
+
+    def bound(self, *, processes: int = 1, is_kept: bool = True) -> bool:
+        """Bound the memory to half of the machine's, divided by the processes that run models at once.
+
+        is_kept: whether memory is kept for the next run. Only the first call counts. → whether there is a
+        bound.
+        """
+        with self._lock:
+            if self._is_bounded is None:
+                self._is_bounded = _register_arena(processes, is_kept)
+            return self._is_bounded
+
+
+_arena = _Arena()
+
+
+def _register_arena(processes: int, is_kept: bool) -> bool:
     import onnxruntime
 
     limit = memory_to_use()
@@ -417,11 +456,36 @@ def _arena_is_bounded() -> bool:
         memory = onnxruntime.OrtMemoryInfo(
             "Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
         )
-        # -1: how the arena grows is left to ONNX Runtime.
-        onnxruntime.create_and_register_allocator(memory, onnxruntime.OrtArenaCfg(limit // 2, -1, -1, -1))
+        # It doubles, or grows by what is asked for, which takes less at once and more in the long run.
+        growth = 0 if is_kept else 1
+        config = onnxruntime.OrtArenaCfg(limit // 2 // processes, growth, -1, -1)
+        onnxruntime.create_and_register_allocator(memory, config)
     except Exception:  # another part of this program registered one; each session then has its own
         return False
     return True
+
+
+def _run_options(settings: _Settings) -> list[Any]:
+    """What a run is given beside its input: without an arena of its own, a session returns what it can."""
+    if settings.provider == NATIVE or settings.arena or not _arena.bound():
+        return []
+    import onnxruntime
+
+    options = onnxruntime.RunOptions()
+    options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+    return [options]
+
+
+def _is_about_memory(error: Exception) -> bool:
+    """Whether there was not enough memory: ONNX Runtime's arena says so, or C++, or Python."""
+    return isinstance(error, MemoryError) or any(part in str(error) for part in ("memory", "bad_alloc"))
+
+
+def _needs_memory(model: ModelFile) -> ModelFileError:
+    return ModelFileError(
+        f"{model.path} needs more memory than a run may take; "
+        "use a smaller --batch-size, fewer --workers, or another model"
+    )
 
 
 def _check_room_for(threads: int) -> None:

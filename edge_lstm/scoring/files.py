@@ -19,7 +19,7 @@ from edge_lstm.native import NATIVE
 from edge_lstm.scoring.columns import DEFAULT_SCORE_OPTIONS, ScoreOptions, plan_output
 from edge_lstm.scoring.journal import Entry, fingerprint
 from edge_lstm.scoring.output import FileOutput, names_of, stream_output
-from edge_lstm.scoring.pool import Pool
+from edge_lstm.scoring.pool import Pool, most_processes
 from edge_lstm.scoring.summary import Summary
 from edge_lstm.scoring.worker import Answerer, Worker, compressed
 from edge_lstm.tables import reader as tables
@@ -38,7 +38,8 @@ class RunOptions:
 
     workers: at most so many processes; None for as many as the cores this one may use. No more are started
         than the work can use.
-    low_memory: one worker, small chunks, and no arena (see Classifier.load), for devices.
+    low_memory: one worker, small chunks, half the usual batch, and no arena (see Classifier.load), for
+        devices.
     chunk_rows: rows that a worker takes at a time, at most; None: as is usual.
     batch_size: texts in one run of the model; None: what is fastest.
     provider: the execution provider of ONNX Runtime, or native, the engine.
@@ -120,11 +121,15 @@ def score_files(
     atomic.check_distinct([*outputs, *run.also_written], [opened_model.path, *input_files])
     with signals.held():
         from edge_lstm.classifier import Classifier
+    workers = 1 if run.low_memory else run.workers
     classifier = loaded or Classifier.from_model(
-        opened_model, provider=run.provider, arena=not run.low_memory
+        opened_model, provider=run.provider, arena=not run.low_memory, processes=most_processes(workers)
     )
-    worker = Worker(Answerer(classifier, options, run.batch_size), columns, work.is_gzip)
-    with Pool(worker, 1 if run.low_memory else run.workers) as pool:
+    batch_size = run.batch_size
+    if batch_size is None and run.low_memory:
+        batch_size = max(1, classifier.batch_size // 2)
+    worker = Worker(Answerer(classifier, options, batch_size), columns, work.is_gzip)
+    with Pool(worker, workers) as pool:
         if work.is_stream:
             work.into_stream(pool)
         else:

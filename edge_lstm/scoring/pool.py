@@ -19,11 +19,12 @@ from contextlib import suppress
 from dataclasses import replace
 from itertools import chain, islice, takewhile
 from mmap import mmap
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge_lstm import signals
 from edge_lstm.errors import EdgeLSTMError
-from edge_lstm.machine import available_cores
+from edge_lstm.machine import available_cores, memory_to_use, read_text, sizes
 from edge_lstm.scoring.summary import Summary
 from edge_lstm.scoring.worker import Scored, Worker
 from edge_lstm.tables.reader import Chunk
@@ -42,13 +43,20 @@ _worker: Worker  # of a worker's process
 _memory: mmap | None  # which it shares
 
 
+def most_processes(workers: int | None) -> int:
+    """Return how many processes may score at most. workers: as many; None: as the cores for this process."""
+    if not CAN_START:
+        return 1
+    return available_cores() if workers is None else workers
+
+
 class Pool:
     """Scores chunks with at most ``workers`` processes (None: as many as there are cores for this one), or in
     this one where that is as soon done or none can be started. A context: they end with it."""
 
     def __init__(self, worker: Worker, workers: int | None) -> None:
         self._worker = worker
-        self._workers = (available_cores() if workers is None else workers) if CAN_START else 1
+        self._workers = most_processes(workers)
         self._executor: Any = None
         self.used = 1  # processes that score
         self._processes: list[Any] = []
@@ -113,6 +121,11 @@ class Pool:
                 "a worker process was killed, perhaps out of memory; "
                 "continue with --resume and fewer --workers, or --low-memory"
             ) from None
+        except MemoryError:
+            raise EdgeLSTMError(
+                "a worker process needs more than its share of the memory; "
+                "use fewer --workers, or --low-memory"
+            ) from None
 
     def _start(self, count: int) -> None:
         """Start the processes; none where the system has no room for them."""
@@ -130,7 +143,7 @@ class Pool:
                     # Under a limit (ulimit -v) the room is left to threads and batches: pipes are enough.
                     if resource.getrlimit(resource.RLIMIT_AS)[0] == resource.RLIM_INFINITY:
                         self._memory = mmap(-1, (_AHEAD * count + 1) * SLOT_BYTES)
-                arguments = (self._worker, tuple(self.private_files) if is_fork else (), self._memory)
+                arguments = (self._worker, tuple(self.private_files) if is_fork else (), self._memory, count)
                 executor = ProcessPoolExecutor(count, context, _begin, arguments)
                 # Where processes are forked, all of them start with the first work.
                 executor.submit(os.getpid)
@@ -156,8 +169,8 @@ def _result(future: Future[Any], memory: mmap | None) -> Scored:
                 return _taken(memory, data), summary
 
 
-def _begin(worker: Worker, private_files: tuple[int, ...], memory: mmap | None) -> None:
-    """Prepare a worker's process."""
+def _begin(worker: Worker, private_files: tuple[int, ...], memory: mmap | None, processes: int) -> None:
+    """Prepare a worker's process, one of so many."""
     global _worker, _memory
     import threading
 
@@ -166,6 +179,27 @@ def _begin(worker: Worker, private_files: tuple[int, ...], memory: mmap | None) 
         os.close(descriptor)
     with suppress(RuntimeError):  # no room for a thread
         threading.Thread(target=_end_with_parent, daemon=True).start()
+    if sys.platform == "linux":
+        _bound_memory(processes)
+
+
+def _bound_memory(processes: int) -> None:
+    """Let this process take no more than what it has now and its share of the machine's memory.
+
+    A fork of a process with a loaded model has its arena, bounded for a single process. Three quarters of the
+    memory: the half that arenas may take at most, and what Python needs beside them.
+    """
+    import resource
+
+    limit = memory_to_use()
+    taken = sizes(read_text(Path("/proc/self/status"))).get("VmData")
+    if limit is None or taken is None:
+        return
+    bound = taken + limit * 3 // 4 // processes
+    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    if soft == resource.RLIM_INFINITY or bound < soft:
+        with suppress(ValueError, OSError):  # the system has no such limit
+            resource.setrlimit(resource.RLIMIT_DATA, (bound, hard))
 
 
 def _end_with_parent() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from model_files import DATA, edited
 from edge_lstm import EdgeLSTMError
 from edge_lstm.doctor.checks import examine
 from edge_lstm.modelfile import parse_model
-from tests.hostile_files import DAMAGED, EVERY_KIND, HARMFUL, Hostile
+from tests.hostile_files import DAMAGED, EVERY_KIND, HARMFUL, Hostile, asks_for_memory, graph
 
 TEXTS = ["A wonderful, moving film.", "Dull, and far too long.", "The cast is fine, the script is not."]
 COMMANDS = ["inspect m.onnx", "explain a -m m.onnx", "score t.txt -m m.onnx -o o -w 1"]
@@ -82,3 +84,50 @@ def test_a_file_that_is_cut_anywhere_is_refused(step: int) -> None:
     for size in between | set(range(0, len(DATA) - 1, step)):
         with pytest.raises(EdgeLSTMError):
             parse_model(DATA[:size], Path("m.onnx"))
+
+
+# On a machine of 400 MiB: a program that ends with "fine", or with what the package says.
+SMALL_MACHINE = """
+import pickle, sys
+from edge_lstm import EdgeLSTMError, machine
+machine.memory_to_use = lambda: 400 * 2**20
+from edge_lstm import Classifier, RunOptions, score_files
+try:
+    exec(sys.argv[1])
+    print("fine")
+except EdgeLSTMError as error:
+    print(error)
+"""
+SCORE = "score_files('t.txt', 'o.csv', model='m.onnx', run=RunOptions(chunk_rows=4, {}))"
+
+
+@pytest.mark.parametrize(
+    ("code", "share"),
+    [
+        ("Classifier.load('m.onnx').predict(['fine'])", 200),
+        ("Classifier.load('m.onnx', arena=False).predict(['fine'])", 200),
+        ("Classifier.load(arena=False); Classifier.load('m.onnx').predict(['fine'])", 200),
+        (SCORE.format("workers=1"), 200),
+        (SCORE.format("low_memory=True"), 200),
+        (SCORE.format("workers=2"), 100),
+        (SCORE.format("workers=3"), 66),
+        ("pickle.loads(pickle.dumps(Classifier.load('m.onnx', processes=4))).predict(['fine'])", 50),
+        (SCORE.format("workers=2").replace("'m.onnx'", "Classifier.load('m.onnx')"), 150),
+    ],
+)
+def test_a_run_takes_its_share_of_half_of_the_memory_in_every_mode(
+    code: str, share: int, tmp_path: Path
+) -> None:
+    (tmp_path / "t.txt").write_text("fine\n" * 40)
+    said = []
+    for megabytes in (share * 2 // 3, share * 4 // 3):
+        values = int((megabytes * 2**20 / 4) ** 0.5)
+        (tmp_path / "m.onnx").write_bytes(graph("", "", asks_for_memory(values)).data())
+        line = [sys.executable, "-c", SMALL_MACHINE, code]
+        done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True)
+        said.append(done.stdout + done.stderr)
+    assert said[0] == "fine\n"
+    assert said[1] == (
+        "m.onnx needs more memory than a run may take; "
+        "use a smaller --batch-size, fewer --workers, or another model\n"
+    )
