@@ -1,9 +1,13 @@
 """Whole outputs or none: a file appears under its name when it is complete and on the disk.
 
 Every command that writes a file writes it here (but ``score``, whose output grows for hours and is resumed).
-A regular file is written under another name and renamed; a device or a pipe is written to; ``/dev/stdout``
-and its kin are the process's own descriptors, wherever they lead. Links are never followed: a link under
-the output's name is replaced by the file, what it points to stays as it is.
+A regular file is written under another name and renamed, and keeps the permissions of the file that it
+replaces; a device or a pipe is written to; ``/dev/stdout`` and its kin are the process's own descriptors,
+wherever they lead. Links are never followed: a link under the output's name is replaced by the file, what it
+points to stays as it is.
+
+A process that is killed leaves what it has written under the other name. It is locked while it is written, so
+the next process that writes the output can tell, and removes it.
 """
 
 from __future__ import annotations
@@ -11,17 +15,18 @@ from __future__ import annotations
 import errno
 import glob
 import io
-import math
 import os
 import re
 import stat
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from edge_lstm.errors import DataError, OutputError
+from edge_lstm.os_file import NO_FOLLOW, NO_WAIT, lock
 
 # What stands beside an output until it is complete, under its name and one of these:
 PARTIAL = ".partial"  # the rows so far
@@ -31,6 +36,7 @@ ASSEMBLED = ".partial.parquet"  # of a Parquet output, until it is complete
 
 _OWN_DESCRIPTOR = re.compile(rf"/(?:dev/fd|proc/(?:self|thread-self|{os.getpid()})/fd)/(\d+)")
 _MOST_LINKS = 40  # as the Linux kernel follows
+_LEFT_SECONDS = 3600  # a partial file this old was left, on a file system without locks
 
 
 def write_atomically(data: bytes | str, path: Path, *, parents: bool = False) -> None:
@@ -55,14 +61,20 @@ def open_atomically(path: Path, *, parents: bool = False) -> Iterator[BinaryIO]:
             with io.BufferedWriter(open_stream(path)) as stream:
                 yield stream
             return
-        # A name of its own, which exists for nobody else: two runs at once both write a whole file.
-        partial = path.with_name(f".{path.name[:40]}.{os.urandom(4).hex()}.partial")
+        remove_leftovers(path)
+        partial, file = _new_partial(path)
         try:
-            with partial.open("xb") as file:  # not through a link; the umask decides who may read it
+            with file:
+                keep_mode(path, file.fileno(), least=0o600)  # so that it can be removed if it is left
                 yield file
+                keep_mode(path, file.fileno())
                 file.flush()
                 os.fsync(file.fileno())
-            partial.replace(path)
+                try:
+                    partial.replace(path)  # while it is locked
+                except PermissionError:  # Windows renames no file that is open
+                    file.close()
+                    partial.replace(path)
             sync_folder(path.parent)
         finally:
             partial.unlink(missing_ok=True)
@@ -72,15 +84,73 @@ def open_atomically(path: Path, *, parents: bool = False) -> Iterator[BinaryIO]:
         raise write_error(path, error) from None
 
 
-def remove_leftovers(path: Path, before: float = math.inf) -> None:
-    """Removes what runs that were killed outright have left of an output.
+def _new_partial(path: Path) -> tuple[Path, BinaryIO]:
+    """Return a new file beside the output, under a name of its own, locked and open for writing.
 
-    before: what was written to since that time stays; without it, no other run may be writing the output.
+    The name exists for nobody else: two runs at once both write a whole file.
     """
+    while True:
+        partial = path.with_name(f".{path.name[:40]}.{os.urandom(4).hex()}.partial")
+        file = partial.open("xb")  # not through a link; the umask decides who may read it
+        try:
+            lock(file.fileno())
+        except BlockingIOError:  # another process takes it for one that was left, and removes it
+            file.close()
+            continue
+        except OSError:  # a file system without locks
+            return partial, file
+        if _leads_to(partial, file.fileno()):
+            return partial, file
+        file.close()
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove what processes that were killed have left of an output: what nobody holds, of this user."""
     for partial in path.parent.glob(glob.escape(f".{path.name[:40]}.") + "[0-9a-f]" * 8 + ".partial"):
         with suppress(OSError):  # somebody else's
-            if partial.stat().st_mtime < before:
-                partial.unlink()
+            with io.FileIO(os.open(partial, os.O_RDWR | NO_FOLLOW | NO_WAIT), "r+") as file:
+                if not (_is_left(file.fileno()) and _leads_to(partial, file.fileno())):
+                    continue
+                try:
+                    partial.unlink()
+                except PermissionError:  # Windows removes no file that is open
+                    file.close()
+                    partial.unlink()
+
+
+def _is_left(handle: int) -> bool:
+    """Whether an open partial file is of this user and no process holds it."""
+    state = os.fstat(handle)
+    if not stat.S_ISREG(state.st_mode) or state.st_nlink != 1:
+        return False
+    if hasattr(os, "geteuid") and state.st_uid != os.geteuid():
+        return False
+    try:
+        lock(handle)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        return state.st_mtime < time.time() - _LEFT_SECONDS
+    return True
+
+
+def _leads_to(path: Path, handle: int) -> bool:
+    """Whether the name leads to the open file."""
+    try:
+        return os.path.samestat(path.lstat(), os.fstat(handle))
+    except OSError:
+        return False
+
+
+def keep_mode(path: Path, handle: int, least: int = 0) -> None:
+    """Give an open file, which will replace ``path``, the permissions of the regular file that is there.
+
+    least: permissions that it gets in any case.
+    """
+    with suppress(OSError, AttributeError):  # no file is there; a file system or a system without permissions
+        state = path.lstat()
+        if stat.S_ISREG(state.st_mode):
+            os.fchmod(handle, state.st_mode & 0o777 | least)
 
 
 def is_leftover(path: str) -> bool:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-
-_LEFT_SECONDS = 3600  # what no run has written to for so long is a killed one's
 
 
 def option(metavar: str | None, text: str, *names: str, **settings: Any) -> Any:
@@ -72,12 +69,13 @@ def column_names(given: str | None) -> tuple[str, ...]:
 def check_outputs(
     written: Iterable[Path | None], inputs: Iterable[str | Path | None], *, parents: bool = False
 ) -> None:
-    """Raise before the work what an output would raise after it: OutputError or DataError. Remove what killed
-    runs have left of the outputs. parents: see check_writable."""
-    from edge_lstm.atomic import check_distinct, check_writable, remove_leftovers
+    """Raise before the work what an output would raise after it: OutputError or DataError.
+
+    parents: see check_writable.
+    """
+    from edge_lstm.atomic import check_distinct, check_writable
 
     outputs = [path for path in written if path is not None]
     for path in outputs:
         check_writable(path, parents=parents)
-        remove_leftovers(path, before=time.time() - _LEFT_SECONDS)
     check_distinct(outputs, [name for name in inputs if name is not None])

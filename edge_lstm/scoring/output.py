@@ -50,7 +50,8 @@ def stream_output(path: str | None) -> Iterator[Callable[[bytes], None]]:
 
 class FileOutput:
     """A file that has its name only when it is complete. Until then ``<name>.partial`` holds the rows and
-    ``<name>.resume.json`` says how far it is. A context: a partial file without a journal goes with it.
+    ``<name>.resume.json`` says how far it is. A context: a partial file without a journal goes with it. One
+    that a killed process has left is the next run's. The output keeps the permissions of an earlier one.
 
     is_kept: whether the partial file stays where the run ends before its end.
     """
@@ -64,6 +65,7 @@ class FileOutput:
         self.partial, self.journal = Path(path + PARTIAL), Path(path + JOURNAL)
         atomic.check_writable(Path(path))
         self._file, self._is_new = self._open_locked()
+        atomic.keep_mode(Path(path), self.descriptor, least=0o600)  # so that a run can go on with it
         self._size, self._digest = 0, hashlib.sha256()
         self.is_kept = not self._is_new and os.path.lexists(self.journal)
 
@@ -108,6 +110,9 @@ class FileOutput:
 
     def begin(self, head: bytes) -> None:
         """Begin with ``head``, whatever the partial file holds."""
+        if not self._is_new:  # nor does anything else stay that a run without a journal has left
+            for name in (JOURNAL_NEW, ASSEMBLED):
+                Path(self.path + name).unlink(missing_ok=True)
         self._file.truncate(0)
         self.write(head)
 
@@ -155,9 +160,13 @@ class FileOutput:
             whole = Path(self.path + ASSEMBLED)
             whole.unlink(missing_ok=True)  # of a run that was killed here; a link is not followed
             with write_errors(self.path):
+                with whole.open("xb") as file:
+                    atomic.keep_mode(Path(self.path), file.fileno(), least=0o600)
                 assemble(str(self.partial), str(whole))
             self._sync(whole)
         with write_errors(self.path):
+            with io.FileIO(os.open(whole, os.O_RDONLY | NO_FOLLOW)) as file:
+                atomic.keep_mode(Path(self.path), file.fileno())
             self._unless_open(lambda: whole.replace(self.path))
         atomic.sync_folder(Path(self.path).parent)
         self.forget()

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import signal
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from edge_lstm import atomic
 from edge_lstm.atomic import check_distinct, check_writable, open_atomically, own_descriptor, write_atomically
-from edge_lstm.cli.options import check_outputs
+from edge_lstm.cli import run
 from edge_lstm.errors import DataError, OutputError
 
 
@@ -36,13 +41,102 @@ def test_what_fails_in_the_middle_leaves_the_old_file_and_nothing_else(tmp_path:
     assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
 
 
-def test_what_a_killed_run_left_goes_an_hour_later(tmp_path: Path) -> None:
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o664, 0o400])
+def test_a_file_that_is_replaced_keeps_its_mode(tmp_path: Path, mode: int) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    path.chmod(mode)
+    seen = []
+    with open_atomically(path) as file:
+        seen = [stat.S_IMODE(each.stat().st_mode) for each in tmp_path.glob(".*")]
+        file.write(b"new")
+    assert (path.read_text(), stat.S_IMODE(path.stat().st_mode)) == ("new", mode)
+    assert seen == [mode | 0o600], "nor may others read it while it is written"
+
+
+def test_a_link_that_is_replaced_is_a_new_file(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("old")
+    (tmp_path / "secret").chmod(0o600)
+    (tmp_path / "link").symlink_to("secret")
+    write_atomically("new", tmp_path / "link")
+    mask = os.umask(0)
+    os.umask(mask)
+    assert stat.S_IMODE((tmp_path / "link").lstat().st_mode) == 0o666 & ~mask
+    assert (tmp_path / "secret").read_text() == "old"
+
+
+def killed_at(name: str, act: Callable[[], object]) -> None:
+    """A process that SIGKILL ends where it calls a function: fsync, or replace, which renames."""
+    pid = os.fork()
+    if pid == 0:  # no exception may leave the child: it would run the rest of the tests
+        try:
+            kill = partial(os.kill, os.getpid(), signal.SIGKILL)
+            setattr(os if name == "fsync" else Path, name, lambda *_: kill())
+            act()
+        finally:
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("moment", ["fsync", "replace"])
+@pytest.mark.parametrize("mode", [None, 0o400])
+def test_what_a_killed_process_left_goes_with_the_next_output(
+    tmp_path: Path, moment: str, mode: int | None
+) -> None:
+    path = tmp_path / "a.html"
+    if mode is not None:
+        path.touch(mode)
+    killed_at(moment, lambda: write_atomically("half", path))
+    assert len(list(tmp_path.glob(".a.html.*.partial"))) == 1
+    write_atomically("whole", path)
+    assert list(tmp_path.iterdir()) == [path] and path.read_text() == "whole"
+
+
+@pytest.mark.parametrize("moment", ["fsync", "replace"])
+@pytest.mark.parametrize("line", ["page -o out", "score in.csv -o out.csv", "score in.csv -o out.parquet"])
+def test_and_with_the_same_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str, line: str
+) -> None:
+    if line.endswith("parquet"):
+        pytest.importorskip("pyarrow")
+    monkeypatch.chdir(tmp_path)
+    Path("in.csv").write_text("text\nfine\n")
+    killed_at(moment, lambda: run(line.split()))
+    assert len(os.listdir()) > 1
+    run(line.split())
+    assert sorted(os.listdir()) == ["in.csv", line.split()[-1]]
+
+
+def test_what_a_living_process_writes_stays_and_so_does_everything_else(tmp_path: Path) -> None:
+    path, digits = tmp_path / "a.txt", "0123cdef"
+    others = {tmp_path / f".{name}.{digits}.partial" for name in ("b.txt", "a.txt.b", "a")}
+    others |= {tmp_path / name for name in (f".a.txt.{digits}.html", ".a.txt.0123.partial", "a.txt.partial")}
+    for other in others:
+        other.touch()
+    linked, folder, soft = (tmp_path / f".a.txt.0000000{i}.partial" for i in range(3))
+    linked.hardlink_to(tmp_path / "a.txt.partial")
+    folder.mkdir()
+    soft.symlink_to("a.txt.partial")
+    with open_atomically(path) as first:
+        write_atomically("second", path)
+        first.write(b"first")
+    assert path.read_text() == "first"
+    assert set(tmp_path.iterdir()) == {path, linked, folder, soft, *others}
+
+
+def test_without_locks_what_is_left_goes_an_hour_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lock(handle: int) -> None:
+        raise OSError(errno.ENOLCK, "no locks")
+
+    monkeypatch.setattr(atomic, "lock", lock)
     left, new = (tmp_path / f".a.html.{digits}.partial" for digits in ("0123cdef", "4567890a"))
     left.touch()
     new.touch()
     os.utime(left, (0, 0))
-    check_outputs([tmp_path / "a.html"], [])
-    assert list(tmp_path.iterdir()) == [new]
+    write_atomically("", tmp_path / "a.html")
+    assert set(tmp_path.iterdir()) == {tmp_path / "a.html", new}
 
 
 def test_a_pipe_is_written_to_and_stays_a_pipe(tmp_path: Path) -> None:

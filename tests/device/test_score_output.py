@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -168,6 +169,38 @@ def test_what_a_power_cut_must_not_lose_is_on_the_disk_before_it_has_its_name(
         run(name)
     assert {"out.csv", "out.parquet", "out.csv.resume.json"} <= {name for name, _ in renamed}
     assert all(is_synced for _, is_synced in renamed), renamed
+
+
+@pytest.mark.parametrize("target", ["out.csv", "out.csv.gz", "out.parquet"])
+def test_an_output_that_is_replaced_keeps_its_mode(
+    tmp_path: Path, run: Callable[..., Summary], target: str
+) -> None:
+    if target.endswith("parquet"):
+        pytest.importorskip("pyarrow")
+    (tmp_path / target).touch()
+    (tmp_path / target).chmod(0o600)
+    seen = set()
+
+    def look(progress: object) -> None:
+        seen.add(stat.S_IMODE((tmp_path / f"{target}.partial").stat().st_mode))
+
+    run(target, on_progress=look)
+    assert seen == {stat.S_IMODE((tmp_path / target).stat().st_mode)} == {0o600}
+    run("new-" + target)
+    mask = os.umask(0)
+    os.umask(mask)
+    assert stat.S_IMODE((tmp_path / ("new-" + target)).stat().st_mode) == 0o666 & ~mask
+
+
+def test_a_run_that_starts_again_removes_all_that_a_killed_one_left(
+    tmp_path: Path, run: Callable[..., Summary]
+) -> None:
+    pytest.importorskip("pyarrow")
+    for name in ("", ".parquet"):
+        (tmp_path / f"out.parquet.partial{name}").write_text("half")
+    (tmp_path / "out.parquet.resume.json.new").write_text("half")
+    run("out.parquet", checkpoint_seconds=None)
+    assert names(tmp_path) == ["in.csv", "out.parquet"]
 
 
 def damage(name: str, change: Callable[[bytes], bytes]) -> Callable[[Path], None]:

@@ -116,6 +116,8 @@ def kills(top: Path, seed: int, count: int) -> dict[str, int]:
             assert (folder / "m.onnx").read_bytes() == wanted, "half-written, or other bytes"
             (folder / "m.onnx").unlink()
             done["exports"] += 1
+    code, said = end(start(EXPORT, folder), folder)
+    assert (code, names(folder)) == (0, {"m.onnx"}), (said, names(folder))
     return done
 
 

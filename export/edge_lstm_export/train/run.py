@@ -16,7 +16,7 @@ from itertools import repeat
 from pathlib import Path
 from typing import Any
 
-from edge_lstm.atomic import check_distinct, check_writable, remove_leftovers, write_error
+from edge_lstm.atomic import check_distinct, check_writable, write_error
 from edge_lstm.errors import DataError, OutputError
 from edge_lstm.os_file import NO_FOLLOW, lock
 from edge_lstm.text import Tokenizer
@@ -118,8 +118,6 @@ def run_job(
     job.output.parent.mkdir(parents=True, exist_ok=True)
     with only_run(job.output), quiet_thread():
         unfinished = _unfinished(job)
-        for path in job.files:
-            remove_leftovers(path)
         inputs = plan_job(job, callbacks.say)
         planned(inputs)
         dataset, plan = inputs.dataset, inputs.plan
