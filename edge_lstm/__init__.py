@@ -7,7 +7,9 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import sys
 
 from edge_lstm._version import __version__
 from edge_lstm.errors import (
@@ -61,3 +63,13 @@ def __getattr__(name: str) -> Any:
         if name in names:
             return getattr(import_module(module), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def _end() -> None:
+    module = sys.modules.get("edge_lstm.ending")
+    if module is not None:
+        module.gate.close()
+
+
+# Here, and not where the module is loaded: what is registered later runs before it, and may still predict.
+atexit.register(_end)

@@ -36,6 +36,7 @@ ASSEMBLED = ".partial.parquet"  # of a Parquet output, until it is complete
 
 _OWN_DESCRIPTOR = re.compile(rf"/(?:dev/fd|proc/(?:self|thread-self|{os.getpid()})/fd)/(\d+)")
 _MOST_LINKS = 40  # as the Linux kernel follows
+_TO_LOCK = os.O_RDWR | NO_FOLLOW | NO_WAIT
 _LEFT_SECONDS = 3600  # a partial file this old was left, on a file system without locks
 
 
@@ -107,15 +108,15 @@ def _new_partial(path: Path) -> tuple[Path, BinaryIO]:
 def remove_leftovers(path: Path) -> None:
     """Remove what processes that were killed have left of an output: what nobody holds, of this user."""
     for partial in path.parent.glob(glob.escape(f".{path.name[:40]}.") + "[0-9a-f]" * 8 + ".partial"):
-        with suppress(OSError):  # somebody else's
-            with io.FileIO(os.open(partial, os.O_RDWR | NO_FOLLOW | NO_WAIT), "r+") as file:
-                if not (_is_left(file.fileno()) and _leads_to(partial, file.fileno())):
-                    continue
-                try:
-                    partial.unlink()
-                except PermissionError:  # Windows removes no file that is open
-                    file.close()
-                    partial.unlink()
+        # OSError: it is somebody else's.
+        with suppress(OSError), io.FileIO(os.open(partial, _TO_LOCK), "r+") as file:
+            if not (_is_left(file.fileno()) and _leads_to(partial, file.fileno())):
+                continue
+            try:
+                partial.unlink()
+            except PermissionError:  # Windows removes no file that is open
+                file.close()
+                partial.unlink()
 
 
 def _is_left(handle: int) -> bool:

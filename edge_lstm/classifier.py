@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_lstm.answering import ABSTAINED, UNFAMILIAR, check_top, is_abstained, reach
+from edge_lstm.ending import gate
 from edge_lstm.errors import ModelFileError, ProviderError, first_line
 from edge_lstm.familiarity import unfamiliarity
 from edge_lstm.machine import available_cores, memory_to_use
@@ -120,8 +121,9 @@ class Classifier:
     The probabilities of a text do not depend on the other texts of the call, on ``batch_size`` or on
     ``threads``: with an int8 file they are the same bits.
 
-    Several Python threads may use one Classifier at once. It can be pickled (with the bytes of its model
-    file), and used in a forked process.
+    Several Python threads may use one Classifier at once; the end of the interpreter waits for the run that a
+    daemon thread has begun, and lets it begin no other. It can be pickled (with the bytes of its model file),
+    and used in a forked process.
     """
 
     def __init__(
@@ -315,9 +317,10 @@ class Classifier:
             self._inherited = self._session
             self._session, self._process = _session(self.model, self._settings), os.getpid()
         try:
-            answers: npt.NDArray[np.float32] = self._session.run(
-                [OUTPUT_NAME], {INPUT_NAME: ids}, *self._more
-            )[0]
+            with gate.passed():
+                answers: npt.NDArray[np.float32] = self._session.run(
+                    [OUTPUT_NAME], {INPUT_NAME: ids}, *self._more
+                )[0]
         except Exception as error:  # ONNX Runtime raises its own types, which differ between releases
             if _is_about_memory(error):
                 raise _needs_memory(self.model) from error
@@ -408,7 +411,8 @@ def _session(model: ModelFile, settings: _Settings) -> onnxruntime.InferenceSess
             providers = [(provider, {"intra_op_num_threads": str(threads)})]
         providers.append(DEFAULT_PROVIDER)  # for the operators the provider does not take
     try:
-        return onnxruntime.InferenceSession(model.data, options, providers=providers)
+        with gate.passed():
+            return onnxruntime.InferenceSession(model.data, options, providers=providers)
     except Exception as error:  # ONNX Runtime raises its own types, which differ between releases
         if _is_about_memory(error):
             raise _needs_memory(model) from error

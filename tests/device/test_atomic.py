@@ -102,9 +102,9 @@ def test_and_with_the_same_command(
     monkeypatch.chdir(tmp_path)
     Path("in.csv").write_text("text\nfine\n")
     killed_at(moment, lambda: run(line.split()))
-    assert len(os.listdir()) > 1
+    assert len(list(tmp_path.iterdir())) > 1
     run(line.split())
-    assert sorted(os.listdir()) == ["in.csv", line.split()[-1]]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.csv", line.split()[-1]]
 
 
 def test_what_a_living_process_writes_stays_and_so_does_everything_else(tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import os
 import pickle
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
@@ -113,3 +115,70 @@ def test_a_model_may_come_through_a_pipe() -> None:
         pipe.close()
         assert np.array_equal(loaded.result().probabilities(TEXTS), ANSWERS)
     os.close(reading)
+
+
+# Four daemon threads that predict when the interpreter ends.
+DAEMONS = """
+import atexit, os, threading
+import edge_lstm
+from edge_lstm import Classifier
+
+classifier = Classifier.load(threads={threads})
+answered = threading.Semaphore(0)
+
+def work():
+    while True:
+        {work}
+        answered.release()
+
+def start():
+    for _ in range(4):
+        threading.Thread(target=work, daemon=True).start()
+    for _ in range(8):
+        answered.acquire()
+"""
+PREDICT = "classifier.predict(['A wonderful film.' * 20] * 16)"
+
+
+def ended(code: str, threads: int = 1, work: str = PREDICT) -> tuple[int, str]:
+    """(exit code, what was said) of a program."""
+    program = DAEMONS.format(threads=threads, work=work) + code
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("threads", "work"), [(1, PREDICT), (2, PREDICT), (1, "Classifier.load().predict(['fine'])")]
+)
+def test_a_program_ends_while_daemon_threads_predict(threads: int, work: str) -> None:
+    for _ in range(5):
+        assert ended("start()", threads, work) == (0, "")
+
+
+def test_so_does_a_forked_one() -> None:
+    fork = "start(); pid = os.fork(); pid and print(os.waitpid(pid, 0)[1])"
+    assert ended(fork) == (0, "0\n")
+    assert ended(fork.replace("; pid and", "; pid or start(); pid and")) == (0, "0\n")
+
+
+def test_what_a_program_does_at_its_end_may_predict_and_wait_for_threads_that_do() -> None:
+    code = """
+one = threading.Thread(target=lambda: (go.wait(), print(classifier.predict(["fine"])[0].label)), daemon=True)
+go = threading.Event()
+one.start()
+atexit.register(lambda: (go.set(), one.join(), print(classifier.predict(["fine"])[0].label)))
+"""
+    assert ended(code) == (0, "pos\npos\n")
+
+
+def test_a_thread_that_predicts_too_late_is_told_and_keeps_nobody_waiting() -> None:
+    code = """
+from edge_lstm import ending
+ending.LATE_SECONDS = 0.01
+late = threading.Thread(target=lambda: classifier.predict(["fine"]), daemon=True)
+edge_lstm._end()
+late.start()
+late.join()
+"""
+    code_, said = ended(code)
+    assert code_ == 0 and "the interpreter is ending; join the threads" in said
