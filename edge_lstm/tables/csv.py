@@ -129,12 +129,15 @@ class CsvFormat(Format):
             raise DataError(
                 f"{source.name} ends its lines in CR alone; convert it with: tr '\\r' '\\n' < {source.path}"
             )
+        if b"\n" not in body and len(head) > MAX_ROW_BYTES:
+            limit = f"{MAX_ROW_BYTES // 2**20} MiB"
+            raise DataError(f"{source.name}: the header is longer than {limit}; check that it is a table")
         dialect = sniff(body, options.delimiter or self._delimiter)
-        # The empty line is a part of a row whose quote is open.
-        lines = chain(io.StringIO(_decoded(body), newline="\n"), [""])
-        columns = tuple(_put_back(next(csv.reader(lines, delimiter=dialect.delimiter))) or [""])
-        if next(lines, None) is None and len(head) >= HEAD_BYTES:
-            raise DataError(f"{source.name}: the header has a quote that does not close in 1 MiB; check it")
+        columns, is_open = _header(body, dialect)
+        if is_open and len(head) >= HEAD_BYTES:  # a quoted name goes on behind what was looked at
+            columns, is_open = _header(stream.head(MAX_ROW_BYTES).removeprefix(BOM), dialect)
+            if is_open:
+                raise DataError(f"{source.name}: the header has a quote that does not close; check it")
         if any(map(utf8_error, columns)):
             raise DataError(
                 f"{source.name}: its header is not UTF-8; "
@@ -200,6 +203,14 @@ class CsvFormat(Format):
     def _dialect(self, columns: OutputColumns) -> Dialect:
         dialect = columns.schema.dialect if columns.schema.format == self.name else None
         return dialect or Dialect(self._delimiter or ",")
+
+
+def _header(body: bytes, dialect: Dialect) -> tuple[tuple[str, ...], bool]:
+    """Return the fields of the first row, and whether the text ends within a quoted one."""
+    # The empty line is a part of a row whose quote is open.
+    lines = chain(io.StringIO(_decoded(body), newline="\n"), [""])
+    columns = tuple(_put_back(next(csv.reader(lines, delimiter=dialect.delimiter))) or [""])
+    return columns, next(lines, None) is None
 
 
 def _cells(values: Sequence[Any], delimiter: str) -> Sequence[str]:

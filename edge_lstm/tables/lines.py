@@ -16,8 +16,8 @@ from typing import Any
 
 from edge_lstm.errors import DataError
 from edge_lstm.tables.format import Added, Broken, Format, OutputColumns, Piece, Rows, as_written, too_long
-from edge_lstm.tables.schema import BOM, Digest, ReadOptions, Schema, Source
-from edge_lstm.tables.stream import HEAD_BYTES, LongLine, check_text, table_head
+from edge_lstm.tables.schema import BOM, MAX_ROW_BYTES, Digest, ReadOptions, Schema, Source
+from edge_lstm.tables.stream import HEAD_BYTES, LongLine, Stream, check_text, table_head
 from edge_lstm.tables.values import MAX_DEPTH, Number, RowError, depth, json_text, replaced, utf8_error
 
 _BREAKS = re.compile("[\t\r\n]")
@@ -78,17 +78,10 @@ class JsonlFormat(TextFormat):
 
     def schema(self, source: Source, stream: Any, options: ReadOptions) -> Schema:
         head = table_head(source, stream)
-        lines = head.removeprefix(BOM).decode("utf-8", "surrogateescape").split("\n")
-        if len(head) >= HEAD_BYTES:
-            lines.pop()  # cut by the look, not by the file
-        keys: dict[str, None] = {}
-        for line in lines:
-            try:
-                keys.update(dict.fromkeys(_object(line)))
-            except RowError:
-                continue  # a bad row is an error row, not the end of the run
-        if not keys or lines[0].strip() == "[":
-            is_list = head.lstrip().startswith(b"[")
+        is_list = head.removeprefix(BOM).lstrip().startswith(b"[")
+        is_first_bracket = head.removeprefix(BOM).partition(b"\n")[0].strip() == b"["
+        keys = dict[str, None]() if is_first_bracket else _first_keys(stream)
+        if not keys:
             hint = f"convert it with: jq -c '.[]' {source.path}" if is_list else "give one object per line"
             raise DataError(f"{source.name} does not begin with a JSON object on a line; {hint}")
         columns = tuple(keys)
@@ -149,6 +142,23 @@ class JsonlFormat(TextFormat):
         # JSON has an escape for a lone surrogate.
         is_unicode = columns.schema.is_unicode
         return text.encode("utf-8", "backslashreplace") if is_unicode else replaced(text).encode()
+
+
+def _first_keys(stream: Stream) -> dict[str, None]:
+    """Return the keys of the objects at the beginning of an input: of all in HEAD_BYTES, or else of the first
+    object, if it begins within the size of a row. A line that is no object, or is too long, is an error row,
+    not the end of the run."""
+    keys, size = dict[str, None](), 0
+    for piece in stream.first_pieces():
+        for line in io.BytesIO(piece if isinstance(piece, bytes) else b""):
+            size += len(line)
+            try:
+                keys.update(dict.fromkeys(_object(line.decode("utf-8", "surrogateescape"))))
+            except RowError:
+                continue
+        if (keys and (piece is None or size >= HEAD_BYTES)) or size > MAX_ROW_BYTES:
+            break
+    return keys
 
 
 def _as_written(data: bytes, schema: Schema, check_keys: Callable[[Any], None]) -> Rows | None:

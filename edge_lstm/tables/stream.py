@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
 import os
 import select
@@ -14,7 +15,7 @@ from typing import NamedTuple
 from edge_lstm.errors import DataError
 from edge_lstm.tables.schema import BOM, MAX_ROW_BYTES, STDIN, Digest, Source
 
-HEAD_BYTES = 2**20  # what is looked at to find columns and dialect
+HEAD_BYTES = 2**20  # what is looked at to find columns and dialect; more if the first line is longer
 _PIECE = 2**17
 
 
@@ -36,6 +37,9 @@ class Stream:
         """Open the source. Raises DataError."""
         self._name = source.name
         self._head = b""
+        self._digest: Digest = hashlib.sha256()
+        self._lines = self._split()
+        self._looked_at: list[bytes | LongLine] = []
         try:
             # Standard input under a descriptor of its own: closing it here leaves the caller's open.
             self._raw = io.FileIO(os.dup(0) if source.path == STDIN else source.path, "rb")
@@ -55,21 +59,41 @@ class Stream:
         """The part of a file that was read, 0 to 1; None where its end is not known."""
         return min(1.0, self._raw.tell() / self._size) if self._size else None
 
-    def head(self) -> bytes:
-        """Return the first HEAD_BYTES; of a live input what is there once its first line is complete."""
-        while len(self._head) < HEAD_BYTES and not (self.live and b"\n" in self._head):
+    def head(self, least: int = HEAD_BYTES) -> bytes:
+        """Return the first ``least`` bytes, and more until the first line is complete or too long for a row;
+        of a live input what is there once its first line is complete."""
+        while not self._is_looked_at(least):
             data = self._read()
             if not data:
                 break
             self._head += data
         return self._head
 
+    def _is_looked_at(self, least: int) -> bool:
+        if b"\n" in self._head:
+            return self.live or len(self._head) >= least
+        return len(self._head) > MAX_ROW_BYTES
+
+    def first_pieces(self) -> Iterator[bytes | LongLine | None]:
+        """Yield the first pieces, which ``pieces`` yields again. They are kept until then: stop in time."""
+        for piece in self._lines:
+            if piece is not None:
+                self._looked_at.append(piece)
+            yield piece
+
     def pieces(self, digest: Digest) -> Iterator[bytes | LongLine | None]:
         """Yield the lines in pieces, without a byte order mark: whole lines (the last gets an end, too), one
         that is too long to be kept, or None where a live input has nothing more for now.
 
-        digest: is updated with what was read. Raises DataError.
+        digest: is updated with what is read from now on. (Only of a live input or standard input, which no
+        run resumes, something may have been looked at before.) Raises DataError.
         """
+        self._digest = digest
+        while self._looked_at:
+            yield self._looked_at.pop(0)
+        yield from self._lines
+
+    def _split(self) -> Iterator[bytes | LongLine | None]:
         rest = b""  # of a line whose end was not read yet
         size, quotes, is_first = 0, 0, True  # size: of one that is too long; else 0
         while True:
@@ -78,7 +102,7 @@ class Stream:
             data, self._head = self._head or self._read(), b""
             if not data:
                 break
-            digest.update(data)
+            self._digest.update(data)
             if is_first:
                 data, is_first = data.removeprefix(BOM), False
             if not size and len(rest) + data.find(b"\n") > MAX_ROW_BYTES:

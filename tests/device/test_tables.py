@@ -11,6 +11,8 @@ import re
 import subprocess
 import sys
 import tempfile
+import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -18,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_lstm.errors import DataError
-from edge_lstm.tables import ReadOptions, open_inputs, read_rows
+from edge_lstm.tables import ReadOptions, Row, open_inputs, read_rows
 
 TEXTS = ["Plain.", 'He said "no", twice.', "Two\nlines", "Ünïcødé 漢字", "", "semi;colon\ttab|bar"]
 
@@ -159,6 +161,58 @@ def test_a_row_over_the_limit_is_an_error_row(tmp_path: Path, name: str, before:
     assert read[1].error is not None
     assert read[1].error.startswith("the row has 17,825,")
     assert read[1].error.endswith(" bytes, more than 16 MiB")
+
+
+def piped(content: bytes, name: str) -> list[Row]:
+    """The rows of a pipe. name: of the format."""
+    reading, writing = os.pipe()
+
+    def write() -> None:
+        with suppress(BrokenPipeError), os.fdopen(writing, "wb") as pipe:
+            pipe.write(content)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        return list(read_rows([f"/dev/fd/{reading}"], format=name))
+    finally:
+        os.close(reading)
+        writer.join()
+
+
+@pytest.mark.parametrize("size", [MIB - 13, MIB - 12, 2 * MIB])
+@pytest.mark.parametrize("before", ["", "no JSON\n"])
+def test_the_first_json_row_may_be_as_long_as_any(tmp_path: Path, size: int, before: str) -> None:
+    path = tmp_path / "a.jsonl"
+    content = f'{before}{{"text": "{"x" * size}"}}\n{{"text": "second", "id": 2}}\n'
+    path.write_text(content)
+    for rows in (list(read_rows([path])), piped(content.encode(), "jsonl")):
+        assert [row.text for row in rows if row.error is None] == ["x" * size, "second"]
+        assert len(rows) == 2 + (before == "no JSON\n")
+
+
+def test_a_first_json_row_over_the_limit_is_an_error_row(tmp_path: Path) -> None:
+    content = f'{{"text": "{"x" * (40 * MIB)}"}}\n{{"text": "second"}}\n'
+    (tmp_path / "a.jsonl").write_text(content)
+    for rows in (list(read_rows([tmp_path / "a.jsonl"])), piped(content.encode(), "jsonl")):
+        assert [row.text for row in rows] == [None, "second"]
+        assert str(rows[0].error).endswith("more than 16 MiB")
+
+
+@pytest.mark.parametrize("size", [MIB - 6, MIB - 5, 2 * MIB])
+@pytest.mark.parametrize("name", ["{}", '"two\nlines {}"'])
+def test_a_column_may_have_a_name_of_any_length(tmp_path: Path, size: int, name: str) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(f"text,{name.format('n' * size)}\nfirst,1\n")
+    (row,) = read_rows([path])
+    assert row.values == {"text": "first", name.strip('"').format("n" * size): "1"}
+
+
+def test_what_is_no_header_is_refused(tmp_path: Path) -> None:
+    for content, message in (("n" * (17 * MIB), "longer than 16 MiB"), (f'text,"{"n" * MIB}', "not close")):
+        (tmp_path / "a.csv").write_text(content)
+        with pytest.raises(DataError, match=message):
+            texts_of(tmp_path / "a.csv")
 
 
 @pytest.mark.parametrize("line", ["x y\n", 'x""y\n', ",\n", "x" * 300_000 + '""\n', "é" * 40_000])
