@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from edge_lstm.errors import DataError
 from edge_lstm.tables.format import Row
@@ -22,16 +22,25 @@ _FLAGS = {"0": False, "1": True, "0.0": False, "1.0": True, "false": False, "tru
 LabelledText = tuple[str, tuple[str, ...]]
 
 
+class Columns(NamedTuple):
+    """The columns of a table that are read: that of the text, and those of the labels."""
+
+    text: str
+    labels: tuple[str, ...]
+
+
 @dataclass(frozen=True)
 class Labelled:
     """Texts with the names of their labels, each once per text, in the order of the data.
 
-    several: whether a text may have several labels, or none; else each has one.
+    several: whether a text may have several labels, or none; else each has one. columns: those that were
+    read; None if the labels stand in no column.
     """
 
     texts: list[str]
     labels: list[tuple[str, ...]]
     several: bool = False
+    columns: Columns | None = field(default=None, compare=False)
 
     @property
     def names(self) -> list[str]:
@@ -56,14 +65,13 @@ def read_labelled(
     at the beginning of a line. several: whether they are wanted; None: as the data are. Where they are
     wanted, labels in one text are joined by LABEL_JOINT unless another separator is given.
 
+    Of two columns the one that is not the text holds the labels, whatever its name.
+
     Raises DataError with file and row where a row has no text, or no label and each needs one, or where its
     labels have no known form.
     """
     given = [paths] if isinstance(paths, (str, Path)) else list(paths)
-    # 'text' for a file without a known suffix would be a guess: open_inputs refuses it.
-    inputs = open_inputs(given, options=options)
-    flags = tuple(label_columns)
-    reader = _LabelReader(inputs, options.label_column, label_separator, flags, several=several)
+    inputs, reader = _open(given, options, label_separator, label_columns, several=several)
     texts: list[str] = []
     labels: list[tuple[str, ...]] = []
     first = ""  # without a label
@@ -77,15 +85,41 @@ def read_labelled(
     if len(texts) == unlabelled and (reader.several or not texts):
         raise DataError(f"{inputs.sources[0].name} has no labelled row; check the file")
     if reader.several:
-        return Labelled(texts, labels, several=True)
+        return Labelled(texts, labels, several=True, columns=reader.columns)
     if unlabelled:
         more = f" (and in {unlabelled - 1:,} more of {len(texts):,} rows)" if unlabelled > 1 else ""
         raise DataError(f"{first}{more}; remove or label the row{'s' if more else ''}")
-    return Labelled(texts, [names[:1] for names in labels])
+    return Labelled(texts, [names[:1] for names in labels], columns=reader.columns)
+
+
+def check_columns(
+    path: str | Path,
+    *,
+    options: ReadOptions = DEFAULT_OPTIONS,
+    label_separator: str | None = None,
+    label_columns: Sequence[str] = (),
+) -> None:
+    """Raise what :func:`read_labelled` would raise of the columns of a file, without its rows being read."""
+    _open([path], options, label_separator, label_columns, several=None)
+
+
+def _open(
+    paths: Sequence[str | Path],
+    options: ReadOptions,
+    label_separator: str | None,
+    label_columns: Sequence[str],
+    *,
+    several: bool | None,
+) -> tuple[Inputs, _LabelReader]:
+    # 'text' for a file without a known suffix would be a guess: open_inputs refuses it.
+    inputs = open_inputs(paths, options=options)
+    flags = tuple(label_columns)
+    return inputs, _LabelReader(inputs, options.label_column, label_separator, flags, several=several)
 
 
 def has_labels(path: Path, *, options: ReadOptions = DEFAULT_OPTIONS) -> bool:
-    """Return whether a file has a column of labels, or a line with one. Raises DataError if unreadable."""
+    """Return whether a file has a column with the name of labels, or a line with a label. Raises DataError if
+    unreadable."""
     inputs = open_inputs([path], options=options)
     own_labels = _OWN_LABELS.get(inputs.format.name)
     if own_labels is not None:
@@ -98,7 +132,8 @@ def has_labels(path: Path, *, options: ReadOptions = DEFAULT_OPTIONS) -> bool:
 
 class _LabelReader:
     """How the rows of an input have their labels. several: whether they may have several; where the data
-    decide, whether a row read so far had them. lacking: what to say of a row without a label."""
+    decide, whether a row read so far had them. lacking: what to say of a row without a label. columns: those
+    that are read, if labels stand in columns."""
 
     def __init__(
         self,
@@ -123,6 +158,7 @@ class _LabelReader:
         self.lacking = _NO_LABEL
         self._own_labels = _OWN_LABELS.get(schema.format)
         self._column, self._flags = "", list[str]()  # of the label, or those of 0 and 1
+        self.columns: Columns | None = None
         if self._own_labels is not None:
             if flags or separator is not None:
                 hint = "leave --label-columns and --label-separator out"
@@ -131,7 +167,7 @@ class _LabelReader:
         indexes = [column_index(schema.columns, name, where) for name in flags]
         self._flags = [schema.columns[i] for i in indexes]
         if not flags:
-            indexes = [find_label_column(schema.columns, column, where)]
+            indexes = [find_label_column(schema.columns, column, where, text=schema.text)]
             self._column = schema.columns[indexes[0]]
             self.lacking = f"no label in {self._column!r}"
         if schema.text in indexes:
@@ -139,6 +175,7 @@ class _LabelReader:
                 f"{where}: {schema.text_column!r} cannot be both the text and the label; "
                 "name the other with --text-column or --label-column"
             )
+        self.columns = Columns(schema.text_column, tuple(schema.columns[i] for i in indexes))
 
     def read(self, row: Row) -> LabelledText | None:
         """Return text and labels, each once; None for what is no row of the data."""

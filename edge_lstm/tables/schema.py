@@ -114,9 +114,17 @@ def find_text_column(
         raise
 
 
-def find_label_column(columns: Sequence[str], name: str | None, where: str) -> int:
-    """Index of the label column, found as :func:`find_text_column` does."""
-    return _find(columns, name, where, LABEL_NAMES, "label", "--label-column")
+def find_label_column(
+    columns: Sequence[str], name: str | None, where: str, *, text: int | None = None
+) -> int:
+    """Index of the label column: the one asked for, the only one with a plain name, or of two the one that is
+    not the text. text: the index of that column. Raises DataError that lists the columns."""
+    try:
+        return _find(columns, name, where, LABEL_NAMES, "label", "--label-column")
+    except DataError:
+        if name is None and text is not None and len(columns) == 2:
+            return 1 - text
+        raise
 
 
 def holds_labels(columns: Sequence[str]) -> bool:

@@ -57,6 +57,29 @@ def test_the_other_of_two_columns_is_the_text(tmp_path: Path) -> None:
     assert read_labelled(path, options=ReadOptions(label_column="mood")) == Labelled(["a"], [("pos",)])
 
 
+@pytest.mark.parametrize("name", ["topic", "tags", "emotion", "kategorie", "y"])
+def test_the_other_of_two_columns_is_the_label(tmp_path: Path, name: str) -> None:
+    (tmp_path / "a.csv").write_text(f"{name},text\npos,a\n")
+    (tmp_path / "a.jsonl").write_text(f'{{"text": "a", "{name}": "pos"}}\n')
+    (tmp_path / "b.csv").write_text(f"words,{name}\na,pos\n")
+    named = ReadOptions(text_column="words")
+    for read in (
+        read_labelled(tmp_path / "a.csv"),
+        read_labelled(tmp_path / "a.jsonl"),
+        read_labelled(tmp_path / "b.csv", options=named),
+    ):
+        assert read == Labelled(["a"], [("pos",)])
+        assert read.columns is not None and read.columns.labels == (name,)
+
+
+def test_it_is_told_which_columns_were_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("id,body,joy,anger\n1,a,0,1\n")
+    assert read_labelled(path, label_columns=("joy", "anger")).columns == ("body", ("joy", "anger"))
+    (tmp_path / "a.txt").write_text("__label__pos a\n")
+    assert read_labelled(tmp_path / "a.txt").columns is None
+
+
 def test_a_pipe_is_read_once_and_the_other_of_its_two_columns_is_the_text() -> None:
     reading, writing = os.pipe()
     os.write(writing, b"words,mood\na,pos\n")
@@ -72,7 +95,7 @@ def test_a_pipe_is_read_once_and_the_other_of_its_two_columns_is_the_text() -> N
         ("a.csv", "text,label\na,pos\nb,\n", "row 2: no label in 'label'"),
         ("a.csv", "text,label\na,pos\nb\n", "row 2: the row has 1 column, the header 2"),
         ("a.jsonl", '{"text": "a", "label": "x"}\n{"text": null, "label": "x"}\n', "row 2: the text is null"),
-        ("a.csv", "text,stars\na,pos\n", "none is clearly the label"),
+        ("a.csv", "text,stars,id\na,pos,1\n", "none is clearly the label"),
         ("a.csv", "text,label\n", "has no labelled row"),
         ("a.txt", "__label__pos a\nno label\n", "row 2: the line does not begin with __label__NAME"),
         ("a.txt", "__label__ a\n", "row 1: __label__ without a name"),

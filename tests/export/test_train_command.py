@@ -106,6 +106,52 @@ def test_a_log_is_labelled_without_the_texts_that_are_known(tmp_path: Path) -> N
     assert "8 of 48 texts" in result.stderr
 
 
+def test_the_plan_and_the_training_say_which_columns_were_read(tmp_path: Path) -> None:
+    source = write_csv(tmp_path / "d.csv", rows(60), ("text", "topic"))
+    planned = train(source, "--dry-run")
+    assert re.search("^columns +text 'text', label 'topic'$", planned.stdout, re.MULTILINE), planned.stdout
+    trained = train(source, "-o", tmp_path / "m.safetensors", *QUICK)
+    assert "\ncolumns: text 'text', label 'topic'\n" in trained.stderr
+    other = write_csv(tmp_path / "e.csv", rows(60), ("body", "label"))
+    both = " ".join(train(source, "--test", other, "--dry-run").stdout.split())
+    assert "columns text 'text', label 'topic'; text 'body', label 'label'" in both
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("d.csv", "--label-column", "topics"),
+        ("d.csv", "--text-column", "txt"),
+        ("d.csv", "--label-columns", "text,joy"),
+        ("missing.csv",),
+        ("d.csv", "--test", "id.csv"),
+        ("d.csv", "--unlabelled", "missing.csv"),
+        ("id.csv",),
+    ],
+    ids=" ".join,
+)
+def test_what_is_wrong_with_files_and_columns_is_said_before_pytorch_is_imported(
+    tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    write_csv(tmp_path / "d.csv", rows(60), ("text", "topic"))
+    (tmp_path / "id.csv").write_text("id,text,topic\n1,a,b\n")
+    typed = ["train", *arguments, "-o", "m.safetensors"]
+    program = f"""
+import sys
+sys.argv = ["edge-lstm", *{typed!r}]
+try:
+    from edge_lstm.cli import main
+    main()
+finally:
+    print([name for name in ("torch", "sklearn", "scipy", "onnx") if name in sys.modules])
+"""
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and done.stdout == "[]\n", done.stdout
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: ") and (" column" in line or "missing.csv" in line)
+
+
 # --- Stopped and continued ----------------------------------------------------------------------------------
 
 LONG = ("--preset", "tiny", "--epochs", "25", "--teacher", "none")

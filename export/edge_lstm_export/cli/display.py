@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # a message needs no torch, and a training no ONNX Runtime
     from edge_lstm.modelfile import ModelFile
     from edge_lstm.text import Tokenizer
     from edge_lstm_export.onnx.export import Exported
+    from edge_lstm_export.train.data import Dataset
     from edge_lstm_export.train.history import EpochRecord
     from edge_lstm_export.train.loop import Callbacks
     from edge_lstm_export.train.network import Network
@@ -41,6 +42,7 @@ def print_plan(prepared: Inputs, seconds: float) -> None:
     unit = "characters" if facts.unsegmented else "words"
     data = [
         ("source", dataset.name),
+        *([("columns", _columns(dataset))] if dataset.columns else []),
         ("texts", f"{facts.rows:,} training, {len(dataset.test or ()):,} test"),
         ("labels", f"{facts.labels}{several}: {listed(counts, 8)}"),
         ("length", f"{facts.words:.0f} {unit} per text on average"),
@@ -52,6 +54,16 @@ def print_plan(prepared: Inputs, seconds: float) -> None:
     print(f"planned in {duration(seconds)}; --dry-run --json prints the plan, --plan FILE runs it")
     for line in (*dataset.warnings, *prepared.remarks):
         message(f"note: {line}")
+
+
+def _columns(dataset: Dataset) -> str:
+    """Return the columns that were read, in words; files may have different ones."""
+    read = []
+    for columns in dataset.columns:
+        labels = listed([f"{shorten(name)!r}" for name in columns.labels], 8)
+        what = "label" if len(columns.labels) == 1 else "labels"
+        read.append(f"text {columns.text!r}, " + (f"{what} {labels}" if labels else "labels by the teacher"))
+    return "; ".join(read)
 
 
 class Display:
@@ -94,6 +106,8 @@ class Display:
         if not self._quiet:
             teachers = f", teachers: {', '.join(plan.teachers)}" if plan.teachers else ""
             message(f"plan: preset {plan.preset} for {facts.kind} texts{teachers} (--dry-run shows all)")
+            if prepared.dataset.columns:
+                message(f"columns: {_columns(prepared.dataset)}")
         for line in (*prepared.dataset.warnings, *prepared.remarks):
             message(f"note: {line}")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -59,21 +60,25 @@ def command(
     """
     from edge_lstm.cli.streams import spared_output
     from edge_lstm_export.cli.display import Display
+    from edge_lstm_export.train.options import DataOptions
+    from edge_lstm_export.train.plan import NO_TEACHER, SENTIMENT, Asked
+    from edge_lstm_export.train.sources.read import check_sources
 
     if output is None and not dry_run:
         raise typer.BadParameter("no output; give -o FILE.safetensors")
+    reading = DataOptions(
+        test=test, input_format=input_format, text_column=text_column, label_column=label_column,
+        label_separator=label_separator, label_columns=column_names(label_columns),
+    )  # fmt: skip
+    has_labeller = plan is not None or teacher not in (None, NO_TEACHER, SENTIMENT)
+    check_sources(sources, reading, unlabelled, may_lack_labels=has_labeller)
     with Display():  # PyTorch takes seconds to load
-        from edge_lstm_export.train.options import DataOptions
-        from edge_lstm_export.train.plan import Asked
         from edge_lstm_export.train.run import Job
 
     decided = {"--preset": preset, "--epochs": epochs, "--teacher": teacher, "--seed": seed}
     edited = None if plan is None else _read_plan(plan, decided | {"--balance": balance or None})
     seed = (seed or 0) if edited is None else edited.seed
-    data = DataOptions(
-        test=test, seed=seed, input_format=input_format, text_column=text_column, label_column=label_column,
-        label_separator=label_separator, label_columns=column_names(label_columns),
-    )  # fmt: skip
+    data = replace(reading, seed=seed)
     size = Asked.preset if preset is None else preset
     asked = Asked(size, teacher, epochs=epochs, balance=balance, seed=seed)
     target = output or Path("model.safetensors")

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from edge_lstm.errors import DataError
 from edge_lstm.printable import shorten
+from edge_lstm.tables.labelled import Columns
 from edge_lstm.text import LABEL_JOINT, text_key, well_formed
 
 Bools = npt.NDArray[np.bool_]
@@ -72,6 +73,7 @@ class Dataset:
     test: None where the source has no test split. digest: sha256 (hex) of what was read.
     several: whether a text may have several labels, or none. unlabelled: texts without a label.
     warnings: what a person should know of the data, a line each; checks: the counts behind them.
+    columns: those that were read, of each file that has others.
     """
 
     name: str
@@ -83,6 +85,7 @@ class Dataset:
     unlabelled: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     checks: Mapping[str, Any] = field(default_factory=dict)
+    columns: tuple[Columns, ...] = ()
 
 
 def make_split(texts: Iterable[str], names: Sequence[Names], labels: Names, where: str) -> Split:

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from itertools import zip_longest
 from pathlib import Path
 
 from edge_lstm.errors import DataError
-from edge_lstm.tables.labelled import FASTTEXT_PREFIX, Labelled, has_labels, read_labelled
+from edge_lstm.tables.labelled import (
+    FASTTEXT_PREFIX,
+    Columns,
+    Labelled,
+    check_columns,
+    has_labels,
+    read_labelled,
+)
 from edge_lstm.tables.lines import TEXT
-from edge_lstm.tables.reader import TAR_SUFFIXES, format_of, open_inputs
+from edge_lstm.tables.reader import TAR_SUFFIXES, Inputs, format_of, open_inputs
 from edge_lstm.tables.schema import STDIN, ReadOptions
 from edge_lstm.text import well_formed
 from edge_lstm_export.train import data
@@ -39,7 +46,7 @@ def read_dataset(sources: Sequence[str], options: DataOptions, labeller: Labelle
         if _has_parts(source) and len(sources) > 1:
             raise DataError(f"{source} has its own splits; give it alone, or labelled files only")
     paths = [Path(source) for source in sources]
-    named = options.label_column or options.label_separator or options.label_columns
+    named = _names_labels(options)
     labelled = (path.is_dir() or has_labels(path, options=_reading(path, options)) for path in paths)
     if _has_parts(sources[0]):
         dataset = read_reviews(sources[0], options)
@@ -57,6 +64,43 @@ def read_dataset(sources: Sequence[str], options: DataOptions, labeller: Labelle
     return checked(dataset)
 
 
+def check_sources(
+    sources: Sequence[str],
+    options: DataOptions,
+    unlabelled: str | None = None,
+    *,
+    may_lack_labels: bool = False,
+) -> None:
+    """Raise what reading would raise of files that are missing, of an unknown format or without the columns
+    that are asked for: in an instant, before PyTorch is loaded.
+
+    may_lack_labels: there may be a teacher that labels texts. Raises DataError, MissingPackageError.
+    """
+    for source in (*sources, *([str(options.test)] if options.test is not None else [])):
+        _check_there(source)
+        path = Path(source)
+        if path.is_dir() or _has_parts(source):
+            continue
+        reading = _reading(path, options)
+        if may_lack_labels and not _names_labels(options):
+            open_inputs([path], options=reading)
+        else:
+            check_columns(
+                path,
+                options=reading,
+                label_separator=options.label_separator,
+                label_columns=options.label_columns,
+            )
+    if unlabelled is None or unlabelled == STDIN or _has_parts(unlabelled):
+        return
+    if Path(unlabelled).is_file() or not Path(unlabelled).exists():  # a pipe can be read only once
+        _open_texts(unlabelled, options)
+
+
+def _names_labels(options: DataOptions) -> bool:
+    return bool(options.label_column or options.label_separator or options.label_columns)
+
+
 def read_texts(source: str, options: DataOptions) -> tuple[str, ...]:
     """Return the texts of a source without their labels: IMDB's unlabelled part, or every text of a file,
     whose column of texts may have another name than that of the labelled ones.
@@ -66,17 +110,21 @@ def read_texts(source: str, options: DataOptions) -> tuple[str, ...]:
     if _has_parts(source):
         texts = read_reviews(source, replace(options, unlabelled=True)).unlabelled
     else:
-        given = None if format_of(source) else options.input_format
-        try:
-            inputs = open_inputs([source], options=ReadOptions(options.text_column, format=given))
-        except DataError:
-            if options.text_column is None:
-                raise
-            inputs = open_inputs([source], options=ReadOptions(format=given))
+        inputs = _open_texts(source, options)
         texts = tuple(well_formed(row.text) for row in inputs.rows() if row.text and not row.text.isspace())
     if not texts:
         raise DataError(f"{source} has no unlabelled text; give another --unlabelled, or leave it out")
     return texts
+
+
+def _open_texts(source: str, options: DataOptions) -> Inputs:
+    given = None if format_of(source) else options.input_format
+    try:
+        return open_inputs([source], options=ReadOptions(options.text_column, format=given))
+    except DataError:
+        if options.text_column is None:
+            raise
+        return open_inputs([source], options=ReadOptions(format=given))
 
 
 def _has_parts(source: str) -> bool:
@@ -106,16 +154,23 @@ def _read_files(paths: Sequence[Path], options: DataOptions) -> Dataset:
     train, digest = data.make_split(texts, rows, labels, where), _digest(paths, parts)
     absent = [name for name in options.label_columns if name not in labels and not name.isdigit()]
     warnings = tuple(f"no text has the label {name}: the model will not know it" for name in absent)
-    return Dataset(_name(paths), labels, train, None, digest, several, warnings=warnings)
+    columns = _distinct(part.columns for part in parts)
+    return Dataset(_name(paths), labels, train, None, digest, several, warnings=warnings, columns=columns)
+
+
+def _distinct(columns: Iterable[Columns | None]) -> tuple[Columns, ...]:
+    return tuple(dict.fromkeys(each for each in columns if each is not None))
 
 
 def _label(labeller: Labeller, paths: Sequence[Path], options: DataOptions) -> Dataset:
-    inputs = (open_inputs([path], options=_reading(path, options)) for path in paths)
+    inputs = [open_inputs([path], options=_reading(path, options)) for path in paths]
     texts = tuple(dict.fromkeys(row.text for each in inputs for row in each.rows() if row.text))
     if not texts:
         raise DataError(f"{' + '.join(map(str, paths))} has no text; check the file")
     names, labels = labeller(texts)
-    return Dataset(_name(paths), names, Split(texts, labels), None, _digest(paths), several=False)
+    columns = _distinct(Columns(each.schema.text_column, ()) for each in inputs)
+    split = Split(texts, labels)
+    return Dataset(_name(paths), names, split, None, _digest(paths), several=False, columns=columns)
 
 
 def _with_test(dataset: Dataset, options: DataOptions, path: Path) -> Dataset:
@@ -125,7 +180,8 @@ def _with_test(dataset: Dataset, options: DataOptions, path: Path) -> Dataset:
         raise DataError(f"{path} has several labels per text, the training texts one; label both alike")
     both = hashlib.sha256(f"{dataset.digest}{_digest([path], [part])}".encode()).hexdigest()
     test = data.make_split(part.texts, part.labels, dataset.labels, str(path))
-    return replace(dataset, test=test, digest=both)
+    columns = _distinct((*dataset.columns, part.columns))
+    return replace(dataset, test=test, digest=both, columns=columns)
 
 
 def _read_labelled(path: Path, options: DataOptions, *, several: bool = False) -> Labelled:
