@@ -113,6 +113,11 @@ class ModelFile:
         return math.inf if share is None else unfamiliar_threshold(self.abstention, self.path, share)
 
     @property
+    def name(self) -> str:
+        """What a person knows it by: its path, or the words for the model in the package."""
+        return EMBEDDED_NAME if self.path == embedded_model() else str(self.path)
+
+    @property
     def precision(self) -> str:
         """``fp32`` or ``int8``."""
         return "fp32" if self.quantization is None else "int8"
@@ -136,6 +141,10 @@ class ModelFile:
         """What a result says of the file: path, digest, size in bytes and precision."""
         size = len(self.data)
         return {"path": str(self.path), "sha256": self.sha256(), "bytes": size, "precision": self.precision}
+
+
+EMBEDDED = "sentiment"  # stands for the path of the embedded model
+EMBEDDED_NAME = "the embedded sentiment model"
 
 
 def embedded_model() -> Path:
@@ -179,11 +188,13 @@ def read_file(path: Path) -> bytes:
 
 
 def open_model(path: Path | str | None = None) -> ModelFile:
-    """Open and check a model file; without a path, the embedded model.
+    """Open and check a model file; without a path, or with EMBEDDED if no file has that name, the embedded
+    model.
 
     Raises DataError (no such file) or ModelFileError, a subclass but for files of versions before 1.0.
     """
-    path = embedded_model() if path is None else Path(path)
+    is_embedded = path is None or (str(path) == EMBEDDED and not Path(path).exists())
+    path = embedded_model() if path is None or is_embedded else Path(path)
     return parse_model(read_file(path), path)
 
 

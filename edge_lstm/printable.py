@@ -30,6 +30,11 @@ def shorten(name: str, width: int = 30) -> str:
     return repr(shown) if shown != shown.strip() or not shown.isprintable() or not shown else shown
 
 
+def counted(count: int, noun: str, plural: str | None = None) -> str:
+    """Return a count and what is counted: ``1 row``, ``2,000 rows``. plural: of a noun that takes no s."""
+    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
+
+
 def listed(names: Sequence[str], most: int = 5) -> str:
     """The first names, and how many more there are."""
     more = f" and {len(names) - most} more" if len(names) > most else ""

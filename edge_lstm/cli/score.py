@@ -11,7 +11,7 @@ import typer
 
 from edge_lstm.cli import options as common
 from edge_lstm.cli.options import option
-from edge_lstm.printable import printable, to_json
+from edge_lstm.printable import counted, printable, to_json
 
 if TYPE_CHECKING:
     from edge_lstm.scoring import Progress, RunOptions, Summary
@@ -106,7 +106,8 @@ def command(
     )  # fmt: skip
     _check_run(inputs, output, engine, run)
     work = {"model": model, "options": options, "reading": reading, "run": run, "format": output_format}
-    _report(_score(inputs, output, work, engine, quiet=quiet), summary_file, workers, quiet=quiet)
+    summary = _score(inputs, output, work, engine, quiet=quiet)
+    _report(summary, summary_file, workers, "--only-label" if only_label else "--only-abstained", quiet=quiet)
 
 
 def _provider(engine: str | None, provider: str) -> str:
@@ -143,7 +144,8 @@ def _score(
 
     def show(progress: Progress) -> None:
         rows, errors = progress.summary.rows, progress.summary.errors
-        text = f"{rows:,} rows, {progress.summary.rows_per_second:,.0f} rows/s, {errors:,} errors"
+        speed = f"{progress.summary.rows_per_second:,.0f} rows/s"
+        text = f"{counted(rows, 'row')}, {speed}, {counted(errors, 'error')}"
         bar.draw(text, progress.fraction)
 
     try:
@@ -160,14 +162,15 @@ def _score(
         raise typer.Exit(exit_code(interrupt)) from None
 
 
-def _report(summary: Summary, path: Path | None, workers: int | None, *, quiet: bool) -> None:
+def _report(summary: Summary, path: Path | None, workers: int | None, chosen_by: str, *, quiet: bool) -> None:
+    """chosen_by: the option that chooses the rows that are written, if one is given."""
     from edge_lstm.atomic import write_atomically
     from edge_lstm.scoring.pool import CAN_START
 
     if path is not None:
         write_atomically(to_json(summary.to_dict(), indent=2) + "\n", path)
     if not quiet:
-        _say(*_summary_lines(summary))
+        _say(*_summary_lines(summary, chosen_by))
         if (workers or 1) > 1 and not CAN_START:
             _say("workers:  1, this system cannot start more")
     if summary.errors:
@@ -178,7 +181,7 @@ def _say(*lines: str) -> None:
     print("\n".join(map(printable, lines)), file=sys.stderr, flush=True)
 
 
-def _summary_lines(summary: Summary) -> list[str]:
+def _summary_lines(summary: Summary, chosen_by: str) -> list[str]:
     """The end of a run in a few lines."""
     from edge_lstm.cli.notes import wrapped
     from edge_lstm.cli.progress import duration
@@ -186,9 +189,10 @@ def _summary_lines(summary: Summary) -> list[str]:
     where = f" -> {summary.output}" if summary.output not in (None, "-") else ""
     resumed = f", {summary.resumed_at:,} of them before the interruption" if summary.resumed_at else ""
     speed = f"({summary.rows_per_second:,.0f} rows/s{resumed})"
-    lines = [f"{summary.rows:,} rows{where} in {duration(summary.seconds)} {speed}"]
+    lines = [f"{counted(summary.rows, 'row')}{where} in {duration(summary.seconds)} {speed}"]
+    lines += wrapped(summary.model, name="model:", indent=11).splitlines()
     if summary.written != summary.rows:
-        lines.append(f"written:   {summary.written:,} rows (--only-abstained, --only-label)")
+        lines.append(f"written:   {counted(summary.written, 'row')} ({chosen_by})")
     statuses = {k: n for k, n in summary.statuses.items() if k not in ("ok", "abstained", "error")}
     if summary.labels:
         lines += wrapped(_counts(summary.labels), name="labels:", indent=11).splitlines()
@@ -197,7 +201,7 @@ def _summary_lines(summary: Summary) -> list[str]:
     if statuses:
         lines.append(f"status:    {_counts(statuses)}")
     if summary.errors:
-        lines.append(f"errors:    {summary.errors:,} rows without usable text:")
+        lines.append(f"errors:    {counted(summary.errors, 'row')} without usable text:")
         shown = summary.first_errors[:_FIRST_ERRORS]
         lines += [f"           {problem.source} row {problem.row}: {problem.error}" for problem in shown]
         if summary.errors > _FIRST_ERRORS:

@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 
 from edge_lstm.answering import check_top
 from edge_lstm.errors import DataError
-from edge_lstm.modelfile import ModelFile
+from edge_lstm.modelfile import EMBEDDED, ModelFile
+from edge_lstm.printable import listed, shorten
 from edge_lstm.tables.format import OutputColumns
-from edge_lstm.tables.reader import FORMATS
+from edge_lstm.tables.labelled import labels_in
+from edge_lstm.tables.reader import FORMATS, Chunk, Inputs
 from edge_lstm.tables.schema import Schema, column_index, distinct, holds_labels
 
 PREFIX = "edge_lstm_"  # of the added columns, where an input has a column of the same name
@@ -70,6 +72,18 @@ def plan_output(
     is_taken = model.thresholds is not None and holds_labels(columns)
     added = added_columns(columns, model.labels, options, prefixes=(PREFIX,) if is_taken else ("", PREFIX))
     return options, OutputColumns(schema=schema, format=format, kept=indexes, columns=columns, added=added)
+
+
+def check_default_model(chunk: Chunk, inputs: Inputs, model: ModelFile) -> None:
+    """Raise DataError where rows have labels, none of which the model gives: nobody chose this model, and it
+    is for other texts."""
+    rows = inputs.format.parse(chunk.rows, inputs.schema, lambda _: None)
+    labels = sorted(labels_in(rows, inputs.schema))
+    if labels and not set(labels) & set(model.labels):
+        raise DataError(
+            f"{chunk.source} has the labels {listed([*map(shorten, labels)], 3)}, and {model.name} gives "
+            f"{', '.join(model.labels)}; give your model with -m MODEL, or -m {EMBEDDED} for this one"
+        )
 
 
 def settled(options: ScoreOptions, model: ModelFile) -> ScoreOptions:

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 from edge_lstm import atomic, signals
 from edge_lstm._version import __version__
 from edge_lstm.errors import DataError, OutputError
-from edge_lstm.modelfile import open_model
+from edge_lstm.modelfile import ModelFile, open_model
 from edge_lstm.native import NATIVE
-from edge_lstm.scoring.columns import DEFAULT_SCORE_OPTIONS, ScoreOptions, plan_output
+from edge_lstm.scoring.columns import DEFAULT_SCORE_OPTIONS, ScoreOptions, check_default_model, plan_output
 from edge_lstm.scoring.journal import Entry, fingerprint
 from edge_lstm.scoring.output import FileOutput, names_of, stream_output
 from edge_lstm.scoring.pool import Pool, most_processes
@@ -99,7 +99,8 @@ def score_files(
 
     inputs: files, globs, folders of ``.txt``, or ``-`` (standard input).
     output: a file, its format and compression by its suffix; None or ``-`` for standard output.
-    model: a model file, or a loaded Classifier, used as it is; None for the embedded model.
+    model: a model file, or a loaded Classifier, used as it is; None for the embedded model, if the inputs
+        have no column of other labels than its own; "sentiment" for the embedded model in any case.
     options: what is written; reading: how inputs are read; run: how the work is done.
     format: of the output, where its suffix does not say it.
 
@@ -112,9 +113,11 @@ def score_files(
     loaded = None if model is None or isinstance(model, (str, Path)) else model
     opened_model = loaded.model if loaded else open_model(model)  # type: ignore[arg-type]
     writing = _output_format(target, format, opened)
-    where, summary = opened.sources[0].name, Summary(target, opened_model.sha256())
+    where = opened.sources[0].name
+    summary = Summary(target, opened_model.sha256(), model=opened_model.name)
     options, columns = plan_output(opened.schema, opened_model, options, writing.name, where)
-    work = _Run(opened, options, columns, target, run, summary, on_progress)
+    unchosen = opened_model if model is None else None
+    work = _Run(opened, options, columns, target, run, summary, on_progress, unchosen)
     # No file that is written may be one that is read, or written twice.
     input_files = [Path(source.path, name) for source in opened.sources for name in source.files or [""]]
     outputs = [] if work.is_stream else names_of(str(target))
@@ -143,6 +146,7 @@ class _Run:
     """A run under way. Raises DataError where what is asked of it cannot be done.
 
     target: the output's path; None: standard output. is_stream: it cannot be renamed or resumed.
+    unchosen: the model, if nobody named one, so that it may not be for these texts.
     head: what begins the output. digest: of the input up to the last chunk written.
     """
 
@@ -153,6 +157,7 @@ class _Run:
     run: RunOptions
     summary: Summary
     on_progress: Callable[[Progress], None] | None
+    unchosen: ModelFile | None
     started: float = field(default_factory=time.monotonic)
     digest: str = field(default_factory=lambda: hashlib.sha256().hexdigest())
 
@@ -173,7 +178,7 @@ class _Run:
         """Write all rows into a pipe or the like."""
         with stream_output(self.target) as write:
             head = self.head
-            for data in self._scored(pool, self.opened.chunks(self.run.limits)):
+            for data in self._scored(pool, self._chunks()):
                 write(head + data)
                 head = b""
             write(head)
@@ -184,7 +189,7 @@ class _Run:
         seconds = self.run.checkpoint_seconds
         has_journal = not self.opened.once and (self.run.resume or seconds is not None)
         with FileOutput(path, self._identity() if has_journal else None) as file:
-            chunks = self.opened.chunks(self.run.limits)
+            chunks = self._chunks()
             if entry := file.unfinished(resume=self.run.resume):
                 self.summary.add(Summary.from_dict({**entry.counts, "resumed_at": entry.rows}))
                 self._pass(chunks, entry, file.journal)
@@ -205,6 +210,15 @@ class _Run:
             if file.is_kept:
                 file.checkpoint(self.digest, self.summary.to_dict())
             file.complete(self.format.assemble if self.format.is_assembled else None)
+
+    def _chunks(self) -> Iterator[tables.Chunk]:
+        """Yield the rows; the first are looked at before any is answered."""
+        is_first = True
+        for chunk in self.opened.chunks(self.run.limits):
+            if is_first and chunk.count and self.unchosen is not None:
+                check_default_model(chunk, self.opened, self.unchosen)
+            is_first = is_first and not chunk.count
+            yield chunk
 
     def _pass(self, chunks: Iterator[tables.Chunk], entry: Entry, journal: Path) -> None:
         """Read what an unfinished run has read, which must be the same. Raises DataError where it is not."""

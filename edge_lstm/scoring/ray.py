@@ -22,7 +22,7 @@ from edge_lstm.classifier import Classifier
 from edge_lstm.errors import DataError, EdgeLSTMError, OutputError
 from edge_lstm.extras import check_installed
 from edge_lstm.modelfile import open_model
-from edge_lstm.scoring.columns import DEFAULT_SCORE_OPTIONS, ScoreOptions, plan_output
+from edge_lstm.scoring.columns import DEFAULT_SCORE_OPTIONS, ScoreOptions, check_default_model, plan_output
 from edge_lstm.scoring.files import DEFAULT_RUN_OPTIONS, Progress, RunOptions, score_files
 from edge_lstm.scoring.summary import Summary
 from edge_lstm.tables.reader import DEFAULT_OPTIONS, FORMATS, format_of, open_inputs
@@ -60,13 +60,15 @@ def score_on_cluster(
         raise OutputError(f"{target} is not an empty folder; continue with --resume or choose another output")
     first = open_inputs([source / names[0]], options=reading)
     options, columns = plan_output(first.schema, opened, options, format or first.format.name, names[0])
+    if model is None and (chunk := next(first.chunks(run.limits), None)) is not None:
+        check_default_model(chunk, first, opened)
     local = RunOptions(workers=1, batch_size=run.batch_size, checkpoint_seconds=None)
     classifier = Classifier.from_model(opened, provider=run.provider)
     arguments = {"model": classifier, "options": options, "reading": reading, "run": local, "format": format}
     identity = [opened.sha256(), asdict(options), asdict(reading)]
     with _cluster(run.address) as ray:
         actors = min(len(names), run.workers or int(ray.cluster_resources().get("CPU", 1)))
-        started, summary = time.monotonic(), Summary(str(output), opened.sha256(), actors)
+        started, summary = time.monotonic(), Summary(str(output), opened.sha256(), actors, model=opened.name)
         summary.added_columns = tuple(columns.added)
         scored = ray.data.from_items([{"name": name} for name in names], override_num_blocks=len(names)).map(
             FileScorer,

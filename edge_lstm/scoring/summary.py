@@ -26,7 +26,7 @@ class Summary:
     rows: read; written: into the output (fewer only with ``only_label`` or ``only_abstained``).
     labels: rows per label; statuses: rows per status (ok, empty, unknown_words, truncated, unfamiliar,
         abstained, error).
-    below_threshold: those below the threshold.
+    below_threshold: those below the threshold. model: its path, or the words for the embedded one.
     first_errors: the first error rows. seconds: of this part; resumed_at: rows that were done before it.
     """
 
@@ -43,6 +43,7 @@ class Summary:
     added_columns: tuple[str, ...] = ()
     resumed_at: int = 0
     seconds: float = 0.0
+    model: str = ""
 
     @property
     def rows_per_second(self) -> float:

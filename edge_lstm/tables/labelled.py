@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from edge_lstm.errors import DataError
-from edge_lstm.tables.format import Row
+from edge_lstm.tables.format import Row, Rows
 from edge_lstm.tables.reader import DEFAULT_OPTIONS, Inputs, open_inputs
-from edge_lstm.tables.schema import ReadOptions, column_index, find_label_column
+from edge_lstm.tables.schema import ReadOptions, Schema, column_index, find_label_column
 from edge_lstm.tables.values import Number
 from edge_lstm.text import LABEL_JOINT
 
@@ -128,6 +128,18 @@ def has_labels(path: Path, *, options: ReadOptions = DEFAULT_OPTIONS) -> bool:
         return find_label_column(inputs.schema.columns, None, inputs.sources[0].name) >= 0
     except DataError:
         return False
+
+
+def labels_in(rows: Rows, schema: Schema) -> set[str]:
+    """Return the different labels of rows, from the column with the name of labels; none without one."""
+    try:
+        column = find_label_column(schema.columns, None, "")
+    except DataError:
+        return set()
+    labels = set[str]()
+    for value in rows.columns[column]:
+        labels.update(map(_label, value) if isinstance(value, list) else [_label(value)])
+    return labels - {""}
 
 
 class _LabelReader:

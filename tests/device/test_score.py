@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_lstm import Classifier, DataError, RunOptions, ScoreOptions, score, score_files
+from edge_lstm.errors import EdgeLSTMError
 from edge_lstm.tables import ReadOptions, open_inputs
 
 TEXTS = ["A wonderful film.", "Dull, and far too long!", "", "好 的", 'He said "no"\nand left.']
@@ -59,6 +60,49 @@ def test_every_row_comes_back_as_it_was_with_the_answer_of_the_classifier(
     assert summary.rows == summary.written == len(TEXTS)
     assert summary.statuses == {"ok": 3, "empty": 1, "unknown_words": 1}
     assert names(tmp_path) == ["in.csv", "out.csv"]
+
+
+# --- The model that nobody chose ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["label", "Category", "labels"])
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_texts_with_other_labels_than_the_embedded_models_need_a_model(
+    tmp_path: Path, name: str, form: str
+) -> None:
+    source, target = tmp_path / f"in.{form}", tmp_path / f"out.{form}"
+    rows = [("", "no label"), ("billing", "a"), ("refund", "b")]
+    if form == "csv":
+        source.write_text("".join(f"{label},{text}\n" for label, text in ((name, "text"), *rows)))
+    else:
+        source.write_text("".join(json.dumps({name: [x], "text": text}) + "\n" for x, text in rows))
+    with pytest.raises(DataError, match=r"in\.\w+ has the labels billing, refund, and .* -m sentiment"):
+        score_files(source, target)
+    assert names(tmp_path) == [source.name]
+    for model in ("sentiment", Classifier.load(), Classifier.load("sentiment").model.path):
+        assert score_files(source, target, model=model).model == "the embedded sentiment model"
+
+
+@pytest.mark.parametrize(
+    ("label", "texts"),
+    [("", 5), ("pos", 5), ("neg", 1)],
+)
+def test_a_column_without_other_labels_needs_none(tmp_path: Path, label: str, texts: int) -> None:
+    (tmp_path / "in.csv").write_text("label,text\n" + f"{label},fine\n" * texts + f"{label},bad\n")
+    assert score_files(tmp_path / "in.csv", tmp_path / "out.csv").rows == texts + 1
+
+
+def test_a_file_that_is_called_as_the_embedded_model_is_that_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert Classifier.load("sentiment").labels == ("neg", "pos")
+    Path("sentiment").write_text("no model")
+    with pytest.raises(EdgeLSTMError, match=r"^sentiment is"):
+        Classifier.load("sentiment")
+
+
+# --- Rows in, rows out --------------------------------------------------------------------------------------
 
 
 def test_the_values_of_an_input_row_stand_unchanged_in_the_output(tmp_path: Path) -> None:

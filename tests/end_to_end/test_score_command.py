@@ -17,6 +17,8 @@ from typing import Any
 
 import pytest
 
+from edge_lstm.modelfile import embedded_model
+
 COMMAND = [sys.executable, "-m", "edge_lstm", "score"]
 TEXTS = ["A wonderful film.", "Dull, and far too long!", "", "xqzzy wvvx", 'He said "no"\nand left.']
 
@@ -68,7 +70,7 @@ def test_a_pipe_that_stays_open_gets_its_answers_as_they_come() -> None:
 def test_csv_through_pipes_keeps_its_header() -> None:
     result = run("-", "--input-format", "csv", "--quiet", data=b"id,text\n1,fine\n")
     assert result.stdout.startswith(b"id,text,label,probability,status,error\n1,fine,") and not result.stderr
-    said = run("-", "--input-format", "csv", data=b"label,text\n1,fine\n").stderr.decode().splitlines()
+    said = run("-", "--input-format", "csv", data=b"label,text\n,fine\n").stderr.decode().splitlines()
     assert said[-1] == " " * 11 + "edge_lstm_error" and max(map(len, said)) < 80
 
 
@@ -84,6 +86,30 @@ def test_error_rows_give_exit_code_3_and_a_summary_that_counts_them(tmp_path: Pa
     assert summary["first_errors"][0]["row"] == 2 and not left.exists()
     assert b"in.jsonl row 2: the text is a number, not a string" in result.stderr
     assert (tmp_path / "out.jsonl").read_text().count("\n") == 4
+
+
+def test_the_summary_names_the_model_and_the_option_that_chose_the_rows(tmp_path: Path) -> None:
+    (tmp_path / "in.txt").write_text("A wonderful film.\nAn awful film.\n")
+    summary = tmp_path / "s.json"
+    only = ("--only-label", "pos", "--summary", summary)
+    said = run(tmp_path / "in.txt", *only).stderr.decode().splitlines()
+    assert "model:     the embedded sentiment model" in said
+    assert "written:   1 row (--only-label)" in said
+    assert json.loads(summary.read_text())["model"] == "the embedded sentiment model"
+    copy = tmp_path / "m.onnx"
+    copy.write_bytes(embedded_model().read_bytes())
+    (tmp_path / "one.txt").write_text("A film.\n")
+    arguments = ("one.txt", "-m", "m.onnx", "--only-abstained", "--threshold", "0.01")
+    said = run(*arguments, cwd=tmp_path).stderr.decode().splitlines()
+    assert said[0].startswith("1 row in ") and "model:     m.onnx" in said
+    assert "written:   0 rows (--only-abstained)" in said
+
+
+def test_texts_of_other_labels_are_not_labelled_by_the_embedded_model(tmp_path: Path) -> None:
+    data = b"text,category\nMy card is gone,card\n"
+    assert "category" not in one_error(run("-", "--input-format", "csv", data=data))
+    result = run("-", "--input-format", "csv", "-m", "sentiment", data=data)
+    assert result.returncode == 0 and result.stdout.count(b"\n") == 2
 
 
 def test_a_tab_can_be_named_as_a_shell_passes_it(tmp_path: Path) -> None:
