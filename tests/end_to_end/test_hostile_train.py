@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 import torch
 from edge_lstm_export.train import checkpoint as checkpoints
+from edge_lstm_export.train import stages
 from edge_lstm_export.train.network import Network
 from edge_lstm_export.train.options import NetworkConfig
 from edge_lstm_export.train.plan import Facts, make_plan
@@ -115,6 +116,15 @@ def zeros_cut(data: bytes) -> bytes:
     """One block of zeros where a tar ends in two."""
     data = data.rstrip(b"\0")
     return data + bytes(-len(data) % 512 + 512)
+
+
+def unfinished(name: str = "c.safetensors") -> Prepare:
+    """What a killed training leaves."""
+
+    def prepare(folder: Path) -> None:
+        stages.Stages(folder / name, {}).keep("loop", stages.Stage({}, {"a": torch.ones(1)}))
+
+    return prepare
 
 
 OUT = member("../train/pos/1_1.txt", 1)
@@ -218,10 +228,15 @@ FILES = [
           given=both(table, put("precious", "x"), link("m.safetensors", "precious"))),
     train("the lock is a link", says="cannot write",
           given=both(table, put("precious", "x"), link(".m.safetensors.lock", "precious"))),
-    train("--resume without anything", "--resume", says="no unfinished training"),
-    train("an unfinished training", given=both(table, put("m.safetensors.partial", "x")), says="--resume"),
+    train("--resume without anything", "--resume", exit=0, leaves=MADE, says="nothing to resume"),
+    train("an unfinished training", says="m.safetensors has an unfinished training; continue with --resume",
+          given=both(table, put("m.safetensors.partial", "x"))),
+    train("--resume of another training", "--resume", says="cannot resume: data was None and is ",
+          given=both(table, unfinished("m.safetensors.partial"))),
     train("--resume of any bytes", "--resume", says="no checkpoint",
           given=both(table, put("m.safetensors.partial", "x"))),
+    train("--resume of a training that was cut", "--resume", says="delete m.safetensors.partial",
+          given=both(table, put("m.safetensors.partial", struct.pack("<Q", 100) + b"{"))),
     train("--resume of a folder", "--resume", says="", given=both(table, mkdir("m.safetensors.partial"))),
     train("--resume of a checkpoint", "--resume", says="no unfinished training",
           given=both(table, lambda f: tiny(f, "m.safetensors.partial"))),
@@ -233,10 +248,10 @@ FILES = [
 SHAPE = NetworkConfig(num_words=20, embedding_dim=4, hidden=4)
 
 
-def tiny(folder: Path, name: str = "c.safetensors", **state: torch.Tensor) -> Path:
+def tiny(folder: Path, name: str = "c.safetensors") -> Path:
     torch.manual_seed(0)
     words = Tokenizer(tuple(f"word{i}" for i in range(16)), 30)
-    made = checkpoints.Checkpoint(Network(SHAPE), words, ("no", "yes"), {"data": "none"}, state=state)
+    made = checkpoints.Checkpoint(Network(SHAPE), words, ("no", "yes"), {"data": "none"})
     checkpoints.save_checkpoint(made, folder / name)
     return folder / name
 
@@ -297,7 +312,7 @@ DAMAGED: dict[str, tuple[Prepare, str]] = {
     "is a pickle": (put("c.safetensors", pickle.dumps(Bomb())), NONE),
     "is a model file": (put("c.safetensors", embedded_model().read_bytes()), "model file already"),
     "is of another project": (lambda f: save_file({"a": torch.ones(2)}, f / "c.safetensors"), "of another"),
-    "is of an unfinished training": (lambda f: tiny(f, best=torch.ones(1)), "unfinished; continue it with"),
+    "is of an unfinished training": (unfinished(), "unfinished; continue it with"),
     "is cut in the header": (changed_bytes(lambda b: b[:100]), NONE),
     "is cut in the weights": (changed_bytes(lambda b: b[:-50]), NONE),
     "has bytes behind": (changed_bytes(lambda b: b + b"x"), NONE),

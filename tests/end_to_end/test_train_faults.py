@@ -22,6 +22,10 @@ def faults(*arguments: str | Path) -> dict[str, int]:
     return found
 
 
+def test_a_training_that_is_killed_at_any_step_resumes_behind_what_was_done(tmp_path: Path) -> None:
+    assert faults("steps", tmp_path)["kills"] >= 13
+
+
 @pytest.mark.slow
 def test_fifty_kills_at_random_moments_of_train_and_of_export(tmp_path: Path) -> None:
     done = faults("kills", tmp_path, "2", "50")

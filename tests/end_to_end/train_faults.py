@@ -1,8 +1,9 @@
 """Faults at random moments of ``train`` and ``export``, as a program that imports once and forks.
 
-    python train_faults.py kills FOLDER SEED COUNT     SIGKILL, then the same command again, or with --resume
+    python train_faults.py kills FOLDER SEED COUNT     SIGKILL at a random moment, then --resume
     python train_faults.py full FOLDER                 file systems of every size that is too small (root)
     python train_faults.py pairs FOLDER COUNT          two runs of one output at once
+    python train_faults.py steps FOLDER                SIGKILL at each of STEPS, then --resume
 
 Prints what happened as JSON.
 """
@@ -18,10 +19,14 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from types import FrameType
 
 import torch
+from edge_lstm_export import train as train_package
+from edge_lstm_export.train.plan import Asked, Facts, make_plan
 from safetensors.torch import load_file
 
 from edge_lstm.cli import main
@@ -30,10 +35,30 @@ TRAIN = ("train", "../d.csv", "-o", "m.safetensors", "--preset", "tiny", "--epoc
 EXPORT = ("export", "../straight/m.safetensors", "-o", "m.onnx", "--quantize", "int8")
 CLONE_NEWNS, MS_REC, MS_PRIVATE, MS_RDONLY = 0x20000, 0x4000, 1 << 18, 1
 NAMES = {"m.history.json", "m.safetensors"}
+PLANNED = ("train", "../d.csv", "-o", "m.safetensors", "--plan", "../p.json")
+# Where a training of PLANNED is killed: module, function, its call; and what is kept then.
+STEPS = {
+    "reading": ("read", "read_dataset", 1, ()),
+    "the vocabulary": ("vocabulary", "build_vocabulary", 1, ()),
+    "the first teacher": ("linear", "fit", 3, ()),
+    "the second teacher": ("base", "cross_fit", 2, ()),
+    "keeping the teachers": ("checkpoint", "sealed", 1, ()),
+    "after the teachers": ("parts", "_features", 1, ("teachers",)),
+    "the second fold": ("parts", "fit_sparse", 2, ("teachers", "fold 1")),
+    "before the loop": ("parts", "new_network", 4, ("teachers", "fold 3")),
+    "the loop": ("loop", "step", 80, ("teachers", "fold 3", "loop")),
+    "the last n-gram fit": ("parts", "put_together", 1, ("teachers", "fold 3", "loop")),
+    "calibration": ("calibrate", "fit_stack", 1, ("teachers", "fold 3", "loop")),
+    "writing the checkpoint": ("checkpoint", "save_checkpoint", 1, ("teachers", "fold 3", "loop")),
+    "writing the history": ("history", "write_history", 1, ("teachers", "fold 3", "loop")),
+}
+TRAINING = str(Path(train_package.__file__).parent)  # the folder whose functions are steps of a training
+Profiler = Callable[[FrameType, str, object], None]
 
 
-def start(arguments: Sequence[str], folder: Path) -> int:
-    """Start the command in ``folder``, its standard error in a file beside it → its process id."""
+def start(arguments: Sequence[str], folder: Path, profiler: Profiler | None = None) -> int:
+    """Start the command in ``folder``, its standard error in a file beside it → its process id. profiler: see
+    sys.setprofile."""
     folder.mkdir(exist_ok=True)
     pid = os.fork()
     if pid:
@@ -45,6 +70,7 @@ def start(arguments: Sequence[str], folder: Path) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         os.chdir(folder)
         sys.argv = ["edge-lstm", *arguments]
+        sys.setprofile(profiler)
         main()
         code = 0
     except SystemExit as end:
@@ -94,7 +120,7 @@ def kills(top: Path, seed: int, count: int) -> dict[str, int]:
     folder, done = top / "broken", {"kills": 0, "resumed": 0, "anew": 0, "trainings": 0, "exports": 0}
     while done["kills"] < count or folder.exists():
         resume = (folder / "m.safetensors.partial").exists()
-        pid = start([*TRAIN, *(["--resume"] if resume else [])], folder)
+        pid = start([*TRAIN, *(["--resume"] if folder.exists() else [])], folder)
         if done["kills"] < count:
             kill_after(rng.uniform(0, seconds), pid)
         code, said = end(pid, folder)
@@ -170,6 +196,60 @@ def pairs(top: Path, count: int) -> dict[str, int]:
     return {"pairs": count}
 
 
+def kill_at(module: str, function: str, number: int) -> Profiler:
+    """A profiler that kills its process at a call of a function of the training."""
+    calls = 0
+
+    def seen(frame: FrameType, event: str, _: object) -> None:
+        nonlocal calls
+        code = frame.f_code
+        if event != "call" or code.co_name != function or not code.co_filename.startswith(TRAINING):
+            return
+        calls += Path(code.co_filename).stem == module
+        if calls == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return seen
+
+
+def killed(folder: Path, module: str, function: str, number: int, wanted: bytes) -> tuple[str, str]:
+    """A training that is killed there, and resumed → what the resumed one says, and what it went on from."""
+    step = f"{module}.{function}, call {number}"
+    code, said = end(start(PLANNED, folder, kill_at(module, function, number)), folder)
+    assert code == -signal.SIGKILL, f"{step} does not come: {said}"
+    partial, kept = folder / "m.safetensors.partial", ""
+    if partial.exists():
+        kept = partial.read_bytes()[:10_000].decode("latin-1")
+    code, said = end(start([*PLANNED, "--resume"], folder), folder)
+    assert code == 0, (step, said)
+    assert (folder / "m.safetensors").read_bytes() == wanted, f"other bytes after {step}"
+    assert names(folder) == NAMES, (step, names(folder))
+    assert ("nothing to resume" in said) == (not kept), (step, said)
+    shutil.rmtree(folder)
+    return said, kept
+
+
+def steps(top: Path) -> dict[str, int]:
+    """SIGKILL at each of STEPS, and --resume."""
+    wanted, _ = straight(top, PLANNED)
+    for name, (module, function, number, stages) in STEPS.items():
+        said, kept = killed(top / "broken", module, function, number, wanted)
+        assert bool(kept) == bool(stages), (name, kept)
+        assert ("teacher:" in said) == ("teachers" not in stages), (name, said)
+        assert ("cross-validation 1" in said) == (not any("fold" in stage for stage in stages)), (name, said)
+        assert ("cross-validation 3" in said) == ("fold 3" not in stages), (name, said)
+    return {"kills": len(STEPS)}
+
+
+def plan() -> dict[str, object]:
+    """With two teachers, augmented texts and a cross-validation, in a second."""
+    planned = make_plan(Facts(60, 2), Asked("tiny", "none", epochs=2))
+    network = replace(planned.network, num_words=60, embedding_dim=6, hidden=6)
+    loop = replace(planned.loop, batch_size=16, word_vectors=False)
+    teachers = {"teachers": ("linear", "sentiment"), "augmentation": 1, "own_labels": 0.6}
+    return replace(planned, network=network, loop=loop, **teachers).to_dict()
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
     what, top, *numbers = sys.argv[1:]  # top: an absolute path
@@ -178,5 +258,7 @@ if __name__ == "__main__":
         words = [f"word{rng.randrange(30)}" for _ in range(rng.randint(2, 9))]
         rows.append(f"{' '.join([*words, 'about' + 'ny'[i % 2]])},{'ny'[i % 2]}")
     (Path(top) / "d.csv").write_text("\n".join(rows) + "\n")
+    (Path(top) / "p.json").write_text(json.dumps(plan()))
     warm_up(Path(top) / "straight")
-    print(json.dumps({"kills": kills, "full": full, "pairs": pairs}[what](Path(top), *map(int, numbers))))
+    faults = {"kills": kills, "full": full, "pairs": pairs, "steps": steps}
+    print(json.dumps(faults[what](Path(top), *map(int, numbers))))

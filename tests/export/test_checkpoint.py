@@ -44,14 +44,17 @@ def test_a_training_that_is_repeated_has_the_same_sha256(
     assert (tmp_path / "a.onnx").read_bytes() == (tmp_path / "b.onnx").read_bytes()
 
 
-def other_word(data: bytes) -> bytes:
-    return data.replace(b"shop", b"shoe", 1)
+def other_name(data: bytes) -> bytes:
+    """Another preset in the plan, which stands in a checkpoint and in an unfinished training."""
+    return data.replace(b"tiny", b"tidy", 1)
 
 
 def flipped_sign(data: bytes) -> bytes:
     """The first value of the head's bias with its sign changed."""
     size = int.from_bytes(data[:8], "little")
-    last = 8 + size + json.loads(data[8 : 8 + size])["network.head.bias"]["data_offsets"][0] + 3
+    tensors = json.loads(data[8 : 8 + size])
+    bias = next(tensors[name] for name in tensors if name.endswith("head.bias"))
+    last = 8 + size + bias["data_offsets"][0] + 3
     return data[:last] + bytes([data[last] ^ 0x80]) + data[last + 1 :]
 
 
@@ -61,7 +64,7 @@ def zeros(data: bytes) -> bytes:
     return data[:middle] + bytes(4096) + data[middle + 4096 :]
 
 
-@pytest.mark.parametrize("damage", [other_word, flipped_sign, zeros, lambda data: data[:-9]])
+@pytest.mark.parametrize("damage", [other_name, flipped_sign, zeros, lambda data: data[:-9]])
 def test_what_is_damaged_is_not_exported_and_not_resumed(
     trained: Trained, tmp_path: Path, damage: Callable[[bytes], bytes]
 ) -> None:

@@ -23,8 +23,8 @@ MADE = {"m.safetensors", "m.history.json"}
 STAGES = {
     "the plan": False,
     "teacher: linear": False,
-    "cross-validation 2": False,
-    "the network": False,
+    "cross-validation 2": True,
+    "the network": True,
     "batch 1 of epoch 1": True,
     "batch 3 of epoch 2": True,
     "epoch 2": True,
@@ -86,7 +86,7 @@ def test_a_signal_ends_the_stage_and_what_is_done_is_kept(
     broken = replace(job, output=tmp_path / "m.safetensors")
     hit(broken, stage, (signal.SIGINT, signal.SIGTERM)[len(stage) % 2], tmp_path)
     assert broken.partial.exists() == STAGES[stage]
-    run_job(replace(broken, resume=STAGES[stage]))
+    run_job(replace(broken, resume=True))
     assert broken.output.read_bytes() == expected
     assert {path.name for path in tmp_path.iterdir()} == MADE
 

@@ -28,7 +28,7 @@ _EPOCHS = "Maximum number of epochs."
 _BALANCE = "Raise recall on rare labels, at a cost in accuracy."
 _TEACHER = "Teacher: none, sentiment (the embedded model), or a transformer (folder or name on the hub)."
 _UNLABELLED = "Unlabelled texts, for the teachers to label."
-_RESUME = "Continue an interrupted training (same options)."
+_RESUME = "Continue an interrupted training, or start if there is none."
 _TESTED, _HELPS = "a tenth of 2,000 texts or more", "sentiment, where it helps"
 
 

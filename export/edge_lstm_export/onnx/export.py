@@ -57,10 +57,8 @@ def export(
     of the checkpoint's; max_drop: percentage points of accuracy that int8 may lose. abstain: the file's
     default, see RiskCoverage. examples: texts that the file shows to whoever has it, see checked_examples;
     without any it holds no text of anyone's. say: is told, in a line, what is done next.
-    Raises DataError for an option out of range or an unfinished training, CheckError where a gate fails.
+    Raises DataError for an option out of range, CheckError where a gate fails.
     """
-    if checkpoint.state:
-        raise DataError("the training is unfinished; continue it with 'edge-lstm train ... --resume'")
     if length is not None and not 1 <= length <= MAX_LENGTH:
         raise DataError(f"--length must be from 1 to {MAX_LENGTH:,}, not {length}")
     if not 0 <= max_drop <= 100:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,6 @@ class Checkpoint:
     thresholds: of a network that gives several labels per text, the probability from which on a text has each
         (UNTUNED until they are chosen); None elsewhere.
     abstention: the risk-coverage curve of texts that the network did not learn from; None without any.
-    state: tensors that a resumed training needs beside the weights; empty in a finished checkpoint.
     """
 
     network: Network
@@ -51,7 +51,6 @@ class Checkpoint:
     plan: dict[str, Any] = field(default_factory=dict)
     thresholds: tuple[float, ...] | None = None
     abstention: RiskCoverage | None = None
-    state: Mapping[str, torch.Tensor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.network.config.several and self.thresholds is None:
@@ -60,12 +59,9 @@ class Checkpoint:
 
 def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     """Write a checkpoint; it appears under its name only when complete."""
-    parts = {"network": checkpoint.network.state_dict(), "state": checkpoint.state}
-    tensors = {f"{part}.{name}": v.contiguous() for part, of in parts.items() for name, v in of.items()}
+    tensors = {f"network.{name}": value for name, value in checkpoint.network.state_dict().items()}
     tokenizer, curve = checkpoint.tokenizer, checkpoint.abstention
     description = {
-        "sha256": "0" * 64,
-        "format": CHECKPOINT_FORMAT,
         "network": asdict(checkpoint.network.config),
         "tokenizer": tokenizer.to_metadata(),
         "vocabulary": "\n".join((*tokenizer.words, *(tokenizer.pieces or ()))),
@@ -75,7 +71,16 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
         "training": checkpoint.training,
         "plan": checkpoint.plan,
     }
-    write_atomically(sealed(save(tensors, {_KEY: json.dumps(description)})), path, parents=True)
+    write_sealed(tensors, description, path)
+
+
+def write_sealed(tensors: Mapping[str, torch.Tensor], description: Mapping[str, Any], path: Path) -> None:
+    """Write tensors and their description, JSON values, with the format and a digest. The file appears under
+    its name only when complete. Raises OutputError."""
+    head = {"sha256": "0" * 64, "format": CHECKPOINT_FORMAT}
+    contiguous = {name: value.contiguous() for name, value in tensors.items()}
+    data = save(contiguous, {_KEY: json.dumps({**head, **description})})
+    write_atomically(sealed(data), path, parents=True)
 
 
 def sealed(data: bytes) -> bytes:
@@ -91,7 +96,20 @@ def load_checkpoint(path: Path) -> Checkpoint:
     """Read a checkpoint. Raises DataError where the file is missing, damaged or of another kind."""
     if not path.is_file():
         raise DataError(f"no checkpoint at {path}; make one with 'edge-lstm train'")
-    try:
+    description, tensors = read_sealed(path)
+    if "stages" in description:
+        how = "continue it with 'edge-lstm train ... --resume'"
+        raise DataError(f"{path} is of a training that is unfinished; {how}")
+    with _damage(path, "train it again"):
+        return _checkpoint(description, tensors, path)
+
+
+def read_sealed(path: Path, advice: str = "train it again") -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+    """Read what :func:`write_sealed` has written: the description and the tensors.
+
+    advice: what to do about a damaged file. Raises DataError where it is damaged or of another kind.
+    """
+    with _damage(path, advice):
         data = path.read_bytes()
         if producer_of(data) == PRODUCER:
             raise DataError(f"{path} is a model file already; give the checkpoint that it was made from")
@@ -101,32 +119,42 @@ def load_checkpoint(path: Path) -> Checkpoint:
             raise DataError(f"{path} is of another project; give a checkpoint of 'edge-lstm train'")
         description = json.loads(metadata[_KEY])
         # Before 1.0, a training kept some of its texts, which the model file would show.
-        if description["format"] != CHECKPOINT_FORMAT or "examples" in description["training"]:
-            how = "train it again, or upgrade: pip install -U 'edge-lstm[train]'"
+        has_texts = "examples" in description.get("training", {})
+        if description["format"] != CHECKPOINT_FORMAT or has_texts:
+            how = f"{advice}, or upgrade: pip install -U 'edge-lstm[train]'"
             raise DataError(f"{path} is of another version; {how}")
         if not _DIGEST.match(data) or sealed(data) != data:
-            raise DataError(f"{path} was changed after it was written; copy it again, or train it again")
-        return _checkpoint(description, tensors, path)
+            raise DataError(f"{path} was changed after it was written; copy it again, or {advice}")
+        return description, tensors
+
+
+@contextmanager
+def _damage(path: Path, advice: str) -> Iterator[None]:
+    """Whatever a damaged file raises within the block, as a DataError of one line."""
+    try:
+        yield
     except (SafetensorError, OSError) as error:
-        raise DataError(f"{path} is no checkpoint, or cut short ({error}); train it again") from None
+        raise DataError(f"{path} is no checkpoint, or cut short ({error}); {advice}") from None
     except (KeyError, ValueError, TypeError, RuntimeError, RecursionError, AttributeError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise DataError(f"{path}: its parts do not fit together ({reason}); train it again") from None
+        raise DataError(f"{path}: its parts do not fit together ({reason}); {advice}") from None
 
 
 def _checkpoint(description: Any, tensors: Mapping[str, torch.Tensor], path: Path) -> Checkpoint:
     """Return the checkpoint of a file's contents. Raises DataError, ValueError, KeyError or TypeError."""
-    parts: dict[str, dict[str, torch.Tensor]] = {"network": {}, "state": {}}
+    weights: dict[str, torch.Tensor] = {}
     for name, value in tensors.items():
         part, _, rest = name.partition(".")
-        parts[part][rest] = value
+        if part != "network":
+            raise ValueError(f"{name} is no part of a network")
+        weights[rest] = value
     config = from_plain(NetworkConfig, description["network"], f"{path}: its network")
     network = Network(config, blank=True)
-    for name, value in parts["network"].items():
+    for name, value in weights.items():
         dtype = torch.int64 if name == "ngrams.ids" else torch.float32
         if value.dtype != dtype or not torch.isfinite(value).all():
             raise ValueError(f"{name} is not all {dtype}, or holds values that are not numbers")
-    network.load_state_dict(parts["network"], assign=True)
+    network.load_state_dict(weights, assign=True)
     if network.ngrams is not None:
         network.ngrams.check()
     tokenizer = tokenizer_from(description["tokenizer"], description["vocabulary"])
@@ -139,7 +167,7 @@ def _checkpoint(description: Any, tensors: Mapping[str, torch.Tensor], path: Pat
     if not isinstance(training, dict) or not isinstance(plan, dict):
         raise TypeError("its training and plan are not objects")
     curve = None if curve is None else RiskCoverage.from_dict(curve)
-    return Checkpoint(network.eval(), tokenizer, labels, training, plan, thresholds, curve, parts["state"])
+    return Checkpoint(network.eval(), tokenizer, labels, training, plan, thresholds, curve)
 
 
 def describe_checkpoint(path: Path) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -25,6 +25,7 @@ from edge_lstm_export.train.history import EpochRecord, best_of
 from edge_lstm_export.train.logits import count_correct, fit_temperature, probabilities, soft_cross_entropy
 from edge_lstm_export.train.network import Network, multiplies_bfloat16
 from edge_lstm_export.train.options import LoopOptions
+from edge_lstm_export.train.stages import Stage
 
 EVALUATION_BATCH = 64
 Outcome = Literal["finished", "stopped early"]
@@ -33,15 +34,12 @@ _SUMS = ("epoch", "batch", "loss_sum", "correct", "seen", "seconds")
 
 
 @dataclass(frozen=True)
-class Progress:
+class Progress(Stage):
     """A run between two batches: everything needed to continue it bit for bit.
 
     plain: JSON values: epoch and batch reached, the epoch's sums, the history.
     tensors: ``current.NAME`` and ``best.NAME`` weights, ``optimizer.NAME.MOMENT``, ``random``.
     """
-
-    plain: dict[str, Any]
-    tensors: Tensors
 
 
 @dataclass(frozen=True)
@@ -82,7 +80,7 @@ def fit_network(
     seed: int,
     validation: Examples | None = None,
     callbacks: Callbacks = SILENT,
-    resume: Progress | None = None,
+    resume: Stage | None = None,
 ) -> LoopResult:
     """Train ``network`` in place and leave the best weights in it, in evaluation mode.
 
@@ -244,7 +242,7 @@ class _Run:
         plain = {name: getattr(self, name) for name in _SUMS}
         return Progress({**plain, "history": [asdict(record) for record in self.history]}, tensors)
 
-    def restore(self, progress: Progress) -> None:
+    def restore(self, progress: Stage) -> None:
         """Raise DataError where the progress is that of another network or is incomplete."""
         try:
             self.history = [EpochRecord(**record) for record in progress.plain["history"]]

@@ -26,6 +26,7 @@ from edge_lstm_export.train.ngrams import Features, SparseData, SparseWeights
 from edge_lstm_export.train.options import LoopOptions
 from edge_lstm_export.train.plan import LONG_TEXTS, SENTIMENT_SHAPES, Plan, fitting_ngrams
 from edge_lstm_export.train.pretrained import SMALL_SENTIMENT, PretrainedWords
+from edge_lstm_export.train.stages import NOT_KEPT, TEACHERS, Stage, Stages
 from edge_lstm_export.train.teachers import base
 from edge_lstm_export.train.teachers.load import Teachers
 from edge_lstm_export.train.unlabelled import augment, misspell
@@ -53,6 +54,7 @@ class Parts:
         teachers: Teachers,
         soft_labels: Floats | None,
         say: Callable[[str], None],
+        stages: Stages = NOT_KEPT,
     ) -> None:
         self.dataset, self.plan, self.soft_labels = dataset, plan, soft_labels
         self.split, self.validation = hold_out(dataset.train, plan.validation.share, plan.seed)
@@ -64,7 +66,7 @@ class Parts:
         self.pool_fold = np.concatenate([np.full(len(unlabelled), -1, np.int64), augmented_fold])
         words = teachers.words
         self.tokenizer = tokenizer = self._tokenizer(unlabelled, words)
-        self.predictions = self._ask(teachers, pool, say) if plan.teachers else None
+        self.predictions = self._ask(teachers, pool, say, stages) if plan.teachers else None
         self.embeddings = words.embeddings(tokenizer.words, tokenizer.num_ids) if words else None
         self.rows = self.examples(self.split)
         unknown = np.zeros((len(pool), plan.network.labels), np.float32)
@@ -86,10 +88,12 @@ class Parts:
         return build_vocabulary(texts, unlabelled, self.plan.text, num_words, marks, related)
 
     def _ask(
-        self, teachers: Teachers, pool: Sequence[str], say: Callable[[str], None]
+        self, teachers: Teachers, pool: Sequence[str], say: Callable[[str], None], stages: Stages
     ) -> base.EnsemblePredictions:
         """What the teachers predict of rows and pool. Where folds judge the network too, each fold's model is
         asked for the pool, and one of all rows for a log; else those that saw none of a text's sources."""
+        if (kept := stages.get(TEACHERS)) is not None:
+            return base.EnsemblePredictions.from_stage(kept)
         log, judged = self.pool_fold < 0, bool(self.plan.validation.folds)
         of_folds = judged | log | (self.pool_fold == np.arange(self.folds)[:, None])
         asked = np.vstack([of_folds, judged & log])
@@ -97,7 +101,9 @@ class Parts:
         for teacher in loaded:
             teacher.read([*self.split.texts, *pool])
         several = self.dataset.several
-        return base.ensemble(loaded, self.split.labels, self.fold, asked, several=several, say=say)
+        predicted = base.ensemble(loaded, self.split.labels, self.fold, asked, several=several, say=say)
+        stages.keep(TEACHERS, predicted.stage())
+        return predicted
 
     def _features(self) -> Features:
         plan, tokenizer = self.plan, self.tokenizer
@@ -232,7 +238,7 @@ class Parts:
             of_ngrams = sparse.logits(self.features, examples)
         return PartLogits(lstm, of_ngrams, examples.targets)
 
-    def cross_validate(self, say: Callable[[str], None]) -> PartLogits | None:
+    def cross_validate(self, say: Callable[[str], None], stages: Stages = NOT_KEPT) -> PartLogits | None:
         """What both parts answer the rows they did not learn from; None where a fold leaves one label."""
         shape = (len(self.rows), self.config.logits)
         lstm, sparse = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
@@ -241,12 +247,20 @@ class Parts:
             rest = self.split.labels[self.fold != k]
             if not len(held_out) or rest.any(axis=0).sum() < 2:
                 return None
-            say(f"cross-validation {k + 1} of {self.folds}")
-            network = self.new_network()
-            fit_network(network, self.learnt(k), self.final_loop, self.plan.seed)
-            parts = self.logits(network, self.fit_sparse(k), self.rows.subset(held_out))
-            lstm[held_out], sparse[held_out] = parts.lstm, parts.sparse
+            stage = f"cross-validation {k + 1} of {self.folds}"
+            if (answers := stages.get(stage)) is None:
+                say(stage)
+                answers = self._judge(k, held_out)
+                stages.keep(stage, answers)
+            lstm[held_out], sparse[held_out] = answers.arrays["lstm"], answers.arrays["sparse"]
         return PartLogits(lstm, sparse, self.rows.targets)
+
+    def _judge(self, fold: int, held_out: Ints) -> Stage:
+        """What both parts answer the rows of a fold that they did not learn from."""
+        network = self.new_network()
+        fit_network(network, self.learnt(fold), self.final_loop, self.plan.seed)
+        parts = self.logits(network, self.fit_sparse(fold), self.rows.subset(held_out))
+        return Stage.of({"lstm": parts.lstm, "sparse": parts.sparse})
 
 
 def sentiment_weights(hidden: int, tokenizer: Tokenizer) -> tuple[Weights, Floats]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
@@ -19,15 +19,14 @@ from typing import Any
 from edge_lstm.atomic import check_distinct, check_writable, write_error
 from edge_lstm.errors import DataError, OutputError
 from edge_lstm.os_file import NO_FOLLOW, lock
-from edge_lstm.text import Tokenizer
-from edge_lstm_export.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from edge_lstm_export.train.checkpoint import save_checkpoint
 from edge_lstm_export.train.data import Dataset, texts_digest
 from edge_lstm_export.train.history import write_history
-from edge_lstm_export.train.loop import SILENT, Callbacks, Progress
-from edge_lstm_export.train.network import Network
+from edge_lstm_export.train.loop import SILENT, Callbacks
 from edge_lstm_export.train.options import DataOptions
 from edge_lstm_export.train.plan import CLASSIFIER, NO_TEACHER, Asked, Facts, Plan, facts_of, make_plan
 from edge_lstm_export.train.sources.read import read_dataset, read_texts
+from edge_lstm_export.train.stages import Stages, load_stages
 from edge_lstm_export.train.train import Result, fit, quiet_thread, with_kind, with_knowledge
 from edge_lstm_export.train.unlabelled import choose_unlabelled
 
@@ -38,7 +37,7 @@ class Job:
 
     sources: one data set, or labelled files. output: the checkpoint. unlabelled: a source of texts for the
     teachers to label. plan: an edited plan in the place of the one that ``asked`` makes. resume: go on with
-    an interrupted training.
+    an interrupted training, or start if there is none.
     """
 
     sources: tuple[str, ...]
@@ -109,65 +108,25 @@ def run_job(
 ) -> Result:
     """Train, and write the checkpoint, its history and what else is asked for.
 
-    Before the first epoch, after every one and where it is stopped, the state is kept in ``job.partial``,
-    from which ``resume`` goes on; the file is removed when the training is complete. An earlier checkpoint
-    under the same name stays until there is a new one. planned: told the plan before it runs. Raises
-    DataError, OutputError, MissingPackageError and KeyboardInterrupt.
+    What is done is kept in ``job.partial``, from which ``resume`` goes on: the teachers' predictions, every
+    fold of a cross-validation, and the state of the training loop before the first epoch, after every one and
+    where it is stopped. The file is removed when the training is complete. An earlier checkpoint under the
+    same name stays until there is a new one. planned: told the plan before it runs. Raises DataError,
+    OutputError, MissingPackageError and KeyboardInterrupt.
     """
     check_job(job)
     job.output.parent.mkdir(parents=True, exist_ok=True)
     with only_run(job.output), quiet_thread():
-        unfinished = _unfinished(job)
+        stages = _stages(job, callbacks.say)
         inputs = plan_job(job, callbacks.say)
+        stages.check(inputs.identity)
         planned(inputs)
         dataset, plan = inputs.dataset, inputs.plan
-        keeper = Keeper(job.partial, dataset.labels, plan, inputs.identity, callbacks)
-        resume = keeper.progress(unfinished) if unfinished else None
-        result = fit(dataset, plan, unlabelled=inputs.unlabelled, callbacks=keeper.callbacks, resume=resume)
+        result = fit(dataset, plan, unlabelled=inputs.unlabelled, callbacks=callbacks, stages=stages)
         save_checkpoint(result.checkpoint, job.output)
         write_history(result.loop.history, job.beside("history.json"), training=result.checkpoint.training)
         job.partial.unlink(missing_ok=True)
     return result
-
-
-@dataclass
-class Keeper:
-    """Keeps the state of an unfinished training in a file.
-
-    identity: what a resumed training must have in common with its beginning, by names that a person knows;
-    plain values, as they come back from JSON. told: what else is called.
-    """
-
-    path: Path
-    labels: tuple[str, ...]
-    plan: Plan
-    identity: Mapping[str, Any]
-    told: Callbacks
-
-    @property
-    def callbacks(self) -> Callbacks:
-        """Those that keep the state, and call the given ones."""
-        return replace(self.told, started=self._start, keep=self._keep)
-
-    def _start(self, network: Network, tokenizer: Tokenizer, texts: int) -> None:
-        self._network, self._tokenizer = network, tokenizer
-        self.told.started(network, tokenizer, texts)
-
-    def _keep(self, progress: Progress) -> None:
-        plain, plan = {"identity": self.identity, "progress": progress.plain}, self.plan.to_dict()
-        state = Checkpoint(self._network, self._tokenizer, self.labels, plain, plan, state=progress.tensors)
-        save_checkpoint(state, self.path)
-
-    def progress(self, state: Checkpoint) -> Progress:
-        """What was kept. Raises DataError where it is of another training."""
-        earlier = state.training["identity"]
-        for name, value in self.identity.items():
-            if earlier.get(name) != value:
-                raise DataError(
-                    f"{self.path} was started with another {name} ({earlier.get(name)!r:.60}, now "
-                    f"{value!r:.60}); use the same options and data, or delete the file to start again"
-                )
-        return Progress(state.training["progress"], dict(state.state))
 
 
 @contextmanager
@@ -229,22 +188,20 @@ def check_job(job: Job) -> None:
         make_plan(any_facts, replace(job.asked, teacher=None))
 
 
-def _unfinished(job: Job) -> Checkpoint | None:
-    """The state to go on from, if that is asked for. Called by the one run that holds the lock.
+def _stages(job: Job, say: Callable[[str], None]) -> Stages:
+    """The stages that an unfinished training has left, if it is to be resumed; without one, none. Called by
+    the one run that holds the lock.
 
-    Raises DataError where an unfinished training is in the way, is missing, or the file is damaged.
+    Raises DataError if an unfinished training would be destroyed, or its file is damaged.
     """
-    if not job.resume:
-        if job.partial.exists():
-            how = "add --resume to continue it, or delete the file to start again"
-            raise DataError(f"{job.partial} holds an unfinished training; {how}")
-        return None
-    if not job.partial.exists():
-        raise DataError(f"no unfinished training at {job.partial}; start without --resume")
-    partial = load_checkpoint(job.partial)
-    if not all(isinstance(partial.training.get(name), dict) for name in ("identity", "progress")):
-        raise DataError(f"{job.partial} holds no unfinished training; delete the file, or give another -o")
-    return partial
+    if job.partial.exists():
+        if job.resume:
+            return load_stages(job.partial)
+        how = f"continue with --resume, or delete {job.partial} to start again"
+        raise DataError(f"{job.output} has an unfinished training; {how}")
+    if job.resume:
+        say("nothing to resume, training from the start")
+    return Stages(job.partial)
 
 
 def _read(job: Job, asked: Asked, say: Callable[[str], None]) -> Dataset:

@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -28,11 +29,12 @@ from edge_lstm_export.train.checkpoint import Checkpoint
 from edge_lstm_export.train.data import Dataset, Floats
 from edge_lstm_export.train.history import best_of
 from edge_lstm_export.train.logits import fit_temperature, probabilities
-from edge_lstm_export.train.loop import SILENT, Callbacks, LoopResult, Progress, fit_network, predict_logits
+from edge_lstm_export.train.loop import SILENT, Callbacks, LoopResult, fit_network, predict_logits
 from edge_lstm_export.train.network import Network, threads
 from edge_lstm_export.train.parts import Parts, put_together
 from edge_lstm_export.train.plan import LEAST_ENGLISH, NO_TEACHER, SENTIMENT, Asked, Facts, Plan
 from edge_lstm_export.train.pretrained import english
+from edge_lstm_export.train.stages import LOOP, NOT_KEPT, Stages
 from edge_lstm_export.train.teachers.load import Teachers, sentiment_improves
 from edge_lstm_export.train.teachers.transformer import classifier_labels
 from edge_lstm_export.train.vocabulary import unknown_share
@@ -62,14 +64,14 @@ def fit(
     soft_labels: Floats | None = None,
     teachers: Teachers | None = None,
     callbacks: Callbacks = SILENT,
-    resume: Progress | None = None,
+    stages: Stages = NOT_KEPT,
 ) -> Result:
     """Run a plan.
 
     unlabelled: texts for the teachers to label. soft_labels: float32 [unlabelled, L], probabilities that were
     made elsewhere, in the place of the teachers'. teachers: those of the plan, where they are loaded already.
-    resume: where the training loop was interrupted. Raises DataError, MissingPackageError and
-    KeyboardInterrupt.
+    stages: where finished stages are kept, and what was kept of them. Raises DataError, OutputError,
+    MissingPackageError and KeyboardInterrupt.
     """
     say, several = callbacks.say, plan.network.several
     if soft_labels is None:
@@ -79,12 +81,14 @@ def fit(
     elif plan.teachers or len(soft_labels) != len(unlabelled):
         raise DataError("soft labels need one row per unlabelled text and no teachers")
     teachers = teachers or Teachers(plan, dataset.labels, say)
-    parts = Parts(dataset, plan, unlabelled, teachers, soft_labels, say)
-    unseen = parts.cross_validate(say) if plan.validation.folds else None
+    parts = Parts(dataset, plan, unlabelled, teachers, soft_labels, say, stages)
+    unseen = parts.cross_validate(say, stages) if plan.validation.folds else None
     network = parts.new_network()
     callbacks.started(network, parts.tokenizer, len(parts.rows) + len(parts.pool))
     validation = parts.examples(parts.validation) if len(parts.validation) else None
-    loop = fit_network(network, parts.learnt(), parts.final_loop, plan.seed, validation, callbacks, resume)
+    callbacks = replace(callbacks, keep=partial(stages.keep, LOOP))
+    begun = stages.get(LOOP)
+    loop = fit_network(network, parts.learnt(), parts.final_loop, plan.seed, validation, callbacks, begun)
     network.leave_room(parts.tokenizer.length)
     say("fitting n-grams and calibrating")
     if several:
@@ -207,11 +211,16 @@ def _provenance(
 
 @contextmanager
 def quiet_thread() -> Iterator[None]:
-    """One thread: two share too little work per time step of a small LSTM, they wait for each other. And no
-    warnings of linear models that are ended where more steps label no better."""
+    """One thread: two share too little work per time step of a small LSTM, they wait for each other, and sums
+    that several share have other bits than those of one. And no warnings of linear models that are ended
+    where more steps label no better."""
+    # Only libraries that are loaded already can be limited: SciPy's and scikit-learn's come with these.
+    import scipy.linalg  # noqa: F401
+    import sklearn.svm  # noqa: F401
     from sklearn.exceptions import ConvergenceWarning
+    from threadpoolctl import threadpool_limits
 
-    with threads(1), warnings.catch_warnings():
+    with threadpool_limits(1), threads(1), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         yield
 

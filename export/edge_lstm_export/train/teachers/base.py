@@ -20,6 +20,7 @@ from scipy.optimize import minimize
 from scipy.special import expit, log_softmax, softmax
 
 from edge_lstm_export.train.data import Bools, Floats, Ints
+from edge_lstm_export.train.stages import Stage
 
 Say = Callable[[str], None]
 _PRIOR = 1.0  # nats that hold the weights of teachers at equal shares: a hundred texts decide
@@ -100,6 +101,20 @@ class EnsemblePredictions:
     members: tuple[Member, ...]
     dropped: tuple[tuple[str, float, float], ...]
     accuracy: float
+
+    def stage(self) -> Stage:
+        """As a stage of a training that is kept."""
+        plain = {"members": [[m.name, m.weight, m.accuracy] for m in self.members]}
+        arrays = {"labelled": self.predictions.labelled, "others": self.predictions.others}
+        return Stage.of(arrays, **plain, dropped=self.dropped, accuracy=self.accuracy)
+
+    @classmethod
+    def from_stage(cls, stage: Stage) -> EnsemblePredictions:
+        """From :meth:`stage`, as it comes back from a file."""
+        plain = stage.plain
+        members = tuple(Member(*member) for member in plain["members"])
+        dropped = tuple((name, with_it, without) for name, with_it, without in plain["dropped"])
+        return cls(Predictions(**stage.arrays), members, dropped, plain["accuracy"])
 
 
 def cross_fit(teacher: Teacher, labels: Bools, fold: Ints, asked: Bools) -> Predictions:
