@@ -28,6 +28,7 @@ from edge_lstm.errors import (
     NewerFormatError,
     NotAModelFileError,
 )
+from edge_lstm.figures import by_label
 from edge_lstm.model_checks import Room
 from edge_lstm.text import FIRST_WORD_ID, Tokenizer
 
@@ -41,7 +42,7 @@ KEY_TOKENIZER = "edge_lstm.tokenizer"  # JSON, see Tokenizer.to_metadata
 KEY_VOCABULARY = "edge_lstm.vocabulary"  # the words in id order, one a line; the first has id 4
 KEY_LABELS = "edge_lstm.labels"  # JSON list, in the order of the output's columns
 KEY_NETWORK = "edge_lstm.network"  # JSON: the architecture
-KEY_TRAINING = "edge_lstm.training"  # JSON: data, digest, seed, versions, measured accuracy
+KEY_TRAINING = "edge_lstm.training"  # JSON: data, digest, seed, versions, measured accuracy; see figures.py
 KEY_QUANTIZATION = "edge_lstm.quantization"  # JSON; absent in an fp32 file
 KEY_ABSTENTION = "edge_lstm.abstention"  # JSON, see RiskCoverage.to_dict; absent: no curve
 # JSON: {"thresholds": [...]}, the probability of each label from which on a text has it.
@@ -272,7 +273,7 @@ def _read_metadata(data: bytes, path: Path, onnx: onnx_file.OnnxFile, length: in
         tokenizer=tokenizer,
         labels=labels,
         network=network,
-        training=training,
+        training=by_label(training, labels),
         quantization=quantization,
         golden=model_checks.golden_from(values.get(KEY_GOLDEN, []), labels, tokenizer),
         abstention=RiskCoverage.from_dict(values[KEY_ABSTENTION]) if KEY_ABSTENTION in values else None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -18,8 +18,9 @@ from edge_lstm.models import embedded_reviews
 from edge_lstm.tables.labelled import Labelled
 from edge_lstm.text import texts_digest
 from edge_lstm_export.onnx import gates, graph
+from edge_lstm_export.onnx.description import description, golden_row
 from edge_lstm_export.onnx.golden import ORDERS, checked_examples, golden_texts
-from edge_lstm_export.onnx.weights import SENTINELS, WEIGHT_LIMIT, weights_from_network
+from edge_lstm_export.onnx.weights import weights_from_network
 from edge_lstm_export.train.checkpoint import Checkpoint
 from edge_lstm_export.train.data import Bools, Floats, make_split
 
@@ -110,14 +111,10 @@ class _Draft:
         """Return the model file's bytes, with the answers of this machine to the golden texts."""
         order = max(range(ORDERS), key=self._count_labels)
         texts = golden_texts(self.tokenizer, examples, order=order)
-        # Nine digits are a float32 exactly; twenty would be a third of the file of a hundred labels.
-        golden: list[dict[str, Any]] = [
-            {"text": text, "ids": ids, "probabilities": [float(f"{p:.9g}") for p in answer]}
+        golden = [
+            golden_row(text, ids, answer, is_example=text in examples)
             for text, ids, answer in zip(texts, *self._answers(texts))
         ]
-        for row in golden:
-            if row["text"] in examples:
-                row["example"] = True
         return self._file(golden, curve).data
 
     def _answers(self, texts: Sequence[str]) -> tuple[gates.Rows, Floats]:
@@ -133,30 +130,13 @@ class _Draft:
     def _file(self, golden: Sequence[object], curve: RiskCoverage | None) -> modelfile.ModelFile:
         """Return the model file, as a device opens it. CheckError where it is not valid ONNX."""
         checkpoint, tokenizer, config = self.checkpoint, self.tokenizer, self.checkpoint.network.config
-        description = {
-            modelfile.KEY_FORMAT: str(modelfile.FORMAT_VERSION),
-            modelfile.KEY_TOKENIZER: tokenizer.to_metadata(),
-            modelfile.KEY_VOCABULARY: "\n".join((*tokenizer.words, *(tokenizer.pieces or ()))),
-            modelfile.KEY_LABELS: checkpoint.labels,
-            modelfile.KEY_NETWORK: asdict(config),
-            modelfile.KEY_TRAINING: checkpoint.training,
-            modelfile.KEY_GOLDEN: golden,
-        }
-        if checkpoint.thresholds is not None:
-            description[modelfile.KEY_SEVERAL] = {"thresholds": checkpoint.thresholds}
-        if curve is not None:
-            description[modelfile.KEY_ABSTENTION] = curve.to_dict()
-        if self.int8:
-            description[modelfile.KEY_QUANTIZATION] = {
-                "precision": "int8",
-                "lstm": f"int8 weights, symmetric per tensor, range ±{WEIGHT_LIMIT}; uint8 activations",
-                "embedding": "int8, symmetric per tensor",
-                "head": "int8 weights, symmetric per input; float32 products",
-                **({"ngrams": "int8, symmetric per column; sums in int32"} if config.ngrams else {}),
-                "sentinel_units": SENTINELS,
-                "promises": ["same bits in every batch", "same bits on every x86 CPU with AVX2 or later"],
-            }
-        data = graph.file_bytes(self._model, description)
+        described = description(
+            *(tokenizer, checkpoint.labels, config, checkpoint.training, golden),
+            thresholds=checkpoint.thresholds,
+            curve=curve,
+            int8=self.int8,
+        )
+        data = graph.file_bytes(self._model, described)
         gates.check_structure(data)
         return modelfile.parse_model(data, Path("(model being exported)"))
 

@@ -234,7 +234,7 @@ def file_bytes(model: onnx.ModelProto, description: Mapping[str, Any]) -> bytes:
     """Write the description, plain values or text by their keys, into the model's metadata → the model file's
     bytes, with their digest."""
     del model.metadata_props[:]
-    helper.set_model_props(model, {key: _text(value) for key, value in description.items()})
+    helper.set_model_props(model, {key: plain_text(value) for key, value in description.items()})
     return modelfile.seal(_serialize(model))
 
 
@@ -268,7 +268,7 @@ def _varint(number: int) -> bytes:
     return bytes([number]) if number < 128 else bytes([number & 127 | 128]) + _varint(number >> 7)
 
 
-def _text(value: Any) -> str:
+def plain_text(value: Any) -> str:
     """Return a text as it is, and anything else as JSON."""
     if isinstance(value, str):
         return value

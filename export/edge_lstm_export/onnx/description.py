@@ -1,0 +1,68 @@
+"""What a model file says of itself: its metadata, by their keys."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from edge_lstm import modelfile
+from edge_lstm.answering import RiskCoverage
+from edge_lstm.figures import in_label_order
+from edge_lstm.text import Tokenizer
+from edge_lstm_export.onnx.weights import SENTINELS, WEIGHT_LIMIT
+from edge_lstm_export.train.options import NetworkConfig
+
+def description(
+    tokenizer: Tokenizer,
+    labels: Sequence[str],
+    config: NetworkConfig,
+    training: Mapping[str, Any],
+    golden: Sequence[object],
+    *,
+    thresholds: Sequence[float] | None,
+    curve: RiskCoverage | None,
+    int8: bool,
+) -> dict[str, Any]:
+    """Return plain values or text by the keys of modelfile.py, for :func:`graph.file_bytes`.
+
+    training: a checkpoint's; golden: see :func:`golden_row`; thresholds, curve: see modelfile.ModelFile.
+    """
+    described: dict[str, Any] = {
+        modelfile.KEY_FORMAT: str(modelfile.FORMAT_VERSION),
+        modelfile.KEY_TOKENIZER: tokenizer.to_metadata(),
+        modelfile.KEY_VOCABULARY: "\n".join((*tokenizer.words, *(tokenizer.pieces or ()))),
+        modelfile.KEY_LABELS: labels,
+        modelfile.KEY_NETWORK: asdict(config),
+        modelfile.KEY_TRAINING: in_label_order(training),
+        modelfile.KEY_GOLDEN: golden,
+    }
+    if thresholds is not None:
+        described[modelfile.KEY_SEVERAL] = {"thresholds": thresholds}
+    if curve is not None:
+        described[modelfile.KEY_ABSTENTION] = curve.to_dict()
+    if int8:
+        described[modelfile.KEY_QUANTIZATION] = {
+            "precision": "int8",
+            "lstm": f"int8 weights, symmetric per tensor, range ±{WEIGHT_LIMIT}; uint8 activations",
+            "embedding": "int8, symmetric per tensor",
+            "head": "int8 weights, symmetric per input; float32 products",
+            **({"ngrams": "int8, symmetric per column; sums in int32"} if config.ngrams else {}),
+            "sentinel_units": SENTINELS,
+            "promises": ["same bits in every batch", "same bits on every x86 CPU with AVX2 or later"],
+        }
+    return described
+
+
+def golden_row(
+    text: str, ids: Sequence[int], probabilities: Sequence[float], *, is_example: bool = False
+) -> dict[str, object]:
+    """Return a golden row as the file holds it. Nine digits are a float32 exactly.
+
+    is_example: a person put the text into the file, to be shown.
+    """
+    shown = [float(f"{probability:.9g}") for probability in probabilities]
+    row: dict[str, object] = {"text": text, "ids": list(ids), "probabilities": shown}
+    if is_example:
+        row["example"] = True
+    return row
