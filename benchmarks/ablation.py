@@ -24,7 +24,7 @@ from typing import Any
 
 from edge_lstm_export import Plan, TextClassifier, make_plan
 from edge_lstm_export.train.options import Validation
-from edge_lstm_export.train.plan import LINEAR, PRESETS, SHORT_LOOP, Asked, Facts, facts_of, fitting_ngrams
+from edge_lstm_export.train.plan import LINEAR, PRESETS, SHORT_LOOP, Asked, Facts, facts_of
 from edge_lstm_export.train.sources.memory import dataset_from
 from edge_lstm_export.train.train import with_knowledge
 
@@ -51,13 +51,12 @@ def linear_teacher_off(plan: Plan, _: Facts) -> Plan:
     return replace(plan, teachers=teachers, own_labels=plan.own_labels if teachers else 1.0)
 
 
-def large_vocabulary_off(plan: Plan, facts: Facts) -> Plan:
+def large_vocabulary_off(plan: Plan, _: Facts) -> Plan:
     """Return the plan with the preset's short shape: fewer words before a larger LSTM."""
     shape = PRESETS[plan.preset].short
     network = replace(plan.network, num_words=shape.words, embedding_dim=shape.embedding, hidden=shape.hidden)
-    ngrams = fitting_ngrams(plan.kb, network, min(shape.words, facts.repeated_words), facts.word_bytes)
     loop = replace(plan.loop, pretrained=False)  # no LSTM of this shape is
-    return replace(plan, network=replace(network, ngrams=ngrams), loop=loop)
+    return replace(plan, network=network, loop=loop)
 
 
 def pretrained_off(plan: Plan, _: Facts) -> Plan:
@@ -83,7 +82,7 @@ IDEAS: Mapping[str, tuple[Off, str]] = {
     "related words": (off(related_words=False), "pretrained.PretrainedWords.related"),
     "n-grams": (off(network={"ngrams": 0, "ngram_dim": 0}), "ngrams"),
     "naive Bayes": (off(sparse={"bayes": 0.0}), "linear.bayes_weights"),
-    "large vocabulary": (large_vocabulary_off, "plan.fitting_ngrams"),
+    "large vocabulary": (large_vocabulary_off, ""),
     "subwords": (off(text={"rule": "keras"}), "vocabulary.words_and_subwords"),
     "both directions": (off(network={"bidirectional": False}, loop={"pretrained": False}), ""),
     "word dropout": (off(loop={"word_dropout": 0.0}), ""),

@@ -125,25 +125,32 @@ def random_model(preset: str) -> bytes:
     """Return an int8 file of a preset's shape for long texts: the embedded model's words, random weights."""
     import torch
     from edge_lstm_export.onnx.export import export
+    from edge_lstm_export.onnx.size import SPARE, PairRoom, file_parts
     from edge_lstm_export.train.checkpoint import Checkpoint
     from edge_lstm_export.train.network import Network
     from edge_lstm_export.train.plan import Asked, Facts, make_plan
 
     base = open_model()
-    config = make_plan(Facts(25_000, 2, words=230, repeated_words=60_000), Asked(preset)).network
+    plan = make_plan(Facts(25_000, 2, words=230), Asked(preset))
+    config = plan.network
     pieces = (base.tokenizer.pieces or ())[: config.num_words // 5]
     words = base.tokenizer.words[: config.num_words - 4 - len(pieces)]
+    tokenizer = replace(base.tokenizer, words=words, pieces=pieces)
+    training = {"data": "none"}
+    rng = np.random.default_rng(0)
+    single = np.arange(2, config.num_words)
+    taken = file_parts(tokenizer, base.labels, config, training, thresholds=None, curve=None)
+    room = PairRoom(plan.kb * 1000 - SPARE - sum(taken.values()), config.ngram_dim)
+    pairs = np.unique(rng.integers(4, config.num_words, (3 * config.ngrams, 2)), axis=0)
+    pairs = pairs[rng.permutation(len(pairs))]
+    pairs = np.unique(pairs[: room.fitting(pairs, len(single))], axis=0)
+    config = replace(config, ngrams=len(single) + len(pairs))
     torch.manual_seed(0)
     network = Network(config).eval()
     assert network.ngrams is not None
-    rng = np.random.default_rng(0)
-    single = np.arange(2, config.num_words)
-    pairs = np.unique(rng.integers(4, config.num_words, (3 * config.ngrams, 2)), axis=0)
-    pairs = pairs[np.sort(rng.permutation(len(pairs))[: config.ngrams - len(single)])]
     network.ngrams.choose(np.concatenate([np.stack([single, 0 * single], axis=1), pairs]))
     network.ngrams.set_vectors(rng.normal(size=(config.ngrams, config.ngram_dim)).astype(np.float32))
-    tokenizer = replace(base.tokenizer, words=words, pieces=pieces)
-    checkpoint = Checkpoint(network, tokenizer, base.labels, {"data": "none"})
+    checkpoint = Checkpoint(network, tokenizer, base.labels, training)
     return export(checkpoint, quantize="int8").data
 
 

@@ -31,11 +31,13 @@ from edge_lstm.errors import EdgeLSTMError
 
 @dataclass(frozen=True)
 class Recipe:
-    """What differs from the preset, which is for any data: so many labels bear less dropout. kb: the largest
-    int8 file, in 1,000 bytes, by the plan's estimate, which is high for few words; None: an LSTM without
-    n-grams, in both directions, on short texts. sentences, products: whether these teach too (README.md)."""
+    """What differs from the preset, which is for any data: so many labels bear less dropout.
 
-    kb: int | None
+    ngrams: the most; None: as many as the preset's file holds; 0: an LSTM without any, in both directions, on
+    short texts, in a larger file. sentences, products: whether these teach too (README.md).
+    """
+
+    ngrams: int | None
     words: int
     hidden: int
     dropout: float
@@ -45,9 +47,9 @@ class Recipe:
 
 
 RECIPES: Mapping[str, Recipe] = {
-    "tiny": Recipe(106, 2000, 46, 0.05),
-    "small": Recipe(None, 16_000, 30, 0.05, sentences=True),
-    "base": Recipe(970, 16_000, 94, 0.1, sentences=True, products=True),
+    "tiny": Recipe(None, 2000, 46, 0.05),
+    "small": Recipe(0, 16_000, 30, 0.05, sentences=True),
+    "base": Recipe(36_273, 16_000, 94, 0.1, sentences=True, products=True),
 }
 say = partial(print, file=sys.stderr)
 
@@ -59,10 +61,12 @@ def plan_of(name: str, dataset: Dataset) -> Plan:
     plan = make_plan(facts_of(dataset), asked)
     network = replace(plan.network, hidden=recipe.hidden, dropout=recipe.dropout)
     plan = replace(plan, network=network, sparse=SparseOptions("residual"), teachers=(), own_labels=1.0)
-    if recipe.kb is None:
+    if recipe.ngrams == 0:
         network = replace(network, bidirectional=True, ngrams=0, ngram_dim=0)
-        return replace(plan, network=network, sparse=SparseOptions())
-    return replace(plan, kb=recipe.kb)
+        return replace(plan, network=network, sparse=SparseOptions(), kb=500)
+    if recipe.ngrams is not None:
+        return replace(plan, network=replace(network, ngrams=recipe.ngrams))
+    return plan
 
 
 def main() -> None:
@@ -77,7 +81,7 @@ def main() -> None:
     unlabelled, of_spans = load_labels(KEPT, texts)
     negated, turned = negated_clauses(texts.spans, of_spans)
     more, soft, recipe = [*texts.spans, *negated], [of_spans, turned], RECIPES[arguments.recipe]
-    if recipe.kb is not None:
+    if recipe.ngrams != 0:
         more, soft = [*texts.unlabelled, *more], [unlabelled, *soft]
     if recipe.sentences:
         for said in labelled_sentences(trees=not arguments.no_treebank, products=recipe.products):

@@ -19,6 +19,7 @@ from scipy.optimize import minimize
 from torch.nn import functional
 
 from edge_lstm.text import PAD_ID, START_ID, Tokenizer
+from edge_lstm_export.onnx.size import PairRoom
 from edge_lstm_export.train.data import Bools, Doubles, Floats, Ints
 from edge_lstm_export.train.examples import Examples
 from edge_lstm_export.train.linear import C, Matrix, bayes_weights, svm_weights
@@ -91,8 +92,14 @@ class Features:
         return np.asarray(total, np.float32)
 
 
-def choose_ngrams(examples: Examples, most: int, num_ids: int, targets: Floats | None = None) -> Features:
-    """The n-grams that get a vector, at most ``most``.
+def choose_ngrams(
+    examples: Examples,
+    most: int,
+    num_ids: int,
+    targets: Floats | None = None,
+    room: PairRoom | None = None,
+) -> Features:
+    """The n-grams that get a vector, at most ``most``, and no more word pairs than find ``room``.
 
     Every id below ``num_ids`` that is not the padding's or the start's (a word that occurs in no text has its
     characters), then the word pairs of most worth that occur in two texts or more: those in most texts, or
@@ -104,7 +111,11 @@ def choose_ngrams(examples: Examples, most: int, num_ids: int, targets: Floats |
     worth = texts.astype(np.float64) if targets is None else _log_count_ratios(counts, targets)
     worth[texts < FEWEST_TEXTS] = -1
     best = np.argsort(-worth, kind="stable")[: max(0, most - len(words))]
-    chosen = np.sort(keys[best[worth[best] > 0]])
+    chosen = keys[best[worth[best] > 0]]
+    if room is not None:
+        pairs = np.stack([chosen // _PAIR_BASE, chosen % _PAIR_BASE], axis=1)
+        chosen = chosen[: room.fitting(pairs, len(words))]
+    chosen = np.sort(chosen)
     return Features(np.concatenate([words, chosen]).astype(np.int64), len(words))
 
 

@@ -12,8 +12,10 @@ from functools import cached_property, partial
 import numpy as np
 import torch
 
+from edge_lstm.errors import DataError
 from edge_lstm.modelfile import open_model
-from edge_lstm.text import FIRST_WORD_ID, Tokenizer, split_marks
+from edge_lstm.text import FIRST_WORD_ID, OOV_ID, Tokenizer, split_marks
+from edge_lstm_export.onnx.size import SPARE, PairRoom, file_parts, without_last_words
 from edge_lstm_export.onnx.weights import lstm_weights
 from edge_lstm_export.train import ngrams
 from edge_lstm_export.train.calibrate import PartLogits, Stack
@@ -24,8 +26,9 @@ from edge_lstm_export.train.loop import fit_network, predict_logits
 from edge_lstm_export.train.network import Network, Weights
 from edge_lstm_export.train.ngrams import Features, SparseData, SparseWeights
 from edge_lstm_export.train.options import LoopOptions
-from edge_lstm_export.train.plan import LONG_TEXTS, SENTIMENT_SHAPES, Plan, fitting_ngrams
+from edge_lstm_export.train.plan import LONG_TEXTS, SENTIMENT_SHAPES, Plan
 from edge_lstm_export.train.pretrained import SMALL_SENTIMENT, PretrainedWords
+from edge_lstm_export.train.provenance import longest_provenance
 from edge_lstm_export.train.stages import NOT_KEPT, TEACHERS, Stage, Stages
 from edge_lstm_export.train.teachers import base
 from edge_lstm_export.train.teachers.load import Teachers
@@ -65,6 +68,7 @@ class Parts:
         pool = (*unlabelled, *augmented)
         self.pool_fold = np.concatenate([np.full(len(unlabelled), -1, np.int64), augmented_fold])
         words = teachers.words
+        self._longest = longest_provenance(self)
         self.tokenizer = tokenizer = self._tokenizer(unlabelled, words)
         self.predictions = self._ask(teachers, pool, say, stages) if plan.teachers else None
         self.embeddings = words.embeddings(tokenizer.words, tokenizer.num_ids) if words else None
@@ -84,8 +88,25 @@ class Parts:
             in_texts = sorted({word for text in texts for word in split_marks(text)})
             related = partial(words.related, in_texts)
         marks = informative_marks(self.split.texts, self.split.labels)
-        num_words = self.plan.network.num_words
-        return build_vocabulary(texts, unlabelled, self.plan.text, num_words, marks, related)
+        plan = self.plan
+        tokenizer = build_vocabulary(texts, unlabelled, plan.text, plan.network.num_words, marks, related)
+        while (room := self._room(tokenizer)) < 0 and tokenizer.words:
+            tokenizer = without_last_words(tokenizer, plan.network, -room)
+        if not tokenizer.words:
+            reason = f"the plan's network and labels leave no room for words in {plan.kb:,} kB"
+            raise DataError(f"{reason}; give a larger kb, or fewer hidden units")
+        return tokenizer
+
+    def _room(self, tokenizer: Tokenizer) -> int:
+        """Bytes that the plan's file has left for word pairs; below 0 if already the words are too many."""
+        plan, (training, calibration) = self.plan, self._longest
+        parts = file_parts(
+            *(tokenizer, self.dataset.labels, replace(plan.network, num_words=tokenizer.num_ids), training),
+            thresholds=calibration.thresholds,
+            curve=calibration.curve,
+            long=bool(plan.loop.crops),
+        )
+        return plan.kb * 1000 - SPARE - sum(parts.values())
 
     def _ask(
         self, teachers: Teachers, pool: Sequence[str], say: Callable[[str], None], stages: Stages
@@ -106,14 +127,18 @@ class Parts:
         return predicted
 
     def _features(self) -> Features:
-        plan, tokenizer = self.plan, self.tokenizer
-        entries = (*tokenizer.words, *(tokenizer.pieces or ()))
-        line = sum(len(entry.encode()) + 1 for entry in entries) / max(1, len(entries))
-        most = min(plan.network.ngrams, fitting_ngrams(plan.kb, plan.network, tokenizer.num_ids, line))
+        plan, tokenizer, most = self.plan, self.tokenizer, self.plan.network.ngrams
+        room = PairRoom(self._room(tokenizer), plan.network.ngram_dim)
+        if plan.sparse.fit == "residual":  # others will be chosen, and they may have the longest ids
+            words = tokenizer.num_ids - OOV_ID
+            longest = np.full((max(0, most - words), 2), tokenizer.num_ids - 1)
+            most = min(most, words + room.fitting(longest, words))
         if self.rows.lengths.mean() > LONG_TEXTS:
-            features = ngrams.choose_ngrams(self.rows, most, tokenizer.num_ids, self.targets()[0])
+            targets = self.targets()[0]
+            features = ngrams.choose_ngrams(self.rows, most, tokenizer.num_ids, targets, room=room)
         else:
-            features = ngrams.choose_ngrams(self.rows.joined(self.pool), most, tokenizer.num_ids)
+            every = self.rows.joined(self.pool)
+            features = ngrams.choose_ngrams(every, most, tokenizer.num_ids, room=room)
             features = ngrams.with_characters(features, tokenizer)
         if self.embeddings is not None and plan.sparse.embeddings:
             features = ngrams.with_embeddings(features, self.embeddings.weighted)

@@ -11,13 +11,17 @@ import math
 import re
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
+from itertools import pairwise
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from edge_lstm.errors import DataError
-from edge_lstm.text import spaceless, split_marks
+from edge_lstm.text import FIRST_WORD_ID, Tokenizer, spaceless, split_marks
+from edge_lstm_export.onnx.size import file_parts
+from edge_lstm_export.onnx.weights import SENTINELS
 from edge_lstm_export.train.data import UNSEGMENTED_SHARE, Dataset
 from edge_lstm_export.train.options import (
     MOST_EXACT_LABELS,
@@ -30,6 +34,7 @@ from edge_lstm_export.train.options import (
     between,
     from_plain,
 )
+from edge_lstm_export.train.provenance import LONGEST_THRESHOLD, longest_curve
 
 Kind = Literal["long", "short", "many labels", "unsegmented"]
 WordTable = Literal["none", "english", "encoder"]
@@ -45,18 +50,20 @@ PLAN_FORMAT = 1
 class Facts:
     """What the data are. rows, labels: counts; several: a text may have several labels; words: of a text, the
     mean (characters in an unsegmented script); unsegmented: most words are in a script without spaces;
-    repeated_words: different words that occur more than once; word_bytes: the mean of such a word in UTF-8
-    and the end of its line; english: the share of words that the table of English words knows, 0 to 1;
-    unlabelled: texts without a label; sentiment: (accuracy with, without) the package's sentiment model as a
-    teacher where it improves predictions, and its own; else None."""
+    repeated_pairs: different pairs of neighbouring words that occur more than once, counted in short texts;
+    word_bytes: the mean of a word that occurs more than once, in UTF-8, and the end of its line; label_bytes:
+    the mean of a label's name in UTF-8; english: the share of words that the table of English words knows, 0
+    to 1; unlabelled: texts without a label; sentiment: (accuracy with, without) the package's sentiment model
+    as a teacher where it improves predictions, and its own; else None."""
 
     rows: int
     labels: int
     several: bool = False
     words: float = 10.0
     unsegmented: bool = False
-    repeated_words: int = 2000
+    repeated_pairs: int = 1_000_000
     word_bytes: float = 8.0
+    label_bytes: float = 10.0
     english: float = 0.0
     unlabelled: int = 0
     sentiment: tuple[float, float, float] | None = None
@@ -78,6 +85,9 @@ def facts_of(dataset: Dataset, unlabelled: int = 0) -> Facts:
     unsegmented = sum(map(spaceless, texts)) > UNSEGMENTED_SHARE * len(texts)
     units = sum(sum(map(len, of_text)) if unsegmented else len(of_text) for of_text in words)
     counts = Counter(word for of_text in words for word in of_text)
+    pairs = Facts.repeated_pairs
+    if units <= LONG_TEXTS * len(texts):
+        pairs = sum(n > 1 for n in Counter(pair for of_text in words for pair in pairwise(of_text)).values())
     repeated = [len(word.encode()) + 1 for word, n in counts.items() if n > 1]
     return Facts(
         rows=len(texts),
@@ -85,8 +95,9 @@ def facts_of(dataset: Dataset, unlabelled: int = 0) -> Facts:
         several=dataset.several,
         words=units / max(1, len(texts)),
         unsegmented=unsegmented,
-        repeated_words=len(repeated),
+        repeated_pairs=pairs,
         word_bytes=float(np.mean(repeated)) if repeated else Facts.word_bytes,
+        label_bytes=float(np.mean([len(name.encode()) for name in dataset.labels])),
         unlabelled=unlabelled,
     )
 
@@ -115,7 +126,8 @@ class Asked:
 class Plan(Options):
     """What a training does. preset: what it was made from; kb: the largest int8 file, in 1,000 bytes.
 
-    network.ngrams is the most n-grams that get a vector: as many as the texts have and ``kb`` leaves.
+    network.num_words is the most ids of the vocabulary and network.ngrams the most n-grams that get a vector:
+    of both as many as the texts have and ``kb`` holds.
     teachers: in the order in which they are asked, the first always kept: "linear", "sentiment", and of a
     transformer "probe NAME", "fine-tuned NAME" or "classifier NAME". word_table: whose embeddings the n-gram
     part reads, and the LSTM, unless it is pretrained. related_words: words of the table near those of the
@@ -289,7 +301,7 @@ def make_plan(facts: Facts, asked: Asked = Asked()) -> Plan:
         preset=asked.preset,
         kb=preset.kb,
         text=TextOptions("keras" if seed else "subwords"),
-        network=_network(facts, asked, preset, pretrained, table),
+        network=_network(facts, asked, preset, pretrained, table, pool),
         sparse=SparseOptions() if seed else _sparse(facts, pool > 0, EMBEDDINGS * (table != "none"), log),
         validation=_validation(facts, asked),
         loop=_loop(facts, asked, pool, pretrained, table),
@@ -397,12 +409,15 @@ def sized(loop: LoopOptions, texts: int) -> LoopOptions:
 
 # --- Sizes: what the network takes in the int8 file ---------------------------------------------------------
 
-# Bytes of an n-gram beside its vector (ids and number; from _THREE_BYTES on these take one more each), of an
-# id in it, which a word has one of less, of graph and provenance, and of a label in the provenance.
-_NGRAM_BYTES, _ID_BYTES, _FIXED_BYTES, _LABEL_BYTES, _THREE_BYTES = 6, 2, 16_000, 350, 1 << 14
+# Bytes that stand for what the facts do not say, in numbers: the figures of a training, and of each label in
+# them; words of an example. parts.py counts exactly, once the vocabulary is chosen.
+_FIGURES, _LABEL_FIGURES, _EXAMPLE_WORDS = 1_600, 60, 40
+_ID_BYTES = 2  # of an n-gram's id or number in the file, from 128 to 16,383
 
 
-def _network(facts: Facts, asked: Asked, preset: Preset, pretrained: bool, table: WordTable) -> NetworkConfig:
+def _network(
+    facts: Facts, asked: Asked, preset: Preset, pretrained: bool, table: WordTable, pool: int
+) -> NetworkConfig:
     seed, above = asked.preset == "seed", preset.kb > PRESETS["small"].kb
     # Short texts get a large vocabulary before a small LSTM, unless an encoder labels a log.
     large = facts.kind == "short" and not seed and (table != "encoder" or facts.unlabelled == 0)
@@ -422,39 +437,72 @@ def _network(facts: Facts, asked: Asked, preset: Preset, pretrained: bool, table
     if not seed:
         width = config.logits if facts.labels <= MOST_EXACT_LABELS else shape.rank
         config = replace(config, ngrams=1, ngram_dim=width)
-    # A word takes its line, its embedding and its n-gram.
-    line, words_first = facts.word_bytes, pretrained and not above
+    words_first = pretrained and not above
+    line = facts.word_bytes
     if words_first:  # related words fill it, which are longer than the few that repeat in few texts
-        line = max(line, Facts.word_bytes - _ID_BYTES)
-    word_bytes = config.embedding_dim + 2 + line + config.ngram_dim + _NGRAM_BYTES
-    words, fitting = shape.words, _room(preset.kb, config) / word_bytes
+        line = max(line, Facts.word_bytes - 2)
+    room = preset.kb * 1000 - sum(_fixed_parts(config, facts).values())
+    fitting = int(room / _word_bytes(config, line))
+    if fitting < FEWEST_WORDS:
+        raise DataError(_too_many_labels(facts, asked.preset))
+    words = shape.words
     if large:
         # A small LSTM that knows words gains more from those that word pairs would displace.
-        share = 1.0 if words_first else LARGE_VOCABULARY_SHARE
-        words = max(words, int(share * fitting))
-    elif facts.kind == "many labels":
-        words = min(words, max(FEWEST_WORDS, int(fitting)))
-    config = replace(config, num_words=words if asked.words is None else asked.words)
-    if not seed:
-        ids = min(config.num_words, facts.repeated_words)
-        config = replace(config, ngrams=fitting_ngrams(preset.kb, config, ids, facts.word_bytes))
+        words = max(words, int((1.0 if words_first else LARGE_VOCABULARY_SHARE) * fitting))
+        if not pool:  # whose pairs are not counted; words take what few pairs leave
+            pairs = facts.repeated_pairs * (_ngram_bytes(config) + _ID_BYTES)
+            words = max(words, int((room - pairs) / _word_bytes(config, line)))
+    config = replace(config, num_words=min(words, fitting) if asked.words is None else asked.words)
+    if not seed:  # as many as fit, which no vocabulary would leave more room for
+        config = replace(config, ngrams=room // _ngram_bytes(config))
     return config
 
 
-def fitting_ngrams(kb: int, config: NetworkConfig, ids: int, word_bytes: float) -> int:
-    """How many n-grams fit into the file beside a vocabulary of so many ids: all of them, and word pairs."""
-    left = _room(kb, config) - ids * (config.embedding_dim + 2 + word_bytes - _ID_BYTES)
-    left, each = left - max(0, ids - _THREE_BYTES), config.ngram_dim + _NGRAM_BYTES + (ids > _THREE_BYTES)
-    return max(ids, int(left / each))
+def _fixed_parts(config: NetworkConfig, facts: Facts) -> dict[str, int]:
+    """Bytes of the file by part, without words and n-grams."""
+    label = "x" * max(1, round(facts.label_bytes))
+    figures = "x" * (_FIGURES + _LABEL_FIGURES * facts.labels)
+    examples = ["x " * int(np.clip(facts.words, 1, _EXAMPLE_WORDS))] * EXAMPLES
+    return file_parts(
+        Tokenizer(("x",), pieces=()),
+        [label] * facts.labels,
+        replace(config, num_words=FIRST_WORD_ID + 1),
+        {"figures": figures, "examples": examples},
+        thresholds=(LONGEST_THRESHOLD,) * facts.labels if facts.several else None,
+        curve=None if facts.several else longest_curve(),
+    )
 
 
-def _room(kb: int, config: NetworkConfig) -> int:
-    """Bytes of the file that are left for words and n-grams."""
-    units, inputs = config.hidden + 2, config.embedding_dim + 2
-    lstm = config.directions * 4 * units * (units + inputs + 8)
-    heads = config.logits * (config.pooled_dim + 8 + config.ngram_dim + 4)
-    heads += 4 * (config.pooled_dim + config.ngram_dim)
-    return kb * 1000 - lstm - heads - _FIXED_BYTES - config.labels * _LABEL_BYTES
+def expected_parts(plan: Plan, facts: Facts) -> dict[str, int]:
+    """Bytes of the int8 file by part, the most first, where the texts have as many words and word pairs as it
+    holds."""
+    network = plan.network
+    parts, words = _fixed_parts(network, facts), network.num_words
+    parts["embedding"] += words * (network.embedding_dim + SENTINELS)
+    parts["vocabulary"] += round(words * facts.word_bytes)
+    if network.ngrams:
+        parts["n-grams"] += max(words * _ngram_bytes(network), plan.kb * 1000 - sum(parts.values()))
+    return dict(sorted(parts.items(), key=lambda part: -part[1]))
+
+
+def _ngram_bytes(config: NetworkConfig) -> int:
+    """Bytes of a word's vector, id and number."""
+    return config.ngram_dim + 2 * _ID_BYTES if config.ngrams else 0
+
+
+def _word_bytes(config: NetworkConfig, line: float) -> float:
+    """Bytes of a word in the file: its line, its embedding and its n-gram. line: in the vocabulary."""
+    return config.embedding_dim + SENTINELS + line + _ngram_bytes(config)
+
+
+def _too_many_labels(facts: Facts, preset: str) -> str:
+    reason = f"{facts.labels:,} labels leave no room for words in preset {preset}"
+    for larger in PRESETS:
+        if larger != "seed" and PRESETS[larger].kb > PRESETS[preset].kb:
+            with suppress(DataError):
+                make_plan(facts, Asked(larger, NO_TEACHER))
+                return f"{reason} ({PRESETS[preset].kb} kB); give --preset {larger}"
+    return f"{reason}, nor in a larger one; merge rare labels"
 
 
 # --- The plan in words --------------------------------------------------------------------------------------
@@ -473,11 +521,12 @@ def explain(plan: Plan, facts: Facts) -> list[tuple[str, str, str]]:
     judged = f"{plan.validation.share:.0%} held out", "for early stopping and calibration"
     if folds := plan.validation.folds:
         judged = f"{folds}-fold cross-validation", f"{facts.rows:,} rows are too few to hold out some"
+    largest = [f"{part} {size / 1000:,.0f}" for part, size in expected_parts(plan, facts).items()][:4]
     lines = [
-        ("file", f"at most {plan.kb:,} kB in int8", f"preset {plan.preset}"),
-        ("tokenization", text.rule, f"{network.num_words:,} ids, the last {text.length} of a text"),
+        ("file", f"at most {plan.kb:,} kB in int8", f"preset {plan.preset}: {', '.join(largest)}"),
+        ("tokenization", text.rule, f"{network.num_words:,} ids at most, the last {text.length} of a text"),
         ("LSTM", f"{network.hidden} units{both}", f"on embeddings of {network.embedding_dim}"),
-        ("n-grams", f"up to {network.ngrams:,}, {width}", f"fitted by {plan.sparse.fit}"),
+        ("n-grams", f"as many as fit, {width}", f"fitted by {plan.sparse.fit}"),
         ("teachers", ", ".join(plan.teachers) or "none", why),
         ("augmentation", f"{plan.augmentation} texts per row", "labelled by the teachers"),
         ("misspelt", f"{plan.misspelt:.0%} of letters", "in copies of the rows"),

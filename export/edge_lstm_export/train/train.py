@@ -6,18 +6,15 @@ decides everything (plan.py); what is called here are mechanisms that do not kno
 
 from __future__ import annotations
 
-import platform
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
 import numpy as np
 import torch
 
-from edge_lstm import __version__
 from edge_lstm.answering import RiskCoverage, cost_thresholds
 from edge_lstm.errors import DataError
 from edge_lstm.familiarity import unfamiliarity
@@ -27,13 +24,13 @@ from edge_lstm_export.train import calibrate
 from edge_lstm_export.train.calibrate import Calibration, PartLogits, Stack
 from edge_lstm_export.train.checkpoint import Checkpoint
 from edge_lstm_export.train.data import Dataset, Floats
-from edge_lstm_export.train.history import best_of
 from edge_lstm_export.train.logits import fit_temperature, probabilities
 from edge_lstm_export.train.loop import SILENT, Callbacks, LoopResult, fit_network, predict_logits
-from edge_lstm_export.train.network import Network, threads
+from edge_lstm_export.train.network import threads
 from edge_lstm_export.train.parts import Parts, put_together
 from edge_lstm_export.train.plan import LEAST_ENGLISH, NO_TEACHER, SENTIMENT, Asked, Facts, Plan
 from edge_lstm_export.train.pretrained import english
+from edge_lstm_export.train.provenance import provenance
 from edge_lstm_export.train.stages import LOOP, NOT_KEPT, Stages
 from edge_lstm_export.train.teachers.load import Teachers, sentiment_improves
 from edge_lstm_export.train.teachers.transformer import classifier_labels
@@ -105,7 +102,14 @@ def fit(
     if dataset.test is not None:
         logits = predict_logits(network, parts.examples(dataset.test))
         test = calibrate.score(logits, dataset.test.labels, dataset.labels, calibration.thresholds)
-    training = _provenance(parts, network, loop, calibration, test)
+    members = parts.predictions
+    training = provenance(
+        *(parts, loop, calibration, test),
+        teachers=members.members if members else (),
+        teachers_accuracy=members.accuracy if members else None,
+        parameters=sum(network.parameter_counts().values()),
+        unknown_words=unknown_share(parts.tokenizer, dataset.train.texts),
+    )
     checkpoint = Checkpoint(
         *(network, parts.tokenizer, dataset.labels, training, plan.to_dict()),
         thresholds=calibration.thresholds,
@@ -164,49 +168,6 @@ def _teacher_remarks(parts: Parts, scores: SetScores | None) -> Iterator[str]:
     if teachers.accuracy - reached >= LOST_BY_NETWORK:
         rates = f"the teachers reach an accuracy of {teachers.accuracy:.1%}, the network {reached:.1%}"
         yield f"{rates}: give texts without labels (--unlabelled), from which it learns what they know"
-
-
-def _provenance(
-    parts: Parts, network: Network, loop: LoopResult, calibration: Calibration, test: SetScores | None
-) -> dict[str, Any]:
-    """How the network came about: plain values for the checkpoint and the model file. No clock is read."""
-    dataset, plan, predictions = parts.dataset, parts.plan, parts.predictions
-    best = best_of(loop.history)
-    return {
-        "data": {
-            "name": dataset.name,
-            "sha256": dataset.digest,
-            "train_texts": dict(zip(dataset.labels, parts.split.counts())),
-            "validation_texts": len(parts.validation),
-            "test_texts": len(dataset.test or ()),
-            "unlabelled_texts": int((parts.pool_fold < 0).sum()),
-            "augmented_texts": int((parts.pool_fold >= 0).sum()),
-            "unknown_words": round(unknown_share(parts.tokenizer, dataset.train.texts), 4),
-            "checks": dict(dataset.checks),
-        },
-        "preset": plan.preset,
-        "seed": plan.seed,
-        "parameters": sum(network.parameter_counts().values()),
-        "teachers": [
-            {"name": member.name, "weight": round(member.weight, 3), "accuracy": round(member.accuracy, 4)}
-            for member in (predictions.members if predictions else ())
-        ],
-        "teachers_accuracy": round(predictions.accuracy, 4) if predictions else None,
-        "outcome": loop.outcome,
-        "epochs": len(loop.history),
-        "best_epoch": best.epoch if best else None,
-        "validation": calibration.scores.to_dict() if calibration.scores else None,
-        "cross_validated": calibration.scores is not None and not len(parts.validation),
-        "test": test.to_dict() if test else None,
-        "parts": {"lstm": round(calibration.stack.lstm, 4), "ngrams": round(calibration.stack.sparse, 4)},
-        "temperature": round(calibration.temperature, 6),
-        "warnings": [*dataset.warnings, *result_warnings(calibration.scores)],
-        "versions": {
-            "edge-lstm": __version__,
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-        },
-    }
 
 
 @contextmanager

@@ -1,0 +1,245 @@
+"""A preset is a size: the file is never larger, and full where the texts have enough words and pairs."""
+
+from __future__ import annotations
+
+import functools
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from commands import command, train
+from edge_lstm_export.onnx.description import most_golden
+from edge_lstm_export.onnx.export import export
+from edge_lstm_export.onnx.size import file_parts, varint_bytes
+from edge_lstm_export.train.checkpoint import Checkpoint, save_checkpoint
+from edge_lstm_export.train.data import Dataset
+from edge_lstm_export.train.parts import Parts
+from edge_lstm_export.train.plan import PRESETS, Asked, Facts, Plan, expected_parts, facts_of, make_plan
+from edge_lstm_export.train.provenance import longest_provenance
+from edge_lstm_export.train.teachers.load import Teachers
+from edge_lstm_export.train.train import fit
+from made import dataset, make_checkpoint, opened, write_csv
+
+from edge_lstm.errors import CheckError, DataError
+from edge_lstm.modelfile import KEY_GOLDEN, KEY_LABELS, KEY_TRAINING, KEY_VOCABULARY
+
+SHORT, MEDIUM, LONG = 8, 30, 105  # words of a text
+# Labels; whether a text has two of them.
+LABELS = [(2, False), (3, False), (8, False), (30, False), (150, False), (2, True), (8, True), (30, True)]
+DIFFERENT_WORDS = {"tiny": 4_000, "small": 12_000, "medium": 25_000, "base": 40_000}
+
+
+@functools.cache
+def texts_of(words: int, preset: str) -> tuple[str, ...]:
+    """Different texts, with word pairs enough for the preset's file where they are said twice."""
+    rng = np.random.default_rng(0)
+    letters = rng.integers(97, 123, (DIFFERENT_WORDS[preset], 12)).astype(np.uint8)
+    sizes = rng.integers(3, 12, len(letters))
+    vocabulary = [row[:size].tobytes().decode() for row, size in zip(letters, sizes)]
+    tokens = PRESETS[preset].kb * 150
+    drawn = np.minimum(rng.pareto(0.7, (tokens // words, words)) * 20, len(vocabulary) - 1).astype(int)
+    return tuple(" ".join(vocabulary[i] for i in row) for row in drawn)
+
+
+def labelled(preset: str, words: int, labels: int, several: bool = False) -> Dataset:
+    names = [f"label {i} of them all, so named" for i in range(labels)]
+    chosen = [(names[i % labels], names[i // labels % labels]) for i in range(len(texts_of(words, preset)))]
+    answers = ["|".join(sorted(set(pair))) if several else pair[0] for pair in chosen]
+    return dataset([*zip(texts_of(words, preset), answers)] * 2, several=several)
+
+
+def plan_for(data: Dataset, preset: str) -> Plan:
+    """The plan without teachers and word vectors, which take time and no byte."""
+    plan = make_plan(facts_of(data), Asked(preset, "none", epochs=1))
+    plan = replace(plan, teachers=(), own_labels=1.0, augmentation=0)
+    return replace(plan, loop=replace(plan.loop, word_vectors=False), misspelt=0.0)
+
+
+def parts_of(data: Dataset, plan: Plan) -> Parts:
+    """Vocabulary and n-grams, chosen as for a training."""
+    return Parts(data, plan, (), Teachers(plan, data.labels, lambda _: None), None, lambda _: None)
+
+
+def counted(parts: Parts) -> dict[str, int]:
+    training, calibration = longest_provenance(parts)
+    return file_parts(
+        *(parts.tokenizer, parts.dataset.labels, parts.config, training),
+        thresholds=calibration.thresholds,
+        curve=calibration.curve,
+        pairs=None if parts.features is None else parts.features.ids[parts.features.words :],
+        long=bool(parts.plan.loop.crops),
+    )
+
+
+def check_full(preset: str, words: int, labels: int, several: bool) -> None:
+    data = labelled(preset, words, labels, several)
+    parts = parts_of(data, plan_for(data, preset))
+    size, most = sum(counted(parts).values()), PRESETS[preset].kb * 1000
+    assert 0.9 * most <= size <= most, counted(parts)
+
+
+@pytest.mark.parametrize("words", [SHORT, MEDIUM, LONG])
+@pytest.mark.parametrize(("labels", "several"), LABELS)
+def test_a_file_is_full_and_no_larger_than_its_preset(words: int, labels: int, several: bool) -> None:
+    check_full("tiny", words, labels, several)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("preset", ["small", "medium", "base"])
+@pytest.mark.parametrize("words", [SHORT, MEDIUM, LONG])
+@pytest.mark.parametrize(("labels", "several"), LABELS)
+def test_a_file_of_a_larger_preset_is_full_too(preset: str, words: int, labels: int, several: bool) -> None:
+    check_full(preset, words, labels, several)
+
+
+@pytest.mark.parametrize(
+    ("preset", "words", "labels", "several"),
+    [
+        pytest.param("tiny", SHORT, 2, False, marks=pytest.mark.slow),
+        ("tiny", LONG, 8, False),
+        pytest.param("tiny", SHORT, 30, True, marks=pytest.mark.slow),
+        ("seed", SHORT, 3, False),
+    ],
+)
+def test_what_is_counted_before_a_training_is_what_the_export_writes(
+    preset: str, words: int, labels: int, several: bool
+) -> None:
+    """To the byte but for what the training tells, which is no longer than it is counted."""
+    data = labelled("tiny", words, labels, several)
+    data = replace(data, train=data.train.subset(np.arange(0, len(data.train), 9)))
+    plan = plan_for(data, preset)
+    checkpoint, before = fit(data, plan).checkpoint, counted(parts_of(data, plan))
+    file = opened(export(checkpoint, quantize="int8", max_drop=100).data)
+    said = {key: len(text.encode()) for key, text in file.onnx.metadata.items()}
+    assert before["vocabulary"] == said[KEY_VOCABULARY] and before["labels"] == said[KEY_LABELS]
+    assert 0.5 * before["training figures"] <= said[KEY_TRAINING] <= before["training figures"]
+    assert 0.6 * before["golden rows"] <= said[KEY_GOLDEN] <= before["golden rows"]
+    assert len(file.data) <= sum(before.values()) <= plan.kb * 1000
+    ngrams, config = checkpoint.network.ngrams, checkpoint.network.config
+    after = file_parts(
+        *(checkpoint.tokenizer, checkpoint.labels, config, checkpoint.training),
+        thresholds=checkpoint.thresholds,
+        curve=checkpoint.abstention,
+        pairs=None if ngrams is None else ngrams.ids[ngrams.ids[:, 1] > 0].numpy(),
+        long=bool(plan.loop.crops),
+    )
+    assert sum(after.values()) - after["golden rows"] + said[KEY_GOLDEN] == len(file.data)
+
+
+def test_the_bytes_of_numbers_are_those_of_a_protocol_buffer() -> None:
+    numbers = np.array([0, 127, 128, 16_383, 16_384, 2_097_151, 2_097_152])
+    assert varint_bytes(numbers).tolist() == [1, 1, 2, 2, 3, 3, 4]
+
+
+def test_words_that_are_longer_than_planned_are_left_out_the_rarest_first() -> None:
+    plain = labelled("tiny", SHORT, 2)
+    plan = plan_for(plain, "tiny")
+    longer = [(" ".join(f"{word}{'é' * 8}" for word in text.split()), "ab"[i % 2])
+              for i, text in enumerate(plain.train.texts)]  # fmt: skip
+    parts = parts_of(dataset(longer), plan)
+    assert parts.tokenizer.num_ids < plan.network.num_words
+    assert 99_000 < sum(counted(parts).values()) <= 100_000
+    counts: dict[str, int] = {}
+    for text, _ in longer:
+        for word in text.split():
+            counts[word] = counts.get(word, 0) + 1
+    uses = [counts[word] for word in parts.tokenizer.words]
+    assert uses == sorted(uses, reverse=True)
+
+
+# --- What does not fit --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("preset", "labels", "said"),
+    [
+        ("tiny", 400, "--preset small$"),
+        ("tiny", 1_000, "--preset medium$"),
+        ("small", 5_000, "merge rare labels$"),
+    ],
+)
+def test_labels_that_leave_no_room_are_refused_with_the_smallest_preset_that_has_it(
+    preset: str, labels: int, said: str
+) -> None:
+    with pytest.raises(
+        DataError, match=f"{labels:,} labels leave no room for words in preset {preset}.*{said}"
+    ):
+        make_plan(Facts(4 * labels, labels, label_bytes=25), Asked(preset))
+
+
+def test_too_many_labels_are_refused_before_any_work(tmp_path: Path) -> None:
+    rows = [(f"a text of the {i // 4}th label", f"label {i // 4:020}") for i in range(4 * 400)]
+    source = write_csv(tmp_path / "rows.csv", rows)
+    output = tmp_path / "m.safetensors"
+    assert "give --preset small" in train(source, "-o", output, "--preset", "tiny").error
+    assert "give --preset small" in train(source, "--dry-run", "--preset", "tiny").error
+    assert train(source, "--dry-run", "--preset", "small").returncode == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["rows.csv"]
+
+
+def test_an_edited_plan_whose_network_alone_is_too_large_is_refused() -> None:
+    data = labelled("tiny", SHORT, 2)
+    plan = plan_for(data, "tiny")
+    with pytest.raises(DataError, match=r"no room for words in 100 kB; give a larger kb, or fewer hidden"):
+        parts_of(data, replace(plan, network=replace(plan.network, hidden=400)))
+
+
+def test_an_export_that_is_larger_than_its_plan_is_written_only_where_it_is_asked_for(tmp_path: Path) -> None:
+    source, output = tmp_path / "c.safetensors", tmp_path / "m.onnx"
+    checkpoint = make_checkpoint(ngrams=300, ngram_dim=1)
+    for kb, larger in ((300, False), (1, True)):
+        save_checkpoint(replace(checkpoint, plan={"kb": kb}), source)
+        result = command("export", source, "-o", output, "--quantize", "int8")
+        assert output.exists() is not larger
+        if larger:
+            assert f"bytes, more than its plan's {kb} kB; no file was written" in result.error
+            assert "--any-size" in result.error
+        output.unlink(missing_ok=True)
+    assert command("export", source, "-o", output, "--quantize", "int8", "--any-size").stderr == ""
+    size = output.stat().st_size
+    with pytest.raises(CheckError, match=f"the file takes {size:,} bytes"):
+        export(replace(checkpoint, plan={"kb": 1}), quantize="int8")
+    assert command("export", source, "-o", output).returncode == 0, "fp32 files are not bounded"
+
+
+# --- Many labels --------------------------------------------------------------------------------------------
+
+
+def many_labels() -> Checkpoint:
+    checkpoint = make_checkpoint(labels=150)
+    scores = {"precision": 0.123456, "recall": 1.0, "f1": 0.2, "texts": 3}
+    training: dict[str, Any] = {
+        "data": {"train_texts": dict.fromkeys(checkpoint.labels, 4)},
+        "validation": {"accuracy": 0.5, "labels": dict.fromkeys(checkpoint.labels, scores)},
+        "test": None,
+    }
+    return replace(checkpoint, training=training)
+
+
+def test_a_file_names_its_labels_once_and_reads_the_figures_by_name() -> None:
+    checkpoint = many_labels()
+    file = opened(export(checkpoint, quantize="int8").data)
+    written = json.loads(file.onnx.metadata[KEY_TRAINING])
+    assert written["data"]["train_texts"] == [4] * 150
+    assert written["validation"]["labels"] == [[0.1235, 1.0, 0.2, 3]] * 150
+    assert file.data.count(b"label149") == 1
+    read = {"precision": 0.1235, "recall": 1.0, "f1": 0.2, "texts": 3}
+    assert file.training["validation"]["labels"] == dict.fromkeys(checkpoint.labels, read)
+    assert file.training["data"]["train_texts"] == dict.fromkeys(checkpoint.labels, 4)
+
+
+def test_many_labels_have_fewer_golden_rows() -> None:
+    file = opened(export(many_labels(), quantize="int8").data)
+    assert len(file.golden) == most_golden(150) == 4
+    assert [most_golden(labels) for labels in (2, 30, 1000)] == [250, 16, 4]
+
+
+def test_what_a_file_will_take_is_known_from_the_plan() -> None:
+    facts = Facts(9_000, 8, words=105)
+    for preset in ("tiny", "small", "medium", "base"):
+        parts = expected_parts(make_plan(facts, Asked(preset)), facts)
+        assert sum(parts.values()) == pytest.approx(PRESETS[preset].kb * 1000, rel=0.02)
+        assert all(parts[name] > 0 for name in ("embedding", "n-grams", "vocabulary", "LSTM", "head"))
