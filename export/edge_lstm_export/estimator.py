@@ -121,15 +121,28 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         quantize: Literal["int8"] | None = None,
         length: int | None = None,
         examples: Sequence[str] = (),
+        any_size: bool = False,
     ) -> Path:
-        """Write one ONNX model file, through every gate. quantize: None for fp32. length: ids of a text that
-        it reads; None: the plan's. examples: at most 8 texts of 500 characters that the file shows to whoever
-        has it; without any it holds no text of the data. Raises CheckError where a gate fails, DataError,
-        OutputError."""
+        """Write one ONNX model file, through every gate.
+
+        quantize: None for fp32.
+        length: ids of a text that it reads; None: the plan's.
+        examples: at most 8 texts of 500 characters that the file shows to whoever has it. Without any it
+            holds no text of the data.
+        any_size: write an int8 file that is larger than the plan's kb, too.
+
+        Raises CheckError if a gate fails or the file is too large, DataError, OutputError.
+        """
         from edge_lstm_export.onnx.export import export
 
         check_is_fitted(self)
-        exported = export(self.result_.checkpoint, quantize=quantize, length=length, examples=examples)
+        exported = export(
+            self.result_.checkpoint,
+            quantize=quantize,
+            length=length,
+            examples=examples,
+            any_size=any_size,
+        )
         write_atomically(exported.data, Path(path), parents=True)
         return Path(path)
 

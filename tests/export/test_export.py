@@ -168,8 +168,3 @@ def test_accuracy_is_a_gate_and_the_command_says_what_it_measured(tmp_path: Path
     assert 0 <= shown["parity"] <= gates.PARITY_TOLERANCE
     assert [shown["comparison"]["accuracy"][name] for name in ("before", "after")] == [1, 0]
     assert command("export", source, "-o", output).returncode == 0
-    note = "note: the file is over its plan's 1 kB; train a smaller --preset, or fewer labels\n"
-    for kb, said in (300, ""), (1, note):
-        save_checkpoint(replace(checkpoint, plan={**checkpoint.plan, "kb": kb}), source)
-        assert command("export", source, "-o", output, "--quantize", "int8").stderr == said
-    assert "--preset" in command("train", "--help").stdout  # what the note advises

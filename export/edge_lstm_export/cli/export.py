@@ -14,6 +14,7 @@ _QUANTIZE = "Quantize weights, and activations within the LSTM."
 _DATA = "Labelled texts, not trained on, to check accuracy and calibrate --abstain."
 _MAX_DROP = "Largest loss of accuracy (or micro F1) that int8 may cost, in points."
 _ABSTAIN = "Set the file's default: abstain so that at most this share of the rest is wrong, such as 0.02."
+_ANY_SIZE = "Write an int8 file that is larger than its preset too."
 _LENGTH = "Tokens per text that the model reads."
 _EXAMPLE = "Put a text into the file, to be shown by inspect and page; repeatable."
 _EXAMPLES = "Put the texts of a file into the model file, as --example does; one per line, or a table."
@@ -31,6 +32,7 @@ def command(
     abstain: Annotated[float | None, option("SHARE", _ABSTAIN)] = None,
     example: Annotated[list[str] | None, option("TEXT", _EXAMPLE, None, "--example")] = None,
     examples: Annotated[Path | None, option("FILE", _EXAMPLES, None, "--examples")] = None,
+    any_size: Annotated[bool, option(None, _ANY_SIZE, None, "--any-size")] = False,
     as_json: options.JsonOption = False,
     verbose: VerboseOption = False,
 ) -> None:
@@ -39,14 +41,14 @@ def command(
     Nothing is written unless the file is valid ONNX and agrees with PyTorch on real and random texts.
 
     --quantize int8 makes the file smaller, and faster on most CPUs: compare with 'edge-lstm latency fp32.onnx
-    int8.onnx'. It is refused where batching changes an answer, or if accuracy on --data falls by more
-    than --max-drop.
+    int8.onnx'. It is refused where batching changes an answer, if accuracy on --data falls by more than
+    --max-drop, or if the file is larger than its preset.
 
     The file holds the words of the data, and no text of them. Whoever has the file can read what --example
     and --examples put in: at most 8 texts of 500 characters.
     """
     from edge_lstm.atomic import write_atomically
-    from edge_lstm_export.cli.display import Display, message, print_exported
+    from edge_lstm_export.cli.display import Display, print_exported
 
     options.check_outputs([output], [checkpoint, data, examples], parents=True)
     with Display(quiet=True) as display:
@@ -64,10 +66,7 @@ def command(
             test = load_labelled(data, label_separator=label_separator, label_columns=names, several=several)
         exported = export(
             loaded, quantize=quantize, length=length, labelled=test, max_drop=max_drop, abstain=abstain,
-            examples=shown, say=display.say,
+            examples=shown, any_size=any_size, say=display.say,
         )  # fmt: skip
     write_atomically(exported.data, output, parents=True)
     print_exported(parse_model(exported.data, output), exported, as_json=as_json, verbose=verbose)
-    most = loaded.plan.get("kb")  # the plan estimates the size
-    if quantize is not None and isinstance(most, int) and len(exported.data) > most * 1000:
-        message(f"note: the file is over its plan's {most:,} kB; train a smaller --preset, or fewer labels")

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from edge_lstm import modelfile
 from edge_lstm.answering import RiskCoverage, cost_thresholds
 from edge_lstm.classifier import Classifier
-from edge_lstm.errors import DataError
+from edge_lstm.errors import CheckError, DataError
 from edge_lstm.familiarity import unfamiliarity
 from edge_lstm.model_checks import MAX_LENGTH
 from edge_lstm.models import embedded_reviews
@@ -49,6 +49,7 @@ def export(
     max_drop: float = 0.3,
     abstain: float | None = None,
     examples: Sequence[str] = (),
+    any_size: bool = False,
     say: Callable[[str], None] = lambda line: None,
 ) -> Exported:
     """Make the model file of a checkpoint.
@@ -57,8 +58,9 @@ def export(
     the network did not learn from, for the accuracy gate, and for the file's risk-coverage curve in the place
     of the checkpoint's; max_drop: percentage points of accuracy that int8 may lose. abstain: the file's
     default, see RiskCoverage. examples: texts that the file shows to whoever has it, see checked_examples;
-    without any it holds no text of anyone's. say: is told, in a line, what is done next.
-    Raises DataError for an option out of range, CheckError where a gate fails.
+    without any it holds no text of anyone's. any_size: make an int8 file that is larger than its plan's kb
+    too. say: is told, in a line, what is done next.
+    Raises DataError for an option out of range, CheckError where a gate fails or the file is too large.
     """
     if length is not None and not 1 <= length <= MAX_LENGTH:
         raise DataError(f"--length must be from 1 to {MAX_LENGTH:,}, not {length}")
@@ -91,7 +93,17 @@ def export(
     gates.check_accuracy(comparison, max_drop)
     file = int8.finished(curve(rounded), examples)
     fp32_bytes = len(fp32.finished(checkpoint.abstention, examples))
+    if not any_size:
+        _check_size(len(file), checkpoint.plan.get("kb"))
     return Exported(file, fp32_bytes, parity, comparisons, comparison)
+
+
+def _check_size(size: int, kb: object) -> None:
+    """Raise CheckError for a file of more bytes than its plan allows. A training keeps within them; a plan
+    that was edited later, and what is given to the export, may not."""
+    if isinstance(kb, int) and size > kb * 1000:
+        large = f"the file takes {size:,} bytes, more than its plan's {kb:,} kB"
+        raise CheckError(f"{large}; no file was written: train with a larger --preset, or give --any-size")
 
 
 class _Draft:

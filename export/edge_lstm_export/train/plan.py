@@ -411,7 +411,7 @@ def sized(loop: LoopOptions, texts: int) -> LoopOptions:
 
 # Bytes that stand for what the facts do not say, in numbers: the figures of a training, and of each label in
 # them; words of an example. parts.py counts exactly, once the vocabulary is chosen.
-_FIGURES, _LABEL_FIGURES, _EXAMPLE_WORDS = 1_600, 60, 40
+_FIGURES, _LABEL_FIGURES = 1_600, 60
 _ID_BYTES = 2  # of an n-gram's id or number in the file, from 128 to 16,383
 
 
@@ -462,12 +462,11 @@ def _fixed_parts(config: NetworkConfig, facts: Facts) -> dict[str, int]:
     """Bytes of the file by part, without words and n-grams."""
     label = "x" * max(1, round(facts.label_bytes))
     figures = "x" * (_FIGURES + _LABEL_FIGURES * facts.labels)
-    examples = ["x " * int(np.clip(facts.words, 1, _EXAMPLE_WORDS))] * EXAMPLES
     return file_parts(
         Tokenizer(("x",), pieces=()),
         [label] * facts.labels,
         replace(config, num_words=FIRST_WORD_ID + 1),
-        {"figures": figures, "examples": examples},
+        {"figures": figures},
         thresholds=(LONGEST_THRESHOLD,) * facts.labels if facts.several else None,
         curve=None if facts.several else longest_curve(),
     )
