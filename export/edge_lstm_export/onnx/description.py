@@ -13,6 +13,7 @@ from edge_lstm.text import Tokenizer
 from edge_lstm_export.onnx.weights import SENTINELS, WEIGHT_LIMIT
 from edge_lstm_export.train.options import NetworkConfig
 
+
 def description(
     tokenizer: Tokenizer,
     labels: Sequence[str],

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from edge_lstm import modelfile
 from edge_lstm.answering import RiskCoverage, cost_thresholds

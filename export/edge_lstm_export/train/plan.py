@@ -409,8 +409,8 @@ def sized(loop: LoopOptions, texts: int) -> LoopOptions:
 
 # --- Sizes: what the network takes in the int8 file ---------------------------------------------------------
 
-# Bytes that stand for what the facts do not say, in numbers: the figures of a training, and of each label in
-# them; words of an example. parts.py counts exactly, once the vocabulary is chosen.
+# Bytes that stand for what the facts do not say, in numbers: figures of a training, and of each label in
+# them. parts.py counts exactly, once the vocabulary is chosen.
 _FIGURES, _LABEL_FIGURES = 1_600, 60
 _ID_BYTES = 2  # of an n-gram's id or number in the file, from 128 to 16,383
 
