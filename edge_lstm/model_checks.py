@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, NoReturn
 
 from edge_lstm.onnx_file import Graph, OnnxFile, Tensor
 from edge_lstm.printable import CONTROL_CHARACTER
-from edge_lstm.text import LABEL_JOINT, PIECES_RULE, Tokenizer
+from edge_lstm.text import LABEL_JOINT, PIECES_RULE, REPLACEMENT, Tokenizer
 
 MAX_LENGTH = 100_000  # columns of the input; the export allows no more
 # fmt: off
@@ -181,6 +181,7 @@ def tokenizer_from(settings: Any, vocabulary: str) -> Tokenizer:
     if settings.get("rule") == PIECES_RULE:
         lines = len(vocabulary.split("\n")) if vocabulary else 0
         _require(_is_whole(settings["words"], 0, lines), "it has more words than its vocabulary has lines")
+    _require(REPLACEMENT not in vocabulary, "its vocabulary holds U+FFFD, which stands for unreadable text")
     tokenizer = Tokenizer.from_metadata(settings, vocabulary)
     _require(len(set(tokenizer.words)) == len(tokenizer.words), "a word of the vocabulary is repeated")
     pieces = tokenizer.pieces or ()

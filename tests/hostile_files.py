@@ -264,6 +264,8 @@ HARMFUL = [
     metadata("a label twice", "repeated", labels='["a","a"]'),
     metadata("a label that is a lone surrogate", "surrogate", labels='["a","\\ud800"]'),
     metadata("another rule for unknown words", "unknown_words", tokenizer=subwords(unknown_words="none")),
+    metadata("a word that stands for what could not be read", "U+FFFD",
+             vocabulary="\n".join([*WORDS[:-1], "caf\ufffd"])),
     metadata("a word twice", "repeated", vocabulary="\n".join([*WORDS[:-1], WORDS[0]])),
     metadata("another length than the graph's", "another length", tokenizer=tokenizer(length=60)),
     metadata("training is no object", "training is not an object", training="[]"),
