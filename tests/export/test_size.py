@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 from commands import command, train
-from edge_lstm_export.onnx.description import most_golden
 from edge_lstm_export.onnx.export import export
 from edge_lstm_export.onnx.size import file_parts, varint_bytes
 from edge_lstm_export.train.checkpoint import Checkpoint, save_checkpoint
@@ -229,12 +228,6 @@ def test_a_file_names_its_labels_once_and_reads_the_figures_by_name() -> None:
     read = {"precision": 0.1235, "recall": 1.0, "f1": 0.2, "texts": 3}
     assert file.training["validation"]["labels"] == dict.fromkeys(checkpoint.labels, read)
     assert file.training["data"]["train_texts"] == dict.fromkeys(checkpoint.labels, 4)
-
-
-def test_many_labels_have_fewer_golden_rows() -> None:
-    file = opened(export(many_labels(), quantize="int8").data)
-    assert len(file.golden) == most_golden(150) == 4
-    assert [most_golden(labels) for labels in (2, 30, 1000)] == [250, 16, 4]
 
 
 def test_what_a_file_will_take_is_known_from_the_plan() -> None:
