@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import golden_plans
 import pytest
 from commands import train
 from conftest import Trained
@@ -20,124 +21,17 @@ from made import dataset, rows, several_rows, write_csv
 from edge_lstm.errors import DataError
 
 Values = dict[str, Any]
-NO: Values = {}
-MOOD: Values = {"sentiment": (0.8, 0.6, 0.6)}  # accuracy with the sentiment model, without it, its own
-EN: Values = {"english": 0.9}
-LONG: Values = {"words": 230.0}
-CHINESE: Values = {"words": 40.0, "unsegmented": True}
-SETS: Values = {"several": True}
-LOG: Values = {"unlabelled": 50_000, **EN}
-E, READY = {"teacher": "E"}, {"teacher": "E", "classifier": True}
-MOOD_ASKED = {"teacher": "sentiment"}
-MUCH: Values = {"epochs": 30, "words": 900, "validation": 0.2, "balance": True}
-
-# rows, labels, more facts, asked → kind: teachers; word vectors (* related words come in); fit of n-grams;
-# validation; passes x batch; augmented texts of a row (~: misspelt ones); own labels' share; unlabelled.
-GOLDEN: list[tuple[int, int, Values, Values, str]] = [
-    (5, 2, NO, NO, "short: none; texts; svm; 0%; 40x8; 0; 1.0; 0"),
-    (60, 2, NO, NO, "short: linear; texts; svm; 3 folds; 40x8; 0; 0.8; 0"),
-    (60, 2, NO, {"validation": 0.0}, "short: linear; texts; svm; 0%; 40x8; 0; 0.8; 0"),
-    (200, 2, EN, NO, "short: linear; english*; svm; 3 folds; 20x8; 0; 0.8; 0"),
-    (200, 2, {"english": 0.5}, NO, "short: linear; texts; svm; 3 folds; 20x8; 0; 0.8; 0"),
-    (200, 2, EN | MOOD, NO, "short: linear sentiment; english*; logistic; 3 folds; 14x64; 20; 0.6; 0"),
-    (200, 2, {"sentiment": (0.8, 0.6, 0.5)}, NO, "short: linear; texts; svm; 3 folds; 20x8; 0; 0.8; 0"),
-    (200, 2, EN | MOOD, {"teacher": "none"}, "short: linear; english*; svm; 3 folds; 20x8; 0; 0.8; 0"),
-    (200, 2, EN, MOOD_ASKED, "short: linear sentiment; english*; logistic; 3 folds; 14x64; 20; 0.6; 0"),
-    (200, 2, EN, E, "short: linear probe fine-tuned; encoder*; logistic; 3 folds; 14x64; 20; 0.6; 0"),
-    (200, 2, MOOD, E,
-     "short: linear sentiment probe fine-tuned; english*; logistic; 3 folds; 14x64; 20; 0.6; 0"),
-    (200, 2, NO, READY, "short: linear classifier; texts; logistic; 3 folds; 14x64; 20; 0.6; 0"),
-    (200, 2, LOG, NO, "short: linear; english; logistic; 3 folds; 14x64; 0; 0.8; 20000"),
-    (200, 2, LOG, E, "short: linear probe fine-tuned; english; svm; 3 folds; 14x64; 0; 0.6; 20000"),
-    (1_999, 6, EN, NO, "short: linear; english*; svm; 3 folds; 16x64; 0; 0.8; 0"),
-    (2_000, 6, EN, NO, "short: linear; english; svm; 10%; 16x64; 0~; 0.8; 0"),
-    (2_000, 6, EN, {"preset": "base"}, "short: linear; english*; svm; 10%; 16x64; 0~; 0.8; 0"),
-    (5_000, 6, EN, E, "short: linear fine-tuned; encoder; logistic; 10%; 8x64; 20~; 0.6; 0"),
-    (5_000, 6, EN | MOOD, NO, "short: linear sentiment; english*; logistic; 10%; 8x64; 3~; 0.6; 0"),
-    (5_000, 2, EN, MUCH, "short: linear; english; svm; 20%; 30x64; 0~; 0.8; 0"),
-    (30_000, 6, EN | MOOD, NO, "short: linear sentiment; english*; svm; 10%; 14x64; 0; 0.6; 0"),
-    (30_000, 6, NO, E, "short: linear fine-tuned; encoder; svm; 10%; 14x64; 0; 0.6; 0"),
-    (120_000, 6, EN, NO, "short: linear; texts; svm; 10%; 14x64; 0; 0.8; 0"),
-    (770, 77, EN, NO, "many labels: none; english*; low-rank+svm; 3 folds; 20x32; 0; 1.0; 0"),
-    (770, 77, EN, E,
-     "many labels: linear probe fine-tuned; encoder*; low-rank+svm; 3 folds; 14x64; 15; 0.6; 0"),
-    (770, 77, LOG, NO, "many labels: linear; english; low-rank+svm; 3 folds; 14x64; 0; 0.8; 20000"),
-    (770, 77, LOG, E, "many labels: linear probe fine-tuned; texts; low-rank; 3 folds; 14x64; 0; 0.6; 20000"),
-    (10_000, 77, EN, NO, "many labels: none; english; low-rank; 10%; 14x64; 0~; 1.0; 0"),
-    (10_000, 77, LOG, NO, "many labels: linear; english; low-rank; 10%; 8x64; 0~; 0.8; 20000"),
-    (5_000, 400, NO, NO, "many labels: none; texts; low-rank; 10%; 14x64; 0~; 1.0; 0"),
-    (9_000, 2, CHINESE, NO, "unsegmented: linear; texts; svm; 10%; 14x64; 0; 0.8; 0"),
-    (300, 3, CHINESE, NO, "unsegmented: linear; texts; svm; 3 folds; 14x8; 0; 0.8; 0"),
-    (25_000, 2, LONG, NO, "long: linear; texts; logistic; 10%; 8x32; 0; 0.8; 0"),
-    (25_000, 2, LONG | LOG, NO, "long: linear; texts; logistic; 10%; 8x32; 0; 0.8; 50000"),
-    (25_000, 2, LONG, {"preset": "seed"}, "long: none; none; svm; 10%; 6x64; 0; 1.0; 0"),
-    (500, 5, LONG, NO, "long: linear; texts; logistic; 3 folds; 16x16; 0; 0.8; 0"),
-    (800, 8, SETS, NO, "short: linear; texts; svm; 3 folds; 20x32; 0; 0.8; 0"),
-    (8_000, 28, SETS | LOG, E, "many labels: linear fine-tuned; texts; low-rank; 10%; 8x64; 2~; 0.6; 20000"),
-]  # fmt: skip
-# rows, labels, more facts, preset → words/embedding/units of the LSTM, the width of n-grams' vectors.
-SHAPES: list[tuple[int, int, Values, str, str]] = [
-    (200, 2, NO, "tiny", "2522/14/14 both ways, n-grams x 1"),
-    (200, 2, EN, "small", "5144/30/30 both ways slow words, n-grams x 1"),
-    (200, 2, NO, "base", "28622/14/30 both ways, n-grams x 1"),
-    (200, 2, MOOD, "tiny", "2639/14/30 both ways pretrained, n-grams x 1"),
-    (20, 2, MOOD | {"word_bytes": 3.7}, "small", "10242/14/30 both ways pretrained, n-grams x 1"),
-    (9_000, 2, MOOD, "small", "9536/14/30 both ways pretrained, n-grams x 1"),
-    (200, 2, MOOD, "base", "16717/30/94 both ways pretrained, n-grams x 1"),
-    (9_000, 2, EN, "base", "12939/46/62 both ways slow words, n-grams x 1"),
-    (9_000, 6, EN, "small", "6875/14/30 both ways slow words, n-grams x 6"),
-    (9_000, 77, NO, "small", "2992/30/46 both ways, n-grams x 32"),
-    (9_000, 2, CHINESE, "small", "3000/30/46 both ways, n-grams x 1"),
-    (25_000, 2, LONG, "base", "16000/30/94 both ways slow words, n-grams x 1"),
-    (25_000, 2, LONG, "seed", "5000/32/100, n-grams x 0"),
-]  # fmt: skip
 
 
-def planned(rows: int, labels: int, facts: Values, asked: Values) -> tuple[Facts, Plan]:
-    found = Facts(rows, labels, **facts)
-    return found, make_plan(found, Asked(**asked))
-
-
-def decisions(facts: Facts, plan: Plan) -> str:
-    loop, judged = plan.loop, plan.validation
-    parts = [
-        " ".join(name.removesuffix(" E") for name in plan.teachers) or "none",
-        ("texts" if loop.word_vectors else plan.word_table) + "*" * plan.related_words,
-        plan.sparse.fit,
-        f"{judged.folds} folds" if judged.folds else f"{judged.share:.0%}",
-        f"{loop.epochs}x{loop.batch_size}",
-        str(plan.augmentation) + "~" * (plan.misspelt > 0),
-        str(plan.own_labels),
-        str(plan.unlabelled),
-    ]
-    return f"{facts.kind}: {'; '.join(parts)}"
-
-
-def shape(plan: Plan) -> str:
-    net = plan.network
-    lstm = f"{net.num_words}/{net.embedding_dim}/{net.hidden}{' both ways' * net.bidirectional}"
-    lstm += " pretrained" * plan.loop.pretrained + " slow words" * (plan.loop.embedding_rate < 1)
-    return f"{lstm}, n-grams x {net.ngram_dim}"
-
-
-@pytest.mark.parametrize(("rows", "labels", "facts", "asked", "expected"), GOLDEN)
-def test_facts_and_what_is_asked_decide_the_plan(
-    rows: int, labels: int, facts: Values, asked: Values, expected: str
-) -> None:
-    found, plan = planned(rows, labels, facts, asked)
-    assert decisions(found, plan) == expected
+@pytest.mark.parametrize("name", golden_plans.NAMES)
+def test_facts_and_what_is_asked_decide_the_whole_plan(name: str) -> None:
+    """If a default changed on purpose: python tests/export/golden_plans.py, and the diff says what."""
+    case = golden_plans.read_case(name)
+    facts, asked = golden_plans.facts_and_request(case)
+    plan = make_plan(facts, asked)
+    assert plan.to_dict() == case["plan"]
     assert Plan.from_dict(json.loads(json.dumps(plan.to_dict()))) == plan
-    assert plan.balance == asked.get("balance", False)
-    assert (plan.text.rule == "keras") == (plan.preset == "seed")
-    assert all(all(line) for line in explain(plan, found))
-
-
-@pytest.mark.parametrize(("rows", "labels", "facts", "preset", "expected"), SHAPES)
-def test_the_preset_and_the_data_decide_the_widths(
-    rows: int, labels: int, facts: Values, preset: str, expected: str
-) -> None:
-    _, plan = planned(rows, labels, facts, {"preset": preset})
-    assert shape(plan) == expected and plan.kb == PRESETS[preset].kb
+    assert all(all(line) for line in explain(plan, facts))
 
 
 @given(
