@@ -405,7 +405,7 @@ static const char UNUSABLE[] = "the file's metadata is unusable or does not fit 
 static const char GRAPH[] = "this network is not supported: its graph has not the constants that its metadata needs";
 static const char CROWDED[] = "its words or n-grams were chosen to make a search slow; export the model again";
 
-enum { FLOAT32 = 1, INT8 = 3 };
+enum { FLOAT32 = 1, INT8 = 3, SCALES = FLOAT32 | 256 }; /* scales are above 0 */
 enum { LETTER, SEPARATOR, MARK };
 
 /* Return the value of an entry of the metadata: empty where the entry has none, at is NULL where there is no entry. */
@@ -553,7 +553,7 @@ typedef struct { const char *name; int needed, type; int32_t shape[4]; const uns
 
 static int find_constant(const edge_lstm *m, const constant *c) {
     slice tensor = find_named(m->graph, 5, 8, c->name), raw = bytes_of(tensor, 9);
-    uint64_t type = 0, size = c->type == FLOAT32 ? 4 : 1;
+    uint64_t type = 0, size = c->type == INT8 ? 1 : 4;
     const int32_t *axis = c->shape;
     field f;
     int more;
@@ -563,8 +563,8 @@ static int find_constant(const edge_lstm *m, const constant *c) {
         if (f.number == 2) type = f.value;
     }
     *c->bytes = raw.at;
-    if (more || *axis >= 0 || type != (uint64_t)c->type || length_of(raw) != size) return 0;
-    return c->type != FLOAT32 || are_numbers(raw, strstr(c->name, "_scale") != NULL);
+    if (more || *axis >= 0 || type != (uint64_t)(c->type & 255) || length_of(raw) != size) return 0;
+    return c->type == INT8 || are_numbers(raw, c->type == SCALES);
 }
 
 /* Return the slot of an index where a search begins. */
@@ -646,17 +646,17 @@ static const char *find_weights(edge_lstm *m) {
     int32_t d = m->directions, x = m->embedding_dim, h = m->hidden, gates = 4 * h, head = pooled_values(m) + m->ngram_dim;
     const constant constants[] = {
         {"embedding", 1, type, {m->ids + 1, x, -1}, &m->embedding},
-        {"embedding_scale", int8, FLOAT32, {1, -1}, &m->embedding_scale},
+        {"embedding_scale", int8, SCALES, {1, -1}, &m->embedding_scale},
         {"lstm_w", 1, type, {d, int8 ? x : gates, int8 ? gates : x, -1}, &m->w},
         {"lstm_r", 1, type, {d, int8 ? h : gates, int8 ? gates : h, -1}, &m->r},
         {"lstm_b", 1, FLOAT32, {d, 2 * gates, -1}, &m->b},
-        {"lstm_w_scale", int8, FLOAT32, {d, -1}, &m->w_scale},
-        {"lstm_r_scale", int8, FLOAT32, {d, -1}, &m->r_scale},
+        {"lstm_w_scale", int8, SCALES, {d, -1}, &m->w_scale},
+        {"lstm_r_scale", int8, SCALES, {d, -1}, &m->r_scale},
         {"head_w", 1, type, {head, m->logits, -1}, &m->head_weight},
-        {"head_w_scales", int8, FLOAT32, {head, 1, -1}, &m->head_scales},
+        {"head_w_scales", int8, SCALES, {head, 1, -1}, &m->head_scales},
         {"head_b", 1, FLOAT32, {m->logits, -1}, &m->head_bias},
         {"ngram_vectors", m->ngrams, type, {m->ngrams, m->ngram_dim, -1}, &m->vectors},
-        {"ngram_scales", m->ngrams && int8, FLOAT32, {m->ngram_dim, -1}, &m->vector_scales}};
+        {"ngram_scales", m->ngrams && int8, SCALES, {m->ngram_dim, -1}, &m->vector_scales}};
     for (size_t i = 0; i < sizeof constants / sizeof *constants; i++)
         if (constants[i].needed && !find_constant(m, constants + i)) return GRAPH;
     if (int8) find_most(m, m->w, (size_t)(d * x) * (size_t)gates), find_most(m, m->r, (size_t)(d * h) * (size_t)gates);
@@ -677,6 +677,7 @@ static const char *read_labels(edge_lstm *m) {
         reader r = json_string(value);
         for (uint32_t c; (c = next_character(&r)) != END_OF_TEXT;) {
             if (c < 0x20 || (c >= 0x7F && c < 0xA0)) return UNUSABLE;
+            if (m->several && c == '|') return UNUSABLE; /* it joins labels */
             if (out) out += put_utf8(c, out);
         }
         if (out) *out++ = 0;

@@ -182,7 +182,8 @@ def described(graph: bytes, metadata: dict[str, str]) -> Model:
         or any(ord(c) < 32 or 127 <= ord(c) < 160 for label in model.labels for c in label)
         or network["several"] is not several
         or len(thresholds) != several * len(model.labels)
-        or not all(0 < threshold <= 1 for threshold in thresholds)
+        or not all(type(t) in (int, float) and 0 < t <= 1 for t in thresholds)
+        or (several and any("|" in label for label in model.labels))  # it joins labels
         or not 0 <= count <= len(lines)
         or len(lines) + 4 != network["num_words"]
         or len(model.ngrams) != network["ngrams"]

@@ -16,7 +16,7 @@ from tests.engine.unicode_table import around_sigma
 from tests.ports.conftest import Case
 
 FUZZ_SECONDS = int(os.environ.get("EDGE_LSTM_FUZZ_SECONDS", "20"))
-LINES, ALL_LINES = 1689, 2800  # at most: edge_lstm.c and .h together, all code of the engine
+LINES, ALL_LINES = 1733, 2900  # at most: edge_lstm.c and .h together, all code of the engine
 
 
 def test_a_long_text_and_a_long_word(program: list[str], models: list[Case]) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from edge_lstm.errors import DataError
-from edge_lstm.model_checks import MAX_LENGTH
+from edge_lstm.model_checks import MAX_IDS, MAX_LABELS, MAX_LENGTH, MAX_NGRAMS
 from edge_lstm.text import DEFAULT_LENGTH
 
 Rule = Literal["subwords", "keras"]
@@ -121,14 +121,14 @@ class NetworkConfig(Options):
     ngrams: words and word pairs that have a vector, ngram_dim wide; 0 leaves that part out.
     """
 
-    num_words: int = between(5000, 5, 10_000_000)
+    num_words: int = between(5000, 5, MAX_IDS)
     embedding_dim: int = between(32, 1, 4096)
     hidden: int = between(100, 1, 4096)
     bidirectional: bool = False
     pooling: Pooling = "last"
-    labels: int = between(2, 2, 100_000)
+    labels: int = between(2, 2, MAX_LABELS)
     dropout: float = between(0.0, 0, 1, below=True)
-    ngrams: int = between(0, 0, 1_000_000)
+    ngrams: int = between(0, 0, MAX_NGRAMS)
     ngram_dim: int = between(0, 0, 4096)
     several: bool = False
 
