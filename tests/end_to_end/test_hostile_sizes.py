@@ -12,11 +12,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from edge_lstm import onnx_file
 from tests.engine.conftest import compiled, program  # noqa: F401
-from tests.model_files import DATA, compact, edited, encode, field, message, sealed
+from tests.model_files import DATA, compact, edited, encode, field, message, sealed, tensor, varint
 
 MIB = 2**20
 BYTES = 20 * MIB
@@ -146,3 +147,49 @@ def test_a_file_of_the_largest_size_is_read_without_a_copy(tmp_path: Path) -> No
         [sys.executable, "-c", code, path], capture_output=True, text=True, cwd=PROJECT, timeout=100
     )
     assert run.stdout.endswith(" opened\n"), run.stdout + run.stderr[-500:]
+
+
+def crowded(count: int = 5000, ids: int = 8000) -> bytes:
+    """N-grams that the engine's index would all put in one place: each then takes as many steps as there are
+    n-grams before it."""
+    left, right = np.arange(4, ids, dtype=np.uint32)[:, None], np.arange(4, ids, dtype=np.uint32)
+    pairs: list[list[int]] = []
+    for start in range(0, len(left), 500):
+        part = left[start : start + 500]
+        digest = (part * np.uint32(0x9E3779B1) ^ right) * np.uint32(0x85EBCA6B)
+        found = np.argwhere((digest ^ digest >> np.uint32(15)) & np.uint32(8191) == 7)
+        pairs += (found + np.array([start + 4, 4])).tolist()
+    chosen = np.array(pairs[:count])
+    assert len(chosen) == count
+    attributes = {
+        b"pool_int64s": b"".join(map(varint, chosen.ravel().tolist())),
+        b"ngram_counts": b"\0\0",
+    }
+    node = [(4, b"TfIdfVectorizer"), (1, b"ids"), (2, b"ngrams_present")]
+    node += [(5, field(1, name) + field(8, value)) for name, value in attributes.items()]
+    constants = {
+        "embedding": np.tile(np.array([0] * 14 + [127, -128], np.int8), (ids + 1, 1)),
+        "ngram_vectors": np.zeros((count, 1), np.int8),
+    }
+    parts = [field(1, message(node)), *(field(5, tensor(n, 3, v)) for n, v in constants.items())]
+    for number, value in onnx_file._fields(onnx_file.parse(DATA).graph):
+        fields = list(onnx_file._fields(value)) if number in (1, 5) else []
+        if (4, b"TfIdfVectorizer") not in fields and not any((8, n.encode()) in fields for n in constants):
+            parts.append(message([(number, value)]))
+    network = {**json.loads(METADATA["edge_lstm.network"]), "num_words": ids, "ngrams": count}
+    words = "\n".join(f"w{i}" for i in range(ids - 4))
+    changes = {"network": compact(network), "vocabulary": words}
+    return edited(changes, graph=b"".join(parts))
+
+
+def test_the_engine_refuses_ngrams_that_were_chosen_to_make_it_slow(
+    program: list[str],  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "m.onnx"
+    path.write_bytes(crowded())
+    run = subprocess.run([*program, str(path), "-", "one"], capture_output=True, text=True, input="")
+    assert run.returncode > 0 and "to make a search slow" in run.stderr
+    path.write_bytes(crowded(1500))
+    run = subprocess.run([*program, str(path), "-", "one"], capture_output=True, text=True, input="")
+    assert run.returncode == 0, run.stderr
