@@ -15,9 +15,9 @@ import pytest
 pytest.importorskip("edge_lstm_export")
 
 from edge_lstm_export import make_plan
-from edge_lstm_export.train.plan import Facts, Plan
+from edge_lstm_export.train.plan import PRESETS, Facts, Plan
 
-from benchmarks import ablation, comparison, public_sets, standard
+from benchmarks import ablation, comparison, default_trainings, public_sets, standard
 from benchmarks.comparison import ROOT
 
 
@@ -101,6 +101,45 @@ def test_public_sets_keeps_a_run_and_does_not_make_it_again(
     assert (len(first), len(second)) == (2, 4) and second[:2] == first
     page = results.with_suffix(".md").read_text()
     assert "## Test splits, all rows" in page and "| made | 20 | **100.0** ± 0.0; 100.0; 0 s |" in page
+
+
+def test_default_trainings_are_200_on_texts_that_their_number_decides() -> None:
+    assert len(default_trainings.DATA) * len(PRESETS) == 200
+    for seed, data in enumerate(default_trainings.DATA):
+        texts, labels = default_trainings.make(data, seed)
+        assert (texts, labels) == default_trainings.make(data, seed) != default_trainings.make(data, 99)
+        assert len(texts) == len(labels) == data.rows and all(texts)
+        names = set().union(*labels) if data.kind == "several labels" else set(labels)
+        assert len(names) == data.labels
+
+
+def test_default_trainings_record_an_error_and_make_no_training_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results = tmp_path / "runs.jsonl"
+    run = ["default_trainings", "--only", "digits", "--results", str(results)]
+    monkeypatch.setattr(sys, "argv", run)
+    made: list[int] = []
+
+    def make(data: default_trainings.Data, seed: int) -> tuple[list[str], list[Any]]:
+        made.append(seed)
+        return ["a", "b"], ["same", "same"]  # no classifier can learn one label
+
+    monkeypatch.setattr(default_trainings, "make", make)
+    default_trainings.main()
+    default_trainings.main()
+    assert len(made) == len(results.read_text().splitlines()) == len(PRESETS)
+    shown = capsys.readouterr().out
+    assert "5 trainings, 0 files" in shown and f"- {made[0]}: digits, 5 labels, tiny: DataError: " in shown
+
+
+def test_a_default_training_records_the_size_and_the_room_of_its_file() -> None:
+    line = default_trainings.measure(default_trainings.Data("syllables", 2, 20), "seed", 0)
+    assert line["training"] == line["export"] == "done"
+    assert 0 < line["int8_bytes"] < line["preset_bytes"] == 300_000 and line["headroom"] > 0
+    assert "| syllables, 7 words |" in default_trainings.table(
+        [{"kind": "syllables", "words": 7, "preset": "seed", **line}]
+    )
 
 
 def test_every_published_figure_stands_on_the_page_with_a_source_that_exists() -> None:

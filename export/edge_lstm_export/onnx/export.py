@@ -30,13 +30,15 @@ class Exported:
     """A model file's bytes, and what was measured on the way.
 
     parity: the largest |PyTorch - ONNX Runtime| of a probability, in fp32. Of int8 files batch_comparisons,
-    answers alone and in batches, all of the same bits; comparison, with the fp32 file.
+    answers alone and in batches, all of the same bits; headroom, see check_headroom; comparison, with the
+    fp32 file.
     """
 
     data: bytes
     fp32_bytes: int
     parity: float
     batch_comparisons: int = 0
+    headroom: float | None = None
     comparison: gates.Comparison | None = None
 
 
@@ -86,7 +88,7 @@ def export(
     int8 = _Draft(checkpoint, length, int8=True)
     say(f"comparing {len(rows)} texts alone and in batches")
     comparisons = gates.check_batches(int8.classifier, rows)
-    gates.check_headroom(int8.classifier.model.data, rows, int8.tokenizer.length)
+    headroom = gates.check_headroom(int8.classifier.model.data, rows, int8.tokenizer.length)
     say(f"comparing with fp32 on {len(texts):,} texts")
     rounded = int8.classifier.probabilities_of(texts)
     comparison = gates.compare(int8.classifier, answers, rounded, truth)
@@ -95,7 +97,7 @@ def export(
     fp32_bytes = len(fp32.finished(checkpoint.abstention, examples))
     if not any_size:
         _check_size(len(file), checkpoint.plan.get("kb"))
-    return Exported(file, fp32_bytes, parity, comparisons, comparison)
+    return Exported(file, fp32_bytes, parity, comparisons, headroom, comparison)
 
 
 def _check_size(size: int, kb: object) -> None:
