@@ -16,19 +16,25 @@ import onnxruntime
 import pytest
 import torch
 from commands import command
+from edge_lstm_export.cli.display import print_exported
 from edge_lstm_export.onnx import gates, weights
-from edge_lstm_export.onnx.export import export
-from edge_lstm_export.train.checkpoint import save_checkpoint
+from edge_lstm_export.onnx.export import Exported, export
+from edge_lstm_export.train.checkpoint import Checkpoint, save_checkpoint
+from edge_lstm_export.train.examples import Examples
+from edge_lstm_export.train.headroom import LEAST_ROOM, leave_room, random_rows, tried_rows
+from edge_lstm_export.train.network import Network
 from edge_lstm_export.train.options import UNTUNED
 from edge_lstm_export.train.plan import Asked, facts_of, make_plan
 from edge_lstm_export.train.sources.memory import dataset_from
 from edge_lstm_export.train.train import fit, quiet_thread
 from made import make_checkpoint, opened, write_csv
+from scipy.stats import multinomial
 
 from edge_lstm.classifier import Classifier
-from edge_lstm.errors import CheckError
+from edge_lstm.errors import CheckError, DataError
 from edge_lstm.modelfile import describe
 from edge_lstm.tables.labelled import Labelled
+from edge_lstm.text import FIRST_WORD_ID
 
 NGRAMS = {"ngrams": 120, "ngram_dim": 3}
 SHAPES: list[dict[str, Any]] = [
@@ -63,32 +69,107 @@ def test_every_architecture_keeps_its_promises(shape: dict[str, Any]) -> None:
         assert np.allclose(values, checkpoint.network.weights()[name], rtol=1e-6, atol=0)
     assert file.labels == checkpoint.labels and file.golden
     assert file.thresholds == ((UNTUNED,) * len(file.labels) if "several" in shape else None)
-    rows = [[], *gates.random_rows(file.tokenizer, seed=7)]  # the first of nothing but padding
+    rows = [[], *random_rows(file.tokenizer, seed=7)]  # the first of nothing but padding
     answers = [Classifier.from_model(file, threads=n).probabilities_of(rows) for n in (1, 2)]
     assert np.array_equal(*answers) and np.isfinite(answers[0]).all()
     assert np.allclose(answers[0].sum(axis=1), 1) != ("several" in shape)
 
 
-def test_units_that_are_driven_to_their_ends_are_refused() -> None:
-    """As a training that diverged has them: every gate is open, and each cell grows as the sentinels' do."""
-    checkpoint = make_checkpoint(hidden=14)
-    torch.nn.init.constant_(checkpoint.network.get_parameter("lstm.forwards.bias_ih_l0"), 30)
-    with pytest.raises(CheckError, match="the LSTM saturates"):
+SATURATING = 5  # the id of a word
+
+
+def make_driven(checkpoint: Checkpoint) -> Checkpoint:
+    """Make one word, said again and again, drive the first unit to its end; others leave it far away."""
+    with torch.no_grad():
+        checkpoint.network.embedding.weight[SATURATING, 0] = 10
+        kernel = checkpoint.network.get_parameter("lstm.forwards.weight_ih_l0")
+        kernel[:: checkpoint.network.config.hidden] = 0  # of the four gates
+        kernel[:: checkpoint.network.config.hidden, 0] = 2
+    return checkpoint
+
+
+def room_of(network: Network, row: list[int]) -> float:
+    return float(network.room(torch.tensor([row]), torch.tensor([len(row)])).min())
+
+
+def test_a_training_makes_room_on_the_texts_that_it_learnt_from() -> None:
+    """Random ids do not show it: few texts say one word again and again."""
+    network = make_driven(make_checkpoint()).network
+    row, others = [1, *[SATURATING] * 20], tried_rows(make_checkpoint().tokenizer)
+    assert room_of(network, row) < gates.LEAST_HEADROOM
+    assert leave_room(copy.deepcopy(network), Examples.from_rows([], np.zeros((0, 2))), others) == 0
+    assert leave_room(network, Examples.from_rows([row], np.zeros((1, 2), np.float32)), others) == 1
+    assert room_of(network, row) >= LEAST_ROOM
+
+
+def test_no_text_is_tried_if_none_can_drive_a_unit_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = make_checkpoint().network
+    rows = random_rows(make_checkpoint().tokenizer)
+    rooms = [network.room(torch.tensor([row]), torch.tensor([len(row)])) for row in rows]
+    assert (
+        network.least_room() <= torch.stack(rooms).amin(dim=0)
+    ).all() and network.least_room().min() > 0.01
+    monkeypatch.setattr(Network, "room", None)
+    assert leave_room(network, Examples.from_rows(rows, np.zeros((len(rows), 2))), []) == 0
+
+
+def test_an_export_makes_room_on_its_own_texts_and_says_what_that_cost(tmp_path: Path) -> None:
+    checkpoint = make_driven(make_checkpoint())
+    word = checkpoint.tokenizer.words[SATURATING - FIRST_WORD_ID]
+    texts = [f"{word} " * 20, *(f"word{i} word{i + 1}" for i in range(40))]
+    assert checkpoint.tokenizer.encode_text(texts[0]).ids[-1] == SATURATING
+    assert export(checkpoint, quantize="int8").closed is None
+    before = checkpoint.network.weights()
+    labelled = Labelled(texts, [("label0",), *[("label1",)] * 40])
+    exported = export(checkpoint, quantize="int8", labelled=labelled, max_drop=100)
+    assert exported.closed is not None and exported.headroom is not None
+    assert exported.headroom >= LEAST_ROOM
+    assert (exported.closed.units, exported.closed.texts) == (1, 41)
+    assert 0 < exported.closed.max_difference < 0.05
+    after = checkpoint.network.weights()
+    assert all(np.array_equal(before[name], after[name]) for name in before)
+    save_checkpoint(checkpoint, tmp_path / "c.safetensors")
+    table = write_csv(tmp_path / "d.csv", [(text, label) for text, (label,) in zip(texts, labelled.labels)])
+    options = ("--quantize", "int8", "--data", table, "--max-drop", "100")
+    done = command("export", tmp_path / "c.safetensors", "-o", tmp_path / "m.onnx", *options)
+    assert done.returncode == 0
+    assert done.stderr.startswith("note: int8 needed one LSTM unit kept away from 1, which changes a probab")
+    assert done.stderr.endswith(f"the label of {exported.closed.changed} of 41 texts\n")
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("value", [30.0, 1e4, 1e30])
+def test_a_network_that_was_built_saturated_is_exported(value: float, bidirectional: bool) -> None:
+    """Every gate is open, and each cell grows as the sentinels' do."""
+    checkpoint = make_checkpoint(hidden=14, bidirectional=bidirectional)
+    for name in ("forwards", "backwards")[: 1 + bidirectional]:
+        torch.nn.init.constant_(checkpoint.network.get_parameter(f"lstm.{name}.bias_ih_l0"), value)
+    exported = export(checkpoint, quantize="int8")
+    assert exported.closed is not None and exported.closed.units == 14 * (1 + bidirectional)
+    assert exported.headroom is not None and exported.headroom >= LEAST_ROOM
+    assert export(checkpoint).closed is None
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_refused(value: float) -> None:
+    checkpoint = make_checkpoint()
+    torch.nn.init.constant_(checkpoint.network.get_parameter("lstm.forwards.bias_ih_l0"), value)
+    with pytest.raises(DataError, match="not finite numbers; train it again"):
         export(checkpoint, quantize="int8")
-    export(checkpoint)
-    checkpoint.network.leave_room(checkpoint.tokenizer.length)  # as trainings do
-    export(checkpoint, quantize="int8")
+    with pytest.raises(DataError, match="lower the learning_rate"):
+        leave_room(checkpoint.network, Examples.from_rows([], np.zeros((0, 2))), [])
 
 
 def test_a_training_leaves_the_units_room() -> None:
-    """At this rate they come to 1, and without Network.leave_room the gate refuses the file."""
+    """At this rate they come to 1, and without leave_room the export would have to make it."""
     rng, ends = random.Random(0), (" bad", " good")
     texts = [" ".join(rng.choice("abcdefgh") * 3 for _ in range(6)) + ends[i % 2] for i in range(60)]
     data = dataset_from(texts, ["pos" if i % 2 else "neg" for i in range(60)])
     plan = make_plan(facts_of(data), Asked("tiny", "none", epochs=6, validation=0.0))
     with quiet_thread():
         result = fit(data, replace(plan, loop=replace(plan.loop, learning_rate=0.3)))
-    export(result.checkpoint, quantize="int8")
+    assert result.closed_units > 0
+    assert export(result.checkpoint, quantize="int8").closed is None
 
 
 @pytest.mark.parametrize("name", ["Tanh", "Sigmoid"])
@@ -115,7 +196,7 @@ def test_a_file_may_be_as_far_from_the_network_as_float32_is(
     monkeypatch: pytest.MonkeyPatch, shape: dict[str, Any]
 ) -> None:
     checkpoint = make_checkpoint(**shape)
-    network, rows = checkpoint.network, gates.random_rows(checkpoint.tokenizer)
+    network, rows = checkpoint.network, random_rows(checkpoint.tokenizer)
     classifier = Classifier.from_model(opened(export(checkpoint).data))
     for name in ("PARITY_TOLERANCE", "NGRAM_PARITY_TOLERANCE"):
         monkeypatch.setattr(gates, name, 1e-7)  # a rounding of a probability: a row of few words has no more
@@ -144,6 +225,55 @@ def test_pooling_by_blocks_keeps_the_bits_whatever_the_width(hidden: int, bidire
     alone = classifier.probabilities_of(rows, batch_size=1)
     for size in (2, 3, 5, len(rows)):
         assert np.array_equal(classifier.probabilities_of(rows, batch_size=size), alone)
+
+
+@pytest.mark.parametrize("allowed", [0.0, 0.003, 0.02])
+def test_a_loss_within_chance_is_seldom_refused_whatever_the_number_of_texts(allowed: float) -> None:
+    """At the edge of what is allowed, where most are refused; every outcome counts by its probability."""
+    for texts in (1, 5, 30, 200):
+        for gain in (0.0, 0.01, 0.1):
+            outcomes = multinomial(texts, [gain + allowed, gain, 1 - 2 * gain - allowed])
+            refused = sum(
+                outcomes.pmf([lost, gained, texts - lost - gained])
+                for lost in range(min(texts, 60) + 1)
+                for gained in range(min(texts - lost, 40) + 1)
+                if gates.p_value_of_drop(lost, gained, texts, allowed) <= gates.SIGNIFICANT
+            )
+            assert refused <= gates.SIGNIFICANT
+
+
+def test_a_loss_that_chance_does_not_explain_is_refused() -> None:
+    assert gates.p_value_of_drop(5, 0, 440, 0) == 0.5**5  # McNemar's exact test
+    for lost, gained, texts in ((7, 0, 90), (30, 2, 440), (40, 0, 5000), (400, 200, 10_000)):
+        assert gates.p_value_of_drop(lost, gained, texts, 0.003) <= gates.SIGNIFICANT
+    for lost, gained, texts in ((1, 0, 1), (2, 0, 440), (1, 0, 50), (20, 15, 440), (16, 0, 5000), (0, 9, 10)):
+        assert gates.p_value_of_drop(lost, gained, texts, 0.003) > gates.SIGNIFICANT
+    assert gates.p_value_of_drop(10, 0, 10, 1.0) == 1
+
+
+def test_two_of_440_texts_are_within_chance_and_the_command_says_so(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    classifier = Classifier.from_model(opened(export(make_checkpoint()).data))
+    before = np.tile(np.array([[0.2, 0.8]], np.float32), (440, 1))
+    after, truth = before.copy(), before > 0.5
+    after[:2] = 0.8, 0.2
+    comparison = gates.compare(classifier, before, after, truth, 0.3)
+    gates.check_accuracy(comparison, 0.3)
+    change = comparison.accuracy
+    assert change is not None and (change.lost, change.gained, change.within_chance) == (2, 0, True)
+    exported = Exported(b"", 0, 0.0, comparison=comparison)
+    print_exported(classifier.model, exported, as_json=False, verbose=False)
+    said = " ".join(capsys.readouterr().out.split())
+    assert "accuracy 99.55% (fp32 100.00%; 2 of 440 texts, within chance)" in said
+    print_exported(classifier.model, exported, as_json=True, verbose=False)
+    shown = json.loads(capsys.readouterr().out)["comparison"]["accuracy"]
+    assert shown["lost"] == 2 and shown["within_chance"] is True and 0 < shown["p_value"] <= 1
+    after[:40] = 0.8, 0.2
+    with pytest.raises(CheckError, match=r"40 of 440 texts lost, 0 gained\), more than --max-drop 0.3"):
+        gates.check_accuracy(gates.compare(classifier, before, after, truth, 0.3), 0.3)
+    within = gates.compare(classifier, before, after, truth, 10).accuracy
+    assert within is not None and not within.within_chance  # no more than is allowed
 
 
 def test_accuracy_is_a_gate_and_the_command_says_what_it_measured(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # a message needs no torch, and a training no ONNX Runtime
     from edge_lstm.modelfile import ModelFile
     from edge_lstm.text import Tokenizer
     from edge_lstm_export.onnx.export import Exported
+    from edge_lstm_export.onnx.gates import AccuracyChange, Closed
     from edge_lstm_export.train.data import Dataset
     from edge_lstm_export.train.history import EpochRecord
     from edge_lstm_export.train.loop import Callbacks
@@ -163,6 +164,18 @@ def score_line(name: str, scores: SetScores) -> str:
     return f"{name} accuracy {scores.subset_accuracy:.2%} (95 %: {span}, {scores.texts:,} texts)"
 
 
+def _texts_lost(change: AccuracyChange, texts: int) -> str:
+    gained = f" lost, {change.gained:,} gained" if change.gained else ""
+    return f"{change.lost:,} of {texts:,} texts{gained}"
+
+
+def cost_of_closing(closed: Closed) -> str:
+    """Return what it cost that an int8 file's units stay below its sentinels, in a line."""
+    units = "one LSTM unit" if closed.units == 1 else f"{closed.units:,} LSTM units"
+    moved = f"a probability by {closed.max_difference:.4f} at most, the label of {closed.changed:,}"
+    return f"int8 needed {units} kept away from 1, which changes {moved} of {closed.texts:,} texts"
+
+
 def print_exported(file: ModelFile, exported: Exported, *, as_json: bool, verbose: bool) -> None:
     """Print where the file is, its size and its accuracy; verbose: and what was measured. as_json: one
     object, sizes in bytes, accuracies from 0 to 1 (before: fp32, after: int8), and the example texts."""
@@ -173,7 +186,12 @@ def print_exported(file: ModelFile, exported: Exported, *, as_json: bool, verbos
         return
     compared = exported.comparison
     change = compared.accuracy if compared is not None else None
-    accuracy = f", {change.metric} {change.after:.2%} (fp32 {change.before:.2%})" if change else ""
+    accuracy = ""
+    if compared is not None and change is not None:
+        accuracy = f", {change.metric} {change.after:.2%} (fp32 {change.before:.2%}"
+        accuracy += (
+            f"; {_texts_lost(change, compared.texts)}, within chance)" if change.within_chance else ")"
+        )
     print(wrapped(f"{file.path}: {file.precision}, {len(file.data):,} bytes{accuracy}"))
     if (curve := file.abstention) is not None and curve.default is not None:
         least, texts = curve.threshold(curve.default), f"{curve.texts:,} texts ({curve.data})"

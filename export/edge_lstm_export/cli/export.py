@@ -41,14 +41,14 @@ def command(
     Nothing is written unless the file is valid ONNX and agrees with PyTorch on real and random texts.
 
     --quantize int8 makes the file smaller, and faster on most CPUs: compare with 'edge-lstm latency fp32.onnx
-    int8.onnx'. It is refused where batching changes an answer, if accuracy on --data falls by more than
-    --max-drop, or if the file is larger than its preset.
+    int8.onnx'. It is refused if batching changes an answer, if accuracy on --data falls by more than
+    --max-drop and than chance explains (5 %, one-sided), or if the file is larger than its preset.
 
     The file holds the words of the data, and no text of them. Whoever has the file can read what --example
     and --examples put in: at most 8 texts of 500 characters.
     """
     from edge_lstm.atomic import write_atomically
-    from edge_lstm_export.cli.display import Display, print_exported
+    from edge_lstm_export.cli.display import Display, cost_of_closing, message, print_exported
 
     options.check_outputs([output], [checkpoint, data, examples], parents=True)
     with Display(quiet=True) as display:
@@ -69,4 +69,6 @@ def command(
             examples=shown, any_size=any_size, say=display.say,
         )  # fmt: skip
     write_atomically(exported.data, output, parents=True)
+    if (closed := exported.closed) is not None:
+        message(f"note: {cost_of_closing(closed)}")
     print_exported(parse_model(exported.data, output), exported, as_json=as_json, verbose=verbose)

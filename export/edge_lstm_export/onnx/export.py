@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
+
+import numpy as np
 
 from edge_lstm import modelfile
 from edge_lstm.answering import RiskCoverage, cost_thresholds
@@ -14,7 +17,6 @@ from edge_lstm.classifier import Classifier
 from edge_lstm.errors import CheckError, DataError
 from edge_lstm.familiarity import unfamiliarity
 from edge_lstm.model_checks import MAX_LENGTH
-from edge_lstm.models import embedded_reviews
 from edge_lstm.tables.labelled import Labelled
 from edge_lstm.text import texts_digest
 from edge_lstm_export.onnx import gates, graph
@@ -23,6 +25,17 @@ from edge_lstm_export.onnx.golden import ORDERS, checked_examples, golden_texts
 from edge_lstm_export.onnx.weights import weights_from_network
 from edge_lstm_export.train.checkpoint import Checkpoint
 from edge_lstm_export.train.data import Bools, Floats, make_split
+from edge_lstm_export.train.headroom import (
+    LEAST_ROOM,
+    MOST_TIMES,
+    Rows,
+    close,
+    spread,
+    text_rows,
+    tried_rows,
+)
+
+MOST_TRIED = 20_000  # tokens of --data, of which the texts are tried in batches: every k-th of more
 
 
 @dataclass(frozen=True)
@@ -30,8 +43,8 @@ class Exported:
     """A model file's bytes, and what was measured on the way.
 
     parity: the largest |PyTorch - ONNX Runtime| of a probability, in fp32. Of int8 files batch_comparisons,
-    answers alone and in batches, all of the same bits; headroom, see check_headroom; comparison, with the
-    fp32 file.
+    answers alone and in batches, all of the same bits; headroom, how far below the sentinels the nearest unit
+    stays; closed, if output gates had to be closed for that; comparison, with the fp32 file.
     """
 
     data: bytes
@@ -39,6 +52,7 @@ class Exported:
     parity: float
     batch_comparisons: int = 0
     headroom: float | None = None
+    closed: gates.Closed | None = None
     comparison: gates.Comparison | None = None
 
 
@@ -58,12 +72,15 @@ def export(
 
     quantize: None for fp32. length: columns of the input (default: the checkpoint's). labelled: texts that
     the network did not learn from, for the accuracy gate, and for the file's risk-coverage curve in the place
-    of the checkpoint's; max_drop: percentage points of accuracy that int8 may lose. abstain: the file's
-    default, see RiskCoverage. examples: texts that the file shows to whoever has it, see checked_examples;
-    without any it holds no text of anyone's. any_size: make an int8 file that is larger than its plan's kb
-    too. say: is told, in a line, what is done next.
+    of the checkpoint's; max_drop: percentage points of accuracy that int8 may lose, and more only if that
+    may be chance (gates.p_value_of_drop). abstain: the file's default, see RiskCoverage. examples: texts that
+    the file shows to whoever has it, see checked_examples; without any it holds no text of anyone's.
+    any_size: make an int8 file that is larger than its plan's kb too. say: is told, in a line, what is done
+    next.
     Raises DataError for an option out of range, CheckError where a gate fails or the file is too large.
     """
+    if not checkpoint.network.is_finite():
+        raise DataError("the network has weights that are not finite numbers; train it again")
     if length is not None and not 1 <= length <= MAX_LENGTH:
         raise DataError(f"--length must be from 1 to {MAX_LENGTH:,}, not {length}")
     if not 0 <= max_drop <= 100:
@@ -74,10 +91,10 @@ def export(
     truth = _truth(checkpoint, labelled)
     say("building the graph")
     fp32 = _Draft(checkpoint, length)
-    rows = gates.random_rows(fp32.tokenizer) + gates.text_rows(fp32.tokenizer, embedded_reviews())
+    rows = tried_rows(fp32.tokenizer)
     say(f"comparing with PyTorch on {len(rows)} texts")
     parity = gates.check_parity(checkpoint.network, fp32.classifier, rows)
-    texts = rows if labelled is None else gates.text_rows(fp32.tokenizer, labelled.texts)
+    texts = rows if labelled is None else text_rows(fp32.tokenizer, labelled.texts)
     say(f"predicting {len(texts):,} texts")
     answers = fp32.classifier.probabilities_of(texts)
     curve = partial(_curve, checkpoint, labelled, truth, abstain, texts)
@@ -85,19 +102,43 @@ def export(
         file = fp32.finished(curve(answers), examples)
         return Exported(file, len(file), parity)
     say("rounding weights to int8")
-    int8 = _Draft(checkpoint, length, int8=True)
-    say(f"comparing {len(rows)} texts alone and in batches")
-    comparisons = gates.check_batches(int8.classifier, rows)
-    headroom = gates.check_headroom(int8.classifier.model.data, rows, int8.tokenizer.length)
+    tried = rows
+    if labelled is not None:
+        tried = rows + [texts[i] for i in spread([len(text) for text in texts], MOST_TRIED)]
+    int8, headroom, closings = _with_room(checkpoint, length, tried)
+    closed = None
+    if int8.checkpoint is not checkpoint:
+        own = _Draft(int8.checkpoint, length).classifier
+        parity = max(parity, gates.check_parity(int8.checkpoint.network, own, rows))
+        moved = gates.compare(own, answers, own.probabilities_of(texts), None, max_drop)
+        closed = gates.Closed(closings, moved.texts, moved.max_difference, moved.changed)
+    say(f"comparing {len(tried):,} texts alone and in batches")
+    comparisons = gates.check_batches(int8.classifier, tried)
     say(f"comparing with fp32 on {len(texts):,} texts")
     rounded = int8.classifier.probabilities_of(texts)
-    comparison = gates.compare(int8.classifier, answers, rounded, truth)
+    comparison = gates.compare(int8.classifier, answers, rounded, truth, max_drop)
     gates.check_accuracy(comparison, max_drop)
     file = int8.finished(curve(rounded), examples)
     fp32_bytes = len(fp32.finished(checkpoint.abstention, examples))
     if not any_size:
         _check_size(len(file), checkpoint.plan.get("kb"))
-    return Exported(file, fp32_bytes, parity, comparisons, headroom, comparison)
+    return Exported(file, fp32_bytes, parity, comparisons, headroom, closed, comparison)
+
+
+def _with_room(checkpoint: Checkpoint, length: int | None, rows: Rows) -> tuple[_Draft, float, int]:
+    """Return (an int8 draft whose units stay below its sentinels on these rows, by how much at least, how
+    many units that took). The draft's checkpoint is another one if it took any: its output gates are closed,
+    as training does it (see headroom.leave_room), by what the draft itself gives."""
+    draft = _Draft(checkpoint, length, int8=True)
+    rooms = gates.headroom(draft.classifier.model.data, rows, draft.tokenizer.length)
+    closed = np.zeros(rooms.shape, np.int64)
+    if rooms.min() < gates.LEAST_HEADROOM:
+        checkpoint = replace(checkpoint, network=copy.deepcopy(checkpoint.network))
+        while (near := rooms < LEAST_ROOM).any() and closed.max() < MOST_TIMES:
+            close(checkpoint.network, near, closed)
+            draft = _Draft(checkpoint, length, int8=True)
+            rooms = gates.headroom(draft.classifier.model.data, rows, draft.tokenizer.length)
+    return draft, float(rooms.min()), int((closed > 0).sum())
 
 
 def _check_size(size: int, kb: object) -> None:
@@ -131,9 +172,9 @@ class _Draft:
         ]
         return self._file(golden, curve).data
 
-    def _answers(self, texts: Sequence[str]) -> tuple[gates.Rows, Floats]:
+    def _answers(self, texts: Sequence[str]) -> tuple[Rows, Floats]:
         """Return the texts' ids and their probabilities, float32 [n, labels], each run alone."""
-        rows = gates.text_rows(self.tokenizer, texts)
+        rows = text_rows(self.tokenizer, texts)
         return rows, self.classifier.probabilities_of(rows, batch_size=1)
 
     def _count_labels(self, order: int) -> int:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import onnx
 import onnxruntime
+from scipy.stats import beta, binom
 
 from edge_lstm.classifier import Classifier
 from edge_lstm.errors import CheckError
 from edge_lstm.metrics import Interval, paired_difference_interval, set_scores
-from edge_lstm.text import OOV_ID, START_ID, Tokenizer, to_matrix
+from edge_lstm.text import to_matrix
+from edge_lstm_export.onnx.weights import SENTINELS
 from edge_lstm_export.train.data import Bools, Floats
+from edge_lstm_export.train.headroom import Rows
 from edge_lstm_export.train.loop import predict_probabilities
 from edge_lstm_export.train.network import Network
 
@@ -25,9 +27,11 @@ NGRAM_PARITY_TOLERANCE = 2e-4
 # Of PyTorch's own distance from float64, so many times may ONNX Runtime be away from it, where that is more.
 TIMES_OWN_ERROR = 100  # of hundreds of random words an LSTM makes more of one rounding than of another
 LEAST_HEADROOM = 2e-6  # above the error of ONNX Runtime's tanh and sigmoid, which are here and there above 1
-MOST_OTHER_LABELS = 0.005  # of the texts, whose labels int8 may change where a text may have several
+MOST_OTHER_LABELS = 0.005  # of the texts, whose labels int8 may change if a text may have several
+SIGNIFICANT = 0.05  # a p-value up to which a loss is not put down to chance
+ROUNDING = 1e-9  # percentage points that two equal drops may differ by
+BOUND_FAILS = 0.01  # the part of it that a confidence bound may take, see p_value_of_drop
 BATCH_SIZES = (2, 7, 16, 64)  # beside every row alone
-Rows = list[list[int]]
 _INSTEAD = "no file was written: export without --quantize, or"
 _SLOWER = "train with a lower learning_rate in the plan"
 
@@ -35,11 +39,19 @@ _SLOWER = "train with a lower learning_rate in the plan"
 @dataclass(frozen=True)
 class AccuracyChange:
     """Accuracy (of several labels per text micro F1) of two models on the same labelled texts, 0 to 1.
-    interval: of the difference of accuracies; None of micro F1."""
+
+    lost, gained: texts of which the second model gives more, or fewer, labels wrongly than the first.
+    p_value: of no more loss than is allowed, see :func:`p_value_of_drop`; within_chance: whether more is
+    lost, but so little that it may be chance. interval: of the difference of accuracies; None of micro F1.
+    """
 
     metric: str
     before: float
     after: float
+    lost: int
+    gained: int
+    p_value: float
+    within_chance: bool
     interval: Interval | None = None
 
 
@@ -52,19 +64,6 @@ class Comparison:
     max_difference: float
     changed: int
     accuracy: AccuracyChange | None = None
-
-
-def random_rows(tokenizer: Tokenizer, *, seed: int = 0) -> Rows:
-    """Token ids that try the graph: lengths 1, 2, N - 1, N and one cut from N + 1, and some between."""
-    rng, n = np.random.default_rng(seed), tokenizer.length
-    sizes = [*sorted({1, min(2, n), max(1, n - 1), n, *rng.integers(1, n + 1, size=11).tolist()}), n + 1]
-    ids = [rng.integers(OOV_ID, tokenizer.num_ids, size=size - 1).tolist() for size in sizes]
-    return [[START_ID, *row][-n:] for row in ids]
-
-
-def text_rows(tokenizer: Tokenizer, texts: Sequence[str]) -> Rows:
-    """Token ids of real texts."""
-    return [tokenizer.encode_text(text).ids for text in texts]
 
 
 def check_structure(model: bytes) -> None:
@@ -81,6 +80,8 @@ def check_parity(network: Network, classifier: Classifier, rows: Rows) -> float:
     PyTorch's own float32 is away from float64 on the same row, where that is more."""
     most = NGRAM_PARITY_TOLERANCE if network.config.ngrams else PARITY_TOLERANCE
     expected = predict_probabilities(network, rows)
+    if not np.isfinite(expected).all():
+        raise CheckError("the network's answers are not finite numbers; no file was written: train it again")
     apart = np.abs(expected - classifier.probabilities_of(rows)).max(axis=1)
     if not apart.max() <= most:  # written so that NaN fails
         exact = predict_probabilities(copy.deepcopy(network).double(), rows)
@@ -107,13 +108,13 @@ def check_batches(classifier: Classifier, rows: Rows, *, seed: int = 0) -> int:
     return len(rows) * len(BATCH_SIZES)
 
 
-def check_headroom(model: bytes, rows: Rows, length: int) -> float:
-    """How far below its sentinels each unit of an int8 file's LSTMs stays: the least of all rows, steps and
-    units, 2 at most. rows: token ids, at most ``length`` of each.
+def headroom(model: bytes, rows: Rows, length: int) -> Floats:
+    """How far below its sentinels each unit of an int8 file's LSTM stays: float32 [directions, hidden], the
+    least of all rows and steps, 2 at most. rows: token ids, at most ``length`` of each.
 
-    Raises CheckError below LEAST_HEADROOM. Then a batch may have another range than a text alone, though
-    those that :func:`check_batches` tried do not show it: a diverged training drives cells to where ONNX
-    Runtime's tanh and sigmoid say 1.0000002, and the sentinels' is 1.
+    Below LEAST_HEADROOM a batch may have another range than a text alone, though those that
+    :func:`check_batches` tries do not show it: ONNX Runtime's tanh and sigmoid give 1.0000002 here and there,
+    and the sentinels' is 1. Raises CheckError if an output is not a finite number.
     """
     graph = onnx.load_model_from_string(model)
     layers = [node.output[0] for node in graph.graph.node if node.op_type == "DynamicQuantizeLSTM"]
@@ -122,48 +123,94 @@ def check_headroom(model: bytes, rows: Rows, length: int) -> float:
     options, data = onnxruntime.SessionOptions(), graph.SerializeToString()
     options.intra_op_num_threads, options.log_severity_level = 1, 3
     session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-    least = 2.0
+    rooms = []
     for row in rows:
         inputs = {session.get_inputs()[0].name: to_matrix([row], length)}
         for outputs in session.run(layers, inputs):  # T, D, 1, H
             size = np.abs(outputs[: len(row), :, 0])
-            room = size[..., -2:].min(axis=-1) - size[..., :-2].max(axis=-1)
-            least = float(np.minimum(least, room.min()))  # NaN stays NaN, and fails
-    if not least >= LEAST_HEADROOM:
-        ends = "the LSTM saturates, so that an answer may depend on its batch"
-        raise CheckError(f"{ends}; {_INSTEAD} {_SLOWER}")
+            room = size[..., -SENTINELS:].min(axis=-1, keepdims=True) - size[..., :-SENTINELS]
+            rooms.append(room.min(axis=0))
+    least: Floats = np.min(rooms, axis=0)
+    if not np.isfinite(least).all():
+        raise CheckError(f"the LSTM's outputs in int8 are not finite numbers; {_INSTEAD} {_SLOWER}")
     return least
 
 
-def compare(model: Classifier, before: Floats, after: Floats, truth: Bools | None) -> Comparison:
+@dataclass(frozen=True)
+class Closed:
+    """What it cost to close output gates, so that an int8 file's units stay below its sentinels.
+
+    units: how many were closed. Of the tried texts: how far a probability moved at most, in fp32
+    (max_difference), and how many have other labels (changed).
+    """
+
+    units: int
+    texts: int
+    max_difference: float
+    changed: int
+
+
+def compare(
+    model: Classifier, before: Floats, after: Floats, truth: Bools | None, max_drop: float
+) -> Comparison:
     """Return how far two models agree, given their probabilities (float32 [n, labels]) for the same texts.
-    model: either of the two, whose thresholds are the same. truth: bool [n, labels]."""
+    model: either of the two, whose thresholds are the same. truth: bool [n, labels]. max_drop: the
+    percentage points that the second may lose."""
     most = float(np.abs(before.astype(np.float64) - after).max())
     labels = model.has_labels(before), model.has_labels(after)
     changed, accuracy = int((labels[0] != labels[1]).any(axis=1).sum()), None
-    if truth is not None and model.model.thresholds is not None:
-        old_f1, new_f1 = (set_scores(truth, has, model.labels).micro_f1 for has in labels)
-        accuracy = AccuracyChange("micro F1", old_f1, new_f1)
-    elif truth is not None:
-        old, new = ((has & truth).any(axis=1) for has in labels)
-        interval = paired_difference_interval(int((old & ~new).sum()), int((new & ~old).sum()), len(truth))
-        accuracy = AccuracyChange("accuracy", float(old.mean()), float(new.mean()), interval)
+    if truth is not None:
+        several = model.model.thresholds is not None
+        wrong = [(has != truth).sum(axis=1) for has in labels]  # labels of each text
+        lost, gained = int((wrong[1] > wrong[0]).sum()), int((wrong[1] < wrong[0]).sum())
+        p_value = p_value_of_drop(lost, gained, len(truth), max_drop / 100)
+        if several:
+            metric, interval = "micro F1", None
+            old, new = (set_scores(truth, has, model.labels).micro_f1 for has in labels)
+        else:
+            metric, interval = "accuracy", paired_difference_interval(lost, gained, len(truth))
+            old, new = (float((has & truth).any(axis=1).mean()) for has in labels)
+        within_chance = (old - new) * 100 > max_drop + ROUNDING and p_value > SIGNIFICANT
+        accuracy = AccuracyChange(metric, old, new, lost, gained, p_value, within_chance, interval)
     return Comparison(len(before), most, changed, accuracy)
 
 
+def p_value_of_drop(lost: int, gained: int, texts: int, allowed: float) -> float:
+    """How likely so many lost texts are, at most, if the share of lost texts exceeds that of gained ones by
+    no more than ``allowed``: an exact one-sided p-value. lost, gained: of ``texts`` texts, those that only
+    the first and only the second of two models answers right. allowed: 0 to 1.
+
+    With ``allowed`` 0 it is McNemar's exact test (McNemar, 1947, Psychometrika 12: 153-157): of the texts on
+    which the models differ, each is lost with a chance of 1/2. Otherwise that chance is at most
+    (d + allowed) / 2d, where d is the share of texts on which they differ. This is largest for the least d,
+    so the p-value is taken at the lower confidence bound of d (Clopper & Pearson, 1934, Biometrika 26:
+    404-413), and what that bound may fail by is added (Berger & Boos, 1994, JASA 89: 1012-1016). Nothing is
+    approximated, so it holds for two texts as for thousands.
+    """
+    differ = lost + gained
+    if differ == 0 or allowed >= 1:
+        return 1.0
+    if allowed == 0:
+        return float(binom.sf(lost - 1, differ, 0.5))
+    least = max(allowed, float(beta.ppf(BOUND_FAILS, differ, texts - differ + 1)))
+    chance = (least + allowed) / (2 * least)
+    return min(1.0, float(binom.sf(lost - 1, differ, chance)) + BOUND_FAILS)
+
+
 def check_accuracy(comparison: Comparison, max_drop: float) -> None:
-    """Raise CheckError where the metric fell by more than ``max_drop`` points, or, of several labels per
-    text, more than one text, and more than MOST_OTHER_LABELS of them, get other labels."""
-    change = comparison.accuracy
+    """Raise CheckError if the metric fell by more than ``max_drop`` points and by more than chance explains,
+    or, of several labels per text, if more than MOST_OTHER_LABELS of the texts, and more than chance
+    explains, get other labels."""
+    change, texts = comparison.accuracy, comparison.texts
     if change is None:
         return
-    drop, texts = (change.before - change.after) * 100, f"{comparison.texts:,} texts"
-    if drop > max_drop:
+    drop = (change.before - change.after) * 100
+    if drop > max_drop + ROUNDING and not change.within_chance:
         lost = f"int8 loses {drop:.2f} points of {change.metric} ({change.before * 100:.2f} % → "
-        lost += f"{change.after * 100:.2f} % on {texts}), more than --max-drop {max_drop:g}"
-        step = 100 / comparison.texts
-        few = f"give more --data (one text is {step:.2f} points), or --max-drop {2 * step:.1f}"
-        raise CheckError(f"{lost}; {_INSTEAD} {few if step > max_drop else 'give a higher --max-drop'}")
-    if change.interval is None and comparison.changed > max(1, MOST_OTHER_LABELS * comparison.texts):
-        other = f"int8 changes the labels of {comparison.changed:,} of {texts}"
+        lost += f"{change.after * 100:.2f} %; {change.lost:,} of {texts:,} texts lost, "
+        lost += f"{change.gained:,} gained), more than --max-drop {max_drop:g}"
+        raise CheckError(f"{lost}; {_INSTEAD} give a higher --max-drop")
+    by_chance = float(binom.sf(comparison.changed - 1, texts, MOST_OTHER_LABELS))
+    if change.interval is None and by_chance <= SIGNIFICANT:
+        other = f"int8 changes the labels of {comparison.changed:,} of {texts:,} texts"
         raise CheckError(f"{other}, more than {MOST_OTHER_LABELS:.1%}; {_INSTEAD} train again")

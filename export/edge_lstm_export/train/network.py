@@ -10,6 +10,7 @@ The **n-gram vectors** (fastText; Joulin et al., 2017) remember single expressio
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -23,9 +24,6 @@ from torch.nn import functional
 from edge_lstm_export.train.options import NetworkConfig
 
 Weights = dict[str, npt.NDArray[np.float32]]
-# leave_room: random texts; how near to 1 a unit may come there, many times what export asks of int8 weights,
-# since other texts drive it farther; and by what an output gate's weights are multiplied.
-TRIED, LEAST_ROOM, LESS_OPEN = 16, 1e-4, 0.9
 
 
 class Network(nn.Module):
@@ -105,18 +103,42 @@ class Network(nn.Module):
         last = output.gather(1, at).squeeze(1)  # B, H
         return (_reverse(output, lengths) if direction == 1 else output), last
 
+    def is_finite(self) -> bool:
+        """Whether every weight is a finite number."""
+        return all(bool(weight.isfinite().all()) for weight in self.parameters())
+
     @torch.no_grad()
-    def leave_room(self, steps: int) -> None:
-        """Close the output gates of units that come too near 1 a little: of an int8 file none may reach it.
-        steps: tokens of each random text that is tried."""
-        drawn = torch.Generator().manual_seed(0)
-        ids = torch.randint(1, self.config.num_words + 1, (TRIED, steps), generator=drawn)
-        x, lengths = self.embedding(ids), torch.full((TRIED,), steps)
+    def room(self, ids: Tensor, lengths: Tensor) -> Tensor:
+        """ids: int64 [B, T]; lengths: int64 [B] → [D, H]: how far each unit stays below tanh(t), the most
+        that a unit can reach at step t; the least of all texts and steps."""
+        x, steps = self.embedding(ids), torch.arange(1, ids.shape[1] + 1)
+        most = torch.tanh(steps.to(x.dtype)).view(1, -1, 1)
+        is_padding = (steps > lengths.unsqueeze(1)).unsqueeze(2)  # B, T, 1
+        rooms = []
         for direction in range(self.config.directions):
-            while (near := self._direction(direction, x, lengths)[0].abs() > 1 - LEAST_ROOM).any():
-                units = near.flatten(0, 1).any(dim=0)
-                for weight in self.lstm[lstm_name(direction)].parameters():
-                    weight[-self.config.hidden :][units] *= LESS_OPEN  # the last gate is the output's
+            output, _ = self.lstm[lstm_name(direction)](_reverse(x, lengths) if direction == 1 else x)
+            rooms.append((most - output.abs()).masked_fill(is_padding, 1).amin(dim=(0, 1)))
+        return torch.stack(rooms)
+
+    @torch.no_grad()
+    def least_room(self) -> Tensor:
+        """[D, H]: what :meth:`room` is of no text below. At step t a unit's output is at most tanh(t) times
+        its output gate, whose opening no id and no earlier outputs, at most 1 each, bring above a bound."""
+        rooms, hidden = [], self.config.hidden
+        for direction in range(self.config.directions):
+            kernel, recurrent, *biases = (w[-hidden:] for w in self.lstm[lstm_name(direction)].parameters())
+            of_ids = (self.embedding.weight @ kernel.T).amax(dim=0)
+            open_at_most = of_ids + recurrent.abs().sum(dim=1) + biases[0] + biases[1]
+            rooms.append(math.tanh(1) * torch.sigmoid(-open_at_most))
+        return torch.stack(rooms)
+
+    @torch.no_grad()
+    def scale_output_gates(self, factors: Tensor) -> None:
+        """Multiply each unit's output gate, its weights and biases. factors: [D, H]."""
+        for direction in range(self.config.directions):
+            for weight in self.lstm[lstm_name(direction)].parameters():
+                of_unit = factors[direction].view(-1, *[1] * (weight.ndim - 1))
+                weight[-self.config.hidden :] *= of_unit  # the last gate is the output's
 
     def parameter_counts(self) -> dict[str, int]:
         """Part → how many numbers it was trained to; the other bias of PyTorch's LSTM is none of them."""

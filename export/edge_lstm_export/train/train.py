@@ -24,6 +24,7 @@ from edge_lstm_export.train import calibrate
 from edge_lstm_export.train.calibrate import Calibration, PartLogits, Stack
 from edge_lstm_export.train.checkpoint import Checkpoint
 from edge_lstm_export.train.data import Dataset, Floats
+from edge_lstm_export.train.headroom import leave_room, tried_rows
 from edge_lstm_export.train.logits import fit_temperature, probabilities
 from edge_lstm_export.train.loop import SILENT, Callbacks, LoopResult, fit_network, predict_logits
 from edge_lstm_export.train.network import threads
@@ -44,13 +45,14 @@ LOST_BY_NETWORK = 0.03  # of the teachers' accuracy: then texts without labels a
 class Result:
     """A checkpoint and how good it is. validation: of texts that no part had learnt from, a part that was
     held out or the rows themselves, by networks of the other folds; test: None where there is none. remarks:
-    what a person should know, a line each."""
+    what a person should know, a line each. closed_units: see headroom.leave_room."""
 
     checkpoint: Checkpoint
     loop: LoopResult
     validation: SetScores | None
     test: SetScores | None
     remarks: tuple[str, ...] = ()
+    closed_units: int = 0
 
 
 def fit(
@@ -85,8 +87,9 @@ def fit(
     validation = parts.examples(parts.validation) if len(parts.validation) else None
     callbacks = replace(callbacks, keep=partial(stages.keep, LOOP))
     begun = stages.get(LOOP)
-    loop = fit_network(network, parts.learnt(), parts.final_loop, plan.seed, validation, callbacks, begun)
-    network.leave_room(parts.tokenizer.length)
+    learnt = parts.learnt()
+    loop = fit_network(network, learnt, parts.final_loop, plan.seed, validation, callbacks, begun)
+    closed = leave_room(network, learnt, tried_rows(parts.tokenizer))
     say("fitting n-grams and calibrating")
     if several:
         round_to_int8(network)
@@ -116,7 +119,7 @@ def fit(
         abstention=calibration.curve,
     )
     remarks = (*_teacher_remarks(parts, calibration.scores), *result_warnings(calibration.scores))
-    return Result(checkpoint, loop, calibration.scores, test, remarks)
+    return Result(checkpoint, loop, calibration.scores, test, remarks, closed)
 
 
 def _calibrate(parts: Parts, unseen: PartLogits | None, residual: bool) -> Calibration:
