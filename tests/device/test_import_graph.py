@@ -32,7 +32,8 @@ WORKSTATION_FLOORS = (
     "estimator suggest train.run",
     "train.train",
     "train.parts train.sources onnx",
-    "train.teachers train.loop train.ngrams train.word_vectors train.checkpoint train.warnings",
+    """train.teachers train.loop train.ngrams train.word_vectors train.checkpoint train.warnings
+    train.headroom""",
     """train.plan train.pretrained train.vocabulary train.unlabelled train.network train.examples
     train.calibrate""",
     "train.options train.data train.logits train.linear train.history train __init__",
