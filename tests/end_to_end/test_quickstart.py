@@ -32,18 +32,25 @@ def test_the_quickstart_does_everything_once(tmp_path: Path) -> None:
 def test_a_quickstart_that_is_interrupted_ends_and_goes_on_when_it_is_started_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    asked: list[tuple[str, ...]] = []
+    left = {"train": "tickets.safetensors.partial", "score": "scored.csv.resume.json"}
+    asked: list[tuple[str, bool]] = []
 
     def interrupted(arguments: tuple[str, ...]) -> int:
-        asked.append(arguments)
-        (tmp_path / "tickets.safetensors.partial").touch()
+        asked.append((arguments[0], "--resume" in arguments))
+        unfinished = tmp_path / left.get(arguments[0], "none")
+        if unfinished.name == "none" or unfinished.exists():
+            unfinished.unlink(missing_ok=True)
+            return 0
+        unfinished.touch()
         return 130
 
     monkeypatch.setattr("edge_lstm.cli.run", interrupted)
     for _ in range(2):
         assert run(["quickstart", "--folder", str(tmp_path)]) == 130
-    assert [arguments[0] for arguments in asked] == ["train", "train"]
-    assert ["--resume" in arguments for arguments in asked] == [False, True]
+    assert asked[:2] == [("train", False), ("train", True)] and asked[-1] == ("score", False)
+    (tmp_path / left["train"]).touch()  # as if the training had been complete
+    run(["quickstart", "--folder", str(tmp_path)])
+    assert asked[-3:] == [("score", True), ("evaluate", False), ("latency", False)]
     assert capsys.readouterr().err.count("run quickstart again to continue") == 2
 
 

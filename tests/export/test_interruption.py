@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -9,10 +10,11 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from edge_lstm_export.train.loop import Callbacks
 from edge_lstm_export.train.options import DataOptions, Validation
-from edge_lstm_export.train.plan import Asked
+from edge_lstm_export.train.plan import Asked, Facts, make_plan
 from edge_lstm_export.train.run import Job, plan_job, run_job
 from made import rows, write_csv
 
@@ -102,6 +104,53 @@ def test_with_a_part_held_out_too_every_moment_leads_to_the_same_bytes(tmp_path:
         hit(broken, told, signal.SIGINT, folder)
         run_job(replace(broken, resume=True))
         assert broken.output.read_bytes() == straight.output.read_bytes()
+
+
+# A training that is complete, and one that is stopped after its first epoch, or resumed from there.
+TWO_TRAININGS = """
+import json, sys
+from dataclasses import replace
+from pathlib import Path
+from edge_lstm_export.train.loop import Callbacks
+from edge_lstm_export.train.plan import Plan
+from edge_lstm_export.train.run import Job, run_job
+
+folder, complete, how = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+plan = Plan.from_dict(json.loads((folder / "p.json").read_text()))
+job = Job((str(folder / "d.csv"),), folder / complete, plan=plan)
+run_job(job)
+
+def stop(record):
+    raise KeyboardInterrupt
+
+other = replace(job, output=folder / "resumed.safetensors", resume=how == "resume")
+try:
+    run_job(other, Callbacks(on_epoch=stop) if how == "stop" else Callbacks())
+except KeyboardInterrupt:
+    pass
+"""
+
+
+def test_the_bytes_do_not_depend_on_the_number_of_threads(tmp_path: Path) -> None:
+    """In processes, since libraries read it when they are loaded. The vocabulary is so large that BLAS shares
+    the work on the first word vectors between two threads."""
+    rng = np.random.default_rng(0)
+    texts = [" ".join(f"word{i}" for i in rng.integers(0, 3000, 60)) for _ in range(300)]
+    write_csv(tmp_path / "d.csv", [(text, "ab"[i % 2]) for i, text in enumerate(texts)])
+    made = make_plan(Facts(300, 2), Asked("tiny", "none", epochs=1))
+    network = replace(made.network, num_words=3000, embedding_dim=30, hidden=4, ngrams=0)
+    made = replace(made, network=network, teachers=(), own_labels=1.0, validation=Validation(0.0))
+    (tmp_path / "p.json").write_text(json.dumps(made.to_dict()))
+
+    for threads, how in (("1", "stop"), ("2", "resume")):
+        line = [sys.executable, "-c", TWO_TRAININGS, tmp_path, f"{threads}.safetensors", how]
+        names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+        subprocess.run(line, check=True, env={**os.environ, **dict.fromkeys(names, threads)})
+    of_one, of_two, resumed = (
+        (tmp_path / f"{name}.safetensors").read_bytes() for name in ("1", "2", "resumed")
+    )
+    assert of_two == of_one
+    assert resumed == of_one
 
 
 def test_a_deferred_signal_is_noted_and_a_second_one_ends_the_program() -> None:

@@ -76,16 +76,19 @@ def _write_texts(folder: Path) -> list[Path]:
 def _steps(folder: Path) -> list[tuple[str, tuple[str, ...]]]:
     """Return the steps from labelled tickets to a measured model in ``folder``: the title of each, and the
     arguments of ``edge-lstm`` that do it alone."""
+    from edge_lstm.atomic import JOURNAL, PARTIAL
+
     _write_texts(folder)
     names = ("tickets.csv", "test.csv", "log.txt", "scored.csv", "tickets.safetensors", "tickets.onnx")
     tickets, test, log, scored, checkpoint, model = (str(folder / name) for name in names)
-    resume = ["--resume"] if Path(f"{checkpoint}.partial").exists() else []
+    train_on = ["--resume"] if Path(checkpoint + PARTIAL).exists() else []
+    score_on = ["--resume"] if Path(scored + JOURNAL).exists() else []
     to_int8 = ("--quantize", "int8", "--data", test)
     return [
-        ("Train on 120 support tickets", ("train", tickets, "-o", checkpoint, *resume)),
+        ("Train on 120 support tickets", ("train", tickets, "-o", checkpoint, *train_on)),
         ("Export to one int8 ONNX file", ("export", checkpoint, "-o", model, *to_int8)),
         ("Classify texts", ("predict", "-m", model, *NEW_TICKETS)),
-        ("Score a file", ("score", log, "-o", scored, "-m", model)),
+        ("Score a file", ("score", log, "-o", scored, "-m", model, *score_on)),
         ("Evaluate on 60 other tickets", ("evaluate", model, test)),
         ("Measure latency on this machine", ("latency", model, "--texts", tickets, "--runs", "1200")),
     ]

@@ -16,6 +16,9 @@ from itertools import repeat
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from edge_lstm import __version__
 from edge_lstm.atomic import check_distinct, check_writable, write_error
 from edge_lstm.errors import DataError, OutputError
 from edge_lstm.os_file import NO_FOLLOW, lock
@@ -77,7 +80,8 @@ class Inputs:
     def identity(self) -> dict[str, Any]:
         """What a resumed training must have in common with its beginning, by names that a person knows."""
         texts = texts_digest((*self.dataset.train.texts, *self.unlabelled), repeat(()))
-        plain = {"data": self.dataset.digest, "texts": texts, **self.plan.to_dict()}
+        versions = {"version": __version__, "PyTorch": torch.__version__}
+        plain = {"data": self.dataset.digest, "texts": texts, **self.plan.to_dict(), **versions}
         return json.loads(json.dumps(plain))  # type: ignore[no-any-return] # as it comes back from a file
 
 
