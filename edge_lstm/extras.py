@@ -9,7 +9,7 @@ from edge_lstm.errors import MissingPackageError
 
 # Extra of pyproject.toml → the import packages that it brings.
 EXTRAS = {
-    "train": ("torch", "onnx", "safetensors", "sklearn", "scipy", "tqdm"),
+    "train": ("torch", "onnx", "safetensors", "sklearn", "scipy", "threadpoolctl", "tqdm"),
     "transformers": ("transformers",),
     "native": ("edge_lstm_native",),
     "report": ("matplotlib",),

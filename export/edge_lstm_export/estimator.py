@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from edge_lstm.answering import reach
 from edge_lstm.atomic import write_atomically
+from edge_lstm.errors import DataError
 from edge_lstm_export.train.checkpoint import save_checkpoint
 from edge_lstm_export.train.loop import SILENT, Callbacks, predict_probabilities
 from edge_lstm_export.train.plan import Asked, Plan, facts_of, make_plan
@@ -64,9 +64,16 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         dataset = checked(dataset_from(X, y, unlabelled=unlabelled))
         with quiet_thread():
             if (plan := self.plan) is None:
-                asked = Asked(self.preset, self.teacher, epochs=self.epochs, validation=self.validation)
-                asked = with_kind(replace(asked, seed=self.random_state))
+                asked = Asked(
+                    *(self.preset, self.teacher),
+                    epochs=self.epochs,
+                    validation=self.validation,
+                    seed=self.random_state,
+                )
+                asked = with_kind(asked)
                 plan = make_plan(with_knowledge(facts_of(dataset, len(unlabelled)), dataset, asked), asked)
+            elif not isinstance(plan, Plan):
+                raise DataError(f"plan must be a Plan, not {plan!r:.40}; make one with Plan.from_dict")
             plan.check_fits(dataset)
             callbacks = Callbacks(say=self.callback) if self.callback else SILENT
             self.result_ = fit(dataset, plan, unlabelled=tuple(unlabelled), callbacks=callbacks)

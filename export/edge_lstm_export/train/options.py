@@ -42,7 +42,12 @@ class Options:
 
 
 def _check(name: str, value: Any, kind: Any, limits: tuple[float, float, bool, bool] | None) -> None:
-    if kind is bool:
+    if type(None) in get_args(kind):
+        kind = next(each for each in get_args(kind) if each is not type(None))
+    if kind is str:
+        if not isinstance(value, str):
+            raise DataError(f"{name} must be text, not {value!r:.40}")
+    elif kind is bool:
         if type(value) is not bool:
             raise DataError(f"{name} must be true or false, not {value!r:.40}")
     elif get_origin(kind) is Literal:

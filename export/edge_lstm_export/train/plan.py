@@ -103,20 +103,20 @@ def facts_of(dataset: Dataset, unlabelled: int = 0) -> Facts:
 
 
 @dataclass(frozen=True)
-class Asked:
+class Asked(Options):
     """What a person asked for; None where the plan decides. preset: one of PRESETS. teacher: "none",
     "sentiment", or a transformer's folder or hub name (``classifier``: whether it is a classifier). words:
     ids of the vocabulary; epochs: see LoopOptions. validation: share that is held out. balance: find rare
-    labels at the price of accuracy."""
+    labels at the price of accuracy. Raises DataError for a value of another type or out of range."""
 
     preset: str = "small"
     teacher: str | None = None
     classifier: bool = False
-    words: int | None = None
-    epochs: int | None = None
-    validation: float | None = None
+    words: int | None = between(None, 5, 10_000_000)
+    epochs: int | None = between(None, 1, 1_000_000)
+    validation: float | None = between(None, 0, 1, below=True)
     balance: bool = False
-    seed: int = 0
+    seed: int = between(0, 0, 2**63 - 1)
 
 
 # --- The plan -----------------------------------------------------------------------------------------------
@@ -174,6 +174,8 @@ class Plan(Options):
         fit, network = self.sparse.fit, self.network
         if network.ngrams and not fit.startswith("low-rank") and network.ngram_dim != network.logits:
             raise DataError(f"sparse fit {fit} needs ngram_dim = {network.logits}, one per logit")
+        if network.ngrams and fit.startswith("low-rank") and network.logits == 1:
+            raise DataError(f"sparse fit {fit} needs three labels or more; use svm or logistic")
         shape = network.embedding_dim, network.hidden
         if self.loop.pretrained and not (network.bidirectional and shape in SENTIMENT_SHAPES):
             sizes = " or ".join(
@@ -201,7 +203,8 @@ class Plan(Options):
     def from_dict(cls, values: Mapping[str, Any]) -> Plan:
         """From :meth:`to_dict`. Raises DataError for an unknown or missing name and a value out of range."""
         values = dict(values) if isinstance(values, Mapping) else {}
-        if values.pop("format", None) != PLAN_FORMAT:
+        form = values.pop("format", None)
+        if type(form) is not int or form != PLAN_FORMAT:
             how = "write it with 'edge-lstm train --dry-run --json'"
             raise DataError(f"the plan does not have format {PLAN_FORMAT}; {how}")
         if "teachers" in values:

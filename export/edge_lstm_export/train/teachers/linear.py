@@ -46,7 +46,7 @@ class LinearTeacher(Teacher):
         """See Teacher."""
         from sklearn.feature_extraction.text import TfidfTransformer
 
-        blocks = [counts[:, np.unique(counts[rows].indices)] for counts in self._counts]
+        blocks = [counts[:, _columns(counts[rows])] for counts in self._counts]
         tf_idf = [TfidfTransformer(sublinear_tf=True).fit(block[rows]) for block in blocks]
 
         def features(rows: Ints) -> Matrix:
@@ -55,3 +55,10 @@ class LinearTeacher(Teacher):
 
         weights, bias = svm_weights(features(rows), labels, self.several)
         return lambda asked: two_columns(np.asarray(features(asked) @ weights + bias, np.float32))
+
+
+def _columns(counts: Matrix) -> Ints:
+    """The columns that texts have anything in; of blank texts one without anything, since scikit-learn takes
+    no matrix without columns."""
+    used = np.unique(counts.indices).astype(np.int64)
+    return used if len(used) else np.zeros(1, np.int64)
