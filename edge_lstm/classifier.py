@@ -15,11 +15,13 @@ import numpy.typing as npt
 
 from edge_lstm.answering import ABSTAINED, UNFAMILIAR, check_top, is_abstained, reach
 from edge_lstm.ending import gate
-from edge_lstm.errors import ModelFileError, ProviderError, first_line
+from edge_lstm.errors import DataError, ModelFileError, ProviderError, first_line
 from edge_lstm.familiarity import unfamiliarity
 from edge_lstm.machine import available_cores, memory_to_use
 from edge_lstm.modelfile import INPUT_NAME, OUTPUT_NAME, ModelFile, open_model, parse_model
 from edge_lstm.native import NATIVE, NativeSession, provider_of
+from edge_lstm.parameters import check_numbers, instance, number, optional_whole, whole
+from edge_lstm.parameters import path as checked_path
 from edge_lstm.text import Status, to_matrix
 
 if TYPE_CHECKING:
@@ -62,6 +64,7 @@ class Prediction:
     def top(self, k: int) -> list[tuple[str, float]]:
         """The ``k`` most probable labels with their probabilities, the most probable first; of equal ones
         the first in the order of the model's output. DataError unless k is from 1 to the number of labels."""
+        k = whole("k", k, least=0)
         check_top(k, len(self.probabilities))
         return sorted(self.probabilities.items(), key=lambda item: -item[1])[:k]
 
@@ -170,12 +173,11 @@ class Classifier:
         A run may take half of the memory that the machine or its control group has, divided by
         ``processes``; more is a ModelFileError. (Not on Windows, which is not asked how much there is.)
         The native engine takes one thread and no provider. Raises DataError, ModelFileError (or a subclass),
-        ProviderError or MissingPackageError.
+        ProviderError or MissingPackageError, and like every method TypeError for a value of the wrong type.
         """
         provider = provider_of(engine, provider)
-        return cls.from_model(
-            open_model(path), threads=threads, provider=provider, arena=arena, processes=processes
-        )
+        opened = open_model(None if path is None else checked_path("path", path))
+        return cls.from_model(opened, threads=threads, provider=provider, arena=arena, processes=processes)
 
     @classmethod
     def from_model(
@@ -188,9 +190,10 @@ class Classifier:
         processes: int = 1,
     ) -> Classifier:
         """Like :meth:`load`, from a model file that is already open; provider may also be ``native``."""
-        if not 1 <= threads <= MAX_THREADS:
-            raise ValueError(f"threads must be from 1 to {MAX_THREADS}, not {threads}")
-        settings = _Settings(threads, _check_provider(provider), arena, processes)
+        instance("model", model, ModelFile, "an open model file; load() takes its path")
+        instance("arena", arena, bool)
+        threads = whole("threads", threads, most=MAX_THREADS)
+        settings = _Settings(threads, _check_provider(provider), arena, whole("processes", processes))
         return cls(model, _session(model, settings), settings=settings)
 
     @property
@@ -206,6 +209,14 @@ class Classifier:
     def has_labels(self, probabilities: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
         """probabilities: float32 [n, labels] → bool [n, labels], the labels that each text is given: those
         that reach their threshold, or the most probable of a model that gives one."""
+        probabilities = np.asarray(probabilities)
+        if probabilities.dtype.kind != "f":
+            raise TypeError("probabilities must be float32 [n, labels]")
+        if probabilities.ndim != 2 or probabilities.shape[1] != len(self.labels):
+            raise DataError(
+                f"probabilities must have a column for each of the {len(self.labels)} labels, "
+                f"not the shape {list(probabilities.shape)}"
+            )
         return reach(probabilities, self.model.thresholds)
 
     @property
@@ -220,7 +231,7 @@ class Classifier:
     ) -> npt.NDArray[np.float32]:
         """Texts → probabilities: float32 [n, labels], rows in the order of ``texts``. Each sums to 1, but not
         where a text may have several labels."""
-        return self.classify(_check_texts(texts), batch_size=batch_size)[0]
+        return self.classify(texts, batch_size=batch_size)[0]
 
     def classify(
         self, texts: Sequence[str], highest: float = np.inf, *, batch_size: int | None = None
@@ -228,13 +239,16 @@ class Classifier:
         """Texts → (float32 [n, labels], the status of each).
 
         highest: a text above this score (familiarity.py) is ``unfamiliar``, unless it has no known words.
+        batch_size: as in :meth:`probabilities_of`; the native engine takes the texts one by one.
         """
+        texts, batch_size = _check_texts(texts), optional_whole("batch_size", batch_size)
+        highest = number("highest", highest)
         if isinstance(self._session, NativeSession) and highest == np.inf:
             answers, statuses = self._session.classify(texts)
             return self._checked(answers, len(texts)), statuses
         encoded = [self.model.tokenizer.encode_text(text) for text in texts]
         ids, statuses = [text.ids for text in encoded], [text.status for text in encoded]
-        answers = self.probabilities_of(ids, batch_size=batch_size)
+        answers = self._answers(ids, batch_size)
         if highest < np.inf:
             scores = unfamiliarity(answers, ids, self.model.tokenizer.num_ids)
             for i in np.flatnonzero(scores > highest).tolist():
@@ -247,10 +261,30 @@ class Classifier:
         """Token ids (each row at most ``length`` of them) → probabilities: float32 [n, labels].
 
         Rows run in batches of similar length, since a batch takes the time of its longest row, and
-        come back in their own order. batch_size: None for :attr:`batch_size`.
+        come back in their own order. batch_size: None for :attr:`batch_size`. Raises DataError for ids that
+        the model does not have, and for rows that are longer.
         """
-        if batch_size is not None and batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1, not {batch_size}")
+        return self._answers(self._checked_ids(rows), optional_whole("batch_size", batch_size))
+
+    def _checked_ids(self, rows: Any) -> list[npt.NDArray[Any]]:
+        """Return rows of ids as arrays. Raises TypeError or DataError."""
+        if isinstance(rows, (str, bytes, Mapping)) or not isinstance(rows, Iterable):
+            raise TypeError(f"rows must be a list of lists of ids, not a {type(rows).__name__}")
+        length, num_ids = self.model.tokenizer.length, self.model.tokenizer.num_ids
+        arrays = []
+        for i, row in enumerate(rows):
+            ids = _as_ids(row)
+            if ids is None:
+                raise TypeError(f"rows[{i}] must be a list of ids, which are whole numbers")
+            if len(ids) > length:
+                raise DataError(f"rows[{i}] has {len(ids)} ids; the model takes at most {length}")
+            if len(ids) and not (ids.min() >= 0 and ids.max() < num_ids):
+                raise DataError(f"rows[{i}] has an id that is not from 0 to {num_ids - 1}")
+            arrays.append(ids)
+        return arrays
+
+    def _answers(self, rows: Sequence[Any], batch_size: int | None) -> npt.NDArray[np.float32]:
+        """Return what :meth:`probabilities_of` returns, for ids that are the model's."""
         step = batch_size or self.batch_size
         answers = np.empty((len(rows), len(self.labels)), dtype=np.float32)
         order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
@@ -265,6 +299,7 @@ class Classifier:
 
         DataError where both are given, a value is out of range, or the file cannot say it.
         """
+        check_numbers(abstain=abstain, threshold=threshold)
         return self.model.chosen_threshold(abstain=abstain, threshold=threshold)
 
     def predict(
@@ -284,9 +319,10 @@ class Classifier:
         Raises TypeError where texts is not a sequence of strings, DataError where the model file cannot say
         what is asked for, ModelFileError where the model gives no probabilities (NaN).
         """
+        check_numbers(unfamiliar=unfamiliar)
         least = self.threshold(abstain=abstain, threshold=threshold)
         highest = self.model.unfamiliar_threshold(unfamiliar)
-        answers, statuses = self.classify(_check_texts(texts), highest, batch_size=batch_size)
+        answers, statuses = self.classify(texts, highest, batch_size=batch_size)
         return list(self._predictions(statuses, answers, least))
 
     def _predictions(
@@ -356,6 +392,7 @@ def _onnxruntime_name() -> str:
 
 
 def _check_provider(provider: str) -> str:
+    instance("provider", provider, str, "a string")
     if provider == NATIVE:
         return provider
     names = {name.lower().removesuffix("executionprovider"): name for name in available_providers()}
@@ -373,11 +410,27 @@ def _check_texts(texts: Iterable[str]) -> list[str]:
         raise TypeError("texts must be a list of strings, not one string; write [text]")
     if isinstance(texts, Mapping) or hasattr(texts, "columns"):  # a data frame: its items are column names
         raise TypeError(f"texts must be a list of strings, not a {type(texts).__name__}; give a column")
+    if not isinstance(texts, Iterable):
+        raise TypeError(f"texts must be a list of strings, not a {type(texts).__name__}")
     texts = list(texts)
     for i, text in enumerate(texts):
         if not isinstance(text, str):
             raise TypeError(f"texts[{i}] must be a string, not {type(text).__name__}")
     return texts
+
+
+def _as_ids(row: Any) -> npt.NDArray[Any] | None:
+    """Return a row of whole numbers as an array; None where it is none. Numbers of any size count."""
+    try:
+        ids = np.asarray(row)
+    except ValueError:  # lists of several lengths
+        return None
+    if ids.ndim != 1:
+        return None
+    if not ids.size:
+        return ids.astype(np.int32)
+    is_whole = ids.dtype.kind in "iu" or (ids.dtype.kind == "O" and all(type(each) is int for each in ids))
+    return ids if is_whole else None
 
 
 def _reload(data: bytes, path: Path, settings: dict[str, Any]) -> Classifier:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from edge_lstm.answering import check_top
 from edge_lstm.errors import DataError
 from edge_lstm.modelfile import EMBEDDED, ModelFile
+from edge_lstm.parameters import check_numbers, instance, whole
 from edge_lstm.printable import listed, shorten
 from edge_lstm.tables.format import OutputColumns
 from edge_lstm.tables.labelled import labels_in
@@ -62,7 +63,7 @@ def plan_output(
     """
     options, indexes, columns = settled(options, model), None, schema.columns
     if options.keep is not None:
-        indexes = tuple(column_index(schema.columns, name, where) for name in options.keep)
+        indexes = tuple(column_index(schema.columns, str(name), where) for name in options.keep)
         if len(set(indexes)) < len(indexes):
             twice = next(index for index in indexes if indexes.count(index) > 1)
             raise DataError(f"the column {schema.columns[twice]!r} is in --keep twice; name it once")
@@ -89,16 +90,24 @@ def check_default_model(chunk: Chunk, inputs: Inputs, model: ModelFile) -> None:
 def settled(options: ScoreOptions, model: ModelFile) -> ScoreOptions:
     """The options with the threshold that they come to with this model, in place of ``abstain``.
 
-    DataError where a choice does not fit the model, or is none.
+    DataError where a choice does not fit the model, or is none; TypeError where one is of another type.
     """
+    instance("options", options, ScoreOptions)
     labels = model.labels
     for option, names in (("keep", options.keep), ("only_label", options.only_label)):
         if isinstance(names, str):
             raise DataError(f"{option} is one string, {names!r}; give a tuple of names, as in ({names!r},)")
+        if not (option == "keep" and names is None):
+            instance(option, names, Sequence, "a tuple of names")
+    top = whole("top", options.top, least=0)
+    share = options.unfamiliar
+    check_numbers(abstain=options.abstain, threshold=options.threshold, unfamiliar=share)
+    for option in ("all_probabilities", "only_abstained"):
+        instance(option, getattr(options, option), bool)
     for label in options.only_label:
         if label not in labels:
             raise DataError(f"the model has no label {label!r}; its labels are {', '.join(labels)}")
-    check_top(options.top, len(labels))
+    check_top(top, len(labels))
     model.unfamiliar_threshold(options.unfamiliar)
     threshold = model.chosen_threshold(abstain=options.abstain, threshold=options.threshold)
     if options.only_abstained and options.only_label:
@@ -110,7 +119,8 @@ def settled(options: ScoreOptions, model: ModelFile) -> ScoreOptions:
         )
     if options.only_abstained and not threshold and options.abstain is None:
         raise DataError(f"{model.path} does not abstain by default; add --abstain or --threshold")
-    return replace(options, threshold=threshold, abstain=None)
+    share = None if share is None else float(share)  # plain values, for the journal
+    return replace(options, top=top, threshold=float(threshold), abstain=None, unfamiliar=share)
 
 
 def added_columns(

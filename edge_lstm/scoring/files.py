@@ -5,17 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from edge_lstm import atomic, signals
 from edge_lstm._version import __version__
 from edge_lstm.errors import DataError, OutputError
 from edge_lstm.modelfile import ModelFile, open_model
 from edge_lstm.native import NATIVE
+from edge_lstm.parameters import check_strings, instance, number, optional_whole, path
 from edge_lstm.scoring.columns import DEFAULT_SCORE_OPTIONS, ScoreOptions, check_default_model, plan_output
 from edge_lstm.scoring.journal import Entry, fingerprint
 from edge_lstm.scoring.output import FileOutput, names_of, stream_output
@@ -60,9 +61,22 @@ class RunOptions:
     address: str | None = None
 
     def check(self) -> None:
-        """Raise DataError where there would be nobody to do the work."""
-        if self.workers is not None and self.workers < 1:
-            raise DataError(f"--workers must be 1 or more, not {self.workers}; leave it out for one per core")
+        """Raise DataError where an option is out of range or two exclude each other, TypeError for one of the
+        wrong type."""
+        optional_whole("workers", self.workers)
+        optional_whole("chunk_rows", self.chunk_rows)
+        optional_whole("batch_size", self.batch_size)
+        check_strings(address=self.address)
+        instance("provider", self.provider, str, "a string")
+        for name in ("low_memory", "resume"):
+            instance(name, getattr(self, name), bool)
+        if self.checkpoint_seconds is not None and number("checkpoint_seconds", self.checkpoint_seconds) < 0:
+            raise DataError(f"checkpoint_seconds must be 0 or more, not {self.checkpoint_seconds}")
+        if isinstance(self.also_written, (str, Path)):
+            raise DataError(f"also_written is one path, {str(self.also_written)!r}; give a list of paths")
+        instance("also_written", self.also_written, Sequence, "a list of paths")
+        for written in self.also_written:
+            path("also_written", written)
         if self.low_memory and (self.workers or 1) > 1:
             raise DataError("--low-memory uses one worker; leave --workers out, or --low-memory")
 
@@ -70,7 +84,7 @@ class RunOptions:
     def limits(self) -> tuple[int, int]:
         """Rows and bytes of a chunk."""
         rows, size = LOW_MEMORY_LIMITS if self.low_memory else tables.LIMITS
-        return self.chunk_rows or rows, size
+        return rows if self.chunk_rows is None else int(self.chunk_rows), size
 
 
 DEFAULT_RUN_OPTIONS = RunOptions()
@@ -104,14 +118,20 @@ def score_files(
     options: what is written; reading: how inputs are read; run: how the work is done.
     format: of the output, where its suffix does not say it.
 
-    Raises DataError (inputs, options), OutputError, ModelFileError, ProviderError, MissingPackageError.
+    Raises DataError (inputs, options), OutputError, ModelFileError, ProviderError, MissingPackageError, and
+    TypeError for a value of the wrong type.
     """
-    paths = [inputs] if isinstance(inputs, (str, Path)) else list(inputs)
-    target = None if output is None or str(output) == STDIN else str(output)
+    several = inputs if isinstance(inputs, Iterable) and not isinstance(inputs, (str, bytes)) else [inputs]
+    paths = [path("inputs", each) for each in several]
+    target = None if output is None else path("output", output)
+    target = None if target == STDIN else target
+    instance("run", run, RunOptions)
     run.check()
+    check_strings(format=format)
+    if on_progress is not None and not callable(on_progress):
+        raise TypeError(f"on_progress must be a function, not a {type(on_progress).__name__}")
     opened = tables.open_inputs(paths, options=reading)
-    loaded = None if model is None or isinstance(model, (str, Path)) else model
-    opened_model = loaded.model if loaded else open_model(model)  # type: ignore[arg-type]
+    loaded, opened_model = _model(model)
     writing = _output_format(target, format, opened)
     where = opened.sources[0].name
     summary = Summary(target, opened_model.sha256(), model=opened_model.name)
@@ -139,6 +159,14 @@ def score_files(
             work.into_file(pool, str(target))
     summary.seconds = time.monotonic() - work.started
     return summary
+
+
+def _model(model: str | Path | Classifier | None) -> tuple[Classifier | None, ModelFile]:
+    """Return a loaded Classifier and its model file, or the model file alone. Raises as open_model."""
+    opened = getattr(model, "model", None)
+    if isinstance(opened, ModelFile):
+        return cast("Classifier", model), opened
+    return None, open_model(None if model is None else path("model", model))
 
 
 @dataclass

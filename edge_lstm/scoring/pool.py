@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
 _CHUNKS_A_PROCESS = 2  # at least, or it is not worth its start
+MAX_PROCESSES = 1024  # the first chunks of all of them are read before any is started
 _AHEAD = 4  # chunks under way for each process
 _LOOK_SECONDS = 0.1
 SLOT_BYTES = 2**22  # of shared memory, for each chunk under way; what is larger goes through the pipe
@@ -47,7 +48,7 @@ def most_processes(workers: int | None) -> int:
     """Return how many processes may score at most. workers: as many; None: as the cores for this process."""
     if not CAN_START:
         return 1
-    return available_cores() if workers is None else workers
+    return min(MAX_PROCESSES, available_cores() if workers is None else workers)
 
 
 class Pool:

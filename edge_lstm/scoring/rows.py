@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path, PurePath
@@ -10,10 +11,11 @@ from typing import Any
 
 from edge_lstm.classifier import Classifier
 from edge_lstm.errors import DataError
+from edge_lstm.parameters import optional_whole, path, whole
 from edge_lstm.scoring.columns import DEFAULT_SCORE_OPTIONS, ScoreOptions, added_columns, settled
 from edge_lstm.scoring.worker import Answerer
 from edge_lstm.tables.lines import RAW_COLUMN
-from edge_lstm.tables.schema import find_text_column
+from edge_lstm.tables.schema import column_index, find_text_column
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,13 +76,16 @@ def score(
     string has status ``error``. So has a later row with a key of its own that is one of those names: it comes
     back whole under ``raw``.
 
-    Raises DataError, ModelFileError (or a subclass) or ProviderError.
+    Raises DataError, ModelFileError (or a subclass) or ProviderError, and TypeError for a value of the wrong
+    type. What does not fit the columns of the first row is raised with the first row.
     """
     row_iterator = _iterator(rows)
-    classifier = model if isinstance(model, Classifier) else Classifier.load(model)
+    window = min(whole("window", window), sys.maxsize)
+    batch_size = optional_whole("batch_size", batch_size)
+    if not isinstance(model, Classifier):
+        model = Classifier.load(None if model is None else path("model", model))
+    classifier = model
     options = settled(options, classifier.model)
-    if window < 1:
-        raise DataError(f"the window must be at least 1 row, not {window}")
     return _score(row_iterator, Answerer(classifier, options, batch_size), text_column, options, window)
 
 
@@ -105,12 +110,15 @@ def _score(
 ) -> Iterator[ScoredRow]:
     added: dict[str, bool] = {}
     key: Any = text_column
+    kept: tuple[Any, ...] | None = None  # the keys that are written
     while chunk := list(islice(rows, window)):
         if not added:  # the first rows decide
             names = list(chunk[0]) if isinstance(chunk[0], Mapping) else [text_column or "text"]
             if key is None:
                 key = names[find_text_column([str(name) for name in names], None, "the first row")]
-            input_columns = options.keep if options.keep is not None else tuple(map(str, names))
+            if options.keep is not None:
+                kept = _kept(names, options.keep)
+            input_columns = tuple(map(str, names if kept is None else kept))
             added = added_columns(input_columns, answerer.labels, options)
         taken = frozenset(added if options.keep is None else ())
         mappings = [dict(row) if isinstance(row, Mapping) else {key: row} for row in chunk]
@@ -118,7 +126,7 @@ def _score(
         answers = answerer.answers(*zip(*texts))
         for i in answerer.chosen(answers):
             row, answer = mappings[i], [column[i] for column in answers]
-            values = row if options.keep is None else {name: row.get(name) for name in options.keep}
+            values = row if kept is None else {name: row.get(name) for name in kept}
             columns = dict(zip(added, answer))
             prefix, probabilities = next(iter(added)).removesuffix("label"), None
             if options.all_probabilities and answer[-1] is None:
@@ -132,6 +140,19 @@ def _score(
                 error=answer[-1],
                 added=columns,
             )
+
+
+def _kept(names: list[Any], asked: Sequence[Any]) -> tuple[Any, ...]:
+    """Return the keys to write: those asked for, by name or number from 1. DataError where there is none, or
+    one is there twice."""
+    shown = [str(name) for name in names]
+    kept: list[Any] = []
+    for name in asked:
+        key = name if name in names else names[column_index(shown, str(name), "the first row")]
+        if key in kept:
+            raise DataError(f"the column {key!r} is in keep twice; name it once")
+        kept.append(key)
+    return tuple(kept)
 
 
 def _text_or_reason(row: dict[Any, Any], key: Any, taken: frozenset[str]) -> tuple[str | None, str | None]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from edge_lstm.atomic import is_leftover
 from edge_lstm.errors import DataError
+from edge_lstm.parameters import instance
 from edge_lstm.tables import csv, folder, lines, parquet
 from edge_lstm.tables.format import Format, Row
 from edge_lstm.tables.schema import STDIN, ReadOptions, Schema, Source
@@ -121,6 +122,7 @@ def open_inputs(paths: Sequence[str | Path], *, options: ReadOptions = DEFAULT_O
 
     Raises DataError, or MissingPackageError for Parquet without its package.
     """
+    instance("reading", options, ReadOptions)
     options.check()
     sources = _find_sources(paths, options.format)
     streams: dict[int, Stream] = {}

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TypeAlias
 
 from edge_lstm.errors import DataError
+from edge_lstm.parameters import check_strings
 from edge_lstm.printable import listed
 from edge_lstm.text import well_formed
 
@@ -56,7 +57,8 @@ class ReadOptions:
     format: str | None = None
 
     def check(self) -> None:
-        """Raise DataError where the delimiter cannot be one."""
+        """Raise DataError where the delimiter cannot be one, TypeError where an option is no string."""
+        check_strings(**asdict(self))
         value = self.delimiter
         if value is not None and (len(value) != 1 or not value.isascii() or value in '\r\n"'):
             raise DataError(f"delimiter must be one ASCII character, not {value!r}; give one character")

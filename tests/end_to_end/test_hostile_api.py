@@ -86,12 +86,6 @@ def test_any_string_gets_an_answer(text: str) -> None:
     assert CLASSIFIER.predict([text])[0].label in CLASSIFIER.labels
 
 
-def test_threads_out_of_range() -> None:
-    for threads in (0, -1, 1025, 10**9):
-        with pytest.raises(ValueError, match="threads must be from 1 to 1024"):
-            Classifier.load(threads=threads)
-
-
 @pytest.mark.parametrize(
     "answers", [[[np.nan, 0.5]], [[0.5, np.nan]], [[-1, 2]], [[np.inf, 0]], [[1.0]], [1.0, 0.0]]
 )

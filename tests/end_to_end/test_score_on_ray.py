@@ -116,6 +116,6 @@ def test_before_a_cluster_is_started_it_is_known_that_there_is_nothing_to_do(tmp
     (tmp_path / "a.csv.partial").write_text("id,text\n1,good\n")
     with pytest.raises(DataError, match="holds no text, CSV"):
         score_on_cluster(tmp_path, tmp_path / "out", reading=ReadOptions(format="csv"))
-    with pytest.raises(DataError, match="--workers must be 1 or more, not -1"):
+    with pytest.raises(DataError, match="workers must be at least 1, not -1"):
         score_on_cluster(tmp_path, tmp_path / "out", run=RunOptions(workers=-1))
     assert not (tmp_path / "out").exists()

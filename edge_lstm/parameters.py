@@ -1,0 +1,76 @@
+"""What callers of the Python API give: a wrong type is a TypeError, a value out of range a DataError.
+
+Both name the parameter. Standard library only.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+import os
+from numbers import Real
+from typing import Any
+
+from edge_lstm.errors import DataError
+
+
+def whole(name: str, value: Any, least: int = 1, most: int | None = None) -> int:
+    """Return a whole number as Python's own; NumPy's count too, bool does not."""
+    try:
+        number = None if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        number = None
+    if number is None:
+        raise TypeError(f"{name} must be a whole number, not {_kind(value)}")
+    if number < least or (most is not None and number > most):
+        wanted = f"at least {least}" if most is None else f"from {least} to {most}"
+        raise DataError(f"{name} must be {wanted}, not {number}")
+    return number
+
+
+def optional_whole(name: str, value: Any, least: int = 1, most: int | None = None) -> int | None:
+    """Return a whole number, or None."""
+    return None if value is None else whole(name, value, least, most)
+
+
+def number(name: str, value: Any) -> float:
+    """Return a number that is not NaN; bool does not count."""
+    check_numbers(**{name: value})
+    if value is None:
+        raise TypeError(f"{name} must be a number, not None")
+    if math.isnan(value):
+        raise DataError(f"{name} must be a number, not {value}")
+    return float(value)
+
+
+def check_numbers(**values: Any) -> None:
+    """Check the types alone: each of these is a number or None."""
+    for name, value in values.items():
+        if isinstance(value, bool) or not (value is None or isinstance(value, Real)):
+            raise TypeError(f"{name} must be a number, not {_kind(value)}")
+
+
+def instance(name: str, value: Any, kind: type, what: str | None = None) -> None:
+    """Check that a value is of a type. what: how a person calls the type."""
+    if not isinstance(value, kind):
+        raise TypeError(f"{name} must be {what or f'a {kind.__name__}'}, not {_kind(value)}")
+
+
+def check_strings(**values: Any) -> None:
+    """Check that each of these is a string, or None."""
+    for name, value in values.items():
+        if value is not None:
+            instance(name, value, str, "a string")
+
+
+def path(name: str, value: Any) -> str:
+    """Return a path as a string."""
+    text = os.fspath(value) if isinstance(value, (str, os.PathLike)) else value
+    instance(name, text, str, "a path, as a string or a Path")
+    if "\0" in text:
+        raise DataError(f"{name} holds a NUL character, which no path does: {text!r:.60}")
+    return str(text)
+
+
+def _kind(value: Any) -> str:
+    return "None" if value is None else type(value).__name__
