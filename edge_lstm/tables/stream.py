@@ -154,6 +154,11 @@ class Stream:
 
 def check_text(source: Source, head: bytes) -> None:
     """Raise DataError where the beginning of an input is no text in UTF-8."""
+    if head.startswith(b"\x1f\x8b"):
+        hint = "decompress it once" if source.is_gzip else f"name it {source.path}.gz, or decompress it"
+        if source.path == STDIN:
+            hint = "decompress it with: gunzip -c FILE | edge-lstm …"
+        raise DataError(f"{source.name} is {'twice ' * source.is_gzip}compressed (gzip); {hint}")
     if head.startswith((b"\xff\xfe", b"\xfe\xff")) or head[:200:2].count(0) + head[1:200:2].count(0) > 40:
         hint = f"convert it with: iconv -f UTF-16 -t UTF-8 {source.path}"
         if source.is_gzip:

@@ -24,7 +24,7 @@ DEVICE_FLOORS = (
     "scoring evaluation explain doctor latency",  # none knows another
     "classifier model_card live_page",
     "modelfile tables charts native",
-    "model_checks answering familiarity extras atomic html",
+    "model_checks answering familiarity extras atomic html ending parameters",
     "text machine metrics onnx_file models signals errors os_file printable _version",
 )
 WORKSTATION_FLOORS = (

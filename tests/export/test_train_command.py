@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -232,6 +233,19 @@ def options(name: str) -> set[str]:
     group: Any = typer.main.get_command(app)
     shown = group.get_command(typer.Context(group), name)
     return {option for parameter in shown.params for option in parameter.opts if option.startswith("--")}
+
+
+def test_nothing_stays_in_the_folder_of_temporary_files(tmp_path: Path, trained: Trained) -> None:
+    """In a process of its own: only the first training of a process imports PyTorch's compiler."""
+    (folder := tmp_path / "temporary").mkdir()
+    output = tmp_path / "m.safetensors"
+    options = ["--preset", "tiny", "--epochs", "1", "--teacher", "none"]
+    line = [sys.executable, "-m", "edge_lstm", "train", trained.rows, "-o", output, *options]
+    environment = {**os.environ, "TMPDIR": str(folder)}
+    environment.pop("TORCHINDUCTOR_CACHE_DIR", None)  # which PyTorch sets in this process
+    done = subprocess.run(line, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert list(folder.iterdir()) == []
 
 
 def test_the_options_are_few_and_in_groups() -> None:

@@ -24,6 +24,7 @@ from edge_lstm_export.train.examples import Examples, cropped, shuffled_batches,
 from edge_lstm_export.train.history import EpochRecord, best_of
 from edge_lstm_export.train.logits import count_correct, fit_temperature, probabilities, soft_cross_entropy
 from edge_lstm_export.train.network import Network, multiplies_bfloat16
+from edge_lstm_export.train.optimizer import adamw
 from edge_lstm_export.train.options import LoopOptions
 from edge_lstm_export.train.stages import Stage
 
@@ -124,7 +125,7 @@ class _Run:
             {"params": [p for p in trained if p.ndim == 1], "share": 1.0, "weight_decay": 0.0},
         ]
         decay = options.weight_decay
-        self.optimizer = torch.optim.AdamW(groups, options.learning_rate, weight_decay=decay, fused=True)
+        self.optimizer = adamw(groups, options.learning_rate, weight_decay=decay)
         self.batches = math.ceil(len(self.examples) / options.batch_size)  # per epoch
         self.history: list[EpochRecord] = []
         self.best_weights: Tensors = {}

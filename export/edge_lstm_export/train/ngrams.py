@@ -24,6 +24,7 @@ from edge_lstm_export.train.data import Bools, Doubles, Floats, Ints
 from edge_lstm_export.train.examples import Examples
 from edge_lstm_export.train.linear import C, Matrix, bayes_weights, svm_weights
 from edge_lstm_export.train.logits import cross_entropy, soft_cross_entropy
+from edge_lstm_export.train.optimizer import adamw
 
 CHARACTERS = 2, 5
 FEWEST_TEXTS = 2  # that a word pair, or a character n-gram, must occur in
@@ -268,7 +269,7 @@ def fit_low_rank(data: SparseData, width: int, epochs: int, seed: int) -> Sparse
         vectors = torch.nn.Parameter(0.1 * torch.randn(x.shape[1], width))
         head = torch.nn.Linear(width, targets.shape[1])
     groups: list[dict[str, Any]] = [{"params": [vectors], "weight_decay": 0.0}, {"params": head.parameters()}]
-    optimizer = torch.optim.AdamW(groups, RATE, fused=True)
+    optimizer = adamw(groups, RATE)
     steps = epochs * -(-len(targets) // BATCH)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=max(20, steps), pct_start=0.1)
     table = vectors.detach().numpy()  # the same memory

@@ -1,0 +1,33 @@
+"""The optimizer of every network: AdamW, from a PyTorch that leaves no folder behind."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from importlib import import_module
+from typing import Any
+
+import torch
+
+_CACHE = "TORCHINDUCTOR_CACHE_DIR"
+
+
+def adamw(parameters: Any, rate: float, **options: Any) -> torch.optim.AdamW:
+    """Return the optimizer, fused. parameters, options: as AdamW takes them; rate: of learning."""
+    if "torch._dynamo" not in sys.modules and _CACHE not in os.environ:
+        _import_compiler()
+    return torch.optim.AdamW(parameters, rate, fused=True, **options)
+
+
+def _import_compiler() -> None:
+    """Import what the first optimizer imports: PyTorch's compiler.
+
+    It makes a folder for its cache in TMPDIR, or where a variable says. Nothing is compiled here: a folder
+    that is there will do.
+    """
+    os.environ[_CACHE] = tempfile.gettempdir()
+    try:
+        import_module("torch._dynamo")
+    finally:
+        del os.environ[_CACHE]
