@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
-from itertools import pairwise
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -50,7 +49,6 @@ PLAN_FORMAT = 1
 class Facts:
     """What the data are. rows, labels: counts; several: a text may have several labels; words: of a text, the
     mean (characters in an unsegmented script); unsegmented: most words are in a script without spaces;
-    repeated_pairs: different pairs of neighbouring words that occur more than once, counted in short texts;
     word_bytes: the mean of a word that occurs more than once, in UTF-8, and the end of its line; label_bytes:
     the mean of a label's name in UTF-8; english: the share of words that the table of English words knows, 0
     to 1; unlabelled: texts without a label; sentiment: (accuracy with, without) the package's sentiment model
@@ -61,7 +59,6 @@ class Facts:
     several: bool = False
     words: float = 10.0
     unsegmented: bool = False
-    repeated_pairs: int = 1_000_000
     word_bytes: float = 8.0
     label_bytes: float = 10.0
     english: float = 0.0
@@ -85,9 +82,6 @@ def facts_of(dataset: Dataset, unlabelled: int = 0) -> Facts:
     unsegmented = sum(map(spaceless, texts)) > UNSEGMENTED_SHARE * len(texts)
     units = sum(sum(map(len, of_text)) if unsegmented else len(of_text) for of_text in words)
     counts = Counter(word for of_text in words for word in of_text)
-    pairs = Facts.repeated_pairs
-    if units <= LONG_TEXTS * len(texts):
-        pairs = sum(n > 1 for n in Counter(pair for of_text in words for pair in pairwise(of_text)).values())
     repeated = [len(word.encode()) + 1 for word, n in counts.items() if n > 1]
     return Facts(
         rows=len(texts),
@@ -95,7 +89,6 @@ def facts_of(dataset: Dataset, unlabelled: int = 0) -> Facts:
         several=dataset.several,
         words=units / max(1, len(texts)),
         unsegmented=unsegmented,
-        repeated_pairs=pairs,
         word_bytes=float(np.mean(repeated)) if repeated else Facts.word_bytes,
         label_bytes=float(np.mean([len(name.encode()) for name in dataset.labels])),
         unlabelled=unlabelled,
@@ -304,7 +297,7 @@ def make_plan(facts: Facts, asked: Asked = Asked()) -> Plan:
         preset=asked.preset,
         kb=preset.kb,
         text=TextOptions("keras" if seed else "subwords"),
-        network=_network(facts, asked, preset, pretrained, table, pool),
+        network=_network(facts, asked, preset, pretrained, table),
         sparse=SparseOptions() if seed else _sparse(facts, pool > 0, EMBEDDINGS * (table != "none"), log),
         validation=_validation(facts, asked),
         loop=_loop(facts, asked, pool, pretrained, table),
@@ -418,9 +411,7 @@ _FIGURES, _LABEL_FIGURES = 1_600, 60
 _ID_BYTES = 2  # of an n-gram's id or number in the file, from 128 to 16,383
 
 
-def _network(
-    facts: Facts, asked: Asked, preset: Preset, pretrained: bool, table: WordTable, pool: int
-) -> NetworkConfig:
+def _network(facts: Facts, asked: Asked, preset: Preset, pretrained: bool, table: WordTable) -> NetworkConfig:
     seed, above = asked.preset == "seed", preset.kb > PRESETS["small"].kb
     # Short texts get a large vocabulary before a small LSTM, unless an encoder labels a log.
     large = facts.kind == "short" and not seed and (table != "encoder" or facts.unlabelled == 0)
@@ -452,9 +443,6 @@ def _network(
     if large:
         # A small LSTM that knows words gains more from those that word pairs would displace.
         words = max(words, int((1.0 if words_first else LARGE_VOCABULARY_SHARE) * fitting))
-        if not pool:  # whose pairs are not counted; words take what few pairs leave
-            pairs = facts.repeated_pairs * (_ngram_bytes(config) + _ID_BYTES)
-            words = max(words, int((room - pairs) / _word_bytes(config, line)))
     config = replace(config, num_words=min(words, fitting) if asked.words is None else asked.words)
     if not seed:  # as many as fit, which no vocabulary would leave more room for
         config = replace(config, ngrams=room // _ngram_bytes(config))
