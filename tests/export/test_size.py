@@ -29,6 +29,7 @@ SHORT, MEDIUM, LONG = 8, 30, 105  # words of a text
 # Labels; whether a text has two of them.
 LABELS = [(2, False), (3, False), (8, False), (30, False), (150, False), (2, True), (8, True), (30, True)]
 DIFFERENT_WORDS = {"tiny": 4_000, "small": 12_000, "medium": 25_000, "base": 40_000}
+WORDS = {"tiny": 15_000, "small": 45_000, "medium": 180_000, "base": 300_000}  # of all texts
 
 
 @functools.cache
@@ -38,8 +39,7 @@ def texts_of(words: int, preset: str) -> tuple[str, ...]:
     letters = rng.integers(97, 123, (DIFFERENT_WORDS[preset], 12)).astype(np.uint8)
     sizes = rng.integers(3, 12, len(letters))
     vocabulary = [row[:size].tobytes().decode() for row, size in zip(letters, sizes)]
-    tokens = PRESETS[preset].kb * 150
-    drawn = np.minimum(rng.pareto(0.7, (tokens // words, words)) * 20, len(vocabulary) - 1).astype(int)
+    drawn = np.minimum(rng.pareto(0.7, (WORDS[preset] // words, words)) * 20, len(vocabulary) - 1).astype(int)
     return tuple(" ".join(vocabulary[i] for i in row) for row in drawn)
 
 
