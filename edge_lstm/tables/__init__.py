@@ -1,6 +1,7 @@
 """Tables of texts in the formats people have them in: text, CSV, TSV, JSONL, Parquet, folders of .txt.
 
 schema.py       what an input is: where it lies, how it is read, its columns
+encoding.py     what is not UTF-8: its encoding as it seems, and how to convert it
 stream.py       an opened file, compressed or not → pieces of whole lines
 format.py       what a format does: find columns, read rows, write rows
 lines.py csv.py parquet.py folder.py   the formats (values.py: a value as text or JSON)

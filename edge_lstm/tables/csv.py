@@ -14,6 +14,7 @@ from itertools import accumulate, chain
 from typing import TYPE_CHECKING, Any
 
 from edge_lstm.errors import DataError
+from edge_lstm.tables.encoding import WESTERN, conversion
 from edge_lstm.tables.format import Added, Broken, Format, OutputColumns, Piece, Rows, as_written, too_long
 from edge_lstm.tables.schema import BOM, MAX_ROW_BYTES, Dialect, Digest, ReadOptions, Schema, Source
 from edge_lstm.tables.stream import HEAD_BYTES, LongLine, table_head
@@ -139,10 +140,8 @@ class CsvFormat(Format):
             if is_open:
                 raise DataError(f"{source.name}: the header has a quote that does not close; check it")
         if any(map(utf8_error, columns)):
-            raise DataError(
-                f"{source.name}: its header is not UTF-8; "
-                f"convert it with: iconv -f WINDOWS-1252 -t UTF-8 {source.path}"
-            )
+            how = conversion(source, WESTERN)
+            raise DataError(f"{source.name}: its header is not UTF-8; convert it with: {how}")
         dialect = replace(dialect, bom=head.startswith(BOM))
         return Schema(self.name, columns, options.find_text(columns, source), dialect=dialect)
 

@@ -10,8 +10,9 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edge_lstm.errors import DataError
+from edge_lstm.tables.encoding import WESTERN
 from edge_lstm.tables.schema import MAX_ROW_BYTES, Digest, ReadOptions, Schema, Source
-from edge_lstm.tables.values import float32_texts, refuse_bytes, utf8_error
+from edge_lstm.tables.values import NOT_UTF8, float32_texts, refuse_bytes, utf8_error
 
 if TYPE_CHECKING:
     import numpy as np
@@ -53,7 +54,10 @@ class Row:
     def required_text(self) -> str:
         """Return the text. Raises DataError with file and row where there is none."""
         if self.text is None:
-            raise DataError(f"{self.source} row {self.number}: {self.error}; correct or remove the row")
+            remedy = "correct or remove the row"
+            if NOT_UTF8 in str(self.error):
+                remedy = f"{remedy}, or convert the file if it is {WESTERN}: iconv -f {WESTERN} -t UTF-8"
+            raise DataError(f"{self.source} row {self.number}: {self.error}; {remedy}")
         return self.text
 
 

@@ -15,10 +15,20 @@ from json.scanner import make_scanner
 from typing import Any
 
 from edge_lstm.errors import DataError
+from edge_lstm.tables.encoding import check_text
 from edge_lstm.tables.format import Added, Broken, Format, OutputColumns, Piece, Rows, as_written, too_long
 from edge_lstm.tables.schema import BOM, MAX_ROW_BYTES, Digest, ReadOptions, Schema, Source
-from edge_lstm.tables.stream import HEAD_BYTES, LongLine, Stream, check_text, table_head
-from edge_lstm.tables.values import MAX_DEPTH, Number, RowError, depth, json_text, replaced, utf8_error
+from edge_lstm.tables.stream import HEAD_BYTES, LongLine, Stream, table_head
+from edge_lstm.tables.values import (
+    MAX_DEPTH,
+    NOT_UTF8,
+    Number,
+    RowError,
+    depth,
+    json_text,
+    replaced,
+    utf8_error,
+)
 
 _BREAKS = re.compile("[\t\r\n]")
 _AT_ONCE_BYTES, _AT_ONCE_KEYS = 2**20, 64  # of a chunk whose lines one pattern fits
@@ -205,7 +215,7 @@ def _text(row: dict[str, Any], column: str) -> str:
 
 def _object(line: str) -> dict[str, Any]:
     if not line.isascii() and (where := utf8_error(line)):
-        raise RowError(f"the row is not UTF-8 {where}")
+        raise RowError(f"the row {NOT_UTF8} {where}")
     try:
         try:
             row, end = _SCAN(line, 0)

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from edge_lstm.errors import DataError
+from edge_lstm.tables.encoding import check_text
 from edge_lstm.tables.schema import BOM, MAX_ROW_BYTES, STDIN, Digest, Source
 
 HEAD_BYTES = 2**20  # what is looked at to find columns and dialect; more if the first line is longer
@@ -150,20 +151,6 @@ class Stream:
             return DataError(f"{self._name} is damaged or has a wrong suffix ({error}); copy it again")
         reason = error.strerror if isinstance(error, OSError) else error
         return DataError(f"cannot read {self._name}: {reason}; check the file and its permissions")
-
-
-def check_text(source: Source, head: bytes) -> None:
-    """Raise DataError where the beginning of an input is no text in UTF-8."""
-    if head.startswith(b"\x1f\x8b"):
-        hint = "decompress it once" if source.is_gzip else f"name it {source.path}.gz, or decompress it"
-        if source.path == STDIN:
-            hint = "decompress it with: gunzip -c FILE | edge-lstm …"
-        raise DataError(f"{source.name} is {'twice ' * source.is_gzip}compressed (gzip); {hint}")
-    if head.startswith((b"\xff\xfe", b"\xfe\xff")) or head[:200:2].count(0) + head[1:200:2].count(0) > 40:
-        hint = f"convert it with: iconv -f UTF-16 -t UTF-8 {source.path}"
-        if source.is_gzip:
-            hint = "decompress it and look, or convert it with: iconv -f UTF-16 -t UTF-8"
-        raise DataError(f"{source.name} is UTF-16 or binary, not UTF-8 text; {hint}")
 
 
 def table_head(source: Source, stream: Stream) -> bytes:

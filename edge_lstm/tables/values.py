@@ -15,6 +15,7 @@ from typing import Any
 # So deep may lists and objects lie in each other: what walks through them calls itself.
 MAX_DEPTH = 200
 _quoted: Callable[[str], str] = encode_basestring
+NOT_UTF8 = "is not UTF-8"  # of the reasons why a row has no text
 _NOT_FINITE = frozenset({"NaN", "Infinity", "-Infinity"})
 
 
@@ -98,7 +99,7 @@ def refuse_bytes(texts: list[str | None], reasons: list[str | None]) -> None:
     if utf8_error("".join(filter(None, texts))):
         for i, text in enumerate(texts):
             if text is not None and (where := utf8_error(text)):
-                texts[i], reasons[i] = None, f"the text is not UTF-8 {where}"
+                texts[i], reasons[i] = None, f"the text {NOT_UTF8} {where}"
 
 
 def replaced(text: str) -> str:

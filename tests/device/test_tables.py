@@ -101,6 +101,72 @@ def test_a_csv_row_without_text_says_why(tmp_path: Path, row: bytes, reason: str
     assert rows[1].error == reason
 
 
+GERMAN = ["id,text", "1,Schöne Grüße", "2,Schlüssel für Tür", "3,plain", "4,“so so” – nein…"]
+RUSSIAN = ["id,text", "1,не пришло письмо", "2,как вернуть деньги", "3,где мой заказ"]
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.jsonl", "a.txt"])
+@pytest.mark.parametrize(
+    ("lines", "encoding", "said"),
+    [
+        (
+            GERMAN,
+            "cp1252",
+            "as it seems, WINDOWS-1252; convert it with: iconv -f WINDOWS-1252 ",
+        ),
+        (GERMAN[:3], "latin-1", "WINDOWS-1252"),
+        (RUSSIAN, "cp1251", "is not UTF-8; find its encoding (WINDOWS-1251, "),
+        (RUSSIAN, "utf-16", "is UTF-16, not UTF-8; convert it with: iconv -f UTF-16 "),
+        (GERMAN, "utf-16-le", "is UTF-16LE, not UTF-8; convert it with: iconv -f UTF-16LE "),
+        (GERMAN, "utf-16-be", "iconv -f UTF-16BE "),
+        (GERMAN, "utf-32", "iconv -f UTF-32 "),
+    ],
+)
+def test_a_file_in_another_encoding_is_refused_with_the_command_that_converts_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, lines: list[str], encoding: str, said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    texts = [line.partition(",")[2] for line in lines[1:]]
+    if name == "a.jsonl":
+        lines = [f'{{"text": "{text}"}}' for text in texts]
+    Path(name).write_bytes("\n".join(lines).encode(encoding))
+    with pytest.raises(DataError, match=re.escape(said)) as caught:
+        texts_of(Path(name))
+    _, command = str(caught.value).split("convert it with: ")
+    subprocess.run(["bash", "-c", command.replace("ENCODING", encoding)], check=True)
+    converted = Path(command.split(" > ")[1])
+    delimiter = {"a.tsv": ","}.get(name)
+    read = open_inputs([converted], options=ReadOptions(delimiter=delimiter)).rows()
+    assert [row.text for row in read] == (lines if name == "a.txt" else texts)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        1,  # row of an ASCII file
+        pytest.param(9, id="rows of a file with more rows of UTF-8"),
+    ],
+)
+def test_a_few_rows_in_another_encoding_are_error_rows(tmp_path: Path, bad: int) -> None:
+    valid = "Müller".encode() if bad > 1 else b"Mueller"
+    lines = [b"id,text", *[b"1," + valid] * 500, *["2,Grüße".encode("cp1252")] * bad, b"3,end"]
+    (tmp_path / "a.csv").write_bytes(b"\n".join(lines))
+    rows = list(read_rows([tmp_path / "a.csv"]))
+    assert [row.error is not None for row in rows] == [False] * 500 + [True] * bad + [False]
+
+
+def test_of_a_bad_row_it_is_said_that_the_file_may_need_converting(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes("text,label\nGrüße,a\nend,b\n".encode("cp1252"))
+    first = next(iter(read_rows([tmp_path / "a.csv"])))
+    with pytest.raises(DataError, match=r"correct or remove the row, or convert the file .*iconv -f WINDOWS"):
+        first.required_text()
+
+
+def test_a_character_that_the_look_cuts_is_no_other_encoding(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("aé" * 2**19 + "\nü\n")
+    assert texts_of(tmp_path / "a.txt") == ["aé" * 2**19, "ü"]
+
+
 def test_a_folder_is_read_in_order_at_any_depth_and_no_link_in_it_is_followed(tmp_path: Path) -> None:
     for name in ("b.txt", "a/2.txt", "a/1.txt", "a/skip.md"):
         (tmp_path / name).parent.mkdir(exist_ok=True)

@@ -57,6 +57,8 @@ TABLES: dict[str, bytes] = {
     "a surrogate, too large.csv": b"text\na\xed\xa0\x80\nab\xf4\x90\x80\x80\n",
     "half a character.csv": b"text\n\xe2\x82(\n\x80\n",
     "not UTF-8 in a short row.csv": b"id,text,note\n\xff,\xfe\n",
+    "saved by Excel.csv": "id,text\n1,schöne Grüße\n2,für Sie\n".encode("cp1252"),
+    "of other letters.txt": "не пришло\nгде деньги\n".encode("cp1251"),
     "UTF-16.csv": "id,text\n1,good\n".encode("utf-16"),
     "UTF-16 without a mark.csv": ("id,text\n1,good film\n" * 9).encode("utf-16-le"),
     "CR alone.csv": b"id,text\r1,good\r2,awful\r",
