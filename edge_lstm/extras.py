@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from edge_lstm.errors import MissingPackageError
 
 # Extra of pyproject.toml → the import packages that it brings.
 EXTRAS = {
-    "train": ("torch", "onnx", "safetensors", "sklearn", "scipy", "threadpoolctl", "tqdm"),
+    "train": ("torch", "onnx", "safetensors", "sklearn", "scipy", "threadpoolctl"),
     "transformers": ("transformers",),
     "native": ("edge_lstm_native",),
     "report": ("matplotlib",),
@@ -44,10 +45,50 @@ def missing_package(
     # 'torch._C' missing is a broken torch, not a missing one.
     if not isinstance(error, ModuleNotFoundError) or not extras:
         return None
-    source = f"'edge-lstm[{extras[0]}]'"
-    if extras[0] == "native":
-        source = "./engine/python, in a clone of edge-lstm"
-    return MissingPackageError(f"{what} needs {error.name}; run: pip install {source}")
+    return MissingPackageError(f"{what} needs {error.name}; run: {install_command(extras[0])}")
+
+
+def install_command(extra: str) -> str:
+    """Return the command that adds an extra to this install: from the checkout, folder, wheel or repository
+    that it came from, else by the name."""
+    import shlex
+
+    checkout = Path(__file__).resolve().parents[1]
+    if extra == "native":  # a package of its own, in the repository alone
+        return "pip install ./engine/python, in a clone of edge-lstm"
+    if (checkout / "pyproject.toml").is_file():
+        return f"pip install -e {shlex.quote(f'{checkout}[{extra}]')}"
+    origin = _origin()
+    if origin is None:
+        return f"pip install 'edge-lstm[{extra}]'"
+    if origin == "":
+        return f"pip install '.[{extra}]', in a clone of edge-lstm"
+    is_path = Path(origin).is_absolute()
+    return f"pip install {shlex.quote(f'{origin}[{extra}]' if is_path else f'edge-lstm[{extra}] @ {origin}')}"
+
+
+def _origin() -> str | None:
+    """Return what this install was made from: a path, or the URL of a repository or file as pip takes it;
+    nothing for a path that is gone, and None for a name."""
+    import json
+    from importlib.metadata import PackageNotFoundError, distribution
+    from urllib.parse import urlsplit
+    from urllib.request import url2pathname
+
+    try:
+        written = distribution("edge-lstm").read_text("direct_url.json")
+    except PackageNotFoundError:
+        return ""
+    if written is None:
+        return None
+    record = json.loads(written)
+    if "vcs_info" in record:
+        return f"{record['vcs_info']['vcs']}+{record['url']}"
+    url = urlsplit(record["url"])
+    if url.scheme != "file":
+        return str(record["url"])
+    path = url2pathname(url.path)
+    return path if Path(path).exists() else ""
 
 
 def check_installed(extra: str, what: str) -> None:

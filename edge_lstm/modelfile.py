@@ -300,7 +300,7 @@ def _check_format(version: str, path: Path) -> None:
     if int(version) > FORMAT_VERSION:
         raise NewerFormatError(
             f"{path} has format version {version}, this edge-lstm reads version {FORMAT_VERSION}; "
-            "upgrade with 'pip install -U edge-lstm'"
+            "upgrade edge-lstm, or export the model again with this version"
         )
     if int(version) < FORMAT_VERSION:
         raise ModelFileError(f"{path} was made by a version before 1.0; export it again")

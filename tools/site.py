@@ -49,7 +49,7 @@ def _command(name: str, entry: cli.CommandEntry) -> Iterator[str]:
     usage = " ".join(part for part in command.collect_usage_pieces(context) if part)
     yield f"```text\nedge-lstm {name} {usage}\n```"
     if entry.package == cli.WORKSTATION:
-        yield "On a workstation: `pip install 'edge-lstm[train]'`."
+        yield "On a workstation, with the extra `train`: in a clone `pip install '.[train]'`."
     yield from _paragraphs(command.help or "")
     records = filter(None, (parameter.get_help_record(context) for parameter in command.get_params(context)))
     rows = [f"| `{_cell(name)}` | {_cell(_plain(text))} |" for name, text in records]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -130,7 +131,7 @@ def test_workstation_commands_say_how_to_install_them(line: str, tmp_path: Path)
     done = run(*line.split(), PYTHONPATH=without(tmp_path, "torch", "onnx"))
     assert done.returncode == 1, done
     assert done.stderr.decode().count("\n") == 1
-    assert b"pip install 'edge-lstm[train]'" in done.stderr
+    assert re.search(r"pip install -e '/.*\[train\]'", done.stderr.decode())
 
 
 @pytest.mark.parametrize("line", ["latency", "latency --show none.json"])
@@ -138,4 +139,4 @@ def test_a_report_without_matplotlib_says_what_to_install_before_the_work(line: 
     page = tmp_path / "r.html"
     done = run(*line.split(), "--report", str(page), PYTHONPATH=without(tmp_path, "matplotlib"))
     assert (done.returncode, done.stdout) == (1, b"") and not page.exists()
-    assert done.stderr.decode().endswith("pip install 'edge-lstm[report]'\n")
+    assert done.stderr.decode().endswith("[report]'\n")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from edge_lstm.errors import MissingPackageError
-from edge_lstm.extras import EXTRAS, needs
+from edge_lstm.extras import EXTRAS, install_command, needs
 
 PROJECT = Path(__file__).parents[2]
 IMPORTED_AS = {"scikit-learn": "sklearn"}
@@ -18,7 +20,40 @@ IMPORTED_AS = {"scikit-learn": "sklearn"}
 def test_a_missing_package_is_one_line_that_names_the_extra(extra: str, package: str) -> None:
     with pytest.raises(MissingPackageError) as caught, needs(extra, "this file"):
         raise ModuleNotFoundError(f"No module named {package!r}", name=package)
-    assert str(caught.value) == f"this file needs {package}; run: pip install 'edge-lstm[{extra}]'"
+    assert str(caught.value) == f"this file needs {package}; run: pip install -e '{PROJECT}[{extra}]'"
+
+
+@pytest.mark.parametrize(
+    ("written", "command"),
+    [
+        (None, "pip install 'edge-lstm[train]'"),
+        ({"url": "{here}", "dir_info": {}}, "pip install '{folder}[train]'"),
+        ({"url": "{here}/gone", "dir_info": {}}, "pip install '.[train]', in a clone of edge-lstm"),
+        (
+            {"url": "https://example.org/edge-lstm", "vcs_info": {"vcs": "git", "commit_id": "1"}},
+            "pip install 'edge-lstm[train] @ git+https://example.org/edge-lstm'",
+        ),
+        (
+            {"url": "https://example.org/edge_lstm.whl", "archive_info": {}},
+            "pip install 'edge-lstm[train] @ https://example.org/edge_lstm.whl'",
+        ),
+    ],
+    ids=["by its name", "of a folder", "of a folder that is gone", "of a repository", "of a wheel"],
+)
+def test_an_extra_is_installed_from_what_the_package_came_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: dict[str, Any] | None, command: str
+) -> None:
+    module = tmp_path / "site" / "edge_lstm" / "extras.py"
+    monkeypatch.setattr("edge_lstm.extras.__file__", str(module))
+
+    class Installed:
+        def read_text(self, name: str) -> str | None:
+            assert name == "direct_url.json"
+            return written and json.dumps(written).replace("{here}", tmp_path.as_uri())
+
+    monkeypatch.setattr("importlib.metadata.distribution", lambda name: Installed())
+    assert install_command("train") == command.replace("{folder}", str(tmp_path))
+    assert install_command("native") == "pip install ./engine/python, in a clone of edge-lstm"
 
 
 @pytest.mark.parametrize(

@@ -230,4 +230,4 @@ def test_without_transformers_the_extra_is_named(
     encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "transformers", None)
-    assert "edge-lstm[transformers]" in few(tmp_path, encoder).error
+    assert "[transformers]'" in few(tmp_path, encoder).error

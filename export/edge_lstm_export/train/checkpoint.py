@@ -121,8 +121,7 @@ def read_sealed(path: Path, advice: str = "train it again") -> tuple[dict[str, A
         # Before 1.0, a training kept some of its texts, which the model file would show.
         has_texts = "examples" in description.get("training", {})
         if description["format"] != CHECKPOINT_FORMAT or has_texts:
-            how = f"{advice}, or upgrade: pip install -U 'edge-lstm[train]'"
-            raise DataError(f"{path} is of another version; {how}")
+            raise DataError(f"{path} is of another version; {advice}, or upgrade edge-lstm")
         if not _DIGEST.match(data) or sealed(data) != data:
             raise DataError(f"{path} was changed after it was written; copy it again, or {advice}")
         return description, tensors
