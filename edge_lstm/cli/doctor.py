@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from edge_lstm.cli.notes import wrapped
 from edge_lstm.cli.options import EngineOption, JsonOption, ModelArgument, ProviderOption, option
-from edge_lstm.printable import to_json
+from edge_lstm.printable import counted, to_json
 
 if TYPE_CHECKING:
     from edge_lstm.doctor.checks import Diagnosis
@@ -48,6 +48,7 @@ def command(
 
 def _lines(diagnosis: Diagnosis) -> list[str]:
     machine = diagnosis.machine
+    cores = counted(machine.cores, "core")
     usable = f", {machine.usable_cores} usable" if machine.usable_cores != machine.cores else ""
     quota = f", quota {machine.cpu_quota:g}" if machine.cpu_quota is not None else ""
     memory = {
@@ -59,7 +60,7 @@ def _lines(diagnosis: Diagnosis) -> list[str]:
     facts = {
         "board": machine.board,
         "system": ", ".join(x for x in (machine.system, machine.kernel, machine.libc) if x),
-        "cpu": f"{machine.cpu or 'unknown'}, {machine.architecture}, {machine.cores} cores{usable}{quota}",
+        "cpu": f"{machine.cpu or 'unknown'}, {machine.architecture}, {cores}{usable}{quota}",
         "features": " ".join(machine.features) or "unknown",
         "memory": ", ".join(gib) or "unknown",
         "python": f"{diagnosis.python}, {machine.bits}-bit, {sys.executable}",

@@ -12,7 +12,7 @@ from edge_lstm.cli.notes import listed_examples, wrapped
 from edge_lstm.cli.options import JsonOption, option
 from edge_lstm.errors import DataError
 from edge_lstm.extras import needs
-from edge_lstm.printable import listed, shorten, to_json
+from edge_lstm.printable import counted, listed, shorten, to_json
 
 if TYPE_CHECKING:
     from edge_lstm.doctor.checks import Check
@@ -116,4 +116,5 @@ def _abstention(model: ModelFile) -> str:
         return "no risk-coverage curve: --threshold works, --abstain does not"
     default = "off by default" if curve.default is None else f"--abstain {curve.default:g} by default"
     strange = f", --unfamiliar {curve.unfamiliar[0][0]:g} or more" if curve.unfamiliar else ""
-    return f"{default}; --abstain {curve.least:.2g} or more{strange}, by {curve.texts:,} texts ({curve.data})"
+    texts = f"{counted(curve.texts, 'text')} ({curve.data})"
+    return f"{default}; --abstain {curve.least:.2g} or more{strange}, by {texts}"

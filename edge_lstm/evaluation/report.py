@@ -16,6 +16,7 @@ from edge_lstm.atomic import write_atomically
 from edge_lstm.evaluation.evaluate import Bools, Comparison, Evaluation, Result
 from edge_lstm.html import Table, Tinted, items, page, table
 from edge_lstm.metrics import Interval
+from edge_lstm.printable import counted
 from edge_lstm.text import LABEL_JOINT, well_formed
 
 SIGNIFICANT = 0.05  # of McNemar's mid-p value
@@ -30,7 +31,7 @@ def texts_line(evaluation: Evaluation) -> str:
     """``60 texts of test.csv (1 empty, 59 ok)``."""
     statuses = ", ".join(f"{count:,} {status}" for status, count in sorted(evaluation.statuses.items()))
     several = f", {evaluation.labels_per_text:.2f} labels per text" if evaluation.several else ""
-    return f"{len(evaluation.texts):,} texts of {evaluation.data}{several} ({statuses})"
+    return f"{counted(len(evaluation.texts), 'text')} of {evaluation.data}{several} ({statuses})"
 
 
 def tables(evaluation: Evaluation) -> Iterator[Table]:
@@ -145,7 +146,7 @@ def _comparison(evaluation: Evaluation, comparison: Comparison) -> Table:
         ("exact match" if evaluation.several else "accuracy", difference),
         ("McNemar", f"p = {test.mid_p:.2g}, {verdict}"),
         ("correct", f"{test.only_second_right:,} by it alone, {test.only_first_right:,} by the other alone"),
-        ("labels", f"differ for {comparison.disagreements:,} of {n:,} texts"),
+        ("labels", f"differ for {comparison.disagreements:,} of {counted(n, 'text')}"),
         ("probabilities", f"differ by at most {comparison.largest_change:.2g}"),
     ]
     return Table(("", ""), rows, text=(0, 1), title=f"{comparison.second} against {comparison.first}")
@@ -183,8 +184,8 @@ def _mistakes(evaluation: Evaluation, result: Result) -> Table:
         excerpt = text if len(text) <= EXCERPT else text[: EXCERPT - 1] + "…"
         rows.append((f"{i + 1:,}", true or "(none)", (predicted or "(none)") + sure, excerpt))
     note = (
-        f"({len(wrong):,} texts, at most {SHOWN_TEXTS} shown, the most confident first: look for wrong "
-        "labels in the data, and for what the model misses, such as irony and negation)"
+        f"({counted(len(wrong), 'text')}, at most {SHOWN_TEXTS} shown, the most confident first: look for "
+        "wrong labels in the data, and for what the model misses, such as irony and negation)"
     )
     header = ("text", "label", "predicted", "")
     return Table(header, rows, note, (1, 2, 3), f"Misclassified by {result.name}")

@@ -14,7 +14,7 @@ from edge_lstm.html import SERIES, Table, figure, items, page, table
 from edge_lstm.latency import statistics
 from edge_lstm.latency.result import Result, SettingResult
 from edge_lstm.native import NATIVE
-from edge_lstm.printable import listed
+from edge_lstm.printable import counted, listed
 
 DASH = "–"
 
@@ -36,7 +36,7 @@ def texts_line(result: Result) -> str:
     """Which texts, how many, how long."""
     texts = result.texts
     fewest, middle, most = texts.tokens
-    count = f"{texts.count:,} texts" if texts.count != 1 else "1 text"
+    count = counted(texts.count, "text")
     return f"{count} ({texts.source}), {fewest:.0f} to {most:.0f} tokens, median {middle:.0f}"
 
 
@@ -126,12 +126,17 @@ def _parts_of_a_text(settings: Sequence[SettingResult]) -> Table:
     return Table(header, rows)
 
 
+def _seconds(seconds: float) -> str:
+    """Whole seconds, or of few a tenth."""
+    return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:,.0f} s"
+
+
 def report(result: Result) -> str:
     """The page: HTML that loads nothing and runs no script."""
     models = dict.fromkeys(setting.model for setting in result.settings)
     digests = [f"{Path(model.path).name}: sha256 {model.sha256}" for model in models]
     names = listed(list(dict.fromkeys(Path(model.path).name.removesuffix(".onnx") for model in models)), 3)
-    measured = f"{result.created}, measured for {result.seconds:.0f} s"
+    measured = f"{result.created}, measured for {_seconds(result.seconds)}"
     versions = ", ".join(f"{name} {version}" for name, version in result.versions.items())
     return page(
         f"Latency of {names}",

@@ -10,6 +10,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edge_lstm.errors import DataError
+from edge_lstm.printable import counted
 from edge_lstm.tables.encoding import WESTERN
 from edge_lstm.tables.schema import MAX_ROW_BYTES, Digest, ReadOptions, Schema, Source
 from edge_lstm.tables.values import NOT_UTF8, float32_texts, refuse_bytes, utf8_error
@@ -230,8 +231,7 @@ def _fitted(row: list[str] | Broken, schema: Schema) -> tuple[list[str | None], 
     reason = row.reason if isinstance(row, Broken) else None
     fields = row.fields if isinstance(row, Broken) else row
     if reason is None and len(fields) != count:
-        columns = f"{len(fields)} column{'s' * (len(fields) != 1)}"
-        reason = f"the row has {columns}, the header {count}"
+        reason = f"the row has {counted(len(fields), 'column')}, the header {count:,}"
     if len(fields) > count:
         fields = [*fields[: count - 1], delimiter.join(fields[count - 1 :])]
     return [*fields, *[None] * (count - len(fields))], reason

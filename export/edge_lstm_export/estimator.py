@@ -35,6 +35,8 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         say: ``dataclasses.replace(model.plan_, balance=True)``.
     epochs: passes over the texts; validation: share of them that is held out to judge the network; None: by
         the data. random_state: decides every random choice. callback: told what is being done, a line each.
+    verbose: 0 for silence; 1 shows the stages and the epochs of a long training on standard error; 2 every
+        epoch. Like each parameter it reaches every fit of ``cross_val_score`` or ``GridSearchCV``.
 
     Attributes after :meth:`fit`: ``classes_``, the labels, in the order of the columns of
     :meth:`predict_proba`; ``plan_``, what was done; ``report``, what came of it.
@@ -50,10 +52,12 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         validation: float | None = None,
         random_state: int = 0,
         callback: Callable[[str], None] | None = None,
+        verbose: int = 0,
     ) -> None:
         self.preset, self.teacher, self.plan = preset, teacher, plan
         self.epochs, self.validation = epochs, validation
         self.random_state, self.callback = random_state, callback
+        self.verbose = verbose
 
     def fit(self, X: Any, y: Any, *, unlabelled: Sequence[str] = ()) -> TextClassifier:  # noqa: N803
         """Train on texts and their labels.
@@ -75,7 +79,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             elif not isinstance(plan, Plan):
                 raise DataError(f"plan must be a Plan, not {plan!r:.40}; make one with Plan.from_dict")
             plan.check_fits(dataset)
-            callbacks = Callbacks(say=self.callback) if self.callback else SILENT
+            callbacks = self._callbacks(plan)
             self.result_ = fit(dataset, plan, unlabelled=tuple(unlabelled), callbacks=callbacks)
         self.plan_, self.several_ = plan, dataset.several
         self.indicator_ = getattr(y, "ndim", 1) == 2
@@ -85,6 +89,23 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             by_name = {str(label): label for label in y}
             self.classes_ = np.array([by_name[name] for name in dataset.labels])
         return self
+
+    def _callbacks(self, plan: Plan) -> Callbacks:
+        """Return what the training calls: the callback, and what shows progress."""
+        from edge_lstm_export.cli.display import Display  # commands print, nothing else does
+
+        if not self.verbose:
+            return Callbacks(say=self.callback) if self.callback else SILENT
+        reports = Display(verbose=self.verbose > 1, epochs=plan.loop.epochs).reports()
+        told = self.callback
+        if told is None:
+            return reports
+
+        def say(line: str) -> None:
+            reports.say(line)
+            told(line)
+
+        return replace(reports, say=say)
 
     @property
     def report(self) -> dict[str, Any]:

@@ -174,6 +174,20 @@ def test_a_rare_label_is_raised_unasked() -> None:
     assert usual - unshifted == pytest.approx(0.15 * np.log(97 / 25), abs=1e-3)
 
 
+def test_verbose_shows_stages_and_epochs_on_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
+    quick = {**QUICK, "epochs": 2, "validation": 0.2}
+    said: list[str] = []
+    TextClassifier(**quick, verbose=2, callback=said.append).fit(TEXTS, LABELS)
+    shown = capsys.readouterr()
+    assert shown.out == "" and max(map(len, shown.err.splitlines())) < 80
+    assert "epoch 1 of 2  loss " in shown.err and "epoch 2 of 2  loss " in shown.err
+    assert said and set(said) < set(shown.err.splitlines())
+    cross_val_score(TextClassifier(**quick, verbose=1), TEXTS, LABELS, cv=2)
+    assert capsys.readouterr().err.count("training ") == 2
+    TextClassifier(**quick).fit(TEXTS, LABELS)
+    assert capsys.readouterr().err == ""
+
+
 def test_a_callback_is_told_the_stages_and_can_end_the_training() -> None:
     said: list[str] = []
     TextClassifier(**{**QUICK, "validation": None}, callback=said.append).fit(TEXTS, LABELS)

@@ -31,7 +31,7 @@ def test_what_often_spoils_a_training_is_said() -> None:
     said = warnings(few, split(("text 1", 0), ("new", 1)))
     assert "few training texts of b (5)" in said
     assert "2 training texts have duplicates with other labels: correct the labels" in said
-    assert "1 test texts are also training texts" in said
+    assert "1 test text is also a training text" in said
     twins = [warnings(few, labels=labels) for labels in (("A  B", "a b"), ("caf\u00e9", "cafe\u0301"))]
     assert "'A  B' and 'a b' differ in capitals, spaces or Unicode form" in twins[0]
     assert "'caf\\xe9' and 'cafe\\u0301' differ" in twins[1]  # which look the same

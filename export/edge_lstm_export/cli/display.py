@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from edge_lstm.cli.notes import listed_examples, wrapped
 from edge_lstm.cli.progress import SILENCE_SECONDS, duration
 from edge_lstm.metrics import SetScores
-from edge_lstm.printable import listed, printable, shorten, to_json
+from edge_lstm.printable import counted, listed, printable, shorten, to_json
 from edge_lstm.signals import deferred, received
 
 if TYPE_CHECKING:  # a message needs no torch, and a training no ONNX Runtime
@@ -47,7 +47,7 @@ def print_plan(prepared: Inputs, seconds: float) -> None:
         ("texts", f"{facts.rows:,} training, {len(dataset.test or ()):,} test"),
         ("labels", f"{facts.labels}{several}: {listed(counts, 8)}"),
         ("length", f"{facts.words:.0f} {unit} per text on average"),
-        *([("unlabelled", f"{facts.unlabelled:,} texts")] if facts.unlabelled else []),
+        *([("unlabelled", counted(facts.unlabelled, "text"))] if facts.unlabelled else []),
     ]
     decided = [(name, f"{value} ({why})") for name, value, why in explain(prepared.plan, facts)]
     for rows in (data, decided):
@@ -69,10 +69,13 @@ def _columns(dataset: Dataset) -> str:
 
 class Display:
     """Show stages and epochs on standard error: a spinner on a terminal, elsewhere a line for each stage.
-    quiet: a line only after two seconds without one."""
+    quiet: a line only after two seconds without one. epochs: how many there are at most, once they are known.
+    """
 
-    def __init__(self, *, quiet: bool = False, verbose: bool = False) -> None:
+    def __init__(self, *, quiet: bool = False, verbose: bool = False, epochs: int | None = None) -> None:
         self._quiet, self._verbose = quiet, verbose
+        self._epochs = epochs
+        self._seconds: list[float] = []  # of the epochs that are complete
         self._status: Any = None
         self._last_line = time.monotonic()
 
@@ -104,6 +107,7 @@ class Display:
     def prepared(self, prepared: Inputs) -> None:
         """Show the plan in a line, and the warnings about the data."""
         facts, plan = prepared.facts, prepared.plan
+        self._epochs = plan.loop.epochs
         if not self._quiet:
             teachers = f", teachers: {', '.join(plan.teachers)}" if plan.teachers else ""
             message(f"plan: preset {plan.preset} for {facts.kind} texts{teachers} (--dry-run shows all)")
@@ -113,34 +117,49 @@ class Display:
             message(f"note: {line}")
 
     def callbacks(self) -> Callbacks:
-        """Return what the training calls."""
+        """Return what a command's training calls: a signal stops it between two batches."""
+        return replace(self.reports(), should_stop=received, deferring=deferred)
+
+    def reports(self) -> Callbacks:
+        """Return what only shows how far the training is."""
         from edge_lstm_export.train.loop import Callbacks
 
-        return Callbacks(
-            say=self.say,
-            started=self._started,
-            on_batch=self._batch,
-            on_epoch=self._epoch,
-            should_stop=received,
-            deferring=deferred,
-        )
+        return Callbacks(say=self.say, started=self._started, on_batch=self._batch, on_epoch=self._epoch)
 
     def _started(self, network: Network, tokenizer: Tokenizer, texts: int) -> None:
-        self.say(f"training {sum(network.parameter_counts().values()):,} parameters on {texts:,} texts")
+        self.say(
+            f"training {sum(network.parameter_counts().values()):,} parameters on {counted(texts, 'text')}"
+        )
 
     def _batch(self, record: EpochRecord, batch: int, batches: int) -> None:
         if self._status is not None:
             done = f"{batch / batches:4.0%}  loss {record.loss:.4f}"
-            self.say(f"epoch {record.epoch} {done}  training accuracy {record.accuracy:.1%}")
+            left = self._left(record.epoch - 1 + batch / batches)
+            self.say(f"{self._which(record)} {done}  accuracy {record.accuracy:.1%}{left}")
 
     def _epoch(self, record: EpochRecord) -> None:
-        line = f"epoch {record.epoch}  loss {record.loss:.4f}  training accuracy {record.accuracy:.2%}"
-        if record.validation_loss is not None and record.validation_accuracy is not None:
-            line += f"  validation {record.validation_loss:.4f}  {record.validation_accuracy:.2%}"
+        self._seconds.append(record.seconds)
+        has_validation = record.validation_loss is not None and record.validation_accuracy is not None
         if self._verbose:
+            line = f"{self._which(record)}  loss {record.loss:.4f}  accuracy {record.accuracy:.2%}"
+            if has_validation:
+                line += f"  validation {record.validation_loss:.4f}  {record.validation_accuracy:.2%}"
             message(f"{line}  {record.seconds:.0f} s")
         elif not (self._status or self._quiet) and time.monotonic() - self._last_line > SILENCE_SECONDS:
-            self.say(line)
+            line = f"{self._which(record)}  accuracy {record.accuracy:.2%}"
+            if has_validation:
+                line += f"  validation {record.validation_accuracy:.2%}"
+            self.say(f"{line}{self._left(record.epoch)}")
+
+    def _which(self, record: EpochRecord) -> str:
+        return f"epoch {record.epoch} of {self._epochs}" if self._epochs else f"epoch {record.epoch}"
+
+    def _left(self, epochs: float) -> str:
+        """Return how long the other epochs take, if none of them is left out. epochs: those that are done."""
+        if not (self._seconds and self._epochs) or epochs >= self._epochs:
+            return ""
+        mean = sum(self._seconds) / len(self._seconds)
+        return f"  at most {duration((self._epochs - epochs) * mean)} left"
 
 
 def print_report(job: Job, result: Result, seconds: float, *, verbose: bool) -> None:
@@ -159,9 +178,9 @@ def score_line(name: str, scores: SetScores) -> str:
 
     if not isinstance(scores, Scores):
         f1 = f"micro F1 {scores.micro_f1:.2%}, macro F1 {scores.macro_f1:.2%}"
-        return f"{name} {f1} ({scores.texts:,} texts)"
+        return f"{name} {f1} ({counted(scores.texts, 'text')})"
     span = f"{scores.interval.low * 100:.2f} to {scores.interval.high * 100:.2f}"
-    return f"{name} accuracy {scores.subset_accuracy:.2%} (95 %: {span}, {scores.texts:,} texts)"
+    return f"{name} accuracy {scores.subset_accuracy:.2%} (95 %: {span}, {counted(scores.texts, 'text')})"
 
 
 def _texts_lost(change: AccuracyChange, texts: int) -> str:
@@ -194,7 +213,7 @@ def print_exported(file: ModelFile, exported: Exported, *, as_json: bool, verbos
         )
     print(wrapped(f"{file.path}: {file.precision}, {len(file.data):,} bytes{accuracy}"))
     if (curve := file.abstention) is not None and curve.default is not None:
-        least, texts = curve.threshold(curve.default), f"{curve.texts:,} texts ({curve.data})"
+        least, texts = curve.threshold(curve.default), f"{counted(curve.texts, 'text')} ({curve.data})"
         print(f"abstain: below {least:.4g}; at most {curve.default:.3g} of the rest wrong, by {texts}")
     if file.examples:
         print(wrapped(f"examples: the file shows {listed_examples(file.examples)}"))
@@ -202,7 +221,7 @@ def print_exported(file: ModelFile, exported: Exported, *, as_json: bool, verbos
         return
     print(f"fp32: {exported.fp32_bytes:,} bytes, probabilities within {exported.parity:.1e} of PyTorch's")
     if compared is not None:
-        same = f"{compared.texts - compared.changed:,} of {compared.texts:,} texts"
+        same = f"{compared.texts - compared.changed:,} of {counted(compared.texts, 'text')}"
         print(f"int8: fp32's label for {same}, probabilities within {compared.max_difference:.4f}")
         print(f"      same bits alone and in batches, {exported.batch_comparisons:,} comparisons")
         if change is not None and (interval := change.interval) is not None:

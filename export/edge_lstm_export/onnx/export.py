@@ -17,6 +17,7 @@ from edge_lstm.classifier import Classifier
 from edge_lstm.errors import CheckError, DataError
 from edge_lstm.familiarity import unfamiliarity
 from edge_lstm.model_checks import MAX_LENGTH
+from edge_lstm.printable import counted
 from edge_lstm.tables.labelled import Labelled
 from edge_lstm.text import texts_digest
 from edge_lstm_export.onnx import gates, graph
@@ -92,10 +93,10 @@ def export(
     say("building the graph")
     fp32 = _Draft(checkpoint, length)
     rows = tried_rows(fp32.tokenizer)
-    say(f"comparing with PyTorch on {len(rows)} texts")
+    say(f"comparing with PyTorch on {counted(len(rows), 'text')}")
     parity = gates.check_parity(checkpoint.network, fp32.classifier, rows)
     texts = rows if labelled is None else text_rows(fp32.tokenizer, labelled.texts)
-    say(f"predicting {len(texts):,} texts")
+    say(f"predicting {counted(len(texts), 'text')}")
     answers = fp32.classifier.probabilities_of(texts)
     curve = partial(_curve, checkpoint, labelled, truth, abstain, texts)
     if quantize is None:
@@ -112,9 +113,9 @@ def export(
         parity = max(parity, gates.check_parity(int8.checkpoint.network, own, rows))
         moved = gates.compare(own, answers, own.probabilities_of(texts), None, max_drop)
         closed = gates.Closed(closings, moved.texts, moved.max_difference, moved.changed)
-    say(f"comparing {len(tried):,} texts alone and in batches")
+    say(f"comparing {counted(len(tried), 'text')} alone and in batches")
     comparisons = gates.check_batches(int8.classifier, tried)
-    say(f"comparing with fp32 on {len(texts):,} texts")
+    say(f"comparing with fp32 on {counted(len(texts), 'text')}")
     rounded = int8.classifier.probabilities_of(texts)
     comparison = gates.compare(int8.classifier, answers, rounded, truth, max_drop)
     gates.check_accuracy(comparison, max_drop)

@@ -14,6 +14,7 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
+from edge_lstm.printable import counted
 from edge_lstm.text import spaceless
 from edge_lstm_export.train.data import Ints
 from edge_lstm_export.train.plan import MOST_UNLABELLED
@@ -34,10 +35,11 @@ def choose_unlabelled(
     ``most`` a random part is chosen, one of those that differ in numbers alone.
     """
     chosen, repeated = sorted({*texts}.difference(left_out)), sum(text in left_out for text in texts)
-    remarks, of = [], f"of {len(texts):,} texts of {source}"
+    remarks, of = [], f"of {counted(len(texts), 'text')} of {source}"
     if repeated:
         rest = "not used" if chosen else "none is left to label"
-        remarks.append(f"{repeated:,} {of} are labelled or test texts: {rest}")
+        verb = "is a labelled or test text" if repeated == 1 else "are labelled or test texts"
+        remarks.append(f"{repeated:,} {of} {verb}: {rest}")
     if len(chosen) > most:
         order = np.random.default_rng([seed, 0xB2]).permutation(len(chosen)).tolist()
         forms = {_NUMBER.sub("0", chosen[i]): chosen[i] for i in order}

@@ -11,7 +11,7 @@ import numpy as np
 
 from edge_lstm.errors import DataError
 from edge_lstm.metrics import SetScores
-from edge_lstm.printable import listed, shorten
+from edge_lstm.printable import counted, listed, shorten
 from edge_lstm_export.train.data import Dataset, Split
 
 _FEW_OF_A_LABEL = 20
@@ -32,13 +32,15 @@ def checked(dataset: Dataset) -> Dataset:
     shared = int(np.isin(test.keys, train.keys).sum()) if test is not None else 0
     warnings = [*dataset.warnings, *_label_warnings(dataset)]
     if repeated > _MANY_DUPLICATES * texts:
-        share = f"{repeated:,} training texts ({repeated / texts:.1%})"
-        warnings.append(f"{share} are duplicates {but}: keep one of each")
+        share = f"{counted(repeated, 'training text')} ({repeated / texts:.1%})"
+        verb = "is a duplicate" if repeated == 1 else "are duplicates"
+        warnings.append(f"{share} {verb} {but}: keep one of each")
     if conflicts:
         warnings.append(f"{conflicts:,} training texts have duplicates with other labels: correct the labels")
     if shared:
         so = "which inflates the test accuracy: remove them from one of the two"
-        warnings.append(f"{shared:,} test texts are also training texts, {so}")
+        verb = "is also a training text" if shared == 1 else "are also training texts"
+        warnings.append(f"{counted(shared, 'test text')} {verb}, {so}")
     checks = {"repeated_texts": repeated, "contradictory_texts": conflicts, "test_texts_in_training": shared}
     return replace(dataset, warnings=tuple(warnings), checks={**dataset.checks, **checks})
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edge_lstm.errors import DataError
+from edge_lstm.printable import counted
 from edge_lstm_export.train.data import Dataset, file_digest, label_names, make_split
 from edge_lstm_export.train.options import DataOptions
 
@@ -56,7 +57,8 @@ def read_reviews(source: str, options: DataOptions) -> Dataset:
     )
     more = tuple(text for text, _ in rows[_UNLABELLED])
     damaged = sum("\ufffd" in text for part in rows.values() for text, _ in part)
-    warnings = (f"{damaged} texts are not UTF-8: what could not be read became U+FFFD",) if damaged else ()
+    not_utf8 = f"{counted(damaged, 'text')} with bytes that are not UTF-8: they became U+FFFD"
+    warnings = (not_utf8,) if damaged else ()
     name, digest = IMDB if source == IMDB else path.name, file_digest(path)
     return Dataset(name, labels, train, test if len(test) else None, digest, False, more, warnings)
 

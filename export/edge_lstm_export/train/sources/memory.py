@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from edge_lstm.errors import DataError
+from edge_lstm.printable import counted
 from edge_lstm.text import well_formed
 from edge_lstm_export.train.data import Dataset, Names, label_names, make_split, texts_digest
 
@@ -36,7 +37,9 @@ def dataset_from(
     all_labels = columns or label_names(flat, name, several=several)
     checked, more = _read_texts(texts, name), _read_texts(unlabelled, f"{name}, unlabelled")
     if len(checked) != len(names):
-        raise DataError(f"{name}: {len(checked):,} texts but labels of {len(names):,}; give one for each")
+        raise DataError(
+            f"{name}: {counted(len(checked), 'text')} but labels of {len(names):,}; give one for each"
+        )
     train, digest = make_split(checked, names, all_labels, name), texts_digest(checked, names)
     return Dataset(name, all_labels, train, None, digest, several, more)
 

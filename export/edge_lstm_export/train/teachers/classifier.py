@@ -10,7 +10,7 @@ import numpy as np
 from scipy.special import log_softmax, logsumexp
 
 from edge_lstm.errors import DataError
-from edge_lstm.printable import listed, shorten
+from edge_lstm.printable import counted, listed, shorten
 from edge_lstm_export.train.data import Bools, Floats, Ints, Names
 from edge_lstm_export.train.teachers.base import Predict, Say, Teacher, log_chances
 from edge_lstm_export.train.teachers.transformer import TextReader, classifier_labels
@@ -52,7 +52,7 @@ def label_texts(source: str, say: Say, texts: Sequence[str]) -> tuple[Names, Boo
     Raises DataError where it is an encoder, or gives all texts one label.
     """
     labels = list(dict.fromkeys(_labels(source)))
-    say(f"teacher: {source} labels {len(texts):,} texts as {listed([*map(shorten, labels)], 10)}")
+    say(f"teacher: {source} labels {counted(len(texts), 'text')} as {listed([*map(shorten, labels)], 10)}")
     logits = ClassifierTeacher(source, labels, say).logits(texts)
     best = logits.argmax(axis=1)
     used = np.unique(best)

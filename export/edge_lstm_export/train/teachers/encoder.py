@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim.lr_scheduler import LambdaLR
 
+from edge_lstm.printable import counted
 from edge_lstm.text import spaceless
 from edge_lstm_export.train.data import Bools, Floats, Ints
 from edge_lstm_export.train.logits import soft_cross_entropy
@@ -109,7 +110,7 @@ def fine_tune(
     schedule = LambdaLR(optimizer, lambda step: min(1.0, (step + 1) / warmup) * (1 - step / steps))
     targets = torch.from_numpy(labels.astype(np.float32))
     rng = np.random.default_rng([seed, 0x7D])
-    done = progress(f"fine-tuning on {len(texts):,} texts", say)
+    done = progress(f"fine-tuning on {counted(len(texts), 'text')}", say)
     model.train()
     with torch.random.fork_rng(devices=[]), enough_threads(model):
         torch.manual_seed(seed)

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from edge_lstm.errors import DataError
 from edge_lstm.extras import needs
 from edge_lstm.machine import available_cores
+from edge_lstm.printable import counted
 from edge_lstm_export.train.data import Floats, Ints
 from edge_lstm_export.train.network import multiplies_bfloat16, threads
 from edge_lstm_export.train.teachers.base import Say
@@ -97,7 +98,7 @@ def read_texts(model: Transformer, texts: Sequence[str], say: Say) -> Floats:
     total = np.zeros((len(texts), model.width), np.float32)
     counts = np.bincount([row for row, _ in windows], minlength=len(texts))[:, None]
     work = np.cumsum([0, *(len(part) + 2 for _, part in windows)])
-    start, done = 0, progress(f"encoding {len(texts):,} texts", say)
+    start, done = 0, progress(f"encoding {counted(len(texts), 'text')}", say)
     with torch.inference_mode(), precision(), enough_threads(model):
         while start < len(windows):
             # As many short ones at once as there is room for in a batch of long ones.
