@@ -150,6 +150,7 @@ def main() -> None:
         if any((name, rows, seed, idea) not in runs for idea in ("", *IDEAS)):
             measure(name, rows, seed, runs)
     PAGE.write_text(PAGE.read_text("utf-8").partition(MARK)[0] + MARK + table(runs), "utf-8")
+    print(f"wrote {PAGE} from {len(runs):,} runs of {RESULTS}, which are not made again")
 
 
 if __name__ == "__main__":

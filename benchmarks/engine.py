@@ -189,6 +189,8 @@ def tools(folder: Path) -> Iterator[Tool]:
 
 def fasttext(python: Path, folder: Path) -> Iterator[Tool]:
     """Train fastText with an environment's Python, print the accuracy, and yield the tools of both files."""
+    if not python.exists():
+        raise SystemExit(f"error: no {python}; --fasttext names the Python of an environment with it")
     dataset = imdb()
     assert dataset.test is not None
     for name, split in (("train", dataset.train), ("test", dataset.test)):
@@ -302,6 +304,9 @@ def main() -> None:
     parser.add_argument("--fasttext", type=Path, help="Python with fasttext-community")
     parser.add_argument("--only", action="append", help="tools whose name begins so; without it, all")
     asked = parser.parse_args()
+    if shutil.which("gcc") is None:
+        raise SystemExit("error: no gcc, which compiles the engine; install it")
+    _say_left_out()
     rows: list[Row] = []
     texts = [" ".join(text.splitlines()) for text in embedded_reviews()]
     with tempfile.TemporaryDirectory() as made:
@@ -329,6 +334,19 @@ def main() -> None:
         cells = lines.setdefault(row.tool, [row.tool, f"{row.shipped:,.0f}"])
         cells += map(_shown, (row.cold, row.micros, row.memory))
     print(markdown_table(heads, lines.values()))
+
+
+def _say_left_out() -> None:
+    """Say on standard error which rows need what this machine does not have."""
+    from tests.ports.chromium import CHROMIUM
+
+    if not shutil.which("node"):
+        print("left out: rows of Node; install node", file=sys.stderr)
+    if not CHROMIUM:
+        print("left out: rows of Chromium; install chromium", file=sys.stderr)
+    if onnxruntime_web() is None:
+        how = "npm install onnxruntime-web, and name its node_modules in EDGE_LSTM_NODE_MODULES"
+        print(f"left out: rows of onnxruntime-web; {how}", file=sys.stderr)
 
 
 def _shown(value: float | None) -> str:

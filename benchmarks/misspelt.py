@@ -12,6 +12,7 @@ and is not made again. fastText, whose module must be importable, reads characte
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import itertools
 import random
 import re
@@ -83,7 +84,11 @@ def main() -> None:
     add("--results", type=Path, default=RESULTS, help="JSON lines")
     asked = parser.parse_args()
     runs = {(run["set"], run["tool"], run["seed"]): run["accuracy"] for run in lines(asked.results)}
-    for key in itertools.product(asked.sets, asked.tools, range(asked.seeds)):
+    wanted = list(itertools.product(asked.sets, asked.tools, range(asked.seeds)))
+    needs_fasttext = any(key[1] == "fastText" and key not in runs for key in wanted)
+    if needs_fasttext and importlib.util.find_spec("fasttext") is None:
+        raise SystemExit("error: no module fasttext; install fasttext-community, or give --tools small SVM")
+    for key in wanted:
         if key not in runs:
             name, tool, seed = key
             runs[key] = measure(tool, asked.data / name, asked.held_out, seed)

@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import argparse
 import csv
+import sys
 import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.sets import read
+from benchmarks.sets import ORIGINS, read
 from edge_lstm import Classifier
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -109,6 +110,9 @@ def main() -> None:
     parser.add_argument("models", nargs="*", metavar="MODEL")
     parser.add_argument("--data", type=Path, metavar="FOLDER")
     asked = parser.parse_args()
+    for folder in (*SENTENCES, *NEITHER) if asked.data else ():
+        if not (asked.data / folder / "test.csv").is_file():
+            print(f"left out: {folder}/test.csv, from {ORIGINS[folder]}", file=sys.stderr)
     print(f"{'model':24s}  {'texts':8s} pairs  original  edited  both right  in order")
     for classifier in map(Classifier.load, asked.models or [None]):
         for name, path in PAIRS.items():

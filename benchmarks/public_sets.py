@@ -178,6 +178,7 @@ def main() -> None:
     add("--results", type=Path, default=RESULTS, help="JSON lines; the page of others stands beside them")
     asked = parser.parse_args()
     runs = load(asked.results)
+    before = len(runs)
     for seed in range(asked.seeds):
         for name, _, rows in (cell.partition(":") for cell in asked.cells):
             for teacher in asked.teachers:
@@ -189,6 +190,9 @@ def main() -> None:
                     print(cell, runs[cell], flush=True)
     path = PAGE if asked.results == RESULTS else asked.results.with_suffix(".md")
     path.write_text(page(runs), encoding="utf-8")
+    made = len(runs) - before
+    others = f"the others were in {asked.results}, where a run is made again once its line is removed"
+    print(f"{made:,} runs made; {others}; wrote {path}")
 
 
 if __name__ == "__main__":

