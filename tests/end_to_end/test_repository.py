@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import runpy
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -51,6 +53,43 @@ def test_the_workflow_tests_every_python_that_the_package_is_said_to_run_on() ->
     workflow = (ROOT / ".github" / "workflows" / "test.yml").read_text(encoding="utf-8")
     tested = re.search(r'python: \[("3\.10".+)\]', workflow)
     assert tested and re.findall(r"3\.\d+", tested[1]) == said
+
+
+@pytest.mark.parametrize(
+    ("row", "folder"),
+    [
+        ("edge_lstm/", "edge_lstm"),
+        ("export/edge_lstm_export/", "export/edge_lstm_export"),
+        ("train/", "export/edge_lstm_export/train"),
+        ("train/sources/", "export/edge_lstm_export/train/sources"),
+        ("train/teachers/", "export/edge_lstm_export/train/teachers"),
+        ("onnx/", "export/edge_lstm_export/onnx"),
+        ("export/sentiment/", "export/sentiment"),
+    ],
+)
+def test_the_table_of_contributing_md_names_the_modules_that_there_are(row: str, folder: str) -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    line = re.search(rf"^\| `{row}` \| (.*)$", text, re.MULTILINE)
+    assert line
+    modules = {path.name for path in (ROOT / folder).glob("*.py") if not path.name.startswith("_")}
+    assert set(re.findall(r"`(\w+\.py)`", line[1])) == modules
+
+
+@pytest.mark.parametrize("skipped", ["SKIPPED [2] tests/a.py:1: no node\n", ""])
+def test_the_whole_check_ends_with_the_tests_that_were_skipped(tmp_path: Path, skipped: str) -> None:
+    for name, script in {
+        ".ci/run": (ROOT / ".ci" / "run").read_text(encoding="utf-8"),
+        "bin/make": f"#!/bin/sh\nprintf '%s' '{skipped}'\necho \"$* $PYTEST_ADDOPTS\"\n",
+    }.items():
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text(script, encoding="utf-8")
+        (tmp_path / name).chmod(0o755)
+    environment = {**os.environ, "PATH": f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"}
+    done = subprocess.run([tmp_path / ".ci" / "run"], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0 and "-rs" in done.stdout, done.stderr
+    assert done.stdout.endswith(f"\nSkipped tests, and why:\n{skipped or 'none' + chr(10)}")
+    (tmp_path / "bin" / "make").write_text("#!/bin/sh\nexit 2\n", encoding="utf-8")
+    assert subprocess.run([tmp_path / ".ci" / "run"], env=environment, capture_output=True).returncode != 0
 
 
 def test_security_md_counts_the_operators_that_a_graph_may_use() -> None:
