@@ -64,11 +64,3 @@ class ProgressBar(Bar):
         self._done += count
         text = f"{self._label}  {self._done:,} of {self._total:,}"
         self.draw(text, self._done / self._total if self._total else None)
-
-
-def duration(seconds: float) -> str:
-    """Seconds, minutes or hours, as a person reads them."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{minutes} min {rest:02d} s"

@@ -11,7 +11,7 @@ import typer
 
 from edge_lstm.cli import options as common
 from edge_lstm.cli.options import option
-from edge_lstm.printable import counted, printable, to_json
+from edge_lstm.printable import counted, duration, printable, to_json
 
 if TYPE_CHECKING:
     from edge_lstm.scoring import Progress, RunOptions, Summary
@@ -184,7 +184,6 @@ def _say(*lines: str) -> None:
 def _summary_lines(summary: Summary, chosen_by: str) -> list[str]:
     """The end of a run in a few lines."""
     from edge_lstm.cli.notes import wrapped
-    from edge_lstm.cli.progress import duration
 
     where = f" -> {summary.output}" if summary.output not in (None, "-") else ""
     resumed = f", {summary.resumed_at:,} of them before the interruption" if summary.resumed_at else ""

@@ -69,7 +69,8 @@ def _not_8_bit(source: Source, head: bytes) -> str:
     encoding = _wide_encoding(head)
     if encoding is None:
         how = conversion(source, "UTF-16")
-        return f"{source.name} is UTF-16 or binary, not UTF-8 text; if it is text, convert it with: {how}"
+        look = "decompress it and look" if source.is_gzip else "look into it"
+        return f"{source.name} is UTF-16 or binary, not UTF-8 text; {look}, or convert it with: {how}"
     return f"{source.name} is {encoding}, not UTF-8; convert it with: {conversion(source, encoding)}"
 
 

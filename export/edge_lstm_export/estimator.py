@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -14,12 +16,18 @@ from sklearn.utils.validation import check_is_fitted
 from edge_lstm.answering import reach
 from edge_lstm.atomic import write_atomically
 from edge_lstm.errors import DataError
+from edge_lstm.printable import printable
+from edge_lstm.text import Tokenizer
 from edge_lstm_export.train.checkpoint import save_checkpoint
+from edge_lstm_export.train.history import EpochLines, EpochRecord
 from edge_lstm_export.train.loop import SILENT, Callbacks, predict_probabilities
+from edge_lstm_export.train.network import Network
 from edge_lstm_export.train.plan import Asked, Plan, facts_of, make_plan
 from edge_lstm_export.train.sources.memory import dataset_from
 from edge_lstm_export.train.train import fit, quiet_thread, with_kind, with_knowledge
 from edge_lstm_export.train.warnings import checked
+
+SILENCE_SECONDS = 2.0  # after which verbose=1 shows an epoch
 
 
 class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -91,21 +99,30 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def _callbacks(self, plan: Plan) -> Callbacks:
-        """Return what the training calls: the callback, and what shows progress."""
-        from edge_lstm_export.cli.display import Display  # commands print, nothing else does
-
+        """Return what the training calls: the callback, and what shows progress on standard error."""
         if not self.verbose:
             return Callbacks(say=self.callback) if self.callback else SILENT
-        reports = Display(verbose=self.verbose > 1, epochs=plan.loop.epochs).reports()
-        told = self.callback
-        if told is None:
-            return reports
+        epochs, shown = EpochLines(plan.loop.epochs), time.monotonic()
+
+        def show(line: str) -> None:
+            nonlocal shown
+            shown = time.monotonic()
+            sys.stderr.write(f"{printable(line)}\n")
 
         def say(line: str) -> None:
-            reports.say(line)
-            told(line)
+            show(line)
+            if self.callback is not None:
+                self.callback(line)
 
-        return replace(reports, say=say)
+        def started(network: Network, tokenizer: Tokenizer, texts: int) -> None:
+            show(f"training {sum(network.parameter_counts().values()):,} parameters on {texts:,} texts")
+
+        def on_epoch(record: EpochRecord) -> None:
+            line = epochs.complete(record, details=self.verbose > 1)
+            if self.verbose > 1 or time.monotonic() - shown > SILENCE_SECONDS:
+                show(line)
+
+        return Callbacks(say=say, started=started, on_epoch=on_epoch)
 
     @property
     def report(self) -> dict[str, Any]:

@@ -340,7 +340,7 @@ EVALUATE = [
     evaluated("a row without a text", put(a__csv="text,label\ngood,pos\nbad\n"), "a.csv", code=1,
               says="row 2"),
     evaluated("no rows", put(a__csv="text,label\n"), "a.csv", code=1, says="no labelled row"),
-    evaluated("one row", put(a__csv="text,label\ngood,pos\n"), "a.csv", says="1 texts"),
+    evaluated("one row", put(a__csv="text,label\ngood,pos\n"), "a.csv", says="1 text of"),
     evaluated("texts without words", put(a__csv='text,label\n"",pos\n"",neg\n'), "a.csv", says="2 empty"),
     evaluated("nested labels", put(a__jsonl='{"text": "good", "label": [1]}\n'), "a.jsonl", code=1,
               says="has several"),

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from edge_lstm_export.cli import display
-from edge_lstm_export.cli.display import Display
-from edge_lstm_export.train.history import EpochRecord
+from edge_lstm_export.train.history import EpochLines, EpochRecord
 
 from edge_lstm.printable import counted
 
@@ -14,20 +12,17 @@ def record(epoch: int, seconds: float) -> EpochRecord:
     return EpochRecord(epoch, 0.5, 0.75, 1e-3, seconds, 0.6, 0.7, 0.6)
 
 
-def test_an_epoch_is_one_of_so_many_and_the_others_take_so_long_at_most(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(display, "SILENCE_SECONDS", -1.0)
-    told = Display(epochs=14).reports()
-    for epoch, seconds in ((5, 50.0), (6, 70.0), (14, 60.0)):
-        told.on_epoch(record(epoch, seconds))
-    lines = capsys.readouterr().err.splitlines()
+def test_an_epoch_is_one_of_so_many_and_the_others_take_so_long_at_most() -> None:
+    epochs = EpochLines(14)
+    lines = [epochs.complete(record(epoch, seconds)) for epoch, seconds in ((5, 50.0), (6, 70.0), (14, 60.0))]
     assert lines == [
         "epoch 5 of 14  accuracy 75.00%  validation 70.00%  at most 7 min 30 s left",
         "epoch 6 of 14  accuracy 75.00%  validation 70.00%  at most 8 min 00 s left",
         "epoch 14 of 14  accuracy 75.00%  validation 70.00%",
     ]
-    assert max(map(len, lines)) < 80
+    details = epochs.complete(record(10, 100.0), details=True)
+    assert details.startswith("epoch 10 of 14  loss 0.5000") and details.endswith("100 s")
+    assert max(map(len, [*lines, details])) < 80
 
 
 @pytest.mark.parametrize(("count", "said"), [(0, "0 rows"), (1, "1 row"), (2000, "2,000 rows")])

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import sys
 import time
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from edge_lstm.cli.notes import listed_examples, wrapped
-from edge_lstm.cli.progress import SILENCE_SECONDS, duration
+from edge_lstm.cli.progress import SILENCE_SECONDS
 from edge_lstm.metrics import SetScores
-from edge_lstm.printable import counted, listed, printable, shorten, to_json
+from edge_lstm.printable import counted, duration, listed, printable, shorten, to_json
 from edge_lstm.signals import deferred, received
+from edge_lstm_export.train.history import EpochLines
 
 if TYPE_CHECKING:  # a message needs no torch, and a training no ONNX Runtime
     from edge_lstm.modelfile import ModelFile
@@ -69,13 +70,11 @@ def _columns(dataset: Dataset) -> str:
 
 class Display:
     """Show stages and epochs on standard error: a spinner on a terminal, elsewhere a line for each stage.
-    quiet: a line only after two seconds without one. epochs: how many there are at most, once they are known.
-    """
+    quiet: a line only after two seconds without one."""
 
-    def __init__(self, *, quiet: bool = False, verbose: bool = False, epochs: int | None = None) -> None:
+    def __init__(self, *, quiet: bool = False, verbose: bool = False) -> None:
         self._quiet, self._verbose = quiet, verbose
-        self._epochs = epochs
-        self._seconds: list[float] = []  # of the epochs that are complete
+        self._epochs = EpochLines(None)
         self._status: Any = None
         self._last_line = time.monotonic()
 
@@ -107,7 +106,7 @@ class Display:
     def prepared(self, prepared: Inputs) -> None:
         """Show the plan in a line, and the warnings about the data."""
         facts, plan = prepared.facts, prepared.plan
-        self._epochs = plan.loop.epochs
+        self._epochs.total = plan.loop.epochs
         if not self._quiet:
             teachers = f", teachers: {', '.join(plan.teachers)}" if plan.teachers else ""
             message(f"plan: preset {plan.preset} for {facts.kind} texts{teachers} (--dry-run shows all)")
@@ -117,14 +116,17 @@ class Display:
             message(f"note: {line}")
 
     def callbacks(self) -> Callbacks:
-        """Return what a command's training calls: a signal stops it between two batches."""
-        return replace(self.reports(), should_stop=received, deferring=deferred)
-
-    def reports(self) -> Callbacks:
-        """Return what only shows how far the training is."""
+        """Return what the training calls."""
         from edge_lstm_export.train.loop import Callbacks
 
-        return Callbacks(say=self.say, started=self._started, on_batch=self._batch, on_epoch=self._epoch)
+        return Callbacks(
+            say=self.say,
+            started=self._started,
+            on_batch=self._batch,
+            on_epoch=self._epoch,
+            should_stop=received,
+            deferring=deferred,
+        )
 
     def _started(self, network: Network, tokenizer: Tokenizer, texts: int) -> None:
         self.say(
@@ -134,32 +136,15 @@ class Display:
     def _batch(self, record: EpochRecord, batch: int, batches: int) -> None:
         if self._status is not None:
             done = f"{batch / batches:4.0%}  loss {record.loss:.4f}"
-            left = self._left(record.epoch - 1 + batch / batches)
-            self.say(f"{self._which(record)} {done}  accuracy {record.accuracy:.1%}{left}")
+            left = self._epochs.left(record.epoch - 1 + batch / batches)
+            self.say(f"{self._epochs.which(record)} {done}  accuracy {record.accuracy:.1%}{left}")
 
     def _epoch(self, record: EpochRecord) -> None:
-        self._seconds.append(record.seconds)
-        has_validation = record.validation_loss is not None and record.validation_accuracy is not None
+        line = self._epochs.complete(record, details=self._verbose)
         if self._verbose:
-            line = f"{self._which(record)}  loss {record.loss:.4f}  accuracy {record.accuracy:.2%}"
-            if has_validation:
-                line += f"  validation {record.validation_loss:.4f}  {record.validation_accuracy:.2%}"
-            message(f"{line}  {record.seconds:.0f} s")
+            message(line)
         elif not (self._status or self._quiet) and time.monotonic() - self._last_line > SILENCE_SECONDS:
-            line = f"{self._which(record)}  accuracy {record.accuracy:.2%}"
-            if has_validation:
-                line += f"  validation {record.validation_accuracy:.2%}"
-            self.say(f"{line}{self._left(record.epoch)}")
-
-    def _which(self, record: EpochRecord) -> str:
-        return f"epoch {record.epoch} of {self._epochs}" if self._epochs else f"epoch {record.epoch}"
-
-    def _left(self, epochs: float) -> str:
-        """Return how long the other epochs take, if none of them is left out. epochs: those that are done."""
-        if not (self._seconds and self._epochs) or epochs >= self._epochs:
-            return ""
-        mean = sum(self._seconds) / len(self._seconds)
-        return f"  at most {duration((self._epochs - epochs) * mean)} left"
+            self.say(line)
 
 
 def print_report(job: Job, result: Result, seconds: float, *, verbose: bool) -> None:

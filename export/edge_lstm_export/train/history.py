@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_lstm.atomic import write_atomically
+from edge_lstm.printable import duration
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,42 @@ class EpochRecord:
     validation_loss: float | None = None
     validation_accuracy: float | None = None
     calibrated_loss: float | None = None
+
+
+class EpochLines:
+    """The epochs of a training as lines for a person, fewer than 80 characters each.
+
+    total: how many there are at most; None: not known.
+    """
+
+    def __init__(self, total: int | None) -> None:
+        self.total = total
+        self._seconds: list[float] = []  # of the epochs that are complete
+
+    def which(self, record: EpochRecord) -> str:
+        """``epoch 6 of 14``."""
+        return f"epoch {record.epoch} of {self.total}" if self.total else f"epoch {record.epoch}"
+
+    def left(self, done: float) -> str:
+        """Return how long the other epochs take, if none of them is left out; nothing if that is unknown.
+        done: epochs that are complete, and the part of the one under way."""
+        if not (self._seconds and self.total) or done >= self.total:
+            return ""
+        mean = sum(self._seconds) / len(self._seconds)
+        return f"  at most {duration((self.total - done) * mean)} left"
+
+    def complete(self, record: EpochRecord, *, details: bool = False) -> str:
+        """Return the line of an epoch that is complete. details: its losses and its time."""
+        self._seconds.append(record.seconds)
+        loss, accuracy = record.validation_loss, record.validation_accuracy
+        has_validation = loss is not None and accuracy is not None
+        if details:
+            validation = f"  validation {loss:.4f}  {accuracy:.2%}" if has_validation else ""
+            measured = f"loss {record.loss:.4f}  accuracy {record.accuracy:.2%}{validation}"
+            return f"{self.which(record)}  {measured}  {record.seconds:.0f} s"
+        validation = f"  validation {accuracy:.2%}" if has_validation else ""
+        line = f"{self.which(record)}  accuracy {record.accuracy:.2%}{validation}"
+        return line + self.left(record.epoch)
 
 
 def best_of(history: Sequence[EpochRecord]) -> EpochRecord | None:
