@@ -77,10 +77,10 @@ def plan_output(
 
 def check_default_model(chunk: Chunk, inputs: Inputs, model: ModelFile) -> None:
     """Raise DataError where rows have labels, none of which the model gives: nobody chose this model, and it
-    is for other texts."""
+    is for other texts. A column with a single value holds something else."""
     rows = inputs.format.parse(chunk.rows, inputs.schema, lambda _: None)
     labels = sorted(labels_in(rows, inputs.schema))
-    if labels and not set(labels) & set(model.labels):
+    if len(labels) > 1 and not set(labels) & set(model.labels):
         raise DataError(
             f"{chunk.source} has the labels {listed([*map(shorten, labels)], 3)}, and {model.name} gives "
             f"{', '.join(model.labels)}; give your model with -m MODEL, or -m {EMBEDDED} for this one"

@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from edge_lstm.answering import reach
 from edge_lstm.atomic import write_atomically
 from edge_lstm.errors import DataError
+from edge_lstm.parameters import whole
 from edge_lstm.printable import printable
 from edge_lstm.text import Tokenizer
 from edge_lstm_export.train.checkpoint import save_checkpoint
@@ -100,7 +101,8 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _callbacks(self, plan: Plan) -> Callbacks:
         """Return what the training calls: the callback, and what shows progress on standard error."""
-        if not self.verbose:
+        verbose = whole("verbose", int(self.verbose) if isinstance(self.verbose, bool) else self.verbose, 0)
+        if not verbose:
             return Callbacks(say=self.callback) if self.callback else SILENT
         epochs, shown = EpochLines(plan.loop.epochs), time.monotonic()
 
@@ -118,8 +120,8 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             show(f"training {sum(network.parameter_counts().values()):,} parameters on {texts:,} texts")
 
         def on_epoch(record: EpochRecord) -> None:
-            line = epochs.complete(record, details=self.verbose > 1)
-            if self.verbose > 1 or time.monotonic() - shown > SILENCE_SECONDS:
+            line = epochs.complete(record, details=verbose > 1)
+            if verbose > 1 or time.monotonic() - shown > SILENCE_SECONDS:
                 show(line)
 
         return Callbacks(say=say, started=started, on_epoch=on_epoch)

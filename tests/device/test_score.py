@@ -85,7 +85,7 @@ def test_texts_with_other_labels_than_the_embedded_models_need_a_model(
 
 @pytest.mark.parametrize(
     ("label", "texts"),
-    [("", 5), ("pos", 5), ("neg", 1)],
+    [("", 5), ("pos", 5), ("neg", 1), ("imported", 5)],
 )
 def test_a_column_without_other_labels_needs_none(tmp_path: Path, label: str, texts: int) -> None:
     (tmp_path / "in.csv").write_text("label,text\n" + f"{label},fine\n" * texts + f"{label},bad\n")

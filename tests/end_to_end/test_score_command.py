@@ -70,7 +70,7 @@ def test_a_pipe_that_stays_open_gets_its_answers_as_they_come() -> None:
 def test_csv_through_pipes_keeps_its_header() -> None:
     result = run("-", "--input-format", "csv", "--quiet", data=b"id,text\n1,fine\n")
     assert result.stdout.startswith(b"id,text,label,probability,status,error\n1,fine,") and not result.stderr
-    said = run("-", "--input-format", "csv", data=b"label,text\n,fine\n").stderr.decode().splitlines()
+    said = run("-", "--input-format", "csv", data=b"label,text\n1,fine\n").stderr.decode().splitlines()
     assert said[-1] == " " * 11 + "edge_lstm_error" and max(map(len, said)) < 80
 
 
@@ -106,10 +106,10 @@ def test_the_summary_names_the_model_and_the_option_that_chose_the_rows(tmp_path
 
 
 def test_texts_of_other_labels_are_not_labelled_by_the_embedded_model(tmp_path: Path) -> None:
-    data = b"text,category\nMy card is gone,card\n"
+    data = b"text,category\nMy card is gone,card\nA refund,billing\n"
     assert "category" not in one_error(run("-", "--input-format", "csv", data=data))
     result = run("-", "--input-format", "csv", "-m", "sentiment", data=data)
-    assert result.returncode == 0 and result.stdout.count(b"\n") == 2
+    assert result.returncode == 0 and result.stdout.count(b"\n") == 3
 
 
 def test_a_tab_can_be_named_as_a_shell_passes_it(tmp_path: Path) -> None:
