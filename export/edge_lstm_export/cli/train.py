@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edge_lstm.cli.options import JsonOption, LabelColumnsOption, LabelSeparatorOption, column_names
+from edge_lstm.cli.options import (
+    JsonOption,
+    LabelColumnsOption,
+    LabelSeparatorOption,
+    check_outputs,
+    column_names,
+)
 from edge_lstm_export.cli.options import VerboseOption, option
 
 if TYPE_CHECKING:
@@ -60,8 +66,7 @@ def command(
     """
     from edge_lstm.cli.streams import spared_output
     from edge_lstm_export.cli.display import Display
-    from edge_lstm_export.train.options import DataOptions
-    from edge_lstm_export.train.plan import NO_TEACHER, SENTIMENT, Asked
+    from edge_lstm_export.train.options import NO_TEACHER, SENTIMENT, DataOptions
     from edge_lstm_export.train.sources.read import check_sources
 
     if output is None and not dry_run:
@@ -70,9 +75,11 @@ def command(
         test=test, input_format=input_format, text_column=text_column, label_column=label_column,
         label_separator=label_separator, label_columns=column_names(label_columns),
     )  # fmt: skip
+    check_outputs([output], [*sources, test, unlabelled], parents=True)
     has_labeller = plan is not None or teacher not in (None, NO_TEACHER, SENTIMENT)
     check_sources(sources, reading, unlabelled, may_lack_labels=has_labeller)
     with Display():  # PyTorch takes seconds to load
+        from edge_lstm_export.train.plan import Asked
         from edge_lstm_export.train.run import Job
 
     decided = {"--preset": preset, "--epochs": epochs, "--teacher": teacher, "--seed": seed}

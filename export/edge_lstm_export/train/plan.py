@@ -24,6 +24,8 @@ from edge_lstm_export.onnx.weights import SENTINELS
 from edge_lstm_export.train.data import UNSEGMENTED_SHARE, Dataset
 from edge_lstm_export.train.options import (
     MOST_EXACT_LABELS,
+    NO_TEACHER,
+    SENTIMENT,
     LoopOptions,
     NetworkConfig,
     Options,
@@ -37,7 +39,7 @@ from edge_lstm_export.train.provenance import LONGEST_THRESHOLD, longest_curve
 
 Kind = Literal["long", "short", "many labels", "unsegmented"]
 WordTable = Literal["none", "english", "encoder"]
-LINEAR, SENTIMENT, NO_TEACHER = "linear", "sentiment", "none"
+LINEAR = "linear"
 PROBE, FINE_TUNED, CLASSIFIER = "probe", "fine-tuned", "classifier"
 PLAN_FORMAT = 1
 

@@ -26,8 +26,8 @@ from edge_lstm_export.train.checkpoint import save_checkpoint
 from edge_lstm_export.train.data import Dataset, texts_digest
 from edge_lstm_export.train.history import write_history
 from edge_lstm_export.train.loop import SILENT, Callbacks
-from edge_lstm_export.train.options import DataOptions
-from edge_lstm_export.train.plan import CLASSIFIER, NO_TEACHER, Asked, Facts, Plan, facts_of, make_plan
+from edge_lstm_export.train.options import NO_TEACHER, DataOptions
+from edge_lstm_export.train.plan import CLASSIFIER, Asked, Facts, Plan, facts_of, make_plan
 from edge_lstm_export.train.sources.read import read_dataset, read_texts
 from edge_lstm_export.train.stages import Stages, load_stages
 from edge_lstm_export.train.train import Result, fit, quiet_thread, with_kind, with_knowledge

@@ -28,8 +28,9 @@ from edge_lstm_export.train.headroom import leave_room, tried_rows
 from edge_lstm_export.train.logits import fit_temperature, probabilities
 from edge_lstm_export.train.loop import SILENT, Callbacks, LoopResult, fit_network, predict_logits
 from edge_lstm_export.train.network import threads
+from edge_lstm_export.train.options import NO_TEACHER, SENTIMENT
 from edge_lstm_export.train.parts import Parts, put_together
-from edge_lstm_export.train.plan import LEAST_ENGLISH, NO_TEACHER, SENTIMENT, Asked, Facts, Plan
+from edge_lstm_export.train.plan import LEAST_ENGLISH, Asked, Facts, Plan
 from edge_lstm_export.train.pretrained import english
 from edge_lstm_export.train.provenance import provenance
 from edge_lstm_export.train.stages import LOOP, NOT_KEPT, Stages

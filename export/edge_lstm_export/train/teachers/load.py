@@ -12,7 +12,7 @@ import numpy as np
 from edge_lstm import Classifier
 from edge_lstm_export.train import plan as plans
 from edge_lstm_export.train.data import Dataset, Floats, folds_of
-from edge_lstm_export.train.options import MOST_EXACT_LABELS
+from edge_lstm_export.train.options import MOST_EXACT_LABELS, SENTIMENT
 from edge_lstm_export.train.pretrained import PretrainedWords, english
 from edge_lstm_export.train.teachers import base, encoder
 from edge_lstm_export.train.teachers.base import Regression, Say, Teacher, improves, stacked
@@ -54,7 +54,7 @@ class Teachers:
         several = self.plan.network.several
         if kind == plans.LINEAR:
             return LinearTeacher(several, characters=not self.plan.loop.crops, words=self.words)
-        if kind == plans.SENTIMENT:
+        if kind == SENTIMENT:
             return sentiment_teacher(several)
         if kind == plans.PROBE:
             return self._reader.probe(several)
