@@ -33,13 +33,17 @@ HEADS = (
     "preset", "file", "test accuracy", "seeds", "95 %", "log loss", "calibration error", "one review",
     "in batches", "text → ids",
 )  # fmt: skip
-TIMES = f"""Accuracy: mean, lowest and highest of the seeds; interval: Wilson's, of the first file.
-Times on one thread, the fastest of {ROUNDS} rounds: one review alone and its text → ids, median of
-{TIMED_TEXTS} test reviews; in batches of similar length, at the file's default batch size, the mean."""
-OTHERS = """Accuracy of the same files on other texts, in %, mean of the seeds: `examples/reviews.csv` and
-`sentences.csv`; sentences about films (SST-2), restaurants (Yelp) and goods (Amazon); pairs of opposites,
-both right. None was trained on these texts, but `base` on SST-2's training split and other reviews of goods.
-Last, the mean probability, in %, of the predicted label for texts without a sentiment (50: undecided)."""
+TIMES = f"""Accuracy is the mean of the seeds, with the lowest and the highest if there are several.
+The interval is Wilson's, of the first file. Times are on one thread, the fastest of {ROUNDS}
+rounds. "One review" and "text → ids" are the median of {TIMED_TEXTS} test reviews, one at a time.
+"In batches" is the mean over batches of reviews of similar length, at the file's default batch
+size."""
+OTHERS = """This is the accuracy of the same files on other texts, in %, the mean of the seeds. The
+first two columns are `examples/reviews.csv` and `sentences.csv`. SST-2 has sentences about films,
+Yelp about restaurants, Amazon about goods. Edited and negated are pairs of opposites, and a pair
+counts if both are right. No file was trained on these texts, but `base` was trained on SST-2's
+training split and on other reviews of goods. The last three columns are the mean probability, in %,
+of the predicted label for texts without a sentiment (50: undecided)."""
 
 
 def main() -> None:

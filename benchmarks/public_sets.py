@@ -44,10 +44,11 @@ PAGE = Path(__file__).parent / "public_sets.md"
 SVM = "svm"
 HEAD = """# Accuracy on public data sets
 
-Measured by `python -m benchmarks.public_sets` ([how](README.md#public-sets-and-decisions)). Each cell:
-**accuracy** ± standard deviation of the seeds (†: one seed) and macro F1, in %; size of the int8 file;
-CPU seconds of the training. SVM: a linear SVM on TF-IDF of words, word pairs and characters. Few rows of
-SST-2 say little: the package's sentiment model, which teaches, learnt from all its training rows."""
+`python -m benchmarks.public_sets` measures this ([how](README.md#public-sets-and-decisions)). A
+cell has the **accuracy** ± the standard deviation of the seeds (†: one seed) and the macro F1, both
+in %, then the size of the int8 file and the CPU seconds of the training. SVM is a linear SVM on
+TF-IDF of words, word pairs and characters. SST-2 from few rows says little: the sentiment model,
+which teaches, learnt from its whole training split."""
 
 
 @dataclass(frozen=True)

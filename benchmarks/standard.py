@@ -151,26 +151,28 @@ def page(runs: Runs, others: Sequence[Published]) -> str:
 
 HEAD = """# The sets that papers use
 
-Written by `python -m benchmarks.standard` ([how](README.md#public-sets-and-decisions)). Test splits, all
-rows, all default settings, mean of three seeds, in %; bold: the best of the SVM and our files. SVM: a linear
-SVM on TF-IDF of words, word pairs and characters. Others: the best first, with parameters or size where
-known; those with a number as published there, the rest as [measured here](../docs/comparison.md). Where
-theirs is higher, we are behind.
+`python -m benchmarks.standard` writes this page ([how](README.md#public-sets-and-decisions)). Files
+are trained on all rows with default settings. Figures are in %, on test splits, the mean of three
+seeds. Bold is the best of the SVM and our files. The SVM is linear, on TF-IDF of words, word pairs
+and characters. "Others" names the best first, with its parameters or size if known. A number in
+brackets is the source of a published figure; a figure without one is [measured
+here](../docs/comparison.md). If theirs is higher, we are behind.
 """
 FEW_ROWS = """## From 1,000 rows
 
-The sets of model2vec's table whose rows a snapshot holds, 1,000 rows drawn by each seed. AG News has parts of
-its test file, hate and offence, CR and Subj a fifth of their rows as test split. Of ADE, Enron, newsgroups,
-MASSIVE and student questions we found no rows; IMDB's the sentiment models have read. SST-5's they have not
-here: as for MR (below), they were made anew."""
+These are the sets of model2vec's table whose rows we found. Each seed draws 1,000 rows. AG News is
+divided from its test file. Hate and offence, CR and Subj have no test split, so a fifth of their
+rows is one. We found no rows of ADE, Enron, newsgroups, MASSIVE and student questions. IMDB is left
+out, because the sentiment models have read it. For SST-5, as for MR (below), they were made anew
+without its sentences."""
 NOT_MEASURED = """## Not measured
 
-No snapshot that we have holds the training rows:"""
+We found no training rows of these sets:"""
 SOURCED = """## Sources
 
-MR, CR, Subj and MPQA have no published split: ten-fold cross-validation, as in the papers. MR's sentences are
-the treebank's, whose training part the package's sentiment models learnt from: for MR they were made anew
-without it (`export/sentiment/make.py --no-treebank`).
+MR, CR, Subj and MPQA have no published split, so they are judged by ten-fold cross-validation, as
+in the papers. MR's sentences are in the treebank, and the package's sentiment models learnt from
+its training part. For MR they were made anew without it (`export/sentiment/make.py --no-treebank`).
 """
 
 
