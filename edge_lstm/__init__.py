@@ -25,11 +25,12 @@ from edge_lstm.errors import (
     ProviderError,
 )
 
-# ONNX Runtime reads it when it is imported, and without it writes an identifier of the device and sends
-# telemetry. Processes that are started from here get it too; a user's own setting stands.
+# ONNX Runtime reads it when it is imported, and without it writes an identifier of the device and
+# sends telemetry. Processes that are started from here get it too; a user's own setting stands.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
-TYPE_CHECKING = False  # as in typing, whose import would delay the moment from which Ctrl-C is heard
+# as in typing, whose import would delay the moment from which Ctrl-C is heard
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
@@ -71,5 +72,6 @@ def _end() -> None:
         module.gate.close()
 
 
-# Here, and not where the module is loaded: what is registered later runs before it, and may still predict.
+# Here, and not where the module is loaded: what is registered later runs before it, and may still
+# predict.
 atexit.register(_end)

@@ -1,15 +1,16 @@
-"""What is answered, given a text's probabilities: the best labels, those above their thresholds, or none
-where the model is unsure.
+"""What is answered, given a text's probabilities: the best labels, those above their thresholds, or
+none where the model is unsure.
 
-A text is unsure where the probability of its best label is below a threshold. Who would rather say how many
-answers may be wrong gives that share, and the model file's **risk–coverage curve** has the threshold for it:
-how many of some labelled texts that the network did not learn from are answered from which probability on,
-and how many of these answers are wrong (El-Yaniv & Wiener 2010).
+A text is unsure where the probability of its best label is below a threshold. Who would rather say
+how many answers may be wrong gives that share, and the model file's **risk–coverage curve** has the
+threshold for it: how many of some labelled texts that the network did not learn from are answered
+from which probability on, and how many of these answers are wrong (El-Yaniv & Wiener 2010).
 
-Few texts say little of so small a share. A threshold counts only where the true share of wrong answers is
-below the given one with 90 % confidence: Clopper & Pearson's one-sided bound (1934), as in selective
-classification with guaranteed risk (Geifman & El-Yaniv 2017). It is not corrected for the choice among the
-curve's points, which are nearly the same texts. The thresholds for unfamiliar texts are found alike.
+Few texts say little of so small a share. A threshold counts only where the true share of wrong
+answers is below the given one with 90 % confidence: Clopper & Pearson's one-sided bound (1934), as
+in selective classification with guaranteed risk (Geifman & El-Yaniv 2017). It is not corrected for
+the choice among the curve's points, which are nearly the same texts. The thresholds for unfamiliar
+texts are found alike.
 """
 
 from __future__ import annotations
@@ -33,16 +34,19 @@ MOST_POINTS = 32
 MAX_POINTS, MAX_TEXTS = 64, 10**7  # of a curve in a file
 DIGITS = 6  # of a threshold
 _NEGLIGIBLE = 1e-20  # of the largest term: with the terms behind it, it adds nothing to a sum
-# Of familiar texts, that may be called unfamiliar: those that a file has thresholds for; the usual one.
+# Of familiar texts, that may be called unfamiliar: those that a file has thresholds for; the usual
+# one.
 SHARES, USUAL_SHARE = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3), 0.05
 SHOWN_RISKS = (0.01, 0.02, 0.05, 0.1)  # where a curve is shown to a person
 ABSTAINED: Literal["abstained"] = "abstained"  # the status of a text without an answer
-UNFAMILIAR: Literal["unfamiliar"] = "unfamiliar"  # and of one that is unlike those that were learnt from
+# and of one that is unlike those that were learnt from
+UNFAMILIAR: Literal["unfamiliar"] = "unfamiliar"
 
 
 @dataclass(frozen=True)
 class Point:
-    """Texts whose best label has at least the probability ``threshold``: how many, and how many wrong."""
+    """Texts whose best label has at least the probability ``threshold``: how many, and how many
+    wrong."""
 
     threshold: float
     answered: int
@@ -53,10 +57,10 @@ class Point:
 class RiskCoverage:
     """A risk–coverage curve.
 
-    data: what the texts are, for people; texts: how many. points: by rising threshold; the first has all
-        texts.
-    default: the share of wrong answers that is allowed where nothing else is asked for, or None: every text
-        is answered.
+    data: what the texts are, for people; texts: how many. points: by rising threshold; the first
+        has all texts.
+    default: the share of wrong answers that is allowed where nothing else is asked for, or None:
+        every text is answered.
     sha256: text.texts_digest of the texts, or None where it was not kept.
     unfamiliar: see cost_thresholds, of the same texts; empty where they are too few.
     """
@@ -72,8 +76,8 @@ class RiskCoverage:
     def of(
         cls, probabilities: npt.NDArray[np.float32], truth: npt.NDArray[np.integer[Any]], data: str
     ) -> RiskCoverage:
-        """probabilities: float32 [n, labels], truth: int [n], of texts that the network did not learn from;
-        n at least 1."""
+        """probabilities: float32 [n, labels], truth: int [n], of texts that the network did not
+        learn from; n at least 1."""
         import numpy as np
 
         highest = probabilities.max(axis=1)
@@ -82,7 +86,9 @@ class RiskCoverage:
         chosen = order[np.unique(np.linspace(0, len(order) - 1, MOST_POINTS).astype(int))]
         # Rounded down, so that the text it comes from is answered; counted as it is written.
         scale = 10**DIGITS
-        thresholds = sorted({0.0, *(math.floor(p * scale) / scale for p in highest[chosen].tolist())})
+        thresholds = sorted(
+            {0.0, *(math.floor(p * scale) / scale for p in highest[chosen].tolist())}
+        )
         points: list[Point] = []
         for threshold in thresholds:
             is_answered = ~is_abstained(highest, threshold)
@@ -126,11 +132,14 @@ class RiskCoverage:
         default = {} if self.default is None else {"default": self.default}
         digest = {} if self.sha256 is None else {"sha256": self.sha256}
         values = {"data": self.data, "texts": self.texts, **digest, **default, "points": points}
-        return values | ({"unfamiliar": [list(pair) for pair in self.unfamiliar]} if self.unfamiliar else {})
+        return values | (
+            {"unfamiliar": [list(pair) for pair in self.unfamiliar]} if self.unfamiliar else {}
+        )
 
     @classmethod
     def from_dict(cls, values: Any) -> RiskCoverage:
-        """The inverse of :meth:`to_dict`. ValueError, KeyError or TypeError where it is no curve."""
+        """The inverse of :meth:`to_dict`. ValueError, KeyError or TypeError where it is no
+        curve."""
         if not isinstance(values, dict) or not isinstance(values["points"], list):
             raise TypeError("its risk-coverage curve is not an object with points")
         texts, default, data = values["texts"], values.get("default"), values["data"]
@@ -161,7 +170,8 @@ class RiskCoverage:
 
 
 def cost_thresholds(scores: npt.NDArray[np.float64]) -> tuple[tuple[float, float], ...]:
-    """(share, threshold) for each of SHARES that these texts can show, by rising share: the lowest score that
+    """(share, threshold) for each of SHARES that these texts can show, by rising share: the lowest
+    score that
     at most this share of texts like them exceeds. scores: float64 [n], see familiarity.py."""
     import numpy as np
 
@@ -170,14 +180,17 @@ def cost_thresholds(scores: npt.NDArray[np.float64]) -> tuple[tuple[float, float
     for share in SHARES:
         # How many texts may lie above the threshold: each more makes the bound larger.
         counts = range(int(share * n) + 1)
-        allowed = bisect.bisect_right(counts, 1 - CONFIDENCE, key=lambda count: tail(count, n, share)) - 1
+        allowed = (
+            bisect.bisect_right(counts, 1 - CONFIDENCE, key=lambda count: tail(count, n, share)) - 1
+        )
         if allowed >= 0:  # rounded up, so that the text it comes from is familiar
             thresholds.append((share, math.ceil(float(highest[allowed]) * scale) / scale))
     return tuple(thresholds)
 
 
 def check_thresholds(values: Any) -> tuple[tuple[float, float], ...]:
-    """Return a model file's :func:`cost_thresholds`. ValueError or TypeError where they are none."""
+    """Return a model file's :func:`cost_thresholds`. ValueError or TypeError where they are
+    none."""
     thresholds = tuple((share, threshold) for share, threshold in values)
     if not all(type(share) is float and type(value) in (int, float) for share, value in thresholds):
         raise TypeError("its thresholds of unfamiliar texts are not numbers")
@@ -188,10 +201,11 @@ def check_thresholds(values: Any) -> tuple[tuple[float, float], ...]:
 
 
 def unfamiliar_threshold(curve: RiskCoverage | None, model: object, share: float) -> float:
-    """The score above which a text is unfamiliar, at the cost of at most ``share`` of the familiar ones.
+    """The score above which a text is unfamiliar, at the cost of at most ``share`` of the familiar
+    ones.
 
-    curve: of the model file; model: what an error calls it. DataError where ``share`` is none, or where the
-    held-out texts cannot show so little.
+    curve: of the model file; model: what an error calls it. DataError where ``share`` is none, or
+    where the held-out texts cannot show so little.
     """
     if not 0 < share < 1:
         raise DataError(
@@ -225,8 +239,9 @@ def check_abstain(share: float) -> None:
 def chosen_threshold(
     curve: RiskCoverage | None, model: object, *, abstain: float | None, threshold: float | None
 ) -> float:
-    """The probability below which a text is unsure: ``threshold``, or that for ``abstain``, the share of
-    answers that may be wrong, or the model's own default, or 0. ``model``: what an error calls it. DataError.
+    """The probability below which a text is unsure: ``threshold``, or that for ``abstain``, the
+    share of answers that may be wrong, or the model's own default, or 0. ``model``: what an error
+    calls it. DataError.
     """
     if abstain is not None and threshold is not None:
         raise DataError("--abstain and --threshold exclude each other; give one of them")
@@ -259,15 +274,17 @@ def is_abstained(highest: npt.NDArray[np.float32], threshold: float) -> npt.NDAr
 def reach(
     probabilities: npt.NDArray[np.float32], thresholds: Sequence[float] | None
 ) -> npt.NDArray[np.bool_]:
-    """bool [n, labels]: the labels that each text is given, those whose probability is at least their
-    threshold, compared in float64; the most probable one where there are no thresholds.
+    """bool [n, labels]: the labels that each text is given, those whose probability is at least
+    their threshold, compared in float64; the most probable one where there are no thresholds.
 
     probabilities: float32 [n, labels].
     """
     import numpy as np
 
     if thresholds is None:
-        return np.asarray(probabilities.argmax(axis=1)[:, None] == np.arange(probabilities.shape[1]))
+        return np.asarray(
+            probabilities.argmax(axis=1)[:, None] == np.arange(probabilities.shape[1])
+        )
     return np.asarray(probabilities >= np.array(thresholds))
 
 
@@ -295,7 +312,8 @@ def _exceeds(point: Point, share: float) -> bool:
 
 
 def tail(wrong: int, answered: int, share: float) -> float:
-    """The probability that at most ``wrong`` of ``answered`` answers are wrong where ``share`` of all are."""
+    """The probability that at most ``wrong`` of ``answered`` answers are wrong where ``share`` of
+    all are."""
     start = min(wrong, int(share * answered))  # the largest term, or next to it
     logarithm = (
         math.lgamma(answered + 1)

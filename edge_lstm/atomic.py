@@ -1,13 +1,14 @@
 """Whole outputs or none: a file appears under its name when it is complete and on the disk.
 
-Every command that writes a file writes it here (but ``score``, whose output grows for hours and is resumed).
-A regular file is written under another name and renamed, and keeps the permissions of the file that it
-replaces; a device or a pipe is written to; ``/dev/stdout`` and its kin are the process's own descriptors,
-wherever they lead. Links are never followed: a link under the output's name is replaced by the file, what it
-points to stays as it is.
+Every command that writes a file writes it here (but ``score``, whose output grows for hours and is
+resumed). A regular file is written under another name and renamed, and keeps the permissions of the
+file that it replaces; a device or a pipe is written to; ``/dev/stdout`` and its kin are the
+process's own descriptors,
+wherever they lead. Links are never followed: a link under the output's name is replaced by the
+file, what it points to stays as it is.
 
-A process that is killed leaves what it has written under the other name. It is locked while it is written, so
-the next process that writes the output can tell, and removes it.
+A process that is killed leaves what it has written under the other name. It is locked while it is
+written, so the next process that writes the output can tell, and removes it.
 """
 
 from __future__ import annotations
@@ -53,12 +54,14 @@ def write_atomically(data: bytes | str, path: Path, *, parents: bool = False) ->
 
 @contextmanager
 def open_atomically(path: Path, *, parents: bool = False) -> Iterator[BinaryIO]:
-    """A binary file to write to: the output, once the block ends without an error. Raises OutputError."""
+    """A binary file to write to: the output, once the block ends without an error. Raises
+    OutputError."""
     try:
         if parents:
             path.parent.mkdir(parents=True, exist_ok=True)
         if is_stream(path):
-            # A raw stream may take a part of what it is given; the buffer goes on until it has taken all.
+            # A raw stream may take a part of what it is given; the buffer goes on until it has
+            # taken all.
             with io.BufferedWriter(open_stream(path)) as stream:
                 yield stream
             return
@@ -66,7 +69,8 @@ def open_atomically(path: Path, *, parents: bool = False) -> Iterator[BinaryIO]:
         partial, file = _new_partial(path)
         try:
             with file:
-                keep_mode(path, file.fileno(), least=0o600)  # so that it can be removed if it is left
+                # so that it can be removed if it is left
+                keep_mode(path, file.fileno(), least=0o600)
                 yield file
                 keep_mode(path, file.fileno())
                 file.flush()
@@ -106,8 +110,11 @@ def _new_partial(path: Path) -> tuple[Path, BinaryIO]:
 
 
 def remove_leftovers(path: Path) -> None:
-    """Remove what processes that were killed have left of an output: what nobody holds, of this user."""
-    for partial in path.parent.glob(glob.escape(f".{path.name[:40]}.") + "[0-9a-f]" * 8 + ".partial"):
+    """Remove what processes that were killed have left of an output: what nobody holds, of this
+    user."""
+    for partial in path.parent.glob(
+        glob.escape(f".{path.name[:40]}.") + "[0-9a-f]" * 8 + ".partial"
+    ):
         # OSError: it is somebody else's.
         with suppress(OSError), io.FileIO(os.open(partial, _TO_LOCK), "r+") as file:
             if not (_is_left(file.fileno()) and _leads_to(partial, file.fileno())):
@@ -144,11 +151,13 @@ def _leads_to(path: Path, handle: int) -> bool:
 
 
 def keep_mode(path: Path, handle: int, least: int = 0) -> None:
-    """Give an open file, which will replace ``path``, the permissions of the regular file that is there.
+    """Give an open file, which will replace ``path``, the permissions of the regular file that is
+    there.
 
     least: permissions that it gets in any case.
     """
-    with suppress(OSError, AttributeError):  # no file is there; a file system or a system without permissions
+    # no file is there; a file system or a system without permissions
+    with suppress(OSError, AttributeError):
         state = path.lstat()
         if stat.S_ISREG(state.st_mode):
             os.fchmod(handle, state.st_mode & 0o777 | least)
@@ -156,13 +165,15 @@ def keep_mode(path: Path, handle: int, least: int = 0) -> None:
 
 def is_leftover(path: str) -> bool:
     """Whether a run that was ended left this file beside its output."""
-    if path.endswith(ASSEMBLED):  # a person's own file may end so, but has no partial file beside it
+    # a person's own file may end so, but has no partial file beside it
+    if path.endswith(ASSEMBLED):
         return os.path.lexists(path.removesuffix(ASSEMBLED) + PARTIAL)
     return path.endswith((PARTIAL, JOURNAL, JOURNAL_NEW))
 
 
 def own_descriptor(path: str | Path) -> int | None:
-    """The descriptor of this process that a name such as ``/dev/stdout`` or ``/dev/fd/3`` stands for."""
+    """The descriptor of this process that a name such as ``/dev/stdout`` or ``/dev/fd/3`` stands
+    for."""
     try:
         current = Path(path).absolute()
     except OSError:  # the working folder was removed
@@ -179,7 +190,8 @@ def own_descriptor(path: str | Path) -> int | None:
 
 
 def is_stream(path: str | Path) -> bool:
-    """Whether the name stands for a descriptor, a device, a pipe or a socket: nothing that can be renamed."""
+    """Whether the name stands for a descriptor, a device, a pipe or a socket: nothing that can be
+    renamed."""
     if own_descriptor(path) is not None:
         return True
     try:
@@ -272,4 +284,6 @@ def write_error(
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return OutputError(f"no space left for {path}; {room}")
     reason = error.strerror or str(error)
-    return OutputError(f"cannot write {path}: {reason}; check the folder, its permissions and the disk")
+    return OutputError(
+        f"cannot write {path}: {reason}; check the folder, its permissions and the disk"
+    )

@@ -41,13 +41,15 @@ _STYLE = {
 
 
 def check_drawable() -> None:
-    """Raise MissingPackageError where matplotlib is not installed: known before the work, not after it."""
+    """Raise MissingPackageError where matplotlib is not installed: known before the work, not after
+    it."""
     with needs("report", "a report"):
         import matplotlib  # noqa: F401
 
 
 def length_chart(curves: Sequence[tuple[Floats, tuple[float, float], str]]) -> str:
-    """Time against tokens: a dot for each text (of 1,000 at most), a line for each setting. → an SVG element.
+    """Time against tokens: a dot for each text (of 1,000 at most), a line for each setting. → an
+    SVG element.
 
     curves: float64 [texts, 2], tokens and seconds; the line's start and slope; a colour.
     """

@@ -27,8 +27,8 @@ from edge_lstm.text import Status, to_matrix
 if TYPE_CHECKING:
     import onnxruntime
 
-# Texts of similar length in one run. What an LSTM keeps of a batch (four numbers a unit, step and text) has
-# to stay in the cache, so networks of more units (of all directions) take fewer texts.
+# Texts of similar length in one run. What an LSTM keeps of a batch (four numbers a unit, step and
+# text) has to stay in the cache, so networks of more units (of all directions) take fewer texts.
 WIDE = 40
 BATCH_SIZE_OF_WIDE, BATCH_SIZE_OF_NARROW = 8, 16
 MAX_THREADS = 1024  # with many more, ONNX Runtime hangs instead of saying that there is no room
@@ -48,12 +48,13 @@ CPU_PROVIDERS = (
 class Prediction:
     """The answer for one text.
 
-    label: the most probable label, None where the text is unsure; probability: that of the best label.
+    label: the most probable label, None where the text is unsure; probability: that of the best
+        label.
     probabilities: every label with its probability, in the order of the model's output.
-    status: ``ok``, ``empty`` (no words), ``unknown_words`` (no word of the vocabulary) or ``truncated``
-        (only the end of the text was read): such texts get an answer all the same, and so does one that is
-        ``unfamiliar``, where that is asked for. ``abstained`` takes its place where the best label's
-        probability is below the threshold.
+    status: ``ok``, ``empty`` (no words), ``unknown_words`` (no word of the vocabulary) or
+        ``truncated`` (only the end of the text was read): such texts get an answer all the same,
+        and so does one that is ``unfamiliar``, where that is asked for. ``abstained`` takes its
+        place where the best label's probability is below the threshold.
     """
 
     label: str | None
@@ -62,16 +63,17 @@ class Prediction:
     status: Status | Literal["abstained", "unfamiliar"]
 
     def top(self, k: int) -> list[tuple[str, float]]:
-        """The ``k`` most probable labels with their probabilities, the most probable first; of equal ones
-        the first in the order of the model's output. DataError unless k is from 1 to the number of labels."""
+        """The ``k`` most probable labels with their probabilities, the most probable first; of
+        equal ones the first in the order of the model's output. DataError unless k is from 1 to the
+        number of labels."""
         k = whole("k", k, least=0)
         check_top(k, len(self.probabilities))
         return sorted(self.probabilities.items(), key=lambda item: -item[1])[:k]
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The text's labels, the most probable first: here one, or none where the text is unsure; see
-        :class:`SeveralPrediction`."""
+        """The text's labels, the most probable first: here one, or none where the text is unsure;
+        see :class:`SeveralPrediction`."""
         return () if self.label is None else (self.label,)
 
     def to_json(self) -> dict[str, Any]:
@@ -81,7 +83,8 @@ class Prediction:
 
 @dataclass(frozen=True)
 class SeveralPrediction(Prediction):
-    """The answer of a model that gives a text several labels; the text need not have ``label``, the best one.
+    """The answer of a model that gives a text several labels; the text need not have ``label``, the
+    best one.
 
     thresholds: for every label the probability from which on a text has it.
     """
@@ -90,7 +93,8 @@ class SeveralPrediction(Prediction):
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The labels whose probability reaches their threshold, the most probable first; may be none."""
+        """The labels whose probability reaches their threshold, the most probable first; may be
+        none."""
         every = self.top(len(self.probabilities))
         return tuple(label for label, probability in every if probability >= self.thresholds[label])
 
@@ -161,23 +165,28 @@ class Classifier:
         """Load a model file.
 
         path: the file; None for the embedded model.
-        engine: ``onnxruntime``, or ``native``, with edge-lstm-native, whose probabilities are within 1e-6 of
-            ONNX Runtime's; None for what the variable EDGE_LSTM_ENGINE says, else onnxruntime.
+        engine: ``onnxruntime``, or ``native``, with edge-lstm-native, whose probabilities are
+            within 1e-6 of ONNX Runtime's; None for what the variable EDGE_LSTM_ENGINE says, else
+            onnxruntime.
         threads: threads inside one run. The network is small: a second thread rarely helps.
         provider: a CPU execution provider of the installed ONNX Runtime.
-        arena: keep the memory of the largest batch so far for the next run. False gives it back to the
-            system after every run and takes it anew, page by page, which costs time.
-        processes: how many such as this one run models at once, and share the memory. The first Classifier
-            of a process decides, and a copy that is pickled takes its process for one of several: one a core.
+        arena: keep the memory of the largest batch so far for the next run. False gives it back to
+            the system after every run and takes it anew, page by page, which costs time.
+        processes: how many such as this one run models at once, and share the memory. The first
+            Classifier of a process decides, and a copy that is pickled takes its process for one of
+            several: one a core.
 
         A run may take half of the memory that the machine or its control group has, divided by
-        ``processes``; more is a ModelFileError. (Not on Windows, which is not asked how much there is.)
-        The native engine takes one thread and no provider. Raises DataError, ModelFileError (or a subclass),
-        ProviderError or MissingPackageError, and like every method TypeError for a value of the wrong type.
+        ``processes``; more is a ModelFileError. (Not on Windows, which is not asked how much there
+        is.) The native engine takes one thread and no provider. Raises DataError, ModelFileError
+        (or a subclass), ProviderError or MissingPackageError, and like every method TypeError for a
+        value of the wrong type.
         """
         provider = provider_of(engine, provider)
         opened = open_model(None if path is None else checked_path("path", path))
-        return cls.from_model(opened, threads=threads, provider=provider, arena=arena, processes=processes)
+        return cls.from_model(
+            opened, threads=threads, provider=provider, arena=arena, processes=processes
+        )
 
     @classmethod
     def from_model(
@@ -189,17 +198,23 @@ class Classifier:
         arena: bool = True,
         processes: int = 1,
     ) -> Classifier:
-        """Like :meth:`load`, from a model file that is already open; provider may also be ``native``."""
+        """Like :meth:`load`, from a model file that is already open; provider may also be
+        ``native``."""
         instance("model", model, ModelFile, "an open model file; load() takes its path")
         instance("arena", arena, bool)
         threads = whole("threads", threads, most=MAX_THREADS)
-        settings = _Settings(threads, _check_provider(provider), arena, whole("processes", processes))
+        settings = _Settings(
+            threads, _check_provider(provider), arena, whole("processes", processes)
+        )
         return cls(model, _session(model, settings), settings=settings)
 
     @property
     def runtime(self) -> str:
-        """What runs the model, as people call it: ONNX Runtime with its version, or the native engine."""
-        return str(self._session) if isinstance(self._session, NativeSession) else _onnxruntime_name()
+        """What runs the model, as people call it: ONNX Runtime with its version, or the native
+        engine."""
+        return (
+            str(self._session) if isinstance(self._session, NativeSession) else _onnxruntime_name()
+        )
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -207,8 +222,8 @@ class Classifier:
         return self.model.labels
 
     def has_labels(self, probabilities: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
-        """probabilities: float32 [n, labels] → bool [n, labels], the labels that each text is given: those
-        that reach their threshold, or the most probable of a model that gives one."""
+        """probabilities: float32 [n, labels] → bool [n, labels], the labels that each text is
+        given: those that reach their threshold, or the most probable of a model that gives one."""
         probabilities = np.asarray(probabilities)
         if probabilities.dtype.kind != "f":
             raise TypeError("probabilities must be float32 [n, labels]")
@@ -221,7 +236,8 @@ class Classifier:
 
     @property
     def batch_size(self) -> int:
-        """Texts in one run unless another number is given: what is fastest for a network of this width."""
+        """Texts in one run unless another number is given: what is fastest for a network of this
+        width."""
         network = self.model.network
         units = int(network["hidden"]) * (2 if network.get("bidirectional") else 1)
         return BATCH_SIZE_OF_WIDE if units > WIDE else BATCH_SIZE_OF_NARROW
@@ -229,8 +245,8 @@ class Classifier:
     def probabilities(
         self, texts: Sequence[str], *, batch_size: int | None = None
     ) -> npt.NDArray[np.float32]:
-        """Texts → probabilities: float32 [n, labels], rows in the order of ``texts``. Each sums to 1, but not
-        where a text may have several labels."""
+        """Texts → probabilities: float32 [n, labels], rows in the order of ``texts``. Each sums to
+        1, but not where a text may have several labels."""
         return self.classify(texts, batch_size=batch_size)[0]
 
     def classify(
@@ -238,7 +254,8 @@ class Classifier:
     ) -> tuple[npt.NDArray[np.float32], list[Any]]:
         """Texts → (float32 [n, labels], the status of each).
 
-        highest: a text above this score (familiarity.py) is ``unfamiliar``, unless it has no known words.
+        highest: a text above this score (familiarity.py) is ``unfamiliar``, unless it has no known
+            words.
         batch_size: as in :meth:`probabilities_of`; the native engine takes the texts one by one.
         """
         texts, batch_size = _check_texts(texts), optional_whole("batch_size", batch_size)
@@ -261,8 +278,8 @@ class Classifier:
         """Token ids (each row at most ``length`` of them) → probabilities: float32 [n, labels].
 
         Rows run in batches of similar length, since a batch takes the time of its longest row, and
-        come back in their own order. batch_size: None for :attr:`batch_size`. Raises DataError for ids that
-        the model does not have, and for rows that are longer.
+        come back in their own order. batch_size: None for :attr:`batch_size`. Raises DataError for
+        ids that the model does not have, and for rows that are longer.
         """
         return self._answers(self._checked_ids(rows), optional_whole("batch_size", batch_size))
 
@@ -290,12 +307,15 @@ class Classifier:
         order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
         for start in range(0, len(order), step):
             chosen = order[start : start + step]
-            answers[chosen] = self._run(to_matrix([rows[i] for i in chosen], self.model.tokenizer.length))
+            answers[chosen] = self._run(
+                to_matrix([rows[i] for i in chosen], self.model.tokenizer.length)
+            )
         return answers
 
     def threshold(self, *, abstain: float | None = None, threshold: float | None = None) -> float:
-        """The probability below which a text gets no label: the one given, or that from which on at most the
-        share ``abstain`` of the answers is wrong, or that of the model file's own default, or 0.
+        """The probability below which a text gets no label: the one given, or that from which on at
+        most the share ``abstain`` of the answers is wrong, or that of the model file's own default,
+        or 0.
 
         DataError where both are given, a value is out of range, or the file cannot say it.
         """
@@ -311,13 +331,14 @@ class Classifier:
         unfamiliar: float | None = None,
         batch_size: int | None = None,
     ) -> list[Prediction]:
-        """Texts → predictions, in order (:class:`SeveralPrediction` where a text may have several labels).
-        Empty, unknown and truncated texts get one too and say so.
+        """Texts → predictions, in order (:class:`SeveralPrediction` where a text may have several
+        labels). Empty, unknown and truncated texts get one too and say so.
 
-        abstain, threshold: see :meth:`threshold`. unfamiliar: give texts unlike those that the model learnt
-        from the status ``unfamiliar``, and at most this share of the others, such as 0.05; None: to none.
-        Raises TypeError where texts is not a sequence of strings, DataError where the model file cannot say
-        what is asked for, ModelFileError where the model gives no probabilities (NaN).
+        abstain, threshold: see :meth:`threshold`. unfamiliar: give texts unlike those that the
+        model learnt from the status ``unfamiliar``, and at most this share of the others, such as
+        0.05; None: to none. Raises TypeError where texts is not a sequence of strings, DataError
+        where the model file cannot say what is asked for, ModelFileError where the model gives no
+        probabilities (NaN).
         """
         check_numbers(unfamiliar=unfamiliar)
         least = self.threshold(abstain=abstain, threshold=threshold)
@@ -336,7 +357,9 @@ class Classifier:
         ):
             probabilities = dict(zip(self.labels, row))
             if thresholds is not None:
-                yield SeveralPrediction(self.labels[best], row[best], probabilities, status, thresholds)
+                yield SeveralPrediction(
+                    self.labels[best], row[best], probabilities, status, thresholds
+                )
                 continue
             yield Prediction(
                 label=None if left_out else self.labels[best],
@@ -348,8 +371,8 @@ class Classifier:
     def _run(self, ids: npt.NDArray[np.int32]) -> npt.NDArray[np.float32]:
         """ids: int32 [batch, length] → float32 [batch, labels], one run of the session."""
         if self._process != os.getpid() and self._settings.threads > 1:
-            # A fork copies the memory but none of the threads: a run would wait for them without end, and so
-            # would the end of the old session, which is kept for that reason.
+            # A fork copies the memory but none of the threads: a run would wait for them without
+            # end, and so would the end of the old session, which is kept for that reason.
             self._inherited = self._session
             self._session, self._process = _session(self.model, self._settings), os.getpid()
         try:
@@ -357,7 +380,8 @@ class Classifier:
                 answers: npt.NDArray[np.float32] = self._session.run(
                     [OUTPUT_NAME], {INPUT_NAME: ids}, *self._more
                 )[0]
-        except Exception as error:  # ONNX Runtime raises its own types, which differ between releases
+        # ONNX Runtime raises its own types, which differ between releases
+        except Exception as error:
             if _is_about_memory(error):
                 raise _needs_memory(self.model) from error
             raise ModelFileError(
@@ -408,8 +432,11 @@ def _check_provider(provider: str) -> str:
 def _check_texts(texts: Iterable[str]) -> list[str]:
     if isinstance(texts, (str, bytes)):
         raise TypeError("texts must be a list of strings, not one string; write [text]")
-    if isinstance(texts, Mapping) or hasattr(texts, "columns"):  # a data frame: its items are column names
-        raise TypeError(f"texts must be a list of strings, not a {type(texts).__name__}; give a column")
+    # a data frame: its items are column names
+    if isinstance(texts, Mapping) or hasattr(texts, "columns"):
+        raise TypeError(
+            f"texts must be a list of strings, not a {type(texts).__name__}; give a column"
+        )
     if not isinstance(texts, Iterable):
         raise TypeError(f"texts must be a list of strings, not a {type(texts).__name__}")
     texts = list(texts)
@@ -420,7 +447,8 @@ def _check_texts(texts: Iterable[str]) -> list[str]:
 
 
 def _as_ids(row: Any) -> npt.NDArray[Any] | None:
-    """Return a row of whole numbers as an array; None where it is none. Numbers of any size count."""
+    """Return a row of whole numbers as an array; None where it is none. Numbers of any size
+    count."""
     try:
         ids = np.asarray(row)
     except ValueError:  # lists of several lengths
@@ -429,7 +457,9 @@ def _as_ids(row: Any) -> npt.NDArray[Any] | None:
         return None
     if not ids.size:
         return ids.astype(np.int32)
-    is_whole = ids.dtype.kind in "iu" or (ids.dtype.kind == "O" and all(type(each) is int for each in ids))
+    is_whole = ids.dtype.kind in "iu" or (
+        ids.dtype.kind == "O" and all(type(each) is int for each in ids)
+    )
     return ids if is_whole else None
 
 
@@ -471,17 +501,20 @@ def _session(model: ModelFile, settings: _Settings) -> onnxruntime.InferenceSess
             raise _needs_memory(model) from error
         reason = first_line(error)
         if provider != DEFAULT_PROVIDER:
-            raise ProviderError(f"{provider} cannot load {model.path}: {reason}; leave it out") from error
+            raise ProviderError(
+                f"{provider} cannot load {model.path}: {reason}; leave it out"
+            ) from error
         raise ModelFileError(
             f"{_onnxruntime_name()} cannot load {model.path}: {reason}; upgrade onnxruntime"
         ) from error
 
 
 class _Arena:
-    """The memory that all sessions of this process take from, bounded when the first of them is made.
+    """The memory that all sessions of this process take from, bounded when the first of them is
+    made.
 
-    A graph can be made that asks for any amount, in ways that its file does not show: it gets an error.
-    Without a bound the system would end this process, or another one.
+    A graph can be made that asks for any amount, in ways that its file does not show: it gets an
+    error. Without a bound the system would end this process, or another one.
     """
 
     def __init__(self) -> None:
@@ -489,10 +522,11 @@ class _Arena:
         self._is_bounded: bool | None = None
 
     def bound(self, *, processes: int = 1, is_kept: bool = True) -> bool:
-        """Bound the memory to half of the machine's, divided by the processes that run models at once.
+        """Bound the memory to half of the machine's, divided by the processes that run models at
+        once.
 
-        is_kept: whether memory is kept for the next run. Only the first call counts. → whether there is a
-        bound.
+        is_kept: whether memory is kept for the next run. Only the first call counts. → whether
+        there is a bound.
         """
         with self._lock:
             if self._is_bounded is None:
@@ -511,9 +545,13 @@ def _register_arena(processes: int, is_kept: bool) -> bool:
         return False
     try:
         memory = onnxruntime.OrtMemoryInfo(
-            "Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
+            "Cpu",
+            onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR,
+            0,
+            onnxruntime.OrtMemType.DEFAULT,
         )
-        # It doubles, or grows by what is asked for, which takes less at once and more in the long run.
+        # It doubles, or grows by what is asked for, which takes less at once and more in the long
+        # run.
         growth = 0 if is_kept else 1
         config = onnxruntime.OrtArenaCfg(limit // 2 // processes, growth, -1, -1)
         onnxruntime.create_and_register_allocator(memory, config)
@@ -523,7 +561,8 @@ def _register_arena(processes: int, is_kept: bool) -> bool:
 
 
 def _run_options(settings: _Settings) -> list[Any]:
-    """What a run is given beside its input: without an arena of its own, a session returns what it can."""
+    """What a run is given beside its input: without an arena of its own, a session returns what it
+    can."""
     if settings.provider == NATIVE or settings.arena or not _arena.bound():
         return []
     import onnxruntime
@@ -535,7 +574,9 @@ def _run_options(settings: _Settings) -> list[Any]:
 
 def _is_about_memory(error: Exception) -> bool:
     """Whether there was not enough memory: ONNX Runtime's arena says so, or C++, or Python."""
-    return isinstance(error, MemoryError) or any(part in str(error) for part in ("memory", "bad_alloc"))
+    return isinstance(error, MemoryError) or any(
+        part in str(error) for part in ("memory", "bad_alloc")
+    )
 
 
 def _needs_memory(model: ModelFile) -> ModelFileError:
@@ -546,7 +587,8 @@ def _needs_memory(model: ModelFile) -> ModelFileError:
 
 
 def _check_room_for(threads: int) -> None:
-    """Raise where the system lets this process have no more threads: ONNX Runtime would hang or abort."""
+    """Raise where the system lets this process have no more threads: ONNX Runtime would hang or
+    abort."""
     done = Event()
     started = []
     try:
@@ -563,5 +605,8 @@ def _check_room_for(threads: int) -> None:
         running = [thread.native_id for thread in started if thread.ident is not None]
         # join() returns a little before the system counts the thread as gone.
         deadline = time.monotonic() + 0.5
-        while any(Path(f"/proc/self/task/{n}").exists() for n in running) and time.monotonic() < deadline:
+        while (
+            any(Path(f"/proc/self/task/{n}").exists() for n in running)
+            and time.monotonic() < deadline
+        ):
             time.sleep(0.0002)

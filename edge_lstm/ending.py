@@ -1,4 +1,5 @@
-"""The end of the interpreter: no daemon thread is inside ONNX Runtime then, which would abort the process.
+"""The end of the interpreter: no daemon thread is inside ONNX Runtime then, which would abort the
+process.
 
 Python itself waits for all other threads before.
 """
@@ -12,8 +13,9 @@ from contextlib import contextmanager
 
 from edge_lstm.errors import EdgeLSTMError
 
-# A thread that comes too late waits in Python, where it ends with the process, mostly at once. If the program
-# has more to do at its end, and that waits for this thread, the thread must not wait for ever.
+# A thread that comes too late waits in Python, where it ends with the process, mostly at once. If
+# the program has more to do at its end, and that waits for this thread, the thread must not wait
+# for ever.
 LATE_SECONDS = 5.0
 
 
@@ -31,14 +33,17 @@ class _Gate:
 
     @contextmanager
     def passed(self) -> Iterator[None]:
-        """Within the block, the interpreter does not end. Raises EdgeLSTMError if it has begun to."""
+        """Within the block, the interpreter does not end. Raises EdgeLSTMError if it has begun
+        to."""
         thread = threading.current_thread()
         if not thread.daemon or thread is threading.main_thread():
             yield
             return
         with self._condition:
             if not self._condition.wait_for(lambda: self._is_open, LATE_SECONDS):
-                raise EdgeLSTMError("the interpreter is ending; join the threads that predict before")
+                raise EdgeLSTMError(
+                    "the interpreter is ending; join the threads that predict before"
+                )
             self._inside += 1
         try:
             yield

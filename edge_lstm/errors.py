@@ -1,15 +1,14 @@
 """Every error the package raises on purpose.
 
-EdgeLSTMError                 base class: its text is one line, what is wrong; what to do
-├── ModelFileError            the file is not a usable model file of this project
-│   ├── NotAModelFileError    another kind of file, or another kind of ONNX file
-│   ├── DamagedModelFileError cut short or changed after it was written
-│   └── NewerFormatError      written by a later version of edge-lstm
-├── ProviderError             the execution provider is not in this ONNX Runtime, or failed
-├── DataError                 an input file, row or option value cannot be used
-├── OutputError               the output cannot be written
-├── CheckError                a gate (parity, accuracy, batch invariance) failed; nothing was written
-└── MissingPackageError       an optional package is needed; the text says how to install it
+EdgeLSTMError                 base class: its text is one line, what is wrong; what to do ├──
+ModelFileError            the file is not a usable model file of this project │   ├──
+NotAModelFileError    another kind of file, or another kind of ONNX file │   ├──
+DamagedModelFileError cut short or changed after it was written │   └── NewerFormatError
+written by a later version of edge-lstm ├── ProviderError             the execution provider is not
+in this ONNX Runtime, or failed ├── DataError                 an input file, row or option value
+cannot be used ├── OutputError               the output cannot be written ├── CheckError
+a gate (parity, accuracy, batch invariance) failed; nothing was written └── MissingPackageError
+an optional package is needed; the text says how to install it
 """
 
 
@@ -34,7 +33,8 @@ class NewerFormatError(ModelFileError):
 
 
 class ProviderError(EdgeLSTMError):
-    """The execution provider is unknown to the installed ONNX Runtime, or could not run the model."""
+    """The execution provider is unknown to the installed ONNX Runtime, or could not run the
+    model."""
 
 
 class DataError(EdgeLSTMError):

@@ -1,7 +1,10 @@
-"""Which words of a text moved its prediction: leave each out, classify again, see what changes (occlusion).
+"""Which words of a text moved its prediction: leave each out, classify again, see what changes
+(occlusion).
 
-The device does it with the model it has: one more run for each word, in batches. It shows what the model
-reacts to, not why: words that only work together (a negation and what it negates) each show a part of it.
+The device does it with the model it has: one more run for each word, in batches. It shows what the
+    model
+reacts to, not why: words that only work together (a negation and what it negates) each show a part
+    of it.
 """
 
 from __future__ import annotations
@@ -22,8 +25,8 @@ WEAK = 0.05  # of the strongest effect: what is below stays without colour
 class Word:
     """A word of the text: characters ``start`` to ``end``.
 
-    effect: how much it moves the log-odds of the label, towards it (above 0) or away from it (below 0):
-        those of the whole text less those of the text without it.
+    effect: how much it moves the log-odds of the label, towards it (above 0) or away from it (below
+        0): those of the whole text less those of the text without it.
     probability: of the label, without the word.
     known: it is in the vocabulary; read: it is in the part of the text that the model reads.
     """
@@ -41,7 +44,8 @@ class Word:
 class Explanation:
     """A text's prediction and what each word did to it.
 
-    label: what the effects are about, the predicted label where no other was asked for; probability: of it.
+    label: what the effects are about, the predicted label where no other was asked for;
+        probability: of it.
     predicted: the predicted label.
     """
 
@@ -54,7 +58,8 @@ class Explanation:
     words: tuple[Word, ...]
 
     def strongest(self, count: int) -> list[Word]:
-        """The words that moved the prediction most, in either direction, without those of no effect."""
+        """The words that moved the prediction most, in either direction, without those of no
+        effect."""
         moving = [word for word in self.words if word.effect]
         return sorted(moving, key=lambda word: -abs(word.effect))[:count]
 
@@ -76,7 +81,8 @@ class Explanation:
 def explain(classifier: Classifier, text: str, *, label: str | None = None) -> Explanation:
     """Leave out each word of a text in turn.
 
-    label: what the effects are about; None for the predicted one. DataError where the model has none such.
+    label: what the effects are about; None for the predicted one. DataError where the model has
+        none such.
     """
     labels, tokenizer = classifier.labels, classifier.model.tokenizer
     if label is not None and label not in labels:
@@ -91,7 +97,9 @@ def explain(classifier: Classifier, text: str, *, label: str | None = None) -> E
         row_of.append(len(rows) if end > max(start, first_read) else 0)
         if row_of[-1]:
             # The last ids of the text without the word: the truncation rule of Tokenizer.
-            rows.append((ids[max(0, start - tokenizer.length) : start] + ids[end:])[-tokenizer.length :])
+            rows.append(
+                (ids[max(0, start - tokenizer.length) : start] + ids[end:])[-tokenizer.length :]
+            )
     predictions = classifier.probabilities_of(rows).tolist()
     base, several = predictions[0], classifier.model.thresholds is not None
     best = max(range(len(labels)), key=base.__getitem__)
@@ -120,7 +128,8 @@ def explain(classifier: Classifier, text: str, *, label: str | None = None) -> E
 
 
 def _log_odds(probabilities: Sequence[float], column: int, several: bool) -> float:
-    """Log-odds of one label against all others, or, with several labels per text, against its absence.
+    """Log-odds of one label against all others, or, with several labels per text, against its
+    absence.
 
     The others are added up: 1 - p has no digits left near p = 1.
     """

@@ -21,9 +21,11 @@ EXTRAS = {
 
 @contextmanager
 def needs(extra: str, what: str) -> Iterator[None]:
-    """Imports in the block may miss what the extra brings: then MissingPackageError says how to install it.
+    """Imports in the block may miss what the extra brings: then MissingPackageError says how to
+    install it.
 
-    what: what cannot be done without it, such as "Parquet files". A package that is there and broken is
+    what: what cannot be done without it, such as "Parquet files". A package that is there and
+        broken is
     another matter: its ImportError is passed on.
     """
     try:
@@ -35,7 +37,8 @@ def needs(extra: str, what: str) -> Iterator[None]:
 def missing_package(
     error: ImportError, extra: str | None = None, what: str = "this"
 ) -> MissingPackageError | None:
-    """The error that says which extra to install, or None where the import failed for another reason."""
+    """The error that says which extra to install, or None where the import failed for another
+    reason."""
     if isinstance(error, ModuleNotFoundError) and error.name == "onnxruntime":
         return MissingPackageError(
             "onnxruntime is not installed; where there is none for this machine, use the native engine: "
@@ -49,8 +52,8 @@ def missing_package(
 
 
 def install_command(extra: str) -> str:
-    """Return the command that adds an extra to this install: from the checkout, folder, wheel or repository
-    that it came from, else by the name."""
+    """Return the command that adds an extra to this install: from the checkout, folder, wheel or
+    repository that it came from, else by the name."""
     import shlex
 
     checkout = Path(__file__).resolve().parents[1]
@@ -68,8 +71,8 @@ def install_command(extra: str) -> str:
 
 
 def _origin() -> str | None:
-    """Return what this install was made from: a path, or the URL of a repository or file as pip takes it;
-    nothing for a path that is gone, and None for a name."""
+    """Return what this install was made from: a path, or the URL of a repository or file as pip
+    takes it; nothing for a path that is gone, and None for a name."""
     import json
     from importlib.metadata import PackageNotFoundError, distribution
     from urllib.parse import urlsplit
@@ -92,7 +95,8 @@ def _origin() -> str | None:
 
 
 def check_installed(extra: str, what: str) -> None:
-    """MissingPackageError where a package of the extra is not installed. None of them is imported for it."""
+    """MissingPackageError where a package of the extra is not installed. None of them is imported
+    for it."""
     from importlib.util import find_spec
 
     with needs(extra, what):

@@ -25,8 +25,8 @@ def in_label_order(training: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def by_label(training: Mapping[str, Any], labels: Sequence[str]) -> dict[str, Any]:
-    """Return the figures of a model file by the labels' names. Lists of another length stay as they are: the
-    figures are for people, and are not checked where a file is opened."""
+    """Return the figures of a model file by the labels' names. Lists of another length stay as they
+    are: the figures are for people, and are not checked where a file is opened."""
 
     def named(values: Any) -> Any:
         fits = isinstance(values, list) and len(values) == len(labels)
@@ -37,7 +37,8 @@ def by_label(training: Mapping[str, Any], labels: Sequence[str]) -> dict[str, An
         if not isinstance(rows, dict):
             return rows
         return {
-            label: dict(zip(_SCORES, row)) if isinstance(row, list) else row for label, row in rows.items()
+            label: dict(zip(_SCORES, row)) if isinstance(row, list) else row
+            for label, row in rows.items()
         }
 
     return _changed(training, named, named_scores)

@@ -1,4 +1,5 @@
-"""Tables, and one self-contained HTML page: its frame, its style. Nothing is loaded from anywhere."""
+"""Tables, and one self-contained HTML page: its frame, its style. Nothing is loaded from
+anywhere."""
 
 from __future__ import annotations
 
@@ -8,8 +9,8 @@ from typing import NamedTuple
 
 from edge_lstm.printable import visible
 
-# By name, on white and on dark paper, each as far from its paper. People who see no red or no green tell the
-# series (blue, orange, green, purple, red, grey) apart, also in grey print.
+# By name, on white and on dark paper, each as far from its paper. People who see no red or no green
+# tell the series (blue, orange, green, purple, red, grey) apart, also in grey print.
 _COLOURS = {
     "ink": ("#1d2430", "#e3e8ef"),
     "muted": ("#5d6778", "#9aa5b5"),
@@ -44,7 +45,8 @@ class Tinted(str):
 class Table(NamedTuple):
     """A table of plain text, for the terminal and the page.
 
-    text: columns that are set to the left; the others hold numbers. title, note: lines above and below it.
+    text: columns that are set to the left; the others hold numbers. title, note: lines above and
+        below it.
     """
 
     header: Sequence[str]

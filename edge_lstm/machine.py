@@ -1,6 +1,7 @@
 """What this machine is: system, CPU and its features, the cores and the memory it may use.
 
-Standard library only, and every file of the system is read below ``root``, so that a test can show it
+Standard library only, and every file of the system is read below ``root``, so that a test can show
+it
 another machine. What cannot be found out is None or empty: nothing here raises.
 """
 
@@ -82,14 +83,16 @@ def this_machine(root: Path = Path("/")) -> Machine:
 
 
 def available_cores(root: Path = Path("/")) -> int:
-    """Cores that this process may use, at least 1: its affinity, and the CPU quota of its control groups."""
+    """Cores that this process may use, at least 1: its affinity, and the CPU quota of its control
+    groups."""
     quota = _cpu_quota(root)
     cores = _usable_cores()
     return cores if quota is None else max(1, min(cores, int(quota)))
 
 
 def memory_to_use(root: Path = Path("/")) -> int | None:
-    """Bytes that this process may use at most: the machine's or its control group's; None: unknown."""
+    """Bytes that this process may use at most: the machine's or its control group's; None:
+    unknown."""
     total = sizes(read_text(root / "proc/meminfo")).get("MemTotal", _physical_memory(root))
     limits = (total, _memory_limit(root))
     return min((size for size in limits if size is not None), default=None)
@@ -122,7 +125,10 @@ def _cpu(cpuinfo: str) -> tuple[str | None, tuple[str, ...]]:
 
 def sizes(text: str) -> dict[str, int]:
     """/proc/meminfo or /proc/self/status → bytes by name."""
-    return {name: int(kb) * 1024 for name, kb in re.findall(r"^(\w+):\s+(\d{1,18}) kB$", text, re.MULTILINE)}
+    return {
+        name: int(kb) * 1024
+        for name, kb in re.findall(r"^(\w+):\s+(\d{1,18}) kB$", text, re.MULTILINE)
+    }
 
 
 def _physical_memory(root: Path) -> int | None:
@@ -166,5 +172,9 @@ def _cpu_quota(root: Path) -> float | None:
 
 def _memory_limit(root: Path) -> int | None:
     """Bytes that the tightest control group allows."""
-    texts = group_files(root, "memory", "memory.max") + group_files(root, "memory", "memory.limit_in_bytes")
-    return min((int(text) for text in texts if text.isdecimal() and int(text) < _NO_LIMIT), default=None)
+    texts = group_files(root, "memory", "memory.max") + group_files(
+        root, "memory", "memory.limit_in_bytes"
+    )
+    return min(
+        (int(text) for text in texts if text.isdecimal() and int(text) < _NO_LIMIT), default=None
+    )

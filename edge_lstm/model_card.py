@@ -1,8 +1,9 @@
-"""What a model file says of itself: a model card in Markdown, with the front matter that the Hugging Face hub
-reads (https://huggingface.co/docs/hub/model-cards), and a CycloneDX bill of materials.
+"""What a model file says of itself: a model card in Markdown, with the front matter that the
+Hugging Face hub reads (https://huggingface.co/docs/hub/model-cards), and a CycloneDX bill of
+materials.
 
-Everything comes from the file's metadata. That part of it is for people and is not checked when the file is
-opened, so a value that is missing, or is not what it should be, is left out.
+Everything comes from the file's metadata. That part of it is for people and is not checked when the
+file is opened, so a value that is missing, or is not what it should be, is left out.
 """
 
 from __future__ import annotations
@@ -43,7 +44,9 @@ def model_card(model: ModelFile) -> str:
     is_embedded = model.path == embedded_model()
     publish = "Not stated in the file. Add it here and as `license:` in the front matter before publishing."
     subwords = f" and {len(model.tokenizer.pieces):,} subwords" if model.tokenizer.pieces else ""
-    several = ", and every label whose probability reaches its threshold" if model.thresholds else ""
+    several = (
+        ", and every label whose probability reaches its threshold" if model.thresholds else ""
+    )
     training = [*_rows(model.network, _NETWORK), *_rows(model.training, _TRAINING)]
     int8 = [(f"int8: {name}", text) for name, text in _rows(model.quantization or {}, _INT8)]
     limits = [*(_EMBEDDED_LIMITS if is_embedded else ()), *_limits(model)]
@@ -69,7 +72,8 @@ def model_card(model: ModelFile) -> str:
 
 
 def bill_of_materials(model: ModelFile) -> dict[str, Any]:
-    """The CycloneDX 1.6 ML-BOM of a model file (https://cyclonedx.org/docs/1.6/json/), plain values for JSON.
+    """The CycloneDX 1.6 ML-BOM of a model file (https://cyclonedx.org/docs/1.6/json/), plain values
+    for JSON.
     Without a time or a serial number: the same file gives the same one."""
     sha256, data = model.sha256(), _part(model.training, "data")
     measured_in = ", float32" if model.quantization else ""
@@ -88,7 +92,11 @@ def bill_of_materials(model: ModelFile) -> dict[str, Any]:
         if _is_number(scores.get(key))
     ]
     made = {f"made with {name}": text for name, text in _part(model.training, "versions").items()}
-    facts = {"precision": model.precision, "bytes": len(model.data), "data sha256": data.get("sha256")}
+    facts = {
+        "precision": model.precision,
+        "bytes": len(model.data),
+        "data sha256": data.get("sha256"),
+    }
     properties = [*(("label", label) for label in model.labels), *{**facts, **made}.items()]
     component = {
         "type": "machine-learning-model",
@@ -96,8 +104,13 @@ def bill_of_materials(model: ModelFile) -> dict[str, Any]:
         "version": sha256[:12],
         "hashes": [{"alg": "SHA-256", "content": sha256}],
         "licenses": [{"license": {"id": "MIT"}}] if model.path == embedded_model() else [],
-        "modelCard": {"modelParameters": parameters, "quantitativeAnalysis": {"performanceMetrics": metrics}},
-        "properties": [{"name": f"edge-lstm:{k}", "value": str(v)} for k, v in properties if v is not None],
+        "modelCard": {
+            "modelParameters": parameters,
+            "quantitativeAnalysis": {"performanceMetrics": metrics},
+        },
+        "properties": [
+            {"name": f"edge-lstm:{k}", "value": str(v)} for k, v in properties if v is not None
+        ],
     }
     tool = {"type": "application", "name": "edge-lstm", "version": __version__}
     metadata = {"tools": {"components": [tool]}, "component": component}
@@ -105,7 +118,8 @@ def bill_of_materials(model: ModelFile) -> dict[str, Any]:
 
 
 def accuracy_line(model: ModelFile) -> str:
-    """The accuracy that the file tells, and on which texts, for ``inspect``; empty where it does not say."""
+    """The accuracy that the file tells, and on which texts, for ``inspect``; empty where it does
+    not say."""
     for title, scores in _measured(model).items():
         values = ", ".join(f"{_show(scores, key)} {_title(key)}" for key in _score_keys(model)[:2])
         where = "; measured before quantization" if model.quantization else ""
@@ -120,7 +134,9 @@ def _score_keys(model: ModelFile) -> tuple[str, ...]:
 def _measured(model: ModelFile) -> dict[str, Mapping[str, Any]]:
     """What was measured in training, the test texts first: title → scores."""
     parts = {title: _part(model.training, title) for title in ("test", "validation")}
-    return {title: part for title, part in parts.items() if _is_number(part.get(_score_keys(model)[0]))}
+    return {
+        title: part for title, part in parts.items() if _is_number(part.get(_score_keys(model)[0]))
+    }
 
 
 def _data(model: ModelFile) -> Iterator[str]:
@@ -182,7 +198,8 @@ def _title(key: str) -> str:
 
 
 def _cell(value: Any, depth: int = 2) -> str:
-    """A text, a number (a share in %), or what lists and mappings hold of them; empty for anything else."""
+    """A text, a number (a share in %), or what lists and mappings hold of them; empty for anything
+    else."""
     if _is_number(value):
         return f"{value:.2%}" if isinstance(value, float) and value <= 1 else f"{value:,}"
     if isinstance(value, str):
@@ -191,7 +208,9 @@ def _cell(value: Any, depth: int = 2) -> str:
     if depth and isinstance(value, list):
         inner = [_cell(entry, depth - 1) for entry in value]
     elif depth and isinstance(value, dict):
-        inner = [f"{_text(name)} {shown}" for name, v in value.items() if (shown := _cell(v, depth - 1))]
+        inner = [
+            f"{_text(name)} {shown}" for name, v in value.items() if (shown := _cell(v, depth - 1))
+        ]
     return listed([shown for shown in inner if shown], _MANY_LABELS)
 
 

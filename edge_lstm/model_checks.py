@@ -1,8 +1,9 @@
 """What must fit together in a model file before it is run: its metadata, and the graph with it.
 
-The digest shows that a file is as it was written. These checks are for files that were made to do harm: a
-graph may use what the export writes and nothing else, so that it reads no other file, runs no loop and makes
-no constant out of nothing. (What memory a run may take is bounded where sessions are made, in classifier.py.)
+The digest shows that a file is as it was written. These checks are for files that were made to do
+harm: a graph may use what the export writes and nothing else, so that it reads no other file, runs
+no loop and makes no constant out of nothing. (What memory a run may take is bounded where sessions
+are made, in classifier.py.)
 
 Text becomes many times larger when it is parsed, so its size is checked before (:class:`Room`).
 Values are checked once, here: no later part of the package meets one of another type or range.
@@ -33,7 +34,8 @@ OPERATORS = {
 }
 # fmt: on
 MAX_OPERATORS = 48  # the largest graph has 38
-# Bytes of the encoded operators, and those that each n-gram adds: its ids and its place, as varints.
+# Bytes of the encoded operators, and those that each n-gram adds: its ids and its place, as
+# varints.
 MAX_OPERATOR_BYTES, NGRAM_BYTES = 2**16, 16
 # The export makes no larger file: ids in use, labels, n-grams, sizes of a layer, golden rows.
 MAX_IDS, MAX_LABELS, MAX_NGRAMS, MAX_UNITS, MAX_GOLDEN = 1_000_000, 100_000, 1_000_000, 2**14, 64
@@ -54,7 +56,8 @@ class Room(NamedTuple):
     each: tuple[int, int, int] = (0, 0, 0)
 
     def check(self, name: str, text: str, labels: str = "", count: int = 0) -> None:
-        """Raise if the text is larger. labels: the JSON list of the labels; count: how many there are."""
+        """Raise if the text is larger. labels: the JSON list of the labels; count: how many there
+        are."""
         # A parsed name takes three times as much memory as a value: names are counted apart.
         most = (self.size, _MANY, _MANY)
         names = map(_measures, (text, labels))
@@ -80,7 +83,8 @@ def _bytes_of(text: str) -> int:
 class GoldenRow:
     """A text with the ids and probabilities it had where the file was made.
 
-    example: whether a person put the text into the file to be shown; the others are the file's own test.
+    example: whether a person put the text into the file to be shown; the others are the file's own
+        test.
     """
 
     text: str
@@ -90,8 +94,8 @@ class GoldenRow:
 
 
 def load_json(text: str) -> Any:
-    """JSON as the export writes it: numbers are finite and short, no name has two values, and lists and
-    objects are not nested without end."""
+    """JSON as the export writes it: numbers are finite and short, no name has two values, and lists
+    and objects are not nested without end."""
     try:
         value = json.loads(
             text,
@@ -158,32 +162,51 @@ def labels_from(value: Any) -> tuple[str, ...]:
     _require(len(set(value)) == len(value), "a label is repeated")
     _require(not any(map(CONTROL_CHARACTER.search, value)), "a label holds a control character")
     for label in value:
-        label.encode()  # a lone surrogate cannot be written anywhere: UnicodeEncodeError is a ValueError
+        # a lone surrogate cannot be written anywhere: UnicodeEncodeError is a ValueError
+        label.encode()
     return tuple(value)
 
 
 def thresholds_from(value: Any, labels: Sequence[str]) -> tuple[float, ...]:
     """The thresholds of a model that gives several labels per text, one for each label."""
-    _require(isinstance(value, dict) and isinstance(value["thresholds"], list), "thresholds are not a list")
+    _require(
+        isinstance(value, dict) and isinstance(value["thresholds"], list),
+        "thresholds are not a list",
+    )
     thresholds = value["thresholds"]
     _require(len(thresholds) == len(labels), "it does not have one threshold per label")
-    _require(all(type(t) in (float, int) and 0 < t <= 1 for t in thresholds), "a threshold is not in (0, 1]")
+    _require(
+        all(type(t) in (float, int) and 0 < t <= 1 for t in thresholds),
+        "a threshold is not in (0, 1]",
+    )
     _require(not any(LABEL_JOINT in label for label in labels), f"a label holds {LABEL_JOINT!r}")
     return tuple(map(float, thresholds))
 
 
 def tokenizer_from(settings: Any, vocabulary: str) -> Tokenizer:
-    """Metadata → Tokenizer. A rule that this version does not implement is a ValueError, never a guess."""
+    """Metadata → Tokenizer. A rule that this version does not implement is a ValueError, never a
+    guess."""
     _require(isinstance(settings, dict), "the tokenizer's settings are not an object")
     _require(vocabulary.count("\n") < MAX_IDS, f"its vocabulary has more than {MAX_IDS:,} lines")
     _require(_bytes_of(vocabulary) <= MAX_VOCABULARY, "its vocabulary is far too large")
-    _require(_is_whole(settings["length"], 1, MAX_LENGTH), f"its length is not between 1 and {MAX_LENGTH:,}")
+    _require(
+        _is_whole(settings["length"], 1, MAX_LENGTH),
+        f"its length is not between 1 and {MAX_LENGTH:,}",
+    )
     if settings.get("rule") == PIECES_RULE:
         lines = len(vocabulary.split("\n")) if vocabulary else 0
-        _require(_is_whole(settings["words"], 0, lines), "it has more words than its vocabulary has lines")
-    _require(REPLACEMENT not in vocabulary, "its vocabulary holds U+FFFD, which stands for unreadable text")
+        _require(
+            _is_whole(settings["words"], 0, lines),
+            "it has more words than its vocabulary has lines",
+        )
+    _require(
+        REPLACEMENT not in vocabulary,
+        "its vocabulary holds U+FFFD, which stands for unreadable text",
+    )
     tokenizer = Tokenizer.from_metadata(settings, vocabulary)
-    _require(len(set(tokenizer.words)) == len(tokenizer.words), "a word of the vocabulary is repeated")
+    _require(
+        len(set(tokenizer.words)) == len(tokenizer.words), "a word of the vocabulary is repeated"
+    )
     pieces = tokenizer.pieces or ()
     _require(len(set(pieces)) == len(pieces) and all(pieces), "a subword is repeated or empty")
     return tokenizer
@@ -199,16 +222,29 @@ def check_metadata(
     several: bool,
 ) -> None:
     """The parts of the metadata against each other. several: it has thresholds."""
-    for name, value in (("network", network), ("training", training), ("quantization", quantization)):
+    for name, value in (
+        ("network", network),
+        ("training", training),
+        ("quantization", quantization),
+    ):
         _require(isinstance(value, dict), f"its {name} is not an object")
     _require(network["labels"] == len(labels), "the network has another number of labels")
     _require(network["several"] is several, "its thresholds are not those of its network")
-    _require(network["num_words"] == tokenizer.num_ids, "the vocabulary has another size than the network's")
-    _require(_is_whole(network["hidden"], 1, MAX_UNITS), "its number of hidden units is out of range")
-    _require(_is_whole(network["embedding_dim"], 1, 2**16), "its size of embeddings is out of range")
+    _require(
+        network["num_words"] == tokenizer.num_ids,
+        "the vocabulary has another size than the network's",
+    )
+    _require(
+        _is_whole(network["hidden"], 1, MAX_UNITS), "its number of hidden units is out of range"
+    )
+    _require(
+        _is_whole(network["embedding_dim"], 1, 2**16), "its size of embeddings is out of range"
+    )
     _require(_is_whole(network["ngrams"], 0, MAX_NGRAMS), "its number of n-grams is out of range")
     least = 1 if network["ngrams"] else 0
-    _require(_is_whole(network["ngram_dim"], least, 2**16), "its size of n-gram vectors is out of range")
+    _require(
+        _is_whole(network["ngram_dim"], least, 2**16), "its size of n-gram vectors is out of range"
+    )
     _require(type(network["bidirectional"]) is bool, "its network is neither bidirectional nor not")
     _require(network["pooling"] in POOLINGS, f"pooling {network['pooling']!r:.40} is not supported")
 
@@ -220,16 +256,22 @@ def golden_from(rows: Any, labels: Sequence[str], tokenizer: Tokenizer) -> tuple
     for row in rows:
         _require(isinstance(row, dict) and isinstance(row["text"], str), "a golden row has no text")
         ids, answers = row["ids"], row["probabilities"]
-        _require(isinstance(ids, list) and isinstance(answers, list), "a golden row lacks ids or answers")
+        _require(
+            isinstance(ids, list) and isinstance(answers, list), "a golden row lacks ids or answers"
+        )
         _require(0 < len(ids) <= tokenizer.length, "a golden row is longer than the input")
         most = tokenizer.num_ids - 1
         _require(all(_is_whole(i, 0, most) for i in ids), "a golden row has an unknown id")
         _require(len(answers) == len(labels), "a golden row does not have one answer per label")
         is_answer = (type(p) in (int, float) and 0 <= p <= MOST_PROBABLE for p in answers)
         _require(all(is_answer), "a golden answer is no probability")
-        _require(type(row.get("example", False)) is bool, "a golden row is neither an example nor none")
+        _require(
+            type(row.get("example", False)) is bool, "a golden row is neither an example nor none"
+        )
     return tuple(
-        GoldenRow(row["text"], tuple(row["ids"]), tuple(row["probabilities"]), row.get("example", False))
+        GoldenRow(
+            row["text"], tuple(row["ids"]), tuple(row["probabilities"]), row.get("example", False)
+        )
         for row in rows
     )
 
@@ -241,13 +283,17 @@ def check_graph(onnx: OnnxFile, graph: Graph) -> None:
     _require(not graph.sparse, "it has sparse constants")
     for node in graph.nodes:
         if node.op_type not in OPERATORS.get(node.domain, ()):
-            raise ValueError(f"operator {f'{node.domain}.{node.op_type}'.strip('.')[:60]!r} is unexpected")
+            raise ValueError(
+                f"operator {f'{node.domain}.{node.op_type}'.strip('.')[:60]!r} is unexpected"
+            )
     _require(len(graph.nodes) <= MAX_OPERATORS, "it has too many operators")
     names = [tensor.name for tensor in graph.initializers]
     _require(len(set(names)) == len(names), "it has two constants of one name")
     for tensor in graph.initializers:
         _require(tensor.held is not None, f"constant {tensor.name[:40]!r} is not in the file")
-        _require(tensor.held == tensor.nbytes, f"constant {tensor.name[:40]!r} does not fit its shape")
+        _require(
+            tensor.held == tensor.nbytes, f"constant {tensor.name[:40]!r} does not fit its shape"
+        )
         _check_values(tensor)
 
 
@@ -277,10 +323,18 @@ def rows_of_embedding(graph: Graph) -> int:
 
 
 def check_fit(
-    graph: Graph, tokenizer: Tokenizer, labels: Sequence[str], network: dict[str, Any], *, quantized: bool
+    graph: Graph,
+    tokenizer: Tokenizer,
+    labels: Sequence[str],
+    network: dict[str, Any],
+    *,
+    quantized: bool,
 ) -> None:
     """The graph: of the sizes that the metadata say. Both have been checked alone."""
-    _require(quantized == any(node.domain for node in graph.nodes), "its quantization does not fit its graph")
+    _require(
+        quantized == any(node.domain for node in graph.nodes),
+        "its quantization does not fit its graph",
+    )
     room = MAX_OPERATOR_BYTES + NGRAM_BYTES * network["ngrams"]
     _require(sum(node.nbytes for node in graph.nodes) <= room, "its operators are far too large")
     constants = {tensor.name: tensor for tensor in graph.initializers}

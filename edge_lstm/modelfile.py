@@ -3,7 +3,8 @@
 One ``.onnx`` file holds the network and, in ``metadata_props``, everything else a device needs: the
 keys below. Nothing here runs the model (see classifier.py) or needs ONNX Runtime.
 
-**The digest** (docs/file-format.md) covers every byte, so that nothing an answer depends on changes unseen.
+**The digest** (docs/file-format.md) covers every byte, so that nothing an answer depends on changes
+unseen.
 """
 
 from __future__ import annotations
@@ -42,7 +43,8 @@ KEY_TOKENIZER = "edge_lstm.tokenizer"  # JSON, see Tokenizer.to_metadata
 KEY_VOCABULARY = "edge_lstm.vocabulary"  # the words in id order, one a line; the first has id 4
 KEY_LABELS = "edge_lstm.labels"  # JSON list, in the order of the output's columns
 KEY_NETWORK = "edge_lstm.network"  # JSON: the architecture
-KEY_TRAINING = "edge_lstm.training"  # JSON: data, digest, seed, versions, measured accuracy; see figures.py
+# JSON: data, digest, seed, versions, measured accuracy; see figures.py
+KEY_TRAINING = "edge_lstm.training"
 KEY_QUANTIZATION = "edge_lstm.quantization"  # JSON; absent in an fp32 file
 KEY_ABSTENTION = "edge_lstm.abstention"  # JSON, see RiskCoverage.to_dict; absent: no curve
 # JSON: {"thresholds": [...]}, the probability of each label from which on a text has it.
@@ -51,8 +53,8 @@ KEY_SEVERAL = "edge_lstm.several"
 KEY_GOLDEN = "edge_lstm.golden"  # JSON list of {text, ids, probabilities}; "example": true in some
 KEY_DIGEST = "edge_lstm.digest"  # the last entry: its value ends the file, see above
 
-# How much JSON each entry may hold: many times what the export writes. A label has a count, scores of two
-# parts of the data, and an answer in each golden row.
+# How much JSON each entry may hold: many times what the export writes. A label has a count, scores
+# of two parts of the data, and an answer in each golden row.
 _ROOM = {
     KEY_TOKENIZER: Room(2**16),
     KEY_LABELS: Room(8 * 2**20),
@@ -65,11 +67,13 @@ _ROOM = {
 }
 
 DIGEST_DIGITS = 64  # of a SHA-256 in hexadecimal
-# The entry up to its value: field 14 of 84 bytes, in it field 1 (the key, 16 bytes) and field 2 (64 bytes).
+# The entry up to its value: field 14 of 84 bytes, in it field 1 (the key, 16 bytes) and field 2 (64
+# bytes).
 _DIGEST_ENTRY = b"\x72\x54\x0a\x10" + KEY_DIGEST.encode() + b"\x12\x40"
 _FORMAT = re.compile("[1-9][0-9]{0,8}")
 
-MAX_FILE_BYTES = 512 * 2**20  # far above any model of this kind: another file is refused before it is read
+# far above any model of this kind: another file is refused before it is read
+MAX_FILE_BYTES = 512 * 2**20
 _FIRST_BYTE, _CHUNK = b"\x08", 16 * 2**20  # every ONNX file begins with its IR version, field 1
 
 
@@ -78,10 +82,11 @@ class ModelFile:
     """An opened and checked model file.
 
     data: the file's bytes, as ONNX Runtime takes them.
-    network, training, quantization: what the file says of itself (``quantization`` is None for fp32).
+    network, training, quantization: what the file says of itself (``quantization`` is None for
+        fp32).
     abstention: which answers are left out so that few are wrong; None where the file does not say.
-    thresholds: of a model that gives several labels per text, the probability from which on a text has each
-        label, above 0 to 1; None: each text has one label, the most probable.
+    thresholds: of a model that gives several labels per text, the probability from which on a text
+        has each label, above 0 to 1; None: each text has one label, the most probable.
     """
 
     path: Path
@@ -97,10 +102,12 @@ class ModelFile:
     thresholds: tuple[float, ...] | None = None
 
     def chosen_threshold(self, *, abstain: float | None, threshold: float | None) -> float:
-        """The probability below which a text is unsure, see answering.chosen_threshold; never one of a model
-        that gives several labels. DataError."""
+        """The probability below which a text is unsure, see answering.chosen_threshold; never one
+        of a model that gives several labels. DataError."""
         if self.thresholds is None:
-            return chosen_threshold(self.abstention, self.path, abstain=abstain, threshold=threshold)
+            return chosen_threshold(
+                self.abstention, self.path, abstain=abstain, threshold=threshold
+            )
         if abstain is not None or threshold:
             raise DataError(
                 f"{self.path} gives several labels per text, each with a threshold of its own; "
@@ -109,9 +116,11 @@ class ModelFile:
         return 0.0
 
     def unfamiliar_threshold(self, share: float | None) -> float:
-        """The score of familiarity.py above which a text is unfamiliar, and at most this share of texts like
-        the held-out ones; infinite for None. DataError."""
-        return math.inf if share is None else unfamiliar_threshold(self.abstention, self.path, share)
+        """The score of familiarity.py above which a text is unfamiliar, and at most this share of
+        texts like the held-out ones; infinite for None. DataError."""
+        return (
+            math.inf if share is None else unfamiliar_threshold(self.abstention, self.path, share)
+        )
 
     @property
     def name(self) -> str:
@@ -127,7 +136,11 @@ class ModelFile:
     def warnings(self) -> list[str]:
         """What the training reported about its data and result."""
         warnings = self.training.get("warnings")
-        return [each for each in warnings if isinstance(each, str)] if isinstance(warnings, list) else []
+        return (
+            [each for each in warnings if isinstance(each, str)]
+            if isinstance(warnings, list)
+            else []
+        )
 
     @property
     def examples(self) -> tuple[str, ...]:
@@ -141,7 +154,12 @@ class ModelFile:
     def facts(self) -> dict[str, Any]:
         """What a result says of the file: path, digest, size in bytes and precision."""
         size = len(self.data)
-        return {"path": str(self.path), "sha256": self.sha256(), "bytes": size, "precision": self.precision}
+        return {
+            "path": str(self.path),
+            "sha256": self.sha256(),
+            "bytes": size,
+            "precision": self.precision,
+        }
 
 
 EMBEDDED = "sentiment"  # stands for the path of the embedded model
@@ -154,7 +172,8 @@ def embedded_model() -> Path:
 
 
 def short_names(paths: Sequence[Path]) -> list[str]:
-    """Names that tell model files apart: each file's, with as many folders before it as that takes."""
+    """Names that tell model files apart: each file's, with as many folders before it as that
+    takes."""
     names: list[str] = []
     for depth in range(1, max(len(path.parts) for path in paths) + 2):  # "." has no parts
         names = [Path(*path.parts[-depth:]).as_posix() for path in paths]
@@ -185,14 +204,17 @@ def read_file(path: Path) -> bytes:
     except FileNotFoundError:
         raise DataError(f"no model file at {path}; make one with 'edge-lstm export'") from None
     except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}; check the path and its permissions") from None
+        raise DataError(
+            f"cannot read {path}: {error.strerror}; check the path and its permissions"
+        ) from None
 
 
 def open_model(path: Path | str | None = None) -> ModelFile:
-    """Open and check a model file; without a path, or with EMBEDDED if no file has that name, the embedded
-    model.
+    """Open and check a model file; without a path, or with EMBEDDED if no file has that name, the
+    embedded model.
 
-    Raises DataError (no such file) or ModelFileError, a subclass but for files of versions before 1.0.
+    Raises DataError (no such file) or ModelFileError, a subclass but for files of versions before
+    1.0.
     """
     is_embedded = path is None or (str(path) == EMBEDDED and not Path(path).exists())
     path = embedded_model() if path is None or is_embedded else Path(path)
@@ -200,7 +222,8 @@ def open_model(path: Path | str | None = None) -> ModelFile:
 
 
 def parse_model(data: bytes, path: Path) -> ModelFile:
-    """A model file's bytes → :class:`ModelFile`; ``path`` is what errors call it. Raises as open_model."""
+    """A model file's bytes → :class:`ModelFile`; ``path`` is what errors call it. Raises as
+    open_model."""
     onnx = _parse_whole(data, path)
     try:
         graph = onnx_file.parse_graph(onnx.graph)
@@ -208,7 +231,11 @@ def parse_model(data: bytes, path: Path) -> ModelFile:
         model_checks.check_graph(onnx, graph)
         model = _read_metadata(data, path, onnx, length, model_checks.rows_of_embedding(graph))
         model_checks.check_fit(
-            graph, model.tokenizer, model.labels, model.network, quantized=model.quantization is not None
+            graph,
+            model.tokenizer,
+            model.labels,
+            model.network,
+            quantized=model.quantization is not None,
         )
     except (KeyError, ValueError, TypeError) as error:
         reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
@@ -226,22 +253,32 @@ def _parse_whole(data: bytes, path: Path) -> onnx_file.OnnxFile:
         onnx = onnx_file.parse(data)
     except onnx_file.OnnxFileError as error:
         if onnx_file.producer_of(data) == PRODUCER:
-            raise DamagedModelFileError(f"{path} is cut short or damaged ({error}); copy it again") from None
-        raise NotAModelFileError(f"{path} is not an ONNX file; give one of 'edge-lstm export'") from None
+            raise DamagedModelFileError(
+                f"{path} is cut short or damaged ({error}); copy it again"
+            ) from None
+        raise NotAModelFileError(
+            f"{path} is not an ONNX file; give one of 'edge-lstm export'"
+        ) from None
     if KEY_FORMAT not in onnx.metadata:
         if onnx.producer == PRODUCER:
-            raise DamagedModelFileError(f"{path} is cut short: its metadata is missing; copy it again")
+            raise DamagedModelFileError(
+                f"{path} is cut short: its metadata is missing; copy it again"
+            )
         raise NotAModelFileError(
             f"{path} is not a model file of edge-lstm (no {KEY_FORMAT} in its metadata); "
             "give one made by 'edge-lstm export'"
         )
     _check_format(onnx.metadata[KEY_FORMAT], path)
     if _digest(memoryview(data)[:-DIGEST_DIGITS]) != data[-DIGEST_DIGITS:]:
-        raise DamagedModelFileError(f"{path} was cut short or changed after export; copy or export it again")
+        raise DamagedModelFileError(
+            f"{path} was cut short or changed after export; copy or export it again"
+        )
     return onnx
 
 
-def _read_metadata(data: bytes, path: Path, onnx: onnx_file.OnnxFile, length: int, rows: int) -> ModelFile:
+def _read_metadata(
+    data: bytes, path: Path, onnx: onnx_file.OnnxFile, length: int, rows: int
+) -> ModelFile:
     """What the metadata say, checked. length: of the input; rows: of the embedding.
 
     Raises ValueError, KeyError or TypeError where something does not fit.
@@ -252,7 +289,9 @@ def _read_metadata(data: bytes, path: Path, onnx: onnx_file.OnnxFile, length: in
     values: dict[str, Any] = {}
     for key, room in _ROOM.items():
         if key in metadata and key != KEY_LABELS:
-            room.check(key.removeprefix("edge_lstm."), metadata[key], metadata[KEY_LABELS], len(labels))
+            room.check(
+                key.removeprefix("edge_lstm."), metadata[key], metadata[KEY_LABELS], len(labels)
+            )
             values[key] = model_checks.load_json(metadata[key])
     vocabulary = metadata[KEY_VOCABULARY]
     if vocabulary.count("\n") + 1 + FIRST_WORD_ID > rows:
@@ -262,9 +301,16 @@ def _read_metadata(data: bytes, path: Path, onnx: onnx_file.OnnxFile, length: in
         raise ValueError("its input has another length than its text rule")
     network, training = values[KEY_NETWORK], values.get(KEY_TRAINING, {})
     quantization = values.get(KEY_QUANTIZATION)
-    thresholds = model_checks.thresholds_from(values[KEY_SEVERAL], labels) if KEY_SEVERAL in values else None
+    thresholds = (
+        model_checks.thresholds_from(values[KEY_SEVERAL], labels) if KEY_SEVERAL in values else None
+    )
     model_checks.check_metadata(
-        tokenizer, labels, network, training, values.get(KEY_QUANTIZATION, {}), several=thresholds is not None
+        tokenizer,
+        labels,
+        network,
+        training,
+        values.get(KEY_QUANTIZATION, {}),
+        several=thresholds is not None,
     )
     return ModelFile(
         path=path,
@@ -276,7 +322,9 @@ def _read_metadata(data: bytes, path: Path, onnx: onnx_file.OnnxFile, length: in
         training=by_label(training, labels),
         quantization=quantization,
         golden=model_checks.golden_from(values.get(KEY_GOLDEN, []), labels, tokenizer),
-        abstention=RiskCoverage.from_dict(values[KEY_ABSTENTION]) if KEY_ABSTENTION in values else None,
+        abstention=RiskCoverage.from_dict(values[KEY_ABSTENTION])
+        if KEY_ABSTENTION in values
+        else None,
         thresholds=thresholds,
     )
 
@@ -313,7 +361,10 @@ def _check_input(graph: onnx_file.Graph, path: Path) -> int:
         batch, length = inputs[0].shape
         if isinstance(length, int) and length > 0 and isinstance(batch, str):
             return length
-    asks = ", ".join(f"{value.name} {value.dtype} {list(value.shape)}" for value in inputs) or "nothing"
+    asks = (
+        ", ".join(f"{value.name} {value.dtype} {list(value.shape)}" for value in inputs)
+        or "nothing"
+    )
     raise NotAModelFileError(
         f"{path} has another input ({asks[:200]}); a model file takes {INPUT_NAME} int32 "
         "[batch, length]: make one with 'edge-lstm export'"
@@ -321,19 +372,31 @@ def _check_input(graph: onnx_file.Graph, path: Path) -> int:
 
 
 def describe(model: ModelFile) -> dict[str, Any]:
-    """Everything the file says of itself, as plain values: the answer of ``edge-lstm inspect --json``."""
+    """Everything the file says of itself, as plain values: the answer of ``edge-lstm inspect
+    --json``."""
     graph = onnx_file.parse_graph(model.onnx.graph)
     return {
         **model.facts(),
         "format": int(model.onnx.metadata[KEY_FORMAT]),
         "ir_version": model.onnx.ir_version,
         "opsets": {domain or "ai.onnx": version for domain, version in model.onnx.opsets.items()},
-        "inputs": [{"name": v.name, "dtype": v.dtype, "shape": list(v.shape)} for v in graph.inputs],
-        "outputs": [{"name": v.name, "dtype": v.dtype, "shape": list(v.shape)} for v in graph.outputs],
+        "inputs": [
+            {"name": v.name, "dtype": v.dtype, "shape": list(v.shape)} for v in graph.inputs
+        ],
+        "outputs": [
+            {"name": v.name, "dtype": v.dtype, "shape": list(v.shape)} for v in graph.outputs
+        ],
         "labels": list(model.labels),
-        **({} if model.thresholds is None else {"thresholds": dict(zip(model.labels, model.thresholds))}),
+        **(
+            {}
+            if model.thresholds is None
+            else {"thresholds": dict(zip(model.labels, model.thresholds))}
+        ),
         "tokenizer": json.loads(model.onnx.metadata[KEY_TOKENIZER]),
-        "vocabulary": {"words": len(model.tokenizer.words), "first": list(model.tokenizer.words[:10])},
+        "vocabulary": {
+            "words": len(model.tokenizer.words),
+            "first": list(model.tokenizer.words[:10]),
+        },
         "network": model.network,
         "training": model.training,
         "quantization": model.quantization,
@@ -345,7 +408,8 @@ def describe(model: ModelFile) -> dict[str, Any]:
 
 
 def _abstention(curve: RiskCoverage) -> dict[str, Any]:
-    """The threshold for some shares of wrong answers, and the share of texts that is answered then."""
+    """The threshold for some shares of wrong answers, and the share of texts that is answered
+    then."""
     promised = [(share, point) for share in SHOWN_RISKS if (point := curve.promised(share))]
     return {
         "data": curve.data,
@@ -353,7 +417,11 @@ def _abstention(curve: RiskCoverage) -> dict[str, Any]:
         "default": curve.default,
         "unfamiliar": [{"at most": share, "threshold": score} for share, score in curve.unfamiliar],
         "wrong": [
-            {"at most": share, "threshold": p.threshold, "answered": round(p.answered / curve.texts, 3)}
+            {
+                "at most": share,
+                "threshold": p.threshold,
+                "answered": round(p.answered / curve.texts, 3),
+            }
             for share, p in promised
         ],
     }

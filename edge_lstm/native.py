@@ -1,6 +1,7 @@
 """The native engine: the package edge-lstm-native in the place of ONNX Runtime.
 
-It is taken where it is asked for, never by itself: its probabilities are ONNX Runtime's only within 1e-6.
+It is taken where it is asked for, never by itself: its probabilities are ONNX Runtime's only within
+    1e-6.
 """
 
 from __future__ import annotations
@@ -23,9 +24,11 @@ VARIABLE = "EDGE_LSTM_ENGINE"
 
 
 def provider_of(engine: str | None, provider: str, default: str = "CPUExecutionProvider") -> str:
-    """The provider that stands for an engine. engine: None for that of the variable EDGE_LSTM_ENGINE, if any.
+    """The provider that stands for an engine. engine: None for that of the variable
+    EDGE_LSTM_ENGINE, if any.
 
-    Raises DataError where there is no such engine, or where a provider of ONNX Runtime is given as well.
+    Raises DataError where there is no such engine, or where a provider of ONNX Runtime is given as
+    well.
     """
     chosen = engine if engine is not None else os.environ.get(VARIABLE) or ENGINES[0]
     if chosen not in ENGINES:
@@ -34,7 +37,9 @@ def provider_of(engine: str | None, provider: str, default: str = "CPUExecutionP
     if chosen != NATIVE:
         return provider
     if provider not in (NATIVE, default):
-        raise DataError(f"provider {provider} is one of ONNX Runtime; leave it out with the native engine")
+        raise DataError(
+            f"provider {provider} is one of ONNX Runtime; leave it out with the native engine"
+        )
     return NATIVE
 
 
@@ -45,7 +50,8 @@ class NativeSession:
     """
 
     def __init__(self, data: bytes, path: Path) -> None:
-        """Raise MissingPackageError without the engine, ModelFileError for a file that it refuses."""
+        """Raise MissingPackageError without the engine, ModelFileError for a file that it
+        refuses."""
         with needs("native", "the native engine"):
             from edge_lstm_native import Model
         try:
@@ -63,7 +69,9 @@ class NativeSession:
         import numpy as np
 
         (ids,) = inputs.values()
-        return [np.asarray(self._model.run(np.ascontiguousarray(ids, np.int32).tobytes(), ids.shape[1]))]
+        return [
+            np.asarray(self._model.run(np.ascontiguousarray(ids, np.int32).tobytes(), ids.shape[1]))
+        ]
 
     def classify(self, texts: Sequence[str]) -> tuple[npt.NDArray[np.float32], list[Any]]:
         """Texts → (float32 [n, labels], the status of each), text → ids in C too."""

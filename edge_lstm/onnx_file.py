@@ -35,7 +35,8 @@ class OnnxFileError(ValueError):
 class Tensor(NamedTuple):
     """A constant of the graph: name, element type, shape, and the size in bytes that these ask for.
 
-    held: how many bytes of it the file holds as raw data, as the export writes them; None where its data is
+    held: how many bytes of it the file holds as raw data, as the export writes them; None where its
+        data is
     given in another way, or in another file. raw: these bytes, without a copy.
     """
 
@@ -48,7 +49,8 @@ class Tensor(NamedTuple):
 
 
 class Node(NamedTuple):
-    """An operator of the graph with the names of its inputs and outputs. nbytes: its encoded size."""
+    """An operator of the graph with the names of its inputs and outputs. nbytes: its encoded
+    size."""
 
     op_type: str
     domain: str
@@ -76,10 +78,11 @@ class Graph(NamedTuple):
 
 
 class OnnxFile(NamedTuple):
-    """The outermost message of an ONNX file; ``graph`` is still encoded (see :func:`parse_graph`), a view of
-    the file's bytes.
+    """The outermost message of an ONNX file; ``graph`` is still encoded (see :func:`parse_graph`),
+    a view of the file's bytes.
 
-    others: numbers of the fields beside these and the texts that name the file's producer and version.
+    others: numbers of the fields beside these and the texts that name the file's producer and
+        version.
     """
 
     ir_version: int
@@ -104,7 +107,8 @@ def _varint(data: memoryview, at: int) -> tuple[int, int]:
 
 
 def _fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
-    """(field number, value) of a message: its bytes for length-delimited fields, int for the others."""
+    """(field number, value) of a message: its bytes for length-delimited fields, int for the
+    others."""
     at = count = 0
     while at < len(data):
         count += 1
@@ -158,7 +162,8 @@ def _int(value: int | memoryview) -> int:
 def parse(data: bytes) -> OnnxFile:
     """An ONNX file's bytes → its outermost message.
 
-    Raises OnnxFileError where the bytes are no protocol buffer message or end early, and where they say
+    Raises OnnxFileError where the bytes are no protocol buffer message or end early, and where they
+    say
     something twice: readers differ in which of the two they take.
     """
     ir_version, producer, graph = 0, "", _NOTHING
@@ -237,7 +242,8 @@ def _tensor(data: memoryview) -> Tensor:
 
 
 def _node(data: memoryview) -> Node:
-    texts: dict[int, list[str]] = {1: [], 2: [], 4: [""], 7: [""]}  # inputs, outputs, op_type, domain
+    # inputs, outputs, op_type, domain
+    texts: dict[int, list[str]] = {1: [], 2: [], 4: [""], 7: [""]}
     for number, value in _fields(data):
         if number in texts:
             texts[number].append(_text(value))
@@ -247,7 +253,9 @@ def _node(data: memoryview) -> Node:
 def _value_info(data: memoryview) -> ValueInfo:
     shape: list[int | str] = []
     info = dict(_fields(data))
-    tensor_type = dict(_fields(_bytes(dict(_fields(_bytes(info.get(2, _NOTHING)))).get(1, _NOTHING))))
+    tensor_type = dict(
+        _fields(_bytes(dict(_fields(_bytes(info.get(2, _NOTHING)))).get(1, _NOTHING)))
+    )
     element = _int(tensor_type.get(1, 0))
     dtype = ELEMENT_TYPES.get(element, (f"type {element}", 0))[0]
     for number, value in _fields(_bytes(tensor_type.get(2, _NOTHING))):
@@ -260,11 +268,14 @@ def _value_info(data: memoryview) -> ValueInfo:
 
 
 def parse_graph(data: memoryview) -> Graph:
-    """An encoded graph → its nodes, constants, inputs and outputs. Raises OnnxFileError as :func:`parse`."""
+    """An encoded graph → its nodes, constants, inputs and outputs. Raises OnnxFileError as
+    :func:`parse`."""
     # Nodes, constants, inputs, outputs, sparse constants.
     parts: dict[int, list[memoryview]] = {1: [], 5: [], 11: [], 12: [], 15: []}
     for number, value in _fields(data):
         if number in parts:
             parts[number].append(_bytes(value))
     inputs, outputs = (tuple(map(_value_info, parts[number])) for number in (11, 12))
-    return Graph(tuple(map(_node, parts[1])), tuple(map(_tensor, parts[5])), inputs, outputs, bool(parts[15]))
+    return Graph(
+        tuple(map(_node, parts[1])), tuple(map(_tensor, parts[5])), inputs, outputs, bool(parts[15])
+    )

@@ -17,8 +17,8 @@ _LOCKED_BYTE = 2**43  # Windows lets nobody else read what is locked: behind all
 
 
 def lock(handle: int) -> None:
-    """Locks an open file for as long as it is open. BlockingIOError where another process holds it; OSError
-    where the file system knows no locks."""
+    """Locks an open file for as long as it is open. BlockingIOError where another process holds it;
+    OSError where the file system knows no locks."""
     if fcntl is not None:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

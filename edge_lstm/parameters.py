@@ -1,4 +1,5 @@
-"""What callers of the Python API give: a wrong type is a TypeError, a value out of range a DataError.
+"""What callers of the Python API give: a wrong type is a TypeError, a value out of range a
+DataError.
 
 Both name the parameter. Standard library only.
 """

@@ -9,11 +9,14 @@ from typing import Any
 
 CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 # Those, but for white space, and what changes the direction or the line of the text around it.
-_INVISIBLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+_INVISIBLE = re.compile(
+    r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]"
+)
 
 
 def printable(text: str) -> str:
-    r"""The text on one line, what would steer a terminal (or end the line) as an escape such as ``\x1b``."""
+    r"""The text on one line, what would steer a terminal (or end the line) as an escape such as
+    ``\x1b``."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
@@ -25,13 +28,15 @@ def visible(document: str) -> str:
 
 
 def shorten(name: str, width: int = 30) -> str:
-    """A name as it can stand in a line: its beginning, quoted where it would not be seen or steers."""
+    """A name as it can stand in a line: its beginning, quoted where it would not be seen or
+    steers."""
     shown = name if len(name) <= width else name[: width - 1] + "…"
     return repr(shown) if shown != shown.strip() or not shown.isprintable() or not shown else shown
 
 
 def counted(count: int, noun: str, plural: str | None = None) -> str:
-    """Return a count and what is counted: ``1 row``, ``2,000 rows``. plural: of a noun that takes no s."""
+    """Return a count and what is counted: ``1 row``, ``2,000 rows``. plural: of a noun that takes
+    no s."""
     return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
 
 
@@ -40,7 +45,11 @@ def duration(seconds: float) -> str:
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{minutes} min {rest:02d} s"
+    return (
+        f"{minutes // 60} h {minutes % 60:02d} min"
+        if minutes >= 60
+        else f"{minutes} min {rest:02d} s"
+    )
 
 
 def listed(names: Sequence[str], most: int = 5) -> str:

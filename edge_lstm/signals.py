@@ -1,4 +1,5 @@
-"""Ctrl-C and SIGTERM, from the first import on: the first one interrupts, the second ends at once."""
+"""Ctrl-C and SIGTERM, from the first import on: the first one interrupts, the second ends at
+once."""
 
 from __future__ import annotations
 
@@ -17,21 +18,25 @@ def handle_signals() -> None:
     """Ctrl-C and SIGTERM raise KeyboardInterrupt. Where they are ignored (nohup), they stay so."""
     global _received
     _received = 0
-    for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGTERM, signal.SIG_DFL)):
+    for number, usual in (
+        (signal.SIGINT, signal.default_int_handler),
+        (signal.SIGTERM, signal.SIG_DFL),
+    ):
         if signal.getsignal(number) == usual:
             signal.signal(number, _interrupt)
 
 
 def restore_signals() -> None:
-    """The work is over: a signal that comes now ends the process, without a traceback of its last steps."""
+    """The work is over: a signal that comes now ends the process, without a traceback of its last
+    steps."""
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) == _interrupt:
             signal.signal(number, signal.SIG_DFL)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    """Ends the process at once while modules are imported: nothing has begun then, and an exception in the
-    middle of an extension module's start comes out as another one, or not at all."""
+    """Ends the process at once while modules are imported: nothing has begun then, and an exception
+    in the middle of an extension module's start comes out as another one, or not at all."""
     global _received
     while frame is not None and not _deferred:
         if frame.f_globals.get("__name__") == "importlib._bootstrap":
@@ -48,7 +53,8 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 @contextmanager
 def deferred() -> Iterator[None]:
-    """Within the block the first signal raises nothing: who runs it asks :func:`received` at good moments."""
+    """Within the block the first signal raises nothing: who runs it asks :func:`received` at good
+    moments."""
     global _deferred
     _deferred = True
     try:
@@ -64,8 +70,8 @@ def received() -> bool:
 
 @contextmanager
 def held() -> Iterator[None]:
-    """Signals wait until the block is done: what is imported in it is whole, and nothing that has begun is
-    cut off for it. A process that is started in it never hears them at all."""
+    """Signals wait until the block is done: what is imported in it is whole, and nothing that has
+    begun is cut off for it. A process that is started in it never hears them at all."""
     if not hasattr(signal, "pthread_sigmask"):  # Windows: no signal can be held there
         yield
         return
@@ -95,5 +101,6 @@ def exit_code(interrupt: KeyboardInterrupt) -> int:
 
 
 def received_exit_code() -> int:
-    """The same of the signal that was heard, where the work was ended in good order and has a result."""
+    """The same of the signal that was heard, where the work was ended in good order and has a
+    result."""
     return 128 + int(_received or signal.SIGINT)

@@ -1,18 +1,18 @@
 """Text → token ids: the rule, the vocabulary, the matrix that the model takes.
 
-The rule is that of ``keras.preprocessing.text.text_to_word_sequence``: lower-case, filter characters
-become spaces, split on single spaces, empty pieces dropped. One character is added to Keras's filter,
-the carriage return, so that a text gets the same answer whether its lines end in LF or CR LF (no IMDB
-review contains one, so Keras's word index stays valid).
+The rule is that of ``keras.preprocessing.text.text_to_word_sequence``: lower-case, filter
+characters become spaces, split on single spaces, empty pieces dropped. One character is added to
+Keras's filter, the carriage return, so that a text gets the same answer whether its lines end in LF
+or CR LF (no IMDB review contains one, so Keras's word index stays valid).
 
-Ids are those of ``keras.datasets.imdb``: 0 padding, 1 start of text, 2 out of vocabulary, and the word
-of frequency rank r is r + 3.
+Ids are those of ``keras.datasets.imdb``: 0 padding, 1 start of text, 2 out of vocabulary, and the
+word of frequency rank r is r + 3.
 
-A text is Unicode: a surrogate pair is its character, and a lone surrogate is U+FFFD. That one stands for what
-could not be read, so no vocabulary has it.
+A text is Unicode: a surrogate pair is its character, and a lone surrogate is U+FFFD. That one
+stands for what could not be read, so no vocabulary has it.
 
-The rule ``pieces-1`` (docs/file-format.md) also reads any script: a known word stays one id, an unknown one
-is read by its parts, and so is a sentence in a script without spaces.
+The rule ``pieces-1`` (docs/file-format.md) also reads any script: a known word stays one id, an
+unknown one is read by its parts, and so is a sentence in a script without spaces.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ START_ID = 1
 OOV_ID = 2
 FIRST_WORD_ID = 4  # rank 1; id 3 stays unused, as in keras.datasets.imdb
 DEFAULT_LENGTH = 600
-# Joins labels in one column, as ``score`` writes them; no label of a model that gives several may hold it.
+# Joins labels in one column, as ``score`` writes them; no label of a model that gives several may
+# hold it.
 LABEL_JOINT = "|"
 REPLACEMENT = "\ufffd"  # stands for what could not be read; in no vocabulary
 KERAS_FILTERS = '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n'
@@ -39,15 +40,16 @@ FILTERS = KERAS_FILTERS + "\r"
 
 KERAS_RULE = "lower-case; each filter character becomes a space; split on spaces; drop empty pieces"
 
-# Of a long text this many characters for each id are read first: enough for words of nearly every text.
+# Of a long text this many characters for each id are read first: enough for words of nearly every
+# text.
 _TAIL_CHARACTERS = 32
 
 PIECES_RULE = "pieces-1"
 # ASCII punctuation: words of their own where the vocabulary has them, else separators.
 MARKS = KERAS_FILTERS.removesuffix("\t\n")
 _ASCII_SPACES = "\t\n\r\x0b\x0c"
-# What stands for an ASCII character, and what separates words, beyond ASCII, grouped by the first bytes that
-# its characters have in common: a text without them is not searched for each.
+# What stands for an ASCII character, and what separates words, beyond ASCII, grouped by the first
+# bytes that its characters have in common: a text without them is not searched for each.
 _REPLACEMENTS = {"\u2019": "'", "\u061f": "?"}
 _WIDE_SPACES = (
     "\u00a0\u00a1\u00ab\u00b7\u00bb\u00bf\u060c\u061b\u0964\u200b\u2010\u2011\u2012\u2013\u2014\u2015\u2018\u201a"
@@ -67,7 +69,8 @@ _MEMO = 20_000  # words whose pieces are remembered
 
 Status = Literal["ok", "empty", "unknown_words", "truncated"]
 
-# The filter characters are ASCII, so the rule can work on UTF-8 bytes, where translate() is a table look-up.
+# The filter characters are ASCII, so the rule can work on UTF-8 bytes, where translate() is a table
+# look-up.
 _TO_SPACE = bytes.maketrans(FILTERS.encode(), b" " * len(FILTERS))
 
 
@@ -102,20 +105,24 @@ def split_words(text: str) -> list[str]:
 
 
 def text_key(text: str) -> int:
-    """64 bits that are the same for texts of the same words, whatever their capitals, punctuation and
-    spaces: to find duplicates without keeping the texts (of a million, two collide once in 10^7 times)."""
+    """64 bits that are the same for texts of the same words, whatever their capitals, punctuation
+    and
+    spaces: to find duplicates without keeping the texts (of a million, two collide once in 10^7
+        times)."""
     words = b" ".join(filter(None, _pieces(text)))
     return int.from_bytes(hashlib.blake2b(words, digest_size=8).digest(), "little")
 
 
 def texts_digest(texts: Iterable[str]) -> str:
-    """sha256 (hex) that is the same for texts of the same words (:func:`text_key`), in any order."""
+    """sha256 (hex) that is the same for texts of the same words (:func:`text_key`), in any
+    order."""
     keys = sorted({text_key(text) for text in texts})
     return hashlib.sha256(b"".join(key.to_bytes(8, "little") for key in keys)).hexdigest()
 
 
 def word_spans(text: str) -> list[tuple[int, int]]:
-    """Where the words of :func:`split_words` stand in the text as it was given: (start, end) of each."""
+    """Where the words of :func:`split_words` stand in the text as it was given: (start, end) of
+    each."""
     # Lower-casing may change a word's length, but never makes or takes away a filter character.
     return [match.span() for match in re.finditer(f"[^{re.escape(FILTERS)} ]+", text)]
 
@@ -172,7 +179,8 @@ def _sizes_by_first(pieces: Sequence[str]) -> dict[str, tuple[int, ...]]:
 class Encoded:
     """One text as token ids.
 
-    ``ids`` holds at most ``length`` ids without padding; ``status`` says what a reader should know of
+    ``ids`` holds at most ``length`` ids without padding; ``status`` says what a reader should know
+    of
     the text: ``ok``, ``empty`` (no words), ``unknown_words`` (words, but none of the vocabulary) or
     ``truncated`` (only the last ``length`` ids were kept).
     """
@@ -183,8 +191,8 @@ class Encoded:
 
 @dataclass(frozen=True)
 class Token:
-    """A word of a text, or a piece of one in a script without spaces: characters ``start`` to ``end`` of the
-    text as it was given, and its ids (none where it is left out)."""
+    """A word of a text, or a piece of one in a script without spaces: characters ``start`` to
+    ``end`` of the text as it was given, and its ids (none where it is left out)."""
 
     start: int
     end: int
@@ -202,8 +210,8 @@ class Tokenizer:
 
     words: the vocabulary; ``words[i]`` has id ``i + 4``.
     length: columns of the model's input; longer texts keep their last ``length`` ids.
-    pieces: what other words are read as; their ids come after the words'. None for Keras's rule, which
-        knows no pieces; else the rule is pieces-1, see above.
+    pieces: what other words are read as; their ids come after the words'. None for Keras's rule,
+        which knows no pieces; else the rule is pieces-1, see above.
     """
 
     words: tuple[str, ...]
@@ -220,7 +228,9 @@ class Tokenizer:
         pieces, marks = self.pieces or (), self.marks
         derived: dict[str, Any] = {
             "_ids": {word.encode(): i for i, word in enumerate(self.words, FIRST_WORD_ID)},
-            "_piece_ids": {piece: i for i, piece in enumerate(pieces, FIRST_WORD_ID + len(self.words))},
+            "_piece_ids": {
+                piece: i for i, piece in enumerate(pieces, FIRST_WORD_ID + len(self.words))
+            },
             "_sizes": _sizes_by_first(pieces),
             "_table": _mark_table(marks),
             "_marks": _apart(marks),
@@ -243,7 +253,8 @@ class Tokenizer:
         """One text → its ids, at most ``length`` of them, and its status."""
         tail_length = _TAIL_CHARACTERS * self.length
         if len(text) > 2 * tail_length:
-            # Only its last words matter. A space keeps lower() from looking over the cut (final sigma).
+            # Only its last words matter. A space keeps lower() from looking over the cut (final
+            # sigma).
             tail = self._encode(text[text.find(" ", len(text) - tail_length) + 1 :])
             if tail.status == "truncated":
                 return tail
@@ -296,8 +307,8 @@ class Tokenizer:
         return ids
 
     def _parts(self, word: str) -> list[tuple[int, int, list[int]]]:
-        """(start, end, ids) of each piece of a word, a character where none starts: OOV_ID is the id of
-        several of them in a row, at the first."""
+        """(start, end, ids) of each piece of a word, a character where none starts: OOV_ID is the
+        id of several of them in a row, at the first."""
         piece_id, sizes, length = self._piece_ids.get, self._sizes.get, len(word)
         parts: list[tuple[int, int, list[int]]] = []
         start, unknown = 0, False
@@ -309,17 +320,23 @@ class Tokenizer:
             else:
                 end = start + 1
                 piece = piece_id(word[start])
-            parts.append((start, end, [piece] if piece is not None else [] if unknown else [OOV_ID]))
+            parts.append(
+                (start, end, [piece] if piece is not None else [] if unknown else [OOV_ID])
+            )
             start, unknown = end, piece is None
         return parts
 
     def tokens(self, text: str) -> list[Token]:
-        """The words of the whole text with their places: their ids in a row are the text's, without the
-        start's and before truncation."""
+        """The words of the whole text with their places: their ids in a row are the text's, without
+        the start's and before truncation."""
         if self.pieces is None:
             return [self._token(text, start, end) for start, end in word_spans(text)]
-        gaps = re.escape("".join(mark for mark in MARKS if mark not in self.marks) + _ASCII_SPACES + " ")
-        marks = re.escape(self.marks) + "".join(c for c in _REPLACEMENTS if _REPLACEMENTS[c] in self.marks)
+        gaps = re.escape(
+            "".join(mark for mark in MARKS if mark not in self.marks) + _ASCII_SPACES + " "
+        )
+        marks = re.escape(self.marks) + "".join(
+            c for c in _REPLACEMENTS if _REPLACEMENTS[c] in self.marks
+        )
         marks += "".join(c for c in _REPLACEMENTS if _REPLACEMENTS[c] in MARKS)
         single = f"[{marks}]|" if marks else ""
         tokens: list[Token] = []
@@ -329,7 +346,9 @@ class Tokenizer:
             if whole or not spaceless(lower) or len(lower) != len(match.group()):
                 tokens.append(self._token(text, *match.span()))
             else:
-                tokens += [Token(at + start, at + end, ids) for start, end, ids in self._parts(lower)]
+                tokens += [
+                    Token(at + start, at + end, ids) for start, end, ids in self._parts(lower)
+                ]
         return tokens
 
     def _token(self, text: str, start: int, end: int) -> Token:
@@ -399,7 +418,9 @@ class Tokenizer:
         expected = made.to_metadata()
         for key in expected:
             if settings[key] != expected[key]:
-                raise ValueError(f"tokenizer setting {key} = {str(settings[key])[:40]!r} is not supported")
+                raise ValueError(
+                    f"tokenizer setting {key} = {str(settings[key])[:40]!r} is not supported"
+                )
         return made
 
 

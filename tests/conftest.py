@@ -11,7 +11,8 @@ from hypothesis import settings
 
 import edge_lstm  # noqa: F401 - it turns ONNX Runtime's telemetry off, before a test imports it
 
-# A shell starts what runs in the background with Ctrl-C ignored, and every command would inherit that.
+# A shell starts what runs in the background with Ctrl-C ignored, and every command would inherit
+# that.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -23,7 +24,8 @@ settings.load_profile("no deadline")
 
 
 def imdb_folder() -> Path | None:
-    """The folder that holds the IMDB archive: EDGE_LSTM_DATA, or ../shared/data beside the checkout."""
+    """The folder that holds the IMDB archive: EDGE_LSTM_DATA, or ../shared/data beside the
+    checkout."""
     for folder in (os.environ.get("EDGE_LSTM_DATA"), Path(__file__).parents[2] / "shared" / "data"):
         if folder and (Path(folder) / ARCHIVE).is_file():
             return Path(folder)
@@ -35,7 +37,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if imdb_folder() is None:
         for item in items:
             if "imdb" in item.keywords:
-                item.add_marker(pytest.mark.skip(reason=f"no {ARCHIVE}; set EDGE_LSTM_DATA to its folder"))
+                item.add_marker(
+                    pytest.mark.skip(reason=f"no {ARCHIVE}; set EDGE_LSTM_DATA to its folder")
+                )
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,9 @@
-"""Hostile cases: a command, the condition it meets, the exit code, and what may be on the disk afterwards.
+"""Hostile cases: a command, the condition it meets, the exit code, and what may be on the disk
+afterwards.
 
-A module of cases is one table of :class:`Case` and one parametrized test that calls :func:`check`. A case
-runs in this process where it can (a tenth of the time), and as a process of its own where streams, signals or
+A module of cases is one table of :class:`Case` and one parametrized test that calls :func:`check`.
+A case runs in this process where it can (a tenth of the time), and as a process of its own where
+streams, signals or
 limits are what is hostile: then ``shell`` is a line of bash in which ``$EL`` is the command.
 """
 
@@ -31,7 +33,8 @@ class Case:
     given: prepares the folder that the command runs in.
     exit: the exit code, or those that are right.
     says: a part of standard error (exit code 0: of either stream).
-    leaves: names that the command may have made in the folder; each other name must be as it was before.
+    leaves: names that the command may have made in the folder; each other name must be as it was
+        before.
     changes: names that were there and may be different afterwards.
     then: checks the folder afterwards.
     """
@@ -64,8 +67,9 @@ class Done:
 def check(case: Case, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Done:
     """Runs a case in ``folder`` and holds it to what every command promises.
 
-    The exit code is the wanted one; no traceback; an error is one line that begins with ``error:`` and says
-    what is wrong and what to do; nothing is left behind or changed that the case does not name.
+    The exit code is the wanted one; no traceback; an error is one line that begins with ``error:``
+    and says what is wrong and what to do; nothing is left behind or changed that the case does not
+    name.
     """
     case.given(folder)
     before = _contents(folder)
@@ -102,7 +106,9 @@ def run_here(arguments: Sequence[str], stdin: bytes = b"") -> Done:
     from edge_lstm.cli import main
 
     streams = [io.TextIOWrapper(io.BytesIO(stdin), encoding="utf-8")]
-    streams += [io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2)]
+    streams += [
+        io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2)
+    ]
     code: object = 0
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["edge-lstm", *arguments])
@@ -117,10 +123,13 @@ def run_here(arguments: Sequence[str], stdin: bytes = b"") -> Done:
 
 
 def in_bash(case: Case, folder: Path) -> Done:
-    """Runs the case's line of bash in a process group of its own; what hangs is killed, and fails."""
+    """Runs the case's line of bash in a process group of its own; what hangs is killed, and
+    fails."""
     environment = {**os.environ, "EL": f"{sys.executable} -m edge_lstm", **case.environment}
     repository = str(Path(__file__).parents[1])
-    environment["PYTHONPATH"] = os.pathsep.join(filter(None, [repository, environment.get("PYTHONPATH")]))
+    environment["PYTHONPATH"] = os.pathsep.join(
+        filter(None, [repository, environment.get("PYTHONPATH")])
+    )
     with subprocess.Popen(
         ["bash", "-c", case.shell],
         cwd=folder,
@@ -149,7 +158,8 @@ def _bytes_of(stream: io.TextIOWrapper) -> bytes:
 
 
 def _contents(folder: Path) -> dict[str, bytes]:
-    """Relative name → what is there: bytes of a file, the target of a link, the kind of anything else."""
+    """Relative name → what is there: bytes of a file, the target of a link, the kind of anything
+    else."""
     found = {}
     for path in sorted(folder.rglob("*")):
         name = str(path.relative_to(folder))
@@ -163,7 +173,9 @@ def _contents(folder: Path) -> dict[str, bytes]:
 
 
 def tar_bytes(
-    files: Mapping[str, bytes], mode: str = "w:gz", extra: Iterable[tuple[tarfile.TarInfo, bytes]] = ()
+    files: Mapping[str, bytes],
+    mode: str = "w:gz",
+    extra: Iterable[tuple[tarfile.TarInfo, bytes]] = (),
 ) -> bytes:
     """A tar of these files, and behind them of members of any kind."""
     buffer = io.BytesIO()
@@ -175,7 +187,9 @@ def tar_bytes(
     return buffer.getvalue()
 
 
-def member(name: str, size: int = 0, kind: bytes = tarfile.REGTYPE, link: str = "") -> tarfile.TarInfo:
+def member(
+    name: str, size: int = 0, kind: bytes = tarfile.REGTYPE, link: str = ""
+) -> tarfile.TarInfo:
     """What stands in a tar before a file."""
     info = tarfile.TarInfo(name)
     info.size, info.type, info.linkname = size, kind, link

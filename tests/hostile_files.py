@@ -1,9 +1,10 @@
 """Hostile model files: damaged, changed after the export, foreign, or made to do harm.
 
-Each row is a file and a part of the one line that edge-lstm says of it. Most carry a right digest, as whoever
-makes them on purpose would give them. ``DAMAGED`` is refused by everything that reads model files,
-``HARMFUL`` by edge-lstm alone: what only its metadata or its graph for ONNX Runtime shows, the ports do not
-read.
+Each row is a file and a part of the one line that edge-lstm says of it. Most carry a right digest,
+as whoever makes them on purpose would give them. ``DAMAGED`` is refused by everything that reads
+model files,
+``HARMFUL`` by edge-lstm alone: what only its metadata or its graph for ONNX Runtime shows, the
+ports do not read.
 """
 
 from __future__ import annotations
@@ -113,7 +114,8 @@ def other_value(values: str, **changes: Any) -> Callable[[onnx.GraphProto], obje
 
 
 def asks_for_memory(n: int) -> Callable[[onnx.GraphProto], object]:
-    """n values by n values, 4 bytes each, from the operators that every model has; the answers stay."""
+    """n values by n values, 4 bytes each, from the operators that every model has; the answers
+    stay."""
 
     def apply(g: onnx.GraphProto) -> None:
         for name, values in (
@@ -133,7 +135,9 @@ def asks_for_memory(n: int) -> Callable[[onnx.GraphProto], object]:
                 helper.make_node("Reshape", ["moved", "row"], ["as_row"]),
                 helper.make_node("Add", ["as_column", "as_row"], ["square"]),
                 helper.make_node("ReduceMax", ["square"], ["square_highest"], keepdims=0),
-                helper.make_node("Add", ["probabilities_before", "square_highest"], ["probabilities"]),
+                helper.make_node(
+                    "Add", ["probabilities_before", "square_highest"], ["probabilities"]
+                ),
             ]
         )
 
@@ -326,5 +330,13 @@ EVERY_KIND = [
     hostile
     for hostile in (*DAMAGED, *HARMFUL)
     if hostile.name.partition(" (")[0]
-    in {"labels exchanged", "no digest", "no labels", "a later format", "external data", "a loop", "empty"}
+    in {
+        "labels exchanged",
+        "no digest",
+        "no labels",
+        "a later format",
+        "external data",
+        "a loop",
+        "empty",
+    }
 ]

@@ -1,4 +1,5 @@
-"""Model files for tests: a small one (``data/make.py``) with other metadata, written without onnx."""
+"""Model files for tests: a small one (``data/make.py``) with other metadata, written without
+onnx."""
 
 from __future__ import annotations
 
@@ -67,7 +68,8 @@ def edited(
 ) -> bytes:
     """The small model with other metadata (keys without "edge_lstm."; None removes one) or graph.
 
-    digest: ``right`` for the edited file, ``old`` for that of the file before the edit, or ``none``.
+    digest: ``right`` for the edited file, ``old`` for that of the file before the edit, or
+        ``none``.
     """
     onnx = onnx_file.parse(DATA)
     metadata: dict[str, str | None] = {
@@ -87,16 +89,21 @@ def edited(
 def several(thresholds: object, **changes: str | None) -> dict[str, str | None]:
     """What to change of the small model for one that gives several labels per text, neg and pos."""
     network = json.loads(onnx_file.parse(DATA).metadata["edge_lstm.network"])
-    both = {"several": compact({"thresholds": thresholds}), "network": compact({**network, "several": True})}
+    both = {
+        "several": compact({"thresholds": thresholds}),
+        "network": compact({**network, "several": True}),
+    }
     return {**both, **changes}
 
 
 def graph_of_several() -> bytes:
-    """The small model's graph with a logit for each of its two labels: -z and z, of its one logit z."""
+    """The small model's graph with a logit for each of its two labels: -z and z, of its one logit
+    z."""
     parts = []
     for number, value in onnx_file._fields(onnx_file.parse(DATA).graph):
         fields = list(onnx_file._fields(value)) if number in (1, 5) else []
-        if any(v == b"signs" for _, v in fields):  # the constant, and the operator that multiplies by it
+        # the constant, and the operator that multiplies by it
+        if any(v == b"signs" for _, v in fields):
             continue
         name = dict(fields).get(8) if number == 5 else None
         data = bytes(value) if not isinstance(value, int) else value
@@ -124,7 +131,9 @@ def graph_with(old: bytes, new: bytes) -> bytes:
 
 def message(fields: Iterable[tuple[int, Any]]) -> bytes:
     """A protocol buffer message of these fields."""
-    return b"".join(field(n, value if isinstance(value, int) else bytes(value)) for n, value in fields)
+    return b"".join(
+        field(n, value if isinstance(value, int) else bytes(value)) for n, value in fields
+    )
 
 
 def tensor(name: str, kind: int, values: npt.NDArray[Any]) -> bytes:

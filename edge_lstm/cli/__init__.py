@@ -1,8 +1,8 @@
 """The command ``edge-lstm``: one module per command, imported when that command runs.
 
-Start-up time counts on a device, so this module imports nothing but typer; each command imports what
-it uses inside its function. Commands of the workstation (``edge_lstm_export``) are listed here too and
-say which extra to install where it is missing.
+Start-up time counts on a device, so this module imports nothing but typer; each command imports
+what it uses inside its function. Commands of the workstation (``edge_lstm_export``) are listed here
+too and say which extra to install where it is missing.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
 class CommandEntry(NamedTuple):
-    """The line that ``edge-lstm --help`` shows for a command, and the import package whose ``cli`` holds its
+    """The line that ``edge-lstm --help`` shows for a command, and the import package whose ``cli``
+    holds its
     module. megabytes: the address space without which it does not end well."""
 
     summary: str
@@ -41,7 +42,9 @@ class CommandEntry(NamedTuple):
 
 # In the order of the road: train → export → score → measure.
 COMMANDS = {
-    "quickstart": CommandEntry("Try every step on example tickets, in a minute.", WORKSTATION, 1500),
+    "quickstart": CommandEntry(
+        "Try every step on example tickets, in a minute.", WORKSTATION, 1500
+    ),
     "train": CommandEntry("Train a classifier from labelled text.", WORKSTATION, 1500),
     "export": CommandEntry("Turn a checkpoint into one ONNX model file.", WORKSTATION, 800),
     "evaluate": CommandEntry("Measure accuracy on labelled data, models side by side."),
@@ -65,7 +68,9 @@ class GroupedCommand(TyperCommand):
         for parameter in self.get_params(ctx):
             if (record := parameter.get_help_record(ctx)) is not None:
                 default = "Arguments" if parameter.param_type_name == "argument" else "Options"
-                groups.setdefault(getattr(parameter, "rich_help_panel", None) or default, []).append(record)
+                groups.setdefault(
+                    getattr(parameter, "rich_help_panel", None) or default, []
+                ).append(record)
         for name, records in groups.items():
             with formatter.section(name):
                 formatter.write_dl(records)
@@ -86,7 +91,8 @@ class LazyGroup(TyperGroup):
             formatter.write_dl([(name, entry.summary) for name, entry in COMMANDS.items()])
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """The command, its module imported now. Raises MissingPackageError where its package is missing."""
+        """The command, its module imported now. Raises MissingPackageError where its package is
+        missing."""
         entry = COMMANDS.get(cmd_name)
         if entry is None:
             return None
@@ -96,8 +102,8 @@ class LazyGroup(TyperGroup):
         if entry.package == WORKSTATION:
             check_installed("train", f"'{cmd_name}' runs on a workstation and")
             _check_folder()
-        # The device side does no linear algebra in NumPy, whose threads for it double the time of its import.
-        # latency times that import as programs that use the package pay for it.
+        # The device side does no linear algebra in NumPy, whose threads for it double the time of
+        # its import. latency times that import as programs that use the package pay for it.
         elif cmd_name != "latency":
             os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         module = import_module(f"{entry.package}.cli.{cmd_name}")
@@ -129,7 +135,8 @@ class LazyGroup(TyperGroup):
 
 
 def _check_folder() -> None:
-    """Raise DataError where the working folder was removed: PyTorch's libraries end the process there."""
+    """Raise DataError where the working folder was removed: PyTorch's libraries end the process
+    there."""
     try:
         os.getcwd()  # noqa: PTH109 (no import)
     except OSError:
@@ -137,12 +144,17 @@ def _check_folder() -> None:
 
 
 def _command(name: str, function: Callable[..., Any], summary: str) -> Any:
-    single = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-    single.command(name, cls=GroupedCommand, context_settings=_SETTINGS, short_help=summary)(function)
+    single = typer.Typer(
+        add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
+    )
+    single.command(name, cls=GroupedCommand, context_settings=_SETTINGS, short_help=summary)(
+        function
+    )
     command = typer.main.get_command(single)
     for parameter in command.params:
         if hasattr(parameter.type, "readable"):
-            parameter.type.readable = False  # a file without permission is an error of the file, not of usage
+            # a file without permission is an error of the file, not of usage
+            parameter.type.readable = False
     return command
 
 
@@ -165,9 +177,13 @@ def _show_version(requested: bool) -> None:
 def root(
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit."),
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
+        ),
     ] = False,
-    debug: Annotated[bool, typer.Option(DEBUG_FLAG, help="Show the traceback of an error.")] = False,
+    debug: Annotated[
+        bool, typer.Option(DEBUG_FLAG, help="Show the traceback of an error.")
+    ] = False,
 ) -> None:
     """Turn labelled text into one small ONNX file that classifies on a low-power CPU:
     train, export, score, measure."""
@@ -183,7 +199,8 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def main() -> None:
-    """Entry point: runs the command; an error becomes one line on standard error and exit code 1."""
+    """Entry point: runs the command; an error becomes one line on standard error and exit code
+    1."""
     arguments = sys.argv[1:]
     # --debug works before and after the command's name; what follows a bare -- is text.
     end = arguments.index("--") if "--" in arguments else len(arguments)
@@ -194,7 +211,8 @@ def main() -> None:
         try:
             app(args=arguments, prog_name="edge-lstm")
         finally:
-            # Here, and not when the process ends: what cannot be written is an error like any other.
+            # Here, and not when the process ends: what cannot be written is an error like any
+            # other.
             sys.stdout.flush()
 
 

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from edge_lstm.doctor.checks import Diagnosis
 
 _IN_PROCESS = "Check without child processes (emulators, sandboxes); a crash ends the check."
-TimeoutOption = Annotated[float, option("SECONDS", "Time limit of a stage.", "--timeout", min=1, max=86_400)]
+TimeoutOption = Annotated[
+    float, option("SECONDS", "Time limit of a stage.", "--timeout", min=1, max=86_400)
+]
 InProcessOption = Annotated[bool, option(None, _IN_PROCESS, "--in-process")]
 
 
@@ -26,8 +28,8 @@ def command(
     in_process: InProcessOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Check that this device runs a model correctly: the system, the CPU, the packages, and the golden
-    rows in the model file, texts with the answers of the machine that made it.
+    """Check that this device runs a model correctly: the system, the CPU, the packages, and the
+    golden rows in the model file, texts with the answers of the machine that made it.
 
     The exit code is 0 where the device is fit, else 1.
     """

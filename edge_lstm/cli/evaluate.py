@@ -28,14 +28,19 @@ FilesArgument = Annotated[
     ),
 ]
 MistakesOption = Annotated[
-    Path | None, option("FILE.csv", "Write the misclassified texts, to correct their labels.", "--mistakes")
+    Path | None,
+    option("FILE.csv", "Write the misclassified texts, to correct their labels.", "--mistakes"),
 ]
 LabelMapOption = Annotated[
     str | None, option("DATA=MODEL,...", "Map labels of the data, as 0=neg,1=pos.", "--label-map")
 ]
-_FOREIGN = "Texts of none of the labels, in any format of score: report how well they are told apart."
+_FOREIGN = (
+    "Texts of none of the labels, in any format of score: report how well they are told apart."
+)
 ForeignOption = Annotated[Path | None, option("FILE", _FOREIGN, "--foreign")]
-SplitOption = Annotated[str | None, option("NAME", "Split of the source.  [default: test]", "--split")]
+SplitOption = Annotated[
+    str | None, option("NAME", "Split of the source.  [default: test]", "--split")
+]
 
 
 def command(
@@ -57,10 +62,11 @@ def command(
     provider: options.ProviderOption = "CPUExecutionProvider",
     as_json: options.JsonOption = False,
 ) -> None:
-    """Evaluate models on labelled texts: accuracy with its interval, precision, recall and F1 per label,
-    confusion matrix, log loss and calibration error; McNemar's test between models.
+    """Evaluate models on labelled texts: accuracy with its interval, precision, recall and F1 per
+    label, confusion matrix, log loss and calibration error; McNemar's test between models.
 
-    With --abstain or --threshold, also coverage and error rate; with --foreign, how well foreign texts are
+    With --abstain or --threshold, also coverage and error rate; with --foreign, how well foreign
+    texts are
     told apart. For several labels per text: micro and macro F1, and exact match.
     """
     from edge_lstm.classifier import Classifier
@@ -73,8 +79,11 @@ def command(
     _check(models, data, mistakes)
     names = parse_label_map(label_map) if label_map else {}
     opened: list[str | None] = [*models] or [None]
-    classifiers = [Classifier.load(m, engine=engine, threads=threads, provider=provider) for m in opened]
-    classifiers[0].threshold(abstain=abstain, threshold=threshold)  # an error before the data is read
+    classifiers = [
+        Classifier.load(m, engine=engine, threads=threads, provider=provider) for m in opened
+    ]
+    # an error before the data is read
+    classifiers[0].threshold(abstain=abstain, threshold=threshold)
     reading = ReadOptions(text_column, label_column=label_column, format=input_format)
     several = classifiers[0].model.thresholds is not None or None
     labelled = load_labelled(
@@ -82,7 +91,9 @@ def command(
         label_columns=options.column_names(label_columns), several=several,
     )  # fmt: skip
     others = read_foreign(foreign) if foreign else ()
-    with ProgressBar("evaluating", (len(labelled.texts) + len(others)) * len(classifiers)) as progress:
+    with ProgressBar(
+        "evaluating", (len(labelled.texts) + len(others)) * len(classifiers)
+    ) as progress:
         evaluation = evaluate(
             classifiers, labelled, data=data, label_map=names, foreign=others, abstain=abstain,
             threshold=threshold, progress=progress.advance,
@@ -99,7 +110,9 @@ def _check(models: list[str], data: str, mistakes: Path | None) -> None:
     from edge_lstm.errors import DataError
 
     if data.lower().endswith(".onnx"):
-        raise DataError(f"{data} is a model file; name the labelled data last: evaluate {data} FILE")
+        raise DataError(
+            f"{data} is a model file; name the labelled data last: evaluate {data} FILE"
+        )
     if mistakes is not None and mistakes.suffix.lower() != ".csv":
         raise DataError(f"--mistakes writes CSV; give a name that ends in .csv, not {mistakes}")
     if mistakes is not None and len(models) > 1:

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edge_lstm.cli.options import EngineOption, JsonOption, ModelOption, ProviderOption, ThreadsOption, option
+from edge_lstm.cli.options import (
+    EngineOption,
+    JsonOption,
+    ModelOption,
+    ProviderOption,
+    ThreadsOption,
+    option,
+)
 from edge_lstm.cli.streams import check_text, decoded, standard_input
 from edge_lstm.printable import printable, to_json
 
@@ -24,7 +31,9 @@ BLUES, ORANGES = (195, 153, 117, 75), (230, 223, 216, 208)
 TextArgument = Annotated[
     str | None, typer.Argument(metavar="TEXT", help="Text to explain.  [default: standard input]")
 ]
-LabelOption = Annotated[str | None, option("NAME", "Label to explain.  [default: predicted]", "--label")]
+LabelOption = Annotated[
+    str | None, option("NAME", "Label to explain.  [default: predicted]", "--label")
+]
 WordsOption = Annotated[int, option("N", "Words to list.", "--words", min=1)]
 
 
@@ -38,10 +47,11 @@ def command(
     provider: ProviderOption = "CPUExecutionProvider",
     as_json: JsonOption = False,
 ) -> None:
-    """Show which words of a text drive its prediction: leave out each in turn and classify the rest.
+    """Show which words of a text drive its prediction: leave out each in turn and classify the
+    rest.
 
-    The effect is the change of the label's log-odds: +1 multiplies its odds by 2.7. A terminal shows the text
-    in colour, blue for words towards the label and orange for those away from it.
+    The effect is the change of the label's log-odds: +1 multiplies its odds by 2.7. A terminal
+    shows the text in colour, blue for words towards the label and orange for those away from it.
     """
     from edge_lstm.classifier import Classifier
     from edge_lstm.explain import explain
@@ -51,7 +61,9 @@ def command(
     if text is None:
         text = decoded(standard_input("type the text; Ctrl-D ends").read())
     explanation = explain(classifier, text, label=label)
-    print(to_json(asdict(explanation), indent=2) if as_json else "\n".join(_lines(explanation, words)))
+    print(
+        to_json(asdict(explanation), indent=2) if as_json else "\n".join(_lines(explanation, words))
+    )
 
 
 def _lines(explanation: Explanation, most: int) -> Iterator[str]:
@@ -81,8 +93,8 @@ def _lines(explanation: Explanation, most: int) -> Iterator[str]:
 
 
 def coloured(explanation: Explanation) -> str:
-    """The whole text with escapes of colour: blue towards the label, orange away from it; dim where the model
-    does not read, underlined where no word is in the vocabulary."""
+    """The whole text with escapes of colour: blue towards the label, orange away from it; dim where
+    the model does not read, underlined where no word is in the vocabulary."""
     from edge_lstm.explain import WEAK
 
     shown = ""

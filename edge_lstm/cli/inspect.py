@@ -22,19 +22,27 @@ CHECKPOINT_SUFFIX = ".safetensors"
 
 ModelArgument = Annotated[
     Path | None,
-    typer.Argument(metavar="MODEL", help="Model file or checkpoint.  [default: the embedded model]"),
+    typer.Argument(
+        metavar="MODEL", help="Model file or checkpoint.  [default: the embedded model]"
+    ),
 ]
 CardOption = Annotated[
     bool, option(None, "Print a model card in Markdown, for the Hugging Face hub.", "--card")
 ]
-BomOption = Annotated[bool, option(None, "Print a bill of materials, CycloneDX 1.6 in JSON.", "--bom")]
+BomOption = Annotated[
+    bool, option(None, "Print a bill of materials, CycloneDX 1.6 in JSON.", "--bom")
+]
 
 
 def command(
-    model: ModelArgument = None, as_json: JsonOption = False, card: CardOption = False, bom: BomOption = False
+    model: ModelArgument = None,
+    as_json: JsonOption = False,
+    card: CardOption = False,
+    bom: BomOption = False,
 ) -> None:
-    """Show what a model file contains: labels, accuracy, size, vocabulary, abstention, example texts; with
-    --json, all its metadata. For a checkpoint (.safetensors), show the plan and the network."""
+    """Show what a model file contains: labels, accuracy, size, vocabulary, abstention, example
+    texts; with --json, all its metadata. For a checkpoint (.safetensors), show the plan and the
+    network."""
     from edge_lstm.modelfile import describe, open_model
 
     if as_json + card + bom > 1:
@@ -50,7 +58,9 @@ def command(
     if card or bom:
         from edge_lstm.model_card import bill_of_materials, model_card
 
-        print(to_json(bill_of_materials(opened), indent=2) if bom else model_card(opened).rstrip("\n"))
+        print(
+            to_json(bill_of_materials(opened), indent=2) if bom else model_card(opened).rstrip("\n")
+        )
     elif as_json:
         description, compared = describe(opened), engines(opened)
         if compared:
@@ -89,12 +99,15 @@ def overview(model: ModelFile) -> dict[str, str]:
     kind = "bidirectional LSTM" if network.get("bidirectional") is True else "LSTM"
     subwords = f", {len(tokenizer.pieces):,} subwords" if tokenizer.pieces else ""
     ngrams = f", {network['ngrams']:,} n-grams" if network.get("ngrams") else ""
-    parts = {k: v for k, v in (model.quantization or {}).items() if k in ("lstm", "embedding", "ngrams")}
+    parts = {
+        k: v for k, v in (model.quantization or {}).items() if k in ("lstm", "embedding", "ngrams")
+    }
     made = versions if isinstance(versions, dict) else {}
     return {
         "model": f"{model.path.name}: {kind} of {network.get('hidden', 'unknown')} units",
         "labels": f"{len(model.labels)}: {listed([shorten(label) for label in model.labels], 10)}",
-        "accuracy": accuracy_line(model) or "unknown; measure it with 'edge-lstm evaluate MODEL FILE'",
+        "accuracy": accuracy_line(model)
+        or "unknown; measure it with 'edge-lstm evaluate MODEL FILE'",
         "size": f"{len(model.data):,} bytes, {model.precision}",
         "vocabulary": f"{len(tokenizer.words):,} words{subwords}{ngrams}",
         "length": f"the last {tokenizer.length:,} tokens of a text",
@@ -110,11 +123,15 @@ def _abstention(model: ModelFile) -> str:
     """Which labels are left out."""
     curve = model.abstention
     if model.thresholds is not None:
-        pairs = [f"{shorten(name)} {value:.3f}" for name, value in zip(model.labels, model.thresholds)]
+        pairs = [
+            f"{shorten(name)} {value:.3f}" for name, value in zip(model.labels, model.thresholds)
+        ]
         return f"none; threshold per label: {listed(pairs, 10)}"
     if curve is None:
         return "no risk-coverage curve: --threshold works, --abstain does not"
-    default = "off by default" if curve.default is None else f"--abstain {curve.default:g} by default"
+    default = (
+        "off by default" if curve.default is None else f"--abstain {curve.default:g} by default"
+    )
     strange = f", --unfamiliar {curve.unfamiliar[0][0]:g} or more" if curve.unfamiliar else ""
     texts = f"{counted(curve.texts, 'text')} ({curve.data})"
     return f"{default}; --abstain {curve.least:.2g} or more{strange}, by {texts}"

@@ -20,8 +20,12 @@ if TYPE_CHECKING:
     from edge_lstm.latency.result import Result
 
 
-_MODELS = typer.Argument(metavar="[MODEL]...", help="Model files to compare.  [default: the embedded model]")
-_TEXTS = option("FILE", "Texts, in any format of score.  [default: examples of the model]", "--texts")
+_MODELS = typer.Argument(
+    metavar="[MODEL]...", help="Model files to compare.  [default: the embedded model]"
+)
+_TEXTS = option(
+    "FILE", "Texts, in any format of score.  [default: examples of the model]", "--texts"
+)
 _DURATION = option("SECONDS", "Total time to measure, in place of --runs.", "--duration")
 _THREADS = option("N,...", "Threads per run.", "--threads")
 _BATCH_SIZE = option("N,...", "Texts per run.", "--batch-size")
@@ -50,7 +54,8 @@ def command(
 ) -> None:
     """Measure latency on this machine: cold start, load, and steady state over varied texts.
 
-    Several models, or several values of an option separated by commas, are compared in random order.
+    Several models, or several values of an option separated by commas, are compared in random
+    order.
     """
     options.check_outputs([output, report], [*(models or ()), texts, show])
     if report is not None:
@@ -70,13 +75,19 @@ def command(
     from edge_lstm.modelfile import embedded_model
     from edge_lstm.native import provider_of
 
-    providers = tuple(dict.fromkeys(name.strip() for name in provider_of(engine, provider).split(",")))
+    providers = tuple(
+        dict.fromkeys(name.strip() for name in provider_of(engine, provider).split(","))
+    )
     settings = Settings(
         models=tuple(models or ()) or (embedded_model(),), threads=parse_numbers(threads, "--threads"),
         batch_sizes=parse_numbers(batch_size, "--batch-size"), providers=providers,
         runs=runs, duration_s=duration, cold_starts=cold_starts,
     )  # fmt: skip
-    sample = None if texts is None else read_texts(texts, text_column=text_column, input_format=input_format)
+    sample = (
+        None
+        if texts is None
+        else read_texts(texts, text_column=text_column, input_format=input_format)
+    )
     result = measure(settings, sample, progress=_progress())
     _show(result, output, as_json, report)
     if result.is_interrupted:
@@ -104,8 +115,10 @@ def _show(result: Result, output: Path | None, as_json: bool, report: Path | Non
 
 
 def _progress() -> Progress:
-    """What tells standard error how far it is: one line on a terminal, elsewhere a line per stage from two
-    seconds on. Written between blocks: rich draws a bar by a thread, in the middle of what is timed."""
+    """What tells standard error how far it is: one line on a terminal, elsewhere a line per stage
+    from two
+    seconds on. Written between blocks: rich draws a bar by a thread, in the middle of what is
+        timed."""
     is_terminal, shown, last_line = sys.stderr.isatty(), "", time.monotonic()
 
     def show(what: str, part: float) -> None:

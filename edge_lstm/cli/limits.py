@@ -1,4 +1,5 @@
-"""The limits that a command was started with (ulimit): checked before packages are loaded, named when met.
+"""The limits that a command was started with (ulimit): checked before packages are loaded, named
+when met.
 
 Standard library only: imported by every command, also by those that import nothing else.
 """
@@ -12,8 +13,8 @@ from contextlib import ExitStack
 from edge_lstm.errors import EdgeLSTMError
 
 _OPEN_FILES = 4  # so many at once are opened while packages are loaded
-# What the loaders of shared objects, ONNX Runtime and PyTorch say where there is no more memory. Only
-# PyTorch's first one names no memory: oneDNN has none left for its code.
+# What the loaders of shared objects, ONNX Runtime and PyTorch say where there is no more memory.
+# Only PyTorch's first one names no memory: oneDNN has none left for its code.
 _REASONS = (
     "could not create a primitive",
     "failed to map segment",
@@ -44,7 +45,9 @@ def limit_met(error: Exception) -> str | None:
     number = error.errno if isinstance(error, OSError) else None
     if number in (errno.EMFILE, errno.ENFILE):
         return "too many open files; raise the limit (ulimit -n), or close programs"
-    told = isinstance(error, (ImportError, RuntimeError)) and any(r in str(error).lower() for r in _REASONS)
+    told = isinstance(error, (ImportError, RuntimeError)) and any(
+        r in str(error).lower() for r in _REASONS
+    )
     if not (isinstance(error, MemoryError) or number == errno.ENOMEM or told):
         return None
     limit = _address_space()

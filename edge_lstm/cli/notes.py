@@ -1,4 +1,5 @@
-"""Sentences for a person, wrapped at the terminal's width, no word broken; and tables as plain text."""
+"""Sentences for a person, wrapped at the terminal's width, no word broken; and tables as plain
+text."""
 
 from __future__ import annotations
 
@@ -20,8 +21,8 @@ def columns() -> int:
 
 
 def wrapped(text: str, *, name: str = "", indent: int = 2) -> str:
-    """The text on lines of at most :func:`columns`. name: written before it, in ``indent`` columns, which
-    further lines leave blank."""
+    """The text on lines of at most :func:`columns`. name: written before it, in ``indent`` columns,
+    which further lines leave blank."""
     return textwrap.fill(
         printable(text),
         columns(),
@@ -47,8 +48,8 @@ def print_table(table: Table) -> None:
 
 
 def table_lines(table: Table) -> list[str]:
-    """The lines of a table, its columns two spaces apart, the names in the first one as short as the others
-    leave room."""
+    """The lines of a table, its columns two spaces apart, the names in the first one as short as
+    the others leave room."""
     cells = [[printable(cell) for cell in row] for row in (table.header, *table.rows)]
     widths = [max(map(len, column)) for column in zip(*cells)]
     room = max(WIDTH - sum(width + 2 for width in widths[1:]), len(cells[0][0]), 8)
@@ -68,7 +69,10 @@ def table_lines(table: Table) -> list[str]:
 def _short(names: Sequence[str], width: int) -> list[str]:
     """Names, cut in the middle where they are too long, still told apart."""
     third = width // 3
-    short = [name if len(name) <= width else f"{name[:third]}…{name[third + 1 - width :]}" for name in names]
+    short = [
+        name if len(name) <= width else f"{name[:third]}…{name[third + 1 - width :]}"
+        for name in names
+    ]
     if len(set(short)) < len(set(names)):
         return [f"{i}: {name}"[:width] for i, name in enumerate(names, 1)]
     return short

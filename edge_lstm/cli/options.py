@@ -54,8 +54,12 @@ UnfamiliarOption = Annotated[float | None, option("SHARE", _UNFAMILIAR, "--unfam
 TopOption = Annotated[int, option("K", "Give the K most probable labels.", "--top", min=1)]
 JsonOption = Annotated[bool, option(None, "Print the result as JSON.", "--json")]
 ReportOption = Annotated[Path | None, option("FILE", _REPORT, "--report")]
-LabelSeparatorOption = Annotated[str | None, option("TEXT", _SEPARATOR, "--label-separator", **_DATA)]
-LabelColumnsOption = Annotated[str | None, option("NAME,...", _LABEL_COLUMNS, "--label-columns", **_DATA)]
+LabelSeparatorOption = Annotated[
+    str | None, option("TEXT", _SEPARATOR, "--label-separator", **_DATA)
+]
+LabelColumnsOption = Annotated[
+    str | None, option("NAME,...", _LABEL_COLUMNS, "--label-columns", **_DATA)
+]
 TextColumnOption = Annotated[str | None, option("NAME", _TEXT_COLUMN, "--text-column", **_DATA)]
 LabelColumnOption = Annotated[str | None, option("NAME", _LABEL_COLUMN, "--label-column", **_DATA)]
 InputFormatOption = Annotated[str | None, option("NAME", _FORMAT, "--input-format", **_DATA)]

@@ -14,7 +14,8 @@ from edge_lstm.printable import printable
 
 PageOption = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Page to write.")]
 TitleOption = Annotated[
-    str | None, typer.Option("--title", metavar="TEXT", help="Heading.  [default: the model file's name]")
+    str | None,
+    typer.Option("--title", metavar="TEXT", help="Heading.  [default: the model file's name]"),
 ]
 ExampleOption = Annotated[
     list[str] | None,
@@ -34,11 +35,11 @@ def command(
 ) -> None:
     """Write a web page that runs the model in the browser, as one HTML file without network access.
 
-    Type a text to see its label, the probabilities and the words that drive them, in colour. Drop a model
-    file on the page to use that one, or a CSV to score its rows.
+    Type a text to see its label, the probabilities and the words that drive them, in colour. Drop a
+    model file on the page to use that one, or a CSV to score its rows.
 
-    The page shows the example texts that 'export --example' put into the model file, and no other text of
-    the data. A line on standard error says how many.
+    The page shows the example texts that 'export --example' put into the model file, and no other
+    text of the data. A line on standard error says how many.
     """
     from edge_lstm.atomic import is_stream, write_atomically
     from edge_lstm.live_page import build_page
@@ -51,6 +52,7 @@ def command(
     if count := len(opened.examples):
         texts = "the example text" if count == 1 else f"the {count} example texts"
         print(f"note: whoever has the page can read {texts} of the model file", file=sys.stderr)
-    # A page that goes to a pipe or device is the output itself; a file is there though nobody reads the line.
+    # A page that goes to a pipe or device is the output itself; a file is there though nobody reads
+    # the line.
     if not (is_stream(output) or is_closed(sys.stdout)):
         print(f"{printable(str(output))}: {len(page.encode()):,} bytes, with the model")

@@ -11,7 +11,8 @@ from edge_lstm.cli.streams import check_text, decoded, standard_input
 from edge_lstm.printable import printable, to_json
 
 TextsArgument = Annotated[
-    list[str] | None, typer.Argument(metavar="[TEXT]...", help="Texts.  [default: lines of standard input]")
+    list[str] | None,
+    typer.Argument(metavar="[TEXT]...", help="Texts.  [default: lines of standard input]"),
 ]
 
 
@@ -29,11 +30,12 @@ def command(
 ) -> None:
     """Classify texts: one line per text, "label <tab> probability <tab> status".
 
-    The status is ok, empty (no words), unknown_words (no word of the vocabulary), truncated (only the end of
-    the text was read); with --unfamiliar also unfamiliar; with --abstain or --threshold also abstained,
-    without a label. With --top K, K pairs of label and probability come before the status. Several labels per
-    text are joined by |, with the highest probability. With --json, a line is an object: label (or labels and
-    thresholds), probability, probabilities, status, and with --top also top.
+    The status is ok, empty (no words), unknown_words (no word of the vocabulary), truncated (only
+    the end of the text was read); with --unfamiliar also unfamiliar; with --abstain or --threshold
+    also abstained, without a label. With --top K, K pairs of label and probability come before the
+    status. Several labels per text are joined by |, with the highest probability. With --json, a
+    line is an object: label (or labels and thresholds), probability, probabilities, status, and
+    with --top also top.
     """
     from edge_lstm.answering import check_top
     from edge_lstm.classifier import Classifier, SeveralPrediction
@@ -50,7 +52,9 @@ def command(
             best = [{"label": name, "probability": p} for name, p in prediction.top(top)]
             line = to_json(prediction.to_json() | ({"top": best} if top > 1 else {}))
         elif top > 1:
-            best_labels = "".join(f"{printable(name)}\t{p:.6f}\t" for name, p in prediction.top(top))
+            best_labels = "".join(
+                f"{printable(name)}\t{p:.6f}\t" for name, p in prediction.top(top)
+            )
             line = f"{best_labels}{prediction.status}"
         else:
             several = isinstance(prediction, SeveralPrediction)

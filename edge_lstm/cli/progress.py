@@ -8,14 +8,15 @@ from typing import Any
 
 from edge_lstm.signals import held
 
-_AFTER_SECONDS = 0.5  # what is done by then needs no bar, nor the time that rich takes to be imported
+# what is done by then needs no bar, nor the time that rich takes to be imported
+_AFTER_SECONDS = 0.5
 SILENCE_SECONDS = 2.0  # through a pipe; longer work says what it does
 LINE_SECONDS = 30.0  # between the lines of a run that nobody watches
 
 
 class Bar:
-    """A text and a bar, drawn over itself and gone at the end; a context. Without a terminal a line, first
-    after ``first_line`` seconds."""
+    """A text and a bar, drawn over itself and gone at the end; a context. Without a terminal a
+    line, first after ``first_line`` seconds."""
 
     def __init__(self, first_line: float) -> None:
         self.is_shown = sys.stderr.isatty()

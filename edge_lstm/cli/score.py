@@ -30,21 +30,28 @@ _ENGINE = (
 _INPUTS = "Files, globs, folders of .txt, or - for standard input."
 
 Inputs = Annotated[list[str], typer.Argument(metavar="INPUT...", help=_INPUTS, show_default=False)]
-Output = Annotated[str | None, option("FILE", "Output file.  [default: standard output]", "--output", "-o")]
+Output = Annotated[
+    str | None, option("FILE", "Output file.  [default: standard output]", "--output", "-o")
+]
 Keep = Annotated[
     list[str] | None, option("NAME", "Input column to write; repeatable.  [default: all]", "--keep")
 ]
-AllProbabilities = Annotated[bool, option(None, "Add the probability of each label.", "--all-probabilities")]
+AllProbabilities = Annotated[
+    bool, option(None, "Add the probability of each label.", "--all-probabilities")
+]
 OnlyAbstained = Annotated[bool, option(None, _ALONE, "--only-abstained")]
 OnlyLabel = Annotated[
-    list[str] | None, option("LABEL", "Write only rows with this label; repeatable.", "--only-label")
+    list[str] | None,
+    option("LABEL", "Write only rows with this label; repeatable.", "--only-label"),
 ]
 OutputFormat = Annotated[str | None, option("NAME", _FORMAT, "--output-format")]
 Workers = Annotated[int | None, option("N", _WORKERS, "--workers", "-w", min=1)]
 LowMemory = Annotated[bool, option(None, "Use one worker and small chunks.", "--low-memory")]
 Resume = Annotated[bool, option(None, _RESUME, "--resume")]
 Engine = Annotated[str | None, option("NAME", _ENGINE, "--engine")]
-Address = Annotated[str | None, option("ADDRESS", "Ray cluster (auto, ray://host:10001).", "--address")]
+Address = Annotated[
+    str | None, option("ADDRESS", "Ray cluster (auto, ray://host:10001).", "--address")
+]
 SummaryFile = Annotated[Path | None, option("FILE", "Write the summary as JSON.", "--summary")]
 Quiet = Annotated[bool, option(None, "Print no progress and no summary.", "--quiet", "-q")]
 
@@ -77,9 +84,10 @@ def command(
 ) -> None:
     """Classify every row of files.
 
-    Reads and writes text (one document per line), CSV, TSV, JSONL and Parquet, also as .gz. Input columns are
-    kept; label, probability, status and error are added. A row without usable text is kept with its error,
-    and the exit code is 3. The output file appears when it is complete; --resume continues a run.
+    Reads and writes text (one document per line), CSV, TSV, JSONL and Parquet, also as .gz. Input
+    columns are kept; label, probability, status and error are added. A row without usable text is
+    kept with its error, and the exit code is 3. The output file appears when it is complete;
+    --resume continues a run.
 
     Examples:
 
@@ -93,7 +101,9 @@ def command(
     from edge_lstm.tables.schema import ReadOptions
 
     # A shell passes \\t as two characters.
-    reading = ReadOptions(text_column, "\t" if delimiter == "\\t" else delimiter, format=input_format)
+    reading = ReadOptions(
+        text_column, "\t" if delimiter == "\\t" else delimiter, format=input_format
+    )
     options = ScoreOptions(
         keep=tuple(keep) if keep else None, all_probabilities=all_probabilities, threshold=threshold,
         abstain=abstain, unfamiliar=unfamiliar, only_abstained=only_abstained, top=top,
@@ -105,9 +115,21 @@ def command(
         also_written=[] if summary_file is None else [summary_file], address=address,
     )  # fmt: skip
     _check_run(inputs, output, engine, run)
-    work = {"model": model, "options": options, "reading": reading, "run": run, "format": output_format}
+    work = {
+        "model": model,
+        "options": options,
+        "reading": reading,
+        "run": run,
+        "format": output_format,
+    }
     summary = _score(inputs, output, work, engine, quiet=quiet)
-    _report(summary, summary_file, workers, "--only-label" if only_label else "--only-abstained", quiet=quiet)
+    _report(
+        summary,
+        summary_file,
+        workers,
+        "--only-label" if only_label else "--only-abstained",
+        quiet=quiet,
+    )
 
 
 def _provider(engine: str | None, provider: str) -> str:
@@ -157,12 +179,18 @@ def _score(
 
             return score_on_cluster(inputs[0], str(output), **work)
     except KeyboardInterrupt as interrupt:
-        how = "" if output in (None, "-") else f"; continue with the same command and --resume ({output})"
+        how = (
+            ""
+            if output in (None, "-")
+            else f"; continue with the same command and --resume ({output})"
+        )
         _say(f"interrupted{how}")
         raise typer.Exit(exit_code(interrupt)) from None
 
 
-def _report(summary: Summary, path: Path | None, workers: int | None, chosen_by: str, *, quiet: bool) -> None:
+def _report(
+    summary: Summary, path: Path | None, workers: int | None, chosen_by: str, *, quiet: bool
+) -> None:
     """chosen_by: the option that chooses the rows that are written, if one is given."""
     from edge_lstm.atomic import write_atomically
     from edge_lstm.scoring.pool import CAN_START
@@ -186,7 +214,9 @@ def _summary_lines(summary: Summary, chosen_by: str) -> list[str]:
     from edge_lstm.cli.notes import wrapped
 
     where = f" -> {summary.output}" if summary.output not in (None, "-") else ""
-    resumed = f", {summary.resumed_at:,} of them before the interruption" if summary.resumed_at else ""
+    resumed = (
+        f", {summary.resumed_at:,} of them before the interruption" if summary.resumed_at else ""
+    )
     speed = f"({summary.rows_per_second:,.0f} rows/s{resumed})"
     lines = [f"{counted(summary.rows, 'row')}{where} in {duration(summary.seconds)} {speed}"]
     lines += wrapped(summary.model, name="model:", indent=11).splitlines()
@@ -202,7 +232,9 @@ def _summary_lines(summary: Summary, chosen_by: str) -> list[str]:
     if summary.errors:
         lines.append(f"errors:    {counted(summary.errors, 'row')} without usable text:")
         shown = summary.first_errors[:_FIRST_ERRORS]
-        lines += [f"           {problem.source} row {problem.row}: {problem.error}" for problem in shown]
+        lines += [
+            f"           {problem.source} row {problem.row}: {problem.error}" for problem in shown
+        ]
         if summary.errors > _FIRST_ERRORS:
             lines.append("           ...")
     if summary.added_columns and summary.added_columns[0] != "label":

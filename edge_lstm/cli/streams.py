@@ -1,4 +1,5 @@
-"""Standard streams as commands need them: any encoding, closed or not, and nothing that steers a terminal.
+"""Standard streams as commands need them: any encoding, closed or not, and nothing that steers a
+terminal.
 
 Standard library only: imported by every command, also by those that import nothing else.
 """
@@ -20,10 +21,11 @@ _ESCAPES = "edge-lstm-escapes"
 
 
 def prepare_streams() -> None:
-    """Makes standard output take every text; one that is closed raises OutputError when it is written to.
+    """Makes standard output take every text; one that is closed raises OutputError when it is
+    written to.
 
-    What the encoding lacks (ASCII, latin-1; a lone surrogate in UTF-8) becomes an escape, and the one that
-    JSON has, so that an answer in JSON stays JSON.
+    What the encoding lacks (ASCII, latin-1; a lone surrogate in UTF-8) becomes an escape, and the
+    one that JSON has, so that an answer in JSON stays JSON.
     """
     _take_closed_numbers()
     if sys.stdout is None:
@@ -40,7 +42,8 @@ def prepare_streams() -> None:
 def _take_closed_numbers() -> None:
     """Opens /dev/null under the numbers of standard streams that are closed.
 
-    Else the next file that is opened gets the number, and what a library prints ends up in that file.
+    Else the next file that is opened gets the number, and what a library prints ends up in that
+    file.
     """
     for number, stream in enumerate((sys.stdin, sys.stdout, sys.stderr)):
         if stream is None:
@@ -54,7 +57,8 @@ def _take_closed_numbers() -> None:
 
 
 def abandon_output() -> None:
-    """After an error: drops what standard output cannot take, so that Python's exit does not fail too."""
+    """After an error: drops what standard output cannot take, so that Python's exit does not fail
+    too."""
     try:
         sys.stdout.flush()
     except OSError:
@@ -63,10 +67,11 @@ def abandon_output() -> None:
 
 @contextmanager
 def spared_output(outcome: str) -> Iterator[None]:
-    """Within the block, drop what standard output cannot take: a long work does not end for want of a reader.
+    """Within the block, drop what standard output cannot take: a long work does not end for want of
+    a reader.
 
-    outcome: what the work has made, for the error. Raises OutputError after the block where standard output
-    is a full disk; one that is closed, or a pipe that nobody reads, is no error.
+    outcome: what the work has made, for the error. Raises OutputError after the block where
+    standard output is a full disk; one that is closed, or a pipe that nobody reads, is no error.
     """
     spared = _Spared(sys.stdout)
     try:
@@ -81,8 +86,8 @@ def spared_output(outcome: str) -> Iterator[None]:
 
 
 def standard_input(prompt: str) -> BinaryIO:
-    """The bytes of standard input. prompt: what a person at a terminal is told. Raise DataError where it is
-    closed."""
+    """The bytes of standard input. prompt: what a person at a terminal is told. Raise DataError
+    where it is closed."""
     if sys.stdin is None:
         raise DataError("standard input is closed; give the text as an argument, or a file with <")
     if sys.stdin.isatty():
@@ -98,7 +103,8 @@ def check_text(text: str | None, model: object) -> None:
 
 
 def decoded(line: bytes) -> str:
-    """The text without its line end; what is not UTF-8 becomes U+FFFD, so that every text is answered."""
+    """The text without its line end; what is not UTF-8 becomes U+FFFD, so that every text is
+    answered."""
     return line.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8", "replace")
 
 
@@ -147,7 +153,8 @@ class _Spared:
 
 
 class _Forgiving(io.FileIO):
-    """Standard error on a full disk or a closed pipe: what cannot be said is dropped, the work goes on."""
+    """Standard error on a full disk or a closed pipe: what cannot be said is dropped, the work goes
+    on."""
 
     def write(self, data: Any) -> int:
         try:

@@ -1,6 +1,7 @@
 """Does this device run a model, and run it right? The checks, the verdict, and what to do.
 
-Standard library only: numpy and ONNX Runtime, which may be broken, are tried in a child process (probe.py).
+Standard library only: numpy and ONNX Runtime, which may be broken, are tried in a child process
+    (probe.py).
 """
 
 from __future__ import annotations
@@ -20,9 +21,11 @@ from edge_lstm.doctor.probe import Probe, run_probe, run_probe_here
 from edge_lstm.machine import Machine, this_machine
 from edge_lstm.native import NATIVE
 
-TOLERANCE = 1e-3  # of a probability, where a CPU's own order of arithmetic shows (ARM, x86 without AVX2)
+# of a probability, where a CPU's own order of arithmetic shows (ARM, x86 without AVX2)
+TOLERANCE = 1e-3
 APART = 1e-6  # of a probability, between ONNX Runtime and the native engine, on other CPUs
-# With these, ONNX Runtime's int8 product and its tanh and sigmoid give the same bits on every x86 CPU.
+# With these, ONNX Runtime's int8 product and its tanh and sigmoid give the same bits on every x86
+# CPU.
 EXACT_FEATURES = {"avx2", "fma"}
 LITTLE_MEMORY = 100 * 2**20  # a process with ONNX Runtime and a model of 1 MB takes about 60 MiB
 PACKAGES = ("onnxruntime", "edge-lstm-native", "numpy", "typer", "pyarrow")
@@ -42,7 +45,8 @@ class Check:
 
 @dataclass(frozen=True, kw_only=True)
 class Diagnosis:
-    """All that was found out. fit: no check failed; verdict: one line that says so, or says what to do."""
+    """All that was found out. fit: no check failed; verdict: one line that says so, or says what to
+    do."""
 
     fit: bool
     verdict: str
@@ -65,16 +69,22 @@ def examine(
     """Look at the machine and the installation, load the model and run its golden rows.
 
     model: a model file, None for the embedded one.
-    timeout: seconds for the child process, which a worn SD card makes slow. in_process: no child process, a
-        crash ends this one.
+    timeout: seconds for the child process, which a worn SD card makes slow. in_process: no child
+        process, a crash ends this one.
     root: where the system's files are read (for tests).
 
     Raise nothing for what is found, however broken: that is the result.
     """
     machine, packages = this_machine(root), installed_packages()
     path = None if model is None else str(model)
-    probe = run_probe_here(path, provider) if in_process else run_probe(path, provider, timeout=timeout)
-    checks = (*_machine_checks(machine), *package_checks(packages), *_probe_checks(probe, machine, packages))
+    probe = (
+        run_probe_here(path, provider) if in_process else run_probe(path, provider, timeout=timeout)
+    )
+    checks = (
+        *_machine_checks(machine),
+        *package_checks(packages),
+        *_probe_checks(probe, machine, packages),
+    )
     facts = probe.reports.get("model")
     return Diagnosis(
         fit=all(check.state != "failed" for check in checks),
@@ -98,7 +108,8 @@ def installed_packages() -> dict[str, str]:
             continue
     for distribution in metadata.distributions():
         name = distribution.metadata["Name"] or ""
-        if name.startswith("onnxruntime-"):  # -openvino, -gpu, ...: all install the module onnxruntime
+        # -openvino, -gpu, ...: all install the module onnxruntime
+        if name.startswith("onnxruntime-"):
             versions[name] = distribution.version
     return versions
 
@@ -106,7 +117,12 @@ def installed_packages() -> dict[str, str]:
 def package_checks(packages: dict[str, str]) -> Iterator[Check]:
     """What does not fit together. packages: name → version."""
     onnxruntime, numpy = packages.get("onnxruntime", ""), packages.get("numpy", "")
-    if onnxruntime and numpy and _major_minor(onnxruntime) < (1, 19) and _major_minor(numpy) >= (2, 0):
+    if (
+        onnxruntime
+        and numpy
+        and _major_minor(onnxruntime) < (1, 19)
+        and _major_minor(numpy) >= (2, 0)
+    ):
         finding = f"onnxruntime {onnxruntime} was built for numpy 1 and crashes with numpy {numpy}"
         advice = "pip install --upgrade onnxruntime, or pip install 'numpy<2'"
         yield Check("packages", "failed", finding, advice)
@@ -163,14 +179,17 @@ def _probe_checks(probe: Probe, machine: Machine, packages: dict[str, str]) -> I
 
 
 def _golden_checks(reports: dict[str, dict[str, Any]], machine: Machine) -> Iterator[Check]:
-    """The file's own test: the same ids, the same answers, and the same answer alone and in a batch."""
+    """The file's own test: the same ids, the same answers, and the same answer alone and in a
+    batch."""
     rows = reports["golden"]["rows"]
     if not rows:
         advice = "export it again to check its answers"
         yield Check("golden rows", "warning", "the model file has no golden rows", advice)
         return
     n, is_int8 = len(rows), reports["model"]["precision"] == "int8"
-    other_release = f"try another release: pip install 'onnxruntime!={reports['onnxruntime']['version']}'"
+    other_release = (
+        f"try another release: pip install 'onnxruntime!={reports['onnxruntime']['version']}'"
+    )
     if wrong_ids := sum(not row["ids_match"] for row in rows):
         finding = f"{wrong_ids} of {n} golden rows get other token ids than in the file"
         advice = "install edge-lstm again, or export the model again"
@@ -178,7 +197,10 @@ def _golden_checks(reports: dict[str, dict[str, Any]], machine: Machine) -> Iter
     else:
         yield Check("text rule", "ok", f"{n} of {n} golden rows get the token ids of the file")
 
-    largest, identical = max(row["difference"] for row in rows), sum(row["identical"] for row in rows)
+    largest, identical = (
+        max(row["difference"] for row in rows),
+        sum(row["identical"] for row in rows),
+    )
     # The promise of int8 on ONNX Runtime's CPU provider; elsewhere TOLERANCE holds.
     on_cpu_provider = reports["session"]["provider"].lower().startswith("cpu")
     is_exact = is_int8 and on_cpu_provider and set(machine.features) >= EXACT_FEATURES
@@ -187,7 +209,9 @@ def _golden_checks(reports: dict[str, dict[str, Any]], machine: Machine) -> Iter
         yield Check("golden rows", "ok", f"{n} of {n} answers are bit-identical to the file's")
     elif is_exact or largest > TOLERANCE:
         expected = "the same bits" if is_exact else f"at most {TOLERANCE:g}"
-        yield Check("golden rows", "failed", finding, f"this CPU should give {expected}; {other_release}")
+        yield Check(
+            "golden rows", "failed", finding, f"this CPU should give {expected}; {other_release}"
+        )
     else:
         where = "with this engine" if reports["session"]["provider"] == NATIVE else "on this CPU"
         yield Check("golden rows", "ok", f"{finding} ({TOLERANCE:g} is allowed {where})")
@@ -221,20 +245,42 @@ _DOING = {
     "golden": "running the golden rows",
     "engines": "comparing the engines",
 }
-# A failed stage, "STAGE REASON: MESSAGE (BITS, C library)" → what to do; the first pattern that it holds.
+# A failed stage, "STAGE REASON: MESSAGE (BITS, C library)" → what to do; the first pattern that it
+# holds.
 _ADVICE = (
-    ("^[a-z]+ timeout", "try again with a longer --timeout; a worn SD card or too little memory does this"),
+    (
+        "^[a-z]+ timeout",
+        "try again with a longer --timeout; a worn SD card or too little memory does this",
+    ),
     ("^[a-z]+ exit", "run 'edge-lstm doctor --in-process'"),
-    ("SIGILL", "it has an instruction that this CPU lacks; try another: pip install '{package}!={version}'"),
+    (
+        "SIGILL",
+        "it has an instruction that this CPU lacks; try another: pip install '{package}!={version}'",
+    ),
     # What OpenBLAS does where a thread does not start.
-    ("SIGINT", "there is no room for its threads: raise the limit of processes (ulimit -u, pids.max)"),
-    ("SIGKILL", "the system ended it, most likely for lack of memory: stop other programs or add swap"),
+    (
+        "SIGINT",
+        "there is no room for its threads: raise the limit of processes (ulimit -u, pids.max)",
+    ),
+    (
+        "SIGKILL",
+        "the system ended it, most likely for lack of memory: stop other programs or add swap",
+    ),
     ("^golden [A-Z][a-z]", "export the model again: its golden rows do not fit it"),
-    ("No module named '{package}'.*(32 bits|musl)", "there is none for 32 bits or musl: use --engine native"),
+    (
+        "No module named '{package}'.*(32 bits|musl)",
+        "there is none for 32 bits or musl: use --engine native",
+    ),
     ("No module named '{package}'", "install it: pip install {package}"),
-    ("GLIBC", "it was built for a newer system: pip install '{package}<{version}', or upgrade the system"),
+    (
+        "GLIBC",
+        "it was built for a newer system: pip install '{package}<{version}', or upgrade the system",
+    ),
     ("executable stack", "this system's C library refuses it: pip install '{package}!={version}'"),
-    ("_ARRAY_API|Error.*numpy", "the packages do not fit together: pip install --upgrade onnxruntime numpy"),
+    (
+        "_ARRAY_API|Error.*numpy",
+        "the packages do not fit together: pip install --upgrade onnxruntime numpy",
+    ),
     ("", "reinstall it: pip install --force-reinstall --no-cache-dir {package}"),
 )
 

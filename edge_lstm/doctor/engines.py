@@ -1,7 +1,7 @@
 """Do the two engines give a model file's texts the same probabilities?
 
-ONNX Runtime runs the graph. The native engine takes the weights alone and computes what the metadata
-say. Whoever makes a file by hand can make the two differ.
+ONNX Runtime runs the graph. The native engine takes the weights alone and computes what the
+metadata say. Whoever makes a file by hand can make the two differ.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ def both_installed() -> bool:
 def compare(model: ModelFile) -> dict[str, Any] | None:
     """Run a model file's golden texts and some made ones with both engines.
 
-    → ``texts``, how many; ``difference``, the largest of a probability. None where an engine cannot be
-    imported. Raises ModelFileError where one refuses the file, or gives no probabilities.
+    → ``texts``, how many; ``difference``, the largest of a probability. None where an engine cannot
+    be imported. Raises ModelFileError where one refuses the file, or gives no probabilities.
     """
     import numpy as np
 

@@ -34,8 +34,8 @@ class Probe:
     """How far it came.
 
     reports: what each finished stage found out.
-    stage: the stage that failed, None where all passed. Then reason is the exception's type, the name of the
-    signal that ended the process, ``timeout``, or ``exit``; message: more of it.
+    stage: the stage that failed, None where all passed. Then reason is the exception's type, the
+    name of the signal that ended the process, ``timeout``, or ``exit``; message: more of it.
     """
 
     reports: dict[str, dict[str, Any]]
@@ -45,8 +45,8 @@ class Probe:
 
 
 def run_probe(model: str | None, provider: str, *, timeout: float) -> Probe:
-    """Run all stages in a child process that has ``timeout`` seconds. model: a path, None for the embedded
-    one."""
+    """Run all stages in a child process that has ``timeout`` seconds. model: a path, None for the
+    embedded one."""
     command = [sys.executable, "-c", _CHILD, json.dumps(sys.path), model or "", provider]
     try:
         child = subprocess.run(
@@ -107,7 +107,8 @@ def _next_stage(reports: Collection[str]) -> str:
 
 
 def _guarded(model: str | None, provider: str) -> Iterator[str]:
-    """The stages' reports as JSON; an exception becomes the last one, under the name of its stage."""
+    """The stages' reports as JSON; an exception becomes the last one, under the name of its
+    stage."""
     done = []
     try:
         for entry in _stages(model, provider):

@@ -1,8 +1,8 @@
 """Models × labelled texts → how good each model is, and whether one is better than another.
 
-Truth and predictions are label matrices, bool [texts, labels]. Where a text has one label, each row has one
-True, and a text is right where its row is. What only one label per text has (a confusion matrix, calibration,
-abstention) stands at the end of :class:`Result`.
+Truth and predictions are label matrices, bool [texts, labels]. Where a text has one label, each row
+has one True, and a text is right where its row is. What only one label per text has (a confusion
+matrix, calibration, abstention) stands at the end of :class:`Result`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ from edge_lstm.tables.labelled import Labelled
 from edge_lstm.text import text_key, texts_digest
 
 CHUNK = 1024  # texts between two calls of progress: a fifth of a second on a small device
-# So many times the expected share of out-of-vocabulary words, and two points: other writers stay below.
+# So many times the expected share of out-of-vocabulary words, and two points: other writers stay
+# below.
 OOV_TIMES, OOV_POINTS = 1.25, 0.02
 OOV_MANY = 0.2  # for models that do not say what share to expect
 
@@ -42,7 +43,8 @@ Progress = Callable[[int], None]
 class Abstention:
     """What a threshold comes to on the evaluated texts.
 
-    abstain: the share of wrong answers that the threshold was chosen for; None where it was given itself.
+    abstain: the share of wrong answers that the threshold was chosen for; None where it was given
+        itself.
     answered: the share of texts whose best label reaches the threshold.
     wrong, wrong_interval: the share of these answers that is wrong; None where nothing is answered.
     same_texts: the threshold was chosen on the evaluated texts, so that it flatters.
@@ -58,8 +60,8 @@ class Abstention:
 
 @dataclass(frozen=True)
 class Gate:
-    """How well two labels are told apart: the area under the ROC curve, and of each label the recall where
-    FALSE_ALARMS of the other's texts are taken for it."""
+    """How well two labels are told apart: the area under the ROC curve, and of each label the
+    recall where FALSE_ALARMS of the other's texts are taken for it."""
 
     auroc: float
     recalls: tuple[float, float]
@@ -69,9 +71,9 @@ class Gate:
 class ForeignScores:
     """How well familiarity.py tells the evaluated texts from foreign ones.
 
-    recall: share of foreign texts that is found where FALSE_ALARMS of the others are lost. found, lost: of
-    foreign texts and others, the shares that are unfamiliar by the file's threshold for USUAL_SHARE; None
-    where the file has none.
+    recall: share of foreign texts that is found where FALSE_ALARMS of the others are lost. found,
+    lost: of foreign texts and others, the shares that are unfamiliar by the file's threshold for
+    USUAL_SHARE; None where the file has none.
     """
 
     auroc: float
@@ -83,10 +85,14 @@ class ForeignScores:
     def of(cls, model: ModelFile, own: Scores, foreign: Scores) -> ForeignScores:
         """own, foreign: float64 [n] and [m], the scores of the texts."""
         shares: list[float | None] = [None, None]
-        if model.abstention is not None and any(s <= USUAL_SHARE for s, _ in model.abstention.unfamiliar):
+        if model.abstention is not None and any(
+            s <= USUAL_SHARE for s, _ in model.abstention.unfamiliar
+        ):
             threshold = model.unfamiliar_threshold(USUAL_SHARE)
             shares = [float((scores > threshold).mean()) for scores in (foreign, own)]
-        return cls(metrics.auroc(own, foreign), metrics.recall_at(own, foreign, FALSE_ALARMS), *shares)
+        return cls(
+            metrics.auroc(own, foreign), metrics.recall_at(own, foreign, FALSE_ALARMS), *shares
+        )
 
 
 @dataclass(frozen=True)
@@ -128,8 +134,8 @@ class Result:
     labels: the first model's, in its order, whatever the order in this file.
     truth: bool [n, labels]. probabilities: float32 [n, labels].
     thresholds: of each label, where a text may have several labels; None: each text has one.
-    threshold: below this probability the model abstains; abstain: the share of wrong answers that it was
-        chosen for, None where the threshold was given itself or nothing is left out.
+    threshold: below this probability the model abstains; abstain: the share of wrong answers that
+        it was chosen for, None where the threshold was given itself or nothing is left out.
     same_texts: the file's risk-coverage curve comes from the evaluated texts.
     runtime: what ran the model, see Classifier.runtime. foreign: None without foreign texts.
     """
@@ -159,15 +165,16 @@ class Result:
 
     @cached_property
     def confidence(self) -> npt.NDArray[np.float32]:
-        """float32 [n], the probability of the predicted label; of several labels, that of the surest mistake:
-        a label too many, or a missing one."""
+        """float32 [n], the probability of the predicted label; of several labels, that of the
+        surest mistake: a label too many, or a missing one."""
         if self.thresholds is None:
             return np.asarray(self.probabilities.max(axis=1))
         return np.asarray(1 - self._true_probabilities.min(axis=1))
 
     @property
     def _true_probabilities(self) -> npt.NDArray[np.float32]:
-        """float32 [n, labels], the probability that a text has the label, or has it not, as is true."""
+        """float32 [n, labels], the probability that a text has the label, or has it not, as is
+        true."""
         return np.where(self.truth, self.probabilities, 1 - self.probabilities)
 
     @cached_property
@@ -187,7 +194,8 @@ class Result:
 
     @cached_property
     def log_loss(self) -> float:
-        """Mean negative log-likelihood of a text's labels, in nats; of several, added up over the labels."""
+        """Mean negative log-likelihood of a text's labels, in nats; of several, added up over the
+        labels."""
         if self.thresholds is None:
             return metrics.log_loss(self.truth.argmax(axis=1), self.probabilities)
         right = self._true_probabilities.astype(np.float64)
@@ -206,7 +214,10 @@ class Result:
             values |= {"accuracy": self.accuracy, "accuracy_interval": asdict(self.interval)}
             parts = {"abstention": self.abstention, "gate": self.gate, "foreign": self.foreign}
             values |= {name: asdict(part) for name, part in parts.items() if part is not None}
-            values |= {"calibration_error": self.calibration_error, "confusion": self.confusion.tolist()}
+            values |= {
+                "calibration_error": self.calibration_error,
+                "confusion": self.confusion.tolist(),
+            }
             values["calibration"] = [asdict(b) for b in self.bins]
         values |= {"macro_f1": scores.macro_f1, "log_loss": self.log_loss, "labels": labels}
         oov = self.oov and asdict(self.oov)
@@ -222,7 +233,8 @@ class Result:
 
     @cached_property
     def gate(self) -> Gate | None:
-        """How well two labels are told apart; None of more labels, or where the texts have one alone."""
+        """How well two labels are told apart; None of more labels, or where the texts have one
+        alone."""
         has, scores = self.truth[:, 1], self.probabilities[:, 1]
         if len(self.labels) != 2 or self.thresholds is not None or has.all() or not has.any():
             return None
@@ -286,7 +298,8 @@ class Evaluation:
     """The result of :func:`evaluate`.
 
     data: what the texts are called. statuses: texts of each status, by the first model.
-    comparisons: every further model against the first. foreign: texts that belong to none of the labels.
+    comparisons: every further model against the first. foreign: texts that belong to none of the
+        labels.
     """
 
     data: str
@@ -331,13 +344,14 @@ def evaluate(
 ) -> Evaluation:
     """Classify every text, empty ones too, with every model.
 
-    data: what errors and reports call the texts. label_map: label in the data → label of the model, for those
-    that are called otherwise. foreign: texts that belong to none of the labels. abstain, threshold: on which
-    texts a model abstains, see Classifier.threshold; the metrics are those of all texts. progress: called
-    with the number of texts classified since the last call.
+    data: what errors and reports call the texts. label_map: label in the data → label of the model,
+        for those
+    that are called otherwise. foreign: texts that belong to none of the labels. abstain, threshold:
+    on which texts a model abstains, see Classifier.threshold; the metrics are those of all texts.
+    progress: called with the number of texts classified since the last call.
 
-    Raise DataError where there is no text, a label is unknown to the models, the models have not the same
-    labels, or one cannot abstain as asked.
+    Raise DataError where there is no text, a label is unknown to the models, the models have not
+    the same labels, or one cannot abstain as asked.
     """
     models = [classifier.model for classifier in classifiers]
     _check_models(models, labelled, data)
@@ -354,7 +368,9 @@ def evaluate(
         _, others, _ = _classify(classifier, foreign, progress)
         statuses = statuses or counts
         columns = [model.labels.index(label) for label in labels]
-        share = abstain if abstain is not None or threshold is not None or not curve else curve.default
+        share = (
+            abstain if abstain is not None or threshold is not None or not curve else curve.default
+        )
         result = Result(
             model=model,
             name=name,
@@ -400,14 +416,19 @@ def compare(first: Result, second: Result) -> Comparison:
 def label_matrix(
     labels: Sequence[Sequence[str]], names: Sequence[str], label_map: Mapping[str, str], data: str
 ) -> Bools:
-    """Label names of each text → bool [n, names]. Raise DataError where a label is unknown to the model."""
+    """Label names of each text → bool [n, names]. Raise DataError where a label is unknown to the
+    model."""
     index = {name: i for i, name in enumerate(names)}
     present = sorted({label for of_text in labels for label in of_text})
     for theirs, ours in label_map.items():
         if ours not in index:
-            raise DataError(f"--label-map: the model has no label {ours!r}; it has {_listed(names)}")
+            raise DataError(
+                f"--label-map: the model has no label {ours!r}; it has {_listed(names)}"
+            )
         if theirs not in present:
-            raise DataError(f"--label-map: the data has no label {theirs!r}; it has {_listed(present)}")
+            raise DataError(
+                f"--label-map: the data has no label {theirs!r}; it has {_listed(present)}"
+            )
     columns = {label: index.get(label_map.get(label, label), -1) for label in present}
     if unknown := [label for label in present if columns[label] < 0]:
         example = ",".join(f"{label}=LABEL" for label in unknown[:3])
@@ -427,7 +448,9 @@ def parse_label_map(text: str) -> dict[str, str]:
     for part in text.split(","):
         theirs, equals, ours = (piece.strip() for piece in part.partition("="))
         if not equals or not theirs or not ours or theirs in pairs:
-            raise DataError(f"--label-map {text!r} is not DATA=MODEL,DATA=MODEL; write it as in 0=neg,1=pos")
+            raise DataError(
+                f"--label-map {text!r} is not DATA=MODEL,DATA=MODEL; write it as in 0=neg,1=pos"
+            )
         pairs[theirs] = ours
     return pairs
 
@@ -438,9 +461,13 @@ def _check_models(models: Sequence[ModelFile], labelled: Labelled, data: str) ->
     first = models[0]
     for model in models:
         if model.thresholds is None and labelled.several:
-            raise DataError(f"{model.path} gives one label per text, {data} has several; give another model")
+            raise DataError(
+                f"{model.path} gives one label per text, {data} has several; give another model"
+            )
         if (model.thresholds is None) != (first.thresholds is None):
-            raise DataError("one model gives one label per text, another several; evaluate them one by one")
+            raise DataError(
+                "one model gives one label per text, another several; evaluate them one by one"
+            )
         if set(model.labels) != set(first.labels):
             raise DataError(
                 f"{model.path} has the labels {_listed(model.labels)}, {first.path} has "
@@ -448,7 +475,9 @@ def _check_models(models: Sequence[ModelFile], labelled: Labelled, data: str) ->
             )
 
 
-def _check_foreign(models: Sequence[ModelFile], texts: Sequence[str], foreign: Sequence[str]) -> None:
+def _check_foreign(
+    models: Sequence[ModelFile], texts: Sequence[str], foreign: Sequence[str]
+) -> None:
     if not foreign:
         return
     if models[0].thresholds is not None:
@@ -476,7 +505,9 @@ def _classify(
         answers = classifier.probabilities_of(ids)
         probabilities[start : start + CHUNK] = answers
         if classifier.model.thresholds is None:
-            scores[start : start + CHUNK] = unfamiliarity(answers, ids, classifier.model.tokenizer.num_ids)
+            scores[start : start + CHUNK] = unfamiliarity(
+                answers, ids, classifier.model.tokenizer.num_ids
+            )
         statuses.update(text.status for text in encoded)
         if progress:
             progress(len(encoded))

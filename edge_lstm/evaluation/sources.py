@@ -1,4 +1,5 @@
-"""Where labelled texts come from: files that the device reads, and the sources of the workstation."""
+"""Where labelled texts come from: files that the device reads, and the sources of the
+workstation."""
 
 from __future__ import annotations
 
@@ -25,13 +26,15 @@ def load_labelled(
 ) -> Labelled:
     """Read the texts and label names of a source.
 
-    source: a labelled file; a folder with one subfolder for each label, or with such folders for each
-        split; or ``imdb`` or its tar where edge-lstm[train] is installed.
-    split: which part of a source that has parts; None for its test texts, or all of one without parts.
+    source: a labelled file; a folder with one subfolder for each label, or with such folders for
+        each split; or ``imdb`` or its tar where edge-lstm[train] is installed.
+    split: which part of a source that has parts; None for its test texts, or all of one without
+        parts.
     options: how a file or folder is read.
     label_separator, label_columns, several: of texts with several labels, see read_labelled.
 
-    Raise DataError, or MissingPackageError where the workstation's packages are needed and not installed.
+    Raise DataError, or MissingPackageError where the workstation's packages are needed and not
+    installed.
     """
     path = Path(source)
     if options.format is not None:
@@ -53,10 +56,15 @@ def load_labelled(
 
 
 def read_foreign(path: Path) -> tuple[str, ...]:
-    """Read the different texts of a file that ``score`` reads. Raise DataError where there is none."""
-    texts = tuple(dict.fromkeys(row.text for row in read_rows([path]) if row.text and row.text.strip()))
+    """Read the different texts of a file that ``score`` reads. Raise DataError where there is
+    none."""
+    texts = tuple(
+        dict.fromkeys(row.text for row in read_rows([path]) if row.text and row.text.strip())
+    )
     if not texts:
-        raise DataError(f"{path} holds no foreign text; give a file with at least one, or leave it out")
+        raise DataError(
+            f"{path} holds no foreign text; give a file with at least one, or leave it out"
+        )
     return texts
 
 

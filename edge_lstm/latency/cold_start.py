@@ -1,7 +1,8 @@
-"""Cold start and memory, each in a fresh process: what a user waits for, and what the device must hold.
+"""Cold start and memory, each in a fresh process: what a user waits for, and what the device must
+hold.
 
-The parent notes the time, starts Python anew, and the child reports the time at each step; both read
-the same monotonic clock of the machine. :func:`child` runs in the new process.
+The parent notes the time, starts Python anew, and the child reports the time at each step; both
+read the same monotonic clock of the machine. :func:`child` runs in the new process.
 """
 
 from __future__ import annotations
@@ -36,8 +37,8 @@ class ColdStart:
 
 @dataclass(frozen=True)
 class Memory:
-    """Memory of a fresh process, in bytes: resident after all texts, and the most it ever was. None where the
-    system does not say (only Linux does)."""
+    """Memory of a fresh process, in bytes: resident after all texts, and the most it ever was. None
+    where the system does not say (only Linux does)."""
 
     steady: int | None
     peak: int | None
@@ -64,7 +65,9 @@ def fresh_process(
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise ProviderError(f"a cold start took over {TIMEOUT_S} s; run 'edge-lstm doctor'") from None
+        raise ProviderError(
+            f"a cold start took over {TIMEOUT_S} s; run 'edge-lstm doctor'"
+        ) from None
     if done.returncode:
         raise ProviderError(f"a fresh process failed: {_why(done.returncode, done.stderr)}")
     answer = json.loads(done.stdout)
@@ -75,7 +78,8 @@ def fresh_process(
 def _why(code: int, stderr: bytes) -> str:
     """The exit code and the last words of a process → what a person can do about it."""
     lines = stderr.decode("utf-8", "replace").strip().splitlines() or [""]
-    if any("pthread_create failed" in line for line in lines):  # OpenBLAS, which then sends itself SIGINT
+    # OpenBLAS, which then sends itself SIGINT
+    if any("pthread_create failed" in line for line in lines):
         return "it cannot start a thread; raise the limit of processes (ulimit -u, pids.max)"
     how = f"signal {-code}" if code < 0 else f"exit code {code}"
     return f"{how} {lines[-1]}".rstrip() + "; run 'edge-lstm doctor'"
@@ -100,5 +104,9 @@ def child() -> None:
     memory = sizes(read_text(Path("/proc/self/status")))
     # The spans leave out imported → begun: reading the request is the parent's business.
     spans = [imported - _ENTERED, loaded - begun, answered - loaded]
-    reported = {"entered": _ENTERED, "spans": spans, "memory": [memory.get("VmRSS"), memory.get("VmHWM")]}
+    reported = {
+        "entered": _ENTERED,
+        "spans": spans,
+        "memory": [memory.get("VmRSS"), memory.get("VmHWM")],
+    }
     json.dump(reported, sys.stdout)

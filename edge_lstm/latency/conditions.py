@@ -1,4 +1,5 @@
-"""The conditions of a measurement: the machine's state before and after; whether to believe the times.
+"""The conditions of a measurement: the machine's state before and after; whether to believe the
+times.
 
 Everything is read from files of Linux (``/proc``, ``/sys``); what a machine does not say is None.
 ``root`` is where those file systems are, so that tests bring their own.
@@ -15,7 +16,12 @@ from pathlib import Path
 from edge_lstm.machine import Machine, group_files, read_text
 
 # Raspberry Pi firmware: bits of get_throttled (documentation of vcgencmd).
-THROTTLED_NOW = {0: "under-voltage", 1: "frequency capped", 2: "throttled", 3: "soft temperature limit"}
+THROTTLED_NOW = {
+    0: "under-voltage",
+    1: "frequency capped",
+    2: "throttled",
+    3: "soft temperature limit",
+}
 
 CLOCK_FELL = 0.05  # of the clock before, or of the highest clock allowed
 BUSY_PER_CPU = 0.5  # load average per CPU before anything was measured
@@ -26,10 +32,12 @@ STOLEN = 0.01  # of the time measured
 class State:
     """What may change: read before, during and after.
 
-    mhz: clock of the CPUs in use, their mean. throttled: flags of the Raspberry Pi firmware that are up, None
-    where there is no such firmware. throttle_count: times the CPU throttled itself since start (x86).
-    quota_stops: periods in which the control group's quota stopped its processes. steal_s: time that the host
-    of a virtual machine gave to others.
+    mhz: clock of the CPUs in use, their mean. throttled: flags of the Raspberry Pi firmware that
+        are up, None
+    where there is no such firmware. throttle_count: times the CPU throttled itself since start
+        (x86).
+    quota_stops: periods in which the control group's quota stopped its processes. steal_s: time
+    that the host of a virtual machine gave to others.
     """
 
     load_average: float | None
@@ -80,7 +88,9 @@ def condition_warnings(
         text = f"the clock fell from {before.mhz:,.0f} to {slowest:,.0f} MHz; cool the CPU"
         yield ConditionWarning("clock", text)
     elif before.max_mhz and slowest and slowest < before.max_mhz * (1 - CLOCK_FELL):
-        advice = f" under the governor {before.governor!r}; set 'performance'" if before.governor else ""
+        advice = (
+            f" under the governor {before.governor!r}; set 'performance'" if before.governor else ""
+        )
         text = f"the clock was at {slowest:,.0f} of {before.max_mhz:,.0f} MHz{advice}"
         yield ConditionWarning("clock", text)
     flags = sorted({flag for s in states for flag in s.throttled or ()})
@@ -88,7 +98,9 @@ def condition_warnings(
         why = f"the firmware reports {', '.join(flags)}" if flags else "the CPU throttled itself"
         yield ConditionWarning("throttled", f"{why}; check cooling and power supply")
     if _rose(before.quota_stops, after.quota_stops):
-        yield ConditionWarning("quota", "the control group's CPU quota stopped the process; raise it")
+        yield ConditionWarning(
+            "quota", "the control group's CPU quota stopped the process; raise it"
+        )
     elif machine.cpu_quota is not None and machine.cpu_quota < 1:
         text = f"the control group grants only {machine.cpu_quota:.2f} CPUs; raise its quota"
         yield ConditionWarning("quota", text)
@@ -129,4 +141,6 @@ def _throttled(root: Path) -> tuple[str, ...] | None:
 
 def _quota_stops(root: Path) -> int | None:
     texts = "\n".join(group_files(root, "cpu", "cpu.stat"))
-    return max(map(int, re.findall(r"^nr_throttled (\d{1,18})$", texts, re.MULTILINE)), default=None)
+    return max(
+        map(int, re.findall(r"^nr_throttled (\d{1,18})$", texts, re.MULTILINE)), default=None
+    )

@@ -1,8 +1,8 @@
 """Energy per text, from a meter and from nothing else: RAPL, an INA or another sensor.
 
-Counters (RAPL, some sensors) are read before and after. Power sensors are read between runs and added
-up over time. The machine at rest is measured first, so that both are known: what a text costs in all,
-and what it costs on top of a machine that is switched on anyway.
+Counters (RAPL, some sensors) are read before and after. Power sensors are read between runs and
+added up over time. The machine at rest is measured first, so that both are known: what a text costs
+in all, and what it costs on top of a machine that is switched on anyway.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ REST_PART = 0.3  # of the time, at rest
 class Meter:
     """Something under /sys that measures energy or power.
 
-    scope: what it measures. files: one with the counter (µJ) or the power (µW), or one with mV and one with
+    scope: what it measures. files: one with the counter (µJ) or the power (µW), or one with mV and
+        one with
     mA. wrap_j: the value at which a counter starts again, 0 where it says none.
     """
 
@@ -64,7 +65,10 @@ def find_meter(root: Path = Path("/")) -> tuple[Meter | None, str]:
             return meter, f"energy from {meter.name} ({meter.scope})"
     if candidates:
         first = candidates[0]
-        return None, f"no energy: {first.name} cannot be read; run as root or allow reading {first.files[0]}"
+        return (
+            None,
+            f"no energy: {first.name} cannot be read; run as root or allow reading {first.files[0]}",
+        )
     return None, "no energy: this machine has no meter under /sys (RAPL, power sensor)"
 
 
@@ -82,7 +86,8 @@ def _rapl(root: Path) -> list[Meter]:
 
 
 def _sensors(root: Path) -> Iterator[Meter]:
-    """Sensors under hwmon: an energy counter, else power, else voltage and current (INA219, INA3221, …)."""
+    """Sensors under hwmon: an energy counter, else power, else voltage and current (INA219,
+    INA3221, …)."""
     for chip in sorted((root / "sys/class/hwmon").glob("hwmon*")):
         name = read_text(chip / "name").strip() or chip.name
         for inputs in (("energy1",), ("power1",), ("in1", "curr1")):
@@ -115,7 +120,9 @@ def _rest() -> int:
     return 0
 
 
-def _joules(meter: Meter, run: Callable[[], int], seconds: float) -> tuple[float, float, int] | None:
+def _joules(
+    meter: Meter, run: Callable[[], int], seconds: float
+) -> tuple[float, float, int] | None:
     """(J, seconds, texts) of running for about ``seconds``; None where the meter cannot be read."""
     begun = read_at = time.perf_counter()
     last = meter.read()
@@ -129,7 +136,8 @@ def _joules(meter: Meter, run: Callable[[], int], seconds: float) -> tuple[float
             if value is None:
                 break
             if meter.is_counter:
-                joules += value - last + (meter.wrap_j if value < last else 0.0)  # it may have gone round
+                # it may have gone round
+                joules += value - last + (meter.wrap_j if value < last else 0.0)
             else:
                 joules += (last + value) / 2 * (now - read_at)
             last, read_at = value, now

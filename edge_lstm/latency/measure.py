@@ -35,7 +35,9 @@ Progress = Callable[[str, float], None]
 """Called with what is being done and the part of it that is done, 0 to 1."""
 
 
-def measure(settings: Settings, sample: Sample | None = None, *, progress: Progress | None = None) -> Result:
+def measure(
+    settings: Settings, sample: Sample | None = None, *, progress: Progress | None = None
+) -> Result:
     """Run the settings over the texts; None: those of the first model (see texts_of).
 
     Ctrl-C ends it early with what there is, once something is timed.
@@ -65,7 +67,9 @@ def measure(settings: Settings, sample: Sample | None = None, *, progress: Progr
     if meter is not None and settings.energy_s > 0 and not interrupted:
         for recording in recordings:
             tell(f"energy of {recording.setting.name}", 0.0)
-            recording.energy = measure_energy(meter, _endless_run(recording, sample), settings.energy_s)
+            recording.energy = measure_energy(
+                meter, _endless_run(recording, sample), settings.energy_s
+            )
     recordings = [recording for recording in recordings if recording.runs]
     machine, tokens = this_machine(), recordings[0].tokens
     return Result(
@@ -81,12 +85,16 @@ def measure(settings: Settings, sample: Sample | None = None, *, progress: Progr
         versions={
             "edge_lstm": __version__,
             "python": platform.python_version(),
-            "onnxruntime": getattr(sys.modules.get("onnxruntime"), "__version__", ""),  # where it was used
+            # where it was used
+            "onnxruntime": getattr(sys.modules.get("onnxruntime"), "__version__", ""),
             "numpy": np.__version__,
         },
         states=tuple(states),
         energy_note=energy_note,
-        warnings=(*_warnings(recordings, interrupted), *condition_warnings(machine, states, seconds)),
+        warnings=(
+            *_warnings(recordings, interrupted),
+            *condition_warnings(machine, states, seconds),
+        ),
         settings=tuple(recording.to_result(recordings[0]) for recording in recordings),
     )
 
@@ -118,7 +126,9 @@ def _warnings(recordings: Sequence[Recording], interrupted: bool) -> Iterator[Co
     """What the times themselves say of their worth."""
     if interrupted:
         yield ConditionWarning("interrupted", "interrupted: the results are of the runs until then")
-    if unsteady := [recording.setting.name for recording in recordings if not is_steady(recording.warm_up)]:
+    if unsteady := [
+        recording.setting.name for recording in recordings if not is_steady(recording.warm_up)
+    ]:
         text = f"times were not steady after the warm-up ({listed(unsteady, 2)})"
         yield ConditionWarning("unsteady", text)
 
@@ -130,17 +140,23 @@ def _load(settings: Settings, sample: Sample | None) -> tuple[list[Recording], S
         model, threads, provider = setting.process
         if setting.process not in loaded:
             opened = open_model(model)
-            loaded[setting.process] = Classifier.from_model(opened, threads=threads, provider=provider)
+            loaded[setting.process] = Classifier.from_model(
+                opened, threads=threads, provider=provider
+            )
     sample = sample or texts_of(loaded[settings.each[0].process].model)
     recordings = []
     for setting in settings.each:
         classifier = loaded[setting.process]
         encode = classifier.model.tokenizer.encode_text
-        recordings.append(Recording(setting, classifier, [len(encode(text).ids) for text in sample.texts]))
+        recordings.append(
+            Recording(setting, classifier, [len(encode(text).ids) for text in sample.texts])
+        )
     return recordings, sample
 
 
-def _cold_starts(settings: Settings, recordings: Sequence[Recording], sample: Sample, tell: Progress) -> None:
+def _cold_starts(
+    settings: Settings, recordings: Sequence[Recording], sample: Sample, tell: Progress
+) -> None:
     """Fresh processes, in random turns; settings that load alike share their cold starts."""
     if settings.cold_starts < 1:
         return
@@ -156,11 +172,17 @@ def _cold_starts(settings: Settings, recordings: Sequence[Recording], sample: Sa
     for done, recording in enumerate(recordings):
         tell("memory", done / len(recordings))
         texts = sample.texts[:MEMORY_TEXTS]
-        _, recording.memory = fresh_process(*recording.setting.process, texts, recording.setting.batch_size)
+        _, recording.memory = fresh_process(
+            *recording.setting.process, texts, recording.setting.batch_size
+        )
 
 
 def _warm_up(
-    settings: Settings, recordings: Sequence[Recording], sample: Sample, rng: random.Random, tell: Progress
+    settings: Settings,
+    recordings: Sequence[Recording],
+    sample: Sample,
+    rng: random.Random,
+    tell: Progress,
 ) -> None:
     """Run one block of texts again and again until every setting's time for it is steady."""
     order = shuffled_forever(len(sample.texts), rng)
@@ -174,7 +196,9 @@ def _warm_up(
             recording.warm_up.append(run_block(recording, sample, len(recording.warm_up), chosen))
         enough = time.perf_counter() - started >= settings.warm_up_s
         most = settings.max_warm_up_blocks
-        waiting = [r for r in waiting if not (enough and is_steady(r.warm_up)) and len(r.warm_up) < most]
+        waiting = [
+            r for r in waiting if not (enough and is_steady(r.warm_up)) and len(r.warm_up) < most
+        ]
 
 
 def _steady(

@@ -26,8 +26,8 @@ MOST_BLOCKS = 512  # kept of each setting; a longer run keeps every 2nd, 4th …
 class Block:
     """A block of texts as one setting ran it.
 
-    number: the same number, the same texts. rows: int64 [runs, 4]: the text's number (of a batch, its first
-    one's), tokens, ns of text → ids, ns of ids → probabilities.
+    number: the same number, the same texts. rows: int64 [runs, 4]: the text's number (of a batch,
+    its first one's), tokens, ns of text → ids, ns of ids → probabilities.
     """
 
     number: int
@@ -113,7 +113,9 @@ class Recording:
 
 
 def _times(samples: Floats, block: int, longest: float | None = None) -> Times:
-    percentiles = {f"p{which}_us": statistics.percentile(samples, which) for which in statistics.PERCENTILES}
+    percentiles = {
+        f"p{which}_us": statistics.percentile(samples, which) for which in statistics.PERCENTILES
+    }
     return Times(
         mean_us=float(samples.mean()),
         p50_ci_us=statistics.median_interval(samples, block),

@@ -23,7 +23,9 @@ def machine_line(result: Result) -> str:
     """CPU, CPUs in use, versions."""
     machine = result.machine
     cores, usable = machine.cores, machine.usable_cores
-    cpus = f"{usable} of {cores} CPUs" if usable < cores else f"{cores} CPUs" if cores > 1 else "1 CPU"
+    cpus = (
+        f"{usable} of {cores} CPUs" if usable < cores else f"{cores} CPUs" if cores > 1 else "1 CPU"
+    )
     board = f"{machine.board}, " if machine.board else ""
     providers = {setting.provider for setting in result.settings}
     used = [NATIVE] if NATIVE in providers else []
@@ -47,7 +49,8 @@ def notes(result: Result) -> list[str]:
 
 
 def tables(result: Result) -> Iterator[Table]:
-    """Cold start, percentiles, the parts of a text, ratios and energy, as far as they were measured."""
+    """Cold start, percentiles, the parts of a text, ratios and energy, as far as they were
+    measured."""
     settings = result.settings
     if any(setting.cold_starts for setting in settings):
         yield _cold_start(settings)
@@ -55,7 +58,9 @@ def tables(result: Result) -> Iterator[Table]:
     yield _parts_of_a_text(settings)
     ratios = [(setting.name, setting.ratio) for setting in settings if setting.ratio]
     if ratios:
-        rows = [(name, f"{ratio.value:.3f}", _span(ratio.low, ratio.high)) for name, ratio in ratios]
+        rows = [
+            (name, f"{ratio.value:.3f}", _span(ratio.low, ratio.high)) for name, ratio in ratios
+        ]
         note = f"(time over that of {settings[0].name}, same texts, alternating runs)"
         yield Table(("ratio", "ratio", "95 % CI"), rows, note)
     energies = [(setting.name, setting.energy) for setting in settings if setting.energy]
@@ -85,7 +90,10 @@ def _cold_start(settings: Sequence[SettingResult]) -> Table:
     """The median of each phase, in ms, and the memory in MiB."""
     rows = []
     for setting in settings:
-        starts = [(s.total_ms, s.python_ms, s.imports_ms, s.load_ms, s.first_ms) for s in setting.cold_starts]
+        starts = [
+            (s.total_ms, s.python_ms, s.imports_ms, s.load_ms, s.first_ms)
+            for s in setting.cold_starts
+        ]
         times = [f"{median(phase):.1f}" for phase in zip(*starts)] or [DASH] * 5
         sizes = (setting.memory.steady, setting.memory.peak) if setting.memory else (None, None)
         mib = [DASH if size is None else f"{size / 2**20:.1f}" for size in sizes]
@@ -93,7 +101,9 @@ def _cold_start(settings: Sequence[SettingResult]) -> Table:
     header = ("cold start, ms", "total", "python", "imports", "load", "first", "memory", "peak")
     count = max(len(setting.cold_starts) for setting in settings)
     return Table(
-        header, rows, f"(median of {count} process{'es' * (count > 1)}; memory after all texts, MiB)"
+        header,
+        rows,
+        f"(median of {count} process{'es' * (count > 1)}; memory after all texts, MiB)",
     )
 
 
@@ -103,11 +113,19 @@ def _percentiles(settings: Sequence[SettingResult]) -> Table:
     for setting in settings:
         both, ci = setting.both, setting.both.p50_ci_us
         times = map(ms, (both.mean_us, both.p90_us, both.p95_us, both.p99_us))
-        rows.append((setting.name, ms(both.p50_us), f"{ms(ci[0])}–{ms(ci[1])}" if ci else DASH, *times))
-    title = "per batch, ms" if any(setting.batch_size > 1 for setting in settings) else "per text, ms"
+        rows.append(
+            (setting.name, ms(both.p50_us), f"{ms(ci[0])}–{ms(ci[1])}" if ci else DASH, *times)
+        )
+    title = (
+        "per batch, ms" if any(setting.batch_size > 1 for setting in settings) else "per text, ms"
+    )
     fewest = min(setting.runs for setting in settings)
-    missing = [which for which in statistics.PERCENTILES if statistics.samples_needed(which) > fewest]
-    needs = ", ".join(f"p{which} needs at least {statistics.samples_needed(which):,}" for which in missing)
+    missing = [
+        which for which in statistics.PERCENTILES if statistics.samples_needed(which) > fewest
+    ]
+    needs = ", ".join(
+        f"p{which} needs at least {statistics.samples_needed(which):,}" for which in missing
+    )
     note = f"({needs} runs; {fewest:,} were measured)" if missing else ""
     return Table((title, "p50", "95 % CI", "mean", "p90", "p95", "p99"), rows, note)
 
@@ -135,7 +153,9 @@ def report(result: Result) -> str:
     """The page: HTML that loads nothing and runs no script."""
     models = dict.fromkeys(setting.model for setting in result.settings)
     digests = [f"{Path(model.path).name}: sha256 {model.sha256}" for model in models]
-    names = listed(list(dict.fromkeys(Path(model.path).name.removesuffix(".onnx") for model in models)), 3)
+    names = listed(
+        list(dict.fromkeys(Path(model.path).name.removesuffix(".onnx") for model in models)), 3
+    )
     measured = f"{result.created}, measured for {_seconds(result.seconds)}"
     versions = ", ".join(f"{name} {version}" for name, version in result.versions.items())
     return page(
@@ -156,7 +176,11 @@ def _body(result: Result) -> Iterator[str]:
         yield table(cells, names)
     # Of more settings than colours the curves could not be told apart.
     curves = [
-        (np.array(setting.by_text) * (1, 1e-6), (fit.fixed_us / 1e6, fit.per_token_us / 1e6), colour)
+        (
+            np.array(setting.by_text) * (1, 1e-6),
+            (fit.fixed_us / 1e6, fit.per_token_us / 1e6),
+            colour,
+        )
         for setting, colour in zip(result.settings, SERIES)
         if (fit := setting.length_fit) and setting.by_text
     ]

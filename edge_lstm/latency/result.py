@@ -21,7 +21,8 @@ VERSION = 1
 
 @dataclass(frozen=True, kw_only=True)
 class Texts:
-    """The texts that were answered; sha256: see texts_digest; tokens: the fewest, the median, the most."""
+    """The texts that were answered; sha256: see texts_digest; tokens: the fewest, the median, the
+    most."""
 
     source: str
     count: int
@@ -56,7 +57,8 @@ class Times:
 class SettingResult:
     """One setting: how it was run, and its times.
 
-    cold_starts: one for each fresh process. warm_up_blocks: until times were steady, or given up to be.
+    cold_starts: one for each fresh process. warm_up_blocks: until times were steady, or given up to
+        be.
     both, encode, run: text → answer, text → ids, ids → answer, of a run.
     ratio: to the first setting, over the same blocks of texts; None for the first.
     by_text: in batches of one, tokens and median µs of each text.
@@ -88,7 +90,8 @@ class Result:
     """A whole measurement.
 
     created: ISO 8601, UTC. seconds: of the steady-state part.
-    versions: of the packages. states: before, each minute, after. energy_note: which meter, or why none.
+    versions: of the packages. states: before, each minute, after. energy_note: which meter, or why
+        none.
     warnings: reasons to distrust the times.
     """
 
@@ -118,7 +121,9 @@ def read_result(path: Path) -> Result:
     try:
         return parse_result(path.read_bytes().decode("utf-8", "replace"), str(path))
     except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}; check the path and its permissions") from None
+        raise DataError(
+            f"cannot read {path}: {error.strerror}; check the path and its permissions"
+        ) from None
 
 
 def parse_result(text: str, name: str) -> Result:
@@ -127,31 +132,42 @@ def parse_result(text: str, name: str) -> Result:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
         reason = str(error)[:120]
-        raise DataError(f"{name} is not JSON ({reason}); give a file that 'latency -o FILE' wrote") from None
+        raise DataError(
+            f"{name} is not JSON ({reason}); give a file that 'latency -o FILE' wrote"
+        ) from None
     if not isinstance(value, dict) or value.get("schema") != SCHEMA:
         raise DataError(f"{name} is not a latency result; give a file that 'latency -o FILE' wrote")
     if value.get("version") != VERSION:
         version = str(value.get("version"))[:40]
-        raise DataError(f"{name} has version {version}, this edge-lstm reads {VERSION}; measure again")
+        raise DataError(
+            f"{name} has version {version}, this edge-lstm reads {VERSION}; measure again"
+        )
     result: Result = _value(Result, value, name)
     if not result.settings or not result.states:
-        raise DataError(f"{name} has no {'states' if result.settings else 'settings'}; measure again")
+        raise DataError(
+            f"{name} has no {'states' if result.settings else 'settings'}; measure again"
+        )
     for setting in result.settings:
         counts = (setting.batch_size, setting.runs, setting.texts)
         times = (setting.both.mean_us, setting.both.p50_us, *(setting.both.p50_ci_us or ()))
         if min(number for number in (*counts, *times) if number is not None) <= 0:
-            raise DataError(f"{name}: {setting.name} has times or counts that are not above 0; measure again")
+            raise DataError(
+                f"{name}: {setting.name} has times or counts that are not above 0; measure again"
+            )
     return result
 
 
 def _value(kind: Any, value: Any, where: str) -> Any:
-    """A value of JSON → the type that a field has. Unknown keys are passed over. Raise DataError."""
+    """A value of JSON → the type that a field has. Unknown keys are passed over. Raise
+    DataError."""
     inner = get_args(kind)
     if NoneType in inner:
         return None if value is None else _value(inner[0], value, where)
     if is_dataclass(kind) and isinstance(value, dict):
         make, hints = cast(Any, kind), get_type_hints(kind).items()
-        return make(**{name: _value(hint, value.get(name), f"{where}: {name}") for name, hint in hints})
+        return make(
+            **{name: _value(hint, value.get(name), f"{where}: {name}") for name, hint in hints}
+        )
     if get_origin(kind) is dict and isinstance(value, dict):
         return {key: _value(inner[1], item, where) for key, item in value.items()}
     if get_origin(kind) is tuple and isinstance(value, list):

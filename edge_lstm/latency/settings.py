@@ -14,10 +14,11 @@ from edge_lstm.latency.statistics import MIN_BLOCKS, samples_needed
 from edge_lstm.modelfile import ModelFile, embedded_model, short_names
 from edge_lstm.models import embedded_reviews
 
-# The settings take turns on blocks of texts: long enough that a block's own noise is small, short enough
-# that a change of the clock hits all settings alike.
+# The settings take turns on blocks of texts: long enough that a block's own noise is small, short
+# enough that a change of the clock hits all settings alike.
 BLOCK_TEXTS = 64
-# Up to so many texts, a block is one pass over all of them, so that every block holds the same texts.
+# Up to so many texts, a block is one pass over all of them, so that every block holds the same
+# texts.
 MOST_TEXTS_OF_A_PASS = 256
 # Batches are made of texts of similar length, as Classifier makes them, out of at least this many.
 BATCHES_IN_BLOCK = 4
@@ -41,14 +42,17 @@ class Sample:
 
 
 def texts_of(model: ModelFile) -> Sample:
-    """Return the package's reviews for the package's model, else the texts of the file's own test."""
+    """Return the package's reviews for the package's model, else the texts of the file's own
+    test."""
     if model.data == embedded_model().read_bytes():
         return Sample("the package's reviews", embedded_reviews())
     texts = tuple(row.text for row in model.golden if row.text)
     return Sample(f"the golden rows of {model.path.name}", texts)
 
 
-def read_texts(path: Path, *, text_column: str | None = None, input_format: str | None = None) -> Sample:
+def read_texts(
+    path: Path, *, text_column: str | None = None, input_format: str | None = None
+) -> Sample:
     """Read the first MAX_TEXTS texts of a file or folder that ``score`` reads. Raise DataError."""
     from edge_lstm.tables.reader import read_rows
 
@@ -80,14 +84,16 @@ class Setting:
 class Settings:
     """A whole measurement: every combination of models, threads, batch sizes and providers.
 
-    runs: timed runs of the setting with the smallest batch (a run is one batch, text in, answer out); the
-        others answer as many texts. Ignored with ``duration_s``, the time for all of them together.
+    runs: timed runs of the setting with the smallest batch (a run is one batch, text in, answer
+        out); the others answer as many texts. Ignored with ``duration_s``, the time for all of them
+        together.
     cold_starts: fresh processes a model is started in; 0 leaves cold start and memory out.
     energy_s: seconds of work that energy is measured over, where there is a meter.
-    warm_up_s, max_warm_up_blocks: bounds of the warm-up, which otherwise ends where times are steady.
+    warm_up_s, max_warm_up_blocks: bounds of the warm-up, which otherwise ends where times are
+        steady.
 
-    Raise DataError where a model file or a provider is given twice, a time is out of range, or no block can
-    hold whole batches of every size.
+    Raise DataError where a model file or a provider is given twice, a time is out of range, or no
+    block can hold whole batches of every size.
     """
 
     models: tuple[Path, ...]
@@ -103,7 +109,10 @@ class Settings:
 
     def __post_init__(self) -> None:
         providers = [name.lower().removesuffix("executionprovider") for name in self.providers]
-        for what, names in (("model", list(map(os.path.realpath, self.models))), ("provider", providers)):
+        for what, names in (
+            ("model", list(map(os.path.realpath, self.models))),
+            ("provider", providers),
+        ):
             if len(set(names)) < len(names):
                 raise DataError(f"a {what} is given twice; name each once")
         if self.duration_s is not None and not 0 < self.duration_s <= LONGEST_S:
@@ -130,7 +139,8 @@ class Settings:
         return tuple(settings)
 
     def block_texts(self, texts: int) -> int:
-        """Texts of a block out of so many: a multiple of every batch size, so that every batch is full."""
+        """Texts of a block out of so many: a multiple of every batch size, so that every batch is
+        full."""
         step, largest = math.lcm(*self.batch_sizes), max(self.batch_sizes)
         size = BLOCK_TEXTS
         if texts <= MOST_TEXTS_OF_A_PASS:
@@ -146,8 +156,8 @@ class Settings:
         return size
 
     def blocks(self, block_texts: int) -> int:
-        """Blocks that each setting runs: for ``runs`` of the smallest batch, a median of the largest, and the
-        ratio of several settings."""
+        """Blocks that each setting runs: for ``runs`` of the smallest batch, a median of the
+        largest, and the ratio of several settings."""
         texts = max(self.runs * min(self.batch_sizes), samples_needed(50) * max(self.batch_sizes))
         return max(math.ceil(texts / block_texts), MIN_BLOCKS if len(self.each) > 1 else 1)
 
@@ -159,5 +169,7 @@ def parse_numbers(text: str, option: str) -> tuple[int, ...]:
     except ValueError:
         numbers = ()
     if not numbers or not all(1 <= number <= MOST for number in numbers):
-        raise DataError(f"{option} {text[:40]!r}: expected whole numbers from 1 on, such as 1 or 1,2,4")
+        raise DataError(
+            f"{option} {text[:40]!r}: expected whole numbers from 1 on, such as 1 or 1,2,4"
+        )
     return tuple(dict.fromkeys(numbers))

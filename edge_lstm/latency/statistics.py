@@ -38,10 +38,11 @@ def percentile(samples: Floats, which: int) -> float | None:
 def median_interval(samples: Floats, block: int = 0, seed: int = 0) -> tuple[float, float] | None:
     """95 % interval of the median; None where there are too few samples.
 
-    samples: float64 [n], in the order of time. block: samples of a block of texts, 0 where there is none.
+    samples: float64 [n], in the order of time. block: samples of a block of texts, 0 where there is
+        none.
 
-    Neighbours in time share the state of the machine, so the bootstrap draws them together: blocks of texts
-    where there are enough.
+    Neighbours in time share the state of the machine, so the bootstrap draws them together: blocks
+    of texts where there are enough.
     """
     n = len(samples)
     if n < samples_needed(50):
@@ -73,8 +74,8 @@ class Ratio:
 def paired_ratio(mine: Floats, theirs: Floats, seed: int = 0) -> Ratio | None:
     """Times of the same blocks of texts, run in turn: the median ratio. None under MIN_BLOCKS.
 
-    mine, theirs: float64 [blocks], the same texts at the same index. A drift of the machine hits both
-    times of a block alike and leaves their ratio alone.
+    mine, theirs: float64 [blocks], the same texts at the same index. A drift of the machine hits
+    both times of a block alike and leaves their ratio alone.
     """
     if len(mine) != len(theirs) or len(mine) < MIN_BLOCKS:
         return None
@@ -93,8 +94,9 @@ class LengthFit:
 
 
 def fit_length(tokens: Floats, times_us: Floats) -> LengthFit | None:
-    """A line through (tokens, time) of texts, each the median over its runs, with least relative errors:
-    a disturbance costs a long text more, so that with plain squares the longest would bend the line.
+    """A line through (tokens, time) of texts, each the median over its runs, with least relative
+    errors: a disturbance costs a long text more, so that with plain squares the longest would bend
+    the line.
 
     None where the texts' lengths are too few or too alike.
     """

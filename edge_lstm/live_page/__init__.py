@@ -1,4 +1,5 @@
-"""One HTML file with a model in it, which classifies what is typed: page, engine and model, no network.
+"""One HTML file with a model in it, which classifies what is typed: page, engine and model, no
+network.
 
 ``page.html`` is the page. The engine, as WebAssembly, and the module that calls it are those of
 ``engine/js``; the installed package has them beside this file.
@@ -22,11 +23,13 @@ _HERE = Path(__file__).parent
 
 
 def build_page(model: ModelFile, title: str | None = None, examples: Sequence[str] = ()) -> str:
-    """Return the whole document for a model file. title: None for the file's name. examples: texts to try;
-    without any, those that a person put into the model file."""
+    """Return the whole document for a model file. title: None for the file's name. examples: texts
+    to try; without any, those that a person put into the model file."""
     parts = {
         "{title}": escape(printable(title or model.path.name)),
-        "{examples}": json.dumps([text for text in examples if text.strip()]).replace("<", "\\u003c"),
+        "{examples}": json.dumps([text for text in examples if text.strip()]).replace(
+            "<", "\\u003c"
+        ),
         "{model}": _base64(model.data),
         "{engine}": _base64(gzip.compress(_part("edge-lstm.wasm"), mtime=0)),
         "{module}": _part("edge-lstm.mjs").decode(),
@@ -44,4 +47,6 @@ def _base64(data: bytes) -> str:
 def _part(name: str) -> bytes:
     """A file of engine/js, which an installed package has beside this one."""
     installed = _HERE / name
-    return (installed if installed.is_file() else _HERE.parents[1] / "engine" / "js" / name).read_bytes()
+    return (
+        installed if installed.is_file() else _HERE.parents[1] / "engine" / "js" / name
+    ).read_bytes()

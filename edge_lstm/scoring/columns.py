@@ -24,17 +24,21 @@ class ScoreOptions:
 
     keep: input columns to write (names or numbers from 1); None for all, as they came.
     all_probabilities: a column for the probability of each label.
-    threshold: a label whose probability is lower is left out, and the row's status is ``abstained``.
-    abstain: the share of labels that may be wrong, which the model file has a threshold for; in place of
-        ``threshold``. With neither the model file's own default counts, which is 0 where it says none.
-    unfamiliar: give the status ``unfamiliar`` to texts unlike those that the model learnt from, and to at
-        most this share of the others; None: to none.
+    threshold: a label whose probability is lower is left out, and the row's status is
+        ``abstained``.
+    abstain: the share of labels that may be wrong, which the model file has a threshold for; in
+        place of ``threshold``. With neither the model file's own default counts, which is 0 where
+        it says none.
+    unfamiliar: give the status ``unfamiliar`` to texts unlike those that the model learnt from, and
+        to at most this share of the others; None: to none.
     top: labels to give, the most probable first; beyond the first each has a column and one for its
         probability.
     only_label: write only rows that got one of these labels; empty for all rows.
-    only_abstained: write only the abstained rows, with the label that was left out as ``predicted``.
+    only_abstained: write only the abstained rows, with the label that was left out as
+        ``predicted``.
 
-    The added columns have names of their own: with ``edge_lstm_`` before all of them where one is taken.
+    The added columns have names of their own: with ``edge_lstm_`` before all of them where one is
+        taken.
     """
 
     keep: tuple[str, ...] | None = None
@@ -57,7 +61,8 @@ def plan_output(
     format: str,  # noqa: A002
     where: str,
 ) -> tuple[ScoreOptions, OutputColumns]:
-    """What is asked for, and what the input is → the options settled, and the columns of the output.
+    """What is asked for, and what the input is → the options settled, and the columns of the
+    output.
 
     format: the name of the output's. where: the input's name. Raises DataError.
     """
@@ -66,18 +71,25 @@ def plan_output(
         indexes = tuple(column_index(schema.columns, str(name), where) for name in options.keep)
         if len(set(indexes)) < len(indexes):
             twice = next(index for index in indexes if indexes.count(index) > 1)
-            raise DataError(f"the column {schema.columns[twice]!r} is in --keep twice; name it once")
+            raise DataError(
+                f"the column {schema.columns[twice]!r} is in --keep twice; name it once"
+            )
         columns = tuple(schema.columns[i] for i in indexes)
     columns = columns if FORMATS[format].may_repeat_names else distinct(columns)
-    # Of several labels per text, evaluate would take the answers for labels that a column holds already.
+    # Of several labels per text, evaluate would take the answers for labels that a column holds
+    # already.
     is_taken = model.thresholds is not None and holds_labels(columns)
-    added = added_columns(columns, model.labels, options, prefixes=(PREFIX,) if is_taken else ("", PREFIX))
-    return options, OutputColumns(schema=schema, format=format, kept=indexes, columns=columns, added=added)
+    added = added_columns(
+        columns, model.labels, options, prefixes=(PREFIX,) if is_taken else ("", PREFIX)
+    )
+    return options, OutputColumns(
+        schema=schema, format=format, kept=indexes, columns=columns, added=added
+    )
 
 
 def check_default_model(chunk: Chunk, inputs: Inputs, model: ModelFile) -> None:
-    """Raise DataError where rows have labels, none of which the model gives: nobody chose this model, and it
-    is for other texts. A column with a single value holds something else."""
+    """Raise DataError where rows have labels, none of which the model gives: nobody chose this
+    model, and it is for other texts. A column with a single value holds something else."""
     rows = inputs.format.parse(chunk.rows, inputs.schema, lambda _: None)
     labels = sorted(labels_in(rows, inputs.schema))
     if len(labels) > 1 and not set(labels) & set(model.labels):
@@ -90,13 +102,16 @@ def check_default_model(chunk: Chunk, inputs: Inputs, model: ModelFile) -> None:
 def settled(options: ScoreOptions, model: ModelFile) -> ScoreOptions:
     """The options with the threshold that they come to with this model, in place of ``abstain``.
 
-    DataError where a choice does not fit the model, or is none; TypeError where one is of another type.
+    DataError where a choice does not fit the model, or is none; TypeError where one is of another
+    type.
     """
     instance("options", options, ScoreOptions)
     labels = model.labels
     for option, names in (("keep", options.keep), ("only_label", options.only_label)):
         if isinstance(names, str):
-            raise DataError(f"{option} is one string, {names!r}; give a tuple of names, as in ({names!r},)")
+            raise DataError(
+                f"{option} is one string, {names!r}; give a tuple of names, as in ({names!r},)"
+            )
         if not (option == "keep" and names is None):
             instance(option, names, Sequence, "a tuple of names")
     top = whole("top", options.top, least=0)
@@ -111,7 +126,9 @@ def settled(options: ScoreOptions, model: ModelFile) -> ScoreOptions:
     model.unfamiliar_threshold(options.unfamiliar)
     threshold = model.chosen_threshold(abstain=options.abstain, threshold=options.threshold)
     if options.only_abstained and options.only_label:
-        raise DataError("an abstained row has no label; leave out --only-abstained, or --only-label")
+        raise DataError(
+            "an abstained row has no label; leave out --only-abstained, or --only-label"
+        )
     if options.only_abstained and model.thresholds is not None:
         raise DataError(
             f"{model.path} gives several labels per text and never abstains; leave --only-abstained out, "
@@ -129,12 +146,16 @@ def added_columns(
     options: ScoreOptions,
     prefixes: Sequence[str] = ("", PREFIX),
 ) -> dict[str, bool]:
-    """Names of the added columns in order (their values: worker.Answer), with the first prefix that gives
-    none which the input has, and whether they hold numbers. Raises DataError.
+    """Names of the added columns in order (their values: worker.Answer), with the first prefix that
+    gives none which the input has, and whether they hold numbers. Raises DataError.
 
     ``p_2``, since a label may be called 2.
     """
-    names = {"label": False, **({"predicted": False} if options.only_abstained else {}), "probability": True}
+    names = {
+        "label": False,
+        **({"predicted": False} if options.only_abstained else {}),
+        "probability": True,
+    }
     for k in range(2, options.top + 1):
         names |= {f"label_{k}": False, f"p_{k}": True}
     if options.all_probabilities:
@@ -145,4 +166,6 @@ def added_columns(
         clash = sorted(added.keys() & set(columns))
         if not clash:
             return added
-    raise DataError(f"the input has a column {clash[0]!r} of its own; rename it, or leave it out with --keep")
+    raise DataError(
+        f"the input has a column {clash[0]!r} of its own; rename it, or leave it out with --keep"
+    )

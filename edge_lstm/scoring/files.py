@@ -17,7 +17,12 @@ from edge_lstm.errors import DataError, OutputError
 from edge_lstm.modelfile import ModelFile, open_model
 from edge_lstm.native import NATIVE
 from edge_lstm.parameters import check_strings, instance, number, optional_whole, path
-from edge_lstm.scoring.columns import DEFAULT_SCORE_OPTIONS, ScoreOptions, check_default_model, plan_output
+from edge_lstm.scoring.columns import (
+    DEFAULT_SCORE_OPTIONS,
+    ScoreOptions,
+    check_default_model,
+    plan_output,
+)
 from edge_lstm.scoring.journal import Entry, fingerprint
 from edge_lstm.scoring.output import FileOutput, names_of, stream_output
 from edge_lstm.scoring.pool import Pool, most_processes
@@ -37,17 +42,19 @@ LOW_MEMORY_LIMITS = (256, 2**16)
 class RunOptions:
     """How a run is made; none of it changes a label or a probability.
 
-    workers: at most so many processes; None for as many as the cores this one may use. No more are started
-        than the work can use.
-    low_memory: one worker, small chunks, half the usual batch, and no arena (see Classifier.load), for
-        devices.
+    workers: at most so many processes; None for as many as the cores this one may use. No more are
+        started than the work can use.
+    low_memory: one worker, small chunks, half the usual batch, and no arena (see Classifier.load),
+        for devices.
     chunk_rows: rows that a worker takes at a time, at most; None: as is usual.
     batch_size: texts in one run of the model; None: what is fastest.
     provider: the execution provider of ONNX Runtime, or native, the engine.
     resume: go on where an interrupted run stopped; the final file is that of an uninterrupted one.
-    checkpoint_seconds: how much work an interruption may cost; None: all, and nothing is left of it.
+    checkpoint_seconds: how much work an interruption may cost; None: all, and nothing is left of
+        it.
     also_written: files that the caller will write; none may be an input or an output of the run.
-    address: of a running Ray cluster (``auto``, ``ray://host:10001``), for ``score_on_cluster`` alone.
+    address: of a running Ray cluster (``auto``, ``ray://host:10001``), for ``score_on_cluster``
+        alone.
     """
 
     workers: int | None = None
@@ -61,8 +68,8 @@ class RunOptions:
     address: str | None = None
 
     def check(self) -> None:
-        """Raise DataError where an option is out of range or two exclude each other, TypeError for one of the
-        wrong type."""
+        """Raise DataError where an option is out of range or two exclude each other, TypeError for
+        one of the wrong type."""
         optional_whole("workers", self.workers)
         optional_whole("chunk_rows", self.chunk_rows)
         optional_whole("batch_size", self.batch_size)
@@ -70,10 +77,15 @@ class RunOptions:
         instance("provider", self.provider, str, "a string")
         for name in ("low_memory", "resume"):
             instance(name, getattr(self, name), bool)
-        if self.checkpoint_seconds is not None and number("checkpoint_seconds", self.checkpoint_seconds) < 0:
+        if (
+            self.checkpoint_seconds is not None
+            and number("checkpoint_seconds", self.checkpoint_seconds) < 0
+        ):
             raise DataError(f"checkpoint_seconds must be 0 or more, not {self.checkpoint_seconds}")
         if isinstance(self.also_written, (str, Path)):
-            raise DataError(f"also_written is one path, {str(self.also_written)!r}; give a list of paths")
+            raise DataError(
+                f"also_written is one path, {str(self.also_written)!r}; give a list of paths"
+            )
         instance("also_written", self.also_written, Sequence, "a list of paths")
         for written in self.also_written:
             path("also_written", written)
@@ -113,15 +125,20 @@ def score_files(
 
     inputs: files, globs, folders of ``.txt``, or ``-`` (standard input).
     output: a file, its format and compression by its suffix; None or ``-`` for standard output.
-    model: a model file, or a loaded Classifier, used as it is; None for the embedded model, if the inputs
-        have no column of other labels than its own; "sentiment" for the embedded model in any case.
+    model: a model file, or a loaded Classifier, used as it is; None for the embedded model, if the
+        inputs have no column of other labels than its own; "sentiment" for the embedded model in
+        any case.
     options: what is written; reading: how inputs are read; run: how the work is done.
     format: of the output, where its suffix does not say it.
 
-    Raises DataError (inputs, options), OutputError, ModelFileError, ProviderError, MissingPackageError, and
-    TypeError for a value of the wrong type.
+    Raises DataError (inputs, options), OutputError, ModelFileError, ProviderError,
+    MissingPackageError, and TypeError for a value of the wrong type.
     """
-    several = inputs if isinstance(inputs, Iterable) and not isinstance(inputs, (str, bytes)) else [inputs]
+    several = (
+        inputs
+        if isinstance(inputs, Iterable) and not isinstance(inputs, (str, bytes))
+        else [inputs]
+    )
     paths = [path("inputs", each) for each in several]
     target = None if output is None else path("output", output)
     target = None if target == STDIN else target
@@ -139,14 +156,19 @@ def score_files(
     unchosen = opened_model if model is None else None
     work = _Run(opened, options, columns, target, run, summary, on_progress, unchosen)
     # No file that is written may be one that is read, or written twice.
-    input_files = [Path(source.path, name) for source in opened.sources for name in source.files or [""]]
+    input_files = [
+        Path(source.path, name) for source in opened.sources for name in source.files or [""]
+    ]
     outputs = [] if work.is_stream else names_of(str(target))
     atomic.check_distinct([*outputs, *run.also_written], [opened_model.path, *input_files])
     with signals.held():
         from edge_lstm.classifier import Classifier
     workers = 1 if run.low_memory else run.workers
     classifier = loaded or Classifier.from_model(
-        opened_model, provider=run.provider, arena=not run.low_memory, processes=most_processes(workers)
+        opened_model,
+        provider=run.provider,
+        arena=not run.low_memory,
+        processes=most_processes(workers),
     )
     batch_size = run.batch_size
     if batch_size is None and run.low_memory:
@@ -162,7 +184,8 @@ def score_files(
 
 
 def _model(model: str | Path | Classifier | None) -> tuple[Classifier | None, ModelFile]:
-    """Return a loaded Classifier and its model file, or the model file alone. Raises as open_model."""
+    """Return a loaded Classifier and its model file, or the model file alone. Raises as
+    open_model."""
     opened = getattr(model, "model", None)
     if isinstance(opened, ModelFile):
         return cast("Classifier", model), opened
@@ -196,9 +219,13 @@ class _Run:
         self.head = compressed(self.format.header(self.columns), self.is_gzip)
         self.summary.added_columns = tuple(self.columns.added)
         if self.is_stream and self.run.resume:
-            raise DataError("--resume needs an output file; standard output and pipes cannot be resumed")
+            raise DataError(
+                "--resume needs an output file; standard output and pipes cannot be resumed"
+            )
         if self.is_stream and self.format.is_assembled:
-            raise DataError("Parquet cannot be written to standard output or a pipe; give a file with -o")
+            raise DataError(
+                "Parquet cannot be written to standard output or a pipe; give a file with -o"
+            )
         if self.run.resume and self.opened.once:
             raise DataError("an input from a pipe cannot be resumed; write it to a file first")
 
@@ -212,7 +239,8 @@ class _Run:
             write(head)
 
     def into_file(self, pool: Pool, path: str) -> None:
-        """Write all rows, from where an unfinished run stopped, into a file that is complete then."""
+        """Write all rows, from where an unfinished run stopped, into a file that is complete
+        then."""
         # A run over a pipe cannot be resumed: it leaves no journal, and no half of a file.
         seconds = self.run.checkpoint_seconds
         has_journal = not self.opened.once and (self.run.resume or seconds is not None)
@@ -249,7 +277,8 @@ class _Run:
             yield chunk
 
     def _pass(self, chunks: Iterator[tables.Chunk], entry: Entry, journal: Path) -> None:
-        """Read what an unfinished run has read, which must be the same. Raises DataError where it is not."""
+        """Read what an unfinished run has read, which must be the same. Raises DataError where it
+        is not."""
         rows = 0
         while rows < entry.rows and (chunk := next(chunks, None)):
             rows, self.digest = rows + chunk.count, chunk.digest

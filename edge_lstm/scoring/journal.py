@@ -37,7 +37,8 @@ class Entry:
 
 
 def write_journal(path: Path, run: dict[str, Any], entry: Entry) -> None:
-    """Note a point, in place of the last one. What it says must be on the disk before. Raises OutputError.
+    """Note a point, in place of the last one. What it says must be on the disk before. Raises
+    OutputError.
 
     run: everything that decides the bytes of the output.
     """
@@ -54,7 +55,8 @@ def write_journal(path: Path, run: dict[str, Any], entry: Entry) -> None:
 
 
 def read_journal(path: Path) -> tuple[Entry, dict[str, Any]]:
-    """Return the point of a journal, and the identity of its run. Raises DataError where it is damaged."""
+    """Return the point of a journal, and the identity of its run. Raises DataError where it is
+    damaged."""
     try:
         handle = os.open(path, os.O_RDONLY | NO_FOLLOW | NO_WAIT)
         with os.fdopen(handle, "rb") as file:
@@ -69,12 +71,14 @@ def read_journal(path: Path) -> tuple[Entry, dict[str, Any]]:
             raise TypeError
         return entry, run
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise DataError(f"{path} is damaged or of another version; move it away and start again") from None
+        raise DataError(
+            f"{path} is damaged or of another version; move it away and start again"
+        ) from None
 
 
 def fingerprint(source: Source) -> list[int] | str | None:
-    """Return size and time of a file, or a digest of those of a folder's files: enough to see at once that
-    one was changed or swapped. (The digest of all that is read shows the rest.)"""
+    """Return size and time of a file, or a digest of those of a folder's files: enough to see at
+    once that one was changed or swapped. (The digest of all that is read shows the rest.)"""
     states: list[list[int] | None] = []
     for name in source.files or ("",):
         try:
@@ -87,8 +91,8 @@ def fingerprint(source: Source) -> list[int] | str | None:
 
 @contextmanager
 def write_errors(path: str | Path) -> Iterator[None]:
-    """An OSError of writing in the block becomes an OutputError that says what to do; a pipe without a reader
-    stays one."""
+    """An OSError of writing in the block becomes an OutputError that says what to do; a pipe
+    without a reader stays one."""
     try:
         yield
     except BrokenPipeError:

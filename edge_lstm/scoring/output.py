@@ -30,8 +30,8 @@ def names_of(path: str | Path) -> list[str]:
 
 @contextmanager
 def stream_output(path: str | None) -> Iterator[Callable[[bytes], None]]:
-    """Open standard output (None), a pipe or a device, and yield what writes bytes into it; that raises
-    OutputError, or BrokenPipeError where the reader is gone."""
+    """Open standard output (None), a pipe or a device, and yield what writes bytes into it; that
+    raises OutputError, or BrokenPipeError where the reader is gone."""
     name = path or "standard output"
     with write_errors(name):
         file = _standard_output() if path is None else atomic.open_stream(path)
@@ -49,9 +49,10 @@ def stream_output(path: str | None) -> Iterator[Callable[[bytes], None]]:
 
 
 class FileOutput:
-    """A file that has its name only when it is complete. Until then ``<name>.partial`` holds the rows and
-    ``<name>.resume.json`` says how far it is. A context: a partial file without a journal goes with it. One
-    that a killed process has left is the next run's. The output keeps the permissions of an earlier one.
+    """A file that has its name only when it is complete. Until then ``<name>.partial`` holds the
+    rows and ``<name>.resume.json`` says how far it is. A context: a partial file without a journal
+    goes with it. One that a killed process has left is the next run's. The output keeps the
+    permissions of an earlier one.
 
     is_kept: whether the partial file stays where the run ends before its end.
     """
@@ -59,13 +60,15 @@ class FileOutput:
     def __init__(self, path: str, run: dict[str, Any] | None = None) -> None:
         """Open or make the partial file and lock it; change nothing in it. Raises OutputError.
 
-        run: everything that decides the bytes of the output, as JSON has it; None: there is no journal.
+        run: everything that decides the bytes of the output, as JSON has it; None: there is no
+            journal.
         """
         self.path, self._run = path, run
         self.partial, self.journal = Path(path + PARTIAL), Path(path + JOURNAL)
         atomic.check_writable(Path(path))
         self._file, self._is_new = self._open_locked()
-        atomic.keep_mode(Path(path), self.descriptor, least=0o600)  # so that a run can go on with it
+        # so that a run can go on with it
+        atomic.keep_mode(Path(path), self.descriptor, least=0o600)
         self._size, self._digest = 0, hashlib.sha256()
         self.is_kept = not self._is_new and os.path.lexists(self.journal)
 
@@ -83,7 +86,8 @@ class FileOutput:
         return self._file.fileno()
 
     def unfinished(self, *, resume: bool) -> Entry | None:
-        """Return where an unfinished run of this output stopped; None where there is none to go on from.
+        """Return where an unfinished run of this output stopped; None where there is none to go on
+        from.
 
         Raises DataError where there is one that this run would destroy, or is not.
         """
@@ -117,14 +121,17 @@ class FileOutput:
         self.write(head)
 
     def go_on(self, entry: Entry) -> None:
-        """Go on behind what an unfinished run has written. Raises DataError where that is not there."""
+        """Go on behind what an unfinished run has written. Raises DataError where that is not
+        there."""
         left = entry.output_bytes
         while left and (chunk := self._file.read(min(left, _READ_AT_ONCE))):
             self._digest.update(chunk)
             left -= len(chunk)
         if left or self._digest.hexdigest() != entry.output_sha256:
             what = "is shorter than" if left else "differs from what"
-            raise DataError(f"{self.partial} {what} its journal says; delete {self.journal} and start again")
+            raise DataError(
+                f"{self.partial} {what} its journal says; delete {self.journal} and start again"
+            )
         self._size = self._file.truncate(entry.output_bytes)
 
     def write(self, data: bytes) -> None:
@@ -153,7 +160,8 @@ class FileOutput:
         self.is_kept = True
 
     def complete(self, assemble: Callable[[str, str], None] | None) -> None:
-        """Give the partial file, or what is assembled from it, the output's name. Raises OutputError."""
+        """Give the partial file, or what is assembled from it, the output's name. Raises
+        OutputError."""
         self._sync()
         whole = self.partial
         if assemble is not None:
@@ -179,8 +187,8 @@ class FileOutput:
                 Path(self.path + name).unlink(missing_ok=True)
 
     def _sync(self, assembled: Path | None = None) -> None:
-        """Return when everything written is on the disk, under the partial file's name, and what was
-        assembled from it. Raises OutputError."""
+        """Return when everything written is on the disk, under the partial file's name, and what
+        was assembled from it. Raises OutputError."""
         with write_errors(self.path):
             os.fsync(self._file.fileno())
             if assembled is not None:
@@ -219,7 +227,8 @@ class FileOutput:
                     except BlockingIOError:
                         hint = "wait for it or choose another output"
                         raise OutputError(f"another run is writing {self.path}; {hint}") from None
-                # Until it was locked, another run may have finished: then this is its output by now.
+                # Until it was locked, another run may have finished: then this is its output by
+                # now.
                 if self._leads_to(file.fileno()):
                     if os.fstat(file.fileno()).st_nlink > 1:
                         raise self._foreign("another file too (a hard link)")

@@ -1,12 +1,13 @@
 """Chunks in → scored chunks out, in order, on as many processes as the work can use.
 
-The parent cuts the input between rows and writes the output; workers do everything between (parse, tokenize,
-classify, format). How many chunks are under way is bounded, so memory does not grow with the input.
+The parent cuts the input between rows and writes the output; workers do everything between (parse,
+tokenize, classify, format). How many chunks are under way is bounded, so memory does not grow with
+the input.
 
-On Linux a worker is a fork of this process, whose model is there at once. Chunks go to and fro in memory that
-both share, since a pipe holds 64 KiB and a worker that waits for it does nothing else. A worker hears none of
-the signals that end the parent, and ends by itself when the parent is gone. The parent ends it with SIGKILL,
-so that a worker that is stopped keeps nobody waiting.
+On Linux a worker is a fork of this process, whose model is there at once. Chunks go to and fro in
+memory that both share, since a pipe holds 64 KiB and a worker that waits for it does nothing else.
+A worker hears none of the signals that end the parent, and ends by itself when the parent is gone.
+The parent ends it with SIGKILL, so that a worker that is stopped keeps nobody waiting.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ _CHUNKS_A_PROCESS = 2  # at least, or it is not worth its start
 MAX_PROCESSES = 1024  # the first chunks of all of them are read before any is started
 _AHEAD = 4  # chunks under way for each process
 _LOOK_SECONDS = 0.1
-SLOT_BYTES = 2**22  # of shared memory, for each chunk under way; what is larger goes through the pipe
+# of shared memory, for each chunk under way; what is larger goes through the pipe
+SLOT_BYTES = 2**22
 # A process can be had, and the package's commands are tested with it.
 CAN_START = hasattr(os, "fork")
 
@@ -45,15 +47,17 @@ _memory: mmap | None  # which it shares
 
 
 def most_processes(workers: int | None) -> int:
-    """Return how many processes may score at most. workers: as many; None: as the cores for this process."""
+    """Return how many processes may score at most. workers: as many; None: as the cores for this
+    process."""
     if not CAN_START:
         return 1
     return min(MAX_PROCESSES, available_cores() if workers is None else workers)
 
 
 class Pool:
-    """Scores chunks with at most ``workers`` processes (None: as many as there are cores for this one), or in
-    this one where that is as soon done or none can be started. A context: they end with it."""
+    """Scores chunks with at most ``workers`` processes (None: as many as there are cores for this
+    one), or in this one where that is as soon done or none can be started. A context: they end with
+    it."""
 
     def __init__(self, worker: Worker, workers: int | None) -> None:
         self._worker = worker
@@ -68,7 +72,8 @@ class Pool:
         return self
 
     def run(self, chunks: Iterator[Chunk]) -> Iterator[tuple[Chunk, Scored]]:
-        """Yield the chunks with what became of them, in order. Raises what reading or a worker raises."""
+        """Yield the chunks with what became of them, in order. Raises what reading or a worker
+        raises."""
         first: list[Chunk] = []
         if self._workers > 1:
             for chunk in islice(chunks, _CHUNKS_A_PROCESS * self._workers):
@@ -89,9 +94,10 @@ class Pool:
         """End the processes at once; what they had under way is lost."""
         if self._executor is None:
             return
-        # A killed worker may leave half a message in a pipe. The executor would wait for its other half as
-        # long as this process holds the pipe's other end. It closes one of them itself once a worker is gone:
-        # closed at the same moment by two threads, its number could be another file's by then.
+        # A killed worker may leave half a message in a pipe. The executor would wait for its other
+        # half as long as this process holds the pipe's other end. It closes one of them itself once
+        # a worker is gone: closed at the same moment by two threads, its number could be another
+        # file's by then.
         for end in (self._executor._result_queue._writer, self._executor._call_queue._reader):
             with suppress(OSError):
                 end.close()
@@ -141,10 +147,16 @@ class Pool:
                 if is_fork:
                     import resource
 
-                    # Under a limit (ulimit -v) the room is left to threads and batches: pipes are enough.
+                    # Under a limit (ulimit -v) the room is left to threads and batches: pipes are
+                    # enough.
                     if resource.getrlimit(resource.RLIMIT_AS)[0] == resource.RLIM_INFINITY:
                         self._memory = mmap(-1, (_AHEAD * count + 1) * SLOT_BYTES)
-                arguments = (self._worker, tuple(self.private_files) if is_fork else (), self._memory, count)
+                arguments = (
+                    self._worker,
+                    tuple(self.private_files) if is_fork else (),
+                    self._memory,
+                    count,
+                )
                 executor = ProcessPoolExecutor(count, context, _begin, arguments)
                 # Where processes are forked, all of them start with the first work.
                 executor.submit(os.getpid)
@@ -159,8 +171,9 @@ class Pool:
 
 
 def _result(future: Future[Any], memory: mmap | None) -> Scored:
-    """Return what a worker made, or raise what it raised. Ctrl-C is heard between two looks at it: in the
-    middle of one it could leave a lock of the executor locked, whose threads then wait for ever."""
+    """Return what a worker made, or raise what it raised. Ctrl-C is heard between two looks at it:
+    in the middle of one it could leave a lock of the executor locked, whose threads then wait for
+    ever."""
     from concurrent.futures import wait
 
     while True:
@@ -170,7 +183,9 @@ def _result(future: Future[Any], memory: mmap | None) -> Scored:
                 return _taken(memory, data), summary
 
 
-def _begin(worker: Worker, private_files: tuple[int, ...], memory: mmap | None, processes: int) -> None:
+def _begin(
+    worker: Worker, private_files: tuple[int, ...], memory: mmap | None, processes: int
+) -> None:
     """Prepare a worker's process, one of so many."""
     global _worker, _memory
     import threading
@@ -187,7 +202,8 @@ def _begin(worker: Worker, private_files: tuple[int, ...], memory: mmap | None, 
 def _bound_memory(processes: int) -> None:
     """Let this process take no more than what it has now and its share of the machine's memory.
 
-    A fork of a process with a loaded model has its arena, bounded for a single process. Three quarters of the
+    A fork of a process with a loaded model has its arena, bounded for a single process. Three
+    quarters of the
     memory: the half that arenas may take at most, and what Python needs beside them.
     """
     import resource
@@ -218,7 +234,8 @@ def _score(chunk: Chunk, slot: int) -> tuple[Any, Summary]:
 
 
 def _put(memory: mmap | None, slot: int, data: Any) -> Any:
-    """Return what goes through a pipe for ``data``: its place in the shared memory, where it fits there."""
+    """Return what goes through a pipe for ``data``: its place in the shared memory, where it fits
+    there."""
     if memory is None or not isinstance(data, bytes) or len(data) > SLOT_BYTES:
         return data
     place = slice(slot * SLOT_BYTES, slot * SLOT_BYTES + len(data))

@@ -1,7 +1,8 @@
 """``--engine ray``: a folder of files in, a folder of files out, on a Ray cluster.
 
-Ray Data maps the names of the files over actors with one Classifier each, and does again elsewhere what a
-lost node had under way. The local engine writes each file; a note beside it says what it holds.
+Ray Data maps the names of the files over actors with one Classifier each, and does again elsewhere
+what a lost node had under way. The local engine writes each file; a note beside it says what it
+holds.
 """
 
 from __future__ import annotations
@@ -22,13 +23,19 @@ from edge_lstm.classifier import Classifier
 from edge_lstm.errors import DataError, EdgeLSTMError, OutputError
 from edge_lstm.extras import check_installed
 from edge_lstm.modelfile import open_model
-from edge_lstm.scoring.columns import DEFAULT_SCORE_OPTIONS, ScoreOptions, check_default_model, plan_output
+from edge_lstm.scoring.columns import (
+    DEFAULT_SCORE_OPTIONS,
+    ScoreOptions,
+    check_default_model,
+    plan_output,
+)
 from edge_lstm.scoring.files import DEFAULT_RUN_OPTIONS, Progress, RunOptions, score_files
 from edge_lstm.scoring.summary import Summary
 from edge_lstm.tables.reader import DEFAULT_OPTIONS, FORMATS, format_of, open_inputs
 from edge_lstm.tables.schema import ReadOptions
 
-NOTES = "_edge_lstm"  # folder of the notes in the output; names with _ are skipped by readers of Parquet
+# folder of the notes in the output; names with _ are skipped by readers of Parquet
+NOTES = "_edge_lstm"
 
 
 def score_on_cluster(
@@ -45,8 +52,9 @@ def score_on_cluster(
     """Classify every row of every file of a folder, on a cluster, into a folder of the same files.
 
     inputs, output: folders, as paths that every node sees.
-    run: its workers are actors (None: as many as the cluster has CPUs); without its address a cluster of its
-        own is started; with its resume, files that a run of the same model and options has done are kept.
+    run: its workers are actors (None: as many as the cluster has CPUs); without its address a
+        cluster of its own is started; with its resume, files that a run of the same model and
+        options has done are kept.
     format: of the output; None for that of the inputs.
 
     Raises DataError, OutputError, ModelFileError (or a subclass) or MissingPackageError.
@@ -57,20 +65,35 @@ def score_on_cluster(
     names, opened = _input_names(source, reading.format), open_model(model)
     check_distinct([*run.also_written, target], [opened.path, *(source / name for name in names)])
     if target.is_file() or (target.is_dir() and any(target.iterdir()) and not run.resume):
-        raise OutputError(f"{target} is not an empty folder; continue with --resume or choose another output")
+        raise OutputError(
+            f"{target} is not an empty folder; continue with --resume or choose another output"
+        )
     first = open_inputs([source / names[0]], options=reading)
-    options, columns = plan_output(first.schema, opened, options, format or first.format.name, names[0])
+    options, columns = plan_output(
+        first.schema, opened, options, format or first.format.name, names[0]
+    )
     if model is None and (chunk := next(first.chunks(run.limits), None)) is not None:
         check_default_model(chunk, first, opened)
     local = RunOptions(workers=1, batch_size=run.batch_size, checkpoint_seconds=None)
     classifier = Classifier.from_model(opened, provider=run.provider)
-    arguments = {"model": classifier, "options": options, "reading": reading, "run": local, "format": format}
+    arguments = {
+        "model": classifier,
+        "options": options,
+        "reading": reading,
+        "run": local,
+        "format": format,
+    }
     identity = [opened.sha256(), asdict(options), asdict(reading)]
     with _cluster(run.address) as ray:
         actors = min(len(names), run.workers or int(ray.cluster_resources().get("CPU", 1)))
-        started, summary = time.monotonic(), Summary(str(output), opened.sha256(), actors, model=opened.name)
+        started, summary = (
+            time.monotonic(),
+            Summary(str(output), opened.sha256(), actors, model=opened.name),
+        )
         summary.added_columns = tuple(columns.added)
-        scored = ray.data.from_items([{"name": name} for name in names], override_num_blocks=len(names)).map(
+        scored = ray.data.from_items(
+            [{"name": name} for name in names], override_num_blocks=len(names)
+        ).map(
             FileScorer,
             fn_constructor_args=(source, target, arguments, identity),
             num_cpus=1,
@@ -113,8 +136,11 @@ def _cluster(address: str | None) -> Iterator[Any]:
 class FileScorer:
     """The actor: one Classifier, one file after the other."""
 
-    def __init__(self, source: Path, target: Path, arguments: dict[str, Any], identity: list[Any]) -> None:
-        """source, target: folders. arguments: of score_files. identity: what decides the bytes of outputs."""
+    def __init__(
+        self, source: Path, target: Path, arguments: dict[str, Any], identity: list[Any]
+    ) -> None:
+        """source, target: folders. arguments: of score_files. identity: what decides the bytes of
+        outputs."""
         self._source, self._target, self._arguments = source, target, arguments
         self._identity = json.loads(json.dumps(identity))
 
@@ -123,7 +149,9 @@ class FileScorer:
         name, target_format = row["name"], self._arguments["format"]
         source, target = self._source / name, self._target / name
         if target_format is not None and format_of(name) != target_format:
-            target = Path(str(target).removesuffix(".gz")).with_suffix(FORMATS[target_format].suffixes[0])
+            target = Path(str(target).removesuffix(".gz")).with_suffix(
+                FORMATS[target_format].suffixes[0]
+            )
         path = self._target / NOTES / f"{name}.json"
         identity = [*self._identity, source.stat().st_size, source.stat().st_mtime_ns]
         note = json.loads(path.read_text()) if path.exists() and target.exists() else {}
@@ -131,7 +159,10 @@ class FileScorer:
             return {"note": json.dumps({**note, "resumed_at": note["rows"]})}
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
-            note = {**score_files(source, target, **self._arguments).to_dict(), "identity": identity}
+            note = {
+                **score_files(source, target, **self._arguments).to_dict(),
+                "identity": identity,
+            }
         except EdgeLSTMError as error:
             return {"note": json.dumps({"failed": str(error)})}
         write_atomically(json.dumps(note), path, parents=True)
@@ -146,6 +177,10 @@ def _input_names(folder: Path, format: str | None) -> list[str]:  # noqa: A002
     paths = [path for path in paths if not (is_leftover(path) or path.startswith((".", "_")))]
     formats = {path: told for path in paths if (told := format or format_of(path))}
     if len(set(formats.values())) != 1:
-        what = "files of different formats" if formats else "no text, CSV, TSV, JSONL or Parquet files"
-        raise DataError(f"{folder} holds {what}; check the path, or name the format with --input-format")
+        what = (
+            "files of different formats" if formats else "no text, CSV, TSV, JSONL or Parquet files"
+        )
+        raise DataError(
+            f"{folder} holds {what}; check the path, or name the format with --input-format"
+        )
     return list(formats)

@@ -24,8 +24,8 @@ class ScoredRow(Mapping[Any, Any]):
 
     own: the values of the row itself, those that are kept.
     label: None for an error row and where the probability is below the threshold.
-    probability: of the most probable label, None for an error row; probabilities: of every label, where they
-        are asked for.
+    probability: of the most probable label, None for an error row; probabilities: of every label,
+        where they are asked for.
     status: of the text (see edge_lstm.text), ``unfamiliar``, ``abstained`` or ``error``; error: why
         there is no answer.
     added: the answer's columns, as the mapping has them: name → value. The next best labels, and
@@ -65,19 +65,20 @@ def score(
 ) -> Iterator[ScoredRow]:
     """Classifies rows as they come: an iterator of rows in, an iterator of rows out, in order.
 
-    rows: texts, or mappings of which one value is the text. Nothing is read before it is needed. (For the
-        rows of files see :func:`edge_lstm.score_files`.)
+    rows: texts, or mappings of which one value is the text. Nothing is read before it is needed.
+        (For the rows of files see :func:`edge_lstm.score_files`.)
     model: a model file, a loaded Classifier, or None for the embedded model.
     text_column: the key of the text; found in the first row if it is obvious.
-    window: rows that are read before they are answered; 1 answers each row at once. It changes no answer.
+    window: rows that are read before they are answered; 1 answers each row at once. It changes no
+        answer.
 
-    Each row comes back with its own values (``text`` for a plain text), label, probability, status and error;
-    as a mapping it has them under names that the first row decides (see ScoreOptions). A row whose text is no
-    string has status ``error``. So has a later row with a key of its own that is one of those names: it comes
-    back whole under ``raw``.
+    Each row comes back with its own values (``text`` for a plain text), label, probability, status
+    and error; as a mapping it has them under names that the first row decides (see ScoreOptions). A
+    row whose text is no string has status ``error``. So has a later row with a key of its own that
+    is one of those names: it comes back whole under ``raw``.
 
-    Raises DataError, ModelFileError (or a subclass) or ProviderError, and TypeError for a value of the wrong
-    type. What does not fit the columns of the first row is raised with the first row.
+    Raises DataError, ModelFileError (or a subclass) or ProviderError, and TypeError for a value of
+    the wrong type. What does not fit the columns of the first row is raised with the first row.
     """
     row_iterator = _iterator(rows)
     window = min(whole("window", window), sys.maxsize)
@@ -86,14 +87,19 @@ def score(
         model = Classifier.load(None if model is None else path("model", model))
     classifier = model
     options = settled(options, classifier.model)
-    return _score(row_iterator, Answerer(classifier, options, batch_size), text_column, options, window)
+    return _score(
+        row_iterator, Answerer(classifier, options, batch_size), text_column, options, window
+    )
 
 
 def _iterator(rows: Any) -> Iterator[Any]:
-    """DataError for what is no rows, though it may be gone through: a name, a single row, a table."""
+    """DataError for what is no rows, though it may be gone through: a name, a single row, a
+    table."""
     name = type(rows).__name__
     if isinstance(rows, (str, bytes, bytearray, PurePath)):
-        raise DataError(f"the rows are one {name}, {rows!r:.60}; give a list of texts, or score_files a file")
+        raise DataError(
+            f"the rows are one {name}, {rows!r:.60}; give a list of texts, or score_files a file"
+        )
     if isinstance(rows, Mapping):
         raise DataError(f"the rows are one {name}; give a list of rows, such as [row]")
     # pandas, Polars: going through a table gives the names of its columns.
@@ -106,7 +112,11 @@ def _iterator(rows: Any) -> Iterator[Any]:
 
 
 def _score(
-    rows: Iterator[Any], answerer: Answerer, text_column: str | None, options: ScoreOptions, window: int
+    rows: Iterator[Any],
+    answerer: Answerer,
+    text_column: str | None,
+    options: ScoreOptions,
+    window: int,
 ) -> Iterator[ScoredRow]:
     added: dict[str, bool] = {}
     key: Any = text_column
@@ -130,7 +140,9 @@ def _score(
             columns = dict(zip(added, answer))
             prefix, probabilities = next(iter(added)).removesuffix("label"), None
             if options.all_probabilities and answer[-1] is None:
-                probabilities = {label: columns[f"{prefix}probability_{label}"] for label in answerer.labels}
+                probabilities = {
+                    label: columns[f"{prefix}probability_{label}"] for label in answerer.labels
+                }
             yield ScoredRow(
                 own=values if taken.isdisjoint(values) else {RAW_COLUMN: values},
                 label=answer[0],
@@ -143,8 +155,8 @@ def _score(
 
 
 def _kept(names: list[Any], asked: Sequence[Any]) -> tuple[Any, ...]:
-    """Return the keys to write: those asked for, by name or number from 1. DataError where there is none, or
-    one is there twice."""
+    """Return the keys to write: those asked for, by name or number from 1. DataError where there is
+    none, or one is there twice."""
     shown = [str(name) for name in names]
     kept: list[Any] = []
     for name in asked:
@@ -155,11 +167,16 @@ def _kept(names: list[Any], asked: Sequence[Any]) -> tuple[Any, ...]:
     return tuple(kept)
 
 
-def _text_or_reason(row: dict[Any, Any], key: Any, taken: frozenset[str]) -> tuple[str | None, str | None]:
+def _text_or_reason(
+    row: dict[Any, Any], key: Any, taken: frozenset[str]
+) -> tuple[str | None, str | None]:
     if not taken.isdisjoint(row):
         name = min(taken.intersection(row))
         return None, f"the row has a key {name!r}, which the first row does not have; rename it"
     text = row.get(key)
     if isinstance(text, str):
         return text, None
-    return None, f"no {key!r}" if text is None else f"the text is a {type(text).__name__}, not a string"
+    return (
+        None,
+        f"no {key!r}" if text is None else f"the text is a {type(text).__name__}, not a string",
+    )

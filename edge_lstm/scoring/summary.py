@@ -24,10 +24,11 @@ class Summary:
     """The summary of a run; of a resumed one the rows of all its parts.
 
     rows: read; written: into the output (fewer only with ``only_label`` or ``only_abstained``).
-    labels: rows per label; statuses: rows per status (ok, empty, unknown_words, truncated, unfamiliar,
-        abstained, error).
+    labels: rows per label; statuses: rows per status (ok, empty, unknown_words, truncated,
+        unfamiliar, abstained, error).
     below_threshold: those below the threshold. model: its path, or the words for the embedded one.
-    first_errors: the first error rows. seconds: of this part; resumed_at: rows that were done before it.
+    first_errors: the first error rows. seconds: of this part; resumed_at: rows that were done
+        before it.
     """
 
     output: str | None = None

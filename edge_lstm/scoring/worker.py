@@ -22,18 +22,22 @@ from edge_lstm.text import LABEL_JOINT
 if TYPE_CHECKING:
     from edge_lstm.classifier import Classifier
 
-# What the rows of a chunk got, by added column (see columns.added_columns): text, a float that is a float32,
-# or None. The first is the label: None for an error row and where the probability is below the threshold; of
-# a model that gives several labels all that the text has, joined by LABEL_JOINT, None where it has none. The
-# last two are the status (edge_lstm.text; ``unfamiliar``, ``abstained``, ``error``) and why there is none.
+# What the rows of a chunk got, by added column (see columns.added_columns): text, a float that is a
+# float32, or None. The first is the label: None for an error row and where the probability is below
+# the threshold; of a model that gives several labels all that the text has, joined by LABEL_JOINT,
+# None where it has none. The last two are the status (edge_lstm.text; ``unfamiliar``,
+# ``abstained``, ``error``) and why there is none.
 Answers = list[list[Any]]
-Scored = tuple[bytes, Summary]  # of a chunk: the bytes to write, compressed by themselves; what they are
+# of a chunk: the bytes to write, compressed by themselves; what they are
+Scored = tuple[bytes, Summary]
 
 
 class Answerer:
     """A classifier with the options of a run, settled (see columns.settled)."""
 
-    def __init__(self, classifier: Classifier, options: ScoreOptions, batch_size: int | None) -> None:
+    def __init__(
+        self, classifier: Classifier, options: ScoreOptions, batch_size: int | None
+    ) -> None:
         self.labels = classifier.labels
         self._classifier, self._options, self._batch_size = classifier, options, batch_size
         self._highest = classifier.model.unfamiliar_threshold(options.unfamiliar)
@@ -41,7 +45,9 @@ class Answerer:
     def answers(self, texts: Sequence[str | None], reasons: Sequence[str | None]) -> Answers:
         """Answer each row: its text and None, or None and why it has no text."""
         good = [text for text in texts if text is not None]
-        columns = self._columns(*self._classifier.classify(good, self._highest, batch_size=self._batch_size))
+        columns = self._columns(
+            *self._classifier.classify(good, self._highest, batch_size=self._batch_size)
+        )
         if len(good) < len(texts):
             for i, column in enumerate(columns, 1):
                 answered, nothing = iter(column), "error" if i == len(columns) else None
@@ -89,7 +95,9 @@ class Answerer:
             return [i for i, status in enumerate(answers[-2]) if status == ABSTAINED]
         if not (labels := self._options.only_label):
             return range(len(answers[0]))
-        wanted = {label for label in {*answers[0]} if any(name in labels for name in self.names(label))}
+        wanted = {
+            label for label in {*answers[0]} if any(name in labels for name in self.names(label))
+        }
         return [i for i, label in enumerate(answers[0]) if label in wanted]
 
 
@@ -114,7 +122,9 @@ class Worker:
         statuses, labels = Counter(answers[-2]), Counter[str]()
         for label, count in Counter(answers[0]).items():
             labels.update(dict.fromkeys(answerer.names(label), count))
-        errors = ((i, error) for i, error in enumerate(answers[-1], chunk.first + 1) if error is not None)
+        errors = (
+            (i, error) for i, error in enumerate(answers[-1], chunk.first + 1) if error is not None
+        )
         first_errors = islice(errors, min(statuses["error"], MAX_LISTED_ERRORS))
         chosen = answerer.chosen(answers)
         if len(chosen) < chunk.count:
@@ -132,17 +142,22 @@ class Worker:
         return compressed(data, self._is_gzip) if data else b"", summary
 
     def _check_keys(self, row: dict[str, Any]) -> None:
-        if self._forbidden.isdisjoint(row) and (self._allowed is None or self._allowed.issuperset(row)):
+        if self._forbidden.isdisjoint(row) and (
+            self._allowed is None or self._allowed.issuperset(row)
+        ):
             return
         for key in row:
             is_forbidden = key in self._forbidden
             if is_forbidden or (self._allowed is not None and key not in self._allowed):
                 hint = "rename it" if is_forbidden else "write JSONL"
-                raise RowError(f"the row has a key {key!r}, which the first rows do not have; {hint}")
+                raise RowError(
+                    f"the row has a key {key!r}, which the first rows do not have; {hint}"
+                )
 
 
 def compressed(data: bytes, is_gzip: bool) -> bytes:
-    """Return ``data``, or a whole gzip file of it: always the same, and such files can be put end to end."""
+    """Return ``data``, or a whole gzip file of it: always the same, and such files can be put end
+    to end."""
     return gzip.compress(data, 6, mtime=0) if is_gzip else data
 
 

@@ -1,4 +1,5 @@
-"""Tables of texts in the formats people have them in: text, CSV, TSV, JSONL, Parquet, folders of .txt.
+"""Tables of texts in the formats people have them in: text, CSV, TSV, JSONL, Parquet, folders of
+.txt.
 
 schema.py       what an input is: where it lies, how it is read, its columns
 encoding.py     what is not UTF-8: its encoding as it seems, and how to convert it

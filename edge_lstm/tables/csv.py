@@ -1,5 +1,5 @@
-"""CSV and TSV by Python's ``csv`` module: a doubled quote stands for one, a quote inside an unquoted field is
-a plain character, a blank line is no row (but in a file of one column).
+"""CSV and TSV by Python's ``csv`` module: a doubled quote stands for one, a quote inside an
+unquoted field is a plain character, a blank line is no row (but in a file of one column).
 """
 
 from __future__ import annotations
@@ -15,7 +15,16 @@ from typing import TYPE_CHECKING, Any
 
 from edge_lstm.errors import DataError
 from edge_lstm.tables.encoding import WESTERN, conversion
-from edge_lstm.tables.format import Added, Broken, Format, OutputColumns, Piece, Rows, as_written, too_long
+from edge_lstm.tables.format import (
+    Added,
+    Broken,
+    Format,
+    OutputColumns,
+    Piece,
+    Rows,
+    as_written,
+    too_long,
+)
 from edge_lstm.tables.schema import BOM, MAX_ROW_BYTES, Dialect, Digest, ReadOptions, Schema, Source
 from edge_lstm.tables.stream import HEAD_BYTES, LongLine, table_head
 from edge_lstm.tables.values import cell_text, utf8_error
@@ -28,8 +37,8 @@ if TYPE_CHECKING:
 DELIMITERS = (",", ";", "\t", "|")
 _SNIFFED_ROWS, _SNIFFED_LINES = 50, 200
 csv.field_size_limit(max(csv.field_size_limit(), 4 * MAX_ROW_BYTES))
-# What the module refuses (a carriage return inside a line; before Python 3.11, NUL) passes through it as a
-# surrogate that stands for no byte.
+# What the module refuses (a carriage return inside a line; before Python 3.11, NUL) passes through
+# it as a surrogate that stands for no byte.
 _REFUSED, _PASSED = re.compile("\0|\r(?!\n|\\Z)"), re.compile("[\udc00\udc0d]")
 
 
@@ -53,7 +62,8 @@ def _read(pieces: Iterator[bytes | LongLine], schema: Schema) -> Piece:
     delimiter, blank = schema.dialect.delimiter, [""] if len(schema.columns) == 1 else None
     rows, sizes, waiting = list[Any](), list[int](), deque[bytes]()
     size = kept = 0  # bytes of the row under way; those of them in memory
-    is_over = is_cut = False  # the input ended in it; it is too long to be kept and goes on, in quotes
+    # the input ended in it; it is too long to be kept and goes on, in quotes
+    is_over = is_cut = False
 
     def lines() -> Iterator[str]:
         nonlocal size, kept, is_over, is_cut
@@ -79,7 +89,8 @@ def _read(pieces: Iterator[bytes | LongLine], schema: Schema) -> Piece:
             continue
         fields: Any = _put_back(row) or blank  # a blank line is a row of a single column, or none
         if is_over:
-            fields[-1] = fields[-1].removesuffix("\n").removesuffix("\r")  # the end of the last line
+            # the end of the last line
+            fields[-1] = fields[-1].removesuffix("\n").removesuffix("\r")
             fields = Broken("a quote opens in this row and never closes", fields)
         if fields := too_long(size) if size > MAX_ROW_BYTES else fields:
             rows.append(fields)
@@ -89,7 +100,8 @@ def _read(pieces: Iterator[bytes | LongLine], schema: Schema) -> Piece:
 
 
 def _row_ends(data: bytes, schema: Schema) -> npt.NDArray[np.int64] | None:
-    """Return where the rows of whole lines end, without one whose quote is open; None where they have to be
+    """Return where the rows of whole lines end, without one whose quote is open; None where they
+    have to be
     read to know: quotes that are not those of ``csv.writer``, a blank line."""
     import numpy as np
 
@@ -102,8 +114,8 @@ def _row_ends(data: bytes, schema: Schema) -> npt.NDArray[np.int64] | None:
         return None
     if b'"' in data:
         quotes = np.flatnonzero(characters == ord('"'))
-        # Every other quote opens: it begins a field, or is the second half of a doubled one. The next one
-        # closes: it ends a field, or is the first half.
+        # Every other quote opens: it begins a field, or is the second half of a doubled one. The
+        # next one closes: it ends a field, or is the first half.
         beside = [ord(schema.dialect.delimiter), ord("\n"), ord('"')]
         before, behind = characters[quotes[::2] - 1], characters[quotes[1::2] + 1]
         if not (np.isin(before, beside).all() and np.isin(behind, [*beside, ord("\r")]).all()):
@@ -132,20 +144,26 @@ class CsvFormat(Format):
             )
         if b"\n" not in body and len(head) > MAX_ROW_BYTES:
             limit = f"{MAX_ROW_BYTES // 2**20} MiB"
-            raise DataError(f"{source.name}: the header is longer than {limit}; check that it is a table")
+            raise DataError(
+                f"{source.name}: the header is longer than {limit}; check that it is a table"
+            )
         dialect = sniff(body, options.delimiter or self._delimiter)
         columns, is_open = _header(body, dialect)
         if is_open and len(head) >= HEAD_BYTES:  # a quoted name goes on behind what was looked at
             columns, is_open = _header(stream.head(MAX_ROW_BYTES).removeprefix(BOM), dialect)
             if is_open:
-                raise DataError(f"{source.name}: the header has a quote that does not close; check it")
+                raise DataError(
+                    f"{source.name}: the header has a quote that does not close; check it"
+                )
         if any(map(utf8_error, columns)):
             how = conversion(source, WESTERN)
             raise DataError(f"{source.name}: its header is not UTF-8; convert it with: {how}")
         dialect = replace(dialect, bom=head.startswith(BOM))
         return Schema(self.name, columns, options.find_text(columns, source), dialect=dialect)
 
-    def pieces(self, source: Source, stream: Any, digest: Digest, schema: Schema) -> Iterator[Piece]:
+    def pieces(
+        self, source: Source, stream: Any, digest: Digest, schema: Schema
+    ) -> Iterator[Piece]:
         pieces, is_header, open_row = chain(filter(None, stream.pieces(digest)), [b""]), True, b""
         for piece in pieces:
             data = b"" if isinstance(piece, LongLine) else open_row + piece
@@ -167,8 +185,16 @@ class CsvFormat(Format):
 
     def parse(self, chunk: Any, schema: Schema, check_keys: Callable[[Any], None]) -> Rows:
         assert schema.dialect is not None
-        delimiter, newline, count = schema.dialect.delimiter, schema.dialect.newline, len(schema.columns)
-        if isinstance(chunk, bytes) and b'"' not in chunk and (newline == "\r\n" or b"\r" not in chunk):
+        delimiter, newline, count = (
+            schema.dialect.delimiter,
+            schema.dialect.newline,
+            len(schema.columns),
+        )
+        if (
+            isinstance(chunk, bytes)
+            and b'"' not in chunk
+            and (newline == "\r\n" or b"\r" not in chunk)
+        ):
             field = f"[^{re.escape(delimiter)}]*"
             fields = [f"({field})" if i == schema.text else field for i in range(count)]
             line = re.compile(f"^{re.escape(delimiter).join(fields)}{newline}", re.MULTILINE)
@@ -180,11 +206,14 @@ class CsvFormat(Format):
 
     def header(self, columns: OutputColumns) -> bytes:
         dialect = self._dialect(columns)
-        names = dialect.delimiter.join(_cells([*columns.columns, *columns.added], dialect.delimiter))
+        names = dialect.delimiter.join(
+            _cells([*columns.columns, *columns.added], dialect.delimiter)
+        )
         return (BOM if dialect.bom else b"") + well_formed(names + dialect.newline).encode()
 
     def write(self, rows: Rows, added: Added, columns: OutputColumns) -> bytes:
-        """Values are quoted only where they must be; an input of the same format keeps its dialect."""
+        """Values are quoted only where they must be; an input of the same format keeps its
+        dialect."""
         dialect = self._dialect(columns)
         if rows.lines is not None and columns.kept is None and dialect is columns.schema.dialect:
             cells: list[Sequence[str]] = [rows.lines]
@@ -197,7 +226,9 @@ class CsvFormat(Format):
         cells += [_cells(values, dialect.delimiter) for values in columns.texts(added)]
         # A JSON string may hold half a character; a surrogate of other formats is a byte.
         text = dialect.newline.join([*map(dialect.delimiter.join, zip(*cells)), ""])
-        return (well_formed(text) if columns.schema.is_unicode else text).encode("utf-8", "surrogateescape")
+        return (well_formed(text) if columns.schema.is_unicode else text).encode(
+            "utf-8", "surrogateescape"
+        )
 
     def _dialect(self, columns: OutputColumns) -> Dialect:
         dialect = columns.schema.dialect if columns.schema.format == self.name else None
@@ -213,19 +244,23 @@ def _header(body: bytes, dialect: Dialect) -> tuple[tuple[str, ...], bool]:
 
 
 def _cells(values: Sequence[Any], delimiter: str) -> Sequence[str]:
-    """Return strings as ``csv.writer`` writes them in lines that end with CR LF, None as an empty one."""
+    """Return strings as ``csv.writer`` writes them in lines that end with CR LF, None as an empty
+    one."""
     if None in values:
         values = [value or "" for value in values]
     text = "".join(values)
     if not any(special in text for special in (delimiter, '"', "\n", "\r")):
         return values
     is_special = re.compile(f'["\r\n{re.escape(delimiter)}]').search
-    return ['"' + value.replace('"', '""') + '"' if is_special(value) else value for value in values]
+    return [
+        '"' + value.replace('"', '""') + '"' if is_special(value) else value for value in values
+    ]
 
 
 def sniff(head: bytes, delimiter: str | None = None) -> Dialect:
-    """Return the dialect of a file that begins with ``head`` (without a byte order mark): the delimiter with
-    which most of the first records have as many fields as the header, unless it is given."""
+    """Return the dialect of a file that begins with ``head`` (without a byte order mark): the
+    delimiter with which most of the first records have as many fields as the header, unless it is
+    given."""
     lines = head.split(b"\n")[:-1] or [head]
     newline = "\r\n" if lines[0].endswith(b"\r") else "\n"
     first = _decoded(b"\n".join([*lines[:_SNIFFED_LINES], b""]))
@@ -234,7 +269,11 @@ def sniff(head: bytes, delimiter: str | None = None) -> Dialect:
         # The last row is empty, or its quote is open.
         *rows, _ = csv.reader(chain(io.StringIO(first, newline="\n"), [""]), delimiter=candidate)
         counts = [len(fields) for fields in rows if fields][:_SNIFFED_ROWS]
-        return (counts.count(counts[0]) / len(counts), counts[0]) if counts and counts[0] > 1 else (0.0, 0)
+        return (
+            (counts.count(counts[0]) / len(counts), counts[0])
+            if counts and counts[0] > 1
+            else (0.0, 0)
+        )
 
     # The first of equals: the comma.
     return Dialect(delimiter or max(DELIMITERS, key=fit), newline)

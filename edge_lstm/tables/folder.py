@@ -24,7 +24,9 @@ class FolderFormat(Format):
     def schema(self, source: Source, stream: Any, options: ReadOptions) -> Schema:
         return Schema(self.name, ("path", "text"), 1, rows=len(source.files))
 
-    def pieces(self, source: Source, stream: Any, digest: Digest, schema: Schema) -> Iterator[Piece]:
+    def pieces(
+        self, source: Source, stream: Any, digest: Digest, schema: Schema
+    ) -> Iterator[Piece]:
         """A row is path and content."""
         for name in source.files:
             content, reason = _read_file(Path(source.path, name))
@@ -34,7 +36,8 @@ class FolderFormat(Format):
 
 
 def folder_source(path: str) -> Source:
-    """Return the ``.txt`` files of a folder at any depth, in order. Raises DataError where there are none."""
+    """Return the ``.txt`` files of a folder at any depth, in order. Raises DataError where there
+    are none."""
     names: list[str] = []
     errors: list[OSError] = []
     for top, _, files in os.walk(path, onerror=errors.append):
@@ -44,10 +47,16 @@ def folder_source(path: str) -> Source:
             if name.lower().endswith(".txt")
         ]
     if errors:
-        raise DataError(f"cannot read {errors[0].filename}: {errors[0].strerror}; check its permissions")
+        raise DataError(
+            f"cannot read {errors[0].filename}: {errors[0].strerror}; check its permissions"
+        )
     if not names:
-        raise DataError(f"{path} is a folder without .txt files; name the files in it, as in '{path}/*.csv'")
-    return Source(path, FolderFormat.name, files=tuple(sorted(names, key=lambda name: Path(name).parts)))
+        raise DataError(
+            f"{path} is a folder without .txt files; name the files in it, as in '{path}/*.csv'"
+        )
+    return Source(
+        path, FolderFormat.name, files=tuple(sorted(names, key=lambda name: Path(name).parts))
+    )
 
 
 def _read_file(path: Path) -> tuple[bytes, str | None]:

@@ -27,8 +27,8 @@ class Broken(NamedTuple):
     fields: list[str]
 
 
-# Rows that follow each other: bytes of whole rows, which ``Format.split`` makes rows of, or a list; and where
-# each ends, in bytes (between two, some may be left out).
+# Rows that follow each other: bytes of whole rows, which ``Format.split`` makes rows of, or a list;
+# and where each ends, in bytes (between two, some may be left out).
 Piece = tuple[bytes | Sequence[Any], "Sequence[int] | npt.NDArray[np.int64]"]
 
 
@@ -57,7 +57,9 @@ class Row:
         if self.text is None:
             remedy = "correct or remove the row"
             if NOT_UTF8 in str(self.error):
-                remedy = f"{remedy}, or convert the file if it is {WESTERN}: iconv -f {WESTERN} -t UTF-8"
+                remedy = (
+                    f"{remedy}, or convert the file if it is {WESTERN}: iconv -f {WESTERN} -t UTF-8"
+                )
             raise DataError(f"{self.source} row {self.number}: {self.error}; {remedy}")
         return self.text
 
@@ -66,9 +68,10 @@ class Row:
 class Rows:
     """The rows of a chunk, parsed.
 
-    texts, reasons: the text of each and None, or None and why it has no text. load: makes ``columns``.
-    lines: each row as it stands in the file (of JSONL without the brace at its end), where all are as they
-        would be written. objects: of other JSONL, all that each row holds, by its own keys.
+    texts, reasons: the text of each and None, or None and why it has no text. load: makes
+        ``columns``.
+    lines: each row as it stands in the file (of JSONL without the brace at its end), where all are
+        as they would be written. objects: of other JSONL, all that each row holds, by its own keys.
     table: of Parquet, the Arrow table.
     """
 
@@ -81,7 +84,8 @@ class Rows:
 
     @cached_property
     def columns(self) -> list[Sequence[Any]]:
-        """The values of each of the schema's columns: text, or what JSON has; None where a row has none."""
+        """The values of each of the schema's columns: text, or what JSON has; None where a row has
+        none."""
         return self.load()
 
     def only(self, chosen: Sequence[int]) -> Rows:
@@ -91,7 +95,9 @@ class Rows:
             return values and [values[i] for i in chosen]
 
         table = None if self.table is None else self.table.take([*chosen])
-        texts, reasons, lines, objects = map(of, (self.texts, self.reasons, self.lines, self.objects))
+        texts, reasons, lines, objects = map(
+            of, (self.texts, self.reasons, self.lines, self.objects)
+        )
         return Rows(texts, reasons, lambda: [*map(of, self.columns)], lines, objects, table)
 
 
@@ -99,9 +105,10 @@ class Rows:
 class OutputColumns:
     """The columns of an output. Small: it travels to each worker.
 
-    schema: of the input. format: the name of the output's. kept: indexes of its columns to write; None: all.
-    columns: their names in the output. added: the names of the columns behind them, and whether each holds
-        float32 values; the others hold text.
+    schema: of the input. format: the name of the output's. kept: indexes of its columns to write;
+        None: all.
+    columns: their names in the output. added: the names of the columns behind them, and whether
+        each holds float32 values; the others hold text.
     """
 
     schema: Schema
@@ -120,18 +127,23 @@ class OutputColumns:
         return [float32_texts(v) if is_number else v for v, is_number in zip(added, numbers)]
 
 
-# Columns behind those of a chunk's rows: a value for each row, str, a float that is a float32, or None.
+# Columns behind those of a chunk's rows: a value for each row, str, a float that is a float32, or
+# None.
 Added = Sequence[Sequence[Any]]
 
 
 class Format:
     """A format of tables. Each has ``schema`` and ``pieces``; those that can be written, ``write``.
 
-    name: as an option calls it. suffixes: of its files, in lower case; without one, it is read only.
-    is_stream: it is read from a stream of bytes, which may be compressed, or a pipe. The others are opened by
-        themselves, and their ``stream`` is None; what has no such form of its own is written as JSONL.
-    needs_utf8: what is not UTF-8 cannot be written. may_repeat_names: two columns may have one name.
-    has_fixed_columns: each row of an output has the same columns, so one with another cannot be written.
+    name: as an option calls it. suffixes: of its files, in lower case; without one, it is read
+        only.
+    is_stream: it is read from a stream of bytes, which may be compressed, or a pipe. The others are
+        opened by themselves, and their ``stream`` is None; what has no such form of its own is
+        written as JSONL.
+    needs_utf8: what is not UTF-8 cannot be written. may_repeat_names: two columns may have one
+        name.
+    has_fixed_columns: each row of an output has the same columns, so one with another cannot be
+        written.
     is_assembled: an output is put together at the end from what was written, so that it cannot be
         compressed, nor go into a pipe.
     """
@@ -142,11 +154,15 @@ class Format:
     is_stream = has_fixed_columns = True
 
     def schema(self, source: Source, stream: Any, options: ReadOptions) -> Schema:
-        """Return what the beginning of an input says. stream: the opened input. Raises DataError."""
+        """Return what the beginning of an input says. stream: the opened input. Raises
+        DataError."""
         raise NotImplementedError
 
-    def pieces(self, source: Source, stream: Any, digest: Digest, schema: Schema) -> Iterator[Piece | None]:
-        """Yield the rows, those of a list each its fields or Broken; None where a live input pauses.
+    def pieces(
+        self, source: Source, stream: Any, digest: Digest, schema: Schema
+    ) -> Iterator[Piece | None]:
+        """Yield the rows, those of a list each its fields or Broken; None where a live input
+        pauses.
 
         digest: is updated with what was read. Raises DataError.
         """
@@ -155,9 +171,9 @@ class Format:
     def chunks(
         self, source: Source, stream: Any, schema: Schema, digest: Digest, limits: tuple[int, int]
     ) -> Iterator[tuple[bytes | list[Any], int, bool]]:
-        """Yield rows in chunks, for ``parse``; how many they are; whether a live input pauses behind them.
-        A chunk ends with the row that reaches one of the limits, rows and bytes: where it ends depends on the
-        input alone. Raises DataError."""
+        """Yield rows in chunks, for ``parse``; how many they are; whether a live input pauses
+        behind them. A chunk ends with the row that reaches one of the limits, rows and bytes: where
+        it ends depends on the input alone. Raises DataError."""
         import numpy as np
 
         parts, count, size = list[Any](), 0, 0
@@ -212,13 +228,14 @@ class Format:
         raise NotImplementedError
 
     def assemble(self, partial: str, path: str) -> None:
-        """Put the file ``path`` together from all that was written to ``partial``; of ``is_assembled``."""
+        """Put the file ``path`` together from all that was written to ``partial``; of
+        ``is_assembled``."""
         raise NotImplementedError
 
 
 def as_written(data: bytes, line: re.Pattern[str], end: str) -> tuple[list[Any], list[str]]:
-    """Return what the pattern of a line finds in each line of a chunk, and the lines without their ends; none
-    of it where the pattern does not fit every line, or one is not UTF-8."""
+    """Return what the pattern of a line finds in each line of a chunk, and the lines without their
+    ends; none of it where the pattern does not fit every line, or one is not UTF-8."""
     text = data.decode("utf-8", "surrogateescape")
     found = line.findall(text)
     is_fit = len(found) == data.count(b"\n") and not utf8_error(text)
@@ -226,7 +243,8 @@ def as_written(data: bytes, line: re.Pattern[str], end: str) -> tuple[list[Any],
 
 
 def _fitted(row: list[str] | Broken, schema: Schema) -> tuple[list[str | None], str | None]:
-    """Return the values of a row, as many as there are columns, and why it has no text, if it has none."""
+    """Return the values of a row, as many as there are columns, and why it has no text, if it has
+    none."""
     count, delimiter = len(schema.columns), schema.dialect.delimiter if schema.dialect else ","
     reason = row.reason if isinstance(row, Broken) else None
     fields = row.fields if isinstance(row, Broken) else row

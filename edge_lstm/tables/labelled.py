@@ -16,7 +16,9 @@ from edge_lstm.text import LABEL_JOINT
 
 FASTTEXT_PREFIX = "__label__"
 UNLABELLED = "unsup"  # the folder of texts without a label, of the reviews
-_NO_LABEL = f"the line does not begin with {FASTTEXT_PREFIX}NAME; a text file needs it on every line"
+_NO_LABEL = (
+    f"the line does not begin with {FASTTEXT_PREFIX}NAME; a text file needs it on every line"
+)
 _FLAGS = {"0": False, "1": True, "0.0": False, "1.0": True, "false": False, "true": True}
 
 LabelledText = tuple[str, tuple[str, ...]]
@@ -33,8 +35,8 @@ class Columns(NamedTuple):
 class Labelled:
     """Texts with the names of their labels, each once per text, in the order of the data.
 
-    several: whether a text may have several labels, or none; else each has one. columns: those that were
-    read; None if the labels stand in no column.
+    several: whether a text may have several labels, or none; else each has one. columns: those that
+    were read; None if the labels stand in no column.
     """
 
     texts: list[str]
@@ -56,19 +58,20 @@ def read_labelled(
     label_columns: Sequence[str] = (),
     several: bool | None = None,
 ) -> Labelled:
-    """Read CSV, TSV, JSONL or Parquet with a text and a label column, text files of ``__label__x text`` lines
-    (fastText), or a folder with one folder of ``.txt`` files per label (as ``aclImdb/test``: the label is
-    the name of a file's first folder; ``unsup`` is left out).
+    """Read CSV, TSV, JSONL or Parquet with a text and a label column, text files of ``__label__x
+    text`` lines (fastText), or a folder with one folder of ``.txt`` files per label (as
+    ``aclImdb/test``: the label is the name of a file's first folder; ``unsup`` is left out).
 
-    Several labels per text are: a label column whose texts ``label_separator`` joins, lists in the label
-    column (JSONL, Parquet), a column of 0 and 1 for each label (``label_columns``), or several ``__label__x``
-    at the beginning of a line. several: whether they are wanted; None: as the data are. Where they are
-    wanted, labels in one text are joined by LABEL_JOINT unless another separator is given.
+    Several labels per text are: a label column whose texts ``label_separator`` joins, lists in the
+    label column (JSONL, Parquet), a column of 0 and 1 for each label (``label_columns``), or
+    several ``__label__x``
+    at the beginning of a line. several: whether they are wanted; None: as the data are. Where they
+    are wanted, labels in one text are joined by LABEL_JOINT unless another separator is given.
 
     Of two columns the one that is not the text holds the labels, whatever its name.
 
-    Raises DataError with file and row where a row has no text, or no label and each needs one, or where its
-    labels have no known form.
+    Raises DataError with file and row where a row has no text, or no label and each needs one, or
+    where its labels have no known form.
     """
     given = [paths] if isinstance(paths, (str, Path)) else list(paths)
     inputs, reader = _open(given, options, label_separator, label_columns, several=several)
@@ -80,7 +83,9 @@ def read_labelled(
         if labelled is not None:
             texts.append(labelled[0])
             labels.append(labelled[1])
-            first = first or ("" if labelled[1] else f"{row.source} row {row.number}: {reader.lacking}")
+            first = first or (
+                "" if labelled[1] else f"{row.source} row {row.number}: {reader.lacking}"
+            )
     unlabelled = labels.count(())
     if len(texts) == unlabelled and (reader.several or not texts):
         raise DataError(f"{inputs.sources[0].name} has no labelled row; check the file")
@@ -99,7 +104,8 @@ def check_columns(
     label_separator: str | None = None,
     label_columns: Sequence[str] = (),
 ) -> None:
-    """Raise what :func:`read_labelled` would raise of the columns of a file, without its rows being read."""
+    """Raise what :func:`read_labelled` would raise of the columns of a file, without its rows being
+    read."""
     _open([path], options, label_separator, label_columns, several=None)
 
 
@@ -114,16 +120,20 @@ def _open(
     # 'text' for a file without a known suffix would be a guess: open_inputs refuses it.
     inputs = open_inputs(paths, options=options)
     flags = tuple(label_columns)
-    return inputs, _LabelReader(inputs, options.label_column, label_separator, flags, several=several)
+    return inputs, _LabelReader(
+        inputs, options.label_column, label_separator, flags, several=several
+    )
 
 
 def has_labels(path: Path, *, options: ReadOptions = DEFAULT_OPTIONS) -> bool:
-    """Return whether a file has a column with the name of labels, or a line with a label. Raises DataError if
-    unreadable."""
+    """Return whether a file has a column with the name of labels, or a line with a label. Raises
+    DataError if unreadable."""
     inputs = open_inputs([path], options=options)
     own_labels = _OWN_LABELS.get(inputs.format.name)
     if own_labels is not None:
-        return any((own_labels(row) or ("", ()))[1] for row in inputs.rows() if row.text is not None)
+        return any(
+            (own_labels(row) or ("", ()))[1] for row in inputs.rows() if row.text is not None
+        )
     try:
         return find_label_column(inputs.schema.columns, None, inputs.sources[0].name) >= 0
     except DataError:
@@ -131,7 +141,8 @@ def has_labels(path: Path, *, options: ReadOptions = DEFAULT_OPTIONS) -> bool:
 
 
 def labels_in(rows: Rows, schema: Schema) -> set[str]:
-    """Return the different labels of rows, from the column with the name of labels; none without one."""
+    """Return the different labels of rows, from the column with the name of labels; none without
+    one."""
     try:
         column = find_label_column(schema.columns, None, "")
     except DataError:
@@ -143,9 +154,10 @@ def labels_in(rows: Rows, schema: Schema) -> set[str]:
 
 
 class _LabelReader:
-    """How the rows of an input have their labels. several: whether they may have several; where the data
-    decide, whether a row read so far had them. lacking: what to say of a row without a label. columns: those
-    that are read, if labels stand in columns."""
+    """How the rows of an input have their labels. several: whether they may have several; where the
+    data
+    decide, whether a row read so far had them. lacking: what to say of a row without a label.
+    columns: those that are read, if labels stand in columns."""
 
     def __init__(
         self,
@@ -158,11 +170,17 @@ class _LabelReader:
     ) -> None:
         schema, where = inputs.schema, inputs.sources[0].name
         if separator is not None and not separator.strip():
-            raise DataError("the label separator is empty or blank; give a character that no label holds")
+            raise DataError(
+                "the label separator is empty or blank; give a character that no label holds"
+            )
         if flags and (column is not None or separator is not None):
-            raise DataError("--label-columns are of 0 and 1; leave --label-column and --label-separator out")
+            raise DataError(
+                "--label-columns are of 0 and 1; leave --label-column and --label-separator out"
+            )
         if not all(flags):
-            raise DataError(f"a label column in {','.join(flags)!r} has no name; give names, as in joy,anger")
+            raise DataError(
+                f"a label column in {','.join(flags)!r} has no name; give names, as in joy,anger"
+            )
         if len(set(flags)) < len(flags):
             raise DataError(f"a label column is named twice in {', '.join(flags)}; name each once")
         self.several = bool(several or flags or separator is not None)
@@ -208,10 +226,14 @@ class _LabelReader:
         if isinstance(value, list):
             self.several = True
             if not all(names := list(map(_label, value))):
-                raise DataError(f"{where}: an entry of {self._column!r} is not a label; give strings")
+                raise DataError(
+                    f"{where}: an entry of {self._column!r} is not a label; give strings"
+                )
             return names
         if self.several and isinstance(value, dict):
-            raise DataError(f"{where}: {self._column!r} holds an object; give a text, or a list of texts")
+            raise DataError(
+                f"{where}: {self._column!r} holds an object; give a text, or a list of texts"
+            )
         parts = _label(value).split(self._separator) if self._separator else [_label(value)]
         return [part.strip() for part in parts if part.strip()]
 
@@ -222,7 +244,9 @@ def _line_labels(row: Row) -> LabelledText:
     while rest.startswith(FASTTEXT_PREFIX):
         first, _, rest = rest.partition(" ")
         if first == FASTTEXT_PREFIX:
-            raise DataError(f"{row.source} row {row.number}: {FASTTEXT_PREFIX} without a name; name it")
+            raise DataError(
+                f"{row.source} row {row.number}: {FASTTEXT_PREFIX} without a name; name it"
+            )
         names.append(first.removeprefix(FASTTEXT_PREFIX))
         if rest.lstrip().startswith(FASTTEXT_PREFIX):
             rest = rest.lstrip()
@@ -247,7 +271,9 @@ def _flag(value: Any, name: str, where: str) -> bool:
     try:
         return _FLAGS[_label(value).lower()]
     except KeyError:
-        raise DataError(f"{where}: {name!r} is {str(value)[:40]!r}, not 0 or 1; correct the row") from None
+        raise DataError(
+            f"{where}: {name!r} is {str(value)[:40]!r}, not 0 or 1; correct the row"
+        ) from None
 
 
 def _label(value: Any) -> str:

@@ -16,7 +16,16 @@ from typing import Any
 
 from edge_lstm.errors import DataError
 from edge_lstm.tables.encoding import check_text
-from edge_lstm.tables.format import Added, Broken, Format, OutputColumns, Piece, Rows, as_written, too_long
+from edge_lstm.tables.format import (
+    Added,
+    Broken,
+    Format,
+    OutputColumns,
+    Piece,
+    Rows,
+    as_written,
+    too_long,
+)
 from edge_lstm.tables.schema import BOM, MAX_ROW_BYTES, Digest, ReadOptions, Schema, Source
 from edge_lstm.tables.stream import HEAD_BYTES, LongLine, Stream, table_head
 from edge_lstm.tables.values import (
@@ -36,7 +45,13 @@ RAW_COLUMN = "raw"  # of a row that is no JSON object: the row as a string
 _TOO_DEEP = f"the row is nested more than {MAX_DEPTH} deep"
 _DECODER = json.JSONDecoder(parse_float=Number, parse_int=Number, parse_constant=Number)
 _SCAN: Callable[[str, int], tuple[Any, int]] = make_scanner(_DECODER)  # type: ignore[arg-type]
-_KINDS = {bool: "true or false", Number: "a number", str: "a string", list: "a list", dict: "an object"}
+_KINDS = {
+    bool: "true or false",
+    Number: "a number",
+    str: "a string",
+    list: "a list",
+    dict: "an object",
+}
 
 
 class TextFormat(Format):
@@ -51,7 +66,9 @@ class TextFormat(Format):
         check_text(source, stream.head())
         return Schema(self.name, ("text",), 0)
 
-    def pieces(self, source: Source, stream: Any, digest: Digest, schema: Schema) -> Iterator[Piece | None]:
+    def pieces(
+        self, source: Source, stream: Any, digest: Digest, schema: Schema
+    ) -> Iterator[Piece | None]:
         """A row is a line without its end, the only field."""
         import numpy as np
 
@@ -63,7 +80,9 @@ class TextFormat(Format):
             ends = np.flatnonzero(characters == ord("\n")) + 1
             if not self.has_blank_rows and (characters[[0, *ends[:-1]]] != ord("{")).any():
                 lines = [
-                    line for line in io.BytesIO(piece) if line.decode("utf-8", "surrogateescape").strip()
+                    line
+                    for line in io.BytesIO(piece)
+                    if line.decode("utf-8", "surrogateescape").strip()
                 ]
                 piece, ends = b"".join(lines), np.cumsum([*map(len, lines)])
             yield piece, ends
@@ -74,7 +93,9 @@ class TextFormat(Format):
 
     def write(self, rows: Rows, added: Added, columns: OutputColumns) -> bytes:
         """The added columns alone; a tab or a line end in a value becomes a space."""
-        cells = [[_BREAKS.sub(" ", value or "") for value in values] for values in columns.texts(added)]
+        cells = [
+            [_BREAKS.sub(" ", value or "") for value in values] for values in columns.texts(added)
+        ]
         return "\n".join([*map("\t".join, zip(*cells)), ""]).encode()
 
 
@@ -92,7 +113,11 @@ class JsonlFormat(TextFormat):
         is_first_bracket = head.removeprefix(BOM).partition(b"\n")[0].strip() == b"["
         keys = dict[str, None]() if is_first_bracket else _first_keys(stream)
         if not keys:
-            hint = f"convert it with: jq -c '.[]' {source.path}" if is_list else "give one object per line"
+            hint = (
+                f"convert it with: jq -c '.[]' {source.path}"
+                if is_list
+                else "give one object per line"
+            )
             raise DataError(f"{source.name} does not begin with a JSON object on a line; {hint}")
         columns = tuple(keys)
         return Schema(self.name, columns, options.find_text(columns, source), is_unicode=True)
@@ -119,11 +144,15 @@ class JsonlFormat(TextFormat):
             reasons.append(reason)
             objects.append(fields)
         return Rows(
-            texts, reasons, lambda: [[o.get(n) for o in objects] for n in schema.columns], objects=objects
+            texts,
+            reasons,
+            lambda: [[o.get(n) for o in objects] for n in schema.columns],
+            objects=objects,
         )
 
     def write(self, rows: Rows, added: Added, columns: OutputColumns) -> bytes:
-        """An object for each row; of a JSONL input, with all of its own keys unless some are chosen."""
+        """An object for each row; of a JSONL input, with all of its own keys unless some are
+        chosen."""
         objects = rows.objects if columns.kept is None else None
         own: Iterable[tuple[str, Sequence[Any]]] = ()
         parts: list[Iterable[str]] = []
@@ -136,7 +165,10 @@ class JsonlFormat(TextFormat):
         elif len({*map(tuple, objects)}) == 1:
             own = [(name, [row[name] for row in objects]) for name in objects[0]]
         else:
-            pairs = ([f"{key(name)}{json_text(value)}, " for name, value in row.items()] for row in objects)
+            pairs = (
+                [f"{key(name)}{json_text(value)}, " for name, value in row.items()]
+                for row in objects
+            )
             parts, before = [["{" + "".join(each) for each in pairs]], ""
         for name, values in own:
             parts += [repeat(before + key(name)), map(json_text, values)]
@@ -155,9 +187,9 @@ class JsonlFormat(TextFormat):
 
 
 def _first_keys(stream: Stream) -> dict[str, None]:
-    """Return the keys of the objects at the beginning of an input: of all in HEAD_BYTES, or else of the first
-    object, if it begins within the size of a row. A line that is no object, or is too long, is an error row,
-    not the end of the run."""
+    """Return the keys of the objects at the beginning of an input: of all in HEAD_BYTES, or else of
+    the first object, if it begins within the size of a row. A line that is no object, or is too
+    long, is an error row, not the end of the run."""
     keys, size = dict[str, None](), 0
     for piece in stream.first_pieces():
         for line in io.BytesIO(piece if isinstance(piece, bytes) else b""):
@@ -172,7 +204,8 @@ def _first_keys(stream: Stream) -> dict[str, None]:
 
 
 def _as_written(data: bytes, schema: Schema, check_keys: Callable[[Any], None]) -> Rows | None:
-    """Return the rows of lines that are as ``write`` makes them, with the keys of the first; else None."""
+    """Return the rows of lines that are as ``write`` makes them, with the keys of the first; else
+    None."""
     import numpy as np
 
     try:
@@ -210,7 +243,9 @@ def _text(row: dict[str, Any], column: str) -> str:
         return text
     if column not in row:
         raise RowError(f"the row has no {column!r}")
-    raise RowError("the text is null" if text is None else f"the text is {_kind(text)}, not a string")
+    raise RowError(
+        "the text is null" if text is None else f"the text is {_kind(text)}, not a string"
+    )
 
 
 def _object(line: str) -> dict[str, Any]:

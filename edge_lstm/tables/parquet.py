@@ -1,4 +1,5 @@
-"""Parquet, read and written by Arrow. pyarrow is imported when the first file is opened, not before.
+"""Parquet, read and written by Arrow. pyarrow is imported when the first file is opened, not
+before.
 
 Chunks travel as Arrow IPC streams; so does an output, until it is put together at the end.
 """
@@ -58,7 +59,9 @@ class ParquetFormat(Format):
             for group in range(file.metadata.num_row_groups):
                 # Of long texts fewer in a batch: as many as fill the limit on average.
                 sizes = file.metadata.row_group(group)
-                limit = max(1, min(limits[0], sizes.num_rows * limits[1] // max(1, sizes.total_byte_size)))
+                limit = max(
+                    1, min(limits[0], sizes.num_rows * limits[1] // max(1, sizes.total_byte_size))
+                )
                 try:
                     # One row group at a time: batches then never reach over a border of two groups.
                     for batch in file.iter_batches(limit, row_groups=[group], use_threads=False):
@@ -84,12 +87,16 @@ class ParquetFormat(Format):
         return _to_bytes(_types(columns).empty_table())
 
     def write(self, rows: Rows, added: Added, columns: OutputColumns) -> bytes:
-        """Columns of a Parquet input keep their types; those of other formats are strings, exactly what stood
-        in the file (of JSONL, what is no string is its JSON text)."""
+        """Columns of a Parquet input keep their types; those of other formats are strings, exactly
+        what stood in the file (of JSONL, what is no string is its JSON text)."""
         arrow, types = pyarrow(), _types(columns)
         count = len(columns.columns)
         schema = arrow.schema([types.field(i) for i in range(count)])
-        table = _strings(rows, columns, schema) if rows.table is None else _typed(rows.table, columns, schema)
+        table = (
+            _strings(rows, columns, schema)
+            if rows.table is None
+            else _typed(rows.table, columns, schema)
+        )
         arrays = [arrow.array(values, kind) for values, kind in zip(added, types.types[count:])]
         return _to_bytes(arrow.table([*table.columns, *arrays], schema=types))
 
@@ -114,8 +121,12 @@ def _types(columns: OutputColumns) -> Any:
     arrow = pyarrow()
     kinds = [arrow.string()] * len(columns.columns)
     if columns.schema.types is not None:
-        kinds = list(columns.pick(arrow.ipc.read_schema(arrow.py_buffer(columns.schema.types)).types))
-    kinds += [arrow.float32() if is_number else arrow.string() for is_number in columns.added.values()]
+        kinds = list(
+            columns.pick(arrow.ipc.read_schema(arrow.py_buffer(columns.schema.types)).types)
+        )
+    kinds += [
+        arrow.float32() if is_number else arrow.string() for is_number in columns.added.values()
+    ]
     return arrow.schema(list(zip([*columns.columns, *columns.added], kinds)))
 
 
@@ -146,8 +157,9 @@ def _strings(rows: Rows, columns: OutputColumns, types: Any) -> Any:
 def plain_values(column: Any) -> list[Any]:
     """Return a column as what JSON has: None, bool, numbers, str, list, dict. Raises DataError.
 
-    float32 is a :class:`Number` in its own shortest digits. What JSON has no form for is text, as Arrow
-    writes it (dates of any year, to the nanosecond; decimals), or within a list or struct as Python does.
+    float32 is a :class:`Number` in its own shortest digits. What JSON has no form for is text, as
+    Arrow writes it (dates of any year, to the nanosecond; decimals), or within a list or struct as
+    Python does.
     """
     arrow = pyarrow()
     kind, types = column.type, arrow.types
@@ -158,7 +170,10 @@ def plain_values(column: Any) -> list[Any]:
             return [value and str(value) for value in column.to_pylist()]
         if types.is_float16(kind) or types.is_float32(kind):
             values = zip(column.to_pylist(), column.to_numpy())
-            return [Number(n) if value is not None and math.isfinite(value) else value for value, n in values]
+            return [
+                Number(n) if value is not None and math.isfinite(value) else value
+                for value, n in values
+            ]
         is_plain = types.is_null(kind) or types.is_boolean(kind) or types.is_integer(kind)
         if is_plain or types.is_float64(kind) or types.is_nested(kind):
             return list(column.to_pylist())
@@ -167,7 +182,9 @@ def plain_values(column: Any) -> list[Any]:
         values = column.to_pylist()
     except (arrow.ArrowException, ValueError, OverflowError) as error:
         reason = first_line(error)
-        raise DataError(f"values of type {kind} cannot be read ({reason}); leave their column out") from None
+        raise DataError(
+            f"values of type {kind} cannot be read ({reason}); leave their column out"
+        ) from None
     return [None if value is None else value.decode("utf-8", "surrogateescape") for value in values]
 
 
@@ -177,8 +194,12 @@ def _open(path: str) -> Any:
         return arrow.parquet.ParquetFile(path, pre_buffer=False, memory_map=False)
     except (arrow.ArrowException, OSError) as error:
         if isinstance(error, OSError) and error.errno:
-            raise DataError(f"cannot read {path}: {error.strerror}; check its permissions") from None
-        raise DataError(f"{path} is not a Parquet file or is damaged; copy or write it again") from None
+            raise DataError(
+                f"cannot read {path}: {error.strerror}; check its permissions"
+            ) from None
+        raise DataError(
+            f"{path} is not a Parquet file or is damaged; copy or write it again"
+        ) from None
 
 
 def _to_bytes(table: Any) -> bytes:
@@ -193,7 +214,11 @@ def _to_bytes(table: Any) -> bytes:
 def _reason(text: str | None) -> str | None:
     if text is None:
         return "the text is null"
-    return f"the text is longer than {MAX_ROW_BYTES // 2**20} MiB" if len(text) > MAX_ROW_BYTES else None
+    return (
+        f"the text is longer than {MAX_ROW_BYTES // 2**20} MiB"
+        if len(text) > MAX_ROW_BYTES
+        else None
+    )
 
 
 PARQUET = ParquetFormat()

@@ -22,7 +22,8 @@ from edge_lstm.tables.values import replaced
 
 # A new format is a module of its own, and a name in this list.
 FORMATS: dict[str, Format] = {
-    each.name: each for each in (lines.TEXT, csv.CSV, csv.TSV, lines.JSONL, parquet.PARQUET, folder.FOLDER)
+    each.name: each
+    for each in (lines.TEXT, csv.CSV, csv.TSV, lines.JSONL, parquet.PARQUET, folder.FOLDER)
 }
 _BY_SUFFIX = {suffix: each.name for each in FORMATS.values() for suffix in each.suffixes}
 # Of archives, which only the workstation reads.
@@ -44,7 +45,8 @@ def is_gzip(path: str) -> bool:
 
 
 def format_of(path: str) -> str | None:
-    """Return the name of the format that a path's suffix says, compressed or not; None where it says none."""
+    """Return the name of the format that a path's suffix says, compressed or not; None where it
+    says none."""
     return _BY_SUFFIX.get(PurePath(path[:-3] if is_gzip(path) else path).suffix.lower())
 
 
@@ -52,8 +54,10 @@ def format_of(path: str) -> str | None:
 class Chunk:
     """Some rows that follow each other in one input.
 
-    source: the name of the input. first: how many of its rows are before these. count: how many these are.
-    rows: for Format.parse. is_pause: the input has nothing more for now (there may be no rows, then).
+    source: the name of the input. first: how many of its rows are before these. count: how many
+        these are.
+    rows: for Format.parse. is_pause: the input has nothing more for now (there may be no rows,
+        then).
     digest: SHA-256 of all that was read of the inputs up to here, in hexadecimal.
     fraction: the part of the inputs that was read, 0 to 1; None where their end is not known.
     """
@@ -97,7 +101,9 @@ class Inputs:
                 stream = Stream(source)
             row = 0
             try:
-                for rows, count, pause in self.format.chunks(source, stream, schema, digest, limits):
+                for rows, count, pause in self.format.chunks(
+                    source, stream, schema, digest, limits
+                ):
                     part = stream.fraction if stream else (row + count) / max(1, schema.rows or 0)
                     done = None if part is None else (index + part) / len(self.sources)
                     yield Chunk(source.name, row, count, rows, pause, digest.hexdigest(), done)
@@ -109,11 +115,16 @@ class Inputs:
     def rows(self) -> Iterator[Row]:
         """Yield every row, in order. Raises DataError where an input cannot be read on."""
         for chunk in self.chunks():
-            parsed, names = self.format.parse(chunk.rows, self.schema, lambda _: None), self.schema.columns
+            parsed, names = (
+                self.format.parse(chunk.rows, self.schema, lambda _: None),
+                self.schema.columns,
+            )
             rows = zip(parsed.texts, parsed.reasons, *parsed.columns)
             for i, (text, error, *values) in enumerate(rows, chunk.first + 1):
                 if not self.schema.is_unicode:
-                    values = [replaced(value) if isinstance(value, str) else value for value in values]
+                    values = [
+                        replaced(value) if isinstance(value, str) else value for value in values
+                    ]
                 yield Row(chunk.source, i, dict(zip(names, values)), text, error)
 
 
@@ -142,7 +153,9 @@ def open_inputs(paths: Sequence[str | Path], *, options: ReadOptions = DEFAULT_O
         if first.text_column != other.text_column or (
             reading.has_fixed_columns and (first.columns, first.text) != (other.columns, other.text)
         ):
-            raise DataError(f"{source.name} has other columns than {sources[0].name}; score them separately")
+            raise DataError(
+                f"{source.name} has other columns than {sources[0].name}; score them separately"
+            )
     return Inputs(sources, schemas, streams)
 
 
@@ -152,7 +165,8 @@ def read_rows(
     format: str | None = None,  # noqa: A002
     text_column: str | None = None,
 ) -> Iterator[Row]:
-    """Yield every row of the inputs, in order; one without a text says why. Raises as :func:`open_inputs`."""
+    """Yield every row of the inputs, in order; one without a text says why. Raises as
+    :func:`open_inputs`."""
     return open_inputs(paths, options=ReadOptions(text_column, format=format)).rows()
 
 
@@ -164,7 +178,9 @@ def _find_sources(paths: Sequence[str | Path], format: str | None) -> tuple[Sour
         named(format)
     expanded = [name for path in paths for name in _expand(os.fspath(path))]
     if STDIN in expanded and len(expanded) > 1:
-        raise DataError("standard input (-) cannot be read together with files; give one or the other")
+        raise DataError(
+            "standard input (-) cannot be read together with files; give one or the other"
+        )
     sources = tuple(_source(name, format) for name in expanded)
     formats = {source.format: source.path for source in sources}
     if len(formats) > 1:
@@ -174,7 +190,8 @@ def _find_sources(paths: Sequence[str | Path], format: str | None) -> tuple[Sour
 
 
 def _expand(path: str) -> list[str]:
-    """Return the paths that a glob matches, sorted, without what unfinished runs left; else the path."""
+    """Return the paths that a glob matches, sorted, without what unfinished runs left; else the
+    path."""
     if path == STDIN or os.path.lexists(path) or not glob.has_magic(path):
         return [path]
     matches = glob.glob(path, recursive=True)  # noqa: PTH207 - the pattern may be absolute
@@ -197,7 +214,9 @@ def _source(path: str, format: str | None) -> Source:  # noqa: A002
         name = os.readlink(path) if where else path  # noqa: PTH115
         raise DataError(f"no such file: {name}{where}; check the path") from None
     except OSError as error:  # a loop of symbolic links, a folder that may not be searched
-        raise DataError(f"cannot read {path}: {error.strerror}; check the path and its permissions") from None
+        raise DataError(
+            f"cannot read {path}: {error.strerror}; check the path and its permissions"
+        ) from None
     if stat.S_ISDIR(mode):
         if format not in (None, folder.FOLDER.name):
             hint = f"name its files, as in '{path}/*.{format}'"

@@ -15,7 +15,8 @@ from edge_lstm.text import well_formed
 Digest: TypeAlias = "hashlib._Hash"  # of all that was read
 STDIN = "-"
 BOM = b"\xef\xbb\xbf"
-MAX_ROW_BYTES = 16 * 2**20  # a longer row is no document: it becomes an error row and is not kept in memory
+# a longer row is no document: it becomes an error row and is not kept in memory
+MAX_ROW_BYTES = 16 * 2**20
 TEXT_NAMES = (
     *("text", "review", "content", "sentence", "comment", "document", "body", "message", "tweet"),
     *("review_text", "review_body", "reviewtext", "comment_text"),
@@ -57,11 +58,14 @@ class ReadOptions:
     format: str | None = None
 
     def check(self) -> None:
-        """Raise DataError where the delimiter cannot be one, TypeError where an option is no string."""
+        """Raise DataError where the delimiter cannot be one, TypeError where an option is no
+        string."""
         check_strings(**asdict(self))
         value = self.delimiter
         if value is not None and (len(value) != 1 or not value.isascii() or value in '\r\n"'):
-            raise DataError(f"delimiter must be one ASCII character, not {value!r}; give one character")
+            raise DataError(
+                f"delimiter must be one ASCII character, not {value!r}; give one character"
+            )
 
     def find_text(self, columns: tuple[str, ...], source: Source) -> int:
         """Return the index of the text column. Raises DataError."""
@@ -70,7 +74,8 @@ class ReadOptions:
 
 @dataclass(frozen=True)
 class Dialect:
-    """The form of CSV. newline: what ends a line. bom: whether a byte order mark begins the file."""
+    """The form of CSV. newline: what ends a line. bom: whether a byte order mark begins the
+    file."""
 
     delimiter: str = ","
     newline: str = "\n"
@@ -81,9 +86,10 @@ class Dialect:
 class Schema:
     """The columns of an input. Small: it travels to each worker.
 
-    format: the name of its format. columns: their names; for JSONL the keys of the first rows, in order of
-        appearance. text: index of the text column.
-    is_unicode: whether its strings are Unicode by themselves, not bytes that may be no UTF-8 (see values.py).
+    format: the name of its format. columns: their names; for JSONL the keys of the first rows, in
+        order of appearance. text: index of the text column.
+    is_unicode: whether its strings are Unicode by themselves, not bytes that may be no UTF-8 (see
+        values.py).
     rows: how many there are, where that is known. dialect: of CSV and TSV.
     types: of Parquet, the Arrow schema in Arrow's own form.
     """
@@ -105,8 +111,9 @@ class Schema:
 def find_text_column(
     columns: Sequence[str], name: str | None, where: str, *, label: str | None = None
 ) -> int:
-    """Index of the text column: the one asked for (by name, else by number from 1), the only one, the only
-    one with a plain name, or of two the one that is not ``label``. Raises DataError that lists the columns.
+    """Index of the text column: the one asked for (by name, else by number from 1), the only one,
+    the only one with a plain name, or of two the one that is not ``label``. Raises DataError that
+    lists the columns.
     """
     try:
         return _find(columns, name, where, TEXT_NAMES, "text", "--text-column")
@@ -119,7 +126,8 @@ def find_text_column(
 def find_label_column(
     columns: Sequence[str], name: str | None, where: str, *, text: int | None = None
 ) -> int:
-    """Index of the label column: the one asked for, the only one with a plain name, or of two the one that is
+    """Index of the label column: the one asked for, the only one with a plain name, or of two the
+    one that is
     not the text. text: the index of that column. Raises DataError that lists the columns."""
     try:
         return _find(columns, name, where, LABEL_NAMES, "label", "--label-column")
@@ -141,8 +149,15 @@ def column_index(columns: Sequence[str], column: str, where: str) -> int:
         return columns.index(column)
     if count > 1:
         numbers = ", ".join(str(i) for i, name in enumerate(columns, 1) if name == column)
-        raise DataError(f"{where} has {count} columns {column!r}; name one by its number: {numbers}")
-    if column.isascii() and column.isdigit() and len(column) < 9 and 1 <= int(column) <= len(columns):
+        raise DataError(
+            f"{where} has {count} columns {column!r}; name one by its number: {numbers}"
+        )
+    if (
+        column.isascii()
+        and column.isdigit()
+        and len(column) < 9
+        and 1 <= int(column) <= len(columns)
+    ):
         return int(column) - 1
     raise DataError(f"{where} has no column {column!r}; its columns are {_names(columns)}")
 
@@ -165,7 +180,12 @@ def _names(columns: Sequence[str]) -> str:
 
 
 def _find(
-    columns: Sequence[str], column: str | None, where: str, names: Sequence[str], what: str, option: str
+    columns: Sequence[str],
+    column: str | None,
+    where: str,
+    names: Sequence[str],
+    what: str,
+    option: str,
 ) -> int:
     if not columns:
         raise DataError(f"{where} has no columns; give one with the {what}")
@@ -180,4 +200,6 @@ def _find(
     if len(matches) == 1:
         return matches[0]
     reason = "several may hold" if matches else "none is clearly"
-    raise DataError(f"{where} has the columns {_names(columns)}: {reason} the {what}; name one with {option}")
+    raise DataError(
+        f"{where} has the columns {_names(columns)}: {reason} the {what}; name one with {option}"
+    )

@@ -16,7 +16,8 @@ from edge_lstm.errors import DataError
 from edge_lstm.tables.encoding import check_text
 from edge_lstm.tables.schema import BOM, MAX_ROW_BYTES, STDIN, Digest, Source
 
-HEAD_BYTES = 2**20  # what is looked at to find columns and dialect; more if the first line is longer
+# what is looked at to find columns and dialect; more if the first line is longer
+HEAD_BYTES = 2**20
 _PIECE = 2**17
 
 
@@ -42,7 +43,8 @@ class Stream:
         self._lines = self._split()
         self._looked_at: list[bytes | LongLine] = []
         try:
-            # Standard input under a descriptor of its own: closing it here leaves the caller's open.
+            # Standard input under a descriptor of its own: closing it here leaves the caller's
+            # open.
             self._raw = io.FileIO(os.dup(0) if source.path == STDIN else source.path, "rb")
             state = os.fstat(self._raw.fileno())
         except OSError as error:
@@ -61,8 +63,8 @@ class Stream:
         return min(1.0, self._raw.tell() / self._size) if self._size else None
 
     def head(self, least: int = HEAD_BYTES) -> bytes:
-        """Return the first ``least`` bytes, and more until the first line is complete or too long for a row;
-        of a live input what is there once its first line is complete."""
+        """Return the first ``least`` bytes, and more until the first line is complete or too long
+        for a row; of a live input what is there once its first line is complete."""
         while not self._is_looked_at(least):
             data = self._read()
             if not data:
@@ -76,18 +78,19 @@ class Stream:
         return len(self._head) > MAX_ROW_BYTES
 
     def first_pieces(self) -> Iterator[bytes | LongLine | None]:
-        """Yield the first pieces, which ``pieces`` yields again. They are kept until then: stop in time."""
+        """Yield the first pieces, which ``pieces`` yields again. They are kept until then: stop in
+        time."""
         for piece in self._lines:
             if piece is not None:
                 self._looked_at.append(piece)
             yield piece
 
     def pieces(self, digest: Digest) -> Iterator[bytes | LongLine | None]:
-        """Yield the lines in pieces, without a byte order mark: whole lines (the last gets an end, too), one
-        that is too long to be kept, or None where a live input has nothing more for now.
+        """Yield the lines in pieces, without a byte order mark: whole lines (the last gets an end,
+        too), one that is too long to be kept, or None where a live input has nothing more for now.
 
-        digest: is updated with what is read from now on. (Only of a live input or standard input, which no
-        run resumes, something may have been looked at before.) Raises DataError.
+        digest: is updated with what is read from now on. (Only of a live input or standard input,
+        which no run resumes, something may have been looked at before.) Raises DataError.
         """
         self._digest = digest
         while self._looked_at:
@@ -146,9 +149,13 @@ class Stream:
 
     def _read_error(self, error: Exception) -> DataError:
         if isinstance(error, EOFError):
-            return DataError(f"{self._name} is cut short: its compressed data ends too early; copy it again")
+            return DataError(
+                f"{self._name} is cut short: its compressed data ends too early; copy it again"
+            )
         if isinstance(error, (gzip.BadGzipFile, zlib.error)):
-            return DataError(f"{self._name} is damaged or has a wrong suffix ({error}); copy it again")
+            return DataError(
+                f"{self._name} is damaged or has a wrong suffix ({error}); copy it again"
+            )
         reason = error.strerror if isinstance(error, OSError) else error
         return DataError(f"cannot read {self._name}: {reason}; check the file and its permissions")
 

@@ -1,7 +1,7 @@
 """A value of a row → text or JSON.
 
-Strings of files that are bytes (all but JSONL) have a surrogate, U+DC80 to U+DCFF, for each byte that is not
-UTF-8, as Python's ``surrogateescape`` does it: so the same bytes can be written again.
+Strings of files that are bytes (all but JSONL) have a surrogate, U+DC80 to U+DCFF, for each byte
+that is not UTF-8, as Python's ``surrogateescape`` does it: so the same bytes can be written again.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ class Number(str):
 
 
 def json_text(value: Any) -> str:
-    """Return a value as JSON: numbers of the input in their own digits, and as text what JSON has no form for
-    (NaN and infinity, for one)."""
+    """Return a value as JSON: numbers of the input in their own digits, and as text what JSON has
+    no form for (NaN and infinity, for one)."""
     if type(value) is str:
         return _quoted(value)
     if value is None:
@@ -40,7 +40,11 @@ def json_text(value: Any) -> str:
         is_number = type(value) is Number and value not in _NOT_FINITE
         return str(value) if is_number else _quoted(value)
     if isinstance(value, dict):
-        return "{" + ", ".join([f"{json_text(str(k))}: {json_text(v)}" for k, v in value.items()]) + "}"
+        return (
+            "{"
+            + ", ".join([f"{json_text(str(k))}: {json_text(v)}" for k, v in value.items()])
+            + "}"
+        )
     if isinstance(value, (list, tuple)):
         return "[" + ", ".join(map(json_text, value)) + "]"
     if isinstance(value, float) and not math.isfinite(value):
@@ -56,7 +60,8 @@ def float32_texts(values: Sequence[float | None]) -> list[str]:
     import numpy as np
 
     numbers = np.array(values, np.float32)
-    # From 1/8 to 1 eight digits tell a number from its neighbours, where at most one has the same seven.
+    # From 1/8 to 1 eight digits tell a number from its neighbours, where at most one has the same
+    # seven.
     wide = np.where((numbers >= 0.125) & (numbers < 1), numbers, 0.5).astype(np.float64)
     seven = np.rint(wide * 1e7)
     is_short = (seven / 1e7).astype(np.float32) == wide
@@ -76,7 +81,8 @@ def float32_texts(values: Sequence[float | None]) -> list[str]:
 
 
 def cell_text(value: Any) -> str:
-    """Return a value as the text of a cell: strings as they are, anything else as JSON, nothing for None."""
+    """Return a value as the text of a cell: strings as they are, anything else as JSON, nothing for
+    None."""
     if isinstance(value, str):
         return value
     return "" if value is None else json_text(value).strip('"' if isinstance(value, float) else "")
@@ -95,7 +101,8 @@ def utf8_error(text: str) -> str | None:
 
 
 def refuse_bytes(texts: list[str | None], reasons: list[str | None]) -> None:
-    """Put None in place of each text of a file that is not UTF-8, and why in place of its reason."""
+    """Put None in place of each text of a file that is not UTF-8, and why in place of its
+    reason."""
     if utf8_error("".join(filter(None, texts))):
         for i, text in enumerate(texts):
             if text is not None and (where := utf8_error(text)):
@@ -104,11 +111,16 @@ def refuse_bytes(texts: list[str | None], reasons: list[str | None]) -> None:
 
 def replaced(text: str) -> str:
     """Return a text of a file with U+FFFD for what is not UTF-8."""
-    return text if text.isascii() else text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return (
+        text
+        if text.isascii()
+        else text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    )
 
 
 def depth(value: Any) -> int:
-    """Return how deep lists and objects lie in each other: 0 for a plain value, 1 for a list of them."""
+    """Return how deep lists and objects lie in each other: 0 for a plain value, 1 for a list of
+    them."""
     deepest, level = 0, [value]
     while level := [v for v in level if isinstance(v, (dict, list))]:
         deepest += 1

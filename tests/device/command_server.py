@@ -1,8 +1,9 @@
-"""Runs commands of edge-lstm one after the other in this one process: starting one takes a second or more.
+"""Runs commands of edge-lstm one after the other in this one process: starting one takes a second
+or more.
 
-Each line of standard input is a JSON object, ``folder`` and ``arguments``; each answer one of ``code``,
-``stdout`` and ``stderr``. A command has descriptors 1 and 2 of its own, as its children have, and an empty
-standard input.
+Each line of standard input is a JSON object, ``folder`` and ``arguments``; each answer one of
+``code``, ``stdout`` and ``stderr``. A command has descriptors 1 and 2 of its own, as its children
+have, and an empty standard input.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ def run(folder: str, arguments: list[str]) -> dict[str, object]:
         for number, file in enumerate((nothing, out, err)):
             os.dup2(file.fileno(), number)
         sys.stdin, sys.stdout, sys.stderr = (
-            os.fdopen(number, mode, encoding="utf-8", closefd=False) for number, mode in enumerate("rww")
+            os.fdopen(number, mode, encoding="utf-8", closefd=False)
+            for number, mode in enumerate("rww")
         )
         try:
             main()

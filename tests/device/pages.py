@@ -35,4 +35,6 @@ class Page(HTMLParser):
         self.text += data
 
     def loads_and_runs_nothing(self) -> bool:
-        return not self.references and not {"script", "link", "img", "iframe", "metadata"} & set(self.tags)
+        return not self.references and not {"script", "link", "img", "iframe", "metadata"} & set(
+            self.tags
+        )

@@ -1,4 +1,5 @@
-"""None of these: which texts get no answer so that few answers are wrong, and how every command says so."""
+"""None of these: which texts get no answer so that few answers are wrong, and how every command
+says so."""
 
 from __future__ import annotations
 
@@ -24,20 +25,34 @@ from edge_lstm import (
     score,
     score_files,
 )
-from edge_lstm.answering import MOST_POINTS, Point, RiskCoverage, chosen_threshold, fewest_texts, is_abstained
+from edge_lstm.answering import (
+    MOST_POINTS,
+    Point,
+    RiskCoverage,
+    chosen_threshold,
+    fewest_texts,
+    is_abstained,
+)
 from edge_lstm.evaluation.evaluate import Evaluation, evaluate
 from edge_lstm.evaluation.report import report
 from edge_lstm.modelfile import ModelFile, open_model, parse_model
 from edge_lstm.tables.labelled import Labelled
 from edge_lstm.text import texts_digest
 
-TEXTS = ["A wonderful film.", "Dull, and far too long!", "the film the film", "", "not bad, not good"]
+TEXTS = [
+    "A wonderful film.",
+    "Dull, and far too long!",
+    "the film the film",
+    "",
+    "not bad, not good",
+]
 # From 0.9 on none of 400 answers is wrong: at most 0.6 % with 90 % confidence. Below, a fifth is.
 CURVE = RiskCoverage("validation part", 1000, (Point(0.0, 1000, 120), Point(0.9, 400, 0)))
 
 
 def answers(highest: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Probabilities of two labels with these highest ones, of the first label, and the true labels."""
+    """Probabilities of two labels with these highest ones, of the first label, and the true
+    labels."""
     return np.stack([highest, 1 - highest], axis=1).astype(np.float32), (~right).astype(np.int64)
 
 
@@ -53,7 +68,9 @@ def evaluated(model: ModelFile, texts: list[str], labels: list[str], **options: 
 
 
 @given(st.lists(st.tuples(st.floats(0.5, 1, width=32), st.booleans()), min_size=1, max_size=80))
-def test_a_point_counts_the_texts_that_its_threshold_answers(rows: list[tuple[float, bool]]) -> None:
+def test_a_point_counts_the_texts_that_its_threshold_answers(
+    rows: list[tuple[float, bool]],
+) -> None:
     highest = np.array([p for p, _ in rows], dtype=np.float32)
     right = np.array([is_right for _, is_right in rows])
     curve = RiskCoverage.of(*answers(highest, right), "some texts")
@@ -69,7 +86,8 @@ def test_a_point_counts_the_texts_that_its_threshold_answers(rows: list[tuple[fl
 def test_the_threshold_is_the_lowest_that_the_texts_show_to_be_enough() -> None:
     points = (Point(0.0, 1000, 200), Point(0.6, 900, 30), Point(0.7, 800, 9), Point(0.8, 500, 1))
     curve = RiskCoverage("validation part", 1000, points)
-    # 9 of 800 are 1.1 %, with 90 % confidence at most 1.8 %; 30 of 900 are 3.3 %, and at most 4.2 %.
+    # 9 of 800 are 1.1 %, with 90 % confidence at most 1.8 %; 30 of 900 are 3.3 %, and at most 4.2
+    # %.
     wanted = {0.25: 0.0, 0.043: 0.6, 0.041: 0.7, 0.018: 0.7, 0.017: 0.8, 0.008: 0.8}
     assert {share: curve.threshold(share) for share in wanted} == wanted
     assert curve.least == 0.0078
@@ -169,7 +187,11 @@ def test_rows_that_are_unsure_can_be_written_alone_with_the_guess(tmp_path: Path
         written = list(csv.DictReader(file))
     assert [row["text"] for row in written] == [row.own["text"] for row in found]
     assert [row["predicted"] for row in written] == [row.added["predicted"] for row in found]
-    assert (summary.written, summary.below_threshold, summary.errors) == (len(unsure), len(unsure), 1)
+    assert (summary.written, summary.below_threshold, summary.errors) == (
+        len(unsure),
+        len(unsure),
+        1,
+    )
     assert summary.statuses["abstained"] == len(unsure)
 
 
@@ -178,14 +200,23 @@ def test_no_row_is_unsure_of_a_model_that_keeps_to_the_share_anyway() -> None:
     curve = RiskCoverage("validation part", 1000, (Point(0.0, 1000, 0), Point(0.9, 500, 0)))
     assert curve.threshold(0.02) == 0
     model = Classifier.from_model(replace(open_model(), abstention=curve))
-    assert list(score(TEXTS, model=model, options=ScoreOptions(abstain=0.02, only_abstained=True))) == []
+    assert (
+        list(score(TEXTS, model=model, options=ScoreOptions(abstain=0.02, only_abstained=True)))
+        == []
+    )
 
 
 def test_rows_on_which_it_abstains_are_refused_where_there_can_be_none() -> None:
     for options, says in (
         (ScoreOptions(only_abstained=True, threshold=0.0), "does not abstain by default"),
-        (ScoreOptions(only_abstained=True), "does not abstain by default; add --abstain or --threshold"),
-        (ScoreOptions(only_abstained=True, threshold=0.9, only_label=("pos",)), "has no label; leave out"),
+        (
+            ScoreOptions(only_abstained=True),
+            "does not abstain by default; add --abstain or --threshold",
+        ),
+        (
+            ScoreOptions(only_abstained=True, threshold=0.9, only_label=("pos",)),
+            "has no label; leave out",
+        ),
     ):
         with pytest.raises(DataError, match=says):
             score(["x"], options=options)

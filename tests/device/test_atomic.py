@@ -15,7 +15,13 @@ from pathlib import Path
 import pytest
 
 from edge_lstm import atomic
-from edge_lstm.atomic import check_distinct, check_writable, open_atomically, own_descriptor, write_atomically
+from edge_lstm.atomic import (
+    check_distinct,
+    check_writable,
+    open_atomically,
+    own_descriptor,
+    write_atomically,
+)
 from edge_lstm.cli import run
 from edge_lstm.errors import DataError, OutputError
 
@@ -93,7 +99,9 @@ def test_what_a_killed_process_left_goes_with_the_next_output(
 
 
 @pytest.mark.parametrize("moment", ["fsync", "replace"])
-@pytest.mark.parametrize("line", ["page -o out", "score in.csv -o out.csv", "score in.csv -o out.parquet"])
+@pytest.mark.parametrize(
+    "line", ["page -o out", "score in.csv -o out.csv", "score in.csv -o out.parquet"]
+)
 def test_and_with_the_same_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str, line: str
 ) -> None:
@@ -110,7 +118,10 @@ def test_and_with_the_same_command(
 def test_what_a_living_process_writes_stays_and_so_does_everything_else(tmp_path: Path) -> None:
     path, digits = tmp_path / "a.txt", "0123cdef"
     others = {tmp_path / f".{name}.{digits}.partial" for name in ("b.txt", "a.txt.b", "a")}
-    others |= {tmp_path / name for name in (f".a.txt.{digits}.html", ".a.txt.0123.partial", "a.txt.partial")}
+    others |= {
+        tmp_path / name
+        for name in (f".a.txt.{digits}.html", ".a.txt.0123.partial", "a.txt.partial")
+    }
     for other in others:
         other.touch()
     linked, folder, soft = (tmp_path / f".a.txt.0000000{i}.partial" for i in range(3))
@@ -149,7 +160,9 @@ def test_a_pipe_is_written_to_and_stays_a_pipe(tmp_path: Path) -> None:
     assert stat.S_ISFIFO(pipe.stat().st_mode)
 
 
-def test_dev_stdout_is_this_process_s_own_also_where_a_file_or_a_link_leads_to_it(tmp_path: Path) -> None:
+def test_dev_stdout_is_this_process_s_own_also_where_a_file_or_a_link_leads_to_it(
+    tmp_path: Path,
+) -> None:
     link, target = tmp_path / "out", tmp_path / "redirected"
     link.symlink_to("/dev/stdout")
     assert own_descriptor(link) == own_descriptor("/dev/stdout") == 1
@@ -159,7 +172,9 @@ def test_dev_stdout_is_this_process_s_own_also_where_a_file_or_a_link_leads_to_i
         "for name in sys.argv[1:]: write_atomically(b'by name\\n', Path(name))"
     )
     with target.open("wb") as file:
-        subprocess.run([sys.executable, "-c", code, "/dev/stdout", str(link)], stdout=file, check=True)
+        subprocess.run(
+            [sys.executable, "-c", code, "/dev/stdout", str(link)], stdout=file, check=True
+        )
     assert target.read_text() == "before\nby name\nby name\n"
     assert link.is_symlink()
 
@@ -174,7 +189,9 @@ def test_two_names_of_one_file_are_found(tmp_path: Path) -> None:
             check_distinct([tmp_path / name], [tmp_path / "a"])
     with pytest.raises(DataError, match="two outputs"):
         check_distinct([tmp_path / "new", f"{tmp_path}/./new"])
-    check_distinct([tmp_path / "new", tmp_path / "loop", "/dev/null", "/dev/null"], [tmp_path / "a"])
+    check_distinct(
+        [tmp_path / "new", tmp_path / "loop", "/dev/null", "/dev/null"], [tmp_path / "a"]
+    )
 
 
 def test_folders_that_are_missing_are_made_where_that_is_asked_for(tmp_path: Path) -> None:

@@ -29,7 +29,9 @@ def test_probabilities_have_the_promised_shape() -> None:
 
 @settings(max_examples=30, deadline=None)
 @given(st.permutations(range(len(REVIEWS))), st.integers(1, 100))
-def test_a_document_scores_the_same_alone_and_in_any_batch(order: list[int], batch_size: int) -> None:
+def test_a_document_scores_the_same_alone_and_in_any_batch(
+    order: list[int], batch_size: int
+) -> None:
     together = CLASSIFIER.probabilities([REVIEWS[i] for i in order], batch_size=batch_size)
     assert np.array_equal(together, ALONE[order])
 
@@ -60,7 +62,9 @@ def test_the_status_says_what_to_know_of_a_text() -> None:
 
 
 @given(st.lists(st.floats(0, 1, width=32), min_size=1, max_size=9), st.data())
-def test_the_best_labels_come_in_the_order_of_their_probabilities(values: list[float], data: Any) -> None:
+def test_the_best_labels_come_in_the_order_of_their_probabilities(
+    values: list[float], data: Any
+) -> None:
     probabilities = {f"label {i}": p for i, p in enumerate(values)}
     best = f"label {int(np.argmax(values))}"
     prediction = Prediction(best, probabilities[best], probabilities, "ok")

@@ -46,7 +46,9 @@ def test_inspect_imports_the_card_for_a_card_alone() -> None:
     assert card in run_and_imports("inspect", "--card")[1]
 
 
-@pytest.mark.parametrize("name", [name for name, entry in COMMANDS.items() if entry.package == "edge_lstm"])
+@pytest.mark.parametrize(
+    "name", [name for name, entry in COMMANDS.items() if entry.package == "edge_lstm"]
+)
 def test_every_command_has_help_that_fits_a_terminal(name: str) -> None:
     done = run(name, "--help", COLUMNS="80")
     assert done.returncode == 0, done.stderr
@@ -67,7 +69,10 @@ def test_predict_answers_arguments_lines_and_json_alike() -> None:
     as_json = [json.loads(line) for line in run("predict", "--json", *texts).stdout.splitlines()]
     assert as_json == [vars(w) for w in wanted]
     assert by_argument.stderr == by_line.stderr == b""
-    best = [line.split("\t") for line in run("predict", "--top", "2", *texts).stdout.decode().splitlines()]
+    best = [
+        line.split("\t")
+        for line in run("predict", "--top", "2", *texts).stdout.decode().splitlines()
+    ]
     assert best == [[*(v for n, p in w.top(2) for v in (n, f"{p:.6f}")), w.status] for w in wanted]
     as_json = json.loads(run("predict", "--json", "--top", "2", texts[0]).stdout)
     assert [(row["label"], row["probability"]) for row in as_json["top"]] == wanted[0].top(2)
@@ -75,7 +80,9 @@ def test_predict_answers_arguments_lines_and_json_alike() -> None:
 
 def test_each_line_is_answered_before_the_next_is_read() -> None:
     with subprocess.Popen(
-        [sys.executable, "-m", "edge_lstm", "predict"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, "-m", "edge_lstm", "predict"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
     ) as process:
         for _ in range(3):
             process.stdin.write(b"a good film\n")
@@ -100,7 +107,9 @@ def test_debug_shows_the_traceback() -> None:
         (["predict", "--threads", "0", "x"], "--threads"),
     ],
 )
-def test_wrong_usage_is_exit_code_2_and_names_what_was_meant(arguments: list[str], says: str) -> None:
+def test_wrong_usage_is_exit_code_2_and_names_what_was_meant(
+    arguments: list[str], says: str
+) -> None:
     done = run(*arguments)
     assert (done.returncode, done.stdout) == (2, b"")
     assert says in done.stderr.decode()
@@ -135,7 +144,9 @@ def test_workstation_commands_say_how_to_install_them(line: str, tmp_path: Path)
 
 
 @pytest.mark.parametrize("line", ["latency", "latency --show none.json"])
-def test_a_report_without_matplotlib_says_what_to_install_before_the_work(line: str, tmp_path: Path) -> None:
+def test_a_report_without_matplotlib_says_what_to_install_before_the_work(
+    line: str, tmp_path: Path
+) -> None:
     page = tmp_path / "r.html"
     done = run(*line.split(), "--report", str(page), PYTHONPATH=without(tmp_path, "matplotlib"))
     assert (done.returncode, done.stdout) == (1, b"") and not page.exists()

@@ -63,22 +63,39 @@ def test_the_parent_never_imports_what_may_crash() -> None:
         "import sys; from edge_lstm.cli import doctor as _; from edge_lstm.doctor.checks import examine;"
         "assert examine().fit; print([m for m in ('onnxruntime', 'numpy') if m in sys.modules])"
     )
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "[]\n"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout
+        == "[]\n"
+    )
 
 
 @pytest.mark.parametrize(
     ("source", "finding", "advice"),
     [
-        ("raise ModuleNotFoundError(\"No module named 'onnxruntime'\")", "No module", "install onnxruntime"),
+        (
+            "raise ModuleNotFoundError(\"No module named 'onnxruntime'\")",
+            "No module",
+            "install onnxruntime",
+        ),
         ("raise ImportError('version `GLIBC_2.38 not found')", "GLIBC_2.38", "newer system"),
-        ("raise ImportError('x.so: cannot enable executable stack')", "executable stack", "C library"),
+        (
+            "raise ImportError('x.so: cannot enable executable stack')",
+            "executable stack",
+            "C library",
+        ),
         ("import os; os._exit(3)", "code 3", "--in-process"),
         ("import os; os.write(1, b'{\\n'); raise OSError('no')", "OSError: no", "reinstall"),
-        ("import os, signal; os.kill(os.getpid(), signal.SIGILL)", "SIGILL", "pip install 'onnxruntime!="),
+        (
+            "import os, signal; os.kill(os.getpid(), signal.SIGILL)",
+            "SIGILL",
+            "pip install 'onnxruntime!=",
+        ),
         ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "SIGKILL", "memory"),
     ],
 )
-def test_a_broken_onnxruntime_is_a_finding(broken_package, source: str, finding: str, advice: str) -> None:
+def test_a_broken_onnxruntime_is_a_finding(
+    broken_package, source: str, finding: str, advice: str
+) -> None:
     broken_package("onnxruntime", source)
     check = failed(examine())
     assert finding in check.finding and advice in str(check.advice)
@@ -87,7 +104,11 @@ def test_a_broken_onnxruntime_is_a_finding(broken_package, source: str, finding:
 def test_an_import_that_hangs_ends_at_the_time_limit(broken_package) -> None:
     broken_package("onnxruntime", "import threading; threading.Event().wait()")
     check = failed(examine(timeout=2))
-    assert check.name == "onnxruntime" and "too long" in check.finding and "--timeout" in str(check.advice)
+    assert (
+        check.name == "onnxruntime"
+        and "too long" in check.finding
+        and "--timeout" in str(check.advice)
+    )
 
 
 def test_where_no_child_process_can_start_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,10 +126,16 @@ def test_a_damaged_model_is_refused_and_the_rest_is_still_reported(tmp_path: Pat
     assert {"numpy", "onnxruntime"} <= {c.name for c in diagnosis.checks if c.state == "ok"}
 
 
-@pytest.mark.parametrize("change", [{"probabilities": [1.0]}, {"probabilities": [0.1] * 9}, {"ids": [10**6]}])
-def test_golden_rows_that_do_not_fit_the_model_are_a_finding(model_with_golden_rows, change: dict) -> None:
+@pytest.mark.parametrize(
+    "change", [{"probabilities": [1.0]}, {"probabilities": [0.1] * 9}, {"ids": [10**6]}]
+)
+def test_golden_rows_that_do_not_fit_the_model_are_a_finding(
+    model_with_golden_rows, change: dict
+) -> None:
     assert not examine(model_with_golden_rows(lambda row: {**row, **change})).fit
-    check = failed(examine(model_with_golden_rows(lambda row: {**row, "text": row["text"] + " zebra"})))
+    check = failed(
+        examine(model_with_golden_rows(lambda row: {**row, "text": row["text"] + " zebra"}))
+    )
     assert check.name == "text rule"
     diagnosis = examine(model_with_golden_rows(lambda row: None))
     assert diagnosis.fit and diagnosis.verdict.endswith("see the warnings")
@@ -123,7 +150,10 @@ def test_exact_bits_are_asked_of_int8_on_x86_with_avx2_and_a_thousandth_elsewher
     model_with_golden_rows, tmp_path: Path, difference: float, features: str, fit: bool
 ) -> None:
     def other(row):
-        return {**row, "probabilities": [row["probabilities"][0] + difference, *row["probabilities"][1:]]}
+        return {
+            **row,
+            "probabilities": [row["probabilities"][0] + difference, *row["probabilities"][1:]],
+        }
 
     root = files(tmp_path, {"proc/cpuinfo": f"processor\t: 0\nflags\t: {features}\n"})
     assert examine(model_with_golden_rows(other), root=root).fit is fit
@@ -139,7 +169,9 @@ def test_exact_bits_are_asked_of_int8_on_x86_with_avx2_and_a_thousandth_elsewher
         ({}, []),
     ],
 )
-def test_packages_that_do_not_fit_together_are_found(packages: dict[str, str], states: list[str]) -> None:
+def test_packages_that_do_not_fit_together_are_found(
+    packages: dict[str, str], states: list[str]
+) -> None:
     assert [check.state for check in package_checks(packages)] == states
 
 
@@ -166,14 +198,21 @@ def test_a_raspberry_pi_is_described_from_its_own_files_and_warned_of(tmp_path: 
     assert (found.cpu_quota, found.memory_limit_bytes) == (0.5, 256 * 2**20)
     assert (found.memory_bytes, found.available_bytes) == (948280 * 1024, 70 * 2**20)
     silent = machine.this_machine(tmp_path / "nothing")
-    assert (silent.board, silent.features, silent.memory_bytes, silent.cpu_quota) == (None, (), None, None)
+    assert (silent.board, silent.features, silent.memory_bytes, silent.cpu_quota) == (
+        None,
+        (),
+        None,
+        None,
+    )
 
 
 def test_the_command_exits_with_0_when_fit_and_1_when_not(tmp_path: Path) -> None:
     well, ill = run("doctor"), run("doctor", str(tmp_path / "missing.onnx"))
     assert (well.returncode, well.stderr, ill.returncode, ill.stderr) == (0, b"", 1, b"")
     lines = well.stdout.decode().splitlines()
-    assert lines[-1].startswith("fit: ") and all(len(line) <= 80 for line in lines if "/" not in line)
+    assert lines[-1].startswith("fit: ") and all(
+        len(line) <= 80 for line in lines if "/" not in line
+    )
     assert b"\nnot fit: no model file at" in ill.stdout
     answer = json.loads(run("doctor", "--json").stdout)
     assert answer["fit"] is True and answer["machine"]["bits"] in (32, 64)

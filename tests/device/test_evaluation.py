@@ -1,4 +1,5 @@
-"""evaluate: models × labelled texts → metrics that are right, comparisons, files, and errors that help."""
+"""evaluate: models × labelled texts → metrics that are right, comparisons, files, and errors that
+help."""
 
 from __future__ import annotations
 
@@ -16,7 +17,14 @@ import pytest
 from pages import Page
 
 from edge_lstm import Classifier, DataError
-from edge_lstm.evaluation.evaluate import Evaluation, OovRate, Result, compare, evaluate, parse_label_map
+from edge_lstm.evaluation.evaluate import (
+    Evaluation,
+    OovRate,
+    Result,
+    compare,
+    evaluate,
+    parse_label_map,
+)
 from edge_lstm.evaluation.report import report, write_mistakes
 from edge_lstm.modelfile import ModelFile, open_model
 from edge_lstm.tables.labelled import Labelled, read_labelled
@@ -32,7 +40,9 @@ def labelled(texts: list[str], labels: list[str]) -> Labelled:
     return Labelled(texts, [(label,) for label in labels])
 
 
-def evaluated(*models: ModelFile, texts: Any = TEXTS, labels: Any = LABELS, **options: Any) -> Evaluation:
+def evaluated(
+    *models: ModelFile, texts: Any = TEXTS, labels: Any = LABELS, **options: Any
+) -> Evaluation:
     return evaluate([Classifier.from_model(m) for m in models], labelled(texts, labels), **options)
 
 
@@ -51,14 +61,17 @@ def test_the_metrics_are_those_of_the_predictions_of_the_classifier() -> None:
     right = sum(p.label == label for p, label in zip(predictions, LABELS))
     assert model.accuracy == right / len(TEXTS) == model.scores.micro_f1
     assert model.log_loss == pytest.approx(
-        -np.mean([math.log(p.probabilities[label]) for p, label in zip(predictions, LABELS)]), rel=1e-5
+        -np.mean([math.log(p.probabilities[label]) for p, label in zip(predictions, LABELS)]),
+        rel=1e-5,
     )
     assert model.confusion.sum() == len(TEXTS) and model.confusion.trace() == right
     assert evaluation.statuses == {"ok": 3, "empty": 1, "unknown_words": 1, "truncated": 1}
 
 
 def test_models_are_compared_with_the_first_text_by_text() -> None:
-    comparison = compare(result([True] * 7 + [False] * 3), result([True] * 6 + [False, True, True, True]))
+    comparison = compare(
+        result([True] * 7 + [False] * 3), result([True] * 6 + [False, True, True, True])
+    )
     assert (comparison.test.only_first_right, comparison.test.only_second_right) == (1, 3)
     assert (comparison.difference, comparison.micro_f1) == (pytest.approx(0.2),) * 2
     assert comparison.interval.low < 0.2 < comparison.interval.high
@@ -67,7 +80,8 @@ def test_models_are_compared_with_the_first_text_by_text() -> None:
 
 
 def test_columns_follow_the_labels_whatever_their_order_in_the_file() -> None:
-    turned = replace(MODEL, labels=MODEL.labels[::-1])  # as if the file named its columns the other way
+    # as if the file named its columns the other way
+    turned = replace(MODEL, labels=MODEL.labels[::-1])
     straight, other = evaluated(MODEL, turned).results
     assert other.labels == straight.labels
     assert (other.probabilities == straight.probabilities[:, ::-1]).all()
@@ -80,7 +94,9 @@ def test_a_label_map_says_what_the_datas_labels_mean() -> None:
     numbers = ["1" if label == "pos" else "0" for label in LABELS]
     mapped = evaluated(MODEL, labels=numbers, label_map=parse_label_map("0=neg, 1=pos"))
     assert mapped.results[0].accuracy == evaluated(MODEL).results[0].accuracy
-    with pytest.raises(DataError, match=r"labels 0, 1, the model has neg, pos.*--label-map 0=LABEL,1=LABEL"):
+    with pytest.raises(
+        DataError, match=r"labels 0, 1, the model has neg, pos.*--label-map 0=LABEL,1=LABEL"
+    ):
         evaluated(MODEL, labels=numbers)
     for label_map, names in (({"0": "good"}, "neg, pos"), ({"2": "neg"}, "0, 1")):
         with pytest.raises(DataError, match=names):
@@ -119,7 +135,13 @@ def test_texts_of_another_kind_are_told_from_those_to_be_expected() -> None:
 @pytest.fixture(scope="module")
 def page() -> Page:
     steers = "red \x1b[31m and \x9b31m turned \u202eround"
-    texts = ["</span><script>alert(1)</script>", "lone \ud800 surrogate", "zero \0 byte", steers, *TEXTS]
+    texts = [
+        "</span><script>alert(1)</script>",
+        "lone \ud800 surrogate",
+        "zero \0 byte",
+        steers,
+        *TEXTS,
+    ]
     # All wrong, so that the page shows every one of them.
     other = {"pos": "neg", "neg": "pos"}
     labels = [other[p.label or ""] for p in Classifier.load().predict(texts)]
@@ -127,7 +149,9 @@ def page() -> Page:
     return Page(report(evaluated(model, model, texts=texts, labels=labels, data="<x>.csv")))
 
 
-def test_the_report_loads_and_runs_nothing_shows_every_part_and_no_character_that_steers(page: Page) -> None:
+def test_the_report_loads_and_runs_nothing_shows_every_part_and_no_character_that_steers(
+    page: Page,
+) -> None:
     assert page.loads_and_runs_nothing()
     assert "</span><script>alert(1)</script>" in page.text
     for part in (
@@ -151,7 +175,12 @@ def test_a_report_has_any_number_of_labels(labels: int) -> None:
 
 
 def test_mistakes_are_read_back_as_labelled_texts_the_surest_first(tmp_path: Path) -> None:
-    texts = ["A wonderful film.", "Dull!", 'Said "excellent"\nand left; a perfect café.', "=1+1 best"]
+    texts = [
+        "A wonderful film.",
+        "Dull!",
+        'Said "excellent"\nand left; a perfect café.',
+        "=1+1 best",
+    ]
     target = tmp_path / "mistakes.csv"
     write_mistakes(evaluated(MODEL, texts=texts, labels=["neg"] * 4), target)
     wrong = [(i, p) for i, p in enumerate(Classifier.load().predict(texts), 1) if p.label != "neg"]
@@ -166,7 +195,9 @@ def test_mistakes_are_read_back_as_labelled_texts_the_surest_first(tmp_path: Pat
     assert (back.texts, back.names) == ([texts[i - 1] for i, _ in wrong], ["neg"] * len(wrong))
 
 
-def run(*arguments: str, cwd: Path, stdin: Any = subprocess.DEVNULL) -> subprocess.CompletedProcess[str]:
+def run(
+    *arguments: str, cwd: Path, stdin: Any = subprocess.DEVNULL
+) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "edge_lstm", "evaluate", *arguments]
     return subprocess.run(command, capture_output=True, text=True, cwd=cwd, stdin=stdin)
 
@@ -185,12 +216,16 @@ def data(tmp_path: Path) -> Path:
 def test_the_command_prints_tables_that_fit_a_terminal(data: Path) -> None:
     done = run("x.jsonl", "--report", "r.html", cwd=data)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("6 texts of x.jsonl (1 empty, 3 ok, 1 truncated, 1 unknown_words)\n")
+    assert done.stdout.startswith(
+        "6 texts of x.jsonl (1 empty, 3 ok, 1 truncated, 1 unknown_words)\n"
+    )
     lines = done.stdout.splitlines()
     assert max(map(len, lines)) < 80 and not done.stderr
     assert (data / "r.html").exists()
     matrix = evaluated(MODEL).results[0].confusion
-    head = next(i for i, line in enumerate(lines) if line.split() == ["true", "label", "neg", "pos"])
+    head = next(
+        i for i, line in enumerate(lines) if line.split() == ["true", "label", "neg", "pos"]
+    )
     assert [line.split() for line in lines[head + 1 : head + 3]] == [
         [label, *map(str, row)] for label, row in zip(MODEL.labels, matrix)
     ]

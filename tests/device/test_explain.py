@@ -50,10 +50,16 @@ def test_the_effect_of_a_word_is_what_leaving_it_out_of_the_text_changes() -> No
 
 def test_the_prediction_is_that_of_predict() -> None:
     found, answer = explain(CLASSIFIER, TEXT), CLASSIFIER.predict([TEXT])[0]
-    assert (found.label, found.probability, found.status) == (answer.label, answer.probability, "ok")
+    assert (found.label, found.probability, found.status) == (
+        answer.label,
+        answer.probability,
+        "ok",
+    )
     assert found.probabilities == answer.probabilities and found.predicted == answer.label
     first, second = (explain(CLASSIFIER, TEXT, label=label) for label in LABELS)
-    assert [word.effect for word in first.words] == pytest.approx([-word.effect for word in second.words])
+    assert [word.effect for word in first.words] == pytest.approx(
+        [-word.effect for word in second.words]
+    )
     assert first.predicted == second.predicted
 
 
@@ -73,13 +79,17 @@ def test_of_a_text_too_long_only_the_part_that_is_read_has_effects() -> None:
     assert not any(word.effect for word in found.words[:30])
     # Leaving out the last word lets the last "terrible" in, as it would in the text itself.
     without = text.removesuffix(" wonderful")
-    assert found.words[-1].probability == CLASSIFIER.predict([without])[0].probabilities[found.label]
+    assert (
+        found.words[-1].probability == CLASSIFIER.predict([without])[0].probabilities[found.label]
+    )
 
 
 def test_effects_stay_finite_where_the_model_is_sure() -> None:
     class Sure(Classifier):
         def probabilities_of(self, rows: Any, *, batch_size: int = 16) -> Any:
-            return np.array([[1.0, 0.0] if len(row) > 2 else [0.0, 1.0] for row in rows], dtype=np.float32)
+            return np.array(
+                [[1.0, 0.0] if len(row) > 2 else [0.0, 1.0] for row in rows], dtype=np.float32
+            )
 
     found = explain(Sure(CLASSIFIER.model, CLASSIFIER._session), "two words")
     assert all(math.isfinite(word.effect) and word.effect > 10 for word in found.words)

@@ -1,4 +1,5 @@
-"""Packages beyond the device's install: which extra brings them, and what is said where they are missing."""
+"""Packages beyond the device's install: which extra brings them, and what is said where they are
+missing."""
 
 from __future__ import annotations
 
@@ -20,7 +21,9 @@ IMPORTED_AS = {"scikit-learn": "sklearn"}
 def test_a_missing_package_is_one_line_that_names_the_extra(extra: str, package: str) -> None:
     with pytest.raises(MissingPackageError) as caught, needs(extra, "this file"):
         raise ModuleNotFoundError(f"No module named {package!r}", name=package)
-    assert str(caught.value) == f"this file needs {package}; run: pip install -e '{PROJECT}[{extra}]'"
+    assert (
+        str(caught.value) == f"this file needs {package}; run: pip install -e '{PROJECT}[{extra}]'"
+    )
 
 
 @pytest.mark.parametrize(
@@ -61,7 +64,9 @@ def test_an_extra_is_installed_from_what_the_package_came_from(
     [
         ModuleNotFoundError("No module named 'torch._C'", name="torch._C"),
         ModuleNotFoundError("No module named 'numpy'", name="numpy"),
-        ModuleNotFoundError("No module named 'edge_lstm_export.later'", name="edge_lstm_export.later"),
+        ModuleNotFoundError(
+            "No module named 'edge_lstm_export.later'", name="edge_lstm_export.later"
+        ),
         ImportError("libtorch.so: failed to map segment", name="torch"),
     ],
     ids=str,

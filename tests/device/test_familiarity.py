@@ -1,4 +1,5 @@
-"""Not mine: which texts are unlike those that the model learnt from, and how every way to ask says so."""
+"""Not mine: which texts are unlike those that the model learnt from, and how every way to ask says
+so."""
 
 from __future__ import annotations
 
@@ -113,7 +114,9 @@ def test_rows_and_the_commands_say_the_same(threshold: float, tmp_path: Path) ->
     done = run("score", str(texts), "-m", str(model), "--unfamiliar", "0.05")
     assert [json.loads(line)["status"] for line in done.stdout.decode().splitlines()] == expected
     assert f"unfamiliar {expected.count('unfamiliar')}" in done.stderr.decode()
-    assert "--unfamiliar 0.05 or more" in " ".join(run("inspect", str(model)).stdout.decode().split())
+    assert "--unfamiliar 0.05 or more" in " ".join(
+        run("inspect", str(model)).stdout.decode().split()
+    )
 
 
 @pytest.mark.parametrize(
@@ -123,12 +126,19 @@ def test_rows_and_the_commands_say_the_same(threshold: float, tmp_path: Path) ->
         (1, [[0.05, 1.5]], 1000, "above 0 and below 1"),
         (math.nan, [[0.05, 1.5]], 1000, "above 0 and below 1"),
         (0.05, [], 1000, "m.onnx has no thresholds for --unfamiliar; export it again"),
-        (0.04, [[0.05, 1.5]], 60, r"do not show .*; ask for 0.05 or more, or export .* \(57 at least\)"),
+        (
+            0.04,
+            [[0.05, 1.5]],
+            60,
+            r"do not show .*; ask for 0.05 or more, or export .* \(57 at least\)",
+        ),
         (0.0005, [[0.001, 1.5]], 25_000, r"exceed; ask for 0.001 or more$"),
         (0.05, [], 3, r"3 texts \(validation part\) do not show .* \(45 at least\)"),
     ],
 )
-def test_what_cannot_be_shown_is_one_line(share: float, thresholds: Any, texts: int, says: str) -> None:
+def test_what_cannot_be_shown_is_one_line(
+    share: float, thresholds: Any, texts: int, says: str
+) -> None:
     classifier = Classifier.from_model(with_thresholds(thresholds, texts))
     for ask in (
         lambda: classifier.predict(TEXTS, unfamiliar=share),
@@ -141,7 +151,9 @@ def test_what_cannot_be_shown_is_one_line(share: float, thresholds: Any, texts: 
 
 def test_a_model_of_several_labels_has_no_thresholds() -> None:
     model = parse_model(edited(several([0.5, 0.5])), Path("m.onnx"))
-    with pytest.raises(DataError, match="of several labels per text there are none: no label is an answer"):
+    with pytest.raises(
+        DataError, match="of several labels per text there are none: no label is an answer"
+    ):
         Classifier.from_model(model).predict(TEXTS, unfamiliar=0.05)
 
 
@@ -156,11 +168,15 @@ def test_thresholds_that_do_not_fit_together_are_a_damaged_file(thresholds: Any)
         with_thresholds(thresholds)
 
 
-numbers = st.lists(st.integers(-5, 5), min_size=1, max_size=30).map(lambda found: np.array(found, float))
+numbers = st.lists(st.integers(-5, 5), min_size=1, max_size=30).map(
+    lambda found: np.array(found, float)
+)
 
 
 @given(numbers, numbers, st.sampled_from([0.01, 0.1, 0.5]))
-def test_auroc_and_recall_count_pairs(negative: np.ndarray, positive: np.ndarray, share: float) -> None:
+def test_auroc_and_recall_count_pairs(
+    negative: np.ndarray, positive: np.ndarray, share: float
+) -> None:
     wins = (positive[:, None] > negative).mean() + (positive[:, None] == negative).mean() / 2
     assert auroc(negative, positive) == pytest.approx(wins)
     allowed = [t for t in negative if (negative > t).mean() <= share]
@@ -168,10 +184,14 @@ def test_auroc_and_recall_count_pairs(negative: np.ndarray, positive: np.ndarray
 
 
 def evaluated(model: ModelFile, texts: list[str], labels: list[str], **options: Any) -> Evaluation:
-    return evaluate([Classifier.from_model(model)], Labelled(texts, [(name,) for name in labels]), **options)
+    return evaluate(
+        [Classifier.from_model(model)], Labelled(texts, [(name,) for name in labels]), **options
+    )
 
 
-def test_evaluate_tells_how_well_foreign_texts_are_found_and_two_labels_told_apart(threshold: float) -> None:
+def test_evaluate_tells_how_well_foreign_texts_are_found_and_two_labels_told_apart(
+    threshold: float,
+) -> None:
     model, labels = with_thresholds([[0.05, threshold]]), ["pos", "neg", "neg", "pos", "neg", "pos"]
     evaluation = evaluated(model, TEXTS, labels, foreign=FOREIGN)
     said = evaluation.results[0].to_json()
@@ -183,7 +203,10 @@ def test_evaluate_tells_how_well_foreign_texts_are_found_and_two_labels_told_apa
         "found": (others > threshold).mean(),
         "lost": (own > threshold).mean(),
     }
-    positive, has = classifier.probabilities(TEXTS)[:, 1], np.array([label == "pos" for label in labels])
+    positive, has = (
+        classifier.probabilities(TEXTS)[:, 1],
+        np.array([label == "pos" for label in labels]),
+    )
     assert said["gate"]["auroc"] == (positive[has][:, None] > positive[~has]).mean()
     assert said["gate"]["recalls"] == (
         (positive[~has] < positive[has].min()).mean(),
@@ -202,7 +225,9 @@ def test_foreign_texts_that_are_none_are_refused(tmp_path: Path) -> None:
     (tmp_path / "data.csv").write_text("text,label\nGood,pos\nBad,neg\n")
     for content in ("", "\n  \n"):
         (tmp_path / "foreign.txt").write_text(content)
-        done = run("evaluate", str(tmp_path / "data.csv"), "--foreign", str(tmp_path / "foreign.txt"))
+        done = run(
+            "evaluate", str(tmp_path / "data.csv"), "--foreign", str(tmp_path / "foreign.txt")
+        )
         assert done.returncode == 1
         error = done.stderr.decode().splitlines()[-1]
         assert "foreign.txt" in error and ("no foreign text" in error or "empty" in error)

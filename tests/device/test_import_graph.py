@@ -1,7 +1,7 @@
 """The import graph of both packages: no circle, and no arrow that runs back up.
 
-Read from the source, with the imports inside functions and without those for type checkers. A new module
-stands on the floor of its folder, or is named here.
+Read from the source, with the imports inside functions and without those for type checkers. A new
+module stands on the floor of its folder, or is named here.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 DEVICE, WORKSTATION = ROOT / "edge_lstm", ROOT / "export" / "edge_lstm_export"
 
-# From the top, each package's folders and modules: one imports from the floors below its own, and from its
-# own folder; the workstation's also from its own floor.
+# From the top, each package's folders and modules: one imports from the floors below its own, and
+# from its own folder; the workstation's also from its own floor.
 DEVICE_FLOORS = (
     "__main__",
     "cli __init__",  # __init__: the names of the API, imported when they are asked for
@@ -38,7 +38,8 @@ WORKSTATION_FLOORS = (
     train.calibrate""",
     "train.options train.data train.logits train.linear train.history train __init__",
 )
-# Where the device side hands over to the workstation: a checkpoint to inspect, a data set to evaluate on.
+# Where the device side hands over to the workstation: a checkpoint to inspect, a data set to
+# evaluate on.
 HANDS_OVER = {"edge_lstm.cli.inspect", "edge_lstm.evaluation.sources"}
 
 
@@ -105,12 +106,16 @@ def test_every_module_has_a_floor_and_no_arrow_runs_back_up(package: Path) -> No
 
 
 def test_nothing_below_the_command_line_knows_it() -> None:
-    knows = {name.split(".")[1] for name in modules(WORKSTATION) if any(".cli" in o for o in GRAPH[name])}
+    knows = {
+        name.split(".")[1] for name in modules(WORKSTATION) if any(".cli" in o for o in GRAPH[name])
+    }
     assert knows <= {"cli"}
 
 
 def test_the_device_side_hands_over_to_the_workstation_in_two_places() -> None:
-    across = {name for name in modules(DEVICE) if any(o in modules(WORKSTATION) for o in GRAPH[name])}
+    across = {
+        name for name in modules(DEVICE) if any(o in modules(WORKSTATION) for o in GRAPH[name])
+    }
     assert across <= HANDS_OVER
 
 

@@ -1,4 +1,5 @@
-"""A model that gives several labels per text, on the device: what it answers, and how that is measured.
+"""A model that gives several labels per text, on the device: what it answers, and how that is
+measured.
 
 A model of one label stands in for one: its probabilities, with a threshold for each of its labels.
 """
@@ -101,7 +102,9 @@ def test_scores_of_label_sets() -> None:
 
 def test_evaluate_measures_the_sets(tmp_path: Path) -> None:
     classifiers = [with_thresholds(1e-4, 0.5), with_thresholds(0.4, 0.6)]
-    evaluation = evaluate(classifiers, Labelled([GOOD, BAD], [("pos",), ("neg",)], several=True), data="two")
+    evaluation = evaluate(
+        classifiers, Labelled([GOOD, BAD], [("pos",), ("neg",)], several=True), data="two"
+    )
     first, second = evaluation.results
     assert first.accuracy == 0.5  # one label too many
     assert second.accuracy == 1.0
@@ -118,11 +121,21 @@ def test_evaluate_measures_the_sets(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "options", "labels"),
     [
-        ("a.csv", "text,labels\nx,b|a\ny,\nz,a| a |\n", {"label_separator": "|"}, [("b", "a"), (), ("a",)]),
+        (
+            "a.csv",
+            "text,labels\nx,b|a\ny,\nz,a| a |\n",
+            {"label_separator": "|"},
+            [("b", "a"), (), ("a",)],
+        ),
         ("a.csv", 'text,labels\nx,"a, b"\n', {"label_separator": ","}, [("a", "b")]),
         ("a.csv", "text,a,b\nx,0,0\ny,true,1.0\n", {"label_columns": ["a", "b"]}, [(), ("a", "b")]),
         ("a.jsonl", '{"text": "", "labels": ["a", 2, "a"]}\n{"text": ""}\n', {}, [("a", "2"), ()]),
-        ("a.txt", "__label__a __label__b x\nno label at all\n__label__b y\n", {}, [("a", "b"), (), ("b",)]),
+        (
+            "a.txt",
+            "__label__a __label__b x\nno label at all\n__label__b y\n",
+            {},
+            [("a", "b"), (), ("b",)],
+        ),
         ("a.txt", "__label__a __label__a x\n__label__b y\n", {"several": True}, [("a",), ("b",)]),
         ("a.csv", "text,labels\nx,a\ny,a|b\n", {"several": True}, [("a",), ("a", "b")]),
     ],
@@ -148,7 +161,8 @@ def test_lists_of_a_parquet_column(tmp_path: Path) -> None:
 def test_one_label_a_text_is_read_as_before(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("text,label\nx,a|b\ny,c\n")
     assert read_labelled(tmp_path / "a.csv") == Labelled(["x", "y"], [("a|b",), ("c",)])
-    (tmp_path / "a.txt").write_text("__label__a __label__a x\n__label__b y\n")  # the same label twice
+    # the same label twice
+    (tmp_path / "a.txt").write_text("__label__a __label__a x\n__label__b y\n")
     assert read_labelled(tmp_path / "a.txt") == Labelled(["x", "y"], [("a",), ("b",)])
 
 

@@ -47,14 +47,18 @@ def test_parquet_labels_may_be_numbers(tmp_path: Path) -> None:
     arrow = pytest.importorskip("pyarrow")
     import pyarrow.parquet
 
-    pyarrow.parquet.write_table(arrow.table({"text": ["a", "b"], "label": [1, 0]}), tmp_path / "a.parquet")
+    pyarrow.parquet.write_table(
+        arrow.table({"text": ["a", "b"], "label": [1, 0]}), tmp_path / "a.parquet"
+    )
     assert read_labelled(tmp_path / "a.parquet") == Labelled(["a", "b"], [("1",), ("0",)])
 
 
 def test_the_other_of_two_columns_is_the_text(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("words,mood\na,pos\n")
-    assert read_labelled(path, options=ReadOptions(label_column="mood")) == Labelled(["a"], [("pos",)])
+    assert read_labelled(path, options=ReadOptions(label_column="mood")) == Labelled(
+        ["a"], [("pos",)]
+    )
 
 
 @pytest.mark.parametrize("name", ["topic", "tags", "emotion", "kategorie", "y"])
@@ -84,7 +88,9 @@ def test_a_pipe_is_read_once_and_the_other_of_its_two_columns_is_the_text() -> N
     reading, writing = os.pipe()
     os.write(writing, b"words,mood\na,pos\n")
     os.close(writing)
-    found = read_labelled(f"/dev/fd/{reading}", options=ReadOptions(label_column="mood", format="csv"))
+    found = read_labelled(
+        f"/dev/fd/{reading}", options=ReadOptions(label_column="mood", format="csv")
+    )
     os.close(reading)
     assert found == Labelled(["a"], [("pos",)])
 
@@ -94,10 +100,18 @@ def test_a_pipe_is_read_once_and_the_other_of_its_two_columns_is_the_text() -> N
     [
         ("a.csv", "text,label\na,pos\nb,\n", "row 2: no label in 'label'"),
         ("a.csv", "text,label\na,pos\nb\n", "row 2: the row has 1 column, the header 2"),
-        ("a.jsonl", '{"text": "a", "label": "x"}\n{"text": null, "label": "x"}\n', "row 2: the text is null"),
+        (
+            "a.jsonl",
+            '{"text": "a", "label": "x"}\n{"text": null, "label": "x"}\n',
+            "row 2: the text is null",
+        ),
         ("a.csv", "text,stars,id\na,pos,1\n", "none is clearly the label"),
         ("a.csv", "text,label\n", "has no labelled row"),
-        ("a.txt", "__label__pos a\nno label\n", "row 2: the line does not begin with __label__NAME"),
+        (
+            "a.txt",
+            "__label__pos a\nno label\n",
+            "row 2: the line does not begin with __label__NAME",
+        ),
         ("a.txt", "__label__ a\n", "row 1: __label__ without a name"),
     ],
 )

@@ -11,12 +11,17 @@ from edge_lstm.latency.conditions import State, condition_warnings, state
 from edge_lstm.latency.energy import Meter, find_meter, measure_energy
 from edge_lstm.machine import this_machine
 
-CPU0, FIRMWARE = "sys/devices/system/cpu/cpu0", "sys/devices/platform/soc/soc:firmware/get_throttled"
+CPU0, FIRMWARE = (
+    "sys/devices/system/cpu/cpu0",
+    "sys/devices/platform/soc/soc:firmware/get_throttled",
+)
 QUIET = State(0.05, 1800.0, 1800.0, "performance", (), 0, 0, 1.0)
 
 
 def codes(*states: State) -> list[str]:
-    warnings = list(condition_warnings(replace(this_machine(), cpu_quota=None), states, seconds=10.0))
+    warnings = list(
+        condition_warnings(replace(this_machine(), cpu_quota=None), states, seconds=10.0)
+    )
     assert all(warning.text and "\n" not in warning.text for warning in warnings)
     return [warning.code for warning in warnings]
 
@@ -27,10 +32,16 @@ def test_the_state_of_a_raspberry_pi_is_read(tmp_path: Path) -> None:
         "proc/stat": "cpu  100 0 50 900 0 0 0 250 0 0\n",
         FIRMWARE: "50005\n",
     }
-    for name, text in (("cur_freq", "1500000\n"), ("max_freq", "1800000\n"), ("governor", "ondemand\n")):
+    for name, text in (
+        ("cur_freq", "1500000\n"),
+        ("max_freq", "1800000\n"),
+        ("governor", "ondemand\n"),
+    ):
         says |= {f"sys/devices/system/cpu/cpu{i}/cpufreq/scaling_{name}": text for i in range(64)}
     flags = ("under-voltage", "throttled")
-    assert state(files(tmp_path, says)) == State(0.08, 1500.0, 1800.0, "ondemand", flags, None, None, 2.5)
+    assert state(files(tmp_path, says)) == State(
+        0.08, 1500.0, 1800.0, "ondemand", flags, None, None, 2.5
+    )
 
 
 SAYS = (
@@ -103,30 +114,41 @@ INA_OF_TWO = {"name": "ina3221\n", "in1_input": "12000\n", "curr1_input": "500\n
     ],
     ids=["rapl", "power", "voltage and current"],
 )
-def test_meters_are_found_and_read_in_joules_or_watts(tmp_path: Path, tree: dict, reading: float) -> None:
+def test_meters_are_found_and_read_in_joules_or_watts(
+    tmp_path: Path, tree: dict, reading: float
+) -> None:
     meter, note = find_meter(files(tmp_path, tree))
     assert meter is not None and meter.read() == reading
     assert meter.name in note
 
 
 def test_the_whole_platform_is_preferred_to_the_cpu_and_the_cpu_to_a_sensor(tmp_path: Path) -> None:
-    psys = {"sys/class/powercap/intel-rapl:1/name": "psys", "sys/class/powercap/intel-rapl:1/energy_uj": "5"}
+    psys = {
+        "sys/class/powercap/intel-rapl:1/name": "psys",
+        "sys/class/powercap/intel-rapl:1/energy_uj": "5",
+    }
     best = [find_meter(files(tmp_path, tree))[1] for tree in (INA, RAPL, psys)]
     assert [note.partition(" (")[0].removeprefix("energy from ") for note in best] == [
         *("ina219", "RAPL package-0", "RAPL psys")
     ]
 
 
-def test_without_a_meter_that_can_be_read_no_energy_is_claimed_and_it_is_said(tmp_path: Path) -> None:
+def test_without_a_meter_that_can_be_read_no_energy_is_claimed_and_it_is_said(
+    tmp_path: Path,
+) -> None:
     root = files(tmp_path, {"sys/class/hwmon/hwmon0/name": "cpu_thermal\n"})
-    assert find_meter(root) == (None, "no energy: this machine has no meter under /sys (RAPL, power sensor)")
+    assert find_meter(root) == (
+        None,
+        "no energy: this machine has no meter under /sys (RAPL, power sensor)",
+    )
     root = files(tmp_path, {**RAPL, "sys/class/powercap/intel-rapl:0/energy_uj": "not a number"})
     meter, note = find_meter(root)
     assert meter is None and "RAPL package-0 cannot be read" in note
 
 
 class Draw(Meter):
-    """A meter of a machine that draws 2 W at rest and 7 W at work; its counter goes round at 50 J."""
+    """A meter of a machine that draws 2 W at rest and 7 W at work; its counter goes round at 50
+    J."""
 
     joules, watts, at = 49.8, 2.0, 0.0
 
@@ -138,7 +160,9 @@ class Draw(Meter):
 
 
 @pytest.mark.parametrize("is_counter", [True, False])
-def test_energy_per_text_is_that_of_a_counter_that_goes_round_or_of_a_power_sensor(is_counter: bool) -> None:
+def test_energy_per_text_is_that_of_a_counter_that_goes_round_or_of_a_power_sensor(
+    is_counter: bool,
+) -> None:
     Draw.joules, Draw.watts, Draw.at = 49.8, 2.0, 0.0
 
     def run() -> int:
@@ -149,7 +173,8 @@ def test_energy_per_text_is_that_of_a_counter_that_goes_round_or_of_a_power_sens
     used = measure_energy(Draw("made", "all", (), is_counter, 50.0), run, 0.5)
     assert used is not None
     assert used.rest_watts == pytest.approx(2.0, rel=0.05)
-    assert used.watts == pytest.approx(7.0, rel=0.15)  # of a sensor, the first reading is that of rest
+    # of a sensor, the first reading is that of rest
+    assert used.watts == pytest.approx(7.0, rel=0.15)
     ratio = used.above_rest_joules_per_text / used.joules_per_text
     assert ratio == pytest.approx(1 - used.rest_watts / used.watts)
 

@@ -33,14 +33,27 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Result]:
     return done.stdout.decode(), result
 
 
-def test_the_table_fits_80_columns_and_shows_start_text_and_parts(finished: tuple[str, Result]) -> None:
+def test_the_table_fits_80_columns_and_shows_start_text_and_parts(
+    finished: tuple[str, Result],
+) -> None:
     table, _ = finished
     assert max(map(len, table.splitlines())) < 80
-    for word in ("cold start, ms", "imports", "load", "first", "per text, ms", "p50", "text→ids", "texts/s"):
+    for word in (
+        "cold start, ms",
+        "imports",
+        "load",
+        "first",
+        "per text, ms",
+        "p50",
+        "text→ids",
+        "texts/s",
+    ):
         assert word in table
 
 
-def test_p99_is_not_given_from_200_runs_and_the_runs_it_takes_are_said(finished: tuple[str, Result]) -> None:
+def test_p99_is_not_given_from_200_runs_and_the_runs_it_takes_are_said(
+    finished: tuple[str, Result],
+) -> None:
     table, result = finished
     both = result.settings[0].both
     assert both.p99_us is None
@@ -65,7 +78,9 @@ def test_memory_is_that_of_a_fresh_process(finished: tuple[str, Result]) -> None
     assert 10 * 2**20 < memory.steady <= memory.peak < 2**30
 
 
-def test_every_combination_is_measured_in_turn_named_and_compared_with_the_first(tmp_path: Path) -> None:
+def test_every_combination_is_measured_in_turn_named_and_compared_with_the_first(
+    tmp_path: Path,
+) -> None:
     shutil.copy(embedded_model(), tmp_path / "copy.onnx")
     settings = Settings(models=(*ONE, tmp_path / "copy.onnx"), batch_sizes=(1, 4), **QUICK)
     names = ["sentiment.int8 b1", "sentiment.int8 b4", "copy b1", "copy b4"]
@@ -130,7 +145,9 @@ def test_a_long_run_keeps_whole_blocks_spread_over_it_the_same_of_every_setting(
         one.add(Block(number, np.full((4, 4), number, dtype=np.int64), cpu_ns=1))
     numbers = np.array([block.number for block in one.blocks])
     assert (one.runs, one.max_ns) == (20_000, 2 * 4999)
-    assert 250 <= len(numbers) <= 512 and (np.diff(numbers) == one.every).all() and numbers[-1] > 4900
+    assert (
+        250 <= len(numbers) <= 512 and (np.diff(numbers) == one.every).all() and numbers[-1] > 4900
+    )
 
 
 def test_ctrl_c_leaves_what_was_measured_until_then() -> None:

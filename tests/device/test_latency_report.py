@@ -20,7 +20,12 @@ pytest.importorskip("matplotlib", reason="drawing needs edge-lstm[report]")
 @pytest.fixture(scope="module")
 def measured() -> dict:
     settings = Settings(
-        models=(embedded_model(),), threads=(1, 2), batch_sizes=(1, 4), runs=320, cold_starts=1, warm_up_s=0
+        models=(embedded_model(),),
+        threads=(1, 2),
+        batch_sizes=(1, 4),
+        runs=320,
+        cold_starts=1,
+        warm_up_s=0,
     )
     return json.loads(measure(settings).dumps())
 
@@ -35,10 +40,19 @@ def report(document: dict) -> str:
     return reports.report(parse_result(json.dumps(document), "the result"))
 
 
-def test_the_page_loads_and_runs_nothing_and_shows_every_part_the_warnings_first(sweep: dict) -> None:
-    used = {"watts": 5.0, "rest_watts": 4.0, "joules_per_text": 0.00123, "above_rest_joules_per_text": 0.0007}
+def test_the_page_loads_and_runs_nothing_and_shows_every_part_the_warnings_first(
+    sweep: dict,
+) -> None:
+    used = {
+        "watts": 5.0,
+        "rest_watts": 4.0,
+        "joules_per_text": 0.00123,
+        "above_rest_joules_per_text": 0.0007,
+    }
     sweep["settings"][0]["energy"] = {"meter": "RAPL package-0", "scope": "the CPU package", **used}
-    sweep["settings"][1]["name"] = sweep["settings"][1]["model"]["path"] = "<script>alert(1)</script>"
+    sweep["settings"][1]["name"] = sweep["settings"][1]["model"]["path"] = (
+        "<script>alert(1)</script>"
+    )
     sweep["warnings"] = [{"code": "hot", "text": "the CPU reached 85 °C; cool it"}]
     page = Page(report(sweep))
     assert page.loads_and_runs_nothing()

@@ -1,4 +1,5 @@
-"""Numbers out of samples: what the percentiles, intervals, ratios and fits of a latency result mean."""
+"""Numbers out of samples: what the percentiles, intervals, ratios and fits of a latency result
+mean."""
 
 import numpy as np
 import pytest
@@ -31,7 +32,9 @@ def test_the_interval_over_blocks_of_the_same_texts_is_that_of_the_measurement()
     texts = rng.uniform(100, 1000, 50)  # 50 texts of very different length
     samples = np.concatenate([rng.permutation(texts) * rng.normal(1, 0.01, 50) for _ in range(40)])
     passes = statistics.median_interval(samples, block=50)
-    others = statistics.median_interval(rng.choice(texts, 2000) * rng.normal(1, 0.01, 2000), block=0)
+    others = statistics.median_interval(
+        rng.choice(texts, 2000) * rng.normal(1, 0.01, 2000), block=0
+    )
     assert passes is not None and others is not None
     assert passes[1] - passes[0] < (others[1] - others[0]) / 2
 

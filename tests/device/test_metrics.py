@@ -39,7 +39,9 @@ def test_intervals_and_tests_give_published_figures() -> None:
 
 
 @given(st.integers(0, 400), st.integers(0, 400))
-def test_mcnemar_does_not_care_which_comes_first_and_agrees_with_exact_arithmetic(b: int, c: int) -> None:
+def test_mcnemar_does_not_care_which_comes_first_and_agrees_with_exact_arithmetic(
+    b: int, c: int
+) -> None:
     n, k = b + c, min(b, c)
     below, at = sum(math.comb(n, i) for i in range(k + 1)), math.comb(n, k)
     assert metrics.mcnemar(b, c).mid_p == pytest.approx((2 * below - at) / 2**n, rel=1e-9)
@@ -66,12 +68,16 @@ def test_predictions_are_scored_as_by_scikit_learn(labels: int, n: int) -> None:
     options: Any = {"labels": range(labels), "zero_division": 0}
     expected = np.array(reference.precision_recall_fscore_support(truth, predicted, **options)).T
     one_hot, names = np.eye(labels, dtype=bool), tuple(map(str, range(labels)))
-    for row, values in zip(metrics.set_scores(one_hot[truth], one_hot[predicted], names).labels, expected):
+    for row, values in zip(
+        metrics.set_scores(one_hot[truth], one_hot[predicted], names).labels, expected
+    ):
         assert (row.precision, row.recall, row.f1, row.support) == pytest.approx(tuple(values))
     loss = reference.log_loss(truth, probabilities, labels=range(labels))
     assert metrics.log_loss(truth, probabilities) == pytest.approx(loss, rel=1e-5)
     bins = [b for b in metrics.calibration_bins(truth, probabilities) if b.count]
     is_right = predicted == truth
-    accuracy, confidence = calibration.calibration_curve(is_right, probabilities.max(axis=1), n_bins=15)
+    accuracy, confidence = calibration.calibration_curve(
+        is_right, probabilities.max(axis=1), n_bins=15
+    )
     assert [b.accuracy for b in bins] == pytest.approx(accuracy.tolist())
     assert [b.confidence for b in bins] == pytest.approx(confidence.tolist())

@@ -1,4 +1,5 @@
-"""The model card: what the file says, in the form of the hub, and nothing that a file could slip in."""
+"""The model card: what the file says, in the form of the hub, and nothing that a file could slip
+in."""
 
 from __future__ import annotations
 
@@ -26,7 +27,9 @@ def card_with(**changes: Any) -> str:
     return model_card(replace(MODEL, path=Path("mine.onnx"), **changes))
 
 
-@pytest.mark.skipif(not PAGE.parent.parent.is_dir(), reason="the documentation is in a checkout only")
+@pytest.mark.skipif(
+    not PAGE.parent.parent.is_dir(), reason="the documentation is in a checkout only"
+)
 def test_the_page_of_the_embedded_model_is_what_the_command_prints(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -50,9 +53,18 @@ def test_accuracy_stands_with_its_interval_and_the_licence_is_the_owners_to_say(
     [
         {},
         {"data": None, "test": [], "validation": 3, "versions": "1", "warnings": {}, "preset": 5},
-        {"data": {"name": None, "train_texts": {"neg": "many"}, "sha256": 4}, "test": {"accuracy": "high"}},
+        {
+            "data": {"name": None, "train_texts": {"neg": "many"}, "sha256": 4},
+            "test": {"accuracy": "high"},
+        },
         {"test": {"accuracy": True}, "validation": {"accuracy": 10**400, "labels": [1]}},
-        {"test": {"accuracy": 0.5, "interval": ["a", None], "labels": {"neg": 3, "pos": {"f1": "x"}}}},
+        {
+            "test": {
+                "accuracy": 0.5,
+                "interval": ["a", None],
+                "labels": {"neg": 3, "pos": {"f1": "x"}},
+            }
+        },
         {"teachers": [[[["deep"]]]], "parameters": float("nan")},
     ],
 )
@@ -75,7 +87,9 @@ def test_a_file_cannot_write_its_own_card() -> None:
     assert not re.search(r"^license:", card, re.MULTILINE)
     assert len(re.findall(r"^---$", card, re.MULTILINE)) == 2
     body = card.split("---\n", 2)[2]
-    assert not re.search(r"(?<!\\)<script|(?<!\\)\[here", re.sub("`[^`]*`", "", body.replace("\\`", "")))
+    assert not re.search(
+        r"(?<!\\)<script|(?<!\\)\[here", re.sub("`[^`]*`", "", body.replace("\\`", ""))
+    )
     (row,) = (line for line in card.splitlines() if line.endswith("| 50.00% | – |"))
     assert row.count("|") - row.count("\\|") == 6
     assert "\u202e" not in card_with(labels=("\u202e", "pos"))
@@ -88,7 +102,13 @@ def test_the_card_of_a_file_without_subwords_names_its_words() -> None:
 
 
 def test_the_card_of_several_labels_per_text_shows_their_scores_and_their_code() -> None:
-    scores = {"texts": 1000, "micro_f1": 0.51, "macro_f1": 0.42, "subset_accuracy": 0.33, "labels": {}}
+    scores = {
+        "texts": 1000,
+        "micro_f1": 0.51,
+        "macro_f1": 0.42,
+        "subset_accuracy": 0.33,
+        "labels": {},
+    }
     one, several = card_with(), card_with(thresholds=(0.5, 0.4), training={"validation": scores})
     assert "].label\n" in one and "].labels\n" in several
     assert "| validation | 1,000 | 51.00% | 42.00% | 33.00% |" in several
@@ -108,25 +128,40 @@ def test_card_and_bill_of_materials_are_of_a_model_file(form: str, arguments: li
         run(["inspect", form, *arguments])
 
 
-def test_the_bill_of_materials_names_the_file_by_its_digest(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_bill_of_materials_names_the_file_by_its_digest(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     run(["inspect", "--bom"])
     bom = json.loads(capsys.readouterr().out)
     model = bom["metadata"]["component"]
     assert (bom["bomFormat"], bom["specVersion"]) == ("CycloneDX", "1.6")
     assert (model["type"], model["name"]) == ("machine-learning-model", MODEL.path.name)
-    assert model["hashes"] == [{"alg": "SHA-256", "content": hashlib.sha256(MODEL.data).hexdigest()}]
+    assert model["hashes"] == [
+        {"alg": "SHA-256", "content": hashlib.sha256(MODEL.data).hexdigest()}
+    ]
     metrics = model["modelCard"]["quantitativeAnalysis"]["performanceMetrics"]
     accuracy = str(MODEL.training["test"]["accuracy"])
     assert {"type": "accuracy", "value": accuracy, "slice": "test, float32"} in metrics
     labels = [entry["value"] for entry in model["properties"] if entry["name"] == "edge-lstm:label"]
     assert labels == list(MODEL.labels)
-    bare = bill_of_materials(replace(MODEL, path=Path("mine.onnx"), training={"data": {"name": None}}))
+    bare = bill_of_materials(
+        replace(MODEL, path=Path("mine.onnx"), training={"data": {"name": None}})
+    )
     component = bare["metadata"]["component"]
     assert component["licenses"] == component["modelCard"]["modelParameters"]["datasets"] == []
 
 
 def test_inspect_begins_with_eleven_lines_for_a_person(capsys: pytest.CaptureFixture[str]) -> None:
-    names = ["model", "labels", "accuracy", "size", "vocabulary", "length", "quantization", "abstention"]
+    names = [
+        "model",
+        "labels",
+        "accuracy",
+        "size",
+        "vocabulary",
+        "length",
+        "quantization",
+        "abstention",
+    ]
     assert list(overview(MODEL)) == [*names, "examples", "sha256", "made with"]
     several = overview(replace(MODEL, thresholds=(0.5, 0.4), training={}, quantization=None))
     assert "neg 0.500, pos 0.400" in several["abstention"]

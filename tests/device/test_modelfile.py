@@ -20,7 +20,9 @@ def test_the_embedded_model_says_everything_of_itself() -> None:
     facts = describe(open_model())
     assert facts["precision"] == "int8"
     assert facts["inputs"] == [{"name": "input_ids", "dtype": "int32", "shape": ["batch", 600]}]
-    assert facts["outputs"] == [{"name": "probabilities", "dtype": "float32", "shape": ["batch", 2]}]
+    assert facts["outputs"] == [
+        {"name": "probabilities", "dtype": "float32", "shape": ["batch", 2]}
+    ]
     assert facts["labels"] == ["neg", "pos"]
     assert facts["operators"]["com.microsoft.DynamicQuantizeLSTM"] == 1
     assert facts["bytes"] < 1_000_000
@@ -45,5 +47,7 @@ def test_any_other_bytes_are_refused(data: bytes) -> None:
         (["m.onnx", "x/m.onnx"], ["m.onnx", "x/m.onnx"]),
     ],
 )
-def test_models_of_one_file_name_are_told_apart_by_their_folders(paths: list[str], names: list[str]) -> None:
+def test_models_of_one_file_name_are_told_apart_by_their_folders(
+    paths: list[str], names: list[str]
+) -> None:
     assert short_names(list(map(Path, paths))) == names

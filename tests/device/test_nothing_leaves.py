@@ -1,4 +1,5 @@
-"""No device command opens a connection or leaves a file in the home; ONNX Runtime's telemetry is off."""
+"""No device command opens a connection or leaves a file in the home; ONNX Runtime's telemetry is
+off."""
 
 from __future__ import annotations
 
@@ -26,28 +27,45 @@ sys.addaudithook(refuse)
 """
 COMMANDS = [
     *("predict hi", "explain hi", "evaluate t.csv", "inspect", "page -o p.html", "doctor"),
-    *("score t.csv -o o.csv -q -w 1", "score t.csv -o o.csv -q -w 2", "latency --runs 5 --cold-starts 1"),
+    *(
+        "score t.csv -o o.csv -q -w 1",
+        "score t.csv -o o.csv -q -w 2",
+        "latency --runs 5 --cold-starts 1",
+    ),
 ]
 TELEMETRY = "ORT_DISABLE_TELEMETRY"
 
 
 def run(code: str, folder: Path, *, traced: bool = False, telemetry: str | None = None) -> str:
-    """Runs Python with an empty home, in which nothing may be made. → its standard output, as it is.
+    """Runs Python with an empty home, in which nothing may be made. → its standard output, as it
+    is.
 
-    traced: under strace, in which no process of it may open a socket of the internet or connect one.
+    traced: under strace, in which no process of it may open a socket of the internet or connect
+        one.
     """
     home, hook, asked, trace = (folder / name for name in ("home", "hook", "asked", "trace"))
     home.mkdir()
     hook.mkdir()
     (hook / "sitecustomize.py").write_text(REFUSE)
     paths = [str(hook), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "ORT_"))}
-    environment = {**kept, "HOME": str(home), "PYTHONPATH": os.pathsep.join(paths), "ASKED": str(asked)}
+    kept = {
+        name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "ORT_"))
+    }
+    environment = {
+        **kept,
+        "HOME": str(home),
+        "PYTHONPATH": os.pathsep.join(paths),
+        "ASKED": str(asked),
+    }
     if telemetry is not None:
         environment[TELEMETRY] = telemetry
     strace = ["strace", "-f", "-qq", "-e", "trace=network", "-o", str(trace)] if traced else []
     done = subprocess.run(
-        [*strace, sys.executable, "-c", code], cwd=folder, env=environment, capture_output=True, text=True
+        [*strace, sys.executable, "-c", code],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stderr
     assert not asked.exists(), asked.read_text()
@@ -61,7 +79,10 @@ def run(code: str, folder: Path, *, traced: bool = False, telemetry: str | None 
 
 def can_trace() -> bool:
     strace = shutil.which("strace")
-    return strace is not None and subprocess.run([strace, "-qq", "true"], capture_output=True).returncode == 0
+    return (
+        strace is not None
+        and subprocess.run([strace, "-qq", "true"], capture_output=True).returncode == 0
+    )
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -1,8 +1,8 @@
 """Every device command works where Linux's own things are missing, or says what it leaves out.
 
-On Linux each test runs in processes without what macOS and Windows lack (``without_linux/``); what Linux has,
-the other tests use. One process runs most commands (``command_server.py``). On macOS and Windows themselves
-this file is what is run, as it is.
+On Linux each test runs in processes without what macOS and Windows lack (``without_linux/``); what
+Linux has, the other tests use. One process runs most commands (``command_server.py``). On macOS and
+Windows themselves this file is what is run, as it is.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ SERVER = Path(__file__).with_name("command_server.py")
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
-@pytest.fixture(scope="module", params=["macos", "windows"] if sys.platform == "linux" else ["as it is"])
+@pytest.fixture(
+    scope="module", params=["macos", "windows"] if sys.platform == "linux" else ["as it is"]
+)
 def system(request: pytest.FixtureRequest) -> str:
     """Whose lacks the processes of a test have."""
     name: str = request.param
@@ -42,7 +44,12 @@ def environment(system: str) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def server(environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
     """A process that runs command after command."""
-    streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "encoding": "utf-8"}
+    streams = {
+        "stdin": subprocess.PIPE,
+        "stdout": subprocess.PIPE,
+        "text": True,
+        "encoding": "utf-8",
+    }
     with subprocess.Popen([sys.executable, str(SERVER)], env=environment, **streams) as process:
         yield process
         process.stdin.close()
@@ -66,7 +73,8 @@ def run(server: subprocess.Popen[str], tmp_path: Path) -> Run:
 
 @pytest.fixture
 def run_alone(environment: dict[str, str], tmp_path: Path) -> Run:
-    """As ``run``, in a process of its own: for what a command does with a pipe, or with further processes."""
+    """As ``run``, in a process of its own: for what a command does with a pipe, or with further
+    processes."""
 
     def call(*arguments: str, text: str = "") -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "edge_lstm", "--debug", *arguments]
@@ -80,7 +88,8 @@ def run_alone(environment: dict[str, str], tmp_path: Path) -> Run:
 
 TEXTS = ["A wonderful film.", "Dull from start to end.", "I want my money back."]
 REVIEWS = (
-    "text,label\n" + "".join(f"{text},{label}\n" for text, label in zip(TEXTS, ("pos", "neg", "neg"))) * 8
+    "text,label\n"
+    + "".join(f"{text},{label}\n" for text, label in zip(TEXTS, ("pos", "neg", "neg"))) * 8
 )
 
 
@@ -100,25 +109,34 @@ def reviews(tmp_path: Path) -> None:
         ("windows", "import fcntl"),
         ("windows", "import os; os.fork()"),
         ("windows", "import signal; signal.pthread_sigmask"),
-        ("windows", "import subprocess, sys; subprocess.run([sys.executable, '-V'], pass_fds=(1,))"),
+        (
+            "windows",
+            "import subprocess, sys; subprocess.run([sys.executable, '-V'], pass_fds=(1,))",
+        ),
         ("windows", "import os; open('a', 'w').close(); f = open('a'); os.replace('a', 'b')"),
         ("windows", "import os, select; select.select([os.pipe()[0]], [], [], 0)"),
     ],
 )
 def test_what_is_taken_away_is_gone(name: str, code: str, tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(SHIMS / name)}
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True
+    )
     assert done.returncode == 1 and b"Error" in done.stderr
 
 
 def test_predict(run: Run, run_alone: Run) -> None:
     lines = run("predict", *TEXTS).stdout.splitlines()
-    assert [line.split("\t")[0] for line in lines] == [p.label for p in Classifier.load().predict(TEXTS)]
+    assert [line.split("\t")[0] for line in lines] == [
+        p.label for p in Classifier.load().predict(TEXTS)
+    ]
     assert run_alone("predict", text="\n".join(TEXTS) + "\n").stdout.splitlines() == lines
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl.gz", ".parquet"])
-def test_score_writes_a_whole_file_and_nothing_beside_it(run: Run, tmp_path: Path, suffix: str) -> None:
+def test_score_writes_a_whole_file_and_nothing_beside_it(
+    run: Run, tmp_path: Path, suffix: str
+) -> None:
     if suffix == ".parquet":
         pytest.importorskip("pyarrow")
     scored = tmp_path / f"scored{suffix}"

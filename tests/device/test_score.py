@@ -1,4 +1,5 @@
-"""Scoring files: a row out for each row in, whole, in order, the same however the work is divided."""
+"""Scoring files: a row out for each row in, whole, in order, the same however the work is
+divided."""
 
 from __future__ import annotations
 
@@ -62,7 +63,7 @@ def test_every_row_comes_back_as_it_was_with_the_answer_of_the_classifier(
     assert names(tmp_path) == ["in.csv", "out.csv"]
 
 
-# --- The model that nobody chose ----------------------------------------------------------------------------
+# --- The model that nobody chose ------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["label", "Category", "labels"])
@@ -76,7 +77,9 @@ def test_texts_with_other_labels_than_the_embedded_models_need_a_model(
         source.write_text("".join(f"{label},{text}\n" for label, text in ((name, "text"), *rows)))
     else:
         source.write_text("".join(json.dumps({name: [x], "text": text}) + "\n" for x, text in rows))
-    with pytest.raises(DataError, match=r"in\.\w+ has the labels billing, refund, and .* -m sentiment"):
+    with pytest.raises(
+        DataError, match=r"in\.\w+ has the labels billing, refund, and .* -m sentiment"
+    ):
         score_files(source, target)
     assert names(tmp_path) == [source.name]
     for model in ("sentiment", Classifier.load(), Classifier.load("sentiment").model.path):
@@ -102,7 +105,7 @@ def test_a_file_that_is_called_as_the_embedded_model_is_that_file(
         Classifier.load("sentiment")
 
 
-# --- Rows in, rows out --------------------------------------------------------------------------------------
+# --- Rows in, rows out ----------------------------------------------------------------------------
 
 
 def test_the_values_of_an_input_row_stand_unchanged_in_the_output(tmp_path: Path) -> None:
@@ -179,12 +182,19 @@ def test_window_and_batch_size_change_no_bit(texts: list[str], rows: int, batch_
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.lists(st.tuples(st.text(max_size=6), st.text(max_size=6) | st.integers() | st.none()), min_size=1))
+@given(
+    st.lists(
+        st.tuples(st.text(max_size=6), st.text(max_size=6) | st.integers() | st.none()), min_size=1
+    )
+)
 def test_rows_that_are_copied_come_out_as_rows_that_are_read(rows: list[tuple[str, Any]]) -> None:
     with tempfile.TemporaryDirectory() as name:
         written: dict[str, set[bytes]] = {"csv": set(), "jsonl": set()}
         for quoting, spaces in ((csv.QUOTE_MINIMAL, (", ", ": ")), (csv.QUOTE_ALL, (",", ":"))):
-            lines = [json.dumps({"text": t, "n": n}, ensure_ascii=False, separators=spaces) for t, n in rows]
+            lines = [
+                json.dumps({"text": t, "n": n}, ensure_ascii=False, separators=spaces)
+                for t, n in rows
+            ]
             Path(name, "in.jsonl").write_text("\n".join(lines), "utf-8", newline="\n")
             with Path(name, "in.csv").open("w", encoding="utf-8", newline="") as file:
                 csv.writer(file, quoting=quoting).writerows([("text", "n"), *rows])
@@ -225,7 +235,9 @@ def test_a_row_without_usable_text_is_kept_with_the_reason(tmp_path: Path) -> No
 
 
 def test_ragged_rows_keep_their_fields_and_the_columns_stay_in_line(tmp_path: Path) -> None:
-    (tmp_path / "in.csv").write_text('id,text,x\n1,fine,a\n2\n3,many,a,b,"c,d"\n\n4,fine,"never closed\n')
+    (tmp_path / "in.csv").write_text(
+        'id,text,x\n1,fine,a\n2\n3,many,a,b,"c,d"\n\n4,fine,"never closed\n'
+    )
     summary = score_files(tmp_path / "in.csv", tmp_path / "out.csv", run=RunOptions(workers=1))
     rows = read_csv(tmp_path / "out.csv")
     assert [row["id"] for row in rows] == ["1", "2", "3", "4"]
@@ -248,7 +260,10 @@ def test_choices_of_columns_and_rows(tmp_path: Path, classifier: Classifier) -> 
     source = csv_file(tmp_path / "in.csv", TEXTS)
     out = tmp_path / "out.csv"
     score_files(
-        source, out, run=RunOptions(workers=1), options=ScoreOptions(keep=("id",), all_probabilities=True)
+        source,
+        out,
+        run=RunOptions(workers=1),
+        options=ScoreOptions(keep=("id",), all_probabilities=True),
     )
     rows = read_csv(out)
     assert list(rows[0]) == [
@@ -261,12 +276,18 @@ def test_choices_of_columns_and_rows(tmp_path: Path, classifier: Classifier) -> 
         "error",
     ]
     for row in rows:
-        assert float(row["probability_neg"]) + float(row["probability_pos"]) == pytest.approx(1, abs=1e-6)
-    summary = score_files(source, out, run=RunOptions(workers=1), options=ScoreOptions(only_label=("pos",)))
+        assert float(row["probability_neg"]) + float(row["probability_pos"]) == pytest.approx(
+            1, abs=1e-6
+        )
+    summary = score_files(
+        source, out, run=RunOptions(workers=1), options=ScoreOptions(only_label=("pos",))
+    )
     expected = [str(i) for i, p in enumerate(classifier.predict(TEXTS)) if p.label == "pos"]
     assert [row["id"] for row in read_csv(out)] == expected
     assert (summary.rows, summary.written) == (len(TEXTS), len(expected))
-    summary = score_files(source, out, run=RunOptions(workers=1), options=ScoreOptions(threshold=1.0))
+    summary = score_files(
+        source, out, run=RunOptions(workers=1), options=ScoreOptions(threshold=1.0)
+    )
     assert {row["label"] for row in read_csv(out)} == {""}
     assert summary.below_threshold == len(TEXTS)
     with pytest.raises(DataError, match="the model has no label 'great'"):
@@ -277,7 +298,10 @@ def test_choices_of_columns_and_rows(tmp_path: Path, classifier: Classifier) -> 
     ("options", "says"),
     [
         ({"keep": "id"}, r"keep is one string, 'id'; give a tuple of names, as in \('id',\)"),
-        ({"only_label": "pos"}, r"only_label is one string, 'pos'; give a tuple of names, as in \('pos',\)"),
+        (
+            {"only_label": "pos"},
+            r"only_label is one string, 'pos'; give a tuple of names, as in \('pos',\)",
+        ),
     ],
 )
 def test_an_option_of_another_form_is_refused(
@@ -324,7 +348,9 @@ def test_the_next_best_labels_have_columns_of_their_own(
     assert rows[-1]["status"] == "error"
     assert not rows[-1]["label_2"] and not rows[-1]["p_2"]
     for k in (0, 3):
-        with pytest.raises(DataError, match=f"--top must be from 1 to 2, the number of labels, not {k}"):
+        with pytest.raises(
+            DataError, match=f"--top must be from 1 to 2, the number of labels, not {k}"
+        ):
             score_files(source, tmp_path / target, options=ScoreOptions(top=k))
 
 
@@ -332,7 +358,9 @@ class Killed(BaseException):
     """As if the process were gone here."""
 
 
-def interrupt(scoring: Callable[..., object], /, *arguments: object, after: int, **options: object) -> None:
+def interrupt(
+    scoring: Callable[..., object], /, *arguments: object, after: int, **options: object
+) -> None:
     """Runs until ``after`` blocks are done and written down."""
     seen = 0
 

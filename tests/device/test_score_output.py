@@ -1,4 +1,5 @@
-"""The output of a scoring run and what it is resumed from: whole or not there, and nobody else's."""
+"""The output of a scoring run and what it is resumed from: whole or not there, and nobody
+else's."""
 
 from __future__ import annotations
 
@@ -32,9 +33,15 @@ def run(tmp_path: Path, classifier: Classifier) -> Callable[..., Summary]:
     write_input(tmp_path / "in.csv")
 
     def run(name: str = "out.csv", **options: Any) -> Summary:
-        chosen = {key: options.pop(key) for key in ("checkpoint_seconds", "resume") if key in options}
-        run = RunOptions(**{"workers": 1, "chunk_rows": ROWS // 10, "checkpoint_seconds": 0, **chosen})
-        return score_files(tmp_path / "in.csv", tmp_path / name, model=classifier, run=run, **options)
+        chosen = {
+            key: options.pop(key) for key in ("checkpoint_seconds", "resume") if key in options
+        }
+        run = RunOptions(
+            **{"workers": 1, "chunk_rows": ROWS // 10, "checkpoint_seconds": 0, **chosen}
+        )
+        return score_files(
+            tmp_path / "in.csv", tmp_path / name, model=classifier, run=run, **options
+        )
 
     return run
 
@@ -104,7 +111,11 @@ def test_a_second_run_that_waits_for_the_lock_never_touches_the_finished_output(
 @pytest.mark.parametrize("target", ["out.csv", "out.csv.gz", "out.parquet"])
 @pytest.mark.parametrize("moment", ["before the rename", "after the rename"])
 def test_a_run_that_is_killed_at_its_very_end_is_no_unfinished_run(
-    tmp_path: Path, run: Callable[..., Summary], monkeypatch: pytest.MonkeyPatch, target: str, moment: str
+    tmp_path: Path,
+    run: Callable[..., Summary],
+    monkeypatch: pytest.MonkeyPatch,
+    target: str,
+    moment: str,
 ) -> None:
     if target.endswith("parquet"):
         pytest.importorskip("pyarrow")
@@ -268,7 +279,10 @@ PARTIAL, JOURNAL = "out.csv.partial", "out.csv.resume.json"
         (forge(lambda content: content.update(rows=10**9)), "input was changed"),
         (forge(lambda content: content.update(rows=-1)), "input was changed"),
         (forge(lambda content: content.update(input_sha256="0")), "input was changed"),
-        (forge(lambda content: content.update(output_bytes=content["output_bytes"] - 100)), "differs from"),
+        (
+            forge(lambda content: content.update(output_bytes=content["output_bytes"] - 100)),
+            "differs from",
+        ),
         (forge(lambda content: content.update(output_bytes=10**9)), "is shorter than"),
         (same_size_and_time, "an input was changed since the run was started"),
         (lambda folder: (folder / "in.csv").write_text("id,text\n1,x\n"), "in.csv was "),
@@ -301,7 +315,10 @@ def test_the_summary_is_no_input_of_a_run_into_a_pipe(tmp_path: Path) -> None:
     write_input(tmp_path / "in.csv")
     with pytest.raises(DataError, match="is one of the inputs"):
         score_files(
-            tmp_path / "in.csv", "/dev/null", format="csv", run=RunOptions(also_written=[tmp_path / "in.csv"])
+            tmp_path / "in.csv",
+            "/dev/null",
+            format="csv",
+            run=RunOptions(also_written=[tmp_path / "in.csv"]),
         )
 
 
@@ -312,7 +329,9 @@ def test_a_damaged_input_leaves_nothing_in_the_way_of_the_whole_one(
     whole = gzip.compress(b"".join(b"good %d %s\n" % (i, b"!" * 4000) for i in range(ROWS)))
     source.write_bytes(whole[:-50])
     with pytest.raises(DataError, match="cut short"):
-        score_files(source, target, model=classifier, run=RunOptions(workers=1, checkpoint_seconds=0))
+        score_files(
+            source, target, model=classifier, run=RunOptions(workers=1, checkpoint_seconds=0)
+        )
     assert names(tmp_path) == ["in.txt.gz"]
     source.write_bytes(whole)
     assert score_files(source, target, model=classifier, run=RunOptions(workers=1)).rows == ROWS

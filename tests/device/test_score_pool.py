@@ -1,4 +1,5 @@
-"""Processes that score: no more than the work can use, and none of their states keeps the parent."""
+"""Processes that score: no more than the work can use, and none of their states keeps the
+parent."""
 
 from __future__ import annotations
 
@@ -20,7 +21,9 @@ TEXT = "A wonderful film"
 @pytest.fixture(autouse=True)
 def no_hang() -> Iterator[None]:
     """What waits for ever fails."""
-    before = signal.signal(signal.SIGALRM, lambda *_: pytest.fail("waits for a worker that says nothing"))
+    before = signal.signal(
+        signal.SIGALRM, lambda *_: pytest.fail("waits for a worker that says nothing")
+    )
     signal.alarm(100)
     yield
     signal.alarm(0)
@@ -49,14 +52,20 @@ def test_a_model_that_cannot_be_loaded_is_one_error_and_leaves_nothing(
 ) -> None:
     source = csv_file(tmp_path / "in.csv", [TEXT] * rows)
     with pytest.raises(ProviderError, match="'Warp' is not a CPU provider"):
-        score_files(source, tmp_path / "out.csv", run=run(workers, provider="Warp", checkpoint_seconds=0))
+        score_files(
+            source, tmp_path / "out.csv", run=run(workers, provider="Warp", checkpoint_seconds=0)
+        )
     assert names(tmp_path) == ["in.csv"]
 
 
-@pytest.mark.parametrize(("rows", "processes"), [(0, 1), (3, 1), (12, 1), (16, 2), (40, 5), (80, 5)])
+@pytest.mark.parametrize(
+    ("rows", "processes"), [(0, 1), (3, 1), (12, 1), (16, 2), (40, 5), (80, 5)]
+)
 def test_no_more_processes_than_the_work_can_use(tmp_path: Path, rows: int, processes: int) -> None:
     before = children()
-    summary = score_files(csv_file(tmp_path / "in.csv", [TEXT] * rows), tmp_path / "out.csv", run=run(5))
+    summary = score_files(
+        csv_file(tmp_path / "in.csv", [TEXT] * rows), tmp_path / "out.csv", run=run(5)
+    )
     assert (summary.workers, summary.rows) == (processes, rows)
     assert children() == before, "none is left"
 
@@ -65,7 +74,8 @@ def test_no_more_processes_than_the_work_can_use(tmp_path: Path, rows: int, proc
     ("name", "text", "rows", "chunk_rows"),
     [
         ("text", b"good" + b" " * 1_000, 6_000, None),  # chunks larger than what a pipe holds
-        ("n" * (SLOT_BYTES // 200), b"good", 2_000, 200),  # results larger than a slot of the shared memory
+        # results larger than a slot of the shared memory
+        ("n" * (SLOT_BYTES // 200), b"good", 2_000, 200),
         ("text", b"good" + b" " * SLOT_BYTES, 4, 1),  # rows larger than one
     ],
 )
@@ -75,7 +85,10 @@ def test_chunks_of_any_size_go_both_ways(
     (tmp_path / "in.csv").write_bytes(name.encode() + (b"\n" + text) * rows)
     for workers in (1, 2):
         options = RunOptions(workers=workers, chunk_rows=chunk_rows)
-        assert score_files(tmp_path / "in.csv", tmp_path / f"{workers}.jsonl", run=options).workers == workers
+        assert (
+            score_files(tmp_path / "in.csv", tmp_path / f"{workers}.jsonl", run=options).workers
+            == workers
+        )
     assert (tmp_path / "1.jsonl").read_bytes() == (tmp_path / "2.jsonl").read_bytes()
 
 
@@ -100,7 +113,10 @@ def test_where_no_process_can_be_started_this_one_does_the_work(
 
 
 def test_under_a_limit_of_address_space_workers_start(tmp_path: Path, source: Path) -> None:
-    pages, limits = Path("/proc/self/statm").read_text().split()[0], resource.getrlimit(resource.RLIMIT_AS)
+    pages, limits = (
+        Path("/proc/self/statm").read_text().split()[0],
+        resource.getrlimit(resource.RLIMIT_AS),
+    )
     resource.setrlimit(resource.RLIMIT_AS, (int(pages) * resource.getpagesize() + 2**27, limits[1]))
     try:
         options = RunOptions(workers=10, chunk_rows=2)

@@ -75,9 +75,13 @@ def test_no_value_of_a_later_row_is_overwritten(classifier: Classifier) -> None:
     assert first["label"] in ("neg", "pos")
     assert second["raw"] == mine
     assert (second["label"], second["status"]) == (None, "error")
-    assert second["error"] == ("the row has a key 'label', which the first row does not have; rename it")
+    assert second["error"] == (
+        "the row has a key 'label', which the first row does not have; rename it"
+    )
     # Without the column there is nothing to overwrite.
-    *_, kept = score([{"text": "wonderful"}, mine], model=classifier, options=ScoreOptions(keep=("text",)))
+    *_, kept = score(
+        [{"text": "wonderful"}, mine], model=classifier, options=ScoreOptions(keep=("text",))
+    )
     assert (kept["label"], kept["status"]) == (first["label"], "ok")
 
 
@@ -126,7 +130,9 @@ def test_a_first_row_that_does_not_say_where_the_text_is_is_refused(
         next(score(rows, model=classifier))
 
 
-def test_rows_that_fail_fail_where_they_are_and_none_is_answered_twice(classifier: Classifier) -> None:
+def test_rows_that_fail_fail_where_they_are_and_none_is_answered_twice(
+    classifier: Classifier,
+) -> None:
     def rows() -> Any:
         yield "wonderful"
         raise OSError("the database went away")
@@ -137,7 +143,9 @@ def test_rows_that_fail_fail_where_they_are_and_none_is_answered_twice(classifie
         next(answers)
 
 
-def test_a_scored_row_has_typed_fields_and_is_the_row_of_a_file_as_a_mapping(classifier: Classifier) -> None:
+def test_a_scored_row_has_typed_fields_and_is_the_row_of_a_file_as_a_mapping(
+    classifier: Classifier,
+) -> None:
     rows = [{"label": "mine", "text": "wonderful"}, {"label": "x", "text": None}]
     first, second = score(rows, model=classifier, options=ScoreOptions(all_probabilities=True))
     assert isinstance(first, ScoredRow)

@@ -28,7 +28,10 @@ import pyarrow.parquet as pq  # noqa: E402
 def scored(table: Any, tmp_path: Path, target: str, **options: Any) -> list[dict[str, Any]]:
     pq.write_table(table, tmp_path / "in.parquet", use_deprecated_int96_timestamps=False)
     score_files(
-        tmp_path / "in.parquet", tmp_path / target, run=RunOptions(workers=1), options=ScoreOptions(**options)
+        tmp_path / "in.parquet",
+        tmp_path / target,
+        run=RunOptions(workers=1),
+        options=ScoreOptions(**options),
     )
     return read(tmp_path / target)
 
@@ -73,8 +76,14 @@ FAR = arrow.array([40_000_000], arrow.int32()).cast(arrow.date32())
         ),
         (arrow.array([1], arrow.timestamp("ns")), ["1970-01-01 00:00:00.000000001"]),
         (FAR, [str(FAR.cast(arrow.string())[0])]),
-        (arrow.array([{"a": None}, None], arrow.struct([("a", arrow.int8())])), [{"a": None}, None]),
-        (arrow.array([[("k", 1)], None], arrow.map_(arrow.string(), arrow.int8())), [[["k", 1]], None]),
+        (
+            arrow.array([{"a": None}, None], arrow.struct([("a", arrow.int8())])),
+            [{"a": None}, None],
+        ),
+        (
+            arrow.array([[("k", 1)], None], arrow.map_(arrow.string(), arrow.int8())),
+            [[["k", 1]], None],
+        ),
         (arrow.array(["a", "b", "a"]).dictionary_encode(), ["a", "b", "a"]),
         (arrow.array([None], arrow.null()), [None]),
         (arrow.array([True, None]), [True, None]),
@@ -87,7 +96,9 @@ FAR = arrow.array([40_000_000], arrow.int32()).cast(arrow.date32())
     ],
     ids=lambda value: str(getattr(value, "type", "")),
 )
-def test_a_parquet_value_is_json_whatever_its_type(tmp_path: Path, values: Any, expected: list[Any]) -> None:
+def test_a_parquet_value_is_json_whatever_its_type(
+    tmp_path: Path, values: Any, expected: list[Any]
+) -> None:
     rows = scored(table(x=values), tmp_path, "out.jsonl")
     assert [row["x"] for row in rows] == expected
     assert {row["status"] for row in rows} == {"ok"}
@@ -117,7 +128,10 @@ def test_a_string_that_is_not_utf8_is_no_traceback(tmp_path: Path, target: str) 
     if rows is None:
         pq.write_table(table(x=forged), tmp_path / "in.parquet")
         score_files(tmp_path / "in.parquet", tmp_path / target, run=RunOptions(workers=1))
-        assert pq.read_table(tmp_path / target)["x"].cast(arrow.binary()).to_pylist() == [b"ok", b"\xff\xfe"]
+        assert pq.read_table(tmp_path / target)["x"].cast(arrow.binary()).to_pylist() == [
+            b"ok",
+            b"\xff\xfe",
+        ]
         return
     assert rows[0]["x"] == "ok"
     if target == "out.csv":
@@ -136,7 +150,9 @@ def test_a_text_that_is_not_utf8_is_an_error_row(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("target", ["out.parquet", "out.jsonl"])
-def test_bytes_of_another_column_that_are_not_utf8_make_an_error_row(tmp_path: Path, target: str) -> None:
+def test_bytes_of_another_column_that_are_not_utf8_make_an_error_row(
+    tmp_path: Path, target: str
+) -> None:
     (tmp_path / "in.csv").write_bytes(b"id,text\ncaf\xe9,good\n2,bad\n")
     summary = score_files(tmp_path / "in.csv", tmp_path / target, run=RunOptions(workers=1))
     first, second = read(tmp_path / target)
@@ -155,13 +171,17 @@ def test_bytes_of_another_column_that_are_not_utf8_make_an_error_row(tmp_path: P
 
 
 @pytest.mark.parametrize("target", ["o.csv", "o.tsv", "o.parquet", "o.jsonl"])
-def test_a_lone_surrogate_gets_the_answer_of_what_it_is_written_as(tmp_path: Path, target: str) -> None:
+def test_a_lone_surrogate_gets_the_answer_of_what_it_is_written_as(
+    tmp_path: Path, target: str
+) -> None:
     texts = ["\ud800 good", "go\udfffod", "\ud83d\ude00 \ude00\ud83d"]
     read_as = ["\ufffd good", "go\ufffdod", "\U0001f600 \ufffd\ufffd"]
     for name, column in (("a", texts), ("b", read_as)):
         rows = [json.dumps({"text": text, "key\ud800": text}) + "\n" for text in column]
         (tmp_path / f"{name}.jsonl").write_text("".join(rows))
-        score_files(tmp_path / f"{name}.jsonl", tmp_path / f"{name}-{target}", run=RunOptions(workers=1))
+        score_files(
+            tmp_path / f"{name}.jsonl", tmp_path / f"{name}-{target}", run=RunOptions(workers=1)
+        )
     of_halves, of_read = (tmp_path / f"{name}-{target}" for name in "ab")
     if target.endswith("jsonl"):  # which has an escape for it
         columns = ("label", "probability", "status")
@@ -199,12 +219,16 @@ def test_names_that_repeat_are_told_apart_by_number(tmp_path: Path) -> None:
 )
 def test_no_rows_are_a_parquet_file_without_rows(tmp_path: Path, name: str, content: str) -> None:
     if name == "in.parquet":
-        empty = arrow.table({"id": arrow.array([], arrow.int8()), "text": arrow.array([], arrow.string())})
+        empty = arrow.table(
+            {"id": arrow.array([], arrow.int8()), "text": arrow.array([], arrow.string())}
+        )
         pq.write_table(empty, tmp_path / name)
     else:
         (tmp_path / name).write_text(content)
     options = ScoreOptions(only_label=("pos",)) if name == "in.jsonl" else ScoreOptions()
-    score_files(tmp_path / name, tmp_path / "out.parquet", run=RunOptions(workers=1), options=options)
+    score_files(
+        tmp_path / name, tmp_path / "out.parquet", run=RunOptions(workers=1), options=options
+    )
     written = pq.read_table(tmp_path / "out.parquet")
     assert written.num_rows == 0
     assert written.column_names[-4:] == ["label", "probability", "status", "error"]
@@ -230,19 +254,27 @@ def test_json_text_is_json(value: Any, text: str) -> None:
 
 def test_a_float32_is_written_in_its_shortest_digits() -> None:
     numbers = np.random.default_rng(1).random(100_000, np.float32) ** np.float32(0.5)
-    numbers = np.concatenate([numbers, np.float32([0, 1e-9, 0.1, 0.125, 0.25, 0.5, 0.7, 1 - 2**-24, 1])])
+    numbers = np.concatenate(
+        [numbers, np.float32([0, 1e-9, 0.1, 0.125, 0.25, 0.5, 0.7, 1 - 2**-24, 1])]
+    )
     assert float32_texts([*numbers.tolist(), None]) == [*map(str, numbers), ""]
 
 
 @given(st.lists(st.text(st.sampled_from('ab",;\n\r é'), max_size=5), min_size=4, max_size=4))
 def test_a_csv_row_is_written_as_the_csv_module_writes_it(cells: list[str]) -> None:
-    facts = {"format": "csv", "kept": None, "columns": ("text",), "added": dict.fromkeys("abc", False)}
+    facts = {
+        "format": "csv",
+        "kept": None,
+        "columns": ("text",),
+        "added": dict.fromkeys("abc", False),
+    }
     columns = OutputColumns(schema=Schema("csv", ("text",), 0, dialect=Dialect()), **facts)
     rows = Rows([cells[0]], [None], lambda: [cells[:1]])
     expected = io.StringIO(newline="")
     csv.writer(expected, lineterminator="\r\n").writerow(cells)
     assert (
-        CSV.write(rows, [[cell] for cell in cells[1:]], columns).decode() == expected.getvalue()[:-2] + "\n"
+        CSV.write(rows, [[cell] for cell in cells[1:]], columns).decode()
+        == expected.getvalue()[:-2] + "\n"
     )
 
 

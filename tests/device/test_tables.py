@@ -44,9 +44,13 @@ def test_a_text_file_has_one_document_a_line_whatever_ends_the_lines(tmp_path: P
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
-def test_csv_dialects_are_recognised(tmp_path: Path, delimiter: str, newline: str, encoding: str) -> None:
+def test_csv_dialects_are_recognised(
+    tmp_path: Path, delimiter: str, newline: str, encoding: str
+) -> None:
     rows = [["id", "review", "stars"], *[[str(i), text, "4.50"] for i, text in enumerate(TEXTS)]]
-    path = write_csv(tmp_path / "a.csv", rows, delimiter=delimiter, lineterminator=newline, encoding=encoding)
+    path = write_csv(
+        tmp_path / "a.csv", rows, delimiter=delimiter, lineterminator=newline, encoding=encoding
+    )
     read = list(read_rows([path]))
     assert [row.text for row in read] == TEXTS
     assert read[1].values == {"id": "1", "review": TEXTS[1], "stars": "4.50"}
@@ -55,7 +59,9 @@ def test_csv_dialects_are_recognised(tmp_path: Path, delimiter: str, newline: st
 
 def test_jsonl_rows_keep_their_numbers_as_written(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
-    path.write_text('{"text": "a", "n": 1.50e3, "big": 123456789012345678901234567890}\n\n{"text": "b"}')
+    path.write_text(
+        '{"text": "a", "n": 1.50e3, "big": 123456789012345678901234567890}\n\n{"text": "b"}'
+    )
     rows = list(read_rows([path]))
     assert [row.text for row in rows] == ["a", "b"]
     assert rows[0].values == {"text": "a", "n": "1.50e3", "big": "123456789012345678901234567890"}
@@ -71,7 +77,10 @@ def test_jsonl_rows_keep_their_numbers_as_written(tmp_path: Path) -> None:
         (b'{"text": 5}', "the text is a number, not a string"),
         (b'{"text": "\xff"}', "the row is not UTF-8 (byte 0xff"),
         (b"[" * 100_000, "the row is nested more than 200 deep"),
-        (b'{"text": "a", "x": ' + b"[" * 200 + b"]" * 200 + b"}", "the row is nested more than 200 deep"),
+        (
+            b'{"text": "a", "x": ' + b"[" * 200 + b"]" * 200 + b"}",
+            "the row is nested more than 200 deep",
+        ),
     ],
 )
 def test_a_json_row_without_text_says_why_and_the_next_row_is_read(
@@ -123,7 +132,12 @@ RUSSIAN = ["id,text", "1,не пришло письмо", "2,как вернут
     ],
 )
 def test_a_file_in_another_encoding_is_refused_with_the_command_that_converts_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, lines: list[str], encoding: str, said: str
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    lines: list[str],
+    encoding: str,
+    said: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     texts = [line.partition(",")[2] for line in lines[1:]]
@@ -158,7 +172,9 @@ def test_a_few_rows_in_another_encoding_are_error_rows(tmp_path: Path, bad: int)
 def test_of_a_bad_row_it_is_said_that_the_file_may_need_converting(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes("text,label\nGrüße,a\nend,b\n".encode("cp1252"))
     first = next(iter(read_rows([tmp_path / "a.csv"])))
-    with pytest.raises(DataError, match=r"correct or remove the row, or convert the file .*iconv -f WINDOWS"):
+    with pytest.raises(
+        DataError, match=r"correct or remove the row, or convert the file .*iconv -f WINDOWS"
+    ):
         first.required_text()
 
 
@@ -167,7 +183,9 @@ def test_a_character_that_the_look_cuts_is_no_other_encoding(tmp_path: Path) -> 
     assert texts_of(tmp_path / "a.txt") == ["aé" * 2**19, "ü"]
 
 
-def test_a_folder_is_read_in_order_at_any_depth_and_no_link_in_it_is_followed(tmp_path: Path) -> None:
+def test_a_folder_is_read_in_order_at_any_depth_and_no_link_in_it_is_followed(
+    tmp_path: Path,
+) -> None:
     for name in ("b.txt", "a/2.txt", "a/1.txt", "a/skip.md"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(f"text of {name}")
@@ -218,7 +236,9 @@ MIB = 2**20
     ("name", "before", "after"),
     [("a.txt", "", ""), ("a.csv", 'text\n"', '"'), ("a.jsonl", '{"text": "', '"}')],
 )
-def test_a_row_over_the_limit_is_an_error_row(tmp_path: Path, name: str, before: str, after: str) -> None:
+def test_a_row_over_the_limit_is_an_error_row(
+    tmp_path: Path, name: str, before: str, after: str
+) -> None:
     head, before = before.rsplit("\n", 1) if "\n" in before else ("", before)
     rows = [before + text + after for text in ("one", "x" * (17 * MIB), "three")]
     (tmp_path / name).write_text("\n".join([*[head] * bool(head), *rows]))
@@ -275,7 +295,10 @@ def test_a_column_may_have_a_name_of_any_length(tmp_path: Path, size: int, name:
 
 
 def test_what_is_no_header_is_refused(tmp_path: Path) -> None:
-    for content, message in (("n" * (17 * MIB), "longer than 16 MiB"), (f'text,"{"n" * MIB}', "not close")):
+    for content, message in (
+        ("n" * (17 * MIB), "longer than 16 MiB"),
+        (f'text,"{"n" * MIB}', "not close"),
+    ):
         (tmp_path / "a.csv").write_text(content)
         with pytest.raises(DataError, match=message):
             texts_of(tmp_path / "a.csv")
@@ -292,9 +315,15 @@ def test_a_quoted_field_over_the_limit_is_one_error_row(tmp_path: Path, line: st
     )
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     done = subprocess.run(
-        [sys.executable, "-c", program], cwd=tmp_path, env=environment, capture_output=True, text=True
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
     )
-    assert [text for text, _ in ast.literal_eval(done.stdout)] == ["one", None, "three", "four"], done.stderr
+    assert [text for text, _ in ast.literal_eval(done.stdout)] == ["one", None, "three", "four"], (
+        done.stderr
+    )
     assert "more than 16 MiB" in done.stdout
 
 
@@ -305,7 +334,9 @@ def ended(field: str | None) -> str | None:
 def csv_rows(path: Path) -> tuple[tuple[str, ...], list[list[str | None]]]:
     """The header of a file with commas, and the fields of its rows."""
     inputs = open_inputs([path], options=ReadOptions(delimiter=",", text_column="1"))
-    parsed = [inputs.format.parse(chunk.rows, inputs.schema, lambda _: None) for chunk in inputs.chunks()]
+    parsed = [
+        inputs.format.parse(chunk.rows, inputs.schema, lambda _: None) for chunk in inputs.chunks()
+    ]
     return inputs.schema.columns, [list(row) for rows in parsed for row in zip(*rows.columns)]
 
 
@@ -319,7 +350,11 @@ def test_any_file_has_the_rows_that_the_csv_module_sees(written: str) -> None:
         (header, rows), width = csv_rows(path), 2
         assert [*header] == expected.pop(0)
         for fields, row in zip(expected, rows, strict=True):
-            last = [",".join(fields[width - 1 :])] if len(fields) >= width else [None] * (width - len(fields))
+            last = (
+                [",".join(fields[width - 1 :])]
+                if len(fields) >= width
+                else [None] * (width - len(fields))
+            )
             # Of a quote that never closes, the end of the last line is no part.
             assert list(map(ended, row)) == list(map(ended, [*fields[: width - 1], *last]))
 
@@ -338,7 +373,9 @@ def test_any_table_that_the_csv_module_writes_is_read(rows: list[list[str]]) -> 
             assert csv_rows(path) == (tuple(header), further)
 
 
-def test_rows_across_the_pieces_of_a_file_are_those_that_the_csv_module_sees(tmp_path: Path) -> None:
+def test_rows_across_the_pieces_of_a_file_are_those_that_the_csv_module_sees(
+    tmp_path: Path,
+) -> None:
     long = '5,"' + 'some ""words"",\n' * 30_000 + '"\r\n'
     kinds = ["1,plain\n", '2,"a, ""b"""\n', '3,"two\nlines"\r\n', '4,a "b" é漢\n', "\n"]
     for seed in range(3):

@@ -1,4 +1,5 @@
-"""Text → ids by both text rules: as the specification says, for any text, and of long ones the last."""
+"""Text → ids by both text rules: as the specification says, for any text, and of long ones the
+last."""
 
 from __future__ import annotations
 
@@ -20,7 +21,14 @@ WORDS = ("the", "film", "good", "!", "don't")
 SUBWORDS = ("g", "o", "d", "oo", "un", "film", "好", "吃", "好吃", "é")
 PIECES = Tokenizer(WORDS, length=12, pieces=SUBWORDS)
 NAMES = {1: "<s>", 2: "?", **dict(enumerate((*WORDS, *(f"·{piece}" for piece in SUBWORDS)), 4))}
-CHARACTERS = [*"godfilmunTHE 好吃很!?'’.,-\t\u3000\u00a0éxΣς", "İ", "\ud800", "\udfb7", "\ud842", "\ufffd"]
+CHARACTERS = [
+    *"godfilmunTHE 好吃很!?'’.,-\t\u3000\u00a0éxΣς",
+    "İ",
+    "\ud800",
+    "\udfb7",
+    "\ud842",
+    "\ufffd",
+]
 TEXTS = st.text(st.sampled_from(CHARACTERS), max_size=40) | st.text()
 
 
@@ -74,7 +82,9 @@ def test_ids_are_those_of_keras(text: str, ids: list[int], status: str) -> None:
         ("the " * 30 + "ungood", "the the the the the the the the ·un ·g ·oo ·d"),
     ],
 )
-def test_a_known_word_is_one_id_and_another_is_read_by_its_longest_pieces(text: str, ids: str) -> None:
+def test_a_known_word_is_one_id_and_another_is_read_by_its_longest_pieces(
+    text: str, ids: str
+) -> None:
     assert " ".join(NAMES[i] for i in PIECES.encode_text(text).ids) == ids
 
 
@@ -92,7 +102,9 @@ def test_a_known_word_is_one_id_and_another_is_read_by_its_longest_pieces(text: 
         ("\ud83d 好 \ude00", "\ufffd 好 \ufffd"),
     ],
 )
-def test_a_lone_surrogate_is_read_as_u_fffd_and_a_pair_as_its_character(text: str, read: str) -> None:
+def test_a_lone_surrogate_is_read_as_u_fffd_and_a_pair_as_its_character(
+    text: str, read: str
+) -> None:
     words = ("\U00010428good\U0001f3ac", "good")
     subwords = ("go", "good", "\U0001f3ac", "\U00020bb7", "好")
     for tokenizer in (Tokenizer(words), Tokenizer(words, pieces=subwords)):

@@ -1,4 +1,5 @@
-"""A machine without ONNX Runtime: what starts all the same, and what is said of the engine that is there."""
+"""A machine without ONNX Runtime: what starts all the same, and what is said of the engine that is
+there."""
 
 from __future__ import annotations
 
@@ -18,31 +19,43 @@ MISSING = 'raise ModuleNotFoundError("No module named \'onnxruntime\'", name="on
 def run(tmp_path: Path) -> Run:
     """A function: arguments → edge-lstm, finished, in a process that finds no onnxruntime."""
     (tmp_path / "onnxruntime.py").write_text(MISSING)
-    found = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", ""), str(Path(__file__).parents[2])])
+    found = os.pathsep.join(
+        [str(tmp_path), os.environ.get("PYTHONPATH", ""), str(Path(__file__).parents[2])]
+    )
 
     def edge_lstm(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         environment = {**os.environ, "PYTHONPATH": found, "PYTHONSAFEPATH": "1", **variables}
         command = [sys.executable, "-m", "edge_lstm", *arguments]
-        return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path)
+        return subprocess.run(
+            command, capture_output=True, text=True, env=environment, cwd=tmp_path
+        )
 
     return edge_lstm
 
 
-@pytest.mark.parametrize("arguments", [("--version",), ("--help",), ("predict", "--help"), ("inspect",)])
+@pytest.mark.parametrize(
+    "arguments", [("--version",), ("--help",), ("predict", "--help"), ("inspect",)]
+)
 def test_nothing_imports_it_at_the_start(run: Run, arguments: tuple[str, ...]) -> None:
     done = run(*arguments)
     assert (done.returncode, done.stderr) == (0, "") and done.stdout
 
 
 @pytest.mark.parametrize(
-    "arguments", [("predict", "good"), ("score", "rows.txt"), ("evaluate", "rows.csv"), ("latency",)]
+    "arguments",
+    [("predict", "good"), ("score", "rows.txt"), ("evaluate", "rows.csv"), ("latency",)],
 )
-def test_one_line_says_that_the_engine_is_there(run: Run, tmp_path: Path, arguments: tuple[str, ...]) -> None:
+def test_one_line_says_that_the_engine_is_there(
+    run: Run, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
     (tmp_path / "rows.txt").write_text("good\n")
     (tmp_path / "rows.csv").write_text("text,label\ngood,pos\n")
     done = run(*arguments)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith("error: onnxruntime is not installed;") and done.stderr.count("\n") == 1
+    assert (
+        done.stderr.startswith("error: onnxruntime is not installed;")
+        and done.stderr.count("\n") == 1
+    )
     assert "--engine native, or EDGE_LSTM_ENGINE=native" in done.stderr
 
 

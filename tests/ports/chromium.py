@@ -18,7 +18,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome") or ""
+CHROMIUM = (
+    shutil.which("chromium")
+    or shutil.which("chromium-browser")
+    or shutil.which("google-chrome")
+    or ""
+)
 OFF = ("gpu", "quic", "background-networking", "component-update", "sync", "dev-shm-usage")
 FLAGS = ["--headless", "--no-sandbox", "--no-first-run", "--remote-debugging-pipe"]
 FLAGS += [f"--disable-{name}" for name in OFF]
@@ -59,7 +64,10 @@ class Chromium:
         shell = f'exec 3<&{their_in} 4>&{their_out}; exec "$@"'
         command = ["bash", "-c", shell, "bash", CHROMIUM, *FLAGS, f"--user-data-dir={profile}"]
         self._process = subprocess.Popen(
-            command, pass_fds=(their_in, their_out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            command,
+            pass_fds=(their_in, their_out),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
         os.close(their_in)
         os.close(their_out)
@@ -68,7 +76,9 @@ class Chromium:
         self._session = ""
         self.problems: list[str] = []  # of the page: errors, and requests that left it
         target = self.send("Target.createTarget", url="about:blank")["targetId"]
-        self._session = self.send("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        self._session = self.send("Target.attachToTarget", targetId=target, flatten=True)[
+            "sessionId"
+        ]
         for domain in ("Page", "Runtime", "Network", "Log", "DOM"):
             self.send(f"{domain}.enable")
 
@@ -76,7 +86,10 @@ class Chromium:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self._session = ""
         with contextlib.suppress(AssertionError, OSError):
@@ -126,7 +139,9 @@ class Chromium:
 
     def run(self, expression: str) -> Any:
         """An expression's value; promises are awaited."""
-        answer = self.send("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True)
+        answer = self.send(
+            "Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True
+        )
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
 

@@ -1,4 +1,5 @@
-"""Model files of every kind that export writes, and ONNX Runtime's answers: what each port has to give."""
+"""Model files of every kind that export writes, and ONNX Runtime's answers: what each port has to
+give."""
 
 from __future__ import annotations
 
@@ -29,7 +30,8 @@ TOLERANCE = 2e-6  # of a probability, between a port and ONNX Runtime
 
 @dataclass(frozen=True)
 class Kind:
-    """A training and its file. several: a text may have several of the labels; spaced: its texts have spaces;
+    """A training and its file. several: a text may have several of the labels; spaced: its texts
+    have spaces;
     length: ids of a text that the file reads."""
 
     preset: str
@@ -54,7 +56,8 @@ KINDS = {
 class Case:
     """A model file with texts and what ONNX Runtime answers.
 
-    answers: the labels of each text, as predict prints them; probabilities: float32 [texts, labels].
+    answers: the labels of each text, as predict prints them; probabilities: float32 [texts,
+        labels].
     """
 
     name: str
@@ -67,7 +70,8 @@ class Case:
 
 
 def trained(kind: Kind) -> TextClassifier:
-    """A classifier of random words, some of which tell the label, of weights large enough to matter."""
+    """A classifier of random words, some of which tell the label, of weights large enough to
+    matter."""
     rng = random.Random(len(kind.labels))
     words = VOCABULARY if kind.spaced else UNSEGMENTED
     texts, targets = [], []
@@ -75,12 +79,16 @@ def trained(kind: Kind) -> TextClassifier:
         places = [row % len(kind.labels)]
         if kind.several:
             places = [i for i in range(len(kind.labels)) if rng.random() < 0.4]
-        chosen = rng.choices(words, k=rng.randint(4, 12)) + [words[i] for i in places for _ in range(2)]
+        chosen = rng.choices(words, k=rng.randint(4, 12)) + [
+            words[i] for i in places for _ in range(2)
+        ]
         rng.shuffle(chosen)
         texts.append((" " if kind.spaced else "").join(chosen))
         names = [kind.labels[i] for i in places]
         targets.append(set(names) if kind.several else names[0])
-    model = TextClassifier(kind.preset, epochs=1, teacher="none", validation=0.0).fit(texts, targets)
+    model = TextClassifier(kind.preset, epochs=1, teacher="none", validation=0.0).fit(
+        texts, targets
+    )
     with torch.no_grad():  # after one pass over 60 rows an LSTM says next to nothing
         network = model.result_.checkpoint.network
         network.embedding.weight.clamp_(-0.3, 0.3).mul_(15)
@@ -99,7 +107,9 @@ def case(name: str, path: Path, texts: list[str]) -> Case:
         classifier.labels,
         statuses=[str(answer.status) for answer in predictions],
         answers=[LABEL_JOINT.join(answer.labels) for answer in predictions],
-        probabilities=np.array([[*answer.probabilities.values()] for answer in predictions], np.float32),
+        probabilities=np.array(
+            [[*answer.probabilities.values()] for answer in predictions], np.float32
+        ),
     )
 
 

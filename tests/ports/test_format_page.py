@@ -1,4 +1,5 @@
-"""docs/file-format.md: its test vectors are what the reference computes, its keys what the package writes."""
+"""docs/file-format.md: its test vectors are what the reference computes, its keys what the package
+writes."""
 
 from __future__ import annotations
 
@@ -26,7 +27,10 @@ PIECES = ("fi", "film", "s", "ing", "日本", "日", "本", "'")
 def rows(after: str) -> list[list[str]]:
     """The cells of the first table behind a heading or a line."""
     table = PAGE[PAGE.index(after) :].split("\n|", 1)[1].split("\n\n", 1)[0]
-    return [[cell.strip() for cell in line.strip("|").split("|")] for line in ("|" + table).split("\n")[2:]]
+    return [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in ("|" + table).split("\n")[2:]
+    ]
 
 
 def test_every_metadata_key_is_described() -> None:
@@ -42,7 +46,9 @@ def test_every_metadata_key_is_described() -> None:
     )
 
 
-def check_ids(model: reference.Model, tokenizer: Tokenizer, text: str, row: tuple[str, str]) -> None:
+def check_ids(
+    model: reference.Model, tokenizer: Tokenizer, text: str, row: tuple[str, str]
+) -> None:
     """row: ids and status, which the package and the reference must give."""
     ids, encoded = [int(i) for i in row[0].split()], tokenizer.encode_text(text)
     assert (encoded.ids, encoded.status) == (ids, row[1]) == reference.encode(model, text), text
@@ -86,7 +92,9 @@ def test_the_n_grams_are_these() -> None:
     for row in told:
         pool, counts, ids, present = [[int(number) for number in cell.split()] for cell in row[:4]]
         attributes = ((b"pool_int64s", pool), (b"ngram_counts", counts))
-        packed = [field(5, field(1, name) + field(8, bytes(numbers))) for name, numbers in attributes]
+        packed = [
+            field(5, field(1, name) + field(8, bytes(numbers))) for name, numbers in attributes
+        ]
         graph = field(1, field(4, b"TfIdfVectorizer") + b"".join(packed))
         grams = reference.ngrams(graph, len(present))
         assert present == [gram in {*((i,) for i in ids), *pairwise(ids)} for gram in grams]
@@ -100,13 +108,19 @@ def test_the_n_grams_are_these() -> None:
 def test_the_labels_of_several_are_these() -> None:
     assert '`["a", "b", "c"]`, `thresholds` [0.5, 0.6, 0.05]' in PAGE
     model = reference.Model({}, {}, {}, 1, ["a", "b", "c"], {}, [], {}, {}, [0.5, 0.6, 0.05])
-    table = PAGE[PAGE.index("| logits | probabilities | labels |") :].split("\n\n", 1)[0].split("\n")[2:]
+    table = (
+        PAGE[PAGE.index("| logits | probabilities | labels |") :]
+        .split("\n\n", 1)[0]
+        .split("\n")[2:]
+    )
     assert len(table) == 4
     for line in table:
         logits, told, labels = line.replace("\\|", "/").strip("| ").split(" | ")
         answer = reference.sigmoid(np.array(logits.split(), np.float32))
         assert [float(p) for p in told.split()] == pytest.approx(answer.tolist(), abs=5e-8)
-        assert reference.labels_of(model, answer) == labels.strip("`").replace("/", "|").replace("none", "")
+        assert reference.labels_of(model, answer) == labels.strip("`").replace("/", "|").replace(
+            "none", ""
+        )
 
 
 def test_the_numbers_are_right() -> None:
@@ -128,7 +142,10 @@ def test_the_numbers_are_right() -> None:
     x = np.array([[0.5], [-0.5]], f32)
     q = np.rint(np.array([-1, -0.3, 0, 0.5, 1], f32) / f32(2 / 255)) + 127
     right = {
-        "sigmoid(0.5)": [reference.sigmoid(one + f32(0.5))[0, 0], reference.tanh(one + f32(0.5))[0, 0]],
+        "sigmoid(0.5)": [
+            reference.sigmoid(one + f32(0.5))[0, 0],
+            reference.tanh(one + f32(0.5))[0, 0],
+        ],
         "sigmoid(-3)": [reference.sigmoid(one - f32(3))[0, 0], reference.tanh(one - f32(3))[0, 0]],
         "step and zero of x = [-1": scale(-1, -0.3, 0, 0.5, 1),
         "its q": np.clip(q, 0, 255),

@@ -28,7 +28,9 @@ def in_node(models: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """What answers.mjs says of each {path, texts}."""
     request = json.dumps({"module": str(MODULE), "models": models})
     script = Path(__file__).with_name("answers.mjs")
-    run = subprocess.run([NODE, str(script)], input=request, capture_output=True, text=True, timeout=300)
+    run = subprocess.run(
+        [NODE, str(script)], input=request, capture_output=True, text=True, timeout=300
+    )
     assert run.returncode == 0, run.stderr
     return [json.loads(line) for line in run.stdout.split("\n") if line]
 
@@ -41,7 +43,9 @@ def test_every_kind_of_model_gives_the_bits_of_the_engine(
     texts = cases[0].texts  # also as strings of UTF-16 that are not well-formed
     results = in_node([{"path": str(case.path), "texts": texts} for case in cases])
     for case, result in zip(cases, results, strict=True):
-        statuses, _, bits = answers(program, case.path, texts=[well_formed(text).encode() for text in texts])
+        statuses, _, bits = answers(
+            program, case.path, texts=[well_formed(text).encode() for text in texts]
+        )
         assert result["labels"] == list(case.labels), case.name
         assert all(row["ok"] for row in result["check"]), case.name
         assert [answer["status"] for answer in result["answers"]] == statuses
@@ -55,7 +59,10 @@ def test_every_kind_of_model_gives_the_bits_of_the_engine(
 def test_the_same_texts_are_unfamiliar(strange: tuple[Path, list[str], list[str]]) -> None:  # noqa: F811
     path, texts, expected = strange
     results = in_node(
-        [{"path": str(path), "texts": texts, "options": {"unfamiliar": n}} for n in (0.05, 0.001, 5)]
+        [
+            {"path": str(path), "texts": texts, "options": {"unfamiliar": n}}
+            for n in (0.05, 0.001, 5)
+        ]
     )
     assert [answer["status"] for answer in results[0]["answers"]] == expected
     assert [result["error"] for result in results[1:]] == [
@@ -69,14 +76,18 @@ def test_the_same_texts_are_unfamiliar(strange: tuple[Path, list[str], list[str]
 def test_probabilities_keep_the_order_of_the_labels(labels: list[str], tmp_path: Path) -> None:
     path, text = tmp_path / "m.onnx", "A wonderful film."
     path.write_bytes(edited({"labels": compact(labels)}))
-    told, numbers = zip(*in_node([{"path": str(path), "texts": [text]}])[0]["answers"][0]["probabilities"])
+    told, numbers = zip(
+        *in_node([{"path": str(path), "texts": [text]}])[0]["answers"][0]["probabilities"]
+    )
     expected = Classifier.load(path).predict([text])[0].probabilities
     assert [*told] == labels == [*expected]
     assert numbers == pytest.approx([*expected.values()], abs=1e-6)
 
 
 @needs_node
-def test_what_is_no_model_is_refused_in_one_line(damaged: list[tuple[str, bytes]], tmp_path: Path) -> None:
+def test_what_is_no_model_is_refused_in_one_line(
+    damaged: list[tuple[str, bytes]], tmp_path: Path
+) -> None:
     models = []
     for i, (_, data) in enumerate(damaged):
         path = tmp_path / f"{i}.onnx"
@@ -97,7 +108,9 @@ def test_the_engine_is_small_and_made_of_this_source(tmp_path: Path) -> None:
     (tmp_path / "js").mkdir()
     command = ["make", "-C", str(tmp_path), f"ZIG={' '.join(zig())}", "js/edge-lstm.wasm"]
     subprocess.run(command, check=True, capture_output=True)
-    assert (tmp_path / "js" / "edge-lstm.wasm").read_bytes() == kept, "run: make -C engine js/edge-lstm.wasm"
+    assert (tmp_path / "js" / "edge-lstm.wasm").read_bytes() == kept, (
+        "run: make -C engine js/edge-lstm.wasm"
+    )
 
 
 def test_the_package_has_types_and_this_version() -> None:
@@ -107,6 +120,9 @@ def test_the_package_has_types_and_this_version() -> None:
     assert set(re.findall(names, text, re.MULTILINE)) == set(re.findall(names, typed, re.MULTILINE))
     package = json.loads((FOLDER / "package.json").read_text())
     entry = package["exports"]["."]
-    assert (package["version"], package["type"]) == (__version__, "module") and "dependencies" not in package
+    assert (package["version"], package["type"]) == (
+        __version__,
+        "module",
+    ) and "dependencies" not in package
     for path in (entry["types"], entry["default"], package["main"], *package["files"]):
         assert (FOLDER / path).is_file()

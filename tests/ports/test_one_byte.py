@@ -16,7 +16,8 @@ from edge_lstm.modelfile import parse_model
 from tests.engine.conftest import ENGINE, Compile, compiled  # noqa: F401
 from tests.ports.conftest import Case
 
-# Single bits, and what turns the tag of a metadata entry (0x72) into that of a text which readers skip.
+# Single bits, and what turns the tag of a metadata entry (0x72) into that of a text which readers
+# skip.
 MASKS = (1, 2, 4, 8, 16, 32, 64, 128, 0x72 ^ 0x12, 0x72 ^ 0x1A, 0x72 ^ 0x22, 0x72 ^ 0x2A)
 STEPS = [(4999, MASKS[::4]), pytest.param((211, MASKS), marks=pytest.mark.slow)]
 # Files of both text rules, fp32 and int8, of one label per text and of several.
@@ -38,7 +39,10 @@ def opens(compiled: Compile) -> dict[str, Callable[[bytes], object]]:  # noqa: F
     """Reader → what opens a file's bytes, or raises its own error."""
     command = ("gcc", "-std=c99", "-O2", "-shared", "-fPIC")
     library = ctypes.CDLL(str(compiled(*command, sources=[str(ENGINE / "edge_lstm.c")])))
-    library.edge_lstm_needs.restype, library.edge_lstm_open.restype = ctypes.c_size_t, ctypes.c_void_p
+    library.edge_lstm_needs.restype, library.edge_lstm_open.restype = (
+        ctypes.c_size_t,
+        ctypes.c_void_p,
+    )
     return {
         "python": lambda data: parse_model(data, Path("m.onnx")),
         "reference": reference.read,
@@ -46,7 +50,9 @@ def opens(compiled: Compile) -> dict[str, Callable[[bytes], object]]:  # noqa: F
     }
 
 
-def opened(data: bytearray, step: int, masks: tuple[int, ...], read: Callable[[bytes], object]) -> str:
+def opened(
+    data: bytearray, step: int, masks: tuple[int, ...], read: Callable[[bytes], object]
+) -> str:
     """Return the places of files that were opened, and how many were tried."""
     places = [at for at in range(len(data)) if at % step == 0 or at + 100 >= len(data)]
     bad = []

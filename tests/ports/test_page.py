@@ -1,4 +1,5 @@
-"""``edge-lstm page`` and the module, in headless Chromium: what a person does, and what a worker does."""
+"""``edge-lstm page`` and the module, in headless Chromium: what a person does, and what a worker
+does."""
 
 from __future__ import annotations
 
@@ -53,7 +54,9 @@ def shown(browser: Chromium, name: str) -> str:
     return str(browser.run(f"document.getElementById({json.dumps(name)}).innerText"))
 
 
-def test_the_command_writes_one_file_of_at_most_200_kb_with_tiny(tiny: Path, tmp_path: Path) -> None:
+def test_the_command_writes_one_file_of_at_most_200_kb_with_tiny(
+    tiny: Path, tmp_path: Path
+) -> None:
     odd, out = tmp_path / "<b>{module}&.onnx", tmp_path / "out.html"
     odd.write_bytes(tiny.read_bytes())
     command = [sys.executable, "-m", "edge_lstm", "page", odd, "-o"]
@@ -64,7 +67,8 @@ def test_the_command_writes_one_file_of_at_most_200_kb_with_tiny(tiny: Path, tmp
     assert "<link rel=stylesheet" not in html and "src=" not in html
     assert "<title>&lt;b&gt;{module}&amp;.onnx</title>" in html and "<b>" not in html
     run = subprocess.run([*command, "/dev/stdout"], capture_output=True, check=True)
-    assert run.stdout.decode() == html and run.stderr == b""  # to a stream goes the page, and nothing else
+    # to a stream goes the page, and nothing else
+    assert run.stdout.decode() == html and run.stderr == b""
 
 
 @needs_chromium
@@ -83,9 +87,16 @@ def test_the_answer_follows_at_each_key(page: Chromium, tiny: Path) -> None:
 
 
 @needs_chromium
-def test_a_typed_text_is_answered_as_predict_does(browser: Chromium, tiny: Path, tmp_path: Path) -> None:
+def test_a_typed_text_is_answered_as_predict_does(
+    browser: Chromium, tiny: Path, tmp_path: Path
+) -> None:
     """The file's own abstention counts; a text is unfamiliar only if that is asked for."""
-    curve = {"data": "held out", "texts": 900, "default": 0.06, "points": [[0.0, 900, 300], [0.999, 800, 10]]}
+    curve = {
+        "data": "held out",
+        "texts": 900,
+        "default": 0.06,
+        "points": [[0.0, 900, 300], [0.999, 800, 10]],
+    }
     curve["unfamiliar"] = [[0.05, 0.0]]
     unsure, never = tmp_path / "unsure.onnx", tmp_path / "never.onnx"
     unsure.write_bytes(edited({"abstention": compact(curve)}))
@@ -117,8 +128,14 @@ def test_words_are_coloured_by_what_they_did(page: Chromium, tiny: Path) -> None
 
     write(page, TEXT)
     page.wait("document.getElementById('strongest').textContent.includes('Strongest')")
-    titles = page.run("[...document.querySelectorAll('#words span')].map(s => [s.textContent, s.title])")
-    effects = [(word.text, word.effect) for word in explain(Classifier.load(tiny), TEXT).words if word.known]
+    titles = page.run(
+        "[...document.querySelectorAll('#words span')].map(s => [s.textContent, s.title])"
+    )
+    effects = [
+        (word.text, word.effect)
+        for word in explain(Classifier.load(tiny), TEXT).words
+        if word.known
+    ]
     told = [(text, float(title.replace("−", "-"))) for text, title in titles if title]
     assert [text for text, _ in told] == [text for text, _ in effects]  # a word may be there twice
     for (text, one), (_, other) in zip(told, effects):
@@ -131,15 +148,20 @@ def test_the_files_own_test_is_shown(page: Chromium, tiny: Path) -> None:
     rows = len(open_model(tiny).golden)
     assert f"{rows} of {rows}" in shown(page, "verdict")
     assert page.run("document.querySelectorAll('#golden .ok').length") == rows
-    # They are the file's own test, and nothing to try: a page of a file without examples offers no text.
+    # They are the file's own test, and nothing to try: a page of a file without examples offers no
+    # text.
     assert page.run("document.querySelectorAll('#golden button, #examples button').length") == 0
     assert page.run("document.getElementById('examples').hidden")
 
 
 @needs_chromium
-def test_a_page_has_its_own_title_and_examples(browser: Chromium, tiny: Path, tmp_path: Path) -> None:
+def test_a_page_has_its_own_title_and_examples(
+    browser: Chromium, tiny: Path, tmp_path: Path
+) -> None:
     path, odd = tmp_path / "page.html", "What </script><b>film</b>! \\u003c"
-    path.write_text(build_page(open_model(tiny), "Film <reviews>", ["Fine.", odd]), encoding="utf-8")
+    path.write_text(
+        build_page(open_model(tiny), "Film <reviews>", ["Fine.", odd]), encoding="utf-8"
+    )
     browser.open(path.as_uri())
     browser.wait("document.getElementById('label').textContent")
     assert shown(browser, "name") == "Film <reviews>"
@@ -162,7 +184,9 @@ def test_another_model_dropped_on_it_takes_its_place(page: Chromium, cases: list
         page.wait(f"document.getElementById('name').textContent === {json.dumps(name)}")
         assert "✗" not in shown(page, "golden") and shown(page, "error") == ""
         write(page, case.texts[4])
-        assert shown(page, "label") == (case.answers[4].replace("|", ", ").replace("\t", " ") or "no label")
+        assert shown(page, "label") == (
+            case.answers[4].replace("|", ", ").replace("\t", " ") or "no label"
+        )
 
 
 @needs_chromium

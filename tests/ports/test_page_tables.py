@@ -1,4 +1,5 @@
-"""A table dropped on the page comes back as ``edge-lstm score`` writes it, whatever is wrong with it."""
+"""A table dropped on the page comes back as ``edge-lstm score`` writes it, whatever is wrong with
+it."""
 
 from __future__ import annotations
 
@@ -144,15 +145,20 @@ def drop(
 
 
 def compare(model: Path, paths: Sequence[Path], folder: Path, *, unfamiliar: bool = False) -> int:
-    """Drop the files on the model's page and score them: the same bytes → how many were not refused."""
+    """Drop the files on the model's page and score them: the same bytes → how many were not
+    refused."""
     classifier = Classifier.load(model, engine="native")
     options = ScoreOptions(unfamiliar=0.05 if unfamiliar else None)
     answered = 0
     for path, dropped in zip(paths, drop(model, paths, folder, unfamiliar=unfamiliar), strict=True):
-        expected = by_score(path, folder / f"{path.stem}.scored{path.suffix.lower()}", classifier, options)
+        expected = by_score(
+            path, folder / f"{path.stem}.scored{path.suffix.lower()}", classifier, options
+        )
         what = f"{path.name}: {path.read_bytes()[:200]!r}"
         if expected is None:
-            assert dropped["error"].startswith(f"{path.name}: ") and "\n" not in dropped["error"], what
+            assert dropped["error"].startswith(f"{path.name}: ") and "\n" not in dropped["error"], (
+                what
+            )
             continue
         answered += 1
         assert not dropped["error"], what
@@ -176,10 +182,15 @@ def test_a_table_comes_back_as_score_writes_it(tiny: Path, tmp_path: Path) -> No
 
 @needs_node
 @pytest.mark.parametrize("name", ["a.jsonl", "a.JSON", "a.parquet", "a.csv.gz"])
-def test_a_table_of_another_format_is_refused_as_such(name: str, tiny: Path, tmp_path: Path) -> None:
+def test_a_table_of_another_format_is_refused_as_such(
+    name: str, tiny: Path, tmp_path: Path
+) -> None:
     paths = written(tmp_path / "in", {name: b'{"text": "good"}\n', "b.csv": b"text\ngood\n"})
     refused, answered = drop(tiny, paths, tmp_path)
-    assert refused["error"] == f"{name}: this page reads .csv, .tsv and .txt; give it to edge-lstm score"
+    assert (
+        refused["error"]
+        == f"{name}: this page reads .csv, .tsv and .txt; give it to edge-lstm score"
+    )
     assert not answered["error"] and answered["data"]  # the next one is scored
 
 
@@ -206,19 +217,26 @@ def test_a_text_that_the_file_is_unsure_of_comes_back_without_a_label(
     model = tmp_path / "m.onnx"
     model.write_bytes(edited({"abstention": compact(curve)}))
     assert Classifier.load(model).threshold() == 0.55
-    rows = "".join(f'{i},"{text.replace(chr(34), chr(34) * 2)}"\r\n' for i, text in enumerate(TEXTS))
+    rows = "".join(
+        f'{i},"{text.replace(chr(34), chr(34) * 2)}"\r\n' for i, text in enumerate(TEXTS)
+    )
     table = ("id,comment\r\n" + rows).encode("utf-8", "replace")
     paths = written(
-        tmp_path / "in", {"texts.csv": table, "lines.txt": "\n".join(TEXTS).encode("utf-8", "replace")}
+        tmp_path / "in",
+        {"texts.csv": table, "lines.txt": "\n".join(TEXTS).encode("utf-8", "replace")},
     )
     assert compare(model, paths, tmp_path, unfamiliar=unfamiliar) == 2
-    found = {line.split("\t")[2] for line in (tmp_path / "lines.scored.txt").read_text().splitlines()}
+    found = {
+        line.split("\t")[2] for line in (tmp_path / "lines.scored.txt").read_text().splitlines()
+    }
     assert {"ok", "abstained"} <= found and ("unfamiliar" in found) == unfamiliar
 
 
 @needs_node
 @pytest.mark.parametrize("default", [0.3, 0.06, 0.021, 0.02, 0.001])
-def test_the_page_abstains_from_the_threshold_that_score_takes(default: float, tmp_path: Path) -> None:
+def test_the_page_abstains_from_the_threshold_that_score_takes(
+    default: float, tmp_path: Path
+) -> None:
     """A file that cannot show the share of its own default is refused by both."""
     chance = random.Random(5)
     wrong = sorted(chance.sample(range(250), 30), reverse=True)
@@ -245,32 +263,54 @@ def test_a_probability_has_the_digits_that_score_writes(tmp_path: Path) -> None:
     bits += [around + i for i in range(-3, 4)]
     bits += [(np.arange(1, 2**9) / 2**n).astype(np.float32).view(np.int32) for n in range(9, 24)]
     values = np.unique(np.concatenate(bits).clip(0, 0x3F800000)).astype(np.int32).view(np.float32)
-    values = values[values != 2.0**-96]  # the only one that has shorter digits than the nearest ones
-    (function,) = re.findall(r"^function float32Text.*?^}", PAGE.read_text(encoding="utf-8"), re.M | re.S)
+    # the only one that has shorter digits than the nearest ones
+    values = values[values != 2.0**-96]
+    (function,) = re.findall(
+        r"^function float32Text.*?^}", PAGE.read_text(encoding="utf-8"), re.M | re.S
+    )
     code = f"{function}; const v = JSON.parse(require('fs').readFileSync(0));"
     code += "console.log(JSON.stringify(v.map((x) => float32Text(Math.fround(x)))))"
     told = subprocess.run(
-        [NODE, "-e", code], input=json.dumps(values.tolist()), capture_output=True, text=True, check=True
+        [NODE, "-e", code],
+        input=json.dumps(values.tolist()),
+        capture_output=True,
+        text=True,
+        check=True,
     )
-    assert json.loads(told.stdout) == float32_texts(values.tolist()) == [str(value) for value in values]
+    assert (
+        json.loads(told.stdout)
+        == float32_texts(values.tolist())
+        == [str(value) for value in values]
+    )
 
 
 @needs_node
-def test_many_labels_and_several_come_back_as_score_writes_them(cases: list[Case], tmp_path: Path) -> None:
+def test_many_labels_and_several_come_back_as_score_writes_them(
+    cases: list[Case], tmp_path: Path
+) -> None:
     """Labels that CSV has to quote, too."""
-    table = ("text;x\n" + "".join(f"{text};{i}\n" for i, text in enumerate(TEXTS) if len(text) < 99)).encode(
-        "utf-8", "replace"
+    table = (
+        "text;x\n" + "".join(f"{text};{i}\n" for i, text in enumerate(TEXTS) if len(text) < 99)
+    ).encode("utf-8", "replace")
+    paths = written(
+        tmp_path / "in", {"a.csv": table, "b.TSV": table.replace(b";", b"\t"), "c.txt": table}
     )
-    paths = written(tmp_path / "in", {"a.csv": table, "b.TSV": table.replace(b";", b"\t"), "c.txt": table})
     for case in cases:
-        if case.name in ("low-rank.int8.onnx", "several.fp32.onnx", "several-2.int8.onnx", "embedded"):
+        if case.name in (
+            "low-rank.int8.onnx",
+            "several.fp32.onnx",
+            "several-2.int8.onnx",
+            "embedded",
+        ):
             assert compare(case.path, paths, tmp_path) == 3, case.name
             for path in tmp_path.glob("*.scored.*"):
                 path.unlink()
 
 
 @needs_node
-def test_with_onnx_runtime_the_last_digits_of_probabilities_alone_differ(tiny: Path, tmp_path: Path) -> None:
+def test_with_onnx_runtime_the_last_digits_of_probabilities_alone_differ(
+    tiny: Path, tmp_path: Path
+) -> None:
     rows = "".join(f"{i},film {i} was good and {i * 7}\n" for i in range(200))
     (path,) = written(tmp_path / "in", {"a.csv": f"id,text\n{rows}".encode()})
     (dropped,) = drop(tiny, [path], tmp_path)
@@ -299,7 +339,13 @@ def test_any_table_comes_back_as_score_writes_it(tiny: Path, tmp_path: Path) -> 
 @pytest.mark.skipif(not CHROMIUM, reason="no chromium")
 def test_a_browser_gives_what_node_does(tiny: Path, tmp_path: Path) -> None:
     """A table, a refused one, bytes that are not UTF-8, a byte order mark and a text."""
-    names = ("quotes.csv", "blank.csv", "text that is not UTF-8.csv", "byte order mark.csv", "lines.txt")
+    names = (
+        "quotes.csv",
+        "blank.csv",
+        "text that is not UTF-8.csv",
+        "byte order mark.csv",
+        "lines.txt",
+    )
     (tmp_path / "page.html").write_text(build_page(open_model(tiny)), encoding="utf-8")
     classifier = Classifier.load(tiny, engine="native")
     with Chromium(tmp_path / "profile") as page:
@@ -316,7 +362,9 @@ def test_a_browser_gives_what_node_does(tiny: Path, tmp_path: Path) -> None:
                 page.wait("document.getElementById('error').textContent")
                 continue
             page.wait("!document.getElementById('download').hidden")
-            page.run("scored.arrayBuffer().then((data) => (window.bytes = [...new Uint8Array(data)]))")
+            page.run(
+                "scored.arrayBuffer().then((data) => (window.bytes = [...new Uint8Array(data)]))"
+            )
             page.wait("window.bytes")
             scored = bytes(page.run("[window.bytes, (window.bytes = null)][0]"))
             assert scored == expected, path.name

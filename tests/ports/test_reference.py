@@ -34,10 +34,15 @@ def test_every_kind_of_model_gives_onnx_runtimes_answers(cases: list[Case]) -> N
             assert reference.encode(model, text) == (encoded.ids, encoded.status), text
         short = [i for i, text in enumerate(case.texts) if len(text) < 400]
         longest = [i for i in range(len(case.texts)) if i not in short][-2:]
-        for i in short[::3] + (longest if case.name in ("tiny.fp32.onnx", "seed.int8.onnx") else []):
+        for i in short[::3] + (
+            longest if case.name in ("tiny.fp32.onnx", "seed.int8.onnx") else []
+        ):
             answer = reference.probabilities(model, reference.encode(model, case.texts[i])[0])
             assert reference.labels_of(model, answer) == case.answers[i], (case.name, case.texts[i])
-            assert np.abs(answer - case.probabilities[i]).max() <= TOLERANCE, (case.name, case.texts[i][:80])
+            assert np.abs(answer - case.probabilities[i]).max() <= TOLERANCE, (
+                case.name,
+                case.texts[i][:80],
+            )
 
 
 def test_nothing_that_it_prints_steers_a_terminal(tmp_path: Path) -> None:

@@ -4,10 +4,26 @@ from __future__ import annotations
 
 import random
 
-_PLAIN = ["a", "the", "film", "is", "was", "good", "bad", "not", "it", "this", "of", "and", "plot", "never"]
+_PLAIN = [
+    "a",
+    "the",
+    "film",
+    "is",
+    "was",
+    "good",
+    "bad",
+    "not",
+    "it",
+    "this",
+    "of",
+    "and",
+    "plot",
+    "never",
+]
 _PLAIN += ["very", "again", "wonderful", "boring"]
-# Words that lower-casing has to reach: dotted I, sharp s, both sigmas, Kelvin and Angstrom, titlecase, Greek
-# with iota, Deseret (beyond the first plane), Georgian, Cherokee, Armenian's ligature.
+# Words that lower-casing has to reach: dotted I, sharp s, both sigmas, Kelvin and Angstrom,
+# titlecase, Greek with iota, Deseret (beyond the first plane), Georgian, Cherokee, Armenian's
+# ligature.
 _ODD = [
     "i̇stanbul", "straße", "σας", "οδός", "οδοσ", "kelvin", "ångström", "ǆ", "ᾳ", "𐐨𐐩", "ა", "ꭰ", "ﬓ", "ω",
     "日本", "映画", "фильм", "хороший", "فيلم", "फ़िल्म", "영화", "🎬", "👍🏽", "naïve", "don't",
@@ -17,7 +33,19 @@ VOCABULARY = tuple(_PLAIN + [w.replace("'", "") for w in _ODD] + [f"word{i}" for
 # "!" and "?" are marks by the rule pieces-1.
 VOCABULARY += ("!", "?", "l’été", "l'été")
 # Of scripts without spaces between words.
-UNSEGMENTED = ("映画", "とても", "良い", "悪い", "電影院", "很好", "日本", "ภาพยนตร์", "ดี", "。", "!")
+UNSEGMENTED = (
+    "映画",
+    "とても",
+    "良い",
+    "悪い",
+    "電影院",
+    "很好",
+    "日本",
+    "ภาพยนตร์",
+    "ดี",
+    "。",
+    "!",
+)
 
 _WRITTEN = [
     "",

@@ -1,4 +1,5 @@
-"""Python imports this first where PYTHONPATH names its folder: what macOS lacks is gone in that process.
+"""Python imports this first where PYTHONPATH names its folder: what macOS lacks is gone in that
+process.
 
 Neither ``/proc`` nor ``/sys``; no affinity of processes to CPUs.
 """
@@ -11,7 +12,13 @@ import io
 import os
 from typing import Any
 
-for _name in ("sched_getaffinity", "sched_setaffinity", "pidfd_open", "memfd_create", "posix_fadvise"):
+for _name in (
+    "sched_getaffinity",
+    "sched_setaffinity",
+    "pidfd_open",
+    "memfd_create",
+    "posix_fadvise",
+):
     if hasattr(os, _name):
         delattr(os, _name)
 

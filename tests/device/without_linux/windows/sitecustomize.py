@@ -1,8 +1,10 @@
-"""Python imports this first where PYTHONPATH names its folder: what Windows lacks is gone in that process.
+"""Python imports this first where PYTHONPATH names its folder: what Windows lacks is gone in that
+process.
 
-Over what macOS lacks too: fcntl and its kin do not import, no fork, a child inherits no descriptors, half of
-the signals are missing, ``select`` takes sockets only, a file that is open can be neither renamed nor
-removed. The lock that Windows has instead (msvcrt) is played by the one that is here.
+Over what macOS lacks too: fcntl and its kin do not import, no fork, a child inherits no
+descriptors, half of the signals are missing, ``select`` takes sockets only, a file that is open can
+be neither renamed nor removed. The lock that Windows has instead (msvcrt) is played by the one that
+is here.
 """
 
 from __future__ import annotations
@@ -67,7 +69,9 @@ def _of_a_closed_file(function: Any) -> Any:
 def _sockets_only(*waiting: Any) -> Any:
     for one in (*waiting[0], *waiting[1], *waiting[2]):
         if not stat.S_ISSOCK(os.fstat(one if isinstance(one, int) else one.fileno()).st_mode):
-            raise OSError(errno.ENOTSOCK, "an operation was attempted on something that is not a socket")
+            raise OSError(
+                errno.ENOTSOCK, "an operation was attempted on something that is not a socket"
+            )
     return _select(*waiting)
 
 
@@ -89,7 +93,17 @@ select.select = _sockets_only
 for _name in ("rename", "replace", "unlink", "remove"):
     setattr(os, _name, _of_a_closed_file(getattr(os, _name)))
 for _name in (
-    *("fork", "forkpty", "posix_spawn", "statvfs", "fstatvfs", "getuid", "geteuid", "getgid", "sysconf"),
+    *(
+        "fork",
+        "forkpty",
+        "posix_spawn",
+        "statvfs",
+        "fstatvfs",
+        "getuid",
+        "geteuid",
+        "getgid",
+        "sysconf",
+    ),
     *("mkfifo", "killpg", "getpgid", "setsid", "pread", "pwrite", "fchmod", "getloadavg", "nice"),
     *("register_at_fork", "O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_DIRECTORY", "fdatasync"),
 ):
