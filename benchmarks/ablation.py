@@ -24,7 +24,10 @@ from typing import Any
 
 from edge_lstm_export import Plan, TextClassifier, make_plan
 from edge_lstm_export.train.options import Validation
-from edge_lstm_export.train.plan import LINEAR, PRESETS, SHORT_LOOP, Asked, Facts, facts_of
+from edge_lstm_export.train.defaults import PRESETS
+from edge_lstm_export.train.options import TrainingRequest
+from edge_lstm_export.train.plan import LINEAR, SHORT_LOOP
+from edge_lstm_export.train.stats import DatasetStats, dataset_stats
 from edge_lstm_export.train.sources.memory import dataset_from
 from edge_lstm_export.train.train import with_knowledge
 
@@ -33,7 +36,7 @@ from benchmarks.table import markdown_table
 
 RESULTS = Path(__file__).parent / "results" / "ablation.jsonl"
 PAGE, MARK = Path(__file__).parent / "decisions.md", "<!-- benchmarks.ablation -->\n"
-Off = Callable[[Plan, Facts], Plan]
+Off = Callable[[Plan, DatasetStats], Plan]
 # (set, rows, draw, the idea that is turned off or "") → (accuracy from 0 to 1, CPU seconds)
 Runs = dict[tuple[str, str, int, str], tuple[float, float]]
 
@@ -45,13 +48,13 @@ def off(**changes: Any) -> Off:
     )
 
 
-def linear_teacher_off(plan: Plan, _: Facts) -> Plan:
+def linear_teacher_off(plan: Plan, _: DatasetStats) -> Plan:
     """Return the plan of the other teachers, or where there are none of the labels alone."""
     teachers = tuple(name for name in plan.teachers if name != LINEAR)
     return replace(plan, teachers=teachers, own_labels=plan.own_labels if teachers else 1.0)
 
 
-def large_vocabulary_off(plan: Plan, _: Facts) -> Plan:
+def large_vocabulary_off(plan: Plan, _: DatasetStats) -> Plan:
     """Return the plan with the preset's short shape: fewer words before a larger LSTM."""
     shape = PRESETS[plan.preset].short
     network = replace(plan.network, num_words=shape.words, embedding_dim=shape.embedding, hidden=shape.hidden)
@@ -59,7 +62,7 @@ def large_vocabulary_off(plan: Plan, _: Facts) -> Plan:
     return replace(plan, network=network, loop=loop)
 
 
-def pretrained_off(plan: Plan, _: Facts) -> Plan:
+def pretrained_off(plan: Plan, _: DatasetStats) -> Plan:
     """Return the plan with random first weights, and the rate for these."""
     if not plan.loop.pretrained:
         return plan
@@ -70,7 +73,7 @@ def pretrained_off(plan: Plan, _: Facts) -> Plan:
 IDEAS: Mapping[str, tuple[Off, str]] = {
     "linear teacher": (linear_teacher_off, "teachers.linear"),
     "sentiment teacher": (
-        lambda plan, facts: make_plan(replace(facts, sentiment=None), Asked(seed=plan.seed)),
+        lambda plan, facts: make_plan(replace(facts, sentiment=None), TrainingRequest(seed=plan.seed)),
         "teachers.load.sentiment_teacher",
     ),
     "pretrained LSTM": (pretrained_off, "parts.sentiment_weights"),
@@ -96,8 +99,8 @@ def measure(name: str, rows: str, seed: int, runs: Runs) -> None:
     if name == "sst2":
         questions, truth = read(DATA / name / "dev.csv")
     texts, labels = draw(train, rows, seed)
-    dataset, asked = dataset_from(texts, labels), Asked(seed=seed)
-    facts = with_knowledge(facts_of(dataset), dataset, asked)
+    dataset, asked = dataset_from(texts, labels), TrainingRequest(seed=seed)
+    facts = with_knowledge(dataset_stats(dataset), dataset, asked)
     whole = make_plan(facts, asked)
     for idea in ("", *IDEAS):
         if (run := (name, rows, seed, idea)) not in runs:

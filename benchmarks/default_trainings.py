@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from edge_lstm_export import TextClassifier
 from edge_lstm_export.onnx.export import export
-from edge_lstm_export.train.plan import PRESETS
+from edge_lstm_export.train.defaults import PRESETS
 from edge_lstm_export.train.pretrained import english
 from edge_lstm_export.train.train import quiet_thread
 

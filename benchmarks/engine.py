@@ -128,10 +128,12 @@ def random_model(preset: str) -> bytes:
     from edge_lstm_export.onnx.size import SPARE, PairRoom, file_parts
     from edge_lstm_export.train.checkpoint import Checkpoint
     from edge_lstm_export.train.network import Network
-    from edge_lstm_export.train.plan import Asked, Facts, make_plan
+    from edge_lstm_export.train.options import TrainingRequest
+from edge_lstm_export.train.plan import make_plan
+from edge_lstm_export.train.stats import DatasetStats
 
     base = open_model()
-    plan = make_plan(Facts(25_000, 2, words=230), Asked(preset))
+    plan = make_plan(DatasetStats(25_000, 2, words=230), TrainingRequest(preset))
     config = plan.network
     pieces = (base.tokenizer.pieces or ())[: config.num_words // 5]
     words = base.tokenizer.words[: config.num_words - 4 - len(pieces)]
@@ -140,7 +142,7 @@ def random_model(preset: str) -> bytes:
     rng = np.random.default_rng(0)
     single = np.arange(2, config.num_words)
     taken = file_parts(tokenizer, base.labels, config, training, thresholds=None, curve=None)
-    room = PairRoom(plan.kb * 1000 - SPARE - sum(taken.values()), config.ngram_dim)
+    room = PairRoom(plan.max_kilobytes * 1000 - SPARE - sum(taken.values()), config.ngram_dim)
     pairs = np.unique(rng.integers(4, config.num_words, (3 * config.ngrams, 2)), axis=0)
     pairs = pairs[rng.permutation(len(pairs))]
     pairs = np.unique(pairs[: room.fitting(pairs, len(single))], axis=0)

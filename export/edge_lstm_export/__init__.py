@@ -15,14 +15,26 @@ from edge_lstm._version import __version__
 
 if TYPE_CHECKING:
     from edge_lstm_export.estimator import TextClassifier
+    from edge_lstm_export.train.options import TrainingRequest
     from edge_lstm_export.train.plan import Plan, make_plan
     from edge_lstm_export.train.run import train_files
+    from edge_lstm_export.train.stats import DatasetStats
 
-__all__ = ["Plan", "TextClassifier", "__version__", "make_plan", "train_files"]
+__all__ = [
+    "DatasetStats",
+    "Plan",
+    "TextClassifier",
+    "TrainingRequest",
+    "__version__",
+    "make_plan",
+    "train_files",
+]
 _MODULES = {
     "TextClassifier": "edge_lstm_export.estimator",
     "train_files": "edge_lstm_export.train.run",
+    "DatasetStats": "edge_lstm_export.train.stats",
     "Plan": "edge_lstm_export.train.plan",
+    "TrainingRequest": "edge_lstm_export.train.options",
     "make_plan": "edge_lstm_export.train.plan",
 }
 

@@ -23,9 +23,11 @@ from edge_lstm_export.train.checkpoint import save_checkpoint
 from edge_lstm_export.train.history import EpochLines, EpochRecord
 from edge_lstm_export.train.loop import SILENT, Callbacks, predict_probabilities
 from edge_lstm_export.train.network import Network
-from edge_lstm_export.train.plan import Asked, Plan, facts_of, make_plan
+from edge_lstm_export.train.options import TrainingRequest
+from edge_lstm_export.train.plan import Plan
+from edge_lstm_export.train.planning import plan_training, with_teacher_kind
 from edge_lstm_export.train.sources.memory import dataset_from
-from edge_lstm_export.train.train import fit, quiet_thread, with_kind, with_knowledge
+from edge_lstm_export.train.train import fit, quiet_thread
 from edge_lstm_export.train.warnings import checked
 
 SILENCE_SECONDS = 2.0  # after which verbose=1 shows an epoch
@@ -38,12 +40,14 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     >>> model.predict(["Where is my card?"]), model.export("cards.onnx", quantize="int8")  # doctest: +SKIP
 
     preset: size of the network and of its file: tiny, small, medium, base, or seed (Keras's example).
-    teacher: None (the package's sentiment model where it helps), "none", "sentiment", or a transformer: a
-        folder or a name on the Hugging Face hub.
-    plan: a Plan in the place of the one that the data and the other parameters make, for all that they do not
-        say: ``dataclasses.replace(model.plan_, balance=True)``.
-    epochs: passes over the texts; validation: share of them that is held out to judge the network; None: by
-        the data. random_state: decides every random choice. callback: told what is being done, a line each.
+    teacher: None (the package's sentiment model, if it helps), "none", "sentiment", a model file of
+        edge-lstm, or a transformer: a folder or a name on the Hugging Face hub.
+    start: a model file whose LSTM and word embeddings the network starts from.
+    balance: raise recall on rare labels, at a cost in accuracy.
+    plan: a Plan, instead of the one that the data and the other parameters make:
+        ``dataclasses.replace(model.plan_, unlabelled=0)``.
+    epochs: passes over the texts. validation: share of them that is held out to judge the network. None: the
+        plan decides. random_state: decides every random choice. callback: called with a line for each stage.
     verbose: 0 for silence; 1 shows the stages and the epochs of a long training on standard error; 2 every
         epoch. Like each parameter it reaches every fit of ``cross_val_score`` or ``GridSearchCV``.
 
@@ -56,6 +60,8 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         preset: str = "small",
         *,
         teacher: str | None = None,
+        start: str | None = None,
+        balance: bool = False,
         plan: Plan | None = None,
         epochs: int | None = None,
         validation: float | None = None,
@@ -63,9 +69,15 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         callback: Callable[[str], None] | None = None,
         verbose: int = 0,
     ) -> None:
-        self.preset, self.teacher, self.plan = preset, teacher, plan
-        self.epochs, self.validation = epochs, validation
-        self.random_state, self.callback = random_state, callback
+        self.preset = preset
+        self.teacher = teacher
+        self.start = start
+        self.balance = balance
+        self.plan = plan
+        self.epochs = epochs
+        self.validation = validation
+        self.random_state = random_state
+        self.callback = callback
         self.verbose = verbose
 
     def fit(self, X: Any, y: Any, *, unlabelled: Sequence[str] = ()) -> TextClassifier:  # noqa: N803
@@ -76,15 +88,10 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         dataset = checked(dataset_from(X, y, unlabelled=unlabelled))
         with quiet_thread():
-            if (plan := self.plan) is None:
-                asked = Asked(
-                    *(self.preset, self.teacher),
-                    epochs=self.epochs,
-                    validation=self.validation,
-                    seed=self.random_state,
-                )
-                asked = with_kind(asked)
-                plan = make_plan(with_knowledge(facts_of(dataset, len(unlabelled)), dataset, asked), asked)
+            plan = self.plan
+            if plan is None:
+                request = with_teacher_kind(self._request())
+                plan = plan_training(dataset, request, len(unlabelled)).decided.plan
             elif not isinstance(plan, Plan):
                 raise DataError(f"plan must be a Plan, not {plan!r:.40}; make one with Plan.from_dict")
             plan.check_fits(dataset)
@@ -125,6 +132,17 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 show(line)
 
         return Callbacks(say=say, started=started, on_epoch=on_epoch)
+
+    def _request(self) -> TrainingRequest:
+        return TrainingRequest(
+            preset=self.preset,
+            teacher=self.teacher,
+            start=self.start,
+            epochs=self.epochs,
+            validation=self.validation,
+            balance=self.balance,
+            seed=self.random_state,
+        )
 
     @property
     def report(self) -> dict[str, Any]:

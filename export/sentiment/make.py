@@ -18,8 +18,9 @@ import numpy as np
 from edge_lstm_export.train.checkpoint import save_checkpoint
 from edge_lstm_export.train.data import Dataset
 from edge_lstm_export.train.loop import Callbacks
-from edge_lstm_export.train.options import SparseOptions
-from edge_lstm_export.train.plan import Asked, Plan, facts_of, make_plan
+from edge_lstm_export.train.options import SparseOptions, TrainingRequest
+from edge_lstm_export.train.plan import Plan, make_plan
+from edge_lstm_export.train.stats import dataset_stats
 from edge_lstm_export.train.train import fit, quiet_thread
 from labels import KEPT, SEED, VALIDATION, load_labels, read_imdb
 from negation import negated_clauses
@@ -57,8 +58,10 @@ say = partial(print, file=sys.stderr)
 def plan_of(name: str, dataset: Dataset) -> Plan:
     """The plan of a preset for these texts. The labels are at hand, so no teacher is asked."""
     recipe = RECIPES[name]
-    asked = Asked(name, "none", words=recipe.words, epochs=recipe.epochs, validation=VALIDATION, seed=SEED)
-    plan = make_plan(facts_of(dataset), asked)
+    asked = TrainingRequest(
+        name, "none", words=recipe.words, epochs=recipe.epochs, validation=VALIDATION, seed=SEED
+    )
+    plan = make_plan(dataset_stats(dataset), asked)
     network = replace(plan.network, hidden=recipe.hidden, dropout=recipe.dropout)
     plan = replace(plan, network=network, sparse=SparseOptions("residual"), teachers=(), own_labels=1.0)
     if recipe.ngrams == 0:

@@ -15,7 +15,9 @@ import pytest
 pytest.importorskip("edge_lstm_export")
 
 from edge_lstm_export import make_plan
-from edge_lstm_export.train.plan import PRESETS, Facts, Plan
+from edge_lstm_export.train.defaults import PRESETS
+from edge_lstm_export.train.plan import Plan
+from edge_lstm_export.train.stats import DatasetStats
 
 from benchmarks import (
     ablation,
@@ -189,10 +191,10 @@ def test_every_published_figure_stands_on_the_page_with_a_source_that_exists() -
 
 
 FACTS = (
-    Facts(1000, 6, english=0.9),
-    Facts(200, 2, english=0.9, sentiment=(0.8, 0.6, 0.6)),
-    Facts(10_000, 77),
-    Facts(5000, 2, unsegmented=True),
+    DatasetStats(1000, 6, english=0.9),
+    DatasetStats(200, 2, english=0.9, sentiment=(0.8, 0.6, 0.6)),
+    DatasetStats(10_000, 77),
+    DatasetStats(5000, 2, unsegmented=True),
 )
 
 

@@ -21,7 +21,8 @@ from edge_lstm_export.train import checkpoint as checkpoints
 from edge_lstm_export.train import stages
 from edge_lstm_export.train.network import Network
 from edge_lstm_export.train.options import NetworkConfig
-from edge_lstm_export.train.plan import Facts, make_plan
+from edge_lstm_export.train.plan import make_plan
+from edge_lstm_export.train.stats import DatasetStats
 from hostile import Case, check, member, tar_bytes
 from safetensors.torch import load_file, save, save_file
 
@@ -181,8 +182,8 @@ SOURCES = [
     case("train: two files, one of them missing", "train", "d.csv", "none.csv", *MODEL, says="none.csv"),
     case("train: a data set beside a file", "train", "d.csv", "imdb", *MODEL, says="has its own splits"),
 ]
-NO_PLAN = json.dumps(make_plan(Facts(40, 2)).to_dict() | {"format": 99})
-NO_ENCODER = json.dumps(make_plan(Facts(40, 2)).to_dict() | {"teachers": ["probe /none"]})
+NO_PLAN = json.dumps(make_plan(DatasetStats(40, 2)).to_dict() | {"format": 99})
+NO_ENCODER = json.dumps(make_plan(DatasetStats(40, 2)).to_dict() | {"teachers": ["probe /none"]})
 OPTIONS = [
     *(train(f"{' '.join(given)}", *given, exit=exit_, says=says) for given, says, exit_ in [
         (("--epochs", "0"), "epochs", 2),

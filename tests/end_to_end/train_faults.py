@@ -26,7 +26,9 @@ from types import FrameType
 
 import torch
 from edge_lstm_export import train as train_package
-from edge_lstm_export.train.plan import Asked, Facts, make_plan
+from edge_lstm_export.train.options import TrainingRequest
+from edge_lstm_export.train.plan import make_plan
+from edge_lstm_export.train.stats import DatasetStats
 from safetensors.torch import load_file
 
 from edge_lstm.cli import main
@@ -243,7 +245,7 @@ def steps(top: Path) -> dict[str, int]:
 
 def plan() -> dict[str, object]:
     """With two teachers, augmented texts and a cross-validation, in a second."""
-    planned = make_plan(Facts(60, 2), Asked("tiny", "none", epochs=2))
+    planned = make_plan(DatasetStats(60, 2), TrainingRequest("tiny", "none", epochs=2))
     network = replace(planned.network, num_words=60, embedding_dim=6, hidden=6)
     loop = replace(planned.loop, batch_size=16, word_vectors=False)
     teachers = {"teachers": ("linear", "sentiment"), "augmentation": 1, "own_labels": 0.6}

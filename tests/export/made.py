@@ -5,15 +5,24 @@ from __future__ import annotations
 import csv
 import random
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from edge_lstm_export.train.checkpoint import Checkpoint
+from edge_lstm_export.train.components import choose_features
 from edge_lstm_export.train.data import Dataset, make_split
 from edge_lstm_export.train.network import Network
+from edge_lstm_export.train.ngrams import Features
 from edge_lstm_export.train.options import NetworkConfig
+from edge_lstm_export.train.plan import Plan
+from edge_lstm_export.train.pretrained import WordEmbeddings
+from edge_lstm_export.train.rows import hold_out_rows, make_transfer_set
+from edge_lstm_export.train.stages import NOT_KEPT
+from edge_lstm_export.train.teachers.load import Teachers
+from edge_lstm_export.train.training_data import TrainingData, ask_teachers, choose_vocabulary
 
 from edge_lstm.modelfile import ModelFile, parse_model
 from edge_lstm.text import Tokenizer
@@ -64,6 +73,29 @@ def dataset(table: Rows, labels: Sequence[str] = (), *, several: bool = False) -
     return Dataset(
         "made", every, make_split([text for text, _ in table], names, every, "made"), None, "0", several
     )
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The data of a training, and the n-grams that it would fit."""
+
+    data: TrainingData
+    features: Features | None
+    embeddings: WordEmbeddings | None
+
+
+def prepare(dataset: Dataset, plan: Plan) -> Prepared:
+    """What a training makes before it fits anything."""
+    teachers = Teachers(plan, dataset.labels)
+    held = hold_out_rows(dataset, plan)
+    transfer = make_transfer_set(held, (), None, plan)
+    vocabulary = choose_vocabulary(dataset, held, transfer, plan, teachers.words)
+    predictions = ask_teachers(teachers, held, transfer, plan, NOT_KEPT, lambda _: None)
+    data = TrainingData(dataset.labels, plan, held, transfer, vocabulary, predictions)
+    embeddings = None
+    if teachers.words is not None:
+        embeddings = teachers.words.embeddings(data.tokenizer.words, data.tokenizer.num_ids)
+    return Prepared(data, choose_features(data, embeddings), embeddings)
 
 
 def make_checkpoint(length: int = 60, *, words: int = 200, seed: int = 0, **settings: Any) -> Checkpoint:

@@ -10,8 +10,9 @@ import pytest
 from conftest import Trained
 from edge_lstm_export.onnx.export import export
 from edge_lstm_export.train.checkpoint import load_checkpoint, save_checkpoint
-from edge_lstm_export.train.options import Validation
-from edge_lstm_export.train.plan import Asked, facts_of, make_plan
+from edge_lstm_export.train.options import TrainingRequest, Validation
+from edge_lstm_export.train.plan import make_plan
+from edge_lstm_export.train.stats import dataset_stats
 from edge_lstm_export.train.train import fit
 from made import dataset, make_checkpoint, opened, rows, write_csv
 
@@ -26,7 +27,9 @@ CURVE = RiskCoverage("validation part", 1000, POINTS, unfamiliar=((0.01, 1.25), 
 
 def test_the_curve_is_of_texts_that_no_part_had_learnt_from(trained: Trained) -> None:
     data = dataset(rows(60))
-    plan = replace(make_plan(facts_of(data), Asked("tiny", epochs=1)), validation=Validation(0.2))
+    plan = replace(
+        make_plan(dataset_stats(data), TrainingRequest("tiny", epochs=1)), validation=Validation(0.2)
+    )
     found = fit(data, plan)
     curve = found.checkpoint.abstention
     assert curve is not None and found.validation is not None

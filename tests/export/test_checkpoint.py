@@ -17,7 +17,7 @@ from commands import command, train
 from conftest import Trained
 from edge_lstm_export.train.checkpoint import load_checkpoint, save_checkpoint
 from edge_lstm_export.train.loop import Callbacks
-from edge_lstm_export.train.plan import Asked
+from edge_lstm_export.train.options import TrainingRequest
 from edge_lstm_export.train.run import Job, run_job
 from made import make_checkpoint
 
@@ -71,7 +71,7 @@ def test_what_is_damaged_is_not_exported_and_not_resumed(
     def stop(_: object) -> None:
         raise KeyboardInterrupt
 
-    job = Job((str(trained.rows),), tmp_path / "k.safetensors", asked=Asked("tiny", epochs=2))
+    job = Job((str(trained.rows),), tmp_path / "k.safetensors", request=TrainingRequest("tiny", epochs=2))
     with pytest.raises(KeyboardInterrupt):
         run_job(job, Callbacks(on_epoch=stop))
     shutil.copy(trained.checkpoint, tmp_path / "m.safetensors")

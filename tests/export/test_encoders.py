@@ -18,7 +18,7 @@ from commands import train
 from edge_lstm_export.train.checkpoint import load_checkpoint
 from edge_lstm_export.train.data import folds_of
 from edge_lstm_export.train.loop import Callbacks
-from edge_lstm_export.train.plan import Asked
+from edge_lstm_export.train.options import TrainingRequest
 from edge_lstm_export.train.pretrained import PretrainedWords
 from edge_lstm_export.train.run import Job, run_job
 from edge_lstm_export.train.teachers import encoder as encoders
@@ -168,7 +168,9 @@ def test_an_encoder_teaches_few_rows_and_leaves_nothing_behind(encoder: Path, tm
 @pytest.mark.usefixtures("_quick")
 def test_a_resumed_training_fine_tunes_again_to_the_same_bytes(encoder: Path, tmp_path: Path) -> None:
     source = write_csv(tmp_path / "d.csv", rows(30))
-    job = Job((str(source),), tmp_path / "m.safetensors", asked=Asked("tiny", str(encoder), epochs=2))
+    job = Job(
+        (str(source),), tmp_path / "m.safetensors", request=TrainingRequest("tiny", str(encoder), epochs=2)
+    )
     run_job(job)
     broken = replace(job, output=tmp_path / "broken.safetensors")
 

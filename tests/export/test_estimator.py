@@ -19,9 +19,9 @@ import sklearn
 from edge_lstm_export import TextClassifier, make_plan, train_files
 from edge_lstm_export.onnx.export import export
 from edge_lstm_export.train.checkpoint import load_checkpoint
-from edge_lstm_export.train.options import DataOptions
-from edge_lstm_export.train.plan import Asked, Facts
+from edge_lstm_export.train.options import DataOptions, TrainingRequest
 from edge_lstm_export.train.sources.memory import dataset_from
+from edge_lstm_export.train.stats import DatasetStats
 from made import rows, several_rows, write_csv
 from scipy import sparse
 from sklearn.base import clone
@@ -156,7 +156,7 @@ def test_cross_validation_a_grid_and_a_pipeline_run_on_it() -> None:
 
 
 def test_a_plan_is_run_as_it_is() -> None:
-    plan = make_plan(Facts(60, 2), Asked("tiny", epochs=1, validation=0.0))
+    plan = make_plan(DatasetStats(60, 2), TrainingRequest("tiny", epochs=1, validation=0.0))
     model = TextClassifier("base", plan=plan).fit(TEXTS, LABELS)
     assert model.plan_ == plan and model.report["preset"] == "tiny"
     assert model.report["data"]["train_texts"] == {"sea": 30, "shop": 30}
@@ -258,7 +258,7 @@ def test_train_is_the_command_from_python(tmp_path: Path) -> None:
     report = train_files(
         [source, write_csv(tmp_path / "b.csv", rows(20, seed=2))],
         output,
-        asked=Asked("tiny", epochs=1, validation=0.0),
+        request=TrainingRequest("tiny", epochs=1, validation=0.0),
         callback=said.append,
         data=DataOptions(test_share=0.1),
     )

@@ -23,9 +23,10 @@ from edge_lstm_export.train.checkpoint import Checkpoint, save_checkpoint
 from edge_lstm_export.train.examples import Examples
 from edge_lstm_export.train.headroom import LEAST_ROOM, leave_room, random_rows, tried_rows
 from edge_lstm_export.train.network import Network
-from edge_lstm_export.train.options import UNTUNED
-from edge_lstm_export.train.plan import Asked, facts_of, make_plan
+from edge_lstm_export.train.options import UNTUNED, TrainingRequest
+from edge_lstm_export.train.plan import make_plan
 from edge_lstm_export.train.sources.memory import dataset_from
+from edge_lstm_export.train.stats import dataset_stats
 from edge_lstm_export.train.train import fit, quiet_thread
 from made import make_checkpoint, opened, write_csv
 from scipy.stats import multinomial
@@ -64,7 +65,7 @@ def test_every_architecture_keeps_its_promises(shape: dict[str, Any]) -> None:
     for name in ("lstm_w", "lstm_r"):  # the range that AVX2 multiplies exactly
         assert constants[name].dtype == np.int8 and np.abs(constants[name].astype(int)).max() == 64
     assert constants["embedding"].dtype == np.int8
-    weights.round_to_int8(checkpoint.network)
+    weights.rounded_to_int8(checkpoint.network)
     for name, values in weights.lstm_weights(exported.data).items():
         assert np.allclose(values, checkpoint.network.weights()[name], rtol=1e-6, atol=0)
     assert file.labels == checkpoint.labels and file.golden
@@ -165,7 +166,7 @@ def test_a_training_leaves_the_units_room() -> None:
     rng, ends = random.Random(0), (" bad", " good")
     texts = [" ".join(rng.choice("abcdefgh") * 3 for _ in range(6)) + ends[i % 2] for i in range(60)]
     data = dataset_from(texts, ["pos" if i % 2 else "neg" for i in range(60)])
-    plan = make_plan(facts_of(data), Asked("tiny", "none", epochs=6, validation=0.0))
+    plan = make_plan(dataset_stats(data), TrainingRequest("tiny", "none", epochs=6, validation=0.0))
     with quiet_thread():
         result = fit(data, replace(plan, loop=replace(plan.loop, learning_rate=0.3)))
     assert result.closed_units > 0

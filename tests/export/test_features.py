@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from edge_lstm_export.train.calibrate import PartLogits, Stack
+from edge_lstm_export.train.calibrate import ComponentLogits, Stack
+from edge_lstm_export.train.components import assembled, fit_sparse
 from edge_lstm_export.train.examples import Examples
 from edge_lstm_export.train.loop import predict_logits
 from edge_lstm_export.train.network import Network
@@ -23,24 +24,35 @@ from edge_lstm_export.train.ngrams import (
     with_characters,
     with_embeddings,
 )
-from edge_lstm_export.train.options import NetworkConfig, TextOptions
-from edge_lstm_export.train.parts import Parts, put_together
-from edge_lstm_export.train.plan import facts_of, make_plan
+from edge_lstm_export.train.options import (
+    AugmentationOptions,
+    NetworkConfig,
+    SparseOptions,
+    TextOptions,
+    VocabularyOptions,
+)
+from edge_lstm_export.train.plan import make_plan
 from edge_lstm_export.train.sources.memory import dataset_from
-from edge_lstm_export.train.teachers.load import Teachers
+from edge_lstm_export.train.stats import dataset_stats
 from edge_lstm_export.train.vocabulary import build_vocabulary
-from made import rows
+from made import prepare, rows
 
 from edge_lstm.text import FIRST_WORD_ID, Tokenizer
+
+OPTIONS = SparseOptions()
 
 
 def read(labels: int, each: int, most: int = 500) -> tuple[Tokenizer, Examples, Features]:
     table = rows(labels * each, [f"kind{i:02}" for i in range(labels)])
     texts, names = zip(*table)
     truth = np.array([int(name[-2:]) for name in names])
-    tokenizer = build_vocabulary(texts, (), TextOptions(), 400)
+    tokenizer = build_vocabulary(texts, (), TextOptions(), VocabularyOptions(), 400)
     examples = Examples.from_texts(tokenizer, texts, np.eye(labels, dtype=np.float32)[truth])
-    return tokenizer, examples, with_characters(choose_ngrams(examples, most, tokenizer.num_ids), tokenizer)
+    return tokenizer, examples, chosen(examples, most, tokenizer)
+
+
+def chosen(examples: Examples, most: int, tokenizer: Tokenizer) -> Features:
+    return with_characters(choose_ngrams(examples, most, tokenizer.num_ids, 2), tokenizer, OPTIONS)
 
 
 def answers(weights: SparseWeights, features: Features, examples: Examples) -> Any:
@@ -57,7 +69,7 @@ def test_every_word_has_a_vector_and_pairs_what_is_left() -> None:
     held = features.held(examples)
     assert set(held.data.tolist()) == {1.0} and held.shape == (60, len(features.keys))
     assert (np.asarray(held[:, features.words :].sum(axis=0)) >= 2).all()  # a pair of one text is none
-    few = choose_ngrams(examples, 20, tokenizer.num_ids)
+    few = choose_ngrams(examples, 20, tokenizer.num_ids, 2)
     assert len(few.keys) == 20
 
 
@@ -67,12 +79,12 @@ def test_each_fit_tells_texts_apart_that_it_has_not_seen(labels: int, fit: str) 
     tokenizer, examples, features = read(labels, 30)
     seen, new = examples.subset(np.arange(60)), examples.subset(np.arange(60, 30 * labels))
     new = new if len(new) else seen
-    data = SparseData(features, seen)
+    data = SparseData(features, seen, replace(OPTIONS, bayes=0.5 * (fit == "svm and Bayes")))
     if fit == "low rank":
-        weights = fit_low_rank(data, 8, 20, seed=0)
-        assert np.array_equal(weights.vectors, fit_low_rank(data, 8, 20, seed=0).vectors)
+        weights = fit_low_rank(data, 8, seed=0)
+        assert np.array_equal(weights.vectors, fit_low_rank(data, 8, seed=0).vectors)
     else:
-        weights = fit_logistic(data) if fit == "logistic" else fit_svm(data, 0.5 * (fit != "svm"))
+        weights = fit_logistic(data) if fit == "logistic" else fit_svm(data)
         assert weights.vectors.shape == (len(features.keys), data.outputs)
     assert (answers(weights, features, new) == new.targets.argmax(axis=1)).mean() >= 0.9
     # A word that no text holds is read by its characters.
@@ -82,7 +94,7 @@ def test_each_fit_tells_texts_apart_that_it_has_not_seen(labels: int, fit: str) 
 
 def test_a_fit_beside_logits_learns_what_they_leave_and_keeps_what_says_it() -> None:
     _, examples, features = read(2, 30)
-    data = SparseData(features, examples)
+    data = SparseData(features, examples, OPTIONS)
     known = np.where(examples.targets[:, 1:] > 0.5, 20, -20).astype(np.float32)
     nothing = fit_logistic(data, known)
     assert np.abs(nothing.vectors).max() < 1e-3 < np.abs(fit_logistic(data).vectors).max()
@@ -96,14 +108,15 @@ def test_a_fit_beside_logits_learns_what_they_leave_and_keeps_what_says_it() -> 
     assert few.words == len(few.keys) == 5
 
 
-@pytest.mark.parametrize("fit", [fit_svm, fit_logistic, lambda data: fit_low_rank(data, 4, 200, 0)])
+@pytest.mark.parametrize("fit", [fit_svm, fit_logistic, lambda data: fit_low_rank(data, 4, 0)])
 def test_several_labels_are_fitted_each_by_itself(fit: Any) -> None:
     tokenizer = Tokenizer(("one", "two", "none", "all"))
     texts = ["one all", "two all", "one two all", "none all"] * 10
     targets = np.array([["one" in text, "two" in text, False, True] for text in texts], np.float32)
     examples = Examples.from_texts(tokenizer, texts, targets)
-    features = with_characters(choose_ngrams(examples, 60, tokenizer.num_ids), tokenizer)
-    logits = fit(SparseData(features, examples, several=True)).logits(features, examples)
+    features = chosen(examples, 60, tokenizer)
+    options = replace(OPTIONS, epochs=200)
+    logits = fit(SparseData(features, examples, options, several=True)).logits(features, examples)
     assert np.array_equal(logits > 0, targets > 0.5)
 
 
@@ -114,9 +127,8 @@ def test_what_words_mean_counts_beside_the_ngrams_and_is_folded_into_their_vecto
     examples = Examples.from_texts(tokenizer, texts, targets)
     vectors = np.zeros((tokenizer.num_ids, 4), np.float32)
     vectors[FIRST_WORD_ID : FIRST_WORD_ID + 7, 0] = [1, 1, -1, -1, 0, 1, -1]
-    plain = with_characters(choose_ngrams(examples, 60, tokenizer.num_ids), tokenizer)
-    features = with_embeddings(plain, vectors)
-    data = SparseData(features, examples, embeddings=1.5)
+    features = with_embeddings(chosen(examples, 60, tokenizer), vectors)
+    data = SparseData(features, examples, replace(OPTIONS, embeddings=1.5))
     x, _ = data.weighted()
     assert float(x.power(2).sum() / len(texts)) == pytest.approx(1 + 1 + 1.5**2, rel=1e-4)
     new = Examples.from_texts(tokenizer, ["tide", "queue"], targets[:2])  # in no text
@@ -127,24 +139,28 @@ def test_what_words_mean_counts_beside_the_ngrams_and_is_folded_into_their_vecto
 @pytest.mark.parametrize("labels", [2, 3, 20])
 def test_the_network_answers_as_both_parts_together(labels: int) -> None:
     tokenizer, examples, features = read(labels, 6)
-    data = SparseData(features, examples)
-    weights = fit_svm(data) if labels < 20 else fit_low_rank(data, 8, 5, 0)
+    data = SparseData(features, examples, replace(OPTIONS, epochs=5))
+    weights = fit_svm(data) if labels < 20 else fit_low_rank(data, 8, 0)
     torch.manual_seed(0)
     shape = {"ngrams": len(features.keys), "ngram_dim": weights.vectors.shape[1]}
     network = Network(NetworkConfig(tokenizer.num_ids, 4, 5, True, "mean+max", labels, **shape)).eval()
     assert network.ngrams is not None
     network.ngrams.choose(features.ids)
     lstm = predict_logits(network, examples).numpy()
-    parts = PartLogits(lstm, weights.logits(features, examples), examples.targets)
+    parts = ComponentLogits(lstm, weights.logits(features, examples), examples.targets)
     stack = Stack(0.3, 1.7, np.linspace(-1, 1, lstm.shape[1]).astype(np.float32))
-    put_together(network, stack, weights)
+    network = assembled(network, stack, features, weights)
     np.testing.assert_allclose(predict_logits(network, examples).numpy(), stack.logits(parts), atol=2e-4)
 
 
 def test_misspelt_copies_change_what_subwords_say_and_no_word() -> None:
     dataset = dataset_from(*zip(*rows(120, ["kind01", "kind02"])))
-    plans = [replace(make_plan(facts_of(dataset)), misspelt=share) for share in (0.0, 0.2)]
-    parts = [Parts(dataset, plan, [], Teachers(plan, dataset.labels, str), None, str) for plan in plans]
-    without, copied = (each.fit_sparse().vectors for each in parts)
-    word = (parts[0].features.ids < FIRST_WORD_ID + len(parts[0].tokenizer.words)).all(axis=1)
-    assert (copied == without)[word].all() and not (copied == without)[~word].all()
+    plan = make_plan(dataset_stats(dataset))
+    vectors = []
+    for typos in (0.0, 0.2):
+        prepared = prepare(dataset, replace(plan, augmentation=AugmentationOptions(typos=typos)))
+        assert prepared.features is not None
+        vectors.append(fit_sparse(prepared.data, prepared.features).vectors)
+    word = (prepared.features.ids < FIRST_WORD_ID + len(prepared.data.tokenizer.words)).all(axis=1)
+    is_same = vectors[0] == vectors[1]
+    assert is_same[word].all() and not is_same[~word].all()

@@ -13,9 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from edge_lstm_export.train.loop import Callbacks
-from edge_lstm_export.train.options import DataOptions, Validation
-from edge_lstm_export.train.plan import Asked, Facts, make_plan
+from edge_lstm_export.train.options import DataOptions, TrainingRequest, Validation
+from edge_lstm_export.train.plan import make_plan
 from edge_lstm_export.train.run import Job, plan_job, run_job
+from edge_lstm_export.train.stats import DatasetStats
 from made import rows, write_csv
 
 from edge_lstm import signals
@@ -39,7 +40,7 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> Job:
     folder = tmp_path_factory.mktemp("data")
     source, test = write_csv(folder / "d.csv", rows(60)), write_csv(folder / "t.csv", rows(6, seed=3))
     log = write_csv(folder / "log.csv", rows(20, seed=4), ("text",))
-    asked = Asked("tiny", epochs=2)
+    asked = TrainingRequest("tiny", epochs=2)
     return Job((str(source),), folder / "m.safetensors", DataOptions(test=test), asked, unlabelled=str(log))
 
 
@@ -137,7 +138,7 @@ def test_the_bytes_do_not_depend_on_the_number_of_threads(tmp_path: Path) -> Non
     rng = np.random.default_rng(0)
     texts = [" ".join(f"word{i}" for i in rng.integers(0, 3000, 60)) for _ in range(300)]
     write_csv(tmp_path / "d.csv", [(text, "ab"[i % 2]) for i, text in enumerate(texts)])
-    made = make_plan(Facts(300, 2), Asked("tiny", "none", epochs=1))
+    made = make_plan(DatasetStats(300, 2), TrainingRequest("tiny", "none", epochs=1))
     network = replace(made.network, num_words=3000, embedding_dim=30, hidden=4, ngrams=0)
     made = replace(made, network=network, teachers=(), own_labels=1.0, validation=Validation(0.0))
     (tmp_path / "p.json").write_text(json.dumps(made.to_dict()))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from edge_lstm_export.train.calibrate import PartLogits, balance_offset, expected_stack, fit_stack, score
+from edge_lstm_export.train.calibrate import ComponentLogits, balance_offset, expected_stack, fit_stack, score
 from edge_lstm_export.train.examples import Examples, shuffled_batches, sorted_batches
 from edge_lstm_export.train.history import best_of
 from edge_lstm_export.train.logits import (
@@ -171,9 +171,9 @@ def test_two_parts_are_weighed_by_what_they_know(several: bool) -> None:
         (np.where(truth, 2.0, -2.0) * knows + rng.normal(0, 1, truth.shape)).astype(np.float32)
         for knows in (1, 0)
     )
-    stack = fit_stack(PartLogits(right, noise, truth.astype(np.float32)), prior, several=several)
+    stack = fit_stack(ComponentLogits(right, noise, truth.astype(np.float32)), prior, several=several)
     assert stack.lstm > 0.5 > 4 * abs(stack.sparse)
-    other = fit_stack(PartLogits(noise, right, truth.astype(np.float32)), prior, several=several)
+    other = fit_stack(ComponentLogits(noise, right, truth.astype(np.float32)), prior, several=several)
     assert other.sparse > 0.5 > 4 * abs(other.lstm)
 
 

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 from edge_lstm_export import TextClassifier
-from edge_lstm_export.train.options import Validation
-from edge_lstm_export.train.plan import Asked, Facts, Plan, make_plan
+from edge_lstm_export.train.options import EnsembleOptions, TrainingRequest, Validation
+from edge_lstm_export.train.plan import Plan, make_plan
+from edge_lstm_export.train.stats import DatasetStats
 from made import rows
 
 from edge_lstm.errors import EdgeLSTMError
@@ -48,9 +49,10 @@ ASKED = [("tiny", None), ("tiny", "none"), ("tiny", "sentiment"), ("base", "none
 
 def small(labels: int, several: bool, count: int, preset: str, teacher: str | None) -> Plan:
     """The plan of such data, with as small a network and one epoch."""
-    made = make_plan(Facts(count, labels, several), Asked(preset, teacher, epochs=1))
-    if made.loop.pretrained:
-        return replace(made, augmentation=min(made.augmentation, 2))
+    made = make_plan(DatasetStats(count, labels, several), TrainingRequest(preset, teacher, epochs=1))
+    if made.start.source:
+        few = min(made.augmentation.texts_per_row, 2)
+        return replace(made, augmentation=replace(made.augmentation, texts_per_row=few))
     return replace(made, network=replace(made.network, embedding_dim=4, hidden=4, num_words=50))
 
 
@@ -96,7 +98,7 @@ def changed(values: dict[str, Any], path: tuple[str, ...], value: Any) -> dict[s
 
 
 QUICK = replace(
-    small(2, False, 12, "tiny", "none"), validation=Validation(0.0), teachers=(), own_labels=1.0
+    small(2, False, 12, "tiny", "none"), validation=Validation(0.0), teachers=(), ensemble=EnsembleOptions()
 ).to_dict()
 
 

@@ -12,7 +12,7 @@ from commands import train
 from conftest import Trained
 from edge_lstm_export.onnx import gates
 from edge_lstm_export.onnx.export import export
-from edge_lstm_export.onnx.weights import round_to_int8
+from edge_lstm_export.onnx.weights import rounded_to_int8
 from edge_lstm_export.train.calibrate import choose_thresholds
 from edge_lstm_export.train.checkpoint import load_checkpoint
 from edge_lstm_export.train.options import UNTUNED
@@ -110,12 +110,12 @@ def test_weights_lie_where_int8_has_values(trained_several: Trained) -> None:
     """So that fp32 and int8 differ by activations only, and give the same labels."""
     network = load_checkpoint(trained_several.checkpoint).network
     kept = {name: value.copy() for name, value in network.weights().items()}
-    round_to_int8(network)
+    rounded_to_int8(network)
     for name, value in network.weights().items():
         assert np.allclose(value, kept[name], rtol=1e-6, atol=0), name
     network = make_checkpoint(labels=3, several=True).network
     before = network.embedding.weight.detach().clone()
-    round_to_int8(network)
+    rounded_to_int8(network)
     assert not torch.equal(network.embedding.weight, before)  # of one that was not trained so
 
 

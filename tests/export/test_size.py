@@ -14,13 +14,16 @@ from commands import command, train
 from edge_lstm_export.onnx.export import export
 from edge_lstm_export.onnx.size import file_parts, varint_bytes
 from edge_lstm_export.train.checkpoint import Checkpoint, save_checkpoint
+from edge_lstm_export.train.components import network_config
 from edge_lstm_export.train.data import Dataset
-from edge_lstm_export.train.parts import Parts
-from edge_lstm_export.train.plan import PRESETS, Asked, Facts, Plan, expected_parts, facts_of, make_plan
+from edge_lstm_export.train.defaults import PRESETS
+from edge_lstm_export.train.options import AugmentationOptions, EnsembleOptions, TrainingRequest
+from edge_lstm_export.train.plan import Plan, make_plan
 from edge_lstm_export.train.provenance import longest_provenance
-from edge_lstm_export.train.teachers.load import Teachers
+from edge_lstm_export.train.sizes import expected_parts
+from edge_lstm_export.train.stats import DatasetStats, dataset_stats
 from edge_lstm_export.train.train import fit
-from made import dataset, make_checkpoint, opened, write_csv
+from made import Prepared, dataset, make_checkpoint, opened, prepare, write_csv
 
 from edge_lstm.errors import CheckError, DataError
 from edge_lstm.modelfile import KEY_GOLDEN, KEY_LABELS, KEY_TRAINING, KEY_VOCABULARY
@@ -52,32 +55,33 @@ def labelled(preset: str, words: int, labels: int, several: bool = False) -> Dat
 
 def plan_for(data: Dataset, preset: str) -> Plan:
     """The plan without teachers and word vectors, which take time and no byte."""
-    plan = make_plan(facts_of(data), Asked(preset, "none", epochs=1))
-    plan = replace(plan, teachers=(), own_labels=1.0, augmentation=0)
-    return replace(plan, loop=replace(plan.loop, word_vectors=False), misspelt=0.0)
+    plan = make_plan(dataset_stats(data), TrainingRequest(preset, "none", epochs=1))
+    plan = replace(plan, teachers=(), ensemble=EnsembleOptions(), augmentation=AugmentationOptions())
+    return replace(plan, loop=replace(plan.loop, word_vectors=False))
 
 
-def parts_of(data: Dataset, plan: Plan) -> Parts:
-    """Vocabulary and n-grams, chosen as for a training."""
-    return Parts(data, plan, (), Teachers(plan, data.labels, lambda _: None), None, lambda _: None)
-
-
-def counted(parts: Parts) -> dict[str, int]:
-    training, calibration = longest_provenance(parts)
+def counted(whole: Dataset, prepared: Prepared) -> dict[str, int]:
+    data = prepared.data
+    features = prepared.features
+    training, calibration = longest_provenance(whole, data.plan, data.rows, data.transfer)
     return file_parts(
-        *(parts.tokenizer, parts.dataset.labels, parts.config, training),
+        data.tokenizer,
+        data.labels,
+        network_config(data, features),
+        training,
         thresholds=calibration.thresholds,
         curve=calibration.curve,
-        pairs=None if parts.features is None else parts.features.ids[parts.features.words :],
-        long=bool(parts.plan.loop.crops),
+        pairs=None if features is None else features.ids[features.words :],
+        long=data.plan.kind == "long",
     )
 
 
 def check_full(preset: str, words: int, labels: int, several: bool) -> None:
     data = labelled(preset, words, labels, several)
-    parts = parts_of(data, plan_for(data, preset))
-    size, most = sum(counted(parts).values()), PRESETS[preset].kb * 1000
-    assert 0.9 * most <= size <= most, counted(parts)
+    parts = counted(data, prepare(data, plan_for(data, preset)))
+    size = sum(parts.values())
+    most = PRESETS[preset].max_kilobytes * 1000
+    assert 0.9 * most <= size <= most, parts
 
 
 @pytest.mark.parametrize("words", [SHORT, MEDIUM, LONG])
@@ -110,20 +114,21 @@ def test_what_is_counted_before_a_training_is_what_the_export_writes(
     data = labelled("tiny", words, labels, several)
     data = replace(data, train=data.train.subset(np.arange(0, len(data.train), 9)))
     plan = plan_for(data, preset)
-    checkpoint, before = fit(data, plan).checkpoint, counted(parts_of(data, plan))
+    checkpoint = fit(data, plan).checkpoint
+    before = counted(data, prepare(data, plan))
     file = opened(export(checkpoint, quantize="int8", max_drop=100).data)
     said = {key: len(text.encode()) for key, text in file.onnx.metadata.items()}
     assert before["vocabulary"] == said[KEY_VOCABULARY] and before["labels"] == said[KEY_LABELS]
     assert 0.5 * before["training figures"] <= said[KEY_TRAINING] <= before["training figures"]
     assert 0.6 * before["golden rows"] <= said[KEY_GOLDEN] <= before["golden rows"]
-    assert len(file.data) <= sum(before.values()) <= plan.kb * 1000
+    assert len(file.data) <= sum(before.values()) <= plan.max_kilobytes * 1000
     ngrams, config = checkpoint.network.ngrams, checkpoint.network.config
     after = file_parts(
         *(checkpoint.tokenizer, checkpoint.labels, config, checkpoint.training),
         thresholds=checkpoint.thresholds,
         curve=checkpoint.abstention,
         pairs=None if ngrams is None else ngrams.ids[ngrams.ids[:, 1] > 0].numpy(),
-        long=bool(plan.loop.crops),
+        long=plan.kind == "long",
     )
     assert sum(after.values()) - after["golden rows"] + said[KEY_GOLDEN] == len(file.data)
 
@@ -138,14 +143,16 @@ def test_words_that_are_longer_than_planned_are_left_out_the_rarest_first() -> N
     plan = plan_for(plain, "tiny")
     longer = [(" ".join(f"{word}{'é' * 8}" for word in text.split()), "ab"[i % 2])
               for i, text in enumerate(plain.train.texts)]  # fmt: skip
-    parts = parts_of(dataset(longer), plan)
-    assert parts.tokenizer.num_ids < plan.network.num_words
-    assert 99_000 < sum(counted(parts).values()) <= 100_000
+    data = dataset(longer)
+    prepared = prepare(data, plan)
+    tokenizer = prepared.data.tokenizer
+    assert tokenizer.num_ids < plan.network.num_words
+    assert 99_000 < sum(counted(data, prepared).values()) <= 100_000
     counts: dict[str, int] = {}
     for text, _ in longer:
         for word in text.split():
             counts[word] = counts.get(word, 0) + 1
-    uses = [counts[word] for word in parts.tokenizer.words]
+    uses = [counts[word] for word in tokenizer.words]
     assert uses == sorted(uses, reverse=True)
 
 
@@ -166,7 +173,7 @@ def test_labels_that_leave_no_room_are_refused_with_the_smallest_preset_that_has
     with pytest.raises(
         DataError, match=f"{labels:,} labels leave no room for words in preset {preset}.*{said}"
     ):
-        make_plan(Facts(4 * labels, labels, label_bytes=25), Asked(preset))
+        make_plan(DatasetStats(4 * labels, labels, label_bytes=25), TrainingRequest(preset))
 
 
 def test_too_many_labels_are_refused_before_any_work(tmp_path: Path) -> None:
@@ -182,15 +189,17 @@ def test_too_many_labels_are_refused_before_any_work(tmp_path: Path) -> None:
 def test_an_edited_plan_whose_network_alone_is_too_large_is_refused() -> None:
     data = labelled("tiny", SHORT, 2)
     plan = plan_for(data, "tiny")
-    with pytest.raises(DataError, match=r"no room for words in 100 kB; give a larger kb, or fewer hidden"):
-        parts_of(data, replace(plan, network=replace(plan.network, hidden=400)))
+    with pytest.raises(
+        DataError, match=r"no room for words in 100 kB; give a larger max_kilobytes, or fewer hidden"
+    ):
+        prepare(data, replace(plan, network=replace(plan.network, hidden=400)))
 
 
 def test_an_export_that_is_larger_than_its_plan_is_written_only_where_it_is_asked_for(tmp_path: Path) -> None:
     source, output = tmp_path / "c.safetensors", tmp_path / "m.onnx"
     checkpoint = make_checkpoint(ngrams=300, ngram_dim=1)
     for kb, larger in ((300, False), (1, True)):
-        save_checkpoint(replace(checkpoint, plan={"kb": kb}), source)
+        save_checkpoint(replace(checkpoint, plan={"max_kilobytes": kb}), source)
         result = command("export", source, "-o", output, "--quantize", "int8")
         assert output.exists() is not larger
         if larger:
@@ -200,7 +209,7 @@ def test_an_export_that_is_larger_than_its_plan_is_written_only_where_it_is_aske
     assert command("export", source, "-o", output, "--quantize", "int8", "--any-size").stderr == ""
     size = output.stat().st_size
     with pytest.raises(CheckError, match=f"the file takes {size:,} bytes"):
-        export(replace(checkpoint, plan={"kb": 1}), quantize="int8")
+        export(replace(checkpoint, plan={"max_kilobytes": 1}), quantize="int8")
     assert command("export", source, "-o", output).returncode == 0, "fp32 files are not bounded"
 
 
@@ -231,8 +240,9 @@ def test_a_file_names_its_labels_once_and_reads_the_figures_by_name() -> None:
 
 
 def test_what_a_file_will_take_is_known_from_the_plan() -> None:
-    facts = Facts(9_000, 8, words=105)
+    stats = DatasetStats(9_000, 8, mean_length=105)
     for preset in ("tiny", "small", "medium", "base"):
-        parts = expected_parts(make_plan(facts, Asked(preset)), facts)
-        assert sum(parts.values()) == pytest.approx(PRESETS[preset].kb * 1000, rel=0.02)
+        plan = make_plan(stats, TrainingRequest(preset))
+        parts = expected_parts(plan.network, plan.max_kilobytes, stats)
+        assert sum(parts.values()) == pytest.approx(PRESETS[preset].max_kilobytes * 1000, rel=0.02)
         assert all(parts[name] > 0 for name in ("embedding", "n-grams", "vocabulary", "LSTM", "head"))

@@ -7,20 +7,26 @@ from typing import Any
 
 import numpy as np
 import pytest
+from edge_lstm_export.train.components import new_network
 from edge_lstm_export.train.data import Split, folds_of
-from edge_lstm_export.train.parts import Parts, sentiment_weights
-from edge_lstm_export.train.plan import SENTIMENT_SHAPES, Asked, facts_of, make_plan
+from edge_lstm_export.train.options import EnsembleOptions, LinearOptions, SourceFile, TrainingRequest
+from edge_lstm_export.train.plan import make_plan
+from edge_lstm_export.train.start import PACKAGED, first_weights, lstm_shape, open_source
+from edge_lstm_export.train.stats import TeacherTrial, dataset_stats, try_teacher
 from edge_lstm_export.train.teachers import base
 from edge_lstm_export.train.teachers.linear import LinearTeacher
-from edge_lstm_export.train.teachers.load import Teachers, sentiment_improves, sentiment_teacher
+from edge_lstm_export.train.teachers.load import Teachers
+from edge_lstm_export.train.teachers.model import model_teacher
 from edge_lstm_export.train.train import fit
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made import dataset, rows, several_rows, words_of
+from made import dataset, prepare, rows, several_rows, words_of
 
 from edge_lstm.text import Tokenizer
 
-NOTHING = np.zeros((6, 0), np.bool_)
+NOTHING = base.Queries.none(5)
+OPTIONS = EnsembleOptions()
+SENTIMENT = SourceFile("sentiment")
 
 
 def one_hot(labels: Any, count: int = 2) -> Any:
@@ -59,7 +65,7 @@ class Known(base.Teacher):
 
 def out_of_fold(teacher: base.Teacher, split: Split) -> Any:
     teacher.read(split.texts)
-    return base.cross_fit(teacher, split.labels, folds_of(split, 5, 0), NOTHING).labelled
+    return base.cross_fit(teacher, split.labels, folds_of(split, 5, 0), NOTHING, OPTIONS).labelled
 
 
 def knows(truth: Any, right: float, seed: int, sure: float = 2.0) -> Any:
@@ -75,8 +81,10 @@ FOLD = np.arange(200) // 2 % 5
 
 def test_no_model_sees_the_labels_of_the_fold_that_it_predicts() -> None:
     spy, labels, fold = Spy(), one_hot([0, 1] * 6), np.array([0, 1, 2] * 4)
-    asked = np.array([[1, 0, 1, 1], [0, 1, 1, 0], [0, 0, 1, 0], [0, 0, 0, 1]], np.bool_)
-    found = base.cross_fit(spy, labels, fold, asked)
+    by_fold = np.array([[1, 0, 1, 1], [0, 1, 1, 0], [0, 0, 1, 0]], np.bool_)
+    by_all = np.array([0, 0, 0, 1], np.bool_)
+    asked = [*by_fold, by_all]
+    found = base.cross_fit(spy, labels, fold, base.Queries(by_fold, by_all), OPTIONS)
     for k, ((learnt, targets), answered) in enumerate(zip(spy.learnt, spy.asked_of)):
         own = np.flatnonzero(fold == k).tolist()
         assert learnt == np.flatnonzero(fold != k).tolist()
@@ -84,31 +92,36 @@ def test_no_model_sees_the_labels_of_the_fold_that_it_predicts() -> None:
         assert answered == own + (12 + np.flatnonzero(asked[k])).tolist()
     assert (found.labelled[:, 0] == fold + 1).all()
     # Not a number where a fold's model was not asked.
-    assert np.array_equal(~np.isnan(found.others[:, :, 0]), asked)
+    assert np.array_equal(~np.isnan(found.by_fold[:, :, 0]), by_fold)
+    assert np.array_equal(~np.isnan(found.by_all[:, 0]), by_all)
     # The mean of those that were; a model of all rows is asked alone.
-    assert found.of_others()[:, 0].tolist() == [1, 2, 2, 4] and len(spy.learnt[-1][0]) == 12
-    assert found.of_others(1)[[1, 2], 0].tolist() == [2, 2] and np.isnan(found.of_others(1)[0]).all()
-    nobody = base.cross_fit(Spy(), labels, fold, np.zeros((4, 1), np.bool_)).of_others()
-    assert np.isnan(nobody).all()
+    assert found.of_transfer_set()[:, 0].tolist() == [1, 2, 2, 4] and len(spy.learnt[-1][0]) == 12
+    assert (
+        found.of_transfer_set(1)[[1, 2], 0].tolist() == [2, 2] and np.isnan(found.of_transfer_set(1)[0]).all()
+    )
+    nobody = base.Queries(np.zeros((3, 1), np.bool_), np.zeros(1, np.bool_))
+    assert np.isnan(base.cross_fit(Spy(), labels, fold, nobody, OPTIONS).of_transfer_set()).all()
 
 
 def test_a_fold_that_leaves_one_label_has_no_opinion() -> None:
     labels, fold = one_hot([0, 0, 0, 1]), np.array([0, 0, 1, 1])
-    found = base.cross_fit(Spy(), labels, fold, np.ones((3, 3), np.bool_))
-    assert not found.labelled[fold == 1].any() and not found.others[1].any()
+    everyone = base.Queries(np.ones((2, 3), np.bool_), np.ones(3, np.bool_))
+    found = base.cross_fit(Spy(), labels, fold, everyone, OPTIONS)
+    assert not found.labelled[fold == 1].any() and not found.by_fold[1].any()
     assert found.labelled[fold == 0].all()
 
 
 def test_one_wrong_text_cannot_decide_alone() -> None:
     sure = (one_hot(TRUTH) * 1e9).astype(np.float32)
     sure[0] = [-np.inf, 1e30]
-    found = base.cross_fit(Known(sure), one_hot(TRUTH), FOLD, NOTHING).labelled
+    found = base.cross_fit(Known(sure), one_hot(TRUTH), FOLD, NOTHING, OPTIONS).labelled
     assert np.isfinite(found).all() and np.abs(found).max() <= 20 and np.ptp(found, axis=1).max() <= 40
     assert base.accuracy(found, one_hot(TRUTH), False) >= 199 / 200
 
 
 def told(*teachers: Any, several: bool = False) -> Any:
-    return base.ensemble(teachers, one_hot(TRUTH), FOLD, NOTHING, several=several, say=lambda line: None)
+    labels = one_hot(TRUTH)
+    return base.ensemble(teachers, labels, FOLD, NOTHING, OPTIONS, several=several, say=lambda line: None)
 
 
 def test_a_teacher_stays_unless_it_does_harm_and_weighs_what_it_knows() -> None:
@@ -126,8 +139,11 @@ def test_a_teacher_stays_unless_it_does_harm_and_weighs_what_it_knows() -> None:
 def test_one_more_teacher_improves_where_accuracy_and_log_loss_surely_do() -> None:
     good, better = knows(TRUTH, 0.75, 0), knows(TRUTH, 0.95, 1)
     labels = one_hot(TRUTH)
-    assert base.improves(better, good, labels, False)
-    assert not base.improves(good, better, labels, False) and not base.improves(good, good, labels, False)
+    assert base.accuracy_gain(better, good, labels, False) > 4
+    assert base.log_loss_gain(better, good, labels, False) > 4
+    assert (
+        base.accuracy_gain(good, better, labels, False) < 0 == base.accuracy_gain(good, good, labels, False)
+    )
 
 
 SHARES = st.lists(st.floats(0.1, 1.0), min_size=1, max_size=4)
@@ -139,9 +155,9 @@ def test_no_teacher_has_a_weight_below_nothing(right: list[float], sure: float, 
     parts = [knows(TRUTH, share, i, sure) for i, share in enumerate(right)]
     parts = [part - sure / 2 for part in parts] if several else parts
     labels = one_hot(TRUTH)
-    weights = base.stacking_weights(parts, labels, several)
+    weights = base.stacking_weights(parts, labels, several, 1.0)
     assert min(weights) >= 0 and len(weights) == len(parts)
-    mixed, equal = base.stacked(parts, labels, several), sum(parts) / len(parts)
+    mixed, equal = base.stacked(parts, labels, several, 1.0), sum(parts) / len(parts)
     assert (
         base.log_losses(mixed, labels, several).sum() <= base.log_losses(equal, labels, several).sum() + 1e-3
     )
@@ -152,7 +168,7 @@ def test_no_teacher_has_a_weight_below_nothing(right: list[float], sure: float, 
 def test_a_linear_teacher_is_better_than_the_most_frequent_label(characters: bool, several: bool) -> None:
     table = several_rows(150) if several else rows(150, ("sea", "shop", "zoo"))
     data = dataset(table, several=several)
-    found = out_of_fold(LinearTeacher(several, characters=characters), data.train)
+    found = out_of_fold(LinearTeacher(several, LinearOptions(characters=characters)), data.train)
     assert base.accuracy(found, data.train.labels, several) > 0.8
     assert found.shape == data.train.labels.shape
 
@@ -165,7 +181,7 @@ def test_random_labels_do_not_leak_into_their_own_predictions(in_order: bool) ->
     data = dataset(
         [(f"{text} {name:x}", str(label)) for (text, _), name, label in zip(rows(200, "a"), names, labels)]
     )
-    found = out_of_fold(LinearTeacher(False), data.train)
+    found = out_of_fold(LinearTeacher(False, LinearOptions()), data.train)
     assert base.accuracy(found, data.train.labels, False) < 0.65  # fitted without folds it is 1
 
 
@@ -183,42 +199,58 @@ OPINIONS = [
 
 
 def test_the_sentiment_model_tells_praise_from_blame_whatever_the_labels_are_called() -> None:
-    data, teacher = dataset(OPINIONS), sentiment_teacher(False)
+    data = dataset(OPINIONS)
+    teacher = model_teacher(SENTIMENT, False, OPTIONS)
     teacher.read([*data.train.texts, "A wonderful evening.", ""])
-    found = base.cross_fit(teacher, data.train.labels, folds_of(data.train, 5, 0), np.ones((6, 2), np.bool_))
+    everyone = base.Queries(np.ones((5, 2), np.bool_), np.ones(2, np.bool_))
+    found = base.cross_fit(teacher, data.train.labels, folds_of(data.train, 5, 0), everyone, OPTIONS)
     assert base.accuracy(found.labelled, data.train.labels, False) > 0.9
-    assert found.of_others()[0].argmax() == data.labels.index("yes") and np.isfinite(found.of_others()).all()
+    assert (
+        found.of_transfer_set()[0].argmax() == data.labels.index("yes")
+        and np.isfinite(found.of_transfer_set()).all()
+    )
 
 
 def test_it_teaches_unasked_only_where_it_knows_the_labels() -> None:
-    with_it, without, alone = sentiment_improves(dataset(OPINIONS), 0) or (0, 1, 0)
-    assert with_it > 0.9 > without and alone > 0.9
+    trial = tried(OPINIONS)
+    assert trial is not None and trial.helps
+    assert trial.with_it > 0.9 > trial.without and trial.alone > 0.9
     about = [(f"The {thing} number {i}", ("odd", "even")[i % 2]) for i, thing in enumerate(THINGS * 2)]
-    assert sentiment_improves(dataset(about), 0) is None
-    assert sentiment_improves(dataset([(t, f"{y}|x") for t, y in OPINIONS], several=True), 0) is None
-    assert sentiment_improves(dataset(OPINIONS[:8]), 0) is None  # too few to tell
+    assert tried(about) is None
+    assert tried([(t, f"{y}|x") for t, y in OPINIONS], several=True) is None
+    assert tried(OPINIONS[:8]) is None  # too few to tell
 
 
-@pytest.mark.parametrize(("width", "hidden"), SENTIMENT_SHAPES)
-def test_the_package_holds_an_lstm_of_each_shape_that_is_planned(width: int, hidden: int) -> None:
-    lstm, vectors = sentiment_weights(hidden, Tokenizer(("good", "qqqq"), pieces=()))
-    assert vectors.shape == (6, width) and lstm["lstm.backwards.weight_hh_l0"].shape == (4 * hidden, hidden)
+def tried(table: Any, *, several: bool = False) -> TeacherTrial | None:
+    return try_teacher(dataset(table, several=several), SENTIMENT, 0, is_english=True)
+
+
+@pytest.mark.parametrize("name", PACKAGED)
+def test_a_training_can_start_from_each_model_file_of_the_package(name: str) -> None:
+    shape = lstm_shape(open_source(SourceFile(name)))
+    lstm, vectors = first_weights(SourceFile(name), Tokenizer(("good", "qqqq"), pieces=()))
+    assert vectors.shape == (6, shape.embedding_dim)
+    assert lstm["lstm.backwards.weight_hh_l0"].shape == (4 * shape.hidden, shape.hidden)
     assert not np.isnan(vectors[:5]).any()
 
 
 def test_where_it_teaches_texts_are_made_and_the_lstm_reads_its_words() -> None:
     data = dataset(OPINIONS)
-    asked = [Asked("tiny", name, epochs=1, validation=0.0) for name in ("sentiment", "none")]
-    plans = [make_plan(facts_of(data), each) for each in asked]
-    assert plans[0].teachers == ("linear", "sentiment") and plans[0].related_words
+    asked = [TrainingRequest("tiny", name, epochs=1, validation=0.0) for name in ("sentiment", "none")]
+    plans = [make_plan(dataset_stats(data), each) for each in asked]
+    assert [teacher.name for teacher in plans[0].teachers] == ["linear", "model sentiment"]
+    assert plans[0].vocabulary.expansion
     for plan, expected in zip(plans, (True, False)):
-        trained = fit(data, replace(plan, augmentation=min(2, plan.augmentation)))
+        few = min(2, plan.augmentation.texts_per_row)
+        plan = replace(plan, augmentation=replace(plan.augmentation, texts_per_row=few))
+        trained = fit(data, plan)
         known = [teacher["name"] for teacher in trained.checkpoint.training["teachers"]]
-        assert ("sentiment model" in known) == expected
-        parts = Parts(data, plan, (), Teachers(plan, data.labels), None, str)
-        weights, (lstm, vectors) = parts.new_network().weights(), sentiment_weights(30, parts.tokenizer)
+        assert ("model sentiment" in known) == expected
+        prepared = prepare(data, plan)
+        weights = new_network(prepared.data, prepared.features, prepared.embeddings).weights()
+        lstm, vectors = first_weights(SourceFile("sentiment-small"), prepared.data.tokenizer)
         pairs = [(weights["embedding.weight"][4:9], vectors[4:9]), *((weights[n], lstm[n]) for n in lstm)]
-        assert plan.loop.pretrained == expected == all(np.array_equal(*pair) for pair in pairs)
+        assert bool(plan.start.source) == expected == all(np.array_equal(*pair) for pair in pairs)
         assert (trained.checkpoint.training["data"]["augmented_texts"] > 0) == expected
 
 
@@ -238,7 +270,7 @@ def test_what_the_network_cannot_learn_asks_for_texts_without_labels() -> None:
             return [Counting(np.tile(one_hot(truth) * np.float32(9), (200, 1)))]
 
     data = dataset([(text, "ab"[label]) for text, label in zip(texts, truth)])
-    plan = make_plan(facts_of(data), Asked("tiny", "none", epochs=1))
+    plan = make_plan(dataset_stats(data), TrainingRequest("tiny", "none", epochs=1))
     known = Knowing(plan, data.labels)
     remark = "the teachers reach an accuracy of 100.0%, the network "
     assert any(line.startswith(remark) for line in fit(data, plan, teachers=known).remarks)

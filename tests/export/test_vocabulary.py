@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from edge_lstm_export.train.options import TextOptions
-from edge_lstm_export.train.plan import Asked, facts_of, make_plan
+from edge_lstm_export.train.options import TextOptions, TrainingRequest
+from edge_lstm_export.train.plan import make_plan
 from edge_lstm_export.train.pretrained import english
+from edge_lstm_export.train.stats import dataset_stats
 from edge_lstm_export.train.train import fit, with_knowledge
 from edge_lstm_export.train.vocabulary import build_vocabulary, informative_marks, words_and_subwords
 from hypothesis import given
@@ -137,8 +138,8 @@ def test_embeddings_are_of_the_words_of_a_vocabulary_and_a_frequent_word_means_l
 def test_words_that_no_row_holds_are_known_by_what_they_mean() -> None:
     data = dataset(about(slice(20)))
     data = replace(data, test=dataset(about(slice(20, None))).train)
-    facts = with_knowledge(facts_of(data), data, Asked())
-    plan = make_plan(facts, Asked("tiny", "none", epochs=1, validation=0.0))
+    facts = with_knowledge(dataset_stats(data), data, TrainingRequest())
+    plan = make_plan(facts, TrainingRequest("tiny", "none", epochs=1, validation=0.0))
     assert facts.english > 0.9 and plan.word_table == "english" and plan.related_words
     results = [fit(data, plan), fit(data, replace(plan, word_table="none", related_words=False))]
     with_it, without = (result.checkpoint.training["test"]["accuracy"] for result in results)

@@ -38,19 +38,21 @@ def print_plan(prepared: Inputs, seconds: float) -> None:
     """Print what the data are, and what will be done and why."""
     from edge_lstm_export.train.plan import explain
 
-    dataset, facts = prepared.dataset, prepared.facts
+    dataset = prepared.dataset
+    stats = prepared.stats
     counts = [f"{shorten(name)} {n:,}" for name, n in zip(dataset.labels, dataset.train.counts())]
-    several = ", several per text" if facts.several else ""
-    unit = "characters" if facts.unsegmented else "words"
+    several = ", several per text" if stats.multi_label else ""
+    unit = "characters" if stats.unsegmented else "words"
     data = [
         ("source", dataset.name),
         *([("columns", _columns(dataset))] if dataset.columns else []),
-        ("texts", f"{facts.rows:,} training, {len(dataset.test or ()):,} test"),
-        ("labels", f"{facts.labels}{several}: {listed(counts, 8)}"),
-        ("length", f"{facts.words:.0f} {unit} per text on average"),
-        *([("unlabelled", counted(facts.unlabelled, "text"))] if facts.unlabelled else []),
+        ("texts", f"{stats.rows:,} training, {len(dataset.test or ()):,} test"),
+        ("labels", f"{stats.labels}{several}: {listed(counts, 8)}"),
+        ("length", f"{stats.mean_length:.0f} {unit} per text on average"),
+        *([("unlabelled", counted(stats.unlabelled, "text"))] if stats.unlabelled else []),
     ]
-    decided = [(name, f"{value} ({why})") for name, value, why in explain(prepared.plan, facts)]
+    explained = explain(prepared.plan, stats, prepared.decided.reasons)
+    decided = [(name, f"{value} ({why})") for name, value, why in explained]
     for rows in (data, decided):
         print("\n".join(wrapped(value, name=name, indent=_COLUMN) for name, value in rows), end="\n\n")
     print(f"planned in {duration(seconds)}; --dry-run --json prints the plan, --plan FILE runs it")
@@ -105,11 +107,12 @@ class Display:
 
     def prepared(self, prepared: Inputs) -> None:
         """Show the plan in a line, and the warnings about the data."""
-        facts, plan = prepared.facts, prepared.plan
+        plan = prepared.plan
         self._epochs.total = plan.loop.epochs
         if not self._quiet:
-            teachers = f", teachers: {', '.join(plan.teachers)}" if plan.teachers else ""
-            message(f"plan: preset {plan.preset} for {facts.kind} texts{teachers} (--dry-run shows all)")
+            names = ", ".join(teacher.name for teacher in plan.teachers)
+            teachers = f", teachers: {names}" if names else ""
+            message(f"plan: preset {plan.preset} for {plan.kind} texts{teachers} (--dry-run shows all)")
             if prepared.dataset.columns:
                 message(f"columns: {_columns(prepared.dataset)}")
         for line in (*prepared.dataset.warnings, *prepared.remarks):

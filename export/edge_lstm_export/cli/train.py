@@ -32,7 +32,8 @@ _PRESET = "Model size: tiny (100 kB), small (300), medium (600), base (1 MB), or
 _PLAN = "Run the plan that --dry-run --json printed."
 _EPOCHS = "Maximum number of epochs."
 _BALANCE = "Raise recall on rare labels, at a cost in accuracy."
-_TEACHER = "Teacher: none, sentiment (the embedded model), or a transformer (folder or name on the hub)."
+_TEACHER = "Teacher: none, sentiment (the embedded model), a model file, or a transformer (folder, hub name)."
+_START = "Model file whose LSTM and word embeddings the network starts from."
 _UNLABELLED = "Unlabelled texts, for the teachers to label."
 _RESUME = "Continue an interrupted training, or start if there is none."
 _TESTED, _HELPS = "a tenth of 2,000 texts or more", "sentiment, where it helps"
@@ -51,6 +52,7 @@ def command(
     epochs: Annotated[int | None, option("N", _EPOCHS, _MODEL, default="by the data", min=1)] = None,
     balance: Annotated[bool, option(None, _BALANCE, _MODEL, "--balance")] = False,
     teacher: Annotated[str | None, option("NAME", _TEACHER, _TEACHERS, default=_HELPS)] = None,
+    start: Annotated[str | None, option("FILE", _START, _TEACHERS)] = None,
     unlabelled: Annotated[str | None, option("SOURCE", _UNLABELLED, _TEACHERS)] = None,
     output: Annotated[Path | None, option("FILE", _OUTPUT, _RUN, "--output", "-o")] = None,
     seed: Annotated[int | None, option("N", "Random seed.", _RUN, default="0", min=0)] = None,
@@ -66,7 +68,7 @@ def command(
     """
     from edge_lstm.cli.streams import spared_output
     from edge_lstm_export.cli.display import Display
-    from edge_lstm_export.train.options import NO_TEACHER, SENTIMENT, DataOptions
+    from edge_lstm_export.train.options import NO_TEACHER, DataOptions, TrainingRequest, is_model_file
     from edge_lstm_export.train.sources.read import check_sources
 
     if output is None and not dry_run:
@@ -76,20 +78,33 @@ def command(
         label_separator=label_separator, label_columns=column_names(label_columns),
     )  # fmt: skip
     check_outputs([output], [*sources, test, unlabelled], parents=True)
-    has_labeller = plan is not None or teacher not in (None, NO_TEACHER, SENTIMENT)
+    has_labeller = plan is not None
+    if teacher is not None and teacher != NO_TEACHER:
+        has_labeller |= not is_model_file(teacher)
     check_sources(sources, reading, unlabelled, may_lack_labels=has_labeller)
     with Display():  # PyTorch takes seconds to load
-        from edge_lstm_export.train.plan import Asked
         from edge_lstm_export.train.run import Job
 
-    decided = {"--preset": preset, "--epochs": epochs, "--teacher": teacher, "--seed": seed}
+    decided = {
+        "--preset": preset,
+        "--epochs": epochs,
+        "--teacher": teacher,
+        "--start": start,
+        "--seed": seed,
+    }
     edited = None if plan is None else _read_plan(plan, decided | {"--balance": balance or None})
     seed = (seed or 0) if edited is None else edited.seed
     data = replace(reading, seed=seed)
-    size = Asked.preset if preset is None else preset
-    asked = Asked(size, teacher, epochs=epochs, balance=balance, seed=seed)
+    request = TrainingRequest(
+        preset=preset or TrainingRequest.preset,
+        teacher=teacher,
+        start=start,
+        epochs=epochs,
+        balance=balance,
+        seed=seed,
+    )
     target = output or Path("model.safetensors")
-    job = Job(tuple(sources), target, data, asked, edited, unlabelled, resume)
+    job = Job(tuple(sources), target, data, request, edited, unlabelled, resume)
     if dry_run:
         _show_plan(job, as_json=as_json)
         return

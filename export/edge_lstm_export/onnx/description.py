@@ -10,8 +10,9 @@ from edge_lstm import modelfile
 from edge_lstm.answering import RiskCoverage
 from edge_lstm.figures import in_label_order
 from edge_lstm.text import Tokenizer
-from edge_lstm_export.onnx.weights import SENTINELS, WEIGHT_LIMIT
+from edge_lstm_export.onnx.weights import SENTINELS
 from edge_lstm_export.train.options import NetworkConfig
+from edge_lstm_export.train.quantize import REDUCED
 
 
 def description(
@@ -45,7 +46,7 @@ def description(
     if int8:
         described[modelfile.KEY_QUANTIZATION] = {
             "precision": "int8",
-            "lstm": f"int8 weights, symmetric per tensor, range ±{WEIGHT_LIMIT}; uint8 activations",
+            "lstm": f"int8 weights, symmetric per tensor, range ±{REDUCED}; uint8 activations",
             "embedding": "int8, symmetric per tensor",
             "head": "int8 weights, symmetric per input; float32 products",
             **({"ngrams": "int8, symmetric per column; sums in int32"} if config.ngrams else {}),

@@ -27,7 +27,6 @@ from edge_lstm_export.onnx.weights import weights_from_network
 from edge_lstm_export.train.checkpoint import Checkpoint
 from edge_lstm_export.train.data import Bools, Floats, make_split
 from edge_lstm_export.train.headroom import (
-    LEAST_ROOM,
     MOST_TIMES,
     Rows,
     close,
@@ -35,6 +34,7 @@ from edge_lstm_export.train.headroom import (
     text_rows,
     tried_rows,
 )
+from edge_lstm_export.train.options import HeadroomOptions
 
 MOST_TRIED = 20_000  # tokens of --data, of which the texts are tried in batches: every k-th of more
 
@@ -122,31 +122,37 @@ def export(
     file = int8.finished(curve(rounded), examples)
     fp32_bytes = len(fp32.finished(checkpoint.abstention, examples))
     if not any_size:
-        _check_size(len(file), checkpoint.plan.get("kb"))
+        _check_size(len(file), checkpoint.plan.get("max_kilobytes"))
     return Exported(file, fp32_bytes, parity, comparisons, headroom, closed, comparison)
 
 
 def _with_room(checkpoint: Checkpoint, length: int | None, rows: Rows) -> tuple[_Draft, float, int]:
-    """Return (an int8 draft whose units stay below its sentinels on these rows, by how much at least, how
-    many units that took). The draft's checkpoint is another one if it took any: its output gates are closed,
-    as training does it (see headroom.leave_room), by what the draft itself gives."""
+    """Return an int8 draft whose units stay below its sentinels on these rows.
+
+    Return also how far at least, and how many units were closed for that. If any were, the draft's checkpoint
+    is another one with closed output gates: closed as training does it (see headroom.leave_room), by what the
+    draft itself gives.
+    """
+    options = HeadroomOptions()
     draft = _Draft(checkpoint, length, int8=True)
     rooms = gates.headroom(draft.classifier.model.data, rows, draft.tokenizer.length)
     closed = np.zeros(rooms.shape, np.int64)
     if rooms.min() < gates.LEAST_HEADROOM:
         checkpoint = replace(checkpoint, network=copy.deepcopy(checkpoint.network))
-        while (near := rooms < LEAST_ROOM).any() and closed.max() < MOST_TIMES:
-            close(checkpoint.network, near, closed)
+        while (near := rooms < options.margin).any() and closed.max() < MOST_TIMES:
+            close(checkpoint.network, near, closed, options.gate_factor)
             draft = _Draft(checkpoint, length, int8=True)
             rooms = gates.headroom(draft.classifier.model.data, rows, draft.tokenizer.length)
     return draft, float(rooms.min()), int((closed > 0).sum())
 
 
-def _check_size(size: int, kb: object) -> None:
-    """Raise CheckError for a file of more bytes than its plan allows. A training keeps within them; a plan
-    that was edited later, and what is given to the export, may not."""
-    if isinstance(kb, int) and size > kb * 1000:
-        large = f"the file takes {size:,} bytes, more than its plan's {kb:,} kB"
+def _check_size(size: int, max_kilobytes: object) -> None:
+    """Raise CheckError for a file of more bytes than its plan allows.
+
+    A training keeps within them. Examples, another curve and a plan that was edited later may not.
+    """
+    if isinstance(max_kilobytes, int) and size > max_kilobytes * 1000:
+        large = f"the file takes {size:,} bytes, more than its plan's {max_kilobytes:,} kB"
         raise CheckError(f"{large}; no file was written: train with a larger --preset, or give --any-size")
 
 
@@ -157,8 +163,7 @@ class _Draft:
         self.checkpoint, self.int8 = checkpoint, int8
         self.tokenizer = replace(checkpoint.tokenizer, length=length or checkpoint.tokenizer.length)
         config, length = checkpoint.network.config, self.tokenizer.length
-        loop = checkpoint.plan.get("loop")
-        long = isinstance(loop, dict) and bool(loop.get("crops"))  # a plan for long texts
+        long = checkpoint.plan.get("kind") == "long"
         weights = weights_from_network(checkpoint.network)
         self._model = graph.build(weights, config, length, int8=int8, long=long)
         self.classifier = Classifier.from_model(self._file([], None))

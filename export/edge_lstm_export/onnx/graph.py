@@ -19,8 +19,9 @@ from onnx import TensorProto, helper, numpy_helper
 from edge_lstm import __version__, modelfile
 from edge_lstm.modelfile import INPUT_NAME, OUTPUT_NAME
 from edge_lstm.text import well_formed
-from edge_lstm_export.onnx.weights import Array, GraphWeights, to_int8, with_sentinels
+from edge_lstm_export.onnx.weights import Array, GraphWeights, with_sentinels
 from edge_lstm_export.train.options import NetworkConfig
+from edge_lstm_export.train.quantize import to_int8
 
 OPSET = 17  # every ONNX Runtime since 1.16 reads it
 MICROSOFT_DOMAIN = "com.microsoft"

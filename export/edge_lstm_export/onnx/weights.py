@@ -7,9 +7,6 @@ embedding columns carry the ends of the range in every row, and two hidden units
 -1, which bounds every other output of an LSTM at every step (|h_t| <= tanh(t), since |c_t| <= t; the
 sentinels reach that bound). Nothing reads them.
 
-**Reduced range**: LSTM weights use [-64, 64]. AVX2 without VNNI adds two products of uint8 and int8 in
-16 bits with saturation (``vpmaddubsw``): 2 · 255 · 64 = 32,640 still fits, 2 · 255 · 127 does not.
-
 N-gram vectors are int8 too, added up as integers: exact, so in any order and on any CPU.
 """
 
@@ -20,14 +17,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from onnx import load_model_from_string, numpy_helper
 
-from edge_lstm_export.train.network import Network, Weights, lstm_name
+from edge_lstm_export.train.network import Network, lstm_name
 
 Array = npt.NDArray[Any]
 
-WEIGHT_LIMIT = 64  # reduced range, see above
 SENTINELS = 2
 SATURATED = 20.0  # sigmoid and tanh of it are 1 to the last bit of float32
 GATE_SIGNS = ((1, 1, 1, 1), (1, 1, 1, -1))  # gates (input, output, forget, cell): h → +1, h → -1
@@ -74,51 +68,6 @@ def weights_from_network(network: Network) -> GraphWeights:
         weights.get("ngrams.ids", np.zeros((0, 2), np.int64)),
         weights.get("ngrams.vectors.weight", np.zeros((1, 0), np.float32))[1:],
     )
-
-
-def lstm_weights(data: bytes) -> Weights:
-    """The way back: embedding and LSTM of an int8 file, by PyTorch's names and without sentinels."""
-    tensors = {c.name: numpy_helper.to_array(c) for c in load_model_from_string(data).graph.initializer}
-    hidden = tensors["lstm_r"].shape[1] - SENTINELS
-    w, r = (tensors[name] * tensors[f"{name}_scale"][:, None, None] for name in ("lstm_w", "lstm_r"))
-    parts = {
-        "weight_ih": w.transpose(0, 2, 1)[:, :, :-SENTINELS],
-        "weight_hh": r.transpose(0, 2, 1)[:, :, :hidden],
-        "bias_ih": np.split(tensors["lstm_b"], 2, axis=1)[0],
-    }
-    weights = {"embedding.weight": tensors["embedding"][:, :-SENTINELS] * tensors["embedding_scale"]}
-    for name, values in parts.items():
-        i, o, f, g = (gate[:, :hidden] for gate in np.split(values, 4, axis=1))
-        for direction, value in enumerate(np.concatenate([i, f, g, o], axis=1)):
-            weights[f"lstm.{lstm_name(direction)}.{name}_l0"] = value.astype(np.float32)
-    return weights
-
-
-def round_to_int8(network: Network) -> None:
-    """Round embedding, LSTM, n-gram vectors and head in place to what the int8 file will hold.
-
-    Then the two files differ by the LSTM's activations only: what is chosen on the rounded network,
-    thresholds for one, holds for both. Rounding again changes nothing.
-    """
-    with torch.no_grad():
-        for name, values in network.named_parameters():
-            if "bias" not in name:
-                axis = 0 if name.startswith(("head", "ngrams")) else None
-                rounded = to_int8(values.numpy(), axis, reduced=name.startswith("lstm"))
-                values.copy_(torch.from_numpy(np.multiply(*rounded)))
-
-
-def to_int8(
-    values: Array, axis: int | tuple[int, ...] | None = None, *, reduced: bool = False
-) -> tuple[Array, Array]:
-    """float32, any shape → (int8 of that shape, float32 scales: one for all, of size 1 along ``axis``).
-
-    reduced: in the range of LSTM weights, see above, instead of ±127.
-    """
-    limit = WEIGHT_LIMIT if reduced else 127
-    largest = np.abs(values).max(axis=axis, keepdims=True)
-    scales = np.where(largest > 0, largest / limit, 1).astype(np.float32)
-    return np.clip(np.rint(values / scales), -limit, limit).astype(np.int8), scales
 
 
 def with_sentinels(weights: GraphWeights, pooled: int) -> GraphWeights:

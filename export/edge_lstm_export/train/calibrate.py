@@ -1,5 +1,4 @@
-"""What a network's answers are worth, and what makes them probabilities: scores, temperature, the weights of
-its two parts, the offset for rare labels, the thresholds of several.
+"""Scores and calibration: temperature, weights of the two components, offset of rare labels, thresholds.
 
 All of it is fitted on texts that the network did not learn from.
 """
@@ -16,18 +15,16 @@ from scipy.optimize import minimize
 from torch import Tensor
 
 from edge_lstm import metrics
-from edge_lstm.answering import RiskCoverage, reach
+from edge_lstm.answering import MOST_POINTS, SHARES, Point, RiskCoverage, reach
 from edge_lstm.metrics import SetScores
 from edge_lstm_export.train.data import Bools, Doubles, Floats
 from edge_lstm_export.train.logits import cross_entropy, fit_temperature, probabilities, two_columns
-from edge_lstm_export.train.options import UNTUNED
+from edge_lstm_export.train.options import UNTUNED, CalibrationOptions
 
-# The LSTM's expected weight beside the n-grams, before a validation text was seen: from rows alone, and with
-# texts that teachers labelled; from few of them, less. How far weights are trusted to lie there, in nats.
-ROWS_ALONE, LSTM_SHARE, ENOUGH_TEXTS, PRIOR = 0.1, 0.2, 2000, 20.0
-RARITY = 0.15  # what the rarity of labels counts unasked: so small a shift finds some at no cost of accuracy
-# Of the thresholds: so many texts of a label count as much as what its probabilities say.
-THRESHOLD_PRIOR, SMALLEST_THRESHOLD = 10.0, 1e-4
+# A figure in its longest form: six decimals, and another place before the point.
+LONGEST = 0.1234567  # tolerance: its length in a file counts
+LONGEST_THRESHOLD = 0.00012345  # tolerance: its length in a file counts
+MOST_TEXTS = 9_999_999  # tolerance: more than a training has
 
 
 @dataclass(frozen=True)
@@ -70,9 +67,12 @@ def score(
 
 
 @dataclass(frozen=True)
-class PartLogits:
-    """What the two parts of a network answer for texts that neither learnt from: float32 [n, outputs] each;
-    targets: float32 [n, L]."""
+class ComponentLogits:
+    """Logits of the two components for texts that neither learnt from.
+
+    lstm, sparse: float32 [n, outputs].
+    targets: float32 [n, L], probabilities.
+    """
 
     lstm: Floats
     sparse: Floats
@@ -81,51 +81,69 @@ class PartLogits:
 
 @dataclass(frozen=True)
 class Stack:
-    """The network's logits: the LSTM's times ``lstm``, the n-grams' times ``sparse``, and a bias, float32
-    [outputs]."""
+    """Weights of the two components, whose sum is the network's logits.
+
+    lstm, sparse: factors. bias: float32 [outputs].
+    """
 
     lstm: float
     sparse: float
     bias: Floats
 
-    def logits(self, parts: PartLogits) -> Floats:
+    def logits(self, parts: ComponentLogits) -> Floats:
         """float32 [n, outputs]."""
         return np.asarray(self.lstm * parts.lstm + self.sparse * parts.sparse + self.bias, np.float32)
 
+    def divided_by(self, temperature: float) -> Stack:
+        """Return the weights of logits that are divided by a temperature."""
+        bias = self.bias / np.float32(temperature)
+        return Stack(self.lstm / temperature, self.sparse / temperature, bias)
 
-def expected_stack(rows: int, pool: int, outputs: int) -> Stack:
-    """The weights where no text has judged the parts. rows, pool: texts that the LSTM learnt from."""
-    share = (LSTM_SHARE if pool else ROWS_ALONE) * min(1.0, (rows + pool) / ENOUGH_TEXTS)
+
+def expected_stack(texts: int, outputs: int, options: CalibrationOptions) -> Stack:
+    """Return the weights to expect before a text has judged the components.
+
+    texts: that the LSTM learnt from. From few it knows little.
+    """
+    share = options.lstm_share * min(1.0, texts / options.enough_texts)
     return Stack(share, 1 - share, np.zeros(outputs, np.float32))
 
 
-def fit_stack(parts: PartLogits, prior: Stack, *, several: bool) -> Stack:
-    """The weights and the bias of least log loss (stacking; Wolpert, 1992), near those that are expected.
+def fit_stack(
+    parts: ComponentLogits, expected: Stack, options: CalibrationOptions, *, several: bool
+) -> Stack:
+    """Return the weights and the bias of least log loss, near the expected ones (stacking; Wolpert, 1992).
 
-    Each part is first made probabilities of its own, so that the prior weights mean shares: a network that
-    knows few texts by heart answers new ones with large logits.
+    Each component is first divided by its own temperature, so that the expected weights mean shares: a
+    network that knows few texts by heart answers new ones with large logits.
     """
-    both, targets = (parts.lstm, parts.sparse), torch.from_numpy(parts.targets)
-    scales = [1 / fit_temperature(torch.from_numpy(part), targets, several=several) for part in both]
-    scaled = [part * np.float32(scale) for part, scale in zip(both, scales)]
-    expected = np.array([prior.lstm, prior.sparse, *prior.bias])
+    targets = torch.from_numpy(parts.targets)
+    scales = []
+    scaled = []
+    for part in (parts.lstm, parts.sparse):
+        logits = torch.from_numpy(part)
+        scale = 1 / fit_temperature(logits, targets, options.temperature_factor, several=several)
+        scales.append(scale)
+        scaled.append(part * np.float32(scale))
+    start = np.array([expected.lstm, expected.sparse, *expected.bias])
 
     def loss(weights: Doubles) -> tuple[float, Doubles]:
         logits = weights[0] * scaled[0] + weights[1] * scaled[1] + weights[2:]
         nats, slope = cross_entropy(logits, parts.targets, several=several)
         gradient = np.array([*(float((slope * part).sum()) for part in scaled), *slope.sum(axis=0)])
-        away = weights - expected
-        return nats + PRIOR * float((away**2).sum()), gradient + 2 * PRIOR * away
+        away = weights - start
+        penalty = options.prior * float((away**2).sum())
+        return nats + penalty, gradient + 2 * options.prior * away
 
-    best = minimize(loss, expected, method="L-BFGS-B", jac=True).x
+    best = minimize(loss, start, method="L-BFGS-B", jac=True).x
     return Stack(float(best[0]) * scales[0], float(best[1]) * scales[1], best[2:].astype(np.float32))
 
 
-def balance_offset(logits: Floats, labels: Bools, *, best: bool) -> Floats:
-    """What is added to the logits so that rare labels are found: float32 [outputs].
+def rarity_offset(logits: Floats, labels: Bools, options: CalibrationOptions) -> Floats:
+    """Return what is added to the logits so that rare labels are found: float32 [outputs].
 
-    A multiple of the logarithm of how rare each label is (logit adjustment; Menon et al., 2021): RARITY, or
-    of 0 to 1 the one of the best macro F1 on these texts. logits: float32 [n, outputs]; labels: bool [n, L].
+    It is a multiple of the logarithm of each label's rarity (logit adjustment; Menon et al., 2021).
+    logits: float32 [n, outputs]. labels: bool [n, L].
     """
     both, one_hot = two_columns(logits), np.eye(labels.shape[1], dtype=np.bool_)
     rarity = -np.log((labels.sum(axis=0) + 1) / (len(labels) + labels.shape[1]))
@@ -136,26 +154,30 @@ def balance_offset(logits: Floats, labels: Bools, *, best: bool) -> Floats:
         predicted = (both + share * rarity).argmax(axis=1)
         return metrics.set_scores(labels, one_hot[predicted], names).macro_f1
 
-    offset = (max(np.linspace(0, 1, 21), key=f1) if best else RARITY) * rarity
+    multiple = options.rarity
+    if options.balance:
+        multiple = max(np.linspace(0, 1, 21), key=f1)
+    offset = multiple * rarity
     return np.asarray(offset[1:] - offset[:1] if logits.shape[1] == 1 else offset, np.float32)
 
 
-def choose_thresholds(truth: Bools, probabilities: Floats) -> tuple[float, ...]:
-    """A threshold for each label, of the best F1: the probability, above 0 to 1, from which on texts have it.
+def choose_thresholds(truth: Bools, probabilities: Floats, options: CalibrationOptions) -> tuple[float, ...]:
+    """Return the threshold of each label that gives the best F1, above 0 to 1.
 
-    The best one for the five texts of a rare label is mostly chance. So what counts as a text's label is
-    mixed with its calibrated probability: the more, the fewer texts of the label there are.
+    The best one for the five texts of a rare label is mostly chance. So a text's label is mixed with its
+    calibrated probability, more so if the label has few texts.
 
-    truth: bool [n, L]; probabilities: float32 [n, L], calibrated.
+    truth: bool [n, L]. probabilities: float32 [n, L], calibrated.
     """
-    return tuple(map(_threshold, truth.T, probabilities.T.astype(np.float64)))
+    columns = probabilities.T.astype(np.float64)
+    return tuple(_threshold(has, chances, options) for has, chances in zip(truth.T, columns))
 
 
-def _threshold(truth: Bools, probabilities: Doubles) -> float:
+def _threshold(truth: Bools, probabilities: Doubles, options: CalibrationOptions) -> float:
     positives = int(truth.sum())
     if not positives:
         return UNTUNED
-    trust = THRESHOLD_PRIOR / (THRESHOLD_PRIOR + positives)
+    trust = options.threshold_prior / (options.threshold_prior + positives)
     order = np.argsort(-probabilities, kind="stable")
     p = probabilities[order]
     right = np.cumsum((1 - trust) * truth[order] + trust * p)
@@ -164,17 +186,34 @@ def _threshold(truth: Bools, probabilities: Doubles) -> float:
     ends = np.flatnonzero(np.append(p[:-1] > p[1:], True))
     best = ends[(2 * right / (np.arange(1, len(p) + 1) + right[-1]))[ends].argmax()]
     border = (p[best] + np.append(p, 0.0)[best + 1]) / 2
-    return float(f"{np.clip(border, SMALLEST_THRESHOLD, 1.0):.5g}")
+    return float(f"{np.clip(border, options.smallest_threshold, 1.0):.5g}")
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """What the network's parts are weighed by, and how good it is then, on texts that it did not learn from.
-    temperature: is in the weights. scores, curve, thresholds: None where there are no such texts; the curve
-    of risk and coverage is of one label per text, the thresholds are of several."""
+    """Weights of the components, and scores of the network on texts that it did not learn from.
+
+    stack: the weights, divided by the temperature.
+    scores, curve, thresholds: None without such texts. Texts of one label have a risk-coverage curve, texts
+        of several have thresholds.
+    """
 
     stack: Stack
     temperature: float = 1.0
     scores: SetScores | None = None
     curve: RiskCoverage | None = None
     thresholds: tuple[float, ...] | None = None
+
+
+def longest_curve() -> RiskCoverage:
+    """Return a risk-coverage curve of millions of texts with everything that one may have."""
+    point = Point(LONGEST, MOST_TEXTS, MOST_TEXTS)
+    unfamiliar = tuple((share, 100 + LONGEST) for share in SHARES)
+    return RiskCoverage(
+        "training texts, cross-validated",
+        MOST_TEXTS,
+        (point,) * (MOST_POINTS + 1),
+        LONGEST,
+        "0" * 64,
+        unfamiliar,
+    )

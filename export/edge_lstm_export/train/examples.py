@@ -13,11 +13,7 @@ from torch import Tensor, nn
 
 from edge_lstm.text import PAD_ID, Tokenizer
 from edge_lstm_export.train.data import Floats, Ints
-
-# Batches whose texts are sorted together. More gives less padding and a less random order.
-_BATCHES_PER_CHUNK = 50
-# A crop holds at least this part of its text, and at least so many tokens: less does not bear the label.
-_SMALLEST_CROP, _FEWEST_TOKENS = 0.4, 30
+from edge_lstm_export.train.options import LoopOptions
 
 
 @dataclass(frozen=True)
@@ -82,31 +78,35 @@ class Examples:
         return [self.ids[self.offsets[row] : self.offsets[row + 1]] for row in rows]
 
 
-def cropped(ids: Tensor, lengths: Tensor, share: float) -> tuple[Tensor, Tensor]:
-    """Leave of some texts, chosen at random, only a run of tokens of random length and place.
+def cropped(ids: Tensor, lengths: Tensor, options: LoopOptions) -> tuple[Tensor, Tensor]:
+    """Leave only a run of tokens, of random length and place, of some texts that are chosen at random.
 
-    ids: int64 [B, T], padded on the right; lengths: int64 [B]; share: how many texts are cut, of 1. Both come
-    back in the same form. PyTorch's random state decides.
+    ids: int64 [B, T], padded on the right. lengths: int64 [B]. Both come back in the same form. PyTorch's
+    random state decides. A shorter run than the options allow does not bear the label.
     """
     rows = len(lengths)
-    part = _SMALLEST_CROP + (1 - _SMALLEST_CROP) * torch.rand(rows)
-    left = torch.maximum((part * lengths).ceil().long(), lengths.clamp_max(_FEWEST_TOKENS))
-    left = torch.where(torch.rand(rows) < share, left, lengths)
+    part = options.smallest_crop + (1 - options.smallest_crop) * torch.rand(rows)
+    fewest = lengths.clamp_max(options.fewest_crop_tokens)
+    left = torch.maximum((part * lengths).ceil().long(), fewest)
+    left = torch.where(torch.rand(rows) < options.crops, left, lengths)
     first = (torch.rand(rows) * (lengths - left + 1)).long()
     step = torch.arange(int(left.max())).unsqueeze(0)
     moved = ids.gather(1, (first.unsqueeze(1) + step).clamp_max(ids.shape[1] - 1))
     return torch.where(step < left.unsqueeze(1), moved, PAD_ID), left
 
 
-def shuffled_batches(examples: Examples, batch_size: int, seed: int, epoch: int) -> list[Ints]:
+def shuffled_batches(examples: Examples, options: LoopOptions, seed: int, epoch: int) -> list[Ints]:
     """Return every example once, in batches of similar length, in an order that (seed, epoch) alone decides.
 
-    Nothing is carried from one epoch to the next, so a resumed training sees the same batches.
+    Nothing is carried from one epoch to the next, so a resumed training sees the same batches. Texts are
+    sorted by length within a chunk of batches: a larger chunk has less padding and a less random order.
     """
     rng = np.random.default_rng([seed, epoch])
-    order, chunk = rng.permutation(len(examples)), batch_size * _BATCHES_PER_CHUNK
-    starts = range(0, len(order), chunk)
-    batches = [b for i in starts for b in sorted_batches(examples, order[i : i + chunk], batch_size)]
+    order = rng.permutation(len(examples))
+    chunk = options.batch_size * options.batches_per_chunk
+    batches: list[Ints] = []
+    for start in range(0, len(order), chunk):
+        batches += sorted_batches(examples, order[start : start + chunk], options.batch_size)
     return [batches[i] for i in rng.permutation(len(batches))]
 
 

@@ -8,6 +8,7 @@ that training did not know, drives one nearer: both multiply its output gate's w
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 
 import numpy as np
@@ -16,23 +17,23 @@ import torch
 from edge_lstm.errors import DataError
 from edge_lstm.models import embedded_reviews
 from edge_lstm.text import OOV_ID, START_ID, Tokenizer
-from edge_lstm_export.train.data import Ints
+from edge_lstm_export.train.data import Bools, Ints
 from edge_lstm_export.train.examples import Examples, sorted_batches
 from edge_lstm_export.train.network import Network
+from edge_lstm_export.train.options import HeadroomOptions
 
 Rows = list[list[int]]
-# Many times what export asks of an int8 file, since other texts drive units farther than the tried ones.
-LEAST_ROOM = 1e-4
-LESS_OPEN = 0.9  # a unit's output gate is multiplied by it, by its square the second time, and so on
-MOST_TIMES = 50  # after which nothing is left of a float32 weight
-MOST_TOKENS = 300_000  # of training texts that are tried: a few percent of the training of so many
-_BATCH = 128
+MOST_TIMES = 50  # tolerance: after which nothing is left of a float32 weight
+BATCH = 128  # tolerance: texts that are tried at once
+RANDOM_LENGTHS = 11  # tolerance: random lengths between the shortest and the longest row
 
 
 def random_rows(tokenizer: Tokenizer, *, seed: int = 0) -> Rows:
     """Token ids that try the graph: lengths 1, 2, N - 1, N and one cut from N + 1, and some between."""
-    rng, n = np.random.default_rng(seed), tokenizer.length
-    sizes = [*sorted({1, min(2, n), max(1, n - 1), n, *rng.integers(1, n + 1, size=11).tolist()}), n + 1]
+    rng = np.random.default_rng(seed)
+    n = tokenizer.length
+    drawn = rng.integers(1, n + 1, size=RANDOM_LENGTHS).tolist()
+    sizes = [*sorted({1, min(2, n), max(1, n - 1), n, *drawn}), n + 1]
     ids = [rng.integers(OOV_ID, tokenizer.num_ids, size=size - 1).tolist() for size in sizes]
     return [[START_ID, *row][-n:] for row in ids]
 
@@ -54,37 +55,43 @@ def spread(lengths: Sequence[int] | Ints, most: int) -> Ints:
     return np.arange(0, len(lengths), every)
 
 
-def leave_room(network: Network, learnt: Examples, rows: Rows) -> int:
-    """Close output gates until no unit comes within LEAST_ROOM of what it could reach → how many units that
-    took. learnt: what the network was trained on, of which many texts are a sample; rows: more token ids.
+def with_headroom(
+    network: Network, learnt: Examples, rows: Rows, options: HeadroomOptions
+) -> tuple[Network, int]:
+    """Return a network whose units keep away from the largest output, and how many were closed for that.
 
-    Nothing is tried if no text at all could bring a unit that near. Raises DataError for weights not finite.
+    learnt: examples that the network was trained on; of many, a sample is tried. rows: more token ids.
+    Nothing is tried, and the network is returned as it is, if no text at all could bring a unit that near.
+    Raises DataError if a weight is not finite.
     """
     if not network.is_finite():
         raise DataError("the training left weights that are not finite numbers; lower the learning_rate")
+    if bool((network.least_room() >= options.margin).all()):
+        return network, 0
+    network = copy.deepcopy(network)
     closed = np.zeros((network.config.directions, network.config.hidden), np.int64)
-    if bool((network.least_room() >= LEAST_ROOM).all()):
-        return 0
     targets = np.zeros((len(rows), learnt.targets.shape[1]), np.float32)
-    tried = learnt.subset(spread(learnt.lengths, MOST_TOKENS)).joined(Examples.from_rows(rows, targets))
-    every = sorted_batches(tried, np.arange(len(tried)), _BATCH)
+    sample = learnt.subset(spread(learnt.lengths, options.most_tokens))
+    tried = sample.joined(Examples.from_rows(rows, targets))
+    every = sorted_batches(tried, np.arange(len(tried)), BATCH)
     batches = every
     while batches:
-        near = [(network.room(*tried.padded(batch)) < LEAST_ROOM).numpy() for batch in batches]
+        near = [(network.room(*tried.padded(batch)) < options.margin).numpy() for batch in batches]
         again = [batch for batch, units in zip(batches, near) if units.any()]
         if again:
-            close(network, np.any(near, axis=0), closed)
-        elif len(batches) < len(every):  # what was closed changes the other texts a little, too
+            close(network, np.any(near, axis=0), closed, options.gate_factor)
+        elif len(batches) < len(every):  # closed units change the other texts a little, too
             again = every
         batches = again
-    return int((closed > 0).sum())
+    return network, int((closed > 0).sum())
 
 
-def close(network: Network, units: np.ndarray, closed: Ints) -> None:
-    """Close the output gates of some units in place: the more, the more often they were closed before.
+def close(network: Network, units: Bools, closed: Ints, factor: float) -> None:
+    """Close the output gates of some units in place, more if they were closed before.
 
-    units: bool [directions, hidden]; closed: int64 of the same shape, how often each was closed, which is
-    counted on.
+    units: bool [directions, hidden]. closed: int64 of the same shape, times that each was closed; counted on.
+    factor: of a gate's weights the first time, its square the second time, and so on.
     """
     closed += units
-    network.scale_output_gates(torch.from_numpy(np.where(units, LESS_OPEN**closed, 1.0).astype(np.float32)))
+    factors = np.where(units, factor**closed, 1.0).astype(np.float32)
+    network.scale_output_gates(torch.from_numpy(factors))

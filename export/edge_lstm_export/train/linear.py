@@ -9,15 +9,16 @@ import numpy as np
 from edge_lstm_export.train.data import Bools, Floats
 
 Matrix = Any  # scipy.sparse.csr_matrix, float32
-C = 0.5  # inverse regularisation
-SMOOTHING = 0.3  # what naive Bayes adds to each count
+SVM_TOLERANCE = 1e-2  # tolerance: of liblinear's stopping rule; labels do not change below it
+SVM_PASSES = 500  # tolerance: passes of liblinear, at most
 
 
-def svm_weights(x: Matrix, labels: Bools, several: bool, c: float = C) -> tuple[Floats, Floats]:
-    """Fit a linear SVM for each label against the rest, or one for two labels, of which a text has one.
+def svm_weights(x: Matrix, labels: Bools, several: bool, c: float) -> tuple[Floats, Floats]:
+    """Fit a linear SVM for each label against the rest; for two labels of which a text has one, a single one.
 
-    Return weights, float32 [columns, outputs], and bias, [outputs]. A label that all texts have, or none,
-    gets a constant score.
+    x: float32 [texts, columns]. labels: bool [texts, L]. c: inverse regularization.
+    Return weights, float32 [columns, outputs], and bias, float32 [outputs]. A label that all texts have, or
+    that no text has, gets a constant score.
     """
     from sklearn.svm import LinearSVC
 
@@ -27,19 +28,22 @@ def svm_weights(x: Matrix, labels: Bools, several: bool, c: float = C) -> tuple[
     weights = np.zeros((x.shape[1], targets.shape[1]), np.float32)
     bias = np.where(targets.all(axis=0), 1, -1).astype(np.float32)
     for column in np.flatnonzero(targets.any(axis=0) & ~targets.all(axis=0)):
-        model = LinearSVC(C=c, tol=1e-2, random_state=0, max_iter=500).fit(x, targets[:, column])
+        model = LinearSVC(C=c, tol=SVM_TOLERANCE, random_state=0, max_iter=SVM_PASSES)
+        model.fit(x, targets[:, column])
         weights[:, column], bias[column] = model.coef_[0], model.intercept_[0]
     return weights, bias
 
 
-def bayes_weights(x: Matrix, labels: Bools) -> Floats:
+def bayes_weights(x: Matrix, labels: Bools, smoothing: float) -> Floats:
     """Return the weights of complement naive Bayes (Rennie et al., 2003), float32 [columns, outputs].
 
-    x: float32 [texts, columns], none below 0; labels: bool [texts, L], one a text.
+    x: float32 [texts, columns], none below 0. labels: bool [texts, L], one per text.
+    smoothing: added to each count.
     """
     from sklearn.naive_bayes import ComplementNB
 
-    model = ComplementNB(alpha=SMOOTHING).partial_fit(x, labels.argmax(axis=1), np.arange(labels.shape[1]))
+    model = ComplementNB(alpha=smoothing)
+    model.partial_fit(x, labels.argmax(axis=1), np.arange(labels.shape[1]))
     weights = model.feature_log_prob_.T.astype(np.float32)  # columns, L
     weights -= weights.mean(axis=1, keepdims=True)
     return np.asarray(weights[:, 1:] if weights.shape[1] == 2 else weights)

@@ -16,6 +16,8 @@ from torch.nn import functional
 
 from edge_lstm_export.train.data import Floats
 
+LARGEST_TEMPERATURE = 10.0  # tolerance: the search ends there, and at one over it
+
 
 def log_probabilities(logits: Tensor) -> Tensor:
     """logits [B, 1 or L] → [B, L], of texts with one label each."""
@@ -46,21 +48,23 @@ def count_correct(logits: Tensor, targets: Tensor, *, several: bool = False) -> 
     return int((log_probabilities(logits).argmax(dim=1) == targets.argmax(dim=1)).sum())
 
 
-def fit_temperature(logits: Tensor, targets: Tensor, *, several: bool = False) -> float:
-    """The number by which logits are best divided so that probabilities mean what they say
-    (Guo et al., 2017): the lowest log loss on texts that did not train the network.
+def fit_temperature(logits: Tensor, targets: Tensor, common_factor: float, *, several: bool = False) -> float:
+    """Return the divisor of the logits with the least log loss (Guo et al., 2017).
 
-    Few texts say little, and where all of them are classified right the lowest loss is at 0: a normal
-    prior on the logarithm, as wide as a factor of 1.6 is common, holds the answer near 1 then and has
-    no say over thousands of texts. logits: float32 [n, 1 or L]; targets: float32 [n, L].
+    Few texts say little, and if all of them are classified right the least loss is at 0. A normal prior on
+    the logarithm holds the answer near 1 then, and has no say over thousands of texts.
+
+    logits: float32 [n, 1 or L], of texts that did not train the network. targets: float32 [n, L].
+    common_factor: one standard deviation of the prior is this factor.
     """
     wide = logits.double()
 
     def loss(log_temperature: float) -> float:
         data = soft_cross_entropy(wide / math.exp(log_temperature), targets, several=several)
-        return float(data) * len(targets) + (log_temperature / math.log(1.6)) ** 2 / 2
+        return float(data) * len(targets) + (log_temperature / math.log(common_factor)) ** 2 / 2
 
-    best = minimize_scalar(loss, bounds=(-math.log(10), math.log(10)), method="bounded")
+    bounds = (-math.log(LARGEST_TEMPERATURE), math.log(LARGEST_TEMPERATURE))
+    best = minimize_scalar(loss, bounds=bounds, method="bounded")
     return math.exp(float(best.x))
 
 

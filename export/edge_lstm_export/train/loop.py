@@ -25,10 +25,10 @@ from edge_lstm_export.train.history import EpochRecord, best_of
 from edge_lstm_export.train.logits import count_correct, fit_temperature, probabilities, soft_cross_entropy
 from edge_lstm_export.train.network import Network, multiplies_bfloat16
 from edge_lstm_export.train.optimizer import adamw
-from edge_lstm_export.train.options import LoopOptions
+from edge_lstm_export.train.options import CalibrationOptions, LoopOptions
 from edge_lstm_export.train.stages import Stage
 
-EVALUATION_BATCH = 64
+EVALUATION_BATCH = 64  # tolerance: texts per batch where nothing is learnt
 Outcome = Literal["finished", "stopped early"]
 Tensors = dict[str, Tensor]
 _SUMS = ("epoch", "batch", "loss_sum", "correct", "seen", "seconds")
@@ -82,18 +82,23 @@ def fit_network(
     validation: Examples | None = None,
     callbacks: Callbacks = SILENT,
     resume: Stage | None = None,
+    *,
+    temperature_factor: float = CalibrationOptions.temperature_factor,
 ) -> LoopResult:
     """Train ``network`` in place and leave the best weights in it, in evaluation mode.
 
-    examples.targets may be soft: the loss is the cross entropy with them. Without ``validation`` the last
-    epoch is kept. Raises DataError where there is nothing to train on or the loss is no number any more, and
-    KeyboardInterrupt where it is stopped.
+    examples: their targets may be soft; the loss is the cross entropy with them.
+    validation: without it the last epoch's weights are kept.
+    resume: the state of an interrupted run. temperature_factor: see logits.fit_temperature.
+
+    Raises DataError if there is nothing to train on or the loss is not a number any more, and
+    KeyboardInterrupt if it is stopped.
     """
     if not len(examples):
         raise DataError("no training texts are left; give more data")
     with torch.random.fork_rng(devices=[]):  # the caller's random state stays as it was
         torch.manual_seed(seed)
-        run = _Run(network, examples, options, seed, validation, callbacks)
+        run = _Run(network, examples, options, seed, validation, callbacks, temperature_factor)
         if resume is not None:
             run.restore(resume)
         else:
@@ -112,6 +117,7 @@ class _Run:
     seed: int
     validation: Examples | None
     callbacks: Callbacks
+    temperature_factor: float
 
     def __post_init__(self) -> None:
         options, network = self.options, self.network
@@ -161,11 +167,11 @@ class _Run:
         """The epoch's batches, or those that are left of a resumed one."""
         begin = time.perf_counter() - self.seconds
         self.network.train()
-        batches = shuffled_batches(self.examples, self.options.batch_size, self.seed, self.epoch)
+        batches = shuffled_batches(self.examples, self.options, self.seed, self.epoch)
         for rows in batches[self.batch :]:
             ids, lengths = self.examples.padded(rows)
             if self.options.crops:
-                ids, lengths = cropped(ids, lengths, self.options.crops)
+                ids, lengths = cropped(ids, lengths, self.options)
             loss, correct = self.step(ids, lengths, torch.from_numpy(self.examples.targets[rows]))
             if not math.isfinite(loss):
                 raise DataError(f"the loss is NaN in epoch {self.epoch + 1}; lower the learning_rate")
@@ -223,7 +229,7 @@ class _Run:
     def measure(self, validation: Examples) -> dict[str, float]:
         logits = predict_logits(self.network, validation, on_batch=self.stop_if_asked)
         targets, several = torch.from_numpy(validation.targets), self.several
-        temperature = fit_temperature(logits, targets, several=several)
+        temperature = fit_temperature(logits, targets, self.temperature_factor, several=several)
         return {
             "validation_loss": float(soft_cross_entropy(logits, targets, several=several)),
             "validation_accuracy": count_correct(logits, targets, several=several) / len(targets),

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from edge_lstm_export.train.options import NetworkConfig
+from edge_lstm_export.train.options import LoopOptions, NetworkConfig
 
 Weights = dict[str, npt.NDArray[np.float32]]
 
@@ -29,8 +29,18 @@ Weights = dict[str, npt.NDArray[np.float32]]
 class Network(nn.Module):
     """The classifier. ``forward`` gives logits, from which logits.probabilities makes the file's answers."""
 
-    def __init__(self, config: NetworkConfig, *, blank: bool = False) -> None:
-        """blank: shapes without values, for ``load_state_dict(…, assign=True)``; no memory is taken."""
+    def __init__(
+        self,
+        config: NetworkConfig,
+        *,
+        embedding_range: float = LoopOptions.embedding_range,
+        blank: bool = False,
+    ) -> None:
+        """Make a network with random first values.
+
+        embedding_range: first values of the embedding lie within ± this.
+        blank: shapes without values, for ``load_state_dict(…, assign=True)``; no memory is taken.
+        """
         super().__init__()
         self.config = config
         # Training may run the LSTM in bfloat16; answers are always computed in float32.
@@ -43,12 +53,12 @@ class Network(nn.Module):
             self.head = nn.Linear(config.head_inputs, config.logits)
             self.ngrams = NGramVectors(config, blank) if config.ngrams else None
         if not blank:
-            self._initialise()
+            self._initialise(embedding_range)
 
-    def _initialise(self) -> None:
-        """Keras's defaults: uniform embedding, Glorot kernels, orthogonal recurrence, forget bias 1."""
+    def _initialise(self, embedding_range: float) -> None:
+        """Draw Keras's first values: uniform embedding, Glorot kernels, orthogonal recurrence, bias."""
         hidden = self.config.hidden
-        nn.init.uniform_(self.embedding.weight, -0.05, 0.05)
+        nn.init.uniform_(self.embedding.weight, -embedding_range, embedding_range)
         for lstm in self.lstm.values():
             kernel, recurrent, bias, second_bias = lstm.parameters()
             nn.init.xavier_uniform_(kernel)

@@ -1,12 +1,13 @@
-"""The n-gram part of the network: what it reads of a text, and how its vectors are fitted, linear in it.
+"""The n-gram part of the network: its columns, and how its vectors are fitted.
 
-Where labels are few an n-gram's vector is its part of each logit, where they are many a vector of a lower
-rank. Character n-grams (2 to 5 within a word) and word embeddings count in the fit only. A word's own are
-fixed, so they are added into its vector, and a word that came up once still says what its characters say.
+If labels are few, an n-gram's vector is its share of each logit; if they are many, a vector of a lower rank.
+Character n-grams within a word and word embeddings count in the fit only. Those of a word are fixed, so they
+are added into its vector, and a word that came up once still says what its characters say.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -22,18 +23,15 @@ from edge_lstm.text import PAD_ID, START_ID, Tokenizer
 from edge_lstm_export.onnx.size import PairRoom
 from edge_lstm_export.train.data import Bools, Doubles, Floats, Ints
 from edge_lstm_export.train.examples import Examples
-from edge_lstm_export.train.linear import C, Matrix, bayes_weights, svm_weights
+from edge_lstm_export.train.linear import Matrix, bayes_weights, svm_weights
 from edge_lstm_export.train.logits import cross_entropy, soft_cross_entropy
 from edge_lstm_export.train.optimizer import adamw
+from edge_lstm_export.train.options import SparseOptions
 
-CHARACTERS = 2, 5
-FEWEST_TEXTS = 2  # that a word pair, or a character n-gram, must occur in
-_TEXTS_AT_A_TIME = 20_000
-_PAIR_BASE = 2**31  # a pair's key: left id · _PAIR_BASE + right id
-RIDGE, RIDGE_OF_RESIDUAL, LOGISTIC_STEPS = 1e-4, 1e-6, 50
-# Of vectors of a lower rank: texts per step, peak learning rate, share of a text's n-grams that a step leaves
-# out, and how much of a target goes to all labels.
-BATCH, RATE, DROPOUT, SMOOTHING = 64, 0.01, 0.5, 0.05
+_TEXTS_AT_A_TIME = 20_000  # tolerance: memory only
+_PAIR_BASE = 2**31  # tolerance: a pair's key is left id · _PAIR_BASE + right id
+_SMALLEST = 1e-9  # tolerance: divisors are at least this
+FEWEST_STEPS = 20  # tolerance: the schedule of the learning rate needs some
 
 
 @dataclass(frozen=True)
@@ -97,20 +95,21 @@ def choose_ngrams(
     examples: Examples,
     most: int,
     num_ids: int,
+    fewest_texts: int,
     targets: Floats | None = None,
     room: PairRoom | None = None,
 ) -> Features:
-    """The n-grams that get a vector, at most ``most``, and no more word pairs than find ``room``.
+    """Choose the n-grams that get a vector, at most ``most``, and no more word pairs than find ``room``.
 
-    Every id below ``num_ids`` that is not the padding's or the start's (a word that occurs in no text has its
-    characters), then the word pairs of most worth that occur in two texts or more: those in most texts, or
-    with ``targets``, float32 [texts, L], those that tell labels apart.
+    Every id below ``num_ids`` gets one, but for the padding's and the start's (a word that occurs in no text
+    has its characters). The rest go to word pairs that ``fewest_texts`` hold: to the most frequent ones, or
+    with ``targets``, float32 [texts, L], to those that tell labels apart.
     """
     counts, keys = _pairs_of(examples)
     texts = counts.getnnz(axis=0)
     words = np.setdiff1d(np.arange(num_ids), (PAD_ID, START_ID))[:most]
     worth = texts.astype(np.float64) if targets is None else _log_count_ratios(counts, targets)
-    worth[texts < FEWEST_TEXTS] = -1
+    worth[texts < fewest_texts] = -1
     best = np.argsort(-worth, kind="stable")[: max(0, most - len(words))]
     chosen = keys[best[worth[best] > 0]]
     if room is not None:
@@ -130,19 +129,24 @@ def _log_count_ratios(counts: Matrix, targets: Floats) -> Doubles:
     return np.asarray(np.abs(ratios).max(axis=1) * np.sqrt(texts), np.float64)
 
 
-def with_characters(features: Features, tokenizer: Tokenizer) -> Features:
-    """The features with the character n-grams of words and subwords: of ``<word>`` for a word."""
+def with_characters(features: Features, tokenizer: Tokenizer, options: SparseOptions) -> Features:
+    """Add the character n-grams of words, read as ``<word>``, and of subwords."""
     from sklearn.feature_extraction.text import CountVectorizer
 
     entries = ["", "", "", "", *(f"<{word}>" for word in tokenizer.words), *(tokenizer.pieces or ())]
     pairs = len(features.keys) - features.words  # which have no characters of their own
     texts = [entries[i] if i < len(entries) else "" for i in features.keys[: features.words]] + [""] * pairs
-    counter = CountVectorizer(analyzer="char", ngram_range=CHARACTERS, lowercase=False, dtype=np.float32)
+    counter = CountVectorizer(
+        analyzer="char",
+        ngram_range=(options.shortest, options.longest),
+        lowercase=False,
+        dtype=np.float32,
+    )
     return replace(features, characters=counter.fit_transform([*texts, "<>"])[:-1])
 
 
 def with_embeddings(features: Features, embeddings: Floats) -> Features:
-    """The features with what words mean. embeddings: float32 [ids, width], 0 where nothing is known."""
+    """Add the embeddings of words. embeddings: float32 [ids, width], 0 for unknown ids."""
     table = np.zeros((len(features.keys), embeddings.shape[1]), np.float32)
     table[: features.words] = embeddings[features.keys[: features.words]]
     return replace(features, embeddings=table)
@@ -168,13 +172,12 @@ class SparseWeights:
 
 @dataclass(frozen=True)
 class SparseData:
-    """What the n-gram part is fitted to. several: a text may have several labels; embeddings: the length of a
-    text's meaning beside its n-grams, which have length 1, and its characters, which have too."""
+    """Data for a fit of the n-gram part. several: a text may have several labels."""
 
     features: Features
     examples: Examples
+    options: SparseOptions
     several: bool = False
-    embeddings: float = 0.0
 
     @cached_property
     def held(self) -> Matrix:
@@ -209,40 +212,49 @@ class SparseData:
         texts = np.bincount(x.indices, minlength=x.shape[1])
         weights = np.log(x.shape[0] / np.maximum(1, texts)) + 1
         weights[texts == 0] = 0
-        weights[n:][texts[n:] < FEWEST_TEXTS] = 0
+        weights[n:][texts[n:] < self.options.fewest_texts] = 0
         weights[dense:] = 1
         by_length = sparse.diags((1 / self.examples.roots[:, 0]).astype(np.float32)) @ x
         scaled = (by_length @ sparse.diags(weights)).tocsr()
         squares = np.asarray(scaled.multiply(scaled).sum(axis=0)).ravel() / max(1, x.shape[0])
-        for block, size in ((slice(n), 1.0), (slice(n, dense), 1.0), (slice(dense, None), self.embeddings)):
-            weights[block] *= size / max(float(squares[block].sum()), 1e-9) ** 0.5
+        lengths = ((slice(n), 1.0), (slice(n, dense), 1.0), (slice(dense, None), self.options.embeddings))
+        for block, length in lengths:
+            weights[block] *= length / max(float(squares[block].sum()), _SMALLEST) ** 0.5
         return (by_length @ sparse.diags(weights)).tocsr().astype(np.float32), weights.astype(np.float32)
 
 
-def fit_svm(data: SparseData, bayes: float = 0.0, c: float = C) -> SparseWeights:
-    """A linear SVM for each label against the rest: one column per logit. bayes: where a text has one label,
-    naive Bayes is added, whose scores spread so many times as far."""
+def fit_svm(data: SparseData) -> SparseWeights:
+    """Fit a linear SVM for each label against the rest, and naive Bayes with it: one column per logit."""
     x, weights = data.weighted()
-    coefficients, bias = svm_weights(x, data.labels, data.several, c)
-    if bayes and not data.several:
-        dense = 0 if data.features.embeddings is None else data.features.embeddings.shape[1]
-        naive = np.pad(bayes_weights(x[:, : x.shape[1] - dense], data.labels), ((0, dense), (0, 0)))
-        spread = [float((x @ each).std(axis=0).mean()) for each in (coefficients, naive)]
-        coefficients = coefficients + np.float32(bayes * spread[0] / max(1e-6, spread[1])) * naive
+    options = data.options
+    coefficients, bias = svm_weights(x, data.labels, data.several, options.regularization)
+    if options.bayes and not data.several:
+        embeddings = data.features.embeddings
+        dense = 0 if embeddings is None else embeddings.shape[1]
+        counted = x[:, : x.shape[1] - dense]
+        naive = bayes_weights(counted, data.labels, options.bayes_smoothing)
+        naive = np.pad(naive, ((0, dense), (0, 0)))
+        spread = float((x @ coefficients).std(axis=0).mean())
+        naive_spread = float((x @ naive).std(axis=0).mean())
+        factor = options.bayes * spread / max(_SMALLEST, naive_spread)
+        coefficients = coefficients + np.float32(factor) * naive
     folded = data.features.folded(coefficients * weights[:, None])
     return SparseWeights(folded, np.eye(data.outputs, dtype=np.float32), bias)
 
 
-def fit_logistic(data: SparseData, beside: Floats | None = None, ridge: float = RIDGE) -> SparseWeights:
-    """A logistic regression on soft targets: one column per logit. It learns from what teachers are unsure of
-    too, where an SVM would take a text wholly for its likeliest label. beside: float32 [texts, outputs],
-    logits that its own are added to."""
+def fit_logistic(data: SparseData, other_logits: Floats | None = None) -> SparseWeights:
+    """Fit a logistic regression on soft targets: one column per logit.
+
+    It learns from texts that teachers are unsure of, too; an SVM takes a text wholly for its likeliest label.
+    other_logits: float32 [texts, outputs], to which its own are added.
+    """
     x, weights = data.weighted()
     transposed = sparse.csr_matrix(x.T)
-    texts, outputs = len(data.examples), data.outputs
+    texts = len(data.examples)
+    outputs = data.outputs
     # One logit stands for two that are each half of it.
-    ridge = ridge / 2 if outputs == 1 else ridge
-    fixed = np.zeros((texts, outputs), np.float32) if beside is None else beside
+    ridge = data.options.ridge / 2 if outputs == 1 else data.options.ridge
+    fixed = np.zeros((texts, outputs), np.float32) if other_logits is None else other_logits
 
     def loss(flat: Doubles) -> tuple[float, Doubles]:
         w = flat.reshape(-1, outputs).astype(np.float32)
@@ -253,39 +265,44 @@ def fit_logistic(data: SparseData, beside: Floats | None = None, ridge: float = 
         return nats / texts + 0.5 * ridge * float((w[:-1] ** 2).sum()), gradient.astype(np.float64).ravel()
 
     begin = np.zeros((x.shape[1] + 1) * outputs)
-    best = minimize(loss, begin, jac=True, method="L-BFGS-B", options={"maxiter": LOGISTIC_STEPS}).x
+    best = minimize(loss, begin, jac=True, method="L-BFGS-B", options={"maxiter": data.options.steps}).x
     w = best.reshape(-1, outputs).astype(np.float32)
     folded = data.features.folded(w[:-1] * weights[:, None])
     return SparseWeights(folded, np.eye(outputs, dtype=np.float32), w[-1].copy())
 
 
-def fit_low_rank(data: SparseData, width: int, epochs: int, seed: int) -> SparseWeights:
-    """Vectors of ``width`` and a head, by AdamW on the targets. Each step drops half of a text's n-grams."""
-    x, rng = data.features.matrix(data.held), np.random.default_rng([seed, 0x3A])
+def fit_low_rank(data: SparseData, width: int, seed: int) -> SparseWeights:
+    """Fit vectors of ``width`` and a head by AdamW on the targets. Each step drops some of the n-grams."""
+    options = data.options
+    x = data.features.matrix(data.held)
+    rng = np.random.default_rng([seed, 0x3A])
     roots = torch.from_numpy(data.examples.roots.astype(np.float32))
     targets = torch.from_numpy(data.examples.targets)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        vectors = torch.nn.Parameter(0.1 * torch.randn(x.shape[1], width))
+        vectors = torch.nn.Parameter(options.first_spread * torch.randn(x.shape[1], width))
         head = torch.nn.Linear(width, targets.shape[1])
     groups: list[dict[str, Any]] = [{"params": [vectors], "weight_decay": 0.0}, {"params": head.parameters()}]
-    optimizer = adamw(groups, RATE)
-    steps = epochs * -(-len(targets) // BATCH)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=max(20, steps), pct_start=0.1)
+    rate = options.learning_rate
+    optimizer = adamw(groups, rate)
+    steps = max(FEWEST_STEPS, options.epochs * math.ceil(len(targets) / options.batch_size))
+    one_cycle = torch.optim.lr_scheduler.OneCycleLR
+    schedule = one_cycle(optimizer, rate, total_steps=steps, pct_start=options.warmup)
     table = vectors.detach().numpy()  # the same memory
-    for _ in range(epochs):
+    for _ in range(options.epochs):
         order = rng.permutation(len(targets))
         shuffled = x[order]
-        for start in range(0, len(order), BATCH):
-            rows = order[start : start + BATCH]
-            batch = _dropped(shuffled[start : start + BATCH], rng)
+        for start in range(0, len(order), options.batch_size):
+            rows = order[start : start + options.batch_size]
+            batch = _dropped(shuffled[start : start + options.batch_size], options.dropout, rng)
             # PyTorch's embedding_bag takes several times as long for its gradient.
             total = torch.from_numpy(batch @ table).requires_grad_()
             logits = head(total / roots[rows])
             if data.several:
                 loss = soft_cross_entropy(logits, targets[rows], several=True)
             else:
-                loss = functional.cross_entropy(logits, targets[rows], label_smoothing=SMOOTHING)
+                smoothing = options.label_smoothing
+                loss = functional.cross_entropy(logits, targets[rows], label_smoothing=smoothing)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             assert total.grad is not None
@@ -310,7 +327,7 @@ def merged(first: SparseWeights, second: SparseWeights, data: SparseData) -> Spa
     for weights in (first, second):
         vectors = weights.vectors @ weights.head.T
         vectors = vectors if data.several else vectors - vectors.mean(axis=1, keepdims=True)
-        spread = max(1e-6, float(np.std((data.held @ vectors) / roots)))
+        spread = max(_SMALLEST, float(np.std((data.held @ vectors) / roots)))
         scale = scale or spread
         total += np.float32(0.5 * scale / spread) * vectors
         bias += np.float32(0.5 * scale / spread) * weights.bias
@@ -320,10 +337,10 @@ def merged(first: SparseWeights, second: SparseWeights, data: SparseData) -> Spa
     return SparseWeights(np.asarray(total @ head, np.float32), head, bias)
 
 
-def _dropped(x: Matrix, rng: np.random.Generator) -> Matrix:
-    """The CSR matrix, in place, with a random share of its entries left out, the others scaled up."""
-    stays = rng.random(x.nnz) >= DROPOUT
-    x.data = np.where(stays, x.data / np.float32(1 - DROPOUT), np.float32(0))
+def _dropped(x: Matrix, share: float, rng: np.random.Generator) -> Matrix:
+    """Drop a random share of the CSR matrix's entries in place, and scale up the others."""
+    stays = rng.random(x.nnz) >= share
+    x.data = np.where(stays, x.data / np.float32(1 - share), np.float32(0))
     x.eliminate_zeros()
     return x
 

@@ -13,17 +13,29 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from edge_lstm.errors import DataError
 from edge_lstm.model_checks import MAX_IDS, MAX_LABELS, MAX_LENGTH, MAX_NGRAMS
+from edge_lstm.printable import CONTROL_CHARACTER
 from edge_lstm.text import DEFAULT_LENGTH
 
 Rule = Literal["subwords", "keras"]
 Pooling = Literal["last", "mean+max"]
 SparseFit = Literal["svm", "logistic", "low-rank", "low-rank+svm", "residual"]
+TeacherKind = Literal["linear", "model", "probe", "fine-tuned", "classifier"]
 
 # Up to so many labels an n-gram has a column for each logit, with more a vector of a lower rank.
 MOST_EXACT_LABELS = 16
 SENTIMENT, NO_TEACHER = "sentiment", "none"  # teachers that are no transformer
 UNTUNED = 0.5  # the threshold of a label that no validation text has
 T = TypeVar("T")
+
+NO_TEACHER = "none"
+# Model files of the package, by the names that a plan has for them.
+SENTIMENT = "sentiment"
+SMALL_SENTIMENT = "sentiment-small"
+
+
+def is_model_file(source: str) -> bool:
+    """Return whether the name is that of a model file, not of a transformer."""
+    return source in (SENTIMENT, SMALL_SENTIMENT) or source.lower().endswith(".onnx")
 
 
 def between(default: Any, least: float, most: float, *, above: bool = False, below: bool = False) -> Any:
@@ -81,6 +93,48 @@ def from_plain(kind: type[T], values: object, where: str) -> T:
         return kind(**{**values, **parts})
     except DataError as error:
         raise DataError(f"{where}: {error}") from None
+
+
+@dataclass(frozen=True)
+class SourceFile(Options):
+    """A model file to start from. source: its path, a name of the package's, or "" for none.
+
+    sha256: digest of the file at that path, so that a plan always means the same file.
+    """
+
+    source: str = ""
+    sha256: str = ""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if CONTROL_CHARACTER.search(self.source):
+            raise DataError(f"source must be a path or a name, not {self.source!r:.40}")
+
+
+@dataclass(frozen=True)
+class TeacherOptions(SourceFile):
+    """A teacher. kind: ``linear``; ``model``, a model file; ``probe``, ``fine-tuned`` or ``classifier``, a
+    transformer. source: its path or name, "" for the linear one."""
+
+    kind: TeacherKind = "linear"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if (self.kind == "linear") == bool(self.source):
+            raise DataError(f"teacher {self.kind!r} has the source {self.source!r}; linear alone has none")
+
+    @property
+    def name(self) -> str:
+        """The teacher's name, for people."""
+        source = Path(self.source).name
+        names = {
+            "linear": "linear",
+            "model": f"model {source}",
+            "probe": f"{source}, linear probe",
+            "fine-tuned": f"{source}, fine-tuned",
+            "classifier": source,
+        }
+        return names[self.kind]
 
 
 @dataclass(frozen=True)
@@ -165,19 +219,79 @@ class NetworkConfig(Options):
 
 
 @dataclass(frozen=True)
+class VocabularyOptions(Options):
+    """Words and subwords that get an id (the rule ``subwords``).
+
+    longest_word: characters; a longer word is read as subwords.
+    longest_subword: characters.
+    fewest_words: different words that hold a subword, at least.
+    fewest_uses: of a subword in a reading of the texts, at least, in an unsegmented script.
+    subword_share: subwords, as a share of the ids, if words fill the others.
+    most_subword_share: the same if words leave room.
+    mark_log_odds: a punctuation mark is a word if its log odds ratio of a label is at least this ...
+    mark_errors: ... and at least this number of its standard errors, more if labels are many.
+    expansion: add words of the table of embeddings that are near the words of the texts.
+    """
+
+    longest_word: int = between(60, 1, 1000)
+    longest_subword: int = between(6, 1, 100)
+    fewest_words: int = between(3, 1, 10**6)
+    fewest_uses: int = between(5, 1, 10**6)
+    subword_share: float = between(0.2, 0, 1)
+    most_subword_share: float = between(0.4, 0, 1)
+    mark_log_odds: float = between(0.2, 0, 100)
+    mark_errors: float = between(3.0, 0, 100)
+    expansion: bool = False
+
+
+@dataclass(frozen=True)
 class SparseOptions(Options):
-    """How the n-gram part is fitted: linear SVMs on the rows' labels (``svm``), a logistic
-    regression on soft targets (``logistic``), or on what the trained LSTM leaves of them, with n-grams chosen
-    for that (``residual``: for long texts with many soft labels), all one column a logit; or vectors of a
-    lower rank by gradient steps (``low-rank``), merged with SVMs where rows are few (``low-rank+svm``).
-    embeddings: how much the pretrained meaning of a text counts beside its n-grams in the fit; 0 leaves it
-    out, as residual does. bayes: how much naive Bayes counts beside the SVMs of the fit ``svm``, where a text
-    has one label. epochs: of low-rank vectors."""
+    """The n-gram part: its columns, and how they are fitted.
+
+    fit: ``svm``: linear SVMs on the rows' labels. ``logistic``: a logistic regression on soft targets.
+        ``residual``: the same on what the trained LSTM leaves of them, with n-grams chosen for that.
+        These have a column per logit. ``low-rank``: vectors of a lower rank by gradient steps.
+        ``low-rank+svm``: the same, merged with SVMs.
+    selection: which word pairs get a vector: the most ``frequent``, or the most ``telling``, by their
+        log-count ratio of a label.
+    characters: whether the fit reads the character n-grams of words; shortest, longest: of those.
+    fewest_texts: that hold a pair or a character n-gram, at least.
+    embeddings: length of a text's word embeddings in the fit, in lengths of its n-grams; 0 leaves them out.
+    regularization: C of the SVMs.
+    bayes: spread of naive Bayes' scores, in spreads of the SVMs'; 0 leaves it out. Not with several labels.
+    bayes_smoothing: added to each count of naive Bayes.
+    ridge: of the logistic regression. steps: of L-BFGS, at most.
+    candidates: n-grams that ``residual`` tries for each one that gets a vector.
+    epochs, batch_size, learning_rate (peak), warmup (share of the steps), dropout (share of a text's n-grams
+        that a step leaves out), label_smoothing, first_spread (standard deviation of the first values): of
+        the fit of a lower rank.
+    """
 
     fit: SparseFit = "svm"
+    selection: Literal["frequent", "telling"] = "frequent"
+    characters: bool = True
+    shortest: int = between(2, 1, 100)
+    longest: int = between(5, 1, 100)
+    fewest_texts: int = between(2, 1, 10**6)
     embeddings: float = between(0.0, 0, 100)
+    regularization: float = between(0.5, 0, 1e6, above=True)
     bayes: float = between(0.0, 0, 100)
+    bayes_smoothing: float = between(0.3, 0, 1e6, above=True)
+    ridge: float = between(1e-4, 0, 1e6)
+    steps: int = between(50, 1, 100_000)
+    candidates: int = between(4, 1, 100)
     epochs: int = between(20, 1, 10_000)
+    batch_size: int = between(64, 1, 1_000_000)
+    learning_rate: float = between(0.01, 0, 1e6, above=True)
+    warmup: float = between(0.1, 0, 1)
+    dropout: float = between(0.5, 0, 1, below=True)
+    label_smoothing: float = between(0.05, 0, 1, below=True)
+    first_spread: float = between(0.1, 0, 10)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.shortest > self.longest:
+            raise DataError("shortest must not be above longest")
 
 
 @dataclass(frozen=True)
@@ -201,15 +315,20 @@ class Validation(Options):
 class LoopOptions(Options):
     """The training loop of the LSTM.
 
-    epochs: at most so many passes; patience: stop after so many without a better validation loss.
-    learning_rate: the peak; it rises over the first ``warmup`` share of the steps and falls to zero along a
-        cosine. weight_decay: AdamW's, on matrices. clip: largest norm of the gradient.
-    word_dropout: share of a text's ids that are read as unknown in a step. crops: share of a step's texts of
-        which only a random part is read.
-    word_vectors: start the embedding from the words' neighbours in all texts; embedding_rate: its learning
-        rate, as a share of the others'.
-    pretrained: start the LSTM and the embedding from the package's sentiment model of the same shape.
-    bfloat16: run the LSTM in bfloat16 in training where the CPU has such products.
+    epochs: passes over the texts, at most.
+    batch_size: texts per step.
+    learning_rate: the peak. It rises over the first ``warmup`` share of the steps, then falls to zero along a
+        cosine.
+    weight_decay: of AdamW, on matrices. clip: largest norm of the gradient.
+    patience: epochs without a better validation loss, after which it stops.
+    bfloat16: run the LSTM in bfloat16, if the CPU has such products.
+    word_vectors: start the embedding from the words' neighbours in all texts.
+    embedding_range: other first values of the embedding lie within ± this.
+    embedding_rate: learning rate of the embedding, as a share of the others'.
+    word_dropout: share of a text's ids that a step reads as unknown.
+    crops: share of a step's texts of which only a random part is read. smallest_crop, fewest_crop_tokens:
+        that part's least share of the text, and least number of tokens.
+    batches_per_chunk: batches whose texts are sorted by length together.
     """
 
     epochs: int = between(6, 1, 1_000_000)
@@ -221,7 +340,194 @@ class LoopOptions(Options):
     patience: int = between(3, 1, 1_000_000)
     bfloat16: bool = True
     word_vectors: bool = False
-    pretrained: bool = False
+    embedding_range: float = between(0.05, 0, 100)
     embedding_rate: float = between(1.0, 0, 1e6, above=True)
     word_dropout: float = between(0.0, 0, 1, below=True)
     crops: float = between(0.0, 0, 1)
+    smallest_crop: float = between(0.4, 0, 1)
+    fewest_crop_tokens: int = between(30, 1, 100_000)
+    batches_per_chunk: int = between(50, 1, 1_000_000)
+
+
+@dataclass(frozen=True)
+class WordVectorOptions(Options):
+    """First values of the LSTM's embedding.
+
+    window: neighbours on each side that count; one at distance d counts 1 / d.
+    context_power: of the neighbours' frequencies (Levy, Goldberg and Dagan, 2015, 3.2).
+    fewest_tokens: of all texts; with fewer, no vectors are made of their neighbours.
+    spread: standard deviation of vectors that the texts' neighbours make.
+    pretrained_spread: the same of pretrained ones.
+    components: of pretrained embeddings, as the n-gram part reads them.
+    smoothing: a of the smooth inverse frequency a / (a + p) (Arora, Liang and Ma, 2017).
+    first_rank: added to a word's rank in Zipf's law, which gives its frequency p.
+    """
+
+    window: int = between(5, 1, 1000)
+    context_power: float = between(0.75, 0, 10)
+    fewest_tokens: int = between(10_000, 0, 10**9)
+    spread: float = between(0.2, 0, 100, above=True)
+    pretrained_spread: float = between(1.0, 0, 100, above=True)
+    components: int = between(128, 1, 4096)
+    smoothing: float = between(1e-4, 0, 1, above=True)
+    first_rank: float = between(10.0, 0, 1e6, above=True)
+
+
+@dataclass(frozen=True)
+class AugmentationOptions(Options):
+    """Texts that are made of the rows, for the teachers to label (after Tang et al., 2019).
+
+    texts_per_row: at most. deletion, crop, join: how often a text is made by leaving words out, by keeping a
+        piece, and of the first half and the second half of another; the rest have words replaced by another
+        text's.
+    least_deleted, most_deleted: share of the words that are left out.
+    least_kept, most_kept: share of the words in a piece.
+    replaced: share of the words that are replaced.
+    typos: share of wrong letters in a copy of each row, from which subwords learn; 0: no copies.
+    """
+
+    texts_per_row: int = between(0, 0, 1000)
+    deletion: float = between(0.35, 0, 1)
+    crop: float = between(0.25, 0, 1)
+    join: float = between(0.25, 0, 1)
+    least_deleted: float = between(0.1, 0, 1)
+    most_deleted: float = between(0.5, 0, 1)
+    least_kept: float = between(0.3, 0, 1)
+    most_kept: float = between(0.8, 0, 1)
+    replaced: float = between(1 / 3, 0, 1)
+    typos: float = between(0.0, 0, 0.5)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.deletion + self.crop + self.join > 1:
+            raise DataError("deletion, crop and join must add up to 1 or less")
+        if self.least_deleted > self.most_deleted or self.least_kept > self.most_kept:
+            raise DataError("a least share of augmentation must not be above the most")
+
+
+@dataclass(frozen=True)
+class EnsembleOptions(Options):
+    """How teachers are fitted, and how they are weighed.
+
+    folds: of the cross-fitting, unless the validation is by folds.
+    prior: nats that hold the weights at equal shares.
+    largest_logit: no teacher is more certain.
+    tolerated_loss: a teacher is dropped if the log loss of all rises by more, in standard errors.
+    regularization: C of a regression on a teacher's features. unseen: probability of a label that no row has.
+    feature_scale: divides the log odds of a model file's labels, which are its features.
+    smallest_probability: of a model file's label, at least.
+    hard_label_weight: of a row's own label in its target, 0 to 1; the rest is what the teachers predict.
+    """
+
+    folds: int = between(5, 2, 20)
+    prior: float = between(1.0, 0, 1e6)
+    largest_logit: float = between(20.0, 0, 1000, above=True)
+    tolerated_loss: float = between(1.0, 0, 1e6)
+    regularization: float = between(10.0, 0, 1e6, above=True)
+    unseen: float = between(1e-6, 0, 1, above=True)
+    feature_scale: float = between(3.0, 0, 1e6, above=True)
+    smallest_probability: float = between(1e-4, 0, 0.5, above=True)
+    hard_label_weight: float = between(1.0, 0, 1)
+
+
+@dataclass(frozen=True)
+class LinearOptions(Options):
+    """The linear teacher: SVMs on TF-IDF of words, word pairs and character n-grams within words.
+
+    regularization: C. characters: whether it reads character n-grams, which takes minutes and gigabytes if
+    texts are long; shortest, longest: of those. embeddings: length of a text's word embeddings, in lengths of
+    its n-grams.
+    """
+
+    regularization: float = between(0.5, 0, 1e6, above=True)
+    characters: bool = True
+    shortest: int = between(2, 1, 100)
+    longest: int = between(5, 1, 100)
+    embeddings: float = between(1.5, 0, 100)
+
+
+@dataclass(frozen=True)
+class EncoderOptions(Options):
+    """How a transformer reads texts, and how an encoder is fine-tuned.
+
+    window: word pieces that are read at once. windows: of a longer text, spread over it evenly, at most.
+    batch_size, learning_rate (peak, of the encoder), head_learning_rate, warmup (share of the steps),
+        weight_decay, dropout, clip: of the fine-tuning.
+    epochs: passes over the texts; fewest_steps: the least. most_pieces: word pieces that are learnt from,
+        in all. crop: word pieces of a text that a step reads.
+    """
+
+    window: int = between(254, 1, 100_000)
+    windows: int = between(3, 1, 1000)
+    batch_size: int = between(32, 1, 100_000)
+    learning_rate: float = between(1e-4, 0, 1, above=True)
+    head_learning_rate: float = between(1e-3, 0, 1, above=True)
+    warmup: float = between(0.06, 0, 1, below=True)
+    weight_decay: float = between(0.01, 0, 100)
+    dropout: float = between(0.1, 0, 1, below=True)
+    clip: float = between(1.0, 0, 1e6, above=True)
+    epochs: int = between(2, 1, 1000)
+    fewest_steps: int = between(60, 1, 10**6)
+    most_pieces: int = between(1_000_000, 1, 10**12)
+    crop: int = between(128, 1, 100_000)
+
+
+@dataclass(frozen=True)
+class HeadroomOptions(Options):
+    """How far the LSTM's units keep away from their largest output, so that an int8 file's scales hold.
+
+    margin: below the largest output; many times what the export asks for, since other texts drive units
+        farther than the tried ones.
+    gate_factor: of a unit's output gate, if it comes nearer; its square the second time, and so on.
+    most_tokens: of the texts that are tried.
+    """
+
+    margin: float = between(1e-4, 0, 0.5, above=True)
+    gate_factor: float = between(0.9, 0, 1, above=True, below=True)
+    most_tokens: int = between(300_000, 1, 10**12)
+
+
+@dataclass(frozen=True)
+class CalibrationOptions(Options):
+    """How the two parts are weighed, and what makes their sum probabilities.
+
+    lstm_share: the LSTM's expected weight, the n-grams' is the rest; scaled down in proportion below
+        ``enough_texts`` texts. prior: nats that hold the weights there.
+    temperature_factor: the temperature is commonly within this factor of 1.
+    rarity: multiple of the logarithm of a label's rarity that is added to its logit.
+    balance: take the multiple, 0 to 1, of the best macro F1 in place of ``rarity``.
+    threshold_prior: texts of a label that count as much as its probabilities in the choice of its threshold.
+    smallest_threshold: at least.
+    """
+
+    lstm_share: float = between(0.2, 0, 1)
+    enough_texts: int = between(2000, 1, 10**9)
+    prior: float = between(20.0, 0, 1e9)
+    temperature_factor: float = between(1.6, 1, 1000, above=True)
+    rarity: float = between(0.15, 0, 10)
+    balance: bool = False
+    threshold_prior: float = between(10.0, 0, 1e9)
+    smallest_threshold: float = between(1e-4, 0, 1, above=True)
+
+
+@dataclass(frozen=True)
+class TrainingRequest(Options):
+    """What a person asks for; None if the plan decides.
+
+    preset: a size, see defaults.PRESETS.
+    teacher: "none", "sentiment", a model file, or a transformer's folder or hub name.
+    classifier: whether the teacher is a classifier.
+    start: a model file whose LSTM the network starts from.
+    num_words: ids of the vocabulary. epochs: at most. validation: share that is held out.
+    balance: find rare labels at the price of accuracy.
+    """
+
+    preset: str = "small"
+    teacher: str | None = None
+    classifier: bool = False
+    start: str | None = None
+    num_words: int | None = between(None, 5, MAX_IDS)
+    epochs: int | None = between(None, 1, 1_000_000)
+    validation: float | None = between(None, 0, 1, below=True)
+    balance: bool = False
+    seed: int = between(0, 0, 2**63 - 1)

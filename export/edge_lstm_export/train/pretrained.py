@@ -16,13 +16,12 @@ from safetensors.numpy import load_file
 
 from edge_lstm.text import FIRST_WORD_ID, split_marks
 from edge_lstm_export.train.data import Floats, Ints
+from edge_lstm_export.train.options import WordVectorOptions
 
-WIDTH = 128  # of a word embedding: principal components
-_CHUNK = 4096  # words compared at once
-# The smooth inverse frequency a / (a + p) of Arora, Liang and Ma (2017), "A simple but tough-to-beat baseline
-# for sentence embeddings"; p by Zipf's law from the rank, as model2vec has it, flatter among the first words.
-_SIF, _FIRST_RANK = 1e-4, 10.0
-BITS = 3  # a packed value has eight levels
+_CHUNK = 4096  # tolerance: words compared at once, memory only
+_SMALLEST = 1e-9  # tolerance: divisors are at least this
+DEFAULT_VECTORS = WordVectorOptions()
+BITS = 3  # tolerance: of the package's table; a packed value has eight levels
 ENGLISH = Path(__file__).parents[1] / "english.safetensors"
 SMALL_SENTIMENT = Path(__file__).parents[1] / "sentiment-small.int8.onnx"
 
@@ -38,14 +37,18 @@ class WordEmbeddings:
 
 @dataclass(frozen=True)
 class PretrainedWords:
-    """words: those that have a vector, the most frequent first; table: float32 [pieces, hidden], the vectors
-    of words or word pieces; pieces: int64 [words], the row of each word. read: any words → the rows of each,
-    none where nothing is known."""
+    """Vectors of words.
+
+    words: that have a vector, the most frequent first.
+    table: float32 [pieces, hidden], the vectors of words or word pieces. pieces: int64 [words], rows of it.
+    read: returns the rows of each of any words, none for an unknown one.
+    """
 
     words: tuple[str, ...]
     table: Floats
     pieces: Ints
     read: Callable[[Sequence[str]], list[list[int]]]
+    options: WordVectorOptions = DEFAULT_VECTORS
 
     @cached_property
     def _mean(self) -> Floats:
@@ -66,21 +69,27 @@ class PretrainedWords:
         return _normalised(vectors)
 
     def embeddings(self, words: Sequence[str], ids: int) -> WordEmbeddings:
-        """The embeddings of a vocabulary of so many ids, which begins with these words. A word that has no
-        vector of its own weighs 1, as a rare one does."""
+        """Return the embeddings of a vocabulary that begins with these words. ids: its size.
+
+        A word counts by its smooth inverse frequency (Arora, Liang and Ma, 2017); the frequency follows from
+        its rank by Zipf's law, as in model2vec. A word without a vector of its own counts 1, as a rare one.
+        """
         centred = self.table[self.pieces] - self._mean
-        components = np.linalg.eigh(centred.T @ centred)[1][:, ::-1][:, :WIDTH]
-        share = 1 / (np.arange(len(self.words)) + _FIRST_RANK)
-        share /= max(1e-9, float(share.sum()))
-        weight = dict(zip(self.words, (_SIF / (_SIF + share)).tolist()))
+        components = np.linalg.eigh(centred.T @ centred)[1][:, ::-1][:, : self.options.components]
+        share = 1 / (np.arange(len(self.words)) + self.options.first_rank)
+        share /= max(_SMALLEST, float(share.sum()))
+        smoothing = self.options.smoothing
+        weight = dict(zip(self.words, (smoothing / (smoothing + share)).tolist()))
         weights = np.array([weight.get(word, 1.0) for word in words], np.float32)
         around = FIRST_WORD_ID, ids - FIRST_WORD_ID - len(words)
         vectors = np.pad(_normalised(self.vectors(words) @ components), (around, (0, 0)))
         return WordEmbeddings(vectors, vectors * np.pad(weights, around)[:, None])
 
     def text_vectors(self, texts: Sequence[str]) -> Floats:
-        """float32 [texts, at most WIDTH], of length 1: the weighted mean of the words' embeddings; 0 where
-        none is known."""
+        """Return the weighted mean of each text's embeddings, of length 1, or 0 if no word is known.
+
+        float32 [texts, at most ``components``].
+        """
         by_text = [sorted(set(split_marks(text))) for text in texts]
         place = {word: i for i, word in enumerate(sorted({word for words in by_text for word in words}))}
         weighted = self.embeddings(list(place), len(place) + FIRST_WORD_ID).weighted[FIRST_WORD_ID:]
@@ -101,8 +110,8 @@ class PretrainedWords:
 
 
 @lru_cache(maxsize=1)
-def english() -> PretrainedWords:
-    """The table of this package: English words and their vectors."""
+def english(options: WordVectorOptions = DEFAULT_VECTORS) -> PretrainedWords:
+    """Return the table of this package: English words and their vectors."""
     stored = load_file(ENGLISH)
     words = tuple(stored["words"].tobytes().decode().split("\n"))
     place, table = {word: i for i, word in enumerate(words)}, unpacked(stored["codes"], stored["scales"])
@@ -110,11 +119,11 @@ def english() -> PretrainedWords:
     def read(words: Sequence[str]) -> list[list[int]]:
         return [[place[word]] if word in place else [] for word in words]
 
-    return PretrainedWords(words, table, np.arange(len(words)), read)
+    return PretrainedWords(words, table, np.arange(len(words)), read, options)
 
 
 def _normalised(vectors: Floats) -> Floats:
-    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True).clip(1e-9), np.float32)
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True).clip(_SMALLEST), np.float32)
 
 
 def unpacked(codes: npt.NDArray[np.uint8], scales: Floats) -> Floats:

@@ -4,74 +4,92 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, get_args
+from dataclasses import dataclass
+from typing import Any, get_args
 
 import numpy as np
 import torch
 
 from edge_lstm import __version__
-from edge_lstm.answering import MOST_POINTS, SHARES, Point, RiskCoverage
 from edge_lstm.metrics import LabelScores, SetScores
-from edge_lstm_export.train.calibrate import Calibration, Scores, Stack
-from edge_lstm_export.train.data import Split
+from edge_lstm_export.train.calibrate import (
+    LONGEST,
+    LONGEST_THRESHOLD,
+    Calibration,
+    Scores,
+    Stack,
+    longest_curve,
+)
+from edge_lstm_export.train.data import Dataset, Split
 from edge_lstm_export.train.history import EpochRecord, best_of
 from edge_lstm_export.train.loop import LoopResult, Outcome
+from edge_lstm_export.train.plan import Plan
+from edge_lstm_export.train.rows import LabelledRows, TransferSet
 from edge_lstm_export.train.teachers.base import Member
 from edge_lstm_export.train.warnings import result_warnings
 
-if TYPE_CHECKING:
-    from edge_lstm_export.train.parts import Parts
+MOST_PARAMETERS = 10**9  # tolerance: more than a network has
 
-LONGEST = 0.1234567  # a figure as long as one may be: six decimals, and another place before the point
-LONGEST_THRESHOLD = 0.00012345
+
+@dataclass(frozen=True)
+class Measured:
+    """Figures that only the training tells.
+
+    members, teachers_accuracy: of the ensemble of teachers; accuracy 0 to 1, None without teachers.
+    parameters: numbers that were trained.
+    unknown_words: share of words outside the vocabulary, see vocabulary.unknown_share.
+    """
+
+    loop: LoopResult
+    calibration: Calibration
+    test: SetScores | None
+    members: Sequence[Member]
+    teachers_accuracy: float | None
+    parameters: int
+    unknown_words: float
 
 
 def provenance(
-    parts: Parts,
-    loop: LoopResult,
-    calibration: Calibration,
-    test: SetScores | None,
-    *,
-    teachers: Sequence[Member],
-    teachers_accuracy: float | None,
-    parameters: int,
-    unknown_words: float,
+    dataset: Dataset, plan: Plan, rows: LabelledRows, transfer: TransferSet, measured: Measured
 ) -> dict[str, Any]:
-    """Return what a checkpoint says of its training. No clock is read.
-
-    parameters: numbers that were trained; unknown_words: see vocabulary.unknown_share.
-    """
-    dataset, plan = parts.dataset, parts.plan
-    best = best_of(loop.history)
+    """Return how a network came about, as a checkpoint holds it. No clock is read."""
+    best = best_of(measured.loop.history)
+    calibration = measured.calibration
+    scores = calibration.scores
+    accuracy = measured.teachers_accuracy
+    teachers = [
+        {"name": member.name, "weight": round(member.weight, 3), "accuracy": round(member.accuracy, 4)}
+        for member in measured.members
+    ]
     return {
         "data": {
             "name": dataset.name,
             "sha256": dataset.digest,
-            "train_texts": dict(zip(dataset.labels, parts.split.counts())),
-            "validation_texts": len(parts.validation),
+            "train_texts": dict(zip(dataset.labels, rows.learnt.counts())),
+            "validation_texts": len(rows.validation),
             "test_texts": len(dataset.test or ()),
-            "unlabelled_texts": int((parts.pool_fold < 0).sum()),
-            "augmented_texts": int((parts.pool_fold >= 0).sum()),
-            "unknown_words": round(unknown_words, 4),
+            "unlabelled_texts": transfer.from_log,
+            "augmented_texts": len(transfer.texts) - transfer.from_log,
+            "unknown_words": round(measured.unknown_words, 4),
             "checks": dict(dataset.checks),
         },
         "preset": plan.preset,
         "seed": plan.seed,
-        "parameters": parameters,
-        "teachers": [
-            {"name": member.name, "weight": round(member.weight, 3), "accuracy": round(member.accuracy, 4)}
-            for member in teachers
-        ],
-        "teachers_accuracy": None if teachers_accuracy is None else round(teachers_accuracy, 4),
-        "outcome": loop.outcome,
-        "epochs": len(loop.history),
+        "parameters": measured.parameters,
+        "teachers": teachers,
+        "teachers_accuracy": None if accuracy is None else round(accuracy, 4),
+        "outcome": measured.loop.outcome,
+        "epochs": len(measured.loop.history),
         "best_epoch": best.epoch if best else None,
-        "validation": calibration.scores.to_dict() if calibration.scores else None,
-        "cross_validated": calibration.scores is not None and not len(parts.validation),
-        "test": test.to_dict() if test else None,
-        "parts": {"lstm": round(calibration.stack.lstm, 4), "ngrams": round(calibration.stack.sparse, 4)},
+        "validation": scores.to_dict() if scores else None,
+        "cross_validated": scores is not None and not len(rows.validation),
+        "test": measured.test.to_dict() if measured.test else None,
+        "parts": {
+            "lstm": round(calibration.stack.lstm, 4),
+            "ngrams": round(calibration.stack.sparse, 4),
+        },
         "temperature": round(calibration.temperature, 6),
-        "warnings": [*dataset.warnings, *result_warnings(calibration.scores)],
+        "warnings": [*dataset.warnings, *result_warnings(scores)],
         "versions": {
             "edge-lstm": __version__,
             "python": platform.python_version(),
@@ -80,56 +98,56 @@ def provenance(
     }
 
 
-# --- Before the training, what it may become at most --------------------------------------------------------
+# --- The longest form, before the training ------------------------------------------------------------------
 
 
-def longest_provenance(parts: Parts) -> tuple[dict[str, Any], Calibration]:
+def longest_provenance(
+    dataset: Dataset, plan: Plan, rows: LabelledRows, transfer: TransferSet
+) -> tuple[dict[str, Any], Calibration]:
     """Return the longest provenance that the training may have, and the longest calibration."""
-    plan, test, members = parts.plan, parts.dataset.test, [Member(n, 0.0, 0.0) for n in parts.plan.teachers]
+    several = plan.network.several
     last = EpochRecord(plan.loop.epochs, 0.0, 0.0, 0.0, 0.0)
     outcome = max(get_args(Outcome), key=len)
-    judged = parts.validation if len(parts.validation) else parts.split
+    judges = rows.validation if len(rows.validation) else rows.learnt
     calibration = Calibration(
         Stack(LONGEST, LONGEST, np.zeros(1, np.float32)),
-        scores=_longest_scores(parts, judged),
-        curve=None if plan.network.several else longest_curve(),
-        thresholds=(LONGEST_THRESHOLD,) * plan.network.labels if plan.network.several else None,
+        scores=_longest_scores(dataset, judges),
+        curve=None if several else longest_curve(),
+        thresholds=(LONGEST_THRESHOLD,) * plan.network.labels if several else None,
     )
-    described = provenance(
-        *(parts, LoopResult(outcome, (last,) * plan.loop.epochs), calibration),
-        None if test is None else _longest_scores(parts, test),
-        teachers=members,
+    members = [Member(teacher.name, LONGEST, LONGEST) for teacher in plan.teachers]
+    measured = Measured(
+        loop=LoopResult(outcome, (last,) * plan.loop.epochs),
+        calibration=calibration,
+        test=None if dataset.test is None else _longest_scores(dataset, dataset.test),
+        members=members,
         teachers_accuracy=LONGEST if members else None,
-        parameters=10**9,
+        parameters=MOST_PARAMETERS,
         unknown_words=LONGEST,
     )
-    longest: dict[str, Any] = _lengthened(described)
+    longest: dict[str, Any] = _lengthened(provenance(dataset, plan, rows, transfer, measured))
     return longest, calibration
 
 
-def longest_curve() -> RiskCoverage:
-    """Return a risk-coverage curve of millions of texts with all that one may have."""
-    point, digest = Point(LONGEST, 9_999_999, 9_999_999), "0" * 64
-    unfamiliar = tuple((share, 100 + LONGEST) for share in SHARES)
-    return RiskCoverage("training texts, cross-validated", 9_999_999, (point,) * (MOST_POINTS + 1), LONGEST,
-                        digest, unfamiliar)  # fmt: skip
+def _longest_scores(dataset: Dataset, texts: Split) -> SetScores:
+    """Return scores by which no label is ever predicted.
 
-
-def _longest_scores(parts: Parts, texts: Split) -> SetScores:
-    """Return scores of these texts that say, of every label, that it is never predicted: the longest names
-    first, since warnings name some."""
-    counts = dict(zip(parts.dataset.labels, texts.counts()))
+    The longest names come first, since warnings name some.
+    """
+    counts = dict(zip(dataset.labels, texts.counts()))
     names = sorted(counts, key=lambda name: len(name.encode()), reverse=True)
-    rows = tuple(LabelScores(name, LONGEST, LONGEST, LONGEST, max(1, counts[name]), 0) for name in names)
-    if parts.plan.network.several:
-        return SetScores(len(texts), 0, rows)
-    return Scores(len(texts), 0, rows, LONGEST, LONGEST)
+    labels = tuple(LabelScores(name, LONGEST, LONGEST, LONGEST, max(1, counts[name]), 0) for name in names)
+    if dataset.several:
+        return SetScores(len(texts), 0, labels)
+    return Scores(len(texts), 0, labels, LONGEST, LONGEST)
 
 
 def _lengthened(value: Any) -> Any:
-    """Return plain values with each number that is no count in its longest form."""
+    """Return plain values with each number that is not a count in its longest form."""
     if isinstance(value, float):
         return LONGEST
     if isinstance(value, dict):
         return {name: _lengthened(each) for name, each in value.items()}
-    return [_lengthened(each) for each in value] if isinstance(value, list) else value
+    if isinstance(value, list):
+        return [_lengthened(each) for each in value]
+    return value

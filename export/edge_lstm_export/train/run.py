@@ -22,31 +22,35 @@ from edge_lstm import __version__
 from edge_lstm.atomic import check_distinct, check_writable, write_error
 from edge_lstm.errors import DataError, OutputError
 from edge_lstm.os_file import NO_FOLLOW, lock
+from edge_lstm_export.train import defaults
 from edge_lstm_export.train.checkpoint import save_checkpoint
 from edge_lstm_export.train.data import Dataset, texts_digest
 from edge_lstm_export.train.history import write_history
 from edge_lstm_export.train.loop import SILENT, Callbacks
-from edge_lstm_export.train.options import NO_TEACHER, DataOptions
-from edge_lstm_export.train.plan import CLASSIFIER, Asked, Facts, Plan, facts_of, make_plan
+from edge_lstm_export.train.options import NO_TEACHER, DataOptions, TrainingRequest
+from edge_lstm_export.train.plan import Decided, Plan, make_plan
+from edge_lstm_export.train.planning import plan_training, with_teacher_kind
 from edge_lstm_export.train.sources.read import read_dataset, read_texts
 from edge_lstm_export.train.stages import Stages, load_stages
-from edge_lstm_export.train.train import Result, fit, quiet_thread, with_kind, with_knowledge
+from edge_lstm_export.train.stats import DatasetStats, dataset_stats
+from edge_lstm_export.train.train import Result, fit, quiet_thread
 from edge_lstm_export.train.unlabelled import choose_unlabelled
 
 
 @dataclass(frozen=True)
 class Job:
-    """What to train from what, and where it goes.
+    """A training with its files.
 
-    sources: one data set, or labelled files. output: the checkpoint. unlabelled: a source of texts for the
-    teachers to label. plan: an edited plan in the place of the one that ``asked`` makes. resume: go on with
-    an interrupted training, or start if there is none.
+    sources: one data set, or labelled files. output: the checkpoint.
+    unlabelled: a source of texts for the teachers to label.
+    plan: an edited plan, instead of the one that ``request`` makes.
+    resume: go on with an interrupted training, or start if there is none.
     """
 
     sources: tuple[str, ...]
     output: Path
     data: DataOptions = field(default_factory=DataOptions)
-    asked: Asked = field(default_factory=Asked)
+    request: TrainingRequest = field(default_factory=TrainingRequest)
     plan: Plan | None = None
     unlabelled: str | None = None
     resume: bool = False
@@ -68,13 +72,22 @@ class Job:
 
 @dataclass(frozen=True)
 class Inputs:
-    """The data of a job, read, and its plan."""
+    """The data of a job, read, and its plan.
+
+    decided: the plan, and the reasons of its fields; an edited plan has none.
+    unlabelled: texts for the teachers to label. remarks: for a person, a line each.
+    """
 
     dataset: Dataset
-    facts: Facts
-    plan: Plan
+    stats: DatasetStats
+    decided: Decided
     unlabelled: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+
+    @property
+    def plan(self) -> Plan:
+        """The plan."""
+        return self.decided.plan
 
     @cached_property
     def identity(self) -> dict[str, Any]:
@@ -87,24 +100,30 @@ class Inputs:
 
 def plan_job(job: Job, say: Callable[[str], None] = lambda line: None) -> Inputs:
     """Read the data and make the plan; nothing is written. Raises DataError, MissingPackageError."""
-    if job.plan is None:
-        asked = with_kind(job.asked)
-    else:
-        kind, _, source = next((name for name in job.plan.teachers if " " in name), "").partition(" ")
-        asked = replace(with_kind(replace(job.asked, teacher=source or None)), classifier=kind == CLASSIFIER)
-    dataset = _read(job, asked, say)
+    request = with_teacher_kind(job.request if job.plan is None else _request_of(job.plan))
+    dataset = _read(job, request, say)
     unlabelled: tuple[str, ...] = ()
     remarks: list[str] = []
     if job.unlabelled is not None:
         left_out = {*dataset.train.texts, *(dataset.test.texts if dataset.test else ())}
         log = read_texts(job.unlabelled, job.data)
-        unlabelled, remarks = choose_unlabelled(log, left_out, job.data.seed, job.unlabelled)
-    facts = facts_of(dataset, len(unlabelled))
-    if job.plan is None:
-        facts = with_knowledge(facts, dataset, asked)
-    else:
+        most = defaults.MOST_UNLABELLED if job.plan is None else job.plan.unlabelled
+        unlabelled, remarks = choose_unlabelled(log, left_out, job.data.seed, job.unlabelled, most)
+    if job.plan is not None:
         job.plan.check_fits(dataset)
-    return Inputs(dataset, facts, job.plan or make_plan(facts, asked), unlabelled, tuple(remarks))
+        stats = dataset_stats(dataset, len(unlabelled))
+        return Inputs(dataset, stats, Decided(job.plan, {}), unlabelled, tuple(remarks))
+    planned = plan_training(dataset, request, len(unlabelled))
+    planned.decided.plan.check_fits(dataset)
+    return Inputs(dataset, planned.stats, planned.decided, unlabelled, tuple(remarks))
+
+
+def _request_of(plan: Plan) -> TrainingRequest:
+    """Return a request for the plan's transformer; what else was asked for does not matter any more."""
+    for teacher in plan.teachers:
+        if teacher.kind in ("probe", "fine-tuned", "classifier"):
+            return TrainingRequest(teacher=teacher.source)
+    return TrainingRequest()
 
 
 def run_job(
@@ -181,15 +200,15 @@ def check_job(job: Job) -> None:
     """DataError, OutputError, MissingPackageError."""
     if job.output.suffix != ".safetensors":
         raise DataError(f"{job.output} must end in .safetensors; give -o model.safetensors")
-    if job.unlabelled is not None and job.asked.teacher == NO_TEACHER:
+    if job.unlabelled is not None and job.request.teacher == NO_TEACHER:
         raise DataError("--teacher none labels no text; leave it out, or leave out --unlabelled")
     for path in job.files:
         check_writable(path, parents=True)
     inputs = (*job.sources, job.data.test, job.unlabelled)
     check_distinct(job.files, [path for path in inputs if path is not None])
     if job.plan is None:
-        any_facts = Facts(rows=100, labels=2)  # those of the data are not read yet
-        make_plan(any_facts, replace(job.asked, teacher=None))
+        any_stats = DatasetStats(rows=100, labels=2)  # the data are not read yet
+        make_plan(any_stats, replace(job.request, teacher=None))
 
 
 def _stages(job: Job, say: Callable[[str], None]) -> Stages:
@@ -208,17 +227,17 @@ def _stages(job: Job, say: Callable[[str], None]) -> Stages:
     return Stages(job.partial)
 
 
-def _read(job: Job, asked: Asked, say: Callable[[str], None]) -> Dataset:
+def _read(job: Job, request: TrainingRequest, say: Callable[[str], None]) -> Dataset:
     """The data set; a classifier labels sources that have no labels, and must know the labels of others."""
-    if not asked.classifier:
+    if not request.classifier:
         return read_dataset(job.sources, job.data)
     from edge_lstm_export.train.teachers.classifier import ClassifierTeacher, label_texts
 
-    source = str(asked.teacher)
+    source = str(request.teacher)
     dataset = read_dataset(job.sources, job.data, partial(label_texts, source, say))
     if dataset.several:
         raise DataError(f"the teacher {source} gives one label per text; give an encoder")
-    ClassifierTeacher(source, dataset.labels, say)
+    ClassifierTeacher(source, dataset.labels, say=say)
     return dataset
 
 
@@ -226,15 +245,17 @@ def train_files(
     sources: str | Path | Sequence[str | Path],
     output: str | Path,
     *,
-    asked: Asked | None = None,
+    request: TrainingRequest | None = None,
     callback: Callable[[str], None] | None = None,
     **job: Any,
 ) -> Result:
     """Train from files to a checkpoint and its history, as ``edge-lstm train`` does.
 
-    sources: one data set, or labelled files; output: FILE.safetensors. asked: preset, teacher, epochs …
-    job: more fields of :class:`Job`: data, plan, unlabelled. Raises what :func:`run_job` raises.
+    sources: one data set, or labelled files. output: FILE.safetensors.
+    request: preset, teacher, epochs … callback: called with a line for each stage.
+    job: more fields of :class:`Job`: data, plan, unlabelled. Raises the errors of :func:`run_job`.
     """
-    several = [sources] if isinstance(sources, (str, Path)) else sources
-    made = Job(tuple(map(str, several)), Path(output), asked=asked or Asked(), **job)
+    paths = [sources] if isinstance(sources, (str, Path)) else sources
+    asked = request or TrainingRequest()
+    made = Job(tuple(map(str, paths)), Path(output), request=asked, **job)
     return run_job(made, Callbacks(say=callback) if callback else SILENT)

@@ -1,9 +1,7 @@
-"""Texts for the teachers to label: some of a log, and texts made of the labelled ones. A small network that
-sees a teacher's predictions for thousands of texts near the rows learns what the teacher knows.
+"""The transfer set: texts for the teachers to label, some of a log and some made of the labelled ones.
 
-Made is a text with words left out, a piece of it, the first half of it with the second half of another, or
-with words exchanged for another's; which way is drawn (after Tang et al., 2019). None inherits a label: that
-of "not good" without "not" is another one.
+A small network that sees a teacher's predictions for thousands of texts near the rows learns what the teacher
+knows. A made text inherits no label: "not good" without "not" has another one.
 """
 
 from __future__ import annotations
@@ -17,22 +15,19 @@ import numpy as np
 from edge_lstm.printable import counted
 from edge_lstm.text import spaceless
 from edge_lstm_export.train.data import Ints
-from edge_lstm_export.train.plan import MOST_UNLABELLED
+from edge_lstm_export.train.options import AugmentationOptions
 
-_NUMBER, _TWO_LETTERS = re.compile(r"\d+"), re.compile(r"([^\W\d_])([^\W\d_])")
-# How often each way is taken; the rest are exchanged words.
-LEFT_OUT, PIECE, JOINED = 0.35, 0.25, 0.25
-EXCHANGED_SHARE = 1 / 3  # of a text's words
-LEFT_OUT_SHARE, PIECE_SHARE = (0.1, 0.5), (0.3, 0.8)
+_NUMBER = re.compile(r"\d+")
+_TWO_LETTERS = re.compile(r"([^\W\d_])([^\W\d_])")
 
 
 def choose_unlabelled(
-    texts: Sequence[str], left_out: Collection[str], seed: int, source: str, most: int = MOST_UNLABELLED
+    texts: Sequence[str], left_out: Collection[str], seed: int, source: str, most: int
 ) -> tuple[tuple[str, ...], list[str]]:
-    """Return the different texts, sorted, and what a person should know of them, a line each.
+    """Return the different texts, sorted, and remarks for a person, a line each.
 
-    left_out: the labelled and the test texts. source: where the texts are from, for the lines. Of more than
-    ``most`` a random part is chosen, one of those that differ in numbers alone.
+    left_out: the labelled and the test texts. source: name of the texts' source, for the remarks.
+    most: texts that are chosen; of more, a random part, in which texts differ in more than numbers.
     """
     chosen, repeated = sorted({*texts}.difference(left_out)), sum(text in left_out for text in texts)
     remarks, of = [], f"of {counted(len(texts), 'text')} of {source}"
@@ -48,9 +43,14 @@ def choose_unlabelled(
     return tuple(chosen), remarks
 
 
-def augment(texts: Sequence[str], fold: Ints, each: int, seed: int) -> tuple[tuple[str, ...], Ints]:
-    """Make at most ``each`` texts of every one of ``texts``; return them, different from each other and from
-    those, with the fold that all their sources are of. fold: int64 [n], only texts of one are mixed."""
+def augment(
+    texts: Sequence[str], fold: Ints, options: AugmentationOptions, seed: int
+) -> tuple[tuple[str, ...], Ints]:
+    """Make texts of each of ``texts``; return them, and the fold of the texts that each was made of.
+
+    fold: int64 [n]; only texts of one fold are mixed. The made texts differ from each other and from
+    ``texts``.
+    """
     rng = np.random.default_rng([seed, 0x3D])
     # Where words have no spaces between them, characters take their place.
     unsegmented = [spaceless(text) for text in texts]
@@ -58,9 +58,10 @@ def augment(texts: Sequence[str], fold: Ints, each: int, seed: int) -> tuple[tup
     members = {k: np.flatnonzero(fold == k) for k in np.unique(fold)}
     sources: dict[str, int] = {}
     for i, words in enumerate(units):
-        for way in rng.random(each if words else 0):
+        for draw in rng.random(options.texts_per_row if words else 0):
             other = units[int(rng.choice(members[fold[i]]))] or words
-            made = ("" if unsegmented[i] else " ").join(_variant(words, other, float(way), rng))
+            variant = _variant(words, other, float(draw), options, rng)
+            made = ("" if unsegmented[i] else " ").join(variant)
             if made.strip():
                 sources.setdefault(made, i)
     for text in texts:
@@ -69,25 +70,33 @@ def augment(texts: Sequence[str], fold: Ints, each: int, seed: int) -> tuple[tup
 
 
 def misspell(texts: Sequence[str], share: float, seed: int) -> list[str]:
-    """Return the texts with so many of their letters left out, doubled, or exchanged with the next one."""
-    rng, errors = random.Random(seed), (r"\2", r"\1\1\2", r"\2\1")
+    """Return the texts with a share of their letters left out, doubled, or swapped with the next one."""
+    rng = random.Random(seed)
+    errors = (r"\2", r"\1\1\2", r"\2\1")
 
     def read(two: re.Match[str]) -> str:
-        return two.expand(rng.choice(errors)) if rng.random() < 2 * share else two[0]
+        if rng.random() < 2 * share:
+            return two.expand(rng.choice(errors))
+        return two[0]
 
     return [_TWO_LETTERS.sub(read, text) for text in texts]
 
 
-def _variant(words: list[str], other: list[str], way: float, rng: np.random.Generator) -> list[str]:
-    if way < LEFT_OUT:
-        stays = rng.random(len(words)) >= rng.uniform(*LEFT_OUT_SHARE)
+def _variant(
+    words: list[str], other: list[str], draw: float, options: AugmentationOptions, rng: np.random.Generator
+) -> list[str]:
+    """Return the words of a made text. draw: from 0 to 1, decides how it is made."""
+    if draw < options.deletion:
+        stays = rng.random(len(words)) >= rng.uniform(options.least_deleted, options.most_deleted)
         return [unit for unit, stay in zip(words, stays) if stay]
-    if way < LEFT_OUT + PIECE:
-        size = max(1, round(len(words) * rng.uniform(*PIECE_SHARE)))
+    draw -= options.deletion
+    if draw < options.crop:
+        size = max(1, round(len(words) * rng.uniform(options.least_kept, options.most_kept)))
         start = int(rng.integers(0, len(words) - size + 1))
         return words[start : start + size]
-    if way < LEFT_OUT + PIECE + JOINED:
+    draw -= options.crop
+    if draw < options.join:
         return [*words[: (len(words) + 1) // 2], *other[len(other) // 2 :]]
-    exchanged = rng.random(len(words)) < EXCHANGED_SHARE
+    exchanged = rng.random(len(words)) < options.replaced
     drawn = rng.integers(0, len(other), len(words))
     return [other[j] if change else unit for unit, change, j in zip(words, exchanged, drawn)]

@@ -18,41 +18,34 @@ from edge_lstm.text import (
     split_marks,
     split_words,
 )
-from edge_lstm_export.train.data import UNSEGMENTED_SHARE, Bools
-from edge_lstm_export.train.options import TextOptions
+from edge_lstm_export.train.data import Bools
+from edge_lstm_export.train.options import TextOptions, VocabularyOptions
 
-# A subword has at most so many characters, and is taken where it occurs in so many different words; in an
-# unsegmented script where a reading of the texts uses it so often.
-LONGEST_SUBWORD, FEWEST_WORDS, FEWEST_USES = 6, 3, 5
-LONGEST_WORD = 60  # characters: a longer one is no word, and is read as subwords
-# Of the vocabulary's lines, how many are subwords: of segmented and of unsegmented scripts; and the most,
-# where words leave room.
-SUBWORDS_SHARE, UNSEGMENTED_SUBWORDS_SHARE, MOST_SUBWORDS_SHARE = 0.2, 0.9, 0.4
-# A punctuation mark is a word where it moves the odds of a label by a fifth or more, by so many standard
-# errors (of more labels, more): a full stop in nearly every text says nothing and is a token each time.
-LEAST_LOG_ODDS, MARK_ERRORS = 0.2, 3.0
+MOST_CHARACTERS = 1000  # tolerance: a longer word says nothing of subwords, and would take minutes
 
 
 def build_vocabulary(
     texts: Sequence[str],
     unlabelled: Sequence[str],
-    options: TextOptions,
+    text: TextOptions,
+    options: VocabularyOptions,
     num_words: int,
     marks: str = MARKS,
     related: Callable[[Sequence[str], int], Sequence[str]] | None = None,
 ) -> Tokenizer:
-    """The text rule with the vocabulary of these texts, of ids below ``num_words``. Labels are not read.
+    """Make the text rule with the vocabulary of these texts, of ids below ``num_words``. It reads no labels.
 
-    marks: punctuation that is a word (see :func:`informative_marks`), by the subword rule. related: given the
-    words that were chosen, at most so many others that teachers know. Raises DataError where no word is left.
+    marks: punctuation that is a word (see :func:`informative_marks`), by the subword rule.
+    related: returns other words to add, given the chosen ones and the most to add.
+    Raises DataError if no word is left.
     """
-    if options.rule == "keras":
-        return Tokenizer(_first_words(_by_use(count_words(texts)), num_words), options.length)
-    words, subwords = words_and_subwords([*texts, *unlabelled], num_words, marks)
+    if text.rule == "keras":
+        return Tokenizer(_first_words(_by_use(count_words(texts)), num_words), text.length)
+    words, subwords = words_and_subwords([*texts, *unlabelled], num_words, options, marks)
     if related is not None:
         room = num_words - FIRST_WORD_ID - len(words) - len(subwords)
         words = (*words, *related(words, room))
-    return Tokenizer(words, options.length, pieces=subwords)
+    return Tokenizer(words, text.length, pieces=subwords)
 
 
 def count_words(texts: Iterable[str]) -> Counter[str]:
@@ -61,33 +54,34 @@ def count_words(texts: Iterable[str]) -> Counter[str]:
 
 
 def words_and_subwords(
-    texts: Sequence[str], num_words: int, marks: str = MARKS
+    texts: Sequence[str], num_words: int, options: VocabularyOptions, marks: str = MARKS
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """(words, subwords): the vocabulary of the subword rule, together of ids below ``num_words``.
+    """Return (words, subwords), the vocabulary of the subword rule, together of ids below ``num_words``.
 
-    Words are the most frequent ones (a word that occurs once gets no id where there are others); subwords
-    are all characters that occur more than once, as many as find place, and the parts of words that a reading
-    of all words by the longest subword uses most. They take what few words leave: few texts hold few of the
-    next text's words, but many of their parts. Raises DataError where no word is left.
+    Words are the most frequent ones; a word that occurs once gets no id if others repeat. Subwords are all
+    characters that occur more than once, if they find room, and the parts of words that a reading of all
+    words by the longest subword uses most. They take the room that few words leave: few texts hold few words
+    of the next text, but many of their parts. Raises DataError if no word is left.
     """
     counts = Counter(word for text in texts for word in split_marks(text, marks))
-    unsegmented = sum(n for word, n in counts.items() if spaceless(word)) / max(1, counts.total())
-    share = UNSEGMENTED_SUBWORDS_SHARE if unsegmented > UNSEGMENTED_SHARE else SUBWORDS_SHARE
     ranked = _by_use(counts)
-    short = [word for word in ranked if len(word) <= LONGEST_WORD]
-    ranked = short or list(dict.fromkeys(word[:LONGEST_WORD] for word in ranked))
+    short = [word for word in ranked if len(word) <= options.longest_word]
+    ranked = short or list(dict.fromkeys(word[: options.longest_word] for word in ranked))
     repeated = [word for word in ranked if counts[word] > 1]
     places = num_words - FIRST_WORD_ID
-    room = min(round(MOST_SUBWORDS_SHARE * places), places - len(repeated)) if repeated else 0
-    subwords = _subwords(counts, max(round(share * places), room))
+    most = round(options.subword_share * places)
+    if repeated:
+        room = min(round(options.most_subword_share * places), places - len(repeated))
+        most = max(most, room)
+    subwords = _subwords(counts, most, options)
     return _first_words(repeated or ranked, num_words - len(subwords)), subwords
 
 
-def informative_marks(texts: Sequence[str], labels: Bools) -> str:
-    """The punctuation marks that tell labels apart, in ASCII's order. labels: bool [n, L].
+def informative_marks(texts: Sequence[str], labels: Bools, options: VocabularyOptions) -> str:
+    """Return the punctuation marks that tell labels apart, in ASCII's order. labels: bool [n, L].
 
-    A mark counts by its log odds ratio and the standard error of it (half a text added to each count;
-    Haldane, 1956).
+    A mark counts by its log odds ratio and the standard error of that (half a text is added to each count;
+    Haldane, 1956). A full stop in nearly every text says nothing, and would be a token each time.
     """
     holds = np.array([[mark in text for mark in MARKS] for text in texts], np.float64).reshape(-1, len(MARKS))
     sizes = labels.sum(axis=0)
@@ -96,8 +90,10 @@ def informative_marks(texts: Sequence[str], labels: Bools) -> str:
     without, rest = sizes - inside + 1, len(texts) - sizes - outside + 1
     odds = np.log(inside * rest / (outside * without))
     error = np.sqrt(1 / inside + 1 / outside + 1 / without + 1 / rest)
-    surest = math.sqrt(MARK_ERRORS**2 + 2 * math.log(labels.shape[1]))  # one of many differs by chance
-    tells = ((np.abs(odds) >= LEAST_LOG_ODDS) & (np.abs(odds) >= surest * error)).any(axis=1)
+    # With many labels, one of them differs by chance.
+    errors = math.sqrt(options.mark_errors**2 + 2 * math.log(labels.shape[1]))
+    size = np.abs(odds)
+    tells = ((size >= options.mark_log_odds) & (size >= errors * error)).any(axis=1)
     return "".join(sorted(mark for mark, chosen in zip(MARKS, tells) if chosen))
 
 
@@ -114,30 +110,33 @@ def unknown_share(tokenizer: Tokenizer, texts: Sequence[str]) -> float:
     return 1 - sum(in_vocabulary for _, in_vocabulary in counted) / max(1, sum(words for words, _ in counted))
 
 
-def _subwords(counts: Counter[str], most: int) -> tuple[str, ...]:
-    """The subwords, at most so many, the most used first."""
+def _subwords(counts: Counter[str], most: int, options: VocabularyOptions) -> tuple[str, ...]:
+    """Return the subwords, at most ``most``, the most used first."""
     weights = {
         # An unsegmented script repeats its parts inside sentences; elsewhere different words count.
         word: float(count) if spaceless(word) else 1 + math.log(count)
         for word, count in counts.items()
-        if word not in MARKS and len(word) <= 1000
+        if word not in MARKS and len(word) <= MOST_CHARACTERS
     }
-    characters, parts, used = (defaultdict[str, float](float) for _ in range(3))
+    characters: dict[str, float] = defaultdict(float)
+    parts: dict[str, float] = defaultdict(float)
+    used: dict[str, float] = defaultdict(float)
     for word, weight in weights.items():
         for run in word.split(REPLACEMENT):
             for character in run:
                 characters[character] += weight
-            for size in range(2, LONGEST_SUBWORD + 1):
+            for size in range(2, options.longest_subword + 1):
                 for start in range(len(run) - size + 1):
                     parts[run[start : start + size]] += weight
     single = [c for c in _by_use(characters) if characters[c] > 1][: max(most // 2, 1)]
     room = max(0, most - len(single))
-    worth = {part: n * (len(part) - 1) for part, n in parts.items() if n >= FEWEST_WORDS}
+    worth = {part: n * (len(part) - 1) for part, n in parts.items() if n >= options.fewest_words}
     candidates = {*single, *_by_use(worth)[: 2 * room]}
     for word, weight in weights.items():
-        for part in _longest_first(word, candidates):
+        for part in _longest_first(word, candidates, options.longest_subword):
             used[part] += weight
-    often = [part for part in _by_use(used) if used[part] >= FEWEST_USES or not spaceless(part)]
+    fewest = options.fewest_uses
+    often = [part for part in _by_use(used) if used[part] >= fewest or not spaceless(part)]
     longer = [part for part in often if len(part) > 1][:room]
     return tuple(_by_use({part: used[part] for part in [*single, *longer]}))
 
@@ -147,11 +146,12 @@ def _by_use(counts: Mapping[str, float]) -> list[str]:
     return sorted(counts, key=lambda part: (-counts[part], part))
 
 
-def _longest_first(word: str, subwords: set[str]) -> list[str]:
-    """The subwords of a word, the longest first from the left; characters without one are left out."""
-    parts, start = [], 0
+def _longest_first(word: str, subwords: set[str], longest: int) -> list[str]:
+    """Return the subwords of a word, the longest first from the left; unknown characters are left out."""
+    parts: list[str] = []
+    start = 0
     while start < len(word):
-        ends = range(min(len(word), start + LONGEST_SUBWORD), start, -1)
+        ends = range(min(len(word), start + longest), start, -1)
         end = next((end for end in ends if word[start:end] in subwords), None)
         if end is not None:
             parts.append(word[start:end])

@@ -1,10 +1,10 @@
-"""What a teacher is, how several are cross-fitted, and what they predict together.
+"""Teachers: their interface, cross-fitting, and the weighted ensemble.
 
-A teacher labels texts without having seen their labels: each labelled text is predicted by a model that was
-fitted on the other folds, and every other text by the fold models that it is asked of, averaged.
+A teacher labels texts without having seen their labels. A model that was fitted on the other folds predicts
+each labelled text; the models of the folds, averaged, or one of all rows predict the transfer set.
 
-Predictions are logits, float32 [n, L]: logarithms of probabilities where a text has one label (any constant
-may be added to a row), log odds of each label where it may have several.
+Predictions are logits, float32 [n, L]: logarithms of probabilities if a text has one label (any constant may
+be added to a row), log odds of each label if it may have several.
 """
 
 from __future__ import annotations
@@ -20,35 +20,45 @@ from scipy.optimize import minimize
 from scipy.special import expit, log_softmax, softmax
 
 from edge_lstm_export.train.data import Bools, Floats, Ints
+from edge_lstm_export.train.options import EnsembleOptions
 from edge_lstm_export.train.stages import Stage
 
 Say = Callable[[str], None]
-_PRIOR = 1.0  # nats that hold the weights of teachers at equal shares: a hundred texts decide
-_LARGEST_LOGIT = 20.0
-C = 10.0  # inverse regularisation of a logistic regression on vectors of length 1
-UNSEEN = 1e-6  # the probability of a label that no row has
-Predict = Callable[[Ints], Floats]  # numbers of texts among those that a teacher read → logits [rows, L]
+Predict = Callable[[Ints], Floats]  # indexes of texts that a teacher read → logits [texts, L]
+SMALLEST = 1e-12  # tolerance: divisors are at least this
+LARGEST_WEIGHT = 10.0  # tolerance: bounds the search for a teacher's weight
+REGRESSION_TOLERANCE = 1e-3  # tolerance: of the solver
+REGRESSION_STEPS = 300  # tolerance: of the solver, at most
 
 
 class Teacher(ABC):
-    """Something that learns labels of texts, or knows them. name: for people."""
+    """Labels texts, after a fit on the labels of others. name: for people."""
 
     name: str
 
     def read(self, texts: Sequence[str]) -> None:
-        """Take the texts that are to be learnt from and labelled: the labelled ones first. Called once."""
+        """Take the texts to learn from and to label, the labelled ones first. Called once."""
         self.texts = list(texts)
 
     @abstractmethod
     def fit(self, rows: Ints, labels: Bools) -> Predict:
-        """Learn from some of the texts. labels: bool [rows, L], at least one True in two columns or more."""
+        """Learn from some of the texts. labels: bool [rows, L], with a True in two columns or more."""
 
 
 class Regression(Teacher):
-    """A logistic regression on features, texts → float32 [n, width]. several: one for each label."""
+    """A logistic regression on features, texts → float32 [n, width]; with several labels, one per label."""
 
-    def __init__(self, name: str, features: Callable[[Sequence[str]], Floats], several: bool) -> None:
-        self.name, self.features, self.several = name, features, several
+    def __init__(
+        self,
+        name: str,
+        features: Callable[[Sequence[str]], Floats],
+        several: bool,
+        options: EnsembleOptions,
+    ) -> None:
+        self.name = name
+        self.features = features
+        self.several = several
+        self.options = options
 
     def read(self, texts: Sequence[str]) -> None:
         """See Teacher."""
@@ -56,31 +66,66 @@ class Regression(Teacher):
 
     def fit(self, rows: Ints, labels: Bools) -> Predict:
         """See Teacher."""
-        weights, bias = fit_layer(self._x[rows], labels, self.several)
+        weights, bias = fit_layer(self._x[rows], labels, self.several, self.options)
         return lambda asked: log_chances(self._x[asked] @ weights.T + bias, self.several)
 
 
 @dataclass(frozen=True)
-class Predictions:
-    """What one teacher, or several together, predict.
+class Queries:
+    """Which model labels which text of the transfer set.
 
-    labelled: float32 [n, L], out of fold. others: float32 [folds + 1, m, L], by the model of each fold, then
-    by one of all rows; NaN where it was not asked.
+    by_fold: bool [folds, m], by the model that did not learn from a fold.
+    by_all: bool [m], by a model of all rows.
+    """
+
+    by_fold: Bools
+    by_all: Bools
+
+    @classmethod
+    def for_transfer_set(cls, source_fold: Ints, folds: int, *, judged_by_folds: bool) -> Queries:
+        """Return the queries of a training.
+
+        source_fold: int64 [m], fold of the rows that a text was made of; -1 for a text of a log.
+
+        A made text is labelled by the model that saw none of its rows. A text of a log has no row: every
+        model labels it. If folds judge the network too, it is trained without each fold in turn, and needs
+        the labels of that fold's model for all texts; the final network gets those of a model of all rows.
+        """
+        is_log = source_fold < 0
+        own_fold = source_fold == np.arange(folds)[:, None]
+        return cls(own_fold | is_log | judged_by_folds, is_log & judged_by_folds)
+
+    @classmethod
+    def none(cls, folds: int) -> Queries:
+        """Return the queries of an empty transfer set."""
+        return cls(np.zeros((folds, 0), np.bool_), np.zeros(0, np.bool_))
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Logits of one teacher, or of an ensemble.
+
+    labelled: float32 [n, L], out of fold.
+    by_fold: float32 [folds, m, L] of the transfer set; by_all: float32 [m, L]. NaN if not asked.
     """
 
     labelled: Floats
-    others: Floats
+    by_fold: Floats
+    by_all: Floats
 
-    def of_others(self, fold: int | None = None) -> Floats:
-        """float32 [m, L]: by the model of all rows, else the mean of the folds'; or by one fold's, which saw
-        no label of that fold. NaN where none was asked."""
+    def of_transfer_set(self, fold: int | None = None) -> Floats:
+        """Return logits of the transfer set: float32 [m, L].
+
+        fold: by the model that saw no label of that fold. None: by the model of all rows, or the mean of the
+        folds' models if that was not asked.
+        """
         if fold is not None:
-            return np.asarray(self.others[fold])
-        *folds, of_all = self.others
-        asked = ~np.isnan(folds).any(axis=2, keepdims=True)
-        total, count = np.where(asked, folds, 0).sum(axis=0), asked.sum(axis=0)
+            return np.asarray(self.by_fold[fold])
+        asked = ~np.isnan(self.by_fold).any(axis=2, keepdims=True)
+        count = asked.sum(axis=0)
+        total = np.where(asked, self.by_fold, 0).sum(axis=0)
         mean = np.where(count > 0, total / np.maximum(count, 1), np.nan)
-        return np.asarray(np.where(np.isnan(of_all), mean, of_all), np.float32)
+        return np.asarray(np.where(np.isnan(self.by_all), mean, self.by_all), np.float32)
 
 
 @dataclass(frozen=True)
@@ -94,8 +139,11 @@ class Member:
 
 @dataclass(frozen=True)
 class EnsemblePredictions:
-    """What teachers predict together, and who they are. dropped: (name, accuracy with it, accuracy without)
-    of those that did not improve the others."""
+    """Predictions of the ensemble, and its members.
+
+    dropped: (name, accuracy with it, accuracy without it) of teachers that made the others worse.
+    accuracy: of the ensemble on the labelled texts, 0 to 1.
+    """
 
     predictions: Predictions
     members: tuple[Member, ...]
@@ -103,41 +151,60 @@ class EnsemblePredictions:
     accuracy: float
 
     def stage(self) -> Stage:
-        """As a stage of a training that is kept."""
-        plain = {"members": [[m.name, m.weight, m.accuracy] for m in self.members]}
-        arrays = {"labelled": self.predictions.labelled, "others": self.predictions.others}
-        return Stage.of(arrays, **plain, dropped=self.dropped, accuracy=self.accuracy)
+        """Return the predictions as a stage of a training that is kept."""
+        members = [[member.name, member.weight, member.accuracy] for member in self.members]
+        arrays = vars(self.predictions)
+        return Stage.of(arrays, members=members, dropped=self.dropped, accuracy=self.accuracy)
 
     @classmethod
     def from_stage(cls, stage: Stage) -> EnsemblePredictions:
-        """From :meth:`stage`, as it comes back from a file."""
+        """Read what :meth:`stage` returned, as it comes back from a file."""
         plain = stage.plain
         members = tuple(Member(*member) for member in plain["members"])
         dropped = tuple((name, with_it, without) for name, with_it, without in plain["dropped"])
         return cls(Predictions(**stage.arrays), members, dropped, plain["accuracy"])
 
 
-def cross_fit(teacher: Teacher, labels: Bools, fold: Ints, asked: Bools) -> Predictions:
-    """Fit a teacher without each fold in turn.
+def cross_fit(
+    teacher: Teacher, labels: Bools, fold: Ints, queries: Queries, options: EnsembleOptions
+) -> Predictions:
+    """Fit a teacher without each fold in turn, and on all rows if a text asks for that.
 
-    labels: bool [n, L]; fold: int64 [n], from 0; asked: bool [folds + 1, m], which fold's model is asked for
-    which of the texts behind the labelled ones, and at last the model of all rows.
+    labels: bool [n, L]. fold: int64 [n], from 0.
     """
-    n, count = labels.shape
-    labelled = np.zeros((n, count), np.float32)
-    unlabelled = np.full((*asked.shape, count), np.nan, np.float32)
-    for k in range(len(asked)):
-        rows, rest, more = np.flatnonzero(fold == k), np.flatnonzero(fold != k), np.flatnonzero(asked[k])
-        if labels[rest].any(axis=0).sum() < 2:
-            unlabelled[k, more] = 0  # nothing to learn: no opinion
-        elif len(rows) or len(more):
-            logits = _bounded(teacher.fit(rest, labels[rest])(np.concatenate([rows, n + more])))
-            labelled[rows], unlabelled[k, more] = logits[: len(rows)], logits[len(rows) :]
-    return Predictions(labelled, unlabelled)
+    n, outputs = labels.shape
+    folds, m = queries.by_fold.shape
+    labelled = np.zeros((n, outputs), np.float32)
+    by_fold = np.full((folds, m, outputs), np.nan, np.float32)
+    by_all = np.full((m, outputs), np.nan, np.float32)
+
+    def predict(learnt: Ints, asked: Ints) -> Floats:
+        if labels[learnt].any(axis=0).sum() < 2:
+            return np.zeros((len(asked), outputs), np.float32)  # nothing to learn: no opinion
+        return _bounded(teacher.fit(learnt, labels[learnt])(asked), options.largest_logit)
+
+    for k in range(folds):
+        rows = np.flatnonzero(fold == k)
+        texts = np.flatnonzero(queries.by_fold[k])
+        if len(rows) or len(texts):
+            logits = predict(np.flatnonzero(fold != k), np.concatenate([rows, n + texts]))
+            labelled[rows] = logits[: len(rows)]
+            by_fold[k, texts] = logits[len(rows) :]
+    texts = np.flatnonzero(queries.by_all)
+    if len(texts):
+        by_all[texts] = predict(np.arange(n), n + texts)
+    return Predictions(labelled, by_fold, by_all)
 
 
 def ensemble(
-    teachers: Sequence[Teacher], labels: Bools, fold: Ints, asked: Bools, *, several: bool, say: Say
+    teachers: Sequence[Teacher],
+    labels: Bools,
+    fold: Ints,
+    queries: Queries,
+    options: EnsembleOptions,
+    *,
+    several: bool,
+    say: Say,
 ) -> EnsemblePredictions:
     """Cross-fit each teacher, drop those that do harm, and weigh the others by the rows' log loss.
 
@@ -148,60 +215,69 @@ def ensemble(
     dropped: list[tuple[str, float, float]] = []
     for teacher in teachers:
         say(f"teacher: {teacher.name}")
-        part = cross_fit(teacher, labels, fold, asked)
-        if labelled := [each.labelled for each in kept]:
-            both = [stacked(each, labels, several) for each in ([*labelled, part.labelled], labelled)]
-            if log_loss_gain(both[0], both[1], labels, several) < -1:
-                rates = [accuracy(logits, labels, several) for logits in both]
-                dropped.append((teacher.name, rates[0], rates[1]))
+        predictions = cross_fit(teacher, labels, fold, queries, options)
+        if kept:
+            others = [each.labelled for each in kept]
+            without = stacked(others, labels, several, options.prior)
+            with_it = stacked([*others, predictions.labelled], labels, several, options.prior)
+            if log_loss_gain(with_it, without, labels, several) < -options.tolerated_loss:
+                rate = accuracy(with_it, labels, several)
+                dropped.append((teacher.name, rate, accuracy(without, labels, several)))
                 continue
         names.append(teacher.name)
-        kept.append(part)
+        kept.append(predictions)
     labelled = [each.labelled for each in kept]
-    weights = stacking_weights(labelled, labels, several)
-    together = Predictions(_mixed(weights, labelled), _mixed(weights, [each.others for each in kept]))
-    rates = [accuracy(logits, labels, several) for logits in (together.labelled, *labelled)]
-    members = tuple(map(Member, names, weights, rates[1:]))
-    return EnsemblePredictions(together, members, tuple(dropped), rates[0])
+    weights = stacking_weights(labelled, labels, several, options.prior)
+    mixed = Predictions(
+        _mixed(weights, labelled),
+        _mixed(weights, [each.by_fold for each in kept]),
+        _mixed(weights, [each.by_all for each in kept]),
+    )
+    rates = [accuracy(logits, labels, several) for logits in labelled]
+    members = tuple(map(Member, names, weights, rates))
+    return EnsemblePredictions(mixed, members, tuple(dropped), accuracy(mixed.labelled, labels, several))
 
 
-def stacked(parts: Sequence[Floats], labels: Bools, several: bool) -> Floats:
-    """The weighted sum of logits with the least log loss on these labels: float32 [n, L]."""
-    return _mixed(stacking_weights(parts, labels, several), parts)
+def stacked(parts: Sequence[Floats], labels: Bools, several: bool, prior: float) -> Floats:
+    """Return the weighted sum of logits with the least log loss on these labels: float32 [n, L]."""
+    return _mixed(stacking_weights(parts, labels, several, prior), parts)
 
 
 def _mixed(weights: Sequence[float], parts: Sequence[Floats]) -> Floats:
     return np.asarray(sum(weight * part for weight, part in zip(weights, parts)), np.float32)
 
 
-def stacking_weights(parts: Sequence[Floats], labels: Bools, several: bool) -> list[float]:
-    """A weight for each of the logits, none below 0, with the least log loss. parts: float32 [n, L] each."""
+def stacking_weights(parts: Sequence[Floats], labels: Bools, several: bool, prior: float) -> list[float]:
+    """Return a weight for each of the logits, none below 0, with the least log loss.
+
+    parts: float32 [n, L] each. prior: nats that hold the weights at equal shares.
+    """
     equal = 1 / len(parts)
 
     def loss(weights: npt.NDArray[np.float64]) -> float:
         mixed = sum(weight * part for weight, part in zip(weights, parts))
         nats = float(log_losses(mixed, labels, several).sum())
-        return nats + _PRIOR * float(((weights - equal) ** 2).sum())
+        return nats + prior * float(((weights - equal) ** 2).sum())
 
-    least = minimize(loss, [equal] * len(parts), method="L-BFGS-B", bounds=[(0, 10)] * len(parts))
+    bounds = [(0, LARGEST_WEIGHT)] * len(parts)
+    least = minimize(loss, [equal] * len(parts), method="L-BFGS-B", bounds=bounds)
     return [float(weight) for weight in least.x]
 
 
-def improves(with_it: Floats, without: Floats, labels: Bools, several: bool) -> bool:
-    """Whether predictions of one more teacher are surely better: more texts are right, by a standard error or
-    more, and the mean log loss is lower by four."""
+def accuracy_gain(with_it: Floats, without: Floats, labels: Bools, several: bool) -> float:
+    """Return by how many standard errors the accuracy rises: a paired test."""
     gain = _right(with_it, labels, several).astype(np.float64) - _right(without, labels, several)
-    return _standard_errors(gain) >= 1 and log_loss_gain(with_it, without, labels, several) >= 4
+    return _standard_errors(gain)
 
 
 def log_loss_gain(with_it: Floats, without: Floats, labels: Bools, several: bool) -> float:
-    """By how many standard errors the mean log loss falls: a paired test."""
+    """Return by how many standard errors the mean log loss falls: a paired test."""
     return _standard_errors(log_losses(without, labels, several) - log_losses(with_it, labels, several))
 
 
 def _standard_errors(gain: npt.NDArray[np.floating[Any]]) -> float:
     """A mean in standard errors of it. gain: float [n], a difference per text."""
-    return float(gain.mean() / max(1e-12, gain.std() / max(1, len(gain)) ** 0.5))
+    return float(gain.mean() / max(SMALLEST, gain.std() / max(1, len(gain)) ** 0.5))
 
 
 def log_losses(logits: Floats, labels: Bools, several: bool) -> Floats:
@@ -233,17 +309,18 @@ def log_chances(logits: Floats, several: bool) -> Floats:
     return np.asarray(logits if several else log_softmax(logits, axis=1), np.float32)
 
 
-def fit_layer(x: Floats, labels: Bools, several: bool) -> tuple[Floats, Floats]:
-    """A logistic regression as a layer: weights float32 [L, width] and bias [L].
+def fit_layer(x: Floats, labels: Bools, several: bool, options: EnsembleOptions) -> tuple[Floats, Floats]:
+    """Fit a logistic regression; return it as a layer, weights float32 [L, width] and bias [L].
 
-    x: float32 [n, width]; labels: bool [n, L]; several: one regression for each label. A label that no row
-    has is as good as impossible, one that all have as good as certain.
+    x: float32 [n, width]. labels: bool [n, L]. several: one regression per label. A label that no row has
+    is as good as impossible, one that all have as good as certain.
     """
     from sklearn.linear_model import LogisticRegression
 
     weights = np.zeros((labels.shape[1], x.shape[1]), np.float32)
-    bias = np.where(labels.all(axis=0), -np.log(UNSEEN), np.log(UNSEEN)).astype(np.float32)
-    model = LogisticRegression(C=C, max_iter=300, tol=1e-3)
+    impossible = np.log(options.unseen)
+    bias = np.where(labels.all(axis=0), -impossible, impossible).astype(np.float32)
+    model = LogisticRegression(C=options.regularization, max_iter=REGRESSION_STEPS, tol=REGRESSION_TOLERANCE)
     if several:
         for column in np.flatnonzero(labels.any(axis=0) & ~labels.all(axis=0)):
             model.fit(x, labels[:, column])
@@ -257,7 +334,7 @@ def fit_layer(x: Floats, labels: Bools, several: bool) -> tuple[Floats, Floats]:
     return weights, bias
 
 
-def _bounded(logits: Floats) -> Floats:
-    """No model is more certain than e^20 to 1, so that one wrong text cannot decide alone."""
-    low = np.minimum(logits.max(axis=1, keepdims=True), _LARGEST_LOGIT) - 2 * _LARGEST_LOGIT
-    return np.asarray(np.clip(logits, low, _LARGEST_LOGIT), np.float32)
+def _bounded(logits: Floats, largest: float) -> Floats:
+    """Bound the certainty, so that one wrong text cannot decide alone."""
+    low = np.minimum(logits.max(axis=1, keepdims=True), largest) - 2 * largest
+    return np.asarray(np.clip(logits, low, largest), np.float32)

@@ -12,18 +12,32 @@ from scipy.special import log_softmax, logsumexp
 from edge_lstm.errors import DataError
 from edge_lstm.printable import counted, listed, shorten
 from edge_lstm_export.train.data import Bools, Floats, Ints, Names
+from edge_lstm_export.train.options import EncoderOptions
 from edge_lstm_export.train.teachers.base import Predict, Say, Teacher, log_chances
 from edge_lstm_export.train.teachers.transformer import TextReader, classifier_labels
 
+DEFAULT_OPTIONS = EncoderOptions()
 _reader_of = lru_cache(maxsize=1)(partial(TextReader, classifier=True))  # reads no text twice
 
 
 class ClassifierTeacher(Teacher):
-    """source: a folder, or a name on the hub. The probabilities of outputs that have one label (``id2label``
-    in its config.json) are added. Raises DataError."""
+    """A transformers classifier.
 
-    def __init__(self, source: str, labels: Sequence[str], say: Say = lambda line: None) -> None:
-        self.source, self.name, self._say = source, Path(source).name, say
+    source: a folder, or a name on the hub. The probabilities of outputs that have one label (``id2label``
+    in its config.json) are added. Raises DataError if it lacks a label.
+    """
+
+    def __init__(
+        self,
+        source: str,
+        labels: Sequence[str],
+        options: EncoderOptions = DEFAULT_OPTIONS,
+        say: Say = lambda line: None,
+    ) -> None:
+        self.source = source
+        self.name = Path(source).name
+        self._options = options
+        self._say = say
         theirs = _labels(source)
         self._columns = [np.flatnonzero([name == label for name in theirs]) for label in labels]
         for label, columns in zip(labels, self._columns):
@@ -41,7 +55,7 @@ class ClassifierTeacher(Teacher):
 
     def logits(self, texts: Sequence[str]) -> Floats:
         """Logarithms of the labels' probabilities: float32 [n, L]."""
-        logits = log_softmax(_reader_of(self.source, self._say).outputs(texts), axis=1)
+        logits = log_softmax(_reader_of(self.source, self._options, self._say).outputs(texts), axis=1)
         sums = np.stack([logsumexp(logits[:, columns], axis=1) for columns in self._columns], axis=1)
         return log_chances(sums, several=False)
 
@@ -53,7 +67,7 @@ def label_texts(source: str, say: Say, texts: Sequence[str]) -> tuple[Names, Boo
     """
     labels = list(dict.fromkeys(_labels(source)))
     say(f"teacher: {source} labels {counted(len(texts), 'text')} as {listed([*map(shorten, labels)], 10)}")
-    logits = ClassifierTeacher(source, labels, say).logits(texts)
+    logits = ClassifierTeacher(source, labels, say=say).logits(texts)
     best = logits.argmax(axis=1)
     used = np.unique(best)
     if len(used) < 2:

@@ -1,4 +1,4 @@
-"""The linear teacher: TF-IDF of words, word pairs and characters beside the meaning of a text, and SVMs."""
+"""The linear teacher: SVMs on TF-IDF of words, word pairs and characters, and on word embeddings."""
 
 from __future__ import annotations
 
@@ -7,29 +7,36 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import sparse
 
-from edge_lstm_export.train.data import Bools, Ints
+from edge_lstm_export.train.data import Bools, Floats, Ints
 from edge_lstm_export.train.linear import Matrix, svm_weights
 from edge_lstm_export.train.logits import two_columns
+from edge_lstm_export.train.options import LinearOptions
 from edge_lstm_export.train.pretrained import PretrainedWords
 from edge_lstm_export.train.teachers.base import Predict, Teacher
 
 # Words, and every punctuation mark by itself: "!" and "?" say something, and the teacher is not bound to the
 # text rule of the model file.
 TOKEN = r"[^\W_]+(?:'[^\W_]+)?|[^\w\s]"
-COLUMNS = 1 << 22  # of hashed n-grams: few collide
-EMBEDDINGS = 1.5  # the length of a text's meaning beside that of its words, and of its characters, of 1
+COLUMNS = 1 << 22  # tolerance: of hashed n-grams; few collide
 
 
 class LinearTeacher(Teacher):
-    """See the module. several: a text may have several labels; characters: read those too, which takes
-    minutes and gigabytes where texts are long; words: those whose embeddings say what texts mean."""
+    """A linear SVM for each label. See the module.
+
+    several: a text may have several labels. words: pretrained word embeddings, if there are any.
+    """
 
     name = "linear"
 
     def __init__(
-        self, several: bool, *, characters: bool = True, words: PretrainedWords | None = None
+        self,
+        several: bool,
+        options: LinearOptions,
+        words: PretrainedWords | None = None,
     ) -> None:
-        self.several, self.characters, self.words = several, characters, words
+        self.several = several
+        self.options = options
+        self.words = words
 
     def read(self, texts: Sequence[str]) -> None:
         """See Teacher."""
@@ -37,10 +44,14 @@ class LinearTeacher(Teacher):
 
         plain = {"n_features": COLUMNS, "alternate_sign": False, "norm": None, "dtype": np.float32}
         counters = [HashingVectorizer(token_pattern=TOKEN, ngram_range=(1, 2), **plain)]
-        if self.characters:
-            counters.append(HashingVectorizer(analyzer="char_wb", ngram_range=(2, 5), **plain))
+        if self.options.characters:
+            sizes = self.options.shortest, self.options.longest
+            counters.append(HashingVectorizer(analyzer="char_wb", ngram_range=sizes, **plain))
         self._counts = [counter.transform(texts) for counter in counters]  # float32 [texts, COLUMNS], CSR
-        self._meaning = [EMBEDDINGS * self.words.text_vectors(texts)] if self.words else []
+        self._embedded: list[Floats] = []
+        if self.words:
+            length = np.float32(self.options.embeddings)
+            self._embedded.append(length * self.words.text_vectors(texts))
 
     def fit(self, rows: Ints, labels: Bools) -> Predict:
         """See Teacher."""
@@ -51,9 +62,10 @@ class LinearTeacher(Teacher):
 
         def features(rows: Ints) -> Matrix:
             weighted = [weighting.transform(block[rows]) for weighting, block in zip(tf_idf, blocks)]
-            return sparse.hstack([*weighted, *(vectors[rows] for vectors in self._meaning)]).tocsr()
+            return sparse.hstack([*weighted, *(vectors[rows] for vectors in self._embedded)]).tocsr()
 
-        weights, bias = svm_weights(features(rows), labels, self.several)
+        c = self.options.regularization
+        weights, bias = svm_weights(features(rows), labels, self.several, c)
         return lambda asked: two_columns(np.asarray(features(asked) @ weights + bias, np.float32))
 
 

@@ -27,15 +27,15 @@ from edge_lstm.machine import available_cores
 from edge_lstm.printable import counted
 from edge_lstm_export.train.data import Floats, Ints
 from edge_lstm_export.train.network import multiplies_bfloat16, threads
+from edge_lstm_export.train.options import EncoderOptions
 from edge_lstm_export.train.teachers.base import Say
 
 # owner/name, or a name from the days before owners.
 _HUB_NAME = re.compile(r"\w[\w.-]{0,95}(/\w[\w.-]{0,95})?", re.ASCII)
 _FOLDER = "a folder with config.json, tokenizer.json and model.safetensors"
-WINDOW, MOST_WINDOWS = 254, 3  # word pieces read at once; parts of a longer text, spread over it evenly
-_BATCH = 32  # windows of full length that are read at once
-_SAY_EVERY = 30.0  # seconds
-_WIDE = 256  # hidden states from which one product keeps several cores busy
+_BATCH = 32  # tolerance: windows of full length that are read at once
+_SAY_EVERY = 30.0  # tolerance: seconds between messages
+_WIDE = 256  # tolerance: hidden states from which one product keeps several cores busy
 
 
 class Transformer(nn.Module):
@@ -89,11 +89,13 @@ class Transformer(nn.Module):
         return pad(framed, batch_first=True, padding_value=self.tokenizer.pad_token_id or 0), pad(mask, True)
 
 
-def read_texts(model: Transformer, texts: Sequence[str], say: Say) -> Floats:
-    """The model's outputs, float32 [n, width]; of a text longer than a window the mean over its windows."""
+def read_texts(model: Transformer, texts: Sequence[str], options: EncoderOptions, say: Say) -> Floats:
+    """Return the model's outputs, float32 [n, width]; for a text longer than a window, their mean."""
     model.eval()
-    size = min(WINDOW, model.most_pieces)
-    windows = [(row, part) for row, ids in enumerate(model.tokenize(texts)) for part in _windows(ids, size)]
+    size = min(options.window, model.most_pieces)
+    windows: list[tuple[int, Ints]] = []
+    for row, ids in enumerate(model.tokenize(texts)):
+        windows += [(row, part) for part in _windows(ids, size, options.windows)]
     windows.sort(key=lambda window: len(window[1]))
     total = np.zeros((len(texts), model.width), np.float32)
     counts = np.bincount([row for row, _ in windows], minlength=len(texts))[:, None]
@@ -110,8 +112,8 @@ def read_texts(model: Transformer, texts: Sequence[str], say: Say) -> Floats:
     return np.asarray(total / counts, np.float32)
 
 
-def _windows(ids: Ints, size: int) -> list[Ints]:
-    count = max(1, min(MOST_WINDOWS, math.ceil(len(ids) / size)))
+def _windows(ids: Ints, size: int, most: int) -> list[Ints]:
+    count = max(1, min(most, math.ceil(len(ids) / size)))
     starts = np.linspace(0, max(0, len(ids) - size), count).astype(int)
     return [ids[start : start + size] for start in starts]
 
@@ -215,17 +217,27 @@ def _errors_of(source: str) -> Iterator[None]:
 
 
 class TextReader:
-    """A transformer that several teachers share: loaded once, and its outputs for a text computed once.
+    """A transformer that several teachers share; its outputs for a text are computed once.
 
     source: a folder, or a name on the hub. Raises what :func:`load_transformer` raises.
     """
 
-    def __init__(self, source: str, say: Say = lambda line: None, *, classifier: bool = False) -> None:
-        self.model, self.name, self.say = load_transformer(source, classifier), Path(source).name, say
+    def __init__(
+        self,
+        source: str,
+        options: EncoderOptions,
+        say: Say = lambda line: None,
+        *,
+        classifier: bool = False,
+    ) -> None:
+        self.model = load_transformer(source, classifier)
+        self.name = Path(source).name
+        self.options = options
+        self.say = say
         self._memo: dict[str, Floats] = {}
 
     def outputs(self, texts: Sequence[str]) -> Floats:
         """float32 [n, width], see :func:`read_texts`."""
         if new := [text for text in dict.fromkeys(texts) if text not in self._memo]:
-            self._memo.update(zip(new, read_texts(self.model, new, self.say)))
+            self._memo.update(zip(new, read_texts(self.model, new, self.options, self.say)))
         return np.array([self._memo[text] for text in texts], np.float32).reshape(-1, self.model.width)

@@ -1,0 +1,254 @@
+"""The two components of the network, the LSTM and the n-gram part: how each is fitted and judged.
+
+Both are fitted on all rows, or without a fold of them, to be judged by it.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from edge_lstm.text import FIRST_WORD_ID, OOV_ID
+from edge_lstm_export.onnx.size import PairRoom
+from edge_lstm_export.train import ngrams
+from edge_lstm_export.train.calibrate import ComponentLogits, Stack
+from edge_lstm_export.train.examples import Examples
+from edge_lstm_export.train.loop import fit_network, predict_logits
+from edge_lstm_export.train.network import Network
+from edge_lstm_export.train.ngrams import Features, SparseData, SparseWeights
+from edge_lstm_export.train.options import LoopOptions, NetworkConfig
+from edge_lstm_export.train.pretrained import WordEmbeddings
+from edge_lstm_export.train.stages import Stage, Stages
+from edge_lstm_export.train.start import first_weights
+from edge_lstm_export.train.training_data import TrainingData
+from edge_lstm_export.train.word_vectors import first_values, word_vectors
+
+# --- The LSTM -----------------------------------------------------------------------------------------------
+
+
+def new_network(data: TrainingData, features: Features | None, embeddings: WordEmbeddings | None) -> Network:
+    """Return a network with its first weights and its n-grams. The seed decides random values."""
+    plan = data.plan
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(plan.seed)
+        config = network_config(data, features)
+        network = Network(config, embedding_range=plan.loop.embedding_range)
+    if network.ngrams is not None and features is not None:
+        network.ngrams.choose(features.ids)
+    vectors = None
+    width = plan.network.embedding_dim
+    if plan.start.source:
+        lstm, vectors = first_weights(plan.start, data.tokenizer)
+        tensors = {name: torch.from_numpy(weights) for name, weights in lstm.items()}
+        network.load_state_dict(tensors, strict=False)
+    elif embeddings is not None:
+        vectors = first_values(embeddings.vectors, width, plan.word_vectors.pretrained_spread)
+    elif plan.loop.word_vectors:
+        ids = data.tokenizer.num_ids
+        vectors = word_vectors(data.all_examples, ids, width, plan.word_vectors, plan.seed)
+    if vectors is not None:
+        with torch.no_grad():
+            values = torch.from_numpy(vectors)
+            table = network.embedding.weight[: len(values), : values.shape[1]]
+            table.copy_(torch.where(values.isnan(), table, values))
+    return network
+
+
+def network_config(data: TrainingData, features: Features | None) -> NetworkConfig:
+    """Return the planned network with the sizes of the chosen vocabulary and n-grams."""
+    config = replace(data.plan.network, num_words=data.tokenizer.num_ids)
+    if features is None:
+        return config
+    return replace(config, ngrams=len(features.keys))
+
+
+def lstm_examples(data: TrainingData, fold: int | None = None) -> Examples:
+    """Return what the LSTM learns from; if labels are many, misspelt copies of the rows too."""
+    learnt = data.learnt(fold)
+    if data.plan.augmentation.typos and data.plan.sparse.fit.startswith("low-rank"):
+        return data.with_typos(learnt, fold)
+    return learnt
+
+
+def loop_options(data: TrainingData) -> LoopOptions:
+    """Return the loop's options: without validation texts no epoch is known to be better than the last."""
+    loop = data.plan.loop
+    if data.validation_examples is None:
+        return replace(loop, patience=loop.epochs)
+    return loop
+
+
+# --- The n-gram part ----------------------------------------------------------------------------------------
+
+
+def choose_features(data: TrainingData, embeddings: WordEmbeddings | None) -> Features | None:
+    """Choose the n-grams that get a vector, and the columns that the fit reads beside them."""
+    plan = data.plan
+    options = plan.sparse
+    if not plan.network.ngrams:
+        return None
+    ids = data.tokenizer.num_ids
+    most = plan.network.ngrams
+    room = PairRoom(data.vocabulary.room, plan.network.ngram_dim)
+    if options.fit == "residual":  # others will be chosen, which may have the longest ids
+        words = ids - OOV_ID
+        longest = np.full((max(0, most - words), 2), ids - 1)
+        most = min(most, words + room.fitting(longest, words))
+    examples = data.all_examples
+    targets = None
+    if options.selection == "telling":
+        examples = data.row_examples
+        targets = data.row_targets()
+    features = ngrams.choose_ngrams(examples, most, ids, options.fewest_texts, targets, room)
+    if options.characters:
+        features = ngrams.with_characters(features, data.tokenizer, options)
+    if embeddings is not None and options.embeddings:
+        features = ngrams.with_embeddings(features, embeddings.weighted)
+    return features
+
+
+def fit_sparse(
+    data: TrainingData,
+    features: Features,
+    fold: int | None = None,
+    more: Examples | None = None,
+) -> SparseWeights:
+    """Fit the n-gram part, without the rows of ``fold``.
+
+    more: labelled texts beside the rows. Misspelt copies change exact columns of subwords alone.
+    """
+    plan = data.plan
+    learnt = data.learnt(fold)
+    if more is not None:
+        learnt = learnt.joined(more)
+    rows = len(data.rows_without(fold))
+    options = plan.sparse
+    fitted = SparseData(features, learnt, options, plan.network.several)
+    weights = _fit_columns(fitted, rows, plan.network.ngram_dim, plan.seed)
+    if options.fit.startswith("low-rank") or not plan.augmentation.typos:
+        return weights
+    # Each row counts once: half in its own spelling, half in the copy's.
+    options = replace(options, regularization=options.regularization / 2)
+    copied = SparseData(features, data.with_typos(learnt, fold), options, plan.network.several)
+    both = _fit_columns(copied, rows, plan.network.ngram_dim, plan.seed)
+    first_subword = FIRST_WORD_ID + len(data.tokenizer.words)
+    has_subword = np.any(features.ids >= first_subword, axis=1, keepdims=True)
+    return replace(weights, vectors=np.where(has_subword, both.vectors, weights.vectors))
+
+
+def _fit_columns(data: SparseData, rows: int, width: int, seed: int) -> SparseWeights:
+    """Fit by the planned method. rows: examples, from the first on, that have a label of their own."""
+    fit = data.options.fit
+    if fit == "svm":
+        return ngrams.fit_svm(data)
+    if fit == "logistic":
+        return ngrams.fit_logistic(data)
+    weights = ngrams.fit_low_rank(data, width, seed)
+    if fit == "low-rank+svm":
+        labelled = replace(data, examples=data.examples.subset(np.arange(rows)))
+        weights = ngrams.merged(weights, ngrams.fit_svm(labelled), labelled)
+    return weights
+
+
+def fit_residual(data: TrainingData, features: Features, network: Network) -> tuple[Features, SparseWeights]:
+    """Choose the n-grams anew and fit them, both to what the trained LSTM leaves of the targets."""
+    plan = data.plan
+    options = plan.sparse
+    learnt = data.learnt()
+    lstm = predict_logits(network, learnt).numpy()
+    most = len(features.keys)
+    candidates = ngrams.choose_ngrams(
+        learnt,
+        options.candidates * most,
+        data.tokenizer.num_ids,
+        options.fewest_texts,
+        learnt.targets,
+    )
+    if len(candidates.keys) > most:  # else there is nothing to choose from
+        tried = SparseData(candidates, learnt, options, plan.network.several)
+        weights = ngrams.fit_logistic(tried, lstm)
+        features = candidates.best(weights.vectors, tried.held, most)
+    fitted = SparseData(features, learnt, options, plan.network.several)
+    return features, ngrams.fit_logistic(fitted, lstm)
+
+
+# --- Both ---------------------------------------------------------------------------------------------------
+
+
+def component_logits(
+    network: Network, features: Features | None, sparse: SparseWeights | None, examples: Examples
+) -> ComponentLogits:
+    """Return the logits of both components; without an n-gram part, its are 0."""
+    lstm = predict_logits(network, examples).numpy()
+    ngram_logits = np.zeros_like(lstm)
+    if sparse is not None and features is not None:
+        ngram_logits = sparse.logits(features, examples)
+    return ComponentLogits(lstm, ngram_logits, examples.targets)
+
+
+@dataclass(frozen=True)
+class CrossValidation:
+    """Fits both components without each fold in turn, and lets them answer that fold."""
+
+    data: TrainingData
+    features: Features | None
+    embeddings: WordEmbeddings | None
+    stages: Stages
+
+    def run(self, say: Callable[[str], None]) -> ComponentLogits | None:
+        """Return logits of all rows, by components that did not learn from them.
+
+        None if a fold leaves fewer than two labels, or is empty.
+        """
+        data = self.data
+        shape = (len(data.row_examples), data.plan.network.logits)
+        lstm = np.zeros(shape, np.float32)
+        sparse = np.zeros(shape, np.float32)
+        folds = data.rows.folds
+        for k in range(folds):
+            held_out = np.flatnonzero(data.rows.fold == k)
+            rest = data.rows.learnt.labels[data.rows.fold != k]
+            if not len(held_out) or rest.any(axis=0).sum() < 2:
+                return None
+            stage = self._fold(k, f"cross-validation {k + 1} of {folds}", say)
+            lstm[held_out] = stage.arrays["lstm"]
+            sparse[held_out] = stage.arrays["sparse"]
+        return ComponentLogits(lstm, sparse, data.row_examples.targets)
+
+    def _fold(self, fold: int, name: str, say: Callable[[str], None]) -> Stage:
+        """Return the logits of a fold's rows; those of an interrupted training, if it has them."""
+        kept = self.stages.get(name)
+        if kept is not None:
+            return kept
+        say(name)
+        data = self.data
+        network = new_network(data, self.features, self.embeddings)
+        fit_network(network, lstm_examples(data, fold), loop_options(data), data.plan.seed)
+        sparse = None if self.features is None else fit_sparse(data, self.features, fold)
+        held_out = data.row_examples.subset(np.flatnonzero(data.rows.fold == fold))
+        logits = component_logits(network, self.features, sparse, held_out)
+        stage = Stage.of({"lstm": logits.lstm, "sparse": logits.sparse})
+        self.stages.keep(name, stage)
+        return stage
+
+
+def assembled(
+    network: Network, stack: Stack, features: Features | None, sparse: SparseWeights | None
+) -> Network:
+    """Return the network with the weights of both components in its head, and with its n-gram vectors."""
+    whole = copy.deepcopy(network)
+    pooled = whole.config.pooled_dim
+    with torch.no_grad():
+        whole.head.weight[:, :pooled].mul_(stack.lstm)
+        whole.head.bias.mul_(stack.lstm).add_(torch.from_numpy(stack.bias))
+        if whole.ngrams is not None and features is not None and sparse is not None:
+            factor = np.float32(stack.sparse)
+            whole.ngrams.choose(features.ids)
+            whole.ngrams.set_vectors(sparse.vectors)
+            whole.head.weight[:, pooled:] = torch.from_numpy(factor * sparse.head)
+            whole.head.bias.add_(torch.from_numpy(factor * sparse.bias))
+    return whole

@@ -1,0 +1,207 @@
+"""The tables of defaults that a plan is made from: by kind of data, by preset, and the bounds of each rule.
+
+benchmarks/decisions.md says what each is worth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from edge_lstm_export.train.options import LoopOptions, SparseOptions
+
+Kind = Literal["long", "short", "many labels", "unsegmented"]
+
+# --- Kinds of data ------------------------------------------------------------------------------------------
+
+# Words per text, the mean: reviews have hundreds, sentences and questions 5 to 30.
+LONG_TEXTS = 60.0
+# With more labels, an n-gram has a vector of a lower rank instead of a column per logit.
+MOST_EXACT_LABELS = 16
+# Share of the texts whose words are in a script without spaces.
+UNSEGMENTED_SHARE = 0.3
+# Rows. With fewer, cross-validation judges all of them and none is held out.
+FEW_ROWS = 2000
+# Rows that cross-validation needs.
+FEWEST_TO_CROSS_VALIDATE = 10
+
+# --- Sizes --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A network. With the two sentinels of the int8 file, its widths suit vector registers.
+
+    words: ids of the vocabulary. embedding: its width. hidden: LSTM units per direction.
+    bidirectional: the LSTM reads in both directions.
+    """
+
+    words: int
+    embedding: int
+    hidden: int
+    bidirectional: bool = True
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A size: the largest int8 file, in 1,000 bytes, and its networks.
+
+    long: for long texts. short: for others; None: the same.
+    rank: of n-gram vectors, if labels are many.
+    is_large: a wide LSTM and related words are worth their bytes in short texts.
+    """
+
+    max_kilobytes: int
+    long: Shape
+    short: Shape | None = None
+    rank: int = 0
+    is_large: bool = False
+
+
+PRESETS: Mapping[str, Preset] = {
+    "tiny": Preset(
+        max_kilobytes=100,
+        long=Shape(2800, embedding=14, hidden=30, bidirectional=False),
+        short=Shape(1500, embedding=14, hidden=14),
+        rank=16,
+    ),
+    "small": Preset(
+        max_kilobytes=300,
+        long=Shape(8000, embedding=14, hidden=62, bidirectional=False),
+        short=Shape(3000, embedding=30, hidden=46),
+        rank=32,
+    ),
+    "medium": Preset(
+        max_kilobytes=600,
+        long=Shape(12000, embedding=30, hidden=94, bidirectional=False),
+        short=Shape(5000, embedding=46, hidden=62),
+        rank=48,
+        is_large=True,
+    ),
+    "base": Preset(
+        max_kilobytes=1000,
+        long=Shape(16000, embedding=30, hidden=94),
+        short=Shape(8000, embedding=62, hidden=94),
+        rank=64,
+        is_large=True,
+    ),
+    # Keras's example.
+    "seed": Preset(
+        max_kilobytes=300,
+        long=Shape(5000, embedding=32, hidden=100, bidirectional=False),
+    ),
+}
+# Ids of a vocabulary, whatever the room.
+FEWEST_WORDS = 500
+# Short texts in segmented scripts take a large vocabulary before a large LSTM: this share of the room ...
+LARGE_VOCABULARY_SHARE = 0.85
+# ... and an LSTM that is no larger than this (embedding, hidden).
+LARGE_VOCABULARY_SHAPE = (14, 30)
+# The same if the table of English words knows the words, which are worth more width: units with few rows ...
+FEW_ROWS_HIDDEN = 30
+# ... and the whole shape in a large file.
+ENGLISH_SHAPE = (46, 62)
+
+# --- The training loop --------------------------------------------------------------------------------------
+
+LOOPS: Mapping[str, LoopOptions] = {
+    "long": LoopOptions(
+        epochs=8,
+        batch_size=32,
+        learning_rate=4e-3,
+        patience=3,
+        embedding_rate=0.25,
+        word_dropout=0.1,
+        crops=0.7,
+    ),
+    "short": LoopOptions(epochs=14, batch_size=64, learning_rate=5e-3, patience=14, word_dropout=0.1),
+    "seed": LoopOptions(epochs=6, batch_size=64, learning_rate=4e-3, bfloat16=False),
+}
+# Of the network.
+DROPOUT = 0.3
+# Peak learning rate of a network that starts from a model file.
+START_RATE = 1e-3
+# Learning rate of pretrained word embeddings, as a share of the others'.
+PRETRAINED_WORDS_RATE = 0.1
+# Epochs of many rows with a transfer set, whose texts say the same again.
+TRANSFER_EPOCHS = 8
+# Steps. A shorter training has not seen enough, whatever the epochs ...
+FEWEST_STEPS = 500
+# ... up to this number of epochs.
+MOST_EPOCHS = 40
+# Batches of an epoch, and texts of a batch: batches are halved until an epoch has that many.
+FEWEST_BATCHES = 20
+SMALLEST_BATCH = 8
+
+# --- The n-gram part ----------------------------------------------------------------------------------------
+
+# Spread of naive Bayes, in spreads of the SVMs.
+BAYES = 0.5
+# Length of a text's word embeddings, in lengths of its n-grams.
+EMBEDDINGS = 1.5
+# Labels. With more, SVMs merged with vectors of a lower rank take minutes.
+MOST_SVM_LABELS = 300
+# Rows. With more, word embeddings, a dense matrix in the fit, take too much memory.
+MOST_WITH_EMBEDDINGS = 100_000
+# Share of the words that the table of English words must know to be used unasked.
+LEAST_ENGLISH = 0.7
+# Ridge of the logistic regression on residuals.
+RESIDUAL_RIDGE = 1e-6
+# Subwords as a share of the ids, in an unsegmented script.
+UNSEGMENTED_SUBWORD_SHARE = 0.9
+
+# --- Teachers and the transfer set --------------------------------------------------------------------------
+
+# Weight of a row's own label in its target: with the linear teacher alone ...
+HARD_LABEL_WEIGHT = 0.8
+# ... and with a teacher that knows more.
+STRONG_HARD_LABEL_WEIGHT = 0.6
+# Expected weight of the LSTM if it learns from rows alone; with a transfer set it is the options' default.
+ROWS_ONLY_LSTM_SHARE = 0.1
+# Texts of a log that the teachers label; of more, a random part.
+MOST_UNLABELLED = 20_000
+# Texts of a log from which on it replaces augmented texts: labelled by an encoder it says more.
+ENOUGH_UNLABELLED = 1000
+# Rows. More are not augmented.
+MOST_TO_AUGMENT = 20_000
+# Augmented texts in all: with few rows; with few rows of many labels; with many rows, for an encoder.
+AUGMENTED = 4_000
+AUGMENTED_MANY_LABELS = 12_000
+AUGMENTED_ENCODER = 100_000
+# Augmented texts per row, at most.
+MOST_PER_ROW = 40
+# Share of wrong letters in a copy of each row.
+TYPOS = 0.05
+
+# --- The trial of a model file as a teacher -----------------------------------------------------------------
+
+# The model file that is tried unasked.
+CANDIDATE = "sentiment"
+# Rows that it is tried on, at most, and folds.
+TRIAL_ROWS = 1_999
+TRIAL_FOLDS = 5
+# Standard errors by which it must raise the accuracy and lower the log loss.
+TRIAL_ACCURACY_GAIN = 1.0
+TRIAL_LOG_LOSS_GAIN = 4.0
+# Its accuracy alone, as a share of the linear teacher's: below, labels are about more than it knows.
+LEAST_ALONE = 0.85
+# Probability of a label that no row has, for a comparison with always answering the frequent one.
+TRIAL_UNSEEN = 1e-6
+
+
+def sparse_defaults(kind: Kind) -> SparseOptions:
+    """Return the n-gram part's options that the kind of data decides alone."""
+    if kind == "long":
+        return SparseOptions(selection="telling", characters=False)
+    return SparseOptions()
+
+
+def loop_defaults(kind: Kind) -> LoopOptions:
+    """Return the loop's options that the kind of data decides alone."""
+    return LOOPS["long"] if kind == "long" else LOOPS["short"]
+
+
+def residual(options: SparseOptions) -> SparseOptions:
+    """Return the options of a fit on what the trained LSTM leaves of the targets."""
+    return replace(options, fit="residual", ridge=RESIDUAL_RIDGE)

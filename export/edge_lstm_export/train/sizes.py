@@ -1,0 +1,215 @@
+"""The sizes of a planned network: widths by preset and kind of data, words by the room of the file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from edge_lstm.errors import DataError
+from edge_lstm.text import FIRST_WORD_ID, Tokenizer
+from edge_lstm_export.onnx.size import file_parts
+from edge_lstm_export.onnx.weights import SENTINELS
+from edge_lstm_export.train import defaults
+from edge_lstm_export.train.calibrate import LONGEST_THRESHOLD, longest_curve
+from edge_lstm_export.train.defaults import PRESETS, Preset
+from edge_lstm_export.train.options import NetworkConfig
+from edge_lstm_export.train.start import LstmShape
+from edge_lstm_export.train.stats import DatasetStats
+
+# Bytes that stand for what the statistics do not tell: figures of a training, and of each label in them. The
+# training counts exactly, once its vocabulary is chosen (training_data.py).
+FIGURES = 1_600  # tolerance: an estimate
+LABEL_FIGURES = 60  # tolerance: an estimate
+MOST_UNITS = 4096  # tolerance: no bound
+ID_BYTES = 2  # tolerance: of an n-gram's id or number in the file, from 128 to 16,383
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """A planned network, and the reasons of its sizes."""
+
+    network: NetworkConfig
+    reasons: dict[str, str]
+
+
+def plan_network(
+    stats: DatasetStats,
+    preset_name: str,
+    num_words: int | None,
+    start: LstmShape | None,
+    *,
+    english: bool,
+    small_vocabulary: bool,
+) -> Sizes:
+    """Plan the network of a preset other than seed.
+
+    num_words: ids of the vocabulary, if they are asked for.
+    start: the LSTM of the model file that the network starts from; None: it starts at random.
+    english: whether its word embeddings are those of English words.
+    small_vocabulary: short texts get no large vocabulary.
+    Raises DataError if the labels leave no room for words.
+    """
+    preset = PRESETS[preset_name]
+    is_long = stats.kind == "long"
+    is_large = stats.kind == "short" and not small_vocabulary
+    shape = preset.long if is_long or preset.short is None else preset.short
+    reason = f"preset {preset_name}, {stats.kind} texts"
+    embedding = shape.embedding
+    hidden = shape.hidden
+    bidirectional = shape.bidirectional
+    if start is not None:
+        embedding = start.embedding_dim
+        hidden = start.hidden
+        bidirectional = start.bidirectional
+        reason = "of the model file that it starts from"
+    elif is_large:
+        widest = _largest_lstm(stats, preset, english=english)
+        embedding = min(embedding, widest[0])
+        hidden = min(hidden, widest[1])
+        reason = "a small LSTM, which leaves room for words"
+    network = NetworkConfig(
+        num_words=shape.words,
+        embedding_dim=embedding,
+        hidden=hidden,
+        bidirectional=bidirectional,
+        pooling="mean+max",
+        labels=stats.labels,
+        several=stats.multi_label,
+        dropout=defaults.DROPOUT,
+        ngrams=1,
+        ngram_dim=1,
+    )
+    width = network.logits if stats.labels <= defaults.MOST_EXACT_LABELS else preset.rank
+    network = replace(network, ngram_dim=width)
+    room = preset.max_kilobytes * 1000 - sum(_fixed_parts(network, stats).values())
+    words, words_reason = _words(
+        stats,
+        preset,
+        shape.words,
+        room,
+        network,
+        is_large=is_large,
+        starts=start is not None,
+    )
+    if words < defaults.FEWEST_WORDS:
+        raise DataError(_too_many_labels(stats, preset_name))
+    if num_words is not None:
+        words = num_words
+        words_reason = "asked for"
+    # As many n-grams as fit: no vocabulary would leave more room for them.
+    network = replace(network, num_words=words, ngrams=room // _ngram_bytes(network))
+    reasons = {
+        "network.num_words": words_reason,
+        "network.embedding_dim": reason,
+        "network.hidden": reason,
+        "network.bidirectional": reason,
+        "network.ngrams": f"at most, in {room:,} bytes",
+        "network.ngram_dim": _why_width(stats),
+        "network.labels": "of the data",
+        "network.several": "of the data",
+    }
+    return Sizes(network, reasons)
+
+
+def _largest_lstm(stats: DatasetStats, preset: Preset, *, english: bool) -> tuple[int, int]:
+    """Return the widest embedding and the most units of short texts."""
+    if english and preset.is_large:
+        return defaults.ENGLISH_SHAPE
+    if english and stats.rows < defaults.FEW_ROWS:
+        return MOST_UNITS, defaults.FEW_ROWS_HIDDEN
+    return defaults.LARGE_VOCABULARY_SHAPE
+
+
+def _words(
+    stats: DatasetStats,
+    preset: Preset,
+    fewest: int,
+    room: int,
+    network: NetworkConfig,
+    *,
+    is_large: bool,
+    starts: bool,
+) -> tuple[int, str]:
+    """Decide the ids of the vocabulary. room: bytes for words and n-grams."""
+    words_first = starts and not preset.is_large
+    line = stats.word_bytes
+    if words_first:
+        # Related words fill it, which are longer than the few that repeat in few texts.
+        line = max(line, DatasetStats.word_bytes - ID_BYTES)
+    each = _word_bytes(network, line)
+    fitting = int(room / each)
+    if not is_large:
+        return min(fewest, fitting), "the preset's, if they fit"
+    words = fewest
+    reason = "a large vocabulary before word pairs"
+    if words_first:
+        # A small LSTM that knows words gains more from those that word pairs would displace.
+        words = max(words, fitting)
+        reason = "an LSTM that knows words gains more from them than from pairs"
+    else:
+        words = max(words, int(defaults.LARGE_VOCABULARY_SHARE * fitting))
+    return min(words, fitting), reason
+
+
+def _why_width(stats: DatasetStats) -> str:
+    if stats.labels <= defaults.MOST_EXACT_LABELS:
+        return "a column per logit"
+    return f"vectors of a lower rank, for more than {defaults.MOST_EXACT_LABELS} labels"
+
+
+def _fixed_parts(network: NetworkConfig, stats: DatasetStats) -> dict[str, int]:
+    """Return the bytes of the file by part, without words and n-grams."""
+    label = "x" * max(1, round(stats.label_bytes))
+    figures = "x" * (FIGURES + LABEL_FIGURES * stats.labels)
+    several = stats.multi_label
+    return file_parts(
+        Tokenizer(("x",), pieces=()),
+        [label] * stats.labels,
+        replace(network, num_words=FIRST_WORD_ID + 1),
+        {"figures": figures},
+        thresholds=(LONGEST_THRESHOLD,) * stats.labels if several else None,
+        curve=None if several else longest_curve(),
+    )
+
+
+def expected_parts(network: NetworkConfig, max_kilobytes: int, stats: DatasetStats) -> dict[str, int]:
+    """Return the bytes of the int8 file by part, the largest first, if the texts fill it."""
+    parts = _fixed_parts(network, stats)
+    words = network.num_words
+    parts["embedding"] += words * (network.embedding_dim + SENTINELS)
+    parts["vocabulary"] += round(words * stats.word_bytes)
+    if network.ngrams:
+        rest = max_kilobytes * 1000 - sum(parts.values())
+        parts["n-grams"] += max(words * _ngram_bytes(network), rest)
+    return dict(sorted(parts.items(), key=lambda part: -part[1]))
+
+
+def _ngram_bytes(network: NetworkConfig) -> int:
+    """Return the bytes of a word's vector, id and number."""
+    return network.ngram_dim + 2 * ID_BYTES if network.ngrams else 0
+
+
+def _word_bytes(network: NetworkConfig, line: float) -> float:
+    """Return the bytes of a word in the file: its line, its embedding and its n-gram."""
+    return network.embedding_dim + SENTINELS + line + _ngram_bytes(network)
+
+
+def _too_many_labels(stats: DatasetStats, preset: str) -> str:
+    """Return the error of labels that leave no room, with the smallest preset that has it."""
+    size = PRESETS[preset].max_kilobytes
+    reason = f"{stats.labels:,} labels leave no room for words in preset {preset}"
+    for name, larger in PRESETS.items():
+        if name == "seed" or larger.max_kilobytes <= size:
+            continue
+        try:
+            plan_network(
+                stats,
+                name,
+                None,
+                None,
+                english=False,
+                small_vocabulary=False,
+            )
+        except DataError:
+            continue
+        return f"{reason} ({size} kB); give --preset {name}"
+    return f"{reason}, nor in a larger one; merge rare labels"

@@ -1,0 +1,120 @@
+"""The start of a training from a model file: its LSTM, and its embeddings of words.
+
+A network that starts so need not learn from few rows how words act on each other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from onnx import load_model_from_string, numpy_helper
+
+from edge_lstm.errors import DataError
+from edge_lstm.modelfile import ModelFile, embedded_model, open_model
+from edge_lstm.text import FIRST_WORD_ID, Tokenizer
+from edge_lstm_export.train.data import Floats
+from edge_lstm_export.train.network import Weights, lstm_name
+from edge_lstm_export.train.options import SENTIMENT, SMALL_SENTIMENT, NetworkConfig, SourceFile
+
+PACKAGED = {
+    SENTIMENT: embedded_model(),
+    SMALL_SENTIMENT: Path(__file__).parents[1] / "sentiment-small.int8.onnx",
+}
+SENTINELS = 2  # tolerance: columns and units of an int8 file that hold scales still, see onnx/weights.py
+
+
+@dataclass(frozen=True)
+class LstmShape:
+    """Sizes of a model file's LSTM: embedding width, units per direction, directions."""
+
+    embedding_dim: int
+    hidden: int
+    bidirectional: bool
+
+    def __str__(self) -> str:
+        both = ", both directions" if self.bidirectional else ""
+        return f"{self.hidden} units on embeddings of {self.embedding_dim}{both}"
+
+
+def open_source(file: SourceFile) -> ModelFile:
+    """Open a model file of a plan. Raises DataError, ModelFileError; DataError if it was changed."""
+    model = open_model(PACKAGED.get(file.source, Path(file.source)))
+    if file.sha256 and model.sha256() != file.sha256:
+        raise DataError(f"{file.source} was changed after the plan was made; make the plan again")
+    return model
+
+
+def source_file(source: str) -> SourceFile:
+    """Return a file as a plan names it: with its digest, unless it is the package's own."""
+    if source in PACKAGED:
+        return SourceFile(source)
+    return SourceFile(source, open_model(Path(source)).sha256())
+
+
+def lstm_shape(model: ModelFile) -> LstmShape:
+    """Return the sizes of a model file's LSTM."""
+    network = model.network
+    return LstmShape(network["embedding_dim"], network["hidden"], bool(network["bidirectional"]))
+
+
+def check_shape(file: SourceFile, network: NetworkConfig) -> None:
+    """Raise DataError if the network has another LSTM than the model file that it starts from."""
+    theirs = lstm_shape(open_source(file))
+    own = LstmShape(network.embedding_dim, network.hidden, network.bidirectional)
+    if theirs != own:
+        raise DataError(
+            f"the plan starts from {file.source}, an LSTM of {theirs}, but plans one of {own}; "
+            "use the same sizes, or start from no file"
+        )
+
+
+def first_weights(file: SourceFile, tokenizer: Tokenizer) -> tuple[Weights, Floats]:
+    """Return first values of the LSTM, by PyTorch's names, and of the embedding.
+
+    The embedding is float32 [ids, E]: an entry has the mean of the vectors that the file reads it as, NaN if
+    it knows none of it.
+    """
+    model = open_source(file)
+    weights = _lstm_weights(model.data)
+    table = weights.pop("embedding.weight")
+    vectors = np.full((tokenizer.num_ids, table.shape[1]), np.nan, np.float32)
+    vectors[:FIRST_WORD_ID] = table[:FIRST_WORD_ID]
+    entries = (*tokenizer.words, *(tokenizer.pieces or ()))
+    for row, entry in enumerate(entries, FIRST_WORD_ID):
+        ids = [i for i in model.tokenizer.encode_text(entry).ids if i >= FIRST_WORD_ID]
+        if ids:
+            vectors[row] = table[ids].mean(axis=0)
+    return weights, vectors
+
+
+def _lstm_weights(data: bytes) -> Weights:
+    """Return a model file's embedding and LSTM in float32, by PyTorch's names and without sentinels.
+
+    ONNX has the gates in the order input, output, forget, cell; PyTorch in input, forget, cell, output.
+    """
+    graph = load_model_from_string(data).graph
+    tensors = {constant.name: numpy_helper.to_array(constant) for constant in graph.initializer}
+    w = tensors["lstm_w"]  # D, 4H, E
+    r = tensors["lstm_r"]  # D, 4H, H
+    embedding = tensors["embedding"]
+    hidden = r.shape[2]
+    if "lstm_w_scale" in tensors:  # int8: D, inputs, 4H, with sentinels
+        hidden = r.shape[1] - SENTINELS
+        w = _dequantized(w, tensors["lstm_w_scale"])[:, :, :-SENTINELS]
+        r = _dequantized(r, tensors["lstm_r_scale"])[:, :, :hidden]
+        embedding = embedding[:, :-SENTINELS] * tensors["embedding_scale"]
+    bias = np.split(tensors["lstm_b"], 2, axis=1)[0]
+    weights = {"embedding.weight": embedding.astype(np.float32)}
+    for name, values in {"weight_ih": w, "weight_hh": r, "bias_ih": bias}.items():
+        i, o, f, g = (gate[:, :hidden] for gate in np.split(values, 4, axis=1))
+        for direction, value in enumerate(np.concatenate([i, f, g, o], axis=1)):
+            weights[f"lstm.{lstm_name(direction)}.{name}_l0"] = value.astype(np.float32)
+    return weights
+
+
+def _dequantized(values: npt.NDArray[np.int8], scale: Floats) -> Floats:
+    """int8 [D, inputs, 4H], a scale per direction → float32 [D, 4H, inputs]."""
+    return np.asarray((values * scale[:, None, None]).transpose(0, 2, 1), np.float32)

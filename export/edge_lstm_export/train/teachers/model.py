@@ -1,0 +1,42 @@
+"""A model file as a teacher: any that 'edge-lstm export' wrote, such as the package's sentiment model.
+
+Its labels need not be those at hand: a regression on its log odds learns how the two are related.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from edge_lstm.classifier import Classifier
+from edge_lstm_export.train.data import Floats
+from edge_lstm_export.train.options import EnsembleOptions, SourceFile
+from edge_lstm_export.train.start import open_source
+from edge_lstm_export.train.teachers.base import Regression
+
+
+def model_teacher(file: SourceFile, several: bool, options: EnsembleOptions) -> Regression:
+    """Return a regression on the log odds of a model file's labels, divided by ``feature_scale``.
+
+    Raises DataError or ModelFileError if the file cannot be read.
+    """
+    classifier = Classifier.from_model(open_source(file))
+    has_sets = classifier.model.thresholds is not None
+
+    def log_odds(texts: Sequence[str]) -> Floats:
+        """float32 [texts, labels], or [texts, 1] for two labels of which a text has one."""
+        chances = classifier.probabilities(texts)
+        least = options.smallest_probability
+        if has_sets:
+            odds = np.log(chances.clip(least, 1 - least)) - np.log((1 - chances).clip(least, 1))
+        elif len(classifier.labels) == 2:
+            bounded = chances.clip(least, 1)
+            odds = np.log(bounded[:, 1:] / bounded[:, :1])
+        else:
+            logs = np.log(chances.clip(least, 1))
+            odds = logs - logs.mean(axis=1, keepdims=True)
+        return np.asarray(odds / options.feature_scale, np.float32)
+
+    return Regression(f"model {Path(file.source).name}", log_odds, several, options)
