@@ -93,7 +93,9 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 request = with_teacher_kind(self._request())
                 plan = plan_training(dataset, request, len(unlabelled)).decided.plan
             elif not isinstance(plan, Plan):
-                raise DataError(f"plan must be a Plan, not {plan!r:.40}; make one with Plan.from_dict")
+                raise DataError(
+                    f"plan must be a Plan, not {plan!r:.40}; make one with Plan.from_dict"
+                )
             plan.check_fits(dataset)
             callbacks = self._callbacks(plan)
             self.result_ = fit(dataset, plan, unlabelled=tuple(unlabelled), callbacks=callbacks)
@@ -108,7 +110,9 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _callbacks(self, plan: Plan) -> Callbacks:
         """Return what the training calls: the callback, and what shows progress on standard error."""
-        verbose = whole("verbose", int(self.verbose) if isinstance(self.verbose, bool) else self.verbose, 0)
+        verbose = whole(
+            "verbose", int(self.verbose) if isinstance(self.verbose, bool) else self.verbose, 0
+        )
         if not verbose:
             return Callbacks(say=self.callback) if self.callback else SILENT
         epochs, shown = EpochLines(plan.loop.epochs), time.monotonic()
@@ -124,7 +128,9 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 self.callback(line)
 
         def started(network: Network, tokenizer: Tokenizer, texts: int) -> None:
-            show(f"training {sum(network.parameter_counts().values()):,} parameters on {texts:,} texts")
+            show(
+                f"training {sum(network.parameter_counts().values()):,} parameters on {texts:,} texts"
+            )
 
         def on_epoch(record: EpochRecord) -> None:
             line = epochs.complete(record, details=verbose > 1)

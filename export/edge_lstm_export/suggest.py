@@ -26,7 +26,10 @@ from edge_lstm.errors import DataError
 from edge_lstm.text import text_key, well_formed
 
 POOL = 20_000  # texts that are classified: of more, a random part
-SHORTLIST, FEWEST = 20, 500  # the least sure texts that are compared: so many times those asked for, at least
+SHORTLIST, FEWEST = (
+    20,
+    500,
+)  # the least sure texts that are compared: so many times those asked for, at least
 MOST_CLUSTERS = 200
 NEAR_COPY = 0.85  # cosine of their character trigrams from which a text counts as a copy of another
 
@@ -49,7 +52,9 @@ def suggest(
     """
     different = {text_key(text): text for text in texts if text.strip()}
     new = sorted(different.keys() - set(map(text_key, labelled)))
-    pool = [different[key] for key in new[:POOL]]  # keys are hashes, so the smallest are a random part
+    pool = [
+        different[key] for key in new[:POOL]
+    ]  # keys are hashes, so the smallest are a random part
     if not pool:
         raise DataError("every text is empty or labelled already; give a file with others")
     probabilities = classifier.probabilities(pool)
@@ -71,7 +76,9 @@ def _diverse(texts: Sequence[str], weights: Any, labelled: Sequence[str], count:
     vectors = vectorizer.transform(map(well_formed, texts))
     clusters = min(count, MOST_CLUSTERS, len(texts))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # fewer different vectors than clusters: near-copies, left out below
+        warnings.simplefilter(
+            "ignore"
+        )  # fewer different vectors than clusters: near-copies, left out below
         k_means = KMeans(clusters, n_init=3, random_state=0).fit(vectors, sample_weight=weights)
     cluster = k_means.labels_
     to_centre = np.asarray(vectors.multiply(k_means.cluster_centers_[cluster]).sum(axis=1)).ravel()

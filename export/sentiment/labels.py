@@ -53,7 +53,9 @@ def read_imdb() -> Texts:
     left_out = {*validation.texts, *dataset.test.texts}
     unlabelled = [text for text in dataset.unlabelled if text not in left_out]
     texts = [*train.texts, *unlabelled]
-    spans = dict.fromkeys([*random_spans(texts, SPANS, SEED), *spans_around(texts, NEGATIONS, SEED)])
+    spans = dict.fromkeys(
+        [*random_spans(texts, SPANS, SEED), *spans_around(texts, NEGATIONS, SEED)]
+    )
     return Texts(dataset, train, unlabelled, list(spans))
 
 
@@ -70,4 +72,6 @@ def load_labels(path: Path, texts: Texts) -> tuple[Floats, Floats]:
     DataError where the file's are of other texts."""
     second = [kept / _SCALE for kept in read_kept(path, texts.digest, "unlabelled", "spans")]
     unlabelled, spans = (np.concatenate([1 - values, values], axis=1) for values in second)
-    return unlabelled, spans[: len(texts.spans)]  # the rest are spans of the reviews that are held out
+    return unlabelled, spans[
+        : len(texts.spans)
+    ]  # the rest are spans of the reviews that are held out

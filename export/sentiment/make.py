@@ -63,7 +63,9 @@ def plan_of(name: str, dataset: Dataset) -> Plan:
     )
     plan = make_plan(dataset_stats(dataset), asked)
     network = replace(plan.network, hidden=recipe.hidden, dropout=recipe.dropout)
-    plan = replace(plan, network=network, sparse=SparseOptions("residual"), teachers=(), own_labels=1.0)
+    plan = replace(
+        plan, network=network, sparse=SparseOptions("residual"), teachers=(), own_labels=1.0
+    )
     if recipe.ngrams == 0:
         network = replace(network, bidirectional=True, ngrams=0, ngram_dim=0)
         return replace(plan, network=network, sparse=SparseOptions(), kb=500)
@@ -76,7 +78,9 @@ def main() -> None:
     """Train and write the checkpoint."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("recipe", choices=RECIPES)
-    parser.add_argument("--no-treebank", action="store_true", help="to be judged by its sentences (MR)")
+    parser.add_argument(
+        "--no-treebank", action="store_true", help="to be judged by its sentences (MR)"
+    )
     parser.add_argument("-o", "--output", type=Path, required=True)
     arguments = parser.parse_args()
     check_writable(arguments.output, parents=True)  # before an hour's work

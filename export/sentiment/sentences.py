@@ -32,10 +32,15 @@ NEGATIVE = {
 }
 # fmt: on
 KEPT_OF_PRODUCTS, MOST, LEFT_OUT = Path(__file__).with_name("products.safetensors"), 254, 255
-PRODUCTS, LONGEST = ("books", "dvd", "electronics", "kitchen_&_housewares"), 250  # characters of a sentence
+PRODUCTS, LONGEST = (
+    ("books", "dvd", "electronics", "kitchen_&_housewares"),
+    250,
+)  # characters of a sentence
 _REVIEW = re.compile(r"<title>(.*?)</title>.*?<review_text>(.*?)</review_text>", re.DOTALL)
 _WRITTEN = {"-LRB-": "(", "-RRB-": ")", "``": '"', "''": '"', "`": "'"}
-_SPACE = re.compile(r" (?=[.,:;!?)%]|n't\b|'(?:s|re|ve|ll|d|m)\b)|(?<=[($]) ")  # that people do not write
+_SPACE = re.compile(
+    r" (?=[.,:;!?)%]|n't\b|'(?:s|re|ve|ll|d|m)\b)|(?<=[($]) "
+)  # that people do not write
 
 
 def labelled_sentences(*, trees: bool = True, products: bool = True) -> list[dict[str, float]]:
@@ -77,15 +82,23 @@ def emotions(comments: Path) -> dict[str, float]:
             positive, negative = bool(labels & POSITIVE), bool(labels & NEGATIVE)
             if positive != negative or labels == {"neutral"}:
                 text = re.sub(r"\[(?:NAME|RELIGION)\]", "", row["text"]).strip()
-                found[text] = NEUTRAL if positive == negative else EMOTION if positive else 1 - EMOTION
+                found[text] = (
+                    NEUTRAL if positive == negative else EMOTION if positive else 1 - EMOTION
+                )
     return found
 
 
 def product_texts(folder: Path) -> list[str]:
     """Read titles and sentences. folder: of PRODUCTS, with negative.review and positive.review."""
-    files = [folder / name / f"{stars}.review" for name in PRODUCTS for stars in ("negative", "positive")]
-    reviews = [found for file in files for found in _REVIEW.findall(file.read_text("utf-8", "replace"))]
-    texts = (" ".join(part.split()) for title, text in reviews for part in (title, *sentences(text)))
+    files = [
+        folder / name / f"{stars}.review" for name in PRODUCTS for stars in ("negative", "positive")
+    ]
+    reviews = [
+        found for file in files for found in _REVIEW.findall(file.read_text("utf-8", "replace"))
+    ]
+    texts = (
+        " ".join(part.split()) for title, text in reviews for part in (title, *sentences(text))
+    )
     return [text for text in dict.fromkeys(texts) if 0 < len(text) <= LONGEST]
 
 

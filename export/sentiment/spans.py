@@ -16,7 +16,11 @@ from edge_lstm.text import split_words
 
 LENGTHS = (0, 1, 1, 2, 3)  # sentences of a span, drawn; 0: a clause of one
 FEWEST_CHARACTERS = 3  # "Ok." is a sentence, ")." is none
-BEFORE, AFTER, MOST_AROUND = 3, 5, 3  # most words before a negation and after it, most such spans of a review
+BEFORE, AFTER, MOST_AROUND = (
+    3,
+    5,
+    3,
+)  # most words before a negation and after it, most such spans of a review
 # fmt: off
 NEGATIONS = (
     "not", "*n't", "never", "no", "nothing", "nobody", "none", "neither", "nor", "hardly", "barely",
@@ -48,7 +52,11 @@ def random_spans(texts: Sequence[str], each: int, seed: int) -> list[str]:
             first = int(rng.integers(len(parts)))
             span = " ".join(parts[first : first + count])
             if not count:
-                clauses = [part for part in _CLAUSE_END.split(parts[first]) if len(part) >= FEWEST_CHARACTERS]
+                clauses = [
+                    part
+                    for part in _CLAUSE_END.split(parts[first])
+                    if len(part) >= FEWEST_CHARACTERS
+                ]
                 span = clauses[int(rng.integers(len(clauses)))] if clauses else parts[first]
             spans[span] = None
     return list(spans)

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from edge_lstm.cli.notes import listed_examples, wrapped
 from edge_lstm.cli.progress import SILENCE_SECONDS
 from edge_lstm.metrics import SetScores
-from edge_lstm.printable import counted, duration, listed, printable, shorten, to_json
+from edge_lstm.printable import counted, duration, printable, to_json
 from edge_lstm.signals import deferred, received
+from edge_lstm_export.cli.plan_display import long_lines, short_lines
 from edge_lstm_export.train.history import EpochLines
 
 if TYPE_CHECKING:  # a message needs no torch, and a training no ONNX Runtime
@@ -19,14 +20,11 @@ if TYPE_CHECKING:  # a message needs no torch, and a training no ONNX Runtime
     from edge_lstm.text import Tokenizer
     from edge_lstm_export.onnx.export import Exported
     from edge_lstm_export.onnx.gates import AccuracyChange, Closed
-    from edge_lstm_export.train.data import Dataset
     from edge_lstm_export.train.history import EpochRecord
     from edge_lstm_export.train.loop import Callbacks
     from edge_lstm_export.train.network import Network
     from edge_lstm_export.train.run import Inputs, Job
     from edge_lstm_export.train.train import Result
-
-_COLUMN = 17  # of a plan: where values begin
 
 
 def message(text: str) -> None:
@@ -34,40 +32,16 @@ def message(text: str) -> None:
     print(printable(text), file=sys.stderr, flush=True)
 
 
-def print_plan(prepared: Inputs, seconds: float) -> None:
-    """Print what the data are, and what will be done and why."""
-    from edge_lstm_export.train.plan import explain
-
-    dataset = prepared.dataset
-    stats = prepared.stats
-    counts = [f"{shorten(name)} {n:,}" for name, n in zip(dataset.labels, dataset.train.counts())]
-    several = ", several per text" if stats.multi_label else ""
-    unit = "characters" if stats.unsegmented else "words"
-    data = [
-        ("source", dataset.name),
-        *([("columns", _columns(dataset))] if dataset.columns else []),
-        ("texts", f"{stats.rows:,} training, {len(dataset.test or ()):,} test"),
-        ("labels", f"{stats.labels}{several}: {listed(counts, 8)}"),
-        ("length", f"{stats.mean_length:.0f} {unit} per text on average"),
-        *([("unlabelled", counted(stats.unlabelled, "text"))] if stats.unlabelled else []),
-    ]
-    explained = explain(prepared.plan, stats, prepared.decided.reasons)
-    decided = [(name, f"{value} ({why})") for name, value, why in explained]
-    for rows in (data, decided):
-        print("\n".join(wrapped(value, name=name, indent=_COLUMN) for name, value in rows), end="\n\n")
-    print(f"planned in {duration(seconds)}; --dry-run --json prints the plan, --plan FILE runs it")
-    for line in (*dataset.warnings, *prepared.remarks):
+def print_plan(prepared: Inputs, seconds: float, *, verbose: bool) -> None:
+    """Print the data and the plan. verbose: with every field, its reason, and the facts that decided."""
+    lines = long_lines(prepared) if verbose else short_lines(prepared)
+    print("\n".join(lines), end="\n\n")
+    more = "" if verbose else "--dry-run -v shows every field, "
+    print(
+        f"planned in {duration(seconds)}; {more}--dry-run --json prints the plan, --plan FILE runs it"
+    )
+    for line in (*prepared.dataset.warnings, *prepared.remarks):
         message(f"note: {line}")
-
-
-def _columns(dataset: Dataset) -> str:
-    """Return the columns that were read, in words; files may have different ones."""
-    read = []
-    for columns in dataset.columns:
-        labels = listed([f"{shorten(name)!r}" for name in columns.labels], 8)
-        what = "label" if len(columns.labels) == 1 else "labels"
-        read.append(f"text {columns.text!r}, " + (f"{what} {labels}" if labels else "labels by the teacher"))
-    return "; ".join(read)
 
 
 class Display:
@@ -106,15 +80,11 @@ class Display:
             raise KeyboardInterrupt
 
     def prepared(self, prepared: Inputs) -> None:
-        """Show the plan in a line, and the warnings about the data."""
-        plan = prepared.plan
-        self._epochs.total = plan.loop.epochs
+        """Show the plan in its short form, and the warnings about the data."""
+        self._epochs.total = prepared.plan.loop.epochs
         if not self._quiet:
-            names = ", ".join(teacher.name for teacher in plan.teachers)
-            teachers = f", teachers: {names}" if names else ""
-            message(f"plan: preset {plan.preset} for {plan.kind} texts{teachers} (--dry-run shows all)")
-            if prepared.dataset.columns:
-                message(f"columns: {_columns(prepared.dataset)}")
+            for line in (*short_lines(prepared), ""):
+                message(line)
         for line in (*prepared.dataset.warnings, *prepared.remarks):
             message(f"note: {line}")
 
@@ -146,15 +116,24 @@ class Display:
         line = self._epochs.complete(record, details=self._verbose)
         if self._verbose:
             message(line)
-        elif not (self._status or self._quiet) and time.monotonic() - self._last_line > SILENCE_SECONDS:
+        elif (
+            not (self._status or self._quiet)
+            and time.monotonic() - self._last_line > SILENCE_SECONDS
+        ):
             self.say(line)
 
 
 def print_report(job: Job, result: Result, seconds: float, *, verbose: bool) -> None:
     """Print how good the network is and where it is; verbose: and what else was measured and written."""
     judged = "cross-validated" if result.checkpoint.training["cross_validated"] else "validation"
-    lines = [score_line(name, s) for name, s in (("test", result.test), (judged, result.validation)) if s]
-    print(wrapped(f"{job.output}: {lines[0] if lines else 'accuracy unknown, too few texts to measure it'}"))
+    lines = [
+        score_line(name, s) for name, s in (("test", result.test), (judged, result.validation)) if s
+    ]
+    print(
+        wrapped(
+            f"{job.output}: {lines[0] if lines else 'accuracy unknown, too few texts to measure it'}"
+        )
+    )
     if verbose:
         history = f"history: {printable(str(job.beside('history.json')))}"
         print("\n".join([*lines[1:], history, f"time: {duration(seconds)}"]))
@@ -188,7 +167,11 @@ def print_exported(file: ModelFile, exported: Exported, *, as_json: bool, verbos
     object, sizes in bytes, accuracies from 0 to 1 (before: fp32, after: int8), and the example texts."""
     if as_json:
         shown = asdict(exported)
-        named = {"output": str(file.path), "bytes": len(shown.pop("data")), "examples": list(file.examples)}
+        named = {
+            "output": str(file.path),
+            "bytes": len(shown.pop("data")),
+            "examples": list(file.examples),
+        }
         print(to_json(named | shown))
         return
     compared = exported.comparison
@@ -197,21 +180,32 @@ def print_exported(file: ModelFile, exported: Exported, *, as_json: bool, verbos
     if compared is not None and change is not None:
         accuracy = f", {change.metric} {change.after:.2%} (fp32 {change.before:.2%}"
         accuracy += (
-            f"; {_texts_lost(change, compared.texts)}, within chance)" if change.within_chance else ")"
+            f"; {_texts_lost(change, compared.texts)}, within chance)"
+            if change.within_chance
+            else ")"
         )
     print(wrapped(f"{file.path}: {file.precision}, {len(file.data):,} bytes{accuracy}"))
     if (curve := file.abstention) is not None and curve.default is not None:
-        least, texts = curve.threshold(curve.default), f"{counted(curve.texts, 'text')} ({curve.data})"
-        print(f"abstain: below {least:.4g}; at most {curve.default:.3g} of the rest wrong, by {texts}")
+        least, texts = (
+            curve.threshold(curve.default),
+            f"{counted(curve.texts, 'text')} ({curve.data})",
+        )
+        print(
+            f"abstain: below {least:.4g}; at most {curve.default:.3g} of the rest wrong, by {texts}"
+        )
     if file.examples:
         print(wrapped(f"examples: the file shows {listed_examples(file.examples)}"))
     if not verbose:
         return
-    print(f"fp32: {exported.fp32_bytes:,} bytes, probabilities within {exported.parity:.1e} of PyTorch's")
+    print(
+        f"fp32: {exported.fp32_bytes:,} bytes, probabilities within {exported.parity:.1e} of PyTorch's"
+    )
     if compared is not None:
         same = f"{compared.texts - compared.changed:,} of {counted(compared.texts, 'text')}"
         print(f"int8: fp32's label for {same}, probabilities within {compared.max_difference:.4f}")
         print(f"      same bits alone and in batches, {exported.batch_comparisons:,} comparisons")
         if change is not None and (interval := change.interval) is not None:
             span = f"{interval.low * 100:+.2f} to {interval.high * 100:+.2f}"
-            print(f"      {(change.after - change.before) * 100:+.2f} points of accuracy (95 %: {span})")
+            print(
+                f"      {(change.after - change.before) * 100:+.2f} points of accuracy (95 %: {span})"
+            )

@@ -13,15 +13,21 @@ from edge_lstm_export.cli.options import VerboseOption, option
 _QUANTIZE = "Quantize weights, and activations within the LSTM."
 _DATA = "Labelled texts, not trained on, to check accuracy and calibrate --abstain."
 _MAX_DROP = "Largest loss of accuracy (or micro F1) that int8 may cost, in points."
-_ABSTAIN = "Set the file's default: abstain so that at most this share of the rest is wrong, such as 0.02."
+_ABSTAIN = (
+    "Set the file's default: abstain so that at most this share of the rest is wrong, such as 0.02."
+)
 _ANY_SIZE = "Write an int8 file that is larger than its preset too."
 _LENGTH = "Tokens per text that the model reads."
 _EXAMPLE = "Put a text into the file, to be shown by inspect and page; repeatable."
-_EXAMPLES = "Put the texts of a file into the model file, as --example does; one per line, or a table."
+_EXAMPLES = (
+    "Put the texts of a file into the model file, as --example does; one per line, or a table."
+)
 
 
 def command(
-    checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="From 'edge-lstm train'.")],
+    checkpoint: Annotated[
+        Path, typer.Argument(metavar="CHECKPOINT", help="From 'edge-lstm train'.")
+    ],
     output: Annotated[Path, option("FILE", "Model file to write.", None, "--output", "-o")],
     quantize: Annotated[Literal["int8"] | None, option("int8", _QUANTIZE, default="fp32")] = None,
     length: Annotated[int | None, option("N", _LENGTH, default="the checkpoint's")] = None,
@@ -62,8 +68,13 @@ def command(
         loaded = load_checkpoint(checkpoint)
         test = None
         if data is not None:
-            names, several = options.column_names(label_columns), loaded.thresholds is not None or None
-            test = load_labelled(data, label_separator=label_separator, label_columns=names, several=several)
+            names, several = (
+                options.column_names(label_columns),
+                loaded.thresholds is not None or None,
+            )
+            test = load_labelled(
+                data, label_separator=label_separator, label_columns=names, several=several
+            )
         exported = export(
             loaded, quantize=quantize, length=length, labelled=test, max_drop=max_drop, abstain=abstain,
             examples=shown, any_size=any_size, say=display.say,

@@ -46,7 +46,9 @@ def command(folder: Folder = Path("quickstart"), texts_only: TextsOnly = False) 
         for path in _write_texts(folder):
             print(f"wrote {printable(str(path))}")
         return
-    for number, ((title, arguments), shown) in enumerate(zip(_steps(folder), SHOWN, strict=True), 1):
+    for number, ((title, arguments), shown) in enumerate(
+        zip(_steps(folder), SHOWN, strict=True), 1
+    ):
         # As a person would type it: paths below the working folder are short.
         typed = shlex.join(argument.removeprefix(f"{Path.cwd()}/") for argument in arguments)
         print(f"\n{number}. {title}\n$ edge-lstm {typed}", flush=True)
@@ -55,7 +57,9 @@ def command(folder: Folder = Path("quickstart"), texts_only: TextsOnly = False) 
             raise typer.Exit(code)
         print(textwrap.fill(f"→ {shown}", 80, subsequent_indent="  "), flush=True)
     took = time.perf_counter() - started
-    print(f"\nDone in {took:.0f} s. {printable(str(folder))}/tickets.onnx is all that a device needs.")
+    print(
+        f"\nDone in {took:.0f} s. {printable(str(folder))}/tickets.onnx is all that a device needs."
+    )
 
 
 def _write_texts(folder: Path) -> list[Path]:
@@ -67,7 +71,9 @@ def _write_texts(folder: Path) -> list[Path]:
     texts = {folder / path.name: path.read_bytes() for path in sorted(TICKETS.iterdir())}
     for path, data in texts.items():
         if path.exists() and not (path.is_file() and path.read_bytes() == data):
-            raise DataError(f"{path} differs from the example file; give another --folder, or delete it")
+            raise DataError(
+                f"{path} differs from the example file; give another --folder, or delete it"
+            )
     for path, data in texts.items():
         write_atomically(data, path, parents=True)
     return list(texts)
@@ -79,7 +85,14 @@ def _steps(folder: Path) -> list[tuple[str, tuple[str, ...]]]:
     from edge_lstm.atomic import JOURNAL, PARTIAL
 
     _write_texts(folder)
-    names = ("tickets.csv", "test.csv", "log.txt", "scored.csv", "tickets.safetensors", "tickets.onnx")
+    names = (
+        "tickets.csv",
+        "test.csv",
+        "log.txt",
+        "scored.csv",
+        "tickets.safetensors",
+        "tickets.onnx",
+    )
     tickets, test, log, scored, checkpoint, model = (str(folder / name) for name in names)
     train_on = ["--resume"] if Path(checkpoint + PARTIAL).exists() else []
     score_on = ["--resume"] if Path(scored + JOURNAL).exists() else []
@@ -90,5 +103,8 @@ def _steps(folder: Path) -> list[tuple[str, tuple[str, ...]]]:
         ("Classify texts", ("predict", "-m", model, *NEW_TICKETS)),
         ("Score a file", ("score", log, "-o", scored, "-m", model, *score_on)),
         ("Evaluate on 60 other tickets", ("evaluate", model, test)),
-        ("Measure latency on this machine", ("latency", model, "--texts", tickets, "--runs", "1200")),
+        (
+            "Measure latency on this machine",
+            ("latency", model, "--texts", tickets, "--runs", "1200"),
+        ),
     ]

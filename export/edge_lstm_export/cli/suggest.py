@@ -16,11 +16,18 @@ _LABELLED = "Labelled texts; leave them and similar ones out. Repeatable."
 
 def command(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="Model file.")],
-    inputs: Annotated[list[str], typer.Argument(metavar="FILE...", help="Texts, in any format of score.")],
-    output: Annotated[
-        Path, option("FILE", "CSV file to write, with the columns text and label.", None, "--output", "-o")
+    inputs: Annotated[
+        list[str], typer.Argument(metavar="FILE...", help="Texts, in any format of score.")
     ],
-    count: Annotated[int, option("N", "Texts to label.", None, "--count", "-n", default="50", min=1)] = 50,
+    output: Annotated[
+        Path,
+        option(
+            "FILE", "CSV file to write, with the columns text and label.", None, "--output", "-o"
+        ),
+    ],
+    count: Annotated[
+        int, option("N", "Texts to label.", None, "--count", "-n", default="50", min=1)
+    ] = 50,
     labelled: Annotated[list[Path] | None, option("FILE", _LABELLED)] = None,
     input_format: InputFormatOption = None,
     text_column: TextColumnOption = None,
@@ -46,7 +53,9 @@ def command(
     rows = read_rows(inputs, format=input_format, text_column=text_column)
     pool = (row.text for row in rows if row.text)
     with Display(quiet=True):
-        chosen, texts, classified = suggestions = suggest(classifier, pool, count, labelled=have_labels)
+        chosen, texts, classified = suggestions = suggest(
+            classifier, pool, count, labelled=have_labels
+        )
     write_suggestions(suggestions, output)
     part = f" (a random {classified:,} considered)" if classified < texts else ""
     alike = "; the others are near-duplicates" if len(chosen) < min(count, texts) else ""

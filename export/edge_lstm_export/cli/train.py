@@ -27,8 +27,12 @@ if TYPE_CHECKING:
 _DATA, _MODEL, _TEACHERS, _RUN = "Data", "Model", "Teachers", "Run"  # headings of options
 _SOURCES = "Labelled CSV, TSV, JSONL, Parquet or fastText files; a folder with a subfolder per label; imdb."
 _OUTPUT = "Checkpoint to write, a .safetensors file."
-_FORMAT = "Input format: csv, tsv, jsonl, parquet or text (fastText), where the suffix does not say."
-_PRESET = "Model size: tiny (100 kB), small (300), medium (600), base (1 MB), or seed (Keras's example)."
+_FORMAT = (
+    "Input format: csv, tsv, jsonl, parquet or text (fastText), where the suffix does not say."
+)
+_PRESET = (
+    "Model size: tiny (100 kB), small (300), medium (600), base (1 MB), or seed (Keras's example)."
+)
 _PLAN = "Run the plan that --dry-run --json printed."
 _EPOCHS = "Maximum number of epochs."
 _BALANCE = "Raise recall on rare labels, at a cost in accuracy."
@@ -41,7 +45,9 @@ _TESTED, _HELPS = "a tenth of 2,000 texts or more", "sentiment, where it helps"
 
 def command(
     sources: Annotated[list[str], typer.Argument(metavar="SOURCE...", help=_SOURCES)],
-    test: Annotated[Path | None, option("FILE", "Labelled test texts.", _DATA, default=_TESTED)] = None,
+    test: Annotated[
+        Path | None, option("FILE", "Labelled test texts.", _DATA, default=_TESTED)
+    ] = None,
     input_format: Annotated[str | None, option("NAME", _FORMAT, _DATA)] = None,
     text_column: Annotated[str | None, option("NAME", "Column of the text.", _DATA)] = None,
     label_column: Annotated[str | None, option("NAME", "Column of the label.", _DATA)] = None,
@@ -49,14 +55,19 @@ def command(
     label_columns: LabelColumnsOption = None,
     preset: Annotated[str | None, option("NAME", _PRESET, _MODEL, default="small")] = None,
     plan: Annotated[Path | None, option("FILE", _PLAN, _MODEL)] = None,
-    epochs: Annotated[int | None, option("N", _EPOCHS, _MODEL, default="by the data", min=1)] = None,
+    epochs: Annotated[
+        int | None, option("N", _EPOCHS, _MODEL, default="by the data", min=1)
+    ] = None,
     balance: Annotated[bool, option(None, _BALANCE, _MODEL, "--balance")] = False,
     teacher: Annotated[str | None, option("NAME", _TEACHER, _TEACHERS, default=_HELPS)] = None,
     start: Annotated[str | None, option("FILE", _START, _TEACHERS)] = None,
     unlabelled: Annotated[str | None, option("SOURCE", _UNLABELLED, _TEACHERS)] = None,
     output: Annotated[Path | None, option("FILE", _OUTPUT, _RUN, "--output", "-o")] = None,
     seed: Annotated[int | None, option("N", "Random seed.", _RUN, default="0", min=0)] = None,
-    dry_run: Annotated[bool, option(None, "Show the plan and exit.", _RUN, "--dry-run")] = False,
+    dry_run: Annotated[
+        bool,
+        option(None, "Show the plan and exit; with -v every field and why.", _RUN, "--dry-run"),
+    ] = False,
     resume: Annotated[bool, option(None, _RESUME, _RUN, "--resume")] = False,
     as_json: JsonOption = False,
     verbose: VerboseOption = False,
@@ -68,7 +79,12 @@ def command(
     """
     from edge_lstm.cli.streams import spared_output
     from edge_lstm_export.cli.display import Display
-    from edge_lstm_export.train.options import NO_TEACHER, DataOptions, TrainingRequest, is_model_file
+    from edge_lstm_export.train.options import (
+        NO_TEACHER,
+        DataOptions,
+        TrainingRequest,
+        is_model_file,
+    )
     from edge_lstm_export.train.sources.read import check_sources
 
     if output is None and not dry_run:
@@ -106,14 +122,14 @@ def command(
     target = output or Path("model.safetensors")
     job = Job(tuple(sources), target, data, request, edited, unlabelled, resume)
     if dry_run:
-        _show_plan(job, as_json=as_json)
+        _show_plan(job, as_json=as_json, verbose=verbose)
         return
     # The work is not lost where nobody reads what is printed.
     with spared_output(f"{job.output} is complete"):
         _train(job, as_json=as_json, verbose=verbose)
 
 
-def _show_plan(job: Job, *, as_json: bool) -> None:
+def _show_plan(job: Job, *, as_json: bool, verbose: bool) -> None:
     from edge_lstm_export.cli.display import Display, print_plan
     from edge_lstm_export.train.run import check_job, plan_job
 
@@ -124,7 +140,7 @@ def _show_plan(job: Job, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(prepared.plan.to_dict(), indent=1, ensure_ascii=False))
     else:
-        print_plan(prepared, time.monotonic() - begin)
+        print_plan(prepared, time.monotonic() - begin, verbose=verbose)
 
 
 def _train(job: Job, *, as_json: bool, verbose: bool) -> None:

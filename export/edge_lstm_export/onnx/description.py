@@ -51,7 +51,10 @@ def description(
             "head": "int8 weights, symmetric per input; float32 products",
             **({"ngrams": "int8, symmetric per column; sums in int32"} if config.ngrams else {}),
             "sentinel_units": SENTINELS,
-            "promises": ["same bits in every batch", "same bits on every x86 CPU with AVX2 or later"],
+            "promises": [
+                "same bits in every batch",
+                "same bits on every x86 CPU with AVX2 or later",
+            ],
         }
     return described
 

@@ -153,7 +153,9 @@ def _check_size(size: int, max_kilobytes: object) -> None:
     """
     if isinstance(max_kilobytes, int) and size > max_kilobytes * 1000:
         large = f"the file takes {size:,} bytes, more than its plan's {max_kilobytes:,} kB"
-        raise CheckError(f"{large}; no file was written: train with a larger --preset, or give --any-size")
+        raise CheckError(
+            f"{large}; no file was written: train with a larger --preset, or give --any-size"
+        )
 
 
 class _Draft:
@@ -190,7 +192,11 @@ class _Draft:
 
     def _file(self, golden: Sequence[object], curve: RiskCoverage | None) -> modelfile.ModelFile:
         """Return the model file, as a device opens it. CheckError where it is not valid ONNX."""
-        checkpoint, tokenizer, config = self.checkpoint, self.tokenizer, self.checkpoint.network.config
+        checkpoint, tokenizer, config = (
+            self.checkpoint,
+            self.tokenizer,
+            self.checkpoint.network.config,
+        )
         described = description(
             *(tokenizer, checkpoint.labels, config, checkpoint.training, golden),
             thresholds=checkpoint.thresholds,
@@ -238,6 +244,8 @@ def _curve(
     if default is None:
         return curve
     if curve is None:
-        raise DataError("the checkpoint has no risk-coverage curve for --abstain; add --data LABELLED")
+        raise DataError(
+            "the checkpoint has no risk-coverage curve for --abstain; add --data LABELLED"
+        )
     curve.threshold(default)
     return replace(curve, default=default)

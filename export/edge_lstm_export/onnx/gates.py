@@ -25,8 +25,12 @@ PARITY_TOLERANCE = 1e-5
 # there PyTorch itself is away from float64, and ONNX Runtime adds up in another order.
 NGRAM_PARITY_TOLERANCE = 2e-4
 # Of PyTorch's own distance from float64, so many times may ONNX Runtime be away from it, where that is more.
-TIMES_OWN_ERROR = 100  # of hundreds of random words an LSTM makes more of one rounding than of another
-LEAST_HEADROOM = 2e-6  # above the error of ONNX Runtime's tanh and sigmoid, which are here and there above 1
+TIMES_OWN_ERROR = (
+    100  # of hundreds of random words an LSTM makes more of one rounding than of another
+)
+LEAST_HEADROOM = (
+    2e-6  # above the error of ONNX Runtime's tanh and sigmoid, which are here and there above 1
+)
 MOST_OTHER_LABELS = 0.005  # of the texts, whose labels int8 may change if a text may have several
 SIGNIFICANT = 0.05  # a p-value up to which a loss is not put down to chance
 ROUNDING = 1e-9  # percentage points that two equal drops may differ by
@@ -71,7 +75,9 @@ def check_structure(model: bytes) -> None:
     try:
         onnx.checker.check_model(onnx.load_model_from_string(model), full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        raise CheckError(f"the exported graph is not valid ONNX: {str(error).splitlines()[0]}") from error
+        raise CheckError(
+            f"the exported graph is not valid ONNX: {str(error).splitlines()[0]}"
+        ) from error
 
 
 def check_parity(network: Network, classifier: Classifier, rows: Rows) -> float:
@@ -81,14 +87,18 @@ def check_parity(network: Network, classifier: Classifier, rows: Rows) -> float:
     most = NGRAM_PARITY_TOLERANCE if network.config.ngrams else PARITY_TOLERANCE
     expected = predict_probabilities(network, rows)
     if not np.isfinite(expected).all():
-        raise CheckError("the network's answers are not finite numbers; no file was written: train it again")
+        raise CheckError(
+            "the network's answers are not finite numbers; no file was written: train it again"
+        )
     apart = np.abs(expected - classifier.probabilities_of(rows)).max(axis=1)
     if not apart.max() <= most:  # written so that NaN fails
         exact = predict_probabilities(copy.deepcopy(network).double(), rows)
         allowed = np.maximum(most, TIMES_OWN_ERROR * np.abs(expected - exact).max(axis=1))
         row = int((apart <= allowed).argmin())
         if not apart[row] <= allowed[row]:
-            differ = f"ONNX Runtime and PyTorch differ by {apart[row]:.2e}, more than {allowed[row]:.2e}"
+            differ = (
+                f"ONNX Runtime and PyTorch differ by {apart[row]:.2e}, more than {allowed[row]:.2e}"
+            )
             raise CheckError(f"{differ}; no file was written")
     return float(apart.max())
 
@@ -104,7 +114,9 @@ def check_batches(classifier: Classifier, rows: Rows, *, seed: int = 0) -> int:
             together = classifier.probabilities_of([rows[i] for i in chosen], batch_size=size)
             if not np.array_equal(together, alone[chosen]):
                 change = f"{np.abs(together - alone[chosen]).max():.1e} in a batch of {size}"
-                raise CheckError(f"batching changes a probability by {change}; {_INSTEAD} {_SLOWER}")
+                raise CheckError(
+                    f"batching changes a probability by {change}; {_INSTEAD} {_SLOWER}"
+                )
     return len(rows) * len(BATCH_SIZES)
 
 
@@ -119,7 +131,9 @@ def headroom(model: bytes, rows: Rows, length: int) -> Floats:
     graph = onnx.load_model_from_string(model)
     layers = [node.output[0] for node in graph.graph.node if node.op_type == "DynamicQuantizeLSTM"]
     kind = onnx.TensorProto.FLOAT
-    graph.graph.output.extend(onnx.helper.make_tensor_value_info(name, kind, None) for name in layers)
+    graph.graph.output.extend(
+        onnx.helper.make_tensor_value_info(name, kind, None) for name in layers
+    )
     options, data = onnxruntime.SessionOptions(), graph.SerializeToString()
     options.intra_op_num_threads, options.log_severity_level = 1, 3
     session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])

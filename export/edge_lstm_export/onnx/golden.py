@@ -26,12 +26,17 @@ ORDERS = 16  # of the words that golden_texts draws
 _UNKNOWN = "Qwxyzzy!"
 # Written for the project: capitals, marks, an apostrophe and letters beyond ASCII, everyday words.
 _WRITTEN = "Not GOOD, not bad: it’s as it is. Isn't it? ÄΣ"
-_FREQUENT, _PAIRED = 10, 20  # most pairs of the first words are n-grams; so many words stand in a row
+_FREQUENT, _PAIRED = (
+    10,
+    20,
+)  # most pairs of the first words are n-grams; so many words stand in a row
 _PARTS = 3  # pieces of a made-up word
 _SHORT, _LONG = 8, 52  # words of a text
 
 
-def golden_texts(tokenizer: Tokenizer, examples: Sequence[str] = (), *, order: int = 0) -> list[str]:
+def golden_texts(
+    tokenizer: Tokenizer, examples: Sequence[str] = (), *, order: int = 0
+) -> list[str]:
     """Return the texts of a model file's golden rows, each once, the examples last.
 
     The others are few, since each has a probability per label: empty; an unknown word; a text of written

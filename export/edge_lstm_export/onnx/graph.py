@@ -66,7 +66,11 @@ def build(
     """The graph: input_ids int32 [B, length] → probabilities float32 [B, L]. int8: see weights.py for what it
     does and promises. long: the texts are; of short ones, pooling by blocks costs more than it saves."""
     g = GraphBuilder()
-    block = POOLING_BLOCK if long and config.pooling == "mean+max" and length % POOLING_BLOCK == 0 else 1
+    block = (
+        POOLING_BLOCK
+        if long and config.pooling == "mean+max" and length % POOLING_BLOCK == 0
+        else 1
+    )
     steps, lengths = _add_lengths(g, block)
     if int8:
         weights = with_sentinels(weights, config.pooled_dim)
@@ -97,7 +101,9 @@ def _add_lengths(g: GraphBuilder, block: int) -> tuple[str, str]:
     time. A row without any id counts as one step of padding: a length of 0 would make a mean over nothing.
     """
     unit = g.constant("one", np.array(1, dtype=np.int32))
-    token = g.add("Min", [INPUT_NAME, unit], "is_token")  # padding is 0, every other id is at least 1
+    token = g.add(
+        "Min", [INPUT_NAME, unit], "is_token"
+    )  # padding is 0, every other id is at least 1
     counted = g.add("ReduceSum", [token, g.ints("axis_1", 1)], "row_lengths", keepdims=0)  # B
     lengths = g.add("Max", [counted, unit], "lengths")
     longest = g.reduce_max(lengths, "longest_int", keepdims=1)
@@ -123,10 +129,14 @@ def _add_embedding(g: GraphBuilder, embedding: Array, steps: str, *, int8: bool)
     ends = np.tile(np.array([127, -128], dtype=np.int8), (len(values), 1))
     table = g.constant("embedding", np.concatenate([values, ends], axis=1))
     gathered = g.add("Gather", [table, steps], "embedded_int8")
-    return g.add("DequantizeLinear", [gathered, g.constant("embedding_scale", scale.reshape(()))], "embedded")
+    return g.add(
+        "DequantizeLinear", [gathered, g.constant("embedding_scale", scale.reshape(()))], "embedded"
+    )
 
 
-def _add_lstm(g: GraphBuilder, lstm: GraphWeights, x: str, lengths: str, *, int8: bool) -> tuple[str, str]:
+def _add_lstm(
+    g: GraphBuilder, lstm: GraphWeights, x: str, lengths: str, *, int8: bool
+) -> tuple[str, str]:
     """Add the LSTM operator → its outputs [T, D, B, H] and last states [D, B, H]."""
     directions, _, hidden = lstm.r.shape
     direction = "bidirectional" if directions == 2 else "forward"
@@ -136,7 +146,10 @@ def _add_lstm(g: GraphBuilder, lstm: GraphWeights, x: str, lengths: str, *, int8
         inputs = [x, g.constant("lstm_w", lstm.w), g.constant("lstm_r", lstm.r), bias, lengths]
         return g.add("LSTM", inputs, "lstm_y", "lstm_h", **attributes), "lstm_h"
     rounded = [to_int8(value, (1, 2), reduced=True) for value in (lstm.w, lstm.r)]
-    w, r = (g.constant(name, v.transpose(0, 2, 1)) for name, (v, _) in zip(("lstm_w", "lstm_r"), rounded))
+    w, r = (
+        g.constant(name, v.transpose(0, 2, 1))
+        for name, (v, _) in zip(("lstm_w", "lstm_r"), rounded)
+    )
     inputs = [x, w, r, bias, lengths, "", "", ""]  # initial_h, initial_c, peepholes
     for name, (_, scale) in zip((w, r), rounded):
         inputs.append(g.constant(f"{name}_scale", scale.ravel()))
@@ -214,7 +227,9 @@ def _add_probabilities(g: GraphBuilder, config: NetworkConfig, logits: str) -> N
         g.add("Softmax", [logits], OUTPUT_NAME, axis=1)
 
 
-def _assemble(g: GraphBuilder, config: NetworkConfig, length: int, *, int8: bool) -> onnx.ModelProto:
+def _assemble(
+    g: GraphBuilder, config: NetworkConfig, length: int, *, int8: bool
+) -> onnx.ModelProto:
     """Collected nodes → a model with its input and output, IR version and opsets."""
     info = helper.make_tensor_value_info
     inputs = [info(INPUT_NAME, TensorProto.INT32, ["batch", length])]
@@ -249,7 +264,9 @@ def _serialize(model: onnx.ModelProto) -> bytes:
             _without(a, "ints") + (_field(8, b"".join(map(_varint, a.ints))) if a.ints else b"")
             for a in node.attribute
         ]
-        nodes.append(_field(1, _without(node, "attribute") + b"".join(_field(5, a) for a in attributes)))
+        nodes.append(
+            _field(1, _without(node, "attribute") + b"".join(_field(5, a) for a in attributes))
+        )
     return _without(model, "graph") + _field(7, b"".join(nodes) + _without(model.graph, "node"))
 
 

@@ -61,7 +61,10 @@ def file_parts(
     answer = [LONGEST_PROBABILITY] * len(labels)
     golden = [golden_row(text, tokenizer.encode_text(text).ids, answer) for text in texts]
     described = description(
-        *(tokenizer, labels, config, training, golden), thresholds=thresholds, curve=curve, int8=True
+        *(tokenizer, labels, config, training, golden),
+        thresholds=thresholds,
+        curve=curve,
+        int8=True,
     )
     parts = dict.fromkeys([*_CONSTANTS.values(), *_METADATA.values()], 0)
     for constant in model.graph.initializer:
@@ -101,7 +104,9 @@ def varint_bytes(numbers: Ints) -> Ints:
 def without_last_words(tokenizer: Tokenizer, config: NetworkConfig, size: int) -> Tokenizer:
     """Return the tokenizer without so many of its last words, the least frequent, that a file of this network
     is about ``size`` bytes smaller; all of them, if need be."""
-    ngram = config.ngram_dim + varint_bytes(np.array([len(tokenizer.words)]))[0] if config.ngrams else 0
+    ngram = (
+        config.ngram_dim + varint_bytes(np.array([len(tokenizer.words)]))[0] if config.ngrams else 0
+    )
     fixed = config.embedding_dim + SENTINELS + ngram + 1
     each = [fixed + len(word.encode()) for word in reversed(tokenizer.words)]
     cut = int(np.searchsorted(np.cumsum(each), size)) + 1

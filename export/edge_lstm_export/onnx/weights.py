@@ -53,7 +53,10 @@ def weights_from_network(network: Network) -> GraphWeights:
 
     def gates(name: str) -> Array:
         """[D, 4H, …] in PyTorch's order (i, f, g, o) → ONNX's (i, o, f, c)."""
-        names = [f"lstm.{lstm_name(direction)}.{name}_l0" for direction in range(network.config.directions)]
+        names = [
+            f"lstm.{lstm_name(direction)}.{name}_l0"
+            for direction in range(network.config.directions)
+        ]
         i, f, g, o = np.split(np.stack([weights[key] for key in names]), 4, axis=1)
         return np.concatenate([i, o, f, g], axis=1)
 
@@ -74,7 +77,9 @@ def with_sentinels(weights: GraphWeights, pooled: int) -> GraphWeights:
     """Add two hidden units per direction and columns for the sentinels of the LSTM's input. pooled: rows of
     the head that read the LSTM, in blocks of its units; those that would read the sentinels are zeros."""
     hidden = weights.r.shape[2]
-    w, r = (_pad_blocks(_pad_blocks(value, 4, axis=1), 1, axis=2) for value in (weights.w, weights.r))
+    w, r = (
+        _pad_blocks(_pad_blocks(value, 4, axis=1), 1, axis=2) for value in (weights.w, weights.r)
+    )
     b = _pad_blocks(weights.b, 8, axis=1)
     for k, signs in enumerate(GATE_SIGNS):
         for gate, sign in enumerate(signs):
@@ -86,4 +91,6 @@ def with_sentinels(weights: GraphWeights, pooled: int) -> GraphWeights:
 def _pad_blocks(value: Array, blocks: int, *, axis: int) -> Array:
     """Append two zeros to each of the equal blocks that an axis is made of."""
     widths = [(0, SENTINELS if a == axis else 0) for a in range(value.ndim)]
-    return np.concatenate([np.pad(block, widths) for block in np.split(value, blocks, axis=axis)], axis=axis)
+    return np.concatenate(
+        [np.pad(block, widths) for block in np.split(value, blocks, axis=axis)], axis=axis
+    )

@@ -92,7 +92,9 @@ class Stack:
 
     def logits(self, parts: ComponentLogits) -> Floats:
         """float32 [n, outputs]."""
-        return np.asarray(self.lstm * parts.lstm + self.sparse * parts.sparse + self.bias, np.float32)
+        return np.asarray(
+            self.lstm * parts.lstm + self.sparse * parts.sparse + self.bias, np.float32
+        )
 
     def divided_by(self, temperature: float) -> Stack:
         """Return the weights of logits that are divided by a temperature."""
@@ -136,7 +138,9 @@ def fit_stack(
         return nats + penalty, gradient + 2 * options.prior * away
 
     best = minimize(loss, start, method="L-BFGS-B", jac=True).x
-    return Stack(float(best[0]) * scales[0], float(best[1]) * scales[1], best[2:].astype(np.float32))
+    return Stack(
+        float(best[0]) * scales[0], float(best[1]) * scales[1], best[2:].astype(np.float32)
+    )
 
 
 def rarity_offset(logits: Floats, labels: Bools, options: CalibrationOptions) -> Floats:
@@ -161,7 +165,9 @@ def rarity_offset(logits: Floats, labels: Bools, options: CalibrationOptions) ->
     return np.asarray(offset[1:] - offset[:1] if logits.shape[1] == 1 else offset, np.float32)
 
 
-def choose_thresholds(truth: Bools, probabilities: Floats, options: CalibrationOptions) -> tuple[float, ...]:
+def choose_thresholds(
+    truth: Bools, probabilities: Floats, options: CalibrationOptions
+) -> tuple[float, ...]:
     """Return the threshold of each label that gives the best F1, above 0 to 1.
 
     The best one for the five texts of a rare label is mostly chance. So a text's label is mixed with its

@@ -29,7 +29,8 @@ CHECKPOINT_FORMAT = 10  # of release 1.0
 _KEY = "edge_lstm_checkpoint"
 # Metadata stand first in a safetensors file, behind the length of its header. They begin with the digest.
 _DIGEST = re.compile(
-    rb'.{8}\{"__metadata__":\{"edge_lstm_checkpoint":"\{\\"sha256\\": \\"([0-9a-f]{64})\\"', re.DOTALL
+    rb'.{8}\{"__metadata__":\{"edge_lstm_checkpoint":"\{\\"sha256\\": \\"([0-9a-f]{64})\\"',
+    re.DOTALL,
 )
 
 
@@ -74,7 +75,9 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     write_sealed(tensors, description, path)
 
 
-def write_sealed(tensors: Mapping[str, torch.Tensor], description: Mapping[str, Any], path: Path) -> None:
+def write_sealed(
+    tensors: Mapping[str, torch.Tensor], description: Mapping[str, Any], path: Path
+) -> None:
     """Write tensors and their description, JSON values, with the format and a digest. The file appears under
     its name only when complete. Raises OutputError."""
     head = {"sha256": "0" * 64, "format": CHECKPOINT_FORMAT}
@@ -104,7 +107,9 @@ def load_checkpoint(path: Path) -> Checkpoint:
         return _checkpoint(description, tensors, path)
 
 
-def read_sealed(path: Path, advice: str = "train it again") -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+def read_sealed(
+    path: Path, advice: str = "train it again"
+) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     """Read what :func:`write_sealed` has written: the description and the tensors.
 
     advice: what to do about a damaged file. Raises DataError where it is damaged or of another kind.
@@ -112,9 +117,13 @@ def read_sealed(path: Path, advice: str = "train it again") -> tuple[dict[str, A
     with _damage(path, advice):
         data = path.read_bytes()
         if producer_of(data) == PRODUCER:
-            raise DataError(f"{path} is a model file already; give the checkpoint that it was made from")
+            raise DataError(
+                f"{path} is a model file already; give the checkpoint that it was made from"
+            )
         tensors = load(data)
-        metadata = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")]).get("__metadata__", {})
+        metadata = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")]).get(
+            "__metadata__", {}
+        )
         if _KEY not in metadata:
             raise DataError(f"{path} is of another project; give a checkpoint of 'edge-lstm train'")
         description = json.loads(metadata[_KEY])
@@ -160,7 +169,9 @@ def _checkpoint(description: Any, tensors: Mapping[str, torch.Tensor], path: Pat
     labels = labels_from(description["labels"])
     if (tokenizer.num_ids, len(labels)) != (config.num_words, config.labels):
         sizes = f"{config.num_words:,} ids and {config.labels} labels"
-        raise ValueError(f"{tokenizer.num_ids:,} ids and {len(labels)} labels for a network of {sizes}")
+        raise ValueError(
+            f"{tokenizer.num_ids:,} ids and {len(labels)} labels for a network of {sizes}"
+        )
     thresholds = thresholds_from(description, labels) if config.several else None
     training, plan, curve = description["training"], description["plan"], description["abstention"]
     if not isinstance(training, dict) or not isinstance(plan, dict):
@@ -177,7 +188,11 @@ def describe_checkpoint(path: Path) -> dict[str, Any]:
         "path": str(path),
         "bytes": path.stat().st_size,
         "labels": list(labels),
-        **({"thresholds": dict(zip(labels, checkpoint.thresholds))} if checkpoint.thresholds else {}),
+        **(
+            {"thresholds": dict(zip(labels, checkpoint.thresholds))}
+            if checkpoint.thresholds
+            else {}
+        ),
         "vocabulary": {"words": len(tokenizer.words), "first": list(tokenizer.words[:10])},
         "length": tokenizer.length,
         "network": asdict(checkpoint.network.config),

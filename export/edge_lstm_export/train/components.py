@@ -30,7 +30,9 @@ from edge_lstm_export.train.word_vectors import first_values, word_vectors
 # --- The LSTM -----------------------------------------------------------------------------------------------
 
 
-def new_network(data: TrainingData, features: Features | None, embeddings: WordEmbeddings | None) -> Network:
+def new_network(
+    data: TrainingData, features: Features | None, embeddings: WordEmbeddings | None
+) -> Network:
     """Return a network with its first weights and its n-grams. The seed decides random values."""
     plan = data.plan
     with torch.random.fork_rng(devices=[]):
@@ -154,7 +156,9 @@ def _fit_columns(data: SparseData, rows: int, width: int, seed: int) -> SparseWe
     return weights
 
 
-def fit_residual(data: TrainingData, features: Features, network: Network) -> tuple[Features, SparseWeights]:
+def fit_residual(
+    data: TrainingData, features: Features, network: Network
+) -> tuple[Features, SparseWeights]:
     """Choose the n-grams anew and fit them, both to what the trained LSTM leaves of the targets."""
     plan = data.plan
     options = plan.sparse

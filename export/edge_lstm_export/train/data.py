@@ -29,8 +29,14 @@ Names = tuple[str, ...]  # of labels
 UNSEGMENTED_SHARE = 0.3
 # More labels than this are ids or a column of numbers: each is a row of the head and a column of targets.
 MOST_LABELS = 1000
-_MANY_VALUES = 20  # from so many different values on, a label column may be one of ids or of numbers
-_CONTROL = {"Cc", "Zl", "Zp"}  # Unicode categories: control characters, line and paragraph separators
+_MANY_VALUES = (
+    20  # from so many different values on, a label column may be one of ids or of numbers
+)
+_CONTROL = {
+    "Cc",
+    "Zl",
+    "Zp",
+}  # Unicode categories: control characters, line and paragraph separators
 
 
 @dataclass(frozen=True)
@@ -92,7 +98,10 @@ def make_split(texts: Iterable[str], names: Sequence[Names], labels: Names, wher
     """Make a split of texts and the label names of each. Raises DataError for a name not in ``labels``."""
     index = {label: i for i, label in enumerate(labels)}
     if unknown := sorted({name for row in names for name in row} - index.keys()):
-        name, same = shorten(unknown[0]), f"use the same labels in both: {', '.join(map(shorten, labels))}"
+        name, same = (
+            shorten(unknown[0]),
+            f"use the same labels in both: {', '.join(map(shorten, labels))}",
+        )
         raise DataError(f"{where} has the label {name}, which the training texts lack; {same}")
     matrix = np.zeros((len(names), len(labels)), np.bool_)
     for row, text_labels in zip(matrix, names):
@@ -122,8 +131,12 @@ def label_names(names: Sequence[str], where: str, *, several: bool = False) -> N
             raise DataError(f"{where} has the label {shorten(name)}, {reason}")
     numbers = _numbers(distinct)
     there = f"{len(distinct):,} different labels for {len(names):,} texts"
-    if len(distinct) > MOST_LABELS or (len(distinct) > _MANY_VALUES and len(names) < 2 * len(distinct)):
-        advice = f"name another --label-column (at most {MOST_LABELS:,} labels, several texts of each)"
+    if len(distinct) > MOST_LABELS or (
+        len(distinct) > _MANY_VALUES and len(names) < 2 * len(distinct)
+    ):
+        advice = (
+            f"name another --label-column (at most {MOST_LABELS:,} labels, several texts of each)"
+        )
         raise DataError(f"{where} has {there}, as ids or free text have; {advice}")
     if len(distinct) > _MANY_VALUES and numbers and not all(map(float.is_integer, numbers)):
         advice = "turn them into a few ranges (low, middle, high), or name another --label-column"
@@ -176,7 +189,9 @@ def hold_out(split: Split, share: float, seed: int) -> tuple[Split, Split]:
     for label in np.unique(split.strata):
         rows = unique[split.strata[unique] == label]
         if len(rows) > 1 and share > 0:
-            chosen += rng.permutation(rows)[: min(len(rows) - 1, max(1, round(share * len(rows))))].tolist()
+            chosen += rng.permutation(rows)[
+                : min(len(rows) - 1, max(1, round(share * len(rows))))
+            ].tolist()
     mask = np.isin(split.keys, split.keys[chosen])
     return split.subset(np.flatnonzero(~mask)), split.subset(np.flatnonzero(mask))
 

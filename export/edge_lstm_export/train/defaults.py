@@ -115,7 +115,9 @@ LOOPS: Mapping[str, LoopOptions] = {
         word_dropout=0.1,
         crops=0.7,
     ),
-    "short": LoopOptions(epochs=14, batch_size=64, learning_rate=5e-3, patience=14, word_dropout=0.1),
+    "short": LoopOptions(
+        epochs=14, batch_size=64, learning_rate=5e-3, patience=14, word_dropout=0.1
+    ),
     "seed": LoopOptions(epochs=6, batch_size=64, learning_rate=4e-3, bfloat16=False),
 }
 # Of the network.
@@ -188,13 +190,6 @@ TRIAL_LOG_LOSS_GAIN = 4.0
 LEAST_ALONE = 0.85
 # Probability of a label that no row has, for a comparison with always answering the frequent one.
 TRIAL_UNSEEN = 1e-6
-
-
-def sparse_defaults(kind: Kind) -> SparseOptions:
-    """Return the n-gram part's options that the kind of data decides alone."""
-    if kind == "long":
-        return SparseOptions(selection="telling", characters=False)
-    return SparseOptions()
 
 
 def loop_defaults(kind: Kind) -> LoopOptions:

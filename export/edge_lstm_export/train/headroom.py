@@ -65,7 +65,9 @@ def with_headroom(
     Raises DataError if a weight is not finite.
     """
     if not network.is_finite():
-        raise DataError("the training left weights that are not finite numbers; lower the learning_rate")
+        raise DataError(
+            "the training left weights that are not finite numbers; lower the learning_rate"
+        )
     if bool((network.least_room() >= options.margin).all()):
         return network, 0
     network = copy.deepcopy(network)

@@ -74,5 +74,8 @@ def best_of(history: Sequence[EpochRecord]) -> EpochRecord | None:
 def write_history(history: Sequence[EpochRecord], path: Path, **described: Any) -> None:
     """Writes the epochs as JSON, with whatever else describes the training."""
     best = best_of(history)
-    content = described | {"best_epoch": best.epoch if best else None, "epochs": [*map(asdict, history)]}
+    content = described | {
+        "best_epoch": best.epoch if best else None,
+        "epochs": [*map(asdict, history)],
+    }
     write_atomically(json.dumps(content, indent=1, ensure_ascii=False) + "\n", path)

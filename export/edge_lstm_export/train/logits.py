@@ -35,7 +35,9 @@ def soft_cross_entropy(logits: Tensor, targets: Tensor, *, several: bool = False
     """Mean cross entropy of a text, in nats; targets [B, L], rows sum to 1. several: targets are 0 to 1 each,
     and the binary cross entropies of all labels are added up."""
     if several:
-        each = functional.binary_cross_entropy_with_logits(logits, targets.to(logits.dtype), reduction="none")
+        each = functional.binary_cross_entropy_with_logits(
+            logits, targets.to(logits.dtype), reduction="none"
+        )
         return each.sum(dim=1).mean()
     return -(targets * log_probabilities(logits)).sum(dim=1).mean()
 
@@ -48,7 +50,9 @@ def count_correct(logits: Tensor, targets: Tensor, *, several: bool = False) -> 
     return int((log_probabilities(logits).argmax(dim=1) == targets.argmax(dim=1)).sum())
 
 
-def fit_temperature(logits: Tensor, targets: Tensor, common_factor: float, *, several: bool = False) -> float:
+def fit_temperature(
+    logits: Tensor, targets: Tensor, common_factor: float, *, several: bool = False
+) -> float:
     """Return the divisor of the logits with the least log loss (Guo et al., 2017).
 
     Few texts say little, and if all of them are classified right the least loss is at 0. A normal prior on
@@ -83,4 +87,6 @@ def cross_entropy(logits: Floats, targets: Floats, *, several: bool) -> tuple[fl
 
 def two_columns(logits: Floats) -> Floats:
     """[n, 1 or labels] → [n, labels]: one column is the second of two, beside 0."""
-    return np.concatenate([np.zeros_like(logits), logits], axis=1) if logits.shape[1] == 1 else logits
+    return (
+        np.concatenate([np.zeros_like(logits), logits], axis=1) if logits.shape[1] == 1 else logits
+    )

@@ -22,7 +22,12 @@ from edge_lstm.text import OOV_ID, PAD_ID, Tokenizer
 from edge_lstm_export.train.data import Floats
 from edge_lstm_export.train.examples import Examples, cropped, shuffled_batches, sorted_batches
 from edge_lstm_export.train.history import EpochRecord, best_of
-from edge_lstm_export.train.logits import count_correct, fit_temperature, probabilities, soft_cross_entropy
+from edge_lstm_export.train.logits import (
+    count_correct,
+    fit_temperature,
+    probabilities,
+    soft_cross_entropy,
+)
 from edge_lstm_export.train.network import Network, multiplies_bfloat16
 from edge_lstm_export.train.optimizer import adamw
 from edge_lstm_export.train.options import CalibrationOptions, LoopOptions
@@ -156,7 +161,9 @@ class _Run:
         if self.epoch >= self.options.epochs:
             return "finished"
         best = best_of(self.history)
-        return "stopped early" if best and self.epoch - best.epoch >= self.options.patience else None
+        return (
+            "stopped early" if best and self.epoch - best.epoch >= self.options.patience else None
+        )
 
     def stop_if_asked(self) -> None:
         if self.callbacks.should_stop():
@@ -174,7 +181,9 @@ class _Run:
                 ids, lengths = cropped(ids, lengths, self.options)
             loss, correct = self.step(ids, lengths, torch.from_numpy(self.examples.targets[rows]))
             if not math.isfinite(loss):
-                raise DataError(f"the loss is NaN in epoch {self.epoch + 1}; lower the learning_rate")
+                raise DataError(
+                    f"the loss is NaN in epoch {self.epoch + 1}; lower the learning_rate"
+                )
             self.batch += 1
             self.loss_sum += loss * len(rows)
             self.correct += correct
@@ -186,7 +195,9 @@ class _Run:
     def record(self, **measured: float) -> EpochRecord:
         """The epoch so far."""
         loss, accuracy = self.loss_sum / self.seen, self.correct / self.seen
-        return EpochRecord(self.epoch + 1, loss, accuracy, self.learning_rate(), self.seconds, **measured)
+        return EpochRecord(
+            self.epoch + 1, loss, accuracy, self.learning_rate(), self.seconds, **measured
+        )
 
     def step(self, ids: Tensor, lengths: Tensor, targets: Tensor) -> tuple[float, int]:
         """One update. Returns the loss and the number of correct answers of the batch [B, T]."""
@@ -233,7 +244,9 @@ class _Run:
         return {
             "validation_loss": float(soft_cross_entropy(logits, targets, several=several)),
             "validation_accuracy": count_correct(logits, targets, several=several) / len(targets),
-            "calibrated_loss": float(soft_cross_entropy(logits / temperature, targets, several=several)),
+            "calibrated_loss": float(
+                soft_cross_entropy(logits / temperature, targets, several=several)
+            ),
         }
 
     def weights(self) -> Tensors:
@@ -263,7 +276,9 @@ class _Run:
             torch.set_rng_state(progress.tensors["random"])
         except (KeyError, TypeError, RuntimeError) as error:
             reason = str(error).splitlines()[0][:200]
-            raise DataError(f"the saved progress does not fit this training ({reason}); start over") from None
+            raise DataError(
+                f"the saved progress does not fit this training ({reason}); start over"
+            ) from None
 
 
 def predict_logits(
@@ -288,4 +303,8 @@ def predict_probabilities(network: Network, rows: Sequence[Sequence[int]]) -> Fl
 
 
 def _below(tensors: Tensors, prefix: str) -> Tensors:
-    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+    return {
+        name.removeprefix(prefix): value
+        for name, value in tensors.items()
+        if name.startswith(prefix)
+    }

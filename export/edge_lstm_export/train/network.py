@@ -48,8 +48,13 @@ class Network(nn.Module):
         with torch.device("meta") if blank else nullcontext():
             self.embedding = _table(config.num_words + 1, config.embedding_dim, blank)
             # One nn.LSTM per direction: packed sequences are slow on a CPU, so _direction handles lengths.
-            directions, size = map(lstm_name, range(config.directions)), (config.embedding_dim, config.hidden)
-            self.lstm = nn.ModuleDict({name: nn.LSTM(*size, batch_first=True) for name in directions})
+            directions, size = (
+                map(lstm_name, range(config.directions)),
+                (config.embedding_dim, config.hidden),
+            )
+            self.lstm = nn.ModuleDict(
+                {name: nn.LSTM(*size, batch_first=True) for name in directions}
+            )
             self.head = nn.Linear(config.head_inputs, config.logits)
             self.ngrams = NGramVectors(config, blank) if config.ngrams else None
         if not blank:
@@ -84,12 +89,16 @@ class Network(nn.Module):
 
     def pool(self, x: Tensor, lengths: Tensor) -> Tensor:
         """x: embedded tokens [B, T, E] → what the head reads of the LSTM: [B, pooled_dim]."""
-        directions = [self._direction(direction, x, lengths) for direction in range(self.config.directions)]
+        directions = [
+            self._direction(direction, x, lengths) for direction in range(self.config.directions)
+        ]
         if self.config.pooling == "last":
             pooled = torch.cat([last for _, last in directions], dim=1)  # B, D·H
         else:
             outputs = torch.cat([output for output, _ in directions], dim=2)  # B, T, D·H
-            is_token = torch.arange(x.shape[1]) < lengths.unsqueeze(1)  # B, T: the text's own tokens
+            is_token = torch.arange(x.shape[1]) < lengths.unsqueeze(
+                1
+            )  # B, T: the text's own tokens
             outputs = outputs * is_token.unsqueeze(2)
             mean = outputs.sum(dim=1) / lengths.unsqueeze(1)
             # What an LSTM gives for padding is 0: the maximum counts it too, so that the model file need not
@@ -106,7 +115,9 @@ class Network(nn.Module):
         lstm = self.lstm[lstm_name(direction)]
         if direction == 1:
             x = _reverse(x, lengths)
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.training and self.lstm_in_bfloat16):
+        with torch.autocast(
+            x.device.type, torch.bfloat16, enabled=self.training and self.lstm_in_bfloat16
+        ):
             output, _ = lstm(x)  # B, T, H
         output = output.to(x.dtype)  # from bfloat16
         at = (lengths - 1).view(-1, 1, 1).expand(-1, 1, output.shape[2])
@@ -126,7 +137,9 @@ class Network(nn.Module):
         is_padding = (steps > lengths.unsqueeze(1)).unsqueeze(2)  # B, T, 1
         rooms = []
         for direction in range(self.config.directions):
-            output, _ = self.lstm[lstm_name(direction)](_reverse(x, lengths) if direction == 1 else x)
+            output, _ = self.lstm[lstm_name(direction)](
+                _reverse(x, lengths) if direction == 1 else x
+            )
             rooms.append((most - output.abs()).masked_fill(is_padding, 1).amin(dim=(0, 1)))
         return torch.stack(rooms)
 
@@ -136,7 +149,9 @@ class Network(nn.Module):
         its output gate, whose opening no id and no earlier outputs, at most 1 each, bring above a bound."""
         rooms, hidden = [], self.config.hidden
         for direction in range(self.config.directions):
-            kernel, recurrent, *biases = (w[-hidden:] for w in self.lstm[lstm_name(direction)].parameters())
+            kernel, recurrent, *biases = (
+                w[-hidden:] for w in self.lstm[lstm_name(direction)].parameters()
+            )
             of_ids = (self.embedding.weight @ kernel.T).amax(dim=0)
             open_at_most = of_ids + recurrent.abs().sum(dim=1) + biases[0] + biases[1]
             rooms.append(math.tanh(1) * torch.sigmoid(-open_at_most))
@@ -154,9 +169,12 @@ class Network(nn.Module):
         """Part → how many numbers it was trained to; the other bias of PyTorch's LSTM is none of them."""
         parts = {"embedding": self.embedding, "lstm": self.lstm, "head": self.head}
         counts = {
-            name: sum(p.numel() for p in part.parameters() if p.requires_grad) for name, part in parts.items()
+            name: sum(p.numel() for p in part.parameters() if p.requires_grad)
+            for name, part in parts.items()
         }
-        return counts | ({"ngrams": self.ngrams.vectors.weight.numel()} if self.ngrams is not None else {})
+        return counts | (
+            {"ngrams": self.ngrams.vectors.weight.numel()} if self.ngrams is not None else {}
+        )
 
     def weights(self) -> Weights:
         """Every weight as float32 numpy arrays, by PyTorch's names."""

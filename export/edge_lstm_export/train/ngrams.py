@@ -53,7 +53,9 @@ class Features:
     def ids(self) -> Ints:
         """int64 [n, 2], as network.NGramVectors takes them."""
         first = np.where(self.keys < _PAIR_BASE, self.keys, self.keys // _PAIR_BASE)
-        return np.stack([first, np.where(self.keys < _PAIR_BASE, 0, self.keys % _PAIR_BASE)], axis=1)
+        return np.stack(
+            [first, np.where(self.keys < _PAIR_BASE, 0, self.keys % _PAIR_BASE)], axis=1
+        )
 
     def held(self, examples: Examples) -> Matrix:
         """float32 [texts, n], CSR: 1 for each n-gram that a text holds."""
@@ -133,9 +135,18 @@ def with_characters(features: Features, tokenizer: Tokenizer, options: SparseOpt
     """Add the character n-grams of words, read as ``<word>``, and of subwords."""
     from sklearn.feature_extraction.text import CountVectorizer
 
-    entries = ["", "", "", "", *(f"<{word}>" for word in tokenizer.words), *(tokenizer.pieces or ())]
+    entries = [
+        "",
+        "",
+        "",
+        "",
+        *(f"<{word}>" for word in tokenizer.words),
+        *(tokenizer.pieces or ()),
+    ]
     pairs = len(features.keys) - features.words  # which have no characters of their own
-    texts = [entries[i] if i < len(entries) else "" for i in features.keys[: features.words]] + [""] * pairs
+    texts = [entries[i] if i < len(entries) else "" for i in features.keys[: features.words]] + [
+        ""
+    ] * pairs
     counter = CountVectorizer(
         analyzer="char",
         ngram_range=(options.shortest, options.longest),
@@ -217,10 +228,16 @@ class SparseData:
         by_length = sparse.diags((1 / self.examples.roots[:, 0]).astype(np.float32)) @ x
         scaled = (by_length @ sparse.diags(weights)).tocsr()
         squares = np.asarray(scaled.multiply(scaled).sum(axis=0)).ravel() / max(1, x.shape[0])
-        lengths = ((slice(n), 1.0), (slice(n, dense), 1.0), (slice(dense, None), self.options.embeddings))
+        lengths = (
+            (slice(n), 1.0),
+            (slice(n, dense), 1.0),
+            (slice(dense, None), self.options.embeddings),
+        )
         for block, length in lengths:
             weights[block] *= length / max(float(squares[block].sum()), _SMALLEST) ** 0.5
-        return (by_length @ sparse.diags(weights)).tocsr().astype(np.float32), weights.astype(np.float32)
+        return (by_length @ sparse.diags(weights)).tocsr().astype(np.float32), weights.astype(
+            np.float32
+        )
 
 
 def fit_svm(data: SparseData) -> SparseWeights:
@@ -258,14 +275,20 @@ def fit_logistic(data: SparseData, other_logits: Floats | None = None) -> Sparse
 
     def loss(flat: Doubles) -> tuple[float, Doubles]:
         w = flat.reshape(-1, outputs).astype(np.float32)
-        nats, slope = cross_entropy(x @ w[:-1] + w[-1] + fixed, data.examples.targets, several=data.several)
+        nats, slope = cross_entropy(
+            x @ w[:-1] + w[-1] + fixed, data.examples.targets, several=data.several
+        )
         slope = slope.astype(np.float32)
         gradient = np.concatenate([transposed @ slope, slope.sum(axis=0, keepdims=True)]) / texts
         gradient[:-1] += ridge * w[:-1]
-        return nats / texts + 0.5 * ridge * float((w[:-1] ** 2).sum()), gradient.astype(np.float64).ravel()
+        return nats / texts + 0.5 * ridge * float((w[:-1] ** 2).sum()), gradient.astype(
+            np.float64
+        ).ravel()
 
     begin = np.zeros((x.shape[1] + 1) * outputs)
-    best = minimize(loss, begin, jac=True, method="L-BFGS-B", options={"maxiter": data.options.steps}).x
+    best = minimize(
+        loss, begin, jac=True, method="L-BFGS-B", options={"maxiter": data.options.steps}
+    ).x
     w = best.reshape(-1, outputs).astype(np.float32)
     folded = data.features.folded(w[:-1] * weights[:, None])
     return SparseWeights(folded, np.eye(outputs, dtype=np.float32), w[-1].copy())
@@ -282,7 +305,10 @@ def fit_low_rank(data: SparseData, width: int, seed: int) -> SparseWeights:
         torch.manual_seed(seed)
         vectors = torch.nn.Parameter(options.first_spread * torch.randn(x.shape[1], width))
         head = torch.nn.Linear(width, targets.shape[1])
-    groups: list[dict[str, Any]] = [{"params": [vectors], "weight_decay": 0.0}, {"params": head.parameters()}]
+    groups: list[dict[str, Any]] = [
+        {"params": [vectors], "weight_decay": 0.0},
+        {"params": head.parameters()},
+    ]
     rate = options.learning_rate
     optimizer = adamw(groups, rate)
     steps = max(FEWEST_STEPS, options.epochs * math.ceil(len(targets) / options.batch_size))
@@ -322,7 +348,10 @@ def merged(first: SparseWeights, second: SparseWeights, data: SparseData) -> Spa
     """
     count, width = first.head.shape
     roots = data.examples.roots
-    total, bias = np.zeros((len(data.features.keys), count), np.float32), np.zeros(count, np.float32)
+    total, bias = (
+        np.zeros((len(data.features.keys), count), np.float32),
+        np.zeros(count, np.float32),
+    )
     scale = None
     for weights in (first, second):
         vectors = weights.vectors @ weights.head.T
@@ -356,7 +385,13 @@ def _blocks(examples: Examples) -> Iterator[tuple[int, Ints, Ints, Ints, Ints]]:
         owner = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
         ids = examples.ids[offsets[0] : offsets[-1]].astype(np.int64)
         same = owner[:-1] == owner[1:]
-        yield len(offsets) - 1, owner, ids, owner[:-1][same], (ids[:-1] * _PAIR_BASE + ids[1:])[same]
+        yield (
+            len(offsets) - 1,
+            owner,
+            ids,
+            owner[:-1][same],
+            (ids[:-1] * _PAIR_BASE + ids[1:])[same],
+        )
 
 
 def _ones(rows: Ints, columns: Ints, shape: tuple[int, int]) -> Matrix:
@@ -376,4 +411,6 @@ def _pairs_of(examples: Examples) -> tuple[Matrix, Ints]:
         keys.append(different[counts.col])
         first += texts
     different, column = np.unique(np.concatenate(keys), return_inverse=True)
-    return _ones(np.concatenate(owners), column.reshape(-1), (len(examples), len(different))), different
+    return _ones(
+        np.concatenate(owners), column.reshape(-1), (len(examples), len(different))
+    ), different

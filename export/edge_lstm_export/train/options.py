@@ -38,7 +38,9 @@ def is_model_file(source: str) -> bool:
     return source in (SENTIMENT, SMALL_SENTIMENT) or source.lower().endswith(".onnx")
 
 
-def between(default: Any, least: float, most: float, *, above: bool = False, below: bool = False) -> Any:
+def between(
+    default: Any, least: float, most: float, *, above: bool = False, below: bool = False
+) -> Any:
     """A field of :class:`Options` whose number lies from ``least`` to ``most``. above, below: that end itself
     is excluded."""
     return field(default=default, metadata={"range": (least, most, above, below)})
@@ -54,7 +56,9 @@ class Options:
                 _check(option.name, value, types[option.name], option.metadata.get("range"))
 
 
-def _check(name: str, value: Any, kind: Any, limits: tuple[float, float, bool, bool] | None) -> None:
+def _check(
+    name: str, value: Any, kind: Any, limits: tuple[float, float, bool, bool] | None
+) -> None:
     if type(None) in get_args(kind):
         kind = next(each for each in get_args(kind) if each is not type(None))
     if kind is str:
@@ -67,8 +71,12 @@ def _check(name: str, value: Any, kind: Any, limits: tuple[float, float, bool, b
         if value not in get_args(kind):
             raise DataError(f"{name} must be one of {', '.join(get_args(kind))}, not {value!r:.40}")
     elif limits is not None:
-        if type(value) is not int and (kind is int or type(value) is not float or not math.isfinite(value)):
-            raise DataError(f"{name} must be a {'whole ' if kind is int else ''}number, not {value!r:.40}")
+        if type(value) is not int and (
+            kind is int or type(value) is not float or not math.isfinite(value)
+        ):
+            raise DataError(
+                f"{name} must be a {'whole ' if kind is int else ''}number, not {value!r:.40}"
+            )
         least, most, above, below = limits
         if not least <= value <= most or (above and value == least) or (below and value == most):
             start, end = "above" if above else "from", "to below" if below else "to"
@@ -88,7 +96,9 @@ def from_plain(kind: type[T], values: object, where: str) -> T:
             raise DataError(f"{where} has no {name!r}; it has {', '.join(sorted(types))}")
     for name in sorted(types.keys() - values.keys()):
         raise DataError(f"{where} lacks {name!r}; write it with 'edge-lstm train --dry-run --json'")
-    parts = {n: from_plain(types[n], v, f"[{n}]") for n, v in values.items() if is_dataclass(types[n])}
+    parts = {
+        n: from_plain(types[n], v, f"[{n}]") for n, v in values.items() if is_dataclass(types[n])
+    }
     try:
         return kind(**{**values, **parts})
     except DataError as error:
@@ -121,7 +131,9 @@ class TeacherOptions(SourceFile):
     def __post_init__(self) -> None:
         super().__post_init__()
         if (self.kind == "linear") == bool(self.source):
-            raise DataError(f"teacher {self.kind!r} has the source {self.source!r}; linear alone has none")
+            raise DataError(
+                f"teacher {self.kind!r} has the source {self.source!r}; linear alone has none"
+            )
 
     @property
     def name(self) -> str:

@@ -97,7 +97,9 @@ class Plan(Options):
             raise DataError("augmented texts need a teacher; set texts_per_row to 0")
         kinds = {teacher.kind for teacher in self.teachers}
         if self.word_table == "encoder" and kinds.isdisjoint(("probe", "fine-tuned")):
-            raise DataError("word_table encoder needs an encoder among the teachers; set word_table to none")
+            raise DataError(
+                "word_table encoder needs an encoder among the teachers; set word_table to none"
+            )
         fit = self.sparse.fit
         network = self.network
         exact = not fit.startswith("low-rank")
@@ -176,7 +178,9 @@ def decide(stats: DatasetStats, request: TrainingRequest = NOTHING_ASKED) -> Dec
     """Decide a training, and say why. Raises DataError as :func:`make_plan`."""
     preset = _preset(request.preset)
     if request.balance and stats.multi_label:
-        raise DataError("--balance is for one label per text; leave it out, each label has its own threshold")
+        raise DataError(
+            "--balance is for one label per text; leave it out, each label has its own threshold"
+        )
     if request.preset == "seed":
         return _decide_seed(stats, request, preset)
     reasons = Reasons()
@@ -239,7 +243,9 @@ def decide(stats: DatasetStats, request: TrainingRequest = NOTHING_ASKED) -> Dec
 def _decide_seed(stats: DatasetStats, request: TrainingRequest, preset: Preset) -> Decided:
     """Plan Keras's example: its text rule and its network, learnt from labels alone."""
     if request.teacher not in (None, NO_TEACHER) or request.start or stats.unlabelled:
-        raise DataError("preset seed learns from labels alone; leave out --teacher, --start and --unlabelled")
+        raise DataError(
+            "preset seed learns from labels alone; leave out --teacher, --start and --unlabelled"
+        )
     shape = preset.long
     network = NetworkConfig(
         num_words=request.num_words or shape.words,
@@ -260,7 +266,9 @@ def _decide_seed(stats: DatasetStats, request: TrainingRequest, preset: Preset) 
         network=network,
         validation=from_plain(Validation, {"share": share, "folds": 0}, "validation"),
         loop=loop if request.epochs is None else replace(loop, epochs=request.epochs),
-        calibration=CalibrationOptions(lstm_share=defaults.ROWS_ONLY_LSTM_SHARE, balance=request.balance),
+        calibration=CalibrationOptions(
+            lstm_share=defaults.ROWS_ONLY_LSTM_SHARE, balance=request.balance
+        ),
         seed=request.seed,
     )
     return Decided(plan, {"kind": _why_kind(stats), "network": "Keras's example"})
@@ -285,7 +293,9 @@ def _is_few(stats: DatasetStats) -> bool:
     return stats.rows < defaults.FEW_ROWS
 
 
-def _teachers(stats: DatasetStats, request: TrainingRequest) -> tuple[tuple[TeacherOptions, ...], str]:
+def _teachers(
+    stats: DatasetStats, request: TrainingRequest
+) -> tuple[tuple[TeacherOptions, ...], str]:
     if stats.rows < defaults.FEWEST_TO_CROSS_VALIDATE:
         return (), f"{stats.rows} rows are too few to cross-validate"
     strong: list[TeacherOptions] = []
@@ -309,6 +319,8 @@ def _teachers(stats: DatasetStats, request: TrainingRequest) -> tuple[tuple[Teac
     if stats.kind == "many labels" and not strong and not stats.unlabelled:
         reasons.append("the n-gram part learns many labels by itself")
         return (), "; ".join(reasons)
+    if not reasons:
+        reasons.append("no other is known to improve it")
     return (TeacherOptions(), *strong), "; ".join(reasons)
 
 
@@ -324,7 +336,9 @@ def _judge_trial(stats: DatasetStats) -> tuple[bool, str]:
     return True, rates
 
 
-def _transformers(stats: DatasetStats, request: TrainingRequest, source: str) -> list[TeacherOptions]:
+def _transformers(
+    stats: DatasetStats, request: TrainingRequest, source: str
+) -> list[TeacherOptions]:
     if request.classifier:
         return [TeacherOptions(source, kind="classifier")]
     fine_tuned = TeacherOptions(source, kind="fine-tuned")
@@ -384,7 +398,9 @@ def _unlabelled(stats: DatasetStats) -> tuple[int, str]:
     return most, f"texts without a label, at most {defaults.MOST_UNLABELLED:,}"
 
 
-def _texts_per_row(stats: DatasetStats, strong: list[TeacherOptions], *, uses_log: bool) -> tuple[int, str]:
+def _texts_per_row(
+    stats: DatasetStats, strong: list[TeacherOptions], *, uses_log: bool
+) -> tuple[int, str]:
     """Decide augmented texts: a teacher that knows more than the rows do labels them."""
     if uses_log:
         return 0, "the teachers label a log"
@@ -444,7 +460,7 @@ def _expansion(
 def _sparse(
     stats: DatasetStats, table: WordTable, transfer: int, *, uses_log: bool, reasons: Reasons
 ) -> SparseOptions:
-    options = defaults.sparse_defaults(stats.kind)
+    options = SparseOptions()
     if stats.mean_length > defaults.LONG_TEXTS:
         options = replace(options, selection="telling", characters=False)
         reasons.by_path["sparse.selection"] = "long texts hold many pairs"
@@ -549,7 +565,9 @@ def sized(loop: LoopOptions, texts: int) -> LoopOptions:
 # --- The plan in words --------------------------------------------------------------------------------------
 
 
-def explain(plan: Plan, stats: DatasetStats, reasons: Mapping[str, str]) -> list[tuple[str, str, str]]:
+def explain(
+    plan: Plan, stats: DatasetStats, reasons: Mapping[str, str]
+) -> list[tuple[str, str, str]]:
     """Return (name, value, reason) of the main decisions, for a person."""
     network = plan.network
     loop = plan.loop
@@ -569,7 +587,11 @@ def explain(plan: Plan, stats: DatasetStats, reasons: Mapping[str, str]) -> list
     largest = [f"{part} {size / 1000:,.0f}" for part, size in bytes_by_part.items()][:4]
     lines = [
         ("kind", plan.kind, reasons.get("kind", "as planned")),
-        ("file", f"at most {plan.max_kilobytes:,} kB in int8", f"preset {plan.preset}: {', '.join(largest)}"),
+        (
+            "file",
+            f"at most {plan.max_kilobytes:,} kB in int8",
+            f"preset {plan.preset}: {', '.join(largest)}",
+        ),
         (
             "tokenization",
             plan.text.rule,
@@ -584,7 +606,9 @@ def explain(plan: Plan, stats: DatasetStats, reasons: Mapping[str, str]) -> list
         per_row = f"{plan.augmentation.texts_per_row} texts per row"
         lines.append(("augmentation", per_row, "labelled by the teachers"))
     if plan.augmentation.typos:
-        lines.append(("typos", f"{plan.augmentation.typos:.0%} of letters", "in copies of the rows"))
+        lines.append(
+            ("typos", f"{plan.augmentation.typos:.0%} of letters", "in copies of the rows")
+        )
     if plan.word_table != "none":
         lines.append(("word embeddings", plan.word_table, reasons.get("word_table", "as planned")))
     lines += [
@@ -596,10 +620,14 @@ def explain(plan: Plan, stats: DatasetStats, reasons: Mapping[str, str]) -> list
 
 def fields_of(plan: Plan, reasons: Mapping[str, str]) -> list[tuple[str, str, str]]:
     """Return (path, value, reason) of every field, for a person who wants to know all of them."""
+    usual = dict(_leaves(Plan().to_dict(), ""))
     rows: list[tuple[str, str, str]] = []
     for path, value in _leaves(plan.to_dict(), ""):
         part = path.partition(".")[0]
-        rows.append((path, value, reasons.get(path) or reasons.get(part, "default")))
+        reason = reasons.get(path) or reasons.get(part)
+        if not reason:
+            reason = "default" if usual.get(path) == value else f"default for {plan.kind} texts"
+        rows.append((path, value, reason))
     return rows
 
 

@@ -41,7 +41,9 @@ def known_stats(dataset: Dataset, request: TrainingRequest, unlabelled: int = 0)
         return stats
     is_english = stats.english >= defaults.LEAST_ENGLISH
     candidate = SourceFile(defaults.CANDIDATE)
-    return replace(stats, trial=try_teacher(dataset, candidate, request.seed, is_english=is_english))
+    return replace(
+        stats, trial=try_teacher(dataset, candidate, request.seed, is_english=is_english)
+    )
 
 
 def with_teacher_kind(request: TrainingRequest) -> TrainingRequest:

@@ -56,7 +56,9 @@ class PretrainedWords:
 
     def share_of(self, texts: Sequence[str]) -> float:
         """The share of the words in these texts that have a vector, 0 to 1."""
-        words = [word for text in texts for word in split_marks(text) if word.isalpha() and word[1:]]
+        words = [
+            word for text in texts for word in split_marks(text) if word.isalpha() and word[1:]
+        ]
         vocabulary = set(self.words)
         return sum(word in vocabulary for word in words) / max(1, len(words))
 
@@ -91,7 +93,9 @@ class PretrainedWords:
         float32 [texts, at most ``components``].
         """
         by_text = [sorted(set(split_marks(text))) for text in texts]
-        place = {word: i for i, word in enumerate(sorted({word for words in by_text for word in words}))}
+        place = {
+            word: i for i, word in enumerate(sorted({word for words in by_text for word in words}))
+        }
         weighted = self.embeddings(list(place), len(place) + FIRST_WORD_ID).weighted[FIRST_WORD_ID:]
         sums = [weighted[[place[word] for word in words]].sum(axis=0) for words in by_text]
         return _normalised(np.stack(sums))
@@ -114,7 +118,10 @@ def english(options: WordVectorOptions = DEFAULT_VECTORS) -> PretrainedWords:
     """Return the table of this package: English words and their vectors."""
     stored = load_file(ENGLISH)
     words = tuple(stored["words"].tobytes().decode().split("\n"))
-    place, table = {word: i for i, word in enumerate(words)}, unpacked(stored["codes"], stored["scales"])
+    place, table = (
+        {word: i for i, word in enumerate(words)},
+        unpacked(stored["codes"], stored["scales"]),
+    )
 
     def read(words: Sequence[str]) -> list[list[int]]:
         return [[place[word]] if word in place else [] for word in words]
@@ -123,12 +130,16 @@ def english(options: WordVectorOptions = DEFAULT_VECTORS) -> PretrainedWords:
 
 
 def _normalised(vectors: Floats) -> Floats:
-    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True).clip(_SMALLEST), np.float32)
+    return np.asarray(
+        vectors / np.linalg.norm(vectors, axis=1, keepdims=True).clip(_SMALLEST), np.float32
+    )
 
 
 def unpacked(codes: npt.NDArray[np.uint8], scales: Floats) -> Floats:
     """codes: uint8 [words, width * 3 / 8], as tools/word_vectors.py packs them; scales: float32 [width] →
     float32 [words, width]."""
-    bits = np.unpackbits(codes, axis=1, count=BITS * len(scales)).reshape(len(codes), len(scales), BITS)
+    bits = np.unpackbits(codes, axis=1, count=BITS * len(scales)).reshape(
+        len(codes), len(scales), BITS
+    )
     levels = bits @ (1 << np.arange(BITS))
     return np.asarray((levels - (2**BITS - 1) / 2) * scales, np.float32)

@@ -58,7 +58,11 @@ def provenance(
     scores = calibration.scores
     accuracy = measured.teachers_accuracy
     teachers = [
-        {"name": member.name, "weight": round(member.weight, 3), "accuracy": round(member.accuracy, 4)}
+        {
+            "name": member.name,
+            "weight": round(member.weight, 3),
+            "accuracy": round(member.accuracy, 4),
+        }
         for member in measured.members
     ]
     return {
@@ -136,7 +140,9 @@ def _longest_scores(dataset: Dataset, texts: Split) -> SetScores:
     """
     counts = dict(zip(dataset.labels, texts.counts()))
     names = sorted(counts, key=lambda name: len(name.encode()), reverse=True)
-    labels = tuple(LabelScores(name, LONGEST, LONGEST, LONGEST, max(1, counts[name]), 0) for name in names)
+    labels = tuple(
+        LabelScores(name, LONGEST, LONGEST, LONGEST, max(1, counts[name]), 0) for name in names
+    )
     if dataset.several:
         return SetScores(len(texts), 0, labels)
     return Scores(len(texts), 0, labels, LONGEST, LONGEST)

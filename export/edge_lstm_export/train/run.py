@@ -145,9 +145,13 @@ def run_job(
         stages.check(inputs.identity)
         planned(inputs)
         dataset, plan = inputs.dataset, inputs.plan
-        result = fit(dataset, plan, unlabelled=inputs.unlabelled, callbacks=callbacks, stages=stages)
+        result = fit(
+            dataset, plan, unlabelled=inputs.unlabelled, callbacks=callbacks, stages=stages
+        )
         save_checkpoint(result.checkpoint, job.output)
-        write_history(result.loop.history, job.beside("history.json"), training=result.checkpoint.training)
+        write_history(
+            result.loop.history, job.beside("history.json"), training=result.checkpoint.training
+        )
         job.partial.unlink(missing_ok=True)
     return result
 

@@ -171,7 +171,9 @@ def _fixed_parts(network: NetworkConfig, stats: DatasetStats) -> dict[str, int]:
     )
 
 
-def expected_parts(network: NetworkConfig, max_kilobytes: int, stats: DatasetStats) -> dict[str, int]:
+def expected_parts(
+    network: NetworkConfig, max_kilobytes: int, stats: DatasetStats
+) -> dict[str, int]:
     """Return the bytes of the int8 file by part, the largest first, if the texts fill it."""
     parts = _fixed_parts(network, stats)
     words = network.num_words

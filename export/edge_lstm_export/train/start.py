@@ -23,7 +23,9 @@ PACKAGED = {
     SENTIMENT: embedded_model(),
     SMALL_SENTIMENT: Path(__file__).parents[1] / "sentiment-small.int8.onnx",
 }
-SENTINELS = 2  # tolerance: columns and units of an int8 file that hold scales still, see onnx/weights.py
+SENTINELS = (
+    2  # tolerance: columns and units of an int8 file that hold scales still, see onnx/weights.py
+)
 
 
 @dataclass(frozen=True)

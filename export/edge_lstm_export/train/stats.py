@@ -98,7 +98,9 @@ def english_share(dataset: Dataset) -> float:
     return english().share_of(dataset.train.texts)
 
 
-def try_teacher(dataset: Dataset, file: SourceFile, seed: int, *, is_english: bool) -> TeacherTrial | None:
+def try_teacher(
+    dataset: Dataset, file: SourceFile, seed: int, *, is_english: bool
+) -> TeacherTrial | None:
     """Cross-fit a model file as a teacher on some rows, together with a linear one.
 
     Return None if the rows are too few to tell, too many, or have too many labels.

@@ -120,7 +120,9 @@ def fit(
         stages.get(LOOP),
         temperature_factor=plan.calibration.temperature_factor,
     )
-    network, closed = with_headroom(network, lstm_examples(data), tried_rows(tokenizer), plan.headroom)
+    network, closed = with_headroom(
+        network, lstm_examples(data), tried_rows(tokenizer), plan.headroom
+    )
     if plan.network.several:
         network = rounded_to_int8(network)
 
@@ -167,18 +169,24 @@ def fit(
     return Result(checkpoint, loop, calibration.scores, test, remarks, closed)
 
 
-def _usable_log(plan: Plan, unlabelled: Sequence[str], soft_labels: Floats | None) -> tuple[str, ...]:
+def _usable_log(
+    plan: Plan, unlabelled: Sequence[str], soft_labels: Floats | None
+) -> tuple[str, ...]:
     """Return the texts without a label that are learnt from. Raises DataError if nothing labels them."""
     if soft_labels is not None:
         if plan.teachers or len(soft_labels) != len(unlabelled):
             raise DataError("soft labels need one row per unlabelled text and no teachers")
         return tuple(unlabelled)
     if len(unlabelled) and not plan.teachers:
-        raise DataError("texts without labels need a teacher; leave out --unlabelled or --teacher none")
+        raise DataError(
+            "texts without labels need a teacher; leave out --unlabelled or --teacher none"
+        )
     return tuple(unlabelled[: plan.unlabelled])
 
 
-def _calibrate(data: TrainingData, unseen: ComponentLogits | None, *, has_sparse: bool) -> Calibration:
+def _calibrate(
+    data: TrainingData, unseen: ComponentLogits | None, *, has_sparse: bool
+) -> Calibration:
     """Weigh the components, divide by the temperature, add the offset for rare labels, and measure.
 
     unseen: logits of texts that no component had learnt from: the validation part, or the rows by
@@ -236,7 +244,9 @@ def _teacher_remarks(data: TrainingData, scores: SetScores | None) -> Iterator[s
         return
     reached = scores.subset_accuracy
     if teachers.accuracy - reached >= LOST_BY_NETWORK:
-        rates = f"the teachers reach an accuracy of {teachers.accuracy:.1%}, the network {reached:.1%}"
+        rates = (
+            f"the teachers reach an accuracy of {teachers.accuracy:.1%}, the network {reached:.1%}"
+        )
         yield f"{rates}: give texts without labels (--unlabelled), from which it learns what they know"
 
 

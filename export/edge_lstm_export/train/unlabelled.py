@@ -29,7 +29,10 @@ def choose_unlabelled(
     left_out: the labelled and the test texts. source: name of the texts' source, for the remarks.
     most: texts that are chosen; of more, a random part, in which texts differ in more than numbers.
     """
-    chosen, repeated = sorted({*texts}.difference(left_out)), sum(text in left_out for text in texts)
+    chosen, repeated = (
+        sorted({*texts}.difference(left_out)),
+        sum(text in left_out for text in texts),
+    )
     remarks, of = [], f"of {counted(len(texts), 'text')} of {source}"
     if repeated:
         rest = "not used" if chosen else "none is left to label"
@@ -83,7 +86,11 @@ def misspell(texts: Sequence[str], share: float, seed: int) -> list[str]:
 
 
 def _variant(
-    words: list[str], other: list[str], draw: float, options: AugmentationOptions, rng: np.random.Generator
+    words: list[str],
+    other: list[str],
+    draw: float,
+    options: AugmentationOptions,
+    rng: np.random.Generator,
 ) -> list[str]:
     """Return the words of a made text. draw: from 0 to 1, decides how it is made."""
     if draw < options.deletion:

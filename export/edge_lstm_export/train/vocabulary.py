@@ -83,7 +83,9 @@ def informative_marks(texts: Sequence[str], labels: Bools, options: VocabularyOp
     A mark counts by its log odds ratio and the standard error of that (half a text is added to each count;
     Haldane, 1956). A full stop in nearly every text says nothing, and would be a token each time.
     """
-    holds = np.array([[mark in text for mark in MARKS] for text in texts], np.float64).reshape(-1, len(MARKS))
+    holds = np.array([[mark in text for mark in MARKS] for text in texts], np.float64).reshape(
+        -1, len(MARKS)
+    )
     sizes = labels.sum(axis=0)
     inside = holds.T @ labels + 0.5  # marks, L
     outside = holds.sum(axis=0)[:, None] - inside + 1
@@ -107,7 +109,9 @@ def unknown_share(tokenizer: Tokenizer, texts: Sequence[str]) -> float:
         counts = count_words(texts)
         return 1 - sum(counts[w] for w in tokenizer.words if counts[w] > 1) / max(1, counts.total())
     counted = [tokenizer.count_words(text) for text in texts]
-    return 1 - sum(in_vocabulary for _, in_vocabulary in counted) / max(1, sum(words for words, _ in counted))
+    return 1 - sum(in_vocabulary for _, in_vocabulary in counted) / max(
+        1, sum(words for words, _ in counted)
+    )
 
 
 def _subwords(counts: Counter[str], most: int, options: VocabularyOptions) -> tuple[str, ...]:
@@ -161,8 +165,12 @@ def _longest_first(word: str, subwords: set[str], longest: int) -> list[str]:
 
 def _first_words(ranked: Sequence[str], num_words: int) -> tuple[str, ...]:
     if num_words <= FIRST_WORD_ID:
-        raise DataError(f"num_words must be above {FIRST_WORD_ID}, not {num_words}: lower ids are not words")
+        raise DataError(
+            f"num_words must be above {FIRST_WORD_ID}, not {num_words}: lower ids are not words"
+        )
     words = tuple(word for word in ranked if REPLACEMENT not in word)[: num_words - FIRST_WORD_ID]
     if not words:
-        raise DataError("the training texts hold no words; give other texts, or name another --text-column")
+        raise DataError(
+            "the training texts hold no words; give other texts, or name another --text-column"
+        )
     return words

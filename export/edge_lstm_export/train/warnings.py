@@ -36,12 +36,18 @@ def checked(dataset: Dataset) -> Dataset:
         verb = "is a duplicate" if repeated == 1 else "are duplicates"
         warnings.append(f"{share} {verb} {but}: keep one of each")
     if conflicts:
-        warnings.append(f"{conflicts:,} training texts have duplicates with other labels: correct the labels")
+        warnings.append(
+            f"{conflicts:,} training texts have duplicates with other labels: correct the labels"
+        )
     if shared:
         so = "which inflates the test accuracy: remove them from one of the two"
         verb = "is also a training text" if shared == 1 else "are also training texts"
         warnings.append(f"{counted(shared, 'test text')} {verb}, {so}")
-    checks = {"repeated_texts": repeated, "contradictory_texts": conflicts, "test_texts_in_training": shared}
+    checks = {
+        "repeated_texts": repeated,
+        "contradictory_texts": conflicts,
+        "test_texts_in_training": shared,
+    }
     return replace(dataset, warnings=tuple(warnings), checks={**dataset.checks, **checks})
 
 
@@ -55,7 +61,11 @@ def _conflicting(split: Split) -> int:
 
 def _label_warnings(dataset: Dataset) -> Iterator[str]:
     names, counts = dataset.labels, dataset.train.counts()
-    if few := [f"{shorten(name)} ({count})" for name, count in zip(names, counts) if count < _FEW_OF_A_LABEL]:
+    if few := [
+        f"{shorten(name)} ({count})"
+        for name, count in zip(names, counts)
+        if count < _FEW_OF_A_LABEL
+    ]:
         yield f"few training texts of {listed(few)}: collect more, or merge the label into another"
     alike: defaultdict[str, list[str]] = defaultdict(list)
     for name in names:
@@ -67,7 +77,9 @@ def _label_warnings(dataset: Dataset) -> Iterator[str]:
 
 def result_warnings(scores: SetScores | None) -> Iterator[str]:
     """Yield what to know of the result on texts that the network did not learn from."""
-    from edge_lstm_export.train.calibrate import Scores  # brings torch, which reading data does not need
+    from edge_lstm_export.train.calibrate import (
+        Scores,  # brings torch, which reading data does not need
+    )
 
     if scores is None:
         return

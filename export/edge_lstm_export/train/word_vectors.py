@@ -69,5 +69,7 @@ def _together(examples: Examples, ids: int, window: int) -> sparse.csr_matrix:
         left, right = examples.ids[:-distance], examples.ids[distance:]
         use = word[:-distance] & word[distance:] & (owner[:-distance] == owner[distance:])
         ones = np.full(int(use.sum()), 1 / distance, np.float32)
-        counts = counts + sparse.coo_matrix((ones, (left[use], right[use])), shape=(ids, ids)).tocsr()
+        counts = (
+            counts + sparse.coo_matrix((ones, (left[use], right[use])), shape=(ids, ids)).tocsr()
+        )
     return (counts + counts.T).tocsr()

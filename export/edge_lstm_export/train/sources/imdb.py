@@ -33,7 +33,9 @@ def read_reviews(source: str, options: DataOptions) -> Dataset:
     """
     path = Path(os.environ.get(DATA_VARIABLE, ""), ARCHIVE) if source == IMDB else Path(source)
     if source == IMDB and not path.exists():
-        raise DataError(f"no {path}; download it from {URL}, and name its folder in {DATA_VARIABLE}")
+        raise DataError(
+            f"no {path}; download it from {URL}, and name its folder in {DATA_VARIABLE}"
+        )
     try:
         with tarfile.open(path, "r:*") as tar:
             files = dict(_reviews(tar, path, options.unlabelled))
@@ -42,17 +44,30 @@ def read_reviews(source: str, options: DataOptions) -> Dataset:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         reason = str(error).partition("\n")[0].rstrip(":")
-        raise DataError(f"{path} is not a complete tar archive ({reason}); download it again") from None
-    rows: dict[str, list[tuple[str, str]]] = {"train": [], "test": [], _UNLABELLED: []}  # text, label
+        raise DataError(
+            f"{path} is not a complete tar archive ({reason}); download it again"
+        ) from None
+    rows: dict[str, list[tuple[str, str]]] = {
+        "train": [],
+        "test": [],
+        _UNLABELLED: [],
+    }  # text, label
     # In order of the names: the tar's own order would decide what a seed means.
     for (split, label, _), content in sorted(files.items()):
         part = _UNLABELLED if label == _UNLABELLED else split
         rows[part].append((content.decode("utf-8-sig", "replace"), label))
     if not rows["train"]:
-        raise DataError(f"{path} holds no texts in train/LABEL/*.txt and test/LABEL/*.txt, as aclImdb has")
+        raise DataError(
+            f"{path} holds no texts in train/LABEL/*.txt and test/LABEL/*.txt, as aclImdb has"
+        )
     labels = label_names([label for _, label in rows["train"]], str(path))
     train, test = (
-        make_split([text for text, _ in rows[part]], [(label,) for _, label in rows[part]], labels, str(path))
+        make_split(
+            [text for text, _ in rows[part]],
+            [(label,) for _, label in rows[part]],
+            labels,
+            str(path),
+        )
         for part in ("train", "test")
     )
     more = tuple(text for text, _ in rows[_UNLABELLED])
@@ -63,12 +78,16 @@ def read_reviews(source: str, options: DataOptions) -> Dataset:
     return Dataset(name, labels, train, test if len(test) else None, digest, False, more, warnings)
 
 
-def _reviews(tar: tarfile.TarFile, path: Path, unlabelled: bool) -> Iterator[tuple[tuple[str, ...], bytes]]:
+def _reviews(
+    tar: tarfile.TarFile, path: Path, unlabelled: bool
+) -> Iterator[tuple[tuple[str, ...], bytes]]:
     """Yield (train or test, label, name) and content of each text of the tar. Nothing is written anywhere."""
     for member in tar:
         parts = member.name.split("/")
         if ".." in parts or member.name.startswith("/"):
-            raise DataError(f"{path} holds the path {member.name!r}, which leads out of it; do not use it")
+            raise DataError(
+                f"{path} holds the path {member.name!r}, which leads out of it; do not use it"
+            )
         match = _REVIEW.fullmatch(member.name)
         if match is None or member.isdir() or (match[2] == _UNLABELLED and not unlabelled):
             continue

@@ -33,7 +33,9 @@ def dataset_from(
     if columns is not None:
         label_names(columns * 2, name, several=True)  # as if each occurred: all columns stay
         if not flat:
-            raise DataError(f"{name} has no labelled text; a classifier needs texts of two labels or more")
+            raise DataError(
+                f"{name} has no labelled text; a classifier needs texts of two labels or more"
+            )
     all_labels = columns or label_names(flat, name, several=several)
     checked, more = _read_texts(texts, name), _read_texts(unlabelled, f"{name}, unlabelled")
     if len(checked) != len(names):
@@ -51,14 +53,18 @@ def _read_texts(texts: Iterable[str], where: str) -> tuple[str, ...]:
     for i, text in enumerate(checked):
         if not isinstance(text, str):
             kind = type(text).__name__
-            raise DataError(f"{where}: text {i} is {kind}, not str; convert it, or remove it if missing")
+            raise DataError(
+                f"{where}: text {i} is {kind}, not str; convert it, or remove it if missing"
+            )
     return tuple(well_formed(str(text)) for text in checked)  # of np.str_ too
 
 
 def _read_labels(labels: Any, where: str) -> tuple[list[Names], Names | None]:
     """Return the label names of each text, and of a matrix the names of all columns."""
     if isinstance(labels, (str, bytes)) or not hasattr(labels, "__len__"):
-        raise DataError(f"{where}: the labels are {type(labels).__name__}; give a list with one per text")
+        raise DataError(
+            f"{where}: the labels are {type(labels).__name__}; give a list with one per text"
+        )
     if getattr(labels, "ndim", 1) == 2:
         return _read_matrix(labels, where)
     names: list[Names] = []
@@ -69,13 +75,17 @@ def _read_labels(labels: Any, where: str) -> tuple[list[Names], Names | None]:
             if not isinstance(value, Hashable) or isinstance(value, _COLLECTIONS):
                 raise DataError(f"{where}: label {i} holds a {type(value).__name__}, not a label")
             if _is_missing(value):
-                raise DataError(f"{where}: label {i} is missing ({value!r}); label the text, or remove it")
+                raise DataError(
+                    f"{where}: label {i} is missing ({value!r}); label the text, or remove it"
+                )
             if (first := values.setdefault(str(value), value)) != value:
                 both = f"{value!r} and {first!r}"
                 raise DataError(f"{where}: {both} are two labels of the same name; use one type")
         names.append(tuple(sorted(map(str, row))))  # a set has another order in each process
         if len(set(names[-1])) < len(row):
-            raise DataError(f"{where}: label {i} names a label twice; give a matrix of 0 and 1 as an array")
+            raise DataError(
+                f"{where}: label {i} names a label twice; give a matrix of 0 and 1 as an array"
+            )
     return names, None
 
 
@@ -83,7 +93,9 @@ def _read_matrix(labels: Any, where: str) -> tuple[list[Names], Names]:
     names = tuple(map(str, getattr(labels, "columns", range(labels.shape[1]))))
     matrix = np.asarray(labels.toarray() if hasattr(labels, "toarray") else labels)
     if len(names) != matrix.shape[1] or len(set(names)) < len(names):
-        raise DataError(f"{where}: {matrix.shape[1]} columns of labels need as many different names")
+        raise DataError(
+            f"{where}: {matrix.shape[1]} columns of labels need as many different names"
+        )
     if not np.isin(matrix, (0, 1)).all():
         raise DataError(f"{where}: the label matrix holds values other than 0 and 1")
     return [tuple(names[j] for j in np.flatnonzero(row)) for row in matrix], names

@@ -27,13 +27,17 @@ from edge_lstm_export.train.options import DataOptions
 from edge_lstm_export.train.sources.imdb import IMDB, read_reviews
 from edge_lstm_export.train.warnings import checked
 
-SOURCES = "a labelled file (CSV, JSONL, …), a folder with a subfolder of .txt files per label, or imdb"
+SOURCES = (
+    "a labelled file (CSV, JSONL, …), a folder with a subfolder of .txt files per label, or imdb"
+)
 TEST_SHARE, FEWEST_TO_TEST = 0.1, 2000  # of so many texts or more; fewer are cross-validated
 # Texts → names of labels, and the labels of each text: bool [n, L], one in each row.
 Labeller = Callable[[Sequence[str]], tuple[Names, Bools]]
 
 
-def read_dataset(sources: Sequence[str], options: DataOptions, labeller: Labeller | None = None) -> Dataset:
+def read_dataset(
+    sources: Sequence[str], options: DataOptions, labeller: Labeller | None = None
+) -> Dataset:
     """Read a source, or several labelled files as one, and look for what often spoils a training.
 
     Of several files the rows follow each other, and each may have labels that others lack. labeller: labels
@@ -47,7 +51,9 @@ def read_dataset(sources: Sequence[str], options: DataOptions, labeller: Labelle
             raise DataError(f"{source} has its own splits; give it alone, or labelled files only")
     paths = [Path(source) for source in sources]
     named = _names_labels(options)
-    labelled = (path.is_dir() or has_labels(path, options=_reading(path, options)) for path in paths)
+    labelled = (
+        path.is_dir() or has_labels(path, options=_reading(path, options)) for path in paths
+    )
     if _has_parts(sources[0]):
         dataset = read_reviews(sources[0], options)
     elif labeller is None or named or any(labelled):
@@ -111,9 +117,13 @@ def read_texts(source: str, options: DataOptions) -> tuple[str, ...]:
         texts = read_reviews(source, replace(options, unlabelled=True)).unlabelled
     else:
         inputs = _open_texts(source, options)
-        texts = tuple(well_formed(row.text) for row in inputs.rows() if row.text and not row.text.isspace())
+        texts = tuple(
+            well_formed(row.text) for row in inputs.rows() if row.text and not row.text.isspace()
+        )
     if not texts:
-        raise DataError(f"{source} has no unlabelled text; give another --unlabelled, or leave it out")
+        raise DataError(
+            f"{source} has no unlabelled text; give another --unlabelled, or leave it out"
+        )
     return texts
 
 
@@ -137,9 +147,13 @@ def _check_there(source: str) -> None:
     if source not in (STDIN, IMDB) and not path.exists():
         raise DataError(f"no file or folder {source}; a source is {SOURCES}")
     if source == STDIN or not (source == IMDB or path.is_file() or path.is_dir()):
-        raise DataError(f"{source} is a pipe or device, and data are read twice; save them to a file")
+        raise DataError(
+            f"{source} is a pipe or device, and data are read twice; save them to a file"
+        )
     if (path / "train").is_dir():
-        raise DataError(f"{source} has splits; train on {path / 'train'}, with --test {path / 'test'}")
+        raise DataError(
+            f"{source} has splits; train on {path / 'train'}, with --test {path / 'test'}"
+        )
 
 
 def _read_files(paths: Sequence[Path], options: DataOptions) -> Dataset:
@@ -155,7 +169,9 @@ def _read_files(paths: Sequence[Path], options: DataOptions) -> Dataset:
     absent = [name for name in options.label_columns if name not in labels and not name.isdigit()]
     warnings = tuple(f"no text has the label {name}: the model will not know it" for name in absent)
     columns = _distinct(part.columns for part in parts)
-    return Dataset(_name(paths), labels, train, None, digest, several, warnings=warnings, columns=columns)
+    return Dataset(
+        _name(paths), labels, train, None, digest, several, warnings=warnings, columns=columns
+    )
 
 
 def _distinct(columns: Iterable[Columns | None]) -> tuple[Columns, ...]:
@@ -177,7 +193,9 @@ def _with_test(dataset: Dataset, options: DataOptions, path: Path) -> Dataset:
     _check_there(str(path))
     part = _read_labelled(path, options, several=dataset.several)
     if part.several and not dataset.several:
-        raise DataError(f"{path} has several labels per text, the training texts one; label both alike")
+        raise DataError(
+            f"{path} has several labels per text, the training texts one; label both alike"
+        )
     both = hashlib.sha256(f"{dataset.digest}{_digest([path], [part])}".encode()).hexdigest()
     test = data.make_split(part.texts, part.labels, dataset.labels, str(path))
     columns = _distinct((*dataset.columns, part.columns))
@@ -205,7 +223,11 @@ def _digest(paths: Sequence[Path], parts: Sequence[Labelled] = ()) -> str:
         data.file_digest(path) if path.is_file() else data.texts_digest(part.texts, part.labels)
         for path, part in zip_longest(paths, parts)
     ]
-    return digests[0] if len(digests) == 1 else hashlib.sha256(" + ".join(digests).encode()).hexdigest()
+    return (
+        digests[0]
+        if len(digests) == 1
+        else hashlib.sha256(" + ".join(digests).encode()).hexdigest()
+    )
 
 
 def _reading(path: Path, options: DataOptions) -> ReadOptions:

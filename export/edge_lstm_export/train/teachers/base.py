@@ -235,7 +235,9 @@ def ensemble(
     )
     rates = [accuracy(logits, labels, several) for logits in labelled]
     members = tuple(map(Member, names, weights, rates))
-    return EnsemblePredictions(mixed, members, tuple(dropped), accuracy(mixed.labelled, labels, several))
+    return EnsemblePredictions(
+        mixed, members, tuple(dropped), accuracy(mixed.labelled, labels, several)
+    )
 
 
 def stacked(parts: Sequence[Floats], labels: Bools, several: bool, prior: float) -> Floats:
@@ -247,7 +249,9 @@ def _mixed(weights: Sequence[float], parts: Sequence[Floats]) -> Floats:
     return np.asarray(sum(weight * part for weight, part in zip(weights, parts)), np.float32)
 
 
-def stacking_weights(parts: Sequence[Floats], labels: Bools, several: bool, prior: float) -> list[float]:
+def stacking_weights(
+    parts: Sequence[Floats], labels: Bools, several: bool, prior: float
+) -> list[float]:
     """Return a weight for each of the logits, none below 0, with the least log loss.
 
     parts: float32 [n, L] each. prior: nats that hold the weights at equal shares.
@@ -272,7 +276,9 @@ def accuracy_gain(with_it: Floats, without: Floats, labels: Bools, several: bool
 
 def log_loss_gain(with_it: Floats, without: Floats, labels: Bools, several: bool) -> float:
     """Return by how many standard errors the mean log loss falls: a paired test."""
-    return _standard_errors(log_losses(without, labels, several) - log_losses(with_it, labels, several))
+    return _standard_errors(
+        log_losses(without, labels, several) - log_losses(with_it, labels, several)
+    )
 
 
 def _standard_errors(gain: npt.NDArray[np.floating[Any]]) -> float:
@@ -309,7 +315,9 @@ def log_chances(logits: Floats, several: bool) -> Floats:
     return np.asarray(logits if several else log_softmax(logits, axis=1), np.float32)
 
 
-def fit_layer(x: Floats, labels: Bools, several: bool, options: EnsembleOptions) -> tuple[Floats, Floats]:
+def fit_layer(
+    x: Floats, labels: Bools, several: bool, options: EnsembleOptions
+) -> tuple[Floats, Floats]:
     """Fit a logistic regression; return it as a layer, weights float32 [L, width] and bias [L].
 
     x: float32 [n, width]. labels: bool [n, L]. several: one regression per label. A label that no row has
@@ -320,7 +328,9 @@ def fit_layer(x: Floats, labels: Bools, several: bool, options: EnsembleOptions)
     weights = np.zeros((labels.shape[1], x.shape[1]), np.float32)
     impossible = np.log(options.unseen)
     bias = np.where(labels.all(axis=0), -impossible, impossible).astype(np.float32)
-    model = LogisticRegression(C=options.regularization, max_iter=REGRESSION_STEPS, tol=REGRESSION_TOLERANCE)
+    model = LogisticRegression(
+        C=options.regularization, max_iter=REGRESSION_STEPS, tol=REGRESSION_TOLERANCE
+    )
     if several:
         for column in np.flatnonzero(labels.any(axis=0) & ~labels.all(axis=0)):
             model.fit(x, labels[:, column])

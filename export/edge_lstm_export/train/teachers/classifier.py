@@ -55,8 +55,12 @@ class ClassifierTeacher(Teacher):
 
     def logits(self, texts: Sequence[str]) -> Floats:
         """Logarithms of the labels' probabilities: float32 [n, L]."""
-        logits = log_softmax(_reader_of(self.source, self._options, self._say).outputs(texts), axis=1)
-        sums = np.stack([logsumexp(logits[:, columns], axis=1) for columns in self._columns], axis=1)
+        logits = log_softmax(
+            _reader_of(self.source, self._options, self._say).outputs(texts), axis=1
+        )
+        sums = np.stack(
+            [logsumexp(logits[:, columns], axis=1) for columns in self._columns], axis=1
+        )
         return log_chances(sums, several=False)
 
 
@@ -66,12 +70,16 @@ def label_texts(source: str, say: Say, texts: Sequence[str]) -> tuple[Names, Boo
     Raises DataError where it is an encoder, or gives all texts one label.
     """
     labels = list(dict.fromkeys(_labels(source)))
-    say(f"teacher: {source} labels {counted(len(texts), 'text')} as {listed([*map(shorten, labels)], 10)}")
+    say(
+        f"teacher: {source} labels {counted(len(texts), 'text')} as {listed([*map(shorten, labels)], 10)}"
+    )
     logits = ClassifierTeacher(source, labels, say=say).logits(texts)
     best = logits.argmax(axis=1)
     used = np.unique(best)
     if len(used) < 2:
-        raise DataError(f"the teacher {source} gives all texts one label; give texts of several labels")
+        raise DataError(
+            f"the teacher {source} gives all texts one label; give texts of several labels"
+        )
     return tuple(labels[i] for i in used), best[:, None] == used
 
 
@@ -79,5 +87,7 @@ def _labels(source: str) -> tuple[str, ...]:
     """The label of each output. Raises DataError where there are none."""
     labels = classifier_labels(source)
     if labels is None:
-        raise DataError(f"the teacher {source} is an encoder, which has no labels; give a classifier")
+        raise DataError(
+            f"the teacher {source} is an encoder, which has no labels; give a classifier"
+        )
     return labels

@@ -24,7 +24,14 @@ from edge_lstm_export.train.data import Bools, Floats, Ints
 from edge_lstm_export.train.logits import soft_cross_entropy
 from edge_lstm_export.train.options import EncoderOptions, EnsembleOptions, WordVectorOptions
 from edge_lstm_export.train.pretrained import PretrainedWords
-from edge_lstm_export.train.teachers.base import Predict, Regression, Say, Teacher, fit_layer, log_chances
+from edge_lstm_export.train.teachers.base import (
+    Predict,
+    Regression,
+    Say,
+    Teacher,
+    fit_layer,
+    log_chances,
+)
 from edge_lstm_export.train.teachers.transformer import (
     TextReader,
     Transformer,
@@ -37,7 +44,10 @@ from edge_lstm_export.train.teachers.transformer import (
 SMALLEST = 1e-9  # tolerance: divisors are at least this
 MINILM_WIDTH = 384  # tolerance: hidden states of the encoder for which the learning rate was found
 BATCHES_PER_CHUNK = 16  # tolerance: batches of texts that are sorted by length together
-ADAM_BETAS = (0.9, 0.98)  # tolerance: of the optimizer, as encoders are fine-tuned (Liu et al., 2019)
+ADAM_BETAS = (
+    0.9,
+    0.98,
+)  # tolerance: of the optimizer, as encoders are fine-tuned (Liu et al., 2019)
 
 
 class EncoderReader(TextReader):
@@ -58,7 +68,9 @@ class EncoderReader(TextReader):
 class FineTunedEncoder(Teacher):
     """The encoder, fine-tuned anew in each fit."""
 
-    def __init__(self, reader: EncoderReader, several: bool, options: EnsembleOptions, seed: int = 0) -> None:
+    def __init__(
+        self, reader: EncoderReader, several: bool, options: EnsembleOptions, seed: int = 0
+    ) -> None:
         self.reader = reader
         self.several = several
         self.options = options
@@ -136,8 +148,12 @@ def fine_tune(
     model.train()
     with torch.random.fork_rng(devices=[]), enough_threads(model):
         torch.manual_seed(seed)
-        for step, rows in enumerate(itertools.islice(_batches(lengths, options.batch_size, rng), steps), 1):
-            starts = rng.integers(0, [max(1, len(pieces[row]) - longest + 1) for row in rows]).tolist()
+        for step, rows in enumerate(
+            itertools.islice(_batches(lengths, options.batch_size, rng), steps), 1
+        ):
+            starts = rng.integers(
+                0, [max(1, len(pieces[row]) - longest + 1) for row in rows]
+            ).tolist()
             crops = [pieces[row][start : start + longest] for row, start in zip(rows, starts)]
             with precision():
                 logits = model(*model.batch(crops)).float()
@@ -204,9 +220,15 @@ def encoder_words(encoder: Transformer, options: WordVectorOptions) -> Pretraine
     ids = sorted({*range(min(len(tokenizer), len(table)))} - {*tokenizer.all_special_ids})
     tokens = tokenizer.convert_ids_to_tokens(ids)
     names = [tokenizer.convert_tokens_to_string([token]).strip().lower() for token in tokens]
-    usable = [(i, word) for i, word in zip(ids, names) if word[1:] and word.isalpha() and not spaceless(word)]
+    usable = [
+        (i, word)
+        for i, word in zip(ids, names)
+        if word[1:] and word.isalpha() and not spaceless(word)
+    ]
     place: dict[str, int] = {}
     for (i, word), pieces in zip(usable, read([word for _, word in usable])):
         if pieces == [i]:
             place.setdefault(word, i)
-    return PretrainedWords(tuple(place), table, np.array(list(place.values()), np.int64), read, options)
+    return PretrainedWords(
+        tuple(place), table, np.array(list(place.values()), np.int64), read, options
+    )

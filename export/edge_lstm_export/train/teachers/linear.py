@@ -47,7 +47,9 @@ class LinearTeacher(Teacher):
         if self.options.characters:
             sizes = self.options.shortest, self.options.longest
             counters.append(HashingVectorizer(analyzer="char_wb", ngram_range=sizes, **plain))
-        self._counts = [counter.transform(texts) for counter in counters]  # float32 [texts, COLUMNS], CSR
+        self._counts = [
+            counter.transform(texts) for counter in counters
+        ]  # float32 [texts, COLUMNS], CSR
         self._embedded: list[Floats] = []
         if self.words:
             length = np.float32(self.options.embeddings)
@@ -61,8 +63,12 @@ class LinearTeacher(Teacher):
         tf_idf = [TfidfTransformer(sublinear_tf=True).fit(block[rows]) for block in blocks]
 
         def features(rows: Ints) -> Matrix:
-            weighted = [weighting.transform(block[rows]) for weighting, block in zip(tf_idf, blocks)]
-            return sparse.hstack([*weighted, *(vectors[rows] for vectors in self._embedded)]).tocsr()
+            weighted = [
+                weighting.transform(block[rows]) for weighting, block in zip(tf_idf, blocks)
+            ]
+            return sparse.hstack(
+                [*weighted, *(vectors[rows] for vectors in self._embedded)]
+            ).tocsr()
 
         c = self.options.regularization
         weights, bias = svm_weights(features(rows), labels, self.several, c)

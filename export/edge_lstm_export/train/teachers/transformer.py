@@ -51,7 +51,10 @@ class Transformer(nn.Module):
         plain = tokenizer("a", add_special_tokens=False)["input_ids"]
         framed = tokenizer("a")["input_ids"]
         start = next(i for i in range(len(framed)) if framed[i : i + len(plain)] == plain)
-        self.frame = framed[:start], framed[start + len(plain) :]  # special pieces before and after a text
+        self.frame = (
+            framed[:start],
+            framed[start + len(plain) :],
+        )  # special pieces before and after a text
         positions = getattr(body.config, "max_position_embeddings", None) or 1_000_000
         # Two are lost where positions count from the padding's id, as RoBERTa's do.
         self.most_pieces = max(1, positions - 2 - len(framed) + len(plain))
@@ -62,7 +65,9 @@ class Transformer(nn.Module):
         if self.is_classifier:
             return output.logits.float()  # type: ignore[no-any-return]
         weight = mask.unsqueeze(2).float()
-        mean: Tensor = (output.last_hidden_state.float() * weight).sum(dim=1) / weight.sum(dim=1).clamp_min(1)
+        mean: Tensor = (output.last_hidden_state.float() * weight).sum(dim=1) / weight.sum(
+            dim=1
+        ).clamp_min(1)
         return mean
 
     @property
@@ -77,7 +82,11 @@ class Transformer(nn.Module):
     def tokenize(self, texts: Sequence[str]) -> list[Ints]:
         """The word pieces of each text, without special ones: int64 [pieces]."""
         plain = [text.replace("<br />", " ") for text in texts]
-        ids = self.tokenizer(plain, add_special_tokens=False, verbose=False)["input_ids"] if plain else []
+        ids = (
+            self.tokenizer(plain, add_special_tokens=False, verbose=False)["input_ids"]
+            if plain
+            else []
+        )
         return [np.array(row, np.int64) for row in ids]
 
     def batch(self, rows: Sequence[Ints]) -> tuple[Tensor, Tensor]:
@@ -86,10 +95,14 @@ class Transformer(nn.Module):
         framed = [torch.tensor([*before, *ids.tolist(), *after]) for ids in rows]
         mask = [torch.ones_like(ids) for ids in framed]
         pad = nn.utils.rnn.pad_sequence
-        return pad(framed, batch_first=True, padding_value=self.tokenizer.pad_token_id or 0), pad(mask, True)
+        return pad(framed, batch_first=True, padding_value=self.tokenizer.pad_token_id or 0), pad(
+            mask, True
+        )
 
 
-def read_texts(model: Transformer, texts: Sequence[str], options: EncoderOptions, say: Say) -> Floats:
+def read_texts(
+    model: Transformer, texts: Sequence[str], options: EncoderOptions, say: Say
+) -> Floats:
     """Return the model's outputs, float32 [n, width]; for a text longer than a window, their mean."""
     model.eval()
     size = min(options.window, model.most_pieces)
@@ -105,7 +118,9 @@ def read_texts(model: Transformer, texts: Sequence[str], options: EncoderOptions
         while start < len(windows):
             # As many short ones at once as there is room for in a batch of long ones.
             length = max(8, len(windows[min(start + _BATCH, len(windows)) - 1][1]))
-            rows, parts = zip(*windows[start : start + _BATCH * max(1, min(8, size // (2 * length)))])
+            rows, parts = zip(
+                *windows[start : start + _BATCH * max(1, min(8, size // (2 * length)))]
+            )
             np.add.at(total, list(rows), model(*model.batch(parts)).float().numpy())
             start += len(rows)
             done(float(work[start] / work[-1]))
@@ -166,7 +181,10 @@ def load_transformer(source: str, classifier: bool = False) -> Transformer:
     _configuration(source)
     import transformers
 
-    kind, options = "AutoModelForSequenceClassification" if classifier else "AutoModel", _options(source)
+    kind, options = (
+        "AutoModelForSequenceClassification" if classifier else "AutoModel",
+        _options(source),
+    )
     with _errors_of(source):
         tokenizer = transformers.AutoTokenizer.from_pretrained(source, use_fast=True, **options)
         body = getattr(transformers, kind).from_pretrained(source, use_safetensors=True, **options)
@@ -240,4 +258,6 @@ class TextReader:
         """float32 [n, width], see :func:`read_texts`."""
         if new := [text for text in dict.fromkeys(texts) if text not in self._memo]:
             self._memo.update(zip(new, read_texts(self.model, new, self.options, self.say)))
-        return np.array([self._memo[text] for text in texts], np.float32).reshape(-1, self.model.width)
+        return np.array([self._memo[text] for text in texts], np.float32).reshape(
+            -1, self.model.width
+        )

@@ -1,0 +1,96 @@
+"""A plan in words: the short form, and the long one with every field and the facts that decided."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from edge_lstm.cli.notes import wrapped
+from edge_lstm.printable import counted, duration, listed, shorten
+
+if TYPE_CHECKING:  # a message needs no torch
+    from edge_lstm_export.train.data import Dataset
+    from edge_lstm_export.train.run import Inputs
+
+# Columns where values begin: of the short form, and of the long one, whose names are paths.
+SHORT_COLUMN = 17
+LONG_COLUMN = 34
+
+
+def short_lines(prepared: Inputs) -> Iterator[str]:
+    """Yield the data and the main decisions, each with its reason."""
+    from edge_lstm_export.train.plan import explain
+
+    for name, value in _data_rows(prepared):
+        yield wrapped(value, name=name, indent=SHORT_COLUMN)
+    yield ""
+    for name, value, reason in explain(prepared.plan, prepared.stats, prepared.decided.reasons):
+        yield wrapped(f"{value} ({reason})", name=name, indent=SHORT_COLUMN)
+
+
+def long_lines(prepared: Inputs) -> Iterator[str]:
+    """Yield the data, their statistics, every field of the plan, the bytes and the expected time."""
+    from edge_lstm_export.train.duration import expected_seconds
+    from edge_lstm_export.train.plan import fields_of
+    from edge_lstm_export.train.sizes import expected_parts
+
+    plan = prepared.plan
+    stats = prepared.stats
+    for name, value in _data_rows(prepared):
+        yield wrapped(value, name=name, indent=LONG_COLUMN)
+    yield "\nstatistics that decided:"
+    for name, number in _statistics(prepared):
+        yield wrapped(number, name=name, indent=LONG_COLUMN)
+    yield "\nevery field, and why:"
+    for path, value, reason in fields_of(plan, prepared.decided.reasons):
+        yield wrapped(f"{value} ({reason})", name=path, indent=LONG_COLUMN)
+    yield "\nbytes of the int8 file, if the texts fill it:"
+    for part, size in expected_parts(plan.network, plan.max_kilobytes, stats).items():
+        yield wrapped(f"{size:,}", name=part, indent=LONG_COLUMN)
+    seconds = duration(expected_seconds(plan, stats))
+    yield f"\nthe LSTM's training takes about {seconds} on this machine, teachers not counted"
+
+
+def _data_rows(prepared: Inputs) -> list[tuple[str, str]]:
+    """Return (name, value) of the data."""
+    dataset = prepared.dataset
+    stats = prepared.stats
+    counts = [f"{shorten(name)} {n:,}" for name, n in zip(dataset.labels, dataset.train.counts())]
+    several = ", several per text" if stats.multi_label else ""
+    unit = "characters" if stats.unsegmented else "words"
+    rows = [("source", dataset.name)]
+    if dataset.columns:
+        rows.append(("columns", columns_in_words(dataset)))
+    rows += [
+        ("texts", f"{stats.rows:,} training, {len(dataset.test or ()):,} test"),
+        ("labels", f"{stats.labels}{several}: {listed(counts, 8)}"),
+        ("length", f"{stats.mean_length:.0f} {unit} per text on average"),
+    ]
+    if stats.unlabelled:
+        rows.append(("unlabelled", counted(stats.unlabelled, "text")))
+    return rows
+
+
+def _statistics(prepared: Inputs) -> Iterator[tuple[str, str]]:
+    for name, value in asdict(prepared.stats).items():
+        if name == "trial" and value is not None:
+            trial: dict[str, Any] = value
+            source = trial["source"]
+            for field in ("with_it", "without", "alone"):
+                yield f"trial of {source}, {field.replace('_', ' ')}", f"{trial[field]:.1%}"
+        elif isinstance(value, float):
+            yield name, f"{value:.4g}"
+        else:
+            yield name, f"{value}"
+
+
+def columns_in_words(dataset: Dataset) -> str:
+    """Return the columns that were read, in words; files may have different ones."""
+    read = []
+    for columns in dataset.columns:
+        labels = listed([f"{shorten(name)!r}" for name in columns.labels], 8)
+        kind = "label" if len(columns.labels) == 1 else "labels"
+        said = f"{kind} {labels}" if labels else "labels by the teacher"
+        read.append(f"text {columns.text!r}, {said}")
+    return "; ".join(read)
