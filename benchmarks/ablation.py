@@ -23,13 +23,11 @@ from pkgutil import resolve_name
 from typing import Any
 
 from edge_lstm_export import Plan, TextClassifier, make_plan
-from edge_lstm_export.train.options import Validation
-from edge_lstm_export.train.defaults import PRESETS
-from edge_lstm_export.train.options import TrainingRequest
-from edge_lstm_export.train.plan import LINEAR, SHORT_LOOP
-from edge_lstm_export.train.stats import DatasetStats, dataset_stats
+from edge_lstm_export.train.defaults import PRESETS, loop_defaults
+from edge_lstm_export.train.options import SourceFile, TrainingRequest, Validation
+from edge_lstm_export.train.planning import plan_training
 from edge_lstm_export.train.sources.memory import dataset_from
-from edge_lstm_export.train.train import with_knowledge
+from edge_lstm_export.train.stats import DatasetStats
 
 from benchmarks.sets import ALL, DATA, SETS, append, draw, lines, read, split
 from benchmarks.table import markdown_table
@@ -50,44 +48,46 @@ def off(**changes: Any) -> Off:
 
 def linear_teacher_off(plan: Plan, _: DatasetStats) -> Plan:
     """Return the plan of the other teachers, or where there are none of the labels alone."""
-    teachers = tuple(name for name in plan.teachers if name != LINEAR)
-    return replace(plan, teachers=teachers, own_labels=plan.own_labels if teachers else 1.0)
+    teachers = tuple(teacher for teacher in plan.teachers if teacher.kind != "linear")
+    if teachers:
+        return replace(plan, teachers=teachers)
+    return replace(plan, teachers=(), ensemble=replace(plan.ensemble, hard_label_weight=1.0))
 
 
 def large_vocabulary_off(plan: Plan, _: DatasetStats) -> Plan:
     """Return the plan with the preset's short shape: fewer words before a larger LSTM."""
     shape = PRESETS[plan.preset].short
     network = replace(plan.network, num_words=shape.words, embedding_dim=shape.embedding, hidden=shape.hidden)
-    loop = replace(plan.loop, pretrained=False)  # no LSTM of this shape is
-    return replace(plan, network=network, loop=loop)
+    return replace(plan, network=network, start=SourceFile())  # no model file has an LSTM of this shape
 
 
-def pretrained_off(plan: Plan, _: DatasetStats) -> Plan:
+def start_off(plan: Plan, _: DatasetStats) -> Plan:
     """Return the plan with random first weights, and the rate for these."""
-    if not plan.loop.pretrained:
+    if not plan.start.source:
         return plan
-    return replace(plan, loop=replace(plan.loop, pretrained=False, learning_rate=SHORT_LOOP.learning_rate))
+    rate = loop_defaults(plan.kind).learning_rate
+    return replace(plan, start=SourceFile(), loop=replace(plan.loop, learning_rate=rate))
 
 
 # Idea → how it is turned off, and the code of its own below edge_lstm_export.train.
 IDEAS: Mapping[str, tuple[Off, str]] = {
     "linear teacher": (linear_teacher_off, "teachers.linear"),
     "sentiment teacher": (
-        lambda plan, facts: make_plan(replace(facts, sentiment=None), TrainingRequest(seed=plan.seed)),
-        "teachers.load.sentiment_teacher",
+        lambda plan, stats: make_plan(replace(stats, trial=None), TrainingRequest(seed=plan.seed)),
+        "teachers.model.model_teacher",
     ),
-    "pretrained LSTM": (pretrained_off, "parts.sentiment_weights"),
-    "soft targets": (off(own_labels=1.0), ""),
-    "augmentation": (off(augmentation=0), "unlabelled.augment"),
-    "misspelt copies": (off(misspelt=0.0), "unlabelled.misspell"),
-    "word table": (off(word_table="none", related_words=False), "pretrained"),
+    "pretrained LSTM": (start_off, "start.first_weights"),
+    "soft targets": (off(ensemble={"hard_label_weight": 1.0}), ""),
+    "augmentation": (off(augmentation={"texts_per_row": 0}), "unlabelled.augment"),
+    "misspelt copies": (off(augmentation={"typos": 0.0}), "unlabelled.misspell"),
+    "word table": (off(word_table="none", vocabulary={"expansion": False}), "pretrained"),
     "meaning in the n-gram fit": (off(sparse={"embeddings": 0.0}), "ngrams.with_embeddings"),
-    "related words": (off(related_words=False), "pretrained.PretrainedWords.related"),
+    "related words": (off(vocabulary={"expansion": False}), "pretrained.PretrainedWords.related"),
     "n-grams": (off(network={"ngrams": 0, "ngram_dim": 0}), "ngrams"),
     "naive Bayes": (off(sparse={"bayes": 0.0}), "linear.bayes_weights"),
     "large vocabulary": (large_vocabulary_off, ""),
     "subwords": (off(text={"rule": "keras"}), "vocabulary.words_and_subwords"),
-    "both directions": (off(network={"bidirectional": False}, loop={"pretrained": False}), ""),
+    "both directions": (off(network={"bidirectional": False}, start=SourceFile()), ""),
     "word dropout": (off(loop={"word_dropout": 0.0}), ""),
     "stacking": (off(validation=Validation(0.0)), "calibrate.fit_stack"),
 }
@@ -99,12 +99,12 @@ def measure(name: str, rows: str, seed: int, runs: Runs) -> None:
     if name == "sst2":
         questions, truth = read(DATA / name / "dev.csv")
     texts, labels = draw(train, rows, seed)
-    dataset, asked = dataset_from(texts, labels), TrainingRequest(seed=seed)
-    facts = with_knowledge(dataset_stats(dataset), dataset, asked)
-    whole = make_plan(facts, asked)
+    dataset, request = dataset_from(texts, labels), TrainingRequest(seed=seed)
+    planned = plan_training(dataset, request)
+    whole = planned.decided.plan
     for idea in ("", *IDEAS):
         if (run := (name, rows, seed, idea)) not in runs:
-            plan = IDEAS[idea][0](whole, facts) if idea else whole
+            plan = IDEAS[idea][0](whole, planned.stats) if idea else whole
             runs[run] = runs.get((name, rows, seed, ""), (0.0, 0.0))
             if not idea or plan != whole:
                 begin = time.process_time()

@@ -179,7 +179,7 @@ def measure(data: Data, preset: str, seed: int) -> dict[str, Any]:
     try:
         model = TextClassifier(preset, random_state=seed).fit(texts, labels)
         stage = "export"
-        line["preset_bytes"] = model.plan_.kb * 1000
+        line["preset_bytes"] = model.plan_.max_kilobytes * 1000
         line["closed_in_training"] = model.result_.closed_units
         with quiet_thread():
             exported = export(model.result_.checkpoint, quantize="int8")
@@ -197,7 +197,7 @@ def table(runs: Sequence[Mapping[str, Any]]) -> str:
         if size := run.get("int8_bytes"):
             of_kind = largest[f"{run['kind']}, {run['words']} words"]
             of_kind[run["preset"]] = max(size, of_kind.get(run["preset"], 0))
-    heads = [f"{name} ({preset.kb} kB)" for name, preset in PRESETS.items()]
+    heads = [f"{name} ({preset.max_kilobytes} kB)" for name, preset in PRESETS.items()]
     cells = (
         [kind, *(f"{sizes[name] / 1000:,.0f}" if name in sizes else "–" for name in PRESETS)]
         for kind, sizes in largest.items()

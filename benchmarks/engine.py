@@ -129,11 +129,11 @@ def random_model(preset: str) -> bytes:
     from edge_lstm_export.train.checkpoint import Checkpoint
     from edge_lstm_export.train.network import Network
     from edge_lstm_export.train.options import TrainingRequest
-from edge_lstm_export.train.plan import make_plan
-from edge_lstm_export.train.stats import DatasetStats
+    from edge_lstm_export.train.plan import make_plan
+    from edge_lstm_export.train.stats import DatasetStats
 
     base = open_model()
-    plan = make_plan(DatasetStats(25_000, 2, words=230), TrainingRequest(preset))
+    plan = make_plan(DatasetStats(25_000, 2, mean_length=230), TrainingRequest(preset))
     config = plan.network
     pieces = (base.tokenizer.pieces or ())[: config.num_words // 5]
     words = base.tokenizer.words[: config.num_words - 4 - len(pieces)]

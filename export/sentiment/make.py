@@ -17,8 +17,9 @@ from pathlib import Path
 import numpy as np
 from edge_lstm_export.train.checkpoint import save_checkpoint
 from edge_lstm_export.train.data import Dataset
+from edge_lstm_export.train.defaults import residual
 from edge_lstm_export.train.loop import Callbacks
-from edge_lstm_export.train.options import SparseOptions, TrainingRequest
+from edge_lstm_export.train.options import EnsembleOptions, SparseOptions, TrainingRequest
 from edge_lstm_export.train.plan import Plan, make_plan
 from edge_lstm_export.train.stats import dataset_stats
 from edge_lstm_export.train.train import fit, quiet_thread
@@ -58,17 +59,17 @@ say = partial(print, file=sys.stderr)
 def plan_of(name: str, dataset: Dataset) -> Plan:
     """The plan of a preset for these texts. The labels are at hand, so no teacher is asked."""
     recipe = RECIPES[name]
-    asked = TrainingRequest(
-        name, "none", words=recipe.words, epochs=recipe.epochs, validation=VALIDATION, seed=SEED
+    request = TrainingRequest(
+        name, "none", num_words=recipe.words, epochs=recipe.epochs, validation=VALIDATION, seed=SEED
     )
-    plan = make_plan(dataset_stats(dataset), asked)
+    plan = make_plan(dataset_stats(dataset), request)
     network = replace(plan.network, hidden=recipe.hidden, dropout=recipe.dropout)
     plan = replace(
-        plan, network=network, sparse=SparseOptions("residual"), teachers=(), own_labels=1.0
+        plan, network=network, sparse=residual(plan.sparse), teachers=(), ensemble=EnsembleOptions()
     )
     if recipe.ngrams == 0:
         network = replace(network, bidirectional=True, ngrams=0, ngram_dim=0)
-        return replace(plan, network=network, sparse=SparseOptions(), kb=500)
+        return replace(plan, network=network, sparse=SparseOptions(), max_kilobytes=500)
     if recipe.ngrams is not None:
         return replace(plan, network=replace(network, ngrams=recipe.ngrams))
     return plan

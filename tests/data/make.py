@@ -70,7 +70,7 @@ def plan() -> Plan:
     shape = {"bidirectional": True, "pooling": "mean+max", "dropout": 0.3, "ngrams": 800, "ngram_dim": 1}
     return Plan(
         preset="small",
-        kb=250,
+        max_kilobytes=250,
         text=options.TextOptions("keras"),
         network=options.NetworkConfig(400, 14, 30, **shape),
         sparse=options.SparseOptions("logistic"),

@@ -17,7 +17,7 @@ pytest.importorskip("edge_lstm_export")
 from edge_lstm_export import make_plan
 from edge_lstm_export.train.defaults import PRESETS
 from edge_lstm_export.train.plan import Plan
-from edge_lstm_export.train.stats import DatasetStats
+from edge_lstm_export.train.stats import DatasetStats, TeacherTrial
 
 from benchmarks import (
     ablation,
@@ -190,9 +190,9 @@ def test_every_published_figure_stands_on_the_page_with_a_source_that_exists() -
     assert {figure.source for figure in standard.published()} <= {*standard.SOURCES}
 
 
-FACTS = (
+STATS = (
     DatasetStats(1000, 6, english=0.9),
-    DatasetStats(200, 2, english=0.9, sentiment=(0.8, 0.6, 0.6)),
+    DatasetStats(200, 2, english=0.9, trial=TeacherTrial("sentiment", 0.8, 0.6, 0.6)),
     DatasetStats(10_000, 77),
     DatasetStats(5000, 2, unsegmented=True),
 )
@@ -200,7 +200,7 @@ FACTS = (
 
 @pytest.mark.parametrize("idea", ablation.IDEAS)
 def test_an_idea_turned_off_leaves_a_plan_that_can_run(idea: str) -> None:
-    plans = [make_plan(facts) for facts in FACTS]
-    without = [ablation.IDEAS[idea][0](plan, facts) for plan, facts in zip(plans, FACTS)]
+    plans = [make_plan(stats) for stats in STATS]
+    without = [ablation.IDEAS[idea][0](plan, stats) for plan, stats in zip(plans, STATS)]
     assert without != plans, "no data would show what it is worth"
     assert [Plan.from_dict(plan.to_dict()) for plan in without] == without

@@ -183,7 +183,10 @@ SOURCES = [
     case("train: a data set beside a file", "train", "d.csv", "imdb", *MODEL, says="has its own splits"),
 ]
 NO_PLAN = json.dumps(make_plan(DatasetStats(40, 2)).to_dict() | {"format": 99})
-NO_ENCODER = json.dumps(make_plan(DatasetStats(40, 2)).to_dict() | {"teachers": ["probe /none"]})
+NO_ENCODER = json.dumps(
+    make_plan(DatasetStats(40, 2)).to_dict()
+    | {"teachers": [{"kind": "probe", "source": "/none", "sha256": ""}]}
+)
 OPTIONS = [
     *(train(f"{' '.join(given)}", *given, exit=exit_, says=says) for given, says, exit_ in [
         (("--epochs", "0"), "epochs", 2),
@@ -211,8 +214,8 @@ OPTIONS = [
         ("is not JSON", put("p.json", "{"), "is not a plan in JSON"),
         ("is not UTF-8", put("p.json", b"\xff\xfe{"), "is not a plan in JSON"),
         ("is nested deep", put("p.json", "[" * 100_000), "is not a plan in JSON"),
-        ("is a list", put("p.json", "[1]"), "format 1"),
-        ("is of another format, behind a byte order mark", put("p.json", "\ufeff" + NO_PLAN), "format 1"),
+        ("is a list", put("p.json", "[1]"), "format 2"),
+        ("is of another format, behind a byte order mark", put("p.json", "\ufeff" + NO_PLAN), "format 2"),
     ]),
 ]
 FILES = [

@@ -26,7 +26,7 @@ from types import FrameType
 
 import torch
 from edge_lstm_export import train as train_package
-from edge_lstm_export.train.options import TrainingRequest
+from edge_lstm_export.train.options import TeacherOptions, TrainingRequest
 from edge_lstm_export.train.plan import make_plan
 from edge_lstm_export.train.stats import DatasetStats
 from safetensors.torch import load_file
@@ -248,8 +248,14 @@ def plan() -> dict[str, object]:
     planned = make_plan(DatasetStats(60, 2), TrainingRequest("tiny", "none", epochs=2))
     network = replace(planned.network, num_words=60, embedding_dim=6, hidden=6)
     loop = replace(planned.loop, batch_size=16, word_vectors=False)
-    teachers = {"teachers": ("linear", "sentiment"), "augmentation": 1, "own_labels": 0.6}
-    return replace(planned, network=network, loop=loop, **teachers).to_dict()
+    return replace(
+        planned,
+        network=network,
+        loop=loop,
+        teachers=(TeacherOptions(), TeacherOptions("sentiment", kind="model")),
+        augmentation=replace(planned.augmentation, texts_per_row=1),
+        ensemble=replace(planned.ensemble, hard_label_weight=0.6),
+    ).to_dict()
 
 
 if __name__ == "__main__":

@@ -18,11 +18,10 @@ from commands import train
 from edge_lstm_export.train.checkpoint import load_checkpoint
 from edge_lstm_export.train.data import folds_of
 from edge_lstm_export.train.loop import Callbacks
-from edge_lstm_export.train.options import TrainingRequest
+from edge_lstm_export.train.options import EncoderOptions, EnsembleOptions, TrainingRequest, WordVectorOptions
 from edge_lstm_export.train.pretrained import PretrainedWords
-from edge_lstm_export.train.run import Job, run_job
-from edge_lstm_export.train.teachers import encoder as encoders
-from edge_lstm_export.train.teachers.base import accuracy, cross_fit
+from edge_lstm_export.train.run import Job, plan_job, run_job
+from edge_lstm_export.train.teachers.base import Queries, accuracy, cross_fit
 from edge_lstm_export.train.teachers.classifier import ClassifierTeacher, label_texts
 from edge_lstm_export.train.teachers.encoder import EncoderReader, FineTunedEncoder, encoder_words
 from edge_lstm_export.train.teachers.transformer import load_transformer
@@ -31,7 +30,9 @@ from transformers_made import make_transformer
 
 from edge_lstm.errors import DataError
 
-NOTHING = np.zeros((4, 0), np.bool_)
+ENSEMBLE = EnsembleOptions()
+# Random weights know nothing: a few large steps teach them more than many small ones.
+QUICK = EncoderOptions(learning_rate=2e-3, fewest_steps=30)
 
 
 @pytest.fixture(scope="module")
@@ -59,13 +60,6 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Random weights know nothing: a few large steps teach them more than many small ones."""
-    monkeypatch.setattr(encoders, "RATE", 2e-3)
-    monkeypatch.setattr(encoders, "FEWEST_STEPS", 30)
-
-
 def split_of(count: int, *, several: bool = False) -> Any:
     return dataset(several_rows(count) if several else rows(count), several=several).train
 
@@ -75,23 +69,22 @@ def split_of(count: int, *, several: bool = False) -> Any:
 
 @pytest.mark.parametrize("several", [True, False])
 def test_a_probe_learns_from_vectors_that_are_read_once(encoder: Path, several: bool) -> None:
-    split, shared = split_of(90, several=several), EncoderReader(str(encoder))
-    teacher, read = shared.probe(several), []
+    split, shared = split_of(90, several=several), EncoderReader(str(encoder), QUICK)
+    teacher, read = shared.probe(several, ENSEMBLE), []
     shared.model.register_forward_hook(lambda *_: read.append(1))
     teacher.read(split.texts)
     batches = len(read)
-    found = cross_fit(teacher, split.labels, folds_of(split, 3, 0), NOTHING).labelled
+    found = cross_fit(teacher, split.labels, folds_of(split, 3, 0), Queries.none(3), ENSEMBLE).labelled
     assert accuracy(found, split.labels, several) > (0.3 if several else 0.6)
-    shared.probe(several).read(split.texts)
+    shared.probe(several, ENSEMBLE).read(split.texts)
     assert len(read) == batches > 0
 
 
-@pytest.mark.usefixtures("_quick")
 @pytest.mark.parametrize("several", [True, False])
 def test_what_is_fine_tuned_answers_texts_that_it_did_not_see(encoder: Path, several: bool) -> None:
-    split, shared = split_of(120, several=several), EncoderReader(str(encoder))
+    split, shared = split_of(120, several=several), EncoderReader(str(encoder), QUICK)
     before = {name: value.clone() for name, value in shared.model.state_dict().items()}
-    teacher = FineTunedEncoder(shared, several)
+    teacher = FineTunedEncoder(shared, several, ENSEMBLE)
     teacher.read(split.texts)
     model = teacher.fit(np.arange(90), split.labels[:90])
     found = model(np.arange(90, 120))
@@ -102,7 +95,7 @@ def test_what_is_fine_tuned_answers_texts_that_it_did_not_see(encoder: Path, sev
 
 
 def test_its_words_are_those_of_letters_and_near_ones_come_first(encoder: Path) -> None:
-    found = encoder_words(load_transformer(str(encoder)))
+    found = encoder_words(load_transformer(str(encoder)), WordVectorOptions())
     assert found is not None and set(found.words) == {word for own in WORDS.values() for word in own}
     table = np.random.default_rng(0).normal(size=found.table.shape).astype(np.float32) * 0.1
     for label, side in (("sea", 1.0), ("shop", -1.0)):
@@ -152,10 +145,15 @@ def few(tmp_path: Path, encoder: Path | str, *more: str | Path) -> Any:
     return train(source, "-o", output, "--preset", "tiny", "--epochs", "1", "--teacher", encoder, *more)
 
 
-@pytest.mark.usefixtures("_quick")
 def test_an_encoder_teaches_few_rows_and_leaves_nothing_behind(encoder: Path, tmp_path: Path) -> None:
     log = write_csv(tmp_path / "log.csv", rows(40, seed=3), ("text",))
-    result = few(tmp_path, encoder, "--unlabelled", log, "--json")
+    planned = few(tmp_path, encoder, "--unlabelled", log, "--dry-run", "--json")
+    plan = tmp_path / "plan.json"
+    plan.write_text(json.dumps({**json.loads(planned.stdout), "encoder": vars(QUICK)}))
+    result = train(
+        *(tmp_path / "few.csv", "-o", tmp_path / "m.safetensors", "--plan", plan),
+        *("--unlabelled", log, "--json"),
+    )
     assert result.returncode == 0, result.stderr
     training = json.loads(result.stdout)
     assert training["data"]["unlabelled_texts"] > 30 and training["data"]["augmented_texts"] > 0
@@ -165,12 +163,11 @@ def test_an_encoder_teaches_few_rows_and_leaves_nothing_behind(encoder: Path, tm
     assert not list(tmp_path.glob("*.partial"))
 
 
-@pytest.mark.usefixtures("_quick")
 def test_a_resumed_training_fine_tunes_again_to_the_same_bytes(encoder: Path, tmp_path: Path) -> None:
     source = write_csv(tmp_path / "d.csv", rows(30))
-    job = Job(
-        (str(source),), tmp_path / "m.safetensors", request=TrainingRequest("tiny", str(encoder), epochs=2)
-    )
+    request = TrainingRequest("tiny", str(encoder), epochs=2)
+    job = Job((str(source),), tmp_path / "m.safetensors", request=request)
+    job = replace(job, plan=replace(plan_job(job).plan, encoder=QUICK))
     run_job(job)
     broken = replace(job, output=tmp_path / "broken.safetensors")
 

@@ -21,11 +21,13 @@ from edge_lstm_export.onnx import gates, weights
 from edge_lstm_export.onnx.export import Exported, export
 from edge_lstm_export.train.checkpoint import Checkpoint, save_checkpoint
 from edge_lstm_export.train.examples import Examples
-from edge_lstm_export.train.headroom import LEAST_ROOM, leave_room, random_rows, tried_rows
+from edge_lstm_export.train.headroom import random_rows, tried_rows, with_headroom
 from edge_lstm_export.train.network import Network
-from edge_lstm_export.train.options import UNTUNED, TrainingRequest
+from edge_lstm_export.train.options import UNTUNED, HeadroomOptions, SourceFile, TrainingRequest
 from edge_lstm_export.train.plan import make_plan
+from edge_lstm_export.train.quantize import rounded_to_int8
 from edge_lstm_export.train.sources.memory import dataset_from
+from edge_lstm_export.train.start import first_weights
 from edge_lstm_export.train.stats import dataset_stats
 from edge_lstm_export.train.train import fit, quiet_thread
 from made import make_checkpoint, opened, write_csv
@@ -38,6 +40,7 @@ from edge_lstm.tables.labelled import Labelled
 from edge_lstm.text import FIRST_WORD_ID
 
 NGRAMS = {"ngrams": 120, "ngram_dim": 3}
+HEADROOM = HeadroomOptions()
 SHAPES: list[dict[str, Any]] = [
     {"pooling": "last"},
     {"labels": 3},
@@ -50,7 +53,7 @@ SHAPES: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_every_architecture_keeps_its_promises(shape: dict[str, Any]) -> None:
+def test_every_architecture_keeps_its_promises(shape: dict[str, Any], tmp_path: Path) -> None:
     checkpoint = make_checkpoint(**shape)
     exported = export(checkpoint, quantize="int8", length=20)
     assert exported.parity <= (gates.NGRAM_PARITY_TOLERANCE if "ngrams" in shape else 1e-5)
@@ -65,9 +68,11 @@ def test_every_architecture_keeps_its_promises(shape: dict[str, Any]) -> None:
     for name in ("lstm_w", "lstm_r"):  # the range that AVX2 multiplies exactly
         assert constants[name].dtype == np.int8 and np.abs(constants[name].astype(int)).max() == 64
     assert constants["embedding"].dtype == np.int8
-    weights.rounded_to_int8(checkpoint.network)
-    for name, values in weights.lstm_weights(exported.data).items():
-        assert np.allclose(values, checkpoint.network.weights()[name], rtol=1e-6, atol=0)
+    (tmp_path / "m.onnx").write_bytes(exported.data)
+    lstm, embedding = first_weights(SourceFile(str(tmp_path / "m.onnx")), checkpoint.tokenizer)
+    written = rounded_to_int8(checkpoint.network).weights()
+    for name, values in {**lstm, "embedding.weight": embedding}.items():
+        assert np.allclose(values, written[name][: len(values)], rtol=1e-6, atol=0)
     assert file.labels == checkpoint.labels and file.golden
     assert file.thresholds == ((UNTUNED,) * len(file.labels) if "several" in shape else None)
     rows = [[], *random_rows(file.tokenizer, seed=7)]  # the first of nothing but padding
@@ -93,14 +98,20 @@ def room_of(network: Network, row: list[int]) -> float:
     return float(network.room(torch.tensor([row]), torch.tensor([len(row)])).min())
 
 
+def examples_of(rows: list[list[int]]) -> Examples:
+    return Examples.from_rows(rows, np.zeros((len(rows), 2), np.float32))
+
+
 def test_a_training_makes_room_on_the_texts_that_it_learnt_from() -> None:
     """Random ids do not show it: few texts say one word again and again."""
     network = make_driven(make_checkpoint()).network
     row, others = [1, *[SATURATING] * 20], tried_rows(make_checkpoint().tokenizer)
     assert room_of(network, row) < gates.LEAST_HEADROOM
-    assert leave_room(copy.deepcopy(network), Examples.from_rows([], np.zeros((0, 2))), others) == 0
-    assert leave_room(network, Examples.from_rows([row], np.zeros((1, 2), np.float32)), others) == 1
-    assert room_of(network, row) >= LEAST_ROOM
+    before = {name: values.copy() for name, values in network.weights().items()}
+    assert with_headroom(network, examples_of([]), others, HEADROOM)[1] == 0
+    closed_network, closed = with_headroom(network, examples_of([row]), others, HEADROOM)
+    assert closed == 1 and room_of(closed_network, row) >= HEADROOM.margin
+    assert all(np.array_equal(before[name], values) for name, values in network.weights().items())
 
 
 def test_no_text_is_tried_if_none_can_drive_a_unit_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,7 +122,7 @@ def test_no_text_is_tried_if_none_can_drive_a_unit_to_its_end(monkeypatch: pytes
         network.least_room() <= torch.stack(rooms).amin(dim=0)
     ).all() and network.least_room().min() > 0.01
     monkeypatch.setattr(Network, "room", None)
-    assert leave_room(network, Examples.from_rows(rows, np.zeros((len(rows), 2))), []) == 0
+    assert with_headroom(network, examples_of(rows), [], HEADROOM) == (network, 0)
 
 
 def test_an_export_makes_room_on_its_own_texts_and_says_what_that_cost(tmp_path: Path) -> None:
@@ -124,7 +135,7 @@ def test_an_export_makes_room_on_its_own_texts_and_says_what_that_cost(tmp_path:
     labelled = Labelled(texts, [("label0",), *[("label1",)] * 40])
     exported = export(checkpoint, quantize="int8", labelled=labelled, max_drop=100)
     assert exported.closed is not None and exported.headroom is not None
-    assert exported.headroom >= LEAST_ROOM
+    assert exported.headroom >= HEADROOM.margin
     assert (exported.closed.units, exported.closed.texts) == (1, 41)
     assert 0 < exported.closed.max_difference < 0.05
     after = checkpoint.network.weights()
@@ -147,7 +158,7 @@ def test_a_network_that_was_built_saturated_is_exported(value: float, bidirectio
         torch.nn.init.constant_(checkpoint.network.get_parameter(f"lstm.{name}.bias_ih_l0"), value)
     exported = export(checkpoint, quantize="int8")
     assert exported.closed is not None and exported.closed.units == 14 * (1 + bidirectional)
-    assert exported.headroom is not None and exported.headroom >= LEAST_ROOM
+    assert exported.headroom is not None and exported.headroom >= HEADROOM.margin
     assert export(checkpoint).closed is None
 
 
@@ -158,11 +169,11 @@ def test_weights_that_are_not_finite_are_refused(value: float) -> None:
     with pytest.raises(DataError, match="not finite numbers; train it again"):
         export(checkpoint, quantize="int8")
     with pytest.raises(DataError, match="lower the learning_rate"):
-        leave_room(checkpoint.network, Examples.from_rows([], np.zeros((0, 2))), [])
+        with_headroom(checkpoint.network, examples_of([]), [], HEADROOM)
 
 
 def test_a_training_leaves_the_units_room() -> None:
-    """At this rate they come to 1, and without leave_room the export would have to make it."""
+    """At this rate they come to 1, and without with_headroom the export would have to make it."""
     rng, ends = random.Random(0), (" bad", " good")
     texts = [" ".join(rng.choice("abcdefgh") * 3 for _ in range(6)) + ends[i % 2] for i in range(60)]
     data = dataset_from(texts, ["pos" if i % 2 else "neg" for i in range(60)])
@@ -216,7 +227,7 @@ def test_a_file_may_be_as_far_from_the_network_as_float32_is(
 def test_pooling_by_blocks_keeps_the_bits_whatever_the_width(hidden: int, bidirectional: bool) -> None:
     """Lengths are a multiple of the block, so steps behind the longest text are run, and none is read."""
     shape = {"hidden": hidden, "bidirectional": bidirectional, "labels": 5}
-    checkpoint = replace(make_checkpoint(64, **shape), plan={"loop": {"crops": 0.7}})  # of long texts
+    checkpoint = replace(make_checkpoint(64, **shape), plan={"kind": "long"})
     exported = export(checkpoint, quantize="int8")
     file = opened(exported.data)
     assert exported.parity <= 1e-5

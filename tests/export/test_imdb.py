@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from edge_lstm_export.train.data import Dataset
-from edge_lstm_export.train.options import DataOptions, TextOptions
+from edge_lstm_export.train.options import DataOptions, TextOptions, VocabularyOptions
 from edge_lstm_export.train.sources.read import read_dataset
 from edge_lstm_export.train.vocabulary import build_vocabulary, count_words
 
@@ -64,6 +64,7 @@ def test_our_words_are_kerass_but_for_two_capital_letters(imdb: Dataset, keras_w
     assert len(changed) == 21 and merged == {"À", "amÉlie"}
     assert all(ours[word.lower()] == by_bytes[word.lower()] + by_bytes[word] for word in merged)
     # Our ids are Keras's up to the order of ties.
-    vocabulary = build_vocabulary(imdb.train.texts, (), TextOptions("keras"), 5000)
+    rule, options = TextOptions("keras"), VocabularyOptions()
+    vocabulary = build_vocabulary(imdb.train.texts, (), rule, options, 5000)
     first = [ours[word] for word in vocabulary.words]
     assert first == [ours[word] for word in keras_words[: 5000 - 4]]

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from edge_lstm_export.train.loop import Callbacks
-from edge_lstm_export.train.options import DataOptions, TrainingRequest, Validation
+from edge_lstm_export.train.options import DataOptions, EnsembleOptions, TrainingRequest, Validation
 from edge_lstm_export.train.plan import make_plan
 from edge_lstm_export.train.run import Job, plan_job, run_job
 from edge_lstm_export.train.stats import DatasetStats
@@ -140,7 +140,7 @@ def test_the_bytes_do_not_depend_on_the_number_of_threads(tmp_path: Path) -> Non
     write_csv(tmp_path / "d.csv", [(text, "ab"[i % 2]) for i, text in enumerate(texts)])
     made = make_plan(DatasetStats(300, 2), TrainingRequest("tiny", "none", epochs=1))
     network = replace(made.network, num_words=3000, embedding_dim=30, hidden=4, ngrams=0)
-    made = replace(made, network=network, teachers=(), own_labels=1.0, validation=Validation(0.0))
+    made = replace(made, network=network, teachers=(), ensemble=EnsembleOptions(), validation=Validation(0.0))
     (tmp_path / "p.json").write_text(json.dumps(made.to_dict()))
 
     for threads, how in (("1", "stop"), ("2", "resume")):

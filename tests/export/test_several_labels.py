@@ -12,16 +12,17 @@ from commands import train
 from conftest import Trained
 from edge_lstm_export.onnx import gates
 from edge_lstm_export.onnx.export import export
-from edge_lstm_export.onnx.weights import rounded_to_int8
 from edge_lstm_export.train.calibrate import choose_thresholds
 from edge_lstm_export.train.checkpoint import load_checkpoint
-from edge_lstm_export.train.options import UNTUNED
+from edge_lstm_export.train.options import UNTUNED, CalibrationOptions
+from edge_lstm_export.train.quantize import rounded_to_int8
 from made import make_checkpoint, opened, several_rows, write_csv
 
 from edge_lstm import Classifier, SeveralPrediction
 from edge_lstm.errors import CheckError, DataError
 from edge_lstm.tables.labelled import Labelled
 
+CALIBRATION = CalibrationOptions()
 LABELS = ("anger", "fear", "joy")
 
 
@@ -88,7 +89,7 @@ def test_data_of_the_other_kind_is_refused(several: bool, labelled: Labelled) ->
 def test_a_threshold_has_the_best_f1() -> None:
     truth = np.array([True] * 300 + [False] * 700)[:, None]
     probabilities = np.concatenate([np.linspace(0.3, 1, 300), np.linspace(0, 0.8, 700)])[:, None]
-    (best,) = choose_thresholds(truth, probabilities.astype(np.float32))
+    (best,) = choose_thresholds(truth, probabilities.astype(np.float32), CALIBRATION)
     given = probabilities[:, 0] >= best
     f1 = 2 * (given & truth[:, 0]).sum() / (given.sum() + 300)
     grid = [p >= t for t in np.linspace(0.01, 0.99, 99) for p in [probabilities[:, 0]]]
@@ -101,22 +102,22 @@ def test_a_label_of_few_texts_does_not_get_the_threshold_of_chance() -> None:
     probabilities[:40, 0] = np.linspace(0.9, 0.12, 40)
     truth = np.zeros((500, 1), np.bool_)
     truth[39] = True
-    (threshold,) = choose_thresholds(truth, probabilities)
+    (threshold,) = choose_thresholds(truth, probabilities, CALIBRATION)
     assert threshold > 0.2
-    assert choose_thresholds(np.zeros((500, 1), np.bool_), probabilities) == (UNTUNED,)
+    none = np.zeros((500, 1), np.bool_)
+    assert choose_thresholds(none, probabilities, CALIBRATION) == (UNTUNED,)
 
 
 def test_weights_lie_where_int8_has_values(trained_several: Trained) -> None:
     """So that fp32 and int8 differ by activations only, and give the same labels."""
     network = load_checkpoint(trained_several.checkpoint).network
-    kept = {name: value.copy() for name, value in network.weights().items()}
-    rounded_to_int8(network)
-    for name, value in network.weights().items():
-        assert np.allclose(value, kept[name], rtol=1e-6, atol=0), name
+    trained = network.weights()
+    for name, value in rounded_to_int8(network).weights().items():
+        assert np.allclose(value, trained[name], rtol=1e-6, atol=0), name
     network = make_checkpoint(labels=3, several=True).network
-    before = network.embedding.weight.detach().clone()
-    rounded_to_int8(network)
-    assert not torch.equal(network.embedding.weight, before)  # of one that was not trained so
+    rounded = rounded_to_int8(network)
+    # Of one that was not trained so:
+    assert not torch.equal(network.embedding.weight, rounded.embedding.weight)
 
 
 def test_teachers_and_a_log_are_for_several_labels_too(tmp_path: Path) -> None:

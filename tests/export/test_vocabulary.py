@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from edge_lstm_export.train.options import TextOptions, TrainingRequest
+from edge_lstm_export.train.options import TextOptions, TrainingRequest, VocabularyOptions
 from edge_lstm_export.train.plan import make_plan
+from edge_lstm_export.train.planning import known_stats
 from edge_lstm_export.train.pretrained import english
-from edge_lstm_export.train.stats import dataset_stats
-from edge_lstm_export.train.train import fit, with_knowledge
+from edge_lstm_export.train.train import fit
 from edge_lstm_export.train.vocabulary import build_vocabulary, informative_marks, words_and_subwords
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,12 +22,13 @@ from edge_lstm.errors import DataError
 
 TEXTS = ["the film", "The end", "a film, the", "b"]
 KERAS = TextOptions("keras", 30)
+CHOICE = VocabularyOptions()
 
 
 def test_keras_ranks_words_by_frequency_then_alphabet() -> None:
-    few = build_vocabulary(TEXTS, (), KERAS, 7)
+    few = build_vocabulary(TEXTS, (), KERAS, CHOICE, 7)
     assert (few.words, few.num_ids) == (("the", "film", "a"), 7)
-    found = build_vocabulary(TEXTS, ["unread"], KERAS, 5000)
+    found = build_vocabulary(TEXTS, ["unread"], KERAS, CHOICE, 5000)
     assert (found.words, found.pieces, found.length) == (("the", "film", "a", "b", "end"), None, 30)
 
 
@@ -37,39 +38,39 @@ def test_keras_ranks_words_by_frequency_then_alphabet() -> None:
 def test_the_order_of_the_texts_does_not_matter(texts: list[str], rng: random.Random, rule: Any) -> None:
     texts = [*texts, "word"]
     shuffled = rng.sample(texts, len(texts))
-    options = TextOptions(rule)
-    assert build_vocabulary(texts, (), options, 12) == build_vocabulary(shuffled, (), options, 12)
+    found, again = (build_vocabulary(each, (), TextOptions(rule), CHOICE, 12) for each in (texts, shuffled))
+    assert found == again
 
 
 @pytest.mark.parametrize("rule", ["keras", "subwords"])
 def test_texts_without_a_word_are_refused(rule: Any) -> None:
     with pytest.raises(DataError, match="hold no words"):
-        build_vocabulary(["", "!!" if rule == "keras" else " "], (), TextOptions(rule), 50)
+        build_vocabulary(["", "!!" if rule == "keras" else " "], (), TextOptions(rule), CHOICE, 50)
 
 
 def test_subwords_are_learnt_from_words_and_from_unsegmented_scripts() -> None:
     verbs = ["walk", "talk", "look", "jump", "paint", "cook", "sort", "mend"]
     texts = [f"{verb}{ending}" for verb in verbs for ending in ("ing", "ed", "s")] * 3
-    words, subwords = words_and_subwords(texts, 400)
+    words, subwords = words_and_subwords(texts, 400, CHOICE)
     assert "walking" in words and "ing" in subwords and set("walkingteds") <= set(subwords)
     meals = ["这个菜", "那碗汤", "他的面", "你的饭", "我的茶"]
     praise = [f"{meal}{how}好吃" for meal in meals for how in ("很", "不", "真")]
-    words, subwords = words_and_subwords(praise, 400)  # room for parts that are read three times, too
+    words, subwords = words_and_subwords(praise, 400, CHOICE)  # room for parts that are read three times, too
     assert {"好", "吃", "菜", "很好吃"} <= set(subwords) and not any("个菜" in part for part in subwords)
 
 
 def test_marks_that_tell_labels_apart_are_words() -> None:
     texts = ["great!" if i % 2 else "fine." for i in range(200)] + ["so, so"] * 100
     labels = np.eye(2, dtype=np.bool_)[np.arange(300) % 2]
-    assert informative_marks(texts, labels) == "!."
-    found = build_vocabulary(texts, (), TextOptions(), 50, "!.")
+    assert informative_marks(texts, labels, CHOICE) == "!."
+    found = build_vocabulary(texts, (), TextOptions(), CHOICE, 50, "!.")
     assert {"!", "."} <= set(found.words) and "," not in found.words
 
 
 def test_what_could_not_be_read_is_in_no_vocabulary() -> None:
     texts = ["caf\ufffd good film", "caf\ufffd goo\ud800d film", "caf\ufffd \ufffd\ufffdfilm good"] * 3
     for rule in ("keras", "subwords"):
-        found = build_vocabulary(texts, (), TextOptions(rule), 60)
+        found = build_vocabulary(texts, (), TextOptions(rule), CHOICE, 60)
         entries = [*found.words, *(found.pieces or ())]
         assert "good" in entries and not any("\ufffd" in entry for entry in entries)
     assert "caf" in entries and "goo" in entries  # what stands around it
@@ -77,7 +78,7 @@ def test_what_could_not_be_read_is_in_no_vocabulary() -> None:
 
 def test_a_word_of_ten_thousand_letters_is_no_entry() -> None:
     for others in (["good film", "good day"], ["y" * 10_000]):
-        words, subwords = words_and_subwords(["x" * 10_000, *others], 100)
+        words, subwords = words_and_subwords(["x" * 10_000, *others], 100, CHOICE)
         assert max(map(len, (*words, *subwords))) <= 60
 
 
@@ -88,8 +89,8 @@ def test_words_that_teachers_know_come_in_behind_those_of_the_texts() -> None:
         asked.append((tuple(words), most))
         return ["film", "cinema"][:most]
 
-    plain = build_vocabulary(["movie good"] * 3, (), TextOptions(), 40)
-    found = build_vocabulary(["movie good"] * 3, (), TextOptions(), 40, related=related)
+    plain = build_vocabulary(["movie good"] * 3, (), TextOptions(), CHOICE, 40)
+    found = build_vocabulary(["movie good"] * 3, (), TextOptions(), CHOICE, 40, related=related)
     assert found.words == (*plain.words, "film", "cinema") and found.pieces == plain.pieces
     ((words, most),) = asked
     assert words == plain.words and most == 40 - plain.num_ids
@@ -138,9 +139,10 @@ def test_embeddings_are_of_the_words_of_a_vocabulary_and_a_frequent_word_means_l
 def test_words_that_no_row_holds_are_known_by_what_they_mean() -> None:
     data = dataset(about(slice(20)))
     data = replace(data, test=dataset(about(slice(20, None))).train)
-    facts = with_knowledge(dataset_stats(data), data, TrainingRequest())
-    plan = make_plan(facts, TrainingRequest("tiny", "none", epochs=1, validation=0.0))
-    assert facts.english > 0.9 and plan.word_table == "english" and plan.related_words
-    results = [fit(data, plan), fit(data, replace(plan, word_table="none", related_words=False))]
+    stats = known_stats(data, TrainingRequest())
+    plan = make_plan(stats, TrainingRequest("tiny", "none", epochs=1, validation=0.0))
+    assert stats.english > 0.9 and plan.word_table == "english" and plan.vocabulary.expansion
+    plain = replace(plan, word_table="none", vocabulary=replace(plan.vocabulary, expansion=False))
+    results = [fit(data, plan), fit(data, plain)]
     with_it, without = (result.checkpoint.training["test"]["accuracy"] for result in results)
     assert with_it > 0.75 > without

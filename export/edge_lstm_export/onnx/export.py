@@ -130,8 +130,8 @@ def _with_room(checkpoint: Checkpoint, length: int | None, rows: Rows) -> tuple[
     """Return an int8 draft whose units stay below its sentinels on these rows.
 
     Return also how far at least, and how many units were closed for that. If any were, the draft's checkpoint
-    is another one with closed output gates: closed as training does it (see headroom.leave_room), by what the
-    draft itself gives.
+    is another one with closed output gates: closed as training does it (see headroom.with_headroom), by what
+    the draft itself gives.
     """
     options = HeadroomOptions()
     draft = _Draft(checkpoint, length, int8=True)
