@@ -192,7 +192,9 @@ def test_a_plan_for_other_labels_gets_one_line(trained: Trained, tmp_path: Path)
     assert [path.name for path in tmp_path.iterdir()] == ["plan.json"]
 
 
-@pytest.mark.parametrize("option", ["--preset=base", "--epochs=3", "--balance", "--teacher=none", "--seed=0"])
+@pytest.mark.parametrize(
+    "option", ["--preset=base", "--epochs=3", "--balance", "--teacher=none", "--start=m.onnx", "--seed=0"]
+)
 def test_what_a_plan_decides_is_refused_beside_it(trained: Trained, tmp_path: Path, option: str) -> None:
     file = tmp_path / "plan.json"
     file.write_text(json.dumps(changed()))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from edge_lstm.errors import DataError
@@ -111,7 +112,10 @@ class Plan(Options):
             raise DataError("sparse fit residual needs n-grams, and a validation without folds")
 
     def check_fits(self, dataset: Dataset) -> None:
-        """Raise DataError if the plan is for other labels, or its LSTM is not that of its start."""
+        """Raise DataError if the plan is for other labels, or does not fit its model files.
+
+        DataError or ModelFileError if one of these cannot be read, or was changed after the plan was made.
+        """
         labels = len(dataset.labels)
         if (self.network.labels, self.network.several) != (labels, dataset.several):
             each = "several labels" if dataset.several else "one label"
@@ -121,6 +125,9 @@ class Plan(Options):
             )
         if self.start.source:
             check_shape(self.start, self.network)
+        for teacher in self.teachers:
+            if teacher.kind == "model":
+                open_source(teacher)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, for JSON."""
@@ -306,7 +313,7 @@ def _teachers(
     elif asked is not None and is_model_file(asked):
         file = source_file(asked)
         strong.append(TeacherOptions(file.source, file.sha256, kind="model"))
-        reasons.append(f"{asked} asked for")
+        reasons.append(f"{Path(asked).name} asked for")
     elif stats.trial is not None:
         is_used, reason = _judge_trial(stats)
         reasons.append(reason)
@@ -314,7 +321,7 @@ def _teachers(
             strong.append(TeacherOptions(stats.trial.source, kind="model"))
     if asked is not None and asked != NO_TEACHER and not is_model_file(asked):
         strong += _transformers(stats, request, asked)
-        reasons.append(f"{asked} asked for")
+        reasons.append(f"{Path(asked).name} asked for")
     # An SVM for each of many labels takes minutes, and says what the n-gram part learns by itself.
     if stats.kind == "many labels" and not strong and not stats.unlabelled:
         reasons.append("the n-gram part learns many labels by itself")
@@ -578,7 +585,7 @@ def explain(
     if network.bidirectional:
         lstm += ", both directions"
     if plan.start.source:
-        lstm += f", starts as {plan.start.source}"
+        lstm += f", starts as {Path(plan.start.source).name}"
     teachers = ", ".join(teacher.name for teacher in plan.teachers)
     judged = f"{plan.validation.share:.0%} held out"
     if plan.validation.folds:

@@ -46,7 +46,7 @@ def plan_network(
     start: the LSTM of the model file that the network starts from; None: it starts at random.
     english: whether its word embeddings are those of English words.
     small_vocabulary: short texts get no large vocabulary.
-    Raises DataError if the labels leave no room for words.
+    Raises DataError if the labels and the LSTM leave no room for words.
     """
     preset = PRESETS[preset_name]
     is_long = stats.kind == "long"
@@ -91,7 +91,7 @@ def plan_network(
         starts=start is not None,
     )
     if words < defaults.FEWEST_WORDS:
-        raise DataError(_too_many_labels(stats, preset_name))
+        raise DataError(_no_room(stats, preset_name, start))
     if num_words is not None:
         words = num_words
         words_reason = "asked for"
@@ -195,10 +195,15 @@ def _word_bytes(network: NetworkConfig, line: float) -> float:
     return network.embedding_dim + SENTINELS + line + _ngram_bytes(network)
 
 
-def _too_many_labels(stats: DatasetStats, preset: str) -> str:
-    """Return the error of labels that leave no room, with the smallest preset that has it."""
+def _no_room(stats: DatasetStats, preset: str, start: LstmShape | None) -> str:
+    """Return the error of labels and an LSTM that leave no room, with the smallest preset that has it."""
     size = PRESETS[preset].max_kilobytes
-    reason = f"{stats.labels:,} labels leave no room for words in preset {preset}"
+    parts = f"{stats.labels:,} labels"
+    advice = "merge rare labels"
+    if start is not None:
+        parts += f" and an LSTM of {start}"
+        advice += ", or start from a smaller LSTM"
+    reason = f"{parts} leave no room for words in preset {preset}"
     for name, larger in PRESETS.items():
         if name == "seed" or larger.max_kilobytes <= size:
             continue
@@ -207,11 +212,11 @@ def _too_many_labels(stats: DatasetStats, preset: str) -> str:
                 stats,
                 name,
                 None,
-                None,
+                start,
                 english=False,
                 small_vocabulary=False,
             )
         except DataError:
             continue
         return f"{reason} ({size} kB); give --preset {name}"
-    return f"{reason}, nor in a larger one; merge rare labels"
+    return f"{reason}, nor in a larger one; {advice}"
