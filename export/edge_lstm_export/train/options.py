@@ -21,9 +21,6 @@ Pooling = Literal["last", "mean+max"]
 SparseFit = Literal["svm", "logistic", "low-rank", "low-rank+svm", "residual"]
 TeacherKind = Literal["linear", "model", "probe", "fine-tuned", "classifier"]
 
-# Up to so many labels an n-gram has a column for each logit, with more a vector of a lower rank.
-MOST_EXACT_LABELS = 16
-SENTIMENT, NO_TEACHER = "sentiment", "none"  # teachers that are no transformer
 UNTUNED = 0.5  # the threshold of a label that no validation text has
 T = TypeVar("T")
 

@@ -23,7 +23,6 @@ _SMALLEST = 1e-9  # tolerance: divisors are at least this
 DEFAULT_VECTORS = WordVectorOptions()
 BITS = 3  # tolerance: of the package's table; a packed value has eight levels
 ENGLISH = Path(__file__).parents[1] / "english.safetensors"
-SMALL_SENTIMENT = Path(__file__).parents[1] / "sentiment-small.int8.onnx"
 
 
 @dataclass(frozen=True)
