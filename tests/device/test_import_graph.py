@@ -24,19 +24,26 @@ DEVICE_FLOORS = (
     "scoring evaluation explain doctor latency",  # none knows another
     "classifier model_card live_page",
     "modelfile tables charts native",
-    "model_checks answering familiarity extras atomic html ending parameters",
+    "model_checks answering familiarity figures extras atomic html ending parameters",
     "text machine metrics onnx_file models signals errors os_file printable _version",
 )
 WORKSTATION_FLOORS = (
     "cli",
     "estimator suggest train.run",
-    "train.train",
-    "train.parts train.sources onnx",
-    """train.teachers train.loop train.ngrams train.word_vectors train.checkpoint train.warnings
-    train.headroom""",
-    """train.plan train.pretrained train.vocabulary train.unlabelled train.network train.examples
+    "train.train onnx",
+    "train.components",
+    "train.training_data",
+    "train.planning train.rows train.provenance train.teachers.load train.sources",
+    "train.plan",
+    "train.sizes",
+    "train.stats train.ngrams",
+    "train.teachers onnx.size onnx.description onnx.graph",
+    """train.start train.quantize train.headroom train.loop train.stages train.checkpoint train.warnings
+    train.word_vectors onnx.weights""",
+    """train.defaults train.network train.pretrained train.vocabulary train.unlabelled train.examples
     train.calibrate""",
-    "train.options train.data train.logits train.linear train.history train __init__",
+    """train.options train.data train.logits train.linear train.history train.optimizer train __init__
+    onnx.golden""",
 )
 # Where the device side hands over to the workstation: a checkpoint to inspect, a data set to
 # evaluate on.
