@@ -11,6 +11,7 @@ import pytest
 from commands import train
 from conftest import Trained
 from edge_lstm_export import Plan, make_plan
+from edge_lstm_export.onnx.export import export
 from edge_lstm_export.train.checkpoint import load_checkpoint
 from edge_lstm_export.train.defaults import PRESETS
 from edge_lstm_export.train.options import TrainingRequest
@@ -24,6 +25,7 @@ from made import dataset, rows, several_rows, write_csv
 from edge_lstm.errors import DataError
 
 Values = dict[str, Any]
+PROJECT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("name", golden_plans.NAMES)
@@ -212,6 +214,16 @@ def test_a_plan_that_is_not_edited_gives_the_same_bytes(tmp_path: Path) -> None:
     assert train(source, "-o", outputs[1], "--plan", file).returncode == 0
     assert outputs[0].read_bytes() == outputs[1].read_bytes()
     assert train(source, *options).returncode == 2, "without -o"
+
+
+def test_the_checkpoint_of_the_examples_has_a_plan_of_this_format() -> None:
+    checkpoint = load_checkpoint(PROJECT / "examples" / "tiny.safetensors")
+    plan = Plan.from_dict(checkpoint.plan)
+    assert (plan.kind, plan.sparse.fit, plan.teachers) == ("long", "residual", ())
+    assert plan.network == checkpoint.network.config
+    assert plan.text.length == checkpoint.tokenizer.length
+    exported = export(checkpoint, quantize="int8")  # which refuses a file above max_kilobytes
+    assert len(exported.data) <= plan.max_kilobytes * 1000
 
 
 def test_no_more_texts_of_a_log_are_learnt_from_than_are_planned() -> None:
