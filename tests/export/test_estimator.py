@@ -169,7 +169,8 @@ def test_a_rare_label_is_raised_unasked() -> None:
     texts = [f"{i} {'wave harbour' if label == 'sea' else 'basket till'}" for i, label in enumerate(labels)]
     model = TextClassifier("tiny", epochs=2).fit(texts, labels)
     # The words tell the labels, so that no shift at all is the best one.
-    best = TextClassifier(plan=replace(model.plan_, balance=True)).fit(texts, labels)
+    calibration = replace(model.plan_.calibration, balance=True)
+    best = TextClassifier(plan=replace(model.plan_, calibration=calibration)).fit(texts, labels)
     usual, unshifted = (np.diff(np.log(m.predict_proba(texts)), axis=1) for m in (model, best))
     assert usual - unshifted == pytest.approx(0.15 * np.log(97 / 25), abs=1e-3)
 

@@ -112,7 +112,7 @@ def command(
     seed = (seed or 0) if edited is None else edited.seed
     data = replace(reading, seed=seed)
     request = TrainingRequest(
-        preset=preset or TrainingRequest.preset,
+        preset=TrainingRequest.preset if preset is None else preset,
         teacher=teacher,
         start=start,
         epochs=epochs,

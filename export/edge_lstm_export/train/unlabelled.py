@@ -51,8 +51,8 @@ def augment(
 ) -> tuple[tuple[str, ...], Ints]:
     """Make texts of each of ``texts``; return them, and the fold of the texts that each was made of.
 
-    fold: int64 [n]; only texts of one fold are mixed. The made texts differ from each other and from
-    ``texts``.
+    fold: int64 [n]; only texts of one fold are mixed. The augmented texts differ from each other and
+    from ``texts``.
     """
     rng = np.random.default_rng([seed, 0x3D])
     # Where words have no spaces between them, characters take their place.
