@@ -1,12 +1,13 @@
-"""What is each idea of a training worth? With and without it, on held-out parts of the training splits.
+"""What is each idea of a training worth? With and without it, on held-out parts of the training
+splits.
 
     python -m benchmarks.ablation [--sets NAME …] [--rows all 200] [--draws 5]
 
-An idea is turned off in the plan that the data and the defaults make. Both plans are run on the same draw and
-judged, in float32, by the same quarter of the training split, of SST-2 by its dev split, since the sentiment
-model learnt from the other. Where the plan is without the idea, its run counts twice. Runs are kept in
-results/ablation.jsonl and not made again. The table ends decisions.md, below its mark; ``--draws 0`` only
-writes it.
+An idea is turned off in the plan that the data and the defaults make. Both plans are run on the
+same draw and judged, in float32, by the same quarter of the training split, of SST-2 by its dev
+split, since the sentiment model learnt from the other. Where the plan is without the idea, its run
+counts twice. Runs are kept in results/ablation.jsonl and not made again. The table ends
+decisions.md, below its mark; ``--draws 0`` only writes it.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ from pkgutil import resolve_name
 from typing import Any
 
 from edge_lstm_export import Plan, TextClassifier, make_plan
+from edge_lstm_export.options import SourceFile, TrainingRequest, Validation
 from edge_lstm_export.train.defaults import PRESETS, loop_defaults
-from edge_lstm_export.train.options import SourceFile, TrainingRequest, Validation
 from edge_lstm_export.train.planning import plan_training
 from edge_lstm_export.train.sources.memory import dataset_from
 from edge_lstm_export.train.stats import DatasetStats
@@ -42,7 +43,8 @@ Runs = dict[tuple[str, str, int, str], tuple[float, float]]
 def off(**changes: Any) -> Off:
     """Return what changes these fields of a plan; in a dict those of a part of it."""
     return lambda plan, _: replace(
-        plan, **{n: replace(getattr(plan, n), **v) if type(v) is dict else v for n, v in changes.items()}
+        plan,
+        **{n: replace(getattr(plan, n), **v) if type(v) is dict else v for n, v in changes.items()},
     )
 
 
@@ -57,8 +59,11 @@ def linear_teacher_off(plan: Plan, _: DatasetStats) -> Plan:
 def large_vocabulary_off(plan: Plan, _: DatasetStats) -> Plan:
     """Return the plan with the preset's short shape: fewer words before a larger LSTM."""
     shape = PRESETS[plan.preset].short
-    network = replace(plan.network, num_words=shape.words, embedding_dim=shape.embedding, hidden=shape.hidden)
-    return replace(plan, network=network, start=SourceFile())  # no model file has an LSTM of this shape
+    network = replace(
+        plan.network, num_words=shape.words, embedding_dim=shape.embedding, hidden=shape.hidden
+    )
+    # no model file has an LSTM of this shape
+    return replace(plan, network=network, start=SourceFile())
 
 
 def start_off(plan: Plan, _: DatasetStats) -> Plan:
@@ -115,7 +120,8 @@ def measure(name: str, rows: str, seed: int, runs: Runs) -> None:
 
 
 def table(runs: Runs) -> str:
-    """Return the points of accuracy that each idea gains, ± standard error, and the CPU seconds it takes."""
+    """Return the points of accuracy that each idea gains, ± standard error, and the CPU seconds it
+    takes."""
     sizes = sorted({rows for _, rows, _, _ in runs}, key=lambda rows: rows != ALL)
     heads = [
         *(f"mean, {rows}" for rows in sizes),
@@ -143,7 +149,9 @@ def _mean(values: Sequence[float]) -> str:
 
 def main() -> None:
     """Make the runs that are not there, and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("--sets", nargs="+", default=SETS)
     parser.add_argument("--rows", nargs="+", default=[ALL, "200"])
     parser.add_argument("--draws", type=int, default=5)

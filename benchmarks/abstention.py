@@ -1,10 +1,11 @@
-"""Is the promise of ``--abstain`` kept? Share answered and share wrong on test splits, for fp32 and int8.
+"""Is the promise of ``--abstain`` kept? Share answered and share wrong on test splits, for fp32 and
+int8.
 
     python -m benchmarks.abstention [SET …] [--data FOLDER] [--seed 0]
 
-Each set's training split trains ``small`` from its labels alone; the curve is of its validation part. Each
-file answers the test texts once, and each share of wrong answers that is asked for gives a threshold by the
-file's curve. Intervals are Wilson's (95 %).
+Each set's training split trains ``small`` from its labels alone; the curve is of its validation
+part. Each file answers the test texts once, and each share of wrong answers that is asked for gives
+a threshold by the file's curve. Intervals are Wilson's (95 %).
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ HEADER = """\
 
 
 def rows(name: str, classifier: Classifier, test: Rows) -> Iterator[str]:
-    """Yield a row of the table for each share of wrong answers; first without any, all texts answered."""
+    """Yield a row of the table for each share of wrong answers; first without any, all texts
+    answered."""
     curve = classifier.model.abstention
     assert curve is not None
     probabilities = classifier.probabilities(test[0])
@@ -50,7 +52,9 @@ def rows(name: str, classifier: Classifier, test: Rows) -> Iterator[str]:
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("sets", nargs="*", default=["banking77", "trec6"])
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--seed", type=int, default=0)

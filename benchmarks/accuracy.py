@@ -1,11 +1,12 @@
-"""How accurate, how large and how fast the presets are on IMDB: model files → accuracy.json, .md, curve.svg.
+"""How accurate, how large and how fast the presets are on IMDB: model files → accuracy.json, .md,
+curve.svg.
 
     python -m benchmarks.accuracy tiny=a.onnx,b.onnx,c.onnx small=d.onnx …
 
-NAME=FILE,FILE,… are files of one preset that differ in their seed. Every file answers IMDB's test split, from
-the folder that EDGE_LSTM_DATA names, and what benchmarks.other_texts has; the first of each is timed. Presets
-that are not named keep what was measured before.
-``--draw`` makes page and picture again from accuracy.json.
+NAME=FILE,FILE,… are files of one preset that differ in their seed. Every file answers IMDB's test
+split, from the folder that EDGE_LSTM_DATA names, and what benchmarks.other_texts has; the first of
+each is timed. Presets that are not named keep what was measured before. ``--draw`` makes page and
+picture again from accuracy.json.
 """
 
 from __future__ import annotations
@@ -24,7 +25,12 @@ from benchmarks import conditions, other_texts, picture
 from benchmarks.sets import ALL, DATA, imdb, lines
 from benchmarks.table import markdown_table, percent
 from edge_lstm import Classifier
-from edge_lstm.metrics import calibration_bins, expected_calibration_error, log_loss, wilson_interval
+from edge_lstm.metrics import (
+    calibration_bins,
+    expected_calibration_error,
+    log_loss,
+    wilson_interval,
+)
 
 Json = dict[str, Any]
 FOLDER = Path(__file__).parent
@@ -48,16 +54,24 @@ of the predicted label for texts without a sentiment (50: undecided)."""
 
 def main() -> None:
     """Measure what is named, or only draw again."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("presets", nargs="*", metavar="NAME=FILE,FILE,…")
-    parser.add_argument("--data", type=Path, default=DATA, help="labelled sets, of benchmarks.other_texts")
+    parser.add_argument(
+        "--data", type=Path, default=DATA, help="labelled sets, of benchmarks.other_texts"
+    )
     parser.add_argument("--draw", action="store_true", help="page and picture again")
     asked = parser.parse_args()
     results = FOLDER / "results" / "accuracy.json"
     if not asked.draw:
-        files = {name: paths.split(",") for name, _, paths in (p.partition("=") for p in asked.presets)}
+        files = {
+            name: paths.split(",") for name, _, paths in (p.partition("=") for p in asked.presets)
+        }
         report = measure(files, asked.data)
-        before = json.loads(results.read_text(encoding="utf-8"))["presets"] if results.exists() else []
+        before = (
+            json.loads(results.read_text(encoding="utf-8"))["presets"] if results.exists() else []
+        )
         report["presets"] = [row for row in before if row["name"] not in files] + report["presets"]
         results.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     report = json.loads(results.read_text(encoding="utf-8"))
@@ -65,7 +79,9 @@ def main() -> None:
     asked_for = {"set": "sst2", "rows": ALL, "teacher": "default", "held_out": 0}
     trained = [run for run in runs if run.items() >= asked_for.items()]
     (FOLDER / "accuracy.md").write_text(page(report), encoding="utf-8")
-    (FOLDER / "results" / "curve.svg").write_text(picture.published(report, trained), encoding="utf-8")
+    (FOLDER / "results" / "curve.svg").write_text(
+        picture.published(report, trained), encoding="utf-8"
+    )
 
 
 def measure(presets: dict[str, list[str]], data: Path) -> Json:
@@ -97,7 +113,9 @@ def _figures(path: str, texts: Sequence[str], truth: Any, data: Path) -> Json:
         "log_loss": log_loss(truth, probabilities),
         "calibration_error": expected_calibration_error(calibration_bins(truth, probabilities)),
         "other_texts": {**other_texts.accuracies(classifier, data), **certain},
-        "training": {name: model.training.get(name) for name in ("preset", "seed", "teachers", "parameters")},
+        "training": {
+            name: model.training.get(name) for name in ("preset", "seed", "teachers", "parameters")
+        },
     }
 
 
@@ -141,7 +159,9 @@ def page(report: Json) -> str:
         OTHERS,
         markdown_table(("preset", *presets[0]["files"][0]["other_texts"]), map(_others, presets)),
         "## Files",
-        "\n".join(f"- {preset['name']}: {'; '.join(map(_file, preset['files']))}" for preset in presets),
+        "\n".join(
+            f"- {preset['name']}: {'; '.join(map(_file, preset['files']))}" for preset in presets
+        ),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -169,7 +189,9 @@ def _others(preset: Json) -> list[str]:
 
 
 def _file(file: Json) -> str:
-    return f"seed {file['training']['seed']}, {file['bytes']:,} bytes, sha256 `{file['sha256'][:16]}…`"
+    return (
+        f"seed {file['training']['seed']}, {file['bytes']:,} bytes, sha256 `{file['sha256'][:16]}…`"
+    )
 
 
 if __name__ == "__main__":

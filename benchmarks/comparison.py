@@ -1,12 +1,13 @@
-"""Text classifiers that a person would choose between, side by side: trained and measured in one run.
+"""Text classifiers that a person would choose between, side by side: trained and measured in one
+run.
 
     python -m benchmarks.comparison --encoder FOLDER [--tools FOLDER] [--data FOLDER] [SET …]
 
-Makes an environment with pip for each tool and one for the trainings, under ``--tools``; trains each tool on
-the training split of each set where that was not done yet; and measures all of them in turns, on one thread.
-``--encoder`` is the folder of the encoder that is probed and distilled (all-MiniLM-L6-v2). Writes
-results/comparison.json, results/comparison.svg, and the table in docs/comparison.md; ``--draw`` writes the
-last two again. Tools that cannot take part are named.
+Makes an environment with pip for each tool and one for the trainings, under ``--tools``; trains
+each tool on the training split of each set where that was not done yet; and measures all of them in
+turns, on one thread. ``--encoder`` is the folder of the encoder that is probed and distilled
+(all-MiniLM-L6-v2). Writes results/comparison.json, results/comparison.svg, and the table in
+docs/comparison.md; ``--draw`` writes the last two again. Tools that cannot take part are named.
 """
 
 from __future__ import annotations
@@ -51,7 +52,12 @@ ENVIRONMENTS: dict[str, tuple[str, ...]] = {
     "edge-lstm": (".",),
     "edge-lstm-native": ("./engine/python",),
     # Beside the packages of the interpreter that runs this.
-    TRAINING: ("fasttext>=0.9.3,<0.10", "model2vec[train,distill]>=0.10", "skl2onnx>=1.18", "onnxscript"),
+    TRAINING: (
+        "fasttext>=0.9.3,<0.10",
+        "model2vec[train,distill]>=0.10",
+        "skl2onnx>=1.18",
+        "onnxscript",
+    ),
 }
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS")
 QUIET = {"TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1", "ORT_DISABLE_TELEMETRY": "1"}
@@ -59,7 +65,8 @@ QUIET = {"TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1", "ORT_DISABLE_
 
 @dataclass(frozen=True)
 class Settings:
-    """Where a run finds its things, and how much it measures. texts: of each set, that are timed."""
+    """Where a run finds its things, and how much it measures. texts: of each set, that are
+    timed."""
 
     tools: Path
     data: Path
@@ -88,7 +95,16 @@ def interpreter(name: str, tools: Path) -> Path:
         if name == TRAINING:
             parent = next(path for path in sys.path if path.endswith("site-packages"))
             (site_packages(folder) / "parent.pth").write_text(f"{parent}\n", encoding="utf-8")
-        run(sys.executable, "-m", "pip", "--python", folder, "install", "--quiet", *ENVIRONMENTS[name])
+        run(
+            sys.executable,
+            "-m",
+            "pip",
+            "--python",
+            folder,
+            "install",
+            "--quiet",
+            *ENVIRONMENTS[name],
+        )
         (folder / "installed").touch()  # last: a half-made environment is made again
     return folder / "bin" / "python"
 
@@ -118,7 +134,9 @@ class Child:
         command = [str(entrant.python), "-I", str(TOOLS_FILE), "serve", entrant.name, *models]
         environment = {**os.environ, **QUIET, **dict.fromkeys(THREADS, "1")}
         pipe = subprocess.PIPE
-        self._process = subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, text=True)
+        self._process = subprocess.Popen(
+            command, env=environment, stdin=pipe, stdout=pipe, text=True
+        )
 
     def ask(self, of: str, texts: Sequence[str], size: int) -> Json:
         """Return the labels of the texts in batches of `size`, and the nanoseconds of each batch.
@@ -129,7 +147,9 @@ class Child:
         self._process.stdin.write(json.dumps({"set": of, "texts": texts, "size": size}) + "\n")
         self._process.stdin.flush()
         if not (line := self._process.stdout.readline()):
-            raise subprocess.CalledProcessError(self._process.wait(), "serve", stderr="it ended; see above")
+            raise subprocess.CalledProcessError(
+                self._process.wait(), "serve", stderr="it ended; see above"
+            )
         answer: Json = json.loads(line)
         return answer
 
@@ -141,11 +161,14 @@ class Child:
 
 
 def compare(settings: Settings, names: Sequence[str], python: Interpreter = interpreter) -> Json:
-    """Train and measure; return the report. python: environment, folder of the tools → its interpreter."""
+    """Train and measure; return the report. python: environment, folder of the tools → its
+    interpreter."""
     before, skipped, results = conditions.now(), {}, {}
     tests = {of: read(settings.data / of / "test.csv") for of in settings.sets}
     order, running = random.Random(7), []
-    timed = {of: order.sample(texts, min(settings.texts, len(texts))) for of, (texts, _) in tests.items()}
+    timed = {
+        of: order.sample(texts, min(settings.texts, len(texts))) for of, (texts, _) in tests.items()
+    }
     for name in names:
         try:
             entrant = prepare(name, settings, python)
@@ -162,23 +185,41 @@ def compare(settings: Settings, names: Sequence[str], python: Interpreter = inte
             results[name] |= figures
     return {
         "conditions": {"before": before, "after": conditions.now()},
-        "settings": {"texts": settings.texts, "passes": settings.passes, "cold_starts": settings.cold_starts},
-        "sets": {of: {"test_texts": len(truth), "labels": len({*truth})} for of, (_, truth) in tests.items()},
+        "settings": {
+            "texts": settings.texts,
+            "passes": settings.passes,
+            "cold_starts": settings.cold_starts,
+        },
+        "sets": {
+            of: {"test_texts": len(truth), "labels": len({*truth})}
+            for of, (_, truth) in tests.items()
+        },
         "tools": list(results.values()),
         "skipped": skipped,
     }
 
 
 def prepare(name: str, settings: Settings, python: Interpreter) -> Entrant:
-    """Return a tool with its environment, trained where its files are missing. Raises CalledProcessError."""
+    """Return a tool with its environment, trained where its files are missing. Raises
+    CalledProcessError."""
     own, training = (python(part, settings.tools) for part in (TOOLS[name].environment, TRAINING))
-    shared = name.removesuffix(", native engine").replace(" ", "-")  # both runtimes read the same file
+    # both runtimes read the same file
+    shared = name.removesuffix(", native engine").replace(" ", "-")
     models = {of: settings.tools / "models" / shared / of for of in settings.sets}
     for of, folder in models.items():
         if not folder.exists():
             part, data = folder.with_name(f"{of}.part"), settings.data / of / "train.csv"
             shutil.rmtree(part, ignore_errors=True)
-            run(training, "-m", "benchmarks.comparison_tools", "train", name, data, part, settings.encoder)
+            run(
+                training,
+                "-m",
+                "benchmarks.comparison_tools",
+                "train",
+                name,
+                data,
+                part,
+                settings.encoder,
+            )
             part.rename(folder)
     return Entrant(name, own, models)
 
@@ -189,12 +230,15 @@ def sizes(entrant: Entrant) -> Json:
     return {
         "installed_bytes": size(packages),
         "model_bytes": {of: size(folder) for of, folder in entrant.models.items()},
-        "packages": sorted(path.name.removesuffix(".dist-info") for path in packages.glob("*.dist-info")),
+        "packages": sorted(
+            path.name.removesuffix(".dist-info") for path in packages.glob("*.dist-info")
+        ),
     }
 
 
 def answers(entrant: Entrant, tests: dict[str, Rows]) -> Json:
-    """Return accuracy on each test split, 0 to 1, every text alone; and how many labels change in batches."""
+    """Return accuracy on each test split, 0 to 1, every text alone; and how many labels change in
+    batches."""
     accuracy, changed = {}, {}
     with Child(entrant, list(tests)) as child:
         for of, (texts, truth) in tests.items():
@@ -207,7 +251,8 @@ def answers(entrant: Entrant, tests: dict[str, Rows]) -> Json:
 def times(
     running: Sequence[Entrant], timed: dict[str, list[str]], passes: int, order: random.Random
 ) -> dict[str, Json]:
-    """Return the median µs of one text alone, and texts per second in batches; the fastest pass counts.
+    """Return the median µs of one text alone, and texts per second in batches; the fastest pass
+    counts.
 
     All tools answer the same texts before the next ones come, in a new random order.
     """
@@ -231,9 +276,13 @@ def times(
 
 
 def cold_starts(
-    running: Sequence[Entrant], timed: dict[str, list[str]], settings: Settings, order: random.Random
+    running: Sequence[Entrant],
+    timed: dict[str, list[str]],
+    settings: Settings,
+    order: random.Random,
 ) -> dict[str, Json]:
-    """Return the median milliseconds from process start to the first answer; the model is the first set's."""
+    """Return the median milliseconds from process start to the first answer; the model is the first
+    set's."""
     taken: dict[str, list[float]] = {entrant.name: [] for entrant in running}
     of = settings.sets[0]
     for _ in range(settings.cold_starts):
@@ -247,11 +296,17 @@ def cold_starts(
 
 def table(report: Json) -> str:
     """Return the table, the tools that are missing, and what was measured, as Markdown."""
-    sets, before, after = report["sets"], report["conditions"]["before"], report["conditions"]["after"]
+    sets, before, after = (
+        report["sets"],
+        report["conditions"]["before"],
+        report["conditions"]["after"],
+    )
     heads = ("tool", *sets, "installed", "model", "cold start", "one text", "texts/s in batches")
     parts = [markdown_table(heads, map(_row, report["tools"]))]
     parts += [f"Left out: {name} ({reason})." for name, reason in report["skipped"].items()]
-    about = (f"{of} ({s['test_texts']:,} test texts, {s['labels']} labels)" for of, s in sets.items())
+    about = (
+        f"{of} ({s['test_texts']:,} test texts, {s['labels']} labels)" for of, s in sets.items()
+    )
     parts.append(
         f"Accuracy in %: {', '.join(about)}. Times: fastest of {report['settings']['passes']} passes; cold "
         f"start: median of {report['settings']['cold_starts']}. {conditions.cpu_of(before)}; one thread; "
@@ -287,9 +342,17 @@ def write(report: Json, results: Path = RESULTS, page: Path = PAGE) -> None:
 
 def main() -> None:
     """Measure, or only draw again."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     add = parser.add_argument
-    add("sets", nargs="*", default=SETS, metavar="SET", help="folders of --data with train.csv and test.csv")
+    add(
+        "sets",
+        nargs="*",
+        default=SETS,
+        metavar="SET",
+        help="folders of --data with train.csv and test.csv",
+    )
     add("--tools", type=Path, default=Path.home() / ".cache" / "edge-lstm" / "comparison")
     add("--data", type=Path, default=DATA)
     add("--encoder", default="", help="without it, what needs it is left out")
@@ -298,7 +361,9 @@ def main() -> None:
     asked = parser.parse_args()
     results = RESULTS / "comparison.json"
     if not asked.draw:
-        settings = Settings(asked.tools.absolute(), asked.data.absolute(), asked.encoder, asked.sets)
+        settings = Settings(
+            asked.tools.absolute(), asked.data.absolute(), asked.encoder, asked.sets
+        )
         report = compare(settings, asked.only or list(TOOLS))
         results.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     write(json.loads(results.read_text(encoding="utf-8")))

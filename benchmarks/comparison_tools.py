@@ -1,12 +1,14 @@
-"""The text classifiers that ``benchmarks.comparison`` compares: how each is trained, and how it answers.
+"""The text classifiers that ``benchmarks.comparison`` compares: how each is trained, and how it
+answers.
 
     python comparison_tools.py train TOOL TRAIN_CSV FOLDER ENCODER
     python -I comparison_tools.py serve TOOL SET=FOLDER …
 
-``train`` writes the files that a device needs into FOLDER. ``serve`` runs in the tool's own environment and
-answers one JSON object per line: {"set", "texts", "size"} → {"labels", "ns"}, the texts in batches of `size`
-and the nanoseconds of each batch, from text to label. Each tool imports its packages where it uses them, so
-that a cold start is its own.
+``train`` writes the files that a device needs into FOLDER. ``serve`` runs in the tool's own
+environment and
+answers one JSON object per line: {"set", "texts", "size"} → {"labels", "ns"}, the texts in batches
+of `size` and the nanoseconds of each batch, from text to label. Each tool imports its packages
+where it uses them, so that a cold start is its own.
 """
 
 from __future__ import annotations
@@ -34,8 +36,8 @@ def words(text: str) -> str:
 
 
 class FastText:
-    """Words and word pairs; learning rate and passes as in fastText's tutorial. subwords: the shortest and
-    the longest character n-grams, 0 for none."""
+    """Words and word pairs; learning rate and passes as in fastText's tutorial. subwords: the
+    shortest and the longest character n-grams, 0 for none."""
 
     environment = "fastText"
 
@@ -47,7 +49,8 @@ class FastText:
         import fasttext
 
         lines = [f"__label__{label} {words(text)}\n" for text, label in zip(texts, labels)]
-        random.Random(self.seed).shuffle(lines)  # it learns in their order, and banking77 is sorted by label
+        # it learns in their order, and banking77 is sorted by label
+        random.Random(self.seed).shuffle(lines)
         (data := folder / "train.txt").write_text("".join(lines), encoding="utf-8")
         shortest, longest = self.subwords
         model = fasttext.train_supervised(
@@ -65,11 +68,14 @@ class FastText:
         model = fasttext.load_model(str(folder / f"model.{self.suffix}"))
         start = len("__label__")
         # The list form, since the other one calls np.array(copy=False), which numpy 2 refuses.
-        return lambda texts: [found[0][start:] for found in model.predict(list(map(words, texts)))[0]]
+        return lambda texts: [
+            found[0][start:] for found in model.predict(list(map(words, texts)))[0]
+        ]
 
 
 class LinearSvm:
-    """TF-IDF of words, word pairs and characters, and a linear SVM: the SVM of benchmarks.public_sets."""
+    """TF-IDF of words, word pairs and characters, and a linear SVM: the SVM of
+    benchmarks.public_sets."""
 
     environment = "scikit-learn"
 
@@ -88,7 +94,8 @@ class LinearSvm:
 
 
 class LinearSvmOnnx:
-    """TF-IDF of words and word pairs, and a linear SVM; skl2onnx cannot convert characters within words."""
+    """TF-IDF of words and word pairs, and a linear SVM; skl2onnx cannot convert characters within
+    words."""
 
     environment = "ONNX Runtime"
 
@@ -99,22 +106,30 @@ class LinearSvmOnnx:
         from sklearn.pipeline import make_pipeline
         from sklearn.svm import LinearSVC
 
-        words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern="[a-zA-Z0-9_]+")
+        words = TfidfVectorizer(
+            ngram_range=(1, 2), sublinear_tf=True, token_pattern="[a-zA-Z0-9_]+"
+        )
         model = make_pipeline(words, svm := LinearSVC(C=0.5)).fit(texts, labels)
-        # The default locale, en_US.UTF-8, is missing on small systems; nor does a linear SVM have zipmap.
+        # The default locale, en_US.UTF-8, is missing on small systems; nor does a linear SVM have
+        # zipmap.
         options = {id(words): {"locale": "C"}, id(svm): {"nocl": False}}
-        graph = to_onnx(model, initial_types=[("text", StringTensorType([None, 1]))], options=options)
+        graph = to_onnx(
+            model, initial_types=[("text", StringTensorType([None, 1]))], options=options
+        )
         (folder / "model.onnx").write_bytes(graph.SerializeToString())
 
     def open(self, folder: Path) -> Answer:
         import numpy as np
 
         session = _session(folder / "model.onnx")
-        return lambda texts: session.run(None, {"text": np.array(texts, object)[:, None]})[0].tolist()
+        return lambda texts: session.run(None, {"text": np.array(texts, object)[:, None]})[
+            0
+        ].tolist()
 
 
 class Model2vec:
-    """Static embeddings distilled from the encoder by model2vec, fine-tuned with its own trainer."""
+    """Static embeddings distilled from the encoder by model2vec, fine-tuned with its own
+    trainer."""
 
     environment = "model2vec"
 
@@ -137,7 +152,8 @@ class Model2vec:
 
 
 class LinearProbe:
-    """A logistic regression on the mean vectors of the encoder, which ONNX Runtime has quantized."""
+    """A logistic regression on the mean vectors of the encoder, which ONNX Runtime has
+    quantized."""
 
     environment = "encoder"
 
@@ -152,7 +168,9 @@ class LinearProbe:
         # Texts of similar length share a batch; the order does not matter to the regression.
         texts, labels = map(list, zip(*sorted(zip(texts, labels), key=lambda row: len(row[0]))))
         vectors = self._vectors(folder)
-        rows = np.concatenate([vectors(texts[start : start + 32]) for start in range(0, len(texts), 32)])
+        rows = np.concatenate(
+            [vectors(texts[start : start + 32]) for start in range(0, len(texts), 32)]
+        )
         model = LogisticRegression(C=10, max_iter=300).fit(rows, labels)
         weights, bias = model.coef_, model.intercept_
         if len(weights) == 1:
@@ -178,7 +196,9 @@ class LinearProbe:
 
         def vectors(texts: list[str]):
             rows = tokenizer.encode_batch(texts)
-            ids, mask = (np.array([getattr(r, k) for r in rows], np.int64) for k in ("ids", "attention_mask"))
+            ids, mask = (
+                np.array([getattr(r, k) for r in rows], np.int64) for k in ("ids", "attention_mask")
+            )
             hidden = session.run(None, {"ids": ids, "mask": mask})[0]
             means = (hidden * mask[:, :, None]).sum(axis=1)
             return means / np.linalg.norm(means, axis=1, keepdims=True)
@@ -191,7 +211,9 @@ class LinearProbe:
         from transformers import AutoModel
 
         body = AutoModel.from_pretrained(encoder, attn_implementation="eager").eval()
-        example = {name: torch.ones((2, 9), dtype=torch.int64) for name in ("input_ids", "attention_mask")}
+        example = {
+            name: torch.ones((2, 9), dtype=torch.int64) for name in ("input_ids", "attention_mask")
+        }
         axes = {0: torch.export.Dim("batch"), 1: torch.export.Dim("length")}
         fp32 = path.with_suffix(".fp32")
         torch.onnx.export(
@@ -270,7 +292,9 @@ def serve(name: str, *models: str) -> None:
     # A tool that prints must not break the protocol: its standard output becomes standard error.
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
-    opened = {model.partition("=")[0]: TOOLS[name].open(Path(model.partition("=")[2])) for model in models}
+    opened = {
+        model.partition("=")[0]: TOOLS[name].open(Path(model.partition("=")[2])) for model in models
+    }
     for line in sys.stdin:
         request = json.loads(line)
         answer, texts, size = opened[request["set"]], request["texts"], request["size"]

@@ -34,5 +34,7 @@ def now() -> dict[str, Any]:
 
 def cpu_of(conditions: dict[str, Any]) -> str:
     """Return the CPU with the last of its features, and what of it no tool was allowed to use."""
-    said = ", ".join([conditions["cpu"], f"{conditions['cpus']} CPUs", *conditions["features"][-3:]])
+    said = ", ".join(
+        [conditions["cpu"], f"{conditions['cpus']} CPUs", *conditions["features"][-3:]]
+    )
     return said + (" (AMX withheld from every tool)" if conditions.get("withheld") else "")

@@ -1,13 +1,15 @@
-"""Does what was trained with the defaults become an int8 file? 200 trainings on data that are made here.
+"""Does what was trained with the defaults become an int8 file? 200 trainings on data that are made
+here.
 
     python -m benchmarks.default_trainings [--only TEXT] [--first 0] [--last 200]
 
-Each kind of data is trained with each preset. A training's number is also its seed, of the data too: no two
-read the same texts. Words are made of syllables, or are everyday English, and are drawn
-by Zipf's law; of each text a few are its label's own. Every training is exported to int8, through all gates.
+Each kind of data is trained with each preset. A training's number is also its seed, of the data
+too: no two read the same texts. Words are made of syllables, or are everyday English, and are drawn
+by Zipf's law; of each text a few are its label's own. Every training is exported to int8, through
+all gates.
 
-Each training is a line of the results, and is not made again. In the end the command prints a table of sizes,
-and every training that gave no file.
+Each training is a line of the results, and is not made again. In the end the command prints a table
+of sizes, and every training that gave no file.
 """
 
 from __future__ import annotations
@@ -65,10 +67,22 @@ class Data:
 
 # Rows are so few that a training takes seconds; each label has two or more.
 DATA = (
-    *(Data("syllables", labels, rows) for labels, rows in ((2, 60), (2, 300), (4, 200), (6, 600), (16, 300))),
-    *(Data("syllables", labels, rows) for labels, rows in ((30, 300), (64, 500), (64, 600), (150, 600))),
-    *(Data("syllables", labels, rows, MEDIUM) for labels, rows in ((2, 200), (5, 300), (20, 200), (77, 200))),
-    *(Data("syllables", labels, rows, LONG) for labels, rows in ((2, 100), (3, 150), (10, 120), (40, 90))),
+    *(
+        Data("syllables", labels, rows)
+        for labels, rows in ((2, 60), (2, 300), (4, 200), (6, 600), (16, 300))
+    ),
+    *(
+        Data("syllables", labels, rows)
+        for labels, rows in ((30, 300), (64, 500), (64, 600), (150, 600))
+    ),
+    *(
+        Data("syllables", labels, rows, MEDIUM)
+        for labels, rows in ((2, 200), (5, 300), (20, 200), (77, 200))
+    ),
+    *(
+        Data("syllables", labels, rows, LONG)
+        for labels, rows in ((2, 100), (3, 150), (10, 120), (40, 90))
+    ),
     *(Data("English", labels, rows) for labels, rows in ((6, 400), (12, 300), (64, 500))),
     Data("opinions", 2, 200),
     *(Data("English", labels, rows, MEDIUM) for labels, rows in ((2, 150), (8, 200))),
@@ -92,7 +106,8 @@ DATA = (
 
 
 def syllables(rng: Random, count: int, syllables: tuple[int, int] = (1, 4)) -> list[str]:
-    """Return so many different words; syllables: how many each has, from the first to below the second."""
+    """Return so many different words; syllables: how many each has, from the first to below the
+    second."""
     words: dict[str, None] = {}
     while len(words) < count:
         parts = rng.integers((len(CONSONANTS), len(VOWELS)), size=(rng.integers(*syllables), 2))
@@ -107,9 +122,11 @@ def everyday(rng: Random, count: int) -> list[str]:
     return [*common, *rng.choice(rare, count - len(common), replace=False).tolist()]
 
 
-def characters(first: str, last: str, length: tuple[int, int]) -> Callable[[Random, int], list[str]]:
-    """Return what makes words of the characters from the first to the last; length: of a word, below the
-    second number."""
+def characters(
+    first: str, last: str, length: tuple[int, int]
+) -> Callable[[Random, int], list[str]]:
+    """Return what makes words of the characters from the first to the last; length: of a word,
+    below the second number."""
 
     def words(rng: Random, count: int) -> list[str]:
         made: dict[str, None] = {}
@@ -164,7 +181,9 @@ def make(data: Data, seed: int) -> tuple[list[str], list[Label]]:
         own_of_text = np.concatenate([own[label] for label in has])
         text[of_label] = rng.choice(own_of_text, int(of_label.sum()))
         texts.append(("" if data.kind == "unsegmented script" else " ").join(text))
-        labels.append({f"label {n}" for n in has} if data.kind == "several labels" else f"label {first}")
+        labels.append(
+            {f"label {n}" for n in has} if data.kind == "several labels" else f"label {first}"
+        )
     if data.kind == "equal texts":
         texts = [*[texts[0]] * (len(texts) - 2), *texts[-2:]]
     return texts, labels
@@ -191,7 +210,8 @@ def measure(data: Data, preset: str, seed: int) -> dict[str, Any]:
 
 
 def table(runs: Sequence[Mapping[str, Any]]) -> str:
-    """Return the sizes of the files as Markdown: largest of each kind of data and preset, in 1,000 bytes."""
+    """Return the sizes of the files as Markdown: largest of each kind of data and preset, in 1,000
+    bytes."""
     largest: dict[str, dict[str, int]] = defaultdict(dict)
     for run in runs:
         if size := run.get("int8_bytes"):
@@ -210,26 +230,43 @@ def summary(runs: Sequence[Mapping[str, Any]]) -> str:
     failed = [run for run in runs if run["export"] != "done"]
     over = [run for run in runs if run.get("int8_bytes", 0) > run.get("preset_bytes", 0)]
     rooms = [run["headroom"] for run in runs if run.get("headroom") is not None]
-    said = [f"{len(runs):,} trainings, {len(runs) - len(failed):,} files, {len(over):,} over their preset"]
+    said = [
+        f"{len(runs):,} trainings, {len(runs) - len(failed):,} files, {len(over):,} over their preset"
+    ]
     if rooms:
         closed = [
-            sum(run.get(name, 0) > 0 for run in runs) for name in ("closed_in_training", "closed_by_export")
+            sum(run.get(name, 0) > 0 for run in runs)
+            for name in ("closed_in_training", "closed_by_export")
         ]
         said.append(f"least headroom {min(rooms):.1e}")
         said.append("units closed in {} trainings and by {} exports".format(*closed))
     for run in failed:
         error = run["export"] or run["training"]
-        said.append(f"- {run['seed']}: {run['kind']}, {run['labels']} labels, {run['preset']}: {error}")
+        said.append(
+            f"- {run['seed']}: {run['kind']}, {run['labels']} labels, {run['preset']}: {error}"
+        )
     return "\n".join([*said, "", table(runs)])
 
 
 def main() -> None:
     """Make the trainings that are asked for and not there, and print what came of all."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     add = parser.add_argument
-    add("--only", default="", metavar="TEXT", help="of the kinds of data that have this in their names")
+    add(
+        "--only",
+        default="",
+        metavar="TEXT",
+        help="of the kinds of data that have this in their names",
+    )
     add("--first", type=int, default=0, help="number of the first training")
-    add("--last", type=int, default=len(DATA) * len(PRESETS), help="number of the last one, not made")
+    add(
+        "--last",
+        type=int,
+        default=len(DATA) * len(PRESETS),
+        help="number of the last one, not made",
+    )
     add("--results", type=Path, default=RESULTS, help="JSON lines")
     asked = parser.parse_args()
     made = {run["seed"] for run in lines(asked.results)}

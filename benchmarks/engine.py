@@ -4,14 +4,15 @@
     python -m benchmarks.engine --fasttext PYTHON    # of an environment with fasttext-community
 
 For tiny and small (random networks of their shape, which changes no time) and base (the embedded
-model): kB shipped, cold start, µs per review alone, memory. The texts are the package's reviews. Needs gcc
-and node; Chromium, and onnxruntime-web in the folder EDGE_LSTM_NODE_MODULES, add their rows. Tools take
-turns, round by round, so that a change of clock hits all; a time is the fastest of the rounds, which other
-work on the machine disturbs least.
+model): kB shipped, cold start, µs per review alone, memory. The texts are the package's reviews.
+Needs gcc and node; Chromium, and onnxruntime-web in the folder EDGE_LSTM_NODE_MODULES, add their
+rows. Tools take turns, round by round, so that a change of clock hits all; a time is the fastest of
+the rounds, which other work on the machine disturbs least.
 
-fastText learns words and word pairs of IMDB's training split (EDGE_LSTM_DATA), and is timed in the same
-rounds, with and without the splitting of words that its tutorial asks for. Learning rate, passes and width
-were chosen on a fifth of the training split, held out; its quantized file is made as its tutorial does.
+fastText learns words and word pairs of IMDB's training split (EDGE_LSTM_DATA), and is timed in the
+same rounds, with and without the splitting of words that its tutorial asks for. Learning rate,
+passes and width were chosen on a fifth of the training split, held out; its quantized file is made
+as its tutorial does.
 """
 
 from __future__ import annotations
@@ -68,8 +69,12 @@ print(sum(fastest) / len(fastest) * 1e6)
 
 # The same for a model of fastText, which takes words that are split: by each answer, or before.
 FASTTEXT = (
-    SCRIPT.replace("edge_lstm import Classifier", "benchmarks.comparison_tools import words\nimport fasttext")
-    .replace("classifier = Classifier.load(sys.argv[1])", "model = fasttext.load_model(sys.argv[1])")
+    SCRIPT.replace(
+        "edge_lstm import Classifier", "benchmarks.comparison_tools import words\nimport fasttext"
+    )
+    .replace(
+        "classifier = Classifier.load(sys.argv[1])", "model = fasttext.load_model(sys.argv[1])"
+    )
     .replace(
         "answer =",
         "texts, words = (list(map(words, texts)), str) if sys.argv[4:] else (texts, words)\nanswer =",
@@ -91,8 +96,10 @@ print(model.test("test.txt")[1])
 
 @dataclass(frozen=True)
 class Tool:
-    """command: its process, to which the model, a file of texts, rounds and ``more`` are added; of C, which
-    reads texts from standard input, the program. shipped: kB beside the model file. own: its model."""
+    """command: its process, to which the model, a file of texts, rounds and ``more`` are added; of
+    C, which
+    reads texts from standard input, the program. shipped: kB beside the model file. own: its
+        model."""
 
     name: str
     command: tuple[str, ...]
@@ -103,8 +110,9 @@ class Tool:
 
 @dataclass(frozen=True)
 class Row:
-    """What one tool did with one model. shipped: kB; cold: ms from the start of the process to its first
-    answer; micros: µs per review alone, warm; memory: MB at the peak of a process that answers all."""
+    """What one tool did with one model. shipped: kB; cold: ms from the start of the process to its
+    first answer; micros: µs per review alone, warm; memory: MB at the peak of a process that
+    answers all."""
 
     tool: str
     model: str
@@ -115,20 +123,22 @@ class Row:
 
 
 def model_files(folder: Path) -> dict[str, Path]:
-    """Return int8 files: tiny and small, random networks of these presets' shapes, and base (embedded)."""
+    """Return int8 files: tiny and small, random networks of these presets' shapes, and base
+    (embedded)."""
     for name in ("tiny", "small"):
         (folder / f"{name}.onnx").write_bytes(random_model(name))
     return {"tiny": folder / "tiny.onnx", "small": folder / "small.onnx", "base": embedded_model()}
 
 
 def random_model(preset: str) -> bytes:
-    """Return an int8 file of a preset's shape for long texts: the embedded model's words, random weights."""
+    """Return an int8 file of a preset's shape for long texts: the embedded model's words, random
+    weights."""
     import torch
+    from edge_lstm_export.graph.size import SPARE, PairRoom, file_parts
     from edge_lstm_export.onnx.export import export
-    from edge_lstm_export.onnx.size import SPARE, PairRoom, file_parts
+    from edge_lstm_export.options import TrainingRequest
     from edge_lstm_export.train.checkpoint import Checkpoint
     from edge_lstm_export.train.network import Network
-    from edge_lstm_export.train.options import TrainingRequest
     from edge_lstm_export.train.plan import make_plan
     from edge_lstm_export.train.stats import DatasetStats
 
@@ -151,13 +161,16 @@ def random_model(preset: str) -> bytes:
     network = Network(config).eval()
     assert network.ngrams is not None
     network.ngrams.choose(np.concatenate([np.stack([single, 0 * single], axis=1), pairs]))
-    network.ngrams.set_vectors(rng.normal(size=(config.ngrams, config.ngram_dim)).astype(np.float32))
+    network.ngrams.set_vectors(
+        rng.normal(size=(config.ngrams, config.ngram_dim)).astype(np.float32)
+    )
     checkpoint = Checkpoint(network, tokenizer, base.labels, training)
     return export(checkpoint, quantize="int8").data
 
 
 def compile_c(folder: Path, source: Path = ENGINE / "main.c") -> Path:
-    """Compile a program of the C engine, its command; it finds the machine's instructions when it runs."""
+    """Compile a program of the C engine, its command; it finds the machine's instructions when it
+    runs."""
     program = folder / source.stem
     if not program.exists():
         sources = [source, ENGINE / "edge_lstm.c", f"-I{ENGINE}"]
@@ -167,7 +180,9 @@ def compile_c(folder: Path, source: Path = ENGINE / "main.c") -> Path:
 
 def onnxruntime_web() -> Path | None:
     """Return the folder of onnxruntime-web's files, where it is installed."""
-    dist = Path(os.environ.get("EDGE_LSTM_NODE_MODULES", "node_modules")) / "onnxruntime-web" / "dist"
+    dist = (
+        Path(os.environ.get("EDGE_LSTM_NODE_MODULES", "node_modules")) / "onnxruntime-web" / "dist"
+    )
     return dist.absolute() if dist.is_dir() else None
 
 
@@ -176,11 +191,15 @@ def tools(folder: Path) -> Iterator[Tool]:
     script = folder / "ONNX-Runtime.py"
     script.write_text(SCRIPT)
     packages = ("onnxruntime", "numpy", "edge_lstm")
-    yield Tool("ONNX Runtime, Python", (sys.executable, str(script)), sum(map(_installed, packages)) / 1000)
+    yield Tool(
+        "ONNX Runtime, Python", (sys.executable, str(script)), sum(map(_installed, packages)) / 1000
+    )
     program = compile_c(folder)
     for kernel in C_KERNELS:
         command = (str(program), "--kernel", kernel)
-        tried = subprocess.run([*command, "--check", embedded_model()], check=False, capture_output=True)
+        tried = subprocess.run(
+            [*command, "--check", embedded_model()], check=False, capture_output=True
+        )
         if tried.returncode == 0:  # the machine has this kernel
             yield Tool(f"engine, {kernel}", command, program.stat().st_size / 1000)
     node, script = shutil.which("node"), Path(__file__).with_suffix(".mjs")
@@ -190,9 +209,12 @@ def tools(folder: Path) -> Iterator[Tool]:
 
 
 def fasttext(python: Path, folder: Path) -> Iterator[Tool]:
-    """Train fastText with an environment's Python, print the accuracy, and yield the tools of both files."""
+    """Train fastText with an environment's Python, print the accuracy, and yield the tools of both
+    files."""
     if not python.exists():
-        raise SystemExit(f"error: no {python}; --fasttext names the Python of an environment with it")
+        raise SystemExit(
+            f"error: no {python}; --fasttext names the Python of an environment with it"
+        )
     dataset = imdb()
     assert dataset.test is not None
     for name, split in (("train", dataset.train), ("test", dataset.test)):
@@ -204,7 +226,9 @@ def fasttext(python: Path, folder: Path) -> Iterator[Tool]:
     run = subprocess.run(training, check=True, cwd=folder, capture_output=True, text=True)
     (script := folder / "fastText.py").write_text(FASTTEXT)
     packages = [
-        f for name in ("fasttext*", "numpy*") for f in python.parents[1].glob(f"lib/*/site-packages/{name}")
+        f
+        for name in ("fasttext*", "numpy*")
+        for f in python.parents[1].glob(f"lib/*/site-packages/{name}")
     ]
     shipped = sum(f.stat().st_size for p in packages for f in (p, *p.rglob("*")) if f.is_file())
     for end, accuracy in zip(("bin", "ftz"), run.stdout.split()):
@@ -216,7 +240,8 @@ def fasttext(python: Path, folder: Path) -> Iterator[Tool]:
 
 
 def _javascript(engine: str, web: str) -> Iterator[tuple[str, Mapping[str, str], float]]:
-    """Yield (name, where its modules are, kB) of the module and, where it is installed, onnxruntime-web."""
+    """Yield (name, where its modules are, kB) of the module and, where it is installed,
+    onnxruntime-web."""
     kb = sum(file.stat().st_size for file in (MODULE, MODULE.with_suffix(".wasm"))) / 1000
     urls = {"engine": f"{engine}/js/edge-lstm.mjs"}
     yield "engine, WebAssembly", urls, kb
@@ -230,15 +255,23 @@ def _installed(package: str) -> int:
     spec = importlib.util.find_spec(package)
     assert spec and spec.submodule_search_locations
     files = Path(spec.submodule_search_locations[0]).rglob("*")
-    counted = (f for f in files if f.is_file() and "__pycache__" not in f.parts and f.suffix != ".onnx")
+    counted = (
+        f for f in files if f.is_file() and "__pycache__" not in f.parts and f.suffix != ".onnx"
+    )
     return sum(file.stat().st_size for file in counted)
 
 
 def measured(tool: Tool, model: Path, folder: Path, rounds: int) -> tuple[float, float, float]:
-    """Return (ms to the first answer, µs per review, MB at the peak) of a process that answers all reviews so
-    many times; with 0 rounds it only answers, and is not timed warm."""
+    """Return (ms to the first answer, µs per review, MB at the peak) of a process that answers all
+    reviews so many times; with 0 rounds it only answers, and is not timed warm."""
     in_c, texts = tool.name.startswith("engine") and not tool.more, "texts.txt"
-    command = [*tool.command, str(tool.own or model), str(folder / "texts.json"), str(rounds), *tool.more]
+    command = [
+        *tool.command,
+        str(tool.own or model),
+        str(folder / "texts.json"),
+        str(rounds),
+        *tool.more,
+    ]
     if in_c and rounds:
         program, texts = compile_c(folder, ANSWERS), "records"
         command = [str(program), str(model), tool.command[-1], "time", str(rounds)]
@@ -256,7 +289,8 @@ def measured(tool: Tool, model: Path, folder: Path, rounds: int) -> tuple[float,
     reader = threading.Thread(target=lambda: printed.extend(output), daemon=True)
     reader.start()
     while process.poll() is None:
-        # The high-water mark of the process itself; getrusage() would count this one, of which it was forked.
+        # The high-water mark of the process itself; getrusage() would count this one, of which it
+        # was forked.
         with contextlib.suppress(OSError, IndexError):
             status = Path(f"/proc/{process.pid}/status").read_text()
             peak = max(peak, int(status.split("VmHWM:")[1].split()[0]) * 1024 / 1e6)
@@ -267,9 +301,11 @@ def measured(tool: Tool, model: Path, folder: Path, rounds: int) -> tuple[float,
     return cold, float(micros) if rounds else 0.0, peak
 
 
-def in_chromium(folder: Path, models: dict[str, Path], rounds: int, only: Sequence[str]) -> Iterator[Row]:
-    """Yield the rows of the module and of onnxruntime-web, which take turns in pages of their own; cold is
-    from an open page to the first answer."""
+def in_chromium(
+    folder: Path, models: dict[str, Path], rounds: int, only: Sequence[str]
+) -> Iterator[Row]:
+    """Yield the rows of the module and of onnxruntime-web, which take turns in pages of their own;
+    cold is from an open page to the first answer."""
     from tests.ports.chromium import CHROMIUM, Chromium, served
 
     texts = (folder / "texts.json").read_text()
@@ -289,7 +325,8 @@ def in_chromium(folder: Path, models: dict[str, Path], rounds: int, only: Sequen
         for name, urls, _ in chosen * rounds:
             bytes_of = f"async () => (await fetch('/page/{model}')).arrayBuffer()"
             call = f"measure({json.dumps(urls)}, {bytes_of}, {texts}, {TIMED})"
-            temporary = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)  # its children end later
+            # its children end later
+            temporary = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
             with temporary as profile, served(**folders) as url, Chromium(Path(profile)) as browser:
                 browser.open(f"{url}/page/index.html")
                 measured = f"(async () => (await import('/benchmarks/engine.mjs')).{call})()"
@@ -300,11 +337,17 @@ def in_chromium(folder: Path, models: dict[str, Path], rounds: int, only: Sequen
 
 def main() -> None:
     """Measure or compare everything, and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5, help="fresh processes for each tool and model")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=5, help="fresh processes for each tool and model"
+    )
     parser.add_argument("--json", type=Path, help="where the figures go as data")
     parser.add_argument("--fasttext", type=Path, help="Python with fasttext-community")
-    parser.add_argument("--only", action="append", help="tools whose name begins so; without it, all")
+    parser.add_argument(
+        "--only", action="append", help="tools whose name begins so; without it, all"
+    )
     asked = parser.parse_args()
     if shutil.which("gcc") is None:
         raise SystemExit("error: no gcc, which compiles the engine; install it")
@@ -320,17 +363,25 @@ def main() -> None:
         chosen = [tool for tool in tools(folder) if tool.name.startswith(tuple(asked.only or [""]))]
         chosen += fasttext(asked.fasttext, folder) if asked.fasttext else ()
         for model, path in models.items():
-            figures: dict[str, list[tuple[float, float, float]]] = {tool.name: [] for tool in chosen}
+            figures: dict[str, list[tuple[float, float, float]]] = {
+                tool.name: [] for tool in chosen
+            }
             for tool in chosen * asked.rounds:
                 cold, *_ = measured(tool, path, folder, 0)
                 figures[tool.name].append((cold, *measured(tool, path, folder, TIMED)[1:]))
             for tool in chosen:
-                rows.append(Row(tool.name, model, tool.shipped, *map(min, zip(*figures[tool.name]))))
+                rows.append(
+                    Row(tool.name, model, tool.shipped, *map(min, zip(*figures[tool.name])))
+                )
                 print(rows[-1], file=sys.stderr, flush=True)
         rows += in_chromium(folder, models, asked.rounds, asked.only or [""])
     if asked.json:
         asked.json.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
-    heads = ["", "kB shipped", *(head for m in models for head in (f"{m}: cold ms", "µs per review", "MB"))]
+    heads = [
+        "",
+        "kB shipped",
+        *(head for m in models for head in (f"{m}: cold ms", "µs per review", "MB")),
+    ]
     lines: dict[str, list[str]] = {}
     for row in rows:
         cells = lines.setdefault(row.tool, [row.tool, f"{row.shipped:,.0f}"])

@@ -2,11 +2,12 @@
 
     python -m benchmarks.misspelt [SET …] [--tools small SVM fastText] [--held-out SHARE]
 
-Each letter, independently of the others, is wrong with a probability of 0.05: replaced by a letter of the set
-as often as that occurs there, left out, doubled, or exchanged with its neighbour, each equally often. The
-tools learn from the training split as it is. They answer the test split as it is and with three draws of such
-errors, the same for all; with ``--held-out`` a part of the training split. A training is a line of results
-and is not made again. fastText, whose module must be importable, reads character n-grams of 3 to 6.
+Each letter, independently of the others, is wrong with a probability of 0.05: replaced by a letter
+of the set as often as that occurs there, left out, doubled, or exchanged with its neighbour, each
+equally often. The tools learn from the training split as it is. They answer the test split as it is
+and with three draws of such errors, the same for all; with ``--held-out`` a part of the training
+split. A training is a line of results and is not made again. fastText, whose module must be
+importable, reads character n-grams of 3 to 6.
 """
 
 from __future__ import annotations
@@ -50,7 +51,9 @@ def misspell(text: str, letters: str, rng: random.Random) -> str:
     return WORD.sub(wrong, text)
 
 
-def answers(tool: str, train: tuple[list[str], list[str]], questions: list[str], seed: int) -> Sequence[str]:
+def answers(
+    tool: str, train: tuple[list[str], list[str]], questions: list[str], seed: int
+) -> Sequence[str]:
     """Train a tool, an SVM, fastText or a preset, and return what it answers."""
     if tool == "SVM":
         return linear_svm().fit(*train).predict(questions)
@@ -74,7 +77,9 @@ def measure(tool: str, folder: Path, held_out: float, seed: int) -> list[float]:
 
 def main() -> None:
     """Make the runs that are asked for and not there, and print a row for each set and tool."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     add = parser.add_argument
     add("sets", nargs="*", default=SETS, metavar="SET")
     add("--data", type=Path, default=DATA, help="the folder of the sets")
@@ -87,7 +92,9 @@ def main() -> None:
     wanted = list(itertools.product(asked.sets, asked.tools, range(asked.seeds)))
     needs_fasttext = any(key[1] == "fastText" and key not in runs for key in wanted)
     if needs_fasttext and importlib.util.find_spec("fasttext") is None:
-        raise SystemExit("error: no module fasttext; install fasttext-community, or give --tools small SVM")
+        raise SystemExit(
+            "error: no module fasttext; install fasttext-community, or give --tools small SVM"
+        )
     for key in wanted:
         if key not in runs:
             name, tool, seed = key
@@ -95,9 +102,13 @@ def main() -> None:
             append(asked.results, {"set": name, "tool": tool, "seed": seed, "accuracy": runs[key]})
     rows = []
     for name, tool in dict.fromkeys(key[:2] for key in runs):
-        shares = 100 * np.array([accuracy for key, accuracy in runs.items() if key[:2] == (name, tool)])
+        shares = 100 * np.array(
+            [accuracy for key, accuracy in runs.items() if key[:2] == (name, tool)]
+        )
         lost, means = shares[:, :1] - shares[:, 1:], (shares[:, 0].mean(), shares[:, 1:].mean())
-        rows.append([name, tool, *(f"{m:.1f}" for m in means), f"{lost.mean():.1f} ± {lost.std():.1f}"])
+        rows.append(
+            [name, tool, *(f"{m:.1f}" for m in means), f"{lost.mean():.1f} ± {lost.std():.1f}"]
+        )
     print(markdown_table(("set", "tool", "as it is", "misspelt", "lost"), rows, words=(0, 1)))
 
 

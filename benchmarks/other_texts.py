@@ -1,12 +1,13 @@
-"""What a sentiment model says of texts that it was not made from: pairs of a text and its opposite, sentences
-of several kinds and on other things, and texts without a sentiment.
+"""What a sentiment model says of texts that it was not made from: pairs of a text and its opposite,
+sentences of several kinds and on other things, and texts without a sentiment.
 
     python -m benchmarks.other_texts [MODEL …] [--data FOLDER]
 
-An edited review keeps its film, its story and nearly all of its words, and says the opposite (after Kaushik,
-Hovy and Lipton, 2020, and Gardner et al., 2020); a model that goes by genre or names answers both alike. A
-negated sentence is a short one. Without MODEL the embedded one answers. FOLDER holds labelled sets
-(NAME/test.csv); those that are missing are left out. Nothing is chosen by these figures.
+An edited review keeps its film, its story and nearly all of its words, and says the opposite (after
+Kaushik, Hovy and Lipton, 2020, and Gardner et al., 2020); a model that goes by genre or names
+answers both alike. A negated sentence is a short one. Without MODEL the embedded one answers.
+FOLDER holds labelled sets (NAME/test.csv); those that are missing are left out. Nothing is chosen
+by these figures.
 """
 
 from __future__ import annotations
@@ -33,8 +34,10 @@ NEITHER, NEITHER_TEXTS = {"trec6": "questions", "zh_waimai10k": "Chinese"}, 500
 
 @dataclass(frozen=True)
 class PairScores:
-    """Shares of 1. original, edited: right answers of each version; both: pairs of which both are right;
-    order: pairs of which the positive version is the more positive one, wherever the border lies."""
+    """Shares of 1. original, edited: right answers of each version; both: pairs of which both are
+    right;
+    order: pairs of which the positive version is the more positive one, wherever the border
+        lies."""
 
     pairs: int
     original: float
@@ -83,14 +86,16 @@ def of_kinds(classifier: Classifier) -> dict[str, tuple[int, int]]:
 
 
 def certainties(classifier: Classifier, data: Path) -> dict[str, float]:
-    """Return kind of text → mean probability of the label that is answered, over texts without a sentiment. A
-    model that knows its limits is near 1 / labels."""
+    """Return kind of text → mean probability of the label that is answered, over texts without a
+    sentiment. A model that knows its limits is near 1 / labels."""
     kinds = {"Python code": _code()}
     for folder, name in NEITHER.items():
         path = data / folder / "test.csv"
         if path.is_file():
             kinds[name] = read(path)[0]
-    probabilities = {name: classifier.probabilities(texts[:NEITHER_TEXTS]) for name, texts in kinds.items()}
+    probabilities = {
+        name: classifier.probabilities(texts[:NEITHER_TEXTS]) for name, texts in kinds.items()
+    }
     return {name: float(rows.max(axis=1).mean()) for name, rows in probabilities.items()}
 
 
@@ -106,7 +111,9 @@ def _code() -> list[str]:
 
 def main() -> None:
     """Print the table of pairs for each model, and with --data a line for each set."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("models", nargs="*", metavar="MODEL")
     parser.add_argument("--data", type=Path, metavar="FOLDER")
     asked = parser.parse_args()

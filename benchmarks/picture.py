@@ -8,13 +8,15 @@ from io import StringIO
 from typing import Any
 
 Json = dict[str, Any]
-# kB at one byte per parameter, and accuracy on SST-2: github.com/google-research/bert, "Smaller BERT Models".
+# kB at one byte per parameter, and accuracy on SST-2: github.com/google-research/bert, "Smaller
+# BERT Models".
 _BERT = {"Tiny": (4_386, 83.2), "Mini": (11_171, 85.9), "Small": (28_764, 89.7)}
 _COLOURS = {"ours": "#3c8a5b", "other": "#d9772b"}
 
 
 def comparison(report: Json) -> str:
-    """Draw a numbered circle for each tool: time of one text across (logarithmic), mean accuracy up."""
+    """Draw a numbered circle for each tool: time of one text across (logarithmic), mean accuracy
+    up."""
     sets, cpu = report["sets"], report["conditions"]["before"]["cpu"]
     what = f"accuracy: mean of {', '.join(sets)}; time: text to label, one text, one thread; {cpu}"
     figure, axes = _begin(4.6, "Accuracy and time of one text", what)
@@ -34,7 +36,8 @@ def comparison(report: Json) -> str:
 
 
 def published(report: Json, trained: Sequence[Json]) -> str:
-    """Draw SST-2's accuracy against kilobytes: our files, and published figures of the same test sentences.
+    """Draw SST-2's accuracy against kilobytes: our files, and published figures of the same test
+    sentences.
 
     trained: the runs of ``public_sets.jsonl`` that learnt from all of SST-2's training sentences.
     """
@@ -54,7 +57,13 @@ def published(report: Json, trained: Sequence[Json]) -> str:
         label, up = f"{name}\n{size}, {share:.1f} %", not name.startswith("small")
         at = {"textcoords": "offset points", "ha": "center", "va": "bottom" if up else "top"}
         axes.annotate(label, (kb, share), (0, 9 if up else -9), fontsize=10, **at)
-    axes.set(xscale="log", xlim=(15, 1e5), ylim=(80, 92), xlabel="size (logarithmic)", ylabel="accuracy, %")
+    axes.set(
+        xscale="log",
+        xlim=(15, 1e5),
+        ylim=(80, 92),
+        xlabel="size (logarithmic)",
+        ylabel="accuracy, %",
+    )
     axes.set_xticks([100, 1000, 10_000, 100_000], ["100 kB", "1 MB", "10 MB", "100 MB"])
     return _svg(figure)
 
@@ -63,7 +72,9 @@ def _begin(height: float, title: str, what: str) -> tuple[Any, Any]:
     """Return a figure and its axes, 9 inches wide."""
     from matplotlib import pyplot, rcParams
 
-    rcParams.update({"backend": "svg", "svg.hashsalt": "edge-lstm", "svg.fonttype": "none", "font.size": 9})
+    rcParams.update(
+        {"backend": "svg", "svg.hashsalt": "edge-lstm", "svg.fonttype": "none", "font.size": 9}
+    )
     figure, axes = pyplot.subplots(figsize=(9, height), layout="constrained")
     figure.suptitle(title, x=0.01, ha="left", fontsize=12, weight="bold")
     axes.set_title(what, loc="left", fontsize=8, color="#5b6673")

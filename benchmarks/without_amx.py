@@ -2,10 +2,10 @@
 
     python -m benchmarks.without_amx make bench
 
-The CPUs that the project is for have none, and at batch 1 ONNX Runtime is slower with it than without. Linux
-gives a process AMX when it asks (arch_prctl; Documentation/arch/x86/xstate.rst of the kernel), so a seccomp
-filter that refuses the request leaves every tool with the kernels that it has for other CPUs. Where there is
-no AMX the command runs as it is.
+The CPUs that the project is for have none, and at batch 1 ONNX Runtime is slower with it than
+without. Linux gives a process AMX when it asks (arch_prctl; Documentation/arch/x86/xstate.rst of
+the kernel), so a seccomp filter that refuses the request leaves every tool with the kernels that it
+has for other CPUs. Where there is no AMX the command runs as it is.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ def permitted() -> bool:
 def withhold() -> None:
     """Refuses AMX to every program that this process starts or becomes; nothing takes that back.
 
-    What this process was granted already, as by an import of onnxruntime, it keeps until it becomes another.
-    Raises OSError where the kernel has no seccomp.
+    What this process was granted already, as by an import of onnxruntime, it keeps until it becomes
+    another. Raises OSError where the kernel has no seccomp.
     """
     if not _on_linux_x86_64():
         return

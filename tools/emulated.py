@@ -1,4 +1,5 @@
-"""The device wheel on emulated CPUs: its answers can be compared with this machine's without hardware.
+"""The device wheel on emulated CPUs: its answers can be compared with this machine's without
+hardware.
 
     python tools/emulated.py    # once: packages, an arm64 Python (network; root for debootstrap)
     pytest -m emulated tests/end_to_end/test_emulated.py
@@ -31,7 +32,8 @@ ARM_PLATFORMS = [f"manylinux{which}_aarch64" for which in ("_2_28", "_2_27", "_2
 Answers = npt.NDArray[np.float64]  # [texts, labels]
 TOLERANCE = 1e-3  # of a probability, where the CPU computes in another order
 
-# Runs on the emulated CPU: texts on standard input as JSON, probabilities as exact hexadecimal floats.
+# Runs on the emulated CPU: texts on standard input as JSON, probabilities as exact hexadecimal
+# floats.
 ANSWER = """
 import json, sys
 from edge_lstm import Classifier
@@ -44,7 +46,8 @@ for row in classifier.probabilities(request["texts"], batch_size=request["batch_
 
 @dataclass(frozen=True)
 class Cpu:
-    """An emulated CPU. exact: whether its answers must be the same bits as an AVX2 or AVX-512 machine's."""
+    """An emulated CPU. exact: whether its answers must be the same bits as an AVX2 or AVX-512
+    machine's."""
 
     name: str
     emulator: str
@@ -89,7 +92,8 @@ def build_wheel(folder: Path) -> Path:
 
 
 def prepare(folder: Path) -> None:
-    """Everything the checks need, under ``folder``: a package folder for each architecture, an arm64 root."""
+    """Everything the checks need, under ``folder``: a package folder for each architecture, an
+    arm64 root."""
     wheel = build_wheel(folder / "wheel")
     pip = (sys.executable, "-m", "pip", "install", "-q", "--upgrade")
     _run(*pip, "--target", folder / "packages-x86_64", wheel)
@@ -101,14 +105,21 @@ def prepare(folder: Path) -> None:
         shutil.rmtree(root, ignore_errors=True)
         # --foreign only downloads: nothing of another architecture is run, no binfmt is needed.
         _run(
-            "debootstrap", "--arch=arm64", "--foreign", "--variant=minbase", "--include=python3", SUITE, root
+            "debootstrap",
+            "--arch=arm64",
+            "--foreign",
+            "--variant=minbase",
+            "--include=python3",
+            SUITE,
+            root,
         )
         for package in sorted((root / "var/cache/apt/archives").glob("*.deb")):
             _run("dpkg-deb", "-x", package, root)
 
 
 def refresh(folder: Path) -> None:
-    """Puts the package of this checkout, as its wheel holds it, into the folders that ``prepare`` made."""
+    """Puts the package of this checkout, as its wheel holds it, into the folders that ``prepare``
+    made."""
     wheel = build_wheel(folder / "wheel")
     for packages in (folder / "packages-x86_64", folder / "packages-aarch64"):
         shutil.rmtree(packages / "edge_lstm", ignore_errors=True)
@@ -130,7 +141,8 @@ def command_for(cpu: Cpu | None, folder: Path) -> tuple[list[str], dict[str, str
     """The command that starts Python on this CPU (None: the machine's own), and its environment."""
     packages = folder / ("packages-aarch64" if cpu and cpu.arm else "packages-x86_64")
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(packages), "PYTHONHASHSEED": "0"}
-    python = str(Path(sys.executable).resolve())  # the installation's own: no venv's packages come in
+    # the installation's own: no venv's packages come in
+    python = str(Path(sys.executable).resolve())
     if cpu is None:
         return [python, "-S"], environment
     if cpu.arm:
@@ -141,12 +153,18 @@ def command_for(cpu: Cpu | None, folder: Path) -> tuple[list[str], dict[str, str
 
 
 def answers(cpu: Cpu | None, folder: Path, texts: Sequence[str], batch_size: int = 1) -> Answers:
-    """Return the probabilities of the texts on this CPU, exact to the bit: float64 [texts, labels]."""
+    """Return the probabilities of the texts on this CPU, exact to the bit: float64 [texts,
+    labels]."""
     command, environment = command_for(cpu, folder)
     request = {"texts": list(texts), "batch_size": batch_size}
     line = [*command, "-c", ANSWER]
     done = subprocess.run(
-        line, input=json.dumps(request), capture_output=True, text=True, env=environment, check=False
+        line,
+        input=json.dumps(request),
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
     )
     if done.returncode:
         where = cpu.name if cpu else "this machine"
@@ -166,8 +184,8 @@ def sample_texts(count: int = 240, seed: int = 0) -> list[str]:
 
 @dataclass(frozen=True)
 class Difference:
-    """How two lists of answers differ. flipped: texts whose label differs; far: those of them whose best
-    label was ahead by more than twice the tolerance.
+    """How two lists of answers differ. flipped: texts whose label differs; far: those of them whose
+    best label was ahead by more than twice the tolerance.
     """
 
     texts: int
@@ -189,7 +207,8 @@ def compare(mine: Answers, theirs: Answers) -> Difference:
 
 
 def holds(cpu: Cpu, difference: Difference) -> bool:
-    """Whether the promise holds: the same bits, or within the tolerance and no label flipped beyond it."""
+    """Whether the promise holds: the same bits, or within the tolerance and no label flipped beyond
+    it."""
     if cpu.exact:
         return difference.identical
     return difference.largest <= TOLERANCE and difference.far == 0

@@ -1,18 +1,20 @@
 """Runs the commands that README.md and docs/ show, and writes or compares what they print.
 
     .venv/bin/python tools/outputs.py [PAGE …]            # writes the outputs into the pages
-    .venv/bin/python tools/outputs.py --check [PAGE …]    # compares, writes nothing; exit code 1: they differ
-    .venv/bin/python tools/outputs.py --check --strict    # on a machine like the one that wrote the pages
+    .venv/bin/python tools/outputs.py --check [PAGE …]    # compares, writes nothing; exit code 1:
+    they differ .venv/bin/python tools/outputs.py --check --strict    # on a machine like the one
+    that wrote the pages
 
-A fenced ``console`` block holds ``$ command`` lines, each followed by what it prints to standard output, or
-where that is nothing, to standard error. The commands of a page run one after the other in one empty folder
-that has the repository's ``examples``, ``export`` and ``benchmarks``. An output that begins with ``…`` shows
-the last lines only, one that ends with it the first ones: as many as it has now. A word behind ``console``
-says how an output is compared:
+A fenced ``console`` block holds ``$ command`` lines, each followed by what it prints to standard
+output, or where that is nothing, to standard error. The commands of a page run one after the other
+in one empty folder that has the repository's ``examples``, ``export`` and ``benchmarks``. An output
+that begins with ``…`` shows
+the last lines only, one that ends with it the first ones: as many as it has now. A word behind
+``console`` says how an output is compared:
 
 - none: all of it, but for times
-- ``near``: of a training, whose sums differ from CPU to CPU, so that another CPU may make another model: all
-  words, numbers within a fifth. What differs is said, and an error only with --strict
+- ``near``: of a training, whose sums differ from CPU to CPU, so that another CPU may make another
+  model: all words, numbers within a fifth. What differs is said, and an error only with --strict
 - ``here``: measured on the machine at hand: the command has to succeed
 - ``long``: takes minutes: is left alone without --long
 """
@@ -42,7 +44,8 @@ def shown(block: str) -> list[tuple[str, str]]:
 
 
 def output_of(command: str, folder: Path) -> str:
-    """Return what a command prints at 80 columns. SystemExit where it fails, as none of a page does."""
+    """Return what a command prints at 80 columns. SystemExit where it fails, as none of a page
+    does."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
         ["/bin/bash", "-c", command], cwd=folder, env={**os.environ, "PATH": path, "COLUMNS": "80"},
@@ -79,7 +82,8 @@ def same(old: str, new: str, kind: str | None) -> bool:
 
 
 def refreshed(page: Path, *, long: bool, differences: list[tuple[str | None, str]]) -> str:
-    """A page with its outputs made anew; what is not as it was is added to ``differences``, with its kind."""
+    """A page with its outputs made anew; what is not as it was is added to ``differences``, with
+    its kind."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for linked in ("examples", "export", "benchmarks"):
@@ -107,7 +111,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("pages", nargs="*", type=Path, metavar="PAGE")
     parser.add_argument("--check", action="store_true", help="compare, and write nothing")
-    parser.add_argument("--strict", action="store_true", help="what a training prints has to be near, too")
+    parser.add_argument(
+        "--strict", action="store_true", help="what a training prints has to be near, too"
+    )
     parser.add_argument("--long", action="store_true", help="run what takes minutes, too")
     given = parser.parse_args()
     differences: list[tuple[str | None, str]] = []
@@ -117,7 +123,10 @@ def main() -> None:
         if not given.check:
             page.write_text(text, encoding="utf-8")
     if given.check and differences:
-        text = "\n".join(said for _, said in differences) + "'python tools/outputs.py' writes the pages anew"
+        text = (
+            "\n".join(said for _, said in differences)
+            + "'python tools/outputs.py' writes the pages anew"
+        )
         if given.strict or any(kind != "near" for kind, _ in differences):
             sys.exit(text)
         print(f"{text}\nnote: only trainings differ, as they may from CPU to CPU", file=sys.stderr)

@@ -1,7 +1,8 @@
 """What must hold before a version is published: ``make release`` runs it.
 
-    python tools/release.py check [--tag v1.2.3] [--dry]    # the sources: version, changelog, addresses
-    python tools/release.py install [DIST]                  # wheel and sdist, each in a venv of its own
+    python tools/release.py check [--tag v1.2.3] [--dry]    # the sources: version, changelog,
+    addresses python tools/release.py install [DIST]                  # wheel and sdist, each in a
+    venv of its own
 
 ``--dry`` lists what is missing and goes on. One line for each thing that is wrong, and exit code 1.
 """
@@ -35,7 +36,8 @@ def version(root: Path = ROOT) -> str:
 
 
 def missing(root: Path = ROOT, tag: str | None = None) -> list[str]:
-    """Return what keeps the sources at ``root`` from being released under the name ``tag``, a line each."""
+    """Return what keeps the sources at ``root`` from being released under the name ``tag``, a line
+    each."""
     number, heading = version(root), _first(r"^## (.+)$", root / "CHANGELOG.md")
     cited = _first(r"^version: (.+)$", root / "CITATION.cff")
     project = (root / "pyproject.toml").read_text(encoding="utf-8")
@@ -54,14 +56,17 @@ def missing(root: Path = ROOT, tag: str | None = None) -> list[str]:
 
 
 def install(dist: Path, root: Path = ROOT) -> None:
-    """Installs the wheel and the sdist in ``dist`` where nothing else is. SystemExit where one is not fit."""
+    """Installs the wheel and the sdist in ``dist`` where nothing else is. SystemExit where one is
+    not fit."""
     number = version(root)
     (wheel,), (sdist,) = dist.glob("*.whl"), dist.glob("*.tar.gz")
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
     for needed in NEEDED:
         if needed not in names:
-            sys.exit(f"error: {wheel.name} does not hold {needed}; see [tool.hatch.build] in pyproject.toml")
+            sys.exit(
+                f"error: {wheel.name} does not hold {needed}; see [tool.hatch.build] in pyproject.toml"
+            )
     for package in (wheel, sdist):
         with tempfile.TemporaryDirectory() as folder:
             _run(sys.executable, "-m", "venv", folder)
@@ -80,7 +85,9 @@ def install(dist: Path, root: Path = ROOT) -> None:
 def _run(*command: str, cwd: str | None = None) -> str:
     done = subprocess.run(command, cwd=cwd, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
-        sys.exit(f"error: '{' '.join(command)}' ended with {done.returncode}\n{done.stdout}".rstrip())
+        sys.exit(
+            f"error: '{' '.join(command)}' ended with {done.returncode}\n{done.stdout}".rstrip()
+        )
     return done.stdout
 
 
@@ -91,7 +98,9 @@ def _first(pattern: str, file: Path) -> str:
 
 def main() -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     steps = parser.add_subparsers(dest="step", required=True)
     check = steps.add_parser("check")
     check.add_argument("--tag", default=None)

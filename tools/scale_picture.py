@@ -2,8 +2,9 @@
 
     .venv/bin/python tools/scale_picture.py
 
-ONNX Runtime's int8 LSTM scales its input by the smallest and the largest value of the batch: shown for one
-review, in batches with others of the package's, from the embedding with and without its sentinel columns.
+ONNX Runtime's int8 LSTM scales its input by the smallest and the largest value of the batch: shown
+for one review, in batches with others of the package's, from the embedding with and without its
+sentinel columns.
 """
 
 from __future__ import annotations
@@ -52,12 +53,24 @@ def main() -> None:
     """Writes the picture."""
     from matplotlib import pyplot, rcParams
 
-    rcParams.update({"backend": "svg", "svg.hashsalt": "edge-lstm", "svg.fonttype": "path", "font.size": 11})
+    rcParams.update(
+        {"backend": "svg", "svg.hashsalt": "edge-lstm", "svg.fonttype": "path", "font.size": 11}
+    )
     held, free = scales()
     figure, axes = pyplot.subplots(figsize=(8, 3.2), layout="constrained")
     numbers = range(1, BATCHES + 1)
-    axes.plot(numbers, free, "o-", color="#d9772b", markersize=4, linewidth=1, label="without sentinel units")
-    axes.plot(numbers, held, "s-", color="#2563a8", markersize=4, linewidth=1, label="with sentinel units")
+    axes.plot(
+        numbers,
+        free,
+        "o-",
+        color="#d9772b",
+        markersize=4,
+        linewidth=1,
+        label="without sentinel units",
+    )
+    axes.plot(
+        numbers, held, "s-", color="#2563a8", markersize=4, linewidth=1, label="with sentinel units"
+    )
     where = "the same review, each time in a batch with three others"
     axes.set(xlabel=where, ylabel="one step of uint8", ylim=(0.85 * min(free), 1.05 * max(held)))
     axes.legend(frameon=False, loc="lower right", ncols=2)

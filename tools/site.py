@@ -1,8 +1,9 @@
-"""The documentation as a site: what MkDocs asks of it (``hooks`` of mkdocs.yml). ``make docs`` builds it.
+"""The documentation as a site: what MkDocs asks of it (``hooks`` of mkdocs.yml). ``make docs``
+builds it.
 
-Each build makes the reference from commands and docstrings, and the live page from the embedded model.
-Measurements come from ``benchmarks/`` as they are. Links to files of the repository that are no pages
-become their names; a link that leads nowhere stops the build.
+Each build makes the reference from commands and docstrings, and the live page from the embedded
+model. Measurements come from ``benchmarks/`` as they are. Links to files of the repository that are
+no pages become their names; a link that leads nowhere stops the build.
 """
 
 from __future__ import annotations
@@ -43,7 +44,9 @@ def commands_page() -> str:
 
 
 def _command(name: str, entry: cli.CommandEntry) -> Iterator[str]:
-    command = cli._command(name, import_module(f"{entry.package}.cli.{name}").command, entry.summary)
+    command = cli._command(
+        name, import_module(f"{entry.package}.cli.{name}").command, entry.summary
+    )
     context = command.make_context(name, [], resilient_parsing=True)
     yield f"## {name}"
     usage = " ".join(part for part in command.collect_usage_pieces(context) if part)
@@ -51,7 +54,9 @@ def _command(name: str, entry: cli.CommandEntry) -> Iterator[str]:
     if entry.package == cli.WORKSTATION:
         yield "On a workstation, with the extra `train`: in a clone `pip install '.[train]'`."
     yield from _paragraphs(command.help or "")
-    records = filter(None, (parameter.get_help_record(context) for parameter in command.get_params(context)))
+    records = filter(
+        None, (parameter.get_help_record(context) for parameter in command.get_params(context))
+    )
     rows = [f"| `{_cell(name)}` | {_cell(_plain(text))} |" for name, text in records]
     if rows:
         yield "\n".join(["| option | |", "|---|---|", *rows])
@@ -59,7 +64,10 @@ def _command(name: str, entry: cli.CommandEntry) -> Iterator[str]:
 
 def python_page() -> str:
     """The reference of the Python API, Markdown."""
-    parts = ["# Python", "What `import edge_lstm` gives. Everything else may change from version to version."]
+    parts = [
+        "# Python",
+        "What `import edge_lstm` gives. Everything else may change from version to version.",
+    ]
     for name in sorted(edge_lstm.__all__, key=_rank):
         thing = getattr(edge_lstm, name)
         if inspect.isclass(thing):
@@ -90,7 +98,11 @@ def _class(name: str, thing: type) -> Iterator[str]:
             yield f"### {name}.{member}"
             yield from _paragraphs(inspect.getdoc(raw) or "")
         elif inspect.isfunction(raw):
-            called = name if isinstance(value, classmethod | staticmethod) else name[0].lower() + name[1:]
+            called = (
+                name
+                if isinstance(value, classmethod | staticmethod)
+                else name[0].lower() + name[1:]
+            )
             yield from _function(f"{called}.{member}", f"### {name}.{member}", raw)
 
 
@@ -101,7 +113,8 @@ def _function(called: str, heading: str, function: Any) -> Iterator[str]:
         if parameter.kind is inspect.Parameter.KEYWORD_ONLY and "    *," not in lines:
             lines.append("    *,")
         if parameter.name not in ("self", "cls"):
-            lines.append(re.sub(r": '([^']*)'", r": \1", f"    {parameter},"))  # annotations are strings
+            # annotations are strings
+            lines.append(re.sub(r": '([^']*)'", r": \1", f"    {parameter},"))
     inside = "\n" + "\n".join(lines) + "\n" if lines else ""
     gives = signature.return_annotation
     arrow = "" if gives is inspect.Signature.empty else f" -> {gives}"
@@ -150,7 +163,8 @@ MEASURED = (
     "benchmarks/standard.md",
 )
 PICTURES = tuple(
-    path.relative_to(ROOT).as_posix() for path in sorted((ROOT / "benchmarks" / "results").glob("*.svg"))
+    path.relative_to(ROOT).as_posix()
+    for path in sorted((ROOT / "benchmarks" / "results").glob("*.svg"))
 )
 # What the site makes of the code: page → text.
 PAGES = {"reference/commands.md": commands_page, "reference/python.md": python_page}
@@ -190,7 +204,8 @@ def relinked(markdown: str, page: Path) -> str:
 
 
 def on_config(config: Any) -> Any:
-    """MkDocs: the version in the header, and the repository's address where the package names one."""
+    """MkDocs: the version in the header, and the repository's address where the package names
+    one."""
     config.site_name = f"edge-lstm {edge_lstm.__version__}"
     named = metadata("edge-lstm").get_all("Project-URL") or ()
     config.repo_url = dict(url.split(", ", 1) for url in named).get("Repository")
@@ -227,6 +242,7 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
     markdown = re.sub(r"^```console \w+$", "```console", markdown, flags=re.MULTILINE)
     # GitHub takes the backslash off a \| in a table's code, Python-Markdown leaves it there.
     markdown = re.sub(r"(?<=[ (])`([^`\n]*\\\|[^`\n]*)`", _bar_in_code, markdown)
-    # An anchor has a hyphen for each space around an arrow on GitHub, one for all of them in Python-Markdown.
+    # An anchor has a hyphen for each space around an arrow on GitHub, one for all of them in
+    # Python-Markdown.
     markdown = re.sub(r"(\]\([^)\s#]*#[^)\s]*?)--+", r"\1-", markdown)
     return relinked(markdown, ROOT / name if name in MEASURED else ROOT / "docs" / name)

@@ -1,4 +1,5 @@
-"""Builds the wheels of edge-lstm-native for every machine, with the compiler of the package ziglang.
+"""Builds the wheels of edge-lstm-native for every machine, with the compiler of the package
+ziglang.
 
     python tools/wheels.py [--only aarch64] DIST
 
@@ -21,7 +22,13 @@ from pathlib import Path
 
 ENGINE = Path(__file__).resolve().parents[1] / "engine"
 SOURCES = [ENGINE / "python" / "edge_lstm_native" / "_engine.c", ENGINE / "edge_lstm.c"]
-FLAGS = ["-std=c11", "-O3", "-ffp-contract=off", "-fvisibility=hidden", "-DPy_LIMITED_API=0x030A0000"]
+FLAGS = [
+    "-std=c11",
+    "-O3",
+    "-ffp-contract=off",
+    "-fvisibility=hidden",
+    "-DPy_LIMITED_API=0x030A0000",
+]
 ZIG = [sys.executable, "-m", "ziglang"]
 MOST_BYTES = 400_000
 # The wheel's platform → zig's target.
@@ -61,16 +68,23 @@ def compile_module(target: str, include: Path, folder: Path) -> Path:
         more += ["-Wl,-undefined,dynamic_lookup"]
     if windows:  # each symbol comes from a named DLL: python3.dll has those of the stable ABI
         used = set(re.findall(r"\bPy[A-Z_]\w+", SOURCES[0].read_text()))
-        used |= {f"_{name}_SizeT" for name in used if re.match("PyArg_|Py_Build|PyObject_CallM", name)}
+        used |= {
+            f"_{name}_SizeT" for name in used if re.match("PyArg_|Py_Build|PyObject_CallM", name)
+        }
         names = sorted({*used, *OF_MACROS})
         (folder / "python3.def").write_text("\n".join(["LIBRARY python3.dll", "EXPORTS", *names]))
-        machine, library = "arm64" if "aarch64" in target else "i386:x86-64", str(folder / "python3.lib")
+        machine, library = (
+            "arm64" if "aarch64" in target else "i386:x86-64",
+            str(folder / "python3.lib"),
+        )
         command = ["dlltool", "-m", machine, "-d", str(folder / "python3.def"), "-l", library]
         subprocess.run([*ZIG, *command], check=True)
         more = ["-s", library]
     out = folder / ("_engine.pyd" if windows else "_engine.abi3.so")
     paths = [f"-I{include}", f"-I{ENGINE}", *SOURCES]
-    subprocess.run([*ZIG, "cc", "-target", target, *FLAGS, "-shared", *paths, *more, "-o", out], check=True)
+    subprocess.run(
+        [*ZIG, "cc", "-target", target, *FLAGS, "-shared", *paths, *more, "-o", out], check=True
+    )
     return out
 
 
@@ -107,14 +121,26 @@ def check(path: Path, module: bytes, platform: str) -> None:
 
 def main() -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("dist", type=Path)
     parser.add_argument("--only", default="", help="platforms whose name has this in it")
     asked = parser.parse_args()
     asked.dist.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
-        pip = (sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", folder)
+        pip = (
+            sys.executable,
+            "-m",
+            "pip",
+            "wheel",
+            "-q",
+            "--no-deps",
+            "--no-build-isolation",
+            "-w",
+            folder,
+        )
         subprocess.run([*pip, ENGINE / "python"], check=True)
         (source,) = folder.glob("*.whl")
         include = shutil.copytree(sysconfig.get_path("include"), folder / "include")

@@ -1,12 +1,14 @@
-"""The table of English words that the export package holds, from an encoder (see train/pretrained.py there).
+"""The table of English words that the export package holds, from an encoder (see
+train/pretrained.py there).
 
     python tools/word_vectors.py ENCODER
 
-ENCODER: a folder, or a name on the hub. The words are those that its tokenizer reads as one piece, in the
-order of its vocabulary. A word's vector is made of two: what the encoder reads for it first, and what it adds
-to the encoder's vectors of sentences, by a ridge regression of those on the sentences' words (as model2vec's
-tokenlearn learns static vectors). The sentences are of IMDB's unlabelled reviews: no label is read. Of both
-the first principal components, three bits a value. It takes ten minutes on one core.
+ENCODER: a folder, or a name on the hub. The words are those that its tokenizer reads as one piece,
+in the order of its vocabulary. A word's vector is made of two: what the encoder reads for it first,
+and what it adds to the encoder's vectors of sentences, by a ridge regression of those on the
+sentences' words (as model2vec's tokenlearn learns static vectors). The sentences are of IMDB's
+unlabelled reviews: no label is read. Of both the first principal components, three bits a value. It
+takes ten minutes on one core.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from edge_lstm_export.train.options import DataOptions, EncoderOptions, WordVectorOptions
+from edge_lstm_export.options import DataOptions, EncoderOptions, WordVectorOptions
 from edge_lstm_export.train.pretrained import BITS, ENGLISH, PretrainedWords
 from edge_lstm_export.train.sources.read import read_texts
 from edge_lstm_export.train.teachers.encoder import EncoderReader, encoder_words
@@ -37,8 +39,11 @@ OFTEN = 10  # sentences: such words give the vectors their size
 
 
 def packed(values: Floats) -> tuple[npt.NDArray[np.uint8], Floats]:
-    """values: float32 [words, width] → codes: uint8 [words, width * 3 / 8], scales: float32 [width]."""
-    scales = np.sqrt((values**2).mean(axis=0)).astype(np.float32) * np.float32(2 * REACH / (2**BITS - 1))
+    """values: float32 [words, width] → codes: uint8 [words, width * 3 / 8], scales: float32
+    [width]."""
+    scales = np.sqrt((values**2).mean(axis=0)).astype(np.float32) * np.float32(
+        2 * REACH / (2**BITS - 1)
+    )
     levels = np.round(values / np.maximum(scales, 1e-9) + (2**BITS - 1) / 2).clip(0, 2**BITS - 1)
     bits = (levels.astype(np.uint8)[..., None] >> np.arange(BITS, dtype=np.uint8)) & 1
     return np.packbits(bits.reshape(len(values), -1), axis=1), scales
@@ -50,7 +55,9 @@ def drawn_sentences() -> list[str]:
     drawn: list[str] = []
     for text in read_texts("imdb", DataOptions()):
         sentences = re.split(r"(?<=[.!?])\s+|\s*<br\s*/?>\s*", text)
-        sentences = [sentence for sentence in sentences if SHORTEST <= len(sentence.split()) <= LONGEST]
+        sentences = [
+            sentence for sentence in sentences if SHORTEST <= len(sentence.split()) <= LONGEST
+        ]
         drawn += [sentences[i] for i in rng.permutation(len(sentences))[:PER_REVIEW]]
     return [drawn[i] for i in np.sort(rng.permutation(len(drawn))[:SENTENCES])]
 
@@ -63,7 +70,8 @@ def components(values: Floats, width: int) -> Floats:
 
 
 def added(texts: Sequence[str], vectors: Floats, pretrained: PretrainedWords) -> Floats:
-    """Return what each word adds to the vectors of texts: float32 [words, WIDTH], longer the surer it is."""
+    """Return what each word adds to the vectors of texts: float32 [words, WIDTH], longer the surer
+    it is."""
     words = pretrained.words
     place = {word: i for i, word in enumerate(words)}
     weighted = pretrained.embeddings(words, FIRST_WORD_ID + len(words)).weighted[FIRST_WORD_ID:]
@@ -75,7 +83,9 @@ def added(texts: Sequence[str], vectors: Floats, pretrained: PretrainedWords) ->
         columns += in_text
         values += [weights[i] / len(in_text) ** 0.5 for i in in_text]
     x = sparse.csr_matrix((np.array(values, np.float32), (rows, columns)), (len(texts), len(words)))
-    fitted = Ridge(alpha=1.0, solver="sparse_cg", max_iter=60).fit(x, components(vectors, WIDTH)).coef_.T
+    fitted = (
+        Ridge(alpha=1.0, solver="sparse_cg", max_iter=60).fit(x, components(vectors, WIDTH)).coef_.T
+    )
     texts_of = np.bincount(x.indices, minlength=len(words))
     size = np.sqrt((fitted[texts_of >= OFTEN] ** 2).sum(axis=1).mean())
     return np.asarray(fitted / size * (texts_of / (texts_of + HALF_SURE))[:, None], np.float32)
@@ -83,7 +93,9 @@ def added(texts: Sequence[str], vectors: Floats, pretrained: PretrainedWords) ->
 
 def main() -> None:
     """Write the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("encoder")
     parser.add_argument("--licence", default="Apache-2.0", help="of the encoder")
     asked = parser.parse_args()

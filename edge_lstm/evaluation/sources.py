@@ -69,7 +69,7 @@ def read_foreign(path: Path) -> tuple[str, ...]:
 
 
 def _from_dataset(source: str, split: str) -> Labelled:
-    from edge_lstm_export.train.options import DataOptions
+    from edge_lstm_export.options import DataOptions
     from edge_lstm_export.train.sources.read import read_dataset
 
     # Nothing may be held out of what is measured: test_share=0.

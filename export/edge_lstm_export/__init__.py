@@ -15,7 +15,7 @@ from edge_lstm._version import __version__
 
 if TYPE_CHECKING:
     from edge_lstm_export.estimator import TextClassifier
-    from edge_lstm_export.train.options import TrainingRequest
+    from edge_lstm_export.options import TrainingRequest
     from edge_lstm_export.train.plan import Plan, make_plan
     from edge_lstm_export.train.run import train_files
     from edge_lstm_export.train.stats import DatasetStats
@@ -34,7 +34,7 @@ _MODULES = {
     "train_files": "edge_lstm_export.train.run",
     "DatasetStats": "edge_lstm_export.train.stats",
     "Plan": "edge_lstm_export.train.plan",
-    "TrainingRequest": "edge_lstm_export.train.options",
+    "TrainingRequest": "edge_lstm_export.options",
     "make_plan": "edge_lstm_export.train.plan",
 }
 

@@ -19,11 +19,11 @@ from edge_lstm.errors import DataError
 from edge_lstm.parameters import whole
 from edge_lstm.printable import printable
 from edge_lstm.text import Tokenizer
+from edge_lstm_export.options import TrainingRequest
 from edge_lstm_export.train.checkpoint import save_checkpoint
 from edge_lstm_export.train.history import EpochLines, EpochRecord
 from edge_lstm_export.train.loop import SILENT, Callbacks, predict_probabilities
 from edge_lstm_export.train.network import Network
-from edge_lstm_export.train.options import TrainingRequest
 from edge_lstm_export.train.plan import Plan
 from edge_lstm_export.train.planning import plan_training, with_teacher_kind
 from edge_lstm_export.train.sources.memory import dataset_from
@@ -83,8 +83,9 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def fit(self, X: Any, y: Any, *, unlabelled: Sequence[str] = ()) -> TextClassifier:  # noqa: N803
         """Train on texts and their labels.
 
-        X: texts, a list, array or pandas Series of str. y: a label per text; or several, as a list of sets or
-        an indicator matrix [n, L]. unlabelled: further texts, which the teachers label. Raises DataError.
+        X: texts, a list, array or pandas Series of str. y: a label per text; or several, as a list
+        of sets or an indicator matrix [n, L]. unlabelled: further texts, which the teachers label.
+        Raises DataError.
         """
         dataset = checked(dataset_from(X, y, unlabelled=unlabelled))
         with quiet_thread():
@@ -109,7 +110,8 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def _callbacks(self, plan: Plan) -> Callbacks:
-        """Return what the training calls: the callback, and what shows progress on standard error."""
+        """Return what the training calls: the callback, and what shows progress on standard
+        error."""
         verbose = whole(
             "verbose", int(self.verbose) if isinstance(self.verbose, bool) else self.verbose, 0
         )
@@ -152,14 +154,14 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     @property
     def report(self) -> dict[str, Any]:
-        """How the network came about and what it reached: data, teachers, validation, warnings; plain values.
-        Raises NotFittedError before :meth:`fit`."""
+        """How the network came about and what it reached: data, teachers, validation, warnings;
+        plain values. Raises NotFittedError before :meth:`fit`."""
         check_is_fitted(self)
         return self.result_.checkpoint.training
 
     def predict_proba(self, X: Any) -> npt.NDArray[np.float32]:  # noqa: N803
-        """X: texts → float32 [n, L], probabilities of ``classes_``; rows sum to 1 unless a text may have
-        several labels."""
+        """X: texts → float32 [n, L], probabilities of ``classes_``; rows sum to 1 unless a text may
+        have several labels."""
         check_is_fitted(self)
         checkpoint = self.result_.checkpoint
         rows = [checkpoint.tokenizer.encode_text(str(text)).ids for text in X]
@@ -167,8 +169,8 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             return predict_probabilities(checkpoint.network, rows)
 
     def predict(self, X: Any) -> Any:  # noqa: N803
-        """X: texts → the label of each, of the type that was learnt; where a text may have several labels a
-        list of sets, or an indicator matrix, int64 [n, L], if that was learnt."""
+        """X: texts → the label of each, of the type that was learnt; where a text may have several
+        labels a list of sets, or an indicator matrix, int64 [n, L], if that was learnt."""
         answers = self.predict_proba(X)
         if not self.several_:
             return self.classes_[answers.argmax(axis=1)]
@@ -198,8 +200,8 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
         quantize: None for fp32.
         length: ids of a text that it reads; None: the plan's.
-        examples: at most 8 texts of 500 characters that the file shows to whoever has it. Without any it
-            holds no text of the data.
+        examples: at most 8 texts of 500 characters that the file shows to whoever has it. Without
+            any it holds no text of the data.
         any_size: write an int8 file that is larger than the plan's kb, too.
 
         Raises CheckError if a gate fails or the file is too large, DataError, OutputError.
@@ -218,7 +220,8 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return Path(path)
 
     def save(self, path: str | Path) -> Path:
-        """Write the checkpoint, from which ``edge-lstm export`` makes a model file. Raises OutputError."""
+        """Write the checkpoint, from which ``edge-lstm export`` makes a model file. Raises
+        OutputError."""
         check_is_fitted(self)
         save_checkpoint(self.result_.checkpoint, Path(path))
         return Path(path)

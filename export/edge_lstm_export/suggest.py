@@ -1,9 +1,10 @@
 """Which texts to label next: those that a model is unsure of, and no two that say the same.
 
-A model learns most from labels that it cannot predict. But the texts that it is least sure of are many times
-the same one, or odd ones that nothing else is like. So the unsure ones are divided into as many clusters as
-texts are asked for, weighted by how unsure the model is (1 less the margin between its two likeliest labels;
-Scheffer et al., 2001), and each cluster gives the text that stands for it (Zhdanov, 2019).
+A model learns most from labels that it cannot predict. But the texts that it is least sure of are
+many times the same one, or odd ones that nothing else is like. So the unsure ones are divided into
+as many clusters as texts are asked for, weighted by how unsure the model is (1 less the margin
+between its two likeliest labels; Scheffer et al., 2001), and each cluster gives the text that
+stands for it (Zhdanov, 2019).
 """
 
 from __future__ import annotations
@@ -35,8 +36,8 @@ NEAR_COPY = 0.85  # cosine of their character trigrams from which a text counts 
 
 
 class Suggestions(NamedTuple):
-    """rows: (text, predicted label), the most worth labelling first. texts: different ones that were read and
-    are not labelled already; classified: how many of them were looked at."""
+    """rows: (text, predicted label), the most worth labelling first. texts: different ones that
+    were read and are not labelled already; classified: how many of them were looked at."""
 
     rows: list[tuple[str, str]]
     texts: int
@@ -46,9 +47,11 @@ class Suggestions(NamedTuple):
 def suggest(
     classifier: Classifier, texts: Iterable[str], count: int, *, labelled: Sequence[str] = ()
 ) -> Suggestions:
-    """Choose at most ``count`` texts to label next, different from the ``labelled`` ones and from each other.
+    """Choose at most ``count`` texts to label next, different from the ``labelled`` ones and from
+    each other.
 
-    The order of the texts decides nothing. Raise DataError where there is none that is not labelled already.
+    The order of the texts decides nothing. Raise DataError where there is none that is not labelled
+    already.
     """
     different = {text_key(text): text for text in texts if text.strip()}
     new = sorted(different.keys() - set(map(text_key, labelled)))
@@ -68,7 +71,8 @@ def suggest(
 
 
 def _diverse(texts: Sequence[str], weights: Any, labelled: Sequence[str], count: int) -> list[int]:
-    """Places of the texts to label: of each cluster the one that stands for it, then the least sure of
+    """Places of the texts to label: of each cluster the one that stands for it, then the least sure
+    of
     the others, without near-copies. weights: float64 [texts]."""
     vectorizer = HashingVectorizer(
         analyzer="char_wb", ngram_range=(3, 3), n_features=2**12, binary=True, alternate_sign=False
@@ -98,8 +102,8 @@ def _diverse(texts: Sequence[str], weights: Any, labelled: Sequence[str], count:
 
 
 def write_suggestions(suggestions: Suggestions, path: Path) -> None:
-    """Write a CSV file with the columns text and label, the predicted one, for a person to correct. Raise
-    OutputError."""
+    """Write a CSV file with the columns text and label, the predicted one, for a person to correct.
+    Raise OutputError."""
     lines = io.StringIO(newline="")
     csv.writer(lines).writerows([("text", "label"), *suggestions.rows])
     write_atomically(well_formed(lines.getvalue()).encode(), path)

@@ -1,7 +1,9 @@
-"""The texts that teachers labelled, and the files that keep their labels: a byte or two per text, no text.
+"""The texts that teachers labelled, and the files that keep their labels: a byte or two per text,
+no text.
 
-labels.safetensors: for each kind of texts (labelled, unlabelled, spans) uint16 [n, 1], the probability of the
-second label times 65,535; products.safetensors: uint8 [n], that of "pos" times 254, 255 where the text is
+labels.safetensors: for each kind of texts (labelled, unlabelled, spans) uint16 [n, 1], the
+probability of the second label times 65,535; products.safetensors: uint8 [n], that of "pos" times
+254, 255 where the text is
 left out. Metadata: sha256 of the texts.
 """
 
@@ -14,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from edge_lstm_export.options import DataOptions
 from edge_lstm_export.train.data import Dataset, Floats, Split, hold_out
-from edge_lstm_export.train.options import DataOptions
 from edge_lstm_export.train.sources.read import read_dataset
 from safetensors import safe_open
 from spans import NEGATIONS, random_spans, spans_around
@@ -29,7 +31,8 @@ KEY, _SCALE = "edge_lstm_soft_labels", np.float32(65_535)
 
 @dataclass(frozen=True)
 class Texts:
-    """dataset: IMDB. train: its labelled reviews without those that fit() holds out; unlabelled: reviews;
+    """dataset: IMDB. train: its labelled reviews without those that fit() holds out; unlabelled:
+    reviews;
     spans: of all these."""
 
     dataset: Dataset
@@ -60,7 +63,8 @@ def read_imdb() -> Texts:
 
 
 def read_kept(path: Path, digest: str, *names: str) -> list[Any]:
-    """Read arrays, int [n …]. Raises DataError where they are of other texts than those of this digest."""
+    """Read arrays, int [n …]. Raises DataError where they are of other texts than those of this
+    digest."""
     with safe_open(path, framework="np") as file:
         if file.metadata().get(KEY) != digest:
             raise DataError(f"{path} holds labels of other texts than these data; get the original")
@@ -68,8 +72,8 @@ def read_kept(path: Path, digest: str, *names: str) -> list[Any]:
 
 
 def load_labels(path: Path, texts: Texts) -> tuple[Floats, Floats]:
-    """Read the probabilities of the unlabelled reviews and of the spans, float32 [n, 2] each. Raises
-    DataError where the file's are of other texts."""
+    """Read the probabilities of the unlabelled reviews and of the spans, float32 [n, 2] each.
+    Raises DataError where the file's are of other texts."""
     second = [kept / _SCALE for kept in read_kept(path, texts.digest, "unlabelled", "spans")]
     unlabelled, spans = (np.concatenate([1 - values, values], axis=1) for values in second)
     return unlabelled, spans[

@@ -15,11 +15,11 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from edge_lstm_export.options import EnsembleOptions, SparseOptions, TrainingRequest
 from edge_lstm_export.train.checkpoint import save_checkpoint
 from edge_lstm_export.train.data import Dataset
 from edge_lstm_export.train.defaults import residual
 from edge_lstm_export.train.loop import Callbacks
-from edge_lstm_export.train.options import EnsembleOptions, SparseOptions, TrainingRequest
 from edge_lstm_export.train.plan import Plan, make_plan
 from edge_lstm_export.train.stats import dataset_stats
 from edge_lstm_export.train.train import fit, quiet_thread
@@ -35,7 +35,8 @@ from edge_lstm.errors import EdgeLSTMError
 class Recipe:
     """What differs from the preset, which is for any data: so many labels bear less dropout.
 
-    ngrams: the most; None: as many as the preset's file holds; 0: an LSTM without any, in both directions, on
+    ngrams: the most; None: as many as the preset's file holds; 0: an LSTM without any, in both
+        directions, on
     short texts, in a larger file. sentences, products: whether these teach too (README.md).
     """
 

@@ -1,7 +1,7 @@
 """English clauses said with a negation, for a network that learns what a negation does.
 
-A teacher knows what "It was boring" says, and "It was not boring" says the opposite, less strongly (Kaushik
-et al., 2020, had people write such pairs; Taboada et al., 2011, on the strength).
+A teacher knows what "It was boring" says, and "It was not boring" says the opposite, less strongly
+(Kaushik et al., 2020, had people write such pairs; Taboada et al., 2011, on the strength).
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ _SHORT = {"will": "won't", "can": "can't"}
 
 
 def negated(clause: str) -> list[str]:
-    """Return the clause with a negation, in each way that there is; none where there is no place for one, or
-    something would not be turned."""
+    """Return the clause with a negation, in each way that there is; none where there is no place
+    for one, or something would not be turned."""
     words = clause.split()
     if not words or len(words) > MOST_WORDS or _UNFIT.search(clause):
         return []
@@ -60,8 +60,8 @@ def negated(clause: str) -> list[str]:
 def negated_clauses(
     clauses: Sequence[str], labels: npt.NDArray[np.float32]
 ) -> tuple[list[str], npt.NDArray[np.float32]]:
-    """Negate the clauses that the labels, float32 [n, 2], are sure of → (texts, float32 [m, 2], turned). No
-    text is one of the clauses."""
+    """Negate the clauses that the labels, float32 [n, 2], are sure of → (texts, float32 [m, 2],
+    turned). No text is one of the clauses."""
     seen, texts, rows = set(clauses), [], []
     for row in np.flatnonzero(labels.max(axis=1) >= SURE).tolist():
         for text in negated(clauses[row]):

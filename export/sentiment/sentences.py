@@ -1,6 +1,7 @@
-"""Sentences from elsewhere, since a teacher of reviews knows films alone: phrases of the Stanford Sentiment
-Treebank (Socher et al., 2013), comments on anything with the emotions that they show (GoEmotions, Demszky et
-al., 2020), and titles and sentences of reviews of products (Blitzer et al., 2007), which an encoder labelled.
+"""Sentences from elsewhere, since a teacher of reviews knows films alone: phrases of the Stanford
+Sentiment Treebank (Socher et al., 2013), comments on anything with the emotions that they show
+(GoEmotions, Demszky et al., 2020), and titles and sentences of reviews of products (Blitzer et al.,
+2007), which an encoder labelled.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from edge_lstm_export.train.sources.imdb import DATA_VARIABLE
 from labels import read_kept
 from spans import sentences
 
-# Probability of "pos": of the treebank's grades, very negative to very positive; of a comment with a positive
-# emotion, less sure since those who label them differ.
+# Probability of "pos": of the treebank's grades, very negative to very positive; of a comment with
+# a positive emotion, less sure since those who label them differ.
 GRADES, NEUTRAL, EMOTION = (0.02, 0.1, 0.5, 0.9, 0.98), 0.5, 0.9
 FEWEST_NEUTRAL = 4  # words: shorter phrases without a sentiment are in every sentence
 # Figure 2 of the paper; its other emotions are ambiguous.
@@ -53,8 +54,8 @@ def labelled_sentences(*, trees: bool = True, products: bool = True) -> list[dic
 
 
 def treebank(trees: Path, left_out: Path) -> dict[str, float]:
-    """Read phrase → probability of "pos". trees, left_out: such as "(3 (2 The) (2 Rock))", one a line; those
-    of the second file are left out."""
+    """Read phrase → probability of "pos". trees, left_out: such as "(3 (2 The) (2 Rock))", one a
+    line; those of the second file are left out."""
     out = set(left_out.read_text("utf-8").splitlines())
     found: dict[str, float] = {}
     for tree in trees.read_text("utf-8").splitlines():
@@ -73,8 +74,8 @@ def treebank(trees: Path, left_out: Path) -> dict[str, float]:
 
 
 def emotions(comments: Path) -> dict[str, float]:
-    """Read comment → probability of "pos"; without those of ambiguous or contrary emotions. comments: CSV,
-    columns text and labels, joined by "|"."""
+    """Read comment → probability of "pos"; without those of ambiguous or contrary emotions.
+    comments: CSV, columns text and labels, joined by "|"."""
     found = {}
     with comments.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):

@@ -1,8 +1,9 @@
-"""Parts of a review that stand for themselves: clauses, sentences, runs of a few, and words around a
-negation.
+"""Parts of a review that stand for themselves: clauses, sentences, runs of a few, and words around
+a negation.
 
-A network that learns from whole reviews alone never sees what people type: one sentence. Clauses show what a
-few words make of each other, as the phrases of the Stanford Sentiment Treebank do (Socher et al., 2013).
+A network that learns from whole reviews alone never sees what people type: one sentence. Clauses
+show what a few words make of each other, as the phrases of the Stanford Sentiment Treebank do
+(Socher et al., 2013).
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ NEGATIONS = (
 )
 # fmt: on
 
-# After a full stop, a question or exclamation mark and what closes it; at the end of a line, which <br> is
-# too.
+# After a full stop, a question or exclamation mark and what closes it; at the end of a line, which
+# <br> is too.
 _END = re.compile(r"(?<=[.!?…])[\"'”’)\]]*\s+|(?<=[。！？])|\s*(?:<br\s*/?>|\n)\s*")
 _CLAUSE_END = re.compile(r"(?<=[,;:])\s+|(?<=[，；：、])|\s+[-–—]+\s+|\s*[()]+\s*")
 
@@ -40,7 +41,8 @@ def sentences(text: str) -> list[str]:
 
 
 def random_spans(texts: Sequence[str], each: int, seed: int) -> list[str]:
-    """Draw ``each`` spans of every text of two sentences or more, at most one per sentence; none twice."""
+    """Draw ``each`` spans of every text of two sentences or more, at most one per sentence; none
+    twice."""
     rng = np.random.default_rng([seed, 0x5B])
     spans: dict[str, None] = {}
     for text in texts:
@@ -63,8 +65,8 @@ def random_spans(texts: Sequence[str], each: int, seed: int) -> list[str]:
 
 
 def spans_around(texts: Sequence[str], words: Sequence[str], seed: int) -> list[str]:
-    """Draw a few words of a clause around each of ``words`` that it holds; none twice. A word that begins
-    with * stands for all that end so."""
+    """Draw a few words of a clause around each of ``words`` that it holds; none twice. A word that
+    begins with * stands for all that end so."""
     rng = np.random.default_rng([seed, 0xA8])
     whole = {word for word in words if not word.startswith("*")}
     ends = tuple(word[1:] for word in words if word.startswith("*"))

@@ -1,8 +1,8 @@
 """Make keras.int8.onnx, the small model file that tests work on: ``python tests/data/make.py``.
 
-Keras's text rule, no risk-coverage curve, labels neg and pos. It learns from film sentences that the
-templates below make up, so every word that is not in them is unknown to it. The same seed gives the same file
-on the same versions.
+Keras's text rule, no risk-coverage curve, labels neg and pos. It learns from film sentences that
+the templates below make up, so every word that is not in them is unknown to it. The same seed gives
+the same file on the same versions.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
+from edge_lstm_export import options
 from edge_lstm_export.estimator import TextClassifier
-from edge_lstm_export.train import options
 from edge_lstm_export.train.plan import Plan
 
 PATH = Path(__file__).parent / "keras.int8.onnx"
@@ -52,9 +52,13 @@ def sentence(rng: random.Random, label: str) -> str:
     """One sentence that praises (pos), blames (neg) or does neither."""
     words, others = (PRAISE, BLAME) if label == "pos" else (BLAME, PRAISE)
     kind = rng.random()
-    template = rng.choice(JUDGEMENTS if kind < 0.65 else OPINIONS[label] if kind < 0.85 else NEUTRAL)
+    template = rng.choice(
+        JUDGEMENTS if kind < 0.65 else OPINIONS[label] if kind < 0.85 else NEUTRAL
+    )
     word, second = rng.sample(words, 2)
-    filled = template.format(thing=rng.choice(THINGS), word=word, second=second, other=rng.choice(others))
+    filled = template.format(
+        thing=rng.choice(THINGS), word=word, second=second, other=rng.choice(others)
+    )
     return filled[0].upper() + filled[1:] + ("" if filled.endswith("!") else ".")
 
 
@@ -62,12 +66,21 @@ def made_texts(count: int, seed: int) -> tuple[list[str], list[str]]:
     """(texts of one to four sentences, their labels)"""
     rng = random.Random(seed)
     labels = [rng.choice(("neg", "pos")) for _ in range(count)]
-    return [" ".join(sentence(rng, label) for _ in range(rng.randint(1, 4))) for label in labels], labels
+    return [
+        " ".join(sentence(rng, label) for _ in range(rng.randint(1, 4))) for label in labels
+    ], labels
 
 
 def plan() -> Plan:
-    """A small network of every part that a model file may have, without validation: so without a curve."""
-    shape = {"bidirectional": True, "pooling": "mean+max", "dropout": 0.3, "ngrams": 800, "ngram_dim": 1}
+    """A small network of every part that a model file may have, without validation: so without a
+    curve."""
+    shape = {
+        "bidirectional": True,
+        "pooling": "mean+max",
+        "dropout": 0.3,
+        "ngrams": 800,
+        "ngram_dim": 1,
+    }
     return Plan(
         preset="small",
         max_kilobytes=250,

@@ -30,20 +30,12 @@ DEVICE_FLOORS = (
 WORKSTATION_FLOORS = (
     "cli",
     "estimator suggest train.run",
-    "train.train onnx",
-    "train.components",
-    "train.training_data",
-    "train.planning train.rows train.provenance train.teachers.load train.sources",
-    "train.plan",
-    "train.sizes",
-    "train.stats train.ngrams",
-    "train.teachers onnx.size onnx.description onnx.graph",
-    """train.start train.quantize train.headroom train.loop train.stages train.checkpoint train.warnings
-    train.word_vectors onnx.weights""",
-    """train.defaults train.network train.pretrained train.vocabulary train.unlabelled train.examples
-    train.calibrate""",
-    """train.options train.data train.logits train.linear train.history train.optimizer train __init__
-    onnx.golden""",
+    """onnx train.train train.components train.training_data train.rows train.provenance
+    train.planning train.duration train.teachers.load""",
+    "train.plan train.sizes train.stats",
+    "train",
+    "graph",
+    "options __init__",
 )
 # Where the device side hands over to the workstation: a checkpoint to inspect, a data set to
 # evaluate on.

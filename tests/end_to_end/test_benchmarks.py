@@ -38,7 +38,9 @@ def write_set(folder: Path) -> None:
     rng = random.Random(0)
     folder.mkdir()
     for name, count in (("train", 120), ("test", 30)):
-        rows = [(f"{word}{word} thing {rng.randrange(9)}", word) for word in rng.choices("abc", k=count)]
+        rows = [
+            (f"{word}{word} thing {rng.randrange(9)}", word) for word in rng.choices("abc", k=count)
+        ]
         with (folder / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
             csv.writer(file).writerows([("text", "label"), *rows])
 
@@ -52,7 +54,9 @@ def test_a_set_that_is_missing_is_named_with_its_address(
     with pytest.raises(SystemExit, match=r"error: no .*; python -m benchmarks.standard_sets"):
         sets.read(tmp_path / "subj" / "train.csv")
     monkeypatch.setenv("EDGE_LSTM_DATA", str(tmp_path))
-    with pytest.raises(SystemExit, match=r"error: no .*aclImdb_v1.tar.gz; download it from https://"):
+    with pytest.raises(
+        SystemExit, match=r"error: no .*aclImdb_v1.tar.gz; download it from https://"
+    ):
         sets.imdb()
     monkeypatch.setattr(sys, "argv", ["standard_sets", str(tmp_path), str(tmp_path / "to")])
     with pytest.raises(
@@ -64,7 +68,9 @@ def test_a_set_that_is_missing_is_named_with_its_address(
 def test_where_no_run_is_made_the_benchmark_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(sys, "argv", ["public_sets", "--seeds", "0", "--results", str(tmp_path / "r.jsonl")])
+    monkeypatch.setattr(
+        sys, "argv", ["public_sets", "--seeds", "0", "--results", str(tmp_path / "r.jsonl")]
+    )
     public_sets.main()
     said = capsys.readouterr().out
     assert said.startswith("0 runs made; ") and said.endswith(f"wrote {tmp_path / 'r.md'}\n")
@@ -76,7 +82,9 @@ def test_the_comparison_measures_who_can_take_part_and_names_the_others(tmp_path
 
     def python(environment: str, tools: Path) -> Path:
         if environment == absent:
-            raise subprocess.CalledProcessError(1, "pip", stderr="ERROR: No matching distribution\n")
+            raise subprocess.CalledProcessError(
+                1, "pip", stderr="ERROR: No matching distribution\n"
+            )
         if not (interpreter := tools / "bin" / "python").exists():
             subprocess.run([sys.executable, "-m", "venv", "--without-pip", tools], check=True)
             packages = next(path for path in sys.path if path.endswith("site-packages"))
@@ -97,26 +105,42 @@ def test_the_comparison_measures_who_can_take_part_and_names_the_others(tmp_path
     page.write_text(f"above\n{comparison.BEGIN}\nearlier\n{comparison.END}\nbelow\n")
     comparison.write(report, tmp_path, page)
     written = page.read_text()
-    assert written.startswith("above\n") and written.endswith("\nbelow\n") and "earlier" not in written
+    assert (
+        written.startswith("above\n") and written.endswith("\nbelow\n") and "earlier" not in written
+    )
     assert f"| {svm} | 100.0 |" in written and f"Left out: {absent} (ERROR: No matching" in written
     assert svm in (tmp_path / "comparison.svg").read_text()
 
 
 def test_scoring_runs_what_it_compares() -> None:
-    command = [sys.executable, "-m", "benchmarks.scoring", "--short", "--rows", "20", "--rounds", "1"]
-    done = subprocess.run([*command, "--only", "csv, workers: 1"], cwd=ROOT, capture_output=True, text=True)
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.scoring",
+        "--short",
+        "--rows",
+        "20",
+        "--rounds",
+        "1",
+    ]
+    done = subprocess.run(
+        [*command, "--only", "csv, workers: 1"], cwd=ROOT, capture_output=True, text=True
+    )
     assert "| edge-lstm score, csv, workers: 1, onnxruntime |" in done.stdout, done.stderr
 
 
 @pytest.mark.skipif(
-    sys.platform != "linux" or platform.machine() != "x86_64", reason="the system call is Linux's on x86-64"
+    sys.platform != "linux" or platform.machine() != "x86_64",
+    reason="the system call is Linux's on x86-64",
 )
 def test_amx_is_withheld_from_what_a_command_starts() -> None:
     asks = (  # and says how that was refused
         "import ctypes, errno; ctypes.CDLL(None, use_errno=True).syscall(158, 0x1023, 18); "
         "assert ctypes.CDLL(None).getpid() > 0; print(errno.errorcode.get(ctypes.get_errno()))"
     )
-    starts = "import subprocess, sys; subprocess.run([sys.executable, '-c', sys.argv[1]], check=True)"
+    starts = (
+        "import subprocess, sys; subprocess.run([sys.executable, '-c', sys.argv[1]], check=True)"
+    )
     line = [sys.executable, "-m", "benchmarks.without_amx", sys.executable, "-c", starts, asks]
     done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=True)
     # Where the CPU has no AMX, the kernel refuses the request too, but not with EPERM.
@@ -139,14 +163,20 @@ def test_public_sets_keeps_a_run_and_does_not_make_it_again(
     first, second = lines(1), lines(2)
     assert (len(first), len(second)) == (2, 4) and second[:2] == first
     page = results.with_suffix(".md").read_text()
-    assert "## Test splits, all rows" in page and "| made | 20 | **100.0** ± 0.0; 100.0; 0 s |" in page
+    assert (
+        "## Test splits, all rows" in page and "| made | 20 | **100.0** ± 0.0; 100.0; 0 s |" in page
+    )
 
 
 def test_default_trainings_are_200_on_texts_that_their_number_decides() -> None:
     assert len(default_trainings.DATA) * len(PRESETS) == 200
     for seed, data in enumerate(default_trainings.DATA):
         texts, labels = default_trainings.make(data, seed)
-        assert (texts, labels) == default_trainings.make(data, seed) != default_trainings.make(data, 99)
+        assert (
+            (texts, labels)
+            == default_trainings.make(data, seed)
+            != default_trainings.make(data, 99)
+        )
         assert len(texts) == len(labels) == data.rows and all(texts)
         names = set().union(*labels) if data.kind == "several labels" else set(labels)
         assert len(names) == data.labels
@@ -169,7 +199,10 @@ def test_default_trainings_record_an_error_and_make_no_training_again(
     default_trainings.main()
     assert len(made) == len(results.read_text().splitlines()) == len(PRESETS)
     shown = capsys.readouterr().out
-    assert "5 trainings, 0 files" in shown and f"- {made[0]}: digits, 5 labels, tiny: DataError: " in shown
+    assert (
+        "5 trainings, 0 files" in shown
+        and f"- {made[0]}: digits, 5 labels, tiny: DataError: " in shown
+    )
 
 
 def test_a_default_training_records_the_size_and_the_room_of_its_file() -> None:
@@ -184,7 +217,10 @@ def test_a_default_training_records_the_size_and_the_room_of_its_file() -> None:
 def test_every_published_figure_stands_on_the_page_with_a_source_that_exists() -> None:
     cell = public_sets.Cell("subj", "10-fold", "default", False, "small", 0.0, 0)
     page = standard.page({cell: public_sets.Figures(0.9, 0.9, 278, 1)}, standard.published())
-    assert "| Subj, subjectivity | accuracy | – | **90.0** (278 kB) | – | CNN on word2vec 93.4 [" in page
+    assert (
+        "| Subj, subjectivity | accuracy | – | **90.0** (278 kB) | – | CNN on word2vec 93.4 ["
+        in page
+    )
     absent = {figure.set for figure in standard.published()} - {*standard.SETS, *standard.FEW}
     assert len(absent) == 3 and all(f"| {name} | fastText" in page for name in absent)
     assert {figure.source for figure in standard.published()} <= {*standard.SOURCES}

@@ -1,4 +1,5 @@
-"""Every CPU gives the file's answer: the device wheel on emulated CPUs (tools/emulated.py prepares them)."""
+"""Every CPU gives the file's answer: the device wheel on emulated CPUs (tools/emulated.py prepares
+them)."""
 
 import sys
 from pathlib import Path
@@ -59,5 +60,7 @@ def test_a_batch_on_an_emulated_cpu_gives_the_bits_of_the_texts_alone(
     refreshed: Path, texts: list[str]
 ) -> None:
     cpu = chosen("Haswell")
-    alone, batched = (emulated.answers(cpu, refreshed, texts[:60], batch_size=size) for size in (1, 16))
+    alone, batched = (
+        emulated.answers(cpu, refreshed, texts[:60], batch_size=size) for size in (1, 16)
+    )
     assert (alone == batched).all()

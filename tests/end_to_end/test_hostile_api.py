@@ -1,4 +1,5 @@
-"""Hostile uses of the Python API: threads, forks, pickles, many texts, strings of other libraries."""
+"""Hostile uses of the Python API: threads, forks, pickles, many texts, strings of other
+libraries."""
 
 from __future__ import annotations
 
@@ -58,7 +59,12 @@ def test_100_000_texts() -> None:
 
 
 def test_texts_of_any_sequence() -> None:
-    for texts in (tuple(TEXTS), np.array(TEXTS), np.array(TEXTS, dtype=object), list(map(np.str_, TEXTS))):
+    for texts in (
+        tuple(TEXTS),
+        np.array(TEXTS),
+        np.array(TEXTS, dtype=object),
+        list(map(np.str_, TEXTS)),
+    ):
         assert np.array_equal(CLASSIFIER.probabilities(texts), ANSWERS)
     assert len(CLASSIFIER.predict(iter(TEXTS))) == len(TEXTS)
 
@@ -81,7 +87,9 @@ def test_what_is_no_sequence_of_strings_is_a_clear_error(texts: Any, says: str) 
             call(texts)
 
 
-@pytest.mark.parametrize("text", ["\0", "\ud800", "a" * 1_000_000, "\u202e", "é" * 70_000, " \n" * 100_000])
+@pytest.mark.parametrize(
+    "text", ["\0", "\ud800", "a" * 1_000_000, "\u202e", "é" * 70_000, " \n" * 100_000]
+)
 def test_any_string_gets_an_answer(text: str) -> None:
     assert CLASSIFIER.predict([text])[0].label in CLASSIFIER.labels
 
@@ -137,7 +145,9 @@ PREDICT = "classifier.predict(['A wonderful film.' * 20] * 16)"
 def ended(code: str, threads: int = 1, work: str = PREDICT) -> tuple[int, str]:
     """(exit code, what was said) of a program."""
     program = DAEMONS.format(threads=threads, work=work) + code
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60
+    )
     return done.returncode, done.stdout + done.stderr
 
 

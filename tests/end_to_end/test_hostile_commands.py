@@ -1,7 +1,9 @@
-"""Hostile cases for latency, evaluate, predict, explain, inspect and doctor: odd options, files, places.
+"""Hostile cases for latency, evaluate, predict, explain, inspect and doctor: odd options, files,
+places.
 
-Each row is a command, the condition it meets, its exit code, and what may be on the disk afterwards.
-Closed and full streams are in ``test_hostile_streams.py``, model files in ``test_hostile_models.py``.
+Each row is a command, the condition it meets, its exit code, and what may be on the disk
+afterwards. Closed and full streams are in ``test_hostile_streams.py``, model files in
+``test_hostile_models.py``.
 """
 
 from __future__ import annotations

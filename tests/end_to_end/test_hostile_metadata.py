@@ -1,4 +1,5 @@
-"""Model files of a right digest with odd values in their metadata: an answer or one line, no traceback."""
+"""Model files of a right digest with odd values in their metadata: an answer or one line, no
+traceback."""
 
 from __future__ import annotations
 
@@ -49,7 +50,13 @@ ENTRIES: dict[str, Any] = {
 def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     """The path to each value in a value, itself included."""
     yield path
-    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    inner = (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, list)
+        else ()
+    )
     for key, each in inner:
         yield from places(each, (*path, key))
 
@@ -125,6 +132,8 @@ def test_what_no_export_writes_is_refused(entry: str, text: str) -> None:
 
 def test_doctor_finds_golden_rows_that_are_no_answers(tmp_path: Path) -> None:
     path = tmp_path / "m.onnx"
-    path.write_bytes(edited({"golden": compact(replaced(SMALLS["golden"], (1, "probabilities", 0), 1e308))}))
+    path.write_bytes(
+        edited({"golden": compact(replaced(SMALLS["golden"], (1, "probabilities", 0), 1e308))})
+    )
     probe = run_probe_here(str(path), "CPUExecutionProvider")
     assert (probe.stage, probe.reason) == ("model", "EdgeLSTMError")

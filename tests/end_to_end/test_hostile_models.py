@@ -17,7 +17,11 @@ from edge_lstm.doctor.checks import examine
 from edge_lstm.modelfile import parse_model
 from tests.hostile_files import DAMAGED, EVERY_KIND, HARMFUL, Hostile, asks_for_memory, graph
 
-TEXTS = ["A wonderful, moving film.", "Dull, and far too long.", "The cast is fine, the script is not."]
+TEXTS = [
+    "A wonderful, moving film.",
+    "Dull, and far too long.",
+    "The cast is fine, the script is not.",
+]
 COMMANDS = ["inspect m.onnx", "explain a -m m.onnx", "score t.txt -m m.onnx -o o -w 1"]
 
 
@@ -111,7 +115,10 @@ SCORE = "score_files('t.txt', 'o.csv', model='m.onnx', run=RunOptions(chunk_rows
         (SCORE.format("low_memory=True"), 200),
         (SCORE.format("workers=2"), 100),
         (SCORE.format("workers=3"), 66),
-        ("pickle.loads(pickle.dumps(Classifier.load('m.onnx', processes=4))).predict(['fine'])", 50),
+        (
+            "pickle.loads(pickle.dumps(Classifier.load('m.onnx', processes=4))).predict(['fine'])",
+            50,
+        ),
         (SCORE.format("workers=2").replace("'m.onnx'", "Classifier.load('m.onnx')"), 150),
     ],
 )

@@ -1,4 +1,5 @@
-"""Hostile conditions of ``edge-lstm score``: what it is run in, what it may write, how it is ended."""
+"""Hostile conditions of ``edge-lstm score``: what it is run in, what it may write, how it is
+ended."""
 
 from __future__ import annotations
 

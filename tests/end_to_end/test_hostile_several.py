@@ -1,4 +1,5 @@
-"""Hostile cases of several labels per text: data in no known form, options that contradict each other."""
+"""Hostile cases of several labels per text: data in no known form, options that contradict each
+other."""
 
 from __future__ import annotations
 

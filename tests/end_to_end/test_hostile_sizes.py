@@ -1,6 +1,8 @@
-"""Model files made to take all memory when they are opened: every reader ends soon and in little memory.
+"""Model files made to take all memory when they are opened: every reader ends soon and in little
+memory.
 
-Each file has a right digest, and something small in it so often that parsed it is many times larger.
+Each file has a right digest, and something small in it so often that parsed it is many times
+larger.
 """
 
 from __future__ import annotations
@@ -47,11 +49,14 @@ def with_ngrams() -> bytes:
 
 
 def of_many_labels() -> bytes:
-    """As many labels as there may be, so that other entries may be larger, and those full of lists."""
+    """As many labels as there may be, so that other entries may be larger, and those full of
+    lists."""
     labels = [f"{i:x}" for i in range(100_000)]
     network = compact({**json.loads(METADATA["edge_lstm.network"]), "labels": len(labels)})
     full = f'{{"a":[{many("[]", 50 * MIB)}]}}'
-    return edited({"labels": compact(labels), "network": network, "training": full, "golden": full[5:-1]})
+    return edited(
+        {"labels": compact(labels), "network": network, "training": full, "golden": full[5:-1]}
+    )
 
 
 def words(line: str) -> bytes:
@@ -67,7 +72,9 @@ def in_metadata(key: str, value: Callable[[], str]) -> Callable[[], bytes]:
 
 HOSTILE: dict[str, Callable[[], bytes]] = {
     "training": in_metadata("training", lambda: f'{{"a":[{many("[]", 60 * MIB)}]}}'),
-    "training of many names": in_metadata("training", lambda: f"{{{different().replace(',', ':0,')}:0}}"),
+    "training of many names": in_metadata(
+        "training", lambda: f"{{{different().replace(',', ':0,')}:0}}"
+    ),
     "golden": in_metadata("golden", lambda: f"[{many('{}')}]"),
     "quantization": in_metadata("quantization", lambda: f'{{"a":[{many("{}")}]}}'),
     "abstention": in_metadata("abstention", lambda: f'{{"points":[{many("[0,1,1]")}]}}'),
@@ -79,7 +86,9 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
     "empty words": lambda: words("\n"),
     "words": lambda: words("a\n"),
     "an entry that nobody reads": in_metadata("other", lambda: "a" * 100 * MIB + "\U0001f600"),
-    "a producer": lambda: sealed(encode(GRAPH, METADATA.items(), producer="a" * BYTES + "\U0001f600")),
+    "a producer": lambda: sealed(
+        encode(GRAPH, METADATA.items(), producer="a" * BYTES + "\U0001f600")
+    ),
     "entries": lambda: edited(after=field(14, b"") * (BYTES // 2)),
     "fields of an entry": lambda: edited(after=field(14, field(1, b"") * (BYTES // 2))),
     "opsets": lambda: edited(after=field(8, b"") * (BYTES // 2)),
@@ -150,8 +159,8 @@ def test_a_file_of_the_largest_size_is_read_without_a_copy(tmp_path: Path) -> No
 
 
 def crowded(count: int = 5000, ids: int = 8000) -> bytes:
-    """N-grams that the engine's index would all put in one place: each then takes as many steps as there are
-    n-grams before it."""
+    """N-grams that the engine's index would all put in one place: each then takes as many steps as
+    there are n-grams before it."""
     left, right = np.arange(4, ids, dtype=np.uint32)[:, None], np.arange(4, ids, dtype=np.uint32)
     pairs: list[list[int]] = []
     for start in range(0, len(left), 500):
@@ -174,7 +183,9 @@ def crowded(count: int = 5000, ids: int = 8000) -> bytes:
     parts = [field(1, message(node)), *(field(5, tensor(n, 3, v)) for n, v in constants.items())]
     for number, value in onnx_file._fields(onnx_file.parse(DATA).graph):
         fields = list(onnx_file._fields(value)) if number in (1, 5) else []
-        if (4, b"TfIdfVectorizer") not in fields and not any((8, n.encode()) in fields for n in constants):
+        if (4, b"TfIdfVectorizer") not in fields and not any(
+            (8, n.encode()) in fields for n in constants
+        ):
             parts.append(message([(number, value)]))
     network = {**json.loads(METADATA["edge_lstm.network"]), "num_words": ids, "ngrams": count}
     words = "\n".join(f"w{i}" for i in range(ids - 4))
@@ -188,8 +199,12 @@ def test_the_engine_refuses_ngrams_that_were_chosen_to_make_it_slow(
 ) -> None:
     path = tmp_path / "m.onnx"
     path.write_bytes(crowded())
-    run = subprocess.run([*program, str(path), "-", "one"], capture_output=True, text=True, input="")
+    run = subprocess.run(
+        [*program, str(path), "-", "one"], capture_output=True, text=True, input=""
+    )
     assert run.returncode > 0 and "to make a search slow" in run.stderr
     path.write_bytes(crowded(1500))
-    run = subprocess.run([*program, str(path), "-", "one"], capture_output=True, text=True, input="")
+    run = subprocess.run(
+        [*program, str(path), "-", "one"], capture_output=True, text=True, input=""
+    )
     assert run.returncode == 0, run.stderr

@@ -1,4 +1,5 @@
-"""Hostile streams: closed, full, of another encoding; for the commands that answer on standard output.
+"""Hostile streams: closed, full, of another encoding; for the commands that answer on standard
+output.
 
 Each row is a command, the condition it meets, and how it ends. ``score`` has its own table.
 """

@@ -1,5 +1,6 @@
-"""Hostile tables: inputs of ``score`` and ``evaluate`` that are cut, mixed, huge, nested, mislabelled, or no
-tables at all. Each row is a command, the condition it meets, how it ends, and what it may leave.
+"""Hostile tables: inputs of ``score`` and ``evaluate`` that are cut, mixed, huge, nested,
+mislabelled, or no tables at all. Each row is a command, the condition it meets, how it ends, and
+what it may leave.
 """
 
 from __future__ import annotations
@@ -60,7 +61,10 @@ def rows_of(path: Path) -> list[dict[str, Any]]:
         def refuse(constant: str) -> None:
             raise ValueError(f"{constant} is not JSON")
 
-        return [json.loads(line, parse_constant=refuse) for line in path.read_bytes().decode().splitlines()]
+        return [
+            json.loads(line, parse_constant=refuse)
+            for line in path.read_bytes().decode().splitlines()
+        ]
     if path.suffix == ".parquet":
         from pyarrow.parquet import read_table
 
@@ -70,7 +74,12 @@ def rows_of(path: Path) -> list[dict[str, Any]]:
 
 
 def scored(
-    name: str, given: Prepare, source: str, *wanted: str, target: str = "o.csv", options: tuple[str, ...] = ()
+    name: str,
+    given: Prepare,
+    source: str,
+    *wanted: str,
+    target: str = "o.csv",
+    options: tuple[str, ...] = (),
 ) -> Case:
     """``source`` is scored into ``target`` with rows of these statuses."""
     return Case(
@@ -83,7 +92,9 @@ def scored(
     )
 
 
-def refused(name: str, given: Prepare, source: str, says: str, *options: str, target: str = "o.csv") -> Case:
+def refused(
+    name: str, given: Prepare, source: str, says: str, *options: str, target: str = "o.csv"
+) -> Case:
     """``score`` ends with one line and leaves nothing."""
     arguments = ("score", source, "-o", target, "-q", "-w", "1", *options)
     return Case(name=name, arguments=arguments, given=given, says=says)

@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from edge_lstm_export.options import NetworkConfig
 from edge_lstm_export.train import checkpoint as checkpoints
 from edge_lstm_export.train import stages
 from edge_lstm_export.train.network import Network
-from edge_lstm_export.train.options import NetworkConfig
 from edge_lstm_export.train.plan import make_plan
 from edge_lstm_export.train.stats import DatasetStats
 from hostile import Case, check, member, tar_bytes
@@ -34,7 +34,8 @@ MODEL = ("-o", "m.safetensors")
 QUICK = ("--preset", "seed", "--epochs", "1")
 MADE = frozenset({"m.safetensors", "m.history.json"})
 ROWS = [
-    (f"word{i % 7} about{'no' if i % 2 else 'yes'} word{i % 5}", "no" if i % 2 else "yes") for i in range(40)
+    (f"word{i % 7} about{'no' if i % 2 else 'yes'} word{i % 5}", "no" if i % 2 else "yes")
+    for i in range(40)
 ]
 
 
@@ -56,7 +57,9 @@ def mkdir(name: str) -> Prepare:
 
 
 def table(folder: Path, rows: list[tuple[str, str]] = ROWS) -> None:
-    (folder / "d.csv").write_text("text,label\n" + "".join(f"{text},{label}\n" for text, label in rows))
+    (folder / "d.csv").write_text(
+        "text,label\n" + "".join(f"{text},{label}\n" for text, label in rows)
+    )
 
 
 def rows_of(*rows: tuple[str, str]) -> Prepare:
@@ -78,7 +81,9 @@ REVIEWS = {
 
 
 def tar(
-    *extra: tuple[tarfile.TarInfo, bytes], mode: str = "w:gz", change: Callable[[bytes], bytes] = bytes
+    *extra: tuple[tarfile.TarInfo, bytes],
+    mode: str = "w:gz",
+    change: Callable[[bytes], bytes] = bytes,
 ) -> Prepare:
     return lambda folder: (folder / "d.tar.gz").write_bytes(change(tar_bytes(REVIEWS, mode, extra)))
 
@@ -263,7 +268,8 @@ def tiny(folder: Path, name: str = "c.safetensors") -> Path:
 def altered(
     tensors: Callable[[dict[str, torch.Tensor]], object] = lambda _: None, **described: Any
 ) -> Prepare:
-    """The tiny checkpoint with other tensors, or another description of them, and the digest of these."""
+    """The tiny checkpoint with other tensors, or another description of them, and the digest of
+    these."""
 
     def prepare(folder: Path) -> None:
         path = tiny(folder)
@@ -273,7 +279,9 @@ def altered(
         values = load_file(path)
         tensors(values)
         says = {**json.loads(metadata[key]), **described}
-        data = save({name: value.contiguous() for name, value in values.items()}, {key: json.dumps(says)})
+        data = save(
+            {name: value.contiguous() for name, value in values.items()}, {key: json.dumps(says)}
+        )
         path.write_bytes(checkpoints.sealed(data))
 
     return prepare
@@ -284,7 +292,9 @@ def filled(name: str, value: float) -> Callable[[dict[str, torch.Tensor]], objec
 
 
 def updated(name: str, change: Callable[[torch.Tensor], torch.Tensor]) -> Prepare:
-    return altered(lambda values: values.update({f"network.{name}": change(values[f"network.{name}"])}))
+    return altered(
+        lambda values: values.update({f"network.{name}": change(values[f"network.{name}"])})
+    )
 
 
 def changed_bytes(change: Callable[[bytes], bytes]) -> Prepare:
@@ -299,8 +309,12 @@ def tokenizer(**values: Any) -> Prepare:
     return altered(tokenizer={**Tokenizer(("a",), 30).to_metadata(), **values})
 
 
-def export_of(name: str, given: Prepare, *options: str, output: str = "m.onnx", **rest: Any) -> Case:
-    return case(f"export: {name}", "export", "c.safetensors", "-o", output, *options, given=given, **rest)
+def export_of(
+    name: str, given: Prepare, *options: str, output: str = "m.onnx", **rest: Any
+) -> Case:
+    return case(
+        f"export: {name}", "export", "c.safetensors", "-o", output, *options, given=given, **rest
+    )
 
 
 # fmt: off

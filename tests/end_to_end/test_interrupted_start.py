@@ -12,8 +12,8 @@ import pytest
 
 from edge_lstm import signals
 
-# Command → the modules at whose import a signal comes. The two signals in turn: which one it is, and where it
-# comes, have nothing to do with each other.
+# Command → the modules at whose import a signal comes. The two signals in turn: which one it is,
+# and where it comes, have nothing to do with each other.
 MOMENTS = {
     "predict x": ["edge_lstm.cli", "typer", "typer.main", "numpy", "numpy.linalg", "onnxruntime"],
     "explain x": ["edge_lstm.explain"],
@@ -27,7 +27,8 @@ MOMENTS = {
     "--help": ["typer.core"],
 }
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-# Sends the signal to its own process at the import of a module, as if it had been sent from outside.
+# Sends the signal to its own process at the import of a module, as if it had been sent from
+# outside.
 HOOK = """
 import importlib.abc, os, sys
 class Hook(importlib.abc.MetaPathFinder):
@@ -43,7 +44,9 @@ sys.meta_path.insert(0, Hook())
     ("number", "line", "module"),
     [
         (SIGNALS[i % 2], *moment)
-        for i, moment in enumerate((line, module) for line, modules in MOMENTS.items() for module in modules)
+        for i, moment in enumerate(
+            (line, module) for line, modules in MOMENTS.items() for module in modules
+        )
     ],
 )
 def test_a_signal_during_an_import_ends_the_command_without_a_word(
@@ -54,7 +57,12 @@ def test_a_signal_during_an_import_ends_the_command_without_a_word(
     folder = tmp_path / "work"
     folder.mkdir()
     path = os.pathsep.join([str(tmp_path), *(p for p in sys.path if p)])
-    environment = {**os.environ, "PYTHONPATH": path, "SIGNAL_AT": module, "SIGNAL": str(int(number))}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": path,
+        "SIGNAL_AT": module,
+        "SIGNAL": str(int(number)),
+    }
     command = [sys.executable, "-m", "edge_lstm", *line.split()]
     done = subprocess.run(command, cwd=folder, capture_output=True, timeout=120, env=environment)
     assert (done.returncode, done.stderr) == (128 + number, b""), done

@@ -8,14 +8,19 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-CODE = [path for folder in ("edge_lstm", "export") for path in sorted((ROOT / folder).rglob("*.py"))]
+CODE = [
+    path for folder in ("edge_lstm", "export") for path in sorted((ROOT / folder).rglob("*.py"))
+]
 PAGES = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")),
     *(ROOT / "docs").rglob("*.md"),
 ]
-COUNTED = "labels?|texts?|tokens?|bytes|instructions|multiplications|µs|ms|mJ|rows?|lines?|documents?"
+COUNTED = (
+    "labels?|texts?|tokens?|bytes|instructions|multiplications|µs|ms|mJ|rows?|lines?|documents?"
+)
 WHOLE = "text|review|token|second|minute|line|run|row"
-# "a text" after a count: "per text". Where a verb follows, it is a clause: "how many labels a text has".
+# "a text" after a count: "per text". Where a verb follows, it is a clause: "how many labels a text
+# has".
 VERBS = "has|takes|took|may|holds?|had|is|can|gets?|be|was|of"
 RETIRED = {
     rf"\b(?:{COUNTED}) an? (?:{WHOLE})\b(?! (?:{VERBS})\b)": "per",

@@ -31,7 +31,10 @@ def keys(value: Any) -> Iterator[str]:
 def test_every_key_of_a_result_is_described_and_every_described_one_is_there() -> None:
     result = measure(Settings(models=(embedded_model(),), runs=64, cold_starts=1))
     document = json.loads(result.dumps())
-    document["settings"][0] |= {"energy": asdict(ENERGY), "ratio": {"value": 1.0, "low": 1.0, "high": 1.0}}
+    document["settings"][0] |= {
+        "energy": asdict(ENERGY),
+        "ratio": {"value": 1.0, "low": 1.0, "high": 1.0},
+    }
     document["warnings"] = [{"code": "x", "text": "y"}]
     described = DOCUMENTATION.partition("## The JSON")[2]
     names = set(re.findall(r"`([a-z][a-z0-9_]*)`", described))
@@ -43,7 +46,9 @@ def test_every_key_of_a_result_is_described_and_every_described_one_is_there() -
 
 def test_every_warning_is_explained() -> None:
     folder = PROJECT / "edge_lstm" / "latency"
-    source = "".join((folder / name).read_text(encoding="utf-8") for name in ("conditions.py", "measure.py"))
+    source = "".join(
+        (folder / name).read_text(encoding="utf-8") for name in ("conditions.py", "measure.py")
+    )
     codes = set(re.findall(r'ConditionWarning\(\s*"([a-z-]+)"', source))
     assert len(codes) == 7
     assert {code for code in codes if f"`{code}`" not in DOCUMENTATION} == set()

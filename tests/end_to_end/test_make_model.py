@@ -1,4 +1,5 @@
-"""export/sentiment: what the package's model learns from, the labels that are kept, and the script itself."""
+"""export/sentiment: what the package's model learns from, the labels that are kept, and the script
+itself."""
 
 from __future__ import annotations
 
@@ -35,16 +36,22 @@ def test_sentences_and_spans_are_parts_of_their_texts_and_negated_clauses_are_tu
     assert all(any(span in text for text in texts) for span in spans)
     assert spans == random_spans(texts, 2, seed=3) != random_spans(texts, 2, seed=4)
     assert random_spans(["One sentence only."], 5, seed=0) == []
-    around = spans_around(["I have never seen it. It isn't bad at all, and not dull."] * 2, NEGATIONS, 0)
+    around = spans_around(
+        ["I have never seen it. It isn't bad at all, and not dull."] * 2, NEGATIONS, 0
+    )
     assert around and all(any(word in span for word in ("never", "n't", "not")) for span in around)
-    texts, turned = negated_clauses(["The plot is dull", "So-so"], np.array([[0.9, 0.1], [0.6, 0.4]]))
+    texts, turned = negated_clauses(
+        ["The plot is dull", "So-so"], np.array([[0.9, 0.1], [0.6, 0.4]])
+    )
     assert texts and not any("So-so" in text for text in texts), "the teacher is not sure of it"
     assert (turned.argmax(axis=1) == 1).all() and 0.5 < turned.max() < 0.9
 
 
 @pytest.mark.imdb
 @pytest.mark.slow
-def test_the_kept_labels_are_those_of_the_reviews(data_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_kept_labels_are_those_of_the_reviews(
+    data_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("EDGE_LSTM_DATA", str(data_folder))
     texts = labels.read_imdb()
     unlabelled, of_spans = labels.load_labels(labels.KEPT, texts)
@@ -56,29 +63,42 @@ def test_the_kept_labels_are_those_of_the_reviews(data_folder: Path, monkeypatch
         labels.load_labels(labels.KEPT, texts)
 
 
-FINE, DULL = ["a fine joy", "warm and funny", "great fun"], ["a dull bore", "cold and flat", "no fun"]
+FINE, DULL = (
+    ["a fine joy", "warm and funny", "great fun"],
+    ["a dull bore", "cold and flat", "no fun"],
+)
 SAID = {"pos": FINE, "neg": DULL}
-OF = ["The plot is", "The acting was", "The music is", "It was", "The end is not", "The rest was never"]
+OF = [
+    "The plot is",
+    "The acting was",
+    "The music is",
+    "It was",
+    "The end is not",
+    "The rest was never",
+]
 REVIEWS = {"train/pos": 40, "train/neg": 40, "train/unsup": 20, "test/pos": 10, "test/neg": 10}
 
 
 def archive(path: Path) -> None:
-    """As the Large Movie Review Dataset is packed: reviews of ten sentences, most of which say the label."""
+    """As the Large Movie Review Dataset is packed: reviews of ten sentences, most of which say the
+    label."""
     rng, files = random.Random(0), {}
     for folder, count in REVIEWS.items():
         for i in range(count):
             label = folder.partition("/")[2]
             label = label if label in SAID else rng.choice(sorted(SAID))
-            said = [rng.choice(SAID[label] if n < 7 else SAID["pos"] + SAID["neg"]) for n in range(10)]
-            text = " ".join(f"{rng.choice(OF)} {what}, scene {rng.randrange(1000)}." for what in said)
+            said = [
+                rng.choice(SAID[label] if n < 7 else SAID["pos"] + SAID["neg"]) for n in range(10)
+            ]
+            text = " ".join(
+                f"{rng.choice(OF)} {what}, scene {rng.randrange(1000)}." for what in said
+            )
             files[f"aclImdb/{folder}/{i}_{8 if label == 'pos' else 2}.txt"] = text.encode()
     path.write_bytes(tar_bytes(files))
 
 
 TREES = "(4 (2 The) (4 (2 plot) (4 (3 (2 is) (2 n't)) (4 fine))))\n(1 (2 -LRB-) (1 Dull))\n\n"
-COMMENTS = (
-    'text,labels\n"Thanks, [NAME]!",gratitude|joy\nUgh.,anger\nHm,anger|joy\nWow,surprise\nIt is,neutral\n'
-)
+COMMENTS = 'text,labels\n"Thanks, [NAME]!",gratitude|joy\nUgh.,anger\nHm,anger|joy\nWow,surprise\nIt is,neutral\n'
 
 
 def sentence_files(data: Path) -> None:
@@ -110,22 +130,37 @@ def test_products_are_learnt_from_by_the_kept_labels_of_just_these_texts(tmp_pat
             (tmp_path / name / f"{stars}.review").write_text(review.format(stars), "utf-8")
     texts = product_texts(tmp_path)
     assert texts == ["So negative", "It is", "negative.", "Buy it!", "So positive", "positive."]
-    kept, digest = tmp_path / "kept.safetensors", hashlib.sha256(json.dumps(texts).encode()).hexdigest()
+    kept, digest = (
+        tmp_path / "kept.safetensors",
+        hashlib.sha256(json.dumps(texts).encode()).hexdigest(),
+    )
     numbers = {"labels": np.array([254, 127, 0, 255, 127, 0], np.uint8)}
     save_file(numbers, kept, {labels.KEY: digest})
     found = labelled_products(tmp_path, kept)
-    assert found == {"So negative": 1, "It is": 0.5, "negative.": 0, "So positive": 0.5, "positive.": 0}
+    assert found == {
+        "So negative": 1,
+        "It is": 0.5,
+        "negative.": 0,
+        "So positive": 0.5,
+        "positive.": 0,
+    }
     (tmp_path / "dvd" / "positive.review").write_text(review.format("new"), "utf-8")
     with pytest.raises(DataError, match="labels of other texts than these data"):
         labelled_products(tmp_path, kept)
 
 
-def test_a_student_learns_from_the_kept_labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_student_learns_from_the_kept_labels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     archive(tmp_path / "aclImdb_v1.tar.gz")
     monkeypatch.setenv("EDGE_LSTM_DATA", str(tmp_path))
     texts = labels.read_imdb()
     network, kept = make.plan_of("small", texts.dataset).network, {}
-    assert (network.embedding_dim, network.hidden, network.ngrams) == (14, 30, 0) and network.bidirectional
+    assert (network.embedding_dim, network.hidden, network.ngrams) == (
+        14,
+        30,
+        0,
+    ) and network.bidirectional
     for name, some in (("unlabelled", texts.unlabelled), ("spans", texts.spans)):
         fine = [[any(said in text for said in FINE)] for text in some]
         kept[name] = np.where(fine, 60_000, 5_000).astype(np.uint16)
@@ -135,7 +170,9 @@ def test_a_student_learns_from_the_kept_labels(tmp_path: Path, monkeypatch: pyte
     sentence_files(tmp_path)
 
     def made(recipe: str, *more: str) -> None:
-        monkeypatch.setattr(sys, "argv", ["make.py", recipe, "-o", str(tmp_path / "a.safetensors"), *more])
+        monkeypatch.setattr(
+            sys, "argv", ["make.py", recipe, "-o", str(tmp_path / "a.safetensors"), *more]
+        )
         make.main()
 
     with pytest.raises(FileNotFoundError, match="sorted_data_acl"):  # base alone asks for products

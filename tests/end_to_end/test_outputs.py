@@ -1,4 +1,5 @@
-"""What README.md and docs/ show: commands and options that exist, a page a command, outputs of today."""
+"""What README.md and docs/ show: commands and options that exist, a page a command, outputs of
+today."""
 
 from __future__ import annotations
 
@@ -17,18 +18,25 @@ from edge_lstm import cli
 ROOT = Path(__file__).parents[2]
 TOOL = runpy.run_path(str(ROOT / "tools" / "outputs.py"))
 PAGES = [ROOT / "README.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").rglob("*.md"))]
-BLOCK = re.compile(r"^ *```(\w*)[^\n]*\n(.*?)^ *```$|^((?: {4,}\S[^\n]*\n)+)", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(
+    r"^ *```(\w*)[^\n]*\n(.*?)^ *```$|^((?: {4,}\S[^\n]*\n)+)", re.MULTILINE | re.DOTALL
+)
 
 
 def shell_commands(text: str) -> Iterator[list[str]]:
-    """Words of every ``edge-lstm …`` in the code of a page, blocks and spans, up to the next | or &."""
+    """Words of every ``edge-lstm …`` in the code of a page, blocks and spans, up to the next | or
+    &."""
     code = [
-        block[2] or block[3] or "" for block in BLOCK.finditer(text) if block[1] not in ("js", "c", "python")
+        block[2] or block[3] or ""
+        for block in BLOCK.finditer(text)
+        if block[1] not in ("js", "c", "python")
     ]
     code += re.findall(r"`(edge-lstm [^`]+)`", BLOCK.sub("", text))
     for block in code:
         for line in block.replace("\\\n", " ").splitlines():
-            at = re.search(r"(?<!install )(?<!download )(?<![\w./-])(?:\S*/)?edge-lstm +(?=[a-z-])", line)
+            at = re.search(
+                r"(?<!install )(?<!download )(?<![\w./-])(?:\S*/)?edge-lstm +(?=[a-z-])", line
+            )
             if at is None:
                 continue
             lexer = shlex.shlex(line[at.end() :], posix=True, punctuation_chars="|&;()<>")
@@ -47,7 +55,9 @@ def shell_commands(text: str) -> Iterator[list[str]]:
 def options_of(name: str) -> set[str]:
     """The options that a command takes."""
     entry = cli.COMMANDS[name]
-    command = cli._command(name, import_module(f"{entry.package}.cli.{name}").command, entry.summary)
+    command = cli._command(
+        name, import_module(f"{entry.package}.cli.{name}").command, entry.summary
+    )
     context = command.make_context(name, [], resilient_parsing=True)
     return {option for parameter in command.get_params(context) for option in parameter.opts}
 

@@ -25,8 +25,15 @@ def test_the_quickstart_does_everything_once(tmp_path: Path) -> None:
     assert len(re.findall("^→ ", done.stdout, re.MULTILINE)) == len(steps)
     assert re.search(r"^quickstart/tickets\.onnx: int8, [0-9,]+ bytes", done.stdout, re.MULTILINE)
     assert max(len(line) for line in done.stdout.splitlines() if line.startswith(("→", "  "))) <= 90
-    assert Classifier.load(tmp_path / "quickstart" / "tickets.onnx").labels == ("billing", "bug", "question")
-    assert len((tmp_path / "quickstart" / "scored.csv").read_text(encoding="utf-8").splitlines()) == 601
+    assert Classifier.load(tmp_path / "quickstart" / "tickets.onnx").labels == (
+        "billing",
+        "bug",
+        "question",
+    )
+    assert (
+        len((tmp_path / "quickstart" / "scored.csv").read_text(encoding="utf-8").splitlines())
+        == 601
+    )
 
 
 def test_a_quickstart_that_is_interrupted_ends_and_goes_on_when_it_is_started_again(
@@ -64,11 +71,15 @@ def test_the_example_tickets_are_written_and_fit_together(
     names = ("tickets", "few", "labelled", "test")
     tickets, few, corrected, test = (read_labelled(folder / f"{name}.csv").texts for name in names)
     log = (folder / "log.txt").read_text(encoding="utf-8").splitlines()
-    assert set(few) < set(tickets) and set(corrected) < set(log) and not set(test) & {*tickets, *log}
+    assert (
+        set(few) < set(tickets) and set(corrected) < set(log) and not set(test) & {*tickets, *log}
+    )
     assert (len(few), len(test), len(set(log))) == (60, 60, 600)
     run(line)  # again: nothing is another file
     (folder / "log.txt").write_text("mine\n", encoding="utf-8")
     (folder / "few.csv").unlink()
     with pytest.raises(DataError, match=r"log.txt differs from the example file"):
         run(line)
-    assert (folder / "log.txt").read_text(encoding="utf-8") == "mine\n" and not (folder / "few.csv").exists()
+    assert (folder / "log.txt").read_text(encoding="utf-8") == "mine\n" and not (
+        folder / "few.csv"
+    ).exists()

@@ -1,4 +1,5 @@
-"""What surrounds the code says what the code says: versions, workflows, forms, the release's own check."""
+"""What surrounds the code says what the code says: versions, workflows, forms, the release's own
+check."""
 
 from __future__ import annotations
 
@@ -67,7 +68,9 @@ def test_the_workflow_tests_every_python_that_the_package_is_said_to_run_on() ->
         ("export/sentiment/", "export/sentiment"),
     ],
 )
-def test_the_table_of_contributing_md_names_the_modules_that_there_are(row: str, folder: str) -> None:
+def test_the_table_of_contributing_md_names_the_modules_that_there_are(
+    row: str, folder: str
+) -> None:
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     line = re.search(rf"^\| `{row}` \| (.*)$", text, re.MULTILINE)
     assert line
@@ -76,7 +79,9 @@ def test_the_table_of_contributing_md_names_the_modules_that_there_are(row: str,
 
 
 @pytest.mark.parametrize("skipped", ["SKIPPED [2] tests/a.py:1: no node\n", ""])
-def test_the_whole_check_ends_with_the_tests_that_were_skipped(tmp_path: Path, skipped: str) -> None:
+def test_the_whole_check_ends_with_the_tests_that_were_skipped(
+    tmp_path: Path, skipped: str
+) -> None:
     for name, script in {
         ".ci/run": (ROOT / ".ci" / "run").read_text(encoding="utf-8"),
         "bin/make": f"#!/bin/sh\nprintf '%s' '{skipped}'\necho \"$* $PYTEST_ADDOPTS\"\n",
@@ -85,11 +90,16 @@ def test_the_whole_check_ends_with_the_tests_that_were_skipped(tmp_path: Path, s
         (tmp_path / name).write_text(script, encoding="utf-8")
         (tmp_path / name).chmod(0o755)
     environment = {**os.environ, "PATH": f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"}
-    done = subprocess.run([tmp_path / ".ci" / "run"], env=environment, capture_output=True, text=True)
+    done = subprocess.run(
+        [tmp_path / ".ci" / "run"], env=environment, capture_output=True, text=True
+    )
     assert done.returncode == 0 and "-rs" in done.stdout, done.stderr
     assert done.stdout.endswith(f"\nSkipped tests, and why:\n{skipped or 'none' + chr(10)}")
     (tmp_path / "bin" / "make").write_text("#!/bin/sh\nexit 2\n", encoding="utf-8")
-    assert subprocess.run([tmp_path / ".ci" / "run"], env=environment, capture_output=True).returncode != 0
+    assert (
+        subprocess.run([tmp_path / ".ci" / "run"], env=environment, capture_output=True).returncode
+        != 0
+    )
 
 
 def test_security_md_counts_the_operators_that_a_graph_may_use() -> None:
@@ -113,9 +123,13 @@ def test_what_does_not_fit_together_is_not_released(
     number = edge_lstm.__version__
     (tmp_path / "edge_lstm").mkdir()
     shutil.copy(ROOT / "edge_lstm" / "_version.py", tmp_path / "edge_lstm")
-    (tmp_path / "CHANGELOG.md").write_text(f"# Changelog\n\n## {number} (2026-01-31)\n\n- All of it.\n")
+    (tmp_path / "CHANGELOG.md").write_text(
+        f"# Changelog\n\n## {number} (2026-01-31)\n\n- All of it.\n"
+    )
     (tmp_path / "CITATION.cff").write_text(f"title: it\nversion: {number}\n")
-    (tmp_path / "pyproject.toml").write_text("[project]\n[project.urls]\nSource = 'https://example.org'\n")
+    (tmp_path / "pyproject.toml").write_text(
+        "[project]\n[project.urls]\nSource = 'https://example.org'\n"
+    )
     assert RELEASE["missing"](tmp_path, tag=f"v{number}") == []
     assert "the tag is v0.0.1" in RELEASE["missing"](tmp_path, tag="v0.0.1")[0]
     (tmp_path / file).write_text(text, encoding="utf-8")

@@ -20,7 +20,13 @@ import pytest
 from edge_lstm.modelfile import embedded_model
 
 COMMAND = [sys.executable, "-m", "edge_lstm", "score"]
-TEXTS = ["A wonderful film.", "Dull, and far too long!", "", "xqzzy wvvx", 'He said "no"\nand left.']
+TEXTS = [
+    "A wonderful film.",
+    "Dull, and far too long!",
+    "",
+    "xqzzy wvvx",
+    'He said "no"\nand left.',
+]
 
 
 def run(
@@ -69,8 +75,13 @@ def test_a_pipe_that_stays_open_gets_its_answers_as_they_come() -> None:
 
 def test_csv_through_pipes_keeps_its_header() -> None:
     result = run("-", "--input-format", "csv", "--quiet", data=b"id,text\n1,fine\n")
-    assert result.stdout.startswith(b"id,text,label,probability,status,error\n1,fine,") and not result.stderr
-    said = run("-", "--input-format", "csv", data=b"label,text\n1,fine\n").stderr.decode().splitlines()
+    assert (
+        result.stdout.startswith(b"id,text,label,probability,status,error\n1,fine,")
+        and not result.stderr
+    )
+    said = (
+        run("-", "--input-format", "csv", data=b"label,text\n1,fine\n").stderr.decode().splitlines()
+    )
     assert said[-1] == " " * 11 + "edge_lstm_error" and max(map(len, said)) < 80
 
 
@@ -79,7 +90,9 @@ def test_error_rows_give_exit_code_3_and_a_summary_that_counts_them(tmp_path: Pa
     left.touch()
     os.utime(left, (0, 0))
     (tmp_path / "in.jsonl").write_text('{"text": "a"}\n{"text": 1}\nnothing\n{"text": ""}\n')
-    result = run(tmp_path / "in.jsonl", "-o", tmp_path / "out.jsonl", "--summary", tmp_path / "s.json")
+    result = run(
+        tmp_path / "in.jsonl", "-o", tmp_path / "out.jsonl", "--summary", tmp_path / "s.json"
+    )
     assert result.returncode == 3
     summary = json.loads((tmp_path / "s.json").read_text())
     assert (summary["rows"], summary["errors"], summary["statuses"]["empty"]) == (4, 2, 1)
@@ -119,7 +132,13 @@ def test_a_tab_can_be_named_as_a_shell_passes_it(tmp_path: Path) -> None:
 
 
 def test_text_that_is_binary_or_of_mixed_encodings_is_kept_row_by_row(tmp_path: Path) -> None:
-    lines = [b"plain", "café".encode("latin-1"), "naïve".encode(), b"a\0b", "漢字".encode("shift-jis")]
+    lines = [
+        b"plain",
+        "café".encode("latin-1"),
+        "naïve".encode(),
+        b"a\0b",
+        "漢字".encode("shift-jis"),
+    ]
     (tmp_path / "in.txt").write_bytes(b"\n".join(lines) + b"\n")
     result = run(tmp_path / "in.txt", "-o", tmp_path / "out.csv")
     assert result.returncode == 3
@@ -145,11 +164,17 @@ def test_a_row_of_one_megabyte_is_a_row_like_others(tmp_path: Path) -> None:
     big = "wonderful film " * 70_000
     (tmp_path / "in.txt").write_text(f"bad\n{big}\nbad\n")
     result = run(tmp_path / "in.txt", "--output-format", "text")
-    assert [line.split(b"\t")[2] for line in result.stdout.splitlines()] == [b"ok", b"truncated", b"ok"]
+    assert [line.split(b"\t")[2] for line in result.stdout.splitlines()] == [
+        b"ok",
+        b"truncated",
+        b"ok",
+    ]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_run_says_how_to_go_on_and_does(tmp_path: Path, number: signal.Signals) -> None:
+def test_an_interrupted_run_says_how_to_go_on_and_does(
+    tmp_path: Path, number: signal.Signals
+) -> None:
     source = write_csv(tmp_path / "in.csv", 30_000)
     run(source, "-o", tmp_path / "whole.csv", "--quiet")
     command = [*COMMAND, source, "-o", tmp_path / "out.csv", "--workers", "2"]
@@ -179,7 +204,8 @@ score_files(sys.argv[1], sys.argv[2], run=run)
 
 
 def kill_at_random_moments(folder: Path, kills: int, target: str, rows: int, seed: int) -> None:
-    """Runs and resumes with SIGKILL at ``kills`` random moments; whatever is complete has the right bytes."""
+    """Runs and resumes with SIGKILL at ``kills`` random moments; whatever is complete has the right
+    bytes."""
     source = write_csv(folder / "in.csv", rows)
     whole, out = folder / f"whole.{target}", folder / f"out.{target}"
     (folder / "driver.py").write_text(DRIVER)
@@ -237,7 +263,8 @@ def test_a_disk_that_is_full_at_any_moment_costs_nothing(tmp_path: Path, target:
     subprocess.run([*driver, whole, "1"], check=True)
     chance = random.Random(4)
     for _ in range(6):
-        # Not less than a journal has, and the partial file of a Parquet output is larger than the output.
+        # Not less than a journal has, and the partial file of a Parquet output is larger than the
+        # output.
         size = int(chance.uniform(2_000, whole.stat().st_size * 1.5))
 
         def limit_files(size: int = size) -> None:
@@ -250,7 +277,12 @@ def test_a_disk_that_is_full_at_any_moment_costs_nothing(tmp_path: Path, target:
             assert not out.exists()
             subprocess.run([*driver, out, "1"], check=True)
         assert out.read_bytes() == whole.read_bytes()
-        assert {path.name for path in tmp_path.iterdir()} == {"in.csv", "driver.py", whole.name, out.name}
+        assert {path.name for path in tmp_path.iterdir()} == {
+            "in.csv",
+            "driver.py",
+            whole.name,
+            out.name,
+        }
         out.unlink()
 
 
@@ -269,7 +301,8 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
         source = write_csv(tmp_path / "in.csv", count)
         command = [sys.executable, "-c", MEMORY_DRIVER, source, tmp_path / "out.csv"]
         peaks.append(int(subprocess.run(command, check=True, capture_output=True).stdout) / 1024)
-    # Buffers fill up to some 100 MiB, of which 20,000 rows need less; 60,000 rows kept would be 30 MiB more.
+    # Buffers fill up to some 100 MiB, of which 20,000 rows need less; 60,000 rows kept would be 30
+    # MiB more.
     assert peaks[1] < peaks[0] + 16
     assert max(peaks) < 150, "MiB"
 
@@ -277,7 +310,9 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
 def on_terminal(*arguments: str | Path) -> tuple[int, str]:
     """Exit code and what a terminal was sent as standard error."""
     terminal, end = os.openpty()
-    with subprocess.Popen([*COMMAND, *map(str, arguments)], stderr=end, stdout=subprocess.DEVNULL) as process:
+    with subprocess.Popen(
+        [*COMMAND, *map(str, arguments)], stderr=end, stdout=subprocess.DEVNULL
+    ) as process:
         os.close(end)
         shown = b""
         while True:

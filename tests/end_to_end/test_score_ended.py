@@ -1,4 +1,5 @@
-"""``edge-lstm score`` ended from outside at any moment: it ends at once, without a word of Python's."""
+"""``edge-lstm score`` ended from outside at any moment: it ends at once, without a word of
+Python's."""
 
 from __future__ import annotations
 
@@ -24,7 +25,9 @@ ENDED = {130, 143, -signal.SIGINT, -signal.SIGTERM}
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Work for three processes, for longer than any test waits."""
     path = tmp_path_factory.mktemp("source") / "in.csv"
-    path.write_text("id,text\n" + "".join(f"{i},A wonderful film {i % 7}\n" for i in range(400_000)))
+    path.write_text(
+        "id,text\n" + "".join(f"{i},A wonderful film {i % 7}\n" for i in range(400_000))
+    )
     return path
 
 
@@ -70,8 +73,20 @@ def workers_of(process: subprocess.Popen[bytes]) -> list[int]:
     "imported",
     ["edge_lstm.cli.streams", "typer.core", "edge_lstm.cli.options", "numpy.core", "scoring.files"],
 )
-def test_while_it_imports(tmp_path: Path, source: Path, number: signal.Signals, imported: str) -> None:
-    command = [COMMAND[0], "-X", "importtime", *COMMAND[1:], source, "-o", tmp_path / "out.csv", "-w", "1"]
+def test_while_it_imports(
+    tmp_path: Path, source: Path, number: signal.Signals, imported: str
+) -> None:
+    command = [
+        COMMAND[0],
+        "-X",
+        "importtime",
+        *COMMAND[1:],
+        source,
+        "-o",
+        tmp_path / "out.csv",
+        "-w",
+        "1",
+    ]
     with started(command) as process:
         last = re.compile(rf"\|\s+\S*{re.escape(imported).replace('core', '_?core')}\s*$")
         for line in process.stderr:
@@ -84,10 +99,14 @@ def test_while_it_imports(tmp_path: Path, source: Path, number: signal.Signals, 
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_all_of_its_processes_at_any_moment(tmp_path: Path, source: Path, number: signal.Signals) -> None:
+def test_all_of_its_processes_at_any_moment(
+    tmp_path: Path, source: Path, number: signal.Signals
+) -> None:
     chance = random.Random(number)
     for _ in range(6):
-        with started([*COMMAND, source, "-o", tmp_path / "out.csv", "-w", "3", "--resume"]) as process:
+        with started(
+            [*COMMAND, source, "-o", tmp_path / "out.csv", "-w", "3", "--resume"]
+        ) as process:
             workers_of(process)
             time.sleep(chance.uniform(0, 0.5))
             os.killpg(process.pid, number)
@@ -122,7 +141,9 @@ def test_with_a_worker_that_is_stopped(tmp_path: Path, source: Path, seconds: fl
 
 
 @pytest.mark.parametrize("seconds", [0, 0.03, 0.1, 0.3])
-def test_a_worker_that_is_killed_ends_it_with_one_line(tmp_path: Path, source: Path, seconds: float) -> None:
+def test_a_worker_that_is_killed_ends_it_with_one_line(
+    tmp_path: Path, source: Path, seconds: float
+) -> None:
     with started([*COMMAND, source, "-o", tmp_path / "out.csv", "-w", "2", "-q"]) as process:
         workers = workers_of(process)
         time.sleep(seconds)
@@ -185,7 +206,9 @@ def test_two_runs_on_one_output_within_the_same_moment(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("output", ["s.csv", "s.parquet"])
-def test_what_a_killed_run_leaves_beside_its_inputs_is_no_input(tmp_path: Path, output: str) -> None:
+def test_what_a_killed_run_leaves_beside_its_inputs_is_no_input(
+    tmp_path: Path, output: str
+) -> None:
     if output == "s.parquet":
         pytest.importorskip("pyarrow")
     folder = tmp_path / "in"

@@ -9,7 +9,15 @@ from typing import Any
 
 import pytest
 
-from edge_lstm import DataError, OutputError, ReadOptions, RunOptions, ScoreOptions, score_files, signals
+from edge_lstm import (
+    DataError,
+    OutputError,
+    ReadOptions,
+    RunOptions,
+    ScoreOptions,
+    score_files,
+    signals,
+)
 
 pytestmark = pytest.mark.cluster
 
@@ -20,7 +28,13 @@ from ray.cluster_utils import Cluster  # noqa: E402
 
 from edge_lstm.scoring.ray import score_on_cluster  # noqa: E402
 
-TEXTS = ["A wonderful film.", "Dull, and far too long!", "", "xqzzy wvvx", 'He said "no"\nand left.']
+TEXTS = [
+    "A wonderful film.",
+    "Dull, and far too long!",
+    "",
+    "xqzzy wvvx",
+    'He said "no"\nand left.',
+]
 FILES = 6
 
 
@@ -75,7 +89,9 @@ def test_resume_keeps_what_the_same_run_has_done(cluster: Any, tmp_path: Path) -
     assert after.pop("part-05.csv").count(b"\n") > before.pop("part-05.csv").count(b"\n")
     assert after == before
     other = score_on_cluster(source, target, run=run, options=ScoreOptions(threshold=1.0))
-    assert (other.resumed_at, other.below_threshold) == (0, FILES * 20 + 1), "another run keeps nothing"
+    assert (other.resumed_at, other.below_threshold) == (0, FILES * 20 + 1), (
+        "another run keeps nothing"
+    )
 
 
 def test_other_formats_and_error_rows(cluster: Any, tmp_path: Path) -> None:
@@ -86,10 +102,14 @@ def test_other_formats_and_error_rows(cluster: Any, tmp_path: Path) -> None:
     [problem] = summary.first_errors
     assert (Path(problem.source).name, problem.row) == ("part-00.csv", 1)
     score_files(source / "part-04.csv", tmp_path / "one.jsonl")
-    assert (tmp_path / "out" / "part-04.jsonl").read_bytes() == (tmp_path / "one.jsonl").read_bytes()
+    assert (tmp_path / "out" / "part-04.jsonl").read_bytes() == (
+        tmp_path / "one.jsonl"
+    ).read_bytes()
 
 
-def test_a_file_that_cannot_be_read_ends_the_run_with_its_name(cluster: Any, tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read_ends_the_run_with_its_name(
+    cluster: Any, tmp_path: Path
+) -> None:
     source = make_inputs(tmp_path / "in", 10)
     (source / "part-02.csv").write_bytes(b"")
     with pytest.raises(DataError, match=r"part-02.csv is empty"):
@@ -106,13 +126,17 @@ def test_a_node_that_dies_loses_nothing_and_doubles_nothing(cluster: Any, tmp_pa
             is_dead = True
             cluster.remove_node(list(cluster.worker_nodes)[-1], allow_graceful=False)
 
-    summary = score_on_cluster(source, tmp_path / "out", run=RunOptions(workers=2), on_progress=kill_a_node)
+    summary = score_on_cluster(
+        source, tmp_path / "out", run=RunOptions(workers=2), on_progress=kill_a_node
+    )
     assert summary.rows == FILES * rows
     for path in source.iterdir():
         assert (tmp_path / "out" / path.name).read_bytes().count(b"\n") > rows
 
 
-def test_before_a_cluster_is_started_it_is_known_that_there_is_nothing_to_do(tmp_path: Path) -> None:
+def test_before_a_cluster_is_started_it_is_known_that_there_is_nothing_to_do(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "a.csv.partial").write_text("id,text\n1,good\n")
     with pytest.raises(DataError, match="holds no text, CSV"):
         score_on_cluster(tmp_path, tmp_path / "out", reading=ReadOptions(format="csv"))

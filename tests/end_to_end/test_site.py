@@ -1,4 +1,5 @@
-"""The site: its reference is what the code says, its links lead somewhere, its picture is of the model."""
+"""The site: its reference is what the code says, its links lead somewhere, its picture is of the
+model."""
 
 from __future__ import annotations
 
@@ -53,10 +54,22 @@ def test_no_link_of_the_readme_leads_nowhere() -> None:
 @pytest.mark.parametrize(
     ("page", "link", "shown"),
     [
-        ("docs/data.md", "[a](../benchmarks/accuracy.md#seeds)", "[a](benchmarks/accuracy.md#seeds)"),
-        ("docs/data.md", "![b](../benchmarks/results/curve.svg)", "![b](benchmarks/results/curve.svg)"),
+        (
+            "docs/data.md",
+            "[a](../benchmarks/accuracy.md#seeds)",
+            "[a](benchmarks/accuracy.md#seeds)",
+        ),
+        (
+            "docs/data.md",
+            "![b](../benchmarks/results/curve.svg)",
+            "![b](benchmarks/results/curve.svg)",
+        ),
         ("benchmarks/accuracy.md", "[c](../docs/data.md)", "[c](../data.md)"),
-        ("docs/index.md", "see [`C`](../engine) and [data](data.md#a)", "see `C` and [data](data.md#a)"),
+        (
+            "docs/index.md",
+            "see [`C`](../engine) and [data](data.md#a)",
+            "see `C` and [data](data.md#a)",
+        ),
         ("docs/index.md", "[there](https://example.org)", "[there](https://example.org)"),
     ],
 )

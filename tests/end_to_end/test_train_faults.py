@@ -1,4 +1,5 @@
-"""SIGKILL, a full disk, two runs at once: nothing is half-written, a resumed run has the same bytes."""
+"""SIGKILL, a full disk, two runs at once: nothing is half-written, a resumed run has the same
+bytes."""
 
 from __future__ import annotations
 
@@ -30,7 +31,8 @@ def test_a_training_that_is_killed_at_any_step_resumes_behind_what_was_done(tmp_
 def test_fifty_kills_at_random_moments_of_train_and_of_export(tmp_path: Path) -> None:
     done = faults("kills", tmp_path, "2", "50")
     assert done["kills"] == 50
-    assert min(done["resumed"], done["anew"], done["exports"]) >= 2  # on a busy machine kills come early
+    # on a busy machine kills come early
+    assert min(done["resumed"], done["anew"], done["exports"]) >= 2
 
 
 @pytest.mark.slow

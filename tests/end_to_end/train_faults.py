@@ -1,9 +1,9 @@
 """Faults at random moments of ``train`` and ``export``, as a program that imports once and forks.
 
     python train_faults.py kills FOLDER SEED COUNT     SIGKILL at a random moment, then --resume
-    python train_faults.py full FOLDER                 file systems of every size that is too small (root)
-    python train_faults.py pairs FOLDER COUNT          two runs of one output at once
-    python train_faults.py steps FOLDER                SIGKILL at each of STEPS, then --resume
+    python train_faults.py full FOLDER                 file systems of every size that is too small
+    (root) python train_faults.py pairs FOLDER COUNT          two runs of one output at once python
+    train_faults.py steps FOLDER                SIGKILL at each of STEPS, then --resume
 
 Prints what happened as JSON.
 """
@@ -26,14 +26,25 @@ from types import FrameType
 
 import torch
 from edge_lstm_export import train as train_package
-from edge_lstm_export.train.options import TeacherOptions, TrainingRequest
+from edge_lstm_export.options import TeacherOptions, TrainingRequest
 from edge_lstm_export.train.plan import make_plan
 from edge_lstm_export.train.stats import DatasetStats
 from safetensors.torch import load_file
 
 from edge_lstm.cli import main
 
-TRAIN = ("train", "../d.csv", "-o", "m.safetensors", "--preset", "tiny", "--epochs", "6", "--teacher", "none")
+TRAIN = (
+    "train",
+    "../d.csv",
+    "-o",
+    "m.safetensors",
+    "--preset",
+    "tiny",
+    "--epochs",
+    "6",
+    "--teacher",
+    "none",
+)
 EXPORT = ("export", "../straight/m.safetensors", "-o", "m.onnx", "--quantize", "int8")
 CLONE_NEWNS, MS_REC, MS_PRIVATE, MS_RDONLY = 0x20000, 0x4000, 1 << 18, 1
 NAMES = {"m.history.json", "m.safetensors"}
@@ -54,20 +65,23 @@ STEPS = {
     "writing the checkpoint": ("checkpoint", "save_checkpoint", 1, ("teachers", "fold 3", "loop")),
     "writing the history": ("history", "write_history", 1, ("teachers", "fold 3", "loop")),
 }
-TRAINING = str(Path(train_package.__file__).parent)  # the folder whose functions are steps of a training
+# the folder whose functions are steps of a training
+TRAINING = str(Path(train_package.__file__).parent)
 Profiler = Callable[[FrameType, str, object], None]
 
 
 def start(arguments: Sequence[str], folder: Path, profiler: Profiler | None = None) -> int:
-    """Start the command in ``folder``, its standard error in a file beside it → its process id. profiler: see
-    sys.setprofile."""
+    """Start the command in ``folder``, its standard error in a file beside it → its process id.
+    profiler: see sys.setprofile."""
     folder.mkdir(exist_ok=True)
     pid = os.fork()
     if pid:
         return pid
     code = 1
     try:
-        log = os.open(f"{folder}.{os.getpid()}.stderr", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+        log = os.open(
+            f"{folder}.{os.getpid()}.stderr", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644
+        )
         os.dup2(log, 2)
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         os.chdir(folder)
@@ -100,7 +114,8 @@ def warm_up(folder: Path) -> None:
 
 
 def straight(top: Path, arguments: Sequence[str] = TRAIN) -> tuple[bytes, float]:
-    """The output of an undisturbed run, in the folder "straight", and how long it takes, in seconds."""
+    """The output of an undisturbed run, in the folder "straight", and how long it takes, in
+    seconds."""
     folder, begin = top / "straight", time.perf_counter()
     code, said = end(start(arguments, folder), folder)
     assert code == 0, said
@@ -119,7 +134,10 @@ def kill_after(seconds: float, pid: int) -> None:
 def kills(top: Path, seed: int, count: int) -> dict[str, int]:
     """SIGKILL ``count`` times each at a random moment of trainings and of exports."""
     rng, (wanted, seconds) = random.Random(seed), straight(top)
-    folder, done = top / "broken", {"kills": 0, "resumed": 0, "anew": 0, "trainings": 0, "exports": 0}
+    folder, done = (
+        top / "broken",
+        {"kills": 0, "resumed": 0, "anew": 0, "trainings": 0, "exports": 0},
+    )
     while done["kills"] < count or folder.exists():
         resume = (folder / "m.safetensors.partial").exists()
         pid = start([*TRAIN, *(["--resume"] if folder.exists() else [])], folder)
@@ -150,7 +168,8 @@ def kills(top: Path, seed: int, count: int) -> dict[str, int]:
 
 
 def full(top: Path) -> dict[str, int]:
-    """``train`` on file systems of 4 kB and more, until it fits; then ``--resume`` after making room."""
+    """``train`` on file systems of 4 kB and more, until it fits; then ``--resume`` after making
+    room."""
     wanted, _ = straight(top)
     libc, done = ctypes.CDLL(None, use_errno=True), {"refused": 0, "resumed": 0, "fits_kb": 0}
     folder = top / "small"
@@ -160,9 +179,13 @@ def full(top: Path) -> dict[str, int]:
         return {"skipped": 1}
     small = (4, 64, 256, 400, 500, 600, 700, 800, 900, 1100, 1300, 1600, 2000, 8000)
     for kilobytes, flags in [*((kb, 0) for kb in small), (8000, MS_RDONLY)]:
-        assert not libc.mount(b"none", b"small", b"tmpfs", flags, b"size=%dk" % kilobytes), "cannot mount"
+        assert not libc.mount(b"none", b"small", b"tmpfs", flags, b"size=%dk" % kilobytes), (
+            "cannot mount"
+        )
         code, said = end(start(TRAIN, folder), folder)
-        errors = [line for line in said.splitlines() if line.startswith(("error:", "Traceback", "  File"))]
+        errors = [
+            line for line in said.splitlines() if line.startswith(("error:", "Traceback", "  File"))
+        ]
         assert code == 0 or (code, len(errors)) == (1, 1), (kilobytes, said[-500:])
         partial = folder / "m.safetensors.partial"
         if code == 0:
@@ -171,7 +194,9 @@ def full(top: Path) -> dict[str, int]:
         elif flags:
             assert said.startswith("error: cannot write") and said.count("\n") == 1, said
         else:
-            assert "no space left" in errors[0] and names(folder) <= {*NAMES, partial.name}, names(folder)
+            assert "no space left" in errors[0] and names(folder) <= {*NAMES, partial.name}, names(
+                folder
+            )
             done["refused"] += 1
             for path in folder.glob("m.safetensors*"):
                 load_file(path)  # whole, or it raises
@@ -215,7 +240,8 @@ def kill_at(module: str, function: str, number: int) -> Profiler:
 
 
 def killed(folder: Path, module: str, function: str, number: int, wanted: bytes) -> tuple[str, str]:
-    """A training that is killed there, and resumed → what the resumed one says, and what it went on from."""
+    """A training that is killed there, and resumed → what the resumed one says, and what it went on
+    from."""
     step = f"{module}.{function}, call {number}"
     code, said = end(start(PLANNED, folder, kill_at(module, function, number)), folder)
     assert code == -signal.SIGKILL, f"{step} does not come: {said}"
@@ -238,7 +264,10 @@ def steps(top: Path) -> dict[str, int]:
         said, kept = killed(top / "broken", module, function, number, wanted)
         assert bool(kept) == bool(stages), (name, kept)
         assert ("teacher:" in said) == ("teachers" not in stages), (name, said)
-        assert ("cross-validation 1" in said) == (not any("fold" in stage for stage in stages)), (name, said)
+        assert ("cross-validation 1" in said) == (not any("fold" in stage for stage in stages)), (
+            name,
+            said,
+        )
         assert ("cross-validation 3" in said) == ("fold 3" not in stages), (name, said)
     return {"kills": len(STEPS)}
 

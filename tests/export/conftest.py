@@ -28,7 +28,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """60 rows of two labels, by the plan, two passes."""
     folder = tmp_path_factory.mktemp("trained")
     source, output = write_csv(folder / "rows.csv", rows(60)), folder / "m.safetensors"
-    return Trained(source, output, train(source, "-o", output, "-v", "--preset", "tiny", "--epochs", "2"))
+    return Trained(
+        source, output, train(source, "-o", output, "-v", "--preset", "tiny", "--epochs", "2")
+    )
 
 
 @pytest.fixture(scope="session")
@@ -38,7 +40,9 @@ def trained_several(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     source = write_csv(folder / "rows.csv", several_rows(80))
     test = write_csv(folder / "test.csv", several_rows(30, seed=1))
     options = ("--preset", "tiny", "--epochs", "2", "--label-separator", "|", "--test", test, "-v")
-    return Trained(source, folder / "m.safetensors", train(source, "-o", folder / "m.safetensors", *options))
+    return Trained(
+        source, folder / "m.safetensors", train(source, "-o", folder / "m.safetensors", *options)
+    )
 
 
 @pytest.fixture(scope="session")

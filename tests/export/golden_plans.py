@@ -2,8 +2,8 @@
 
     python tests/export/golden_plans.py
 
-makes the plan of every file anew, so that a changed default is a diff. A new case is a file with "stats" and
-"request" alone: the command adds its plan.
+makes the plan of every file anew, so that a changed default is a diff. A new case is a file with
+"stats" and "request" alone: the command adds its plan.
 """
 
 from __future__ import annotations

@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from edge_lstm_export.options import NetworkConfig
 from edge_lstm_export.train.checkpoint import Checkpoint
 from edge_lstm_export.train.components import choose_features
 from edge_lstm_export.train.data import Dataset, make_split
 from edge_lstm_export.train.network import Network
 from edge_lstm_export.train.ngrams import Features
-from edge_lstm_export.train.options import NetworkConfig
 from edge_lstm_export.train.plan import Plan
 from edge_lstm_export.train.pretrained import WordEmbeddings
 from edge_lstm_export.train.rows import hold_out_rows, make_transfer_set
@@ -29,7 +29,11 @@ from edge_lstm.text import Tokenizer
 
 Rows = list[tuple[str, str]]
 FILLERS = [f"filler{i}" for i in range(12)]
-WORDS = {"sea": ["wave", "harbour", "tide"], "shop": ["basket", "till", "receipt"], "zoo": ["lion", "cage"]}
+WORDS = {
+    "sea": ["wave", "harbour", "tide"],
+    "shop": ["basket", "till", "receipt"],
+    "zoo": ["lion", "cage"],
+}
 
 
 def words_of(line: str) -> list[str]:
@@ -42,13 +46,17 @@ def rows(count: int, labels: Sequence[str] = ("sea", "shop"), seed: int = 0) -> 
     made = []
     for i in range(count):
         label = labels[i % len(labels)]
-        words = rng.choices(FILLERS, k=rng.randint(3, 7)) + rng.choices(WORDS.get(label, [f"of{label}"]), k=2)
+        words = rng.choices(FILLERS, k=rng.randint(3, 7)) + rng.choices(
+            WORDS.get(label, [f"of{label}"]), k=2
+        )
         rng.shuffle(words)
         made.append((" ".join(words), label))
     return made
 
 
-def several_rows(count: int, labels: Sequence[str] = ("anger", "fear", "joy"), seed: int = 0) -> Rows:
+def several_rows(
+    count: int, labels: Sequence[str] = ("anger", "fear", "joy"), seed: int = 0
+) -> Rows:
     """(text, labels joined by |): a word for each label of the text; about a fifth have none."""
     rng = random.Random(seed)
     made = []
@@ -60,7 +68,9 @@ def several_rows(count: int, labels: Sequence[str] = ("anger", "fear", "joy"), s
     return made
 
 
-def write_csv(path: Path, table: Sequence[Sequence[str]], columns: Sequence[str] = ("text", "label")) -> Path:
+def write_csv(
+    path: Path, table: Sequence[Sequence[str]], columns: Sequence[str] = ("text", "label")
+) -> Path:
     with path.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([columns, *(row[: len(columns)] for row in table)])
     return path
@@ -71,7 +81,12 @@ def dataset(table: Rows, labels: Sequence[str] = (), *, several: bool = False) -
     names = [tuple(filter(None, label.split("|"))) if several else (label,) for _, label in table]
     every = tuple(labels) or tuple(sorted({name for row in names for name in row}))
     return Dataset(
-        "made", every, make_split([text for text, _ in table], names, every, "made"), None, "0", several
+        "made",
+        every,
+        make_split([text for text, _ in table], names, every, "made"),
+        None,
+        "0",
+        several,
     )
 
 
@@ -98,10 +113,18 @@ def prepare(dataset: Dataset, plan: Plan) -> Prepared:
     return Prepared(data, choose_features(data, embeddings), embeddings)
 
 
-def make_checkpoint(length: int = 60, *, words: int = 200, seed: int = 0, **settings: Any) -> Checkpoint:
+def make_checkpoint(
+    length: int = 60, *, words: int = 200, seed: int = 0, **settings: Any
+) -> Checkpoint:
     """An untrained network with weights large enough to matter. settings: of NetworkConfig."""
     torch.manual_seed(seed)
-    shape = {"num_words": words, "embedding_dim": 6, "hidden": 10, "pooling": "mean+max", **settings}
+    shape = {
+        "num_words": words,
+        "embedding_dim": 6,
+        "hidden": 10,
+        "pooling": "mean+max",
+        **settings,
+    }
     network = Network(NetworkConfig(**shape)).eval()
     with torch.no_grad():
         network.embedding.weight.mul_(10)
@@ -111,7 +134,9 @@ def make_checkpoint(length: int = 60, *, words: int = 200, seed: int = 0, **sett
     if network.ngrams is not None:
         single = np.arange(2, config.num_words)[: config.ngrams // 2]
         pairs = [(4 + i // 40, 4 + i % 40) for i in range(config.ngrams - len(single))]
-        network.ngrams.choose(np.concatenate([np.stack([single, 0 * single], axis=1), np.array(pairs)]))
+        network.ngrams.choose(
+            np.concatenate([np.stack([single, 0 * single], axis=1), np.array(pairs)])
+        )
         rng = np.random.default_rng(seed)
         vectors = rng.normal(size=(config.ngrams, config.ngram_dim)).astype(np.float32)
         network.ngrams.set_vectors(vectors)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from conftest import Trained
 from edge_lstm_export.onnx.export import export
+from edge_lstm_export.options import TrainingRequest, Validation
 from edge_lstm_export.train.checkpoint import load_checkpoint, save_checkpoint
-from edge_lstm_export.train.options import TrainingRequest, Validation
 from edge_lstm_export.train.plan import make_plan
 from edge_lstm_export.train.stats import dataset_stats
 from edge_lstm_export.train.train import fit
@@ -28,7 +28,8 @@ CURVE = RiskCoverage("validation part", 1000, POINTS, unfamiliar=((0.01, 1.25), 
 def test_the_curve_is_of_texts_that_no_part_had_learnt_from(trained: Trained) -> None:
     data = dataset(rows(60))
     plan = replace(
-        make_plan(dataset_stats(data), TrainingRequest("tiny", epochs=1)), validation=Validation(0.2)
+        make_plan(dataset_stats(data), TrainingRequest("tiny", epochs=1)),
+        validation=Validation(0.2),
     )
     found = fit(data, plan)
     curve = found.checkpoint.abstention
@@ -36,7 +37,10 @@ def test_the_curve_is_of_texts_that_no_part_had_learnt_from(trained: Trained) ->
     assert (curve.texts, curve.data) == (12, "validation part")
     assert curve.points[0].wrong == round((1 - found.validation.to_dict()["accuracy"]) * 12)
     crossed = load_checkpoint(trained.checkpoint).abstention
-    assert crossed is not None and (crossed.texts, crossed.data) == (60, "training texts, cross-validated")
+    assert crossed is not None and (crossed.texts, crossed.data) == (
+        60,
+        "training texts, cross-validated",
+    )
     # Twelve texts show no share below 0.2 of familiar ones, sixty one of 0.05 (fewest_texts).
     assert [share for share, _ in curve.unfamiliar] == [0.2, 0.3]
     assert crossed.unfamiliar[0][0] == 0.05
@@ -49,11 +53,16 @@ def test_the_curve_goes_through_checkpoint_and_both_files(tmp_path: Path) -> Non
     assert load_checkpoint(tmp_path / "c.safetensors").abstention == CURVE
     int8 = opened(export(checkpoint, quantize="int8", abstain=0.02).data)
     fp32, without = opened(export(checkpoint, abstain=0.02).data), opened(export(plain).data)
-    assert fp32.abstention == int8.abstention == replace(CURVE, default=0.02) and without.abstention is None
+    assert (
+        fp32.abstention == int8.abstention == replace(CURVE, default=0.02)
+        and without.abstention is None
+    )
     assert without.onnx.graph == fp32.onnx.graph
     with pytest.raises(DataError, match=r"only for 0\.0058 or more"):
         export(checkpoint, abstain=0.001)
-    with pytest.raises(DataError, match="checkpoint has no risk-coverage curve for --abstain; add --data"):
+    with pytest.raises(
+        DataError, match="checkpoint has no risk-coverage curve for --abstain; add --data"
+    ):
         export(plain, abstain=0.02)
 
 
@@ -70,7 +79,9 @@ def test_the_texts_of_the_export_judge_what_the_validation_part_promised(
     texts = [f"word{i} word{j}" for i, j in np.random.default_rng(0).integers(0, 190, (60, 2))]
     answers = Classifier.load(tmp_path / "m.onnx").probabilities(texts)
     sure = answers.max(axis=1) >= np.median(answers.max(axis=1))
-    labels = [checkpoint.labels[i] for i in np.where(sure, answers.argmax(axis=1), answers.argmin(axis=1))]
+    labels = [
+        checkpoint.labels[i] for i in np.where(sure, answers.argmax(axis=1), answers.argmin(axis=1))
+    ]
     data = write_csv(tmp_path / "data.csv", list(zip(texts, labels)))
     with pytest.raises(DataError, match=r"60 texts \(--data of the export\) give no threshold"):
         run([*command, "--data", str(data)])

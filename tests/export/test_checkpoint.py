@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 from commands import command, train
 from conftest import Trained
+from edge_lstm_export.options import TrainingRequest
 from edge_lstm_export.train.checkpoint import load_checkpoint, save_checkpoint
 from edge_lstm_export.train.loop import Callbacks
-from edge_lstm_export.train.options import TrainingRequest
 from edge_lstm_export.train.run import Job, run_job
 from made import make_checkpoint
 
@@ -29,7 +29,8 @@ OPTIONS = ("--preset", "tiny", "--epochs", "2")
 def test_a_training_that_is_repeated_has_the_same_sha256(
     trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On a machine whose clock says that it is slower; in a process whose sets have another order."""
+    """On a machine whose clock says that it is slower; in a process whose sets have another
+    order."""
     clock = time.perf_counter
     monkeypatch.setattr(time, "perf_counter", lambda: 1000 * clock())
     assert train(trained.rows, "-o", tmp_path / "slow.safetensors", *OPTIONS).returncode == 0
@@ -71,7 +72,9 @@ def test_what_is_damaged_is_not_exported_and_not_resumed(
     def stop(_: object) -> None:
         raise KeyboardInterrupt
 
-    job = Job((str(trained.rows),), tmp_path / "k.safetensors", request=TrainingRequest("tiny", epochs=2))
+    job = Job(
+        (str(trained.rows),), tmp_path / "k.safetensors", request=TrainingRequest("tiny", epochs=2)
+    )
     with pytest.raises(KeyboardInterrupt):
         run_job(job, Callbacks(on_epoch=stop))
     shutil.copy(trained.checkpoint, tmp_path / "m.safetensors")

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from edge_lstm_export.options import DataOptions
 from edge_lstm_export.train.data import Dataset, Split, folds_of, hold_out, label_names
-from edge_lstm_export.train.options import DataOptions
 from edge_lstm_export.train.sources.memory import dataset_from
 from edge_lstm_export.train.sources.read import read_dataset, read_texts
 from hypothesis import given
@@ -37,7 +37,9 @@ def write(path: Path, content: str | bytes) -> Path:
 
 
 def split(*pairs: tuple[str, int]) -> Split:
-    return Split(tuple(text for text, _ in pairs), np.eye(5, dtype=np.bool_)[[label for _, label in pairs]])
+    return Split(
+        tuple(text for text, _ in pairs), np.eye(5, dtype=np.bool_)[[label for _, label in pairs]]
+    )
 
 
 def pairs(part: Split) -> list[tuple[str, int]]:
@@ -54,7 +56,10 @@ def test_the_same_examples_in_any_format_are_the_same_data(tmp_path: Path, name:
 
 
 def test_several_files_are_one_data_set(tmp_path: Path) -> None:
-    one, other = write(tmp_path / "a.csv", LABELLED["a.csv"]), write(tmp_path / "b.txt", "__label__new so\n")
+    one, other = (
+        write(tmp_path / "a.csv", LABELLED["a.csv"]),
+        write(tmp_path / "b.txt", "__label__new so\n"),
+    )
     data = read(one, other)
     assert data.labels == ("neg", "new", "pos") and data.name == "a.csv + b.txt"
     assert data.train.texts == ("good, very", "bad", "so") and data.train.counts() == [1, 1, 1]
@@ -79,7 +84,9 @@ def test_test_texts_may_come_from_a_file(tmp_path: Path) -> None:
 
 
 def test_a_file_without_a_test_split_holds_some_out(tmp_path: Path) -> None:
-    source = write(tmp_path / "a.txt", "".join(f"__label__{'ab'[i % 2]} text {i}\n" for i in range(200)))
+    source = write(
+        tmp_path / "a.txt", "".join(f"__label__{'ab'[i % 2]} text {i}\n" for i in range(200))
+    )
     data = read(source, test_share=0.1)
     assert data.test is not None and len(data.train) == 180 and data.test.counts() == [10, 10]
     assert read(source).test is None
@@ -93,7 +100,9 @@ def test_texts_of_a_log_are_those_that_are_not_blank(tmp_path: Path) -> None:
 
 
 def test_a_lone_surrogate_is_learnt_as_u_fffd(tmp_path: Path) -> None:
-    rows = '{"text": "go\\ud800od \\ud83d\\ude00", "label": "a"}\n{"text": "\\udfff", "label": "b"}\n'
+    rows = (
+        '{"text": "go\\ud800od \\ud83d\\ude00", "label": "a"}\n{"text": "\\udfff", "label": "b"}\n'
+    )
     path = write(tmp_path / "a.jsonl", rows)
     expected = ("go\ufffdod \U0001f600", "\ufffd")
     assert read(path).train.texts == expected
@@ -103,7 +112,7 @@ def test_a_lone_surrogate_is_learnt_as_u_fffd(tmp_path: Path) -> None:
     assert data.train.texts == data.unlabelled == expected
 
 
-# --- Splits -------------------------------------------------------------------------------------------------
+# --- Splits ---------------------------------------------------------------------------------------
 
 
 @given(
@@ -139,8 +148,14 @@ def test_a_hold_out_takes_its_share_of_every_label(counts: list[int], share: flo
     ("names", "said"),
     [
         ([f"id{i}" for i in range(10_000)], "10,000 different labels for 10,000 texts, as ids"),
-        ([f"id{i % 10_000}" for i in range(40_000)], "10,000 different labels for 40,000 texts, as ids"),
-        ([str(i / 10) for i in range(60)] * 3, "60 different labels for 180 texts, all of them numbers"),
+        (
+            [f"id{i % 10_000}" for i in range(40_000)],
+            "10,000 different labels for 40,000 texts, as ids",
+        ),
+        (
+            [str(i / 10) for i in range(60)] * 3,
+            "60 different labels for 180 texts, all of them numbers",
+        ),
     ],
 )
 def test_a_column_that_cannot_be_the_label_is_refused(names: list[str], said: str) -> None:

@@ -14,7 +14,10 @@ def record(epoch: int, seconds: float) -> EpochRecord:
 
 def test_an_epoch_is_one_of_so_many_and_the_others_take_so_long_at_most() -> None:
     epochs = EpochLines(14)
-    lines = [epochs.complete(record(epoch, seconds)) for epoch, seconds in ((5, 50.0), (6, 70.0), (14, 60.0))]
+    lines = [
+        epochs.complete(record(epoch, seconds))
+        for epoch, seconds in ((5, 50.0), (6, 70.0), (14, 60.0))
+    ]
     assert lines == [
         "epoch 5 of 14  accuracy 75.00%  validation 70.00%  at most 7 min 30 s left",
         "epoch 6 of 14  accuracy 75.00%  validation 70.00%  at most 8 min 00 s left",

@@ -15,10 +15,15 @@ import pytest
 pytest.importorskip("transformers")
 
 from commands import train
+from edge_lstm_export.options import (
+    EncoderOptions,
+    EnsembleOptions,
+    TrainingRequest,
+    WordVectorOptions,
+)
 from edge_lstm_export.train.checkpoint import load_checkpoint
 from edge_lstm_export.train.data import folds_of
 from edge_lstm_export.train.loop import Callbacks
-from edge_lstm_export.train.options import EncoderOptions, EnsembleOptions, TrainingRequest, WordVectorOptions
 from edge_lstm_export.train.pretrained import PretrainedWords
 from edge_lstm_export.train.run import Job, plan_job, run_job
 from edge_lstm_export.train.teachers.base import Queries, accuracy, cross_fit
@@ -64,7 +69,7 @@ def split_of(count: int, *, several: bool = False) -> Any:
     return dataset(several_rows(count) if several else rows(count), several=several).train
 
 
-# --- What it answers ----------------------------------------------------------------------------------------
+# --- What it answers ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("several", [True, False])
@@ -74,7 +79,9 @@ def test_a_probe_learns_from_vectors_that_are_read_once(encoder: Path, several: 
     shared.model.register_forward_hook(lambda *_: read.append(1))
     teacher.read(split.texts)
     batches = len(read)
-    found = cross_fit(teacher, split.labels, folds_of(split, 3, 0), Queries.none(3), ENSEMBLE).labelled
+    found = cross_fit(
+        teacher, split.labels, folds_of(split, 3, 0), Queries.none(3), ENSEMBLE
+    ).labelled
     assert accuracy(found, split.labels, several) > (0.3 if several else 0.6)
     shared.probe(several, ENSEMBLE).read(split.texts)
     assert len(read) == batches > 0
@@ -89,14 +96,18 @@ def test_what_is_fine_tuned_answers_texts_that_it_did_not_see(encoder: Path, sev
     model = teacher.fit(np.arange(90), split.labels[:90])
     found = model(np.arange(90, 120))
     assert accuracy(found, split.labels[90:], several) > (0.3 if several else 0.9)
-    assert all((value == before[name]).all() for name, value in shared.model.state_dict().items()), "a copy"
+    assert all(
+        (value == before[name]).all() for name, value in shared.model.state_dict().items()
+    ), "a copy"
     again = teacher.fit(np.arange(90), split.labels[:90])(np.arange(90, 120))
     assert np.array_equal(found, again)
 
 
 def test_its_words_are_those_of_letters_and_near_ones_come_first(encoder: Path) -> None:
     found = encoder_words(load_transformer(str(encoder)), WordVectorOptions())
-    assert found is not None and set(found.words) == {word for own in WORDS.values() for word in own}
+    assert found is not None and set(found.words) == {
+        word for own in WORDS.values() for word in own
+    }
     table = np.random.default_rng(0).normal(size=found.table.shape).astype(np.float32) * 0.1
     for label, side in (("sea", 1.0), ("shop", -1.0)):
         for word in WORDS[label]:
@@ -108,7 +119,7 @@ def test_its_words_are_those_of_letters_and_near_ones_come_first(encoder: Path) 
     assert words.related(["nobody"], [], 3) == words.related(["wave"], [], 0) == ()
 
 
-# --- A classifier -------------------------------------------------------------------------------------------
+# --- A classifier ---------------------------------------------------------------------------------
 
 
 def relabelled(source: Path, folder: Path, *labels: str) -> Path:
@@ -130,22 +141,29 @@ def test_a_classifier_labels_texts_that_have_no_labels(source: Path, tmp_path: P
     assert training["validation"]["accuracy"] > 0.8
     labels, of_texts = label_texts(str(source), lambda line: None, [text for text, _ in rows(20)])
     assert labels == ("sea", "shop") and (of_texts[:, 1] == np.arange(20) % 2).mean() > 0.9
-    both = ClassifierTeacher(str(relabelled(source, tmp_path / "both", "place", "place")), ("place",))
-    np.testing.assert_allclose(np.exp(both.logits(["wave", "till"])), 1, atol=1e-4)  # which are added up
+    both = ClassifierTeacher(
+        str(relabelled(source, tmp_path / "both", "place", "place")), ("place",)
+    )
+    # which are added up
+    np.testing.assert_allclose(np.exp(both.logits(["wave", "till"])), 1, atol=1e-4)
     with pytest.raises(DataError, match="gives all texts one label"):
         label_texts(str(source), lambda line: None, ["wave"] * 3)
 
 
-# --- At the command line ------------------------------------------------------------------------------------
+# --- At the command line --------------------------------------------------------------------------
 
 
 def few(tmp_path: Path, encoder: Path | str, *more: str | Path) -> Any:
     source = write_csv(tmp_path / "few.csv", rows(30))
     output = tmp_path / "m.safetensors"
-    return train(source, "-o", output, "--preset", "tiny", "--epochs", "1", "--teacher", encoder, *more)
+    return train(
+        source, "-o", output, "--preset", "tiny", "--epochs", "1", "--teacher", encoder, *more
+    )
 
 
-def test_an_encoder_teaches_few_rows_and_leaves_nothing_behind(encoder: Path, tmp_path: Path) -> None:
+def test_an_encoder_teaches_few_rows_and_leaves_nothing_behind(
+    encoder: Path, tmp_path: Path
+) -> None:
     log = write_csv(tmp_path / "log.csv", rows(40, seed=3), ("text",))
     planned = few(tmp_path, encoder, "--unlabelled", log, "--dry-run", "--json")
     plan = tmp_path / "plan.json"
@@ -159,11 +177,15 @@ def test_an_encoder_teaches_few_rows_and_leaves_nothing_behind(encoder: Path, tm
     assert training["data"]["unlabelled_texts"] > 30 and training["data"]["augmented_texts"] > 0
     names = [teacher["name"] for teacher in training["teachers"]]
     assert names[0].startswith("linear") and f"{encoder.name}, fine-tuned" in names
-    assert all(teacher["weight"] >= 0 and 0 <= teacher["accuracy"] <= 1 for teacher in training["teachers"])
+    assert all(
+        teacher["weight"] >= 0 and 0 <= teacher["accuracy"] <= 1 for teacher in training["teachers"]
+    )
     assert not list(tmp_path.glob("*.partial"))
 
 
-def test_a_resumed_training_fine_tunes_again_to_the_same_bytes(encoder: Path, tmp_path: Path) -> None:
+def test_a_resumed_training_fine_tunes_again_to_the_same_bytes(
+    encoder: Path, tmp_path: Path
+) -> None:
     source = write_csv(tmp_path / "d.csv", rows(30))
     request = TrainingRequest("tiny", str(encoder), epochs=2)
     job = Job((str(source),), tmp_path / "m.safetensors", request=request)
@@ -188,7 +210,11 @@ def test_a_resumed_training_fine_tunes_again_to_the_same_bytes(encoder: Path, tm
         ("tokenizer.json", None, "has no tokenizer"),
         ("config.json", None, "cannot use the teacher in"),
         ("model.safetensors", "cut", "cannot use the teacher in"),
-        ("config.json", '{"model_type": "bert", "hidden_size": "many"}', "cannot use the teacher in"),
+        (
+            "config.json",
+            '{"model_type": "bert", "hidden_size": "many"}',
+            "cannot use the teacher in",
+        ),
     ],
     ids=str,
 )

@@ -18,8 +18,8 @@ import pytest
 import sklearn
 from edge_lstm_export import TextClassifier, make_plan, train_files
 from edge_lstm_export.onnx.export import export
+from edge_lstm_export.options import DataOptions, TrainingRequest
 from edge_lstm_export.train.checkpoint import load_checkpoint
-from edge_lstm_export.train.options import DataOptions, TrainingRequest
 from edge_lstm_export.train.sources.memory import dataset_from
 from edge_lstm_export.train.stats import DatasetStats
 from made import rows, several_rows, write_csv
@@ -73,7 +73,11 @@ def test_it_learns_and_predicts_labels_and_probabilities(model: TextClassifier) 
 
 @pytest.mark.parametrize("call", ["predict", "predict_proba", "score", "export", "save", "report"])
 def test_before_fit_it_says_so(call: str, tmp_path: Path) -> None:
-    arguments = {"score": ([], []), "export": (tmp_path / "m.onnx",), "save": (tmp_path / "m.safetensors",)}
+    arguments = {
+        "score": ([], []),
+        "export": (tmp_path / "m.onnx",),
+        "save": (tmp_path / "m.safetensors",),
+    }
     with pytest.raises(NotFittedError):
         found = getattr(TextClassifier(), call)
         found(*arguments.get(call, ([],)))
@@ -104,16 +108,21 @@ def test_several_labels_are_sets(several: TextClassifier) -> None:
     answers = several.predict(SEVERAL)
     assert all(isinstance(found, set) and found <= {*several.classes_} for found in answers)
     assert several.score(SEVERAL, SETS) == np.mean([a == b for a, b in zip(answers, SETS)]) > 0.5
-    assert several.score(SEVERAL, [sorted(labels) for labels in SETS]) == several.score(SEVERAL, SETS)
+    assert several.score(SEVERAL, [sorted(labels) for labels in SETS]) == several.score(
+        SEVERAL, SETS
+    )
     assert (several.predict_proba(SEVERAL) <= 1).all()
     assert several.predict([]) == []
-    turned = [sorted(labels, reverse=True) for labels in SETS]  # sets have another order in each process
+    # sets have another order in each process
+    turned = [sorted(labels, reverse=True) for labels in SETS]
     assert dataset_from(SEVERAL, turned).digest == several.report["data"]["sha256"]
 
 
 @pytest.mark.parametrize("form", [np.array, sparse.csr_matrix, pd.DataFrame])
 def test_several_labels_are_an_indicator_matrix(several: TextClassifier, form: Any) -> None:
-    matrix = np.array([[label in own for label in ("anger", "fear", "joy")] for own in SETS]).astype(int)
+    matrix = np.array(
+        [[label in own for label in ("anger", "fear", "joy")] for own in SETS]
+    ).astype(int)
     model = TextClassifier(**QUICK).fit(SEVERAL, form(matrix))
     assert model.classes_.tolist() == ["0", "1", "2"]
     found = model.predict(SEVERAL)
@@ -121,7 +130,9 @@ def test_several_labels_are_an_indicator_matrix(several: TextClassifier, form: A
     assert f1_score(matrix, found, average="micro") > 0.7
     assert model.score(SEVERAL, form(matrix)) == (found == matrix).all(axis=1).mean()
     assert np.array_equal(model.predict_proba(SEVERAL), several.predict_proba(SEVERAL))
-    named = TextClassifier(**QUICK).fit(SEVERAL, pd.DataFrame(matrix, columns=["anger", "fear", "joy"]))
+    named = TextClassifier(**QUICK).fit(
+        SEVERAL, pd.DataFrame(matrix, columns=["anger", "fear", "joy"])
+    )
     assert named.classes_.tolist() == ["anger", "fear", "joy"]
 
 
@@ -144,7 +155,9 @@ def test_a_copy_and_a_pickle_answer_with_the_same_bits(model: TextClassifier) ->
 def test_cross_validation_a_grid_and_a_pipeline_run_on_it() -> None:
     scores = cross_val_score(TextClassifier(**QUICK), np.array(TEXTS), np.array(LABELS), cv=2)
     assert len(scores) == 2 and scores.min() > 0.7
-    grid = GridSearchCV(TextClassifier(**QUICK), {"preset": ["tiny", "small"], "epochs": [1, 2]}, cv=2)
+    grid = GridSearchCV(
+        TextClassifier(**QUICK), {"preset": ["tiny", "small"], "epochs": [1, 2]}, cv=2
+    )
     grid.fit(TEXTS, LABELS)
     assert set(grid.best_params_) == {"preset", "epochs"}
     assert grid.best_estimator_.plan_.loop.epochs == grid.best_params_["epochs"]
@@ -166,7 +179,10 @@ def test_a_plan_is_run_as_it_is() -> None:
 
 def test_a_rare_label_is_raised_unasked() -> None:
     labels = ["sea", "sea", "sea", "sea", "shop"] * 24
-    texts = [f"{i} {'wave harbour' if label == 'sea' else 'basket till'}" for i, label in enumerate(labels)]
+    texts = [
+        f"{i} {'wave harbour' if label == 'sea' else 'basket till'}"
+        for i, label in enumerate(labels)
+    ]
     model = TextClassifier("tiny", epochs=2).fit(texts, labels)
     # The words tell the labels, so that no shift at all is the best one.
     calibration = replace(model.plan_.calibration, balance=True)
@@ -175,7 +191,9 @@ def test_a_rare_label_is_raised_unasked() -> None:
     assert usual - unshifted == pytest.approx(0.15 * np.log(97 / 25), abs=1e-3)
 
 
-def test_verbose_shows_stages_and_epochs_on_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
+def test_verbose_shows_stages_and_epochs_on_standard_error(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     quick = {**QUICK, "epochs": 2, "validation": 0.2}
     said: list[str] = []
     TextClassifier(**quick, verbose=2, callback=said.append).fit(TEXTS, LABELS)
@@ -204,14 +222,18 @@ def test_a_callback_is_told_the_stages_and_can_end_the_training() -> None:
 def test_unlabelled_texts_are_learnt_from() -> None:
     log = [text for text, _ in rows(30, seed=5)]
     for form in (list, tuple, pd.Series):
-        model = TextClassifier(**{**QUICK, "teacher": None}).fit(TEXTS, LABELS, unlabelled=form(log))
+        model = TextClassifier(**{**QUICK, "teacher": None}).fit(
+            TEXTS, LABELS, unlabelled=form(log)
+        )
         assert model.report["data"]["unlabelled_texts"] == len(set(log))
     with pytest.raises(DataError, match="unlabelled"):
         TextClassifier(preset="seed").fit(TEXTS, LABELS, unlabelled=log)
 
 
 @pytest.mark.parametrize("quantize", [None, "int8"])
-def test_an_exported_file_gives_the_same_labels(model: TextClassifier, tmp_path: Path, quantize: Any) -> None:
+def test_an_exported_file_gives_the_same_labels(
+    model: TextClassifier, tmp_path: Path, quantize: Any
+) -> None:
     path = model.export(tmp_path / "new" / "m.onnx", quantize=quantize, length=40)
     classifier = Classifier.load(path)
     assert classifier.model.tokenizer.length == 40
@@ -247,7 +269,9 @@ def test_what_cannot_train_is_a_data_error_of_one_line(texts: Any, labels: Any, 
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"preset": "best"}, {"epochs": 0}, {"validation": 1.0}, {"teacher": "no such"}], ids=str
+    "wrong",
+    [{"preset": "best"}, {"epochs": 0}, {"validation": 1.0}, {"teacher": "no such"}],
+    ids=str,
 )
 def test_a_parameter_that_means_nothing_is_a_data_error(wrong: dict[str, Any]) -> None:
     with pytest.raises(DataError, match=r"[;,] "):
@@ -255,7 +279,11 @@ def test_a_parameter_that_means_nothing_is_a_data_error(wrong: dict[str, Any]) -
 
 
 def test_train_is_the_command_from_python(tmp_path: Path) -> None:
-    source, output, said = write_csv(tmp_path / "a.csv", rows(60)), tmp_path / "m.safetensors", list[str]()
+    source, output, said = (
+        write_csv(tmp_path / "a.csv", rows(60)),
+        tmp_path / "m.safetensors",
+        list[str](),
+    )
     report = train_files(
         [source, write_csv(tmp_path / "b.csv", rows(20, seed=2))],
         output,
@@ -263,7 +291,10 @@ def test_train_is_the_command_from_python(tmp_path: Path) -> None:
         callback=said.append,
         data=DataOptions(test_share=0.1),
     )
-    assert report.test is not None and sum(report.checkpoint.training["data"]["train_texts"].values()) == 72
+    assert (
+        report.test is not None
+        and sum(report.checkpoint.training["data"]["train_texts"].values()) == 72
+    )
     assert load_checkpoint(output).training == report.checkpoint.training
     made = {"m.safetensors", "m.history.json"}
     assert {path.name for path in tmp_path.glob("m.*")} == made

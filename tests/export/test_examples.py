@@ -1,4 +1,5 @@
-"""What a checkpoint, a model file and a page hold of the texts of the data: none, unless a person asks."""
+"""What a checkpoint, a model file and a page hold of the texts of the data: none, unless a person
+asks."""
 
 from __future__ import annotations
 
@@ -17,8 +18,8 @@ import numpy as np
 import pytest
 from commands import command, train
 from edge_lstm_export import TextClassifier
+from edge_lstm_export.graph.golden import LONGEST_EXAMPLE, ORDERS, golden_texts, read_examples
 from edge_lstm_export.onnx.export import export
-from edge_lstm_export.onnx.golden import LONGEST_EXAMPLE, ORDERS, golden_texts, read_examples
 from edge_lstm_export.train.checkpoint import load_checkpoint, save_checkpoint
 from made import make_checkpoint, opened, write_csv
 
@@ -50,7 +51,8 @@ def runs_of_words(texts: list[str]) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def personal(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a checkpoint of these texts, what the training wrote with it, and two model files."""
+    """A folder with a checkpoint of these texts, what the training wrote with it, and two model
+    files."""
     folder = tmp_path_factory.mktemp("personal")
     rows = [(text, ("sea", "shop")[i % 2]) for i, text in enumerate(personal_texts())]
     source = write_csv(folder / "rows.csv", rows)
@@ -102,9 +104,16 @@ def test_the_golden_rows_try_words_pairs_subwords_and_labels(personal: Path) -> 
 
 @pytest.mark.parametrize(
     "tokenizer",
-    [Tokenizer(()), Tokenizer(("one",)), Tokenizer(("one", "two"), pieces=()), Tokenizer((), pieces=("ab",))],
+    [
+        Tokenizer(()),
+        Tokenizer(("one",)),
+        Tokenizer(("one", "two"), pieces=()),
+        Tokenizer((), pieces=("ab",)),
+    ],
 )
-def test_any_vocabulary_has_golden_texts_and_their_order_costs_no_byte(tokenizer: Tokenizer) -> None:
+def test_any_vocabulary_has_golden_texts_and_their_order_costs_no_byte(
+    tokenizer: Tokenizer,
+) -> None:
     every = [golden_texts(tokenizer, order=order) for order in range(ORDERS)]
     assert len({len("".join(texts).encode()) for texts in every}) == 1
     assert all("" in texts and len(texts) == len(set(texts)) <= 5 for texts in every)
@@ -119,7 +128,14 @@ def test_examples_go_from_the_export_to_inspect_page_card_and_doctor(tmp_path: P
     page = tmp_path / "page.html"
     assert command("page", output, "-o", page).stderr == ""
     (tmp_path / "more.csv").write_text("text,label\nA text of a table.,a\n", encoding="utf-8")
-    given = ("--example", EXAMPLES[0], "--example", EXAMPLES[1], "--examples", tmp_path / "more.csv")
+    given = (
+        "--example",
+        EXAMPLES[0],
+        "--example",
+        EXAMPLES[1],
+        "--examples",
+        tmp_path / "more.csv",
+    )
     said = command("export", source, "-o", output, "--quantize", "int8", *given).stdout
     assert "examples: the file shows 3 texts: “The harbour is calm today.”, “Dull" in said
     texts = [*EXAMPLES, "A text of a table."]
@@ -158,11 +174,27 @@ LONGEST = "w" * LONGEST_EXAMPLE
     [
         ("empty.txt", b"", "holds no text; give a file with one text per line"),
         ("blank.txt", b"\n \n", "holds no text; give a file with one text per line"),
-        ("nine.txt", b"".join(b"text %d\n" % i for i in range(9)), "more than 8 example texts; give 8 or"),
-        ("long.txt", f"{LONGEST}w\n".encode(), "example text 1 has 501 characters; give at most 500"),
+        (
+            "nine.txt",
+            b"".join(b"text %d\n" % i for i in range(9)),
+            "more than 8 example texts; give 8 or",
+        ),
+        (
+            "long.txt",
+            f"{LONGEST}w\n".encode(),
+            "example text 1 has 501 characters; give at most 500",
+        ),
         ("bytes.txt", b"fine\nnot \xff\n", "row 2: the text is not UTF-8"),
-        ("bell.txt", b"one\ntwo\x07\n", "example text 2 has a line end or another control character"),
-        ("two.csv", b'text\n"two\nlines"\n', "example text 1 has a line end or another control character"),
+        (
+            "bell.txt",
+            b"one\ntwo\x07\n",
+            "example text 2 has a line end or another control character",
+        ),
+        (
+            "two.csv",
+            b'text\n"two\nlines"\n',
+            "example text 1 has a line end or another control character",
+        ),
         ("half.jsonl", b'{"text": "a\\ud800"}\n', "example text 1 is not UTF-8"),
         ("columns.csv", b"a,b\n1,2\n", "none is clearly the text"),
         ("absent.txt", None, "no such file"),
@@ -175,7 +207,9 @@ def test_a_file_that_holds_no_examples_is_refused_in_a_line(
     if content is not None:
         (tmp_path / name).write_bytes(content)
     output = tmp_path / "m.onnx"
-    error = command("export", tmp_path / "c.safetensors", "-o", output, "--examples", tmp_path / name).error
+    error = command(
+        "export", tmp_path / "c.safetensors", "-o", output, "--examples", tmp_path / name
+    ).error
     assert says in error and not output.exists()
 
 
@@ -189,7 +223,9 @@ def test_a_file_that_holds_no_examples_is_refused_in_a_line(
         (["a\udcff"], "is not UTF-8"),
     ],
 )
-def test_a_text_that_is_no_example_is_refused_in_a_line(tmp_path: Path, texts: list[str], says: str) -> None:
+def test_a_text_that_is_no_example_is_refused_in_a_line(
+    tmp_path: Path, texts: list[str], says: str
+) -> None:
     given = [word for text in texts for word in ("--example", text)]
     output = tmp_path / "m.onnx"
     save_checkpoint(make_checkpoint(), tmp_path / "c.safetensors")
@@ -210,7 +246,9 @@ def test_as_many_and_as_long_examples_as_may_be_are_written() -> None:
 
 def test_a_checkpoint_that_kept_training_texts_is_refused(tmp_path: Path) -> None:
     made, source = make_checkpoint(), tmp_path / "c.safetensors"
-    save_checkpoint(replace(made, training={**made.training, "examples": ["A text of the data."]}), source)
+    save_checkpoint(
+        replace(made, training={**made.training, "examples": ["A text of the data."]}), source
+    )
     error = command("export", source, "-o", tmp_path / "m.onnx").error
     assert "another version; train it again" in error
 
@@ -223,7 +261,9 @@ def test_a_checkpoint_that_kept_training_texts_is_refused(tmp_path: Path) -> Non
         ("tests/data/keras.int8.onnx", None),
     ],
 )
-def test_the_files_of_the_repository_hold_texts_of_the_project_alone(name: str, examples: str | None) -> None:
+def test_the_files_of_the_repository_hold_texts_of_the_project_alone(
+    name: str, examples: str | None
+) -> None:
     file = open_model(PROJECT / name)
     shown = read_examples(PROJECT / examples) if examples else ()
     assert file.examples == shown

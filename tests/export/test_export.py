@@ -17,13 +17,14 @@ import pytest
 import torch
 from commands import command
 from edge_lstm_export.cli.display import print_exported
-from edge_lstm_export.onnx import gates, weights
+from edge_lstm_export.graph import weights
+from edge_lstm_export.onnx import gates
 from edge_lstm_export.onnx.export import Exported, export
+from edge_lstm_export.options import UNTUNED, HeadroomOptions, SourceFile, TrainingRequest
 from edge_lstm_export.train.checkpoint import Checkpoint, save_checkpoint
 from edge_lstm_export.train.examples import Examples
 from edge_lstm_export.train.headroom import random_rows, tried_rows, with_headroom
 from edge_lstm_export.train.network import Network
-from edge_lstm_export.train.options import UNTUNED, HeadroomOptions, SourceFile, TrainingRequest
 from edge_lstm_export.train.plan import make_plan
 from edge_lstm_export.train.quantize import rounded_to_int8
 from edge_lstm_export.train.sources.memory import dataset_from
@@ -60,10 +61,14 @@ def test_every_architecture_keeps_its_promises(shape: dict[str, Any], tmp_path: 
     assert exported.batch_comparisons > 400
     assert exported.comparison is not None and exported.comparison.max_difference < 0.1
     file = opened(exported.data)
-    assert describe(file)["inputs"] == [{"name": "input_ids", "dtype": "int32", "shape": ["batch", 20]}]
+    assert describe(file)["inputs"] == [
+        {"name": "input_ids", "dtype": "int32", "shape": ["batch", 20]}
+    ]
     assert file.onnx.opsets[""] == 17 and file.onnx.ir_version <= 10
     graph = onnx.load_model_from_string(exported.data).graph
-    assert [node.op_type for node in graph.node if "LSTM" in node.op_type] == ["DynamicQuantizeLSTM"]
+    assert [node.op_type for node in graph.node if "LSTM" in node.op_type] == [
+        "DynamicQuantizeLSTM"
+    ]
     constants = {c.name: onnx.numpy_helper.to_array(c) for c in graph.initializer}
     for name in ("lstm_w", "lstm_r"):  # the range that AVX2 multiplies exactly
         assert constants[name].dtype == np.int8 and np.abs(constants[name].astype(int)).max() == 64
@@ -85,7 +90,8 @@ SATURATING = 5  # the id of a word
 
 
 def make_driven(checkpoint: Checkpoint) -> Checkpoint:
-    """Make one word, said again and again, drive the first unit to its end; others leave it far away."""
+    """Make one word, said again and again, drive the first unit to its end; others leave it far
+    away."""
     with torch.no_grad():
         checkpoint.network.embedding.weight[SATURATING, 0] = 10
         kernel = checkpoint.network.get_parameter("lstm.forwards.weight_ih_l0")
@@ -114,7 +120,9 @@ def test_a_training_makes_room_on_the_texts_that_it_learnt_from() -> None:
     assert all(np.array_equal(before[name], values) for name, values in network.weights().items())
 
 
-def test_no_text_is_tried_if_none_can_drive_a_unit_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_text_is_tried_if_none_can_drive_a_unit_to_its_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     network = make_checkpoint().network
     rows = random_rows(make_checkpoint().tokenizer)
     rooms = [network.room(torch.tensor([row]), torch.tensor([len(row)])) for row in rows]
@@ -141,11 +149,15 @@ def test_an_export_makes_room_on_its_own_texts_and_says_what_that_cost(tmp_path:
     after = checkpoint.network.weights()
     assert all(np.array_equal(before[name], after[name]) for name in before)
     save_checkpoint(checkpoint, tmp_path / "c.safetensors")
-    table = write_csv(tmp_path / "d.csv", [(text, label) for text, (label,) in zip(texts, labelled.labels)])
+    table = write_csv(
+        tmp_path / "d.csv", [(text, label) for text, (label,) in zip(texts, labelled.labels)]
+    )
     options = ("--quantize", "int8", "--data", table, "--max-drop", "100")
     done = command("export", tmp_path / "c.safetensors", "-o", tmp_path / "m.onnx", *options)
     assert done.returncode == 0
-    assert done.stderr.startswith("note: int8 needed one LSTM unit kept away from 1, which changes a probab")
+    assert done.stderr.startswith(
+        "note: int8 needed one LSTM unit kept away from 1, which changes a probab"
+    )
     assert done.stderr.endswith(f"the label of {exported.closed.changed} of 41 texts\n")
 
 
@@ -175,7 +187,9 @@ def test_weights_that_are_not_finite_are_refused(value: float) -> None:
 def test_a_training_leaves_the_units_room() -> None:
     """At this rate they come to 1, and without with_headroom the export would have to make it."""
     rng, ends = random.Random(0), (" bad", " good")
-    texts = [" ".join(rng.choice("abcdefgh") * 3 for _ in range(6)) + ends[i % 2] for i in range(60)]
+    texts = [
+        " ".join(rng.choice("abcdefgh") * 3 for _ in range(6)) + ends[i % 2] for i in range(60)
+    ]
     data = dataset_from(texts, ["pos" if i % 2 else "neg" for i in range(60)])
     plan = make_plan(dataset_stats(data), TrainingRequest("tiny", "none", epochs=6, validation=0.0))
     with quiet_thread():
@@ -186,11 +200,14 @@ def test_a_training_leaves_the_units_room() -> None:
 
 @pytest.mark.parametrize("name", ["Tanh", "Sigmoid"])
 def test_the_headroom_is_more_than_rounding(name: str) -> None:
-    """ONNX Runtime's tanh and sigmoid fall where they should rise, and pass 1, by less than that."""
+    """ONNX Runtime's tanh and sigmoid fall where they should rise, and pass 1, by less than
+    that."""
     model = onnx.parser.parse_model(
         f'<ir_version: 8, opset_import: ["": 17]> {name} (float[n] x) => (float[n] y) {{ y = {name}(x) }}'
     )
-    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
     (found,) = session.run(None, {"x": np.linspace(0, 30, 1_000_003, dtype=np.float32)})
     assert (np.maximum.accumulate(found) - found).max() < gates.LEAST_HEADROOM / 2
     assert found.max() - 1 < gates.LEAST_HEADROOM / 4
@@ -211,11 +228,16 @@ def test_a_file_may_be_as_far_from_the_network_as_float32_is(
     network, rows = checkpoint.network, random_rows(checkpoint.tokenizer)
     classifier = Classifier.from_model(opened(export(checkpoint).data))
     for name in ("PARITY_TOLERANCE", "NGRAM_PARITY_TOLERANCE"):
-        monkeypatch.setattr(gates, name, 1e-7)  # a rounding of a probability: a row of few words has no more
+        # a rounding of a probability: a row of few words has no more
+        monkeypatch.setattr(gates, name, 1e-7)
     ours = gates.predict_probabilities(network, rows)
     exact = gates.predict_probabilities(copy.deepcopy(network).double(), rows)
-    gates.check_parity(network, SimpleNamespace(probabilities_of=lambda _: ours + 20 * (ours - exact)), rows)
-    assert 0 < gates.check_parity(network, classifier, rows) <= 100 * np.abs(ours - exact).max() < 1e-3
+    gates.check_parity(
+        network, SimpleNamespace(probabilities_of=lambda _: ours + 20 * (ours - exact)), rows
+    )
+    assert (
+        0 < gates.check_parity(network, classifier, rows) <= 100 * np.abs(ours - exact).max() < 1e-3
+    )
     with torch.no_grad():
         network.head.weight[0, 0] += 0.05
     with pytest.raises(CheckError, match="no file was written"):
@@ -224,14 +246,19 @@ def test_a_file_may_be_as_far_from_the_network_as_float32_is(
 
 @pytest.mark.parametrize("hidden", [5, 10, 14, 30])
 @pytest.mark.parametrize("bidirectional", [False, True])
-def test_pooling_by_blocks_keeps_the_bits_whatever_the_width(hidden: int, bidirectional: bool) -> None:
-    """Lengths are a multiple of the block, so steps behind the longest text are run, and none is read."""
+def test_pooling_by_blocks_keeps_the_bits_whatever_the_width(
+    hidden: int, bidirectional: bool
+) -> None:
+    """Lengths are a multiple of the block, so steps behind the longest text are run, and none is
+    read."""
     shape = {"hidden": hidden, "bidirectional": bidirectional, "labels": 5}
     checkpoint = replace(make_checkpoint(64, **shape), plan={"kind": "long"})
     exported = export(checkpoint, quantize="int8")
     file = opened(exported.data)
     assert exported.parity <= 1e-5
-    assert "block_shape" in {c.name for c in onnx.load_model_from_string(file.data).graph.initializer}
+    assert "block_shape" in {
+        c.name for c in onnx.load_model_from_string(file.data).graph.initializer
+    }
     classifier = Classifier.from_model(file)
     rows = [[1, *range(4, 3 + n)] for n in (*range(1, 20), 63, 64)]
     alone = classifier.probabilities_of(rows, batch_size=1)
@@ -240,8 +267,11 @@ def test_pooling_by_blocks_keeps_the_bits_whatever_the_width(hidden: int, bidire
 
 
 @pytest.mark.parametrize("allowed", [0.0, 0.003, 0.02])
-def test_a_loss_within_chance_is_seldom_refused_whatever_the_number_of_texts(allowed: float) -> None:
-    """At the edge of what is allowed, where most are refused; every outcome counts by its probability."""
+def test_a_loss_within_chance_is_seldom_refused_whatever_the_number_of_texts(
+    allowed: float,
+) -> None:
+    """At the edge of what is allowed, where most are refused; every outcome counts by its
+    probability."""
     for texts in (1, 5, 30, 200):
         for gain in (0.0, 0.01, 0.1):
             outcomes = multinomial(texts, [gain + allowed, gain, 1 - 2 * gain - allowed])
@@ -258,7 +288,14 @@ def test_a_loss_that_chance_does_not_explain_is_refused() -> None:
     assert gates.p_value_of_drop(5, 0, 440, 0) == 0.5**5  # McNemar's exact test
     for lost, gained, texts in ((7, 0, 90), (30, 2, 440), (40, 0, 5000), (400, 200, 10_000)):
         assert gates.p_value_of_drop(lost, gained, texts, 0.003) <= gates.SIGNIFICANT
-    for lost, gained, texts in ((1, 0, 1), (2, 0, 440), (1, 0, 50), (20, 15, 440), (16, 0, 5000), (0, 9, 10)):
+    for lost, gained, texts in (
+        (1, 0, 1),
+        (2, 0, 440),
+        (1, 0, 50),
+        (20, 15, 440),
+        (16, 0, 5000),
+        (0, 9, 10),
+    ):
         assert gates.p_value_of_drop(lost, gained, texts, 0.003) > gates.SIGNIFICANT
     assert gates.p_value_of_drop(10, 0, 10, 1.0) == 1
 
@@ -282,7 +319,9 @@ def test_two_of_440_texts_are_within_chance_and_the_command_says_so(
     shown = json.loads(capsys.readouterr().out)["comparison"]["accuracy"]
     assert shown["lost"] == 2 and shown["within_chance"] is True and 0 < shown["p_value"] <= 1
     after[:40] = 0.8, 0.2
-    with pytest.raises(CheckError, match=r"40 of 440 texts lost, 0 gained\), more than --max-drop 0.3"):
+    with pytest.raises(
+        CheckError, match=r"40 of 440 texts lost, 0 gained\), more than --max-drop 0.3"
+    ):
         gates.check_accuracy(gates.compare(classifier, before, after, truth, 0.3), 0.3)
     within = gates.compare(classifier, before, after, truth, 10).accuracy
     assert within is not None and not within.within_chance  # no more than is allowed
@@ -292,7 +331,9 @@ def test_accuracy_is_a_gate_and_the_command_says_what_it_measured(tmp_path: Path
     checkpoint = make_checkpoint()
     texts = [f"word{i} word{j}" for i in range(60) for j in range(60)]
     files = [opened(export(checkpoint).data), opened(export(checkpoint, quantize="int8").data)]
-    labels, others = ([a.label or "" for a in Classifier.from_model(file).predict(texts)] for file in files)
+    labels, others = (
+        [a.label or "" for a in Classifier.from_model(file).predict(texts)] for file in files
+    )
     labelled = Labelled(texts, [(label,) for label in labels])
     comparison = export(checkpoint, quantize="int8", labelled=labelled, max_drop=5).comparison
     assert comparison is not None and (change := comparison.accuracy) is not None
@@ -305,7 +346,9 @@ def test_accuracy_is_a_gate_and_the_command_says_what_it_measured(tmp_path: Path
     error = command("export", source, "-o", output, *gate).error
     assert "more than --max-drop" in error and "export without --quantize, or" in error
     assert not output.exists()
-    shown = json.loads(command("export", source, "-o", output, "--json", *gate, "--max-drop", "100").stdout)
+    shown = json.loads(
+        command("export", source, "-o", output, "--json", *gate, "--max-drop", "100").stdout
+    )
     assert shown["bytes"] == output.stat().st_size < shown["fp32_bytes"]
     assert 0 <= shown["parity"] <= gates.PARITY_TOLERANCE
     assert [shown["comparison"]["accuracy"][name] for name in ("before", "after")] == [1, 0]

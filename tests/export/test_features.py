@@ -1,4 +1,5 @@
-"""The n-gram part: what is read of a text, how its vectors are fitted, and that the network says the same."""
+"""The n-gram part: what is read of a text, how its vectors are fitted, and that the network says
+the same."""
 
 from __future__ import annotations
 
@@ -8,6 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from edge_lstm_export.options import (
+    AugmentationOptions,
+    NetworkConfig,
+    SparseOptions,
+    TextOptions,
+    VocabularyOptions,
+)
 from edge_lstm_export.train.calibrate import ComponentLogits, Stack
 from edge_lstm_export.train.components import assembled, fit_sparse
 from edge_lstm_export.train.examples import Examples
@@ -23,13 +31,6 @@ from edge_lstm_export.train.ngrams import (
     fit_svm,
     with_characters,
     with_embeddings,
-)
-from edge_lstm_export.train.options import (
-    AugmentationOptions,
-    NetworkConfig,
-    SparseOptions,
-    TextOptions,
-    VocabularyOptions,
 )
 from edge_lstm_export.train.plan import make_plan
 from edge_lstm_export.train.sources.memory import dataset_from
@@ -68,7 +69,8 @@ def test_every_word_has_a_vector_and_pairs_what_is_left() -> None:
     assert len(pairs) and (pairs[:, 1] > 0).all() and (np.diff(features.keys) > 0).all()
     held = features.held(examples)
     assert set(held.data.tolist()) == {1.0} and held.shape == (60, len(features.keys))
-    assert (np.asarray(held[:, features.words :].sum(axis=0)) >= 2).all()  # a pair of one text is none
+    # a pair of one text is none
+    assert (np.asarray(held[:, features.words :].sum(axis=0)) >= 2).all()
     few = choose_ngrams(examples, 20, tokenizer.num_ids, 2)
     assert len(few.keys) == 20
 
@@ -121,7 +123,9 @@ def test_several_labels_are_fitted_each_by_itself(fit: Any) -> None:
 
 
 def test_what_words_mean_counts_beside_the_ngrams_and_is_folded_into_their_vectors() -> None:
-    tokenizer = Tokenizer(("wave", "harbour", "basket", "till", "the", "tide", "queue"), pieces=("x",))
+    tokenizer = Tokenizer(
+        ("wave", "harbour", "basket", "till", "the", "tide", "queue"), pieces=("x",)
+    )
     texts = ["the wave", "harbour the wave", "basket", "the till basket"] * 5
     targets = np.eye(2, dtype=np.float32)[[0, 0, 1, 1] * 5]
     examples = Examples.from_texts(tokenizer, texts, targets)
@@ -143,14 +147,18 @@ def test_the_network_answers_as_both_parts_together(labels: int) -> None:
     weights = fit_svm(data) if labels < 20 else fit_low_rank(data, 8, 0)
     torch.manual_seed(0)
     shape = {"ngrams": len(features.keys), "ngram_dim": weights.vectors.shape[1]}
-    network = Network(NetworkConfig(tokenizer.num_ids, 4, 5, True, "mean+max", labels, **shape)).eval()
+    network = Network(
+        NetworkConfig(tokenizer.num_ids, 4, 5, True, "mean+max", labels, **shape)
+    ).eval()
     assert network.ngrams is not None
     network.ngrams.choose(features.ids)
     lstm = predict_logits(network, examples).numpy()
     parts = ComponentLogits(lstm, weights.logits(features, examples), examples.targets)
     stack = Stack(0.3, 1.7, np.linspace(-1, 1, lstm.shape[1]).astype(np.float32))
     network = assembled(network, stack, features, weights)
-    np.testing.assert_allclose(predict_logits(network, examples).numpy(), stack.logits(parts), atol=2e-4)
+    np.testing.assert_allclose(
+        predict_logits(network, examples).numpy(), stack.logits(parts), atol=2e-4
+    )
 
 
 def test_misspelt_copies_change_what_subwords_say_and_no_word() -> None:

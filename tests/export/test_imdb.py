@@ -8,8 +8,8 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from edge_lstm_export.options import DataOptions, TextOptions, VocabularyOptions
 from edge_lstm_export.train.data import Dataset
-from edge_lstm_export.train.options import DataOptions, TextOptions, VocabularyOptions
 from edge_lstm_export.train.sources.read import read_dataset
 from edge_lstm_export.train.vocabulary import build_vocabulary, count_words
 
@@ -49,13 +49,17 @@ def test_a_known_review_has_kerass_ids(data_folder: Path, keras_words: list[str]
         assert tokenizer.encode_text(file.read().decode()).ids == example["ids"]
 
 
-def test_our_words_are_kerass_but_for_two_capital_letters(imdb: Dataset, keras_words: list[str]) -> None:
-    """Keras counted bytes, lower-casing ASCII only. Our rule lower-cases all of Unicode: 21 of its words
-    have a capital letter outside ASCII, two of which become a word that is there already."""
+def test_our_words_are_kerass_but_for_two_capital_letters(
+    imdb: Dataset, keras_words: list[str]
+) -> None:
+    """Keras counted bytes, lower-casing ASCII only. Our rule lower-cases all of Unicode: 21 of its
+    words have a capital letter outside ASCII, two of which become a word that is there already."""
     to_space = bytes.maketrans(KERAS_FILTERS.encode(), b" " * len(KERAS_FILTERS))
     by_bytes: Counter[str] = Counter()
     for text in imdb.train.texts:
-        by_bytes.update(p.decode() for p in text.encode().lower().translate(to_space).split(b" ") if p)
+        by_bytes.update(
+            p.decode() for p in text.encode().lower().translate(to_space).split(b" ") if p
+        )
     assert set(by_bytes) == set(keras_words) and len(by_bytes) == 88_584
     ours = count_words(imdb.train.texts)
     assert len(ours) == 88_582

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from edge_lstm_export.options import DataOptions, EnsembleOptions, TrainingRequest, Validation
 from edge_lstm_export.train.loop import Callbacks
-from edge_lstm_export.train.options import DataOptions, EnsembleOptions, TrainingRequest, Validation
 from edge_lstm_export.train.plan import make_plan
 from edge_lstm_export.train.run import Job, plan_job, run_job
 from edge_lstm_export.train.stats import DatasetStats
@@ -38,10 +38,15 @@ STAGES = {
 @pytest.fixture(scope="module")
 def job(tmp_path_factory: pytest.TempPathFactory) -> Job:
     folder = tmp_path_factory.mktemp("data")
-    source, test = write_csv(folder / "d.csv", rows(60)), write_csv(folder / "t.csv", rows(6, seed=3))
+    source, test = (
+        write_csv(folder / "d.csv", rows(60)),
+        write_csv(folder / "t.csv", rows(6, seed=3)),
+    )
     log = write_csv(folder / "log.csv", rows(20, seed=4), ("text",))
     asked = TrainingRequest("tiny", epochs=2)
-    return Job((str(source),), folder / "m.safetensors", DataOptions(test=test), asked, unlabelled=str(log))
+    return Job(
+        (str(source),), folder / "m.safetensors", DataOptions(test=test), asked, unlabelled=str(log)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +76,8 @@ def hit(job: Job, told: str, number: int, folder: Path) -> None:
         deferring=signals.deferred,
     )
     with signals.kept():
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever a shell or pytest has set
+        # whatever a shell or pytest has set
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signals.handle_signals()
         with pytest.raises(KeyboardInterrupt):
@@ -94,7 +100,9 @@ def test_a_signal_ends_the_stage_and_what_is_done_is_kept(
     assert {path.name for path in tmp_path.iterdir()} == MADE
 
 
-def test_with_a_part_held_out_too_every_moment_leads_to_the_same_bytes(tmp_path: Path, job: Job) -> None:
+def test_with_a_part_held_out_too_every_moment_leads_to_the_same_bytes(
+    tmp_path: Path, job: Job
+) -> None:
     plan = replace(plan_job(job).plan, validation=Validation(0.2))
     straight = replace(job, output=tmp_path / "straight" / "m.safetensors", plan=plan)
     run_job(straight)
@@ -133,14 +141,16 @@ except KeyboardInterrupt:
 
 
 def test_the_bytes_do_not_depend_on_the_number_of_threads(tmp_path: Path) -> None:
-    """In processes, since libraries read it when they are loaded. The vocabulary is so large that BLAS shares
-    the work on the first word vectors between two threads."""
+    """In processes, since libraries read it when they are loaded. The vocabulary is so large that
+    BLAS shares the work on the first word vectors between two threads."""
     rng = np.random.default_rng(0)
     texts = [" ".join(f"word{i}" for i in rng.integers(0, 3000, 60)) for _ in range(300)]
     write_csv(tmp_path / "d.csv", [(text, "ab"[i % 2]) for i, text in enumerate(texts)])
     made = make_plan(DatasetStats(300, 2), TrainingRequest("tiny", "none", epochs=1))
     network = replace(made.network, num_words=3000, embedding_dim=30, hidden=4, ngrams=0)
-    made = replace(made, network=network, teachers=(), ensemble=EnsembleOptions(), validation=Validation(0.0))
+    made = replace(
+        made, network=network, teachers=(), ensemble=EnsembleOptions(), validation=Validation(0.0)
+    )
     (tmp_path / "p.json").write_text(json.dumps(made.to_dict()))
 
     for threads, how in (("1", "stop"), ("2", "resume")):

@@ -1,4 +1,5 @@
-"""The training loop: what it learns, what it keeps, and that a run is decided by its inputs alone."""
+"""The training loop: what it learns, what it keeps, and that a run is decided by its inputs
+alone."""
 
 from __future__ import annotations
 
@@ -10,7 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from edge_lstm_export.train.calibrate import ComponentLogits, expected_stack, fit_stack, rarity_offset, score
+from edge_lstm_export.options import CalibrationOptions, LoopOptions, NetworkConfig
+from edge_lstm_export.train.calibrate import (
+    ComponentLogits,
+    expected_stack,
+    fit_stack,
+    rarity_offset,
+    score,
+)
 from edge_lstm_export.train.examples import Examples, shuffled_batches, sorted_batches
 from edge_lstm_export.train.history import best_of
 from edge_lstm_export.train.logits import (
@@ -21,7 +29,6 @@ from edge_lstm_export.train.logits import (
 )
 from edge_lstm_export.train.loop import Callbacks, Progress, fit_network, predict_logits
 from edge_lstm_export.train.network import Network
-from edge_lstm_export.train.options import CalibrationOptions, LoopOptions, NetworkConfig
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -41,7 +48,9 @@ def examples(count: int = 36, labels: int = 2, seed: int = 0, longest: int = 9) 
     rng = np.random.default_rng(seed)
     truth = np.arange(count) % labels
     texts = [
-        " ".join(rng.permutation([WORDS[label], *rng.choice(WORDS[labels:], rng.integers(1, longest))]))
+        " ".join(
+            rng.permutation([WORDS[label], *rng.choice(WORDS[labels:], rng.integers(1, longest))])
+        )
         for label in truth
     ]
     return Examples.from_texts(Tokenizer(WORDS), texts, one_hot(truth, labels))
@@ -60,14 +69,18 @@ def same(one: Network, other: Network) -> bool:
 def of_lengths(lengths: list[int]) -> Examples:
     """Texts whose ids count up."""
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    return Examples(np.arange(1, offsets[-1] + 1, dtype=np.int32), offsets, one_hot([0] * len(lengths), 2))
+    return Examples(
+        np.arange(1, offsets[-1] + 1, dtype=np.int32), offsets, one_hot([0] * len(lengths), 2)
+    )
 
 
 many_lengths = st.lists(st.integers(1, 50), min_size=1, max_size=300)
 
 
 @given(many_lengths, st.integers(1, 16), st.integers(0, 3), st.integers(0, 3))
-def test_batches_hold_every_example_once(lengths: list[int], size: int, seed: int, epoch: int) -> None:
+def test_batches_hold_every_example_once(
+    lengths: list[int], size: int, seed: int, epoch: int
+) -> None:
     data = of_lengths(lengths)
     every = np.arange(len(data))
     shuffled = shuffled_batches(data, LoopOptions(batch_size=size), seed, epoch)
@@ -107,15 +120,21 @@ def stopped(net: Network, data: Examples, options: LoopOptions, after: int) -> P
 
 
 @pytest.mark.parametrize("after", [1, 5, 6, 12])
-@pytest.mark.parametrize("settings", [{}, {"word_dropout": 0.2, "crops": 0.8, "embedding_rate": 0.5}])
-def test_a_stopped_and_resumed_run_ends_with_the_same_bits(after: int, settings: dict[str, float]) -> None:
+@pytest.mark.parametrize(
+    "settings", [{}, {"word_dropout": 0.2, "crops": 0.8, "embedding_rate": 0.5}]
+)
+def test_a_stopped_and_resumed_run_ends_with_the_same_bits(
+    after: int, settings: dict[str, float]
+) -> None:
     options, data = replace(OPTIONS, **settings), examples(longest=90)
     straight, fresh = network(), network(seed=9)
     expected = fit_network(straight, data, options, 0, examples(seed=1))
     progress = stopped(network(), data, options, after)
     second = fit_network(fresh, data, options, 0, examples(seed=1), resume=progress)
     assert same(fresh, straight)
-    seen, unbroken = ([(r.loss, r.validation_loss) for r in run.history] for run in (second, expected))
+    seen, unbroken = (
+        [(r.loss, r.validation_loss) for r in run.history] for run in (second, expected)
+    )
     assert seen == unbroken
 
 
@@ -150,18 +169,24 @@ def test_what_cannot_be_learnt_is_refused() -> None:
         fit_network(network(), examples().subset(np.array([], np.int64)), OPTIONS, 0)
 
 
-# --- What its answers are worth -----------------------------------------------------------------------------
+# --- What its answers are worth -------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("labels", [2, 3])
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
-def test_the_temperature_that_the_logits_were_multiplied_by_is_found(labels: int, temperature: float) -> None:
+def test_the_temperature_that_the_logits_were_multiplied_by_is_found(
+    labels: int, temperature: float
+) -> None:
     rng = np.random.default_rng(0)
-    logits = torch.from_numpy(rng.normal(0, 2, (20_000, 1 if labels == 2 else labels)).astype(np.float32))
+    logits = torch.from_numpy(
+        rng.normal(0, 2, (20_000, 1 if labels == 2 else labels)).astype(np.float32)
+    )
     chances = log_probabilities(logits).exp().numpy()
     truth = (chances.cumsum(axis=1) < rng.random((len(logits), 1))).sum(axis=1).clip(max=labels - 1)
     targets = torch.from_numpy(one_hot(truth, labels))
-    assert fit_temperature(logits * temperature, targets, 1.6) == pytest.approx(temperature, rel=0.05)
+    assert fit_temperature(logits * temperature, targets, 1.6) == pytest.approx(
+        temperature, rel=0.05
+    )
 
 
 @pytest.mark.parametrize("several", [True, False])
@@ -183,7 +208,9 @@ def test_two_parts_are_weighed_by_what_they_know(several: bool) -> None:
 @pytest.mark.parametrize("labels", [2, 3])
 def test_an_offset_finds_rare_labels(labels: int) -> None:
     rng = np.random.default_rng(0)
-    truth = np.array([0] * 180 + [1] * 20) if labels == 2 else np.array([0] * 160 + [1] * 20 + [2] * 20)
+    truth = (
+        np.array([0] * 180 + [1] * 20) if labels == 2 else np.array([0] * 160 + [1] * 20 + [2] * 20)
+    )
     right = one_hot(truth, labels)
     logits = (right * 2 + rng.normal(0, 1, (200, labels)) - [0, 2, 2][:labels]).astype(np.float32)
     logits = logits[:, 1:] - logits[:, :1] if labels == 2 else logits
@@ -192,7 +219,8 @@ def test_an_offset_finds_rare_labels(labels: int) -> None:
     )
     names = tuple("abc"[:labels])
     before, unasked, after = (
-        score(torch.from_numpy(x), right > 0, names) for x in (logits, logits + little, logits + offset)
+        score(torch.from_numpy(x), right > 0, names)
+        for x in (logits, logits + little, logits + offset)
     )
     assert offset.shape == (logits.shape[1],) and offset[-1] > little[-1] > 0
     assert after.macro_f1 >= unasked.macro_f1 > before.macro_f1

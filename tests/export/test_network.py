@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from edge_lstm_export.options import NetworkConfig
 from edge_lstm_export.train.logits import probabilities
 from edge_lstm_export.train.network import Network
-from edge_lstm_export.train.options import NetworkConfig
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -30,7 +30,15 @@ def test_padding_changes_nothing(
     bidirectional: bool, pooling: str, labels: int, ngrams: bool, several: bool, lengths: list[int]
 ) -> None:
     config = NetworkConfig(
-        30, 4, 5, bidirectional, pooling, labels, ngrams=3 * ngrams, ngram_dim=2 * ngrams, several=several
+        30,
+        4,
+        5,
+        bidirectional,
+        pooling,
+        labels,
+        ngrams=3 * ngrams,
+        ngram_dim=2 * ngrams,
+        several=several,
     )  # type: ignore[arg-type]
     network = Network(config).eval()
     if network.ngrams is not None:
@@ -42,7 +50,9 @@ def test_padding_changes_nothing(
     with torch.no_grad():
         together = probabilities(network(ids, size), several=several)
         for row, length, answer in zip(ids, lengths, together):
-            alone = probabilities(network(row[None, :length], torch.tensor([length])), several=several)
+            alone = probabilities(
+                network(row[None, :length], torch.tensor([length])), several=several
+            )
             assert np.allclose(alone[0], answer, atol=1e-6)
             assert several or answer.sum() == pytest.approx(1)
 
@@ -51,13 +61,18 @@ def test_an_ngram_counts_once_and_padding_is_none() -> None:
     network = Network(NetworkConfig(num_words=20, ngrams=4, ngram_dim=2))
     network.ngrams.choose(np.array([[5, 0], [7, 0], [5, 7], [7, 5]]))
     ids = torch.tensor([[1, 5, 7, 5, 7, 0, 0], [1, 9, 9, 9, 9, 9, 5]])
-    assert [sorted(set(row) - {0}) for row in network.ngrams.rows(ids).tolist()] == [[1, 2, 3, 4], [1]]
+    assert [sorted(set(row) - {0}) for row in network.ngrams.rows(ids).tolist()] == [
+        [1, 2, 3, 4],
+        [1],
+    ]
     network.ngrams.set_vectors(np.array([[1, 0], [10, 0], [100, 0], [1000, 0]], np.float32))
     found = network.ngrams(ids, torch.tensor([5, 7]))
     assert found[:, 0].tolist() == pytest.approx([1111 / 5**0.5, 1 / 7**0.5])
 
 
-@pytest.mark.parametrize("ids", [[[7, 0], [5, 0]], [[5, 0], [5, 0]], [[5, 0], [5, 999]], [[5, 0], [-1, 0]]])
+@pytest.mark.parametrize(
+    "ids", [[[7, 0], [5, 0]], [[5, 0], [5, 0]], [[5, 0], [5, 999]], [[5, 0], [-1, 0]]]
+)
 def test_ngrams_that_cannot_be_are_refused(ids: list[list[int]]) -> None:
     network = Network(NetworkConfig(num_words=20, ngrams=2, ngram_dim=2))
     network.ngrams.choose(np.array(ids))

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from edge_lstm_export import TextClassifier
-from edge_lstm_export.train.options import EnsembleOptions, TrainingRequest, Validation
+from edge_lstm_export.options import EnsembleOptions, TrainingRequest, Validation
 from edge_lstm_export.train.plan import Plan, make_plan
 from edge_lstm_export.train.stats import DatasetStats
 from made import rows
@@ -44,12 +44,20 @@ DATA: dict[str, tuple[list[str], list[Any]]] = {
     "sets, all full": ([f"word{i}" for i in range(12)], [{"a", "b"}] * 12),
     "sets of blank texts": (["", " ", "b"], [{"a"}, {"b"}, set()]),
 }
-ASKED = [("tiny", None), ("tiny", "none"), ("tiny", "sentiment"), ("base", "none"), ("seed", "none")]
+ASKED = [
+    ("tiny", None),
+    ("tiny", "none"),
+    ("tiny", "sentiment"),
+    ("base", "none"),
+    ("seed", "none"),
+]
 
 
 def small(labels: int, several: bool, count: int, preset: str, teacher: str | None) -> Plan:
     """The plan of such data, with as small a network and one epoch."""
-    made = make_plan(DatasetStats(count, labels, several), TrainingRequest(preset, teacher, epochs=1))
+    made = make_plan(
+        DatasetStats(count, labels, several), TrainingRequest(preset, teacher, epochs=1)
+    )
     if made.start.source:
         few = min(made.augmentation.texts_per_row, 2)
         return replace(made, augmentation=replace(made.augmentation, texts_per_row=few))
@@ -98,7 +106,10 @@ def changed(values: dict[str, Any], path: tuple[str, ...], value: Any) -> dict[s
 
 
 QUICK = replace(
-    small(2, False, 12, "tiny", "none"), validation=Validation(0.0), teachers=(), ensemble=EnsembleOptions()
+    small(2, False, 12, "tiny", "none"),
+    validation=Validation(0.0),
+    teachers=(),
+    ensemble=EnsembleOptions(),
 ).to_dict()
 
 
@@ -120,7 +131,9 @@ def test_vectors_of_a_lower_rank_are_refused_for_one_logit(fit: str) -> None:
         Plan.from_dict(changed(QUICK, ("sparse", "fit"), fit))
 
 
-@pytest.mark.parametrize("name", ["preset", "teacher", "plan", "epochs", "validation", "random_state"])
+@pytest.mark.parametrize(
+    "name", ["preset", "teacher", "plan", "epochs", "validation", "random_state"]
+)
 def test_an_odd_parameter_is_refused_in_a_line(name: str) -> None:
     table = rows(12)
     texts, labels = [text for text, _ in table], [label for _, label in table]

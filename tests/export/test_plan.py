@@ -12,9 +12,9 @@ from commands import train
 from conftest import Trained
 from edge_lstm_export import Plan, make_plan
 from edge_lstm_export.onnx.export import export
+from edge_lstm_export.options import TrainingRequest
 from edge_lstm_export.train.checkpoint import load_checkpoint
 from edge_lstm_export.train.defaults import PRESETS
-from edge_lstm_export.train.options import TrainingRequest
 from edge_lstm_export.train.plan import decide, explain, fields_of
 from edge_lstm_export.train.stats import DatasetStats, dataset_stats
 from edge_lstm_export.train.train import fit
@@ -30,7 +30,8 @@ PROJECT = Path(__file__).parents[2]
 
 @pytest.mark.parametrize("name", golden_plans.NAMES)
 def test_statistics_and_a_request_decide_the_whole_plan(name: str) -> None:
-    """If a default changed on purpose: python tests/export/golden_plans.py, and the diff says what."""
+    """If a default changed on purpose: python tests/export/golden_plans.py, and the diff says
+    what."""
     case = golden_plans.read_case(name)
     stats, request = golden_plans.stats_and_request(case)
     assert golden_plans.plan_of(case) == case["plan"]
@@ -41,7 +42,9 @@ def test_statistics_and_a_request_decide_the_whole_plan(name: str) -> None:
     assert Plan.from_dict(json.loads(json.dumps(plan.to_dict()))) == plan
     assert all(all(line) for line in explain(plan, stats, decided.reasons))
     paths = {path for path, _, _ in fields_of(plan, decided.reasons)}
-    assert {path.partition(".")[0] for path in decided.reasons} <= {path.partition(".")[0] for path in paths}
+    assert {path.partition(".")[0] for path in decided.reasons} <= {
+        path.partition(".")[0] for path in paths
+    }
 
 
 @given(
@@ -105,7 +108,10 @@ def changed(**values: Any) -> Values:
         ({"teachers": [LINEAR, LINEAR]}, "a teacher twice"),
         ({"augmentation__texts_per_row": 3, "teachers": []}, "augmented texts need a teacher"),
         ({"augmentation__deletion": 0.9}, "deletion, crop and join must add up to 1 or less"),
-        ({"augmentation__least_kept": 0.9}, "a least share of augmentation must not be above the most"),
+        (
+            {"augmentation__least_kept": 0.9},
+            "a least share of augmentation must not be above the most",
+        ),
         ({"sparse__shortest": 6}, "shortest must not be above longest"),
         ({"word_table": "encoder"}, "set word_table to none"),
         ({"preset": "best"}, "no preset 'best'; choose one of tiny, small, medium, base, seed$"),
@@ -135,7 +141,11 @@ def test_a_plan_that_means_nothing_is_refused_in_one_line(values: Values, said: 
 @pytest.mark.parametrize(
     ("facts", "asked", "said"),
     [
-        ({}, {"preset": "seed", "teacher": "sentiment"}, "leave out --teacher, --start and --unlabelled"),
+        (
+            {},
+            {"preset": "seed", "teacher": "sentiment"},
+            "leave out --teacher, --start and --unlabelled",
+        ),
         ({"unlabelled": 9}, {"preset": "seed"}, "leave out --teacher, --start and --unlabelled"),
     ],
     ids=str,
@@ -145,7 +155,7 @@ def test_what_cannot_be_planned_is_refused(facts: Values, asked: Values, said: s
         make_plan(DatasetStats(60, 2, **facts), TrainingRequest(**asked))
 
 
-# --- At the command line ------------------------------------------------------------------------------------
+# --- At the command line --------------------------------------------------------------------------
 
 
 def test_a_dry_run_shows_the_plan_and_writes_nothing(
@@ -154,14 +164,28 @@ def test_a_dry_run_shows_the_plan_and_writes_nothing(
     monkeypatch.chdir(tmp_path)
     result = train(trained.rows, "--dry-run")
     assert result.returncode == 0, result.stderr
-    for word in ("texts", "60", "sea 30", "words per text", "LSTM", "n-grams", "linear", "3-fold", "300 kB"):
+    for word in (
+        "texts",
+        "60",
+        "sea 30",
+        "words per text",
+        "LSTM",
+        "n-grams",
+        "linear",
+        "3-fold",
+        "300 kB",
+    ):
         assert word in result.stdout
     assert result.stderr == "" and list(tmp_path.iterdir()) == []
 
 
-def test_a_plan_that_is_shown_fits_a_terminal_whatever_the_names_are(encoder: Path, tmp_path: Path) -> None:
+def test_a_plan_that_is_shown_fits_a_terminal_whatever_the_names_are(
+    encoder: Path, tmp_path: Path
+) -> None:
     labels = [f"a label of a rather long name, number {i}" for i in range(12)]
-    result = train(write_csv(tmp_path / "d.csv", rows(60, labels)), "--teacher", encoder, "--dry-run")
+    result = train(
+        write_csv(tmp_path / "d.csv", rows(60, labels)), "--teacher", encoder, "--dry-run"
+    )
     assert result.returncode == 0, result.stderr
     assert "fine-tuned" in result.stdout and max(map(len, result.stdout.splitlines())) <= 80
 
@@ -186,7 +210,10 @@ def test_a_plan_for_other_labels_gets_one_line(trained: Trained, tmp_path: Path)
     """What is no plan at all: tests/end_to_end/test_hostile_train.py."""
     file = tmp_path / "plan.json"
     for values, said in (
-        ({"network__labels": 3, "network__ngram_dim": 3}, "the plan is for 3 labels, the data have 2"),
+        (
+            {"network__labels": 3, "network__ngram_dim": 3},
+            "the plan is for 3 labels, the data have 2",
+        ),
         ({"network__several": True, "network__ngram_dim": 2}, "make a plan for these data"),
     ):
         file.write_text(json.dumps(changed(**values)))
@@ -195,9 +222,12 @@ def test_a_plan_for_other_labels_gets_one_line(trained: Trained, tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    "option", ["--preset=base", "--epochs=3", "--balance", "--teacher=none", "--start=m.onnx", "--seed=0"]
+    "option",
+    ["--preset=base", "--epochs=3", "--balance", "--teacher=none", "--start=m.onnx", "--seed=0"],
 )
-def test_what_a_plan_decides_is_refused_beside_it(trained: Trained, tmp_path: Path, option: str) -> None:
+def test_what_a_plan_decides_is_refused_beside_it(
+    trained: Trained, tmp_path: Path, option: str
+) -> None:
     file = tmp_path / "plan.json"
     file.write_text(json.dumps(changed()))
     result = train(trained.rows, "-o", tmp_path / "m.safetensors", "--plan", file, option)

@@ -26,7 +26,8 @@ PLAIN = {0, 1, 2, -1, 0.5, 1000, 1024}
 
 
 def numbers(tree: ast.AST) -> Iterator[ast.Constant]:
-    """Constants of a module, a class or a default that are numbers, and fractions within functions."""
+    """Constants of a module, a class or a default that are numbers, and fractions within
+    functions."""
     for node in ast.walk(tree):
         if not isinstance(node, ast.Constant) or type(node.value) not in (int, float):
             continue
@@ -47,7 +48,11 @@ def marked(path: Path) -> set[int]:
     """Lines with the mark of a tolerance."""
     with path.open("rb") as file:
         tokens = tokenize.tokenize(file.readline)
-        return {token.start[0] for token in tokens if token.type == tokenize.COMMENT and MARK in token.string}
+        return {
+            token.start[0]
+            for token in tokens
+            if token.type == tokenize.COMMENT and MARK in token.string
+        }
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(TRAIN)))

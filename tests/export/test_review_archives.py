@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from edge_lstm_export.options import DataOptions
 from edge_lstm_export.train.data import Dataset
-from edge_lstm_export.train.options import DataOptions
 from edge_lstm_export.train.sources.read import read_dataset
 from hostile import tar_bytes
 
@@ -39,15 +39,21 @@ def write(path: Path, content: bytes) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("name", "mode"), [("a.tar", "w:"), ("a.tar.gz", "w:gz"), ("a.tbz2", "w:bz2"), ("a.tar.xz", "w:xz")]
+    ("name", "mode"),
+    [("a.tar", "w:"), ("a.tar.gz", "w:gz"), ("a.tbz2", "w:bz2"), ("a.tar.xz", "w:xz")],
 )
-def test_a_tar_of_any_compression_gives_texts_labels_and_splits(tmp_path: Path, name: str, mode: str) -> None:
+def test_a_tar_of_any_compression_gives_texts_labels_and_splits(
+    tmp_path: Path, name: str, mode: str
+) -> None:
     content = tar_bytes(FILES, mode)
     data = read(write(tmp_path / name, content))
     assert data.labels == ("neg", "pos")
     assert data.train.texts == ("A bad film", "Dull", "Très bon, a joy", "A good film<br />indeed")
     assert data.train.labels.argmax(axis=1).tolist() == [0, 0, 1, 1]
-    assert data.test is not None and (data.test.texts, data.test.counts()) == (("Poor", "Fine"), [1, 1])
+    assert data.test is not None and (data.test.texts, data.test.counts()) == (
+        ("Poor", "Fine"),
+        [1, 1],
+    )
     assert data.unlabelled == ("Nobody said",)
     assert data.digest == hashlib.sha256(content).hexdigest()
     turned = read(write(tmp_path / f"b{name}", tar_bytes(dict(reversed(FILES.items())), mode)))
@@ -71,11 +77,17 @@ def test_of_the_folder_the_parts_are_given(tmp_path: Path) -> None:
 
 
 def test_a_text_that_is_not_utf_8_is_read_and_reported(tmp_path: Path) -> None:
-    data = read(write(tmp_path / "a.tar.gz", tar_bytes({**FILES, "aclImdb/train/pos/7_7.txt": b"caf\xe9"})))
-    assert "caf\ufffd" in data.train.texts and any("not UTF-8" in warning for warning in data.warnings)
+    data = read(
+        write(tmp_path / "a.tar.gz", tar_bytes({**FILES, "aclImdb/train/pos/7_7.txt": b"caf\xe9"}))
+    )
+    assert "caf\ufffd" in data.train.texts and any(
+        "not UTF-8" in warning for warning in data.warnings
+    )
 
 
-def test_imdb_is_found_in_the_folder_that_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_imdb_is_found_in_the_folder_that_is_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("EDGE_LSTM_DATA", str(tmp_path))
     with pytest.raises(DataError, match=r"aclImdb_v1\.tar\.gz; download it from .*EDGE_LSTM_DATA"):
         read("imdb")

@@ -1,4 +1,5 @@
-"""Texts with several labels: from a labelled file to an int8 file that gives them, and its gates."""
+"""Texts with several labels: from a labelled file to an int8 file that gives them, and its
+gates."""
 
 from __future__ import annotations
 
@@ -12,9 +13,9 @@ from commands import train
 from conftest import Trained
 from edge_lstm_export.onnx import gates
 from edge_lstm_export.onnx.export import export
+from edge_lstm_export.options import UNTUNED, CalibrationOptions
 from edge_lstm_export.train.calibrate import choose_thresholds
 from edge_lstm_export.train.checkpoint import load_checkpoint
-from edge_lstm_export.train.options import UNTUNED, CalibrationOptions
 from edge_lstm_export.train.quantize import rounded_to_int8
 from made import make_checkpoint, opened, several_rows, write_csv
 
@@ -45,7 +46,9 @@ def test_the_training_says_how_good_it_is(trained_several: Trained) -> None:
     assert training["teachers"]
 
 
-def test_the_file_gives_each_text_all_of_its_labels(trained_several: Trained, classifier: Classifier) -> None:
+def test_the_file_gives_each_text_all_of_its_labels(
+    trained_several: Trained, classifier: Classifier
+) -> None:
     two, none = classifier.predict(["filler3 joyful filler4 angerful", "filler1 filler2 filler9"])
     assert isinstance(two, SeveralPrediction)
     assert sorted(two.labels) == ["anger", "joy"] and none.labels == ()
@@ -56,7 +59,10 @@ def test_the_file_gives_each_text_all_of_its_labels(trained_several: Trained, cl
 def test_int8_may_change_few_labels_and_lose_little_micro_f1() -> None:
     checkpoint = make_checkpoint(labels=3, several=True)
     texts = [f"word{i} word{i + 1} word{2 * i}" for i in range(90)]
-    own = [answer.labels for answer in Classifier.from_model(opened(export(checkpoint).data)).predict(texts)]
+    own = [
+        answer.labels
+        for answer in Classifier.from_model(opened(export(checkpoint).data)).predict(texts)
+    ]
     labelled = Labelled(texts, own, several=True)
     comparison = export(checkpoint, quantize="int8", labelled=labelled, max_drop=100).comparison
     assert comparison is not None and (change := comparison.accuracy) is not None
@@ -64,7 +70,9 @@ def test_int8_may_change_few_labels_and_lose_little_micro_f1() -> None:
 
     def check(lost: int, texts: int, changed: int) -> None:
         p_value = gates.p_value_of_drop(lost, 0, texts, 0.05)
-        change = gates.AccuracyChange("micro F1", 0.9, 0.9 - lost / texts, lost, 0, p_value, p_value > 0.05)
+        change = gates.AccuracyChange(
+            "micro F1", 0.9, 0.9 - lost / texts, lost, 0, p_value, p_value > 0.05
+        )
         gates.check_accuracy(gates.Comparison(texts, 0.0, changed, change), 5)
 
     with pytest.raises(CheckError, match="points of micro F1"):
@@ -97,7 +105,8 @@ def test_a_threshold_has_the_best_f1() -> None:
 
 
 def test_a_label_of_few_texts_does_not_get_the_threshold_of_chance() -> None:
-    """One text of the label, which has by chance the lowest probability of all that are not near 0."""
+    """One text of the label, which has by chance the lowest probability of all that are not near
+    0."""
     probabilities = np.full((500, 1), 0.001, np.float32)
     probabilities[:40, 0] = np.linspace(0.9, 0.12, 40)
     truth = np.zeros((500, 1), np.bool_)
@@ -129,5 +138,7 @@ def test_teachers_and_a_log_are_for_several_labels_too(tmp_path: Path) -> None:
     )
     assert result.returncode == 0, result.stderr
     training = json.loads(result.stdout)
-    assert training["data"]["unlabelled_texts"] > 20 and training["teachers"][0]["name"].startswith("linear")
+    assert training["data"]["unlabelled_texts"] > 20 and training["teachers"][0]["name"].startswith(
+        "linear"
+    )
     assert training["validation"]["micro_f1"] > 0.7

@@ -1,4 +1,5 @@
-"""A preset is a size: the file is never larger, and full where the texts have enough words and pairs."""
+"""A preset is a size: the file is never larger, and full where the texts have enough words and
+pairs."""
 
 from __future__ import annotations
 
@@ -11,13 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 from commands import command, train
+from edge_lstm_export.graph.size import file_parts, varint_bytes
 from edge_lstm_export.onnx.export import export
-from edge_lstm_export.onnx.size import file_parts, varint_bytes
+from edge_lstm_export.options import AugmentationOptions, EnsembleOptions, TrainingRequest
 from edge_lstm_export.train.checkpoint import Checkpoint, save_checkpoint
 from edge_lstm_export.train.components import network_config
 from edge_lstm_export.train.data import Dataset
 from edge_lstm_export.train.defaults import PRESETS
-from edge_lstm_export.train.options import AugmentationOptions, EnsembleOptions, TrainingRequest
 from edge_lstm_export.train.plan import Plan, make_plan
 from edge_lstm_export.train.provenance import longest_provenance
 from edge_lstm_export.train.sizes import expected_parts
@@ -30,7 +31,16 @@ from edge_lstm.modelfile import KEY_GOLDEN, KEY_LABELS, KEY_TRAINING, KEY_VOCABU
 
 SHORT, MEDIUM, LONG = 8, 30, 105  # words of a text
 # Labels; whether a text has two of them.
-LABELS = [(2, False), (3, False), (8, False), (30, False), (150, False), (2, True), (8, True), (30, True)]
+LABELS = [
+    (2, False),
+    (3, False),
+    (8, False),
+    (30, False),
+    (150, False),
+    (2, True),
+    (8, True),
+    (30, True),
+]
 DIFFERENT_WORDS = {"tiny": 4_000, "small": 12_000, "medium": 25_000, "base": 40_000}
 WORDS = {"tiny": 15_000, "small": 45_000, "medium": 180_000, "base": 300_000}  # of all texts
 
@@ -42,13 +52,18 @@ def texts_of(words: int, preset: str) -> tuple[str, ...]:
     letters = rng.integers(97, 123, (DIFFERENT_WORDS[preset], 12)).astype(np.uint8)
     sizes = rng.integers(3, 12, len(letters))
     vocabulary = [row[:size].tobytes().decode() for row, size in zip(letters, sizes)]
-    drawn = np.minimum(rng.pareto(0.7, (WORDS[preset] // words, words)) * 20, len(vocabulary) - 1).astype(int)
+    drawn = np.minimum(
+        rng.pareto(0.7, (WORDS[preset] // words, words)) * 20, len(vocabulary) - 1
+    ).astype(int)
     return tuple(" ".join(vocabulary[i] for i in row) for row in drawn)
 
 
 def labelled(preset: str, words: int, labels: int, several: bool = False) -> Dataset:
     names = [f"label {i} of them all, so named" for i in range(labels)]
-    chosen = [(names[i % labels], names[i // labels % labels]) for i in range(len(texts_of(words, preset)))]
+    chosen = [
+        (names[i % labels], names[i // labels % labels])
+        for i in range(len(texts_of(words, preset)))
+    ]
     answers = ["|".join(sorted(set(pair))) if several else pair[0] for pair in chosen]
     return dataset([*zip(texts_of(words, preset), answers)] * 2, several=several)
 
@@ -56,7 +71,9 @@ def labelled(preset: str, words: int, labels: int, several: bool = False) -> Dat
 def plan_for(data: Dataset, preset: str) -> Plan:
     """The plan without teachers and word vectors, which take time and no byte."""
     plan = make_plan(dataset_stats(data), TrainingRequest(preset, "none", epochs=1))
-    plan = replace(plan, teachers=(), ensemble=EnsembleOptions(), augmentation=AugmentationOptions())
+    plan = replace(
+        plan, teachers=(), ensemble=EnsembleOptions(), augmentation=AugmentationOptions()
+    )
     return replace(plan, loop=replace(plan.loop, word_vectors=False))
 
 
@@ -86,7 +103,9 @@ def check_full(preset: str, words: int, labels: int, several: bool) -> None:
 
 @pytest.mark.parametrize("words", [SHORT, MEDIUM, LONG])
 @pytest.mark.parametrize(("labels", "several"), LABELS)
-def test_a_file_is_full_and_no_larger_than_its_preset(words: int, labels: int, several: bool) -> None:
+def test_a_file_is_full_and_no_larger_than_its_preset(
+    words: int, labels: int, several: bool
+) -> None:
     check_full("tiny", words, labels, several)
 
 
@@ -94,7 +113,9 @@ def test_a_file_is_full_and_no_larger_than_its_preset(words: int, labels: int, s
 @pytest.mark.parametrize("preset", ["small", "medium", "base"])
 @pytest.mark.parametrize("words", [SHORT, MEDIUM, LONG])
 @pytest.mark.parametrize(("labels", "several"), LABELS)
-def test_a_file_of_a_larger_preset_is_full_too(preset: str, words: int, labels: int, several: bool) -> None:
+def test_a_file_of_a_larger_preset_is_full_too(
+    preset: str, words: int, labels: int, several: bool
+) -> None:
     check_full(preset, words, labels, several)
 
 
@@ -156,7 +177,7 @@ def test_words_that_are_longer_than_planned_are_left_out_the_rarest_first() -> N
     assert uses == sorted(uses, reverse=True)
 
 
-# --- What does not fit --------------------------------------------------------------------------------------
+# --- What does not fit ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -190,12 +211,15 @@ def test_an_edited_plan_whose_network_alone_is_too_large_is_refused() -> None:
     data = labelled("tiny", SHORT, 2)
     plan = plan_for(data, "tiny")
     with pytest.raises(
-        DataError, match=r"no room for words in 100 kB; give a larger max_kilobytes, or fewer hidden"
+        DataError,
+        match=r"no room for words in 100 kB; give a larger max_kilobytes, or fewer hidden",
     ):
         prepare(data, replace(plan, network=replace(plan.network, hidden=400)))
 
 
-def test_an_export_that_is_larger_than_its_plan_is_written_only_where_it_is_asked_for(tmp_path: Path) -> None:
+def test_an_export_that_is_larger_than_its_plan_is_written_only_where_it_is_asked_for(
+    tmp_path: Path,
+) -> None:
     source, output = tmp_path / "c.safetensors", tmp_path / "m.onnx"
     checkpoint = make_checkpoint(ngrams=300, ngram_dim=1)
     for kb, larger in ((300, False), (1, True)):
@@ -213,7 +237,7 @@ def test_an_export_that_is_larger_than_its_plan_is_written_only_where_it_is_aske
     assert command("export", source, "-o", output).returncode == 0, "fp32 files are not bounded"
 
 
-# --- Many labels --------------------------------------------------------------------------------------------
+# --- Many labels ----------------------------------------------------------------------------------
 
 
 def many_labels() -> Checkpoint:
@@ -245,4 +269,6 @@ def test_what_a_file_will_take_is_known_from_the_plan() -> None:
         plan = make_plan(stats, TrainingRequest(preset))
         parts = expected_parts(plan.network, plan.max_kilobytes, stats)
         assert sum(parts.values()) == pytest.approx(PRESETS[preset].max_kilobytes * 1000, rel=0.02)
-        assert all(parts[name] > 0 for name in ("embedding", "n-grams", "vocabulary", "LSTM", "head"))
+        assert all(
+            parts[name] > 0 for name in ("embedding", "n-grams", "vocabulary", "LSTM", "head")
+        )

@@ -1,4 +1,5 @@
-"""A model file of edge-lstm that teaches, and one that a training starts from, as they are typed."""
+"""A model file of edge-lstm that teaches, and one that a training starts from, as they are
+typed."""
 
 from __future__ import annotations
 
@@ -8,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from commands import train
+from edge_lstm_export.options import SourceFile
 from edge_lstm_export.train.checkpoint import load_checkpoint
-from edge_lstm_export.train.options import SourceFile
 from edge_lstm_export.train.start import first_weights
 from made import rows, words_of, write_csv
 from model_files import DATA, SMALL, edited, message
@@ -51,7 +52,9 @@ def without_constant(name: bytes) -> bytes:
     return edited(graph=message(kept))
 
 
-def test_a_training_starts_from_the_lstm_of_a_model_file(table: Path, file: Path, tmp_path: Path) -> None:
+def test_a_training_starts_from_the_lstm_of_a_model_file(
+    table: Path, file: Path, tmp_path: Path
+) -> None:
     output = tmp_path / "m.safetensors"
     result = train(table, "-o", output, *QUICK, "--teacher", "none", "--start", file)
     assert result.returncode == 0, result.stderr
@@ -88,7 +91,9 @@ def test_a_plan_means_the_file_that_it_was_made_with(
     file.write_bytes(edited({"labels": json.dumps(["no", "yes"])}))
     for more in ("--dry-run", "--json"):
         refused = train(table, "-o", tmp_path / "m.safetensors", "--plan", plan, more)
-        assert "small.onnx was changed after the plan was made; make the plan again" in refused.error
+        assert (
+            "small.onnx was changed after the plan was made; make the plan again" in refused.error
+        )
     file.unlink()
     refused = train(table, "-o", tmp_path / "m.safetensors", "--plan", plan)
     assert "no model file at" in refused.error and not list(tmp_path.glob("m.*"))

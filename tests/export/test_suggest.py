@@ -39,10 +39,19 @@ def test_the_least_sure_texts_come_first_with_the_predicted_label() -> None:
 
 def test_no_two_say_the_same_and_none_is_labelled() -> None:
     texts = [f"doubtful whether the parcel number {i} has arrived" for i in range(30)]
-    texts += ["doubtful about the invoice", "clear", "Doubtful about the invoice!", "labelled one already"]
+    texts += [
+        "doubtful about the invoice",
+        "clear",
+        "Doubtful about the invoice!",
+        "labelled one already",
+    ]
     answers = model({"doubtful": 0.5, "labelled": 0.5})
-    chosen = [text for text, _ in suggest(answers, texts, 20, labelled=["Labelled one, already"]).rows]
-    assert sum("parcel" in text for text in chosen) == sum("invoice" in text for text in chosen) == 1
+    chosen = [
+        text for text, _ in suggest(answers, texts, 20, labelled=["Labelled one, already"]).rows
+    ]
+    assert (
+        sum("parcel" in text for text in chosen) == sum("invoice" in text for text in chosen) == 1
+    )
     assert not any("already" in text for text in chosen) and len(chosen) == 3
 
 
@@ -79,7 +88,9 @@ def test_the_command_reads_a_log_and_writes_what_train_reads(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     log, output = tmp_path / "log.txt", tmp_path / "to_label.csv"
-    log.write_text("a wonderful film\nthe worst of all\nneither good nor bad\nA wonderful film.\n\n")
+    log.write_text(
+        "a wonderful film\nthe worst of all\nneither good nor bad\nA wonderful film.\n\n"
+    )
     left = tmp_path / ".to_label.csv.0123cdef.partial"  # by a run that was killed
     left.touch()
     os.utime(left, (0, 0))

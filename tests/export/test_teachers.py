@@ -1,4 +1,5 @@
-"""Teachers: cross-fitted so that none sees what it labels, kept where they help, weighed by log loss."""
+"""Teachers: cross-fitted so that none sees what it labels, kept where they help, weighed by log
+loss."""
 
 from __future__ import annotations
 
@@ -7,9 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from edge_lstm_export.options import (
+    EnsembleOptions,
+    LinearOptions,
+    SourceFile,
+    TrainingRequest,
+)
 from edge_lstm_export.train.components import new_network
 from edge_lstm_export.train.data import Split, folds_of
-from edge_lstm_export.train.options import EnsembleOptions, LinearOptions, SourceFile, TrainingRequest
 from edge_lstm_export.train.plan import make_plan
 from edge_lstm_export.train.start import PACKAGED, first_weights, lstm_shape, open_source
 from edge_lstm_export.train.stats import TeacherTrial, dataset_stats, try_teacher
@@ -97,7 +103,8 @@ def test_no_model_sees_the_labels_of_the_fold_that_it_predicts() -> None:
     # The mean of those that were; a model of all rows is asked alone.
     assert found.of_transfer_set()[:, 0].tolist() == [1, 2, 2, 4] and len(spy.learnt[-1][0]) == 12
     assert (
-        found.of_transfer_set(1)[[1, 2], 0].tolist() == [2, 2] and np.isnan(found.of_transfer_set(1)[0]).all()
+        found.of_transfer_set(1)[[1, 2], 0].tolist() == [2, 2]
+        and np.isnan(found.of_transfer_set(1)[0]).all()
     )
     nobody = base.Queries(np.zeros((3, 1), np.bool_), np.zeros(1, np.bool_))
     assert np.isnan(base.cross_fit(Spy(), labels, fold, nobody, OPTIONS).of_transfer_set()).all()
@@ -115,13 +122,17 @@ def test_one_wrong_text_cannot_decide_alone() -> None:
     sure = (one_hot(TRUTH) * 1e9).astype(np.float32)
     sure[0] = [-np.inf, 1e30]
     found = base.cross_fit(Known(sure), one_hot(TRUTH), FOLD, NOTHING, OPTIONS).labelled
-    assert np.isfinite(found).all() and np.abs(found).max() <= 20 and np.ptp(found, axis=1).max() <= 40
+    assert (
+        np.isfinite(found).all() and np.abs(found).max() <= 20 and np.ptp(found, axis=1).max() <= 40
+    )
     assert base.accuracy(found, one_hot(TRUTH), False) >= 199 / 200
 
 
 def told(*teachers: Any, several: bool = False) -> Any:
     labels = one_hot(TRUTH)
-    return base.ensemble(teachers, labels, FOLD, NOTHING, OPTIONS, several=several, say=lambda line: None)
+    return base.ensemble(
+        teachers, labels, FOLD, NOTHING, OPTIONS, several=several, say=lambda line: None
+    )
 
 
 def test_a_teacher_stays_unless_it_does_harm_and_weighs_what_it_knows() -> None:
@@ -142,7 +153,9 @@ def test_one_more_teacher_improves_where_accuracy_and_log_loss_surely_do() -> No
     assert base.accuracy_gain(better, good, labels, False) > 4
     assert base.log_loss_gain(better, good, labels, False) > 4
     assert (
-        base.accuracy_gain(good, better, labels, False) < 0 == base.accuracy_gain(good, good, labels, False)
+        base.accuracy_gain(good, better, labels, False)
+        < 0
+        == base.accuracy_gain(good, good, labels, False)
     )
 
 
@@ -151,7 +164,9 @@ SHARES = st.lists(st.floats(0.1, 1.0), min_size=1, max_size=4)
 
 @settings(max_examples=30)
 @given(right=SHARES, sure=st.floats(0.01, 15), several=st.booleans())
-def test_no_teacher_has_a_weight_below_nothing(right: list[float], sure: float, several: bool) -> None:
+def test_no_teacher_has_a_weight_below_nothing(
+    right: list[float], sure: float, several: bool
+) -> None:
     parts = [knows(TRUTH, share, i, sure) for i, share in enumerate(right)]
     parts = [part - sure / 2 for part in parts] if several else parts
     labels = one_hot(TRUTH)
@@ -159,13 +174,16 @@ def test_no_teacher_has_a_weight_below_nothing(right: list[float], sure: float, 
     assert min(weights) >= 0 and len(weights) == len(parts)
     mixed, equal = base.stacked(parts, labels, several, 1.0), sum(parts) / len(parts)
     assert (
-        base.log_losses(mixed, labels, several).sum() <= base.log_losses(equal, labels, several).sum() + 1e-3
+        base.log_losses(mixed, labels, several).sum()
+        <= base.log_losses(equal, labels, several).sum() + 1e-3
     )
 
 
 @pytest.mark.parametrize("characters", [True, False])
 @pytest.mark.parametrize("several", [True, False])
-def test_a_linear_teacher_is_better_than_the_most_frequent_label(characters: bool, several: bool) -> None:
+def test_a_linear_teacher_is_better_than_the_most_frequent_label(
+    characters: bool, several: bool
+) -> None:
     table = several_rows(150) if several else rows(150, ("sea", "shop", "zoo"))
     data = dataset(table, several=several)
     found = out_of_fold(LinearTeacher(several, LinearOptions(characters=characters)), data.train)
@@ -179,15 +197,20 @@ def test_random_labels_do_not_leak_into_their_own_predictions(in_order: bool) ->
     labels = np.sort(labels) if in_order else labels  # as files of one label lie side by side
     names = np.random.default_rng(1).integers(0, 2**60, 200)  # a word of its own for each text
     data = dataset(
-        [(f"{text} {name:x}", str(label)) for (text, _), name, label in zip(rows(200, "a"), names, labels)]
+        [
+            (f"{text} {name:x}", str(label))
+            for (text, _), name, label in zip(rows(200, "a"), names, labels)
+        ]
     )
     found = out_of_fold(LinearTeacher(False, LinearOptions()), data.train)
     assert base.accuracy(found, data.train.labels, False) < 0.65  # fitted without folds it is 1
 
 
-# --- The package's sentiment model --------------------------------------------------------------------------
+# --- The package's sentiment model ----------------------------------------------------------------
 
-GOOD = words_of("superb wonderful brilliant delightful charming touching excellent fantastic gorgeous witty")
+GOOD = words_of(
+    "superb wonderful brilliant delightful charming touching excellent fantastic gorgeous witty"
+)
 BAD = words_of("awful terrible dreadful boring tedious dull lousy pathetic stupid horrible")
 THINGS = words_of("soup chair waiter lamp carpet towel parcel driver battery screen")
 # Each opinion is of a word of its own, so that one row teaches a linear model nothing of another.
@@ -203,7 +226,9 @@ def test_the_sentiment_model_tells_praise_from_blame_whatever_the_labels_are_cal
     teacher = model_teacher(SENTIMENT, False, OPTIONS)
     teacher.read([*data.train.texts, "A wonderful evening.", ""])
     everyone = base.Queries(np.ones((5, 2), np.bool_), np.ones(2, np.bool_))
-    found = base.cross_fit(teacher, data.train.labels, folds_of(data.train, 5, 0), everyone, OPTIONS)
+    found = base.cross_fit(
+        teacher, data.train.labels, folds_of(data.train, 5, 0), everyone, OPTIONS
+    )
     assert base.accuracy(found.labelled, data.train.labels, False) > 0.9
     assert (
         found.of_transfer_set()[0].argmax() == data.labels.index("yes")
@@ -215,7 +240,9 @@ def test_it_teaches_unasked_only_where_it_knows_the_labels() -> None:
     trial = tried(OPINIONS)
     assert trial is not None and trial.helps
     assert trial.with_it > 0.9 > trial.without and trial.alone > 0.9
-    about = [(f"The {thing} number {i}", ("odd", "even")[i % 2]) for i, thing in enumerate(THINGS * 2)]
+    about = [
+        (f"The {thing} number {i}", ("odd", "even")[i % 2]) for i, thing in enumerate(THINGS * 2)
+    ]
     assert tried(about) is None
     assert tried([(t, f"{y}|x") for t, y in OPINIONS], several=True) is None
     assert tried(OPINIONS[:8]) is None  # too few to tell
@@ -236,7 +263,9 @@ def test_a_training_can_start_from_each_model_file_of_the_package(name: str) -> 
 
 def test_where_it_teaches_texts_are_made_and_the_lstm_reads_its_words() -> None:
     data = dataset(OPINIONS)
-    asked = [TrainingRequest("tiny", name, epochs=1, validation=0.0) for name in ("sentiment", "none")]
+    asked = [
+        TrainingRequest("tiny", name, epochs=1, validation=0.0) for name in ("sentiment", "none")
+    ]
     plans = [make_plan(dataset_stats(data), each) for each in asked]
     assert [teacher.name for teacher in plans[0].teachers] == ["linear", "model sentiment"]
     assert plans[0].vocabulary.expansion
@@ -249,7 +278,10 @@ def test_where_it_teaches_texts_are_made_and_the_lstm_reads_its_words() -> None:
         prepared = prepare(data, plan)
         weights = new_network(prepared.data, prepared.features, prepared.embeddings).weights()
         lstm, vectors = first_weights(SourceFile("sentiment-small"), prepared.data.tokenizer)
-        pairs = [(weights["embedding.weight"][4:9], vectors[4:9]), *((weights[n], lstm[n]) for n in lstm)]
+        pairs = [
+            (weights["embedding.weight"][4:9], vectors[4:9]),
+            *((weights[n], lstm[n]) for n in lstm),
+        ]
         assert bool(plan.start.source) == expected == all(np.array_equal(*pair) for pair in pairs)
         assert (trained.checkpoint.training["data"]["augmented_texts"] > 0) == expected
 

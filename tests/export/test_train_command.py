@@ -29,7 +29,7 @@ def names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
 
 
-# --- What it leaves and says --------------------------------------------------------------------------------
+# --- What it leaves and says ----------------------------------------------------------------------
 
 
 def test_sixty_texts_are_enough_to_try(trained: Trained) -> None:
@@ -70,7 +70,9 @@ def test_the_checkpoint_tells_how_it_was_made(trained: Trained) -> None:
 
 def test_a_test_file_is_measured_and_gives_no_word(tmp_path: Path) -> None:
     source = write_csv(tmp_path / "d.csv", rows(60))
-    test = write_csv(tmp_path / "t.csv", [("a wave neverseen neverseen", "sea"), ("a till", "shop")])
+    test = write_csv(
+        tmp_path / "t.csv", [("a wave neverseen neverseen", "sea"), ("a till", "shop")]
+    )
     result = train(source, "-o", tmp_path / "m.safetensors", "--test", test, *QUICK)
     assert result.returncode == 0 and "test accuracy" in result.stdout
     checkpoint = load_checkpoint(tmp_path / "m.safetensors")
@@ -78,10 +80,17 @@ def test_a_test_file_is_measured_and_gives_no_word(tmp_path: Path) -> None:
     assert "neverseen" not in checkpoint.tokenizer.words
 
 
-@pytest.mark.parametrize("labels", [["1", "2.5", "10"], [f"label{i:02}" for i in range(17)]], ids=len)
-def test_three_labels_and_seventeen_of_two_files_and_json(tmp_path: Path, labels: list[str]) -> None:
+@pytest.mark.parametrize(
+    "labels", [["1", "2.5", "10"], [f"label{i:02}" for i in range(17)]], ids=len
+)
+def test_three_labels_and_seventeen_of_two_files_and_json(
+    tmp_path: Path, labels: list[str]
+) -> None:
     table = sorted(rows(85, labels), key=lambda row: labels.index(row[1]))
-    one, other = write_csv(tmp_path / "a.csv", table[:40]), write_csv(tmp_path / "b.csv", table[40:])
+    one, other = (
+        write_csv(tmp_path / "a.csv", table[:40]),
+        write_csv(tmp_path / "b.csv", table[40:]),
+    )
     result = train(one, other, "-o", tmp_path / "m.safetensors", "--json", *QUICK)
     assert result.returncode == 0, result.stderr
     training = json.loads(result.stdout)
@@ -97,7 +106,9 @@ def test_three_labels_and_seventeen_of_two_files_and_json(tmp_path: Path, labels
 def test_a_log_is_labelled_without_the_texts_that_are_known(tmp_path: Path) -> None:
     source = write_csv(tmp_path / "d.csv", rows(60))
     test = write_csv(tmp_path / "t.csv", rows(10, seed=7))
-    log = write_csv(tmp_path / "log.csv", [*rows(40, seed=5), *rows(5), *rows(3, seed=7)], ("text",))
+    log = write_csv(
+        tmp_path / "log.csv", [*rows(40, seed=5), *rows(5), *rows(3, seed=7)], ("text",)
+    )
     more = ("--preset", "tiny", "--epochs", "1", "--test", test, "--unlabelled", log)
     result = train(source, "-o", tmp_path / "m.safetensors", *more)
     assert result.returncode == 0, result.stderr
@@ -111,7 +122,9 @@ def test_a_log_is_labelled_without_the_texts_that_are_known(tmp_path: Path) -> N
 def test_the_plan_and_the_training_say_which_columns_were_read(tmp_path: Path) -> None:
     source = write_csv(tmp_path / "d.csv", rows(60), ("text", "topic"))
     planned = train(source, "--dry-run")
-    assert re.search("^columns +text 'text', label 'topic'$", planned.stdout, re.MULTILINE), planned.stdout
+    assert re.search("^columns +text 'text', label 'topic'$", planned.stdout, re.MULTILINE), (
+        planned.stdout
+    )
     trained = train(source, "-o", tmp_path / "m.safetensors", *QUICK)
     assert "\ncolumns: text 'text', label 'topic'\n" in trained.stderr
     other = write_csv(tmp_path / "e.csv", rows(60), ("body", "label"))
@@ -154,15 +167,27 @@ finally:
     assert line.startswith("error: ") and (" column" in line or "missing.csv" in line)
 
 
-# --- Stopped and continued ----------------------------------------------------------------------------------
+# --- Stopped and continued ------------------------------------------------------------------------
 
 LONG = ("--preset", "tiny", "--epochs", "25", "--teacher", "none")
 
 
 def until(source: Path, output: Path, line: str, number: int) -> tuple[int, str]:
     """A training that a signal ends after this line on standard error."""
-    arguments = [sys.executable, "-m", "edge_lstm", "train", str(source), "-v", "-o", str(output), *LONG]
-    with subprocess.Popen(arguments, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    arguments = [
+        sys.executable,
+        "-m",
+        "edge_lstm",
+        "train",
+        str(source),
+        "-v",
+        "-o",
+        str(output),
+        *LONG,
+    ]
+    with subprocess.Popen(
+        arguments, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
         said = [""]
         while not said[-1].startswith(line):
             said.append(process.stderr.readline())
@@ -190,7 +215,9 @@ def test_a_signal_stops_it_and_resume_goes_on_to_the_same_bytes(
     earlier = output.read_bytes()
     code, messages = until(source, output, "epoch 2 ", signal.SIGTERM)
     assert code == 128 + signal.SIGTERM
-    assert messages.splitlines()[-1].startswith("interrupted; continue with the same command and --resume")
+    assert messages.splitlines()[-1].startswith(
+        "interrupted; continue with the same command and --resume"
+    )
     assert names(tmp_path) == {"m.safetensors", "m.safetensors.partial"}
     assert output.read_bytes() == earlier, "an earlier model stays until there is a new one"
     assert "continue with --resume" in train(source, "-o", output, *LONG).error
@@ -217,7 +244,7 @@ def test_a_training_that_is_killed_outright_goes_on_to_the_same_bytes(
     assert names(tmp_path) == MADE and (tmp_path / "m.safetensors").read_bytes() == expected
 
 
-# --- Refused ------------------------------------------------------------------------------------------------
+# --- Refused --------------------------------------------------------------------------------------
 
 
 def test_a_standard_output_that_is_full_costs_no_model(tmp_path: Path, trained: Trained) -> None:
@@ -233,7 +260,9 @@ def test_a_standard_output_that_is_full_costs_no_model(tmp_path: Path, trained: 
 def options(name: str) -> set[str]:
     group: Any = typer.main.get_command(app)
     shown = group.get_command(typer.Context(group), name)
-    return {option for parameter in shown.params for option in parameter.opts if option.startswith("--")}
+    return {
+        option for parameter in shown.params for option in parameter.opts if option.startswith("--")
+    }
 
 
 def test_nothing_stays_in_the_folder_of_temporary_files(tmp_path: Path, trained: Trained) -> None:
@@ -259,7 +288,8 @@ def test_the_options_are_few_and_in_groups() -> None:
 
 
 def test_what_errors_advise_is_an_option_that_there_is() -> None:
-    """Of what is said of a training: those of train itself, or of the command that is named in the line."""
+    """Of what is said of a training: those of train itself, or of the command that is named in the
+    line."""
     known = options("train") | {"--help"}
     unknown = []
     for path in sorted((ROOT / "export" / "edge_lstm_export" / "train").rglob("*.py")):

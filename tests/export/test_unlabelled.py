@@ -1,4 +1,5 @@
-"""Texts for the teachers to label: those of a log that are chosen, and those made of the labelled ones."""
+"""Texts for the teachers to label: those of a log that are chosen, and those made of the labelled
+ones."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from edge_lstm_export.train.options import AugmentationOptions
+from edge_lstm_export.options import AugmentationOptions
 from edge_lstm_export.train.unlabelled import augment, choose_unlabelled, misspell
 
 LEFT_OUT = {"a red door", "the green wall", "the moon"}
@@ -50,7 +51,10 @@ def made(variants: int, seed: int = 0, texts: Sequence[str] = TEXTS, fold: objec
 
 def test_a_made_text_is_new_and_of_words_of_one_fold() -> None:
     texts, folds = made(30)
-    assert texts == made(30)[0] != made(30, seed=1)[0] and made(3, texts=[], fold=[])[0] == made(0)[0] == ()
+    assert (
+        texts == made(30)[0] != made(30, seed=1)[0]
+        and made(3, texts=[], fold=[])[0] == made(0)[0] == ()
+    )
     assert texts and len(texts) == len(set(texts)) == len(folds)
     assert not set(texts) & set(TEXTS)
     mixed = 0
@@ -70,5 +74,11 @@ def test_in_an_unsegmented_script_characters_are_the_words() -> None:
 
 def test_some_letters_are_wrong_and_no_space_is() -> None:
     (wrong,) = misspell(["the door of a wall " * 200], 0.05, seed=0)
-    assert [wrong] == misspell(["the door of a wall " * 200], 0.05, seed=0) and wrong.count(" ") == 1000
-    assert 0.1 < np.mean([word not in {"the", "door", "of", "a", "wall"} for word in wrong.split()]) < 0.2
+    assert [wrong] == misspell(["the door of a wall " * 200], 0.05, seed=0) and wrong.count(
+        " "
+    ) == 1000
+    assert (
+        0.1
+        < np.mean([word not in {"the", "door", "of", "a", "wall"} for word in wrong.split()])
+        < 0.2
+    )

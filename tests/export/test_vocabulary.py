@@ -1,4 +1,5 @@
-"""The vocabulary is that of the training texts, in one order whatever theirs is, and of pretrained words."""
+"""The vocabulary is that of the training texts, in one order whatever theirs is, and of pretrained
+words."""
 
 from __future__ import annotations
 
@@ -8,12 +9,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from edge_lstm_export.train.options import TextOptions, TrainingRequest, VocabularyOptions
+from edge_lstm_export.options import TextOptions, TrainingRequest, VocabularyOptions
 from edge_lstm_export.train.plan import make_plan
 from edge_lstm_export.train.planning import known_stats
 from edge_lstm_export.train.pretrained import english
 from edge_lstm_export.train.train import fit
-from edge_lstm_export.train.vocabulary import build_vocabulary, informative_marks, words_and_subwords
+from edge_lstm_export.train.vocabulary import (
+    build_vocabulary,
+    informative_marks,
+    words_and_subwords,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 from made import Rows, dataset, words_of
@@ -33,12 +38,18 @@ def test_keras_ranks_words_by_frequency_then_alphabet() -> None:
 
 
 @given(
-    st.lists(st.text("abc ", max_size=12), max_size=20), st.randoms(), st.sampled_from(["keras", "subwords"])
+    st.lists(st.text("abc ", max_size=12), max_size=20),
+    st.randoms(),
+    st.sampled_from(["keras", "subwords"]),
 )
-def test_the_order_of_the_texts_does_not_matter(texts: list[str], rng: random.Random, rule: Any) -> None:
+def test_the_order_of_the_texts_does_not_matter(
+    texts: list[str], rng: random.Random, rule: Any
+) -> None:
     texts = [*texts, "word"]
     shuffled = rng.sample(texts, len(texts))
-    found, again = (build_vocabulary(each, (), TextOptions(rule), CHOICE, 12) for each in (texts, shuffled))
+    found, again = (
+        build_vocabulary(each, (), TextOptions(rule), CHOICE, 12) for each in (texts, shuffled)
+    )
     assert found == again
 
 
@@ -55,8 +66,11 @@ def test_subwords_are_learnt_from_words_and_from_unsegmented_scripts() -> None:
     assert "walking" in words and "ing" in subwords and set("walkingteds") <= set(subwords)
     meals = ["这个菜", "那碗汤", "他的面", "你的饭", "我的茶"]
     praise = [f"{meal}{how}好吃" for meal in meals for how in ("很", "不", "真")]
-    words, subwords = words_and_subwords(praise, 400, CHOICE)  # room for parts that are read three times, too
-    assert {"好", "吃", "菜", "很好吃"} <= set(subwords) and not any("个菜" in part for part in subwords)
+    # room for parts that are read three times, too
+    words, subwords = words_and_subwords(praise, 400, CHOICE)
+    assert {"好", "吃", "菜", "很好吃"} <= set(subwords) and not any(
+        "个菜" in part for part in subwords
+    )
 
 
 def test_marks_that_tell_labels_apart_are_words() -> None:
@@ -68,7 +82,11 @@ def test_marks_that_tell_labels_apart_are_words() -> None:
 
 
 def test_what_could_not_be_read_is_in_no_vocabulary() -> None:
-    texts = ["caf\ufffd good film", "caf\ufffd goo\ud800d film", "caf\ufffd \ufffd\ufffdfilm good"] * 3
+    texts = [
+        "caf\ufffd good film",
+        "caf\ufffd goo\ud800d film",
+        "caf\ufffd \ufffd\ufffdfilm good",
+    ] * 3
     for rule in ("keras", "subwords"):
         found = build_vocabulary(texts, (), TextOptions(rule), CHOICE, 60)
         entries = [*found.words, *(found.pieces or ())]

@@ -32,7 +32,9 @@ def test_what_often_spoils_a_training_is_said() -> None:
     assert "few training texts of b (5)" in said
     assert "2 training texts have duplicates with other labels: correct the labels" in said
     assert "1 test text is also a training text" in said
-    twins = [warnings(few, labels=labels) for labels in (("A  B", "a b"), ("caf\u00e9", "cafe\u0301"))]
+    twins = [
+        warnings(few, labels=labels) for labels in (("A  B", "a b"), ("caf\u00e9", "cafe\u0301"))
+    ]
     assert "'A  B' and 'a b' differ in capitals, spaces or Unicode form" in twins[0]
     assert "'caf\\xe9' and 'cafe\\u0301' differ" in twins[1]  # which look the same
 
@@ -40,17 +42,25 @@ def test_what_often_spoils_a_training_is_said() -> None:
 def test_texts_that_differ_in_capitals_and_punctuation_only_are_duplicates() -> None:
     texts = [(f"Text {i}", i % 2) for i in range(1500)]
     repeated = split(*texts, *((f"text: {i}!", i % 2) for i in range(30)))
-    found = checked(Dataset("data", LABELS, repeated, split(("TEXT 7.", 1), ("other", 0)), "0", False))
-    assert dict(found.checks) == {"repeated_texts": 30, "contradictory_texts": 0, "test_texts_in_training": 1}
+    found = checked(
+        Dataset("data", LABELS, repeated, split(("TEXT 7.", 1), ("other", 0)), "0", False)
+    )
+    assert dict(found.checks) == {
+        "repeated_texts": 30,
+        "contradictory_texts": 0,
+        "test_texts_in_training": 1,
+    }
     assert "30 training texts (2.0%) are duplicates (ignoring case" in "\n".join(found.warnings)
 
 
 def test_texts_that_are_all_the_same_train_nothing() -> None:
-    with pytest.raises(DataError, match=r"all 9 training texts of data are the same .*--text-column"):
+    with pytest.raises(
+        DataError, match=r"all 9 training texts of data are the same .*--text-column"
+    ):
         warnings(split(*(("Same text" + "!" * i, i % 2) for i in range(9))))
 
 
-# --- Of a result --------------------------------------------------------------------------------------------
+# --- Of a result ----------------------------------------------------------------------------------
 
 
 def said(answers: list[int], labels: list[int]) -> str:

@@ -11,7 +11,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import reference
-from edge_lstm_export.train.options import NetworkConfig
+from edge_lstm_export.options import NetworkConfig
 
 from edge_lstm import modelfile
 from edge_lstm.text import Tokenizer, split_marks, split_words

@@ -44,13 +44,16 @@ def command(
 ) -> None:
     """Turn a checkpoint into one ONNX model file.
 
-    Nothing is written unless the file is valid ONNX and agrees with PyTorch on real and random texts.
+    Nothing is written unless the file is valid ONNX and agrees with PyTorch on real and random
+    texts.
 
-    --quantize int8 makes the file smaller, and faster on most CPUs: compare with 'edge-lstm latency fp32.onnx
-    int8.onnx'. It is refused if batching changes an answer, if accuracy on --data falls by more than
-    --max-drop and than chance explains (5 %, one-sided), or if the file is larger than its preset.
+    --quantize int8 makes the file smaller, and faster on most CPUs: compare with 'edge-lstm latency
+    fp32.onnx int8.onnx'. It is refused if batching changes an answer, if accuracy on --data falls
+    by more than --max-drop and than chance explains (5 %, one-sided), or if the file is larger than
+    its preset.
 
-    The file holds the words of the data, and no text of them. Whoever has the file can read what --example
+    The file holds the words of the data, and no text of them. Whoever has the file can read what
+    --example
     and --examples put in: at most 8 texts of 500 characters.
     """
     from edge_lstm.atomic import write_atomically
@@ -60,8 +63,8 @@ def command(
     with Display(quiet=True) as display:
         from edge_lstm.evaluation.sources import load_labelled
         from edge_lstm.modelfile import parse_model
+        from edge_lstm_export.graph.golden import checked_examples, read_examples
         from edge_lstm_export.onnx.export import export
-        from edge_lstm_export.onnx.golden import checked_examples, read_examples
         from edge_lstm_export.train.checkpoint import load_checkpoint
 
         shown = checked_examples([*(example or ()), *(read_examples(examples) if examples else ())])

@@ -15,8 +15,9 @@ from edge_lstm_export.cli.options import option
 Folder = Annotated[Path, option("FOLDER", "Folder for the files.", default=True)]
 TextsOnly = Annotated[bool, option(None, "Write only the example tickets.", None, "--texts-only")]
 
-# Support tickets, written for this project: tickets.csv (120, labelled), few.csv (60 of them), log.txt (600
-# without a label), labelled.csv (some of the log, with their labels) and test.csv (60 others, labelled).
+# Support tickets, written for this project: tickets.csv (120, labelled), few.csv (60 of them),
+# log.txt (600 without a label), labelled.csv (some of the log, with their labels) and test.csv (60
+# others, labelled).
 TICKETS = Path(__file__).parents[1] / "tickets"
 NEW_TICKETS = (
     "Why was I charged twice this month?",
@@ -63,8 +64,8 @@ def command(folder: Folder = Path("quickstart"), texts_only: TextsOnly = False) 
 
 
 def _write_texts(folder: Path) -> list[Path]:
-    """Write the example tickets into a folder → the files. Raises OutputError; DataError, before anything is
-    written, where a file of such a name holds something else."""
+    """Write the example tickets into a folder → the files. Raises OutputError; DataError, before
+    anything is written, where a file of such a name holds something else."""
     from edge_lstm.atomic import write_atomically
     from edge_lstm.errors import DataError
 
@@ -80,8 +81,8 @@ def _write_texts(folder: Path) -> list[Path]:
 
 
 def _steps(folder: Path) -> list[tuple[str, tuple[str, ...]]]:
-    """Return the steps from labelled tickets to a measured model in ``folder``: the title of each, and the
-    arguments of ``edge-lstm`` that do it alone."""
+    """Return the steps from labelled tickets to a measured model in ``folder``: the title of each,
+    and the arguments of ``edge-lstm`` that do it alone."""
     from edge_lstm.atomic import JOURNAL, PARTIAL
 
     _write_texts(folder)

@@ -35,8 +35,8 @@ def command(
 ) -> None:
     """Choose which texts to label next: those that the model is unsure of, no two alike.
 
-    The label column holds the predicted label: correct it, add the rows to the labelled ones, and train
-    again. Of more than 20,000 distinct texts a random sample is considered.
+    The label column holds the predicted label: correct it, add the rows to the labelled ones, and
+    train again. Of more than 20,000 distinct texts a random sample is considered.
     """
     from edge_lstm.atomic import is_stream
     from edge_lstm.classifier import Classifier

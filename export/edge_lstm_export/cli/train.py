@@ -79,7 +79,7 @@ def command(
     """
     from edge_lstm.cli.streams import spared_output
     from edge_lstm_export.cli.display import Display
-    from edge_lstm_export.train.options import (
+    from edge_lstm_export.options import (
         NO_TEACHER,
         DataOptions,
         TrainingRequest,
@@ -167,7 +167,8 @@ def _train(job: Job, *, as_json: bool, verbose: bool) -> None:
 
 
 def _read_plan(path: Path, options: Mapping[str, object]) -> Plan:
-    """Raise DataError where the file is no plan, or one of the options, which it decides, is given too."""
+    """Raise DataError where the file is no plan, or one of the options, which it decides, is given
+    too."""
     from edge_lstm.errors import DataError
     from edge_lstm_export.train.plan import Plan
 

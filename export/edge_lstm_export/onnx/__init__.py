@@ -1,1 +1,1 @@
-"""Checkpoint → ONNX model file: weights, graph, quantization, gates, export."""
+"""Checkpoint → model file, through every gate."""

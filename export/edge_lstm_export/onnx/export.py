@@ -20,10 +20,12 @@ from edge_lstm.model_checks import MAX_LENGTH
 from edge_lstm.printable import counted
 from edge_lstm.tables.labelled import Labelled
 from edge_lstm.text import texts_digest
-from edge_lstm_export.onnx import gates, graph
-from edge_lstm_export.onnx.description import description, golden_row
-from edge_lstm_export.onnx.golden import ORDERS, checked_examples, golden_texts
-from edge_lstm_export.onnx.weights import weights_from_network
+from edge_lstm_export.graph import build as graph
+from edge_lstm_export.graph.description import description, golden_row
+from edge_lstm_export.graph.golden import ORDERS, checked_examples, golden_texts
+from edge_lstm_export.onnx import gates
+from edge_lstm_export.onnx.from_network import weights_from_network
+from edge_lstm_export.options import HeadroomOptions
 from edge_lstm_export.train.checkpoint import Checkpoint
 from edge_lstm_export.train.data import Bools, Floats, make_split
 from edge_lstm_export.train.headroom import (
@@ -34,7 +36,6 @@ from edge_lstm_export.train.headroom import (
     text_rows,
     tried_rows,
 )
-from edge_lstm_export.train.options import HeadroomOptions
 
 MOST_TRIED = 20_000  # tokens of --data, of which the texts are tried in batches: every k-th of more
 
@@ -43,9 +44,10 @@ MOST_TRIED = 20_000  # tokens of --data, of which the texts are tried in batches
 class Exported:
     """A model file's bytes, and what was measured on the way.
 
-    parity: the largest |PyTorch - ONNX Runtime| of a probability, in fp32. Of int8 files batch_comparisons,
-    answers alone and in batches, all of the same bits; headroom, how far below the sentinels the nearest unit
-    stays; closed, if output gates had to be closed for that; comparison, with the fp32 file.
+    parity: the largest |PyTorch - ONNX Runtime| of a probability, in fp32. Of int8 files
+    batch_comparisons, answers alone and in batches, all of the same bits; headroom, how far below
+    the sentinels the nearest unit stays; closed, if output gates had to be closed for that;
+    comparison, with the fp32 file.
     """
 
     data: bytes
@@ -71,14 +73,16 @@ def export(
 ) -> Exported:
     """Make the model file of a checkpoint.
 
-    quantize: None for fp32. length: columns of the input (default: the checkpoint's). labelled: texts that
-    the network did not learn from, for the accuracy gate, and for the file's risk-coverage curve in the place
-    of the checkpoint's; max_drop: percentage points of accuracy that int8 may lose, and more only if that
-    may be chance (gates.p_value_of_drop). abstain: the file's default, see RiskCoverage. examples: texts that
-    the file shows to whoever has it, see checked_examples; without any it holds no text of anyone's.
-    any_size: make an int8 file that is larger than its plan's kb too. say: is told, in a line, what is done
-    next.
-    Raises DataError for an option out of range, CheckError where a gate fails or the file is too large.
+    quantize: None for fp32. length: columns of the input (default: the checkpoint's). labelled:
+    texts that the network did not learn from, for the accuracy gate, and for the file's
+    risk-coverage curve in the place of the checkpoint's; max_drop: percentage points of accuracy
+    that int8 may lose, and more only if that
+    may be chance (gates.p_value_of_drop). abstain: the file's default, see RiskCoverage. examples:
+    texts that the file shows to whoever has it, see checked_examples; without any it holds no text
+    of anyone's.
+    any_size: make an int8 file that is larger than its plan's kb too. say: is told, in a line, what
+    is done next. Raises DataError for an option out of range, CheckError where a gate fails or the
+    file is too large.
     """
     if not checkpoint.network.is_finite():
         raise DataError("the network has weights that are not finite numbers; train it again")
@@ -129,9 +133,10 @@ def export(
 def _with_room(checkpoint: Checkpoint, length: int | None, rows: Rows) -> tuple[_Draft, float, int]:
     """Return an int8 draft whose units stay below its sentinels on these rows.
 
-    Return also how far at least, and how many units were closed for that. If any were, the draft's checkpoint
-    is another one with closed output gates: closed as training does it (see headroom.with_headroom), by what
-    the draft itself gives.
+    Return also how far at least, and how many units were closed for that. If any were, the draft's
+    checkpoint
+    is another one with closed output gates: closed as training does it (see
+    headroom.with_headroom), by what the draft itself gives.
     """
     options = HeadroomOptions()
     draft = _Draft(checkpoint, length, int8=True)
@@ -186,7 +191,8 @@ class _Draft:
         return rows, self.classifier.probabilities_of(rows, batch_size=1)
 
     def _count_labels(self, order: int) -> int:
-        """Count the different labels that the golden texts get: the more, the sharper is the test."""
+        """Count the different labels that the golden texts get: the more, the sharper is the
+        test."""
         _, answers = self._answers(golden_texts(self.tokenizer, order=order))
         return len(set(answers.argmax(axis=1).tolist()))
 
@@ -209,8 +215,8 @@ class _Draft:
 
 
 def _truth(checkpoint: Checkpoint, labelled: Labelled | None) -> Bools | None:
-    """Return which labels each text has, bool [n, labels]. DataError where they have several and the model
-    gives one, the other way round, or have labels that it does not know."""
+    """Return which labels each text has, bool [n, labels]. DataError where they have several and
+    the model gives one, the other way round, or have labels that it does not know."""
     if labelled is None:
         return None
     several = checkpoint.thresholds is not None
@@ -228,12 +234,12 @@ def _curve(
     texts: Sequence[Sequence[int]],
     answers: Floats,
 ) -> RiskCoverage | None:
-    """Return the risk-coverage curve of a file that gives these answers, float32 [n, labels], to texts, as
-    ids; without labelled texts the checkpoint's. Texts with several labels have none.
+    """Return the risk-coverage curve of a file that gives these answers, float32 [n, labels], to
+    texts, as ids; without labelled texts the checkpoint's. Texts with several labels have none.
 
-    However few the labelled texts are, theirs replaces the other: the validation part, drawn from the
-    training texts, promises more than other texts keep. DataError where the texts are too few to give the
-    threshold for the default.
+    However few the labelled texts are, theirs replaces the other: the validation part, drawn from
+    the training texts, promises more than other texts keep. DataError where the texts are too few
+    to give the threshold for the default.
     """
     curve = checkpoint.abstention
     default = curve.default if abstain is None and curve is not None else abstain

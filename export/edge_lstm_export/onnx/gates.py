@@ -1,4 +1,5 @@
-"""The gates: what must hold before a model file is written. Each raises CheckError where it does not."""
+"""The gates: what must hold before a model file is written. Each raises CheckError where it does
+not."""
 
 from __future__ import annotations
 
@@ -14,17 +15,18 @@ from edge_lstm.classifier import Classifier
 from edge_lstm.errors import CheckError
 from edge_lstm.metrics import Interval, paired_difference_interval, set_scores
 from edge_lstm.text import to_matrix
-from edge_lstm_export.onnx.weights import SENTINELS
+from edge_lstm_export.graph.weights import SENTINELS
 from edge_lstm_export.train.data import Bools, Floats
 from edge_lstm_export.train.headroom import Rows
 from edge_lstm_export.train.loop import predict_probabilities
 from edge_lstm_export.train.network import Network
 
 PARITY_TOLERANCE = 1e-5
-# Hundreds of random ids hold n-grams whose vectors nearly cancel out, and many labels have large logits:
-# there PyTorch itself is away from float64, and ONNX Runtime adds up in another order.
+# Hundreds of random ids hold n-grams whose vectors nearly cancel out, and many labels have large
+# logits: there PyTorch itself is away from float64, and ONNX Runtime adds up in another order.
 NGRAM_PARITY_TOLERANCE = 2e-4
-# Of PyTorch's own distance from float64, so many times may ONNX Runtime be away from it, where that is more.
+# Of PyTorch's own distance from float64, so many times may ONNX Runtime be away from it, where that
+# is more.
 TIMES_OWN_ERROR = (
     100  # of hundreds of random words an LSTM makes more of one rounding than of another
 )
@@ -42,11 +44,15 @@ _SLOWER = "train with a lower learning_rate in the plan"
 
 @dataclass(frozen=True)
 class AccuracyChange:
-    """Accuracy (of several labels per text micro F1) of two models on the same labelled texts, 0 to 1.
+    """Accuracy (of several labels per text micro F1) of two models on the same labelled texts, 0 to
+    1.
 
-    lost, gained: texts of which the second model gives more, or fewer, labels wrongly than the first.
-    p_value: of no more loss than is allowed, see :func:`p_value_of_drop`; within_chance: whether more is
-    lost, but so little that it may be chance. interval: of the difference of accuracies; None of micro F1.
+    lost, gained: texts of which the second model gives more, or fewer, labels wrongly than the
+        first.
+    p_value: of no more loss than is allowed, see :func:`p_value_of_drop`; within_chance: whether
+        more is
+    lost, but so little that it may be chance. interval: of the difference of accuracies; None of
+        micro F1.
     """
 
     metric: str
@@ -61,8 +67,8 @@ class AccuracyChange:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two models' answers to the same texts: how far probabilities differ at most, and of how many texts
-    (changed) the labels do. accuracy: None without labelled texts."""
+    """Two models' answers to the same texts: how far probabilities differ at most, and of how many
+    texts (changed) the labels do. accuracy: None without labelled texts."""
 
     texts: int
     max_difference: float
@@ -81,9 +87,10 @@ def check_structure(model: bytes) -> None:
 
 
 def check_parity(network: Network, classifier: Classifier, rows: Rows) -> float:
-    """PyTorch and ONNX Runtime on the same token ids → largest difference of a probability. CheckError above
-    PARITY_TOLERANCE, of a network with n-grams NGRAM_PARITY_TOLERANCE, or TIMES_OWN_ERROR times what
-    PyTorch's own float32 is away from float64 on the same row, where that is more."""
+    """PyTorch and ONNX Runtime on the same token ids → largest difference of a probability.
+    CheckError above PARITY_TOLERANCE, of a network with n-grams NGRAM_PARITY_TOLERANCE, or
+    TIMES_OWN_ERROR times what PyTorch's own float32 is away from float64 on the same row, where
+    that is more."""
     most = NGRAM_PARITY_TOLERANCE if network.config.ngrams else PARITY_TOLERANCE
     expected = predict_probabilities(network, rows)
     if not np.isfinite(expected).all():
@@ -121,12 +128,13 @@ def check_batches(classifier: Classifier, rows: Rows, *, seed: int = 0) -> int:
 
 
 def headroom(model: bytes, rows: Rows, length: int) -> Floats:
-    """How far below its sentinels each unit of an int8 file's LSTM stays: float32 [directions, hidden], the
+    """How far below its sentinels each unit of an int8 file's LSTM stays: float32 [directions,
+    hidden], the
     least of all rows and steps, 2 at most. rows: token ids, at most ``length`` of each.
 
     Below LEAST_HEADROOM a batch may have another range than a text alone, though those that
-    :func:`check_batches` tries do not show it: ONNX Runtime's tanh and sigmoid give 1.0000002 here and there,
-    and the sentinels' is 1. Raises CheckError if an output is not a finite number.
+    :func:`check_batches` tries do not show it: ONNX Runtime's tanh and sigmoid give 1.0000002 here
+    and there, and the sentinels' is 1. Raises CheckError if an output is not a finite number.
     """
     graph = onnx.load_model_from_string(model)
     layers = [node.output[0] for node in graph.graph.node if node.op_type == "DynamicQuantizeLSTM"]
@@ -167,7 +175,8 @@ class Closed:
 def compare(
     model: Classifier, before: Floats, after: Floats, truth: Bools | None, max_drop: float
 ) -> Comparison:
-    """Return how far two models agree, given their probabilities (float32 [n, labels]) for the same texts.
+    """Return how far two models agree, given their probabilities (float32 [n, labels]) for the same
+    texts.
     model: either of the two, whose thresholds are the same. truth: bool [n, labels]. max_drop: the
     percentage points that the second may lose."""
     most = float(np.abs(before.astype(np.float64) - after).max())
@@ -190,16 +199,17 @@ def compare(
 
 
 def p_value_of_drop(lost: int, gained: int, texts: int, allowed: float) -> float:
-    """How likely so many lost texts are, at most, if the share of lost texts exceeds that of gained ones by
-    no more than ``allowed``: an exact one-sided p-value. lost, gained: of ``texts`` texts, those that only
-    the first and only the second of two models answers right. allowed: 0 to 1.
+    """How likely so many lost texts are, at most, if the share of lost texts exceeds that of gained
+    ones by
+    no more than ``allowed``: an exact one-sided p-value. lost, gained: of ``texts`` texts, those
+    that only the first and only the second of two models answers right. allowed: 0 to 1.
 
-    With ``allowed`` 0 it is McNemar's exact test (McNemar, 1947, Psychometrika 12: 153-157): of the texts on
-    which the models differ, each is lost with a chance of 1/2. Otherwise that chance is at most
-    (d + allowed) / 2d, where d is the share of texts on which they differ. This is largest for the least d,
-    so the p-value is taken at the lower confidence bound of d (Clopper & Pearson, 1934, Biometrika 26:
-    404-413), and what that bound may fail by is added (Berger & Boos, 1994, JASA 89: 1012-1016). Nothing is
-    approximated, so it holds for two texts as for thousands.
+    With ``allowed`` 0 it is McNemar's exact test (McNemar, 1947, Psychometrika 12: 153-157): of the
+    texts on which the models differ, each is lost with a chance of 1/2. Otherwise that chance is at
+    most (d + allowed) / 2d, where d is the share of texts on which they differ. This is largest for
+    the least d, so the p-value is taken at the lower confidence bound of d (Clopper & Pearson,
+    1934, Biometrika 26: 404-413), and what that bound may fail by is added (Berger & Boos, 1994,
+    JASA 89: 1012-1016). Nothing is approximated, so it holds for two texts as for thousands.
     """
     differ = lost + gained
     if differ == 0 or allowed >= 1:
@@ -212,9 +222,9 @@ def p_value_of_drop(lost: int, gained: int, texts: int, allowed: float) -> float
 
 
 def check_accuracy(comparison: Comparison, max_drop: float) -> None:
-    """Raise CheckError if the metric fell by more than ``max_drop`` points and by more than chance explains,
-    or, of several labels per text, if more than MOST_OTHER_LABELS of the texts, and more than chance
-    explains, get other labels."""
+    """Raise CheckError if the metric fell by more than ``max_drop`` points and by more than chance
+    explains, or, of several labels per text, if more than MOST_OTHER_LABELS of the texts, and more
+    than chance explains, get other labels."""
     change, texts = comparison.accuracy, comparison.texts
     if change is None:
         return

@@ -1,4 +1,5 @@
-"""Scores and calibration: temperature, weights of the two components, offset of rare labels, thresholds.
+"""Scores and calibration: temperature, weights of the two components, offset of rare labels,
+thresholds.
 
 All of it is fitted on texts that the network did not learn from.
 """
@@ -17,9 +18,9 @@ from torch import Tensor
 from edge_lstm import metrics
 from edge_lstm.answering import MOST_POINTS, SHARES, Point, RiskCoverage, reach
 from edge_lstm.metrics import SetScores
+from edge_lstm_export.options import UNTUNED, CalibrationOptions
 from edge_lstm_export.train.data import Bools, Doubles, Floats
 from edge_lstm_export.train.logits import cross_entropy, fit_temperature, probabilities, two_columns
-from edge_lstm_export.train.options import UNTUNED, CalibrationOptions
 
 # A figure in its longest form: six decimals, and another place before the point.
 LONGEST = 0.1234567  # tolerance: its length in a file counts
@@ -55,8 +56,9 @@ class Scores(SetScores):
 def score(
     logits: Tensor, labels: Bools, names: tuple[str, ...], thresholds: Sequence[float] | None = None
 ) -> SetScores:
-    """logits: float32 [n, 1 or L], labels: bool [n, L], n at least 1 → :class:`Scores`. thresholds: of texts
-    that may have several labels, the probability from which on a text has each → SetScores."""
+    """logits: float32 [n, 1 or L], labels: bool [n, L], n at least 1 → :class:`Scores`. thresholds:
+    of texts that may have several labels, the probability from which on a text has each →
+    SetScores."""
     answers = probabilities(logits, several=thresholds is not None)
     if thresholds is not None:
         return metrics.set_scores(labels, reach(answers, thresholds), names)
@@ -114,10 +116,11 @@ def expected_stack(texts: int, outputs: int, options: CalibrationOptions) -> Sta
 def fit_stack(
     parts: ComponentLogits, expected: Stack, options: CalibrationOptions, *, several: bool
 ) -> Stack:
-    """Return the weights and the bias of least log loss, near the expected ones (stacking; Wolpert, 1992).
+    """Return the weights and the bias of least log loss, near the expected ones (stacking; Wolpert,
+    1992).
 
-    Each component is first divided by its own temperature, so that the expected weights mean shares: a
-    network that knows few texts by heart answers new ones with large logits.
+    Each component is first divided by its own temperature, so that the expected weights mean
+    shares: a network that knows few texts by heart answers new ones with large logits.
     """
     targets = torch.from_numpy(parts.targets)
     scales = []
@@ -170,8 +173,8 @@ def choose_thresholds(
 ) -> tuple[float, ...]:
     """Return the threshold of each label that gives the best F1, above 0 to 1.
 
-    The best one for the five texts of a rare label is mostly chance. So a text's label is mixed with its
-    calibrated probability, more so if the label has few texts.
+    The best one for the five texts of a rare label is mostly chance. So a text's label is mixed
+    with its calibrated probability, more so if the label has few texts.
 
     truth: bool [n, L]. probabilities: float32 [n, L], calibrated.
     """
@@ -187,8 +190,8 @@ def _threshold(truth: Bools, probabilities: Doubles, options: CalibrationOptions
     order = np.argsort(-probabilities, kind="stable")
     p = probabilities[order]
     right = np.cumsum((1 - trust) * truth[order] + trust * p)
-    # Texts of the same probability are answered alike: only the last of them can be a border. The threshold
-    # lies half-way to the next one, so that rounding moves no text over it.
+    # Texts of the same probability are answered alike: only the last of them can be a border. The
+    # threshold lies half-way to the next one, so that rounding moves no text over it.
     ends = np.flatnonzero(np.append(p[:-1] > p[1:], True))
     best = ends[(2 * right / (np.arange(1, len(p) + 1) + right[-1]))[ends].argmax()]
     border = (p[best] + np.append(p, 0.0)[best + 1]) / 2
@@ -200,8 +203,8 @@ class Calibration:
     """Weights of the components, and scores of the network on texts that it did not learn from.
 
     stack: the weights, divided by the temperature.
-    scores, curve, thresholds: None without such texts. Texts of one label have a risk-coverage curve, texts
-        of several have thresholds.
+    scores, curve, thresholds: None without such texts. Texts of one label have a risk-coverage
+        curve, texts of several have thresholds.
     """
 
     stack: Stack

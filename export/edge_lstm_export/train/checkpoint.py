@@ -1,4 +1,5 @@
-"""A checkpoint: weights and all else that a model is made of, in one safetensors file that runs no code."""
+"""A checkpoint: weights and all else that a model is made of, in one safetensors file that runs no
+code."""
 
 from __future__ import annotations
 
@@ -22,12 +23,13 @@ from edge_lstm.model_checks import labels_from, thresholds_from, tokenizer_from
 from edge_lstm.modelfile import PRODUCER
 from edge_lstm.onnx_file import producer_of
 from edge_lstm.text import Tokenizer
+from edge_lstm_export.options import UNTUNED, NetworkConfig, from_plain
 from edge_lstm_export.train.network import Network
-from edge_lstm_export.train.options import UNTUNED, NetworkConfig, from_plain
 
 CHECKPOINT_FORMAT = 10  # of release 1.0
 _KEY = "edge_lstm_checkpoint"
-# Metadata stand first in a safetensors file, behind the length of its header. They begin with the digest.
+# Metadata stand first in a safetensors file, behind the length of its header. They begin with the
+# digest.
 _DIGEST = re.compile(
     rb'.{8}\{"__metadata__":\{"edge_lstm_checkpoint":"\{\\"sha256\\": \\"([0-9a-f]{64})\\"',
     re.DOTALL,
@@ -38,11 +40,12 @@ _DIGEST = re.compile(
 class Checkpoint:
     """A trained network with its tokenizer and labels.
 
-    training: how it was made (data, seed, versions, metrics); plan: what was planned (plan.py). Plain
-        values, and no text of the data.
-    thresholds: of a network that gives several labels per text, the probability from which on a text has each
-        (UNTUNED until they are chosen); None elsewhere.
-    abstention: the risk-coverage curve of texts that the network did not learn from; None without any.
+    training: how it was made (data, seed, versions, metrics); plan: what was planned (plan.py).
+        Plain values, and no text of the data.
+    thresholds: of a network that gives several labels per text, the probability from which on a
+        text has each (UNTUNED until they are chosen); None elsewhere.
+    abstention: the risk-coverage curve of texts that the network did not learn from; None without
+        any.
     """
 
     network: Network
@@ -78,8 +81,8 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
 def write_sealed(
     tensors: Mapping[str, torch.Tensor], description: Mapping[str, Any], path: Path
 ) -> None:
-    """Write tensors and their description, JSON values, with the format and a digest. The file appears under
-    its name only when complete. Raises OutputError."""
+    """Write tensors and their description, JSON values, with the format and a digest. The file
+    appears under its name only when complete. Raises OutputError."""
     head = {"sha256": "0" * 64, "format": CHECKPOINT_FORMAT}
     contiguous = {name: value.contiguous() for name, value in tensors.items()}
     data = save(contiguous, {_KEY: json.dumps({**head, **description})})
@@ -87,7 +90,8 @@ def write_sealed(
 
 
 def sealed(data: bytes) -> bytes:
-    """Return a checkpoint's bytes with the SHA-256 of all others in its place. ValueError without one."""
+    """Return a checkpoint's bytes with the SHA-256 of all others in its place. ValueError without
+    one."""
     place = _DIGEST.match(data)
     if place is None:
         raise ValueError("no digest")
@@ -112,7 +116,8 @@ def read_sealed(
 ) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     """Read what :func:`write_sealed` has written: the description and the tensors.
 
-    advice: what to do about a damaged file. Raises DataError where it is damaged or of another kind.
+    advice: what to do about a damaged file. Raises DataError where it is damaged or of another
+        kind.
     """
     with _damage(path, advice):
         data = path.read_bytes()
@@ -149,7 +154,8 @@ def _damage(path: Path, advice: str) -> Iterator[None]:
 
 
 def _checkpoint(description: Any, tensors: Mapping[str, torch.Tensor], path: Path) -> Checkpoint:
-    """Return the checkpoint of a file's contents. Raises DataError, ValueError, KeyError or TypeError."""
+    """Return the checkpoint of a file's contents. Raises DataError, ValueError, KeyError or
+    TypeError."""
     weights: dict[str, torch.Tensor] = {}
     for name, value in tensors.items():
         part, _, rest = name.partition(".")

@@ -13,21 +13,21 @@ import numpy as np
 import torch
 
 from edge_lstm.text import FIRST_WORD_ID, OOV_ID
-from edge_lstm_export.onnx.size import PairRoom
+from edge_lstm_export.graph.size import PairRoom
+from edge_lstm_export.options import LoopOptions, NetworkConfig
 from edge_lstm_export.train import ngrams
 from edge_lstm_export.train.calibrate import ComponentLogits, Stack
 from edge_lstm_export.train.examples import Examples
 from edge_lstm_export.train.loop import fit_network, predict_logits
 from edge_lstm_export.train.network import Network
 from edge_lstm_export.train.ngrams import Features, SparseData, SparseWeights
-from edge_lstm_export.train.options import LoopOptions, NetworkConfig
 from edge_lstm_export.train.pretrained import WordEmbeddings
 from edge_lstm_export.train.stages import Stage, Stages
 from edge_lstm_export.train.start import first_weights
 from edge_lstm_export.train.training_data import TrainingData
 from edge_lstm_export.train.word_vectors import first_values, word_vectors
 
-# --- The LSTM -----------------------------------------------------------------------------------------------
+# --- The LSTM -------------------------------------------------------------------------------------
 
 
 def new_network(
@@ -77,14 +77,15 @@ def lstm_examples(data: TrainingData, fold: int | None = None) -> Examples:
 
 
 def loop_options(data: TrainingData) -> LoopOptions:
-    """Return the loop's options: without validation texts no epoch is known to be better than the last."""
+    """Return the loop's options: without validation texts no epoch is known to be better than the
+    last."""
     loop = data.plan.loop
     if data.validation_examples is None:
         return replace(loop, patience=loop.epochs)
     return loop
 
 
-# --- The n-gram part ----------------------------------------------------------------------------------------
+# --- The n-gram part ------------------------------------------------------------------------------
 
 
 def choose_features(data: TrainingData, embeddings: WordEmbeddings | None) -> Features | None:
@@ -143,7 +144,8 @@ def fit_sparse(
 
 
 def _fit_columns(data: SparseData, rows: int, width: int, seed: int) -> SparseWeights:
-    """Fit by the planned method. rows: examples, from the first on, that have a label of their own."""
+    """Fit by the planned method. rows: examples, from the first on, that have a label of their
+    own."""
     fit = data.options.fit
     if fit == "svm":
         return ngrams.fit_svm(data)
@@ -180,7 +182,7 @@ def fit_residual(
     return features, ngrams.fit_logistic(fitted, lstm)
 
 
-# --- Both ---------------------------------------------------------------------------------------------------
+# --- Both -----------------------------------------------------------------------------------------
 
 
 def component_logits(
@@ -243,7 +245,8 @@ class CrossValidation:
 def assembled(
     network: Network, stack: Stack, features: Features | None, sparse: SparseWeights | None
 ) -> Network:
-    """Return the network with the weights of both components in its head, and with its n-gram vectors."""
+    """Return the network with the weights of both components in its head, and with its n-gram
+    vectors."""
     whole = copy.deepcopy(network)
     pooled = whole.config.pooled_dim
     with torch.no_grad():

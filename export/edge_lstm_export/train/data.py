@@ -27,7 +27,8 @@ Names = tuple[str, ...]  # of labels
 
 # Texts are in an unsegmented script where more of their words than this hold a character of one.
 UNSEGMENTED_SHARE = 0.3
-# More labels than this are ids or a column of numbers: each is a row of the head and a column of targets.
+# More labels than this are ids or a column of numbers: each is a row of the head and a column of
+# targets.
 MOST_LABELS = 1000
 _MANY_VALUES = (
     20  # from so many different values on, a label column may be one of ids or of numbers
@@ -41,8 +42,8 @@ _CONTROL = {
 
 @dataclass(frozen=True)
 class Split:
-    """Texts and their labels: bool [n, L], True for each label of a text; one in each row where a text has
-    one label."""
+    """Texts and their labels: bool [n, L], True for each label of a text; one in each row where a
+    text has one label."""
 
     texts: tuple[str, ...]
     labels: Bools
@@ -57,7 +58,8 @@ class Split:
 
     @cached_property
     def strata(self) -> Ints:
-        """int64 [n], see :func:`rarest`, counted in the split that was read: what splits texts evenly."""
+        """int64 [n], see :func:`rarest`, counted in the split that was read: what splits texts
+        evenly."""
         return rarest(self.labels)
 
     def subset(self, rows: Ints) -> Split:
@@ -75,7 +77,8 @@ class Split:
 class Dataset:
     """One source, or several together, read.
 
-    name: for people, as ``imdb`` or a file's name; labels: their names, in the order of the columns.
+    name: for people, as ``imdb`` or a file's name; labels: their names, in the order of the
+        columns.
     test: None where the source has no test split. digest: sha256 (hex) of what was read.
     several: whether a text may have several labels, or none. unlabelled: texts without a label.
     warnings: what a person should know of the data, a line each; checks: the counts behind them.
@@ -95,7 +98,8 @@ class Dataset:
 
 
 def make_split(texts: Iterable[str], names: Sequence[Names], labels: Names, where: str) -> Split:
-    """Make a split of texts and the label names of each. Raises DataError for a name not in ``labels``."""
+    """Make a split of texts and the label names of each. Raises DataError for a name not in
+    ``labels``."""
     index = {label: i for i, label in enumerate(labels)}
     if unknown := sorted({name for row in names for name in row} - index.keys()):
         name, same = (
@@ -119,8 +123,8 @@ def rarest(labels: Bools) -> Ints:
 def label_names(names: Sequence[str], where: str, *, several: bool = False) -> Names:
     """Return the distinct names of all texts' labels, sorted, numbers by value.
 
-    Raises DataError unless there are two or more, and where they cannot be labels: nearly every text has its
-    own, they are numbers from a scale, or no file or terminal can show them.
+    Raises DataError unless there are two or more, and where they cannot be labels: nearly every
+    text has its own, they are numbers from a scale, or no file or terminal can show them.
     """
     distinct = sorted(set(names))
     if len(distinct) < 2:
@@ -181,8 +185,8 @@ def texts_digest(texts: Iterable[str], names: Iterable[Names]) -> str:
 
 
 def hold_out(split: Split, share: float, seed: int) -> tuple[Split, Split]:
-    """Return (rest, held out): about ``share`` of the texts of each label, at least one of each label that
-    has two or more, drawn by ``seed``. Duplicates go the same way. The order is kept."""
+    """Return (rest, held out): about ``share`` of the texts of each label, at least one of each
+    label that has two or more, drawn by ``seed``. Duplicates go the same way. The order is kept."""
     rng = np.random.default_rng([seed, 0x5F1D])
     unique = np.sort(np.unique(split.keys, return_index=True)[1])
     chosen: list[int] = []

@@ -1,4 +1,5 @@
-"""The tables of defaults that a plan is made from: by kind of data, by preset, and the bounds of each rule.
+"""The tables of defaults that a plan is made from: by kind of data, by preset, and the bounds of
+each rule.
 
 benchmarks/decisions.md says what each is worth.
 """
@@ -9,11 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from edge_lstm_export.train.options import LoopOptions, SparseOptions
+from edge_lstm_export.options import LoopOptions, SparseOptions
 
 Kind = Literal["long", "short", "many labels", "unsegmented"]
 
-# --- Kinds of data ------------------------------------------------------------------------------------------
+# --- Kinds of data --------------------------------------------------------------------------------
 
 # Words per text, the mean: reviews have hundreds, sentences and questions 5 to 30.
 LONG_TEXTS = 60.0
@@ -26,7 +27,7 @@ FEW_ROWS = 2000
 # Rows that cross-validation needs.
 FEWEST_TO_CROSS_VALIDATE = 10
 
-# --- Sizes --------------------------------------------------------------------------------------------------
+# --- Sizes ----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -94,16 +95,18 @@ PRESETS: Mapping[str, Preset] = {
 }
 # Ids of a vocabulary, whatever the room.
 FEWEST_WORDS = 500
-# Short texts in segmented scripts take a large vocabulary before a large LSTM: this share of the room ...
+# Short texts in segmented scripts take a large vocabulary before a large LSTM: this share of the
+# room ...
 LARGE_VOCABULARY_SHARE = 0.85
 # ... and an LSTM that is no larger than this (embedding, hidden).
 LARGE_VOCABULARY_SHAPE = (14, 30)
-# The same if the table of English words knows the words, which are worth more width: units with few rows ...
+# The same if the table of English words knows the words, which are worth more width: units with few
+# rows ...
 FEW_ROWS_HIDDEN = 30
 # ... and the whole shape in a large file.
 ENGLISH_SHAPE = (46, 62)
 
-# --- The training loop --------------------------------------------------------------------------------------
+# --- The training loop ----------------------------------------------------------------------------
 
 LOOPS: Mapping[str, LoopOptions] = {
     "long": LoopOptions(
@@ -136,7 +139,7 @@ MOST_EPOCHS = 40
 FEWEST_BATCHES = 20
 SMALLEST_BATCH = 8
 
-# --- The n-gram part ----------------------------------------------------------------------------------------
+# --- The n-gram part ------------------------------------------------------------------------------
 
 # Spread of naive Bayes, in spreads of the SVMs.
 BAYES = 0.5
@@ -153,13 +156,14 @@ RESIDUAL_RIDGE = 1e-6
 # Subwords as a share of the ids, in an unsegmented script.
 UNSEGMENTED_SUBWORD_SHARE = 0.9
 
-# --- Teachers and the transfer set --------------------------------------------------------------------------
+# --- Teachers and the transfer set ----------------------------------------------------------------
 
 # Weight of a row's own label in its target: with the linear teacher alone ...
 HARD_LABEL_WEIGHT = 0.8
 # ... and with a teacher that knows more.
 STRONG_HARD_LABEL_WEIGHT = 0.6
-# Expected weight of the LSTM if it learns from rows alone; with a transfer set it is the options' default.
+# Expected weight of the LSTM if it learns from rows alone; with a transfer set it is the options'
+# default.
 ROWS_ONLY_LSTM_SHARE = 0.1
 # Texts of a log that the teachers label; of more, a random part.
 MOST_UNLABELLED = 20_000
@@ -167,7 +171,8 @@ MOST_UNLABELLED = 20_000
 ENOUGH_UNLABELLED = 1000
 # Rows. More are not augmented.
 MOST_TO_AUGMENT = 20_000
-# Augmented texts in all: with few rows; with few rows of many labels; with many rows, for an encoder.
+# Augmented texts in all: with few rows; with few rows of many labels; with many rows, for an
+# encoder.
 AUGMENTED = 4_000
 AUGMENTED_MANY_LABELS = 12_000
 AUGMENTED_ENCODER = 100_000
@@ -176,7 +181,7 @@ MOST_PER_ROW = 40
 # Share of wrong letters in a copy of each row.
 TYPOS = 0.05
 
-# --- The trial of a model file as a teacher -----------------------------------------------------------------
+# --- The trial of a model file as a teacher -------------------------------------------------------
 
 # The model file that is tried unasked.
 CANDIDATE = "sentiment"
@@ -186,7 +191,8 @@ TRIAL_FOLDS = 5
 # Standard errors by which it must raise the accuracy and lower the log loss.
 TRIAL_ACCURACY_GAIN = 1.0
 TRIAL_LOG_LOSS_GAIN = 4.0
-# Its accuracy alone, as a share of the linear teacher's: below, labels are about more than it knows.
+# Its accuracy alone, as a share of the linear teacher's: below, labels are about more than it
+# knows.
 LEAST_ALONE = 0.85
 # Probability of a label that no row has, for a comparison with always answering the frequent one.
 TRIAL_UNSEEN = 1e-6

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from edge_lstm.text import PAD_ID, Tokenizer
+from edge_lstm_export.options import LoopOptions
 from edge_lstm_export.train.data import Floats, Ints
-from edge_lstm_export.train.options import LoopOptions
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,8 @@ class Examples:
         return self.from_rows(self._texts(rows), self.targets[rows])
 
     def padded(self, rows: Ints) -> tuple[Tensor, Tensor]:
-        """Rows → ids: int64 [B, T], 0 = padding on the right up to the longest; lengths: int64 [B]."""
+        """Rows → ids: int64 [B, T], 0 = padding on the right up to the longest; lengths: int64
+        [B]."""
         texts = [torch.tensor(ids, dtype=torch.int64) for ids in self._texts(rows)]
         padded = nn.utils.rnn.pad_sequence(texts, batch_first=True, padding_value=PAD_ID)
         return padded, torch.from_numpy(self.lengths[rows])
@@ -79,10 +80,11 @@ class Examples:
 
 
 def cropped(ids: Tensor, lengths: Tensor, options: LoopOptions) -> tuple[Tensor, Tensor]:
-    """Leave only a run of tokens, of random length and place, of some texts that are chosen at random.
+    """Leave only a run of tokens, of random length and place, of some texts that are chosen at
+    random.
 
-    ids: int64 [B, T], padded on the right. lengths: int64 [B]. Both come back in the same form. PyTorch's
-    random state decides. A shorter run than the options allow does not bear the label.
+    ids: int64 [B, T], padded on the right. lengths: int64 [B]. Both come back in the same form.
+    PyTorch's random state decides. A shorter run than the options allow does not bear the label.
     """
     rows = len(lengths)
     part = options.smallest_crop + (1 - options.smallest_crop) * torch.rand(rows)
@@ -96,10 +98,13 @@ def cropped(ids: Tensor, lengths: Tensor, options: LoopOptions) -> tuple[Tensor,
 
 
 def shuffled_batches(examples: Examples, options: LoopOptions, seed: int, epoch: int) -> list[Ints]:
-    """Return every example once, in batches of similar length, in an order that (seed, epoch) alone decides.
+    """Return every example once, in batches of similar length, in an order that (seed, epoch) alone
+    decides.
 
-    Nothing is carried from one epoch to the next, so a resumed training sees the same batches. Texts are
-    sorted by length within a chunk of batches: a larger chunk has less padding and a less random order.
+    Nothing is carried from one epoch to the next, so a resumed training sees the same batches.
+    Texts are
+    sorted by length within a chunk of batches: a larger chunk has less padding and a less random
+        order.
     """
     rng = np.random.default_rng([seed, epoch])
     order = rng.permutation(len(examples))

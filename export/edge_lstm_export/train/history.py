@@ -14,7 +14,8 @@ from edge_lstm.printable import duration
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """One pass over the training examples. Losses in nats, accuracies from 0 to 1, learning_rate at the end.
+    """One pass over the training examples. Losses in nats, accuracies from 0 to 1, learning_rate at
+    the end.
     calibrated_loss: of the validation part, as the two before it, after the best temperature."""
 
     epoch: int
@@ -42,7 +43,8 @@ class EpochLines:
         return f"epoch {record.epoch} of {self.total}" if self.total else f"epoch {record.epoch}"
 
     def left(self, done: float) -> str:
-        """Return how long the other epochs take, if none of them is left out; nothing if that is unknown.
+        """Return how long the other epochs take, if none of them is left out; nothing if that is
+        unknown.
         done: epochs that are complete, and the part of the one under way."""
         if not (self._seconds and self.total) or done >= self.total:
             return ""
@@ -64,8 +66,8 @@ class EpochLines:
 
 
 def best_of(history: Sequence[EpochRecord]) -> EpochRecord | None:
-    """The epoch with the lowest validation loss, the earliest of equals; without validation the last one.
-    None before the first is complete."""
+    """The epoch with the lowest validation loss, the earliest of equals; without validation the
+    last one. None before the first is complete."""
     if history and history[-1].calibrated_loss is None:
         return history[-1]
     return min(history, key=lambda record: record.calibrated_loss or 0.0, default=None)

@@ -32,8 +32,8 @@ def probabilities(logits: Tensor, *, several: bool) -> Floats:
 
 
 def soft_cross_entropy(logits: Tensor, targets: Tensor, *, several: bool = False) -> Tensor:
-    """Mean cross entropy of a text, in nats; targets [B, L], rows sum to 1. several: targets are 0 to 1 each,
-    and the binary cross entropies of all labels are added up."""
+    """Mean cross entropy of a text, in nats; targets [B, L], rows sum to 1. several: targets are 0
+    to 1 each, and the binary cross entropies of all labels are added up."""
     if several:
         each = functional.binary_cross_entropy_with_logits(
             logits, targets.to(logits.dtype), reduction="none"
@@ -43,8 +43,8 @@ def soft_cross_entropy(logits: Tensor, targets: Tensor, *, several: bool = False
 
 
 def count_correct(logits: Tensor, targets: Tensor, *, several: bool = False) -> int:
-    """How many rows have their largest target as the answer; of several labels, all of them right at a
-    probability of 0.5."""
+    """How many rows have their largest target as the answer; of several labels, all of them right
+    at a probability of 0.5."""
     if several:
         return int(((logits > 0) == (targets > 0.5)).all(dim=1).sum())
     return int((log_probabilities(logits).argmax(dim=1) == targets.argmax(dim=1)).sum())
@@ -55,8 +55,8 @@ def fit_temperature(
 ) -> float:
     """Return the divisor of the logits with the least log loss (Guo et al., 2017).
 
-    Few texts say little, and if all of them are classified right the least loss is at 0. A normal prior on
-    the logarithm holds the answer near 1 then, and has no say over thousands of texts.
+    Few texts say little, and if all of them are classified right the least loss is at 0. A normal
+    prior on the logarithm holds the answer near 1 then, and has no say over thousands of texts.
 
     logits: float32 [n, 1 or L], of texts that did not train the network. targets: float32 [n, L].
     common_factor: one standard deviation of the prior is this factor.

@@ -1,7 +1,7 @@
 """The training loop: examples → the best weights that the validation texts saw.
 
-Plain PyTorch. The network's first weights, the examples, the options and the seed alone decide a run: one
-that is interrupted at any batch and resumed ends with the same bits as one that is not.
+Plain PyTorch. The network's first weights, the examples, the options and the seed alone decide a
+run: one that is interrupted at any batch and resumed ends with the same bits as one that is not.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from torch import Tensor
 
 from edge_lstm.errors import DataError
 from edge_lstm.text import OOV_ID, PAD_ID, Tokenizer
+from edge_lstm_export.options import CalibrationOptions, LoopOptions
 from edge_lstm_export.train.data import Floats
 from edge_lstm_export.train.examples import Examples, cropped, shuffled_batches, sorted_batches
 from edge_lstm_export.train.history import EpochRecord, best_of
@@ -30,7 +31,6 @@ from edge_lstm_export.train.logits import (
 )
 from edge_lstm_export.train.network import Network, multiplies_bfloat16
 from edge_lstm_export.train.optimizer import adamw
-from edge_lstm_export.train.options import CalibrationOptions, LoopOptions
 from edge_lstm_export.train.stages import Stage
 
 EVALUATION_BATCH = 64  # tolerance: texts per batch where nothing is learnt
@@ -52,11 +52,13 @@ class Progress(Stage):
 class Callbacks:
     """What a caller hears of a training, and how it ends one. Each may raise KeyboardInterrupt.
 
-    say: a stage begins, or got so far. started: the network is made; with its tokenizer, and the number of
-    texts that it learns from. keep: called with the run's state before the first batch (unless it is
-    resumed), after every epoch, and where the run is stopped. on_batch: the epoch so far, and how many of how
-    many batches that is. should_stop: asked after every batch, of the validation too. deferring: entered for
-    as long as it is asked.
+    say: a stage begins, or got so far. started: the network is made; with its tokenizer, and the
+        number of
+    texts that it learns from. keep: called with the run's state before the first batch (unless it
+    is resumed), after every epoch, and where the run is stopped. on_batch: the epoch so far, and
+    how many of how
+    many batches that is. should_stop: asked after every batch, of the validation too. deferring:
+    entered for as long as it is asked.
     """
 
     say: Callable[[str], None] = lambda line: None
@@ -157,7 +159,8 @@ class _Run:
         return LoopResult(outcome, tuple(self.history))
 
     def outcome(self) -> Outcome | None:
-        """How the run has ended, by the epochs that are complete; None where there is more to do."""
+        """How the run has ended, by the epochs that are complete; None where there is more to
+        do."""
         if self.epoch >= self.options.epochs:
             return "finished"
         best = best_of(self.history)
@@ -284,8 +287,8 @@ class _Run:
 def predict_logits(
     network: Network, examples: Examples, *, on_batch: Callable[[], None] = lambda: None
 ) -> Tensor:
-    """Logits: [n, 1 or L], in the examples' order and of the weights' type. Leaves the network in evaluation
-    mode. ``on_batch`` is called after each batch.
+    """Logits: [n, 1 or L], in the examples' order and of the weights' type. Leaves the network in
+    evaluation mode. ``on_batch`` is called after each batch.
     """
     network.eval()
     logits = torch.empty(len(examples), network.config.logits, dtype=network.head.weight.dtype)

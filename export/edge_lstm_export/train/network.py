@@ -1,11 +1,11 @@
 """The PyTorch model, all of it: embedding → LSTM → pooling → dense head, beside n-gram vectors.
 
 The preset ``seed`` is Keras's IMDB example, exactly: ``Embedding(5001, 32)``, ``LSTM(100)``,
-``Dense(1, activation="sigmoid")``, 213,333 trainable parameters. Shapes in comments: B batch, T time
-steps, E embedding, H hidden units, D directions, L labels.
+``Dense(1, activation="sigmoid")``, 213,333 trainable parameters. Shapes in comments: B batch, T
+time steps, E embedding, H hidden units, D directions, L labels.
 
-The **n-gram vectors** (fastText; Joulin et al., 2017) remember single expressions, which a small LSTM cannot
-("wide and deep", Cheng et al., 2016): see :class:`NGramVectors`.
+The **n-gram vectors** (fastText; Joulin et al., 2017) remember single expressions, which a small
+LSTM cannot ("wide and deep", Cheng et al., 2016): see :class:`NGramVectors`.
 """
 
 from __future__ import annotations
@@ -21,13 +21,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from edge_lstm_export.train.options import LoopOptions, NetworkConfig
+from edge_lstm_export.options import LoopOptions, NetworkConfig
 
 Weights = dict[str, npt.NDArray[np.float32]]
 
 
 class Network(nn.Module):
-    """The classifier. ``forward`` gives logits, from which logits.probabilities makes the file's answers."""
+    """The classifier. ``forward`` gives logits, from which logits.probabilities makes the file's
+    answers."""
 
     def __init__(
         self,
@@ -47,7 +48,8 @@ class Network(nn.Module):
         self.lstm_in_bfloat16 = False
         with torch.device("meta") if blank else nullcontext():
             self.embedding = _table(config.num_words + 1, config.embedding_dim, blank)
-            # One nn.LSTM per direction: packed sequences are slow on a CPU, so _direction handles lengths.
+            # One nn.LSTM per direction: packed sequences are slow on a CPU, so _direction handles
+            # lengths.
             directions, size = (
                 map(lstm_name, range(config.directions)),
                 (config.embedding_dim, config.hidden),
@@ -61,7 +63,8 @@ class Network(nn.Module):
             self._initialise(embedding_range)
 
     def _initialise(self, embedding_range: float) -> None:
-        """Draw Keras's first values: uniform embedding, Glorot kernels, orthogonal recurrence, bias."""
+        """Draw Keras's first values: uniform embedding, Glorot kernels, orthogonal recurrence,
+        bias."""
         hidden = self.config.hidden
         nn.init.uniform_(self.embedding.weight, -embedding_range, embedding_range)
         for lstm in self.lstm.values():
@@ -78,8 +81,8 @@ class Network(nn.Module):
         nn.init.zeros_(self.head.weight[:, self.config.pooled_dim :])  # of the n-grams
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
-        """ids: int64 [B, T], 0 = padding on the right; lengths: int64 [B], at least 1 → logits [B, 1 or
-        L]."""
+        """ids: int64 [B, T], 0 = padding on the right; lengths: int64 [B], at least 1 → logits [B,
+        1 or L]."""
         embedded = functional.dropout(self.embedding(ids), self.config.dropout, self.training)
         features = self.pool(embedded, lengths)
         if self.ngrams is not None:
@@ -101,16 +104,17 @@ class Network(nn.Module):
             )  # B, T: the text's own tokens
             outputs = outputs * is_token.unsqueeze(2)
             mean = outputs.sum(dim=1) / lengths.unsqueeze(1)
-            # What an LSTM gives for padding is 0: the maximum counts it too, so that the model file need not
-            # tell the two apart.
+            # What an LSTM gives for padding is 0: the maximum counts it too, so that the model file
+            # need not tell the two apart.
             pooled = torch.cat([mean, outputs.amax(dim=1).clamp_min(0)], dim=1)
         return functional.dropout(pooled, self.config.dropout, self.training)
 
     def _direction(self, direction: int, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """One LSTM over x [B, T, E] → outputs [B, T, H] and the state after the text's last step [B, H].
+        """One LSTM over x [B, T, E] → outputs [B, T, H] and the state after the text's last step
+        [B, H].
 
-        Padding is on the right, so it cannot reach the outputs before it. The second direction reads
-        each row reversed within its own length.
+        Padding is on the right, so it cannot reach the outputs before it. The second direction
+        reads each row reversed within its own length.
         """
         lstm = self.lstm[lstm_name(direction)]
         if direction == 1:
@@ -130,8 +134,8 @@ class Network(nn.Module):
 
     @torch.no_grad()
     def room(self, ids: Tensor, lengths: Tensor) -> Tensor:
-        """ids: int64 [B, T]; lengths: int64 [B] → [D, H]: how far each unit stays below tanh(t), the most
-        that a unit can reach at step t; the least of all texts and steps."""
+        """ids: int64 [B, T]; lengths: int64 [B] → [D, H]: how far each unit stays below tanh(t),
+        the most that a unit can reach at step t; the least of all texts and steps."""
         x, steps = self.embedding(ids), torch.arange(1, ids.shape[1] + 1)
         most = torch.tanh(steps.to(x.dtype)).view(1, -1, 1)
         is_padding = (steps > lengths.unsqueeze(1)).unsqueeze(2)  # B, T, 1
@@ -145,8 +149,9 @@ class Network(nn.Module):
 
     @torch.no_grad()
     def least_room(self) -> Tensor:
-        """[D, H]: what :meth:`room` is of no text below. At step t a unit's output is at most tanh(t) times
-        its output gate, whose opening no id and no earlier outputs, at most 1 each, bring above a bound."""
+        """[D, H]: what :meth:`room` is of no text below. At step t a unit's output is at most
+        tanh(t) times its output gate, whose opening no id and no earlier outputs, at most 1 each,
+        bring above a bound."""
         rooms, hidden = [], self.config.hidden
         for direction in range(self.config.directions):
             kernel, recurrent, *biases = (
@@ -166,7 +171,8 @@ class Network(nn.Module):
                 weight[-self.config.hidden :] *= of_unit  # the last gate is the output's
 
     def parameter_counts(self) -> dict[str, int]:
-        """Part → how many numbers it was trained to; the other bias of PyTorch's LSTM is none of them."""
+        """Part → how many numbers it was trained to; the other bias of PyTorch's LSTM is none of
+        them."""
         parts = {"embedding": self.embedding, "lstm": self.lstm, "head": self.head}
         counts = {
             name: sum(p.numel() for p in part.parameters() if p.requires_grad)
@@ -184,9 +190,10 @@ class Network(nn.Module):
 class NGramVectors(nn.Module):
     """The sum of the vectors of a text's words and word pairs, over the square root of its length.
 
-    ids: int64 [ngrams, 2]: the left and the right id of a pair, or an id and 0 for a word; words come first,
-    each part in the order of the ids, none twice. Part of the weights; set it with :meth:`choose`. The
-    vectors are fitted outside the training loop (ngrams.py) and are zero until then.
+    ids: int64 [ngrams, 2]: the left and the right id of a pair, or an id and 0 for a word; words
+    come first, each part in the order of the ids, none twice. Part of the weights; set it with
+    :meth:`choose`. The vectors are fitted outside the training loop (ngrams.py) and are zero until
+    then.
     """
 
     ids: Tensor
@@ -224,7 +231,8 @@ class NGramVectors(nn.Module):
             raise ValueError("its n-grams are out of order, or not ids of its words")
 
     def _rows_by_id(self) -> tuple[Tensor, Tensor, Tensor]:
-        """(row of each word id [num_words + 1], keys of the pairs in ascending order, the row of each)."""
+        """(row of each word id [num_words + 1], keys of the pairs in ascending order, the row of
+        each)."""
         if self._index is None:
             rows = torch.arange(1, len(self.ids) + 1)
             pair = self.ids[:, 1] > 0
@@ -238,8 +246,8 @@ class NGramVectors(nn.Module):
         return self._index
 
     def rows(self, ids: Tensor) -> Tensor:
-        """ids: int64 [B, T], 0 = padding on the right → int64 [B, 2T - 1]: the rows of the n-grams that each
-        text holds, each once, and 0."""
+        """ids: int64 [B, T], 0 = padding on the right → int64 [B, 2T - 1]: the rows of the n-grams
+        that each text holds, each once, and 0."""
         words, keys, pairs = self._rows_by_id()
         pair_keys = ids[:, :-1] * self.base + ids[:, 1:]
         place = torch.searchsorted(keys, pair_keys).clamp_max(len(keys) - 1)
@@ -274,7 +282,8 @@ def threads(count: int) -> Iterator[None]:
 
 
 def multiplies_bfloat16() -> bool:
-    """Whether this CPU has bfloat16 products (AVX512-BF16, AMX); without, they are slower than float32."""
+    """Whether this CPU has bfloat16 products (AVX512-BF16, AMX); without, they are slower than
+    float32."""
     try:
         flags = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
     except OSError:
@@ -283,8 +292,8 @@ def multiplies_bfloat16() -> bool:
 
 
 def _table(rows: int, width: int, blank: bool, padding: int | None = None) -> nn.Embedding:
-    """With PyTorch's first values; blank: on the meta device without, where drawing them imports PyTorch's
-    compiler, a second's work."""
+    """With PyTorch's first values; blank: on the meta device without, where drawing them imports
+    PyTorch's compiler, a second's work."""
     values = torch.empty(rows, width) if blank else None
     return nn.Embedding(rows, width, padding_idx=padding, _weight=values)
 

@@ -1,8 +1,9 @@
 """The n-gram part of the network: its columns, and how its vectors are fitted.
 
-If labels are few, an n-gram's vector is its share of each logit; if they are many, a vector of a lower rank.
-Character n-grams within a word and word embeddings count in the fit only. Those of a word are fixed, so they
-are added into its vector, and a word that came up once still says what its characters say.
+If labels are few, an n-gram's vector is its share of each logit; if they are many, a vector of a
+lower rank. Character n-grams within a word and word embeddings count in the fit only. Those of a
+word are fixed, so they are added into its vector, and a word that came up once still says what its
+characters say.
 """
 
 from __future__ import annotations
@@ -20,13 +21,13 @@ from scipy.optimize import minimize
 from torch.nn import functional
 
 from edge_lstm.text import PAD_ID, START_ID, Tokenizer
-from edge_lstm_export.onnx.size import PairRoom
+from edge_lstm_export.graph.size import PairRoom
+from edge_lstm_export.options import SparseOptions
 from edge_lstm_export.train.data import Bools, Doubles, Floats, Ints
 from edge_lstm_export.train.examples import Examples
 from edge_lstm_export.train.linear import Matrix, bayes_weights, svm_weights
 from edge_lstm_export.train.logits import cross_entropy, soft_cross_entropy
 from edge_lstm_export.train.optimizer import adamw
-from edge_lstm_export.train.options import SparseOptions
 
 _TEXTS_AT_A_TIME = 20_000  # tolerance: memory only
 _PAIR_BASE = 2**31  # tolerance: a pair's key is left id · _PAIR_BASE + right id
@@ -38,10 +39,12 @@ FEWEST_STEPS = 20  # tolerance: the schedule of the learning rate needs some
 class Features:
     """The n-grams of a network and what else its fit reads of a text.
 
-    keys: int64 [n] ascending, words' ids and pairs' keys, one row of the network's vectors each; words: how
-    many of them are words. characters: float32 [n, m], CSR: how often an n-gram holds a character n-gram;
-    None for long texts, which hold enough words. embeddings: float32 [n, width], what a word adds to the
-    meaning of a text; None where nothing is known.
+    keys: int64 [n] ascending, words' ids and pairs' keys, one row of the network's vectors each;
+        words: how
+    many of them are words. characters: float32 [n, m], CSR: how often an n-gram holds a character
+        n-gram;
+    None for long texts, which hold enough words. embeddings: float32 [n, width], what a word adds
+    to the meaning of a text; None where nothing is known.
     """
 
     keys: Ints
@@ -68,8 +71,10 @@ class Features:
         return sparse.vstack(blocks, "csr")
 
     def best(self, vectors: Floats, counts: Matrix, most: int) -> Features:
-        """Keep ``most``: the first words and then the pairs that move most logits, by the length of their
-        vectors times the root of their texts. vectors: float32 [n, outputs]; counts: float32 [texts, n]."""
+        """Keep ``most``: the first words and then the pairs that move most logits, by the length of
+        their
+        vectors times the root of their texts. vectors: float32 [n, outputs]; counts: float32
+            [texts, n]."""
         words = min(self.words, most)
         worth = np.linalg.norm(vectors, axis=1) * np.sqrt(counts.getnnz(axis=0))
         pairs = np.argsort(-worth[self.words :], kind="stable")[: most - words]
@@ -77,13 +82,14 @@ class Features:
         return replace(self, keys=keys, words=words)
 
     def matrix(self, counts: Matrix) -> Matrix:
-        """counts: float32 [texts, n] → float32 [texts, n + m + width], CSR: all columns of the fit."""
+        """counts: float32 [texts, n] → float32 [texts, n + m + width], CSR: all columns of the
+        fit."""
         more = [part for part in (self.characters, self.embeddings) if part is not None]
         return sparse.hstack([counts, *(sparse.csr_matrix(counts @ part) for part in more)]).tocsr()
 
     def folded(self, weights: Floats) -> Floats:
-        """weights: float32 [n + m + width, outputs], of :meth:`matrix` → float32 [n, outputs], those of the
-        characters and embeddings added into the words'."""
+        """weights: float32 [n + m + width, outputs], of :meth:`matrix` → float32 [n, outputs],
+        those of the characters and embeddings added into the words'."""
         count = len(self.keys)
         total, start = weights[:count], count
         for block in (self.characters, self.embeddings):
@@ -101,11 +107,12 @@ def choose_ngrams(
     targets: Floats | None = None,
     room: PairRoom | None = None,
 ) -> Features:
-    """Choose the n-grams that get a vector, at most ``most``, and no more word pairs than find ``room``.
+    """Choose the n-grams that get a vector, at most ``most``, and no more word pairs than find
+    ``room``.
 
-    Every id below ``num_ids`` gets one, but for the padding's and the start's (a word that occurs in no text
-    has its characters). The rest go to word pairs that ``fewest_texts`` hold: to the most frequent ones, or
-    with ``targets``, float32 [texts, L], to those that tell labels apart.
+    Every id below ``num_ids`` gets one, but for the padding's and the start's (a word that occurs
+    in no text has its characters). The rest go to word pairs that ``fewest_texts`` hold: to the
+    most frequent ones, or with ``targets``, float32 [texts, L], to those that tell labels apart.
     """
     counts, keys = _pairs_of(examples)
     texts = counts.getnnz(axis=0)
@@ -122,8 +129,8 @@ def choose_ngrams(
 
 
 def _log_count_ratios(counts: Matrix, targets: Floats) -> Doubles:
-    """float64 [columns]: |log-count ratio| times the root of the texts, the largest over the labels against
-    the rest (the ratio is NB-SVM's; Wang & Manning, 2012)."""
+    """float64 [columns]: |log-count ratio| times the root of the texts, the largest over the labels
+    against the rest (the ratio is NB-SVM's; Wang & Manning, 2012)."""
     texts, sizes = counts.getnnz(axis=0), targets.sum(axis=0)
     inside = counts.T.astype(np.float64) @ targets + 1
     outside = texts[:, None] - inside + 2
@@ -163,13 +170,13 @@ def with_embeddings(features: Features, embeddings: Floats) -> Features:
     return replace(features, embeddings=table)
 
 
-# --- How the vectors are fitted -----------------------------------------------------------------------------
+# --- How the vectors are fitted -------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class SparseWeights:
-    """Logits of an n-gram part: (sum of a text's vectors / sqrt(length)) @ head.T + bias. vectors: float32
-    [n, width]; head: float32 [logits, width]; bias: float32 [logits]."""
+    """Logits of an n-gram part: (sum of a text's vectors / sqrt(length)) @ head.T + bias. vectors:
+    float32 [n, width]; head: float32 [logits, width]; bias: float32 [logits]."""
 
     vectors: Floats
     head: Floats
@@ -197,7 +204,8 @@ class SparseData:
 
     @property
     def labels(self) -> Bools:
-        """bool [texts, L]: the labels by the targets: the largest, of several those above one half."""
+        """bool [texts, L]: the labels by the targets: the largest, of several those above one
+        half."""
         targets = self.examples.targets
         if self.several:
             return np.asarray(targets > 0.5)
@@ -210,11 +218,11 @@ class SparseData:
         return 1 if labels == 2 and not self.several else labels
 
     def weighted(self) -> tuple[Matrix, Floats]:
-        """(float32 [texts, columns] CSR, float32 [columns]): the columns times inverse document frequency
-        over the root of the text's length, and those weights.
+        """(float32 [texts, columns] CSR, float32 [columns]): the columns times inverse document
+        frequency over the root of the text's length, and those weights.
 
-        Each block of columns is scaled so that a mean text has length 1 in it, else the many characters would
-        drown the n-grams.
+        Each block of columns is scaled so that a mean text has length 1 in it, else the many
+        characters would drown the n-grams.
         """
         x = self.features.matrix(self.held)
         n = len(self.features.keys)
@@ -241,7 +249,8 @@ class SparseData:
 
 
 def fit_svm(data: SparseData) -> SparseWeights:
-    """Fit a linear SVM for each label against the rest, and naive Bayes with it: one column per logit."""
+    """Fit a linear SVM for each label against the rest, and naive Bayes with it: one column per
+    logit."""
     x, weights = data.weighted()
     options = data.options
     coefficients, bias = svm_weights(x, data.labels, data.several, options.regularization)
@@ -262,7 +271,8 @@ def fit_svm(data: SparseData) -> SparseWeights:
 def fit_logistic(data: SparseData, other_logits: Floats | None = None) -> SparseWeights:
     """Fit a logistic regression on soft targets: one column per logit.
 
-    It learns from texts that teachers are unsure of, too; an SVM takes a text wholly for its likeliest label.
+    It learns from texts that teachers are unsure of, too; an SVM takes a text wholly for its
+    likeliest label.
     other_logits: float32 [texts, outputs], to which its own are added.
     """
     x, weights = data.weighted()
@@ -295,7 +305,8 @@ def fit_logistic(data: SparseData, other_logits: Floats | None = None) -> Sparse
 
 
 def fit_low_rank(data: SparseData, width: int, seed: int) -> SparseWeights:
-    """Fit vectors of ``width`` and a head by AdamW on the targets. Each step drops some of the n-grams."""
+    """Fit vectors of ``width`` and a head by AdamW on the targets. Each step drops some of the
+    n-grams."""
     options = data.options
     x = data.features.matrix(data.held)
     rng = np.random.default_rng([seed, 0x3A])
@@ -341,10 +352,11 @@ def fit_low_rank(data: SparseData, width: int, seed: int) -> SparseWeights:
 
 
 def merged(first: SparseWeights, second: SparseWeights, data: SparseData) -> SparseWeights:
-    """Vectors as wide as the first's for the mean of both's logits, the second's made as large as the
-    first's.
+    """Vectors as wide as the first's for the mean of both's logits, the second's made as large as
+    the first's.
 
-    Kept are the directions in which the logits of the texts differ most (singular value decomposition).
+    Kept are the directions in which the logits of the texts differ most (singular value
+    decomposition).
     """
     count, width = first.head.shape
     roots = data.examples.roots
@@ -374,11 +386,12 @@ def _dropped(x: Matrix, share: float, rng: np.random.Generator) -> Matrix:
     return x
 
 
-# --- Counting -----------------------------------------------------------------------------------------------
+# --- Counting -------------------------------------------------------------------------------------
 
 
 def _blocks(examples: Examples) -> Iterator[tuple[int, Ints, Ints, Ints, Ints]]:
-    """Yield (texts, the text of each id, ids, the text of each pair of neighbours, keys of the pairs), int64,
+    """Yield (texts, the text of each id, ids, the text of each pair of neighbours, keys of the
+    pairs), int64,
     of some texts at a time: all at once would take gigabytes."""
     for start in range(0, len(examples), _TEXTS_AT_A_TIME):
         offsets = examples.offsets[start : start + _TEXTS_AT_A_TIME + 1]
@@ -402,7 +415,8 @@ def _ones(rows: Ints, columns: Ints, shape: tuple[int, int]) -> Matrix:
 
 
 def _pairs_of(examples: Examples) -> tuple[Matrix, Ints]:
-    """(float32 [texts, n] CSR, 1 for each pair that a text holds; the pairs' keys, int64 [n] ascending)."""
+    """(float32 [texts, n] CSR, 1 for each pair that a text holds; the pairs' keys, int64 [n]
+    ascending)."""
     owners, keys, first = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], 0
     for texts, _, _, owner, pairs in _blocks(examples):
         different, place = np.unique(pairs, return_inverse=True)

@@ -1,8 +1,9 @@
-"""The plan of a training: everything that it will do, decided from the data's statistics before it runs.
+"""The plan of a training: everything that it will do, decided from the data's statistics before it
+runs.
 
-:func:`make_plan` is the one place that decides; defaults.py has its tables. The training reads the plan and
-knows no other settings, so a plan can be printed (``train --dry-run``), edited and run again
-(``--plan FILE``), and is kept in the checkpoint.
+:func:`make_plan` is the one place that decides; defaults.py has its tables. The training reads the
+plan and knows no other settings, so a plan can be printed (``train --dry-run``), edited and run
+again (``--plan FILE``), and is kept in the checkpoint.
 """
 
 from __future__ import annotations
@@ -14,10 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from edge_lstm.errors import DataError
-from edge_lstm_export.train import defaults
-from edge_lstm_export.train.data import Dataset
-from edge_lstm_export.train.defaults import PRESETS, Kind, Preset
-from edge_lstm_export.train.options import (
+from edge_lstm_export.options import (
     NO_TEACHER,
     SENTIMENT,
     SMALL_SENTIMENT,
@@ -42,6 +40,9 @@ from edge_lstm_export.train.options import (
     from_plain,
     is_model_file,
 )
+from edge_lstm_export.train import defaults
+from edge_lstm_export.train.data import Dataset
+from edge_lstm_export.train.defaults import PRESETS, Kind, Preset
 from edge_lstm_export.train.sizes import expected_parts, plan_network
 from edge_lstm_export.train.start import check_shape, lstm_shape, open_source, source_file
 from edge_lstm_export.train.stats import DatasetStats
@@ -60,9 +61,11 @@ class Plan(Options):
     preset: that it was made from. max_kilobytes: the largest int8 file, in 1,000 bytes.
     kind: of the data, which chose its defaults.
     start: model file whose LSTM and embeddings the network starts from.
-    network.ngrams: n-grams that get a vector, at most: as many as the texts have and the file has room for.
+    network.ngrams: n-grams that get a vector, at most: as many as the texts have and the file has
+        room for.
     teachers: in the order in which they are asked; the first is always kept.
-    word_table: word embeddings that the n-gram part reads, and the LSTM unless it starts from a file.
+    word_table: word embeddings that the n-gram part reads, and the LSTM unless it starts from a
+        file.
     unlabelled: texts without a label that are learnt from, at most.
     """
 
@@ -114,7 +117,8 @@ class Plan(Options):
     def check_fits(self, dataset: Dataset) -> None:
         """Raise DataError if the plan is for other labels, or does not fit its model files.
 
-        DataError or ModelFileError if one of these cannot be read, or was changed after the plan was made.
+        DataError or ModelFileError if one of these cannot be read, or was changed after the plan
+        was made.
         """
         labels = len(dataset.labels)
         if (self.network.labels, self.network.several) != (labels, dataset.several):
@@ -152,7 +156,7 @@ class Plan(Options):
         return from_plain(cls, values, "the plan")
 
 
-# --- The decisions ------------------------------------------------------------------------------------------
+# --- The decisions --------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -177,7 +181,8 @@ class Reasons:
 
 
 def make_plan(stats: DatasetStats, request: TrainingRequest = NOTHING_ASKED) -> Plan:
-    """Decide a training. Raises DataError for an unknown preset, and for requests that exclude each other."""
+    """Decide a training. Raises DataError for an unknown preset, and for requests that exclude each
+    other."""
     return decide(stats, request).plan
 
 
@@ -349,7 +354,8 @@ def _transformers(
     if request.classifier:
         return [TeacherOptions(source, kind="classifier")]
     fine_tuned = TeacherOptions(source, kind="fine-tuned")
-    # With many rows a fine-tuned encoder knows what the probe does, and each reading of them takes minutes.
+    # With many rows a fine-tuned encoder knows what the probe does, and each reading of them takes
+    # minutes.
     if _is_few(stats):
         return [TeacherOptions(source, kind="probe"), fine_tuned]
     return [fine_tuned]
@@ -482,7 +488,8 @@ def _sparse(
             return replace(options, fit="low-rank+svm")
         reasons.by_path["sparse.fit"] = "many labels"
         return replace(options, fit="low-rank")
-    # An SVM takes a text wholly for its likeliest label; augmented texts are often of none in particular.
+    # An SVM takes a text wholly for its likeliest label; augmented texts are often of none in
+    # particular.
     if stats.kind == "long" or (transfer and (stats.multi_label or not uses_log)):
         reasons.by_path["sparse.fit"] = "long texts" if stats.kind == "long" else "soft targets"
         return replace(options, fit="logistic")
@@ -546,7 +553,8 @@ def _loop(
     for name in ("epochs", "batch_size", "patience"):
         reasons.by_path[f"loop.{name}"] = f"{texts:,} texts to learn from"
     if request.epochs is not None:
-        # The rate of early epochs is so high that the loss hardly falls: many epochs wait for half of them.
+        # The rate of early epochs is so high that the loss hardly falls: many epochs wait for half
+        # of them.
         patience = max(loop.patience, request.epochs // 2)
         loop = replace(loop, epochs=request.epochs, patience=patience)
         reasons.by_path["loop.epochs"] = "asked for"
@@ -556,8 +564,8 @@ def _loop(
 def sized(loop: LoopOptions, texts: int) -> LoopOptions:
     """Return the options for this number of texts.
 
-    With few, batches are smaller, epochs are more, and patience is longer, since the validation loss of few
-    texts is noisy.
+    With few, batches are smaller, epochs are more, and patience is longer, since the validation
+    loss of few texts is noisy.
     """
     batch_size = loop.batch_size
     while batch_size > defaults.SMALLEST_BATCH and texts < defaults.FEWEST_BATCHES * batch_size:
@@ -569,7 +577,7 @@ def sized(loop: LoopOptions, texts: int) -> LoopOptions:
     return replace(loop, batch_size=batch_size, epochs=epochs, patience=patience)
 
 
-# --- The plan in words --------------------------------------------------------------------------------------
+# --- The plan in words ----------------------------------------------------------------------------
 
 
 def explain(

@@ -1,12 +1,13 @@
-"""From a data set and a request to a plan, with the knowledge of pretrained models about the texts."""
+"""From a data set and a request to a plan, with the knowledge of pretrained models about the
+texts."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from edge_lstm_export.options import NO_TEACHER, SourceFile, TrainingRequest, is_model_file
 from edge_lstm_export.train import defaults
 from edge_lstm_export.train.data import Dataset
-from edge_lstm_export.train.options import NO_TEACHER, SourceFile, TrainingRequest, is_model_file
 from edge_lstm_export.train.plan import Decided, decide
 from edge_lstm_export.train.stats import DatasetStats, dataset_stats, english_share, try_teacher
 from edge_lstm_export.train.teachers.transformer import classifier_labels

@@ -1,6 +1,7 @@
 """Pretrained word vectors: which words mean something alike, before the first label is read.
 
-They come from a teacher (its encoder, or the sentiment model) or from the package's table (:func:`english`).
+They come from a teacher (its encoder, or the sentiment model) or from the package's table
+(:func:`english`).
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ import numpy.typing as npt
 from safetensors.numpy import load_file
 
 from edge_lstm.text import FIRST_WORD_ID, split_marks
+from edge_lstm_export.options import WordVectorOptions
 from edge_lstm_export.train.data import Floats, Ints
-from edge_lstm_export.train.options import WordVectorOptions
 
 _CHUNK = 4096  # tolerance: words compared at once, memory only
 _SMALLEST = 1e-9  # tolerance: divisors are at least this
@@ -27,8 +28,10 @@ ENGLISH = Path(__file__).parents[1] / "english.safetensors"
 
 @dataclass(frozen=True)
 class WordEmbeddings:
-    """Of each id of a vocabulary. vectors: float32 [ids, width], of length 1, or 0 where nothing is known;
-    weighted: the same times how much the word counts in a text's meaning, which is the sum over its words."""
+    """Of each id of a vocabulary. vectors: float32 [ids, width], of length 1, or 0 where nothing is
+    known;
+    weighted: the same times how much the word counts in a text's meaning, which is the sum over its
+        words."""
 
     vectors: Floats
     weighted: Floats
@@ -39,7 +42,8 @@ class PretrainedWords:
     """Vectors of words.
 
     words: that have a vector, the most frequent first.
-    table: float32 [pieces, hidden], the vectors of words or word pieces. pieces: int64 [words], rows of it.
+    table: float32 [pieces, hidden], the vectors of words or word pieces. pieces: int64 [words],
+        rows of it.
     read: returns the rows of each of any words, none for an unknown one.
     """
 
@@ -62,7 +66,8 @@ class PretrainedWords:
         return sum(word in vocabulary for word in words) / max(1, len(words))
 
     def vectors(self, words: Sequence[str]) -> Floats:
-        """float32 [words, hidden], centred and of length 1: the mean of the word's pieces; 0 without any."""
+        """float32 [words, hidden], centred and of length 1: the mean of the word's pieces; 0
+        without any."""
         vectors = np.zeros((len(words), self.table.shape[1]), np.float32)
         for row, ids in enumerate(self.read(words)):
             if ids:
@@ -72,8 +77,9 @@ class PretrainedWords:
     def embeddings(self, words: Sequence[str], ids: int) -> WordEmbeddings:
         """Return the embeddings of a vocabulary that begins with these words. ids: its size.
 
-        A word counts by its smooth inverse frequency (Arora, Liang and Ma, 2017); the frequency follows from
-        its rank by Zipf's law, as in model2vec. A word without a vector of its own counts 1, as a rare one.
+        A word counts by its smooth inverse frequency (Arora, Liang and Ma, 2017); the frequency
+        follows from its rank by Zipf's law, as in model2vec. A word without a vector of its own
+        counts 1, as a rare one.
         """
         centred = self.table[self.pieces] - self._mean
         components = np.linalg.eigh(centred.T @ centred)[1][:, ::-1][:, : self.options.components]
@@ -87,7 +93,8 @@ class PretrainedWords:
         return WordEmbeddings(vectors, vectors * np.pad(weights, around)[:, None])
 
     def text_vectors(self, texts: Sequence[str]) -> Floats:
-        """Return the weighted mean of each text's embeddings, of length 1, or 0 if no word is known.
+        """Return the weighted mean of each text's embeddings, of length 1, or 0 if no word is
+        known.
 
         float32 [texts, at most ``components``].
         """
@@ -135,8 +142,8 @@ def _normalised(vectors: Floats) -> Floats:
 
 
 def unpacked(codes: npt.NDArray[np.uint8], scales: Floats) -> Floats:
-    """codes: uint8 [words, width * 3 / 8], as tools/word_vectors.py packs them; scales: float32 [width] →
-    float32 [words, width]."""
+    """codes: uint8 [words, width * 3 / 8], as tools/word_vectors.py packs them; scales: float32
+    [width] → float32 [words, width]."""
     bits = np.unpackbits(codes, axis=1, count=BITS * len(scales)).reshape(
         len(codes), len(scales), BITS
     )

@@ -102,7 +102,7 @@ def provenance(
     }
 
 
-# --- The longest form, before the training ------------------------------------------------------------------
+# --- The longest form, before the training --------------------------------------------------------
 
 
 def longest_provenance(

@@ -22,12 +22,12 @@ from edge_lstm import __version__
 from edge_lstm.atomic import check_distinct, check_writable, write_error
 from edge_lstm.errors import DataError, OutputError
 from edge_lstm.os_file import NO_FOLLOW, lock
+from edge_lstm_export.options import NO_TEACHER, DataOptions, TrainingRequest
 from edge_lstm_export.train import defaults
 from edge_lstm_export.train.checkpoint import save_checkpoint
 from edge_lstm_export.train.data import Dataset, texts_digest
 from edge_lstm_export.train.history import write_history
 from edge_lstm_export.train.loop import SILENT, Callbacks
-from edge_lstm_export.train.options import NO_TEACHER, DataOptions, TrainingRequest
 from edge_lstm_export.train.plan import Decided, Plan, make_plan
 from edge_lstm_export.train.planning import plan_training, with_teacher_kind
 from edge_lstm_export.train.sources.read import read_dataset, read_texts
@@ -91,7 +91,8 @@ class Inputs:
 
     @cached_property
     def identity(self) -> dict[str, Any]:
-        """What a resumed training must have in common with its beginning, by names that a person knows."""
+        """What a resumed training must have in common with its beginning, by names that a person
+        knows."""
         texts = texts_digest((*self.dataset.train.texts, *self.unlabelled), repeat(()))
         versions = {"version": __version__, "PyTorch": torch.__version__}
         plain = {"data": self.dataset.digest, "texts": texts, **self.plan.to_dict(), **versions}
@@ -99,7 +100,8 @@ class Inputs:
 
 
 def plan_job(job: Job, say: Callable[[str], None] = lambda line: None) -> Inputs:
-    """Read the data and make the plan; nothing is written. Raises DataError, MissingPackageError."""
+    """Read the data and make the plan; nothing is written. Raises DataError,
+    MissingPackageError."""
     request = with_teacher_kind(job.request if job.plan is None else _request_of(job.plan))
     dataset = _read(job, request, say)
     unlabelled: tuple[str, ...] = ()
@@ -119,7 +121,8 @@ def plan_job(job: Job, say: Callable[[str], None] = lambda line: None) -> Inputs
 
 
 def _request_of(plan: Plan) -> TrainingRequest:
-    """Return a request for the plan's transformer; what else was asked for does not matter any more."""
+    """Return a request for the plan's transformer; what else was asked for does not matter any
+    more."""
     for teacher in plan.teachers:
         if teacher.kind in ("probe", "fine-tuned", "classifier"):
             return TrainingRequest(teacher=teacher.source)
@@ -131,11 +134,12 @@ def run_job(
 ) -> Result:
     """Train, and write the checkpoint, its history and what else is asked for.
 
-    What is done is kept in ``job.partial``, from which ``resume`` goes on: the teachers' predictions, every
-    fold of a cross-validation, and the state of the training loop before the first epoch, after every one and
-    where it is stopped. The file is removed when the training is complete. An earlier checkpoint under the
-    same name stays until there is a new one. planned: told the plan before it runs. Raises DataError,
-    OutputError, MissingPackageError and KeyboardInterrupt.
+    What is done is kept in ``job.partial``, from which ``resume`` goes on: the teachers'
+    predictions, every fold of a cross-validation, and the state of the training loop before the
+    first epoch, after every one and where it is stopped. The file is removed when the training is
+    complete. An earlier checkpoint under the
+    same name stays until there is a new one. planned: told the plan before it runs. Raises
+    DataError, OutputError, MissingPackageError and KeyboardInterrupt.
     """
     check_job(job)
     job.output.parent.mkdir(parents=True, exist_ok=True)
@@ -158,11 +162,11 @@ def run_job(
 
 @contextmanager
 def only_run(output: Path) -> Iterator[None]:
-    """Lock ``.NAME.lock`` beside the output within the block. The kernel ends the lock with the process, so
-    an empty file that is left behind locks nobody out.
+    """Lock ``.NAME.lock`` beside the output within the block. The kernel ends the lock with the
+    process, so an empty file that is left behind locks nobody out.
 
-    Raises OutputError where another process has the lock, or the file cannot be made. File systems without
-    locks go without.
+    Raises OutputError where another process has the lock, or the file cannot be made. File systems
+    without locks go without.
     """
     path = output.with_name(f".{output.name}.lock")
     try:
@@ -181,8 +185,8 @@ def only_run(output: Path) -> Iterator[None]:
 
 
 def _lock(path: Path) -> int | None:
-    """Return the locked file; None where the run that had the lock has removed its name meanwhile, so that
-    it locks nothing. Raises BlockingIOError, OSError."""
+    """Return the locked file; None where the run that had the lock has removed its name meanwhile,
+    so that it locks nothing. Raises BlockingIOError, OSError."""
     handle = os.open(path, os.O_RDWR | os.O_CREAT | NO_FOLLOW, 0o666)
     try:
         lock(handle)
@@ -197,7 +201,7 @@ def _lock(path: Path) -> int | None:
     return None
 
 
-# --- What can be known to fail is refused before the work ---------------------------------------------------
+# --- What can be known to fail is refused before the work -----------------------------------------
 
 
 def check_job(job: Job) -> None:
@@ -216,8 +220,8 @@ def check_job(job: Job) -> None:
 
 
 def _stages(job: Job, say: Callable[[str], None]) -> Stages:
-    """The stages that an unfinished training has left, if it is to be resumed; without one, none. Called by
-    the one run that holds the lock.
+    """The stages that an unfinished training has left, if it is to be resumed; without one, none.
+    Called by the one run that holds the lock.
 
     Raises DataError if an unfinished training would be destroyed, or its file is damaged.
     """
@@ -232,7 +236,8 @@ def _stages(job: Job, say: Callable[[str], None]) -> Stages:
 
 
 def _read(job: Job, request: TrainingRequest, say: Callable[[str], None]) -> Dataset:
-    """The data set; a classifier labels sources that have no labels, and must know the labels of others."""
+    """The data set; a classifier labels sources that have no labels, and must know the labels of
+    others."""
     if not request.classifier:
         return read_dataset(job.sources, job.data)
     from edge_lstm_export.train.teachers.classifier import ClassifierTeacher, label_texts

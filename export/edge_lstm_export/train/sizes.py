@@ -1,4 +1,5 @@
-"""The sizes of a planned network: widths by preset and kind of data, words by the room of the file."""
+"""The sizes of a planned network: widths by preset and kind of data, words by the room of the
+file."""
 
 from __future__ import annotations
 
@@ -6,17 +7,17 @@ from dataclasses import dataclass, replace
 
 from edge_lstm.errors import DataError
 from edge_lstm.text import FIRST_WORD_ID, Tokenizer
-from edge_lstm_export.onnx.size import file_parts
-from edge_lstm_export.onnx.weights import SENTINELS
+from edge_lstm_export.graph.size import file_parts
+from edge_lstm_export.graph.weights import SENTINELS
+from edge_lstm_export.options import NetworkConfig
 from edge_lstm_export.train import defaults
 from edge_lstm_export.train.calibrate import LONGEST_THRESHOLD, longest_curve
 from edge_lstm_export.train.defaults import PRESETS, Preset
-from edge_lstm_export.train.options import NetworkConfig
 from edge_lstm_export.train.start import LstmShape
 from edge_lstm_export.train.stats import DatasetStats
 
-# Bytes that stand for what the statistics do not tell: figures of a training, and of each label in them. The
-# training counts exactly, once its vocabulary is chosen (training_data.py).
+# Bytes that stand for what the statistics do not tell: figures of a training, and of each label in
+# them. The training counts exactly, once its vocabulary is chosen (training_data.py).
 FIGURES = 1_600  # tolerance: an estimate
 LABEL_FIGURES = 60  # tolerance: an estimate
 MOST_UNITS = 4096  # tolerance: no bound
@@ -196,7 +197,8 @@ def _word_bytes(network: NetworkConfig, line: float) -> float:
 
 
 def _no_room(stats: DatasetStats, preset: str, start: LstmShape | None) -> str:
-    """Return the error of labels and an LSTM that leave no room, with the smallest preset that has it."""
+    """Return the error of labels and an LSTM that leave no room, with the smallest preset that has
+    it."""
     size = PRESETS[preset].max_kilobytes
     parts = f"{stats.labels:,} labels"
     advice = "merge rare labels"

@@ -1,7 +1,8 @@
-"""The finished stages of a training, kept in a file as soon as each is there, so that a killed one goes on.
+"""The finished stages of a training, kept in a file as soon as each is there, so that a killed one
+goes on.
 
-Only what takes long is kept: the teachers' predictions, each fold of the cross-validation, and the state of
-the training loop. The rest is made again, and the seed decides that it is the same.
+Only what takes long is kept: the teachers' predictions, each fold of the cross-validation, and the
+state of the training loop. The rest is made again, and the seed decides that it is the same.
 """
 
 from __future__ import annotations
@@ -43,8 +44,8 @@ class Stages:
     """The finished stages of one training, by name.
 
     path: the file that they are kept in; None: they are not kept.
-    identity: what a resumed training must have in common with its beginning, by names that a person knows;
-    plain values, as they come back from JSON.
+    identity: what a resumed training must have in common with its beginning, by names that a person
+    knows; plain values, as they come back from JSON.
     """
 
     def __init__(
@@ -93,7 +94,8 @@ NOT_KEPT = Stages()
 
 
 def load_stages(path: Path) -> Stages:
-    """Read the stages of an unfinished training. Raises DataError if the file is damaged or another one."""
+    """Read the stages of an unfinished training. Raises DataError if the file is damaged or another
+    one."""
     description, tensors = read_sealed(path, f"delete {path} and start again")
     identity, stages = description.get("identity"), description.get("stages")
     if not isinstance(identity, dict) or not isinstance(stages, dict):

@@ -15,17 +15,15 @@ from onnx import load_model_from_string, numpy_helper
 from edge_lstm.errors import DataError
 from edge_lstm.modelfile import ModelFile, embedded_model, open_model
 from edge_lstm.text import FIRST_WORD_ID, Tokenizer
+from edge_lstm_export.graph.weights import SENTINELS
+from edge_lstm_export.options import SENTIMENT, SMALL_SENTIMENT, NetworkConfig, SourceFile
 from edge_lstm_export.train.data import Floats
 from edge_lstm_export.train.network import Weights, lstm_name
-from edge_lstm_export.train.options import SENTIMENT, SMALL_SENTIMENT, NetworkConfig, SourceFile
 
 PACKAGED = {
     SENTIMENT: embedded_model(),
     SMALL_SENTIMENT: Path(__file__).parents[1] / "sentiment-small.int8.onnx",
 }
-SENTINELS = (
-    2  # tolerance: columns and units of an int8 file that hold scales still, see onnx/weights.py
-)
 
 
 @dataclass(frozen=True)
@@ -42,7 +40,8 @@ class LstmShape:
 
 
 def open_source(file: SourceFile) -> ModelFile:
-    """Open a model file of a plan. Raises DataError, ModelFileError; DataError if it was changed."""
+    """Open a model file of a plan. Raises DataError, ModelFileError; DataError if it was
+    changed."""
     model = open_model(PACKAGED.get(file.source, Path(file.source)))
     if file.sha256 and model.sha256() != file.sha256:
         raise DataError(f"{file.source} was changed after the plan was made; make the plan again")
@@ -76,8 +75,8 @@ def check_shape(file: SourceFile, network: NetworkConfig) -> None:
 def first_weights(file: SourceFile, tokenizer: Tokenizer) -> tuple[Weights, Floats]:
     """Return first values of the LSTM, by PyTorch's names, and of the embedding.
 
-    The embedding is float32 [ids, E]: an entry has the mean of the vectors that the file reads it as, NaN if
-    it knows none of it.
+    The embedding is float32 [ids, E]: an entry has the mean of the vectors that the file reads it
+    as, NaN if it knows none of it.
     """
     model = open_source(file)
     weights = _lstm_weights(model.data)
@@ -93,9 +92,11 @@ def first_weights(file: SourceFile, tokenizer: Tokenizer) -> tuple[Weights, Floa
 
 
 def _lstm_weights(data: bytes) -> Weights:
-    """Return a model file's embedding and LSTM in float32, by PyTorch's names and without sentinels.
+    """Return a model file's embedding and LSTM in float32, by PyTorch's names and without
+    sentinels.
 
-    ONNX has the gates in the order input, output, forget, cell; PyTorch in input, forget, cell, output.
+    ONNX has the gates in the order input, output, forget, cell; PyTorch in input, forget, cell,
+    output.
     """
     graph = load_model_from_string(data).graph
     tensors = {constant.name: numpy_helper.to_array(constant) for constant in graph.initializer}

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from edge_lstm.text import spaceless, split_marks
+from edge_lstm_export.options import EnsembleOptions, LinearOptions, SourceFile
 from edge_lstm_export.train import defaults
 from edge_lstm_export.train.data import Dataset, Floats, folds_of
-from edge_lstm_export.train.options import EnsembleOptions, LinearOptions, SourceFile
 from edge_lstm_export.train.pretrained import english
 from edge_lstm_export.train.teachers import base
 from edge_lstm_export.train.teachers.linear import LinearTeacher

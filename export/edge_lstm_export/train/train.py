@@ -1,8 +1,8 @@
 """A training, from a data set and a plan to a checkpoint. The page to read first.
 
-hold out · transfer set · vocabulary · ask teachers · choose n-grams · cross-validate · fit the LSTM ·
-fit the n-gram part · calibrate · assemble · test. The plan decides everything (plan.py); the functions called
-here know no other settings. No step changes what an earlier one returned.
+hold out · transfer set · vocabulary · ask teachers · choose n-grams · cross-validate · fit the LSTM
+· fit the n-gram part · calibrate · assemble · test. The plan decides everything (plan.py); the
+functions called here know no other settings. No step changes what an earlier one returned.
 """
 
 from __future__ import annotations
@@ -56,8 +56,10 @@ LOST_BY_NETWORK = 0.03  # tolerance: decides a remark alone
 class Result:
     """A checkpoint and its scores.
 
-    validation: of texts that no component had learnt from; None without any. test: None without test texts.
-    remarks: for a person, a line each. closed_units: LSTM units that were kept away from saturation.
+    validation: of texts that no component had learnt from; None without any. test: None without
+        test texts.
+    remarks: for a person, a line each. closed_units: LSTM units that were kept away from
+        saturation.
     """
 
     checkpoint: Checkpoint
@@ -81,7 +83,8 @@ def fit(
     """Run a plan.
 
     unlabelled: texts for the teachers to label.
-    soft_labels: float32 [unlabelled, L], probabilities that were made elsewhere, instead of the teachers'.
+    soft_labels: float32 [unlabelled, L], probabilities that were made elsewhere, instead of the
+        teachers'.
     teachers: of the plan, if they are loaded already.
     stages: keeps what takes long, and has what an interrupted training kept.
 
@@ -140,7 +143,8 @@ def fit(
         sparse = fit_sparse(data, features, more=validation)
     network = assembled(network, calibration.stack, features, sparse)
     if plan.network.several:
-        # Thresholds lie where many texts are: chosen on what the int8 file holds, few texts cross one.
+        # Thresholds lie where many texts are: chosen on what the int8 file holds, few texts cross
+        # one.
         network = rounded_to_int8(network)
 
     test = None
@@ -172,7 +176,8 @@ def fit(
 def _usable_log(
     plan: Plan, unlabelled: Sequence[str], soft_labels: Floats | None
 ) -> tuple[str, ...]:
-    """Return the texts without a label that are learnt from. Raises DataError if nothing labels them."""
+    """Return the texts without a label that are learnt from. Raises DataError if nothing labels
+    them."""
     if soft_labels is not None:
         if plan.teachers or len(soft_labels) != len(unlabelled):
             raise DataError("soft labels need one row per unlabelled text and no teachers")
@@ -233,7 +238,8 @@ def _calibrate(
 
 
 def _teacher_remarks(data: TrainingData, scores: SetScores | None) -> Iterator[str]:
-    """Yield teachers that were dropped, and advice if the teachers know more than the network learnt."""
+    """Yield teachers that were dropped, and advice if the teachers know more than the network
+    learnt."""
     teachers = data.predictions
     if teachers is None:
         return
@@ -254,10 +260,12 @@ def _teacher_remarks(data: TrainingData, scores: SetScores | None) -> Iterator[s
 def quiet_thread() -> Iterator[None]:
     """Use one thread, and hide warnings of linear models that stop before they converge.
 
-    Two threads share too little work per time step of a small LSTM: they wait for each other. And sums that
-    several share have other bits than those of one. Linear models stop when more steps label no better.
+    Two threads share too little work per time step of a small LSTM: they wait for each other. And
+    sums that several share have other bits than those of one. Linear models stop when more steps
+    label no better.
     """
-    # Only libraries that are loaded already can be limited: SciPy's and scikit-learn's come with these.
+    # Only libraries that are loaded already can be limited: SciPy's and scikit-learn's come with
+    # these.
     import scipy.linalg  # noqa: F401
     import sklearn.svm  # noqa: F401
     from sklearn.exceptions import ConvergenceWarning

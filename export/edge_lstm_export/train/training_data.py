@@ -10,7 +10,7 @@ import numpy as np
 
 from edge_lstm.errors import DataError
 from edge_lstm.text import Tokenizer, split_marks
-from edge_lstm_export.onnx.size import SPARE, file_parts, without_last_words
+from edge_lstm_export.graph.size import SPARE, file_parts, without_last_words
 from edge_lstm_export.train.data import Dataset, Floats, Ints, Names, Split
 from edge_lstm_export.train.examples import Examples
 from edge_lstm_export.train.plan import Plan
@@ -41,8 +41,8 @@ def choose_vocabulary(
 ) -> Vocabulary:
     """Choose the vocabulary of the whole training split, the validation part included.
 
-    It reads no label, and by Keras's rule the ids are then those of Keras's index. The test split is not
-    read. If the file would be too large, the least frequent words are left out.
+    It reads no label, and by Keras's rule the ids are then those of Keras's index. The test split
+    is not read. If the file would be too large, the least frequent words are left out.
 
     words: pretrained embeddings, whose words near those of the texts fill free places.
     Raises DataError if the file has no room for words.
@@ -174,7 +174,8 @@ class TrainingData:
         return Examples.from_texts(self.tokenizer, split.texts, split.labels.astype(np.float32))
 
     def row_targets(self) -> Floats:
-        """Return what is learnt of the rows, float32 [rows, L]: their labels mixed with the teachers'."""
+        """Return what is learnt of the rows, float32 [rows, L]: their labels mixed with the
+        teachers'."""
         labels = self.row_examples.targets
         if self.predictions is None:
             return labels
@@ -215,7 +216,8 @@ class TrainingData:
         return labelled.joined(replace(self.transfer_examples.subset(texts), targets=targets))
 
     def with_typos(self, examples: Examples, fold: int | None = None) -> Examples:
-        """Add misspelt copies of the rows, which are the first of the examples, with the same targets."""
+        """Add misspelt copies of the rows, which are the first of the examples, with the same
+        targets."""
         rows = self.rows_without(fold)
         texts = [self.rows.learnt.texts[row] for row in rows]
         misspelt = misspell(texts, self.plan.augmentation.typos, self.plan.seed)

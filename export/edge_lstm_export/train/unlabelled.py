@@ -1,6 +1,8 @@
-"""The transfer set: texts for the teachers to label, some of a log and some made of the labelled ones.
+"""The transfer set: texts for the teachers to label, some of a log and some made of the labelled
+ones.
 
-A small network that sees a teacher's predictions for thousands of texts near the rows learns what the teacher
+A small network that sees a teacher's predictions for thousands of texts near the rows learns what
+the teacher
 knows. A made text inherits no label: "not good" without "not" has another one.
 """
 
@@ -14,8 +16,8 @@ import numpy as np
 
 from edge_lstm.printable import counted
 from edge_lstm.text import spaceless
+from edge_lstm_export.options import AugmentationOptions
 from edge_lstm_export.train.data import Ints
-from edge_lstm_export.train.options import AugmentationOptions
 
 _NUMBER = re.compile(r"\d+")
 _TWO_LETTERS = re.compile(r"([^\W\d_])([^\W\d_])")
@@ -49,10 +51,11 @@ def choose_unlabelled(
 def augment(
     texts: Sequence[str], fold: Ints, options: AugmentationOptions, seed: int
 ) -> tuple[tuple[str, ...], Ints]:
-    """Make texts of each of ``texts``; return them, and the fold of the texts that each was made of.
+    """Make texts of each of ``texts``; return them, and the fold of the texts that each was made
+    of.
 
-    fold: int64 [n]; only texts of one fold are mixed. The augmented texts differ from each other and
-    from ``texts``.
+    fold: int64 [n]; only texts of one fold are mixed. The augmented texts differ from each other
+    and from ``texts``.
     """
     rng = np.random.default_rng([seed, 0x3D])
     # Where words have no spaces between them, characters take their place.
@@ -73,7 +76,8 @@ def augment(
 
 
 def misspell(texts: Sequence[str], share: float, seed: int) -> list[str]:
-    """Return the texts with a share of their letters left out, doubled, or swapped with the next one."""
+    """Return the texts with a share of their letters left out, doubled, or swapped with the next
+    one."""
     rng = random.Random(seed)
     errors = (r"\2", r"\1\1\2", r"\2\1")
 

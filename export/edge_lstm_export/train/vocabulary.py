@@ -18,8 +18,8 @@ from edge_lstm.text import (
     split_marks,
     split_words,
 )
+from edge_lstm_export.options import TextOptions, VocabularyOptions
 from edge_lstm_export.train.data import Bools
-from edge_lstm_export.train.options import TextOptions, VocabularyOptions
 
 MOST_CHARACTERS = 1000  # tolerance: a longer word says nothing of subwords, and would take minutes
 
@@ -33,7 +33,8 @@ def build_vocabulary(
     marks: str = MARKS,
     related: Callable[[Sequence[str], int], Sequence[str]] | None = None,
 ) -> Tokenizer:
-    """Make the text rule with the vocabulary of these texts, of ids below ``num_words``. It reads no labels.
+    """Make the text rule with the vocabulary of these texts, of ids below ``num_words``. It reads
+    no labels.
 
     marks: punctuation that is a word (see :func:`informative_marks`), by the subword rule.
     related: returns other words to add, given the chosen ones and the most to add.
@@ -56,12 +57,14 @@ def count_words(texts: Iterable[str]) -> Counter[str]:
 def words_and_subwords(
     texts: Sequence[str], num_words: int, options: VocabularyOptions, marks: str = MARKS
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return (words, subwords), the vocabulary of the subword rule, together of ids below ``num_words``.
+    """Return (words, subwords), the vocabulary of the subword rule, together of ids below
+    ``num_words``.
 
-    Words are the most frequent ones; a word that occurs once gets no id if others repeat. Subwords are all
-    characters that occur more than once, if they find room, and the parts of words that a reading of all
-    words by the longest subword uses most. They take the room that few words leave: few texts hold few words
-    of the next text, but many of their parts. Raises DataError if no word is left.
+    Words are the most frequent ones; a word that occurs once gets no id if others repeat. Subwords
+    are all characters that occur more than once, if they find room, and the parts of words that a
+    reading of all words by the longest subword uses most. They take the room that few words leave:
+    few texts hold few words of the next text, but many of their parts. Raises DataError if no word
+    is left.
     """
     counts = Counter(word for text in texts for word in split_marks(text, marks))
     ranked = _by_use(counts)
@@ -80,8 +83,9 @@ def words_and_subwords(
 def informative_marks(texts: Sequence[str], labels: Bools, options: VocabularyOptions) -> str:
     """Return the punctuation marks that tell labels apart, in ASCII's order. labels: bool [n, L].
 
-    A mark counts by its log odds ratio and the standard error of that (half a text is added to each count;
-    Haldane, 1956). A full stop in nearly every text says nothing, and would be a token each time.
+    A mark counts by its log odds ratio and the standard error of that (half a text is added to each
+    count; Haldane, 1956). A full stop in nearly every text says nothing, and would be a token each
+    time.
     """
     holds = np.array([[mark in text for mark in MARKS] for text in texts], np.float64).reshape(
         -1, len(MARKS)
@@ -102,8 +106,8 @@ def informative_marks(texts: Sequence[str], labels: Bools, options: VocabularyOp
 def unknown_share(tokenizer: Tokenizer, texts: Sequence[str]) -> float:
     """The share of words outside the vocabulary to expect of new texts like these, 0 to 1.
 
-    Words that occur once stand for those that a next text brings (Good & Turing). By the subword rule those
-    are not in the vocabulary.
+    Words that occur once stand for those that a next text brings (Good & Turing). By the subword
+    rule those are not in the vocabulary.
     """
     if tokenizer.pieces is None:
         counts = count_words(texts)
@@ -146,12 +150,14 @@ def _subwords(counts: Counter[str], most: int, options: VocabularyOptions) -> tu
 
 
 def _by_use(counts: Mapping[str, float]) -> list[str]:
-    """Most frequent first, equals by the alphabet, so that the order of the texts decides nothing."""
+    """Most frequent first, equals by the alphabet, so that the order of the texts decides
+    nothing."""
     return sorted(counts, key=lambda part: (-counts[part], part))
 
 
 def _longest_first(word: str, subwords: set[str], longest: int) -> list[str]:
-    """Return the subwords of a word, the longest first from the left; unknown characters are left out."""
+    """Return the subwords of a word, the longest first from the left; unknown characters are left
+    out."""
     parts: list[str] = []
     start = 0
     while start < len(word):

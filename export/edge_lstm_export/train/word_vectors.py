@@ -1,7 +1,10 @@
-"""First values for the embedding: word vectors from the words' neighbours in all texts, labelled or not.
+"""First values for the embedding: word vectors from the words' neighbours in all texts, labelled or
+not.
 
-Positive pointwise mutual information of words within a window, factorised by a truncated singular value
-decomposition (Levy, Goldberg and Dagan, 2015): it puts words of one use side by side ("dull", "tedious").
+Positive pointwise mutual information of words within a window, factorised by a truncated singular
+value
+decomposition (Levy, Goldberg and Dagan, 2015): it puts words of one use side by side ("dull",
+    "tedious").
 """
 
 from __future__ import annotations
@@ -10,9 +13,9 @@ import numpy as np
 from scipy import sparse
 
 from edge_lstm.text import FIRST_WORD_ID
+from edge_lstm_export.options import WordVectorOptions
 from edge_lstm_export.train.data import Floats
 from edge_lstm_export.train.examples import Examples
-from edge_lstm_export.train.options import WordVectorOptions
 
 SMALLEST_NORM = 1e-6  # tolerance: a shorter vector is 0
 SVD_ITERATIONS = 3  # tolerance: power iterations of the randomized decomposition
@@ -23,7 +26,8 @@ def word_vectors(
 ) -> Floats | None:
     """Return a vector per id, float32 [num_words + 1, dim], each of length ``spread · sqrt(dim)``.
 
-    An id without neighbours has NaN, as have the ids that are no words. None if the texts are too few.
+    An id without neighbours has NaN, as have the ids that are no words. None if the texts are too
+    few.
     """
     from sklearn.utils.extmath import randomized_svd
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from edge_lstm.errors import DataError
 from edge_lstm.printable import counted
+from edge_lstm_export.options import DataOptions
 from edge_lstm_export.train.data import Dataset, file_digest, label_names, make_split
-from edge_lstm_export.train.options import DataOptions
 
 IMDB, ARCHIVE = "imdb", "aclImdb_v1.tar.gz"
 URL = f"https://ai.stanford.edu/~amaas/data/sentiment/{ARCHIVE}"
@@ -29,7 +29,8 @@ def read_reviews(source: str, options: DataOptions) -> Dataset:
 
     source: the tar, or ``imdb``: the one in the folder that EDGE_LSTM_DATA names.
 
-    Raises DataError where it is not there, is no tar, is cut short, or holds what such an archive does not.
+    Raises DataError where it is not there, is no tar, is cut short, or holds what such an archive
+    does not.
     """
     path = Path(os.environ.get(DATA_VARIABLE, ""), ARCHIVE) if source == IMDB else Path(source)
     if source == IMDB and not path.exists():
@@ -81,7 +82,8 @@ def read_reviews(source: str, options: DataOptions) -> Dataset:
 def _reviews(
     tar: tarfile.TarFile, path: Path, unlabelled: bool
 ) -> Iterator[tuple[tuple[str, ...], bytes]]:
-    """Yield (train or test, label, name) and content of each text of the tar. Nothing is written anywhere."""
+    """Yield (train or test, label, name) and content of each text of the tar. Nothing is written
+    anywhere."""
     for member in tar:
         parts = member.name.split("/")
         if ".." in parts or member.name.startswith("/"):
@@ -101,8 +103,9 @@ def _reviews(
 
 
 def _check_end(tar: tarfile.TarFile, path: Path) -> None:
-    """Raise DataError where the tar is cut between two members, which tarfile takes for its end: a tar ends
-    in two blocks of zeros, of which tarfile has read one, and a compressed one in a checksum."""
+    """Raise DataError where the tar is cut between two members, which tarfile takes for its end: a
+    tar ends in two blocks of zeros, of which tarfile has read one, and a compressed one in a
+    checksum."""
     stream = tar.fileobj
     assert stream is not None
     if stream.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):

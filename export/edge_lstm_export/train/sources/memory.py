@@ -20,10 +20,10 @@ def dataset_from(
 ) -> Dataset:
     """Make a data set of texts and their labels.
 
-    labels: a str, int or other scalar for each text, whose name is its str(); or a set, list or tuple of them
-        for each, empty for a text without a label; or a 0/1 matrix [n, L] (NumPy, SciPy or pandas), all of
-        whose columns are labels, named as those of a DataFrame or by their numbers. A text may have several
-        labels in the latter two.
+    labels: a str, int or other scalar for each text, whose name is its str(); or a set, list or
+        tuple of them for each, empty for a text without a label; or a 0/1 matrix [n, L] (NumPy,
+        SciPy or pandas), all of whose columns are labels, named as those of a DataFrame or by their
+        numbers. A text may have several labels in the latter two.
 
     Raises DataError where texts and labels do not fit together or cannot train a classifier.
     """
@@ -102,7 +102,8 @@ def _read_matrix(labels: Any, where: str) -> tuple[list[Names], Names]:
 
 
 def _is_missing(value: Any) -> bool:
-    """Return whether it is None, NaN, pandas.NaT or pandas.NA, which is not even unequal to itself."""
+    """Return whether it is None, NaN, pandas.NaT or pandas.NA, which is not even unequal to
+    itself."""
     try:
         return value is None or bool(value != value)
     except TypeError:

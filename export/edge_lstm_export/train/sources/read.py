@@ -21,9 +21,9 @@ from edge_lstm.tables.lines import TEXT
 from edge_lstm.tables.reader import TAR_SUFFIXES, Inputs, format_of, open_inputs
 from edge_lstm.tables.schema import STDIN, ReadOptions
 from edge_lstm.text import well_formed
+from edge_lstm_export.options import DataOptions
 from edge_lstm_export.train import data
 from edge_lstm_export.train.data import Bools, Dataset, Names, Split
-from edge_lstm_export.train.options import DataOptions
 from edge_lstm_export.train.sources.imdb import IMDB, read_reviews
 from edge_lstm_export.train.warnings import checked
 
@@ -40,10 +40,11 @@ def read_dataset(
 ) -> Dataset:
     """Read a source, or several labelled files as one, and look for what often spoils a training.
 
-    Of several files the rows follow each other, and each may have labels that others lack. labeller: labels
-    the texts of files without labels.
+    Of several files the rows follow each other, and each may have labels that others lack.
+    labeller: labels the texts of files without labels.
 
-    Raises DataError where a source is missing, damaged, of no known kind, or cannot train a classifier.
+    Raises DataError where a source is missing, damaged, of no known kind, or cannot train a
+    classifier.
     """
     for source in sources:
         _check_there(source)
@@ -77,10 +78,12 @@ def check_sources(
     *,
     may_lack_labels: bool = False,
 ) -> None:
-    """Raise what reading would raise of files that are missing, of an unknown format or without the columns
+    """Raise what reading would raise of files that are missing, of an unknown format or without the
+    columns
     that are asked for: in an instant, before PyTorch is loaded.
 
-    may_lack_labels: there may be a teacher that labels texts. Raises DataError, MissingPackageError.
+    may_lack_labels: there may be a teacher that labels texts. Raises DataError,
+        MissingPackageError.
     """
     for source in (*sources, *([str(options.test)] if options.test is not None else [])):
         _check_there(source)
@@ -108,8 +111,8 @@ def _names_labels(options: DataOptions) -> bool:
 
 
 def read_texts(source: str, options: DataOptions) -> tuple[str, ...]:
-    """Return the texts of a source without their labels: IMDB's unlabelled part, or every text of a file,
-    whose column of texts may have another name than that of the labelled ones.
+    """Return the texts of a source without their labels: IMDB's unlabelled part, or every text of a
+    file, whose column of texts may have another name than that of the labelled ones.
 
     Raises DataError where there is none.
     """
@@ -218,7 +221,8 @@ def _name(paths: Sequence[Path]) -> str:
 
 
 def _digest(paths: Sequence[Path], parts: Sequence[Labelled] = ()) -> str:
-    """Return the sha256 (hex) of a file, or of the texts of a folder; of several, of their digests."""
+    """Return the sha256 (hex) of a file, or of the texts of a folder; of several, of their
+    digests."""
     digests = [
         data.file_digest(path) if path.is_file() else data.texts_digest(part.texts, part.labels)
         for path, part in zip_longest(paths, parts)
@@ -231,7 +235,8 @@ def _digest(paths: Sequence[Path], parts: Sequence[Labelled] = ()) -> str:
 
 
 def _reading(path: Path, options: DataOptions) -> ReadOptions:
-    """The format is the one given; text where a file of an unknown suffix begins as fastText's do."""
+    """The format is the one given; text where a file of an unknown suffix begins as fastText's
+    do."""
     given = options.input_format
     if given is None and path.is_file():
         with path.open("rb") as file:

@@ -1,10 +1,11 @@
 """Teachers: their interface, cross-fitting, and the weighted ensemble.
 
-A teacher labels texts without having seen their labels. A model that was fitted on the other folds predicts
-each labelled text; the models of the folds, averaged, or one of all rows predict the transfer set.
+A teacher labels texts without having seen their labels. A model that was fitted on the other folds
+predicts each labelled text; the models of the folds, averaged, or one of all rows predict the
+transfer set.
 
-Predictions are logits, float32 [n, L]: logarithms of probabilities if a text has one label (any constant may
-be added to a row), log odds of each label if it may have several.
+Predictions are logits, float32 [n, L]: logarithms of probabilities if a text has one label (any
+constant may be added to a row), log odds of each label if it may have several.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ import numpy.typing as npt
 from scipy.optimize import minimize
 from scipy.special import expit, log_softmax, softmax
 
+from edge_lstm_export.options import EnsembleOptions
 from edge_lstm_export.train.data import Bools, Floats, Ints
-from edge_lstm_export.train.options import EnsembleOptions
 from edge_lstm_export.train.stages import Stage
 
 Say = Callable[[str], None]
@@ -42,11 +43,13 @@ class Teacher(ABC):
 
     @abstractmethod
     def fit(self, rows: Ints, labels: Bools) -> Predict:
-        """Learn from some of the texts. labels: bool [rows, L], with a True in two columns or more."""
+        """Learn from some of the texts. labels: bool [rows, L], with a True in two columns or
+        more."""
 
 
 class Regression(Teacher):
-    """A logistic regression on features, texts → float32 [n, width]; with several labels, one per label."""
+    """A logistic regression on features, texts → float32 [n, width]; with several labels, one per
+    label."""
 
     def __init__(
         self,
@@ -87,9 +90,10 @@ class Queries:
 
         source_fold: int64 [m], fold of the rows that a text was made of; -1 for a text of a log.
 
-        A made text is labelled by the model that saw none of its rows. A text of a log has no row: every
-        model labels it. If folds judge the network too, it is trained without each fold in turn, and needs
-        the labels of that fold's model for all texts; the final network gets those of a model of all rows.
+        A made text is labelled by the model that saw none of its rows. A text of a log has no row:
+        every model labels it. If folds judge the network too, it is trained without each fold in
+        turn, and needs the labels of that fold's model for all texts; the final network gets those
+        of a model of all rows.
         """
         is_log = source_fold < 0
         own_fold = source_fold == np.arange(folds)[:, None]
@@ -116,8 +120,8 @@ class Predictions:
     def of_transfer_set(self, fold: int | None = None) -> Floats:
         """Return logits of the transfer set: float32 [m, L].
 
-        fold: by the model that saw no label of that fold. None: by the model of all rows, or the mean of the
-        folds' models if that was not asked.
+        fold: by the model that saw no label of that fold. None: by the model of all rows, or the
+        mean of the folds' models if that was not asked.
         """
         if fold is not None:
             return np.asarray(self.by_fold[fold])
@@ -294,7 +298,8 @@ def log_losses(logits: Floats, labels: Bools, several: bool) -> Floats:
 
 
 def accuracy(logits: Floats, labels: Bools, several: bool) -> float:
-    """The share of texts whose prediction is right, 0 to 1; of several labels all, at probability 0.5."""
+    """The share of texts whose prediction is right, 0 to 1; of several labels all, at probability
+    0.5."""
     return float(_right(logits, labels, several).mean())
 
 
@@ -311,7 +316,8 @@ def probabilities(logits: Floats, several: bool) -> Floats:
 
 
 def log_chances(logits: Floats, several: bool) -> Floats:
-    """What is predicted for outputs of a softmax or, of several labels, of sigmoids: float32 [n, L]."""
+    """What is predicted for outputs of a softmax or, of several labels, of sigmoids: float32 [n,
+    L]."""
     return np.asarray(logits if several else log_softmax(logits, axis=1), np.float32)
 
 
@@ -320,8 +326,8 @@ def fit_layer(
 ) -> tuple[Floats, Floats]:
     """Fit a logistic regression; return it as a layer, weights float32 [L, width] and bias [L].
 
-    x: float32 [n, width]. labels: bool [n, L]. several: one regression per label. A label that no row has
-    is as good as impossible, one that all have as good as certain.
+    x: float32 [n, width]. labels: bool [n, L]. several: one regression per label. A label that no
+    row has is as good as impossible, one that all have as good as certain.
     """
     from sklearn.linear_model import LogisticRegression
 

@@ -1,4 +1,5 @@
-"""A ready transformers classifier as a teacher, which learns nothing, and may label texts without labels."""
+"""A ready transformers classifier as a teacher, which learns nothing, and may label texts without
+labels."""
 
 from __future__ import annotations
 
@@ -11,8 +12,8 @@ from scipy.special import log_softmax, logsumexp
 
 from edge_lstm.errors import DataError
 from edge_lstm.printable import counted, listed, shorten
+from edge_lstm_export.options import EncoderOptions
 from edge_lstm_export.train.data import Bools, Floats, Ints, Names
-from edge_lstm_export.train.options import EncoderOptions
 from edge_lstm_export.train.teachers.base import Predict, Say, Teacher, log_chances
 from edge_lstm_export.train.teachers.transformer import TextReader, classifier_labels
 
@@ -23,8 +24,8 @@ _reader_of = lru_cache(maxsize=1)(partial(TextReader, classifier=True))  # reads
 class ClassifierTeacher(Teacher):
     """A transformers classifier.
 
-    source: a folder, or a name on the hub. The probabilities of outputs that have one label (``id2label``
-    in its config.json) are added. Raises DataError if it lacks a label.
+    source: a folder, or a name on the hub. The probabilities of outputs that have one label
+    (``id2label`` in its config.json) are added. Raises DataError if it lacks a label.
     """
 
     def __init__(

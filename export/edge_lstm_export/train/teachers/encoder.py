@@ -1,7 +1,7 @@
 """An encoder as a teacher: a linear probe on its frozen vectors, or a copy that is fine-tuned.
 
-The copy has a linear layer above it, which begins as the probe's regression. Frozen, an encoder knows the
-topic of a text; fine-tuned, it knows what the labels are about. The probe takes seconds.
+The copy has a linear layer above it, which begins as the probe's regression. Frozen, an encoder
+knows the topic of a text; fine-tuned, it knows what the labels are about. The probe takes seconds.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from edge_lstm.printable import counted
 from edge_lstm.text import spaceless
+from edge_lstm_export.options import EncoderOptions, EnsembleOptions, WordVectorOptions
 from edge_lstm_export.train.data import Bools, Floats, Ints
 from edge_lstm_export.train.logits import soft_cross_entropy
-from edge_lstm_export.train.options import EncoderOptions, EnsembleOptions, WordVectorOptions
 from edge_lstm_export.train.pretrained import PretrainedWords
 from edge_lstm_export.train.teachers.base import (
     Predict,
@@ -54,7 +54,8 @@ class EncoderReader(TextReader):
     """An encoder, and its vectors of texts."""
 
     def vectors(self, texts: Sequence[str]) -> tuple[Floats, Floats]:
-        """Means of the last layer: scaled to length 1, float32 [n, hidden], and their lengths [n]."""
+        """Means of the last layer: scaled to length 1, float32 [n, hidden], and their lengths
+        [n]."""
         means = self.outputs(texts)
         lengths = np.linalg.norm(means, axis=1).clip(SMALLEST)
         return np.asarray(means / lengths[:, None], np.float32), lengths
@@ -99,7 +100,8 @@ class FineTunedEncoder(Teacher):
 class EncoderWithHead(Transformer):
     """A copy of an encoder with a linear head.
 
-    weights: float32 [L, hidden], bias: float32 [L], the head's first values. dropout: before the head.
+    weights: float32 [L, hidden], bias: float32 [L], the head's first values. dropout: before the
+        head.
     """
 
     def __init__(self, encoder: Transformer, weights: Floats, bias: Floats, dropout: float) -> None:
@@ -130,8 +132,8 @@ def fine_tune(
 ) -> None:
     """Fine-tune in place. labels: bool [n, L]; several: a text may have several of them.
 
-    Word embeddings stay as they are, since few texts hold few of them. A step reads a random part of a long
-    text.
+    Word embeddings stay as they are, since few texts hold few of them. A step reads a random part
+    of a long text.
     """
     pieces = model.tokenize(texts)
     longest = min(options.crop, model.most_pieces)
@@ -168,7 +170,8 @@ def fine_tune(
 
 
 def _parameters(model: EncoderWithHead, options: EncoderOptions) -> list[dict[str, Any]]:
-    """Return the parameters that learn, in groups. A wider encoder than MiniLM learns more slowly."""
+    """Return the parameters that learn, in groups. A wider encoder than MiniLM learns more
+    slowly."""
     if (table := model.word_table) is not None:
         table.requires_grad_(False)
     body = [p for p in model.body.parameters() if p.requires_grad]
@@ -201,10 +204,11 @@ def _batches(lengths: Ints, size: int, rng: np.random.Generator) -> Iterator[Int
 
 
 def encoder_words(encoder: Transformer, options: WordVectorOptions) -> PretrainedWords | None:
-    """Return the words that the encoder's tokenizer reads as one piece, and the embeddings of its pieces.
+    """Return the words that the encoder's tokenizer reads as one piece, and the embeddings of its
+    pieces.
 
-    Words are of two letters or more and nothing else, in scripts that put spaces between them. None if the
-    encoder has no word pieces.
+    Words are of two letters or more and nothing else, in scripts that put spaces between them. None
+    if the encoder has no word pieces.
     """
     if encoder.word_table is None:
         return None

@@ -1,4 +1,5 @@
-"""The linear teacher: SVMs on TF-IDF of words, word pairs and characters, and on word embeddings."""
+"""The linear teacher: SVMs on TF-IDF of words, word pairs and characters, and on word
+embeddings."""
 
 from __future__ import annotations
 
@@ -7,15 +8,15 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import sparse
 
+from edge_lstm_export.options import LinearOptions
 from edge_lstm_export.train.data import Bools, Floats, Ints
 from edge_lstm_export.train.linear import Matrix, svm_weights
 from edge_lstm_export.train.logits import two_columns
-from edge_lstm_export.train.options import LinearOptions
 from edge_lstm_export.train.pretrained import PretrainedWords
 from edge_lstm_export.train.teachers.base import Predict, Teacher
 
-# Words, and every punctuation mark by itself: "!" and "?" say something, and the teacher is not bound to the
-# text rule of the model file.
+# Words, and every punctuation mark by itself: "!" and "?" say something, and the teacher is not
+# bound to the text rule of the model file.
 TOKEN = r"[^\W_]+(?:'[^\W_]+)?|[^\w\s]"
 COLUMNS = 1 << 22  # tolerance: of hashed n-grams; few collide
 
@@ -76,7 +77,7 @@ class LinearTeacher(Teacher):
 
 
 def _columns(counts: Matrix) -> Ints:
-    """The columns that texts have anything in; of blank texts one without anything, since scikit-learn takes
-    no matrix without columns."""
+    """The columns that texts have anything in; of blank texts one without anything, since
+    scikit-learn takes no matrix without columns."""
     used = np.unique(counts.indices).astype(np.int64)
     return used if len(used) else np.zeros(1, np.int64)

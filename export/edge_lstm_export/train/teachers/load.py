@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from edge_lstm_export.train.options import TeacherOptions
+from edge_lstm_export.options import TeacherOptions
 from edge_lstm_export.train.plan import Plan
 from edge_lstm_export.train.pretrained import PretrainedWords, english
 from edge_lstm_export.train.teachers import encoder
@@ -41,7 +41,8 @@ class Teachers:
         return encoder.EncoderReader(source, self.plan.encoder, self.say)
 
     def load(self) -> list[Teacher]:
-        """Load them, in the plan's order. Raises DataError if one cannot be read, MissingPackageError."""
+        """Load them, in the plan's order. Raises DataError if one cannot be read,
+        MissingPackageError."""
         teachers = []
         for options in self.plan.teachers:
             teacher = self._teacher(options)

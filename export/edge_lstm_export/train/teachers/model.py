@@ -1,4 +1,5 @@
-"""A model file as a teacher: any that 'edge-lstm export' wrote, such as the package's sentiment model.
+"""A model file as a teacher: any that 'edge-lstm export' wrote, such as the package's sentiment
+model.
 
 Its labels need not be those at hand: a regression on its log odds learns how the two are related.
 """
@@ -11,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from edge_lstm.classifier import Classifier
+from edge_lstm_export.options import EnsembleOptions, SourceFile
 from edge_lstm_export.train.data import Floats
-from edge_lstm_export.train.options import EnsembleOptions, SourceFile
 from edge_lstm_export.train.start import open_source
 from edge_lstm_export.train.teachers.base import Regression
 

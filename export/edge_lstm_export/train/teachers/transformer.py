@@ -1,8 +1,8 @@
-"""A pretrained transformer that reads texts, an encoder or a classifier: a folder in the form of the Hugging
-Face hub, or a name on the hub.
+"""A pretrained transformer that reads texts, an encoder or a classifier: a folder in the form of
+the Hugging Face hub, or a name on the hub.
 
-Weights are read from safetensors only, code that comes with a model is never run, and only a name on the hub
-opens a connection.
+Weights are read from safetensors only, code that comes with a model is never run, and only a name
+on the hub opens a connection.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from edge_lstm.errors import DataError
 from edge_lstm.extras import needs
 from edge_lstm.machine import available_cores
 from edge_lstm.printable import counted
+from edge_lstm_export.options import EncoderOptions
 from edge_lstm_export.train.data import Floats, Ints
 from edge_lstm_export.train.network import multiplies_bfloat16, threads
-from edge_lstm_export.train.options import EncoderOptions
 from edge_lstm_export.train.teachers.base import Say
 
 # owner/name, or a name from the days before owners.
@@ -39,9 +39,9 @@ _WIDE = 256  # tolerance: hidden states from which one product keeps several cor
 
 
 class Transformer(nn.Module):
-    """Word pieces and their mask, int64 [B, T] → float32 [B, width]: of a classifier the logits of all labels
-    that it knows, of an encoder the mean of its last layer over the text, as Sentence-BERT has it (Reimers &
-    Gurevych, 2019)."""
+    """Word pieces and their mask, int64 [B, T] → float32 [B, width]: of a classifier the logits of
+    all labels that it knows, of an encoder the mean of its last layer over the text, as
+    Sentence-BERT has it (Reimers & Gurevych, 2019)."""
 
     def __init__(self, body: Any, tokenizer: Any) -> None:
         super().__init__()
@@ -72,7 +72,8 @@ class Transformer(nn.Module):
 
     @property
     def word_table(self) -> Tensor | None:
-        """The embeddings of its word pieces: float32 [pieces, hidden]; None where it reads characters."""
+        """The embeddings of its word pieces: float32 [pieces, hidden]; None where it reads
+        characters."""
         try:
             weight: Tensor = self.body.get_input_embeddings().weight
         except (NotImplementedError, AttributeError):
@@ -103,7 +104,8 @@ class Transformer(nn.Module):
 def read_texts(
     model: Transformer, texts: Sequence[str], options: EncoderOptions, say: Say
 ) -> Floats:
-    """Return the model's outputs, float32 [n, width]; for a text longer than a window, their mean."""
+    """Return the model's outputs, float32 [n, width]; for a text longer than a window, their
+    mean."""
     model.eval()
     size = min(options.window, model.most_pieces)
     windows: list[tuple[int, Ints]] = []
@@ -145,8 +147,8 @@ def precision() -> AbstractContextManager[Any]:
 
 
 def progress(what: str, say: Say) -> Callable[[float], None]:
-    """Return what is called with the share of a long task that is done, above 0 to 1: every half minute it
-    says how long the rest will take."""
+    """Return what is called with the share of a long task that is done, above 0 to 1: every half
+    minute it says how long the rest will take."""
     begin = last = time.monotonic()
 
     def at(share: float) -> None:
@@ -159,14 +161,15 @@ def progress(what: str, say: Say) -> Callable[[float], None]:
     return at
 
 
-# --- Where it comes from ------------------------------------------------------------------------------------
+# --- Where it comes from --------------------------------------------------------------------------
 
 
 def classifier_labels(source: str) -> tuple[str, ...] | None:
     """The labels of a classifier, in the order of its outputs; None where the source is an encoder.
 
-    No weights are read, so that an hour of training does not begin without a model. Raises DataError where
-    there is none, or it does not choose one label of several, and MissingPackageError without transformers.
+    No weights are read, so that an hour of training does not begin without a model. Raises
+    DataError where there is none, or it does not choose one label of several, and
+    MissingPackageError without transformers.
     """
     config = _configuration(source)
     if not any(name.endswith("ForSequenceClassification") for name in config.architectures or ()):

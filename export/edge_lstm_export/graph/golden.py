@@ -1,7 +1,9 @@
-"""The texts in a model file: those that it tests itself with, and the examples that a person puts in.
+"""The texts in a model file: those that it tests itself with, and the examples that a person puts
+in.
 
-The first follow from the vocabulary alone, which is in the file anyway: they tell nothing of the texts that
-the network learnt from. Standard library, numpy and the device's side only: the planning counts their bytes.
+The first follow from the vocabulary alone, which is in the file anyway: they tell nothing of the
+texts that the network learnt from. Standard library, numpy and the device's side only: the planning
+counts their bytes.
 """
 
 from __future__ import annotations
@@ -39,10 +41,11 @@ def golden_texts(
 ) -> list[str]:
     """Return the texts of a model file's golden rows, each once, the examples last.
 
-    The others are few, since each has a probability per label: empty; an unknown word; a text of written
-    words, frequent ones, for their pairs, and one made up of pieces; a short and a long text of any words and
-    pieces. The same vocabulary gives the same texts. order: of these words, 0 to ORDERS - 1; whatever it is,
-    the texts have as many bytes.
+    The others are few, since each has a probability per label: empty; an unknown word; a text of
+    written words, frequent ones, for their pairs, and one made up of pieces; a short and a long
+    text of any words and
+    pieces. The same vocabulary gives the same texts. order: of these words, 0 to ORDERS - 1;
+    whatever it is, the texts have as many bytes.
     """
     rng = np.random.default_rng(0)
     words, pieces = tokenizer.words, tokenizer.pieces or ()
@@ -61,9 +64,9 @@ def _drawn(rng: np.random.Generator, entries: Sequence[str], count: int) -> list
 
 
 def checked_examples(texts: Iterable[str]) -> tuple[str, ...]:
-    """Return the texts that go into a model file as examples, each once. Raises DataError for more than
-    MOST_EXAMPLES of them, and for one that is no text, blank, longer than LONGEST_EXAMPLE characters, not
-    UTF-8, or has a control character (a line end is one)."""
+    """Return the texts that go into a model file as examples, each once. Raises DataError for more
+    than MOST_EXAMPLES of them, and for one that is no text, blank, longer than LONGEST_EXAMPLE
+    characters, not UTF-8, or has a control character (a line end is one)."""
     if isinstance(texts, str):
         raise DataError("the examples are one text; give a list of texts")
     examples = list(islice(texts, MOST_EXAMPLES + 1))
@@ -93,8 +96,8 @@ def _unfit(text: Any) -> str | None:
 
 
 def read_examples(path: str | Path) -> tuple[str, ...]:
-    """Read example texts from a table that ``score`` reads, and from any other file one a line, without blank
-    ones. Raises DataError, also for a file without texts; see checked_examples."""
+    """Read example texts from a table that ``score`` reads, and from any other file one a line,
+    without blank ones. Raises DataError, also for a file without texts; see checked_examples."""
     rows = read_rows([path], format=format_of(str(path)) or TEXT.name)
     texts = (text for row in rows if (text := row.required_text()).strip())
     examples = checked_examples(texts)

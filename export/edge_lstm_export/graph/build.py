@@ -1,8 +1,9 @@
 """Network weights → ONNX graph → model file.
 
-The graph is built operator by operator with ``onnx.helper``: the shortest way to hand ``sequence_lens`` to
-the LSTM operator, and to see in one place what runs on the device. Shapes in comments: B batch, N length of
-the input, T time steps that are run, E embedding, H hidden units, D directions, L labels.
+The graph is built operator by operator with ``onnx.helper``: the shortest way to hand
+``sequence_lens`` to the LSTM operator, and to see in one place what runs on the device. Shapes in
+comments: B batch, N length of the input, T time steps that are run, E embedding, H hidden units, D
+directions, L labels.
 """
 
 from __future__ import annotations
@@ -19,14 +20,14 @@ from onnx import TensorProto, helper, numpy_helper
 from edge_lstm import __version__, modelfile
 from edge_lstm.modelfile import INPUT_NAME, OUTPUT_NAME
 from edge_lstm.text import well_formed
-from edge_lstm_export.onnx.weights import Array, GraphWeights, with_sentinels
-from edge_lstm_export.train.options import NetworkConfig
-from edge_lstm_export.train.quantize import to_int8
+from edge_lstm_export.graph.weights import Array, GraphWeights, to_int8, with_sentinels
+from edge_lstm_export.options import NetworkConfig
 
 OPSET = 17  # every ONNX Runtime since 1.16 reads it
 MICROSOFT_DOMAIN = "com.microsoft"
-# Take the maximum of long texts over blocks of so many steps first, which ONNX Runtime does faster. Not the
-# mean: the order in which a middle axis is added up follows the size of the batch, and a text's bits with it.
+# Take the maximum of long texts over blocks of so many steps first, which ONNX Runtime does faster.
+# Not the mean: the order in which a middle axis is added up follows the size of the batch, and a
+# text's bits with it.
 POOLING_BLOCK = 8
 
 
@@ -63,8 +64,10 @@ class GraphBuilder:
 def build(
     weights: GraphWeights, config: NetworkConfig, length: int, *, int8: bool, long: bool
 ) -> onnx.ModelProto:
-    """The graph: input_ids int32 [B, length] → probabilities float32 [B, L]. int8: see weights.py for what it
-    does and promises. long: the texts are; of short ones, pooling by blocks costs more than it saves."""
+    """The graph: input_ids int32 [B, length] → probabilities float32 [B, L]. int8: see weights.py
+    for what it
+    does and promises. long: the texts are; of short ones, pooling by blocks costs more than it
+        saves."""
     g = GraphBuilder()
     block = (
         POOLING_BLOCK
@@ -95,10 +98,13 @@ def build(
 
 
 def _add_lengths(g: GraphBuilder, block: int) -> tuple[str, str]:
-    """Add the operators that read each row's length → (ids of the steps that are run [T, B], lengths [B]).
+    """Add the operators that read each row's length → (ids of the steps that are run [T, B],
+    lengths [B]).
 
-    The matrix is cut to the batch's longest row first, rounded up to blocks, so that nothing behind it costs
-    time. A row without any id counts as one step of padding: a length of 0 would make a mean over nothing.
+    The matrix is cut to the batch's longest row first, rounded up to blocks, so that nothing behind
+    it costs
+    time. A row without any id counts as one step of padding: a length of 0 would make a mean over
+        nothing.
     """
     unit = g.constant("one", np.array(1, dtype=np.int32))
     token = g.add(
@@ -120,9 +126,9 @@ def _add_lengths(g: GraphBuilder, block: int) -> tuple[str, str]:
 
 
 def _add_embedding(g: GraphBuilder, embedding: Array, steps: str, *, int8: bool) -> str:
-    """Add the look-up → the embedded steps: [T, B, E]; in int8 [T, B, E + 2], the last two the sentinels 127
-    and -128. With both ends in every row the LSTM operator's own scale is exactly the embedding's (range /
-    255, zero at 128), so its rounding changes nothing more."""
+    """Add the look-up → the embedded steps: [T, B, E]; in int8 [T, B, E + 2], the last two the
+    sentinels 127 and -128. With both ends in every row the LSTM operator's own scale is exactly the
+    embedding's (range / 255, zero at 128), so its rounding changes nothing more."""
     if not int8:
         return g.add("Gather", [g.constant("embedding", embedding), steps], "embedded")
     values, scale = to_int8(embedding)
@@ -159,16 +165,17 @@ def _add_lstm(
 
 
 def _add_mean_and_max(g: GraphBuilder, outputs: str, lstm: GraphWeights, block: int) -> str:
-    """Add mean and maximum over the steps → [2 · D, B, H]. outputs: [T, D, B, H], T a multiple of ``block``,
-    zero behind each row's end, as ONNX Runtime's LSTM writes them."""
+    """Add mean and maximum over the steps → [2 · D, B, H]. outputs: [T, D, B, H], T a multiple of
+    ``block``, zero behind each row's end, as ONNX Runtime's LSTM writes them."""
     total = g.add("ReduceSum", [outputs, g.ints("axis_0", 0)], "total", keepdims=0)
     mean = g.add("Div", [total, "lengths_float"], "mean")
     directions, _, hidden = lstm.r.shape
     if block == 1:
         highest = g.reduce_max(outputs, "highest")
     else:
-        # A step's D, B, H values as B, D·H, whose sizes need not be asked for (0 is the third of the input's,
-        # B): the maximum does not mind which value is whose, and they are put right behind it.
+        # A step's D, B, H values as B, D·H, whose sizes need not be asked for (0 is the third of
+        # the input's, B): the maximum does not mind which value is whose, and they are put right
+        # behind it.
         shape = g.ints("block_shape", -1, block, 0, directions * hidden)
         blocks = g.add("Reshape", [outputs, shape], "output_blocks")  # T / block, block, B, D·H
         mixed = g.reduce_max(g.reduce_max(blocks, "block_highest", axis=1), "highest_mixed")
@@ -179,11 +186,12 @@ def _add_mean_and_max(g: GraphBuilder, outputs: str, lstm: GraphWeights, block: 
 
 def _add_ngram_sums(g: GraphBuilder, ngrams: Array, vectors: Array, *, int8: bool) -> str:
     """Add the sum of a text's n-gram vectors [B, width]. ngrams: int64 [n, 2], words first, see
-    network.NGramVectors. int8: ones and zeros times int8, added up in int32: exact, in any order, and on AVX2
-    too (two products of at most 127 fit the 16 bits in which it adds them)."""
+    network.NGramVectors. int8: ones and zeros times int8, added up in int32: exact, in any order,
+    and on AVX2 too (two products of at most 127 fit the 16 bits in which it adds them)."""
     words = int((ngrams[:, 1] == 0).sum())
     pairs = ngrams[words:]  # [pairs, 2]
-    present = g.add(  # float32 [B, n], 1 where a text holds the n-gram, else 0; padding, 0, is part of none
+    # float32 [B, n], 1 where a text holds the n-gram, else 0; padding, 0, is part of none
+    present = g.add(
         "TfIdfVectorizer",
         ["ids"],
         "ngrams_present",
@@ -207,9 +215,10 @@ def _add_ngram_sums(g: GraphBuilder, ngrams: Array, vectors: Array, *, int8: boo
 def _add_int8_head(g: GraphBuilder, head: Array) -> str:
     """Add a head [inputs, logits] in int8, a scale an input, that is multiplied as float32.
 
-    ONNX Runtime computes Cast and Mul once, when it loads the file, and packs the product, as it does a
-    constant: then a row has the same bits alone and in any batch. A DequantizeLinear stays in the graph, and
-    with it a single row is multiplied in another order than several.
+    ONNX Runtime computes Cast and Mul once, when it loads the file, and packs the product, as it
+    does a
+    constant: then a row has the same bits alone and in any batch. A DequantizeLinear stays in the
+    graph, and with it a single row is multiplied in another order than several.
     """
     values, scales = to_int8(head, 1)
     wide = g.cast(g.constant("head_w", values), "head_w_wide")
@@ -247,17 +256,18 @@ def _assemble(
 
 
 def file_bytes(model: onnx.ModelProto, description: Mapping[str, Any]) -> bytes:
-    """Write the description, plain values or text by their keys, into the model's metadata → the model file's
-    bytes, with their digest."""
+    """Write the description, plain values or text by their keys, into the model's metadata → the
+    model file's bytes, with their digest."""
     del model.metadata_props[:]
     helper.set_model_props(model, {key: plain_text(value) for key, value in description.items()})
     return modelfile.seal(_serialize(model))
 
 
 def _serialize(model: onnx.ModelProto) -> bytes:
-    """Return the model's bytes, with the integers of attributes packed: a byte less for each, a third of an
-    n-gram. Every reader of protocol buffers takes both forms; the onnx package writes the longer one. Field
-    numbers are those of onnx.proto3, see https://protobuf.dev/programming-guides/encoding/."""
+    """Return the model's bytes, with the integers of attributes packed: a byte less for each, a
+    third of an n-gram. Every reader of protocol buffers takes both forms; the onnx package writes
+    the longer one. Field numbers are those of onnx.proto3, see
+    https://protobuf.dev/programming-guides/encoding/."""
     nodes = []
     for node in model.graph.node:
         attributes = [

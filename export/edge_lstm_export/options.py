@@ -1,7 +1,8 @@
 """What a training can be told: plain values, their ranges and nothing that acts on them.
 
-Every dataclass here is frozen and made of plain values, so that a plan can be printed, edited, kept in a
-checkpoint and compared. A value of another type or out of range is a DataError that names the field.
+Every dataclass here is frozen and made of plain values, so that a plan can be printed, edited, kept
+in a checkpoint and compared. A value of another type or out of range is a DataError that names the
+field.
 """
 
 from __future__ import annotations
@@ -38,8 +39,8 @@ def is_model_file(source: str) -> bool:
 def between(
     default: Any, least: float, most: float, *, above: bool = False, below: bool = False
 ) -> Any:
-    """A field of :class:`Options` whose number lies from ``least`` to ``most``. above, below: that end itself
-    is excluded."""
+    """A field of :class:`Options` whose number lies from ``least`` to ``most``. above, below: that
+    end itself is excluded."""
     return field(default=default, metadata={"range": (least, most, above, below)})
 
 
@@ -81,9 +82,11 @@ def _check(
 
 
 def from_plain(kind: type[T], values: object, where: str) -> T:
-    """A frozen dataclass of plain values, and of others like it, from a mapping that names each field.
+    """A frozen dataclass of plain values, and of others like it, from a mapping that names each
+    field.
 
-    Raises DataError, which says ``where``, for an unknown name, a missing one, or a value out of range.
+    Raises DataError, which says ``where``, for an unknown name, a missing one, or a value out of
+    range.
     """
     types = get_type_hints(kind)
     if not isinstance(values, dict):
@@ -120,7 +123,8 @@ class SourceFile(Options):
 
 @dataclass(frozen=True)
 class TeacherOptions(SourceFile):
-    """A teacher. kind: ``linear``; ``model``, a model file; ``probe``, ``fine-tuned`` or ``classifier``, a
+    """A teacher. kind: ``linear``; ``model``, a model file; ``probe``, ``fine-tuned`` or
+    ``classifier``, a
     transformer. source: its path or name, "" for the linear one."""
 
     kind: TeacherKind = "linear"
@@ -150,8 +154,9 @@ class TeacherOptions(SourceFile):
 class DataOptions(Options):
     """How sources are read.
 
-    test: a labelled file of test texts; test_share: without it and without a test split in the source, this
-        share of each label's texts is held out, drawn by ``seed``; None: a tenth, of 2,000 texts or more.
+    test: a labelled file of test texts; test_share: without it and without a test split in the
+        source, this share of each label's texts is held out, drawn by ``seed``; None: a tenth, of
+        2,000 texts or more.
     input_format, text_column, label_column: of labelled files that do not say them themselves.
     label_separator, label_columns: of texts with several labels, see tables.labelled.read_labelled.
     """
@@ -169,7 +174,8 @@ class DataOptions(Options):
 
 @dataclass(frozen=True)
 class TextOptions(Options):
-    """rule: how a text becomes words (edge_lstm.text): Keras's, or words with subwords for unknown ones.
+    """rule: how a text becomes words (edge_lstm.text): Keras's, or words with subwords for unknown
+    ones.
     length: ids of a text that the model reads, its last ones."""
 
     rule: Rule = "subwords"
@@ -180,10 +186,10 @@ class TextOptions(Options):
 class NetworkConfig(Options):
     """Everything that fixes the network's shape.
 
-    num_words: ids below it are in use (``num_words`` of ``keras.datasets.imdb``); the embedding has one
-        row more, as in Keras's example.
-    pooling: what the head reads of the LSTM: the ``last`` state of each direction, or the mean and the
-        maximum of its outputs over the text's own tokens.
+    num_words: ids below it are in use (``num_words`` of ``keras.datasets.imdb``); the embedding has
+        one row more, as in Keras's example.
+    pooling: what the head reads of the LSTM: the ``last`` state of each direction, or the mean and
+        the maximum of its outputs over the text's own tokens.
     labels: 2 gives one logit with a sigmoid, more give a softmax.
     several: a text may have several labels, or none: one logit with a sigmoid for each label.
     dropout: probability, in training, on the embedding and on what the head reads of the LSTM.
@@ -237,7 +243,8 @@ class VocabularyOptions(Options):
     fewest_uses: of a subword in a reading of the texts, at least, in an unsegmented script.
     subword_share: subwords, as a share of the ids, if words fill the others.
     most_subword_share: the same if words leave room.
-    mark_log_odds: a punctuation mark is a word if its log odds ratio of a label is at least this ...
+    mark_log_odds: a punctuation mark is a word if its log odds ratio of a label is at least this
+        ...
     mark_errors: ... and at least this number of its standard errors, more if labels are many.
     expansion: add words of the table of embeddings that are near the words of the texts.
     """
@@ -257,23 +264,25 @@ class VocabularyOptions(Options):
 class SparseOptions(Options):
     """The n-gram part: its columns, and how they are fitted.
 
-    fit: ``svm``: linear SVMs on the rows' labels. ``logistic``: a logistic regression on soft targets.
-        ``residual``: the same on what the trained LSTM leaves of them, with n-grams chosen for that.
-        These have a column per logit. ``low-rank``: vectors of a lower rank by gradient steps.
-        ``low-rank+svm``: the same, merged with SVMs.
-    selection: which word pairs get a vector: the most ``frequent``, or the most ``telling``, by their
-        log-count ratio of a label.
+    fit: ``svm``: linear SVMs on the rows' labels. ``logistic``: a logistic regression on soft
+        targets. ``residual``: the same on what the trained LSTM leaves of them, with n-grams chosen
+        for that. These have a column per logit. ``low-rank``: vectors of a lower rank by gradient
+        steps. ``low-rank+svm``: the same, merged with SVMs.
+    selection: which word pairs get a vector: the most ``frequent``, or the most ``telling``, by
+        their log-count ratio of a label.
     characters: whether the fit reads the character n-grams of words; shortest, longest: of those.
     fewest_texts: that hold a pair or a character n-gram, at least.
-    embeddings: length of a text's word embeddings in the fit, in lengths of its n-grams; 0 leaves them out.
+    embeddings: length of a text's word embeddings in the fit, in lengths of its n-grams; 0 leaves
+        them out.
     regularization: C of the SVMs.
-    bayes: spread of naive Bayes' scores, in spreads of the SVMs'; 0 leaves it out. Not with several labels.
+    bayes: spread of naive Bayes' scores, in spreads of the SVMs'; 0 leaves it out. Not with several
+        labels.
     bayes_smoothing: added to each count of naive Bayes.
     ridge: of the logistic regression. steps: of L-BFGS, at most.
-    candidates: n-grams that ``residual`` tries for each one that gets a vector.
-    epochs, batch_size, learning_rate (peak), warmup (share of the steps), dropout (share of a text's n-grams
-        that a step leaves out), label_smoothing, first_spread (standard deviation of the first values): of
-        the fit of a lower rank.
+    candidates: n-grams that ``residual`` tries for each one that gets a vector. epochs, batch_size,
+    learning_rate (peak), warmup (share of the steps), dropout (share of a text's n-grams
+        that a step leaves out), label_smoothing, first_spread (standard deviation of the first
+        values): of the fit of a lower rank.
     """
 
     fit: SparseFit = "svm"
@@ -305,9 +314,9 @@ class SparseOptions(Options):
 
 @dataclass(frozen=True)
 class Validation(Options):
-    """What judges the network: a share of the training texts that is held out, or ``folds``: each text is
-    judged by a network that did not learn from its fold, and the written one learns from all. Neither: the
-    training loss."""
+    """What judges the network: a share of the training texts that is held out, or ``folds``: each
+    text is judged by a network that did not learn from its fold, and the written one learns from
+    all. Neither: the training loss."""
 
     share: float = between(0.1, 0, 1, below=True)
     folds: int = between(0, 0, 20)
@@ -326,8 +335,8 @@ class LoopOptions(Options):
 
     epochs: passes over the texts, at most.
     batch_size: texts per step.
-    learning_rate: the peak. It rises over the first ``warmup`` share of the steps, then falls to zero along a
-        cosine.
+    learning_rate: the peak. It rises over the first ``warmup`` share of the steps, then falls to
+        zero along a cosine.
     weight_decay: of AdamW, on matrices. clip: largest norm of the gradient.
     patience: epochs without a better validation loss, after which it stops.
     bfloat16: run the LSTM in bfloat16, if the CPU has such products.
@@ -335,8 +344,8 @@ class LoopOptions(Options):
     embedding_range: other first values of the embedding lie within ± this.
     embedding_rate: learning rate of the embedding, as a share of the others'.
     word_dropout: share of a text's ids that a step reads as unknown.
-    crops: share of a step's texts of which only a random part is read. smallest_crop, fewest_crop_tokens:
-        that part's least share of the text, and least number of tokens.
+    crops: share of a step's texts of which only a random part is read. smallest_crop,
+        fewest_crop_tokens: that part's least share of the text, and least number of tokens.
     batches_per_chunk: batches whose texts are sorted by length together.
     """
 
@@ -386,9 +395,9 @@ class WordVectorOptions(Options):
 class AugmentationOptions(Options):
     """Texts that are made of the rows, for the teachers to label (after Tang et al., 2019).
 
-    texts_per_row: at most. deletion, crop, join: how often a text is made by leaving words out, by keeping a
-        piece, and of the first half and the second half of another; the rest have words replaced by another
-        text's.
+    texts_per_row: at most. deletion, crop, join: how often a text is made by leaving words out, by
+        keeping a piece, and of the first half and the second half of another; the rest have words
+        replaced by another text's.
     least_deleted, most_deleted: share of the words that are left out.
     least_kept, most_kept: share of the words in a piece.
     replaced: share of the words that are replaced.
@@ -422,10 +431,12 @@ class EnsembleOptions(Options):
     prior: nats that hold the weights at equal shares.
     largest_logit: no teacher is more certain.
     tolerated_loss: a teacher is dropped if the log loss of all rises by more, in standard errors.
-    regularization: C of a regression on a teacher's features. unseen: probability of a label that no row has.
+    regularization: C of a regression on a teacher's features. unseen: probability of a label that
+        no row has.
     feature_scale: divides the log odds of a model file's labels, which are its features.
     smallest_probability: of a model file's label, at least.
-    hard_label_weight: of a row's own label in its target, 0 to 1; the rest is what the teachers predict.
+    hard_label_weight: of a row's own label in its target, 0 to 1; the rest is what the teachers
+        predict.
     """
 
     folds: int = between(5, 2, 20)
@@ -443,9 +454,9 @@ class EnsembleOptions(Options):
 class LinearOptions(Options):
     """The linear teacher: SVMs on TF-IDF of words, word pairs and character n-grams within words.
 
-    regularization: C. characters: whether it reads character n-grams, which takes minutes and gigabytes if
-    texts are long; shortest, longest: of those. embeddings: length of a text's word embeddings, in lengths of
-    its n-grams.
+    regularization: C. characters: whether it reads character n-grams, which takes minutes and
+    gigabytes if texts are long; shortest, longest: of those. embeddings: length of a text's word
+    embeddings, in lengths of its n-grams.
     """
 
     regularization: float = between(0.5, 0, 1e6, above=True)
@@ -459,11 +470,12 @@ class LinearOptions(Options):
 class EncoderOptions(Options):
     """How a transformer reads texts, and how an encoder is fine-tuned.
 
-    window: word pieces that are read at once. windows: of a longer text, spread over it evenly, at most.
-    batch_size, learning_rate (peak, of the encoder), head_learning_rate, warmup (share of the steps),
+    window: word pieces that are read at once. windows: of a longer text, spread over it evenly, at
+    most. batch_size, learning_rate (peak, of the encoder), head_learning_rate, warmup (share of the
+    steps),
         weight_decay, dropout, clip: of the fine-tuning.
-    epochs: passes over the texts; fewest_steps: the least. most_pieces: word pieces that are learnt from,
-        in all. crop: word pieces of a text that a step reads.
+    epochs: passes over the texts; fewest_steps: the least. most_pieces: word pieces that are learnt
+        from, in all. crop: word pieces of a text that a step reads.
     """
 
     window: int = between(254, 1, 100_000)
@@ -483,10 +495,11 @@ class EncoderOptions(Options):
 
 @dataclass(frozen=True)
 class HeadroomOptions(Options):
-    """How far the LSTM's units keep away from their largest output, so that an int8 file's scales hold.
+    """How far the LSTM's units keep away from their largest output, so that an int8 file's scales
+    hold.
 
-    margin: below the largest output; many times what the export asks for, since other texts drive units
-        farther than the tried ones.
+    margin: below the largest output; many times what the export asks for, since other texts drive
+        units farther than the tried ones.
     gate_factor: of a unit's output gate, if it comes nearer; its square the second time, and so on.
     most_tokens: of the texts that are tried.
     """
@@ -500,12 +513,13 @@ class HeadroomOptions(Options):
 class CalibrationOptions(Options):
     """How the two parts are weighed, and what makes their sum probabilities.
 
-    lstm_share: the LSTM's expected weight, the n-grams' is the rest; scaled down in proportion below
-        ``enough_texts`` texts. prior: nats that hold the weights there.
+    lstm_share: the LSTM's expected weight, the n-grams' is the rest; scaled down in proportion
+        below ``enough_texts`` texts. prior: nats that hold the weights there.
     temperature_factor: the temperature is commonly within this factor of 1.
     rarity: multiple of the logarithm of a label's rarity that is added to its logit.
     balance: take the multiple, 0 to 1, of the best macro F1 in place of ``rarity``.
-    threshold_prior: texts of a label that count as much as its probabilities in the choice of its threshold.
+    threshold_prior: texts of a label that count as much as its probabilities in the choice of its
+        threshold.
     smallest_threshold: at least.
     """
 

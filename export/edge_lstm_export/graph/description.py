@@ -10,9 +10,8 @@ from edge_lstm import modelfile
 from edge_lstm.answering import RiskCoverage
 from edge_lstm.figures import in_label_order
 from edge_lstm.text import Tokenizer
-from edge_lstm_export.onnx.weights import SENTINELS
-from edge_lstm_export.train.options import NetworkConfig
-from edge_lstm_export.train.quantize import REDUCED
+from edge_lstm_export.graph.weights import REDUCED, SENTINELS
+from edge_lstm_export.options import NetworkConfig
 
 
 def description(
@@ -28,7 +27,8 @@ def description(
 ) -> dict[str, Any]:
     """Return plain values or text by the keys of modelfile.py, for :func:`graph.file_bytes`.
 
-    training: a checkpoint's; golden: see :func:`golden_row`; thresholds, curve: see modelfile.ModelFile.
+    training: a checkpoint's; golden: see :func:`golden_row`; thresholds, curve: see
+        modelfile.ModelFile.
     """
     described: dict[str, Any] = {
         modelfile.KEY_FORMAT: str(modelfile.FORMAT_VERSION),

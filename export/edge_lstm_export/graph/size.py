@@ -1,7 +1,7 @@
 """What an int8 model file takes in bytes before there is one, by what takes them.
 
-A file is made by the code that the export uses, with zeros for the weights. What only a training tells
-stands in it in its longest form, so that the file of the training is no larger.
+A file is made by the code that the export uses, with zeros for the weights. What only a training
+tells stands in it in its longest form, so that the file of the training is no larger.
 """
 
 from __future__ import annotations
@@ -11,17 +11,18 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from edge_lstm import modelfile
 from edge_lstm.answering import RiskCoverage
 from edge_lstm.text import OOV_ID, Tokenizer
-from edge_lstm_export.onnx import graph
-from edge_lstm_export.onnx.description import description, golden_row
-from edge_lstm_export.onnx.golden import golden_texts
-from edge_lstm_export.onnx.weights import SENTINELS, GraphWeights
-from edge_lstm_export.train.data import Ints
-from edge_lstm_export.train.options import NetworkConfig
+from edge_lstm_export.graph import build as graph
+from edge_lstm_export.graph.description import description, golden_row
+from edge_lstm_export.graph.golden import golden_texts
+from edge_lstm_export.graph.weights import SENTINELS, GraphWeights
+from edge_lstm_export.options import NetworkConfig
 
+Ints = npt.NDArray[np.int64]
 # Numbers that say how long something is grow by some bytes in all when what they count grows.
 SPARE = 64
 LONGEST_PROBABILITY = 1.23456789e-05
@@ -47,9 +48,9 @@ def file_parts(
 ) -> dict[str, int]:
     """Return the bytes of each part of an int8 file, which add up to the file's.
 
-    config: ``num_words`` is the tokenizer's number of ids. Without ``pairs`` the n-grams are the words alone,
-    ``config.ngrams`` of them at most; pairs: int64 [n, 2], ids. long: see graph.build. The others as for
-    :func:`description.description`.
+    config: ``num_words`` is the tokenizer's number of ids. Without ``pairs`` the n-grams are the
+    words alone, ``config.ngrams`` of them at most; pairs: int64 [n, 2], ids. long: see graph.build.
+    The others as for :func:`description.description`.
     """
     words = np.arange(OOV_ID, config.num_words)[: config.ngrams]
     ngrams = np.stack([words, 0 * words], axis=1)
@@ -97,13 +98,14 @@ class PairRoom:
 
 
 def varint_bytes(numbers: Ints) -> Ints:
-    """Return the bytes that each number takes as a variable-length integer: one for each seven bits."""
+    """Return the bytes that each number takes as a variable-length integer: one for each seven
+    bits."""
     return np.asarray(1 + sum((numbers >> bits > 0).astype(np.int64) for bits in (7, 14, 21, 28)))
 
 
 def without_last_words(tokenizer: Tokenizer, config: NetworkConfig, size: int) -> Tokenizer:
-    """Return the tokenizer without so many of its last words, the least frequent, that a file of this network
-    is about ``size`` bytes smaller; all of them, if need be."""
+    """Return the tokenizer without so many of its last words, the least frequent, that a file of
+    this network is about ``size`` bytes smaller; all of them, if need be."""
     ngram = (
         config.ngram_dim + varint_bytes(np.array([len(tokenizer.words)]))[0] if config.ngrams else 0
     )
