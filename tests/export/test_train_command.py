@@ -48,7 +48,8 @@ def test_results_are_on_standard_output_and_fit_a_terminal(trained: Trained) -> 
     said = " ".join(out.split())  # lines are wrapped, by the length of the folder's name
     assert "cross-validated accuracy" in said and "60 texts)" in said and "time: " in said
     assert "epoch 1 " in err and "epoch 1 " not in out
-    assert err.splitlines()[0].startswith("plan: preset tiny for short texts, teachers: linear")
+    assert err.splitlines()[0].split() == ["source", "rows.csv"]
+    assert "\nteachers         linear" in err and "\nfile             at most 100 kB" in err
     shown = [line for line in out.splitlines() if not line.startswith(("history", "/"))]
     assert max(map(len, shown)) <= 80
     assert "\x1b" not in out + err
@@ -126,7 +127,7 @@ def test_the_plan_and_the_training_say_which_columns_were_read(tmp_path: Path) -
         planned.stdout
     )
     trained = train(source, "-o", tmp_path / "m.safetensors", *QUICK)
-    assert "\ncolumns: text 'text', label 'topic'\n" in trained.stderr
+    assert "\ncolumns          text 'text', label 'topic'\n" in trained.stderr
     other = write_csv(tmp_path / "e.csv", rows(60), ("body", "label"))
     both = " ".join(train(source, "--test", other, "--dry-run").stdout.split())
     assert "columns text 'text', label 'topic'; text 'body', label 'label'" in both
