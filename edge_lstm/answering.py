@@ -73,7 +73,7 @@ class RiskCoverage:
     unfamiliar: tuple[tuple[float, float], ...] = ()
 
     @classmethod
-    def of(
+    def from_predictions(
         cls, probabilities: npt.NDArray[np.float32], truth: npt.NDArray[np.integer[Any]], data: str
     ) -> RiskCoverage:
         """probabilities: float32 [n, labels], truth: int [n], of texts that the network did not

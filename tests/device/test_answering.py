@@ -73,7 +73,7 @@ def test_a_point_counts_the_texts_that_its_threshold_answers(
 ) -> None:
     highest = np.array([p for p, _ in rows], dtype=np.float32)
     right = np.array([is_right for _, is_right in rows])
-    curve = RiskCoverage.of(*answers(highest, right), "some texts")
+    curve = RiskCoverage.from_predictions(*answers(highest, right), "some texts")
     highest = answers(highest, right)[0].max(axis=1)
     assert curve.points[0].answered == curve.texts == len(rows)
     assert len(curve.points) <= MOST_POINTS + 1
@@ -108,7 +108,7 @@ def test_the_promise_is_kept_on_texts_that_did_not_choose_the_threshold() -> Non
     true_shares = []
     for _ in range(200):
         highest = 1 - 0.5 * rng.random(1000) ** 1.5
-        curve = RiskCoverage.of(*answers(highest, rng.random(1000) < highest), "")
+        curve = RiskCoverage.from_predictions(*answers(highest, rng.random(1000) < highest), "")
         point = curve.promised(0.05)
         if point is None:
             continue

@@ -244,7 +244,7 @@ def _curve(
     curve = checkpoint.abstention
     default = curve.default if abstain is None and curve is not None else abstain
     if labelled is not None and truth is not None and not labelled.several:
-        curve = RiskCoverage.of(answers, truth.argmax(axis=1), "--data of the export")
+        curve = RiskCoverage.from_predictions(answers, truth.argmax(axis=1), "--data of the export")
         unfamiliar = cost_thresholds(unfamiliarity(answers, texts, checkpoint.tokenizer.num_ids))
         curve = replace(curve, sha256=texts_digest(labelled.texts), unfamiliar=unfamiliar)
     if default is None:

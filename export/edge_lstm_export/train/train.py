@@ -231,7 +231,7 @@ def _calibrate(
     else:
         ids = [data.tokenizer.encode_text(text).ids for text in texts.texts]
         scores = unfamiliarity(chances, ids, data.tokenizer.num_ids)
-        curve = RiskCoverage.of(chances, labels.argmax(axis=1), where)
+        curve = RiskCoverage.from_predictions(chances, labels.argmax(axis=1), where)
         curve = replace(curve, unfamiliar=cost_thresholds(scores))
     measured = calibrate.score(logits, labels, data.labels, thresholds)
     return Calibration(stack, temperature, measured, curve, thresholds)
