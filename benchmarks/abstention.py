@@ -38,7 +38,7 @@ def rows(name: str, classifier: Classifier, test: Rows) -> Iterator[str]:
     start = f"| {name} | {classifier.model.precision} | {curve.texts:,} | {len(wrong):,} |"
     yield f"{start} – | 0 | 100 % | {wrong.mean():.2%} | |"
     for risk in SHOWN_RISKS:
-        point = curve.promised(risk)
+        point = curve.operating_point(risk)
         if point is None:
             yield f"{start} {risk:.0%} | none: {curve.least:.2g} is the least | | | |"
             continue

@@ -103,7 +103,7 @@ class RiskCoverage:
         DataError where ``share`` is not between 0 and 1, or the texts cannot show so little.
         """
         check_abstain(share)
-        point = self.promised(share)
+        point = self.operating_point(share)
         if point is None:
             raise DataError(
                 f"{self.texts:,} texts ({self.data}) give no threshold for --abstain {share:.3g}, only for "
@@ -112,7 +112,7 @@ class RiskCoverage:
             )
         return point.threshold
 
-    def promised(self, share: float) -> Point | None:
+    def operating_point(self, share: float) -> Point | None:
         """The point that :meth:`threshold` takes; None where there is none."""
         return _first_below(self, share)
 

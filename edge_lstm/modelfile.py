@@ -410,7 +410,7 @@ def describe(model: ModelFile) -> dict[str, Any]:
 def _abstention(curve: RiskCoverage) -> dict[str, Any]:
     """The threshold for some shares of wrong answers, and the share of texts that is answered
     then."""
-    promised = [(share, point) for share in SHOWN_RISKS if (point := curve.promised(share))]
+    promised = [(share, point) for share in SHOWN_RISKS if (point := curve.operating_point(share))]
     return {
         "data": curve.data,
         "texts": curve.texts,

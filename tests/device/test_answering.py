@@ -100,7 +100,7 @@ def test_texts_that_are_all_answered_right_show_what_the_exact_bound_says(wanted
     n = fewest_texts(wanted)
     assert (1 - wanted) ** n <= 0.1 < (1 - wanted) ** (n - 1)
     assert RiskCoverage("", n, (Point(0.0, n, 0),)).threshold(wanted) == 0.0
-    assert RiskCoverage("", n - 1, (Point(0.0, n - 1, 0),)).promised(wanted) is None
+    assert RiskCoverage("", n - 1, (Point(0.0, n - 1, 0),)).operating_point(wanted) is None
 
 
 def test_the_promise_is_kept_on_texts_that_did_not_choose_the_threshold() -> None:
@@ -109,7 +109,7 @@ def test_the_promise_is_kept_on_texts_that_did_not_choose_the_threshold() -> Non
     for _ in range(200):
         highest = 1 - 0.5 * rng.random(1000) ** 1.5
         curve = RiskCoverage.from_predictions(*answers(highest, rng.random(1000) < highest), "")
-        point = curve.promised(0.05)
+        point = curve.operating_point(0.05)
         if point is None:
             continue
         # An answer of probability p is right with probability p; p has this distribution.
