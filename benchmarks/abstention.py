@@ -40,7 +40,7 @@ def rows(name: str, classifier: Classifier, test: Rows) -> Iterator[str]:
     for risk in SHOWN_RISKS:
         point = curve.operating_point(risk)
         if point is None:
-            yield f"{start} {risk:.0%} | none: {curve.least:.2g} is the least | | | |"
+            yield f"{start} {risk:.0%} | none: {curve.min_risk:.2g} is the least | | | |"
             continue
         answered = ~is_abstained(probabilities.max(axis=1), point.threshold)
         interval = wilson_interval(int(wrong[answered].sum()), int(answered.sum()))

@@ -107,7 +107,7 @@ class RiskCoverage:
         if point is None:
             raise DataError(
                 f"{self.texts:,} texts ({self.data}) give no threshold for --abstain {share:.3g}, only for "
-                f"{self.least:.2g} or more; ask for that, or export with --data and more labelled texts "
+                f"{self.min_risk:.2g} or more; ask for that, or export with --data and more labelled texts "
                 f"({fewest_texts(share):,} at least)"
             )
         return point.threshold
@@ -117,7 +117,7 @@ class RiskCoverage:
         return _first_below(self, share)
 
     @functools.cached_property
-    def least(self) -> float:
+    def min_risk(self) -> float:
         """The smallest share of wrong answers that can be asked for, rounded up to two digits."""
         least = 1.0
         for point in self.points:

@@ -134,4 +134,4 @@ def _abstention(model: ModelFile) -> str:
     )
     strange = f", --unfamiliar {curve.unfamiliar[0][0]:g} or more" if curve.unfamiliar else ""
     texts = f"{counted(curve.texts, 'text')} ({curve.data})"
-    return f"{default}; --abstain {curve.least:.2g} or more{strange}, by {texts}"
+    return f"{default}; --abstain {curve.min_risk:.2g} or more{strange}, by {texts}"

@@ -90,7 +90,7 @@ def test_the_threshold_is_the_lowest_that_the_texts_show_to_be_enough() -> None:
     # %.
     wanted = {0.25: 0.0, 0.043: 0.6, 0.041: 0.7, 0.018: 0.7, 0.017: 0.8, 0.008: 0.8}
     assert {share: curve.threshold(share) for share in wanted} == wanted
-    assert curve.least == 0.0078
+    assert curve.min_risk == 0.0078
     with pytest.raises(DataError, match=r"only for 0.0078 or more; ask for that"):
         curve.threshold(0.007)
 
