@@ -181,7 +181,7 @@ def cost_thresholds(scores: npt.NDArray[np.float64]) -> tuple[tuple[float, float
         # How many texts may lie above the threshold: each more makes the bound larger.
         counts = range(int(share * n) + 1)
         allowed = (
-            bisect.bisect_right(counts, 1 - CONFIDENCE, key=lambda count: tail(count, n, share)) - 1
+            bisect.bisect_right(counts, 1 - CONFIDENCE, key=lambda count: binomial_cdf(count, n, share)) - 1
         )
         if allowed >= 0:  # rounded up, so that the text it comes from is familiar
             thresholds.append((share, math.ceil(float(highest[allowed]) * scale) / scale))
@@ -308,10 +308,10 @@ def _first_below(curve: RiskCoverage, share: float) -> Point | None:
 def _exceeds(point: Point, share: float) -> bool:
     """Whether more than this share of the point's answers may be wrong."""
     wrong, answered = point.wrong, point.answered  # no bound is below their own share
-    return wrong > share * answered or tail(wrong, answered, share) > 1 - CONFIDENCE
+    return wrong > share * answered or binomial_cdf(wrong, answered, share) > 1 - CONFIDENCE
 
 
-def tail(wrong: int, answered: int, share: float) -> float:
+def binomial_cdf(wrong: int, answered: int, share: float) -> float:
     """The probability that at most ``wrong`` of ``answered`` answers are wrong where ``share`` of
     all are."""
     start = min(wrong, int(share * answered))  # the largest term, or next to it
@@ -345,7 +345,7 @@ def _upper_bound(wrong: int, answered: int) -> float:
     low, high = wrong / answered, 1.0
     for _ in range(40):
         middle = (low + high) / 2
-        if tail(wrong, answered, middle) > 1 - CONFIDENCE:
+        if binomial_cdf(wrong, answered, middle) > 1 - CONFIDENCE:
             low = middle
         else:
             high = middle

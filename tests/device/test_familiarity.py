@@ -16,7 +16,7 @@ from model_files import SMALL, edited, several
 from test_cli import run
 
 from edge_lstm import Classifier, DamagedModelFileError, DataError, ScoreOptions, score
-from edge_lstm.answering import SHARES, Point, RiskCoverage, cost_thresholds, tail
+from edge_lstm.answering import SHARES, Point, RiskCoverage, binomial_cdf, cost_thresholds
 from edge_lstm.evaluation.evaluate import Evaluation, evaluate
 from edge_lstm.evaluation.report import tables
 from edge_lstm.familiarity import unfamiliarity
@@ -68,7 +68,7 @@ def test_a_threshold_costs_no_more_than_its_texts_can_show(scores: list[float]) 
     thresholds = cost_thresholds(np.array(scores))
     for share, value in thresholds:
         above = sum(score > value for score in scores)
-        assert tail(above, len(scores), share) <= 0.1
+        assert binomial_cdf(above, len(scores), share) <= 0.1
         assert share in SHARES
     curve = RiskCoverage("", 1000, POINTS, unfamiliar=thresholds)
     assert RiskCoverage.from_dict(json.loads(json.dumps(curve.to_dict()))) == curve
