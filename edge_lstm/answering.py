@@ -271,7 +271,7 @@ def is_abstained(highest: npt.NDArray[np.float32], threshold: float) -> npt.NDAr
     return np.asarray(highest < np.float32(threshold))
 
 
-def reach(
+def apply_thresholds(
     probabilities: npt.NDArray[np.float32], thresholds: Sequence[float] | None
 ) -> npt.NDArray[np.bool_]:
     """bool [n, labels]: the labels that each text is given, those whose probability is at least

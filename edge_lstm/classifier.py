@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from edge_lstm.answering import ABSTAINED, UNFAMILIAR, check_top, is_abstained, reach
+from edge_lstm.answering import ABSTAINED, UNFAMILIAR, apply_thresholds, check_top, is_abstained
 from edge_lstm.ending import gate
 from edge_lstm.errors import DataError, ModelFileError, ProviderError, first_line
 from edge_lstm.familiarity import unfamiliarity
@@ -232,7 +232,7 @@ class Classifier:
                 f"probabilities must have a column for each of the {len(self.labels)} labels, "
                 f"not the shape {list(probabilities.shape)}"
             )
-        return reach(probabilities, self.model.thresholds)
+        return apply_thresholds(probabilities, self.model.thresholds)
 
     @property
     def batch_size(self) -> int:

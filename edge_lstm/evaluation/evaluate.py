@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_lstm import metrics
-from edge_lstm.answering import USUAL_SHARE, is_abstained, reach
+from edge_lstm.answering import USUAL_SHARE, apply_thresholds, is_abstained
 from edge_lstm.classifier import Classifier
 from edge_lstm.errors import DataError
 from edge_lstm.familiarity import unfamiliarity
@@ -156,7 +156,7 @@ class Result:
     @cached_property
     def predicted(self) -> Bools:
         """bool [n, labels], the labels that each text is given."""
-        return reach(self.probabilities, self.thresholds)
+        return apply_thresholds(self.probabilities, self.thresholds)
 
     @cached_property
     def correct(self) -> Bools:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
-from edge_lstm.answering import reach
+from edge_lstm.answering import apply_thresholds
 from edge_lstm.atomic import write_atomically
 from edge_lstm.errors import DataError
 from edge_lstm.parameters import whole
@@ -174,7 +174,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         answers = self.predict_proba(X)
         if not self.several_:
             return self.classes_[answers.argmax(axis=1)]
-        has = reach(answers, self.result_.checkpoint.thresholds or ())
+        has = apply_thresholds(answers, self.result_.checkpoint.thresholds or ())
         if self.indicator_:
             return has.astype(np.int64)
         return [set(self.classes_[row].tolist()) for row in has]

@@ -16,7 +16,7 @@ from scipy.optimize import minimize
 from torch import Tensor
 
 from edge_lstm import metrics
-from edge_lstm.answering import MOST_POINTS, SHARES, Point, RiskCoverage, reach
+from edge_lstm.answering import MOST_POINTS, SHARES, Point, RiskCoverage, apply_thresholds
 from edge_lstm.metrics import SetScores
 from edge_lstm_export.options import UNTUNED, CalibrationOptions
 from edge_lstm_export.train.data import Bools, Doubles, Floats
@@ -61,7 +61,7 @@ def score(
     SetScores."""
     answers = probabilities(logits, several=thresholds is not None)
     if thresholds is not None:
-        return metrics.set_scores(labels, reach(answers, thresholds), names)
+        return metrics.set_scores(labels, apply_thresholds(answers, thresholds), names)
     predicted, truth = answers.argmax(axis=1), labels.argmax(axis=1)
     sets = metrics.set_scores(labels, np.eye(len(names), dtype=np.bool_)[predicted], names)
     error = metrics.expected_calibration_error(metrics.calibration_bins(truth, answers))
