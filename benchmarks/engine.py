@@ -41,7 +41,7 @@ from benchmarks.same_bits import write_records
 from benchmarks.sets import imdb
 from benchmarks.table import markdown_table
 from edge_lstm.modelfile import embedded_model, open_model
-from edge_lstm.models import embedded_reviews
+from edge_lstm.models import example_texts
 
 PROJECT = Path(__file__).resolve().parents[1]
 ENGINE = PROJECT / "engine"
@@ -353,7 +353,7 @@ def main() -> None:
         raise SystemExit("error: no gcc, which compiles the engine; install it")
     _say_left_out()
     rows: list[Row] = []
-    texts = [" ".join(text.splitlines()) for text in embedded_reviews()]
+    texts = [" ".join(text.splitlines()) for text in example_texts()]
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
         (folder / "texts.json").write_text(json.dumps(texts))

@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from edge_lstm.models import embedded_reviews
+from edge_lstm.models import example_texts
 
 PROJECT = Path(__file__).resolve().parents[1]
 SUITE = "bookworm"  # its Python is 3.11, its C library new enough for the wheels
@@ -174,7 +174,7 @@ def answers(cpu: Cpu | None, folder: Path, texts: Sequence[str], batch_size: int
 
 def sample_texts(count: int = 240, seed: int = 0) -> list[str]:
     """The package's reviews, then texts made of their words: from 1 to 700 words long."""
-    texts = [*embedded_reviews()]
+    texts = [*example_texts()]
     words = [word for text in texts for word in text.split()]
     rng = random.Random(seed)
     while len(texts) < count:

@@ -21,7 +21,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "engine")]
 import reference  # noqa: E402 - the port in NumPy
 
 from edge_lstm.modelfile import open_model  # noqa: E402
-from edge_lstm.models import embedded_reviews  # noqa: E402
+from edge_lstm.models import example_texts  # noqa: E402
 
 PICTURE = ROOT / "docs" / "images" / "scale.svg"
 BATCHES, BATCH_SIZE, SEED = 40, 4, 0
@@ -33,7 +33,7 @@ def scales() -> tuple[list[float], list[float]]:
     model = open_model()
     tensors = reference.tensors(model.onnx.graph)
     table = tensors["embedding"].astype(np.float32) * tensors["embedding_scale"]
-    rows = [model.tokenizer.encode_text(text).ids for text in embedded_reviews()]
+    rows = [model.tokenizer.encode_text(text).ids for text in example_texts()]
     generator = random.Random(SEED)
     held, free = [], []
     for _ in range(BATCHES):

@@ -12,7 +12,7 @@ from pathlib import Path
 from edge_lstm.errors import DataError
 from edge_lstm.latency.statistics import MIN_BLOCKS, samples_needed
 from edge_lstm.modelfile import ModelFile, embedded_model, short_names
-from edge_lstm.models import embedded_reviews
+from edge_lstm.models import example_texts
 
 # The settings take turns on blocks of texts: long enough that a block's own noise is small, short
 # enough that a change of the clock hits all settings alike.
@@ -45,7 +45,7 @@ def texts_of(model: ModelFile) -> Sample:
     """Return the package's reviews for the package's model, else the texts of the file's own
     test."""
     if model.data == embedded_model().read_bytes():
-        return Sample("the package's reviews", embedded_reviews())
+        return Sample("the package's reviews", example_texts())
     texts = tuple(row.text for row in model.golden if row.text)
     return Sample(f"the golden rows of {model.path.name}", texts)
 

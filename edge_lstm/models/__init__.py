@@ -7,7 +7,7 @@ from pathlib import Path
 REVIEWS = Path(__file__).with_name("reviews.csv")
 
 
-def embedded_reviews() -> tuple[str, ...]:
+def example_texts() -> tuple[str, ...]:
     """The texts of the example reviews, in their order."""
     import csv
 

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from edge_lstm.errors import DataError
-from edge_lstm.models import embedded_reviews
+from edge_lstm.models import example_texts
 from edge_lstm.text import OOV_ID, START_ID, Tokenizer
 from edge_lstm_export.options import HeadroomOptions
 from edge_lstm_export.train.data import Bools, Ints
@@ -48,7 +48,7 @@ def text_rows(tokenizer: Tokenizer, texts: Sequence[str]) -> Rows:
 
 def tried_rows(tokenizer: Tokenizer) -> Rows:
     """Token ids of the texts that every export tries, whatever the training learnt from."""
-    return random_rows(tokenizer) + text_rows(tokenizer, embedded_reviews())
+    return random_rows(tokenizer) + text_rows(tokenizer, example_texts())
 
 
 def spread(lengths: Sequence[int] | Ints, most: int) -> Ints:
