@@ -181,7 +181,10 @@ def cost_thresholds(scores: npt.NDArray[np.float64]) -> tuple[tuple[float, float
         # How many texts may lie above the threshold: each more makes the bound larger.
         counts = range(int(share * n) + 1)
         allowed = (
-            bisect.bisect_right(counts, 1 - CONFIDENCE, key=lambda count: binomial_cdf(count, n, share)) - 1
+            bisect.bisect_right(
+                counts, 1 - CONFIDENCE, key=lambda count: binomial_cdf(count, n, share)
+            )
+            - 1
         )
         if allowed >= 0:  # rounded up, so that the text it comes from is familiar
             thresholds.append((share, math.ceil(float(highest[allowed]) * scale) / scale))
@@ -200,7 +203,7 @@ def check_thresholds(values: Any) -> tuple[tuple[float, float], ...]:
     return thresholds
 
 
-def unfamiliar_threshold(curve: RiskCoverage | None, model: object, share: float) -> float:
+def choose_unfamiliar_threshold(curve: RiskCoverage | None, model: object, share: float) -> float:
     """The score above which a text is unfamiliar, at the cost of at most ``share`` of the familiar
     ones.
 
@@ -236,7 +239,7 @@ def check_abstain(share: float) -> None:
         raise DataError(f"--abstain must be above 0 and below 1, not {share:g}; for 2 %, give 0.02")
 
 
-def chosen_threshold(
+def choose_threshold(
     curve: RiskCoverage | None, model: object, *, abstain: float | None, threshold: float | None
 ) -> float:
     """The probability below which a text is unsure: ``threshold``, or that for ``abstain``, the

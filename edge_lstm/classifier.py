@@ -320,7 +320,7 @@ class Classifier:
         DataError where both are given, a value is out of range, or the file cannot say it.
         """
         check_numbers(abstain=abstain, threshold=threshold)
-        return self.model.chosen_threshold(abstain=abstain, threshold=threshold)
+        return self.model.choose_threshold(abstain=abstain, threshold=threshold)
 
     def predict(
         self,
@@ -342,7 +342,7 @@ class Classifier:
         """
         check_numbers(unfamiliar=unfamiliar)
         least = self.threshold(abstain=abstain, threshold=threshold)
-        highest = self.model.unfamiliar_threshold(unfamiliar)
+        highest = self.model.choose_unfamiliar_threshold(unfamiliar)
         answers, statuses = self.classify(texts, highest, batch_size=batch_size)
         return list(self._predictions(statuses, answers, least))
 

@@ -21,7 +21,12 @@ from pathlib import Path
 from typing import Any
 
 from edge_lstm import model_checks, onnx_file
-from edge_lstm.answering import SHOWN_RISKS, RiskCoverage, chosen_threshold, unfamiliar_threshold
+from edge_lstm.answering import (
+    SHOWN_RISKS,
+    RiskCoverage,
+    choose_threshold,
+    choose_unfamiliar_threshold,
+)
 from edge_lstm.errors import (
     DamagedModelFileError,
     DataError,
@@ -101,11 +106,11 @@ class ModelFile:
     abstention: RiskCoverage | None = None
     thresholds: tuple[float, ...] | None = None
 
-    def chosen_threshold(self, *, abstain: float | None, threshold: float | None) -> float:
-        """The probability below which a text is unsure, see answering.chosen_threshold; never one
+    def choose_threshold(self, *, abstain: float | None, threshold: float | None) -> float:
+        """The probability below which a text is unsure, see answering.choose_threshold; never one
         of a model that gives several labels. DataError."""
         if self.thresholds is None:
-            return chosen_threshold(
+            return choose_threshold(
                 self.abstention, self.path, abstain=abstain, threshold=threshold
             )
         if abstain is not None or threshold:
@@ -115,11 +120,13 @@ class ModelFile:
             )
         return 0.0
 
-    def unfamiliar_threshold(self, share: float | None) -> float:
+    def choose_unfamiliar_threshold(self, share: float | None) -> float:
         """The score of familiarity.py above which a text is unfamiliar, and at most this share of
         texts like the held-out ones; infinite for None. DataError."""
         return (
-            math.inf if share is None else unfamiliar_threshold(self.abstention, self.path, share)
+            math.inf
+            if share is None
+            else choose_unfamiliar_threshold(self.abstention, self.path, share)
         )
 
     @property

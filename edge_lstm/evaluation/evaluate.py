@@ -88,7 +88,7 @@ class ForeignScores:
         if model.abstention is not None and any(
             s <= USUAL_SHARE for s, _ in model.abstention.unfamiliar
         ):
-            threshold = model.unfamiliar_threshold(USUAL_SHARE)
+            threshold = model.choose_unfamiliar_threshold(USUAL_SHARE)
             shares = [float((scores > threshold).mean()) for scores in (foreign, own)]
         return cls(
             metrics.auroc(own, foreign), metrics.recall_at(own, foreign, FALSE_ALARMS), *shares
@@ -356,7 +356,7 @@ def evaluate(
     models = [classifier.model for classifier in classifiers]
     _check_models(models, labelled, data)
     _check_foreign(models, labelled.texts, foreign)
-    thresholds = [model.chosen_threshold(abstain=abstain, threshold=threshold) for model in models]
+    thresholds = [model.choose_threshold(abstain=abstain, threshold=threshold) for model in models]
     labels = models[0].labels
     truth = label_matrix(labelled.labels, labels, label_map or {}, data)
     digest, results = texts_digest(labelled.texts), []

@@ -123,8 +123,8 @@ def settled(options: ScoreOptions, model: ModelFile) -> ScoreOptions:
         if label not in labels:
             raise DataError(f"the model has no label {label!r}; its labels are {', '.join(labels)}")
     check_top(top, len(labels))
-    model.unfamiliar_threshold(options.unfamiliar)
-    threshold = model.chosen_threshold(abstain=options.abstain, threshold=options.threshold)
+    model.choose_unfamiliar_threshold(options.unfamiliar)
+    threshold = model.choose_threshold(abstain=options.abstain, threshold=options.threshold)
     if options.only_abstained and options.only_label:
         raise DataError(
             "an abstained row has no label; leave out --only-abstained, or --only-label"

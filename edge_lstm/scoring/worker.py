@@ -40,7 +40,7 @@ class Answerer:
     ) -> None:
         self.labels = classifier.labels
         self._classifier, self._options, self._batch_size = classifier, options, batch_size
-        self._highest = classifier.model.unfamiliar_threshold(options.unfamiliar)
+        self._highest = classifier.model.choose_unfamiliar_threshold(options.unfamiliar)
 
     def answers(self, texts: Sequence[str | None], reasons: Sequence[str | None]) -> Answers:
         """Answer each row: its text and None, or None and why it has no text."""

@@ -29,7 +29,7 @@ from edge_lstm.answering import (
     MOST_POINTS,
     Point,
     RiskCoverage,
-    chosen_threshold,
+    choose_threshold,
     fewest_texts,
     is_abstained,
 )
@@ -130,7 +130,7 @@ def test_the_threshold_is_the_one_asked_for_or_that_of_the_files_default() -> No
         (default, None, 0.0, 0.0),
         (default, 0.2, None, 0.0),
     ):
-        assert chosen_threshold(curve, "m.onnx", abstain=abstain, threshold=threshold) == chosen
+        assert choose_threshold(curve, "m.onnx", abstain=abstain, threshold=threshold) == chosen
 
 
 @pytest.mark.parametrize(
