@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Event, Lock, Thread
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,12 +21,14 @@ from edge_lstm.familiarity import unfamiliarity
 from edge_lstm.machine import available_cores, memory_to_use
 from edge_lstm.modelfile import INPUT_NAME, OUTPUT_NAME, ModelFile, open_model, parse_model
 from edge_lstm.native import NATIVE, NativeSession, provider_of
-from edge_lstm.parameters import check_numbers, instance, number, optional_whole, whole
+from edge_lstm.parameters import check_numbers, instance, optional_whole, whole
 from edge_lstm.parameters import path as checked_path
 from edge_lstm.text import Status, to_matrix
 
 if TYPE_CHECKING:
     import onnxruntime
+
+TextStatus = Status | Literal["unfamiliar"]
 
 # Texts of similar length in one run. What an LSTM keeps of a batch (four numbers a unit, step and
 # text) has to stay in the cache, so networks of more units (of all directions) take fewer texts.
@@ -106,6 +109,17 @@ class SeveralPrediction(Prediction):
             "thresholds": self.thresholds,
             "status": self.status,
         }
+
+
+class Classification(NamedTuple):
+    """Answers for n texts.
+
+    probabilities: float32 [n, labels].
+    statuses: the status of each text, before any abstention.
+    """
+
+    probabilities: npt.NDArray[np.float32]
+    statuses: list[TextStatus]
 
 
 @dataclass(frozen=True)
@@ -245,32 +259,45 @@ class Classifier:
     def probabilities(
         self, texts: Sequence[str], *, batch_size: int | None = None
     ) -> npt.NDArray[np.float32]:
-        """Texts → probabilities: float32 [n, labels], rows in the order of ``texts``. Each sums to
-        1, but not where a text may have several labels."""
-        return self.classify(texts, batch_size=batch_size)[0]
+        """Classify texts.
 
-    def classify(
-        self, texts: Sequence[str], highest: float = np.inf, *, batch_size: int | None = None
-    ) -> tuple[npt.NDArray[np.float32], list[Any]]:
-        """Texts → (float32 [n, labels], the status of each).
+        texts: n of them.
+        batch_size: texts in one run, see :meth:`probabilities_of`.
 
-        highest: a text above this score (familiarity.py) is ``unfamiliar``, unless it has no known
-            words.
+        Returns float32 [n, labels], in the order of the texts. A row sums to 1, except if the model
+        gives a text several labels. Raises as :meth:`predict`.
+        """
+        return self._classify(texts, batch_size=batch_size).probabilities
+
+    def _classify(
+        self,
+        texts: Sequence[str],
+        highest_score: float = math.inf,
+        *,
+        batch_size: int | None = None,
+    ) -> Classification:
+        """Classify texts, with the status of each.
+
+        highest_score: a text with known words is ``unfamiliar``, out of distribution (OOD), if its
+            score (familiarity.py) is above this.
         batch_size: as in :meth:`probabilities_of`; the native engine takes the texts one by one.
         """
-        texts, batch_size = _check_texts(texts), optional_whole("batch_size", batch_size)
-        highest = number("highest", highest)
-        if isinstance(self._session, NativeSession) and highest == np.inf:
-            answers, statuses = self._session.classify(texts)
-            return self._checked(answers, len(texts)), statuses
+        texts = _check_texts(texts)
+        batch_size = optional_whole("batch_size", batch_size)
+        is_scored = highest_score < math.inf
+        if isinstance(self._session, NativeSession) and not is_scored:
+            answers, native_statuses = self._session.classify(texts)
+            return Classification(self._checked(answers, len(texts)), native_statuses)
         encoded = [self.model.tokenizer.encode_text(text) for text in texts]
-        ids, statuses = [text.ids for text in encoded], [text.status for text in encoded]
+        ids = [text.ids for text in encoded]
+        statuses: list[TextStatus] = [text.status for text in encoded]
         answers = self._answers(ids, batch_size)
-        if highest < np.inf:
+        if is_scored:
             scores = unfamiliarity(answers, ids, self.model.tokenizer.num_ids)
-            for i in np.flatnonzero(scores > highest).tolist():
-                statuses[i] = UNFAMILIAR if statuses[i] in ("ok", "truncated") else statuses[i]
-        return answers, statuses
+            for i in np.flatnonzero(scores > highest_score).tolist():
+                if statuses[i] in ("ok", "truncated"):
+                    statuses[i] = UNFAMILIAR
+        return Classification(answers, statuses)
 
     def probabilities_of(
         self, rows: Sequence[Sequence[int]], *, batch_size: int | None = None
@@ -343,7 +370,7 @@ class Classifier:
         check_numbers(unfamiliar=unfamiliar)
         least = self.threshold(abstain=abstain, threshold=threshold)
         highest = self.model.choose_unfamiliar_threshold(unfamiliar)
-        answers, statuses = self.classify(texts, highest, batch_size=batch_size)
+        answers, statuses = self._classify(texts, highest, batch_size=batch_size)
         return list(self._predictions(statuses, answers, least))
 
     def _predictions(

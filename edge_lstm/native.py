@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from edge_lstm.classifier import TextStatus
+
 ENGINES = ("onnxruntime", "native")
 NATIVE = "native"  # as a provider: what every part of this package passes on to the classifier
 VARIABLE = "EDGE_LSTM_ENGINE"
@@ -73,7 +75,7 @@ class NativeSession:
             np.asarray(self._model.run(np.ascontiguousarray(ids, np.int32).tobytes(), ids.shape[1]))
         ]
 
-    def classify(self, texts: Sequence[str]) -> tuple[npt.NDArray[np.float32], list[Any]]:
+    def classify(self, texts: Sequence[str]) -> tuple[npt.NDArray[np.float32], list[TextStatus]]:
         """Texts → (float32 [n, labels], the status of each), text → ids in C too."""
         import numpy as np
 

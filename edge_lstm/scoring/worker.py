@@ -46,7 +46,7 @@ class Answerer:
         """Answer each row: its text and None, or None and why it has no text."""
         good = [text for text in texts if text is not None]
         columns = self._columns(
-            *self._classifier.classify(good, self._highest, batch_size=self._batch_size)
+            *self._classifier._classify(good, self._highest, batch_size=self._batch_size)
         )
         if len(good) < len(texts):
             for i, column in enumerate(columns, 1):

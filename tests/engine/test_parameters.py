@@ -33,9 +33,6 @@ class Api:
     def from_model(self, **values: Any) -> object:
         return Classifier.from_model(**{"model": self.classifier.model, "provider": self._provider, **values})
 
-    def classify(self, texts: Any = ("fine",), **values: Any) -> object:
-        return self.classifier.classify(texts, **values)
-
     def probabilities(self, texts: Any = ("fine",), **values: Any) -> object:
         return self.classifier.probabilities(texts, **values)
 
@@ -78,11 +75,10 @@ TABLE: dict[str, tuple[tuple[str, ...], list[Any], list[Any], list[Any]]] = {
     "provider": (("from_model", "run_options"), [None, 5, ["CPU"]], [], []),
     "arena": (("load", "from_model"), [None, "no", 1], [], [False]),
     "path": (("load",), [5, b"m.onnx", []], ["", "a\0b", "no.onnx"], [None]),
-    "batch_size": (("classify", "probabilities", "predict", "ids", "score", "run_options"),
+    "batch_size": (("probabilities", "predict", "ids", "score", "run_options"),
                    ["2", 1.5, True, [1]], [0, -1, -(10**30)], [None, 10**30, np.int64(2)]),
-    "texts": (("classify", "probabilities", "predict"), [None, 5, "fine", b"fine", [1], [None], {"a": "b"}],
+    "texts": (("probabilities", "predict"), [None, 5, "fine", b"fine", [1], [None], {"a": "b"}],
               [], [[], (), iter(["fine"])]),
-    "highest": (("classify",), [None, "x", [1]], [math.nan], [0, np.float32(1)]),
     "rows": (("ids",), [None, 5, "ab", [1], ["ab"], [["a"]], [[1.0]], [[math.nan]], [[True]], [[None]],
                         [[[1]]], [[1, [2]]], {1: [1]}],
              [[[-1]], [[2**40]], [[-(2**70)]], [[99_999]], [[1], [2**31]], [[1] * 601]],
