@@ -1,16 +1,16 @@
-"""What is answered, given a text's probabilities: the best labels, those above their thresholds, or
-none where the model is unsure.
+"""Selective classification: the labels that a text gets, if any.
 
-A text is unsure where the probability of its best label is below a threshold. Who would rather say
-how many answers may be wrong gives that share, and the model file's **risk–coverage curve** has the
-threshold for it: how many of some labelled texts that the network did not learn from are answered
-from which probability on, and how many of these answers are wrong (El-Yaniv & Wiener 2010).
+A model abstains from a text if the probability of its best label is below a threshold. A caller may
+give the share of answers that may be wrong instead. The model file's **risk–coverage curve**
+(El-Yaniv & Wiener 2010) has the threshold for it. The curve counts labelled texts that the network
+did not learn from: how many are answered at each threshold, and how many of the answers are wrong.
 
-Few texts say little of so small a share. A threshold counts only where the true share of wrong
-answers is below the given one with 90 % confidence: Clopper & Pearson's one-sided bound (1934), as
-in selective classification with guaranteed risk (Geifman & El-Yaniv 2017). It is not corrected for
-the choice among the curve's points, which are nearly the same texts. The thresholds for unfamiliar
-texts are found alike.
+Few texts say little about a small share. A threshold counts only if the true share of wrong answers
+is below the given one with 90 % confidence. The bound is Clopper & Pearson's one-sided one (1934),
+as in selective classification with guaranteed risk (Geifman & El-Yaniv 2017). It is not corrected
+for the choice among the curve's points, because they share nearly all their texts.
+
+The thresholds for unfamiliar texts (out of distribution, OOD) are found in the same way.
 """
 
 from __future__ import annotations
@@ -30,23 +30,40 @@ if TYPE_CHECKING:  # a model file is read without NumPy
     import numpy.typing as npt
 
 CONFIDENCE = 0.9
+
+# Points of a curve that is made here.
 MOST_POINTS = 32
-MAX_POINTS, MAX_TEXTS = 64, 10**7  # of a curve in a file
-DIGITS = 6  # of a threshold
-_NEGLIGIBLE = 1e-20  # of the largest term: with the terms behind it, it adds nothing to a sum
-# Of familiar texts, that may be called unfamiliar: those that a file has thresholds for; the usual
-# one.
-SHARES, USUAL_SHARE = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3), 0.05
-SHOWN_RISKS = (0.01, 0.02, 0.05, 0.1)  # where a curve is shown to a person
-ABSTAINED: Literal["abstained"] = "abstained"  # the status of a text without an answer
-# and of one that is unlike those that were learnt from
+
+# Limits for a curve in a file, which someone else may have made.
+MAX_POINTS = 64
+MAX_TEXTS = 10**7
+
+# Decimals of a threshold.
+DIGITS = 6
+
+# A term this small, as a share of the largest, adds nothing to a sum, nor do the terms behind it.
+_NEGLIGIBLE = 1e-20
+
+# Shares of familiar texts that may be called unfamiliar. A file has a threshold for each.
+SHARES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3)
+USUAL_SHARE = 0.05
+
+# Risks at which a curve is shown to a person.
+SHOWN_RISKS = (0.01, 0.02, 0.05, 0.1)
+
+# Statuses: of a text without an answer, and of a text that is out of distribution (OOD).
+ABSTAINED: Literal["abstained"] = "abstained"
 UNFAMILIAR: Literal["unfamiliar"] = "unfamiliar"
 
 
 @dataclass(frozen=True)
 class Point:
-    """Texts whose best label has at least the probability ``threshold``: how many, and how many
-    wrong."""
+    """A point of a risk–coverage curve.
+
+    threshold: a probability, 0 to 1.
+    answered: number of texts whose best label has at least this probability.
+    wrong: number of wrong answers among them.
+    """
 
     threshold: float
     answered: int
@@ -57,12 +74,13 @@ class Point:
 class RiskCoverage:
     """A risk–coverage curve.
 
-    data: what the texts are, for people; texts: how many. points: by rising threshold; the first
-        has all texts.
-    default: the share of wrong answers that is allowed where nothing else is asked for, or None:
-        every text is answered.
-    sha256: text.texts_digest of the texts, or None where it was not kept.
-    unfamiliar: see cost_thresholds, of the same texts; empty where they are too few.
+    data: a description of the texts, for people.
+    texts: number of texts.
+    points: by rising threshold; the first has all texts.
+    default: the share of wrong answers that is allowed by default, above 0 and below 1; None: every
+        text is answered by default.
+    sha256: text.texts_digest of the texts; None if it was not kept.
+    unfamiliar: see :func:`cost_thresholds`, for the same texts; empty if they are too few.
     """
 
     data: str
@@ -76,21 +94,24 @@ class RiskCoverage:
     def from_predictions(
         cls, probabilities: npt.NDArray[np.float32], truth: npt.NDArray[np.integer[Any]], data: str
     ) -> RiskCoverage:
-        """probabilities: float32 [n, labels], truth: int [n], of texts that the network did not
-        learn from; n at least 1."""
+        """Measure a curve on labelled texts that the network did not learn from.
+
+        probabilities: float32 [n, labels]; n is at least 1.
+        truth: int [n], the index of each text's label.
+        data: a description of the texts, for people.
+        """
         import numpy as np
 
         highest = probabilities.max(axis=1)
         wrong = probabilities.argmax(axis=1) != truth
         order = np.argsort(-highest, kind="stable")
         chosen = order[np.unique(np.linspace(0, len(order) - 1, MOST_POINTS).astype(int))]
-        # Rounded down, so that the text it comes from is answered; counted as it is written.
+        # Rounded down, so that the text that gives a threshold is answered at it. Texts are counted
+        # at the rounded threshold, the one that the file has.
         scale = 10**DIGITS
-        thresholds = sorted(
-            {0.0, *(math.floor(p * scale) / scale for p in highest[chosen].tolist())}
-        )
+        rounded = [math.floor(p * scale) / scale for p in highest[chosen].tolist()]
         points: list[Point] = []
-        for threshold in thresholds:
+        for threshold in sorted({0.0, *rounded}):
             is_answered = ~is_abstained(highest, threshold)
             answered = int(is_answered.sum())
             if not points or answered < points[-1].answered:
@@ -98,27 +119,29 @@ class RiskCoverage:
         return cls(data, len(truth), tuple(points))
 
     def threshold(self, share: float) -> float:
-        """The lowest threshold from which on at most this share of the answers is wrong.
+        """Return the lowest threshold at which at most this share of the answers is wrong.
 
-        DataError where ``share`` is not between 0 and 1, or the texts cannot show so little.
+        share: above 0 and below 1.
+
+        Raises DataError if it is not, or if the curve has too few texts to show it.
         """
         check_abstain(share)
         point = self.operating_point(share)
         if point is None:
             raise DataError(
-                f"{self.texts:,} texts ({self.data}) give no threshold for --abstain {share:.3g}, only for "
-                f"{self.min_risk:.2g} or more; ask for that, or export with --data and more labelled texts "
-                f"({fewest_texts(share):,} at least)"
+                f"{self.texts:,} texts ({self.data}) give no threshold for --abstain {share:.3g}, "
+                f"only for {self.min_risk:.2g} or more; ask for that, or export with --data and "
+                f"more labelled texts ({fewest_texts(share):,} at least)"
             )
         return point.threshold
 
     def operating_point(self, share: float) -> Point | None:
-        """The point that :meth:`threshold` takes; None where there is none."""
+        """Return the point that :meth:`threshold` takes; None if the curve has none."""
         return _first_below(self, share)
 
     @functools.cached_property
     def min_risk(self) -> float:
-        """The smallest share of wrong answers that can be asked for, rounded up to two digits."""
+        """The smallest share of wrong answers that the curve can show, rounded up to two digits."""
         least = 1.0
         for point in self.points:
             if least == 1 or not _exceeds(point, least):
@@ -127,22 +150,28 @@ class RiskCoverage:
         return float(math.ceil(least * scale) / scale)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
-        points = [[p.threshold, p.answered, p.wrong] for p in self.points]
-        default = {} if self.default is None else {"default": self.default}
-        digest = {} if self.sha256 is None else {"sha256": self.sha256}
-        values = {"data": self.data, "texts": self.texts, **digest, **default, "points": points}
-        return values | (
-            {"unfamiliar": [list(pair) for pair in self.unfamiliar]} if self.unfamiliar else {}
-        )
+        """Return plain values, for JSON."""
+        values: dict[str, Any] = {"data": self.data, "texts": self.texts}
+        if self.sha256 is not None:
+            values["sha256"] = self.sha256
+        if self.default is not None:
+            values["default"] = self.default
+        values["points"] = [[p.threshold, p.answered, p.wrong] for p in self.points]
+        if self.unfamiliar:
+            values["unfamiliar"] = [list(pair) for pair in self.unfamiliar]
+        return values
 
     @classmethod
     def from_dict(cls, values: Any) -> RiskCoverage:
-        """The inverse of :meth:`to_dict`. ValueError, KeyError or TypeError where it is no
-        curve."""
+        """Make a curve from the values of :meth:`to_dict`, which may come from anyone.
+
+        Raises ValueError, KeyError or TypeError if they do not describe a curve.
+        """
         if not isinstance(values, dict) or not isinstance(values["points"], list):
             raise TypeError("its risk-coverage curve is not an object with points")
-        texts, default, data = values["texts"], values.get("default"), values["data"]
+        texts = values["texts"]
+        data = values["data"]
+        default = values.get("default")
         digest = values.get("sha256")
         if type(texts) is not int or not 0 < texts <= MAX_TEXTS:
             raise ValueError(f"its risk-coverage curve is not of 1 to {MAX_TEXTS:,} texts")
@@ -151,12 +180,7 @@ class RiskCoverage:
         points = tuple(Point(*point) for point in values["points"])
         before = Point(-1.0, texts + 1, texts + 1)
         for point in points:
-            numbers = type(point.threshold) in (int, float), type(point.answered), type(point.wrong)
-            if numbers != (True, int, int) or not (
-                before.threshold < point.threshold <= 1
-                and 0 < point.answered < before.answered
-                and 0 <= point.wrong <= min(point.answered, before.wrong)
-            ):
+            if not _may_follow(before, point):
                 raise ValueError("its risk-coverage curve has points out of order")
             before = point
         if not isinstance(data, str) or not points or points[0].answered != texts:
@@ -169,31 +193,52 @@ class RiskCoverage:
         return cls(data, texts, points, default, digest, unfamiliar)
 
 
+def _may_follow(before: Point, point: Point) -> bool:
+    """Check the types of a point's values, and its place in a curve."""
+    if type(point.threshold) not in (int, float):
+        return False
+    if type(point.answered) is not int or type(point.wrong) is not int:
+        return False
+    return (
+        before.threshold < point.threshold <= 1
+        and 0 < point.answered < before.answered
+        and 0 <= point.wrong <= min(point.answered, before.wrong)
+    )
+
+
 def cost_thresholds(scores: npt.NDArray[np.float64]) -> tuple[tuple[float, float], ...]:
-    """(share, threshold) for each of SHARES that these texts can show, by rising share: the lowest
-    score that
-    at most this share of texts like them exceeds. scores: float64 [n], see familiarity.py."""
+    """Find the thresholds above which a text is unfamiliar, out of distribution (OOD).
+
+    scores: float64 [n], the scores (familiarity.py) of texts that the network did not learn from.
+
+    Returns (share, threshold) for each of SHARES that n texts can show, by rising share. The
+    threshold is the lowest score that at most this share of such texts exceeds.
+    """
     import numpy as np
 
-    highest, n, scale = np.sort(scores)[::-1], len(scores), 10**DIGITS
+    n = len(scores)
+    highest = np.sort(scores)[::-1]
+    scale = 10**DIGITS
     thresholds: list[tuple[float, float]] = []
     for share in SHARES:
-        # How many texts may lie above the threshold: each more makes the bound larger.
+        # How many texts may lie above the threshold: 0, 1, … The probability of at most so few
+        # rises with their number, so the allowed numbers come first.
         counts = range(int(share * n) + 1)
-        allowed = (
-            bisect.bisect_right(
-                counts, 1 - CONFIDENCE, key=lambda count: binomial_cdf(count, n, share)
-            )
-            - 1
+        allowed = bisect.bisect_right(
+            counts, 1 - CONFIDENCE, key=lambda count: binomial_cdf(count, n, share)
         )
-        if allowed >= 0:  # rounded up, so that the text it comes from is familiar
-            thresholds.append((share, math.ceil(float(highest[allowed]) * scale) / scale))
+        if allowed:
+            # Rounded up, so that the text that gives the threshold is familiar.
+            threshold = math.ceil(float(highest[allowed - 1]) * scale) / scale
+            thresholds.append((share, threshold))
     return tuple(thresholds)
 
 
 def check_thresholds(values: Any) -> tuple[tuple[float, float], ...]:
-    """Return a model file's :func:`cost_thresholds`. ValueError or TypeError where they are
-    none."""
+    """Return a model file's :func:`cost_thresholds`, checked.
+
+    Raises ValueError or TypeError if they cannot be.
+    """
     thresholds = tuple((share, threshold) for share, threshold in values)
     if not all(type(share) is float and type(value) in (int, float) for share, value in thresholds):
         raise TypeError("its thresholds of unfamiliar texts are not numbers")
@@ -204,37 +249,40 @@ def check_thresholds(values: Any) -> tuple[tuple[float, float], ...]:
 
 
 def choose_unfamiliar_threshold(curve: RiskCoverage | None, model: object, share: float) -> float:
-    """The score above which a text is unfamiliar, at the cost of at most ``share`` of the familiar
-    ones.
+    """Return the score above which a text is unfamiliar, out of distribution (OOD).
 
-    curve: of the model file; model: what an error calls it. DataError where ``share`` is none, or
-    where the held-out texts cannot show so little.
+    curve: the one in the model file.
+    model: the model's name in an error.
+    share: of familiar texts, at most this share is called unfamiliar; above 0 and below 1.
+
+    Raises DataError if it is not, or if the curve has no threshold for it.
     """
     if not 0 < share < 1:
         raise DataError(
-            f"the share of familiar texts that --unfamiliar may cost is above 0 and below 1, not {share:g}; "
-            f"for 5 %, give --unfamiliar {USUAL_SHARE}"
+            "the share of familiar texts that --unfamiliar may cost is above 0 and below 1, "
+            f"not {share:g}; for 5 %, give --unfamiliar {USUAL_SHARE}"
         )
     if curve is None or (not curve.unfamiliar and curve.texts >= fewest_texts(SHARES[-1])):
         raise DataError(
-            f"{model} has no thresholds for --unfamiliar; export it again, with --data LABELLED where its "
-            "checkpoint has none (of several labels per text there are none: no label is an answer)"
+            f"{model} has no thresholds for --unfamiliar; export it again, with --data LABELLED "
+            "where its checkpoint has none (of several labels per text there are none: "
+            "no label is an answer)"
         )
-    reached = [threshold for least, threshold in curve.unfamiliar if least <= share]
+    reached = [threshold for smaller, threshold in curve.unfamiliar if smaller <= share]
     if not reached:
         ways = [f"ask for {curve.unfamiliar[0][0]:g} or more"] if curve.unfamiliar else []
         if share >= SHARES[0] or not ways:
             fewest = fewest_texts(max(share, SHARES[0]))
             ways.append(f"export with --data and more labelled texts ({fewest:,} at least)")
         raise DataError(
-            f"{model}: {curve.texts:,} texts ({curve.data}) do not show which score at most {share:.3g} of "
-            f"familiar texts exceed; {', or '.join(ways)}"
+            f"{model}: {curve.texts:,} texts ({curve.data}) do not show which score at most "
+            f"{share:.3g} of familiar texts exceed; {', or '.join(ways)}"
         )
     return reached[-1]
 
 
 def check_abstain(share: float) -> None:
-    """DataError unless it can be the share of answers that may be wrong."""
+    """Raise DataError unless it can be the share of answers that may be wrong."""
     if not 0 < share < 1:
         raise DataError(f"--abstain must be above 0 and below 1, not {share:g}; for 2 %, give 0.02")
 
@@ -242,9 +290,17 @@ def check_abstain(share: float) -> None:
 def choose_threshold(
     curve: RiskCoverage | None, model: object, *, abstain: float | None, threshold: float | None
 ) -> float:
-    """The probability below which a text is unsure: ``threshold``, or that for ``abstain``, the
-    share of answers that may be wrong, or the model's own default, or 0. ``model``: what an error
-    calls it. DataError.
+    """Return the probability below which the model abstains from a text.
+
+    It is ``threshold`` if given, else the threshold for ``abstain``, else the one for the curve's
+    default, else 0.
+
+    curve: the one in the model file, if any.
+    model: the model's name in an error.
+    abstain: the share of answers that may be wrong, above 0 and below 1.
+    threshold: a probability, 0 to 1.
+
+    Raises DataError if both are given, one is out of range, or the curve cannot show the share.
     """
     if abstain is not None and threshold is not None:
         raise DataError("--abstain and --threshold exclude each other; give one of them")
@@ -258,8 +314,8 @@ def choose_threshold(
     check_abstain(share)
     if curve is None:
         raise DataError(
-            f"{model} has no risk-coverage curve for --abstain; export it again with --data LABELLED, or "
-            "give --threshold"
+            f"{model} has no risk-coverage curve for --abstain; "
+            "export it again with --data LABELLED, or give --threshold"
         )
     try:
         return curve.threshold(share)
@@ -268,7 +324,11 @@ def choose_threshold(
 
 
 def is_abstained(highest: npt.NDArray[np.float32], threshold: float) -> npt.NDArray[np.bool_]:
-    """Which texts get no answer. highest: float32 [n], the probability of each one's best label."""
+    """Return bool [n]: the texts that get no answer.
+
+    highest: float32 [n], the probability of each text's best label.
+    threshold: compared in float32.
+    """
     import numpy as np
 
     return np.asarray(highest < np.float32(threshold))
@@ -277,47 +337,53 @@ def is_abstained(highest: npt.NDArray[np.float32], threshold: float) -> npt.NDAr
 def apply_thresholds(
     probabilities: npt.NDArray[np.float32], thresholds: Sequence[float] | None
 ) -> npt.NDArray[np.bool_]:
-    """bool [n, labels]: the labels that each text is given, those whose probability is at least
-    their threshold, compared in float64; the most probable one where there are no thresholds.
+    """Return bool [n, labels]: the labels that each text gets.
 
     probabilities: float32 [n, labels].
+    thresholds: one for each label; a text gets the labels whose probability is at least theirs,
+        compared in float64. None: a text gets the most probable label.
     """
     import numpy as np
 
     if thresholds is None:
-        return np.asarray(
-            probabilities.argmax(axis=1)[:, None] == np.arange(probabilities.shape[1])
-        )
+        best = probabilities.argmax(axis=1)
+        return np.asarray(best[:, None] == np.arange(probabilities.shape[1]))
     return np.asarray(probabilities >= np.array(thresholds))
 
 
 def check_top(k: int, labels: int) -> None:
-    """DataError where the ``k`` most probable of so many labels cannot be given."""
+    """Raise DataError unless a model with this number of labels can give the ``k`` best."""
     if not 1 <= k <= labels:
         raise DataError(f"--top must be from 1 to {labels}, the number of labels, not {k}")
 
 
 def fewest_texts(share: float) -> int:
-    """Texts, all answered right, that show a share of wrong answers of at most ``share``."""
+    """Return the number of texts, all answered right, that shows at most this share of errors."""
     return math.ceil(math.log(1 - CONFIDENCE) / math.log1p(-share))
 
 
 @functools.lru_cache(maxsize=64)
 def _first_below(curve: RiskCoverage, share: float) -> Point | None:
-    """The first point whose share of wrong answers is at most ``share``, with confidence."""
+    """Return the first point whose share of wrong answers is at most ``share``, with confidence."""
     return next((point for point in curve.points if not _exceeds(point, share)), None)
 
 
 def _exceeds(point: Point, share: float) -> bool:
-    """Whether more than this share of the point's answers may be wrong."""
-    wrong, answered = point.wrong, point.answered  # no bound is below their own share
-    return wrong > share * answered or binomial_cdf(wrong, answered, share) > 1 - CONFIDENCE
+    """Tell whether more than this share of the point's answers may be wrong."""
+    # No upper bound lies below the observed share: no need to compute it then.
+    if point.wrong > share * point.answered:
+        return True
+    return binomial_cdf(point.wrong, point.answered, share) > 1 - CONFIDENCE
 
 
 def binomial_cdf(wrong: int, answered: int, share: float) -> float:
-    """The probability that at most ``wrong`` of ``answered`` answers are wrong where ``share`` of
-    all are."""
-    start = min(wrong, int(share * answered))  # the largest term, or next to it
+    """Return the binomial distribution's cumulative probability.
+
+    It is the probability that at most ``wrong`` of ``answered`` answers are wrong if each is wrong
+    with probability ``share``, above 0 and below 1.
+    """
+    # The largest term, or the one next to it: the others are multiples of it.
+    start = min(wrong, int(share * answered))
     logarithm = (
         math.lgamma(answered + 1)
         - math.lgamma(start + 1)
@@ -326,7 +392,9 @@ def binomial_cdf(wrong: int, answered: int, share: float) -> float:
         + (answered - start) * math.log1p(-share)
     )
     odds = share / (1 - share)
-    total = term = 1.0  # of that of `start`
+    # The sum, in units of that term.
+    total = 1.0
+    term = 1.0
     for i in range(start, 0, -1):
         term *= i / ((answered - i + 1) * odds)
         total += term
@@ -342,10 +410,12 @@ def binomial_cdf(wrong: int, answered: int, share: float) -> float:
 
 
 def _upper_bound(wrong: int, answered: int) -> float:
-    """Clopper & Pearson's one-sided upper bound of the share of wrong answers."""
+    """Return Clopper & Pearson's one-sided upper bound of the share of wrong answers."""
     if wrong == answered:
         return 1.0
-    low, high = wrong / answered, 1.0
+    low = wrong / answered
+    high = 1.0
+    # 40 halvings leave less than 1e-12.
     for _ in range(40):
         middle = (low + high) / 2
         if binomial_cdf(wrong, answered, middle) > 1 - CONFIDENCE:
