@@ -265,8 +265,7 @@ def choose_unfamiliar_threshold(curve: RiskCoverage | None, model: object, share
     if curve is None or (not curve.unfamiliar and curve.texts >= fewest_texts(SHARES[-1])):
         raise DataError(
             f"{model} has no thresholds for --unfamiliar; export it again, with --data LABELLED "
-            "where its checkpoint has none (of several labels per text there are none: "
-            "no label is an answer)"
+            "if its checkpoint has none (a model that gives several labels per text has none)"
         )
     reached = [threshold for smaller, threshold in curve.unfamiliar if smaller <= share]
     if not reached:
