@@ -151,9 +151,7 @@ def test_what_cannot_be_shown_is_one_line(
 
 def test_a_model_of_several_labels_has_no_thresholds() -> None:
     model = parse_model(edited(several([0.5, 0.5])), Path("m.onnx"))
-    with pytest.raises(
-        DataError, match="a model that gives several labels per text has none"
-    ):
+    with pytest.raises(DataError, match="a model that gives several labels per text has none"):
         Classifier.from_model(model).predict(TEXTS, unfamiliar=0.05)
 
 
