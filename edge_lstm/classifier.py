@@ -1,4 +1,4 @@
-"""Texts → labels and probabilities: :class:`Classifier`, the one way to run a model."""
+"""Classifier: from texts to labels and probabilities."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from edge_lstm.ending import gate
 from edge_lstm.errors import DataError, ModelFileError, ProviderError, first_line
 from edge_lstm.familiarity import unfamiliarity
 from edge_lstm.machine import available_cores, memory_to_use
+from edge_lstm.model_checks import MOST_PROBABLE
 from edge_lstm.modelfile import INPUT_NAME, OUTPUT_NAME, ModelFile, open_model, parse_model
 from edge_lstm.native import NATIVE, NativeSession, provider_of
 from edge_lstm.parameters import check_numbers, instance, optional_whole, whole
@@ -28,15 +29,22 @@ from edge_lstm.text import Status, to_matrix
 if TYPE_CHECKING:
     import onnxruntime
 
+# The status of a text, before any abstention.
 TextStatus = Status | Literal["unfamiliar"]
 
-# Texts of similar length in one run. What an LSTM keeps of a batch (four numbers a unit, step and
-# text) has to stay in the cache, so networks of more units (of all directions) take fewer texts.
+# Texts in one run. The values that an LSTM keeps for a batch (four for each unit, step and text)
+# have to stay in the cache, so a network with more than WIDE units, all directions together, takes
+# fewer texts.
 WIDE = 40
-BATCH_SIZE_OF_WIDE, BATCH_SIZE_OF_NARROW = 8, 16
-MAX_THREADS = 1024  # with many more, ONNX Runtime hangs instead of saying that there is no room
+BATCH_SIZE_OF_WIDE = 8
+BATCH_SIZE_OF_NARROW = 16
+
+# With many more, ONNX Runtime hangs instead of raising an error.
+MAX_THREADS = 1024
+
 DEFAULT_PROVIDER = "CPUExecutionProvider"
-# Providers that run on the CPU, by the name that ONNX Runtime gives them.
+
+# Providers that run on the CPU, by ONNX Runtime's names.
 CPU_PROVIDERS = (
     "CPUExecutionProvider",
     "XnnpackExecutionProvider",
@@ -51,13 +59,14 @@ CPU_PROVIDERS = (
 class Prediction:
     """The answer for one text.
 
-    label: the most probable label, None where the text is unsure; probability: that of the best
-        label.
+    label: the most probable label; None if the model abstained.
+    probability: the most probable label's probability, 0 to 1.
     probabilities: every label with its probability, in the order of the model's output.
-    status: ``ok``, ``empty`` (no words), ``unknown_words`` (no word of the vocabulary) or
-        ``truncated`` (only the end of the text was read): such texts get an answer all the same,
-        and so does one that is ``unfamiliar``, where that is asked for. ``abstained`` takes its
-        place where the best label's probability is below the threshold.
+    status: ``ok``, or why to be careful with the answer. ``empty``: the text has no words.
+        ``unknown_words``: no word is in the vocabulary. ``truncated``: only the end of the text was
+        read. ``unfamiliar``: the text is out of distribution (OOD), if the caller asked for this
+        check. ``abstained`` replaces any of these if the probability is below the threshold; only
+        then there is no label.
     """
 
     label: str | None
@@ -66,43 +75,43 @@ class Prediction:
     status: Status | Literal["abstained", "unfamiliar"]
 
     def top(self, k: int) -> list[tuple[str, float]]:
-        """The ``k`` most probable labels with their probabilities, the most probable first; of
-        equal ones the first in the order of the model's output. DataError unless k is from 1 to the
-        number of labels."""
+        """Return the ``k`` most probable labels with their probabilities, the most probable first.
+
+        Labels with equal probabilities keep the order of the model's output. Raises DataError
+        unless k is from 1 to the number of labels.
+        """
         k = whole("k", k, least=0)
         check_top(k, len(self.probabilities))
         return sorted(self.probabilities.items(), key=lambda item: -item[1])[:k]
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The text's labels, the most probable first: here one, or none where the text is unsure;
-        see :class:`SeveralPrediction`."""
+        """The text's labels: one, or none if the model abstained."""
         return () if self.label is None else (self.label,)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values, for ``edge-lstm predict --json``."""
+        """Return plain values, for ``edge-lstm predict --json``."""
         return asdict(self)
 
 
 @dataclass(frozen=True)
 class SeveralPrediction(Prediction):
-    """The answer of a model that gives a text several labels; the text need not have ``label``, the
-    best one.
+    """The answer of a multi-label model.
 
-    thresholds: for every label the probability from which on a text has it.
+    label: the most probable label; the text has it only if it is in :attr:`labels`.
+    thresholds: for every label, the least probability of a text that has it, above 0 to 1.
     """
 
     thresholds: dict[str, float]
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The labels whose probability reaches their threshold, the most probable first; may be
-        none."""
+        """The labels whose probability reaches their threshold, the most probable first."""
         every = self.top(len(self.probabilities))
         return tuple(label for label, probability in every if probability >= self.thresholds[label])
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values: the labels, every probability and threshold, and the status."""
+        """Return plain values: the labels, every probability and threshold, and the status."""
         return {
             "labels": list(self.labels),
             "probabilities": self.probabilities,
@@ -112,10 +121,10 @@ class SeveralPrediction(Prediction):
 
 
 class Classification(NamedTuple):
-    """Answers for n texts.
+    """The answers for n texts.
 
     probabilities: float32 [n, labels].
-    statuses: the status of each text, before any abstention.
+    statuses: n of them.
     """
 
     probabilities: npt.NDArray[np.float32]
@@ -124,7 +133,7 @@ class Classification(NamedTuple):
 
 @dataclass(frozen=True)
 class _Settings:
-    """How a session is made, see :meth:`Classifier.load`."""
+    """Settings of a session, see :meth:`Classifier.load`."""
 
     threads: int = 1
     provider: str = DEFAULT_PROVIDER
@@ -139,12 +148,12 @@ class Classifier:
     >>> classifier.predict(["A wonderful film."])[0].label
     'pos'
 
-    The probabilities of a text do not depend on the other texts of the call, on ``batch_size`` or on
-    ``threads``: with an int8 file they are the same bits.
+    The probabilities of a text do not depend on the other texts of the call, on ``batch_size`` or
+    on ``threads``: with an int8 file they are the same bits.
 
-    Several Python threads may use one Classifier at once; the end of the interpreter waits for the run that a
-    daemon thread has begun, and lets it begin no other. It can be pickled (with the bytes of its model file),
-    and used in a forked process.
+    Several Python threads may use one Classifier at once. At its end the interpreter waits for the
+    runs that daemon threads have begun, and lets them begin no others. A Classifier can be pickled
+    (with the bytes of its model file), and used in a forked process.
     """
 
     def __init__(
@@ -154,7 +163,7 @@ class Classifier:
         *,
         settings: _Settings | None = None,
     ) -> None:
-        """Use :meth:`load`."""
+        """Set up a classifier; use :meth:`load` instead."""
         self.model = model
         self._session = session
         self._settings = settings or _Settings()
@@ -162,7 +171,7 @@ class Classifier:
         self._more = _run_options(self._settings)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """For pickle: a session cannot be pickled, so the copy makes one of its own."""
+        """Tell pickle how to make a copy: with a session of its own, as none can be pickled."""
         return _reload, (self.model.data, self.model.path, asdict(self._settings))
 
     @classmethod
@@ -179,22 +188,25 @@ class Classifier:
         """Load a model file.
 
         path: the file; None for the embedded model.
-        engine: ``onnxruntime``, or ``native``, with edge-lstm-native, whose probabilities are
-            within 1e-6 of ONNX Runtime's; None for what the variable EDGE_LSTM_ENGINE says, else
-            onnxruntime.
-        threads: threads inside one run. The network is small: a second thread rarely helps.
-        provider: a CPU execution provider of the installed ONNX Runtime.
-        arena: keep the memory of the largest batch so far for the next run. False gives it back to
-            the system after every run and takes it anew, page by page, which costs time.
-        processes: how many such as this one run models at once, and share the memory. The first
-            Classifier of a process decides, and a copy that is pickled takes its process for one of
-            several: one a core.
+        engine: ``onnxruntime``, or ``native``, which needs the package edge-lstm-native; its
+            probabilities are within 1e-6 of ONNX Runtime's. None: the value of the variable
+            EDGE_LSTM_ENGINE, else ``onnxruntime``.
+        threads: threads inside one run, 1 to 1024. A second rarely helps, as the network is small.
+            The native engine takes one.
+        provider: a CPU execution provider of the installed ONNX Runtime. The native engine takes
+            none.
+        arena: keep the memory of the largest batch so far for the next run. False: give it back to
+            the system after every run, and take it anew for the next, page by page, which costs
+            time.
+        processes: number of processes that run models at once and share the memory. The first
+            Classifier of a process decides. A pickled copy assumes one process for each core.
 
-        A run may take half of the memory that the machine or its control group has, divided by
-        ``processes``; more is a ModelFileError. (Not on Windows, which is not asked how much there
-        is.) The native engine takes one thread and no provider. Raises DataError, ModelFileError
-        (or a subclass), ProviderError or MissingPackageError, and like every method TypeError for a
-        value of the wrong type.
+        A run may take half of the memory of the machine or its control group, divided by
+        ``processes``; a run that needs more raises ModelFileError. On Windows there is no limit.
+
+        Raises DataError if there is no such file, ModelFileError (or a subclass) if it is unusable,
+        ProviderError, MissingPackageError without the engine, and, like every method, TypeError
+        for a value of the wrong type.
         """
         provider = provider_of(engine, provider)
         opened = open_model(None if path is None else checked_path("path", path))
@@ -212,23 +224,26 @@ class Classifier:
         arena: bool = True,
         processes: int = 1,
     ) -> Classifier:
-        """Like :meth:`load`, from a model file that is already open; provider may also be
-        ``native``."""
+        """Make a classifier of a model file that is already open.
+
+        provider: as in :meth:`load`, or ``native`` for the native engine.
+
+        The other parameters, and the errors, are as in :meth:`load`.
+        """
         instance("model", model, ModelFile, "an open model file; load() takes its path")
         instance("arena", arena, bool)
         threads = whole("threads", threads, most=MAX_THREADS)
-        settings = _Settings(
-            threads, _check_provider(provider), arena, whole("processes", processes)
-        )
+        provider = _check_provider(provider)
+        processes = whole("processes", processes)
+        settings = _Settings(threads, provider, arena, processes)
         return cls(model, _session(model, settings), settings=settings)
 
     @property
     def runtime(self) -> str:
-        """What runs the model, as people call it: ONNX Runtime with its version, or the native
-        engine."""
-        return (
-            str(self._session) if isinstance(self._session, NativeSession) else _onnxruntime_name()
-        )
+        """The engine's name, for people: ONNX Runtime with its version, or the native engine."""
+        if isinstance(self._session, NativeSession):
+            return str(self._session)
+        return _onnxruntime_name()
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -236,8 +251,15 @@ class Classifier:
         return self.model.labels
 
     def has_labels(self, probabilities: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
-        """probabilities: float32 [n, labels] → bool [n, labels], the labels that each text is
-        given: those that reach their threshold, or the most probable of a model that gives one."""
+        """Return bool [n, labels]: the labels that each text gets.
+
+        They are the labels whose probability reaches their threshold, or, if the model gives a text
+        one label, the most probable.
+
+        probabilities: float32 [n, labels].
+
+        Raises TypeError or DataError for an array of another type or shape.
+        """
         probabilities = np.asarray(probabilities)
         if probabilities.dtype.kind != "f":
             raise TypeError("probabilities must be float32 [n, labels]")
@@ -250,10 +272,10 @@ class Classifier:
 
     @property
     def batch_size(self) -> int:
-        """Texts in one run unless another number is given: what is fastest for a network of this
-        width."""
+        """Texts in one run by default: the fastest number for a network of this width."""
         network = self.model.network
-        units = int(network["hidden"]) * (2 if network.get("bidirectional") else 1)
+        directions = 2 if network.get("bidirectional") else 1
+        units = int(network["hidden"]) * directions
         return BATCH_SIZE_OF_WIDE if units > WIDE else BATCH_SIZE_OF_NARROW
 
     def probabilities(
@@ -262,10 +284,11 @@ class Classifier:
         """Classify texts.
 
         texts: n of them.
-        batch_size: texts in one run, see :meth:`probabilities_of`.
+        batch_size: texts in one run; None for :attr:`batch_size`.
 
         Returns float32 [n, labels], in the order of the texts. A row sums to 1, except if the model
-        gives a text several labels. Raises as :meth:`predict`.
+        gives a text several labels. Raises TypeError if texts is not a sequence of strings,
+        ModelFileError if the model gives no probabilities (NaN).
         """
         return self._classify(texts, batch_size=batch_size).probabilities
 
@@ -302,11 +325,14 @@ class Classifier:
     def probabilities_of(
         self, rows: Sequence[Sequence[int]], *, batch_size: int | None = None
     ) -> npt.NDArray[np.float32]:
-        """Token ids (each row at most ``length`` of them) → probabilities: float32 [n, labels].
+        """Classify texts that are token ids already.
 
-        Rows run in batches of similar length, since a batch takes the time of its longest row, and
-        come back in their own order. batch_size: None for :attr:`batch_size`. Raises DataError for
-        ids that the model does not have, and for rows that are longer.
+        rows: n lists of ids, each of at most the model's ``length``, without padding.
+        batch_size: rows in one run; None for :attr:`batch_size`. Rows of similar length run
+            together, since a batch takes the time of its longest row.
+
+        Returns float32 [n, labels], in the order of the rows. Raises DataError for an id that the
+        model does not have, and for a row that is too long.
         """
         return self._answers(self._checked_ids(rows), optional_whole("batch_size", batch_size))
 
@@ -314,7 +340,8 @@ class Classifier:
         """Return rows of ids as arrays. Raises TypeError or DataError."""
         if isinstance(rows, (str, bytes, Mapping)) or not isinstance(rows, Iterable):
             raise TypeError(f"rows must be a list of lists of ids, not a {type(rows).__name__}")
-        length, num_ids = self.model.tokenizer.length, self.model.tokenizer.num_ids
+        length = self.model.tokenizer.length
+        num_ids = self.model.tokenizer.num_ids
         arrays = []
         for i, row in enumerate(rows):
             ids = _as_ids(row)
@@ -328,23 +355,27 @@ class Classifier:
         return arrays
 
     def _answers(self, rows: Sequence[Any], batch_size: int | None) -> npt.NDArray[np.float32]:
-        """Return what :meth:`probabilities_of` returns, for ids that are the model's."""
+        """Classify checked ids, see :meth:`probabilities_of`."""
         step = batch_size or self.batch_size
+        length = self.model.tokenizer.length
         answers = np.empty((len(rows), len(self.labels)), dtype=np.float32)
         order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
         for start in range(0, len(order), step):
             chosen = order[start : start + step]
-            answers[chosen] = self._run(
-                to_matrix([rows[i] for i in chosen], self.model.tokenizer.length)
-            )
+            answers[chosen] = self._run(to_matrix([rows[i] for i in chosen], length))
         return answers
 
     def threshold(self, *, abstain: float | None = None, threshold: float | None = None) -> float:
-        """The probability below which a text gets no label: the one given, or that from which on at
-        most the share ``abstain`` of the answers is wrong, or that of the model file's own default,
-        or 0.
+        """Return the probability below which the model abstains from a text.
 
-        DataError where both are given, a value is out of range, or the file cannot say it.
+        It is ``threshold`` if given, else the threshold for ``abstain``, else the model file's
+        default, else 0.
+
+        abstain: the share of answers that may be wrong, above 0 and below 1.
+        threshold: a probability, 0 to 1.
+
+        Raises DataError if both are given, one is out of range, or the model file has no threshold
+        for the share.
         """
         check_numbers(abstain=abstain, threshold=threshold)
         return self.model.choose_threshold(abstain=abstain, threshold=threshold)
@@ -358,20 +389,25 @@ class Classifier:
         unfamiliar: float | None = None,
         batch_size: int | None = None,
     ) -> list[Prediction]:
-        """Texts → predictions, in order (:class:`SeveralPrediction` where a text may have several
-        labels). Empty, unknown and truncated texts get one too and say so.
+        """Classify texts; each gets a prediction, in the order of the texts.
 
-        abstain, threshold: see :meth:`threshold`. unfamiliar: give texts unlike those that the
-        model learnt from the status ``unfamiliar``, and at most this share of the others, such as
-        0.05; None: to none. Raises TypeError where texts is not a sequence of strings, DataError
-        where the model file cannot say what is asked for, ModelFileError where the model gives no
-        probabilities (NaN).
+        The predictions of a multi-label model are :class:`SeveralPrediction`. Empty, unknown and
+        truncated texts get a prediction too, with that status.
+
+        texts: the texts.
+        abstain, threshold: when to abstain, see :meth:`threshold`.
+        unfamiliar: mark texts that are out of distribution (OOD) with the status ``unfamiliar``,
+            and at most this share of the other texts, such as 0.05. None: mark no text.
+        batch_size: texts in one run; None for :attr:`batch_size`.
+
+        Raises TypeError if texts is not a sequence of strings, DataError if the model file has no
+        threshold for a share, ModelFileError if the model gives no probabilities (NaN).
         """
         check_numbers(unfamiliar=unfamiliar)
-        least = self.threshold(abstain=abstain, threshold=threshold)
-        highest = self.model.choose_unfamiliar_threshold(unfamiliar)
-        answers, statuses = self._classify(texts, highest, batch_size=batch_size)
-        return list(self._predictions(statuses, answers, least))
+        least_probability = self.threshold(abstain=abstain, threshold=threshold)
+        highest_score = self.model.choose_unfamiliar_threshold(unfamiliar)
+        answers, statuses = self._classify(texts, highest_score, batch_size=batch_size)
+        return list(self._predictions(statuses, answers, least_probability))
 
     def _predictions(
         self, statuses: Sequence[Any], answers: npt.NDArray[np.float32], threshold: float
@@ -396,18 +432,19 @@ class Classifier:
             )
 
     def _run(self, ids: npt.NDArray[np.int32]) -> npt.NDArray[np.float32]:
-        """ids: int32 [batch, length] → float32 [batch, labels], one run of the session."""
+        """Run the session once. ids: int32 [batch, length]. Returns float32 [batch, labels]."""
         if self._process != os.getpid() and self._settings.threads > 1:
-            # A fork copies the memory but none of the threads: a run would wait for them without
-            # end, and so would the end of the old session, which is kept for that reason.
+            # A fork copies the memory but none of the threads. A run would wait for them without
+            # end, and so would the destructor of the old session: the session is kept.
             self._inherited = self._session
-            self._session, self._process = _session(self.model, self._settings), os.getpid()
+            self._session = _session(self.model, self._settings)
+            self._process = os.getpid()
         try:
             with gate.passed():
                 answers: npt.NDArray[np.float32] = self._session.run(
                     [OUTPUT_NAME], {INPUT_NAME: ids}, *self._more
                 )[0]
-        # ONNX Runtime raises its own types, which differ between releases
+        # ONNX Runtime raises its own types, which differ between releases.
         except Exception as error:
             if _is_about_memory(error):
                 raise _needs_memory(self.model) from error
@@ -418,10 +455,9 @@ class Classifier:
         return self._checked(answers, len(ids))
 
     def _checked(self, answers: npt.NDArray[np.float32], count: int) -> npt.NDArray[np.float32]:
-        # No comparison with NaN holds.
-        if answers.shape != (count, len(self.labels)) or not (
-            np.all(answers >= 0) and np.all(answers <= 1.01)
-        ):
+        has_shape = answers.shape == (count, len(self.labels))
+        # No comparison with NaN holds. A softmax may end a little above 1.
+        if not (has_shape and np.all(answers >= 0) and np.all(answers <= MOST_PROBABLE)):
             raise ModelFileError(
                 f"{self.model.path} gives values that are not probabilities (NaN or out of range); "
                 "its weights are damaged or badly trained: train or export it again"
@@ -430,7 +466,7 @@ class Classifier:
 
 
 def available_providers() -> list[str]:
-    """CPU execution providers of the installed ONNX Runtime."""
+    """List the CPU execution providers of the installed ONNX Runtime."""
     import onnxruntime
 
     return [name for name in CPU_PROVIDERS if name in onnxruntime.get_available_providers()]
@@ -450,8 +486,8 @@ def _check_provider(provider: str) -> str:
     name = names.get(provider.lower().removesuffix("executionprovider"))
     if name is None:
         raise ProviderError(
-            f"execution provider {provider!r} is not a CPU provider of the installed {_onnxruntime_name()}; "
-            f"available: {', '.join(names.values())}"
+            f"execution provider {provider!r} is not a CPU provider of the installed "
+            f"{_onnxruntime_name()}; available: {', '.join(names.values())}"
         )
     return name
 
@@ -459,7 +495,7 @@ def _check_provider(provider: str) -> str:
 def _check_texts(texts: Iterable[str]) -> list[str]:
     if isinstance(texts, (str, bytes)):
         raise TypeError("texts must be a list of strings, not one string; write [text]")
-    # a data frame: its items are column names
+    # The items of a data frame are the names of its columns.
     if isinstance(texts, Mapping) or hasattr(texts, "columns"):
         raise TypeError(
             f"texts must be a list of strings, not a {type(texts).__name__}; give a column"
@@ -474,8 +510,7 @@ def _check_texts(texts: Iterable[str]) -> list[str]:
 
 
 def _as_ids(row: Any) -> npt.NDArray[Any] | None:
-    """Return a row of whole numbers as an array; None where it is none. Numbers of any size
-    count."""
+    """Return a row of whole numbers of any size as an array; None for anything else."""
     try:
         ids = np.asarray(row)
     except ValueError:  # lists of several lengths
@@ -484,13 +519,15 @@ def _as_ids(row: Any) -> npt.NDArray[Any] | None:
         return None
     if not ids.size:
         return ids.astype(np.int32)
-    is_whole = ids.dtype.kind in "iu" or (
-        ids.dtype.kind == "O" and all(type(each) is int for each in ids)
-    )
+    if ids.dtype.kind in "iu":
+        return ids
+    # NumPy keeps whole numbers beyond 64 bits as objects.
+    is_whole = ids.dtype.kind == "O" and all(type(each) is int for each in ids)
     return ids if is_whole else None
 
 
 def _reload(data: bytes, path: Path, settings: dict[str, Any]) -> Classifier:
+    """Make the copy of a pickled classifier."""
     if settings["provider"] != NATIVE:
         processes = max(settings["processes"], available_cores())
         _arena.bound(processes=processes, is_kept=settings["arena"])
@@ -502,28 +539,33 @@ def _session(model: ModelFile, settings: _Settings) -> onnxruntime.InferenceSess
         return NativeSession(model.data, model.path)
     import onnxruntime
 
-    threads, provider = settings.threads, settings.provider
+    threads = settings.threads
+    provider = settings.provider
     _check_room_for(threads - 1)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    # Idle threads would spin: on a small device that is the battery.
+    # Idle threads would spin, which costs the battery of a small device.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     is_bounded = _arena.bound(processes=settings.processes, is_kept=settings.arena)
     options.enable_cpu_mem_arena = settings.arena or is_bounded
     if is_bounded:
         options.add_session_config_entry("session.use_env_allocators", "1")
-    options.enable_mem_pattern = False  # a plan for one shape of input: batches differ in length
-    options.log_severity_level = 4  # what goes wrong is raised; ONNX Runtime's own log stays silent
+    # A memory pattern is a plan for one shape of input, and batches differ in length.
+    options.enable_mem_pattern = False
+    # Errors are raised, so ONNX Runtime's own log stays silent.
+    options.log_severity_level = 4
     providers: list[Any] = [provider]
     if provider != DEFAULT_PROVIDER:
         if provider == "XnnpackExecutionProvider":
             providers = [(provider, {"intra_op_num_threads": str(threads)})]
-        providers.append(DEFAULT_PROVIDER)  # for the operators the provider does not take
+        # For the operators that the provider does not take.
+        providers.append(DEFAULT_PROVIDER)
     try:
         with gate.passed():
             return onnxruntime.InferenceSession(model.data, options, providers=providers)
-    except Exception as error:  # ONNX Runtime raises its own types, which differ between releases
+    # ONNX Runtime raises its own types, which differ between releases.
+    except Exception as error:
         if _is_about_memory(error):
             raise _needs_memory(model) from error
         reason = first_line(error)
@@ -537,11 +579,11 @@ def _session(model: ModelFile, settings: _Settings) -> onnxruntime.InferenceSess
 
 
 class _Arena:
-    """The memory that all sessions of this process take from, bounded when the first of them is
-    made.
+    """The memory of all sessions of this process.
 
-    A graph can be made that asks for any amount, in ways that its file does not show: it gets an
-    error. Without a bound the system would end this process, or another one.
+    It is bounded when the first session is made. A hostile graph may ask for any amount, in ways
+    that its file does not show, and gets an error. Without a bound, the system would end this
+    process or another one.
     """
 
     def __init__(self) -> None:
@@ -549,11 +591,12 @@ class _Arena:
         self._is_bounded: bool | None = None
 
     def bound(self, *, processes: int = 1, is_kept: bool = True) -> bool:
-        """Bound the memory to half of the machine's, divided by the processes that run models at
-        once.
+        """Bound the memory to half of the machine's, divided by ``processes``.
 
-        is_kept: whether memory is kept for the next run. Only the first call counts. → whether
-        there is a bound.
+        processes: number of processes that run models at once.
+        is_kept: whether memory is kept for the next run.
+
+        Only the first call counts. Returns whether there is a bound.
         """
         with self._lock:
             if self._is_bounded is None:
@@ -577,19 +620,19 @@ def _register_arena(processes: int, is_kept: bool) -> bool:
             0,
             onnxruntime.OrtMemType.DEFAULT,
         )
-        # It doubles, or grows by what is asked for, which takes less at once and more in the long
-        # run.
+        # ONNX Runtime's kArenaExtendStrategy: 0 doubles the memory; 1 adds just as much as is asked
+        # for, which takes less at once and more in the long run.
         growth = 0 if is_kept else 1
         config = onnxruntime.OrtArenaCfg(limit // 2 // processes, growth, -1, -1)
         onnxruntime.create_and_register_allocator(memory, config)
-    except Exception:  # another part of this program registered one; each session then has its own
+    # Another part of this program registered one; each session then has its own.
+    except Exception:
         return False
     return True
 
 
 def _run_options(settings: _Settings) -> list[Any]:
-    """What a run is given beside its input: without an arena of its own, a session returns what it
-    can."""
+    """Make the options of a run: a session without an arena of its own gives memory back."""
     if settings.provider == NATIVE or settings.arena or not _arena.bound():
         return []
     import onnxruntime
@@ -600,7 +643,7 @@ def _run_options(settings: _Settings) -> list[Any]:
 
 
 def _is_about_memory(error: Exception) -> bool:
-    """Whether there was not enough memory: ONNX Runtime's arena says so, or C++, or Python."""
+    """Tell whether an error of ONNX Runtime's arena, of C++ or of Python is about memory."""
     return isinstance(error, MemoryError) or any(
         part in str(error) for part in ("memory", "bad_alloc")
     )
@@ -614,8 +657,10 @@ def _needs_memory(model: ModelFile) -> ModelFileError:
 
 
 def _check_room_for(threads: int) -> None:
-    """Raise where the system lets this process have no more threads: ONNX Runtime would hang or
-    abort."""
+    """Raise ProviderError if the system refuses that many more threads.
+
+    ONNX Runtime would hang or abort.
+    """
     done = Event()
     started = []
     try:
@@ -631,9 +676,7 @@ def _check_room_for(threads: int) -> None:
         done.set()
         running = [thread.native_id for thread in started if thread.ident is not None]
         # join() returns a little before the system counts the thread as gone.
+        tasks = [Path(f"/proc/self/task/{n}") for n in running]
         deadline = time.monotonic() + 0.5
-        while (
-            any(Path(f"/proc/self/task/{n}").exists() for n in running)
-            and time.monotonic() < deadline
-        ):
+        while any(task.exists() for task in tasks) and time.monotonic() < deadline:
             time.sleep(0.0002)
