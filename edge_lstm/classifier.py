@@ -65,8 +65,8 @@ class Prediction:
     status: ``ok``, or why to be careful with the answer. ``empty``: the text has no words.
         ``unknown_words``: no word is in the vocabulary. ``truncated``: only the end of the text was
         read. ``unfamiliar``: the text is out of distribution (OOD), if the caller asked for this
-        check. ``abstained`` replaces any of these if the probability is below the threshold; only
-        then there is no label.
+        check. ``abstained`` replaces any of these if the probability is below the threshold; the
+        prediction then has no label.
     """
 
     label: str | None
@@ -202,11 +202,11 @@ class Classifier:
             Classifier of a process decides. A pickled copy assumes one process for each core.
 
         A run may take half of the memory of the machine or its control group, divided by
-        ``processes``; a run that needs more raises ModelFileError. On Windows there is no limit.
+        ``processes``; a run that needs more raises ModelFileError. On Windows it is unlimited.
 
-        Raises DataError if there is no such file, ModelFileError (or a subclass) if it is unusable,
-        ProviderError, MissingPackageError without the engine, and, like every method, TypeError
-        for a value of the wrong type.
+        Raises DataError if the file cannot be read, ModelFileError (or a subclass) if it is
+        unusable, ProviderError, MissingPackageError without the engine, and, like every method,
+        TypeError for a value of the wrong type.
         """
         provider = provider_of(engine, provider)
         opened = open_model(None if path is None else checked_path("path", path))
