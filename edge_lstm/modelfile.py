@@ -1,10 +1,9 @@
-"""A model file: open it, check it, describe it.
+"""Model files: open, check and describe them.
 
-One ``.onnx`` file holds the network and, in ``metadata_props``, everything else a device needs: the
-keys below. Nothing here runs the model (see classifier.py) or needs ONNX Runtime.
+One ``.onnx`` file holds the network and, in ``metadata_props`` under the keys below, everything
+else that a device needs. Nothing here runs the model (see classifier.py) or needs ONNX Runtime.
 
-**The digest** (docs/file-format.md) covers every byte, so that nothing an answer depends on changes
-unseen.
+**The digest** (docs/file-format.md) covers every byte, so that no change of an answer goes unseen.
 """
 
 from __future__ import annotations
@@ -38,28 +37,47 @@ from edge_lstm.figures import by_label
 from edge_lstm.model_checks import Room
 from edge_lstm.text import FIRST_WORD_ID, Tokenizer
 
-FORMAT_VERSION = 10  # of release 1.0; the formats 1 to 3 are those of the versions before it
+# Release 1.0 has format 10. The versions before it wrote formats 1 to 3.
+FORMAT_VERSION = 10
 PRODUCER = "edge-lstm"
 INPUT_NAME = "input_ids"
 OUTPUT_NAME = "probabilities"
 
 KEY_FORMAT = "edge_lstm.format"
-KEY_TOKENIZER = "edge_lstm.tokenizer"  # JSON, see Tokenizer.to_metadata
-KEY_VOCABULARY = "edge_lstm.vocabulary"  # the words in id order, one a line; the first has id 4
-KEY_LABELS = "edge_lstm.labels"  # JSON list, in the order of the output's columns
-KEY_NETWORK = "edge_lstm.network"  # JSON: the architecture
-# JSON: data, digest, seed, versions, measured accuracy; see figures.py
-KEY_TRAINING = "edge_lstm.training"
-KEY_QUANTIZATION = "edge_lstm.quantization"  # JSON; absent in an fp32 file
-KEY_ABSTENTION = "edge_lstm.abstention"  # JSON, see RiskCoverage.to_dict; absent: no curve
-# JSON: {"thresholds": [...]}, the probability of each label from which on a text has it.
-# Absent: one label per text.
-KEY_SEVERAL = "edge_lstm.several"
-KEY_GOLDEN = "edge_lstm.golden"  # JSON list of {text, ids, probabilities}; "example": true in some
-KEY_DIGEST = "edge_lstm.digest"  # the last entry: its value ends the file, see above
 
-# How much JSON each entry may hold: many times what the export writes. A label has a count, scores
-# of two parts of the data, and an answer in each golden row.
+# JSON, see Tokenizer.to_metadata.
+KEY_TOKENIZER = "edge_lstm.tokenizer"
+
+# The words in the order of their ids, one a line; the first has id 4.
+KEY_VOCABULARY = "edge_lstm.vocabulary"
+
+# JSON list, in the order of the output's columns.
+KEY_LABELS = "edge_lstm.labels"
+
+# JSON: the architecture.
+KEY_NETWORK = "edge_lstm.network"
+
+# JSON: data, digest, seed, versions, measured accuracy; see figures.py.
+KEY_TRAINING = "edge_lstm.training"
+
+# JSON; absent in an fp32 file.
+KEY_QUANTIZATION = "edge_lstm.quantization"
+
+# JSON, see RiskCoverage.to_dict; absent if the model has no curve.
+KEY_ABSTENTION = "edge_lstm.abstention"
+
+# JSON: {"thresholds": [...]}, for each label the least probability of a text that has it; absent if
+# a text has one label.
+KEY_SEVERAL = "edge_lstm.several"
+
+# JSON list of {text, ids, probabilities}; some have "example": true.
+KEY_GOLDEN = "edge_lstm.golden"
+
+# The last entry: its value ends the file, see above.
+KEY_DIGEST = "edge_lstm.digest"
+
+# The most JSON in each entry: many times as much as the export writes. A label has a count, scores
+# on two parts of the data, and an answer in each golden row.
 _ROOM = {
     KEY_TOKENIZER: Room(2**16),
     KEY_LABELS: Room(8 * 2**20),
@@ -71,27 +89,41 @@ _ROOM = {
     KEY_GOLDEN: Room(2**20, each=(512, 20, 0)),
 }
 
-DIGEST_DIGITS = 64  # of a SHA-256 in hexadecimal
-# The entry up to its value: field 14 of 84 bytes, in it field 1 (the key, 16 bytes) and field 2 (64
-# bytes).
+# Digits of a SHA-256 in hexadecimal.
+DIGEST_DIGITS = 64
+
+# The digest's entry up to its value: field 14, of 84 bytes. It holds field 1 (the key, 16 bytes)
+# and field 2 (the value, 64 bytes).
 _DIGEST_ENTRY = b"\x72\x54\x0a\x10" + KEY_DIGEST.encode() + b"\x12\x40"
 _FORMAT = re.compile("[1-9][0-9]{0,8}")
 
-# far above any model of this kind: another file is refused before it is read
+# Far above any model of this kind: a larger file is refused before it is read.
 MAX_FILE_BYTES = 512 * 2**20
-_FIRST_BYTE, _CHUNK = b"\x08", 16 * 2**20  # every ONNX file begins with its IR version, field 1
+
+# Every ONNX file begins with its IR version, field 1.
+_FIRST_BYTE = b"\x08"
+
+# Bytes read at once from a file of unknown size.
+_CHUNK = 16 * 2**20
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelFile:
     """An opened and checked model file.
 
+    path: the file, for errors; its bytes are in ``data``.
     data: the file's bytes, as ONNX Runtime takes them.
-    network, training, quantization: what the file says of itself (``quantization`` is None for
-        fp32).
-    abstention: which answers are left out so that few are wrong; None where the file does not say.
-    thresholds: of a model that gives several labels per text, the probability from which on a text
-        has each label, above 0 to 1; None: each text has one label, the most probable.
+    onnx: the file's outermost message.
+    tokenizer: the text rule with its vocabulary.
+    labels: in the order of the output's columns.
+    network: the architecture.
+    training: facts about the training; may be empty.
+    quantization: facts about the quantization; None for fp32.
+    golden: texts with the answers that they had when the file was made.
+    abstention: the risk–coverage curve; None if the file has none.
+    thresholds: of a model that gives several labels per text, one for each label: the least
+        probability of a text that has it, above 0 to 1. None: each text has one label, the most
+        probable.
     """
 
     path: Path
@@ -107,8 +139,10 @@ class ModelFile:
     thresholds: tuple[float, ...] | None = None
 
     def choose_threshold(self, *, abstain: float | None, threshold: float | None) -> float:
-        """The probability below which a text is unsure, see answering.choose_threshold; never one
-        of a model that gives several labels. DataError."""
+        """Return the probability below which the model abstains, see answering.choose_threshold.
+
+        It is 0 for a model that gives several labels per text. Raises DataError.
+        """
         if self.thresholds is None:
             return choose_threshold(
                 self.abstention, self.path, abstain=abstain, threshold=threshold
@@ -121,17 +155,20 @@ class ModelFile:
         return 0.0
 
     def choose_unfamiliar_threshold(self, share: float | None) -> float:
-        """The score of familiarity.py above which a text is unfamiliar, and at most this share of
-        texts like the held-out ones; infinite for None. DataError."""
-        return (
-            math.inf
-            if share is None
-            else choose_unfamiliar_threshold(self.abstention, self.path, share)
-        )
+        """Return the score (familiarity.py) above which a text is out of distribution (OOD).
+
+        share: of texts like the held-out ones, at most this share has a higher score. None: return
+            infinity, which no score exceeds.
+
+        Raises DataError if the file has no threshold for the share.
+        """
+        if share is None:
+            return math.inf
+        return choose_unfamiliar_threshold(self.abstention, self.path, share)
 
     @property
     def name(self) -> str:
-        """What a person knows it by: its path, or the words for the model in the package."""
+        """Its name for people: the path, or words for the model in the package."""
         return EMBEDDED_NAME if self.path == embedded_model() else str(self.path)
 
     @property
@@ -141,13 +178,11 @@ class ModelFile:
 
     @property
     def warnings(self) -> list[str]:
-        """What the training reported about its data and result."""
+        """The warnings of the training about its data and result."""
         warnings = self.training.get("warnings")
-        return (
-            [each for each in warnings if isinstance(each, str)]
-            if isinstance(warnings, list)
-            else []
-        )
+        if not isinstance(warnings, list):
+            return []
+        return [each for each in warnings if isinstance(each, str)]
 
     @property
     def examples(self) -> tuple[str, ...]:
@@ -155,34 +190,37 @@ class ModelFile:
         return tuple(row.text for row in self.golden if row.example)
 
     def sha256(self) -> str:
-        """Digest of the whole file: what a result names to say which model gave it."""
+        """Return the digest of the whole file, by which a result names its model."""
         return hashlib.sha256(self.data).hexdigest()
 
     def facts(self) -> dict[str, Any]:
-        """What a result says of the file: path, digest, size in bytes and precision."""
-        size = len(self.data)
+        """Return the facts that identify the file in a result: path, digest, bytes, precision."""
         return {
             "path": str(self.path),
             "sha256": self.sha256(),
-            "bytes": size,
+            "bytes": len(self.data),
             "precision": self.precision,
         }
 
 
-EMBEDDED = "sentiment"  # stands for the path of the embedded model
+# Stands for the path of the embedded model.
+EMBEDDED = "sentiment"
 EMBEDDED_NAME = "the embedded sentiment model"
 
 
 def embedded_model() -> Path:
-    """Path of the model that is installed with the package."""
+    """Return the path of the model that is installed with the package."""
     return Path(__file__).parent / "models" / "sentiment.int8.onnx"
 
 
 def short_names(paths: Sequence[Path]) -> list[str]:
-    """Names that tell model files apart: each file's, with as many folders before it as that
-    takes."""
+    """Return names that tell model files apart: the last parts of each path, as few as that takes.
+
+    paths: at least one.
+    """
     names: list[str] = []
-    for depth in range(1, max(len(path.parts) for path in paths) + 2):  # "." has no parts
+    # Depths up to the longest path, and at least 1: "." has no parts.
+    for depth in range(1, max(len(path.parts) for path in paths) + 2):
         names = [Path(*path.parts[-depth:]).as_posix() for path in paths]
         if len(set(names)) == len(names):
             break
@@ -190,17 +228,21 @@ def short_names(paths: Sequence[Path]) -> list[str]:
 
 
 def read_file(path: Path) -> bytes:
-    """The bytes of a model file; DataError where it cannot be read, with the reason."""
+    """Read a model file's bytes, or the first byte of another file.
+
+    Raises DataError if it cannot be read, NotAModelFileError if it is too large.
+    """
     try:
         if path.is_dir():
             raise DataError(f"{path} is a folder; give the path of a model file (.onnx)")
         with path.open("rb") as file:
-            # What cannot be a model file is not read on: it may be a device without an end.
+            # Another file may be a device without an end.
             if file.peek(1)[:1] != _FIRST_BYTE:
                 return file.read(1)
             size = os.fstat(file.fileno()).st_size
             parts: list[bytes] = []
-            most = max(size, _CHUNK)  # all of a file at once: it is not copied
+            # A regular file is read at once, so that its bytes are not copied.
+            most = max(size, _CHUNK)
             while size <= MAX_FILE_BYTES and (more := file.read(most)):
                 parts.append(more)
                 size = max(size, sum(map(len, parts)))
@@ -217,20 +259,26 @@ def read_file(path: Path) -> bytes:
 
 
 def open_model(path: Path | str | None = None) -> ModelFile:
-    """Open and check a model file; without a path, or with EMBEDDED if no file has that name, the
-    embedded model.
+    """Open and check a model file.
 
-    Raises DataError (no such file) or ModelFileError, a subclass but for files of versions before
-    1.0.
+    path: None for the embedded model. EMBEDDED stands for it too, unless a file has that name.
+
+    Raises DataError if the file cannot be read; else as :func:`parse_model`.
     """
-    is_embedded = path is None or (str(path) == EMBEDDED and not Path(path).exists())
-    path = embedded_model() if path is None or is_embedded else Path(path)
+    if path is None or (str(path) == EMBEDDED and not Path(path).exists()):
+        path = embedded_model()
+    path = Path(path)
     return parse_model(read_file(path), path)
 
 
 def parse_model(data: bytes, path: Path) -> ModelFile:
-    """A model file's bytes → :class:`ModelFile`; ``path`` is what errors call it. Raises as
-    open_model."""
+    """Make a :class:`ModelFile` of a file's bytes.
+
+    path: the file's name in errors.
+
+    Raises ModelFileError for a file of a version before 1.0, else NotAModelFileError,
+    DamagedModelFileError or NewerFormatError, if the file is unusable.
+    """
     onnx = _parse_whole(data, path)
     try:
         graph = onnx_file.parse_graph(onnx.graph)
@@ -253,7 +301,7 @@ def parse_model(data: bytes, path: Path) -> ModelFile:
 
 
 def _parse_whole(data: bytes, path: Path) -> onnx_file.OnnxFile:
-    """A model file's bytes → its outermost message, once format and digest are right."""
+    """Parse a model file's outermost message, and check its format and digest."""
     if not data:
         raise NotAModelFileError(f"{path} is empty; make a model file with 'edge-lstm export'")
     try:
@@ -286,19 +334,22 @@ def _parse_whole(data: bytes, path: Path) -> onnx_file.OnnxFile:
 def _read_metadata(
     data: bytes, path: Path, onnx: onnx_file.OnnxFile, length: int, rows: int
 ) -> ModelFile:
-    """What the metadata say, checked. length: of the input; rows: of the embedding.
+    """Check the metadata, and make a model file of them.
 
-    Raises ValueError, KeyError or TypeError where something does not fit.
+    length: columns of the graph's input.
+    rows: rows of the graph's embedding.
+
+    Raises ValueError, KeyError or TypeError if something does not fit.
     """
     metadata = onnx.metadata
-    _ROOM[KEY_LABELS].check("list of labels", metadata[KEY_LABELS])
-    labels = model_checks.labels_from(model_checks.load_json(metadata[KEY_LABELS]))
+    labels_json = metadata[KEY_LABELS]
+    _ROOM[KEY_LABELS].check("list of labels", labels_json)
+    labels = model_checks.labels_from(model_checks.load_json(labels_json))
     values: dict[str, Any] = {}
     for key, room in _ROOM.items():
         if key in metadata and key != KEY_LABELS:
-            room.check(
-                key.removeprefix("edge_lstm."), metadata[key], metadata[KEY_LABELS], len(labels)
-            )
+            name = key.removeprefix("edge_lstm.")
+            room.check(name, metadata[key], labels_json, len(labels))
             values[key] = model_checks.load_json(metadata[key])
     vocabulary = metadata[KEY_VOCABULARY]
     if vocabulary.count("\n") + 1 + FIRST_WORD_ID > rows:
@@ -306,11 +357,11 @@ def _read_metadata(
     tokenizer = model_checks.tokenizer_from(values[KEY_TOKENIZER], vocabulary)
     if length != tokenizer.length:
         raise ValueError("its input has another length than its text rule")
-    network, training = values[KEY_NETWORK], values.get(KEY_TRAINING, {})
-    quantization = values.get(KEY_QUANTIZATION)
-    thresholds = (
-        model_checks.thresholds_from(values[KEY_SEVERAL], labels) if KEY_SEVERAL in values else None
-    )
+    network = values[KEY_NETWORK]
+    training = values.get(KEY_TRAINING, {})
+    thresholds = None
+    if KEY_SEVERAL in values:
+        thresholds = model_checks.thresholds_from(values[KEY_SEVERAL], labels)
     model_checks.check_metadata(
         tokenizer,
         labels,
@@ -319,6 +370,11 @@ def _read_metadata(
         values.get(KEY_QUANTIZATION, {}),
         several=thresholds is not None,
     )
+    training = by_label(training, labels)
+    golden = model_checks.golden_from(values.get(KEY_GOLDEN, []), labels, tokenizer)
+    curve = None
+    if KEY_ABSTENTION in values:
+        curve = RiskCoverage.from_dict(values[KEY_ABSTENTION])
     return ModelFile(
         path=path,
         data=data,
@@ -326,18 +382,16 @@ def _read_metadata(
         tokenizer=tokenizer,
         labels=labels,
         network=network,
-        training=by_label(training, labels),
-        quantization=quantization,
-        golden=model_checks.golden_from(values.get(KEY_GOLDEN, []), labels, tokenizer),
-        abstention=RiskCoverage.from_dict(values[KEY_ABSTENTION])
-        if KEY_ABSTENTION in values
-        else None,
+        training=training,
+        quantization=values.get(KEY_QUANTIZATION),
+        golden=golden,
+        abstention=curve,
         thresholds=thresholds,
     )
 
 
 def seal(data: bytes) -> bytes:
-    """A model file's bytes without a digest → the same with the digest at their end."""
+    """Return a model file's bytes with their digest at the end. data: all before its entry."""
     data += _DIGEST_ENTRY
     return data + _digest(data)
 
@@ -347,7 +401,7 @@ def _digest(data: bytes | memoryview) -> bytes:
 
 
 def _check_format(version: str, path: Path) -> None:
-    """Raise where a file is of another format than this version reads."""
+    """Raise ModelFileError (or a subclass) unless this version reads the file's format."""
     if not _FORMAT.fullmatch(version):
         raise DamagedModelFileError(
             f"{path}: format version {version[:20]!r} is not numeric; export it again"
@@ -362,73 +416,67 @@ def _check_format(version: str, path: Path) -> None:
 
 
 def _check_input(graph: onnx_file.Graph, path: Path) -> int:
-    """The graph's input must be input_ids int32 [batch, length], of a free batch. → length"""
+    """Check that the input is input_ids int32 [batch, length], of a free batch; return length."""
     inputs = graph.inputs
     if [(v.name, v.dtype, len(v.shape)) for v in inputs] == [(INPUT_NAME, "int32", 2)]:
         batch, length = inputs[0].shape
         if isinstance(length, int) and length > 0 and isinstance(batch, str):
             return length
-    asks = (
-        ", ".join(f"{value.name} {value.dtype} {list(value.shape)}" for value in inputs)
-        or "nothing"
-    )
+    described = ", ".join(f"{v.name} {v.dtype} {list(v.shape)}" for v in inputs) or "nothing"
     raise NotAModelFileError(
-        f"{path} has another input ({asks[:200]}); a model file takes {INPUT_NAME} int32 "
+        f"{path} has another input ({described[:200]}); a model file takes {INPUT_NAME} int32 "
         "[batch, length]: make one with 'edge-lstm export'"
     )
 
 
 def describe(model: ModelFile) -> dict[str, Any]:
-    """Everything the file says of itself, as plain values: the answer of ``edge-lstm inspect
-    --json``."""
+    """Return all that the file says of itself as plain values, for ``edge-lstm inspect --json``."""
+    metadata = model.onnx.metadata
     graph = onnx_file.parse_graph(model.onnx.graph)
-    return {
+    words = model.tokenizer.words
+    values = {
         **model.facts(),
-        "format": int(model.onnx.metadata[KEY_FORMAT]),
+        "format": int(metadata[KEY_FORMAT]),
         "ir_version": model.onnx.ir_version,
         "opsets": {domain or "ai.onnx": version for domain, version in model.onnx.opsets.items()},
-        "inputs": [
-            {"name": v.name, "dtype": v.dtype, "shape": list(v.shape)} for v in graph.inputs
-        ],
-        "outputs": [
-            {"name": v.name, "dtype": v.dtype, "shape": list(v.shape)} for v in graph.outputs
-        ],
+        "inputs": [_described(value) for value in graph.inputs],
+        "outputs": [_described(value) for value in graph.outputs],
         "labels": list(model.labels),
-        **(
-            {}
-            if model.thresholds is None
-            else {"thresholds": dict(zip(model.labels, model.thresholds))}
-        ),
-        "tokenizer": json.loads(model.onnx.metadata[KEY_TOKENIZER]),
-        "vocabulary": {
-            "words": len(model.tokenizer.words),
-            "first": list(model.tokenizer.words[:10]),
-        },
+    }
+    if model.thresholds is not None:
+        values["thresholds"] = dict(zip(model.labels, model.thresholds))
+    values |= {
+        "tokenizer": json.loads(metadata[KEY_TOKENIZER]),
+        "vocabulary": {"words": len(words), "first": list(words[:10])},
         "network": model.network,
         "training": model.training,
         "quantization": model.quantization,
         "golden_rows": len(model.golden),
         "examples": list(model.examples),
-        **({"abstention": _abstention(model.abstention)} if model.abstention else {}),
-        "operators": Counter(f"{node.domain}.{node.op_type}".lstrip(".") for node in graph.nodes),
     }
+    if model.abstention:
+        values["abstention"] = _describe_curve(model.abstention)
+    names = [f"{node.domain}.{node.op_type}".lstrip(".") for node in graph.nodes]
+    values["operators"] = Counter(names)
+    return values
 
 
-def _abstention(curve: RiskCoverage) -> dict[str, Any]:
-    """The threshold for some shares of wrong answers, and the share of texts that is answered
-    then."""
-    promised = [(share, point) for share in SHOWN_RISKS if (point := curve.operating_point(share))]
+def _described(value: onnx_file.ValueInfo) -> dict[str, Any]:
+    return {"name": value.name, "dtype": value.dtype, "shape": list(value.shape)}
+
+
+def _describe_curve(curve: RiskCoverage) -> dict[str, Any]:
+    """Return the threshold for some shares of wrong answers, and the share of answered texts."""
+    wrong = []
+    for share in SHOWN_RISKS:
+        point = curve.operating_point(share)
+        if point is not None:
+            answered = round(point.answered / curve.texts, 3)
+            wrong.append({"at most": share, "threshold": point.threshold, "answered": answered})
     return {
         "data": curve.data,
         "texts": curve.texts,
         "default": curve.default,
         "unfamiliar": [{"at most": share, "threshold": score} for share, score in curve.unfamiliar],
-        "wrong": [
-            {
-                "at most": share,
-                "threshold": p.threshold,
-                "answered": round(p.answered / curve.texts, 3),
-            }
-            for share, p in promised
-        ],
+        "wrong": wrong,
     }
