@@ -1,76 +1,108 @@
-"""What must fit together in a model file before it is run: its metadata, and the graph with it.
+"""Checks of a model file's metadata and graph, before it is run.
 
 The digest shows that a file is as it was written. These checks are for files that were made to do
-harm: a graph may use what the export writes and nothing else, so that it reads no other file, runs
-no loop and makes no constant out of nothing. (What memory a run may take is bounded where sessions
-are made, in classifier.py.)
+harm. A graph may use the operators that the export writes, and nothing else. So it reads no other
+file, runs no loop and makes no constant out of nothing. (The memory of a run is bounded where
+sessions are made, in classifier.py.)
 
 Text becomes many times larger when it is parsed, so its size is checked before (:class:`Room`).
 Values are checked once, here: no later part of the package meets one of another type or range.
-Functions raise ValueError with a few words on what does not fit.
+Functions raise ValueError with a few words about the misfit.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, NoReturn
 
-from edge_lstm.onnx_file import Graph, OnnxFile, Tensor
+from edge_lstm.onnx_file import Graph, OnnxFile, Tensor, ValueInfo
 from edge_lstm.printable import CONTROL_CHARACTER
 from edge_lstm.text import LABEL_JOINT, PIECES_RULE, REPLACEMENT, Tokenizer
 
-MAX_LENGTH = 100_000  # columns of the input; the export allows no more
+# Columns of the input; the export allows no more.
+MAX_LENGTH = 100_000
+
 # fmt: off
 OPERATORS = {
     "": {
-        "Add", "Cast", "Concat", "DequantizeLinear", "Div", "Gather", "LSTM", "MatMul", "MatMulInteger",
-        "Max", "Min", "Mul", "ReduceMax", "ReduceSum", "Reshape", "Sigmoid", "Slice", "Softmax", "Sqrt",
-        "TfIdfVectorizer", "Transpose", "Unsqueeze",
+        "Add", "Cast", "Concat", "DequantizeLinear", "Div", "Gather", "LSTM", "MatMul",
+        "MatMulInteger", "Max", "Min", "Mul", "ReduceMax", "ReduceSum", "Reshape", "Sigmoid",
+        "Slice", "Softmax", "Sqrt", "TfIdfVectorizer", "Transpose", "Unsqueeze",
     },
     "com.microsoft": {"DynamicQuantizeLSTM"},
 }
 # fmt: on
-MAX_OPERATORS = 48  # the largest graph has 38
-# Bytes of the encoded operators, and those that each n-gram adds: its ids and its place, as
-# varints.
-MAX_OPERATOR_BYTES, NGRAM_BYTES = 2**16, 16
-# The export makes no larger file: ids in use, labels, n-grams, sizes of a layer, golden rows.
-MAX_IDS, MAX_LABELS, MAX_NGRAMS, MAX_UNITS, MAX_GOLDEN = 1_000_000, 100_000, 1_000_000, 2**14, 64
-MAX_VOCABULARY = 32 * 2**20  # bytes
-MAX_DEPTH = 20  # of JSON; the export's has 5
-MAX_DIGITS = 20  # of a whole number; a seed has 19
+
+# The export's largest graph has 38.
+MAX_OPERATORS = 48
+
+# Bytes of the encoded operators together, and the bytes that an n-gram adds: its ids and its place,
+# as varints.
+MAX_OPERATOR_BYTES = 2**16
+NGRAM_BYTES = 16
+
+# The export makes no larger file.
+MAX_IDS = 1_000_000
+MAX_LABELS = 100_000
+MAX_NGRAMS = 1_000_000
+MAX_GOLDEN = 64
+
+# Units of a direction.
+MAX_UNITS = 2**14
+
+# Numbers in an embedding, or in an n-gram's vector.
+MAX_DIMENSIONS = 2**16
+
+# Bytes of all words together.
+MAX_VOCABULARY = 32 * 2**20
+
+# Levels of nested JSON; the export writes 5.
+MAX_DEPTH = 20
+
+# Digits of a whole number; a seed has 19.
+MAX_DIGITS = 20
+
+# Values, or names of values, in an entry of the metadata, if labels add none.
+MAX_VALUES = 2**18
+
 POOLINGS = ("last", "mean+max")
-MOST_PROBABLE = 1.01  # a softmax may end a little above 1
+
+# The largest answer: a softmax may end a little above 1.
+MOST_PROBABLE = 1.01
 
 
 class Room(NamedTuple):
-    """How much JSON an entry of the metadata may hold.
+    """The most JSON in an entry of the metadata.
 
-    size: bytes. each: what a label adds to the bytes, the values, and the names of values.
+    size: bytes.
+    each: for each label, more bytes, more values, and more names of values.
     """
 
     size: int
     each: tuple[int, int, int] = (0, 0, 0)
 
     def check(self, name: str, text: str, labels: str = "", count: int = 0) -> None:
-        """Raise if the text is larger. labels: the JSON list of the labels; count: how many there
-        are."""
+        """Raise ValueError if an entry is larger.
+
+        name: the entry's name in the error.
+        text: the entry's JSON.
+        labels: the JSON list of the labels.
+        count: number of labels.
+        """
         # A parsed name takes three times as much memory as a value: names are counted apart.
-        most = (self.size, _MANY, _MANY)
+        most = (self.size, MAX_VALUES, MAX_VALUES)
         names = map(_measures, (text, labels))
         for size, of_labels, fixed, each in zip(*names, most, self.each):
             # A label's name stands in an entry at most four times.
             _require(size <= fixed + each * count + 4 * of_labels, f"its {name} is far too large")
 
 
-_MANY = 2**18  # values, or names of values, of an entry that says nothing of labels
-
-
 def _measures(text: str) -> tuple[int, int, int]:
-    """The bytes of a JSON text, and the most values and names of values that it can have."""
+    """Return the bytes of a JSON text, and the most values and names that it can have."""
     values = text.count(",") + text.count("[") + text.count("{")
     return _bytes_of(text), values, text.count(":")
 
@@ -81,10 +113,13 @@ def _bytes_of(text: str) -> int:
 
 @dataclass(frozen=True)
 class GoldenRow:
-    """A text with the ids and probabilities it had where the file was made.
+    """A text with the answer that it had when the file was made.
 
-    example: whether a person put the text into the file to be shown; the others are the file's own
-        test.
+    text: the text.
+    ids: its token ids, 1 to ``length`` of them.
+    probabilities: one for each label.
+    example: whether a person put the text into the file to be shown. The other rows are the file's
+        own test.
     """
 
     text: str
@@ -94,8 +129,11 @@ class GoldenRow:
 
 
 def load_json(text: str) -> Any:
-    """JSON as the export writes it: numbers are finite and short, no name has two values, and lists
-    and objects are not nested without end."""
+    """Parse JSON as the export writes it.
+
+    Numbers are finite and short, each name has one value, and the nesting has a limit. Raises
+    ValueError for other JSON.
+    """
     try:
         value = json.loads(
             text,
@@ -126,24 +164,25 @@ def _finite_number(text: str) -> float:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Readers differ in which of two values of one name they take."""
+    """Make an object of its names and values."""
     values = dict(pairs)
+    # Readers of JSON disagree about which of two values to take.
     _require(len(values) == len(pairs), "a name is given two values")
     return values
 
 
 def _depth(value: Any) -> int:
-    """How deep lists and objects lie in each other, as far as MAX_DEPTH + 1."""
+    """Return how deep lists and objects are nested; at most MAX_DEPTH + 1."""
     level = [value]
     for depth in range(MAX_DEPTH + 1):
-        level = [inner for outer in level for inner in _inside(outer)]
+        level = list(itertools.chain.from_iterable(map(_inside, level)))
         if not level:
             return depth
     return MAX_DEPTH + 1
 
 
 def _inside(value: Any) -> Sequence[Any]:
-    """The lists and objects that a value holds."""
+    """Return the lists and objects that a value holds."""
     if isinstance(value, dict):
         value = value.values()
     elif not isinstance(value, list):
@@ -152,7 +191,7 @@ def _inside(value: Any) -> Sequence[Any]:
 
 
 def labels_from(value: Any) -> tuple[str, ...]:
-    """The labels of the metadata, each a text of its own."""
+    """Return the labels of the metadata, checked. value: parsed JSON."""
     _require(
         isinstance(value, list) and all(isinstance(label, str) for label in value),
         "labels are not a list of strings",
@@ -162,13 +201,13 @@ def labels_from(value: Any) -> tuple[str, ...]:
     _require(len(set(value)) == len(value), "a label is repeated")
     _require(not any(map(CONTROL_CHARACTER.search, value)), "a label holds a control character")
     for label in value:
-        # a lone surrogate cannot be written anywhere: UnicodeEncodeError is a ValueError
+        # A lone surrogate cannot be written anywhere. UnicodeEncodeError is a ValueError.
         label.encode()
     return tuple(value)
 
 
 def thresholds_from(value: Any, labels: Sequence[str]) -> tuple[float, ...]:
-    """The thresholds of a model that gives several labels per text, one for each label."""
+    """Return the thresholds of a model that gives several labels per text, checked."""
     _require(
         isinstance(value, dict) and isinstance(value["thresholds"], list),
         "thresholds are not a list",
@@ -184,29 +223,29 @@ def thresholds_from(value: Any, labels: Sequence[str]) -> tuple[float, ...]:
 
 
 def tokenizer_from(settings: Any, vocabulary: str) -> Tokenizer:
-    """Metadata → Tokenizer. A rule that this version does not implement is a ValueError, never a
-    guess."""
+    """Make the tokenizer that the metadata describe.
+
+    settings: parsed JSON.
+    vocabulary: an entry a line.
+
+    Raises ValueError for a rule that this version does not implement: it never guesses one.
+    """
     _require(isinstance(settings, dict), "the tokenizer's settings are not an object")
-    _require(vocabulary.count("\n") < MAX_IDS, f"its vocabulary has more than {MAX_IDS:,} lines")
+    lines = vocabulary.count("\n") + 1 if vocabulary else 0
+    _require(lines <= MAX_IDS, f"its vocabulary has more than {MAX_IDS:,} lines")
     _require(_bytes_of(vocabulary) <= MAX_VOCABULARY, "its vocabulary is far too large")
-    _require(
-        _is_whole(settings["length"], 1, MAX_LENGTH),
-        f"its length is not between 1 and {MAX_LENGTH:,}",
-    )
+    has_length = _is_whole(settings["length"], 1, MAX_LENGTH)
+    _require(has_length, f"its length is not between 1 and {MAX_LENGTH:,}")
     if settings.get("rule") == PIECES_RULE:
-        lines = len(vocabulary.split("\n")) if vocabulary else 0
-        _require(
-            _is_whole(settings["words"], 0, lines),
-            "it has more words than its vocabulary has lines",
-        )
+        fits = _is_whole(settings["words"], 0, lines)
+        _require(fits, "it has more words than its vocabulary has lines")
     _require(
         REPLACEMENT not in vocabulary,
         "its vocabulary holds U+FFFD, which stands for unreadable text",
     )
     tokenizer = Tokenizer.from_metadata(settings, vocabulary)
-    _require(
-        len(set(tokenizer.words)) == len(tokenizer.words), "a word of the vocabulary is repeated"
-    )
+    words = tokenizer.words
+    _require(len(set(words)) == len(words), "a word of the vocabulary is repeated")
     pieces = tokenizer.pieces or ()
     _require(len(set(pieces)) == len(pieces) and all(pieces), "a subword is repeated or empty")
     return tokenizer
@@ -221,12 +260,13 @@ def check_metadata(
     *,
     several: bool,
 ) -> None:
-    """The parts of the metadata against each other. several: it has thresholds."""
-    for name, value in (
-        ("network", network),
-        ("training", training),
-        ("quantization", quantization),
-    ):
+    """Check the parts of the metadata against each other.
+
+    network, training, quantization: parsed JSON.
+    several: whether there are thresholds, one for each label.
+    """
+    parts = {"network": network, "training": training, "quantization": quantization}
+    for name, value in parts.items():
         _require(isinstance(value, dict), f"its {name} is not an object")
     _require(network["labels"] == len(labels), "the network has another number of labels")
     _require(network["several"] is several, "its thresholds are not those of its network")
@@ -234,80 +274,74 @@ def check_metadata(
         network["num_words"] == tokenizer.num_ids,
         "the vocabulary has another size than the network's",
     )
-    _require(
-        _is_whole(network["hidden"], 1, MAX_UNITS), "its number of hidden units is out of range"
-    )
-    _require(
-        _is_whole(network["embedding_dim"], 1, 2**16), "its size of embeddings is out of range"
-    )
-    _require(_is_whole(network["ngrams"], 0, MAX_NGRAMS), "its number of n-grams is out of range")
-    least = 1 if network["ngrams"] else 0
-    _require(
-        _is_whole(network["ngram_dim"], least, 2**16), "its size of n-gram vectors is out of range"
-    )
+    least_width = 1 if network["ngrams"] else 0
+    ranges = {
+        "hidden": ("number of hidden units", 1, MAX_UNITS),
+        "embedding_dim": ("size of embeddings", 1, MAX_DIMENSIONS),
+        "ngrams": ("number of n-grams", 0, MAX_NGRAMS),
+        "ngram_dim": ("size of n-gram vectors", least_width, MAX_DIMENSIONS),
+    }
+    for key, (name, least, most) in ranges.items():
+        _require(_is_whole(network[key], least, most), f"its {name} is out of range")
     _require(type(network["bidirectional"]) is bool, "its network is neither bidirectional nor not")
     _require(network["pooling"] in POOLINGS, f"pooling {network['pooling']!r:.40} is not supported")
 
 
 def golden_from(rows: Any, labels: Sequence[str], tokenizer: Tokenizer) -> tuple[GoldenRow, ...]:
-    """The golden rows of the metadata: texts, ids and probabilities of this network."""
+    """Return the golden rows of the metadata, checked. rows: parsed JSON."""
     _require(isinstance(rows, list), "the golden rows are not a list")
     _require(len(rows) <= MAX_GOLDEN, f"it has more than {MAX_GOLDEN} golden rows")
-    for row in rows:
-        _require(isinstance(row, dict) and isinstance(row["text"], str), "a golden row has no text")
-        ids, answers = row["ids"], row["probabilities"]
-        _require(
-            isinstance(ids, list) and isinstance(answers, list), "a golden row lacks ids or answers"
-        )
-        _require(0 < len(ids) <= tokenizer.length, "a golden row is longer than the input")
-        most = tokenizer.num_ids - 1
-        _require(all(_is_whole(i, 0, most) for i in ids), "a golden row has an unknown id")
-        _require(len(answers) == len(labels), "a golden row does not have one answer per label")
-        is_answer = (type(p) in (int, float) and 0 <= p <= MOST_PROBABLE for p in answers)
-        _require(all(is_answer), "a golden answer is no probability")
-        _require(
-            type(row.get("example", False)) is bool, "a golden row is neither an example nor none"
-        )
-    return tuple(
-        GoldenRow(
-            row["text"], tuple(row["ids"]), tuple(row["probabilities"]), row.get("example", False)
-        )
-        for row in rows
-    )
+    return tuple(_golden_row(row, labels, tokenizer) for row in rows)
+
+
+def _golden_row(row: Any, labels: Sequence[str], tokenizer: Tokenizer) -> GoldenRow:
+    _require(isinstance(row, dict) and isinstance(row["text"], str), "a golden row has no text")
+    ids = row["ids"]
+    answers = row["probabilities"]
+    has_lists = isinstance(ids, list) and isinstance(answers, list)
+    _require(has_lists, "a golden row lacks ids or answers")
+    _require(0 < len(ids) <= tokenizer.length, "a golden row is longer than the input")
+    most = tokenizer.num_ids - 1
+    _require(all(_is_whole(i, 0, most) for i in ids), "a golden row has an unknown id")
+    _require(len(answers) == len(labels), "a golden row does not have one answer per label")
+    is_answer = (type(p) in (int, float) and 0 <= p <= MOST_PROBABLE for p in answers)
+    _require(all(is_answer), "a golden answer is no probability")
+    example = row.get("example", False)
+    _require(type(example) is bool, "a golden row is neither an example nor none")
+    return GoldenRow(row["text"], tuple(ids), tuple(answers), example)
 
 
 def check_graph(onnx: OnnxFile, graph: Graph) -> None:
-    """The graph alone: made of what the export writes, with every constant in the file."""
+    """Check the graph alone: that it has the export's operators, and every constant's values."""
     _require(not onnx.others, f"field {onnx.others[:1]} of the file is unexpected")
     _require(set(onnx.opsets) <= set(OPERATORS), "it needs operators of another domain")
     _require(not graph.sparse, "it has sparse constants")
     for node in graph.nodes:
         if node.op_type not in OPERATORS.get(node.domain, ()):
-            raise ValueError(
-                f"operator {f'{node.domain}.{node.op_type}'.strip('.')[:60]!r} is unexpected"
-            )
+            name = f"{node.domain}.{node.op_type}".strip(".")
+            raise ValueError(f"operator {name[:60]!r} is unexpected")
     _require(len(graph.nodes) <= MAX_OPERATORS, "it has too many operators")
-    names = [tensor.name for tensor in graph.initializers]
-    _require(len(set(names)) == len(names), "it has two constants of one name")
+    names = {tensor.name for tensor in graph.initializers}
+    _require(len(names) == len(graph.initializers), "it has two constants of one name")
     for tensor in graph.initializers:
-        _require(tensor.held is not None, f"constant {tensor.name[:40]!r} is not in the file")
-        _require(
-            tensor.held == tensor.nbytes, f"constant {tensor.name[:40]!r} does not fit its shape"
-        )
-        _check_values(tensor)
+        name = f"constant {tensor.name[:40]!r}"
+        _require(tensor.held is not None, f"{name} is not in the file")
+        _require(tensor.held == tensor.nbytes, f"{name} does not fit its shape")
+        _check_values(tensor, name)
 
 
-def _check_values(tensor: Tensor) -> None:
-    """What no export writes, and engines take in different ways."""
+def _check_values(tensor: Tensor, name: str) -> None:
+    """Refuse values that the export never writes, and that engines take in different ways."""
     import numpy as np
 
-    name = f"constant {tensor.name[:40]!r}"
     if tensor.name.endswith(("_zero", "zero_float")):
         _require(not np.frombuffer(tensor.raw, np.uint8).any(), f"{name} is not 0")
     if tensor.dtype != "float32" or not tensor.nbytes:
         return
     values = np.frombuffer(tensor.raw, "<f4")
-    least, most = values.min(), values.max()  # NaN, if one of them is
+    # Both are NaN if one of the values is.
+    least = values.min()
+    most = values.max()
     _require(math.isfinite(least) and math.isfinite(most), f"{name} has values that are not finite")
     if tensor.name.endswith(("_scale", "_scales")):
         _require(least > 0, f"{name} is not above 0")
@@ -316,7 +350,7 @@ def _check_values(tensor: Tensor) -> None:
 
 
 def rows_of_embedding(graph: Graph) -> int:
-    """How many ids the embedding has rows for; its constants have been checked."""
+    """Return the number of the embedding's rows. graph: checked by :func:`check_graph`."""
     shapes = [tensor.shape for tensor in graph.initializers if tensor.name == "embedding"]
     _require(shapes and shapes[0], "its graph has no embedding")
     return shapes[0][0]
@@ -330,39 +364,36 @@ def check_fit(
     *,
     quantized: bool,
 ) -> None:
-    """The graph: of the sizes that the metadata say. Both have been checked alone."""
-    _require(
-        quantized == any(node.domain for node in graph.nodes),
-        "its quantization does not fit its graph",
-    )
-    room = MAX_OPERATOR_BYTES + NGRAM_BYTES * network["ngrams"]
-    _require(sum(node.nbytes for node in graph.nodes) <= room, "its operators are far too large")
+    """Check that the graph has the sizes in the metadata. Both have been checked alone."""
+    has_int8_operators = any(node.domain for node in graph.nodes)
+    _require(quantized == has_int8_operators, "its quantization does not fit its graph")
+    most = MAX_OPERATOR_BYTES + NGRAM_BYTES * network["ngrams"]
+    _require(sum(node.nbytes for node in graph.nodes) <= most, "its operators are far too large")
     constants = {tensor.name: tensor for tensor in graph.initializers}
     for name, (dtype, *shape) in _constants(network, quantized=quantized).items():
         _require(name in constants, f"its graph has no constant {name!r}")
         constant = constants[name]
         fits = constant.dtype == dtype and constant.shape == tuple(shape)
         _require(fits, f"constant {name!r} is not {dtype} {shape}, as its network asks for")
-    (output,) = graph.outputs if len(graph.outputs) == 1 else (None,)
+    batch = graph.inputs[0].shape[0]
     _require(
-        output is not None
-        and output.name == "probabilities"
-        and output.dtype == "float32"
-        and len(output.shape) == 2
-        and output.shape == (graph.inputs[0].shape[0], len(labels)),
+        graph.outputs == (ValueInfo("probabilities", "float32", (batch, len(labels))),),
         f"its output is not probabilities float32 [batch, {len(labels)}], one for each label",
     )
 
 
 def _constants(network: dict[str, Any], *, quantized: bool) -> dict[str, tuple[Any, ...]]:
-    """Name → element type and shape of each constant that the network has (docs/file-format.md)."""
+    """Return name → element type and shape of the network's constants (docs/file-format.md)."""
+    # Columns of an int8 embedding, and units of an int8 direction, that fix a range.
     sentinels = 2 if quantized else 0
     weights = "int8" if quantized else "float32"
     embedded = network["embedding_dim"] + sentinels
     hidden = network["hidden"] + sentinels
     directions = 2 if network["bidirectional"] else 1
     width = network["ngram_dim"] if network["ngrams"] else 0
-    pooled = directions * hidden * (1 if network["pooling"] == "last" else 2)
+    vectors = 1 if network["pooling"] == "last" else 2
+    pooled = directions * hidden * vectors
+    # The probabilities of two labels come from the logit of the second.
     one_logit = network["labels"] == 2 and not network["several"]
     logits = 1 if one_logit else network["labels"]
     constants: dict[str, tuple[Any, ...]] = {
