@@ -1,18 +1,18 @@
-"""Text → token ids: the rule, the vocabulary, the matrix that the model takes.
+"""Tokenization: from a text to ids, and from ids to the model's input.
 
-The rule is that of ``keras.preprocessing.text.text_to_word_sequence``: lower-case, filter
-characters become spaces, split on single spaces, empty pieces dropped. One character is added to
-Keras's filter, the carriage return, so that a text gets the same answer whether its lines end in LF
-or CR LF (no IMDB review contains one, so Keras's word index stays valid).
+Keras's rule follows ``keras.preprocessing.text.text_to_word_sequence``: lower-case the text,
+replace filter characters by spaces, split at each space, drop empty pieces. The carriage return is
+added to Keras's filter, so that a text gets the same answer whether its lines end in LF or CR LF.
+(No IMDB review contains one, so Keras's word index stays valid.)
 
-Ids are those of ``keras.datasets.imdb``: 0 padding, 1 start of text, 2 out of vocabulary, and the
-word of frequency rank r is r + 3.
+Ids follow ``keras.datasets.imdb``: 0 is padding, 1 the start of a text, 2 an unknown word, and
+r + 3 the word of frequency rank r.
 
-A text is Unicode: a surrogate pair is its character, and a lone surrogate is U+FFFD. That one
-stands for what could not be read, so no vocabulary has it.
+A text is Unicode. A surrogate pair is its character. A lone surrogate is U+FFFD, which stands for
+unreadable text, so no vocabulary has it.
 
-The rule ``pieces-1`` (docs/file-format.md) also reads any script: a known word stays one id, an
-unknown one is read by its parts, and so is a sentence in a script without spaces.
+The rule ``pieces-1`` (docs/file-format.md) reads any script. A known word has one id. An unknown
+word is read piece by piece, and so is a sentence in a script without spaces.
 """
 
 from __future__ import annotations
@@ -29,55 +29,70 @@ import numpy.typing as npt
 PAD_ID = 0
 START_ID = 1
 OOV_ID = 2
-FIRST_WORD_ID = 4  # rank 1; id 3 stays unused, as in keras.datasets.imdb
+
+# The id of rank 1. Id 3 stays unused, as in keras.datasets.imdb.
+FIRST_WORD_ID = 4
+
+# Columns of the model's input.
 DEFAULT_LENGTH = 600
-# Joins labels in one column, as ``score`` writes them; no label of a model that gives several may
-# hold it.
+
+# Joins labels in one column, as ``score`` writes them. No label of a multi-label model may hold it.
 LABEL_JOINT = "|"
-REPLACEMENT = "\ufffd"  # stands for what could not be read; in no vocabulary
+
+# Stands for unreadable text; no vocabulary has it.
+REPLACEMENT = "\ufffd"
+
 KERAS_FILTERS = '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n'
 FILTERS = KERAS_FILTERS + "\r"
-
 KERAS_RULE = "lower-case; each filter character becomes a space; split on spaces; drop empty pieces"
 
-# Of a long text this many characters for each id are read first: enough for words of nearly every
-# text.
+# The end of a long text is read first. This many characters for each id hold enough words in nearly
+# every text.
 _TAIL_CHARACTERS = 32
 
 PIECES_RULE = "pieces-1"
-# ASCII punctuation: words of their own where the vocabulary has them, else separators.
+
+# ASCII punctuation. A mark is a word if the vocabulary has it, else it separates words.
 MARKS = KERAS_FILTERS.removesuffix("\t\n")
 _ASCII_SPACES = "\t\n\r\x0b\x0c"
-# What stands for an ASCII character, and what separates words, beyond ASCII, grouped by the first
-# bytes that its characters have in common: a text without them is not searched for each.
+
+# Characters beyond ASCII: those for an ASCII character, and separators of words.
 _REPLACEMENTS = {"\u2019": "'", "\u061f": "?"}
 _WIDE_SPACES = (
-    "\u00a0\u00a1\u00ab\u00b7\u00bb\u00bf\u060c\u061b\u0964\u200b\u2010\u2011\u2012\u2013\u2014\u2015\u2018\u201a"
-    "\u201c\u201d\u201e\u2022\u2026\u2028\u2029\u2039\u203a\u3000\ufeff"
+    "\u00a0\u00a1\u00ab\u00b7\u00bb\u00bf\u060c\u061b\u0964\u200b\u2010\u2011\u2012\u2013\u2014"
+    "\u2015\u2018\u201a\u201c\u201d\u201e\u2022\u2026\u2028\u2029\u2039\u203a\u3000\ufeff"
 )
+
+# The first bytes of such characters → the characters, and the ASCII character of each. A text
+# without these bytes is not searched for each character.
 _WIDE: dict[bytes, list[tuple[bytes, bytes]]] = {}
-for _wide, _narrow in (*_REPLACEMENTS.items(), *((c, " ") for c in _WIDE_SPACES)):
+for _wide, _narrow in (_REPLACEMENTS | dict.fromkeys(_WIDE_SPACES, " ")).items():
     _bytes = _wide.encode()
     _WIDE.setdefault(_bytes[:-1], []).append((_bytes, _narrow.encode()))
 
 # Scripts that put no spaces between words: Thai, Lao, Tibetan, Burmese, Khmer, Chinese, Japanese.
 _SPACELESS = re.compile(
-    "[\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u19e0-\u19ff\u2e80-\u303f\u3040-\u30ff\u31f0-\u9fff\uf900-\ufaff"
-    "\uff66-\uff9d\U0001b000-\U0001b16f\U00020000-\U0003ffff]"
+    "[\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u19e0-\u19ff\u2e80-\u303f\u3040-\u30ff\u31f0-\u9fff"
+    "\uf900-\ufaff\uff66-\uff9d\U0001b000-\U0001b16f\U00020000-\U0003ffff]"
 )
-_MEMO = 20_000  # words whose pieces are remembered
+
+# Words whose pieces are remembered.
+_MEMO = 20_000
+
+# Characters of the longest word whose pieces are remembered: longer words do not come back.
+_LONGEST_IN_MEMO = 50
 
 Status = Literal["ok", "empty", "unknown_words", "truncated"]
 
-# The filter characters are ASCII, so the rule can work on UTF-8 bytes, where translate() is a table
-# look-up.
+# The filter characters are ASCII, so the rule can work on UTF-8 bytes, for which translate() is a
+# table look-up.
 _TO_SPACE = bytes.maketrans(FILTERS.encode(), b" " * len(FILTERS))
 
 
 def well_formed(text: str) -> str:
     """Return a text without surrogates: a pair becomes its character, a lone one U+FFFD.
 
-    Decoders of UTF-16 do the same. A well-formed text is returned as it is.
+    Decoders of UTF-16 do the same. A well-formed text is returned unchanged.
     """
     if text.isascii():
         return text
@@ -91,64 +106,70 @@ def well_formed(text: str) -> str:
 def _lower_utf8(text: str) -> bytes:
     try:
         return text.lower().encode()
-    except UnicodeEncodeError:  # rare, so that other texts need not be looked through
+    # Surrogates are rare: to search every text for them would take longer.
+    except UnicodeEncodeError:
         return well_formed(text).lower().encode()
 
 
-def _pieces(text: str) -> list[bytes]:
+def _split_at_filters(text: str) -> list[bytes]:
+    """Return the words of a text by Keras's rule, some of them empty."""
     return _lower_utf8(text).translate(_TO_SPACE).split(b" ")
 
 
 def split_words(text: str) -> list[str]:
-    """The words of a text, in order, by the rule above."""
-    return [piece.decode() for piece in _pieces(text) if piece]
+    """Return the words of a text, in order, by Keras's rule."""
+    return [word.decode() for word in _split_at_filters(text) if word]
 
 
 def text_key(text: str) -> int:
-    """64 bits that are the same for texts of the same words, whatever their capitals, punctuation
-    and
-    spaces: to find duplicates without keeping the texts (of a million, two collide once in 10^7
-        times)."""
-    words = b" ".join(filter(None, _pieces(text)))
+    """Return 64 bits that depend on a text's words, but not on capitals, punctuation and spaces.
+
+    They find duplicates without keeping the texts. Two of a million texts collide once in 10^7
+    times.
+    """
+    words = b" ".join(filter(None, _split_at_filters(text)))
     return int.from_bytes(hashlib.blake2b(words, digest_size=8).digest(), "little")
 
 
 def texts_digest(texts: Iterable[str]) -> str:
-    """sha256 (hex) that is the same for texts of the same words (:func:`text_key`), in any
-    order."""
+    """Return a SHA-256 (hex) of the texts' words (:func:`text_key`), in any order of the texts."""
     keys = sorted({text_key(text) for text in texts})
     return hashlib.sha256(b"".join(key.to_bytes(8, "little") for key in keys)).hexdigest()
 
 
 def word_spans(text: str) -> list[tuple[int, int]]:
-    """Where the words of :func:`split_words` stand in the text as it was given: (start, end) of
-    each."""
-    # Lower-casing may change a word's length, but never makes or takes away a filter character.
+    """Return (start, end), in characters, of each word of :func:`split_words` in the text."""
+    # Lower-casing may change a word's length, but never makes or removes a filter character.
     return [match.span() for match in re.finditer(f"[^{re.escape(FILTERS)} ]+", text)]
 
 
 def spaceless(word: str) -> bool:
-    """Whether a word holds characters of a script without spaces."""
+    """Tell whether a word holds characters of a script without spaces."""
     return _SPACELESS.search(word) is not None
 
 
+def _separators(marks: Sequence[str]) -> str:
+    """Return the ASCII characters, but the space, that separate words if ``marks`` are words."""
+    return "".join(mark for mark in MARKS if mark not in marks) + _ASCII_SPACES
+
+
 def _mark_table(marks: Sequence[str]) -> bytes:
-    """The bytes table of the rule pieces-1: what is no mark of the vocabulary becomes a space."""
-    separators = "".join(mark for mark in MARKS if mark not in marks) + _ASCII_SPACES
+    """Return the table that makes separators of the rule pieces-1 spaces, for translate()."""
+    separators = _separators(marks)
     return bytes.maketrans(separators.encode(), b" " * len(separators))
 
 
 def split_marks(text: str, marks: Sequence[str] = MARKS) -> list[str]:
-    """The words of a text by the rule pieces-1, where ``marks`` are words."""
-    words = _split_marks(text, _mark_table(marks), _apart(marks))
+    """Return the words of a text by the rule pieces-1. marks: the marks that are words."""
+    words = _split_marks(text, _mark_table(marks), _set_apart(marks))
     return [word.decode() for word in words]
 
 
 _Marks = list[tuple[int, bytes, bytes]]
 
 
-def _apart(marks: Sequence[str]) -> _Marks:
-    """Each mark: its code, the mark, and the mark between spaces."""
+def _set_apart(marks: Sequence[str]) -> _Marks:
+    """Return each mark's code, the mark, and the mark between spaces."""
     return [(ord(mark), mark.encode(), f" {mark} ".encode()) for mark in marks]
 
 
@@ -161,28 +182,28 @@ def _split_marks(text: str, table: bytes, marks: _Marks) -> list[bytes]:
                     data = data.replace(wide, narrow)
     data = data.translate(table)
     for code, mark, apart in marks:
-        if code in data:  # the fastest way to ask
+        # To look for a byte's number is faster than to look for bytes.
+        if code in data:
             data = data.replace(mark, apart)
     return data.split()
 
 
 def _sizes_by_first(pieces: Sequence[str]) -> dict[str, tuple[int, ...]]:
-    """First two characters → the lengths of the pieces that begin with them, the longest first."""
+    """Map two characters to the lengths of the pieces that begin with them, the longest first."""
     sizes: dict[str, set[int]] = {}
     for piece in pieces:
         if len(piece) > 1:
             sizes.setdefault(piece[:2], set()).add(len(piece))
-    return {first: tuple(sorted(those, reverse=True)) for first, those in sizes.items()}
+    return {first: tuple(sorted(each, reverse=True)) for first, each in sizes.items()}
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """One text as token ids.
+    """A text as token ids.
 
-    ``ids`` holds at most ``length`` ids without padding; ``status`` says what a reader should know
-    of
-    the text: ``ok``, ``empty`` (no words), ``unknown_words`` (words, but none of the vocabulary) or
-    ``truncated`` (only the last ``length`` ids were kept).
+    ids: 1 to ``length`` ids, without padding.
+    status: ``ok``; ``empty``: no words; ``unknown_words``: words, but none of the vocabulary;
+        ``truncated``: only the last ``length`` ids were kept.
     """
 
     ids: list[int]
@@ -191,8 +212,13 @@ class Encoded:
 
 @dataclass(frozen=True)
 class Token:
-    """A word of a text, or a piece of one in a script without spaces: characters ``start`` to
-    ``end`` of the text as it was given, and its ids (none where it is left out)."""
+    """A word in its text.
+
+    In a script without spaces, it is a piece of a word.
+
+    start, end: the word is text[start:end], of the text before lower-casing.
+    ids: the word's ids; empty if the rule leaves it out.
+    """
 
     start: int
     end: int
@@ -200,18 +226,18 @@ class Token:
 
     @property
     def known(self) -> bool:
-        """Whether the vocabulary has it."""
+        """Whether the vocabulary has the word."""
         return bool(self.ids) and self.ids != [OOV_ID]
 
 
 @dataclass(frozen=True)
 class Tokenizer:
-    """The text rule with a vocabulary.
+    """A text rule with a vocabulary.
 
     words: the vocabulary; ``words[i]`` has id ``i + 4``.
     length: columns of the model's input; longer texts keep their last ``length`` ids.
-    pieces: what other words are read as; their ids come after the words'. None for Keras's rule,
-        which knows no pieces; else the rule is pieces-1, see above.
+    pieces: pieces of other words; their ids follow the ids of the words. If given, the rule is
+        pieces-1, see above; None: it is Keras's, without pieces.
     """
 
     words: tuple[str, ...]
@@ -225,15 +251,14 @@ class Tokenizer:
     _memo: dict[bytes, list[int]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        pieces, marks = self.pieces or (), self.marks
+        pieces = self.pieces or ()
+        first_piece_id = FIRST_WORD_ID + len(self.words)
         derived: dict[str, Any] = {
             "_ids": {word.encode(): i for i, word in enumerate(self.words, FIRST_WORD_ID)},
-            "_piece_ids": {
-                piece: i for i, piece in enumerate(pieces, FIRST_WORD_ID + len(self.words))
-            },
+            "_piece_ids": {piece: i for i, piece in enumerate(pieces, first_piece_id)},
             "_sizes": _sizes_by_first(pieces),
-            "_table": _mark_table(marks),
-            "_marks": _apart(marks),
+            "_table": _mark_table(self.marks),
+            "_marks": _set_apart(self.marks),
             "_memo": {},
         }
         for name, value in derived.items():
@@ -242,32 +267,35 @@ class Tokenizer:
     @property
     def marks(self) -> str:
         """The punctuation marks that are words, in the order of ASCII; none by Keras's rule."""
-        return "" if self.pieces is None else "".join(sorted(set(MARKS).intersection(self.words)))
+        if self.pieces is None:
+            return ""
+        return "".join(sorted(set(MARKS).intersection(self.words)))
 
     @property
     def num_ids(self) -> int:
-        """Number of ids in use: every id is below it."""
+        """The number of ids in use: every id is below it."""
         return len(self.words) + len(self.pieces or ()) + FIRST_WORD_ID
 
     def encode_text(self, text: str) -> Encoded:
-        """One text → its ids, at most ``length`` of them, and its status."""
+        """Return a text's ids, at most ``length`` of them, and its status."""
         tail_length = _TAIL_CHARACTERS * self.length
         if len(text) > 2 * tail_length:
-            # Only its last words matter. A space keeps lower() from looking over the cut (final
-            # sigma).
-            tail = self._encode(text[text.find(" ", len(text) - tail_length) + 1 :])
+            # Only the last words matter. The text is cut at a space, since lower() looks at the
+            # letters around a capital sigma.
+            start = text.find(" ", len(text) - tail_length) + 1
+            tail = self._encode(text[start:])
             if tail.status == "truncated":
                 return tail
         return self._encode(text)
 
     def _encode(self, text: str) -> Encoded:
         if self.pieces is None:
-            words: Sequence[bytes] = _pieces(text)
+            words: Sequence[bytes] = _split_at_filters(text)
             ids = self._whole_words(words)
         else:
             words = _split_marks(text, self._table, self._marks)
             ids = self._words_and_pieces(words)
-        # Known words have ids from 4 on: one C-level pass tells whether there is any.
+        # Known words have ids from 4 on, and max() is the fastest way to find one.
         if max(ids) < FIRST_WORD_ID:
             return Encoded(ids[-self.length :], "unknown_words" if any(words) else "empty")
         if len(ids) > self.length:
@@ -275,19 +303,21 @@ class Tokenizer:
         return Encoded(ids, "ok")
 
     def _whole_words(self, words: Sequence[bytes]) -> list[int]:
-        """The ids of a text's words by Keras's rule, after the start's."""
+        """Return the ids of a text's words by Keras's rule, with START_ID before them."""
         word_id = self._ids.get
         return [START_ID, *[word_id(word, OOV_ID) for word in words if word]]
 
     def _words_and_pieces(self, words: Sequence[bytes]) -> list[int]:
-        """The ids of a text's words by the rule pieces-1, after the start's."""
+        """Return the ids of a text's words by the rule pieces-1, with START_ID before them."""
         every: list[Any] = [START_ID, *map(self._ids.get, words)]
         unknown = every.count(None)
         if not unknown:
             return every
+        remembered = self._memo.get
         ids: list[int] = []
-        remembered, start = self._memo.get, 0
-        for _ in range(unknown):  # from one to the next all is done in C
+        start = 0
+        # Python sees the unknown words alone. The known ones between them are copied in C.
+        for _ in range(unknown):
             end = every.index(None, start)
             word = words[end - 1]
             parts = remembered(word)
@@ -298,20 +328,28 @@ class Tokenizer:
         return ids
 
     def split_word(self, word: str) -> list[int]:
-        """The ids of an unknown lower-case word's pieces, the longest first."""
-        ids = [piece for _, _, pieces in self._parts(word) for piece in pieces]
-        if len(word) <= 50:  # long words do not come back
+        """Return the ids of an unknown lower-case word's pieces, in their order in the word."""
+        ids: list[int] = []
+        for _, _, part in self._parts(word):
+            ids += part
+        if len(word) <= _LONGEST_IN_MEMO:
             if len(self._memo) >= _MEMO:
                 self._memo.clear()
             self._memo[word.encode()] = ids
         return ids
 
     def _parts(self, word: str) -> list[tuple[int, int, list[int]]]:
-        """(start, end, ids) of each piece of a word, a character where none starts: OOV_ID is the
-        id of several of them in a row, at the first."""
-        piece_id, sizes, length = self._piece_ids.get, self._sizes.get, len(word)
+        """Return (start, end, ids) of a word's pieces: the longest piece at each place.
+
+        A character at which no piece starts is a part of its own. The first of several such
+        characters has OOV_ID, the others have no id.
+        """
+        piece_id = self._piece_ids.get
+        sizes = self._sizes.get
+        length = len(word)
         parts: list[tuple[int, int, list[int]]] = []
-        start, unknown = 0, False
+        start = 0
+        is_unknown = False
         while start < length:
             for size in sizes(word[start : start + 2], ()):
                 end = start + size
@@ -320,56 +358,63 @@ class Tokenizer:
             else:
                 end = start + 1
                 piece = piece_id(word[start])
-            parts.append(
-                (start, end, [piece] if piece is not None else [] if unknown else [OOV_ID])
-            )
-            start, unknown = end, piece is None
+            if piece is not None:
+                ids = [piece]
+            elif is_unknown:
+                ids = []
+            else:
+                ids = [OOV_ID]
+            parts.append((start, end, ids))
+            start = end
+            is_unknown = piece is None
         return parts
 
     def tokens(self, text: str) -> list[Token]:
-        """The words of the whole text with their places: their ids in a row are the text's, without
-        the start's and before truncation."""
+        """Return the words of the whole text with their places.
+
+        Their ids in a row are the ids of the text before truncation, without START_ID.
+        """
         if self.pieces is None:
             return [self._token(text, start, end) for start, end in word_spans(text)]
-        gaps = re.escape(
-            "".join(mark for mark in MARKS if mark not in self.marks) + _ASCII_SPACES + " "
-        )
-        marks = re.escape(self.marks) + "".join(
-            c for c in _REPLACEMENTS if _REPLACEMENTS[c] in self.marks
-        )
-        marks += "".join(c for c in _REPLACEMENTS if _REPLACEMENTS[c] in MARKS)
+        gaps = re.escape(_separators(self.marks) + " ")
+        # Like a mark, a character that stands for one is never a part of a word.
+        stands_for_mark = [c for c, mark in _REPLACEMENTS.items() if mark in MARKS]
+        marks = re.escape(self.marks) + "".join(stands_for_mark)
         single = f"[{marks}]|" if marks else ""
         tokens: list[Token] = []
         for match in re.finditer(f"{single}[^{gaps}{_WIDE_SPACES}{marks}]+", text):
-            lower, at = well_formed(match.group()).lower(), match.start()
-            whole = lower.encode() in self._ids
-            if whole or not spaceless(lower) or len(lower) != len(match.group()):
+            at = match.start()
+            lower = well_formed(match.group()).lower()
+            is_known = lower.encode() in self._ids
+            if is_known or not spaceless(lower) or len(lower) != len(match.group()):
                 tokens.append(self._token(text, *match.span()))
-            else:
-                tokens += [
-                    Token(at + start, at + end, ids) for start, end, ids in self._parts(lower)
-                ]
+                continue
+            for start, end, ids in self._parts(lower):
+                tokens.append(Token(at + start, at + end, ids))
         return tokens
 
     def _token(self, text: str, start: int, end: int) -> Token:
         word = text[start:end]
         if self.pieces is None:
-            ids = self._whole_words(_pieces(word))[1:]
+            ids = self._whole_words(_split_at_filters(word))
         else:
-            ids = self._words_and_pieces(_split_marks(word, self._table, self._marks))[1:]
-        return Token(start, end, ids)
+            ids = self._words_and_pieces(_split_marks(word, self._table, self._marks))
+        return Token(start, end, ids[1:])
 
     def count_words(self, text: str) -> tuple[int, int]:
-        """(words of the whole text, those of them that are in the vocabulary).
+        """Return the number of words of the whole text, and how many the vocabulary has.
 
         By the rule pieces-1, each piece of a word in a script without spaces counts as a word.
         """
         if self.pieces is None:
-            pieces = [piece for piece in _pieces(text) if piece]
-            return len(pieces), sum(map(self._ids.__contains__, pieces))
-        every = _split_marks(text, self._table, self._marks)
+            every = [word for word in _split_at_filters(text) if word]
+        else:
+            every = _split_marks(text, self._table, self._marks)
         unknown = [word for word in every if word not in self._ids]
-        words, in_vocabulary = len(every), len(every) - len(unknown)
+        words = len(every)
+        in_vocabulary = words - len(unknown)
+        if self.pieces is None:
+            return words, in_vocabulary
         for word in unknown:
             if word.isascii() or not spaceless(decoded := word.decode()):
                 continue
@@ -379,7 +424,7 @@ class Tokenizer:
         return words, in_vocabulary
 
     def to_metadata(self) -> dict[str, Any]:
-        """The rule in words and numbers, for the model file: enough to re-implement it."""
+        """Return the rule in words and numbers, for the model file: enough to re-implement it."""
         ends = {
             "pad_id": PAD_ID,
             "padding": "right",
@@ -391,12 +436,11 @@ class Tokenizer:
         }
         if self.pieces is None:
             return {"rule": KERAS_RULE, "lowercase": "unicode", "filters": FILTERS, **ends}
-        separators = "".join(mark for mark in MARKS if mark not in self.marks)
         return {
             "rule": PIECES_RULE,
             "lowercase": "unicode",
             "replacements": _REPLACEMENTS,
-            "separators": separators + _ASCII_SPACES + _WIDE_SPACES,
+            "separators": _separators(self.marks) + _WIDE_SPACES,
             "marks": self.marks,
             "words": len(self.words),
             "unknown_words": "longest piece first, from the left",
@@ -405,19 +449,22 @@ class Tokenizer:
 
     @classmethod
     def from_metadata(cls, settings: dict[str, Any], vocabulary: str) -> Tokenizer:
-        """From :meth:`to_metadata` and the vocabulary, an entry a line.
+        """Make a tokenizer of the values of :meth:`to_metadata` and the vocabulary.
 
-        A rule that this version does not implement is a ValueError, never a guess.
+        vocabulary: an entry a line.
+
+        Raises ValueError for a rule that this version does not implement: it never guesses one.
         """
         entries = tuple(vocabulary.split("\n")) if vocabulary else ()
-        pieces, words = None, entries
+        words = entries
+        pieces = None
         if settings.get("rule") == PIECES_RULE:
             count = int(settings["words"])
-            words, pieces = entries[:count], entries[count:]
+            words = entries[:count]
+            pieces = entries[count:]
         made = cls(words, length=int(settings["length"]), pieces=pieces)
-        expected = made.to_metadata()
-        for key in expected:
-            if settings[key] != expected[key]:
+        for key, value in made.to_metadata().items():
+            if settings[key] != value:
                 raise ValueError(
                     f"tokenizer setting {key} = {str(settings[key])[:40]!r} is not supported"
                 )
@@ -425,7 +472,7 @@ class Tokenizer:
 
 
 def to_matrix(rows: Sequence[Sequence[int]], length: int) -> npt.NDArray[np.int32]:
-    """Rows of at most ``length`` ids → int32 [n, length], padded with 0 on the right."""
+    """Return int32 [n, length], padded with PAD_ID on the right. rows: at most length ids each."""
     matrix = np.zeros((len(rows), length), dtype=np.int32)
     for i, row in enumerate(rows):
         matrix[i, : len(row)] = row
