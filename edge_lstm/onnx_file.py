@@ -1,8 +1,8 @@
-"""Reads an ONNX file's structure without the onnx package.
+"""ONNX files: their structure, read without the onnx package.
 
 An ONNX file is one protocol buffer message. A device needs little of it (metadata, names, shapes,
-sizes), so this reads the wire format directly: field numbers are those of ``onnx.proto3``, the
-encoding that of https://protobuf.dev/programming-guides/encoding/.
+sizes), so this reads the wire format directly. Field numbers are from ``onnx.proto3``, the encoding
+is described at https://protobuf.dev/programming-guides/encoding/.
 """
 
 from __future__ import annotations
@@ -20,24 +20,44 @@ ELEMENT_TYPES = {
     7: ("int64", 8),
     9: ("bool", 1),
 }
-# Far above any file of this kind: one that was made to keep a reader busy is refused at once.
-MAX_FIELDS, MAX_AXES = 256, 8  # of a message, of a constant
-MAX_NAME = 1_000  # bytes
-MAX_METADATA = 96 * 2**20  # bytes of all metadata together; a str may take four times as many
+# Limits far above any file of this kind. A file that was made to keep a reader busy is refused at
+# once.
+
+# Fields of a message.
+MAX_FIELDS = 256
+
+# Axes of a constant, an input or an output.
+MAX_AXES = 8
+
+# Bytes of a name.
+MAX_NAME = 1_000
+
+# Bytes of all metadata together. A str may take four times as many.
+MAX_METADATA = 96 * 2**20
+
 _NOTHING = memoryview(b"")
-_TEXT_FIELDS = (3, 4, 5)  # ModelProto: producer_version, domain, model_version
+
+# The name of a free axis without one.
+_UNNAMED = memoryview(b"?")
+
+# ModelProto: producer_version, domain, model_version.
+_TEXT_FIELDS = (3, 4, 5)
 
 
 class OnnxFileError(ValueError):
-    """The bytes are no complete protocol buffer message."""
+    """The bytes are not a complete protocol buffer message."""
 
 
 class Tensor(NamedTuple):
-    """A constant of the graph: name, element type, shape, and the size in bytes that these ask for.
+    """A constant of the graph.
 
-    held: how many bytes of it the file holds as raw data, as the export writes them; None where its
-        data is
-    given in another way, or in another file. raw: these bytes, without a copy.
+    name: its name.
+    dtype: its element type, such as ``float32``.
+    shape: its axes.
+    nbytes: the bytes that an array of this type and shape takes.
+    held: the bytes of raw data in the file, as the export writes them; None if the data is given in
+        another form, or in another file.
+    raw: the raw data, without a copy.
     """
 
     name: str
@@ -49,8 +69,12 @@ class Tensor(NamedTuple):
 
 
 class Node(NamedTuple):
-    """An operator of the graph with the names of its inputs and outputs. nbytes: its encoded
-    size."""
+    """An operator of the graph.
+
+    op_type, domain: the operator; ONNX's own have an empty domain.
+    inputs, outputs: their names.
+    nbytes: its encoded size.
+    """
 
     op_type: str
     domain: str
@@ -60,7 +84,7 @@ class Node(NamedTuple):
 
 
 class ValueInfo(NamedTuple):
-    """A graph input or output; an axis is a number, or a name where it is free."""
+    """A graph input or output. An axis is a number, or the name of a free axis."""
 
     name: str
     dtype: str
@@ -68,7 +92,7 @@ class ValueInfo(NamedTuple):
 
 
 class Graph(NamedTuple):
-    """What the graph is made of. sparse: whether it holds sparse constants too."""
+    """The parts of a graph. sparse: whether it also holds sparse constants."""
 
     nodes: tuple[Node, ...]
     initializers: tuple[Tensor, ...]
@@ -78,11 +102,11 @@ class Graph(NamedTuple):
 
 
 class OnnxFile(NamedTuple):
-    """The outermost message of an ONNX file; ``graph`` is still encoded (see :func:`parse_graph`),
-    a view of the file's bytes.
+    """The outermost message of an ONNX file.
 
-    others: numbers of the fields beside these and the texts that name the file's producer and
-        version.
+    opsets: the version of each domain's operators.
+    graph: a view of the file's bytes, still encoded (see :func:`parse_graph`).
+    others: numbers of unexpected fields, all but these and the texts about producer and version.
     """
 
     ir_version: int
@@ -94,6 +118,7 @@ class OnnxFile(NamedTuple):
 
 
 def _varint(data: memoryview, at: int) -> tuple[int, int]:
+    """Return the number that starts at ``at``, and its end."""
     value = shift = 0
     while True:
         if at >= len(data) or shift > 63:
@@ -107,15 +132,15 @@ def _varint(data: memoryview, at: int) -> tuple[int, int]:
 
 
 def _fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
-    """(field number, value) of a message: its bytes for length-delimited fields, int for the
-    others."""
+    """Yield (field number, value) of a message: an int for a varint, else the value's bytes."""
     at = count = 0
     while at < len(data):
         count += 1
         if count > MAX_FIELDS:
             raise OnnxFileError("far more fields than a model has")
         key, at = _varint(data, at)
-        number, kind = key >> 3, key & 7
+        number = key >> 3
+        kind = key & 7
         if number == 0:
             raise OnnxFileError("field number 0")
         if kind == 0:
@@ -143,7 +168,7 @@ def _bytes(value: int | memoryview) -> memoryview:
 
 
 def _text(value: int | memoryview, most: int = MAX_NAME) -> str:
-    """most: bytes; a longer text is refused before it is decoded."""
+    """Decode a text. most: bytes; a longer text is refused before."""
     data = _bytes(value)
     if len(data) > most:
         raise OnnxFileError("far longer texts than a model has")
@@ -159,14 +184,20 @@ def _int(value: int | memoryview) -> int:
     return value
 
 
-def parse(data: bytes) -> OnnxFile:
-    """An ONNX file's bytes → its outermost message.
+def _message(value: int | memoryview) -> dict[int, int | memoryview]:
+    """Parse a message. The last of several fields with one number counts."""
+    return dict(_fields(_bytes(value)))
 
-    Raises OnnxFileError where the bytes are no protocol buffer message or end early, and where they
-    say
-    something twice: readers differ in which of the two they take.
+
+def parse(data: bytes) -> OnnxFile:
+    """Parse an ONNX file's outermost message.
+
+    Raises OnnxFileError if the bytes are not a protocol buffer message or end early. A repeated
+    graph, opset or metadata key is an error too: readers disagree about which one to take.
     """
-    ir_version, producer, graph = 0, "", _NOTHING
+    ir_version = 0
+    producer = ""
+    graph = _NOTHING
     room = MAX_METADATA
     unexpected: list[int] = []
     opsets: dict[str, int] = {}
@@ -181,13 +212,13 @@ def parse(data: bytes) -> OnnxFile:
                 raise OnnxFileError("two graphs")
             graph = _bytes(value)
         elif number == 8:
-            opset = dict(_fields(_bytes(value)))
+            opset = _message(value)
             domain = _text(opset.get(1, _NOTHING))
             if domain in opsets:
                 raise OnnxFileError(f"two opsets of domain {domain[:40]!r}")
             opsets[domain] = _int(opset.get(2, 0))
         elif number == 14:
-            entry = dict(_fields(_bytes(value)))
+            entry = _message(value)
             key = _text(entry.get(1, _NOTHING))
             if key in metadata:
                 raise OnnxFileError(f"metadata key {key[:40]!r} is there twice")
@@ -200,7 +231,7 @@ def parse(data: bytes) -> OnnxFile:
 
 
 def producer_of(data: bytes) -> str:
-    """The producer's name, read as far as the bytes go: also from a file that is cut short."""
+    """Return the producer's name, even of a file that is cut short; empty if it has none."""
     try:
         for number, value in _fields(memoryview(data)):
             if number == 2:
@@ -212,15 +243,23 @@ def producer_of(data: bytes) -> str:
     return ""
 
 
+def _element_type(number: int) -> tuple[str, int]:
+    """Return the name of an element type, and bytes per element, 0 if it is not expected."""
+    return ELEMENT_TYPES.get(number, (f"type {number}", 0))
+
+
 def _tensor(data: memoryview) -> Tensor:
-    name, element, elsewhere = "", 0, False
+    name = ""
+    element = 0
+    is_elsewhere = False
     dims: list[int] = []
     raw: memoryview | None = None
     for number, value in _fields(data):
         if number == 1 and isinstance(value, int):
             dims.append(value)
         elif number == 1:
-            packed, at = _bytes(value), 0
+            packed = _bytes(value)
+            at = 0
             while at < len(packed) and len(dims) <= MAX_AXES:
                 dim, at = _varint(packed, at)
                 dims.append(dim)
@@ -230,52 +269,63 @@ def _tensor(data: memoryview) -> Tensor:
             name = _text(value)
         elif number == 9:
             raw = _bytes(value)
-        elif number in (3, 13, 14):  # segment, external_data, data_location
-            elsewhere = True
+        # segment, external_data, data_location
+        elif number in (3, 13, 14):
+            is_elsewhere = True
     if len(dims) > MAX_AXES:
         raise OnnxFileError("a constant of too many axes")
-    dtype, size = ELEMENT_TYPES.get(element, (f"type {element}", 0))
+    dtype, size = _element_type(element)
     nbytes = size * math.prod(dims)
-    if elsewhere or raw is None:
+    if is_elsewhere or raw is None:
         return Tensor(name, dtype, tuple(dims), nbytes, None, _NOTHING)
     return Tensor(name, dtype, tuple(dims), nbytes, len(raw), raw)
 
 
 def _node(data: memoryview) -> Node:
-    # inputs, outputs, op_type, domain
-    texts: dict[int, list[str]] = {1: [], 2: [], 4: [""], 7: [""]}
+    inputs: list[str] = []
+    outputs: list[str] = []
+    op_types = [""]
+    domains = [""]
+    texts = {1: inputs, 2: outputs, 4: op_types, 7: domains}
     for number, value in _fields(data):
         if number in texts:
             texts[number].append(_text(value))
-    return Node(texts[4][-1], texts[7][-1], tuple(texts[1]), tuple(texts[2]), len(data))
+    return Node(op_types[-1], domains[-1], tuple(inputs), tuple(outputs), len(data))
 
 
 def _value_info(data: memoryview) -> ValueInfo:
     shape: list[int | str] = []
-    info = dict(_fields(data))
-    tensor_type = dict(
-        _fields(_bytes(dict(_fields(_bytes(info.get(2, _NOTHING)))).get(1, _NOTHING)))
-    )
-    element = _int(tensor_type.get(1, 0))
-    dtype = ELEMENT_TYPES.get(element, (f"type {element}", 0))[0]
+    info = _message(data)
+    any_type = _message(info.get(2, _NOTHING))
+    tensor_type = _message(any_type.get(1, _NOTHING))
+    dtype, _ = _element_type(_int(tensor_type.get(1, 0)))
     for number, value in _fields(_bytes(tensor_type.get(2, _NOTHING))):
         if number == 1:
-            axis = dict(_fields(_bytes(value)))
-            shape.append(_int(axis[1]) if 1 in axis else _text(axis.get(2, memoryview(b"?"))))
+            axis = _message(value)
+            shape.append(_int(axis[1]) if 1 in axis else _text(axis.get(2, _UNNAMED)))
             if len(shape) > MAX_AXES:
                 raise OnnxFileError("an input or output of too many axes")
     return ValueInfo(_text(info.get(1, _NOTHING)), dtype, tuple(shape))
 
 
 def parse_graph(data: memoryview) -> Graph:
-    """An encoded graph → its nodes, constants, inputs and outputs. Raises OnnxFileError as
-    :func:`parse`."""
-    # Nodes, constants, inputs, outputs, sparse constants.
-    parts: dict[int, list[memoryview]] = {1: [], 5: [], 11: [], 12: [], 15: []}
+    """Parse an encoded graph: its nodes, constants, inputs and outputs.
+
+    Raises OnnxFileError as :func:`parse`.
+    """
+    nodes: list[memoryview] = []
+    initializers: list[memoryview] = []
+    inputs: list[memoryview] = []
+    outputs: list[memoryview] = []
+    sparse: list[memoryview] = []
+    parts = {1: nodes, 5: initializers, 11: inputs, 12: outputs, 15: sparse}
     for number, value in _fields(data):
         if number in parts:
             parts[number].append(_bytes(value))
-    inputs, outputs = (tuple(map(_value_info, parts[number])) for number in (11, 12))
     return Graph(
-        tuple(map(_node, parts[1])), tuple(map(_tensor, parts[5])), inputs, outputs, bool(parts[15])
+        inputs=tuple(map(_value_info, inputs)),
+        outputs=tuple(map(_value_info, outputs)),
+        nodes=tuple(map(_node, nodes)),
+        initializers=tuple(map(_tensor, initializers)),
+        sparse=bool(sparse),
     )
