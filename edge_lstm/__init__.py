@@ -25,11 +25,12 @@ from edge_lstm.errors import (
     ProviderError,
 )
 
-# ONNX Runtime reads it when it is imported, and without it writes an identifier of the device and
-# sends telemetry. Processes that are started from here get it too; a user's own setting stands.
+# ONNX Runtime reads this when it is imported. Without it, ONNX Runtime writes an identifier of the
+# device and sends telemetry. Processes that are started from here inherit it. A user's own setting
+# stands.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
-# as in typing, whose import would delay the moment from which Ctrl-C is heard
+# As typing.TYPE_CHECKING. The import of typing would delay the handling of Ctrl-C.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -41,10 +42,10 @@ if TYPE_CHECKING:
 
 # fmt: off
 __all__ = [
-    "CheckError", "Classifier", "DamagedModelFileError", "DataError", "EdgeLSTMError", "MissingPackageError",
-    "ModelFileError", "NewerFormatError", "NotAModelFileError", "OutputError", "Prediction", "ProviderError",
-    "ReadOptions", "RunOptions", "ScoreOptions", "ScoredRow", "SeveralPrediction", "Summary", "__version__",
-    "score", "score_files",
+    "CheckError", "Classifier", "DamagedModelFileError", "DataError", "EdgeLSTMError",
+    "MissingPackageError", "ModelFileError", "NewerFormatError", "NotAModelFileError",
+    "OutputError", "Prediction", "ProviderError", "ReadOptions", "RunOptions", "ScoreOptions",
+    "ScoredRow", "SeveralPrediction", "Summary", "__version__", "score", "score_files",
 ]
 # fmt: on
 
@@ -58,6 +59,7 @@ _LAZY = {
 
 
 def __getattr__(name: str) -> Any:
+    """Import a name of _LAZY."""
     from importlib import import_module
 
     for module, names in _LAZY.items():
@@ -67,11 +69,12 @@ def __getattr__(name: str) -> Any:
 
 
 def _end() -> None:
+    """Let no more runs of models begin, and wait for the others."""
     module = sys.modules.get("edge_lstm.ending")
     if module is not None:
         module.gate.close()
 
 
-# Here, and not where the module is loaded: what is registered later runs before it, and may still
-# predict.
+# Registered here, before the module is loaded: functions that are registered later run earlier, and
+# may still predict.
 atexit.register(_end)

@@ -1,11 +1,11 @@
-"""``python -m edge_lstm`` and ``edge-lstm``.
+"""The command: ``python -m edge_lstm`` and ``edge-lstm``.
 
-Worker processes import the script that started the run: it costs them nothing here.
+Worker processes import the script that started the run. This one costs them nothing.
 """
 
 
 def main() -> None:
-    """Runs the command. Signals come first: Ctrl-C is heard from the first import on."""
+    """Run the command. Signals are handled first, so that Ctrl-C works during the imports."""
     from edge_lstm.signals import exit_code, handle_signals, restore_signals
 
     handle_signals()

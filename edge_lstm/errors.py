@@ -1,14 +1,15 @@
 """Every error the package raises on purpose.
 
-EdgeLSTMError                 base class: its text is one line, what is wrong; what to do ├──
-ModelFileError            the file is not a usable model file of this project │   ├──
-NotAModelFileError    another kind of file, or another kind of ONNX file │   ├──
-DamagedModelFileError cut short or changed after it was written │   └── NewerFormatError
-written by a later version of edge-lstm ├── ProviderError             the execution provider is not
-in this ONNX Runtime, or failed ├── DataError                 an input file, row or option value
-cannot be used ├── OutputError               the output cannot be written ├── CheckError
-a gate (parity, accuracy, batch invariance) failed; nothing was written └── MissingPackageError
-an optional package is needed; the text says how to install it
+EdgeLSTMError                 base class; its text is one line: the problem; the remedy
+├── ModelFileError            the file is not a usable model file of this project
+│   ├── NotAModelFileError    another kind of file, or another kind of ONNX file
+│   ├── DamagedModelFileError cut short or changed after it was written
+│   └── NewerFormatError      written by a later version of edge-lstm
+├── ProviderError             the execution provider is not in this ONNX Runtime, or failed
+├── DataError                 an input file, row or option value cannot be used
+├── OutputError               the output cannot be written
+├── CheckError                a gate (parity, accuracy, batches) failed; nothing was written
+└── MissingPackageError       an optional package is needed; the text says how to install it
 """
 
 
@@ -21,7 +22,7 @@ class ModelFileError(EdgeLSTMError):
 
 
 class NotAModelFileError(ModelFileError):
-    """The file is something else: no ONNX file, or an ONNX file of another project."""
+    """The file is not an ONNX file, or it is an ONNX file of another project."""
 
 
 class DamagedModelFileError(ModelFileError):
@@ -33,8 +34,7 @@ class NewerFormatError(ModelFileError):
 
 
 class ProviderError(EdgeLSTMError):
-    """The execution provider is unknown to the installed ONNX Runtime, or could not run the
-    model."""
+    """The installed ONNX Runtime does not have the execution provider, or it failed."""
 
 
 class DataError(EdgeLSTMError):
@@ -54,5 +54,9 @@ class MissingPackageError(EdgeLSTMError):
 
 
 def first_line(error: Exception) -> str:
-    """Return the first line of what another package's error says, else its name."""
-    return str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+    """Return the first line of another package's error, 200 characters at most.
+
+    An error without a text gives the name of its type.
+    """
+    text = str(error).strip()
+    return text.splitlines()[0][:200] if text else type(error).__name__

@@ -1,7 +1,6 @@
-"""The native engine: the package edge-lstm-native in the place of ONNX Runtime.
+"""The native engine: the package edge-lstm-native instead of ONNX Runtime.
 
-It is taken where it is asked for, never by itself: its probabilities are ONNX Runtime's only within
-    1e-6.
+It runs on request only, since its probabilities differ from ONNX Runtime's by up to 1e-6.
 """
 
 from __future__ import annotations
@@ -21,16 +20,24 @@ if TYPE_CHECKING:
     from edge_lstm.classifier import TextStatus
 
 ENGINES = ("onnxruntime", "native")
-NATIVE = "native"  # as a provider: what every part of this package passes on to the classifier
+
+# Also the name of a provider: all parts of this package pass the engine on as one.
+NATIVE = "native"
+
+# The environment variable that names the engine.
 VARIABLE = "EDGE_LSTM_ENGINE"
 
 
 def provider_of(engine: str | None, provider: str, default: str = "CPUExecutionProvider") -> str:
-    """The provider that stands for an engine. engine: None for that of the variable
-    EDGE_LSTM_ENGINE, if any.
+    """Return the provider that stands for an engine.
 
-    Raises DataError where there is no such engine, or where a provider of ONNX Runtime is given as
-    well.
+    engine: one of ENGINES; None: the engine that the variable EDGE_LSTM_ENGINE names, else
+        ``onnxruntime``.
+    provider: an execution provider of ONNX Runtime.
+    default: the provider that a caller gets without giving one.
+
+    Raises DataError if the engine is unknown, or if it is the native engine and a provider of ONNX
+    Runtime is given too.
     """
     chosen = engine if engine is not None else os.environ.get(VARIABLE) or ENGINES[0]
     if chosen not in ENGINES:
@@ -46,14 +53,18 @@ def provider_of(engine: str | None, provider: str, default: str = "CPUExecutionP
 
 
 class NativeSession:
-    """A model file, open in the engine: what :class:`edge_lstm.Classifier` needs of a session.
+    """A model file that is open in the engine.
 
-    Threads may share it, and a forked process may go on with it.
+    It has the methods of a session that :class:`edge_lstm.Classifier` needs. Threads may share it,
+    and a forked process may go on with it.
     """
 
     def __init__(self, data: bytes, path: Path) -> None:
-        """Raise MissingPackageError without the engine, ModelFileError for a file that it
-        refuses."""
+        """Open a model file. data: its bytes; path: its name in an error.
+
+        Raises MissingPackageError without the engine, ModelFileError if the engine refuses the
+        file.
+        """
         with needs("native", "the native engine"):
             from edge_lstm_native import Model
         try:
@@ -67,16 +78,24 @@ class NativeSession:
     def run(
         self, outputs: Sequence[str], inputs: Mapping[str, npt.NDArray[np.int32]]
     ) -> list[npt.NDArray[Any]]:
-        """inputs: one, ids as int32 [batch, length] → [probabilities], float32 [batch, labels]."""
+        """Run the model, as a session of ONNX Runtime does.
+
+        outputs: not used: the only output is the probabilities.
+        inputs: the only one is the ids, int32 [batch, length].
+
+        Returns a list of one array, float32 [batch, labels].
+        """
         import numpy as np
 
         (ids,) = inputs.values()
-        return [
-            np.asarray(self._model.run(np.ascontiguousarray(ids, np.int32).tobytes(), ids.shape[1]))
-        ]
+        data = np.ascontiguousarray(ids, np.int32).tobytes()
+        return [np.asarray(self._model.run(data, ids.shape[1]))]
 
     def classify(self, texts: Sequence[str]) -> tuple[npt.NDArray[np.float32], list[TextStatus]]:
-        """Texts → (float32 [n, labels], the status of each), text → ids in C too."""
+        """Classify n texts, from text to ids in C too.
+
+        Returns float32 [n, labels], and the status of each text.
+        """
         import numpy as np
 
         rows, statuses = self._model.classify(texts)
