@@ -1,10 +1,12 @@
-"""A model file of edge-lstm, read and run with NumPy alone: the specification that runs.
+"""The specification that runs: a model file of edge-lstm, read and run with NumPy alone.
 
     python engine/reference.py MODEL "A wonderful film." "Never again."
 
-From bytes to probabilities, top to bottom: protocol buffer → model file → text → ids → LSTM → answer.
-docs/file-format.md says the same in words. This is written to be read, not to be fast: a step of an LSTM
-takes some 50 µs. Shapes in comments: T tokens, E embedding, H hidden units, D directions, L labels.
+It leads from bytes to probabilities, top to bottom: protocol buffer → model file → text → ids →
+LSTM → answer. docs/file-format.md says the same in words. This is written to be read, not to be
+fast: a step of an LSTM takes some 50 µs.
+
+Shapes in comments: T tokens, E embedding, H hidden units, D directions, L labels.
 """
 
 from __future__ import annotations
@@ -19,31 +21,43 @@ from typing import Any
 
 import numpy as np
 
-F32, F64 = np.float32, np.float64
+F32 = np.float32
+F64 = np.float64
+
 DAMAGED = "the file is cut short or damaged; copy it again"
-MOST_FIELDS = 256  # of a message; a model's have at most half as many
+
+# Fields of a message. A model's messages have at most half as many.
+MOST_FIELDS = 256
 
 
 class ModelError(Exception):
-    """The file is no model that this reference runs; one line that says why."""
+    """The file is not a model that this reference runs. The text is one line with the reason."""
 
 
-# --- The bytes: a protocol buffer message, https://protobuf.dev/programming-guides/encoding/ -------------
+# --- The bytes: a protocol buffer message, https://protobuf.dev/programming-guides/encoding/ -----
+
+# Wire types: a number, 8 bytes, a size and as many bytes, 4 bytes.
+VARINT = 0
+FIXED_64 = 1
+LENGTH_DELIMITED = 2
+FIXED_32 = 5
 
 
 def varint(data: bytes, at: int) -> tuple[int, int]:
-    """(the number that starts at ``at``, where it ends)"""
+    """Return the number that starts at ``at``, and its end."""
     value = 0
-    for shift, byte in zip(range(0, 64, 7), data[at : at + 10]):
-        value |= (byte & 0x7F) << shift
+    # Seven bits a byte, the lowest first; the last byte has no high bit.
+    for i, byte in enumerate(data[at : at + 10]):
+        value |= (byte & 0x7F) << 7 * i
         if byte < 0x80:
-            return value, at + shift // 7 + 1
+            return value, at + i + 1
     raise ModelError(DAMAGED)
 
 
 def varints(data: bytes) -> list[int]:
-    """Numbers, packed one behind another."""
-    values, at = [], 0
+    """Return numbers that are packed one behind another."""
+    values = []
+    at = 0
     while at < len(data):
         value, at = varint(data, at)
         values.append(value)
@@ -51,73 +65,138 @@ def varints(data: bytes) -> list[int]:
 
 
 def fields(data: bytes) -> list[tuple[int, Any]]:
-    """A message's fields in order: (field number, int or bytes)."""
-    every, at = [], 0
+    """Return a message's fields in order: (field number, int or bytes)."""
+    every = []
+    at = 0
     while at < len(data):
         key, at = varint(data, at)
-        number, kind = key >> 3, key & 7
-        value, at = varint(data, at) if kind in (0, 2) else ({1: 8, 5: 4}.get(kind, len(data)), at)
-        if kind != 0:  # so many bytes; of an unknown kind more than there are
-            value, at = data[at : at + value], at + value
+        number = key >> 3
+        wire_type = key & 7
+        if wire_type == VARINT:
+            value, at = varint(data, at)
+        else:
+            if wire_type == LENGTH_DELIMITED:
+                size, at = varint(data, at)
+            else:
+                # Another wire type has no known size: more bytes than there are.
+                size = {FIXED_64: 8, FIXED_32: 4}.get(wire_type, len(data))
+            value = data[at : at + size]
+            at += size
         if number == 0 or at > len(data) or len(every) == MOST_FIELDS:
             raise ModelError(DAMAGED)
         every.append((number, value))
     return every
 
 
-DTYPES = {1: F32, 2: np.uint8, 3: np.int8, 6: np.int32, 7: np.int64}  # TensorProto.DataType
+# TensorProto.DataType → NumPy's type.
+DTYPES = {1: F32, 2: np.uint8, 3: np.int8, 6: np.int32, 7: np.int64}
 
 
 def tensors(graph: bytes) -> dict[str, np.ndarray]:
-    """A GraphProto's constants (field 5) by name; of each: 1 dims, 2 data_type, 8 name, 9 raw_data."""
+    """Return a GraphProto's constants (field 5) by name.
+
+    Fields of a TensorProto: 1 dims, 2 data_type, 8 name, 9 raw_data.
+    """
     constants = {}
-    for tensor in [fields(value) for number, value in fields(graph) if number == 5]:
+    for number, value in fields(graph):
+        if number != 5:
+            continue
+        tensor = fields(value)
         parts = dict(tensor)
         if parts.get(2) in DTYPES and 9 in parts:
             values = np.frombuffer(parts[9], DTYPES[parts[2]])
-            constants[parts[8].decode()] = values.reshape([value for n, value in tensor if n == 1])
+            dims = [dim for n, dim in tensor if n == 1]
+            constants[parts[8].decode()] = values.reshape(dims)
     return constants
 
 
 def ngrams(graph: bytes, count: int) -> dict[tuple[int, ...], int]:
-    """The ``count`` n-grams that have a vector, each with its row: attributes of the graph's TfIdfVectorizer.
+    """Return the row of each n-gram's vector, from attributes of the graph's TfIdfVectorizer.
 
-    Of a NodeProto (field 1 of the graph): 4 op_type, 5 attributes; of these: 1 name, 8 ints.
+    count: number of n-grams.
+
+    Fields of a NodeProto (field 1 of the graph): 4 op_type, 5 attributes. Fields of an
+    AttributeProto: 1 name, 8 ints.
     """
-    for number, node in fields(graph):
-        if number == 1 and (4, b"TfIdfVectorizer") in fields(node):
-            attributes = [dict(fields(attribute)) for n, attribute in fields(node) if n == 5]
-            packed = {attribute[1]: attribute.get(8, b"") for attribute in attributes}
-            if len(packed[b"pool_int64s"]) > 2 * 3 * count:  # two ids of at most three bytes
-                raise ModelError("this network is not supported: its graph has too many n-grams")
-            pool, starts = varints(packed[b"pool_int64s"]), varints(packed[b"ngram_counts"][:20])
-            words = starts[1] if len(starts) > 1 else len(pool)  # single ids first, then pairs
-            grams = [(i,) for i in pool[:words]] + list(zip(pool[words::2], pool[words + 1 :: 2]))
-            return {gram: row for row, gram in enumerate(grams)}
+    for number, value in fields(graph):
+        if number != 1:
+            continue
+        node = fields(value)
+        if (4, b"TfIdfVectorizer") not in node:
+            continue
+        attributes = [dict(fields(attribute)) for n, attribute in node if n == 5]
+        packed = {attribute[1]: attribute.get(8, b"") for attribute in attributes}
+        # An n-gram has at most two ids, each of at most three bytes.
+        if len(packed[b"pool_int64s"]) > 2 * 3 * count:
+            raise ModelError("this network is not supported: its graph has too many n-grams")
+        pool = varints(packed[b"pool_int64s"])
+        starts = varints(packed[b"ngram_counts"][:20])
+        # The pool has single ids first, then pairs.
+        singles = starts[1] if len(starts) > 1 else len(pool)
+        grams = [(i,) for i in pool[:singles]]
+        grams += zip(pool[singles::2], pool[singles + 1 :: 2])
+        return {gram: row for row, gram in enumerate(grams)}
     raise ModelError("this network is not supported: its graph has no TfIdfVectorizer")
 
 
-# --- The model file --------------------------------------------------------------------------------------
+# --- The model file ------------------------------------------------------------------------------
 
 FORMAT = "10"
-# The most bytes of an entry of the metadata, and those that each label adds. They are checked first:
-# parsed, a text takes many times its size.
-SIZES = {"vocabulary": (2**25, 0), "labels": (2**23, 0), "golden": (2**20, 512), "several": (2**16, 32)}
-SIZES |= dict.fromkeys(("tokenizer", "network"), (2**16, 0))
-MOST_LABELS, MOST_IDS, MOST_METADATA, MOST_LISTS = 100_000, 1_000_000, 96 * 2**20, 2**18
+
+# The most bytes of each entry of the metadata, and the bytes that each label adds. They are checked
+# first, since a text takes many times its size when it is parsed.
+SIZES = {
+    "vocabulary": (2**25, 0),
+    "labels": (2**23, 0),
+    "golden": (2**20, 512),
+    "several": (2**16, 32),
+    "tokenizer": (2**16, 0),
+    "network": (2**16, 0),
+}
+MOST_LABELS = 100_000
+MOST_IDS = 1_000_000
+
+# Columns of the model's input.
+MOST_COLUMNS = 100_000
+
+# Bytes of all metadata together.
+MOST_METADATA = 96 * 2**20
+
+# Lists and objects in an entry.
+MOST_LISTS = 2**18
+
 KERAS_RULE = "lower-case; each filter character becomes a space; split on spaces; drop empty pieces"
 PIECES_RULE = "pieces-1"
+START_ID = 1
 OOV_ID = 2
-RULE = {"lowercase": "unicode", "padding": "right", "truncation": "keep the last ids"}
-RULE |= {"pad_id": 0, "start_id": 1, "oov_id": OOV_ID, "first_word_id": 4}
+FIRST_WORD_ID = 4
+RULE = {
+    "lowercase": "unicode",
+    "padding": "right",
+    "truncation": "keep the last ids",
+    "pad_id": 0,
+    "start_id": START_ID,
+    "oov_id": OOV_ID,
+    "first_word_id": FIRST_WORD_ID,
+}
 FILTERS = '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n\r'
 
 
 @dataclass
 class Model:
-    """What a file holds. words, pieces: string → id; spaced: character → what it becomes before the text is
-    split; weights: by name; ngrams: (id,) or (id, id) → its row; thresholds: from which on a text has each
-    label, None where it has one."""
+    """The content of a file.
+
+    words, pieces: string → id.
+    spaced: character → its replacement before the text is split.
+    length: number of ids that the network reads.
+    labels: in the order of the probabilities.
+    network: the architecture.
+    golden: texts with the ids and probabilities that they must get.
+    weights: by name.
+    ngrams: (id,) or (id, id) → the row of its vector.
+    thresholds: for each label, the least probability of a text that has it; None if a text has one
+        label.
+    """
 
     words: dict[str, int]
     pieces: dict[str, int]
@@ -132,19 +211,25 @@ class Model:
 
 
 def read(data: bytes) -> Model:
-    """A file's bytes → its model. ModelError where it is no such file, damaged, or of a later format."""
+    """Read a file's bytes.
+
+    Raises ModelError if it is not a model file, is damaged, or has a later format.
+    """
     try:
-        message = fields(data)  # ModelProto: 7 graph, 14 metadata_props (1 key, 2 value)
-        if sum(len(value) for number, value in message if number == 14) > MOST_METADATA:
+        # Fields of a ModelProto: 7 graph, 14 metadata_props (1 key, 2 value).
+        message = fields(data)
+        properties = [value for number, value in message if number == 14]
+        if sum(map(len, properties)) > MOST_METADATA:
             raise ModelError(DAMAGED)
-        entries = [dict(fields(value)) for number, value in message if number == 14]
+        entries = [dict(fields(value)) for value in properties]
         metadata = {entry[1].decode(): entry.get(2, b"").decode() for entry in entries}
         version = metadata["edge_lstm.format"]
     except (KeyError, ValueError, AttributeError, TypeError, ModelError):
         raise ModelError("not a model file of edge-lstm, or cut short; copy it again") from None
     if version != FORMAT:
         raise ModelError(f"format version {version[:20]!r} is not supported; this reads {FORMAT}")
-    if data[-64:] != hashlib.sha256(data[:-64]).hexdigest().encode():  # the digest: of all before it
+    # The digest of all bytes before it ends the file.
+    if data[-64:] != hashlib.sha256(data[:-64]).hexdigest().encode():
         raise ModelError("the file was cut short or changed after it was written; copy it again")
     try:
         return described(dict(message)[7], metadata)
@@ -153,20 +238,22 @@ def read(data: bytes) -> Model:
 
 
 def described(graph: bytes, metadata: dict[str, str]) -> Model:
-    """Encoded graph and metadata → the model that they describe."""
+    """Make the model that an encoded graph and the metadata describe."""
     check_sizes(metadata, MOST_LABELS)
     network = json.loads(metadata["edge_lstm.network"])
     if not (2 <= network["labels"] <= MOST_LABELS and 0 <= network["ngrams"] <= MOST_IDS):
         raise ModelError("the file's labels or n-grams are too many; export it again")
     check_sizes(metadata, network["labels"])
-    if metadata["edge_lstm.vocabulary"].count("\n") >= MOST_IDS:
+    vocabulary = metadata["edge_lstm.vocabulary"]
+    if vocabulary.count("\n") >= MOST_IDS:
         raise ModelError("the file's words are too many; export it again")
-    lines = metadata["edge_lstm.vocabulary"].split("\n") if metadata["edge_lstm.vocabulary"] else []
+    lines = vocabulary.split("\n") if vocabulary else []
     tokenizer = json.loads(metadata["edge_lstm.tokenizer"])
     count, spaced = text_rule(tokenizer, len(lines))
+    several = json.loads(metadata.get("edge_lstm.several", "{}"))
     model = Model(
-        words={word: i for i, word in enumerate(lines[:count], 4)},
-        pieces={piece: i for i, piece in enumerate(lines[count:], 4 + count)},
+        words={word: i for i, word in enumerate(lines[:count], FIRST_WORD_ID)},
+        pieces={piece: i for i, piece in enumerate(lines[count:], FIRST_WORD_ID + count)},
         spaced=spaced,
         length=tokenizer["length"],
         labels=json.loads(metadata["edge_lstm.labels"]),
@@ -174,210 +261,315 @@ def described(graph: bytes, metadata: dict[str, str]) -> Model:
         golden=json.loads(metadata.get("edge_lstm.golden", "[]")),
         weights=tensors(graph),
         ngrams=ngrams(graph, network["ngrams"]) if network["ngrams"] else {},
-        thresholds=json.loads(metadata.get("edge_lstm.several", "{}")).get("thresholds"),
+        thresholds=several.get("thresholds"),
     )
-    several, thresholds = model.thresholds is not None, model.thresholds or []
+    has_several = model.thresholds is not None
+    thresholds = model.thresholds or []
     if (
         len(model.labels) != max(2, network["labels"])
-        or any(ord(c) < 32 or 127 <= ord(c) < 160 for label in model.labels for c in label)
-        or network["several"] is not several
-        or len(thresholds) != several * len(model.labels)
+        or any(map(has_control_character, model.labels))
+        or network["several"] is not has_several
+        or len(thresholds) != has_several * len(model.labels)
         or not all(type(t) in (int, float) and 0 < t <= 1 for t in thresholds)
-        or (several and any("|" in label for label in model.labels))  # it joins labels
+        # It joins labels in the answer.
+        or (has_several and any("|" in label for label in model.labels))
         or not 0 <= count <= len(lines)
-        or len(lines) + 4 != network["num_words"]
+        or len(lines) + FIRST_WORD_ID != network["num_words"]
         or len(model.ngrams) != network["ngrams"]
-        or not 1 <= model.length <= 100_000
+        or not 1 <= model.length <= MOST_COLUMNS
     ):
         raise ModelError("the file's metadata does not fit together; export it again")
     check_shapes(model)
     return model
 
 
+def has_control_character(label: str) -> bool:
+    """Tell whether a label holds a character of Unicode's category Cc."""
+    return any(ord(c) < 32 or 127 <= ord(c) < 160 for c in label)
+
+
 def check_sizes(metadata: dict[str, str], labels: int) -> None:
-    """No entry is too large for so many labels; a label's name stands in it at most four times."""
-    named = 4 * len(metadata["edge_lstm.labels"].encode())
+    """Check that no entry is too large. labels: number of labels."""
+    # A label's name stands in an entry at most four times.
+    names = 4 * len(metadata["edge_lstm.labels"].encode())
     for name, (most, each) in SIZES.items():
         text = metadata.get(f"edge_lstm.{name}", "")
-        size, lists = len(text.encode()), text.count("[") + text.count("{")
-        if size > most + (each * labels + named if each else 0) or lists > MOST_LISTS:
+        size = len(text.encode())
+        lists = text.count("[") + text.count("{")
+        if each:
+            most += each * labels + names
+        if size > most or lists > MOST_LISTS:
             raise ModelError(f"the file's {name} is far too large; export it again")
 
 
 def text_rule(tokenizer: dict[str, Any], lines: int) -> tuple[int, dict[int, str]]:
-    """(how many of the vocabulary's lines are words, what characters become before the text is split)"""
+    """Return the number of words, and each character's replacement before the text is split.
+
+    lines: number of the vocabulary's lines: words, then pieces.
+    """
     rule = tokenizer["rule"]
-    keras = {"filters": FILTERS} if rule == KERAS_RULE else {}
-    for key, value in {**RULE, **keras}.items():
+    expected = RULE | {"filters": FILTERS} if rule == KERAS_RULE else RULE
+    for key, value in expected.items():
         if tokenizer.get(key) != value:
-            raise ModelError(f"the text rule's {key} is {tokenizer.get(key)!r}, which is not supported")
+            given = tokenizer.get(key)
+            raise ModelError(f"the text rule's {key} is {given!r}, which is not supported")
     if rule == KERAS_RULE:
         return lines, dict.fromkeys(map(ord, FILTERS), " ")
     if rule != PIECES_RULE:
         raise ModelError(f"the text rule {rule[:40]!r} is not supported")
     spaced = dict.fromkeys(map(ord, tokenizer["separators"]), " ")
+    # A mark is a word of its own.
     spaced |= {ord(mark): f" {mark} " for mark in tokenizer["marks"]}
+    # The replacement of a character is replaced in turn.
     spaced |= {ord(c): spaced.get(ord(to), to) for c, to in tokenizer["replacements"].items()}
     return tokenizer["words"], spaced
 
 
 def check_shapes(model: Model) -> None:
-    """Every weight that the network needs is there with the shape that it must have."""
-    n, weights = model.network, model.weights
-    if n["pooling"] not in ("last", "mean+max"):
-        raise ModelError(f"pooling {n['pooling']!r} is not supported")
-    # An int8 file has two sentinel columns behind the embedding and two sentinel units a direction.
+    """Check that every weight of the network is there, with its shape."""
+    network = model.network
+    weights = model.weights
+    if network["pooling"] not in ("last", "mean+max"):
+        raise ModelError(f"pooling {network['pooling']!r} is not supported")
+    # An int8 file has two sentinel columns behind the embedding, and two sentinel units in each
+    # direction.
     int8 = weights.get("embedding", np.empty(0)).dtype == np.int8
-    e, h, d = n["embedding_dim"] + 2 * int8, n["hidden"] + 2 * int8, 1 + n["bidirectional"]
-    p = d * h * (1 if n["pooling"] == "last" else 2) + (n["ngram_dim"] if n["ngrams"] else 0)
-    z = 1 if len(model.labels) == 2 and model.thresholds is None else len(model.labels)
-    shapes = {"embedding": (n["num_words"] + 1, e), "lstm_b": (d, 8 * h), "head_w": (p, z), "head_b": (z,)}
+    embedded = network["embedding_dim"] + 2 * int8
+    hidden = network["hidden"] + 2 * int8
+    directions = 1 + network["bidirectional"]
+    vectors = 1 if network["pooling"] == "last" else 2
+    pooled = directions * hidden * vectors
+    if network["ngrams"]:
+        pooled += network["ngram_dim"]
+    has_one_logit = len(model.labels) == 2 and model.thresholds is None
+    logits = 1 if has_one_logit else len(model.labels)
+    shapes = {
+        "embedding": (network["num_words"] + 1, embedded),
+        "lstm_b": (directions, 8 * hidden),
+        "head_w": (pooled, logits),
+        "head_b": (logits,),
+    }
     if int8:
-        shapes |= {"lstm_w": (d, e, 4 * h), "lstm_r": (d, h, 4 * h), "head_w_scales": (p, 1)}
-        shapes |= {"embedding_scale": (1,), "lstm_w_scale": (d,), "lstm_r_scale": (d,)}
+        shapes |= {
+            "lstm_w": (directions, embedded, 4 * hidden),
+            "lstm_r": (directions, hidden, 4 * hidden),
+            "head_w_scales": (pooled, 1),
+            "embedding_scale": (1,),
+            "lstm_w_scale": (directions,),
+            "lstm_r_scale": (directions,),
+        }
     else:
-        shapes |= {"lstm_w": (d, 4 * h, e), "lstm_r": (d, 4 * h, h)}
-    if n["ngrams"]:
-        shapes["ngram_vectors"] = (n["ngrams"], n["ngram_dim"])
-        shapes |= {"ngram_scales": (n["ngram_dim"],)} if int8 else {}
+        shapes["lstm_w"] = (directions, 4 * hidden, embedded)
+        shapes["lstm_r"] = (directions, 4 * hidden, hidden)
+    if network["ngrams"]:
+        shapes["ngram_vectors"] = (network["ngrams"], network["ngram_dim"])
+        if int8:
+            shapes["ngram_scales"] = (network["ngram_dim"],)
     for name, shape in shapes.items():
         if name not in weights or weights[name].shape != shape:
-            raise ModelError(f"this network is not supported: its graph has no {name} of shape {shape}")
+            raise ModelError(
+                f"this network is not supported: its graph has no {name} of shape {shape}"
+            )
+        values = weights[name]
         least = 0 if "_scale" in name else -np.inf
-        if weights[name].dtype == F32 and not ((weights[name] > least) & np.isfinite(weights[name])).all():
-            raise ModelError(f"this network is not supported: its {name} has values that are not usable")
+        if values.dtype == F32 and not ((values > least) & np.isfinite(values)).all():
+            raise ModelError(
+                f"this network is not supported: its {name} has values that are not usable"
+            )
 
 
-# --- Text → ids ------------------------------------------------------------------------------------------
+# --- Text → ids ----------------------------------------------------------------------------------
 
 
 def encode(model: Model, text: str) -> tuple[list[int], str]:
-    """A text → (its ids, at most ``length`` of them; ok, empty, unknown_words or truncated)."""
+    """Return a text's ids, at most ``length`` of them, and its status.
+
+    The status is ok, empty, unknown_words or truncated.
+    """
     # A surrogate pair is its character, a lone surrogate is U+FFFD.
     text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    # Lower case of the whole text: a capital sigma is final or not by what stands around it.
-    words = [word for word in text.lower().translate(model.spaced).split(" ") if word]  # at U+0020 only
-    ids = [1]
+    # Lower-case the whole text: the letters around a capital sigma tell whether it is final.
+    spaced = text.lower().translate(model.spaced)
+    # Split at U+0020 only.
+    words = [word for word in spaced.split(" ") if word]
+    ids = [START_ID]
     for word in words:
         if word not in model.words and model.pieces:
             ids += pieces_of(model, word)
         else:
             ids.append(model.words.get(word, OOV_ID))
-    if not any(i >= 4 for i in ids):
-        status = "unknown_words" if words else "empty"
-    else:
-        status = "truncated" if len(ids) > model.length else "ok"
-    return ids[-model.length :], status
+    kept = ids[-model.length :]
+    if max(ids) >= FIRST_WORD_ID:
+        return kept, "truncated" if len(ids) > model.length else "ok"
+    return kept, "unknown_words" if words else "empty"
 
 
 def pieces_of(model: Model, word: str) -> list[int]:
-    """The ids of a word's pieces: at each place the longest that starts there; unknown characters in a row
-    are one OOV_ID."""
+    """Return the ids of a word's pieces: the longest piece at each place.
+
+    Unknown characters in a row are one OOV_ID.
+    """
     ids: list[int] = []
-    at, longest = 0, max(map(len, model.pieces))
+    longest = max(map(len, model.pieces))
+    at = 0
     while at < len(word):
-        sizes = range(min(len(word) - at, longest), 0, -1)
-        size = next((size for size in sizes if word[at : at + size] in model.pieces), None)
-        if size is not None:
-            ids.append(model.pieces[word[at : at + size]])
-        elif ids[-1:] != [OOV_ID]:
-            ids.append(OOV_ID)
-        at += size or 1
+        for size in range(min(len(word) - at, longest), 0, -1):
+            piece = word[at : at + size]
+            if piece in model.pieces:
+                ids.append(model.pieces[piece])
+                at += size
+                break
+        else:
+            if ids[-1:] != [OOV_ID]:
+                ids.append(OOV_ID)
+            at += 1
     return ids
 
 
-# --- ids → probabilities ---------------------------------------------------------------------------------
+# --- ids → probabilities -------------------------------------------------------------------------
 
 
 def polynomial(x: np.ndarray, coefficients: list[float]) -> np.ndarray:
-    """Horner's rule in float32, each a · b + c rounded once: products of float32 are exact in float64."""
+    """Compute a polynomial by Horner's rule in float32, each a · b + c rounded once.
+
+    x: float32. coefficients: the highest power's first.
+    """
     value = F32(coefficients[0])
     for coefficient in coefficients[1:]:
+        # A product of float32 numbers is exact in float64.
         value = (x.astype(F64) * value.astype(F64) + F64(F32(coefficient))).astype(F32)
     return value
 
 
-# The exact functions are as good an answer (1e-3 of a probability). These are the rational functions that
-# ONNX Runtime computes on x86 with AVX2 (they are Eigen's); with them int8 rounds where it rounds.
-SIGMOID_P = [4.37031012579801e-11, 1.15627324459942e-07, 6.08574864600143e-05, 8.51377133304701e-03]
-SIGMOID_P += [2.48287947061529e-01]
-SIGMOID_Q = [6.10247389755681e-13, 5.76102136993427e-09, 6.29106785017040e-06, 1.70198817374094e-03]
-SIGMOID_Q += [1.16817656904453e-01, 9.93151921023180e-01]
-TANH_P = [-2.76076847742355e-16, 2.00018790482477e-13, -8.60467152213735e-11, 5.12229709037114e-08]
-TANH_P += [1.48572235717979e-05, 6.37261928875436e-04, 4.89352455891786e-03]
-TANH_Q = [1.19825839466702e-06, 1.18534705686654e-04, 2.26843463243900e-03, 4.89352518554385e-03]
+# The exact functions give as good an answer (1e-3 of a probability). These are the rational
+# functions that ONNX Runtime computes on x86 with AVX2 (Eigen's). With them, int8 rounds as there.
+SIGMOID_P = [
+    4.37031012579801e-11,
+    1.15627324459942e-07,
+    6.08574864600143e-05,
+    8.51377133304701e-03,
+    2.48287947061529e-01,
+]
+SIGMOID_Q = [
+    6.10247389755681e-13,
+    5.76102136993427e-09,
+    6.29106785017040e-06,
+    1.70198817374094e-03,
+    1.16817656904453e-01,
+    9.93151921023180e-01,
+]
+TANH_P = [
+    -2.76076847742355e-16,
+    2.00018790482477e-13,
+    -8.60467152213735e-11,
+    5.12229709037114e-08,
+    1.48572235717979e-05,
+    6.37261928875436e-04,
+    4.89352455891786e-03,
+]
+TANH_Q = [
+    1.19825839466702e-06,
+    1.18534705686654e-04,
+    2.26843463243900e-03,
+    4.89352518554385e-03,
+]
 
 
 def sigmoid(x: np.ndarray) -> np.ndarray:
-    """float32 → float32"""
+    """Compute the logistic function, from float32 to float32."""
     x = np.clip(x, F32(-18), F32(18))
-    return np.clip(polynomial(x * x, SIGMOID_P) * x / polynomial(x * x, SIGMOID_Q) + F32(0.5), 0, 1)
+    odd = polynomial(x * x, SIGMOID_P) * x / polynomial(x * x, SIGMOID_Q)
+    return np.clip(odd + F32(0.5), 0, 1)
 
 
 def tanh(x: np.ndarray) -> np.ndarray:
-    """float32 → float32"""
+    """Compute the hyperbolic tangent, from float32 to float32."""
     x = np.clip(x, F32(-9), F32(9))
     return polynomial(x * x, TANH_P) * x / polynomial(x * x, TANH_Q)
 
 
 def product(x: np.ndarray, weights: np.ndarray, scale: np.ndarray | None) -> np.ndarray:
-    """x [T, I] times one direction's weights → [T, 4H], float32.
+    """Multiply x, float32 [T, I], by the weights of one direction: float32 [T, 4H].
 
-    fp32 (scale None): weights [4H, I]. int8: weights [I, 4H]; x is rounded to 8 bits over the range that it
-    has, all of x at once, the integers are multiplied and added up exactly, and scaled back.
+    weights: fp32 [4H, I], or int8 [I, 4H].
+    scale: of int8 weights; None for fp32.
     """
     if scale is None:
         return x @ weights.T
-    low, high = min(F32(0), x.min()), max(F32(0), x.max())
+    # x is rounded to 8 bits over its range, all of x at once.
+    low = min(F32(0), x.min())
+    high = max(F32(0), x.max())
     step = F32(1) if low == high else F32((high - low) / F32(255))
-    zero = np.rint(np.clip(-low / step, F32(0), F32(255)))  # to the nearest, halves to the even one
+    # np.rint rounds to the nearest, halves to the even one.
+    zero = np.rint(np.clip(-low / step, F32(0), F32(255)))
     rounded = np.clip(np.rint(x / step) + zero, 0, 255) - zero
-    exact = rounded.astype(F64) @ weights.astype(F64)  # integers below 2^53
+    # The products and sums are whole numbers below 2^53, so they are exact.
+    exact = rounded.astype(F64) @ weights.astype(F64)
     return exact.astype(F32) * F32(step * scale)
 
 
 def lstm(x: np.ndarray, weights: dict[str, np.ndarray], direction: int) -> np.ndarray:
-    """One direction. x: float32 [T, inputs], in reading order → its outputs, float32 [T, H]."""
-    names = [f"lstm_{part}" for part in ("w", "r", "b", "w_scale", "r_scale")]
-    w, r, b, w_scale, r_scale = [weights[n][direction] if n in weights else None for n in names]
+    """Run one direction.
+
+    x: float32 [T, inputs], in reading order.
+
+    Returns its outputs, float32 [T, H].
+    """
+    w = weights["lstm_w"][direction]
+    r = weights["lstm_r"][direction]
+    b = weights["lstm_b"][direction]
+    # An fp32 file has no scales.
+    w_scale = weights["lstm_w_scale"][direction] if "lstm_w_scale" in weights else None
+    r_scale = weights["lstm_r_scale"][direction] if "lstm_r_scale" in weights else None
     hidden = len(b) // 8
     bias = b[: 4 * hidden] + b[4 * hidden :]
-    h, c = np.zeros(hidden, F32), np.zeros(hidden, F32)
+    h = np.zeros(hidden, F32)
+    c = np.zeros(hidden, F32)
     from_input = product(x, w, w_scale)  # T, 4H
     outputs = np.empty((len(x), hidden), F32)
     for t in range(len(x)):
-        i, o, f, g = np.split(from_input[t] + product(h[None], r, r_scale)[0] + bias, 4)
+        gates = from_input[t] + product(h[None], r, r_scale)[0] + bias
+        # Input, output and forget gate, and the cell's candidate.
+        i, o, f, g = np.split(gates, 4)
         c = sigmoid(f) * c + sigmoid(i) * tanh(g)
-        h = outputs[t] = sigmoid(o) * tanh(c)
+        h = sigmoid(o) * tanh(c)
+        outputs[t] = h
     return outputs
 
 
 def ngram_part(model: Model, ids: list[int]) -> np.ndarray:
-    """The vectors of the n-grams that the text holds, each once, added up, over √T: float32 [width]."""
-    present = {model.ngrams.get(gram) for gram in [*((i,) for i in ids), *pairwise(ids)]} - {None}
+    """Add up the vectors of the text's n-grams, each once, and divide by √T: float32 [width]."""
+    grams = [*((i,) for i in ids), *pairwise(ids)]
+    present = {model.ngrams[gram] for gram in grams if gram in model.ngrams}
     vectors = model.weights["ngram_vectors"][sorted(present)]  # n, width
     scales = model.weights["ngram_scales"] if vectors.dtype == np.int8 else F32(1)
     return vectors.sum(axis=0, dtype=F32) * scales / np.sqrt(F32(len(ids)))
 
 
 def probabilities(model: Model, ids: list[int]) -> np.ndarray:
-    """Ids, at least one → float32 [L], in the order of the labels."""
+    """Return float32 [L], in the order of the labels. ids: at least one."""
     w = model.weights
     x = w["embedding"][ids] * w.get("embedding_scale", F32(1))  # T, E
     outputs = [lstm(x, w, 0)]
-    if model.network["bidirectional"]:  # reads from the end; its outputs stand where their tokens do
+    if model.network["bidirectional"]:
+        # The second direction reads from the end. Its outputs are put in the order of the tokens.
         outputs.append(lstm(x[::-1], w, 1)[::-1])
-    if model.network["pooling"] == "last":  # each direction's state after its last step
+    if model.network["pooling"] == "last":
+        # The state of each direction after its last step.
         parts = [outputs[0][-1], *(output[0] for output in outputs[1:])]
     else:
         y = np.concatenate(outputs, axis=1)  # T, D·H
-        parts = [y.sum(axis=0, dtype=F32) / F32(len(ids)), np.maximum(y.max(axis=0), F32(0))]
+        mean = y.sum(axis=0, dtype=F32) / F32(len(ids))
+        # Padding counts as 0.
+        parts = [mean, np.maximum(y.max(axis=0), F32(0))]
     if model.ngrams:
         parts.append(ngram_part(model, ids))
-    logits = np.concatenate(parts) @ (w["head_w"] * w.get("head_w_scales", F32(1))) + w["head_b"]
+    head = w["head_w"] * w.get("head_w_scales", F32(1))
+    logits = np.concatenate(parts) @ head + w["head_b"]
     if model.thresholds is not None:
         return sigmoid(logits)
-    if len(model.labels) == 2:  # one logit: the second label's
+    if len(model.labels) == 2:
+        # The only logit is the second label's.
         second = sigmoid(logits)
         return np.concatenate([F32(1) - second, second])
     powers = np.exp(logits - logits.max())
@@ -385,30 +577,45 @@ def probabilities(model: Model, ids: list[int]) -> np.ndarray:
 
 
 def labels_of(model: Model, answer: np.ndarray) -> str:
-    """The label, or those that reach their thresholds, the most probable first."""
+    """Return the label, or the labels that reach their thresholds, the most probable first."""
     if model.thresholds is None:
         return model.labels[answer.argmax()]
     order = np.argsort(-answer, kind="stable")
-    return "|".join(model.labels[i] for i in order if float(answer[i]) >= model.thresholds[i])
+    reached = [i for i in order if float(answer[i]) >= model.thresholds[i]]
+    return "|".join(model.labels[i] for i in reached)
 
 
-def main() -> None:
-    """Answers each text as ``edge-lstm predict`` does; without texts, runs the file's own golden rows."""
-    if len(sys.argv) < 2:
-        sys.exit(__doc__)
-    try:
-        model = read(Path(sys.argv[1]).read_bytes())
-    except (ModelError, OSError) as error:
-        sys.exit(f"error: {sys.argv[1]!r}: {error}")
-    for text in sys.argv[2:]:
+def answer_texts(model: Model, texts: list[str]) -> None:
+    """Print each text's labels, highest probability and status, as ``edge-lstm predict`` does."""
+    for text in texts:
         ids, status = encode(model, text)
         answer = probabilities(model, ids)
         print(f"{labels_of(model, answer)!r}\t{answer.max():.6f}\t{status}")
-    for row in model.golden if not sys.argv[2:] else []:
+
+
+def check_golden_rows(model: Model) -> None:
+    """Print whether the file's golden rows get their answers here."""
+    for row in model.golden:
         ids, _ = encode(model, row["text"])
         apart = np.abs(probabilities(model, ids) - row["probabilities"]).max()
-        right = ids == row["ids"] and apart <= 1e-3
-        print(f"{'ok' if right else 'WRONG'}\t{apart:.1e}\t{row['text'][:60]!r}")
+        is_right = ids == row["ids"] and apart <= 1e-3
+        print(f"{'ok' if is_right else 'WRONG'}\t{apart:.1e}\t{row['text'][:60]!r}")
+
+
+def main() -> None:
+    """Answer the texts of the command line; without texts, check the file's golden rows."""
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
+    path = sys.argv[1]
+    texts = sys.argv[2:]
+    try:
+        model = read(Path(path).read_bytes())
+    except (ModelError, OSError) as error:
+        sys.exit(f"error: {path!r}: {error}")
+    if texts:
+        answer_texts(model, texts)
+    else:
+        check_golden_rows(model)
 
 
 if __name__ == "__main__":
