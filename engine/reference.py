@@ -560,7 +560,7 @@ def probabilities(model: Model, ids: list[int]) -> np.ndarray:
     else:
         y = np.concatenate(outputs, axis=1)  # T, D·H
         mean = y.sum(axis=0, dtype=F32) / F32(len(ids))
-        # Padding counts as 0.
+        # The maximum counts the 0 of padding, even of a text without any.
         parts = [mean, np.maximum(y.max(axis=0), F32(0))]
     if model.ngrams:
         parts.append(ngram_part(model, ids))

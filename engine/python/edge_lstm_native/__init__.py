@@ -1,11 +1,11 @@
-"""Run the model files of edge-lstm without ONNX Runtime: one C module, no dependencies.
+"""The native engine: model files of edge-lstm in one C module, without dependencies.
 
 >>> model = Model("model.onnx")                                      # doctest: +SKIP
 >>> model.predict(["A wonderful film."])                             # doctest: +SKIP
 [('pos', 0.98, 'ok')]
 >>> numpy.asarray(model.probabilities(texts))                        # doctest: +SKIP
 
-The probabilities are the same bits on every machine. A model may be used by several threads at once.
+The probabilities are the same bits on every machine. Several threads may use a model at once.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ import os
 from edge_lstm_native import _engine
 from edge_lstm_native._engine import kernels
 
-TYPE_CHECKING = False  # of typing, whose import would take longer than a model's
+# As typing.TYPE_CHECKING. The import of typing would take longer than the load of a model.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -24,31 +25,47 @@ __version__ = "1.0.0.dev0"
 
 
 def _well_formed(text: str) -> str:
-    """Return a text with the character of each surrogate pair, and U+FFFD for each lone surrogate."""
+    """Return a text without surrogates: a pair becomes its character, a lone one U+FFFD."""
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def _floats(answers: bytes, rows: int) -> memoryview:
-    """Return float32 [rows, labels]."""
+    """Return a view of the answers as float32 [rows, labels], without a copy."""
     view = memoryview(answers)
-    return view.cast("f", (rows, len(answers) // 4 // rows)) if rows else view.cast("f")
+    if not rows:
+        return view.cast("f")
+    # A float32 has 4 bytes.
+    labels = len(answers) // 4 // rows
+    return view.cast("f", (rows, labels))
 
 
 class Model(_engine.Model):
-    """A model file, open. Its check() is described in _engine.pyi."""
+    """An open model file.
 
-    kernel: str  # the one in use
-    labels: tuple[str, ...]  # in the order of the probabilities
-    thresholds: tuple[float, ...] | None  # where a text may have several: what each must reach
+    kernel: the kernel in use, one of kernels().
+    labels: in the order of the probabilities.
+    thresholds: for each label, the least probability of a text that has it; None if a text has one
+        label.
+
+    check() is described in _engine.pyi.
+    """
+
+    kernel: str
+    labels: tuple[str, ...]
+    thresholds: tuple[float, ...] | None
 
     def __new__(cls, source: str | os.PathLike[str] | bytes, kernel: str | None = None) -> Model:
-        """Open a model file, by its path or its bytes.
+        """Open a model file.
 
-        kernel: one of kernels(); the best without. Raises OSError where the path cannot be read, ValueError
-        with one line where the file is no model, was changed, or is not supported.
+        source: its path or its bytes.
+        kernel: one of kernels(); None: the best.
+
+        Raises OSError if the path cannot be read, ValueError with one line if the file is not a
+        model, was changed, or is not supported.
         """
         if not isinstance(source, bytes):
-            with open(os.fspath(source), "rb") as file:  # noqa: PTH123 - pathlib takes time to import
+            # The import of pathlib takes time.
+            with open(os.fspath(source), "rb") as file:  # noqa: PTH123
                 source = file.read()
         model = super().__new__(cls, source, kernel)
         model.kernel, labels = model._describe()
@@ -56,11 +73,16 @@ class Model(_engine.Model):
         model.thresholds = thresholds if thresholds[0] else None
         return model
 
-    def classify(self, texts: Iterable[str], unfamiliar: float | None = None) -> tuple[memoryview, list[str]]:
-        """Texts → (float32 [texts, labels], the status of each: ok, empty, unknown_words or truncated).
+    def classify(
+        self, texts: Iterable[str], unfamiliar: float | None = None
+    ) -> tuple[memoryview, list[str]]:
+        """Classify texts.
 
-        unfamiliar: give texts unlike those that the model learnt from the status unfamiliar, and at most this
-        share of the others, such as 0.05. Raises ValueError where the file has no threshold for it.
+        unfamiliar: mark texts that are out of distribution (OOD) with the status unfamiliar, and at
+            most this share of the other texts, such as 0.05. None: mark no text.
+
+        Returns float32 [texts, labels], and the status of each text: ok, empty, unknown_words or
+        truncated. Raises ValueError if the file has no threshold for the share.
         """
         if isinstance(texts, str):
             raise TypeError("texts is one string; give a list of them")
@@ -68,18 +90,22 @@ class Model(_engine.Model):
         try:
             answers, statuses = self._classify(texts, unfamiliar)
         except UnicodeEncodeError:
+            # Surrogates are rare: to search every text for them would take longer.
             texts = tuple([_well_formed(text) if isinstance(text, str) else text for text in texts])
             answers, statuses = self._classify(texts, unfamiliar)
         return _floats(answers, len(texts)), statuses
 
     def probabilities(self, texts: Iterable[str]) -> memoryview:
-        """Texts → float32 [texts, labels]; numpy.asarray takes it without a copy."""
+        """Return float32 [texts, labels]; numpy.asarray takes it without a copy."""
         return self.classify(texts)[0]
 
     def run(self, ids: bytes, columns: int) -> memoryview:
-        """Texts as ids, int32 [texts, columns], each filled up with 0 → float32 [texts, labels].
+        """Classify texts that are ids already; return float32 [texts, labels].
 
-        Raises ValueError where ids are not the model's, or columns are more than its length.
+        ids: int32 [texts, columns], each row padded with 0 on the right.
+        columns: at most the model's length.
+
+        Raises ValueError for an id that the model does not have, and for too many columns.
         """
         answers = self._run(ids, columns)
         return _floats(answers, len(ids) // 4 // columns)
@@ -87,17 +113,20 @@ class Model(_engine.Model):
     def predict(
         self, texts: Iterable[str], unfamiliar: float | None = None
     ) -> list[tuple[str | tuple[str, ...], float, str]]:
-        """Return (label, its probability, status) of each text, in their order.
+        """Return (label, highest probability, status) for each text, in the order of the texts.
 
-        label: the most probable one; where a text may have several, a tuple of those that reach their
-        thresholds, the most probable first. status, unfamiliar: see classify.
+        label: the most probable label. If a text may have several, it is a tuple of the labels that
+        reach their thresholds, the most probable first.
+
+        unfamiliar, status, errors: see classify.
         """
         rows, statuses = self.classify(texts, unfamiliar)
         predictions: list[tuple[str | tuple[str, ...], float, str]] = []
         for row, status in zip(rows.tolist(), statuses):
-            label: str | tuple[str, ...] = self.labels[row.index(max(row))]
+            highest = max(row)
+            label: str | tuple[str, ...] = self.labels[row.index(highest)]
             if self.thresholds is not None:
                 order = sorted(range(len(row)), key=row.__getitem__, reverse=True)
                 label = tuple(self.labels[i] for i in order if row[i] >= self.thresholds[i])
-            predictions.append((label, max(row), status))
+            predictions.append((label, highest, status))
         return predictions
