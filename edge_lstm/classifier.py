@@ -455,9 +455,12 @@ class Classifier:
         return self._checked(answers, len(ids))
 
     def _checked(self, answers: npt.NDArray[np.float32], count: int) -> npt.NDArray[np.float32]:
-        has_shape = answers.shape == (count, len(self.labels))
         # No comparison with NaN holds. A softmax may end a little above 1.
-        if not (has_shape and np.all(answers >= 0) and np.all(answers <= MOST_PROBABLE)):
+        if not (
+            answers.shape == (count, len(self.labels))
+            and np.all(answers >= 0)
+            and np.all(answers <= MOST_PROBABLE)
+        ):
             raise ModelFileError(
                 f"{self.model.path} gives values that are not probabilities (NaN or out of range); "
                 "its weights are damaged or badly trained: train or export it again"
@@ -495,13 +498,12 @@ def _check_provider(provider: str) -> str:
 def _check_texts(texts: Iterable[str]) -> list[str]:
     if isinstance(texts, (str, bytes)):
         raise TypeError("texts must be a list of strings, not one string; write [text]")
+    kind = type(texts).__name__
     # The items of a data frame are the names of its columns.
     if isinstance(texts, Mapping) or hasattr(texts, "columns"):
-        raise TypeError(
-            f"texts must be a list of strings, not a {type(texts).__name__}; give a column"
-        )
+        raise TypeError(f"texts must be a list of strings, not a {kind}; give a column")
     if not isinstance(texts, Iterable):
-        raise TypeError(f"texts must be a list of strings, not a {type(texts).__name__}")
+        raise TypeError(f"texts must be a list of strings, not a {kind}")
     texts = list(texts)
     for i, text in enumerate(texts):
         if not isinstance(text, str):

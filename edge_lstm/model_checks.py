@@ -166,7 +166,7 @@ def _finite_number(text: str) -> float:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Make an object of its names and values."""
     values = dict(pairs)
-    # Readers of JSON disagree about which of two values to take.
+    # Readers of JSON disagree about two values with one name.
     _require(len(values) == len(pairs), "a name is given two values")
     return values
 
@@ -234,11 +234,15 @@ def tokenizer_from(settings: Any, vocabulary: str) -> Tokenizer:
     lines = vocabulary.count("\n") + 1 if vocabulary else 0
     _require(lines <= MAX_IDS, f"its vocabulary has more than {MAX_IDS:,} lines")
     _require(_bytes_of(vocabulary) <= MAX_VOCABULARY, "its vocabulary is far too large")
-    has_length = _is_whole(settings["length"], 1, MAX_LENGTH)
-    _require(has_length, f"its length is not between 1 and {MAX_LENGTH:,}")
+    _require(
+        _is_whole(settings["length"], 1, MAX_LENGTH),
+        f"its length is not between 1 and {MAX_LENGTH:,}",
+    )
     if settings.get("rule") == PIECES_RULE:
-        fits = _is_whole(settings["words"], 0, lines)
-        _require(fits, "it has more words than its vocabulary has lines")
+        _require(
+            _is_whole(settings["words"], 0, lines),
+            "it has more words than its vocabulary has lines",
+        )
     _require(
         REPLACEMENT not in vocabulary,
         "its vocabulary holds U+FFFD, which stands for unreadable text",
@@ -298,8 +302,10 @@ def _golden_row(row: Any, labels: Sequence[str], tokenizer: Tokenizer) -> Golden
     _require(isinstance(row, dict) and isinstance(row["text"], str), "a golden row has no text")
     ids = row["ids"]
     answers = row["probabilities"]
-    has_lists = isinstance(ids, list) and isinstance(answers, list)
-    _require(has_lists, "a golden row lacks ids or answers")
+    _require(
+        isinstance(ids, list) and isinstance(answers, list),
+        "a golden row lacks ids or answers",
+    )
     _require(0 < len(ids) <= tokenizer.length, "a golden row is longer than the input")
     most = tokenizer.num_ids - 1
     _require(all(_is_whole(i, 0, most) for i in ids), "a golden row has an unknown id")
@@ -365,8 +371,11 @@ def check_fit(
     quantized: bool,
 ) -> None:
     """Check that the graph has the sizes in the metadata. Both have been checked alone."""
-    has_int8_operators = any(node.domain for node in graph.nodes)
-    _require(quantized == has_int8_operators, "its quantization does not fit its graph")
+    # An operator of another domain is an int8 one.
+    _require(
+        quantized == any(node.domain for node in graph.nodes),
+        "its quantization does not fit its graph",
+    )
     most = MAX_OPERATOR_BYTES + NGRAM_BYTES * network["ngrams"]
     _require(sum(node.nbytes for node in graph.nodes) <= most, "its operators are far too large")
     constants = {tensor.name: tensor for tensor in graph.initializers}

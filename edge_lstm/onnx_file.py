@@ -276,9 +276,10 @@ def _tensor(data: memoryview) -> Tensor:
         raise OnnxFileError("a constant of too many axes")
     dtype, size = _element_type(element)
     nbytes = size * math.prod(dims)
-    if is_elsewhere or raw is None:
-        return Tensor(name, dtype, tuple(dims), nbytes, None, _NOTHING)
-    return Tensor(name, dtype, tuple(dims), nbytes, len(raw), raw)
+    if is_elsewhere:
+        raw = None
+    held = None if raw is None else len(raw)
+    return Tensor(name, dtype, tuple(dims), nbytes, held, raw or _NOTHING)
 
 
 def _node(data: memoryview) -> Node:

@@ -36,11 +36,10 @@ class ModelError(Exception):
 
 # --- The bytes: a protocol buffer message, https://protobuf.dev/programming-guides/encoding/ -----
 
-# Wire types: a number, 8 bytes, a size and as many bytes, 4 bytes.
+# Wire types: a number; a size and as many bytes; fixed numbers of bytes.
 VARINT = 0
-FIXED_64 = 1
 LENGTH_DELIMITED = 2
-FIXED_32 = 5
+FIXED_SIZES = {1: 8, 5: 4}
 
 
 def varint(data: bytes, at: int) -> tuple[int, int]:
@@ -79,7 +78,7 @@ def fields(data: bytes) -> list[tuple[int, Any]]:
                 size, at = varint(data, at)
             else:
                 # Another wire type has no known size: more bytes than there are.
-                size = {FIXED_64: 8, FIXED_32: 4}.get(wire_type, len(data))
+                size = FIXED_SIZES.get(wire_type, len(data))
             value = data[at : at + size]
             at += size
         if number == 0 or at > len(data) or len(every) == MOST_FIELDS:
@@ -310,8 +309,8 @@ def text_rule(tokenizer: dict[str, Any], lines: int) -> tuple[int, dict[int, str
     rule = tokenizer["rule"]
     expected = RULE | {"filters": FILTERS} if rule == KERAS_RULE else RULE
     for key, value in expected.items():
-        if tokenizer.get(key) != value:
-            given = tokenizer.get(key)
+        given = tokenizer.get(key)
+        if given != value:
             raise ModelError(f"the text rule's {key} is {given!r}, which is not supported")
     if rule == KERAS_RULE:
         return lines, dict.fromkeys(map(ord, FILTERS), " ")
