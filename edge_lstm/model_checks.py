@@ -94,11 +94,11 @@ class Room(NamedTuple):
         count: number of labels.
         """
         # A parsed name takes three times as much memory as a value: names are counted apart.
-        most = (self.size, MAX_VALUES, MAX_VALUES)
-        names = map(_measures, (text, labels))
-        for size, of_labels, fixed, each in zip(*names, most, self.each):
+        fixed = (self.size, MAX_VALUES, MAX_VALUES)
+        sizes = zip(_measures(text), fixed, self.each, _measures(labels))
+        for size, most, each, of_labels in sizes:
             # A label's name stands in an entry at most four times.
-            _require(size <= fixed + each * count + 4 * of_labels, f"its {name} is far too large")
+            _require(size <= most + each * count + 4 * of_labels, f"its {name} is far too large")
 
 
 def _measures(text: str) -> tuple[int, int, int]:
