@@ -25,7 +25,7 @@ from edge_lstm.scoring.columns import (
 )
 from edge_lstm.scoring.journal import Entry, fingerprint
 from edge_lstm.scoring.output import FileOutput, names_of, stream_output
-from edge_lstm.scoring.pool import Pool, most_processes
+from edge_lstm.scoring.pool import WorkerPool, most_processes
 from edge_lstm.scoring.summary import Summary
 from edge_lstm.scoring.worker import Answerer, Worker, compressed
 from edge_lstm.tables import reader as tables
@@ -174,7 +174,7 @@ def score_files(
     if batch_size is None and run.low_memory:
         batch_size = max(1, classifier.batch_size // 2)
     worker = Worker(Answerer(classifier, options, batch_size), columns, work.is_gzip)
-    with Pool(worker, workers) as pool:
+    with WorkerPool(worker, workers) as pool:
         if work.is_stream:
             work.into_stream(pool)
         else:
@@ -229,7 +229,7 @@ class _Run:
         if self.run.resume and self.opened.once:
             raise DataError("an input from a pipe cannot be resumed; write it to a file first")
 
-    def into_stream(self, pool: Pool) -> None:
+    def into_stream(self, pool: WorkerPool) -> None:
         """Write all rows into a pipe or the like."""
         with stream_output(self.target) as write:
             head = self.head
@@ -238,7 +238,7 @@ class _Run:
                 head = b""
             write(head)
 
-    def into_file(self, pool: Pool, path: str) -> None:
+    def into_file(self, pool: WorkerPool, path: str) -> None:
         """Write all rows, from where an unfinished run stopped, into a file that is complete
         then."""
         # A run over a pipe cannot be resumed: it leaves no journal, and no half of a file.
@@ -288,7 +288,7 @@ class _Run:
                 f"delete {journal} and start again"
             )
 
-    def _scored(self, pool: Pool, chunks: Iterator[tables.Chunk]) -> Iterator[bytes]:
+    def _scored(self, pool: WorkerPool, chunks: Iterator[tables.Chunk]) -> Iterator[bytes]:
         """Yield the bytes of each chunk, counted, and show how far the run is."""
         for chunk, (data, part) in pool.run(chunks):
             self.digest = chunk.digest

@@ -1,210 +1,324 @@
 """Chunks in → scored chunks out, in order, on as many processes as the work can use.
 
-The parent cuts the input between rows and writes the output; workers do everything between (parse,
-tokenize, classify, format). How many chunks are under way is bounded, so memory does not grow with
-the input.
+The parent cuts the input between rows and writes the output. Workers do everything in between:
+they parse, tokenize, classify and format. The number of chunks under way is bounded, so memory
+does not grow with the input.
 
-On Linux a worker is a fork of this process, whose model is there at once. Chunks go to and fro in
-memory that both share, since a pipe holds 64 KiB and a worker that waits for it does nothing else.
-A worker hears none of the signals that end the parent, and ends by itself when the parent is gone.
-The parent ends it with SIGKILL, so that a worker that is stopped keeps nobody waiting.
+Each worker has a pipe of its own. A thread of the worker takes chunks from it at any time, so that
+the parent never waits for a busy worker, and the two never wait for each other.
+
+On Linux a worker is a fork of this process, whose model is there at once. Chunks and results go
+through memory that both share, since a pipe holds 64 KiB and a worker that waits for it does
+nothing else.
+
+A worker hears none of the signals that end the parent. The parent ends it with SIGKILL, so that a
+stopped worker keeps nobody waiting. A worker whose parent is gone reads the end of its pipe, and
+ends itself.
 """
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
+import threading
+import time
+import traceback
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import replace
-from itertools import chain, islice, takewhile
+from dataclasses import dataclass, replace
+from itertools import chain, islice
 from mmap import mmap
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any, cast
 
 from edge_lstm import signals
+from edge_lstm.ending import LATE_SECONDS
 from edge_lstm.errors import EdgeLSTMError
 from edge_lstm.machine import available_cores, memory_to_use, read_text, sizes
-from edge_lstm.scoring.summary import Summary
 from edge_lstm.scoring.worker import Scored, Worker
 from edge_lstm.tables.reader import Chunk
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future
+    from multiprocessing.connection import Connection
+    from multiprocessing.process import BaseProcess
 
-_CHUNKS_A_PROCESS = 2  # at least, or it is not worth its start
-MAX_PROCESSES = 1024  # the first chunks of all of them are read before any is started
-_AHEAD = 4  # chunks under way for each process
-_LOOK_SECONDS = 0.1
-# of shared memory, for each chunk under way; what is larger goes through the pipe
+# Fewer chunks for each process are not worth its start.
+_CHUNKS_A_PROCESS = 2
+# The first chunks of all processes are read before any is started.
+MAX_PROCESSES = 1024
+# Chunks under way for each process.
+_AHEAD = 4
+# Bytes of shared memory for each chunk under way. A larger chunk or result goes through the pipe.
 SLOT_BYTES = 2**22
-# A process can be had, and the package's commands are tested with it.
+# Workers can be started here, and the package's commands are tested with them.
 CAN_START = hasattr(os, "fork")
+_IS_FORK = sys.platform == "linux"
 
-_worker: Worker  # of a worker's process
-_memory: mmap | None  # which it shares
+# Processes are started by one thread at a time. A fork in between would hold open a worker's end
+# of another pool's pipe, and the parent would not see that worker's end.
+_starting = threading.Lock()
 
 
 def most_processes(workers: int | None) -> int:
-    """Return how many processes may score at most. workers: as many; None: as the cores for this
-    process."""
+    """Return the most processes that may score.
+
+    workers: the number asked for; None for as many as there are cores for this process.
+    """
     if not CAN_START:
         return 1
     return min(MAX_PROCESSES, available_cores() if workers is None else workers)
 
 
-class Pool:
-    """Scores chunks with at most ``workers`` processes (None: as many as there are cores for this
-    one), or in this one where that is as soon done or none can be started. A context: they end with
-    it."""
+@dataclass
+class _Task:
+    """A chunk under way.
+
+    answer: None until a worker has answered; then a Scored whose bytes may be a place in the shared
+        memory, or an exception.
+    """
+
+    chunk: Chunk
+    answer: Any = None
+
+
+class WorkerPool:
+    """Processes that score chunks, as a context.
+
+    This process scores alone if that is as soon done, or if no other can be started. The processes
+    end with the context.
+
+    used: the number of processes that score.
+    private_files: descriptors that a worker must not hold.
+    """
 
     def __init__(self, worker: Worker, workers: int | None) -> None:
+        """Start nothing yet.
+
+        workers: the most processes; None for as many as there are cores for this one.
+        """
+        self.used = 1
+        self.private_files: list[int] = []
         self._worker = worker
-        self._workers = most_processes(workers)
-        self._executor: Any = None
-        self.used = 1  # processes that score
-        self._processes: list[Any] = []
+        self._most = most_processes(workers)
+        self._processes: list[BaseProcess] = []
+        # What each process has to answer, in order, by the parent's end of its pipe.
+        self._tasks: dict[Connection, deque[_Task]] = {}
         self._memory: mmap | None = None
-        self.private_files: list[int] = []  # descriptors that a worker must not hold
+        self._pid = os.getpid()
+        self._is_late = False
 
-    def __enter__(self) -> Pool:
+    def __enter__(self) -> WorkerPool:
         return self
-
-    def run(self, chunks: Iterator[Chunk]) -> Iterator[tuple[Chunk, Scored]]:
-        """Yield the chunks with what became of them, in order. Raises what reading or a worker
-        raises."""
-        first: list[Chunk] = []
-        if self._workers > 1:
-            for chunk in islice(chunks, _CHUNKS_A_PROCESS * self._workers):
-                first.append(chunk)
-                if chunk.is_pause:
-                    break
-            count = min(self._workers, len(first) // _CHUNKS_A_PROCESS)
-            if count > 1 and not first[-1].is_pause:
-                self._start(count)
-        every = chain(first, chunks)
-        if self._executor is None:
-            for chunk in every:
-                yield chunk, self._worker.score(chunk)
-        else:
-            yield from self._run(every)
 
     def __exit__(self, *_: object) -> None:
         """End the processes at once; what they had under way is lost."""
-        if self._executor is None:
-            return
-        # A killed worker may leave half a message in a pipe. The executor would wait for its other
-        # half as long as this process holds the pipe's other end. It closes one of them itself once
-        # a worker is gone: closed at the same moment by two threads, its number could be another
-        # file's by then.
-        for end in (self._executor._result_queue._writer, self._executor._call_queue._reader):
-            with suppress(OSError):
-                end.close()
-        for process in self._processes:
-            process.kill()
-        self._executor.shutdown(wait=True, cancel_futures=True)
-        self._executor = None
+        self._end()
+        atexit.unregister(self._end_with_interpreter)
+        if self._is_late:
+            # This is a daemon thread, which ends with the process while it waits. If the program
+            # waits for this thread instead, it hears the error.
+            time.sleep(LATE_SECONDS)
+
+    def run(self, chunks: Iterator[Chunk]) -> Iterator[tuple[Chunk, Scored]]:
+        """Yield each chunk with its result, in order.
+
+        Raises what reading or a worker raises, and EdgeLSTMError if a worker is gone.
+        """
+        first: list[Chunk] = []
+        if self._most > 1:
+            for chunk in islice(chunks, _CHUNKS_A_PROCESS * self._most):
+                first.append(chunk)
+                if chunk.is_pause:
+                    break
+            count = min(self._most, len(first) // _CHUNKS_A_PROCESS)
+            if count > 1 and not first[-1].is_pause:
+                self._start(count)
+        every = chain(first, chunks)
+        if self._processes:
+            yield from self._run(every)
+        else:
+            for chunk in every:
+                yield chunk, self._worker.score(chunk)
 
     def _run(self, chunks: Iterable[Chunk]) -> Iterator[tuple[Chunk, Scored]]:
-        from concurrent.futures.process import BrokenProcessPool
-
-        pending: deque[tuple[Chunk, Future[Any]]] = deque()
+        pending: deque[_Task] = deque()
         most = _AHEAD * self.used
+        for number, chunk in enumerate(chunks):
+            task = _Task(chunk)
+            pending.append(task)
+            self._send(task, slot=number % (most + 1))
+            self._receive(0)
+            # A live input that pauses gets all its answers before it is read again.
+            kept = 0 if chunk.is_pause else most
+            while pending and (pending[0].answer is not None or len(pending) > kept):
+                yield self._result(pending.popleft())
+        while pending:
+            yield self._result(pending.popleft())
+
+    def _send(self, task: _Task, slot: int) -> None:
+        """Give a chunk to the process that has the fewest."""
+        connection = min(self._tasks, key=lambda each: len(self._tasks[each]))
+        rows = _put(self._memory, slot, task.chunk.rows)
         try:
-            for number, chunk in enumerate(chunks):
-                with signals.held():  # see _result
-                    slot = number % (most + 1)
-                    sent = replace(chunk, rows=_put(self._memory, slot, chunk.rows))
-                    pending.append((chunk, self._executor.submit(_score, sent, slot)))
-                    done = len(list(takewhile(lambda each: each[1].done(), pending)))
-                for _ in range(len(pending) if chunk.is_pause else max(done, len(pending) - most)):
-                    first, future = pending.popleft()
-                    yield first, _result(future, self._memory)
-            for chunk, future in pending:
-                yield chunk, _result(future, self._memory)
-        except BrokenProcessPool:
-            raise EdgeLSTMError(
-                "a worker process was killed, perhaps out of memory; "
-                "continue with --resume and fewer --workers, or --low-memory"
-            ) from None
-        except MemoryError:
+            connection.send((replace(task.chunk, rows=rows), slot))
+        except OSError:
+            raise self._gone() from None
+        self._tasks[connection].append(task)
+
+    def _receive(self, seconds: float | None) -> None:
+        """Take the answers that are there, or wait for one; None: as long as it takes."""
+        from multiprocessing.connection import wait
+
+        for connection in cast("list[Connection]", wait(self._tasks, seconds)):
+            try:
+                answer = connection.recv()
+            except (EOFError, OSError):
+                raise self._gone() from None
+            self._tasks[connection].popleft().answer = answer
+
+    def _result(self, task: _Task) -> tuple[Chunk, Scored]:
+        """Wait for a task's answer. Return it with its chunk, or raise what the worker raised."""
+        while task.answer is None:
+            self._receive(None)
+        if isinstance(task.answer, MemoryError):
             raise EdgeLSTMError(
                 "a worker process needs more than its share of the memory; "
                 "use fewer --workers, or --low-memory"
-            ) from None
+            )
+        if isinstance(task.answer, Exception):
+            raise task.answer
+        data, summary = task.answer
+        return task.chunk, (_taken(self._memory, data), summary)
+
+    def _gone(self) -> EdgeLSTMError:
+        """Return the error for a process that has ended."""
+        if self._is_late:
+            return EdgeLSTMError("the interpreter is ending; join the threads that score before")
+        return EdgeLSTMError(
+            "a worker process was killed, perhaps out of memory; "
+            "continue with --resume and fewer --workers, or --low-memory"
+        )
 
     def _start(self, count: int) -> None:
-        """Start the processes; none where the system has no room for them."""
-        with signals.held():
+        """Start processes: ``count``, or fewer if the system has no room for them, or none."""
+        # Until the processes are known here, no signal may come: nothing would end them.
+        with signals.held(), _starting:
             import multiprocessing
-            from concurrent.futures import ProcessPoolExecutor
 
-            is_fork = sys.platform == "linux"
-            context = multiprocessing.get_context("fork" if is_fork else "spawn")
-            executor: Any = None
-            try:
-                if is_fork:
-                    import resource
+            if multiprocessing.current_process().daemon:
+                return  # multiprocessing allows it no children
+            while count > 1:
+                try:
+                    self._start_all(count)
+                except (OSError, RuntimeError):
+                    self._end()
+                    count //= 2
+                else:
+                    self.used = count
+                    # Multiprocessing waits for them when the interpreter ends. It has registered
+                    # itself by now, so this comes before it.
+                    atexit.register(self._end_with_interpreter)
+                    return
 
-                    # Under a limit (ulimit -v) the room is left to threads and batches: pipes are
-                    # enough.
-                    if resource.getrlimit(resource.RLIMIT_AS)[0] == resource.RLIM_INFINITY:
-                        self._memory = mmap(-1, (_AHEAD * count + 1) * SLOT_BYTES)
-                arguments = (
-                    self._worker,
-                    tuple(self.private_files) if is_fork else (),
-                    self._memory,
-                    count,
-                )
-                executor = ProcessPoolExecutor(count, context, _begin, arguments)
-                # Where processes are forked, all of them start with the first work.
-                executor.submit(os.getpid)
-            except (OSError, RuntimeError, NotImplementedError, ImportError):
-                for process in (getattr(executor, "_processes", None) or {}).values():
-                    process.kill()
-                    process.join()
-                return
-            # While signals wait: whatever comes, the processes are ended.
-            self._executor, self.used = executor, count
-            self._processes = list(executor._processes.values())
+    def _start_all(self, count: int) -> None:
+        """Start ``count`` processes. Raises OSError or RuntimeError if one cannot be started."""
+        import multiprocessing
 
+        context: Any = multiprocessing.get_context("fork" if _IS_FORK else "spawn")
+        self._memory = _shared_memory(_AHEAD * count + 1)
+        for _ in range(count):
+            ours, theirs = context.Pipe()
+            self._tasks[ours] = deque()
+            # A fork holds these open; a process that is spawned has none of them.
+            inherited = [*self._tasks] if _IS_FORK else []
+            private_files = self.private_files if _IS_FORK else []
+            process = context.Process(
+                target=_serve,
+                args=(theirs, inherited, private_files, self._worker, self._memory, count),
+            )
+            with theirs:
+                process.start()
+            self._processes.append(process)
 
-def _result(future: Future[Any], memory: mmap | None) -> Scored:
-    """Return what a worker made, or raise what it raised. Ctrl-C is heard between two looks at it:
-    in the middle of one it could leave a lock of the executor locked, whose threads then wait for
-    ever."""
-    from concurrent.futures import wait
+    def _kill(self) -> None:
+        """Kill the processes, unless they are another's: a fork of this process has them too."""
+        if os.getpid() == self._pid:
+            for process in self._processes:
+                process.kill()
 
-    while True:
+    def _end_with_interpreter(self) -> None:
+        self._is_late = True
+        self._kill()
+
+    def _end(self) -> None:
+        """Kill the processes and forget them."""
         with signals.held():
-            if wait([future], _LOOK_SECONDS).done:
-                data, summary = future.result()
-                return _taken(memory, data), summary
+            self._kill()
+            for process in self._processes:
+                process.join()
+            for connection in self._tasks:
+                connection.close()
+            self._processes.clear()
+            self._tasks.clear()
+            self._memory = None
 
 
-def _begin(
-    worker: Worker, private_files: tuple[int, ...], memory: mmap | None, processes: int
+def _serve(
+    connection: Connection,
+    inherited: Iterable[Connection],
+    private_files: Iterable[int],
+    worker: Worker,
+    memory: mmap | None,
+    processes: int,
 ) -> None:
-    """Prepare a worker's process, one of so many."""
-    global _worker, _memory
-    import threading
+    """Score what comes through the pipe, as one of ``processes``, until the parent is gone."""
+    try:
+        for other in inherited:
+            other.close()
+        for descriptor in private_files:
+            os.close(descriptor)
+        chunks: SimpleQueue[tuple[Chunk, int]] = SimpleQueue()
+        threading.Thread(target=_take_chunks, args=(connection, chunks), daemon=True).start()
+        if _IS_FORK:
+            _bound_memory(processes)
+        while True:
+            chunk, slot = chunks.get()
+            connection.send(_answer(worker, memory, chunk, slot))
+    finally:
+        # The parent is gone, or there is no room for a thread or an answer: then it sees this end.
+        os._exit(1)
 
-    _worker, _memory = worker, memory
-    for descriptor in private_files:
-        os.close(descriptor)
-    with suppress(RuntimeError):  # no room for a thread
-        threading.Thread(target=_end_with_parent, daemon=True).start()
-    if sys.platform == "linux":
-        _bound_memory(processes)
+
+def _take_chunks(connection: Connection, chunks: SimpleQueue[tuple[Chunk, int]]) -> None:
+    """Take chunks from the pipe as soon as they come, and end this process with the parent."""
+    try:
+        while True:
+            chunks.put(connection.recv())
+    finally:
+        os._exit(1)
+
+
+def _answer(worker: Worker, memory: mmap | None, chunk: Chunk, slot: int) -> Any:
+    """Return what goes through the pipe for a chunk: see _Task.answer."""
+    try:
+        data, summary = worker.score(replace(chunk, rows=_taken(memory, chunk.rows)))
+        return _put(memory, slot, data), summary
+    except (EdgeLSTMError, MemoryError) as error:
+        return error
+    except Exception:
+        # An error of the package itself, which may not pass a pipe; its traceback does.
+        return RuntimeError(f"in a worker process:\n{traceback.format_exc()}")
 
 
 def _bound_memory(processes: int) -> None:
-    """Let this process take no more than what it has now and its share of the machine's memory.
+    """Let this process take no more than it has now and its share of the machine's memory.
 
-    A fork of a process with a loaded model has its arena, bounded for a single process. Three
-    quarters of the
-    memory: the half that arenas may take at most, and what Python needs beside them.
+    A fork of a process with a loaded model has its arena, bounded for a single process. The share
+    is of three quarters of the memory: the half that arenas may take at most, and what Python
+    needs besides.
     """
     import resource
 
@@ -219,23 +333,23 @@ def _bound_memory(processes: int) -> None:
             resource.setrlimit(resource.RLIMIT_DATA, (bound, hard))
 
 
-def _end_with_parent() -> None:
-    from multiprocessing import parent_process
+def _shared_memory(slots: int) -> mmap | None:
+    """Return memory that forks share, or None if pipes have to do."""
+    if not _IS_FORK:
+        return None
+    import resource
 
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
-
-
-def _score(chunk: Chunk, slot: int) -> tuple[Any, Summary]:
-    data, summary = _worker.score(replace(chunk, rows=_taken(_memory, chunk.rows)))
-    return _put(_memory, slot, data), summary
+    # Under a limit (ulimit -v) the room is left to threads and batches.
+    if resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY:
+        return None
+    return mmap(-1, slots * SLOT_BYTES)
 
 
 def _put(memory: mmap | None, slot: int, data: Any) -> Any:
-    """Return what goes through a pipe for ``data``: its place in the shared memory, where it fits
-    there."""
+    """Return what goes through a pipe for ``data``.
+
+    That is its place in the shared memory if it fits there, else ``data``.
+    """
     if memory is None or not isinstance(data, bytes) or len(data) > SLOT_BYTES:
         return data
     place = slice(slot * SLOT_BYTES, slot * SLOT_BYTES + len(data))
@@ -245,4 +359,6 @@ def _put(memory: mmap | None, slot: int, data: Any) -> Any:
 
 def _taken(memory: mmap | None, data: Any) -> Any:
     """Return what was put."""
-    return data if memory is None or not isinstance(data, slice) else memory[data]
+    if memory is None or not isinstance(data, slice):
+        return data
+    return memory[data]

@@ -3,17 +3,20 @@ parent."""
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import resource
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from test_score import csv_file, names
 
-from edge_lstm import Classifier, ProviderError, RunOptions, score_files
+from edge_lstm import Classifier, DataError, EdgeLSTMError, ProviderError, RunOptions, score_files
 from edge_lstm.scoring.pool import SLOT_BYTES
+from edge_lstm.scoring.worker import Worker
 
 TEXT = "A wonderful film"
 
@@ -92,24 +95,83 @@ def test_chunks_of_any_size_go_both_ways(
     assert (tmp_path / "1.jsonl").read_bytes() == (tmp_path / "2.jsonl").read_bytes()
 
 
-@pytest.mark.parametrize("room", [0, 1])
-def test_where_no_process_can_be_started_this_one_does_the_work(
-    tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch, room: int
+@pytest.mark.parametrize(("room", "processes"), [(0, 1), (1, 1), (3, 2)])
+def test_no_more_processes_than_the_system_has_room_for(
+    tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch, room: int, processes: int
 ) -> None:
     score_files(source, tmp_path / "expected.csv", run=RunOptions(workers=1))
     real, before = os.fork, children()
 
     def fork() -> int:
-        nonlocal room
-        if not room:
+        if len(children() - before) == room:
             raise BlockingIOError(11, "Resource temporarily unavailable")
-        room -= 1
         return real()
 
     monkeypatch.setattr(os, "fork", fork)
-    assert score_files(source, tmp_path / "out.csv", run=run(4)).workers == 1
+    assert score_files(source, tmp_path / "out.csv", run=run(4)).workers == processes
     assert (tmp_path / "out.csv").read_bytes() == (tmp_path / "expected.csv").read_bytes()
     assert children() == before
+
+
+def score_alone(source: Path, output: Path) -> None:
+    assert score_files(source, output, run=run(2)).workers == 1
+
+
+def test_a_process_that_may_have_no_children_does_the_work(tmp_path: Path, source: Path) -> None:
+    context = multiprocessing.get_context("fork")
+    process = context.Process(target=score_alone, args=(source, tmp_path / "out.csv"), daemon=True)
+    process.start()
+    process.join()
+    assert process.exitcode == 0
+    assert (tmp_path / "out.csv").exists()
+
+
+def test_two_runs_in_two_threads(tmp_path: Path, source: Path) -> None:
+    score_files(source, tmp_path / "expected.csv", run=RunOptions(workers=1))
+    before = children()
+    outputs = [tmp_path / f"{i}.csv" for i in range(8)]
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(lambda output: score_files(source, output, run=run(2)), outputs))
+    expected = (tmp_path / "expected.csv").read_bytes()
+    assert [output.read_bytes() for output in outputs] == [expected] * 8
+    assert children() == before
+
+
+def fail(error: Exception) -> None:
+    raise error
+
+
+@pytest.mark.parametrize(
+    ("act", "error", "text"),
+    [
+        (lambda: fail(DataError("the row; mend it")), DataError, "^the row; mend it$"),
+        (lambda: fail(MemoryError()), EdgeLSTMError, "more than its share of the memory"),
+        (lambda: fail(KeyError("unforeseen")), RuntimeError, "KeyError: 'unforeseen'"),
+        (lambda: os.kill(os.getpid(), signal.SIGKILL), EdgeLSTMError, "^a worker process was kill"),
+        (lambda: os._exit(0), EdgeLSTMError, "^a worker process was killed"),
+    ],
+    ids=["bad rows", "no memory", "a bug", "killed", "ended"],
+)
+def test_the_end_of_a_worker_is_one_error_and_leaves_nothing(
+    tmp_path: Path,
+    source: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    act: Callable[[], object],
+    error: type[Exception],
+    text: str,
+) -> None:
+    before, real = children(), Worker.score
+
+    def score(self: Worker, chunk: object) -> object:
+        if chunk.first == 20:  # type: ignore[attr-defined]
+            act()
+        return real(self, chunk)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Worker, "score", score)
+    with pytest.raises(error, match=text):
+        score_files(source, tmp_path / "out.csv", run=run(2))
+    assert children() == before
+    assert names(tmp_path) == ["in.csv"]
 
 
 def test_under_a_limit_of_address_space_workers_start(tmp_path: Path, source: Path) -> None:

@@ -157,6 +157,26 @@ def test_a_worker_that_is_killed_ends_it_with_one_line(
     assert list(tmp_path.iterdir()) == []
 
 
+# A daemon thread that scores with two workers when the interpreter ends.
+DAEMON = """
+import threading
+from edge_lstm import RunOptions, score_files
+go = threading.Event()
+run = RunOptions(workers=2, chunk_rows=500, checkpoint_seconds=None)
+def score():
+    score_files("in.csv", "out.csv", run=run, on_progress=lambda _: go.set())
+threading.Thread(target=score, daemon=True).start()
+go.wait()
+"""
+
+
+def test_a_program_ends_while_a_daemon_thread_scores(tmp_path: Path, source: Path) -> None:
+    (tmp_path / "in.csv").symlink_to(source)
+    command = [sys.executable, "-c", DAEMON]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=HANGS)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+
+
 def test_nothing_runs_beside_the_workers(tmp_path: Path, source: Path) -> None:
     with started([*COMMAND, source, "-o", tmp_path / "out.csv", "-w", "2"]) as process:
         assert len(workers_of(process)) == len(workers_of(process)) == 2
@@ -230,7 +250,7 @@ def test_what_a_killed_run_leaves_beside_its_inputs_is_no_input(
     run = subprocess.run(
         [*COMMAND, "in/*", "-o", f"in/{output}"], cwd=tmp_path, capture_output=True, text=True
     )
-    assert run.returncode == 0 and run.stderr.startswith("1 rows -> "), run.stderr
+    assert run.returncode == 0 and run.stderr.startswith("1 row -> "), run.stderr
 
 
 def test_a_file_of_a_persons_own_that_is_called_partial_is_an_input(tmp_path: Path) -> None:
