@@ -32,7 +32,7 @@ from itertools import chain, islice
 from mmap import mmap
 from pathlib import Path
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from edge_lstm import signals
 from edge_lstm.ending import LATE_SECONDS
@@ -72,12 +72,19 @@ def most_processes(workers: int | None) -> int:
     return min(MAX_PROCESSES, available_cores() if workers is None else workers)
 
 
+class _Failure(NamedTuple):
+    """An error in a worker, with its traceback there."""
+
+    error: Exception
+    traceback: str
+
+
 @dataclass
 class _Task:
     """A chunk under way.
 
-    answer: None until a worker has answered; then a Scored whose bytes may be a place in the shared
-        memory, or an exception.
+    answer: None until a worker has answered; then a _Failure, or a Scored whose bytes may be a
+        place in the shared memory.
     """
 
     chunk: Chunk
@@ -183,13 +190,14 @@ class WorkerPool:
         """Wait for a task's answer. Return it with its chunk, or raise what the worker raised."""
         while task.answer is None:
             self._receive(None)
-        if isinstance(task.answer, MemoryError):
-            raise EdgeLSTMError(
-                "a worker process needs more than its share of the memory; "
-                "use fewer --workers, or --low-memory"
-            )
-        if isinstance(task.answer, Exception):
-            raise task.answer
+        if isinstance(task.answer, _Failure):
+            error = task.answer.error
+            if isinstance(error, MemoryError):
+                raise EdgeLSTMError(
+                    "a worker process needs more than its share of the memory; "
+                    "use fewer --workers, or --low-memory"
+                )
+            raise error from RuntimeError(f"in a worker process:\n{task.answer.traceback}")
         data, summary = task.answer
         return task.chunk, (_taken(self._memory, data), summary)
 
@@ -306,11 +314,8 @@ def _answer(worker: Worker, memory: mmap | None, chunk: Chunk, slot: int) -> Any
     try:
         data, summary = worker.score(replace(chunk, rows=_taken(memory, chunk.rows)))
         return _put(memory, slot, data), summary
-    except (EdgeLSTMError, MemoryError) as error:
-        return error
-    except Exception:
-        # An error of the package itself, which may not pass a pipe; its traceback does.
-        return RuntimeError(f"in a worker process:\n{traceback.format_exc()}")
+    except Exception as error:
+        return _Failure(error, traceback.format_exc())
 
 
 def _bound_memory(processes: int) -> None:

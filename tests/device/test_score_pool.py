@@ -146,7 +146,7 @@ def fail(error: Exception) -> None:
     [
         (lambda: fail(DataError("the row; mend it")), DataError, "^the row; mend it$"),
         (lambda: fail(MemoryError()), EdgeLSTMError, "more than its share of the memory"),
-        (lambda: fail(KeyError("unforeseen")), RuntimeError, "KeyError: 'unforeseen'"),
+        (lambda: fail(KeyError("unforeseen")), KeyError, "^'unforeseen'$"),
         (lambda: os.kill(os.getpid(), signal.SIGKILL), EdgeLSTMError, "^a worker process was kill"),
         (lambda: os._exit(0), EdgeLSTMError, "^a worker process was killed"),
     ],
