@@ -27,7 +27,7 @@ from edge_lstm.scoring.journal import Entry, fingerprint
 from edge_lstm.scoring.output import FileOutput, names_of, stream_output
 from edge_lstm.scoring.pool import WorkerPool, most_processes
 from edge_lstm.scoring.summary import Summary
-from edge_lstm.scoring.worker import Answerer, Worker, compressed
+from edge_lstm.scoring.worker import Predictor, Worker, compressed
 from edge_lstm.tables import reader as tables
 from edge_lstm.tables.format import Format, OutputColumns
 from edge_lstm.tables.schema import STDIN, ReadOptions
@@ -173,7 +173,7 @@ def score_files(
     batch_size = run.batch_size
     if batch_size is None and run.low_memory:
         batch_size = max(1, classifier.batch_size // 2)
-    worker = Worker(Answerer(classifier, options, batch_size), columns, work.is_gzip)
+    worker = Worker(Predictor(classifier, options, batch_size), columns, work.is_gzip)
     with WorkerPool(worker, workers) as pool:
         if work.is_stream:
             work.into_stream(pool)

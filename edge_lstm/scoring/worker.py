@@ -1,11 +1,11 @@
-"""A chunk → the bytes of its rows, with the model's answers: what each worker does."""
+"""The work on one chunk: its rows in, the bytes of the output's rows out."""
 
 from __future__ import annotations
 
 import gzip
 from collections import Counter
-from collections.abc import Sequence
-from itertools import islice
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,126 +22,194 @@ from edge_lstm.text import LABEL_JOINT
 if TYPE_CHECKING:
     from edge_lstm.classifier import Classifier
 
-# What the rows of a chunk got, by added column (see columns.added_columns): text, a float that is a
-# float32, or None. The first is the label: None for an error row and where the probability is below
-# the threshold; of a model that gives several labels all that the text has, joined by LABEL_JOINT,
-# None where it has none. The last two are the status (edge_lstm.text; ``unfamiliar``,
-# ``abstained``, ``error``) and why there is none.
-Answers = list[list[Any]]
-# of a chunk: the bytes to write, compressed by themselves; what they are
+# The bytes of a chunk's rows, compressed by themselves, and their summary.
 Scored = tuple[bytes, Summary]
 
 
-class Answerer:
-    """A classifier with the options of a run, settled (see columns.settled)."""
+@dataclass(frozen=True, kw_only=True)
+class Predictions:
+    """Predictions for rows, as columns.
+
+    Each column has a value for each row. A probability is a float that is a float32, and None for
+    an error row.
+
+    labels: the label. A model that gives several labels has them joined by LABEL_JOINT. None for
+        an error row, an abstained row and a text without any label.
+    predicted: the most probable label, of abstained rows too; None if it is not asked for.
+    probabilities: the probability of the most probable label.
+    next_best: two columns for each of the next best labels: the label, its probability.
+    by_label: a column for each of the model's labels, with its probability; empty if it is not
+        asked for.
+    statuses: a status of edge_lstm.text, ``unfamiliar``, ``abstained`` or ``error``.
+    errors: the reason why a row has no text, or None.
+    named: each value of ``labels`` but None → the labels that it names.
+    """
+
+    labels: Sequence[str | None]
+    predicted: Sequence[str | None] | None
+    probabilities: Sequence[float | None]
+    next_best: Sequence[Sequence[Any]]
+    by_label: Sequence[Sequence[Any]]
+    statuses: Sequence[str]
+    errors: Sequence[str | None]
+    named: Mapping[str, Sequence[str]]
+
+    @property
+    def columns(self) -> list[Sequence[Any]]:
+        """The columns of the output, in the order of columns.added_columns."""
+        predicted = [] if self.predicted is None else [self.predicted]
+        return [
+            self.labels,
+            *predicted,
+            self.probabilities,
+            *self.next_best,
+            *self.by_label,
+            self.statuses,
+            self.errors,
+        ]
+
+
+class Predictor:
+    """A classifier with the resolved options of a run."""
 
     def __init__(
         self, classifier: Classifier, options: ScoreOptions, batch_size: int | None
     ) -> None:
+        """Take over options that come from columns.resolve_options.
+
+        batch_size: texts in one run of the model; None for what is fastest.
+        """
         self.labels = classifier.labels
-        self._classifier, self._options, self._batch_size = classifier, options, batch_size
+        self._classifier = classifier
+        self._options = options
+        self._batch_size = batch_size
+        self._gives_several = classifier.model.thresholds is not None
         self._highest = classifier.model.choose_unfamiliar_threshold(options.unfamiliar)
 
-    def answers(self, texts: Sequence[str | None], reasons: Sequence[str | None]) -> Answers:
-        """Answer each row: its text and None, or None and why it has no text."""
-        good = [text for text in texts if text is not None]
-        columns = self._columns(
-            *self._classifier._classify(good, self._highest, batch_size=self._batch_size)
-        )
-        if len(good) < len(texts):
-            for i, column in enumerate(columns, 1):
-                answered, nothing = iter(column), "error" if i == len(columns) else None
-                column[:] = [next(answered) if reason is None else nothing for reason in reasons]
-        return [*columns, list(reasons)]
+    def predict(self, texts: Sequence[str | None], reasons: Sequence[str | None]) -> Predictions:
+        """Return the predictions for rows.
 
-    def _columns(self, probabilities: npt.NDArray[np.float32], statuses: list[Any]) -> Answers:
-        """Return the values of each added column but the last.
-
-        probabilities: float32 [n, labels]. statuses: of the n texts.
+        texts: the text of each row; None for an error row.
+        reasons: the reason why a row has no text; None for the others.
         """
-        options, rows = self._options, np.arange(len(probabilities))
-        order = probabilities.argmax(axis=1)[:, None]
-        if options.top > 1 or self._classifier.model.thresholds is not None:
-            order = np.argsort(-probabilities, axis=1, kind="stable")
-        best = [[self.labels[i] for i in column] for column in order.T[: options.top].tolist()]
-        highest = [probabilities[rows, column].tolist() for column in order.T[: options.top]]
-        labels: list[str | None] = [*best[0]]
-        if self._classifier.model.thresholds is not None:
-            has = self._classifier.has_labels(probabilities)
-            labels = [
-                LABEL_JOINT.join([self.labels[i] for i in row if flags[i]]) or None
-                for row, flags in zip(order.tolist(), has.tolist())
-            ]
+        good = [text for text in texts if text is not None]
+
+        def spread(column: list[Any], missing: str | None = None) -> list[Any]:
+            """Return the values of the good texts, and ``missing`` for each error row."""
+            if len(good) == len(texts):
+                return column
+            values = iter(column)
+            return [next(values) if reason is None else missing for reason in reasons]
+
+        options = self._options
+        probabilities, statuses = self._classifier._classify(
+            good, self._highest, batch_size=self._batch_size
+        )
+        order = self._order(probabilities)
+        names, values = [], []
+        for rank in order.T[: options.top]:
+            names.append([self.labels[i] for i in rank.tolist()])
+            values.append(probabilities[np.arange(len(good)), rank])
+        labels: list[str | None] = list(names[0])
+        if self._gives_several:
+            labels = self._joined(probabilities, order)
         else:
-            is_unsure = is_abstained(probabilities[rows, order[:, 0]], options.threshold or 0.0)
+            is_unsure = is_abstained(values[0], options.threshold or 0.0)
             for i in np.flatnonzero(is_unsure).tolist():
-                labels[i], statuses[i] = None, ABSTAINED
-        columns: Answers = [labels, *([best[0]] if options.only_abstained else []), highest[0]]
-        for names, values in zip(best[1:], highest[1:]):
-            columns += [names, values]
-        if options.all_probabilities:
-            columns += probabilities.T.tolist()
-        return [*columns, statuses]
+                labels[i] = None
+                statuses[i] = ABSTAINED
+        next_best = []
+        for name, value in zip(names[1:], values[1:]):
+            next_best.append(spread(name))
+            next_best.append(spread(value.tolist()))
+        by_label = probabilities.T.tolist() if options.all_probabilities else []
+        return Predictions(
+            labels=spread(labels),
+            predicted=spread(names[0]) if options.only_abstained else None,
+            probabilities=spread(values[0].tolist()),
+            next_best=next_best,
+            by_label=[spread(column) for column in by_label],
+            statuses=spread(statuses, "error"),
+            errors=reasons,
+            named={label: self._named(label) for label in set(labels) if label is not None},
+        )
 
-    def names(self, label: str | None) -> Sequence[str]:
-        """The labels of what an answer has as its label."""
-        if label is None:
-            return ()
-        return (label,) if self._classifier.model.thresholds is None else label.split(LABEL_JOINT)
-
-    def chosen(self, answers: Answers) -> Sequence[int]:
+    def selected(self, predictions: Predictions) -> Sequence[int]:
         """Return the indexes of the rows that are written."""
         if self._options.only_abstained:
-            return [i for i, status in enumerate(answers[-2]) if status == ABSTAINED]
-        if not (labels := self._options.only_label):
-            return range(len(answers[0]))
-        wanted = {
-            label for label in {*answers[0]} if any(name in labels for name in self.names(label))
+            return [i for i, status in enumerate(predictions.statuses) if status == ABSTAINED]
+        wanted = self._options.only_label
+        if not wanted:
+            return range(len(predictions.labels))
+        values = {
+            value
+            for value, labels in predictions.named.items()
+            if not set(labels).isdisjoint(wanted)
         }
-        return [i for i, label in enumerate(answers[0]) if label in wanted]
+        return [i for i, label in enumerate(predictions.labels) if label in values]
+
+    def _order(self, probabilities: npt.NDArray[np.float32]) -> npt.NDArray[np.intp]:
+        """Return the indexes of each text's labels, the most probable first.
+
+        probabilities: float32 [n, labels]. The result is int [n, labels], or [n, 1] if no more are
+        needed.
+        """
+        if self._options.top > 1 or self._gives_several:
+            return np.argsort(-probabilities, axis=1, kind="stable")
+        return np.asarray(probabilities.argmax(axis=1)[:, None])
+
+    def _joined(
+        self, probabilities: npt.NDArray[np.float32], order: npt.NDArray[np.intp]
+    ) -> list[str | None]:
+        """Return the labels that each text has, the most probable first; None for no label."""
+        has = self._classifier.has_labels(probabilities)
+        joined = []
+        for row, flags in zip(order.tolist(), has.tolist()):
+            names = [self.labels[i] for i in row if flags[i]]
+            joined.append(LABEL_JOINT.join(names) or None)
+        return joined
+
+    def _named(self, label: str) -> Sequence[str]:
+        return label.split(LABEL_JOINT) if self._gives_several else (label,)
 
 
 class Worker:
-    """What answers, and the columns of the output. It can be pickled."""
+    """A predictor and the columns of the output. It can be pickled."""
 
-    def __init__(self, answerer: Answerer, output: OutputColumns, is_gzip: bool) -> None:
-        self._answerer, self._output, self._is_gzip = answerer, output, is_gzip
+    def __init__(self, predictor: Predictor, output: OutputColumns, is_gzip: bool) -> None:
+        """Take over what a chunk needs.
+
+        is_gzip: the output is compressed.
+        """
+        self._predictor = predictor
+        self._output = output
+        self._is_gzip = is_gzip
         self._forbidden = frozenset(output.added)
-        # Where columns are fixed, a row with another key would lose it.
+        # If the columns are fixed, a row with another key would lose it.
         is_fixed = FORMATS[output.format].has_fixed_columns and output.kept is None
         self._allowed = frozenset(output.schema.columns) if is_fixed else None
 
     def score(self, chunk: Chunk) -> Scored:
-        """Classify the rows of a chunk and encode them."""
-        answerer, output = self._answerer, self._output
-        schema, writing = output.schema, FORMATS[output.format]
+        """Classify the rows of a chunk and return the bytes of the output's rows."""
+        output = self._output
+        schema = output.schema
+        writing = FORMATS[output.format]
         rows = FORMATS[schema.format].parse(chunk.rows, schema, self._check_keys)
         if writing.needs_utf8 and schema.format != writing.name and not schema.is_unicode:
             _refuse_bytes(rows, output)
-        answers = answerer.answers(rows.texts, rows.reasons)
-        statuses, labels = Counter(answers[-2]), Counter[str]()
-        for label, count in Counter(answers[0]).items():
-            labels.update(dict.fromkeys(answerer.names(label), count))
-        errors = (
-            (i, error) for i, error in enumerate(answers[-1], chunk.first + 1) if error is not None
-        )
-        first_errors = islice(errors, min(statuses["error"], MAX_LISTED_ERRORS))
-        chosen = answerer.chosen(answers)
-        if len(chosen) < chunk.count:
-            rows, answers = rows.only(chosen), [[column[i] for i in chosen] for column in answers]
-        data = writing.write(rows, answers, output) if chosen else b""
-        summary = Summary(
-            rows=chunk.count,
-            written=len(chosen),
-            errors=statuses["error"],
-            below_threshold=statuses[ABSTAINED],
-            labels=labels,
-            statuses=statuses,
-            first_errors=[RowProblem(chunk.source, i, error) for i, error in first_errors],
-        )
-        return compressed(data, self._is_gzip) if data else b"", summary
+        predictions = self._predictor.predict(rows.texts, rows.reasons)
+        columns = predictions.columns
+        selected = self._predictor.selected(predictions)
+        if len(selected) < chunk.count:
+            rows = rows.only(selected)
+            columns = [[column[i] for i in selected] for column in columns]
+        data = b""
+        if selected:
+            data = compressed(writing.write(rows, columns, output), self._is_gzip)
+        return data, _summary(chunk, predictions, len(selected))
 
     def _check_keys(self, row: dict[str, Any]) -> None:
+        """Raise RowError if a row has a key that the output has no place for."""
         if self._forbidden.isdisjoint(row) and (
             self._allowed is None or self._allowed.issuperset(row)
         ):
@@ -156,15 +224,42 @@ class Worker:
 
 
 def compressed(data: bytes, is_gzip: bool) -> bytes:
-    """Return ``data``, or a whole gzip file of it: always the same, and such files can be put end
-    to end."""
+    """Return ``data``, or a gzip file of it.
+
+    The same data give the same file. Such files, put end to end, are one.
+    """
     return gzip.compress(data, 6, mtime=0) if is_gzip else data
 
 
+def _summary(chunk: Chunk, predictions: Predictions, written: int) -> Summary:
+    statuses = Counter(predictions.statuses)
+    labels = Counter[str]()
+    for label, count in Counter(predictions.labels).items():
+        if label is not None:
+            labels.update(dict.fromkeys(predictions.named[label], count))
+    first_errors: list[RowProblem] = []
+    most = min(statuses["error"], MAX_LISTED_ERRORS)
+    for number, error in enumerate(predictions.errors, chunk.first + 1):
+        if len(first_errors) == most:
+            break
+        if error is not None:
+            first_errors.append(RowProblem(chunk.source, number, error))
+    return Summary(
+        rows=chunk.count,
+        written=written,
+        errors=statuses["error"],
+        below_threshold=statuses[ABSTAINED],
+        labels=labels,
+        statuses=statuses,
+        first_errors=first_errors,
+    )
+
+
 def _refuse_bytes(rows: Rows, output: OutputColumns) -> None:
-    """Put an error in place of the text of each row with another column that is not UTF-8."""
+    """Make each row with another column that is not UTF-8 an error row."""
     for values, name in zip(output.pick(rows.columns), output.columns):
         reason = f"column {name!r} is not UTF-8; leave it out with --keep"
         for i, value in enumerate(values):
             if rows.texts[i] is not None and isinstance(value, str) and utf8_error(value):
-                rows.texts[i], rows.reasons[i] = None, reason
+                rows.texts[i] = None
+                rows.reasons[i] = reason

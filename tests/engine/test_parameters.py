@@ -17,7 +17,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge_lstm import Classifier, DataError, ReadOptions, RunOptions, ScoreOptions, score, score_files
+from edge_lstm import (
+    Classifier,
+    DataError,
+    ReadOptions,
+    RunOptions,
+    ScoreOptions,
+    score,
+    score_files,
+)
 
 PROVIDERS = {"onnxruntime": "CPUExecutionProvider", "native": "native"}
 

@@ -14,7 +14,17 @@ import reference
 
 from edge_lstm import Classifier
 from edge_lstm.familiarity import unfamiliarity
-from tests.engine.conftest import DECODED, HERE, RECORDS, SANITIZED, STRICT, Compile, answers, kernels, zig
+from tests.engine.conftest import (
+    DECODED,
+    HERE,
+    RECORDS,
+    SANITIZED,
+    STRICT,
+    Compile,
+    answers,
+    kernels,
+    zig,
+)
 from tests.ports.conftest import Case, case
 
 TOLERANCE = 1e-6  # of a probability, against ONNX Runtime on AVX2
