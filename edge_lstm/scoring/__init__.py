@@ -1,9 +1,13 @@
 """Scoring: files in → files out, rows in → rows out.
 
-columns.py        what is asked for and the input's schema → the columns of the output worker.py
-a chunk → the bytes of its rows pool.py           chunks over processes, in order, bounded output.py
-the file under its name only when complete; journal.py: going on after an interruption files.py
-all of it together; rows.py: the same for a program's own rows; ray.py: for a cluster
+- columns.py: the options of a run and the input's schema → the columns of the output
+- worker.py: a chunk → the bytes of its rows
+- pool.py: chunks over processes, in order, a bounded number at a time
+- output.py: a file that gets its name when it is complete
+- journal.py: the state of an unfinished run, to go on from
+- files.py: all of it together
+- rows.py: the same for a program's own rows
+- ray.py: the same on a cluster
 """
 
 from __future__ import annotations

@@ -30,8 +30,8 @@ class ScoreOptions:
         ``abstained``.
     abstain: the share of labels that may be wrong, for which the model file has a threshold; it
         replaces ``threshold``. If neither is given, the model file's default counts, or 0.
-    unfamiliar: give the status ``unfamiliar`` to texts unlike those that the model learnt from, and
-        to at most this share of the others; None for no text.
+    unfamiliar: give the status ``unfamiliar`` to texts unlike the model's training texts, and to at
+        most this share of the others; None for no text.
     top: labels to give, the most probable first. Beyond the first, each has a column, and one for
         its probability.
     only_label: write only rows that got one of these labels; empty for all rows.
@@ -179,7 +179,7 @@ def added_columns(
 ) -> dict[str, bool]:
     """Return the names of the added columns, in order, and whether each holds numbers.
 
-    columns: those of the input that are written.
+    columns: the names of the input's columns that are written.
     labels: of the model.
     prefixes: the first one with which the input has none of the names is taken.
 

@@ -1,4 +1,4 @@
-"""Files in → one file out: :func:`score_files`, what ``edge-lstm score`` calls."""
+"""Files in → one file out: :func:`score_files`, which ``edge-lstm score`` calls."""
 
 from __future__ import annotations
 
@@ -35,23 +35,24 @@ from edge_lstm.tables.schema import STDIN, ReadOptions
 if TYPE_CHECKING:
     from edge_lstm.classifier import Classifier
 
+# Rows and bytes of a chunk with ``low_memory``.
 LOW_MEMORY_LIMITS = (256, 2**16)
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
-    """How a run is made; none of it changes a label or a probability.
+    """Options that change no label and no probability.
 
-    workers: at most so many processes; None for as many as the cores this one may use. No more are
+    workers: the most processes; None for as many as the cores that this one may use. No more are
         started than the work can use.
-    low_memory: one worker, small chunks, half the usual batch, and no arena (see Classifier.load),
-        for devices.
-    chunk_rows: rows that a worker takes at a time, at most; None: as is usual.
-    batch_size: texts in one run of the model; None: what is fastest.
+    low_memory: for devices: one worker, small chunks, half the usual batch, and no arena (see
+        Classifier.load).
+    chunk_rows: the most rows that a worker takes at a time; None for the usual number.
+    batch_size: texts in one run of the model; None for the fastest number.
     provider: the execution provider of ONNX Runtime, or native, the engine.
-    resume: go on where an interrupted run stopped; the final file is that of an uninterrupted one.
-    checkpoint_seconds: how much work an interruption may cost; None: all, and nothing is left of
-        it.
+    resume: go on from an interrupted run; the final file is that of an uninterrupted one.
+    checkpoint_seconds: the work that an interruption may cost; None: all of it, and nothing is left
+        of the run.
     also_written: files that the caller will write; none may be an input or an output of the run.
     address: of a running Ray cluster (``auto``, ``ray://host:10001``), for ``score_on_cluster``
         alone.
@@ -68,8 +69,10 @@ class RunOptions:
     address: str | None = None
 
     def check(self) -> None:
-        """Raise DataError where an option is out of range or two exclude each other, TypeError for
-        one of the wrong type."""
+        """Raise DataError if an option is out of range, or if two exclude each other.
+
+        Raises TypeError if one is of the wrong type.
+        """
         optional_whole("workers", self.workers)
         optional_whole("chunk_rows", self.chunk_rows)
         optional_whole("batch_size", self.batch_size)
@@ -77,11 +80,9 @@ class RunOptions:
         instance("provider", self.provider, str, "a string")
         for name in ("low_memory", "resume"):
             instance(name, getattr(self, name), bool)
-        if (
-            self.checkpoint_seconds is not None
-            and number("checkpoint_seconds", self.checkpoint_seconds) < 0
-        ):
-            raise DataError(f"checkpoint_seconds must be 0 or more, not {self.checkpoint_seconds}")
+        seconds = self.checkpoint_seconds
+        if seconds is not None and number("checkpoint_seconds", seconds) < 0:
+            raise DataError(f"checkpoint_seconds must be 0 or more, not {seconds}")
         if isinstance(self.also_written, (str, Path)):
             raise DataError(
                 f"also_written is one path, {str(self.also_written)!r}; give a list of paths"
@@ -94,7 +95,7 @@ class RunOptions:
 
     @property
     def limits(self) -> tuple[int, int]:
-        """Rows and bytes of a chunk."""
+        """The most rows and bytes of a chunk."""
         rows, size = LOW_MEMORY_LIMITS if self.low_memory else tables.LIMITS
         return rows if self.chunk_rows is None else int(self.chunk_rows), size
 
@@ -104,7 +105,11 @@ DEFAULT_RUN_OPTIONS = RunOptions()
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run is. fraction: of the input, None where its end is not known."""
+    """The progress of a run.
+
+    summary: of the rows that are done.
+    fraction: of the input, 0 to 1; None if its end is not known.
+    """
 
     summary: Summary
     fraction: float | None
@@ -124,24 +129,25 @@ def score_files(
     """Classify every row of the inputs into one output, one row out for each row in, in order.
 
     inputs: files, globs, folders of ``.txt``, or ``-`` (standard input).
-    output: a file, its format and compression by its suffix; None or ``-`` for standard output.
+    output: a file, whose suffix says its format and compression; None or ``-`` for standard output.
     model: a model file, or a loaded Classifier, used as it is; None for the embedded model, if the
         inputs have no column of other labels than its own; "sentiment" for the embedded model in
         any case.
-    options: what is written; reading: how inputs are read; run: how the work is done.
-    format: of the output, where its suffix does not say it.
+    options: the columns that are added, and the rows that are written.
+    reading: the format of the inputs and the column of the texts.
+    run: processes, memory and resuming.
+    format: of the output; needed if its suffix does not say it.
+    on_progress: is called after each chunk.
 
     Raises DataError (inputs, options), OutputError, ModelFileError, ProviderError,
     MissingPackageError, and TypeError for a value of the wrong type.
     """
-    several = (
-        inputs
-        if isinstance(inputs, Iterable) and not isinstance(inputs, (str, bytes))
-        else [inputs]
-    )
-    paths = [path("inputs", each) for each in several]
+    if isinstance(inputs, (str, bytes)) or not isinstance(inputs, Iterable):
+        inputs = [inputs]
+    paths = [path("inputs", each) for each in inputs]
     target = None if output is None else path("output", output)
-    target = None if target == STDIN else target
+    if target == STDIN:
+        target = None
     instance("run", run, RunOptions)
     run.check()
     check_strings(format=format)
@@ -184,8 +190,10 @@ def score_files(
 
 
 def _model(model: str | Path | Classifier | None) -> tuple[Classifier | None, ModelFile]:
-    """Return a loaded Classifier and its model file, or the model file alone. Raises as
-    open_model."""
+    """Return a loaded Classifier and its model file, or None and the model file.
+
+    Raises the errors of open_model.
+    """
     opened = getattr(model, "model", None)
     if isinstance(opened, ModelFile):
         return cast("Classifier", model), opened
@@ -194,11 +202,16 @@ def _model(model: str | Path | Classifier | None) -> tuple[Classifier | None, Mo
 
 @dataclass
 class _Run:
-    """A run under way. Raises DataError where what is asked of it cannot be done.
+    """A run under way.
 
-    target: the output's path; None: standard output. is_stream: it cannot be renamed or resumed.
-    unchosen: the model, if nobody named one, so that it may not be for these texts.
-    head: what begins the output. digest: of the input up to the last chunk written.
+    target: the output's path; None for standard output.
+    unchosen: the model if nobody named one, so that it may not be for these texts; else None.
+    started: time.monotonic() at the start of the run.
+    digest: of the input up to the last chunk written.
+    is_stream: the output cannot be renamed or resumed.
+    head: the first bytes of the output.
+
+    Raises DataError if its options exclude each other or do not fit its inputs.
     """
 
     opened: tables.Inputs
@@ -230,7 +243,7 @@ class _Run:
             raise DataError("an input from a pipe cannot be resumed; write it to a file first")
 
     def into_stream(self, pool: WorkerPool) -> None:
-        """Write all rows into a pipe or the like."""
+        """Write all rows to standard output, a pipe or a device."""
         with stream_output(self.target) as write:
             head = self.head
             for data in self._scored(pool, self._chunks()):
@@ -239,9 +252,8 @@ class _Run:
             write(head)
 
     def into_file(self, pool: WorkerPool, path: str) -> None:
-        """Write all rows, from where an unfinished run stopped, into a file that is complete
-        then."""
-        # A run over a pipe cannot be resumed: it leaves no journal, and no half of a file.
+        """Write the rows that no earlier run has written, and give the file its name."""
+        # A run over a pipe cannot be resumed. It leaves no journal, and no half of a file.
         seconds = self.run.checkpoint_seconds
         has_journal = not self.opened.once and (self.run.resume or seconds is not None)
         with FileOutput(path, self._identity() if has_journal else None) as file:
@@ -261,14 +273,15 @@ class _Run:
                         file.checkpoint(self.digest, self.summary.to_dict())
                         begun = time.monotonic()
             except DataError:
-                file.forget()  # whoever corrects the input has another one
+                # Once the input is corrected, it is another one.
+                file.forget()
                 raise
             if file.is_kept:
                 file.checkpoint(self.digest, self.summary.to_dict())
             file.complete(self.format.assemble if self.format.is_assembled else None)
 
     def _chunks(self) -> Iterator[tables.Chunk]:
-        """Yield the rows; the first are looked at before any is answered."""
+        """Yield the chunks. Raises DataError if the default model is for other texts."""
         is_first = True
         for chunk in self.opened.chunks(self.run.limits):
             if is_first and chunk.count and self.unchosen is not None:
@@ -277,11 +290,11 @@ class _Run:
             yield chunk
 
     def _pass(self, chunks: Iterator[tables.Chunk], entry: Entry, journal: Path) -> None:
-        """Read what an unfinished run has read, which must be the same. Raises DataError where it
-        is not."""
+        """Read what an unfinished run has read. Raises DataError if it has changed."""
         rows = 0
         while rows < entry.rows and (chunk := next(chunks, None)):
-            rows, self.digest = rows + chunk.count, chunk.digest
+            rows += chunk.count
+            self.digest = chunk.digest
         if rows != entry.rows or self.digest != entry.input_sha256:
             raise DataError(
                 "cannot resume: an input was changed since the run was started; "
@@ -289,22 +302,24 @@ class _Run:
             )
 
     def _scored(self, pool: WorkerPool, chunks: Iterator[tables.Chunk]) -> Iterator[bytes]:
-        """Yield the bytes of each chunk, counted, and show how far the run is."""
+        """Yield the bytes of each chunk, count its rows and report the progress."""
         for chunk, (data, part) in pool.run(chunks):
             self.digest = chunk.digest
             self.summary.add(part)
-            self.summary.workers, self.summary.seconds = pool.used, time.monotonic() - self.started
+            self.summary.workers = pool.used
+            self.summary.seconds = time.monotonic() - self.started
             if self.on_progress:
                 self.on_progress(Progress(self.summary, chunk.fraction))
             yield data
 
     def _identity(self) -> dict[str, Any]:
-        """Everything that decides the bytes of the output, as JSON has it."""
-        schema, options = asdict(self.opened.schema), asdict(self.options)
+        """Return everything that decides the bytes of the output, as JSON has it."""
+        schema = asdict(self.opened.schema)
+        options = asdict(self.options)
         engine = "edge_lstm_native" if self.run.provider == NATIVE else "onnxruntime"
         identity = {
-            "the list of inputs": [s.path for s in self.opened.sources],
-            **{f"the input {s.path}": fingerprint(s) for s in self.opened.sources},
+            "the list of inputs": [source.path for source in self.opened.sources],
+            **{f"the input {source.path}": fingerprint(source) for source in self.opened.sources},
             "the model": self.summary.model_sha256,
             **{name.replace("_", "-"): value for name, value in options.items()},
             **{f"the input's {name}": value for name, value in schema.items()},
@@ -319,7 +334,7 @@ class _Run:
 
 
 def _output_format(target: str | None, format_name: str | None, opened: tables.Inputs) -> Format:
-    """Return the output's format: the one asked for, else by its suffix, else that of the input."""
+    """Return the format asked for, else the one of the output's suffix, else the input's."""
     if format_name is not None and not tables.named(format_name).suffixes:
         raise DataError(f"{format_name} is not an output format; choose another --output-format")
     name = format_name or (tables.format_of(target) if target is not None else None)

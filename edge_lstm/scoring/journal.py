@@ -1,4 +1,4 @@
-"""The journal of an unfinished run: how far it is, and what it was a run of."""
+"""The journal of an unfinished run: its last point, and its inputs and options."""
 
 from __future__ import annotations
 
@@ -17,15 +17,18 @@ from edge_lstm.errors import DataError
 from edge_lstm.os_file import NO_FOLLOW, NO_WAIT
 from edge_lstm.tables.schema import Source
 
-_MOST_BYTES = 2**28  # a journal is some kilobytes, and 200 bytes for each input
+# Bytes that are read of a journal. It has some kilobytes, and 200 bytes for each input.
+_MOST_BYTES = 2**28
 
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
     """A point to go on from.
 
-    rows: so many rows are in the first ``output_bytes`` of the output.
-    output_sha256, input_sha256: of those bytes, and of the input that was read for these rows.
+    rows: rows in the first ``output_bytes`` of the output.
+    output_bytes: bytes of the output that were written for these rows.
+    output_sha256: of those bytes.
+    input_sha256: of the input that was read for these rows.
     counts: the state of the summary.
     """
 
@@ -37,14 +40,17 @@ class Entry:
 
 
 def write_journal(path: Path, run: dict[str, Any], entry: Entry) -> None:
-    """Note a point, in place of the last one. What it says must be on the disk before. Raises
-    OutputError.
+    """Replace the journal with a new point.
 
     run: everything that decides the bytes of the output.
+    entry: the point; the output must be on the disk up to it.
+
+    Raises OutputError.
     """
-    content, new = {"run": run, **asdict(entry)}, Path(f"{path}.new")
+    content = {"run": run, **asdict(entry)}
+    new = Path(f"{path}.new")
     with write_errors(path):
-        # What has this name is of a run that was killed while it wrote; a link is not followed.
+        # A run that was killed while it wrote may have left a file. A link is not followed.
         new.unlink(missing_ok=True)
         with new.open("xb") as file:
             file.write(json.dumps({**content, "sha256": _digest(content)}).encode())
@@ -55,8 +61,10 @@ def write_journal(path: Path, run: dict[str, Any], entry: Entry) -> None:
 
 
 def read_journal(path: Path) -> tuple[Entry, dict[str, Any]]:
-    """Return the point of a journal, and the identity of its run. Raises DataError where it is
-    damaged."""
+    """Return the point of a journal, and everything that decides the bytes of its run's output.
+
+    Raises DataError if the journal is damaged.
+    """
     try:
         handle = os.open(path, os.O_RDONLY | NO_FOLLOW | NO_WAIT)
         with os.fdopen(handle, "rb") as file:
@@ -77,8 +85,11 @@ def read_journal(path: Path) -> tuple[Entry, dict[str, Any]]:
 
 
 def fingerprint(source: Source) -> list[int] | str | None:
-    """Return size and time of a file, or a digest of those of a folder's files: enough to see at
-    once that one was changed or swapped. (The digest of all that is read shows the rest.)"""
+    """Return size and time of a file, or a digest of the sizes and times of a folder's files.
+
+    They show at once that a file was changed or swapped. The digest of everything that is read
+    shows the rest. None if the file cannot be found.
+    """
     states: list[list[int] | None] = []
     for name in source.files or ("",):
         try:
@@ -91,8 +102,10 @@ def fingerprint(source: Source) -> list[int] | str | None:
 
 @contextmanager
 def write_errors(path: str | Path) -> Iterator[None]:
-    """An OSError of writing in the block becomes an OutputError that says what to do; a pipe
-    without a reader stays one."""
+    """Make an OSError of the block an OutputError that says what to do.
+
+    A BrokenPipeError stays one: if a reader goes away, nothing is wrong with the output.
+    """
     try:
         yield
     except BrokenPipeError:

@@ -1,4 +1,7 @@
-"""The output: under another name until it is complete, on the disk before the journal says so."""
+"""The output of a run: a file that gets its name when it is complete, or a stream.
+
+What the journal says is written is on the disk before.
+"""
 
 from __future__ import annotations
 
@@ -19,19 +22,25 @@ from edge_lstm.errors import DataError, OutputError
 from edge_lstm.os_file import NO_FOLLOW, NO_WAIT, lock
 from edge_lstm.scoring.journal import Entry, read_journal, write_errors, write_journal
 
+# Bytes that are read at once to check what an unfinished run has written.
 _READ_AT_ONCE = 2**20
-_TRIES = 1000  # to lock what other runs make and rename all the while
+# Attempts to lock a partial file. Other runs may make and rename it all the while.
+_TRIES = 1000
 
 
 def names_of(path: str | Path) -> list[str]:
-    """Every name that a run may write for the output ``path``."""
+    """Return every name that a run may write for the output ``path``."""
     return [str(path) + suffix for suffix in ("", PARTIAL, JOURNAL, JOURNAL_NEW, ASSEMBLED)]
 
 
 @contextmanager
 def stream_output(path: str | None) -> Iterator[Callable[[bytes], None]]:
-    """Open standard output (None), a pipe or a device, and yield what writes bytes into it; that
-    raises OutputError, or BrokenPipeError where the reader is gone."""
+    """Open standard output, a pipe or a device, and yield a function that writes bytes into it.
+
+    path: None for standard output.
+
+    Raises OutputError. The function raises it too, or BrokenPipeError if the reader is gone.
+    """
     name = path or "standard output"
     with write_errors(name):
         file = _standard_output() if path is None else atomic.open_stream(path)
@@ -44,32 +53,38 @@ def stream_output(path: str | None) -> Iterator[Callable[[bytes], None]]:
     try:
         yield write
     finally:
-        if isinstance(file, io.FileIO):  # of its own
+        # A program's own stream stays open.
+        if isinstance(file, io.FileIO):
             file.close()
 
 
 class FileOutput:
-    """A file that has its name only when it is complete. Until then ``<name>.partial`` holds the
-    rows and ``<name>.resume.json`` says how far it is. A context: a partial file without a journal
-    goes with it. One that a killed process has left is the next run's. The output keeps the
-    permissions of an earlier one.
+    """An output file that gets its name when it is complete.
 
-    is_kept: whether the partial file stays where the run ends before its end.
+    Until then ``<name>.partial`` holds the rows, and ``<name>.resume.json`` says how far it is. At
+    the end of the context, a partial file without a journal is removed. If a killed process has
+    left one, the next run takes it over. The output keeps the permissions of an earlier one.
+
+    is_kept: whether the partial file stays if the run is interrupted.
     """
 
     def __init__(self, path: str, run: dict[str, Any] | None = None) -> None:
-        """Open or make the partial file and lock it; change nothing in it. Raises OutputError.
+        """Open or make the partial file and lock it; change nothing in it.
 
-        run: everything that decides the bytes of the output, as JSON has it; None: there is no
-            journal.
+        run: everything that decides the bytes of the output, as JSON has it; None for no journal.
+
+        Raises OutputError.
         """
-        self.path, self._run = path, run
-        self.partial, self.journal = Path(path + PARTIAL), Path(path + JOURNAL)
+        self.path = path
+        self.partial = Path(path + PARTIAL)
+        self.journal = Path(path + JOURNAL)
+        self._run = run
         atomic.check_writable(Path(path))
         self._file, self._is_new = self._open_locked()
-        # so that a run can go on with it
+        # A run that goes on must be able to read and write it.
         atomic.keep_mode(Path(path), self.descriptor, least=0o600)
-        self._size, self._digest = 0, hashlib.sha256()
+        self._size = 0
+        self._digest = hashlib.sha256()
         self.is_kept = not self._is_new and os.path.lexists(self.journal)
 
     def __enter__(self) -> FileOutput:
@@ -82,18 +97,20 @@ class FileOutput:
 
     @property
     def descriptor(self) -> int:
-        """Of the partial file."""
+        """The descriptor of the partial file."""
         return self._file.fileno()
 
     def unfinished(self, *, resume: bool) -> Entry | None:
-        """Return where an unfinished run of this output stopped; None where there is none to go on
-        from.
+        """Return the point at which an unfinished run of this output stopped, or None.
 
-        Raises DataError where there is one that this run would destroy, or is not.
+        resume: this run goes on from there.
+
+        Raises DataError if this run would destroy an unfinished one, or is not the same.
         """
         if not os.path.lexists(self.journal):
             return None
-        if self._is_new:  # of a run that was killed when its output had its name
+        if self._is_new:
+            # Its run was killed after the output had got its name.
             read_journal(self.journal)
             self.journal.unlink()
             return None
@@ -104,7 +121,8 @@ class FileOutput:
             )
         entry, run = read_journal(self.journal)
         for key in {**run, **self._run}:
-            then, now = run.get(key), self._run.get(key)
+            then = run.get(key)
+            now = self._run.get(key)
             if then != now:
                 raise DataError(
                     f"cannot resume: {key} was {then!r} and is {now!r}; "
@@ -113,16 +131,19 @@ class FileOutput:
         return entry
 
     def begin(self, head: bytes) -> None:
-        """Begin with ``head``, whatever the partial file holds."""
-        if not self._is_new:  # nor does anything else stay that a run without a journal has left
+        """Write ``head`` to an empty partial file. Raises OutputError."""
+        if not self._is_new:
+            # A run without a journal may have left these too.
             for name in (JOURNAL_NEW, ASSEMBLED):
                 Path(self.path + name).unlink(missing_ok=True)
         self._file.truncate(0)
         self.write(head)
 
     def go_on(self, entry: Entry) -> None:
-        """Go on behind what an unfinished run has written. Raises DataError where that is not
-        there."""
+        """Go on after the bytes that an unfinished run has written.
+
+        Raises DataError if the partial file does not hold them.
+        """
         left = entry.output_bytes
         while left and (chunk := self._file.read(min(left, _READ_AT_ONCE))):
             self._digest.update(chunk)
@@ -135,16 +156,19 @@ class FileOutput:
         self._size = self._file.truncate(entry.output_bytes)
 
     def write(self, data: bytes) -> None:
-        """Write bytes behind the others. Raises OutputError."""
+        """Append bytes. Raises OutputError."""
         with write_errors(self.path):
             _write_all(self._file, data)
         self._size += len(data)
         self._digest.update(data)
 
     def checkpoint(self, input_sha256: str, counts: dict[str, Any]) -> None:
-        """Note in the journal, if there is one, what was written until now. Raises OutputError.
+        """Write the point that is reached to the journal, if there is one.
 
-        input_sha256: of what was read for it. counts: the state of the summary.
+        input_sha256: of the input that was read for it.
+        counts: the state of the summary.
+
+        Raises OutputError.
         """
         if self._run is None:
             return
@@ -160,13 +184,19 @@ class FileOutput:
         self.is_kept = True
 
     def complete(self, assemble: Callable[[str, str], None] | None) -> None:
-        """Give the partial file, or what is assembled from it, the output's name. Raises
-        OutputError."""
+        """Give the output its name.
+
+        assemble: writes the output, its second argument, from the partial file, its first; None if
+            the partial file is the output.
+
+        Raises OutputError.
+        """
         self._sync()
         whole = self.partial
         if assemble is not None:
             whole = Path(self.path + ASSEMBLED)
-            whole.unlink(missing_ok=True)  # of a run that was killed here; a link is not followed
+            # A run that was killed here may have left a file. A link is not followed.
+            whole.unlink(missing_ok=True)
             with write_errors(self.path):
                 with whole.open("xb") as file:
                     atomic.keep_mode(Path(self.path), file.fileno(), least=0o600)
@@ -180,15 +210,17 @@ class FileOutput:
         self.forget()
 
     def forget(self) -> None:
-        """There is nothing to go on from: the run is complete, or its input is wrong."""
+        """Remove the journal: the run is complete, or its input is wrong."""
         self.is_kept = False
         if self._run is not None:
             for name in (JOURNAL, JOURNAL_NEW):
                 Path(self.path + name).unlink(missing_ok=True)
 
     def _sync(self, assembled: Path | None = None) -> None:
-        """Return when everything written is on the disk, under the partial file's name, and what
-        was assembled from it. Raises OutputError."""
+        """Return when the partial file, and what was assembled from it, are on the disk.
+
+        Raises OutputError, also if the partial file has lost its name.
+        """
         with write_errors(self.path):
             os.fsync(self._file.fileno())
             if assembled is not None:
@@ -204,12 +236,13 @@ class FileOutput:
     def _unless_open(self, act: Callable[[], object]) -> None:
         try:
             act()
-        except PermissionError:  # Windows renames and removes no file that is open
+        except PermissionError:
+            # Windows renames and removes no file that is open.
             self._file.close()
             act()
 
     def _open_locked(self) -> tuple[io.FileIO, bool]:
-        """The partial file, and whether it is a new one."""
+        """Return the partial file, and whether it is a new one."""
         for _ in range(_TRIES):
             is_new = not os.path.lexists(self.partial)
             if self.partial.is_symlink():
@@ -227,8 +260,7 @@ class FileOutput:
                     except BlockingIOError:
                         hint = "wait for it or choose another output"
                         raise OutputError(f"another run is writing {self.path}; {hint}") from None
-                # Until it was locked, another run may have finished: then this is its output by
-                # now.
+                # Another run may have finished before the lock. Then this is its output by now.
                 if self._leads_to(file.fileno()):
                     if os.fstat(file.fileno()).st_nlink > 1:
                         raise self._foreign("another file too (a hard link)")
@@ -246,27 +278,30 @@ class FileOutput:
             return False
 
     def _is_mine(self) -> bool:
-        """Whether the partial file's name still leads to what this run writes."""
+        """Return whether the partial file still has its name."""
         return not self._file.closed and self._leads_to(self.descriptor)
 
 
 def _standard_output() -> BinaryIO:
-    """Standard output without a buffer: what cannot be written is known at once, and only once."""
+    """Return standard output without a buffer, so that each error is raised at once, and once."""
     buffer: BinaryIO | None = getattr(sys.stdout, "buffer", None)
     if buffer is None:
         raise OutputError("standard output is closed; name an output with -o")
     try:
         descriptor = sys.stdout.fileno()
-    except OSError:  # a program's own stream
+    except OSError:
+        # It is a program's own stream.
         return buffer
-    sys.stdout.flush()  # what was printed before comes before
+    # Earlier output comes first.
+    sys.stdout.flush()
     return cast(BinaryIO, io.FileIO(os.dup(descriptor), "w"))
 
 
 def _write_all(file: BinaryIO | io.FileIO, data: bytes) -> None:
     view = memoryview(data)
     while view:
-        written = file.write(view)  # a pipe may take a part, or for now nothing if it does not wait
+        # A pipe may take a part. One that does not block may take nothing for now.
+        written = file.write(view)
         if written is None:
             select.select([], [file], [])
         else:

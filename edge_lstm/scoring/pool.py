@@ -57,8 +57,8 @@ SLOT_BYTES = 2**22
 CAN_START = hasattr(os, "fork")
 _IS_FORK = sys.platform == "linux"
 
-# Processes are started by one thread at a time. A fork in between would hold open a worker's end
-# of another pool's pipe, and the parent would not see that worker's end.
+# Processes are started by one thread at a time. Otherwise a fork could hold open another pool's
+# pipe, and its parent would not see when its worker is gone.
 _starting = threading.Lock()
 
 
@@ -121,7 +121,7 @@ class WorkerPool:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End the processes at once; what they had under way is lost."""
+        """End the processes at once, with the chunks that they have under way."""
         self._end()
         atexit.unregister(self._end_with_interpreter)
         if self._is_late:
@@ -296,7 +296,7 @@ def _serve(
             chunk, slot = chunks.get()
             connection.send(_answer(worker, memory, chunk, slot))
     finally:
-        # The parent is gone, or there is no room for a thread or an answer: then it sees this end.
+        # The parent is gone. Or a thread or an answer found no room, and the parent sees this end.
         os._exit(1)
 
 

@@ -1,8 +1,8 @@
 """``--engine ray``: a folder of files in, a folder of files out, on a Ray cluster.
 
-Ray Data maps the names of the files over actors with one Classifier each, and does again elsewhere
-what a lost node had under way. The local engine writes each file; a note beside it says what it
-holds.
+Ray Data maps the names of the files over actors with one Classifier each. If a node is lost, it
+gives its files to others. The local engine writes each file. A note about each file is kept in the
+output folder, so that a resumed run knows it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from edge_lstm.scoring.summary import Summary
 from edge_lstm.tables.reader import DEFAULT_OPTIONS, FORMATS, format_of, open_inputs
 from edge_lstm.tables.schema import ReadOptions
 
-# folder of the notes in the output; names with _ are skipped by readers of Parquet
+# Folder of the notes in the output. Readers of Parquet skip names that begin with _.
 NOTES = "_edge_lstm"
 
 
@@ -51,18 +51,25 @@ def score_on_cluster(
 ) -> Summary:
     """Classify every row of every file of a folder, on a cluster, into a folder of the same files.
 
-    inputs, output: folders, as paths that every node sees.
-    run: its workers are actors (None: as many as the cluster has CPUs); without its address a
-        cluster of its own is started; with its resume, files that a run of the same model and
-        options has done are kept.
-    format: of the output; None for that of the inputs.
+    inputs: a folder, as a path that every node sees.
+    output: another one.
+    model: a model file; None for the embedded model, as in score_files.
+    options: the columns that are added, and the rows that are written.
+    reading: the format of the inputs and the column of the texts.
+    run: its workers are actors (None: one for each CPU of the cluster). Without its address, a
+        local cluster is started. With its resume, files that a run of the same model and options
+        has done are kept.
+    format: of the output; None for the format of the inputs.
+    on_progress: is called after each file.
 
     Raises DataError, OutputError, ModelFileError (or a subclass) or MissingPackageError.
     """
     check_installed("ray", "--engine ray")
     run.check()
-    source, target = Path(inputs).absolute(), Path(output).absolute()
-    names, opened = _input_names(source, reading.format), open_model(model)
+    source = Path(inputs).absolute()
+    target = Path(output).absolute()
+    names = _input_names(source, reading.format)
+    opened = open_model(model)
     check_distinct([*run.also_written, target], [opened.path, *(source / name for name in names)])
     if target.is_file() or (target.is_dir() and any(target.iterdir()) and not run.resume):
         raise OutputError(
@@ -86,10 +93,8 @@ def score_on_cluster(
     identity = [opened.sha256(), asdict(options), asdict(reading)]
     with _cluster(run.address) as ray:
         actors = min(len(names), run.workers or int(ray.cluster_resources().get("CPU", 1)))
-        started, summary = (
-            time.monotonic(),
-            Summary(str(output), opened.sha256(), actors, model=opened.name),
-        )
+        started = time.monotonic()
+        summary = Summary(str(output), opened.sha256(), actors, model=opened.name)
         summary.added_columns = tuple(columns.added)
         scored = ray.data.from_items(
             [{"name": name} for name in names], override_num_blocks=len(names)
@@ -112,17 +117,24 @@ def score_on_cluster(
 
 @contextmanager
 def _cluster(address: str | None) -> Iterator[Any]:
-    """Within the block, the package ``ray`` and a cluster; what goes wrong in Ray is one line."""
+    """Yield the package ``ray``, connected to a cluster.
+
+    address: None for a local cluster of its own.
+
+    An error of Ray becomes an EdgeLSTMError.
+    """
     import ray
     import ray.data
 
     is_own = not ray.is_initialized()
     if is_own:
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
-        with signals.kept():  # without an address Ray would join a cluster that happens to run here
+        # Without an address, Ray would join a cluster that happens to run here.
+        with signals.kept():
             ray.init(address=address or "local", log_to_driver=False, logging_level="error")
     ray.data.DataContext.get_current().enable_progress_bars = False
-    logging.getLogger("ray.data").setLevel(logging.ERROR)  # this command has its own progress
+    # The command shows its own progress.
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
     try:
         yield ray
     except ray.exceptions.RayError as error:
@@ -134,20 +146,29 @@ def _cluster(address: str | None) -> Iterator[Any]:
 
 
 class FileScorer:
-    """The actor: one Classifier, one file after the other."""
+    """An actor that scores one file after the other."""
 
     def __init__(
         self, source: Path, target: Path, arguments: dict[str, Any], identity: list[Any]
     ) -> None:
-        """source, target: folders. arguments: of score_files. identity: what decides the bytes of
-        outputs."""
-        self._source, self._target, self._arguments = source, target, arguments
+        """Keep what each file needs.
+
+        source: the folder of the inputs.
+        target: the folder of the outputs.
+        arguments: of score_files.
+        identity: everything but the file that decides the bytes of its output.
+        """
+        self._source = source
+        self._target = target
+        self._arguments = arguments
         self._identity = json.loads(json.dumps(identity))
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        """Return the note of a file, given by its name, as JSON."""
-        name, target_format = row["name"], self._arguments["format"]
-        source, target = self._source / name, self._target / name
+        """Score the file ``name`` and return its note, as JSON under ``note``."""
+        name = row["name"]
+        target_format = self._arguments["format"]
+        source = self._source / name
+        target = self._target / name
         if target_format is not None and format_of(name) != target_format:
             target = Path(str(target).removesuffix(".gz")).with_suffix(
                 FORMATS[target_format].suffixes[0]
@@ -159,18 +180,19 @@ class FileScorer:
             return {"note": json.dumps({**note, "resumed_at": note["rows"]})}
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
-            note = {
-                **score_files(source, target, **self._arguments).to_dict(),
-                "identity": identity,
-            }
+            summary = score_files(source, target, **self._arguments)
         except EdgeLSTMError as error:
             return {"note": json.dumps({"failed": str(error)})}
+        note = {**summary.to_dict(), "identity": identity}
         write_atomically(json.dumps(note), path, parents=True)
         return {"note": json.dumps(note)}
 
 
 def _input_names(folder: Path, format: str | None) -> list[str]:  # noqa: A002
-    """Return the input files of a folder in order, all of one format. Raises DataError."""
+    """Return the names of a folder's input files, in order.
+
+    Raises DataError unless they are of one format.
+    """
     if not folder.is_dir():
         raise DataError(f"no such folder: {folder}; --engine ray reads a folder of files")
     paths = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())

@@ -48,7 +48,7 @@ class ScoredRow(Mapping[Any, Any]):
     added: Mapping[str, Any] = field(repr=False)
 
     def to_dict(self) -> dict[Any, Any]:
-        """Return the columns of a file: the row's own, then those of the prediction."""
+        """Return the columns of a file: the row's own, then the prediction's."""
         return {**self.own, **self.added}
 
     def __getitem__(self, name: Any) -> Any:
@@ -79,7 +79,7 @@ def score(
     options: the columns that are added, and the rows that come back.
     window: rows that are read before they are classified; 1 classifies each row at once. It
         changes no prediction.
-    batch_size: texts in one run of the model; None for what is fastest.
+    batch_size: texts in one run of the model; None for the fastest number.
 
     Each row comes back with its own values (``text`` for a plain text), label, probability, status
     and error. As a mapping it has them under names that the first row decides (see ScoreOptions).
@@ -173,7 +173,7 @@ def _score(
 def _kept(names: list[Any], asked: Sequence[Any]) -> tuple[Any, ...]:
     """Return the keys to write: those asked for, by name or number from 1.
 
-    Raises DataError if there is no such key, or if one is asked for twice.
+    Raises DataError if the first row lacks a key, or if one is asked for twice.
     """
     shown = [str(name) for name in names]
     kept: list[Any] = []

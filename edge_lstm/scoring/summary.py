@@ -1,4 +1,4 @@
-"""What a run, or a part of it, did, in numbers."""
+"""A run, or a part of it, in numbers."""
 
 from __future__ import annotations
 
@@ -7,12 +7,18 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 _COUNTS = ("rows", "written", "errors", "below_threshold", "resumed_at")
-MAX_LISTED_ERRORS = 20  # enough for a summary, bounded for a file of nothing but errors
+# Error rows that a summary lists: enough to find a cause, bounded if all rows are errors.
+MAX_LISTED_ERRORS = 20
 
 
 @dataclass(frozen=True)
 class RowProblem:
-    """An error row: its file, its number in it (from 1, the header not counted) and the reason."""
+    """An error row.
+
+    source: the name of its file.
+    row: its number in the file, from 1; the header is not counted.
+    error: the reason.
+    """
 
     source: str
     row: int
@@ -21,14 +27,23 @@ class RowProblem:
 
 @dataclass
 class Summary:
-    """The summary of a run; of a resumed one the rows of all its parts.
+    """The summary of a run; if it was resumed, of all its parts.
 
-    rows: read; written: into the output (fewer only with ``only_label`` or ``only_abstained``).
-    labels: rows per label; statuses: rows per status (ok, empty, unknown_words, truncated,
-        unfamiliar, abstained, error).
-    below_threshold: those below the threshold. model: its path, or the words for the embedded one.
-    first_errors: the first error rows. seconds: of this part; resumed_at: rows that were done
-        before it.
+    output: the path of the output; None for standard output.
+    model_sha256: of the model file.
+    workers: processes that scored.
+    rows: rows that were read.
+    written: rows of the output; fewer than ``rows`` only with ``only_label`` or
+        ``only_abstained``.
+    errors: error rows.
+    below_threshold: abstained rows.
+    labels: label → rows.
+    statuses: status → rows (ok, empty, unknown_words, truncated, unfamiliar, abstained, error).
+    first_errors: the first error rows, at most MAX_LISTED_ERRORS.
+    added_columns: the names of the columns that the run adds.
+    resumed_at: rows that were done before this part.
+    seconds: duration of this part.
+    model: the path of the model file, or the words for the embedded one.
     """
 
     output: str | None = None
@@ -48,11 +63,11 @@ class Summary:
 
     @property
     def rows_per_second(self) -> float:
-        """Rows of this part per second."""
+        """Rows of this part per second; 0 before any time has passed."""
         return (self.rows - self.resumed_at) / self.seconds if self.seconds else 0.0
 
     def add(self, part: Summary) -> None:
-        """Count the rows of another part, behind these."""
+        """Add the counts of the part that follows."""
         for name in _COUNTS:
             setattr(self, name, getattr(self, name) + getattr(part, name))
         self.labels.update(part.labels)
@@ -60,7 +75,7 @@ class Summary:
         self.first_errors = [*self.first_errors, *part.first_errors][:MAX_LISTED_ERRORS]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
+        """Return plain values for JSON."""
         values = asdict(self)
         values["labels"] = dict(sorted(self.labels.items()))
         values["statuses"] = dict(sorted(self.statuses.items()))
@@ -70,7 +85,7 @@ class Summary:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Summary:
-        """Return what :meth:`to_dict` said of a part, as far as it is counted."""
+        """Return the counts of a part from the values of :meth:`to_dict`."""
         return cls(
             **{name: values[name] for name in _COUNTS},
             labels=Counter(values["labels"]),

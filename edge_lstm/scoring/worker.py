@@ -77,7 +77,7 @@ class Predictor:
     ) -> None:
         """Take over options that come from columns.resolve_options.
 
-        batch_size: texts in one run of the model; None for what is fastest.
+        batch_size: texts in one run of the model; None for the fastest number.
         """
         self.labels = classifier.labels
         self._classifier = classifier
@@ -106,7 +106,8 @@ class Predictor:
             good, self._highest, batch_size=self._batch_size
         )
         order = self._order(probabilities)
-        names, values = [], []
+        names = []
+        values = []
         for rank in order.T[: options.top]:
             names.append([self.labels[i] for i in rank.tolist()])
             values.append(probabilities[np.arange(len(good)), rank])
