@@ -51,11 +51,15 @@ _CHUNKS_A_PROCESS = 2
 MAX_PROCESSES = 1024
 # Chunks under way for each process.
 _AHEAD = 4
+# Those that it is given: the one that it scores and the next. The others wait for the first
+# process that has room, since one may be slower than another.
+_GIVEN = 2
 # Bytes of shared memory for each chunk under way. A larger chunk or result goes through the pipe.
 SLOT_BYTES = 2**22
 # Workers can be started here, and the package's commands are tested with them.
 CAN_START = hasattr(os, "fork")
-_IS_FORK = sys.platform == "linux"
+# A worker is a fork of this process. Elsewhere it is spawned: a new Python.
+IS_FORK = sys.platform == "linux"
 
 # Processes are started by one thread at a time. Otherwise a fork could hold open another pool's
 # pipe, and its parent would not see when its worker is gone.
@@ -83,11 +87,13 @@ class _Failure(NamedTuple):
 class _Task:
     """A chunk under way.
 
+    slot: its place in the shared memory, and its result's.
     answer: None until a worker has answered; then a _Failure, or a Scored whose bytes may be a
         place in the shared memory.
     """
 
     chunk: Chunk
+    slot: int
     answer: Any = None
 
 
@@ -111,6 +117,7 @@ class WorkerPool:
         self._worker = worker
         self._most = most_processes(workers)
         self._processes: list[BaseProcess] = []
+        self._waiting: deque[_Task] = deque()
         # What each process has to answer, in order, by the parent's end of its pipe.
         self._tasks: dict[Connection, deque[_Task]] = {}
         self._memory: mmap | None = None
@@ -154,10 +161,10 @@ class WorkerPool:
         pending: deque[_Task] = deque()
         most = _AHEAD * self.used
         for number, chunk in enumerate(chunks):
-            task = _Task(chunk)
+            task = _Task(chunk, slot=number % (most + 1))
             pending.append(task)
-            self._send(task, slot=number % (most + 1))
-            self._receive(0)
+            self._waiting.append(task)
+            self._exchange(0)
             # A live input that pauses gets all its answers before it is read again.
             kept = 0 if chunk.is_pause else most
             while pending and (pending[0].answer is not None or len(pending) > kept):
@@ -165,31 +172,31 @@ class WorkerPool:
         while pending:
             yield self._result(pending.popleft())
 
-    def _send(self, task: _Task, slot: int) -> None:
-        """Give a chunk to the process that has the fewest."""
-        connection = min(self._tasks, key=lambda each: len(self._tasks[each]))
-        rows = _put(self._memory, slot, task.chunk.rows)
-        try:
-            connection.send((replace(task.chunk, rows=rows), slot))
-        except OSError:
-            raise self._gone() from None
-        self._tasks[connection].append(task)
+    def _exchange(self, seconds: float | None) -> None:
+        """Give chunks to the processes that have room, and take their answers.
 
-    def _receive(self, seconds: float | None) -> None:
-        """Take the answers that are there, or wait for one; None: as long as it takes."""
+        seconds: how long to wait for an answer; None for as long as it takes.
+        """
         from multiprocessing.connection import wait
 
-        for connection in cast("list[Connection]", wait(self._tasks, seconds)):
-            try:
-                answer = connection.recv()
-            except (EOFError, OSError):
-                raise self._gone() from None
-            self._tasks[connection].popleft().answer = answer
+        try:
+            while self._waiting:
+                connection, tasks = min(self._tasks.items(), key=lambda item: len(item[1]))
+                if len(tasks) == _GIVEN:
+                    break
+                task = self._waiting.popleft()
+                tasks.append(task)
+                rows = _put(self._memory, task.slot, task.chunk.rows)
+                connection.send((replace(task.chunk, rows=rows), task.slot))
+            for connection in cast("list[Connection]", wait(self._tasks, seconds)):
+                self._tasks[connection].popleft().answer = connection.recv()
+        except (EOFError, OSError):
+            raise self._gone() from None
 
     def _result(self, task: _Task) -> tuple[Chunk, Scored]:
         """Wait for a task's answer. Return it with its chunk, or raise what the worker raised."""
         while task.answer is None:
-            self._receive(None)
+            self._exchange(None)
         if isinstance(task.answer, _Failure):
             error = task.answer.error
             if isinstance(error, MemoryError):
@@ -235,17 +242,16 @@ class WorkerPool:
         """Start ``count`` processes. Raises OSError or RuntimeError if one cannot be started."""
         import multiprocessing
 
-        context: Any = multiprocessing.get_context("fork" if _IS_FORK else "spawn")
+        context: Any = multiprocessing.get_context("fork" if IS_FORK else "spawn")
         self._memory = _shared_memory(_AHEAD * count + 1)
         for _ in range(count):
             ours, theirs = context.Pipe()
             self._tasks[ours] = deque()
-            # A fork holds these open; a process that is spawned has none of them.
-            inherited = [*self._tasks] if _IS_FORK else []
-            private_files = self.private_files if _IS_FORK else []
+            inherited: list[int] = []
+            if IS_FORK:
+                inherited = [*self.private_files, *(pipe.fileno() for pipe in self._tasks)]
             process = context.Process(
-                target=_serve,
-                args=(theirs, inherited, private_files, self._worker, self._memory, count),
+                target=_serve, args=(theirs, inherited, self._worker, self._memory, count)
             )
             with theirs:
                 process.start()
@@ -276,21 +282,22 @@ class WorkerPool:
 
 def _serve(
     connection: Connection,
-    inherited: Iterable[Connection],
-    private_files: Iterable[int],
+    inherited: Iterable[int],
     worker: Worker,
     memory: mmap | None,
     processes: int,
 ) -> None:
-    """Score what comes through the pipe, as one of ``processes``, until the parent is gone."""
+    """Score the chunks that come through the pipe until the parent is gone.
+
+    inherited: descriptors that this process holds and must not.
+    processes: the number of workers, which share the machine's memory.
+    """
     try:
-        for other in inherited:
-            other.close()
-        for descriptor in private_files:
+        for descriptor in inherited:
             os.close(descriptor)
         chunks: SimpleQueue[tuple[Chunk, int]] = SimpleQueue()
         threading.Thread(target=_take_chunks, args=(connection, chunks), daemon=True).start()
-        if _IS_FORK:
+        if IS_FORK:
             _bound_memory(processes)
         while True:
             chunk, slot = chunks.get()
@@ -340,7 +347,7 @@ def _bound_memory(processes: int) -> None:
 
 def _shared_memory(slots: int) -> mmap | None:
     """Return memory that forks share, or None if pipes have to do."""
-    if not _IS_FORK:
+    if not IS_FORK:
         return None
     import resource
 

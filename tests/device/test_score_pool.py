@@ -15,6 +15,7 @@ import pytest
 from test_score import csv_file, names
 
 from edge_lstm import Classifier, DataError, EdgeLSTMError, ProviderError, RunOptions, score_files
+from edge_lstm.scoring import pool
 from edge_lstm.scoring.pool import SLOT_BYTES
 from edge_lstm.scoring.worker import Worker
 
@@ -93,6 +94,20 @@ def test_chunks_of_any_size_go_both_ways(
             == workers
         )
     assert (tmp_path / "1.jsonl").read_bytes() == (tmp_path / "2.jsonl").read_bytes()
+
+
+def test_workers_that_are_spawned_give_the_same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Chunks and results that are larger than a pipe holds go both ways at once."""
+    monkeypatch.setattr(pool, "IS_FORK", False)
+    source = csv_file(tmp_path / "in.csv", ["good" + " " * 1_000] * 8_000)
+    before = children()
+    for workers in (1, 2):
+        output = tmp_path / f"{workers}.jsonl"
+        assert score_files(source, output, run=RunOptions(workers=workers)).workers == workers
+    assert (tmp_path / "1.jsonl").read_bytes() == (tmp_path / "2.jsonl").read_bytes()
+    assert len(children() - before) <= 1, "multiprocessing's resource tracker stays"
 
 
 @pytest.mark.parametrize(("room", "processes"), [(0, 1), (1, 1), (3, 2)])
