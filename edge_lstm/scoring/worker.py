@@ -102,9 +102,10 @@ class Predictor:
             return [next(values) if reason is None else missing for reason in reasons]
 
         options = self._options
-        probabilities, statuses = self._classifier._classify(
+        probabilities, classified = self._classifier._classify(
             good, self._highest, batch_size=self._batch_size
         )
+        statuses: list[str] = [*classified]
         order = self._order(probabilities)
         names = []
         values = []

@@ -24,15 +24,28 @@ PROJECT = Path(__file__).parents[2]
 ENGINE, HERE = PROJECT / "engine", Path(__file__).parent
 SOURCES = [str(HERE / "answers.c"), str(ENGINE / "edge_lstm.c")]
 STRICT = ["-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-Wshadow", "-Wconversion"]
-SANITIZED = ["-O1", "-g", "-fsanitize=address,undefined,float-cast-overflow", "-fno-sanitize-recover=all"]
+SANITIZED = [
+    "-O1",
+    "-g",
+    "-fsanitize=address,undefined,float-cast-overflow",
+    "-fno-sanitize-recover=all",
+]
 
 
 def _texts() -> list[bytes]:
     """Texts of several scripts, lengths from nothing to more than the limit, and bytes that are no UTF-8."""
     rng = random.Random(4)
-    made = [" ".join(rng.choices(VOCABULARY, k=k)) for k in [*range(1, 20), 64, 599, 600, 601, 1500]]
+    made = [
+        " ".join(rng.choices(VOCABULARY, k=k)) for k in [*range(1, 20), 64, 599, 600, 601, 1500]
+    ]
     texts = [text.encode("utf-8", "surrogatepass") for text in [*TEXTS, *made]]
-    return [*texts, b"\xff\xfe good \xe2\x82 film", b"\xf0\x9f\x8e", b"good\xc0\xafbad", b"\xed\xa0\x80 film"]
+    return [
+        *texts,
+        b"\xff\xfe good \xe2\x82 film",
+        b"\xf0\x9f\x8e",
+        b"good\xc0\xafbad",
+        b"\xed\xa0\x80 film",
+    ]
 
 
 RECORDS = _texts()
@@ -54,7 +67,12 @@ def models(cases: list[Case], tmp_path_factory: pytest.TempPathFactory) -> list[
 @pytest.fixture(scope="session")
 def strange(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str], list[str]]:
     """A file with thresholds, texts without lone surrogates, and the status of each with unfamiliar=0.05."""
-    curve = {"data": "", "texts": 99, "points": [[0.0, 99, 9]], "unfamiliar": [[0.01, 1.9], [0.05, 1.1]]}
+    curve = {
+        "data": "",
+        "texts": 99,
+        "points": [[0.0, 99, 9]],
+        "unfamiliar": [[0.01, 1.9], [0.05, 1.1]],
+    }
     path = tmp_path_factory.mktemp("strange") / "m.onnx"
     path.write_bytes(edited({"abstention": compact(curve)}))
     texts = [*TEXTS, "A wonderful film.", "the film the film", "dull and long"]
@@ -95,11 +113,17 @@ def program(compiled: Compile) -> list[str]:
 
 def kernels(program: list[str]) -> list[str]:
     """The kernels that run here, the best first."""
-    return subprocess.run([*program, "--kernels"], capture_output=True, text=True, check=True).stdout.split()
+    return subprocess.run(
+        [*program, "--kernels"], capture_output=True, text=True, check=True
+    ).stdout.split()
 
 
 def answers(
-    program: list[str], path: Path, kernel: str = "-", texts: list[bytes] = RECORDS, many: bool = False
+    program: list[str],
+    path: Path,
+    kernel: str = "-",
+    texts: list[bytes] = RECORDS,
+    many: bool = False,
 ) -> tuple[list[str], list[str], Bits]:
     """(statuses, ids and the bits of how unfamiliar they are, bits) of a program."""
     records = b"".join(b"%d\n" % len(text) + text for text in texts)
@@ -126,8 +150,19 @@ MOST_BYTES = 400_000  # of the wheel
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the module, from a wheel that pip built of engine/python."""
     folder = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "-w", str(folder)]
-    run = subprocess.run([*command, str(PROJECT / "engine" / "python")], capture_output=True, text=True)
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--no-deps",
+        "--no-build-isolation",
+        "-w",
+        str(folder),
+    ]
+    run = subprocess.run(
+        [*command, str(PROJECT / "engine" / "python")], capture_output=True, text=True
+    )
     if "No module named" in run.stderr:
         pytest.skip("no pip or no setuptools")
     assert run.returncode == 0, run.stdout + run.stderr

@@ -18,7 +18,14 @@ from tests.model_files import compact, edited
 from tests.ports.conftest import Case
 
 SOURCES = [str(ENGINE / "main.c"), str(ENGINE / "edge_lstm.c")]
-LINES = [b"A wonderful film.\r", b"", b"  ", b"\xff\xfe never \xe2\x82 again", b"bad\x00film", b"good\r\r"]
+LINES = [
+    b"A wonderful film.\r",
+    b"",
+    b"  ",
+    b"\xff\xfe never \xe2\x82 again",
+    b"bad\x00film",
+    b"good\r\r",
+]
 LINES += ["\ufeffgreat\u2028great\x85".encode(), b"bad film " * 20_000, b"no line end"]
 
 
@@ -32,10 +39,14 @@ def command(compiled: Compile, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_lines_are_answered_as_predict_answers_them(command: Path, models: list[Case]) -> None:
     texts = [line.removesuffix(b"\r").decode("utf-8", "replace") for line in LINES]
     for model in models:
-        run = subprocess.run([command, "--all", model.path], input=b"\n".join(LINES), capture_output=True)
+        run = subprocess.run(
+            [command, "--all", model.path], input=b"\n".join(LINES), capture_output=True
+        )
         assert not run.stderr and run.returncode == 0
         rows = [line.split("\t") for line in run.stdout.decode().split("\n")[:-1]]
-        for row, answer in zip(rows, Classifier.load(model.path).predict(texts, batch_size=1), strict=True):
+        for row, answer in zip(
+            rows, Classifier.load(model.path).predict(texts, batch_size=1), strict=True
+        ):
             assert row[0] == printable(LABEL_JOINT.join(answer.labels)) and row[2] == answer.status
             probabilities = [*answer.probabilities.values()]
             assert [float(p) for p in row[3:]] == pytest.approx(probabilities, abs=1e-6)
@@ -54,7 +65,13 @@ def test_texts_of_the_command_line_and_golden_rows(command: Path, models: list[C
 def test_arguments_that_are_no_utf8_are_answered_as_predict_answers_them(
     command: Path, models: list[Case]
 ) -> None:
-    texts = [b"\xff good", b"never \xed\xa0\x80again", b"good\xf0\x9f\x8e", b"\xc0\xaf", "\ufffd".encode()]
+    texts = [
+        b"\xff good",
+        b"never \xed\xa0\x80again",
+        b"good\xf0\x9f\x8e",
+        b"\xc0\xaf",
+        "\ufffd".encode(),
+    ]
     run = subprocess.run([command, models[0].path, *texts], capture_output=True, text=True)
     expected = Classifier.load(models[0].path).predict([os.fsdecode(text) for text in texts])
     for row, answer in zip(run.stdout.splitlines(), expected, strict=True):
@@ -63,14 +80,19 @@ def test_arguments_that_are_no_utf8_are_answered_as_predict_answers_them(
         assert float(probability) == pytest.approx(answer.probability, abs=2e-6)
 
 
-def test_the_same_texts_are_unfamiliar(command: Path, strange: tuple[Path, list[str], list[str]]) -> None:
+def test_the_same_texts_are_unfamiliar(
+    command: Path, strange: tuple[Path, list[str], list[str]]
+) -> None:
     path, texts, expected = strange
     lines = "\n".join(texts).encode()
     run = subprocess.run([command, "--unfamiliar", "0.05", path], input=lines, capture_output=True)
     assert [line.split("\t")[2] for line in run.stdout.decode().split("\n")[:-1]] == expected
     for share in ("0.001", "5", "none"):
         run = subprocess.run([command, "--unfamiliar", share, path, "good"], capture_output=True)
-        assert (run.returncode, run.stdout) == (1, b"") and b"no threshold for this share" in run.stderr
+        assert (run.returncode, run.stdout) == (
+            1,
+            b"",
+        ) and b"no threshold for this share" in run.stderr
 
 
 def test_labels_that_are_no_utf8_fit(command: Path, tmp_path: Path) -> None:
@@ -91,7 +113,13 @@ def test_what_is_no_model_is_refused_in_one_line(
         assert (run.returncode, run.stdout) == (1, ""), (what, run.stdout, run.stderr)
         assert re.fullmatch(r"error: [^\n]+\n", run.stderr), (what, run.stderr)
     other = ["--kernel", "altivec", models[0].path]
-    for arguments, code in (([tmp_path / "none"], 1), ([tmp_path], 1), (other, 1), ([], 2), (["--what"], 2)):
+    for arguments, code in (
+        ([tmp_path / "none"], 1),
+        ([tmp_path], 1),
+        (other, 1),
+        ([], 2),
+        (["--what"], 2),
+    ):
         run = subprocess.run([command, *arguments], capture_output=True, text=True)
         assert (run.returncode, run.stdout) == (code, "") and run.stderr.count("\n") == 1
 
@@ -101,7 +129,9 @@ def test_tiny_fits_a_cortex_m(tiny: Path) -> None:
     for tool in ("arm-none-eabi-gcc", "qemu-system-arm"):
         if not shutil.which(tool):
             pytest.skip(f"no {tool}")
-    run = subprocess.run([ENGINE / "cortex-m" / "run", tiny], capture_output=True, text=True, timeout=120)
+    run = subprocess.run(
+        [ENGINE / "cortex-m" / "run", tiny], capture_output=True, text=True, timeout=120
+    )
     golden = re.search(r"(\d+) of \1 golden rows, largest difference (\d+)e-9", run.stdout)
     assert run.returncode == 0 and golden and golden[1] != "0", run.stdout + run.stderr
     assert int(golden[2]) <= 1_000_000, run.stdout

@@ -20,10 +20,18 @@ LINES, ALL_LINES = 1733, 2900  # at most: edge_lstm.c and .h together, all code 
 
 
 def test_a_long_text_and_a_long_word(program: list[str], models: list[Case]) -> None:
-    texts = [b"good film " * 500_000, b"w" * 3_000_000, b"\xce\xa3'" * 300_000, b"\xcf\x83" * 300_000]
+    texts = [
+        b"good film " * 500_000,
+        b"w" * 3_000_000,
+        b"\xce\xa3'" * 300_000,
+        b"\xcf\x83" * 300_000,
+    ]
     for model in models[:2]:
         statuses, _, bits = answers(program, model.path, texts=texts, many=True)
-        assert statuses[0] == "truncated" and (bits == answers(program, model.path, texts=texts)[2]).all()
+        assert (
+            statuses[0] == "truncated"
+            and (bits == answers(program, model.path, texts=texts)[2]).all()
+        )
 
 
 def test_functions_are_as_exact_as_they_say(compiled: Compile) -> None:
@@ -34,7 +42,9 @@ def test_functions_are_as_exact_as_they_say(compiled: Compile) -> None:
     assert logarithm <= 3e-14
 
 
-def test_memory_may_lie_anywhere_and_must_be_large_enough(compiled: Compile, models: list[Case]) -> None:
+def test_memory_may_lie_anywhere_and_must_be_large_enough(
+    compiled: Compile, models: list[Case]
+) -> None:
     program = compiled("gcc", "-std=c99", *SANITIZED, sources=[str(HERE / "memory.c")])
     for model in models:
         if model.name in ("tiny.int8.onnx", "both.fp32.onnx"):
@@ -46,8 +56,12 @@ def test_it_calls_memory_and_string_functions_alone(compiler: str, tmp_path: Pat
     if not (shutil.which(compiler) and shutil.which("nm")):
         pytest.skip(f"no {compiler}")
     object_file = tmp_path / "edge_lstm.o"
-    subprocess.run([compiler, "-std=c99", "-O2", "-c", ENGINE / "edge_lstm.c", "-o", object_file], check=True)
-    names = subprocess.run(["nm", "-u", object_file], capture_output=True, text=True, check=True).stdout
+    subprocess.run(
+        [compiler, "-std=c99", "-O2", "-c", ENGINE / "edge_lstm.c", "-o", object_file], check=True
+    )
+    names = subprocess.run(
+        ["nm", "-u", object_file], capture_output=True, text=True, check=True
+    ).stdout
     called = {line.split()[-1] for line in names.splitlines()}
     allowed = {"memchr", "memcmp", "memcpy", "memmove", "memset", "strchr", "strcmp", "strlen"}
     compilers = ("__aeabi", "__stack_chk_fail", "_GLOBAL_OFFSET")
@@ -63,10 +77,14 @@ def test_it_is_short() -> None:
 
 def test_letters_become_lower_case_as_in_python(compiled: Compile) -> None:
     program = compiled("gcc", "-std=c99", "-O2", sources=[str(HERE / "lower.c")])
-    table = subprocess.run([program], capture_output=True, text=True, check=True).stdout.splitlines()
+    table = subprocess.run(
+        [program], capture_output=True, text=True, check=True
+    ).stdout.splitlines()
     version = re.search(r"/\* Of Unicode (\d+\.\d+\.\d+)\.", (ENGINE / "edge_lstm.c").read_text())
     assert version
-    ours, theirs = (tuple(map(int, v.split("."))) for v in (version[1], unicodedata.unidata_version))
+    ours, theirs = (
+        tuple(map(int, v.split("."))) for v in (version[1], unicodedata.unidata_version)
+    )
     wrong = []
     for c, line in enumerate(table):
         if 0xD800 <= c < 0xE000 or c == 0x130 or unicodedata.category(chr(c)) == "Cn":

@@ -55,18 +55,24 @@ def test_labels_and_probabilities_are_those_of_onnx_runtime(models: list[Case]) 
         one, other = Classifier.load(model.path), Classifier.load(model.path, engine="native")
         for batch_size in (1, None):
             expected = one.probabilities(DECODED, batch_size=batch_size)
-            assert np.abs(other.probabilities(DECODED, batch_size=batch_size) - expected).max() <= 1e-6
+            assert (
+                np.abs(other.probabilities(DECODED, batch_size=batch_size) - expected).max() <= 1e-6
+            )
         for mine, theirs in zip(other.predict(DECODED), one.predict(DECODED), strict=True):
             assert (mine.labels, mine.status) == (theirs.labels, theirs.status), model.name
 
 
 @pytest.mark.usefixtures("native")
-def test_lone_surrogates_and_pairs_are_read_as_with_onnx_runtime(models: list[Case], tmp_path: Path) -> None:
+def test_lone_surrogates_and_pairs_are_read_as_with_onnx_runtime(
+    models: list[Case], tmp_path: Path
+) -> None:
     source = tmp_path / "texts.jsonl"
     source.write_text("".join(json.dumps({"text": text}) + "\n" for text in TEXTS_OF_PORTS))
     for model in models:
         one, other = Classifier.load(model.path), Classifier.load(model.path, engine="native")
-        for mine, theirs in zip(other.predict(TEXTS_OF_PORTS), one.predict(TEXTS_OF_PORTS), strict=True):
+        for mine, theirs in zip(
+            other.predict(TEXTS_OF_PORTS), one.predict(TEXTS_OF_PORTS), strict=True
+        ):
             assert mine.status == theirs.status, model.name
         apart = other.probabilities(TEXTS_OF_PORTS) - one.probabilities(TEXTS_OF_PORTS)
         assert np.abs(apart).max() <= 1e-6, model.name
@@ -89,7 +95,9 @@ def test_it_is_taken_only_where_it_is_asked_for(monkeypatch: pytest.MonkeyPatch)
     assert "ONNX Runtime" in pickle.loads(pickle.dumps(default)).runtime
     assert "ONNX Runtime" in Classifier.from_model(default.model).runtime  # exports ask nobody
     monkeypatch.setenv("EDGE_LSTM_ENGINE", "tvm")
-    with pytest.raises(DataError, match="EDGE_LSTM_ENGINE=tvm is unknown; choose one of onnxruntime, native"):
+    with pytest.raises(
+        DataError, match="EDGE_LSTM_ENGINE=tvm is unknown; choose one of onnxruntime, native"
+    ):
         Classifier.load()
     with pytest.raises(DataError, match="leave it out with the native engine"):
         Classifier.load(engine="native", provider="XnnpackExecutionProvider")
@@ -144,9 +152,9 @@ def test_commands_take_it(installed: Path) -> None:
     assert json.loads(explained.stdout)["label"] == "pos"
     reviews = PROJECT / "examples" / "reviews.csv"
     accuracies = [
-        json.loads(command("evaluate", reviews, "--json", *engine, path=installed).stdout)["models"][0][
-            "accuracy"
-        ]
+        json.loads(command("evaluate", reviews, "--json", *engine, path=installed).stdout)[
+            "models"
+        ][0]["accuracy"]
         for engine in ([], ["--engine", "native"])
     ]
     assert accuracies[0] == accuracies[1]
@@ -177,13 +185,18 @@ def with_two_faces(folder: Path) -> Path:
     return path
 
 
-def test_doctor_and_inspect_say_whether_both_engines_answer_alike(installed: Path, tmp_path: Path) -> None:
+def test_doctor_and_inspect_say_whether_both_engines_answer_alike(
+    installed: Path, tmp_path: Path
+) -> None:
     two = with_two_faces(tmp_path)
     for engine in ([], ["--engine", "native"]):
         run = command("doctor", two, "--json", *engine, path=installed)
         found = {check["name"]: check for check in json.loads(run.stdout)["checks"]}
         assert run.returncode == 1 and found["engines"]["state"] == "failed"
-        assert "differ by" in found["engines"]["finding"] and "do not use" in found["engines"]["advice"]
+        assert (
+            "differ by" in found["engines"]["finding"]
+            and "do not use" in found["engines"]["advice"]
+        )
         run = command("doctor", "--json", *engine, path=installed)
         found = {check["name"]: check for check in json.loads(run.stdout)["checks"]}
         assert run.returncode == 0 and found["engines"]["state"] == "ok"
@@ -195,8 +208,12 @@ def test_doctor_and_inspect_say_whether_both_engines_answer_alike(installed: Pat
     assert "engines" not in json.loads(command("inspect", SMALL, "--json").stdout)
 
 
-def test_a_broken_engine_that_was_not_asked_for_is_no_failure(installed: Path, tmp_path: Path) -> None:
-    (tmp_path / "onnxruntime.py").write_text("import os, signal; os.kill(os.getpid(), signal.SIGILL)\n")
+def test_a_broken_engine_that_was_not_asked_for_is_no_failure(
+    installed: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "onnxruntime.py").write_text(
+        "import os, signal; os.kill(os.getpid(), signal.SIGILL)\n"
+    )
     found = os.pathsep.join([str(tmp_path), str(installed)])
     run = command("doctor", "--engine", "native", path=Path(found))
     assert run.returncode == 0 and "SIGILL" in run.stdout
@@ -205,7 +222,9 @@ def test_a_broken_engine_that_was_not_asked_for_is_no_failure(installed: Path, t
 
 
 @pytest.mark.usefixtures("native")
-def test_score_goes_on_after_an_interruption(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_score_goes_on_after_an_interruption(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     source = tmp_path / "in.csv"
     source.write_text("text\n" + "".join(f'"{TEXTS[i % 3]} {i % 7}"\n' for i in range(4000)))
 
@@ -213,7 +232,9 @@ def test_score_goes_on_after_an_interruption(tmp_path: Path, monkeypatch: pytest
         if progress.summary.rows > 1500:
             raise KeyboardInterrupt
 
-    def scored(name: str, *, on_progress: Callable[[Progress], None] | None = None, **run: Any) -> Summary:
+    def scored(
+        name: str, *, on_progress: Callable[[Progress], None] | None = None, **run: Any
+    ) -> Summary:
         options = RunOptions(provider=NATIVE, chunk_rows=100, checkpoint_seconds=0, **run)
         return score_files(source, tmp_path / name, run=options, on_progress=on_progress)
 

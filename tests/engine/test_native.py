@@ -61,7 +61,9 @@ def test_the_buffer_is_numpys_without_a_copy(
     assert np.asarray(model.probabilities([])).size == 0
 
 
-def test_the_same_texts_are_unfamiliar(installed: Path, strange: tuple[Path, list[str], list[str]]) -> None:
+def test_the_same_texts_are_unfamiliar(
+    installed: Path, strange: tuple[Path, list[str], list[str]]
+) -> None:
     path, texts, expected = strange
     code = READ + "print(json.dumps([row[2] for row in m.predict(texts, unfamiliar=0.05)]))"
     assert json.loads(python(installed, code, path, told=json.dumps(texts).encode())) == expected
@@ -113,7 +115,9 @@ def test_lines_of_standard_input(installed: Path, models: list[Case]) -> None:
     lines = b"A wonderful film.\r\n\nnever \xff again \xed\xa0\x80\nno end"
     command = [sys.executable, "-m", "edge_lstm_native"]
     environment = {**os.environ, "PYTHONPATH": str(installed)}
-    run = subprocess.run([*command, models[0].path], input=lines, capture_output=True, env=environment)
+    run = subprocess.run(
+        [*command, models[0].path], input=lines, capture_output=True, env=environment
+    )
     rows = [line.split("\t") for line in run.stdout.decode().splitlines()]
     assert [row[2] for row in rows][1] == "empty" and len(rows) == 4 and not run.stderr
     run = subprocess.run([*command, "none"], input=lines, capture_output=True, env=environment)

@@ -39,7 +39,9 @@ class Api:
         self.classifier = Classifier.load(engine=engine)
 
     def from_model(self, **values: Any) -> object:
-        return Classifier.from_model(**{"model": self.classifier.model, "provider": self._provider, **values})
+        return Classifier.from_model(
+            **{"model": self.classifier.model, "provider": self._provider, **values}
+        )
 
     def probabilities(self, texts: Any = ("fine",), **values: Any) -> object:
         return self.classifier.probabilities(texts, **values)
@@ -69,7 +71,9 @@ class Api:
         return self.files(options=ScoreOptions(**values))
 
     def run_options(self, **values: Any) -> object:
-        return self.files(model=None, run=RunOptions(**{"provider": self._provider, "workers": 1, **values}))
+        return self.files(
+            model=None, run=RunOptions(**{"provider": self._provider, "workers": 1, **values})
+        )
 
     def read_options(self, **values: Any) -> object:
         return self.files(reading=ReadOptions(**values))
@@ -162,15 +166,25 @@ def test_a_value_that_cannot_be_used_is_one_error_before_any_work(
             with pytest.raises(error) as caught:
                 getattr(api, method)(**{name: value})
             assert type(caught.value) is error and "\n" not in str(caught.value)
-            assert error is DataError or str(caught.value).startswith((name, "texts[0]", "rows[0]")), value
+            assert error is DataError or str(caught.value).startswith(
+                (name, "texts[0]", "rows[0]")
+            ), value
             assert [path.name for path in folder.iterdir()] == ["in.csv"]
     for value in good:
         getattr(api, method)(**{name: value})
 
 
 def test_every_parameter_is_in_the_table() -> None:
-    functions = [Classifier.load, Classifier.predict, Classifier.probabilities_of, score, score_files]
+    functions = [
+        Classifier.load,
+        Classifier.predict,
+        Classifier.probabilities_of,
+        score,
+        score_files,
+    ]
     given = {name for each in functions for name in inspect.signature(each).parameters} - {"self"}
-    options = {each.name for kind in (RunOptions, ScoreOptions, ReadOptions) for each in fields(kind)}
+    options = {
+        each.name for kind in (RunOptions, ScoreOptions, ReadOptions) for each in fields(kind)
+    }
     # Which engines and addresses there are has tests of its own.
     assert (given | options) - {"engine", "address"} <= TABLE.keys()

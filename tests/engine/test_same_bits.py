@@ -51,7 +51,12 @@ def test_texts_are_as_unfamiliar_as_in_python(program: list[str], models: list[C
 
 
 def check_same_bits(
-    program: list[str], other: list[str], models: list[Case], names: list[str], *, emulated: bool = False
+    program: list[str],
+    other: list[str],
+    models: list[Case],
+    names: list[str],
+    *,
+    emulated: bool = False,
 ) -> None:
     """Hold another program, with each of these kernels, to the bits of the program: alone, and side by side.
     emulated: alone only, and fewer texts."""
@@ -82,7 +87,9 @@ def test_any_number_of_texts_in_any_order(program: list[str], models: list[Case]
         assert not count or (other == bits[order]).all(), count
 
 
-def test_avx_vnni_gives_the_same_bits(program: list[str], compiled: Compile, models: list[Case]) -> None:
+def test_avx_vnni_gives_the_same_bits(
+    program: list[str], compiled: Compile, models: list[Case]
+) -> None:
     if "avx512-vnni" not in kernels(program):
         pytest.skip("no AVX-512 VNNI, by which it is tried")
     flags = ("gcc", "-std=c99", "-O2", "-mavx2")
@@ -91,7 +98,13 @@ def test_avx_vnni_gives_the_same_bits(program: list[str], compiled: Compile, mod
 
 
 BUILDS = {
-    "gnu11, contraction asked for": ("gcc", "-std=gnu11", "-O3", "-march=native", "-ffp-contract=fast"),
+    "gnu11, contraction asked for": (
+        "gcc",
+        "-std=gnu11",
+        "-O3",
+        "-march=native",
+        "-ffp-contract=fast",
+    ),
     "size": ("gcc", "-std=c99", "-Os"),
     "sanitizers": ("gcc", *STRICT, *SANITIZED),
     "clang": ("clang", "-std=c99", "-O3"),
@@ -102,7 +115,8 @@ QUICK = ("gnu11, contraction asked for",)
 
 
 @pytest.mark.parametrize(
-    "build", [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in BUILDS]
+    "build",
+    [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in BUILDS],
 )
 def test_every_compiler_gives_the_same_bits(
     program: list[str], compiled: Compile, models: list[Case], build: str
@@ -115,7 +129,11 @@ STATIC = ("-std=c99", "-O2", "-static")
 # Of each: how to compile for it, how to run it, and the kernels that it has (none: this machine's).
 MACHINES: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = {
     "x86-64 without AVX": (("gcc", *STATIC), ("qemu-x86_64", "-cpu", "Nehalem"), ("sse2", "plain")),
-    "aarch64": (("aarch64-linux-gnu-gcc", *STATIC), ("qemu-aarch64",), ("neon-dot", "neon", "plain")),
+    "aarch64": (
+        ("aarch64-linux-gnu-gcc", *STATIC),
+        ("qemu-aarch64",),
+        ("neon-dot", "neon", "plain"),
+    ),
     "aarch64 without dot product": (
         ("aarch64-linux-gnu-gcc", *STATIC),
         ("qemu-aarch64", "-cpu", "cortex-a53"),
@@ -177,5 +195,7 @@ def test_weights_of_all_eight_bits(program: list[str], models: list[Case], tmp_p
 def constants(data: bytes, *names: bytes) -> list[bytes]:
     """The values of a file's constants."""
     graph = dict(reference.fields(data))[7]
-    tensors = [dict(reference.fields(value)) for number, value in reference.fields(graph) if number == 5]
+    tensors = [
+        dict(reference.fields(value)) for number, value in reference.fields(graph) if number == 5
+    ]
     return [tensor[9] for tensor in tensors if tensor[8] in names]

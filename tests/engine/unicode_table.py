@@ -16,7 +16,9 @@ EVERY = [chr(c) for c in range(0x110000)]
 
 def lower_ranges() -> Iterator[tuple[int, int, int, int]]:
     """(first, count, step, distance): count letters, each the step-th, whose lower case is that far away."""
-    moved = {ord(c): ord(c.lower()) - ord(c) for c in EVERY if len(c.lower()) == 1 and c != c.lower()}
+    moved = {
+        ord(c): ord(c.lower()) - ord(c) for c in EVERY if len(c.lower()) == 1 and c != c.lower()
+    }
     while moved:
         first, distance = next(iter(moved.items()))
         step = 1 if moved.get(first + 1) == distance else 2
