@@ -15,7 +15,7 @@ from edge_lstm.cli.progress import ProgressBar
 from edge_lstm.printable import to_json
 
 if TYPE_CHECKING:
-    from edge_lstm.evaluation.evaluate import Evaluation
+    from edge_lstm.evaluation.result import Evaluation
 
 FilesArgument = Annotated[
     list[str],

@@ -1,6 +1,8 @@
-"""Models × labelled texts → how good each model is: metrics, comparisons, a report.
+"""The evaluation of models on labelled texts: metrics, comparisons, a report.
 
-sources.py     what was named → labelled texts
+sources.py     named source → labelled texts
+result.py      the results: metrics of a model, a comparison, the whole evaluation
+compare.py     two models on the same texts, paired
 evaluate.py    models and labelled texts → metrics and comparisons
-report.py      tables and notes, for the terminal and the page; the HTML page; the mistakes as CSV
+report.py      tables and notes, for the terminal and the page; the HTML page; mistakes as CSV
 """

@@ -1,5 +1,4 @@
-"""Where labelled texts come from: files that the device reads, and the sources of the
-workstation."""
+"""The sources of labelled texts: files that the device reads, and the workstation's data sets."""
 
 from __future__ import annotations
 
@@ -27,13 +26,12 @@ def load_labelled(
     """Read the texts and label names of a source.
 
     source: a labelled file; a folder with one subfolder for each label, or with such folders for
-        each split; or ``imdb`` or its tar where edge-lstm[train] is installed.
-    split: which part of a source that has parts; None for its test texts, or all of one without
-        parts.
+        each split; or, with edge-lstm[train], ``imdb`` or its tar.
+    split: name of one split; None for the test texts, or for all texts of a source without splits.
     options: how a file or folder is read.
-    label_separator, label_columns, several: of texts with several labels, see read_labelled.
+    label_separator, label_columns, several: for texts with several labels, see read_labelled.
 
-    Raise DataError, or MissingPackageError where the workstation's packages are needed and not
+    Raise DataError. Raise MissingPackageError if the workstation's packages are needed and not
     installed.
     """
     path = Path(source)
@@ -56,11 +54,12 @@ def load_labelled(
 
 
 def read_foreign(path: Path) -> tuple[str, ...]:
-    """Read the different texts of a file that ``score`` reads. Raise DataError where there is
-    none."""
-    texts = tuple(
-        dict.fromkeys(row.text for row in read_rows([path]) if row.text and row.text.strip())
-    )
+    """Read the texts of a file that ``score`` reads, each once.
+
+    Raise DataError if the file has no text.
+    """
+    rows = read_rows([path])
+    texts = tuple(dict.fromkeys(row.text for row in rows if row.text and row.text.strip()))
     if not texts:
         raise DataError(
             f"{path} holds no foreign text; give a file with at least one, or leave it out"
@@ -72,7 +71,7 @@ def _from_dataset(source: str, split: str) -> Labelled:
     from edge_lstm_export.options import DataOptions
     from edge_lstm_export.train.sources.read import read_dataset
 
-    # Nothing may be held out of what is measured: test_share=0.
+    # The evaluation needs every text, so none is held out: test_share=0.
     dataset = read_dataset([source], DataOptions(test_share=0.0))
     part = {"train": dataset.train, "test": dataset.test}.get(split)
     if part is None:

@@ -33,8 +33,9 @@ from edge_lstm.answering import (
     fewest_texts,
     is_abstained,
 )
-from edge_lstm.evaluation.evaluate import Evaluation, evaluate
+from edge_lstm.evaluation.evaluate import evaluate
 from edge_lstm.evaluation.report import report
+from edge_lstm.evaluation.result import Evaluation
 from edge_lstm.modelfile import ModelFile, open_model, parse_model
 from edge_lstm.tables.labelled import Labelled
 from edge_lstm.text import texts_digest

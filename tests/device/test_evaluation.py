@@ -17,15 +17,10 @@ import pytest
 from pages import Page
 
 from edge_lstm import Classifier, DataError
-from edge_lstm.evaluation.evaluate import (
-    Evaluation,
-    OovRate,
-    Result,
-    compare,
-    evaluate,
-    parse_label_map,
-)
+from edge_lstm.evaluation.compare import compare
+from edge_lstm.evaluation.evaluate import evaluate, parse_label_map
 from edge_lstm.evaluation.report import report, write_mistakes
+from edge_lstm.evaluation.result import Evaluation, OovRate, Result
 from edge_lstm.modelfile import ModelFile, open_model
 from edge_lstm.tables.labelled import Labelled, read_labelled
 from edge_lstm.text import Tokenizer

@@ -17,8 +17,9 @@ from test_cli import run
 
 from edge_lstm import Classifier, DamagedModelFileError, DataError, ScoreOptions, score
 from edge_lstm.answering import SHARES, Point, RiskCoverage, binomial_cdf, cost_thresholds
-from edge_lstm.evaluation.evaluate import Evaluation, evaluate
+from edge_lstm.evaluation.evaluate import evaluate
 from edge_lstm.evaluation.report import tables
+from edge_lstm.evaluation.result import Evaluation
 from edge_lstm.familiarity import unfamiliarity
 from edge_lstm.metrics import auroc, recall_at
 from edge_lstm.modelfile import ModelFile, open_model, parse_model

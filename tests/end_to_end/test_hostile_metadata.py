@@ -15,7 +15,7 @@ import pytest
 from edge_lstm import Classifier, EdgeLSTMError
 from edge_lstm.cli.inspect import overview
 from edge_lstm.doctor.probe import run_probe_here
-from edge_lstm.evaluation.evaluate import OovRate
+from edge_lstm.evaluation.result import OovRate
 from edge_lstm.explain import explain
 from edge_lstm.live_page import build_page
 from edge_lstm.model_card import bill_of_materials, model_card
