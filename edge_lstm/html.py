@@ -1,5 +1,7 @@
-"""Tables, and one self-contained HTML page: its frame, its style. Nothing is loaded from
-anywhere."""
+"""Tables, and one self-contained HTML page: its frame and its style.
+
+The page loads nothing from anywhere.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +11,9 @@ from typing import NamedTuple
 
 from edge_lstm.printable import visible
 
-# By name, on white and on dark paper, each as far from its paper. People who see no red or no green
-# tell the series (blue, orange, green, purple, red, grey) apart, also in grey print.
+# Name → the colour on white paper, and on dark paper with the same contrast to the paper. People who
+# see no red or no green can tell the series (blue, orange, green, purple, red, grey) apart, and so
+# can readers of a grey print.
 _COLOURS = {
     "ink": ("#1d2430", "#e3e8ef"),
     "muted": ("#5d6778", "#9aa5b5"),
@@ -29,24 +32,32 @@ _LIGHT, _DARK = (
 )
 
 
-class Tinted(str):
-    """Text on a ground of a series' colour. percent: how strong."""
+class TintedText(str):
+    """Text on a coloured ground.
+
+    series: number of the colour, as in SERIES.
+    percent: strength of the colour, 0 to 100.
+    """
 
     series: int
     percent: float
 
-    def __new__(cls, text: str, series: int, percent: float) -> Tinted:
-        """The text with its ground."""
+    def __new__(cls, text: str, series: int, percent: float) -> TintedText:
+        """Make the text with its ground."""
         self = super().__new__(cls, text)
-        self.series, self.percent = series, percent
+        self.series = series
+        self.percent = percent
         return self
 
 
 class Table(NamedTuple):
-    """A table of plain text, for the terminal and the page.
+    """A table of plain text.
 
-    text: columns that are set to the left; the others hold numbers. title, note: lines above and
-        below it.
+    header: title of each column; no header is shown if all are empty.
+    rows: the cells.
+    note: a line below the table.
+    text: columns that are set to the left; the others hold numbers.
+    title: a line above the table.
     """
 
     header: Sequence[str]
@@ -63,12 +74,14 @@ _STYLE = f"""
   "DejaVu Sans", sans-serif; font-variant-numeric: tabular-nums; }}
 body {{ max-width: 1040px; margin: 0 auto; padding: 28px 24px 60px; overflow-wrap: break-word; }}
 h1 {{ font-size: 1.75rem; line-height: 1.25; margin: 0 0 4px; }}
-h2 {{ font-size: 1.25rem; margin: 40px 0 6px; padding-top: 14px; border-top: 1px solid var(--line); }}
+h2 {{ font-size: 1.25rem; margin: 40px 0 6px; padding-top: 14px;
+  border-top: 1px solid var(--line); }}
 h3 {{ font-size: 1rem; margin: 18px 0 4px; }}
 p {{ margin: 4px 0 10px; max-width: 75ch; }}
 .muted, figcaption, footer {{ color: var(--muted); font-size: 0.87rem; }}
-footer {{ margin-top: 48px; border-top: 1px solid var(--line); padding-top: 10px; overflow-wrap: anywhere; }}
-/* What is wider than a phone scrolls by itself, not the page; a shadow at its edge says so. */
+footer {{ margin-top: 48px; border-top: 1px solid var(--line); padding-top: 10px;
+  overflow-wrap: anywhere; }}
+/* A part wider than a phone scrolls by itself, not the page; a shadow at its edge says so. */
 .wide {{ overflow-x: auto; background:
   linear-gradient(to left, var(--paper) 50%, transparent) right / 3rem 100% no-repeat local,
   linear-gradient(to left, var(--muted), transparent) right / 0.5rem 100% no-repeat scroll; }}
@@ -86,7 +99,8 @@ svg {{ display: block; width: 100%; height: auto; }}
 .wide > svg {{ min-width: min(var(--width), 600px); }}
 svg text {{ font-family: inherit !important; }}
 td:last-child:not(.number) {{ min-width: 11em; white-space: pre-wrap; overflow-wrap: anywhere; }}
-.swatch {{ display: inline-block; width: 10px; height: 10px; border-radius: 2px; margin-right: 6px; }}
+.swatch {{ display: inline-block; width: 10px; height: 10px; border-radius: 2px;
+  margin-right: 6px; }}
 @media (max-width: 600px) {{ body {{ padding: 16px 14px 40px; }} h1 {{ font-size: 1.4rem; }} }}
 @media print {{
   body {{ max-width: none; padding: 0; }}
@@ -99,7 +113,11 @@ td:last-child:not(.number) {{ min-width: 11em; white-space: pre-wrap; overflow-w
 
 
 def page(title: str, subtitle: Sequence[str], body: Iterable[str], footer: Sequence[str]) -> str:
-    """The whole document. title, subtitle, footer: lines of text. body: HTML.
+    """Return the whole document.
+
+    title: a line of text.
+    subtitle, footer: lines of text.
+    body: pieces of HTML.
 
     Control characters and marks of direction become escapes.
     """
@@ -115,7 +133,7 @@ def page(title: str, subtitle: Sequence[str], body: Iterable[str], footer: Seque
 
 
 def table(cells: Table, series: Sequence[str] = ()) -> str:
-    """A table with its title and note; it scrolls by itself where it is too wide.
+    """Return a table with its title and note; it scrolls by itself if it is too wide.
 
     series: names of rows that get a patch of their colour, in the order of the colours.
     """
@@ -125,10 +143,12 @@ def table(cells: Table, series: Sequence[str] = ()) -> str:
     }
 
     def row(tag: str, values: Sequence[str]) -> str:
-        shown = list(map(_cell, values))
-        shown[0] = patches.get(values[0], "") + shown[0]
-        classes = ("" if i in cells.text else ' class="number"' for i in range(len(values)))
-        return f"<tr>{''.join(f'<{tag}{name}>{value}</{tag}>' for name, value in zip(classes, shown))}</tr>"
+        shown = ""
+        for i, value in enumerate(values):
+            css_class = "" if i in cells.text else ' class="number"'
+            patch = patches.get(value, "") if i == 0 else ""
+            shown += f"<{tag}{css_class}>{patch}{_cell(value)}</{tag}>"
+        return f"<tr>{shown}</tr>"
 
     title = f"<h2>{escape(cells.title)}</h2>" if cells.title else ""
     head = f"<thead>{row('th', cells.header)}</thead>" if any(cells.header) else ""
@@ -138,21 +158,28 @@ def table(cells: Table, series: Sequence[str] = ()) -> str:
 
 
 def _cell(value: str) -> str:
-    if isinstance(value, Tinted):
+    if isinstance(value, TintedText):
         tint = f"color-mix(in srgb, var(--series-{value.series}) {value.percent:.0f}%, transparent)"
         return f'<span class="cell" style="background:{tint}">{escape(value)}</span>'
     return escape(value)
 
 
 def items(lines: Iterable[str]) -> str:
-    """A list of lines of text."""
+    """Return a list of lines of text."""
     return f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in lines)}</ul>"
 
 
 def figure(svg: str, caption: str) -> str:
-    """A drawing with what it shows, in words. Its colours become those of light or dark paper."""
+    """Return a drawing with its caption.
+
+    svg: an SVG element with a width, in the colours of white paper; on dark paper they change.
+    caption: HTML.
+    """
     for name, (light, _) in _COLOURS.items():
         svg = svg.replace(light, f"var(--{name})")
     width = svg.partition(' width="')[2].partition('"')[0]
     size = f"--width: {width}px; max-width: min(100%, {width}px)"
-    return f'<figure style="{size}"><div class="wide">{svg}</div><figcaption>{caption}</figcaption></figure>'
+    return (
+        f'<figure style="{size}"><div class="wide">{svg}</div>'
+        f"<figcaption>{caption}</figcaption></figure>"
+    )

@@ -14,7 +14,7 @@ from edge_lstm._version import __version__
 from edge_lstm.answering import USUAL_SHARE
 from edge_lstm.atomic import write_atomically
 from edge_lstm.evaluation.result import Comparison, Evaluation, Result
-from edge_lstm.html import Table, Tinted, items, page, table
+from edge_lstm.html import Table, TintedText, items, page, table
 from edge_lstm.metrics import Interval
 from edge_lstm.printable import counted
 from edge_lstm.text import LABEL_JOINT, well_formed
@@ -170,7 +170,7 @@ def _confusions(result: Result) -> Table:
         row = [label]
         for j, count in enumerate(confusion[i].tolist()):
             series = 0 if i == j else 1
-            row.append(Tinted(f"{count:,}", series, tints[i][j]))
+            row.append(TintedText(f"{count:,}", series, tints[i][j]))
         rows.append(row)
     title = f"{result.name}: texts by true label (row) and predicted label (column)"
     return Table(("true label", *result.labels), rows, title=title)
