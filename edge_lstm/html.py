@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 from edge_lstm.printable import visible
 
-# Name → the colour on white paper, and on dark paper with the same contrast to the paper. People who
-# see no red or no green can tell the series (blue, orange, green, purple, red, grey) apart, and so
-# can readers of a grey print.
+# Name → the colour on white paper, and on dark paper with the same contrast to the paper. People
+# who see no red or no green can tell the series (blue, orange, green, purple, red, grey) apart, and
+# so can readers of a grey print.
 _COLOURS = {
     "ink": ("#1d2430", "#e3e8ef"),
     "muted": ("#5d6778", "#9aa5b5"),

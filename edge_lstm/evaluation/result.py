@@ -35,7 +35,7 @@ Scores = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True)
 class Abstention:
-    """The effect of a threshold on the evaluated texts.
+    """The effect of a threshold on the texts.
 
     abstain: share of wrong answers that the threshold was chosen for; None if the threshold itself
         was given.
@@ -68,7 +68,7 @@ class Gate:
 
 @dataclass(frozen=True)
 class ForeignScores:
-    """How well foreign texts are told from the evaluated ones.
+    """How well foreign texts are found.
 
     auroc: the area under the ROC curve of the scores of familiarity.py.
     recall: share of foreign texts found if FALSE_ALARMS of the evaluated texts are lost.
@@ -322,7 +322,7 @@ class Result:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """The second model against the first, text by text.
+    """The second model against the first.
 
     first, second: names of the models.
     difference: second's accuracy - first's.

@@ -1,8 +1,7 @@
-"""Cold start and memory, each in a fresh process: what a user waits for, and what the device must
-hold.
+"""Cold start and memory, measured in fresh processes.
 
-The parent notes the time, starts Python anew, and the child reports the time at each step; both
-read the same monotonic clock of the machine. :func:`child` runs in the new process.
+The parent notes the time and starts Python anew; the child reports the time at each step. Both read
+the same monotonic clock of the machine. :func:`child` runs in the new process.
 """
 
 from __future__ import annotations
@@ -22,7 +21,13 @@ TIMEOUT_S = 900  # a fresh process under emulation takes a minute; beyond this i
 
 @dataclass(frozen=True)
 class ColdStart:
-    """One fresh process, in ms: Python starts, imports, loads the model, answers its first text."""
+    """The phases of one fresh process, in ms.
+
+    python_ms: Python starts.
+    imports_ms: it imports the package.
+    load_ms: it loads the model.
+    first_ms: it answers the first text.
+    """
 
     python_ms: float
     imports_ms: float
@@ -31,14 +36,19 @@ class ColdStart:
 
     @property
     def total_ms(self) -> float:
-        """Start of the process → first answer."""
+        """Time from the start of the process to its first answer."""
         return self.python_ms + self.imports_ms + self.load_ms + self.first_ms
 
 
 @dataclass(frozen=True)
 class Memory:
-    """Memory of a fresh process, in bytes: resident after all texts, and the most it ever was. None
-    where the system does not say (only Linux does)."""
+    """Memory of a fresh process, in bytes.
+
+    steady: resident after all texts.
+    peak: the largest resident size of the process so far.
+
+    Both are None on systems other than Linux, which do not report them.
+    """
 
     steady: int | None
     peak: int | None
@@ -47,13 +57,24 @@ class Memory:
 def fresh_process(
     model: Path, threads: int, provider: str, texts: Sequence[str], batch_size: int = 1
 ) -> tuple[ColdStart, Memory]:
-    """Start a process and let it answer the texts, the first one alone. Raise ProviderError."""
-    import subprocess  # not needed, and not to be paid for, in the child
+    """Start a process and let it answer the texts, the first one alone.
+
+    model: the model file.
+    threads, provider: see Classifier.
+    texts: at least one.
+    batch_size: texts per run, after the first.
+
+    Raise ProviderError if the process fails or takes longer than TIMEOUT_S.
+    """
+    import subprocess  # not above: the child does not need it, and its import would be timed
 
     from edge_lstm.errors import ProviderError
 
     # The same import path as here, so that the child runs this very package.
-    code = f"import sys; sys.path[:] = {sys.path!r}; from edge_lstm.latency.cold_start import child; child()"
+    code = (
+        f"import sys; sys.path[:] = {sys.path!r}; "
+        "from edge_lstm.latency.cold_start import child; child()"
+    )
     request = [str(model), threads, provider, list(texts), batch_size]
     started = time.monotonic_ns()
     try:
@@ -71,14 +92,14 @@ def fresh_process(
     if done.returncode:
         raise ProviderError(f"a fresh process failed: {_why(done.returncode, done.stderr)}")
     answer = json.loads(done.stdout)
-    spans = (answer["entered"] - started, *answer["spans"])
+    spans = [answer["entered"] - started, *answer["spans"]]
     return ColdStart(*(span / 1e6 for span in spans)), Memory(*answer["memory"])
 
 
 def _why(code: int, stderr: bytes) -> str:
-    """The exit code and the last words of a process → what a person can do about it."""
+    """Return how a process ended, by its exit code and last line, and the advice."""
     lines = stderr.decode("utf-8", "replace").strip().splitlines() or [""]
-    # OpenBLAS, which then sends itself SIGINT
+    # OpenBLAS says so, and then sends itself SIGINT.
     if any("pthread_create failed" in line for line in lines):
         return "it cannot start a thread; raise the limit of processes (ulimit -u, pids.max)"
     how = f"signal {-code}" if code < 0 else f"exit code {code}"
@@ -86,7 +107,7 @@ def _why(code: int, stderr: bytes) -> str:
 
 
 def child() -> None:
-    """In the fresh process: load, answer, report on standard output."""
+    """Load, answer, and report on standard output; called in the fresh process."""
     from edge_lstm.classifier import Classifier
     from edge_lstm.machine import read_text, sizes
     from edge_lstm.modelfile import open_model
@@ -100,9 +121,9 @@ def child() -> None:
     answered = time.monotonic_ns()
     for start in range(0, len(texts), batch_size):
         classifier.predict(texts[start : start + batch_size], batch_size=batch_size)
-    # Not ru_maxrss: Linux hands that on from the parent.
+    # Not ru_maxrss: on Linux a child inherits the value of its parent.
     memory = sizes(read_text(Path("/proc/self/status")))
-    # The spans leave out imported → begun: reading the request is the parent's business.
+    # The spans leave out imported → begun: a program has no request to read.
     spans = [imported - _ENTERED, loaded - begun, answered - loaded]
     reported = {
         "entered": _ENTERED,

@@ -1,8 +1,7 @@
-"""The conditions of a measurement: the machine's state before and after; whether to believe the
-times.
+"""The conditions of a measurement: the machine's state, and warnings about the times.
 
-Everything is read from files of Linux (``/proc``, ``/sys``); what a machine does not say is None.
-``root`` is where those file systems are, so that tests bring their own.
+Everything is read from files of Linux (``/proc``, ``/sys``). A value that a machine does not report
+is None. ``root`` is the folder with these file systems, so that tests can provide their own.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from pathlib import Path
 
 from edge_lstm.machine import Machine, group_files, read_text
 
-# Raspberry Pi firmware: bits of get_throttled (documentation of vcgencmd).
+# Bits of get_throttled, by the Raspberry Pi firmware's documentation of vcgencmd.
 THROTTLED_NOW = {
     0: "under-voltage",
     1: "frequency capped",
@@ -23,21 +22,24 @@ THROTTLED_NOW = {
     3: "soft temperature limit",
 }
 
-CLOCK_FELL = 0.05  # of the clock before, or of the highest clock allowed
-BUSY_PER_CPU = 0.5  # load average per CPU before anything was measured
-STOLEN = 0.01  # of the time measured
+# A warning is given above these.
+CLOCK_FELL = 0.05  # fall of the clock, as a share of the clock before or of the highest allowed
+BUSY_PER_CPU = 0.5  # load average per CPU before the measurement
+STOLEN = 0.01  # share of the measured time
 
 
 @dataclass(frozen=True)
 class State:
-    """What may change: read before, during and after.
+    """The state of a machine at one moment.
 
-    mhz: clock of the CPUs in use, their mean. throttled: flags of the Raspberry Pi firmware that
-        are up, None
-    where there is no such firmware. throttle_count: times the CPU throttled itself since start
-        (x86).
-    quota_stops: periods in which the control group's quota stopped its processes. steal_s: time
-    that the host of a virtual machine gave to others.
+    load_average: of the last minute.
+    mhz: mean clock of the CPUs in use.
+    max_mhz: the mean of the highest clocks allowed.
+    governor: the CPU frequency governor.
+    throttled: flags of the Raspberry Pi firmware that are set; None without such firmware.
+    throttle_count: number of times an x86 CPU has throttled itself since its start.
+    quota_stops: number of periods in which the control group's quota stopped its processes.
+    steal_s: time that the host of a virtual machine gave to others, in seconds.
     """
 
     load_average: float | None
@@ -51,7 +53,7 @@ class State:
 
 
 def state(root: Path = Path("/")) -> State:
-    """Read what the machine is doing now."""
+    """Read the state of the machine now."""
     cpus = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
     folder = root / "sys/devices/system/cpu"
     frequency = [folder / f"cpu{cpu}/cpufreq" for cpu in cpus]
@@ -72,7 +74,11 @@ def state(root: Path = Path("/")) -> State:
 
 @dataclass(frozen=True)
 class ConditionWarning:
-    """A reason to distrust a measurement: a code for programs, a line for people."""
+    """A reason to distrust a measurement.
+
+    code: one word, for programs.
+    text: one line, for people.
+    """
 
     code: str
     text: str
@@ -81,32 +87,44 @@ class ConditionWarning:
 def condition_warnings(
     machine: Machine, states: Sequence[State], seconds: float
 ) -> Iterator[ConditionWarning]:
-    """The reasons to distrust times; states: before, during and after, in order."""
-    before, after = states[0], states[-1]
-    slowest = min((s.mhz for s in states if s.mhz), default=None)
+    """Yield the reasons to distrust the times of a measurement.
+
+    states: before, during and after, in order.
+    seconds: the time of the measurement.
+    """
+    before = states[0]
+    after = states[-1]
+
+    slowest = min((each.mhz for each in states if each.mhz), default=None)
     if before.mhz and slowest and slowest < before.mhz * (1 - CLOCK_FELL):
         text = f"the clock fell from {before.mhz:,.0f} to {slowest:,.0f} MHz; cool the CPU"
         yield ConditionWarning("clock", text)
     elif before.max_mhz and slowest and slowest < before.max_mhz * (1 - CLOCK_FELL):
-        advice = (
-            f" under the governor {before.governor!r}; set 'performance'" if before.governor else ""
-        )
-        text = f"the clock was at {slowest:,.0f} of {before.max_mhz:,.0f} MHz{advice}"
+        text = f"the clock was at {slowest:,.0f} of {before.max_mhz:,.0f} MHz"
+        if before.governor:
+            text += f" under the governor {before.governor!r}; set 'performance'"
         yield ConditionWarning("clock", text)
-    flags = sorted({flag for s in states for flag in s.throttled or ()})
+
+    flags: set[str] = set()
+    for each in states:
+        flags.update(each.throttled or ())
     if flags or _rose(before.throttle_count, after.throttle_count):
-        why = f"the firmware reports {', '.join(flags)}" if flags else "the CPU throttled itself"
+        why = "the CPU throttled itself"
+        if flags:
+            why = f"the firmware reports {', '.join(sorted(flags))}"
         yield ConditionWarning("throttled", f"{why}; check cooling and power supply")
+
     if _rose(before.quota_stops, after.quota_stops):
-        yield ConditionWarning(
-            "quota", "the control group's CPU quota stopped the process; raise it"
-        )
+        text = "the control group's CPU quota stopped the process; raise it"
+        yield ConditionWarning("quota", text)
     elif machine.cpu_quota is not None and machine.cpu_quota < 1:
         text = f"the control group grants only {machine.cpu_quota:.2f} CPUs; raise its quota"
         yield ConditionWarning("quota", text)
+
     if before.load_average and before.load_average / machine.cores > BUSY_PER_CPU:
         load = f"load average {before.load_average:.2f} on {machine.cores} CPUs"
         yield ConditionWarning("busy", f"other processes were running ({load}); stop them")
+
     if before.steal_s is not None and after.steal_s is not None and seconds > 0:
         stolen = (after.steal_s - before.steal_s) / (seconds * machine.cores)
         if stolen > STOLEN:
@@ -119,28 +137,32 @@ def _rose(before: int | None, after: int | None) -> bool:
 
 
 def _numbers(paths: Iterable[Path]) -> list[int]:
-    """The whole numbers that files hold; what is none, or beyond all bounds, is left out."""
+    """Return the whole numbers that files hold, except absurdly long ones."""
     texts = (read_text(path).strip() for path in paths)
     return [int(text) for text in texts if re.fullmatch(r"\d{1,18}", text)]
 
 
 def _mean_mhz(paths: Iterable[Path]) -> float | None:
-    """The files hold kHz (kernel documentation, admin-guide/pm/cpufreq)."""
+    """Return the mean of clocks that files hold.
+
+    They hold kHz, by the kernel's documentation (admin-guide/pm/cpufreq).
+    """
     values = [value for value in _numbers(paths) if value]
     return sum(values) / len(values) / 1000 if values else None
 
 
 def _throttled(root: Path) -> tuple[str, ...] | None:
-    """Flags of the Raspberry Pi firmware that are up now."""
+    """Return the flags of the Raspberry Pi firmware that are set now."""
     for folder in ("soc/soc:firmware", "axi/axi:firmware"):
         bits = read_text(root / f"sys/devices/platform/{folder}/get_throttled").strip()
         if re.fullmatch(r"(0x)?[0-9a-f]{1,16}", bits):
-            return tuple(name for bit, name in THROTTLED_NOW.items() if int(bits, 16) >> bit & 1)
+            value = int(bits, 16)
+            return tuple(name for bit, name in THROTTLED_NOW.items() if value >> bit & 1)
     return None
 
 
 def _quota_stops(root: Path) -> int | None:
+    """Return how often the process was stopped by the control group that stopped it most."""
     texts = "\n".join(group_files(root, "cpu", "cpu.stat"))
-    return max(
-        map(int, re.findall(r"^nr_throttled (\d{1,18})$", texts, re.MULTILINE)), default=None
-    )
+    counts = re.findall(r"^nr_throttled (\d{1,18})$", texts, re.MULTILINE)
+    return max(map(int, counts), default=None)

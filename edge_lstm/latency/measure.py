@@ -1,4 +1,7 @@
-"""The measurement itself: warm up until steady, then blocks of texts, settings in random turns."""
+"""The measurement: a warm-up until times are steady, then blocks of texts.
+
+All settings run each block, in random order.
+"""
 
 from __future__ import annotations
 
@@ -27,28 +30,32 @@ from edge_lstm.modelfile import open_model
 from edge_lstm.printable import listed
 from edge_lstm.text import texts_digest
 
-MEMORY_TEXTS = 1000
-MINUTE_S = 60.0
-SEED = 0  # of the order of texts and settings
+MEMORY_TEXTS = 1000  # texts after which the memory of a process is read
+MINUTE_S = 60.0  # between two looks at the state of the machine
+SEED = 0  # orders of texts and settings
 
 Progress = Callable[[str, float], None]
-"""Called with what is being done and the part of it that is done, 0 to 1."""
+"""Called with the name of the current phase and the part of it that is done, 0 to 1."""
 
 
 def measure(
     settings: Settings, sample: Sample | None = None, *, progress: Progress | None = None
 ) -> Result:
-    """Run the settings over the texts; None: those of the first model (see texts_of).
+    """Run the settings over the texts.
 
-    Ctrl-C ends it early with what there is, once something is timed.
+    sample: the texts; None for the texts of the first model, see texts_of.
+    progress: see Progress.
+
+    After the first timed block, Ctrl-C ends the measurement early with a result.
 
     Raise DataError, ModelFileError or ProviderError.
     """
-    tell: Progress = progress or (lambda what, part: None)
+    tell: Progress = progress or (lambda phase, part: None)
     states = [state()]
     meter, energy_note = find_meter()
     recordings, sample = _load(settings, sample)
     _cold_starts(settings, recordings, sample, tell)
+
     rng = random.Random(SEED)
     interrupted = False
     with _frozen_heap():
@@ -64,14 +71,16 @@ def measure(
         seconds = time.perf_counter() - started
     tell("", 1.0)
     states.append(state())
+
     if meter is not None and settings.energy_s > 0 and not interrupted:
         for recording in recordings:
             tell(f"energy of {recording.setting.name}", 0.0)
-            recording.energy = measure_energy(
-                meter, _endless_run(recording, sample), settings.energy_s
-            )
+            run = _endless_run(recording, sample)
+            recording.energy = measure_energy(meter, run, settings.energy_s)
+
     recordings = [recording for recording in recordings if recording.runs]
-    machine, tokens = this_machine(), recordings[0].tokens
+    machine = this_machine()
+    tokens = recordings[0].tokens
     return Result(
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         seconds=seconds,
@@ -85,7 +94,7 @@ def measure(
         versions={
             "edge_lstm": __version__,
             "python": platform.python_version(),
-            # where it was used
+            # Empty if only the native engine ran: it does not import ONNX Runtime.
             "onnxruntime": getattr(sys.modules.get("onnxruntime"), "__version__", ""),
             "numpy": np.__version__,
         },
@@ -100,7 +109,10 @@ def measure(
 
 
 def time_run(classifier: Classifier, texts: Sequence[str], batch_size: int) -> tuple[int, int, int]:
-    """One run, text in, answer out → (tokens, ns for text → ids, ns for ids → probabilities)."""
+    """Time one run, from texts to answers.
+
+    Return the number of tokens, the ns from texts to ids, and the ns from ids to probabilities.
+    """
     encode = classifier.model.tokenizer.encode_text
     clock = time.perf_counter_ns
     begun = clock()
@@ -113,7 +125,7 @@ def time_run(classifier: Classifier, texts: Sequence[str], batch_size: int) -> t
 
 @contextmanager
 def _frozen_heap() -> Iterator[None]:
-    """What lives now is not searched for garbage again while the clock runs."""
+    """Keep the garbage collector off all present objects within the block."""
     gc.collect()
     gc.freeze()
     try:
@@ -123,58 +135,58 @@ def _frozen_heap() -> Iterator[None]:
 
 
 def _warnings(recordings: Sequence[Recording], interrupted: bool) -> Iterator[ConditionWarning]:
-    """What the times themselves say of their worth."""
+    """Yield the reasons to distrust the times that the times themselves show."""
     if interrupted:
         yield ConditionWarning("interrupted", "interrupted: the results are of the runs until then")
-    if unsteady := [
-        recording.setting.name for recording in recordings if not is_steady(recording.warm_up)
-    ]:
+    unsteady = [each.setting.name for each in recordings if not is_steady(each.warm_up)]
+    if unsteady:
         text = f"times were not steady after the warm-up ({listed(unsteady, 2)})"
         yield ConditionWarning("unsteady", text)
 
 
 def _load(settings: Settings, sample: Sample | None) -> tuple[list[Recording], Sample]:
-    """A classifier for each setting, those that load alike sharing one; and the texts."""
+    """Return an empty recording for each setting, and the texts.
+
+    Settings with the same process share a classifier.
+    """
     loaded: dict[tuple[Path, int, str], Classifier] = {}
     for setting in settings.each:
         model, threads, provider = setting.process
         if setting.process not in loaded:
-            opened = open_model(model)
             loaded[setting.process] = Classifier.from_model(
-                opened, threads=threads, provider=provider
+                open_model(model), threads=threads, provider=provider
             )
     sample = sample or texts_of(loaded[settings.each[0].process].model)
     recordings = []
     for setting in settings.each:
         classifier = loaded[setting.process]
         encode = classifier.model.tokenizer.encode_text
-        recordings.append(
-            Recording(setting, classifier, [len(encode(text).ids) for text in sample.texts])
-        )
+        tokens = [len(encode(text).ids) for text in sample.texts]
+        recordings.append(Recording(setting, classifier, tokens))
     return recordings, sample
 
 
 def _cold_starts(
     settings: Settings, recordings: Sequence[Recording], sample: Sample, tell: Progress
 ) -> None:
-    """Fresh processes, in random turns; settings that load alike share their cold starts."""
+    """Time fresh processes, in random order; settings with the same process share cold starts."""
     if settings.cold_starts < 1:
         return
     rng = random.Random(SEED)
     shared: dict[tuple[Path, int, str], list[ColdStart]] = {}
     for recording in recordings:
         recording.cold_starts = shared.setdefault(recording.setting.process, [])
-    turns = [process for process in shared for _ in range(settings.cold_starts)]
+    turns = list(shared) * settings.cold_starts
     rng.shuffle(turns)
     for done, process in enumerate(turns):
         tell("cold starts", done / len(turns))
-        shared[process].append(fresh_process(*process, [rng.choice(sample.texts)])[0])
+        cold_start, _ = fresh_process(*process, [rng.choice(sample.texts)])
+        shared[process].append(cold_start)
+    texts = sample.texts[:MEMORY_TEXTS]
     for done, recording in enumerate(recordings):
         tell("memory", done / len(recordings))
-        texts = sample.texts[:MEMORY_TEXTS]
-        _, recording.memory = fresh_process(
-            *recording.setting.process, texts, recording.setting.batch_size
-        )
+        setting = recording.setting
+        _, recording.memory = fresh_process(*setting.process, texts, setting.batch_size)
 
 
 def _warm_up(
@@ -195,10 +207,8 @@ def _warm_up(
         for recording in waiting:
             recording.warm_up.append(run_block(recording, sample, len(recording.warm_up), chosen))
         enough = time.perf_counter() - started >= settings.warm_up_s
-        most = settings.max_warm_up_blocks
-        waiting = [
-            r for r in waiting if not (enough and is_steady(r.warm_up)) and len(r.warm_up) < most
-        ]
+        unsteady = [each for each in waiting if not (enough and is_steady(each.warm_up))]
+        waiting = [each for each in unsteady if len(each.warm_up) < settings.max_warm_up_blocks]
 
 
 def _steady(
@@ -209,7 +219,10 @@ def _steady(
     states: list[State],
     tell: Progress,
 ) -> None:
-    """Run blocks until there are enough: every setting runs each block, in random order."""
+    """Run blocks until there are enough; every setting runs each block, in random order.
+
+    states: the state of the machine is added each minute.
+    """
     order = shuffled_forever(len(sample.texts), random.Random(rng.random()))
     size = settings.block_texts(len(sample.texts))
     blocks = settings.blocks(size)
@@ -218,7 +231,9 @@ def _steady(
     number = 0
     while True:
         elapsed = time.perf_counter() - started
-        part = elapsed / settings.duration_s if settings.duration_s is not None else number / blocks
+        part = number / blocks
+        if settings.duration_s is not None:
+            part = elapsed / settings.duration_s
         tell("measuring", min(part, 1.0))
         if elapsed >= len(states) * MINUTE_S:
             states.append(state())
@@ -232,7 +247,11 @@ def _steady(
 
 
 def run_block(recording: Recording, sample: Sample, number: int, chosen: Sequence[int]) -> Block:
-    """Run every text of the block once, in batches of similar length."""
+    """Run every text of a block once, in batches of similar length.
+
+    number: of the block.
+    chosen: numbers of its texts in the sample.
+    """
     size = recording.setting.batch_size
     if size > 1:
         chosen = sorted(chosen, key=lambda i: recording.tokens[i])
@@ -246,7 +265,10 @@ def run_block(recording: Recording, sample: Sample, number: int, chosen: Sequenc
 
 
 def shuffled_forever(count: int, rng: random.Random) -> Iterator[int]:
-    """0 … count − 1 in random order, then again in another: every text comes equally often."""
+    """Yield 0 … count − 1 in random order, then again in another one, without end.
+
+    So every text is run equally often.
+    """
     order = list(range(count))
     while True:
         rng.shuffle(order)
@@ -254,12 +276,13 @@ def shuffled_forever(count: int, rng: random.Random) -> Iterator[int]:
 
 
 def _endless_run(recording: Recording, sample: Sample) -> Callable[[], int]:
-    """A function that runs the next batch and returns how many texts it held."""
+    """Return a function that runs the next batch and returns its number of texts."""
     order = shuffled_forever(len(sample.texts), random.Random(SEED))
     size = recording.setting.batch_size
 
     def run() -> int:
-        time_run(recording.classifier, [sample.texts[next(order)] for _ in range(size)], size)
+        texts = [sample.texts[next(order)] for _ in range(size)]
+        time_run(recording.classifier, texts, size)
         return size
 
     return run

@@ -1,4 +1,4 @@
-"""What is recorded of one setting, block by block, and its summary."""
+"""The times of one setting, block by block, and their summary."""
 
 from __future__ import annotations
 
@@ -16,18 +16,21 @@ from edge_lstm.latency.result import Model, SettingResult, Times
 from edge_lstm.latency.settings import Setting
 from edge_lstm.latency.statistics import Floats, Ratio
 
-# Steady: the median time of the last blocks is this close to that of the blocks before them.
+# Times are steady if the median of the last blocks is within this share of the median of as many
+# blocks before them.
 STEADY = 0.03
 STEADY_BLOCKS = 4
-MOST_BLOCKS = 512  # kept of each setting; a longer run keeps every 2nd, 4th … block
+MOST_BLOCKS = 512  # blocks kept of each setting; a longer run keeps every 2nd, 4th … block
 
 
 @dataclass(frozen=True)
 class Block:
-    """A block of texts as one setting ran it.
+    """A block of texts, run by one setting.
 
-    number: the same number, the same texts. rows: int64 [runs, 4]: the text's number (of a batch,
-    its first one's), tokens, ns of text → ids, ns of ids → probabilities.
+    number: blocks with the same number hold the same texts.
+    rows: int64 [runs, 4]. The columns are the number of the batch's first text, tokens, ns from
+        texts to ids, ns from ids to probabilities.
+    cpu_ns: CPU time of the process.
     """
 
     number: int
@@ -36,15 +39,24 @@ class Block:
 
     @property
     def total_ns(self) -> int:
-        """Time of all its runs."""
+        """Time of all its runs, in ns."""
         return int(self.rows[:, 2:].sum())
 
 
 @dataclass
 class Recording:
-    """Everything measured of one setting: totals over all runs, and a bounded number of blocks.
+    """All measurements of one setting.
 
-    tokens: of each text of the sample, at most those that the model takes.
+    setting: how the model is run.
+    classifier: runs it.
+    tokens: number of tokens that the model reads, of each text of the sample.
+    warm_up: blocks before the measurement.
+    runs, total_ns, cpu_ns, max_ns: number, sum of times, CPU time and longest time of all runs.
+    every: the number of a kept block is a multiple of this.
+    blocks: the kept blocks, at most MOST_BLOCKS.
+    cold_starts: one for each fresh process.
+    memory: None if it was not measured.
+    energy: None if it was not measured.
     """
 
     setting: Setting
@@ -74,21 +86,32 @@ class Recording:
             self.blocks = [block for block in self.blocks if block.number % self.every == 0]
 
     def ratio_to(self, other: Recording) -> Ratio | None:
-        """How many times as long it takes for the same blocks of texts."""
+        """Return the time over the other setting's time for the same blocks of texts."""
         by_number = {block.number: block.total_ns for block in other.blocks}
-        pairs = [(b.total_ns, by_number[b.number]) for b in self.blocks if b.number in by_number]
-        mine, theirs = np.array(pairs, np.float64).reshape(-1, 2).T
-        return statistics.paired_ratio(mine, theirs)
+        mine = []
+        theirs = []
+        for block in self.blocks:
+            if block.number in by_number:
+                mine.append(block.total_ns)
+                theirs.append(by_number[block.number])
+        return statistics.paired_ratio(np.array(mine, np.float64), np.array(theirs, np.float64))
 
     def to_result(self, first: Recording) -> SettingResult:
-        """The summary. first: the setting that the others are compared with."""
+        """Summarise the recording. first: the setting that the others are compared with."""
         setting = self.setting
+        texts = self.runs * setting.batch_size
         rows = np.concatenate([block.rows for block in self.blocks])
-        encode, run = rows[:, 2] / 1e3, rows[:, 3] / 1e3
-        block, texts = len(self.blocks[0].rows), self.runs * setting.batch_size
-        numbers, medians = statistics.per_text(rows[:, 0], encode + run)
-        tokens = np.array(self.tokens, np.float64)[numbers]
-        alone = setting.batch_size == 1
+        encode_us = rows[:, 2] / 1e3
+        run_us = rows[:, 3] / 1e3
+        both_us = encode_us + run_us
+        block = len(self.blocks[0].rows)
+        length_fit = None
+        by_text: tuple[tuple[float, float], ...] = ()
+        if setting.batch_size == 1:
+            numbers, medians = statistics.per_text(rows[:, 0], both_us)
+            tokens = np.array(self.tokens, np.float64)[numbers]
+            length_fit = statistics.fit_length(tokens, medians)
+            by_text = tuple(zip(tokens.tolist(), medians.tolist()))
         return SettingResult(
             name=setting.name,
             model=Model(**self.classifier.model.facts()),
@@ -100,22 +123,25 @@ class Recording:
             warm_up_blocks=len(self.warm_up),
             runs=self.runs,
             texts=texts,
-            both=_times(encode + run, block, self.max_ns / 1e3),
-            encode=_times(encode, block),
-            run=_times(run, block),
+            both=_times(both_us, block, self.max_ns / 1e3),
+            encode=_times(encode_us, block),
+            run=_times(run_us, block),
             texts_per_second=texts / (self.total_ns / 1e9),
             cpu_us_per_text=self.cpu_ns / 1e3 / texts,
             ratio=None if self is first else self.ratio_to(first),
-            length_fit=statistics.fit_length(tokens, medians) if alone else None,
+            length_fit=length_fit,
             energy=self.energy,
-            by_text=tuple(zip(tokens.tolist(), medians.tolist())) if alone else (),
+            by_text=by_text,
         )
 
 
 def _times(samples: Floats, block: int, longest: float | None = None) -> Times:
-    percentiles = {
-        f"p{which}_us": statistics.percentile(samples, which) for which in statistics.PERCENTILES
-    }
+    """Summarise times in µs.
+
+    block: runs of a block.
+    longest: of all runs, kept or not; None for the longest of the samples.
+    """
+    percentiles = {f"p{p}_us": statistics.percentile(samples, p) for p in statistics.PERCENTILES}
     return Times(
         mean_us=float(samples.mean()),
         p50_ci_us=statistics.median_interval(samples, block),
@@ -125,7 +151,7 @@ def _times(samples: Floats, block: int, longest: float | None = None) -> Times:
 
 
 def is_steady(blocks: Sequence[Block]) -> bool:
-    """Whether the last blocks took as long as the blocks before them."""
+    """Return whether the last blocks took as long as the blocks before them, see STEADY."""
     times = [block.total_ns for block in blocks]
     if len(times) < 2 * STEADY_BLOCKS:
         return False

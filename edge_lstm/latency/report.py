@@ -1,4 +1,4 @@
-"""A latency result as tables and lines, the same for terminal and page; and the HTML page."""
+"""A latency result as tables and lines, for the terminal and the page."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy as np
 from edge_lstm.charts import length_chart
 from edge_lstm.html import SERIES, Table, figure, items, page, table
 from edge_lstm.latency import statistics
+from edge_lstm.latency.cold_start import ColdStart, Memory
 from edge_lstm.latency.result import Result, SettingResult
 from edge_lstm.native import NATIVE
 from edge_lstm.printable import counted, listed
@@ -20,22 +21,24 @@ DASH = "–"
 
 
 def machine_line(result: Result) -> str:
-    """CPU, CPUs in use, versions."""
+    """Return the board, the CPU, the CPUs in use and the versions of a measurement."""
     machine = result.machine
-    cores, usable = machine.cores, machine.usable_cores
-    cpus = (
-        f"{usable} of {cores} CPUs" if usable < cores else f"{cores} CPUs" if cores > 1 else "1 CPU"
-    )
+    cpus = counted(machine.cores, "CPU")
+    if machine.usable_cores < machine.cores:
+        cpus = f"{machine.usable_cores} of {cpus}"
     board = f"{machine.board}, " if machine.board else ""
+    packages = ["python"]
     providers = {setting.provider for setting in result.settings}
-    used = [NATIVE] if NATIVE in providers else []
-    used += ["onnxruntime"] if providers != {NATIVE} else []
-    versions = [f"{name} {result.versions.get(name, '')}".strip() for name in (*used, "python")]
+    if providers != {NATIVE}:
+        packages.insert(0, "onnxruntime")
+    if NATIVE in providers:
+        packages.insert(0, NATIVE)
+    versions = [f"{name} {result.versions.get(name, '')}".strip() for name in packages]
     return f"{board}{machine.cpu or machine.architecture}, {cpus}; {', '.join(versions)}"
 
 
 def texts_line(result: Result) -> str:
-    """Which texts, how many, how long."""
+    """Return the number, the source and the lengths of the texts."""
     texts = result.texts
     fewest, middle, most = texts.tokens
     count = counted(texts.count, "text")
@@ -43,123 +46,147 @@ def texts_line(result: Result) -> str:
 
 
 def notes(result: Result) -> list[str]:
-    """Why there is no energy, and the reasons to distrust the times."""
-    energy = [] if any(setting.energy for setting in result.settings) else [result.energy_note]
-    return [*energy, *(f"warning: {warning.text}" for warning in result.warnings)]
+    """Return the reason for no energy, and the reasons to distrust the times."""
+    lines = [f"warning: {warning.text}" for warning in result.warnings]
+    if not any(setting.energy for setting in result.settings):
+        lines.insert(0, result.energy_note)
+    return lines
 
 
 def tables(result: Result) -> Iterator[Table]:
-    """Cold start, percentiles, the parts of a text, ratios and energy, as far as they were
-    measured."""
+    """Yield a table of each quantity that was measured.
+
+    They are cold start, percentiles, the parts of a text, ratios and energy.
+    """
     settings = result.settings
     if any(setting.cold_starts for setting in settings):
         yield _cold_start(settings)
     yield _percentiles(settings)
     yield _parts_of_a_text(settings)
-    ratios = [(setting.name, setting.ratio) for setting in settings if setting.ratio]
-    if ratios:
-        rows = [
-            (name, f"{ratio.value:.3f}", _span(ratio.low, ratio.high)) for name, ratio in ratios
-        ]
-        note = f"(time over that of {settings[0].name}, same texts, alternating runs)"
-        yield Table(("ratio", "ratio", "95 % CI"), rows, note)
-    energies = [(setting.name, setting.energy) for setting in settings if setting.energy]
-    if energies:
-        rows = [
-            (name, f"{e.joules_per_text * 1e3:.3g}", f"{e.above_rest_joules_per_text * 1e3:.3g}")
-            for name, e in energies
-        ]
-        note = f"({energies[0][1].meter}: {energies[0][1].scope})"
-        yield Table(("energy per text, mJ", "total", "above idle"), rows, note)
+    yield from _ratios(settings)
+    yield from _energies(settings)
 
 
 def ms(us: float | None) -> str:
-    """µs → ms with three digits that count; a dash where there is none."""
+    """Return µs as ms, with about three significant digits; a dash for None."""
     if us is None:
         return DASH
     value = us / 1e3
-    digits = 4 if value < 0.1 else 3 if value < 10 else 2 if value < 100 else 0
-    return f"{value:.{digits}f}"
-
-
-def _span(low: float, high: float) -> str:
-    return f"{low:.3f}–{high:.3f}"
+    for limit, digits in ((0.1, 4), (10, 3), (100, 2)):
+        if value < limit:
+            return f"{value:.{digits}f}"
+    return f"{value:.0f}"
 
 
 def _cold_start(settings: Sequence[SettingResult]) -> Table:
-    """The median of each phase, in ms, and the memory in MiB."""
+    """Return a row for each setting: the median of each phase in ms, and the memory in MiB."""
     rows = []
     for setting in settings:
-        starts = [
-            (s.total_ms, s.python_ms, s.imports_ms, s.load_ms, s.first_ms)
-            for s in setting.cold_starts
-        ]
-        times = [f"{median(phase):.1f}" for phase in zip(*starts)] or [DASH] * 5
-        sizes = (setting.memory.steady, setting.memory.peak) if setting.memory else (None, None)
-        mib = [DASH if size is None else f"{size / 2**20:.1f}" for size in sizes]
-        rows.append((setting.name, *times, *mib))
+        times = [DASH] * 5
+        if setting.cold_starts:
+            phases = zip(*map(_phases, setting.cold_starts))
+            times = [f"{median(phase):.1f}" for phase in phases]
+        memory = setting.memory or Memory(None, None)
+        rows.append((setting.name, *times, _mib(memory.steady), _mib(memory.peak)))
     header = ("cold start, ms", "total", "python", "imports", "load", "first", "memory", "peak")
     count = max(len(setting.cold_starts) for setting in settings)
-    return Table(
-        header,
-        rows,
-        f"(median of {count} process{'es' * (count > 1)}; memory after all texts, MiB)",
-    )
+    processes = counted(count, "process", "processes")
+    note = f"(median of {processes}; memory after all texts, MiB)"
+    return Table(header, rows, note)
+
+
+def _phases(start: ColdStart) -> tuple[float, ...]:
+    """Return the times of a cold start in ms, in the order of the table's columns."""
+    return start.total_ms, start.python_ms, start.imports_ms, start.load_ms, start.first_ms
+
+
+def _mib(size: int | None) -> str:
+    """Return bytes as MiB; a dash for None."""
+    return DASH if size is None else f"{size / 2**20:.1f}"
 
 
 def _percentiles(settings: Sequence[SettingResult]) -> Table:
-    """The times of a run, and which percentiles take more runs."""
+    """Return a row of times for each setting, with a note about percentiles that need more runs."""
     rows = []
     for setting in settings:
-        both, ci = setting.both, setting.both.p50_ci_us
-        times = map(ms, (both.mean_us, both.p90_us, both.p95_us, both.p99_us))
-        rows.append(
-            (setting.name, ms(both.p50_us), f"{ms(ci[0])}–{ms(ci[1])}" if ci else DASH, *times)
-        )
-    title = (
-        "per batch, ms" if any(setting.batch_size > 1 for setting in settings) else "per text, ms"
-    )
+        both = setting.both
+        interval = DASH
+        if both.p50_ci_us is not None:
+            low, high = both.p50_ci_us
+            interval = f"{ms(low)}–{ms(high)}"
+        others = map(ms, (both.mean_us, both.p90_us, both.p95_us, both.p99_us))
+        rows.append((setting.name, ms(both.p50_us), interval, *others))
+    unit = "batch" if any(setting.batch_size > 1 for setting in settings) else "text"
     fewest = min(setting.runs for setting in settings)
-    missing = [
-        which for which in statistics.PERCENTILES if statistics.samples_needed(which) > fewest
-    ]
-    needs = ", ".join(
-        f"p{which} needs at least {statistics.samples_needed(which):,}" for which in missing
-    )
-    note = f"({needs} runs; {fewest:,} were measured)" if missing else ""
-    return Table((title, "p50", "95 % CI", "mean", "p90", "p95", "p99"), rows, note)
+    needs = []
+    for percentile in statistics.PERCENTILES:
+        needed = statistics.samples_needed(percentile)
+        if needed > fewest:
+            needs.append(f"p{percentile} needs at least {needed:,}")
+    note = f"({', '.join(needs)} runs; {fewest:,} were measured)" if needs else ""
+    header = (f"per {unit}, ms", "p50", "95 % CI", "mean", "p90", "p95", "p99")
+    return Table(header, rows, note)
 
 
 def _parts_of_a_text(settings: Sequence[SettingResult]) -> Table:
-    """What of it is the text rule and what the network, and what a token costs."""
+    """Return a row for each setting: the text rule, the network, and the cost of a token."""
     rows = []
     for setting in settings:
-        fit = setting.length_fit
-        line = f"{fit.fixed_us:.0f} + {fit.per_token_us:.2f} × n" if fit else DASH
+        line = DASH
+        if (fit := setting.length_fit) is not None:
+            line = f"{fit.fixed_us:.0f} + {fit.per_token_us:.2f} × n"
         medians = (setting.encode.p50_us, setting.run.p50_us)
         parts = [ms(None if us is None else us / setting.batch_size) for us in medians]
-        parts += [ms(setting.cpu_us_per_text), f"{setting.texts_per_second:,.0f}", line]
-        rows.append((setting.name, *parts))
+        cpu = ms(setting.cpu_us_per_text)
+        rows.append((setting.name, *parts, cpu, f"{setting.texts_per_second:,.0f}", line))
     header = ("breakdown, ms", "text→ids", "ids→answer", "CPU time", "texts/s", "µs for n tokens")
     return Table(header, rows)
 
 
+def _ratios(settings: Sequence[SettingResult]) -> Iterator[Table]:
+    """Yield a row for each setting with a ratio, if there is one."""
+    rows = []
+    for setting in settings:
+        if (ratio := setting.ratio) is not None:
+            interval = f"{ratio.low:.3f}–{ratio.high:.3f}"
+            rows.append((setting.name, f"{ratio.value:.3f}", interval))
+    note = f"(time over that of {settings[0].name}, same texts, alternating runs)"
+    if rows:
+        yield Table(("ratio", "ratio", "95 % CI"), rows, note)
+
+
+def _energies(settings: Sequence[SettingResult]) -> Iterator[Table]:
+    """Yield a row for each setting with its energy, if there is one."""
+    rows = []
+    note = ""
+    for setting in settings:
+        if (energy := setting.energy) is not None:
+            total = f"{energy.joules_per_text * 1e3:.3g}"
+            above_rest = f"{energy.above_rest_joules_per_text * 1e3:.3g}"
+            rows.append((setting.name, total, above_rest))
+            note = f"({energy.meter}: {energy.scope})"
+    if rows:
+        yield Table(("energy per text, mJ", "total", "above idle"), rows, note)
+
+
 def _seconds(seconds: float) -> str:
-    """Whole seconds, or of few a tenth."""
+    """Return whole seconds, or tenths below 10 s."""
     return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:,.0f} s"
 
 
 def report(result: Result) -> str:
-    """The page: HTML that loads nothing and runs no script."""
-    models = dict.fromkeys(setting.model for setting in result.settings)
-    digests = [f"{Path(model.path).name}: sha256 {model.sha256}" for model in models]
-    names = listed(
-        list(dict.fromkeys(Path(model.path).name.removesuffix(".onnx") for model in models)), 3
-    )
+    """Return the page: HTML that loads nothing and runs no script."""
+    names = []
+    digests = []
+    for model in dict.fromkeys(setting.model for setting in result.settings):
+        name = Path(model.path).name
+        names.append(name.removesuffix(".onnx"))
+        digests.append(f"{name}: sha256 {model.sha256}")
+    title = listed(list(dict.fromkeys(names)), 3)
     measured = f"{result.created}, measured for {_seconds(result.seconds)}"
     versions = ", ".join(f"{name} {version}" for name, version in result.versions.items())
     return page(
-        f"Latency of {names}",
+        f"Latency of {title}",
         [machine_line(result), texts_line(result), measured],
         _body(result),
         [versions, *digests],
@@ -167,6 +194,7 @@ def report(result: Result) -> str:
 
 
 def _body(result: Result) -> Iterator[str]:
+    """Yield the warnings, the tables and the chart, as HTML."""
     if result.warnings:
         yield f"<p><b>Warnings</b></p>{items(warning.text for warning in result.warnings)}"
     else:
@@ -174,16 +202,14 @@ def _body(result: Result) -> Iterator[str]:
     names = [setting.name for setting in result.settings]
     for cells in tables(result):
         yield table(cells, names)
-    # Of more settings than colours the curves could not be told apart.
-    curves = [
-        (
-            np.array(setting.by_text) * (1, 1e-6),
-            (fit.fixed_us / 1e6, fit.per_token_us / 1e6),
-            colour,
-        )
-        for setting, colour in zip(result.settings, SERIES)
-        if (fit := setting.length_fit) and setting.by_text
-    ]
+    curves = []
+    # zip() stops at the last colour: with more settings the curves could not be told apart.
+    for setting, colour in zip(result.settings, SERIES):
+        if (fit := setting.length_fit) is None or not setting.by_text:
+            continue
+        dots = np.array(setting.by_text) * (1, 1e-6)  # µs → s
+        line = (fit.fixed_us / 1e6, fit.per_token_us / 1e6)
+        curves.append((dots, line, colour))
     if curves:
         caption = "Each dot is a text (median of its runs); the line is the fit."
         yield f"<h2>Time by length</h2>{figure(length_chart(curves), caption)}"

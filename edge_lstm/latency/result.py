@@ -1,4 +1,4 @@
-"""The result of a measurement: what terminal and report read; a JSON file (docs/latency.md)."""
+"""The result of a measurement, and its JSON file (docs/latency.md)."""
 
 from __future__ import annotations
 
@@ -21,8 +21,13 @@ VERSION = 1
 
 @dataclass(frozen=True, kw_only=True)
 class Texts:
-    """The texts that were answered; sha256: see texts_digest; tokens: the fewest, the median, the
-    most."""
+    """The texts of a measurement.
+
+    source: a name for a person.
+    count: number of texts.
+    sha256: see texts_digest.
+    tokens: least, median and most of a text.
+    """
 
     source: str
     count: int
@@ -32,7 +37,13 @@ class Texts:
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """The model file; precision: fp32 or int8."""
+    """A model file.
+
+    path: as it was given.
+    sha256: of the file.
+    bytes: its size.
+    precision: fp32 or int8.
+    """
 
     path: str
     sha256: str
@@ -42,7 +53,15 @@ class Model:
 
 @dataclass(frozen=True, kw_only=True)
 class Times:
-    """Of a run, in µs; None where there are too few runs. p50_ci_us: 95 % interval."""
+    """Times of a run, in µs.
+
+    A value that needs more runs is None.
+
+    mean_us: the mean.
+    p50_us, p90_us, p95_us, p99_us: percentiles.
+    p50_ci_us: 95 % interval of the median.
+    max_us: the longest.
+    """
 
     mean_us: float
     p50_us: float | None
@@ -55,13 +74,22 @@ class Times:
 
 @dataclass(frozen=True, kw_only=True)
 class SettingResult:
-    """One setting: how it was run, and its times.
+    """The times of one setting.
 
-    cold_starts: one for each fresh process. warm_up_blocks: until times were steady, or given up to
-        be.
-    both, encode, run: text → answer, text → ids, ids → answer, of a run.
+    name: what differs between the settings.
+    model: the model file.
+    threads, batch_size, provider: how it was run.
+    cold_starts: one for each fresh process.
+    memory: None if it was not measured.
+    warm_up_blocks: blocks before times were steady, or their limit.
+    runs, texts: how many were timed.
+    both, encode, run: from text to answer, from text to ids, from ids to answer.
+    texts_per_second: over all runs.
+    cpu_us_per_text: CPU time of the process.
     ratio: to the first setting, over the same blocks of texts; None for the first.
-    by_text: in batches of one, tokens and median µs of each text.
+    length_fit: time by number of tokens; None for batches, or if the lengths are too alike.
+    energy: None if it was not measured.
+    by_text: number of tokens and median µs of each text; empty for batches.
     """
 
     name: str
@@ -89,10 +117,15 @@ class SettingResult:
 class Result:
     """A whole measurement.
 
-    created: ISO 8601, UTC. seconds: of the steady-state part.
-    versions: of the packages. states: before, each minute, after. energy_note: which meter, or why
-        none.
+    created: time in ISO 8601, UTC.
+    seconds: duration of the steady state.
+    texts: the texts that were answered.
+    machine: the machine that was measured.
+    versions: version of each package.
+    states: of the machine before, each minute, and after.
+    energy_note: the meter, or the reason for no energy.
     warnings: reasons to distrust the times.
+    settings: the times of each setting.
     """
 
     created: str
@@ -107,11 +140,11 @@ class Result:
 
     @property
     def is_interrupted(self) -> bool:
-        """Whether it was cut off."""
+        """Whether Ctrl-C ended the measurement early."""
         return any(warning.code == "interrupted" for warning in self.warnings)
 
     def dumps(self) -> str:
-        """The result as one line of JSON."""
+        """Return the result as one line of JSON."""
         values = {"schema": SCHEMA, "version": VERSION, **asdict(self)}
         return json.dumps(values, ensure_ascii=False) + "\n"
 
@@ -119,21 +152,21 @@ class Result:
 def read_result(path: Path) -> Result:
     """Read and check a file that ``latency -o`` wrote. Raise DataError."""
     try:
-        return parse_result(path.read_bytes().decode("utf-8", "replace"), str(path))
+        text = path.read_bytes().decode("utf-8", "replace")
     except OSError as error:
         raise DataError(
             f"cannot read {path}: {error.strerror}; check the path and its permissions"
         ) from None
+    return parse_result(text, str(path))
 
 
 def parse_result(text: str, name: str) -> Result:
-    """JSON → a result, checked. ``name`` is what errors call it. Raise DataError."""
+    """Parse and check JSON. name: of its file, for errors. Raise DataError."""
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
-        reason = str(error)[:120]
         raise DataError(
-            f"{name} is not JSON ({reason}); give a file that 'latency -o FILE' wrote"
+            f"{name} is not JSON ({error!s:.120}); give a file that 'latency -o FILE' wrote"
         ) from None
     if not isinstance(value, dict) or value.get("schema") != SCHEMA:
         raise DataError(f"{name} is not a latency result; give a file that 'latency -o FILE' wrote")
@@ -143,14 +176,16 @@ def parse_result(text: str, name: str) -> Result:
             f"{name} has version {version}, this edge-lstm reads {VERSION}; measure again"
         )
     result: Result = _value(Result, value, name)
-    if not result.settings or not result.states:
-        raise DataError(
-            f"{name} has no {'states' if result.settings else 'settings'}; measure again"
-        )
+    for part in ("settings", "states"):
+        if not getattr(result, part):
+            raise DataError(f"{name} has no {part}; measure again")
     for setting in result.settings:
-        counts = (setting.batch_size, setting.runs, setting.texts)
-        times = (setting.both.mean_us, setting.both.p50_us, *(setting.both.p50_ci_us or ()))
-        if min(number for number in (*counts, *times) if number is not None) <= 0:
+        both = setting.both
+        numbers = [setting.batch_size, setting.runs, setting.texts, both.mean_us]
+        if both.p50_us is not None:
+            numbers.append(both.p50_us)
+        numbers += both.p50_ci_us or ()
+        if min(numbers) <= 0:
             raise DataError(
                 f"{name}: {setting.name} has times or counts that are not above 0; measure again"
             )
@@ -158,25 +193,33 @@ def parse_result(text: str, name: str) -> Result:
 
 
 def _value(kind: Any, value: Any, where: str) -> Any:
-    """A value of JSON → the type that a field has. Unknown keys are passed over. Raise
-    DataError."""
+    """Convert a value of JSON to the type of a field; unknown keys are ignored.
+
+    kind: the type.
+    where: path of the value, for errors.
+
+    Raise DataError if the value does not fit.
+    """
     inner = get_args(kind)
     if NoneType in inner:
         return None if value is None else _value(inner[0], value, where)
     if is_dataclass(kind) and isinstance(value, dict):
-        make, hints = cast(Any, kind), get_type_hints(kind).items()
-        return make(
-            **{name: _value(hint, value.get(name), f"{where}: {name}") for name, hint in hints}
-        )
+        fields = {}
+        for name, hint in get_type_hints(kind).items():
+            fields[name] = _value(hint, value.get(name), f"{where}: {name}")
+        return cast(Any, kind)(**fields)
     if get_origin(kind) is dict and isinstance(value, dict):
         return {key: _value(inner[1], item, where) for key, item in value.items()}
     if get_origin(kind) is tuple and isinstance(value, list):
         kinds = inner[:1] * len(value) if inner[-1] is Ellipsis else inner
         if len(kinds) == len(value):
             return tuple(_value(each, item, where) for each, item in zip(kinds, value))
-    # JSON writes 2.0 as 2; true is no number; Python reads NaN, infinity and numbers of any length.
+    # type(), since True is an instance of int. The limits keep out NaN, infinity and numbers of any
+    # length, which Python reads. JSON may write 2.0 as 2.
     if kind is float and type(value) in (int, float) and -1e300 < value < 1e300:
         return float(value)
-    if kind in (int, str) and type(value) is kind and (kind is str or -(2**63) < value < 2**63):
+    if kind is int and type(value) is int and -(2**63) < value < 2**63:
+        return value
+    if kind is str and type(value) is str:
         return value
     raise DataError(f"{where} is missing or of the wrong type; measure again")

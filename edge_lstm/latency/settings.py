@@ -1,4 +1,4 @@
-"""What is measured: the models, each way they are run, for how long, on which texts."""
+"""The settings of a measurement: models, ways to run them, duration, texts."""
 
 from __future__ import annotations
 
@@ -15,23 +15,29 @@ from edge_lstm.modelfile import ModelFile, embedded_model, short_names
 from edge_lstm.models import example_texts
 
 # The settings take turns on blocks of texts: long enough that a block's own noise is small, short
-# enough that a change of the clock hits all settings alike.
+# enough that a change of the clock affects all settings alike.
 BLOCK_TEXTS = 64
-# Up to so many texts, a block is one pass over all of them, so that every block holds the same
+# Up to this many texts, a block is one pass over all of them, so that every block holds the same
 # texts.
 MOST_TEXTS_OF_A_PASS = 256
 # Batches are made of texts of similar length, as Classifier makes them, out of at least this many.
 BATCHES_IN_BLOCK = 4
 MAX_BLOCK_TEXTS = 8192
 
-MAX_TEXTS = 5000  # more would only cost memory: these are varied enough
-LONGEST_S = 30 * 24 * 3600
-MOST = 1_000_000  # threads or texts of a batch
+MAX_TEXTS = 5000  # they are varied enough; more would only take memory
+LONGEST_S = 30 * 24 * 3600  # 30 days
+MOST = 1_000_000  # largest number of threads, or of texts in a batch
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Texts and where they are from. Raise DataError where there is none."""
+    """The texts of a measurement.
+
+    source: a name for a person.
+    texts: at least one.
+
+    Raise DataError without texts.
+    """
 
     source: str
     texts: tuple[str, ...]
@@ -42,8 +48,7 @@ class Sample:
 
 
 def texts_of(model: ModelFile) -> Sample:
-    """Return the package's reviews for the package's model, else the texts of the file's own
-    test."""
+    """Return the package's reviews for the embedded model, else the file's golden rows."""
     if model.data == embedded_model().read_bytes():
         return Sample("the package's reviews", example_texts())
     texts = tuple(row.text for row in model.golden if row.text)
@@ -66,6 +71,9 @@ class Setting:
     """One model, run in one way.
 
     name: what differs between the settings (t2: 2 threads, b16: batches of 16 texts).
+    model: the model file.
+    threads, provider: see Classifier.
+    batch_size: texts per run.
     """
 
     name: str
@@ -76,23 +84,26 @@ class Setting:
 
     @property
     def process(self) -> tuple[Path, int, str]:
-        """What a process loads; settings that differ in the batch size alone share it."""
+        """The model, threads and provider of a process; every batch size shares it."""
         return self.model, self.threads, self.provider
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """A whole measurement: every combination of models, threads, batch sizes and providers.
+    """Every combination of models, threads, batch sizes, providers.
 
-    runs: timed runs of the setting with the smallest batch (a run is one batch, text in, answer
-        out); the others answer as many texts. Ignored with ``duration_s``, the time for all of them
-        together.
-    cold_starts: fresh processes a model is started in; 0 leaves cold start and memory out.
-    energy_s: seconds of work that energy is measured over, where there is a meter.
-    warm_up_s, max_warm_up_blocks: bounds of the warm-up, which otherwise ends where times are
-        steady.
+    models: the model files.
+    runs: timed runs of the setting with the smallest batch; the others answer as many texts. A run
+        is one batch, from texts to answers.
+    cold_starts: number of fresh processes for each model; with 0, cold start and memory are not
+        measured.
+    threads, batch_sizes, providers: values to combine.
+    duration_s: time for all settings together, in seconds; replaces ``runs``.
+    energy_s: seconds of work over which energy is measured, with a meter.
+    warm_up_s: least duration of the warm-up, which ends when times are steady.
+    max_warm_up_blocks: the most blocks of the warm-up.
 
-    Raise DataError where a model file or a provider is given twice, a time is out of range, or no
+    Raise DataError if a model file or a provider is given twice, a time is out of range, or no
     block can hold whole batches of every size.
     """
 
@@ -108,11 +119,11 @@ class Settings:
     max_warm_up_blocks: int = 40
 
     def __post_init__(self) -> None:
-        providers = [name.lower().removesuffix("executionprovider") for name in self.providers]
-        for what, names in (
-            ("model", list(map(os.path.realpath, self.models))),
-            ("provider", providers),
-        ):
+        given = {
+            "model": [os.path.realpath(path) for path in self.models],
+            "provider": [p.lower().removesuffix("executionprovider") for p in self.providers],
+        }
+        for what, names in given.items():
             if len(set(names)) < len(names):
                 raise DataError(f"a {what} is given twice; name each once")
         if self.duration_s is not None and not 0 < self.duration_s <= LONGEST_S:
@@ -139,9 +150,12 @@ class Settings:
         return tuple(settings)
 
     def block_texts(self, texts: int) -> int:
-        """Texts of a block out of so many: a multiple of every batch size, so that every batch is
-        full."""
-        step, largest = math.lcm(*self.batch_sizes), max(self.batch_sizes)
+        """Return the number of texts in a block, a multiple of every batch size.
+
+        texts: number of texts in the sample.
+        """
+        step = math.lcm(*self.batch_sizes)
+        largest = max(self.batch_sizes)
         size = BLOCK_TEXTS
         if texts <= MOST_TEXTS_OF_A_PASS:
             size = math.ceil(BLOCK_TEXTS / texts) * texts
@@ -149,21 +163,32 @@ class Settings:
             size = max(size, BATCHES_IN_BLOCK * largest)
         size = step * math.ceil(size / step)
         if size > MAX_BLOCK_TEXTS:
+            sizes = ", ".join(map(str, sorted(self.batch_sizes)))
             raise DataError(
-                f"batch sizes {', '.join(map(str, sorted(self.batch_sizes)))} have no small common multiple; "
+                f"batch sizes {sizes} have no small common multiple; "
                 "choose sizes that divide each other, such as 1,4,16"
             )
         return size
 
     def blocks(self, block_texts: int) -> int:
-        """Blocks that each setting runs: for ``runs`` of the smallest batch, a median of the
-        largest, and the ratio of several settings."""
-        texts = max(self.runs * min(self.batch_sizes), samples_needed(50) * max(self.batch_sizes))
-        return max(math.ceil(texts / block_texts), MIN_BLOCKS if len(self.each) > 1 else 1)
+        """Return the number of blocks that each setting runs.
+
+        They suffice for ``runs`` of the smallest batch, for a median of the largest, and for the
+        ratio of several settings.
+        """
+        texts_of_runs = self.runs * min(self.batch_sizes)
+        texts_of_median = samples_needed(50) * max(self.batch_sizes)
+        blocks = math.ceil(max(texts_of_runs, texts_of_median) / block_texts)
+        return max(blocks, MIN_BLOCKS) if len(self.each) > 1 else blocks
 
 
 def parse_numbers(text: str, option: str) -> tuple[int, ...]:
-    """'1,2,4' → (1, 2, 4), each at least 1, none twice. Raise DataError."""
+    """Parse '1,2,4' into (1, 2, 4), each number once.
+
+    option: its name, for errors.
+
+    Raise DataError if the text holds anything but whole numbers from 1 to MOST.
+    """
     try:
         numbers = tuple(int(part) for part in text.split(","))
     except ValueError:

@@ -1,4 +1,4 @@
-"""Numbers out of samples: percentiles, confidence intervals, ratios, the cost of a token.
+"""Statistics of samples: percentiles, confidence intervals, ratios, the cost of a token.
 
 Intervals are 95 % bootstraps from a fixed seed: the same samples give the same numbers.
 """
@@ -14,35 +14,36 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 
 PERCENTILES = (50, 90, 95, 99)
-# A percentile is given where at least this many samples lie beyond it: p99 takes 1,000.
+# A percentile is given if at least this many samples lie beyond it: p99 takes 1,000.
 SAMPLES_BEYOND = 10
-RESAMPLES = 1000
-LOW, HIGH = 2.5, 97.5
-MIN_CHUNKS = 10
+RESAMPLES = 1000  # draws of a bootstrap
+LIMITS = (2.5, 97.5)  # percentiles of the draws at the ends of a 95 % interval
+MIN_CHUNKS = 10  # the least that a bootstrap draws from
 MIN_BLOCKS = 5  # blocks of texts before a ratio is given
-# A line through fewer lengths, or over a shorter range, says nothing of the cost of a token.
+# A line through fewer lengths, or over a shorter range, says nothing about the cost of a token.
 FIT_MIN_LENGTHS = 8
 FIT_MIN_RANGE = 30
 
 
 def samples_needed(percentile: int) -> int:
-    """Samples it takes before a percentile is given: 20 for p50, 1,000 for p99."""
+    """Return the least number of samples for a percentile: 20 for p50, 1,000 for p99."""
     return math.ceil(SAMPLES_BEYOND * 100 / (100 - percentile))
 
 
 def percentile(samples: Floats, which: int) -> float | None:
-    """The percentile, or None where there are too few samples for it."""
+    """Return a percentile, or None if there are too few samples for it."""
     return float(np.percentile(samples, which)) if len(samples) >= samples_needed(which) else None
 
 
 def median_interval(samples: Floats, block: int = 0, seed: int = 0) -> tuple[float, float] | None:
-    """95 % interval of the median; None where there are too few samples.
+    """Return the 95 % interval of the median; None if there are too few samples.
 
-    samples: float64 [n], in the order of time. block: samples of a block of texts, 0 where there is
-        none.
+    samples: float64 [n], in the order of time.
+    block: number of samples in a block of texts, 0 without blocks.
+    seed: of the draws.
 
-    Neighbours in time share the state of the machine, so the bootstrap draws them together: blocks
-    of texts where there are enough.
+    Neighbours in time share the state of the machine, so the bootstrap draws them together: as
+    blocks of texts if there are enough of them, else as equal parts.
     """
     n = len(samples)
     if n < samples_needed(50):
@@ -55,16 +56,20 @@ def median_interval(samples: Floats, block: int = 0, seed: int = 0) -> tuple[flo
     rng = np.random.default_rng(seed)
     medians = np.empty(RESAMPLES)
     for i in range(RESAMPLES):
-        # The draw as weights on the samples that are sorted already: no sorting per draw.
+        # The draw as weights of the sorted samples, so that no draw is sorted.
         running = np.cumsum(np.bincount(rng.integers(0, count, count), minlength=count)[chunks])
         medians[i] = ordered[np.searchsorted(running, running[-1] / 2)]
-    low, high = np.percentile(medians, [LOW, HIGH])
+    low, high = np.percentile(medians, LIMITS)
     return float(low), float(high)
 
 
 @dataclass(frozen=True)
 class Ratio:
-    """How many times as long as the other, with its 95 % interval."""
+    """The ratio of two times.
+
+    value: the estimate.
+    low, high: its 95 % interval.
+    """
 
     value: float
     low: float
@@ -72,33 +77,41 @@ class Ratio:
 
 
 def paired_ratio(mine: Floats, theirs: Floats, seed: int = 0) -> Ratio | None:
-    """Times of the same blocks of texts, run in turn: the median ratio. None under MIN_BLOCKS.
+    """Return the median ratio of times; None for fewer than MIN_BLOCKS blocks.
 
-    mine, theirs: float64 [blocks], the same texts at the same index. A drift of the machine hits
-    both times of a block alike and leaves their ratio alone.
+    mine, theirs: float64 [blocks], times of the same texts at the same index, run in turn.
+    seed: of the draws.
+
+    A drift of the machine affects both times of a block alike and leaves their ratio alone.
     """
     if len(mine) != len(theirs) or len(mine) < MIN_BLOCKS:
         return None
     logs = np.log(mine / theirs)
     rng = np.random.default_rng(seed)
     draws = np.median(logs[rng.integers(0, len(logs), (RESAMPLES, len(logs)))], axis=1)
-    return Ratio(*np.exp([np.median(logs), *np.percentile(draws, [LOW, HIGH])]).tolist())
+    return Ratio(*np.exp([np.median(logs), *np.percentile(draws, LIMITS)]).tolist())
 
 
 @dataclass(frozen=True)
 class LengthFit:
-    """Time of a text = fixed + per_token × its tokens, in µs."""
+    """The time of a text by its tokens.
+
+    fixed_us: of a text without tokens, in µs.
+    per_token_us: of each token, in µs.
+    """
 
     fixed_us: float
     per_token_us: float
 
 
 def fit_length(tokens: Floats, times_us: Floats) -> LengthFit | None:
-    """A line through (tokens, time) of texts, each the median over its runs, with least relative
-    errors: a disturbance costs a long text more, so that with plain squares the longest would bend
-    the line.
+    """Fit a line with the least squares of relative errors.
 
-    None where the texts' lengths are too few or too alike.
+    tokens: float64 [texts].
+    times_us: float64 [texts], the median over the runs of each text.
+
+    A disturbance costs a long text more, so that plain squares would let the longest bend the line.
+    Return None if the texts' lengths are too few or too alike.
     """
     if len(np.unique(tokens)) < FIT_MIN_LENGTHS or np.ptp(tokens) < FIT_MIN_RANGE:
         return None
@@ -107,7 +120,12 @@ def fit_length(tokens: Floats, times_us: Floats) -> LengthFit | None:
 
 
 def per_text(text: npt.NDArray[np.int64], values: Floats) -> tuple[npt.NDArray[np.int64], Floats]:
-    """Samples by text → (texts, the median of each)."""
+    """Return the different texts and the median of each.
+
+    text: int64 [n], number of the text of each sample.
+    values: float64 [n], the samples.
+    """
     order = np.argsort(text, kind="stable")
     texts, starts = np.unique(text[order], return_index=True)
-    return texts, np.array([float(np.median(part)) for part in np.split(values[order], starts[1:])])
+    parts = np.split(values[order], starts[1:])
+    return texts, np.array([float(np.median(part)) for part in parts])
