@@ -1,7 +1,7 @@
-"""Does this device run a model, and run it right? The checks, the verdict, and what to do.
+"""The checks of a device, the verdict and the advice.
 
-Standard library only: numpy and ONNX Runtime, which may be broken, are tried in a child process
-    (probe.py).
+Standard library only: numpy and ONNX Runtime may be broken, so a child process tries them
+(probe.py).
 """
 
 from __future__ import annotations
@@ -21,9 +21,11 @@ from edge_lstm.doctor.probe import Probe, run_probe, run_probe_here
 from edge_lstm.machine import Machine, this_machine
 from edge_lstm.native import NATIVE
 
-# of a probability, where a CPU's own order of arithmetic shows (ARM, x86 without AVX2)
+# Differences of a probability that are allowed. Some CPUs (ARM, x86 without AVX2) have an order of
+# arithmetic of their own, which shows in the answers.
 TOLERANCE = 1e-3
-APART = 1e-6  # of a probability, between ONNX Runtime and the native engine, on other CPUs
+# The same between ONNX Runtime and the native engine, on other CPUs.
+APART = 1e-6
 # With these, ONNX Runtime's int8 product and its tanh and sigmoid give the same bits on every x86
 # CPU.
 EXACT_FEATURES = {"avx2", "fma"}
@@ -35,7 +37,13 @@ State = Literal["ok", "warning", "failed"]
 
 @dataclass(frozen=True)
 class Check:
-    """One finding: what was looked at, how it is, and what to do about it where it is not well."""
+    """One finding.
+
+    name: the subject of the check.
+    state: ``ok``, ``warning`` or ``failed``.
+    finding: what was found, in a line.
+    advice: what to do; None if the state is ``ok``.
+    """
 
     name: str
     state: State
@@ -45,8 +53,17 @@ class Check:
 
 @dataclass(frozen=True, kw_only=True)
 class Diagnosis:
-    """All that was found out. fit: no check failed; verdict: one line that says so, or says what to
-    do."""
+    """The result of all checks.
+
+    fit: whether no check failed.
+    verdict: one line for a person, with advice if a check failed.
+    machine: the facts of the machine.
+    python: implementation and version.
+    packages: name → version.
+    checks: all findings.
+    model: facts of the model file; None if it could not be read.
+    golden_rows: the answers to the golden rows; empty if the trials did not get that far.
+    """
 
     fit: bool
     verdict: str
@@ -68,18 +85,21 @@ def examine(
 ) -> Diagnosis:
     """Look at the machine and the installation, load the model and run its golden rows.
 
-    model: a model file, None for the embedded one.
-    timeout: seconds for the child process, which a worn SD card makes slow. in_process: no child
-        process, a crash ends this one.
-    root: where the system's files are read (for tests).
+    model: a model file; None for the embedded one.
+    provider: see Classifier.
+    timeout: limit of the child process, in seconds; a worn SD card makes it slow.
+    in_process: start no child process, so that a crash ends this one.
+    root: the folder with the system's files (for tests).
 
-    Raise nothing for what is found, however broken: that is the result.
+    A broken installation raises nothing: it is a finding.
     """
-    machine, packages = this_machine(root), installed_packages()
+    machine = this_machine(root)
+    packages = installed_packages()
     path = None if model is None else str(model)
-    probe = (
-        run_probe_here(path, provider) if in_process else run_probe(path, provider, timeout=timeout)
-    )
+    if in_process:
+        probe = run_probe_here(path, provider)
+    else:
+        probe = run_probe(path, provider, timeout=timeout)
     checks = (
         *_machine_checks(machine),
         *package_checks(packages),
@@ -99,7 +119,7 @@ def examine(
 
 
 def installed_packages() -> dict[str, str]:
-    """Name → version of the packages that matter, and of every build of ONNX Runtime."""
+    """Return name → version of the packages that matter, and of every build of ONNX Runtime."""
     versions = {"edge-lstm": __version__}
     for name in PACKAGES:
         try:
@@ -108,21 +128,18 @@ def installed_packages() -> dict[str, str]:
             continue
     for distribution in metadata.distributions():
         name = distribution.metadata["Name"] or ""
-        # -openvino, -gpu, ...: all install the module onnxruntime
+        # Builds such as -openvino and -gpu install the module onnxruntime, too.
         if name.startswith("onnxruntime-"):
             versions[name] = distribution.version
     return versions
 
 
 def package_checks(packages: dict[str, str]) -> Iterator[Check]:
-    """What does not fit together. packages: name → version."""
-    onnxruntime, numpy = packages.get("onnxruntime", ""), packages.get("numpy", "")
-    if (
-        onnxruntime
-        and numpy
-        and _major_minor(onnxruntime) < (1, 19)
-        and _major_minor(numpy) >= (2, 0)
-    ):
+    """Yield a finding for packages that do not fit together. packages: name → version."""
+    onnxruntime = packages.get("onnxruntime", "")
+    numpy = packages.get("numpy", "")
+    is_old = bool(onnxruntime) and _major_minor(onnxruntime) < (1, 19)
+    if is_old and _major_minor(numpy) >= (2, 0):
         finding = f"onnxruntime {onnxruntime} was built for numpy 1 and crashes with numpy {numpy}"
         advice = "pip install --upgrade onnxruntime, or pip install 'numpy<2'"
         yield Check("packages", "failed", finding, advice)
@@ -134,15 +151,18 @@ def package_checks(packages: dict[str, str]) -> Iterator[Check]:
 
 
 def _verdict(checks: tuple[Check, ...], facts: dict[str, Any] | None) -> str:
+    """Return one line for a person. facts: of the model file, None if it could not be read."""
     failed = [check for check in checks if check.state == "failed"]
     if failed:
         return f"not fit: {failed[0].finding}; {failed[0].advice}"
     name = Path(facts["path"]).name if facts else "the model"
-    mind = "; see the warnings" if any(check.state == "warning" for check in checks) else ""
-    return f"fit: this device runs {name} correctly{mind}"
+    has_warning = any(check.state == "warning" for check in checks)
+    warnings = "; see the warnings" if has_warning else ""
+    return f"fit: this device runs {name} correctly{warnings}"
 
 
 def _machine_checks(machine: Machine) -> Iterator[Check]:
+    """Yield the findings about the system, the CPU and the memory."""
     python = f"{machine.bits}-bit Python on {machine.architecture}"
     if machine.bits == 64:
         yield Check("64 bits", "ok", python)
@@ -154,19 +174,21 @@ def _machine_checks(machine: Machine) -> Iterator[Check]:
         finding = f"the control group allows {usable:g} of a CPU: latency varies"
         advice = "raise its CPU quota, or measure with 'edge-lstm latency' in the same group"
         yield Check("cores", "warning", finding, advice)
-    limits = [x for x in (machine.available_bytes, machine.memory_limit_bytes) if x is not None]
-    if limits and min(limits) < LITTLE_MEMORY:
-        finding = f"{min(limits) / 2**20:.0f} MiB of memory available, a process needs about 60 MiB"
+    sizes = (machine.available_bytes, machine.memory_limit_bytes)
+    available = min((size for size in sizes if size is not None), default=LITTLE_MEMORY)
+    if available < LITTLE_MEMORY:
+        finding = f"{available / 2**20:.0f} MiB of memory available, a process needs about 60 MiB"
         yield Check("memory", "warning", finding, "stop other programs or add swap")
 
 
 def _major_minor(version: str) -> tuple[int, int]:
+    """Return the first two numbers of a version, 0 for a missing one."""
     numbers = [int(number) for number in re.findall(r"\d+", version)] + [0, 0]
     return numbers[0], numbers[1]
 
 
 def _probe_checks(probe: Probe, machine: Machine, packages: dict[str, str]) -> Iterator[Check]:
-    """The stages that passed, in order, then the one that failed."""
+    """Yield the findings of the stages that passed, in order, then of the one that failed."""
     for stage, report in probe.reports.items():
         if stage == "golden":
             yield from _golden_checks(probe.reports, machine)
@@ -179,17 +201,22 @@ def _probe_checks(probe: Probe, machine: Machine, packages: dict[str, str]) -> I
 
 
 def _golden_checks(reports: dict[str, dict[str, Any]], machine: Machine) -> Iterator[Check]:
-    """The file's own test: the same ids, the same answers, and the same answer alone and in a
-    batch."""
+    """Yield the findings of the file's own test, its golden rows.
+
+    The device must give them the ids of the file, the answers of the file, and the same answers
+    alone and in a batch.
+    """
     rows = reports["golden"]["rows"]
     if not rows:
         advice = "export it again to check its answers"
         yield Check("golden rows", "warning", "the model file has no golden rows", advice)
         return
-    n, is_int8 = len(rows), reports["model"]["precision"] == "int8"
-    other_release = (
-        f"try another release: pip install 'onnxruntime!={reports['onnxruntime']['version']}'"
-    )
+    n = len(rows)
+    is_int8 = reports["model"]["precision"] == "int8"
+    provider = reports["session"]["provider"]
+    version = reports["onnxruntime"]["version"]
+    other_release = f"try another release: pip install 'onnxruntime!={version}'"
+
     if wrong_ids := sum(not row["ids_match"] for row in rows):
         finding = f"{wrong_ids} of {n} golden rows get other token ids than in the file"
         advice = "install edge-lstm again, or export the model again"
@@ -197,24 +224,22 @@ def _golden_checks(reports: dict[str, dict[str, Any]], machine: Machine) -> Iter
     else:
         yield Check("text rule", "ok", f"{n} of {n} golden rows get the token ids of the file")
 
-    largest, identical = (
-        max(row["difference"] for row in rows),
-        sum(row["identical"] for row in rows),
-    )
+    largest = max(row["difference"] for row in rows)
+    identical = sum(row["identical"] for row in rows)
     # The promise of int8 on ONNX Runtime's CPU provider; elsewhere TOLERANCE holds.
-    on_cpu_provider = reports["session"]["provider"].lower().startswith("cpu")
+    on_cpu_provider = provider.lower().startswith("cpu")
     is_exact = is_int8 and on_cpu_provider and set(machine.features) >= EXACT_FEATURES
-    finding = f"{identical} of {n} answers are bit-identical to the file's, the others within {largest:.1g}"
+    finding = f"{identical} of {n} answers are bit-identical to the file's"
+    others = f"{finding}, the others within {largest:.1g}"
     if identical == n:
-        yield Check("golden rows", "ok", f"{n} of {n} answers are bit-identical to the file's")
+        yield Check("golden rows", "ok", finding)
     elif is_exact or largest > TOLERANCE:
         expected = "the same bits" if is_exact else f"at most {TOLERANCE:g}"
-        yield Check(
-            "golden rows", "failed", finding, f"this CPU should give {expected}; {other_release}"
-        )
+        advice = f"this CPU should give {expected}; {other_release}"
+        yield Check("golden rows", "failed", others, advice)
     else:
-        where = "with this engine" if reports["session"]["provider"] == NATIVE else "on this CPU"
-        yield Check("golden rows", "ok", f"{finding} ({TOLERANCE:g} is allowed {where})")
+        where = "with this engine" if provider == NATIVE else "on this CPU"
+        yield Check("golden rows", "ok", f"{others} ({TOLERANCE:g} is allowed {where})")
 
     apart = sum(not row["same_in_a_batch"] for row in rows)
     if not apart:
@@ -225,11 +250,12 @@ def _golden_checks(reports: dict[str, dict[str, Any]], machine: Machine) -> Iter
 
 
 def engine_checks(compared: dict[str, Any] | None, machine: Machine) -> Iterator[Check]:
-    """Whether both engines answer alike. compared: the answer of engines.compare."""
+    """Yield whether both engines answer alike. compared: the result of engines.compare."""
     if compared is None:
         return
     difference = compared["difference"]
-    if difference <= (APART if set(machine.features) >= EXACT_FEATURES else TOLERANCE):
+    allowed = APART if set(machine.features) >= EXACT_FEATURES else TOLERANCE
+    if difference <= allowed:
         finding = f"ONNX Runtime and the native engine agree within {difference:.1g}"
         yield Check("engines", "ok", f"{finding} ({compared['texts']} texts)")
     else:
@@ -245,65 +271,62 @@ _DOING = {
     "golden": "running the golden rows",
     "engines": "comparing the engines",
 }
-# A failed stage, "STAGE REASON: MESSAGE (BITS, C library)" → what to do; the first pattern that it
-# holds.
-_ADVICE = (
-    (
-        "^[a-z]+ timeout",
-        "try again with a longer --timeout; a worn SD card or too little memory does this",
+# A failed stage, "STAGE REASON: MESSAGE (BITS, C library)" → advice, by the first pattern in it.
+_ADVICE = {
+    "^[a-z]+ timeout": (
+        "try again with a longer --timeout; a worn SD card or too little memory does this"
     ),
-    ("^[a-z]+ exit", "run 'edge-lstm doctor --in-process'"),
-    (
-        "SIGILL",
-        "it has an instruction that this CPU lacks; try another: pip install '{package}!={version}'",
+    "^[a-z]+ exit": "run 'edge-lstm doctor --in-process'",
+    "SIGILL": (
+        "it has an instruction that this CPU lacks; try another: pip install '{package}!={version}'"
     ),
-    # What OpenBLAS does where a thread does not start.
-    (
-        "SIGINT",
-        "there is no room for its threads: raise the limit of processes (ulimit -u, pids.max)",
+    # OpenBLAS sends itself this signal if it cannot start a thread.
+    "SIGINT": (
+        "there is no room for its threads: raise the limit of processes (ulimit -u, pids.max)"
     ),
-    (
-        "SIGKILL",
-        "the system ended it, most likely for lack of memory: stop other programs or add swap",
+    "SIGKILL": (
+        "the system ended it, most likely for lack of memory: stop other programs or add swap"
     ),
-    ("^golden [A-Z][a-z]", "export the model again: its golden rows do not fit it"),
-    (
-        "No module named '{package}'.*(32 bits|musl)",
-        "there is none for 32 bits or musl: use --engine native",
+    "^golden [A-Z][a-z]": "export the model again: its golden rows do not fit it",
+    "No module named '{package}'.*(32 bits|musl)": (
+        "there is none for 32 bits or musl: use --engine native"
     ),
-    ("No module named '{package}'", "install it: pip install {package}"),
-    (
-        "GLIBC",
-        "it was built for a newer system: pip install '{package}<{version}', or upgrade the system",
+    "No module named '{package}'": "install it: pip install {package}",
+    "GLIBC": (
+        "it was built for a newer system: pip install '{package}<{version}', or upgrade the system"
     ),
-    ("executable stack", "this system's C library refuses it: pip install '{package}!={version}'"),
-    (
-        "_ARRAY_API|Error.*numpy",
-        "the packages do not fit together: pip install --upgrade onnxruntime numpy",
+    "executable stack": ("this system's C library refuses it: pip install '{package}!={version}'"),
+    "_ARRAY_API|Error.*numpy": (
+        "the packages do not fit together: pip install --upgrade onnxruntime numpy"
     ),
-    ("", "reinstall it: pip install --force-reinstall --no-cache-dir {package}"),
-)
+    "": "reinstall it: pip install --force-reinstall --no-cache-dir {package}",
+}
 
 
 def _failure(probe: Probe, stage: str, machine: Machine, packages: dict[str, str]) -> Check:
-    what, name = _DOING[stage], "golden rows" if stage == "golden" else stage
-    reason, message = probe.reason, probe.message
-    if reason == "EdgeLSTMError":  # its text says both, what is wrong and what to do
+    """Return the finding of the stage that failed, with advice."""
+    name = "golden rows" if stage == "golden" else stage
+    doing = _DOING[stage]
+    reason = probe.reason
+    message = probe.message
+    if reason == "EdgeLSTMError":  # its text has both, the finding and the advice
         finding, _, advice = message.rpartition("; ")
-        return Check(name, "failed", finding or advice, advice if finding else "give another file")
+        if not finding:
+            return Check(name, "failed", advice, "give another file")
+        return Check(name, "failed", finding, advice)
     if reason == "timeout":
-        finding = f"{what} took too long"
+        finding = f"{doing} took too long"
     elif reason == "exit":
-        finding = message or f"{what} failed"
+        finding = message or f"{doing} failed"
     elif reason.lower().startswith("sig"):
-        finding = f"{what} ended the process with {reason}"
+        finding = f"{doing} ended the process with {reason}"
     else:
-        finding = f"{what} fails ({reason}: {message})"
+        finding = f"{doing} fails ({reason}: {message})"
     package = "numpy" if stage == "numpy" else "onnxruntime"
     values = {"package": package, "version": packages.get(package, "")}
     system = f"{machine.bits} bits, {sysconfig.get_config_var('SOABI')}"
     failure = f"{stage} {reason}: {message} ({system})"
-    # Of the engine that was not asked for: it may be broken, and the model runs all the same.
+    advice = next(_ADVICE[each] for each in _ADVICE if re.search(each.format(**values), failure))
+    # The engines are compared only in passing: the model runs even if the other engine is broken.
     state: State = "warning" if stage == "engines" else "failed"
-    advice = next(text for pattern, text in _ADVICE if re.search(pattern.format(**values), failure))
     return Check(name, state, finding, advice.format(**values))

@@ -1,8 +1,8 @@
-"""What 'doctor' tries out: the imports, a model file, its golden rows, the other engine.
+"""The trials of 'doctor': the imports, a model file, its golden rows, the other engine.
 
-Any of it may end the process: some releases of ONNX Runtime die of an illegal instruction when they
-are imported on a Raspberry Pi 4. So it runs in a child process that reports after every stage, and
-the last report tells how far it came.
+Any of them may end the process: some releases of ONNX Runtime die of an illegal instruction when
+they are imported on a Raspberry Pi 4. So they run in a child process that reports after every
+stage; the last report tells how far it got.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 
 from edge_lstm.errors import EdgeLSTMError
 
-# In this order; each needs the ones before it.
+# In the order of the run: each needs the stages before it.
 STAGES = ("numpy", "onnxruntime", "model", "session", "golden", "engines")
 
 # The child gets the parent's own search path, so that it finds the same packages.
@@ -31,11 +31,13 @@ _CHILD = (
 
 @dataclass(frozen=True)
 class Probe:
-    """How far it came.
+    """The reports of the stages.
 
-    reports: what each finished stage found out.
-    stage: the stage that failed, None where all passed. Then reason is the exception's type, the
-    name of the signal that ended the process, ``timeout``, or ``exit``; message: more of it.
+    reports: the findings of each stage that passed.
+    stage: the stage that failed; None if all passed.
+    reason: the exception's type, the name of the signal that ended the process, ``timeout`` or
+        ``exit``; empty if all passed.
+    message: details of the reason.
     """
 
     reports: dict[str, dict[str, Any]]
@@ -45,8 +47,12 @@ class Probe:
 
 
 def run_probe(model: str | None, provider: str, *, timeout: float) -> Probe:
-    """Run all stages in a child process that has ``timeout`` seconds. model: a path, None for the
-    embedded one."""
+    """Run all stages in a child process.
+
+    model: a path; None for the embedded model.
+    provider: see Classifier.
+    timeout: in seconds.
+    """
     command = [sys.executable, "-c", _CHILD, json.dumps(sys.path), model or "", provider]
     try:
         child = subprocess.run(
@@ -56,7 +62,8 @@ def run_probe(model: str | None, provider: str, *, timeout: float) -> Probe:
         return _probe((expired.stdout or b"").splitlines(), "timeout")
     except OSError as error:
         return _probe([], "exit", f"cannot start a child process ({error.strerror})")
-    lines, code = child.stdout.splitlines(), child.returncode
+    lines = child.stdout.splitlines()
+    code = child.returncode
     if code < 0:
         names = {number.value: number.name for number in signal.Signals}
         return _probe(lines, names.get(-code, f"signal {-code}"))
@@ -66,12 +73,12 @@ def run_probe(model: str | None, provider: str, *, timeout: float) -> Probe:
 
 
 def run_probe_here(model: str | None, provider: str) -> Probe:
-    """The same in this process, where child processes are impossible; a crash ends it."""
+    """Run all stages in this process, for systems without child processes; a crash ends it."""
     return _probe(_guarded(model, provider))
 
 
 def main(model: str, provider: str) -> None:
-    """The child process: a line of JSON on standard output for each stage, at once."""
+    """Run in the child process: print a line of JSON after each stage, at once."""
     try:
         import resource
 
@@ -79,19 +86,22 @@ def main(model: str, provider: str) -> None:
     except ImportError:
         pass  # not on Windows
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # whatever a library prints must not mix with the reports
+    os.dup2(2, 1)  # prints of a library must not mix with the reports
     for line in _guarded(model or None, provider):
         out.write(line + "\n")
         out.flush()
 
 
 def _probe(lines: Iterable[str | bytes], reason: str = "", message: str = "") -> Probe:
-    """The reports; where none says what failed, ``reason`` says why the process ended."""
+    """Parse the reports of a process.
+
+    reason, message: why the process ended, for when no report says what failed.
+    """
     reports: dict[str, dict[str, Any]] = {}
     for line in lines:
         try:
             entry = json.loads(line)
-        except ValueError:  # the last may be cut short where the child was killed
+        except ValueError:  # a child that is killed may leave half a line
             break
         stage = entry.pop("stage")
         if "error" in entry:
@@ -103,31 +113,33 @@ def _probe(lines: Iterable[str | bytes], reason: str = "", message: str = "") ->
 
 
 def _next_stage(reports: Collection[str]) -> str:
+    """Return the first stage without a report."""
     return next((stage for stage in STAGES if stage not in reports), STAGES[-1])
 
 
 def _guarded(model: str | None, provider: str) -> Iterator[str]:
-    """The stages' reports as JSON; an exception becomes the last one, under the name of its
-    stage."""
+    """Yield the stages' reports as JSON; an exception becomes the report of its stage."""
     done = []
     try:
         for entry in _stages(model, provider):
             done.append(entry["stage"])
             yield json.dumps(entry)
-    except Exception as error:  # a broken installation raises anything; all of it is a finding
+    except Exception as error:  # a broken installation may raise anything; all are findings
         message = str(error).strip().splitlines() or [""]
         kind = "EdgeLSTMError" if isinstance(error, EdgeLSTMError) else type(error).__name__
         yield json.dumps({"stage": _next_stage(done), "error": kind, "message": message[0][:400]})
 
 
 def _stages(model: str | None, provider: str) -> Iterator[dict[str, Any]]:
+    """Run the stages and yield their reports."""
     import numpy as np
 
     yield {"stage": "numpy", "finding": f"numpy {np.__version__} imports"}
 
     from edge_lstm.native import NATIVE
 
-    version, finding = "", "onnxruntime is not needed by the native engine"
+    version = ""
+    finding = "onnxruntime is not needed by the native engine"
     if provider != NATIVE:
         import onnxruntime
 
@@ -141,10 +153,11 @@ def _stages(model: str | None, provider: str) -> Iterator[dict[str, Any]]:
     from edge_lstm.modelfile import open_model
 
     opened = open_model(model)
+    size = f"{opened.precision}, {len(opened.data) / 1000:,.0f} kB"
+    words = f"{len(opened.labels)} labels, {len(opened.tokenizer.words):,} words"
     yield {
         "stage": "model",
-        "finding": f"{opened.path.name}: {opened.precision}, {len(opened.data) / 1000:,.0f} kB, "
-        f"{len(opened.labels)} labels, {len(opened.tokenizer.words):,} words",
+        "finding": f"{opened.path.name}: {size}, {words}",
         **opened.facts(),
         "labels": list(opened.labels),
         "vocabulary": len(opened.tokenizer.words),

@@ -1,8 +1,7 @@
-"""One HTML file with a model in it, which classifies what is typed: page, engine and model, no
-network.
+"""One HTML file that classifies typed texts: page, engine and model, without a network.
 
-``page.html`` is the page. The engine, as WebAssembly, and the module that calls it are those of
-``engine/js``; the installed package has them beside this file.
+``page.html`` is the page. The engine, as WebAssembly, and the module that calls it come from
+``engine/js``; the installed package has copies in this folder.
 """
 
 from __future__ import annotations
@@ -23,13 +22,15 @@ _HERE = Path(__file__).parent
 
 
 def build_page(model: ModelFile, title: str | None = None, examples: Sequence[str] = ()) -> str:
-    """Return the whole document for a model file. title: None for the file's name. examples: texts
-    to try; without any, those that a person put into the model file."""
+    """Return the whole document for a model file.
+
+    title: heading; None for the file's name.
+    examples: texts to try; without any, the page shows the example texts of the model file.
+    """
+    shown = [text for text in examples if text.strip()]
     parts = {
         "{title}": escape(printable(title or model.path.name)),
-        "{examples}": json.dumps([text for text in examples if text.strip()]).replace(
-            "<", "\\u003c"
-        ),
+        "{examples}": json.dumps(shown).replace("<", "\\u003c"),
         "{model}": _base64(model.data),
         "{engine}": _base64(gzip.compress(_part("edge-lstm.wasm"), mtime=0)),
         "{module}": _part("edge-lstm.mjs").decode(),
@@ -45,8 +46,8 @@ def _base64(data: bytes) -> str:
 
 
 def _part(name: str) -> bytes:
-    """A file of engine/js, which an installed package has beside this one."""
-    installed = _HERE / name
-    return (
-        installed if installed.is_file() else _HERE.parents[1] / "engine" / "js" / name
-    ).read_bytes()
+    """Return the bytes of a file of engine/js, of the installed copy if there is one."""
+    path = _HERE / name
+    if not path.is_file():
+        path = _HERE.parents[1] / "engine" / "js" / name
+    return path.read_bytes()
