@@ -1,8 +1,8 @@
 """The command ``edge-lstm``: one module per command, imported when that command runs.
 
-Start-up time counts on a device, so this module imports nothing but typer; each command imports
-what it uses inside its function. Commands of the workstation (``edge_lstm_export``) are listed here
-too and say which extra to install where it is missing.
+Start-up time counts on a device, so this module imports typer alone, and a command imports its
+packages inside its function. The commands of the workstation (``edge_lstm_export``) are listed here
+too; without their extra, they say how to install it.
 """
 
 from __future__ import annotations
@@ -31,9 +31,12 @@ _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
 class CommandEntry(NamedTuple):
-    """The line that ``edge-lstm --help`` shows for a command, and the import package whose ``cli``
-    holds its
-    module. megabytes: the address space without which it does not end well."""
+    """A command in the list of ``edge-lstm --help``.
+
+    summary: the line that the list shows.
+    package: the import package with its module, in the folder ``cli``.
+    megabytes: the least address space with which it ends well.
+    """
 
     summary: str
     package: str = "edge_lstm"
@@ -60,39 +63,45 @@ COMMANDS = {
 
 
 class GroupedCommand(TyperCommand):
-    """Lists its options in groups: those of a panel under its name."""
+    """A command whose help lists options in groups.
+
+    A group has the name of its panel.
+    """
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
-        """The help's lists."""
+        """Write the help's lists."""
         groups: dict[str, list[tuple[str, str]]] = {}
         for parameter in self.get_params(ctx):
-            if (record := parameter.get_help_record(ctx)) is not None:
-                default = "Arguments" if parameter.param_type_name == "argument" else "Options"
-                groups.setdefault(
-                    getattr(parameter, "rich_help_panel", None) or default, []
-                ).append(record)
+            record = parameter.get_help_record(ctx)
+            if record is None:
+                continue
+            default = "Arguments" if parameter.param_type_name == "argument" else "Options"
+            panel = getattr(parameter, "rich_help_panel", None) or default
+            groups.setdefault(panel, []).append(record)
         for name, records in groups.items():
             with formatter.section(name):
                 formatter.write_dl(records)
 
 
 class LazyGroup(TyperGroup):
-    """Imports a command's module only when the command is asked for."""
+    """Commands that are imported when they are called."""
 
     _from_table = False
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """Command names in the order of the table."""
+        """Return the names of the commands in the order of the table."""
         return list(COMMANDS)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """The help's list, from the table: no command's module is imported for it."""
+        """Write the help's list from the table, without an import of any command."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, entry.summary) for name, entry in COMMANDS.items()])
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """The command, its module imported now. Raises MissingPackageError where its package is
-        missing."""
+        """Import a command's module and return the command.
+
+        Raise MissingPackageError if its package is missing.
+        """
         entry = COMMANDS.get(cmd_name)
         if entry is None:
             return None
@@ -102,24 +111,25 @@ class LazyGroup(TyperGroup):
         if entry.package == WORKSTATION:
             check_installed("train", f"'{cmd_name}' runs on a workstation and")
             _check_folder()
-        # The device side does no linear algebra in NumPy, whose threads for it double the time of
-        # its import. latency times that import as programs that use the package pay for it.
+        # The device side does no linear algebra in NumPy, and the threads for it double the time of
+        # NumPy's import. Not for latency: it times the import as other programs have it.
         elif cmd_name != "latency":
             os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         module = import_module(f"{entry.package}.cli.{cmd_name}")
         return _command(cmd_name, module.command, entry.summary)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """The command; of a mistyped one, the error names those that are spelt nearly so."""
+        """Return the command; the error about an unknown name suggests similar ones."""
         if args[0] not in COMMANDS and not ctx.resilient_parsing:
             from difflib import get_close_matches
 
             near = " or ".join(get_close_matches(args[0], COMMANDS))
-            ctx.fail(f"No such command {args[0]!r}." + (f" Did you mean {near}?" if near else ""))
+            suggestion = f" Did you mean {near}?" if near else ""
+            ctx.fail(f"No such command {args[0]!r}.{suggestion}")
         return super().resolve_command(ctx, args)
 
     def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
-        """Names and lines from the table: pressing the tabulator imports no command's module."""
+        """Return names and summaries from the table, without an import of any command."""
         self._from_table = True
         try:
             return super().shell_complete(ctx, incomplete)
@@ -127,7 +137,7 @@ class LazyGroup(TyperGroup):
             self._from_table = False
 
     def invoke(self, ctx: Any) -> Any:
-        """Runs the command; Ctrl-C and SIGTERM are no error, but an exit code."""
+        """Run the command; Ctrl-C and SIGTERM become an exit code, not an error."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt as interrupt:
@@ -135,8 +145,10 @@ class LazyGroup(TyperGroup):
 
 
 def _check_folder() -> None:
-    """Raise DataError where the working folder was removed: PyTorch's libraries end the process
-    there."""
+    """Raise DataError if the working folder was removed.
+
+    PyTorch's libraries end the process in such a folder.
+    """
     try:
         os.getcwd()  # noqa: PTH109 (no import)
     except OSError:
@@ -144,16 +156,18 @@ def _check_folder() -> None:
 
 
 def _command(name: str, function: Callable[..., Any], summary: str) -> Any:
+    """Return a function as a command of Click."""
     single = typer.Typer(
         add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
     )
-    single.command(name, cls=GroupedCommand, context_settings=_SETTINGS, short_help=summary)(
-        function
+    decorate = single.command(
+        name, cls=GroupedCommand, context_settings=_SETTINGS, short_help=summary
     )
+    decorate(function)
     command = typer.main.get_command(single)
     for parameter in command.params:
         if hasattr(parameter.type, "readable"):
-            # a file without permission is an error of the file, not of usage
+            # A file without permission is an error of the file, not of usage.
             parameter.type.readable = False
     return command
 
@@ -190,17 +204,16 @@ def root(
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Runs one command in this process, as the command line would; errors are raised, not printed.
+    """Run one command in this process, as the command line would; errors are raised, not printed.
 
-    → its exit code: 0, or what a command gives that was interrupted or has rows without an answer.
+    Return its exit code: 0, or the code of an interruption or of rows without an answer.
     """
     code = app(args=list(arguments), prog_name="edge-lstm", standalone_mode=False)
     return code if isinstance(code, int) else 0
 
 
 def main() -> None:
-    """Entry point: runs the command; an error becomes one line on standard error and exit code
-    1."""
+    """Run the command line; an error becomes one line on standard error and exit code 1."""
     arguments = sys.argv[1:]
     # --debug works before and after the command's name; what follows a bare -- is text.
     end = arguments.index("--") if "--" in arguments else len(arguments)
@@ -211,35 +224,39 @@ def main() -> None:
         try:
             app(args=arguments, prog_name="edge-lstm")
         finally:
-            # Here, and not when the process ends: what cannot be written is an error like any
-            # other.
+            # Flushed here and not when the process ends, so that a failed write is an error like
+            # any other.
             sys.stdout.flush()
 
 
 @contextmanager
 def _one_line(debug: bool) -> Iterator[None]:
-    """What goes wrong in the block becomes one line on standard error and exit code 1."""
+    """Turn an error in the block into one line on standard error and exit code 1."""
     try:
         yield
     except BrokenPipeError:
-        # The reader went away (head, less): not an error of ours.
+        # The reader went away (head, less), which is no error.
         abandon_output()
         sys.exit(1)
     except (EdgeLSTMError, OSError, MemoryError, ImportError, RuntimeError) as error:
-        if debug or (isinstance(error, RuntimeError) and not limit_met(error)):
+        limit = limit_met(error)
+        if debug or (isinstance(error, RuntimeError) and limit is None):
             raise
         abandon_output()
-        print(f"error: {printable(limit_met(error) or _in_words(error))}", file=sys.stderr)
+        print(f"error: {printable(limit or _in_words(error))}", file=sys.stderr)
         sys.exit(1)
 
 
 def _in_words(error: Exception) -> str:
+    """Return the line for an error."""
     if isinstance(error, EdgeLSTMError):
         return str(error)
     if isinstance(error, ImportError):
         line = first_line(error)
         return str(missing_package(error) or f"{line}; run 'edge-lstm doctor' or install it again")
-    what, name = str(error), ""
+    what = str(error)
     if isinstance(error, OSError):
-        what, name = error.strerror or what, f" {error.filename}" if error.filename else ""
-    return f"{what}{name}; check the path, its permissions and the disk"
+        what = error.strerror or what
+        if error.filename:
+            what += f" {error.filename}"
+    return f"{what}; check the path, its permissions and the disk"

@@ -1,8 +1,9 @@
-"""``edge-lstm doctor``: does this device run a model, and run it right?"""
+"""``edge-lstm doctor``: the checks of this device."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
@@ -31,7 +32,7 @@ def command(
     """Check that this device runs a model correctly: the system, the CPU, the packages, and the
     golden rows in the model file, texts with the answers of the machine that made it.
 
-    The exit code is 0 where the device is fit, else 1.
+    The exit code is 0 if the device is fit, else 1.
     """
     from edge_lstm.doctor.checks import examine
     from edge_lstm.errors import DataError
@@ -43,34 +44,48 @@ def command(
     if sys.stderr.isatty():
         print("checking …", file=sys.stderr)
     diagnosis = examine(model, provider=provider, timeout=timeout, in_process=in_process)
-    print(to_json(asdict(diagnosis), indent=2) if as_json else "\n".join(_lines(diagnosis)))
+    if as_json:
+        print(to_json(asdict(diagnosis), indent=2))
+    else:
+        print("\n".join(_lines(diagnosis)))
     if not diagnosis.fit:
         sys.exit(1)
 
 
-def _lines(diagnosis: Diagnosis) -> list[str]:
+def _lines(diagnosis: Diagnosis) -> Iterator[str]:
+    """Yield the facts of the machine, the findings and the verdict."""
+    for name, text in _facts(diagnosis).items():
+        if text:
+            yield wrapped(text, name=name, indent=10)
+    yield ""
+    for check in diagnosis.checks:
+        text = f"{check.finding}; {check.advice}" if check.advice else check.finding
+        yield wrapped(text, name=check.state, indent=10)
+    yield ""
+    yield wrapped(diagnosis.verdict, indent=0)
+
+
+def _facts(diagnosis: Diagnosis) -> dict[str, str | None]:
+    """Return the facts of the machine by name; an unknown one may be empty or None."""
     machine = diagnosis.machine
-    cores = counted(machine.cores, "core")
-    usable = f", {machine.usable_cores} usable" if machine.usable_cores != machine.cores else ""
-    quota = f", quota {machine.cpu_quota:g}" if machine.cpu_quota is not None else ""
-    memory = {
+    system = (machine.system, machine.kernel, machine.libc)
+    cpu = f"{machine.cpu or 'unknown'}, {machine.architecture}, {counted(machine.cores, 'core')}"
+    if machine.usable_cores != machine.cores:
+        cpu += f", {machine.usable_cores} usable"
+    if machine.cpu_quota is not None:
+        cpu += f", quota {machine.cpu_quota:g}"
+    sizes = {
         "": machine.memory_bytes,
         " available": machine.available_bytes,
         " in the control group": machine.memory_limit_bytes,
     }
-    gib = [f"{size / 2**30:.1f} GiB{what}" for what, size in memory.items() if size is not None]
-    facts = {
+    gib = [f"{size / 2**30:.1f} GiB{what}" for what, size in sizes.items() if size is not None]
+    return {
         "board": machine.board,
-        "system": ", ".join(x for x in (machine.system, machine.kernel, machine.libc) if x),
-        "cpu": f"{machine.cpu or 'unknown'}, {machine.architecture}, {cores}{usable}{quota}",
+        "system": ", ".join(part for part in system if part),
+        "cpu": cpu,
         "features": " ".join(machine.features) or "unknown",
         "memory": ", ".join(gib) or "unknown",
         "python": f"{diagnosis.python}, {machine.bits}-bit, {sys.executable}",
         "packages": ", ".join(f"{name} {version}" for name, version in diagnosis.packages.items()),
     }
-    lines = [wrapped(text, name=name, indent=10) for name, text in facts.items() if text]
-    findings = [
-        wrapped(f"{c.finding}; {c.advice}" if c.advice else c.finding, name=c.state, indent=10)
-        for c in diagnosis.checks
-    ]
-    return [*lines, "", *findings, "", wrapped(diagnosis.verdict, indent=0)]

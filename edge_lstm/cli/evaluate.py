@@ -1,4 +1,4 @@
-"""``edge-lstm evaluate``: accuracy and the rest on labelled data, models side by side."""
+"""``edge-lstm evaluate``: accuracy and other metrics on labelled data, models side by side."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ FilesArgument = Annotated[
     list[str],
     typer.Argument(
         metavar="[MODEL...] FILE",
-        help="Model files (default: the embedded model), then labelled texts: a CSV, TSV, JSONL, Parquet or "
-        "fastText file, a folder with a subfolder per label, - for standard input, or imdb or its tar (with "
-        "edge-lstm[train]).",
+        help="Model files (default: the embedded model), then labelled texts: a CSV, TSV, JSONL, "
+        "Parquet or fastText file, a folder with a subfolder per label, - for standard input, or "
+        "imdb or its tar (with edge-lstm[train]).",
         show_default=False,
     ),
 ]
@@ -66,8 +66,7 @@ def command(
     label, confusion matrix, log loss and calibration error; McNemar's test between models.
 
     With --abstain or --threshold, also coverage and error rate; with --foreign, how well foreign
-    texts are
-    told apart. For several labels per text: micro and macro F1, and exact match.
+    texts are told apart. For several labels per text: micro and macro F1, and exact match.
     """
     from edge_lstm.classifier import Classifier
     from edge_lstm.evaluation.evaluate import evaluate, parse_label_map
@@ -78,26 +77,35 @@ def command(
     options.check_outputs([report, mistakes], [data, *models, foreign])
     _check(models, data, mistakes)
     names = parse_label_map(label_map) if label_map else {}
-    opened: list[str | None] = [*models] or [None]
+    paths: list[str | None] = [*models] or [None]
     classifiers = [
-        Classifier.load(m, engine=engine, threads=threads, provider=provider) for m in opened
+        Classifier.load(path, engine=engine, threads=threads, provider=provider) for path in paths
     ]
-    # an error before the data is read
+    # Here its error comes before the data is read, which may take long.
     classifiers[0].threshold(abstain=abstain, threshold=threshold)
     reading = ReadOptions(text_column, label_column=label_column, format=input_format)
     several = classifiers[0].model.thresholds is not None or None
     labelled = load_labelled(
-        data, split=split, options=reading, label_separator=label_separator,
-        label_columns=options.column_names(label_columns), several=several,
-    )  # fmt: skip
+        data,
+        split=split,
+        options=reading,
+        label_separator=label_separator,
+        label_columns=options.column_names(label_columns),
+        several=several,
+    )
     others = read_foreign(foreign) if foreign else ()
-    with ProgressBar(
-        "evaluating", (len(labelled.texts) + len(others)) * len(classifiers)
-    ) as progress:
+    total = (len(labelled.texts) + len(others)) * len(classifiers)
+    with ProgressBar("evaluating", total) as progress:
         evaluation = evaluate(
-            classifiers, labelled, data=data, label_map=names, foreign=others, abstain=abstain,
-            threshold=threshold, progress=progress.advance,
-        )  # fmt: skip
+            classifiers,
+            labelled,
+            data=data,
+            label_map=names,
+            foreign=others,
+            abstain=abstain,
+            threshold=threshold,
+            progress=progress.advance,
+        )
     _write(evaluation, report, mistakes)
     if as_json:
         print(to_json(evaluation.to_json(), indent=2))
@@ -106,7 +114,7 @@ def command(
 
 
 def _check(models: list[str], data: str, mistakes: Path | None) -> None:
-    """Raise DataError where a name or a number of files is wrong."""
+    """Raise DataError if a name or the number of files is wrong."""
     from edge_lstm.errors import DataError
 
     if data.lower().endswith(".onnx"):
@@ -122,6 +130,7 @@ def _check(models: list[str], data: str, mistakes: Path | None) -> None:
 
 
 def _write(evaluation: Evaluation, report: Path | None, mistakes: Path | None) -> None:
+    """Write the files that were asked for."""
     from edge_lstm.atomic import write_atomically
     from edge_lstm.evaluation import report as reports
 
@@ -132,9 +141,10 @@ def _write(evaluation: Evaluation, report: Path | None, mistakes: Path | None) -
 
 
 def _show(evaluation: Evaluation) -> None:
+    """Print the tables that fit the width."""
     from edge_lstm.evaluation.report import tables, texts_line
 
     print(wrapped(texts_line(evaluation)), end="\n\n")
     for table in tables(evaluation):
-        if max(map(len, table_lines(table))) <= WIDTH:  # a matrix of many labels is for the page
+        if max(map(len, table_lines(table))) <= WIDTH:  # the page shows the others
             print_table(table)

@@ -1,4 +1,4 @@
-"""``edge-lstm explain``: which words of a text moved the prediction."""
+"""``edge-lstm explain``: the words of a text that moved the prediction."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edge_lstm.cli.notes import WIDTH
 from edge_lstm.cli.options import (
     EngineOption,
     JsonOption,
@@ -25,8 +26,10 @@ if TYPE_CHECKING:
     from edge_lstm.explain import Explanation
 
 BAR = 24  # columns of the longest bar
-# Of the 256 colours that terminals have, light to strong, each readable under black.
-BLUES, ORANGES = (195, 153, 117, 75), (230, 223, 216, 208)
+# Numbers among the 256 colours of terminals, light to strong, each readable under black letters.
+BLUES = (195, 153, 117, 75)
+ORANGES = (230, 223, 216, 208)
+SMALLEST_EFFECT = 0.005  # smaller ones would be shown as 0.00
 
 TextArgument = Annotated[
     str | None, typer.Argument(metavar="TEXT", help="Text to explain.  [default: standard input]")
@@ -61,40 +64,48 @@ def command(
     if text is None:
         text = decoded(standard_input("type the text; Ctrl-D ends").read())
     explanation = explain(classifier, text, label=label)
-    print(
-        to_json(asdict(explanation), indent=2) if as_json else "\n".join(_lines(explanation, words))
-    )
+    if as_json:
+        print(to_json(asdict(explanation), indent=2))
+    else:
+        print("\n".join(_lines(explanation, words)))
 
 
 def _lines(explanation: Explanation, most: int) -> Iterator[str]:
-    label, predicted = explanation.label, explanation.predicted
-    yield f"{printable(label)}  {explanation.probability:.4f}  ({explanation.status})"
-    if predicted != label:
-        yield f"the predicted label is {printable(predicted)}, {explanation.probabilities[predicted]:.4f}"
+    """Yield the prediction, the text in colour, and a table of at most ``most`` words."""
+    yield (f"{printable(explanation.label)}  {explanation.probability:.4f}  ({explanation.status})")
+    predicted = explanation.predicted
+    if predicted != explanation.label:
+        probability = explanation.probabilities[predicted]
+        yield f"the predicted label is {printable(predicted)}, {probability:.4f}"
     if not explanation.words:
         yield "the text has no words to explain"
         return
     if sys.stdout.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb":
         yield "\n" + coloured(explanation)
     yield ""
-    # What would be shown as 0.00 is left out.
-    strongest = [word for word in explanation.strongest(most) if abs(word.effect) >= 0.005]
+    strongest = explanation.strongest(most)
+    strongest = [word for word in strongest if abs(word.effect) >= SMALLEST_EFFECT]
     if not strongest:
         yield "no single word changes the probability"
         return
-    room = 79 - 20 - BAR
+    room = WIDTH - 20 - BAR  # 20 columns hold the numbers
     yield f"{'effect':>8} {'without':>8}  {'word':<{room}} + towards, - away"
     for word in strongest:
         strength = explanation.strength(word)
-        bar = ("+" if strength > 0 else "-") * max(1, round(BAR * abs(strength)))
+        sign = "+" if strength > 0 else "-"
+        bar = sign * max(1, round(BAR * abs(strength)))
         shown = " ".join(readable(word.text).split())
-        shown = shown if len(shown) <= room else shown[: room - 1] + "…"
+        if len(shown) > room:
+            shown = shown[: room - 1] + "…"
         yield f"{word.effect:>+8.2f} {word.probability:>8.4f}  {shown:<{room}} {bar}"
 
 
 def coloured(explanation: Explanation) -> str:
-    """The whole text with escapes of colour: blue towards the label, orange away from it; dim where
-    the model does not read, underlined where no word is in the vocabulary."""
+    """Return the whole text with escapes of colour.
+
+    Words towards the label are blue, words away from it orange. Words outside the vocabulary are
+    underlined, words that the model does not read are dim.
+    """
     from edge_lstm.explain import WEAK
 
     shown = ""
@@ -102,13 +113,21 @@ def coloured(explanation: Explanation) -> str:
         codes = []
         if word is not None:
             strength = explanation.strength(word)
-            colour = (BLUES if strength > 0 else ORANGES)[min(3, int(4 * abs(strength)))]
-            codes = [f"30;48;5;{colour}"] if abs(strength) >= WEAK else []
-            codes += ["4"] * (not word.known) + ["2"] * (not word.read)
-        shown += f"\x1b[{';'.join(codes)}m{readable(text)}\x1b[0m" if codes else readable(text)
+            if abs(strength) >= WEAK:
+                colours = BLUES if strength > 0 else ORANGES
+                colour = colours[min(3, int(4 * abs(strength)))]
+                codes.append(f"30;48;5;{colour}")
+            if not word.known:
+                codes.append("4")
+            if not word.read:
+                codes.append("2")
+        piece = readable(text)
+        if codes:
+            piece = f"\x1b[{';'.join(codes)}m{piece}\x1b[0m"
+        shown += piece
     return shown
 
 
 def readable(text: str) -> str:
-    """The text without what would steer a terminal, each character in its place; line ends stay."""
+    """Replace each character that would control a terminal by U+FFFD; line ends stay."""
     return "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text)

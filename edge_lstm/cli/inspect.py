@@ -1,4 +1,4 @@
-"""``edge-lstm inspect``: what a model file or a checkpoint is."""
+"""``edge-lstm inspect``: the contents of a model file or a checkpoint."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from edge_lstm.modelfile import ModelFile
 
 CHECKPOINT_SUFFIX = ".safetensors"
+QUANTIZED_PARTS = ("lstm", "embedding", "ngrams")  # parts of a network that a person knows
+UNKNOWN_ACCURACY = "unknown; measure it with 'edge-lstm evaluate MODEL FILE'"
 
 ModelArgument = Annotated[
     Path | None,
@@ -50,7 +52,8 @@ def command(
     if model is not None and model.suffix == CHECKPOINT_SUFFIX:
         if card or bom:
             raise DataError(f"{model} is a checkpoint; export it and give the model file")
-        with needs("train", f"{model} is a checkpoint, which"):  # of the workstation side
+        with needs("train", f"{model} is a checkpoint, which"):
+            # A part of the workstation.
             from edge_lstm_export.train.checkpoint import describe_checkpoint
         print(to_json(describe_checkpoint(model), indent=2))
         return
@@ -58,28 +61,31 @@ def command(
     if card or bom:
         from edge_lstm.model_card import bill_of_materials, model_card
 
-        print(
-            to_json(bill_of_materials(opened), indent=2) if bom else model_card(opened).rstrip("\n")
-        )
-    elif as_json:
-        description, compared = describe(opened), engines(opened)
-        if compared:
+        if bom:
+            print(to_json(bill_of_materials(opened), indent=2))
+        else:
+            print(model_card(opened).rstrip("\n"))
+        return
+    compared = engines(opened)
+    if as_json:
+        description = describe(opened)
+        if compared is not None:
             description["engines"] = asdict(compared)
         print(to_json(description, indent=2))
-    else:
-        for name, text in overview(opened).items():
-            print(wrapped(text, name=name, indent=14))
-        if compared := engines(opened):
-            line = f"{compared.finding}; {compared.advice}" if compared.advice else compared.finding
-            print(wrapped(line, name="engines", indent=14))
-        for warning in opened.warnings:
-            print(wrapped(warning, name="warning", indent=14))
+        return
+    for name, text in overview(opened).items():
+        print(wrapped(text, name=name, indent=14))
+    if compared is not None:
+        line = f"{compared.finding}; {compared.advice}" if compared.advice else compared.finding
+        print(wrapped(line, name="engines", indent=14))
+    for warning in opened.warnings:
+        print(wrapped(warning, name="warning", indent=14))
 
 
 def engines(model: ModelFile) -> Check | None:
-    """Whether both engines give the same answers; None where only one of them is installed.
+    """Return whether both engines give the same answers; None if one of them is not installed.
 
-    They are tried as doctor does, in a process of their own: a broken engine may end it.
+    They run in a process of their own, as for doctor, since a broken engine may end it.
     """
     from edge_lstm.classifier import DEFAULT_PROVIDER
     from edge_lstm.doctor.checks import examine
@@ -92,46 +98,48 @@ def engines(model: ModelFile) -> Check | None:
 
 
 def overview(model: ModelFile) -> dict[str, str]:
-    """Eleven lines for a person, by name. What the file does not say is called unknown."""
+    """Return eleven lines for a person, by name; facts that the file does not state are unknown."""
     from edge_lstm.model_card import accuracy_line
 
-    tokenizer, network, versions = model.tokenizer, model.network, model.training.get("versions")
+    tokenizer = model.tokenizer
+    network = model.network
     kind = "bidirectional LSTM" if network.get("bidirectional") is True else "LSTM"
     subwords = f", {len(tokenizer.pieces):,} subwords" if tokenizer.pieces else ""
     ngrams = f", {network['ngrams']:,} n-grams" if network.get("ngrams") else ""
-    parts = {
-        k: v for k, v in (model.quantization or {}).items() if k in ("lstm", "embedding", "ngrams")
-    }
-    made = versions if isinstance(versions, dict) else {}
+    parts = (model.quantization or {}).items()
+    quantized = [f"{name}: {what}" for name, what in parts if name in QUANTIZED_PARTS]
+    versions = model.training.get("versions")
+    packages = versions.items() if isinstance(versions, dict) else ()
     return {
         "model": f"{model.path.name}: {kind} of {network.get('hidden', 'unknown')} units",
         "labels": f"{len(model.labels)}: {listed([shorten(label) for label in model.labels], 10)}",
-        "accuracy": accuracy_line(model)
-        or "unknown; measure it with 'edge-lstm evaluate MODEL FILE'",
+        "accuracy": accuracy_line(model) or UNKNOWN_ACCURACY,
         "size": f"{len(model.data):,} bytes, {model.precision}",
         "vocabulary": f"{len(tokenizer.words):,} words{subwords}{ngrams}",
         "length": f"the last {tokenizer.length:,} tokens of a text",
-        "quantization": "; ".join(f"{name}: {what}" for name, what in parts.items()) or "none",
+        "quantization": "; ".join(quantized) or "none",
         "abstention": _abstention(model),
         "examples": listed_examples(model.examples) if model.examples else "none",
         "sha256": model.sha256(),
-        "made with": ", ".join(f"{name} {version}" for name, version in made.items()) or "unknown",
+        "made with": ", ".join(f"{name} {version}" for name, version in packages) or "unknown",
     }
 
 
 def _abstention(model: ModelFile) -> str:
-    """Which labels are left out."""
-    curve = model.abstention
+    """Return the thresholds, or the shares that --abstain and --unfamiliar take."""
     if model.thresholds is not None:
-        pairs = [
-            f"{shorten(name)} {value:.3f}" for name, value in zip(model.labels, model.thresholds)
-        ]
-        return f"none; threshold per label: {listed(pairs, 10)}"
+        pairs = zip(model.labels, model.thresholds)
+        thresholds = [f"{shorten(name)} {value:.3f}" for name, value in pairs]
+        return f"none; threshold per label: {listed(thresholds, 10)}"
+    curve = model.abstention
     if curve is None:
         return "no risk-coverage curve: --threshold works, --abstain does not"
-    default = (
-        "off by default" if curve.default is None else f"--abstain {curve.default:g} by default"
-    )
-    strange = f", --unfamiliar {curve.unfamiliar[0][0]:g} or more" if curve.unfamiliar else ""
+    default = "off by default"
+    if curve.default is not None:
+        default = f"--abstain {curve.default:g} by default"
+    strange = ""
+    if curve.unfamiliar:
+        least, _ = curve.unfamiliar[0]
+        strange = f", --unfamiliar {least:g} or more"
     texts = f"{counted(curve.texts, 'text')} ({curve.data})"
     return f"{default}; --abstain {curve.min_risk:.2g} or more{strange}, by {texts}"

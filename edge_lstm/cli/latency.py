@@ -75,19 +75,20 @@ def command(
     from edge_lstm.modelfile import embedded_model
     from edge_lstm.native import provider_of
 
-    providers = tuple(
-        dict.fromkeys(name.strip() for name in provider_of(engine, provider).split(","))
-    )
+    names = provider_of(engine, provider).split(",")
+    providers = tuple(dict.fromkeys(name.strip() for name in names))
     settings = Settings(
-        models=tuple(models or ()) or (embedded_model(),), threads=parse_numbers(threads, "--threads"),
-        batch_sizes=parse_numbers(batch_size, "--batch-size"), providers=providers,
-        runs=runs, duration_s=duration, cold_starts=cold_starts,
-    )  # fmt: skip
-    sample = (
-        None
-        if texts is None
-        else read_texts(texts, text_column=text_column, input_format=input_format)
+        models=tuple(models) if models else (embedded_model(),),
+        threads=parse_numbers(threads, "--threads"),
+        batch_sizes=parse_numbers(batch_size, "--batch-size"),
+        providers=providers,
+        runs=runs,
+        duration_s=duration,
+        cold_starts=cold_starts,
     )
+    sample = None
+    if texts is not None:
+        sample = read_texts(texts, text_column=text_column, input_format=input_format)
     result = measure(settings, sample, progress=_progress())
     _show(result, output, as_json, report)
     if result.is_interrupted:
@@ -95,18 +96,20 @@ def command(
 
 
 def _show(result: Result, output: Path | None, as_json: bool, report: Path | None) -> None:
+    """Write the files that were asked for, and print the result."""
     from edge_lstm.atomic import write_atomically
     from edge_lstm.cli.streams import is_closed
 
     if output is not None:
         write_atomically(result.dumps(), output)
-    with held():  # a Ctrl-C while this is imported may not cost what was measured
+    with held():  # a Ctrl-C during this import must not lose the measurement
         from edge_lstm.latency import report as reports
     if report is not None:
         write_atomically(reports.report(result), report)
     if as_json:
         print(result.dumps(), end="")
-    elif not ((output or report) and is_closed(sys.stdout)):  # where a file has it, nothing is lost
+    # A closed standard output is no error if a file has the result.
+    elif not ((output or report) and is_closed(sys.stdout)):
         print(f"{wrapped(reports.machine_line(result))}\n{wrapped(reports.texts_line(result))}\n")
         for table in reports.tables(result):
             print_table(table)
@@ -115,21 +118,25 @@ def _show(result: Result, output: Path | None, as_json: bool, report: Path | Non
 
 
 def _progress() -> Progress:
-    """What tells standard error how far it is: one line on a terminal, elsewhere a line per stage
-    from two
-    seconds on. Written between blocks: rich draws a bar by a thread, in the middle of what is
-        timed."""
-    is_terminal, shown, last_line = sys.stderr.isatty(), "", time.monotonic()
+    """Return a function that tells standard error how far the measurement is.
 
-    def show(what: str, part: float) -> None:
+    A terminal gets one line, which changes; elsewhere each phase that lasts gets a line of its own.
+    It is written between blocks: a bar of rich has a thread, which would draw while the clock runs.
+    """
+    is_terminal = sys.stderr.isatty()
+    shown = ""
+    last_line = time.monotonic()
+
+    def show(phase: str, part: float) -> None:
         nonlocal shown, last_line
-        line = f"{what} {part:4.0%}" if what and is_terminal else what
-        if is_terminal and line != shown:
-            print(f"\r{'':<{len(shown)}}\r{line}", end="", file=sys.stderr, flush=True)
-        elif is_terminal or line in ("", shown) or time.monotonic() - last_line < SILENCE_SECONDS:
-            return
-        else:
-            print(line, file=sys.stderr, flush=True)
-        shown, last_line = line, time.monotonic()
+        if is_terminal:
+            line = f"{phase} {part:4.0%}" if phase else ""
+            if line != shown:
+                print(f"\r{'':<{len(shown)}}\r{line}", end="", file=sys.stderr, flush=True)
+                shown = line
+        elif phase not in ("", shown) and time.monotonic() - last_line >= SILENCE_SECONDS:
+            print(phase, file=sys.stderr, flush=True)
+            shown = phase
+            last_line = time.monotonic()
 
     return show

@@ -1,7 +1,6 @@
-"""The limits that a command was started with (ulimit): checked before packages are loaded, named
-when met.
+"""The limits of the process (ulimit): checked before packages are loaded, named in errors.
 
-Standard library only: imported by every command, also by those that import nothing else.
+Standard library only, since every command imports this module.
 """
 
 from __future__ import annotations
@@ -12,9 +11,9 @@ from contextlib import ExitStack
 
 from edge_lstm.errors import EdgeLSTMError
 
-_OPEN_FILES = 4  # so many at once are opened while packages are loaded
-# What the loaders of shared objects, ONNX Runtime and PyTorch say where there is no more memory.
-# Only PyTorch's first one names no memory: oneDNN has none left for its code.
+_OPEN_FILES = 4  # the most that are open at once while packages are loaded
+# Messages of the loader of shared objects, of ONNX Runtime and of PyTorch if memory is exhausted.
+# The first one, by PyTorch, does not mention memory: oneDNN has none left for its code.
 _REASONS = (
     "could not create a primitive",
     "failed to map segment",
@@ -25,9 +24,12 @@ _REASONS = (
 
 
 def check_limits(command: str, megabytes: int) -> None:
-    """Check that a few more files can be opened, and that the address space has so many megabytes.
+    """Check that a few more files can be opened, and that the address space is large enough.
 
-    Below that libraries print lines of their own, abort the process, or fail when the work is done.
+    command: its name, for the error.
+    megabytes: the least address space. With less, libraries print lines of their own, abort the
+        process, or fail after the work.
+
     Raise OSError (EMFILE) or EdgeLSTMError.
     """
     with ExitStack() as opened:
@@ -41,14 +43,15 @@ def check_limits(command: str, megabytes: int) -> None:
 
 
 def limit_met(error: Exception) -> str | None:
-    """The line about the limit that the error comes from; None where it comes from no limit."""
+    """Return a line about the limit that caused an error; None for other errors."""
     number = error.errno if isinstance(error, OSError) else None
     if number in (errno.EMFILE, errno.ENFILE):
         return "too many open files; raise the limit (ulimit -n), or close programs"
-    told = isinstance(error, (ImportError, RuntimeError)) and any(
-        r in str(error).lower() for r in _REASONS
-    )
-    if not (isinstance(error, MemoryError) or number == errno.ENOMEM or told):
+    is_memory = isinstance(error, MemoryError) or number == errno.ENOMEM
+    if isinstance(error, (ImportError, RuntimeError)):
+        message = str(error).lower()
+        is_memory = any(reason in message for reason in _REASONS)
+    if not is_memory:
         return None
     limit = _address_space()
     how = "; " if limit is None else f", the limit is {limit} MB; raise it (ulimit -v), or "
@@ -56,10 +59,10 @@ def limit_met(error: Exception) -> str | None:
 
 
 def _address_space() -> int | None:
-    """The most that this process may map, in MB; None without a limit, and on Windows."""
+    """Return the limit of the address space in MB; None without a limit, and on Windows."""
     try:
         import resource
     except ImportError:
         return None
-    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
     return None if limit == resource.RLIM_INFINITY else limit // 10**6

@@ -1,28 +1,33 @@
-"""Sentences for a person, wrapped at the terminal's width, no word broken; and tables as plain
-text."""
+"""Sentences for a person, wrapped at the terminal's width, and tables as plain text."""
 
 from __future__ import annotations
 
 import shutil
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from edge_lstm.html import Table
-from edge_lstm.printable import printable
+from edge_lstm.printable import counted, printable
 
-WIDTH = 79  # through a pipe
+WIDTH = 79  # columns of a line that goes into a pipe or a file
+_MOST_COLUMNS = 100  # longer lines are hard to read
 _SHOWN = 60  # characters of an example text
 
 
 def columns() -> int:
-    """The terminal's width, at most 100; WIDTH through a pipe."""
-    return min(shutil.get_terminal_size().columns, 100) if sys.stdout.isatty() else WIDTH
+    """Return the width of the terminal, at most 100; without a terminal, WIDTH."""
+    if not sys.stdout.isatty():
+        return WIDTH
+    return min(shutil.get_terminal_size().columns, _MOST_COLUMNS)
 
 
 def wrapped(text: str, *, name: str = "", indent: int = 2) -> str:
-    """The text on lines of at most :func:`columns`. name: written before it, in ``indent`` columns,
-    which further lines leave blank."""
+    """Return a text on lines of at most :func:`columns`, without breaking words.
+
+    name: written before it, in ``indent`` columns.
+    indent: blank columns of the further lines.
+    """
     return textwrap.fill(
         printable(text),
         columns(),
@@ -34,10 +39,13 @@ def wrapped(text: str, *, name: str = "", indent: int = 2) -> str:
 
 
 def listed_examples(texts: Sequence[str]) -> str:
-    """How many example texts a file has, and their beginnings."""
-    count = "1 text" if len(texts) == 1 else f"{len(texts)} texts"
-    shown = [text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…" for text in texts]
-    return f"{count}: {', '.join(f'“{text}”' for text in shown)}"
+    """Return the number of example texts and their beginnings."""
+    shown = []
+    for text in texts:
+        if len(text) > _SHOWN:
+            text = f"{text[: _SHOWN - 1]}…"
+        shown.append(f"“{text}”")
+    return f"{counted(len(texts), 'text')}: {', '.join(shown)}"
 
 
 def print_table(table: Table) -> None:
@@ -48,31 +56,39 @@ def print_table(table: Table) -> None:
 
 
 def table_lines(table: Table) -> list[str]:
-    """The lines of a table, its columns two spaces apart, the names in the first one as short as
-    the others leave room."""
+    """Return the lines of a table, its columns two spaces apart.
+
+    The names in the first column are shortened to the room that the other columns leave.
+    """
     cells = [[printable(cell) for cell in row] for row in (table.header, *table.rows)]
     widths = [max(map(len, column)) for column in zip(*cells)]
     room = max(WIDTH - sum(width + 2 for width in widths[1:]), len(cells[0][0]), 8)
     if widths[0] > room:
         widths[0] = room
         names = _short([row[0] for row in cells[1:]], room)
-        cells[1:] = [[name, *row[1:]] for name, row in zip(names, cells[1:])]
-    return [
-        "  ".join(
-            f"{cell:<{width}}" if i in table.text else f"{cell:>{width}}"
-            for i, (cell, width) in enumerate(zip(row, widths))
-        ).rstrip()
-        for row in cells[not any(table.header) :]
-    ]
+        for row, name in zip(cells[1:], names):
+            row[0] = name
+    if not any(table.header):
+        cells = cells[1:]
+    return [_line(row, widths, table.text) for row in cells]
+
+
+def _line(row: Sequence[str], widths: Sequence[int], text: Collection[int]) -> str:
+    """Return one row of a table. text: columns that are set to the left."""
+    parts = []
+    for i, (cell, width) in enumerate(zip(row, widths)):
+        parts.append(cell.ljust(width) if i in text else cell.rjust(width))
+    return "  ".join(parts).rstrip()
 
 
 def _short(names: Sequence[str], width: int) -> list[str]:
-    """Names, cut in the middle where they are too long, still told apart."""
+    """Shorten long names in the middle; number them if that makes two of them equal."""
     third = width // 3
-    short = [
-        name if len(name) <= width else f"{name[:third]}…{name[third + 1 - width :]}"
-        for name in names
-    ]
+    short = []
+    for name in names:
+        if len(name) > width:
+            name = f"{name[:third]}…{name[third + 1 - width :]}"
+        short.append(name)
     if len(set(short)) < len(set(names)):
         return [f"{i}: {name}"[:width] for i, name in enumerate(names, 1)]
     return short

@@ -10,11 +10,17 @@ import typer
 
 
 def option(metavar: str | None, text: str, *names: str, **settings: Any) -> Any:
-    """Return an option with its help; a flag without metavar. settings: see ``typer.Option``."""
+    """Return an option with its help.
+
+    metavar: name of its value; None for a flag.
+    text: its help.
+    names: as on the command line.
+    settings: see ``typer.Option``.
+    """
     return typer.Option(*names, metavar=metavar, help=text, **settings)
 
 
-_DATA = {"rich_help_panel": "Data"}  # heading of these options in the help
+_DATA = {"rich_help_panel": "Data"}  # heading of some options in the help
 _MODEL = "Model file.  [default: the embedded model]"
 _NAMED_MODEL = "Model file, or sentiment for the embedded model.  [default: sentiment]"
 _THREADS = "Threads per run; more than 1 rarely helps a small network."
@@ -25,15 +31,18 @@ _ENGINE = (
 )
 _BATCH_SIZE = "Texts per run, of similar length.  [default: 8, or 16 for a narrow network]"
 _ABSTAIN = (
-    "Leave unsure texts without a label, so that at most this share of the rest is wrong, such as 0.02.  "
-    "[default: the model file's]"
+    "Leave unsure texts without a label, so that at most this share of the rest is wrong, such as "
+    "0.02.  [default: the model file's]"
 )
 _UNFAMILIAR = (
-    "Mark texts unlike the training texts with the status unfamiliar, and at most this share of the others, "
-    "such as 0.05. The label stays."
+    "Mark texts unlike the training texts with the status unfamiliar, and at most this share of "
+    "the others, such as 0.05. The label stays."
 )
 _REPORT = "Write a report as one HTML page."
-_SEPARATOR = "Separator of several labels per text, as | in joy|anger; lists and several __label__ need none."
+_SEPARATOR = (
+    "Separator of several labels per text, as | in joy|anger; "
+    "lists and several __label__ need none."
+)
 _LABEL_COLUMNS = "Columns of 0 and 1, one per label."
 _TEXT_COLUMN = "Column of the text, by name or number.  [default: detected]"
 _LABEL_COLUMN = "Column of the label, by name or number.  [default: detected]"
@@ -67,16 +76,22 @@ DelimiterOption = Annotated[str | None, option("CHAR", _DELIMITER, "--delimiter"
 
 
 def column_names(given: str | None) -> tuple[str, ...]:
-    """``a,b`` → ("a", "b"); none where nothing is given."""
-    return tuple(name.strip() for name in given.split(",")) if given is not None else ()
+    """Parse ``a,b`` into ("a", "b"), None into ()."""
+    if given is None:
+        return ()
+    return tuple(name.strip() for name in given.split(","))
 
 
 def check_outputs(
     written: Iterable[Path | None], inputs: Iterable[str | Path | None], *, parents: bool = False
 ) -> None:
-    """Raise before the work what an output would raise after it: OutputError or DataError.
+    """Check the outputs of a command before its work.
 
+    written: the outputs; None for one that was not asked for.
+    inputs: the files that the command reads.
     parents: see check_writable.
+
+    Raise OutputError if an output cannot be written, DataError if it is an input.
     """
     from edge_lstm.atomic import check_distinct, check_writable
 

@@ -1,4 +1,4 @@
-"""``edge-lstm page``: one HTML file that classifies what is typed, without a network."""
+"""``edge-lstm page``: one HTML file that classifies typed texts, without a network."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def command(
     if count := len(opened.examples):
         texts = "the example text" if count == 1 else f"the {count} example texts"
         print(f"note: whoever has the page can read {texts} of the model file", file=sys.stderr)
-    # A page that goes to a pipe or device is the output itself; a file is there though nobody reads
-    # the line.
+    # A page that goes to a pipe or a device is the output itself. A file is complete even if nobody
+    # can read the line.
     if not (is_stream(output) or is_closed(sys.stdout)):
         print(f"{printable(str(output))}: {len(page.encode()):,} bytes, with the model")

@@ -1,4 +1,4 @@
-"""``edge-lstm predict``: texts from arguments or standard input, one prediction each, at once."""
+"""``edge-lstm predict``: texts from arguments or standard input, answered one by one."""
 
 from __future__ import annotations
 
@@ -45,19 +45,21 @@ def command(
     classifier = Classifier.load(model, engine=engine, threads=threads, provider=provider)
     check_top(top, len(classifier.labels))
     chosen = classifier.threshold(abstain=abstain, threshold=threshold)
-    classifier.model.choose_unfamiliar_threshold(unfamiliar)  # raises before it waits for texts
+    classifier.model.choose_unfamiliar_threshold(unfamiliar)  # its error comes before texts are read
     for text in texts or map(decoded, standard_input("type one text per line; Ctrl-D ends")):
         prediction = classifier.predict([text], threshold=chosen, unfamiliar=unfamiliar)[0]
         if as_json:
-            best = [{"label": name, "probability": p} for name, p in prediction.top(top)]
-            line = to_json(prediction.to_json() | ({"top": best} if top > 1 else {}))
-        elif top > 1:
-            best_labels = "".join(
-                f"{printable(name)}\t{p:.6f}\t" for name, p in prediction.top(top)
-            )
-            line = f"{best_labels}{prediction.status}"
+            values = prediction.to_json()
+            if top > 1:
+                best = prediction.top(top)
+                values["top"] = [{"label": name, "probability": p} for name, p in best]
+            print(to_json(values), flush=True)
+            continue
+        if top > 1:
+            best = prediction.top(top)
+        elif isinstance(prediction, SeveralPrediction):
+            best = [(LABEL_JOINT.join(prediction.labels), prediction.probability)]
         else:
-            several = isinstance(prediction, SeveralPrediction)
-            label = LABEL_JOINT.join(prediction.labels) if several else prediction.label or ""
-            line = f"{printable(label)}\t{prediction.probability:.6f}\t{prediction.status}"
-        print(line, flush=True)
+            best = [(prediction.label or "", prediction.probability)]
+        pairs = [f"{printable(name)}\t{p:.6f}" for name, p in best]
+        print("\t".join([*pairs, prediction.status]), flush=True)

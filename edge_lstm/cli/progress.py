@@ -1,4 +1,4 @@
-"""How far a command is, on standard error: a bar on a terminal, elsewhere a line now and then."""
+"""The progress of a command on standard error: a bar on a terminal, elsewhere lines."""
 
 from __future__ import annotations
 
@@ -8,17 +8,21 @@ from typing import Any
 
 from edge_lstm.signals import held
 
-# what is done by then needs no bar, nor the time that rich takes to be imported
+# Seconds before the bar appears: shorter work needs no bar, nor the import of rich.
 _AFTER_SECONDS = 0.5
-SILENCE_SECONDS = 2.0  # through a pipe; longer work says what it does
-LINE_SECONDS = 30.0  # between the lines of a run that nobody watches
+SILENCE_SECONDS = 2.0  # without a terminal, longer work says what it does
+LINE_SECONDS = 30.0  # between two lines without a terminal
 
 
 class Bar:
-    """A text and a bar, drawn over itself and gone at the end; a context. Without a terminal a
-    line, first after ``first_line`` seconds."""
+    """A text and a bar on standard error.
+
+    A context manager: the bar is redrawn in place and removed at the end. Without a terminal, lines
+    are printed.
+    """
 
     def __init__(self, first_line: float) -> None:
+        """first_line: seconds before the first line without a terminal."""
         self.is_shown = sys.stderr.isatty()
         self._from = time.monotonic() + (_AFTER_SECONDS if self.is_shown else first_line)
         self._bar: Any = None
@@ -32,7 +36,11 @@ class Bar:
             self._bar = None
 
     def draw(self, text: str, fraction: float | None) -> None:
-        """fraction: of the work that is done, None where its end is not known."""
+        """Show how far the work is.
+
+        text: for a person.
+        fraction: of the work, 0 to 1; None if its end is not known.
+        """
         if time.monotonic() < self._from:
             return
         if not self.is_shown:
@@ -50,18 +58,22 @@ class Bar:
             self._bar.add_task("", total=None, text="")
             self._bar.start()
         total = None if fraction is None else 1.0
-        self._bar.update(self._bar.task_ids[0], text=text, total=total, completed=fraction or 0.0)
+        task = self._bar.task_ids[0]
+        self._bar.update(task, text=text, total=total, completed=fraction or 0.0)
 
 
 class ProgressBar(Bar):
-    """``label  1,024 of 25,000`` and a bar."""
+    """A bar with a count: ``label  1,024 of 25,000``."""
 
     def __init__(self, label: str, total: int) -> None:
+        """label: what is counted. total: the last count."""
         super().__init__(SILENCE_SECONDS)
-        self._label, self._total, self._done = label, total, 0
+        self._label = label
+        self._total = total
+        self._done = 0
 
     def advance(self, count: int) -> None:
-        """``count`` more are done."""
+        """Add to the count."""
         self._done += count
         text = f"{self._label}  {self._done:,} of {self._total:,}"
         self.draw(text, self._done / self._total if self._total else None)

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from edge_lstm.scoring import Progress, RunOptions, Summary
 
 EXIT_WITH_ERROR_ROWS = 3
-_FIRST_ERRORS = 3
+_FIRST_ERRORS = 3  # rows with an error that the summary shows
+_INDENT = 11  # columns for the names in the summary
 
 _ALONE = "Write only abstained rows, for labelling; `predicted` holds the label left out."
 _WORKERS = "Maximum number of worker processes; one process on Windows.  [default: usable cores]"
@@ -100,20 +101,28 @@ def command(
     from edge_lstm.scoring import RunOptions, ScoreOptions
     from edge_lstm.tables.schema import ReadOptions
 
-    # A shell passes \\t as two characters.
-    reading = ReadOptions(
-        text_column, "\t" if delimiter == "\\t" else delimiter, format=input_format
-    )
+    if delimiter == "\\t":  # a shell passes \t as two characters
+        delimiter = "\t"
+    reading = ReadOptions(text_column, delimiter, format=input_format)
     options = ScoreOptions(
-        keep=tuple(keep) if keep else None, all_probabilities=all_probabilities, threshold=threshold,
-        abstain=abstain, unfamiliar=unfamiliar, only_abstained=only_abstained, top=top,
+        keep=tuple(keep) if keep else None,
+        all_probabilities=all_probabilities,
+        threshold=threshold,
+        abstain=abstain,
+        unfamiliar=unfamiliar,
+        only_abstained=only_abstained,
+        top=top,
         only_label=tuple(only_label or ()),
-    )  # fmt: skip
+    )
     run = RunOptions(
-        workers=workers, low_memory=low_memory, batch_size=batch_size, resume=resume,
+        workers=workers,
+        low_memory=low_memory,
+        batch_size=batch_size,
+        resume=resume,
         provider=_provider(engine, provider),
-        also_written=[] if summary_file is None else [summary_file], address=address,
-    )  # fmt: skip
+        also_written=[] if summary_file is None else [summary_file],
+        address=address,
+    )
     _check_run(inputs, output, engine, run)
     work = {
         "model": model,
@@ -123,17 +132,12 @@ def command(
         "format": output_format,
     }
     summary = _score(inputs, output, work, engine, quiet=quiet)
-    _report(
-        summary,
-        summary_file,
-        workers,
-        "--only-label" if only_label else "--only-abstained",
-        quiet=quiet,
-    )
+    chosen_by = "--only-label" if only_label else "--only-abstained"
+    _report(summary, summary_file, workers, chosen_by, quiet=quiet)
 
 
 def _provider(engine: str | None, provider: str) -> str:
-    """Return the provider of the workers. Raise DataError where there is no such engine."""
+    """Return the provider of the workers. Raise DataError for an unknown engine."""
     from edge_lstm.errors import DataError
     from edge_lstm.native import ENGINES, provider_of
 
@@ -143,7 +147,7 @@ def _provider(engine: str | None, provider: str) -> str:
 
 
 def _check_run(inputs: list[str], output: str | None, engine: str | None, run: RunOptions) -> None:
-    """Raise what can be known before the work."""
+    """Raise the errors that are known before the work."""
     from edge_lstm.errors import DataError
 
     if engine == "ray" and run.low_memory:
@@ -160,14 +164,19 @@ def _check_run(inputs: list[str], output: str | None, engine: str | None, run: R
 def _score(
     inputs: list[str], output: str | None, work: dict[str, Any], engine: str | None, *, quiet: bool
 ) -> Summary:
+    """Score the files on this machine or on a cluster, and show the progress.
+
+    work: further arguments of score_files and score_on_cluster.
+    """
     from edge_lstm.cli.progress import LINE_SECONDS, Bar
     from edge_lstm.scoring import score_files
     from edge_lstm.signals import exit_code
 
     def show(progress: Progress) -> None:
-        rows, errors = progress.summary.rows, progress.summary.errors
-        speed = f"{progress.summary.rows_per_second:,.0f} rows/s"
-        text = f"{counted(rows, 'row')}, {speed}, {counted(errors, 'error')}"
+        summary = progress.summary
+        rows = counted(summary.rows, "row")
+        errors = counted(summary.errors, "error")
+        text = f"{rows}, {summary.rows_per_second:,.0f} rows/s, {errors}"
         bar.draw(text, progress.fraction)
 
     try:
@@ -179,11 +188,9 @@ def _score(
 
             return score_on_cluster(inputs[0], str(output), **work)
     except KeyboardInterrupt as interrupt:
-        how = (
-            ""
-            if output in (None, "-")
-            else f"; continue with the same command and --resume ({output})"
-        )
+        how = ""
+        if output not in (None, "-"):
+            how = f"; continue with the same command and --resume ({output})"
         _say(f"interrupted{how}")
         raise typer.Exit(exit_code(interrupt)) from None
 
@@ -191,7 +198,12 @@ def _score(
 def _report(
     summary: Summary, path: Path | None, workers: int | None, chosen_by: str, *, quiet: bool
 ) -> None:
-    """chosen_by: the option that chooses the rows that are written, if one is given."""
+    """Write the summary where it was asked for, and end with the exit code.
+
+    path: file for the summary; None for no file.
+    workers: as given.
+    chosen_by: the option that selects rows, if one was given.
+    """
     from edge_lstm.atomic import write_atomically
     from edge_lstm.scoring.pool import CAN_START
 
@@ -206,41 +218,51 @@ def _report(
 
 
 def _say(*lines: str) -> None:
+    """Print lines on standard error."""
     print("\n".join(map(printable, lines)), file=sys.stderr, flush=True)
 
 
 def _summary_lines(summary: Summary, chosen_by: str) -> list[str]:
-    """The end of a run in a few lines."""
-    from edge_lstm.cli.notes import wrapped
-
-    where = f" -> {summary.output}" if summary.output not in (None, "-") else ""
-    resumed = (
-        f", {summary.resumed_at:,} of them before the interruption" if summary.resumed_at else ""
-    )
-    speed = f"({summary.rows_per_second:,.0f} rows/s{resumed})"
-    lines = [f"{counted(summary.rows, 'row')}{where} in {duration(summary.seconds)} {speed}"]
-    lines += wrapped(summary.model, name="model:", indent=11).splitlines()
+    """Return the end of a run in a few lines. chosen_by: the option that selects rows."""
+    output = "" if summary.output in (None, "-") else f" -> {summary.output}"
+    speed = f"{summary.rows_per_second:,.0f} rows/s"
+    if summary.resumed_at:
+        speed += f", {summary.resumed_at:,} of them before the interruption"
+    rows = counted(summary.rows, "row")
+    lines = [
+        f"{rows}{output} in {duration(summary.seconds)} ({speed})",
+        *_named("model", summary.model),
+    ]
     if summary.written != summary.rows:
-        lines.append(f"written:   {counted(summary.written, 'row')} ({chosen_by})")
-    statuses = {k: n for k, n in summary.statuses.items() if k not in ("ok", "abstained", "error")}
+        lines += _named("written", f"{counted(summary.written, 'row')} ({chosen_by})")
     if summary.labels:
-        lines += wrapped(_counts(summary.labels), name="labels:", indent=11).splitlines()
+        lines += _named("labels", _counts(summary.labels))
     if summary.below_threshold:
-        lines.append(f"abstained: {summary.below_threshold:,} below the threshold, label left out")
+        abstained = f"{summary.below_threshold:,} below the threshold, label left out"
+        lines += _named("abstained", abstained)
+    named = ("ok", "abstained", "error")  # these have a line of their own
+    statuses = {name: count for name, count in summary.statuses.items() if name not in named}
     if statuses:
-        lines.append(f"status:    {_counts(statuses)}")
+        lines += _named("status", _counts(statuses))
     if summary.errors:
-        lines.append(f"errors:    {counted(summary.errors, 'row')} without usable text:")
-        shown = summary.first_errors[:_FIRST_ERRORS]
-        lines += [
-            f"           {problem.source} row {problem.row}: {problem.error}" for problem in shown
-        ]
+        lines += _named("errors", f"{counted(summary.errors, 'row')} without usable text:")
+        for problem in summary.first_errors[:_FIRST_ERRORS]:
+            line = f"{problem.source} row {problem.row}: {problem.error}"
+            lines.append(f"{'':<{_INDENT}}{line}")
         if summary.errors > _FIRST_ERRORS:
-            lines.append("           ...")
+            lines.append(f"{'':<{_INDENT}}...")
     if summary.added_columns and summary.added_columns[0] != "label":
-        lines += wrapped(", ".join(summary.added_columns), name="columns:", indent=11).splitlines()
+        lines += _named("columns", ", ".join(summary.added_columns))
     return lines
 
 
+def _named(name: str, text: str) -> list[str]:
+    """Return a text of the summary with its name, wrapped to lines."""
+    from edge_lstm.cli.notes import wrapped
+
+    return wrapped(text, name=f"{name}:", indent=_INDENT).splitlines()
+
+
 def _counts(counts: Mapping[str, int]) -> str:
+    """Return the counts by name, in the order of the names."""
     return ", ".join(f"{name} {count:,}" for name, count in sorted(counts.items()))

@@ -178,7 +178,7 @@ OPTIONS = [
              says="none.txt"),
     evaluate("no foreign texts", "--foreign", "e.txt", given=put(text__csv=ROWS, e__txt=""), says="e.txt"),
     evaluate("foreign texts that are the labelled ones", "--foreign", "text.csv", given=put(text__csv=ROWS),
-             says="are labelled or training texts"),
+             says="are labelled texts"),
     evaluate("a label map of nothing", "--label-map", "=", says="--label-map"),
     evaluate("a label map to no label", "--label-map", "pos=good", says="good"),
     evaluate("a share of a file without a curve", NO_CURVE, "--abstain", "0.02", says="or give --thr"),
