@@ -1,14 +1,16 @@
 """Whole outputs or none: a file appears under its name when it is complete and on the disk.
 
-Every command that writes a file writes it here (but ``score``, whose output grows for hours and is
-resumed). A regular file is written under another name and renamed, and keeps the permissions of the
-file that it replaces; a device or a pipe is written to; ``/dev/stdout`` and its kin are the
-process's own descriptors,
-wherever they lead. Links are never followed: a link under the output's name is replaced by the
-file, what it points to stays as it is.
+Every command writes its files here, except ``score``, whose output grows for hours and is resumed.
 
-A process that is killed leaves what it has written under the other name. It is locked while it is
-written, so the next process that writes the output can tell, and removes it.
+- A regular file is written under another name and renamed. It keeps the permissions of the file
+  that it replaces.
+- A device or a pipe is written to directly. ``/dev/stdout`` and similar names are the process's own
+  descriptors, wherever they lead.
+- Links are never followed: the file replaces a link under the output's name, and the link's target
+  stays as it is.
+
+A killed process leaves a partial file under the other name. A partial file is locked while it is
+written, so the next process that writes the output can recognise one that was left, and removes it.
 """
 
 from __future__ import annotations
@@ -29,22 +31,26 @@ from typing import BinaryIO
 from edge_lstm.errors import DataError, OutputError
 from edge_lstm.os_file import NO_FOLLOW, NO_WAIT, lock
 
-# What stands beside an output until it is complete, under its name and one of these:
+# Suffixes of the files in the folder of an output until it is complete:
 PARTIAL = ".partial"  # the rows so far
 JOURNAL = ".resume.json"  # how far they are
-JOURNAL_NEW = ".resume.json.new"  # the next one, until it is complete
-ASSEMBLED = ".partial.parquet"  # of a Parquet output, until it is complete
+JOURNAL_NEW = ".resume.json.new"  # the next journal, until it is complete
+ASSEMBLED = ".partial.parquet"  # a Parquet output, until it is complete
 
 _OWN_DESCRIPTOR = re.compile(rf"/(?:dev/fd|proc/(?:self|thread-self|{os.getpid()})/fd)/(\d+)")
-_MOST_LINKS = 40  # as the Linux kernel follows
+_MOST_LINKS = 40  # links that are followed, as by the Linux kernel
 _TO_LOCK = os.O_RDWR | NO_FOLLOW | NO_WAIT
-_LEFT_SECONDS = 3600  # a partial file this old was left, on a file system without locks
+_LEFT_SECONDS = 3600  # without locks, a partial file this old counts as left
 
 
 def write_atomically(data: bytes | str, path: Path, *, parents: bool = False) -> None:
-    """Writes an output as a whole; text as UTF-8, U+003F for a lone surrogate. Raises OutputError.
+    """Write an output as a whole.
 
-    parents: make the folders above, where they are missing.
+    data: bytes, or text to write as UTF-8; a lone surrogate becomes U+003F.
+    path: of the output.
+    parents: make missing folders above it.
+
+    Raise OutputError.
     """
     # A lone surrogate (from a broken text or a file name) has no UTF-8.
     encoded = data.encode("utf-8", "replace") if isinstance(data, str) else data
@@ -54,14 +60,18 @@ def write_atomically(data: bytes | str, path: Path, *, parents: bool = False) ->
 
 @contextmanager
 def open_atomically(path: Path, *, parents: bool = False) -> Iterator[BinaryIO]:
-    """A binary file to write to: the output, once the block ends without an error. Raises
-    OutputError."""
+    """Open a binary file that becomes the output if the block ends without an error.
+
+    path, parents: see :func:`write_atomically`.
+
+    Raise OutputError.
+    """
     try:
         if parents:
             path.parent.mkdir(parents=True, exist_ok=True)
         if is_stream(path):
-            # A raw stream may take a part of what it is given; the buffer goes on until it has
-            # taken all.
+            # A raw stream may take only a part of the data; the buffer goes on until it has taken
+            # all.
             with io.BufferedWriter(open_stream(path)) as stream:
                 yield stream
             return
@@ -69,7 +79,7 @@ def open_atomically(path: Path, *, parents: bool = False) -> Iterator[BinaryIO]:
         partial, file = _new_partial(path)
         try:
             with file:
-                # so that it can be removed if it is left
+                # The owner's permissions let a later process remove the file if it is left.
                 keep_mode(path, file.fileno(), least=0o600)
                 yield file
                 keep_mode(path, file.fileno())
@@ -77,7 +87,7 @@ def open_atomically(path: Path, *, parents: bool = False) -> Iterator[BinaryIO]:
                 os.fsync(file.fileno())
                 try:
                     partial.replace(path)  # while it is locked
-                except PermissionError:  # Windows renames no file that is open
+                except PermissionError:  # Windows cannot rename an open file
                     file.close()
                     partial.replace(path)
             sync_folder(path.parent)
@@ -90,16 +100,16 @@ def open_atomically(path: Path, *, parents: bool = False) -> Iterator[BinaryIO]:
 
 
 def _new_partial(path: Path) -> tuple[Path, BinaryIO]:
-    """Return a new file beside the output, under a name of its own, locked and open for writing.
+    """Return a new file in the output's folder, locked and open for writing.
 
-    The name exists for nobody else: two runs at once both write a whole file.
+    No other process has its name: two runs at once both write a whole file.
     """
     while True:
         partial = path.with_name(f".{path.name[:40]}.{os.urandom(4).hex()}.partial")
         file = partial.open("xb")  # not through a link; the umask decides who may read it
         try:
             lock(file.fileno())
-        except BlockingIOError:  # another process takes it for one that was left, and removes it
+        except BlockingIOError:  # another process took it for a left one, and is removing it
             file.close()
             continue
         except OSError:  # a file system without locks
@@ -110,24 +120,22 @@ def _new_partial(path: Path) -> tuple[Path, BinaryIO]:
 
 
 def remove_leftovers(path: Path) -> None:
-    """Remove what processes that were killed have left of an output: what nobody holds, of this
-    user."""
-    for partial in path.parent.glob(
-        glob.escape(f".{path.name[:40]}.") + "[0-9a-f]" * 8 + ".partial"
-    ):
-        # OSError: it is somebody else's.
+    """Remove this user's partial files of an output that killed processes have left."""
+    pattern = glob.escape(f".{path.name[:40]}.") + "[0-9a-f]" * 8 + ".partial"
+    for partial in path.parent.glob(pattern):
+        # OSError: the file belongs to another user.
         with suppress(OSError), io.FileIO(os.open(partial, _TO_LOCK), "r+") as file:
             if not (_is_left(file.fileno()) and _leads_to(partial, file.fileno())):
                 continue
             try:
                 partial.unlink()
-            except PermissionError:  # Windows removes no file that is open
+            except PermissionError:  # Windows cannot remove an open file
                 file.close()
                 partial.unlink()
 
 
 def _is_left(handle: int) -> bool:
-    """Whether an open partial file is of this user and no process holds it."""
+    """Return whether an open partial file belongs to this user and no process holds it."""
     state = os.fstat(handle)
     if not stat.S_ISREG(state.st_mode) or state.st_nlink != 1:
         return False
@@ -143,7 +151,7 @@ def _is_left(handle: int) -> bool:
 
 
 def _leads_to(path: Path, handle: int) -> bool:
-    """Whether the name leads to the open file."""
+    """Return whether a name leads to an open file."""
     try:
         return os.path.samestat(path.lstat(), os.fstat(handle))
     except OSError:
@@ -151,12 +159,13 @@ def _leads_to(path: Path, handle: int) -> bool:
 
 
 def keep_mode(path: Path, handle: int, least: int = 0) -> None:
-    """Give an open file, which will replace ``path``, the permissions of the regular file that is
-    there.
+    """Give an open file the permissions of the regular file that it will replace.
 
+    path: the file to replace.
+    handle: descriptor of the open file.
     least: permissions that it gets in any case.
     """
-    # no file is there; a file system or a system without permissions
+    # Suppressed: a new file, or a system or file system without permissions.
     with suppress(OSError, AttributeError):
         state = path.lstat()
         if stat.S_ISREG(state.st_mode):
@@ -164,16 +173,15 @@ def keep_mode(path: Path, handle: int, least: int = 0) -> None:
 
 
 def is_leftover(path: str) -> bool:
-    """Whether a run that was ended left this file beside its output."""
-    # a person's own file may end so, but has no partial file beside it
+    """Return whether an ended run left this file with its output."""
+    # A person's own file may have this suffix, but has no partial file.
     if path.endswith(ASSEMBLED):
         return os.path.lexists(path.removesuffix(ASSEMBLED) + PARTIAL)
     return path.endswith((PARTIAL, JOURNAL, JOURNAL_NEW))
 
 
 def own_descriptor(path: str | Path) -> int | None:
-    """The descriptor of this process that a name such as ``/dev/stdout`` or ``/dev/fd/3`` stands
-    for."""
+    """Return the descriptor behind a name such as ``/dev/stdout`` or ``/dev/fd/3``, or None."""
     try:
         current = Path(path).absolute()
     except OSError:  # the working folder was removed
@@ -190,8 +198,10 @@ def own_descriptor(path: str | Path) -> int | None:
 
 
 def is_stream(path: str | Path) -> bool:
-    """Whether the name stands for a descriptor, a device, a pipe or a socket: nothing that can be
-    renamed."""
+    """Return whether a name stands for a descriptor, a device, a pipe or a socket.
+
+    These cannot be renamed.
+    """
     if own_descriptor(path) is not None:
         return True
     try:
@@ -202,19 +212,21 @@ def is_stream(path: str | Path) -> bool:
 
 
 def open_stream(path: str | Path) -> io.FileIO:
-    """A stream (see :func:`is_stream`), opened for writing without a buffer. Raises OSError."""
+    """Open a stream (see :func:`is_stream`) for writing, without a buffer. Raise OSError."""
     descriptor = own_descriptor(path)
     if descriptor is None:
         return io.FileIO(path, "w")
     if descriptor == 1 and sys.stdout is not None:
-        sys.stdout.flush()  # what was printed before comes before
+        sys.stdout.flush()  # earlier prints come first
     return io.FileIO(os.dup(descriptor), "w")
 
 
 def check_writable(path: Path, *, parents: bool = False) -> None:
-    """Raises OutputError where an output could not be written: known before the work, not after it.
+    """Check before the work that an output can be written after it.
 
     parents: the folders above may be missing, as :func:`write_atomically` makes them.
+
+    Raise OutputError.
     """
     if str(path) == "-":
         raise OutputError("this output cannot be '-'; give the name of a file, or /dev/stdout")
@@ -236,9 +248,11 @@ def check_writable(path: Path, *, parents: bool = False) -> None:
 
 
 def check_distinct(written: Iterable[str | Path], inputs: Iterable[str | Path] = ()) -> None:
-    """Raises DataError where an output is one of the inputs, or two outputs are one file.
+    """Check that all outputs are different files, and none of them an input.
 
-    A name counts as another one's file also through links. Streams are nobody's file.
+    Names count as the same file also through links. Streams do not count.
+
+    Raise DataError.
     """
     input_keys = {key for name in inputs for key in _file_keys(name)}
     outputs: set[str | tuple[int, int]] = set()
@@ -254,10 +268,10 @@ def check_distinct(written: Iterable[str | Path], inputs: Iterable[str | Path] =
 
 
 def _file_keys(name: str | Path) -> set[str | tuple[int, int]]:
-    """What two names of one file have in common: where they lead, or the file that is there."""
+    """Return keys that two names of one file share: their real path, or the file's numbers."""
     keys: set[str | tuple[int, int]] = set()
     try:
-        # os.path.realpath, since Path.resolve() raises where links form a loop.
+        # os.path.realpath, since Path.resolve() raises if links form a loop.
         keys.add(os.path.realpath(name))
     except (OSError, ValueError):
         keys.add(os.path.normpath(name))  # the working folder was removed
@@ -268,7 +282,7 @@ def _file_keys(name: str | Path) -> set[str | tuple[int, int]]:
 
 
 def sync_folder(folder: Path) -> None:
-    """Makes names in a folder last through a power cut, where the file system can do that."""
+    """Make the names in a folder last through a power cut, if the file system can do that."""
     with suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:
@@ -280,7 +294,10 @@ def sync_folder(folder: Path) -> None:
 def write_error(
     path: str | Path, error: OSError, room: str = "free some, or choose another output"
 ) -> OutputError:
-    """An OSError of writing → what a person can do about it. room: where there is no space left."""
+    """Return the error for an OSError of writing, with advice.
+
+    room: the advice if no space is left.
+    """
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return OutputError(f"no space left for {path}; {room}")
     reason = error.strerror or str(error)

@@ -1,6 +1,6 @@
-"""The drawing of a latency report, by matplotlib (the extra ``report``), as SVG.
+"""The chart of a latency report, by matplotlib (the extra ``report``), as SVG.
 
-Text stays text, colours are those of :mod:`edge_lstm.html`, which swaps them in a dark page.
+Text stays text. The colours come from :mod:`edge_lstm.html`, which swaps them on dark paper.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from edge_lstm.html import INK, LINE, MUTED
 
 Floats = npt.NDArray[np.float64]
 
-WIDTH, HEIGHT = 860, 380  # in CSS pixels
-MOST_DOTS = 1000
+WIDTH = 860  # CSS pixels
+HEIGHT = 380  # CSS pixels
+MOST_DOTS = 1000  # dots of a curve
 
 _TICKS = {"color": MUTED, "labelsize": 10, "major.size": 0}
 _STYLE = {
@@ -41,35 +42,38 @@ _STYLE = {
 
 
 def check_drawable() -> None:
-    """Raise MissingPackageError where matplotlib is not installed: known before the work, not after
-    it."""
+    """Raise MissingPackageError if matplotlib is not installed; called before the work."""
     with needs("report", "a report"):
         import matplotlib  # noqa: F401
 
 
 def length_chart(curves: Sequence[tuple[Floats, tuple[float, float], str]]) -> str:
-    """Time against tokens: a dot for each text (of 1,000 at most), a line for each setting. → an
-    SVG element.
+    """Draw time against tokens: a dot for each text, a line for each setting.
 
-    curves: float64 [texts, 2], tokens and seconds; the line's start and slope; a colour.
+    curves: of each setting, float64 [texts, 2], tokens and seconds; start (s) and slope (s per
+        token) of the line; a colour. At most MOST_DOTS texts are drawn.
+
+    Return an SVG element.
     """
     check_drawable()
     from matplotlib import rc_context
     from matplotlib.figure import Figure
     from matplotlib.ticker import EngFormatter
 
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # caches of fonts are nobody's concern
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # no lines about font caches
     longest = max(float(np.max(texts[:, 0])) for texts, _, _ in curves)
-    # A single text that met a disturbance would flatten all others: the axis ends at the 99th part.
+    # A single disturbed text would flatten all others, so the axis ends above the 99th percentile.
     slowest = max(float(np.percentile(texts[:, 1], 99)) for texts, _, _ in curves) * 1.12
     buffer = io.StringIO()
     with rc_context(_STYLE), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of letters that its font lacks: the browser's has them
-        # An SVG has 72 points in an inch, and one of them is taken for a pixel.
+        # Matplotlib warns of letters that its font lacks; the browser uses fonts of its own.
+        warnings.simplefilter("ignore")
+        # An SVG of matplotlib has 72 points per inch; a point counts as a CSS pixel here.
         figure = Figure(figsize=(WIDTH / 72, HEIGHT / 72), dpi=72, layout="constrained")
         axes = figure.add_subplot()
         for texts, (start, slope), colour in curves:
-            tokens, times = texts[:: -(-len(texts) // MOST_DOTS)].T
+            step = -(-len(texts) // MOST_DOTS)
+            tokens, times = texts[::step].T
             dots = np.minimum(times, slowest)
             axes.plot(tokens, dots, ".", color=colour, alpha=0.5, markersize=6, clip_on=False)
             axes.plot((0, longest), (start, start + slope * longest), color=colour, linewidth=1.8)

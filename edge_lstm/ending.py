@@ -1,7 +1,6 @@
-"""The end of the interpreter: no daemon thread is inside ONNX Runtime then, which would abort the
-process.
+"""The end of the interpreter: no daemon thread may be inside ONNX Runtime then.
 
-Python itself waits for all other threads before.
+Such a thread would abort the process. For all other threads, Python itself waits before its end.
 """
 
 from __future__ import annotations
@@ -13,28 +12,29 @@ from contextlib import contextmanager
 
 from edge_lstm.errors import EdgeLSTMError
 
-# A thread that comes too late waits in Python, where it ends with the process, mostly at once. If
-# the program has more to do at its end, and that waits for this thread, the thread must not wait
-# for ever.
+# Seconds that a late thread waits in Python, where it ends with the process, mostly at once. The
+# wait has an end, since the program's own clean-up may wait for the thread.
 LATE_SECONDS = 5.0
 
 
 class _Gate:
-    """What daemon threads go through, until it is closed."""
+    """A gate for daemon threads."""
 
     def __init__(self) -> None:
         self.reset()
 
     def reset(self) -> None:
-        """Open it, with nobody inside: a forked process has none of the threads."""
+        """Open the gate, with nobody inside: a forked process has none of the threads."""
         self._condition = threading.Condition()
         self._is_open = True
         self._inside = 0
 
     @contextmanager
     def passed(self) -> Iterator[None]:
-        """Within the block, the interpreter does not end. Raises EdgeLSTMError if it has begun
-        to."""
+        """Keep the interpreter from ending within the block.
+
+        Raise EdgeLSTMError if it has begun to end.
+        """
         thread = threading.current_thread()
         if not thread.daemon or thread is threading.main_thread():
             yield
@@ -53,7 +53,7 @@ class _Gate:
                 self._condition.notify_all()
 
     def close(self) -> None:
-        """Let nobody in, and wait until nobody is inside. (Called by ``edge_lstm`` itself.)"""
+        """Let nobody in, and wait until nobody is inside; called by ``edge_lstm`` itself."""
         with self._condition:
             self._is_open = False
             self._condition.wait_for(lambda: self._inside == 0)

@@ -1,10 +1,8 @@
-"""Which words of a text moved its prediction: leave each out, classify again, see what changes
-(occlusion).
+"""The words of a text that moved its prediction, found by occlusion.
 
-The device does it with the model it has: one more run for each word, in batches. It shows what the
-    model
-reacts to, not why: words that only work together (a negation and what it negates) each show a part
-    of it.
+Each word is left out in turn and the rest is classified again. The device does it with its own
+model: one more run for each word, in batches. The result shows what the model reacts to, not why.
+Words that only work together (a negation and the negated word) each show a part of their effect.
 """
 
 from __future__ import annotations
@@ -18,17 +16,20 @@ from edge_lstm.errors import DataError
 from edge_lstm.metrics import SMALLEST_PROBABILITY
 from edge_lstm.text import START_ID, Status
 
-WEAK = 0.05  # of the strongest effect: what is below stays without colour
+WEAK = 0.05  # words below this share of the strongest effect stay without colour
 
 
 @dataclass(frozen=True, kw_only=True)
 class Word:
-    """A word of the text: characters ``start`` to ``end``.
+    """A word of a text and its effect.
 
-    effect: how much it moves the log-odds of the label, towards it (above 0) or away from it (below
-        0): those of the whole text less those of the text without it.
+    start, end: its characters are text[start:end].
+    text: the word.
+    effect: the label's log-odds for the whole text - its log-odds without the word. The word moves
+        the prediction towards the label (above 0) or away from it (below 0).
     probability: of the label, without the word.
-    known: it is in the vocabulary; read: it is in the part of the text that the model reads.
+    known: whether it is in the vocabulary.
+    read: whether it is in the part of the text that the model reads.
     """
 
     start: int
@@ -42,11 +43,15 @@ class Word:
 
 @dataclass(frozen=True, kw_only=True)
 class Explanation:
-    """A text's prediction and what each word did to it.
+    """A prediction and the effects of the words.
 
-    label: what the effects are about, the predicted label where no other was asked for;
-        probability: of it.
+    text: the text.
+    label: the label that the effects are about.
+    probability: of this label.
     predicted: the predicted label.
+    probabilities: of each label.
+    status: see text.Status.
+    words: in the order of the text.
     """
 
     text: str
@@ -58,58 +63,76 @@ class Explanation:
     words: tuple[Word, ...]
 
     def strongest(self, count: int) -> list[Word]:
-        """The words that moved the prediction most, in either direction, without those of no
-        effect."""
+        """Return the words that moved the prediction most, in either direction.
+
+        Words without effect are left out.
+        """
         moving = [word for word in self.words if word.effect]
         return sorted(moving, key=lambda word: -abs(word.effect))[:count]
 
     def strength(self, word: Word) -> float:
-        """-1 (away from the label) to 1 (towards it): the word's effect over the strongest one."""
+        """Return the word's effect over the strongest: -1 (away from the label) to 1 (towards)."""
         strongest = max((abs(word.effect) for word in self.words), default=0.0)
         return word.effect / strongest if strongest else 0.0
 
     def pieces(self) -> Iterator[tuple[str, Word | None]]:
-        """The whole text in order: each word, and None with what stands between them."""
-        at = 0
+        """Yield the whole text in pieces, in order: words, and None with the text between them."""
+        end = 0
         for word in self.words:
-            yield self.text[at : word.start], None
+            yield self.text[end : word.start], None
             yield word.text, word
-            at = word.end
-        yield self.text[at:], None
+            end = word.end
+        yield self.text[end:], None
 
 
 def explain(classifier: Classifier, text: str, *, label: str | None = None) -> Explanation:
-    """Leave out each word of a text in turn.
+    """Explain a prediction: leave out each word of a text in turn.
 
-    label: what the effects are about; None for the predicted one. DataError where the model has
-        none such.
+    label: the label that the effects are about; None for the predicted one.
+
+    Raise DataError if the model does not have the label.
     """
-    labels, tokenizer = classifier.labels, classifier.model.tokenizer
+    labels = classifier.labels
+    tokenizer = classifier.model.tokenizer
     if label is not None and label not in labels:
         raise DataError(f"the model has no label {label!r}; its labels are {', '.join(labels)}")
-    encoded, tokens = tokenizer.encode_text(text), tokenizer.tokens(text)
-    ids = [START_ID, *(id_ for token in tokens for id_ in token.ids)]
-    first_read = len(ids) - len(encoded.ids)  # the ids before it are cut off
-    rows, row_of, is_read, end = [encoded.ids], [], [], 1
+    encoded = tokenizer.encode_text(text)
+    tokens = tokenizer.tokens(text)
+    ids = [START_ID]
     for token in tokens:
-        start, end = end, end + len(token.ids)
+        ids += token.ids
+    first_read = len(ids) - len(encoded.ids)  # the ids before it are cut off
+
+    # Row 0 is the whole text. A word that is not read gets no row of its own: without it, the model
+    # reads the same ids.
+    rows = [encoded.ids]
+    row_of = []
+    is_read = []
+    end = 1
+    for token in tokens:
+        start = end
+        end = start + len(token.ids)
         is_read.append(end > first_read or start >= first_read)
-        row_of.append(len(rows) if end > max(start, first_read) else 0)
-        if row_of[-1]:
-            # The last ids of the text without the word: the truncation rule of Tokenizer.
-            rows.append(
-                (ids[max(0, start - tokenizer.length) : start] + ids[end:])[-tokenizer.length :]
-            )
+        if end <= max(start, first_read):
+            row_of.append(0)
+            continue
+        row_of.append(len(rows))
+        # The last ids of the text without the word: the truncation rule of Tokenizer.
+        before = ids[max(0, start - tokenizer.length) : start]
+        rows.append((before + ids[end:])[-tokenizer.length :])
     predictions = classifier.probabilities_of(rows).tolist()
-    base, several = predictions[0], classifier.model.thresholds is not None
+
+    base = predictions[0]
     best = max(range(len(labels)), key=base.__getitem__)
     column = best if label is None else labels.index(label)
+    several = classifier.model.thresholds is not None
+    log_odds = [_log_odds(row, column, several) for row in predictions]
     words = [
         Word(
             start=token.start,
             end=token.end,
             text=text[token.start : token.end],
-            effect=_log_odds(base, column, several) - _log_odds(predictions[row], column, several),
+            effect=log_odds[0] - log_odds[row],
             probability=predictions[row][column],
             known=token.known,
             read=is_within,
@@ -128,11 +151,12 @@ def explain(classifier: Classifier, text: str, *, label: str | None = None) -> E
 
 
 def _log_odds(probabilities: Sequence[float], column: int, several: bool) -> float:
-    """Log-odds of one label against all others, or, with several labels per text, against its
-    absence.
+    """Return the log-odds of one label against all others.
 
-    The others are added up: 1 - p has no digits left near p = 1.
+    With several labels per text, they are the log-odds against its absence.
     """
     p = probabilities[column]
-    rest = 1 - p if several else math.fsum(q for i, q in enumerate(probabilities) if i != column)
+    # The sum of the others, since 1 - p has no digits left near p = 1.
+    others = math.fsum(q for i, q in enumerate(probabilities) if i != column)
+    rest = 1 - p if several else others
     return math.log(max(p, SMALLEST_PROBABILITY)) - math.log(max(rest, SMALLEST_PROBABILITY))

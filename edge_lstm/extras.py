@@ -1,4 +1,4 @@
-"""Packages that are not part of the device's install, and which extra brings them."""
+"""Extras: packages beyond the device's install, and the commands that add them."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ EXTRAS = {
 
 @contextmanager
 def needs(extra: str, what: str) -> Iterator[None]:
-    """Imports in the block may miss what the extra brings: then MissingPackageError says how to
-    install it.
+    """Turn the error of a missing package in the block into one that says how to install it.
 
-    what: what cannot be done without it, such as "Parquet files". A package that is there and
-        broken is
-    another matter: its ImportError is passed on.
+    extra: the extra with the package.
+    what: the work that needs it, such as "Parquet files".
+
+    Raise MissingPackageError. The ImportError of an installed but broken package is passed on.
     """
     try:
         yield
@@ -37,27 +37,34 @@ def needs(extra: str, what: str) -> Iterator[None]:
 def missing_package(
     error: ImportError, extra: str | None = None, what: str = "this"
 ) -> MissingPackageError | None:
-    """The error that says which extra to install, or None where the import failed for another
-    reason."""
-    if isinstance(error, ModuleNotFoundError) and error.name == "onnxruntime":
-        return MissingPackageError(
-            "onnxruntime is not installed; where there is none for this machine, use the native engine: "
-            "--engine native, or EDGE_LSTM_ENGINE=native"
-        )
-    extras = [name for name in ([extra] if extra else EXTRAS) if error.name in EXTRAS[name]]
-    # 'torch._C' missing is a broken torch, not a missing one.
-    if not isinstance(error, ModuleNotFoundError) or not extras:
+    """Return the error that says which extra to install; None if no package of an extra is missing.
+
+    extra: the only one to look at; None for all.
+    what: the work that needs the package.
+    """
+    if not isinstance(error, ModuleNotFoundError):
         return None
-    return MissingPackageError(f"{what} needs {error.name}; run: {install_command(extras[0])}")
+    if error.name == "onnxruntime":
+        return MissingPackageError(
+            "onnxruntime is not installed; where there is none for this machine, use the native "
+            "engine: --engine native, or EDGE_LSTM_ENGINE=native"
+        )
+    for name in [extra] if extra else EXTRAS:
+        # The names are compared as a whole: a missing 'torch._C' is a broken torch.
+        if error.name in EXTRAS[name]:
+            return MissingPackageError(f"{what} needs {error.name}; run: {install_command(name)}")
+    return None
 
 
 def install_command(extra: str) -> str:
-    """Return the command that adds an extra to this install: from the checkout, folder, wheel or
-    repository that it came from, else by the name."""
+    """Return the command that adds an extra to this install.
+
+    It names the checkout, folder, wheel or repository of the install, otherwise the package.
+    """
     import shlex
 
     checkout = Path(__file__).resolve().parents[1]
-    if extra == "native":  # a package of its own, in the repository alone
+    if extra == "native":  # a package of its own, which only the repository has
         return "pip install ./engine/python, in a clone of edge-lstm"
     if (checkout / "pyproject.toml").is_file():
         return f"pip install -e {shlex.quote(f'{checkout}[{extra}]')}"
@@ -66,13 +73,17 @@ def install_command(extra: str) -> str:
         return f"pip install 'edge-lstm[{extra}]'"
     if origin == "":
         return f"pip install '.[{extra}]', in a clone of edge-lstm"
-    is_path = Path(origin).is_absolute()
-    return f"pip install {shlex.quote(f'{origin}[{extra}]' if is_path else f'edge-lstm[{extra}] @ {origin}')}"
+    requirement = f"edge-lstm[{extra}] @ {origin}"
+    if Path(origin).is_absolute():
+        requirement = f"{origin}[{extra}]"
+    return f"pip install {shlex.quote(requirement)}"
 
 
 def _origin() -> str | None:
-    """Return what this install was made from: a path, or the URL of a repository or file as pip
-    takes it; nothing for a path that is gone, and None for a name."""
+    """Return the origin of this install: a path, or the URL of a repository or file for pip.
+
+    Return an empty text for a path that no longer exists, None for an install by name.
+    """
     import json
     from importlib.metadata import PackageNotFoundError, distribution
     from urllib.parse import urlsplit
@@ -95,8 +106,12 @@ def _origin() -> str | None:
 
 
 def check_installed(extra: str, what: str) -> None:
-    """MissingPackageError where a package of the extra is not installed. None of them is imported
-    for it."""
+    """Raise MissingPackageError if a package of the extra is not installed.
+
+    what: the work that needs it.
+
+    No package is imported.
+    """
     from importlib.util import find_spec
 
     with needs(extra, what):

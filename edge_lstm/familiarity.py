@@ -1,16 +1,15 @@
-"""How unlike the texts that the model learnt from a text is: a score, for which the model file has
-thresholds (answering.py).
+"""Unfamiliarity: a score of how unlike the training texts a text is.
 
-The score is a sum of two numbers from 0 to 1, the second at half its weight. They need nothing of
-the model file but what every engine gives:
+The model file has thresholds for it (answering.py). The score is a sum of two numbers from 0 to 1,
+the second at half its weight. Both need only what every engine returns:
 
 - how undecided the labels are: the Rényi entropy of order 1/2 of their probabilities over its
-  largest value. Unlike Shannon's it sees how much is left for the many unlikely labels;
+  largest value. Unlike Shannon's it reflects the probability left for the many unlikely labels;
 - how rare the tokens are: the mean logarithm of their ids over its largest value. The most frequent
-  words have the lowest ids, and by Zipf's law the logarithm of a rank is, up to a constant, that of
-  how rare it is.
+  words have the lowest ids, and by Zipf's law the logarithm of a word's rank is, up to a constant,
+  the negative logarithm of its frequency.
 
-benchmarks/decisions.md compares it with others.
+benchmarks/decisions.md compares it with other scores.
 """
 
 from __future__ import annotations
@@ -23,20 +22,21 @@ import numpy.typing as npt
 
 from edge_lstm.text import FIRST_WORD_ID, START_ID
 
-RARITY = 0.5  # what the tokens count beside the labels
+RARITY = 0.5  # weight of the tokens; the labels have 1
 
 
 def unfamiliarity(
     probabilities: npt.NDArray[np.float32], rows: Sequence[Sequence[int]], num_ids: int
 ) -> npt.NDArray[np.float64]:
-    """float64 [n], 0 to 1.5, the higher the less familiar.
+    """Return float64 [n], 0 to 1.5; a higher score is less familiar.
 
-    probabilities: float32 [n, L], rows sum to 1. rows: the ids of the n texts. num_ids: of the
-        vocabulary.
+    probabilities: float32 [n, labels], rows sum to 1.
+    rows: ids of the n texts.
+    num_ids: number of ids in the vocabulary.
     """
     wide = probabilities.astype(np.float64)
     undecided = 2 * np.log(np.sqrt(wide).sum(axis=1)) / math.log(wide.shape[1])
-    rare = np.ones(len(rows))  # of a text without tokens
+    rare = np.ones(len(rows))  # the value of a text without tokens
     for i, row in enumerate(rows):
         ids = np.asarray(row)
         ids = ids[ids != START_ID]

@@ -1,13 +1,15 @@
-"""The figures of a training that it has for each label: by name in a checkpoint, in the labels' order in a
-model file, since hundreds of names and keys would be a good part of a small one.
+"""The figures of a training that it has for each label.
 
-============================ ======================================= =======================================
-figure                       checkpoint                              model file
-============================ ======================================= =======================================
-data.train_texts             {label: texts}                          [texts, …]
-validation.labels,           {label: {precision, recall, f1, texts}} [[precision, recall, f1, texts], …], to
-test.labels                                                          four decimal places
-============================ ======================================= =======================================
+A checkpoint holds them by name. A model file holds them in the labels' order, since hundreds of
+names and keys would be a good part of a small file.
+
+=================== ==================================== =======================================
+figure              checkpoint                           model file
+=================== ==================================== =======================================
+data.train_texts    {label: texts}                       [texts, …]
+validation.labels,  {label: {precision, recall, f1,      [[precision, recall, f1, texts], …], to
+test.labels         texts}}                              four decimal places
+=================== ==================================== =======================================
 """
 
 from __future__ import annotations
@@ -25,8 +27,11 @@ def in_label_order(training: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def by_label(training: Mapping[str, Any], labels: Sequence[str]) -> dict[str, Any]:
-    """Return the figures of a model file by the labels' names. Lists of another length stay as they
-    are: the figures are for people, and are not checked where a file is opened."""
+    """Return the figures of a model file by the labels' names.
+
+    Lists of another length stay as they are: the figures are for people, and the opening of a file
+    does not check them.
+    """
 
     def named(values: Any) -> Any:
         fits = isinstance(values, list) and len(values) == len(labels)
@@ -36,20 +41,22 @@ def by_label(training: Mapping[str, Any], labels: Sequence[str]) -> dict[str, An
         rows = named(values)
         if not isinstance(rows, dict):
             return rows
-        return {
-            label: dict(zip(_SCORES, row)) if isinstance(row, list) else row
-            for label, row in rows.items()
-        }
+        by_name = dict(rows)
+        for label, row in rows.items():
+            if isinstance(row, list):
+                by_name[label] = dict(zip(_SCORES, row))
+        return by_name
 
     return _changed(training, named, named_scores)
 
 
 def _listed_scores(scores: Mapping[str, Mapping[str, Any]]) -> list[list[float]]:
+    """Return the scores of each label as a model file holds them."""
     return [[round(row[name], _DECIMALS) for name in _SCORES] for row in scores.values()]
 
 
 def _changed(training: Mapping[str, Any], counts: Any, scores: Any) -> dict[str, Any]:
-    """Return the figures with those of each label changed by the two functions."""
+    """Return the figures, with the figures of labels changed by two functions."""
     changed = dict(training)
     for part, name, change in (
         ("data", "train_texts", counts),

@@ -1,8 +1,7 @@
-"""What this machine is: system, CPU and its features, the cores and the memory it may use.
+"""Facts of this machine: system, CPU and its features, usable cores and memory.
 
-Standard library only, and every file of the system is read below ``root``, so that a test can show
-it
-another machine. What cannot be found out is None or empty: nothing here raises.
+Standard library only. Every file of the system is read below ``root``, so that a test can provide
+another machine. A fact that cannot be found out is None or empty; nothing here raises.
 """
 
 from __future__ import annotations
@@ -17,7 +16,8 @@ from pathlib import Path, PurePosixPath
 # Features that decide which kernels ONNX Runtime picks, in the order of the generations.
 # fmt: off
 X86_FEATURES = (
-    "sse4_1", "avx", "f16c", "fma", "avx2", "avx512f", "avx512bw", "avx512_vnni", "avx_vnni", "amx_int8",
+    "sse4_1", "avx", "f16c", "fma", "avx2",
+    "avx512f", "avx512bw", "avx512_vnni", "avx_vnni", "amx_int8",
 )
 ARM_FEATURES = ("neon", "asimd", "atomics", "asimdhp", "asimddp", "i8mm", "bf16", "sve")
 # Main ID Register part numbers (implementer 0x41, Arm) of cores found in small devices.
@@ -32,14 +32,23 @@ _NO_LIMIT = 2**60  # cgroup version 1 writes a number near 2**63 for "no limit"
 
 @dataclass(frozen=True)
 class Machine:
-    """A machine as a process of it sees it.
+    """A machine as this process sees it.
 
-    board: the device's own name, where its firmware tells (a Raspberry Pi does).
-    architecture: the kernel's, such as x86_64 or aarch64; bits: 32 or 64, of this Python.
-    features: those of X86_FEATURES and ARM_FEATURES that the CPU has.
-    cores: of the machine; usable_cores: those this process may run on.
-    cpu_quota: CPUs' worth of time the control group allows, None for no limit.
-    memory_bytes, available_bytes: of the machine; memory_limit_bytes: the control group's, or None.
+    board: name of the device; None if its firmware does not tell (a Raspberry Pi's does).
+    system: name and version of the operating system.
+    kernel: its name and release.
+    libc: the C library; None if unknown.
+    architecture: the kernel's, such as x86_64 or aarch64.
+    bits: 32 or 64, of this Python.
+    cpu: its name; None if unknown.
+    features: features of the CPU, among X86_FEATURES and ARM_FEATURES.
+    cores: of the machine.
+    usable_cores: cores that this process may run on.
+    cpu_quota: CPU time per time that the control group allows, 2.0 for two CPUs; None without a
+        limit.
+    memory_bytes: of the machine.
+    available_bytes: the part of it that is free for programs.
+    memory_limit_bytes: the control group's limit; None without one.
     """
 
     board: str | None
@@ -59,10 +68,10 @@ class Machine:
 
 
 def this_machine(root: Path = Path("/")) -> Machine:
-    """The facts of the machine that this process runs on."""
+    """Return the facts of the machine that this process runs on."""
     cpu, features = _cpu(read_text(root / "proc/cpuinfo"))
     memory = sizes(read_text(root / "proc/meminfo"))
-    cores, release = os.cpu_count() or 1, read_text(root / "etc/os-release")
+    release = read_text(root / "etc/os-release")
     system = re.search(r"^PRETTY_NAME=[\"']?([^\"'\n]*)", release, re.MULTILINE)
     return Machine(
         board=read_text(root / "proc/device-tree/model").strip("\0\n ") or None,
@@ -73,7 +82,7 @@ def this_machine(root: Path = Path("/")) -> Machine:
         bits=64 if sys.maxsize > 2**32 else 32,
         cpu=cpu or platform.processor() or None,
         features=features,
-        cores=cores,
+        cores=os.cpu_count() or 1,
         usable_cores=_usable_cores(),
         cpu_quota=_cpu_quota(root),
         memory_bytes=memory.get("MemTotal", _physical_memory(root)),
@@ -83,27 +92,34 @@ def this_machine(root: Path = Path("/")) -> Machine:
 
 
 def available_cores(root: Path = Path("/")) -> int:
-    """Cores that this process may use, at least 1: its affinity, and the CPU quota of its control
-    groups."""
-    quota = _cpu_quota(root)
+    """Return the number of cores that this process may use, at least 1.
+
+    Its affinity and the CPU quota of its control groups limit them.
+    """
     cores = _usable_cores()
+    quota = _cpu_quota(root)
     return cores if quota is None else max(1, min(cores, int(quota)))
 
 
 def memory_to_use(root: Path = Path("/")) -> int | None:
-    """Bytes that this process may use at most: the machine's or its control group's; None:
-    unknown."""
+    """Return the most bytes that this process may use; None if unknown.
+
+    The machine and the control group limit them.
+    """
     total = sizes(read_text(root / "proc/meminfo")).get("MemTotal", _physical_memory(root))
     limits = (total, _memory_limit(root))
     return min((size for size in limits if size is not None), default=None)
 
 
 def _usable_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Return the number of cores that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):  # Linux
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def read_text(path: Path) -> str:
-    """A file of the system, empty where it cannot be read."""
+    """Return the text of a system file, empty if it cannot be read."""
     try:
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -111,9 +127,9 @@ def read_text(path: Path) -> str:
 
 
 def _cpu(cpuinfo: str) -> tuple[str | None, tuple[str, ...]]:
-    """/proc/cpuinfo → the CPU's name and its features; x86 and ARM name them differently."""
+    """Parse /proc/cpuinfo into the CPU's name and its features; the keys differ by architecture."""
     lines = re.findall(r"^([^:\n]+?)[ \t]*:[ \t]*(.*)$", cpuinfo, re.MULTILINE)
-    fields = dict(reversed(lines))  # of the first CPU
+    fields = dict(reversed(lines))  # reversed: the first CPU's lines win
     name = fields.get("model name") or fields.get("Model")
     # Big and little cores: one line "CPU part" each.
     parts = dict.fromkeys(re.findall(r"^CPU part[ \t]*:[ \t]*(\S+)", cpuinfo, re.MULTILINE))
@@ -124,15 +140,13 @@ def _cpu(cpuinfo: str) -> tuple[str | None, tuple[str, ...]]:
 
 
 def sizes(text: str) -> dict[str, int]:
-    """/proc/meminfo or /proc/self/status → bytes by name."""
-    return {
-        name: int(kb) * 1024
-        for name, kb in re.findall(r"^(\w+):\s+(\d{1,18}) kB$", text, re.MULTILINE)
-    }
+    """Parse /proc/meminfo or /proc/self/status into name → bytes."""
+    lines = re.findall(r"^(\w+):\s+(\d{1,18}) kB$", text, re.MULTILINE)
+    return {name: int(kb) * 1024 for name, kb in lines}
 
 
 def _physical_memory(root: Path) -> int | None:
-    """Bytes of this machine's memory where there is no /proc, as on macOS."""
+    """Return the machine's memory in bytes on systems without /proc, such as macOS."""
     if root != Path("/"):
         return None
     try:
@@ -142,7 +156,10 @@ def _physical_memory(root: Path) -> int | None:
 
 
 def group_files(root: Path, controller: str, name: str) -> list[str]:
-    """A control group file's text in this process's group and in every group above it.
+    """Return the texts of a control group file, in this process's group and every group above it.
+
+    controller: its name in version 1, such as ``cpu``.
+    name: of the file.
 
     Version 2 has one tree; version 1 has one for each controller.
     """
@@ -151,7 +168,7 @@ def group_files(root: Path, controller: str, name: str) -> list[str]:
         _, controllers, path = [*line.split(":", 2), "", "", ""][:3]
         if controllers and controller not in controllers.split(","):
             continue
-        base = root / "sys/fs/cgroup" / (controllers and controller)
+        base = root / "sys/fs/cgroup" / (controller if controllers else "")
         inside = PurePosixPath(path.lstrip("/"))
         for group in (inside, *inside.parents):
             text = read_text(base / group / name).strip()
@@ -161,20 +178,22 @@ def group_files(root: Path, controller: str, name: str) -> list[str]:
 
 
 def _cpu_quota(root: Path) -> float | None:
-    """CPUs' worth of time that the tightest control group allows."""
-    # Version 2: "50000 100000", or "max 100000"; version 1: two files, -1 for no limit.
+    """Return the CPU time per time that the tightest control group allows."""
+    # Version 2 has one file: "50000 100000", or "max 100000".
     pairs = [text.partition(" ")[::2] for text in group_files(root, "cpu", "cpu.max")]
+    # Version 1 has two files; the quota is -1 without a limit.
     periods = group_files(root, "cpu", "cpu.cfs_period_us")
     pairs += zip(group_files(root, "cpu", "cpu.cfs_quota_us"), periods)
-    quotas = [int(q) / int(p) for q, p in pairs if q.isdecimal() and p.isdecimal() and int(p)]
+    quotas = []
+    for quota, period in pairs:
+        if quota.isdecimal() and period.isdecimal() and int(period):
+            quotas.append(int(quota) / int(period))
     return min(quotas, default=None)
 
 
 def _memory_limit(root: Path) -> int | None:
-    """Bytes that the tightest control group allows."""
-    texts = group_files(root, "memory", "memory.max") + group_files(
-        root, "memory", "memory.limit_in_bytes"
-    )
-    return min(
-        (int(text) for text in texts if text.isdecimal() and int(text) < _NO_LIMIT), default=None
-    )
+    """Return the bytes that the tightest control group allows."""
+    texts = group_files(root, "memory", "memory.max")
+    texts += group_files(root, "memory", "memory.limit_in_bytes")
+    limits = [int(text) for text in texts if text.isdecimal()]
+    return min((limit for limit in limits if limit < _NO_LIMIT), default=None)

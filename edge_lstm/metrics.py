@@ -1,8 +1,9 @@
-"""How good answers are, and how sure that is: accuracy, per-label scores, log loss, calibration,
-confidence intervals and the comparison of two classifiers on the same texts. numpy only.
+"""Metrics of answers: accuracy, scores per label, log loss, calibration, and their intervals.
+
+Two classifiers are compared on the same texts. numpy only.
 
 Throughout, ``truth`` is int [n], the index of each text's label; ``probabilities`` is float [n,
-labels] with rows that sum to 1. n = 0 is allowed nowhere: there is nothing to measure.
+labels] with rows that sum to 1. n is at least 1.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ import numpy.typing as npt
 
 CALIBRATION_BINS = 15  # Guo et al. 2017, "On Calibration of Modern Neural Networks"
 Z_95 = 1.959963984540054  # the normal distribution's 97.5 % quantile: two-sided 95 % intervals
-# Smallest probability that enters a logarithm: one float32 step below 1, what the model's output
-# can say.
+# Smallest probability that enters a logarithm: the step of float32 at 1. The model's output cannot
+# be closer to 1 than that.
 SMALLEST_PROBABILITY = float(np.finfo(np.float32).eps)
 
 Ints = npt.NDArray[np.integer[Any]]
@@ -27,7 +28,7 @@ Bools = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Interval:
-    """A 95 % confidence interval, both ends included."""
+    """A 95 % confidence interval, with both ends."""
 
     low: float
     high: float
@@ -35,10 +36,11 @@ class Interval:
 
 @dataclass(frozen=True)
 class LabelScores:
-    """One label's scores. A ratio whose denominator is 0 (label never predicted, or never true) is
-    0.
+    """The scores of one label.
 
-    support: texts that truly have the label; predicted: texts that were given it.
+    precision, recall, f1: 0 if the denominator is 0 (the label is never predicted, or never true).
+    support: number of texts that truly have the label.
+    predicted: number of texts that were given it.
     """
 
     label: str
@@ -50,24 +52,26 @@ class LabelScores:
 
     @classmethod
     def of(cls, label: str, right: int, support: int, predicted: int) -> LabelScores:
-        """right: texts that have the label and were given it."""
-        precision, recall = _ratio(right, predicted), _ratio(right, support)
-        return cls(
-            label, precision, recall, _ratio(2 * right, support + predicted), support, predicted
-        )
+        """Compute the scores from counts. right: texts that have the label and were given it."""
+        precision = _ratio(right, predicted)
+        recall = _ratio(right, support)
+        f1 = _ratio(2 * right, support + predicted)
+        return cls(label, precision, recall, f1, support, predicted)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON in which the label is the key."""
+        """Return plain values, for JSON with the label as the key."""
         scores = {name: round(getattr(self, name), 6) for name in ("precision", "recall", "f1")}
         return {**scores, "texts": self.support}
 
 
 @dataclass(frozen=True)
 class CalibrationBin:
-    """Texts whose answer's probability is in (low, high].
+    """A bin of a reliability diagram.
 
-    confidence: their mean probability; accuracy: the share of right answers. Both 0 where count is
-        0.
+    low, high: the bin holds the texts whose answer has a probability in (low, high].
+    count: their number.
+    confidence: their mean probability; 0 if the bin is empty.
+    accuracy: their share of right answers; 0 if the bin is empty.
     """
 
     low: float
@@ -79,9 +83,12 @@ class CalibrationBin:
 
 @dataclass(frozen=True)
 class McNemar:
-    """McNemar's test: are two classifiers equally often right on the same texts?
+    """McNemar's test of two classifiers.
 
-    Only texts on which exactly one of them is right say anything about that.
+    It asks whether they are right equally often on the same texts. Only texts on which exactly one
+    of them is right count.
+
+    only_first_right, only_second_right: number of these texts.
     mid_p: Lancaster's two-sided mid-p value (Fagerland, Lydersen & Laake 2013).
     """
 
@@ -91,17 +98,18 @@ class McNemar:
 
 
 def confusion_matrix(truth: Ints, predicted: Ints, labels: int) -> npt.NDArray[np.int64]:
-    """int64 [labels, labels]: row = true label, column = predicted label, value = texts."""
+    """Return int64 [labels, labels]: row = true label, column = predicted label."""
     cells = np.bincount(truth.astype(np.int64) * labels + predicted, minlength=labels * labels)
     return cells.reshape(labels, labels).astype(np.int64)
 
 
 @dataclass(frozen=True)
 class SetScores:
-    """Scores of texts with several labels each. exact: texts of which all labels, and no other,
-    were given.
+    """The scores of all labels together.
 
-    micro_f1 counts every label of every text once.
+    texts: number of texts.
+    exact: number of texts that were given all their labels and no other.
+    labels: the scores of each label.
     """
 
     texts: int
@@ -115,20 +123,18 @@ class SetScores:
 
     @property
     def micro_f1(self) -> float:
-        """2 · right / (labels there are + labels given)."""
+        """2 · right / (true labels + given labels), over every label of every text."""
         right = sum(round(row.recall * row.support) for row in self.labels)
         return _ratio(2 * right, sum(row.support + row.predicted for row in self.labels))
 
     @property
     def macro_f1(self) -> float:
-        """Mean F1 of the labels that occur, in the data or in the answers: a rare one counts as
-        much."""
-        return float(
-            np.mean([row.f1 for row in self.labels if row.support or row.predicted] or [0.0])
-        )
+        """Mean F1 of the labels that occur in the data or the answers; rare ones count fully."""
+        scores = [row.f1 for row in self.labels if row.support or row.predicted]
+        return float(np.mean(scores or [0.0]))
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
+        """Return plain values, for JSON."""
         return {
             "texts": self.texts,
             "micro_f1": round(self.micro_f1, 6),
@@ -139,29 +145,48 @@ class SetScores:
 
 
 def set_scores(truth: Bools, given: Bools, names: tuple[str, ...]) -> SetScores:
-    """truth, given: bool [n, labels], the labels that each text has and those it was given."""
-    counts = zip(*(table.sum(axis=0).tolist() for table in (truth & given, truth, given)))
-    rows = tuple(LabelScores.of(name, *of_label) for name, of_label in zip(names, counts))
-    return SetScores(len(truth), int((truth == given).all(axis=1).sum()), rows)
+    """Compute the scores of labels.
+
+    truth: bool [n, labels], the labels that each text has.
+    given: bool [n, labels], the labels that it was given.
+    names: of the labels.
+    """
+    right = (truth & given).sum(axis=0).tolist()
+    support = truth.sum(axis=0).tolist()
+    predicted = given.sum(axis=0).tolist()
+    rows = tuple(map(LabelScores.of, names, right, support, predicted))
+    exact = int((truth == given).all(axis=1).sum())
+    return SetScores(len(truth), exact, rows)
 
 
 def auroc(negative: Floats, positive: Floats) -> float:
-    """The chance that a positive has a higher score than a negative, ties half (Mann & Whitney,
-    1947): the area under the ROC curve. float [n] and [m], neither empty."""
+    """Return the area under the ROC curve.
+
+    It is the chance that a positive has a higher score than a negative; ties count half (Mann &
+    Whitney, 1947).
+
+    negative: float [n], scores, at least one.
+    positive: float [m], scores, at least one.
+    """
     ordered = np.sort(negative)
-    ranks = np.searchsorted(ordered, positive, "left") + np.searchsorted(ordered, positive, "right")
-    return float(ranks.mean() / (2 * len(ordered)))
+    below = np.searchsorted(ordered, positive, "left")
+    not_above = np.searchsorted(ordered, positive, "right")
+    return float((below + not_above).mean() / (2 * len(ordered)))
 
 
 def recall_at(negative: Floats, positive: Floats, false_alarms: float) -> float:
-    """The share of positives whose score is above that which at most this share of negatives
-    exceeds. float [n] and [m], neither empty."""
+    """Return the share of positives above a threshold that few negatives exceed.
+
+    negative: float [n], scores, at least one.
+    positive: float [m], scores, at least one.
+    false_alarms: share of negatives that may exceed the threshold.
+    """
     threshold = np.sort(negative)[::-1][int(false_alarms * len(negative))]
     return float((positive > threshold).mean())
 
 
 def log_loss(truth: Ints, probabilities: Floats) -> float:
-    """Mean negative natural logarithm of the probability given to the true label."""
+    """Return the mean negative natural logarithm of the true labels' probabilities."""
     given = probabilities[np.arange(len(truth)), truth].astype(np.float64)
     return float(-np.log(np.clip(given, SMALLEST_PROBABILITY, 1.0)).mean()) + 0.0  # 0, not -0
 
@@ -169,8 +194,7 @@ def log_loss(truth: Ints, probabilities: Floats) -> float:
 def calibration_bins(
     truth: Ints, probabilities: Floats, bins: int = CALIBRATION_BINS
 ) -> tuple[CalibrationBin, ...]:
-    """Answers sorted into ``bins`` bins of equal width by their probability, as a reliability
-    diagram shows them."""
+    """Sort answers by probability into bins of equal width, for a reliability diagram."""
     confidence = probabilities.max(axis=1).astype(np.float64)
     right = probabilities.argmax(axis=1) == truth
     # Bin b holds (b / bins, (b + 1) / bins]; a probability of exactly 0 would belong to the first.
@@ -180,27 +204,29 @@ def calibration_bins(
     rights = np.bincount(index, weights=right.astype(np.float64), minlength=bins)
     return tuple(
         CalibrationBin(
-            b / bins,
-            (b + 1) / bins,
-            int(count[b]),
-            _ratio(sums[b], count[b]),
-            _ratio(rights[b], count[b]),
+            low=b / bins,
+            high=(b + 1) / bins,
+            count=int(count[b]),
+            confidence=_ratio(sums[b], count[b]),
+            accuracy=_ratio(rights[b], count[b]),
         )
         for b in range(bins)
     )
 
 
 def expected_calibration_error(bins: tuple[CalibrationBin, ...]) -> float:
-    """Mean distance between confidence and accuracy over the bins, weighted by their texts."""
-    return _ratio(
-        sum(b.count * abs(b.accuracy - b.confidence) for b in bins), sum(b.count for b in bins)
-    )
+    """Return the mean distance between confidence and accuracy, weighted by the bins' texts."""
+    texts = sum(b.count for b in bins)
+    return _ratio(sum(b.count * abs(b.accuracy - b.confidence) for b in bins), texts)
 
 
 def wilson_interval(successes: int, n: int) -> Interval:
-    """95 % confidence interval of a proportion (Wilson 1927): sensible for 0, for n and for small
-    n."""
-    share, z2 = successes / n, Z_95**2
+    """Return the 95 % confidence interval of a proportion (Wilson 1927).
+
+    It is sensible for 0 or n successes, and for small n.
+    """
+    share = successes / n
+    z2 = Z_95**2
     centre = (share + z2 / (2 * n)) / (1 + z2 / n)
     half = Z_95 / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
     # The exact ends at 0 and n successes are 0 and 1; rounding would miss them by 1e-17.
@@ -211,8 +237,9 @@ def wilson_interval(successes: int, n: int) -> Interval:
 
 
 def mcnemar(only_first_right: int, only_second_right: int) -> McNemar:
-    """McNemar's mid-p test from the two counts of texts on which exactly one is right."""
-    n, k = only_first_right + only_second_right, min(only_first_right, only_second_right)
+    """Return McNemar's mid-p test of the two counts of texts on which exactly one is right."""
+    n = only_first_right + only_second_right
+    k = min(only_first_right, only_second_right)
     # Under the null hypothesis k is binomial(n, 1/2). Logarithms, since 2**n overflows from n =
     # 1024.
     terms = [
@@ -224,16 +251,18 @@ def mcnemar(only_first_right: int, only_second_right: int) -> McNemar:
 
 
 def paired_difference_interval(only_first_right: int, only_second_right: int, n: int) -> Interval:
-    """95 % confidence interval of (second's accuracy - first's accuracy) on the same n texts.
+    """Return the 95 % interval of (second's accuracy - first's accuracy) on the same n texts.
 
-    Wald's interval with Bonett & Price's adjustment (2012): one text added to each of the two
+    It is Wald's interval with Bonett & Price's adjustment (2012): one text added to each of the two
     counts, which keeps its coverage for small n and for counts of 0.
     """
-    first, second = (only_first_right + 1) / (n + 2), (only_second_right + 1) / (n + 2)
+    first = (only_first_right + 1) / (n + 2)
+    second = (only_second_right + 1) / (n + 2)
     difference = second - first
     half = Z_95 * math.sqrt((first + second - difference**2) / (n + 2))
     return Interval(max(-1.0, difference - half), min(1.0, difference + half))
 
 
 def _ratio(part: float, whole: float) -> float:
+    """Return a ratio, 0 for a denominator of 0."""
     return float(part / whole) if whole else 0.0

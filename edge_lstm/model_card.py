@@ -1,9 +1,9 @@
-"""What a model file says of itself: a model card in Markdown, with the front matter that the
-Hugging Face hub reads (https://huggingface.co/docs/hub/model-cards), and a CycloneDX bill of
-materials.
+"""The model card of a model file, in Markdown, and its CycloneDX bill of materials.
 
-Everything comes from the file's metadata. That part of it is for people and is not checked when the
-file is opened, so a value that is missing, or is not what it should be, is left out.
+The card has the front matter that the Hugging Face hub reads
+(https://huggingface.co/docs/hub/model-cards). Everything comes from the file's metadata. This part
+of the metadata is for people and is not checked when the file is opened, so a missing or unexpected
+value is left out.
 """
 
 from __future__ import annotations
@@ -18,65 +18,86 @@ from edge_lstm._version import __version__
 from edge_lstm.modelfile import ModelFile, embedded_model
 from edge_lstm.printable import listed, printable, shorten
 
-_MANY_LABELS = 20  # so many are listed
-# What the file of the package cannot say of itself: no key of the metadata holds it.
+_MANY_LABELS = 20  # the most that are listed
+_LONGEST_TEXT = 500  # characters of a text
+# Facts about the embedded model that no key of the metadata holds.
 _EMBEDDED_LIMITS = (
-    "It learnt from IMDB, the Stanford Sentiment Treebank, GoEmotions (Apache 2.0), and reviews of products.",
-    "It is for English reviews and sentences. On other texts, or one or two words, it is less accurate.",
+    (
+        "It learnt from IMDB, the Stanford Sentiment Treebank, GoEmotions (Apache 2.0), "
+        "and reviews of products."
+    ),
+    (
+        "It is for English reviews and sentences. "
+        "On other texts, or one or two words, it is less accurate."
+    ),
     "Irony and indirect negation mislead it: “It is far from perfect.” is classified as positive.",
 )
+_NOT_STATED = "Not stated in the file."
+_NO_LICENCE = f"{_NOT_STATED} Add it here and as `license:` in the front matter before publishing."
 _TEMPLATE = Path(__file__).with_name("model_card.md")
-# Keys of the metadata that become rows and columns, scores for one label per text and for several.
+# Keys of the metadata that become rows and columns.
 _DATA = (
-    *("name", "sha256", "train_texts", "validation_texts", "test_texts", "unlabelled_texts"),
+    "name",
+    "sha256",
+    "train_texts",
+    "validation_texts",
+    "test_texts",
+    "unlabelled_texts",
     "unknown_words",
 )
 _NETWORK = ("hidden", "embedding_dim", "ngrams")
 _TRAINING = ("preset", "parameters", "best_epoch", "seed", "teachers", "versions")
 _INT8 = ("lstm", "embedding", "ngrams", "head")
-_ONE = ("accuracy", "macro_f1", "calibration_error")
-_SEVERAL = ("micro_f1", "macro_f1", "subset_accuracy")
+_ONE = ("accuracy", "macro_f1", "calibration_error")  # scores for one label per text
+_SEVERAL = ("micro_f1", "macro_f1", "subset_accuracy")  # scores for several
 _BY_LABEL = ("precision", "recall", "f1", "texts")
 
 
 def model_card(model: ModelFile) -> str:
-    """The card of a model file, Markdown with YAML front matter: model_card.md, filled in."""
+    """Return the card of a model file: model_card.md, filled in.
+
+    It is Markdown with YAML front matter.
+    """
     is_embedded = model.path == embedded_model()
-    publish = "Not stated in the file. Add it here and as `license:` in the front matter before publishing."
-    subwords = f" and {len(model.tokenizer.pieces):,} subwords" if model.tokenizer.pieces else ""
-    several = (
-        ", and every label whose probability reaches its threshold" if model.thresholds else ""
-    )
+    tokenizer = model.tokenizer
+    subwords = f" and {len(tokenizer.pieces):,} subwords" if tokenizer.pieces else ""
+    direction = "a bidirectional" if model.network.get("bidirectional") else "an"
+    several = ""
+    if model.thresholds:
+        several = ", and every label whose probability reaches its threshold"
     training = [*_rows(model.network, _NETWORK), *_rows(model.training, _TRAINING)]
-    int8 = [(f"int8: {name}", text) for name, text in _rows(model.quantization or {}, _INT8)]
+    for name, text in _rows(model.quantization or {}, _INT8):
+        training.append((f"int8: {name}", text))
     limits = [*(_EMBEDDED_LIMITS if is_embedded else ()), *_limits(model)]
     return Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(
         licence_tag="license: mit\n" if is_embedded else "",
         tags=json.dumps(["text-classification", "lstm", "onnx", model.precision, "edge"]),
         name=_text(model.path.name.removesuffix(".onnx")),
-        kind=f"{model.precision}: {'a bidirectional' if model.network.get('bidirectional') else 'an'} LSTM",
-        words=f"{len(model.tokenizer.words):,} words{subwords}",
+        kind=f"{model.precision}: {direction} LSTM",
+        words=f"{len(tokenizer.words):,} words{subwords}",
         bytes=f"{len(model.data):,}",
         count=len(model.labels),
         labels=listed([f"`{_code(label)}`" for label in model.labels], _MANY_LABELS),
         several=several,
-        length=model.tokenizer.length,
+        length=tokenizer.length,
         data="\n\n".join(_data(model)),
         accuracy="\n\n".join(_accuracy(model)),
-        training=_table(("", ""), [*training, *int8]) or "Not stated in the file.",
+        training=_table(("", ""), training) or _NOT_STATED,
         limits="\n".join(f"- {line}" for line in limits),
-        licence="MIT." if is_embedded else publish,
+        licence="MIT." if is_embedded else _NO_LICENCE,
         file=_code(model.path.name),
         answer="labels" if model.thresholds else "label",
     )
 
 
 def bill_of_materials(model: ModelFile) -> dict[str, Any]:
-    """The CycloneDX 1.6 ML-BOM of a model file (https://cyclonedx.org/docs/1.6/json/), plain values
-    for JSON.
-    Without a time or a serial number: the same file gives the same one."""
-    sha256, data = model.sha256(), _part(model.training, "data")
-    measured_in = ", float32" if model.quantization else ""
+    """Return the CycloneDX 1.6 ML-BOM of a model file, as plain values for JSON.
+
+    The format is documented at https://cyclonedx.org/docs/1.6/json/. The document has neither time
+    nor serial number, so that the same file gives the same one.
+    """
+    sha256 = model.sha256()
+    data = _part(model.training, "data")
     parameters = {
         "approach": {"type": "supervised"},
         "task": "text-classification",
@@ -85,19 +106,19 @@ def bill_of_materials(model: ModelFile) -> dict[str, Any]:
         "inputs": [{"format": "text"}],
         "outputs": [{"format": "label"}],
     }
-    metrics = [
-        {"type": key, "value": str(scores[key]), "slice": f"{title}{measured_in}"}
-        for title, scores in _measured(model).items()
-        for key in _score_keys(model)
-        if _is_number(scores.get(key))
-    ]
-    made = {f"made with {name}": text for name, text in _part(model.training, "versions").items()}
-    facts = {
-        "precision": model.precision,
-        "bytes": len(model.data),
-        "data sha256": data.get("sha256"),
-    }
-    properties = [*(("label", label) for label in model.labels), *{**facts, **made}.items()]
+    measured_in = ", float32" if model.quantization else ""
+    metrics = []
+    for title, scores in _measured(model).items():
+        for key in _score_keys(model):
+            if _is_number(scores.get(key)):
+                value = str(scores[key])
+                metrics.append({"type": key, "value": value, "slice": f"{title}{measured_in}"})
+    properties: list[tuple[str, Any]] = [("label", label) for label in model.labels]
+    properties.append(("precision", model.precision))
+    properties.append(("bytes", len(model.data)))
+    properties.append(("data sha256", data.get("sha256")))
+    for name, version in _part(model.training, "versions").items():
+        properties.append((f"made with {name}", version))
     component = {
         "type": "machine-learning-model",
         "name": model.path.name,
@@ -109,7 +130,9 @@ def bill_of_materials(model: ModelFile) -> dict[str, Any]:
             "quantitativeAnalysis": {"performanceMetrics": metrics},
         },
         "properties": [
-            {"name": f"edge-lstm:{k}", "value": str(v)} for k, v in properties if v is not None
+            {"name": f"edge-lstm:{name}", "value": str(value)}
+            for name, value in properties
+            if value is not None
         ],
     }
     tool = {"type": "application", "name": "edge-lstm", "version": __version__}
@@ -118,38 +141,43 @@ def bill_of_materials(model: ModelFile) -> dict[str, Any]:
 
 
 def accuracy_line(model: ModelFile) -> str:
-    """The accuracy that the file tells, and on which texts, for ``inspect``; empty where it does
-    not say."""
+    """Return the accuracy that the file states, and its texts; empty if it states none."""
     for title, scores in _measured(model).items():
         values = ", ".join(f"{_show(scores, key)} {_title(key)}" for key in _score_keys(model)[:2])
-        where = "; measured before quantization" if model.quantization else ""
-        return f"{values} on {_show(scores, 'texts')} {title} texts{where}"
+        note = "; measured before quantization" if model.quantization else ""
+        return f"{values} on {_show(scores, 'texts')} {title} texts{note}"
     return ""
 
 
 def _score_keys(model: ModelFile) -> tuple[str, ...]:
+    """Return the keys of the scores that fit the model's answers."""
     return _ONE if model.thresholds is None else _SEVERAL
 
 
 def _measured(model: ModelFile) -> dict[str, Mapping[str, Any]]:
-    """What was measured in training, the test texts first: title → scores."""
-    parts = {title: _part(model.training, title) for title in ("test", "validation")}
-    return {
-        title: part for title, part in parts.items() if _is_number(part.get(_score_keys(model)[0]))
-    }
+    """Return title → scores of the training, the test texts first."""
+    measured = {}
+    for title in ("test", "validation"):
+        scores = _part(model.training, title)
+        if _is_number(scores.get(_score_keys(model)[0])):
+            measured[title] = scores
+    return measured
 
 
 def _data(model: ModelFile) -> Iterator[str]:
-    yield _table(("", ""), _rows(_part(model.training, "data"), _DATA)) or "Not stated in the file."
+    """Yield the paragraphs about the training data."""
+    yield _table(("", ""), _rows(_part(model.training, "data"), _DATA)) or _NOT_STATED
     if model.examples:
         yield "Example texts that the file shows:"
         yield "\n".join(f"- {_text(text)}" for text in model.examples)
 
 
 def _accuracy(model: ModelFile) -> Iterator[str]:
-    measured, measure = _measured(model), "`edge-lstm evaluate MODEL FILE`"
+    """Yield the paragraphs about accuracy."""
+    command = "`edge-lstm evaluate MODEL FILE`"
+    measured = _measured(model)
     if not measured:
-        yield f"Not stated in the file. Measure it: {measure}."
+        yield f"{_NOT_STATED} Measure it: {command}."
         return
     yield _scores("of", measured, ("texts", *_score_keys(model), "interval"))
     title, scores = next(iter(measured.items()))
@@ -157,82 +185,97 @@ def _accuracy(model: ModelFile) -> Iterator[str]:
         yield f"By label, on the {title} texts:"
         yield by_label
     if model.quantization:
-        yield f"Measured in float32, before quantization; {measure} measures this file."
+        yield f"Measured in float32, before quantization; {command} measures this file."
     if (curve := model.abstention) is not None:
         yield (
             f"The model can abstain on unsure texts (`--abstain`), by its risk-coverage curve of "
-            f"{curve.texts:,} labelled texts that it was not trained on. The curve holds for similar texts."
+            f"{curve.texts:,} labelled texts that it was not trained on. "
+            "The curve holds for similar texts."
         )
 
 
 def _limits(model: ModelFile) -> Iterator[str]:
+    """Yield the limits of the model, a line each."""
     yield from filter(None, map(_text, model.warnings))
     other = "gets none of them, or a wrong one" if model.thresholds else "gets a wrong one"
     yield f"It knows these labels only: a text that belongs to none of them {other}."
     unknown = "are read as subwords" if model.tokenizer.pieces else "are ignored"
     yield f"Words outside its vocabulary {unknown}; a text without known words is `unknown_words`."
     if model.quantization:
-        yield "int8 answers are bit-identical on x86 CPUs with AVX2 or later, and within 0.001 on others."
+        yield (
+            "int8 answers are bit-identical on x86 CPUs with AVX2 or later, "
+            "and within 0.001 on others."
+        )
 
 
 def _rows(part: Mapping[str, Any], keys: Sequence[str]) -> list[tuple[str, str]]:
-    """Title and value of each key, without those that the file does not say."""
+    """Return title and value of each key that the file states."""
     return [(_title(key), shown) for key in keys if (shown := _cell(part.get(key)))]
 
 
 def _scores(head: str, parts: Mapping[str, Any], keys: Sequence[str]) -> str:
-    """A row for each part, by its name, a column for each key."""
-    scores = {name: part for name, part in parts.items() if isinstance(part, dict)}
-    rows = [(_text(name), *(_show(part, key) for key in keys)) for name, part in scores.items()]
+    """Return a table with a row for each part, by its name, and a column for each key."""
+    rows = []
+    for name, part in parts.items():
+        if isinstance(part, dict):
+            rows.append([_text(name), *[_show(part, key) for key in keys]])
     return _table((head, *map(_title, keys)), rows)
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Empty where there are no rows."""
-    lines = [head, ["---"] * len(head), *rows] if rows else []
+    """Return a table in Markdown; empty without rows."""
+    if not rows:
+        return ""
+    lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def _title(key: str) -> str:
+    """Return a key of the metadata for a person."""
     return key.replace("_", " ").replace("f1", "F1").replace("interval", "95 % interval")
 
 
 def _cell(value: Any, depth: int = 2) -> str:
-    """A text, a number (a share in %), or what lists and mappings hold of them; empty for anything
-    else."""
+    """Return a value as text, a share in percent; empty for an unexpected value.
+
+    depth: levels of lists and mappings that are shown.
+    """
     if _is_number(value):
         return f"{value:.2%}" if isinstance(value, float) and value <= 1 else f"{value:,}"
     if isinstance(value, str):
         return _text(value)
-    inner: list[str] = []
+    cells = []
     if depth and isinstance(value, list):
-        inner = [_cell(entry, depth - 1) for entry in value]
+        cells = [shown for entry in value if (shown := _cell(entry, depth - 1))]
     elif depth and isinstance(value, dict):
-        inner = [
-            f"{_text(name)} {shown}" for name, v in value.items() if (shown := _cell(v, depth - 1))
-        ]
-    return listed([shown for shown in inner if shown], _MANY_LABELS)
+        for name, entry in value.items():
+            if shown := _cell(entry, depth - 1):
+                cells.append(f"{_text(name)} {shown}")
+    return listed(cells, _MANY_LABELS)
 
 
 def _show(part: Mapping[str, Any], key: str) -> str:
-    """The cell of a value, – where there is none."""
+    """Return the cell of a value; a dash for an empty one."""
     return _cell(part.get(key)) or "–"
 
 
 def _text(text: str) -> str:
-    """What a file says, as Markdown shows it and no more."""
-    return "".join(f"\\{c}" if c in "\\`*_[]<>|#" else c for c in printable(text)[:500])
+    """Escape a text of the file, so that Markdown shows it as it is."""
+    shown = printable(text)[:_LONGEST_TEXT]
+    return "".join(f"\\{c}" if c in "\\`*_[]<>|#" else c for c in shown)
 
 
 def _code(text: str) -> str:
-    """The same within backquotes, which take no escapes."""
+    """Replace the marks of Markdown in a text for backquotes, which take no escapes."""
     return shorten(text, 80).replace("`", "'").replace("|", "\\|")
 
 
 def _part(value: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """Return a mapping in the metadata; empty if there is another value, or no value."""
     part = value.get(key)
     return part if isinstance(part, dict) else {}
 
 
 def _is_number(value: Any) -> bool:
+    """Return whether a value is a number, NaN and infinity not included."""
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300

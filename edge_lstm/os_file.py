@@ -1,4 +1,4 @@
-"""Opening and locking files on Linux, macOS and Windows: what one of them lacks is left out."""
+"""Opening and locking files on Linux, macOS and Windows."""
 
 from __future__ import annotations
 
@@ -10,19 +10,25 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-# Windows follows links when it opens a file, and only here are line ends a matter of opening it.
+# A system without a flag gets 0: Windows follows links when it opens a file, and only Windows has a
+# flag against the translation of line ends.
 NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # not even for the writer of a pipe
-_LOCKED_BYTE = 2**43  # Windows lets nobody else read what is locked: behind all that is written
+NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # does not wait for the writer of a pipe
+# Windows lets no other process read locked bytes, so the locked byte is behind all data.
+_LOCKED_BYTE = 2**43
 
 
 def lock(handle: int) -> None:
-    """Locks an open file for as long as it is open. BlockingIOError where another process holds it;
-    OSError where the file system knows no locks."""
+    """Lock an open file until it is closed.
+
+    handle: its descriptor.
+
+    Raise BlockingIOError if another process holds the lock, OSError on a file system without locks.
+    """
     if fcntl is not None:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except PermissionError as error:  # what some network file systems say
+        except PermissionError as error:  # some network file systems raise this one
             raise _held() from error
         return
     try:
@@ -40,4 +46,5 @@ def lock(handle: int) -> None:
 
 
 def _held() -> BlockingIOError:
+    """Return the error for a lock that another process holds."""
     return BlockingIOError(errno.EWOULDBLOCK, os.strerror(errno.EWOULDBLOCK))

@@ -1,7 +1,7 @@
-"""What callers of the Python API give: a wrong type is a TypeError, a value out of range a
-DataError.
+"""Checks of values that callers of the Python API give.
 
-Both name the parameter. Standard library only.
+A wrong type is a TypeError, a value out of range a DataError; both name the parameter. Standard
+library only.
 """
 
 from __future__ import annotations
@@ -16,7 +16,10 @@ from edge_lstm.errors import DataError
 
 
 def whole(name: str, value: Any, least: int = 1, most: int | None = None) -> int:
-    """Return a whole number as Python's own; NumPy's count too, bool does not."""
+    """Return a whole number as Python's int; NumPy's integers are accepted, bool is not.
+
+    least, most: the range; None for no upper limit.
+    """
     try:
         number = None if isinstance(value, bool) else operator.index(value)
     except TypeError:
@@ -30,12 +33,12 @@ def whole(name: str, value: Any, least: int = 1, most: int | None = None) -> int
 
 
 def optional_whole(name: str, value: Any, least: int = 1, most: int | None = None) -> int | None:
-    """Return a whole number, or None."""
+    """Return a whole number, see :func:`whole`, or None."""
     return None if value is None else whole(name, value, least, most)
 
 
 def number(name: str, value: Any) -> float:
-    """Return a number that is not NaN; bool does not count."""
+    """Return a number as Python's float; NaN and bool are not accepted."""
     check_numbers(**{name: value})
     if value is None:
         raise TypeError(f"{name} must be a number, not None")
@@ -45,20 +48,20 @@ def number(name: str, value: Any) -> float:
 
 
 def check_numbers(**values: Any) -> None:
-    """Check the types alone: each of these is a number or None."""
+    """Check that each value is a number or None; NaN passes."""
     for name, value in values.items():
         if isinstance(value, bool) or not (value is None or isinstance(value, Real)):
             raise TypeError(f"{name} must be a number, not {_kind(value)}")
 
 
 def instance(name: str, value: Any, kind: type, what: str | None = None) -> None:
-    """Check that a value is of a type. what: how a person calls the type."""
+    """Check that a value is of a type. what: name of the type for a person."""
     if not isinstance(value, kind):
         raise TypeError(f"{name} must be {what or f'a {kind.__name__}'}, not {_kind(value)}")
 
 
 def check_strings(**values: Any) -> None:
-    """Check that each of these is a string, or None."""
+    """Check that each value is a string or None."""
     for name, value in values.items():
         if value is not None:
             instance(name, value, str, "a string")
@@ -74,4 +77,5 @@ def path(name: str, value: Any) -> str:
 
 
 def _kind(value: Any) -> str:
+    """Return the name of a value's type, for an error."""
     return "None" if value is None else type(value).__name__

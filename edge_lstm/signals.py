@@ -1,5 +1,7 @@
-"""Ctrl-C and SIGTERM, from the first import on: the first one interrupts, the second ends at
-once."""
+"""Ctrl-C and SIGTERM, from the first import on.
+
+The first signal interrupts the work, the second ends the process at once.
+"""
 
 from __future__ import annotations
 
@@ -11,38 +13,39 @@ from contextlib import contextmanager
 from types import FrameType
 
 _SHOW_CURSOR = b"\x1b[?25h"  # a progress bar hides it
-_received, _deferred = 0, False
+_received = 0  # number of the first signal
+_deferred = False
 
 
 def handle_signals() -> None:
-    """Ctrl-C and SIGTERM raise KeyboardInterrupt. Where they are ignored (nohup), they stay so."""
+    """Let Ctrl-C and SIGTERM raise KeyboardInterrupt; ignored ones (nohup) stay ignored."""
     global _received
     _received = 0
-    for number, usual in (
-        (signal.SIGINT, signal.default_int_handler),
-        (signal.SIGTERM, signal.SIG_DFL),
-    ):
+    defaults = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    for number, usual in defaults.items():
         if signal.getsignal(number) == usual:
             signal.signal(number, _interrupt)
 
 
 def restore_signals() -> None:
-    """The work is over: a signal that comes now ends the process, without a traceback of its last
-    steps."""
+    """Let signals end the process without a traceback; called when the work is over."""
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) == _interrupt:
             signal.signal(number, signal.SIG_DFL)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    """Ends the process at once while modules are imported: nothing has begun then, and an exception
-    in the middle of an extension module's start comes out as another one, or not at all."""
+    """Handle a signal: raise KeyboardInterrupt, or end the process at once.
+
+    During an import the process ends at once: no work has begun, and an exception in the middle of
+    an extension module's start would come out as another one, or not at all.
+    """
     global _received
     while frame is not None and not _deferred:
         if frame.f_globals.get("__name__") == "importlib._bootstrap":
             os._exit(128 + number)
         frame = frame.f_back
-    if _received:  # once more: whoever asks twice does not want to wait for tidying up
+    if _received:  # the second signal: the person does not want to wait for the clean-up
         if sys.__stderr__ is not None and sys.__stderr__.isatty():
             os.write(sys.__stderr__.fileno(), _SHOW_CURSOR)
         os._exit(128 + number)
@@ -53,8 +56,7 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 @contextmanager
 def deferred() -> Iterator[None]:
-    """Within the block the first signal raises nothing: who runs it asks :func:`received` at good
-    moments."""
+    """Keep the first signal from raising within the block, which asks :func:`received` instead."""
     global _deferred
     _deferred = True
     try:
@@ -64,15 +66,18 @@ def deferred() -> Iterator[None]:
 
 
 def received() -> bool:
-    """Whether a signal came."""
+    """Return whether a signal came."""
     return _received != 0
 
 
 @contextmanager
 def held() -> Iterator[None]:
-    """Signals wait until the block is done: what is imported in it is whole, and nothing that has
-    begun is cut off for it. A process that is started in it never hears them at all."""
-    if not hasattr(signal, "pthread_sigmask"):  # Windows: no signal can be held there
+    """Hold signals back until the end of the block.
+
+    So an import in the block is complete. A process started in the block inherits the mask, and no
+    signal reaches it.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows cannot hold signals
         yield
         return
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
@@ -84,7 +89,7 @@ def held() -> Iterator[None]:
 
 @contextmanager
 def kept() -> Iterator[None]:
-    """The handlers of Ctrl-C and SIGTERM are afterwards what they were: Ray sets its own."""
+    """Restore the handlers of Ctrl-C and SIGTERM after the block, since Ray sets its own."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
@@ -95,12 +100,11 @@ def kept() -> Iterator[None]:
 
 
 def exit_code(interrupt: KeyboardInterrupt) -> int:
-    """What a shell expects of a program that a signal ended: 130 for Ctrl-C, 143 for SIGTERM."""
+    """Return the exit code that shells expect after a signal: 130 for Ctrl-C, 143 for SIGTERM."""
     number = interrupt.args[0] if interrupt.args else signal.SIGINT
     return 128 + int(number)
 
 
 def received_exit_code() -> int:
-    """The same of the signal that was heard, where the work was ended in good order and has a
-    result."""
+    """Return the exit code for the received signal, for work that ended early with a result."""
     return 128 + int(_received or signal.SIGINT)

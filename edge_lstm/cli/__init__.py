@@ -35,7 +35,7 @@ class CommandEntry(NamedTuple):
 
     summary: the line that the list shows.
     package: the import package with its module, in the folder ``cli``.
-    megabytes: the least address space with which it ends well.
+    megabytes: the address space that it needs.
     """
 
     summary: str
@@ -235,7 +235,7 @@ def _one_line(debug: bool) -> Iterator[None]:
     try:
         yield
     except BrokenPipeError:
-        # The reader went away (head, less), which is no error.
+        # The reader went away (head, less). That needs no message.
         abandon_output()
         sys.exit(1)
     except (EdgeLSTMError, OSError, MemoryError, ImportError, RuntimeError) as error:

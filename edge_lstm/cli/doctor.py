@@ -59,8 +59,7 @@ def _lines(diagnosis: Diagnosis) -> Iterator[str]:
             yield wrapped(text, name=name, indent=10)
     yield ""
     for check in diagnosis.checks:
-        text = f"{check.finding}; {check.advice}" if check.advice else check.finding
-        yield wrapped(text, name=check.state, indent=10)
+        yield wrapped(check.line, name=check.state, indent=10)
     yield ""
     yield wrapped(diagnosis.verdict, indent=0)
 

@@ -20,7 +20,7 @@ from edge_lstm.cli.options import (
     option,
 )
 from edge_lstm.cli.streams import check_text, decoded, standard_input
-from edge_lstm.printable import printable, to_json
+from edge_lstm.printable import cut, printable, to_json
 
 if TYPE_CHECKING:
     from edge_lstm.explain import Explanation
@@ -94,9 +94,7 @@ def _lines(explanation: Explanation, most: int) -> Iterator[str]:
         strength = explanation.strength(word)
         sign = "+" if strength > 0 else "-"
         bar = sign * max(1, round(BAR * abs(strength)))
-        shown = " ".join(readable(word.text).split())
-        if len(shown) > room:
-            shown = shown[: room - 1] + "…"
+        shown = cut(" ".join(readable(word.text).split()), room)
         yield f"{word.effect:>+8.2f} {word.probability:>8.4f}  {shown:<{room}} {bar}"
 
 

@@ -76,8 +76,7 @@ def command(
     for name, text in overview(opened).items():
         print(wrapped(text, name=name, indent=14))
     if compared is not None:
-        line = f"{compared.finding}; {compared.advice}" if compared.advice else compared.finding
-        print(wrapped(line, name="engines", indent=14))
+        print(wrapped(compared.line, name="engines", indent=14))
     for warning in opened.warnings:
         print(wrapped(warning, name="warning", indent=14))
 

@@ -108,7 +108,7 @@ def _show(result: Result, output: Path | None, as_json: bool, report: Path | Non
         write_atomically(reports.report(result), report)
     if as_json:
         print(result.dumps(), end="")
-    # A closed standard output is no error if a file has the result.
+    # If a file has the result, standard output may be closed.
     elif not ((output or report) and is_closed(sys.stdout)):
         print(f"{wrapped(reports.machine_line(result))}\n{wrapped(reports.texts_line(result))}\n")
         for table in reports.tables(result):

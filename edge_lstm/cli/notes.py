@@ -8,7 +8,7 @@ import textwrap
 from collections.abc import Collection, Sequence
 
 from edge_lstm.html import Table
-from edge_lstm.printable import counted, printable
+from edge_lstm.printable import counted, cut, printable
 
 WIDTH = 79  # columns of a line that goes into a pipe or a file
 _MOST_COLUMNS = 100  # longer lines are hard to read
@@ -40,12 +40,8 @@ def wrapped(text: str, *, name: str = "", indent: int = 2) -> str:
 
 def listed_examples(texts: Sequence[str]) -> str:
     """Return the number of example texts and their beginnings."""
-    shown = []
-    for text in texts:
-        if len(text) > _SHOWN:
-            text = f"{text[: _SHOWN - 1]}…"
-        shown.append(f"“{text}”")
-    return f"{counted(len(texts), 'text')}: {', '.join(shown)}"
+    shown = ", ".join(f"“{cut(text, _SHOWN)}”" for text in texts)
+    return f"{counted(len(texts), 'text')}: {shown}"
 
 
 def print_table(table: Table) -> None:

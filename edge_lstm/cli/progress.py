@@ -10,7 +10,7 @@ from edge_lstm.signals import held
 
 # Seconds before the bar appears: shorter work needs no bar, nor the import of rich.
 _AFTER_SECONDS = 0.5
-SILENCE_SECONDS = 2.0  # without a terminal, longer work says what it does
+SILENCE_SECONDS = 2.0  # without a terminal, longer work prints a line
 LINE_SECONDS = 30.0  # between two lines without a terminal
 
 
@@ -63,10 +63,10 @@ class Bar:
 
 
 class ProgressBar(Bar):
-    """A bar with a count: ``label  1,024 of 25,000``."""
+    """A bar with a count, ``label  1,024 of 25,000``."""
 
     def __init__(self, label: str, total: int) -> None:
-        """label: what is counted. total: the last count."""
+        """label: name of the work. total: the last count."""
         super().__init__(SILENCE_SECONDS)
         self._label = label
         self._total = total

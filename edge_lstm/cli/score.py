@@ -198,7 +198,7 @@ def _score(
 def _report(
     summary: Summary, path: Path | None, workers: int | None, chosen_by: str, *, quiet: bool
 ) -> None:
-    """Write the summary where it was asked for, and end with the exit code.
+    """Write the summary to a file and to standard error, and end with the exit code.
 
     path: file for the summary; None for no file.
     workers: as given.

@@ -1,7 +1,6 @@
-"""Standard streams as commands need them: any encoding, closed or not, and nothing that steers a
-terminal.
+"""Standard streams for commands: any encoding, open or closed.
 
-Standard library only: imported by every command, also by those that import nothing else.
+Standard library only, since every command imports this module.
 """
 
 from __future__ import annotations
@@ -21,44 +20,45 @@ _ESCAPES = "edge-lstm-escapes"
 
 
 def prepare_streams() -> None:
-    """Makes standard output take every text; one that is closed raises OutputError when it is
-    written to.
+    """Make standard output take every text; a closed one raises OutputError at a write.
 
-    What the encoding lacks (ASCII, latin-1; a lone surrogate in UTF-8) becomes an escape, and the
-    one that JSON has, so that an answer in JSON stays JSON.
+    Characters that the encoding lacks (ASCII, latin-1; a lone surrogate in UTF-8) become escapes of
+    JSON, so that an answer in JSON stays JSON.
     """
     _take_closed_numbers()
     if sys.stdout is None:
-        sys.stdout = _Closed()
+        sys.stdout = _ClosedOutput()
     if sys.stderr is None:
         sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
     elif sys.stderr is sys.__stderr__:
-        sys.stderr = _forgiving(sys.stderr)
+        sys.stderr = _lossy(sys.stderr)
     if isinstance(sys.stdout, io.TextIOWrapper):
         codecs.register_error(_ESCAPES, _escaped)
         sys.stdout.reconfigure(errors=_ESCAPES)
 
 
 def _take_closed_numbers() -> None:
-    """Opens /dev/null under the numbers of standard streams that are closed.
+    """Open /dev/null under the numbers of closed standard streams.
 
-    Else the next file that is opened gets the number, and what a library prints ends up in that
-    file.
+    Otherwise the next opened file would get the number, and prints of a library would end up in it.
     """
     for number, stream in enumerate((sys.stdin, sys.stdout, sys.stderr)):
-        if stream is None:
-            try:
-                os.fstat(number)
-            except OSError:
-                handle = os.open(os.devnull, os.O_RDWR)
-                if handle != number:
-                    os.dup2(handle, number)
-                    os.close(handle)
+        if stream is not None:
+            continue
+        try:
+            os.fstat(number)
+        except OSError:
+            handle = os.open(os.devnull, os.O_RDWR)
+            if handle != number:
+                os.dup2(handle, number)
+                os.close(handle)
 
 
 def abandon_output() -> None:
-    """After an error: drops what standard output cannot take, so that Python's exit does not fail
-    too."""
+    """Drop the rest of standard output if it cannot be written.
+
+    Called after an error, so that Python's exit does not fail, too.
+    """
     try:
         sys.stdout.flush()
     except OSError:
@@ -67,13 +67,14 @@ def abandon_output() -> None:
 
 @contextmanager
 def spared_output(outcome: str) -> Iterator[None]:
-    """Within the block, drop what standard output cannot take: a long work does not end for want of
-    a reader.
+    """Keep failures of standard output from ending the work of the block.
 
-    outcome: what the work has made, for the error. Raises OutputError after the block where
-    standard output is a full disk; one that is closed, or a pipe that nobody reads, is no error.
+    outcome: the result of the work, for the error.
+
+    Raise OutputError after the block if standard output goes to a full disk. A closed output and a
+    pipe without a reader raise nothing.
     """
-    spared = _Spared(sys.stdout)
+    spared = _LossyOutput(sys.stdout)
     try:
         with redirect_stdout(cast("TextIO", spared)):
             yield
@@ -86,8 +87,12 @@ def spared_output(outcome: str) -> Iterator[None]:
 
 
 def standard_input(prompt: str) -> BinaryIO:
-    """The bytes of standard input. prompt: what a person at a terminal is told. Raise DataError
-    where it is closed."""
+    """Return the bytes of standard input.
+
+    prompt: shown to a person at a terminal.
+
+    Raise DataError if it is closed.
+    """
     if sys.stdin is None:
         raise DataError("standard input is closed; give the text as an argument, or a file with <")
     if sys.stdin.isatty():
@@ -96,39 +101,47 @@ def standard_input(prompt: str) -> BinaryIO:
 
 
 def check_text(text: str | None, model: object) -> None:
-    """Raises DataError for a model file where a text belongs."""
-    # pathlib raises where a text is too long for a path.
+    """Raise DataError if a model file is given as a text.
+
+    model: the option --model.
+    """
+    # os.path.isfile() is False for a text that is too long for a path; pathlib raises.
     if model is None and text and text.endswith(".onnx") and os.path.isfile(text):  # noqa: PTH113
         raise DataError(f"{text} is a model file, not a text; put -m before it")
 
 
 def decoded(line: bytes) -> str:
-    """The text without its line end; what is not UTF-8 becomes U+FFFD, so that every text is
-    answered."""
+    """Return the text of a line, without the line end.
+
+    Bytes that are not UTF-8 become U+FFFD, so that every text is answered.
+    """
     return line.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8", "replace")
 
 
 def _escaped(error: UnicodeError) -> tuple[str, int]:
-    """Error handler of an encoding: JSON's escapes."""
+    """Replace characters by JSON's escapes; an error handler of codecs."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     return "".join(map(json_escape, error.object[error.start : error.end])), error.end
 
 
 def is_closed(stream: object) -> bool:
-    """Whether a standard output prepared here was closed when the process began."""
-    return isinstance(stream, _Closed)
+    """Return whether a prepared standard output was closed when the process began."""
+    return isinstance(stream, _ClosedOutput)
 
 
-class _Closed(io.TextIOBase):
-    """What stands for a closed standard output."""
+class _ClosedOutput(io.TextIOBase):
+    """A replacement for a closed standard output."""
 
     def write(self, text: str) -> int:
         raise OutputError("standard output is closed; send it to a file or a pipe")
 
 
-class _Spared:
-    """A standard output whose first error is kept, and which takes everything from then on."""
+class _LossyOutput:
+    """A standard output that keeps its first error.
+
+    After the error it drops everything.
+    """
 
     def __init__(self, stream: TextIO) -> None:
         self.stream = stream
@@ -152,9 +165,11 @@ class _Spared:
         return getattr(self.stream, name)
 
 
-class _Forgiving(io.FileIO):
-    """Standard error on a full disk or a closed pipe: what cannot be said is dropped, the work goes
-    on."""
+class _LossyFile(io.FileIO):
+    """A file that drops bytes it cannot write.
+
+    So the work goes on if standard error is a full disk or a closed pipe.
+    """
 
     def write(self, data: Any) -> int:
         try:
@@ -163,9 +178,10 @@ class _Forgiving(io.FileIO):
             return len(data)
 
 
-def _forgiving(stream: Any) -> TextIO:
+def _lossy(stream: Any) -> TextIO:
+    """Return a standard error that drops text it cannot write."""
     return io.TextIOWrapper(
-        io.BufferedWriter(_Forgiving(2, "w", closefd=False)),
+        io.BufferedWriter(_LossyFile(2, "w", closefd=False)),
         encoding=stream.encoding,
         errors="backslashreplace",
         line_buffering=True,

@@ -50,6 +50,11 @@ class Check:
     finding: str
     advice: str | None = None
 
+    @property
+    def line(self) -> str:
+        """The finding and the advice, for a person."""
+        return f"{self.finding}; {self.advice}" if self.advice else self.finding
+
 
 @dataclass(frozen=True, kw_only=True)
 class Diagnosis:
@@ -154,7 +159,7 @@ def _verdict(checks: tuple[Check, ...], facts: dict[str, Any] | None) -> str:
     """Return one line for a person. facts: of the model file, None if it could not be read."""
     failed = [check for check in checks if check.state == "failed"]
     if failed:
-        return f"not fit: {failed[0].finding}; {failed[0].advice}"
+        return f"not fit: {failed[0].line}"
     name = Path(facts["path"]).name if facts else "the model"
     has_warning = any(check.state == "warning" for check in checks)
     warnings = "; see the warnings" if has_warning else ""

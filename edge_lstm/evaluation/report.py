@@ -16,7 +16,7 @@ from edge_lstm.atomic import write_atomically
 from edge_lstm.evaluation.result import Comparison, Evaluation, Result
 from edge_lstm.html import Table, TintedText, items, page, table
 from edge_lstm.metrics import Interval
-from edge_lstm.printable import counted
+from edge_lstm.printable import counted, cut
 from edge_lstm.text import LABEL_JOINT, well_formed
 
 SIGNIFICANT = 0.05  # a difference is significant if McNemar's mid-p value is below
@@ -255,11 +255,8 @@ def _mistakes(evaluation: Evaluation, result: Result) -> Table:
         if not evaluation.several:
             predicted += f"\u00a0{result.confidence[i]:.1%}"
         text = evaluation.texts[i]
-        if not text.strip():
-            text = "(empty)"
-        if len(text) > EXCERPT:
-            text = text[: EXCERPT - 1] + "…"
-        rows.append((f"{i + 1:,}", true, predicted, text))
+        excerpt = cut(text, EXCERPT) if text.strip() else "(empty)"
+        rows.append((f"{i + 1:,}", true, predicted, excerpt))
     note = (
         f"({counted(len(wrong), 'text')}, at most {SHOWN_TEXTS} shown, the most confident first: "
         "look for wrong labels in the data, and for what the model misses, such as irony and "
