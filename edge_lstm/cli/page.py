@@ -6,25 +6,16 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
-from edge_lstm.cli.options import ModelArgument, check_outputs
+from edge_lstm.cli.options import ModelArgument, check_outputs, option
 from edge_lstm.cli.streams import is_closed
 from edge_lstm.printable import printable
 
-PageOption = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Page to write.")]
-TitleOption = Annotated[
-    str | None,
-    typer.Option("--title", metavar="TEXT", help="Heading.  [default: the model file's name]"),
-]
-ExampleOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--example",
-        metavar="TEXT",
-        help="Text to try, instead of the model file's example texts; repeatable.",
-    ),
-]
+_TITLE = "Heading.  [default: the model file's name]"
+_EXAMPLE = "Text to try, instead of the model file's example texts; repeatable."
+
+PageOption = Annotated[Path, option("FILE", "Page to write.", "--output", "-o")]
+TitleOption = Annotated[str | None, option("TEXT", _TITLE, "--title")]
+ExampleOption = Annotated[list[str] | None, option("TEXT", _EXAMPLE, "--example")]
 
 
 def command(

@@ -61,17 +61,27 @@ def _models(evaluation: Evaluation) -> Table:
     rows = []
     notes = []
     for result in evaluation.results:
-        row = [
-            result.name,
-            f"{len(result.model.data) / 1000:,.0f} kB",
-            f"{result.accuracy:.2%}",
-            f"{result.log_loss:.4f}",
-        ]
+        size = f"{len(result.model.data) / 1000:,.0f} kB"
+        accuracy = f"{result.accuracy:.2%}"
+        loss = f"{result.log_loss:.4f}"
         if evaluation.several:
-            row[2:2] = [f"{result.scores.micro_f1:.2%}", f"{result.scores.macro_f1:.2%}"]
+            row = (
+                result.name,
+                size,
+                f"{result.scores.micro_f1:.2%}",
+                f"{result.scores.macro_f1:.2%}",
+                accuracy,
+                loss,
+            )
         else:
-            row.insert(3, _span(result.interval))
-            row.append(f"{result.calibration_error:.2%}")
+            row = (
+                result.name,
+                size,
+                accuracy,
+                _span(result.interval),
+                loss,
+                f"{result.calibration_error:.2%}",
+            )
         rows.append(row)
         if result.oov:
             notes.append(f"{result.name}: {result.oov.note}.")
@@ -144,10 +154,12 @@ def _labels(result: Result) -> Table:
         ]
         rows.append(cells)
     rows.append(["mean", "", "", f"{result.scores.macro_f1:.2%}", ""])
+
     if result.thresholds is not None:
         thresholds = [f"{threshold:.3f}" for threshold in result.thresholds]
         for cells, value in zip([header, *rows], ["threshold", *thresholds, ""]):
             cells.insert(1, value)
+
     note = ""
     if (gate := result.gate) is not None:
         pairs = zip(result.labels, gate.recalls)
@@ -197,17 +209,20 @@ def _comparison(evaluation: Evaluation, comparison: Comparison) -> Table:
     texts = counted(len(evaluation.texts), "text")
     verdict = "a significant" if test.mid_p < SIGNIFICANT else "no significant"
     span = f"{interval.low * 100:+.2f} to {interval.high * 100:+.2f}"
-    second = f"{test.only_second_right:,} by it alone"
-    first = f"{test.only_first_right:,} by the other alone"
+    correct = (
+        f"{test.only_second_right:,} by it alone, {test.only_first_right:,} by the other alone"
+    )
+
     values = {}
     if evaluation.several:
         values["micro F1"] = f"{comparison.micro_f1 * 100:+.2f} points"
     measure = "exact match" if evaluation.several else "accuracy"
     values[measure] = f"{comparison.difference * 100:+.2f} points, 95 % interval {span}"
     values["McNemar"] = f"p = {test.mid_p:.2g}, {verdict} difference"
-    values["correct"] = f"{second}, {first}"
+    values["correct"] = correct
     values["labels"] = f"differ for {comparison.disagreements:,} of {texts}"
     values["probabilities"] = f"differ by at most {comparison.largest_change:.2g}"
+
     title = f"{comparison.second} against {comparison.first}"
     return Table(("", ""), list(values.items()), text=(0, 1), title=title)
 
@@ -222,10 +237,10 @@ def report(evaluation: Evaluation) -> str:
     versions = f"edge-lstm {__version__}, {results[0].runtime}"
     digests = [f"{result.name}: sha256 {result.model.sha256()}" for result in results]
     return page(
-        f"{names} on {evaluation.data}",
-        [texts_line(evaluation)],
-        _body(evaluation),
-        [versions, *digests],
+        title=f"{names} on {evaluation.data}",
+        subtitle=[texts_line(evaluation)],
+        body=_body(evaluation),
+        footer=[versions, *digests],
     )
 
 

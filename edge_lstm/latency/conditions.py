@@ -109,9 +109,8 @@ def condition_warnings(
     for each in states:
         flags.update(each.throttled or ())
     if flags or _rose(before.throttle_count, after.throttle_count):
-        why = "the CPU throttled itself"
-        if flags:
-            why = f"the firmware reports {', '.join(sorted(flags))}"
+        reported = ", ".join(sorted(flags))
+        why = f"the firmware reports {reported}" if flags else "the CPU throttled itself"
         yield ConditionWarning("throttled", f"{why}; check cooling and power supply")
 
     if _rose(before.quota_stops, after.quota_stops):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import astuple
 from html import escape
 from pathlib import Path
 from statistics import median
@@ -12,7 +13,7 @@ import numpy as np
 from edge_lstm.charts import length_chart
 from edge_lstm.html import SERIES, Table, figure, items, page, table
 from edge_lstm.latency import statistics
-from edge_lstm.latency.cold_start import ColdStart, Memory
+from edge_lstm.latency.cold_start import Memory
 from edge_lstm.latency.result import Result, SettingResult
 from edge_lstm.native import NATIVE
 from edge_lstm.printable import counted, listed
@@ -84,8 +85,8 @@ def _cold_start(settings: Sequence[SettingResult]) -> Table:
     for setting in settings:
         times = [DASH] * 5
         if setting.cold_starts:
-            phases = zip(*map(_phases, setting.cold_starts))
-            times = [f"{median(phase):.1f}" for phase in phases]
+            starts = [(start.total_ms, *astuple(start)) for start in setting.cold_starts]
+            times = [f"{median(phase):.1f}" for phase in zip(*starts)]
         memory = setting.memory or Memory(None, None)
         rows.append((setting.name, *times, _mib(memory.steady), _mib(memory.peak)))
     header = ("cold start, ms", "total", "python", "imports", "load", "first", "memory", "peak")
@@ -93,11 +94,6 @@ def _cold_start(settings: Sequence[SettingResult]) -> Table:
     processes = counted(count, "process", "processes")
     note = f"(median of {processes}; memory after all texts, MiB)"
     return Table(header, rows, note)
-
-
-def _phases(start: ColdStart) -> tuple[float, ...]:
-    """Return the times of a cold start in ms, in the order of the table's columns."""
-    return start.total_ms, start.python_ms, start.imports_ms, start.load_ms, start.first_ms
 
 
 def _mib(size: int | None) -> str:
