@@ -29,7 +29,7 @@
 typedef struct { const unsigned char *at, *end; } slice;
 
 static size_t length_of(slice s) { return (size_t)(s.end - s.at); }
-static int same(slice s, const char *text) { return length_of(s) == strlen(text) && !memcmp(s.at, text, strlen(text)); }
+static int slice_equals(slice s, const char *text) { return length_of(s) == strlen(text) && !memcmp(s.at, text, strlen(text)); }
 static int accept(slice *s, char c) { return s->at < s->end && *s->at == (unsigned char)c ? s->at++, 1 : 0; }
 
 static int varint(slice *s, uint64_t *value) {
@@ -74,7 +74,7 @@ static int is_message(slice s) {
 static slice find_named(slice message, unsigned number, unsigned title, const char *text) {
     slice last = {NULL, NULL};
     for (field f; next_field(&message, &f) > 0;)
-        if (f.number == number && f.is_bytes && (!text || same(find_named(f.bytes, title, 0, NULL), text))) last = f.bytes;
+        if (f.number == number && f.is_bytes && (!text || slice_equals(find_named(f.bytes, title, 0, NULL), text))) last = f.bytes;
     return last;
 }
 
@@ -163,7 +163,7 @@ static int json_get(slice object, const char *key, slice *value) {
     if (!json_enter(&object, '{')) return 0;
     while (json_pair(&object, &name, value)) {
         name.at++, name.end--; /* the quotation marks */
-        if (name.at <= name.end && same(name, key)) return 1;
+        if (name.at <= name.end && slice_equals(name, key)) return 1;
     }
     return 0;
 }
@@ -172,7 +172,7 @@ static int json_get(slice object, const char *key, slice *value) {
 static reader json_string(slice value) { return accept(&value, '"') ? (reader){value, 1} : (reader){{NULL, NULL}, 1}; }
 
 /* Return whether the value is this JSON. */
-static int json_is(slice in, const char *key, const char *json) { return json_get(in, key, &in) && same(in, json); }
+static int json_is(slice in, const char *key, const char *json) { return json_get(in, key, &in) && slice_equals(in, json); }
 
 /* Read digits behind those of number: return how many. */
 static long accept_digits(slice *s, double *number) {
@@ -207,7 +207,7 @@ static int json_int(slice object, const char *key, int32_t low, int32_t high, in
 
 /* --- SHA-256 (FIPS 180-4) ------------------------------------------------------------------------------------- */
 
-static uint32_t turn(uint32_t x, int by) { return x >> by | x << (32 - by); }
+static uint32_t rotr32(uint32_t x, int by) { return x >> by | x << (32 - by); }
 
 static void sha256_block(uint32_t *state, const unsigned char *p) {
     static const uint32_t K[64] = {
@@ -224,12 +224,12 @@ static void sha256_block(uint32_t *state, const unsigned char *p) {
     for (int i = 0; i < 16; i++, p += 4) w[i] = (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
     for (int i = 16; i < 64; i++) {
         uint32_t x = w[i - 15], y = w[i - 2];
-        w[i] = w[i - 16] + w[i - 7] + (turn(x, 7) ^ turn(x, 18) ^ x >> 3) + (turn(y, 17) ^ turn(y, 19) ^ y >> 10);
+        w[i] = w[i - 16] + w[i - 7] + (rotr32(x, 7) ^ rotr32(x, 18) ^ x >> 3) + (rotr32(y, 17) ^ rotr32(y, 19) ^ y >> 10);
     }
     for (int i = 0; i < 64; i++) {
-        t = s[7] + (turn(s[4], 6) ^ turn(s[4], 11) ^ turn(s[4], 25)) + ((s[4] & s[5]) ^ (~s[4] & s[6])) + K[i] + w[i];
+        t = s[7] + (rotr32(s[4], 6) ^ rotr32(s[4], 11) ^ rotr32(s[4], 25)) + ((s[4] & s[5]) ^ (~s[4] & s[6])) + K[i] + w[i];
         s[7] = s[6], s[6] = s[5], s[5] = s[4], s[4] = s[3] + t;
-        t += (turn(s[0], 2) ^ turn(s[0], 13) ^ turn(s[0], 22)) + ((s[0] & s[1]) ^ (s[0] & s[2]) ^ (s[1] & s[2]));
+        t += (rotr32(s[0], 2) ^ rotr32(s[0], 13) ^ rotr32(s[0], 22)) + ((s[0] & s[1]) ^ (s[0] & s[2]) ^ (s[1] & s[2]));
         s[3] = s[2], s[2] = s[1], s[1] = s[0], s[0] = t;
     }
     for (int i = 0; i < 8; i++) state[i] += s[i];
@@ -293,7 +293,7 @@ static const char AROUND_SIGMA[] =
     "}CI_@hcAp[c}cAeg}cicu@?s@y@M_eFsqD[_}DcGp@aF[oBhwBhwBhAMcuB?K?ceBwKaO_]aV]A_";
 /* to here */
 
-static uint32_t lower(uint32_t c) {
+static uint32_t to_lower(uint32_t c) {
     size_t low = 0, high = sizeof LOWER / sizeof *LOWER / 2;
     while (low < high) { /* how many ranges begin at or before c */
         size_t middle = (low + high) / 2;
@@ -309,7 +309,7 @@ static uint32_t lower(uint32_t c) {
  * digits of five bits, the highest first, which are the characters from ? on; a number's last digit is 32 more. */
 enum { NEITHER, CASED, PASSED_OVER };
 
-static int around_sigma(uint32_t c) {
+static int sigma_context(uint32_t c) {
     const char *at = AROUND_SIGMA;
     for (uint32_t end = 0, run = 0;; at++) {
         uint32_t digit = (uint32_t)*at - '?';
@@ -369,7 +369,7 @@ struct edge_lstm {
     int32_t labels, logits, several, int8, last; /* a text may have several labels; pooling last, else mean+max */
     const unsigned char *embedding, *embedding_scale, *w, *r, *b, *w_scale, *r_scale; /* in the file, unaligned */
     const unsigned char *vectors, *vector_scales, *head_weight, *head_scales, *head_bias;
-    int32_t most;              /* int8: the LSTM's largest |weight| */
+    int32_t max_abs_weight;    /* int8: the LSTM's largest |weight| */
     float embedding_step;      /* int8: its scale, from the range of the sentinels */
     unsigned char kind[128];   /* of ASCII: LETTER, SEPARATOR or MARK */
     unsigned char letter[256]; /* of a byte: the letter in lower case, 0 where it is none or beyond ASCII */
@@ -378,10 +378,10 @@ struct edge_lstm {
     char **names;
     double *thresholds;
     uint32_t *slots, *starts; /* the vocabulary's index: see find_line */
-    uint32_t slot_mask, gram_mask;
+    uint32_t slot_mask, ngram_mask;
     struct special { uint32_t character, becomes; } *special; /* becomes: in ASCII */
-    struct gram { int32_t left, right; } *grams; /* [ngrams]: an id and -1, or two ids */
-    uint32_t *gram_slots;                        /* their index */
+    struct ngram { int32_t left, right; } *ngram_ids; /* [ngrams]: an id and -1, or two ids */
+    uint32_t *ngram_slots;                        /* their index */
 };
 
 typedef struct { /* a text that is being read */
@@ -403,7 +403,7 @@ static const char OTHER[] = "this format version is not supported; export the mo
 static const char RULE_UNKNOWN[] = "this text rule is not supported; use a newer engine";
 static const char UNUSABLE[] = "the file's metadata is unusable or does not fit together; export it again";
 static const char GRAPH[] = "this network is not supported: its graph has not the constants that its metadata needs";
-static const char CROWDED[] = "its words or n-grams were chosen to make a search slow; export the model again";
+static const char CROWDED[] = "its words or n-ngram_ids were chosen to make a search slow; export the model again";
 
 enum { FLOAT32 = 1, INT8 = 3, SCALES = FLOAT32 | 256 }; /* scales are above 0 */
 enum { LETTER, SEPARATOR, MARK };
@@ -425,7 +425,7 @@ static const char *read_file(edge_lstm *m, slice file, int digest_counts) {
         if (f.number == 14 && !is_message(f.bytes)) return NOT_A_MODEL;
     for (int i = 0; i < KEYS; i++) m->metadata[i] = entry_of(file, NAMES[i]);
     if (!m->metadata[FORMAT].at) return NOT_A_MODEL;
-    if (!same(m->metadata[FORMAT], "10")) return OTHER;
+    if (!slice_equals(m->metadata[FORMAT], "10")) return OTHER;
     if (length_of(file) < 64 || !is_message(m->graph)) return CHANGED;
     for (rest = m->graph; next_field(&rest, &f) > 0;) /* operators and constants */
         if ((f.number == 1 || f.number == 5) && !is_message(f.bytes)) return CHANGED;
@@ -447,7 +447,7 @@ static int sizes_fit(const edge_lstm *m) {
     return 1;
 }
 
-static void note(edge_lstm *m, uint32_t c, uint32_t becomes) {
+static void add_special(edge_lstm *m, uint32_t c, uint32_t becomes) {
     if (m->special) m->special[m->specials] = (struct special){c, becomes};
     m->specials++;
 }
@@ -461,7 +461,7 @@ static int read_rule(edge_lstm *m, int keras) {
         if (!json_get(tokenizer, keras ? "filters" : kind == MARK ? "marks" : "separators", &value)) return 0;
         for (reader r = json_string(value); (c = next_character(&r)) != END_OF_TEXT;)
             if (c < 128) m->kind[c] = kind;
-            else if (kind == SEPARATOR) note(m, c, ' ');
+            else if (kind == SEPARATOR) add_special(m, c, ' ');
             else return 0;
     }
     m->kind[' '] = SEPARATOR;
@@ -472,7 +472,7 @@ static int read_rule(edge_lstm *m, int keras) {
         uint32_t to = next_character(&into);
         c = next_character(&from);
         if (c < 128 || c == END_OF_TEXT || to >= 128 || next_character(&into) != END_OF_TEXT) return 0;
-        note(m, c, to);
+        add_special(m, c, to);
     }
     return value.at == value.end;
 }
@@ -533,7 +533,7 @@ static const char *read_network(edge_lstm *m) {
     return NULL;
 }
 
-static float number(const unsigned char *at, size_t i) {
+static float load_f32(const unsigned char *at, size_t i) {
     float value;
     memcpy(&value, at + 4 * i, 4);
     return value;
@@ -542,7 +542,7 @@ static float number(const unsigned char *at, size_t i) {
 /* Return whether all floats are finite, and those of scales above 0: with others, engines answer differently. */
 static int are_numbers(slice floats, int are_scales) {
     for (size_t i = 0; i < length_of(floats) / 4; i++) {
-        float value = number(floats.at, i);
+        float value = load_f32(floats.at, i);
         if (!(value - value == 0) || (are_scales && !(value > 0))) return 0;
     }
     return 1;
@@ -574,19 +574,19 @@ static uint32_t slot_of(uint32_t hash, uint32_t mask) { return (hash ^ hash >> 1
  * full: then entries were chosen to fill one place, and each takes as many steps as there are before it. */
 static int is_far(ptrdiff_t end, uint32_t start, uint32_t mask) { return (((uint32_t)end - start) & mask) > 2048; }
 
-static uint32_t gram_hash(int32_t left, int32_t right) {
+static uint32_t hash_ngram(int32_t left, int32_t right) {
     return ((uint32_t)left * 0x9E3779B1u ^ (uint32_t)right) * 0x85EBCA6Bu;
 }
 
 /* Return the slot of the n-gram left, right (-1: left alone), or the empty slot for it. A slot holds row + 1, or 0. */
-static uint32_t *find_gram(const edge_lstm *m, int32_t left, int32_t right) {
-    uint32_t slot = slot_of(gram_hash(left, right), m->gram_mask), row;
-    for (; (row = m->gram_slots[slot]) != 0; slot = (slot + 1) & m->gram_mask)
-        if (m->grams[row - 1].left == left && m->grams[row - 1].right == right) break;
-    return m->gram_slots + slot;
+static uint32_t *find_ngram(const edge_lstm *m, int32_t left, int32_t right) {
+    uint32_t slot = slot_of(hash_ngram(left, right), m->ngram_mask), row;
+    for (; (row = m->ngram_slots[slot]) != 0; slot = (slot + 1) & m->ngram_mask)
+        if (m->ngram_ids[row - 1].left == left && m->ngram_ids[row - 1].right == right) break;
+    return m->ngram_slots + slot;
 }
 
-/* Read the n-grams that have a vector, single ids first, then pairs: check them, and index them once there is memory. */
+/* Read the n-ngram_ids that have a vector, single ids first, then pairs: check them, and index them once there is memory. */
 static int read_ngrams(edge_lstm *m) {
     slice node = find_named(m->graph, 1, 4, "TfIdfVectorizer"); /* its attributes hold varints one after another */
     slice counts = bytes_of(find_named(node, 5, 1, "ngram_counts"), 8);
@@ -599,41 +599,41 @@ static int read_ngrams(edge_lstm *m) {
         if (!varint(&pool, &left) || left > (uint64_t)m->ids) return 0;
         if (is_pair && (!varint(&pool, &right) || right > (uint64_t)m->ids)) return 0;
         int32_t first = (int32_t)left, second = is_pair ? (int32_t)right : -1;
-        if (!m->grams) continue;
-        m->grams[n] = (struct gram){first, second};
-        uint32_t *slot = find_gram(m, first, second);
-        if (is_far(slot - m->gram_slots, slot_of(gram_hash(first, second), m->gram_mask), m->gram_mask)) return 0;
+        if (!m->ngram_ids) continue;
+        m->ngram_ids[n] = (struct ngram){first, second};
+        uint32_t *slot = find_ngram(m, first, second);
+        if (is_far(slot - m->ngram_slots, slot_of(hash_ngram(first, second), m->ngram_mask), m->ngram_mask)) return 0;
         *slot = n + 1;
     }
     return !length_of(pool);
 }
 
-static float nearest(float x) { return (x + 12582912.0f) - 12582912.0f; } /* half to even; |x| < 2^22 */
+static float round_half_even(float x) { return (x + 12582912.0f) - 12582912.0f; } /* half to even; |x| < 2^22 */
 
 /* Find the 8-bit scale and zero of a range that includes 0. */
-static void scale_of(float low, float high, float *step, int32_t *zero) {
+static void find_scale(float low, float high, float *step, int32_t *zero) {
     *step = low == high ? 1.0f : (high - low) / 255.0f;
     float z = -low / *step;
-    *zero = (int32_t)nearest(z > 0.0f ? (z < 255.0f ? z : 255.0f) : 0.0f); /* a NaN is 0 */
+    *zero = (int32_t)round_half_even(z > 0.0f ? (z < 255.0f ? z : 255.0f) : 0.0f); /* a NaN is 0 */
 }
 
 /* Return whether each row ends with the sentinels 127 and -128. They give every text the same range, of zero 128, so
  * that the embedding's values are a text's 8-bit inputs as they stand. */
 static int has_sentinels(edge_lstm *m) {
-    float scale = number(m->embedding_scale, 0);
+    float scale = load_f32(m->embedding_scale, 0);
     const unsigned char *row = m->embedding + m->embedding_dim - 2;
     int32_t zero;
     if (!(scale > 1e-30f && scale < 1e30f)) return 0; /* beyond, rounding may change values */
-    scale_of(-128 * scale, 127 * scale, &m->embedding_step, &zero);
+    find_scale(-128 * scale, 127 * scale, &m->embedding_step, &zero);
     for (int32_t i = 0; i <= m->ids; i++, row += m->embedding_dim)
         if (row[0] != 127 || row[1] != 128) return 0;
     return 1;
 }
 
-static void find_most(edge_lstm *m, const unsigned char *w, size_t count) {
+static void find_max_abs_weight(edge_lstm *m, const unsigned char *w, size_t count) {
     for (size_t i = 0; i < count; i++) {
         int32_t weight = (signed char)w[i], size = weight < 0 ? -weight : weight;
-        if (size > m->most) m->most = size;
+        if (size > m->max_abs_weight) m->max_abs_weight = size;
     }
 }
 
@@ -659,7 +659,7 @@ static const char *find_weights(edge_lstm *m) {
         {"ngram_scales", m->ngrams && int8, SCALES, {m->ngram_dim, -1}, &m->vector_scales}};
     for (size_t i = 0; i < sizeof constants / sizeof *constants; i++)
         if (constants[i].needed && !find_constant(m, constants + i)) return GRAPH;
-    if (int8) find_most(m, m->w, (size_t)(d * x) * (size_t)gates), find_most(m, m->r, (size_t)(d * h) * (size_t)gates);
+    if (int8) find_max_abs_weight(m, m->w, (size_t)(d * x) * (size_t)gates), find_max_abs_weight(m, m->r, (size_t)(d * h) * (size_t)gates);
     return (!int8 || has_sentinels(m)) && (!m->ngrams || read_ngrams(m)) ? NULL : GRAPH;
 }
 
@@ -695,7 +695,7 @@ static const char *read_labels(edge_lstm *m) {
 typedef struct { unsigned char *base; uint64_t used; } memory;
 enum { ALIGNMENT = 64 };
 
-static void *take(memory *all, uint64_t count, size_t size) {
+static void *arena_alloc(memory *all, uint64_t count, size_t size) {
     unsigned char *at = all->base ? all->base + all->used : NULL;
     all->used += (count * size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     return at;
@@ -717,27 +717,27 @@ static size_t block_size(const edge_lstm *m, int32_t inputs) {
 }
 
 static void lay_out_model(edge_lstm *m, memory *all) {
-    uint64_t slots = 2, gram_slots = 2, blocks;
+    uint64_t slots = 2, ngram_slots = 2, blocks;
     while (slots * 3 < (uint64_t)m->lines * 4) slots *= 2;
-    while (gram_slots * 3 < (uint64_t)m->ngrams * 4) gram_slots *= 2;
-    m->slot_mask = (uint32_t)(slots - 1), m->gram_mask = (uint32_t)(gram_slots - 1);
+    while (ngram_slots * 3 < (uint64_t)m->ngrams * 4) ngram_slots *= 2;
+    m->slot_mask = (uint32_t)(slots - 1), m->ngram_mask = (uint32_t)(ngram_slots - 1);
     m->units = (m->hidden + m->kernel->lanes - 1) / m->kernel->lanes * m->kernel->lanes;
     blocks = (uint64_t)(m->units / m->kernel->lanes);
-    take(all, 1, sizeof *m);
+    arena_alloc(all, 1, sizeof *m);
     for (int32_t d = 0; d < m->directions; d++) {
-        m->of[d].w = take(all, blocks, block_size(m, m->embedding_dim));
-        m->of[d].r = take(all, blocks, block_size(m, m->hidden));
-        m->of[d].bias = take(all, (uint64_t)m->units, 4 * sizeof(float));
+        m->of[d].w = arena_alloc(all, blocks, block_size(m, m->embedding_dim));
+        m->of[d].r = arena_alloc(all, blocks, block_size(m, m->hidden));
+        m->of[d].bias = arena_alloc(all, (uint64_t)m->units, 4 * sizeof(float));
     }
-    m->names = take(all, (uint64_t)m->labels, sizeof(char *));
-    unsigned char *text = take(all, length_of(m->metadata[LABELS]) * 3 + (uint64_t)m->labels, 1); /* a byte may be U+FFFD */
+    m->names = arena_alloc(all, (uint64_t)m->labels, sizeof(char *));
+    unsigned char *text = arena_alloc(all, length_of(m->metadata[LABELS]) * 3 + (uint64_t)m->labels, 1); /* a byte may be U+FFFD */
     if (text) m->names[0] = (char *)text;
-    m->thresholds = take(all, m->several ? (uint64_t)m->labels : 0, sizeof(double));
-    m->special = take(all, (uint64_t)m->specials, sizeof *m->special);
-    m->grams = take(all, (uint64_t)m->ngrams, sizeof *m->grams);
-    m->gram_slots = take(all, gram_slots, sizeof(uint32_t));
-    m->slots = take(all, slots, sizeof(uint32_t));
-    m->starts = take(all, (uint64_t)m->lines + 1, sizeof(uint32_t));
+    m->thresholds = arena_alloc(all, m->several ? (uint64_t)m->labels : 0, sizeof(double));
+    m->special = arena_alloc(all, (uint64_t)m->specials, sizeof *m->special);
+    m->ngram_ids = arena_alloc(all, (uint64_t)m->ngrams, sizeof *m->ngram_ids);
+    m->ngram_slots = arena_alloc(all, ngram_slots, sizeof(uint32_t));
+    m->slots = arena_alloc(all, slots, sizeof(uint32_t));
+    m->starts = arena_alloc(all, (uint64_t)m->lines + 1, sizeof(uint32_t));
 }
 
 /* Return the bytes of a word that are kept while it is read: the longest word of the vocabulary and a piece more. */
@@ -745,26 +745,26 @@ static size_t word_room(const edge_lstm *m) { return (size_t)m->longest_word + (
 
 static void lay_out_worker(const edge_lstm *m, edge_lstm_worker *w, memory *all) {
     uint64_t units = (uint64_t)m->units;
-    take(all, 1, sizeof *w);
+    arena_alloc(all, 1, sizeof *w);
     for (int t = 0; t < EDGE_LSTM_TEXTS; t++) {
-        w->readings[t].id = take(all, 2 * (uint64_t)m->length, sizeof(int32_t));
+        w->readings[t].id = arena_alloc(all, 2 * (uint64_t)m->length, sizeof(int32_t));
         for (int32_t d = 0; d < m->directions; d++) {
             state *s = &w->readings[t].of[d];
             float **const arrays[] = {&s->c, &s->h, &s->sum, &s->most};
-            for (int i = 0; i < 4; i++) *arrays[i] = take(all, units, sizeof(float));
-            s->gates = take(all, units, 4 * sizeof(float));
-            s->x = take(all, (uint64_t)m->embedding_dim + 3, input_size(m));
-            s->q = m->int8 ? take(all, units + 3, input_size(m)) : (unsigned char *)s->h;
+            for (int i = 0; i < 4; i++) *arrays[i] = arena_alloc(all, units, sizeof(float));
+            s->gates = arena_alloc(all, units, 4 * sizeof(float));
+            s->x = arena_alloc(all, (uint64_t)m->embedding_dim + 3, input_size(m));
+            s->q = m->int8 ? arena_alloc(all, units + 3, input_size(m)) : (unsigned char *)s->h;
         }
     }
-    w->word = take(all, word_room(m), 1);
-    w->present = take(all, (uint64_t)m->ngrams / 8 + 1, 1);
-    w->values = take(all, (uint64_t)(pooled_values(m) + m->ngram_dim), sizeof(float));
-    w->logit = take(all, (uint64_t)m->labels, sizeof(float));
+    w->word = arena_alloc(all, word_room(m), 1);
+    w->present = arena_alloc(all, (uint64_t)m->ngrams / 8 + 1, 1);
+    w->values = arena_alloc(all, (uint64_t)(pooled_values(m) + m->ngram_dim), sizeof(float));
+    w->logit = arena_alloc(all, (uint64_t)m->labels, sizeof(float));
 }
 
 /* Return where the first four bytes of the i-th row, a gate of a unit, lie in blocks of this size. */
-static size_t place_of(const edge_lstm *m, size_t i, size_t block) {
+static size_t packed_offset(const edge_lstm *m, size_t i, size_t block) {
     size_t lanes = (size_t)m->kernel->lanes, gate = i / (size_t)m->hidden, unit = i % (size_t)m->hidden;
     return unit / lanes * block + 4 * (gate * lanes + unit % lanes);
 }
@@ -776,7 +776,7 @@ static void pack(const edge_lstm *m, const unsigned char *w, int32_t inputs, uns
     int32_t width = group_width(m);
     size_t row = 16 * (size_t)m->kernel->lanes, gates = 4 * (size_t)m->hidden;
     for (size_t i = 0; i < gates; i++) {
-        unsigned char *at = out + place_of(m, i, block_size(m, inputs));
+        unsigned char *at = out + packed_offset(m, i, block_size(m, inputs));
         int32_t sum = 0;
         for (int32_t k = 0; k < inputs && !m->int8; k++)
             memcpy(at + row * (size_t)k, w + 4 * (i * (size_t)inputs + (size_t)k), 4);
@@ -798,9 +798,9 @@ static void pack_direction(edge_lstm *m, int32_t d) {
     pack(m, m->w + part * (size_t)m->embedding_dim, m->embedding_dim, to->w);
     pack(m, m->r + part * (size_t)m->hidden, m->hidden, to->r);
     for (size_t i = 0, block = 16 * (size_t)m->kernel->lanes; i < gates; i++)
-        to->bias[place_of(m, i, block) / 4] = number(bias, i) + number(bias, gates + i);
+        to->bias[packed_offset(m, i, block) / 4] = load_f32(bias, i) + load_f32(bias, gates + i);
     if (!m->int8) return;
-    to->w_by = m->embedding_step * number(m->w_scale, (size_t)d), to->r_scale = number(m->r_scale, (size_t)d);
+    to->w_by = m->embedding_step * load_f32(m->w_scale, (size_t)d), to->r_scale = load_f32(m->r_scale, (size_t)d);
 }
 
 enum { WORD_SEED = 1, PIECE_SEED = 2 };
@@ -911,7 +911,7 @@ static void push_letters(encoder *e, slice *text) {
 /* Return whether the next character that is not passed over is a cased letter. */
 static int cased_follows(reader ahead) {
     for (uint32_t c; (c = next_character(&ahead)) != END_OF_TEXT;)
-        if (around_sigma(c) != PASSED_OVER) return around_sigma(c) == CASED;
+        if (sigma_context(c) != PASSED_OVER) return sigma_context(c) == CASED;
     return 0;
 }
 
@@ -927,7 +927,7 @@ static const char *encode(edge_lstm_worker *w, reading *into, reader text) {
         uint32_t c = next_character(&text), small;
         if (c == END_OF_TEXT) break;
         if (c == 0x3A3 && before == CASED && !cased_follows(text)) small = 0x3C2; /* a final sigma */
-        else small = c < 0x80 ? (c >= 'A' && c <= 'Z' ? c | 32 : c) : c == 0x130 ? 'i' : lower(c);
+        else small = c < 0x80 ? (c >= 'A' && c <= 'Z' ? c | 32 : c) : c == 0x130 ? 'i' : to_lower(c);
         for (int32_t k = 0; k < m->specials && small >= 0x80; k++)
             if (m->special[k].character == small) small = m->special[k].becomes;
         unsigned char kind = small < 0x80 ? m->kind[small] : LETTER;
@@ -935,7 +935,7 @@ static const char *encode(edge_lstm_worker *w, reading *into, reader text) {
         if (kind != SEPARATOR) push_character(&e, small);
         if (kind == MARK) push_word(&e);
         if (c == 0x130) push_character(&e, 0x307); /* İ becomes two */
-        int now = greek ? around_sigma(c) : PASSED_OVER;
+        int now = greek ? sigma_context(c) : PASSED_OVER;
         if (now != PASSED_OVER) before = now;
     }
     push_word(&e);
@@ -983,7 +983,7 @@ static float exponential(float x) {
     static const float c[] = {1.9875691500e-4f, 1.3981999507e-3f, 8.3334519073e-3f,
                               4.1665795894e-2f, 1.6666665459e-1f, 5.0000001201e-1f};
     if (!(x > -87.0f)) return 0;
-    float n = nearest(x * 1.44269504088896341f), y = c[0];
+    float n = round_half_even(x * 1.44269504088896341f), y = c[0];
     x -= n * 0.693359375f;
     x -= n * -2.12194440e-4f;
     for (int i = 1; i < 6; i++) y = y * x + c[i];
@@ -1013,10 +1013,10 @@ static double logarithm(double x) {
 }
 
 static float weight_at(const edge_lstm *m, const unsigned char *w, size_t i) {
-    return m->int8 ? (float)(signed char)w[i] : number(w, i);
+    return m->int8 ? (float)(signed char)w[i] : load_f32(w, i);
 }
 
-/* Add up the vectors of the text's n-grams, each once, and divide by the square root of its length. Sums of 2^17 int8
+/* Add up the vectors of the text's n-ngram_ids, each once, and divide by the square root of its length. Sums of 2^17 int8
  * are exact. */
 static void add_ngrams(edge_lstm_worker *w, const reading *r, float *out) {
     const edge_lstm *m = w->model;
@@ -1026,12 +1026,12 @@ static void add_ngrams(edge_lstm_worker *w, const reading *r, float *out) {
     memset(out, 0, sizeof *out * width);
     for (size_t i = 1; i < 2 * r->count; i++) { /* of each id the pair that ends there, then the id alone */
         size_t t = i / 2;
-        size_t row = i % 2 ? *find_gram(m, r->id[t], -1) : *find_gram(m, r->id[t - 1], r->id[t]);
+        size_t row = i % 2 ? *find_ngram(m, r->id[t], -1) : *find_ngram(m, r->id[t - 1], r->id[t]);
         if (!row-- || (w->present[row / 8] >> (row & 7) & 1)) continue;
         w->present[row / 8] |= (unsigned char)(1 << (row & 7));
         for (size_t j = 0; j < width; j++) out[j] += weight_at(m, m->vectors, row * width + j);
     }
-    for (size_t j = 0; j < width; j++) out[j] = (m->int8 ? out[j] * number(m->vector_scales, j) : out[j]) / root;
+    for (size_t j = 0; j < width; j++) out[j] = (m->int8 ? out[j] * load_f32(m->vector_scales, j) : out[j]) / root;
 }
 
 /* logit[l] = sum of values[j] · weight[j][l], in the order of j. */
@@ -1039,14 +1039,14 @@ static void multiply_head(const edge_lstm *m, const float *values, size_t inputs
     size_t logits = (size_t)m->logits;
     for (size_t l = 0; l < logits; l++) logit[l] = 0;
     for (size_t j = 0; j < inputs; j++) {
-        float scale = m->int8 ? number(m->head_scales, j) : 1;
+        float scale = m->int8 ? load_f32(m->head_scales, j) : 1;
         for (size_t l = 0; l < logits; l++) logit[l] += values[j] * (weight_at(m, m->head_weight, j * logits + l) * scale);
     }
-    for (size_t l = 0; l < logits; l++) logit[l] += number(m->head_bias, l);
+    for (size_t l = 0; l < logits; l++) logit[l] += load_f32(m->head_bias, l);
 }
 
 /* Turn a text that was read to its end into probabilities. */
-static void answer(edge_lstm_worker *w, const reading *r, float *probabilities) {
+static void classify(edge_lstm_worker *w, const reading *r, float *probabilities) {
     const edge_lstm *m = w->model;
     int32_t hidden = m->hidden, pooled = pooled_values(m);
     float *logit = w->logit, most, sum = 0;
@@ -1072,7 +1072,7 @@ static void answer(edge_lstm_worker *w, const reading *r, float *probabilities) 
 }
 
 /* Get a reading ready for its first step. */
-static void begin(const edge_lstm *m, reading *r) {
+static void reset_sequence(const edge_lstm *m, reading *r) {
     size_t size = sizeof(float) * (size_t)m->units;
     r->at = 0;
     for (int32_t d = 0; d < m->directions; d++) {
@@ -1084,7 +1084,7 @@ static void begin(const edge_lstm *m, reading *r) {
 }
 
 /* Do one step of each reading; they do not affect each other. */
-static void advance(const edge_lstm *m, reading *readings, int count) {
+static void step_sequences(const edge_lstm *m, reading *readings, int count) {
     state *states[EDGE_LSTM_TEXTS];
     size_t inputs = (size_t)m->embedding_dim;
     for (int32_t d = 0; d < m->directions; d++) {
@@ -1107,7 +1107,7 @@ static void advance(const edge_lstm *m, reading *readings, int count) {
 /* --- The calls of edge_lstm.h --------------------------------------------------------------------------------- */
 
 /* Check the file as far as that takes no memory. Return the bytes that the model needs, or 0 with *error set. */
-static size_t examine(edge_lstm *m, const void *file, size_t size, const char *name, int digest_counts,
+static size_t read_model(edge_lstm *m, const void *file, size_t size, const char *name, int digest_counts,
                       const char **error) {
     static const uint16_t one = 1;
     memory all = memory_at(NULL);
@@ -1119,7 +1119,7 @@ static size_t examine(edge_lstm *m, const void *file, size_t size, const char *n
     if (!*error) *error = find_weights(m);
     if (!*error) *error = read_labels(m);
     if (*error) return 0;
-    m->kernel = find_kernel(name, m->most, 0);
+    m->kernel = find_kernel(name, m->max_abs_weight, 0);
     if (!m->kernel) *error = "this machine has no such kernel, or not for weights this large; leave it out";
     else lay_out_model(m, &all);
     return *error ? 0 : total(&all);
@@ -1132,13 +1132,13 @@ const char *edge_lstm_kernels(size_t i) {
 
 size_t edge_lstm_needs(const void *file, size_t size, const char *kernel_name, const char **error) {
     edge_lstm m;
-    return examine(&m, file, size, kernel_name, 0, error);
+    return read_model(&m, file, size, kernel_name, 0, error);
 }
 
 edge_lstm *edge_lstm_open(const void *file, size_t size, const char *kernel_name, void *memory_given, size_t memory_size,
                           const char **error) {
     edge_lstm m;
-    size_t needs = examine(&m, file, size, kernel_name, 1, error);
+    size_t needs = read_model(&m, file, size, kernel_name, 1, error);
     if (needs && (!memory_given || memory_size < needs))
         *error = "the memory is too small; edge_lstm_needs says how large it must be";
     if (*error) return NULL;
@@ -1150,7 +1150,7 @@ edge_lstm *edge_lstm_open(const void *file, size_t size, const char *kernel_name
     for (int32_t d = 0; d < model->directions; d++) pack_direction(model, d);
     if (m.specials) read_rule(model, 0);
     for (uint32_t c = 0; c < 128; c++)
-        if (model->kind[lower(c)] == LETTER) model->letter[c] = (unsigned char)lower(c);
+        if (model->kind[to_lower(c)] == LETTER) model->letter[c] = (unsigned char)to_lower(c);
     if (!index_words(model) || (m.ngrams && !read_ngrams(model))) return *error = CROWDED, NULL;
     read_labels(model);
     return model;
@@ -1212,14 +1212,14 @@ static void run_many(edge_lstm_worker *w, const char *const *texts, const size_t
                 for (r->count = columns; r->count > 1 && !r->id[r->count - 1];) r->count--;
             }
             r->text = next;
-            begin(w->model, r);
+            reset_sequence(w->model, r);
         }
         if (!active) return;
-        advance(w->model, readings, active);
+        step_sequences(w->model, readings, active);
         for (int t = active - 1; t >= 0; t--)
             if (readings[t].at == readings[t].count) { /* the last one takes its place */
                 reading ended = readings[t];
-                answer(w, &ended, probabilities + ended.text * (size_t)w->model->labels);
+                classify(w, &ended, probabilities + ended.text * (size_t)w->model->labels);
                 readings[t] = readings[--active];
                 readings[active] = ended;
             }
@@ -1350,7 +1350,7 @@ SHAPE("plain", 1, 1, 1, U8, 128)
 #if defined __ARM_FEATURE_DSP && defined __ARM_FEATURE_SIMD32 /* ARMv7 and Cortex-M4: two products at a time */
 #include <arm_acle.h>
 #define PAIR(w, x, sum) __smlad(__sxtb16((int8x4_t)(w)), (int16x2_t)__uxtb16((uint8x4_t)(x)), sum)
-#define DOT(sum, w, x) PAIR(turn((uint32_t)(w), 8), turn((uint32_t)(x), 8), PAIR(w, x, sum))
+#define DOT(sum, w, x) PAIR(rotr32((uint32_t)(w), 8), rotr32((uint32_t)(x), 8), PAIR(w, x, sum))
 #else
 #define PRODUCT(w, x, bit) ((signed char)((uint32_t)(w) >> (bit) & 255) * (int32_t)((uint32_t)(x) >> (bit) & 255))
 #define DOT(sum, w, x) ((sum) + PRODUCT(w, x, 0) + PRODUCT(w, x, 8) + PRODUCT(w, x, 16) + PRODUCT(w, x, 24))
@@ -1521,7 +1521,7 @@ TARGET FAST void NAME(store)(float *at, floats value) { *(floats *)(void *)at = 
 
 /* Round h to 8 bits over its range, in the kernel's type of inputs. */
 TARGET FAST void NAME(round)(unsigned char *out, floats h, const state *s) {
-    floats q = (h / SET(s->step) + SET(12582912.0f)) - SET(12582912.0f) + SET((float)s->zero); /* as nearest() */
+    floats q = (h / SET(s->step) + SET(12582912.0f)) - SET(12582912.0f) + SET((float)s->zero); /* as round_half_even() */
     ints n = CONVERT(MIN(MAX(q, SET(0.0f)), SET(255.0f)), ints) - (INPUTS == U8 ? 0 : INPUTS == S8 ? 128 : s->zero); /* a NaN is 0 */
     if (INPUTS == S16) *(NAME(shorts) *)(void *)out = CONVERT(n, NAME(shorts));
     else *(NAME(bytes) *)(void *)out = CONVERT(n, NAME(bytes));
@@ -1606,7 +1606,7 @@ TARGET FAST void NAME(multiply_float)(const edge_lstm *m, const unsigned char *p
 }
 
 /* Return the largest of a vector's floats. */
-TARGET FAST float NAME(most)(floats v) {
+TARGET FAST float NAME(max_lane)(floats v) {
     float x[LANES];
     memcpy(x, &v, sizeof x);
     UNROLL for (int n = LANES / 2; n; n /= 2)
@@ -1630,10 +1630,10 @@ TARGET FAST void NAME(cell)(const edge_lstm *m, const float *bias, state *s) {
         NAME(store)(s->most + j, MAX(h, NAME(load)(s->most + j)));
     }
     if (!m->int8) return;
-    float least = -NAME(most)(-low), most = NAME(most)(high);
+    float least = -NAME(max_lane)(-low), most = NAME(max_lane)(high);
     if (least != s->low || most != s->high) {
         s->low = least, s->high = most;
-        scale_of(least, most, &s->step, &s->zero);
+        find_scale(least, most, &s->step, &s->zero);
     }
     for (int32_t j = 0; j < m->units; j += LANES) NAME(round)(s->q + (size_t)j * input_size(m), NAME(load)(s->h + j), s);
 }

@@ -5,6 +5,6 @@
 
 int main(void) {
     uint32_t c;
-    for (c = 0; c < 0x110000; c++) printf("%u %d\n", (unsigned)lower(c), around_sigma(c));
+    for (c = 0; c < 0x110000; c++) printf("%u %d\n", (unsigned)to_lower(c), sigma_context(c));
     return 0;
 }
