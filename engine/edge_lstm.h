@@ -1,10 +1,12 @@
-/* Runs the model files of edge-lstm: C99, no allocation, of the C library memory and string functions alone.
+/* Runs the model files of edge-lstm: C99, no allocation, and nothing of the C library but string.h.
  *
- * The file is read where it lies, in memory or in flash, and has to stay there. An open model never changes: any
- * number of threads may share it, each with a worker of its own. The probabilities are the same bits on every
- * machine, with every kernel, alone and beside other texts. docs/file-format.md says what each byte of a file means.
+ * The file is read where it lies, in memory or in flash, and has to stay there. An open model never
+ * changes: any number of threads may share it, each with a worker of its own. The probabilities are
+ * the same bits on every machine, with every kernel, alone and side by side with other texts.
+ * docs/file-format.md says what each byte of a file means.
  *
- * Compile with -std=c99 or -ffp-contract=off, and never with -ffast-math. docs/ports.md has an example. */
+ * Compile edge_lstm.c, which includes the folder src, with -std=c99 or -ffp-contract=off, and never
+ * with -ffast-math. docs/ports.md has an example. */
 #ifndef EDGE_LSTM_H
 #define EDGE_LSTM_H
 
@@ -18,55 +20,77 @@ extern "C" {
 typedef struct edge_lstm edge_lstm;
 typedef struct edge_lstm_worker edge_lstm_worker;
 
-/* Return the i-th kernel that this machine runs, the best first, NULL behind the last: "avx512-vnni", "avx-vnni",
- * "avx2", "sse2", "neon-dot", "neon", "wasm-simd", "plain". */
+/* Return the i-th kernel that this machine runs, the best first, and NULL behind the last:
+ * "avx512-vnni", "avx-vnni", "avx2", "sse2", "neon-dot", "neon", "wasm-simd", "plain". */
 const char *edge_lstm_kernels(size_t i);
 
-/* Return the bytes of memory, of any alignment, that the model takes. 0 where the file is no model that can run here:
- * *error is then one line that says why, never to be freed. Only open finds out whether the file was changed.
+/* Return the bytes of memory, of any alignment, that the model takes. 0 if the file is no model
+ * that can run here: *error is then one line that says why, never to be freed. Only open finds out
+ * whether the file was changed.
  * kernel: a name, or NULL for the best. */
 size_t edge_lstm_needs(const void *file, size_t size, const char *kernel, const char **error);
 
-/* Check every byte of the file and get ready. NULL, with *error set, where the file or the memory will not do. */
-edge_lstm *edge_lstm_open(const void *file, size_t size, const char *kernel, void *memory, size_t memory_size,
-                          const char **error);
+/* Check every byte of the file and get ready. Return NULL, with *error set, if the file or the
+ * memory will not do. */
+edge_lstm *edge_lstm_open(const void *file, size_t size, const char *kernel, void *memory,
+                          size_t memory_size, const char **error);
 
-/* What a thread needs beside the model. start: NULL where the memory is too small. */
+/* Return the bytes of memory, of any alignment, that each thread takes besides the model. */
 size_t edge_lstm_worker_needs(const edge_lstm *model);
+
+/* Get a thread's memory ready. Return NULL if it is too small. */
 edge_lstm_worker *edge_lstm_worker_start(const edge_lstm *model, void *memory, size_t memory_size);
 
-/* The kernel in use, the number of labels, and the i-th label, in UTF-8. */
+/* Return the name of the kernel in use. */
 const char *edge_lstm_kernel(const edge_lstm *model);
+
+/* Return the number of labels. */
 size_t edge_lstm_labels(const edge_lstm *model);
+
+/* Return the i-th label, in UTF-8. */
 const char *edge_lstm_label(const edge_lstm *model, size_t i);
-/* Of a model that gives a text several labels, or none: the probability from which on it has the i-th one.
- * 0 where each text has one label, the most probable. */
+
+/* Return the probability from which on a text has the i-th label, for a model that gives a text
+ * several labels or none. 0 if each text has one label, the most probable. */
 double edge_lstm_threshold(const edge_lstm *model, size_t i);
 
-/* Return an entry of the file's metadata, such as "edge_lstm.training", *size bytes; NULL where there is none. */
+/* Return an entry of the file's metadata, such as "edge_lstm.training", of *size bytes; NULL if
+ * there is none. */
 const char *edge_lstm_metadata(const edge_lstm *model, const char *key, size_t *size);
 
-/* Classify a text in UTF-8 (each wrong sequence counts as U+FFFD) → a probability for each label. Return its status:
- * "ok"; "empty", without words; "unknown_words", none of the vocabulary; "truncated", where only the end was read. */
-const char *edge_lstm_predict(edge_lstm_worker *worker, const char *text, size_t size, float *probabilities);
+/* Classify a text in UTF-8 (each wrong sequence counts as U+FFFD): write a probability for each
+ * label. Return the text's status: "ok"; "empty", without words; "unknown_words", with none of the
+ * vocabulary; "truncated", read only at its end. */
+const char *edge_lstm_predict(edge_lstm_worker *worker, const char *text, size_t size,
+                              float *probabilities);
 
-/* The same for many texts, side by side, which is faster. probabilities: [count, labels]; statuses: [count] or NULL. */
-void edge_lstm_predict_many(edge_lstm_worker *worker, const char *const *texts, const size_t *sizes, size_t count,
-                            float *probabilities, const char **statuses);
+/* Classify many texts side by side, which is faster.
+ * probabilities: [count, labels]; statuses: [count] or NULL. */
+void edge_lstm_predict_many(edge_lstm_worker *worker, const char *const *texts, const size_t *sizes,
+                            size_t count, float *probabilities, const char **statuses);
 
-/* The two halves of predict. encode: text → ids, which stay in the worker until its next call. run: rows of ids,
- * [count, columns], each filled up with 0 → [count, labels]; 0 where there are more columns than the file's length,
- * none, or an id that the network has not. */
-const char *edge_lstm_encode(edge_lstm_worker *worker, const char *text, size_t size, const int32_t **ids, size_t *count);
-int edge_lstm_run(edge_lstm_worker *worker, const int32_t *ids, size_t count, size_t columns, float *probabilities);
+/* The first half of predict: turn a text into ids, which stay in the worker until its next call.
+ * Return the text's status. */
+const char *edge_lstm_encode(edge_lstm_worker *worker, const char *text, size_t size,
+                             const int32_t **ids, size_t *count);
 
-/* Return how unlike the texts that the model learnt from this one is: 0, like them, to 1.5. probabilities: predict's.
- * above: the score that at most this share of familiar texts exceeds; below 0 where the file has none for it. */
-double edge_lstm_unfamiliarity(edge_lstm_worker *worker, const char *text, size_t size, const float *probabilities);
+/* The second half: run rows of ids, [count, columns], each filled up with 0.
+ * probabilities: [count, labels]. Return 0 if there are no columns, more than the file's length, or
+ * an id that the network has not. */
+int edge_lstm_run(edge_lstm_worker *worker, const int32_t *ids, size_t count, size_t columns,
+                  float *probabilities);
+
+/* Return how unlike the texts that the model learnt from this one is: from 0, like them, to 1.5.
+ * probabilities: those of predict. */
+double edge_lstm_unfamiliarity(edge_lstm_worker *worker, const char *text, size_t size,
+                               const float *probabilities);
+
+/* Return the score that at most this share of familiar texts exceeds; below 0 if the file has none
+ * for this share. */
 double edge_lstm_unfamiliar_above(const edge_lstm *model, double share);
 
-/* Run the file's own test: return how many of its golden rows do not give their ids and, to 0.001, probabilities.
- * rows: how many there are; worst: the largest difference. */
+/* Run the file's own test. Return the number of its golden rows that do not give their ids and, to
+ * 0.001, probabilities. rows: their number; worst: the largest difference. */
 size_t edge_lstm_check(edge_lstm_worker *worker, size_t *rows, float *worst);
 
 #ifdef __cplusplus

@@ -1,130 +1,270 @@
-/* edge-lstm-c MODEL [TEXT…]: answers each text, or each line of standard input, as edge-lstm predict does.
+/* edge-lstm-c MODEL [TEXT…]: answers each text, or each line of standard input, as the command
+ * edge-lstm predict does.
  *
  *     --all               every label's probability behind the answer
- *     --unfamiliar SHARE  marks texts unlike those that the model learnt from, and at most this share of the others
+ *     --unfamiliar SHARE  marks texts unlike those that the model learnt from, and at most this
+ *                         share of the others
  *     --check             runs the file's golden rows instead
- *     --kernel NAME       takes this kernel, not the best: avx512-vnni, avx-vnni, avx2, sse2, neon-dot, neon, plain */
+ *     --kernel NAME       takes this kernel, not the best: avx512-vnni, avx-vnni, avx2, sse2,
+ *                         neon-dot, neon, plain */
 #include "edge_lstm.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static int all;
-static double above = -1; /* a text with a higher score is unfamiliar; below 0 none is */
+enum {
+    FIRST_FILE_BYTES = 1 << 20,
+    FIRST_LINE_BYTES = 1024
+}; /* room that doubles when it is full */
 
-static void fail(const char *what, const char *why) {
-    fprintf(stderr, "error: %s: %s\n", what, why);
+static const char USAGE[] =
+    "usage: edge-lstm-c [--all] [--unfamiliar SHARE] [--check] [--kernel NAME] MODEL [TEXT...]\n";
+
+typedef struct {
+    int shows_all;
+    int runs_check;
+    const char *kernel; /* NULL: the best */
+    const char *share;  /* NULL: no text is unfamiliar */
+    const char *path;
+    char **texts;
+    int num_texts; /* 0: those of standard input */
+} options;
+
+typedef struct {
+    const edge_lstm *model;
+    edge_lstm_worker *worker;
+    float *probabilities; /* [labels] */
+    float *left;          /* [labels]: of the labels that are not printed yet */
+    double above;         /* a text with a higher score is unfamiliar; below 0 none is */
+    int shows_all;
+} session;
+
+/* The memory is given back when the program ends. */
+static void fail(const char *subject, const char *reason) {
+    fprintf(stderr, "error: %s: %s\n", subject, reason);
     exit(1);
 }
 
-static void *room(void *data, size_t size) {
+static void *reallocate(void *data, size_t size) {
     data = realloc(data, size);
-    if (!data) fail("memory", "there is not enough");
+    if (!data)
+        fail("memory", "there is not enough");
     return data;
 }
 
-static char *read_all(FILE *file, const char *path, size_t *size) {
-    size_t most = 1 << 20, got;
-    char *data = room(NULL, most);
-    if (!file) fail(path, "it cannot be opened; check the path");
-    for (*size = 0; (got = fread(data + *size, 1, most - *size, file)) > 0;)
-        if ((*size += got) == most) data = room(data, most *= 2);
-    if (ferror(file)) fail(path, "it cannot be read; give the path of a model file");
+static char *read_file(const char *path, size_t *size) {
+    FILE *file = fopen(path, "rb");
+    size_t capacity = FIRST_FILE_BYTES;
+    char *data = reallocate(NULL, capacity);
+    size_t got;
+    if (!file)
+        fail(path, "it cannot be opened; check the path");
+    *size = 0;
+    do {
+        if (*size == capacity) {
+            capacity *= 2;
+            data = reallocate(data, capacity);
+        }
+        got = fread(data + *size, 1, capacity - *size, file);
+        *size += got;
+    } while (got > 0);
+    if (ferror(file))
+        fail(path, "it cannot be read; give the path of a model file");
+    fclose(file);
     return data;
 }
 
-/* A line of any length without its end, in memory that the next one takes; NULL behind the last. */
+/* Read a line of any length without its end, into memory that the next one takes. Return NULL
+ * behind the last. */
 static const char *read_line(size_t *size) {
-    static char *data;
-    static size_t most;
-    int c;
-    for (*size = 0; (c = getchar()) != EOF && c != '\n'; data[(*size)++] = (char)c)
-        if (*size == most) data = room(data, most = 2 * most + 1024);
-    if (c == EOF && !*size) return NULL;
-    if (*size && data[*size - 1] == '\r') --*size;
-    return data ? data : "";
+    static char *line;
+    static size_t capacity;
+    int c = getchar();
+    *size = 0;
+    if (c == EOF)
+        return NULL;
+    for (; c != EOF && c != '\n'; c = getchar()) {
+        if (*size == capacity) {
+            capacity = 2 * capacity + FIRST_LINE_BYTES;
+            line = reallocate(line, capacity);
+        }
+        line[*size] = (char)c;
+        ++*size;
+    }
+    if (*size > 0 && line[*size - 1] == '\r')
+        --*size;
+    return line ? line : "";
 }
 
-/* No control character is in a label. What changes the direction or ends the line is shown as an escape. */
+/* Return the code point of three bytes of UTF-8 from U+2000 to U+207F, or 0. */
+static unsigned general_punctuation(const unsigned char *at) {
+    if (at[0] != 0xE2 || (at[1] & 0xFE) != 0x80)
+        return 0;
+    return 0x2000u | (at[1] & 1u) << 6 | (at[2] & 63u);
+}
+
+/* Return whether a character changes the direction of the text or ends its line. */
+static int is_invisible(unsigned c) {
+    return c == 0x200E || c == 0x200F || (c >= 0x2028 && c <= 0x202E) ||
+           (c >= 0x2066 && c <= 0x2069);
+}
+
+/* Print a label. It has no control character; an invisible one is printed as an escape. */
 static void print_label(const char *label) {
-    for (const unsigned char *at = (const unsigned char *)label; *at; at++) {
-        unsigned c = 0; /* a code point from U+2000 to U+207F, or none */
-        if (at[0] == 0xE2 && (at[1] & 0xFE) == 0x80) c = 0x2000u | (at[1] & 1u) << 6 | (at[2] & 63u);
-        if (at[0] == 0xD8 && at[1] == 0x9C) printf("\\u061c"), at++;
-        else if (c == 0x200E || c == 0x200F || (c >= 0x2028 && c <= 0x202E) || (c >= 0x2066 && c <= 0x2069))
-            printf("\\u%04x", c), at += 2;
-        else putchar(*at);
+    const unsigned char *at = (const unsigned char *)label;
+    while (*at) {
+        unsigned c = general_punctuation(at);
+        if (at[0] == 0xD8 && at[1] == 0x9C) { /* the Arabic letter mark */
+            printf("\\u061c");
+            at += 2;
+        } else if (is_invisible(c)) {
+            printf("\\u%04x", c);
+            at += 3;
+        } else {
+            putchar(*at);
+            at++;
+        }
     }
 }
 
-static size_t largest(const float *values, size_t count) {
-    size_t best = 0;
+static size_t index_of_largest(const float *values, size_t count) {
+    size_t largest = 0;
     for (size_t i = 1; i < count; i++)
-        if (values[i] > values[best]) best = i;
-    return best;
+        if (values[i] > values[largest])
+            largest = i;
+    return largest;
 }
 
-/* Those that reach their threshold, the most probable first. left: a copy of the probabilities, which it changes. */
-static void print_labels(const edge_lstm *model, float *left) {
-    size_t labels = edge_lstm_labels(model), i;
-    const char *joint = "";
-    for (i = 0; i < labels; i++)
-        if ((double)left[i] < edge_lstm_threshold(model, i)) left[i] = -1;
-    while (left[i = largest(left, labels)] >= 0) {
-        fputs(joint, stdout), joint = "|";
-        print_label(edge_lstm_label(model, i));
-        left[i] = -1;
+/* Print the labels that reach their threshold, the most probable first. */
+static void print_labels(const session *s) {
+    size_t labels = edge_lstm_labels(s->model);
+    const char *separator = "";
+    for (size_t i = 0; i < labels; i++) {
+        float p = s->probabilities[i];
+        s->left[i] = (double)p < edge_lstm_threshold(s->model, i) ? -1 : p;
+    }
+    for (;;) {
+        size_t next = index_of_largest(s->left, labels);
+        if (!(s->left[next] >= 0))
+            return;
+        fputs(separator, stdout);
+        print_label(edge_lstm_label(s->model, next));
+        s->left[next] = -1;
+        separator = "|";
     }
 }
 
-static void answer(const edge_lstm *model, edge_lstm_worker *worker, const char *text, size_t size, float *probabilities) {
-    size_t labels = edge_lstm_labels(model);
-    const char *status = edge_lstm_predict(worker, text, size, probabilities);
-    size_t best = largest(probabilities, labels);
-    if (above >= 0 && (!strcmp(status, "ok") || !strcmp(status, "truncated")) &&
-        edge_lstm_unfamiliarity(worker, text, size, probabilities) > above)
+static int is_unfamiliar(const session *s, const char *text, size_t size, const char *status) {
+    if (s->above < 0)
+        return 0;
+    if (strcmp(status, "ok") != 0 && strcmp(status, "truncated") != 0)
+        return 0;
+    return edge_lstm_unfamiliarity(s->worker, text, size, s->probabilities) > s->above;
+}
+
+static void answer(const session *s, const char *text, size_t size) {
+    size_t labels = edge_lstm_labels(s->model);
+    int has_several = edge_lstm_threshold(s->model, 0) > 0;
+    const char *status = edge_lstm_predict(s->worker, text, size, s->probabilities);
+    size_t best = index_of_largest(s->probabilities, labels);
+    if (is_unfamiliar(s, text, size, status))
         status = "unfamiliar";
-    memcpy(probabilities + labels, probabilities, labels * sizeof *probabilities);
-    if (edge_lstm_threshold(model, 0) > 0) print_labels(model, probabilities + labels);
-    else print_label(edge_lstm_label(model, best));
-    printf("\t%.6f\t%s", (double)probabilities[best], status);
-    for (size_t i = 0; all && i < labels; i++) printf("\t%.9g", (double)probabilities[i]);
+    if (has_several)
+        print_labels(s);
+    else
+        print_label(edge_lstm_label(s->model, best));
+    printf("\t%.6f\t%s", (double)s->probabilities[best], status);
+    if (s->shows_all)
+        for (size_t i = 0; i < labels; i++)
+            printf("\t%.9g", (double)s->probabilities[i]);
     putchar('\n');
-    if (fflush(stdout)) fail("standard output", "it cannot be written");
+    if (fflush(stdout) != 0)
+        fail("standard output", "it cannot be written");
+}
+
+/* Run the golden rows. Return whether one is wrong. */
+static int check(edge_lstm_worker *worker) {
+    size_t rows;
+    float worst;
+    size_t wrong = edge_lstm_check(worker, &rows, &worst);
+    printf("%zu of %zu golden rows, largest difference %.1e\n", rows - wrong, rows, (double)worst);
+    return wrong > 0;
+}
+
+/* Read the command line. Return whether it is one. */
+static int read_options(options *o, int count, char **arguments) {
+    int i = 1;
+    memset(o, 0, sizeof *o);
+    for (; i < count && strncmp(arguments[i], "--", 2) == 0; i++) {
+        const char *name = arguments[i];
+        int has_value = i + 1 < count;
+        if (strcmp(name, "--all") == 0) {
+            o->shows_all = 1;
+        } else if (strcmp(name, "--check") == 0) {
+            o->runs_check = 1;
+        } else if (strcmp(name, "--kernel") == 0 && has_value) {
+            i++;
+            o->kernel = arguments[i];
+        } else if (strcmp(name, "--unfamiliar") == 0 && has_value) {
+            i++;
+            o->share = arguments[i];
+        } else {
+            return 0;
+        }
+    }
+    if (i >= count)
+        return 0;
+    o->path = arguments[i];
+    o->texts = arguments + i + 1;
+    o->num_texts = count - i - 1;
+    return 1;
+}
+
+static edge_lstm *open_model(const options *o) {
+    const char *error;
+    edge_lstm *model = NULL;
+    size_t size;
+    const char *file = read_file(o->path, &size);
+    size_t needs = edge_lstm_needs(file, size, o->kernel, &error);
+    if (needs) {
+        void *memory = reallocate(NULL, needs);
+        model = edge_lstm_open(file, size, o->kernel, memory, needs, &error);
+    }
+    if (!model)
+        fail(o->path, error);
+    return model;
 }
 
 int main(int count, char **arguments) {
-    int checks = 0, i = 1;
-    size_t size, rows, wrong;
-    float worst;
-    const char *error, *kernel = NULL, *share = NULL, *text;
-    for (; i < count && !strncmp(arguments[i], "--", 2); i++) {
-        if (!strcmp(arguments[i], "--all")) all = 1;
-        else if (!strcmp(arguments[i], "--check")) checks = 1;
-        else if (!strcmp(arguments[i], "--kernel") && i + 1 < count) kernel = arguments[++i];
-        else if (!strcmp(arguments[i], "--unfamiliar") && i + 1 < count) share = arguments[++i];
-        else break;
+    options o;
+    if (!read_options(&o, count, arguments)) {
+        fputs(USAGE, stderr);
+        return 2;
     }
-    if (i >= count || !strncmp(arguments[i], "--", 2))
-        return fputs("usage: edge-lstm-c [--all] [--unfamiliar SHARE] [--check] [--kernel NAME] MODEL [TEXT...]\n", stderr), 2;
-    const char *path = arguments[i++], *file = read_all(fopen(path, "rb"), path, &size);
-    size_t needs = edge_lstm_needs(file, size, kernel, &error);
-    edge_lstm *model = needs ? edge_lstm_open(file, size, kernel, room(NULL, needs), needs, &error) : NULL;
-    if (!model) fail(path, error);
-    if (share && (above = edge_lstm_unfamiliar_above(model, atof(share))) < 0)
-        fail(path, "it has no threshold for this share; give one such as 0.05, or export it with more texts");
-    needs = edge_lstm_worker_needs(model);
-    edge_lstm_worker *worker = edge_lstm_worker_start(model, room(NULL, needs), needs);
-    if (checks) {
-        wrong = edge_lstm_check(worker, &rows, &worst);
-        printf("%zu of %zu golden rows, largest difference %.1e\n", rows - wrong, rows, (double)worst);
-        return wrong > 0;
+    session s = {.model = open_model(&o), .above = -1, .shows_all = o.shows_all};
+    if (o.share) {
+        s.above = edge_lstm_unfamiliar_above(s.model, atof(o.share));
+        if (s.above < 0)
+            fail(o.path, "it has no threshold for this share; give one such as 0.05, or export it "
+                         "with more texts");
     }
-    float *probabilities = room(NULL, 2 * edge_lstm_labels(model) * sizeof *probabilities);
-    if (i < count)
-        for (; i < count; i++) answer(model, worker, arguments[i], strlen(arguments[i]), probabilities);
-    else
-        while ((text = read_line(&size))) answer(model, worker, text, size, probabilities);
+    size_t worker_size = edge_lstm_worker_needs(s.model);
+    void *worker_memory = reallocate(NULL, worker_size);
+    s.worker = edge_lstm_worker_start(s.model, worker_memory, worker_size);
+    if (o.runs_check)
+        return check(s.worker);
+
+    size_t row_size = edge_lstm_labels(s.model) * sizeof(float);
+    s.probabilities = reallocate(NULL, row_size);
+    s.left = reallocate(NULL, row_size);
+    for (int i = 0; i < o.num_texts; i++)
+        answer(&s, o.texts[i], strlen(o.texts[i]));
+    if (o.num_texts == 0) {
+        size_t size;
+        const char *line = read_line(&size);
+        for (; line; line = read_line(&size))
+            answer(&s, line, size);
+    }
     return 0;
 }

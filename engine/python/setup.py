@@ -1,6 +1,7 @@
 """The extension module: one abi3 file for CPython 3.10 and later."""
 
 import sys
+from pathlib import Path
 
 from setuptools import Extension, setup
 
@@ -9,7 +10,7 @@ engine = Extension(
     "edge_lstm_native._engine",
     ["edge_lstm_native/_engine.c", "../edge_lstm.c"],
     include_dirs=[".."],
-    depends=["../edge_lstm.h"],
+    depends=["../edge_lstm.h", *sorted(map(str, Path("../src").glob("*.h")))],
     define_macros=[("Py_LIMITED_API", "0x030A0000")],
     extra_compile_args=FLAGS if sys.platform != "win32" else [],
     extra_link_args=["-Wl,-s"] if sys.platform == "linux" else [],

@@ -10,13 +10,15 @@ import unicodedata
 from pathlib import Path
 
 import pytest
+import unicode_tables
 
 from tests.engine.conftest import ENGINE, HERE, SANITIZED, STRICT, Compile, answers
-from tests.engine.unicode_table import around_sigma
 from tests.ports.conftest import Case
 
+PROPERTIES = (unicode_tables.UNCASED, unicode_tables.CASED, unicode_tables.CASE_IGNORABLE)  # of the header
 FUZZ_SECONDS = int(os.environ.get("EDGE_LSTM_FUZZ_SECONDS", "20"))
-LINES, ALL_LINES = 1733, 2900  # at most: edge_lstm.c and .h together, all code of the engine
+COLUMNS = 100
+LINES = 3300  # of the engine itself, at most, without the command, the modules and the tables
 
 
 def test_a_long_text_and_a_long_word(program: list[str], models: list[Case]) -> None:
@@ -68,19 +70,34 @@ def test_it_calls_memory_and_string_functions_alone(compiler: str, tmp_path: Pat
     assert {name for name in called if not name.startswith(compilers)} <= allowed
 
 
+def statements(path: Path) -> list[str]:
+    """Return the lines of a C file without comments, strings, and what stands in parentheses."""
+    code = re.sub(r'"(\\.|[^"\\\n])*"|\'(\\.|[^\'\\])+\'', "0", path.read_text())
+    code = re.sub(r"/\*.*?\*/", lambda comment: "\n" * comment[0].count("\n"), code, flags=re.DOTALL)
+    while "(" in code:
+        code, found = re.subn(r"\([^()]*\)", lambda inner: "\n" * inner[0].count("\n"), code)
+        assert found, path
+    return code.splitlines()
+
+
+@pytest.mark.parametrize("path", sorted(ENGINE.rglob("*.[ch]")), ids=lambda path: path.name)
+def test_each_line_of_c_has_one_statement_and_fits_a_screen(path: Path) -> None:
+    assert max(map(len, path.read_text().splitlines())) <= COLUMNS
+    for number, line in enumerate(statements(path), 1):
+        assert not re.search(r";\s*[^\s}\\]", line), (number, line)  # two statements
+        assert not re.search(r"^[^{}]*=[^{}]*,[^{}]*;$", line), (number, line)  # a comma between them
+
+
 def test_it_is_short() -> None:
-    code = [path for path in ENGINE.rglob("*.*") if path.suffix in (".c", ".h", ".py", ".mjs")]
-    lines = {path: len(path.read_text().splitlines()) for path in code if "build" not in path.parts}
-    assert sum(lines[ENGINE / f"edge_lstm.{end}"] for end in "ch") <= LINES
-    assert sum(lines.values()) <= ALL_LINES
+    parts = [*ENGINE.glob("edge_lstm.*"), *ENGINE.glob("src/*.h")]
+    parts.remove(unicode_tables.HEADER)
+    assert sum(len(path.read_text().splitlines()) for path in parts) <= LINES
 
 
 def test_letters_become_lower_case_as_in_python(compiled: Compile) -> None:
     program = compiled("gcc", "-std=c99", "-O2", sources=[str(HERE / "lower.c")])
-    table = subprocess.run(
-        [program], capture_output=True, text=True, check=True
-    ).stdout.splitlines()
-    version = re.search(r"/\* Of Unicode (\d+\.\d+\.\d+)\.", (ENGINE / "edge_lstm.c").read_text())
+    table = subprocess.run([program], capture_output=True, text=True, check=True).stdout.splitlines()
+    version = re.search(r"Unicode (\d+\.\d+\.\d+)\.", unicode_tables.HEADER.read_text())
     assert version
     ours, theirs = (
         tuple(map(int, v.split("."))) for v in (version[1], unicodedata.unidata_version)
@@ -89,11 +106,20 @@ def test_letters_become_lower_case_as_in_python(compiled: Compile) -> None:
     for c, line in enumerate(table):
         if 0xD800 <= c < 0xE000 or c == 0x130 or unicodedata.category(chr(c)) == "Cn":
             continue
-        lower, around = map(int, line.split())
-        if chr(lower) != chr(c).lower() or around != around_sigma(chr(c)):
+        lower, number = line.split()
+        expected = (chr(c).lower(), unicode_tables.case_property(chr(c)))
+        if (chr(int(lower)), PROPERTIES[int(number)]) != expected:
             wrong.append(c)
     # A later Unicode than the table's: only letters that the table does not know may differ.
     assert not wrong or (theirs > ours and len(wrong) < 300), [hex(c) for c in wrong[:20]]
+
+
+def test_the_unicode_tables_are_those_that_the_generator_writes() -> None:
+    """python engine/unicode_tables.py writes them."""
+    version = unicodedata.unidata_version
+    if f"Unicode {version}." not in unicode_tables.HEADER.read_text():
+        pytest.skip(f"this Python has Unicode {version}, the tables another one")
+    assert unicode_tables.HEADER.read_text() == unicode_tables.header()
 
 
 @pytest.mark.slow

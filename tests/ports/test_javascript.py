@@ -105,6 +105,7 @@ def test_the_engine_is_small_and_made_of_this_source(tmp_path: Path) -> None:
         pytest.skip("no zig")
     for name in ("edge_lstm.c", "edge_lstm.h", "Makefile"):
         shutil.copy(PROJECT / "engine" / name, tmp_path)
+    shutil.copytree(PROJECT / "engine" / "src", tmp_path / "src")
     (tmp_path / "js").mkdir()
     command = ["make", "-C", str(tmp_path), f"ZIG={' '.join(zig())}", "js/edge-lstm.wasm"]
     subprocess.run(command, check=True, capture_output=True)

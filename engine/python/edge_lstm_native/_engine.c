@@ -1,5 +1,5 @@
-/* edge_lstm_native._engine: the engine as a Python module, in CPython's stable ABI. What it takes and gives, tuples and
- * the bytes of float32, __init__.py makes from and into what users have. */
+/* edge_lstm_native._engine: the engine as a Python module, in CPython's stable ABI. It takes and
+ * returns tuples and the bytes of float32; __init__.py has the interface for users. */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
@@ -7,51 +7,71 @@
 
 #include <string.h>
 
-typedef struct idle {
-    struct idle *next;
+enum { TEXTS_AT_ONCE = 1024 }; /* the GIL is held between two such parts */
+
+/* A worker that no thread uses now. */
+typedef struct idle_worker {
+    struct idle_worker *next;
     edge_lstm_worker *worker; /* its memory lies behind this */
-} idle;
+} idle_worker;
 
 typedef struct {
     PyObject_HEAD
     PyObject *file; /* bytes: read where they lie */
     void *memory;
     edge_lstm *model;
-    idle *workers; /* those that no thread uses now */
+    idle_worker *workers;
 } Model;
 
-/* A worker that no other thread uses until it is given back; the GIL is held. */
-static idle *take_worker(Model *self) {
+/* Take a worker, which no other thread uses until it is given back. The GIL is held. */
+static idle_worker *take_worker(Model *self) {
     size_t size = edge_lstm_worker_needs(self->model);
-    idle *w = self->workers ? self->workers : PyMem_Calloc(1, sizeof *w + size);
-    if (!w) return PyErr_NoMemory(), NULL;
-    if (!w->worker) w->worker = edge_lstm_worker_start(self->model, w + 1, size);
-    self->workers = w->next;
+    idle_worker *w = self->workers;
+    if (w) {
+        self->workers = w->next;
+        return w;
+    }
+    w = PyMem_Calloc(1, sizeof *w + size);
+    if (!w) {
+        PyErr_NoMemory();
+        return NULL;
+    }
+    w->worker = edge_lstm_worker_start(self->model, w + 1, size);
     return w;
 }
 
-static void give_worker(Model *self, idle *w) { w->next = self->workers, self->workers = w; }
+static void give_worker(Model *self, idle_worker *w) {
+    w->next = self->workers;
+    self->workers = w;
+}
 
 static PyObject *model_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords) {
     static char *names[] = {"data", "kernel", NULL};
     PyObject *data;
-    const char *kernel = NULL, *error = NULL, *file;
-    size_t needs, size;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "S|z:Model", names, &data, &kernel)) return NULL;
+    const char *kernel = NULL;
+    const char *error = NULL;
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "S|z:Model", names, &data, &kernel))
+        return NULL;
     Model *self = (Model *)PyType_GenericAlloc(type, 0);
-    if (!self) return NULL;
+    if (!self)
+        return NULL;
     self->file = Py_NewRef(data);
-    file = PyBytes_AsString(data), size = (size_t)PyBytes_Size(data);
-    needs = edge_lstm_needs(file, size, kernel, &error);
-    if (needs) self->memory = PyMem_Malloc(needs);
+    const char *file = PyBytes_AsString(data);
+    size_t size = (size_t)PyBytes_Size(data);
+    size_t needs = edge_lstm_needs(file, size, kernel, &error);
+    if (needs)
+        self->memory = PyMem_Malloc(needs);
     if (self->memory) {
         Py_BEGIN_ALLOW_THREADS
         self->model = edge_lstm_open(file, size, kernel, self->memory, needs, &error);
         Py_END_ALLOW_THREADS
     }
-    if (self->model) return (PyObject *)self;
-    if (error) PyErr_SetString(PyExc_ValueError, error);
-    else PyErr_NoMemory();
+    if (self->model)
+        return (PyObject *)self;
+    if (error)
+        PyErr_SetString(PyExc_ValueError, error);
+    else
+        PyErr_NoMemory();
     Py_DECREF(self);
     return NULL;
 }
@@ -59,102 +79,203 @@ static PyObject *model_new(PyTypeObject *type, PyObject *arguments, PyObject *ke
 static void model_dealloc(Model *self) {
     PyTypeObject *type = Py_TYPE(self);
     freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
-    for (idle *w; (w = self->workers) != NULL; PyMem_Free(w)) self->workers = w->next;
+    while (self->workers) {
+        idle_worker *w = self->workers;
+        self->workers = w->next;
+        PyMem_Free(w);
+    }
     PyMem_Free(self->memory);
     Py_XDECREF(self->file);
     release(self);
     Py_DECREF(type);
 }
 
-/* Return bytes for the probabilities of so many texts, and take a worker; NULL where there is not the memory. */
-static PyObject *new_answers(Model *self, size_t texts, idle **w) {
-    size_t size = edge_lstm_labels(self->model) * sizeof(float);
-    if (texts > (size_t)PY_SSIZE_T_MAX / size) return PyErr_NoMemory();
-    PyObject *answers = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)(texts * size));
-    *w = answers ? take_worker(self) : NULL;
-    if (!*w) Py_CLEAR(answers);
+/* Take a worker, and return bytes for the probabilities of the texts. NULL if there is not the
+ * memory. */
+static PyObject *new_answers(Model *self, size_t texts, idle_worker **w) {
+    size_t row_size = edge_lstm_labels(self->model) * sizeof(float);
+    if (texts > (size_t)PY_SSIZE_T_MAX / row_size)
+        return PyErr_NoMemory();
+    PyObject *answers = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)(texts * row_size));
+    if (!answers)
+        return NULL;
+    *w = take_worker(self);
+    if (!*w)
+        Py_CLEAR(answers);
     return answers;
 }
 
-static float *floats_of(PyObject *answers) { return (float *)(void *)PyBytes_AsString(answers); } /* CPython's begin at 32 */
+/* Return the floats of such bytes, which CPython aligns. */
+static float *floats_of(PyObject *answers) {
+    return (float *)(void *)PyBytes_AsString(answers);
+}
 
-/* Texts, and the share of familiar ones that may be called unfamiliar, or None → (probabilities, statuses). The GIL is
- * released, and taken now and then. */
-static PyObject *model_classify(Model *self, PyObject *arguments) {
-    enum { AT_A_TIME = 1024 };
-    const char *starts[AT_A_TIME], *statuses[AT_A_TIME];
-    size_t sizes[AT_A_TIME], labels = edge_lstm_labels(self->model);
-    PyObject *texts, *share, *text, *name = NULL;
-    Py_ssize_t size;
-    double above = -1;
-    if (!PyArg_ParseTuple(arguments, "OO:_classify", &texts, &share)) return NULL;
-    if (share != Py_None) above = edge_lstm_unfamiliar_above(self->model, PyFloat_AsDouble(share));
-    if (share != Py_None && above < 0 && !PyErr_Occurred())
-        PyErr_SetString(PyExc_ValueError, "the file has no threshold for this share; give one such as 0.05");
-    if (PyErr_Occurred()) return NULL;
-    Py_ssize_t count = PyTuple_Size(texts), done, part, i;
-    PyObject *names = count < 0 ? NULL : PyList_New(count);
-    idle *w = NULL;
-    PyObject *answers = names ? new_answers(self, (size_t)count, &w) : NULL;
-    for (done = 0; answers && done < count; done += part) {
-        part = count - done < AT_A_TIME ? count - done : AT_A_TIME;
-        for (i = 0; i < part; i++) {
-            text = PyTuple_GetItem(texts, done + i);
-            if (text && !PyUnicode_Check(text)) PyErr_Format(PyExc_TypeError, "texts[%zd] is no string", done + i);
-            starts[i] = PyErr_Occurred() ? NULL : PyUnicode_AsUTF8AndSize(text, &size);
-            if (!starts[i]) break;
-            sizes[i] = (size_t)size;
+/* Read the share of familiar texts that may be called unfamiliar, or None. Return whether it is one
+ * of the file's. above: a text with a higher score is unfamiliar; below 0 none is. */
+static int read_share(const edge_lstm *model, PyObject *share, double *above) {
+    *above = -1;
+    if (share == Py_None)
+        return 1;
+    double number = PyFloat_AsDouble(share);
+    if (PyErr_Occurred())
+        return 0;
+    *above = edge_lstm_unfamiliar_above(model, number);
+    if (*above >= 0)
+        return 1;
+    PyErr_SetString(PyExc_ValueError,
+                    "the file has no threshold for this share; give one such as 0.05");
+    return 0;
+}
+
+/* Some texts of a call, and their statuses. */
+typedef struct {
+    Py_ssize_t count;
+    const char *starts[TEXTS_AT_ONCE];
+    size_t sizes[TEXTS_AT_ONCE];
+    const char *statuses[TEXTS_AT_ONCE];
+} part;
+
+/* Find the UTF-8 of the texts from this one on. Return whether all are strings. */
+static int read_texts(PyObject *texts, Py_ssize_t first, part *p) {
+    for (Py_ssize_t i = 0; i < p->count; i++) {
+        PyObject *text = PyTuple_GetItem(texts, first + i);
+        Py_ssize_t size;
+        if (!text)
+            return 0;
+        if (!PyUnicode_Check(text)) {
+            PyErr_Format(PyExc_TypeError, "texts[%zd] is no string", first + i);
+            return 0;
         }
-        if (i < part) break;
-        Py_BEGIN_ALLOW_THREADS
-        float *rows = floats_of(answers) + (size_t)done * labels;
-        edge_lstm_predict_many(w->worker, starts, sizes, (size_t)part, rows, statuses);
-        for (i = 0; above >= 0 && i < part; i++)
-            if ((!strcmp(statuses[i], "ok") || !strcmp(statuses[i], "truncated")) &&
-                edge_lstm_unfamiliarity(w->worker, starts[i], sizes[i], rows + (size_t)i * labels) > above)
-                statuses[i] = "unfamiliar";
-        Py_END_ALLOW_THREADS
-        for (i = 0; i < part; i++) { /* most have the status of the one before */
-            int same = i && statuses[i] == statuses[i - 1];
-            name = same ? Py_NewRef(name) : PyUnicode_InternFromString(statuses[i]);
-            if (!name || PyList_SetItem(names, done + i, name) < 0) break;
-        }
-        if (i < part || PyErr_CheckSignals()) break;
+        p->starts[i] = PyUnicode_AsUTF8AndSize(text, &size);
+        if (!p->starts[i])
+            return 0;
+        p->sizes[i] = (size_t)size;
     }
-    if (answers) give_worker(self, w);
-    if (answers && done >= count) return Py_BuildValue("NN", answers, names);
-    Py_XDECREF(answers);
-    Py_XDECREF(names);
+    return 1;
+}
+
+/* Classify the texts of a part; no GIL is needed. rows: [count, labels]. */
+static void classify_part(edge_lstm_worker *w, part *p, double above, size_t labels, float *rows) {
+    size_t count = (size_t)p->count;
+    edge_lstm_predict_many(w, p->starts, p->sizes, count, rows, p->statuses);
+    if (above < 0)
+        return;
+    for (size_t i = 0; i < count; i++) {
+        const char *status = p->statuses[i];
+        if (strcmp(status, "ok") != 0 && strcmp(status, "truncated") != 0)
+            continue;
+        const float *row = rows + i * labels;
+        double score = edge_lstm_unfamiliarity(w, p->starts[i], p->sizes[i], row);
+        if (score > above)
+            p->statuses[i] = "unfamiliar";
+    }
+}
+
+/* Write the statuses into a list. Most texts have that of the one before. */
+static int store_statuses(const part *p, PyObject *names, Py_ssize_t first) {
+    PyObject *name = NULL;
+    for (Py_ssize_t i = 0; i < p->count; i++) {
+        int is_same = i > 0 && p->statuses[i] == p->statuses[i - 1];
+        name = is_same ? Py_NewRef(name) : PyUnicode_InternFromString(p->statuses[i]);
+        if (!name || PyList_SetItem(names, first + i, name) < 0)
+            return 0;
+    }
+    return 1;
+}
+
+/* Classify all texts, part by part. Return whether no error was raised. */
+static int classify_all(Model *self, PyObject *texts, double above, idle_worker *w, float *rows,
+                        PyObject *names) {
+    size_t labels = edge_lstm_labels(self->model);
+    Py_ssize_t count = PyTuple_Size(texts);
+    part p;
+    for (Py_ssize_t first = 0; first < count; first += p.count) {
+        Py_ssize_t left = count - first;
+        p.count = left < TEXTS_AT_ONCE ? left : TEXTS_AT_ONCE;
+        if (!read_texts(texts, first, &p))
+            return 0;
+        Py_BEGIN_ALLOW_THREADS
+        classify_part(w->worker, &p, above, labels, rows + (size_t)first * labels);
+        Py_END_ALLOW_THREADS
+        if (!store_statuses(&p, names, first))
+            return 0;
+        if (PyErr_CheckSignals())
+            return 0;
+    }
+    return 1;
+}
+
+/* Texts, and a share or None → (probabilities, statuses). The GIL is released, and taken now and
+ * then. */
+static PyObject *model_classify(Model *self, PyObject *arguments) {
+    PyObject *texts;
+    PyObject *share;
+    double above;
+    if (!PyArg_ParseTuple(arguments, "OO:_classify", &texts, &share))
+        return NULL;
+    if (!read_share(self->model, share, &above))
+        return NULL;
+    Py_ssize_t count = PyTuple_Size(texts);
+    if (count < 0)
+        return NULL;
+    PyObject *names = PyList_New(count);
+    if (!names)
+        return NULL;
+    idle_worker *w = NULL;
+    PyObject *answers = new_answers(self, (size_t)count, &w);
+    if (!answers) {
+        Py_DECREF(names);
+        return NULL;
+    }
+    int is_done = classify_all(self, texts, above, w, floats_of(answers), names);
+    give_worker(self, w);
+    if (is_done)
+        return Py_BuildValue("NN", answers, names);
+    Py_DECREF(answers);
+    Py_DECREF(names);
     return NULL;
 }
 
+/* Rows of ids, int32, and their columns → probabilities. */
 static PyObject *model_run(Model *self, PyObject *arguments) {
-    const char *ids;
-    Py_ssize_t size, columns, rows;
-    idle *w;
-    int ran;
-    if (!PyArg_ParseTuple(arguments, "y#n:_run", &ids, &size, &columns)) return NULL;
-    rows = columns > 0 ? size / 4 / columns : 0;
-    if (columns <= 0 || rows * columns * 4 != size || (uintptr_t)ids % sizeof(int32_t))
-        return PyErr_SetString(PyExc_ValueError, "ids are no int32 [rows, columns]"), NULL;
+    const char *bytes;
+    Py_ssize_t size;
+    Py_ssize_t columns;
+    const Py_ssize_t id_size = sizeof(int32_t);
+    if (!PyArg_ParseTuple(arguments, "y#n:_run", &bytes, &size, &columns))
+        return NULL;
+    Py_ssize_t rows = columns > 0 ? size / id_size / columns : 0;
+    int is_array = columns > 0 && rows * columns * id_size == size;
+    if (!is_array || (uintptr_t)bytes % sizeof(int32_t) != 0) {
+        PyErr_SetString(PyExc_ValueError, "ids are no int32 [rows, columns]");
+        return NULL;
+    }
+    idle_worker *w;
     PyObject *answers = new_answers(self, (size_t)rows, &w);
-    if (!answers) return NULL;
+    if (!answers)
+        return NULL;
+    const int32_t *ids = (const int32_t *)(const void *)bytes;
+    float *probabilities = floats_of(answers);
+    int ran;
     Py_BEGIN_ALLOW_THREADS
-    ran = edge_lstm_run(w->worker, (const int32_t *)(const void *)ids, (size_t)rows, (size_t)columns, floats_of(answers));
+    ran = edge_lstm_run(w->worker, ids, (size_t)rows, (size_t)columns, probabilities);
     Py_END_ALLOW_THREADS
     give_worker(self, w);
-    if (ran) return answers;
+    if (ran)
+        return answers;
     PyErr_SetString(PyExc_ValueError, "the ids are too many, or not all of the model's");
     Py_DECREF(answers);
     return NULL;
 }
 
 static PyObject *model_check(Model *self, PyObject *nothing) {
-    size_t wrong, rows;
+    size_t wrong;
+    size_t rows;
     float worst;
-    idle *w = take_worker(self);
     (void)nothing;
-    if (!w) return NULL;
+    idle_worker *w = take_worker(self);
+    if (!w)
+        return NULL;
     Py_BEGIN_ALLOW_THREADS
     wrong = edge_lstm_check(w->worker, &rows, &worst);
     Py_END_ALLOW_THREADS
@@ -162,34 +283,44 @@ static PyObject *model_check(Model *self, PyObject *nothing) {
     return Py_BuildValue("nnd", (Py_ssize_t)wrong, (Py_ssize_t)rows, (double)worst);
 }
 
-/* (the kernel in use, a list with each label and its threshold) */
+/* Append an object to a list, and give up the reference to it. Clears the list on an error. */
+static void append(PyObject **list, PyObject *item) {
+    if (!item || PyList_Append(*list, item) < 0)
+        Py_CLEAR(*list);
+    Py_XDECREF(item);
+}
+
+/* → (the kernel in use, a list with each label and its threshold) */
 static PyObject *model_describe(Model *self, PyObject *nothing) {
-    PyObject *labels = PyList_New(0), *pair;
+    const edge_lstm *model = self->model;
+    PyObject *labels = PyList_New(0);
     (void)nothing;
-    for (size_t i = 0; labels && i < edge_lstm_labels(self->model); i++) {
-        pair = Py_BuildValue("sd", edge_lstm_label(self->model, i), edge_lstm_threshold(self->model, i));
-        if (!pair || PyList_Append(labels, pair) < 0) Py_CLEAR(labels);
-        Py_XDECREF(pair);
+    for (size_t i = 0; labels && i < edge_lstm_labels(model); i++) {
+        const char *label = edge_lstm_label(model, i);
+        append(&labels, Py_BuildValue("sd", label, edge_lstm_threshold(model, i)));
     }
-    return labels ? Py_BuildValue("sN", edge_lstm_kernel(self->model), labels) : NULL;
+    if (!labels)
+        return NULL;
+    return Py_BuildValue("sN", edge_lstm_kernel(model), labels);
 }
 
 static PyObject *kernels(PyObject *module, PyObject *nothing) {
-    PyObject *list = PyList_New(0), *name;
-    (void)module, (void)nothing;
-    for (size_t i = 0; list && edge_lstm_kernels(i); i++) {
-        name = PyUnicode_FromString(edge_lstm_kernels(i));
-        if (!name || PyList_Append(list, name) < 0) Py_CLEAR(list);
-        Py_XDECREF(name);
-    }
-    return list;
+    PyObject *names = PyList_New(0);
+    (void)module;
+    (void)nothing;
+    for (size_t i = 0; names && edge_lstm_kernels(i); i++)
+        append(&names, PyUnicode_FromString(edge_lstm_kernels(i)));
+    return names;
 }
 
 static PyMethodDef model_methods[] = {
     {"_describe", (PyCFunction)model_describe, METH_NOARGS, "(kernel, [(label, threshold)])."},
-    {"_classify", (PyCFunction)model_classify, METH_VARARGS, "Texts, a share or None: (float32, statuses)."},
-    {"_run", (PyCFunction)model_run, METH_VARARGS, "Ids of texts, int32 [texts, columns], columns: float32."},
-    {"check", (PyCFunction)model_check, METH_NOARGS, "(wrong golden rows, golden rows, largest difference)."},
+    {"_classify", (PyCFunction)model_classify, METH_VARARGS,
+     "Texts, a share or None: (float32, statuses)."},
+    {"_run", (PyCFunction)model_run, METH_VARARGS,
+     "Ids of texts, int32 [texts, columns], columns: float32."},
+    {"check", (PyCFunction)model_check, METH_NOARGS,
+     "(wrong golden rows, golden rows, largest difference)."},
     {NULL, NULL, 0, NULL}};
 static PyType_Slot model_slots[] = {{Py_tp_new, (void *)model_new},
                                     {Py_tp_dealloc, (void *)model_dealloc},
@@ -200,15 +331,19 @@ static PyType_Spec model_spec = {"edge_lstm_native._engine.Model", sizeof(Model)
 
 static int execute(PyObject *module) {
     PyObject *type = PyType_FromSpec(&model_spec);
-    if (type && PyModule_AddObject(module, "Model", type) == 0) return 0; /* it takes the reference */
+    if (type && PyModule_AddObject(module, "Model", type) == 0)
+        return 0; /* the module has the reference now */
     Py_XDECREF(type);
     return -1;
 }
 
-static PyMethodDef functions[] = {{"kernels", kernels, METH_NOARGS, "Those that this machine runs, the best first."},
-                                  {NULL, NULL, 0, NULL}};
+static PyMethodDef functions[] = {
+    {"kernels", kernels, METH_NOARGS, "The kernels that this machine runs, the best first."},
+    {NULL, NULL, 0, NULL}};
 static PyModuleDef_Slot slots[] = {{Py_mod_exec, (void *)execute}, {0, NULL}};
 static struct PyModuleDef definition = {
     PyModuleDef_HEAD_INIT, "edge_lstm_native._engine", NULL, 0, functions, slots, NULL, NULL, NULL};
 
-PyMODINIT_FUNC PyInit__engine(void) { return PyModuleDef_Init(&definition); }
+PyMODINIT_FUNC PyInit__engine(void) {
+    return PyModuleDef_Init(&definition);
+}

@@ -1,0 +1,139 @@
+/* Characters: of UTF-8, or of a JSON string. */
+#ifndef EDGE_LSTM_CHARACTERS_H
+#define EDGE_LSTM_CHARACTERS_H
+
+#include "slice.h"
+
+#define END_OF_TEXT 0xFFFFFFFFu
+#define REPLACEMENT 0xFFFDu /* U+FFFD, for a sequence that is wrong */
+
+/* In a JSON string a backslash begins an escape, and a quotation mark ends the text. */
+typedef struct {
+    slice left;
+    int is_json;
+} char_reader;
+
+/* Read a character of UTF-8. Each sequence that breaks off gives one U+FFFD, as in Python and
+ * browsers. Table 3-7 of the Unicode Standard has the ranges of bytes. */
+static uint32_t read_utf8(slice *s) {
+    uint32_t c = read_byte(s);
+    int following; /* bytes */
+    if (c < 0x80)
+        return c;
+    if (c < 0xC2 || c > 0xF4)
+        return REPLACEMENT;
+    if (c < 0xE0) {
+        following = 1;
+    } else if (c < 0xF0) {
+        following = 2;
+    } else {
+        following = 3;
+    }
+    unsigned low = 0x80; /* the range of the next byte */
+    unsigned high = 0xBF;
+    if (c == 0xE0)
+        low = 0xA0; /* a lower one would be overlong */
+    if (c == 0xED)
+        high = 0x9F; /* a higher one would be a surrogate */
+    if (c == 0xF0)
+        low = 0x90; /* overlong */
+    if (c == 0xF4)
+        high = 0x8F; /* beyond U+10FFFF */
+    c &= 0x3Fu >> following;
+    for (; following > 0; following--) {
+        if (s->at == s->end || *s->at < low || *s->at > high)
+            return REPLACEMENT;
+        c = c << 6 | (read_byte(s) & 0x3F);
+        low = 0x80;
+        high = 0xBF;
+    }
+    return c;
+}
+
+static unsigned char continuation_byte(uint32_t bits) {
+    return (unsigned char)(0x80 | (bits & 0x3F));
+}
+
+/* Write a code point as UTF-8. Return the number of bytes, at most four. */
+static size_t write_utf8(uint32_t c, unsigned char *out) {
+    if (c < 0x80) {
+        out[0] = (unsigned char)c;
+        return 1;
+    }
+    if (c < 0x800) {
+        out[0] = (unsigned char)(0xC0 | c >> 6);
+        out[1] = continuation_byte(c);
+        return 2;
+    }
+    if (c < 0x10000) {
+        out[0] = (unsigned char)(0xE0 | c >> 12);
+        out[1] = continuation_byte(c >> 6);
+        out[2] = continuation_byte(c);
+        return 3;
+    }
+    out[0] = (unsigned char)(0xF0 | c >> 18);
+    out[1] = continuation_byte(c >> 12);
+    out[2] = continuation_byte(c >> 6);
+    out[3] = continuation_byte(c);
+    return 4;
+}
+
+/* Read the four digits of a JSON escape \uXXXX, which the file has in lower case. */
+static uint32_t read_code_unit(slice *s) {
+    static const char digits[] = "0123456789abcdef";
+    uint32_t c = 0;
+    for (int i = 0; i < 4; i++) {
+        if (s->at == s->end || *s->at == 0)
+            return REPLACEMENT;
+        const char *digit = strchr(digits, read_byte(s));
+        if (!digit)
+            return REPLACEMENT;
+        c = c << 4 | (uint32_t)(digit - digits);
+    }
+    int is_surrogate = c >= 0xD800 && c < 0xE000;
+    return is_surrogate ? REPLACEMENT : c;
+}
+
+/* Read a JSON escape behind its backslash. */
+static uint32_t read_escape(slice *s) {
+    if (s->at == s->end)
+        return END_OF_TEXT;
+    unsigned char c = read_byte(s);
+    switch (c) {
+    case '"':
+    case '\\':
+    case '/':
+        return c;
+    case 'b':
+        return '\b';
+    case 'f':
+        return '\f';
+    case 'n':
+        return '\n';
+    case 'r':
+        return '\r';
+    case 't':
+        return '\t';
+    case 'u':
+        return read_code_unit(s);
+    default:
+        return REPLACEMENT;
+    }
+}
+
+/* Read the next character, or END_OF_TEXT. */
+static uint32_t next_char(char_reader *r) {
+    slice *s = &r->left;
+    if (s->at == s->end)
+        return END_OF_TEXT;
+    if (!r->is_json)
+        return read_utf8(s);
+    if (*s->at == '"')
+        return END_OF_TEXT;
+    if (*s->at != '\\')
+        return read_utf8(s);
+    s->at++;
+    return read_escape(s);
+}
+
+#endif

@@ -1,0 +1,211 @@
+/* Text → ids: lower case, words, and pieces of the words that the vocabulary does not have. */
+#ifndef EDGE_LSTM_ENCODE_H
+#define EDGE_LSTM_ENCODE_H
+
+#include "characters.h"
+#include "index.h"
+#include "model.h"
+#include "unicode.h"
+
+enum { LEAD_BYTE_OF_SIGMA = 0xCE }; /* the first byte of a capital sigma in UTF-8 */
+
+/* A text while it becomes ids: the ids so far, and the letters of the word that is being read. */
+typedef struct {
+    const edge_lstm *m;
+    int32_t *ids;    /* [2 * max_length]; when it is full, the older half goes */
+    size_t num_kept; /* ids in it */
+    size_t num_ids;  /* ids so far */
+    size_t num_words;
+    int has_known;       /* an id is of the vocabulary */
+    unsigned char *word; /* the part of the word that is not yet split into pieces */
+    size_t word_capacity;
+    size_t word_size;
+    uint32_t word_hash;
+    int is_long;           /* the word is longer than any of the vocabulary: it becomes pieces */
+    int32_t last_piece_id; /* of the word: unknown characters in a row share one id */
+} encoder;
+
+static void push_id(encoder *e, int32_t id) {
+    size_t length = (size_t)e->m->max_length;
+    if (e->num_kept == 2 * length) {
+        memcpy(e->ids, e->ids + length, length * sizeof *e->ids);
+        e->num_kept = length;
+    }
+    e->ids[e->num_kept] = id;
+    e->num_kept++;
+    e->num_ids++;
+    e->has_known |= id >= FIRST_WORD_ID;
+}
+
+ALWAYS_INLINE int32_t id_of_line(uint32_t line) {
+    return (int32_t)line - 1 + FIRST_WORD_ID;
+}
+
+/* Find the longest piece that the text begins with. Return its line, or 0 if there is none.
+ * length: its bytes, or those of the first character. */
+static uint32_t find_longest_piece(const edge_lstm *m, const unsigned char *text, size_t size,
+                                   size_t *length) {
+    size_t longest = (size_t)m->longest_piece;
+    uint32_t hash = PIECE_SEED;
+    uint32_t line = 0;
+    size_t n = 0;
+    *length = 0;
+    do {
+        do { /* one character more */
+            hash = hash_byte(hash, text[n]);
+            n++;
+        } while (n < size && (text[n] & 0xC0) == 0x80);
+        uint32_t entry = *find_line(m, text, n, hash, 1);
+        if (entry)
+            line = entry & SLOT_LINE;
+        if (entry || *length == 0)
+            *length = n;
+    } while (n < size && n < longest);
+    return line;
+}
+
+/* Split off pieces until fewer than `keep` bytes of the word are left. */
+static void push_pieces(encoder *e, size_t keep) {
+    size_t at = 0;
+    while (at < e->word_size && e->word_size - at >= keep) {
+        size_t length;
+        uint32_t line = find_longest_piece(e->m, e->word + at, e->word_size - at, &length);
+        int32_t id = line ? id_of_line(line) : OOV_ID;
+        if (line || e->last_piece_id != OOV_ID)
+            push_id(e, id);
+        e->last_piece_id = id;
+        at += length;
+    }
+    memmove(e->word, e->word + at, e->word_size - at);
+    e->word_size -= at;
+}
+
+/* End the word, if one was begun. */
+static void push_word(encoder *e) {
+    uint32_t entry = 0;
+    if (e->word_size == 0 && !e->is_long)
+        return;
+    if (!e->is_long)
+        entry = *find_line(e->m, e->word, e->word_size, e->word_hash, 0);
+    if (entry)
+        push_id(e, id_of_line(entry & SLOT_LINE));
+    else
+        push_pieces(e, 0);
+    e->num_words++;
+    e->word_size = 0;
+    e->word_hash = WORD_SEED;
+    e->is_long = 0;
+    e->last_piece_id = 0;
+}
+
+/* Add a character to the word. */
+static void push_char(encoder *e, uint32_t c) {
+    if (e->word_size + 4 > e->word_capacity) {
+        e->is_long = 1;
+        push_pieces(e, (size_t)e->m->longest_piece);
+    }
+    size_t end = e->word_size + write_utf8(c, e->word + e->word_size);
+    for (; e->word_size < end; e->word_size++)
+        e->word_hash = hash_byte(e->word_hash, e->word[e->word_size]);
+}
+
+/* Read letters of ASCII, the bulk of most texts, up to the first other character. */
+static void push_ascii_letters(encoder *e, slice *text) {
+    size_t room = e->word_capacity - e->word_size;
+    const unsigned char *at = text->at;
+    const unsigned char *end = room < slice_length(*text) ? at + room : text->end;
+    for (; at < end; at++) {
+        unsigned char letter = e->m->lower_ascii[*at];
+        if (letter == 0)
+            break;
+        e->word[e->word_size] = letter;
+        e->word_size++;
+        e->word_hash = hash_byte(e->word_hash, letter);
+    }
+    text->at = at;
+}
+
+/* Return whether a capital sigma may stand in the text. Most have none, and are read faster. */
+static int may_have_sigma(char_reader text) {
+    if (text.is_json)
+        return 1; /* as an escape */
+    size_t size = slice_length(text.left);
+    return size > 0 && memchr(text.left.at, LEAD_BYTE_OF_SIGMA, size) != NULL;
+}
+
+/* Return whether the next character that is not case-ignorable is a cased letter. */
+static int cased_follows(char_reader ahead) {
+    for (uint32_t c = next_char(&ahead); c != END_OF_TEXT; c = next_char(&ahead)) {
+        enum case_property property = case_property(c);
+        if (property != CASE_IGNORABLE)
+            return property == CASED;
+    }
+    return 0;
+}
+
+/* Return the lower case of a character, or the special character that replaces it.
+ * before: the property of the last character that is not case-ignorable; ahead: the rest. */
+static uint32_t normalize(const edge_lstm *m, uint32_t c, enum case_property before,
+                          char_reader ahead) {
+    uint32_t lower;
+    if (c < 0x80)
+        return c >= 'A' && c <= 'Z' ? c | 0x20 : c;
+    if (c == CAPITAL_SIGMA && before == CASED && !cased_follows(ahead)) {
+        lower = FINAL_SIGMA;
+    } else if (c == CAPITAL_I_WITH_DOT) {
+        lower = 'i';
+    } else {
+        lower = to_lower(c);
+    }
+    if (lower < 0x80)
+        return lower;
+    for (int32_t k = 0; k < m->num_special; k++)
+        if (m->special[k].from == lower)
+            return m->special[k].to;
+    return lower;
+}
+
+/* Turn a text into a sequence of ids. Return its status. */
+static const char *encode(edge_lstm_worker *w, sequence *out, char_reader text) {
+    const edge_lstm *m = w->model;
+    size_t length = (size_t)m->max_length;
+    int watches_sigma = may_have_sigma(text);
+    enum case_property before = UNCASED;
+    encoder e = {.m = m,
+                 .ids = out->ids,
+                 .word = w->word,
+                 .word_capacity = word_capacity(m),
+                 .word_hash = WORD_SEED};
+    push_id(&e, START_ID);
+    for (;;) {
+        if (!watches_sigma)
+            push_ascii_letters(&e, &text.left);
+        uint32_t c = next_char(&text);
+        if (c == END_OF_TEXT)
+            break;
+        uint32_t lower = normalize(m, c, before, text);
+        unsigned char kind = lower < 0x80 ? m->char_kind[lower] : LETTER;
+        if (kind != LETTER)
+            push_word(&e);
+        if (kind != SEPARATOR)
+            push_char(&e, lower);
+        if (kind == MARK)
+            push_word(&e);
+        if (c == CAPITAL_I_WITH_DOT)
+            push_char(&e, COMBINING_DOT_ABOVE);
+        if (watches_sigma) {
+            enum case_property property = case_property(c);
+            if (property != CASE_IGNORABLE)
+                before = property;
+        }
+    }
+    push_word(&e);
+
+    out->count = e.num_ids < length ? e.num_ids : length;
+    memmove(e.ids, e.ids + e.num_kept - out->count, out->count * sizeof *e.ids);
+    if (e.has_known)
+        return e.num_ids > length ? "truncated" : "ok";
+    return e.num_words > 0 ? "unknown_words" : "empty";
+}
+
+#endif

@@ -1,0 +1,174 @@
+/* The data of a model and of a worker. */
+#ifndef EDGE_LSTM_MODEL_H
+#define EDGE_LSTM_MODEL_H
+
+#include "../edge_lstm.h"
+#include "slice.h"
+
+/* Texts that edge_lstm_predict_many runs side by side: 1 if memory is scarce. */
+#ifndef EDGE_LSTM_TEXTS
+#define EDGE_LSTM_TEXTS 4
+#endif
+
+enum { PAD_ID = 0, START_ID = 1, OOV_ID = 2, FIRST_WORD_ID = 4 };
+
+/* The largest model. An index has 24 bits for a line's number. */
+enum {
+    MAX_LENGTH = 100000, /* ids of a text */
+    MAX_IDS = 1000000,
+    MAX_LABELS = 100000,
+    MAX_NGRAMS = 1000000,
+    MAX_EMBEDDING_DIM = 1 << 16,
+    MAX_HIDDEN = 1 << 14,
+    MAX_NGRAM_DIM = 1 << 16
+};
+
+/* The entries of the file's metadata. */
+enum { FORMAT, TOKENIZER, VOCABULARY, LABELS, NETWORK, GOLDEN, SEVERAL, ABSTENTION, NUM_ENTRIES };
+
+/* Kinds of characters. A mark is a word of its own. */
+enum { LETTER, SEPARATOR, MARK };
+
+/* The type in which a kernel takes 8-bit inputs q, of a range with a zero point: unsigned bytes q,
+ * signed bytes q - 128, or 16 bits, q - zero point. */
+enum { INPUTS_U8, INPUTS_S8, INPUTS_S16 };
+
+/* The zero point of the embedding's range, which is the same for every text. */
+enum { EMBEDDING_ZERO_POINT = 128 };
+
+/* One direction of the LSTM while it reads a text. units: hidden, up to full blocks. */
+typedef struct {
+    float *c;           /* [units] */
+    float *h;           /* [units] */
+    float *h_sum;       /* [units], of the steps so far */
+    float *h_max;       /* [units], of the steps so far and 0 */
+    float *gates;       /* [block, gate, lane] */
+    unsigned char *x;   /* the step's embedding, as the kernel multiplies it; fp32: floats */
+    unsigned char *h_q; /* h, as the kernel multiplies it; fp32: h itself */
+    float h_low;        /* the range of h, with 0 */
+    float h_high;
+    float h_scale; /* of its 8 bits */
+    int32_t h_zero_point;
+} lstm_state;
+
+/* The code for one instruction set. */
+typedef struct {
+    const char *name;
+    int lanes;          /* units side by side */
+    int input_type;     /* INPUTS_U8, INPUTS_S8 or INPUTS_S16 */
+    int max_abs_weight; /* it adds the products of larger weights not exactly, so it refuses them */
+    void (*step)(const edge_lstm *m, int direction, lstm_state *const *states, int count);
+} kernel;
+
+/* The weights of one direction in the kernel's order, by blocks of `lanes` units: see packing.h. */
+typedef struct {
+    unsigned char *w; /* of the embedding */
+    unsigned char *r; /* of h */
+    float *bias;      /* [block, gate, lane] */
+    float w_scale;    /* int8: of w times that of the embedding */
+    float r_scale;    /* int8: of r, without that of h */
+} packed_weights;
+
+/* A character beyond ASCII that becomes one of ASCII. */
+struct special_char {
+    uint32_t from;
+    uint32_t to;
+};
+
+/* An n-gram that has a vector: two ids in a row, or one id and SINGLE. */
+struct ngram {
+    int32_t left;
+    int32_t right;
+};
+enum { SINGLE = -1 };
+
+struct edge_lstm {
+    const kernel *kernel;
+    slice file;
+    slice graph;
+    slice metadata[NUM_ENTRIES];
+
+    /* The tokenizer. */
+    int32_t max_length; /* ids of a text */
+    int32_t num_lines;  /* of the vocabulary: first words, then pieces of words */
+    int32_t num_words;
+    int32_t longest_word;  /* bytes */
+    int32_t longest_piece; /* bytes */
+    int32_t num_special;
+    unsigned char char_kind[128];   /* of ASCII: LETTER, SEPARATOR or MARK */
+    unsigned char lower_ascii[256]; /* the letter in lower case; 0 for every other byte */
+
+    /* The network. Dimensions of int8 include the sentinels. */
+    int32_t max_id;
+    int32_t embedding_dim;
+    int32_t hidden;
+    int32_t units; /* hidden, up to full blocks of the kernel */
+    int32_t num_directions;
+    int32_t num_ngrams;
+    int32_t ngram_dim;
+    int32_t num_labels;
+    int32_t num_logits;
+    int has_several; /* a text may have several labels, or none */
+    int is_int8;
+    int pools_last;         /* the head reads the last h; otherwise the mean and the largest */
+    int32_t max_abs_weight; /* int8: of the LSTM */
+    float embedding_scale;  /* int8: that of its 8-bit range, which the sentinels give */
+
+    /* Constants in the file, at any address. */
+    const unsigned char *embedding;
+    const unsigned char *embedding_scales;
+    const unsigned char *lstm_w;
+    const unsigned char *lstm_r;
+    const unsigned char *lstm_b;
+    const unsigned char *lstm_w_scales;
+    const unsigned char *lstm_r_scales;
+    const unsigned char *head_w;
+    const unsigned char *head_w_scales;
+    const unsigned char *head_b;
+    const unsigned char *ngram_vectors;
+    const unsigned char *ngram_scales;
+
+    /* In the memory that the caller gives. */
+    packed_weights weights[2]; /* of each direction */
+    char **label_names;
+    double *thresholds;           /* [num_labels], of a model with several labels */
+    struct special_char *special; /* [num_special] */
+    uint32_t *line_slots;         /* the vocabulary's index: see index.h */
+    uint32_t *line_starts;        /* [num_lines + 1]: bytes from the vocabulary's start */
+    uint32_t line_mask;           /* the number of its slots - 1 */
+    struct ngram *ngrams;         /* [num_ngrams] */
+    uint32_t *ngram_slots;
+    uint32_t ngram_mask;
+};
+
+/* The ids of a text, and how far the LSTM has read them. */
+typedef struct {
+    int32_t *ids; /* [2 * max_length], the text's from the front */
+    size_t count;
+    size_t at;            /* the next step */
+    size_t text;          /* the number of the text */
+    lstm_state states[2]; /* of each direction */
+} sequence;
+
+struct edge_lstm_worker {
+    const edge_lstm *model;
+    sequence sequences[EDGE_LSTM_TEXTS];
+    unsigned char *word;        /* [word_capacity]: the word that is being read */
+    unsigned char *ngrams_seen; /* a bit for each n-gram */
+    float *features;            /* what the head reads */
+    float *logits;              /* [num_labels] */
+};
+
+/* Return how many values of h the head reads. */
+static int32_t pooled_dim(const edge_lstm *m) {
+    int32_t parts = m->pools_last ? 1 : 2;
+    return m->num_directions * m->hidden * parts;
+}
+
+/* Return the bytes of a word that are kept while it is read: those of the vocabulary's longest word
+ * and a piece more. */
+static size_t word_capacity(const edge_lstm *m) {
+    return (size_t)m->longest_word + (size_t)m->longest_piece + 4;
+}
+
+#endif

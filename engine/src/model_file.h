@@ -1,0 +1,495 @@
+/* Reads the model file: format and digest, tokenizer, network, weights and labels. Each reader
+ * checks its part, and returns NULL or an error. docs/file-format.md describes the file. */
+#ifndef EDGE_LSTM_MODEL_FILE_H
+#define EDGE_LSTM_MODEL_FILE_H
+
+#include "arithmetic.h"
+#include "index.h"
+#include "json.h"
+#include "model.h"
+#include "protobuf.h"
+#include "sha256.h"
+
+static const char NOT_A_MODEL[] = "not a model file of edge-lstm, or cut short; copy it again";
+static const char CHANGED[] =
+    "the file was cut short or changed after it was written; copy it again";
+static const char OTHER_FORMAT[] =
+    "this format version is not supported; export the model again, or use a newer engine";
+static const char UNKNOWN_RULE[] = "this text rule is not supported; use a newer engine";
+static const char UNUSABLE[] =
+    "the file's metadata is unusable or does not fit together; export it again";
+static const char UNKNOWN_GRAPH[] =
+    "this network is not supported: its graph has not the constants that its metadata needs";
+static const char CROWDED[] =
+    "its words or n-grams were chosen to make a search slow; export the model again";
+
+/* The numbers of ONNX's fields (onnx.proto). */
+enum { MODEL_GRAPH = 7, MODEL_METADATA = 14 };
+enum { ENTRY_KEY = 1, ENTRY_VALUE = 2 };
+enum { GRAPH_NODE = 1, GRAPH_CONSTANT = 5 };
+enum { NODE_OPERATOR = 4, NODE_ATTRIBUTE = 5 };
+enum { ATTRIBUTE_NAME = 1, ATTRIBUTE_INTS = 8 };
+enum { TENSOR_DIMS = 1, TENSOR_TYPE = 2, TENSOR_NAME = 8, TENSOR_BYTES = 9 };
+
+/* ONNX's types of constants, and one for scales, which are floats above 0. */
+enum { FLOAT32 = 1, INT8 = 3, TYPE_BITS = 0xFF, SCALES = FLOAT32 | 0x100 };
+
+static const char *const ENTRY_NAMES[NUM_ENTRIES] = {
+    [FORMAT] = "edge_lstm.format",         [TOKENIZER] = "edge_lstm.tokenizer",
+    [VOCABULARY] = "edge_lstm.vocabulary", [LABELS] = "edge_lstm.labels",
+    [NETWORK] = "edge_lstm.network",       [GOLDEN] = "edge_lstm.golden",
+    [SEVERAL] = "edge_lstm.several",       [ABSTENTION] = "edge_lstm.abstention"};
+
+/* The largest size of each entry in bytes, far above that of any model, and the bytes that each
+ * label adds. */
+static const uint32_t MAX_ENTRY_BYTES[NUM_ENTRIES] = {
+    [FORMAT] = 16,       [TOKENIZER] = 1 << 16, [VOCABULARY] = 1 << 25, [LABELS] = 1 << 23,
+    [NETWORK] = 1 << 16, [GOLDEN] = 1 << 20,    [SEVERAL] = 1 << 16,    [ABSTENTION] = 1 << 16};
+static const uint32_t BYTES_PER_LABEL[NUM_ENTRIES] = {[GOLDEN] = 512, [SEVERAL] = 32};
+enum { NAMES_PER_ENTRY = 4 }; /* a label's name stands in an entry this often at most */
+
+/* Return the value of an entry of the metadata: empty if the entry has none. at is NULL if there is
+ * no such entry. */
+static slice find_entry(slice file, const char *key) {
+    slice entry = find_submessage(file, MODEL_METADATA, ENTRY_KEY, key);
+    slice value = find_bytes(entry, ENTRY_VALUE);
+    if (!value.at)
+        value = (slice){entry.at, entry.at};
+    return value;
+}
+
+/* Return whether each submessage with one of these two numbers is a message. */
+static int are_messages(slice message, unsigned number, unsigned other_number) {
+    field f;
+    while (next_field(&message, &f) > 0) {
+        int is_meant = f.number == number || f.number == other_number;
+        if (is_meant && !is_message(f.bytes))
+            return 0;
+    }
+    return 1;
+}
+
+/* Find the graph and the metadata, and check format and digest. */
+static const char *read_file(edge_lstm *m, slice file, int checks_digest) {
+    memset(m, 0, sizeof *m);
+    m->file = file;
+    m->graph = find_bytes(file, MODEL_GRAPH);
+    if (!is_message(file))
+        return NOT_A_MODEL;
+    if (!are_messages(file, MODEL_METADATA, MODEL_METADATA))
+        return NOT_A_MODEL;
+    for (int i = 0; i < NUM_ENTRIES; i++)
+        m->metadata[i] = find_entry(file, ENTRY_NAMES[i]);
+    if (!m->metadata[FORMAT].at)
+        return NOT_A_MODEL;
+    if (!slice_equals(m->metadata[FORMAT], "10"))
+        return OTHER_FORMAT;
+    if (slice_length(file) < SHA256_DIGITS || !is_message(m->graph))
+        return CHANGED;
+    if (!are_messages(m->graph, GRAPH_NODE, GRAPH_CONSTANT))
+        return CHANGED;
+#ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION /* a fuzzer has to get behind the digest */
+    checks_digest = 0;
+#endif
+    file.end -= SHA256_DIGITS; /* the digest of all before it */
+    if (checks_digest && !has_digest(file))
+        return CHANGED;
+    return NULL;
+}
+
+/* Return whether each entry of the metadata has at most its largest size. Ask before the first is
+ * read and, since some grow with the labels, again once their number is known. */
+static int entries_fit(const edge_lstm *m) {
+    uint64_t names = NAMES_PER_ENTRY * (uint64_t)slice_length(m->metadata[LABELS]);
+    uint64_t labels = (uint64_t)(m->num_labels ? m->num_labels : MAX_LABELS);
+    for (int i = 0; i < NUM_ENTRIES; i++) {
+        uint64_t limit = MAX_ENTRY_BYTES[i];
+        if (BYTES_PER_LABEL[i])
+            limit += BYTES_PER_LABEL[i] * labels + names;
+        if (slice_length(m->metadata[i]) > limit)
+            return 0;
+    }
+    return 1;
+}
+
+/* Count a special character, and keep it once there is memory. */
+static void add_special(edge_lstm *m, uint32_t from, uint32_t to) {
+    if (m->special)
+        m->special[m->num_special] = (struct special_char){from, to};
+    m->num_special++;
+}
+
+/* Read the characters of a kind from a string of the tokenizer's settings. */
+static int read_chars(edge_lstm *m, const char *key, unsigned char kind) {
+    slice value;
+    if (!json_get(m->metadata[TOKENIZER], key, &value))
+        return 0;
+    char_reader r = json_string(value);
+    for (uint32_t c = next_char(&r); c != END_OF_TEXT; c = next_char(&r)) {
+        if (c < 128) {
+            m->char_kind[c] = kind;
+        } else if (kind == SEPARATOR) {
+            add_special(m, c, ' ');
+        } else {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+/* Read the characters beyond ASCII that become others of ASCII. */
+static int read_replacements(edge_lstm *m) {
+    slice pairs, name, value;
+    if (!json_get(m->metadata[TOKENIZER], "replacements", &pairs))
+        return 0;
+    if (!json_enter(&pairs, '{'))
+        return 0;
+    while (json_next_pair(&pairs, &name, &value)) {
+        char_reader from_reader = json_string(name);
+        char_reader to_reader = json_string(value);
+        uint32_t from = next_char(&from_reader);
+        uint32_t to = next_char(&to_reader);
+        if (from < 128 || from == END_OF_TEXT)
+            return 0;
+        if (to >= 128 || next_char(&to_reader) != END_OF_TEXT)
+            return 0;
+        add_special(m, from, to);
+    }
+    return pairs.at == pairs.end;
+}
+
+/* Read the kinds of characters into char_kind and, once there is memory, special. */
+static int read_char_kinds(edge_lstm *m, int is_keras) {
+    m->num_special = 0;
+    m->char_kind[' '] = SEPARATOR;
+    if (is_keras)
+        return read_chars(m, "filters", SEPARATOR);
+    return read_chars(m, "separators", SEPARATOR) && read_chars(m, "marks", MARK) &&
+           read_replacements(m);
+}
+
+/* Read how a text is split into words. */
+static const char *read_rule(edge_lstm *m) {
+    static const char keras_rule[] =
+        "\"lower-case; each filter character becomes a space; split on spaces; drop empty pieces\"";
+    static const char keras_filters[] = "\"!\\\"#$%&()*+,-./:;<=>?@[\\\\]^_`{|}~\\t\\n\\r\"";
+    static const char *const fixed[][2] = {{"lowercase", "\"unicode\""},
+                                           {"padding", "\"right\""},
+                                           {"truncation", "\"keep the last ids\""},
+                                           {"pad_id", "0"},
+                                           {"start_id", "1"},
+                                           {"oov_id", "2"},
+                                           {"first_word_id", "4"}};
+    slice tokenizer = m->metadata[TOKENIZER];
+    for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
+        if (!json_member_is(tokenizer, fixed[i][0], fixed[i][1]))
+            return UNKNOWN_RULE;
+    int is_keras = json_member_is(tokenizer, "rule", keras_rule);
+    if (is_keras && !json_member_is(tokenizer, "filters", keras_filters))
+        return UNKNOWN_RULE;
+    if (!is_keras && !json_member_is(tokenizer, "rule", "\"pieces-1\""))
+        return UNKNOWN_RULE;
+    if (!read_char_kinds(m, is_keras))
+        return UNKNOWN_RULE;
+
+    m->num_words = INT32_MAX; /* keras: all lines are words */
+    if (!json_get_int(tokenizer, "length", 1, MAX_LENGTH, &m->max_length))
+        return UNUSABLE;
+    if (!is_keras && !json_get_int(tokenizer, "words", 0, MAX_IDS, &m->num_words))
+        return UNUSABLE;
+    return NULL;
+}
+
+/* Count the lines of the vocabulary, and measure the longest. */
+static const char *read_vocabulary(edge_lstm *m) {
+    slice lines = m->metadata[VOCABULARY];
+    slice line;
+    while (next_line(&lines, &line)) {
+        int32_t size = (int32_t)slice_length(line);
+        int is_word = m->num_lines < m->num_words;
+        int32_t *longest = is_word ? &m->longest_word : &m->longest_piece;
+        if (m->num_lines >= MAX_IDS)
+            return UNUSABLE;
+        if (size > *longest)
+            *longest = size;
+        m->num_lines++;
+    }
+    if (m->num_words == INT32_MAX)
+        m->num_words = m->num_lines;
+    return m->num_words <= m->num_lines ? NULL : UNUSABLE;
+}
+
+/* Read how texts become ids. */
+static const char *read_tokenizer(edge_lstm *m) {
+    slice *vocabulary = &m->metadata[VOCABULARY];
+    if (!m->metadata[TOKENIZER].at || !vocabulary->at || !entries_fit(m))
+        return UNUSABLE;
+    if (slice_length(*vocabulary) == 0)
+        *vocabulary = (slice){NULL, NULL}; /* no line at all */
+    const char *error = read_rule(m);
+    if (error)
+        return error;
+    return read_vocabulary(m);
+}
+
+/* Read the network's shape, and check that the vocabulary fits it. */
+static const char *read_network(edge_lstm *m) {
+    slice network = m->metadata[NETWORK];
+    if (!json_get_int(network, "num_words", 1, MAX_IDS, &m->max_id) ||
+        !json_get_int(network, "embedding_dim", 1, MAX_EMBEDDING_DIM, &m->embedding_dim) ||
+        !json_get_int(network, "hidden", 1, MAX_HIDDEN, &m->hidden) ||
+        !json_get_int(network, "labels", 2, MAX_LABELS, &m->num_labels) ||
+        !json_get_int(network, "ngrams", 0, MAX_NGRAMS, &m->num_ngrams))
+        return UNUSABLE;
+    int32_t least_dim = m->num_ngrams ? 1 : 0;
+    if (!json_get_int(network, "ngram_dim", least_dim, MAX_NGRAM_DIM, &m->ngram_dim))
+        return UNUSABLE;
+    if (!m->num_ngrams)
+        m->ngram_dim = 0;
+    if (m->max_id != m->num_lines + FIRST_WORD_ID)
+        return UNUSABLE;
+
+    m->has_several = m->metadata[SEVERAL].at != NULL;
+    if (json_member_is(network, "several", "true") != m->has_several)
+        return UNUSABLE;
+    m->pools_last = json_member_is(network, "pooling", "\"last\"");
+    if (!m->pools_last && !json_member_is(network, "pooling", "\"mean+max\""))
+        return UNUSABLE;
+    if (!entries_fit(m))
+        return UNUSABLE;
+
+    m->num_directions = json_member_is(network, "bidirectional", "true") ? 2 : 1;
+    int is_binary = m->num_labels == 2 && !m->has_several; /* one logit, for the second label */
+    m->num_logits = is_binary ? 1 : m->num_labels;
+    return NULL;
+}
+
+/* Return whether all floats are finite and, if they are scales, above 0. With others, engines
+ * answer differently. */
+static int are_numbers(slice floats, int are_scales) {
+    for (size_t i = 0; i < slice_length(floats) / sizeof(float); i++) {
+        float value = load_f32(floats.at, i);
+        int is_finite = value - value == 0;
+        if (!is_finite || (are_scales && !(value > 0)))
+            return 0;
+    }
+    return 1;
+}
+
+/* A constant of the graph. */
+typedef struct {
+    const char *name;
+    int is_needed; /* whether this model has it */
+    int type;
+    int32_t shape[4];            /* up to -1 */
+    const unsigned char **bytes; /* points to them once they are found */
+} constant;
+
+/* Find a constant. Return whether it has this type and shape, and bytes that fit them. */
+static int find_constant(const edge_lstm *m, const constant *c) {
+    slice tensor = find_submessage(m->graph, GRAPH_CONSTANT, TENSOR_NAME, c->name);
+    slice bytes = find_bytes(tensor, TENSOR_BYTES);
+    const int32_t *axis = c->shape;
+    uint64_t size = c->type == INT8 ? 1 : sizeof(float);
+    uint64_t type = 0;
+    field f;
+    int more = next_field(&tensor, &f);
+    for (; more > 0; more = next_field(&tensor, &f)) {
+        if (f.number == TENSOR_DIMS) {
+            if (f.is_bytes || *axis < 0 || f.value != (uint64_t)*axis)
+                return 0;
+            size *= f.value;
+            axis++;
+        }
+        if (f.number == TENSOR_TYPE)
+            type = f.value;
+    }
+    *c->bytes = bytes.at;
+    if (more < 0 || *axis >= 0)
+        return 0;
+    if (type != (uint64_t)(c->type & TYPE_BITS) || slice_length(bytes) != size)
+        return 0;
+    return c->type == INT8 || are_numbers(bytes, c->type == SCALES);
+}
+
+/* Read the id of an n-gram. Return whether the model has it. */
+static int read_id(const edge_lstm *m, slice *ids, int32_t *id) {
+    uint64_t value;
+    if (!read_varint(ids, &value) || value > (uint64_t)m->max_id)
+        return 0;
+    *id = (int32_t)value;
+    return 1;
+}
+
+/* Read the n-grams that have a vector, first single ids, then pairs. Check them and, once there is
+ * memory, keep and index them. */
+static int read_ngrams(edge_lstm *m) {
+    slice node = find_submessage(m->graph, GRAPH_NODE, NODE_OPERATOR, "TfIdfVectorizer");
+    slice counts_attribute = find_submessage(node, NODE_ATTRIBUTE, ATTRIBUTE_NAME, "ngram_counts");
+    slice pool_attribute = find_submessage(node, NODE_ATTRIBUTE, ATTRIBUTE_NAME, "pool_int64s");
+    slice counts = find_bytes(counts_attribute, ATTRIBUTE_INTS); /* varints one after another */
+    slice pool = find_bytes(pool_attribute, ATTRIBUTE_INTS);
+    uint64_t singles_start;
+    uint64_t pairs_start = UINT64_MAX;
+    if (!read_varint(&counts, &singles_start) || singles_start != 0)
+        return 0;
+    if (slice_length(counts) && !read_varint(&counts, &pairs_start))
+        return 0;
+    for (uint32_t n = 0; n < (uint32_t)m->num_ngrams; n++) {
+        struct ngram ids = {0, SINGLE};
+        if (!read_id(m, &pool, &ids.left))
+            return 0;
+        if (n >= pairs_start && !read_id(m, &pool, &ids.right))
+            return 0;
+        if (!m->ngrams)
+            continue;
+        m->ngrams[n] = ids;
+        uint32_t *slot = find_ngram(m, ids.left, ids.right);
+        uint32_t hash = hash_ngram(ids.left, ids.right);
+        if (is_far(slot - m->ngram_slots, hash, m->ngram_mask))
+            return 0;
+        *slot = n + 1;
+    }
+    return slice_length(pool) == 0;
+}
+
+/* Return whether each row of the embedding ends with the sentinels 127 and -128. They give every
+ * text the same range, of zero point 128, so that the embedding's values are a text's 8-bit inputs
+ * as they stand. */
+static int has_sentinels(edge_lstm *m) {
+    const float least = 1e-30f; /* beyond these, rounding may change values */
+    const float greatest = 1e30f;
+    float scale = load_f32(m->embedding_scales, 0);
+    int32_t zero_point;
+    if (!(scale > least && scale < greatest))
+        return 0;
+    find_scale(-128 * scale, 127 * scale, &m->embedding_scale, &zero_point);
+    const unsigned char *row_end = m->embedding;
+    for (int32_t id = 0; id <= m->max_id; id++) {
+        row_end += m->embedding_dim;
+        signed char high = (signed char)row_end[-2];
+        signed char low = (signed char)row_end[-1];
+        if (high != 127 || low != -128)
+            return 0;
+    }
+    return 1;
+}
+
+static void find_max_abs_weight(edge_lstm *m, const unsigned char *weights, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        int32_t weight = (signed char)weights[i];
+        int32_t size = weight < 0 ? -weight : weight;
+        if (size > m->max_abs_weight)
+            m->max_abs_weight = size;
+    }
+}
+
+/* Find the weights in the file. int8 has two sentinel columns in the embedding and two sentinel
+ * units in each direction. */
+static const char *find_weights(edge_lstm *m) {
+    slice scale = find_submessage(m->graph, GRAPH_CONSTANT, TENSOR_NAME, "embedding_scale");
+    int is_int8 = scale.at != NULL;
+    m->is_int8 = is_int8;
+    if (is_int8) {
+        m->embedding_dim += 2;
+        m->hidden += 2;
+    }
+    int type = is_int8 ? INT8 : FLOAT32;
+    int has_ngrams = m->num_ngrams > 0;
+    int32_t directions = m->num_directions;
+    int32_t x = m->embedding_dim;
+    int32_t h = m->hidden;
+    int32_t gates = 4 * h;
+    int32_t features = pooled_dim(m) + m->ngram_dim;
+    /* fp32: [directions, gates, inputs]; int8: [directions, inputs, gates] */
+    int32_t w_rows = is_int8 ? x : gates;
+    int32_t w_columns = is_int8 ? gates : x;
+    int32_t r_rows = is_int8 ? h : gates;
+    int32_t r_columns = is_int8 ? gates : h;
+    const constant constants[] = {
+        {"embedding", 1, type, {m->max_id + 1, x, -1}, &m->embedding},
+        {"embedding_scale", is_int8, SCALES, {1, -1}, &m->embedding_scales},
+        {"lstm_w", 1, type, {directions, w_rows, w_columns, -1}, &m->lstm_w},
+        {"lstm_r", 1, type, {directions, r_rows, r_columns, -1}, &m->lstm_r},
+        {"lstm_b", 1, FLOAT32, {directions, 2 * gates, -1}, &m->lstm_b},
+        {"lstm_w_scale", is_int8, SCALES, {directions, -1}, &m->lstm_w_scales},
+        {"lstm_r_scale", is_int8, SCALES, {directions, -1}, &m->lstm_r_scales},
+        {"head_w", 1, type, {features, m->num_logits, -1}, &m->head_w},
+        {"head_w_scales", is_int8, SCALES, {features, 1, -1}, &m->head_w_scales},
+        {"head_b", 1, FLOAT32, {m->num_logits, -1}, &m->head_b},
+        {"ngram_vectors", has_ngrams, type, {m->num_ngrams, m->ngram_dim, -1}, &m->ngram_vectors},
+        {"ngram_scales", has_ngrams && is_int8, SCALES, {m->ngram_dim, -1}, &m->ngram_scales}};
+    for (size_t i = 0; i < sizeof constants / sizeof *constants; i++) {
+        const constant *c = &constants[i];
+        if (c->is_needed && !find_constant(m, c))
+            return UNKNOWN_GRAPH;
+    }
+    if (is_int8) {
+        find_max_abs_weight(m, m->lstm_w, (size_t)(directions * x) * (size_t)gates);
+        find_max_abs_weight(m, m->lstm_r, (size_t)(directions * h) * (size_t)gates);
+        if (!has_sentinels(m))
+            return UNKNOWN_GRAPH;
+    }
+    if (has_ngrams && !read_ngrams(m))
+        return UNKNOWN_GRAPH;
+    return NULL;
+}
+
+/* Read a label's name, and write it to *out unless that is NULL. Return whether it may be one. */
+static int read_label(const edge_lstm *m, slice value, unsigned char **out) {
+    char_reader r = json_string(value);
+    for (uint32_t c = next_char(&r); c != END_OF_TEXT; c = next_char(&r)) {
+        int is_control = c < 0x20 || (c >= 0x7F && c < 0xA0);
+        if (is_control || (m->has_several && c == '|'))
+            return 0; /* | joins labels */
+        if (*out)
+            *out += write_utf8(c, *out);
+    }
+    if (*out) {
+        **out = 0;
+        ++*out;
+    }
+    return 1;
+}
+
+/* Read the labels' names and thresholds. Check them and, once there is memory, keep them. */
+static const char *read_labels(edge_lstm *m) {
+    unsigned char *out = m->label_names ? (unsigned char *)m->label_names[0] : NULL;
+    slice labels = m->metadata[LABELS];
+    slice thresholds = {NULL, NULL};
+    slice value;
+    if (!json_enter(&labels, '['))
+        return UNUSABLE;
+    if (m->has_several) {
+        if (!json_get(m->metadata[SEVERAL], "thresholds", &thresholds))
+            return UNUSABLE;
+        if (!json_enter(&thresholds, '['))
+            return UNUSABLE;
+    }
+    for (int32_t n = 0; n < m->num_labels; n++) {
+        if (!json_next_value(&labels, &value) || *value.at != '"')
+            return UNUSABLE;
+        if (out)
+            m->label_names[n] = (char *)out;
+        if (!read_label(m, value, &out))
+            return UNUSABLE;
+        if (m->has_several) {
+            double threshold;
+            if (!json_next_value(&thresholds, &value))
+                return UNUSABLE;
+            if (!json_number(value, &threshold))
+                return UNUSABLE;
+            if (!(threshold > 0 && threshold <= 1))
+                return UNUSABLE;
+            if (m->thresholds)
+                m->thresholds[n] = threshold;
+        }
+    }
+    if (json_next_value(&labels, &value))
+        return UNUSABLE; /* one too many */
+    if (m->has_several && json_next_value(&thresholds, &value))
+        return UNUSABLE;
+    return NULL;
+}
+
+#endif

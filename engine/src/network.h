@@ -1,0 +1,179 @@
+/* The network around the LSTM's step: the steps of a text, the vectors of n-grams, the head. */
+#ifndef EDGE_LSTM_NETWORK_H
+#define EDGE_LSTM_NETWORK_H
+
+#include "arithmetic.h"
+#include "index.h"
+#include "kernels.h"
+#include "model.h"
+#include "packing.h"
+
+/* Get a sequence ready for its first step. */
+static void reset_sequence(const edge_lstm *m, sequence *s) {
+    size_t size = sizeof(float) * (size_t)m->units;
+    s->at = 0;
+    for (int32_t d = 0; d < m->num_directions; d++) {
+        lstm_state *state = &s->states[d];
+        memset(state->c, 0, size);
+        memset(state->h, 0, size);
+        memset(state->h_sum, 0, size);
+        memset(state->h_max, 0, size);
+        state->h_low = 0;
+        state->h_high = 0;
+        state->h_scale = 1;
+        state->h_zero_point = 0;
+        if (m->is_int8) {
+            int zero = m->kernel->input_type == INPUTS_S8 ? -128 : 0; /* q = 0 */
+            memset(state->h_q, zero, (size_t)(m->units + INPUT_PADDING) * input_size(m));
+        }
+    }
+}
+
+/* Write an id's embedding into x, in the kernel's type of inputs. The 8 bits of its range are the
+ * file's signed byte + 128. */
+ALWAYS_INLINE void load_embedding(const edge_lstm *m, size_t id, unsigned char *x) {
+    size_t inputs = (size_t)m->embedding_dim;
+    if (!m->is_int8) {
+        memcpy(x, m->embedding + sizeof(float) * id * inputs, sizeof(float) * inputs);
+        return;
+    }
+    const unsigned char *row = m->embedding + id * inputs;
+    if (m->kernel->input_type == INPUTS_S16) {
+        int16_t *shorts = (int16_t *)(void *)x;
+        for (size_t k = 0; k < inputs; k++)
+            shorts[k] = (signed char)row[k];
+    } else {
+        unsigned char sign_bit = m->kernel->input_type == INPUTS_S8 ? 0 : 0x80;
+        for (size_t k = 0; k < inputs; k++)
+            x[k] = row[k] ^ sign_bit;
+    }
+}
+
+/* Do one step of each sequence. They do not affect each other. */
+static void step_sequences(const edge_lstm *m, sequence *sequences, int count) {
+    lstm_state *states[EDGE_LSTM_TEXTS];
+    for (int32_t d = 0; d < m->num_directions; d++) {
+        for (int t = 0; t < count; t++) {
+            sequence *s = &sequences[t];
+            size_t at = d == 0 ? s->at : s->count - 1 - s->at; /* the second one reads backwards */
+            states[t] = &s->states[d];
+            load_embedding(m, (size_t)s->ids[at], states[t]->x);
+        }
+        m->kernel->step(m, d, states, count);
+    }
+    for (int t = 0; t < count; t++)
+        sequences[t].at++;
+}
+
+/* Return the i-th weight of the head or of the n-grams, without its scale. */
+ALWAYS_INLINE float load_weight(const edge_lstm *m, const unsigned char *weights, size_t i) {
+    return m->is_int8 ? (float)(signed char)weights[i] : load_f32(weights, i);
+}
+
+/* Add a row of the n-grams' vectors to the sum, unless the text had it before. */
+ALWAYS_INLINE void add_ngram(edge_lstm_worker *w, uint32_t row_number, float *sum) {
+    const edge_lstm *m = w->model;
+    size_t width = (size_t)m->ngram_dim;
+    if (row_number == 0)
+        return; /* it has no vector */
+    size_t row = row_number - 1;
+    unsigned char bit = (unsigned char)(1 << row % 8);
+    if (w->ngrams_seen[row / 8] & bit)
+        return;
+    w->ngrams_seen[row / 8] |= bit;
+    for (size_t j = 0; j < width; j++)
+        sum[j] += load_weight(m, m->ngram_vectors, row * width + j);
+}
+
+/* Add up the vectors of the text's n-grams, each once, and divide by the square root of its length.
+ * Sums of 2^17 int8 are exact. */
+static void sum_ngrams(edge_lstm_worker *w, const sequence *s, float *out) {
+    const edge_lstm *m = w->model;
+    size_t width = (size_t)m->ngram_dim;
+    float root = square_root(s->count);
+    memset(w->ngrams_seen, 0, (size_t)m->num_ngrams / 8 + 1);
+    memset(out, 0, sizeof *out * width);
+    for (size_t t = 0; t < s->count; t++) {
+        if (t > 0)
+            add_ngram(w, *find_ngram(m, s->ids[t - 1], s->ids[t]), out);
+        add_ngram(w, *find_ngram(m, s->ids[t], SINGLE), out);
+    }
+    for (size_t j = 0; j < width; j++) {
+        if (m->is_int8)
+            out[j] *= load_f32(m->ngram_scales, j);
+        out[j] /= root;
+    }
+}
+
+/* Write what the head reads of the LSTM: of each direction the last h, or the means of h in all
+ * directions and then the largest. */
+static void pool(const edge_lstm *m, const sequence *s, float *out) {
+    int32_t hidden = m->hidden;
+    float steps = (float)s->count;
+    for (int32_t d = 0; d < m->num_directions; d++) {
+        const lstm_state *state = &s->states[d];
+        float *first = out + d * hidden;
+        float *second = first + m->num_directions * hidden;
+        for (int32_t j = 0; j < hidden; j++) {
+            if (m->pools_last) {
+                first[j] = state->h[j];
+            } else {
+                first[j] = state->h_sum[j] / steps;
+                second[j] = state->h_max[j];
+            }
+        }
+    }
+}
+
+/* logits[l] = sum of features[j] * weight[j][l], in the order of j, + bias[l] */
+static void apply_head(const edge_lstm *m, const float *features, size_t inputs,
+                       float *restrict logits) {
+    size_t count = (size_t)m->num_logits;
+    for (size_t l = 0; l < count; l++)
+        logits[l] = 0;
+    for (size_t j = 0; j < inputs; j++) {
+        float scale = m->is_int8 ? load_f32(m->head_w_scales, j) : 1;
+        for (size_t l = 0; l < count; l++) {
+            float weight = load_weight(m, m->head_w, j * count + l) * scale;
+            logits[l] += features[j] * weight;
+        }
+    }
+    for (size_t l = 0; l < count; l++)
+        logits[l] += load_f32(m->head_b, l);
+}
+
+/* Turn logits into probabilities that add up to 1. Changes the logits. */
+static void softmax(float *logits, int32_t count, float *probabilities) {
+    float largest = logits[0];
+    float sum = 0;
+    for (int32_t l = 1; l < count; l++)
+        if (logits[l] > largest)
+            largest = logits[l];
+    for (int32_t l = 0; l < count; l++) {
+        logits[l] = exponential(logits[l] - largest);
+        sum += logits[l];
+    }
+    for (int32_t l = 0; l < count; l++)
+        probabilities[l] = logits[l] / sum;
+}
+
+/* Turn a text that was read to its end into probabilities. */
+static void classify(edge_lstm_worker *w, const sequence *s, float *probabilities) {
+    const edge_lstm *m = w->model;
+    int32_t pooled = pooled_dim(m);
+    pool(m, s, w->features);
+    if (m->num_ngrams)
+        sum_ngrams(w, s, w->features + pooled);
+    apply_head(m, w->features, (size_t)(pooled + m->ngram_dim), w->logits);
+    if (m->num_logits == 1) { /* that of the second of two labels */
+        probabilities[1] = plain_sigmoid(w->logits[0]);
+        probabilities[0] = 1.0f - probabilities[1];
+    } else if (m->has_several) {
+        for (int32_t l = 0; l < m->num_logits; l++)
+            probabilities[l] = plain_sigmoid(w->logits[l]);
+    } else {
+        softmax(w->logits, m->num_logits, probabilities);
+    }
+}
+
+#endif

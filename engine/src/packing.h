@@ -1,0 +1,107 @@
+/* The weights in the kernel's order.
+ *
+ * The units of a direction are split into blocks of `lanes` units, the last one filled up with
+ * zeros. fp32: [block, input, gate, lane]. int8: of each block the sums of the columns, [gate,
+ * lane], then [group, gate, lane] of four bytes each. A group is the inputs that share four bytes:
+ * four of 8 bits, or two of 16. */
+#ifndef EDGE_LSTM_PACKING_H
+#define EDGE_LSTM_PACKING_H
+
+#include "arithmetic.h"
+#include "model.h"
+
+enum { INPUT_PADDING = 3 }; /* the most inputs that the last group may lack */
+
+static int32_t group_width(const edge_lstm *m) {
+    return m->kernel->input_type == INPUTS_S16 ? 2 : 4;
+}
+
+static int32_t num_groups(const edge_lstm *m, int32_t inputs) {
+    return (inputs + group_width(m) - 1) / group_width(m);
+}
+
+/* Return the bytes of an input. */
+static size_t input_size(const edge_lstm *m) {
+    return m->is_int8 ? 4 / (size_t)group_width(m) : sizeof(float);
+}
+
+/* Return the bytes of a row: four for each gate of each unit of a block. */
+static size_t row_size(const edge_lstm *m) {
+    return 4 * 4 * (size_t)m->kernel->lanes;
+}
+
+/* Return the bytes of a block's weights. */
+static size_t block_size(const edge_lstm *m, int32_t inputs) {
+    int32_t rows = m->is_int8 ? 1 + num_groups(m, inputs) : inputs;
+    return row_size(m) * (size_t)rows;
+}
+
+/* Return the offset of the i-th value of [gate, hidden] in the first row of its block. */
+static size_t packed_offset(const edge_lstm *m, size_t i, size_t bytes_of_block) {
+    size_t lanes = (size_t)m->kernel->lanes;
+    size_t gate = i / (size_t)m->hidden;
+    size_t unit = i % (size_t)m->hidden;
+    return unit / lanes * bytes_of_block + 4 * (gate * lanes + unit % lanes);
+}
+
+/* Pack a matrix [gates * hidden, inputs] of floats. */
+static void pack_fp32(const edge_lstm *m, const unsigned char *w, int32_t inputs,
+                      unsigned char *out) {
+    size_t gates = 4 * (size_t)m->hidden;
+    for (size_t i = 0; i < gates; i++) {
+        const unsigned char *from = w + sizeof(float) * i * (size_t)inputs;
+        unsigned char *to = out + packed_offset(m, i, block_size(m, inputs));
+        for (int32_t k = 0; k < inputs; k++) {
+            memcpy(to, from, sizeof(float));
+            from += sizeof(float);
+            to += row_size(m);
+        }
+    }
+}
+
+/* Pack a matrix [inputs, gates * hidden] of signed bytes. */
+static void pack_int8(const edge_lstm *m, const unsigned char *w, int32_t inputs,
+                      unsigned char *out) {
+    int32_t width = group_width(m);
+    size_t gates = 4 * (size_t)m->hidden;
+    for (size_t i = 0; i < gates; i++) {
+        unsigned char *first_row = out + packed_offset(m, i, block_size(m, inputs));
+        int32_t sum = 0;
+        for (int32_t k = 0; k < inputs; k++) {
+            int16_t weight = (signed char)w[(size_t)k * gates + i];
+            unsigned char *group = first_row + row_size(m) * (size_t)(1 + k / width);
+            if (width == 2)
+                memcpy(group + 2 * (k % 2), &weight, sizeof weight);
+            else
+                group[k % 4] = (unsigned char)weight;
+            sum += weight;
+        }
+        memcpy(first_row, &sum, sizeof sum);
+    }
+}
+
+/* Pack the weights of a direction, and add the two biases up. */
+static void pack_direction(edge_lstm *m, int32_t d) {
+    packed_weights *packed = &m->weights[d];
+    size_t gates = 4 * (size_t)m->hidden;
+    size_t weight_size = m->is_int8 ? 1 : sizeof(float);
+    size_t part = weight_size * gates * (size_t)d;
+    const unsigned char *w = m->lstm_w + part * (size_t)m->embedding_dim;
+    const unsigned char *r = m->lstm_r + part * (size_t)m->hidden;
+    const unsigned char *bias = m->lstm_b + 2 * sizeof(float) * gates * (size_t)d;
+    if (m->is_int8) {
+        pack_int8(m, w, m->embedding_dim, packed->w);
+        pack_int8(m, r, m->hidden, packed->r);
+        packed->w_scale = m->embedding_scale * load_f32(m->lstm_w_scales, (size_t)d);
+        packed->r_scale = load_f32(m->lstm_r_scales, (size_t)d);
+    } else {
+        pack_fp32(m, w, m->embedding_dim, packed->w);
+        pack_fp32(m, r, m->hidden, packed->r);
+    }
+    for (size_t i = 0; i < gates; i++) {
+        size_t offset = packed_offset(m, i, row_size(m));
+        packed->bias[offset / sizeof(float)] = load_f32(bias, i) + load_f32(bias, gates + i);
+    }
+}
+
+#endif
