@@ -114,14 +114,18 @@ static void push_ascii_letters(encoder *e, slice *text) {
     size_t room = e->word_capacity - e->word_size;
     const unsigned char *at = text->at;
     const unsigned char *end = room < slice_length(*text) ? at + room : text->end;
+    unsigned char *out = e->word + e->word_size;
+    uint32_t hash = e->word_hash;
     for (; at < end; at++) {
         unsigned char letter = e->m->lower_ascii[*at];
         if (letter == 0)
             break;
-        e->word[e->word_size] = letter;
-        e->word_size++;
-        e->word_hash = hash_byte(e->word_hash, letter);
+        *out = letter;
+        out++;
+        hash = hash_byte(hash, letter);
     }
+    e->word_size = (size_t)(out - e->word);
+    e->word_hash = hash;
     text->at = at;
 }
 
