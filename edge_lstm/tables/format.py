@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,7 +12,7 @@ from edge_lstm.errors import DataError
 from edge_lstm.printable import counted
 from edge_lstm.tables.encoding import WESTERN
 from edge_lstm.tables.schema import MAX_ROW_BYTES, Digest, ReadOptions, Schema, Source
-from edge_lstm.tables.values import NOT_UTF8, float32_texts, refuse_bytes, utf8_error
+from edge_lstm.tables.values import NOT_UTF8, float32_texts, refuse_bytes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -70,7 +69,7 @@ class Rows:
 
     texts, reasons: the text of each and None, or None and why it has no text. load: makes
         ``columns``.
-    lines: each row as it stands in the file (of JSONL without the brace at its end), where all are
+    lines: each row as it stands in the file (of JSONL without its braces), where all are
         as they would be written. objects: of other JSONL, all that each row holds, by its own keys.
     table: of Parquet, the Arrow table.
     """
@@ -231,15 +230,6 @@ class Format:
         """Put the file ``path`` together from all that was written to ``partial``; of
         ``is_assembled``."""
         raise NotImplementedError
-
-
-def as_written(data: bytes, line: re.Pattern[str], end: str) -> tuple[list[Any], list[str]]:
-    """Return what the pattern of a line finds in each line of a chunk, and the lines without their
-    ends; none of it where the pattern does not fit every line, or one is not UTF-8."""
-    text = data.decode("utf-8", "surrogateescape")
-    found = line.findall(text)
-    is_fit = len(found) == data.count(b"\n") and not utf8_error(text)
-    return (found, text.split(end)[:-1]) if is_fit else ([], [])
 
 
 def _fitted(row: list[str] | Broken, schema: Schema) -> tuple[list[str | None], str | None]:

@@ -1,37 +1,100 @@
-"""A value of a row → text or JSON.
+"""The values of rows, as text and as JSON.
 
-Strings of files that are bytes (all but JSONL) have a surrogate, U+DC80 to U+DCFF, for each byte
-that is not UTF-8, as Python's ``surrogateescape`` does it: so the same bytes can be written again.
+Strings of files that are bytes (all formats but JSONL) have a surrogate, U+DC80 to U+DCFF, for each
+byte that is not UTF-8, as Python's ``surrogateescape`` makes it. So the same bytes can be written
+again.
 """
 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Sequence
 from json.encoder import encode_basestring
+from json.scanner import make_scanner
 from typing import Any
 
-# So deep may lists and objects lie in each other: what walks through them calls itself.
+# Lists and objects may be nested this deep. The code that walks through them is recursive, and
+# Python's stack is finite.
 MAX_DEPTH = 200
-_quoted: Callable[[str], str] = encode_basestring
-NOT_UTF8 = "is not UTF-8"  # of the reasons why a row has no text
+NOT_UTF8 = "is not UTF-8"  # part of the reason why a row has no text
+_TOO_DEEP = f"the row is nested more than {MAX_DEPTH} deep"
 _NOT_FINITE = frozenset({"NaN", "Infinity", "-Infinity"})
+_quoted: Callable[[str], str] = encode_basestring
 
 
 class RowError(Exception):
-    """A row has no usable text, or cannot be written; the text says why."""
+    """A row without a usable text, or one that cannot be written; the message says why."""
 
 
 class Number(str):
-    """A number of a row, in the digits it was written with, however many they are."""
+    """A number of a row, in the digits that it was written with."""
 
     __slots__ = ()
 
 
+_DECODER = json.JSONDecoder(parse_float=Number, parse_int=Number, parse_constant=Number)
+_scan: Callable[[str, int], tuple[Any, int]] = make_scanner(_DECODER)  # type: ignore[arg-type]
+_KINDS = {
+    bool: "true or false",
+    Number: "a number",
+    str: "a string",
+    list: "a list",
+    dict: "an object",
+}
+
+
+def json_object(line: str) -> dict[str, Any]:
+    """Return the object that a line of JSON holds, its numbers as :class:`Number`.
+
+    Raises RowError if the line holds something else, is nested too deep or is not UTF-8.
+    """
+    if not line.isascii():
+        where = utf8_error(line)
+        if where:
+            raise RowError(f"the row {NOT_UTF8} {where}")
+    try:
+        row = _json_value(line)
+    except RecursionError:
+        raise RowError(_TOO_DEEP) from None
+    except ValueError as error:
+        raise RowError(f"the row is not JSON: {error}") from None
+    # Counting brackets is fast, and few lines have enough of them.
+    may_be_deep = len(line) > MAX_DEPTH and line.count("{") + line.count("[") > MAX_DEPTH
+    if may_be_deep and depth(row) > MAX_DEPTH:
+        raise RowError(_TOO_DEEP)
+    if not isinstance(row, dict):
+        raise RowError(f"the row is {kind_of(row)}, not an object")
+    return row
+
+
+def json_list(text: str) -> list[Any]:
+    """Return the list that valid JSON holds, its numbers as :class:`Number`."""
+    values: list[Any] = _scan(text, 0)[0]
+    return values
+
+
+def _json_value(line: str) -> Any:
+    try:
+        value, end = _scan(line, 0)
+    except StopIteration:
+        end = -1
+    if end == len(line):
+        return value
+    # The decoder skips the spaces around a value, and its errors describe the line.
+    return _DECODER.decode(line)
+
+
+def kind_of(value: Any) -> str:
+    """Return what a message calls a value of JSON."""
+    return _KINDS.get(type(value), "null")
+
+
 def json_text(value: Any) -> str:
-    """Return a value as JSON: numbers of the input in their own digits, and as text what JSON has
-    no form for (NaN and infinity, for one)."""
+    """Return a value as JSON.
+
+    Numbers of the input keep their digits. A value that JSON has no form for (NaN, infinity, a
+    date) becomes a string.
+    """
     if type(value) is str:
         return _quoted(value)
     if value is None:
@@ -40,34 +103,38 @@ def json_text(value: Any) -> str:
         is_number = type(value) is Number and value not in _NOT_FINITE
         return str(value) if is_number else _quoted(value)
     if isinstance(value, dict):
-        return (
-            "{"
-            + ", ".join([f"{json_text(str(k))}: {json_text(v)}" for k, v in value.items()])
-            + "}"
-        )
+        items = [f"{json_text(str(key))}: {json_text(item)}" for key, item in value.items()]
+        return "{" + ", ".join(items) + "}"
     if isinstance(value, (list, tuple)):
         return "[" + ", ".join(map(json_text, value)) + "]"
-    if isinstance(value, float) and not math.isfinite(value):
-        return '"NaN"' if math.isnan(value) else '"Infinity"' if value > 0 else '"-Infinity"'
     if isinstance(value, (bool, int, float)):
-        return json.dumps(value)
-    text = value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else str(value)
-    return _quoted(text)
+        # The module writes NaN and Infinity bare, which JSON does not allow.
+        text = json.dumps(value)
+        return _quoted(text) if text in _NOT_FINITE else text
+    if isinstance(value, bytes):
+        return _quoted(value.decode("utf-8", "surrogateescape"))
+    return _quoted(str(value))
 
 
 def float32_texts(values: Sequence[float | None]) -> list[str]:
-    """Return float32 values in their shortest digits, as their str() has them; None is empty."""
+    """Return float32 values as text, in the shortest digits that tell them apart.
+
+    The digits are as ``str(numpy.float32(value))`` has them. None becomes an empty text.
+    """
     import numpy as np
 
     numbers = np.array(values, np.float32)
-    # From 1/8 to 1 eight digits tell a number from its neighbours, where at most one has the same
-    # seven.
-    wide = np.where((numbers >= 0.125) & (numbers < 1), numbers, 0.5).astype(np.float64)
+    # From 1/8 to 1, eight decimals tell a float32 from its neighbours, and at most one float32 has
+    # the same seven decimals.
+    is_wide = (numbers >= 0.125) & (numbers < 1)
+    wide = np.where(is_wide, numbers, 0.5).astype(np.float64)
     seven = np.rint(wide * 1e7)
-    is_short = (seven / 1e7).astype(np.float32) == wide
-    digits = np.where(is_short, 10 * seven, np.rint(wide * 1e8)).astype(np.uint32)
-    letters, is_end = np.empty((len(digits), 10), np.uint32), np.ones(len(digits), np.bool_)
-    for place in range(9, 1, -1):  # letters of the text 0.12345678, none for a zero at its end
+    has_seven = (seven / 1e7).astype(np.float32) == wide
+    digits = np.where(has_seven, 10 * seven, np.rint(wide * 1e8)).astype(np.uint32)
+    # The letters of "0.12345678". A zero at the end has no letter.
+    letters = np.empty((len(digits), 10), np.uint32)
+    is_end = np.ones(len(digits), np.bool_)
+    for place in range(9, 1, -1):
         rest = digits // 10
         letters[:, place] = digits - 10 * rest + ord("0")
         is_end &= letters[:, place] == ord("0")
@@ -75,21 +142,27 @@ def float32_texts(values: Sequence[float | None]) -> list[str]:
         digits = rest
     letters[:, :2] = ord("0"), ord(".")
     texts: list[str] = letters.view("U10")[:, 0].tolist()
-    for i in np.flatnonzero(wide != numbers).tolist():
+    for i in np.flatnonzero(~is_wide).tolist():
         texts[i] = "" if values[i] is None else str(numbers[i])
     return texts
 
 
 def cell_text(value: Any) -> str:
-    """Return a value as the text of a cell: strings as they are, anything else as JSON, nothing for
-    None."""
+    """Return a value as the text of a cell: a string as it is, None as an empty one, else JSON."""
     if isinstance(value, str):
         return value
-    return "" if value is None else json_text(value).strip('"' if isinstance(value, float) else "")
+    if value is None:
+        return ""
+    text = json_text(value)
+    # A cell needs no quotes around NaN.
+    return text.strip('"') if isinstance(value, float) else text
 
 
 def utf8_error(text: str) -> str | None:
-    """Return where a text of a file is not UTF-8; None where it is."""
+    """Return the first byte of a file's text that is not UTF-8, and its position; None if all are.
+
+    The position is counted in bytes.
+    """
     if text.isascii():
         return None
     try:
@@ -101,28 +174,33 @@ def utf8_error(text: str) -> str | None:
 
 
 def refuse_bytes(texts: list[str | None], reasons: list[str | None]) -> None:
-    """Put None in place of each text of a file that is not UTF-8, and why in place of its
-    reason."""
-    if utf8_error("".join(filter(None, texts))):
-        for i, text in enumerate(texts):
-            if text is not None and (where := utf8_error(text)):
-                texts[i], reasons[i] = None, f"the text {NOT_UTF8} {where}"
+    """Replace each text of a file that is not UTF-8 by None, and its reason by that."""
+    # One look at all texts: files with such bytes are rare.
+    if not utf8_error("".join(filter(None, texts))):
+        return
+    for i, text in enumerate(texts):
+        where = utf8_error(text or "")
+        if where:
+            texts[i] = None
+            reasons[i] = f"the text {NOT_UTF8} {where}"
 
 
 def replaced(text: str) -> str:
-    """Return a text of a file with U+FFFD for what is not UTF-8."""
-    return (
-        text
-        if text.isascii()
-        else text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    )
+    """Return a text of a file with U+FFFD for the bytes that are not UTF-8."""
+    if text.isascii():
+        return text
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def depth(value: Any) -> int:
-    """Return how deep lists and objects lie in each other: 0 for a plain value, 1 for a list of
-    them."""
-    deepest, level = 0, [value]
-    while level := [v for v in level if isinstance(v, (dict, list))]:
+    """Return how deep lists and objects are nested: 0 for a plain value, 1 for a list of them."""
+    deepest = 0
+    level = [value]
+    while True:
+        nested = [each for each in level if isinstance(each, (dict, list))]
+        if not nested:
+            return deepest
         deepest += 1
-        level = [inner for v in level for inner in (v.values() if isinstance(v, dict) else v)]
-    return deepest
+        level = []
+        for each in nested:
+            level += each.values() if isinstance(each, dict) else each

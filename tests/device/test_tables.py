@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import csv
 import io
+import json
 import os
 import random
 import re
@@ -12,15 +13,17 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_lstm.errors import DataError
-from edge_lstm.tables import ReadOptions, Row, open_inputs, read_rows
+from edge_lstm.tables import ReadOptions, Row, fast, open_inputs, read_rows
 
 TEXTS = ["Plain.", 'He said "no", twice.', "Two\nlines", "Ünïcødé 漢字", "", "semi;colon\ttab|bar"]
 
@@ -371,6 +374,108 @@ def test_any_table_that_the_csv_module_writes_is_read(rows: list[list[str]]) -> 
             path.write_bytes(written.getvalue().encode())
             header, *further = rows
             assert csv_rows(path) == (tuple(header), further)
+
+
+CELLS = st.text(st.sampled_from('ab",;\n\r\t é漢\\'), max_size=6)
+VALUES = st.one_of(
+    CELLS, st.integers(), st.floats(), st.none(), st.lists(st.booleans(), max_size=2)
+)
+
+
+@st.composite
+def tables(draw: st.DrawFn) -> tuple[str, bytes]:
+    """The name and the content of a table, as a program writes it or damaged."""
+    name = draw(st.sampled_from(["a.csv", "a.tsv", "a.jsonl"]))
+    written = io.StringIO(newline="")
+    if name == "a.jsonl":
+        ascii_only = draw(st.booleans())
+        for text, value in draw(st.lists(st.tuples(CELLS, VALUES), min_size=1, max_size=6)):
+            written.write(json.dumps({"text": text, "n": value}, ensure_ascii=ascii_only) + "\n")
+    else:
+        cells = CELLS if draw(st.booleans()) else st.text(st.sampled_from("abé"), max_size=6)
+        rows = draw(st.lists(st.tuples(cells, cells), min_size=1, max_size=6))
+        newline = draw(st.sampled_from(["\n", "\r\n"]))
+        delimiter = "\t" if name == "a.tsv" else ","
+        writer = csv.writer(written, delimiter=delimiter, lineterminator=newline)
+        writer.writerows([("text", "n"), *rows])
+    content = written.getvalue().encode()
+    if draw(st.booleans()):
+        place = draw(st.integers(len("text,n\n"), len(content)))
+        damage = draw(
+            st.sampled_from([b'"', b"\r", b"\n", b"\0", b"\xff", b",", b"\\", b"{", b" "])
+        )
+        content = content[:place] + damage + content[place:]
+    return name, content
+
+
+def parsed_rows(path: Path) -> list[tuple[Any, ...]]:
+    """The text, the reason and the values of each row."""
+    inputs = open_inputs(
+        [path], options=ReadOptions(delimiter="," if path.suffix == ".csv" else None)
+    )
+    rows: list[tuple[Any, ...]] = []
+    for chunk in inputs.chunks():
+        parsed = inputs.format.parse(chunk.rows, inputs.schema, lambda _: None)
+        rows += zip(parsed.texts, parsed.reasons, *parsed.columns)
+    return rows
+
+
+FAST = ["csv_row_ends", "csv_rows", "json_rows"]
+
+
+@settings(deadline=None, max_examples=300)
+@given(tables(), st.sets(st.sampled_from(FAST), min_size=1))
+def test_fast_readers_return_the_rows_of_the_slow_ones(
+    table: tuple[str, bytes], off: set[str]
+) -> None:
+    name, content = table
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        path = Path(folder) / name
+        path.write_bytes(content)
+        try:
+            expected: Any = parsed_rows(path)
+        except DataError as error:
+            expected = str(error)
+        for function in off:
+            patch.setattr(fast, function, lambda *_: None)
+        try:
+            read: Any = parsed_rows(path)
+        except DataError as error:
+            read = str(error)
+        assert read == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "functions"),
+    [
+        ("a.csv", "id,text\n1,Grüße\n2,漢字\n", FAST[:2]),
+        ("a.tsv", "id\ttext\r\n1\tGrüße\r\n2\t漢字\r\n", FAST[:2]),
+        ("a.csv", 'id,text\n1,"a ""b"""\n2,"two\nlines"\n', FAST[:1]),
+        ("a.jsonl", '{"id": 1, "text": "Grüße"}\n{"id": -2.5e3, "text": "a\\n"}\n', FAST[2:]),
+    ],
+)
+def test_what_programs_write_is_read_fast(
+    tmp_path: Path, name: str, content: str, functions: list[str]
+) -> None:
+    path = tmp_path / name
+    path.write_text(content, encoding="utf-8", newline="")
+    read: list[Any] = []
+
+    def recorded(function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(data: bytes, *rest: Any) -> Any:
+            found = function(data, *rest)
+            if data:
+                read.append(found)
+            return found
+
+        return call
+
+    with pytest.MonkeyPatch.context() as patch:
+        for function in functions:
+            patch.setattr(fast, function, recorded(getattr(fast, function)))
+        assert len(parsed_rows(path)) == 2
+    assert len(read) == len(functions)
+    assert not any(found is None for found in read)
 
 
 def test_rows_across_the_pieces_of_a_file_are_those_that_the_csv_module_sees(
