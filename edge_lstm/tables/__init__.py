@@ -1,13 +1,14 @@
-"""Tables of texts in the formats people have them in: text, CSV, TSV, JSONL, Parquet, folders of
-.txt.
+"""Files of texts: text, CSV, TSV, JSONL, Parquet and folders of .txt.
 
-schema.py       what an input is: where it lies, how it is read, its columns
-encoding.py     what is not UTF-8: its encoding as it seems, and how to convert it
-stream.py       an opened file, compressed or not → pieces of whole lines
-format.py       what a format does: find columns, read rows, write rows
-lines.py csv.py parquet.py folder.py   the formats (values.py: a value as text or JSON)
-reader.py       all of it together: what was named → its rows
-labelled.py     texts and labels
+schema.py       inputs, the options for reading them, and their columns
+encoding.py     the encoding of a file that is not UTF-8, and how to convert it
+stream.py       an opened file, compressed or not, as pieces of whole lines
+format.py       the interface of a format: find columns, read rows, write rows
+lines.py csv.py parquet.py folder.py   the formats
+fast.py         faster readers of the rows that programs write
+values.py       a value as text and as JSON
+reader.py       named inputs as rows
+labelled.py     texts with labels
 """
 
 from __future__ import annotations

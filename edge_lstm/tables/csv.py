@@ -19,7 +19,15 @@ from typing import Any
 from edge_lstm.errors import DataError
 from edge_lstm.tables import fast
 from edge_lstm.tables.encoding import WESTERN, conversion
-from edge_lstm.tables.format import Added, Broken, Format, OutputColumns, Piece, Rows, too_long
+from edge_lstm.tables.format import (
+    AddedColumns,
+    Format,
+    OutputColumns,
+    Piece,
+    Rows,
+    RowWithoutText,
+    too_long,
+)
 from edge_lstm.tables.schema import BOM, MAX_ROW_BYTES, Dialect, Digest, ReadOptions, Schema, Source
 from edge_lstm.tables.stream import HEAD_BYTES, LongLine, table_head
 from edge_lstm.tables.values import cell_text, utf8_error
@@ -33,9 +41,9 @@ _SNIFFED_LINES = 200
 csv.field_size_limit(max(csv.field_size_limit(), 4 * MAX_ROW_BYTES))
 # The module refuses a carriage return inside a line and, before Python 3.11, a zero byte. They pass
 # through it as surrogates that stand for no byte.
-_REFUSED = re.compile("\0|\r(?!\n|\\Z)")
-_PASSED = re.compile("[\udc00\udc0d]")
-_FIRST_SURROGATE = 0xDC00
+_INNER_RETURN = re.compile(r"\r(?!\n|\Z)")
+_PASSED_ZERO = "\udc00"
+_PASSED_RETURN = "\udc0d"
 
 
 def _decoded(lines: bytes) -> tuple[str, bool]:
@@ -43,14 +51,12 @@ def _decoded(lines: bytes) -> tuple[str, bool]:
     text = lines.decode("utf-8", "surrogateescape")
     if "\0" not in text and text.count("\r") == text.count("\r\n"):
         return text, False
-    return _REFUSED.sub(lambda match: chr(_FIRST_SURROGATE + ord(match[0])), text), True
+    return _INNER_RETURN.sub(_PASSED_RETURN, text.replace("\0", _PASSED_ZERO)), True
 
 
 def _put_back(fields: list[str]) -> list[str]:
     """Return the fields of a row as they stand in the file."""
-    return [
-        _PASSED.sub(lambda match: chr(ord(match[0]) - _FIRST_SURROGATE), field) for field in fields
-    ]
+    return [field.replace(_PASSED_ZERO, "\0").replace(_PASSED_RETURN, "\r") for field in fields]
 
 
 class _State(enum.Enum):
@@ -74,7 +80,7 @@ class RowReader:
         self._blank = [""] if len(schema.columns) == 1 else None
         self._state = _State.READING
         # The lines of a piece that no row has yet: their bytes and text.
-        self._lines = deque[tuple[int, str]]()
+        self._lines: deque[tuple[int, str]] = deque()
         self._is_passed = False  # whether a line has characters that _put_back puts back
         # Bytes of the row that is read now: in memory, and no longer.
         self._kept = 0
@@ -85,8 +91,8 @@ class RowReader:
 
         If the piece has only blank lines, a later one gives the rows.
         """
-        rows = list[Any]()
-        sizes = list[int]()
+        rows: list[Any] = []
+        sizes: list[int] = []
         reader = csv.reader(self._next_lines(), delimiter=self._delimiter)
         while self._lines or self._kept or self._dropped or not rows:
             fields = next(reader, None)
@@ -123,7 +129,7 @@ class RowReader:
                 return
             if isinstance(piece, LongLine):
                 self._dropped += piece.size
-                # The row is not kept, but its quotes say where it ends.
+                # The row is not kept, but its quotes decide on its end.
                 yield '"' * (piece.quotes % 2) + "\n"
                 continue
             text, is_passed = _decoded(piece)
@@ -131,7 +137,7 @@ class RowReader:
             self._lines.extend(zip(map(len, io.BytesIO(piece)), io.StringIO(text, newline="\n")))
         self._state = _State.CUT
 
-    def _row(self, fields: list[str], size: int) -> list[str] | Broken | None:
+    def _row(self, fields: list[str], size: int) -> list[str] | RowWithoutText | None:
         """Return the row of these fields; None for a blank line that is skipped."""
         if size > MAX_ROW_BYTES:
             return too_long(size)
@@ -142,7 +148,7 @@ class RowReader:
         # The module asks for a line after the last one only if a quote is open.
         *before, last = fields
         last = last.removesuffix("\n").removesuffix("\r")
-        return Broken("a quote opens in this row and never closes", [*before, last])
+        return RowWithoutText("a quote opens in this row and never closes", [*before, last])
 
 
 class CsvFormat(Format):
@@ -158,16 +164,8 @@ class CsvFormat(Format):
     def schema(self, source: Source, stream: Any, options: ReadOptions) -> Schema:
         head = table_head(source, stream)
         body = head.removeprefix(BOM)
-        if b"\n" not in body and b"\r" in body:
-            raise DataError(
-                f"{source.name} ends its lines in CR alone; "
-                f"convert it with: tr '\\r' '\\n' < {source.path}"
-            )
-        if b"\n" not in body and len(head) > MAX_ROW_BYTES:
-            limit = f"{MAX_ROW_BYTES // 2**20} MiB"
-            raise DataError(
-                f"{source.name}: the header is longer than {limit}; check that it is a table"
-            )
+        if b"\n" not in body:
+            _check_only_line(source, head)
         dialect = sniff(body, options.delimiter or self._delimiter)
         columns, is_open = _header(body, dialect)
         # A quoted name may go on after the bytes that were looked at.
@@ -222,7 +220,7 @@ class CsvFormat(Format):
         line = dialect.delimiter.join(names) + dialect.newline
         return (BOM if dialect.bom else b"") + well_formed(line).encode()
 
-    def write(self, rows: Rows, added: Added, columns: OutputColumns) -> bytes:
+    def write(self, rows: Rows, added: AddedColumns, columns: OutputColumns) -> bytes:
         """Quote only the values that need it; an input of the same format keeps its dialect."""
         dialect = self._dialect(columns)
         cells: list[Sequence[str]]
@@ -246,6 +244,19 @@ class CsvFormat(Format):
         if columns.schema.format == self.name and columns.schema.dialect is not None:
             return columns.schema.dialect
         return Dialect(self._delimiter or ",")
+
+
+def _check_only_line(source: Source, line: bytes) -> None:
+    if b"\r" in line:
+        raise DataError(
+            f"{source.name} ends its lines in CR alone; "
+            f"convert it with: tr '\\r' '\\n' < {source.path}"
+        )
+    if len(line) > MAX_ROW_BYTES:
+        limit = f"{MAX_ROW_BYTES // 2**20} MiB"
+        raise DataError(
+            f"{source.name}: the header is longer than {limit}; check that it is a table"
+        )
 
 
 def _header(body: bytes, dialect: Dialect) -> tuple[tuple[str, ...], bool]:

@@ -1,4 +1,4 @@
-"""Which encoding a file seems to have that is not UTF-8, and the command that converts it.
+"""The encoding of a file that is not UTF-8, and the command that converts it.
 
 The page that classifies (live_page/page.html) refuses the same files.
 """
@@ -13,42 +13,45 @@ from pathlib import Path
 from edge_lstm.errors import DataError
 from edge_lstm.tables.schema import BOM, STDIN, Source
 
-WESTERN = "WINDOWS-1252"  # of Excel's CSV in western Europe and America; latin-1 is a part of it
+# Excel writes CSV in it in western Europe and America. Latin-1 is a part of it.
+WESTERN = "WINDOWS-1252"
 _UTF_16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _SAMPLE_BYTES = 200
-# A file as a whole is in another encoding from so many lines and such a share of them on; fewer are
-# bad rows.
-_FEWEST_LINES, _LEAST_SHARE = 2, 0.01
-_LEAST_TO_VALID = 10  # lines that are not UTF-8 for each that is, and has more than ASCII
-_MOST_WESTERN = 0.4  # share of bytes beyond ASCII in lines of a western language, short ones too
+# A file is in another encoding if at least this number of its lines, this share of its lines, and
+# this multiple of the valid lines beyond ASCII are not UTF-8. Fewer are bad rows.
+_FEWEST_LINES = 2
+_LEAST_SHARE = 0.01
+_LEAST_TO_VALID = 10
+# The largest share of bytes beyond ASCII in lines of a western language, short ones too.
+_MOST_WESTERN = 0.4
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
-# bytes beyond ASCII from which on an unknown encoding is one, not bytes of no text
+# With fewer bytes beyond ASCII, lines in an unknown encoding may as well be no text at all.
 _FEWEST_LETTERS = 16
-# Bytes that stand in WINDOWS-1252 for nothing, or for a sign that is rare in texts; and their
-# largest share.
+# Bytes that WINDOWS-1252 does not use, or uses for a sign that is rare in texts.
 _RARE = re.compile(
     rb"[\x81\x83\x86-\x88\x8d\x8f\x90\x98\x9d\xa4\xa6\xa8\xac\xad\xaf\xb8\xd7\xf7\xff]"
 )
-_MOST_RARE = 0.1
+_MOST_RARE = 0.1  # the largest share of such bytes among the bytes beyond ASCII
 _IN_WORD = re.compile(rb"[A-Za-z][\x80-\xff]|[\x80-\xff][A-Za-z]")
 _BEYOND_ASCII = re.compile(rb"[\x80-\xff]")
 
 
 def check_text(source: Source, head: bytes) -> None:
-    """Raise DataError if the beginning of an input is no text in UTF-8, with its encoding as it
-    seems and the command that converts it. A few lines that are not UTF-8 are bad rows, not the end
-    of the run."""
+    """Check that the beginning of an input is text in UTF-8.
+
+    A few lines that are not UTF-8 are bad rows, not the end of the run.
+
+    Raises DataError with the likely encoding and the command that converts it.
+    """
     if head.startswith(b"\x1f\x8b"):
-        hint = (
-            "decompress it once"
-            if source.is_gzip
-            else f"name it {source.path}.gz, or decompress it"
-        )
+        hint = f"name it {source.path}.gz, or decompress it"
+        if source.is_gzip:
+            hint = "decompress it once"
         if source.path == STDIN:
             hint = "decompress it with: gunzip -c FILE | edge-lstm …"
         raise DataError(f"{source.name} is {'twice ' * source.is_gzip}compressed (gzip); {hint}")
-    zeros = head[:_SAMPLE_BYTES].count(0)
-    if head.startswith(_UTF_16_MARKS) or zeros > max(3, len(head[:_SAMPLE_BYTES]) // 5):
+    sample = head[:_SAMPLE_BYTES]
+    if head.startswith(_UTF_16_MARKS) or sample.count(0) > max(3, len(sample) // 5):
         raise DataError(_not_8_bit(source, head))
     encoding = None if head.startswith(BOM) else _of_lines(head)
     if encoding == WESTERN:
@@ -65,7 +68,7 @@ def check_text(source: Source, head: bytes) -> None:
 
 
 def conversion(source: Source, encoding: str) -> str:
-    """Return the command that makes UTF-8 of an input."""
+    """Return the command that converts an input from an encoding to UTF-8."""
     convert = f"iconv -f {encoding} -t UTF-8"
     if source.path == STDIN:
         return convert
@@ -79,7 +82,7 @@ def conversion(source: Source, encoding: str) -> str:
 
 
 def _not_8_bit(source: Source, head: bytes) -> str:
-    """Return what to say of a file with many zero bytes, or a mark of UTF-16."""
+    """Return the error for a file with many zero bytes, or a mark of UTF-16."""
     encoding = _wide_encoding(head)
     if encoding is None:
         how = conversion(source, "UTF-16")
@@ -93,30 +96,37 @@ def _not_8_bit(source: Source, head: bytes) -> str:
 
 
 def _wide_encoding(head: bytes) -> str | None:
-    """Return UTF-16 or UTF-32, with the order of its bytes if no mark says it; None if it is
-    neither."""
+    """Return UTF-16 or UTF-32, or None if it is neither.
+
+    The name has the order of the bytes if no mark says it.
+    """
     sample = head[:_SAMPLE_BYTES]
     if head.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
         return "UTF-32"
     encoding = "UTF-16"
-    # of a character of ASCII, the first or the second byte is zero
+    # In a character of ASCII, the first or the second byte is zero.
     if not head.startswith(_UTF_16_MARKS):
         encoding = "UTF-16BE" if sample[::2].count(0) > sample[1::2].count(0) else "UTF-16LE"
-    text = sample.decode(encoding, "replace").rstrip("\ufffd")  # the last character may be cut
+    # The sample may end within a character.
+    text = sample.decode(encoding, "replace").rstrip("\ufffd")
     is_text = all(c.isprintable() or c.isspace() for c in text)
     return encoding if is_text else None
 
 
 def _of_lines(head: bytes) -> str | None:
-    """Return the encoding of a beginning that is not UTF-8 as a whole, an empty name for an unknown
-    one; None if it is UTF-8, but for a few lines."""
+    """Return the encoding of lines, or None if all but a few are UTF-8.
+
+    An unknown encoding has an empty name.
+    """
     try:
-        codecs.getincrementaldecoder("utf-8")().decode(head)  # its last character may be cut
+        # An incremental decoder, because the last character may be cut.
+        codecs.getincrementaldecoder("utf-8")().decode(head)
     except UnicodeDecodeError:
         pass
     else:
         return None
-    bad, valid = list[bytes](), 0
+    bad: list[bytes] = []
+    valid = 0
     lines = head.split(b"\n")
     for line in lines:
         if line.isascii():
@@ -130,7 +140,7 @@ def _of_lines(head: bytes) -> str | None:
         return None
     text = b"\n".join(bad)
     beyond_ascii = len(_BEYOND_ASCII.findall(text))
-    if _CONTROL.search(text):  # bytes of no text
+    if _CONTROL.search(text):
         return None
     rare = len(_RARE.findall(text))
     in_words = sum(_IN_WORD.search(line) is not None for line in bad)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from edge_lstm.tables.format import Rows
 from edge_lstm.tables.schema import MAX_ROW_BYTES, Dialect, Schema
-from edge_lstm.tables.values import RowError, json_list, json_object, json_text
+from edge_lstm.tables.values import RowError, json_object, json_text, json_value
 
 if TYPE_CHECKING:
     import numpy as np
@@ -132,7 +132,7 @@ def json_rows(data: bytes, schema: Schema, check_keys: Callable[[Any], None]) ->
         texts = [json.loads(f'"{text}"') if "\\" in text else text for text in texts]
 
     def load() -> list[Sequence[Any]]:
-        objects = json_list("[{" + "},{".join(lines) + "}]")
+        objects = json_value("[{" + "},{".join(lines) + "}]")
         return [[row.get(name) for row in objects] for name in schema.columns]
 
     return Rows(texts, [None] * len(texts), load, lines)

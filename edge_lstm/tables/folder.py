@@ -1,4 +1,4 @@
-"""Folders of ``.txt`` files at any depth: a file a row, columns ``path`` and ``text``."""
+"""Folders of ``.txt`` files, one row a file, with the columns ``path`` and ``text``."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any
 
 from edge_lstm.errors import DataError
 from edge_lstm.os_file import NO_FOLLOW, NO_WAIT
-from edge_lstm.tables.format import Broken, Format, Piece
+from edge_lstm.tables.format import Format, Piece, RowWithoutText
 from edge_lstm.tables.schema import BOM, MAX_ROW_BYTES, Digest, ReadOptions, Schema, Source
 
 
 class FolderFormat(Format):
-    """The format of a folder as one input. What symbolic links in it lead to is not read."""
+    """A folder as one input. Symbolic links in it are not followed."""
 
     name = "folder"
     is_stream = False
@@ -27,25 +27,25 @@ class FolderFormat(Format):
     def pieces(
         self, source: Source, stream: Any, digest: Digest, schema: Schema
     ) -> Iterator[Piece]:
-        """A row is path and content."""
+        """Yield each file as a row: its path and its content."""
         for name in source.files:
             content, reason = _read_file(Path(source.path, name))
             digest.update(os.fsencode(name) + b"\0" + content)
             row = [name, content.decode("utf-8", "surrogateescape")]
-            yield [row if reason is None else Broken(reason, row)], [len(content)]
+            yield [RowWithoutText(reason, row) if reason else row], [len(content)]
 
 
 def folder_source(path: str) -> Source:
-    """Return the ``.txt`` files of a folder at any depth, in order. Raises DataError where there
-    are none."""
+    """Return the ``.txt`` files of a folder at any depth, in order.
+
+    Raises DataError if it has no such file.
+    """
     names: list[str] = []
     errors: list[OSError] = []
     for top, _, files in os.walk(path, onerror=errors.append):
-        names += [
-            os.path.relpath(os.path.join(top, name), path)  # noqa: PTH118 - many names, Path is slow
-            for name in files
-            if name.lower().endswith(".txt")
-        ]
+        texts = [name for name in files if name.lower().endswith(".txt")]
+        # There may be many names, and Path is slow.
+        names += [os.path.relpath(os.path.join(top, name), path) for name in texts]  # noqa: PTH118
     if errors:
         raise DataError(
             f"cannot read {errors[0].filename}: {errors[0].strerror}; check its permissions"
@@ -54,15 +54,14 @@ def folder_source(path: str) -> Source:
         raise DataError(
             f"{path} is a folder without .txt files; name the files in it, as in '{path}/*.csv'"
         )
-    return Source(
-        path, FolderFormat.name, files=tuple(sorted(names, key=lambda name: Path(name).parts))
-    )
+    names.sort(key=lambda name: Path(name).parts)
+    return Source(path, FolderFormat.name, files=tuple(names))
 
 
 def _read_file(path: Path) -> tuple[bytes, str | None]:
-    """Return the content of a file and None, or nothing and why."""
+    """Return the content of a file and None, or no bytes and why it cannot be read."""
     try:
-        # Opened without waiting: a named pipe would wait for whoever writes into it.
+        # Opening a named pipe would wait for a program that writes into it.
         opened = os.open(path, os.O_RDONLY | NO_WAIT | NO_FOLLOW)
         with open(opened, "rb") as file:  # noqa: PTH123 - a descriptor
             if not stat.S_ISREG(os.fstat(opened).st_mode):

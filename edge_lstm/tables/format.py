@@ -1,4 +1,7 @@
-"""What a format of tables does: one class, and one module for each that has it."""
+"""The interface of a format of tables, and the rows that it reads and writes.
+
+Each format is a subclass of :class:`Format`, in a module of its own.
+"""
 
 from __future__ import annotations
 
@@ -19,30 +22,39 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 
-class Broken(NamedTuple):
-    """Stands for a row that has no text, whatever its fields: why, and what could be read of it."""
+class RowWithoutText(NamedTuple):
+    """A row that has no text, whatever its fields.
+
+    reason: why. fields: the ones that could be read.
+    """
 
     reason: str
     fields: list[str]
 
 
-# Rows that follow each other: bytes of whole rows, which ``Format.split`` makes rows of, or a list;
-# and where each ends, in bytes (between two, some may be left out).
+# Rows that follow each other, and the end of each, in bytes. The rows are a list, or bytes that
+# ``Format.split`` divides. Between two rows, bytes may be left out.
 Piece = tuple[bytes | Sequence[Any], "Sequence[int] | npt.NDArray[np.int64]"]
+# The columns that an output adds to a chunk: for each row a str, a float with the value of a
+# float32, or None.
+AddedColumns = Sequence[Sequence[Any]]
 
 
-def too_long(size: int) -> Broken:
-    """Return what stands for a row of so many bytes, of which nothing was kept."""
-    return Broken(f"the row has {size:,} bytes, more than {MAX_ROW_BYTES // 2**20} MiB", [])
+def too_long(size: int) -> RowWithoutText:
+    """Return a row of ``size`` bytes, which were not kept."""
+    limit = f"{MAX_ROW_BYTES // 2**20} MiB"
+    return RowWithoutText(f"the row has {size:,} bytes, more than {limit}", [])
 
 
 @dataclass(frozen=True)
 class Row:
-    """One row, for whoever wants just rows.
+    """One row of an input.
 
-    source: what messages call its file; number: from 1, the header not counted.
-    values: its columns by name, as text where the format has only text.
-    text: the text to classify, or None, and then ``error`` says why.
+    source: the name of its file in messages.
+    number: from 1, the header not counted.
+    values: its columns by name. They are text, unless the format has other types.
+    text: the text to classify; None if the row has no text.
+    error: why the row has no text; None if it has one.
     """
 
     source: str
@@ -52,25 +64,29 @@ class Row:
     error: str | None
 
     def required_text(self) -> str:
-        """Return the text. Raises DataError with file and row where there is none."""
-        if self.text is None:
-            remedy = "correct or remove the row"
-            if NOT_UTF8 in str(self.error):
-                remedy = (
-                    f"{remedy}, or convert the file if it is {WESTERN}: iconv -f {WESTERN} -t UTF-8"
-                )
-            raise DataError(f"{self.source} row {self.number}: {self.error}; {remedy}")
-        return self.text
+        """Return the text.
+
+        Raises DataError with file and row if the row has no text.
+        """
+        if self.text is not None:
+            return self.text
+        remedy = "correct or remove the row"
+        if NOT_UTF8 in str(self.error):
+            how = f"iconv -f {WESTERN} -t UTF-8"
+            remedy = f"{remedy}, or convert the file if it is {WESTERN}: {how}"
+        raise DataError(f"{self.source} row {self.number}: {self.error}; {remedy}")
 
 
 @dataclass
 class Rows:
-    """The rows of a chunk, parsed.
+    """The parsed rows of a chunk.
 
-    texts, reasons: the text of each and None, or None and why it has no text. load: makes
-        ``columns``.
-    lines: each row as it stands in the file (of JSONL without its braces), where all are
-        as they would be written. objects: of other JSONL, all that each row holds, by its own keys.
+    texts: the text of each row, or None.
+    reasons: why a row has no text, or None.
+    load: makes ``columns``.
+    lines: each row as it stands in the file (of JSONL without its braces), if all rows are as this
+        package writes them; else None.
+    objects: of other JSONL, each row with all of its own keys.
     table: of Parquet, the Arrow table.
     """
 
@@ -83,31 +99,43 @@ class Rows:
 
     @cached_property
     def columns(self) -> list[Sequence[Any]]:
-        """The values of each of the schema's columns: text, or what JSON has; None where a row has
-        none."""
+        """The values of each of the schema's columns, as text or JSON has them.
+
+        A row without a value has None.
+        """
         return self.load()
 
     def only(self, chosen: Sequence[int]) -> Rows:
-        """Return some of the rows, by their indexes, at least one."""
+        """Return some of the rows.
+
+        chosen: their indexes, at least one.
+        """
 
         def of(values: Any) -> Any:
             return values and [values[i] for i in chosen]
 
-        table = None if self.table is None else self.table.take([*chosen])
-        texts, reasons, lines, objects = map(
-            of, (self.texts, self.reasons, self.lines, self.objects)
+        return Rows(
+            of(self.texts),
+            of(self.reasons),
+            lambda: [*map(of, self.columns)],
+            of(self.lines),
+            of(self.objects),
+            None if self.table is None else self.table.take([*chosen]),
         )
-        return Rows(texts, reasons, lambda: [*map(of, self.columns)], lines, objects, table)
 
 
 @dataclass(frozen=True, kw_only=True)
 class OutputColumns:
-    """The columns of an output. Small: it travels to each worker.
+    """The columns of an output.
 
-    schema: of the input. format: the name of the output's. kept: indexes of its columns to write;
-        None: all.
-    columns: their names in the output. added: the names of the columns behind them, and whether
-        each holds float32 values; the others hold text.
+    It is small, because each worker gets it.
+
+    schema: of the input.
+    format: the name of the output's format.
+    kept: the indexes of the input's columns that are written; None for all.
+    columns: their names in the output.
+    added: the names of the columns after them, and whether a column holds float32 values; the other
+        ones hold text.
     """
 
     schema: Schema
@@ -117,81 +145,95 @@ class OutputColumns:
     added: dict[str, bool]
 
     def pick(self, columns: Sequence[Any]) -> Sequence[Any]:
-        """Return those of the input's columns that are written."""
+        """Return the columns of the input that are written, of all of them."""
         return columns if self.kept is None else [columns[i] for i in self.kept]
 
-    def texts(self, added: Added) -> list[Sequence[Any]]:
+    def texts(self, added: AddedColumns) -> list[Sequence[Any]]:
         """Return the added columns as text; a number that is None is empty."""
-        numbers = self.added.values()
-        return [float32_texts(v) if is_number else v for v, is_number in zip(added, numbers)]
-
-
-# Columns behind those of a chunk's rows: a value for each row, str, a float that is a float32, or
-# None.
-Added = Sequence[Sequence[Any]]
+        columns = zip(self.added.values(), added)
+        return [float32_texts(values) if is_number else values for is_number, values in columns]
 
 
 class Format:
-    """A format of tables. Each has ``schema`` and ``pieces``; those that can be written, ``write``.
+    """A format of tables.
 
-    name: as an option calls it. suffixes: of its files, in lower case; without one, it is read
-        only.
-    is_stream: it is read from a stream of bytes, which may be compressed, or a pipe. The others are
-        opened by themselves, and their ``stream`` is None; what has no such form of its own is
-        written as JSONL.
-    needs_utf8: what is not UTF-8 cannot be written. may_repeat_names: two columns may have one
-        name.
-    has_fixed_columns: each row of an output has the same columns, so one with another cannot be
-        written.
-    is_assembled: an output is put together at the end from what was written, so that it cannot be
-        compressed, nor go into a pipe.
+    Each has ``schema`` and ``pieces`` (or ``chunks``). A format that can be written has ``write``.
+
+    name: as options call it.
+    suffixes: of its files, in lower case; a format without suffixes is only read.
+    is_stream: whether it is read from a stream of bytes, which may be compressed or a pipe. The
+        other formats open their files themselves, and get None as ``stream``. Their rows are
+        written as JSONL to a stream.
+    needs_utf8: whether bytes that are not UTF-8 cannot be written.
+    may_repeat_names: whether two columns may have one name.
+    has_fixed_columns: whether each row of an output has the same columns.
+    is_assembled: whether an output is made at the end, from all that was written. It is then
+        neither compressed nor written into a pipe.
     """
 
     name: str
     suffixes: tuple[str, ...] = ()
-    needs_utf8 = may_repeat_names = is_assembled = False
-    is_stream = has_fixed_columns = True
+    needs_utf8 = False
+    may_repeat_names = False
+    is_assembled = False
+    is_stream = True
+    has_fixed_columns = True
 
     def schema(self, source: Source, stream: Any, options: ReadOptions) -> Schema:
-        """Return what the beginning of an input says. stream: the opened input. Raises
-        DataError."""
+        """Return the columns of an input, from its beginning.
+
+        stream: the opened input.
+        Raises DataError.
+        """
         raise NotImplementedError
 
     def pieces(
         self, source: Source, stream: Any, digest: Digest, schema: Schema
     ) -> Iterator[Piece | None]:
-        """Yield the rows, those of a list each its fields or Broken; None where a live input
-        pauses.
+        """Yield the rows, and None when a live input pauses.
 
-        digest: is updated with what was read. Raises DataError.
+        A row in a list is its fields, or RowWithoutText.
+
+        digest: is updated with the bytes that are read.
+        Raises DataError.
         """
         raise NotImplementedError
 
     def chunks(
         self, source: Source, stream: Any, schema: Schema, digest: Digest, limits: tuple[int, int]
     ) -> Iterator[tuple[bytes | list[Any], int, bool]]:
-        """Yield rows in chunks, for ``parse``; how many they are; whether a live input pauses
-        behind them. A chunk ends with the row that reaches one of the limits, rows and bytes: where
-        it ends depends on the input alone. Raises DataError."""
+        """Yield rows for ``parse``, their number, and whether a live input pauses after them.
+
+        limits: rows and bytes of a chunk. It ends with the row that reaches one of them, so its end
+            depends on the input alone.
+        Raises DataError.
+        """
         import numpy as np
 
-        parts, count, size = list[Any](), 0, 0
+        max_count, max_size = limits
+        parts: list[Any] = []
+        count = size = 0
         for piece in self.pieces(source, stream, digest, schema):
             rows, ends = piece or ([], [])
-            start = done = 0  # rows and bytes of the piece that are in chunks
+            # Rows and bytes of the piece that are in chunks.
+            start = done = 0
             while start < len(ends):
-                full = int(np.searchsorted(ends, done + limits[1] - size)) + 1
-                stop = min(full, start + limits[0] - count, len(ends))
+                full = int(np.searchsorted(ends, done + max_size - size)) + 1
+                stop = min(full, start + max_count - count, len(ends))
                 end = int(ends[stop - 1])
                 parts.append(rows[done:end] if isinstance(rows, bytes) else rows[start:stop])
-                count, size = count + stop - start, size + end - done
-                start, done = stop, end
-                if count >= limits[0] or size >= limits[1]:
+                count += stop - start
+                size += end - done
+                start = stop
+                done = end
+                if count >= max_count or size >= max_size:
                     yield self._joined(parts, schema), count, False
-                    parts, count, size = [], 0, 0
+                    parts.clear()
+                    count = size = 0
             if piece is None:
                 yield self._joined(parts, schema), count, True
-                parts, count, size = [], 0, 0
+                parts.clear()
+                count = size = 0
         if parts:
             yield self._joined(parts, schema), count, False
 
@@ -202,44 +244,56 @@ class Format:
         return [*chain.from_iterable(lists)]
 
     def split(self, data: bytes, schema: Schema) -> Iterable[Any]:
-        """Return the rows of a piece that is bytes."""
+        """Return the rows in the bytes of a piece, each its fields."""
         raise NotImplementedError
 
     def parse(self, chunk: Any, schema: Schema, check_keys: Callable[[Any], None]) -> Rows:
-        """Return what the rows of a chunk hold. What a row has too much stays with its last column.
+        """Return the rows of a chunk.
 
-        check_keys: raises RowError where a row of JSONL has keys that it may not have.
+        If a row has too many fields, the last column has the rest.
+
+        check_keys: takes the keys of a row of JSONL; raises RowError if one is not allowed.
         """
         rows = [*self.split(chunk, schema)] if isinstance(chunk, bytes) else chunk
-        count, reasons = len(schema.columns), list[str | None]([None]) * len(rows)
-        if Broken in map(type, rows) or {*map(len, rows)} - {count}:
-            rows, reasons = map(list, zip(*[_fitted(row, schema) for row in rows]))
+        reasons: list[str | None] = [None] * len(rows)
+        if RowWithoutText in map(type, rows) or {*map(len, rows)} - {len(schema.columns)}:
+            fitted = [_fitted(row, schema) for row in rows]
+            rows = [fields for fields, _ in fitted]
+            reasons = [reason for _, reason in fitted]
         texts = [row[schema.text] if reason is None else None for row, reason in zip(rows, reasons)]
         refuse_bytes(texts, reasons)
         return Rows(texts, reasons, lambda: list(zip(*rows)))
 
     def header(self, columns: OutputColumns) -> bytes:
-        """Return what stands before the first row of an output. Raises MissingPackageError."""
+        """Return the bytes before the first row of an output.
+
+        Raises MissingPackageError.
+        """
         return b""
 
-    def write(self, rows: Rows, added: Added, columns: OutputColumns) -> bytes:
-        """Return the bytes of the rows of a chunk, as far as they are written."""
+    def write(self, rows: Rows, added: AddedColumns, columns: OutputColumns) -> bytes:
+        """Return the bytes of the rows of a chunk, at least one."""
         raise NotImplementedError
 
     def assemble(self, partial: str, path: str) -> None:
-        """Put the file ``path`` together from all that was written to ``partial``; of
-        ``is_assembled``."""
+        """Make the file ``path`` of all that was written to ``partial``.
+
+        Only a format that ``is_assembled`` has it.
+        """
         raise NotImplementedError
 
 
-def _fitted(row: list[str] | Broken, schema: Schema) -> tuple[list[str | None], str | None]:
-    """Return the values of a row, as many as there are columns, and why it has no text, if it has
-    none."""
-    count, delimiter = len(schema.columns), schema.dialect.delimiter if schema.dialect else ","
-    reason = row.reason if isinstance(row, Broken) else None
-    fields = row.fields if isinstance(row, Broken) else row
-    if reason is None and len(fields) != count:
-        reason = f"the row has {counted(len(fields), 'column')}, the header {count:,}"
+def _fitted(row: list[str] | RowWithoutText, schema: Schema) -> tuple[list[str | None], str | None]:
+    """Return a value for each column, and why the row has no text, or None."""
+    count = len(schema.columns)
+    if isinstance(row, RowWithoutText):
+        reason, fields = row
+    else:
+        reason = None
+        fields = row
+        if len(fields) != count:
+            reason = f"the row has {counted(len(fields), 'column')}, the header {count:,}"
     if len(fields) > count:
+        delimiter = schema.dialect.delimiter if schema.dialect else ","
         fields = [*fields[: count - 1], delimiter.join(fields[count - 1 :])]
     return [*fields, *[None] * (count - len(fields))], reason

@@ -1,4 +1,4 @@
-"""Labelled data → texts and labels, for training and for measuring accuracy."""
+"""Texts with labels, for training and for measuring accuracy."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from edge_lstm.tables.values import Number
 from edge_lstm.text import LABEL_JOINT
 
 FASTTEXT_PREFIX = "__label__"
-UNLABELLED = "unsup"  # the folder of texts without a label, of the reviews
+UNLABELLED = "unsup"  # the folder of the IMDB reviews that have no label
 _NO_LABEL = (
     f"the line does not begin with {FASTTEXT_PREFIX}NAME; a text file needs it on every line"
 )
@@ -25,7 +25,10 @@ LabelledText = tuple[str, tuple[str, ...]]
 
 
 class Columns(NamedTuple):
-    """The columns of a table that are read: that of the text, and those of the labels."""
+    """The columns of a table that are read.
+
+    text: its name. labels: the names of the columns with labels.
+    """
 
     text: str
     labels: tuple[str, ...]
@@ -33,10 +36,12 @@ class Columns(NamedTuple):
 
 @dataclass(frozen=True)
 class Labelled:
-    """Texts with the names of their labels, each once per text, in the order of the data.
+    """Texts with the names of their labels, in the order of the data.
 
-    several: whether a text may have several labels, or none; else each has one. columns: those that
-    were read; None if the labels stand in no column.
+    texts: as they stand in the data.
+    labels: the different labels of each text.
+    several: whether a text may have any number of labels; else each has one.
+    columns: the columns that were read; None if the labels do not stand in columns.
     """
 
     texts: list[str]
@@ -46,7 +51,7 @@ class Labelled:
 
     @property
     def names(self) -> list[str]:
-        """The label of each text, where each has one."""
+        """The label of each text, if each has one."""
         return [names[0] for names in self.labels]
 
 
@@ -58,42 +63,48 @@ def read_labelled(
     label_columns: Sequence[str] = (),
     several: bool | None = None,
 ) -> Labelled:
-    """Read CSV, TSV, JSONL or Parquet with a text and a label column, text files of ``__label__x
-    text`` lines (fastText), or a folder with one folder of ``.txt`` files per label (as
-    ``aclImdb/test``: the label is the name of a file's first folder; ``unsup`` is left out).
+    """Read labelled data.
 
-    Several labels per text are: a label column whose texts ``label_separator`` joins, lists in the
-    label column (JSONL, Parquet), a column of 0 and 1 for each label (``label_columns``), or
-    several ``__label__x``
-    at the beginning of a line. several: whether they are wanted; None: as the data are. Where they
-    are wanted, labels in one text are joined by LABEL_JOINT unless another separator is given.
+    They are CSV, TSV, JSONL or Parquet with a text and a label column; text files of ``__label__x
+    text`` lines (fastText); or a folder with a folder of ``.txt`` files for each label, as
+    ``aclImdb/test`` has them (a file's first folder is its label; ``unsup`` is left out). If a
+    table has two columns, the one that is not the text has the labels, whatever its name.
 
-    Of two columns the one that is not the text holds the labels, whatever its name.
+    A text may have several labels: in a list (JSONL, Parquet), in a value of the label column that
+    joins them, in a column of 0 and 1 for each label, or as several ``__label__x`` before the text.
 
-    Raises DataError with file and row where a row has no text, or no label and each needs one, or
-    where its labels have no known form.
+    paths: files, globs, folders, or ``-`` for standard input.
+    label_separator: between labels in one value.
+    label_columns: the names or numbers of the columns of 0 and 1.
+    several: whether texts may have several labels; None: as the data are. If true, LABEL_JOINT is
+        the default separator.
+    Raises DataError with file and row if a row has no text, has no label and needs one, or has
+    labels of an unknown form; TypeError if an option has the wrong type.
     """
     given = [paths] if isinstance(paths, (str, Path)) else list(paths)
     inputs, reader = _open(given, options, label_separator, label_columns, several=several)
     texts: list[str] = []
     labels: list[tuple[str, ...]] = []
-    first = ""  # without a label
+    first = ""  # file and number of the first row without a label
     for row in inputs.rows():
         labelled = reader.read(row)
-        if labelled is not None:
-            texts.append(labelled[0])
-            labels.append(labelled[1])
-            first = first or (
-                "" if labelled[1] else f"{row.source} row {row.number}: {reader.lacking}"
-            )
+        if labelled is None:
+            continue
+        text, names = labelled
+        texts.append(text)
+        labels.append(names)
+        if not names and not first:
+            first = f"{row.source} row {row.number}: {reader.lacking}"
     unlabelled = labels.count(())
     if len(texts) == unlabelled and (reader.several or not texts):
         raise DataError(f"{inputs.sources[0].name} has no labelled row; check the file")
     if reader.several:
         return Labelled(texts, labels, several=True, columns=reader.columns)
+    if unlabelled > 1:
+        more = f"(and in {unlabelled - 1:,} more of {len(texts):,} rows)"
+        raise DataError(f"{first} {more}; remove or label the rows")
     if unlabelled:
-        more = f" (and in {unlabelled - 1:,} more of {len(texts):,} rows)" if unlabelled > 1 else ""
-        raise DataError(f"{first}{more}; remove or label the row{'s' if more else ''}")
+        raise DataError(f"{first}; remove or label the row")
     return Labelled(texts, [names[:1] for names in labels], columns=reader.columns)
 
 
@@ -104,8 +115,10 @@ def check_columns(
     label_separator: str | None = None,
     label_columns: Sequence[str] = (),
 ) -> None:
-    """Raise what :func:`read_labelled` would raise of the columns of a file, without its rows being
-    read."""
+    """Check the columns of a file, without its rows.
+
+    Raises as :func:`read_labelled`.
+    """
     _open([path], options, label_separator, label_columns, several=None)
 
 
@@ -117,47 +130,61 @@ def _open(
     *,
     several: bool | None,
 ) -> tuple[Inputs, _LabelReader]:
-    # 'text' for a file without a known suffix would be a guess: open_inputs refuses it.
     inputs = open_inputs(paths, options=options)
+    column = options.label_column
     flags = tuple(label_columns)
-    return inputs, _LabelReader(
-        inputs, options.label_column, label_separator, flags, several=several
-    )
+    return inputs, _LabelReader(inputs, column, label_separator, flags, several=several)
 
 
 def has_labels(path: Path, *, options: ReadOptions = DEFAULT_OPTIONS) -> bool:
-    """Return whether a file has a column with the name of labels, or a line with a label. Raises
-    DataError if unreadable."""
+    """Return whether a file has a column with the name of labels, or a line with a label.
+
+    Raises DataError if the file cannot be read.
+    """
     inputs = open_inputs([path], options=options)
     own_labels = _OWN_LABELS.get(inputs.format.name)
-    if own_labels is not None:
-        return any(
-            (own_labels(row) or ("", ()))[1] for row in inputs.rows() if row.text is not None
-        )
-    try:
-        return find_label_column(inputs.schema.columns, None, inputs.sources[0].name) >= 0
-    except DataError:
-        return False
+    if own_labels is None:
+        return _label_column(inputs.schema) is not None
+    for row in inputs.rows():
+        labelled = own_labels(row) if row.text is not None else None
+        if labelled is not None and labelled[1]:
+            return True
+    return False
 
 
 def labels_in(rows: Rows, schema: Schema) -> set[str]:
-    """Return the different labels of rows, from the column with the name of labels; none without
-    one."""
-    try:
-        column = find_label_column(schema.columns, None, "")
-    except DataError:
+    """Return the different labels of rows.
+
+    They are in the column with the name of labels; without such a column, the set is empty.
+    """
+    column = _label_column(schema)
+    if column is None:
         return set()
-    labels = set[str]()
+    labels: set[str] = set()
     for value in rows.columns[column]:
-        labels.update(map(_label, value) if isinstance(value, list) else [_label(value)])
+        values = value if isinstance(value, list) else [value]
+        labels.update(map(_label, values))
     return labels - {""}
 
 
+def _label_column(schema: Schema) -> int | None:
+    try:
+        return find_label_column(schema.columns, None, "")
+    except DataError:
+        return None
+
+
 class _LabelReader:
-    """How the rows of an input have their labels. several: whether they may have several; where the
-    data
-    decide, whether a row read so far had them. lacking: what to say of a row without a label.
-    columns: those that are read, if labels stand in columns."""
+    """A reader of the labels of rows.
+
+    column: the label column, as the caller names it.
+    separator: between labels in one value.
+    flags: the columns of 0 and 1, as the caller names them.
+    several: whether rows may have several labels. None if the data decide: then, as an attribute,
+        whether a row that was read had several.
+    lacking: the error for a row without a label.
+    columns: the columns that are read, if labels stand in columns.
+    """
 
     def __init__(
         self,
@@ -168,7 +195,8 @@ class _LabelReader:
         *,
         several: bool | None,
     ) -> None:
-        schema, where = inputs.schema, inputs.sources[0].name
+        schema = inputs.schema
+        where = inputs.sources[0].name
         if separator is not None and not separator.strip():
             raise DataError(
                 "the label separator is empty or blank; give a character that no label holds"
@@ -187,7 +215,8 @@ class _LabelReader:
         self._separator = separator or (LABEL_JOINT if several else None)
         self.lacking = _NO_LABEL
         self._own_labels = _OWN_LABELS.get(schema.format)
-        self._column, self._flags = "", list[str]()  # of the label, or those of 0 and 1
+        self._column = ""
+        self._flags: list[str] = []
         self.columns: Columns | None = None
         if self._own_labels is not None:
             if flags or separator is not None:
@@ -208,15 +237,19 @@ class _LabelReader:
         self.columns = Columns(schema.text_column, tuple(schema.columns[i] for i in indexes))
 
     def read(self, row: Row) -> LabelledText | None:
-        """Return text and labels, each once; None for what is no row of the data."""
+        """Return the text and its different labels; None if the row does not belong to the data.
+
+        Raises DataError.
+        """
         if self._own_labels is None:
-            text, names = row.required_text(), tuple(self._names(row))
-        elif (labelled := self._own_labels(row)) is not None:
-            text, names = labelled
-            self.several = self.several or len(set(names)) > 1
-        else:
+            return row.required_text(), _different(self._names(row))
+        labelled = self._own_labels(row)
+        if labelled is None:
             return None
-        return text, tuple(dict.fromkeys(names))
+        text, names = labelled
+        labels = _different(names)
+        self.several = self.several or len(labels) > 1
+        return text, labels
 
     def _names(self, row: Row) -> Sequence[str]:
         where = f"{row.source} row {row.number}"
@@ -225,7 +258,8 @@ class _LabelReader:
         value = row.values[self._column]
         if isinstance(value, list):
             self.several = True
-            if not all(names := list(map(_label, value))):
+            names = [_label(each) for each in value]
+            if not all(names):
                 raise DataError(
                     f"{where}: an entry of {self._column!r} is not a label; give strings"
                 )
@@ -234,13 +268,19 @@ class _LabelReader:
             raise DataError(
                 f"{where}: {self._column!r} holds an object; give a text, or a list of texts"
             )
-        parts = _label(value).split(self._separator) if self._separator else [_label(value)]
+        label = _label(value)
+        parts = label.split(self._separator) if self._separator else [label]
         return [part.strip() for part in parts if part.strip()]
 
 
+def _different(names: Sequence[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(names))
+
+
 def _line_labels(row: Row) -> LabelledText:
-    """``__label__x text``, or several labels before the text."""
-    names, rest = [], row.required_text().lstrip()
+    """Read a line ``__label__x text``, with one or several labels."""
+    names: list[str] = []
+    rest = row.required_text().lstrip()
     while rest.startswith(FASTTEXT_PREFIX):
         first, _, rest = rest.partition(" ")
         if first == FASTTEXT_PREFIX:
@@ -254,7 +294,7 @@ def _line_labels(row: Row) -> LabelledText:
 
 
 def _folder_labels(row: Row) -> LabelledText | None:
-    """The label is the first folder of the path. Files beside the folders belong to no label."""
+    """Read a file whose label is the first folder of its path, if it lies in one."""
     path = Path(row.values["path"])
     if len(path.parts) == 1 or path.parts[0] == UNLABELLED:
         return None
@@ -263,7 +303,7 @@ def _folder_labels(row: Row) -> LabelledText | None:
     return row.text, path.parts[:1]
 
 
-# The formats whose rows have their labels in no column.
+# The formats whose rows do not have their labels in columns.
 _OWN_LABELS = {"text": _line_labels, "folder": _folder_labels}
 
 
@@ -279,6 +319,9 @@ def _flag(value: Any, name: str, where: str) -> bool:
 def _label(value: Any) -> str:
     if value is None or isinstance(value, (list, dict)):
         return ""
+    # pandas writes a missing label as NaN, which differs from itself.
     if value != value or (isinstance(value, Number) and value == "NaN"):
-        return ""  # how pandas writes a missing label
-    return str(value).lower() if isinstance(value, bool) else str(value).strip()
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value).strip()

@@ -15,7 +15,15 @@ from typing import Any
 from edge_lstm.errors import DataError
 from edge_lstm.tables import fast
 from edge_lstm.tables.encoding import check_text
-from edge_lstm.tables.format import Added, Broken, Format, OutputColumns, Piece, Rows, too_long
+from edge_lstm.tables.format import (
+    AddedColumns,
+    Format,
+    OutputColumns,
+    Piece,
+    Rows,
+    RowWithoutText,
+    too_long,
+)
 from edge_lstm.tables.schema import BOM, MAX_ROW_BYTES, Digest, ReadOptions, Schema, Source
 from edge_lstm.tables.stream import HEAD_BYTES, LongLine, Stream, table_head
 from edge_lstm.tables.values import Number, RowError, json_object, json_text, kind_of, replaced
@@ -63,7 +71,7 @@ class TextFormat(Format):
         lines = data.decode("utf-8", "surrogateescape").split("\n")[:-1]
         return [[line.removesuffix("\r")] for line in lines]
 
-    def write(self, rows: Rows, added: Added, columns: OutputColumns) -> bytes:
+    def write(self, rows: Rows, added: AddedColumns, columns: OutputColumns) -> bytes:
         """Write the added columns alone; a tab or a line end in a value becomes a space."""
         cells = [
             [_BREAKS.sub(" ", value or "") for value in values] for values in columns.texts(added)
@@ -98,15 +106,15 @@ class JsonlFormat(TextFormat):
             if rows is not None:
                 return rows
             chunk = self.split(chunk, schema)
-        texts = list[str | None]()
-        reasons = list[str | None]()
-        objects = list[dict[str, Any]]()
+        texts: list[str | None] = []
+        reasons: list[str | None] = []
+        objects: list[dict[str, Any]] = []
         for row in chunk:
             fields: dict[str, Any] | None = None
             text = None
             reason = None
             try:
-                if isinstance(row, Broken):
+                if isinstance(row, RowWithoutText):
                     raise RowError(row.reason)
                 parsed = json_object(row[0])
                 check_keys(parsed)
@@ -115,7 +123,9 @@ class JsonlFormat(TextFormat):
             except RowError as error:
                 reason = str(error)
                 if fields is None:
-                    fields = {} if isinstance(row, Broken) else {RAW_COLUMN: replaced(row[0])}
+                    fields = (
+                        {} if isinstance(row, RowWithoutText) else {RAW_COLUMN: replaced(row[0])}
+                    )
             texts.append(text)
             reasons.append(reason)
             objects.append(fields)
@@ -125,7 +135,7 @@ class JsonlFormat(TextFormat):
 
         return Rows(texts, reasons, load, objects=objects)
 
-    def write(self, rows: Rows, added: Added, columns: OutputColumns) -> bytes:
+    def write(self, rows: Rows, added: AddedColumns, columns: OutputColumns) -> bytes:
         """Write an object for each row.
 
         A row of JSONL is written with all of its own keys, unless columns are chosen.
@@ -180,10 +190,10 @@ def _items_of_rows(objects: Sequence[dict[str, Any]]) -> list[str]:
 def _first_keys(stream: Stream) -> tuple[str, ...]:
     """Return the keys of the objects in the first HEAD_BYTES, or else of the first object.
 
-    The first object must begin within the size of a row. A line that is no object or is too long is
-    an error row, not the end of the run.
+    The first object must begin within the size of a row. A line that is not an object, or too long,
+    is an error row and does not end the run.
     """
-    keys = dict[str, None]()
+    keys: dict[str, None] = {}
     size = 0
     for piece in stream.first_pieces():
         for line in io.BytesIO(piece if isinstance(piece, bytes) else b""):

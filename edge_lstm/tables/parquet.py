@@ -1,7 +1,7 @@
-"""Parquet, read and written by Arrow. pyarrow is imported when the first file is opened, not
-before.
+"""Parquet, read and written by Arrow.
 
-Chunks travel as Arrow IPC streams; so does an output, until it is put together at the end.
+pyarrow is imported when the first file is opened. Chunks are Arrow IPC streams, and so is an output
+until the end.
 """
 
 from __future__ import annotations
@@ -12,17 +12,20 @@ from typing import Any
 
 from edge_lstm.errors import DataError, first_line
 from edge_lstm.extras import needs
-from edge_lstm.tables.format import Added, Format, OutputColumns, Rows
+from edge_lstm.tables.format import AddedColumns, Format, OutputColumns, Rows
 from edge_lstm.tables.schema import MAX_ROW_BYTES, Digest, ReadOptions, Schema, Source
 from edge_lstm.tables.values import Number, cell_text, refuse_bytes, replaced
 from edge_lstm.text import well_formed
 
-_GROUP_BYTES = 16 * 2**20  # of a row group that is written
+_GROUP_BYTES = 16 * 2**20  # the size at which a row group is written
 _TEXT_TYPES = ("string", "large_string", "string_view", "binary", "large_binary", "null")
 
 
 def pyarrow() -> Any:
-    """Return the pyarrow package. Raises MissingPackageError where it is not installed."""
+    """Return the pyarrow package.
+
+    Raises MissingPackageError if it is not installed.
+    """
     with needs("parquet", "reading or writing Parquet"):
         import pyarrow as package
         import pyarrow.parquet
@@ -39,11 +42,15 @@ class ParquetFormat(Format):
 
     def schema(self, source: Source, stream: Any, options: ReadOptions) -> Schema:
         with _open(source.path) as file:
-            types, count = file.schema_arrow, file.metadata.num_rows
+            types = file.schema_arrow
+            count = file.metadata.num_rows
         columns = tuple(types.names)
         text = options.find_text(columns, source)
-        field = types.field(text)  # by its index: names may repeat
-        kind = field.type.value_type if pyarrow().types.is_dictionary(field.type) else field.type
+        # By its index, because names may repeat.
+        field = types.field(text)
+        kind = field.type
+        if pyarrow().types.is_dictionary(kind):
+            kind = kind.value_type
         if str(kind) not in _TEXT_TYPES:
             raise DataError(
                 f"{source.path}: column {field.name!r} holds {field.type}, not text; "
@@ -54,16 +61,16 @@ class ParquetFormat(Format):
     def chunks(
         self, source: Source, stream: Any, schema: Schema, digest: Digest, limits: tuple[int, int]
     ) -> Iterator[tuple[bytes | list[Any], int, bool]]:
+        max_count, max_size = limits
         done = 0
         with _open(source.path) as file:
             for group in range(file.metadata.num_row_groups):
-                # Of long texts fewer in a batch: as many as fill the limit on average.
+                # The number of rows that reach the limit of bytes on average.
                 sizes = file.metadata.row_group(group)
-                limit = max(
-                    1, min(limits[0], sizes.num_rows * limits[1] // max(1, sizes.total_byte_size))
-                )
+                fitting = sizes.num_rows * max_size // max(1, sizes.total_byte_size)
+                limit = max(1, min(max_count, fitting))
                 try:
-                    # One row group at a time: batches then never reach over a border of two groups.
+                    # One row group at a time, so that no batch has rows of two.
                     for batch in file.iter_batches(limit, row_groups=[group], use_threads=False):
                         data = _to_bytes(batch)
                         digest.update(data)
@@ -86,28 +93,35 @@ class ParquetFormat(Format):
     def header(self, columns: OutputColumns) -> bytes:
         return _to_bytes(_types(columns).empty_table())
 
-    def write(self, rows: Rows, added: Added, columns: OutputColumns) -> bytes:
-        """Columns of a Parquet input keep their types; those of other formats are strings, exactly
-        what stood in the file (of JSONL, what is no string is its JSON text)."""
-        arrow, types = pyarrow(), _types(columns)
+    def write(self, rows: Rows, added: AddedColumns, columns: OutputColumns) -> bytes:
+        """Write rows as an Arrow IPC stream.
+
+        The columns of Parquet keep their types. The columns of other formats are strings as they
+        stood in the file; values of JSONL that are not strings are JSON.
+        """
+        arrow = pyarrow()
+        types = _types(columns)
         count = len(columns.columns)
         schema = arrow.schema([types.field(i) for i in range(count)])
-        table = (
-            _strings(rows, columns, schema)
-            if rows.table is None
-            else _typed(rows.table, columns, schema)
-        )
+        if rows.table is None:
+            table = _strings(rows, columns, schema)
+        else:
+            table = _typed(rows.table, columns, schema)
         arrays = [arrow.array(values, kind) for values, kind in zip(added, types.types[count:])]
         return _to_bytes(arrow.table([*table.columns, *arrays], schema=types))
 
     def assemble(self, partial: str, path: str) -> None:
-        """A row group holds the streams that fill 16 MiB: the same streams give the same bytes."""
+        """Make a Parquet file of the streams.
+
+        A row group has whole streams, so the same streams give the same bytes.
+        """
         arrow = pyarrow()
         tables: list[Any] = []
         with open(partial, "rb") as file:  # noqa: PTH123
             size = file.seek(0, 2)
             file.seek(0)
-            types = arrow.ipc.open_stream(file).read_all().schema  # the header: no rows
+            # The first stream is the header, a table without rows.
+            types = arrow.ipc.open_stream(file).read_all().schema
             with arrow.parquet.ParquetWriter(path, types, compression="zstd") as writer:
                 while file.tell() < size:
                     tables.append(arrow.ipc.open_stream(file).read_all())
@@ -121,18 +135,18 @@ def _types(columns: OutputColumns) -> Any:
     arrow = pyarrow()
     kinds = [arrow.string()] * len(columns.columns)
     if columns.schema.types is not None:
-        kinds = list(
-            columns.pick(arrow.ipc.read_schema(arrow.py_buffer(columns.schema.types)).types)
-        )
-    kinds += [
-        arrow.float32() if is_number else arrow.string() for is_number in columns.added.values()
-    ]
-    return arrow.schema(list(zip([*columns.columns, *columns.added], kinds)))
+        own = arrow.ipc.read_schema(arrow.py_buffer(columns.schema.types))
+        kinds = [*columns.pick(own.types)]
+    for is_number in columns.added.values():
+        kinds.append(arrow.float32() if is_number else arrow.string())
+    names = [*columns.columns, *columns.added]
+    return arrow.schema([*zip(names, kinds)])
 
 
 def _typed(table: Any, columns: OutputColumns, types: Any) -> Any:
     """Return the kept columns of a table of the input, with the types of the first input."""
-    table = table if columns.kept is None else table.select(list(columns.kept))
+    if columns.kept is not None:
+        table = table.select(list(columns.kept))
     try:
         return table.rename_columns(list(columns.columns)).cast(types)
     except (pyarrow().ArrowException, ValueError) as error:
@@ -155,18 +169,22 @@ def _strings(rows: Rows, columns: OutputColumns, types: Any) -> Any:
 
 
 def plain_values(column: Any) -> list[Any]:
-    """Return a column as what JSON has: None, bool, numbers, str, list, dict. Raises DataError.
+    """Return the values of an Arrow column as JSON has them: None, bool, number, str, list, dict.
 
-    float32 is a :class:`Number` in its own shortest digits. What JSON has no form for is text, as
-    Arrow writes it (dates of any year, to the nanosecond; decimals), or within a list or struct as
-    Python does.
+    A float32 is a :class:`Number` in its shortest digits. Other values (dates of any year, to the
+    nanosecond; decimals) become text as Arrow writes it, or within a list or struct as Python does.
+
+    Raises DataError if Arrow cannot convert a value.
     """
     arrow = pyarrow()
-    kind, types = column.type, arrow.types
+    types = arrow.types
+    kind = column.type
     if types.is_dictionary(kind):
-        kind, column = kind.value_type, column.cast(kind.value_type)
+        kind = kind.value_type
+        column = column.cast(kind)
     try:
-        if isinstance(kind, arrow.BaseExtensionType):  # a UUID, for one
+        # A UUID, for one.
+        if isinstance(kind, arrow.BaseExtensionType):
             return [value and str(value) for value in column.to_pylist()]
         if types.is_float16(kind) or types.is_float32(kind):
             values = zip(column.to_pylist(), column.to_numpy())
@@ -203,7 +221,7 @@ def _open(path: str) -> Any:
 
 
 def _to_bytes(table: Any) -> bytes:
-    """Return a table or record batch as an Arrow IPC stream, schema included."""
+    """Return a table or record batch as an Arrow IPC stream, with its schema."""
     arrow = pyarrow()
     sink = arrow.BufferOutputStream()
     with arrow.ipc.new_stream(sink, table.schema) as writer:
@@ -214,11 +232,9 @@ def _to_bytes(table: Any) -> bytes:
 def _reason(text: str | None) -> str | None:
     if text is None:
         return "the text is null"
-    return (
-        f"the text is longer than {MAX_ROW_BYTES // 2**20} MiB"
-        if len(text) > MAX_ROW_BYTES
-        else None
-    )
+    if len(text) > MAX_ROW_BYTES:
+        return f"the text is longer than {MAX_ROW_BYTES // 2**20} MiB"
+    return None
 
 
 PARQUET = ParquetFormat()

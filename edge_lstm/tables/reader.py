@@ -1,4 +1,4 @@
-"""Named inputs (paths, globs, folders, ``-``) → their rows in order, in chunks or one by one."""
+"""Paths, globs, folders and ``-`` as inputs, and their rows, in chunks or one by one."""
 
 from __future__ import annotations
 
@@ -26,14 +26,17 @@ FORMATS: dict[str, Format] = {
     for each in (lines.TEXT, csv.CSV, csv.TSV, lines.JSONL, parquet.PARQUET, folder.FOLDER)
 }
 _BY_SUFFIX = {suffix: each.name for each in FORMATS.values() for suffix in each.suffixes}
-# Of archives, which only the workstation reads.
+# Suffixes of archives, which only the workstation reads.
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 DEFAULT_OPTIONS = ReadOptions()
 LIMITS = (8192, 2**19)  # rows and bytes of a chunk
 
 
 def named(name: str) -> Format:
-    """Return the format that an option calls so. Raises DataError."""
+    """Return the format with a name.
+
+    Raises DataError if no format has it.
+    """
     if name not in FORMATS:
         raise DataError(f"no format {name!r}; give one of {', '.join(FORMATS)}")
     return FORMATS[name]
@@ -45,8 +48,7 @@ def is_gzip(path: str) -> bool:
 
 
 def format_of(path: str) -> str | None:
-    """Return the name of the format that a path's suffix says, compressed or not; None where it
-    says none."""
+    """Return the name of the format that a path's suffix says, compressed or not; else None."""
     return _BY_SUFFIX.get(PurePath(path[:-3] if is_gzip(path) else path).suffix.lower())
 
 
@@ -54,12 +56,13 @@ def format_of(path: str) -> str | None:
 class Chunk:
     """Some rows that follow each other in one input.
 
-    source: the name of the input. first: how many of its rows are before these. count: how many
-        these are.
-    rows: for Format.parse. is_pause: the input has nothing more for now (there may be no rows,
-        then).
-    digest: SHA-256 of all that was read of the inputs up to here, in hexadecimal.
-    fraction: the part of the inputs that was read, 0 to 1; None where their end is not known.
+    source: the name of the input.
+    first: the number of rows before these.
+    count: the number of these rows; it may be 0 if the input pauses.
+    rows: for Format.parse.
+    is_pause: whether the input pauses after these rows.
+    digest: SHA-256 of all bytes of the inputs that were read so far, in hexadecimal.
+    fraction: the part of the inputs that was read, 0 to 1; None if their size is not known.
     """
 
     source: str
@@ -72,7 +75,10 @@ class Chunk:
 
 
 class Inputs:
-    """Checked inputs of one format with the same columns. :func:`open_inputs` makes one."""
+    """Checked inputs of one format with the same columns.
+
+    :func:`open_inputs` makes one.
+    """
 
     def __init__(
         self, sources: tuple[Source, ...], schemas: list[Schema], streams: dict[int, Stream]
@@ -80,11 +86,12 @@ class Inputs:
         self.sources = sources
         self.schema = schemas[0]
         self._schemas = schemas
-        self._streams = streams  # of pipes and the like, which cannot be opened twice
+        # By the index of their source; only of pipes and the like, which cannot be opened twice.
+        self._streams = streams
 
     @property
     def format(self) -> Format:
-        """Their format."""
+        """The format of the inputs."""
         return FORMATS[self.schema.format]
 
     @property
@@ -93,7 +100,11 @@ class Inputs:
         return bool(self._streams)
 
     def chunks(self, limits: tuple[int, int] = LIMITS) -> Iterator[Chunk]:
-        """Yield all rows in chunks (see Format.chunks). Raises DataError."""
+        """Yield all rows in chunks.
+
+        limits: rows and bytes of a chunk; see Format.chunks.
+        Raises DataError if an input cannot be read on.
+        """
         digest = hashlib.sha256()
         for index, (source, schema) in enumerate(zip(self.sources, self._schemas)):
             stream = self._streams.get(index)
@@ -113,12 +124,13 @@ class Inputs:
                     stream.close()
 
     def rows(self) -> Iterator[Row]:
-        """Yield every row, in order. Raises DataError where an input cannot be read on."""
+        """Yield all rows, in order.
+
+        Raises DataError if an input cannot be read on.
+        """
+        names = self.schema.columns
         for chunk in self.chunks():
-            parsed, names = (
-                self.format.parse(chunk.rows, self.schema, lambda _: None),
-                self.schema.columns,
-            )
+            parsed = self.format.parse(chunk.rows, self.schema, lambda _: None)
             rows = zip(parsed.texts, parsed.reasons, *parsed.columns)
             for i, (text, error, *values) in enumerate(rows, chunk.first + 1):
                 if not self.schema.is_unicode:
@@ -129,9 +141,10 @@ class Inputs:
 
 
 def open_inputs(paths: Sequence[str | Path], *, options: ReadOptions = DEFAULT_OPTIONS) -> Inputs:
-    """Return paths, globs, folders or ``-`` as inputs, their columns found and compared.
+    """Open inputs, find their columns and check that they are the same.
 
-    Raises DataError, or MissingPackageError for Parquet without its package.
+    paths: files, globs, folders, or ``-`` for standard input.
+    Raises DataError, TypeError, or MissingPackageError for Parquet without its package.
     """
     instance("reading", options, ReadOptions)
     options.check()
@@ -148,11 +161,13 @@ def open_inputs(paths: Sequence[str | Path], *, options: ReadOptions = DEFAULT_O
                 streams[index] = stream
             elif stream is not None:
                 stream.close()
-        first, other = schemas[0], schemas[-1]
+        first = schemas[0]
+        other = schemas[-1]
         # Objects may differ from row to row, so only their text must have the same key.
-        if first.text_column != other.text_column or (
-            reading.has_fixed_columns and (first.columns, first.text) != (other.columns, other.text)
-        ):
+        is_same = first.text_column == other.text_column
+        if reading.has_fixed_columns:
+            is_same = first.columns == other.columns and first.text == other.text
+        if not is_same:
             raise DataError(
                 f"{source.name} has other columns than {sources[0].name}; score them separately"
             )
@@ -165,13 +180,21 @@ def read_rows(
     format: str | None = None,  # noqa: A002
     text_column: str | None = None,
 ) -> Iterator[Row]:
-    """Yield every row of the inputs, in order; one without a text says why. Raises as
-    :func:`open_inputs`."""
+    """Yield all rows of inputs, in order.
+
+    paths: files, globs, folders, or ``-`` for standard input.
+    format: the name of their format, if a suffix does not say it.
+    text_column: its name, or its number (from 1).
+    Raises as :func:`open_inputs`.
+    """
     return open_inputs(paths, options=ReadOptions(text_column, format=format)).rows()
 
 
 def _find_sources(paths: Sequence[str | Path], format: str | None) -> tuple[Source, ...]:  # noqa: A002
-    """Return what was named as sources, all of one format. Raises DataError."""
+    """Return paths as sources, all of one format.
+
+    Raises DataError.
+    """
     if not paths:
         raise DataError("no input; name files, folders, globs or - for standard input")
     if format is not None:
@@ -190,16 +213,19 @@ def _find_sources(paths: Sequence[str | Path], format: str | None) -> tuple[Sour
 
 
 def _expand(path: str) -> list[str]:
-    """Return the paths that a glob matches, sorted, without what unfinished runs left; else the
-    path."""
+    """Return the paths that a glob matches, sorted; of another path, that one.
+
+    Files that unfinished runs left are not among them.
+    """
     if path == STDIN or os.path.lexists(path) or not glob.has_magic(path):
         return [path]
     matches = glob.glob(path, recursive=True)  # noqa: PTH207 - the pattern may be absolute
     paths = sorted(name for name in matches if not is_leftover(name))
     if not paths:
         raise DataError(f"no file matches {path!r}; check the pattern")
-    # 'data/**' also names the folders on the way: their files are matched by themselves.
-    return [name for name in paths if not Path(name).is_dir()] or paths
+    # 'data/**' matches folders, too. The files in them are matched by themselves.
+    files = [name for name in paths if not Path(name).is_dir()]
+    return files or paths
 
 
 def _source(path: str, format: str | None) -> Source:  # noqa: A002
@@ -210,10 +236,12 @@ def _source(path: str, format: str | None) -> Source:  # noqa: A002
     try:
         mode = Path(path).stat().st_mode
     except FileNotFoundError:
-        where = f", where the link {path} leads" if os.path.islink(path) else ""  # noqa: PTH114
-        name = os.readlink(path) if where else path  # noqa: PTH115
-        raise DataError(f"no such file: {name}{where}; check the path") from None
-    except OSError as error:  # a loop of symbolic links, a folder that may not be searched
+        name = path
+        if os.path.islink(path):  # noqa: PTH114
+            name = f"{os.readlink(path)}, where the link {path} leads"  # noqa: PTH115
+        raise DataError(f"no such file: {name}; check the path") from None
+    except OSError as error:
+        # A loop of symbolic links, for one, or a folder that may not be searched.
         raise DataError(
             f"cannot read {path}: {error.strerror}; check the path and its permissions"
         ) from None

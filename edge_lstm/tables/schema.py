@@ -1,4 +1,4 @@
-"""What an input is: where it lies, how it is read, and its columns, that of the text among them."""
+"""Inputs: their paths, the options for reading them, and their columns."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from edge_lstm.parameters import check_strings
 from edge_lstm.printable import listed
 from edge_lstm.text import well_formed
 
-Digest: TypeAlias = "hashlib._Hash"  # of all that was read
+Digest: TypeAlias = "hashlib._Hash"  # SHA-256 of the bytes that were read
 STDIN = "-"
 BOM = b"\xef\xbb\xbf"
-# a longer row is no document: it becomes an error row and is not kept in memory
+# A longer row is hardly a document. It becomes an error row, and is not kept in memory.
 MAX_ROW_BYTES = 16 * 2**20
 TEXT_NAMES = (
     *("text", "review", "content", "sentence", "comment", "document", "body", "message", "tweet"),
@@ -26,9 +26,11 @@ LABEL_NAMES = ("label", "sentiment", "class", "category", "target", "polarity", 
 
 @dataclass(frozen=True)
 class Source:
-    """One input. path: a file, ``-`` for standard input, or the top of a folder of ``.txt`` files.
+    """One input.
 
-    format: the name of its format. is_gzip: whether it is compressed.
+    path: a file, a folder of ``.txt`` files, or ``-`` for standard input.
+    format: the name of its format.
+    is_gzip: whether it is compressed.
     files: of a folder, its ``.txt`` files, relative to it, in order.
     """
 
@@ -39,17 +41,18 @@ class Source:
 
     @property
     def name(self) -> str:
-        """What messages call it."""
+        """The name of the input in messages."""
         return "standard input" if self.path == STDIN else self.path
 
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """How inputs are read where that is not to be found out.
+    """Options for reading inputs; None leaves one to be found out.
 
-    text_column: name or number (from 1). delimiter: of CSV and TSV.
-    label_column: of labelled data, the column that is not the text: name or number.
-    format: its name, where a suffix does not say it.
+    text_column: its name, or its number (from 1).
+    delimiter: of CSV and TSV.
+    label_column: of labelled data, the name or number of the column with the labels.
+    format: its name, if the suffix of the file does not say it.
     """
 
     text_column: str | None = None
@@ -58,8 +61,10 @@ class ReadOptions:
     format: str | None = None
 
     def check(self) -> None:
-        """Raise DataError where the delimiter cannot be one, TypeError where an option is no
-        string."""
+        """Check the types and the delimiter.
+
+        Raises TypeError if an option is not a string, DataError if the delimiter cannot be one.
+        """
         check_strings(**asdict(self))
         value = self.delimiter
         if value is not None and (len(value) != 1 or not value.isascii() or value in '\r\n"'):
@@ -68,14 +73,21 @@ class ReadOptions:
             )
 
     def find_text(self, columns: tuple[str, ...], source: Source) -> int:
-        """Return the index of the text column. Raises DataError."""
+        """Return the index of the text column.
+
+        Raises DataError that lists the columns.
+        """
         return find_text_column(columns, self.text_column, source.name, label=self.label_column)
 
 
 @dataclass(frozen=True)
 class Dialect:
-    """The form of CSV. newline: what ends a line. bom: whether a byte order mark begins the
-    file."""
+    """The form of CSV.
+
+    delimiter: between fields.
+    newline: the end of a line.
+    bom: whether the file begins with a byte order mark.
+    """
 
     delimiter: str = ","
     newline: str = "\n"
@@ -84,14 +96,18 @@ class Dialect:
 
 @dataclass(frozen=True)
 class Schema:
-    """The columns of an input. Small: it travels to each worker.
+    """The columns of an input.
 
-    format: the name of its format. columns: their names; for JSONL the keys of the first rows, in
-        order of appearance. text: index of the text column.
-    is_unicode: whether its strings are Unicode by themselves, not bytes that may be no UTF-8 (see
+    It is small, because each worker gets it.
+
+    format: the name of its format.
+    columns: their names; for JSONL the keys of the first rows, in order of appearance.
+    text: the index of the text column.
+    is_unicode: whether its strings are Unicode; else they may have bytes that are not UTF-8 (see
         values.py).
-    rows: how many there are, where that is known. dialect: of CSV and TSV.
-    types: of Parquet, the Arrow schema in Arrow's own form.
+    rows: their number; None if it is not known.
+    dialect: of CSV and TSV.
+    types: of Parquet, the Arrow schema as Arrow serializes it.
     """
 
     format: str
@@ -111,9 +127,15 @@ class Schema:
 def find_text_column(
     columns: Sequence[str], name: str | None, where: str, *, label: str | None = None
 ) -> int:
-    """Index of the text column: the one asked for (by name, else by number from 1), the only one,
-    the only one with a plain name, or of two the one that is not ``label``. Raises DataError that
-    lists the columns.
+    """Return the index of the text column.
+
+    It is the column asked for, the only column, the only one of TEXT_NAMES, or of two columns the
+    one that is not ``label``.
+
+    name: the name of the column, or its number from 1; None if none is asked for.
+    where: the name of the input in messages.
+    label: the name or number of the label column.
+    Raises DataError that lists the columns.
     """
     try:
         return _find(columns, name, where, TEXT_NAMES, "text", "--text-column")
@@ -126,9 +148,16 @@ def find_text_column(
 def find_label_column(
     columns: Sequence[str], name: str | None, where: str, *, text: int | None = None
 ) -> int:
-    """Index of the label column: the one asked for, the only one with a plain name, or of two the
-    one that is
-    not the text. text: the index of that column. Raises DataError that lists the columns."""
+    """Return the index of the label column.
+
+    It is the column asked for, the only one of LABEL_NAMES, or of two columns the one that is not
+    the text.
+
+    name: the name of the column, or its number from 1; None if none is asked for.
+    where: the name of the input in messages.
+    text: the index of the text column.
+    Raises DataError that lists the columns.
+    """
     try:
         return _find(columns, name, where, LABEL_NAMES, "label", "--label-column")
     except DataError:
@@ -138,12 +167,15 @@ def find_label_column(
 
 
 def holds_labels(columns: Sequence[str]) -> bool:
-    """Whether one of the columns has a name by which it is taken for that of the labels."""
+    """Return whether a column has one of LABEL_NAMES."""
     return any(name.strip().lower() in LABEL_NAMES for name in columns)
 
 
 def column_index(columns: Sequence[str], column: str, where: str) -> int:
-    """Index of the column called ``column``, or else of the column with that number (from 1)."""
+    """Return the index of the column with this name, or else with this number (from 1).
+
+    Raises DataError that lists the columns, or their numbers if several have the name.
+    """
     count = columns.count(column)
     if count == 1:
         return columns.index(column)
@@ -152,21 +184,19 @@ def column_index(columns: Sequence[str], column: str, where: str) -> int:
         raise DataError(
             f"{where} has {count} columns {column!r}; name one by its number: {numbers}"
         )
-    if (
-        column.isascii()
-        and column.isdigit()
-        and len(column) < 9
-        and 1 <= int(column) <= len(columns)
-    ):
+    # int() takes digits of any script, and any number of them.
+    is_number = column.isascii() and column.isdigit() and len(column) < 9
+    if is_number and 1 <= int(column) <= len(columns):
         return int(column) - 1
     raise DataError(f"{where} has no column {column!r}; its columns are {_names(columns)}")
 
 
 def distinct(columns: Sequence[str]) -> tuple[str, ...]:
-    """Return column names in UTF-8, with repeated ones numbered."""
-    names = dict[str, None]()
+    """Return column names in UTF-8, repeated ones with a number."""
+    names: dict[str, None] = {}
     for column in columns:
-        name = column = well_formed(column)
+        column = well_formed(column)
+        name = column
         number = 1
         while name in names:
             number += 1
@@ -176,7 +206,8 @@ def distinct(columns: Sequence[str]) -> tuple[str, ...]:
 
 
 def _names(columns: Sequence[str]) -> str:
-    return listed([repr(name if len(name) <= 40 else name[:39] + "…") for name in columns], most=20)
+    short = [name if len(name) <= 40 else name[:39] + "…" for name in columns]
+    return listed([repr(name) for name in short], most=20)
 
 
 def _find(
@@ -194,7 +225,8 @@ def _find(
     if what == "text" and len(columns) == 1:
         return 0
     lower = [name.strip().lower() for name in columns]
-    if lower.count(names[0]) == 1:  # 'text' beside 'review' is the text
+    # If a table has both 'text' and 'review', the first is the text.
+    if lower.count(names[0]) == 1:
         return lower.index(names[0])
     matches = [i for i, name in enumerate(lower) if name in names]
     if len(matches) == 1:

@@ -1,4 +1,4 @@
-"""One opened input, which may be gzip's and may pause → its bytes in pieces of whole lines."""
+"""An opened input, which may be compressed and may pause, as pieces of whole lines."""
 
 from __future__ import annotations
 
@@ -16,35 +16,40 @@ from edge_lstm.errors import DataError
 from edge_lstm.tables.encoding import check_text
 from edge_lstm.tables.schema import BOM, MAX_ROW_BYTES, STDIN, Digest, Source
 
-# what is looked at to find columns and dialect; more if the first line is longer
+# Columns and dialect are found in these bytes, or in more if the first line is longer.
 HEAD_BYTES = 2**20
-_PIECE = 2**17
+_PIECE_BYTES = 2**17
 
 
 class LongLine(NamedTuple):
-    """A line that is too long to be kept. size: its bytes; quotes: how many of them are quotes."""
+    """A line that is too long to keep.
+
+    size: its bytes. quotes: the number of its quotes.
+    """
 
     size: int
     quotes: int
 
 
 class Stream:
-    """One opened input: a look at its beginning, then its lines.
+    """An opened input: a look at its beginning, then its lines.
 
-    once: the input cannot be opened a second time (standard input, a pipe).
-    live: the input may pause (a pipe, a terminal).
+    once: whether the input can be opened only once (standard input, a pipe).
+    live: whether the input may pause (a pipe, a terminal).
     """
 
     def __init__(self, source: Source) -> None:
-        """Open the source. Raises DataError."""
+        """Open the source.
+
+        Raises DataError.
+        """
         self._name = source.name
         self._head = b""
         self._digest: Digest = hashlib.sha256()
         self._lines = self._split()
         self._looked_at: list[bytes | LongLine] = []
         try:
-            # Standard input under a descriptor of its own: closing it here leaves the caller's
-            # open.
+            # Standard input gets a second descriptor: closing that one leaves the caller's open.
             self._raw = io.FileIO(os.dup(0) if source.path == STDIN else source.path, "rb")
             state = os.fstat(self._raw.fileno())
         except OSError as error:
@@ -55,16 +60,21 @@ class Stream:
         self._size = 0 if self.once else state.st_size
         self._file: io.FileIO | gzip.GzipFile = self._raw
         if source.is_gzip:
-            self._file = gzip.GzipFile(fileobj=io.BufferedReader(self._raw, _PIECE), mode="rb")
+            self._file = gzip.GzipFile(
+                fileobj=io.BufferedReader(self._raw, _PIECE_BYTES), mode="rb"
+            )
 
     @property
     def fraction(self) -> float | None:
-        """The part of a file that was read, 0 to 1; None where its end is not known."""
+        """The part of a file that was read, 0 to 1; None if its size is not known."""
         return min(1.0, self._raw.tell() / self._size) if self._size else None
 
     def head(self, least: int = HEAD_BYTES) -> bytes:
-        """Return the first ``least`` bytes, and more until the first line is complete or too long
-        for a row; of a live input what is there once its first line is complete."""
+        """Return the beginning of the input, with its first line unless that is too long for a row.
+
+        least: bytes. A live input gives fewer, because it may pause after its first line.
+        Raises DataError.
+        """
         while not self._is_looked_at(least):
             data = self._read()
             if not data:
@@ -78,19 +88,25 @@ class Stream:
         return len(self._head) > MAX_ROW_BYTES
 
     def first_pieces(self) -> Iterator[bytes | LongLine | None]:
-        """Yield the first pieces, which ``pieces`` yields again. They are kept until then: stop in
-        time."""
+        """Yield the first pieces, which ``pieces`` yields again.
+
+        They are kept in memory until then, so take only a few.
+        Raises DataError.
+        """
         for piece in self._lines:
             if piece is not None:
                 self._looked_at.append(piece)
             yield piece
 
     def pieces(self, digest: Digest) -> Iterator[bytes | LongLine | None]:
-        """Yield the lines in pieces, without a byte order mark: whole lines (the last gets an end,
-        too), one that is too long to be kept, or None where a live input has nothing more for now.
+        """Yield the lines in pieces, without a byte order mark.
 
-        digest: is updated with what is read from now on. (Only of a live input or standard input,
-        which no run resumes, something may have been looked at before.) Raises DataError.
+        A piece is whole lines (the last line gets an end, if it has none), or a line that is too
+        long to keep, or None when a live input pauses.
+
+        digest: is updated with the bytes that are read from now on. Only of an input that no run
+            resumes (a pipe), some bytes may have been read before.
+        Raises DataError.
         """
         self._digest = digest
         while self._looked_at:
@@ -98,34 +114,43 @@ class Stream:
         yield from self._lines
 
     def _split(self) -> Iterator[bytes | LongLine | None]:
-        rest = b""  # of a line whose end was not read yet
-        size, quotes, is_first = 0, 0, True  # size: of one that is too long; else 0
+        rest = b""  # the beginning of a line whose end was not read yet
+        # The line that is too long, if there is one.
+        size = 0
+        quotes = 0
+        is_first = True
         while True:
             if self.live and not self._head and self._is_idle():
                 yield None
-            data, self._head = self._head or self._read(), b""
+            data = self._head or self._read()
+            self._head = b""
             if not data:
                 break
             self._digest.update(data)
             if is_first:
-                data, is_first = data.removeprefix(BOM), False
-            if not size and len(rest) + data.find(b"\n") > MAX_ROW_BYTES:
-                size, quotes, rest = len(rest), rest.count(b'"'), b""
+                data = data.removeprefix(BOM)
+                is_first = False
+            if not size and len(rest) + max(0, data.find(b"\n")) > MAX_ROW_BYTES:
+                size = len(rest)
+                quotes = rest.count(b'"')
+                rest = b""
             if size:
                 line, end, data = data.partition(b"\n")
-                size, quotes = size + len(line + end), quotes + line.count(b'"')
+                size += len(line) + len(end)
+                quotes += line.count(b'"')
                 if not end:
                     continue
                 yield LongLine(size, quotes)
                 size = 0
-            lines, end, behind = data.rpartition(b"\n")
+                quotes = 0
+            lines, end, after = data.rpartition(b"\n")
             if end:
                 yield rest + lines + end
-            rest = behind if end else rest + behind
-            if len(rest) > MAX_ROW_BYTES:
-                size, quotes, rest = len(rest), rest.count(b'"'), b""
-        if size:
-            yield LongLine(size, quotes)
+                rest = after
+            else:
+                rest += after
+        if size or len(rest) > MAX_ROW_BYTES:
+            yield LongLine(size + len(rest), quotes + rest.count(b'"'))
         elif rest:
             yield rest + b"\n"
 
@@ -135,15 +160,16 @@ class Stream:
         self._raw.close()
 
     def _is_idle(self) -> bool:
-        """Whether reading on would wait for whoever writes the input."""
+        """Return whether reading would wait for the program that writes the input."""
         try:
             return not select.select([self._raw], [], [], 0)[0]
-        except OSError:  # Windows asks sockets only: what is there is answered before more is read
+        except OSError:
+            # Windows can ask only sockets. Thus rows are answered before more of them are read.
             return True
 
     def _read(self) -> bytes:
         try:
-            return self._file.read(_PIECE) or b""
+            return self._file.read(_PIECE_BYTES) or b""
         except (OSError, EOFError, zlib.error) as error:
             raise self._read_error(error) from None
 
@@ -161,7 +187,10 @@ class Stream:
 
 
 def table_head(source: Source, stream: Stream) -> bytes:
-    """Return the beginning of a table. Raises DataError where it is no text, or empty."""
+    """Return the beginning of a table.
+
+    Raises DataError if it is empty or not text.
+    """
     head = stream.head()
     check_text(source, head)
     if not head.removeprefix(BOM).strip():

@@ -53,7 +53,7 @@ def json_object(line: str) -> dict[str, Any]:
         if where:
             raise RowError(f"the row {NOT_UTF8} {where}")
     try:
-        row = _json_value(line)
+        row = json_value(line)
     except RecursionError:
         raise RowError(_TOO_DEEP) from None
     except ValueError as error:
@@ -67,21 +67,19 @@ def json_object(line: str) -> dict[str, Any]:
     return row
 
 
-def json_list(text: str) -> list[Any]:
-    """Return the list that valid JSON holds, its numbers as :class:`Number`."""
-    values: list[Any] = _scan(text, 0)[0]
-    return values
+def json_value(text: str) -> Any:
+    """Return the value of JSON, its numbers as :class:`Number`.
 
-
-def _json_value(line: str) -> Any:
+    Raises ValueError if the text is not JSON, RecursionError if it is nested too deep.
+    """
     try:
-        value, end = _scan(line, 0)
+        value, end = _scan(text, 0)
+        if end == len(text):
+            return value
     except StopIteration:
-        end = -1
-    if end == len(line):
-        return value
-    # The decoder skips the spaces around a value, and its errors describe the line.
-    return _DECODER.decode(line)
+        pass
+    # The decoder skips the spaces around a value, and its errors describe the text.
+    return _DECODER.decode(text)
 
 
 def kind_of(value: Any) -> str:
