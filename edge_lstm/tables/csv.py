@@ -74,7 +74,6 @@ class RowReader:
     """
 
     def __init__(self, pieces: Iterator[bytes | LongLine], schema: Schema) -> None:
-        assert schema.dialect is not None
         self._pieces = pieces
         self._delimiter = schema.dialect.delimiter
         self._blank = [""] if len(schema.columns) == 1 else None
@@ -184,7 +183,6 @@ class CsvFormat(Format):
     def pieces(
         self, source: Source, stream: Any, digest: Digest, schema: Schema
     ) -> Iterator[Piece]:
-        assert schema.dialect is not None
         # The empty piece at the end takes a row that is still open.
         pieces = chain(filter(None, stream.pieces(digest)), [b""])
         is_header = True
@@ -206,7 +204,6 @@ class CsvFormat(Format):
             yield rows, ends
 
     def split(self, data: bytes, schema: Schema) -> Iterable[Any]:
-        assert schema.dialect is not None
         lines = io.StringIO(data.decode("utf-8", "surrogateescape"), newline="\n")
         return csv.reader(lines, delimiter=schema.dialect.delimiter)
 
@@ -241,7 +238,7 @@ class CsvFormat(Format):
         return text.encode("utf-8", "surrogateescape")
 
     def _dialect(self, columns: OutputColumns) -> Dialect:
-        if columns.schema.format == self.name and columns.schema.dialect is not None:
+        if columns.schema.format == self.name:
             return columns.schema.dialect
         return Dialect(self._delimiter or ",")
 

@@ -74,7 +74,6 @@ def csv_rows(data: bytes, schema: Schema) -> Rows | None:
     None if they have a quote, another line end than the header, another number of fields, or bytes
     that are not UTF-8.
     """
-    assert schema.dialect is not None
     delimiter = schema.dialect.delimiter
     newline = schema.dialect.newline
     if b'"' in data or (newline == "\n" and b"\r" in data):

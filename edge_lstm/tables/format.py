@@ -294,6 +294,6 @@ def _fitted(row: list[str] | RowWithoutText, schema: Schema) -> tuple[list[str |
         if len(fields) != count:
             reason = f"the row has {counted(len(fields), 'column')}, the header {count:,}"
     if len(fields) > count:
-        delimiter = schema.dialect.delimiter if schema.dialect else ","
-        fields = [*fields[: count - 1], delimiter.join(fields[count - 1 :])]
+        last = schema.dialect.delimiter.join(fields[count - 1 :])
+        fields = [*fields[: count - 1], last]
     return [*fields, *[None] * (count - len(fields))], reason

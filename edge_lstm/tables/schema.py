@@ -106,7 +106,7 @@ class Schema:
     is_unicode: whether its strings are Unicode; else they may have bytes that are not UTF-8 (see
         values.py).
     rows: their number; None if it is not known.
-    dialect: of CSV and TSV.
+    dialect: of CSV and TSV; of other formats without a meaning.
     types: of Parquet, the Arrow schema as Arrow serializes it.
     """
 
@@ -115,7 +115,7 @@ class Schema:
     text: int
     is_unicode: bool = False
     rows: int | None = None
-    dialect: Dialect | None = None
+    dialect: Dialect = Dialect()
     types: bytes | None = None
 
     @property
