@@ -53,7 +53,9 @@ static const struct case_run CASE_RUNS[] = {{
 
 def lower_ranges() -> Iterator[tuple[int, int, int, int]]:
     """Yield (first, count, distance, step) of the letters whose lower case is one other letter."""
-    moved = {ord(c): ord(c.lower()) - ord(c) for c in EVERY if len(c.lower()) == 1 and c != c.lower()}
+    moved = {
+        ord(c): ord(c.lower()) - ord(c) for c in EVERY if len(c.lower()) == 1 and c != c.lower()
+    }
     while moved:
         first, distance = next(iter(moved.items()))
         step = 1 if moved.get(first + 1) == distance else 2
@@ -84,15 +86,21 @@ def header() -> str:
     ranges = list(lower_ranges())
     assert all(a[0] < b[0] for a, b in pairwise(ranges)), "ranges overlap"
     assert all(count < 1 << 8 for _, count, _, _ in ranges), "count needs more bits"
-    lower = [f"{{0x{first:X}, {count}, {distance}, {step}}}," for first, count, distance, step in ranges]
+    lower = [
+        f"{{0x{first:X}, {count}, {distance}, {step}}}," for first, count, distance, step in ranges
+    ]
     runs = [f"{{0x{first:X}, {name}}}," for first, name in case_runs()]
-    return TEMPLATE.format(version=unicodedata.unidata_version, lower=columns(lower), runs=columns(runs))
+    return TEMPLATE.format(
+        version=unicodedata.unidata_version, lower=columns(lower), runs=columns(runs)
+    )
 
 
 def columns(entries: list[str]) -> str:
     """Return lines of at most 100 columns, none of which breaks an entry."""
     text = " ".join(entry.replace(" ", "\0") for entry in entries)
-    return "\n".join(wrap(text, 100, initial_indent="    ", subsequent_indent="    ")).replace("\0", " ")
+    return "\n".join(wrap(text, 100, initial_indent="    ", subsequent_indent="    ")).replace(
+        "\0", " "
+    )
 
 
 if __name__ == "__main__":

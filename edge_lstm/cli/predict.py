@@ -45,7 +45,9 @@ def command(
     classifier = Classifier.load(model, engine=engine, threads=threads, provider=provider)
     check_top(top, len(classifier.labels))
     chosen = classifier.threshold(abstain=abstain, threshold=threshold)
-    classifier.model.choose_unfamiliar_threshold(unfamiliar)  # its error comes before texts are read
+    classifier.model.choose_unfamiliar_threshold(
+        unfamiliar
+    )  # its error comes before texts are read
     for text in texts or map(decoded, standard_input("type one text per line; Ctrl-D ends")):
         prediction = classifier.predict([text], threshold=chosen, unfamiliar=unfamiliar)[0]
         if as_json:

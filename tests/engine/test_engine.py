@@ -15,7 +15,11 @@ import unicode_tables
 from tests.engine.conftest import ENGINE, HERE, SANITIZED, STRICT, Compile, answers
 from tests.ports.conftest import Case
 
-PROPERTIES = (unicode_tables.UNCASED, unicode_tables.CASED, unicode_tables.CASE_IGNORABLE)  # of the header
+PROPERTIES = (
+    unicode_tables.UNCASED,
+    unicode_tables.CASED,
+    unicode_tables.CASE_IGNORABLE,
+)  # of the header
 FUZZ_SECONDS = int(os.environ.get("EDGE_LSTM_FUZZ_SECONDS", "20"))
 COLUMNS = 100
 LINES = 3300  # of the engine itself, at most, without the command, the modules and the tables
@@ -73,7 +77,9 @@ def test_it_calls_memory_and_string_functions_alone(compiler: str, tmp_path: Pat
 def statements(path: Path) -> list[str]:
     """Return the lines of a C file without comments, strings, and what stands in parentheses."""
     code = re.sub(r'"(\\.|[^"\\\n])*"|\'(\\.|[^\'\\])+\'', "0", path.read_text())
-    code = re.sub(r"/\*.*?\*/", lambda comment: "\n" * comment[0].count("\n"), code, flags=re.DOTALL)
+    code = re.sub(
+        r"/\*.*?\*/", lambda comment: "\n" * comment[0].count("\n"), code, flags=re.DOTALL
+    )
     while "(" in code:
         code, found = re.subn(r"\([^()]*\)", lambda inner: "\n" * inner[0].count("\n"), code)
         assert found, path
@@ -85,7 +91,10 @@ def test_each_line_of_c_has_one_statement_and_fits_a_screen(path: Path) -> None:
     assert max(map(len, path.read_text().splitlines())) <= COLUMNS
     for number, line in enumerate(statements(path), 1):
         assert not re.search(r";\s*[^\s}\\]", line), (number, line)  # two statements
-        assert not re.search(r"^[^{}]*=[^{}]*,[^{}]*;$", line), (number, line)  # a comma between them
+        assert not re.search(r"^[^{}]*=[^{}]*,[^{}]*;$", line), (
+            number,
+            line,
+        )  # a comma between them
 
 
 def test_it_is_short() -> None:
@@ -96,7 +105,9 @@ def test_it_is_short() -> None:
 
 def test_letters_become_lower_case_as_in_python(compiled: Compile) -> None:
     program = compiled("gcc", "-std=c99", "-O2", sources=[str(HERE / "lower.c")])
-    table = subprocess.run([program], capture_output=True, text=True, check=True).stdout.splitlines()
+    table = subprocess.run(
+        [program], capture_output=True, text=True, check=True
+    ).stdout.splitlines()
     version = re.search(r"Unicode (\d+\.\d+\.\d+)\.", unicode_tables.HEADER.read_text())
     assert version
     ours, theirs = (
