@@ -36,7 +36,8 @@ Json = dict[str, Any]
 FOLDER = Path(__file__).parent
 TIMED_TEXTS, ROUNDS = 480, 5
 HEADS = (
-    "preset", "file", "test accuracy", "seeds", "95 %", "log loss", "calibration error", "one review",
+    "preset", "file", "test accuracy", "seeds", "95 %", "log loss", "calibration error",
+    "one review",
     "in batches", "text → ids",
 )  # fmt: skip
 TIMES = f"""Accuracy is the mean of the seeds, with the lowest and the highest if there are several.
@@ -150,7 +151,10 @@ def page(report: Json) -> str:
     busy = " Other programs ran at the same time." if machine["busy"] else ""
     parts = [
         "# Accuracy, size and speed",
-        f"Each int8 file on IMDB's {report['texts']:,} test reviews (`python -m benchmarks.accuracy`).",
+        (
+            f"Each int8 file on IMDB's {report['texts']:,} test reviews (`python -m "
+            "benchmarks.accuracy`)."
+        ),
         markdown_table(HEADS, map(_row, presets)),
         TIMES,
         f"{conditions.cpu_of(machine)}; Python {machine['python']}; {machine['time'][:16]}.{busy}",

@@ -308,10 +308,13 @@ def table(report: Json) -> str:
         f"{of} ({s['test_texts']:,} test texts, {s['labels']} labels)" for of, s in sets.items()
     )
     parts.append(
-        f"Accuracy in %: {', '.join(about)}. Times: fastest of {report['settings']['passes']} passes; cold "
-        f"start: median of {report['settings']['cold_starts']}. {conditions.cpu_of(before)}; one thread; "
+        f"Accuracy in %: {', '.join(about)}. Times: fastest of {report['settings']['passes']} "
+        "passes; cold "
+        f"start: median of {report['settings']['cold_starts']}. {conditions.cpu_of(before)}; "
+        "one thread; "
         f"Python {before['python']}; {before['time'][:10]}; "
-        f"load average {before['load_average']:.1f} before the run, {after['load_average']:.1f} after it."
+        f"load average {before['load_average']:.1f} before the run, {after['load_average']:.1f} "
+        "after it."
     )
     return "\n\n".join(parts)
 

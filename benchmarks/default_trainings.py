@@ -231,7 +231,10 @@ def summary(runs: Sequence[Mapping[str, Any]]) -> str:
     over = [run for run in runs if run.get("int8_bytes", 0) > run.get("preset_bytes", 0)]
     rooms = [run["headroom"] for run in runs if run.get("headroom") is not None]
     said = [
-        f"{len(runs):,} trainings, {len(runs) - len(failed):,} files, {len(over):,} over their preset"
+        (
+            f"{len(runs):,} trainings, {len(runs) - len(failed):,} files, {len(over):,} over their "
+            "preset"
+        )
     ]
     if rooms:
         closed = [

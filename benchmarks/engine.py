@@ -77,7 +77,8 @@ FASTTEXT = (
     )
     .replace(
         "answer =",
-        "texts, words = (list(map(words, texts)), str) if sys.argv[4:] else (texts, words)\nanswer =",
+        "texts, words = (list(map(words, texts)), str) if sys.argv[4:] else (texts, "
+        "words)\nanswer =",
     )
     .replace("classifier.predict([text])[0].label", "model.predict(words(text))[0][0]")
 )

@@ -48,7 +48,10 @@ def published(report: Json, trained: Sequence[Json]) -> str:
         points.append((f"{name} ({learnt})", sizes[name]["bytes"] / 1000, share, "ours"))
     own = [statistics.mean(run[key] for run in trained) for key in ("kb", "accuracy")]
     points.append((f"{trained[0]['preset']} (reviews and SST-2)", own[0], 100 * own[1], "ours"))
-    what = "green: edge-lstm, int8 (trained on …); orange: BERT, one byte per parameter (Turc et al., 2019)"
+    what = (
+        "green: edge-lstm, int8 (trained on …); "
+        "orange: BERT, one byte per parameter (Turc et al., 2019)"
+    )
     figure, axes = _begin(4.2, "Accuracy on the 1,821 test sentences of SST-2", what)
     figure.set_size_inches(6.4, 4)  # text that can be read at a phone's width
     for name, kb, share, kind in points:

@@ -177,7 +177,8 @@ def _cell(runs: Sequence[Figures]) -> str:
     mean, shares = _mean(runs), [100 * run.accuracy for run in runs]
     spread = f" ± {statistics.stdev(shares):.1f}" if len(runs) > 1 else "†"
     size = f"{mean.kb:,.0f} kB, " if mean.kb else ""
-    return f"**{100 * mean.accuracy:.1f}**{spread}; {100 * mean.macro_f1:.1f}; {size}{mean.seconds:,.0f} s"
+    accuracy = f"**{100 * mean.accuracy:.1f}**{spread}"
+    return f"{accuracy}; {100 * mean.macro_f1:.1f}; {size}{mean.seconds:,.0f} s"
 
 
 def main() -> None:

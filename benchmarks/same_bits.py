@@ -62,7 +62,10 @@ CORTEX = (
     *("-std=gnu99", "-ffp-contract=off", "--specs=rdimon.specs", "-T", str(TESTS / "cortex_m4.ld")),
     str(TESTS / "cortex_m4.c"),
 )
-BOARD = "qemu-system-arm -M mps2-an386 -display none -monitor none -serial none -chardev stdio,id=out -kernel"
+BOARD = (
+    "qemu-system-arm -M mps2-an386 -display none -monitor none -serial none "
+    "-chardev stdio,id=out -kernel"
+)
 SEMIHOSTING = "enable=on,target=native,chardev=out,arg=answers"
 
 

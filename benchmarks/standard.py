@@ -65,7 +65,10 @@ FEW = {f"{name}:1000": (title, WEIGHTED_F1) for name, title in _OF_MODEL2VEC.ite
 SOURCES: Mapping[str, tuple[str, str]] = {
     "turc": (
         "https://huggingface.co/google/bert_uncased_L-8_H-128_A-2/blob/main/README.md",
-        "Turc et al. (2019), GLUE's test server; fine-tuned on 67,349 phrases of the training sentences",
+        (
+            "Turc et al. (2019), GLUE's test server; fine-tuned on 67,349 phrases of the training "
+            "sentences"
+        ),
     ),
     "kim": (
         "https://paperswithcode.com/paper/convolutional-neural-networks-for-sentence",

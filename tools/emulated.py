@@ -98,8 +98,8 @@ def prepare(folder: Path) -> None:
     pip = (sys.executable, "-m", "pip", "install", "-q", "--upgrade")
     _run(*pip, "--target", folder / "packages-x86_64", wheel)
     platforms = [part for name in ARM_PLATFORMS for part in ("--platform", name)]
-    _run(*pip, "--only-binary=:all:", *platforms, "--python-version", ARM_PYTHON, "--implementation", "cp",
-         "--target", folder / "packages-aarch64", wheel)  # fmt: skip
+    arm = ("--python-version", ARM_PYTHON, "--implementation", "cp", *platforms)
+    _run(*pip, "--only-binary=:all:", *arm, "--target", folder / "packages-aarch64", wheel)
     root = folder / "arm64"
     if not (root / f"usr/bin/python{ARM_PYTHON}").exists():
         shutil.rmtree(root, ignore_errors=True)

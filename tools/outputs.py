@@ -98,7 +98,8 @@ def refreshed(page: Path, *, long: bool, differences: list[tuple[str | None, str
                 print(f"{page.relative_to(ROOT)}: {command}", file=sys.stderr)
                 new = cut_like(output_of(command, folder), old)
                 if not same(old, new, kind):
-                    said = f"{page.relative_to(ROOT)}: $ {command}\n--- the page\n{old}\n+++ now\n{new}\n"
+                    where = f"{page.relative_to(ROOT)}: $ {command}"
+                    said = f"{where}\n--- the page\n{old}\n+++ now\n{new}\n"
                     differences.append((kind, said))
                 parts.append(f"$ {command}\n{new}".rstrip("\n") + "\n")
             return f"```console{f' {kind}' if kind else ''}\n" + "\n".join(parts) + "```"

@@ -46,11 +46,13 @@ def missing(root: Path = ROOT, tag: str | None = None) -> list[str]:
             re.fullmatch(r"\d+\.\d+\.\d+", number),
         f"the tag is {tag}, the version {number}: change edge_lstm/_version.py or the tag":
             tag in (None, f"v{number}"),
-        f"the changelog begins with {heading!r}, the version is {number}": heading.split()[0] == number,
+        f"the changelog begins with {heading!r}, the version is {number}":
+            heading.split()[0] == number,
         f"the changelog's {heading!r} has no date: write '## {number} (YYYY-MM-DD)'":
             re.fullmatch(r"\S+ \(\d{4}-\d\d-\d\d\)", heading),
         f"CITATION.cff says version {cited}, the package {number}": cited == number,
-        "pyproject.toml has no [project.urls]: say where the project lives": "[project.urls]" in project,
+        "pyproject.toml has no [project.urls]: say where the project lives":
+            "[project.urls]" in project,
     }  # fmt: skip
     return [reason for reason, holds in checks.items() if not holds]
 
@@ -65,7 +67,8 @@ def install(dist: Path, root: Path = ROOT) -> None:
     for needed in NEEDED:
         if needed not in names:
             sys.exit(
-                f"error: {wheel.name} does not hold {needed}; see [tool.hatch.build] in pyproject.toml"
+                f"error: {wheel.name} does not hold {needed}; see [tool.hatch.build] in "
+                "pyproject.toml"
             )
     for package in (wheel, sdist):
         with tempfile.TemporaryDirectory() as folder:

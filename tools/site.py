@@ -36,7 +36,10 @@ def commands_page() -> str:
     parts = [
         "# Commands",
         "`edge-lstm COMMAND --help` says the same in the terminal.",
-        "Results go to standard output; an error is one line on standard error, and the exit code 1.",
+        (
+            "Results go to standard output; an error is one line on standard error, and the exit "
+            "code 1."
+        ),
     ]
     for name, entry in cli.COMMANDS.items():
         parts += _command(name, entry)

@@ -4,7 +4,8 @@
 >>> model = TextClassifier(preset="small").fit(texts, labels)                # doctest: +SKIP
 >>> model.export("tickets.onnx", quantize="int8")                            # doctest: +SKIP
 
-Importing this package is cheap: torch, scikit-learn and onnx are imported when a name is first used.
+Importing this package is cheap: torch, scikit-learn and onnx are imported when a name is first
+used.
 """
 
 from __future__ import annotations

@@ -36,20 +36,25 @@ SILENCE_SECONDS = 2.0  # after which verbose=1 shows an epoch
 class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """A small LSTM beside n-grams, trained from labelled texts, and exported to one ONNX file.
 
-    >>> model = TextClassifier().fit(texts, labels)                                     # doctest: +SKIP
-    >>> model.predict(["Where is my card?"]), model.export("cards.onnx", quantize="int8")  # doctest: +SKIP
+    >>> model = TextClassifier().fit(texts, labels)                         # doctest: +SKIP
+    >>> model.predict(["Where is my card?"])                                # doctest: +SKIP
+    >>> model.export("cards.onnx", quantize="int8")                         # doctest: +SKIP
 
-    preset: size of the network and of its file: tiny, small, medium, base, or seed (Keras's example).
+    preset: size of the network and of its file: tiny, small, medium, base, or seed (Keras's
+        example).
     teacher: None (the package's sentiment model, if it helps), "none", "sentiment", a model file of
         edge-lstm, or a transformer: a folder or a name on the Hugging Face hub.
     start: a model file whose LSTM and word embeddings the network starts from.
     balance: raise recall on rare labels, at a cost in accuracy.
     plan: a Plan, instead of the one that the data and the other parameters make:
         ``dataclasses.replace(model.plan_, unlabelled=0)``.
-    epochs: passes over the texts. validation: share of them that is held out to judge the network. None: the
-        plan decides. random_state: decides every random choice. callback: called with a line for each stage.
-    verbose: 0 for silence; 1 shows the stages and the epochs of a long training on standard error; 2 every
-        epoch. Like each parameter it reaches every fit of ``cross_val_score`` or ``GridSearchCV``.
+    epochs: passes over the texts; None: the plan decides.
+    validation: share of the texts that is held out to judge the network; None: the plan decides.
+    random_state: decides every random choice.
+    callback: called with a line for each stage.
+    verbose: 0 for silence; 1 shows the stages and the epochs of a long training on standard error;
+        2 every epoch. Like each parameter it reaches every fit of ``cross_val_score`` or
+        ``GridSearchCV``.
 
     Attributes after :meth:`fit`: ``classes_``, the labels, in the order of the columns of
     :meth:`predict_proba`; ``plan_``, what was done; ``report``, what came of it.
@@ -131,7 +136,8 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
         def started(network: Network, tokenizer: Tokenizer, texts: int) -> None:
             show(
-                f"training {sum(network.parameter_counts().values()):,} parameters on {texts:,} texts"
+                f"training {sum(network.parameter_counts().values()):,} parameters on {texts:,} "
+                "texts"
             )
 
         def on_epoch(record: EpochRecord) -> None:

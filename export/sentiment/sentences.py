@@ -24,11 +24,13 @@ FEWEST_NEUTRAL = 4  # words: shorter phrases without a sentiment are in every se
 # Figure 2 of the paper; its other emotions are ambiguous.
 # fmt: off
 POSITIVE = {
-    "admiration", "amusement", "approval", "caring", "desire", "excitement", "gratitude", "joy", "love",
+    "admiration", "amusement", "approval", "caring", "desire", "excitement", "gratitude", "joy",
+    "love",
     "optimism", "pride", "relief",
 }
 NEGATIVE = {
-    "anger", "annoyance", "disappointment", "disapproval", "disgust", "embarrassment", "fear", "grief",
+    "anger", "annoyance", "disappointment", "disapproval", "disgust", "embarrassment", "fear",
+    "grief",
     "nervousness", "remorse", "sadness",
 }
 # fmt: on

@@ -20,30 +20,40 @@ TEXTS = 3000
 # fmt: off
 # What is praised or blamed, and the words for it.
 THINGS = [
-    "film", "movie", "story", "plot", "acting", "music", "ending", "cast", "scene", "script", "picture",
+    "film", "movie", "story", "plot", "acting", "music", "ending", "cast", "scene", "script",
+    "picture",
     "camera", "dialogue",
 ]
 PRAISE = [
-    "good", "wonderful", "great", "brilliant", "moving", "funny", "lovely", "superb", "touching", "charming",
+    "good", "wonderful", "great", "brilliant", "moving", "funny", "lovely", "superb", "touching",
+    "charming",
     "excellent", "fine", "best",
 ]
 BLAME = [
-    "bad", "dull", "boring", "awful", "terrible", "tedious", "weak", "silly", "worst", "poor", "slow", "flat",
+    "bad", "dull", "boring", "awful", "terrible", "tedious", "weak", "silly", "worst", "poor",
+    "slow", "flat",
     "long",
 ]
 OPINIONS = {
-    "pos": ["I loved the {thing}", "a joy", "a joy from start to end", "I enjoyed every minute of it"],
+    "pos": [
+        "I loved the {thing}", "a joy", "a joy from start to end", "I enjoyed every minute of it",
+    ],
     "neg": ["I hated the {thing}", "a waste of time", "far too long", "a mess from start to end"],
 }
 JUDGEMENTS = [
-    "a {word} {thing}", "the {thing} is {word}", "the {thing} was {word} and {second}", "{word}, {word}",
-    "what a {word} {thing}!", "{word} {thing}", "it is {word}", "really {word}", "not {other}", "{word}",
-    "such a {word} and {second} {thing}", "the {thing} is not {other} at all", "this is a {word} one",
+    "a {word} {thing}", "the {thing} is {word}", "the {thing} was {word} and {second}",
+    "{word}, {word}",
+    "what a {word} {thing}!", "{word} {thing}", "it is {word}", "really {word}", "not {other}",
+    "{word}",
+    "such a {word} and {second} {thing}", "the {thing} is not {other} at all",
+    "this is a {word} one",
     "I think the {thing} was {word}",
 ]
 NEUTRAL = [
-    "it is a {thing}", "the {thing}", "we saw it at home", "the {thing} is about a family in the city",
-    "I saw it", "not {other}, not {word}", "they made it in two weeks", "it is what it is", "he said so",
+    "it is a {thing}", "the {thing}", "we saw it at home",
+    "the {thing} is about a family in the city",
+    "I saw it", "not {other}, not {word}", "they made it in two weeks", "it is what it is",
+    "he said so",
 ]
 # fmt: on
 

@@ -139,7 +139,10 @@ def test_the_threshold_is_the_one_asked_for_or_that_of_the_files_default() -> No
     [
         *({"points": points} for points in (
             [], {"0": 1}, [[0.0, 1000]], [[0.0, 999, 120]], [[0.5, 1000, 120], [0.5, 400, 0]],
-            *([[0.0, 1000, 120], last] for last in ([0.9, 400, 121], [0.9, 400.0, 0], [1.1, 400, 0])),
+            *(
+                [[0.0, 1000, 120], last]
+                for last in ([0.9, 400, 121], [0.9, 400.0, 0], [1.1, 400, 0])
+            ),
         )),
         {"texts": "1000"}, {"data": None}, {"default": 1.0}, {"default": True}, {"sha256": 5},
     ],

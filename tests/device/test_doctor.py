@@ -60,7 +60,8 @@ def test_a_healthy_device_is_fit_for_the_embedded_model() -> None:
 
 def test_the_parent_never_imports_what_may_crash() -> None:
     code = (
-        "import sys; from edge_lstm.cli import doctor as _; from edge_lstm.doctor.checks import examine;"
+        "import sys; from edge_lstm.cli import doctor as _; from edge_lstm.doctor.checks import "
+        "examine;"
         "assert examine().fit; print([m for m in ('onnxruntime', 'numpy') if m in sys.modules])"
     )
     assert (
@@ -176,8 +177,10 @@ def test_packages_that_do_not_fit_together_are_found(
 
 
 RASPBERRY_PI_4 = {
-    "proc/cpuinfo": "processor\t: 0\nFeatures\t: fp asimd evtstrm crc32 cpuid\nCPU implementer\t: 0x41\n"
-    "CPU part\t: 0xd08\n\nprocessor\t: 1\nCPU part\t: 0xd08\n\nModel\t\t: Raspberry Pi 4 Model B Rev 1.4\n",
+    "proc/cpuinfo": "processor\t: 0\n"
+    "Features\t: fp asimd evtstrm crc32 cpuid\nCPU implementer\t: 0x41\n"
+    "CPU part\t: 0xd08\n\nprocessor\t: 1\nCPU part\t: 0xd08\n\nModel\t\t: Raspberry Pi 4 Model "
+    "B Rev 1.4\n",
     "proc/device-tree/model": "Raspberry Pi 4 Model B Rev 1.4\0",
     "proc/meminfo": "MemTotal:        948280 kB\nMemAvailable:     71680 kB\n",
     "etc/os-release": 'NAME="Debian"\nPRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\n',

@@ -158,8 +158,9 @@ def test_a_model_of_several_labels_has_no_thresholds() -> None:
 
 @pytest.mark.parametrize(
     "thresholds",
-    [5, [[0.05]], [[0.05, "1"]], [["0.05", 1.0]], [[0.05, True]], [[0.05, 1.0], [0.02, 1.5]], [[1.5, 1.0]],
-     [[0.01, 1.0], [0.05, 1.5]], [[0.05, -0.1]], [[0.05, 1.0], [0.05, 0.9]], [[0.0, 1.0]]],
+    [5, [[0.05]], [[0.05, "1"]], [["0.05", 1.0]], [[0.05, True]], [[0.05, 1.0], [0.02, 1.5]],
+     [[1.5, 1.0]], [[0.01, 1.0], [0.05, 1.5]],
+     [[0.05, -0.1]], [[0.05, 1.0], [0.05, 0.9]], [[0.0, 1.0]]],
     ids=str,
 )  # fmt: skip
 def test_thresholds_that_do_not_fit_together_are_a_damaged_file(thresholds: Any) -> None:

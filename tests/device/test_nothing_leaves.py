@@ -18,7 +18,8 @@ REFUSE = """
 import os, sys
 
 def refuse(event, arguments):
-    if event.removeprefix("socket.") in ("connect", "bind", "sendto", "getaddrinfo", "gethostbyname"):
+    calls = ("connect", "bind", "sendto", "getaddrinfo", "gethostbyname")
+    if event.removeprefix("socket.") in calls:
         with open(os.environ["ASKED"], "a") as file:
             file.write(f"{event} {arguments}\\n")
         raise PermissionError(event)
@@ -88,7 +89,10 @@ def can_trace() -> bool:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_device_command_asks_no_address_and_leaves_no_file(tmp_path: Path, command: str) -> None:
     (tmp_path / "t.csv").write_text("text,label\ngood film,pos\nbad film,neg\n")
-    code = f"import sys; from edge_lstm.__main__ import main; sys.argv[1:] = {command.split()!r}; main()"
+    code = (
+        "import sys; from edge_lstm.__main__ import main; "
+        f"sys.argv[1:] = {command.split()!r}; main()"
+    )
     run(code, tmp_path, traced=can_trace())
 
 

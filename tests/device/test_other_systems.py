@@ -165,7 +165,8 @@ def test_score_answers_a_pipe(run_alone: Run) -> None:
 def test_a_second_run_is_kept_from_the_same_output(
     environment: dict[str, str], run: Run, tmp_path: Path
 ) -> None:
-    holder = "import sys; from edge_lstm.scoring.output import FileOutput; it = FileOutput('scored.csv'); "
+    holder = "import sys; from edge_lstm.scoring.output import FileOutput; "
+    holder += "it = FileOutput('scored.csv'); "
     command = [sys.executable, "-c", holder + "print('held', flush=True); sys.stdin.read()"]
     streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with subprocess.Popen(command, cwd=tmp_path, env=environment, **streams) as other:

@@ -109,7 +109,8 @@ def test_a_file_that_is_called_as_the_embedded_model_is_that_file(
 
 
 def test_the_values_of_an_input_row_stand_unchanged_in_the_output(tmp_path: Path) -> None:
-    odd = b'\xef\xbb\xbfid;review;"x"\r\n007;"a ""b""";1.50\r\n 8 ;plain;"quo;ted"\r\n9;c;"\xe9\xff"\r\n'
+    odd = b'\xef\xbb\xbfid;review;"x"\r\n007;"a ""b""";1.50\r\n 8 ;plain;"quo;ted"\r\n'
+    odd += b'9;c;"\xe9\xff"\r\n'
     (tmp_path / "in.csv").write_bytes(odd)
     score_files(tmp_path / "in.csv", tmp_path / "out.csv", run=RunOptions(workers=1))
     written = (tmp_path / "out.csv").read_bytes()
@@ -216,7 +217,8 @@ def test_the_number_of_workers_changes_no_byte(tmp_path: Path, target: str) -> N
 
 def test_a_row_without_usable_text_is_kept_with_the_reason(tmp_path: Path) -> None:
     (tmp_path / "in.jsonl").write_bytes(
-        b'{"text": "fine", "n": 1.0e2}\n{"text": null, "n": 2}\nbroken\n{"text": "\xff"}\n{"n": 7}\n'
+        b'{"text": "fine", "n": 1.0e2}\n{"text": null, "n": 2}\nbroken\n'
+        b'{"text": "\xff"}\n{"n": 7}\n'
         b'{"text": "wonderful", "label": "mine"}\n'
     )
     summary = score_files(tmp_path / "in.jsonl", tmp_path / "out.jsonl", run=RunOptions(workers=1))

@@ -98,7 +98,10 @@ def archive(path: Path) -> None:
 
 
 TREES = "(4 (2 The) (4 (2 plot) (4 (3 (2 is) (2 n't)) (4 fine))))\n(1 (2 -LRB-) (1 Dull))\n\n"
-COMMENTS = 'text,labels\n"Thanks, [NAME]!",gratitude|joy\nUgh.,anger\nHm,anger|joy\nWow,surprise\nIt is,neutral\n'
+COMMENTS = (
+    'text,labels\n"Thanks, [NAME]!",gratitude|joy\nUgh.,anger\n'
+    "Hm,anger|joy\nWow,surprise\nIt is,neutral\n"
+)
 
 
 def sentence_files(data: Path) -> None:

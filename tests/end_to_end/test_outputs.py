@@ -86,7 +86,8 @@ def test_every_command_and_option_that_a_page_shows_exists(page: Path) -> None:
 
 
 def test_a_command_or_option_that_does_not_exist_is_found() -> None:
-    text = "```sh\nedge-lstm score a.csv --no-such -o b.csv | edge-lstm predict\nedge-lstm scor a\n```\n"
+    text = "```sh\nedge-lstm score a.csv --no-such -o b.csv | edge-lstm predict\n"
+    text += "edge-lstm scor a\n```\n"
     wrong = ["score --no-such", "scor", "inspect --cards"]
     assert unknown_in(f"{text}or `edge-lstm inspect --cards`") == wrong
 

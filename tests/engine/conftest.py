@@ -1,4 +1,5 @@
-"""Model files of the shapes that presets make, ONNX Runtime's answers, and a program that runs the engine."""
+"""Model files of the shapes that presets make, ONNX Runtime's answers, and a program that runs the
+engine."""
 
 from __future__ import annotations
 
@@ -33,7 +34,8 @@ SANITIZED = [
 
 
 def _texts() -> list[bytes]:
-    """Texts of several scripts, lengths from nothing to more than the limit, and bytes that are no UTF-8."""
+    """Texts of several scripts, lengths from nothing to more than the limit, and bytes that are no
+    UTF-8."""
     rng = random.Random(4)
     made = [
         " ".join(rng.choices(VOCABULARY, k=k)) for k in [*range(1, 20), 64, 599, 600, 601, 1500]
@@ -56,7 +58,8 @@ Bits = npt.NDArray[np.uint32]  # of probabilities, [texts, labels]
 
 @pytest.fixture(scope="session")
 def models(cases: list[Case], tmp_path_factory: pytest.TempPathFactory) -> list[Case]:  # noqa: F811
-    """fp32 and int8 files of every kind and of two directions, with ONNX Runtime's answers to RECORDS."""
+    """fp32 and int8 files of every kind and of two directions, with ONNX Runtime's answers to
+    RECORDS."""
     paths = {each.name: each.path for each in cases if each.name != "embedded"}
     both, folder = trained(Kind("base", LABELS)), tmp_path_factory.mktemp("models")
     for name, quantize in (("both.fp32.onnx", None), ("both.int8.onnx", "int8")):
@@ -66,7 +69,8 @@ def models(cases: list[Case], tmp_path_factory: pytest.TempPathFactory) -> list[
 
 @pytest.fixture(scope="session")
 def strange(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str], list[str]]:
-    """A file with thresholds, texts without lone surrogates, and the status of each with unfamiliar=0.05."""
+    """A file with thresholds, texts without lone surrogates, and the status of each with
+    unfamiliar=0.05."""
     curve = {
         "data": "",
         "texts": 99,
@@ -87,7 +91,8 @@ Compile = Callable[..., Path]
 
 @pytest.fixture(scope="session")
 def compiled(tmp_path_factory: pytest.TempPathFactory) -> Compile:
-    """A function: compiler, flags and sources → a program, by default ``answers``, compiled once each."""
+    """A function: compiler, flags and sources → a program, by default ``answers``, compiled once
+    each."""
     folder = tmp_path_factory.mktemp("engine")
     programs: dict[tuple[str, ...], Path] = {}
 
@@ -136,7 +141,8 @@ def answers(
 
 
 def zig() -> list[str]:
-    """The command of zig's C compiler, as the package ziglang or by itself; none where there is neither."""
+    """The command of zig's C compiler, as the package ziglang or by itself; none where there is
+    neither."""
     if shutil.which("zig"):
         return ["zig", "cc"]
     run = subprocess.run([sys.executable, "-m", "ziglang", "version"], capture_output=True)

@@ -125,7 +125,8 @@ def test_what_is_no_model_is_refused_in_one_line(
 
 
 def test_tiny_fits_a_cortex_m(tiny: Path) -> None:
-    """160 kB of flash and 128 kB of RAM: more does not link. The golden rows are answered on the board."""
+    """160 kB of flash and 128 kB of RAM: more does not link. The golden rows are answered on the
+    board."""
     for tool in ("arm-none-eabi-gcc", "qemu-system-arm"):
         if not shutil.which(tool):
             pytest.skip(f"no {tool}")

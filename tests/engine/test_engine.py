@@ -1,4 +1,5 @@
-"""The engine's C: what it calls, where it may lie, how exact its functions are, that no damage crashes it."""
+"""The engine's C: what it calls, where it may lie, how exact its functions are, that no damage
+crashes it."""
 
 from __future__ import annotations
 
@@ -135,7 +136,8 @@ def test_the_unicode_tables_are_those_that_the_generator_writes() -> None:
 
 @pytest.mark.slow
 def test_no_damage_crashes_it(compiled: Compile, models: list[Case]) -> None:
-    """EDGE_LSTM_FUZZ_SECONDS says how long. Behind the digest, which is then not checked, and before it."""
+    """EDGE_LSTM_FUZZ_SECONDS says how long. Behind the digest, which is then not checked, and
+    before it."""
     sources, running = [str(HERE / "fuzz.c"), str(ENGINE / "edge_lstm.c")], []
     for flags in (["-DFUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION"], []):
         program = compiled("gcc", *STRICT, *SANITIZED, *flags, sources=sources)

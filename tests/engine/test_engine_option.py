@@ -1,4 +1,5 @@
-"""--engine native: the commands and Classifier with edge-lstm-native in the place of ONNX Runtime."""
+"""--engine native: the commands and Classifier with edge-lstm-native in the place of ONNX
+Runtime."""
 
 from __future__ import annotations
 

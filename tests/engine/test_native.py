@@ -1,4 +1,5 @@
-"""edge-lstm-native: the engine as a Python module, built here and used without anything else installed."""
+"""edge-lstm-native: the engine as a Python module, built here and used without anything else
+installed."""
 
 from __future__ import annotations
 
@@ -29,7 +30,8 @@ def python(installed: Path, code: str, *arguments: object, told: bytes = b"") ->
     return run.stdout.decode()
 
 
-READ = "import sys, json, edge_lstm_native as e; m = e.Model(sys.argv[1]); texts = json.load(sys.stdin); "
+READ = "import sys, json, edge_lstm_native as e; "
+READ += "m = e.Model(sys.argv[1]); texts = json.load(sys.stdin); "
 
 
 def test_it_gives_the_engines_bits_and_the_labels_of_predict(

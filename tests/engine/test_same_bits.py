@@ -1,4 +1,5 @@
-"""The engine gives ONNX Runtime's answers, and the same bits with every kernel, compiler and machine."""
+"""The engine gives ONNX Runtime's answers, and the same bits with every kernel, compiler and
+machine."""
 
 from __future__ import annotations
 
@@ -58,7 +59,8 @@ def check_same_bits(
     *,
     emulated: bool = False,
 ) -> None:
-    """Hold another program, with each of these kernels, to the bits of the program: alone, and side by side.
+    """Hold another program, with each of these kernels, to the bits of the program: alone, and side
+    by side.
     emulated: alone only, and fewer texts."""
     texts = RECORDS[::3] if emulated else RECORDS
     for model in models:

@@ -1,4 +1,5 @@
-"""tools/wheels.py: the wheel that zig builds for this machine is whole, and installed like any other."""
+"""tools/wheels.py: the wheel that zig builds for this machine is whole, and installed like any
+other."""
 
 from __future__ import annotations
 

@@ -307,6 +307,7 @@ def test_the_package_shows_its_names_and_is_cheap_to_import() -> None:
     assert {"TextClassifier", "train_files", "Plan", "make_plan"} <= set(dir(edge_lstm_export))
     with pytest.raises(AttributeError):
         edge_lstm_export.nothing  # noqa: B018
-    code = "import sys, edge_lstm_export; print(sorted({'torch', 'sklearn', 'onnx'} & sys.modules.keys()))"
+    code = "import sys, edge_lstm_export; "
+    code += "print(sorted({'torch', 'sklearn', 'onnx'} & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

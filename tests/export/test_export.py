@@ -203,7 +203,8 @@ def test_the_headroom_is_more_than_rounding(name: str) -> None:
     """ONNX Runtime's tanh and sigmoid fall where they should rise, and pass 1, by less than
     that."""
     model = onnx.parser.parse_model(
-        f'<ir_version: 8, opset_import: ["": 17]> {name} (float[n] x) => (float[n] y) {{ y = {name}(x) }}'
+        f'<ir_version: 8, opset_import: ["": 17]> {name} (float[n] x) => (float[n] y) '
+        f"{{ y = {name}(x) }}"
     )
     session = onnxruntime.InferenceSession(
         model.SerializeToString(), providers=["CPUExecutionProvider"]

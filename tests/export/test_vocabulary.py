@@ -115,8 +115,10 @@ def test_words_that_teachers_know_come_in_behind_those_of_the_texts() -> None:
 
 
 FOOD = words_of(
-    "apple banana lemon cherry peach mango grape melon berry plum olive coconut potato tomato carrot "
-    "onion cabbage bean corn rice bread butter cheese honey sugar pepper salt soup salad sauce cake "
+    "apple banana lemon cherry peach mango grape melon berry plum olive coconut potato tomato "
+    "carrot "
+    "onion cabbage bean corn rice bread butter cheese honey sugar pepper salt soup salad sauce "
+    "cake "
     "pie"
 )
 CITY = words_of(

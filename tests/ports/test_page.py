@@ -215,7 +215,8 @@ def test_it_is_used_from_the_keyboard_and_fits_a_phone(page: Chromium) -> None:
     assert "file" in seen
     for element in page.run(
         "[...document.querySelectorAll('textarea, input, progress')].map(e => [e.id, "
-        "!!(e.labels?.length || e.getAttribute('aria-label') || e.getAttribute('aria-labelledby'))])"
+        "!!(e.labels?.length || e.getAttribute('aria-label') || "
+        "e.getAttribute('aria-labelledby'))])"
     ):
         assert element[1], f"{element[0]} has no name"
     write(page, TEXT + " " + "w" * 300)

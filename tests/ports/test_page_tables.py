@@ -68,7 +68,8 @@ TABLES: dict[str, bytes] = {
     "LF, then CR LF.csv": b"id,text\n1,good\r\n2,awful\n",
     "byte order mark.csv": b"\xef\xbb\xbfid,text\n1,good\n2,\xef\xbb\xbfawful\n",
     "byte order mark alone.csv": b"\xef\xbb\xbf",
-    "quotes.csv": b'id,text\n1,"good, ""very"" good\nfilm"\n2,a "bad" film\n3,"odd"quote,\n4,""\n5,"a"b"c"\n',
+    "quotes.csv": b'id,text\n1,"good, ""very"" good\nfilm"\n2,a "bad" film\n'
+    b'3,"odd"quote,\n4,""\n5,"a"b"c"\n',
     "quoted CR.csv": b'id,text\r\n1,"good\r"\r\n2,"awful\r\n"\r\n',
     "semicolons.csv": b"id;text\n1;good, very good\n2;awful, bad\n3\n",
     "bars.csv": b"id|text\n1|good\n2|a;b;c\n3|\n",

@@ -25,7 +25,8 @@ _PLAIN += ["very", "again", "wonderful", "boring"]
 # titlecase, Greek with iota, Deseret (beyond the first plane), Georgian, Cherokee, Armenian's
 # ligature.
 _ODD = [
-    "i̇stanbul", "straße", "σας", "οδός", "οδοσ", "kelvin", "ångström", "ǆ", "ᾳ", "𐐨𐐩", "ა", "ꭰ", "ﬓ", "ω",
+    "i̇stanbul", "straße", "σας", "οδός", "οδοσ", "kelvin", "ångström", "ǆ", "ᾳ", "𐐨𐐩", "ა", "ꭰ",
+    "ﬓ", "ω",
     "日本", "映画", "фильм", "хороший", "فيلم", "फ़िल्म", "영화", "🎬", "👍🏽", "naïve", "don't",
     "x\x00y", "nb sp", "\u2028line", "\ufeffbom", "\ufffd", "café",
 ]  # fmt: skip
@@ -87,7 +88,10 @@ _WRITTEN = [
     "qqq film qq 🎬👍🏽🎬 cafe\u0301 ΟΔΟΣ wwwwww",
     "wonderfu wnoderful woonderful wonderbul onderful wonderfulx fil flim filn wonder vrey",
     "borinng Sttraße angström",
-    "ångsröm хорроший ххроший фильн ильм 𐐨𐐩 ποδός οδόςς хороший1 wonderful2 wond3rful naïve naïvé цафé",
+    (
+        "ångsröm хорроший ххроший фильн ильм 𐐨𐐩 ποδός οδόςς хороший1 wonderful2 wond3rful naïve "
+        "naïvé цафé"
+    ),
     "good1 goood godo bord word again’s" + " wonderfull" * 40 + " " + "wonderful" * 30,
     "WORD1" + " word2" * 30 + "\tword3" * 90,
 ]

@@ -39,7 +39,8 @@ def print_plan(prepared: Inputs, seconds: float, *, verbose: bool) -> None:
     print("\n".join(lines), end="\n\n")
     more = "" if verbose else "--dry-run -v shows every field, "
     print(
-        f"planned in {duration(seconds)}; {more}--dry-run --json prints the plan, --plan FILE runs it"
+        f"planned in {duration(seconds)}; {more}--dry-run --json prints the plan, --plan FILE "
+        "runs it"
     )
     for line in (*prepared.dataset.warnings, *prepared.remarks):
         message(f"note: {line}")
@@ -105,7 +106,8 @@ class Display:
 
     def _started(self, network: Network, tokenizer: Tokenizer, texts: int) -> None:
         self.say(
-            f"training {sum(network.parameter_counts().values()):,} parameters on {counted(texts, 'text')}"
+            f"training {sum(network.parameter_counts().values()):,} parameters on "
+            f"{counted(texts, 'text')}"
         )
 
     def _batch(self, record: EpochRecord, batch: int, batches: int) -> None:
@@ -134,7 +136,8 @@ def print_report(job: Job, result: Result, seconds: float, *, verbose: bool) -> 
     ]
     print(
         wrapped(
-            f"{job.output}: {lines[0] if lines else 'accuracy unknown, too few texts to measure it'}"
+            f"{job.output}: "
+            f"{lines[0] if lines else 'accuracy unknown, too few texts to measure it'}"
         )
     )
     if verbose:
@@ -150,7 +153,8 @@ def score_line(name: str, scores: SetScores) -> str:
         f1 = f"micro F1 {scores.micro_f1:.2%}, macro F1 {scores.macro_f1:.2%}"
         return f"{name} {f1} ({counted(scores.texts, 'text')})"
     span = f"{scores.interval.low * 100:.2f} to {scores.interval.high * 100:.2f}"
-    return f"{name} accuracy {scores.subset_accuracy:.2%} (95 %: {span}, {counted(scores.texts, 'text')})"
+    texts = counted(scores.texts, "text")
+    return f"{name} accuracy {scores.subset_accuracy:.2%} (95 %: {span}, {texts})"
 
 
 def _texts_lost(change: AccuracyChange, texts: int) -> str:
@@ -203,7 +207,8 @@ def print_exported(file: ModelFile, exported: Exported, *, as_json: bool, verbos
     if not verbose:
         return
     print(
-        f"fp32: {exported.fp32_bytes:,} bytes, probabilities within {exported.parity:.1e} of PyTorch's"
+        f"fp32: {exported.fp32_bytes:,} bytes, probabilities within {exported.parity:.1e} of "
+        "PyTorch's"
     )
     if compared is not None:
         same = f"{compared.texts - compared.changed:,} of {counted(compared.texts, 'text')}"
@@ -212,5 +217,6 @@ def print_exported(file: ModelFile, exported: Exported, *, as_json: bool, verbos
         if change is not None and (interval := change.interval) is not None:
             span = f"{interval.low * 100:+.2f} to {interval.high * 100:+.2f}"
             print(
-                f"      {(change.after - change.before) * 100:+.2f} points of accuracy (95 %: {span})"
+                f"      {(change.after - change.before) * 100:+.2f} points of accuracy (95 %: "
+                f"{span})"
             )

@@ -79,9 +79,16 @@ def command(
                 data, label_separator=label_separator, label_columns=names, several=several
             )
         exported = export(
-            loaded, quantize=quantize, length=length, labelled=test, max_drop=max_drop, abstain=abstain,
-            examples=shown, any_size=any_size, say=display.say,
-        )  # fmt: skip
+            loaded,
+            quantize=quantize,
+            length=length,
+            labelled=test,
+            max_drop=max_drop,
+            abstain=abstain,
+            examples=shown,
+            any_size=any_size,
+            say=display.say,
+        )
     write_atomically(exported.data, output, parents=True)
     if (closed := exported.closed) is not None:
         message(f"note: {cost_of_closing(closed)}")

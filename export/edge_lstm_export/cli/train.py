@@ -25,7 +25,10 @@ if TYPE_CHECKING:
     from edge_lstm_export.train.run import Job
 
 _DATA, _MODEL, _TEACHERS, _RUN = "Data", "Model", "Teachers", "Run"  # headings of options
-_SOURCES = "Labelled CSV, TSV, JSONL, Parquet or fastText files; a folder with a subfolder per label; imdb."
+_SOURCES = (
+    "Labelled CSV, TSV, JSONL, Parquet or fastText files; a folder with a subfolder per label; "
+    "imdb."
+)
 _OUTPUT = "Checkpoint to write, a .safetensors file."
 _FORMAT = (
     "Input format: csv, tsv, jsonl, parquet or text (fastText), where the suffix does not say."
@@ -36,7 +39,10 @@ _PRESET = (
 _PLAN = "Run the plan that --dry-run --json printed."
 _EPOCHS = "Maximum number of epochs."
 _BALANCE = "Raise recall on rare labels, at a cost in accuracy."
-_TEACHER = "Teacher: none, sentiment (the embedded model), a model file, or a transformer (folder, hub name)."
+_TEACHER = (
+    "Teacher: none, sentiment (the embedded model), a model file, or a transformer (folder, "
+    "hub name)."
+)
 _START = "Model file whose LSTM and word embeddings the network starts from."
 _UNLABELLED = "Unlabelled texts, for the teachers to label."
 _RESUME = "Continue an interrupted training, or start if there is none."

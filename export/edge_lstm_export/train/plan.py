@@ -124,7 +124,8 @@ class Plan(Options):
         if (self.network.labels, self.network.several) != (labels, dataset.several):
             each = "several labels" if dataset.several else "one label"
             raise DataError(
-                f"the plan is for {self.network.labels} labels, the data have {labels}, {each} per text; "
+                f"the plan is for {self.network.labels} labels, the data have {labels}, {each} "
+                "per text; "
                 "make a plan for these data with --dry-run"
             )
         if self.start.source:
@@ -340,7 +341,10 @@ def _judge_trial(stats: DatasetStats) -> tuple[bool, str]:
     """Return whether the model file that was tried becomes a teacher."""
     trial = stats.trial
     assert trial is not None
-    rates = f"cross-validated accuracy {trial.with_it:.1%} with {trial.source}, {trial.without:.1%} without"
+    rates = (
+        f"cross-validated accuracy {trial.with_it:.1%} with {trial.source}, "
+        f"{trial.without:.1%} without"
+    )
     if not trial.helps:
         return False, f"{rates}: not used"
     if trial.alone < defaults.LEAST_ALONE * trial.without:

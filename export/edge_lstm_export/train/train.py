@@ -253,7 +253,10 @@ def _teacher_remarks(data: TrainingData, scores: SetScores | None) -> Iterator[s
         rates = (
             f"the teachers reach an accuracy of {teachers.accuracy:.1%}, the network {reached:.1%}"
         )
-        yield f"{rates}: give texts without labels (--unlabelled), from which it learns what they know"
+        yield (
+            f"{rates}: give texts without labels (--unlabelled), from which it learns what they "
+            "know"
+        )
 
 
 @contextmanager

@@ -88,7 +88,10 @@ def result_warnings(scores: SetScores | None) -> Iterator[str]:
         frequent = max(scores.labels, key=lambda row: row.support)
         share = frequent.support / scores.texts
         if scores.interval.low <= share:
-            better = f"accuracy is not significantly better than always predicting {shorten(frequent.label)}"
+            better = (
+                "accuracy is not significantly better than always predicting "
+                f"{shorten(frequent.label)}"
+            )
             shares = f"({scores.subset_accuracy:.1%} against {share:.1%})"
             yield f"{better} {shares}: collect more texts"
     if never := [shorten(row.label) for row in scores.labels if row.support and not row.predicted]:

@@ -40,7 +40,8 @@ def dataset_from(
     checked, more = _read_texts(texts, name), _read_texts(unlabelled, f"{name}, unlabelled")
     if len(checked) != len(names):
         raise DataError(
-            f"{name}: {counted(len(checked), 'text')} but labels of {len(names):,}; give one for each"
+            f"{name}: {counted(len(checked), 'text')} but labels of {len(names):,}; give one "
+            "for each"
         )
     train, digest = make_split(checked, names, all_labels, name), texts_digest(checked, names)
     return Dataset(name, all_labels, train, None, digest, several, more)

@@ -44,7 +44,8 @@ class ClassifierTeacher(Teacher):
         for label, columns in zip(labels, self._columns):
             if not len(columns):
                 raise DataError(
-                    f"the teacher {source} has no label {shorten(label)}, it has {listed(theirs, 20)}; "
+                    f"the teacher {source} has no label {shorten(label)}, it has "
+                    f"{listed(theirs, 20)}; "
                     "rename them in its config.json (id2label)"
                 )
 
@@ -72,7 +73,8 @@ def label_texts(source: str, say: Say, texts: Sequence[str]) -> tuple[Names, Boo
     """
     labels = list(dict.fromkeys(_labels(source)))
     say(
-        f"teacher: {source} labels {counted(len(texts), 'text')} as {listed([*map(shorten, labels)], 10)}"
+        f"teacher: {source} labels {counted(len(texts), 'text')} as "
+        f"{listed([*map(shorten, labels)], 10)}"
     )
     logits = ClassifierTeacher(source, labels, say=say).logits(texts)
     best = logits.argmax(axis=1)
