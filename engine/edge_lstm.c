@@ -331,7 +331,7 @@ double edge_lstm_unfamiliar_above(const edge_lstm *model, double share) {
 /* A golden row is wrong if a probability differs by more. */
 #define GOLDEN_TOLERANCE 1e-3
 
-/* Return whether the ids are those of a JSON array that was entered. */
+/* Return whether a JSON array that was entered has the same ids. */
 static int are_ids(slice expected_ids, const sequence *s) {
     slice value;
     double expected;

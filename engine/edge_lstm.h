@@ -1,6 +1,6 @@
 /* Runs the model files of edge-lstm: C99, no allocation, and nothing of the C library but string.h.
  *
- * The file is read where it lies, in memory or in flash, and has to stay there. An open model never
+ * The file is read in place, in memory or in flash, and has to stay there. An open model never
  * changes: any number of threads may share it, each with a worker of its own. The probabilities are
  * the same bits on every machine, with every kernel, alone and side by side with other texts.
  * docs/file-format.md says what each byte of a file means.

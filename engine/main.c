@@ -28,7 +28,7 @@ typedef struct {
     const char *share;  /* NULL: no text is unfamiliar */
     const char *path;
     char **texts;
-    int num_texts; /* 0: those of standard input */
+    int num_texts; /* 0: the lines of standard input are the texts */
 } options;
 
 typedef struct {

@@ -96,7 +96,7 @@ def header() -> str:
 
 
 def columns(entries: list[str]) -> str:
-    """Return lines of at most 100 columns, none of which breaks an entry."""
+    """Return lines of at most 100 columns that break no entry."""
     text = " ".join(entry.replace(" ", "\0") for entry in entries)
     return "\n".join(wrap(text, 100, initial_indent="    ", subsequent_indent="    ")).replace(
         "\0", " "

@@ -101,7 +101,7 @@ static float exponential(float x) {
     for (int i = 1; i < 6; i++)
         y = y * x + coefficients[i];
     y = y * (x * x) + x + 1.0f;
-    int32_t bits = ((int32_t)n + 127) * (1 << 23); /* those of the float 2^n */
+    int32_t bits = ((int32_t)n + 127) * (1 << 23); /* of the float 2^n */
     float power;
     memcpy(&power, &bits, sizeof power);
     return y * power;
@@ -123,7 +123,7 @@ static double logarithm(double x) {
     uint64_t bits;
     memcpy(&bits, &x, sizeof bits);
     double n = (double)(int)(bits >> 52) - 1023;
-    bits = (bits & 0xFFFFFFFFFFFFFu) | 0x3FF0000000000000u; /* those of m */
+    bits = (bits & 0xFFFFFFFFFFFFFu) | 0x3FF0000000000000u; /* of m */
     double m;
     memcpy(&m, &bits, sizeof m);
     double z = (m - 1) / (m + 1);

@@ -81,7 +81,7 @@ static int json_get(slice object, const char *key, slice *value) {
     return 0;
 }
 
-/* Return a string's characters; none if the value is no string. */
+/* Return a string's characters, or no characters if the value is not a string. */
 static char_reader json_string(slice value) {
     char_reader r = {{NULL, NULL}, 1};
     if (accept_char(&value, '"'))

@@ -7,7 +7,7 @@
  *     TARGET              FOR_TARGET of its instructions, or nothing
  *     VECTOR_OF(t, name)  declares a vector of LANES values of the type t
  *     CONVERT(v, t)       each value of v as the type of the vector t
- *     MIN(a, b), MAX(a, b)  of floats; b if one of the two is no number
+ *     MIN(a, b), MAX(a, b)  of floats; b if a is not a number
  *     FMA(a, b, c)        a * b + c, rounded once
  *     DOT(sum, w, x)      sum + the dot product of the four bytes, or two shorts, in each lane
  *

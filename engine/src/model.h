@@ -159,14 +159,14 @@ struct edge_lstm_worker {
     float *logits;              /* [num_labels] */
 };
 
-/* Return how many values of h the head reads. */
+/* Return the number of values of h that the head reads. */
 static int32_t pooled_dim(const edge_lstm *m) {
     int32_t parts = m->pools_last ? 1 : 2;
     return m->num_directions * m->hidden * parts;
 }
 
-/* Return the bytes of a word that are kept while it is read: those of the vocabulary's longest word
- * and a piece more. */
+/* Return the bytes of a word that are kept while it is read: as many as the vocabulary's longest
+ * word has, and a piece more. */
 static size_t word_capacity(const edge_lstm *m) {
     return (size_t)m->longest_word + (size_t)m->longest_piece + 4;
 }

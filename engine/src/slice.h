@@ -1,4 +1,4 @@
-/* A slice: bytes of the model file or of a text, which are read where they lie. */
+/* A slice: bytes of the model file or of a text, which are never copied. */
 #ifndef EDGE_LSTM_SLICE_H
 #define EDGE_LSTM_SLICE_H
 

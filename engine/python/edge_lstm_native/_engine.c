@@ -17,7 +17,7 @@ typedef struct idle_worker {
 
 typedef struct {
     PyObject_HEAD
-    PyObject *file; /* bytes: read where they lie */
+    PyObject *file; /* bytes, which the model reads in place */
     void *memory;
     edge_lstm *model;
     idle_worker *workers;
