@@ -47,7 +47,7 @@ _PASSED_RETURN = "\udc0d"
 
 
 def _decoded(lines: bytes) -> tuple[str, bool]:
-    """Return lines for the module, and whether the fields need :func:`_put_back`."""
+    """Return lines for the module, and whether their fields need :func:`_put_back`."""
     text = lines.decode("utf-8", "surrogateescape")
     if "\0" not in text and text.count("\r") == text.count("\r\n"):
         return text, False
@@ -81,9 +81,8 @@ class RowReader:
         # The lines of a piece that no row has yet: their bytes and text.
         self._lines: deque[tuple[int, str]] = deque()
         self._is_passed = False  # whether a line has characters that _put_back puts back
-        # Bytes of the row that is read now: in memory, and no longer.
-        self._kept = 0
-        self._dropped = 0
+        # Bytes of the row that is read now: in memory, and no longer there.
+        self._kept = self._dropped = 0
 
     def read(self) -> Piece:
         """Return the rows of the next piece, the last one with its lines in later pieces.
@@ -110,8 +109,7 @@ class RowReader:
             if row is not None:
                 rows.append(row)
                 sizes.append(size)
-            self._kept = 0
-            self._dropped = 0
+            self._kept = self._dropped = 0
         return rows, list(accumulate(sizes))
 
     def _next_lines(self) -> Iterator[str]:
@@ -161,10 +159,23 @@ class CsvFormat(Format):
         self._delimiter = delimiter
 
     def schema(self, source: Source, stream: Any, options: ReadOptions) -> Schema:
+        """Return the columns of the header, and the dialect.
+
+        Raises DataError if the header cannot be read.
+        """
         head = table_head(source, stream)
         body = head.removeprefix(BOM)
         if b"\n" not in body:
-            _check_only_line(source, head)
+            if b"\r" in body:
+                raise DataError(
+                    f"{source.name} ends its lines in CR alone; "
+                    f"convert it with: tr '\\r' '\\n' < {source.path}"
+                )
+            if len(head) > MAX_ROW_BYTES:
+                limit = f"{MAX_ROW_BYTES // 2**20} MiB"
+                raise DataError(
+                    f"{source.name}: the header is longer than {limit}; check that it is a table"
+                )
         dialect = sniff(body, options.delimiter or self._delimiter)
         columns, is_open = _header(body, dialect)
         # A quoted name may go on after the bytes that were looked at.
@@ -183,6 +194,7 @@ class CsvFormat(Format):
     def pieces(
         self, source: Source, stream: Any, digest: Digest, schema: Schema
     ) -> Iterator[Piece]:
+        """Yield the rows after the header; as bytes if they are as ``csv.writer`` writes them."""
         # The empty piece at the end takes a row that is still open.
         pieces = chain(filter(None, stream.pieces(digest)), [b""])
         is_header = True
@@ -204,14 +216,17 @@ class CsvFormat(Format):
             yield rows, ends
 
     def split(self, data: bytes, schema: Schema) -> Iterable[Any]:
+        """Return the fields of rows that ``fast.csv_row_ends`` has found."""
         lines = io.StringIO(data.decode("utf-8", "surrogateescape"), newline="\n")
         return csv.reader(lines, delimiter=schema.dialect.delimiter)
 
     def parse(self, chunk: Any, schema: Schema, check_keys: Callable[[Any], None]) -> Rows:
+        """Return the rows of a chunk."""
         rows = fast.csv_rows(chunk, schema) if isinstance(chunk, bytes) else None
         return super().parse(chunk, schema, check_keys) if rows is None else rows
 
     def header(self, columns: OutputColumns) -> bytes:
+        """Return the line of the names, after a byte order mark if the input has one."""
         dialect = self._dialect(columns)
         names = _cells([*columns.columns, *columns.added], dialect.delimiter)
         line = dialect.delimiter.join(names) + dialect.newline
@@ -238,22 +253,10 @@ class CsvFormat(Format):
         return text.encode("utf-8", "surrogateescape")
 
     def _dialect(self, columns: OutputColumns) -> Dialect:
+        """Return the dialect of an output."""
         if columns.schema.format == self.name:
             return columns.schema.dialect
         return Dialect(self._delimiter or ",")
-
-
-def _check_only_line(source: Source, line: bytes) -> None:
-    if b"\r" in line:
-        raise DataError(
-            f"{source.name} ends its lines in CR alone; "
-            f"convert it with: tr '\\r' '\\n' < {source.path}"
-        )
-    if len(line) > MAX_ROW_BYTES:
-        limit = f"{MAX_ROW_BYTES // 2**20} MiB"
-        raise DataError(
-            f"{source.name}: the header is longer than {limit}; check that it is a table"
-        )
 
 
 def _header(body: bytes, dialect: Dialect) -> tuple[tuple[str, ...], bool]:

@@ -118,13 +118,6 @@ def _of_lines(head: bytes) -> str | None:
 
     An unknown encoding has an empty name.
     """
-    try:
-        # An incremental decoder, because the last character may be cut.
-        codecs.getincrementaldecoder("utf-8")().decode(head)
-    except UnicodeDecodeError:
-        pass
-    else:
-        return None
     bad: list[bytes] = []
     valid = 0
     lines = head.split(b"\n")
@@ -136,6 +129,7 @@ def _of_lines(head: bytes) -> str | None:
             valid += 1
         except UnicodeDecodeError:
             bad.append(line)
+    # The last line may be cut within a character, so it may be bad in any file.
     if len(bad) < max(_FEWEST_LINES, _LEAST_SHARE * len(lines), _LEAST_TO_VALID * valid):
         return None
     text = b"\n".join(bad)

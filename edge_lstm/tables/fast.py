@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 _NEWLINE = ord("\n")
 _RETURN = ord("\r")
 _QUOTE = ord('"')
-_LONGEST_BLANK_LINE = 2  # bytes: "\r\n"
 # The pattern of a JSON line takes memory for each escape of a line, so it gets no long lines.
 _MAX_JSON_BYTES = 2**20
 # The pattern has a part for each key, and compiling it takes time.
@@ -62,7 +61,8 @@ def csv_row_ends(data: bytes, dialect: Dialect) -> npt.NDArray[np.int64] | None:
     if not len(ends):
         return None
     sizes = np.diff(ends, prepend=-1)
-    if sizes.min() <= _LONGEST_BLANK_LINE or sizes.max() > MAX_ROW_BYTES:
+    # A line of two bytes may be blank, with CR LF.
+    if sizes.min() <= 2 or sizes.max() > MAX_ROW_BYTES:
         return None
     return ends + 1
 

@@ -22,6 +22,7 @@ class FolderFormat(Format):
     is_stream = False
 
     def schema(self, source: Source, stream: Any, options: ReadOptions) -> Schema:
+        """Return the columns, path and text."""
         return Schema(self.name, ("path", "text"), 1, rows=len(source.files))
 
     def pieces(

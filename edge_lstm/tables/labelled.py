@@ -216,25 +216,29 @@ class _LabelReader:
         self.lacking = _NO_LABEL
         self._own_labels = _OWN_LABELS.get(schema.format)
         self._column = ""
-        self._flags: list[str] = []
+        self._flags: Sequence[str] = ()
         self.columns: Columns | None = None
         if self._own_labels is not None:
             if flags or separator is not None:
                 hint = "leave --label-columns and --label-separator out"
                 raise DataError(f"{where} is {schema.format}, which has no label columns; {hint}")
             return
-        indexes = [column_index(schema.columns, name, where) for name in flags]
-        self._flags = [schema.columns[i] for i in indexes]
-        if not flags:
+        if flags:
+            indexes = [column_index(schema.columns, name, where) for name in flags]
+        else:
             indexes = [find_label_column(schema.columns, column, where, text=schema.text)]
-            self._column = schema.columns[indexes[0]]
+        names = tuple(schema.columns[i] for i in indexes)
+        if flags:
+            self._flags = names
+        else:
+            self._column = names[0]
             self.lacking = f"no label in {self._column!r}"
         if schema.text in indexes:
             raise DataError(
                 f"{where}: {schema.text_column!r} cannot be both the text and the label; "
                 "name the other with --text-column or --label-column"
             )
-        self.columns = Columns(schema.text_column, tuple(schema.columns[i] for i in indexes))
+        self.columns = Columns(schema.text_column, names)
 
     def read(self, row: Row) -> LabelledText | None:
         """Return the text and its different labels; None if the row does not belong to the data.
@@ -242,16 +246,22 @@ class _LabelReader:
         Raises DataError.
         """
         if self._own_labels is None:
-            return row.required_text(), _different(self._names(row))
-        labelled = self._own_labels(row)
-        if labelled is None:
-            return None
-        text, names = labelled
-        labels = _different(names)
+            text = row.required_text()
+            names = self._names(row)
+        else:
+            labelled = self._own_labels(row)
+            if labelled is None:
+                return None
+            text, names = labelled
+        labels = tuple(dict.fromkeys(names))
         self.several = self.several or len(labels) > 1
         return text, labels
 
     def _names(self, row: Row) -> Sequence[str]:
+        """Return the labels in the columns of a row.
+
+        Raises DataError.
+        """
         where = f"{row.source} row {row.number}"
         if self._flags:
             return [name for name in self._flags if _flag(row.values[name], name, where)]
@@ -271,10 +281,6 @@ class _LabelReader:
         label = _label(value)
         parts = label.split(self._separator) if self._separator else [label]
         return [part.strip() for part in parts if part.strip()]
-
-
-def _different(names: Sequence[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(names))
 
 
 def _line_labels(row: Row) -> LabelledText:
@@ -308,6 +314,10 @@ _OWN_LABELS = {"text": _line_labels, "folder": _folder_labels}
 
 
 def _flag(value: Any, name: str, where: str) -> bool:
+    """Return a value of a column of 0 and 1.
+
+    Raises DataError.
+    """
     try:
         return _FLAGS[_label(value).lower()]
     except KeyError:
@@ -317,6 +327,7 @@ def _flag(value: Any, name: str, where: str) -> bool:
 
 
 def _label(value: Any) -> str:
+    """Return a value as a label; a missing one is empty."""
     if value is None or isinstance(value, (list, dict)):
         return ""
     # pandas writes a missing label as NaN, which differs from itself.

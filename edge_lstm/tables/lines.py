@@ -5,7 +5,6 @@ A row that is written as text is only its added columns, separated by tabs.
 
 from __future__ import annotations
 
-import functools
 import io
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -41,6 +40,10 @@ class TextFormat(Format):
     has_blank_rows = True
 
     def schema(self, source: Source, stream: Any, options: ReadOptions) -> Schema:
+        """Return the only column.
+
+        Raises DataError if the beginning is not text.
+        """
         check_text(source, stream.head())
         return Schema(self.name, ("text",), 0)
 
@@ -68,6 +71,7 @@ class TextFormat(Format):
             yield piece, ends
 
     def split(self, data: bytes, schema: Schema) -> Iterable[Any]:
+        """Return each line as a row."""
         lines = data.decode("utf-8", "surrogateescape").split("\n")[:-1]
         return [[line.removesuffix("\r")] for line in lines]
 
@@ -89,6 +93,10 @@ class JsonlFormat(TextFormat):
     has_blank_rows = False
 
     def schema(self, source: Source, stream: Any, options: ReadOptions) -> Schema:
+        """Return the keys of the first objects.
+
+        Raises DataError if the beginning has none.
+        """
         head = table_head(source, stream).removeprefix(BOM)
         # A list over several lines may hold objects on lines of their own, with a comma behind.
         begins_list = head.partition(b"\n")[0].strip() == b"["
@@ -101,6 +109,10 @@ class JsonlFormat(TextFormat):
         return Schema(self.name, columns, options.find_text(columns, source), is_unicode=True)
 
     def parse(self, chunk: Any, schema: Schema, check_keys: Callable[[Any], None]) -> Rows:
+        """Return the rows of a chunk.
+
+        A row that is not an object has its line under the key RAW_COLUMN.
+        """
         if isinstance(chunk, bytes):
             rows = fast.json_rows(chunk, schema, check_keys)
             if rows is not None:
@@ -179,10 +191,9 @@ class JsonlFormat(TextFormat):
 
 def _items_of_rows(objects: Sequence[dict[str, Any]]) -> list[str]:
     """Return the items of each row as JSON, each with a comma after it."""
-    key = functools.cache(lambda name: f"{json_text(name)}: ")
     rows: list[str] = []
     for row in objects:
-        items = [f"{key(name)}{json_text(value)}, " for name, value in row.items()]
+        items = [f"{json_text(name)}: {json_text(value)}, " for name, value in row.items()]
         rows.append("".join(items))
     return rows
 
@@ -215,6 +226,10 @@ def _is_blank(line: bytes) -> bool:
 
 
 def _text(row: dict[str, Any], column: str) -> str:
+    """Return the text of a row.
+
+    Raises RowError if it has none.
+    """
     if column not in row:
         raise RowError(f"the row has no {column!r}")
     text = row[column]

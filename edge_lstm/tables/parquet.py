@@ -41,6 +41,10 @@ class ParquetFormat(Format):
     is_assembled = needs_utf8 = True
 
     def schema(self, source: Source, stream: Any, options: ReadOptions) -> Schema:
+        """Return the columns with their Arrow types.
+
+        Raises DataError if the text column does not hold text.
+        """
         with _open(source.path) as file:
             types = file.schema_arrow
             count = file.metadata.num_rows
@@ -61,6 +65,10 @@ class ParquetFormat(Format):
     def chunks(
         self, source: Source, stream: Any, schema: Schema, digest: Digest, limits: tuple[int, int]
     ) -> Iterator[tuple[bytes | list[Any], int, bool]]:
+        """Yield the batches of Arrow as chunks.
+
+        The end of a chunk depends on the row groups and the limits alone.
+        """
         max_count, max_size = limits
         done = 0
         with _open(source.path) as file:
@@ -83,6 +91,7 @@ class ParquetFormat(Format):
                     ) from None
 
     def parse(self, rows: Any, schema: Schema, check_keys: object) -> Rows:
+        """Return the rows of an Arrow IPC stream."""
         table = pyarrow().ipc.open_stream(rows).read_all()
         texts = plain_values(table.column(schema.text))
         reasons = [*map(_reason, texts)]
@@ -91,6 +100,7 @@ class ParquetFormat(Format):
         return Rows(texts, reasons, lambda: [*map(plain_values, table.columns)], table=table)
 
     def header(self, columns: OutputColumns) -> bytes:
+        """Return a table without rows, with the types of the output."""
         return _to_bytes(_types(columns).empty_table())
 
     def write(self, rows: Rows, added: AddedColumns, columns: OutputColumns) -> bytes:
@@ -102,13 +112,14 @@ class ParquetFormat(Format):
         arrow = pyarrow()
         types = _types(columns)
         count = len(columns.columns)
-        schema = arrow.schema([types.field(i) for i in range(count)])
         if rows.table is None:
-            table = _strings(rows, columns, schema)
+            arrays = _strings(rows, columns)
         else:
-            table = _typed(rows.table, columns, schema)
-        arrays = [arrow.array(values, kind) for values, kind in zip(added, types.types[count:])]
-        return _to_bytes(arrow.table([*table.columns, *arrays], schema=types))
+            own_types = arrow.schema([types.field(i) for i in range(count)])
+            arrays = _typed(rows.table, columns, own_types).columns
+        for values, kind in zip(added, types.types[count:]):
+            arrays.append(arrow.array(values, kind))
+        return _to_bytes(arrow.table(arrays, schema=types))
 
     def assemble(self, partial: str, path: str) -> None:
         """Make a Parquet file of the streams.
@@ -156,7 +167,9 @@ def _typed(table: Any, columns: OutputColumns, types: Any) -> Any:
         ) from None
 
 
-def _strings(rows: Rows, columns: OutputColumns, types: Any) -> Any:
+def _strings(rows: Rows, columns: OutputColumns) -> list[Any]:
+    """Return the kept columns of an input that is not Parquet, as arrays of strings."""
+
     def cell(value: Any) -> str | None:
         if value is None:
             return None
@@ -164,8 +177,8 @@ def _strings(rows: Rows, columns: OutputColumns, types: Any) -> Any:
         return well_formed(text) if columns.schema.is_unicode else replaced(text)
 
     arrow = pyarrow()
-    cells = [[*map(cell, values)] for values in columns.pick(rows.columns)]
-    return arrow.table([arrow.array(column, arrow.string()) for column in cells], schema=types)
+    own = columns.pick(rows.columns)
+    return [arrow.array(map(cell, values), arrow.string()) for values in own]
 
 
 def plain_values(column: Any) -> list[Any]:
@@ -207,6 +220,10 @@ def plain_values(column: Any) -> list[Any]:
 
 
 def _open(path: str) -> Any:
+    """Return an opened Parquet file.
+
+    Raises DataError.
+    """
     arrow = pyarrow()
     try:
         return arrow.parquet.ParquetFile(path, pre_buffer=False, memory_map=False)
@@ -230,6 +247,7 @@ def _to_bytes(table: Any) -> bytes:
 
 
 def _reason(text: str | None) -> str | None:
+    """Return why a row has no text, or None."""
     if text is None:
         return "the text is null"
     if len(text) > MAX_ROW_BYTES:

@@ -96,7 +96,7 @@ class Inputs:
 
     @property
     def once(self) -> bool:
-        """Whether an input can be read once only."""
+        """Whether an input can be read only once."""
         return bool(self._streams)
 
     def chunks(self, limits: tuple[int, int] = LIMITS) -> Iterator[Chunk]:
@@ -190,7 +190,10 @@ def read_rows(
     return open_inputs(paths, options=ReadOptions(text_column, format=format)).rows()
 
 
-def _find_sources(paths: Sequence[str | Path], format: str | None) -> tuple[Source, ...]:  # noqa: A002
+def _find_sources(
+    paths: Sequence[str | Path],
+    format: str | None,  # noqa: A002
+) -> tuple[Source, ...]:
     """Return paths as sources, all of one format.
 
     Raises DataError.
@@ -199,7 +202,9 @@ def _find_sources(paths: Sequence[str | Path], format: str | None) -> tuple[Sour
         raise DataError("no input; name files, folders, globs or - for standard input")
     if format is not None:
         named(format)
-    expanded = [name for path in paths for name in _expand(os.fspath(path))]
+    expanded: list[str] = []
+    for path in paths:
+        expanded += _expand(os.fspath(path))
     if STDIN in expanded and len(expanded) > 1:
         raise DataError(
             "standard input (-) cannot be read together with files; give one or the other"
@@ -229,6 +234,10 @@ def _expand(path: str) -> list[str]:
 
 
 def _source(path: str, format: str | None) -> Source:  # noqa: A002
+    """Return one path as a source.
+
+    Raises DataError.
+    """
     if path == STDIN:
         if format is not None and not FORMATS[format].is_stream:
             raise DataError(f"standard input cannot be read as {format}; give the path of a file")

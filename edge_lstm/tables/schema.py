@@ -137,12 +137,9 @@ def find_text_column(
     label: the name or number of the label column.
     Raises DataError that lists the columns.
     """
-    try:
-        return _find(columns, name, where, TEXT_NAMES, "text", "--text-column")
-    except DataError:
-        if name is None and label is not None and len(columns) == 2:
-            return 1 - column_index(columns, label, where)
-        raise
+    if name is None and len(columns) == 1:
+        return 0
+    return _find(columns, name, where, "text", TEXT_NAMES, label)
 
 
 def find_label_column(
@@ -158,12 +155,7 @@ def find_label_column(
     text: the index of the text column.
     Raises DataError that lists the columns.
     """
-    try:
-        return _find(columns, name, where, LABEL_NAMES, "label", "--label-column")
-    except DataError:
-        if name is None and text is not None and len(columns) == 2:
-            return 1 - text
-        raise
+    return _find(columns, name, where, "label", LABEL_NAMES, text)
 
 
 def holds_labels(columns: Sequence[str]) -> bool:
@@ -214,16 +206,14 @@ def _find(
     columns: Sequence[str],
     column: str | None,
     where: str,
-    names: Sequence[str],
     what: str,
-    option: str,
+    names: Sequence[str],
+    other: str | int | None,
 ) -> int:
     if not columns:
         raise DataError(f"{where} has no columns; give one with the {what}")
     if column is not None:
         return column_index(columns, column, where)
-    if what == "text" and len(columns) == 1:
-        return 0
     lower = [name.strip().lower() for name in columns]
     # If a table has both 'text' and 'review', the first is the text.
     if lower.count(names[0]) == 1:
@@ -231,7 +221,10 @@ def _find(
     matches = [i for i, name in enumerate(lower) if name in names]
     if len(matches) == 1:
         return matches[0]
+    if other is not None and len(columns) == 2:
+        return 1 - (other if isinstance(other, int) else column_index(columns, other, where))
     reason = "several may hold" if matches else "none is clearly"
     raise DataError(
-        f"{where} has the columns {_names(columns)}: {reason} the {what}; name one with {option}"
+        f"{where} has the columns {_names(columns)}: {reason} the {what}; "
+        f"name one with --{what}-column"
     )

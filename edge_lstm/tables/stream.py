@@ -116,8 +116,7 @@ class Stream:
     def _split(self) -> Iterator[bytes | LongLine | None]:
         rest = b""  # the beginning of a line whose end was not read yet
         # The line that is too long, if there is one.
-        size = 0
-        quotes = 0
+        size = quotes = 0
         is_first = True
         while True:
             if self.live and not self._head and self._is_idle():
@@ -141,8 +140,7 @@ class Stream:
                 if not end:
                     continue
                 yield LongLine(size, quotes)
-                size = 0
-                quotes = 0
+                size = quotes = 0
             lines, end, after = data.rpartition(b"\n")
             if end:
                 yield rest + lines + end

@@ -48,10 +48,9 @@ def json_object(line: str) -> dict[str, Any]:
 
     Raises RowError if the line holds something else, is nested too deep or is not UTF-8.
     """
-    if not line.isascii():
-        where = utf8_error(line)
-        if where:
-            raise RowError(f"the row {NOT_UTF8} {where}")
+    where = utf8_error(line)
+    if where:
+        raise RowError(f"the row {NOT_UTF8} {where}")
     try:
         row = json_value(line)
     except RecursionError:
@@ -59,8 +58,7 @@ def json_object(line: str) -> dict[str, Any]:
     except ValueError as error:
         raise RowError(f"the row is not JSON: {error}") from None
     # Counting brackets is fast, and few lines have enough of them.
-    may_be_deep = len(line) > MAX_DEPTH and line.count("{") + line.count("[") > MAX_DEPTH
-    if may_be_deep and depth(row) > MAX_DEPTH:
+    if line.count("{") + line.count("[") > MAX_DEPTH and depth(row) > MAX_DEPTH:
         raise RowError(_TOO_DEEP)
     if not isinstance(row, dict):
         raise RowError(f"the row is {kind_of(row)}, not an object")
@@ -129,17 +127,14 @@ def float32_texts(values: Sequence[float | None]) -> list[str]:
     seven = np.rint(wide * 1e7)
     has_seven = (seven / 1e7).astype(np.float32) == wide
     digits = np.where(has_seven, 10 * seven, np.rint(wide * 1e8)).astype(np.uint32)
-    # The letters of "0.12345678". A zero at the end has no letter.
+    # The letters of "0.12345678", the last one first.
     letters = np.empty((len(digits), 10), np.uint32)
-    is_end = np.ones(len(digits), np.bool_)
+    letters[:, :2] = ord("0"), ord(".")
     for place in range(9, 1, -1):
         rest = digits // 10
         letters[:, place] = digits - 10 * rest + ord("0")
-        is_end &= letters[:, place] == ord("0")
-        letters[is_end, place] = 0
         digits = rest
-    letters[:, :2] = ord("0"), ord(".")
-    texts: list[str] = letters.view("U10")[:, 0].tolist()
+    texts = [text.rstrip("0") for text in letters.view("U10")[:, 0].tolist()]
     for i in np.flatnonzero(~is_wide).tolist():
         texts[i] = "" if values[i] is None else str(numbers[i])
     return texts
