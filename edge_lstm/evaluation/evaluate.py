@@ -17,7 +17,7 @@ from edge_lstm.familiarity import unfamiliarity
 from edge_lstm.metrics import Bools
 from edge_lstm.modelfile import ModelFile, short_names
 from edge_lstm.printable import listed, shorten
-from edge_lstm.tables.labelled import Labelled
+from edge_lstm.tables.labelled import LabelledTexts
 from edge_lstm.text import text_key, texts_digest
 
 CHUNK = 1024  # texts between two calls of progress: a fifth of a second on a small device
@@ -27,7 +27,7 @@ Progress = Callable[[int], None]
 
 def evaluate(
     classifiers: Sequence[Classifier],
-    labelled: Labelled,
+    labelled: LabelledTexts,
     *,
     data: str = "the data",
     label_map: Mapping[str, str] | None = None,
@@ -149,7 +149,7 @@ def parse_label_map(text: str) -> dict[str, str]:
     return pairs
 
 
-def _check_models(models: Sequence[ModelFile], labelled: Labelled, data: str) -> None:
+def _check_models(models: Sequence[ModelFile], labelled: LabelledTexts, data: str) -> None:
     """Raise DataError if the models cannot be evaluated side by side on the data."""
     if not labelled.texts:
         raise DataError(f"{data} holds no labelled text; give a file with at least one")

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from edge_lstm.errors import DataError
-from edge_lstm.tables.labelled import Labelled, read_labelled
+from edge_lstm.tables.labelled import LabelledTexts, read_labelled
 from edge_lstm.tables.reader import DEFAULT_OPTIONS, TAR_SUFFIXES, named, read_rows
 from edge_lstm.tables.schema import ReadOptions
 
@@ -22,7 +22,7 @@ def load_labelled(
     label_separator: str | None = None,
     label_columns: Sequence[str] = (),
     several: bool | None = None,
-) -> Labelled:
+) -> LabelledTexts:
     """Read the texts and label names of a source.
 
     source: a labelled file; a folder with one subfolder for each label, or with such folders for
@@ -67,7 +67,7 @@ def read_foreign(path: Path) -> tuple[str, ...]:
     return texts
 
 
-def _from_dataset(source: str, split: str) -> Labelled:
+def _from_dataset(source: str, split: str) -> LabelledTexts:
     from edge_lstm_export.options import DataOptions
     from edge_lstm_export.train.sources.read import read_dataset
 
@@ -76,4 +76,4 @@ def _from_dataset(source: str, split: str) -> Labelled:
     part = {"train": dataset.train, "test": dataset.test}.get(split)
     if part is None:
         raise DataError(f"{source} has no split {split!r}; give --split train or --split test")
-    return Labelled(list(part.texts), [(dataset.labels[i],) for i in part.strata.tolist()])
+    return LabelledTexts(list(part.texts), [(dataset.labels[i],) for i in part.strata.tolist()])

@@ -21,7 +21,7 @@ _NO_LABEL = (
 )
 _FLAGS = {"0": False, "1": True, "0.0": False, "1.0": True, "false": False, "true": True}
 
-LabelledText = tuple[str, tuple[str, ...]]
+TextAndLabels = tuple[str, tuple[str, ...]]
 
 
 class Columns(NamedTuple):
@@ -35,7 +35,7 @@ class Columns(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Labelled:
+class LabelledTexts:
     """Texts with the names of their labels, in the order of the data.
 
     texts: as they stand in the data.
@@ -62,7 +62,7 @@ def read_labelled(
     label_separator: str | None = None,
     label_columns: Sequence[str] = (),
     several: bool | None = None,
-) -> Labelled:
+) -> LabelledTexts:
     """Read labelled data.
 
     They are CSV, TSV, JSONL or Parquet with a text and a label column; text files of ``__label__x
@@ -99,13 +99,13 @@ def read_labelled(
     if len(texts) == unlabelled and (reader.several or not texts):
         raise DataError(f"{inputs.sources[0].name} has no labelled row; check the file")
     if reader.several:
-        return Labelled(texts, labels, several=True, columns=reader.columns)
+        return LabelledTexts(texts, labels, several=True, columns=reader.columns)
     if unlabelled > 1:
         more = f"(and in {unlabelled - 1:,} more of {len(texts):,} rows)"
         raise DataError(f"{first} {more}; remove or label the rows")
     if unlabelled:
         raise DataError(f"{first}; remove or label the row")
-    return Labelled(texts, [names[:1] for names in labels], columns=reader.columns)
+    return LabelledTexts(texts, [names[:1] for names in labels], columns=reader.columns)
 
 
 def check_columns(
@@ -147,7 +147,7 @@ def has_labels(path: Path, *, options: ReadOptions = DEFAULT_OPTIONS) -> bool:
         return _label_column(inputs.schema) is not None
     for row in inputs.rows():
         labelled = own_labels(row) if row.text is not None else None
-        if labelled is not None and labelled[1]:
+        if labelled and labelled[1]:
             return True
     return False
 
@@ -240,7 +240,7 @@ class _LabelReader:
             )
         self.columns = Columns(schema.text_column, names)
 
-    def read(self, row: Row) -> LabelledText | None:
+    def read(self, row: Row) -> TextAndLabels | None:
         """Return the text and its different labels; None if the row does not belong to the data.
 
         Raises DataError.
@@ -283,7 +283,7 @@ class _LabelReader:
         return [part.strip() for part in parts if part.strip()]
 
 
-def _line_labels(row: Row) -> LabelledText:
+def _line_labels(row: Row) -> TextAndLabels:
     """Read a line ``__label__x text``, with one or several labels."""
     names: list[str] = []
     rest = row.required_text().lstrip()
@@ -299,7 +299,7 @@ def _line_labels(row: Row) -> LabelledText:
     return rest, tuple(names)
 
 
-def _folder_labels(row: Row) -> LabelledText | None:
+def _folder_labels(row: Row) -> TextAndLabels | None:
     """Read a file whose label is the first folder of its path, if it lies in one."""
     path = Path(row.values["path"])
     if len(path.parts) == 1 or path.parts[0] == UNLABELLED:

@@ -37,7 +37,7 @@ from edge_lstm.evaluation.evaluate import evaluate
 from edge_lstm.evaluation.report import report
 from edge_lstm.evaluation.result import Evaluation
 from edge_lstm.modelfile import ModelFile, open_model, parse_model
-from edge_lstm.tables.labelled import Labelled
+from edge_lstm.tables.labelled import LabelledTexts
 from edge_lstm.text import texts_digest
 
 TEXTS = [
@@ -64,7 +64,9 @@ def with_curve(curve: RiskCoverage = CURVE, **more: Any) -> ModelFile:
 
 def evaluated(model: ModelFile, texts: list[str], labels: list[str], **options: Any) -> Evaluation:
     return evaluate(
-        [Classifier.from_model(model)], Labelled(texts, [(label,) for label in labels]), **options
+        [Classifier.from_model(model)],
+        LabelledTexts(texts, [(label,) for label in labels]),
+        **options,
     )
 
 

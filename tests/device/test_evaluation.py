@@ -22,7 +22,7 @@ from edge_lstm.evaluation.evaluate import evaluate, parse_label_map
 from edge_lstm.evaluation.report import report, write_mistakes
 from edge_lstm.evaluation.result import Evaluation, OovRate, Result
 from edge_lstm.modelfile import ModelFile, open_model
-from edge_lstm.tables.labelled import Labelled, read_labelled
+from edge_lstm.tables.labelled import LabelledTexts, read_labelled
 from edge_lstm.text import Tokenizer
 
 MODEL = open_model()
@@ -31,8 +31,8 @@ TEXTS = ["A wonderful film.", "Dull, dull, dull.", "", "好", "bad " * 700, "<b>
 LABELS = ["pos", "neg", "pos", "neg", "neg", "pos"]
 
 
-def labelled(texts: list[str], labels: list[str]) -> Labelled:
-    return Labelled(texts, [(label,) for label in labels])
+def labelled(texts: list[str], labels: list[str]) -> LabelledTexts:
+    return LabelledTexts(texts, [(label,) for label in labels])
 
 
 def evaluated(

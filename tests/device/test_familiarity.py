@@ -23,7 +23,7 @@ from edge_lstm.evaluation.result import Evaluation
 from edge_lstm.familiarity import unfamiliarity
 from edge_lstm.metrics import auroc, recall_at
 from edge_lstm.modelfile import ModelFile, open_model, parse_model
-from edge_lstm.tables.labelled import Labelled
+from edge_lstm.tables.labelled import LabelledTexts
 
 TEXTS = [
     "A wonderful film.",
@@ -185,7 +185,9 @@ def test_auroc_and_recall_count_pairs(
 
 def evaluated(model: ModelFile, texts: list[str], labels: list[str], **options: Any) -> Evaluation:
     return evaluate(
-        [Classifier.from_model(model)], Labelled(texts, [(name,) for name in labels]), **options
+        [Classifier.from_model(model)],
+        LabelledTexts(texts, [(name,) for name in labels]),
+        **options,
     )
 
 

@@ -21,7 +21,7 @@ from edge_lstm.evaluation.report import report
 from edge_lstm.explain import explain
 from edge_lstm.metrics import set_scores
 from edge_lstm.modelfile import describe, parse_model
-from edge_lstm.tables.labelled import Labelled, read_labelled
+from edge_lstm.tables.labelled import LabelledTexts, read_labelled
 
 HERE = Path("model.onnx")
 GOOD, BAD, MIXED = "A wonderful film, a joy.", "A boring waste of time.", "It is a film."
@@ -103,7 +103,7 @@ def test_scores_of_label_sets() -> None:
 def test_evaluate_measures_the_sets(tmp_path: Path) -> None:
     classifiers = [with_thresholds(1e-4, 0.5), with_thresholds(0.4, 0.6)]
     evaluation = evaluate(
-        classifiers, Labelled([GOOD, BAD], [("pos",), ("neg",)], several=True), data="two"
+        classifiers, LabelledTexts([GOOD, BAD], [("pos",), ("neg",)], several=True), data="two"
     )
     first, second = evaluation.results
     assert first.accuracy == 0.5  # one label too many
@@ -155,15 +155,17 @@ def test_lists_of_a_parquet_column(tmp_path: Path) -> None:
     table = pa.table({"text": ["x", "y", "z"], "labels": [["a", "b"], [], None]})
     parquet.write_table(table, tmp_path / "a.parquet")
     labels = [("a", "b"), (), ()]
-    assert read_labelled(tmp_path / "a.parquet") == Labelled(["x", "y", "z"], labels, several=True)
+    assert read_labelled(tmp_path / "a.parquet") == LabelledTexts(
+        ["x", "y", "z"], labels, several=True
+    )
 
 
 def test_one_label_a_text_is_read_as_before(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("text,label\nx,a|b\ny,c\n")
-    assert read_labelled(tmp_path / "a.csv") == Labelled(["x", "y"], [("a|b",), ("c",)])
+    assert read_labelled(tmp_path / "a.csv") == LabelledTexts(["x", "y"], [("a|b",), ("c",)])
     # the same label twice
     (tmp_path / "a.txt").write_text("__label__a __label__a x\n__label__b y\n")
-    assert read_labelled(tmp_path / "a.txt") == Labelled(["x", "y"], [("a",), ("b",)])
+    assert read_labelled(tmp_path / "a.txt") == LabelledTexts(["x", "y"], [("a",), ("b",)])
 
 
 @pytest.mark.parametrize(

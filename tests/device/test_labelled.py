@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from edge_lstm.errors import DataError
-from edge_lstm.tables.labelled import Labelled, read_labelled
+from edge_lstm.tables.labelled import LabelledTexts, read_labelled
 from edge_lstm.tables.schema import ReadOptions
 
-EXPECTED = Labelled(["good, really", "bad"], [("pos",), ("neg",)])
+EXPECTED = LabelledTexts(["good, really", "bad"], [("pos",), ("neg",)])
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ def test_labelled_files(tmp_path: Path, name: str, content: str) -> None:
     path = tmp_path / name
     path.write_text(content)
     assert read_labelled(path) == EXPECTED
-    assert read_labelled([path, path]) == Labelled(EXPECTED.texts * 2, EXPECTED.labels * 2)
+    assert read_labelled([path, path]) == LabelledTexts(EXPECTED.texts * 2, EXPECTED.labels * 2)
 
 
 def test_a_folder_has_a_folder_for_each_label(tmp_path: Path) -> None:
@@ -40,7 +40,7 @@ def test_a_folder_has_a_folder_for_each_label(tmp_path: Path) -> None:
     ):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
-    assert read_labelled(tmp_path) == Labelled(["bad", "good, really"], [("neg",), ("pos",)])
+    assert read_labelled(tmp_path) == LabelledTexts(["bad", "good, really"], [("neg",), ("pos",)])
 
 
 def test_parquet_labels_may_be_numbers(tmp_path: Path) -> None:
@@ -50,13 +50,13 @@ def test_parquet_labels_may_be_numbers(tmp_path: Path) -> None:
     pyarrow.parquet.write_table(
         arrow.table({"text": ["a", "b"], "label": [1, 0]}), tmp_path / "a.parquet"
     )
-    assert read_labelled(tmp_path / "a.parquet") == Labelled(["a", "b"], [("1",), ("0",)])
+    assert read_labelled(tmp_path / "a.parquet") == LabelledTexts(["a", "b"], [("1",), ("0",)])
 
 
 def test_the_other_of_two_columns_is_the_text(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("words,mood\na,pos\n")
-    assert read_labelled(path, options=ReadOptions(label_column="mood")) == Labelled(
+    assert read_labelled(path, options=ReadOptions(label_column="mood")) == LabelledTexts(
         ["a"], [("pos",)]
     )
 
@@ -72,7 +72,7 @@ def test_the_other_of_two_columns_is_the_label(tmp_path: Path, name: str) -> Non
         read_labelled(tmp_path / "a.jsonl"),
         read_labelled(tmp_path / "b.csv", options=named),
     ):
-        assert read == Labelled(["a"], [("pos",)])
+        assert read == LabelledTexts(["a"], [("pos",)])
         assert read.columns is not None and read.columns.labels == (name,)
 
 
@@ -92,7 +92,7 @@ def test_a_pipe_is_read_once_and_the_other_of_its_two_columns_is_the_text() -> N
         f"/dev/fd/{reading}", options=ReadOptions(label_column="mood", format="csv")
     )
     os.close(reading)
-    assert found == Labelled(["a"], [("pos",)])
+    assert found == LabelledTexts(["a"], [("pos",)])
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ from scipy.stats import multinomial
 from edge_lstm.classifier import Classifier
 from edge_lstm.errors import CheckError, DataError
 from edge_lstm.modelfile import describe
-from edge_lstm.tables.labelled import Labelled
+from edge_lstm.tables.labelled import LabelledTexts
 from edge_lstm.text import FIRST_WORD_ID
 
 NGRAMS = {"ngrams": 120, "ngram_dim": 3}
@@ -140,7 +140,7 @@ def test_an_export_makes_room_on_its_own_texts_and_says_what_that_cost(tmp_path:
     assert checkpoint.tokenizer.encode_text(texts[0]).ids[-1] == SATURATING
     assert export(checkpoint, quantize="int8").closed is None
     before = checkpoint.network.weights()
-    labelled = Labelled(texts, [("label0",), *[("label1",)] * 40])
+    labelled = LabelledTexts(texts, [("label0",), *[("label1",)] * 40])
     exported = export(checkpoint, quantize="int8", labelled=labelled, max_drop=100)
     assert exported.closed is not None and exported.headroom is not None
     assert exported.headroom >= HEADROOM.margin
@@ -335,7 +335,7 @@ def test_accuracy_is_a_gate_and_the_command_says_what_it_measured(tmp_path: Path
     labels, others = (
         [a.label or "" for a in Classifier.from_model(file).predict(texts)] for file in files
     )
-    labelled = Labelled(texts, [(label,) for label in labels])
+    labelled = LabelledTexts(texts, [(label,) for label in labels])
     comparison = export(checkpoint, quantize="int8", labelled=labelled, max_drop=5).comparison
     assert comparison is not None and (change := comparison.accuracy) is not None
     assert change.before == 1 and (interval := change.interval) is not None

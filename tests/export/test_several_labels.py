@@ -21,7 +21,7 @@ from made import make_checkpoint, opened, several_rows, write_csv
 
 from edge_lstm import Classifier, SeveralPrediction
 from edge_lstm.errors import CheckError, DataError
-from edge_lstm.tables.labelled import Labelled
+from edge_lstm.tables.labelled import LabelledTexts
 
 CALIBRATION = CalibrationOptions()
 LABELS = ("anger", "fear", "joy")
@@ -30,7 +30,7 @@ LABELS = ("anger", "fear", "joy")
 @pytest.fixture(scope="module")
 def classifier(trained_several: Trained) -> Classifier:
     """The int8 file."""
-    labelled = Labelled(["joyful filler1", "filler2"], [("joy",), ()], several=True)
+    labelled = LabelledTexts(["joyful filler1", "filler2"], [("joy",), ()], several=True)
     checkpoint = load_checkpoint(trained_several.checkpoint)
     exported = export(checkpoint, quantize="int8", labelled=labelled, max_drop=100)
     return Classifier.from_model(opened(exported.data))
@@ -63,7 +63,7 @@ def test_int8_may_change_few_labels_and_lose_little_micro_f1() -> None:
         answer.labels
         for answer in Classifier.from_model(opened(export(checkpoint).data)).predict(texts)
     ]
-    labelled = Labelled(texts, own, several=True)
+    labelled = LabelledTexts(texts, own, several=True)
     comparison = export(checkpoint, quantize="int8", labelled=labelled, max_drop=100).comparison
     assert comparison is not None and (change := comparison.accuracy) is not None
     assert (change.metric, change.before, comparison.texts) == ("micro F1", 1.0, 90)
@@ -86,9 +86,12 @@ def test_int8_may_change_few_labels_and_lose_little_micro_f1() -> None:
 
 @pytest.mark.parametrize(
     ("several", "labelled"),
-    [(True, Labelled(["a"], [("label0",)])), (False, Labelled(["a"], [("label0",)], several=True))],
+    [
+        (True, LabelledTexts(["a"], [("label0",)])),
+        (False, LabelledTexts(["a"], [("label0",)], several=True)),
+    ],
 )
-def test_data_of_the_other_kind_is_refused(several: bool, labelled: Labelled) -> None:
+def test_data_of_the_other_kind_is_refused(several: bool, labelled: LabelledTexts) -> None:
     checkpoint = make_checkpoint(labels=3, several=several)
     with pytest.raises(DataError, match="per text, the model gives"):
         export(checkpoint, labelled=labelled)

@@ -18,7 +18,7 @@ from edge_lstm.errors import CheckError, DataError
 from edge_lstm.familiarity import unfamiliarity
 from edge_lstm.model_checks import MAX_LENGTH
 from edge_lstm.printable import counted
-from edge_lstm.tables.labelled import Labelled
+from edge_lstm.tables.labelled import LabelledTexts
 from edge_lstm.text import texts_digest
 from edge_lstm_export.graph import build as graph
 from edge_lstm_export.graph.description import description, golden_row
@@ -64,7 +64,7 @@ def export(
     *,
     quantize: Literal["int8"] | None = None,
     length: int | None = None,
-    labelled: Labelled | None = None,
+    labelled: LabelledTexts | None = None,
     max_drop: float = 0.3,
     abstain: float | None = None,
     examples: Sequence[str] = (),
@@ -214,7 +214,7 @@ class _Draft:
         return modelfile.parse_model(data, Path("(model being exported)"))
 
 
-def _truth(checkpoint: Checkpoint, labelled: Labelled | None) -> Bools | None:
+def _truth(checkpoint: Checkpoint, labelled: LabelledTexts | None) -> Bools | None:
     """Return which labels each text has, bool [n, labels]. DataError where they have several and
     the model gives one, the other way round, or have labels that it does not know."""
     if labelled is None:
@@ -228,7 +228,7 @@ def _truth(checkpoint: Checkpoint, labelled: Labelled | None) -> Bools | None:
 
 def _curve(
     checkpoint: Checkpoint,
-    labelled: Labelled | None,
+    labelled: LabelledTexts | None,
     truth: Bools | None,
     abstain: float | None,
     texts: Sequence[Sequence[int]],

@@ -12,7 +12,7 @@ from edge_lstm.errors import DataError
 from edge_lstm.tables.labelled import (
     FASTTEXT_PREFIX,
     Columns,
-    Labelled,
+    LabelledTexts,
     check_columns,
     has_labels,
     read_labelled,
@@ -205,7 +205,7 @@ def _with_test(dataset: Dataset, options: DataOptions, path: Path) -> Dataset:
     return replace(dataset, test=test, digest=both, columns=columns)
 
 
-def _read_labelled(path: Path, options: DataOptions, *, several: bool = False) -> Labelled:
+def _read_labelled(path: Path, options: DataOptions, *, several: bool = False) -> LabelledTexts:
     """several: a text may have several labels whatever the file; else as it has them."""
     return read_labelled(
         path,
@@ -220,7 +220,7 @@ def _name(paths: Sequence[Path]) -> str:
     return " + ".join(path.name or path.resolve().name for path in paths)
 
 
-def _digest(paths: Sequence[Path], parts: Sequence[Labelled] = ()) -> str:
+def _digest(paths: Sequence[Path], parts: Sequence[LabelledTexts] = ()) -> str:
     """Return the sha256 (hex) of a file, or of the texts of a folder; of several, of their
     digests."""
     digests = [
