@@ -53,9 +53,8 @@ static const struct case_run CASE_RUNS[] = {{
 
 def lower_ranges() -> Iterator[tuple[int, int, int, int]]:
     """Yield (first, count, distance, step) of the letters whose lower case is one other letter."""
-    moved = {
-        ord(c): ord(c.lower()) - ord(c) for c in EVERY if len(c.lower()) == 1 and c != c.lower()
-    }
+    letters = [c for c in EVERY if len(c.lower()) == 1 and c != c.lower()]
+    moved = {ord(c): ord(c.lower()) - ord(c) for c in letters}
     while moved:
         first, distance = next(iter(moved.items()))
         step = 1 if moved.get(first + 1) == distance else 2
@@ -86,21 +85,17 @@ def header() -> str:
     ranges = list(lower_ranges())
     assert all(a[0] < b[0] for a, b in pairwise(ranges)), "ranges overlap"
     assert all(count < 1 << 8 for _, count, _, _ in ranges), "count needs more bits"
-    lower = [
-        f"{{0x{first:X}, {count}, {distance}, {step}}}," for first, count, distance, step in ranges
-    ]
-    runs = [f"{{0x{first:X}, {name}}}," for first, name in case_runs()]
-    return TEMPLATE.format(
-        version=unicodedata.unidata_version, lower=columns(lower), runs=columns(runs)
-    )
+    lower = columns([f"{{0x{first:X}, {n}, {away}, {step}}}," for first, n, away, step in ranges])
+    runs = columns([f"{{0x{first:X}, {name}}}," for first, name in case_runs()])
+    return TEMPLATE.format(version=unicodedata.unidata_version, lower=lower, runs=runs)
 
 
 def columns(entries: list[str]) -> str:
     """Return lines of at most 100 columns that break no entry."""
+    indent = " " * 4
     text = " ".join(entry.replace(" ", "\0") for entry in entries)
-    return "\n".join(wrap(text, 100, initial_indent="    ", subsequent_indent="    ")).replace(
-        "\0", " "
-    )
+    lines = wrap(text, 100, initial_indent=indent, subsequent_indent=indent)
+    return "\n".join(lines).replace("\0", " ")
 
 
 if __name__ == "__main__":

@@ -313,7 +313,7 @@ def test_a_quoted_field_over_the_limit_is_one_error_row(tmp_path: Path, line: st
     (tmp_path / "a.csv").write_text(f'id,text\n1,one\n2,"{field}"\n3,"three"\n4,four\n')
     program = (
         "import resource; from edge_lstm.tables import read_rows;"
-        "resource.setrlimit(resource.RLIMIT_DATA, (2**28, 2**28));"
+        "limit = 320 * 2**20; resource.setrlimit(resource.RLIMIT_DATA, (limit, limit));"
         "print([(row.text, row.error) for row in read_rows(['a.csv'])])"
     )
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}

@@ -16,11 +16,8 @@ import unicode_tables
 from tests.engine.conftest import ENGINE, HERE, SANITIZED, STRICT, Compile, answers
 from tests.ports.conftest import Case
 
-PROPERTIES = (
-    unicode_tables.UNCASED,
-    unicode_tables.CASED,
-    unicode_tables.CASE_IGNORABLE,
-)  # of the header
+# In the order of the header.
+PROPERTIES = (unicode_tables.UNCASED, unicode_tables.CASED, unicode_tables.CASE_IGNORABLE)
 FUZZ_SECONDS = int(os.environ.get("EDGE_LSTM_FUZZ_SECONDS", "20"))
 COLUMNS = 100
 LINES = 3300  # of the engine itself, at most, without the command, the modules and the tables
@@ -75,14 +72,17 @@ def test_it_calls_memory_and_string_functions_alone(compiler: str, tmp_path: Pat
     assert {name for name in called if not name.startswith(compilers)} <= allowed
 
 
+def line_ends(match: re.Match[str]) -> str:
+    """Return the line ends of a match."""
+    return "\n" * match[0].count("\n")
+
+
 def statements(path: Path) -> list[str]:
     """Return the lines of a C file without comments, strings, and what stands in parentheses."""
     code = re.sub(r'"(\\.|[^"\\\n])*"|\'(\\.|[^\'\\])+\'', "0", path.read_text())
-    code = re.sub(
-        r"/\*.*?\*/", lambda comment: "\n" * comment[0].count("\n"), code, flags=re.DOTALL
-    )
+    code = re.sub(r"/\*.*?\*/", line_ends, code, flags=re.DOTALL)
     while "(" in code:
-        code, found = re.subn(r"\([^()]*\)", lambda inner: "\n" * inner[0].count("\n"), code)
+        code, found = re.subn(r"\([^()]*\)", line_ends, code)
         assert found, path
     return code.splitlines()
 
@@ -91,11 +91,9 @@ def statements(path: Path) -> list[str]:
 def test_each_line_of_c_has_one_statement_and_fits_a_screen(path: Path) -> None:
     assert max(map(len, path.read_text().splitlines())) <= COLUMNS
     for number, line in enumerate(statements(path), 1):
-        assert not re.search(r";\s*[^\s}\\]", line), (number, line)  # two statements
-        assert not re.search(r"^[^{}]*=[^{}]*,[^{}]*;$", line), (
-            number,
-            line,
-        )  # a comma between them
+        is_folded = re.search(r";\s*[^\s}\\]", line)
+        has_comma = re.search(r"^[^{}]*=[^{}]*,[^{}]*;$", line)
+        assert not is_folded and not has_comma, (number, line)
 
 
 def test_it_is_short() -> None:
