@@ -245,6 +245,26 @@ def test_a_file_may_be_as_far_from_the_network_as_float32_is(
         gates.check_parity(network, classifier, rows)
 
 
+def test_rounding_decides_between_two_states_and_the_gate_knows() -> None:
+    """A unit that excites itself: which state 40 words lead to is a matter of rounding."""
+    network = make_checkpoint(hidden=1, embedding_dim=2, pooling="last").network
+    lstm = network.lstm["forwards"]
+    with torch.no_grad():
+        for weights_ in lstm.parameters():
+            weights_.zero_()
+        lstm.bias_ih_l0[:] = torch.tensor([5.0, 5.0, 0.0, 5.0])  # the gates are open
+        lstm.weight_ih_l0[2] = torch.tensor([1.0, -1.0])  # of equal values: 0, but for rounding
+        lstm.weight_hh_l0[2] = 4.0
+        network.embedding.weight[4] = 1.0
+    rows = [[4] * 40]
+    ours = gates.predict_probabilities(network, rows)
+    exact = gates.predict_probabilities(copy.deepcopy(network).double(), rows)
+    assert np.abs(ours - exact).max() < 1e-6
+    assert gates.rounding_errors(network, rows, ours) > 0.1
+    other = np.array([[0.9, 0.1]], np.float32)  # the other state
+    gates.check_parity(network, SimpleNamespace(probabilities_of=lambda _: other), rows)
+
+
 @pytest.mark.parametrize("hidden", [5, 10, 14, 30])
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_pooling_by_blocks_keeps_the_bits_whatever_the_width(
