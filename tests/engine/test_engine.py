@@ -20,7 +20,6 @@ from tests.ports.conftest import Case
 PROPERTIES = (unicode_tables.UNCASED, unicode_tables.CASED, unicode_tables.CASE_IGNORABLE)
 FUZZ_SECONDS = int(os.environ.get("EDGE_LSTM_FUZZ_SECONDS", "20"))
 COLUMNS = 100
-LINES = 3300  # of the engine itself, at most, without the command, the modules and the tables
 
 
 def test_a_long_text_and_a_long_word(program: list[str], models: list[Case]) -> None:
@@ -94,12 +93,6 @@ def test_each_line_of_c_has_one_statement_and_fits_a_screen(path: Path) -> None:
         is_folded = re.search(r";\s*[^\s}\\]", line)
         has_comma = re.search(r"^[^{}]*=[^{}]*,[^{}]*;$", line)
         assert not is_folded and not has_comma, (number, line)
-
-
-def test_it_is_short() -> None:
-    parts = [*ENGINE.glob("edge_lstm.*"), *ENGINE.glob("src/*.h")]
-    parts.remove(unicode_tables.HEADER)
-    assert sum(len(path.read_text().splitlines()) for path in parts) <= LINES
 
 
 def test_letters_become_lower_case_as_in_python(compiled: Compile) -> None:
