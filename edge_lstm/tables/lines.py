@@ -1,4 +1,4 @@
-"""Text, one document a line, and JSONL, one object a line.
+"""Text, one document per line, and JSONL, one object per line.
 
 A row that is written as text is only its added columns, separated by tabs.
 """

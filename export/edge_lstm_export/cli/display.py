@@ -37,11 +37,10 @@ def print_plan(prepared: Inputs, seconds: float, *, verbose: bool) -> None:
     decided."""
     lines = long_lines(prepared) if verbose else short_lines(prepared)
     print("\n".join(lines), end="\n\n")
-    more = "" if verbose else "--dry-run -v shows every field, "
-    print(
-        f"planned in {duration(seconds)}; {more}--dry-run --json prints the plan, --plan FILE "
-        "runs it"
-    )
+    print(f"planned in {duration(seconds)}")
+    if not verbose:
+        print("-v shows every field of the plan and why")
+    print("--json prints the plan, to change it; --plan FILE runs it")
     for line in (*prepared.dataset.warnings, *prepared.remarks):
         message(f"note: {line}")
 

@@ -133,7 +133,8 @@ def read_sealed(
             raise DataError(f"{path} is of another project; give a checkpoint of 'edge-lstm train'")
         description = json.loads(metadata[_KEY])
         # Before 1.0, a training kept some of its texts, which the model file would show.
-        has_texts = "examples" in description.get("training", {})
+        training = description.get("training")
+        has_texts = isinstance(training, dict) and "examples" in training
         if description["format"] != CHECKPOINT_FORMAT or has_texts:
             raise DataError(f"{path} is of another version; {advice}, or upgrade edge-lstm")
         if not _DIGEST.match(data) or sealed(data) != data:

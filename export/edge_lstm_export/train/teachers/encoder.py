@@ -44,10 +44,8 @@ from edge_lstm_export.train.teachers.transformer import (
 SMALLEST = 1e-9  # tolerance: divisors are at least this
 MINILM_WIDTH = 384  # tolerance: hidden states of the encoder for which the learning rate was found
 BATCHES_PER_CHUNK = 16  # tolerance: batches of texts that are sorted by length together
-ADAM_BETAS = (
-    0.9,
-    0.98,
-)  # tolerance: of the optimizer, as encoders are fine-tuned (Liu et al., 2019)
+# Of the optimizer, as encoders are fine-tuned (Liu et al., 2019).
+ADAM_BETAS = (0.9, 0.98)  # tolerance: not a size of the training
 
 
 class EncoderReader(TextReader):
