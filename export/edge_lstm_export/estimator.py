@@ -175,7 +175,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             return predict_probabilities(checkpoint.network, rows)
 
     def predict(self, X: Any) -> Any:  # noqa: N803
-        """X: texts → the label of each, of the type that was learnt; where a text may have several
+        """X: texts → the label of each, of the type that was learnt; if a text may have several
         labels a list of sets, or an indicator matrix, int64 [n, L], if that was learnt."""
         answers = self.predict_proba(X)
         if not self.several_:

@@ -214,7 +214,7 @@ class NetworkConfig(Options):
 
     @property
     def directions(self) -> int:
-        """1, or 2 where the LSTM also reads from the end."""
+        """1, or 2 if the LSTM also reads from the end."""
         return 2 if self.bidirectional else 1
 
     @property

@@ -50,7 +50,7 @@ def suggest(
     """Choose at most ``count`` texts to label next, different from the ``labelled`` ones and from
     each other.
 
-    The order of the texts decides nothing. Raise DataError where there is none that is not labelled
+    The order of the texts decides nothing. Raise DataError if there is none that is not labelled
     already.
     """
     different = {text_key(text): text for text in texts if text.strip()}

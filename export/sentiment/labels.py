@@ -3,7 +3,7 @@ no text.
 
 labels.safetensors: for each kind of texts (labelled, unlabelled, spans) uint16 [n, 1], the
 probability of the second label times 65,535; products.safetensors: uint8 [n], that of "pos" times
-254, 255 where the text is
+254, 255 if the text is
 left out. Metadata: sha256 of the texts.
 """
 
@@ -63,7 +63,7 @@ def read_imdb() -> Texts:
 
 
 def read_kept(path: Path, digest: str, *names: str) -> list[Any]:
-    """Read arrays, int [n …]. Raises DataError where they are of other texts than those of this
+    """Read arrays, int [n …]. Raises DataError if they are of other texts than those of this
     digest."""
     with safe_open(path, framework="np") as file:
         if file.metadata().get(KEY) != digest:
@@ -73,7 +73,7 @@ def read_kept(path: Path, digest: str, *names: str) -> list[Any]:
 
 def load_labels(path: Path, texts: Texts) -> tuple[Floats, Floats]:
     """Read the probabilities of the unlabelled reviews and of the spans, float32 [n, 2] each.
-    Raises DataError where the file's are of other texts."""
+    Raises DataError if the file's are of other texts."""
     second = [kept / _SCALE for kept in read_kept(path, texts.digest, "unlabelled", "spans")]
     unlabelled, spans = (np.concatenate([1 - values, values], axis=1) for values in second)
     return unlabelled, spans[

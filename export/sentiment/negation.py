@@ -36,7 +36,7 @@ _SHORT = {"will": "won't", "can": "can't"}
 
 
 def negated(clause: str) -> list[str]:
-    """Return the clause with a negation, in each way that there is; none where there is no place
+    """Return the clause with a negation, in each way that there is; none if there is no place
     for one, or something would not be turned."""
     words = clause.split()
     if not words or len(words) > MOST_WORDS or _UNFIT.search(clause):

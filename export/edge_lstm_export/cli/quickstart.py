@@ -65,7 +65,7 @@ def command(folder: Folder = Path("quickstart"), texts_only: TextsOnly = False) 
 
 def _write_texts(folder: Path) -> list[Path]:
     """Write the example tickets into a folder → the files. Raises OutputError; DataError, before
-    anything is written, where a file of such a name holds something else."""
+    anything is written, if a file of such a name holds something else."""
     from edge_lstm.atomic import write_atomically
     from edge_lstm.errors import DataError
 

@@ -190,7 +190,7 @@ def _add_ngram_sums(g: GraphBuilder, ngrams: Array, vectors: Array, *, int8: boo
     and on AVX2 too (two products of at most 127 fit the 16 bits in which it adds them)."""
     words = int((ngrams[:, 1] == 0).sum())
     pairs = ngrams[words:]  # [pairs, 2]
-    # float32 [B, n], 1 where a text holds the n-gram, else 0; padding, 0, is part of none
+    # float32 [B, n], 1 if a text holds the n-gram, else 0; padding, 0, is part of none
     present = g.add(
         "TfIdfVectorizer",
         ["ids"],

@@ -75,13 +75,13 @@ def export(
 
     quantize: None for fp32. length: columns of the input (default: the checkpoint's). labelled:
     texts that the network did not learn from, for the accuracy gate, and for the file's
-    risk-coverage curve in the place of the checkpoint's; max_drop: percentage points of accuracy
+    risk-coverage curve instead of the checkpoint's; max_drop: percentage points of accuracy
     that int8 may lose, and more only if that
     may be chance (gates.p_value_of_drop). abstain: the file's default, see RiskCoverage. examples:
     texts that the file shows to whoever has it, see checked_examples; without any it holds no text
     of anyone's.
     any_size: make an int8 file that is larger than its plan's kb too. say: is told, in a line, what
-    is done next. Raises DataError for an option out of range, CheckError where a gate fails or the
+    is done next. Raises DataError for an option out of range, CheckError if a gate fails or the
     file is too large.
     """
     if not checkpoint.network.is_finite():
@@ -197,7 +197,7 @@ class _Draft:
         return len(set(answers.argmax(axis=1).tolist()))
 
     def _file(self, golden: Sequence[object], curve: RiskCoverage | None) -> modelfile.ModelFile:
-        """Return the model file, as a device opens it. CheckError where it is not valid ONNX."""
+        """Return the model file, as a device opens it. CheckError if it is not valid ONNX."""
         checkpoint, tokenizer, config = (
             self.checkpoint,
             self.tokenizer,
@@ -215,7 +215,7 @@ class _Draft:
 
 
 def _truth(checkpoint: Checkpoint, labelled: LabelledTexts | None) -> Bools | None:
-    """Return which labels each text has, bool [n, labels]. DataError where they have several and
+    """Return which labels each text has, bool [n, labels]. DataError if they have several and
     the model gives one, the other way round, or have labels that it does not know."""
     if labelled is None:
         return None
@@ -238,7 +238,7 @@ def _curve(
     texts, as ids; without labelled texts the checkpoint's. Texts with several labels have none.
 
     However few the labelled texts are, theirs replaces the other: the validation part, drawn from
-    the training texts, promises more than other texts keep. DataError where the texts are too few
+    the training texts, promises more than other texts keep. DataError if the texts are too few
     to give the threshold for the default.
     """
     curve = checkpoint.abstention

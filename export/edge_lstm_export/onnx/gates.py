@@ -1,4 +1,4 @@
-"""The gates: what must hold before a model file is written. Each raises CheckError where it does
+"""The gates: what must hold before a model file is written. Each raises CheckError if it does
 not."""
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def check_parity(network: Network, classifier: Classifier, rows: Rows) -> float:
     """Return the largest difference of a probability between PyTorch and ONNX Runtime.
 
     Both get the same token ids. Raises CheckError above PARITY_TOLERANCE, of a network with n-grams
-    NGRAM_PARITY_TOLERANCE, or TIMES_ROUNDING_ERROR times the row's :func:`rounding_errors`, where
+    NGRAM_PARITY_TOLERANCE, or TIMES_ROUNDING_ERROR times the row's :func:`rounding_errors`, if
     that is more.
     """
     most = NGRAM_PARITY_TOLERANCE if network.config.ngrams else PARITY_TOLERANCE

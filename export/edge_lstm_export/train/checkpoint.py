@@ -100,7 +100,7 @@ def sealed(data: bytes) -> bytes:
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
-    """Read a checkpoint. Raises DataError where the file is missing, damaged or of another kind."""
+    """Read a checkpoint. Raises DataError if the file is missing, damaged or of another kind."""
     if not path.is_file():
         raise DataError(f"no checkpoint at {path}; make one with 'edge-lstm train'")
     description, tensors = read_sealed(path)
@@ -116,7 +116,7 @@ def read_sealed(
 ) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     """Read what :func:`write_sealed` has written: the description and the tensors.
 
-    advice: what to do about a damaged file. Raises DataError where it is damaged or of another
+    advice: what to do about a damaged file. Raises DataError if it is damaged or of another
         kind.
     """
     with _damage(path, advice):

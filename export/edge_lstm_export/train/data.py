@@ -42,7 +42,7 @@ _CONTROL = {
 
 @dataclass(frozen=True)
 class Split:
-    """Texts and their labels: bool [n, L], True for each label of a text; one in each row where a
+    """Texts and their labels: bool [n, L], True for each label of a text; one in each row if a
     text has one label."""
 
     texts: tuple[str, ...]
@@ -79,7 +79,7 @@ class Dataset:
 
     name: for people, as ``imdb`` or a file's name; labels: their names, in the order of the
         columns.
-    test: None where the source has no test split. digest: sha256 (hex) of what was read.
+    test: None if the source has no test split. digest: sha256 (hex) of what was read.
     several: whether a text may have several labels, or none. unlabelled: texts without a label.
     warnings: what a person should know of the data, a line each; checks: the counts behind them.
     columns: those that were read, of each file that has others.
@@ -123,7 +123,7 @@ def rarest(labels: Bools) -> Ints:
 def label_names(names: Sequence[str], where: str, *, several: bool = False) -> Names:
     """Return the distinct names of all texts' labels, sorted, numbers by value.
 
-    Raises DataError unless there are two or more, and where they cannot be labels: nearly every
+    Raises DataError unless there are two or more, and if they cannot be labels: nearly every
     text has its own, they are numbers from a scale, or no file or terminal can show them.
     """
     distinct = sorted(set(names))
@@ -149,7 +149,7 @@ def label_names(names: Sequence[str], where: str, *, several: bool = False) -> N
 
 
 def _fault(name: str, several: bool) -> str | None:
-    """Return why this can be no label; None where it can."""
+    """Return why this can be no label; None if it can."""
     categories = {unicodedata.category(c) for c in name}
     if not name:
         return "which is empty"

@@ -55,7 +55,7 @@ class Callbacks:
     say: a stage begins, or got so far. started: the network is made; with its tokenizer, and the
         number of
     texts that it learns from. keep: called with the run's state before the first batch (unless it
-    is resumed), after every epoch, and where the run is stopped. on_batch: the epoch so far, and
+    is resumed), after every epoch, and if the run is stopped. on_batch: the epoch so far, and
     how many of how
     many batches that is. should_stop: asked after every batch, of the validation too. deferring:
     entered for as long as it is asked.
@@ -159,7 +159,7 @@ class _Run:
         return LoopResult(outcome, tuple(self.history))
 
     def outcome(self) -> Outcome | None:
-        """How the run has ended, by the epochs that are complete; None where there is more to
+        """How the run has ended, by the epochs that are complete; None if there is more to
         do."""
         if self.epoch >= self.options.epochs:
             return "finished"
@@ -227,7 +227,7 @@ class _Run:
         return self.options.learning_rate * 0.5 * (1 + math.cos(math.pi * share))
 
     def close_epoch(self) -> None:
-        """Measure on the validation texts and keep the weights where they are the best so far."""
+        """Measure on the validation texts and keep the weights if they are the best so far."""
         begin = time.perf_counter()
         measured = self.measure(self.validation) if self.validation else {}
         self.seconds += time.perf_counter() - begin
@@ -266,7 +266,7 @@ class _Run:
         return Progress({**plain, "history": [asdict(record) for record in self.history]}, tensors)
 
     def restore(self, progress: Stage) -> None:
-        """Raise DataError where the progress is that of another network or is incomplete."""
+        """Raise DataError if the progress is that of another network or is incomplete."""
         try:
             self.history = [EpochRecord(**record) for record in progress.plain["history"]]
             for name in _SUMS:

@@ -222,7 +222,7 @@ class NGramVectors(nn.Module):
         self.silent = False
 
     def check(self) -> None:
-        """Raise ValueError where ``ids`` are not what they must be."""
+        """Raise ValueError if ``ids`` are not what they must be."""
         left, right = self.ids.unbind(dim=1)
         pair = right > 0
         keys = torch.where(pair, (left + self.base) * self.base + right, left)

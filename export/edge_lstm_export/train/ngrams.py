@@ -44,7 +44,7 @@ class Features:
     many of them are words. characters: float32 [n, m], CSR: how often an n-gram holds a character
         n-gram;
     None for long texts, which hold enough words. embeddings: float32 [n, width], what a word adds
-    to the meaning of a text; None where nothing is known.
+    to the meaning of a text; None if nothing is known.
     """
 
     keys: Ints

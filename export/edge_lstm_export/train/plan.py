@@ -403,7 +403,7 @@ def _start(
 
 
 def _uses_log(stats: DatasetStats, strong: list[TeacherOptions]) -> bool:
-    """Return whether a transformer labels a log in the place of augmented texts."""
+    """Return whether a transformer labels a log instead of augmented texts."""
     transformer = bool(strong) and strong[-1].kind != "model"
     return _is_few(stats) and transformer and stats.unlabelled >= defaults.ENOUGH_UNLABELLED
 

@@ -136,7 +136,7 @@ def run_job(
 
     What is done is kept in ``job.partial``, from which ``resume`` goes on: the teachers'
     predictions, every fold of a cross-validation, and the state of the training loop before the
-    first epoch, after every one and where it is stopped. The file is removed when the training is
+    first epoch, after every one and if it is stopped. The file is removed when the training is
     complete. An earlier checkpoint under the
     same name stays until there is a new one. planned: told the plan before it runs. Raises
     DataError, OutputError, MissingPackageError and KeyboardInterrupt.
@@ -165,7 +165,7 @@ def only_run(output: Path) -> Iterator[None]:
     """Lock ``.NAME.lock`` beside the output within the block. The kernel ends the lock with the
     process, so an empty file that is left behind locks nobody out.
 
-    Raises OutputError where another process has the lock, or the file cannot be made. File systems
+    Raises OutputError if another process has the lock, or the file cannot be made. File systems
     without locks go without.
     """
     path = output.with_name(f".{output.name}.lock")
@@ -185,7 +185,7 @@ def only_run(output: Path) -> Iterator[None]:
 
 
 def _lock(path: Path) -> int | None:
-    """Return the locked file; None where the run that had the lock has removed its name meanwhile,
+    """Return the locked file; None if the run that had the lock has removed its name meanwhile,
     so that it locks nothing. Raises BlockingIOError, OSError."""
     handle = os.open(path, os.O_RDWR | os.O_CREAT | NO_FOLLOW, 0o666)
     try:

@@ -62,7 +62,7 @@ class Stages:
         return self._done.get(name)
 
     def keep(self, name: str, stage: Stage) -> None:
-        """Keep a stage in the place of an earlier one of its name. Raises OutputError."""
+        """Keep a stage; it replaces an earlier one of its name. Raises OutputError."""
         if self.path is None:
             return
         self._done[name] = stage

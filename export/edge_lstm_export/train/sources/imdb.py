@@ -29,7 +29,7 @@ def read_reviews(source: str, options: DataOptions) -> Dataset:
 
     source: the tar, or ``imdb``: the one in the folder that EDGE_LSTM_DATA names.
 
-    Raises DataError where it is not there, is no tar, is cut short, or holds what such an archive
+    Raises DataError if it is not there, is no tar, is cut short, or holds what such an archive
     does not.
     """
     path = Path(os.environ.get(DATA_VARIABLE, ""), ARCHIVE) if source == IMDB else Path(source)
@@ -103,7 +103,7 @@ def _reviews(
 
 
 def _check_end(tar: tarfile.TarFile, path: Path) -> None:
-    """Raise DataError where the tar is cut between two members, which tarfile takes for its end: a
+    """Raise DataError if the tar is cut between two members, which tarfile takes for its end: a
     tar ends in two blocks of zeros, of which tarfile has read one, and a compressed one in a
     checksum."""
     stream = tar.fileobj

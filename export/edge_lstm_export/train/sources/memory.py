@@ -25,7 +25,7 @@ def dataset_from(
         SciPy or pandas), all of whose columns are labels, named as those of a DataFrame or by their
         numbers. A text may have several labels in the latter two.
 
-    Raises DataError where texts and labels do not fit together or cannot train a classifier.
+    Raises DataError if texts and labels do not fit together or cannot train a classifier.
     """
     names, columns = _read_labels(labels, name)
     several = columns is not None or any(isinstance(label, _COLLECTIONS) for label in labels)

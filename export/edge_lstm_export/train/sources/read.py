@@ -43,7 +43,7 @@ def read_dataset(
     Of several files the rows follow each other, and each may have labels that others lack.
     labeller: labels the texts of files without labels.
 
-    Raises DataError where a source is missing, damaged, of no known kind, or cannot train a
+    Raises DataError if a source is missing, damaged, of no known kind, or cannot train a
     classifier.
     """
     for source in sources:
@@ -114,7 +114,7 @@ def read_texts(source: str, options: DataOptions) -> tuple[str, ...]:
     """Return the texts of a source without their labels: IMDB's unlabelled part, or every text of a
     file, whose column of texts may have another name than that of the labelled ones.
 
-    Raises DataError where there is none.
+    Raises DataError if there is none.
     """
     if _has_parts(source):
         texts = read_reviews(source, replace(options, unlabelled=True)).unlabelled
@@ -235,7 +235,7 @@ def _digest(paths: Sequence[Path], parts: Sequence[LabelledTexts] = ()) -> str:
 
 
 def _reading(path: Path, options: DataOptions) -> ReadOptions:
-    """The format is the one given; text where a file of an unknown suffix begins as fastText's
+    """The format is the one given; text if a file of an unknown suffix begins as fastText's
     do."""
     given = options.input_format
     if given is None and path.is_file():

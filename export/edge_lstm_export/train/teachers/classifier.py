@@ -50,7 +50,7 @@ class ClassifierTeacher(Teacher):
                 )
 
     def fit(self, rows: Ints, labels: Bools) -> Predict:
-        """Nothing is learnt. Raises DataError where a text has not one label."""
+        """Nothing is learnt. Raises DataError if a text has not one label."""
         if (labels.sum(axis=1) != 1).any():
             raise DataError(f"the teacher {self.source} gives one label per text; give an encoder")
         return lambda asked: self.logits([self.texts[row] for row in asked])
@@ -69,7 +69,7 @@ class ClassifierTeacher(Teacher):
 def label_texts(source: str, say: Say, texts: Sequence[str]) -> tuple[Names, Bools]:
     """The labels that a classifier gives to texts, and which one each text has: bool [n, L].
 
-    Raises DataError where it is an encoder, or gives all texts one label.
+    Raises DataError if it is an encoder, or gives all texts one label.
     """
     labels = list(dict.fromkeys(_labels(source)))
     say(
@@ -87,7 +87,7 @@ def label_texts(source: str, say: Say, texts: Sequence[str]) -> tuple[Names, Boo
 
 
 def _labels(source: str) -> tuple[str, ...]:
-    """The label of each output. Raises DataError where there are none."""
+    """The label of each output. Raises DataError if there are none."""
     labels = classifier_labels(source)
     if labels is None:
         raise DataError(

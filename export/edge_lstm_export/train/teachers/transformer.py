@@ -72,7 +72,7 @@ class Transformer(nn.Module):
 
     @property
     def word_table(self) -> Tensor | None:
-        """The embeddings of its word pieces: float32 [pieces, hidden]; None where it reads
+        """The embeddings of its word pieces: float32 [pieces, hidden]; None if it reads
         characters."""
         try:
             weight: Tensor = self.body.get_input_embeddings().weight
@@ -142,7 +142,7 @@ def enough_threads(model: Transformer) -> AbstractContextManager[None]:
 
 
 def precision() -> AbstractContextManager[Any]:
-    """bfloat16 products where the CPU has them; elsewhere they are slower than float32."""
+    """bfloat16 products if the CPU has them; elsewhere they are slower than float32."""
     return torch.autocast("cpu", torch.bfloat16) if multiplies_bfloat16() else nullcontext()
 
 
@@ -165,10 +165,10 @@ def progress(what: str, say: Say) -> Callable[[float], None]:
 
 
 def classifier_labels(source: str) -> tuple[str, ...] | None:
-    """The labels of a classifier, in the order of its outputs; None where the source is an encoder.
+    """The labels of a classifier, in the order of its outputs; None if the source is an encoder.
 
     No weights are read, so that an hour of training does not begin without a model. Raises
-    DataError where there is none, or it does not choose one label of several, and
+    DataError if there is none, or it does not choose one label of several, and
     MissingPackageError without transformers.
     """
     config = _configuration(source)
@@ -180,7 +180,7 @@ def classifier_labels(source: str) -> tuple[str, ...] | None:
 
 
 def load_transformer(source: str, classifier: bool = False) -> Transformer:
-    """Raises DataError where it cannot be read, MissingPackageError without transformers."""
+    """Raises DataError if it cannot be read, MissingPackageError without transformers."""
     _configuration(source)
     import transformers
 
