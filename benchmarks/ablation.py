@@ -34,7 +34,8 @@ from benchmarks.sets import ALL, DATA, SETS, append, draw, lines, read, split
 from benchmarks.table import markdown_table
 
 RESULTS = Path(__file__).parent / "results" / "ablation.jsonl"
-PAGE, MARK = Path(__file__).parent / "decisions.md", "<!-- benchmarks.ablation -->\n"
+PAGE = Path(__file__).parent / "decisions.md"
+MARK = "<!-- benchmarks.ablation -->\n"
 Off = Callable[[Plan, DatasetStats], Plan]
 # (set, rows, draw, the idea that is turned off or "") → (accuracy from 0 to 1, CPU seconds)
 Runs = dict[tuple[str, str, int, str], tuple[float, float]]
@@ -104,7 +105,8 @@ def measure(name: str, rows: str, seed: int, runs: Runs) -> None:
     if name == "sst2":
         questions, truth = read(DATA / name / "dev.csv")
     texts, labels = draw(train, rows, seed)
-    dataset, request = dataset_from(texts, labels), TrainingRequest(seed=seed)
+    dataset = dataset_from(texts, labels)
+    request = TrainingRequest(seed=seed)
     planned = plan_training(dataset, request)
     whole = planned.decided.plan
     for idea in ("", *IDEAS):

@@ -34,7 +34,8 @@ from edge_lstm.metrics import (
 
 Json = dict[str, Any]
 FOLDER = Path(__file__).parent
-TIMED_TEXTS, ROUNDS = 480, 5
+TIMED_TEXTS = 480
+ROUNDS = 5
 HEADS = (
     "preset", "file", "test accuracy", "seeds", "95 %", "log loss", "calibration error",
     "one review",
@@ -90,7 +91,8 @@ def measure(presets: dict[str, list[str]], data: Path) -> Json:
     before = conditions.now()
     dataset = imdb()
     assert dataset.test is not None
-    texts, truth = dataset.test.texts, dataset.test.labels.argmax(axis=1)
+    texts = dataset.test.texts
+    truth = dataset.test.labels.argmax(axis=1)
     chosen = [texts[i] for i in np.random.default_rng(0).permutation(len(texts))[:TIMED_TEXTS]]
     rows: list[Json] = []
     for name, paths in presets.items():
@@ -102,7 +104,8 @@ def measure(presets: dict[str, list[str]], data: Path) -> Json:
 
 def _figures(path: str, texts: Sequence[str], truth: Any, data: Path) -> Json:
     classifier = Classifier.load(path)
-    model, probabilities = classifier.model, classifier.probabilities(texts)
+    model = classifier.model
+    probabilities = classifier.probabilities(texts)
     right = probabilities.argmax(axis=1) == truth
     interval = wilson_interval(int(right.sum()), len(right))
     certain = other_texts.certainties(classifier, data)
@@ -122,8 +125,10 @@ def _figures(path: str, texts: Sequence[str], truth: Any, data: Path) -> Json:
 
 def times(classifier: Classifier, texts: Sequence[str]) -> Json:
     """Return the classifier's batch size, and µs per text on one thread; see TIMES."""
-    encode, answer = classifier.model.tokenizer.encode_text, classifier.probabilities_of
-    ids, size = [encode(text).ids for text in texts], classifier.batch_size
+    encode = classifier.model.tokenizer.encode_text
+    answer = classifier.probabilities_of
+    ids = [encode(text).ids for text in texts]
+    size = classifier.batch_size
     ordered = sorted(ids, key=len)
     batches = [ordered[k : k + size] for k in range(0, len(ids), size)]
     return {
@@ -147,7 +152,8 @@ def _fastest(call: Callable[[Any], Any], values: Sequence[Any]) -> list[float]:
 
 def page(report: Json) -> str:
     """Return the tables as Markdown."""
-    presets, machine = report["presets"], report["conditions"]
+    presets = report["presets"]
+    machine = report["conditions"]
     busy = " Other programs ran at the same time." if machine["busy"] else ""
     parts = [
         "# Accuracy, size and speed",
@@ -171,7 +177,8 @@ def page(report: Json) -> str:
 
 
 def _row(preset: Json) -> list[str]:
-    files, shares = preset["files"], [file["accuracy"] for file in preset["files"]]
+    files = preset["files"]
+    shares = [file["accuracy"] for file in preset["files"]]
     ends = f" ({percent(min(shares))} to {percent(max(shares))})" if len(files) > 1 else ""
     return [
         preset["name"],

@@ -36,8 +36,10 @@ from benchmarks.table import markdown_table
 Json = dict[str, Any]
 Interpreter = Callable[[str, Path], Path]
 ROOT = Path(__file__).resolve().parent.parent
-RESULTS, PAGE = ROOT / "benchmarks" / "results", ROOT / "docs" / "comparison.md"
-BEGIN, END = "<!-- table of benchmarks.comparison -->", "<!-- end of the table -->"
+RESULTS = ROOT / "benchmarks" / "results"
+PAGE = ROOT / "docs" / "comparison.md"
+BEGIN = "<!-- table of benchmarks.comparison -->"
+END = "<!-- end of the table -->"
 SETS = ("banking77", "sst2", "trec6")
 BATCH = 32
 TOOLS_FILE = ROOT / "benchmarks" / "comparison_tools.py"
@@ -112,7 +114,8 @@ def interpreter(name: str, tools: Path) -> Path:
 def run(*command: object) -> None:
     """Run a command in the repository's root. Raises CalledProcessError."""
     paths = os.pathsep.join((str(ROOT), str(ROOT / "export")))
-    line, environment = list(map(str, command)), {**os.environ, **QUIET, "PYTHONPATH": paths}
+    line = list(map(str, command))
+    environment = {**os.environ, **QUIET, "PYTHONPATH": paths}
     subprocess.run(line, cwd=ROOT, env=environment, check=True, capture_output=True, text=True)
 
 
@@ -163,9 +166,12 @@ class Child:
 def compare(settings: Settings, names: Sequence[str], python: Interpreter = interpreter) -> Json:
     """Train and measure; return the report. python: environment, folder of the tools → its
     interpreter."""
-    before, skipped, results = conditions.now(), {}, {}
+    before = conditions.now()
+    skipped = {}
+    results = {}
     tests = {of: read(settings.data / of / "test.csv") for of in settings.sets}
-    order, running = random.Random(7), []
+    order = random.Random(7)
+    running = []
     timed = {
         of: order.sample(texts, min(settings.texts, len(texts))) for of, (texts, _) in tests.items()
     }
@@ -208,7 +214,8 @@ def prepare(name: str, settings: Settings, python: Interpreter) -> Entrant:
     models = {of: settings.tools / "models" / shared / of for of in settings.sets}
     for of, folder in models.items():
         if not folder.exists():
-            part, data = folder.with_name(f"{of}.part"), settings.data / of / "train.csv"
+            part = folder.with_name(f"{of}.part")
+            data = settings.data / of / "train.csv"
             shutil.rmtree(part, ignore_errors=True)
             run(
                 training,
@@ -239,7 +246,8 @@ def sizes(entrant: Entrant) -> Json:
 def answers(entrant: Entrant, tests: dict[str, Rows]) -> Json:
     """Return accuracy on each test split, 0 to 1, every text alone; and how many labels change in
     batches."""
-    accuracy, changed = {}, {}
+    accuracy = {}
+    changed = {}
     with Child(entrant, list(tests)) as child:
         for of, (texts, truth) in tests.items():
             alone, together = (child.ask(of, texts, size)["labels"] for size in (1, BATCH))
@@ -296,11 +304,9 @@ def cold_starts(
 
 def table(report: Json) -> str:
     """Return the table, the tools that are missing, and what was measured, as Markdown."""
-    sets, before, after = (
-        report["sets"],
-        report["conditions"]["before"],
-        report["conditions"]["after"],
-    )
+    sets = report["sets"]
+    before = report["conditions"]["before"]
+    after = report["conditions"]["after"]
     heads = ("tool", *sets, "installed", "model", "cold start", "one text", "texts/s in batches")
     parts = [markdown_table(heads, map(_row, report["tools"]))]
     parts += [f"Left out: {name} ({reason})." for name, reason in report["skipped"].items()]
@@ -339,7 +345,8 @@ def write(report: Json, results: Path = RESULTS, page: Path = PAGE) -> None:
     """Write the picture, and the table into the page."""
     (results / "comparison.svg").write_text(picture.comparison(report), encoding="utf-8")
     text = page.read_text(encoding="utf-8")
-    above, below = text.partition(BEGIN)[0], text.partition(END)[2]
+    above = text.partition(BEGIN)[0]
+    below = text.partition(END)[2]
     page.write_text(f"{above}{BEGIN}\n\n{table(report)}\n\n{END}{below}", encoding="utf-8")
 
 

@@ -42,7 +42,9 @@ class FastText:
     environment = "fastText"
 
     def __init__(self, suffix: str, subwords: tuple[int, int] = (0, 0), seed: int = 1) -> None:
-        self.suffix, self.subwords, self.seed = suffix, subwords, seed
+        self.suffix = suffix
+        self.subwords = subwords
+        self.seed = seed
 
     def train(self, texts: list[str], labels: list[str], folder: Path, encoder: str) -> None:
         """Write model.bin, or with product quantization model.ftz."""
@@ -172,16 +174,21 @@ class LinearProbe:
             [vectors(texts[start : start + 32]) for start in range(0, len(texts), 32)]
         )
         model = LogisticRegression(C=10, max_iter=300).fit(rows, labels)
-        weights, bias = model.coef_, model.intercept_
+        weights = model.coef_
+        bias = model.intercept_
         if len(weights) == 1:
-            weights, bias = np.concatenate([-weights, weights]), np.concatenate([-bias, bias])
+            weights = np.concatenate([-weights, weights])
+            bias = np.concatenate([-bias, bias])
         np.savez(folder / "head.npz", weights=weights, bias=bias, labels=model.classes_.astype(str))
 
     def open(self, folder: Path) -> Answer:
         import numpy as np
 
-        vectors, head = self._vectors(folder), np.load(folder / "head.npz")
-        weights, bias, names = head["weights"].T, head["bias"], head["labels"].tolist()
+        vectors = self._vectors(folder)
+        head = np.load(folder / "head.npz")
+        weights = head["weights"].T
+        bias = head["bias"]
+        names = head["labels"].tolist()
         return lambda texts: [names[i] for i in (vectors(texts) @ weights + bias).argmax(axis=1)]
 
     def _vectors(self, folder: Path):
@@ -297,7 +304,9 @@ def serve(name: str, *models: str) -> None:
     }
     for line in sys.stdin:
         request = json.loads(line)
-        answer, texts, size = opened[request["set"]], request["texts"], request["size"]
+        answer = opened[request["set"]]
+        texts = request["texts"]
+        size = request["size"]
         batches = [texts[start : start + size] for start in range(0, len(texts), size)]
         labels: list[str] = []
         nanoseconds = []

@@ -37,7 +37,8 @@ OWN_WORDS = 4  # of each label
 OWN_SHARE = 0.3  # of a text's words, which are of its label
 EVERYDAY = 3000  # the most frequent English words, of which texts are made
 VOCABULARY = 2000  # made-up words
-CONSONANTS, VOWELS = "bdfgklmnprstvz", "aeiou"
+CONSONANTS = "bdfgklmnprstvz"
+VOWELS = "aeiou"
 SHORT, MEDIUM, LONG = 7, 40, 150  # words of a text
 
 # Own words of two labels that the package's sentiment model knows, so that it teaches.
@@ -118,7 +119,8 @@ def syllables(rng: Random, count: int, syllables: tuple[int, int] = (1, 4)) -> l
 def everyday(rng: Random, count: int) -> list[str]:
     """Return so many of the most frequent English words, the first ones in their order."""
     frequent = [word for word in english().words[:EVERYDAY] if word.isalpha()]
-    common, rare = frequent[: count // 2], frequent[count // 2 :]
+    common = frequent[: count // 2]
+    rare = frequent[count // 2 :]
     return [*common, *rng.choice(rare, count - len(common), replace=False).tolist()]
 
 
@@ -160,12 +162,14 @@ def make(data: Data, seed: int) -> tuple[list[str], list[Label]]:
     kind, count = WORDS.get(data.kind, (syllables, VOCABULARY))
     own_words = min(OWN_WORDS, count // (2 * data.labels)) * data.labels
     words = kind(rng, count + max(own_words, data.labels))
-    common, own = words[:count], np.array_split(np.array(words[count:], dtype=object), data.labels)
+    common = words[:count]
+    own = np.array_split(np.array(words[count:], dtype=object), data.labels)
     if data.kind == "opinions":
         own = [np.array(of_label, dtype=object) for of_label in OPINIONS]
     zipf = 1 / np.arange(1, count + 1)
     zipf /= zipf.sum()
-    texts, labels = [], []
+    texts = []
+    labels = []
     for row in range(data.rows):
         first = row % data.labels
         if data.kind == "unbalanced" and row >= 2 * data.labels:  # two rows of each come first

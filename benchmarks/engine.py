@@ -203,7 +203,8 @@ def tools(folder: Path) -> Iterator[Tool]:
         )
         if tried.returncode == 0:  # the machine has this kernel
             yield Tool(f"engine, {kernel}", command, program.stat().st_size / 1000)
-    node, script = shutil.which("node"), Path(__file__).with_suffix(".mjs")
+    node = shutil.which("node")
+    script = Path(__file__).with_suffix(".mjs")
     for name, urls, shipped in _javascript(f"file://{ENGINE}", f"file://{onnxruntime_web()}"):
         if node:
             yield Tool(f"{name}, Node", (node, str(script)), shipped, (json.dumps(urls),))
@@ -265,7 +266,8 @@ def _installed(package: str) -> int:
 def measured(tool: Tool, model: Path, folder: Path, rounds: int) -> tuple[float, float, float]:
     """Return (ms to the first answer, µs per review, MB at the peak) of a process that answers all
     reviews so many times; with 0 rounds it only answers, and is not timed warm."""
-    in_c, texts = tool.name.startswith("engine") and not tool.more, "texts.txt"
+    in_c = tool.name.startswith("engine") and not tool.more
+    texts = "texts.txt"
     command = [
         *tool.command,
         str(tool.own or model),
@@ -274,13 +276,15 @@ def measured(tool: Tool, model: Path, folder: Path, rounds: int) -> tuple[float,
         *tool.more,
     ]
     if in_c and rounds:
-        program, texts = compile_c(folder, ANSWERS), "records"
+        program = compile_c(folder, ANSWERS)
+        texts = "records"
         command = [str(program), str(model), tool.command[-1], "time", str(rounds)]
     elif in_c:
         command = [*tool.command, str(model)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(PROJECT)}
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
-    start, peak = time.perf_counter(), 0.0
+    start = time.perf_counter()
+    peak = 0.0
     with (folder / texts).open() as lines:
         process = subprocess.Popen(command, stdin=lines, env=environment, **pipes)
     output = process.stdout

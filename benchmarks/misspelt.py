@@ -30,7 +30,9 @@ from benchmarks.sets import DATA, append, lines, split
 from benchmarks.table import markdown_table
 
 RESULTS = Path(__file__).parent / "results" / "misspelt.jsonl"
-SETS, SHARE, DRAWS = ("trec6", "sst2", "sms_spam"), 0.05, 3
+SETS = ("trec6", "sst2", "sms_spam")
+SHARE = 0.05
+DRAWS = 3
 WORD = re.compile(r"[^\W\d_]+")
 
 
@@ -41,7 +43,8 @@ def misspell(text: str, letters: str, rng: random.Random) -> str:
         word = list(match.group())
         for i in range(len(word)):
             if rng.random() < SHARE:
-                way, neighbour = rng.randrange(4), min(abs(i - 1), len(word) - 1)
+                way = rng.randrange(4)
+                neighbour = min(abs(i - 1), len(word) - 1)
                 if way == 3:
                     word[i], word[neighbour] = word[neighbour], word[i]
                 else:
@@ -68,7 +71,8 @@ def answers(
 def measure(tool: str, folder: Path, held_out: float, seed: int) -> list[float]:
     """Return the accuracy on the texts as they are, and on each draw of errors, 0 to 1."""
     train, (texts, truth) = split(folder, held_out, seed)
-    letters, asked = "".join(WORD.findall("".join(texts).lower())), [*texts]
+    letters = "".join(WORD.findall("".join(texts).lower()))
+    asked = [*texts]
     for rng in map(random.Random, range(DRAWS)):
         asked += [misspell(text, letters, rng) for text in texts]
     right = np.array(answers(tool, train, asked, seed)).reshape(-1, len(texts)) == np.array(truth)
@@ -105,7 +109,8 @@ def main() -> None:
         shares = 100 * np.array(
             [accuracy for key, accuracy in runs.items() if key[:2] == (name, tool)]
         )
-        lost, means = shares[:, :1] - shares[:, 1:], (shares[:, 0].mean(), shares[:, 1:].mean())
+        lost = shares[:, :1] - shares[:, 1:]
+        means = (shares[:, 0].mean(), shares[:, 1:].mean())
         rows.append(
             [name, tool, *(f"{m:.1f}" for m in means), f"{lost.mean():.1f} ± {lost.std():.1f}"]
         )

@@ -29,7 +29,8 @@ PAIRS = {"edited": EXAMPLES / "edited_reviews.csv", "negated": EXAMPLES / "negat
 KINDS = EXAMPLES / "sentences.csv"  # kind, label, text
 # Sentences with a sentiment, and texts without one: folder → what they are called.
 SENTENCES = {"sst2": "SST-2", "uci_yelp": "Yelp", "uci_amazon": "Amazon"}
-NEITHER, NEITHER_TEXTS = {"trec6": "questions", "zh_waimai10k": "Chinese"}, 500
+NEITHER = {"trec6": "questions", "zh_waimai10k": "Chinese"}
+NEITHER_TEXTS = 500
 
 
 @dataclass(frozen=True)

@@ -17,11 +17,13 @@ _COLOURS = {"ours": "#3c8a5b", "other": "#d9772b"}
 def comparison(report: Json) -> str:
     """Draw a numbered circle for each tool: time of one text across (logarithmic), mean accuracy
     up."""
-    sets, cpu = report["sets"], report["conditions"]["before"]["cpu"]
+    sets = report["sets"]
+    cpu = report["conditions"]["before"]["cpu"]
     what = f"accuracy: mean of {', '.join(sets)}; time: text to label, one text, one thread; {cpu}"
     figure, axes = _begin(4.6, "Accuracy and time of one text", what)
     for number, tool in enumerate(sorted(report["tools"], key=lambda tool: tool["alone_us"]), 1):
-        share, time = 100 * statistics.mean(tool["accuracy"].values()), tool["alone_us"]
+        share = 100 * statistics.mean(tool["accuracy"].values())
+        time = tool["alone_us"]
         name = f"{number}  {tool['name']}: {share:.1f} %, {time:,.0f} µs"
         colour = _COLOURS["ours" if tool["name"].startswith("edge-lstm") else "other"]
         axes.plot(time, share, "o", ms=14, color=colour, alpha=0.6, label=name)
@@ -57,7 +59,8 @@ def published(report: Json, trained: Sequence[Json]) -> str:
     for name, kb, share, kind in points:
         axes.plot(kb, share, "o", ms=11, color=_COLOURS[kind], alpha=0.85)
         size = f"{kb:,.0f} kB" if kb < 1000 else f"{kb / 1000:.1f} MB"
-        label, up = f"{name}\n{size}, {share:.1f} %", not name.startswith("small")
+        label = f"{name}\n{size}, {share:.1f} %"
+        up = not name.startswith("small")
         at = {"textcoords": "offset points", "ha": "center", "va": "bottom" if up else "top"}
         axes.annotate(label, (kb, share), (0, 9 if up else -9), fontsize=10, **at)
     axes.set(

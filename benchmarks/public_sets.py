@@ -91,10 +91,12 @@ def measure(cell: Cell, data: Path, teacher: str) -> Figures:
     parts = fold if cell.rows == TEN_FOLD else partial(split, held_out=cell.held_out)
     train, (questions, truth) = parts(data / cell.set, seed=cell.seed)
     texts, labels = draw(train, cell.rows, cell.seed)
-    begin, kb = time.process_time(), 0.0
+    begin = time.process_time()
+    kb = 0.0
     if teacher == SVM:
         model = linear_svm().fit(texts, labels)
-        seconds, answers = time.process_time() - begin, model.predict(questions)
+        seconds = time.process_time() - begin
+        answers = model.predict(questions)
     else:
         rest = sorted({*train[0]} - {*texts, *questions}) if cell.unlabelled else []
         asked = None if teacher == "default" else teacher
@@ -118,7 +120,8 @@ def int8_answers(model: Any, questions: Sequence[str]) -> tuple[npt.NDArray[np.s
     """Return (the labels that the int8 file gives, its size in 1,000 bytes)."""
     with tempfile.TemporaryDirectory() as folder:
         path = model.export(Path(folder) / "model.onnx", quantize="int8")
-        classifier, kb = Classifier.load(path), path.stat().st_size / 1000
+        classifier = Classifier.load(path)
+        kb = path.stat().st_size / 1000
     return np.array(classifier.labels)[classifier.probabilities(questions).argmax(axis=1)], kb
 
 
@@ -174,7 +177,8 @@ def _mean(runs: Sequence[Figures]) -> Figures:
 def _cell(runs: Sequence[Figures]) -> str:
     if not runs:
         return "–"
-    mean, shares = _mean(runs), [100 * run.accuracy for run in runs]
+    mean = _mean(runs)
+    shares = [100 * run.accuracy for run in runs]
     spread = f" ± {statistics.stdev(shares):.1f}" if len(runs) > 1 else "†"
     size = f"{mean.kb:,.0f} kB, " if mean.kb else ""
     accuracy = f"**{100 * mean.accuracy:.1f}**{spread}"
@@ -212,7 +216,8 @@ def main() -> None:
     for seed in range(asked.seeds):
         for name, _, rows in (cell.partition(":") for cell in asked.cells):
             for teacher in asked.teachers:
-                shown, more = Path(teacher).name, asked.unlabelled and teacher != SVM
+                shown = Path(teacher).name
+                more = asked.unlabelled and teacher != SVM
                 cell = Cell(name, rows or ALL, shown, more, asked.preset, asked.held_out, seed)
                 if cell not in runs:
                     runs[cell] = measure(cell, asked.data, teacher)

@@ -30,7 +30,8 @@ from edge_lstm import Classifier
 from edge_lstm.modelfile import embedded_model
 
 PROJECT = Path(__file__).resolve().parents[1]
-ENGINE, TESTS = PROJECT / "engine", PROJECT / "tests" / "engine"
+ENGINE = PROJECT / "engine"
+TESTS = PROJECT / "tests" / "engine"
 TOLERANCE = 1e-6  # of a probability, from ONNX Runtime's on AVX2
 ON_CORTEX = 500  # texts
 AT_A_TIME = 5_000  # by a process: in longer ones of WASI, Node 20's garbage collector crashes
@@ -151,7 +152,9 @@ def other_scripts(count: int, words: Sequence[str]) -> list[str]:
 
 def texts_of(classifier: Classifier, reviews: int) -> list[str]:
     """Return the texts in random order, as a reader of UTF-8 gets them."""
-    test, words, rng = imdb().test, classifier.model.tokenizer.words, random.Random(0)
+    test = imdb().test
+    words = classifier.model.tokenizer.words
+    rng = random.Random(0)
     assert test is not None
     texts = [
         *rng.sample(list(test.texts), min(reviews, len(test.texts))),
@@ -184,7 +187,8 @@ def main() -> None:
     classifier = Classifier.load(asked.model)
     texts = texts_of(classifier, asked.texts)
     expected = classifier.probabilities(texts)
-    plain, right = None, True
+    plain = None
+    right = True
     print(
         "| | texts | largest difference | other label | other bits |\n|---|---:|---:|---:|---:|",
         flush=True,
@@ -195,7 +199,8 @@ def main() -> None:
                 continue
             bits = machine.bits(asked.model, texts[: machine.texts], Path(made) / "records")
             plain = bits if plain is None else plain
-            answers, truth = bits.view(np.float32), expected[: machine.texts]
+            answers = bits.view(np.float32)
+            truth = expected[: machine.texts]
             apart = float(np.abs(answers - truth).max())
             flipped = int((answers.argmax(axis=1) != truth.argmax(axis=1)).sum())
             different = int((bits != plain[: machine.texts]).any(axis=1).sum())

@@ -108,7 +108,8 @@ def write(path: Path, texts: Sequence[str]) -> None:
 
 def measured(*commands: Sequence[object]) -> Figures:
     """Run the commands at once, and watch all that they start."""
-    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    start = time.monotonic()
     running = [
         subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL) for command in commands
     ]
@@ -117,7 +118,8 @@ def measured(*commands: Sequence[object]) -> Figures:
         for number in _tree([process.pid for process in running]):
             peaks[number] = max(peaks.get(number, 0.0), _resident(number))
         time.sleep(0.05)
-    seconds, after = time.monotonic() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds = time.monotonic() - start
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     if failed := [process.args for process in running if process.returncode]:
         raise SystemExit(f"this failed: {failed[0]!r}")
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
@@ -161,7 +163,8 @@ def main() -> None:
         "--fasttext", nargs=2, metavar=("PROGRAM", "MODEL"), help="its predict-prob too"
     )
     asked = parser.parse_args()
-    texts, python = texts_of(asked.rows, short=asked.short), (sys.executable, "-c")
+    texts = texts_of(asked.rows, short=asked.short)
+    python = (sys.executable, "-c")
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
         for suffix in {*asked.formats, *(() if asked.only else ("csv", "txt", "json"))}:
@@ -217,7 +220,8 @@ def table(rows: int, samples: dict[str, tuple[int, list[Figures]]]) -> str:
     base = medians.get("yardstick", [0.0, 0.0])
     for name, (seconds, cpu, first, other) in medians.items():
         answered = rows * (2 if "two" in name else 1)  # the yardstick answers every text twice
-        clock, by_cpu = (base[0] / samples[name][0] / seconds, base[1] / cpu)
+        clock = base[0] / samples[name][0] / seconds
+        by_cpu = base[1] / cpu
         efficiency = f"{clock * answered / rows:.0%}, {by_cpu * answered / rows:.0%}"
         figures = [f"{seconds:.1f}", f"{answered / seconds:,.0f}", f"{cpu:.1f}"]
         lines.append([name, *figures, efficiency, f"{first:.0f}, {other:.0f}"])

@@ -18,7 +18,8 @@ from edge_lstm.errors import DataError
 
 SETS = ("banking77", "trec6", "sst2", "tweeteval_emotion", "sms_spam", "zh_waimai10k")
 DATA = Path(__file__).parents[2] / "shared" / "data" / "sets"
-ALL, TEN_FOLD = "all", "10-fold"
+ALL = "all"
+TEN_FOLD = "10-fold"
 # Where each set is from; its files become train.csv and test.csv, columns text and label.
 ORIGINS = {
     "banking77": "github.com/PolyAI-LDN/task-specific-datasets, banking_data",

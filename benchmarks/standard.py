@@ -26,7 +26,9 @@ PAGE = Path(__file__).parent / "standard.md"
 HERE = "measured here"  # a source
 UNDIVIDED = ("mr", "cr", "subj", "mpqa")  # without a published test split
 PRESETS = ("small", "base")
-ACCURACY, MACRO_F1, WEIGHTED_F1 = "accuracy", "macro F1", "weighted F1"
+ACCURACY = "accuracy"
+MACRO_F1 = "macro F1"
+WEIGHTED_F1 = "weighted F1"
 Runs = Mapping[Cell, Figures]
 # Set → its title, and the measure that its papers give.
 SETS: Mapping[str, tuple[str, str]] = {

@@ -24,7 +24,8 @@ from edge_lstm.text import to_matrix
 
 def scores(classifier: Classifier, texts: list[str]) -> Iterator[tuple[str, np.ndarray]]:
     """Yield the name of each score and float64 [texts], the higher the less familiar."""
-    graph, tokenizer = onnx.load_from_string(classifier.model.data), classifier.model.tokenizer
+    graph = onnx.load_from_string(classifier.model.data)
+    tokenizer = classifier.model.tokenizer
     graph.graph.output.append(onnx.helper.make_tensor_value_info("logits", 1, None))
     session = onnxruntime.InferenceSession(graph.SerializeToString())
     ids = [tokenizer.encode_text(text).ids for text in texts]
@@ -49,7 +50,8 @@ def scores(classifier: Classifier, texts: list[str]) -> Iterator[tuple[str, np.n
 
 def main() -> None:
     """Print the table."""
-    classifier, files = Classifier.load(sys.argv[1]), sys.argv[2:]
+    classifier = Classifier.load(sys.argv[1])
+    files = sys.argv[2:]
     texts = ([row.text for row in read_rows([file]) if row.text] for file in files)
     for (name, own), (_, foreign) in zip(*(scores(classifier, part) for part in texts)):
         print(f"| {name} | {auroc(own, foreign):.4f} |")

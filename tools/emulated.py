@@ -202,7 +202,8 @@ def compare(mine: Answers, theirs: Answers) -> Difference:
     flipped = mine.argmax(axis=1) != theirs.argmax(axis=1)
     top = np.sort(mine, axis=1)
     far = flipped & (top[:, -1] - top[:, -2] > 2 * TOLERANCE)
-    largest, identical = float(np.abs(mine - theirs).max()), bool((mine == theirs).all())
+    largest = float(np.abs(mine - theirs).max())
+    identical = bool((mine == theirs).all())
     return Difference(len(mine), largest, identical, int(flipped.sum()), int(far.sum()))
 
 

@@ -60,7 +60,8 @@ def output_of(command: str, folder: Path) -> str:
 
 def cut_like(new: str, old: str) -> str:
     """The new output, as long as the old one where that is cut."""
-    lines, before = new.splitlines(), old.splitlines()
+    lines = new.splitlines()
+    before = old.splitlines()
     if before and before[0] == CUT:
         return "\n".join([CUT, *lines[-(len(before) - 1) :]])
     if before and before[-1] == CUT:

@@ -61,7 +61,8 @@ def install(dist: Path, root: Path = ROOT) -> None:
     """Installs the wheel and the sdist in ``dist`` where nothing else is. SystemExit where one is
     not fit."""
     number = version(root)
-    (wheel,), (sdist,) = dist.glob("*.whl"), dist.glob("*.tar.gz")
+    (wheel,) = dist.glob("*.whl")
+    (sdist,) = dist.glob("*.tar.gz")
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
     for needed in NEEDED:

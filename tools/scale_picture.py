@@ -24,7 +24,9 @@ from edge_lstm.modelfile import open_model  # noqa: E402
 from edge_lstm.models import example_texts  # noqa: E402
 
 PICTURE = ROOT / "docs" / "images" / "scale.svg"
-BATCHES, BATCH_SIZE, SEED = 40, 4, 0
+BATCHES = 40
+BATCH_SIZE = 4
+SEED = 0
 SENTINELS = 2  # columns of the embedding
 
 
@@ -35,7 +37,8 @@ def scales() -> tuple[list[float], list[float]]:
     table = tensors["embedding"].astype(np.float32) * tensors["embedding_scale"]
     rows = [model.tokenizer.encode_text(text).ids for text in example_texts()]
     generator = random.Random(SEED)
-    held, free = [], []
+    held = []
+    free = []
     for _ in range(BATCHES):
         batch = [rows[0], *generator.sample(rows[1:], BATCH_SIZE - 1)]
         inputs = table[np.concatenate(batch)]

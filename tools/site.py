@@ -192,7 +192,10 @@ def relinked(markdown: str, page: Path) -> str:
     assert here is not None
 
     def replaced(link: re.Match[str]) -> str:
-        picture, text, target, anchor = link[1], link[2], link[3], link[4] or ""
+        picture = link[1]
+        text = link[2]
+        target = link[3]
+        anchor = link[4] or ""
         if re.match(r"[a-z]+:", target):
             return link[0]
         path = Path(os.path.normpath(page.parent / target))

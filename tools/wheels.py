@@ -63,7 +63,8 @@ CONFIG += "#define HAVE_DECLSPEC_DLL\n#define Py_ENABLE_SHARED\n#endif\n"
 
 def compile_module(target: str, include: Path, folder: Path) -> Path:
     """Compile the extension module for one of zig's targets."""
-    windows, more = "windows" in target, ["-s", "-fPIC"]
+    windows = "windows" in target
+    more = ["-s", "-fPIC"]
     if "macos" in target:
         more += ["-Wl,-undefined,dynamic_lookup"]
     if windows:  # each symbol comes from a named DLL: python3.dll has those of the stable ABI
@@ -73,10 +74,8 @@ def compile_module(target: str, include: Path, folder: Path) -> Path:
         }
         names = sorted({*used, *OF_MACROS})
         (folder / "python3.def").write_text("\n".join(["LIBRARY python3.dll", "EXPORTS", *names]))
-        machine, library = (
-            "arm64" if "aarch64" in target else "i386:x86-64",
-            str(folder / "python3.lib"),
-        )
+        machine = "arm64" if "aarch64" in target else "i386:x86-64"
+        library = str(folder / "python3.lib")
         command = ["dlltool", "-m", machine, "-d", str(folder / "python3.def"), "-l", library]
         subprocess.run([*ZIG, *command], check=True)
         more = ["-s", library]
@@ -91,15 +90,18 @@ def compile_module(target: str, include: Path, folder: Path) -> Path:
 def wheel(source: Path, module: Path, platform: str, dist: Path) -> Path:
     """Write the wheel for a platform: this machine's, with another module and tag."""
     path = dist / re.sub(r"abi3-.*", f"abi3-{platform}.whl", source.name)
-    record, record_name = "", ""
+    record = ""
+    record_name = ""
     with zipfile.ZipFile(source) as old, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as new:
         for name in old.namelist():
-            data, folder = old.read(name), name.partition("/")[0]
+            data = old.read(name)
+            folder = name.partition("/")[0]
             if name.endswith("/RECORD"):
                 record_name = name
                 continue
             if name.endswith(".so"):
-                name, data = f"{folder}/{module.name}", module.read_bytes()
+                name = f"{folder}/{module.name}"
+                data = module.read_bytes()
             elif name.endswith("/WHEEL"):
                 data = re.sub(rb"(?<=Tag: cp310-abi3-).*", platform.encode(), data)
             digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()

@@ -76,7 +76,9 @@ def added(texts: Sequence[str], vectors: Floats, pretrained: PretrainedWords) ->
     place = {word: i for i, word in enumerate(words)}
     weighted = pretrained.embeddings(words, FIRST_WORD_ID + len(words)).weighted[FIRST_WORD_ID:]
     weights = np.linalg.norm(weighted, axis=1)  # the vectors are of length 1
-    rows, columns, values = [], [], []
+    rows = []
+    columns = []
+    values = []
     for row, text in enumerate(texts):
         in_text = [place[word] for word in re.findall("[a-z]+", text.lower()) if word in place]
         rows += [row] * len(in_text)

@@ -105,7 +105,8 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             plan.check_fits(dataset)
             callbacks = self._callbacks(plan)
             self.result_ = fit(dataset, plan, unlabelled=tuple(unlabelled), callbacks=callbacks)
-        self.plan_, self.several_ = plan, dataset.several
+        self.plan_ = plan
+        self.several_ = dataset.several
         self.indicator_ = getattr(y, "ndim", 1) == 2
         if dataset.several:
             self.classes_ = np.array(dataset.labels, dtype=object)
@@ -122,7 +123,8 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         )
         if not verbose:
             return Callbacks(say=self.callback) if self.callback else SILENT
-        epochs, shown = EpochLines(plan.loop.epochs), time.monotonic()
+        epochs = EpochLines(plan.loop.epochs)
+        shown = time.monotonic()
 
         def show(line: str) -> None:
             nonlocal shown

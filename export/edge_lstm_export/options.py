@@ -77,7 +77,8 @@ def _check(
             )
         least, most, above, below = limits
         if not least <= value <= most or (above and value == least) or (below and value == most):
-            start, end = "above" if above else "from", "to below" if below else "to"
+            start = "above" if above else "from"
+            end = "to below" if below else "to"
             raise DataError(f"{name} must be {start} {least:,} {end} {most:,}, not {value}")
 
 

@@ -24,9 +24,12 @@ from spans import NEGATIONS, random_spans, spans_around
 
 from edge_lstm.errors import DataError
 
-VALIDATION, SEED, SPANS = 0.04, 0, 4
+VALIDATION = 0.04
+SEED = 0
+SPANS = 4
 KEPT = Path(__file__).with_name("labels.safetensors")
-KEY, _SCALE = "edge_lstm_soft_labels", np.float32(65_535)
+KEY = "edge_lstm_soft_labels"
+_SCALE = np.float32(65_535)
 
 
 @dataclass(frozen=True)

@@ -89,14 +89,18 @@ def main() -> None:
     texts = read_imdb()
     unlabelled, of_spans = load_labels(KEPT, texts)
     negated, turned = negated_clauses(texts.spans, of_spans)
-    more, soft, recipe = [*texts.spans, *negated], [of_spans, turned], RECIPES[arguments.recipe]
+    more = [*texts.spans, *negated]
+    soft = [of_spans, turned]
+    recipe = RECIPES[arguments.recipe]
     if recipe.ngrams != 0:
-        more, soft = [*texts.unlabelled, *more], [unlabelled, *soft]
+        more = [*texts.unlabelled, *more]
+        soft = [unlabelled, *soft]
     if recipe.sentences:
         for said in labelled_sentences(trees=not arguments.no_treebank, products=recipe.products):
             more += said
             soft.append(np.array([[1 - share, share] for share in said.values()], np.float32))
-    plan, labels = plan_of(arguments.recipe, texts.dataset), np.concatenate(soft)
+    plan = plan_of(arguments.recipe, texts.dataset)
+    labels = np.concatenate(soft)
     told = Callbacks(say, on_epoch=lambda epoch: say(str(epoch)))
     with quiet_thread():
         result = fit(texts.dataset, plan, unlabelled=more, soft_labels=labels, callbacks=told)

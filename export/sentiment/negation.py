@@ -48,7 +48,8 @@ def negated(clause: str) -> list[str]:
         capitals = words[0].isupper() and len(words[0]) > 1
         alone = clause if capitals else clause[0].lower() + clause[1:]
         return [f"{'Not' if clause[0].isupper() else 'not'} {alone}"]
-    before, after = clause[: place.start(1)], clause[place.end(1) :]
+    before = clause[: place.start(1)]
+    after = clause[place.end(1) :]
     verb, *been = place[1].split()
     ways = [f"{verb} not", _SHORT.get(verb, f"{verb}n't"), f"{verb} never"]
     texts = [before + " ".join([way, *been]) + after for way in ways]
@@ -62,7 +63,9 @@ def negated_clauses(
 ) -> tuple[list[str], npt.NDArray[np.float32]]:
     """Negate the clauses that the labels, float32 [n, 2], are sure of → (texts, float32 [m, 2],
     turned). No text is one of the clauses."""
-    seen, texts, rows = set(clauses), [], []
+    seen = set(clauses)
+    texts = []
+    rows = []
     for row in np.flatnonzero(labels.max(axis=1) >= SURE).tolist():
         for text in negated(clauses[row]):
             if text not in seen:

@@ -19,7 +19,9 @@ from spans import sentences
 
 # Probability of "pos": of the treebank's grades, very negative to very positive; of a comment with
 # a positive emotion, less sure since those who label them differ.
-GRADES, NEUTRAL, EMOTION = (0.02, 0.1, 0.5, 0.9, 0.98), 0.5, 0.9
+GRADES = (0.02, 0.1, 0.5, 0.9, 0.98)
+NEUTRAL = 0.5
+EMOTION = 0.9
 FEWEST_NEUTRAL = 4  # words: shorter phrases without a sentiment are in every sentence
 # Figure 2 of the paper; its other emotions are ambiguous.
 # fmt: off
@@ -34,7 +36,9 @@ NEGATIVE = {
     "nervousness", "remorse", "sadness",
 }
 # fmt: on
-KEPT_OF_PRODUCTS, MOST, LEFT_OUT = Path(__file__).with_name("products.safetensors"), 254, 255
+KEPT_OF_PRODUCTS = Path(__file__).with_name("products.safetensors")
+MOST = 254
+LEFT_OUT = 255
 PRODUCTS, LONGEST = (
     ("books", "dvd", "electronics", "kitchen_&_housewares"),
     250,
@@ -82,7 +86,8 @@ def emotions(comments: Path) -> dict[str, float]:
     with comments.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             labels = set(row["labels"].split("|"))
-            positive, negative = bool(labels & POSITIVE), bool(labels & NEGATIVE)
+            positive = bool(labels & POSITIVE)
+            negative = bool(labels & NEGATIVE)
             if positive != negative or labels == {"neutral"}:
                 text = re.sub(r"\[(?:NAME|RELIGION)\]", "", row["text"]).strip()
                 found[text] = (

@@ -51,7 +51,8 @@ class Display:
     quiet: a line only after two seconds without one."""
 
     def __init__(self, *, quiet: bool = False, verbose: bool = False) -> None:
-        self._quiet, self._verbose = quiet, verbose
+        self._quiet = quiet
+        self._verbose = verbose
         self._epochs = EpochLines(None)
         self._status: Any = None
         self._last_line = time.monotonic()
@@ -194,10 +195,8 @@ def print_exported(file: ModelFile, exported: Exported, *, as_json: bool, verbos
         )
     print(wrapped(f"{file.path}: {file.precision}, {len(file.data):,} bytes{accuracy}"))
     if (curve := file.abstention) is not None and curve.default is not None:
-        least, texts = (
-            curve.threshold(curve.default),
-            f"{counted(curve.texts, 'text')} ({curve.data})",
-        )
+        least = curve.threshold(curve.default)
+        texts = f"{counted(curve.texts, 'text')} ({curve.data})"
         print(
             f"abstain: below {least:.4g}; at most {curve.default:.3g} of the rest wrong, by {texts}"
         )

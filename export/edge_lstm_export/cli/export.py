@@ -71,10 +71,8 @@ def command(
         loaded = load_checkpoint(checkpoint)
         test = None
         if data is not None:
-            names, several = (
-                options.column_names(label_columns),
-                loaded.thresholds is not None or None,
-            )
+            names = options.column_names(label_columns)
+            several = loaded.thresholds is not None or None
             test = load_labelled(
                 data, label_separator=label_separator, label_columns=names, several=several
             )

@@ -46,7 +46,8 @@ _TEACHER = (
 _START = "Model file whose LSTM and word embeddings the network starts from."
 _UNLABELLED = "Unlabelled texts, for the teachers to label."
 _RESUME = "Continue an interrupted training, or start if there is none."
-_TESTED, _HELPS = "a tenth of 2,000 texts or more", "sentiment, where it helps"
+_TESTED = "a tenth of 2,000 texts or more"
+_HELPS = "sentiment, where it helps"
 
 
 def command(

@@ -48,7 +48,8 @@ def golden_texts(
     whatever it is, the texts have as many bytes.
     """
     rng = np.random.default_rng(0)
-    words, pieces = tokenizer.words, tokenizer.pieces or ()
+    words = tokenizer.words
+    pieces = tokenizer.pieces or ()
     frequent = _drawn(rng, words[:_FREQUENT], _PAIRED)
     made_up = "".join(_drawn(rng, pieces, _PARTS))
     drawn = _drawn(rng, (*words, *pieces), _SHORT + _LONG)

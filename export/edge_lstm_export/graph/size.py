@@ -116,7 +116,9 @@ def without_last_words(tokenizer: Tokenizer, config: NetworkConfig, size: int) -
 
 
 def _zeros(config: NetworkConfig, ngrams: Ints) -> GraphWeights:
-    directions, hidden, width = config.directions, config.hidden, config.embedding_dim
+    directions = config.directions
+    hidden = config.hidden
+    width = config.embedding_dim
     shapes = {
         "embedding": (config.num_words + 1, width),
         "w": (directions, 4 * hidden, width),

@@ -167,9 +167,11 @@ class _Draft:
     """A model file without golden rows and curve, and the classifier that answers with it."""
 
     def __init__(self, checkpoint: Checkpoint, length: int | None, *, int8: bool = False) -> None:
-        self.checkpoint, self.int8 = checkpoint, int8
+        self.checkpoint = checkpoint
+        self.int8 = int8
         self.tokenizer = replace(checkpoint.tokenizer, length=length or checkpoint.tokenizer.length)
-        config, length = checkpoint.network.config, self.tokenizer.length
+        config = checkpoint.network.config
+        length = self.tokenizer.length
         long = checkpoint.plan.get("kind") == "long"
         weights = weights_from_network(checkpoint.network)
         self._model = graph.build(weights, config, length, int8=int8, long=long)
@@ -198,11 +200,9 @@ class _Draft:
 
     def _file(self, golden: Sequence[object], curve: RiskCoverage | None) -> modelfile.ModelFile:
         """Return the model file, as a device opens it. CheckError if it is not valid ONNX."""
-        checkpoint, tokenizer, config = (
-            self.checkpoint,
-            self.tokenizer,
-            self.checkpoint.network.config,
-        )
+        checkpoint = self.checkpoint
+        tokenizer = self.tokenizer
+        config = self.checkpoint.network.config
         described = description(
             *(tokenizer, checkpoint.labels, config, checkpoint.training, golden),
             thresholds=checkpoint.thresholds,

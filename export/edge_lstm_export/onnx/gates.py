@@ -170,8 +170,10 @@ def headroom(model: bytes, rows: Rows, length: int) -> Floats:
     graph.graph.output.extend(
         onnx.helper.make_tensor_value_info(name, kind, None) for name in layers
     )
-    options, data = onnxruntime.SessionOptions(), graph.SerializeToString()
-    options.intra_op_num_threads, options.log_severity_level = 1, 3
+    options = onnxruntime.SessionOptions()
+    data = graph.SerializeToString()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 3
     session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
     rooms = []
     for row in rows:
@@ -209,17 +211,21 @@ def compare(
     percentage points that the second may lose."""
     most = float(np.abs(before.astype(np.float64) - after).max())
     labels = model.has_labels(before), model.has_labels(after)
-    changed, accuracy = int((labels[0] != labels[1]).any(axis=1).sum()), None
+    changed = int((labels[0] != labels[1]).any(axis=1).sum())
+    accuracy = None
     if truth is not None:
         several = model.model.thresholds is not None
         wrong = [(has != truth).sum(axis=1) for has in labels]  # labels of each text
-        lost, gained = int((wrong[1] > wrong[0]).sum()), int((wrong[1] < wrong[0]).sum())
+        lost = int((wrong[1] > wrong[0]).sum())
+        gained = int((wrong[1] < wrong[0]).sum())
         p_value = p_value_of_drop(lost, gained, len(truth), max_drop / 100)
         if several:
-            metric, interval = "micro F1", None
+            metric = "micro F1"
+            interval = None
             old, new = (set_scores(truth, has, model.labels).micro_f1 for has in labels)
         else:
-            metric, interval = "accuracy", paired_difference_interval(lost, gained, len(truth))
+            metric = "accuracy"
+            interval = paired_difference_interval(lost, gained, len(truth))
             old, new = (float((has & truth).any(axis=1).mean()) for has in labels)
         within_chance = (old - new) * 100 > max_drop + ROUNDING and p_value > SIGNIFICANT
         accuracy = AccuracyChange(metric, old, new, lost, gained, p_value, within_chance, interval)
@@ -253,7 +259,8 @@ def check_accuracy(comparison: Comparison, max_drop: float) -> None:
     """Raise CheckError if the metric fell by more than ``max_drop`` points and by more than chance
     explains, or, of several labels per text, if more than MOST_OTHER_LABELS of the texts, and more
     than chance explains, get other labels."""
-    change, texts = comparison.accuracy, comparison.texts
+    change = comparison.accuracy
+    texts = comparison.texts
     if change is None:
         return
     drop = (change.before - change.after) * 100

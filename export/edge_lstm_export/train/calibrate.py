@@ -62,7 +62,8 @@ def score(
     answers = probabilities(logits, several=thresholds is not None)
     if thresholds is not None:
         return metrics.set_scores(labels, apply_thresholds(answers, thresholds), names)
-    predicted, truth = answers.argmax(axis=1), labels.argmax(axis=1)
+    predicted = answers.argmax(axis=1)
+    truth = labels.argmax(axis=1)
     sets = metrics.set_scores(labels, np.eye(len(names), dtype=np.bool_)[predicted], names)
     error = metrics.expected_calibration_error(metrics.calibration_bins(truth, answers))
     return Scores(**vars(sets), log_loss=metrics.log_loss(truth, answers), calibration_error=error)
@@ -152,7 +153,8 @@ def rarity_offset(logits: Floats, labels: Bools, options: CalibrationOptions) ->
     It is a multiple of the logarithm of each label's rarity (logit adjustment; Menon et al., 2021).
     logits: float32 [n, outputs]. labels: bool [n, L].
     """
-    both, one_hot = two_columns(logits), np.eye(labels.shape[1], dtype=np.bool_)
+    both = two_columns(logits)
+    one_hot = np.eye(labels.shape[1], dtype=np.bool_)
     rarity = -np.log((labels.sum(axis=0) + 1) / (len(labels) + labels.shape[1]))
     rarity -= rarity.mean()
     names = tuple(map(str, range(labels.shape[1])))

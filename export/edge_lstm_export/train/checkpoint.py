@@ -64,7 +64,8 @@ class Checkpoint:
 def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     """Write a checkpoint; it appears under its name only when complete."""
     tensors = {f"network.{name}": value for name, value in checkpoint.network.state_dict().items()}
-    tokenizer, curve = checkpoint.tokenizer, checkpoint.abstention
+    tokenizer = checkpoint.tokenizer
+    curve = checkpoint.abstention
     description = {
         "network": asdict(checkpoint.network.config),
         "tokenizer": tokenizer.to_metadata(),
@@ -95,7 +96,8 @@ def sealed(data: bytes) -> bytes:
     place = _DIGEST.match(data)
     if place is None:
         raise ValueError("no digest")
-    before, after = data[: place.start(1)], data[place.end(1) :]
+    before = data[: place.start(1)]
+    after = data[place.end(1) :]
     return before + hashlib.sha256(before + after).hexdigest().encode() + after
 
 
@@ -180,7 +182,9 @@ def _checkpoint(description: Any, tensors: Mapping[str, torch.Tensor], path: Pat
             f"{tokenizer.num_ids:,} ids and {len(labels)} labels for a network of {sizes}"
         )
     thresholds = thresholds_from(description, labels) if config.several else None
-    training, plan, curve = description["training"], description["plan"], description["abstention"]
+    training = description["training"]
+    plan = description["plan"]
+    curve = description["abstention"]
     if not isinstance(training, dict) or not isinstance(plan, dict):
         raise TypeError("its training and plan are not objects")
     curve = None if curve is None else RiskCoverage.from_dict(curve)
@@ -190,7 +194,8 @@ def _checkpoint(description: Any, tensors: Mapping[str, torch.Tensor], path: Pat
 def describe_checkpoint(path: Path) -> dict[str, Any]:
     """Return a checkpoint's description as plain values."""
     checkpoint = load_checkpoint(path)
-    labels, tokenizer = checkpoint.labels, checkpoint.tokenizer
+    labels = checkpoint.labels
+    tokenizer = checkpoint.tokenizer
     return {
         "path": str(path),
         "bytes": path.stat().st_size,

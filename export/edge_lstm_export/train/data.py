@@ -102,10 +102,8 @@ def make_split(texts: Iterable[str], names: Sequence[Names], labels: Names, wher
     ``labels``."""
     index = {label: i for i, label in enumerate(labels)}
     if unknown := sorted({name for row in names for name in row} - index.keys()):
-        name, same = (
-            shorten(unknown[0]),
-            f"use the same labels in both: {', '.join(map(shorten, labels))}",
-        )
+        name = shorten(unknown[0])
+        same = f"use the same labels in both: {', '.join(map(shorten, labels))}"
         raise DataError(f"{where} has the label {name}, which the training texts lack; {same}")
     matrix = np.zeros((len(names), len(labels)), np.bool_)
     for row, text_labels in zip(matrix, names):

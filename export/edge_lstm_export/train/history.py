@@ -54,7 +54,8 @@ class EpochLines:
     def complete(self, record: EpochRecord, *, details: bool = False) -> str:
         """Return the line of an epoch that is complete. details: its losses and its time."""
         self._seconds.append(record.seconds)
-        loss, accuracy = record.validation_loss, record.validation_accuracy
+        loss = record.validation_loss
+        accuracy = record.validation_accuracy
         has_validation = loss is not None and accuracy is not None
         if details:
             validation = f"  validation {loss:.4f}  {accuracy:.2%}" if has_validation else ""

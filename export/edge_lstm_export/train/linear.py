@@ -31,7 +31,8 @@ def svm_weights(x: Matrix, labels: Bools, several: bool, c: float) -> tuple[Floa
     for column in np.flatnonzero(targets.any(axis=0) & ~targets.all(axis=0)):
         model = LinearSVC(C=c, tol=SVM_TOLERANCE, random_state=0, max_iter=SVM_PASSES)
         model.fit(x, targets[:, column])
-        weights[:, column], bias[column] = model.coef_[0], model.intercept_[0]
+        weights[:, column] = model.coef_[0]
+        bias[column] = model.intercept_[0]
     return weights, bias
 
 

@@ -127,7 +127,8 @@ class _Run:
     temperature_factor: float
 
     def __post_init__(self) -> None:
-        options, network = self.options, self.network
+        options = self.options
+        network = self.network
         network.lstm_in_bfloat16 = options.bfloat16 and multiplies_bfloat16()
         self.several = network.config.several
         trained = [p for p in network.parameters() if p.requires_grad]
@@ -146,7 +147,11 @@ class _Run:
         self.begin_epoch()
 
     def begin_epoch(self) -> None:
-        self.batch, self.loss_sum, self.correct, self.seen, self.seconds = 0, 0.0, 0, 0, 0.0
+        self.batch = 0
+        self.loss_sum = 0.0
+        self.correct = 0
+        self.seen = 0
+        self.seconds = 0.0
 
     def go(self) -> LoopResult:
         while (outcome := self.outcome()) is None:
@@ -197,7 +202,8 @@ class _Run:
 
     def record(self, **measured: float) -> EpochRecord:
         """The epoch so far."""
-        loss, accuracy = self.loss_sum / self.seen, self.correct / self.seen
+        loss = self.loss_sum / self.seen
+        accuracy = self.correct / self.seen
         return EpochRecord(
             self.epoch + 1, loss, accuracy, self.learning_rate(), self.seconds, **measured
         )
@@ -219,7 +225,8 @@ class _Run:
 
     def learning_rate(self) -> float:
         """The rate of the coming step: linear warm-up, then a cosine to zero."""
-        step, steps = self.epoch * self.batches + self.batch, self.options.epochs * self.batches
+        step = self.epoch * self.batches + self.batch
+        steps = self.options.epochs * self.batches
         warm = max(1, round(self.options.warmup * steps))
         if step < warm:
             return self.options.learning_rate * (step + 1) / warm
@@ -242,7 +249,8 @@ class _Run:
 
     def measure(self, validation: Examples) -> dict[str, float]:
         logits = predict_logits(self.network, validation, on_batch=self.stop_if_asked)
-        targets, several = torch.from_numpy(validation.targets), self.several
+        targets = torch.from_numpy(validation.targets)
+        several = self.several
         temperature = fit_temperature(logits, targets, self.temperature_factor, several=several)
         return {
             "validation_loss": float(soft_cross_entropy(logits, targets, several=several)),

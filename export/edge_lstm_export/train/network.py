@@ -50,10 +50,8 @@ class Network(nn.Module):
             self.embedding = _table(config.num_words + 1, config.embedding_dim, blank)
             # One nn.LSTM per direction: packed sequences are slow on a CPU, so _direction handles
             # lengths.
-            directions, size = (
-                map(lstm_name, range(config.directions)),
-                (config.embedding_dim, config.hidden),
-            )
+            directions = map(lstm_name, range(config.directions))
+            size = (config.embedding_dim, config.hidden)
             self.lstm = nn.ModuleDict(
                 {name: nn.LSTM(*size, batch_first=True) for name in directions}
             )
@@ -136,7 +134,8 @@ class Network(nn.Module):
     def room(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """ids: int64 [B, T]; lengths: int64 [B] → [D, H]: how far each unit stays below tanh(t),
         the most that a unit can reach at step t; the least of all texts and steps."""
-        x, steps = self.embedding(ids), torch.arange(1, ids.shape[1] + 1)
+        x = self.embedding(ids)
+        steps = torch.arange(1, ids.shape[1] + 1)
         most = torch.tanh(steps.to(x.dtype)).view(1, -1, 1)
         is_padding = (steps > lengths.unsqueeze(1)).unsqueeze(2)  # B, T, 1
         rooms = []
@@ -152,7 +151,8 @@ class Network(nn.Module):
         """[D, H]: what :meth:`room` is of no text below. At step t a unit's output is at most
         tanh(t) times its output gate, whose opening no id and no earlier outputs, at most 1 each,
         bring above a bound."""
-        rooms, hidden = [], self.config.hidden
+        rooms = []
+        hidden = self.config.hidden
         for direction in range(self.config.directions):
             kernel, recurrent, *biases = (
                 w[-hidden:] for w in self.lstm[lstm_name(direction)].parameters()

@@ -64,7 +64,8 @@ class Features:
         """float32 [texts, n], CSR: 1 for each n-gram that a text holds."""
         blocks = [sparse.csr_matrix((0, len(self.keys)), dtype=np.float32)]
         for texts, owner, ids, pair_owner, pairs in _blocks(examples):
-            owner, keys = np.concatenate([owner, pair_owner]), np.concatenate([ids, pairs])
+            owner = np.concatenate([owner, pair_owner])
+            keys = np.concatenate([ids, pairs])
             place = np.searchsorted(self.keys, keys).clip(max=len(self.keys) - 1)
             inside = self.keys[place] == keys
             blocks.append(_ones(owner[inside], place[inside], (texts, len(self.keys))))
@@ -91,7 +92,8 @@ class Features:
         """weights: float32 [n + m + width, outputs], of :meth:`matrix` → float32 [n, outputs],
         those of the characters and embeddings added into the words'."""
         count = len(self.keys)
-        total, start = weights[:count], count
+        total = weights[:count]
+        start = count
         for block in (self.characters, self.embeddings):
             if block is not None:
                 total = total + block @ weights[start : start + block.shape[1]]
@@ -131,7 +133,8 @@ def choose_ngrams(
 def _log_count_ratios(counts: Matrix, targets: Floats) -> Doubles:
     """float64 [columns]: |log-count ratio| times the root of the texts, the largest over the labels
     against the rest (the ratio is NB-SVM's; Wang & Manning, 2012)."""
-    texts, sizes = counts.getnnz(axis=0), targets.sum(axis=0)
+    texts = counts.getnnz(axis=0)
+    sizes = targets.sum(axis=0)
     inside = counts.T.astype(np.float64) @ targets + 1
     outside = texts[:, None] - inside + 2
     ratios = np.log(inside / outside) - np.log((sizes + 1) / (len(targets) - sizes + 1))
@@ -360,10 +363,8 @@ def merged(first: SparseWeights, second: SparseWeights, data: SparseData) -> Spa
     """
     count, width = first.head.shape
     roots = data.examples.roots
-    total, bias = (
-        np.zeros((len(data.features.keys), count), np.float32),
-        np.zeros(count, np.float32),
-    )
+    total = np.zeros((len(data.features.keys), count), np.float32)
+    bias = np.zeros(count, np.float32)
     scale = None
     for weights in (first, second):
         vectors = weights.vectors @ weights.head.T
@@ -417,7 +418,9 @@ def _ones(rows: Ints, columns: Ints, shape: tuple[int, int]) -> Matrix:
 def _pairs_of(examples: Examples) -> tuple[Matrix, Ints]:
     """(float32 [texts, n] CSR, 1 for each pair that a text holds; the pairs' keys, int64 [n]
     ascending)."""
-    owners, keys, first = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], 0
+    owners = [np.zeros(0, np.int64)]
+    keys = [np.zeros(0, np.int64)]
+    first = 0
     for texts, _, _, owner, pairs in _blocks(examples):
         different, place = np.unique(pairs, return_inverse=True)
         counts = _ones(owner, place.reshape(-1), (texts, len(different))).tocoo()

@@ -115,7 +115,8 @@ class PretrainedWords:
         own = _normalised(self.table[self.pieces] - self._mean)
         parts = [own[i : i + _CHUNK] for i in range(0, len(own), _CHUNK)]
         likeness = np.concatenate([(part @ vectors.T).max(axis=1) for part in parts])
-        excluded, order = set(without), np.argsort(-likeness, kind="stable")
+        excluded = set(without)
+        order = np.argsort(-likeness, kind="stable")
         return tuple([word for i in order if (word := self.words[i]) not in excluded][:most])
 
 
@@ -124,10 +125,8 @@ def english(options: WordVectorOptions = DEFAULT_VECTORS) -> PretrainedWords:
     """Return the table of this package: English words and their vectors."""
     stored = load_file(ENGLISH)
     words = tuple(stored["words"].tobytes().decode().split("\n"))
-    place, table = (
-        {word: i for i, word in enumerate(words)},
-        unpacked(stored["codes"], stored["scales"]),
-    )
+    place = {word: i for i, word in enumerate(words)}
+    table = unpacked(stored["codes"], stored["scales"])
 
     def read(words: Sequence[str]) -> list[list[int]]:
         return [[place[word]] if word in place else [] for word in words]

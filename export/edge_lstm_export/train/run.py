@@ -148,7 +148,8 @@ def run_job(
         inputs = plan_job(job, callbacks.say)
         stages.check(inputs.identity)
         planned(inputs)
-        dataset, plan = inputs.dataset, inputs.plan
+        dataset = inputs.dataset
+        plan = inputs.plan
         result = fit(
             dataset, plan, unlabelled=inputs.unlabelled, callbacks=callbacks, stages=stages
         )

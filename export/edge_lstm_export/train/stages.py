@@ -54,7 +54,8 @@ class Stages:
         identity: Mapping[str, Any] | None = None,
         done: Mapping[str, Stage] | None = None,
     ) -> None:
-        self.path, self.identity = path, identity
+        self.path = path
+        self.identity = identity
         self._done = dict(done or {})
 
     def get(self, name: str) -> Stage | None:
@@ -81,7 +82,8 @@ class Stages:
         """
         began = identity if self.identity is None else self.identity
         for name in {**began, **identity}:
-            then, now = began.get(name), identity.get(name)
+            then = began.get(name)
+            now = identity.get(name)
             if then != now:
                 raise DataError(
                     f"cannot resume: {name} was {then!r:.60} and is {now!r:.60}; "
@@ -97,7 +99,8 @@ def load_stages(path: Path) -> Stages:
     """Read the stages of an unfinished training. Raises DataError if the file is damaged or another
     one."""
     description, tensors = read_sealed(path, f"delete {path} and start again")
-    identity, stages = description.get("identity"), description.get("stages")
+    identity = description.get("identity")
+    stages = description.get("stages")
     if not isinstance(identity, dict) or not isinstance(stages, dict):
         raise DataError(f"{path} holds no unfinished training; delete the file, or give another -o")
     done = {name: Stage(plain, {}) for name, plain in stages.items()}

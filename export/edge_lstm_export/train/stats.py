@@ -107,7 +107,8 @@ def try_teacher(
     """
     rows = len(dataset.train)
     has_many = dataset.several or len(dataset.labels) > defaults.MOST_EXACT_LABELS
-    most, fewest = defaults.MOST_WITH_EMBEDDINGS, defaults.FEWEST_TO_CROSS_VALIDATE
+    most = defaults.MOST_WITH_EMBEDDINGS
+    fewest = defaults.FEWEST_TO_CROSS_VALIDATE
     if has_many or not fewest <= rows <= most:
         return None
     order = np.random.default_rng([seed, 0x5E]).permutation(rows)

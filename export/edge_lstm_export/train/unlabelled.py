@@ -31,11 +31,10 @@ def choose_unlabelled(
     left_out: the labelled and the test texts. source: name of the texts' source, for the remarks.
     most: texts that are chosen; of more, a random part, in which texts differ in more than numbers.
     """
-    chosen, repeated = (
-        sorted({*texts}.difference(left_out)),
-        sum(text in left_out for text in texts),
-    )
-    remarks, of = [], f"of {counted(len(texts), 'text')} of {source}"
+    chosen = sorted({*texts}.difference(left_out))
+    repeated = sum(text in left_out for text in texts)
+    remarks = []
+    of = f"of {counted(len(texts), 'text')} of {source}"
     if repeated:
         rest = "not used" if chosen else "none is left to label"
         verb = "is a labelled or test text" if repeated == 1 else "are labelled or test texts"

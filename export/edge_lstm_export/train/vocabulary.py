@@ -93,7 +93,8 @@ def informative_marks(texts: Sequence[str], labels: Bools, options: VocabularyOp
     sizes = labels.sum(axis=0)
     inside = holds.T @ labels + 0.5  # marks, L
     outside = holds.sum(axis=0)[:, None] - inside + 1
-    without, rest = sizes - inside + 1, len(texts) - sizes - outside + 1
+    without = sizes - inside + 1
+    rest = len(texts) - sizes - outside + 1
     odds = np.log(inside * rest / (outside * without))
     error = np.sqrt(1 / inside + 1 / outside + 1 / without + 1 / rest)
     # With many labels, one of them differs by chance.

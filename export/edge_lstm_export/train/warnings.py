@@ -24,12 +24,16 @@ def checked(dataset: Dataset) -> Dataset:
     Duplicates are texts of equal keys (``Split.keys``). Raises DataError if all texts are
     duplicates.
     """
-    train, test, texts = dataset.train, dataset.test, len(dataset.train)
-    different, but = len(np.unique(train.keys)), "(ignoring case, punctuation and spaces)"
+    train = dataset.train
+    test = dataset.test
+    texts = len(dataset.train)
+    different = len(np.unique(train.keys))
+    but = "(ignoring case, punctuation and spaces)"
     if texts > 1 and different == 1:
         same = f"all {texts:,} training texts of {dataset.name} are the same {but}"
         raise DataError(f"{same}; name the column that holds the texts (--text-column)")
-    repeated, conflicts = texts - different, _conflicting(train)
+    repeated = texts - different
+    conflicts = _conflicting(train)
     shared = int(np.isin(test.keys, train.keys).sum()) if test is not None else 0
     warnings = [*dataset.warnings, *_label_warnings(dataset)]
     if repeated > _MANY_DUPLICATES * texts:
@@ -61,7 +65,8 @@ def _conflicting(split: Split) -> int:
 
 
 def _label_warnings(dataset: Dataset) -> Iterator[str]:
-    names, counts = dataset.labels, dataset.train.counts()
+    names = dataset.labels
+    counts = dataset.train.counts()
     if few := [
         f"{shorten(name)} ({count})"
         for name, count in zip(names, counts)

@@ -70,7 +70,8 @@ def _together(examples: Examples, ids: int, window: int) -> sparse.csr_matrix:
     word = examples.ids >= FIRST_WORD_ID
     counts = sparse.csr_matrix((ids, ids), dtype=np.float32)
     for distance in range(1, window + 1):
-        left, right = examples.ids[:-distance], examples.ids[distance:]
+        left = examples.ids[:-distance]
+        right = examples.ids[distance:]
         use = word[:-distance] & word[distance:] & (owner[:-distance] == owner[distance:])
         ones = np.full(int(use.sum()), 1 / distance, np.float32)
         counts = (

@@ -16,7 +16,8 @@ from edge_lstm.printable import counted
 from edge_lstm_export.options import DataOptions
 from edge_lstm_export.train.data import Dataset, file_digest, label_names, make_split
 
-IMDB, ARCHIVE = "imdb", "aclImdb_v1.tar.gz"
+IMDB = "imdb"
+ARCHIVE = "aclImdb_v1.tar.gz"
 URL = f"https://ai.stanford.edu/~amaas/data/sentiment/{ARCHIVE}"
 DATA_VARIABLE = "EDGE_LSTM_DATA"
 _UNLABELLED = "unsup"
@@ -75,7 +76,8 @@ def read_reviews(source: str, options: DataOptions) -> Dataset:
     damaged = sum("\ufffd" in text for part in rows.values() for text, _ in part)
     not_utf8 = f"{counted(damaged, 'text')} with bytes that are not UTF-8: they became U+FFFD"
     warnings = (not_utf8,) if damaged else ()
-    name, digest = IMDB if source == IMDB else path.name, file_digest(path)
+    name = IMDB if source == IMDB else path.name
+    digest = file_digest(path)
     return Dataset(name, labels, train, test if len(test) else None, digest, False, more, warnings)
 
 

@@ -37,13 +37,15 @@ def dataset_from(
                 f"{name} has no labelled text; a classifier needs texts of two labels or more"
             )
     all_labels = columns or label_names(flat, name, several=several)
-    checked, more = _read_texts(texts, name), _read_texts(unlabelled, f"{name}, unlabelled")
+    checked = _read_texts(texts, name)
+    more = _read_texts(unlabelled, f"{name}, unlabelled")
     if len(checked) != len(names):
         raise DataError(
             f"{name}: {counted(len(checked), 'text')} but labels of {len(names):,}; give one "
             "for each"
         )
-    train, digest = make_split(checked, names, all_labels, name), texts_digest(checked, names)
+    train = make_split(checked, names, all_labels, name)
+    digest = texts_digest(checked, names)
     return Dataset(name, all_labels, train, None, digest, several, more)
 
 

@@ -168,7 +168,8 @@ def _read_files(paths: Sequence[Path], options: DataOptions) -> Dataset:
     rows = [row for part in parts for row in part.labels]
     where = " + ".join(map(str, paths))
     labels = data.label_names([name for row in rows for name in row], where, several=several)
-    train, digest = data.make_split(texts, rows, labels, where), _digest(paths, parts)
+    train = data.make_split(texts, rows, labels, where)
+    digest = _digest(paths, parts)
     absent = [name for name in options.label_columns if name not in labels and not name.isdigit()]
     warnings = tuple(f"no text has the label {name}: the model will not know it" for name in absent)
     columns = _distinct(part.columns for part in parts)

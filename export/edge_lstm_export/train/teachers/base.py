@@ -340,7 +340,8 @@ def fit_layer(
     if several:
         for column in np.flatnonzero(labels.any(axis=0) & ~labels.all(axis=0)):
             model.fit(x, labels[:, column])
-            weights[column], bias[column] = model.coef_[0], model.intercept_[0]
+            weights[column] = model.coef_[0]
+            bias[column] = model.intercept_[0]
         return weights, bias
     model.fit(x, labels.argmax(axis=1))
     layer = [model.coef_, model.intercept_]

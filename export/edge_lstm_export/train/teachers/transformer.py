@@ -45,7 +45,8 @@ class Transformer(nn.Module):
 
     def __init__(self, body: Any, tokenizer: Any) -> None:
         super().__init__()
-        self.body, self.tokenizer = body, tokenizer
+        self.body = body
+        self.tokenizer = tokenizer
         self.is_classifier = type(body).__name__.endswith("ForSequenceClassification")
         self.width: int = body.config.num_labels if self.is_classifier else body.config.hidden_size
         plain = tokenizer("a", add_special_tokens=False)["input_ids"]
@@ -115,7 +116,8 @@ def read_texts(
     total = np.zeros((len(texts), model.width), np.float32)
     counts = np.bincount([row for row, _ in windows], minlength=len(texts))[:, None]
     work = np.cumsum([0, *(len(part) + 2 for _, part in windows)])
-    start, done = 0, progress(f"encoding {counted(len(texts), 'text')}", say)
+    start = 0
+    done = progress(f"encoding {counted(len(texts), 'text')}", say)
     with torch.inference_mode(), precision(), enough_threads(model):
         while start < len(windows):
             # As many short ones at once as there is room for in a batch of long ones.
@@ -155,7 +157,8 @@ def progress(what: str, say: Say) -> Callable[[float], None]:
         nonlocal last
         now = time.monotonic()
         if now - last > _SAY_EVERY:
-            left, last = (now - begin) * (1 - share) / share, now
+            left = (now - begin) * (1 - share) / share
+            last = now
             say(f"teacher: {what}, {share:.0%} done, about {left / 60:.1f} min left")
 
     return at
@@ -184,10 +187,8 @@ def load_transformer(source: str, classifier: bool = False) -> Transformer:
     _configuration(source)
     import transformers
 
-    kind, options = (
-        "AutoModelForSequenceClassification" if classifier else "AutoModel",
-        _options(source),
-    )
+    kind = "AutoModelForSequenceClassification" if classifier else "AutoModel"
+    options = _options(source)
     with _errors_of(source):
         tokenizer = transformers.AutoTokenizer.from_pretrained(source, use_fast=True, **options)
         body = getattr(transformers, kind).from_pretrained(source, use_safetensors=True, **options)
