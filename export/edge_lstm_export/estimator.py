@@ -85,7 +85,13 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.callback = callback
         self.verbose = verbose
 
-    def fit(self, X: Any, y: Any, *, unlabelled: Sequence[str] = ()) -> TextClassifier:  # noqa: N803
+    def fit(
+        self,
+        X: Any,  # noqa: N803
+        y: Any,
+        *,
+        unlabelled: Sequence[str] = (),
+    ) -> TextClassifier:
         """Train on texts and their labels.
 
         X: texts, a list, array or pandas Series of str. y: a label per text; or several, as a list

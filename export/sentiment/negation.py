@@ -26,7 +26,8 @@ _PLACE = re.compile(
     r"(?!(?:not|you|it|he|she|they|we|I|this|that|there)\b)"
 )
 _UNFIT = re.compile(  # negated already, contrasted, asked, or more than a sentence
-    r"\b(?:not|never|no|none|nothing|nobody|neither|nor|hardly|barely|cannot|without|only|but|although|though)\b"
+    r"\b(?:not|never|no|none|nothing|nobody|neither|nor|hardly|barely|cannot|without|only"
+    r"|but|although|though)\b"
     r"|n't\b|\?|[.!]\s",
     re.IGNORECASE,
 )

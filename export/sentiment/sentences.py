@@ -90,9 +90,10 @@ def emotions(comments: Path) -> dict[str, float]:
             negative = bool(labels & NEGATIVE)
             if positive != negative or labels == {"neutral"}:
                 text = re.sub(r"\[(?:NAME|RELIGION)\]", "", row["text"]).strip()
-                found[text] = (
-                    NEUTRAL if positive == negative else EMOTION if positive else 1 - EMOTION
-                )
+                if positive == negative:
+                    found[text] = NEUTRAL
+                else:
+                    found[text] = EMOTION if positive else 1 - EMOTION
     return found
 
 

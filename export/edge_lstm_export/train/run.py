@@ -96,7 +96,8 @@ class Inputs:
         texts = texts_digest((*self.dataset.train.texts, *self.unlabelled), repeat(()))
         versions = {"version": __version__, "PyTorch": torch.__version__}
         plain = {"data": self.dataset.digest, "texts": texts, **self.plan.to_dict(), **versions}
-        return json.loads(json.dumps(plain))  # type: ignore[no-any-return] # as it comes back from a file
+        # As it comes back from a file.
+        return json.loads(json.dumps(plain))  # type: ignore[no-any-return]
 
 
 def plan_job(job: Job, say: Callable[[str], None] = lambda line: None) -> Inputs:
