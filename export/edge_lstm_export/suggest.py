@@ -27,10 +27,9 @@ from edge_lstm.errors import DataError
 from edge_lstm.text import text_key, well_formed
 
 POOL = 20_000  # texts that are classified: of more, a random part
-SHORTLIST, FEWEST = (
-    20,
-    500,
-)  # the least sure texts that are compared: so many times those asked for, at least
+# The least sure texts are compared with each other: this many times those asked for, or FEWEST.
+SHORTLIST = 20
+FEWEST = 500
 MOST_CLUSTERS = 200
 NEAR_COPY = 0.85  # cosine of their character trigrams from which a text counts as a copy of another
 

@@ -14,9 +14,9 @@ import numpy.typing as npt
 
 from edge_lstm.text import spaceless
 
-MOST_WORDS = 12  # of a clause: in a longer one the negation may be of something else
+MOST_WORDS = 12  # In a longer clause the negation may be of something else.
 SURE = 0.8  # the teacher, at least, of the clause as it stands
-STRENGTH = 0.6  # of the label that is turned: 1 is the opposite, 0 neither
+STRENGTH = 0.6  # How far the label is turned: 1 is the opposite, 0 neither.
 MOST_ALONE = 3  # words: more without a verb are no clause that "not" could stand before
 MOST_AT_ALL = 3  # words that "at all" is added to
 

@@ -39,15 +39,12 @@ NEGATIVE = {
 KEPT_OF_PRODUCTS = Path(__file__).with_name("products.safetensors")
 MOST = 254
 LEFT_OUT = 255
-PRODUCTS, LONGEST = (
-    ("books", "dvd", "electronics", "kitchen_&_housewares"),
-    250,
-)  # characters of a sentence
+PRODUCTS = ("books", "dvd", "electronics", "kitchen_&_housewares")
+LONGEST = 250  # characters of a sentence
 _REVIEW = re.compile(r"<title>(.*?)</title>.*?<review_text>(.*?)</review_text>", re.DOTALL)
 _WRITTEN = {"-LRB-": "(", "-RRB-": ")", "``": '"', "''": '"', "`": "'"}
-_SPACE = re.compile(
-    r" (?=[.,:;!?)%]|n't\b|'(?:s|re|ve|ll|d|m)\b)|(?<=[($]) "
-)  # that people do not write
+# A space that people do not write.
+_SPACE = re.compile(r" (?=[.,:;!?)%]|n't\b|'(?:s|re|ve|ll|d|m)\b)|(?<=[($]) ")
 
 
 def labelled_sentences(*, trees: bool = True, products: bool = True) -> list[dict[str, float]]:

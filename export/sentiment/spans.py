@@ -17,11 +17,9 @@ from edge_lstm.text import split_words
 
 LENGTHS = (0, 1, 1, 2, 3)  # sentences of a span, drawn; 0: a clause of one
 FEWEST_CHARACTERS = 3  # "Ok." is a sentence, ")." is none
-BEFORE, AFTER, MOST_AROUND = (
-    3,
-    5,
-    3,
-)  # most words before a negation and after it, most such spans of a review
+BEFORE = 3  # words before a negation, at most
+AFTER = 5  # words after it, at most
+MOST_AROUND = 3  # such spans of a review, at most
 # fmt: off
 NEGATIONS = (
     "not", "*n't", "never", "no", "nothing", "nobody", "none", "neither", "nor", "hardly", "barely",

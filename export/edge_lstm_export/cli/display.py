@@ -79,7 +79,7 @@ class Display:
             from rich.text import Text
 
             self._status.update(Text(printable(line)))
-        if received():  # where a library has swallowed what was raised
+        if received():  # A library may have swallowed what was raised.
             raise KeyboardInterrupt
 
     def prepared(self, prepared: Inputs) -> None:

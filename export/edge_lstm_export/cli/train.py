@@ -131,7 +131,7 @@ def command(
     if dry_run:
         _show_plan(job, as_json=as_json, verbose=verbose)
         return
-    # The work is not lost where nobody reads what is printed.
+    # The work is not lost if nobody reads what is printed.
     with spared_output(f"{job.output} is complete"):
         _train(job, as_json=as_json, verbose=verbose)
 

@@ -23,17 +23,18 @@ from edge_lstm.text import Tokenizer
 
 MOST_EXAMPLES = 8
 LONGEST_EXAMPLE = 500  # characters
-ORDERS = 16  # of the words that golden_texts draws
+ORDERS = 16  # orders in which golden_texts can draw its words
 
 _UNKNOWN = "Qwxyzzy!"
 # Written for the project: capitals, marks, an apostrophe and letters beyond ASCII, everyday words.
 _WRITTEN = "Not GOOD, not bad: it’s as it is. Isn't it? ÄΣ"
-_FREQUENT, _PAIRED = (
-    10,
-    20,
-)  # most pairs of the first words are n-grams; so many words stand in a row
+# Words in a row: most pairs of the first words are n-grams.
+_FREQUENT = 10
+_PAIRED = 20
 _PARTS = 3  # pieces of a made-up word
-_SHORT, _LONG = 8, 52  # words of a text
+# Words of the two texts of any words.
+_SHORT = 8
+_LONG = 52
 
 
 def golden_texts(
@@ -43,9 +44,10 @@ def golden_texts(
 
     The others are few, since each has a probability per label: empty; an unknown word; a text of
     written words, frequent ones, for their pairs, and one made up of pieces; a short and a long
-    text of any words and
-    pieces. The same vocabulary gives the same texts. order: of these words, 0 to ORDERS - 1;
-    whatever it is, the texts have as many bytes.
+    text of any words and pieces. The same vocabulary gives the same texts.
+
+    order: number of the order of these words, 0 to ORDERS - 1. The texts have the same number of
+        bytes in each.
     """
     rng = np.random.default_rng(0)
     words = tokenizer.words

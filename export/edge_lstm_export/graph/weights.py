@@ -25,7 +25,7 @@ import numpy.typing as npt
 Array = npt.NDArray[Any]
 
 LARGEST = 127  # int8, symmetric
-REDUCED = 64  # of LSTM weights, see above
+REDUCED = 64  # largest int8 value of an LSTM's weight, see above
 SENTINELS = 2
 # Sigmoid and tanh of it are 1 to the last bit of float32.
 SATURATED = 20.0

@@ -33,14 +33,14 @@ TIMES_ROUNDING_ERROR = 100
 # long row of random words leads to, and rounding decides between them: some of these see both.
 ROUNDED_NETWORKS = 16
 FLOAT32_ROUNDING = 2.0**-24  # relative, the most
-LEAST_HEADROOM = (
-    2e-6  # above the error of ONNX Runtime's tanh and sigmoid, which are here and there above 1
-)
-MOST_OTHER_LABELS = 0.005  # of the texts, whose labels int8 may change if a text may have several
+# Above the error of ONNX Runtime's tanh and sigmoid, which exceed 1 for some values.
+LEAST_HEADROOM = 2e-6
+# Share of texts whose labels int8 may change, if a text may have several.
+MOST_OTHER_LABELS = 0.005
 SIGNIFICANT = 0.05  # a p-value up to which a loss is not put down to chance
 ROUNDING = 1e-9  # percentage points that two equal drops may differ by
 BOUND_FAILS = 0.01  # the part of it that a confidence bound may take, see p_value_of_drop
-BATCH_SIZES = (2, 7, 16, 64)  # beside every row alone
+BATCH_SIZES = (2, 7, 16, 64)  # each compared with every row alone
 _INSTEAD = "no file was written: export without --quantize, or"
 _SLOWER = "train with a lower learning_rate in the plan"
 

@@ -23,16 +23,15 @@ Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
-Names = tuple[str, ...]  # of labels
+Names = tuple[str, ...]  # the labels
 
 # Texts are in an unsegmented script where more of their words than this hold a character of one.
 UNSEGMENTED_SHARE = 0.3
 # More labels than this are ids or a column of numbers: each is a row of the head and a column of
 # targets.
 MOST_LABELS = 1000
-_MANY_VALUES = (
-    20  # from so many different values on, a label column may be one of ids or of numbers
-)
+# With this many different values or more, a label column may be one of ids or of numbers.
+_MANY_VALUES = 20
 _CONTROL = {
     "Cc",
     "Zl",

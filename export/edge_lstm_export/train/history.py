@@ -36,7 +36,7 @@ class EpochLines:
 
     def __init__(self, total: int | None) -> None:
         self.total = total
-        self._seconds: list[float] = []  # of the epochs that are complete
+        self._seconds: list[float] = []  # one for each complete epoch
 
     def which(self, record: EpochRecord) -> str:
         """``epoch 6 of 14``."""

@@ -76,7 +76,7 @@ class Network(nn.Module):
             second_bias.requires_grad_(False)
         nn.init.xavier_uniform_(self.head.weight)
         nn.init.zeros_(self.head.bias)
-        nn.init.zeros_(self.head.weight[:, self.config.pooled_dim :])  # of the n-grams
+        nn.init.zeros_(self.head.weight[:, self.config.pooled_dim :])  # those that read the n-grams
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """ids: int64 [B, T], 0 = padding on the right; lengths: int64 [B], at least 1 → logits [B,

@@ -59,7 +59,7 @@ def _read_texts(texts: Iterable[str], where: str) -> tuple[str, ...]:
             raise DataError(
                 f"{where}: text {i} is {kind}, not str; convert it, or remove it if missing"
             )
-    return tuple(well_formed(str(text)) for text in checked)  # of np.str_ too
+    return tuple(well_formed(str(text)) for text in checked)  # an np.str_ becomes a str
 
 
 def _read_labels(labels: Any, where: str) -> tuple[list[Names], Names | None]:

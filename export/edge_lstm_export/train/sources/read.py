@@ -30,7 +30,9 @@ from edge_lstm_export.train.warnings import checked
 SOURCES = (
     "a labelled file (CSV, JSONL, …), a folder with a subfolder of .txt files per label, or imdb"
 )
-TEST_SHARE, FEWEST_TO_TEST = 0.1, 2000  # of so many texts or more; fewer are cross-validated
+# Fewer texts are cross-validated instead.
+FEWEST_TO_TEST = 2000
+TEST_SHARE = 0.1
 # Texts → names of labels, and the labels of each text: bool [n, L], one in each row.
 Labeller = Callable[[Sequence[str]], tuple[Names, Bools]]
 

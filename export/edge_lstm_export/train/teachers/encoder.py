@@ -45,7 +45,7 @@ SMALLEST = 1e-9  # tolerance: divisors are at least this
 MINILM_WIDTH = 384  # tolerance: hidden states of the encoder for which the learning rate was found
 BATCHES_PER_CHUNK = 16  # tolerance: batches of texts that are sorted by length together
 # Of the optimizer, as encoders are fine-tuned (Liu et al., 2019).
-ADAM_BETAS = (0.9, 0.98)  # tolerance: not a size of the training
+ADAM_BETAS = (0.9, 0.98)  # tolerance: as published
 
 
 class EncoderReader(TextReader):
