@@ -32,7 +32,7 @@ SMALL_SENTIMENT = "sentiment-small"
 
 
 def is_model_file(source: str) -> bool:
-    """Return whether the name is that of a model file, not of a transformer."""
+    """Return whether the name names a model file, not a transformer."""
     return source in (SENTIMENT, SMALL_SENTIMENT) or source.lower().endswith(".onnx")
 
 

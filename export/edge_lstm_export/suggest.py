@@ -1,4 +1,4 @@
-"""Which texts to label next: those that a model is unsure of, and no two that say the same.
+"""Which texts to label next: a model is unsure of them, and no two say the same.
 
 A model learns most from labels that it cannot predict. But the texts that it is least sure of are
 many times the same one, or odd ones that nothing else is like. So the unsure ones are divided into

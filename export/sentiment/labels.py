@@ -34,7 +34,7 @@ _SCALE = np.float32(65_535)
 
 @dataclass(frozen=True)
 class Texts:
-    """dataset: IMDB. train: its labelled reviews without those that fit() holds out; unlabelled:
+    """dataset: IMDB. train: its labelled reviews, less the part that fit() holds out; unlabelled:
     reviews;
     spans: of all these."""
 

@@ -58,7 +58,7 @@ def labelled_sentences(*, trees: bool = True, products: bool = True) -> list[dic
 
 def treebank(trees: Path, left_out: Path) -> dict[str, float]:
     """Read phrase → probability of "pos". trees, left_out: such as "(3 (2 The) (2 Rock))", one a
-    line; those of the second file are left out."""
+    line; the second file's are left out."""
     out = set(left_out.read_text("utf-8").splitlines())
     found: dict[str, float] = {}
     for tree in trees.read_text("utf-8").splitlines():
@@ -77,7 +77,7 @@ def treebank(trees: Path, left_out: Path) -> dict[str, float]:
 
 
 def emotions(comments: Path) -> dict[str, float]:
-    """Read comment → probability of "pos"; without those of ambiguous or contrary emotions.
+    """Read comment → probability of "pos"; without comments of ambiguous or contrary emotions.
     comments: CSV, columns text and labels, joined by "|"."""
     found = {}
     with comments.open(encoding="utf-8", newline="") as file:

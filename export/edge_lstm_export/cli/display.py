@@ -163,7 +163,7 @@ def _texts_lost(change: AccuracyChange, texts: int) -> str:
 
 
 def cost_of_closing(closed: Closed) -> str:
-    """Return what it cost that an int8 file's units stay below its sentinels, in a line."""
+    """Return the cost of keeping an int8 file's units below its sentinels, in a line."""
     units = "one LSTM unit" if closed.units == 1 else f"{closed.units:,} LSTM units"
     moved = f"a probability by {closed.max_difference:.4f} at most, the label of {closed.changed:,}"
     return f"int8 needed {units} kept away from 1, which changes {moved} of {closed.texts:,} texts"

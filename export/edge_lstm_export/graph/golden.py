@@ -1,5 +1,4 @@
-"""The texts in a model file: those that it tests itself with, and the examples that a person puts
-in.
+"""The texts in a model file: golden texts for its self-test, and a person's examples.
 
 The first follow from the vocabulary alone, which is in the file anyway: they tell nothing of the
 texts that the network learnt from. Standard library, numpy and the device's side only: the planning
@@ -68,7 +67,7 @@ def _drawn(rng: np.random.Generator, entries: Sequence[str], count: int) -> list
 
 def checked_examples(texts: Iterable[str]) -> tuple[str, ...]:
     """Return the texts that go into a model file as examples, each once. Raises DataError for more
-    than MOST_EXAMPLES of them, and for one that is no text, blank, longer than LONGEST_EXAMPLE
+    than MOST_EXAMPLES of them, and for one that is not a text, blank, longer than LONGEST_EXAMPLE
     characters, not UTF-8, or has a control character (a line end is one)."""
     if isinstance(texts, str):
         raise DataError("the examples are one text; give a list of texts")
@@ -82,7 +81,7 @@ def checked_examples(texts: Iterable[str]) -> tuple[str, ...]:
 
 
 def _unfit(text: Any) -> str | None:
-    """Say why a text is no example, and what to do; None if it is one."""
+    """Return why a text cannot be an example, and what to do; None if it can."""
     if not isinstance(text, str):
         return f"is {text!r:.40}; give a string"
     if not text.strip():

@@ -104,7 +104,7 @@ def varint_bytes(numbers: Ints) -> Ints:
 
 
 def without_last_words(tokenizer: Tokenizer, config: NetworkConfig, size: int) -> Tokenizer:
-    """Return the tokenizer without so many of its last words, the least frequent, that a file of
+    """Return the tokenizer without the last of its words, the least frequent, so that a file of
     this network is about ``size`` bytes smaller; all of them, if need be."""
     ngram = (
         config.ngram_dim + varint_bytes(np.array([len(tokenizer.words)]))[0] if config.ngrams else 0

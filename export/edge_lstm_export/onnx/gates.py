@@ -190,7 +190,7 @@ def headroom(model: bytes, rows: Rows, length: int) -> Floats:
 
 @dataclass(frozen=True)
 class Closed:
-    """What it cost to close output gates, so that an int8 file's units stay below its sentinels.
+    """The cost of closed output gates, so that an int8 file's units stay below its sentinels.
 
     units: how many were closed. Of the tried texts: how far a probability moved at most, in fp32
     (max_difference), and how many have other labels (changed).

@@ -30,7 +30,7 @@ MOST_TEXTS = 9_999_999  # tolerance: more than a training has
 
 @dataclass(frozen=True)
 class Scores(SetScores):
-    """Scores of texts with one label each, whose accuracy is that of the sets. log_loss in nats,
+    """Scores of texts with one label each; the accuracy counts sets of labels. log_loss in nats,
     calibration_error from 0 to 1."""
 
     log_loss: float
@@ -148,7 +148,7 @@ def fit_stack(
 
 
 def rarity_offset(logits: Floats, labels: Bools, options: CalibrationOptions) -> Floats:
-    """Return what is added to the logits so that rare labels are found: float32 [outputs].
+    """Return the shift of the logits that finds rare labels: float32 [outputs].
 
     It is a multiple of the logarithm of each label's rarity (logit adjustment; Menon et al., 2021).
     logits: float32 [n, outputs]. labels: bool [n, L].

@@ -89,7 +89,7 @@ def loop_options(data: TrainingData) -> LoopOptions:
 
 
 def choose_features(data: TrainingData, embeddings: WordEmbeddings | None) -> Features | None:
-    """Choose the n-grams that get a vector, and the columns that the fit reads beside them."""
+    """Choose the n-grams that get a vector, and the other columns that the fit reads."""
     plan = data.plan
     options = plan.sparse
     if not plan.network.ngrams:
@@ -122,7 +122,8 @@ def fit_sparse(
 ) -> SparseWeights:
     """Fit the n-gram part, without the rows of ``fold``.
 
-    more: labelled texts beside the rows. Misspelt copies change exact columns of subwords alone.
+    more: labelled texts, as well as the rows. Misspelt copies change exact columns of subwords
+        alone.
     """
     plan = data.plan
     learnt = data.learnt(fold)
@@ -226,7 +227,7 @@ class CrossValidation:
         return ComponentLogits(lstm, sparse, data.row_examples.targets)
 
     def _fold(self, fold: int, name: str, say: Callable[[str], None]) -> Stage:
-        """Return the logits of a fold's rows; those of an interrupted training, if it has them."""
+        """Return the logits of a fold's rows, from an interrupted training if it has them."""
         kept = self.stages.get(name)
         if kept is not None:
             return kept

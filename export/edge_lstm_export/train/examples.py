@@ -116,6 +116,6 @@ def shuffled_batches(examples: Examples, options: LoopOptions, seed: int, epoch:
 
 
 def sorted_batches(examples: Examples, rows: Ints, batch_size: int) -> list[Ints]:
-    """Return every row once, those of the shortest texts first."""
+    """Return every row once, the shortest texts first."""
     by_length = rows[np.argsort(examples.lengths[rows], kind="stable")]
     return [by_length[i : i + batch_size] for i in range(0, len(rows), batch_size)]

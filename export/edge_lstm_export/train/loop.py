@@ -179,7 +179,7 @@ class _Run:
             raise KeyboardInterrupt
 
     def run_batches(self) -> None:
-        """The epoch's batches, or those that are left of a resumed one."""
+        """Return the epoch's batches, or the rest of a resumed one."""
         begin = time.perf_counter() - self.seconds
         self.network.train()
         batches = shuffled_batches(self.examples, self.options, self.seed, self.epoch)

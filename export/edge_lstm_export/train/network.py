@@ -272,7 +272,7 @@ def lstm_name(direction: int) -> str:
 
 @contextmanager
 def threads(count: int) -> Iterator[None]:
-    """Let PyTorch use so many threads within the block."""
+    """Let PyTorch use this number of threads within the block."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:

@@ -89,8 +89,8 @@ class Features:
         return sparse.hstack([counts, *(sparse.csr_matrix(counts @ part) for part in more)]).tocsr()
 
     def folded(self, weights: Floats) -> Floats:
-        """weights: float32 [n + m + width, outputs], of :meth:`matrix` → float32 [n, outputs],
-        those of the characters and embeddings added into the words'."""
+        """weights: float32 [n + m + width, outputs], of :meth:`matrix` → float32 [n, outputs], with
+        the characters' and embeddings' added into the words'."""
         count = len(self.keys)
         total = weights[:count]
         start = count

@@ -31,7 +31,7 @@ def plan_training(dataset: Dataset, request: TrainingRequest, unlabelled: int = 
 
 
 def known_stats(dataset: Dataset, request: TrainingRequest, unlabelled: int = 0) -> DatasetStats:
-    """Return the statistics of a data set, with those that ask a pretrained model."""
+    """Return the statistics of a data set, also the ones that a pretrained model gives."""
     stats = dataset_stats(dataset, unlabelled)
     knows_nothing = stats.kind in ("long", "unsegmented") or stats.multi_label
     if knows_nothing or request.preset == "seed":

@@ -56,7 +56,7 @@ class Job:
     resume: bool = False
 
     def beside(self, ending: str) -> Path:
-        """A file beside the checkpoint."""
+        """A file in the checkpoint's folder."""
         return self.output.with_name(f"{self.output.stem}.{ending}")
 
     @property
@@ -164,8 +164,8 @@ def run_job(
 
 @contextmanager
 def only_run(output: Path) -> Iterator[None]:
-    """Lock ``.NAME.lock`` beside the output within the block. The kernel ends the lock with the
-    process, so an empty file that is left behind locks nobody out.
+    """Lock ``.NAME.lock`` in the output's folder within the block. The kernel ends the lock with
+    the process, so an empty file that is left behind locks nobody out.
 
     Raises OutputError if another process has the lock, or the file cannot be made. File systems
     without locks go without.

@@ -76,7 +76,7 @@ class Stages:
         write_sealed(tensors, {"identity": self.identity, "stages": plain}, self.path)
 
     def check(self, identity: Mapping[str, Any]) -> None:
-        """Take the stages for those of a training of this identity.
+        """Take the stages as the stages of a training of this identity.
 
         Raises DataError if another training began them.
         """

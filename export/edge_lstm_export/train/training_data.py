@@ -174,7 +174,7 @@ class TrainingData:
         return Examples.from_texts(self.tokenizer, split.texts, split.labels.astype(np.float32))
 
     def row_targets(self) -> Floats:
-        """Return what is learnt of the rows, float32 [rows, L]: their labels mixed with the
+        """Return the targets of the rows, float32 [rows, L]: their labels mixed with the
         teachers'."""
         labels = self.row_examples.targets
         if self.predictions is None:
@@ -185,7 +185,7 @@ class TrainingData:
         return np.asarray(weight * labels + (1 - weight) * predicted, np.float32)
 
     def transfer_targets(self, fold: int | None = None) -> Floats:
-        """Return what is learnt of the transfer set, float32 [texts, L].
+        """Return the targets of the transfer set, float32 [texts, L].
 
         fold: by teachers that saw no label of this fold.
         """
@@ -216,8 +216,7 @@ class TrainingData:
         return labelled.joined(replace(self.transfer_examples.subset(texts), targets=targets))
 
     def with_typos(self, examples: Examples, fold: int | None = None) -> Examples:
-        """Add misspelt copies of the rows, which are the first of the examples, with the same
-        targets."""
+        """Add misspelt copies of the rows, the first of the examples, with the same targets."""
         rows = self.rows_without(fold)
         texts = [self.rows.learnt.texts[row] for row in rows]
         misspelt = misspell(texts, self.plan.augmentation.typos, self.plan.seed)

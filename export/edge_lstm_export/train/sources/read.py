@@ -1,4 +1,4 @@
-"""Read a SOURCE by what it is: a name, a folder, an archive, labelled files."""
+"""Read a SOURCE: a name, a folder, an archive or labelled files."""
 
 from __future__ import annotations
 

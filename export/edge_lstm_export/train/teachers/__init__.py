@@ -1,1 +1,1 @@
-"""What labels texts beside the rows: see base.py."""
+"""Teachers, which label texts without labels: see base.py."""

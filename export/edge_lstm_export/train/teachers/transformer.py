@@ -149,7 +149,7 @@ def precision() -> AbstractContextManager[Any]:
 
 
 def progress(what: str, say: Say) -> Callable[[float], None]:
-    """Return what is called with the share of a long task that is done, above 0 to 1: every half
+    """Return a function that is called with the done share of a long task, above 0 to 1: every half
     minute it says how long the rest will take."""
     begin = last = time.monotonic()
 
