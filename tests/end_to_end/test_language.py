@@ -74,8 +74,10 @@ def test_docstrings_and_comments_have_no_more_turns_of_our_own() -> None:
                 text = " ".join((ast.get_docstring(node) or "").split())
                 if TURNS.search(text):
                     docstrings.append(f"{name}: {text[:80]}")
-        for token in tokenize.generate_tokens(io.StringIO(source).readline):
-            if token.type == tokenize.COMMENT and TURNS.search(token.string):
-                comments.append(f"{name}:{token.start[0]}: {token.string}")
+        comments += [
+            f"{name}:{token.start[0]}: {token.string}"
+            for token in tokenize.generate_tokens(io.StringIO(source).readline)
+            if token.type == tokenize.COMMENT and TURNS.search(token.string)
+        ]
     assert len(docstrings) <= DOCSTRINGS_WITH_TURNS, "\n".join(docstrings)
     assert len(comments) <= COMMENTS_WITH_TURNS, "\n".join(comments)
