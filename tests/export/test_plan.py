@@ -261,3 +261,12 @@ def test_no_more_texts_of_a_log_are_learnt_from_than_are_planned() -> None:
     plan = make_plan(dataset_stats(data, 9), TrainingRequest("tiny", epochs=1, validation=0.0))
     found = fit(data, plan, unlabelled=log).checkpoint.training["data"]["unlabelled_texts"]
     assert found == plan.unlabelled == 9
+
+
+def test_words_too_long_for_a_vocabulary_take_no_room_in_it() -> None:
+    long = [f"{letter * 600} {letter * 500}" for letter in "abcdef"]
+    texts = [(text, f"label{i % 2}") for i, text in enumerate(long * 4)]
+    for preset in ("tiny", "small"):
+        stats = dataset_stats(dataset(texts), 0)
+        assert stats.word_bytes == 61
+        assert make_plan(stats, TrainingRequest(preset)).network.num_words > 50

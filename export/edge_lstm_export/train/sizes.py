@@ -92,7 +92,10 @@ def plan_network(
         starts=start is not None,
     )
     if words < defaults.FEWEST_WORDS:
-        raise DataError(_no_room(stats, preset_name, start))
+        no_room = _no_room(
+            stats, preset_name, start, english=english, small_vocabulary=small_vocabulary
+        )
+        raise DataError(no_room)
     if num_words is not None:
         words = num_words
         words_reason = "asked for"
@@ -196,7 +199,14 @@ def _word_bytes(network: NetworkConfig, line: float) -> float:
     return network.embedding_dim + SENTINELS + line + _ngram_bytes(network)
 
 
-def _no_room(stats: DatasetStats, preset: str, start: LstmShape | None) -> str:
+def _no_room(
+    stats: DatasetStats,
+    preset: str,
+    start: LstmShape | None,
+    *,
+    english: bool,
+    small_vocabulary: bool,
+) -> str:
     """Return the error of labels and an LSTM that leave no room, with the smallest preset that has
     it."""
     size = PRESETS[preset].max_kilobytes
@@ -215,8 +225,8 @@ def _no_room(stats: DatasetStats, preset: str, start: LstmShape | None) -> str:
                 name,
                 None,
                 start,
-                english=False,
-                small_vocabulary=False,
+                english=english,
+                small_vocabulary=small_vocabulary,
             )
         except DataError:
             continue

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edge_lstm.text import spaceless, split_marks
-from edge_lstm_export.options import EnsembleOptions, LinearOptions, SourceFile
+from edge_lstm_export.options import EnsembleOptions, LinearOptions, SourceFile, VocabularyOptions
 from edge_lstm_export.train import defaults
 from edge_lstm_export.train.data import Dataset, Floats, folds_of
 from edge_lstm_export.train.pretrained import english
@@ -39,7 +39,8 @@ class DatasetStats:
     rows, labels: counts. multi_label: a text may have several labels.
     mean_length: words per text, the mean (characters in an unsegmented script).
     unsegmented: many texts are in a script without spaces between words.
-    word_bytes: mean size in UTF-8 of a word that occurs more than once, with the end of its line.
+    word_bytes: mean size in UTF-8 of a word that occurs more than once and can be in a vocabulary,
+        with the end of its line.
     label_bytes: mean size in UTF-8 of a label's name.
     english: share of words that the table of English words has, 0 to 1.
     unlabelled: texts without a label.
@@ -80,7 +81,11 @@ def dataset_stats(dataset: Dataset, unlabelled: int = 0) -> DatasetStats:
     else:
         length = sum(map(len, words))
     counts = Counter(word for text_words in words for word in text_words)
-    lines = [len(word.encode()) + 1 for word, n in counts.items() if n > 1]
+    repeated = [word for word, n in counts.items() if n > 1]
+    # As the vocabulary takes them: longer words only if there are no others, and then cut.
+    longest = VocabularyOptions.longest_word
+    kept = [word for word in repeated if len(word) <= longest] or [w[:longest] for w in repeated]
+    lines = [len(word.encode()) + 1 for word in kept]
     return DatasetStats(
         rows=len(texts),
         labels=len(dataset.labels),
