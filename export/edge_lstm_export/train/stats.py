@@ -82,7 +82,7 @@ def dataset_stats(dataset: Dataset, unlabelled: int = 0) -> DatasetStats:
         length = sum(map(len, words))
     counts = Counter(word for text_words in words for word in text_words)
     repeated = [word for word, n in counts.items() if n > 1]
-    # As the vocabulary takes them: longer words only if there are no others, and then cut.
+    # As the vocabulary takes them: longer words only for lack of others, and then cut.
     longest = VocabularyOptions.longest_word
     kept = [word for word in repeated if len(word) <= longest] or [w[:longest] for w in repeated]
     lines = [len(word.encode()) + 1 for word in kept]
