@@ -33,7 +33,9 @@ SMALL_SENTIMENT = "sentiment-small"
 
 def is_model_file(source: str) -> bool:
     """Return whether the name names a model file, not a transformer."""
-    return source in (SENTIMENT, SMALL_SENTIMENT) or source.lower().endswith(".onnx")
+    # A checkpoint is refused as a model file, not looked for on the hub.
+    is_file = source.lower().endswith((".onnx", ".safetensors"))
+    return is_file or source in (SENTIMENT, SMALL_SENTIMENT)
 
 
 def between(

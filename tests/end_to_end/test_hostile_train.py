@@ -210,6 +210,8 @@ OPTIONS = [
         (("--test", "d.csv", "--label-column", "none"), "none", 1),
         (("--unlabelled", "none.csv", "--preset", "tiny"), "none.csv", 1),
         (("--unlabelled", "d.csv", "--preset", "tiny", "--teacher", "none"), "leave out --unlabelled", 1),
+        (("--teacher", "none.safetensors", "--preset", "tiny"), "no model file at none.safetensors", 1),
+        (("--start", "none.onnx", "--preset", "tiny"), "no model file at none.onnx", 1),
         (("--hidden", "4"), "--hidden", 2),
     ]),
     *(case(f"train: a plan that {name}", "train", "d.csv", *MODEL, "--plan", "p.json", says=says,
