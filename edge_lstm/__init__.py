@@ -35,23 +35,40 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from edge_lstm.classifier import Classifier, Prediction, SeveralPrediction
+    from edge_lstm.classifier import Classifier, MultiLabelPrediction, Prediction
     from edge_lstm.scoring import RunOptions, ScoreOptions, Summary, score_files
     from edge_lstm.scoring.rows import ScoredRow, score
     from edge_lstm.tables import ReadOptions
 
 # fmt: off
 __all__ = [
-    "CheckError", "Classifier", "DamagedModelFileError", "DataError", "EdgeLSTMError",
-    "MissingPackageError", "ModelFileError", "NewerFormatError", "NotAModelFileError",
-    "OutputError", "Prediction", "ProviderError", "ReadOptions", "RunOptions", "ScoreOptions",
-    "ScoredRow", "SeveralPrediction", "Summary", "__version__", "score", "score_files",
+    "CheckError",
+    "Classifier",
+    "DamagedModelFileError",
+    "DataError",
+    "EdgeLSTMError",
+    "MissingPackageError",
+    "ModelFileError",
+    "MultiLabelPrediction",
+    "NewerFormatError",
+    "NotAModelFileError",
+    "OutputError",
+    "Prediction",
+    "ProviderError",
+    "ReadOptions",
+    "RunOptions",
+    "ScoreOptions",
+    "ScoredRow",
+    "Summary",
+    "__version__",
+    "score",
+    "score_files",
 ]
 # fmt: on
 
 # Loaded when first used, so that 'edge-lstm --help' does not import onnxruntime.
 _LAZY = {
-    "edge_lstm.classifier": ("Classifier", "Prediction", "SeveralPrediction"),
+    "edge_lstm.classifier": ("Classifier", "Prediction", "MultiLabelPrediction"),
     "edge_lstm.scoring": ("RunOptions", "ScoreOptions", "Summary", "score_files"),
     "edge_lstm.scoring.rows": ("ScoredRow", "score"),
     "edge_lstm.tables": ("ReadOptions",),

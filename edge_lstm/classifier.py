@@ -95,7 +95,7 @@ class Prediction:
 
 
 @dataclass(frozen=True)
-class SeveralPrediction(Prediction):
+class MultiLabelPrediction(Prediction):
     """The answer of a multi-label model.
 
     label: the most probable label; the text has it only if it is in :attr:`labels`.
@@ -391,7 +391,7 @@ class Classifier:
     ) -> list[Prediction]:
         """Classify texts; each gets a prediction, in the order of the texts.
 
-        The predictions of a multi-label model are :class:`SeveralPrediction`. Empty, unknown and
+        The predictions of a multi-label model are :class:`MultiLabelPrediction`. Empty, unknown and
         truncated texts get a prediction too, with that status.
 
         texts: the texts.
@@ -420,7 +420,7 @@ class Classifier:
         ):
             probabilities = dict(zip(self.labels, row))
             if thresholds is not None:
-                yield SeveralPrediction(
+                yield MultiLabelPrediction(
                     self.labels[best], row[best], probabilities, status, thresholds
                 )
                 continue

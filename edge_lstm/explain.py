@@ -125,8 +125,8 @@ def explain(classifier: Classifier, text: str, *, label: str | None = None) -> E
     base = predictions[0]
     best = max(range(len(labels)), key=base.__getitem__)
     column = best if label is None else labels.index(label)
-    several = classifier.model.thresholds is not None
-    log_odds = [_log_odds(row, column, several) for row in predictions]
+    multi_label = classifier.model.thresholds is not None
+    log_odds = [_log_odds(row, column, multi_label) for row in predictions]
     words = [
         Word(
             start=token.start,
@@ -150,7 +150,7 @@ def explain(classifier: Classifier, text: str, *, label: str | None = None) -> E
     )
 
 
-def _log_odds(probabilities: Sequence[float], column: int, several: bool) -> float:
+def _log_odds(probabilities: Sequence[float], column: int, multi_label: bool) -> float:
     """Return the log-odds of one label against all others.
 
     With several labels per text, they are the log-odds against its absence.
@@ -158,5 +158,5 @@ def _log_odds(probabilities: Sequence[float], column: int, several: bool) -> flo
     p = probabilities[column]
     # The sum of the others, since 1 - p has no digits left near p = 1.
     others = math.fsum(q for i, q in enumerate(probabilities) if i != column)
-    rest = 1 - p if several else others
+    rest = 1 - p if multi_label else others
     return math.log(max(p, SMALLEST_PROBABILITY)) - math.log(max(rest, SMALLEST_PROBABILITY))

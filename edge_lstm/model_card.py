@@ -49,7 +49,7 @@ _NETWORK = ("hidden", "embedding_dim", "ngrams")
 _TRAINING = ("preset", "parameters", "best_epoch", "seed", "teachers", "versions")
 _INT8 = ("lstm", "embedding", "ngrams", "head")
 _ONE = ("accuracy", "macro_f1", "calibration_error")  # scores for one label per text
-_SEVERAL = ("micro_f1", "macro_f1", "subset_accuracy")  # scores for several
+_MULTI_LABEL = ("micro_f1", "macro_f1", "subset_accuracy")  # scores for several
 _BY_LABEL = ("precision", "recall", "f1", "texts")
 
 
@@ -62,9 +62,9 @@ def model_card(model: ModelFile) -> str:
     tokenizer = model.tokenizer
     subwords = f" and {len(tokenizer.pieces):,} subwords" if tokenizer.pieces else ""
     direction = "a bidirectional" if model.network.get("bidirectional") else "an"
-    several = ""
+    multi_label = ""
     if model.thresholds:
-        several = ", and every label whose probability reaches its threshold"
+        multi_label = ", and every label whose probability reaches its threshold"
     training = [*_rows(model.network, _NETWORK), *_rows(model.training, _TRAINING)]
     for name, text in _rows(model.quantization or {}, _INT8):
         training.append((f"int8: {name}", text))
@@ -78,7 +78,7 @@ def model_card(model: ModelFile) -> str:
         bytes=f"{len(model.data):,}",
         count=len(model.labels),
         labels=listed([f"`{_code(label)}`" for label in model.labels], _MANY_LABELS),
-        several=several,
+        multi_label=multi_label,
         length=tokenizer.length,
         data="\n\n".join(_data(model)),
         accuracy="\n\n".join(_accuracy(model)),
@@ -151,7 +151,7 @@ def accuracy_line(model: ModelFile) -> str:
 
 def _score_keys(model: ModelFile) -> tuple[str, ...]:
     """Return the keys of the scores that fit the model's answers."""
-    return _ONE if model.thresholds is None else _SEVERAL
+    return _ONE if model.thresholds is None else _MULTI_LABEL
 
 
 def _measured(model: ModelFile) -> dict[str, Mapping[str, Any]]:

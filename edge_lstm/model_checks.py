@@ -262,18 +262,18 @@ def check_metadata(
     training: Any,
     quantization: Any,
     *,
-    several: bool,
+    multi_label: bool,
 ) -> None:
     """Check the parts of the metadata against each other.
 
     network, training, quantization: parsed JSON.
-    several: whether there are thresholds, one for each label.
+    multi_label: whether there are thresholds, one for each label.
     """
     parts = {"network": network, "training": training, "quantization": quantization}
     for name, value in parts.items():
         _require(isinstance(value, dict), f"its {name} is not an object")
     _require(network["labels"] == len(labels), "the network has another number of labels")
-    _require(network["several"] is several, "its thresholds are not those of its network")
+    _require(network["multi_label"] is multi_label, "its thresholds are not those of its network")
     _require(
         network["num_words"] == tokenizer.num_ids,
         "the vocabulary has another size than the network's",
@@ -403,7 +403,7 @@ def _constants(network: dict[str, Any], *, quantized: bool) -> dict[str, tuple[A
     vectors = 1 if network["pooling"] == "last" else 2
     pooled = directions * hidden * vectors
     # The probabilities of two labels come from the logit of the second.
-    one_logit = network["labels"] == 2 and not network["several"]
+    one_logit = network["labels"] == 2 and not network["multi_label"]
     logits = 1 if one_logit else network["labels"]
     constants: dict[str, tuple[Any, ...]] = {
         "embedding": (weights, network["num_words"] + 1, embedded),

@@ -68,7 +68,7 @@ KEY_ABSTENTION = "edge_lstm.abstention"
 
 # JSON: {"thresholds": [...]}, for each label the least probability of a text that has it; absent if
 # a text has one label.
-KEY_SEVERAL = "edge_lstm.several"
+KEY_MULTI_LABEL = "edge_lstm.multi_label"
 
 # JSON list of {text, ids, probabilities}; some have "example": true.
 KEY_GOLDEN = "edge_lstm.golden"
@@ -85,7 +85,7 @@ _ROOM = {
     KEY_TRAINING: Room(2**20, each=(512, 14, 12)),
     KEY_QUANTIZATION: Room(2**16),
     KEY_ABSTENTION: Room(2**16),
-    KEY_SEVERAL: Room(2**16, each=(32, 1, 0)),
+    KEY_MULTI_LABEL: Room(2**16, each=(32, 1, 0)),
     KEY_GOLDEN: Room(2**20, each=(512, 20, 0)),
 }
 
@@ -360,15 +360,15 @@ def _read_metadata(
     network = values[KEY_NETWORK]
     training = values.get(KEY_TRAINING, {})
     thresholds = None
-    if KEY_SEVERAL in values:
-        thresholds = model_checks.thresholds_from(values[KEY_SEVERAL], labels)
+    if KEY_MULTI_LABEL in values:
+        thresholds = model_checks.thresholds_from(values[KEY_MULTI_LABEL], labels)
     model_checks.check_metadata(
         tokenizer,
         labels,
         network,
         training,
         values.get(KEY_QUANTIZATION, {}),
-        several=thresholds is not None,
+        multi_label=thresholds is not None,
     )
     training = by_label(training, labels)
     golden = model_checks.golden_from(values.get(KEY_GOLDEN, []), labels, tokenizer)

@@ -133,7 +133,7 @@ const char *edge_lstm_label(const edge_lstm *model, size_t i) {
 }
 
 double edge_lstm_threshold(const edge_lstm *model, size_t i) {
-    if (!model->has_several || i >= (size_t)model->num_labels)
+    if (!model->is_multi_label || i >= (size_t)model->num_labels)
         return 0;
     return model->thresholds[i];
 }

@@ -165,12 +165,12 @@ static int is_unfamiliar(const session *s, const char *text, size_t size, const 
 
 static void answer(const session *s, const char *text, size_t size) {
     size_t labels = edge_lstm_labels(s->model);
-    int has_several = edge_lstm_threshold(s->model, 0) > 0;
+    int is_multi_label = edge_lstm_threshold(s->model, 0) > 0;
     const char *status = edge_lstm_predict(s->worker, text, size, s->probabilities);
     size_t best = index_of_largest(s->probabilities, labels);
     if (is_unfamiliar(s, text, size, status))
         status = "unfamiliar";
-    if (has_several)
+    if (is_multi_label)
         print_labels(s);
     else
         print_label(edge_lstm_label(s->model, best));

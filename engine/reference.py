@@ -148,7 +148,7 @@ SIZES = {
     "vocabulary": (2**25, 0),
     "labels": (2**23, 0),
     "golden": (2**20, 512),
-    "several": (2**16, 32),
+    "multi_label": (2**16, 32),
     "tokenizer": (2**16, 0),
     "network": (2**16, 0),
 }
@@ -249,7 +249,7 @@ def described(graph: bytes, metadata: dict[str, str]) -> Model:
     lines = vocabulary.split("\n") if vocabulary else []
     tokenizer = json.loads(metadata["edge_lstm.tokenizer"])
     count, spaced = text_rule(tokenizer, len(lines))
-    several = json.loads(metadata.get("edge_lstm.several", "{}"))
+    multi_label = json.loads(metadata.get("edge_lstm.multi_label", "{}"))
     model = Model(
         words={word: i for i, word in enumerate(lines[:count], FIRST_WORD_ID)},
         pieces={piece: i for i, piece in enumerate(lines[count:], FIRST_WORD_ID + count)},
@@ -260,18 +260,18 @@ def described(graph: bytes, metadata: dict[str, str]) -> Model:
         golden=json.loads(metadata.get("edge_lstm.golden", "[]")),
         weights=tensors(graph),
         ngrams=ngrams(graph, network["ngrams"]) if network["ngrams"] else {},
-        thresholds=several.get("thresholds"),
+        thresholds=multi_label.get("thresholds"),
     )
-    has_several = model.thresholds is not None
+    is_multi_label = model.thresholds is not None
     thresholds = model.thresholds or []
     if (
         len(model.labels) != max(2, network["labels"])
         or any(map(has_control_character, model.labels))
-        or network["several"] is not has_several
-        or len(thresholds) != has_several * len(model.labels)
+        or network["multi_label"] is not is_multi_label
+        or len(thresholds) != is_multi_label * len(model.labels)
         or not all(type(t) in (int, float) and 0 < t <= 1 for t in thresholds)
         # It joins labels in the answer.
-        or (has_several and any("|" in label for label in model.labels))
+        or (is_multi_label and any("|" in label for label in model.labels))
         or not 0 <= count <= len(lines)
         or len(lines) + FIRST_WORD_ID != network["num_words"]
         or len(model.ngrams) != network["ngrams"]

@@ -21,7 +21,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edge_lstm.modelfile import FORMAT_VERSION, parse_model
 from edge_lstm.text import Tokenizer
-from tests.model_files import DATA, SMALL, compact, edited, entry, field, several
+from tests.model_files import DATA, SMALL, compact, edited, entry, field, multi_label
 
 MODEL = parse_model(DATA, SMALL)
 METADATA = MODEL.onnx.metadata
@@ -60,7 +60,7 @@ def metadata(name: str, says: str, digest: str = "right", /, **changes: str | No
 
 def thresholds(name: str, says: str, values: object, /, **changes: str | None) -> Hostile:
     """The model as one that gives several labels per text."""
-    return metadata(name, says, **several(values, **changes))
+    return metadata(name, says, **multi_label(values, **changes))
 
 
 def graph(name: str, says: str, change: Callable[[onnx.GraphProto], object]) -> Hostile:
@@ -195,8 +195,8 @@ DAMAGED = [
     *(thresholds(f"a threshold of {value!r}", "not in (0, 1]", [0.5, value])
       for value in (0, 1.5, True, "1")),
     thresholds("thresholds are a text", "not a list", "0.5"),
-    thresholds("thresholds in a list", "not a list", [], several="[]"),
-    thresholds("no thresholds", "not those of its network", [], several=None),
+    thresholds("thresholds in a list", "not a list", [], multi_label="[]"),
+    thresholds("no thresholds", "not those of its network", [], multi_label=None),
     thresholds("thresholds of one label per text", "not those of its network", [0.5, 0.5], network=network()),
     thresholds("a label that holds what joins labels", "holds '|'", [0.5, 0.5], labels='["neg|","pos"]'),
     # Text rule and vocabulary.
@@ -226,7 +226,7 @@ DAMAGED = [
                                ("bidirectional", False, ASKED), ("ngrams", 7, ASKED), ("ngrams", 0, ASKED),
                                ("ngram_dim", 2, ASKED))),
     Hostile("several labels of one logit", ASKED,
-            lambda: edited(several([1, 1]), graph=bytes(MODEL.onnx.graph))),
+            lambda: edited(multi_label([1, 1]), graph=bytes(MODEL.onnx.graph))),
     metadata("no format", "its metadata is missing", format=None),
     *(metadata(f"format {number[:5]}", "is not numeric", format=number)
       for number in ("1" * 5000, "١", "-1", "010")),

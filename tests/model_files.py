@@ -79,24 +79,26 @@ def edited(
     old = metadata.pop(KEY_DIGEST)
     kept = [(key, value) for key, value in metadata.items() if value is not None]
     if graph is None:
-        graph = graph_of_several() if "edge_lstm.several" in dict(kept) else bytes(onnx.graph)
+        graph = (
+            graph_of_multi_label() if "edge_lstm.multi_label" in dict(kept) else bytes(onnx.graph)
+        )
     data = encode(graph, kept, after=after, opsets=opsets)
     if digest == "right":
         return sealed(data)
     return data + (entry(KEY_DIGEST, old) if digest == "old" and old is not None else b"")
 
 
-def several(thresholds: object, **changes: str | None) -> dict[str, str | None]:
+def multi_label(thresholds: object, **changes: str | None) -> dict[str, str | None]:
     """What to change of the small model for one that gives several labels per text, neg and pos."""
     network = json.loads(onnx_file.parse(DATA).metadata["edge_lstm.network"])
     both = {
-        "several": compact({"thresholds": thresholds}),
-        "network": compact({**network, "several": True}),
+        "multi_label": compact({"thresholds": thresholds}),
+        "network": compact({**network, "multi_label": True}),
     }
     return {**both, **changes}
 
 
-def graph_of_several() -> bytes:
+def graph_of_multi_label() -> bytes:
     """The small model's graph with a logit for each of its two labels: -z and z, of its one logit
     z."""
     parts = []

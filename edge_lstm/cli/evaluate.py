@@ -84,14 +84,14 @@ def command(
     # Here its error comes before the data is read, which may take long.
     classifiers[0].threshold(abstain=abstain, threshold=threshold)
     reading = ReadOptions(text_column, label_column=label_column, format=input_format)
-    several = classifiers[0].model.thresholds is not None or None
+    multi_label = classifiers[0].model.thresholds is not None or None
     labelled = load_labelled(
         data,
         split=split,
         options=reading,
         label_separator=label_separator,
         label_columns=options.column_names(label_columns),
-        several=several,
+        multi_label=multi_label,
     )
     others = read_foreign(foreign) if foreign else ()
     total = (len(labelled.texts) + len(others)) * len(classifiers)

@@ -38,7 +38,7 @@ def command(
     with --top also top.
     """
     from edge_lstm.answering import check_top
-    from edge_lstm.classifier import Classifier, SeveralPrediction
+    from edge_lstm.classifier import Classifier, MultiLabelPrediction
     from edge_lstm.text import LABEL_JOINT
 
     check_text(texts[0] if texts else None, model)
@@ -59,7 +59,7 @@ def command(
             continue
         if top > 1:
             best = prediction.top(top)
-        elif isinstance(prediction, SeveralPrediction):
+        elif isinstance(prediction, MultiLabelPrediction):
             best = [(LABEL_JOINT.join(prediction.labels), prediction.probability)]
         else:
             best = [(prediction.label or "", prediction.probability)]

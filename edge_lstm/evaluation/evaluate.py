@@ -155,7 +155,7 @@ def _check_models(models: Sequence[ModelFile], labelled: LabelledTexts, data: st
         raise DataError(f"{data} holds no labelled text; give a file with at least one")
     first = models[0]
     for model in models:
-        if model.thresholds is None and labelled.several:
+        if model.thresholds is None and labelled.multi_label:
             raise DataError(
                 f"{model.path} gives one label per text, {data} has several; give another model"
             )

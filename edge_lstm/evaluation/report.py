@@ -32,8 +32,12 @@ def texts_line(evaluation: Evaluation) -> str:
     """Return how many texts were evaluated: ``60 texts of test.csv (1 empty, 59 ok)``."""
     counts = sorted(evaluation.statuses.items())
     statuses = ", ".join(f"{count:,} {status}" for status, count in counts)
-    several = f", {evaluation.labels_per_text:.2f} labels per text" if evaluation.several else ""
-    return f"{counted(len(evaluation.texts), 'text')} of {evaluation.data}{several} ({statuses})"
+    multi_label = (
+        f", {evaluation.labels_per_text:.2f} labels per text" if evaluation.multi_label else ""
+    )
+    return (
+        f"{counted(len(evaluation.texts), 'text')} of {evaluation.data}{multi_label} ({statuses})"
+    )
 
 
 def tables(evaluation: Evaluation) -> Iterator[Table]:
@@ -43,7 +47,7 @@ def tables(evaluation: Evaluation) -> Iterator[Table]:
     yield from _foreign(evaluation)
     for result in evaluation.results:
         yield _labels(result)
-        if evaluation.several:
+        if evaluation.multi_label:
             continue
         if len(result.labels) <= MATRIX_LABELS:
             yield _confusions(result)
@@ -56,7 +60,7 @@ def tables(evaluation: Evaluation) -> Iterator[Table]:
 def _models(evaluation: Evaluation) -> Table:
     """Return a row for each model, with a note on whether it knows the words of the texts."""
     header = ("model", "size", "accuracy", "95 % interval", "log loss", "cal. error")
-    if evaluation.several:
+    if evaluation.multi_label:
         header = ("model", "size", "micro F1", "macro F1", "exact match", "log loss")
     rows = []
     notes = []
@@ -64,7 +68,7 @@ def _models(evaluation: Evaluation) -> Table:
         size = f"{len(result.model.data) / 1000:,.0f} kB"
         accuracy = f"{result.accuracy:.2%}"
         loss = f"{result.log_loss:.4f}"
-        if evaluation.several:
+        if evaluation.multi_label:
             row = (
                 result.name,
                 size,
@@ -214,9 +218,9 @@ def _comparison(evaluation: Evaluation, comparison: Comparison) -> Table:
     )
 
     values = {}
-    if evaluation.several:
+    if evaluation.multi_label:
         values["micro F1"] = f"{comparison.micro_f1 * 100:+.2f} points"
-    measure = "exact match" if evaluation.several else "accuracy"
+    measure = "exact match" if evaluation.multi_label else "accuracy"
     values[measure] = f"{comparison.difference * 100:+.2f} points, 95 % interval {span}"
     values["McNemar"] = f"p = {test.mid_p:.2g}, {verdict} difference"
     values["correct"] = correct
@@ -267,7 +271,7 @@ def _mistakes(evaluation: Evaluation, result: Result) -> Table:
         true, predicted = _label_names(result, i)
         true = true or "(none)"
         predicted = predicted or "(none)"
-        if not evaluation.several:
+        if not evaluation.multi_label:
             predicted += f"\u00a0{result.confidence[i]:.1%}"
         text = evaluation.texts[i]
         excerpt = cut(text, EXCERPT) if text.strip() else "(empty)"

@@ -363,7 +363,7 @@ class Evaluation:
     foreign: tuple[str, ...] = ()
 
     @property
-    def several(self) -> bool:
+    def multi_label(self) -> bool:
         """Whether a text may have several labels."""
         return self.results[0].thresholds is not None
 

@@ -21,7 +21,7 @@ def load_labelled(
     options: ReadOptions = DEFAULT_OPTIONS,
     label_separator: str | None = None,
     label_columns: Sequence[str] = (),
-    several: bool | None = None,
+    multi_label: bool | None = None,
 ) -> LabelledTexts:
     """Read the texts and label names of a source.
 
@@ -39,7 +39,7 @@ def load_labelled(
         named(options.format)
     if (source == "imdb" and not path.exists()) or source.lower().endswith(TAR_SUFFIXES):
         labelled = _from_dataset(source, split or DEFAULT_SPLIT)
-        return replace(labelled, several=bool(several))
+        return replace(labelled, multi_label=bool(multi_label))
     part = path / (split or DEFAULT_SPLIT)
     if split is not None and not part.is_dir():
         kind = f"has no split {split!r}" if path.is_dir() else "has no splits"
@@ -49,7 +49,7 @@ def load_labelled(
         options=options,
         label_separator=label_separator,
         label_columns=label_columns,
-        several=several,
+        multi_label=multi_label,
     )
 
 

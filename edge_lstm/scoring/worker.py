@@ -83,7 +83,7 @@ class Predictor:
         self._classifier = classifier
         self._options = options
         self._batch_size = batch_size
-        self._gives_several = classifier.model.thresholds is not None
+        self._is_multi_label = classifier.model.thresholds is not None
         self._highest = classifier.model.choose_unfamiliar_threshold(options.unfamiliar)
 
     def predict(self, texts: Sequence[str | None], reasons: Sequence[str | None]) -> Predictions:
@@ -113,7 +113,7 @@ class Predictor:
             names.append([self.labels[i] for i in rank.tolist()])
             values.append(probabilities[np.arange(len(good)), rank])
         labels: list[str | None] = list(names[0])
-        if self._gives_several:
+        if self._is_multi_label:
             labels = self._joined(probabilities, order)
         else:
             is_unsure = is_abstained(values[0], options.threshold or 0.0)
@@ -156,7 +156,7 @@ class Predictor:
         probabilities: float32 [n, labels]. The result is int [n, labels], or [n, 1] if no more are
         needed.
         """
-        if self._options.top > 1 or self._gives_several:
+        if self._options.top > 1 or self._is_multi_label:
             return np.argsort(-probabilities, axis=1, kind="stable")
         return np.asarray(probabilities.argmax(axis=1)[:, None])
 
@@ -172,7 +172,7 @@ class Predictor:
         return joined
 
     def _named(self, label: str) -> Sequence[str]:
-        return label.split(LABEL_JOINT) if self._gives_several else (label,)
+        return label.split(LABEL_JOINT) if self._is_multi_label else (label,)
 
 
 class Worker:

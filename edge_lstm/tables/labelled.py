@@ -40,13 +40,13 @@ class LabelledTexts:
 
     texts: as they stand in the data.
     labels: the different labels of each text.
-    several: whether a text may have any number of labels; else each has one.
+    multi_label: whether a text may have any number of labels; else each has one.
     columns: the columns that were read; None if the labels do not stand in columns.
     """
 
     texts: list[str]
     labels: list[tuple[str, ...]]
-    several: bool = False
+    multi_label: bool = False
     columns: Columns | None = field(default=None, compare=False)
 
     @property
@@ -61,7 +61,7 @@ def read_labelled(
     options: ReadOptions = DEFAULT_OPTIONS,
     label_separator: str | None = None,
     label_columns: Sequence[str] = (),
-    several: bool | None = None,
+    multi_label: bool | None = None,
 ) -> LabelledTexts:
     """Read labelled data.
 
@@ -76,13 +76,13 @@ def read_labelled(
     paths: files, globs, folders, or ``-`` for standard input.
     label_separator: between labels in one value.
     label_columns: the names or numbers of the columns of 0 and 1.
-    several: whether texts may have several labels; None: as the data are. If true, LABEL_JOINT is
-        the default separator.
+    multi_label: whether texts may have several labels; None: as the data are. If true,
+        LABEL_JOINT is the default separator.
     Raises DataError with file and row if a row has no text, has no label and needs one, or has
     labels of an unknown form; TypeError if an option has the wrong type.
     """
     given = [paths] if isinstance(paths, (str, Path)) else list(paths)
-    inputs, reader = _open(given, options, label_separator, label_columns, several=several)
+    inputs, reader = _open(given, options, label_separator, label_columns, multi_label=multi_label)
     texts: list[str] = []
     labels: list[tuple[str, ...]] = []
     first = ""  # file and number of the first row without a label
@@ -96,10 +96,10 @@ def read_labelled(
         if not names and not first:
             first = f"{row.source} row {row.number}: {reader.lacking}"
     unlabelled = labels.count(())
-    if len(texts) == unlabelled and (reader.several or not texts):
+    if len(texts) == unlabelled and (reader.multi_label or not texts):
         raise DataError(f"{inputs.sources[0].name} has no labelled row; check the file")
-    if reader.several:
-        return LabelledTexts(texts, labels, several=True, columns=reader.columns)
+    if reader.multi_label:
+        return LabelledTexts(texts, labels, multi_label=True, columns=reader.columns)
     if unlabelled > 1:
         more = f"(and in {unlabelled - 1:,} more of {len(texts):,} rows)"
         raise DataError(f"{first} {more}; remove or label the rows")
@@ -119,7 +119,7 @@ def check_columns(
 
     Raises as :func:`read_labelled`.
     """
-    _open([path], options, label_separator, label_columns, several=None)
+    _open([path], options, label_separator, label_columns, multi_label=None)
 
 
 def _open(
@@ -128,12 +128,12 @@ def _open(
     label_separator: str | None,
     label_columns: Sequence[str],
     *,
-    several: bool | None,
+    multi_label: bool | None,
 ) -> tuple[Inputs, _LabelReader]:
     inputs = open_inputs(paths, options=options)
     column = options.label_column
     flags = tuple(label_columns)
-    return inputs, _LabelReader(inputs, column, label_separator, flags, several=several)
+    return inputs, _LabelReader(inputs, column, label_separator, flags, multi_label=multi_label)
 
 
 def has_labels(path: Path, *, options: ReadOptions = DEFAULT_OPTIONS) -> bool:
@@ -180,8 +180,8 @@ class _LabelReader:
     column: the label column, as the caller names it.
     separator: between labels in one value.
     flags: the columns of 0 and 1, as the caller names them.
-    several: whether rows may have several labels. None if the data decide: then, as an attribute,
-        whether a row that was read had several.
+    multi_label: whether rows may have several labels. None if the data decide: then, as an
+        attribute, whether a row that was read had several.
     lacking: the error for a row without a label.
     columns: the columns that are read, if labels stand in columns.
     """
@@ -193,7 +193,7 @@ class _LabelReader:
         separator: str | None,
         flags: tuple[str, ...],
         *,
-        several: bool | None,
+        multi_label: bool | None,
     ) -> None:
         schema = inputs.schema
         where = inputs.sources[0].name
@@ -211,8 +211,8 @@ class _LabelReader:
             )
         if len(set(flags)) < len(flags):
             raise DataError(f"a label column is named twice in {', '.join(flags)}; name each once")
-        self.several = bool(several or flags or separator is not None)
-        self._separator = separator or (LABEL_JOINT if several else None)
+        self.multi_label = bool(multi_label or flags or separator is not None)
+        self._separator = separator or (LABEL_JOINT if multi_label else None)
         self.lacking = _NO_LABEL
         self._own_labels = _OWN_LABELS.get(schema.format)
         self._column = ""
@@ -254,7 +254,7 @@ class _LabelReader:
                 return None
             text, names = labelled
         labels = tuple(dict.fromkeys(names))
-        self.several = self.several or len(labels) > 1
+        self.multi_label = self.multi_label or len(labels) > 1
         return text, labels
 
     def _names(self, row: Row) -> Sequence[str]:
@@ -267,14 +267,14 @@ class _LabelReader:
             return [name for name in self._flags if _flag(row.values[name], name, where)]
         value = row.values[self._column]
         if isinstance(value, list):
-            self.several = True
+            self.multi_label = True
             names = [_label(each) for each in value]
             if not all(names):
                 raise DataError(
                     f"{where}: an entry of {self._column!r} is not a label; give strings"
                 )
             return names
-        if self.several and isinstance(value, dict):
+        if self.multi_label and isinstance(value, dict):
             raise DataError(
                 f"{where}: {self._column!r} holds an object; give a text, or a list of texts"
             )

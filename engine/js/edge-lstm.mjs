@@ -77,7 +77,7 @@ export class Classifier {
 			const read = (name, otherwise) => JSON.parse(this.#metadata(name) || otherwise);
 			const rule = read("tokenizer");
 			this.labels = read("labels");
-			this.thresholds = read("several", "{}").thresholds ?? null;
+			this.thresholds = read("multi_label", "{}").thresholds ?? null;
 			this.golden = read("golden", "[]");
 			const curve = read("abstention", "{}");
 			this.unfamiliar = curve.unfamiliar ?? [];

@@ -61,7 +61,7 @@ static void lay_out_model(edge_lstm *m, arena *a) {
     char *names = arena_alloc(a, name_bytes, 1);
     if (names)
         m->label_names[0] = names;
-    m->thresholds = arena_alloc(a, m->has_several ? labels : 0, sizeof(double));
+    m->thresholds = arena_alloc(a, m->is_multi_label ? labels : 0, sizeof(double));
     m->special = arena_alloc(a, (uint64_t)m->num_special, sizeof *m->special);
 
     uint64_t ngram_slots = table_size(ngrams);

@@ -24,7 +24,7 @@ enum {
 };
 
 /* The entries of the file's metadata. */
-enum { FORMAT, TOKENIZER, VOCABULARY, LABELS, NETWORK, GOLDEN, SEVERAL, ABSTENTION, NUM_ENTRIES };
+enum { FORMAT, TOKENIZER, VOCABULARY, LABELS, NETWORK, GOLDEN, MULTI_LABEL, ABSTENTION, NUM_ENTRIES };
 
 /* Kinds of characters. A mark is a word of its own. */
 enum { LETTER, SEPARATOR, MARK };
@@ -108,7 +108,7 @@ struct edge_lstm {
     int32_t ngram_dim;
     int32_t num_labels;
     int32_t num_logits;
-    int has_several; /* a text may have several labels, or none */
+    int is_multi_label; /* a text may have several labels, or none */
     int is_int8;
     int pools_last;         /* the head reads the last h; otherwise the mean and the largest */
     int32_t max_abs_weight; /* int8: of the LSTM */

@@ -38,14 +38,14 @@ static const char *const ENTRY_NAMES[NUM_ENTRIES] = {
     [FORMAT] = "edge_lstm.format",         [TOKENIZER] = "edge_lstm.tokenizer",
     [VOCABULARY] = "edge_lstm.vocabulary", [LABELS] = "edge_lstm.labels",
     [NETWORK] = "edge_lstm.network",       [GOLDEN] = "edge_lstm.golden",
-    [SEVERAL] = "edge_lstm.several",       [ABSTENTION] = "edge_lstm.abstention"};
+    [MULTI_LABEL] = "edge_lstm.multi_label",       [ABSTENTION] = "edge_lstm.abstention"};
 
 /* The largest size of each entry in bytes, far above that of any model, and the bytes that each
  * label adds. */
 static const uint32_t MAX_ENTRY_BYTES[NUM_ENTRIES] = {
     [FORMAT] = 16,       [TOKENIZER] = 1 << 16, [VOCABULARY] = 1 << 25, [LABELS] = 1 << 23,
-    [NETWORK] = 1 << 16, [GOLDEN] = 1 << 20,    [SEVERAL] = 1 << 16,    [ABSTENTION] = 1 << 16};
-static const uint32_t BYTES_PER_LABEL[NUM_ENTRIES] = {[GOLDEN] = 512, [SEVERAL] = 32};
+    [NETWORK] = 1 << 16, [GOLDEN] = 1 << 20,    [MULTI_LABEL] = 1 << 16,    [ABSTENTION] = 1 << 16};
+static const uint32_t BYTES_PER_LABEL[NUM_ENTRIES] = {[GOLDEN] = 512, [MULTI_LABEL] = 32};
 enum { NAMES_PER_ENTRY = 4 }; /* a label's name stands in an entry this often at most */
 
 /* Return the value of an entry of the metadata: empty if the entry has none. at is NULL if there is
@@ -249,8 +249,8 @@ static const char *read_network(edge_lstm *m) {
     if (m->max_id != m->num_lines + FIRST_WORD_ID)
         return UNUSABLE;
 
-    m->has_several = m->metadata[SEVERAL].at != NULL;
-    if (json_member_is(network, "several", "true") != m->has_several)
+    m->is_multi_label = m->metadata[MULTI_LABEL].at != NULL;
+    if (json_member_is(network, "multi_label", "true") != m->is_multi_label)
         return UNUSABLE;
     m->pools_last = json_member_is(network, "pooling", "\"last\"");
     if (!m->pools_last && !json_member_is(network, "pooling", "\"mean+max\""))
@@ -259,7 +259,7 @@ static const char *read_network(edge_lstm *m) {
         return UNUSABLE;
 
     m->num_directions = json_member_is(network, "bidirectional", "true") ? 2 : 1;
-    int is_binary = m->num_labels == 2 && !m->has_several; /* one logit, for the second label */
+    int is_binary = m->num_labels == 2 && !m->is_multi_label; /* one logit, for the second label */
     m->num_logits = is_binary ? 1 : m->num_labels;
     return NULL;
 }
@@ -440,7 +440,7 @@ static int read_label(const edge_lstm *m, slice value, unsigned char **out) {
     char_reader r = json_string(value);
     for (uint32_t c = next_char(&r); c != END_OF_TEXT; c = next_char(&r)) {
         int is_control = c < 0x20 || (c >= 0x7F && c < 0xA0);
-        if (is_control || (m->has_several && c == '|'))
+        if (is_control || (m->is_multi_label && c == '|'))
             return 0; /* | joins labels */
         if (*out)
             *out += write_utf8(c, *out);
@@ -460,8 +460,8 @@ static const char *read_labels(edge_lstm *m) {
     slice value;
     if (!json_enter(&labels, '['))
         return UNUSABLE;
-    if (m->has_several) {
-        if (!json_get(m->metadata[SEVERAL], "thresholds", &thresholds))
+    if (m->is_multi_label) {
+        if (!json_get(m->metadata[MULTI_LABEL], "thresholds", &thresholds))
             return UNUSABLE;
         if (!json_enter(&thresholds, '['))
             return UNUSABLE;
@@ -473,7 +473,7 @@ static const char *read_labels(edge_lstm *m) {
             m->label_names[n] = (char *)out;
         if (!read_label(m, value, &out))
             return UNUSABLE;
-        if (m->has_several) {
+        if (m->is_multi_label) {
             double threshold;
             if (!json_next_value(&thresholds, &value))
                 return UNUSABLE;
@@ -487,7 +487,7 @@ static const char *read_labels(edge_lstm *m) {
     }
     if (json_next_value(&labels, &value))
         return UNUSABLE; /* one too many */
-    if (m->has_several && json_next_value(&thresholds, &value))
+    if (m->is_multi_label && json_next_value(&thresholds, &value))
         return UNUSABLE;
     return NULL;
 }

@@ -168,7 +168,7 @@ static void classify(edge_lstm_worker *w, const sequence *s, float *probabilitie
     if (m->num_logits == 1) { /* that of the second of two labels */
         probabilities[1] = plain_sigmoid(w->logits[0]);
         probabilities[0] = 1.0f - probabilities[1];
-    } else if (m->has_several) {
+    } else if (m->is_multi_label) {
         for (int32_t l = 0; l < m->num_logits; l++)
             probabilities[l] = plain_sigmoid(w->logits[l]);
     } else {

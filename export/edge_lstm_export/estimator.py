@@ -112,9 +112,9 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             callbacks = self._callbacks(plan)
             self.result_ = fit(dataset, plan, unlabelled=tuple(unlabelled), callbacks=callbacks)
         self.plan_ = plan
-        self.several_ = dataset.several
+        self.multi_label_ = dataset.multi_label
         self.indicator_ = getattr(y, "ndim", 1) == 2
-        if dataset.several:
+        if dataset.multi_label:
             self.classes_ = np.array(dataset.labels, dtype=object)
         else:
             by_name = {str(label): label for label in y}
@@ -186,7 +186,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """X: texts → the label of each, of the type that was learnt; if a text may have several
         labels a list of sets, or an indicator matrix, int64 [n, L], if that was learnt."""
         answers = self.predict_proba(X)
-        if not self.several_:
+        if not self.multi_label_:
             return self.classes_[answers.argmax(axis=1)]
         has = apply_thresholds(answers, self.result_.checkpoint.thresholds or ())
         if self.indicator_:
@@ -196,7 +196,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:  # noqa: N803
         """The share of texts whose prediction is right, of several labels all of them; 0 to 1."""
         check_is_fitted(self)
-        if self.indicator_ or not self.several_:
+        if self.indicator_ or not self.multi_label_:
             return float(super().score(X, y, sample_weight))
         right = [labels == set(map(str, truth)) for labels, truth in zip(self.predict(X), y)]
         return float(np.average(right, weights=sample_weight))

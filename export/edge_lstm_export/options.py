@@ -194,7 +194,7 @@ class NetworkConfig(Options):
     pooling: what the head reads of the LSTM: the ``last`` state of each direction, or the mean and
         the maximum of its outputs over the text's own tokens.
     labels: 2 gives one logit with a sigmoid, more give a softmax.
-    several: a text may have several labels, or none: one logit with a sigmoid for each label.
+    multi_label: a text may have several labels, or none: one logit with a sigmoid for each label.
     dropout: probability, in training, on the embedding and on what the head reads of the LSTM.
     ngrams: words and word pairs that have a vector, ngram_dim wide; 0 leaves that part out.
     """
@@ -208,7 +208,7 @@ class NetworkConfig(Options):
     dropout: float = between(0.0, 0, 1, below=True)
     ngrams: int = between(0, 0, MAX_NGRAMS)
     ngram_dim: int = between(0, 0, 4096)
-    several: bool = False
+    multi_label: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -228,7 +228,7 @@ class NetworkConfig(Options):
     @property
     def logits(self) -> int:
         """Columns of the head: two labels, of which a text has one, need one."""
-        return 1 if self.labels == 2 and not self.several else self.labels
+        return 1 if self.labels == 2 and not self.multi_label else self.labels
 
     @property
     def head_inputs(self) -> int:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from model_files import SMALL, edited, several
+from model_files import SMALL, edited, multi_label
 from test_cli import run
 
 from edge_lstm import Classifier, DamagedModelFileError, DataError, ScoreOptions, score
@@ -151,7 +151,7 @@ def test_what_cannot_be_shown_is_one_line(
 
 
 def test_a_model_of_several_labels_has_no_thresholds() -> None:
-    model = parse_model(edited(several([0.5, 0.5])), Path("m.onnx"))
+    model = parse_model(edited(multi_label([0.5, 0.5])), Path("m.onnx"))
     with pytest.raises(DataError, match="a model that gives several labels per text has none"):
         Classifier.from_model(model).predict(TEXTS, unfamiliar=0.05)
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from model_files import SMALL, edited, several
+from model_files import SMALL, edited, multi_label
 
-from edge_lstm import Classifier, ScoreOptions, SeveralPrediction, score, score_files
+from edge_lstm import Classifier, MultiLabelPrediction, ScoreOptions, score, score_files
 from edge_lstm.errors import DataError
 from edge_lstm.evaluation.evaluate import evaluate
 from edge_lstm.evaluation.report import report
@@ -28,7 +28,7 @@ GOOD, BAD, MIXED = "A wonderful film, a joy.", "A boring waste of time.", "It is
 
 
 def with_thresholds(*thresholds: float) -> Classifier:
-    return Classifier.from_model(parse_model(edited(several(thresholds)), HERE))
+    return Classifier.from_model(parse_model(edited(multi_label(thresholds)), HERE))
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def classifier() -> Classifier:
 
 def test_a_text_has_the_labels_that_reach_their_threshold(classifier: Classifier) -> None:
     good, bad = classifier.predict([GOOD, BAD])
-    assert isinstance(good, SeveralPrediction)
+    assert isinstance(good, MultiLabelPrediction)
     assert (good.labels, bad.labels) == (("pos",), ("neg",))
     probability = good.probabilities["neg"]
     both = with_thresholds(probability, 0.5).predict([GOOD])[0]  # reached is enough
@@ -54,7 +54,7 @@ def test_a_model_of_several_labels_differs_from_one_of_one_by_its_thresholds_alo
     texts, one = [GOOD, BAD, MIXED, ""], Classifier.load(SMALL)
     assert np.allclose(classifier.probabilities(texts), one.probabilities(texts), rtol=0, atol=1e-6)
     answer = one.predict([GOOD])[0]
-    assert not isinstance(answer, SeveralPrediction) and answer.labels == ("pos",)
+    assert not isinstance(answer, MultiLabelPrediction) and answer.labels == ("pos",)
     assert answer.to_json().keys() == {"label", "probability", "probabilities", "status"}
     assert describe(classifier.model)["thresholds"] == {"neg": 0.4, "pos": 0.6}
     assert "thresholds" not in describe(one.model)
@@ -80,7 +80,7 @@ def test_the_answers_are_never_taken_for_the_labels_that_the_file_has(
     summary = score_files(tmp_path / "in.csv", tmp_path / "out.csv", model=classifier)
     assert summary.added_columns[0] == added
     read = read_labelled(tmp_path / "out.csv", label_separator="|")
-    assert read.several and read.labels == [("neg" if column == "labels" else "pos",)]
+    assert read.multi_label and read.labels == [("neg" if column == "labels" else "pos",)]
 
 
 def test_explain_is_about_having_the_label_or_not(classifier: Classifier) -> None:
@@ -103,7 +103,7 @@ def test_scores_of_label_sets() -> None:
 def test_evaluate_measures_the_sets(tmp_path: Path) -> None:
     classifiers = [with_thresholds(1e-4, 0.5), with_thresholds(0.4, 0.6)]
     evaluation = evaluate(
-        classifiers, LabelledTexts([GOOD, BAD], [("pos",), ("neg",)], several=True), data="two"
+        classifiers, LabelledTexts([GOOD, BAD], [("pos",), ("neg",)], multi_label=True), data="two"
     )
     first, second = evaluation.results
     assert first.accuracy == 0.5  # one label too many
@@ -136,8 +136,13 @@ def test_evaluate_measures_the_sets(tmp_path: Path) -> None:
             {},
             [("a", "b"), (), ("b",)],
         ),
-        ("a.txt", "__label__a __label__a x\n__label__b y\n", {"several": True}, [("a",), ("b",)]),
-        ("a.csv", "text,labels\nx,a\ny,a|b\n", {"several": True}, [("a",), ("a", "b")]),
+        (
+            "a.txt",
+            "__label__a __label__a x\n__label__b y\n",
+            {"multi_label": True},
+            [("a",), ("b",)],
+        ),
+        ("a.csv", "text,labels\nx,a\ny,a|b\n", {"multi_label": True}, [("a",), ("a", "b")]),
     ],
 )
 def test_several_labels_are_read(
@@ -145,7 +150,7 @@ def test_several_labels_are_read(
 ) -> None:
     (tmp_path / name).write_text(content)
     found = read_labelled(tmp_path / name, **options)
-    assert found.several
+    assert found.multi_label
     assert found.labels == labels
 
 
@@ -156,7 +161,7 @@ def test_lists_of_a_parquet_column(tmp_path: Path) -> None:
     parquet.write_table(table, tmp_path / "a.parquet")
     labels = [("a", "b"), (), ()]
     assert read_labelled(tmp_path / "a.parquet") == LabelledTexts(
-        ["x", "y", "z"], labels, several=True
+        ["x", "y", "z"], labels, multi_label=True
     )
 
 
@@ -172,7 +177,12 @@ def test_one_label_a_text_is_read_as_before(tmp_path: Path) -> None:
     ("name", "content", "options", "message"),
     [
         ("a.jsonl", '{"text": "x", "labels": [null]}\n', {}, "an entry of 'labels' is not a label"),
-        ("a.jsonl", '{"text": "x", "labels": {"a": 1}}\n', {"several": True}, "holds an object"),
+        (
+            "a.jsonl",
+            '{"text": "x", "labels": {"a": 1}}\n',
+            {"multi_label": True},
+            "holds an object",
+        ),
         ("a.jsonl", '{"text": "x", "labels": []}\n', {}, "no labelled row"),
         ("a.txt", "__label__a x\n", {"label_separator": "|"}, "no label columns"),
     ],

@@ -109,9 +109,12 @@ def test_the_card_of_several_labels_per_text_shows_their_scores_and_their_code()
         "subset_accuracy": 0.33,
         "labels": {},
     }
-    one, several = card_with(), card_with(thresholds=(0.5, 0.4), training={"validation": scores})
-    assert "].label\n" in one and "].labels\n" in several
-    assert "| validation | 1,000 | 51.00% | 42.00% | 33.00% |" in several
+    one, multi_label = (
+        card_with(),
+        card_with(thresholds=(0.5, 0.4), training={"validation": scores}),
+    )
+    assert "].label\n" in one and "].labels\n" in multi_label
+    assert "| validation | 1,000 | 51.00% | 42.00% | 33.00% |" in multi_label
 
 
 def test_a_card_of_many_labels_stays_short_and_its_front_matter_is_yaml() -> None:
@@ -163,9 +166,9 @@ def test_inspect_begins_with_eleven_lines_for_a_person(capsys: pytest.CaptureFix
         "abstention",
     ]
     assert list(overview(MODEL)) == [*names, "examples", "sha256", "made with"]
-    several = overview(replace(MODEL, thresholds=(0.5, 0.4), training={}, quantization=None))
-    assert "neg 0.500, pos 0.400" in several["abstention"]
-    assert several["quantization"] == "none" and "edge-lstm evaluate" in several["accuracy"]
+    multi_label = overview(replace(MODEL, thresholds=(0.5, 0.4), training={}, quantization=None))
+    assert "neg 0.500, pos 0.400" in multi_label["abstention"]
+    assert multi_label["quantization"] == "none" and "edge-lstm evaluate" in multi_label["accuracy"]
     run(["inspect"])
     shown = capsys.readouterr().out
     assert MODEL.sha256() in shown and f"{len(MODEL.data):,} bytes, int8" in shown

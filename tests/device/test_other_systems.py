@@ -151,9 +151,9 @@ def test_score_with_more_workers_gives_the_same_bytes_or_says_that_there_is_one(
     run: Run, run_alone: Run, tmp_path: Path, system: str
 ) -> None:
     alone = run("score", "reviews.csv", "-o", "one.csv", "--workers", "1")
-    several = run_alone("score", "reviews.csv", "-o", "two.csv", "--workers", "2")
+    multi_label = run_alone("score", "reviews.csv", "-o", "two.csv", "--workers", "2")
     assert (tmp_path / "one.csv").read_bytes() == (tmp_path / "two.csv").read_bytes()
-    assert ("cannot start more" in several.stderr) == (system == "windows" or os.name == "nt")
+    assert ("cannot start more" in multi_label.stderr) == (system == "windows" or os.name == "nt")
     assert "cannot start more" not in alone.stderr
 
 

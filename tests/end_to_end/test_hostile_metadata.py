@@ -21,7 +21,7 @@ from edge_lstm.live_page import build_page
 from edge_lstm.model_card import bill_of_materials, model_card
 from edge_lstm.modelfile import ModelFile, describe, embedded_model, open_model, parse_model
 from edge_lstm.printable import to_json
-from tests.model_files import DATA, SMALL, compact, edited, several
+from tests.model_files import DATA, SMALL, compact, edited, multi_label
 
 TEXT = "A wonderful, moving film."
 ODD = ["x", {}, [], None, True, -1, 0, 0.5, 10**12, 10**400, 1e308, -1e308]
@@ -43,7 +43,7 @@ ENTRIES: dict[str, Any] = {
         "points": CURVE["points"][::8],
         "unfamiliar": CURVE["unfamiliar"][:2],
     },
-    "several": {"thresholds": [0.4, 0.6]},
+    "multi_label": {"thresholds": [0.4, 0.6]},
 }
 
 
@@ -99,7 +99,7 @@ def test_odd_metadata_gives_an_answer_or_one_line(entry: str) -> None:
     for path in places(whole):
         for odd in ODD:
             text = compact(replaced(whole, path, odd))
-            changes = several(0, several=text) if entry == "several" else {entry: text}
+            changes = multi_label(0, multi_label=text) if entry == "multi_label" else {entry: text}
             start = time.process_time()
             try:
                 model = parse_model(edited(changes), Path("m.onnx"))

@@ -80,7 +80,7 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
     "abstention": in_metadata("abstention", lambda: f'{{"points":[{many("[0,1,1]")}]}}'),
     "network": in_metadata("network", lambda: f'{{"a":[{many("[]")}]}}'),
     "tokenizer": in_metadata("tokenizer", lambda: f'{{"a":[{many("[]")}]}}'),
-    "several": in_metadata("several", lambda: f'{{"thresholds":[{many("0.5")}]}}'),
+    "multi_label": in_metadata("multi_label", lambda: f'{{"thresholds":[{many("0.5")}]}}'),
     "labels": in_metadata("labels", lambda: f"[{different()}]"),
     "many labels": of_many_labels,
     "empty words": lambda: words("\n"),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from commands import Result, train
-from made import FILLERS, WORDS, rows, several_rows, write_csv
+from made import FILLERS, WORDS, multi_label_rows, rows, write_csv
 
 # These networks are tiny: a second thread only waits, and on a busy machine it spins.
 torch.set_num_threads(1)
@@ -34,11 +34,11 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
 
 
 @pytest.fixture(scope="session")
-def trained_several(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+def trained_multi_label(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """80 rows that may have several of three labels, with a test file."""
-    folder = tmp_path_factory.mktemp("several")
-    source = write_csv(folder / "rows.csv", several_rows(80))
-    test = write_csv(folder / "test.csv", several_rows(30, seed=1))
+    folder = tmp_path_factory.mktemp("multi_label")
+    source = write_csv(folder / "rows.csv", multi_label_rows(80))
+    test = write_csv(folder / "test.csv", multi_label_rows(30, seed=1))
     options = ("--preset", "tiny", "--epochs", "2", "--label-separator", "|", "--test", test, "-v")
     return Trained(
         source, folder / "m.safetensors", train(source, "-o", folder / "m.safetensors", *options)

@@ -54,7 +54,7 @@ def rows(count: int, labels: Sequence[str] = ("sea", "shop"), seed: int = 0) -> 
     return made
 
 
-def several_rows(
+def multi_label_rows(
     count: int, labels: Sequence[str] = ("anger", "fear", "joy"), seed: int = 0
 ) -> Rows:
     """(text, labels joined by |): a word for each label of the text; about a fifth have none."""
@@ -76,9 +76,11 @@ def write_csv(
     return path
 
 
-def dataset(table: Rows, labels: Sequence[str] = (), *, several: bool = False) -> Dataset:
+def dataset(table: Rows, labels: Sequence[str] = (), *, multi_label: bool = False) -> Dataset:
     """The rows as they come from a file; several: labels are joined by |."""
-    names = [tuple(filter(None, label.split("|"))) if several else (label,) for _, label in table]
+    names = [
+        tuple(filter(None, label.split("|"))) if multi_label else (label,) for _, label in table
+    ]
     every = tuple(labels) or tuple(sorted({name for row in names for name in row}))
     return Dataset(
         "made",
@@ -86,7 +88,7 @@ def dataset(table: Rows, labels: Sequence[str] = (), *, several: bool = False) -
         make_split([text for text, _ in table], names, every, "made"),
         None,
         "0",
-        several,
+        multi_label,
     )
 
 

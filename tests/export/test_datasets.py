@@ -49,7 +49,12 @@ def pairs(part: Split) -> list[tuple[str, int]]:
 @pytest.mark.parametrize("name", LABELLED)
 def test_the_same_examples_in_any_format_are_the_same_data(tmp_path: Path, name: str) -> None:
     data = read(write(tmp_path / name, LABELLED[name]))
-    assert (data.name, data.labels, data.test, data.several) == (name, ("neg", "pos"), None, False)
+    assert (data.name, data.labels, data.test, data.multi_label) == (
+        name,
+        ("neg", "pos"),
+        None,
+        False,
+    )
     assert [text.strip() for text in data.train.texts] == ["good, very", "bad"]
     assert data.train.labels.tolist() == [[False, True], [True, False]]
     assert data.digest == hashlib.sha256(LABELLED[name].encode()).hexdigest()
@@ -66,7 +71,7 @@ def test_several_files_are_one_data_set(tmp_path: Path) -> None:
     assert data.digest not in (read(one).digest, read(other, one).digest)
     sets = write(tmp_path / "c.jsonl", '{"review": "both", "label": ["pos", "new"]}\n')
     joined = read(one, sets)
-    assert joined.several and joined.train.labels[2].sum() == 2
+    assert joined.multi_label and joined.train.labels[2].sum() == 2
 
 
 def test_test_texts_may_come_from_a_file(tmp_path: Path) -> None:
@@ -77,7 +82,7 @@ def test_test_texts_may_come_from_a_file(tmp_path: Path) -> None:
     assert data.digest != read(train).digest, "the digest covers both files"
     for wrong, said in (
         ("__label__c z\n", "label c, which the training texts lack"),
-        ("__label__a __label__b z\n", "several"),
+        ("__label__a __label__b z\n", "multi_label"),
     ):
         with pytest.raises(DataError, match=said):
             read(train, test=write(test, wrong))

@@ -30,7 +30,7 @@ from edge_lstm_export.train.teachers.base import Queries, accuracy, cross_fit
 from edge_lstm_export.train.teachers.classifier import ClassifierTeacher, label_texts
 from edge_lstm_export.train.teachers.encoder import EncoderReader, FineTunedEncoder, encoder_words
 from edge_lstm_export.train.teachers.transformer import load_transformer
-from made import FILLERS, WORDS, dataset, rows, several_rows, write_csv
+from made import FILLERS, WORDS, dataset, multi_label_rows, rows, write_csv
 from transformers_made import make_transformer
 
 from edge_lstm.errors import DataError
@@ -65,37 +65,41 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def split_of(count: int, *, several: bool = False) -> Any:
-    return dataset(several_rows(count) if several else rows(count), several=several).train
+def split_of(count: int, *, multi_label: bool = False) -> Any:
+    return dataset(
+        multi_label_rows(count) if multi_label else rows(count), multi_label=multi_label
+    ).train
 
 
 # --- What it answers ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("several", [True, False])
-def test_a_probe_learns_from_vectors_that_are_read_once(encoder: Path, several: bool) -> None:
-    split, shared = split_of(90, several=several), EncoderReader(str(encoder), QUICK)
-    teacher, read = shared.probe(several, ENSEMBLE), []
+@pytest.mark.parametrize("multi_label", [True, False])
+def test_a_probe_learns_from_vectors_that_are_read_once(encoder: Path, multi_label: bool) -> None:
+    split, shared = split_of(90, multi_label=multi_label), EncoderReader(str(encoder), QUICK)
+    teacher, read = shared.probe(multi_label, ENSEMBLE), []
     shared.model.register_forward_hook(lambda *_: read.append(1))
     teacher.read(split.texts)
     batches = len(read)
     found = cross_fit(
         teacher, split.labels, folds_of(split, 3, 0), Queries.none(3), ENSEMBLE
     ).labelled
-    assert accuracy(found, split.labels, several) > (0.3 if several else 0.6)
-    shared.probe(several, ENSEMBLE).read(split.texts)
+    assert accuracy(found, split.labels, multi_label) > (0.3 if multi_label else 0.6)
+    shared.probe(multi_label, ENSEMBLE).read(split.texts)
     assert len(read) == batches > 0
 
 
-@pytest.mark.parametrize("several", [True, False])
-def test_what_is_fine_tuned_answers_texts_that_it_did_not_see(encoder: Path, several: bool) -> None:
-    split, shared = split_of(120, several=several), EncoderReader(str(encoder), QUICK)
+@pytest.mark.parametrize("multi_label", [True, False])
+def test_what_is_fine_tuned_answers_texts_that_it_did_not_see(
+    encoder: Path, multi_label: bool
+) -> None:
+    split, shared = split_of(120, multi_label=multi_label), EncoderReader(str(encoder), QUICK)
     before = {name: value.clone() for name, value in shared.model.state_dict().items()}
-    teacher = FineTunedEncoder(shared, several, ENSEMBLE)
+    teacher = FineTunedEncoder(shared, multi_label, ENSEMBLE)
     teacher.read(split.texts)
     model = teacher.fit(np.arange(90), split.labels[:90])
     found = model(np.arange(90, 120))
-    assert accuracy(found, split.labels[90:], several) > (0.3 if several else 0.9)
+    assert accuracy(found, split.labels[90:], multi_label) > (0.3 if multi_label else 0.9)
     assert all(
         (value == before[name]).all() for name, value in shared.model.state_dict().items()
     ), "a copy"

@@ -22,7 +22,7 @@ from edge_lstm_export.options import DataOptions, TrainingRequest
 from edge_lstm_export.train.checkpoint import load_checkpoint
 from edge_lstm_export.train.sources.memory import dataset_from
 from edge_lstm_export.train.stats import DatasetStats
-from made import rows, several_rows, write_csv
+from made import multi_label_rows, rows, write_csv
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
@@ -36,8 +36,8 @@ from edge_lstm.errors import DataError
 
 TEXTS, LABELS = (list(column) for column in zip(*rows(60)))
 QUICK: dict[str, Any] = {"preset": "tiny", "epochs": 1, "teacher": "none", "validation": 0.0}
-SETS = [set(filter(None, label.split("|"))) for _, label in several_rows(60)]
-SEVERAL = [text for text, _ in several_rows(60)]
+SETS = [set(filter(None, label.split("|"))) for _, label in multi_label_rows(60)]
+MULTI_LABEL = [text for text, _ in multi_label_rows(60)]
 
 
 @pytest.fixture(scope="module")
@@ -47,8 +47,8 @@ def model() -> TextClassifier:
 
 
 @pytest.fixture(scope="module")
-def several() -> TextClassifier:
-    return TextClassifier(**QUICK).fit(SEVERAL, SETS)
+def multi_label() -> TextClassifier:
+    return TextClassifier(**QUICK).fit(MULTI_LABEL, SETS)
 
 
 def test_its_parameters_are_those_of_its_signature_and_it_is_cloned() -> None:
@@ -103,35 +103,39 @@ def test_labels_keep_their_type_and_numbers_are_in_order(kind: Any) -> None:
     assert ten.classes_.tolist() == [9, 10]  # and not "10" before "9"
 
 
-def test_several_labels_are_sets(several: TextClassifier) -> None:
-    assert several.classes_.tolist() == ["anger", "fear", "joy"]
-    answers = several.predict(SEVERAL)
-    assert all(isinstance(found, set) and found <= {*several.classes_} for found in answers)
-    assert several.score(SEVERAL, SETS) == np.mean([a == b for a, b in zip(answers, SETS)]) > 0.5
-    assert several.score(SEVERAL, [sorted(labels) for labels in SETS]) == several.score(
-        SEVERAL, SETS
+def test_several_labels_are_sets(multi_label: TextClassifier) -> None:
+    assert multi_label.classes_.tolist() == ["anger", "fear", "joy"]
+    answers = multi_label.predict(MULTI_LABEL)
+    assert all(isinstance(found, set) and found <= {*multi_label.classes_} for found in answers)
+    assert (
+        multi_label.score(MULTI_LABEL, SETS)
+        == np.mean([a == b for a, b in zip(answers, SETS)])
+        > 0.5
     )
-    assert (several.predict_proba(SEVERAL) <= 1).all()
-    assert several.predict([]) == []
+    assert multi_label.score(MULTI_LABEL, [sorted(labels) for labels in SETS]) == multi_label.score(
+        MULTI_LABEL, SETS
+    )
+    assert (multi_label.predict_proba(MULTI_LABEL) <= 1).all()
+    assert multi_label.predict([]) == []
     # sets have another order in each process
     turned = [sorted(labels, reverse=True) for labels in SETS]
-    assert dataset_from(SEVERAL, turned).digest == several.report["data"]["sha256"]
+    assert dataset_from(MULTI_LABEL, turned).digest == multi_label.report["data"]["sha256"]
 
 
 @pytest.mark.parametrize("form", [np.array, sparse.csr_matrix, pd.DataFrame])
-def test_several_labels_are_an_indicator_matrix(several: TextClassifier, form: Any) -> None:
+def test_several_labels_are_an_indicator_matrix(multi_label: TextClassifier, form: Any) -> None:
     matrix = np.array(
         [[label in own for label in ("anger", "fear", "joy")] for own in SETS]
     ).astype(int)
-    model = TextClassifier(**QUICK).fit(SEVERAL, form(matrix))
+    model = TextClassifier(**QUICK).fit(MULTI_LABEL, form(matrix))
     assert model.classes_.tolist() == ["0", "1", "2"]
-    found = model.predict(SEVERAL)
+    found = model.predict(MULTI_LABEL)
     assert found.shape == matrix.shape and found.dtype == np.int64
     assert f1_score(matrix, found, average="micro") > 0.7
-    assert model.score(SEVERAL, form(matrix)) == (found == matrix).all(axis=1).mean()
-    assert np.array_equal(model.predict_proba(SEVERAL), several.predict_proba(SEVERAL))
+    assert model.score(MULTI_LABEL, form(matrix)) == (found == matrix).all(axis=1).mean()
+    assert np.array_equal(model.predict_proba(MULTI_LABEL), multi_label.predict_proba(MULTI_LABEL))
     named = TextClassifier(**QUICK).fit(
-        SEVERAL, pd.DataFrame(matrix, columns=["anger", "fear", "joy"])
+        MULTI_LABEL, pd.DataFrame(matrix, columns=["anger", "fear", "joy"])
     )
     assert named.classes_.tolist() == ["anger", "fear", "joy"]
 
@@ -165,7 +169,7 @@ def test_cross_validation_a_grid_and_a_pipeline_run_on_it() -> None:
     pipeline = Pipeline([("lower", lower), ("classify", TextClassifier(**QUICK))])
     assert pipeline.fit([text.upper() for text in TEXTS], LABELS).score(TEXTS, LABELS) > 0.9
     matrix = np.array([["joy" in own, "fear" in own] for own in SETS]).astype(int)
-    assert len(cross_val_score(TextClassifier(**QUICK), np.array(SEVERAL), matrix, cv=2)) == 2
+    assert len(cross_val_score(TextClassifier(**QUICK), np.array(MULTI_LABEL), matrix, cv=2)) == 2
 
 
 def test_a_plan_is_run_as_it_is() -> None:

@@ -48,8 +48,8 @@ SHAPES: list[dict[str, Any]] = [
     {"pooling": "last", "bidirectional": True, "labels": 3},
     {"bidirectional": True, **NGRAMS},
     {"labels": 40, "bidirectional": True, **NGRAMS},
-    {"labels": 2, "several": True},  # with one label per text it would have a single logit
-    {"labels": 3, "several": True, **NGRAMS},
+    {"labels": 2, "multi_label": True},  # with one label per text it would have a single logit
+    {"labels": 3, "multi_label": True, **NGRAMS},
 ]
 
 
@@ -79,11 +79,11 @@ def test_every_architecture_keeps_its_promises(shape: dict[str, Any], tmp_path: 
     for name, values in {**lstm, "embedding.weight": embedding}.items():
         assert np.allclose(values, written[name][: len(values)], rtol=1e-6, atol=0)
     assert file.labels == checkpoint.labels and file.golden
-    assert file.thresholds == ((UNTUNED,) * len(file.labels) if "several" in shape else None)
+    assert file.thresholds == ((UNTUNED,) * len(file.labels) if "multi_label" in shape else None)
     rows = [[], *random_rows(file.tokenizer, seed=7)]  # the first of nothing but padding
     answers = [Classifier.from_model(file, threads=n).probabilities_of(rows) for n in (1, 2)]
     assert np.array_equal(*answers) and np.isfinite(answers[0]).all()
-    assert np.allclose(answers[0].sum(axis=1), 1) != ("several" in shape)
+    assert np.allclose(answers[0].sum(axis=1), 1) != ("multi_label" in shape)
 
 
 SATURATING = 5  # the id of a word

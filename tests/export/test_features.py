@@ -118,7 +118,9 @@ def test_several_labels_are_fitted_each_by_itself(fit: Any) -> None:
     examples = Examples.from_texts(tokenizer, texts, targets)
     features = chosen(examples, 60, tokenizer)
     options = replace(OPTIONS, epochs=200)
-    logits = fit(SparseData(features, examples, options, several=True)).logits(features, examples)
+    logits = fit(SparseData(features, examples, options, multi_label=True)).logits(
+        features, examples
+    )
     assert np.array_equal(logits > 0, targets > 0.5)
 
 

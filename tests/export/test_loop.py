@@ -189,19 +189,23 @@ def test_the_temperature_that_the_logits_were_multiplied_by_is_found(
     )
 
 
-@pytest.mark.parametrize("several", [True, False])
-def test_two_parts_are_weighed_by_what_they_know(several: bool) -> None:
+@pytest.mark.parametrize("multi_label", [True, False])
+def test_two_parts_are_weighed_by_what_they_know(multi_label: bool) -> None:
     rng, options = np.random.default_rng(0), CalibrationOptions()
     prior = expected_stack(9000, 3, options)
-    truth = rng.random((400, 3)) < 0.3 if several else one_hot(rng.integers(0, 3, 400), 3) > 0
+    truth = rng.random((400, 3)) < 0.3 if multi_label else one_hot(rng.integers(0, 3, 400), 3) > 0
     right, noise = (
         (np.where(truth, 2.0, -2.0) * knows + rng.normal(0, 1, truth.shape)).astype(np.float32)
         for knows in (1, 0)
     )
     targets = truth.astype(np.float32)
-    stack = fit_stack(ComponentLogits(right, noise, targets), prior, options, several=several)
+    stack = fit_stack(
+        ComponentLogits(right, noise, targets), prior, options, multi_label=multi_label
+    )
     assert stack.lstm > 0.5 > 4 * abs(stack.sparse)
-    other = fit_stack(ComponentLogits(noise, right, targets), prior, options, several=several)
+    other = fit_stack(
+        ComponentLogits(noise, right, targets), prior, options, multi_label=multi_label
+    )
     assert other.sparse > 0.5 > 4 * abs(other.lstm)
 
 

@@ -23,11 +23,16 @@ def test_the_seed_preset_has_keras_parameters() -> None:
     pooling=st.sampled_from(["last", "mean+max"]),
     labels=st.integers(2, 4),
     ngrams=st.booleans(),
-    several=st.booleans(),
+    multi_label=st.booleans(),
     lengths=st.lists(st.integers(1, 12), min_size=1, max_size=4),
 )
 def test_padding_changes_nothing(
-    bidirectional: bool, pooling: str, labels: int, ngrams: bool, several: bool, lengths: list[int]
+    bidirectional: bool,
+    pooling: str,
+    labels: int,
+    ngrams: bool,
+    multi_label: bool,
+    lengths: list[int],
 ) -> None:
     config = NetworkConfig(
         30,
@@ -38,7 +43,7 @@ def test_padding_changes_nothing(
         labels,
         ngrams=3 * ngrams,
         ngram_dim=2 * ngrams,
-        several=several,
+        multi_label=multi_label,
     )  # type: ignore[arg-type]
     network = Network(config).eval()
     if network.ngrams is not None:
@@ -48,13 +53,13 @@ def test_padding_changes_nothing(
     size = torch.tensor(lengths)
     ids = torch.randint(1, 30, (len(lengths), 15)) * (torch.arange(15) < size.unsqueeze(1))
     with torch.no_grad():
-        together = probabilities(network(ids, size), several=several)
+        together = probabilities(network(ids, size), multi_label=multi_label)
         for row, length, answer in zip(ids, lengths, together):
             alone = probabilities(
-                network(row[None, :length], torch.tensor([length])), several=several
+                network(row[None, :length], torch.tensor([length])), multi_label=multi_label
             )
             assert np.allclose(alone[0], answer, atol=1e-6)
-            assert several or answer.sum() == pytest.approx(1)
+            assert multi_label or answer.sum() == pytest.approx(1)
 
 
 def test_an_ngram_counts_once_and_padding_is_none() -> None:

@@ -53,10 +53,10 @@ ASKED = [
 ]
 
 
-def small(labels: int, several: bool, count: int, preset: str, teacher: str | None) -> Plan:
+def small(labels: int, multi_label: bool, count: int, preset: str, teacher: str | None) -> Plan:
     """The plan of such data, with as small a network and one epoch."""
     made = make_plan(
-        DatasetStats(count, labels, several), TrainingRequest(preset, teacher, epochs=1)
+        DatasetStats(count, labels, multi_label), TrainingRequest(preset, teacher, epochs=1)
     )
     if made.start.source:
         few = min(made.augmentation.texts_per_row, 2)
@@ -76,13 +76,13 @@ def ends_well(texts: Any, labels: Any, **settings: Any) -> None:
 @pytest.mark.parametrize("name", DATA)
 def test_odd_data_train_a_model_or_are_refused_in_a_line(name: str) -> None:
     texts, labels = DATA[name]
-    several = any(isinstance(label, set) for label in labels)
-    names = {each for label in labels for each in (label if several else (label,))}
+    multi_label = any(isinstance(label, set) for label in labels)
+    names = {each for label in labels for each in (label if multi_label else (label,))}
     for preset, teacher in ASKED:
         if len(names) < 2:
             ends_well(texts, labels, preset=preset, teacher=teacher, epochs=1)
             continue
-        plan = small(len(names), several, len(texts), preset, teacher)
+        plan = small(len(names), multi_label, len(texts), preset, teacher)
         ends_well(texts, labels, plan=plan)
 
 

@@ -20,7 +20,7 @@ from edge_lstm_export.train.stats import DatasetStats, dataset_stats
 from edge_lstm_export.train.train import fit
 from hypothesis import given
 from hypothesis import strategies as st
-from made import dataset, rows, several_rows, write_csv
+from made import dataset, multi_label_rows, rows, write_csv
 
 from edge_lstm.errors import DataError
 
@@ -51,14 +51,14 @@ def test_statistics_and_a_request_decide_the_whole_plan(name: str) -> None:
     rows=st.integers(1, 100_000),
     labels=st.integers(2, 200),
     words=st.floats(1, 400),
-    several=st.booleans(),
+    multi_label=st.booleans(),
     unsegmented=st.booleans(),
     preset=st.sampled_from(list(PRESETS)),
 )
 def test_any_data_get_a_plan_that_can_be_read_back(
-    rows: int, labels: int, words: float, several: bool, unsegmented: bool, preset: str
+    rows: int, labels: int, words: float, multi_label: bool, unsegmented: bool, preset: str
 ) -> None:
-    facts = DatasetStats(rows, labels, several, words, unsegmented)
+    facts = DatasetStats(rows, labels, multi_label, words, unsegmented)
     plan = make_plan(facts, TrainingRequest(preset))
     assert Plan.from_dict(plan.to_dict()) == plan
     assert make_plan(facts, TrainingRequest(preset)) == plan
@@ -69,7 +69,7 @@ def test_facts_are_counted_from_the_texts() -> None:
     short = dataset_stats(dataset(rows(60)), unlabelled=9)
     assert (short.rows, short.labels, short.multi_label, short.unlabelled) == (60, 2, False, 9)
     assert 5 < short.mean_length < 9 and short.kind == "short"
-    assert dataset_stats(dataset(several_rows(60), several=True)).multi_label
+    assert dataset_stats(dataset(multi_label_rows(60), multi_label=True)).multi_label
     chinese = dataset_stats(dataset([("这个菜很好吃", "a"), ("送餐太慢了", "b")] * 5))
     assert chinese.unsegmented and chinese.kind == "unsegmented" and chinese.mean_length == 5.5
     assert dataset_stats(dataset([("a word " * 40, "a"), ("word", "b")])).mean_length == 40.5

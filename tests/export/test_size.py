@@ -58,14 +58,14 @@ def texts_of(words: int, preset: str) -> tuple[str, ...]:
     return tuple(" ".join(vocabulary[i] for i in row) for row in drawn)
 
 
-def labelled(preset: str, words: int, labels: int, several: bool = False) -> Dataset:
+def labelled(preset: str, words: int, labels: int, multi_label: bool = False) -> Dataset:
     names = [f"label {i} of them all, so named" for i in range(labels)]
     chosen = [
         (names[i % labels], names[i // labels % labels])
         for i in range(len(texts_of(words, preset)))
     ]
-    answers = ["|".join(sorted(set(pair))) if several else pair[0] for pair in chosen]
-    return dataset([*zip(texts_of(words, preset), answers)] * 2, several=several)
+    answers = ["|".join(sorted(set(pair))) if multi_label else pair[0] for pair in chosen]
+    return dataset([*zip(texts_of(words, preset), answers)] * 2, multi_label=multi_label)
 
 
 def plan_for(data: Dataset, preset: str) -> Plan:
@@ -93,8 +93,8 @@ def counted(whole: Dataset, prepared: Prepared) -> dict[str, int]:
     )
 
 
-def check_full(preset: str, words: int, labels: int, several: bool) -> None:
-    data = labelled(preset, words, labels, several)
+def check_full(preset: str, words: int, labels: int, multi_label: bool) -> None:
+    data = labelled(preset, words, labels, multi_label)
     parts = counted(data, prepare(data, plan_for(data, preset)))
     size = sum(parts.values())
     most = PRESETS[preset].max_kilobytes * 1000
@@ -102,25 +102,25 @@ def check_full(preset: str, words: int, labels: int, several: bool) -> None:
 
 
 @pytest.mark.parametrize("words", [SHORT, MEDIUM, LONG])
-@pytest.mark.parametrize(("labels", "several"), LABELS)
+@pytest.mark.parametrize(("labels", "multi_label"), LABELS)
 def test_a_file_is_full_and_no_larger_than_its_preset(
-    words: int, labels: int, several: bool
+    words: int, labels: int, multi_label: bool
 ) -> None:
-    check_full("tiny", words, labels, several)
+    check_full("tiny", words, labels, multi_label)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("preset", ["small", "medium", "base"])
 @pytest.mark.parametrize("words", [SHORT, MEDIUM, LONG])
-@pytest.mark.parametrize(("labels", "several"), LABELS)
+@pytest.mark.parametrize(("labels", "multi_label"), LABELS)
 def test_a_file_of_a_larger_preset_is_full_too(
-    preset: str, words: int, labels: int, several: bool
+    preset: str, words: int, labels: int, multi_label: bool
 ) -> None:
-    check_full(preset, words, labels, several)
+    check_full(preset, words, labels, multi_label)
 
 
 @pytest.mark.parametrize(
-    ("preset", "words", "labels", "several"),
+    ("preset", "words", "labels", "multi_label"),
     [
         pytest.param("tiny", SHORT, 2, False, marks=pytest.mark.slow),
         ("tiny", LONG, 8, False),
@@ -129,10 +129,10 @@ def test_a_file_of_a_larger_preset_is_full_too(
     ],
 )
 def test_what_is_counted_before_a_training_is_what_the_export_writes(
-    preset: str, words: int, labels: int, several: bool
+    preset: str, words: int, labels: int, multi_label: bool
 ) -> None:
     """To the byte but for what the training tells, which is no longer than it is counted."""
-    data = labelled("tiny", words, labels, several)
+    data = labelled("tiny", words, labels, multi_label)
     data = replace(data, train=data.train.subset(np.arange(0, len(data.train), 9)))
     plan = plan_for(data, preset)
     checkpoint = fit(data, plan).checkpoint

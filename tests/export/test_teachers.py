@@ -26,7 +26,7 @@ from edge_lstm_export.train.teachers.model import model_teacher
 from edge_lstm_export.train.train import fit
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made import dataset, prepare, rows, several_rows, words_of
+from made import dataset, multi_label_rows, prepare, rows, words_of
 
 from edge_lstm.text import Tokenizer
 
@@ -128,10 +128,10 @@ def test_one_wrong_text_cannot_decide_alone() -> None:
     assert base.accuracy(found, one_hot(TRUTH), False) >= 199 / 200
 
 
-def told(*teachers: Any, several: bool = False) -> Any:
+def told(*teachers: Any, multi_label: bool = False) -> Any:
     labels = one_hot(TRUTH)
     return base.ensemble(
-        teachers, labels, FOLD, NOTHING, OPTIONS, several=several, say=lambda line: None
+        teachers, labels, FOLD, NOTHING, OPTIONS, multi_label=multi_label, say=lambda line: None
     )
 
 
@@ -163,31 +163,33 @@ SHARES = st.lists(st.floats(0.1, 1.0), min_size=1, max_size=4)
 
 
 @settings(max_examples=30)
-@given(right=SHARES, sure=st.floats(0.01, 15), several=st.booleans())
+@given(right=SHARES, sure=st.floats(0.01, 15), multi_label=st.booleans())
 def test_no_teacher_has_a_weight_below_nothing(
-    right: list[float], sure: float, several: bool
+    right: list[float], sure: float, multi_label: bool
 ) -> None:
     parts = [knows(TRUTH, share, i, sure) for i, share in enumerate(right)]
-    parts = [part - sure / 2 for part in parts] if several else parts
+    parts = [part - sure / 2 for part in parts] if multi_label else parts
     labels = one_hot(TRUTH)
-    weights = base.stacking_weights(parts, labels, several, 1.0)
+    weights = base.stacking_weights(parts, labels, multi_label, 1.0)
     assert min(weights) >= 0 and len(weights) == len(parts)
-    mixed, equal = base.stacked(parts, labels, several, 1.0), sum(parts) / len(parts)
+    mixed, equal = base.stacked(parts, labels, multi_label, 1.0), sum(parts) / len(parts)
     assert (
-        base.log_losses(mixed, labels, several).sum()
-        <= base.log_losses(equal, labels, several).sum() + 1e-3
+        base.log_losses(mixed, labels, multi_label).sum()
+        <= base.log_losses(equal, labels, multi_label).sum() + 1e-3
     )
 
 
 @pytest.mark.parametrize("characters", [True, False])
-@pytest.mark.parametrize("several", [True, False])
+@pytest.mark.parametrize("multi_label", [True, False])
 def test_a_linear_teacher_is_better_than_the_most_frequent_label(
-    characters: bool, several: bool
+    characters: bool, multi_label: bool
 ) -> None:
-    table = several_rows(150) if several else rows(150, ("sea", "shop", "zoo"))
-    data = dataset(table, several=several)
-    found = out_of_fold(LinearTeacher(several, LinearOptions(characters=characters)), data.train)
-    assert base.accuracy(found, data.train.labels, several) > 0.8
+    table = multi_label_rows(150) if multi_label else rows(150, ("sea", "shop", "zoo"))
+    data = dataset(table, multi_label=multi_label)
+    found = out_of_fold(
+        LinearTeacher(multi_label, LinearOptions(characters=characters)), data.train
+    )
+    assert base.accuracy(found, data.train.labels, multi_label) > 0.8
     assert found.shape == data.train.labels.shape
 
 
@@ -244,12 +246,12 @@ def test_it_teaches_unasked_only_where_it_knows_the_labels() -> None:
         (f"The {thing} number {i}", ("odd", "even")[i % 2]) for i, thing in enumerate(THINGS * 2)
     ]
     assert tried(about) is None
-    assert tried([(t, f"{y}|x") for t, y in OPINIONS], several=True) is None
+    assert tried([(t, f"{y}|x") for t, y in OPINIONS], multi_label=True) is None
     assert tried(OPINIONS[:8]) is None  # too few to tell
 
 
-def tried(table: Any, *, several: bool = False) -> TeacherTrial | None:
-    return try_teacher(dataset(table, several=several), SENTIMENT, 0, is_english=True)
+def tried(table: Any, *, multi_label: bool = False) -> TeacherTrial | None:
+    return try_teacher(dataset(table, multi_label=multi_label), SENTIMENT, 0, is_english=True)
 
 
 @pytest.mark.parametrize("name", PACKAGED)

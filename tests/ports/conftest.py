@@ -30,13 +30,13 @@ TOLERANCE = 2e-6  # of a probability, between a port and ONNX Runtime
 
 @dataclass(frozen=True)
 class Kind:
-    """A training and its file. several: a text may have several of the labels; spaced: its texts
-    have spaces;
+    """A training and its file. multi_label: a text may have several of the labels; spaced: its
+    texts have spaces;
     length: ids of a text that the file reads."""
 
     preset: str
     labels: list[str]
-    several: bool = False
+    multi_label: bool = False
     spaced: bool = True
     length: int | None = None
 
@@ -46,8 +46,8 @@ KINDS = {
     "short": Kind("tiny", ODD_LABELS, length=9),
     "seed": Kind("seed", LABELS),
     "low-rank": Kind("tiny", [f"label {i}" for i in range(20)]),
-    "several": Kind("tiny", ODD_LABELS, several=True),
-    "several-2": Kind("seed", LABELS, several=True),
+    "multi_label": Kind("tiny", ODD_LABELS, multi_label=True),
+    "several-2": Kind("seed", LABELS, multi_label=True),
     "unsegmented": Kind("tiny", LABELS, spaced=False),
 }
 
@@ -77,7 +77,7 @@ def trained(kind: Kind) -> TextClassifier:
     texts, targets = [], []
     for row in range(ROWS):
         places = [row % len(kind.labels)]
-        if kind.several:
+        if kind.multi_label:
             places = [i for i in range(len(kind.labels)) if rng.random() < 0.4]
         chosen = rng.choices(words, k=rng.randint(4, 12)) + [
             words[i] for i in places for _ in range(2)
@@ -85,7 +85,7 @@ def trained(kind: Kind) -> TextClassifier:
         rng.shuffle(chosen)
         texts.append((" " if kind.spaced else "").join(chosen))
         names = [kind.labels[i] for i in places]
-        targets.append(set(names) if kind.several else names[0])
+        targets.append(set(names) if kind.multi_label else names[0])
     model = TextClassifier(kind.preset, epochs=1, teacher="none", validation=0.0).fit(
         texts, targets
     )

@@ -72,9 +72,9 @@ def command(
         test = None
         if data is not None:
             names = options.column_names(label_columns)
-            several = loaded.thresholds is not None or None
+            multi_label = loaded.thresholds is not None or None
             test = load_labelled(
-                data, label_separator=label_separator, label_columns=names, several=several
+                data, label_separator=label_separator, label_columns=names, multi_label=multi_label
             )
         exported = export(
             loaded,

@@ -58,14 +58,14 @@ def _data_rows(prepared: Inputs) -> list[tuple[str, str]]:
     dataset = prepared.dataset
     stats = prepared.stats
     counts = [f"{shorten(name)} {n:,}" for name, n in zip(dataset.labels, dataset.train.counts())]
-    several = ", several per text" if stats.multi_label else ""
+    multi_label = ", several per text" if stats.multi_label else ""
     unit = "characters" if stats.unsegmented else "words"
     rows = [("source", dataset.name)]
     if dataset.columns:
         rows.append(("columns", columns_in_words(dataset)))
     rows += [
         ("texts", f"{stats.rows:,} training, {len(dataset.test or ()):,} test"),
-        ("labels", f"{stats.labels}{several}: {listed(counts, 8)}"),
+        ("labels", f"{stats.labels}{multi_label}: {listed(counts, 8)}"),
         ("length", f"{stats.mean_length:.0f} {unit} per text on average"),
     ]
     if stats.unlabelled:

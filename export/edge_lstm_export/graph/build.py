@@ -227,7 +227,7 @@ def _add_int8_head(g: GraphBuilder, head: Array) -> str:
 
 def _add_probabilities(g: GraphBuilder, config: NetworkConfig, logits: str) -> None:
     """Add what turns logits [B, logits] into the graph's output [B, L]."""
-    if config.several:
+    if config.multi_label:
         g.add("Sigmoid", [logits], OUTPUT_NAME)
     elif config.labels == 2:
         signs = g.constant("signs", np.array([[-1, 1]], dtype=np.float32))

@@ -40,7 +40,7 @@ def description(
         modelfile.KEY_GOLDEN: golden,
     }
     if thresholds is not None:
-        described[modelfile.KEY_SEVERAL] = {"thresholds": thresholds}
+        described[modelfile.KEY_MULTI_LABEL] = {"thresholds": thresholds}
     if curve is not None:
         described[modelfile.KEY_ABSTENTION] = curve.to_dict()
     if int8:

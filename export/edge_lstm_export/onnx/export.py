@@ -219,9 +219,9 @@ def _truth(checkpoint: Checkpoint, labelled: LabelledTexts | None) -> Bools | No
     the model gives one, the other way round, or have labels that it does not know."""
     if labelled is None:
         return None
-    several = checkpoint.thresholds is not None
-    if labelled.several != several:
-        has, gives = ("one label", "several") if several else ("several labels", "one")
+    multi_label = checkpoint.thresholds is not None
+    if labelled.multi_label != multi_label:
+        has, gives = ("one label", "multi_label") if multi_label else ("several labels", "one")
         raise DataError(f"the data has {has} per text, the model gives {gives}; give other --data")
     return make_split(labelled.texts, labelled.labels, checkpoint.labels, "the data").labels
 
@@ -243,7 +243,7 @@ def _curve(
     """
     curve = checkpoint.abstention
     default = curve.default if abstain is None and curve is not None else abstain
-    if labelled is not None and truth is not None and not labelled.several:
+    if labelled is not None and truth is not None and not labelled.multi_label:
         curve = RiskCoverage.from_predictions(answers, truth.argmax(axis=1), "--data of the export")
         unfamiliar = cost_thresholds(unfamiliarity(answers, texts, checkpoint.tokenizer.num_ids))
         curve = replace(curve, sha256=texts_digest(labelled.texts), unfamiliar=unfamiliar)

@@ -214,12 +214,12 @@ def compare(
     changed = int((labels[0] != labels[1]).any(axis=1).sum())
     accuracy = None
     if truth is not None:
-        several = model.model.thresholds is not None
+        multi_label = model.model.thresholds is not None
         wrong = [(has != truth).sum(axis=1) for has in labels]  # labels of each text
         lost = int((wrong[1] > wrong[0]).sum())
         gained = int((wrong[1] < wrong[0]).sum())
         p_value = p_value_of_drop(lost, gained, len(truth), max_drop / 100)
-        if several:
+        if multi_label:
             metric = "micro F1"
             interval = None
             old, new = (set_scores(truth, has, model.labels).micro_f1 for has in labels)

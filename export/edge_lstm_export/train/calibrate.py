@@ -59,7 +59,7 @@ def score(
     """logits: float32 [n, 1 or L], labels: bool [n, L], n at least 1 → :class:`Scores`. thresholds:
     of texts that may have several labels, the probability from which on a text has each →
     SetScores."""
-    answers = probabilities(logits, several=thresholds is not None)
+    answers = probabilities(logits, multi_label=thresholds is not None)
     if thresholds is not None:
         return metrics.set_scores(labels, apply_thresholds(answers, thresholds), names)
     predicted = answers.argmax(axis=1)
@@ -115,7 +115,7 @@ def expected_stack(texts: int, outputs: int, options: CalibrationOptions) -> Sta
 
 
 def fit_stack(
-    parts: ComponentLogits, expected: Stack, options: CalibrationOptions, *, several: bool
+    parts: ComponentLogits, expected: Stack, options: CalibrationOptions, *, multi_label: bool
 ) -> Stack:
     """Return the weights and the bias of least log loss, near the expected ones (stacking; Wolpert,
     1992).
@@ -128,14 +128,16 @@ def fit_stack(
     scaled = []
     for part in (parts.lstm, parts.sparse):
         logits = torch.from_numpy(part)
-        scale = 1 / fit_temperature(logits, targets, options.temperature_factor, several=several)
+        scale = 1 / fit_temperature(
+            logits, targets, options.temperature_factor, multi_label=multi_label
+        )
         scales.append(scale)
         scaled.append(part * np.float32(scale))
     start = np.array([expected.lstm, expected.sparse, *expected.bias])
 
     def loss(weights: Doubles) -> tuple[float, Doubles]:
         logits = weights[0] * scaled[0] + weights[1] * scaled[1] + weights[2:]
-        nats, slope = cross_entropy(logits, parts.targets, several=several)
+        nats, slope = cross_entropy(logits, parts.targets, multi_label=multi_label)
         gradient = np.array([*(float((slope * part).sum()) for part in scaled), *slope.sum(axis=0)])
         away = weights - start
         penalty = options.prior * float((away**2).sum())

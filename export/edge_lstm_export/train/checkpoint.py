@@ -57,7 +57,7 @@ class Checkpoint:
     abstention: RiskCoverage | None = None
 
     def __post_init__(self) -> None:
-        if self.network.config.several and self.thresholds is None:
+        if self.network.config.multi_label and self.thresholds is None:
             object.__setattr__(self, "thresholds", (UNTUNED,) * self.network.config.labels)
 
 
@@ -181,7 +181,7 @@ def _checkpoint(description: Any, tensors: Mapping[str, torch.Tensor], path: Pat
         raise ValueError(
             f"{tokenizer.num_ids:,} ids and {len(labels)} labels for a network of {sizes}"
         )
-    thresholds = thresholds_from(description, labels) if config.several else None
+    thresholds = thresholds_from(description, labels) if config.multi_label else None
     training = description["training"]
     plan = description["plan"]
     curve = description["abstention"]

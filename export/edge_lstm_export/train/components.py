@@ -131,13 +131,13 @@ def fit_sparse(
         learnt = learnt.joined(more)
     rows = len(data.rows_without(fold))
     options = plan.sparse
-    fitted = SparseData(features, learnt, options, plan.network.several)
+    fitted = SparseData(features, learnt, options, plan.network.multi_label)
     weights = _fit_columns(fitted, rows, plan.network.ngram_dim, plan.seed)
     if options.fit.startswith("low-rank") or not plan.augmentation.typos:
         return weights
     # Each row counts once: half in its own spelling, half in the copy's.
     options = replace(options, regularization=options.regularization / 2)
-    copied = SparseData(features, data.with_typos(learnt, fold), options, plan.network.several)
+    copied = SparseData(features, data.with_typos(learnt, fold), options, plan.network.multi_label)
     both = _fit_columns(copied, rows, plan.network.ngram_dim, plan.seed)
     first_subword = FIRST_WORD_ID + len(data.tokenizer.words)
     has_subword = np.any(features.ids >= first_subword, axis=1, keepdims=True)
@@ -176,10 +176,10 @@ def fit_residual(
         learnt.targets,
     )
     if len(candidates.keys) > most:  # else there is nothing to choose from
-        tried = SparseData(candidates, learnt, options, plan.network.several)
+        tried = SparseData(candidates, learnt, options, plan.network.multi_label)
         weights = ngrams.fit_logistic(tried, lstm)
         features = candidates.best(weights.vectors, tried.held, most)
-    fitted = SparseData(features, learnt, options, plan.network.several)
+    fitted = SparseData(features, learnt, options, plan.network.multi_label)
     return features, ngrams.fit_logistic(fitted, lstm)
 
 

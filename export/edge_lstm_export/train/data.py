@@ -79,7 +79,7 @@ class Dataset:
     name: for people, as ``imdb`` or a file's name; labels: their names, in the order of the
         columns.
     test: None if the source has no test split. digest: sha256 (hex) of what was read.
-    several: whether a text may have several labels, or none. unlabelled: texts without a label.
+    multi_label: whether a text may have several labels, or none. unlabelled: texts without a label.
     warnings: what a person should know of the data, a line each; checks: the counts behind them.
     columns: those that were read, of each file that has others.
     """
@@ -89,7 +89,7 @@ class Dataset:
     train: Split
     test: Split | None
     digest: str
-    several: bool
+    multi_label: bool
     unlabelled: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     checks: Mapping[str, Any] = field(default_factory=dict)
@@ -117,7 +117,7 @@ def rarest(labels: Bools) -> Ints:
     return np.asarray(np.where(labels.any(axis=1), first, labels.shape[1]), np.int64)
 
 
-def label_names(names: Sequence[str], where: str, *, several: bool = False) -> Names:
+def label_names(names: Sequence[str], where: str, *, multi_label: bool = False) -> Names:
     """Return the distinct names of all texts' labels, sorted, numbers by value.
 
     Raises DataError unless there are two or more, and if they cannot be labels: nearly every
@@ -128,7 +128,7 @@ def label_names(names: Sequence[str], where: str, *, several: bool = False) -> N
         there = f"one label, {shorten(distinct[0])}" if distinct else "no labelled text"
         raise DataError(f"{where} has {there}; a classifier needs texts of two labels or more")
     for name in distinct:
-        if reason := _fault(name, several):
+        if reason := _fault(name, multi_label):
             raise DataError(f"{where} has the label {shorten(name)}, {reason}")
     numbers = _numbers(distinct)
     there = f"{len(distinct):,} different labels for {len(names):,} texts"
@@ -145,7 +145,7 @@ def label_names(names: Sequence[str], where: str, *, several: bool = False) -> N
     return tuple(name for _, name in sorted(zip(numbers, distinct))) if numbers else tuple(distinct)
 
 
-def _fault(name: str, several: bool) -> str | None:
+def _fault(name: str, multi_label: bool) -> str | None:
     """Return why this can be no label; None if it can."""
     categories = {unicodedata.category(c) for c in name}
     if not name:
@@ -154,7 +154,7 @@ def _fault(name: str, several: bool) -> str | None:
         return "which is not UTF-8; convert it"
     if categories & _CONTROL:
         return "which holds a control character or a line break; rename it"
-    if several and LABEL_JOINT in name:
+    if multi_label and LABEL_JOINT in name:
         return f"which holds {LABEL_JOINT!r}; rename it, or give --label-separator '{LABEL_JOINT}'"
     return None
 

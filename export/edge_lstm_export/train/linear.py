@@ -13,7 +13,7 @@ SVM_TOLERANCE = 1e-2  # tolerance: of liblinear's stopping rule; labels do not c
 SVM_PASSES = 500  # tolerance: passes of liblinear, at most
 
 
-def svm_weights(x: Matrix, labels: Bools, several: bool, c: float) -> tuple[Floats, Floats]:
+def svm_weights(x: Matrix, labels: Bools, multi_label: bool, c: float) -> tuple[Floats, Floats]:
     """Fit a linear SVM for each label against the rest; for two labels of which a text has one, a
     single one.
 
@@ -23,7 +23,7 @@ def svm_weights(x: Matrix, labels: Bools, several: bool, c: float) -> tuple[Floa
     """
     from sklearn.svm import LinearSVC
 
-    targets = labels[:, 1:] if labels.shape[1] == 2 and not several else labels
+    targets = labels[:, 1:] if labels.shape[1] == 2 and not multi_label else labels
     x = x.astype(np.float64)
     x.sum_duplicates()  # as liblinear wants it: else each label does both again
     weights = np.zeros((x.shape[1], targets.shape[1]), np.float32)

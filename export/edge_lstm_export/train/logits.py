@@ -26,15 +26,15 @@ def log_probabilities(logits: Tensor) -> Tensor:
     return functional.log_softmax(logits, dim=1)
 
 
-def probabilities(logits: Tensor, *, several: bool) -> Floats:
+def probabilities(logits: Tensor, *, multi_label: bool) -> Floats:
     """logits [n, 1 or L] → [n, L], rows sum to 1 unless a text may have several labels."""
-    return (torch.sigmoid(logits) if several else log_probabilities(logits).exp()).numpy()
+    return (torch.sigmoid(logits) if multi_label else log_probabilities(logits).exp()).numpy()
 
 
-def soft_cross_entropy(logits: Tensor, targets: Tensor, *, several: bool = False) -> Tensor:
-    """Mean cross entropy of a text, in nats; targets [B, L], rows sum to 1. several: targets are 0
-    to 1 each, and the binary cross entropies of all labels are added up."""
-    if several:
+def soft_cross_entropy(logits: Tensor, targets: Tensor, *, multi_label: bool = False) -> Tensor:
+    """Mean cross entropy of a text, in nats; targets [B, L], rows sum to 1. multi_label: targets
+    are 0 to 1 each, and the binary cross entropies of all labels are added up."""
+    if multi_label:
         each = functional.binary_cross_entropy_with_logits(
             logits, targets.to(logits.dtype), reduction="none"
         )
@@ -42,16 +42,16 @@ def soft_cross_entropy(logits: Tensor, targets: Tensor, *, several: bool = False
     return -(targets * log_probabilities(logits)).sum(dim=1).mean()
 
 
-def count_correct(logits: Tensor, targets: Tensor, *, several: bool = False) -> int:
+def count_correct(logits: Tensor, targets: Tensor, *, multi_label: bool = False) -> int:
     """How many rows have their largest target as the answer; of several labels, all of them right
     at a probability of 0.5."""
-    if several:
+    if multi_label:
         return int(((logits > 0) == (targets > 0.5)).all(dim=1).sum())
     return int((log_probabilities(logits).argmax(dim=1) == targets.argmax(dim=1)).sum())
 
 
 def fit_temperature(
-    logits: Tensor, targets: Tensor, common_factor: float, *, several: bool = False
+    logits: Tensor, targets: Tensor, common_factor: float, *, multi_label: bool = False
 ) -> float:
     """Return the divisor of the logits with the least log loss (Guo et al., 2017).
 
@@ -64,7 +64,9 @@ def fit_temperature(
     wide = logits.double()
 
     def loss(log_temperature: float) -> float:
-        data = soft_cross_entropy(wide / math.exp(log_temperature), targets, several=several)
+        data = soft_cross_entropy(
+            wide / math.exp(log_temperature), targets, multi_label=multi_label
+        )
         return float(data) * len(targets) + (log_temperature / math.log(common_factor)) ** 2 / 2
 
     bounds = (-math.log(LARGEST_TEMPERATURE), math.log(LARGEST_TEMPERATURE))
@@ -72,12 +74,12 @@ def fit_temperature(
     return math.exp(float(best.x))
 
 
-def cross_entropy(logits: Floats, targets: Floats, *, several: bool) -> tuple[float, Floats]:
+def cross_entropy(logits: Floats, targets: Floats, *, multi_label: bool) -> tuple[float, Floats]:
     """(the sum over the texts, in nats, its gradient with respect to the logits [n, outputs]).
 
     logits: [n, outputs], one column for two labels of which a text has one; targets: [n, L].
     """
-    if several:
+    if multi_label:
         return float((np.logaddexp(0, logits) - targets * logits).sum()), expit(logits) - targets
     both = two_columns(logits)
     logs = log_softmax(both, axis=1)

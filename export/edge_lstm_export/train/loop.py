@@ -130,7 +130,7 @@ class _Run:
         options = self.options
         network = self.network
         network.lstm_in_bfloat16 = options.bfloat16 and multiplies_bfloat16()
-        self.several = network.config.several
+        self.multi_label = network.config.multi_label
         trained = [p for p in network.parameters() if p.requires_grad]
         embedding = network.embedding.weight
         groups = [
@@ -217,11 +217,13 @@ class _Run:
             drop = torch.rand(ids.shape) < self.options.word_dropout
             ids = torch.where(drop & (ids != PAD_ID), OOV_ID, ids)
         logits = self.network(ids, lengths)
-        loss = soft_cross_entropy(logits, targets, several=self.several)
+        loss = soft_cross_entropy(logits, targets, multi_label=self.multi_label)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.options.clip)
         self.optimizer.step()
-        return float(loss.detach()), count_correct(logits.detach(), targets, several=self.several)
+        return float(loss.detach()), count_correct(
+            logits.detach(), targets, multi_label=self.multi_label
+        )
 
     def learning_rate(self) -> float:
         """The rate of the coming step: linear warm-up, then a cosine to zero."""
@@ -250,13 +252,16 @@ class _Run:
     def measure(self, validation: Examples) -> dict[str, float]:
         logits = predict_logits(self.network, validation, on_batch=self.stop_if_asked)
         targets = torch.from_numpy(validation.targets)
-        several = self.several
-        temperature = fit_temperature(logits, targets, self.temperature_factor, several=several)
+        multi_label = self.multi_label
+        temperature = fit_temperature(
+            logits, targets, self.temperature_factor, multi_label=multi_label
+        )
         return {
-            "validation_loss": float(soft_cross_entropy(logits, targets, several=several)),
-            "validation_accuracy": count_correct(logits, targets, several=several) / len(targets),
+            "validation_loss": float(soft_cross_entropy(logits, targets, multi_label=multi_label)),
+            "validation_accuracy": count_correct(logits, targets, multi_label=multi_label)
+            / len(targets),
             "calibrated_loss": float(
-                soft_cross_entropy(logits / temperature, targets, several=several)
+                soft_cross_entropy(logits / temperature, targets, multi_label=multi_label)
             ),
         }
 
@@ -310,7 +315,7 @@ def predict_logits(
 def predict_probabilities(network: Network, rows: Sequence[Sequence[int]]) -> Floats:
     """The network's probabilities for texts as ids: [n, L], of the weights' type."""
     examples = Examples.from_rows(rows, np.zeros((len(rows), network.config.labels), np.float32))
-    return probabilities(predict_logits(network, examples), several=network.config.several)
+    return probabilities(predict_logits(network, examples), multi_label=network.config.multi_label)
 
 
 def _below(tensors: Tensors, prefix: str) -> Tensors:

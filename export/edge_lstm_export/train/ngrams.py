@@ -193,12 +193,12 @@ class SparseWeights:
 
 @dataclass(frozen=True)
 class SparseData:
-    """Data for a fit of the n-gram part. several: a text may have several labels."""
+    """Data for a fit of the n-gram part. multi_label: a text may have several labels."""
 
     features: Features
     examples: Examples
     options: SparseOptions
-    several: bool = False
+    multi_label: bool = False
 
     @cached_property
     def held(self) -> Matrix:
@@ -210,7 +210,7 @@ class SparseData:
         """bool [texts, L]: the labels by the targets: the largest, of several those above one
         half."""
         targets = self.examples.targets
-        if self.several:
+        if self.multi_label:
             return np.asarray(targets > 0.5)
         return np.asarray(targets.argmax(axis=1)[:, None] == np.arange(targets.shape[1]))
 
@@ -218,7 +218,7 @@ class SparseData:
     def outputs(self) -> int:
         """Columns of logits: one for two labels of which a text has one."""
         labels = self.examples.targets.shape[1]
-        return 1 if labels == 2 and not self.several else labels
+        return 1 if labels == 2 and not self.multi_label else labels
 
     def weighted(self) -> tuple[Matrix, Floats]:
         """(float32 [texts, columns] CSR, float32 [columns]): the columns times inverse document
@@ -256,8 +256,8 @@ def fit_svm(data: SparseData) -> SparseWeights:
     logit."""
     x, weights = data.weighted()
     options = data.options
-    coefficients, bias = svm_weights(x, data.labels, data.several, options.regularization)
-    if options.bayes and not data.several:
+    coefficients, bias = svm_weights(x, data.labels, data.multi_label, options.regularization)
+    if options.bayes and not data.multi_label:
         embeddings = data.features.embeddings
         dense = 0 if embeddings is None else embeddings.shape[1]
         counted = x[:, : x.shape[1] - dense]
@@ -289,7 +289,7 @@ def fit_logistic(data: SparseData, other_logits: Floats | None = None) -> Sparse
     def loss(flat: Doubles) -> tuple[float, Doubles]:
         w = flat.reshape(-1, outputs).astype(np.float32)
         nats, slope = cross_entropy(
-            x @ w[:-1] + w[-1] + fixed, data.examples.targets, several=data.several
+            x @ w[:-1] + w[-1] + fixed, data.examples.targets, multi_label=data.multi_label
         )
         slope = slope.astype(np.float32)
         gradient = np.concatenate([transposed @ slope, slope.sum(axis=0, keepdims=True)]) / texts
@@ -338,8 +338,8 @@ def fit_low_rank(data: SparseData, width: int, seed: int) -> SparseWeights:
             # PyTorch's embedding_bag takes several times as long for its gradient.
             total = torch.from_numpy(batch @ table).requires_grad_()
             logits = head(total / roots[rows])
-            if data.several:
-                loss = soft_cross_entropy(logits, targets[rows], several=True)
+            if data.multi_label:
+                loss = soft_cross_entropy(logits, targets[rows], multi_label=True)
             else:
                 smoothing = options.label_smoothing
                 loss = functional.cross_entropy(logits, targets[rows], label_smoothing=smoothing)
@@ -368,7 +368,7 @@ def merged(first: SparseWeights, second: SparseWeights, data: SparseData) -> Spa
     scale = None
     for weights in (first, second):
         vectors = weights.vectors @ weights.head.T
-        vectors = vectors if data.several else vectors - vectors.mean(axis=1, keepdims=True)
+        vectors = vectors if data.multi_label else vectors - vectors.mean(axis=1, keepdims=True)
         spread = max(_SMALLEST, float(np.std((data.held @ vectors) / roots)))
         scale = scale or spread
         total += np.float32(0.5 * scale / spread) * vectors

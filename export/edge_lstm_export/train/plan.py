@@ -121,8 +121,8 @@ class Plan(Options):
         was made.
         """
         labels = len(dataset.labels)
-        if (self.network.labels, self.network.several) != (labels, dataset.several):
-            each = "several labels" if dataset.several else "one label"
+        if (self.network.labels, self.network.multi_label) != (labels, dataset.multi_label):
+            each = "several labels" if dataset.multi_label else "one label"
             raise DataError(
                 f"the plan is for {self.network.labels} labels, the data have {labels}, {each} "
                 "per text; "
@@ -266,7 +266,7 @@ def _decide_seed(stats: DatasetStats, request: TrainingRequest, preset: Preset) 
         hidden=shape.hidden,
         bidirectional=shape.bidirectional,
         labels=stats.labels,
-        several=stats.multi_label,
+        multi_label=stats.multi_label,
         dropout=defaults.DROPOUT,
     )
     share = 0.1 if request.validation is None else request.validation

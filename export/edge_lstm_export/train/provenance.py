@@ -109,15 +109,15 @@ def longest_provenance(
     dataset: Dataset, plan: Plan, rows: LabelledRows, transfer: TransferSet
 ) -> tuple[dict[str, Any], Calibration]:
     """Return the longest provenance that the training may have, and the longest calibration."""
-    several = plan.network.several
+    multi_label = plan.network.multi_label
     last = EpochRecord(plan.loop.epochs, 0.0, 0.0, 0.0, 0.0)
     outcome = max(get_args(Outcome), key=len)
     judges = rows.validation if len(rows.validation) else rows.learnt
     calibration = Calibration(
         Stack(LONGEST, LONGEST, np.zeros(1, np.float32)),
         scores=_longest_scores(dataset, judges),
-        curve=None if several else longest_curve(),
-        thresholds=(LONGEST_THRESHOLD,) * plan.network.labels if several else None,
+        curve=None if multi_label else longest_curve(),
+        thresholds=(LONGEST_THRESHOLD,) * plan.network.labels if multi_label else None,
     )
     members = [Member(teacher.name, LONGEST, LONGEST) for teacher in plan.teachers]
     measured = Measured(
@@ -143,7 +143,7 @@ def _longest_scores(dataset: Dataset, texts: Split) -> SetScores:
     labels = tuple(
         LabelScores(name, LONGEST, LONGEST, LONGEST, max(1, counts[name]), 0) for name in names
     )
-    if dataset.several:
+    if dataset.multi_label:
         return SetScores(len(texts), 0, labels)
     return Scores(len(texts), 0, labels, LONGEST, LONGEST)
 

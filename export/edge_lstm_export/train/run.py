@@ -246,7 +246,7 @@ def _read(job: Job, request: TrainingRequest, say: Callable[[str], None]) -> Dat
 
     source = str(request.teacher)
     dataset = read_dataset(job.sources, job.data, partial(label_texts, source, say))
-    if dataset.several:
+    if dataset.multi_label:
         raise DataError(f"the teacher {source} gives one label per text; give an encoder")
     ClassifierTeacher(source, dataset.labels, say=say)
     return dataset

@@ -74,7 +74,7 @@ def plan_network(
         bidirectional=bidirectional,
         pooling="mean+max",
         labels=stats.labels,
-        several=stats.multi_label,
+        multi_label=stats.multi_label,
         dropout=defaults.DROPOUT,
         ngrams=1,
         ngram_dim=1,
@@ -109,7 +109,7 @@ def plan_network(
         "network.ngrams": f"at most, in {room:,} bytes",
         "network.ngram_dim": _why_width(stats),
         "network.labels": "of the data",
-        "network.several": "of the data",
+        "network.multi_label": "of the data",
     }
     return Sizes(network, reasons)
 
@@ -164,14 +164,14 @@ def _fixed_parts(network: NetworkConfig, stats: DatasetStats) -> dict[str, int]:
     """Return the bytes of the file by part, without words and n-grams."""
     label = "x" * max(1, round(stats.label_bytes))
     figures = "x" * (FIGURES + LABEL_FIGURES * stats.labels)
-    several = stats.multi_label
+    multi_label = stats.multi_label
     return file_parts(
         Tokenizer(("x",), pieces=()),
         [label] * stats.labels,
         replace(network, num_words=FIRST_WORD_ID + 1),
         {"figures": figures},
-        thresholds=(LONGEST_THRESHOLD,) * stats.labels if several else None,
-        curve=None if several else longest_curve(),
+        thresholds=(LONGEST_THRESHOLD,) * stats.labels if multi_label else None,
+        curve=None if multi_label else longest_curve(),
     )
 
 

@@ -89,7 +89,7 @@ def dataset_stats(dataset: Dataset, unlabelled: int = 0) -> DatasetStats:
     return DatasetStats(
         rows=len(texts),
         labels=len(dataset.labels),
-        multi_label=dataset.several,
+        multi_label=dataset.multi_label,
         mean_length=length / max(1, len(texts)),
         unsegmented=unsegmented,
         word_bytes=float(np.mean(lines)) if lines else DatasetStats.word_bytes,
@@ -111,7 +111,7 @@ def try_teacher(
     Return None if the rows are too few to tell, too many, or have too many labels.
     """
     rows = len(dataset.train)
-    has_many = dataset.several or len(dataset.labels) > defaults.MOST_EXACT_LABELS
+    has_many = dataset.multi_label or len(dataset.labels) > defaults.MOST_EXACT_LABELS
     most = defaults.MOST_WITH_EMBEDDINGS
     fewest = defaults.FEWEST_TO_CROSS_VALIDATE
     if has_many or not fewest <= rows <= most:

@@ -126,7 +126,7 @@ def fit(
     network, closed = with_headroom(
         network, lstm_examples(data), tried_rows(tokenizer), plan.headroom
     )
-    if plan.network.several:
+    if plan.network.multi_label:
         network = rounded_to_int8(network)
 
     say("fitting n-grams and calibrating")
@@ -142,7 +142,7 @@ def fit(
     if features is not None and validation is not None and plan.sparse.fit != "residual":
         sparse = fit_sparse(data, features, more=validation)
     network = assembled(network, calibration.stack, features, sparse)
-    if plan.network.several:
+    if plan.network.multi_label:
         # Thresholds lie where many texts are: chosen on what the int8 file holds, few texts cross
         # one.
         network = rounded_to_int8(network)
@@ -200,13 +200,13 @@ def _calibrate(
     """
     plan = data.plan
     options = plan.calibration
-    several = plan.network.several
+    multi_label = plan.network.multi_label
     stack = calibrate.expected_stack(len(data.all_examples), plan.network.logits, options)
     if not has_sparse or plan.sparse.fit == "residual":
         # The logits of a residual fit are added to the LSTM's own.
         stack = Stack(1.0, float(has_sparse), stack.bias)
     elif unseen is not None:
-        stack = calibrate.fit_stack(unseen, stack, options, several=several)
+        stack = calibrate.fit_stack(unseen, stack, options, multi_label=multi_label)
     if unseen is None:
         return Calibration(stack)
     texts = data.rows.learnt
@@ -217,16 +217,18 @@ def _calibrate(
     labels = texts.labels
     logits = torch.from_numpy(stack.logits(unseen))
     targets = torch.from_numpy(unseen.targets)
-    temperature = fit_temperature(logits, targets, options.temperature_factor, several=several)
+    temperature = fit_temperature(
+        logits, targets, options.temperature_factor, multi_label=multi_label
+    )
     stack = stack.divided_by(temperature)
-    if not several:
+    if not multi_label:
         offset = calibrate.rarity_offset(stack.logits(unseen), labels, options)
         stack = replace(stack, bias=stack.bias + offset)
     logits = torch.from_numpy(stack.logits(unseen))
-    chances = probabilities(logits, several=several)
+    chances = probabilities(logits, multi_label=multi_label)
     thresholds = None
     curve = None
-    if several:
+    if multi_label:
         thresholds = calibrate.choose_thresholds(labels, chances, options)
     else:
         ids = [data.tokenizer.encode_text(text).ids for text in texts.texts]

@@ -120,7 +120,7 @@ def ask_teachers(
         rows.fold,
         queries,
         plan.ensemble,
-        several=plan.network.several,
+        multi_label=plan.network.multi_label,
         say=say,
     )
     stages.keep(TEACHERS, predictions.stage())
@@ -181,7 +181,7 @@ class TrainingData:
             return labels
         weight = np.float32(self.plan.ensemble.hard_label_weight)
         logits = self.predictions.predictions.labelled
-        predicted = base.probabilities(logits, self.plan.network.several)
+        predicted = base.probabilities(logits, self.plan.network.multi_label)
         return np.asarray(weight * labels + (1 - weight) * predicted, np.float32)
 
     def transfer_targets(self, fold: int | None = None) -> Floats:
@@ -191,7 +191,7 @@ class TrainingData:
         """
         if self.predictions is not None:
             logits = self.predictions.predictions.of_transfer_set(fold)
-            return base.probabilities(logits, self.plan.network.several)
+            return base.probabilities(logits, self.plan.network.multi_label)
         if self.transfer.soft_labels is not None:
             return self.transfer.soft_labels
         return self.transfer_examples.targets

@@ -28,15 +28,15 @@ def dataset_from(
     Raises DataError if texts and labels do not fit together or cannot train a classifier.
     """
     names, columns = _read_labels(labels, name)
-    several = columns is not None or any(isinstance(label, _COLLECTIONS) for label in labels)
+    multi_label = columns is not None or any(isinstance(label, _COLLECTIONS) for label in labels)
     flat = [label for row in names for label in row]
     if columns is not None:
-        label_names(columns * 2, name, several=True)  # as if each occurred: all columns stay
+        label_names(columns * 2, name, multi_label=True)  # as if each occurred: all columns stay
         if not flat:
             raise DataError(
                 f"{name} has no labelled text; a classifier needs texts of two labels or more"
             )
-    all_labels = columns or label_names(flat, name, several=several)
+    all_labels = columns or label_names(flat, name, multi_label=multi_label)
     checked = _read_texts(texts, name)
     more = _read_texts(unlabelled, f"{name}, unlabelled")
     if len(checked) != len(names):
@@ -46,7 +46,7 @@ def dataset_from(
         )
     train = make_split(checked, names, all_labels, name)
     digest = texts_digest(checked, names)
-    return Dataset(name, all_labels, train, None, digest, several, more)
+    return Dataset(name, all_labels, train, None, digest, multi_label, more)
 
 
 def _read_texts(texts: Iterable[str], where: str) -> tuple[str, ...]:

@@ -163,20 +163,22 @@ def _check_there(source: str) -> None:
 
 def _read_files(paths: Sequence[Path], options: DataOptions) -> Dataset:
     parts = [_read_labelled(path, options) for path in paths]
-    several = any(part.several for part in parts)
-    if several and not all(part.several for part in parts):
-        parts = [_read_labelled(path, options, several=True) for path in paths]
+    multi_label = any(part.multi_label for part in parts)
+    if multi_label and not all(part.multi_label for part in parts):
+        parts = [_read_labelled(path, options, multi_label=True) for path in paths]
     texts = [text for part in parts for text in part.texts]
     rows = [row for part in parts for row in part.labels]
     where = " + ".join(map(str, paths))
-    labels = data.label_names([name for row in rows for name in row], where, several=several)
+    labels = data.label_names(
+        [name for row in rows for name in row], where, multi_label=multi_label
+    )
     train = data.make_split(texts, rows, labels, where)
     digest = _digest(paths, parts)
     absent = [name for name in options.label_columns if name not in labels and not name.isdigit()]
     warnings = tuple(f"no text has the label {name}: the model will not know it" for name in absent)
     columns = _distinct(part.columns for part in parts)
     return Dataset(
-        _name(paths), labels, train, None, digest, several, warnings=warnings, columns=columns
+        _name(paths), labels, train, None, digest, multi_label, warnings=warnings, columns=columns
     )
 
 
@@ -192,13 +194,15 @@ def _label(labeller: Labeller, paths: Sequence[Path], options: DataOptions) -> D
     names, labels = labeller(texts)
     columns = _distinct(Columns(each.schema.text_column, ()) for each in inputs)
     split = Split(texts, labels)
-    return Dataset(_name(paths), names, split, None, _digest(paths), several=False, columns=columns)
+    return Dataset(
+        _name(paths), names, split, None, _digest(paths), multi_label=False, columns=columns
+    )
 
 
 def _with_test(dataset: Dataset, options: DataOptions, path: Path) -> Dataset:
     _check_there(str(path))
-    part = _read_labelled(path, options, several=dataset.several)
-    if part.several and not dataset.several:
+    part = _read_labelled(path, options, multi_label=dataset.multi_label)
+    if part.multi_label and not dataset.multi_label:
         raise DataError(
             f"{path} has several labels per text, the training texts one; label both alike"
         )
@@ -208,14 +212,14 @@ def _with_test(dataset: Dataset, options: DataOptions, path: Path) -> Dataset:
     return replace(dataset, test=test, digest=both, columns=columns)
 
 
-def _read_labelled(path: Path, options: DataOptions, *, several: bool = False) -> LabelledTexts:
+def _read_labelled(path: Path, options: DataOptions, *, multi_label: bool = False) -> LabelledTexts:
     """several: a text may have several labels whatever the file; else as it has them."""
     return read_labelled(
         path,
         options=_reading(path, options),
         label_separator=options.label_separator,
         label_columns=options.label_columns,
-        several=several or None,
+        multi_label=multi_label or None,
     )
 
 

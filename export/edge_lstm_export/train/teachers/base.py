@@ -55,12 +55,12 @@ class Regression(Teacher):
         self,
         name: str,
         features: Callable[[Sequence[str]], Floats],
-        several: bool,
+        multi_label: bool,
         options: EnsembleOptions,
     ) -> None:
         self.name = name
         self.features = features
-        self.several = several
+        self.multi_label = multi_label
         self.options = options
 
     def read(self, texts: Sequence[str]) -> None:
@@ -69,8 +69,8 @@ class Regression(Teacher):
 
     def fit(self, rows: Ints, labels: Bools) -> Predict:
         """See Teacher."""
-        weights, bias = fit_layer(self._x[rows], labels, self.several, self.options)
-        return lambda asked: log_chances(self._x[asked] @ weights.T + bias, self.several)
+        weights, bias = fit_layer(self._x[rows], labels, self.multi_label, self.options)
+        return lambda asked: log_chances(self._x[asked] @ weights.T + bias, self.multi_label)
 
 
 @dataclass(frozen=True)
@@ -207,12 +207,12 @@ def ensemble(
     queries: Queries,
     options: EnsembleOptions,
     *,
-    several: bool,
+    multi_label: bool,
     say: Say,
 ) -> EnsemblePredictions:
     """Cross-fit each teacher, drop those that do harm, and weigh the others by the rows' log loss.
 
-    The first teacher is always kept. several: a text may have several labels.
+    The first teacher is always kept. multi_label: a text may have several labels.
     """
     names: list[str] = []
     kept: list[Predictions] = []
@@ -222,31 +222,31 @@ def ensemble(
         predictions = cross_fit(teacher, labels, fold, queries, options)
         if kept:
             others = [each.labelled for each in kept]
-            without = stacked(others, labels, several, options.prior)
-            with_it = stacked([*others, predictions.labelled], labels, several, options.prior)
-            if log_loss_gain(with_it, without, labels, several) < -options.tolerated_loss:
-                rate = accuracy(with_it, labels, several)
-                dropped.append((teacher.name, rate, accuracy(without, labels, several)))
+            without = stacked(others, labels, multi_label, options.prior)
+            with_it = stacked([*others, predictions.labelled], labels, multi_label, options.prior)
+            if log_loss_gain(with_it, without, labels, multi_label) < -options.tolerated_loss:
+                rate = accuracy(with_it, labels, multi_label)
+                dropped.append((teacher.name, rate, accuracy(without, labels, multi_label)))
                 continue
         names.append(teacher.name)
         kept.append(predictions)
     labelled = [each.labelled for each in kept]
-    weights = stacking_weights(labelled, labels, several, options.prior)
+    weights = stacking_weights(labelled, labels, multi_label, options.prior)
     mixed = Predictions(
         _mixed(weights, labelled),
         _mixed(weights, [each.by_fold for each in kept]),
         _mixed(weights, [each.by_all for each in kept]),
     )
-    rates = [accuracy(logits, labels, several) for logits in labelled]
+    rates = [accuracy(logits, labels, multi_label) for logits in labelled]
     members = tuple(map(Member, names, weights, rates))
     return EnsemblePredictions(
-        mixed, members, tuple(dropped), accuracy(mixed.labelled, labels, several)
+        mixed, members, tuple(dropped), accuracy(mixed.labelled, labels, multi_label)
     )
 
 
-def stacked(parts: Sequence[Floats], labels: Bools, several: bool, prior: float) -> Floats:
+def stacked(parts: Sequence[Floats], labels: Bools, multi_label: bool, prior: float) -> Floats:
     """Return the weighted sum of logits with the least log loss on these labels: float32 [n, L]."""
-    return _mixed(stacking_weights(parts, labels, several, prior), parts)
+    return _mixed(stacking_weights(parts, labels, multi_label, prior), parts)
 
 
 def _mixed(weights: Sequence[float], parts: Sequence[Floats]) -> Floats:
@@ -254,7 +254,7 @@ def _mixed(weights: Sequence[float], parts: Sequence[Floats]) -> Floats:
 
 
 def stacking_weights(
-    parts: Sequence[Floats], labels: Bools, several: bool, prior: float
+    parts: Sequence[Floats], labels: Bools, multi_label: bool, prior: float
 ) -> list[float]:
     """Return a weight for each of the logits, none below 0, with the least log loss.
 
@@ -264,7 +264,7 @@ def stacking_weights(
 
     def loss(weights: npt.NDArray[np.float64]) -> float:
         mixed = sum(weight * part for weight, part in zip(weights, parts))
-        nats = float(log_losses(mixed, labels, several).sum())
+        nats = float(log_losses(mixed, labels, multi_label).sum())
         return nats + prior * float(((weights - equal) ** 2).sum())
 
     bounds = [(0, LARGEST_WEIGHT)] * len(parts)
@@ -272,16 +272,18 @@ def stacking_weights(
     return [float(weight) for weight in least.x]
 
 
-def accuracy_gain(with_it: Floats, without: Floats, labels: Bools, several: bool) -> float:
+def accuracy_gain(with_it: Floats, without: Floats, labels: Bools, multi_label: bool) -> float:
     """Return by how many standard errors the accuracy rises: a paired test."""
-    gain = _right(with_it, labels, several).astype(np.float64) - _right(without, labels, several)
+    gain = _right(with_it, labels, multi_label).astype(np.float64) - _right(
+        without, labels, multi_label
+    )
     return _standard_errors(gain)
 
 
-def log_loss_gain(with_it: Floats, without: Floats, labels: Bools, several: bool) -> float:
+def log_loss_gain(with_it: Floats, without: Floats, labels: Bools, multi_label: bool) -> float:
     """Return by how many standard errors the mean log loss falls: a paired test."""
     return _standard_errors(
-        log_losses(without, labels, several) - log_losses(with_it, labels, several)
+        log_losses(without, labels, multi_label) - log_losses(with_it, labels, multi_label)
     )
 
 
@@ -290,44 +292,44 @@ def _standard_errors(gain: npt.NDArray[np.floating[Any]]) -> float:
     return float(gain.mean() / max(SMALLEST, gain.std() / max(1, len(gain)) ** 0.5))
 
 
-def log_losses(logits: Floats, labels: Bools, several: bool) -> Floats:
+def log_losses(logits: Floats, labels: Bools, multi_label: bool) -> Floats:
     """float64 [n]: the cross entropy of each text, in nats."""
-    if several:
+    if multi_label:
         return np.asarray((np.logaddexp(0, logits) - labels * logits).sum(axis=1))
     return np.asarray(-(labels * log_softmax(logits, axis=1)).sum(axis=1))
 
 
-def accuracy(logits: Floats, labels: Bools, several: bool) -> float:
+def accuracy(logits: Floats, labels: Bools, multi_label: bool) -> float:
     """The share of texts whose prediction is right, 0 to 1; of several labels all, at probability
     0.5."""
-    return float(_right(logits, labels, several).mean())
+    return float(_right(logits, labels, multi_label).mean())
 
 
-def _right(logits: Floats, labels: Bools, several: bool) -> Bools:
+def _right(logits: Floats, labels: Bools, multi_label: bool) -> Bools:
     """bool [n], see :func:`accuracy`."""
-    if several:
+    if multi_label:
         return np.asarray(((logits > 0) == labels).all(axis=1))
     return np.asarray(labels[np.arange(len(labels)), logits.argmax(axis=1)])
 
 
-def probabilities(logits: Floats, several: bool) -> Floats:
+def probabilities(logits: Floats, multi_label: bool) -> Floats:
     """Logits → probabilities, float32 [n, L]."""
-    return np.asarray(expit(logits) if several else softmax(logits, axis=1), np.float32)
+    return np.asarray(expit(logits) if multi_label else softmax(logits, axis=1), np.float32)
 
 
-def log_chances(logits: Floats, several: bool) -> Floats:
+def log_chances(logits: Floats, multi_label: bool) -> Floats:
     """What is predicted for outputs of a softmax or, of several labels, of sigmoids: float32 [n,
     L]."""
-    return np.asarray(logits if several else log_softmax(logits, axis=1), np.float32)
+    return np.asarray(logits if multi_label else log_softmax(logits, axis=1), np.float32)
 
 
 def fit_layer(
-    x: Floats, labels: Bools, several: bool, options: EnsembleOptions
+    x: Floats, labels: Bools, multi_label: bool, options: EnsembleOptions
 ) -> tuple[Floats, Floats]:
     """Fit a logistic regression; return it as a layer, weights float32 [L, width] and bias [L].
 
-    x: float32 [n, width]. labels: bool [n, L]. several: one regression per label. A label that no
-    row has is as good as impossible, one that all have as good as certain.
+    x: float32 [n, width]. labels: bool [n, L]. multi_label: one regression per label. A label that
+    no row has is as good as impossible, one that all have as good as certain.
     """
     from sklearn.linear_model import LogisticRegression
 
@@ -337,7 +339,7 @@ def fit_layer(
     model = LogisticRegression(
         C=options.regularization, max_iter=REGRESSION_STEPS, tol=REGRESSION_TOLERANCE
     )
-    if several:
+    if multi_label:
         for column in np.flatnonzero(labels.any(axis=0) & ~labels.all(axis=0)):
             model.fit(x, labels[:, column])
             weights[column] = model.coef_[0]

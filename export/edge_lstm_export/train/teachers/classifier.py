@@ -63,7 +63,7 @@ class ClassifierTeacher(Teacher):
         sums = np.stack(
             [logsumexp(logits[:, columns], axis=1) for columns in self._columns], axis=1
         )
-        return log_chances(sums, several=False)
+        return log_chances(sums, multi_label=False)
 
 
 def label_texts(source: str, say: Say, texts: Sequence[str]) -> tuple[Names, Bools]:

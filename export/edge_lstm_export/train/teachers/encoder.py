@@ -58,20 +58,20 @@ class EncoderReader(TextReader):
         lengths = np.linalg.norm(means, axis=1).clip(SMALLEST)
         return np.asarray(means / lengths[:, None], np.float32), lengths
 
-    def probe(self, several: bool, options: EnsembleOptions) -> Regression:
+    def probe(self, multi_label: bool, options: EnsembleOptions) -> Regression:
         """Return a logistic regression on the frozen encoder's vectors, of length 1."""
         name = f"{self.name}, linear probe"
-        return Regression(name, lambda texts: self.vectors(texts)[0], several, options)
+        return Regression(name, lambda texts: self.vectors(texts)[0], multi_label, options)
 
 
 class FineTunedEncoder(Teacher):
     """The encoder, fine-tuned anew in each fit."""
 
     def __init__(
-        self, reader: EncoderReader, several: bool, options: EnsembleOptions, seed: int = 0
+        self, reader: EncoderReader, multi_label: bool, options: EnsembleOptions, seed: int = 0
     ) -> None:
         self.reader = reader
-        self.several = several
+        self.multi_label = multi_label
         self.options = options
         self.seed = seed
         self.name = f"{reader.name}, fine-tuned"
@@ -82,15 +82,17 @@ class FineTunedEncoder(Teacher):
         options = self.reader.options
         say = self.reader.say
         vectors, lengths = self.reader.vectors(texts)
-        weights, bias = fit_layer(vectors, labels, self.several, self.options)
+        weights, bias = fit_layer(vectors, labels, self.multi_label, self.options)
         # The head reads means that are not of length 1, but of about one length.
         weights = weights / np.float32(lengths.mean())
         model = EncoderWithHead(self.reader.model, weights, bias, options.dropout)
-        fine_tune(model, texts, labels, options, several=self.several, seed=self.seed, say=say)
+        fine_tune(
+            model, texts, labels, options, multi_label=self.multi_label, seed=self.seed, say=say
+        )
 
         def predict(asked: Ints) -> Floats:
             outputs = read_texts(model, [self.texts[row] for row in asked], options, say)
-            return log_chances(outputs, self.several)
+            return log_chances(outputs, self.multi_label)
 
         return predict
 
@@ -124,7 +126,7 @@ def fine_tune(
     labels: Bools,
     options: EncoderOptions,
     *,
-    several: bool,
+    multi_label: bool,
     seed: int,
     say: Say,
 ) -> None:
@@ -157,7 +159,7 @@ def fine_tune(
             crops = [pieces[row][start : start + longest] for row, start in zip(rows, starts)]
             with precision():
                 logits = model(*model.batch(crops)).float()
-            loss = soft_cross_entropy(logits, targets[rows], several=several)
+            loss = soft_cross_entropy(logits, targets[rows], multi_label=multi_label)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(model.parameters(), options.clip)

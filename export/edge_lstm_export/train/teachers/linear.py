@@ -24,18 +24,19 @@ COLUMNS = 1 << 22  # tolerance: of hashed n-grams; few collide
 class LinearTeacher(Teacher):
     """A linear SVM for each label. See the module.
 
-    several: a text may have several labels. words: pretrained word embeddings, if there are any.
+    multi_label: a text may have several labels. words: pretrained word embeddings, if
+    there are any.
     """
 
     name = "linear"
 
     def __init__(
         self,
-        several: bool,
+        multi_label: bool,
         options: LinearOptions,
         words: PretrainedWords | None = None,
     ) -> None:
-        self.several = several
+        self.multi_label = multi_label
         self.options = options
         self.words = words
 
@@ -72,7 +73,7 @@ class LinearTeacher(Teacher):
             ).tocsr()
 
         c = self.options.regularization
-        weights, bias = svm_weights(features(rows), labels, self.several, c)
+        weights, bias = svm_weights(features(rows), labels, self.multi_label, c)
         return lambda asked: two_columns(np.asarray(features(asked) @ weights + bias, np.float32))
 
 

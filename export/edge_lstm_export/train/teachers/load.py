@@ -51,14 +51,14 @@ class Teachers:
         return teachers
 
     def _teacher(self, teacher: TeacherOptions) -> Teacher:
-        several = self.plan.network.several
+        multi_label = self.plan.network.multi_label
         options = self.plan.ensemble
         if teacher.kind == "linear":
-            return LinearTeacher(several, self.plan.linear, self.words)
+            return LinearTeacher(multi_label, self.plan.linear, self.words)
         if teacher.kind == "model":
-            return model_teacher(teacher, several, options)
+            return model_teacher(teacher, multi_label, options)
         if teacher.kind == "probe":
-            return self._reader.probe(several, options)
+            return self._reader.probe(multi_label, options)
         if teacher.kind == "fine-tuned":
-            return encoder.FineTunedEncoder(self._reader, several, options, self.plan.seed)
+            return encoder.FineTunedEncoder(self._reader, multi_label, options, self.plan.seed)
         return ClassifierTeacher(teacher.source, self.labels, self.plan.encoder, self.say)

@@ -18,7 +18,7 @@ from edge_lstm_export.train.start import open_source
 from edge_lstm_export.train.teachers.base import Regression
 
 
-def model_teacher(file: SourceFile, several: bool, options: EnsembleOptions) -> Regression:
+def model_teacher(file: SourceFile, multi_label: bool, options: EnsembleOptions) -> Regression:
     """Return a regression on the log odds of a model file's labels, divided by ``feature_scale``.
 
     Raises DataError or ModelFileError if the file cannot be read.
@@ -40,4 +40,4 @@ def model_teacher(file: SourceFile, several: bool, options: EnsembleOptions) -> 
             odds = logs - logs.mean(axis=1, keepdims=True)
         return np.asarray(odds / options.feature_scale, np.float32)
 
-    return Regression(f"model {Path(file.source).name}", log_odds, several, options)
+    return Regression(f"model {Path(file.source).name}", log_odds, multi_label, options)

@@ -17,9 +17,9 @@ from edge_lstm_export.options import UNTUNED, CalibrationOptions
 from edge_lstm_export.train.calibrate import choose_thresholds
 from edge_lstm_export.train.checkpoint import load_checkpoint
 from edge_lstm_export.train.quantize import rounded_to_int8
-from made import make_checkpoint, opened, several_rows, write_csv
+from made import make_checkpoint, multi_label_rows, opened, write_csv
 
-from edge_lstm import Classifier, SeveralPrediction
+from edge_lstm import Classifier, MultiLabelPrediction
 from edge_lstm.errors import CheckError, DataError
 from edge_lstm.tables.labelled import LabelledTexts
 
@@ -28,42 +28,42 @@ LABELS = ("anger", "fear", "joy")
 
 
 @pytest.fixture(scope="module")
-def classifier(trained_several: Trained) -> Classifier:
+def classifier(trained_multi_label: Trained) -> Classifier:
     """The int8 file."""
-    labelled = LabelledTexts(["joyful filler1", "filler2"], [("joy",), ()], several=True)
-    checkpoint = load_checkpoint(trained_several.checkpoint)
+    labelled = LabelledTexts(["joyful filler1", "filler2"], [("joy",), ()], multi_label=True)
+    checkpoint = load_checkpoint(trained_multi_label.checkpoint)
     exported = export(checkpoint, quantize="int8", labelled=labelled, max_drop=100)
     return Classifier.from_model(opened(exported.data))
 
 
-def test_the_training_says_how_good_it_is(trained_several: Trained) -> None:
-    assert trained_several.result.returncode == 0, trained_several.result.stderr
-    assert "cross-validated micro F1" in trained_several.result.stdout
-    assert "test micro F1" in trained_several.result.stdout
-    training = load_checkpoint(trained_several.checkpoint).training
+def test_the_training_says_how_good_it_is(trained_multi_label: Trained) -> None:
+    assert trained_multi_label.result.returncode == 0, trained_multi_label.result.stderr
+    assert "cross-validated micro F1" in trained_multi_label.result.stdout
+    assert "test micro F1" in trained_multi_label.result.stdout
+    training = load_checkpoint(trained_multi_label.checkpoint).training
     assert training["validation"]["micro_f1"] > 0.8 and training["test"]["macro_f1"] > 0.7
     assert set(training["data"]["train_texts"]) == set(LABELS) and training["cross_validated"]
     assert training["teachers"]
 
 
 def test_the_file_gives_each_text_all_of_its_labels(
-    trained_several: Trained, classifier: Classifier
+    trained_multi_label: Trained, classifier: Classifier
 ) -> None:
     two, none = classifier.predict(["filler3 joyful filler4 angerful", "filler1 filler2 filler9"])
-    assert isinstance(two, SeveralPrediction)
+    assert isinstance(two, MultiLabelPrediction)
     assert sorted(two.labels) == ["anger", "joy"] and none.labels == ()
     assert none.label in LABELS  # the most probable one all the same
-    assert classifier.model.thresholds == load_checkpoint(trained_several.checkpoint).thresholds
+    assert classifier.model.thresholds == load_checkpoint(trained_multi_label.checkpoint).thresholds
 
 
 def test_int8_may_change_few_labels_and_lose_little_micro_f1() -> None:
-    checkpoint = make_checkpoint(labels=3, several=True)
+    checkpoint = make_checkpoint(labels=3, multi_label=True)
     texts = [f"word{i} word{i + 1} word{2 * i}" for i in range(90)]
     own = [
         answer.labels
         for answer in Classifier.from_model(opened(export(checkpoint).data)).predict(texts)
     ]
-    labelled = LabelledTexts(texts, own, several=True)
+    labelled = LabelledTexts(texts, own, multi_label=True)
     comparison = export(checkpoint, quantize="int8", labelled=labelled, max_drop=100).comparison
     assert comparison is not None and (change := comparison.accuracy) is not None
     assert (change.metric, change.before, comparison.texts) == ("micro F1", 1.0, 90)
@@ -85,14 +85,14 @@ def test_int8_may_change_few_labels_and_lose_little_micro_f1() -> None:
 
 
 @pytest.mark.parametrize(
-    ("several", "labelled"),
+    ("multi_label", "labelled"),
     [
         (True, LabelledTexts(["a"], [("label0",)])),
-        (False, LabelledTexts(["a"], [("label0",)], several=True)),
+        (False, LabelledTexts(["a"], [("label0",)], multi_label=True)),
     ],
 )
-def test_data_of_the_other_kind_is_refused(several: bool, labelled: LabelledTexts) -> None:
-    checkpoint = make_checkpoint(labels=3, several=several)
+def test_data_of_the_other_kind_is_refused(multi_label: bool, labelled: LabelledTexts) -> None:
+    checkpoint = make_checkpoint(labels=3, multi_label=multi_label)
     with pytest.raises(DataError, match="per text, the model gives"):
         export(checkpoint, labelled=labelled)
 
@@ -120,21 +120,21 @@ def test_a_label_of_few_texts_does_not_get_the_threshold_of_chance() -> None:
     assert choose_thresholds(none, probabilities, CALIBRATION) == (UNTUNED,)
 
 
-def test_weights_lie_where_int8_has_values(trained_several: Trained) -> None:
+def test_weights_lie_where_int8_has_values(trained_multi_label: Trained) -> None:
     """So that fp32 and int8 differ by activations only, and give the same labels."""
-    network = load_checkpoint(trained_several.checkpoint).network
+    network = load_checkpoint(trained_multi_label.checkpoint).network
     trained = network.weights()
     for name, value in rounded_to_int8(network).weights().items():
         assert np.allclose(value, trained[name], rtol=1e-6, atol=0), name
-    network = make_checkpoint(labels=3, several=True).network
+    network = make_checkpoint(labels=3, multi_label=True).network
     rounded = rounded_to_int8(network)
     # Of one that was not trained so:
     assert not torch.equal(network.embedding.weight, rounded.embedding.weight)
 
 
 def test_teachers_and_a_log_are_for_several_labels_too(tmp_path: Path) -> None:
-    source = write_csv(tmp_path / "rows.csv", several_rows(120))
-    log = write_csv(tmp_path / "log.csv", several_rows(30, seed=5), ("text",))
+    source = write_csv(tmp_path / "rows.csv", multi_label_rows(120))
+    log = write_csv(tmp_path / "log.csv", multi_label_rows(30, seed=5), ("text",))
     result = train(
         *(source, "-o", tmp_path / "m.safetensors", "--label-separator", "|", "--preset", "tiny"),
         *("--epochs", "1", "--teacher", "sentiment", "--unlabelled", log, "--json"),
