@@ -24,7 +24,17 @@ enum {
 };
 
 /* The entries of the file's metadata. */
-enum { FORMAT, TOKENIZER, VOCABULARY, LABELS, NETWORK, GOLDEN, MULTI_LABEL, ABSTENTION, NUM_ENTRIES };
+enum {
+    FORMAT,
+    TOKENIZER,
+    VOCABULARY,
+    LABELS,
+    NETWORK,
+    GOLDEN,
+    MULTI_LABEL,
+    ABSTENTION,
+    NUM_ENTRIES
+};
 
 /* Kinds of characters. A mark is a word of its own. */
 enum { LETTER, SEPARATOR, MARK };
