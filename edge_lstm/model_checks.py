@@ -252,8 +252,8 @@ def tokenizer_from(settings: Any, vocabulary: str) -> Tokenizer:
     """
     _require(isinstance(settings, dict), "the tokenizer's settings are not an object")
     _require(isinstance(vocabulary, str), "its vocabulary is not a text")
-    entries = front_decoded(vocabulary, MAX_VOCABULARY)
-    _require(len(entries) + FIRST_WORD_ID <= MAX_IDS, f"it has more than {MAX_IDS:,} ids")
+    entries = front_decoded(vocabulary, MAX_IDS - FIRST_WORD_ID)
+    _require(_bytes_of("".join(entries)) <= MAX_VOCABULARY, "its vocabulary is far too large")
     _require(
         _is_whole(settings["length"], 1, MAX_LENGTH),
         f"its length is not between 1 and {MAX_LENGTH:,}",
