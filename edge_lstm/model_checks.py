@@ -445,7 +445,7 @@ def check_fit(
         fits = constant.dtype == "uint16" and len(constant.shape) == 1
         _require(
             fits and 1 <= constant.shape[0] <= MAX_DISPLACEMENTS,
-            "its displacements of pairs are not uint16 [1 …]",
+            "its displacements of pairs are not uint16 [1 or more]",
         )
     batch = graph.inputs[0].shape[0]
     _require(

@@ -25,7 +25,7 @@ from tests.model_files import DATA, SMALL, compact, edited, entry, field, multi_
 
 MODEL = parse_model(DATA, SMALL)
 METADATA = MODEL.onnx.metadata
-WORDS = MODEL.tokenizer.words
+WORDS = MODEL.tokenizer.entries
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,22 @@ def replaced(name: str, change: Callable[[Any], Any]) -> Callable[[onnx.GraphPro
         tensor.CopyFrom(numpy_helper.from_array(changed, name))
 
     return apply
+
+
+def with_first(value: int) -> Callable[[Any], Any]:
+    """A change of an array: another first value."""
+    return lambda values: (
+        np.concatenate([[value], values.flat[1:]]).astype(values.dtype).reshape(values.shape)
+    )
+
+
+def odd_embedding() -> bytes:
+    """The model with a column less of the embedding, whose half-bytes stay."""
+    model = onnx.load_model_from_string(DATA)
+    replaced("lstm_w", lambda w: w[:, 1:])(model.graph)
+    columns = MODEL.network["embedding_dim"] - 1
+    data = model.graph.SerializeToString(deterministic=True)
+    return edited({"network": network(embedding_dim=columns)}, graph=data)
 
 
 def with_nodes(*nodes: onnx.NodeProto) -> Callable[[onnx.GraphProto], object]:
@@ -151,17 +167,6 @@ def reads_beyond_the_embedding(g: onnx.GraphProto) -> None:
     g.node[at + 1].input[1] = "beyond"
 
 
-def in_full(g: onnx.GraphProto) -> None:
-    """The embedding as int8, as it is where it has few columns."""
-    tensor = constant("embedding_q")(g)
-    rows = numpy_helper.to_array(tensor).shape[0]
-    tensor.CopyFrom(numpy_helper.from_array(np.ones((rows, 14), np.int8), "embedding"))
-
-
-def without(name: str) -> Callable[[onnx.GraphProto], object]:
-    return lambda g: g.initializer.remove(constant(name)(g))
-
-
 def foreign() -> bytes:
     x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in "xy")
     made = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "other", [x], [y])
@@ -215,14 +220,14 @@ DAMAGED = [
     metadata("a vocabulary longer than the network's", "another size", vocabulary=front_coded([*WORDS, "x1"])),
     metadata("and a network that says so", "more words than the embedding",
              vocabulary=front_coded([*WORDS, "x1", "x2"]), network=network(num_words=len(WORDS) + 6)),
+    *(metadata(f"a vocabulary that {name}", says, vocabulary=value + METADATA["edge_lstm.vocabulary"][at:])
+      for name, says, value, at in (("begins within an entry", "does not begin with an entry", "a", 0),
+                                    ("begins with another's letters", "shares more", "\x02", 1),
+                                    ("shares more letters than there are", "shares more", "\x01ab\x04c", 4),
+                                    ("holds another control character", "shares more", "\x00", 1),
+                                    ("has an empty entry", "is empty", "\x01\x01", 2),
+                                    ("has a million entries", "more than", "\x01a" * 10**6, 0))),
     metadata("fewer entries than words", "more words than its vocabulary", tokenizer=subwords(words=10**6)),
-    metadata("a vocabulary of lines", "does not begin with an entry", vocabulary="\n".join(WORDS)),
-    metadata("a first word that shares", "shares more than", vocabulary="\x02" + METADATA["edge_lstm.vocabulary"][1:]),
-    metadata("a word that shares more than the word before it has", "shares more than",
-             vocabulary=front_coded([*WORDS[:-1], "ab"]) + "\x04c"),
-    metadata("a word that is empty", "is empty", vocabulary=front_coded(WORDS[:-1]) + "\x01"),
-    metadata("a word of U+0000", "shares more than", vocabulary=front_coded(WORDS[:-1]) + "\0c"),
-    metadata("200,000 words", "more than", vocabulary="\x01a" * 200_000),
     metadata("a network of fewer words", "another size", network=network(num_words=7)),
     metadata("no tokenizer", "'edge_lstm.tokenizer' is missing", tokenizer=None),
     metadata("tokenizer settings are no JSON", APART, tokenizer="{"),
@@ -241,9 +246,8 @@ DAMAGED = [
     *(metadata(f"{key} {value}", says, network=network(**{key: value}))
       for key, value, says in (("pooling", "attention", UNSUPPORTED), ("pooling", "mean", UNSUPPORTED),
                                ("pooling", "max", UNSUPPORTED), ("hidden", 95, ASKED),
-                               ("bidirectional", False, ASKED), ("ngram_words", 7, ASKED), ("ngram_slots", 0, ASKED),
-                               ("ngram_words", 10**6, "out of range"), ("ngram_slots", 10**12, "out of range"),
-                               ("ngram_slots", -1, "out of range"), ("ngram_dim", 0, "vectors is 0"),
+                               ("bidirectional", False, ASKED), ("ngram_words", 7, ASKED), ("ngram_slots", 7, ASKED),
+                               ("ngram_words", 10**5, "out of range"), ("ngram_slots", 10**7, "out of range"),
                                ("ngram_dim", 2, ASKED))),
     Hostile("several labels of one logit", ASKED,
             lambda: edited(multi_label([1, 1]), graph=bytes(MODEL.onnx.graph))),
@@ -269,22 +273,20 @@ DAMAGED = [
       for name, says, axes in (("10^15 bytes", "does not fit its shape", [10**9]),
                                ("a negative size", "does not fit its shape", [-1]),
                                ("100 axes", "too many axes", [1] * 100))),
+    # Tables of 4-bit numbers, and of pairs.
+    graph("a half-byte of 0", "a half-byte of 0", replaced("embedding_q", with_first(0x80))),
+    graph("a high half-byte of 0", "a half-byte of 0", replaced("embedding_q", with_first(0x08))),
+    *(graph(f"a row times {by}", "is not 1 to 18", replaced("embedding_m", with_first(by))) for by in (0, 19)),
+    Hostile("a number behind the last column", "behind its last column", odd_embedding),
+    graph("multipliers of another type", ASKED, replaced("embedding_m", lambda m: m.astype(np.int8))),
+    graph("a fingerprint out of range", "above 65521", replaced("pair_fingerprints", with_first(65522))),
+    graph("fewer fingerprints than slots", ASKED, replaced("pair_fingerprints", lambda f: f[:-1])),
+    *(graph(f"displacements {name}", "displacements of pairs", replaced("pair_displacements", change))
+      for name, change in (("of no bucket", lambda d: d[:0]), ("of 8 bits", lambda d: d.astype(np.uint8)),
+                           ("of too many buckets", lambda d: np.resize(d, 10**6 + 1)),
+                           ("in rows", lambda d: d[:, None]))),
     graph("an embedding with fewer rows than words", "more words than the embedding",
           replaced("embedding_q", lambda e: e[:50])),
-    # The tables of 4-bit numbers and of pairs.
-    graph("a half-byte of 0", "half-byte of 0", replaced("embedding_q", lambda q: q & 15)),
-    graph("a factor of 0", "not 1 to 18", replaced("embedding_m", lambda m: m * 0)),
-    graph("a factor of 19", "not 1 to 18", replaced("embedding_m", lambda m: m * 0 + 19)),
-    graph("factors of fewer rows", ASKED, replaced("embedding_m", lambda m: m[1:])),
-    graph("an embedding as int8", "no constant 'embedding_q'", in_full),
-    graph("a fingerprint of 65,522", "above 65521",
-          replaced("pair_fingerprints", lambda p: p * 0 + np.uint16(65_522))),
-    graph("fingerprints of fewer slots", ASKED, replaced("pair_fingerprints", lambda p: p[1:])),
-    graph("fingerprints of 8 bits", ASKED, replaced("pair_fingerprints", lambda p: p.astype(np.uint8))),
-    graph("no fingerprints", "no constant 'pair_fingerprints'", without("pair_fingerprints")),
-    graph("no displacements", "no displacements", without("pair_displacements")),
-    graph("an empty row of displacements", "not uint16", replaced("pair_displacements", lambda d: d[:0])),
-    graph("displacements in a square", "not uint16", replaced("pair_displacements", lambda d: d[:4].reshape(2, 2))),
     graph("shapes that do not fit", ASKED, replaced("head_w", lambda w: w[:-1])),
     # No model file at all.
     Hostile("empty", "is empty", lambda: b""),

@@ -271,7 +271,9 @@ def _add_present(g: GraphBuilder, pairs: PairTable, config: NetworkConfig) -> st
     ids = g.cast("ids", "ngram_ids", TensorProto.INT64)  # B, T
     nothing = g.number("no_column", 0)
     parts = []
-    if config.ngram_words:
+    if config.ngram_words == config.num_words - FIRST_NGRAM_ID:
+        parts.append(ids)
+    elif config.ngram_words:
         is_word = g.add("Less", [ids, g.number("slots_start", slots_start)], "is_ngram_word")
         parts.append(g.add("Where", [is_word, ids, nothing], "word_columns"))
     if config.ngram_slots:
@@ -321,8 +323,9 @@ def _add_slots(g: GraphBuilder, pairs: PairTable, left: str) -> tuple[str, str]:
     prints = g.add("Sub", [prints, g.number("one_print", 1)], "fingerprints_from_0")
     own = g.add("Mod", [low, g.number("print_modulus", FINGERPRINTS)], "pair_prints")
     is_own = g.add("Equal", [g.add("Gather", [prints, slot], "slot_prints"), own], "is_own")
-    has_ids = g.cast(g.add("Mul", [left, right], "pair_products"), "has_ids", TensorProto.BOOL)
-    return slot, g.add("And", [is_own, has_ids], "is_pair")
+    # Padding, 0, stands behind the text, so only its last id has none behind it.
+    has_right = g.cast(right, "has_right", TensorProto.BOOL)
+    return slot, g.add("And", [is_own, has_right], "is_pair")
 
 
 def _add_int8_head(g: GraphBuilder, head: Array) -> str:
