@@ -3,10 +3,11 @@
 #define EDGE_LSTM_NETWORK_H
 
 #include "arithmetic.h"
-#include "index.h"
 #include "kernels.h"
 #include "model.h"
+#include "ngrams.h"
 #include "packing.h"
+#include "table.h"
 
 /* Get a sequence ready for its first step. */
 static void reset_sequence(const edge_lstm *m, sequence *s) {
@@ -29,24 +30,18 @@ static void reset_sequence(const edge_lstm *m, sequence *s) {
     }
 }
 
-/* Write an id's embedding into x, in the kernel's type of inputs. The 8 bits of its range are the
- * file's signed byte + 128. */
+/* Write an id's embedding into x, in the kernel's type of inputs. */
 ALWAYS_INLINE void load_embedding(const edge_lstm *m, size_t id, unsigned char *x) {
-    size_t inputs = (size_t)m->embedding_dim;
-    if (!m->is_int8) {
-        memcpy(x, m->embedding + sizeof(float) * id * inputs, sizeof(float) * inputs);
-        return;
-    }
-    const unsigned char *row = m->embedding + id * inputs;
-    if (m->kernel->input_type == INPUTS_S16) {
-        int16_t *shorts = (int16_t *)(void *)x;
-        for (size_t k = 0; k < inputs; k++)
-            shorts[k] = (signed char)row[k];
-    } else {
-        unsigned char sign_bit = m->kernel->input_type == INPUTS_S8 ? 0 : 0x80;
-        for (size_t k = 0; k < inputs; k++)
-            x[k] = row[k] ^ sign_bit;
-    }
+    const table *t = &m->embedding;
+    size_t size = sizeof(float) * t->columns;
+    if (!m->is_int8)
+        memcpy(x, t->values + id * size, size);
+    else if (m->kernel->input_type == INPUTS_S16)
+        load_inputs(t, id, x, INPUTS_S16);
+    else if (m->kernel->input_type == INPUTS_S8)
+        load_inputs(t, id, x, INPUTS_S8);
+    else
+        load_inputs(t, id, x, INPUTS_U8);
 }
 
 /* Do one step of each sequence. They do not affect each other. */
@@ -65,24 +60,16 @@ static void step_sequences(const edge_lstm *m, sequence *sequences, int count) {
         sequences[t].at++;
 }
 
-/* Return the i-th weight of the head or of the n-grams, without its scale. */
-ALWAYS_INLINE float load_weight(const edge_lstm *m, const unsigned char *weights, size_t i) {
-    return m->is_int8 ? (float)(signed char)weights[i] : load_f32(weights, i);
-}
-
 /* Add a row of the n-grams' vectors to the sum, unless the text had it before. */
-ALWAYS_INLINE void add_ngram(edge_lstm_worker *w, uint32_t row_number, float *sum) {
+ALWAYS_INLINE void add_ngram(edge_lstm_worker *w, int32_t row, float *sum) {
     const edge_lstm *m = w->model;
-    size_t width = (size_t)m->ngram_dim;
-    if (row_number == 0)
-        return; /* it has no vector */
-    size_t row = row_number - 1;
+    if (row == NO_ROW)
+        return;
     unsigned char bit = (unsigned char)(1 << row % 8);
     if (w->ngrams_seen[row / 8] & bit)
         return;
     w->ngrams_seen[row / 8] |= bit;
-    for (size_t j = 0; j < width; j++)
-        sum[j] += load_weight(m, m->ngram_vectors, row * width + j);
+    add_row(m, &m->ngram_vectors, (size_t)row, 1, 1, sum);
 }
 
 /* Add up the vectors of the text's n-grams, each once, and divide by the square root of its length.
@@ -95,8 +82,8 @@ static void sum_ngrams(edge_lstm_worker *w, const sequence *s, float *out) {
     memset(out, 0, sizeof *out * width);
     for (size_t t = 0; t < s->count; t++) {
         if (t > 0)
-            add_ngram(w, *find_ngram(m, s->ids[t - 1], s->ids[t]), out);
-        add_ngram(w, *find_ngram(m, s->ids[t], SINGLE), out);
+            add_ngram(w, row_of_pair(m, s->ids[t - 1], s->ids[t]), out);
+        add_ngram(w, row_of_word(m, s->ids[t]), out);
     }
     for (size_t j = 0; j < width; j++) {
         if (m->is_int8)
@@ -133,10 +120,7 @@ static void apply_head(const edge_lstm *m, const float *features, size_t inputs,
         logits[l] = 0;
     for (size_t j = 0; j < inputs; j++) {
         float scale = m->is_int8 ? load_f32(m->head_w_scales, j) : 1;
-        for (size_t l = 0; l < count; l++) {
-            float weight = load_weight(m, m->head_w, j * count + l) * scale;
-            logits[l] += features[j] * weight;
-        }
+        add_row(m, &m->head_w, j, scale, features[j], logits);
     }
     for (size_t l = 0; l < count; l++)
         logits[l] += load_f32(m->head_b, l);
