@@ -9,6 +9,28 @@
 #include "packing.h"
 #include "table.h"
 
+/* Write an id's embedding into x, in the kernel's type of inputs. */
+ALWAYS_INLINE void load_embedding(const edge_lstm *m, size_t id, unsigned char *x) {
+    const table *t = &m->embedding;
+    size_t row_size = sizeof(float) * t->columns;
+    if (!m->is_int8) {
+        memcpy(x, t->values + row_size * id, row_size);
+        return;
+    }
+    load_bytes(t, id, m->kernel->input_type == INPUTS_U8 ? EMBEDDING_ZERO_POINT : 0, x);
+    if (m->kernel->input_type == INPUTS_S16) {
+        int16_t *shorts = (int16_t *)(void *)x;
+        for (int32_t k = m->embedding_dim - 1; k >= 0; k--) /* a byte is read before it is covered */
+            shorts[k] = (signed char)x[k];
+    }
+}
+
+/* Load the embedding of the i-th id that a direction reads. */
+static void load_input(const edge_lstm *m, sequence *s, int32_t d, size_t i) {
+    size_t at = d == 0 ? i : s->count - 1 - i; /* the second one reads backwards */
+    load_embedding(m, (size_t)s->ids[at], s->states[d].x);
+}
+
 /* Get a sequence ready for its first step. */
 static void reset_sequence(const edge_lstm *m, sequence *s) {
     size_t size = sizeof(float) * (size_t)m->units;
@@ -23,6 +45,7 @@ static void reset_sequence(const edge_lstm *m, sequence *s) {
         state->h_high = 0;
         state->h_scale = 1;
         state->h_zero_point = 0;
+        load_input(m, s, d, 0);
         if (m->is_int8) {
             int zero = m->kernel->input_type == INPUTS_S8 ? -128 : 0; /* q = 0 */
             memset(state->h_q, zero, (size_t)(m->units + INPUT_PADDING) * input_size(m));
@@ -30,31 +53,19 @@ static void reset_sequence(const edge_lstm *m, sequence *s) {
     }
 }
 
-/* Write an id's embedding into x, in the kernel's type of inputs. */
-ALWAYS_INLINE void load_embedding(const edge_lstm *m, size_t id, unsigned char *x) {
-    const table *t = &m->embedding;
-    size_t size = sizeof(float) * t->columns;
-    if (!m->is_int8)
-        memcpy(x, t->values + id * size, size);
-    else if (m->kernel->input_type == INPUTS_S16)
-        load_inputs(t, id, x, INPUTS_S16);
-    else if (m->kernel->input_type == INPUTS_S8)
-        load_inputs(t, id, x, INPUTS_S8);
-    else
-        load_inputs(t, id, x, INPUTS_U8);
-}
-
-/* Do one step of each sequence. They do not affect each other. */
+/* Do one step of each sequence. They do not affect each other. An input is loaded a step before it
+ * is multiplied, and its bytes have left the processor's store buffer by then. */
 static void step_sequences(const edge_lstm *m, sequence *sequences, int count) {
     lstm_state *states[EDGE_LSTM_TEXTS];
     for (int32_t d = 0; d < m->num_directions; d++) {
+        for (int t = 0; t < count; t++)
+            states[t] = &sequences[t].states[d];
+        m->kernel->step(m, d, states, count);
         for (int t = 0; t < count; t++) {
             sequence *s = &sequences[t];
-            size_t at = d == 0 ? s->at : s->count - 1 - s->at; /* the second one reads backwards */
-            states[t] = &s->states[d];
-            load_embedding(m, (size_t)s->ids[at], states[t]->x);
+            if (s->at + 1 < s->count)
+                load_input(m, s, d, s->at + 1);
         }
-        m->kernel->step(m, d, states, count);
     }
     for (int t = 0; t < count; t++)
         sequences[t].at++;

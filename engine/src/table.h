@@ -59,31 +59,44 @@ static void add_row(const edge_lstm *m, const table *t, size_t row, float scale,
     }
 }
 
-/* Write the value of an 8-bit input, -128 to 127, in a kernel's type: see model.h. */
-ALWAYS_INLINE void store_input(unsigned char *x, size_t k, int32_t value, const int type) {
-    int16_t wide = (int16_t)value;
-    if (type == INPUTS_S16)
-        memcpy(x + k * sizeof wide, &wide, sizeof wide);
-    else
-        x[k] = (unsigned char)(type == INPUTS_S8 ? value : value + 128);
+/* The same 16 bits in each quarter of 64. */
+#define QUARTERS(n) ((uint64_t)(n) * 0x0001000100010001u)
+
+/* Write 4-bit numbers times their multiplier as bytes, of which `zero` stands for 0. Eight at a
+ * time, since no product needs more than 16 bits; the last eight may overlap those before. */
+ALWAYS_INLINE void unpack(const unsigned char *pairs, size_t size, uint32_t multiplier,
+                          uint32_t zero, unsigned char *out) {
+    uint32_t offset = (zero - HALF_OF_ZERO * multiplier) & 255;
+    for (size_t i = 0; size >= 4 && i < size; i += 4) {
+        uint32_t four_pairs;
+        if (i > size - 4)
+            i = size - 4;
+        memcpy(&four_pairs, pairs + i, sizeof four_pairs);
+        uint64_t n = four_pairs;
+        n = (n | n << 16) & 0x0000FFFF0000FFFFu;
+        n = (n | n << 8) & QUARTERS(255);
+        uint64_t low = (n & QUARTERS(15)) * multiplier + QUARTERS(offset);
+        uint64_t high = (n >> 4 & QUARTERS(15)) * multiplier + QUARTERS(offset);
+        n = (low & QUARTERS(255)) | (high & QUARTERS(255)) << 8;
+        memcpy(out + 2 * i, &n, sizeof n);
+    }
+    for (size_t i = 0; size < 4 && i < size; i++) {
+        out[2 * i] = (unsigned char)((pairs[i] & 15u) * multiplier + offset);
+        out[2 * i + 1] = (unsigned char)((pairs[i] >> 4) * multiplier + offset);
+    }
 }
 
-/* Write a row of the embedding and the two sentinels as a kernel's inputs. */
-ALWAYS_INLINE void load_inputs(const table *t, size_t row, unsigned char *x, const int type) {
+/* Write a row of the embedding and the two sentinels as bytes, of which `zero` stands for 0. */
+ALWAYS_INLINE void load_bytes(const table *t, size_t row, uint32_t zero, unsigned char *x) {
     size_t columns = t->columns;
-    if (t->multipliers) {
-        int32_t multiplier = t->multipliers[row];
-        const unsigned char *pairs = t->values + row * packed_size(columns);
-        for (size_t j = 0; j < packed_size(columns); j++) {
-            store_input(x, 2 * j, low_number(pairs[j]) * multiplier, type);
-            store_input(x, 2 * j + 1, high_number(pairs[j]) * multiplier, type);
-        }
-    } else {
+    size_t size = packed_size(columns);
+    if (t->multipliers)
+        unpack(t->values + row * size, size, t->multipliers[row], zero, x);
+    else
         for (size_t k = 0; k < columns; k++)
-            store_input(x, k, (signed char)t->values[row * columns + k], type);
-    }
-    store_input(x, columns, HIGH_SENTINEL, type);
-    store_input(x, columns + 1, LOW_SENTINEL, type);
+            x[k] = (unsigned char)(t->values[row * columns + k] + zero);
+    x[columns] = (unsigned char)(HIGH_SENTINEL + zero);
+    x[columns + 1] = (unsigned char)(LOW_SENTINEL + zero);
 }
 
 #endif
