@@ -337,7 +337,9 @@ def _golden_row(row: Any, labels: Sequence[str], tokenizer: Tokenizer) -> Golden
     )
     for answer in answers:
         _require(
-            isinstance(answer, list) and len(answer) == 2 and _is_whole(answer[0], 0, len(labels) - 1),
+            isinstance(answer, list)
+            and len(answer) == 2
+            and _is_whole(answer[0], 0, len(labels) - 1),
             "a golden answer is not a label's index and a probability",
         )
         _require(
@@ -379,7 +381,9 @@ def _check_values(tensor: Tensor, name: str) -> None:
         _require(not np.frombuffer(tensor.raw, np.uint8).any(), f"{name} is not 0")
     if tensor.name == "pair_fingerprints":
         prints = np.frombuffer(tensor.raw, "<u2")
-        _require((prints <= MAX_FINGERPRINT).all(), f"{name} holds a number above {MAX_FINGERPRINT}")
+        _require(
+            (prints <= MAX_FINGERPRINT).all(), f"{name} holds a number above {MAX_FINGERPRINT}"
+        )
     if tensor.name.endswith("_q"):
         halves = np.frombuffer(tensor.raw, np.uint8)
         _require((halves & 15).all() and (halves >> 4).all(), f"{name} holds a half-byte of 0")
@@ -430,11 +434,19 @@ def check_fit(
         constant = constants[name]
         fits = constant.dtype == dtype and constant.shape == tuple(shape)
         _require(fits, f"constant {name!r} is not {dtype} {shape}, as its network asks for")
+    for name, (_, columns) in _tables(network, quantized=quantized).items():
+        if columns % 2 and f"{name}_q" in constants:
+            last = constants[f"{name}_q"].raw[columns // 2 :: columns // 2 + 1]
+            fits = all(byte >> 4 == 8 for byte in last)
+            _require(fits, f"constant '{name}_q' has a number behind its last column")
     if network["ngram_slots"]:
         _require("pair_displacements" in constants, "its graph has no displacements of pairs")
         constant = constants["pair_displacements"]
         fits = constant.dtype == "uint16" and len(constant.shape) == 1
-        _require(fits and 1 <= constant.shape[0] <= MAX_DISPLACEMENTS, "its displacements of pairs are not uint16 [1 …]")
+        _require(
+            fits and 1 <= constant.shape[0] <= MAX_DISPLACEMENTS,
+            "its displacements of pairs are not uint16 [1 …]",
+        )
     batch = graph.inputs[0].shape[0]
     _require(
         graph.outputs == (ValueInfo("probabilities", "float32", (batch, len(labels))),),
@@ -442,31 +454,44 @@ def check_fit(
     )
 
 
-def _constants(network: dict[str, Any], *, quantized: bool) -> dict[str, tuple[Any, ...]]:
-    """Return name → element type and shape of the network's constants (docs/file-format.md)."""
-    # Columns of an int8 embedding, and units of an int8 direction, that fix a range.
-    sentinels = 2 if quantized else 0
-    weights = "int8" if quantized else "float32"
-    embedded = network["embedding_dim"] + sentinels
-    hidden = network["hidden"] + sentinels
+def _tables(network: dict[str, Any], *, quantized: bool) -> dict[str, tuple[int, int]]:
+    """Return name → rows and columns of the tables of 4-bit numbers (in fp32, float32 tables)."""
     directions = 2 if network["bidirectional"] else 1
     vectors = 1 if network["pooling"] == "last" else 2
-    pooled = directions * hidden * vectors
-    # The probabilities of two labels come from the logit of the second.
-    one_logit = network["labels"] == 2 and not network["multi_label"]
-    logits = 1 if one_logit else network["labels"]
+    pooled = directions * (network["hidden"] + _sentinels(quantized)) * vectors
     ngrams = network["ngram_words"] + network["ngram_slots"]
     width = network["ngram_dim"] if ngrams else 0
     tables = {
         "embedding": (network["num_words"] + 1, network["embedding_dim"]),
-        "head_w": (pooled + width, logits),
+        "head_w": (pooled + width, _logits(network)),
     }
     if ngrams:
         tables["ngram_vectors"] = (ngrams, width)
+    return tables
+
+
+def _sentinels(quantized: bool) -> int:
+    """Return the columns of an int8 embedding, and units of an int8 direction, that fix a range."""
+    return 2 if quantized else 0
+
+
+def _logits(network: dict[str, Any]) -> int:
+    # The probabilities of two labels come from the logit of the second.
+    return 1 if network["labels"] == 2 and not network["multi_label"] else int(network["labels"])
+
+
+def _constants(network: dict[str, Any], *, quantized: bool) -> dict[str, tuple[Any, ...]]:
+    """Return name → element type and shape of the network's constants (docs/file-format.md)."""
+    weights = "int8" if quantized else "float32"
+    embedded = network["embedding_dim"] + _sentinels(quantized)
+    hidden = network["hidden"] + _sentinels(quantized)
+    directions = 2 if network["bidirectional"] else 1
+    logits = _logits(network)
     constants: dict[str, tuple[Any, ...]] = {
         "lstm_b": ("float32", directions, 8 * hidden),
         "head_b": ("float32", logits),
     }
+    tables = _tables(network, quantized=quantized)
     for name, (rows, columns) in tables.items():
         if quantized and columns >= PACKED_COLUMNS:
             constants[f"{name}_q"] = ("uint8", rows, (columns + 1) // 2)
@@ -480,16 +505,16 @@ def _constants(network: dict[str, Any], *, quantized: bool) -> dict[str, tuple[A
             "lstm_r": (weights, directions, hidden, 4 * hidden),
             "lstm_w_scale": ("float32", directions),
             "lstm_r_scale": ("float32", directions),
-            "head_w_scales": ("float32", pooled + width, 1),
+            "head_w_scales": ("float32", tables["head_w"][0], 1),
         }
     else:
         constants["lstm_w"] = (weights, directions, 4 * hidden, embedded)
         constants["lstm_r"] = (weights, directions, 4 * hidden, hidden)
-    if ngrams and quantized:
-        constants["ngram_scales"] = ("float32", width)
+    if "ngram_vectors" in tables and quantized:
+        constants["ngram_scales"] = ("float32", network["ngram_dim"])
     if network["ngram_slots"]:
         constants["pair_fingerprints"] = ("uint16", network["ngram_slots"])
-    if one_logit:
+    if logits == 1:
         constants["signs"] = ("float32", 1, 2)
     return constants
 

@@ -18,7 +18,6 @@ word is read piece by piece, and so is a sentence in a script without spaces.
 from __future__ import annotations
 
 import hashlib
-import os.path
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -495,7 +494,8 @@ def front_coded(entries: Iterable[str]) -> str:
     parts: list[str] = []
     before = ""
     for entry in entries:
-        shared = len(os.path.commonprefix([before, entry[:MOST_SHARED]]))
+        most = min(len(before), len(entry), MOST_SHARED)
+        shared = next((i for i in range(most) if before[i] != entry[i]), most)
         parts += chr(shared + 1), entry[shared:]
         before = entry
     return "".join(parts)

@@ -70,8 +70,8 @@ class GraphBuilder:
         return self.constant(name, np.array(value, dtype=np.int64))
 
     def add(self, op_type: str, inputs: Sequence[str], *outputs: str, **attributes: Any) -> str:
-        """Add an operator, named as its first output."""
-        self.nodes.append(helper.make_node(op_type, inputs, outputs, name=outputs[0], **attributes))
+        """Add an operator. It has no name: its outputs have."""
+        self.nodes.append(helper.make_node(op_type, inputs, outputs, **attributes))
         return outputs[0]
 
     def reduce_max(self, value: str, output: str, *, axis: int = 0, keepdims: int = 0) -> str:

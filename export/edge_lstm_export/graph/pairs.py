@@ -45,7 +45,8 @@ def buckets_of(slots: int) -> int:
 
 def pair_keys(left: Whole, right: Whole) -> Whole:
     """Return the numbers, 0 to PRIME - 1, that pairs of ids are known by. Very few are alike."""
-    return (left * LEFT_FACTOR + right) % PRIME
+    keys: Whole = (left * LEFT_FACTOR + right) % PRIME
+    return keys
 
 
 @dataclass(frozen=True)

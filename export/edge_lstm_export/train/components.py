@@ -164,7 +164,11 @@ def fit_residual(
     lstm = predict_logits(network, learnt).numpy()
     slots = len(features.pairs)
     candidates = ngrams.choose_ngrams(
-        learnt, features.words, options.candidates * len(features), options.fewest_texts, learnt.targets
+        learnt,
+        features.words,
+        options.candidates * len(features),
+        options.fewest_texts,
+        learnt.targets,
     )
     if len(candidates.pairs) > slots:  # else there is nothing to choose from
         tried = SparseData(candidates, learnt, options, plan.network.multi_label)

@@ -231,7 +231,9 @@ class NGramVectors(nn.Module):
     def set_vectors(self, vectors: npt.NDArray[np.float32]) -> None:
         """Set the vectors of all n-grams: float32 [words + slots, ngram_dim]."""
         weight = torch.from_numpy(np.pad(vectors, ((1, 0), (0, 0))))
-        self.vectors = nn.Embedding.from_pretrained(weight, freeze=True, padding_idx=0)
+        rows, width = weight.shape
+        self.vectors = nn.Embedding(rows, width, padding_idx=0, _weight=weight)
+        self.vectors.weight.requires_grad_(False)
         self.silent = False
 
     def check(self) -> None:

@@ -102,7 +102,7 @@ def _lstm_weights(model: ModelFile) -> Weights:
     tensors = {constant.name: numpy_helper.to_array(constant) for constant in graph.initializer}
     w = tensors["lstm_w"]  # D, 4H, E
     r = tensors["lstm_r"]  # D, 4H, H
-    embedding = tensors.get("embedding")
+    embedding = tensors.get("embedding", np.zeros((0, 0)))
     hidden = r.shape[2]
     if "lstm_w_scale" in tensors:  # int8: D, inputs, 4H, with sentinels
         hidden = r.shape[1] - SENTINELS

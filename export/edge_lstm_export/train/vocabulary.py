@@ -60,9 +60,7 @@ def in_groups(tokenizer: Tokenizer) -> Tokenizer:
     """
     if tokenizer.pieces is None:
         return tokenizer
-    by_level = sorted(
-        (level(i), word) for i, word in enumerate(tokenizer.words, FIRST_WORD_ID)
-    )
+    by_level = sorted((level(i), word) for i, word in enumerate(tokenizer.words, FIRST_WORD_ID))
     return replace(
         tokenizer,
         words=tuple(word for _, word in by_level),
