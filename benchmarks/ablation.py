@@ -89,7 +89,7 @@ IDEAS: Mapping[str, tuple[Off, str]] = {
     "word table": (off(word_table="none", vocabulary={"expansion": False}), "pretrained"),
     "meaning in the n-gram fit": (off(sparse={"embeddings": 0.0}), "ngrams.with_embeddings"),
     "related words": (off(vocabulary={"expansion": False}), "pretrained.PretrainedWords.related"),
-    "n-grams": (off(network={"ngrams": 0, "ngram_dim": 0}), "ngrams"),
+    "n-grams": (off(network={"ngram_words": 0, "ngram_slots": 0, "ngram_dim": 0}), "ngrams"),
     "naive Bayes": (off(sparse={"bayes": 0.0}), "linear.bayes_weights"),
     "large vocabulary": (large_vocabulary_off, ""),
     "subwords": (off(text={"rule": "keras"}), "vocabulary.words_and_subwords"),

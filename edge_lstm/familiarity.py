@@ -5,9 +5,10 @@ the second at half its weight. Both need only what every engine returns:
 
 - how undecided the labels are: the Rényi entropy of order 1/2 of their probabilities over its
   largest value. Unlike Shannon's it reflects the probability left for the many unlikely labels;
-- how rare the tokens are: the mean logarithm of their ids over its largest value. The most frequent
+- how rare the tokens are: the mean level of their ids over its largest value. The most frequent
   words have the lowest ids, and by Zipf's law the logarithm of a word's rank is, up to a constant,
-  the negative logarithm of its frequency.
+  the negative logarithm of its frequency. A level is that logarithm to the base 4, rounded up:
+  within a level ids follow the alphabet.
 
 benchmarks/decisions.md compares it with other scores.
 """
@@ -25,6 +26,11 @@ from edge_lstm.text import FIRST_WORD_ID, START_ID
 RARITY = 0.5  # weight of the tokens; the labels have 1
 
 
+def level(number: int) -> int:
+    """Return half of a whole number's bits, rounded up: 1 for 1 to 3, 2 for 4 to 15, 3 to 63, …"""
+    return (number.bit_length() + 1) // 2
+
+
 def unfamiliarity(
     probabilities: npt.NDArray[np.float32], rows: Sequence[Sequence[int]], num_ids: int
 ) -> npt.NDArray[np.float64]:
@@ -35,11 +41,13 @@ def unfamiliarity(
     num_ids: number of ids in the vocabulary.
     """
     wide = probabilities.astype(np.float64)
+    levels = np.array([level(i) for i in range(num_ids)])
+    levels[:FIRST_WORD_ID] = highest = level(num_ids)
     undecided = 2 * np.log(np.sqrt(wide).sum(axis=1)) / math.log(wide.shape[1])
     rare = np.ones(len(rows))  # the value of a text without tokens
     for i, row in enumerate(rows):
         ids = np.asarray(row)
         ids = ids[ids != START_ID]
         if len(ids):
-            rare[i] = np.log(np.where(ids < FIRST_WORD_ID, num_ids, ids)).mean() / math.log(num_ids)
+            rare[i] = levels[ids].mean() / highest
     return np.asarray(undecided + RARITY * rare)

@@ -45,7 +45,7 @@ _DATA = (
     "unlabelled_texts",
     "unknown_words",
 )
-_NETWORK = ("hidden", "embedding_dim", "ngrams")
+_NETWORK = ("hidden", "embedding_dim", "ngram_words", "ngram_slots")
 _TRAINING = ("preset", "parameters", "best_epoch", "seed", "teachers", "versions")
 _INT8 = ("lstm", "embedding", "ngrams", "head")
 _ONE = ("accuracy", "macro_f1", "calibration_error")  # scores for one label per text

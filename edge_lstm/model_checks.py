@@ -21,7 +21,15 @@ from typing import Any, NamedTuple, NoReturn
 
 from edge_lstm.onnx_file import Graph, OnnxFile, Tensor, ValueInfo
 from edge_lstm.printable import CONTROL_CHARACTER
-from edge_lstm.text import LABEL_JOINT, PIECES_RULE, REPLACEMENT, Tokenizer
+from edge_lstm.text import (
+    FIRST_WORD_ID,
+    LABEL_JOINT,
+    OOV_ID,
+    PIECES_RULE,
+    REPLACEMENT,
+    Tokenizer,
+    front_decoded,
+)
 
 # Columns of the input; the export allows no more.
 MAX_LENGTH = 100_000
@@ -29,27 +37,39 @@ MAX_LENGTH = 100_000
 # fmt: off
 OPERATORS = {
     "": {
-        "Add", "Cast", "Concat", "DequantizeLinear", "Div", "Gather", "LSTM", "MatMul",
-        "MatMulInteger", "Max", "Min", "Mul", "ReduceMax", "ReduceSum", "Reshape", "Sigmoid",
-        "Slice", "Softmax", "Sqrt", "TfIdfVectorizer", "Transpose", "Unsqueeze",
+        "Add", "And", "BitShift", "Cast", "Concat", "DequantizeLinear", "Div", "Equal", "Gather",
+        "LSTM", "Less", "MatMul", "MatMulInteger", "Max", "Min", "Mod", "Mul", "Pad", "ReduceMax",
+        "ReduceSum", "Reshape", "ScatterElements", "Sigmoid", "Slice", "Softmax", "Sqrt", "Sub",
+        "Transpose", "Unsqueeze", "Where",
     },
     "com.microsoft": {"DynamicQuantizeLSTM"},
 }
 # fmt: on
 
-# The export's largest graph has 38.
-MAX_OPERATORS = 48
+# The export's largest graph has XX.
+MAX_OPERATORS = 128
 
-# Bytes of the encoded operators together, and the bytes that an n-gram adds: its ids and its place,
-# as varints.
+# Bytes of the encoded operators together.
 MAX_OPERATOR_BYTES = 2**16
-NGRAM_BYTES = 16
 
-# The export makes no larger file.
-MAX_IDS = 1_000_000
+# The export makes no larger file. Two ids make a pair's key, which is why they are fewer than 2^17.
+MAX_IDS = 131_071
 MAX_LABELS = 100_000
 MAX_NGRAMS = 1_000_000
 MAX_GOLDEN = 64
+
+# Most probable labels that a golden row has the probabilities of.
+GOLDEN_LABELS = 5
+
+# The range of a fingerprint of a pair of words, and of the factor of a row of 4-bit numbers.
+MAX_FINGERPRINT = 65_521
+MAX_FACTOR = 18
+
+# Columns from which on a table of an int8 file has 4-bit numbers.
+PACKED_COLUMNS = 4
+
+# Displacements of the table of pairs.
+MAX_DISPLACEMENTS = MAX_NGRAMS
 
 # Units of a direction.
 MAX_UNITS = 2**14
@@ -117,14 +137,14 @@ class GoldenRow:
 
     text: the text.
     ids: its token ids, 1 to ``length`` of them.
-    probabilities: one for each label.
+    probabilities: pairs of a label's index and its probability, of the most probable labels.
     example: whether a person put the text into the file to be shown. The other rows are the file's
         own test.
     """
 
     text: str
     ids: tuple[int, ...]
-    probabilities: tuple[float, ...]
+    probabilities: tuple[tuple[int, float], ...]
     example: bool = False
 
 
@@ -226,32 +246,32 @@ def tokenizer_from(settings: Any, vocabulary: str) -> Tokenizer:
     """Make the tokenizer that the metadata describe.
 
     settings: parsed JSON.
-    vocabulary: an entry a line.
+    vocabulary: see text.front_coded.
 
     Raises ValueError for a rule that this version does not implement: it never guesses one.
     """
     _require(isinstance(settings, dict), "the tokenizer's settings are not an object")
-    lines = vocabulary.count("\n") + 1 if vocabulary else 0
-    _require(lines <= MAX_IDS, f"its vocabulary has more than {MAX_IDS:,} lines")
-    _require(_bytes_of(vocabulary) <= MAX_VOCABULARY, "its vocabulary is far too large")
+    _require(isinstance(vocabulary, str), "its vocabulary is not a text")
+    entries = front_decoded(vocabulary, MAX_VOCABULARY)
+    _require(len(entries) + FIRST_WORD_ID <= MAX_IDS, f"it has more than {MAX_IDS:,} ids")
     _require(
         _is_whole(settings["length"], 1, MAX_LENGTH),
         f"its length is not between 1 and {MAX_LENGTH:,}",
     )
     if settings.get("rule") == PIECES_RULE:
         _require(
-            _is_whole(settings["words"], 0, lines),
-            "it has more words than its vocabulary has lines",
+            _is_whole(settings["words"], 0, len(entries)),
+            "it has more words than its vocabulary has entries",
         )
     _require(
         REPLACEMENT not in vocabulary,
         "its vocabulary holds U+FFFD, which stands for unreadable text",
     )
-    tokenizer = Tokenizer.from_metadata(settings, vocabulary)
+    tokenizer = Tokenizer.from_metadata(settings, entries)
     words = tokenizer.words
     _require(len(set(words)) == len(words), "a word of the vocabulary is repeated")
     pieces = tokenizer.pieces or ()
-    _require(len(set(pieces)) == len(pieces) and all(pieces), "a subword is repeated or empty")
+    _require(len(set(pieces)) == len(pieces), "a subword is repeated")
     return tokenizer
 
 
@@ -278,15 +298,17 @@ def check_metadata(
         network["num_words"] == tokenizer.num_ids,
         "the vocabulary has another size than the network's",
     )
-    least_width = 1 if network["ngrams"] else 0
     ranges = {
         "hidden": ("number of hidden units", 1, MAX_UNITS),
         "embedding_dim": ("size of embeddings", 1, MAX_DIMENSIONS),
-        "ngrams": ("number of n-grams", 0, MAX_NGRAMS),
-        "ngram_dim": ("size of n-gram vectors", least_width, MAX_DIMENSIONS),
+        "ngram_words": ("number of words with an n-gram vector", 0, tokenizer.num_ids - OOV_ID),
+        "ngram_slots": ("number of slots for pairs", 0, MAX_NGRAMS),
+        "ngram_dim": ("size of n-gram vectors", 0, MAX_DIMENSIONS),
     }
     for key, (name, least, most) in ranges.items():
         _require(_is_whole(network[key], least, most), f"its {name} is out of range")
+    has_ngrams = network["ngram_words"] + network["ngram_slots"] > 0
+    _require(network["ngram_dim"] > 0 or not has_ngrams, "its size of n-gram vectors is 0")
     _require(type(network["bidirectional"]) is bool, "its network is neither bidirectional nor not")
     _require(network["pooling"] in POOLINGS, f"pooling {network['pooling']!r:.40} is not supported")
 
@@ -309,12 +331,27 @@ def _golden_row(row: Any, labels: Sequence[str], tokenizer: Tokenizer) -> Golden
     _require(0 < len(ids) <= tokenizer.length, "a golden row is longer than the input")
     most = tokenizer.num_ids - 1
     _require(all(_is_whole(i, 0, most) for i in ids), "a golden row has an unknown id")
-    _require(len(answers) == len(labels), "a golden row does not have one answer per label")
-    is_answer = (type(p) in (int, float) and 0 <= p <= MOST_PROBABLE for p in answers)
-    _require(all(is_answer), "a golden answer is no probability")
+    _require(
+        len(answers) == min(GOLDEN_LABELS, len(labels)),
+        f"a golden row does not have the {GOLDEN_LABELS} most probable labels",
+    )
+    for answer in answers:
+        _require(
+            isinstance(answer, list)
+            and len(answer) == 2
+            and _is_whole(answer[0], 0, len(labels) - 1),
+            "a golden answer is not a label's index and a probability",
+        )
+        _require(
+            type(answer[1]) in (int, float) and 0 <= answer[1] <= MOST_PROBABLE,
+            "a golden answer is no probability",
+        )
+    _require(
+        len({index for index, _ in answers}) == len(answers), "a golden row names a label twice"
+    )
     example = row.get("example", False)
     _require(type(example) is bool, "a golden row is neither an example nor none")
-    return GoldenRow(row["text"], tuple(ids), tuple(answers), example)
+    return GoldenRow(row["text"], tuple(ids), tuple(map(tuple, answers)), example)
 
 
 def check_graph(onnx: OnnxFile, graph: Graph) -> None:
@@ -342,6 +379,18 @@ def _check_values(tensor: Tensor, name: str) -> None:
 
     if tensor.name.endswith(("_zero", "zero_float")):
         _require(not np.frombuffer(tensor.raw, np.uint8).any(), f"{name} is not 0")
+    if tensor.name == "pair_fingerprints":
+        prints = np.frombuffer(tensor.raw, "<u2")
+        _require(
+            (prints <= MAX_FINGERPRINT).all(), f"{name} holds a number above {MAX_FINGERPRINT}"
+        )
+    if tensor.name.endswith("_q"):
+        halves = np.frombuffer(tensor.raw, np.uint8)
+        _require((halves & 15).all() and (halves >> 4).all(), f"{name} holds a half-byte of 0")
+    if tensor.name.endswith("_m"):
+        factors = np.frombuffer(tensor.raw, np.uint8)
+        in_range = (factors >= 1) & (factors <= MAX_FACTOR)
+        _require(in_range.all(), f"{name} holds a number that is not 1 to {MAX_FACTOR}")
     if tensor.dtype != "float32" or not tensor.nbytes:
         return
     values = np.frombuffer(tensor.raw, "<f4")
@@ -357,7 +406,8 @@ def _check_values(tensor: Tensor, name: str) -> None:
 
 def rows_of_embedding(graph: Graph) -> int:
     """Return the number of the embedding's rows. graph: checked by :func:`check_graph`."""
-    shapes = [tensor.shape for tensor in graph.initializers if tensor.name == "embedding"]
+    names = ("embedding", "embedding_q")
+    shapes = [tensor.shape for tensor in graph.initializers if tensor.name in names]
     _require(shapes and shapes[0], "its graph has no embedding")
     return shapes[0][0]
 
@@ -376,14 +426,27 @@ def check_fit(
         quantized == any(node.domain for node in graph.nodes),
         "its quantization does not fit its graph",
     )
-    most = MAX_OPERATOR_BYTES + NGRAM_BYTES * network["ngrams"]
-    _require(sum(node.nbytes for node in graph.nodes) <= most, "its operators are far too large")
+    size = sum(node.nbytes for node in graph.nodes)
+    _require(size <= MAX_OPERATOR_BYTES, "its operators are far too large")
     constants = {tensor.name: tensor for tensor in graph.initializers}
     for name, (dtype, *shape) in _constants(network, quantized=quantized).items():
         _require(name in constants, f"its graph has no constant {name!r}")
         constant = constants[name]
         fits = constant.dtype == dtype and constant.shape == tuple(shape)
         _require(fits, f"constant {name!r} is not {dtype} {shape}, as its network asks for")
+    for name, (_, columns) in _tables(network, quantized=quantized).items():
+        if columns % 2 and f"{name}_q" in constants:
+            last = constants[f"{name}_q"].raw[columns // 2 :: columns // 2 + 1]
+            fits = all(byte >> 4 == 8 for byte in last)
+            _require(fits, f"constant '{name}_q' has a number behind its last column")
+    if network["ngram_slots"]:
+        _require("pair_displacements" in constants, "its graph has no displacements of pairs")
+        constant = constants["pair_displacements"]
+        fits = constant.dtype == "uint16" and len(constant.shape) == 1
+        _require(
+            fits and 1 <= constant.shape[0] <= MAX_DISPLACEMENTS,
+            "its displacements of pairs are not uint16 [1 …]",
+        )
     batch = graph.inputs[0].shape[0]
     _require(
         graph.outputs == (ValueInfo("probabilities", "float32", (batch, len(labels))),),
@@ -391,26 +454,50 @@ def check_fit(
     )
 
 
+def _tables(network: dict[str, Any], *, quantized: bool) -> dict[str, tuple[int, int]]:
+    """Return name → rows and columns of the tables of 4-bit numbers (in fp32, float32 tables)."""
+    directions = 2 if network["bidirectional"] else 1
+    vectors = 1 if network["pooling"] == "last" else 2
+    pooled = directions * (network["hidden"] + _sentinels(quantized)) * vectors
+    ngrams = network["ngram_words"] + network["ngram_slots"]
+    width = network["ngram_dim"] if ngrams else 0
+    tables = {
+        "embedding": (network["num_words"] + 1, network["embedding_dim"]),
+        "head_w": (pooled + width, _logits(network)),
+    }
+    if ngrams:
+        tables["ngram_vectors"] = (ngrams, width)
+    return tables
+
+
+def _sentinels(quantized: bool) -> int:
+    """Return the columns of an int8 embedding, and units of an int8 direction, that fix a range."""
+    return 2 if quantized else 0
+
+
+def _logits(network: dict[str, Any]) -> int:
+    # The probabilities of two labels come from the logit of the second.
+    return 1 if network["labels"] == 2 and not network["multi_label"] else int(network["labels"])
+
+
 def _constants(network: dict[str, Any], *, quantized: bool) -> dict[str, tuple[Any, ...]]:
     """Return name → element type and shape of the network's constants (docs/file-format.md)."""
-    # Columns of an int8 embedding, and units of an int8 direction, that fix a range.
-    sentinels = 2 if quantized else 0
     weights = "int8" if quantized else "float32"
-    embedded = network["embedding_dim"] + sentinels
-    hidden = network["hidden"] + sentinels
+    embedded = network["embedding_dim"] + _sentinels(quantized)
+    hidden = network["hidden"] + _sentinels(quantized)
     directions = 2 if network["bidirectional"] else 1
-    width = network["ngram_dim"] if network["ngrams"] else 0
-    vectors = 1 if network["pooling"] == "last" else 2
-    pooled = directions * hidden * vectors
-    # The probabilities of two labels come from the logit of the second.
-    one_logit = network["labels"] == 2 and not network["multi_label"]
-    logits = 1 if one_logit else network["labels"]
+    logits = _logits(network)
     constants: dict[str, tuple[Any, ...]] = {
-        "embedding": (weights, network["num_words"] + 1, embedded),
         "lstm_b": ("float32", directions, 8 * hidden),
-        "head_w": (weights, pooled + width, logits),
         "head_b": ("float32", logits),
     }
+    tables = _tables(network, quantized=quantized)
+    for name, (rows, columns) in tables.items():
+        if quantized and columns >= PACKED_COLUMNS:
+            constants[f"{name}_q"] = ("uint8", rows, (columns + 1) // 2)
+            constants[f"{name}_m"] = ("uint8", rows, 1)
+        else:
+            constants[name] = (weights, rows, columns)
     if quantized:
         constants |= {
             "embedding_scale": ("float32", 1),
@@ -418,16 +505,16 @@ def _constants(network: dict[str, Any], *, quantized: bool) -> dict[str, tuple[A
             "lstm_r": (weights, directions, hidden, 4 * hidden),
             "lstm_w_scale": ("float32", directions),
             "lstm_r_scale": ("float32", directions),
-            "head_w_scales": ("float32", pooled + width, 1),
+            "head_w_scales": ("float32", tables["head_w"][0], 1),
         }
     else:
         constants["lstm_w"] = (weights, directions, 4 * hidden, embedded)
         constants["lstm_r"] = (weights, directions, 4 * hidden, hidden)
-    if width:
-        constants["ngram_vectors"] = (weights, network["ngrams"], width)
-    if width and quantized:
-        constants["ngram_scales"] = ("float32", width)
-    if one_logit:
+    if "ngram_vectors" in tables and quantized:
+        constants["ngram_scales"] = ("float32", network["ngram_dim"])
+    if network["ngram_slots"]:
+        constants["pair_fingerprints"] = ("uint16", network["ngram_slots"])
+    if logits == 1:
         constants["signs"] = ("float32", 1, 2)
     return constants
 

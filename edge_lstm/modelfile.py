@@ -35,10 +35,10 @@ from edge_lstm.errors import (
 )
 from edge_lstm.figures import by_label
 from edge_lstm.model_checks import Room
-from edge_lstm.text import FIRST_WORD_ID, Tokenizer
+from edge_lstm.text import Tokenizer
 
-# Release 1.0 has format 10. The versions before it wrote formats 1 to 3.
-FORMAT_VERSION = 10
+# Release 1.0 has format 11. The versions before it wrote formats 1 to 3, and 10.
+FORMAT_VERSION = 11
 PRODUCER = "edge-lstm"
 INPUT_NAME = "input_ids"
 OUTPUT_NAME = "probabilities"
@@ -48,7 +48,7 @@ KEY_FORMAT = "edge_lstm.format"
 # JSON, see Tokenizer.to_metadata.
 KEY_TOKENIZER = "edge_lstm.tokenizer"
 
-# The words in the order of their ids, one a line; the first has id 4.
+# The words in the order of their ids, see text.front_coded; the first has id 4.
 KEY_VOCABULARY = "edge_lstm.vocabulary"
 
 # JSON list, in the order of the output's columns.
@@ -86,7 +86,7 @@ _ROOM = {
     KEY_QUANTIZATION: Room(2**16),
     KEY_ABSTENTION: Room(2**16),
     KEY_MULTI_LABEL: Room(2**16, each=(32, 1, 0)),
-    KEY_GOLDEN: Room(2**20, each=(512, 20, 0)),
+    KEY_GOLDEN: Room(2**20),
 }
 
 # Digits of a SHA-256 in hexadecimal.
@@ -351,10 +351,9 @@ def _read_metadata(
             name = key.removeprefix("edge_lstm.")
             room.check(name, metadata[key], labels_json, len(labels))
             values[key] = model_checks.load_json(metadata[key])
-    vocabulary = metadata[KEY_VOCABULARY]
-    if vocabulary.count("\n") + 1 + FIRST_WORD_ID > rows:
+    tokenizer = model_checks.tokenizer_from(values[KEY_TOKENIZER], metadata[KEY_VOCABULARY])
+    if tokenizer.num_ids >= rows:
         raise ValueError("the vocabulary has more words than the embedding")
-    tokenizer = model_checks.tokenizer_from(values[KEY_TOKENIZER], vocabulary)
     if length != tokenizer.length:
         raise ValueError("its input has another length than its text rule")
     network = values[KEY_NETWORK]

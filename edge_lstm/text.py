@@ -46,6 +46,14 @@ KERAS_FILTERS = '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n'
 FILTERS = KERAS_FILTERS + "\r"
 KERAS_RULE = "lower-case; each filter character becomes a space; split on spaces; drop empty pieces"
 
+# Code points that an entry of a stored vocabulary shares with the entry before it, at most; the
+# character that says how many is U+0001 to U+001F.
+MOST_SHARED = 30
+_STARTS = re.compile("([\x00-\x1f])")
+
+# Characters that no entry of a vocabulary has.
+NEVER_IN_ENTRIES = re.compile(f"[\x00-\x1f{REPLACEMENT}]")
+
 # The end of a long text is read first. This many characters for each id hold enough words in nearly
 # every text.
 _TAIL_CHARACTERS = 32
@@ -447,15 +455,19 @@ class Tokenizer:
             **ends,
         }
 
+    @property
+    def entries(self) -> tuple[str, ...]:
+        """The words, then the pieces: the vocabulary in the order of the ids."""
+        return (*self.words, *(self.pieces or ()))
+
     @classmethod
-    def from_metadata(cls, settings: dict[str, Any], vocabulary: str) -> Tokenizer:
+    def from_metadata(cls, settings: dict[str, Any], entries: tuple[str, ...]) -> Tokenizer:
         """Make a tokenizer of the values of :meth:`to_metadata` and the vocabulary.
 
-        vocabulary: an entry a line.
+        entries: see :attr:`entries`.
 
         Raises ValueError for a rule that this version does not implement: it never guesses one.
         """
-        entries = tuple(vocabulary.split("\n")) if vocabulary else ()
         words = entries
         pieces = None
         if settings.get("rule") == PIECES_RULE:
@@ -469,6 +481,48 @@ class Tokenizer:
                     f"tokenizer setting {key} = {str(settings[key])[:40]!r} is not supported"
                 )
         return made
+
+
+def front_coded(entries: Iterable[str]) -> str:
+    """Return a vocabulary as model files hold it, in the order of its ids.
+
+    Each entry is one character and the rest of the entry. The character's code is 1 more than the
+    number of leading code points that the entry shares with the entry before it.
+
+    entries: none holds a character below U+0020.
+    """
+    parts: list[str] = []
+    before = ""
+    for entry in entries:
+        most = min(len(before), len(entry), MOST_SHARED)
+        shared = next((i for i in range(most) if before[i] != entry[i]), most)
+        parts += chr(shared + 1), entry[shared:]
+        before = entry
+    return "".join(parts)
+
+
+def front_decoded(text: str, most: int) -> tuple[str, ...]:
+    """Return the entries of :func:`front_coded`.
+
+    most: bytes of all entries together, in UTF-8.
+
+    Raises ValueError if the text is not what :func:`front_coded` returns, or holds more.
+    """
+    first, *parts = _STARTS.split(text)
+    if first:
+        raise ValueError("its vocabulary does not begin with an entry")
+    entries: list[str] = []
+    entry = ""
+    for start, rest in zip(parts[::2], parts[1::2]):
+        shared = ord(start) - 1
+        if not 0 <= shared <= len(entry):
+            raise ValueError("a word of its vocabulary shares more than the word before it has")
+        entry = entry[:shared] + rest
+        most -= len(entry.encode())
+        if not entry or most < 0:
+            raise ValueError("a word of its vocabulary is empty, or there are far too many")
+        entries.append(entry)
+    return tuple(entries)
 
 
 def to_matrix(rows: Sequence[Sequence[int]], length: int) -> npt.NDArray[np.int32]:

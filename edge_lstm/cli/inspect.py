@@ -104,7 +104,8 @@ def overview(model: ModelFile) -> dict[str, str]:
     network = model.network
     kind = "bidirectional LSTM" if network.get("bidirectional") is True else "LSTM"
     subwords = f", {len(tokenizer.pieces):,} subwords" if tokenizer.pieces else ""
-    ngrams = f", {network['ngrams']:,} n-grams" if network.get("ngrams") else ""
+    count = network["ngram_words"] + network["ngram_slots"]
+    ngrams = f", {count:,} n-grams" if count else ""
     parts = (model.quantization or {}).items()
     quantized = [f"{name}: {what}" for name, what in parts if name in QUANTIZED_PARTS]
     versions = model.training.get("versions")

@@ -171,7 +171,10 @@ def _stages(model: str | None, provider: str) -> Iterator[dict[str, Any]]:
     rows = []
     for row, in_a_batch in zip(opened.golden, together):
         alone = classifier.probabilities_of([row.ids])[0]
-        expected = np.asarray(row.probabilities, dtype=np.float32)
+        labels, probabilities = zip(*row.probabilities)
+        alone = alone[list(labels)]
+        in_a_batch = in_a_batch[list(labels)]
+        expected = np.asarray(probabilities, dtype=np.float32)
         difference = float(np.abs(alone - expected).max())
         rows.append(
             {

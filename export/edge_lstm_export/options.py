@@ -196,7 +196,9 @@ class NetworkConfig(Options):
     labels: 2 gives one logit with a sigmoid, more give a softmax.
     multi_label: a text may have several labels, or none: one logit with a sigmoid for each label.
     dropout: probability, in training, on the embedding and on what the head reads of the LSTM.
-    ngrams: words and word pairs that have a vector, ngram_dim wide; 0 leaves that part out.
+    ngram_words: ids that have an n-gram vector, from 2 on.
+    ngram_slots: n-gram vectors of word pairs; a few of the slots stay empty.
+    ngram_dim: width of an n-gram vector; 0 if there are none.
     """
 
     num_words: int = between(5000, 5, MAX_IDS)
@@ -206,7 +208,8 @@ class NetworkConfig(Options):
     pooling: Pooling = "last"
     labels: int = between(2, 2, MAX_LABELS)
     dropout: float = between(0.0, 0, 1, below=True)
-    ngrams: int = between(0, 0, MAX_NGRAMS)
+    ngram_words: int = between(0, 0, MAX_IDS)
+    ngram_slots: int = between(0, 0, MAX_NGRAMS)
     ngram_dim: int = between(0, 0, 4096)
     multi_label: bool = False
 
@@ -214,6 +217,11 @@ class NetworkConfig(Options):
         super().__post_init__()
         if self.ngrams and not self.ngram_dim:
             raise DataError("ngram_dim must be 1 or more where there are n-grams")
+
+    @property
+    def ngrams(self) -> int:
+        """The n-gram vectors, of words and pairs."""
+        return self.ngram_words + self.ngram_slots
 
     @property
     def directions(self) -> int:

@@ -88,7 +88,8 @@ def plan() -> Plan:
         "bidirectional": True,
         "pooling": "mean+max",
         "dropout": 0.3,
-        "ngrams": 800,
+        "ngram_words": 398,
+        "ngram_slots": 419,
         "ngram_dim": 1,
     }
     return Plan(

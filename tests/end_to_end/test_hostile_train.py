@@ -349,7 +349,7 @@ DAMAGED: dict[str, tuple[Prepare, str]] = {
     "says it has 10^12 units": (network(hidden=10**12), "hidden"),
     "says it has 4,000 units": (network(hidden=4000), "do not fit"),
     "says it has 10 million words": (network(num_words=10**7), "num_words"),
-    "says it has n-grams": (network(ngrams=10**6, ngram_dim=4096), "do not fit"),
+    "says it has n-grams": (network(ngram_slots=10**6, ngram_dim=4096), "do not fit"),
     "has a size in words": (network(embedding_dim="x"), "embedding_dim"),
     "has a size that is a fraction": (network(hidden=4.5), "hidden"),
     "has a size that is true": (network(hidden=True), "hidden"),

@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from edge_lstm_export.graph.pairs import table_of
 from edge_lstm_export.options import NetworkConfig
 from edge_lstm_export.train.checkpoint import Checkpoint
 from edge_lstm_export.train.components import choose_features
@@ -134,11 +135,11 @@ def make_checkpoint(
         network.head.bias.uniform_(-0.5, 0.5)
     config = network.config
     if network.ngrams is not None:
-        single = np.arange(2, config.num_words)[: config.ngrams // 2]
-        pairs = [(4 + i // 40, 4 + i % 40) for i in range(config.ngrams - len(single))]
-        network.ngrams.choose(
-            np.concatenate([np.stack([single, 0 * single], axis=1), np.array(pairs)])
-        )
+        places = np.arange(config.ngram_slots)
+        pairs = np.stack([4 + places // 40, 4 + places % 40], axis=1)
+        table, own = table_of(pairs, config.ngram_slots)
+        network.config = config = replace(config, ngram_slots=len(own))
+        network.ngrams.choose(table)
         rng = np.random.default_rng(seed)
         vectors = rng.normal(size=(config.ngrams, config.ngram_dim)).astype(np.float32)
         network.ngrams.set_vectors(vectors)

@@ -91,7 +91,7 @@ def test_what_is_damaged_is_not_exported_and_not_resumed(
 
 def test_a_change_of_any_byte_is_refused(tmp_path: Path) -> None:
     path, rng = tmp_path / "m.safetensors", random.Random(0)
-    save_checkpoint(make_checkpoint(ngrams=30, ngram_dim=1), path)
+    save_checkpoint(make_checkpoint(ngram_words=15, ngram_slots=15, ngram_dim=1), path)
     whole = path.read_bytes()
     for offset in [*range(200), *rng.sample(range(200, len(whole)), 400)]:
         other = rng.choice([byte for byte in range(256) if byte != whole[offset]])

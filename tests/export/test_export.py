@@ -40,14 +40,16 @@ from edge_lstm.modelfile import describe
 from edge_lstm.tables.labelled import LabelledTexts
 from edge_lstm.text import FIRST_WORD_ID
 
-NGRAMS = {"ngrams": 120, "ngram_dim": 3}
+NGRAMS = {"ngram_words": 60, "ngram_slots": 60, "ngram_dim": 3}
 HEADROOM = HeadroomOptions()
 SHAPES: list[dict[str, Any]] = [
     {"pooling": "last"},
     {"labels": 3},
     {"pooling": "last", "bidirectional": True, "labels": 3},
     {"bidirectional": True, **NGRAMS},
-    {"labels": 40, "bidirectional": True, **NGRAMS},
+    {"labels": 40, "bidirectional": True, "embedding_dim": 5, **NGRAMS, "ngram_dim": 5},
+    {"ngram_words": 60, "ngram_dim": 3},
+    {"labels": 5, "ngram_slots": 60, "ngram_dim": 4},
     {"labels": 2, "multi_label": True},  # with one label per text it would have a single logit
     {"labels": 3, "multi_label": True, **NGRAMS},
 ]
@@ -57,7 +59,7 @@ SHAPES: list[dict[str, Any]] = [
 def test_every_architecture_keeps_its_promises(shape: dict[str, Any], tmp_path: Path) -> None:
     checkpoint = make_checkpoint(**shape)
     exported = export(checkpoint, quantize="int8", length=20)
-    assert exported.parity <= (gates.NGRAM_PARITY_TOLERANCE if "ngrams" in shape else 1e-5)
+    assert exported.parity <= (gates.NGRAM_PARITY_TOLERANCE if "ngram_dim" in shape else 1e-5)
     assert exported.batch_comparisons > 400
     assert exported.comparison is not None and exported.comparison.max_difference < 0.1
     file = opened(exported.data)
@@ -72,7 +74,7 @@ def test_every_architecture_keeps_its_promises(shape: dict[str, Any], tmp_path: 
     constants = {c.name: onnx.numpy_helper.to_array(c) for c in graph.initializer}
     for name in ("lstm_w", "lstm_r"):  # the range that AVX2 multiplies exactly
         assert constants[name].dtype == np.int8 and np.abs(constants[name].astype(int)).max() == 64
-    assert constants["embedding"].dtype == np.int8
+    assert constants["embedding_q"].shape == (201, 3) and constants["embedding_m"].shape == (201, 1)
     (tmp_path / "m.onnx").write_bytes(exported.data)
     lstm, embedding = first_weights(SourceFile(str(tmp_path / "m.onnx")), checkpoint.tokenizer)
     written = rounded_to_int8(checkpoint.network).weights()

@@ -43,17 +43,18 @@ from edge_lstm.text import FIRST_WORD_ID, Tokenizer
 OPTIONS = SparseOptions()
 
 
-def read(labels: int, each: int, most: int = 500) -> tuple[Tokenizer, Examples, Features]:
+def read(labels: int, each: int, slots: int = 100) -> tuple[Tokenizer, Examples, Features]:
     table = rows(labels * each, [f"kind{i:02}" for i in range(labels)])
     texts, names = zip(*table)
     truth = np.array([int(name[-2:]) for name in names])
     tokenizer = build_vocabulary(texts, (), TextOptions(), VocabularyOptions(), 400)
     examples = Examples.from_texts(tokenizer, texts, np.eye(labels, dtype=np.float32)[truth])
-    return tokenizer, examples, chosen(examples, most, tokenizer)
+    return tokenizer, examples, chosen(examples, slots, tokenizer)
 
 
-def chosen(examples: Examples, most: int, tokenizer: Tokenizer) -> Features:
-    return with_characters(choose_ngrams(examples, most, tokenizer.num_ids, 2), tokenizer, OPTIONS)
+def chosen(examples: Examples, slots: int, tokenizer: Tokenizer) -> Features:
+    words = tokenizer.num_ids - 2
+    return with_characters(choose_ngrams(examples, words, slots, 2), tokenizer, OPTIONS)
 
 
 def answers(weights: SparseWeights, features: Features, examples: Examples) -> Any:
@@ -65,14 +66,29 @@ def test_every_word_has_a_vector_and_pairs_what_is_left() -> None:
     tokenizer, examples, features = read(2, 30)
     words = features.ids[: features.words]
     assert words[:, 0].tolist() == [*range(2, tokenizer.num_ids)] and not words[:, 1].any()
-    pairs = features.ids[features.words :]
-    assert len(pairs) and (pairs[:, 1] > 0).all() and (np.diff(features.keys) > 0).all()
+    is_empty = features.pairs[:, 0] == 0
+    assert 0 < is_empty.sum() < len(is_empty) <= 100
+    assert len(np.unique(features.pairs[~is_empty], axis=0)) == (~is_empty).sum()
     held = features.held(examples)
-    assert set(held.data.tolist()) == {1.0} and held.shape == (60, len(features.keys))
+    assert set(held.data.tolist()) == {1.0} and held.shape == (60, len(features))
     # a pair of one text is none
-    assert (np.asarray(held[:, features.words :].sum(axis=0)) >= 2).all()
-    few = choose_ngrams(examples, 20, tokenizer.num_ids, 2)
-    assert len(few.keys) == 20
+    texts = np.asarray(held[:, features.words :].sum(axis=0))[0]
+    assert (texts[~is_empty] >= 2).all() and not texts[is_empty].any()
+    assert len(choose_ngrams(examples, 20, 7, 2)) == 27
+    assert len(choose_ngrams(examples, 20, 0, 2)) == 20
+
+
+def test_a_foreign_pair_that_the_table_takes_for_its_own_counts_in_training_too() -> None:
+    tokenizer = Tokenizer(tuple(f"word{i}" for i in range(3000)))
+    targets = np.eye(2, dtype=np.float32)[[0, 1] * 2]
+    texts = ["word1 word2", "word3 word4"] * 2
+    features = chosen(Examples.from_texts(tokenizer, texts, targets), 100, tokenizer)
+    left, right = (part.ravel() for part in np.meshgrid(*[np.arange(4, 3004)] * 2))
+    slots, is_own = features.table.find(left, right)
+    foreign = np.flatnonzero(is_own & (features.pairs[slots, 0] != left))[0]
+    text = f"word{left[foreign] - 4} word{right[foreign] - 4}"
+    held = features.held(Examples.from_texts(tokenizer, [text], targets[:1]))
+    assert held[0, features.words + slots[foreign]] == 1
 
 
 @pytest.mark.parametrize("labels", [2, 3])
@@ -87,7 +103,7 @@ def test_each_fit_tells_texts_apart_that_it_has_not_seen(labels: int, fit: str) 
         assert np.array_equal(weights.vectors, fit_low_rank(data, 8, seed=0).vectors)
     else:
         weights = fit_logistic(data) if fit == "logistic" else fit_svm(data)
-        assert weights.vectors.shape == (len(features.keys), data.outputs)
+        assert weights.vectors.shape == (len(features), data.outputs)
     assert (answers(weights, features, new) == new.targets.argmax(axis=1)).mean() >= 0.9
     # A word that no text holds is read by its characters.
     other = Examples.from_texts(tokenizer, ["ofkind01 filler99"], new.targets[:1])
@@ -103,11 +119,9 @@ def test_a_fit_beside_logits_learns_what_they_leave_and_keeps_what_says_it() -> 
     weights = fit_logistic(data, -known / 10)  # wrong logits are outweighed
     logits = weights.logits(features, examples) - known / 10
     assert ((logits[:, 0] > 0) == (known[:, 0] > 0)).all()
-    best = features.best(weights.vectors, data.held, features.words + 3)
-    assert len(best.keys) == features.words + 3 and best.words == features.words
-    assert set(best.keys.tolist()) < set(features.keys.tolist())
-    few = features.best(weights.vectors, data.held, 5)  # fewer than there are words
-    assert few.words == len(few.keys) == 5
+    best = features.best(weights.vectors, data.held, 5)
+    assert best.words == features.words and len(best.pairs) == 5
+    assert {*map(tuple, best.pairs.tolist())} < {*map(tuple, features.pairs.tolist())}
 
 
 @pytest.mark.parametrize("fit", [fit_svm, fit_logistic, lambda data: fit_low_rank(data, 4, 0)])
@@ -116,7 +130,7 @@ def test_several_labels_are_fitted_each_by_itself(fit: Any) -> None:
     texts = ["one all", "two all", "one two all", "none all"] * 10
     targets = np.array([["one" in text, "two" in text, False, True] for text in texts], np.float32)
     examples = Examples.from_texts(tokenizer, texts, targets)
-    features = chosen(examples, 60, tokenizer)
+    features = chosen(examples, 50, tokenizer)
     options = replace(OPTIONS, epochs=200)
     logits = fit(SparseData(features, examples, options, multi_label=True)).logits(
         features, examples
@@ -148,12 +162,16 @@ def test_the_network_answers_as_both_parts_together(labels: int) -> None:
     data = SparseData(features, examples, replace(OPTIONS, epochs=5))
     weights = fit_svm(data) if labels < 20 else fit_low_rank(data, 8, 0)
     torch.manual_seed(0)
-    shape = {"ngrams": len(features.keys), "ngram_dim": weights.vectors.shape[1]}
+    shape = {
+        "ngram_words": features.words,
+        "ngram_slots": len(features.pairs),
+        "ngram_dim": weights.vectors.shape[1],
+    }
     network = Network(
         NetworkConfig(tokenizer.num_ids, 4, 5, True, "mean+max", labels, **shape)
     ).eval()
     assert network.ngrams is not None
-    network.ngrams.choose(features.ids)
+    network.ngrams.choose(features.table)
     lstm = predict_logits(network, examples).numpy()
     parts = ComponentLogits(lstm, weights.logits(features, examples), examples.targets)
     stack = Stack(0.3, 1.7, np.linspace(-1, 1, lstm.shape[1]).astype(np.float32))
@@ -171,6 +189,7 @@ def test_misspelt_copies_change_what_subwords_say_and_no_word() -> None:
         prepared = prepare(dataset, replace(plan, augmentation=AugmentationOptions(typos=typos)))
         assert prepared.features is not None
         vectors.append(fit_sparse(prepared.data, prepared.features).vectors)
-    word = (prepared.features.ids < FIRST_WORD_ID + len(prepared.data.tokenizer.words)).all(axis=1)
+    ids = prepared.features.ids
+    word = (ids < FIRST_WORD_ID + len(prepared.data.tokenizer.words)).all(axis=1)
     is_same = vectors[0] == vectors[1]
     assert is_same[word].all() and not is_same[~word].all()

@@ -147,7 +147,9 @@ def test_the_bytes_do_not_depend_on_the_number_of_threads(tmp_path: Path) -> Non
     texts = [" ".join(f"word{i}" for i in rng.integers(0, 3000, 60)) for _ in range(300)]
     write_csv(tmp_path / "d.csv", [(text, "ab"[i % 2]) for i, text in enumerate(texts)])
     made = make_plan(DatasetStats(300, 2), TrainingRequest("tiny", "none", epochs=1))
-    network = replace(made.network, num_words=3000, embedding_dim=30, hidden=4, ngrams=0)
+    network = replace(
+        made.network, num_words=3000, embedding_dim=30, hidden=4, ngram_words=0, ngram_slots=0
+    )
     made = replace(
         made, network=network, teachers=(), ensemble=EnsembleOptions(), validation=Validation(0.0)
     )

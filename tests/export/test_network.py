@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from edge_lstm_export.graph.pairs import PairTable, table_of
 from edge_lstm_export.options import NetworkConfig
 from edge_lstm_export.train.logits import probabilities
 from edge_lstm_export.train.network import Network
@@ -41,14 +42,15 @@ def test_padding_changes_nothing(
         bidirectional,
         pooling,
         labels,
-        ngrams=3 * ngrams,
+        ngram_words=8 * ngrams,
+        ngram_slots=2 * ngrams,
         ngram_dim=2 * ngrams,
         multi_label=multi_label,
     )  # type: ignore[arg-type]
     network = Network(config).eval()
     if network.ngrams is not None:
-        network.ngrams.choose(np.array([[5, 0], [7, 0], [5, 7]]))
-        network.ngrams.set_vectors(np.ones((3, 2), np.float32))
+        network.ngrams.choose(table_of(np.array([[5, 7]]), 2)[0])
+        network.ngrams.set_vectors(np.ones((10, 2), np.float32))
         torch.nn.init.ones_(network.head.weight)
     size = torch.tensor(lengths)
     ids = torch.randint(1, 30, (len(lengths), 15)) * (torch.arange(15) < size.unsqueeze(1))
@@ -63,23 +65,28 @@ def test_padding_changes_nothing(
 
 
 def test_an_ngram_counts_once_and_padding_is_none() -> None:
-    network = Network(NetworkConfig(num_words=20, ngrams=4, ngram_dim=2))
-    network.ngrams.choose(np.array([[5, 0], [7, 0], [5, 7], [7, 5]]))
+    table, own = table_of(np.array([[5, 7], [7, 5]]), 5)
+    slots = [own.tolist().index(pair) for pair in ([5, 7], [7, 5])]
+    network = Network(NetworkConfig(num_words=20, ngram_words=6, ngram_slots=len(own), ngram_dim=2))
+    network.ngrams.choose(table)
     ids = torch.tensor([[1, 5, 7, 5, 7, 0, 0], [1, 9, 9, 9, 9, 9, 5]])
-    assert [sorted(set(row) - {0}) for row in network.ngrams.rows(ids).tolist()] == [
-        [1, 2, 3, 4],
-        [1],
+    # ids 2 to 7 have rows 1 to 6
+    assert [set(row) - {0} for row in network.ngrams.rows(ids).tolist()] == [
+        {4, 6, 7 + slots[0], 7 + slots[1]},
+        {4},
     ]
-    network.ngrams.set_vectors(np.array([[1, 0], [10, 0], [100, 0], [1000, 0]], np.float32))
+    vectors = np.zeros((6 + len(own), 2), np.float32)
+    vectors[[3, 5, 6 + slots[0], 6 + slots[1]], 0] = [1, 10, 100, 1000]
+    network.ngrams.set_vectors(vectors)
     found = network.ngrams(ids, torch.tensor([5, 7]))
     assert found[:, 0].tolist() == pytest.approx([1111 / 5**0.5, 1 / 7**0.5])
 
 
 @pytest.mark.parametrize(
-    "ids", [[[7, 0], [5, 0]], [[5, 0], [5, 0]], [[5, 0], [5, 999]], [[5, 0], [-1, 0]]]
+    ("displacement", "fingerprint"), [(-1, 1), (65_536, 1), (0, -1), (0, 65_522)]
 )
-def test_ngrams_that_cannot_be_are_refused(ids: list[list[int]]) -> None:
-    network = Network(NetworkConfig(num_words=20, ngrams=2, ngram_dim=2))
-    network.ngrams.choose(np.array(ids))
-    with pytest.raises(ValueError, match="out of order"):
+def test_a_table_of_pairs_out_of_range_is_refused(displacement: int, fingerprint: int) -> None:
+    network = Network(NetworkConfig(num_words=20, ngram_slots=1, ngram_dim=2))
+    network.ngrams.choose(PairTable(np.array([displacement]), np.array([fingerprint])))
+    with pytest.raises(ValueError, match="out of range"):
         network.ngrams.check()

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from commands import command, train
-from edge_lstm_export.graph.size import file_parts, varint_bytes
+from edge_lstm_export.graph.size import file_parts
 from edge_lstm_export.onnx.export import export
 from edge_lstm_export.options import AugmentationOptions, EnsembleOptions, TrainingRequest
 from edge_lstm_export.train.checkpoint import Checkpoint, save_checkpoint
@@ -88,7 +88,6 @@ def counted(whole: Dataset, prepared: Prepared) -> dict[str, int]:
         training,
         thresholds=calibration.thresholds,
         curve=calibration.curve,
-        pairs=None if features is None else features.ids[features.words :],
         long=data.plan.kind == "long",
     )
 
@@ -143,20 +142,14 @@ def test_what_is_counted_before_a_training_is_what_the_export_writes(
     assert 0.5 * before["training figures"] <= said[KEY_TRAINING] <= before["training figures"]
     assert 0.6 * before["golden rows"] <= said[KEY_GOLDEN] <= before["golden rows"]
     assert len(file.data) <= sum(before.values()) <= plan.max_kilobytes * 1000
-    ngrams, config = checkpoint.network.ngrams, checkpoint.network.config
+    config = checkpoint.network.config
     after = file_parts(
         *(checkpoint.tokenizer, checkpoint.labels, config, checkpoint.training),
         thresholds=checkpoint.thresholds,
         curve=checkpoint.abstention,
-        pairs=None if ngrams is None else ngrams.ids[ngrams.ids[:, 1] > 0].numpy(),
         long=plan.kind == "long",
     )
     assert sum(after.values()) - after["golden rows"] + said[KEY_GOLDEN] == len(file.data)
-
-
-def test_the_bytes_of_numbers_are_those_of_a_protocol_buffer() -> None:
-    numbers = np.array([0, 127, 128, 16_383, 16_384, 2_097_151, 2_097_152])
-    assert varint_bytes(numbers).tolist() == [1, 1, 2, 2, 3, 3, 4]
 
 
 def test_words_that_are_longer_than_planned_are_left_out_the_rarest_first() -> None:
@@ -221,7 +214,7 @@ def test_an_export_that_is_larger_than_its_plan_is_written_only_where_it_is_aske
     tmp_path: Path,
 ) -> None:
     source, output = tmp_path / "c.safetensors", tmp_path / "m.onnx"
-    checkpoint = make_checkpoint(ngrams=300, ngram_dim=1)
+    checkpoint = make_checkpoint(ngram_words=150, ngram_slots=150, ngram_dim=1)
     for kb, larger in ((300, False), (1, True)):
         save_checkpoint(replace(checkpoint, plan={"max_kilobytes": kb}), source)
         result = command("export", source, "-o", output, "--quantize", "int8")

@@ -19,8 +19,24 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edge_lstm import __version__, modelfile
 from edge_lstm.modelfile import INPUT_NAME, OUTPUT_NAME
-from edge_lstm.text import well_formed
-from edge_lstm_export.graph.weights import Array, GraphWeights, to_int8, with_sentinels
+from edge_lstm.text import OOV_ID, well_formed
+from edge_lstm_export.graph.pairs import (
+    BUCKET_FACTOR,
+    FINGERPRINTS,
+    LEFT_FACTOR,
+    PRIME,
+    SLOT_FACTOR,
+    PairTable,
+)
+from edge_lstm_export.graph.weights import (
+    Array,
+    GraphWeights,
+    Rounded,
+    packed,
+    rounded,
+    to_int8,
+    with_sentinels,
+)
 from edge_lstm_export.options import NetworkConfig
 
 OPSET = 17  # every ONNX Runtime since 1.16 reads it
@@ -29,6 +45,8 @@ MICROSOFT_DOMAIN = "com.microsoft"
 # Not the mean: the order in which a middle axis is added up follows the size of the batch, and a
 # text's bits with it.
 POOLING_BLOCK = 8
+# The first id that can be an n-gram: 0 is padding, 1 the start.
+FIRST_NGRAM_ID = OOV_ID
 
 
 @dataclass
@@ -47,9 +65,13 @@ class GraphBuilder:
         """Add an int64 vector, as shapes and axes are given."""
         return self.constant(name, np.array(values, dtype=np.int64))
 
+    def number(self, name: str, value: int) -> str:
+        """Add an int64 number without axes."""
+        return self.constant(name, np.array(value, dtype=np.int64))
+
     def add(self, op_type: str, inputs: Sequence[str], *outputs: str, **attributes: Any) -> str:
-        """Add an operator, named as its first output."""
-        self.nodes.append(helper.make_node(op_type, inputs, outputs, name=outputs[0], **attributes))
+        """Add an operator. It has no name: its outputs have."""
+        self.nodes.append(helper.make_node(op_type, inputs, outputs, **attributes))
         return outputs[0]
 
     def reduce_max(self, value: str, output: str, *, axis: int = 0, keepdims: int = 0) -> str:
@@ -87,7 +109,7 @@ def build(
     width = weights.head.shape[0] - weights.ngram_vectors.shape[1]
     values = g.add("Reshape", [moved, g.ints("pooled_shape", 0, width)], "pooled")
     if config.ngrams:
-        total = _add_ngram_sums(g, weights.ngrams, weights.ngram_vectors, int8=int8)
+        total = _add_ngram_sums(g, weights, config, int8=int8)
         mean = g.add("Div", [total, g.add("Sqrt", ["lengths_float"], "lengths_root")], "ngram_mean")
         values = g.add("Concat", [values, mean], "head_inputs", axis=1)
     weight = _add_int8_head(g, weights.head) if int8 else g.constant("head_w", weights.head)
@@ -131,13 +153,44 @@ def _add_embedding(g: GraphBuilder, embedding: Array, steps: str, *, int8: bool)
     embedding's (range / 255, zero at 128), so its rounding changes nothing more."""
     if not int8:
         return g.add("Gather", [g.constant("embedding", embedding), steps], "embedded")
-    values, scale = to_int8(embedding)
-    ends = np.tile(np.array([127, -128], dtype=np.int8), (len(values), 1))
-    table = g.constant("embedding", np.concatenate([values, ends], axis=1))
-    gathered = g.add("Gather", [table, steps], "embedded_int8")
-    return g.add(
-        "DequantizeLinear", [gathered, g.constant("embedding_scale", scale.reshape(()))], "embedded"
-    )
+    rounded_table = rounded(embedding)
+    table = _add_table(g, "embedding", rounded_table)
+    for name, end in (("highest", 127), ("lowest", -128)):
+        value = g.constant(f"{name}_end", np.array(end, np.float32))
+        table = g.add("Pad", [table, "one_column", value], f"embedding_{name}", mode="constant")
+    g.ints("one_column", 0, 0, 0, 1)
+    values = g.cast(table, "embedding_int8", TensorProto.INT8)
+    gathered = g.add("Gather", [values, steps], "embedded_int8")
+    scale = g.constant("embedding_scale", rounded_table.scales.reshape(()))
+    return g.add("DequantizeLinear", [gathered, scale], "embedded")
+
+
+def _add_table(g: GraphBuilder, name: str, table: Rounded) -> str:
+    """Add a table of an int8 file → its values as float32 [rows, columns], whole numbers.
+
+    ONNX Runtime computes all of it once, when it loads the file. (Of these types it has
+    multiplication for float32 alone.)
+    """
+    if table.levels is None or table.factors is None:
+        return g.cast(g.constant(name, table.values), f"{name}_numbers")
+    held = g.constant(f"{name}_q", packed(table.levels))
+    four = g.constant(f"{name}_four", np.array(4, np.uint8))
+    high = g.add("BitShift", [held, four], f"{name}_high", direction="RIGHT")
+    moved = g.add("BitShift", [held, four], f"{name}_moved", direction="LEFT")
+    low = g.add("BitShift", [moved, four], f"{name}_low", direction="RIGHT")
+    axis = g.ints(f"{name}_axis", 2)
+    halves = [g.add("Unsqueeze", [half, axis], f"{half}_half") for half in (low, high)]
+    both = g.add("Concat", halves, f"{name}_halves", axis=2)
+    shape = g.ints(f"{name}_shape", *table.values.shape[:1], -1)
+    numbers = g.add("Reshape", [both, shape], f"{name}_row")
+    columns = table.values.shape[1]
+    if columns % 2:
+        part = [g.ints(f"{name}_{of}", at) for of, at in (("from", 0), ("to", columns), ("by", 1))]
+        numbers = g.add("Slice", [numbers, *part], f"{name}_columns")
+    eight = g.constant(f"{name}_eight", np.array(8, np.float32))
+    levels = g.add("Sub", [g.cast(numbers, f"{name}_wide"), eight], f"{name}_levels")
+    factors = g.cast(g.constant(f"{name}_m", table.factors), f"{name}_factors")
+    return g.add("Mul", [levels, factors], f"{name}_numbers")
 
 
 def _add_lstm(
@@ -151,13 +204,13 @@ def _add_lstm(
     if not int8:
         inputs = [x, g.constant("lstm_w", lstm.w), g.constant("lstm_r", lstm.r), bias, lengths]
         return g.add("LSTM", inputs, "lstm_y", "lstm_h", **attributes), "lstm_h"
-    rounded = [to_int8(value, (1, 2), reduced=True) for value in (lstm.w, lstm.r)]
+    integers = [to_int8(value) for value in (lstm.w, lstm.r)]
     w, r = (
         g.constant(name, v.transpose(0, 2, 1))
-        for name, (v, _) in zip(("lstm_w", "lstm_r"), rounded)
+        for name, (v, _) in zip(("lstm_w", "lstm_r"), integers)
     )
     inputs = [x, w, r, bias, lengths, "", "", ""]  # initial_h, initial_c, peepholes
-    for name, (_, scale) in zip((w, r), rounded):
+    for name, (_, scale) in zip((w, r), integers):
         inputs.append(g.constant(f"{name}_scale", scale.ravel()))
         inputs.append(g.constant(f"{name}_zero", np.zeros(directions, dtype=np.int8)))
     attributes["domain"] = MICROSOFT_DOMAIN
@@ -184,32 +237,100 @@ def _add_mean_and_max(g: GraphBuilder, outputs: str, lstm: GraphWeights, block: 
     return g.add("Concat", [mean, g.add("Max", [highest, zero], "max")], "pooled_parts", axis=0)
 
 
-def _add_ngram_sums(g: GraphBuilder, ngrams: Array, vectors: Array, *, int8: bool) -> str:
-    """Add the sum of a text's n-gram vectors [B, width]. ngrams: int64 [n, 2], words first, see
-    network.NGramVectors. int8: ones and zeros times int8, added up in int32: exact, in any order,
-    and on AVX2 too (two products of at most 127 fit the 16 bits in which it adds them)."""
-    words = int((ngrams[:, 1] == 0).sum())
-    pairs = ngrams[words:]  # [pairs, 2]
-    # float32 [B, n], 1 if a text holds the n-gram, else 0; padding, 0, is part of none
-    present = g.add(
-        "TfIdfVectorizer",
-        ["ids"],
-        "ngrams_present",
-        min_gram_length=1 if words else 2,
-        max_gram_length=2 if len(pairs) else 1,
-        max_skip_count=0,
-        mode="IDF",  # without weights: 1 for each n-gram that is there, however often
-        ngram_counts=[0, words][: 2 if len(pairs) else 1],
-        ngram_indexes=list(range(len(ngrams))),
-        pool_int64s=[*ngrams[:words, 0].tolist(), *pairs.ravel().tolist()],
-    )
+def _add_ngram_sums(
+    g: GraphBuilder, weights: GraphWeights, config: NetworkConfig, *, int8: bool
+) -> str:
+    """Add the sum of a text's n-gram vectors [B, width].
+
+    int8: ones and zeros times int8, added up in int32: exact, in any order, and on AVX2 too (two
+    products of at most 127 fit the 16 bits in which it adds them).
+    """
+    vectors = weights.ngram_vectors
     if not int8:
-        return g.add("MatMul", [present, g.constant("ngram_vectors", vectors)], "ngram_sums")
-    values, scales = to_int8(vectors, 0)  # a scale a column: logits differ in size
-    bits = g.cast(present, "ngrams_present_uint8", TensorProto.UINT8)
-    total = g.add("MatMulInteger", [bits, g.constant("ngram_vectors", values)], "ngram_sums_int")
-    total = g.cast(total, "ngram_sums_float")
-    return g.add("Mul", [total, g.constant("ngram_scales", scales[0])], "ngram_sums")
+        table = g.constant("ngram_vectors", vectors)
+        present = g.cast(_add_present(g, weights.pairs, config), "ngrams_present_float")
+        return g.add("MatMul", [present, _add_no_ngrams(g, table)], "ngram_sums")
+    scaled = rounded(vectors, 0)  # a scale a column: logits differ in size
+    table = _add_no_ngrams(g, _add_table(g, "ngram_vectors", scaled))
+    table = g.cast(table, "ngram_vectors_int8", TensorProto.INT8)
+    present = _add_present(g, weights.pairs, config)
+    total = g.cast(g.add("MatMulInteger", [present, table], "ngram_sums_int"), "ngram_sums_float")
+    return g.add("Mul", [total, g.constant("ngram_scales", scaled.scales[0])], "ngram_sums")
+
+
+def _add_no_ngrams(g: GraphBuilder, table: str) -> str:
+    """Add rows of zeros before the vectors, for ids and pairs that have none."""
+    rows = g.ints("no_ngrams", FIRST_NGRAM_ID, 0, 0, 0)
+    return g.add("Pad", [table, rows], f"{table}_and_none", mode="constant")
+
+
+def _add_present(g: GraphBuilder, pairs: PairTable, config: NetworkConfig) -> str:
+    """Add which n-grams a text holds, uint8 [B, FIRST_NGRAM_ID + words + slots]: 1 or 0.
+
+    Column i is that of id i, and the columns of the slots follow. The first two, of padding and
+    start, stand for all that is no n-gram: their vectors are zeros.
+    """
+    slots_start = FIRST_NGRAM_ID + config.ngram_words
+    ids = g.cast("ids", "ngram_ids", TensorProto.INT64)  # B, T
+    nothing = g.number("no_column", 0)
+    parts = []
+    if config.ngram_words:
+        is_word = g.add("Less", [ids, g.number("slots_start", slots_start)], "is_ngram_word")
+        parts.append(g.add("Where", [is_word, ids, nothing], "word_columns"))
+    if config.ngram_slots:
+        slots, is_pair = _add_slots(g, pairs, ids)
+        columns = g.add("Add", [slots, g.number("pairs_start", slots_start)], "slot_columns")
+        parts.append(g.add("Where", [is_pair, columns, nothing], "pair_columns"))
+    columns = g.add("Concat", parts, "ngram_columns", axis=1)
+    # 1 for an n-gram, 0 for the column of nothing
+    ones = g.cast(g.cast(columns, "is_ngram", TensorProto.BOOL), "ngram_ones", TensorProto.UINT8)
+    nothing = g.cast("lengths_column", "first_column", TensorProto.UINT8)
+    width = g.ints("present_width", 0, 0, 0, slots_start + config.ngram_slots - 1)
+    zeros = g.add("Pad", [nothing, width], "no_ngrams_present", mode="constant")
+    return g.add("ScatterElements", [zeros, columns, ones], "ngrams_present", axis=1)
+
+
+def _add_slots(g: GraphBuilder, pairs: PairTable, left: str) -> tuple[str, str]:
+    """Add the look-up of pairs of neighbours, see pairs.PairTable.find.
+
+    left: ids, int64 [B, T]. Return int64 [B, T], the slot of each id with the next one, and bool
+    [B, T], whether the pair is the slot's.
+    """
+
+    def by(op_type: str, value: str, number: int, output: str) -> str:
+        return g.add(op_type, [value, g.number(f"{output}_by", number)], output)
+
+    one_column = g.ints("one_more", 0, 0, 0, 1)
+    longer = g.add("Pad", [left, one_column], "ids_and_none", mode="constant")
+    last = g.ints("neighbours_end", 2**31 - 1)
+    start = g.ints("neighbours_start", 1)
+    axis = g.ints("neighbours_axis", 1)
+    right = g.add("Slice", [longer, start, last, axis], "neighbours")
+    both = g.add("Add", [by("Mul", left, LEFT_FACTOR, "left_part"), right], "pair_numbers")
+    keys = by("Mod", both, PRIME, "pair_keys")
+    high = by("Mod", by("Mul", keys, BUCKET_FACTOR, "high_product"), PRIME, "high")
+    low = by("Mod", by("Mul", keys, SLOT_FACTOR, "low_product"), PRIME, "low")
+    buckets = len(pairs.displacements)
+    slots = len(pairs.fingerprints)
+    steps = by("Mod", by("Div", high, buckets, "high_rest"), max(slots - 1, 1), "strides_less_one")
+    steps = by("Add", steps, 1, "strides")
+    displacements = g.cast(
+        g.constant("pair_displacements", pairs.displacements.astype(np.uint16)),
+        "displacements",
+        TensorProto.INT64,
+    )
+    bucket = by("Mod", high, buckets, "pair_buckets")
+    moved = g.add("Mul", [g.add("Gather", [displacements, bucket], "moves"), steps], "moved")
+    slot = by("Mod", g.add("Add", [low, moved], "places"), slots, "pair_slots")
+    fingerprints = g.cast(
+        g.constant("pair_fingerprints", pairs.fingerprints.astype(np.uint16)),
+        "fingerprints",
+        TensorProto.INT64,
+    )
+    own = by("Add", by("Mod", low, FINGERPRINTS, "low_rest"), 1, "pair_prints")
+    is_own = g.add("Equal", [g.add("Gather", [fingerprints, slot], "slot_prints"), own], "is_own")
+    has_ids = g.cast(g.add("Mul", [left, right], "pair_products"), "has_ids", TensorProto.BOOL)
+    return slot, g.add("And", [is_own, has_ids], "is_pair")
 
 
 def _add_int8_head(g: GraphBuilder, head: Array) -> str:
@@ -220,9 +341,9 @@ def _add_int8_head(g: GraphBuilder, head: Array) -> str:
     constant: then a row has the same bits alone and in any batch. A DequantizeLinear stays in the
     graph, and with it a single row is multiplied in another order than several.
     """
-    values, scales = to_int8(head, 1)
-    wide = g.cast(g.constant("head_w", values), "head_w_wide")
-    return g.add("Mul", [wide, g.constant("head_w_scales", scales)], "head_w_float")
+    table = rounded(head, 1)
+    numbers = _add_table(g, "head_w", table)
+    return g.add("Mul", [numbers, g.constant("head_w_scales", table.scales)], "head_w_float")
 
 
 def _add_probabilities(g: GraphBuilder, config: NetworkConfig, logits: str) -> None:
@@ -260,40 +381,7 @@ def file_bytes(model: onnx.ModelProto, description: Mapping[str, Any]) -> bytes:
     model file's bytes, with their digest."""
     del model.metadata_props[:]
     helper.set_model_props(model, {key: plain_text(value) for key, value in description.items()})
-    return modelfile.seal(_serialize(model))
-
-
-def _serialize(model: onnx.ModelProto) -> bytes:
-    """Return the model's bytes, with the integers of attributes packed: a byte less for each, a
-    third of an n-gram. Every reader of protocol buffers takes both forms; the onnx package writes
-    the longer one. Field numbers are those of onnx.proto3, see
-    https://protobuf.dev/programming-guides/encoding/."""
-    nodes = []
-    for node in model.graph.node:
-        attributes = [
-            _without(a, "ints") + (_field(8, b"".join(map(_varint, a.ints))) if a.ints else b"")
-            for a in node.attribute
-        ]
-        nodes.append(
-            _field(1, _without(node, "attribute") + b"".join(_field(5, a) for a in attributes))
-        )
-    return _without(model, "graph") + _field(7, b"".join(nodes) + _without(model.graph, "node"))
-
-
-def _without(message: Any, field: str) -> bytes:
-    """Return a protocol buffer's bytes without a field."""
-    rest = type(message)()
-    rest.CopyFrom(message)
-    rest.ClearField(field)
-    return bytes(rest.SerializeToString(deterministic=True))
-
-
-def _field(number: int, value: bytes) -> bytes:
-    return _varint(number << 3 | 2) + _varint(len(value)) + value
-
-
-def _varint(number: int) -> bytes:
-    return bytes([number]) if number < 128 else bytes([number & 127 | 128]) + _varint(number >> 7)
+    return modelfile.seal(model.SerializeToString(deterministic=True))
 
 
 def plain_text(value: Any) -> str:

@@ -6,10 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
+
 from edge_lstm import modelfile
 from edge_lstm.answering import RiskCoverage
 from edge_lstm.figures import in_label_order
-from edge_lstm.text import Tokenizer
+from edge_lstm.model_checks import GOLDEN_LABELS
+from edge_lstm.text import Tokenizer, front_coded
 from edge_lstm_export.graph.weights import REDUCED, SENTINELS
 from edge_lstm_export.options import NetworkConfig
 
@@ -33,7 +36,7 @@ def description(
     described: dict[str, Any] = {
         modelfile.KEY_FORMAT: str(modelfile.FORMAT_VERSION),
         modelfile.KEY_TOKENIZER: tokenizer.to_metadata(),
-        modelfile.KEY_VOCABULARY: "\n".join((*tokenizer.words, *(tokenizer.pieces or ()))),
+        modelfile.KEY_VOCABULARY: front_coded(tokenizer.entries),
         modelfile.KEY_LABELS: labels,
         modelfile.KEY_NETWORK: asdict(config),
         modelfile.KEY_TRAINING: in_label_order(training),
@@ -47,8 +50,8 @@ def description(
         described[modelfile.KEY_QUANTIZATION] = {
             "precision": "int8",
             "lstm": f"int8 weights, symmetric per tensor, range ±{REDUCED}; uint8 activations",
-            "embedding": "int8, symmetric per tensor",
-            "head": "int8 weights, symmetric per input; float32 products",
+            "embedding": "4 bits, a factor per row; int8, symmetric per tensor",
+            "head": "4 bits; int8 weights, symmetric per input; float32 products",
             **({"ngrams": "int8, symmetric per column; sums in int32"} if config.ngrams else {}),
             "sentinel_units": SENTINELS,
             "promises": [
@@ -62,11 +65,15 @@ def description(
 def golden_row(
     text: str, ids: Sequence[int], probabilities: Sequence[float], *, is_example: bool = False
 ) -> dict[str, object]:
-    """Return a golden row as the file holds it. Nine digits are a float32 exactly.
+    """Return a golden row as the file holds it: the answers of the most probable labels.
 
+    probabilities: float32, one for each label.
     is_example: a person put the text into the file, to be shown.
     """
-    shown = [float(f"{probability:.9g}") for probability in probabilities]
+    answers = np.asarray(probabilities, np.float32)
+    best = np.argsort(-answers, kind="stable")[:GOLDEN_LABELS]
+    # The shortest number that is this float32.
+    shown = [[int(label), float(str(answers[label]))] for label in best]
     row: dict[str, object] = {"text": text, "ids": list(ids), "probabilities": shown}
     if is_example:
         row["example"] = True

@@ -12,6 +12,10 @@ units per direction run to +1 and -1, which bounds every other output of an LSTM
 16 bits with saturation (``vpmaddubsw``): 2 · 255 · 64 = 32,640 still fits, 2 · 255 · 127 does not.
 
 N-gram vectors are int8 too, added up as integers: exact, so in any order and on any CPU.
+
+**Four bits**: the file keeps a row of the embedding, of the n-gram vectors or of the head as an
+integer, and numbers of 4 bits that it is multiplied by (:func:`to_4_bits`). Each product is an int8
+number, and these are what every engine computes with.
 """
 
 from __future__ import annotations
@@ -22,14 +26,22 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edge_lstm_export.graph.pairs import NO_PAIRS, PairTable
+
 Array = npt.NDArray[Any]
 
 LARGEST = 127  # int8, symmetric
+# A number of 4 bits is -7 to 7, and a row's factor 1 to 18.
+LARGEST_4_BITS = 7
+LARGEST_FACTOR = 18
+LARGEST_PRODUCT = LARGEST_4_BITS * LARGEST_FACTOR
+NARROWEST = 4  # columns; a factor for each row of fewer would be half of the row
 REDUCED = 64  # largest int8 value of an LSTM's weight, see above
 SENTINELS = 2
 # Sigmoid and tanh of it are 1 to the last bit of float32.
 SATURATED = 20.0
 # Gates (input, output, forget, cell) of the two sentinel units, whose h runs to +1 and to -1.
+_TIE = 1e-3  # tolerance: of squares of int8 numbers
 GATE_SIGNS = ((1, 1, 1, 1), (1, 1, 1, -1))
 
 
@@ -39,8 +51,8 @@ class GraphWeights:
 
     embedding: [ids, E]. w: [D, 4H, inputs], r: [D, 4H, H], b: [D, 8H] (second half zero): of the
     LSTM operator, all directions, gates in ONNX's order (input, output, forget, cell). head:
-    [pooled + width, logits], first the rows that read the LSTM; head_bias: [logits]. ngrams: int64
-    [n, 2], see network.NGramVectors, n may be 0; ngram_vectors: [n, width].
+    [pooled + width, logits], first the rows that read the LSTM; head_bias: [logits].
+    ngram_vectors: [words + slots, width], of single ids from 2 on, then of the slots of ``pairs``.
     """
 
     embedding: Array
@@ -49,8 +61,8 @@ class GraphWeights:
     b: Array
     head: Array
     head_bias: Array
-    ngrams: Array
     ngram_vectors: Array
+    pairs: PairTable = NO_PAIRS
 
 
 def with_sentinels(weights: GraphWeights, pooled: int) -> GraphWeights:
@@ -77,16 +89,94 @@ def _pad_blocks(value: Array, blocks: int, *, axis: int) -> Array:
     )
 
 
-def to_int8(
-    values: Array, axis: int | tuple[int, ...] | None = None, *, reduced: bool = False
-) -> tuple[Array, Array]:
-    """Round to int8.
+@dataclass(frozen=True)
+class Rounded:
+    """A table of weights as an int8 file holds it.
 
-    values: float32, any shape. axis: along which one scale holds; None: one for all values.
-    reduced: in the range of LSTM weights.
-    Return (int8 of the same shape, float32 scales, of size 1 along ``axis``).
+    values: int8 [rows, columns], that engines compute with.
+    scales: float32, of size 1 along the axis along which one scale holds.
+    levels: int8 [rows, columns], -7 to 7, and factors: uint8 [rows, 1], 1 to 18, whose products
+        are the values. Both are None for a table of fewer columns than NARROWEST.
     """
-    limit = REDUCED if reduced else LARGEST
-    largest = np.abs(values).max(axis=axis, keepdims=True)
-    scales = np.where(largest > 0, largest / limit, 1).astype(np.float32)
-    return np.clip(np.rint(values / scales), -limit, limit).astype(np.int8), scales
+
+    values: Array
+    scales: Array
+    levels: Array | None = None
+    factors: Array | None = None
+
+
+def to_int8(values: Array) -> tuple[Array, Array]:
+    """Round weights of an LSTM to int8, in the range of REDUCED.
+
+    values: float32 [D, ...].
+    Return (int8 of the same shape, float32 scales, one for each direction, of size 1 along the
+    other axes).
+    """
+    axes = tuple(range(1, values.ndim))
+    scales = _scales(values, axes, REDUCED)
+    return np.clip(np.rint(values / scales), -REDUCED, REDUCED).astype(np.int8), scales
+
+
+def rounded(values: Array, axis: int | None = None) -> Rounded:
+    """Round a table to what an int8 file holds.
+
+    A second rounding changes nothing: a row that holds the largest value of its scale keeps it, if
+    other rows have the same scale.
+
+    values: float32 [rows, columns].
+    axis: along which one scale holds; None: one for all values.
+    """
+    if values.shape[1] < NARROWEST:
+        scales = _scales(values, axis, LARGEST)
+        return Rounded(np.clip(np.rint(values / scales), -LARGEST, LARGEST).astype(np.int8), scales)
+    scales = _scales(values, axis, LARGEST_PRODUCT)
+    scaled = values / scales
+    keeps_largest = np.abs(scaled).max(axis=1, initial=0) > LARGEST_PRODUCT - 0.5
+    if axis == 1:
+        keeps_largest[:] = False
+    levels, factors = _to_4_bits(scaled, keeps_largest)
+    return Rounded(levels * factors.astype(np.int8), scales, levels, factors)
+
+
+def _scales(values: Array, axis: int | tuple[int, ...] | None, limit: int) -> Array:
+    largest = np.abs(values).max(axis=axis, keepdims=True, initial=0)
+    return np.where(largest > 0, largest / limit, 1).astype(np.float32)
+
+
+def _to_4_bits(scaled: Array, keeps_largest: Array) -> tuple[Array, Array]:
+    """Return the numbers of 4 bits and the factors whose products have the least squared error.
+
+    scaled: float32 [rows, columns], -LARGEST_PRODUCT to LARGEST_PRODUCT.
+    keeps_largest: bool [rows]; such a row is not clipped.
+    """
+    best = np.full(len(scaled), np.inf)
+    levels = np.zeros(scaled.shape, np.int8)
+    factors = np.ones((len(scaled), 1), np.uint8)
+    for factor in range(1, LARGEST_FACTOR + 1):
+        tried = np.clip(np.rint(scaled / factor), -LARGEST_4_BITS, LARGEST_4_BITS)
+        errors = np.square(tried * factor - scaled).sum(axis=1)
+        # Sums of equal squares differ by their roundings.
+        is_better = errors < best - _TIE
+        if factor < LARGEST_FACTOR:
+            is_better &= ~keeps_largest
+        best[is_better] = errors[is_better]
+        levels[is_better] = tried[is_better]
+        factors[is_better] = factor
+    return levels, factors
+
+
+def packed(levels: Array) -> Array:
+    """Return numbers of 4 bits as the file holds them: uint8 [rows, columns / 2], rounded up.
+
+    levels: int8 [rows, columns], -7 to 7. An even column is in the low half of its byte. Each half
+    is 8 more than its number.
+    """
+    padded = np.pad(levels, ((0, 0), (0, levels.shape[1] % 2)))
+    halves = (padded + 8).astype(np.uint8)
+    return np.asarray(halves[:, ::2] | halves[:, 1::2] << 4)
+
+
+def unpacked(held: Array, factors: Array, columns: int) -> Array:
+    """Return the int8 table [rows, columns] of what the file holds, see :func:`packed`."""
+    halves = np.stack([held & 15, held >> 4], axis=2).reshape(len(held), -1)[:, :columns]
+    return np.asarray((halves.astype(np.int16) - 8) * factors, np.int8)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from edge_lstm_export.graph.pairs import NO_PAIRS, PairTable
 from edge_lstm_export.graph.weights import Array, GraphWeights
 from edge_lstm_export.train.network import Network, lstm_name
 
@@ -21,6 +22,9 @@ def weights_from_network(network: Network) -> GraphWeights:
         i, f, g, o = np.split(np.stack([weights[key] for key in names]), 4, axis=1)
         return np.concatenate([i, o, f, g], axis=1)
 
+    pairs = NO_PAIRS
+    if network.ngrams is not None:
+        pairs = PairTable(weights["ngrams.displacements"], weights["ngrams.fingerprints"])
     bias = gates("bias_ih") + gates("bias_hh")
     return GraphWeights(
         weights["embedding.weight"],
@@ -29,6 +33,6 @@ def weights_from_network(network: Network) -> GraphWeights:
         np.concatenate([bias, np.zeros_like(bias)], axis=1),
         weights["head.weight"].T,
         weights["head.bias"],
-        weights.get("ngrams.ids", np.zeros((0, 2), np.int64)),
         weights.get("ngrams.vectors.weight", np.zeros((1, 0), np.float32))[1:],
+        pairs,
     )

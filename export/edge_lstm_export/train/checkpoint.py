@@ -22,12 +22,13 @@ from edge_lstm.errors import DataError
 from edge_lstm.model_checks import labels_from, thresholds_from, tokenizer_from
 from edge_lstm.modelfile import PRODUCER
 from edge_lstm.onnx_file import producer_of
-from edge_lstm.text import Tokenizer
+from edge_lstm.text import Tokenizer, front_coded
 from edge_lstm_export.options import UNTUNED, NetworkConfig, from_plain
 from edge_lstm_export.train.network import Network
 
-CHECKPOINT_FORMAT = 10  # that of release 1.0
+CHECKPOINT_FORMAT = 11  # that of release 1.0
 _KEY = "edge_lstm_checkpoint"
+_WHOLE_NUMBERS = ("ngrams.displacements", "ngrams.fingerprints")
 # Metadata stand first in a safetensors file, behind the length of its header. They begin with the
 # digest.
 _DIGEST = re.compile(
@@ -69,7 +70,7 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     description = {
         "network": asdict(checkpoint.network.config),
         "tokenizer": tokenizer.to_metadata(),
-        "vocabulary": "\n".join((*tokenizer.words, *(tokenizer.pieces or ()))),
+        "vocabulary": front_coded(tokenizer.entries),
         "labels": checkpoint.labels,
         "thresholds": checkpoint.thresholds,
         "abstention": None if curve is None else curve.to_dict(),
@@ -168,7 +169,7 @@ def _checkpoint(description: Any, tensors: Mapping[str, torch.Tensor], path: Pat
     config = from_plain(NetworkConfig, description["network"], f"{path}: its network")
     network = Network(config, blank=True)
     for name, value in weights.items():
-        dtype = torch.int64 if name == "ngrams.ids" else torch.float32
+        dtype = torch.int64 if name in _WHOLE_NUMBERS else torch.float32
         if value.dtype != dtype or not torch.isfinite(value).all():
             raise ValueError(f"{name} is not all {dtype}, or holds values that are not numbers")
     network.load_state_dict(weights, assign=True)

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from edge_lstm.text import FIRST_WORD_ID, OOV_ID
-from edge_lstm_export.graph.size import PairRoom
+from edge_lstm_export.graph.size import slots_in
 from edge_lstm_export.options import LoopOptions, NetworkConfig
 from edge_lstm_export.train import ngrams
 from edge_lstm_export.train.calibrate import ComponentLogits, Stack
@@ -40,7 +40,7 @@ def new_network(
         config = network_config(data, features)
         network = Network(config, embedding_range=plan.loop.embedding_range)
     if network.ngrams is not None and features is not None:
-        network.ngrams.choose(features.ids)
+        network.ngrams.choose(features.table)
     vectors = None
     width = plan.network.embedding_dim
     if plan.start.source:
@@ -65,7 +65,7 @@ def network_config(data: TrainingData, features: Features | None) -> NetworkConf
     config = replace(data.plan.network, num_words=data.tokenizer.num_ids)
     if features is None:
         return config
-    return replace(config, ngrams=len(features.keys))
+    return replace(config, ngram_words=features.words, ngram_slots=len(features.pairs))
 
 
 def lstm_examples(data: TrainingData, fold: int | None = None) -> Examples:
@@ -94,19 +94,14 @@ def choose_features(data: TrainingData, embeddings: WordEmbeddings | None) -> Fe
     options = plan.sparse
     if not plan.network.ngrams:
         return None
-    ids = data.tokenizer.num_ids
-    most = plan.network.ngrams
-    room = PairRoom(data.vocabulary.room, plan.network.ngram_dim)
-    if options.fit == "residual":  # others will be chosen, which may have the longest ids
-        words = ids - OOV_ID
-        longest = np.full((max(0, most - words), 2), ids - 1)
-        most = min(most, words + room.fitting(longest, words))
+    words = min(plan.network.ngram_words, data.tokenizer.num_ids - OOV_ID)
+    slots = min(plan.network.ngram_slots, slots_in(data.vocabulary.room, plan.network))
     examples = data.all_examples
     targets = None
     if options.selection == "telling":
         examples = data.row_examples
         targets = data.row_targets()
-    features = ngrams.choose_ngrams(examples, most, ids, options.fewest_texts, targets, room)
+    features = ngrams.choose_ngrams(examples, words, slots, options.fewest_texts, targets)
     if options.characters:
         features = ngrams.with_characters(features, data.tokenizer, options)
     if embeddings is not None and options.embeddings:
@@ -167,18 +162,18 @@ def fit_residual(
     options = plan.sparse
     learnt = data.learnt()
     lstm = predict_logits(network, learnt).numpy()
-    most = len(features.keys)
+    slots = len(features.pairs)
     candidates = ngrams.choose_ngrams(
         learnt,
-        options.candidates * most,
-        data.tokenizer.num_ids,
+        features.words,
+        options.candidates * len(features),
         options.fewest_texts,
         learnt.targets,
     )
-    if len(candidates.keys) > most:  # else there is nothing to choose from
+    if len(candidates.pairs) > slots:  # else there is nothing to choose from
         tried = SparseData(candidates, learnt, options, plan.network.multi_label)
         weights = ngrams.fit_logistic(tried, lstm)
-        features = candidates.best(weights.vectors, tried.held, most)
+        features = candidates.best(weights.vectors, tried.held, slots)
     fitted = SparseData(features, learnt, options, plan.network.multi_label)
     return features, ngrams.fit_logistic(fitted, lstm)
 
@@ -255,7 +250,8 @@ def assembled(
         whole.head.bias.mul_(stack.lstm).add_(torch.from_numpy(stack.bias))
         if whole.ngrams is not None and features is not None and sparse is not None:
             factor = np.float32(stack.sparse)
-            whole.ngrams.choose(features.ids)
+            whole.config = replace(whole.config, ngram_slots=len(features.pairs))
+            whole.ngrams.choose(features.table)
             whole.ngrams.set_vectors(sparse.vectors)
             whole.head.weight[:, pooled:] = torch.from_numpy(factor * sparse.head)
             whole.head.bias.add_(torch.from_numpy(factor * sparse.bias))

@@ -21,6 +21,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from edge_lstm.text import OOV_ID
+from edge_lstm_export.graph.pairs import (
+    FINGERPRINTS,
+    MOST_DISPLACEMENT,
+    PairTable,
+    buckets_of,
+)
 from edge_lstm_export.options import LoopOptions, NetworkConfig
 
 Weights = dict[str, npt.NDArray[np.float32]]
@@ -190,69 +197,63 @@ class Network(nn.Module):
 class NGramVectors(nn.Module):
     """The sum of the vectors of a text's words and word pairs, over the square root of its length.
 
-    ids: int64 [ngrams, 2]: the left and the right id of a pair, or an id and 0 for a word; words
-    come first, each part in the order of the ids, none twice. Part of the weights; set it with
-    :meth:`choose`. The vectors are fitted outside the training loop (ngrams.py) and are zero until
-    then.
+    The ids from 2 on have a vector, ``ngram_words`` of them, then each slot of the table of pairs.
+    The table is part of the weights; set it with :meth:`choose`. The vectors are fitted outside the
+    training loop (ngrams.py) and are zero until then.
     """
 
-    ids: Tensor
+    displacements: Tensor
+    fingerprints: Tensor
 
     def __init__(self, config: NetworkConfig, blank: bool = False) -> None:
         super().__init__()
-        self.base = config.num_words + 1
+        self.words = config.ngram_words
         # Row 0 is what is no n-gram: padding, unknown pairs, second occurrences.
         self.vectors = _table(config.ngrams + 1, config.ngram_dim, blank, padding=0)
         self.vectors.weight.requires_grad_(False)
         if not blank:
             nn.init.zeros_(self.vectors.weight)
         self.silent = not blank  # while the vectors are zero, no n-gram need be looked up
-        self.register_buffer("ids", torch.zeros(config.ngrams, 2, dtype=torch.int64))
-        self._index: tuple[Tensor, Tensor, Tensor] | None = None
+        slots = config.ngram_slots
+        for name, size in (("displacements", buckets_of(slots)), ("fingerprints", slots)):
+            self.register_buffer(name, torch.zeros(size, dtype=torch.int64))
 
-    def choose(self, ids: npt.NDArray[np.int64]) -> None:
-        """Set the n-grams, see above. ids: int64 [ngrams, 2]."""
-        self.ids.copy_(torch.from_numpy(ids))
-        self._index = None
+    @property
+    def pairs(self) -> PairTable:
+        """The table of pairs, in PyTorch's tensors."""
+        return PairTable(self.displacements, self.fingerprints)
+
+    def choose(self, pairs: PairTable) -> None:
+        """Set the table of pairs, in NumPy's arrays."""
+        self.displacements = torch.from_numpy(pairs.displacements)
+        self.fingerprints = torch.from_numpy(pairs.fingerprints)
 
     def set_vectors(self, vectors: npt.NDArray[np.float32]) -> None:
-        """Set the vectors of all n-grams: float32 [ngrams, ngram_dim]."""
-        with torch.no_grad():
-            self.vectors.weight[1:] = torch.from_numpy(vectors)
+        """Set the vectors of all n-grams: float32 [words + slots, ngram_dim]."""
+        weight = torch.from_numpy(np.pad(vectors, ((1, 0), (0, 0))))
+        rows, width = weight.shape
+        self.vectors = nn.Embedding(rows, width, padding_idx=0, _weight=weight)
+        self.vectors.weight.requires_grad_(False)
         self.silent = False
 
     def check(self) -> None:
-        """Raise ValueError if ``ids`` are not what they must be."""
-        left, right = self.ids.unbind(dim=1)
-        pair = right > 0
-        keys = torch.where(pair, (left + self.base) * self.base + right, left)
-        inside = (self.ids >= 0).all() and (self.ids < self.base).all() and (left > 0).all()
-        if not inside or not (keys[1:] > keys[:-1]).all():
-            raise ValueError("its n-grams are out of order, or not ids of its words")
-
-    def _rows_by_id(self) -> tuple[Tensor, Tensor, Tensor]:
-        """(row of each word id [num_words + 1], keys of the pairs in ascending order, the row of
-        each)."""
-        if self._index is None:
-            rows = torch.arange(1, len(self.ids) + 1)
-            pair = self.ids[:, 1] > 0
-            words = torch.zeros(self.base, dtype=torch.int64)
-            words[self.ids[~pair, 0]] = rows[~pair]
-            keys, order = (self.ids[pair, 0] * self.base + self.ids[pair, 1]).sort()
-            if len(keys):
-                self._index = words, keys, rows[pair][order]
-            else:  # searchsorted needs one
-                self._index = words, keys.new_full((1,), -1), order.new_zeros(1)
-        return self._index
+        """Raise ValueError if the table of pairs holds numbers out of range."""
+        for numbers, most in (
+            (self.displacements, MOST_DISPLACEMENT),
+            (self.fingerprints, FINGERPRINTS),
+        ):
+            if not ((numbers >= 0) & (numbers <= most)).all():
+                raise ValueError("its table of pairs holds numbers out of range")
 
     def rows(self, ids: Tensor) -> Tensor:
         """ids: int64 [B, T], 0 = padding on the right → int64 [B, 2T - 1]: the rows of the n-grams
         that each text holds, each once, and 0."""
-        words, keys, pairs = self._rows_by_id()
-        pair_keys = ids[:, :-1] * self.base + ids[:, 1:]
-        place = torch.searchsorted(keys, pair_keys).clamp_max(len(keys) - 1)
-        there = torch.where(keys[place] == pair_keys, pairs[place], 0)
-        rows = torch.cat([words[ids], there], dim=1).sort(dim=1).values
+        is_word = (ids >= OOV_ID) & (ids < OOV_ID + self.words)
+        parts = [torch.where(is_word, ids - OOV_ID + 1, 0)]
+        if len(self.fingerprints):
+            slots, is_pair = self.pairs.find(ids[:, :-1], ids[:, 1:])
+            parts.append(torch.where(is_pair, slots + self.words + 1, 0))
+        rows = torch.cat(parts, dim=1).sort(dim=1).values
         again = torch.zeros_like(rows, dtype=torch.bool)
         again[:, 1:] = rows[:, 1:] == rows[:, :-1]
         return rows.masked_fill(again, 0)

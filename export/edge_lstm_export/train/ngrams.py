@@ -20,8 +20,8 @@ from scipy import sparse
 from scipy.optimize import minimize
 from torch.nn import functional
 
-from edge_lstm.text import PAD_ID, START_ID, Tokenizer
-from edge_lstm_export.graph.size import PairRoom
+from edge_lstm.text import OOV_ID, Tokenizer
+from edge_lstm_export.graph.pairs import PairTable, table_of
 from edge_lstm_export.options import SparseOptions
 from edge_lstm_export.train.data import Bools, Doubles, Floats, Ints
 from edge_lstm_export.train.examples import Examples
@@ -39,48 +39,57 @@ FEWEST_STEPS = 20  # tolerance: the schedule of the learning rate needs some
 class Features:
     """The n-grams of a network and what else its fit reads of a text.
 
-    keys: int64 [n] ascending, words' ids and pairs' keys, one row of the network's vectors each;
-        words: how
-    many of them are words. characters: float32 [n, m], CSR: how often an n-gram holds a character
-        n-gram;
-    None for long texts, which hold enough words. embeddings: float32 [n, width], what a word adds
-    to the meaning of a text; None if nothing is known.
+    words: ids that are n-grams, from OOV_ID on. table: of the pairs; they are the n-grams that
+        follow, by slot. pairs: int64 [slots, 2], the pair in each slot, 0 in an empty one.
+    characters: float32 [n, m], CSR: how often an n-gram holds a character n-gram; None for long
+        texts, which hold enough words. embeddings: float32 [n, width], what a word adds to the
+        meaning of a text; None if nothing is known.
     """
 
-    keys: Ints
     words: int
+    table: PairTable
+    pairs: Ints
     characters: Matrix | None = None
     embeddings: Floats | None = None
 
+    def __len__(self) -> int:
+        return self.words + len(self.pairs)
+
     @property
     def ids(self) -> Ints:
-        """int64 [n, 2], as network.NGramVectors takes them."""
-        first = np.where(self.keys < _PAIR_BASE, self.keys, self.keys // _PAIR_BASE)
-        return np.stack(
-            [first, np.where(self.keys < _PAIR_BASE, 0, self.keys % _PAIR_BASE)], axis=1
-        )
+        """int64 [n, 2]: the ids of each n-gram; the second of a word is 0, and both of an empty
+        slot."""
+        words = OOV_ID + np.arange(self.words)
+        return np.concatenate([np.stack([words, 0 * words], axis=1), self.pairs])
 
     def held(self, examples: Examples) -> Matrix:
-        """float32 [texts, n], CSR: 1 for each n-gram that a text holds."""
-        blocks = [sparse.csr_matrix((0, len(self.keys)), dtype=np.float32)]
+        """float32 [texts, n], CSR: 1 for each n-gram that a text holds, as the model file has
+        it."""
+        blocks = [sparse.csr_matrix((0, len(self)), dtype=np.float32)]
         for texts, owner, ids, pair_owner, pairs in _blocks(examples):
-            owner = np.concatenate([owner, pair_owner])
-            keys = np.concatenate([ids, pairs])
-            place = np.searchsorted(self.keys, keys).clip(max=len(self.keys) - 1)
-            inside = self.keys[place] == keys
-            blocks.append(_ones(owner[inside], place[inside], (texts, len(self.keys))))
+            is_word = (ids >= OOV_ID) & (ids < OOV_ID + self.words)
+            owners = [owner[is_word]]
+            places = [ids[is_word] - OOV_ID]
+            if len(self.pairs):
+                slots, is_pair = self.table.find(pairs // _PAIR_BASE, pairs % _PAIR_BASE)
+                owners.append(pair_owner[is_pair])
+                places.append(self.words + slots[is_pair])
+            shape = (texts, len(self))
+            blocks.append(_ones(np.concatenate(owners), np.concatenate(places), shape))
         return sparse.vstack(blocks, "csr")
 
-    def best(self, vectors: Floats, counts: Matrix, most: int) -> Features:
-        """Keep ``most``: the first words and then the pairs that move most logits, by the length of
-        their
-        vectors times the root of their texts. vectors: float32 [n, outputs]; counts: float32
-            [texts, n]."""
-        words = min(self.words, most)
+    def best(self, vectors: Floats, counts: Matrix, most_slots: int) -> Features:
+        """Keep the words, and the pairs that move most logits, as many as find room.
+
+        A pair moves them by the length of its vector times the root of its texts.
+
+        vectors: float32 [n, outputs]; counts: float32 [texts, n]. Characters and embeddings are
+        left out.
+        """
         worth = np.linalg.norm(vectors, axis=1) * np.sqrt(counts.getnnz(axis=0))
-        pairs = np.argsort(-worth[self.words :], kind="stable")[: most - words]
-        keys = np.concatenate([self.keys[:words], np.sort(self.keys[self.words :][pairs])])
-        return replace(self, keys=keys, words=words)
+        order = np.argsort(-worth[self.words :], kind="stable")
+        pairs = self.pairs[order]
+        return Features(self.words, *table_of(pairs[pairs[:, 0] > 0], most_slots))
 
     def matrix(self, counts: Matrix) -> Matrix:
         """counts: float32 [texts, n] → float32 [texts, n + m + width], CSR: all columns of the
@@ -91,7 +100,7 @@ class Features:
     def folded(self, weights: Floats) -> Floats:
         """weights: float32 [n + m + width, outputs], of :meth:`matrix` → float32 [n, outputs], with
         the characters' and embeddings' added into the words'."""
-        count = len(self.keys)
+        count = len(self)
         total = weights[:count]
         start = count
         for block in (self.characters, self.embeddings):
@@ -103,31 +112,25 @@ class Features:
 
 def choose_ngrams(
     examples: Examples,
-    most: int,
-    num_ids: int,
+    words: int,
+    most_slots: int,
     fewest_texts: int,
     targets: Floats | None = None,
-    room: PairRoom | None = None,
 ) -> Features:
-    """Choose the n-grams that get a vector, at most ``most``, and no more word pairs than find
-    ``room``.
+    """Choose the n-grams that get a vector.
 
-    Every id below ``num_ids`` gets one, but for the padding's and the start's (a word that occurs
-    in no text has its characters). The rest go to word pairs that ``fewest_texts`` hold: to the
-    most frequent ones, or with ``targets``, float32 [texts, L], to those that tell labels apart.
+    ``words`` ids from OOV_ID on get one (a word that occurs in no text has its characters), and
+    word pairs that ``fewest_texts`` hold: the most frequent ones, or with ``targets``, float32
+    [texts, L], those that tell labels apart; as many as find room in ``most_slots``.
     """
     counts, keys = _pairs_of(examples)
     texts = counts.getnnz(axis=0)
-    words = np.setdiff1d(np.arange(num_ids), (PAD_ID, START_ID))[:most]
     worth = texts.astype(np.float64) if targets is None else _log_count_ratios(counts, targets)
     worth[texts < fewest_texts] = -1
-    best = np.argsort(-worth, kind="stable")[: max(0, most - len(words))]
+    best = np.argsort(-worth, kind="stable")
     chosen = keys[best[worth[best] > 0]]
-    if room is not None:
-        pairs = np.stack([chosen // _PAIR_BASE, chosen % _PAIR_BASE], axis=1)
-        chosen = chosen[: room.fitting(pairs, len(words))]
-    chosen = np.sort(chosen)
-    return Features(np.concatenate([words, chosen]).astype(np.int64), len(words))
+    pairs = np.stack([chosen // _PAIR_BASE, chosen % _PAIR_BASE], axis=1)
+    return Features(words, *table_of(pairs, most_slots))
 
 
 def _log_count_ratios(counts: Matrix, targets: Floats) -> Doubles:
@@ -153,10 +156,9 @@ def with_characters(features: Features, tokenizer: Tokenizer, options: SparseOpt
         *(f"<{word}>" for word in tokenizer.words),
         *(tokenizer.pieces or ()),
     ]
-    pairs = len(features.keys) - features.words  # which have no characters of their own
-    texts = [entries[i] if i < len(entries) else "" for i in features.keys[: features.words]] + [
-        ""
-    ] * pairs
+    # Pairs have no characters of their own.
+    texts = [entries[i] if i < len(entries) else "" for i in features.ids[: features.words, 0]]
+    texts += [""] * len(features.pairs)
     counter = CountVectorizer(
         analyzer="char",
         ngram_range=(options.shortest, options.longest),
@@ -168,8 +170,8 @@ def with_characters(features: Features, tokenizer: Tokenizer, options: SparseOpt
 
 def with_embeddings(features: Features, embeddings: Floats) -> Features:
     """Add the embeddings of words. embeddings: float32 [ids, width], 0 for unknown ids."""
-    table = np.zeros((len(features.keys), embeddings.shape[1]), np.float32)
-    table[: features.words] = embeddings[features.keys[: features.words]]
+    table = np.zeros((len(features), embeddings.shape[1]), np.float32)
+    table[: features.words] = embeddings[features.ids[: features.words, 0]]
     return replace(features, embeddings=table)
 
 
@@ -228,7 +230,7 @@ class SparseData:
         characters would drown the n-grams.
         """
         x = self.features.matrix(self.held)
-        n = len(self.features.keys)
+        n = len(self.features)
         embedded = self.features.embeddings
         dense = x.shape[1] - (0 if embedded is None else embedded.shape[1])
         texts = np.bincount(x.indices, minlength=x.shape[1])
@@ -363,7 +365,7 @@ def merged(first: SparseWeights, second: SparseWeights, data: SparseData) -> Spa
     """
     count, width = first.head.shape
     roots = data.examples.roots
-    total = np.zeros((len(data.features.keys), count), np.float32)
+    total = np.zeros((len(data.features), count), np.float32)
     bias = np.zeros(count, np.float32)
     scale = None
     for weights in (first, second):

@@ -61,8 +61,8 @@ class Plan(Options):
     preset: that it was made from. max_kilobytes: the largest int8 file, in 1,000 bytes.
     kind: of the data, which chose its defaults.
     start: model file whose LSTM and embeddings the network starts from.
-    network.ngrams: n-grams that get a vector, at most: as many as the texts have and the file has
-        room for.
+    network.ngram_words, network.ngram_slots: at most; as many as the vocabulary and the texts have,
+        and the file has room for.
     teachers: in the order in which they are asked; the first is always kept.
     word_table: word embeddings that the n-gram part reads, and the LSTM unless it starts from a
         file.

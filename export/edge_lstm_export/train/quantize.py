@@ -6,7 +6,7 @@ import copy
 
 import torch
 
-from edge_lstm_export.graph.weights import to_int8
+from edge_lstm_export.graph.weights import rounded, to_int8
 from edge_lstm_export.train.network import Network
 
 
@@ -17,12 +17,23 @@ def rounded_to_int8(network: Network) -> Network:
     Then the fp32 and the int8 file differ by the LSTM's activations only: thresholds that are
     chosen on the rounded network hold for both. A second rounding changes nothing.
     """
-    rounded = copy.deepcopy(network)
+    copied = copy.deepcopy(network)
     with torch.no_grad():
-        for name, values in rounded.named_parameters():
+        for name, values in copied.named_parameters():
             if "bias" in name:
                 continue
-            axis = 0 if name.startswith(("head", "ngrams")) else None
-            integers, scales = to_int8(values.numpy(), axis, reduced=name.startswith("lstm"))
-            values.copy_(torch.from_numpy(integers * scales))
-    return rounded
+            if name.startswith("lstm"):
+                integers, scales = to_int8(values.numpy()[None])
+                values.copy_(torch.from_numpy(integers * scales)[0])
+                continue
+            # PyTorch has the head the other way round.
+            is_head = name.startswith("head")
+            weights = values.T if is_head else values
+            axis = None
+            if is_head:
+                axis = 1
+            elif name.startswith("ngrams"):
+                axis = 0
+            table = rounded(weights.numpy(), axis)
+            weights.copy_(torch.from_numpy(table.values * table.scales))
+    return copied

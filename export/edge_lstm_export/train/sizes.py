@@ -6,9 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from edge_lstm.errors import DataError
-from edge_lstm.text import FIRST_WORD_ID, Tokenizer
-from edge_lstm_export.graph.size import file_parts
-from edge_lstm_export.graph.weights import SENTINELS
+from edge_lstm.text import FIRST_WORD_ID, OOV_ID, Tokenizer
+from edge_lstm_export.graph.size import FEWEST_SLOTS, file_parts, row_bytes, slots_in
 from edge_lstm_export.options import NetworkConfig
 from edge_lstm_export.train import defaults
 from edge_lstm_export.train.calibrate import LONGEST_THRESHOLD, longest_curve
@@ -21,7 +20,6 @@ from edge_lstm_export.train.stats import DatasetStats
 FIGURES = 1_600  # tolerance: an estimate
 LABEL_FIGURES = 60  # tolerance: an estimate
 MOST_UNITS = 4096  # tolerance: no bound
-ID_BYTES = 2  # tolerance: of an n-gram's id or number in the file, from 128 to 16,383
 
 
 @dataclass(frozen=True)
@@ -76,7 +74,8 @@ def plan_network(
         labels=stats.labels,
         multi_label=stats.multi_label,
         dropout=defaults.DROPOUT,
-        ngrams=1,
+        ngram_words=1,
+        ngram_slots=FEWEST_SLOTS,
         ngram_dim=1,
     )
     width = network.logits if stats.labels <= defaults.MOST_EXACT_LABELS else preset.rank
@@ -100,13 +99,19 @@ def plan_network(
         words = num_words
         words_reason = "asked for"
     # As many n-grams as fit: no vocabulary would leave more room for them.
-    network = replace(network, num_words=words, ngrams=room // _ngram_bytes(network))
+    network = replace(
+        network,
+        num_words=words,
+        ngram_words=words - OOV_ID,
+        ngram_slots=slots_in(room, network),
+    )
     reasons = {
         "network.num_words": words_reason,
         "network.embedding_dim": reason,
         "network.hidden": reason,
         "network.bidirectional": reason,
-        "network.ngrams": f"at most, in {room:,} bytes",
+        "network.ngram_words": "all words",
+        "network.ngram_slots": f"at most, in {room:,} bytes",
         "network.ngram_dim": _why_width(stats),
         "network.labels": "of the data",
         "network.multi_label": "of the data",
@@ -138,7 +143,7 @@ def _words(
     line = stats.word_bytes
     if words_first:
         # Related words fill it, which are longer than the few that repeat in few texts.
-        line = max(line, DatasetStats.word_bytes - ID_BYTES)
+        line = max(line, DatasetStats.word_bytes)
     each = _word_bytes(network, line)
     fitting = int(room / each)
     if not is_large:
@@ -168,7 +173,12 @@ def _fixed_parts(network: NetworkConfig, stats: DatasetStats) -> dict[str, int]:
     return file_parts(
         Tokenizer(("x",), pieces=()),
         [label] * stats.labels,
-        replace(network, num_words=FIRST_WORD_ID + 1),
+        replace(
+            network,
+            num_words=FIRST_WORD_ID + 1,
+            ngram_words=min(network.ngram_words, 1),
+            ngram_slots=min(network.ngram_slots, FEWEST_SLOTS),
+        ),
         {"figures": figures},
         thresholds=(LONGEST_THRESHOLD,) * stats.labels if multi_label else None,
         curve=None if multi_label else longest_curve(),
@@ -181,22 +191,18 @@ def expected_parts(
     """Return the bytes of the int8 file by part, the largest first, if the texts fill it."""
     parts = _fixed_parts(network, stats)
     words = network.num_words
-    parts["embedding"] += words * (network.embedding_dim + SENTINELS)
+    parts["embedding"] += words * row_bytes(network.embedding_dim)
     parts["vocabulary"] += round(words * stats.word_bytes)
     if network.ngrams:
         rest = max_kilobytes * 1000 - sum(parts.values())
-        parts["n-grams"] += max(words * _ngram_bytes(network), rest)
+        parts["n-grams"] += max(network.ngram_words * row_bytes(network.ngram_dim), rest)
     return dict(sorted(parts.items(), key=lambda part: -part[1]))
 
 
-def _ngram_bytes(network: NetworkConfig) -> int:
-    """Return the bytes of a word's vector, id and number."""
-    return network.ngram_dim + 2 * ID_BYTES if network.ngrams else 0
-
-
 def _word_bytes(network: NetworkConfig, line: float) -> float:
-    """Return the bytes of a word in the file: its line, its embedding and its n-gram."""
-    return network.embedding_dim + SENTINELS + line + _ngram_bytes(network)
+    """Return the bytes of a word in the file: its entry, its embedding and its n-gram."""
+    ngram = row_bytes(network.ngram_dim) if network.ngrams else 0
+    return row_bytes(network.embedding_dim) + line + ngram
 
 
 def _no_room(

@@ -15,7 +15,7 @@ from onnx import load_model_from_string, numpy_helper
 from edge_lstm.errors import DataError
 from edge_lstm.modelfile import ModelFile, embedded_model, open_model
 from edge_lstm.text import FIRST_WORD_ID, Tokenizer
-from edge_lstm_export.graph.weights import SENTINELS
+from edge_lstm_export.graph.weights import SENTINELS, unpacked
 from edge_lstm_export.options import SENTIMENT, SMALL_SENTIMENT, NetworkConfig, SourceFile
 from edge_lstm_export.train.data import Floats
 from edge_lstm_export.train.network import Weights, lstm_name
@@ -79,7 +79,7 @@ def first_weights(file: SourceFile, tokenizer: Tokenizer) -> tuple[Weights, Floa
     as, NaN if it knows none of it.
     """
     model = open_source(file)
-    weights = _lstm_weights(model.data)
+    weights = _lstm_weights(model)
     table = weights.pop("embedding.weight")
     vectors = np.full((tokenizer.num_ids, table.shape[1]), np.nan, np.float32)
     vectors[:FIRST_WORD_ID] = table[:FIRST_WORD_ID]
@@ -91,24 +91,27 @@ def first_weights(file: SourceFile, tokenizer: Tokenizer) -> tuple[Weights, Floa
     return weights, vectors
 
 
-def _lstm_weights(data: bytes) -> Weights:
+def _lstm_weights(model: ModelFile) -> Weights:
     """Return a model file's embedding and LSTM in float32, by PyTorch's names and without
     sentinels.
 
     ONNX has the gates in the order input, output, forget, cell; PyTorch in input, forget, cell,
     output.
     """
-    graph = load_model_from_string(data).graph
+    graph = load_model_from_string(model.data).graph
     tensors = {constant.name: numpy_helper.to_array(constant) for constant in graph.initializer}
     w = tensors["lstm_w"]  # D, 4H, E
     r = tensors["lstm_r"]  # D, 4H, H
-    embedding = tensors["embedding"]
+    embedding = tensors.get("embedding", np.zeros((0, 0)))
     hidden = r.shape[2]
     if "lstm_w_scale" in tensors:  # int8: D, inputs, 4H, with sentinels
         hidden = r.shape[1] - SENTINELS
         w = _dequantized(w, tensors["lstm_w_scale"])[:, :, :-SENTINELS]
         r = _dequantized(r, tensors["lstm_r_scale"])[:, :, :hidden]
-        embedding = embedding[:, :-SENTINELS] * tensors["embedding_scale"]
+        width = model.network["embedding_dim"]
+        if "embedding_q" in tensors:
+            embedding = unpacked(tensors["embedding_q"], tensors["embedding_m"], width)
+        embedding = embedding * tensors["embedding_scale"]
     bias = np.split(tensors["lstm_b"], 2, axis=1)[0]
     weights = {"embedding.weight": embedding.astype(np.float32)}
     for name, values in {"weight_ih": w, "weight_hh": r, "bias_ih": bias}.items():

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edge_lstm.text import spaceless, split_marks
+from edge_lstm.text import Tokenizer, front_coded, spaceless, split_marks
 from edge_lstm_export.options import EnsembleOptions, LinearOptions, SourceFile, VocabularyOptions
 from edge_lstm_export.train import defaults
 from edge_lstm_export.train.data import Dataset, Floats, folds_of
@@ -15,6 +15,7 @@ from edge_lstm_export.train.pretrained import english
 from edge_lstm_export.train.teachers import base
 from edge_lstm_export.train.teachers.linear import LinearTeacher
 from edge_lstm_export.train.teachers.model import model_teacher
+from edge_lstm_export.train.vocabulary import in_groups
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,8 @@ class DatasetStats:
     rows, labels: counts. multi_label: a text may have several labels.
     mean_length: words per text, the mean (characters in an unsegmented script).
     unsegmented: many texts are in a script without spaces between words.
-    word_bytes: mean size in UTF-8 of a word that occurs more than once and can be in a vocabulary,
-        with the end of its line.
+    word_bytes: mean size in a model file of a word that occurs more than once and can be in a
+        vocabulary.
     label_bytes: mean size in UTF-8 of a label's name.
     english: share of words that the table of English words has, 0 to 1.
     unlabelled: texts without a label.
@@ -81,18 +82,18 @@ def dataset_stats(dataset: Dataset, unlabelled: int = 0) -> DatasetStats:
     else:
         length = sum(map(len, words))
     counts = Counter(word for text_words in words for word in text_words)
-    repeated = [word for word, n in counts.items() if n > 1]
+    repeated = [word for word, n in counts.most_common() if n > 1]
     # As the vocabulary takes them: longer words only for lack of others, and then cut.
     longest = VocabularyOptions.longest_word
     kept = [word for word in repeated if len(word) <= longest] or [w[:longest] for w in repeated]
-    lines = [len(word.encode()) + 1 for word in kept]
+    stored = front_coded(in_groups(Tokenizer(tuple(kept), pieces=())).words).encode()
     return DatasetStats(
         rows=len(texts),
         labels=len(dataset.labels),
         multi_label=dataset.multi_label,
         mean_length=length / max(1, len(texts)),
         unsegmented=unsegmented,
-        word_bytes=float(np.mean(lines)) if lines else DatasetStats.word_bytes,
+        word_bytes=len(stored) / len(kept) if kept else DatasetStats.word_bytes,
         label_bytes=float(np.mean([len(name.encode()) for name in dataset.labels])),
         unlabelled=unlabelled,
     )

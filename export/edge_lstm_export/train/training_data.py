@@ -9,8 +9,8 @@ from functools import cached_property, partial
 import numpy as np
 
 from edge_lstm.errors import DataError
-from edge_lstm.text import Tokenizer, split_marks
-from edge_lstm_export.graph.size import SPARE, file_parts, without_last_words
+from edge_lstm.text import OOV_ID, Tokenizer, split_marks
+from edge_lstm_export.graph.size import FEWEST_SLOTS, SPARE, file_parts, without_last_words
 from edge_lstm_export.train.data import Dataset, Floats, Ints, Names, Split
 from edge_lstm_export.train.examples import Examples
 from edge_lstm_export.train.plan import Plan
@@ -21,7 +21,7 @@ from edge_lstm_export.train.stages import TEACHERS, Stages
 from edge_lstm_export.train.teachers import base
 from edge_lstm_export.train.teachers.load import Teachers
 from edge_lstm_export.train.unlabelled import misspell
-from edge_lstm_export.train.vocabulary import build_vocabulary, informative_marks
+from edge_lstm_export.train.vocabulary import build_vocabulary, in_groups, informative_marks
 
 
 @dataclass(frozen=True)
@@ -50,10 +50,13 @@ def choose_vocabulary(
     training, calibration = longest_provenance(dataset, plan, rows, transfer)
 
     def room_beside(tokenizer: Tokenizer) -> int:
+        network = plan.network
+        words = min(network.ngram_words, tokenizer.num_ids - OOV_ID)
+        slots = min(network.ngram_slots, FEWEST_SLOTS)
         parts = file_parts(
             tokenizer,
             dataset.labels,
-            replace(plan.network, num_words=tokenizer.num_ids),
+            replace(network, num_words=tokenizer.num_ids, ngram_words=words, ngram_slots=slots),
             training,
             thresholds=calibration.thresholds,
             curve=calibration.curve,
@@ -61,10 +64,12 @@ def choose_vocabulary(
         )
         return plan.max_kilobytes * 1000 - SPARE - sum(parts.values())
 
-    tokenizer = _wished_vocabulary(dataset, rows, transfer, plan, words)
+    ranked = _wished_vocabulary(dataset, rows, transfer, plan, words)
+    tokenizer = in_groups(ranked)
     room = room_beside(tokenizer)
-    while room < 0 and tokenizer.words:
-        tokenizer = without_last_words(tokenizer, plan.network, -room)
+    while room < 0 and ranked.words:
+        ranked = without_last_words(ranked, plan.network, -room)
+        tokenizer = in_groups(ranked)
         room = room_beside(tokenizer)
     if not tokenizer.words:
         reason = f"network and labels leave no room for words in {plan.max_kilobytes:,} kB"

@@ -5,14 +5,17 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import islice
 
 import numpy as np
 
 from edge_lstm.errors import DataError
+from edge_lstm.familiarity import level
 from edge_lstm.text import (
     FIRST_WORD_ID,
     MARKS,
-    REPLACEMENT,
+    NEVER_IN_ENTRIES,
     Tokenizer,
     spaceless,
     split_marks,
@@ -47,6 +50,22 @@ def build_vocabulary(
         room = num_words - FIRST_WORD_ID - len(words) - len(subwords)
         words = (*words, *related(words, room))
     return Tokenizer(words, text.length, pieces=subwords)
+
+
+def in_groups(tokenizer: Tokenizer) -> Tokenizer:
+    """Return the text rule with its words in another order, in which a file stores them shorter.
+
+    Words of similar frequency, whose ids have the same :func:`familiarity.level`, stand in the
+    order of their code points, and so do all subwords. Keras's rule keeps the order of its ids.
+    """
+    if tokenizer.pieces is None:
+        return tokenizer
+    by_level = sorted((level(i), word) for i, word in enumerate(tokenizer.words, FIRST_WORD_ID))
+    return replace(
+        tokenizer,
+        words=tuple(word for _, word in by_level),
+        pieces=tuple(sorted(tokenizer.pieces)),
+    )
 
 
 def count_words(texts: Iterable[str]) -> Counter[str]:
@@ -131,7 +150,7 @@ def _subwords(counts: Counter[str], most: int, options: VocabularyOptions) -> tu
     parts: dict[str, float] = defaultdict(float)
     used: dict[str, float] = defaultdict(float)
     for word, weight in weights.items():
-        for run in word.split(REPLACEMENT):
+        for run in NEVER_IN_ENTRIES.split(word):
             for character in run:
                 characters[character] += weight
             for size in range(2, options.longest_subword + 1):
@@ -175,7 +194,8 @@ def _first_words(ranked: Sequence[str], num_words: int) -> tuple[str, ...]:
         raise DataError(
             f"num_words must be above {FIRST_WORD_ID}, not {num_words}: lower ids are not words"
         )
-    words = tuple(word for word in ranked if REPLACEMENT not in word)[: num_words - FIRST_WORD_ID]
+    usable = (word for word in ranked if not NEVER_IN_ENTRIES.search(word))
+    words = tuple(islice(usable, num_words - FIRST_WORD_ID))
     if not words:
         raise DataError(
             "the training texts hold no words; give other texts, or name another --text-column"
