@@ -281,27 +281,26 @@ static double spread_of(const edge_lstm *m, const float *probabilities) {
     return 2 * logarithm(roots) / logarithm(m->num_labels);
 }
 
-/* Return the group of an id, of 4, 16, 64, … ids: half its bits, rounded up. Words of an earlier group
- * are more frequent. */
-static int group_of(int32_t id) {
-    int group = 0;
+/* Return the level of an id: half its bits, rounded up. Words of a lower level are more frequent. */
+static int level_of(int32_t id) {
+    int level = 0;
     for (; id > 0; id >>= 2)
-        group++;
-    return group;
+        level++;
+    return level;
 }
 
 /* Return how rare the text's words are, from 0 to 1. */
 static double rarity_of(const edge_lstm *m, const sequence *s) {
     size_t first = s->ids[0] == START_ID ? 1 : 0; /* a text that was too long has lost it */
     size_t words = s->count - first;
-    int groups = 0;
+    int levels = 0;
     if (words == 0)
         return 1;
     for (size_t i = first; i < s->count; i++) {
         int is_known = s->ids[i] >= FIRST_WORD_ID;
-        groups += group_of(is_known ? s->ids[i] : m->max_id);
+        levels += level_of(is_known ? s->ids[i] : m->max_id);
     }
-    return (double)groups / (double)words / group_of(m->max_id);
+    return (double)levels / (double)words / level_of(m->max_id);
 }
 
 double edge_lstm_unfamiliarity(edge_lstm_worker *w, const char *text, size_t size,
@@ -360,7 +359,8 @@ static int are_ids(slice expected_ids, const sequence *s) {
 static int check_row(edge_lstm_worker *w, slice row, float *worst) {
     sequence *s = &w->sequences[0];
     float *probabilities = w->logits;
-    double expected, label;
+    double expected;
+    double label;
     slice text, ids, pairs, pair;
     if (!json_get(row, "text", &text))
         return 0;
@@ -384,8 +384,8 @@ static int check_row(edge_lstm_worker *w, slice row, float *worst) {
         if (difference > (double)*worst)
             *worst = (float)difference;
     }
-    int is_short = w->model->num_labels < GOLDEN_LABELS;
-    return is_right && num_pairs == (is_short ? w->model->num_labels : GOLDEN_LABELS);
+    int32_t labels = w->model->num_labels;
+    return is_right && num_pairs == (labels < GOLDEN_LABELS ? labels : GOLDEN_LABELS);
 }
 
 size_t edge_lstm_check(edge_lstm_worker *w, size_t *rows, float *worst) {

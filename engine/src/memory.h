@@ -94,9 +94,9 @@ static void lay_out_worker(const edge_lstm *m, edge_lstm_worker *w, arena *a) {
     }
     w->word = arena_alloc(a, word_capacity(m), 1);
     w->ngrams_seen = arena_alloc(a, (uint64_t)m->num_ngrams / 8 + 1, 1);
-    uint64_t features = (uint64_t)(pooled_dim(m) + m->ngram_dim);
-    w->features = arena_alloc(a, features + 1, sizeof(float)); /* one more: see add_row */
-    w->logits = arena_alloc(a, (uint64_t)m->num_labels + 1, sizeof(float));
+    w->row = arena_alloc(a, (uint64_t)(m->ngram_dim + m->num_logits + ROW_PADDING), 1);
+    w->features = arena_alloc(a, (uint64_t)(pooled_dim(m) + m->ngram_dim), sizeof(float));
+    w->logits = arena_alloc(a, (uint64_t)m->num_labels, sizeof(float));
 }
 
 #endif

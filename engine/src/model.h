@@ -24,7 +24,8 @@ enum {
 };
 
 /* The entries of the file's metadata. */
-enum { FORMAT, TOKENIZER, VOCABULARY, LABELS, NETWORK, GOLDEN, MULTI_LABEL, ABSTENTION, NUM_ENTRIES };
+enum { FORMAT, TOKENIZER, VOCABULARY, LABELS, NETWORK, GOLDEN, MULTI_LABEL, ABSTENTION };
+enum { NUM_ENTRIES = ABSTENTION + 1 };
 
 /* Kinds of characters. A mark is a word of its own. */
 enum { LETTER, SEPARATOR, MARK };
@@ -33,9 +34,8 @@ enum { LETTER, SEPARATOR, MARK };
  * signed bytes q - 128, or 16 bits, q - zero point. */
 enum { INPUTS_U8, INPUTS_S8, INPUTS_S16 };
 
-/* The two columns behind the embedding, and the zero point that they give its range. They make it
- * the same for every text, so that the embedding's values are a text's 8-bit inputs as they
- * stand. */
+/* The columns 127 and -128 behind the embedding give every text the same range, of this zero point,
+ * so that the embedding's values are a text's 8-bit inputs as they stand. */
 enum { HIGH_SENTINEL = 127, LOW_SENTINEL = -128, EMBEDDING_ZERO_POINT = 128 };
 
 /* One direction of the LSTM while it reads a text. units: hidden, up to full blocks. */
@@ -83,6 +83,7 @@ typedef struct {
     const unsigned char *values;
     const unsigned char *multipliers; /* one a row of 4-bit numbers; NULL if there are none */
 } table;
+enum { ROW_PADDING = 7 }; /* bytes behind a row that reading it may write */
 
 struct edge_lstm {
     const kernel *kernel;
@@ -161,6 +162,7 @@ struct edge_lstm_worker {
     sequence sequences[EDGE_LSTM_TEXTS];
     unsigned char *word;        /* [word_capacity]: the word that is being read */
     unsigned char *ngrams_seen; /* a bit for each n-gram */
+    unsigned char *row;         /* of a table, as bytes */
     float *features;            /* what the head reads */
     float *logits;              /* [num_labels] */
 };

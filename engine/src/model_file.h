@@ -40,13 +40,12 @@ static const char *const ENTRY_NAMES[NUM_ENTRIES] = {
     [NETWORK] = "edge_lstm.network",       [GOLDEN] = "edge_lstm.golden",
     [MULTI_LABEL] = "edge_lstm.multi_label",       [ABSTENTION] = "edge_lstm.abstention"};
 
-/* The largest size of each entry in bytes, far above that of any model, and the bytes that each
- * label adds. */
+/* The largest size of each entry in bytes, far above that of any model. Each label adds to that of
+ * the thresholds. */
 static const uint32_t MAX_ENTRY_BYTES[NUM_ENTRIES] = {
-    [FORMAT] = 16,       [TOKENIZER] = 1 << 16, [VOCABULARY] = 1 << 25, [LABELS] = 1 << 23,
-    [NETWORK] = 1 << 16, [GOLDEN] = 1 << 20,    [MULTI_LABEL] = 1 << 16,    [ABSTENTION] = 1 << 16};
-static const uint32_t BYTES_PER_LABEL[NUM_ENTRIES] = {[GOLDEN] = 512, [MULTI_LABEL] = 32};
-enum { NAMES_PER_ENTRY = 4 }; /* a label's name stands in an entry this often at most */
+    [FORMAT] = 16,       [TOKENIZER] = 1 << 16, [VOCABULARY] = 1 << 25,  [LABELS] = 1 << 23,
+    [NETWORK] = 1 << 16, [GOLDEN] = 1 << 20,    [MULTI_LABEL] = 1 << 16, [ABSTENTION] = 1 << 16};
+enum { BYTES_OF_THRESHOLD = 32 };
 
 /* Return the value of an entry of the metadata: empty if the entry has none. at is NULL if there is
  * no such entry. */
@@ -97,15 +96,12 @@ static const char *read_file(edge_lstm *m, slice file, int checks_digest) {
 }
 
 /* Return whether each entry of the metadata has at most its largest size. Ask before the first is
- * read and, since some grow with the labels, again once their number is known. */
+ * read and, since one grows with the labels, again once their number is known. */
 static int entries_fit(const edge_lstm *m) {
-    uint64_t names = NAMES_PER_ENTRY * (uint64_t)slice_length(m->metadata[LABELS]);
-    uint64_t labels = (uint64_t)(m->num_labels ? m->num_labels : MAX_LABELS);
+    uint32_t labels = (uint32_t)(m->num_labels ? m->num_labels : MAX_LABELS);
     for (int i = 0; i < NUM_ENTRIES; i++) {
-        uint64_t limit = MAX_ENTRY_BYTES[i];
-        if (BYTES_PER_LABEL[i])
-            limit += BYTES_PER_LABEL[i] * labels + names;
-        if (slice_length(m->metadata[i]) > limit)
+        uint32_t more = i == MULTI_LABEL ? BYTES_OF_THRESHOLD * labels : 0;
+        if (slice_length(m->metadata[i]) > MAX_ENTRY_BYTES[i] + more)
             return 0;
     }
     return 1;
@@ -314,33 +310,8 @@ static int find_constant(const edge_lstm *m, const constant *c) {
     return type != FLOAT32 || are_numbers(bytes, c->type == SCALES);
 }
 
-/* Find a table. names: its own and, for those of its 4-bit numbers, "_q" and "_m" behind it. */
-static int find_table(const edge_lstm *m, const char *const *names, int32_t rows, int32_t columns,
-                      table *t) {
-    const constant plain = {names[0], 1, m->is_int8 ? INT8 : FLOAT32, {rows, columns, -1}, &t->values};
-    const int32_t bytes = (int32_t)packed_size((size_t)columns);
-    const constant packed = {names[1], 1, UINT8, {rows, bytes, -1}, &t->values};
-    const constant multipliers = {names[2], 1, UINT8, {rows, 1, -1}, &t->multipliers};
-    t->columns = (size_t)columns;
-    if (!m->is_int8 || columns < LEAST_PACKED_COLUMNS)
-        return find_constant(m, &plain);
-    if (!find_constant(m, &packed) || !find_constant(m, &multipliers))
-        return 0;
-    return is_packed_table(t, (size_t)rows);
-}
-
-/* Find the hash table of pairs. Return whether it has only fingerprints that pairs may have. */
-static int find_pairs(edge_lstm *m) {
-    slice tensor = find_submessage(m->graph, GRAPH_CONSTANT, TENSOR_NAME, "pair_displacements");
-    size_t buckets = slice_length(find_bytes(tensor, TENSOR_BYTES)) / 2;
-    if (buckets < 1 || buckets > MAX_SLOTS)
-        return 0;
-    m->pair_buckets = (int32_t)buckets;
-    const constant constants[] = {
-        {"pair_displacements", 1, UINT16, {m->pair_buckets, -1}, &m->pair_displacements},
-        {"pair_fingerprints", 1, UINT16, {m->ngram_slots, -1}, &m->pair_fingerprints}};
-    if (!find_constant(m, &constants[0]) || !find_constant(m, &constants[1]))
-        return 0;
+/* Return whether the slots of pairs have only fingerprints that pairs may have. */
+static int are_fingerprints(const edge_lstm *m) {
     for (size_t slot = 0; slot < (size_t)m->ngram_slots; slot++)
         if (load_u16(m->pair_fingerprints, slot) > MAX_FINGERPRINT)
             return 0;
@@ -367,60 +338,85 @@ static void find_max_abs_weight(edge_lstm *m, const unsigned char *weights, size
     }
 }
 
-/* Find the weights in the file. int8 has two sentinel columns behind the embedding, which are not in
- * the file, and two sentinel units in each direction. */
+/* Set the columns of a table. Return whether the file has them as 4-bit numbers. */
+static int is_packed(const edge_lstm *m, table *t, int32_t columns) {
+    t->columns = (size_t)columns;
+    return m->is_int8 && columns >= LEAST_PACKED_COLUMNS;
+}
+
+/* Find the weights in the file. int8 has two sentinel columns behind the embedding, which are not
+ * stored, and two sentinel units in each direction. */
 static const char *find_weights(edge_lstm *m) {
-    static const char *const embedding_names[] = {"embedding", "embedding_q", "embedding_m"};
-    static const char *const head_names[] = {"head_w", "head_w_q", "head_w_m"};
-    static const char *const ngram_names[] = {"ngram_vectors", "ngram_vectors_q", "ngram_vectors_m"};
     slice scale = find_submessage(m->graph, GRAPH_CONSTANT, TENSOR_NAME, "embedding_scale");
+    slice pairs = find_submessage(m->graph, GRAPH_CONSTANT, TENSOR_NAME, "pair_displacements");
+    size_t buckets = slice_length(find_bytes(pairs, TENSOR_BYTES)) / 2;
+    int32_t columns = m->embedding_dim;
     int is_int8 = scale.at != NULL;
-    int32_t embedding_columns = m->embedding_dim;
     m->is_int8 = is_int8;
+    m->pair_buckets = buckets > MAX_SLOTS ? 0 : (int32_t)buckets;
     if (is_int8) {
         m->embedding_dim += 2;
         m->hidden += 2;
     }
     int type = is_int8 ? INT8 : FLOAT32;
     int has_ngrams = m->num_ngrams > 0;
+    int has_pairs = m->ngram_slots > 0;
+    int32_t rows = m->max_id + 1;
+    int32_t grams = m->num_ngrams;
+    int32_t width = m->ngram_dim;
+    int32_t logits = m->num_logits;
     int32_t directions = m->num_directions;
     int32_t x = m->embedding_dim;
     int32_t h = m->hidden;
     int32_t gates = 4 * h;
-    int32_t features = pooled_dim(m) + m->ngram_dim;
+    int32_t features = pooled_dim(m) + width;
     /* fp32: [directions, gates, inputs]; int8: [directions, inputs, gates] */
     int32_t w_rows = is_int8 ? x : gates;
     int32_t w_columns = is_int8 ? gates : x;
     int32_t r_rows = is_int8 ? h : gates;
     int32_t r_columns = is_int8 ? gates : h;
+    table *embedding = &m->embedding;
+    table *head = &m->head_w;
+    table *vectors = &m->ngram_vectors;
+    int packs_x = is_packed(m, embedding, columns);
+    int packs_head = is_packed(m, head, logits);
+    int packs_vectors = is_packed(m, vectors, width);
     const constant constants[] = {
+        {"embedding", !packs_x, type, {rows, columns, -1}, &embedding->values},
+        {"embedding_q", packs_x, UINT8, {rows, (columns + 1) / 2, -1}, &embedding->values},
+        {"embedding_m", packs_x, UINT8, {rows, 1, -1}, &embedding->multipliers},
         {"embedding_scale", is_int8, SCALES, {1, -1}, &m->embedding_scales},
         {"lstm_w", 1, type, {directions, w_rows, w_columns, -1}, &m->lstm_w},
         {"lstm_r", 1, type, {directions, r_rows, r_columns, -1}, &m->lstm_r},
         {"lstm_b", 1, FLOAT32, {directions, 2 * gates, -1}, &m->lstm_b},
         {"lstm_w_scale", is_int8, SCALES, {directions, -1}, &m->lstm_w_scales},
         {"lstm_r_scale", is_int8, SCALES, {directions, -1}, &m->lstm_r_scales},
+        {"head_w", !packs_head, type, {features, logits, -1}, &head->values},
+        {"head_w_q", packs_head, UINT8, {features, (logits + 1) / 2, -1}, &head->values},
+        {"head_w_m", packs_head, UINT8, {features, 1, -1}, &head->multipliers},
         {"head_w_scales", is_int8, SCALES, {features, 1, -1}, &m->head_w_scales},
-        {"head_b", 1, FLOAT32, {m->num_logits, -1}, &m->head_b},
-        {"ngram_scales", has_ngrams && is_int8, SCALES, {m->ngram_dim, -1}, &m->ngram_scales}};
+        {"head_b", 1, FLOAT32, {logits, -1}, &m->head_b},
+        {"ngram_vectors", has_ngrams && !packs_vectors, type, {grams, width, -1}, &vectors->values},
+        {"ngram_vectors_q", packs_vectors, UINT8, {grams, (width + 1) / 2, -1}, &vectors->values},
+        {"ngram_vectors_m", packs_vectors, UINT8, {grams, 1, -1}, &vectors->multipliers},
+        {"ngram_scales", has_ngrams && is_int8, SCALES, {width, -1}, &m->ngram_scales},
+        {"pair_displacements", has_pairs, UINT16, {m->pair_buckets, -1}, &m->pair_displacements},
+        {"pair_fingerprints", has_pairs, UINT16, {m->ngram_slots, -1}, &m->pair_fingerprints}};
     for (size_t i = 0; i < sizeof constants / sizeof *constants; i++) {
         const constant *c = &constants[i];
         if (c->is_needed && !find_constant(m, c))
             return UNKNOWN_GRAPH;
     }
+    if (has_pairs && (m->pair_buckets == 0 || !are_fingerprints(m)))
+        return UNKNOWN_GRAPH;
     if (is_int8) {
         find_max_abs_weight(m, m->lstm_w, (size_t)(directions * x) * (size_t)gates);
         find_max_abs_weight(m, m->lstm_r, (size_t)(directions * h) * (size_t)gates);
-        if (!find_embedding_scale(m))
+        if (!find_embedding_scale(m) || (packs_x && !is_packed_table(m, embedding, (size_t)rows)) ||
+            (packs_head && !is_packed_table(m, head, (size_t)features)) ||
+            (packs_vectors && !is_packed_table(m, vectors, (size_t)grams)))
             return UNKNOWN_GRAPH;
     }
-    if (!find_table(m, embedding_names, m->max_id + 1, embedding_columns, &m->embedding) ||
-        !find_table(m, head_names, features, m->num_logits, &m->head_w))
-        return UNKNOWN_GRAPH;
-    if (has_ngrams && !find_table(m, ngram_names, m->num_ngrams, m->ngram_dim, &m->ngram_vectors))
-        return UNKNOWN_GRAPH;
-    if (m->ngram_slots && !find_pairs(m))
-        return UNKNOWN_GRAPH;
     return NULL;
 }
 

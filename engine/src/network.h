@@ -9,20 +9,21 @@
 #include "packing.h"
 #include "table.h"
 
-/* Write an id's embedding into x, in the kernel's type of inputs. */
+/* Write an id's embedding and the sentinels into x, in the kernel's type of inputs. */
 ALWAYS_INLINE void load_embedding(const edge_lstm *m, size_t id, unsigned char *x) {
     const table *t = &m->embedding;
+    int32_t zero = m->kernel->input_type == INPUTS_U8 ? EMBEDDING_ZERO_POINT : 0;
     size_t row_size = sizeof(float) * t->columns;
     if (!m->is_int8) {
         memcpy(x, t->values + row_size * id, row_size);
         return;
     }
-    load_bytes(t, id, m->kernel->input_type == INPUTS_U8 ? EMBEDDING_ZERO_POINT : 0, x);
-    if (m->kernel->input_type == INPUTS_S16) {
-        int16_t *shorts = (int16_t *)(void *)x;
-        for (int32_t k = m->embedding_dim - 1; k >= 0; k--) /* a byte is read before it is covered */
-            shorts[k] = (signed char)x[k];
-    }
+    read_row(t, id, (uint32_t)zero, x);
+    x[t->columns] = (unsigned char)(zero + HIGH_SENTINEL);
+    x[t->columns + 1] = (unsigned char)(zero + LOW_SENTINEL);
+    if (m->kernel->input_type == INPUTS_S16)
+        for (int32_t k = m->embedding_dim - 1; k >= 0; k--) /* in place, from the end */
+            ((int16_t *)(void *)x)[k] = (signed char)x[k];
 }
 
 /* Load the embedding of the i-th id that a direction reads. */
@@ -71,16 +72,25 @@ static void step_sequences(const edge_lstm *m, sequence *sequences, int count) {
         sequences[t].at++;
 }
 
+/* sum[j] += factor * (row[j] * scale) */
+static void add_row(edge_lstm_worker *w, const table *t, size_t row, float factor, float scale,
+                    float *restrict sum) {
+    int is_int8 = w->model->is_int8;
+    if (is_int8)
+        read_row(t, row, 0, w->row);
+    for (size_t j = 0; j < t->columns; j++) {
+        size_t i = row * t->columns + j;
+        float value = is_int8 ? (float)(signed char)w->row[j] : load_f32(t->values, i);
+        sum[j] += factor * (value * scale);
+    }
+}
+
 /* Add a row of the n-grams' vectors to the sum, unless the text had it before. */
-ALWAYS_INLINE void add_ngram(edge_lstm_worker *w, int32_t row, float *sum) {
-    const edge_lstm *m = w->model;
-    if (row == NO_ROW)
-        return;
+ALWAYS_INLINE void add_ngram(edge_lstm_worker *w, size_t row, float *sum) {
     unsigned char bit = (unsigned char)(1 << row % 8);
-    if (w->ngrams_seen[row / 8] & bit)
-        return;
+    if (!(w->ngrams_seen[row / 8] & bit))
+        add_row(w, &w->model->ngram_vectors, row, 1, 1, sum);
     w->ngrams_seen[row / 8] |= bit;
-    add_row(m, &m->ngram_vectors, (size_t)row, 1, 1, sum);
 }
 
 /* Add up the vectors of the text's n-grams, each once, and divide by the square root of its length.
@@ -88,13 +98,17 @@ ALWAYS_INLINE void add_ngram(edge_lstm_worker *w, int32_t row, float *sum) {
 static void sum_ngrams(edge_lstm_worker *w, const sequence *s, float *out) {
     const edge_lstm *m = w->model;
     size_t width = (size_t)m->ngram_dim;
+    size_t words = (size_t)m->ngram_words;
+    uint32_t slot;
     float root = square_root(s->count);
     memset(w->ngrams_seen, 0, (size_t)m->num_ngrams / 8 + 1);
     memset(out, 0, sizeof *out * width);
     for (size_t t = 0; t < s->count; t++) {
-        if (t > 0)
-            add_ngram(w, row_of_pair(m, s->ids[t - 1], s->ids[t]), out);
-        add_ngram(w, row_of_word(m, s->ids[t]), out);
+        size_t word = (size_t)s->ids[t] - OOV_ID; /* an id below has no vector */
+        if (t > 0 && find_pair(m, s->ids[t - 1], s->ids[t], &slot))
+            add_ngram(w, words + slot, out);
+        if (word < words)
+            add_ngram(w, word, out);
     }
     for (size_t j = 0; j < width; j++) {
         if (m->is_int8)
@@ -124,14 +138,15 @@ static void pool(const edge_lstm *m, const sequence *s, float *out) {
 }
 
 /* logits[l] = sum of features[j] * weight[j][l], in the order of j, + bias[l] */
-static void apply_head(const edge_lstm *m, const float *features, size_t inputs,
+static void apply_head(edge_lstm_worker *w, const float *features, size_t inputs,
                        float *restrict logits) {
+    const edge_lstm *m = w->model;
     size_t count = (size_t)m->num_logits;
     for (size_t l = 0; l < count; l++)
         logits[l] = 0;
     for (size_t j = 0; j < inputs; j++) {
         float scale = m->is_int8 ? load_f32(m->head_w_scales, j) : 1;
-        add_row(m, &m->head_w, j, scale, features[j], logits);
+        add_row(w, &m->head_w, j, features[j], scale, logits);
     }
     for (size_t l = 0; l < count; l++)
         logits[l] += load_f32(m->head_b, l);
@@ -159,7 +174,7 @@ static void classify(edge_lstm_worker *w, const sequence *s, float *probabilitie
     pool(m, s, w->features);
     if (m->num_ngrams)
         sum_ngrams(w, s, w->features + pooled);
-    apply_head(m, w->features, (size_t)(pooled + m->ngram_dim), w->logits);
+    apply_head(w, w->features, (size_t)(pooled + m->ngram_dim), w->logits);
     if (m->num_logits == 1) { /* that of the second of two labels */
         probabilities[1] = plain_sigmoid(w->logits[0]);
         probabilities[0] = 1.0f - probabilities[1];

@@ -1,5 +1,5 @@
-/* The n-grams that have a vector: the first words of the vocabulary, and pairs of neighbouring ids
- * by the file's own hash table (docs/file-format.md). */
+/* The pairs of neighbouring ids that have a vector, by the file's own hash table: see
+ * docs/file-format.md. */
 #ifndef EDGE_LSTM_NGRAMS_H
 #define EDGE_LSTM_NGRAMS_H
 
@@ -9,7 +9,6 @@
 #define BUCKET_MULTIPLIER 950706376u
 #define SLOT_MULTIPLIER 742938285u
 enum { MAX_FINGERPRINT = 65521 };
-enum { NO_ROW = -1 };
 
 /* Return the i-th of 16-bit numbers that may lie at any address. */
 ALWAYS_INLINE uint32_t load_u16(const unsigned char *numbers, size_t i) {
@@ -23,27 +22,19 @@ ALWAYS_INLINE uint32_t modulo_prime(uint64_t n) {
     return (uint32_t)(n >= PRIME ? n - PRIME : n);
 }
 
-/* Return the row of the vector of a word alone, or NO_ROW. */
-ALWAYS_INLINE int32_t row_of_word(const edge_lstm *m, int32_t id) {
-    int32_t row = id - OOV_ID;
-    return row >= 0 && row < m->ngram_words ? row : NO_ROW;
-}
-
-/* Return the row of the vector of a pair, or NO_ROW. Its slot is the only one that it may have. */
-static int32_t row_of_pair(const edge_lstm *m, int32_t left, int32_t right) {
+/* Find the only slot that a pair may have. Return whether it has it. */
+static int find_pair(const edge_lstm *m, int32_t left, int32_t right, uint32_t *slot) {
     uint32_t slots = (uint32_t)m->ngram_slots;
     uint32_t buckets = (uint32_t)m->pair_buckets;
     if (slots == 0 || left == PAD_ID || right == PAD_ID)
-        return NO_ROW;
+        return 0;
     uint64_t key = modulo_prime((uint64_t)left << 17 | (uint32_t)right);
     uint32_t h = modulo_prime(key * BUCKET_MULTIPLIER);
     uint32_t g = modulo_prime(key * SLOT_MULTIPLIER);
     uint32_t step = 1 + h / buckets % (slots > 1 ? slots - 1 : 1);
     uint64_t displacement = load_u16(m->pair_displacements, h % buckets);
-    uint32_t slot = (uint32_t)((g + displacement * step) % slots);
-    if (load_u16(m->pair_fingerprints, slot) != 1 + g % MAX_FINGERPRINT)
-        return NO_ROW;
-    return m->ngram_words + (int32_t)slot;
+    *slot = (uint32_t)((g + displacement * step) % slots);
+    return load_u16(m->pair_fingerprints, *slot) == 1 + g % MAX_FINGERPRINT;
 }
 
 #endif

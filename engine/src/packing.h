@@ -10,7 +10,7 @@
 #include "arithmetic.h"
 #include "model.h"
 
-enum { INPUT_PADDING = 3 }; /* the most inputs that the last group may lack */
+enum { INPUT_PADDING = ROW_PADDING }; /* the last group may lack three inputs */
 
 static int32_t group_width(const edge_lstm *m) {
     return m->kernel->input_type == INPUTS_S16 ? 2 : 4;
