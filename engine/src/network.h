@@ -18,7 +18,10 @@ ALWAYS_INLINE void load_embedding(const edge_lstm *m, size_t id, unsigned char *
         memcpy(x, t->values + row_size * id, row_size);
         return;
     }
-    read_row(t, id, (uint32_t)zero, x);
+    for (size_t k = 0; !t->multipliers && k < t->columns; k++)
+        x[k] = (unsigned char)(t->values[id * t->columns + k] + zero);
+    if (t->multipliers)
+        unpack_row(t, id, (uint32_t)zero, x);
     x[t->columns] = (unsigned char)(zero + HIGH_SENTINEL);
     x[t->columns + 1] = (unsigned char)(zero + LOW_SENTINEL);
     if (m->kernel->input_type == INPUTS_S16)
@@ -73,14 +76,16 @@ static void step_sequences(const edge_lstm *m, sequence *sequences, int count) {
 }
 
 /* sum[j] += factor * (row[j] * scale) */
-static void add_row(edge_lstm_worker *w, const table *t, size_t row, float factor, float scale,
-                    float *restrict sum) {
-    int is_int8 = w->model->is_int8;
-    if (is_int8)
-        read_row(t, row, 0, w->row);
+ALWAYS_INLINE void add_row(edge_lstm_worker *w, const table *t, size_t row, float factor,
+                           float scale, float *restrict sum) {
+    const unsigned char *bytes = t->values + row * t->columns;
+    if (t->multipliers) {
+        unpack_row(t, row, 0, w->row);
+        bytes = w->row;
+    }
     for (size_t j = 0; j < t->columns; j++) {
-        size_t i = row * t->columns + j;
-        float value = is_int8 ? (float)(signed char)w->row[j] : load_f32(t->values, i);
+        float value = w->model->is_int8 ? (float)(signed char)bytes[j]
+                                        : load_f32(t->values, row * t->columns + j);
         sum[j] += factor * (value * scale);
     }
 }

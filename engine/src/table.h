@@ -35,17 +35,14 @@ static int is_packed_table(const edge_lstm *m, const table *t, size_t rows) {
     return !has_wrong;
 }
 
-/* Write a row of an int8 table as bytes, of which `zero` stands for 0, and up to ROW_PADDING bytes
- * behind it. Eight 4-bit numbers at a time: no product needs more than 16 bits. */
-static void read_row(const table *t, size_t row, uint32_t zero, unsigned char *out) {
+/* Write a row of 4-bit numbers as bytes, of which `zero` stands for 0, and up to ROW_PADDING bytes
+ * behind it. Eight at a time: no product needs more than 16 bits. */
+ALWAYS_INLINE void unpack_row(const table *t, size_t row, uint32_t zero, unsigned char *out) {
     size_t size = packed_size(t->columns);
-    const unsigned char *bytes = t->values + row * t->columns;
     const unsigned char *pairs = t->values + row * size;
-    for (size_t k = 0; !t->multipliers && k < t->columns; k++)
-        out[k] = (unsigned char)(bytes[k] + zero);
-    for (size_t i = 0; t->multipliers && i < size; i += PAIRS_AT_A_TIME) {
-        uint32_t multiplier = t->multipliers[row];
-        uint64_t offset = QUARTERS((zero - HALF_OF_ZERO * multiplier) & 255);
+    uint32_t multiplier = t->multipliers[row];
+    uint64_t offset = QUARTERS((zero - HALF_OF_ZERO * multiplier) & 255);
+    for (size_t i = 0; i < size; i += PAIRS_AT_A_TIME) {
         uint32_t group;
         memcpy(&group, pairs + i, sizeof group);
         uint64_t n = (group | (uint64_t)group << 16) & 0x0000FFFF0000FFFFu;
