@@ -281,7 +281,7 @@ static double spread_of(const edge_lstm *m, const float *probabilities) {
     return 2 * logarithm(roots) / logarithm(m->num_labels);
 }
 
-/* Return the level of an id: half its bits, rounded up. Words of a lower level are more frequent. */
+/* Return the level of an id: half its bits, rounded up. Words of a lower one are more frequent. */
 static int level_of(int32_t id) {
     int level = 0;
     for (; id > 0; id >>= 2)

@@ -37,7 +37,7 @@ static int is_packed_table(const edge_lstm *m, const table *t, size_t rows) {
 
 /* Write a row of 4-bit numbers as bytes, of which `zero` stands for 0, and up to ROW_PADDING bytes
  * behind it. Eight at a time: no product needs more than 16 bits. */
-ALWAYS_INLINE void unpack_row(const table *t, size_t row, uint32_t zero, unsigned char *out) {
+static void unpack_row(const table *t, size_t row, uint32_t zero, unsigned char *out) {
     size_t size = packed_size(t->columns);
     const unsigned char *pairs = t->values + row * size;
     uint32_t multiplier = t->multipliers[row];
