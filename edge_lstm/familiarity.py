@@ -26,9 +26,10 @@ from edge_lstm.text import FIRST_WORD_ID, START_ID
 RARITY = 0.5  # weight of the tokens; the labels have 1
 
 
-def level(number: int) -> int:
-    """Return half of a whole number's bits, rounded up: 1 for 1 to 3, 2 for 4 to 15, 3 to 63, …"""
-    return (number.bit_length() + 1) // 2
+def level(ids: npt.ArrayLike) -> npt.NDArray[np.int64]:
+    """Return half of the bits of each id, rounded up: 1 for 1 to 3, 2 up to 15, 3 up to 63, …"""
+    bits = np.frexp(ids)[1].astype(np.int64)
+    return np.asarray((bits + 1) // 2)
 
 
 def unfamiliarity(
@@ -41,13 +42,11 @@ def unfamiliarity(
     num_ids: number of ids in the vocabulary.
     """
     wide = probabilities.astype(np.float64)
-    levels = np.array([level(i) for i in range(num_ids)])
-    levels[:FIRST_WORD_ID] = highest = level(num_ids)
     undecided = 2 * np.log(np.sqrt(wide).sum(axis=1)) / math.log(wide.shape[1])
     rare = np.ones(len(rows))  # the value of a text without tokens
     for i, row in enumerate(rows):
         ids = np.asarray(row)
         ids = ids[ids != START_ID]
         if len(ids):
-            rare[i] = levels[ids].mean() / highest
+            rare[i] = level(np.where(ids < FIRST_WORD_ID, num_ids, ids)).mean() / level(num_ids)
     return np.asarray(undecided + RARITY * rare)

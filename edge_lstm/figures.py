@@ -7,8 +7,8 @@ names and keys would be a good part of a small file.
 figure              checkpoint                           model file
 =================== ==================================== =======================================
 data.train_texts    {label: texts}                       [texts, …]
-validation.labels,  {label: {precision, recall, f1,      [[precision, recall, f1, texts], …], to
-test.labels         texts}}                              four decimal places
+validation.labels,  {label: {precision, recall, f1,      {precision: […], recall: […], f1: […],
+test.labels         texts}}                              texts: […]}, to four decimal places
 =================== ==================================== =======================================
 """
 
@@ -38,21 +38,28 @@ def by_label(training: Mapping[str, Any], labels: Sequence[str]) -> dict[str, An
         return dict(zip(labels, values)) if fits else values
 
     def named_scores(values: Any) -> Any:
-        rows = named(values)
-        if not isinstance(rows, dict):
-            return rows
-        by_name = dict(rows)
-        for label, row in rows.items():
-            if isinstance(row, list):
-                by_name[label] = dict(zip(_SCORES, row))
-        return by_name
+        if not isinstance(values, dict) or not values:
+            return values
+        columns = values.values()
+        fits = all(isinstance(each, list) and len(each) == len(labels) for each in columns)
+        if not fits:
+            return values
+        return {label: dict(zip(values, row)) for label, row in zip(labels, zip(*columns))}
 
     return _changed(training, named, named_scores)
 
 
-def _listed_scores(scores: Mapping[str, Mapping[str, Any]]) -> list[list[float]]:
+def _listed_scores(scores: Mapping[str, Mapping[str, Any]]) -> dict[str, list[float]]:
     """Return the scores of each label as a model file holds them."""
-    return [[round(row[name], _DECIMALS) for name in _SCORES] for row in scores.values()]
+    return {
+        name: [_shortest(round(row[name], _DECIMALS)) for row in scores.values()]
+        for name in _SCORES
+    }
+
+
+def _shortest(number: float) -> float:
+    """Return a whole number as an int, whose JSON is shorter."""
+    return int(number) if number == int(number) else number
 
 
 def _changed(training: Mapping[str, Any], counts: Any, scores: Any) -> dict[str, Any]:

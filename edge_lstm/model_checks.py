@@ -46,7 +46,7 @@ OPERATORS = {
 }
 # fmt: on
 
-# The export's largest graph has XX.
+# The export's largest graph has 103.
 MAX_OPERATORS = 128
 
 # Bytes of the encoded operators together.
@@ -252,8 +252,8 @@ def tokenizer_from(settings: Any, vocabulary: str) -> Tokenizer:
     """
     _require(isinstance(settings, dict), "the tokenizer's settings are not an object")
     _require(isinstance(vocabulary, str), "its vocabulary is not a text")
-    entries = front_decoded(vocabulary, MAX_VOCABULARY)
-    _require(len(entries) + FIRST_WORD_ID <= MAX_IDS, f"it has more than {MAX_IDS:,} ids")
+    entries = front_decoded(vocabulary, MAX_IDS - FIRST_WORD_ID)
+    _require(_bytes_of("".join(entries)) <= MAX_VOCABULARY, "its vocabulary is far too large")
     _require(
         _is_whole(settings["length"], 1, MAX_LENGTH),
         f"its length is not between 1 and {MAX_LENGTH:,}",
@@ -379,7 +379,7 @@ def _check_values(tensor: Tensor, name: str) -> None:
 
     if tensor.name.endswith(("_zero", "zero_float")):
         _require(not np.frombuffer(tensor.raw, np.uint8).any(), f"{name} is not 0")
-    if tensor.name == "pair_fingerprints":
+    if tensor.name == "pair_fingerprints" and tensor.dtype == "uint16":
         prints = np.frombuffer(tensor.raw, "<u2")
         _require(
             (prints <= MAX_FINGERPRINT).all(), f"{name} holds a number above {MAX_FINGERPRINT}"
@@ -445,7 +445,7 @@ def check_fit(
         fits = constant.dtype == "uint16" and len(constant.shape) == 1
         _require(
             fits and 1 <= constant.shape[0] <= MAX_DISPLACEMENTS,
-            "its displacements of pairs are not uint16 [1 …]",
+            "its displacements of pairs are not uint16 [1 or more]",
         )
     batch = graph.inputs[0].shape[0]
     _require(

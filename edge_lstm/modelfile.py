@@ -352,7 +352,7 @@ def _read_metadata(
             room.check(name, metadata[key], labels_json, len(labels))
             values[key] = model_checks.load_json(metadata[key])
     tokenizer = model_checks.tokenizer_from(values[KEY_TOKENIZER], metadata[KEY_VOCABULARY])
-    if tokenizer.num_ids >= rows:
+    if tokenizer.num_ids > rows:
         raise ValueError("the vocabulary has more words than the embedding")
     if length != tokenizer.length:
         raise ValueError("its input has another length than its text rule")

@@ -502,12 +502,13 @@ def front_coded(entries: Iterable[str]) -> str:
 
 
 def front_decoded(text: str, most: int) -> tuple[str, ...]:
-    """Return the entries of :func:`front_coded`.
+    """Return the entries of :func:`front_coded`, at most ``most``.
 
-    most: bytes of all entries together, in UTF-8.
-
-    Raises ValueError if the text is not what :func:`front_coded` returns, or holds more.
+    Raises ValueError if the text is not what :func:`front_coded` returns, or holds more entries.
     """
+    # Counted before the text is split: parts take many times its memory.
+    if sum(map(text.count, map(chr, range(MOST_SHARED + 2)))) > most:
+        raise ValueError(f"its vocabulary has more than {most:,} entries")
     first, *parts = _STARTS.split(text)
     if first:
         raise ValueError("its vocabulary does not begin with an entry")
@@ -518,10 +519,9 @@ def front_decoded(text: str, most: int) -> tuple[str, ...]:
         if not 0 <= shared <= len(entry):
             raise ValueError("a word of its vocabulary shares more than the word before it has")
         entry = entry[:shared] + rest
-        most -= len(entry.encode())
-        if not entry or most < 0:
-            raise ValueError("a word of its vocabulary is empty, or there are far too many")
         entries.append(entry)
+    if not all(entries):
+        raise ValueError("a word of its vocabulary is empty")
     return tuple(entries)
 
 

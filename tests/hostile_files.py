@@ -255,7 +255,8 @@ DAMAGED = [
     *(metadata(f"format {number[:5]}", "is not numeric", format=number)
       for number in ("1" * 5000, "١", "-1", "010")),
     metadata("a later format", "upgrade", format=str(FORMAT_VERSION + 1)),
-    metadata("an earlier format", "made by a version before 1.0; export it again", format="3"),
+    *(metadata(f"format {number}", "made by a version before 1.0; export it again", format=number)
+      for number in ("3", "10")),
     # The graph.
     graph("200,000 operators", "far more fields", lambda g: g.node.extend([onnx.NodeProto()] * 200_000)),
     *(graph(f"a {value} in {name}", "not finite", replaced(name, lambda v, value=value: v * value))
@@ -314,11 +315,16 @@ HARMFUL = [
     metadata("NaN in the metadata", "NaN is not a number", training='{"seed": NaN}'),
     metadata("golden rows are a number", "not a list", golden="7"),
     *(metadata(f"a golden row {name}", says, golden=f'[{{"text":"",{rest}}}]')
-      for name, says, rest in (("of other ids", "an unknown id", '"ids":[99999],"probabilities":[1,0]'),
-                               ("of three answers", "answer per label", '"ids":[1],"probabilities":[1,0,0]'),
-                               ("without ids", "missing", '"probabilities":[1,0]'),
+      for name, says, rest in (("of other ids", "an unknown id", '"ids":[99999],"probabilities":[[1,1],[0,0]]'),
+                               ("of three answers", "most probable labels", '"ids":[1],"probabilities":[[1,1],[0,0],[0,0]]'),
+                               ("of a label that is not there", "label's index", '"ids":[1],"probabilities":[[1,1],[2,0]]'),
+                               ("of a label -1", "label's index", '"ids":[1],"probabilities":[[1,1],[-1,0]]'),
+                               ("of one label twice", "a label twice", '"ids":[1],"probabilities":[[1,1],[1,0]]'),
+                               ("of plain numbers", "label's index", '"ids":[1],"probabilities":[1,0]'),
+                               ("of a probability of 2", "no probability", '"ids":[1],"probabilities":[[1,2],[0,0]]'),
+                               ("without ids", "missing", '"probabilities":[[1,1],[0,0]]'),
                                ("that is half an example", "neither an example nor none",
-                                '"ids":[1],"probabilities":[1,0],"example":1'))),
+                                '"ids":[1],"probabilities":[[1,1],[0,0]],"example":1'))),
     Hostile("a metadata key twice", "twice",
             lambda: edited(after=entry("edge_lstm.labels", '["pos","neg"]'))),
     Hostile("two graphs", "two graphs", lambda: edited(after=field(7, MODEL.onnx.graph))),

@@ -24,8 +24,17 @@ enum {
 };
 
 /* The entries of the file's metadata. */
-enum { FORMAT, TOKENIZER, VOCABULARY, LABELS, NETWORK, GOLDEN, MULTI_LABEL, ABSTENTION };
-enum { NUM_ENTRIES = ABSTENTION + 1 };
+enum {
+    FORMAT,
+    TOKENIZER,
+    VOCABULARY,
+    LABELS,
+    NETWORK,
+    GOLDEN,
+    MULTI_LABEL,
+    ABSTENTION,
+    NUM_ENTRIES
+};
 
 /* Kinds of characters. A mark is a word of its own. */
 enum { LETTER, SEPARATOR, MARK };

@@ -36,7 +36,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
 @pytest.fixture(scope="session")
 def trained_multi_label(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """80 rows that may have several of three labels, with a test file."""
-    folder = tmp_path_factory.mktemp("multi_label")
+    folder = tmp_path_factory.mktemp("sets")
     source = write_csv(folder / "rows.csv", multi_label_rows(80))
     test = write_csv(folder / "test.csv", multi_label_rows(30, seed=1))
     options = ("--preset", "tiny", "--epochs", "2", "--label-separator", "|", "--test", test, "-v")

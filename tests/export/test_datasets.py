@@ -82,7 +82,7 @@ def test_test_texts_may_come_from_a_file(tmp_path: Path) -> None:
     assert data.digest != read(train).digest, "the digest covers both files"
     for wrong, said in (
         ("__label__c z\n", "label c, which the training texts lack"),
-        ("__label__a __label__b z\n", "multi_label"),
+        ("__label__a __label__b z\n", "several"),
     ):
         with pytest.raises(DataError, match=said):
             read(train, test=write(test, wrong))

@@ -214,7 +214,7 @@ def test_a_plan_for_other_labels_gets_one_line(trained: Trained, tmp_path: Path)
             {"network__labels": 3, "network__ngram_dim": 3},
             "the plan is for 3 labels, the data have 2",
         ),
-        ({"network__several": True, "network__ngram_dim": 2}, "make a plan for these data"),
+        ({"network__multi_label": True, "network__ngram_dim": 2}, "make a plan for these data"),
     ):
         file.write_text(json.dumps(changed(**values)))
         assert said in train(trained.rows, "-o", tmp_path / "m.safetensors", "--plan", file).error

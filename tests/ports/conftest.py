@@ -47,7 +47,7 @@ KINDS = {
     "seed": Kind("seed", LABELS),
     "low-rank": Kind("tiny", [f"label {i}" for i in range(20)]),
     "multi_label": Kind("tiny", ODD_LABELS, multi_label=True),
-    "several-2": Kind("seed", LABELS, multi_label=True),
+    "multi_label-2": Kind("seed", LABELS, multi_label=True),
     "unsegmented": Kind("tiny", LABELS, spaced=False),
 }
 

@@ -21,7 +21,12 @@ from tests.ports.conftest import Case
 MASKS = (1, 2, 4, 8, 16, 32, 64, 128, 0x72 ^ 0x12, 0x72 ^ 0x1A, 0x72 ^ 0x22, 0x72 ^ 0x2A)
 STEPS = [(4999, MASKS[::4]), pytest.param((211, MASKS), marks=pytest.mark.slow)]
 # Files of both text rules, fp32 and int8, of one label per text and of several.
-KINDS = {"several.fp32.onnx", "several-2.int8.onnx", "tiny.int8.onnx", "unsegmented.fp32.onnx"}
+KINDS = {
+    "multi_label.fp32.onnx",
+    "multi_label-2.int8.onnx",
+    "tiny.int8.onnx",
+    "unsegmented.fp32.onnx",
+}
 
 
 def open_with_c(library: ctypes.CDLL, data: bytes) -> None:

@@ -178,7 +178,7 @@ def test_a_page_has_its_own_title_and_examples(
 
 @needs_chromium
 def test_another_model_dropped_on_it_takes_its_place(page: Chromium, cases: list[Case]) -> None:
-    for name in ("seed.int8.onnx", "low-rank.fp32.onnx", "several.int8.onnx"):
+    for name in ("seed.int8.onnx", "low-rank.fp32.onnx", "multi_label.int8.onnx"):
         case = next(c for c in cases if c.name == name)
         page.drop(case.path)
         page.wait(f"document.getElementById('name').textContent === {json.dumps(name)}")

@@ -198,7 +198,7 @@ def test_a_table_of_another_format_is_refused_as_such(
 @needs_node
 def test_a_table_of_labels_comes_back_as_score_writes_it(cases: list[Case], tmp_path: Path) -> None:
     """Where a text may have several labels, a column of them moves the names of the added ones."""
-    model = next(case.path for case in cases if case.name == "several.int8.onnx")
+    model = next(case.path for case in cases if case.name == "multi_label.int8.onnx")
     tables = {
         "intent.csv": b"intent,text\na,good\nb\n",
         "taken.csv": b"intent,edge_lstm_error,text\na,b,good\n",
@@ -299,8 +299,8 @@ def test_many_labels_and_several_come_back_as_score_writes_them(
     for case in cases:
         if case.name in (
             "low-rank.int8.onnx",
-            "several.fp32.onnx",
-            "several-2.int8.onnx",
+            "multi_label.fp32.onnx",
+            "multi_label-2.int8.onnx",
             "embedded",
         ):
             assert compare(case.path, paths, tmp_path) == 3, case.name

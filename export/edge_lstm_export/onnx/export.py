@@ -119,6 +119,7 @@ def export(
         closed = gates.Closed(closings, moved.texts, moved.max_difference, moved.changed)
     say(f"comparing {counted(len(tried), 'text')} alone and in batches")
     comparisons = gates.check_batches(int8.classifier, tried)
+    gates.check_folding(int8.classifier, text_rows(int8.tokenizer, golden_texts(int8.tokenizer)))
     say(f"comparing with fp32 on {counted(len(texts), 'text')}")
     rounded = int8.classifier.probabilities_of(texts)
     comparison = gates.compare(int8.classifier, answers, rounded, truth, max_drop)

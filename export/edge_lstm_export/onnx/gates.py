@@ -23,6 +23,8 @@ from edge_lstm_export.train.loop import predict_probabilities
 from edge_lstm_export.train.network import Network
 
 PARITY_TOLERANCE = 1e-5
+# Sums of floats in another order, where optimization joins operators.
+FOLDING_TOLERANCE = 1e-6
 # Hundreds of random ids hold n-grams whose vectors nearly cancel out, and many labels have large
 # logits: there PyTorch itself is away from float64, and ONNX Runtime adds up in another order.
 NGRAM_PARITY_TOLERANCE = 2e-4
@@ -170,11 +172,7 @@ def headroom(model: bytes, rows: Rows, length: int) -> Floats:
     graph.graph.output.extend(
         onnx.helper.make_tensor_value_info(name, kind, None) for name in layers
     )
-    options = onnxruntime.SessionOptions()
-    data = graph.SerializeToString()
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    session = _session(graph.SerializeToString(), onnxruntime.SessionOptions())
     rooms = []
     for row in rows:
         inputs = {session.get_inputs()[0].name: to_matrix([row], length)}
@@ -186,6 +184,33 @@ def headroom(model: bytes, rows: Rows, length: int) -> Floats:
     if not np.isfinite(least).all():
         raise CheckError(f"the LSTM's outputs in int8 are not finite numbers; {_INSTEAD} {_SLOWER}")
     return least
+
+
+def _session(data: bytes, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+
+
+def check_folding(classifier: Classifier, rows: Rows) -> None:
+    """Raise CheckError if a graph answers otherwise than ONNX Runtime's optimization of it.
+
+    When ONNX Runtime loads a file, it computes the tables once that a run without optimization
+    computes each time. rows: token ids.
+    """
+    model = classifier.model
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = _session(model.data, options)
+    name = session.get_inputs()[0].name
+    for row, folded in zip(rows, classifier.probabilities_of(rows, batch_size=1)):
+        answer = session.run(None, {name: to_matrix([row], model.tokenizer.length)})[0][0]
+        difference = float(np.abs(answer - folded).max())
+        if not difference <= FOLDING_TOLERANCE:
+            raise CheckError(
+                f"ONNX Runtime's optimization changes a probability by {difference:.2e}; "
+                "no file was written: use another version of onnxruntime"
+            )
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ class DatasetStats:
     multi_label: bool = False
     mean_length: float = 10.0  # tolerance: counted from the texts
     unsegmented: bool = False
-    word_bytes: float = 8.0  # tolerance: counted from the texts
+    word_bytes: float = 4.5  # tolerance: counted from the texts
     label_bytes: float = 10.0  # tolerance: counted from the labels
     english: float = 0.0
     unlabelled: int = 0

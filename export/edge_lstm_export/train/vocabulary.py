@@ -60,7 +60,8 @@ def in_groups(tokenizer: Tokenizer) -> Tokenizer:
     """
     if tokenizer.pieces is None:
         return tokenizer
-    by_level = sorted((level(i), word) for i, word in enumerate(tokenizer.words, FIRST_WORD_ID))
+    levels = level(FIRST_WORD_ID + np.arange(len(tokenizer.words))).tolist()
+    by_level = sorted(zip(levels, tokenizer.words))
     return replace(
         tokenizer,
         words=tuple(word for _, word in by_level),
