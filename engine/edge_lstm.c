@@ -6,9 +6,10 @@
  *     src/model.h        the data of a model and of a worker
  *     src/model_file.h   reads and checks the file, with slice.h, protobuf.h, characters.h, json.h
  *                        and sha256.h for its formats
- *     src/memory.h       lays out the caller's memory, which index.h and packing.h fill
- *     src/encode.h       turns a text into ids, with unicode.h for lower case
- *     src/network.h      turns ids into probabilities, around the step of the LSTM
+ *     src/memory.h       lays out the caller's memory, which vocabulary.h and packing.h fill
+ *     src/encode.h       turns a text into ids, with vocabulary.h, and unicode.h for lower case
+ *     src/network.h      turns ids into probabilities, around the step of the LSTM, with table.h
+ *                        and ngrams.h for what stays in the file
  *     src/kernels.h      has that step for each instruction set; lstm_step.h has its code
  *     src/arithmetic.h   gives the same bits on every machine
  *     src/compiler.h     keeps compilers from changing them
@@ -113,7 +114,7 @@ edge_lstm *edge_lstm_open(const void *file, size_t size, const char *kernel_name
         read_char_kinds(m, 0);
     fill_lower_ascii(m);
     read_labels(m);
-    if (!index_vocabulary(m) || (m->num_ngrams && !read_ngrams(m))) {
+    if (!index_vocabulary(m)) {
         *error = CROWDED;
         return NULL;
     }
@@ -280,18 +281,26 @@ static double spread_of(const edge_lstm *m, const float *probabilities) {
     return 2 * logarithm(roots) / logarithm(m->num_labels);
 }
 
-/* Return how rare the text's words are, from 0 to 1: ids are in the order of frequency. */
+/* Return the level of an id: half its bits, rounded up. Words of a lower one are more frequent. */
+static int level_of(int32_t id) {
+    int level = 0;
+    for (; id > 0; id >>= 2)
+        level++;
+    return level;
+}
+
+/* Return how rare the text's words are, from 0 to 1. */
 static double rarity_of(const edge_lstm *m, const sequence *s) {
     size_t first = s->ids[0] == START_ID ? 1 : 0; /* a text that was too long has lost it */
     size_t words = s->count - first;
-    double logs = 0;
+    int levels = 0;
     if (words == 0)
         return 1;
     for (size_t i = first; i < s->count; i++) {
         int is_known = s->ids[i] >= FIRST_WORD_ID;
-        logs += logarithm(is_known ? s->ids[i] : m->max_id);
+        levels += level_of(is_known ? s->ids[i] : m->max_id);
     }
-    return logs / (double)words / logarithm(m->max_id);
+    return (double)levels / (double)words / level_of(m->max_id);
 }
 
 double edge_lstm_unfamiliarity(edge_lstm_worker *w, const char *text, size_t size,
@@ -330,6 +339,7 @@ double edge_lstm_unfamiliar_above(const edge_lstm *model, double share) {
 
 /* A golden row is wrong if a probability differs by more. */
 #define GOLDEN_TOLERANCE 1e-3
+enum { GOLDEN_LABELS = 5 }; /* of a row: the most probable ones */
 
 /* Return whether a JSON array that was entered has the same ids. */
 static int are_ids(slice expected_ids, const sequence *s) {
@@ -344,33 +354,38 @@ static int are_ids(slice expected_ids, const sequence *s) {
     return !json_next_value(&expected_ids, &value); /* no more */
 }
 
-/* Return whether a golden row's ids and probabilities come out here too. worst: the largest
+/* Return whether a golden row's ids and best probabilities come out here too. worst: the largest
  * difference so far. */
 static int check_row(edge_lstm_worker *w, slice row, float *worst) {
     sequence *s = &w->sequences[0];
     float *probabilities = w->logits;
-    slice text, ids, values, value;
+    double expected;
+    double label;
+    slice text, ids, pairs, pair;
     if (!json_get(row, "text", &text))
         return 0;
     if (!json_get(row, "ids", &ids) || !json_enter(&ids, '['))
         return 0;
-    if (!json_get(row, "probabilities", &values) || !json_enter(&values, '['))
+    if (!json_get(row, "probabilities", &pairs) || !json_enter(&pairs, '['))
         return 0;
     encode(w, s, json_string(text));
     int is_right = are_ids(ids, s);
     run_ids(w, s->ids, 1, s->count, probabilities);
-    for (int32_t l = 0; l < w->model->num_labels; l++) {
-        double expected;
-        if (!json_next_value(&values, &value) || !json_number(value, &expected))
+    int32_t num_pairs = 0;
+    for (; json_next_value(&pairs, &pair); num_pairs++) {
+        if (!read_pair(pair, &label, &expected))
             return 0;
-        double difference = expected - (double)probabilities[l];
+        if (!(label >= 0 && label < w->model->num_labels))
+            return 0;
+        double difference = expected - (double)probabilities[(int32_t)label];
         if (difference < 0)
             difference = -difference;
         is_right &= difference <= GOLDEN_TOLERANCE;
         if (difference > (double)*worst)
             *worst = (float)difference;
     }
-    return is_right;
+    int32_t labels = w->model->num_labels;
+    return is_right && num_pairs == (labels < GOLDEN_LABELS ? labels : GOLDEN_LABELS);
 }
 
 size_t edge_lstm_check(edge_lstm_worker *w, size_t *rows, float *worst) {

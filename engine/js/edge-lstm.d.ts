@@ -26,8 +26,9 @@ export class Classifier {
   readonly thresholds: readonly number[] | null;
   /** The probability below which predict and score on the command line leave the label out; 0: none. */
   readonly threshold: number;
-  /** The file's own test. `example`: a person put the text into the file, to be shown. */
-  readonly golden: { text: string; ids: number[]; probabilities: number[]; example?: boolean }[];
+  /** The file's own test. `probabilities`: of the most probable labels, by their number. `example`: a person put the
+   * text into the file, to be shown. */
+  readonly golden: { text: string; ids: number[]; probabilities: [label: number, probability: number][]; example?: boolean }[];
   /** How weights are kept; words of the vocabulary; ids of a text that are read at most; the file's bytes. */
   readonly precision: "int8" | "fp32"; readonly words: number; readonly length: number; readonly bytes: number;
   /** Shares of familiar texts that may be called unfamiliar, each with the score above which a text is. */

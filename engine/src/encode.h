@@ -3,9 +3,9 @@
 #define EDGE_LSTM_ENCODE_H
 
 #include "characters.h"
-#include "index.h"
 #include "model.h"
 #include "unicode.h"
+#include "vocabulary.h"
 
 enum { LEAD_BYTE_OF_SIGMA = 0xCE }; /* the first byte of a capital sigma in UTF-8 */
 
@@ -37,17 +37,17 @@ static void push_id(encoder *e, int32_t id) {
     e->has_known |= id >= FIRST_WORD_ID;
 }
 
-ALWAYS_INLINE int32_t id_of_line(uint32_t line) {
-    return (int32_t)line - 1 + FIRST_WORD_ID;
+ALWAYS_INLINE int32_t id_of_entry(uint32_t entry) {
+    return (int32_t)entry - 1 + FIRST_WORD_ID;
 }
 
-/* Find the longest piece that the text begins with. Return its line, or 0 if there is none.
+/* Find the longest piece that the text begins with. Return its entry, or 0 if there is none.
  * length: its bytes, or those of the first character. */
 static uint32_t find_longest_piece(const edge_lstm *m, const unsigned char *text, size_t size,
                                    size_t *length) {
     size_t longest = (size_t)m->longest_piece;
     uint32_t hash = PIECE_SEED;
-    uint32_t line = 0;
+    uint32_t entry = 0;
     size_t n = 0;
     *length = 0;
     do {
@@ -55,13 +55,13 @@ static uint32_t find_longest_piece(const edge_lstm *m, const unsigned char *text
             hash = hash_byte(hash, text[n]);
             n++;
         } while (n < size && (text[n] & 0xC0) == 0x80);
-        uint32_t entry = *find_line(m, text, n, hash, 1);
-        if (entry)
-            line = entry & SLOT_LINE;
-        if (entry || *length == 0)
+        uint32_t slot = *find_word(m, text, n, hash, 1);
+        if (slot)
+            entry = slot & SLOT_ENTRY;
+        if (slot || *length == 0)
             *length = n;
     } while (n < size && n < longest);
-    return line;
+    return entry;
 }
 
 /* Split off pieces until fewer than `keep` bytes of the word are left. */
@@ -69,9 +69,9 @@ static void push_pieces(encoder *e, size_t keep) {
     size_t at = 0;
     while (at < e->word_size && e->word_size - at >= keep) {
         size_t length;
-        uint32_t line = find_longest_piece(e->m, e->word + at, e->word_size - at, &length);
-        int32_t id = line ? id_of_line(line) : OOV_ID;
-        if (line || e->last_piece_id != OOV_ID)
+        uint32_t entry = find_longest_piece(e->m, e->word + at, e->word_size - at, &length);
+        int32_t id = entry ? id_of_entry(entry) : OOV_ID;
+        if (entry || e->last_piece_id != OOV_ID)
             push_id(e, id);
         e->last_piece_id = id;
         at += length;
@@ -82,13 +82,13 @@ static void push_pieces(encoder *e, size_t keep) {
 
 /* End the word, if one was begun. */
 static void push_word(encoder *e) {
-    uint32_t entry = 0;
+    uint32_t slot = 0;
     if (e->word_size == 0 && !e->is_long)
         return;
     if (!e->is_long)
-        entry = *find_line(e->m, e->word, e->word_size, e->word_hash, 0);
-    if (entry)
-        push_id(e, id_of_line(entry & SLOT_LINE));
+        slot = *find_word(e->m, e->word, e->word_size, e->word_hash, 0);
+    if (slot)
+        push_id(e, id_of_entry(slot & SLOT_ENTRY));
     else
         push_pieces(e, 0);
     e->num_words++;

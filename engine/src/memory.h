@@ -2,9 +2,9 @@
 #ifndef EDGE_LSTM_MEMORY_H
 #define EDGE_LSTM_MEMORY_H
 
-#include "index.h"
 #include "model.h"
 #include "packing.h"
+#include "vocabulary.h"
 
 enum { ALIGNMENT = 64 };           /* of each array: that of the widest vectors */
 enum { BYTES_OF_REPLACEMENT = 3 }; /* U+FFFD in UTF-8, which a byte of a label may become */
@@ -45,8 +45,8 @@ static void lay_out_model(edge_lstm *m, arena *a) {
     int32_t lanes = m->kernel->lanes;
     int32_t blocks = (m->hidden + lanes - 1) / lanes;
     uint64_t labels = (uint64_t)m->num_labels;
-    uint64_t ngrams = (uint64_t)m->num_ngrams;
-    uint64_t lines = (uint64_t)m->num_lines;
+    uint64_t entries = (uint64_t)m->num_entries;
+    uint64_t slots = table_size(entries);
     m->units = blocks * lanes;
     arena_alloc(a, 1, sizeof *m);
     for (int32_t d = 0; d < m->num_directions; d++) {
@@ -64,14 +64,10 @@ static void lay_out_model(edge_lstm *m, arena *a) {
     m->thresholds = arena_alloc(a, m->is_multi_label ? labels : 0, sizeof(double));
     m->special = arena_alloc(a, (uint64_t)m->num_special, sizeof *m->special);
 
-    uint64_t ngram_slots = table_size(ngrams);
-    uint64_t line_slots = table_size(lines);
-    m->ngram_mask = (uint32_t)(ngram_slots - 1);
-    m->line_mask = (uint32_t)(line_slots - 1);
-    m->ngrams = arena_alloc(a, ngrams, sizeof *m->ngrams);
-    m->ngram_slots = arena_alloc(a, ngram_slots, sizeof(uint32_t));
-    m->line_slots = arena_alloc(a, line_slots, sizeof(uint32_t));
-    m->line_starts = arena_alloc(a, lines + 1, sizeof(uint32_t));
+    m->slot_mask = (uint32_t)(slots - 1);
+    m->slots = arena_alloc(a, slots, sizeof(uint32_t));
+    m->entry_starts = arena_alloc(a, entries + 1, sizeof(uint32_t));
+    m->entries = arena_alloc(a, m->entry_bytes, 1);
 }
 
 static void lay_out_state(const edge_lstm *m, lstm_state *s, arena *a) {
@@ -98,6 +94,7 @@ static void lay_out_worker(const edge_lstm *m, edge_lstm_worker *w, arena *a) {
     }
     w->word = arena_alloc(a, word_capacity(m), 1);
     w->ngrams_seen = arena_alloc(a, (uint64_t)m->num_ngrams / 8 + 1, 1);
+    w->row = arena_alloc(a, (uint64_t)(m->ngram_dim + m->num_logits + ROW_PADDING), 1);
     w->features = arena_alloc(a, (uint64_t)(pooled_dim(m) + m->ngram_dim), sizeof(float));
     w->logits = arena_alloc(a, (uint64_t)m->num_labels, sizeof(float));
 }

@@ -12,12 +12,12 @@
 
 enum { PAD_ID = 0, START_ID = 1, OOV_ID = 2, FIRST_WORD_ID = 4 };
 
-/* The largest model. An index has 24 bits for a line's number. */
+/* The largest model. A pair of ids has 17 bits for each. */
 enum {
     MAX_LENGTH = 100000, /* ids of a text */
-    MAX_IDS = 1000000,
+    MAX_IDS = (1 << 17) - 1,
     MAX_LABELS = 100000,
-    MAX_NGRAMS = 1000000,
+    MAX_SLOTS = 1000000, /* of pairs, and of their displacements */
     MAX_EMBEDDING_DIM = 1 << 16,
     MAX_HIDDEN = 1 << 14,
     MAX_NGRAM_DIM = 1 << 16
@@ -43,8 +43,9 @@ enum { LETTER, SEPARATOR, MARK };
  * signed bytes q - 128, or 16 bits, q - zero point. */
 enum { INPUTS_U8, INPUTS_S8, INPUTS_S16 };
 
-/* The zero point of the embedding's range, which is the same for every text. */
-enum { EMBEDDING_ZERO_POINT = 128 };
+/* The columns 127 and -128 behind the embedding give every text the same range, of this zero point,
+ * so that the embedding's values are a text's 8-bit inputs as they stand. */
+enum { HIGH_SENTINEL = 127, LOW_SENTINEL = -128, EMBEDDING_ZERO_POINT = 128 };
 
 /* One direction of the LSTM while it reads a text. units: hidden, up to full blocks. */
 typedef struct {
@@ -85,12 +86,13 @@ struct special_char {
     uint32_t to;
 };
 
-/* An n-gram that has a vector: two ids in a row, or one id and SINGLE. */
-struct ngram {
-    int32_t left;
-    int32_t right;
-};
-enum { SINGLE = -1 };
+/* A table of the file, at any address: see table.h. */
+typedef struct {
+    size_t columns;
+    const unsigned char *values;
+    const unsigned char *multipliers; /* one a row of 4-bit numbers; NULL if there are none */
+} table;
+enum { ROW_PADDING = 7 }; /* bytes behind a row that reading it may write */
 
 struct edge_lstm {
     const kernel *kernel;
@@ -100,8 +102,9 @@ struct edge_lstm {
 
     /* The tokenizer. */
     int32_t max_length; /* ids of a text */
-    int32_t num_lines;  /* of the vocabulary: first words, then pieces of words */
+    int32_t num_entries; /* of the vocabulary: first words, then pieces of words */
     int32_t num_words;
+    size_t entry_bytes; /* of all entries */
     int32_t longest_word;  /* bytes */
     int32_t longest_piece; /* bytes */
     int32_t num_special;
@@ -114,7 +117,10 @@ struct edge_lstm {
     int32_t hidden;
     int32_t units; /* hidden, up to full blocks of the kernel */
     int32_t num_directions;
-    int32_t num_ngrams;
+    int32_t num_ngrams;   /* rows of their vectors: words, then slots of pairs */
+    int32_t ngram_words;
+    int32_t ngram_slots;
+    int32_t pair_buckets; /* of slots that share a displacement */
     int32_t ngram_dim;
     int32_t num_labels;
     int32_t num_logits;
@@ -125,30 +131,30 @@ struct edge_lstm {
     float embedding_scale;  /* int8: that of its 8-bit range, which the sentinels give */
 
     /* Constants in the file, at any address. */
-    const unsigned char *embedding;
+    table embedding;
     const unsigned char *embedding_scales;
     const unsigned char *lstm_w;
     const unsigned char *lstm_r;
     const unsigned char *lstm_b;
     const unsigned char *lstm_w_scales;
     const unsigned char *lstm_r_scales;
-    const unsigned char *head_w;
+    table head_w;
     const unsigned char *head_w_scales;
     const unsigned char *head_b;
-    const unsigned char *ngram_vectors;
+    table ngram_vectors;
     const unsigned char *ngram_scales;
+    const unsigned char *pair_displacements; /* [pair_buckets], of 16 bits */
+    const unsigned char *pair_fingerprints;  /* [ngram_slots], of 16 bits */
 
     /* In the memory that the caller gives. */
     packed_weights weights[2]; /* of each direction */
     char **label_names;
     double *thresholds;           /* [num_labels], of a model with several labels */
     struct special_char *special; /* [num_special] */
-    uint32_t *line_slots;         /* the vocabulary's index: see index.h */
-    uint32_t *line_starts;        /* [num_lines + 1]: bytes from the vocabulary's start */
-    uint32_t line_mask;           /* the number of its slots - 1 */
-    struct ngram *ngrams;         /* [num_ngrams] */
-    uint32_t *ngram_slots;
-    uint32_t ngram_mask;
+    unsigned char *entries;       /* [entry_bytes]: the vocabulary, one entry behind another */
+    uint32_t *entry_starts;       /* [num_entries + 1] */
+    uint32_t *slots;              /* the vocabulary's index: see vocabulary.h */
+    uint32_t slot_mask;           /* the number of its slots - 1 */
 };
 
 /* The ids of a text, and how far the LSTM has read them. */
@@ -165,6 +171,7 @@ struct edge_lstm_worker {
     sequence sequences[EDGE_LSTM_TEXTS];
     unsigned char *word;        /* [word_capacity]: the word that is being read */
     unsigned char *ngrams_seen; /* a bit for each n-gram */
+    unsigned char *row;         /* of a table, as bytes */
     float *features;            /* what the head reads */
     float *logits;              /* [num_labels] */
 };
@@ -173,6 +180,11 @@ struct edge_lstm_worker {
 static int32_t pooled_dim(const edge_lstm *m) {
     int32_t parts = m->pools_last ? 1 : 2;
     return m->num_directions * m->hidden * parts;
+}
+
+/* Return the bytes of a weight that is not packed. */
+static size_t weight_size(const edge_lstm *m) {
+    return m->is_int8 ? 1 : sizeof(float);
 }
 
 /* Return the bytes of a word that are kept while it is read: as many as the vocabulary's longest

@@ -4,11 +4,13 @@
 #define EDGE_LSTM_MODEL_FILE_H
 
 #include "arithmetic.h"
-#include "index.h"
 #include "json.h"
 #include "model.h"
+#include "ngrams.h"
 #include "protobuf.h"
 #include "sha256.h"
+#include "table.h"
+#include "vocabulary.h"
 
 static const char NOT_A_MODEL[] = "not a model file of edge-lstm, or cut short; copy it again";
 static const char CHANGED[] =
@@ -21,18 +23,16 @@ static const char UNUSABLE[] =
 static const char UNKNOWN_GRAPH[] =
     "this network is not supported: its graph has not the constants that its metadata needs";
 static const char CROWDED[] =
-    "its words or n-grams were chosen to make a search slow; export the model again";
+    "its words were chosen to make a search slow; export the model again";
 
 /* The numbers of ONNX's fields (onnx.proto). */
 enum { MODEL_GRAPH = 7, MODEL_METADATA = 14 };
 enum { ENTRY_KEY = 1, ENTRY_VALUE = 2 };
-enum { GRAPH_NODE = 1, GRAPH_CONSTANT = 5 };
-enum { NODE_OPERATOR = 4, NODE_ATTRIBUTE = 5 };
-enum { ATTRIBUTE_NAME = 1, ATTRIBUTE_INTS = 8 };
+enum { GRAPH_CONSTANT = 5 };
 enum { TENSOR_DIMS = 1, TENSOR_TYPE = 2, TENSOR_NAME = 8, TENSOR_BYTES = 9 };
 
 /* ONNX's types of constants, and one for scales, which are floats above 0. */
-enum { FLOAT32 = 1, INT8 = 3, TYPE_BITS = 0xFF, SCALES = FLOAT32 | 0x100 };
+enum { FLOAT32 = 1, UINT8 = 2, INT8 = 3, UINT16 = 4, TYPE_BITS = 0xFF, SCALES = FLOAT32 | 0x100 };
 
 static const char *const ENTRY_NAMES[NUM_ENTRIES] = {
     [FORMAT] = "edge_lstm.format",         [TOKENIZER] = "edge_lstm.tokenizer",
@@ -40,13 +40,12 @@ static const char *const ENTRY_NAMES[NUM_ENTRIES] = {
     [NETWORK] = "edge_lstm.network",       [GOLDEN] = "edge_lstm.golden",
     [MULTI_LABEL] = "edge_lstm.multi_label",       [ABSTENTION] = "edge_lstm.abstention"};
 
-/* The largest size of each entry in bytes, far above that of any model, and the bytes that each
- * label adds. */
+/* The largest size of each entry in bytes, far above that of any model. Each label adds to that of
+ * the thresholds. */
 static const uint32_t MAX_ENTRY_BYTES[NUM_ENTRIES] = {
-    [FORMAT] = 16,       [TOKENIZER] = 1 << 16, [VOCABULARY] = 1 << 25, [LABELS] = 1 << 23,
-    [NETWORK] = 1 << 16, [GOLDEN] = 1 << 20,    [MULTI_LABEL] = 1 << 16,    [ABSTENTION] = 1 << 16};
-static const uint32_t BYTES_PER_LABEL[NUM_ENTRIES] = {[GOLDEN] = 512, [MULTI_LABEL] = 32};
-enum { NAMES_PER_ENTRY = 4 }; /* a label's name stands in an entry this often at most */
+    [FORMAT] = 16,       [TOKENIZER] = 1 << 16, [VOCABULARY] = 1 << 25,  [LABELS] = 1 << 23,
+    [NETWORK] = 1 << 16, [GOLDEN] = 1 << 20,    [MULTI_LABEL] = 1 << 16, [ABSTENTION] = 1 << 16};
+enum { BYTES_OF_THRESHOLD = 32 };
 
 /* Return the value of an entry of the metadata: empty if the entry has none. at is NULL if there is
  * no such entry. */
@@ -58,12 +57,11 @@ static slice find_entry(slice file, const char *key) {
     return value;
 }
 
-/* Return whether each submessage with one of these two numbers is a message. */
-static int are_messages(slice message, unsigned number, unsigned other_number) {
+/* Return whether each submessage with this number is a message. */
+static int are_messages(slice message, unsigned number) {
     field f;
     while (next_field(&message, &f) > 0) {
-        int is_meant = f.number == number || f.number == other_number;
-        if (is_meant && !is_message(f.bytes))
+        if (f.number == number && !is_message(f.bytes))
             return 0;
     }
     return 1;
@@ -76,17 +74,17 @@ static const char *read_file(edge_lstm *m, slice file, int checks_digest) {
     m->graph = find_bytes(file, MODEL_GRAPH);
     if (!is_message(file))
         return NOT_A_MODEL;
-    if (!are_messages(file, MODEL_METADATA, MODEL_METADATA))
+    if (!are_messages(file, MODEL_METADATA))
         return NOT_A_MODEL;
     for (int i = 0; i < NUM_ENTRIES; i++)
         m->metadata[i] = find_entry(file, ENTRY_NAMES[i]);
     if (!m->metadata[FORMAT].at)
         return NOT_A_MODEL;
-    if (!slice_equals(m->metadata[FORMAT], "10"))
+    if (!slice_equals(m->metadata[FORMAT], "11"))
         return OTHER_FORMAT;
     if (slice_length(file) < SHA256_DIGITS || !is_message(m->graph))
         return CHANGED;
-    if (!are_messages(m->graph, GRAPH_NODE, GRAPH_CONSTANT))
+    if (!are_messages(m->graph, GRAPH_CONSTANT))
         return CHANGED;
 #ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION /* a fuzzer has to get behind the digest */
     checks_digest = 0;
@@ -98,15 +96,12 @@ static const char *read_file(edge_lstm *m, slice file, int checks_digest) {
 }
 
 /* Return whether each entry of the metadata has at most its largest size. Ask before the first is
- * read and, since some grow with the labels, again once their number is known. */
+ * read and, since one grows with the labels, again once their number is known. */
 static int entries_fit(const edge_lstm *m) {
-    uint64_t names = NAMES_PER_ENTRY * (uint64_t)slice_length(m->metadata[LABELS]);
-    uint64_t labels = (uint64_t)(m->num_labels ? m->num_labels : MAX_LABELS);
+    uint32_t labels = (uint32_t)(m->num_labels ? m->num_labels : MAX_LABELS);
     for (int i = 0; i < NUM_ENTRIES; i++) {
-        uint64_t limit = MAX_ENTRY_BYTES[i];
-        if (BYTES_PER_LABEL[i])
-            limit += BYTES_PER_LABEL[i] * labels + names;
-        if (slice_length(m->metadata[i]) > limit)
+        uint32_t more = i == MULTI_LABEL ? BYTES_OF_THRESHOLD * labels : 0;
+        if (slice_length(m->metadata[i]) > MAX_ENTRY_BYTES[i] + more)
             return 0;
     }
     return 1;
@@ -192,7 +187,7 @@ static const char *read_rule(edge_lstm *m) {
     if (!read_char_kinds(m, is_keras))
         return UNKNOWN_RULE;
 
-    m->num_words = INT32_MAX; /* keras: all lines are words */
+    m->num_words = INT32_MAX; /* keras: all entries are words */
     if (!json_get_int(tokenizer, "length", 1, MAX_LENGTH, &m->max_length))
         return UNUSABLE;
     if (!is_keras && !json_get_int(tokenizer, "words", 0, MAX_IDS, &m->num_words))
@@ -200,32 +195,29 @@ static const char *read_rule(edge_lstm *m) {
     return NULL;
 }
 
-/* Count the lines of the vocabulary, and measure the longest. */
+/* Count the entries of the vocabulary, and measure them. */
 static const char *read_vocabulary(edge_lstm *m) {
-    slice lines = m->metadata[VOCABULARY];
-    slice line;
-    while (next_line(&lines, &line)) {
-        int32_t size = (int32_t)slice_length(line);
-        int is_word = m->num_lines < m->num_words;
+    entry_reader r = read_entries(m);
+    int more = next_entry(&r);
+    for (; more > 0; more = next_entry(&r)) {
+        int is_word = m->num_entries < m->num_words;
         int32_t *longest = is_word ? &m->longest_word : &m->longest_piece;
-        if (m->num_lines >= MAX_IDS)
+        m->num_entries++;
+        m->entry_bytes += r.size;
+        if (m->num_entries > MAX_IDS || m->entry_bytes > MAX_ENTRY_BYTES[VOCABULARY])
             return UNUSABLE;
-        if (size > *longest)
-            *longest = size;
-        m->num_lines++;
+        if ((int32_t)r.size > *longest)
+            *longest = (int32_t)r.size;
     }
     if (m->num_words == INT32_MAX)
-        m->num_words = m->num_lines;
-    return m->num_words <= m->num_lines ? NULL : UNUSABLE;
+        m->num_words = m->num_entries;
+    return more == 0 && m->num_words <= m->num_entries ? NULL : UNUSABLE;
 }
 
 /* Read how texts become ids. */
 static const char *read_tokenizer(edge_lstm *m) {
-    slice *vocabulary = &m->metadata[VOCABULARY];
-    if (!m->metadata[TOKENIZER].at || !vocabulary->at || !entries_fit(m))
+    if (!m->metadata[TOKENIZER].at || !m->metadata[VOCABULARY].at || !entries_fit(m))
         return UNUSABLE;
-    if (slice_length(*vocabulary) == 0)
-        *vocabulary = (slice){NULL, NULL}; /* no line at all */
     const char *error = read_rule(m);
     if (error)
         return error;
@@ -239,14 +231,16 @@ static const char *read_network(edge_lstm *m) {
         !json_get_int(network, "embedding_dim", 1, MAX_EMBEDDING_DIM, &m->embedding_dim) ||
         !json_get_int(network, "hidden", 1, MAX_HIDDEN, &m->hidden) ||
         !json_get_int(network, "labels", 2, MAX_LABELS, &m->num_labels) ||
-        !json_get_int(network, "ngrams", 0, MAX_NGRAMS, &m->num_ngrams))
+        !json_get_int(network, "ngram_words", 0, m->max_id - OOV_ID, &m->ngram_words) ||
+        !json_get_int(network, "ngram_slots", 0, MAX_SLOTS, &m->ngram_slots))
         return UNUSABLE;
+    m->num_ngrams = m->ngram_words + m->ngram_slots;
     int32_t least_dim = m->num_ngrams ? 1 : 0;
     if (!json_get_int(network, "ngram_dim", least_dim, MAX_NGRAM_DIM, &m->ngram_dim))
         return UNUSABLE;
     if (!m->num_ngrams)
         m->ngram_dim = 0;
-    if (m->max_id != m->num_lines + FIRST_WORD_ID)
+    if (m->max_id != m->num_entries + FIRST_WORD_ID)
         return UNUSABLE;
 
     m->is_multi_label = m->metadata[MULTI_LABEL].at != NULL;
@@ -290,9 +284,13 @@ static int find_constant(const edge_lstm *m, const constant *c) {
     slice tensor = find_submessage(m->graph, GRAPH_CONSTANT, TENSOR_NAME, c->name);
     slice bytes = find_bytes(tensor, TENSOR_BYTES);
     const int32_t *axis = c->shape;
-    uint64_t size = c->type == INT8 ? 1 : sizeof(float);
+    uint64_t size = sizeof(float);
     uint64_t type = 0;
     field f;
+    if (c->type == INT8 || c->type == UINT8)
+        size = 1;
+    if (c->type == UINT16)
+        size = 2;
     int more = next_field(&tensor, &f);
     for (; more > 0; more = next_field(&tensor, &f)) {
         if (f.number == TENSOR_DIMS) {
@@ -309,70 +307,26 @@ static int find_constant(const edge_lstm *m, const constant *c) {
         return 0;
     if (type != (uint64_t)(c->type & TYPE_BITS) || slice_length(bytes) != size)
         return 0;
-    return c->type == INT8 || are_numbers(bytes, c->type == SCALES);
+    return type != FLOAT32 || are_numbers(bytes, c->type == SCALES);
 }
 
-/* Read the id of an n-gram. Return whether the model has it. */
-static int read_id(const edge_lstm *m, slice *ids, int32_t *id) {
-    uint64_t value;
-    if (!read_varint(ids, &value) || value > (uint64_t)m->max_id)
-        return 0;
-    *id = (int32_t)value;
+/* Return whether the slots of pairs have only fingerprints that pairs may have. */
+static int are_fingerprints(const edge_lstm *m) {
+    for (size_t slot = 0; slot < (size_t)m->ngram_slots; slot++)
+        if (load_u16(m->pair_fingerprints, slot) > MAX_FINGERPRINT)
+            return 0;
     return 1;
 }
 
-/* Read the n-grams that have a vector, first single ids, then pairs. Check them and, once there is
- * memory, keep and index them. */
-static int read_ngrams(edge_lstm *m) {
-    slice node = find_submessage(m->graph, GRAPH_NODE, NODE_OPERATOR, "TfIdfVectorizer");
-    slice counts_attribute = find_submessage(node, NODE_ATTRIBUTE, ATTRIBUTE_NAME, "ngram_counts");
-    slice pool_attribute = find_submessage(node, NODE_ATTRIBUTE, ATTRIBUTE_NAME, "pool_int64s");
-    slice counts = find_bytes(counts_attribute, ATTRIBUTE_INTS); /* varints one after another */
-    slice pool = find_bytes(pool_attribute, ATTRIBUTE_INTS);
-    uint64_t singles_start;
-    uint64_t pairs_start = UINT64_MAX;
-    if (!read_varint(&counts, &singles_start) || singles_start != 0)
-        return 0;
-    if (slice_length(counts) && !read_varint(&counts, &pairs_start))
-        return 0;
-    for (uint32_t n = 0; n < (uint32_t)m->num_ngrams; n++) {
-        struct ngram ids = {0, SINGLE};
-        if (!read_id(m, &pool, &ids.left))
-            return 0;
-        if (n >= pairs_start && !read_id(m, &pool, &ids.right))
-            return 0;
-        if (!m->ngrams)
-            continue;
-        m->ngrams[n] = ids;
-        uint32_t *slot = find_ngram(m, ids.left, ids.right);
-        uint32_t hash = hash_ngram(ids.left, ids.right);
-        if (is_far(slot - m->ngram_slots, hash, m->ngram_mask))
-            return 0;
-        *slot = n + 1;
-    }
-    return slice_length(pool) == 0;
-}
-
-/* Return whether each row of the embedding ends with the sentinels 127 and -128. They give every
- * text the same range, of zero point 128, so that the embedding's values are a text's 8-bit inputs
- * as they stand. */
-static int has_sentinels(edge_lstm *m) {
-    const float least = 1e-30f; /* beyond these, rounding may change values */
+/* Find the range of the embedding, which the sentinels give. Return whether it is exact: beyond
+ * these scales rounding may change values. */
+static int find_embedding_scale(edge_lstm *m) {
+    const float least = 1e-30f;
     const float greatest = 1e30f;
     float scale = load_f32(m->embedding_scales, 0);
     int32_t zero_point;
-    if (!(scale > least && scale < greatest))
-        return 0;
-    find_scale(-128 * scale, 127 * scale, &m->embedding_scale, &zero_point);
-    const unsigned char *row_end = m->embedding;
-    for (int32_t id = 0; id <= m->max_id; id++) {
-        row_end += m->embedding_dim;
-        signed char high = (signed char)row_end[-2];
-        signed char low = (signed char)row_end[-1];
-        if (high != 127 || low != -128)
-            return 0;
-    }
-    return 1;
+    find_scale(LOW_SENTINEL * scale, HIGH_SENTINEL * scale, &m->embedding_scale, &zero_point);
+    return scale > least && scale < greatest;
 }
 
 static void find_max_abs_weight(edge_lstm *m, const unsigned char *weights, size_t count) {
@@ -384,54 +338,85 @@ static void find_max_abs_weight(edge_lstm *m, const unsigned char *weights, size
     }
 }
 
-/* Find the weights in the file. int8 has two sentinel columns in the embedding and two sentinel
- * units in each direction. */
+/* Set the columns of a table. Return whether the file has them as 4-bit numbers. */
+static int is_packed(const edge_lstm *m, table *t, int32_t columns) {
+    t->columns = (size_t)columns;
+    return m->is_int8 && columns >= LEAST_PACKED_COLUMNS;
+}
+
+/* Find the weights in the file. int8 has two sentinel columns behind the embedding, which are not
+ * stored, and two sentinel units in each direction. */
 static const char *find_weights(edge_lstm *m) {
     slice scale = find_submessage(m->graph, GRAPH_CONSTANT, TENSOR_NAME, "embedding_scale");
+    slice pairs = find_submessage(m->graph, GRAPH_CONSTANT, TENSOR_NAME, "pair_displacements");
+    size_t buckets = slice_length(find_bytes(pairs, TENSOR_BYTES)) / 2;
+    int32_t columns = m->embedding_dim;
     int is_int8 = scale.at != NULL;
     m->is_int8 = is_int8;
+    m->pair_buckets = buckets > MAX_SLOTS ? 0 : (int32_t)buckets;
     if (is_int8) {
         m->embedding_dim += 2;
         m->hidden += 2;
     }
     int type = is_int8 ? INT8 : FLOAT32;
     int has_ngrams = m->num_ngrams > 0;
+    int has_pairs = m->ngram_slots > 0;
+    int32_t rows = m->max_id + 1;
+    int32_t grams = m->num_ngrams;
+    int32_t width = m->ngram_dim;
+    int32_t logits = m->num_logits;
     int32_t directions = m->num_directions;
     int32_t x = m->embedding_dim;
     int32_t h = m->hidden;
     int32_t gates = 4 * h;
-    int32_t features = pooled_dim(m) + m->ngram_dim;
+    int32_t features = pooled_dim(m) + width;
     /* fp32: [directions, gates, inputs]; int8: [directions, inputs, gates] */
     int32_t w_rows = is_int8 ? x : gates;
     int32_t w_columns = is_int8 ? gates : x;
     int32_t r_rows = is_int8 ? h : gates;
     int32_t r_columns = is_int8 ? gates : h;
+    table *embedding = &m->embedding;
+    table *head = &m->head_w;
+    table *vectors = &m->ngram_vectors;
+    int packs_x = is_packed(m, embedding, columns);
+    int packs_head = is_packed(m, head, logits);
+    int packs_vectors = is_packed(m, vectors, width);
     const constant constants[] = {
-        {"embedding", 1, type, {m->max_id + 1, x, -1}, &m->embedding},
+        {"embedding", !packs_x, type, {rows, columns, -1}, &embedding->values},
+        {"embedding_q", packs_x, UINT8, {rows, (columns + 1) / 2, -1}, &embedding->values},
+        {"embedding_m", packs_x, UINT8, {rows, 1, -1}, &embedding->multipliers},
         {"embedding_scale", is_int8, SCALES, {1, -1}, &m->embedding_scales},
         {"lstm_w", 1, type, {directions, w_rows, w_columns, -1}, &m->lstm_w},
         {"lstm_r", 1, type, {directions, r_rows, r_columns, -1}, &m->lstm_r},
         {"lstm_b", 1, FLOAT32, {directions, 2 * gates, -1}, &m->lstm_b},
         {"lstm_w_scale", is_int8, SCALES, {directions, -1}, &m->lstm_w_scales},
         {"lstm_r_scale", is_int8, SCALES, {directions, -1}, &m->lstm_r_scales},
-        {"head_w", 1, type, {features, m->num_logits, -1}, &m->head_w},
+        {"head_w", !packs_head, type, {features, logits, -1}, &head->values},
+        {"head_w_q", packs_head, UINT8, {features, (logits + 1) / 2, -1}, &head->values},
+        {"head_w_m", packs_head, UINT8, {features, 1, -1}, &head->multipliers},
         {"head_w_scales", is_int8, SCALES, {features, 1, -1}, &m->head_w_scales},
-        {"head_b", 1, FLOAT32, {m->num_logits, -1}, &m->head_b},
-        {"ngram_vectors", has_ngrams, type, {m->num_ngrams, m->ngram_dim, -1}, &m->ngram_vectors},
-        {"ngram_scales", has_ngrams && is_int8, SCALES, {m->ngram_dim, -1}, &m->ngram_scales}};
+        {"head_b", 1, FLOAT32, {logits, -1}, &m->head_b},
+        {"ngram_vectors", has_ngrams && !packs_vectors, type, {grams, width, -1}, &vectors->values},
+        {"ngram_vectors_q", packs_vectors, UINT8, {grams, (width + 1) / 2, -1}, &vectors->values},
+        {"ngram_vectors_m", packs_vectors, UINT8, {grams, 1, -1}, &vectors->multipliers},
+        {"ngram_scales", has_ngrams && is_int8, SCALES, {width, -1}, &m->ngram_scales},
+        {"pair_displacements", has_pairs, UINT16, {m->pair_buckets, -1}, &m->pair_displacements},
+        {"pair_fingerprints", has_pairs, UINT16, {m->ngram_slots, -1}, &m->pair_fingerprints}};
     for (size_t i = 0; i < sizeof constants / sizeof *constants; i++) {
         const constant *c = &constants[i];
         if (c->is_needed && !find_constant(m, c))
             return UNKNOWN_GRAPH;
     }
+    if (has_pairs && (m->pair_buckets == 0 || !are_fingerprints(m)))
+        return UNKNOWN_GRAPH;
     if (is_int8) {
         find_max_abs_weight(m, m->lstm_w, (size_t)(directions * x) * (size_t)gates);
         find_max_abs_weight(m, m->lstm_r, (size_t)(directions * h) * (size_t)gates);
-        if (!has_sentinels(m))
+        if (!find_embedding_scale(m) || (packs_x && !is_packed_table(m, embedding, (size_t)rows)) ||
+            (packs_head && !is_packed_table(m, head, (size_t)features)) ||
+            (packs_vectors && !is_packed_table(m, vectors, (size_t)grams)))
             return UNKNOWN_GRAPH;
     }
-    if (has_ngrams && !read_ngrams(m))
-        return UNKNOWN_GRAPH;
     return NULL;
 }
 

@@ -3,10 +3,37 @@
 #define EDGE_LSTM_NETWORK_H
 
 #include "arithmetic.h"
-#include "index.h"
 #include "kernels.h"
 #include "model.h"
+#include "ngrams.h"
 #include "packing.h"
+#include "table.h"
+
+/* Write an id's embedding and the sentinels into x, in the kernel's type of inputs. */
+ALWAYS_INLINE void load_embedding(const edge_lstm *m, size_t id, unsigned char *x) {
+    const table *t = &m->embedding;
+    int32_t zero = m->kernel->input_type == INPUTS_U8 ? EMBEDDING_ZERO_POINT : 0;
+    size_t row_size = sizeof(float) * t->columns;
+    if (!m->is_int8) {
+        memcpy(x, t->values + row_size * id, row_size);
+        return;
+    }
+    for (size_t k = 0; !t->multipliers && k < t->columns; k++)
+        x[k] = (unsigned char)(t->values[id * t->columns + k] + zero);
+    if (t->multipliers)
+        unpack_row(t, id, (uint32_t)zero, x);
+    x[t->columns] = (unsigned char)(zero + HIGH_SENTINEL);
+    x[t->columns + 1] = (unsigned char)(zero + LOW_SENTINEL);
+    if (m->kernel->input_type == INPUTS_S16)
+        for (int32_t k = m->embedding_dim - 1; k >= 0; k--) /* in place, from the end */
+            ((int16_t *)(void *)x)[k] = (signed char)x[k];
+}
+
+/* Load the embedding of the i-th id that a direction reads. */
+static void load_input(const edge_lstm *m, sequence *s, int32_t d, size_t i) {
+    size_t at = d == 0 ? i : s->count - 1 - i; /* the second one reads backwards */
+    load_embedding(m, (size_t)s->ids[at], s->states[d].x);
+}
 
 /* Get a sequence ready for its first step. */
 static void reset_sequence(const edge_lstm *m, sequence *s) {
@@ -22,6 +49,7 @@ static void reset_sequence(const edge_lstm *m, sequence *s) {
         state->h_high = 0;
         state->h_scale = 1;
         state->h_zero_point = 0;
+        load_input(m, s, d, 0);
         if (m->is_int8) {
             int zero = m->kernel->input_type == INPUTS_S8 ? -128 : 0; /* q = 0 */
             memset(state->h_q, zero, (size_t)(m->units + INPUT_PADDING) * input_size(m));
@@ -29,60 +57,45 @@ static void reset_sequence(const edge_lstm *m, sequence *s) {
     }
 }
 
-/* Write an id's embedding into x, in the kernel's type of inputs. The 8 bits of its range are the
- * file's signed byte + 128. */
-ALWAYS_INLINE void load_embedding(const edge_lstm *m, size_t id, unsigned char *x) {
-    size_t inputs = (size_t)m->embedding_dim;
-    if (!m->is_int8) {
-        memcpy(x, m->embedding + sizeof(float) * id * inputs, sizeof(float) * inputs);
-        return;
-    }
-    const unsigned char *row = m->embedding + id * inputs;
-    if (m->kernel->input_type == INPUTS_S16) {
-        int16_t *shorts = (int16_t *)(void *)x;
-        for (size_t k = 0; k < inputs; k++)
-            shorts[k] = (signed char)row[k];
-    } else {
-        unsigned char sign_bit = m->kernel->input_type == INPUTS_S8 ? 0 : 0x80;
-        for (size_t k = 0; k < inputs; k++)
-            x[k] = row[k] ^ sign_bit;
-    }
-}
-
-/* Do one step of each sequence. They do not affect each other. */
+/* Do one step of each sequence. They do not affect each other. An input is loaded a step before it
+ * is multiplied, and its bytes have left the processor's store buffer by then. */
 static void step_sequences(const edge_lstm *m, sequence *sequences, int count) {
     lstm_state *states[EDGE_LSTM_TEXTS];
     for (int32_t d = 0; d < m->num_directions; d++) {
+        for (int t = 0; t < count; t++)
+            states[t] = &sequences[t].states[d];
+        m->kernel->step(m, d, states, count);
         for (int t = 0; t < count; t++) {
             sequence *s = &sequences[t];
-            size_t at = d == 0 ? s->at : s->count - 1 - s->at; /* the second one reads backwards */
-            states[t] = &s->states[d];
-            load_embedding(m, (size_t)s->ids[at], states[t]->x);
+            if (s->at + 1 < s->count)
+                load_input(m, s, d, s->at + 1);
         }
-        m->kernel->step(m, d, states, count);
     }
     for (int t = 0; t < count; t++)
         sequences[t].at++;
 }
 
-/* Return the i-th weight of the head or of the n-grams, without its scale. */
-ALWAYS_INLINE float load_weight(const edge_lstm *m, const unsigned char *weights, size_t i) {
-    return m->is_int8 ? (float)(signed char)weights[i] : load_f32(weights, i);
+/* sum[j] += factor * (row[j] * scale) */
+ALWAYS_INLINE void add_row(edge_lstm_worker *w, const table *t, size_t row, float factor,
+                           float scale, float *restrict sum) {
+    const unsigned char *bytes = t->values + row * t->columns;
+    if (t->multipliers) {
+        unpack_row(t, row, 0, w->row);
+        bytes = w->row;
+    }
+    for (size_t j = 0; j < t->columns; j++) {
+        float value = w->model->is_int8 ? (float)(signed char)bytes[j]
+                                        : load_f32(t->values, row * t->columns + j);
+        sum[j] += factor * (value * scale);
+    }
 }
 
 /* Add a row of the n-grams' vectors to the sum, unless the text had it before. */
-ALWAYS_INLINE void add_ngram(edge_lstm_worker *w, uint32_t row_number, float *sum) {
-    const edge_lstm *m = w->model;
-    size_t width = (size_t)m->ngram_dim;
-    if (row_number == 0)
-        return; /* it has no vector */
-    size_t row = row_number - 1;
+ALWAYS_INLINE void add_ngram(edge_lstm_worker *w, size_t row, float *sum) {
     unsigned char bit = (unsigned char)(1 << row % 8);
-    if (w->ngrams_seen[row / 8] & bit)
-        return;
+    if (!(w->ngrams_seen[row / 8] & bit))
+        add_row(w, &w->model->ngram_vectors, row, 1, 1, sum);
     w->ngrams_seen[row / 8] |= bit;
-    for (size_t j = 0; j < width; j++)
-        sum[j] += load_weight(m, m->ngram_vectors, row * width + j);
 }
 
 /* Add up the vectors of the text's n-grams, each once, and divide by the square root of its length.
@@ -90,13 +103,17 @@ ALWAYS_INLINE void add_ngram(edge_lstm_worker *w, uint32_t row_number, float *su
 static void sum_ngrams(edge_lstm_worker *w, const sequence *s, float *out) {
     const edge_lstm *m = w->model;
     size_t width = (size_t)m->ngram_dim;
+    size_t words = (size_t)m->ngram_words;
+    uint32_t slot;
     float root = square_root(s->count);
     memset(w->ngrams_seen, 0, (size_t)m->num_ngrams / 8 + 1);
     memset(out, 0, sizeof *out * width);
     for (size_t t = 0; t < s->count; t++) {
-        if (t > 0)
-            add_ngram(w, *find_ngram(m, s->ids[t - 1], s->ids[t]), out);
-        add_ngram(w, *find_ngram(m, s->ids[t], SINGLE), out);
+        size_t word = (size_t)s->ids[t] - OOV_ID; /* an id below has no vector */
+        if (t > 0 && find_pair(m, s->ids[t - 1], s->ids[t], &slot))
+            add_ngram(w, words + slot, out);
+        if (word < words)
+            add_ngram(w, word, out);
     }
     for (size_t j = 0; j < width; j++) {
         if (m->is_int8)
@@ -126,17 +143,15 @@ static void pool(const edge_lstm *m, const sequence *s, float *out) {
 }
 
 /* logits[l] = sum of features[j] * weight[j][l], in the order of j, + bias[l] */
-static void apply_head(const edge_lstm *m, const float *features, size_t inputs,
+static void apply_head(edge_lstm_worker *w, const float *features, size_t inputs,
                        float *restrict logits) {
+    const edge_lstm *m = w->model;
     size_t count = (size_t)m->num_logits;
     for (size_t l = 0; l < count; l++)
         logits[l] = 0;
     for (size_t j = 0; j < inputs; j++) {
         float scale = m->is_int8 ? load_f32(m->head_w_scales, j) : 1;
-        for (size_t l = 0; l < count; l++) {
-            float weight = load_weight(m, m->head_w, j * count + l) * scale;
-            logits[l] += features[j] * weight;
-        }
+        add_row(w, &m->head_w, j, features[j], scale, logits);
     }
     for (size_t l = 0; l < count; l++)
         logits[l] += load_f32(m->head_b, l);
@@ -164,7 +179,7 @@ static void classify(edge_lstm_worker *w, const sequence *s, float *probabilitie
     pool(m, s, w->features);
     if (m->num_ngrams)
         sum_ngrams(w, s, w->features + pooled);
-    apply_head(m, w->features, (size_t)(pooled + m->ngram_dim), w->logits);
+    apply_head(w, w->features, (size_t)(pooled + m->ngram_dim), w->logits);
     if (m->num_logits == 1) { /* that of the second of two labels */
         probabilities[1] = plain_sigmoid(w->logits[0]);
         probabilities[0] = 1.0f - probabilities[1];

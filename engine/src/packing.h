@@ -10,7 +10,7 @@
 #include "arithmetic.h"
 #include "model.h"
 
-enum { INPUT_PADDING = 3 }; /* the most inputs that the last group may lack */
+enum { INPUT_PADDING = ROW_PADDING }; /* the last group may lack three inputs */
 
 static int32_t group_width(const edge_lstm *m) {
     return m->kernel->input_type == INPUTS_S16 ? 2 : 4;
@@ -84,8 +84,7 @@ static void pack_int8(const edge_lstm *m, const unsigned char *w, int32_t inputs
 static void pack_direction(edge_lstm *m, int32_t d) {
     packed_weights *packed = &m->weights[d];
     size_t gates = 4 * (size_t)m->hidden;
-    size_t weight_size = m->is_int8 ? 1 : sizeof(float);
-    size_t part = weight_size * gates * (size_t)d;
+    size_t part = weight_size(m) * gates * (size_t)d;
     const unsigned char *w = m->lstm_w + part * (size_t)m->embedding_dim;
     const unsigned char *r = m->lstm_r + part * (size_t)m->hidden;
     const unsigned char *bias = m->lstm_b + 2 * sizeof(float) * gates * (size_t)d;

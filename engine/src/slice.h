@@ -38,15 +38,4 @@ ALWAYS_INLINE int accept_char(slice *s, char c) {
     return 1;
 }
 
-/* Read the next line, without its end. Return 0 behind the last one; lines->at is then NULL. */
-static int next_line(slice *lines, slice *line) {
-    if (!lines->at)
-        return 0;
-    const unsigned char *line_end = memchr(lines->at, '\n', slice_length(*lines));
-    line->at = lines->at;
-    line->end = line_end ? line_end : lines->end;
-    lines->at = line_end ? line_end + 1 : NULL;
-    return 1;
-}
-
 #endif

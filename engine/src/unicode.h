@@ -39,12 +39,12 @@ static enum case_property case_property(uint32_t c) {
     size_t high = sizeof CASE_RUNS / sizeof *CASE_RUNS;
     while (low < high) {
         size_t middle = (low + high) / 2;
-        if (CASE_RUNS[middle].first <= c)
+        if (CASE_RUNS[middle] / 4 <= c)
             low = middle + 1;
         else
             high = middle;
     }
-    return (enum case_property)CASE_RUNS[low - 1].property;
+    return (enum case_property)(CASE_RUNS[low - 1] % 4);
 }
 
 #endif

@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import asdict
-from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -14,8 +13,7 @@ import reference
 from edge_lstm_export.options import NetworkConfig
 
 from edge_lstm import modelfile
-from edge_lstm.text import Tokenizer, split_marks, split_words
-from tests.model_files import field
+from edge_lstm.text import Tokenizer, front_coded, front_decoded, split_marks, split_words
 from tests.ports.conftest import PROJECT
 
 PAGE = (PROJECT / "docs" / "file-format.md").read_text(encoding="utf-8")
@@ -58,7 +56,7 @@ def test_the_texts_become_these_ids() -> None:
     tokenizer = Tokenizer(VOCABULARY, length=5)
     known = {w: i for i, w in enumerate(VOCABULARY, 4)}
     spaced = dict.fromkeys(map(ord, reference.FILTERS), " ")
-    model = reference.Model(known, {}, spaced, 5, [], {}, [], {}, {})
+    model = reference.Model(known, {}, spaced, 5, [], {}, [], {})
     vectors = rows("Text → words, then ids")
     assert len(vectors) == 7
     for cell, words, ids, status in vectors:
@@ -74,7 +72,7 @@ def test_the_texts_become_these_pieces() -> None:
     _, spaced = reference.text_rule(tokenizer.to_metadata(), len(SHORT_VOCABULARY + PIECES))
     known = {word: i for i, word in enumerate(SHORT_VOCABULARY, 4)}
     pieces = {piece: i for i, piece in enumerate(PIECES, 9)}
-    model = reference.Model(known, pieces, spaced, 6, [], {}, [], {}, {})
+    model = reference.Model(known, pieces, spaced, 6, [], {}, [], {})
     vectors = rows("Text → words and pieces, then ids")
     assert len(vectors) == 9
     for cell, words, ids, status in vectors:
@@ -83,31 +81,83 @@ def test_the_texts_become_these_pieces() -> None:
         check_ids(model, tokenizer, text, (ids, status))
 
 
+def test_the_entries_of_a_vocabulary_are_these() -> None:
+    vectors = rows("Entries of a vocabulary")
+    refused = vectors.pop()
+    assert len(vectors) == 3 and refused[1] == "refused"
+    for value, entries in vectors:
+        text = json.loads(value.strip("`"))
+        assert reference.vocabulary_entries(text) == json.loads(entries.strip("`"))
+        assert [*front_decoded(text, 1000)] == json.loads(entries.strip("`"))
+        assert front_coded(json.loads(entries.strip("`"))) == text
+    for value in refused[0].split(", "):
+        text = json.loads(value.strip("`"))
+        with pytest.raises(reference.ModelError):
+            reference.vocabulary_entries(text)
+        with pytest.raises(ValueError):
+            front_decoded(text, 1000)
+
+
+def test_the_rows_of_4_bits_are_these() -> None:
+    vectors = rows("Rows of a table of 4 bits")
+    assert len(vectors) == 4
+    for columns, packed, multiplier, row in vectors:
+        weights = {
+            "table_q": np.array([packed.split()], np.uint8),
+            "table_m": np.array([[multiplier]], np.uint8),
+        }
+        if row == "refused":
+            with pytest.raises(reference.ModelError):
+                reference.unpacked(weights, "table", 1, int(columns))
+        else:
+            table = reference.unpacked(weights, "table", 1, int(columns))
+            assert table.dtype == np.int8 and table.tolist() == [[int(v) for v in row.split()]]
+
+
+DISPLACEMENTS = np.array([3, 40000], np.uint16)
+
+
+def test_the_slots_of_pairs_are_these() -> None:
+    assert f"M = 5, B = 2 and `pair_displacements` = {DISPLACEMENTS.tolist()}" in PAGE
+    vectors = rows("Pairs, with M = 5")
+    assert len(vectors) == 5
+    for pair, *numbers in vectors:
+        a, b = map(int, pair.split())
+        key = (a * 2**17 + b) % reference.PRIME
+        products = [key * factor % reference.PRIME for factor in reference.MULTIPLIERS]
+        found = reference.slot_of_pair(a, b, DISPLACEMENTS, 5)
+        assert [int(number) for number in numbers] == [key, *products, *found]
+
+
 def test_the_n_grams_are_these() -> None:
-    vectors = np.array([[1, 2], [10, 20], [30, 40], [50, 60]])
+    vectors = [[1, 2], [10, 20], [30, 40], [0, 0], [50, 60], [0, 0], [70, 80], [0, 0]]
     scales = np.array([0.5, 0.1], np.float32)
-    assert f"`ngram_vectors` = {vectors.tolist()}" in PAGE and "`ngram_scales` = [0.5, 0.1]" in PAGE
-    told = rows("Numbers of n-grams")
-    assert len(told) == 4
-    for row in told:
-        pool, counts, ids, present = [[int(number) for number in cell.split()] for cell in row[:4]]
-        attributes = ((b"pool_int64s", pool), (b"ngram_counts", counts))
-        packed = [
-            field(5, field(1, name) + field(8, bytes(numbers))) for name, numbers in attributes
-        ]
-        graph = field(1, field(4, b"TfIdfVectorizer") + b"".join(packed))
-        grams = reference.ngrams(graph, len(present))
-        assert present == [gram in {*((i,) for i in ids), *pairwise(ids)} for gram in grams]
-        for dtype, answer in zip((np.float32, np.int8), row[4:]):
-            weights = {"ngram_vectors": vectors.astype(dtype), "ngram_scales": scales}
-            model = reference.Model({}, {}, {}, 1, [], {}, [], weights, grams)
+    fingerprints = [0, 59896, 0, 36964, 0]
+    page = PAGE.replace("\n", " ")
+    assert f"`pair_fingerprints` = {fingerprints}" in page
+    assert f"`ngram_vectors` = {vectors}" in page and "`ngram_scales` = [0.5, 0.1]" in page
+    told = rows("N-grams, with W = 3")
+    assert len(told) == 5
+    for cell, present, *answers in told:
+        ids = [int(number) for number in cell.split()]
+        for dtype, answer in zip((np.float32, np.int8), answers):
+            weights = {
+                "ngram_vectors": np.array(vectors, dtype),
+                "ngram_scales": scales,
+                "pair_displacements": DISPLACEMENTS,
+                "pair_fingerprints": np.array(fingerprints, np.uint16),
+            }
+            network = {"ngram_words": 3, "ngram_slots": 5}
+            model = reference.Model({}, {}, {}, 1, [], network, [], weights)
+            found = " ".join(map(str, reference.ngram_rows(model, ids))) or "none"
+            assert found == present
             given = reference.ngram_part(model, ids)
             assert [*map(float, answer.split())] == pytest.approx(given.tolist(), rel=1e-5)
 
 
 def test_the_labels_of_several_are_these() -> None:
     assert '`["a", "b", "c"]`, `thresholds` [0.5, 0.6, 0.05]' in PAGE
-    model = reference.Model({}, {}, {}, 1, ["a", "b", "c"], {}, [], {}, {}, [0.5, 0.6, 0.05])
+    model = reference.Model({}, {}, {}, 1, ["a", "b", "c"], {}, [], {}, [0.5, 0.6, 0.05])
     table = (
         PAGE[PAGE.index("| logits | probabilities | labels |") :]
         .split("\n\n", 1)[0]

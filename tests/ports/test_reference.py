@@ -47,7 +47,7 @@ def test_every_kind_of_model_gives_onnx_runtimes_answers(cases: list[Case]) -> N
 
 def test_nothing_that_it_prints_steers_a_terminal(tmp_path: Path) -> None:
     labels = ["\u202eneg", "\u2066pos"]
-    golden = [{"text": "\x1b[31m \x9b\u202e", "ids": [1], "probabilities": [0.5, 0.5]}]
+    golden = [{"text": "\x1b[31m \x9b\u202e", "ids": [1], "probabilities": [[0, 0.5], [1, 0.5]]}]
     path = tmp_path / "m\x1b.onnx"
     path.write_bytes(edited({"labels": compact(labels), "golden": compact(golden)}))
     for arguments in ([path, "A wonderful film."], [path], [tmp_path / "none\x1b"]):

@@ -1,0 +1,57 @@
+/* The tables of the file: embedding, vectors of n-grams, head. fp32: floats. int8: signed bytes or,
+ * in wider tables, rows of 4-bit numbers times one number a row. Rows are unpacked as they are
+ * read, so that a table takes no memory but the file's. */
+#ifndef EDGE_LSTM_TABLE_H
+#define EDGE_LSTM_TABLE_H
+
+#include "model.h"
+
+enum { LEAST_PACKED_COLUMNS = 4, MAX_MULTIPLIER = 18 };
+enum { HALF_OF_ZERO = 8 };   /* the four bits of the number 0 */
+enum { PAIRS_AT_A_TIME = 4 }; /* of such numbers, two in a byte */
+
+/* The same 16 bits in each quarter of 64. */
+#define QUARTERS(n) ((uint64_t)(n) * 0x0001000100010001u)
+
+/* Return the bytes of a row of 4-bit numbers. */
+ALWAYS_INLINE size_t packed_size(size_t columns) {
+    return (columns + 1) / 2;
+}
+
+/* Return whether 4-bit numbers and their multipliers are in range, and whether whole groups of them
+ * can be read up to the last. */
+static int is_packed_table(const edge_lstm *m, const table *t, size_t rows) {
+    size_t size = packed_size(t->columns);
+    unsigned least_last_half = t->columns % 2 ? HALF_OF_ZERO : 1;
+    unsigned most_last_half = t->columns % 2 ? HALF_OF_ZERO : 15;
+    int has_wrong = m->file.end - (t->values + rows * size) < PAIRS_AT_A_TIME;
+    for (size_t i = 0; i < rows * size; i++)
+        has_wrong |= (t->values[i] & 15) == 0 || t->values[i] >> 4 == 0;
+    for (size_t row = 0; row < rows; row++) {
+        unsigned last_half = t->values[row * size + size - 1] >> 4;
+        has_wrong |= last_half < least_last_half || last_half > most_last_half;
+        has_wrong |= t->multipliers[row] < 1 || t->multipliers[row] > MAX_MULTIPLIER;
+    }
+    return !has_wrong;
+}
+
+/* Write a row of 4-bit numbers as bytes, of which `zero` stands for 0, and up to ROW_PADDING bytes
+ * behind it. Eight at a time: no product needs more than 16 bits. */
+static void unpack_row(const table *t, size_t row, uint32_t zero, unsigned char *out) {
+    size_t size = packed_size(t->columns);
+    const unsigned char *pairs = t->values + row * size;
+    uint32_t multiplier = t->multipliers[row];
+    uint64_t offset = QUARTERS((zero - HALF_OF_ZERO * multiplier) & 255);
+    for (size_t i = 0; i < size; i += PAIRS_AT_A_TIME) {
+        uint32_t group;
+        memcpy(&group, pairs + i, sizeof group);
+        uint64_t n = (group | (uint64_t)group << 16) & 0x0000FFFF0000FFFFu;
+        n = (n | n << 8) & QUARTERS(255);
+        uint64_t low = ((n & QUARTERS(15)) * multiplier + offset) & QUARTERS(255);
+        uint64_t high = ((n >> 4 & QUARTERS(15)) * multiplier + offset) & QUARTERS(255);
+        n = low | high << 8;
+        memcpy(out + 2 * i, &n, sizeof n);
+    }
+}
+
+#endif
