@@ -246,6 +246,11 @@ class Classifier:
         return _onnxruntime_name()
 
     @property
+    def native(self) -> NativeSession | None:
+        """The session of the native engine; None if ONNX Runtime runs the model."""
+        return self._session if isinstance(self._session, NativeSession) else None
+
+    @property
     def labels(self) -> tuple[str, ...]:
         """The labels, in the order of the columns of :meth:`probabilities`."""
         return self.model.labels

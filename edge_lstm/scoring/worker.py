@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from edge_lstm.answering import ABSTAINED, is_abstained
 from edge_lstm.scoring.columns import ScoreOptions
+from edge_lstm.scoring.direct import DirectScorer, direct_scorer
 from edge_lstm.scoring.summary import MAX_LISTED_ERRORS, RowProblem, Summary
 from edge_lstm.tables.format import OutputColumns, Rows
 from edge_lstm.tables.reader import FORMATS, Chunk
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 # The bytes of a chunk's rows, compressed by themselves, and their summary.
 Scored = tuple[bytes, Summary]
+# Rows of a chunk that take Python, each alone. If there are more, it reads the rest of the chunk.
+_MOST_LEFT_OUT = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,6 +139,10 @@ class Predictor:
             named={label: self._named(label) for label in set(labels) if label is not None},
         )
 
+    def direct(self, output: OutputColumns) -> DirectScorer | None:
+        """Return the scorer for rows that Python need not look into; None if it has to."""
+        return direct_scorer(self._classifier, self._options, output)
+
     def selected(self, predictions: Predictions) -> Sequence[int]:
         """Return the indexes of the rows that are written."""
         if self._options.only_abstained:
@@ -190,9 +197,43 @@ class Worker:
         # If the columns are fixed, a row with another key would lose it.
         is_fixed = FORMATS[output.format].has_fixed_columns and output.kept is None
         self._allowed = frozenset(output.schema.columns) if is_fixed else None
+        self._direct = predictor.direct(output)
 
     def score(self, chunk: Chunk) -> Scored:
         """Classify the rows of a chunk and return the bytes of the output's rows."""
+        if self._direct is not None and isinstance(chunk.rows, bytes):
+            data, summary = self._score_directly(self._direct, chunk)
+        else:
+            data, summary = self._score(chunk)
+        return compressed(data, self._is_gzip) if data else b"", summary
+
+    def _score_directly(self, direct: DirectScorer, chunk: Chunk) -> Scored:
+        """Score a chunk, with the rows that take Python among those that the engine reads."""
+        pieces: list[bytes] = []
+        summary = Summary()
+        start = left_out = 0
+        while start < len(chunk.rows):
+            scored = direct.score(chunk.rows, start)
+            pieces.append(scored.data)
+            summary.add(scored.summary)
+            start = scored.end
+            if start < len(chunk.rows):
+                left_out += 1
+                end = chunk.rows.index(b"\n", start) + 1
+                count = 1
+                if left_out > _MOST_LEFT_OUT:
+                    end = len(chunk.rows)
+                    count = chunk.count - summary.rows
+                rows = chunk.rows[start:end]
+                first = chunk.first + summary.rows
+                data, part = self._score(replace(chunk, first=first, count=count, rows=rows))
+                pieces.append(data)
+                summary.add(part)
+                start = end
+        return b"".join(pieces), summary
+
+    def _score(self, chunk: Chunk) -> Scored:
+        """Score a chunk, row by row."""
         output = self._output
         schema = output.schema
         writing = FORMATS[output.format]
@@ -205,9 +246,7 @@ class Worker:
         if len(selected) < chunk.count:
             rows = rows.only(selected)
             columns = [[column[i] for i in selected] for column in columns]
-        data = b""
-        if selected:
-            data = compressed(writing.write(rows, columns, output), self._is_gzip)
+        data = writing.write(rows, columns, output) if selected else b""
         return data, _summary(chunk, predictions, len(selected))
 
     def _check_keys(self, row: dict[str, Any]) -> None:

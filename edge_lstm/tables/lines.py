@@ -62,9 +62,9 @@ class TextFormat(Format):
                 continue
             characters = np.frombuffer(piece, np.uint8)
             ends = np.flatnonzero(characters == ord("\n")) + 1
-            starts = [0, *ends[:-1]]
             # Lines that begin with a brace are not blank, and of JSONL nearly all do.
-            if not self.has_blank_rows and (characters[starts] != ord("{")).any():
+            begins = np.append(characters[0], characters[ends[:-1]])
+            if not self.has_blank_rows and (begins != ord("{")).any():
                 lines = [line for line in io.BytesIO(piece) if not _is_blank(line)]
                 piece = b"".join(lines)
                 ends = np.cumsum([*map(len, lines)])
