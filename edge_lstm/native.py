@@ -116,9 +116,7 @@ class NativeSession:
 
         return _engine.json_lines(data, start, _encoded(wanted), _encoded(refused))
 
-    def classify_texts(
-        self, texts: Texts
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]:
+    def classify_texts(self, texts: Texts) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]:
         """Classify n texts that Python does not look into.
 
         Returns float32 [n, labels], and for each text the place of its status in STATUSES.

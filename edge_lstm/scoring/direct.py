@@ -19,12 +19,12 @@ from edge_lstm.native import STATUSES, NativeSession
 from edge_lstm.scoring.columns import ScoreOptions
 from edge_lstm.scoring.summary import Summary
 from edge_lstm.tables.format import OutputColumns
+from edge_lstm.tables.lines import ATTRIBUTES, JSONL
 from edge_lstm.tables.values import json_text
 
 if TYPE_CHECKING:
     from edge_lstm.classifier import Classifier
 
-JSONL = "jsonl"
 # A part of a line that is the row's own items. The parts are those of Texts.write.
 _ITEMS = -1
 # Floats from here to 1 are written by the engine.
@@ -72,10 +72,11 @@ class DirectScorer:
         self._places = [wanted.index(index) for index in kept]
 
     def score(self, rows: bytes, start: int) -> DirectScored:
-        """Classify rows of a chunk, from byte ``start`` on, up to one that the engine does not take.
+        """Classify rows of a chunk, from a byte on, up to one that the engine does not take.
 
         Raises ModelFileError if the model gives values that are not probabilities.
         """
+        output = self._output
         session = self._classifier.native
         assert session is not None
         texts = session.json_lines(rows, start, self._wanted, self._refused)
@@ -91,7 +92,10 @@ class DirectScorer:
         is_chosen = self._chosen(labels, is_unsure)
         columns = self._columns(answers, order, values, labels, statuses)
         chosen = None if is_chosen is None else is_chosen.tobytes()
-        data = texts.write(tuple(self._parts(columns)), chosen)
+        parts = self._parts(columns)
+        if output.format == ATTRIBUTES.name:
+            parts = self._attributes(columns, texts.lengths())
+        data = texts.write(tuple(map(_part, parts)), chosen)
         written = texts.count if is_chosen is None else int(is_chosen.sum())
         return DirectScored(data, self._summary(labels, statuses, written), texts.end)
 
@@ -147,11 +151,21 @@ class DirectScorer:
         for name, place in zip(output.columns, self._places):
             parts += [f"{before}{json_text(name)}: ", place]
             before = ", "
-        for name, column in zip(output.added, columns):
+        for name, column in zip(output.added, output.pick_added(columns)):
             parts += [f"{before}{json_text(name)}: ", *_written(column)]
             before = ", "
-        parts.append("}\n")
-        return [_bytes(part) if isinstance(part, str) else part for part in parts]
+        return [*parts, "}\n"]
+
+    def _attributes(self, columns: Sequence[_Column], lengths: bytes) -> list[Any]:
+        """Return the parts of a line, as AttributesFormat.write has them."""
+        output = self._output
+        parts: list[Any] = ['{"id": ', *self._places, ', "attributes": {']
+        before = ""
+        for name, column in zip(output.added, output.pick_added(columns)):
+            parts += [f"{before}{json_text(name)}: [[0, ", ("q", lengths), ", "]
+            parts += [*_written(column), "]]"]
+            before = ", "
+        return [*parts, "}}\n"]
 
     def _summary(
         self, labels: npt.NDArray[Any], statuses: npt.NDArray[Any], written: int
@@ -170,11 +184,15 @@ def direct_scorer(
     classifier: Classifier, options: ScoreOptions, output: OutputColumns
 ) -> DirectScorer | None:
     """Return the scorer for a run; None if Python has to look into its rows."""
-    is_jsonl = output.schema.format == JSONL and output.format == JSONL
+    is_jsonl = output.schema.format == JSONL.name and output.format in (JSONL.name, ATTRIBUTES.name)
     is_plain = classifier.model.thresholds is None and options.unfamiliar is None
     if not (is_jsonl and is_plain and isinstance(classifier.native, NativeSession)):
         return None
     return DirectScorer(classifier, options, output)
+
+
+def _part(part: Any) -> Any:
+    return _bytes(part) if isinstance(part, str) else part
 
 
 def _bytes(text: str) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +14,7 @@ from edge_lstm.answering import ABSTAINED, is_abstained
 from edge_lstm.scoring.columns import ScoreOptions
 from edge_lstm.scoring.direct import DirectScorer, direct_scorer
 from edge_lstm.scoring.summary import MAX_LISTED_ERRORS, RowProblem, Summary
+from edge_lstm.tables.compression import compressed
 from edge_lstm.tables.format import OutputColumns, Rows
 from edge_lstm.tables.reader import FORMATS, Chunk
 from edge_lstm.tables.values import RowError, utf8_error
@@ -185,14 +185,14 @@ class Predictor:
 class Worker:
     """A predictor and the columns of the output. It can be pickled."""
 
-    def __init__(self, predictor: Predictor, output: OutputColumns, is_gzip: bool) -> None:
+    def __init__(self, predictor: Predictor, output: OutputColumns, compression: str) -> None:
         """Take over what a chunk needs.
 
-        is_gzip: the output is compressed.
+        compression: of the output; see tables/compression.py.
         """
         self._predictor = predictor
         self._output = output
-        self._is_gzip = is_gzip
+        self._compression = compression
         self._forbidden = frozenset(output.added)
         # If the columns are fixed, a row with another key would lose it.
         is_fixed = FORMATS[output.format].has_fixed_columns and output.kept is None
@@ -205,7 +205,7 @@ class Worker:
             data, summary = self._score_directly(self._direct, chunk)
         else:
             data, summary = self._score(chunk)
-        return compressed(data, self._is_gzip) if data else b"", summary
+        return compressed(data, self._compression) if data else b"", summary
 
     def _score_directly(self, direct: DirectScorer, chunk: Chunk) -> Scored:
         """Score a chunk, with the rows that take Python among those that the engine reads."""
@@ -241,7 +241,7 @@ class Worker:
         if writing.needs_utf8 and schema.format != writing.name and not schema.is_unicode:
             _refuse_bytes(rows, output)
         predictions = self._predictor.predict(rows.texts, rows.reasons)
-        columns = predictions.columns
+        columns = output.pick_added(predictions.columns)
         selected = self._predictor.selected(predictions)
         if len(selected) < chunk.count:
             rows = rows.only(selected)
@@ -262,14 +262,6 @@ class Worker:
                 raise RowError(
                     f"the row has a key {key!r}, which the first rows do not have; {hint}"
                 )
-
-
-def compressed(data: bytes, is_gzip: bool) -> bytes:
-    """Return ``data``, or a gzip file of it.
-
-    The same data give the same file. Such files, put end to end, are one.
-    """
-    return gzip.compress(data, 6, mtime=0) if is_gzip else data
 
 
 def _summary(chunk: Chunk, predictions: Predictions, written: int) -> Summary:

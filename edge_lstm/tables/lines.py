@@ -88,7 +88,7 @@ class JsonlFormat(TextFormat):
     """Files with a JSON object on each line."""
 
     name = "jsonl"
-    suffixes = (".jsonl", ".ndjson", ".json")
+    suffixes: tuple[str, ...] = (".jsonl", ".ndjson", ".json")
     needs_utf8 = True
     has_blank_rows = False
 
@@ -189,6 +189,30 @@ class JsonlFormat(TextFormat):
         return replaced(text).encode()
 
 
+class AttributesFormat(JsonlFormat):
+    """Attributes as dolma has them: a file beside a JSONL file, with a line for each row.
+
+    A line has the row's id, and for each label a span of the whole text with the label's score. A
+    row without a text has no spans.
+    """
+
+    name = "attributes"
+    suffixes = (".attributes",)
+
+    def write(self, rows: Rows, added: AddedColumns, columns: OutputColumns) -> bytes:
+        """Write the attributes of each row. The only column of its own is the id."""
+        keys = [json_text(name) for name in columns.added]
+        (ids,) = columns.pick(rows.columns)
+        lines: list[str] = []
+        for text, own, *scores in zip(rows.texts, ids, *columns.texts(added)):
+            spans: list[str] = []
+            if text is not None:
+                spans = [f"{key}: [[0, {len(text)}, {s}]]" for key, s in zip(keys, scores)]
+            attributes = ", ".join(spans)
+            lines.append(f'{{"id": {json_text(own)}, "attributes": {{{attributes}}}}}\n')
+        return "".join(lines).encode("utf-8", "backslashreplace")
+
+
 def _items_of_rows(objects: Sequence[dict[str, Any]]) -> list[str]:
     """Return the items of each row as JSON, each with a comma after it."""
     rows: list[str] = []
@@ -242,3 +266,4 @@ def _text(row: dict[str, Any], column: str) -> str:
 
 TEXT = TextFormat()
 JSONL = JsonlFormat()
+ATTRIBUTES = AttributesFormat()
