@@ -22,8 +22,8 @@ DAMAGE = (gzip.BadGzipFile, zlib.error, EOFError)
 _GZIP_LEVEL = 6
 _ZSTD_LEVEL = 3
 _INPUT_BYTES = 2**17
-# Bytes that are decompressed at a time. They become 32 MiB at most, however they were made.
-_ZSTD_INPUT_BYTES = 2**10
+# Bytes that are decompressed at a time. They become 16 MiB at most, however they were made.
+_ZSTD_INPUT_BYTES = 2**9
 
 
 def compression_of(path: str) -> str:
@@ -52,8 +52,7 @@ def compressed(data: bytes, compression: str) -> bytes:
     if compression == "gzip":
         return gzip.compress(data, _GZIP_LEVEL, mtime=0)
     if compression == "zstd":
-        frame: bytes = _zstd().compress(data, _ZSTD_LEVEL)
-        return frame
+        return _zstd_frame(data)
     return data
 
 
@@ -128,6 +127,19 @@ def _zstd() -> Any:
     with needs("zstd", "zstd"):
         import zstandard
     return zstandard
+
+
+def _zstd_frame(data: bytes) -> bytes:
+    """Return a frame of zstd with a checksum."""
+    zstd = _zstd()
+    frame: bytes
+    if sys.version_info >= (3, 14):
+        parameter = zstd.CompressionParameter
+        options = {parameter.compression_level: _ZSTD_LEVEL, parameter.checksum_flag: 1}
+        frame = zstd.compress(data, options=options)
+    else:
+        frame = zstd.ZstdCompressor(level=_ZSTD_LEVEL, write_checksum=True).compress(data)
+    return frame
 
 
 def _decompressor(zstd: Any) -> Any:

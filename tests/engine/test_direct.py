@@ -73,8 +73,12 @@ class Writer:
             levels = self.random.choice([30, 40, 199, 201, 3000])
             return "[" * levels + "]" * levels
         if kind == 6:
-            return self.joined("[", [self.value(depth + 1) for _ in range(self.random.randrange(4))])
-        return self.object([f'"{k}"' for k in self.random.sample("abcd", k=self.random.randrange(4))])
+            return self.joined(
+                "[", [self.value(depth + 1) for _ in range(self.random.randrange(4))]
+            )
+        return self.object(
+            [f'"{k}"' for k in self.random.sample("abcd", k=self.random.randrange(4))]
+        )
 
     def joined(self, bracket: str, items: list[str]) -> str:
         inner = f"{self.space()},{self.space()}".join(items)
@@ -98,7 +102,9 @@ class Writer:
         data = line.encode("utf-8", "surrogatepass")
         if self.odd() and data:
             place = self.random.randrange(len(data))
-            damage = self.random.choice([b"\xff", b"\xed\xa0\x80", b"\xc0", b"}", b'"', b"", b"\x00"])
+            damage = self.random.choice(
+                [b"\xff", b"\xed\xa0\x80", b"\xc0", b"}", b'"', b"", b"\x00"]
+            )
             data = data[:place] + damage + data[place + self.random.randrange(3) :]
         return data.replace(b"\n", b" ") + self.random.choice([b"\n", b"\n", b"\r\n"])
 
