@@ -210,7 +210,10 @@ def test_a_small_file_that_becomes_large_takes_little_memory(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("damage", "error"),
     [
-        (lambda data: data[: len(data) * 3 // 4], "is cut short: its compressed data ends too early"),
+        (
+            lambda data: data[: len(data) * 3 // 4],
+            "is cut short: its compressed data ends too early",
+        ),
         (lambda data: data[:-1], "is cut short"),
         (lambda data: data + b"more", "is damaged or has a wrong suffix"),
         (lambda data: data[:40] + b"\xff\xff\xff" + data[43:], "is damaged or has a wrong suffix"),

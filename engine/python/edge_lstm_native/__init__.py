@@ -73,12 +73,14 @@ class Model(_engine.Model):
     thresholds: for each label, the least probability of a text that has it; None if a text has one
         label.
 
-    check() is described in _engine.pyi.
+    check() is described in _engine.pyi. A copy by pickle has the bytes of the file, and no kernel
+    but the one that was asked for.
     """
 
     kernel: str
     labels: tuple[str, ...]
     thresholds: tuple[float, ...] | None
+    _made_of: tuple[bytes, str | None]
 
     def __new__(cls, source: str | os.PathLike[str] | bytes, kernel: str | None = None) -> Model:
         """Open a model file.
@@ -97,7 +99,12 @@ class Model(_engine.Model):
         model.kernel, labels = model._describe()
         model.labels, thresholds = zip(*labels)
         model.thresholds = thresholds if thresholds[0] else None
+        model._made_of = source, kernel
         return model
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Tell pickle how to make a copy, on this machine or another."""
+        return type(self), self._made_of
 
     def classify(
         self, texts: Iterable[str], unfamiliar: float | None = None
