@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from edge_lstm.answering import check_top
+from edge_lstm.answering import check_top, check_windows
 from edge_lstm.errors import DataError
 from edge_lstm.modelfile import EMBEDDED, ModelFile
 from edge_lstm.parameters import check_numbers, instance, whole
@@ -37,6 +37,7 @@ class ScoreOptions:
         replaces ``threshold``. If neither is given, the model file's default counts, or 0.
     unfamiliar: give the status ``unfamiliar`` to texts unlike the model's training texts, and to at
         most this share of the others; None for no text.
+    windows: read texts that are longer than the model reads in windows; see Classifier.predict.
     top: labels to give, the most probable first. Beyond the first, each has a column, and one for
         its probability.
     only_label: write only rows that got one of these labels; empty for all rows.
@@ -52,6 +53,7 @@ class ScoreOptions:
     threshold: float | None = None
     abstain: float | None = None
     unfamiliar: float | None = None
+    windows: bool = False
     top: int = 1
     only_label: tuple[str, ...] = ()
     only_abstained: bool = False
@@ -193,7 +195,7 @@ def resolve_options(options: ScoreOptions, model: ModelFile) -> ScoreOptions:
     check_numbers(
         abstain=options.abstain, threshold=options.threshold, unfamiliar=options.unfamiliar
     )
-    for option in ("all_probabilities", "only_abstained"):
+    for option in ("all_probabilities", "only_abstained", "windows"):
         instance(option, getattr(options, option), bool)
     for label in options.only_label:
         if label not in model.labels:
@@ -201,6 +203,7 @@ def resolve_options(options: ScoreOptions, model: ModelFile) -> ScoreOptions:
                 f"the model has no label {label!r}; its labels are {', '.join(model.labels)}"
             )
     check_top(top, len(model.labels))
+    check_windows(options.windows, options.unfamiliar)
     model.choose_unfamiliar_threshold(options.unfamiliar)
     threshold = model.choose_threshold(abstain=options.abstain, threshold=options.threshold)
     if options.only_abstained:

@@ -84,6 +84,11 @@ class DirectScorer:
             return DirectScored(b"", Summary(), texts.end)
         answers, statuses = session.classify_texts(texts)
         answers = self._classifier._checked(answers, texts.count)
+        long = np.flatnonzero(statuses == STATUSES.index("truncated"))
+        if self._options.windows and len(long):
+            answers = answers.copy()
+            answers[long] = self._classifier.classify_in_windows(list(map(texts.text, long)))
+            statuses = np.where(statuses == STATUSES.index("truncated"), 0, statuses)
         order = self._order(answers)
         values = np.take_along_axis(answers, order, axis=1)
         is_unsure = is_abstained(values[:, 0], self._options.threshold or 0.0)

@@ -106,7 +106,7 @@ class Predictor:
 
         options = self._options
         probabilities, classified = self._classifier._classify(
-            good, self._highest, batch_size=self._batch_size
+            good, self._highest, batch_size=self._batch_size, windows=options.windows
         )
         statuses: list[str] = [*classified]
         order = self._order(probabilities)

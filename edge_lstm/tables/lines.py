@@ -35,7 +35,7 @@ class TextFormat(Format):
     """Text files; fastText's, whose lines begin with labels."""
 
     name = "text"
-    suffixes = (".txt", ".text", ".ft")
+    suffixes: tuple[str, ...] = (".txt", ".text", ".ft")
     has_fixed_columns = False
     has_blank_rows = True
 

@@ -89,7 +89,7 @@ class Writer:
         return self.joined("{", items)
 
     def row(self) -> bytes:
-        text = self.value() if self.odd() else self.string(30)
+        text = self.value() if self.odd() else self.string(self.random.choice([30, 30, 30, 2_000]))
         items = [f'"text":{self.space()}{text}']
         for key in ("id", "n", r"\u0069d", "label", "text", "漢"):
             wanted = 0.6 if key in ("id", "n") else self.oddity / 2
@@ -125,6 +125,7 @@ OPTIONS: list[tuple[str, ScoreOptions]] = [
     ("jsonl", ScoreOptions(only_label=("pos",))),
     ("jsonl", ScoreOptions(threshold=0.7, only_abstained=True)),
     ("attributes", ScoreOptions()),
+    ("jsonl", ScoreOptions(windows=True)),
 ]
 
 

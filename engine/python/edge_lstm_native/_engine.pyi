@@ -1,3 +1,5 @@
+from typing import SupportsIndex
+
 from typing_extensions import Self
 
 def kernels() -> list[str]:
@@ -8,6 +10,7 @@ class Texts:
 
     count: int
     end: int
+    def text(self, place: SupportsIndex) -> bytes: ...
     def lengths(self) -> bytes: ...
     def write(self, parts: tuple[object, ...], chosen: bytes | None) -> bytes: ...
 

@@ -545,6 +545,17 @@ static PyObject *texts_lengths(Texts *self, PyObject *nothing) {
     return lengths;
 }
 
+/* a text's place → its UTF-8 */
+static PyObject *texts_text(Texts *self, PyObject *place) {
+    Py_ssize_t i = PyNumber_AsSsize_t(place, PyExc_IndexError);
+    if (i == -1 && PyErr_Occurred())
+        return NULL;
+    if (i >= 0 && i < self->count && self->starts[i])
+        return PyBytes_FromStringAndSize(self->starts[i], (Py_ssize_t)self->sizes[i]);
+    PyErr_SetString(PyExc_IndexError, "there is no such text");
+    return NULL;
+}
+
 static PyObject *texts_get(Texts *self, void *which) {
     return PyLong_FromSsize_t(which ? self->end : self->count);
 }
@@ -556,6 +567,7 @@ static PyGetSetDef members[] = {
     {NULL, NULL, NULL, NULL, NULL}};
 static PyMethodDef methods[] = {
     {"write", (PyCFunction)texts_write, METH_VARARGS, "Parts, chosen or None: lines."},
+    {"text", (PyCFunction)texts_text, METH_O, "A text's place: its UTF-8."},
     {"lengths", (PyCFunction)texts_lengths, METH_NOARGS, "The characters of each text, int64."},
     {NULL, NULL, 0, NULL}};
 static PyType_Slot type_slots[] = {{Py_tp_dealloc, (void *)texts_dealloc},
