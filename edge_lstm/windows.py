@@ -57,7 +57,7 @@ def combine(
     *,
     is_multi_label: bool,
 ) -> npt.NDArray[np.float32]:
-    """Return the probabilities of n texts, float32 [n, labels], from those of their windows.
+    """Return the probabilities of n texts, float32 [n, labels], by the ones of their windows.
 
     probabilities: float32 [windows, labels].
     sizes: the bytes of each window.

@@ -25,7 +25,7 @@ from edge_lstm.tables.values import json_text
 if TYPE_CHECKING:
     from edge_lstm.classifier import Classifier
 
-# A part of a line that is the row's own items. The parts are those of Texts.write.
+# A part of a line that is the row's own items. Texts.write has all kinds of parts.
 _ITEMS = -1
 # Floats from here to 1 are written by the engine.
 _LEAST = np.float32(1e-8)

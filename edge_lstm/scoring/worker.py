@@ -208,7 +208,7 @@ class Worker:
         return compressed(data, self._compression) if data else b"", summary
 
     def _score_directly(self, direct: DirectScorer, chunk: Chunk) -> Scored:
-        """Score a chunk, with the rows that take Python among those that the engine reads."""
+        """Score a chunk by the engine, and by Python the rows that the engine does not take."""
         pieces: list[bytes] = []
         summary = Summary()
         start = left_out = 0

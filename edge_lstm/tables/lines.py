@@ -190,7 +190,7 @@ class JsonlFormat(TextFormat):
 
 
 class AttributesFormat(JsonlFormat):
-    """Attributes as dolma has them: a file beside a JSONL file, with a line for each row.
+    """Attributes as dolma has them: a file with a line for each row of another file.
 
     A line has the row's id, and for each label a span of the whole text with the label's score. A
     row without a text has no spans.

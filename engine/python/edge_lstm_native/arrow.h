@@ -1,4 +1,4 @@
-/* The C data interface and the C stream interface of Apache Arrow, as its specification has them. */
+/* The C data interface and the C stream interface of Apache Arrow, as it specifies them. */
 #ifndef EDGE_LSTM_ARROW_H
 #define EDGE_LSTM_ARROW_H
 

@@ -42,7 +42,7 @@ static void put_bytes(json_line *l, const void *bytes, size_t size) {
 }
 
 /* Return eight bytes with the highest bit of each one that ends a run: a quotation mark, a
- * backslash, a control character or a byte beyond ASCII. Bytes above such a one may be marked too. */
+ * backslash, a control character or a byte beyond ASCII. Bytes behind such a one may be so too. */
 static uint64_t ends_of_run(const unsigned char *at) {
     const uint64_t ones = 0x0101010101010101u;
     uint64_t word;
@@ -339,7 +339,7 @@ static int read_value(json_line *l, int nesting) {
     }
 }
 
-/* Write the characters of a string. value: as it is written, with quotation marks. Return the end. */
+/* Write the characters of a string, and return the end. value: with its quotation marks. */
 static unsigned char *decode(jsonl_slice value, unsigned char *out) {
     static const char letters[] = "bfnrt";
     static const char controls[] = "\b\f\n\r\t";
@@ -369,7 +369,7 @@ static unsigned char *decode(jsonl_slice value, unsigned char *out) {
     return out;
 }
 
-/* A separator takes one byte of the line and two of what is written, and so does the text's copy. */
+/* A separator of one byte is written with two. The text may be there once more. */
 size_t jsonl_room(size_t line_size) {
     return 3 * line_size + 8;
 }

@@ -1,5 +1,5 @@
-/* Reads lines of JSON objects as Python's json module does, and writes them as edge-lstm does: the
- * characters of strings in UTF-8, `, ` and `: ` as separators, numbers in the digits that they have.
+/* Reads lines of JSON objects as Python's json module does, and writes them as edge-lstm does:
+ * strings in UTF-8, `, ` and `: ` as separators, numbers in the digits that they have.
  *
  * It takes no memory and calls nothing but memory functions. */
 #ifndef EDGE_LSTM_JSONL_H
@@ -32,8 +32,8 @@ typedef struct {
 size_t jsonl_room(size_t line_size);
 
 /* Read a line, without its end. Return the bytes of memory that were used, 0 if a slower reader has
- * to read the line: it is no object, or not JSON, or not UTF-8; it lacks the text, has a refused key,
- * a key twice, half a surrogate pair, NaN or Infinity; or it is large in another way than its text.
+ * to read the line: it is no object, or not JSON, or not UTF-8; it lacks the text; it has a refused
+ * key, a key twice, half a surrogate pair, NaN or Infinity, many keys, or lists deep in lists.
  * values: for each wanted key its value as it is written, of size 0 if the row has none.
  * memory: jsonl_room bytes, which the row refers to. */
 size_t jsonl_read(const char *line, size_t size, const jsonl_keys *keys, unsigned char *memory,

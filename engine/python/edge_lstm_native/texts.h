@@ -1,4 +1,4 @@
-/* Texts in memory that Python does not look into: of a list, of an Arrow array, of lines of JSON. */
+/* Texts in memory that Python does not look into: a list, an Arrow array, lines of JSON. */
 #ifndef EDGE_LSTM_TEXTS_H
 #define EDGE_LSTM_TEXTS_H
 
