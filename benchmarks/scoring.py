@@ -4,22 +4,25 @@ memory.
     python -m benchmarks.scoring [--rows 50000] [--rounds 3] [--short] [--formats csv jsonl parquet
     txt] python -m benchmarks.scoring --short --rows 10000000 --rounds 1 --only score python -m
     benchmarks.scoring --short --model tiny.onnx --engines onnxruntime native --only score
+    python -m benchmarks.scoring --bytes 4000 --rows 50000 --formats jsonl --engines native --model
+    tiny.onnx --options "" "--only-columns id,label" --before OTHER_CHECKOUT --only native
 
-The texts are IMDB's reviews where EDGE_LSTM_DATA names the archive's folder; with ``--short``, and
-without
-it, rows of three to nine words, any number of them: memory must not grow with the file. The
-yardstick is a process that tokenizes and runs the model, the texts in memory, on one core; it is
-also run twice at once, which is what this machine gives to two processes. Entrants take turns
-within each round, so that a busy moment meets all alike; figures are medians. Efficiency is rows
-per second by those of the yardstick, for each worker, by the clock and by the CPU seconds of all
-processes. Memory is the most that the first process, and any other one, held (resident, shared
-libraries included).
+The texts are IMDB's reviews if EDGE_LSTM_DATA names the archive's folder; with ``--bytes``,
+documents of this size, made of the reviews; with ``--short``, and without the archive, rows of
+three to nine words, any number of them: memory must not grow with the file. The yardstick is a
+process that tokenizes and runs the model, the texts in memory, on one core; it is also run twice at
+once, which is what this machine gives to two processes. With ``--before``, the command of another
+checkout runs too. Entrants take turns within each round, so that a busy moment meets all alike;
+figures are medians. Efficiency is rows per second by those of the yardstick, for each worker, by
+the clock and by the CPU seconds of all processes. Memory is the most that the first process, and
+any other one, held (resident, shared libraries included).
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import functools
 import itertools
 import json
 import os
@@ -53,6 +56,15 @@ with open(sys.argv[1], newline="") as reading, open(sys.argv[2], "w", newline=""
         prediction = classifier.predict([row["text"]])[0]
         writer.writerow([*row.values(), prediction.label, prediction.probability])
 """
+# The engine alone, the texts in memory: it prints its seconds and its CPU seconds.
+ENGINE = """
+import json, sys, time
+from edge_lstm_native import Model
+texts, model = json.load(open(sys.argv[1])), Model(sys.argv[2])
+clock, cpu = time.monotonic(), time.process_time()
+model.scores(texts)
+print(time.monotonic() - clock, time.process_time() - cpu)
+"""
 WORDS = (
     "film",
     "plot",
@@ -85,6 +97,25 @@ def texts_of(count: int, *, short: bool) -> list[str]:
     return [some[i % len(some)] for i in range(count)]
 
 
+def documents_of(count: int, size: int) -> list[str]:
+    """Return documents of this many characters, made of the reviews one after the other."""
+    reviews = itertools.cycle(texts_of(50_000, short=False))
+    documents: list[str] = []
+    for _ in range(count):
+        text = ""
+        while len(text) < size:
+            text += next(reviews) + " "
+        documents.append(text[:size])
+    return documents
+
+
+def engine_alone(command: Sequence[object]) -> Figures:
+    """Run ENGINE. Return the seconds that it prints."""
+    run = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=True)
+    seconds, cpu = map(float, run.stdout.split())
+    return seconds, cpu, 0.0, 0.0
+
+
 def write(path: Path, texts: Sequence[str]) -> None:
     """Write the texts in the format of the suffix, with an id where it has columns."""
     if path.suffix == ".parquet":
@@ -106,12 +137,13 @@ def write(path: Path, texts: Sequence[str]) -> None:
             file.writelines(f"{text}\n" for text in texts)
 
 
-def measured(*commands: Sequence[object]) -> Figures:
-    """Run the commands at once, and watch all that they start."""
+def measured(*commands: Sequence[object], folder: str | None = None) -> Figures:
+    """Run the commands at once, and watch all that they start. folder: in which they run."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     start = time.monotonic()
     running = [
-        subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL) for command in commands
+        subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL, cwd=folder)
+        for command in commands
     ]
     peaks: dict[int, float] = {}
     while any([process.poll() is None for process in running]):  # noqa: C419 - each is asked
@@ -154,6 +186,9 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=50_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--short", action="store_true")
+    parser.add_argument("--bytes", type=int, help="characters of a document made of reviews")
+    parser.add_argument("--options", nargs="+", default=[""], help="of edge-lstm score, as texts")
+    parser.add_argument("--before", help="another checkout, whose command runs too")
     parser.add_argument("--formats", nargs="+", default=["csv"])
     parser.add_argument("--workers", nargs="+", type=int, default=[1, 2])
     parser.add_argument("--engines", nargs="+", default=["onnxruntime"], help="of edge-lstm score")
@@ -163,11 +198,15 @@ def main() -> None:
         "--fasttext", nargs=2, metavar=("PROGRAM", "MODEL"), help="its predict-prob too"
     )
     asked = parser.parse_args()
-    texts = texts_of(asked.rows, short=asked.short)
+    if asked.bytes:
+        texts = documents_of(asked.rows, asked.bytes)
+    else:
+        texts = texts_of(asked.rows, short=asked.short)
     python = (sys.executable, "-c")
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
-        for suffix in {*asked.formats, *(() if asked.only else ("csv", "txt", "json"))}:
+        needed = ("json",) if asked.only else ("csv", "txt", "json")
+        for suffix in {*asked.formats, *needed}:
             write(folder / f"in.{suffix}", texts)
         yardstick = [*python, YARDSTICK, folder / "in.json"]
         loop = [*python, PLAIN_LOOP, folder / "in.csv", folder / "out.csv"]
@@ -176,9 +215,15 @@ def main() -> None:
             "yardstick, two at once": (2, lambda: measured(yardstick, yardstick)),
             "plain loop": (1, lambda: measured(loop)),
         }
-        for suffix, workers, engine in itertools.product(
-            asked.formats, asked.workers, asked.engines
+        if asked.model and "native" in asked.engines:
+            alone = [*python, ENGINE, folder / "in.json", asked.model]
+            entrants["native engine alone"] = 1, lambda: engine_alone(alone)
+        checkouts = {"": None, **({", before": asked.before} if asked.before else {})}
+        for suffix, workers, engine, options, (when, place) in itertools.product(
+            asked.formats, asked.workers, asked.engines, asked.options, checkouts.items()
         ):
+            if place and options.startswith(("--only-columns", "--attributes")):
+                continue  # the other checkout may not have them
             command = [
                 sys.executable,
                 "-m",
@@ -189,8 +234,11 @@ def main() -> None:
             ]
             command += ["-o", folder / f"out.{suffix}", "--workers", workers, "--engine", engine]
             command += ["--model", asked.model] if asked.model else []
-            name = f"edge-lstm score, {suffix}, workers: {workers}, {engine}"
-            entrants[name] = workers, lambda command=command: measured(command)  # type: ignore[misc]
+            command += options.split()
+            name = (
+                f"edge-lstm score, {suffix}, workers: {workers}, {engine}{when} {options}".strip()
+            )
+            entrants[name] = workers, functools.partial(measured, command, folder=place)
         if asked.fasttext:
             program = [asked.fasttext[0], "predict-prob", asked.fasttext[1], folder / "in.txt"]
             entrants["fastText predict-prob"] = 1, lambda: measured(program)
@@ -200,16 +248,20 @@ def main() -> None:
             for name, (_, run) in entrants.items():
                 samples[name].append(run())
     print(f"{len(texts):,} rows; load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
-    print(table(len(texts), {name: (entrants[name][0], samples[name]) for name in entrants}))
+    size = sum(len(text.encode()) for text in texts)
+    runs = {name: (entrants[name][0], samples[name]) for name in entrants}
+    print(table(len(texts), size, runs))
 
 
-def table(rows: int, samples: dict[str, tuple[int, list[Figures]]]) -> str:
-    """Return the medians as Markdown. samples: name → workers, a run each."""
+def table(rows: int, size: int, samples: dict[str, tuple[int, list[Figures]]]) -> str:
+    """Return the medians as Markdown. size: bytes of the texts. samples: name → workers, runs."""
     heads = (
         "",
         "seconds",
         "rows/s",
+        "MB/s",
         "CPU s",
+        "MB per CPU s",
         "efficiency by clock, CPU",
         "MiB, first process, any other",
     )
@@ -223,7 +275,9 @@ def table(rows: int, samples: dict[str, tuple[int, list[Figures]]]) -> str:
         clock = base[0] / samples[name][0] / seconds
         by_cpu = base[1] / cpu
         efficiency = f"{clock * answered / rows:.0%}, {by_cpu * answered / rows:.0%}"
-        figures = [f"{seconds:.1f}", f"{answered / seconds:,.0f}", f"{cpu:.1f}"]
+        megabytes = size * answered / rows / 1e6
+        figures = [f"{seconds:.1f}", f"{answered / seconds:,.0f}", f"{megabytes / seconds:.1f}"]
+        figures += [f"{cpu:.1f}", f"{megabytes / cpu:.1f}"]
         lines.append([name, *figures, efficiency, f"{first:.0f}, {other:.0f}"])
     return markdown_table(heads, lines)
 

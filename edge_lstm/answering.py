@@ -350,6 +350,12 @@ def apply_thresholds(
     return np.asarray(probabilities >= np.array(thresholds))
 
 
+def check_windows(windows: bool, unfamiliar: float | None) -> None:
+    """Raise DataError if a text is to be read in windows and judged unfamiliar."""
+    if windows and unfamiliar is not None:
+        raise DataError("--windows and --unfamiliar exclude each other; give one of them")
+
+
 def check_top(k: int, labels: int) -> None:
     """Raise DataError unless a model with this number of labels can give the ``k`` best."""
     if not 1 <= k <= labels:

@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from edge_lstm.answering import ABSTAINED, UNFAMILIAR, apply_thresholds, check_top, is_abstained
+from edge_lstm.answering import (
+    ABSTAINED,
+    UNFAMILIAR,
+    apply_thresholds,
+    check_top,
+    check_windows,
+    is_abstained,
+)
 from edge_lstm.ending import gate
 from edge_lstm.errors import DataError, ModelFileError, ProviderError, first_line
 from edge_lstm.familiarity import unfamiliarity
@@ -24,7 +31,8 @@ from edge_lstm.modelfile import INPUT_NAME, OUTPUT_NAME, ModelFile, open_model, 
 from edge_lstm.native import NATIVE, NativeSession, provider_of
 from edge_lstm.parameters import check_numbers, instance, optional_whole, whole
 from edge_lstm.parameters import path as checked_path
-from edge_lstm.text import Status, to_matrix
+from edge_lstm.text import Status, to_matrix, well_formed
+from edge_lstm.windows import classify_in_windows
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -246,6 +254,11 @@ class Classifier:
         return _onnxruntime_name()
 
     @property
+    def native(self) -> NativeSession | None:
+        """The session of the native engine; None if ONNX Runtime runs the model."""
+        return self._session if isinstance(self._session, NativeSession) else None
+
+    @property
     def labels(self) -> tuple[str, ...]:
         """The labels, in the order of the columns of :meth:`probabilities`."""
         return self.model.labels
@@ -279,18 +292,19 @@ class Classifier:
         return BATCH_SIZE_OF_WIDE if units > WIDE else BATCH_SIZE_OF_NARROW
 
     def probabilities(
-        self, texts: Sequence[str], *, batch_size: int | None = None
+        self, texts: Sequence[str], *, batch_size: int | None = None, windows: bool = False
     ) -> npt.NDArray[np.float32]:
         """Classify texts.
 
         texts: n of them.
         batch_size: texts in one run; None for :attr:`batch_size`.
+        windows: see :meth:`predict`.
 
         Returns float32 [n, labels], in the order of the texts. A row sums to 1, except if the model
         gives a text several labels. Raises TypeError if texts is not a sequence of strings,
         ModelFileError if the model gives no probabilities (NaN).
         """
-        return self._classify(texts, batch_size=batch_size).probabilities
+        return self._classify(texts, batch_size=batch_size, windows=windows).probabilities
 
     def _classify(
         self,
@@ -298,14 +312,19 @@ class Classifier:
         highest_score: float = math.inf,
         *,
         batch_size: int | None = None,
+        windows: bool = False,
     ) -> Classification:
         """Classify texts, with the status of each.
 
         highest_score: a text with known words is ``unfamiliar``, out of distribution (OOD), if its
             score (familiarity.py) is above this.
         batch_size: as in :meth:`probabilities_of`; the native engine takes the texts one by one.
+        windows: see :meth:`predict`. Not together with ``highest_score``.
         """
         texts = _check_texts(texts)
+        instance("windows", windows, bool)
+        if windows:
+            return self._classify_whole(texts, batch_size)
         batch_size = optional_whole("batch_size", batch_size)
         is_scored = highest_score < math.inf
         if isinstance(self._session, NativeSession) and not is_scored:
@@ -321,6 +340,30 @@ class Classifier:
                 if statuses[i] in ("ok", "truncated"):
                     statuses[i] = UNFAMILIAR
         return Classification(answers, statuses)
+
+    def _classify_whole(self, texts: Sequence[str], batch_size: int | None) -> Classification:
+        """Classify texts, the ones that are longer than the model reads in windows."""
+        answers, statuses = self._classify(texts, batch_size=batch_size)
+        long = [i for i, status in enumerate(statuses) if status == "truncated"]
+        if not long:
+            return Classification(answers, statuses)
+        answers = answers.copy()
+        answers[long] = self.classify_in_windows(
+            [well_formed(texts[i]).encode() for i in long], batch_size
+        )
+        for i in long:
+            statuses[i] = "ok"
+        return Classification(answers, statuses)
+
+    def classify_in_windows(
+        self, texts: Sequence[bytes], batch_size: int | None = None
+    ) -> npt.NDArray[np.float32]:
+        """Classify texts that are longer than the model reads, see windows.py."""
+        return classify_in_windows(
+            texts,
+            lambda pieces: self._classify(pieces, batch_size=batch_size),
+            is_multi_label=self.model.thresholds is not None,
+        )
 
     def probabilities_of(
         self, rows: Sequence[Sequence[int]], *, batch_size: int | None = None
@@ -388,6 +431,7 @@ class Classifier:
         threshold: float | None = None,
         unfamiliar: float | None = None,
         batch_size: int | None = None,
+        windows: bool = False,
     ) -> list[Prediction]:
         """Classify texts; each gets a prediction, in the order of the texts.
 
@@ -399,14 +443,20 @@ class Classifier:
         unfamiliar: mark texts that are out of distribution (OOD) with the status ``unfamiliar``,
             and at most this share of the other texts, such as 0.05. None: mark no text.
         batch_size: texts in one run; None for :attr:`batch_size`.
+        windows: read a text that is longer than the model's ``length`` in windows, and take the
+            mean of their logits. False: read its end, with the status ``truncated``.
 
         Raises TypeError if texts is not a sequence of strings, DataError if the model file has no
-        threshold for a share, ModelFileError if the model gives no probabilities (NaN).
+        threshold for a share, or if ``windows`` and ``unfamiliar`` are given, ModelFileError if the
+        model gives no probabilities (NaN).
         """
         check_numbers(unfamiliar=unfamiliar)
         least_probability = self.threshold(abstain=abstain, threshold=threshold)
         highest_score = self.model.choose_unfamiliar_threshold(unfamiliar)
-        answers, statuses = self._classify(texts, highest_score, batch_size=batch_size)
+        check_windows(windows, unfamiliar)
+        answers, statuses = self._classify(
+            texts, highest_score, batch_size=batch_size, windows=windows
+        )
         return list(self._predictions(statuses, answers, least_probability))
 
     def _predictions(

@@ -16,6 +16,7 @@ from edge_lstm.extras import needs
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+    from edge_lstm_native._engine import Texts
 
     from edge_lstm.classifier import TextStatus
 
@@ -23,6 +24,9 @@ ENGINES = ("onnxruntime", "native")
 
 # Also the name of a provider: all parts of this package pass the engine on as one.
 NATIVE = "native"
+
+# The statuses of texts, in the engine's order.
+STATUSES: tuple[TextStatus, ...] = ("ok", "empty", "unknown_words", "truncated")
 
 # The environment variable that names the engine.
 VARIABLE = "EDGE_LSTM_ENGINE"
@@ -100,3 +104,29 @@ class NativeSession:
 
         rows, statuses = self._model.classify(texts)
         return np.asarray(rows, np.float32).reshape(len(texts), len(self._model.labels)), statuses
+
+    def json_lines(
+        self, data: bytes, start: int, wanted: Sequence[str], refused: Sequence[str]
+    ) -> Texts:
+        """Read lines of JSONL from ``start`` on, up to the first that takes a slower reader.
+
+        wanted: keys, the first one the text's. refused: keys that no row may have. Both are JSON.
+        """
+        from edge_lstm_native import _engine
+
+        return _engine.json_lines(data, start, _encoded(wanted), _encoded(refused))
+
+    def classify_texts(self, texts: Texts) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]:
+        """Classify n texts that Python does not look into.
+
+        Returns float32 [n, labels], and for each text the place of its status in STATUSES.
+        """
+        import numpy as np
+
+        answers, codes = self._model._classify_texts(texts, 0, texts.count)
+        shape = (texts.count, len(self._model.labels))
+        return np.frombuffer(answers, np.float32).reshape(shape), np.frombuffer(codes, np.uint8)
+
+
+def _encoded(keys: Sequence[str]) -> tuple[bytes, ...]:
+    return tuple(key.encode("utf-8", "backslashreplace") for key in keys)

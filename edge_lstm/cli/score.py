@@ -28,6 +28,9 @@ _ENGINE = (
     "onnxruntime, native (edge-lstm-native), or ray (a cluster, from folder to folder).  "
     "[default: EDGE_LSTM_ENGINE, else onnxruntime]"
 )
+_ONLY_COLUMNS = "Columns to write, input's and added ones, as id,label.  [default: all]"
+_ATTRIBUTES = "Write attributes for dolma: the id of each row, and a score for each label."
+_WINDOWS = "Read texts beyond the model's length in windows.  [default: their end]"
 _INPUTS = "Files, globs, folders of .txt, or - for standard input."
 
 Inputs = Annotated[list[str], typer.Argument(metavar="INPUT...", help=_INPUTS, show_default=False)]
@@ -37,6 +40,9 @@ Output = Annotated[
 Keep = Annotated[
     list[str] | None, option("NAME", "Input column to write; repeatable.  [default: all]", "--keep")
 ]
+OnlyColumns = Annotated[str | None, option("A,B", _ONLY_COLUMNS, "--only-columns")]
+Attributes = Annotated[bool, option(None, _ATTRIBUTES, "--attributes")]
+Windows = Annotated[bool, option(None, _WINDOWS, "--windows")]
 AllProbabilities = Annotated[
     bool, option(None, "Add the probability of each label.", "--all-probabilities")
 ]
@@ -63,11 +69,14 @@ def command(
     model: common.ModelOption = None,
     text_column: common.TextColumnOption = None,
     keep: Keep = None,
+    only_columns: OnlyColumns = None,
+    attributes: Attributes = False,
     top: common.TopOption = 1,
     all_probabilities: AllProbabilities = False,
     abstain: common.AbstainOption = None,
     threshold: common.ThresholdOption = None,
     unfamiliar: common.UnfamiliarOption = None,
+    windows: Windows = False,
     only_abstained: OnlyAbstained = False,
     only_label: OnlyLabel = None,
     input_format: common.InputFormatOption = None,
@@ -85,10 +94,10 @@ def command(
 ) -> None:
     """Classify every row of files.
 
-    Reads and writes text (one document per line), CSV, TSV, JSONL and Parquet, also as .gz. Input
-    columns are kept; label, probability, status and error are added. A row without usable text is
-    kept with its error, and the exit code is 3. The output file appears when it is complete;
-    --resume continues a run.
+    Reads and writes text (one document per line), CSV, TSV, JSONL and Parquet, also as .gz or .zst.
+    Input columns are kept; label, probability, status and error are added. A row without usable
+    text is kept with its error, and the exit code is 3. The output file appears when it is
+    complete; --resume continues a run.
 
     Examples:
 
@@ -98,7 +107,9 @@ def command(
 
         tail -f app.log | edge-lstm score -
     """
+    from edge_lstm.errors import DataError
     from edge_lstm.scoring import RunOptions, ScoreOptions
+    from edge_lstm.tables.lines import ATTRIBUTES
     from edge_lstm.tables.schema import ReadOptions
 
     if delimiter == "\\t":  # a shell passes \t as two characters
@@ -106,10 +117,12 @@ def command(
     reading = ReadOptions(text_column, delimiter, format=input_format)
     options = ScoreOptions(
         keep=tuple(keep) if keep else None,
+        only_columns=None if only_columns is None else tuple(only_columns.split(",")),
         all_probabilities=all_probabilities,
         threshold=threshold,
         abstain=abstain,
         unfamiliar=unfamiliar,
+        windows=windows,
         only_abstained=only_abstained,
         top=top,
         only_label=tuple(only_label or ()),
@@ -123,13 +136,15 @@ def command(
         also_written=[] if summary_file is None else [summary_file],
         address=address,
     )
+    if attributes and output_format is not None:
+        raise DataError("--attributes is a format; leave out --output-format")
     _check_run(inputs, output, engine, run)
     work = {
         "model": model,
         "options": options,
         "reading": reading,
         "run": run,
-        "format": output_format,
+        "format": ATTRIBUTES.name if attributes else output_format,
     }
     summary = _score(inputs, output, work, engine, quiet=quiet)
     chosen_by = "--only-label" if only_label else "--only-abstained"

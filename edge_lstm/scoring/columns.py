@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from edge_lstm.answering import check_top
+from edge_lstm.answering import check_top, check_windows
 from edge_lstm.errors import DataError
 from edge_lstm.modelfile import EMBEDDED, ModelFile
 from edge_lstm.parameters import check_numbers, instance, whole
 from edge_lstm.printable import listed, shorten
 from edge_lstm.tables.format import OutputColumns
 from edge_lstm.tables.labelled import labels_in
+from edge_lstm.tables.lines import ATTRIBUTES
 from edge_lstm.tables.reader import FORMATS, Chunk, Inputs
 from edge_lstm.tables.schema import Schema, column_index, distinct, holds_labels
 
+# The column whose values attributes begin with, as dolma has it.
+ID_COLUMN = "id"
 # Begins the names of all added columns if an input has a column with one of their names.
 PREFIX = "edge_lstm_"
 
@@ -25,6 +28,8 @@ class ScoreOptions:
     """Options that can change the output.
 
     keep: input columns to write (names or numbers from 1); None for all, as they came.
+    only_columns: columns to write, by the names that they have in an output without this option:
+        columns of the input, and added ones. None for all.
     all_probabilities: add a column for the probability of each label.
     threshold: a label whose probability is lower is left out, and the row's status is
         ``abstained``.
@@ -32,6 +37,7 @@ class ScoreOptions:
         replaces ``threshold``. If neither is given, the model file's default counts, or 0.
     unfamiliar: give the status ``unfamiliar`` to texts unlike the model's training texts, and to at
         most this share of the others; None for no text.
+    windows: read texts that are longer than the model reads in windows; see Classifier.predict.
     top: labels to give, the most probable first. Beyond the first, each has a column, and one for
         its probability.
     only_label: write only rows that got one of these labels; empty for all rows.
@@ -42,10 +48,12 @@ class ScoreOptions:
     """
 
     keep: tuple[str, ...] | None = None
+    only_columns: tuple[str, ...] | None = None
     all_probabilities: bool = False
     threshold: float | None = None
     abstain: float | None = None
     unfamiliar: float | None = None
+    windows: bool = False
     top: int = 1
     only_label: tuple[str, ...] = ()
     only_abstained: bool = False
@@ -70,6 +78,8 @@ def plan_output(
     Raises DataError if an option does not fit the model or the input.
     """
     options = resolve_options(options, model)
+    if format == ATTRIBUTES.name:
+        return _plan_attributes(schema, model, options, where)
     indexes = None
     columns = schema.columns
     if options.keep is not None:
@@ -87,12 +97,67 @@ def plan_output(
         # The input has several labels per text. Without a prefix, evaluate would take the
         # predictions for more of them.
         prefixes = (PREFIX,)
+    added = added_columns(columns, model.labels, options, prefixes)
+    output = OutputColumns(schema=schema, format=format, kept=indexes, columns=columns, added=added)
+    if options.only_columns is not None:
+        output = _only(output, options.only_columns)
+    return options, output
+
+
+def _only(output: OutputColumns, names: Sequence[str]) -> OutputColumns:
+    """Return the columns of an output that have these names.
+
+    Raises DataError for a name that no column has.
+    """
+    all_names = [*output.columns, *output.added]
+    for name in names:
+        if all_names.count(name) != 1:
+            how_many = "two columns" if name in all_names else "no column"
+            columns = listed([repr(shorten(each)) for each in all_names], 20)
+            raise DataError(f"the output has {how_many} {name!r}; its columns are {columns}")
+    indexes = tuple(output.columns.index(name) for name in names if name not in output.added)
+    places, added = chosen_columns(output.added, names)
+    return replace(
+        output,
+        kept=indexes,
+        columns=tuple(output.columns[index] for index in indexes),
+        added=added,
+        places=places,
+    )
+
+
+def chosen_columns(
+    added: Mapping[str, bool], names: Sequence[str]
+) -> tuple[tuple[int, ...], dict[str, bool]]:
+    """Return the places of the added columns with these names, and these columns."""
+    places = tuple(place for place, name in enumerate(added) if name in names)
+    return places, {name: is_number for name, is_number in added.items() if name in names}
+
+
+def _plan_attributes(
+    schema: Schema, model: ModelFile, options: ScoreOptions, where: str
+) -> tuple[ScoreOptions, OutputColumns]:
+    """Return the options and the columns of attributes: the row's id, a score for each label.
+
+    Raises DataError if the input has no ids, or if an option asks for other rows or columns.
+    """
+    asked = (options.keep, options.only_columns, options.only_label, options.only_abstained)
+    if any(asked):
+        raise DataError(
+            "attributes have a line for each row, with its id and scores alone; "
+            "leave out --keep, --only-columns, --only-label and --only-abstained"
+        )
+    index = column_index(schema.columns, ID_COLUMN, where)
+    options = replace(options, all_probabilities=True)
+    names = list(added_columns([], model.labels, options))
+    places = tuple(names.index(f"probability_{label}") for label in model.labels)
     output = OutputColumns(
         schema=schema,
-        format=format,
-        kept=indexes,
-        columns=columns,
-        added=added_columns(columns, model.labels, options, prefixes),
+        format=ATTRIBUTES.name,
+        kept=(index,),
+        columns=(ID_COLUMN,),
+        added={f"{PREFIX}_{label}": True for label in model.labels},
+        places=places,
     )
     return options, output
 
@@ -122,12 +187,15 @@ def resolve_options(options: ScoreOptions, model: ModelFile) -> ScoreOptions:
     """
     instance("options", options, ScoreOptions)
     _check_names("keep", options.keep)
+    _check_names("only_columns", options.only_columns)
+    if options.only_columns is not None:
+        _check_only_columns(options.only_columns, options.keep)
     _check_names("only_label", options.only_label)
     top = whole("top", options.top, least=0)
     check_numbers(
         abstain=options.abstain, threshold=options.threshold, unfamiliar=options.unfamiliar
     )
-    for option in ("all_probabilities", "only_abstained"):
+    for option in ("all_probabilities", "only_abstained", "windows"):
         instance(option, getattr(options, option), bool)
     for label in options.only_label:
         if label not in model.labels:
@@ -135,6 +203,7 @@ def resolve_options(options: ScoreOptions, model: ModelFile) -> ScoreOptions:
                 f"the model has no label {label!r}; its labels are {', '.join(model.labels)}"
             )
     check_top(top, len(model.labels))
+    check_windows(options.windows, options.unfamiliar)
     model.choose_unfamiliar_threshold(options.unfamiliar)
     threshold = model.choose_threshold(abstain=options.abstain, threshold=options.threshold)
     if options.only_abstained:
@@ -153,8 +222,15 @@ def _check_names(option: str, names: Any) -> None:
         raise DataError(
             f"{option} is one string, {names!r}; give a tuple of names, as in ({names!r},)"
         )
-    if option != "keep" or names is not None:
+    if option == "only_label" or names is not None:
         instance(option, names, Sequence, "a tuple of names")
+
+
+def _check_only_columns(names: Sequence[str], keep: Sequence[str] | None) -> None:
+    if keep is not None:
+        raise DataError("--keep and --only-columns exclude each other; give one of them")
+    if not names or len(set(names)) < len(names):
+        raise DataError(f"--only-columns names no column, or one twice: {','.join(names)!r}")
 
 
 def _check_only_abstained(options: ScoreOptions, model: ModelFile, threshold: float) -> None:

@@ -27,8 +27,9 @@ from edge_lstm.scoring.journal import Entry, fingerprint
 from edge_lstm.scoring.output import FileOutput, names_of, stream_output
 from edge_lstm.scoring.pool import WorkerPool, most_processes
 from edge_lstm.scoring.summary import Summary
-from edge_lstm.scoring.worker import Predictor, Worker, compressed
+from edge_lstm.scoring.worker import Predictor, Worker
 from edge_lstm.tables import reader as tables
+from edge_lstm.tables.compression import compressed, compression_of
 from edge_lstm.tables.format import Format, OutputColumns
 from edge_lstm.tables.schema import STDIN, ReadOptions
 
@@ -179,7 +180,7 @@ def score_files(
     batch_size = run.batch_size
     if batch_size is None and run.low_memory:
         batch_size = max(1, classifier.batch_size // 2)
-    worker = Worker(Predictor(classifier, options, batch_size), columns, work.is_gzip)
+    worker = Worker(Predictor(classifier, options, batch_size), columns, work.compression)
     with WorkerPool(worker, workers) as pool:
         if work.is_stream:
             work.into_stream(pool)
@@ -228,8 +229,8 @@ class _Run:
     def __post_init__(self) -> None:
         self.format = tables.FORMATS[self.columns.format]
         self.is_stream = self.target is None or atomic.is_stream(self.target)
-        self.is_gzip = not self.format.is_assembled and tables.is_gzip(self.target or "")
-        self.head = compressed(self.format.header(self.columns), self.is_gzip)
+        self.compression = "" if self.format.is_assembled else compression_of(self.target or "")
+        self.head = compressed(self.format.header(self.columns), self.compression)
         self.summary.added_columns = tuple(self.columns.added)
         if self.is_stream and self.run.resume:
             raise DataError(

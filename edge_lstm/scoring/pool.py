@@ -39,13 +39,14 @@ from edge_lstm.ending import LATE_SECONDS
 from edge_lstm.errors import EdgeLSTMError
 from edge_lstm.machine import available_cores, memory_to_use, read_text, sizes
 from edge_lstm.scoring.worker import Scored, Worker
-from edge_lstm.tables.reader import Chunk
+from edge_lstm.tables.reader import LIMITS, Chunk
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
     from multiprocessing.process import BaseProcess
 
-# Fewer chunks for each process are not worth its start.
+# Fewer chunks for each process are not worth its start. A large document is as much work as the
+# chunks that it could fill.
 _CHUNKS_A_PROCESS = 2
 # The first chunks of all processes are read before any is started.
 MAX_PROCESSES = 1024
@@ -147,7 +148,8 @@ class WorkerPool:
                 first.append(chunk)
                 if chunk.is_pause:
                     break
-            count = min(self._most, len(first) // _CHUNKS_A_PROCESS)
+            work = sum(map(_chunks_worth, first))
+            count = min(self._most, len(first), work // _CHUNKS_A_PROCESS)
             if count > 1 and not first[-1].is_pause:
                 self._start(count)
         every = chain(first, chunks)
@@ -278,6 +280,11 @@ class WorkerPool:
             self._processes.clear()
             self._tasks.clear()
             self._memory = None
+
+
+def _chunks_worth(chunk: Chunk) -> int:
+    size = len(chunk.rows) if isinstance(chunk.rows, bytes) else 0
+    return max(1, size // LIMITS[1])
 
 
 def _serve(

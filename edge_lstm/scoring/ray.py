@@ -31,6 +31,7 @@ from edge_lstm.scoring.columns import (
 )
 from edge_lstm.scoring.files import DEFAULT_RUN_OPTIONS, Progress, RunOptions, score_files
 from edge_lstm.scoring.summary import Summary
+from edge_lstm.tables.compression import without_suffix
 from edge_lstm.tables.reader import DEFAULT_OPTIONS, FORMATS, format_of, open_inputs
 from edge_lstm.tables.schema import ReadOptions
 
@@ -170,7 +171,7 @@ class FileScorer:
         source = self._source / name
         target = self._target / name
         if target_format is not None and format_of(name) != target_format:
-            target = Path(str(target).removesuffix(".gz")).with_suffix(
+            target = Path(without_suffix(str(target))).with_suffix(
                 FORMATS[target_format].suffixes[0]
             )
         path = self._target / NOTES / f"{name}.json"

@@ -16,6 +16,7 @@ from edge_lstm.scoring.columns import (
     DEFAULT_SCORE_OPTIONS,
     ScoreOptions,
     added_columns,
+    chosen_columns,
     resolve_options,
 )
 from edge_lstm.scoring.worker import Predictor
@@ -142,6 +143,10 @@ def _score(
     added = added_columns(input_columns, predictor.labels, options)
     # With keep, a key of a row that has the name of an added column is not written.
     taken = frozenset(added if kept is None else ())
+    places: Sequence[int] = range(len(added))
+    if options.only_columns is not None:
+        kept = _kept(names, [name for name in options.only_columns if name not in added])
+        places, added = chosen_columns(added, options.only_columns)
     while chunk:
         mappings = [dict(row) if isinstance(row, Mapping) else {key: row} for row in chunk]
         texts, reasons = zip(*[_text_or_reason(row, key, taken) for row in mappings])
@@ -165,7 +170,7 @@ def _score(
                 probabilities=probabilities,
                 status=predictions.statuses[i],
                 error=error,
-                added=dict(zip(added, [column[i] for column in columns])),
+                added=dict(zip(added, [columns[place][i] for place in places])),
             )
         chunk = list(islice(rows, window))
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import gzip
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +12,9 @@ import numpy.typing as npt
 
 from edge_lstm.answering import ABSTAINED, is_abstained
 from edge_lstm.scoring.columns import ScoreOptions
+from edge_lstm.scoring.direct import DirectScorer, direct_scorer
 from edge_lstm.scoring.summary import MAX_LISTED_ERRORS, RowProblem, Summary
+from edge_lstm.tables.compression import compressed
 from edge_lstm.tables.format import OutputColumns, Rows
 from edge_lstm.tables.reader import FORMATS, Chunk
 from edge_lstm.tables.values import RowError, utf8_error
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 # The bytes of a chunk's rows, compressed by themselves, and their summary.
 Scored = tuple[bytes, Summary]
+# Rows of a chunk that take Python, each alone. If there are more, it reads the rest of the chunk.
+_MOST_LEFT_OUT = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +106,7 @@ class Predictor:
 
         options = self._options
         probabilities, classified = self._classifier._classify(
-            good, self._highest, batch_size=self._batch_size
+            good, self._highest, batch_size=self._batch_size, windows=options.windows
         )
         statuses: list[str] = [*classified]
         order = self._order(probabilities)
@@ -135,6 +138,10 @@ class Predictor:
             errors=reasons,
             named={label: self._named(label) for label in set(labels) if label is not None},
         )
+
+    def direct(self, output: OutputColumns) -> DirectScorer | None:
+        """Return the scorer for rows that Python need not look into; None if it has to."""
+        return direct_scorer(self._classifier, self._options, output)
 
     def selected(self, predictions: Predictions) -> Sequence[int]:
         """Return the indexes of the rows that are written."""
@@ -178,21 +185,55 @@ class Predictor:
 class Worker:
     """A predictor and the columns of the output. It can be pickled."""
 
-    def __init__(self, predictor: Predictor, output: OutputColumns, is_gzip: bool) -> None:
+    def __init__(self, predictor: Predictor, output: OutputColumns, compression: str) -> None:
         """Take over what a chunk needs.
 
-        is_gzip: the output is compressed.
+        compression: of the output; see tables/compression.py.
         """
         self._predictor = predictor
         self._output = output
-        self._is_gzip = is_gzip
+        self._compression = compression
         self._forbidden = frozenset(output.added)
         # If the columns are fixed, a row with another key would lose it.
         is_fixed = FORMATS[output.format].has_fixed_columns and output.kept is None
         self._allowed = frozenset(output.schema.columns) if is_fixed else None
+        self._direct = predictor.direct(output)
 
     def score(self, chunk: Chunk) -> Scored:
         """Classify the rows of a chunk and return the bytes of the output's rows."""
+        if self._direct is not None and isinstance(chunk.rows, bytes):
+            data, summary = self._score_directly(self._direct, chunk)
+        else:
+            data, summary = self._score(chunk)
+        return compressed(data, self._compression) if data else b"", summary
+
+    def _score_directly(self, direct: DirectScorer, chunk: Chunk) -> Scored:
+        """Score a chunk by the engine, and by Python the rows that the engine does not take."""
+        pieces: list[bytes] = []
+        summary = Summary()
+        start = left_out = 0
+        while start < len(chunk.rows):
+            scored = direct.score(chunk.rows, start)
+            pieces.append(scored.data)
+            summary.add(scored.summary)
+            start = scored.end
+            if start < len(chunk.rows):
+                left_out += 1
+                end = chunk.rows.index(b"\n", start) + 1
+                count = 1
+                if left_out > _MOST_LEFT_OUT:
+                    end = len(chunk.rows)
+                    count = chunk.count - summary.rows
+                rows = chunk.rows[start:end]
+                first = chunk.first + summary.rows
+                data, part = self._score(replace(chunk, first=first, count=count, rows=rows))
+                pieces.append(data)
+                summary.add(part)
+                start = end
+        return b"".join(pieces), summary
+
+    def _score(self, chunk: Chunk) -> Scored:
+        """Score a chunk, row by row."""
         output = self._output
         schema = output.schema
         writing = FORMATS[output.format]
@@ -200,14 +241,12 @@ class Worker:
         if writing.needs_utf8 and schema.format != writing.name and not schema.is_unicode:
             _refuse_bytes(rows, output)
         predictions = self._predictor.predict(rows.texts, rows.reasons)
-        columns = predictions.columns
+        columns = output.pick_added(predictions.columns)
         selected = self._predictor.selected(predictions)
         if len(selected) < chunk.count:
             rows = rows.only(selected)
             columns = [[column[i] for i in selected] for column in columns]
-        data = b""
-        if selected:
-            data = compressed(writing.write(rows, columns, output), self._is_gzip)
+        data = writing.write(rows, columns, output) if selected else b""
         return data, _summary(chunk, predictions, len(selected))
 
     def _check_keys(self, row: dict[str, Any]) -> None:
@@ -223,14 +262,6 @@ class Worker:
                 raise RowError(
                     f"the row has a key {key!r}, which the first rows do not have; {hint}"
                 )
-
-
-def compressed(data: bytes, is_gzip: bool) -> bytes:
-    """Return ``data``, or a gzip file of it.
-
-    The same data give the same file. Such files, put end to end, are one.
-    """
-    return gzip.compress(data, 6, mtime=0) if is_gzip else data
 
 
 def _summary(chunk: Chunk, predictions: Predictions, written: int) -> Summary:

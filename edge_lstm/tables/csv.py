@@ -245,6 +245,9 @@ class CsvFormat(Format):
                 own = [[*map(cell_text, values)] for values in own]
             cells = [_cells(values, dialect.delimiter) for values in own]
         cells += [_cells(values, dialect.delimiter) for values in columns.texts(added)]
+        if len(cells) == 1:
+            # Most readers skip an empty line.
+            cells = [[cell or '""' for cell in cells[0]]]
         lines = [*map(dialect.delimiter.join, zip(*cells)), ""]
         text = dialect.newline.join(lines)
         # A string of JSON may hold half a character. In the other formats, a surrogate is a byte.

@@ -11,6 +11,7 @@ import shlex
 from pathlib import Path
 
 from edge_lstm.errors import DataError
+from edge_lstm.tables.compression import COMMANDS, MAGIC, SUFFIXES
 from edge_lstm.tables.schema import BOM, STDIN, Source
 
 # Excel writes CSV in it in western Europe and America. Latin-1 is a part of it.
@@ -43,13 +44,9 @@ def check_text(source: Source, head: bytes) -> None:
 
     Raises DataError with the likely encoding and the command that converts it.
     """
-    if head.startswith(b"\x1f\x8b"):
-        hint = f"name it {source.path}.gz, or decompress it"
-        if source.is_gzip:
-            hint = "decompress it once"
-        if source.path == STDIN:
-            hint = "decompress it with: gunzip -c FILE | edge-lstm …"
-        raise DataError(f"{source.name} is {'twice ' * source.is_gzip}compressed (gzip); {hint}")
+    for magic, compression in MAGIC.items():
+        if head.startswith(magic):
+            raise DataError(_compressed(source, compression))
     sample = head[:_SAMPLE_BYTES]
     if head.startswith(_UTF_16_MARKS) or sample.count(0) > max(3, len(sample) // 5):
         raise DataError(_not_8_bit(source, head))
@@ -67,16 +64,29 @@ def check_text(source: Source, head: bytes) -> None:
         )
 
 
+def _compressed(source: Source, compression: str) -> str:
+    """Return the error for a file that is compressed although its name does not say so."""
+    suffix = next(suffix for suffix, name in SUFFIXES.items() if name == compression)
+    hint = f"name it {source.path}{suffix}, or decompress it"
+    if source.compression:
+        hint = "decompress it once"
+    if source.path == STDIN:
+        hint = f"decompress it with: {COMMANDS[compression]} FILE | edge-lstm …"
+    twice = "twice " if source.compression else ""
+    return f"{source.name} is {twice}compressed ({compression}); {hint}"
+
+
 def conversion(source: Source, encoding: str) -> str:
     """Return the command that converts an input from an encoding to UTF-8."""
     convert = f"iconv -f {encoding} -t UTF-8"
     if source.path == STDIN:
         return convert
     path = Path(source.path)
-    if source.is_gzip:
+    if source.compression:
         plain = path.with_suffix("")
         target = plain.with_suffix(f".utf8{plain.suffix}")
-        return f"gzip -dc {shlex.quote(source.path)} | {convert} > {shlex.quote(str(target))}"
+        decompress = f"{COMMANDS[source.compression]} {shlex.quote(source.path)}"
+        return f"{decompress} | {convert} > {shlex.quote(str(target))}"
     target = path.with_suffix(f".utf8{path.suffix}")
     return f"{convert} {shlex.quote(source.path)} > {shlex.quote(str(target))}"
 
@@ -86,7 +96,7 @@ def _not_8_bit(source: Source, head: bytes) -> str:
     encoding = _wide_encoding(head)
     if encoding is None:
         how = conversion(source, "UTF-16")
-        look = "decompress it and look" if source.is_gzip else "look into it"
+        look = "decompress it and look" if source.compression else "look into it"
         return (
             f"{source.name} is UTF-16 or binary, not UTF-8 text; {look}, or convert it with: {how}"
         )

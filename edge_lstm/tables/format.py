@@ -136,6 +136,7 @@ class OutputColumns:
     columns: their names in the output.
     added: the names of the columns after them, and whether a column holds float32 values; the other
         ones hold text.
+    places: the places of these columns among all that a run can add; None if they are all of them.
     """
 
     schema: Schema
@@ -143,6 +144,11 @@ class OutputColumns:
     kept: tuple[int, ...] | None
     columns: tuple[str, ...]
     added: dict[str, bool]
+    places: tuple[int, ...] | None = None
+
+    def pick_added(self, columns: Sequence[Any]) -> Sequence[Any]:
+        """Return the added columns that are written, of all of them."""
+        return columns if self.places is None else [columns[i] for i in self.places]
 
     def pick(self, columns: Sequence[Any]) -> Sequence[Any]:
         """Return the columns of the input that are written, of all of them."""

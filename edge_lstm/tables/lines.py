@@ -35,7 +35,7 @@ class TextFormat(Format):
     """Text files; fastText's, whose lines begin with labels."""
 
     name = "text"
-    suffixes = (".txt", ".text", ".ft")
+    suffixes: tuple[str, ...] = (".txt", ".text", ".ft")
     has_fixed_columns = False
     has_blank_rows = True
 
@@ -62,9 +62,9 @@ class TextFormat(Format):
                 continue
             characters = np.frombuffer(piece, np.uint8)
             ends = np.flatnonzero(characters == ord("\n")) + 1
-            starts = [0, *ends[:-1]]
             # Lines that begin with a brace are not blank, and of JSONL nearly all do.
-            if not self.has_blank_rows and (characters[starts] != ord("{")).any():
+            begins = np.append(characters[0], characters[ends[:-1]])
+            if not self.has_blank_rows and (begins != ord("{")).any():
                 lines = [line for line in io.BytesIO(piece) if not _is_blank(line)]
                 piece = b"".join(lines)
                 ends = np.cumsum([*map(len, lines)])
@@ -88,7 +88,7 @@ class JsonlFormat(TextFormat):
     """Files with a JSON object on each line."""
 
     name = "jsonl"
-    suffixes = (".jsonl", ".ndjson", ".json")
+    suffixes: tuple[str, ...] = (".jsonl", ".ndjson", ".json")
     needs_utf8 = True
     has_blank_rows = False
 
@@ -189,6 +189,30 @@ class JsonlFormat(TextFormat):
         return replaced(text).encode()
 
 
+class AttributesFormat(JsonlFormat):
+    """Attributes as dolma has them: a file with a line for each row of another file.
+
+    A line has the row's id, and for each label a span of the whole text with the label's score. A
+    row without a text has no spans.
+    """
+
+    name = "attributes"
+    suffixes = (".attributes",)
+
+    def write(self, rows: Rows, added: AddedColumns, columns: OutputColumns) -> bytes:
+        """Write the attributes of each row. The only column of its own is the id."""
+        keys = [json_text(name) for name in columns.added]
+        (ids,) = columns.pick(rows.columns)
+        lines: list[str] = []
+        for text, own, *scores in zip(rows.texts, ids, *columns.texts(added)):
+            spans: list[str] = []
+            if text is not None:
+                spans = [f"{key}: [[0, {len(text)}, {s}]]" for key, s in zip(keys, scores)]
+            attributes = ", ".join(spans)
+            lines.append(f'{{"id": {json_text(own)}, "attributes": {{{attributes}}}}}\n')
+        return "".join(lines).encode("utf-8", "backslashreplace")
+
+
 def _items_of_rows(objects: Sequence[dict[str, Any]]) -> list[str]:
     """Return the items of each row as JSON, each with a comma after it."""
     rows: list[str] = []
@@ -242,3 +266,4 @@ def _text(row: dict[str, Any], column: str) -> str:
 
 TEXT = TextFormat()
 JSONL = JsonlFormat()
+ATTRIBUTES = AttributesFormat()

@@ -15,6 +15,7 @@ from edge_lstm.atomic import is_leftover
 from edge_lstm.errors import DataError
 from edge_lstm.parameters import instance
 from edge_lstm.tables import csv, folder, lines, parquet
+from edge_lstm.tables.compression import compression_of, without_suffix
 from edge_lstm.tables.format import Format, Row
 from edge_lstm.tables.schema import STDIN, ReadOptions, Schema, Source
 from edge_lstm.tables.stream import Stream
@@ -23,7 +24,15 @@ from edge_lstm.tables.values import replaced
 # A new format is a module of its own, and a name in this list.
 FORMATS: dict[str, Format] = {
     each.name: each
-    for each in (lines.TEXT, csv.CSV, csv.TSV, lines.JSONL, parquet.PARQUET, folder.FOLDER)
+    for each in (
+        lines.TEXT,
+        csv.CSV,
+        csv.TSV,
+        lines.JSONL,
+        lines.ATTRIBUTES,
+        parquet.PARQUET,
+        folder.FOLDER,
+    )
 }
 _BY_SUFFIX = {suffix: each.name for each in FORMATS.values() for suffix in each.suffixes}
 # Suffixes of archives, which only the workstation reads.
@@ -42,14 +51,9 @@ def named(name: str) -> Format:
     return FORMATS[name]
 
 
-def is_gzip(path: str) -> bool:
-    """Return whether a path's suffix says that the file is compressed."""
-    return path.lower().endswith(".gz")
-
-
 def format_of(path: str) -> str | None:
     """Return the name of the format that a path's suffix says, compressed or not; else None."""
-    return _BY_SUFFIX.get(PurePath(path[:-3] if is_gzip(path) else path).suffix.lower())
+    return _BY_SUFFIX.get(PurePath(without_suffix(path)).suffix.lower())
 
 
 @dataclass(frozen=True)
@@ -269,4 +273,5 @@ def _source(path: str, format: str | None) -> Source:  # noqa: A002
         )
     if not os.access(path, os.R_OK):
         raise DataError(f"cannot read {path}: permission denied; check its permissions")
-    return Source(path, told, FORMATS[told].is_stream and is_gzip(path))
+    compression = compression_of(path) if FORMATS[told].is_stream else ""
+    return Source(path, told, compression)

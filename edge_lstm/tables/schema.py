@@ -30,13 +30,13 @@ class Source:
 
     path: a file, a folder of ``.txt`` files, or ``-`` for standard input.
     format: the name of its format.
-    is_gzip: whether it is compressed.
+    compression: ``gzip``, ``zstd``, or nothing.
     files: of a folder, its ``.txt`` files, relative to it, in order.
     """
 
     path: str
     format: str
-    is_gzip: bool = False
+    compression: str = ""
     files: tuple[str, ...] = ()
 
     @property

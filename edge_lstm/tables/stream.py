@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import io
 import os
 import select
 import stat
-import zlib
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from edge_lstm.errors import DataError
+from edge_lstm.tables.compression import DAMAGE, open_compressed
 from edge_lstm.tables.encoding import check_text
 from edge_lstm.tables.schema import BOM, MAX_ROW_BYTES, STDIN, Digest, Source
 
@@ -56,13 +55,11 @@ class Stream:
             raise self._read_error(error) from None
         is_regular = stat.S_ISREG(state.st_mode)
         self.once = source.path == STDIN or not is_regular
-        self.live = not source.is_gzip and not is_regular
+        self.live = not source.compression and not is_regular
         self._size = 0 if self.once else state.st_size
-        self._file: io.FileIO | gzip.GzipFile = self._raw
-        if source.is_gzip:
-            self._file = gzip.GzipFile(
-                fileobj=io.BufferedReader(self._raw, _PIECE_BYTES), mode="rb"
-            )
+        self._file: Any = self._raw
+        if source.compression:
+            self._file = open_compressed(self._raw, source.compression)
 
     @property
     def fraction(self) -> float | None:
@@ -168,7 +165,7 @@ class Stream:
     def _read(self) -> bytes:
         try:
             return self._file.read(_PIECE_BYTES) or b""
-        except (OSError, EOFError, zlib.error) as error:
+        except (OSError, *DAMAGE) as error:
             raise self._read_error(error) from None
 
     def _read_error(self, error: Exception) -> DataError:
@@ -176,7 +173,7 @@ class Stream:
             return DataError(
                 f"{self._name} is cut short: its compressed data ends too early; copy it again"
             )
-        if isinstance(error, (gzip.BadGzipFile, zlib.error)):
+        if isinstance(error, DAMAGE):
             return DataError(
                 f"{self._name} is damaged or has a wrong suffix ({error}); copy it again"
             )

@@ -74,6 +74,13 @@ def test_no_more_processes_than_the_work_can_use(tmp_path: Path, rows: int, proc
     assert children() == before, "none is left"
 
 
+def test_a_few_large_documents_are_work_for_several_processes(tmp_path: Path) -> None:
+    path = tmp_path / "in.txt"
+    path.write_text(f"{TEXT} {' ' * 2**21}\n" * 3)
+    run = RunOptions(workers=2)
+    assert score_files(path, tmp_path / "out.csv", run=run).workers == 2
+
+
 @pytest.mark.parametrize(
     ("name", "text", "rows", "chunk_rows"),
     [

@@ -71,6 +71,30 @@ def test_the_same_texts_are_unfamiliar(
     assert json.loads(python(installed, code, path, told=json.dumps(texts).encode())) == expected
 
 
+def test_scores_are_those_of_probabilities_from_lists_and_arrow(
+    installed: Path, models: list[Case], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arrow = pytest.importorskip("pyarrow")
+    monkeypatch.syspath_prepend(installed)
+    model = importlib.import_module("edge_lstm_native").Model(models[1].path.read_bytes())
+    texts = [text[:500] for text in DECODED] * 9
+    expected = np.asarray(model.probabilities(texts))
+    arrays = [arrow.array(texts, kind()) for kind in (arrow.string, arrow.large_string)]
+    arrays += [arrow.chunked_array([texts[:5], [], texts[5:]]), texts]
+    if hasattr(arrow, "string_view"):
+        arrays.append(arrow.array(texts, arrow.string_view()))
+    for array in arrays:
+        for threads in (1, 2, 7):
+            assert (np.asarray(model.scores(array, threads)) == expected).all()
+    assert (np.asarray(model.scores(arrays[0][3:9])) == expected[3:9]).all()
+    rows = np.asarray(model.scores(arrow.array(["good", None])))
+    assert (np.isnan(rows).all(axis=1) == [False, True]).all()
+    assert np.asarray(model.scores(arrow.array([], arrow.string()))).size == 0
+    assert (np.asarray(model.scores(["\ud800"])) == model.scores(["\ufffd"])).all()
+    with pytest.raises(TypeError, match="the Arrow type is l, not a string"):
+        model.scores(arrow.array([1]))
+
+
 THREADS = """
 texts = texts * 3
 expected = bytes(m.probabilities(texts))
@@ -101,6 +125,9 @@ def test_threads_share_a_model_and_a_fork_keeps_it(installed: Path, models: list
         ("m.predict(['a', 1])", "TypeError: texts[1] is no string"),
         ("e.Model(5)", "TypeError: expected str, bytes or os.PathLike object, not int"),
         ("e.Model('none')", "FileNotFoundError: [Errno 2] No such file or directory: 'none'"),
+        ("m.scores('text')", "TypeError: texts is one string; give a list of them"),
+        ("m.scores(['a', 1])", "TypeError: texts[1] is no string"),
+        ("m.scores(['a'], 0)", "ValueError: threads is 0; give 1 or more"),
         ("m.predict(['a'], unfamiliar=5)", "ValueError: the file has no threshold for this share"),
         ("m.predict(['a'], unfamiliar='5')", "TypeError: must be real number, not str"),
         ("e.Model(b'noise')", "ValueError: not a model file"),

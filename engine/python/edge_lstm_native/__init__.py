@@ -3,7 +3,7 @@
 >>> model = Model("model.onnx")                                      # doctest: +SKIP
 >>> model.predict(["A wonderful film."])                             # doctest: +SKIP
 [('pos', 0.98, 'ok')]
->>> numpy.asarray(model.probabilities(texts))                        # doctest: +SKIP
+>>> numpy.asarray(model.scores(texts))                               # doctest: +SKIP
 
 The probabilities are the same bits on every machine. Several threads may use a model at once.
 """
@@ -19,14 +19,40 @@ from edge_lstm_native._engine import kernels
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Protocol
+
+    class ArrowArray(Protocol):
+        """An array of Arrow strings; a chunked one has ``__arrow_c_stream__`` instead."""
+
+        def __arrow_c_array__(self, requested_schema: object = None) -> tuple[object, object]: ...
+
 
 __all__ = ["Model", "kernels"]
 __version__ = "1.0.0.dev0"
 
 
+# Fewer texts are not worth a thread.
+_FEWEST_TEXTS = 64
+
+
 def _well_formed(text: str) -> str:
     """Return a text without surrogates: a pair becomes its character, a lone one U+FFFD."""
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def _texts(texts: Iterable[str] | ArrowArray) -> _engine.Texts:
+    """Return texts that are read in place. Raises TypeError."""
+    if isinstance(texts, str):
+        raise TypeError("texts is one string; give a list of them")
+    if hasattr(texts, "__arrow_c_stream__"):
+        return _engine.arrow_stream(texts.__arrow_c_stream__())
+    if hasattr(texts, "__arrow_c_array__"):
+        return _engine.arrow_array(*texts.__arrow_c_array__())
+    strings = tuple(texts)
+    try:
+        return _engine.strings(strings)
+    except UnicodeEncodeError:
+        return _engine.strings(tuple(map(_well_formed, strings)))
 
 
 def _floats(answers: bytes, rows: int) -> memoryview:
@@ -47,12 +73,14 @@ class Model(_engine.Model):
     thresholds: for each label, the least probability of a text that has it; None if a text has one
         label.
 
-    check() is described in _engine.pyi.
+    check() is described in _engine.pyi. A copy by pickle has the bytes of the file, and no kernel
+    but the one that was asked for.
     """
 
     kernel: str
     labels: tuple[str, ...]
     thresholds: tuple[float, ...] | None
+    _made_of: tuple[bytes, str | None]
 
     def __new__(cls, source: str | os.PathLike[str] | bytes, kernel: str | None = None) -> Model:
         """Open a model file.
@@ -71,7 +99,12 @@ class Model(_engine.Model):
         model.kernel, labels = model._describe()
         model.labels, thresholds = zip(*labels)
         model.thresholds = thresholds if thresholds[0] else None
+        model._made_of = source, kernel
         return model
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Tell pickle how to make a copy, on this machine or another."""
+        return type(self), self._made_of
 
     def classify(
         self, texts: Iterable[str], unfamiliar: float | None = None
@@ -98,6 +131,33 @@ class Model(_engine.Model):
     def probabilities(self, texts: Iterable[str]) -> memoryview:
         """Return float32 [texts, labels]; numpy.asarray takes it without a copy."""
         return self.classify(texts)[0]
+
+    def scores(self, texts: Iterable[str] | ArrowArray, threads: int = 1) -> memoryview:
+        """Return float32 [texts, labels]; numpy.asarray takes it without a copy.
+
+        texts: strings, or an Arrow array of strings, chunked or not (of PyArrow, Polars, DuckDB …),
+            whose texts are read in place. A null of Arrow has NaN.
+        threads: that classify at once. The GIL is released.
+
+        Raises TypeError if the array is not of strings.
+        """
+        found = _texts(texts)
+        count = found.count
+        if threads < 1:
+            raise ValueError(f"threads is {threads}; give 1 or more")
+        # Each thread has the same number of texts, and a few more than none.
+        step = max(_FEWEST_TEXTS, -(-count // threads))
+        starts = range(0, count, step)
+        if len(starts) < 2:
+            return _floats(self._classify_texts(found, 0, count)[0], count)
+        # The import takes time.
+        from concurrent.futures import ThreadPoolExecutor
+
+        def part(start: int) -> bytes:
+            return self._classify_texts(found, start, min(step, count - start))[0]
+
+        with ThreadPoolExecutor(len(starts)) as pool:
+            return _floats(b"".join(pool.map(part, starts)), count)
 
     def run(self, ids: bytes, columns: int) -> memoryview:
         """Classify texts that are ids already; return float32 [texts, labels].

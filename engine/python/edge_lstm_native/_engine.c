@@ -1,10 +1,10 @@
 /* edge_lstm_native._engine: the engine as a Python module, in CPython's stable ABI. It takes and
  * returns tuples and the bytes of float32; __init__.py has the interface for users. */
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
+#include "texts.h"
 
 #include "edge_lstm.h"
 
+#include <math.h>
 #include <string.h>
 
 enum { TEXTS_AT_ONCE = 1024 }; /* the GIL is held between two such parts */
@@ -236,6 +236,75 @@ static PyObject *model_classify(Model *self, PyObject *arguments) {
     return NULL;
 }
 
+/* --- Texts that Python does not look into --- */
+
+static PyTypeObject *texts_type;
+
+/* A text's status is its place here. */
+static const char *const STATUSES[] = {"ok", "empty", "unknown_words", "truncated"};
+enum { NUM_STATUSES = sizeof STATUSES / sizeof *STATUSES };
+
+static char status_code(const char *status) {
+    char code = 0;
+    while (code < NUM_STATUSES - 1 && strcmp(status, STATUSES[(size_t)code]) != 0)
+        code++;
+    return code;
+}
+
+/* Classify some of the texts; no GIL is needed. rows: [count, labels]; codes: [count]. */
+static void classify_texts(edge_lstm_worker *w, const Texts *t, size_t first, size_t count,
+                           size_t labels, float *rows, char *codes) {
+    part p;
+    for (size_t done = 0; done < count; done += (size_t)p.count) {
+        size_t left = count - done;
+        p.count = (Py_ssize_t)(left < TEXTS_AT_ONCE ? left : TEXTS_AT_ONCE);
+        for (Py_ssize_t i = 0; i < p.count; i++) {
+            size_t at = first + done + (size_t)i;
+            p.starts[i] = t->starts[at] ? t->starts[at] : "";
+            p.sizes[i] = t->sizes[at];
+        }
+        float *answers = rows + done * labels;
+        classify_part(w, &p, -1, labels, answers);
+        for (Py_ssize_t i = 0; i < p.count; i++) {
+            codes[done + (size_t)i] = status_code(p.statuses[i]);
+            int is_null = t->starts[first + done + (size_t)i] == NULL;
+            for (size_t l = 0; is_null && l < labels; l++)
+                answers[(size_t)i * labels + l] = NAN;
+        }
+    }
+}
+
+/* Texts, the first of them, how many → (probabilities, a byte for each status). */
+static PyObject *model_classify_texts(Model *self, PyObject *arguments) {
+    PyObject *object;
+    Py_ssize_t first;
+    Py_ssize_t count;
+    if (!PyArg_ParseTuple(arguments, "O!nn:_classify_texts", texts_type, &object, &first, &count))
+        return NULL;
+    const Texts *texts = (const Texts *)object;
+    if (first < 0 || count < 0 || first > texts->count || count > texts->count - first) {
+        PyErr_SetString(PyExc_ValueError, "there are not so many texts");
+        return NULL;
+    }
+    PyObject *codes = PyBytes_FromStringAndSize(NULL, count);
+    if (!codes)
+        return NULL;
+    idle_worker *w = NULL;
+    PyObject *answers = new_answers(self, (size_t)count, &w);
+    if (!answers) {
+        Py_DECREF(codes);
+        return NULL;
+    }
+    size_t labels = edge_lstm_labels(self->model);
+    float *rows = floats_of(answers);
+    char *statuses = PyBytes_AsString(codes);
+    Py_BEGIN_ALLOW_THREADS
+    classify_texts(w->worker, texts, (size_t)first, (size_t)count, labels, rows, statuses);
+    Py_END_ALLOW_THREADS
+    give_worker(self, w);
+    return Py_BuildValue("NN", answers, codes);
+}
+
 /* Rows of ids, int32, and their columns → probabilities. */
 static PyObject *model_run(Model *self, PyObject *arguments) {
     const char *bytes;
@@ -317,6 +386,8 @@ static PyMethodDef model_methods[] = {
     {"_describe", (PyCFunction)model_describe, METH_NOARGS, "(kernel, [(label, threshold)])."},
     {"_classify", (PyCFunction)model_classify, METH_VARARGS,
      "Texts, a share or None: (float32, statuses)."},
+    {"_classify_texts", (PyCFunction)model_classify_texts, METH_VARARGS,
+     "Texts, the first, how many: (float32, statuses)."},
     {"_run", (PyCFunction)model_run, METH_VARARGS,
      "Ids of texts, int32 [texts, columns], columns: float32."},
     {"check", (PyCFunction)model_check, METH_NOARGS,
@@ -330,6 +401,9 @@ static PyType_Spec model_spec = {"edge_lstm_native._engine.Model", sizeof(Model)
                                  Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, model_slots};
 
 static int execute(PyObject *module) {
+    texts_type = texts_add(module);
+    if (!texts_type)
+        return -1;
     PyObject *type = PyType_FromSpec(&model_spec);
     if (type && PyModule_AddObject(module, "Model", type) == 0)
         return 0; /* the module has the reference now */

@@ -1,7 +1,25 @@
+from typing import SupportsIndex
+
 from typing_extensions import Self
 
 def kernels() -> list[str]:
     """Return the names of the kernels that this machine runs, the best first."""
+
+class Texts:
+    """Texts that Python does not look into."""
+
+    count: int
+    end: int
+    def text(self, place: SupportsIndex) -> bytes: ...
+    def lengths(self) -> bytes: ...
+    def write(self, parts: tuple[object, ...], chosen: bytes | None) -> bytes: ...
+
+def strings(texts: tuple[str, ...]) -> Texts: ...
+def arrow_array(schema: object, array: object) -> Texts: ...
+def arrow_stream(stream: object) -> Texts: ...
+def json_lines(
+    data: bytes, start: int, wanted: tuple[bytes, ...], refused: tuple[bytes, ...]
+) -> Texts: ...
 
 class Model:
     """The base class of Model in __init__.py."""
@@ -11,6 +29,7 @@ class Model:
     def _classify(
         self, texts: tuple[str, ...], unfamiliar: float | None
     ) -> tuple[bytes, list[str]]: ...
+    def _classify_texts(self, texts: Texts, first: int, count: int) -> tuple[bytes, bytes]: ...
     def _run(self, ids: bytes, columns: int) -> bytes: ...
     def check(self) -> tuple[int, int, float]:
         """Run the file's golden rows: (wrong rows, all rows, the largest difference)."""

@@ -1,0 +1,595 @@
+/* Texts in memory that Python does not look into. */
+#include "texts.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static PyTypeObject *texts_type;
+
+static void texts_dealloc(Texts *self) {
+    PyTypeObject *type = Py_TYPE(self);
+    freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
+    for (size_t i = 0; i < self->num_arrays; i++)
+        self->arrays[i].release(&self->arrays[i]);
+    PyMem_Free(self->arrays);
+    PyMem_Free((void *)self->starts);
+    PyMem_Free(self->sizes);
+    PyMem_Free(self->items);
+    PyMem_Free(self->values);
+    free(self->memory);
+    Py_XDECREF(self->owner);
+    release(self);
+    Py_DECREF(type);
+}
+
+/* Return texts with room for this many more than they have, or NULL. */
+static int make_room(Texts *t, size_t more) {
+    size_t count = (size_t)t->count + more;
+    if (count > PY_SSIZE_T_MAX / sizeof *t->starts) {
+        PyErr_NoMemory();
+        return 0;
+    }
+    const char **starts = PyMem_Realloc((void *)t->starts, (count + 1) * sizeof *starts);
+    if (starts)
+        t->starts = starts;
+    size_t *sizes = PyMem_Realloc(t->sizes, (count + 1) * sizeof *sizes);
+    if (sizes)
+        t->sizes = sizes;
+    if (starts && sizes)
+        return 1;
+    PyErr_NoMemory();
+    return 0;
+}
+
+static Texts *new_texts(void) {
+    return (Texts *)PyType_GenericAlloc(texts_type, 0); /* all zero */
+}
+
+/* --- A list ---------------------------------------------------------------------------------- */
+
+/* A tuple of str → Texts. Raises UnicodeEncodeError for surrogates. */
+static PyObject *of_strings(PyObject *module, PyObject *strings) {
+    (void)module;
+    Py_ssize_t count = PyTuple_Size(strings);
+    if (count < 0)
+        return NULL;
+    Texts *t = new_texts();
+    if (!t || !make_room(t, (size_t)count))
+        goto failed;
+    t->owner = Py_NewRef(strings);
+    for (Py_ssize_t i = 0; i < count; i++) {
+        PyObject *text = PyTuple_GetItem(strings, i);
+        Py_ssize_t size;
+        if (!PyUnicode_Check(text)) {
+            PyErr_Format(PyExc_TypeError, "texts[%zd] is no string", i);
+            goto failed;
+        }
+        t->starts[i] = PyUnicode_AsUTF8AndSize(text, &size);
+        if (!t->starts[i])
+            goto failed;
+        t->sizes[i] = (size_t)size;
+    }
+    t->count = count;
+    return (PyObject *)t;
+failed:
+    Py_XDECREF(t);
+    return NULL;
+}
+
+/* --- Arrow ----------------------------------------------------------------------------------- */
+
+enum { VIEW_BYTES = 16, MAX_INLINE = 12 };
+
+typedef enum { NOT_TEXT, UTF8, LARGE_UTF8, UTF8_VIEW } text_format;
+
+static text_format format_of(const struct ArrowSchema *schema) {
+    if (schema->dictionary)
+        return NOT_TEXT;
+    if (strcmp(schema->format, "u") == 0)
+        return UTF8;
+    if (strcmp(schema->format, "U") == 0)
+        return LARGE_UTF8;
+    return strcmp(schema->format, "vu") == 0 ? UTF8_VIEW : NOT_TEXT;
+}
+
+static int is_valid(const struct ArrowArray *array, size_t i) {
+    const unsigned char *bits = array->buffers[0];
+    return !bits || array->null_count == 0 || bits[i / 8] >> i % 8 & 1;
+}
+
+/* Find the i-th text of an array, counted from the beginning of its buffers. */
+static const char *text_at(const struct ArrowArray *array, text_format format, size_t i,
+                           size_t *size) {
+    if (format == UTF8) {
+        const int32_t *offsets = array->buffers[1];
+        *size = (size_t)(offsets[i + 1] - offsets[i]);
+        return (const char *)array->buffers[2] + offsets[i];
+    }
+    if (format == LARGE_UTF8) {
+        const int64_t *offsets = array->buffers[1];
+        *size = (size_t)(offsets[i + 1] - offsets[i]);
+        return (const char *)array->buffers[2] + offsets[i];
+    }
+    const char *view = (const char *)array->buffers[1] + VIEW_BYTES * i;
+    int32_t words[4]; /* size, first bytes, buffer, offset */
+    memcpy(words, view, sizeof words);
+    *size = (size_t)words[0];
+    if (words[0] <= MAX_INLINE)
+        return view + 4;
+    return (const char *)array->buffers[2 + words[2]] + words[3];
+}
+
+/* Add the texts of an array, and take the array over. */
+static int add_array(Texts *t, struct ArrowArray *array, text_format format) {
+    struct ArrowArray *arrays =
+        PyMem_Realloc(t->arrays, (t->num_arrays + 1) * sizeof *t->arrays);
+    if (!arrays) {
+        PyErr_NoMemory();
+        return 0;
+    }
+    t->arrays = arrays;
+    size_t length = (size_t)array->length;
+    size_t offset = (size_t)array->offset;
+    if (!make_room(t, length))
+        return 0;
+    for (size_t i = 0; i < length; i++) {
+        size_t at = (size_t)t->count + i;
+        t->starts[at] = NULL;
+        t->sizes[at] = 0;
+        if (is_valid(array, offset + i)) {
+            const char *start = text_at(array, format, offset + i, &t->sizes[at]);
+            t->starts[at] = start ? start : ""; /* no text has a byte: there may be no buffer */
+        }
+    }
+    t->count += (Py_ssize_t)length;
+    arrays[t->num_arrays] = *array;
+    t->num_arrays++;
+    array->release = NULL; /* it is moved */
+    return 1;
+}
+
+static text_format checked_format(const struct ArrowSchema *schema) {
+    text_format format = format_of(schema);
+    if (format == NOT_TEXT)
+        PyErr_Format(PyExc_TypeError, "the Arrow type is %s, not a string", schema->format);
+    return format;
+}
+
+/* The two capsules of __arrow_c_array__ → Texts. */
+static PyObject *of_array(PyObject *module, PyObject *arguments) {
+    PyObject *schema_capsule;
+    PyObject *array_capsule;
+    (void)module;
+    if (!PyArg_ParseTuple(arguments, "OO:arrow_array", &schema_capsule, &array_capsule))
+        return NULL;
+    struct ArrowSchema *schema = PyCapsule_GetPointer(schema_capsule, "arrow_schema");
+    struct ArrowArray *array = PyCapsule_GetPointer(array_capsule, "arrow_array");
+    if (!schema || !array)
+        return NULL;
+    text_format format = checked_format(schema);
+    if (format == NOT_TEXT)
+        return NULL;
+    Texts *t = new_texts();
+    if (t && add_array(t, array, format))
+        return (PyObject *)t;
+    Py_XDECREF(t);
+    return NULL;
+}
+
+/* Read all arrays of a stream. Return whether no error was raised. */
+static int add_stream(Texts *t, struct ArrowArrayStream *stream) {
+    struct ArrowSchema schema;
+    if (stream->get_schema(stream, &schema) != 0) {
+        PyErr_SetString(PyExc_ValueError, "the Arrow stream cannot be read");
+        return 0;
+    }
+    text_format format = checked_format(&schema);
+    schema.release(&schema);
+    if (format == NOT_TEXT)
+        return 0;
+    for (;;) {
+        struct ArrowArray array;
+        if (stream->get_next(stream, &array) != 0) {
+            PyErr_SetString(PyExc_ValueError, "the Arrow stream cannot be read");
+            return 0;
+        }
+        if (!array.release)
+            return 1; /* the end */
+        int is_added = add_array(t, &array, format);
+        if (array.release)
+            array.release(&array);
+        if (!is_added)
+            return 0;
+    }
+}
+
+/* The capsule of __arrow_c_stream__ → Texts. */
+static PyObject *of_stream(PyObject *module, PyObject *capsule) {
+    (void)module;
+    struct ArrowArrayStream *stream = PyCapsule_GetPointer(capsule, "arrow_array_stream");
+    if (!stream)
+        return NULL;
+    Texts *t = new_texts();
+    if (t && make_room(t, 0) && add_stream(t, stream))
+        return (PyObject *)t;
+    Py_XDECREF(t);
+    return NULL;
+}
+
+/* --- Lines of JSON --------------------------------------------------------------------------- */
+
+enum { MAX_NAMES = 1024 };
+
+/* Read a tuple of bytes. Return their number, or -1 with an error. */
+static Py_ssize_t read_names(PyObject *tuple, jsonl_slice *names) {
+    Py_ssize_t count = PyTuple_Size(tuple);
+    if (count > MAX_NAMES) {
+        PyErr_SetString(PyExc_ValueError, "too many keys");
+        return -1;
+    }
+    for (Py_ssize_t i = 0; i < count; i++) {
+        PyObject *name = PyTuple_GetItem(tuple, i);
+        Py_ssize_t size;
+        char *at;
+        if (PyBytes_AsStringAndSize(name, &at, &size) < 0)
+            return -1;
+        names[i] = (jsonl_slice){at, (size_t)size};
+    }
+    return count;
+}
+
+static size_t count_lines(const char *at, const char *end) {
+    size_t count = 0;
+    while (at < end) {
+        at = memchr(at, '\n', (size_t)(end - at));
+        if (!at)
+            break;
+        at++;
+        count++;
+    }
+    return count;
+}
+
+/* Read whole lines up to the first that jsonl.h does not take. No GIL is needed. */
+static void read_lines(Texts *t, const char *data, const char *at, const char *end,
+                       const jsonl_keys *keys) {
+    unsigned char *memory = t->memory;
+    for (; at < end; t->count++) {
+        const char *stop = memchr(at, '\n', (size_t)(end - at));
+        jsonl_row row;
+        if (!stop)
+            break;
+        jsonl_slice *values = t->values + (size_t)t->count * keys->num_wanted;
+        size_t used = jsonl_read(at, (size_t)(stop - at), keys, memory, &row, values);
+        if (!used)
+            break;
+        memory += used;
+        t->starts[t->count] = row.text.at;
+        t->sizes[t->count] = row.text.size;
+        t->items[t->count] = row.items;
+        at = stop + 1;
+    }
+    t->end = at - data;
+}
+
+/* bytes, where to begin, wanted keys, refused keys → Texts */
+static PyObject *of_lines(PyObject *module, PyObject *arguments) {
+    PyObject *data;
+    Py_ssize_t start;
+    PyObject *wanted;
+    PyObject *refused;
+    jsonl_slice wanted_names[MAX_NAMES];
+    jsonl_slice refused_names[MAX_NAMES];
+    (void)module;
+    if (!PyArg_ParseTuple(arguments, "SnOO:json_lines", &data, &start, &wanted, &refused))
+        return NULL;
+    Py_ssize_t num_wanted = read_names(wanted, wanted_names);
+    Py_ssize_t num_refused = num_wanted < 0 ? -1 : read_names(refused, refused_names);
+    if (num_refused < 0)
+        return NULL;
+    Py_ssize_t size = PyBytes_Size(data);
+    const char *bytes = PyBytes_AsString(data);
+    if (start < 0 || start > size || num_wanted == 0) {
+        PyErr_SetString(PyExc_ValueError, "no lines begin there, or no key is wanted");
+        return NULL;
+    }
+    jsonl_keys keys = {wanted_names, (size_t)num_wanted, refused_names, (size_t)num_refused};
+    size_t lines = count_lines(bytes + start, bytes + size);
+    Texts *t = new_texts();
+    if (!t || !make_room(t, lines)) {
+        Py_XDECREF(t);
+        return NULL;
+    }
+    t->owner = Py_NewRef(data);
+    t->num_values = keys.num_wanted;
+    t->items = PyMem_Malloc((lines + 1) * sizeof *t->items);
+    t->values = PyMem_Malloc((lines + 1) * keys.num_wanted * sizeof *t->values);
+    t->memory = malloc(jsonl_room((size_t)(size - start)) + lines * jsonl_room(0));
+    if (!t->items || !t->values || !t->memory) {
+        Py_DECREF(t);
+        return PyErr_NoMemory();
+    }
+    Py_BEGIN_ALLOW_THREADS
+    read_lines(t, bytes, bytes + start, bytes + size, &keys);
+    Py_END_ALLOW_THREADS
+    return (PyObject *)t;
+}
+
+/* --- Lines that are written ------------------------------------------------------------------- */
+
+enum { ITEMS = -1 };
+
+/* A part of each line: the same bytes; the row's own items, or the value of a wanted key; one of a
+ * table of bytes, by its number; a float; a whole number. */
+typedef enum { SAME, OWN, CODED, FLOAT, WHOLE } part_kind;
+
+typedef struct {
+    part_kind kind;
+    jsonl_slice bytes;       /* SAME */
+    Py_ssize_t place;        /* OWN: ITEMS or the number of a key */
+    const jsonl_slice *table; /* CODED */
+    const void *column;      /* of CODED (int32), FLOAT (float32) and WHOLE (int64) */
+    size_t most;             /* bytes of one */
+} line_part;
+
+static int wrong_part(void) {
+    PyErr_SetString(PyExc_ValueError, "a part of the lines is not as it must be");
+    return 0;
+}
+
+/* Read (codes, table): int32 as bytes, a tuple of bytes. */
+static int read_coded(PyObject *pair, size_t rows, line_part *part) {
+    const char *codes;
+    Py_ssize_t size;
+    PyObject *table;
+    if (!PyArg_ParseTuple(pair, "y#O!", &codes, &size, &PyTuple_Type, &table))
+        return 0;
+    size_t entries = (size_t)PyTuple_Size(table);
+    if ((size_t)size != rows * sizeof(int32_t))
+        return wrong_part();
+    jsonl_slice *slices = PyMem_Malloc((entries + 1) * sizeof *slices);
+    part->table = slices;
+    if (!slices) {
+        PyErr_NoMemory();
+        return 0;
+    }
+    for (size_t i = 0; i < entries; i++) {
+        char *at;
+        Py_ssize_t length;
+        if (PyBytes_AsStringAndSize(PyTuple_GetItem(table, (Py_ssize_t)i), &at, &length) < 0)
+            return 0;
+        slices[i] = (jsonl_slice){at, (size_t)length};
+        if (slices[i].size > part->most)
+            part->most = slices[i].size;
+    }
+    for (size_t i = 0; i < rows; i++) {
+        int32_t code;
+        memcpy(&code, codes + i * sizeof code, sizeof code);
+        if (code < 0 || (size_t)code >= entries)
+            return wrong_part();
+    }
+    part->kind = CODED;
+    part->column = codes;
+    return 1;
+}
+
+/* Read ("f" or "q", bytes): float32 or int64. */
+static int read_numbers(PyObject *pair, size_t rows, line_part *part) {
+    const char *type;
+    const char *column;
+    Py_ssize_t size;
+    if (!PyArg_ParseTuple(pair, "sy#", &type, &column, &size))
+        return 0;
+    part->kind = type[0] == 'f' ? FLOAT : WHOLE;
+    part->column = column;
+    part->most = part->kind == FLOAT ? JSONL_FLOAT_BYTES : 20;
+    size_t item = part->kind == FLOAT ? sizeof(float) : sizeof(int64_t);
+    return (size_t)size == rows * item ? 1 : wrong_part();
+}
+
+static int read_part(const Texts *t, PyObject *value, line_part *part) {
+    if (PyBytes_Check(value)) {
+        part->kind = SAME;
+        part->bytes = (jsonl_slice){PyBytes_AsString(value), (size_t)PyBytes_Size(value)};
+        part->most = part->bytes.size;
+        return 1;
+    }
+    if (PyLong_Check(value)) {
+        part->kind = OWN;
+        part->place = PyLong_AsSsize_t(value);
+        if (part->place < ITEMS || part->place >= (Py_ssize_t)t->num_values)
+            return wrong_part();
+        return 1;
+    }
+    if (!PyTuple_Check(value) || PyTuple_Size(value) != 2)
+        return wrong_part();
+    if (PyBytes_Check(PyTuple_GetItem(value, 0)))
+        return read_coded(value, (size_t)t->count, part);
+    return read_numbers(value, (size_t)t->count, part);
+}
+
+static jsonl_slice own_of(const Texts *t, const line_part *part, size_t row) {
+    static const jsonl_slice null = {"null", 4};
+    if (part->place == ITEMS)
+        return t->items[row];
+    jsonl_slice value = t->values[row * t->num_values + (size_t)part->place];
+    return value.size > 0 ? value : null;
+}
+
+static char *put_whole(int64_t number, char *out) {
+    char digits[20];
+    size_t at = sizeof digits;
+    uint64_t left = number < 0 ? 0 : (uint64_t)number;
+    do {
+        at--;
+        digits[at] = (char)('0' + left % 10);
+        left /= 10;
+    } while (left > 0);
+    memcpy(out, digits + at, sizeof digits - at);
+    return out + sizeof digits - at;
+}
+
+static char *put_slice(jsonl_slice slice, char *out) {
+    memcpy(out, slice.at, slice.size);
+    return out + slice.size;
+}
+
+/* Write a part of a row. Return the end, or NULL for a float that jsonl.h does not write. */
+static char *put_part(const Texts *t, const line_part *part, size_t row, char *out) {
+    if (part->kind == SAME)
+        return put_slice(part->bytes, out);
+    if (part->kind == OWN)
+        return put_slice(own_of(t, part, row), out);
+    if (part->kind == CODED) {
+        int32_t code;
+        memcpy(&code, (const char *)part->column + row * sizeof code, sizeof code);
+        return put_slice(part->table[code], out);
+    }
+    if (part->kind == WHOLE) {
+        int64_t number;
+        memcpy(&number, (const char *)part->column + row * sizeof number, sizeof number);
+        return put_whole(number, out);
+    }
+    float value;
+    memcpy(&value, (const char *)part->column + row * sizeof value, sizeof value);
+    size_t size = jsonl_write_float(value, out);
+    return size > 0 ? out + size : NULL;
+}
+
+/* Return the most bytes that the parts of all rows take. */
+static size_t room_for(const Texts *t, const line_part *parts, size_t count) {
+    size_t room = 0;
+    size_t rows = (size_t)t->count;
+    for (size_t p = 0; p < count; p++) {
+        if (parts[p].kind != OWN) {
+            room += rows * parts[p].most;
+            continue;
+        }
+        for (size_t i = 0; i < rows; i++)
+            room += own_of(t, &parts[p], i).size;
+    }
+    return room;
+}
+
+/* Write the rows that are chosen (a byte for each row; NULL: all). Return the end, or NULL. */
+static char *put_rows(const Texts *t, const line_part *parts, size_t count, const char *chosen,
+                      char *out) {
+    for (size_t i = 0; i < (size_t)t->count; i++) {
+        if (chosen && !chosen[i])
+            continue;
+        for (size_t p = 0; p < count; p++) {
+            out = put_part(t, &parts[p], i, out);
+            if (!out)
+                return NULL;
+        }
+    }
+    return out;
+}
+
+/* Read the parts, and write all lines. */
+static PyObject *written(const Texts *t, PyObject *values, line_part *parts, const char *chosen) {
+    size_t count = (size_t)PyTuple_Size(values);
+    for (size_t p = 0; p < count; p++)
+        if (!read_part(t, PyTuple_GetItem(values, (Py_ssize_t)p), &parts[p]))
+            return NULL;
+    char *lines = malloc(room_for(t, parts, count) + 1);
+    char *end;
+    if (!lines)
+        return PyErr_NoMemory();
+    Py_BEGIN_ALLOW_THREADS
+    end = put_rows(t, parts, count, chosen, lines);
+    Py_END_ALLOW_THREADS
+    PyObject *result = NULL;
+    if (end)
+        result = PyBytes_FromStringAndSize(lines, end - lines);
+    else
+        PyErr_SetString(PyExc_ValueError, "a float is not from 1e-8 to 1");
+    free(lines);
+    return result;
+}
+
+/* parts, chosen or None → bytes */
+static PyObject *texts_write(Texts *self, PyObject *arguments) {
+    PyObject *values;
+    const char *chosen;
+    Py_ssize_t size;
+    if (!PyArg_ParseTuple(arguments, "O!z#:write", &PyTuple_Type, &values, &chosen, &size))
+        return NULL;
+    if (!self->items || (chosen && size != self->count)) {
+        wrong_part();
+        return NULL;
+    }
+    size_t count = (size_t)PyTuple_Size(values);
+    line_part *parts = PyMem_Calloc(count + 1, sizeof *parts);
+    if (!parts)
+        return PyErr_NoMemory();
+    PyObject *result = written(self, values, parts, chosen);
+    for (size_t p = 0; p < count; p++)
+        PyMem_Free((void *)parts[p].table);
+    PyMem_Free(parts);
+    return result;
+}
+
+/* → int64 as bytes: the characters of each text */
+static PyObject *texts_lengths(Texts *self, PyObject *nothing) {
+    (void)nothing;
+    PyObject *lengths = PyBytes_FromStringAndSize(NULL, self->count * (Py_ssize_t)sizeof(int64_t));
+    if (!lengths)
+        return NULL;
+    char *out = PyBytes_AsString(lengths);
+    for (Py_ssize_t i = 0; i < self->count; i++) {
+        jsonl_slice text = {self->starts[i], self->sizes[i]};
+        int64_t length = (int64_t)jsonl_length(text);
+        memcpy(out + i * (Py_ssize_t)sizeof length, &length, sizeof length);
+    }
+    return lengths;
+}
+
+/* a text's place → its UTF-8 */
+static PyObject *texts_text(Texts *self, PyObject *place) {
+    Py_ssize_t i = PyNumber_AsSsize_t(place, PyExc_IndexError);
+    if (i == -1 && PyErr_Occurred())
+        return NULL;
+    if (i >= 0 && i < self->count && self->starts[i])
+        return PyBytes_FromStringAndSize(self->starts[i], (Py_ssize_t)self->sizes[i]);
+    PyErr_SetString(PyExc_IndexError, "there is no such text");
+    return NULL;
+}
+
+static PyObject *texts_get(Texts *self, void *which) {
+    return PyLong_FromSsize_t(which ? self->end : self->count);
+}
+
+static char is_end;
+static PyGetSetDef members[] = {
+    {"count", (getter)texts_get, NULL, "The number of texts.", NULL},
+    {"end", (getter)texts_get, NULL, "Of lines: the bytes that were read.", &is_end},
+    {NULL, NULL, NULL, NULL, NULL}};
+static PyMethodDef methods[] = {
+    {"write", (PyCFunction)texts_write, METH_VARARGS, "Parts, chosen or None: lines."},
+    {"text", (PyCFunction)texts_text, METH_O, "A text's place: its UTF-8."},
+    {"lengths", (PyCFunction)texts_lengths, METH_NOARGS, "The characters of each text, int64."},
+    {NULL, NULL, 0, NULL}};
+static PyType_Slot type_slots[] = {{Py_tp_dealloc, (void *)texts_dealloc},
+                                   {Py_tp_methods, methods},
+                                   {Py_tp_getset, members},
+                                   {0, NULL}};
+static PyType_Spec type_spec = {"edge_lstm_native._engine.Texts", sizeof(Texts), 0,
+                                Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+                                type_slots};
+static PyMethodDef functions[] = {
+    {"strings", of_strings, METH_O, "A tuple of str: Texts."},
+    {"arrow_array", of_array, METH_VARARGS, "Two capsules: Texts."},
+    {"arrow_stream", of_stream, METH_O, "A capsule: Texts."},
+    {"json_lines", of_lines, METH_VARARGS, "Bytes, start, wanted keys, refused keys: Texts."},
+    {NULL, NULL, 0, NULL}};
+
+PyTypeObject *texts_add(PyObject *module) {
+    PyObject *type = PyType_FromSpec(&type_spec);
+    if (!type)
+        return NULL;
+    texts_type = (PyTypeObject *)type;
+    if (PyModule_AddFunctions(module, functions) < 0)
+        return NULL;
+    return texts_type;
+}

@@ -1,0 +1,29 @@
+/* Texts in memory that Python does not look into: a list, an Arrow array, lines of JSON. */
+#ifndef EDGE_LSTM_TEXTS_H
+#define EDGE_LSTM_TEXTS_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include "arrow.h"
+#include "jsonl.h"
+
+typedef struct {
+    PyObject_HEAD
+    Py_ssize_t count;
+    Py_ssize_t end;     /* of lines: the bytes that were read */
+    const char **starts; /* of each text in UTF-8; NULL for a null of Arrow */
+    size_t *sizes;
+    PyObject *owner;       /* of the texts' bytes */
+    jsonl_slice *items;    /* of lines: the objects as they are written */
+    jsonl_slice *values;   /* of lines: [count, num_values], the wanted keys' values */
+    size_t num_values;
+    unsigned char *memory; /* of lines */
+    struct ArrowArray *arrays; /* of Arrow: what was imported */
+    size_t num_arrays;
+} Texts;
+
+/* Add the type Texts and the functions that make one to the module. Return it, or NULL. */
+PyTypeObject *texts_add(PyObject *module);
+
+#endif

@@ -1,0 +1,88 @@
+"""Texts that are longer than a model reads, in windows."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge_lstm import Classifier, DataError, RunOptions, ScoreOptions, score_files
+from edge_lstm.windows import MOST_BYTES, combine, cut
+
+SHORT = "A wonderful film."
+LONG = "Dull, and far too long! " * 300 + "A wonderful film. " * 300
+
+
+@pytest.fixture(scope="module")
+def classifier() -> Classifier:
+    return Classifier.load()
+
+
+@given(st.text(st.sampled_from("ab  é漢🎉\n"), max_size=300), st.integers(1, 40))
+def test_windows_are_the_text_in_whole_characters(text: str, most: int) -> None:
+    windows = cut(text.encode(), most)
+    assert "".join(window.decode() for window in windows) == text
+    assert all(0 < len(window) <= 2 * most + 3 for window in windows)
+
+
+def test_windows_of_words_end_before_a_space_and_have_about_one_size() -> None:
+    windows = cut(b"word " * 3_000)
+    assert len(windows) == 15_000 // MOST_BYTES
+    assert all(window.startswith((b"word", b" word")) for window in windows)
+    assert {len(window) // 10 for window in windows} <= {249, 250, 251}
+
+
+def test_a_text_that_is_read_to_its_end_has_the_same_answer(classifier: Classifier) -> None:
+    texts = [SHORT, "", "漢字", LONG]
+    plain = classifier.predict(texts)
+    in_windows = classifier.predict(texts, windows=True)
+    assert in_windows[:3] == plain[:3]
+    assert (plain[3].status, in_windows[3].status) == ("truncated", "ok")
+    assert classifier.predict([SHORT], windows=True) == plain[:1]
+
+
+def test_the_beginning_counts(classifier: Classifier) -> None:
+    dull = classifier.probabilities([LONG], windows=True)[0]
+    fine = classifier.probabilities([LONG.replace("Dull", "Fine")], windows=True)[0]
+    assert np.abs(dull - fine).max() > 0.01
+    end = classifier.probabilities([LONG])[0]
+    assert (classifier.probabilities([LONG.replace("Dull", "Fine")])[0] == end).all()
+
+
+@pytest.mark.parametrize("text", ["!? " * 9_000 + "good", "w" * 30_000, "漢" * 9_000])
+def test_a_window_that_has_too_many_tokens_is_cut_again(classifier: Classifier, text: str) -> None:
+    (answer,) = classifier.predict([text], windows=True)
+    assert answer.status != "truncated"
+    assert sum(answer.probabilities.values()) == pytest.approx(1, abs=1e-6)
+
+
+def test_the_logits_of_windows_are_averaged_by_their_bytes() -> None:
+    probabilities = np.array([[0.9, 0.1], [0.2, 0.8], [1, 0]], np.float32)
+    first, second = combine(probabilities, [100, 300, 5], [2, 1], is_multi_label=False)
+    logit = (100 * np.log(9) + 300 * np.log(0.25)) / 400
+    assert first == pytest.approx([1 / (1 + np.exp(-logit)), 1 / (1 + np.exp(logit))], rel=1e-6)
+    assert second == pytest.approx([1, 0], abs=1e-6)
+    several = combine(probabilities[:2], [100, 300], [2], is_multi_label=True)
+    assert several[0] == pytest.approx(first, rel=1e-6)
+
+
+def test_score_reads_in_windows(tmp_path: Path, classifier: Classifier) -> None:
+    texts = [SHORT, LONG, LONG[:50]]
+    (tmp_path / "in.jsonl").write_text("".join(json.dumps({"text": x}) + "\n" for x in texts))
+    options = ScoreOptions(windows=True, only_columns=("label", "status"))
+    run = RunOptions(workers=1)
+    score_files(
+        tmp_path / "in.jsonl", tmp_path / "out.jsonl", model=classifier, options=options, run=run
+    )
+    rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    expected = classifier.predict(texts, windows=True)
+    assert rows == [{"label": p.label, "status": "ok"} for p in expected]
+
+
+def test_windows_and_unfamiliar_exclude_each_other(classifier: Classifier) -> None:
+    with pytest.raises(DataError, match="--windows and --unfamiliar exclude each other"):
+        classifier.predict([SHORT], windows=True, unfamiliar=0.05)

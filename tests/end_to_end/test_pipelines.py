@@ -1,0 +1,64 @@
+"""The examples of docs/how-to/pipelines.md, for the libraries that are installed."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from edge_lstm import Classifier
+
+PROJECT = Path(__file__).parents[2]
+PAGE = (PROJECT / "docs" / "how-to" / "pipelines.md").read_text(encoding="utf-8")
+EXAMPLES = {
+    section.partition("\n")[0]: code[1]
+    for section in PAGE.split("\n## ")
+    if (code := re.search(r"```python\n(.*?)```", section, re.DOTALL))
+}
+NEEDED = {
+    "Polars": ("polars",),
+    "DuckDB": ("duckdb", "pyarrow"),
+    "Hugging Face datasets": ("datasets",),
+    "datatrove": ("datatrove", "orjson", "regex"),
+    "Spark": ("pyspark", "pandas", "pyarrow"),
+}
+
+
+def test_each_example_is_tested() -> None:
+    assert EXAMPLES.keys() == NEEDED.keys()
+
+
+@pytest.mark.parametrize("name", NEEDED)
+def test_an_example_runs_as_it_stands(tmp_path: Path, name: str) -> None:
+    for package in ("edge_lstm_native", *NEEDED[name]):
+        if importlib.util.find_spec(package) is None:
+            pytest.skip(f"no {package}")
+    if name == "Spark" and not shutil.which("java"):
+        pytest.skip("no java")
+    classifier = Classifier.load()
+    (tmp_path / "tickets.onnx").write_bytes(classifier.model.data)
+    texts = ["A wonderful film.", "Dull, far too long.", "漢字 é"] * 20
+    rows = [{"id": str(i), "text": text} for i, text in enumerate(texts)]
+    (tmp_path / "docs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    run = subprocess.run(
+        [sys.executable, "-c", EXAMPLES[name].replace("billing", "pos")],
+        cwd=tmp_path,
+        env={**os.environ, "PYSPARK_PYTHON": sys.executable, "HF_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stderr[-3000:]
+    if name == "datatrove":
+        positive = [p.label for p in classifier.predict(texts)].count("pos")
+        assert f"forwarded: {positive}" in run.stderr
+    elif name == "Hugging Face datasets":
+        assert "'label': 'pos'" in run.stdout
+    else:
+        assert "pos" in run.stdout and "neg" in run.stdout

@@ -1,0 +1,298 @@
+"""JSONL by the native engine alone: the same bytes as row by row, and the cells that the json
+module reads."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import random
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edge_lstm import Classifier, ScoreOptions
+from edge_lstm.scoring import direct
+from edge_lstm.scoring.columns import plan_output
+from edge_lstm.scoring.direct import DirectScorer
+from edge_lstm.scoring.summary import Summary
+from edge_lstm.scoring.worker import Predictor, Worker
+from edge_lstm.tables.reader import FORMATS, Inputs, open_inputs
+from tests.engine.conftest import HERE, PROJECT, SANITIZED, STRICT, Compile
+from tests.ports.conftest import Case
+
+# EDGE_LSTM_FILES=4000 compares that number of files.
+FILES = int(os.environ.get("EDGE_LSTM_FILES", "200"))
+FUZZ_SECONDS = int(os.environ.get("EDGE_LSTM_FUZZ_SECONDS", "2"))
+MODULE = PROJECT / "engine" / "python" / "edge_lstm_native"
+
+WORDS = ["good", "bad", "film", "the", "never", "Übel", "漢字", "🎉", "", "\x7f", "don't", "dull,"]
+ESCAPES = [r"\n", r"\"", r"\\", r"\/", r"\t", r"\b", r"\f", r"\r", r"\u00e9", r"\u0000", r"\u001F"]
+PAIRS = [r"\ud83c\udf89", r"\uD83D\uDE00", r"\u2028", r"\u0022", r"\u005c"]
+BROKEN = [r"\ud800", r"\udc00", r"\ud83d\ud83d\ude00", r"\x", r"\u12", "\t", "\x00", '"', "\\"]
+NUMBERS = ["0", "-0", "1E5", "1.50", "9" * 400, "-1.5e-400", "12345678901234567890.12", "1e999"]
+NOT_JSON = ["NaN", "Infinity", "-Infinity", "01", "1.", ".5", "+1", "True", "nul", "'a'", "{", "]"]
+SPACES = ["", "", "", " ", "  ", "\t", "\r"]
+
+
+class Writer:
+    """Lines of JSON as programs of several kinds write them, and damaged ones."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = random.Random(seed)
+        self.oddity = self.random.choice([0, 0, 0.02, 0.3])
+        self.spaces = self.random.choice([[""], [" "], SPACES])
+
+    def odd(self) -> bool:
+        return self.random.random() < self.oddity
+
+    def space(self) -> str:
+        return self.random.choice(self.spaces)
+
+    def string(self, words: int = 4) -> str:
+        chosen = [*WORDS, *ESCAPES, *PAIRS, *(BROKEN if self.odd() else [])]
+        return '"' + " ".join(self.random.choices(chosen, k=self.random.randint(0, words))) + '"'
+
+    def value(self, depth: int = 0) -> str:
+        kind = self.random.randrange(9 if depth < 4 else 6)
+        if self.odd():
+            return self.random.choice(NOT_JSON)
+        if kind < 2:
+            return self.string()
+        if kind < 4:
+            return self.random.choice(NUMBERS)
+        if kind < 6:
+            return self.random.choice(["true", "false", "null"])
+        if kind == 6 and self.odd():
+            levels = self.random.choice([30, 40, 199, 201, 3000])
+            return "[" * levels + "]" * levels
+        if kind == 6:
+            return self.joined(
+                "[", [self.value(depth + 1) for _ in range(self.random.randrange(4))]
+            )
+        return self.object(
+            [f'"{k}"' for k in self.random.sample("abcd", k=self.random.randrange(4))]
+        )
+
+    def joined(self, bracket: str, items: list[str]) -> str:
+        inner = f"{self.space()},{self.space()}".join(items)
+        return f"{bracket}{self.space()}{inner}{self.space()}{'}' if bracket == '{' else ']'}"
+
+    def object(self, keys: list[str]) -> str:
+        items = [f"{key}{self.space()}:{self.space()}{self.value(2)}" for key in keys]
+        return self.joined("{", items)
+
+    def row(self) -> bytes:
+        text = self.value() if self.odd() else self.string(self.random.choice([30, 30, 30, 2_000]))
+        items = [f'"text":{self.space()}{text}']
+        for key in ("id", "n", r"\u0069d", "label", "text", "漢"):
+            wanted = 0.6 if key in ("id", "n") else self.oddity / 2
+            if self.random.random() < wanted:
+                items.append(f'"{key}"{self.space()}:{self.space()}{self.value()}')
+        if self.odd():
+            items.pop(0)
+        self.random.shuffle(items)
+        line = self.space() + self.joined("{", items) + self.space()
+        data = line.encode("utf-8", "surrogatepass")
+        if self.odd() and data:
+            place = self.random.randrange(len(data))
+            damage = self.random.choice(
+                [b"\xff", b"\xed\xa0\x80", b"\xc0", b"}", b'"', b"", b"\x00"]
+            )
+            data = data[:place] + damage + data[place + self.random.randrange(3) :]
+        return data.replace(b"\n", b" ") + self.random.choice([b"\n", b"\n", b"\r\n"])
+
+    def file(self) -> bytes:
+        rows = [self.row() for _ in range(self.random.randint(1, 25))]
+        # With fewer valid lines, bytes that are not UTF-8 would be another encoding.
+        first = '{"text": "good film é", "id": 1, "n": 2}\n'.encode()
+        return 3 * first + b"".join(rows)
+
+
+OPTIONS: list[tuple[str, ScoreOptions]] = [
+    ("jsonl", ScoreOptions()),
+    ("jsonl", ScoreOptions(threshold=0.6)),
+    ("jsonl", ScoreOptions(all_probabilities=True, top=2)),
+    ("jsonl", ScoreOptions(keep=("id", "text"))),
+    ("jsonl", ScoreOptions(only_columns=("id", "label"))),
+    ("jsonl", ScoreOptions(only_columns=("status",))),
+    ("jsonl", ScoreOptions(only_label=("pos",))),
+    ("jsonl", ScoreOptions(threshold=0.7, only_abstained=True)),
+    ("attributes", ScoreOptions()),
+    ("jsonl", ScoreOptions(windows=True)),
+]
+
+
+@pytest.fixture(scope="module")
+def classifier(installed: Path, models: list[Case]) -> Iterator[Classifier]:
+    sys.path.insert(0, str(installed))
+    for name in [name for name in sys.modules if name.startswith("edge_lstm_native")]:
+        del sys.modules[name]
+    (model,) = [model for model in models if model.name == "tiny.int8.onnx"]
+    yield Classifier.load(model.path, engine="native")
+    sys.path.remove(str(installed))
+    for name in [name for name in sys.modules if name.startswith("edge_lstm_native")]:
+        del sys.modules[name]
+
+
+def worker(
+    classifier: Classifier, inputs: Inputs, written_as: str, options: ScoreOptions
+) -> Worker:
+    if "label" in inputs.schema.columns:  # then the added columns have other names
+        options = replace(options, only_columns=None)
+    planned, output = plan_output(inputs.schema, classifier.model, options, written_as, "a file")
+    return Worker(Predictor(classifier, planned, None), output, "")
+
+
+def scored(made: Worker, inputs: Inputs, limits: tuple[int, int]) -> tuple[bytes, dict[str, Any]]:
+    data = b""
+    summary = Summary()
+    for chunk in inputs.chunks(limits):
+        piece, part = made.score(chunk)
+        data += piece
+        summary.add(part)
+    return data, summary.to_dict()
+
+
+def compare(classifier: Classifier, path: Path, seed: int) -> tuple[bytes, int]:
+    """Score a file directly and row by row. Return the output and the rows that took Python."""
+    inputs = open_inputs([path])
+    written_as, options = OPTIONS[seed % len(OPTIONS)]
+    limits = [(8192, 2**19), (3, 2**19), (8192, 500)][seed % 3]
+    fast, slow = (worker(classifier, inputs, written_as, options) for _ in range(2))
+    slow._direct = None
+    assert fast._direct is not None
+    one_by_one: list[int] = []
+    row_by_row = fast._score
+
+    def counted(chunk: Any) -> Any:
+        one_by_one.append(chunk.count)
+        return row_by_row(chunk)
+
+    fast._score = counted  # type: ignore[method-assign]
+    expected = scored(slow, inputs, limits)
+    assert scored(fast, inputs, limits) == expected, (seed, path.read_bytes())
+    return expected[0], sum(one_by_one)
+
+
+def test_any_file_gets_the_bytes_that_it_gets_row_by_row(
+    classifier: Classifier, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.jsonl"
+    for seed in range(FILES):
+        path.write_bytes(Writer(seed).file())
+        compare(classifier, path, seed)
+
+
+def test_the_cells_are_those_that_the_json_module_reads(
+    classifier: Classifier, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.jsonl"
+    for seed in range(FILES):
+        writer = Writer(seed)
+        writer.oddity = 0
+        path.write_bytes(writer.file())
+        data, taken_by_python = compare(classifier, path, 0)
+        assert taken_by_python == 0
+        for line, written in zip(path.read_bytes().split(b"\n"), data.split(b"\n"), strict=True):
+            if line:
+                row = json.loads(line, parse_int=str, parse_float=str)
+                cells = json.loads(written, parse_int=str, parse_float=str)
+                assert {name: cells[name] for name in row} == row
+                probability = classifier.probabilities([row["text"]]).max()
+                assert cells["probability"] == str(probability)
+
+
+def test_a_chunk_of_odd_rows_is_read_at_once(classifier: Classifier, tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    odd = [b'{"text": null}\n', b'{"text": "\\ud800"}\n', b'{"text": "a", "text": "b"}\n', b"[]\n"]
+    path.write_bytes(b'{"text": "good"}\n' + b"".join(odd * 50))
+    calls: list[int] = []
+    inputs = open_inputs([path])
+    made = worker(classifier, inputs, "jsonl", ScoreOptions())
+    row_by_row = made._score
+    made._score = lambda chunk: (calls.append(chunk.count), row_by_row(chunk))[1]  # type: ignore[method-assign]
+    _, summary = scored(made, inputs, (8192, 2**19))
+    assert summary["rows"] == 201 and len(calls) < 12 and sum(calls) == 200
+
+
+def test_a_worker_that_scores_directly_can_be_pickled(
+    classifier: Classifier, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(Writer(1).file())
+    inputs = open_inputs([path])
+    made = worker(classifier, inputs, "jsonl", ScoreOptions())
+    copy = pickle.loads(pickle.dumps(made))
+    assert scored(copy, inputs, (5, 2**19)) == scored(made, inputs, (5, 2**19))
+
+
+@pytest.mark.parametrize("written_as", ["csv", "parquet"])
+def test_other_formats_are_written_row_by_row(
+    classifier: Classifier, tmp_path: Path, written_as: str
+) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b'{"text": "good"}\n')
+    assert worker(classifier, open_inputs([path]), written_as, ScoreOptions())._direct is None
+
+
+def test_probabilities_have_numpys_digits(classifier: Classifier) -> None:
+    from edge_lstm_native import _engine
+
+    rng = np.random.default_rng(1)
+    bits = rng.integers(*np.array([1e-8, 1], np.float32).view(np.uint32), 20_000, np.uint32)
+    powers = np.float32(2) ** np.arange(-26, 1, dtype=np.float32)
+    decimals = np.array([k / 10**e for e in range(1, 8) for k in range(1, 10)], np.float32)
+    values = np.concatenate([bits.view(np.float32), powers, decimals, np.arange(512) / 512])
+    values = values.astype(np.float32)
+    lines = b'{"text": ""}\n' * len(values)
+    texts = _engine.json_lines(lines, 0, (b'"text"',), ())
+    written = texts.write((("f", values.tobytes()), b"\n"), None).decode().splitlines()
+    assert written == [str(value) for value in values]
+    column = np.array([1e-9, 0.5, np.nextafter(np.float32(1), np.float32(2))], np.float32)
+    ((_, table),) = direct._written(column)
+    assert [text.decode() for text in table] == [str(value) for value in column]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda texts: texts.write(((b"12345", (b"a",)),), None),
+        lambda texts: texts.write(((b"\x01\0\0\0", (b"a",)),), None),
+        lambda texts: texts.write((5,), None),
+        lambda texts: texts.write((("f", b"123"),), None),
+        lambda texts: texts.write(((1, 2, 3),), None),
+        lambda texts: texts.write((b"a",), b"12"),
+    ],
+)
+def test_wrong_parts_are_refused(classifier: Classifier, call: Callable[[Any], bytes]) -> None:
+    from edge_lstm_native import _engine
+
+    texts = _engine.json_lines(b'{"text": "a"}\n', 0, (b'"text"',), ())
+    with pytest.raises((ValueError, TypeError)):
+        call(texts)
+
+
+def test_lines_are_read_and_written_within_their_memory(compiled: Compile) -> None:
+    """EDGE_LSTM_FUZZ_SECONDS says how long."""
+    sources = [str(HERE / "fuzz_jsonl.c"), str(MODULE / "jsonl.c")]
+    program = compiled("gcc", *STRICT, *SANITIZED, f"-I{MODULE}", sources=sources)
+    run = subprocess.run([program, str(FUZZ_SECONDS), "7"], capture_output=True, text=True)
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+def test_the_engine_reads_jsonl_alone(classifier: Classifier, tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b'{"text": "good", "id": 1}\n')
+    schema = open_inputs([path]).schema
+    assert schema.format in FORMATS
+    planned, output = plan_output(schema, classifier.model, ScoreOptions(), "jsonl", "a")
+    assert isinstance(direct.direct_scorer(classifier, planned, output), DirectScorer)
+    other = Classifier.load(classifier.model.path)
+    assert direct.direct_scorer(other, planned, output) is None
