@@ -24,7 +24,7 @@ from edge_lstm.modelfile import INPUT_NAME, OUTPUT_NAME, ModelFile, open_model, 
 from edge_lstm.native import NATIVE, NativeSession, provider_of
 from edge_lstm.parameters import check_numbers, instance, optional_whole, whole
 from edge_lstm.parameters import path as checked_path
-from edge_lstm.text import Status, to_matrix
+from edge_lstm.text import Encoded, Status, to_matrix
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -298,12 +298,14 @@ class Classifier:
         highest_score: float = math.inf,
         *,
         batch_size: int | None = None,
+        encoded: Sequence[Encoded] | None = None,
     ) -> Classification:
         """Classify texts, with the status of each.
 
         highest_score: a text with known words is ``unfamiliar``, out of distribution (OOD), if its
             score (familiarity.py) is above this.
         batch_size: as in :meth:`probabilities_of`; the native engine takes the texts one by one.
+        encoded: the texts as :meth:`_encode` returns them, if the caller has them already.
         """
         texts = _check_texts(texts)
         batch_size = optional_whole("batch_size", batch_size)
@@ -311,7 +313,8 @@ class Classifier:
         if isinstance(self._session, NativeSession) and not is_scored:
             answers, native_statuses = self._session.classify(texts)
             return Classification(self._checked(answers, len(texts)), native_statuses)
-        encoded = [self.model.tokenizer.encode_text(text) for text in texts]
+        if encoded is None:
+            encoded = self._encode(texts)
         ids = [text.ids for text in encoded]
         statuses: list[TextStatus] = [text.status for text in encoded]
         answers = self._answers(ids, batch_size)
@@ -321,6 +324,14 @@ class Classifier:
                 if statuses[i] in ("ok", "truncated"):
                     statuses[i] = UNFAMILIAR
         return Classification(answers, statuses)
+
+    def _encode(self, texts: Sequence[str]) -> list[Encoded]:
+        """Return the ids and the status of each text."""
+        return [self.model.tokenizer.encode_text(text) for text in texts]
+
+    def _needs_ids(self, highest_score: float) -> bool:
+        """Return whether :meth:`_classify` turns texts into ids in Python, not in the engine."""
+        return highest_score < math.inf or not isinstance(self._session, NativeSession)
 
     def probabilities_of(
         self, rows: Sequence[Sequence[int]], *, batch_size: int | None = None

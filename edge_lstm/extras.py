@@ -15,6 +15,7 @@ EXTRAS = {
     "native": ("edge_lstm_native",),
     "report": ("matplotlib",),
     "parquet": ("pyarrow",),
+    "serve": ("starlette", "uvicorn", "httpx"),
     "ray": ("ray", "pyarrow"),
 }
 

@@ -1,0 +1,133 @@
+"""Several questions on the same texts: a model file answers each, in one pass over the texts."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+
+from edge_lstm.classifier import DEFAULT_PROVIDER, Classification, Classifier
+from edge_lstm.errors import DataError
+from edge_lstm.text import Encoded, Tokenizer
+
+# The name of a question. It becomes a part of the names of columns.
+_NAME = re.compile(r"\w[\w-]{0,63}")
+
+
+class Questions:
+    """Classifiers by the name of their question.
+
+    Files with the same vocabulary and text rule turn a text into ids once.
+    """
+
+    def __init__(self, classifiers: Mapping[str, Classifier]) -> None:
+        """classifiers: name of the question → its classifier."""
+        self.classifiers = dict(classifiers)
+        same: dict[Tokenizer, Tokenizer] = {}
+        # Hashed here and not for each batch: a hash reads the whole vocabulary.
+        self._tokenizers = {
+            name: id(same.setdefault(each.model.tokenizer, each.model.tokenizer))
+            for name, each in self.classifiers.items()
+        }
+
+    @classmethod
+    def load(
+        cls,
+        paths: Mapping[str, str | Path],
+        *,
+        engine: str | None = None,
+        threads: int = 1,
+        provider: str = DEFAULT_PROVIDER,
+    ) -> Questions:
+        """Load a model file for each question.
+
+        paths: name of the question → its model file.
+
+        The other parameters, and the errors, are as in Classifier.load.
+        """
+        return cls(
+            {
+                name: Classifier.load(path, engine=engine, threads=threads, provider=provider)
+                for name, path in paths.items()
+            }
+        )
+
+    def classify(
+        self,
+        texts: Sequence[str],
+        highest_scores: Mapping[str, float] | None = None,
+        *,
+        names: Collection[str] | None = None,
+        batch_size: int | None = None,
+    ) -> dict[str, Classification]:
+        """Classify texts, for each question.
+
+        highest_scores: name of a question → the score above which a text is unfamiliar; none by
+            default.
+        names: the questions to answer; None for all.
+        batch_size: texts in one run; None for the fastest number.
+
+        Raises ModelFileError if a model gives no probabilities.
+        """
+        encoded: dict[int, list[Encoded]] = {}
+        answers = {}
+        for name in self.classifiers if names is None else names:
+            classifier = self.classifiers[name]
+            highest = (highest_scores or {}).get(name, math.inf)
+            tokenizer = self._tokenizers[name]
+            if tokenizer not in encoded and classifier._needs_ids(highest):
+                encoded[tokenizer] = classifier._encode(texts)
+            answers[name] = classifier._classify(
+                texts, highest, batch_size=batch_size, encoded=encoded.get(tokenizer)
+            )
+        return answers
+
+
+def split_name(given: str) -> tuple[str | None, str]:
+    """Split ``team=team.onnx`` into the name of a question, or None, and the path of its file.
+
+    A name has letters, digits, _ and -. A file that exists under the whole string is that file.
+
+    Raises DataError if the path is missing.
+    """
+    name, equals, path = given.partition("=")
+    if not equals or _NAME.fullmatch(name) is None or os.path.lexists(given):
+        return None, given
+    if not path:
+        raise DataError(f"{given} names no file; write it as in {name}=model.onnx")
+    return name, path
+
+
+def parse_models(given: Sequence[str]) -> dict[str, str]:
+    """Return name of the question → path, of files with a name each.
+
+    Raises DataError if a name is missing or given twice.
+    """
+    models: dict[str, str] = {}
+    for name, path in map(split_name, given):
+        if name is None:
+            raise DataError(f"several models need a name each; write NAME={path}")
+        _add(models, name, path)
+    return models
+
+
+def parse_served(given: Sequence[str]) -> dict[str, str]:
+    """Return name of the question → path; a file without a name gives its own, up to the first dot.
+
+    Raises DataError if a name is given twice, or if a file's name cannot be one of a question.
+    """
+    models: dict[str, str] = {}
+    for name, path in map(split_name, given):
+        own = Path(path).name.partition(".")[0]
+        if name is None and _NAME.fullmatch(own) is None:
+            raise DataError(f"{path} needs a name for its question; write NAME={path}")
+        _add(models, name or own, path)
+    return models
+
+
+def _add(models: dict[str, str], name: str, path: str) -> None:
+    if name in models:
+        raise DataError(f"two models have the name {name}; give each question its own, NAME={path}")
+    models[name] = path
