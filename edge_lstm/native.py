@@ -54,7 +54,7 @@ def provider_of(engine: str | None, provider: str, default: str = "CPUExecutionP
 
 
 def fastest_engine() -> str:
-    """Return the engine of the variable EDGE_LSTM_ENGINE, else the native one if it is installed."""
+    """Return the engine of the variable EDGE_LSTM_ENGINE, else native if it is installed."""
     is_installed = find_spec("edge_lstm_native") is not None
     return os.environ.get(VARIABLE) or (NATIVE if is_installed else ENGINES[0])
 

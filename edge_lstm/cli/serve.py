@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from edge_lstm.cli import options
 from edge_lstm.cli.options import option
 from edge_lstm.printable import printable
 

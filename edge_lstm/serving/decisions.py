@@ -34,6 +34,7 @@ class DecisionLog:
     def __init__(self, path: Path) -> None:
         """Open the file. Raises OutputError if it cannot be written."""
         self.path = path
+        self._is_broken = False
         try:
             self._open()
         except OSError as error:
@@ -86,12 +87,11 @@ class DecisionLog:
     def _open(self) -> None:
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT
         self._descriptor = os.open(self.path, flags, _MODE)
-        # A process that was killed may have left a part of a line.
-        self._is_broken = False
         size = os.fstat(self._descriptor).st_size
+        # A process that was killed may have left a part of a line.
         if size:
             os.lseek(self._descriptor, size - 1, os.SEEK_SET)
-            self._is_broken = os.read(self._descriptor, 1) != b"\n"
+        self._is_broken = size > 0 and os.read(self._descriptor, 1) != b"\n"
 
     def _is_there(self) -> bool:
         try:

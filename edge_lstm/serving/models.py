@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import datetime, timezone
 from pathlib import Path
 
 from edge_lstm.answering import ABSTAINED
@@ -40,7 +40,7 @@ class ServedModel:
     highest_score: the score above which a text is unfamiliar.
     kind: of its answers; None if a text may have several labels.
     sha256: of the file.
-    date: of the file's last change, YYYY-MM-DD.
+    date: of the file's last change, YYYY-MM-DD, in UTC.
     """
 
     path: Path
@@ -97,7 +97,7 @@ class Models:
         self._paths = dict(paths)
         self._settings = settings
         self._stamps = {name: _stamp(path) for name, path in paths.items()}
-        self._take({name: self._load(path) for name, path in paths.items()})
+        self._take({name: self._load(path, self._stamps[name]) for name, path in paths.items()})
 
     @property
     def served(self) -> dict[str, ServedModel]:
@@ -109,7 +109,7 @@ class Models:
         # Together, so that no request sees a part of a change.
         self._state = (served, questions)
 
-    def _load(self, path: Path) -> ServedModel:
+    def _load(self, path: Path, stamp: _Stamp | None) -> ServedModel:
         settings = self._settings
         classifier = Classifier.load(path, engine=settings.engine)
         is_single = classifier.model.thresholds is None
@@ -124,7 +124,7 @@ class Models:
             highest_score=classifier.model.choose_unfamiliar_threshold(unfamiliar),
             kind=kind_of(classifier.labels) if is_single else None,
             sha256=classifier.model.sha256(),
-            date=date.fromtimestamp(path.stat().st_mtime).isoformat(),
+            date=_date(stamp),
         )
 
     def refresh(self) -> list[tuple[str, EdgeLSTMError | None]]:
@@ -141,7 +141,7 @@ class Models:
                 continue
             self._stamps[name] = stamp
             try:
-                served[name] = self._load(path)
+                served[name] = self._load(path, stamp)
             except EdgeLSTMError as error:
                 changes.append((name, error))
             else:
@@ -186,3 +186,8 @@ def _stamp(path: Path) -> _Stamp | None:
     except OSError:
         return None
     return state.st_ino, state.st_size, state.st_mtime_ns
+
+
+def _date(stamp: _Stamp | None) -> str:
+    seconds = 0.0 if stamp is None else stamp[2] / 1e9
+    return datetime.fromtimestamp(seconds, timezone.utc).date().isoformat()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edge_lstm._version import __version__
-from edge_lstm.errors import OutputError, RequestError
+from edge_lstm.errors import OutputError, RequestError, first_line
 from edge_lstm.printable import listed, shorten
 from edge_lstm.serving import protocol
 from edge_lstm.serving.batching import Batcher
@@ -123,12 +123,18 @@ class Service:
 
     async def refresh(self) -> None:
         """Take over model files that were changed."""
-        for name, error in await asyncio.to_thread(self.models.refresh):
-            self.metrics.count("reloads_total", name, "refused" if error else "taken")
-            if error is None:
+        try:
+            changes = await asyncio.to_thread(self.models.refresh)
+        except Exception as error:
+            # The server goes on with the files that it has, and looks again.
+            self.report(f"cannot look for changed model files: {first_line(error)}")
+            return
+        for name, refused in changes:
+            self.metrics.count("reloads_total", name, "refused" if refused else "taken")
+            if refused is None:
                 self.report(f"{name}: took over the changed {self.models.served[name].path}")
             else:
-                self.report(f"{name}: the changed file is refused, the old one goes on: {error}")
+                self.report(f"{name}: the changed file is refused, the old one goes on: {refused}")
 
     async def watch(self) -> None:
         """Look for changed model files until the task is cancelled."""
@@ -209,9 +215,7 @@ class Service:
                 str(error), status=error.status, kind=error.kind, details=details
             ) from None
 
-    def _compare(
-        self, decision: Decision, sure: dict[str, Any], authorization: str | None
-    ) -> None:
+    def _compare(self, decision: Decision, sure: dict[str, Any], authorization: str | None) -> None:
         """Ask the upstream for a share of the sure answers too, without making the client wait."""
         hand_back = self._hand_back
         if hand_back is None or random.random() >= hand_back.shadow:
@@ -245,9 +249,7 @@ class Service:
         if self._hand_back is None or self._hand_back.log is None:
             return
         try:
-            self._hand_back.log.write(
-                decision.text, reply.labels, model=reply.model, answered=ours
-            )
+            self._hand_back.log.write(decision.text, reply.labels, model=reply.model, answered=ours)
             self._is_log_broken = False
         except OutputError as error:
             self.metrics.count("log_failures_total")
