@@ -68,8 +68,8 @@ def create_app(service: Service) -> Starlette:
 
     return Starlette(
         routes=[
-            Route("/v1/systemone", _endpoint(service, service.decide), methods=["POST"]),
-            Route("/predict", _endpoint(service, service.predict), methods=["POST"]),
+            _posted("/v1/systemone", service, service.decide),
+            _posted("/predict", service, service.predict),
             Route("/v1/models", shown(service.list_models)),
             Route("/health", shown(service.health)),
             Route("/metrics", show_metrics),
@@ -88,7 +88,7 @@ def error_body(error: RequestError) -> bytes:
     return json.dumps(body).encode()
 
 
-def _endpoint(service: Service, answer: _Answer) -> Callable[[Request], Awaitable[Response]]:
+def _posted(path: str, service: Service, answer: _Answer) -> Route:
     async def endpoint(request: Request) -> Response:
         started = time.perf_counter()
         try:
@@ -107,11 +107,11 @@ def _endpoint(service: Service, answer: _Answer) -> Callable[[Request], Awaitabl
             service.report(f"a request failed: {type(error).__name__}: {first_line(error)}")
             what = "the server failed at this request; its operator sees the reason"
             response = _error(RequestError(what, status=500, kind="internal_error"))
-        service.metrics.count("requests_total", request.url.path, str(response.status_code))
+        service.metrics.count("requests_total", path, str(response.status_code))
         service.metrics.time(time.perf_counter() - started)
         return response
 
-    return endpoint
+    return Route(path, endpoint, methods=["POST"])
 
 
 def _json(status: int, value: Any) -> Response:

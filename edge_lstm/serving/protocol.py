@@ -34,6 +34,14 @@ _WHOLE = re.compile(r"-?[0-9]{1,9}")
 _DIGITS = 7
 
 
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no number of JSON")
+
+
+# Made once: json.loads makes one for each call that has an option.
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
+
+
 @dataclass(frozen=True)
 class Question:
     """A question of a request.
@@ -80,7 +88,7 @@ class AnswerKind:
 def parse_json(data: bytes) -> Any:
     """Parse a body of strict JSON. Raises RequestError."""
     try:
-        return json.loads(data, parse_constant=_refuse_constant)
+        return _DECODER.decode(data.decode())
     except RecursionError:
         reason = "it is nested too deeply"
     # Numbers of thousands of digits, and bytes that are not UTF-8, are ValueErrors too.
@@ -89,10 +97,6 @@ def parse_json(data: bytes) -> Any:
     raise RequestError(
         f"the body is not JSON ({reason}); send a JSON object", status=400, kind="invalid_json"
     )
-
-
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no number of JSON")
 
 
 def parse_decision(data: bytes) -> Decision:
