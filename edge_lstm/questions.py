@@ -8,7 +8,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from edge_lstm.classifier import DEFAULT_PROVIDER, Classification, Classifier
+from edge_lstm.classifier import DEFAULT_PROVIDER, Classification, Classifier, Prediction
 from edge_lstm.errors import DataError
 from edge_lstm.text import Encoded, Tokenizer
 
@@ -25,17 +25,17 @@ class Questions:
     def __init__(self, classifiers: Mapping[str, Classifier]) -> None:
         """classifiers: name of the question → its classifier."""
         self.classifiers = dict(classifiers)
-        same: dict[Tokenizer, Tokenizer] = {}
-        # Hashed here and not for each batch: a hash reads the whole vocabulary.
+        numbers: dict[Tokenizer, int] = {}
+        # Numbered here and not for each batch: a comparison reads the whole vocabulary.
         self._tokenizers = {
-            name: id(same.setdefault(each.model.tokenizer, each.model.tokenizer))
+            name: numbers.setdefault(each.model.tokenizer, len(numbers))
             for name, each in self.classifiers.items()
         }
 
     @classmethod
     def load(
         cls,
-        paths: Mapping[str, str | Path],
+        paths: Mapping[str, str | Path | None],
         *,
         engine: str | None = None,
         threads: int = 1,
@@ -43,7 +43,7 @@ class Questions:
     ) -> Questions:
         """Load a model file for each question.
 
-        paths: name of the question → its model file.
+        paths: name of the question → its model file; None for the embedded model.
 
         The other parameters, and the errors, are as in Classifier.load.
         """
@@ -84,6 +84,32 @@ class Questions:
             )
         return answers
 
+    def predict(
+        self,
+        texts: Sequence[str],
+        *,
+        abstain: float | None = None,
+        threshold: float | None = None,
+        unfamiliar: float | None = None,
+    ) -> dict[str, list[Prediction]]:
+        """Return the predictions of each question, in the order of the texts.
+
+        The parameters, and the errors, are as in Classifier.predict, for each model file.
+        """
+        thresholds = {}
+        scores = {}
+        for name, classifier in self.classifiers.items():
+            thresholds[name] = classifier.threshold(abstain=abstain, threshold=threshold)
+            scores[name] = classifier.model.choose_unfamiliar_threshold(unfamiliar)
+        return {
+            name: list(
+                self.classifiers[name]._predictions(
+                    answers.statuses, answers.probabilities, thresholds[name]
+                )
+            )
+            for name, answers in self.classify(texts, scores).items()
+        }
+
 
 def split_name(given: str) -> tuple[str | None, str]:
     """Split ``team=team.onnx`` into the name of a question, or None, and the path of its file.
@@ -111,6 +137,17 @@ def parse_models(given: Sequence[str]) -> dict[str, str]:
             raise DataError(f"several models need a name each; write NAME={path}")
         _add(models, name, path)
     return models
+
+
+def one_or_several(given: Sequence[str] | None) -> str | dict[str, str] | None:
+    """Return the one model without a name, None for none, or name of the question → path.
+
+    Raises DataError as :func:`parse_models`.
+    """
+    if not given:
+        return None
+    name, path = split_name(given[0])
+    return path if name is None and len(given) == 1 else parse_models(given)
 
 
 def parse_served(given: Sequence[str]) -> dict[str, str]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from edge_lstm.errors import OutputError
 
-# The keys of a line beside the questions; no question may have these names in the log.
+# The other keys of a line. A question with one of these names is left out of the log.
 TIME = "time"
 TEXT = "text"
 MODEL = "model"

@@ -12,7 +12,7 @@ _BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.
 
 _PREFIX = "edge_lstm_"
 
-# Name → what it counts. Labels of a counter stand in the order of _LABELS.
+# Name of a counter → its description. _LABELS has the names of its labels, in their order.
 _HELP = {
     "requests_total": "Requests by path and HTTP status.",
     "answers_total": "Answers by question, and by where they come from: file or upstream.",

@@ -14,7 +14,7 @@ from edge_lstm.errors import EdgeLSTMError
 from edge_lstm.questions import Questions
 from edge_lstm.serving.protocol import AnswerKind, kind_of
 
-# What says that a file was changed: its number, size and time.
+# A file's number, size and time: another one says that it was changed.
 _Stamp = tuple[int, int, int]
 
 
@@ -53,7 +53,7 @@ class ServedModel:
 
     @property
     def is_always_sure(self) -> bool:
-        """Whether no answer is unsure, since there is no threshold."""
+        """Whether every answer counts as sure, for lack of a threshold."""
         return not self.threshold and self.highest_score == math.inf
 
 
@@ -155,7 +155,7 @@ class Models:
     ) -> list[dict[str, Answer]]:
         """Classify texts.
 
-        names: the questions of each text; others than those of a file are left out.
+        names: the questions of each text; a name that no file has is left out.
 
         Returns the answers of each text, by question.
         """
@@ -180,7 +180,7 @@ class Models:
 
 
 def _stamp(path: Path) -> _Stamp | None:
-    """Return what changes with a file; None if there is none."""
+    """Return numbers that change with a file; None for a missing file."""
     try:
         state = path.stat()
     except OSError:

@@ -185,7 +185,7 @@ def kind_of(labels: Sequence[str]) -> AnswerKind:
 def columns_of(question: Question, kind: AnswerKind) -> tuple[int, ...] | None:
     """Return the column of each of a question's options; None if the file has other options.
 
-    The options of a noul are no and yes. Levels of a score may be described in other words than
+    A noul has the options no and yes. Levels of a score may be described in other words than
     the file's numbers; there must be as many.
     """
     if question.type == NOUL:

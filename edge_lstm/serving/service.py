@@ -1,4 +1,4 @@
-"""Requests in, answers out: the files answer what they are sure of, the upstream the rest."""
+"""Requests in, answers out: the files give the sure answers, the upstream the others."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class HandBack:
 
     upstream: answers them.
     log: of its answers; None for none.
-    shadow: the share of sure answers for which it is asked too, to compare.
+    shadow: a share of the sure answers; the upstream is asked for them too, to compare.
     """
 
     upstream: Upstream
@@ -143,7 +143,7 @@ class Service:
             await self.refresh()
 
     async def close(self) -> None:
-        """Wait for what is under way, and close connections and log."""
+        """Wait for comparisons under way, and close connections and log."""
         await asyncio.gather(*self._shadows, return_exceptions=True)
         if self._hand_back is not None:
             await self._hand_back.upstream.close()
