@@ -3,11 +3,11 @@
     python -m benchmarks.serving [MODEL ...] [--connections 16] [--requests 20000] [--rounds 3]
 
 Each server is pinned to one core, the clients to the others. Servers take turns, round by round, so
-that a busy moment meets all alike; a figure is that of each server's fastest round, which other work on
-the machine disturbs least. The echo sends the body back as it came. The texts are the first words
-of the package's reviews. CPU is the server's own time per request, which other work disturbs less
-than its requests per second. Memory is the server's resident set after the first round and after
-the last: it must not grow.
+that a busy moment meets all alike. A figure is that of each server's fastest round, which other
+work on the machine disturbs least. The echo sends the body back as it came. The texts are the first
+words of the package's reviews. CPU is the server's own time per request, which other work disturbs
+less than its requests per second. Memory is the server's resident set after the first round and
+after the last: it must not grow.
 
 ``serve (engine)``: the question of a file, by each engine. ``5 questions``: five names for the
 file, all asked at once.
