@@ -164,6 +164,19 @@ def parse_served(given: Sequence[str]) -> dict[str, str]:
     return models
 
 
+def question_files(folder: Path, names: Sequence[str]) -> list[Path]:
+    """Return the checkpoint of each question in a folder.
+
+    Raises DataError if a name cannot be one of a question, or is given twice.
+    """
+    for name in names:
+        if _NAME.fullmatch(name) is None:
+            raise DataError(f"the column {name!r} cannot name a question; train it by itself")
+        if names.count(name) > 1:
+            raise DataError(f"the column {name} is named twice; name each once")
+    return [folder / f"{name}.safetensors" for name in names]
+
+
 def _add(models: dict[str, str], name: str, path: str) -> None:
     if name in models:
         raise DataError(f"two models have the name {name}; give each question its own, NAME={path}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -45,6 +46,7 @@ SplitOption = Annotated[
 
 def command(
     files: FilesArgument,
+    model: options.QuestionsOption = None,
     report: options.ReportOption = None,
     mistakes: MistakesOption = None,
     input_format: options.InputFormatOption = None,
@@ -67,12 +69,63 @@ def command(
 
     With --abstain or --threshold, also coverage and error rate; with --foreign, how well foreign
     texts are told apart. For several labels per text: micro and macro F1, and exact match.
+
+    With -m team=team.onnx -m urgent=urgent.onnx, each model is evaluated on the column of its name,
+    without the rows that have no label there.
     """
     from edge_lstm.classifier import Classifier
     from edge_lstm.evaluation.evaluate import evaluate, parse_label_map
     from edge_lstm.evaluation.sources import load_labelled, read_foreign
+    from edge_lstm.questions import parse_models
     from edge_lstm.tables.schema import ReadOptions
 
+    if model:
+        single = {
+            "--report": report,
+            "--mistakes": mistakes,
+            "--label-column": label_column,
+            "--label-columns": label_columns,
+            "--label-map": label_map,
+            "--foreign": foreign,
+        }
+        _check_questions(files, single)
+        by_question = {
+            name: Classifier.load(path, engine=engine, threads=threads, provider=provider)
+            for name, path in parse_models(model).items()
+        }
+        for classifier in by_question.values():
+            classifier.threshold(abstain=abstain, threshold=threshold)
+        texts = {
+            name: load_labelled(
+                files[0],
+                split=split,
+                options=ReadOptions(text_column, label_column=name, format=input_format),
+                label_separator=label_separator,
+                multi_label=classifier.model.thresholds is not None or None,
+                skip_unlabelled=True,
+            )
+            for name, classifier in by_question.items()
+        }
+        total = sum(len(each.texts) for each in texts.values())
+        with ProgressBar("evaluating", total) as progress:
+            evaluations = {
+                name: evaluate(
+                    [classifier],
+                    texts[name],
+                    data=files[0],
+                    abstain=abstain,
+                    threshold=threshold,
+                    progress=progress.advance,
+                )
+                for name, classifier in by_question.items()
+            }
+        if as_json:
+            print(to_json({name: each.to_json() for name, each in evaluations.items()}, indent=2))
+            return
+        for name, each in evaluations.items():
+            print(f"{name}:")
+            _show(each)
+        return
     *models, data = files
     options.check_outputs([report, mistakes], [data, *models, foreign])
     _check(models, data, mistakes)
@@ -127,6 +180,19 @@ def _check(models: list[str], data: str, mistakes: Path | None) -> None:
         raise DataError("--mistakes is for one model; name one, or leave --mistakes out")
     if len(set(map(os.path.realpath, models))) < len(models):
         raise DataError("a model is given twice; name each once")
+
+
+def _check_questions(files: list[str], single: Mapping[str, object]) -> None:
+    """Raise DataError if an argument does not go with questions.
+
+    single: options that are for one question, with their values.
+    """
+    from edge_lstm.errors import DataError
+
+    if len(files) != 1 or files[0] == "-":
+        raise DataError("with -m NAME=MODEL, give one file of labelled texts and no other model")
+    if given := [name for name, value in single.items() if value is not None]:
+        raise DataError(f"{given[0]} is for one question; leave it out, or name one model alone")
 
 
 def _write(evaluation: Evaluation, report: Path | None, mistakes: Path | None) -> None:

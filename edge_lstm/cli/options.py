@@ -55,6 +55,9 @@ _DELIMITER = "Delimiter of CSV input.  [default: detected]"
 
 ModelOption = Annotated[Path | None, option("FILE", _NAMED_MODEL, "--model", "-m")]
 ModelsOption = Annotated[list[str] | None, option("[NAME=]FILE", _MODELS, "--model", "-m")]
+QuestionsOption = Annotated[
+    list[str] | None, option("NAME=FILE", "Model file of a question.", "--model", "-m")
+]
 ModelArgument = Annotated[Path | None, typer.Argument(metavar="MODEL", help=_MODEL)]
 ThreadsOption = Annotated[int, option("N", _THREADS, "--threads", min=1, max=1024)]
 ProviderOption = Annotated[str, option("NAME", _PROVIDER, "--provider")]

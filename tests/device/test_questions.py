@@ -180,3 +180,43 @@ def test_a_file_whose_name_has_an_equals_sign_is_a_file() -> None:
         "tickets": "a/tickets.int8.onnx",
         "b": "c.onnx",
     }
+
+
+LOG = [
+    {"text": "A wonderful film.", "team": "billing"},
+    {"text": "Dull, and far too long!", "urgent": "no"},
+    {"text": "Dull, and far too long!", "team": "billing", "urgent": "no"},
+]
+
+
+def test_evaluate_measures_each_question_on_the_rows_that_answer_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Path("log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in LOG))
+    models = ["-m", "team=team.onnx", "-m", "urgent=urgent.onnx"]
+    run(["evaluate", *models, "log.jsonl", "--json"])
+    values = json.loads(capsys.readouterr().out)
+    assert values["team"]["texts"] == 2 and values["urgent"]["texts"] == 2
+    assert values["team"]["models"][0]["accuracy"] == 0.5
+    assert values["urgent"]["models"][0]["accuracy"] == 1.0
+    run(["evaluate", *models, "log.jsonl"])
+    out = capsys.readouterr().out
+    assert out.index("team:") < out.index("urgent:")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("-m team=team.onnx other.onnx log.jsonl", "give one file"),
+        ("-m team=team.onnx -", "give one file"),
+        ("-m team=team.onnx log.jsonl --label-column team", "--label-column is for one question"),
+        ("-m team.onnx log.jsonl", "need a name each"),
+        ("-m stars=team.onnx log.jsonl", "no column 'stars'"),
+        ("-m empty=team.onnx log.jsonl", "no labelled row in the column empty"),
+    ],
+)
+def test_an_evaluation_of_questions_that_do_not_fit_is_one_line(arguments: str, said: str) -> None:
+    rows_ = [{**row, "empty": None} for row in LOG]
+    Path("log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows_))
+    with pytest.raises(DataError, match=said):
+        run(["evaluate", *arguments.split()])
