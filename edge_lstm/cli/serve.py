@@ -103,11 +103,8 @@ def command(
                 _say(f"note: {name} hands back no answer of its own; --abstain SHARE says when to")
     service = Service(served, hand_back, report=_say)
     listening = listen(host, port)
-    address = listening.getsockname()
-    shown = f"[{address[0]}]" if ":" in address[0] else address[0]
     for model in service.list_models()["models"]:
         _say(f"{model['name']}: {model['description']}")
-    _say(f"serving on http://{shown}:{address[1]}; Ctrl-C ends")
     try:
         serve(service, listening, Limits(max_connections, timeout))
     except KeyboardInterrupt:

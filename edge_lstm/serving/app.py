@@ -28,18 +28,38 @@ MAX_BODY_BYTES = 2**20
 # broken connection.
 _MOST_READ = 64 * 2**20
 
+# Different errors of the event loop that are reported.
+_MOST_COMPLAINTS = 100
+
 JSON_TYPE = "application/json"
 
 # A body and the client's authorization → the value of the answer.
 _Answer = Callable[[bytes, str | None], Awaitable[Any]]
 
 
-def create_app(service: Service) -> Starlette:
-    """Return the ASGI application of a service."""
+def create_app(service: Service, started: str | None = None) -> Starlette:
+    """Return the ASGI application of a service.
+
+    started: a line to report when it begins.
+    """
+
+    complaints: set[str] = set()
+
+    def complain(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Report an error of the event loop once, such as too many open files."""
+        error = context.get("exception")
+        reason = f": {first_line(error)}" if isinstance(error, Exception) else ""
+        line = f"{context['message']}{reason}"
+        if line not in complaints and len(complaints) < _MOST_COMPLAINTS:
+            complaints.add(line)
+            service.report(line)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        asyncio.get_running_loop().set_exception_handler(complain)
         watching = asyncio.create_task(service.watch())
+        if started is not None:
+            service.report(started)
         try:
             yield
         finally:

@@ -17,11 +17,12 @@ with needs("serve", "'serve'"):
     import uvicorn
     from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
-# Connections that the system accepts ahead.
+# Connections that wait to be accepted. asyncio accepts as many at once, and closes refused ones
+# two turns of its loop later.
 _BACKLOG = 128
 
 # Files that the process needs next to its connections: model files, the log, the upstream.
-_OTHER_FILES = 64 + _BACKLOG
+_OTHER_FILES = 64 + 3 * _BACKLOG
 
 # Seconds that a connection stays open after an answer.
 _IDLE_SECONDS = 75
@@ -52,9 +53,13 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def serve(service: Service, listening: socket.socket, limits: Limits) -> None:
-    """Answer requests until a signal ends the process."""
+    """Answer requests until a signal ends the process, and report the address first."""
+    address = listening.getsockname()
+    host = f"[{address[0]}]" if ":" in address[0] else address[0]
+    # Reported by the application: from then on a signal is an ordinary end.
+    started = f"serving on http://{host}:{address[1]}; Ctrl-C ends"
     config = uvicorn.Config(
-        create_app(service),
+        create_app(service, started),
         http=_protocol(replace(limits, connections=_possible(limits.connections))),
         backlog=_BACKLOG,
         ws="none",
@@ -81,7 +86,7 @@ def _possible(connections: int) -> int:
     if soft != resource.RLIM_INFINITY and soft < wanted:
         soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-        return max(1, min(connections, soft - _OTHER_FILES))
+        return min(connections, max(soft - _OTHER_FILES, soft // 4, 1))
     return connections
 
 

@@ -83,9 +83,10 @@ class Upstream:
         Raises RequestError: of the upstream's status if the client is to blame, else 503.
         """
         body = {**decision.body, "questions": {each.name: each.raw for each in questions}}
-        headers = {"content-type": "application/json"}
+        headers = {b"content-type": b"application/json"}
         if authorization is not None:
-            headers["authorization"] = authorization
+            # The bytes that came: a header is read as latin-1.
+            headers[b"authorization"] = authorization.encode("latin-1")
         content = json.dumps(body).encode()
         try:
             # A reply that trickles in keeps each wait of the client short.
@@ -108,9 +109,9 @@ class Upstream:
         await self._client.aclose()
 
     async def _post(
-        self, content: bytes, headers: Mapping[str, str]
+        self, content: bytes, headers: dict[bytes, bytes]
     ) -> tuple[int, bytes, Mapping[str, str]]:
-        request = self._client.stream("POST", self.url, content=content, headers=dict(headers))
+        request = self._client.stream("POST", self.url, content=content, headers=headers)
         data = b""
         async with request as response:
             async for part in response.aiter_bytes():

@@ -60,10 +60,13 @@ class Process:
 
 
 @contextmanager
-def started(folder: Path, *options: str) -> Iterator[Process]:
+def started(folder: Path, *options: str, open_files: int | None = None) -> Iterator[Process]:
+    """A server. open_files: its limit of open files (ulimit -n)."""
     file = folder / "team.onnx"
     file.write_bytes(edited({"labels": '["returns","billing"]'}))
     command = [sys.executable, "-m", "edge_lstm", "serve", str(file), "--port", "0", *options]
+    if open_files is not None:
+        command = ["sh", "-c", f'ulimit -n {open_files}; exec "$@"', "sh", *command]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as popen:
         assert popen.stderr is not None
         try:
@@ -134,6 +137,19 @@ def test_slow_connections_keep_nobody_out(server: Process) -> None:
             slow.enter_context(server.connect()).sendall(b"POST /v1/systemone HTTP/1.1\r\n")
         for _ in range(5):
             assert server.choice() == "billing"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such limit")
+def test_a_low_limit_of_open_files_keeps_nobody_out(tmp_path: Path) -> None:
+    with started(tmp_path, open_files=128) as process:
+        with ExitStack() as slow:
+            for _ in range(200):
+                slow.enter_context(process.connect()).sendall(b"POST /v1/systemone HTTP/1.1\r\n")
+            for _ in range(5):
+                assert process.choice() == "billing"
+        lines = process.end().splitlines()
+    # If the limit was met, a line says so once.
+    assert lines[-1] == "ended" and len(lines) <= 2
 
 
 def test_a_connection_answers_one_request_after_the_other(server: Process) -> None:
