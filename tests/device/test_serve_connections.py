@@ -44,12 +44,17 @@ class Process:
         return socket.create_connection(("127.0.0.1", self.port), timeout=DEADLINE)
 
     def choice(self) -> str:
+        answer = self.decide()
+        assert "answers" in answer, answer
+        return str(answer["answers"]["team"]["choice"])
+
+    def decide(self) -> dict[str, Any]:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE)
         body = {"state": SURE, "questions": {"team": TEAM}}
         connection.request("POST", "/v1/systemone", json.dumps(body))
-        answer = json.loads(connection.getresponse().read())
+        answer: dict[str, Any] = json.loads(connection.getresponse().read())
         connection.close()
-        return str(answer["answers"]["team"]["choice"])
+        return answer
 
     def end(self) -> str:
         """End it as a service manager does. → the lines that it wrote."""
@@ -63,14 +68,17 @@ class Process:
 def started(folder: Path, *options: str, open_files: int | None = None) -> Iterator[Process]:
     """A server. open_files: its limit of open files (ulimit -n)."""
     file = folder / "team.onnx"
-    file.write_bytes(edited({"labels": '["returns","billing"]'}))
-    command = [sys.executable, "-m", "edge_lstm", "serve", str(file), "--port", "0", *options]
+    models = [] if "--upstream" in options else [str(file)]
+    if models:
+        file.write_bytes(edited({"labels": '["returns","billing"]'}))
+    command = [sys.executable, "-m", "edge_lstm", "serve", *models, "--port", "0", *options]
     if open_files is not None:
         command = ["sh", "-c", f'ulimit -n {open_files}; exec "$@"', "sh", *command]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as popen:
         assert popen.stderr is not None
         try:
-            assert popen.stderr.readline() == "team: choice: returns, billing\n"
+            if models:
+                assert popen.stderr.readline() == "team: choice: returns, billing\n"
             address = re.search(r"http://127\.0\.0\.1:(\d+)", popen.stderr.readline())
             assert address
             yield Process(popen, int(address[1]), file)
@@ -158,6 +166,23 @@ def test_a_connection_answers_one_request_after_the_other(server: Process) -> No
         connection.request("GET", "/health")
         assert json.loads(connection.getresponse().read())["status"] == "ok"
     connection.close()
+
+
+def test_a_server_without_files_passes_on_and_logs_until_the_upstream_is_gone(
+    tmp_path: Path,
+) -> None:
+    log = tmp_path / "decisions.jsonl"
+    with started(tmp_path) as behind:
+        upstream = ["--upstream", f"http://127.0.0.1:{behind.port}", "--log", str(log)]
+        with started(tmp_path, *upstream, "--timeout", "5") as server:
+            assert server.choice() == "billing"
+            assert behind.end() == "ended\n"
+            answer = server.decide()
+            assert answer["error"]["type"] == "upstream_unavailable"
+            assert (answer["error"]["questions"], answer["answers"]) == (["team"], {})
+            assert server.end() == "ended\n"
+    (line,) = map(json.loads, log.read_text().splitlines())
+    assert (line["text"], line["team"], line["model"]) == (SURE, "billing", "edge-lstm")
 
 
 def test_a_replaced_file_is_taken_over_and_a_damaged_one_is_not(tmp_path: Path) -> None:
