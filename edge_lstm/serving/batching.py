@@ -9,8 +9,9 @@ from typing import Generic, TypeVar
 
 Result = TypeVar("Result")
 
-# A batch with more characters is classified in a thread, so that the others are still served. For
-# less, the way to a thread and back takes longer than the work.
+# A batch with more texts or characters is classified in a thread, so that the others are still
+# served. For less, the way to a thread and back takes longer than the work.
+_MOST_TEXTS = 64
 _MOST_CHARACTERS = 50_000
 
 
@@ -47,7 +48,8 @@ class Batcher(Generic[Result]):
     def _flush(self) -> None:
         batch = self._waiting
         self._waiting = []
-        if sum(len(each.text) for each in batch) <= _MOST_CHARACTERS:
+        characters = sum(len(each.text) for each in batch)
+        if len(batch) <= _MOST_TEXTS and characters <= _MOST_CHARACTERS:
             self._run(batch)
             return
         task = asyncio.get_running_loop().create_task(self._run_in_thread(batch))

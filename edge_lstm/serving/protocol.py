@@ -190,8 +190,9 @@ def columns_of(question: Question, kind: AnswerKind) -> tuple[int, ...] | None:
     """
     if question.type == NOUL:
         return kind.order if kind.type == NOUL else None
-    if sorted(question.options) == sorted(kind.labels):
-        return tuple(map(kind.labels.index, question.options))
+    columns = {label: column for column, label in enumerate(kind.labels)}
+    if columns.keys() == set(question.options) and len(columns) == len(question.options):
+        return tuple(map(columns.__getitem__, question.options))
     if question.type == kind.type == SCORE and len(question.options) == len(kind.labels):
         return kind.order
     return None

@@ -178,7 +178,8 @@ def test_a_state_of_objects_or_lists_is_read_as_its_json() -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"{}", b'{"texts": "one"}', b'{"texts": [1]}', json.dumps({"texts": [""] * 1001})]
+    "data",
+    [b"{}", b'{"texts": "one"}', b'{"texts": [1]}', json.dumps({"texts": [""] * 1001}).encode()],
 )
 def test_predict_takes_a_list_of_texts(data: Any) -> None:
     with pytest.raises(RequestError, match="texts"):
