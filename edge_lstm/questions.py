@@ -126,16 +126,23 @@ def split_name(given: str) -> tuple[str | None, str]:
     return name, path
 
 
-def parse_models(given: Sequence[str]) -> dict[str, str]:
-    """Return name of the question → path, of files with a name each.
+def parse_models(given: Sequence[str], *, by_file: bool = False) -> dict[str, str]:
+    """Return name of the question → path.
+
+    by_file: a file without a name gives its own, up to the first dot.
 
     Raises DataError if a name is missing or given twice.
     """
     models: dict[str, str] = {}
     for name, path in map(split_name, given):
+        own = Path(path).name.partition(".")[0]
+        if name is None and by_file and _NAME.fullmatch(own) is not None:
+            name = own
         if name is None:
-            raise DataError(f"several models need a name each; write NAME={path}")
-        _add(models, name, path)
+            raise DataError(f"each of several models needs a name; write NAME={path}")
+        if name in models:
+            raise DataError(f"two models have the name {name}; give each its own, NAME={path}")
+        models[name] = path
     return models
 
 
@@ -150,20 +157,6 @@ def one_or_several(given: Sequence[str] | None) -> str | dict[str, str] | None:
     return path if name is None and len(given) == 1 else parse_models(given)
 
 
-def parse_served(given: Sequence[str]) -> dict[str, str]:
-    """Return name of the question → path; a file without a name gives its own, up to the first dot.
-
-    Raises DataError if a name is given twice, or if a file's name cannot be one of a question.
-    """
-    models: dict[str, str] = {}
-    for name, path in map(split_name, given):
-        own = Path(path).name.partition(".")[0]
-        if name is None and _NAME.fullmatch(own) is None:
-            raise DataError(f"{path} needs a name for its question; write NAME={path}")
-        _add(models, name or own, path)
-    return models
-
-
 def question_files(folder: Path, names: Sequence[str]) -> list[Path]:
     """Return the checkpoint of each question in a folder.
 
@@ -175,9 +168,3 @@ def question_files(folder: Path, names: Sequence[str]) -> list[Path]:
         if names.count(name) > 1:
             raise DataError(f"the column {name} is named twice; name each once")
     return [folder / f"{name}.safetensors" for name in names]
-
-
-def _add(models: dict[str, str], name: str, path: str) -> None:
-    if name in models:
-        raise DataError(f"two models have the name {name}; give each question its own, NAME={path}")
-    models[name] = path

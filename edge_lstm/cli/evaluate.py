@@ -79,6 +79,7 @@ def command(
     from edge_lstm.questions import parse_models
     from edge_lstm.tables.schema import ReadOptions
 
+    *models, data = files
     if model:
         single = {
             "--report": report,
@@ -89,81 +90,64 @@ def command(
             "--foreign": foreign,
         }
         _check_questions(files, single)
-        by_question = {
-            name: Classifier.load(path, engine=engine, threads=threads, provider=provider)
-            for name, path in parse_models(model).items()
-        }
-        for classifier in by_question.values():
-            classifier.threshold(abstain=abstain, threshold=threshold)
-        texts = {
-            name: load_labelled(
-                files[0],
-                split=split,
-                options=ReadOptions(text_column, label_column=name, format=input_format),
-                label_separator=label_separator,
-                multi_label=classifier.model.thresholds is not None or None,
-                skip_unlabelled=True,
-            )
-            for name, classifier in by_question.items()
-        }
-        total = sum(len(each.texts) for each in texts.values())
-        with ProgressBar("evaluating", total) as progress:
-            evaluations = {
-                name: evaluate(
-                    [classifier],
-                    texts[name],
-                    data=files[0],
-                    abstain=abstain,
-                    threshold=threshold,
-                    progress=progress.advance,
-                )
-                for name, classifier in by_question.items()
-            }
-        if as_json:
-            print(to_json({name: each.to_json() for name, each in evaluations.items()}, indent=2))
-            return
-        for name, each in evaluations.items():
-            print(f"{name}:")
-            _show(each)
-        return
-    *models, data = files
     options.check_outputs([report, mistakes], [data, *models, foreign])
     _check(models, data, mistakes)
     names = parse_label_map(label_map) if label_map else {}
-    paths: list[str | None] = [*models] or [None]
-    classifiers = [
-        Classifier.load(path, engine=engine, threads=threads, provider=provider) for path in paths
-    ]
-    # Here its error comes before the data is read, which may take long.
-    classifiers[0].threshold(abstain=abstain, threshold=threshold)
-    reading = ReadOptions(text_column, label_column=label_column, format=input_format)
-    multi_label = classifiers[0].model.thresholds is not None or None
-    labelled = load_labelled(
-        data,
-        split=split,
-        options=reading,
-        label_separator=label_separator,
-        label_columns=options.column_names(label_columns),
-        multi_label=multi_label,
-    )
-    others = read_foreign(foreign) if foreign else ()
-    total = (len(labelled.texts) + len(others)) * len(classifiers)
-    with ProgressBar("evaluating", total) as progress:
-        evaluation = evaluate(
-            classifiers,
-            labelled,
-            data=data,
-            label_map=names,
-            foreign=others,
-            abstain=abstain,
-            threshold=threshold,
-            progress=progress.advance,
+    # The models of each question, by its name and column; without questions, of one with no name.
+    paths: dict[str, list[str | None]] = {"": [*models] or [None]}
+    if model:
+        paths = {name: [path] for name, path in parse_models(model).items()}
+    classifiers = {
+        name: [
+            Classifier.load(path, engine=engine, threads=threads, provider=provider)
+            for path in of_question
+        ]
+        for name, of_question in paths.items()
+    }
+    labelled = {}
+    for name, (first, *_) in classifiers.items():
+        # Here its error comes before the data is read, which may take long.
+        first.threshold(abstain=abstain, threshold=threshold)
+        labelled[name] = load_labelled(
+            data,
+            split=split,
+            options=ReadOptions(
+                text_column, label_column=name or label_column, format=input_format
+            ),
+            label_separator=label_separator,
+            label_columns=options.column_names(label_columns),
+            multi_label=first.model.thresholds is not None or None,
+            skip_unlabelled=bool(name),
         )
-    _write(evaluation, report, mistakes)
+    others = read_foreign(foreign) if foreign else ()
+    total = sum(
+        (len(labelled[name].texts) + len(others)) * len(of_question)
+        for name, of_question in classifiers.items()
+    )
+    with ProgressBar("evaluating", total) as progress:
+        evaluations = {
+            name: evaluate(
+                of_question,
+                labelled[name],
+                data=data,
+                label_map=names,
+                foreign=others,
+                abstain=abstain,
+                threshold=threshold,
+                progress=progress.advance,
+            )
+            for name, of_question in classifiers.items()
+        }
+    if not model:
+        _write(evaluations[""], report, mistakes)
     if as_json:
-        print(to_json(evaluation.to_json(), indent=2))
-    else:
-        _show(evaluation)
+        values = {name: each.to_json() for name, each in evaluations.items()}
+        print(to_json(values if model else values[""], indent=2))
+        return
+    for name, each in evaluations.items():
+        if name:
+            print(f"{name}:")
+        _show(each)
 
 
 def _check(models: list[str], data: str, mistakes: Path | None) -> None:

@@ -76,7 +76,7 @@ def command(
     from edge_lstm.extras import check_installed
     from edge_lstm.modelfile import EMBEDDED, embedded_model
     from edge_lstm.native import fastest_engine
-    from edge_lstm.questions import parse_served
+    from edge_lstm.questions import parse_models
 
     check_installed("serve", "'serve'")
     from edge_lstm.serving.decisions import DecisionLog
@@ -87,7 +87,7 @@ def command(
 
     if upstream is None and (log is not None or shadow):
         raise DataError("--log and --shadow are about the upstream's answers; add --upstream URL")
-    named = parse_served(models or ([EMBEDDED] if upstream is None else []))
+    named = parse_models(models or ([EMBEDDED] if upstream is None else []), by_file=True)
     paths = {
         name: embedded_model() if path == EMBEDDED and not Path(path).exists() else Path(path)
         for name, path in named.items()

@@ -12,28 +12,17 @@ _BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.
 
 _PREFIX = "edge_lstm_"
 
-# Name of a counter → its description. _LABELS has the names of its labels, in their order.
-_HELP = {
-    "requests_total": "Requests by path and HTTP status.",
-    "answers_total": "Answers by question, and by where they come from: file or upstream.",
-    "labels_total": "Most probable labels of the files, before any hand-back.",
-    "statuses_total": "Statuses of the files' answers: ok, abstained, unfamiliar and others.",
-    "shadow_total": "Sure answers that the upstream was asked for too.",
-    "shadow_disagreements_total": "Sure answers for which the upstream gave another label.",
-    "upstream_failures_total": "Requests to the upstream that brought no answer, by reason.",
-    "reloads_total": "Changed model files by question: taken, or refused as unusable.",
-    "log_failures_total": "Decisions that could not be written to the log.",
-}
-_LABELS = {
-    "requests_total": ("path", "status"),
-    "answers_total": ("question", "source"),
-    "labels_total": ("question", "label"),
-    "statuses_total": ("question", "status"),
-    "shadow_total": ("question",),
-    "shadow_disagreements_total": ("question",),
-    "upstream_failures_total": ("reason",),
-    "reloads_total": ("question", "result"),
-    "log_failures_total": (),
+# Name of a counter → the names of its labels, and its description.
+_COUNTERS = {
+    "requests_total": (("path", "status"), "Requests by path and HTTP status."),
+    "answers_total": (("question", "source"), "Answers by question, from a file or the upstream."),
+    "labels_total": (("question", "label"), "Most probable labels of the files."),
+    "statuses_total": (("question", "status"), "Statuses of the files' answers."),
+    "shadow_total": (("question",), "Sure answers that the upstream was asked for too."),
+    "shadow_disagreements_total": (("question",), "Those with another label of the upstream."),
+    "upstream_failures_total": (("reason",), "Requests that the upstream did not answer."),
+    "reloads_total": (("question", "result"), "Changed model files, taken or refused."),
+    "log_failures_total": ((), "Decisions that could not be written to the log."),
 }
 
 
@@ -46,7 +35,7 @@ class Metrics:
         self._seconds = 0.0
 
     def count(self, name: str, *labels: str, by: int = 1) -> None:
-        """Add to a counter. name: of _HELP; labels: the values of its labels."""
+        """Add to a counter. name: of _COUNTERS; labels: the values of its labels."""
         self._counts[name][labels] += by
 
     def value(self, name: str, *labels: str) -> int:
@@ -61,10 +50,10 @@ class Metrics:
     def render(self) -> str:
         """Return all of it as text."""
         lines: list[str] = []
-        for name, text in _HELP.items():
+        for name, (keys, text) in _COUNTERS.items():
             lines += [f"# HELP {_PREFIX}{name} {text}", f"# TYPE {_PREFIX}{name} counter"]
             for labels, count in sorted(self._counts[name].items()):
-                pairs = zip(_LABELS[name], labels)
+                pairs = zip(keys, labels)
                 shown = ",".join(f'{key}="{_escaped(value)}"' for key, value in pairs)
                 lines.append(f"{_PREFIX}{name}{{{shown}}} {count}")
         name = f"{_PREFIX}request_seconds"

@@ -13,7 +13,7 @@ import pytest
 
 from edge_lstm import Classifier, DataError, RunOptions, ScoreOptions, score_files
 from edge_lstm.cli import run
-from edge_lstm.questions import Questions, one_or_several, parse_models, parse_served
+from edge_lstm.questions import Questions, one_or_several, parse_models
 from edge_lstm.text import Tokenizer
 from tests.model_files import compact, edited, multi_label
 
@@ -151,8 +151,8 @@ def test_names_that_the_input_has_get_a_prefix() -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ("-m team.onnx -m urgent.onnx", "a name each"),
-        ("-m a=team.onnx -m urgent.onnx", "a name each"),
+        ("-m team.onnx -m urgent.onnx", "needs a name"),
+        ("-m a=team.onnx -m urgent.onnx", "needs a name"),
         ("-m a=team.onnx -m a=urgent.onnx", "two models have the name a"),
         ("-m a=", "names no file"),
         ("-m a=none.onnx", "no model file at none.onnx"),
@@ -176,7 +176,7 @@ def test_a_file_whose_name_has_an_equals_sign_is_a_file() -> None:
     assert one_or_several(["runs/lr=2.onnx"]) == "runs/lr=2.onnx"
     assert one_or_several(["lr=2.onnx"]) == {"lr": "2.onnx"}
     assert parse_models(["team=lr=1.onnx"]) == {"team": "lr=1.onnx"}
-    assert parse_served(["a/tickets.int8.onnx", "b=c.onnx"]) == {
+    assert parse_models(["a/tickets.int8.onnx", "b=c.onnx"], by_file=True) == {
         "tickets": "a/tickets.int8.onnx",
         "b": "c.onnx",
     }
@@ -210,7 +210,7 @@ def test_evaluate_measures_each_question_on_the_rows_that_answer_it(
         ("-m team=team.onnx other.onnx log.jsonl", "give one file"),
         ("-m team=team.onnx -", "give one file"),
         ("-m team=team.onnx log.jsonl --label-column team", "--label-column is for one question"),
-        ("-m team.onnx log.jsonl", "need a name each"),
+        ("-m team.onnx log.jsonl", "needs a name"),
         ("-m stars=team.onnx log.jsonl", "no column 'stars'"),
         ("-m empty=team.onnx log.jsonl", "no labelled row in the column empty"),
     ],
