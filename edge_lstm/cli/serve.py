@@ -72,6 +72,7 @@ def command(
 
         edge-lstm serve --upstream https://HOST --log decisions.jsonl
     """
+    from edge_lstm.atomic import check_distinct
     from edge_lstm.errors import DataError
     from edge_lstm.extras import check_installed
     from edge_lstm.modelfile import EMBEDDED, embedded_model
@@ -92,6 +93,7 @@ def command(
         name: embedded_model() if path == EMBEDDED and not Path(path).exists() else Path(path)
         for name, path in named.items()
     }
+    check_distinct([] if log is None else [log], paths.values())
     settings = Settings(engine or fastest_engine(), abstain, unfamiliar)
     served = Models(paths, settings)
     hand_back = None

@@ -77,15 +77,17 @@ class Service:
         Raises RequestError.
         """
         decision = protocol.parse_decision(data)
-        sure, open_questions = await self._ask_files(decision)
-        if not open_questions:
-            self._compare(decision, sure, authorization)
+        sure, others = await self._ask_files(decision)
+        compared = self._to_compare(decision, sure)
+        if not others:
+            if compared:
+                self._compare_later(decision, compared, sure, authorization)
             return _body(decision, sure)
-        reply = await self._ask_upstream(decision, open_questions, sure, authorization)
-        for question in open_questions:
+        reply = await self._ask_upstream(decision, others, compared, sure, authorization)
+        for question in others:
             self.metrics.count("answers_total", self._counted_as(question), "upstream")
-        self._write(decision, reply, {})
-        return _body(decision, {**sure, **reply.answers}, reply)
+        self._write(decision, reply, self._compare(reply, compared, sure))
+        return _body(decision, {**reply.answers, **sure}, reply)
 
     async def predict(self, data: bytes, authorization: str | None) -> dict[str, Any]:
         """Answer ``POST /predict``: for each text, what each file says. Raises RequestError."""
@@ -189,7 +191,8 @@ class Service:
     async def _ask_upstream(
         self,
         decision: Decision,
-        questions: Sequence[Question],
+        others: Sequence[Question],
+        compared: Sequence[Question],
         sure: dict[str, Any],
         authorization: str | None,
     ) -> Reply:
@@ -202,47 +205,58 @@ class Service:
                     status=503,
                     kind="not_sure",
                 )
-            return await self._hand_back.upstream.ask(decision, questions, authorization)
+            asked = [*others, *compared]
+            return await self._hand_back.upstream.ask(decision, asked, authorization)
         except RequestError as error:
             if "reason" in error.details:
                 self.metrics.count("upstream_failures_total", str(error.details["reason"]))
             details = {
                 **error.details,
-                "questions": [question.name for question in questions],
+                "questions": [question.name for question in others],
                 "answers": sure,
             }
             raise RequestError(
                 str(error), status=error.status, kind=error.kind, details=details
             ) from None
 
-    def _compare(self, decision: Decision, sure: dict[str, Any], authorization: str | None) -> None:
-        """Ask the upstream for a share of the sure answers too, without making the client wait."""
-        hand_back = self._hand_back
-        if hand_back is None or random.random() >= hand_back.shadow:
-            return
+    def _to_compare(self, decision: Decision, sure: dict[str, Any]) -> list[Question]:
+        """Return the questions with a sure answer, for the share of requests that is compared."""
+        if self._hand_back is None or random.random() >= self._hand_back.shadow:
+            return []
+        return [question for question in decision.questions if question.name in sure]
+
+    def _compare(
+        self, reply: Reply, compared: Sequence[Question], sure: dict[str, Any]
+    ) -> dict[str, str]:
+        """Count the comparisons, and return the files' own labels."""
+        ours = {}
+        for question in compared:
+            ours[question.name], _ = protocol.label_of(question, sure[question.name])
+            self.metrics.count("shadow_total", question.name)
+            if reply.labels[question.name][0] != ours[question.name]:
+                self.metrics.count("shadow_disagreements_total", question.name)
+        return ours
+
+    def _compare_later(
+        self,
+        decision: Decision,
+        compared: Sequence[Question],
+        sure: dict[str, Any],
+        authorization: str | None,
+    ) -> None:
+        """Compare in a task of its own, so that the client does not wait."""
+
+        async def compare() -> None:
+            try:
+                reply = await self._ask_upstream(decision, [], compared, sure, authorization)
+            except RequestError:
+                return
+            self._write(decision, reply, self._compare(reply, compared, sure))
+
         if len(self._shadows) < _MOST_SHADOWS:
-            task = asyncio.get_running_loop().create_task(
-                self._shadow(hand_back.upstream, decision, sure, authorization)
-            )
+            task = asyncio.get_running_loop().create_task(compare())
             self._shadows.add(task)
             task.add_done_callback(self._shadows.discard)
-
-    async def _shadow(
-        self, upstream: Upstream, decision: Decision, sure: dict[str, Any], key: str | None
-    ) -> None:
-        try:
-            reply = await upstream.ask(decision, decision.questions, key)
-        except RequestError as error:
-            self.metrics.count("upstream_failures_total", str(error.details.get("reason")))
-            return
-        ours = {}
-        for question in decision.questions:
-            label, _ = protocol.label_of(question, sure[question.name])
-            ours[question.name] = label
-            self.metrics.count("shadow_total", question.name)
-            if reply.labels[question.name][0] != label:
-                self.metrics.count("shadow_disagreements_total", question.name)
-        self._write(decision, reply, ours)
 
     def _write(self, decision: Decision, reply: Reply, ours: dict[str, str]) -> None:
         """Write the upstream's answers to the log. A full disk stops no answer."""

@@ -7,7 +7,9 @@ import gzip
 import json
 import os
 import shutil
+from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -266,6 +268,17 @@ def test_a_share_of_the_sure_answers_is_compared_with_the_upstreams(tmp_path: Pa
     assert 'edge_lstm_shadow_disagreements_total{question="team"} 1' in metrics
 
 
+def test_sure_answers_are_compared_next_to_unsure_ones_too(tmp_path: Path) -> None:
+    server = Server(tmp_path, replied(team=returns(), urgent=urgent(1)), shadow=1.0)
+    answers = server.decide(SURE, team=TEAM, urgent=URGENT).json()["answers"]
+    assert answers["team"]["choice"] == "billing" and answers["urgent"] == urgent(1)
+    assert len(server.asked) == 1
+    (line,) = server.logged()
+    assert (line["team"], line["urgent"]) == ("returns", "yes")
+    assert line["answered_here"] == {"team": "billing"}
+    assert server.service.metrics.value("shadow_disagreements_total", "team") == 1
+
+
 def test_a_comparison_that_fails_costs_the_client_nothing(tmp_path: Path) -> None:
     server = Server(tmp_path, refuse, shadow=1.0)
     assert server.decide(SURE, team=TEAM).status_code == 200
@@ -463,6 +476,21 @@ def test_the_log_grows_by_whole_lines(tmp_path: Path) -> None:
     line = json.loads(path.read_text())
     assert (line["text"], line["q"], line["q_probability"]) == ("b", "y", 0.5)
     assert os.name == "nt" or path.stat().st_mode & 0o777 == 0o600
+
+
+def test_lines_of_two_servers_do_not_mix(tmp_path: Path) -> None:
+    logs = [DecisionLog(tmp_path / "log.jsonl") for _ in range(2)]
+
+    def write(log: DecisionLog) -> None:
+        for i in range(50):
+            log.write("long text " * 2000, {"q": (str(i), None)}, model="m", answered={})
+
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(write, logs))
+    lines = (tmp_path / "log.jsonl").read_text().splitlines()
+    assert Counter(json.loads(line)["q"] for line in lines) == Counter(
+        [str(i) for i in range(50)] * 2
+    )
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")

@@ -224,6 +224,7 @@ def test_ctrl_c_is_an_ordinary_end(tmp_path: Path) -> None:
         (["sentiment", "--abstain", "2"], "above 0 and below 1"),
         (["sentiment", "--engine", "fast"], "the engine 'fast' is unknown"),
         (["--upstream", "http://u.example", "--log", "none/x.jsonl"], "cannot write"),
+        (["sentiment", "m=x.onnx", "--upstream", "http://u.example", "--log", "x.onnx"], "x.onnx"),
         (["--host", "256.0.0.1"], "cannot listen"),
     ],
 )
