@@ -96,9 +96,11 @@ class Predictor:
         """
         good = [text for text in texts if text is not None]
         classified = self._classifier._classify(good, self._highest, batch_size=self._batch_size)
-        return self.columns(classified, reasons)
+        return self.predictions(classified, reasons)
 
-    def columns(self, classification: Classification, reasons: Sequence[str | None]) -> Predictions:
+    def predictions(
+        self, classification: Classification, reasons: Sequence[str | None]
+    ) -> Predictions:
         """Return the predictions for rows whose texts are classified.
 
         classification: of the rows that have a text.
@@ -264,7 +266,7 @@ class SeveralPredictor:
         answers = self._questions.classify(good, self._highest, batch_size=self._batch_size)
         return SeveralPredictions(
             {
-                name: predictor.columns(answers[name], reasons)
+                name: predictor.predictions(answers[name], reasons)
                 for name, predictor in self._predictors.items()
             },
             reasons,

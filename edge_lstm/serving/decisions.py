@@ -20,6 +20,9 @@ MODEL = "model"
 ANSWERED = "answered_here"
 _OWN = frozenset({TIME, TEXT, MODEL, ANSWERED})
 
+# Windows would write other line ends.
+_FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
+
 # Only its owner may read the texts.
 _MODE = 0o600
 
@@ -85,8 +88,7 @@ class DecisionLog:
         os.close(self._descriptor)
 
     def _open(self) -> None:
-        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT
-        self._descriptor = os.open(self.path, flags, _MODE)
+        self._descriptor = os.open(self.path, _FLAGS, _MODE)
         size = os.fstat(self._descriptor).st_size
         # A process that was killed may have left a part of a line.
         if size:
