@@ -31,7 +31,7 @@ from edge_lstm.modelfile import INPUT_NAME, OUTPUT_NAME, ModelFile, open_model, 
 from edge_lstm.native import NATIVE, NativeSession, provider_of
 from edge_lstm.parameters import check_numbers, instance, optional_whole, whole
 from edge_lstm.parameters import path as checked_path
-from edge_lstm.text import Status, to_matrix, well_formed
+from edge_lstm.text import Encoded, Status, to_matrix, well_formed
 from edge_lstm.windows import classify_in_windows
 
 if TYPE_CHECKING:
@@ -313,6 +313,7 @@ class Classifier:
         *,
         batch_size: int | None = None,
         windows: bool = False,
+        encoded: Sequence[Encoded] | None = None,
     ) -> Classification:
         """Classify texts, with the status of each.
 
@@ -320,17 +321,19 @@ class Classifier:
             score (familiarity.py) is above this.
         batch_size: as in :meth:`probabilities_of`; the native engine takes the texts one by one.
         windows: see :meth:`predict`. Not together with ``highest_score``.
+        encoded: the texts as :meth:`_encode` returns them, if the caller has them already.
         """
         texts = _check_texts(texts)
         instance("windows", windows, bool)
         if windows:
-            return self._classify_whole(texts, batch_size)
+            return self._classify_whole(texts, batch_size, encoded)
         batch_size = optional_whole("batch_size", batch_size)
         is_scored = highest_score < math.inf
         if isinstance(self._session, NativeSession) and not is_scored:
             answers, native_statuses = self._session.classify(texts)
             return Classification(self._checked(answers, len(texts)), native_statuses)
-        encoded = [self.model.tokenizer.encode_text(text) for text in texts]
+        if encoded is None:
+            encoded = self._encode(texts)
         ids = [text.ids for text in encoded]
         statuses: list[TextStatus] = [text.status for text in encoded]
         answers = self._answers(ids, batch_size)
@@ -341,9 +344,11 @@ class Classifier:
                     statuses[i] = UNFAMILIAR
         return Classification(answers, statuses)
 
-    def _classify_whole(self, texts: Sequence[str], batch_size: int | None) -> Classification:
+    def _classify_whole(
+        self, texts: Sequence[str], batch_size: int | None, encoded: Sequence[Encoded] | None
+    ) -> Classification:
         """Classify texts, the ones that are longer than the model reads in windows."""
-        answers, statuses = self._classify(texts, batch_size=batch_size)
+        answers, statuses = self._classify(texts, batch_size=batch_size, encoded=encoded)
         long = [i for i, status in enumerate(statuses) if status == "truncated"]
         if not long:
             return Classification(answers, statuses)
@@ -364,6 +369,14 @@ class Classifier:
             lambda pieces: self._classify(pieces, batch_size=batch_size),
             is_multi_label=self.model.thresholds is not None,
         )
+
+    def _encode(self, texts: Sequence[str]) -> list[Encoded]:
+        """Return the ids and the status of each text."""
+        return [self.model.tokenizer.encode_text(text) for text in texts]
+
+    def _needs_ids(self, highest_score: float) -> bool:
+        """Return whether :meth:`_classify` turns texts into ids in Python, not in the engine."""
+        return highest_score < math.inf or not isinstance(self._session, NativeSession)
 
     def probabilities_of(
         self, rows: Sequence[Sequence[int]], *, batch_size: int | None = None

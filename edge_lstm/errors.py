@@ -8,9 +8,14 @@ EdgeLSTMError                 base class; its text is one line: the problem; the
 ├── ProviderError             the execution provider is not in this ONNX Runtime, or failed
 ├── DataError                 an input file, row or option value cannot be used
 ├── OutputError               the output cannot be written
+├── RequestError              a request to 'edge-lstm serve' gets an error instead of an answer
 ├── CheckError                a gate (parity, accuracy, batches) failed; nothing was written
 └── MissingPackageError       an optional package is needed; the text says how to install it
 """
+
+from __future__ import annotations
+
+from collections.abc import Mapping
 
 
 class EdgeLSTMError(Exception):
@@ -43,6 +48,29 @@ class DataError(EdgeLSTMError):
 
 class OutputError(EdgeLSTMError):
     """The output cannot be written."""
+
+
+class RequestError(EdgeLSTMError):
+    """A request to ``edge-lstm serve`` gets an error instead of an answer.
+
+    status: the HTTP status code.
+    kind: the type of the error, for programs.
+    details: further keys of the JSON that the client gets.
+    """
+
+    def __init__(
+        self,
+        text: str,
+        *,
+        status: int = 422,
+        kind: str = "invalid_request",
+        details: Mapping[str, object] | None = None,
+    ) -> None:
+        """text: one line, the problem and the remedy."""
+        super().__init__(text)
+        self.status = status
+        self.kind = kind
+        self.details = details or {}
 
 
 class CheckError(EdgeLSTMError):

@@ -16,6 +16,7 @@ EXTRAS = {
     "report": ("matplotlib",),
     "parquet": ("pyarrow",),
     "zstd": ("zstandard",),
+    "serve": ("starlette", "uvicorn", "httpx"),
     "ray": ("ray", "pyarrow"),
 }
 

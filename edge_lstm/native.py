@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +55,12 @@ def provider_of(engine: str | None, provider: str, default: str = "CPUExecutionP
             f"provider {provider} is one of ONNX Runtime; leave it out with the native engine"
         )
     return NATIVE
+
+
+def fastest_engine() -> str:
+    """Return the engine of the variable EDGE_LSTM_ENGINE, else native if it is installed."""
+    is_installed = find_spec("edge_lstm_native") is not None
+    return os.environ.get(VARIABLE) or (NATIVE if is_installed else ENGINES[0])
 
 
 class NativeSession:

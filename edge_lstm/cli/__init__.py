@@ -54,6 +54,7 @@ COMMANDS = {
     "predict": CommandEntry("Classify texts given as arguments or lines of standard input."),
     "explain": CommandEntry("Show which words of a text drive its prediction."),
     "score": CommandEntry("Classify every row of files."),
+    "serve": CommandEntry("Answer questions over HTTP, and hand back what is unsure."),
     "suggest": CommandEntry("Choose the texts of a log to label next.", WORKSTATION, 800),
     "latency": CommandEntry("Measure latency on this machine."),
     "inspect": CommandEntry("Show what a model file contains."),

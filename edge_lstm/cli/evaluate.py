@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -45,6 +46,7 @@ SplitOption = Annotated[
 
 def command(
     files: FilesArgument,
+    model: options.QuestionsOption = None,
     report: options.ReportOption = None,
     mistakes: MistakesOption = None,
     input_format: options.InputFormatOption = None,
@@ -67,50 +69,85 @@ def command(
 
     With --abstain or --threshold, also coverage and error rate; with --foreign, how well foreign
     texts are told apart. For several labels per text: micro and macro F1, and exact match.
+
+    With -m team=team.onnx -m urgent=urgent.onnx, each model is evaluated on the column of its name,
+    without the rows that have no label there.
     """
     from edge_lstm.classifier import Classifier
     from edge_lstm.evaluation.evaluate import evaluate, parse_label_map
     from edge_lstm.evaluation.sources import load_labelled, read_foreign
+    from edge_lstm.questions import parse_models
     from edge_lstm.tables.schema import ReadOptions
 
     *models, data = files
+    if model:
+        single = {
+            "--report": report,
+            "--mistakes": mistakes,
+            "--label-column": label_column,
+            "--label-columns": label_columns,
+            "--label-map": label_map,
+            "--foreign": foreign,
+        }
+        _check_questions(files, single)
     options.check_outputs([report, mistakes], [data, *models, foreign])
     _check(models, data, mistakes)
     names = parse_label_map(label_map) if label_map else {}
-    paths: list[str | None] = [*models] or [None]
-    classifiers = [
-        Classifier.load(path, engine=engine, threads=threads, provider=provider) for path in paths
-    ]
-    # Here its error comes before the data is read, which may take long.
-    classifiers[0].threshold(abstain=abstain, threshold=threshold)
-    reading = ReadOptions(text_column, label_column=label_column, format=input_format)
-    multi_label = classifiers[0].model.thresholds is not None or None
-    labelled = load_labelled(
-        data,
-        split=split,
-        options=reading,
-        label_separator=label_separator,
-        label_columns=options.column_names(label_columns),
-        multi_label=multi_label,
-    )
-    others = read_foreign(foreign) if foreign else ()
-    total = (len(labelled.texts) + len(others)) * len(classifiers)
-    with ProgressBar("evaluating", total) as progress:
-        evaluation = evaluate(
-            classifiers,
-            labelled,
-            data=data,
-            label_map=names,
-            foreign=others,
-            abstain=abstain,
-            threshold=threshold,
-            progress=progress.advance,
+    # The models of each question, by its name and column; without questions, of one with no name.
+    paths: dict[str, list[str | None]] = {"": [*models] or [None]}
+    if model:
+        paths = {name: [path] for name, path in parse_models(model).items()}
+    classifiers = {
+        name: [
+            Classifier.load(path, engine=engine, threads=threads, provider=provider)
+            for path in of_question
+        ]
+        for name, of_question in paths.items()
+    }
+    labelled = {}
+    for name, (first, *_) in classifiers.items():
+        # Here its error comes before the data is read, which may take long.
+        first.threshold(abstain=abstain, threshold=threshold)
+        labelled[name] = load_labelled(
+            data,
+            split=split,
+            options=ReadOptions(
+                text_column, label_column=name or label_column, format=input_format
+            ),
+            label_separator=label_separator,
+            label_columns=options.column_names(label_columns),
+            multi_label=first.model.thresholds is not None or None,
+            skip_unlabelled=bool(name),
         )
-    _write(evaluation, report, mistakes)
+    others = read_foreign(foreign) if foreign else ()
+    total = sum(
+        (len(labelled[name].texts) + len(others)) * len(of_question)
+        for name, of_question in classifiers.items()
+    )
+    with ProgressBar("evaluating", total) as progress:
+        evaluations = {
+            name: evaluate(
+                of_question,
+                labelled[name],
+                data=data,
+                label_map=names,
+                foreign=others,
+                abstain=abstain,
+                threshold=threshold,
+                progress=progress.advance,
+            )
+            for name, of_question in classifiers.items()
+        }
+    if not model:
+        _write(evaluations[""], report, mistakes)
     if as_json:
-        print(to_json(evaluation.to_json(), indent=2))
-    else:
-        _show(evaluation)
+        values = {name: each.to_json() for name, each in evaluations.items()}
+        print(to_json(values if model else values[""], indent=2))
+        return
+    for name, each in evaluations.items():
+        if name:
+            print(f"{name}:")
+        _show(each)
 
 
 def _check(models: list[str], data: str, mistakes: Path | None) -> None:
@@ -127,6 +164,19 @@ def _check(models: list[str], data: str, mistakes: Path | None) -> None:
         raise DataError("--mistakes is for one model; name one, or leave --mistakes out")
     if len(set(map(os.path.realpath, models))) < len(models):
         raise DataError("a model is given twice; name each once")
+
+
+def _check_questions(files: list[str], single: Mapping[str, object]) -> None:
+    """Raise DataError if an argument does not go with questions.
+
+    single: options that are for one question, with their values.
+    """
+    from edge_lstm.errors import DataError
+
+    if len(files) != 1 or files[0] == "-":
+        raise DataError("with -m NAME=MODEL, give one file of labelled texts and no other model")
+    if given := [name for name, value in single.items() if value is not None]:
+        raise DataError(f"{given[0]} is for one question; leave it out, or name one model alone")
 
 
 def _write(evaluation: Evaluation, report: Path | None, mistakes: Path | None) -> None:

@@ -23,6 +23,10 @@ def option(metavar: str | None, text: str, *names: str, **settings: Any) -> Any:
 _DATA = {"rich_help_panel": "Data"}  # heading of some options in the help
 _MODEL = "Model file.  [default: the embedded model]"
 _NAMED_MODEL = "Model file, or sentiment for the embedded model.  [default: sentiment]"
+_MODELS = (
+    "Model file, or sentiment for the embedded model; or several, each with the name of its "
+    "question.  [default: sentiment]"
+)
 _THREADS = "Threads per run; more than 1 rarely helps a small network."
 _PROVIDER = "ONNX Runtime execution provider (CPU, XNNPACK, oneDNN, OpenVINO, ACL)."
 _ENGINE = (
@@ -50,6 +54,10 @@ _FORMAT = "Input format: text, csv, tsv, jsonl, parquet or folder.  [default: by
 _DELIMITER = "Delimiter of CSV input.  [default: detected]"
 
 ModelOption = Annotated[Path | None, option("FILE", _NAMED_MODEL, "--model", "-m")]
+ModelsOption = Annotated[list[str] | None, option("[NAME=]FILE", _MODELS, "--model", "-m")]
+QuestionsOption = Annotated[
+    list[str] | None, option("NAME=FILE", "Model file of a question.", "--model", "-m")
+]
 ModelArgument = Annotated[Path | None, typer.Argument(metavar="MODEL", help=_MODEL)]
 ThreadsOption = Annotated[int, option("N", _THREADS, "--threads", min=1, max=1024)]
 ProviderOption = Annotated[str, option("NAME", _PROVIDER, "--provider")]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from edge_lstm.cli import options
 from edge_lstm.cli.streams import check_text, decoded, standard_input
 from edge_lstm.printable import printable, to_json
+
+if TYPE_CHECKING:
+    from edge_lstm.classifier import Prediction
 
 TextsArgument = Annotated[
     list[str] | None,
@@ -18,7 +21,7 @@ TextsArgument = Annotated[
 
 def command(
     texts: TextsArgument = None,
-    model: options.ModelOption = None,
+    model: options.ModelsOption = None,
     top: options.TopOption = 1,
     abstain: options.AbstainOption = None,
     threshold: options.ThresholdOption = None,
@@ -36,32 +39,55 @@ def command(
     status. Several labels per text are joined by |, with the highest probability. With --json, a
     line is an object: label (or labels and thresholds), probability, probabilities, status, and
     with --top also top.
+
+    Several models answer a question each, as in -m team=team.onnx -m urgent=urgent.onnx: a line has
+    their fields one after the other, and with --json an object for each name.
     """
     from edge_lstm.answering import check_top
-    from edge_lstm.classifier import Classifier, MultiLabelPrediction
-    from edge_lstm.text import LABEL_JOINT
+    from edge_lstm.questions import Questions, one_or_several
 
     check_text(texts[0] if texts else None, model)
-    classifier = Classifier.load(model, engine=engine, threads=threads, provider=provider)
-    check_top(top, len(classifier.labels))
-    chosen = classifier.threshold(abstain=abstain, threshold=threshold)
-    classifier.model.choose_unfamiliar_threshold(
-        unfamiliar
-    )  # its error comes before texts are read
+    models = one_or_several(model)
+    paths = models if isinstance(models, dict) else {"": models}
+    questions = Questions.load(paths, engine=engine, threads=threads, provider=provider)
+    for classifier in questions.classifiers.values():
+        check_top(top, len(classifier.labels))
+        # Their errors come before texts are read.
+        classifier.threshold(abstain=abstain, threshold=threshold)
+        classifier.model.choose_unfamiliar_threshold(unfamiliar)
     for text in texts or map(decoded, standard_input("type one text per line; Ctrl-D ends")):
-        prediction = classifier.predict([text], threshold=chosen, unfamiliar=unfamiliar)[0]
+        found = questions.predict(
+            [text], abstain=abstain, threshold=threshold, unfamiliar=unfamiliar
+        )
+        predictions = {name: each for name, (each,) in found.items()}
         if as_json:
-            values = prediction.to_json()
-            if top > 1:
-                best = prediction.top(top)
-                values["top"] = [{"label": name, "probability": p} for name, p in best]
-            print(to_json(values), flush=True)
-            continue
-        if top > 1:
-            best = prediction.top(top)
-        elif isinstance(prediction, MultiLabelPrediction):
-            best = [(LABEL_JOINT.join(prediction.labels), prediction.probability)]
+            values = {name: _values(each, top) for name, each in predictions.items()}
+            print(to_json(values if isinstance(models, dict) else values[""]), flush=True)
         else:
-            best = [(prediction.label or "", prediction.probability)]
-        pairs = [f"{printable(name)}\t{p:.6f}" for name, p in best]
-        print("\t".join([*pairs, prediction.status]), flush=True)
+            fields = [field for each in predictions.values() for field in _fields(each, top)]
+            print("\t".join(fields), flush=True)
+
+
+def _values(prediction: Prediction, top: int) -> dict[str, Any]:
+    """Return a prediction for JSON."""
+    values = prediction.to_json()
+    if top > 1:
+        best = prediction.top(top)
+        values["top"] = [{"label": name, "probability": p} for name, p in best]
+    return values
+
+
+def _fields(prediction: Prediction, top: int) -> list[str]:
+    """Return a prediction as the fields of a line."""
+    from edge_lstm.text import LABEL_JOINT
+
+    if top > 1:
+        best = prediction.top(top)
+    elif prediction.label is None:
+        best = [("", prediction.probability)]
+    else:
+        best = [(LABEL_JOINT.join(prediction.labels), prediction.probability)]
+    fields = []
+    for name, probability in best:
+        fields += [printable(name), f"{probability:.6f}"]
+    return [*fields, prediction.status]

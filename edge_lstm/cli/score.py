@@ -66,7 +66,7 @@ Quiet = Annotated[bool, option(None, "Print no progress and no summary.", "--qui
 def command(
     inputs: Inputs,
     output: Output = None,
-    model: common.ModelOption = None,
+    model: common.ModelsOption = None,
     text_column: common.TextColumnOption = None,
     keep: Keep = None,
     only_columns: OnlyColumns = None,
@@ -103,11 +103,14 @@ def command(
 
         edge-lstm score reviews.csv -o scored.csv
 
+        edge-lstm score tickets.csv -m team=team.onnx -m urgent=urgent.onnx -o scored.csv
+
         edge-lstm score 'logs/*.jsonl.gz' -o scored.parquet --keep id
 
         tail -f app.log | edge-lstm score -
     """
     from edge_lstm.errors import DataError
+    from edge_lstm.questions import one_or_several
     from edge_lstm.scoring import RunOptions, ScoreOptions
     from edge_lstm.tables.lines import ATTRIBUTES
     from edge_lstm.tables.schema import ReadOptions
@@ -139,8 +142,11 @@ def command(
     if attributes and output_format is not None:
         raise DataError("--attributes is a format; leave out --output-format")
     _check_run(inputs, output, engine, run)
+    models = one_or_several(model)
+    if engine == "ray" and isinstance(models, dict):
+        raise DataError("--engine ray takes one model; score each question by itself")
     work = {
-        "model": model,
+        "model": models,
         "options": options,
         "reading": reading,
         "run": run,

@@ -22,6 +22,7 @@ def load_labelled(
     label_separator: str | None = None,
     label_columns: Sequence[str] = (),
     multi_label: bool | None = None,
+    skip_unlabelled: bool = False,
 ) -> LabelledTexts:
     """Read the texts and label names of a source.
 
@@ -29,7 +30,7 @@ def load_labelled(
         each split; or, with edge-lstm[train], ``imdb`` or its tar.
     split: name of one split; None for the test texts, or for all texts of a source without splits.
     options: how a file or folder is read.
-    label_separator, label_columns, several: for texts with several labels, see read_labelled.
+    label_separator, label_columns, multi_label, skip_unlabelled: see read_labelled.
 
     Raise DataError. Raise MissingPackageError if the workstation's packages are needed and not
     installed.
@@ -50,6 +51,7 @@ def load_labelled(
         label_separator=label_separator,
         label_columns=label_columns,
         multi_label=multi_label,
+        skip_unlabelled=skip_unlabelled,
     )
 
 

@@ -80,18 +80,7 @@ def plan_output(
     options = resolve_options(options, model)
     if format == ATTRIBUTES.name:
         return _plan_attributes(schema, model, options, where)
-    indexes = None
-    columns = schema.columns
-    if options.keep is not None:
-        indexes = tuple(column_index(schema.columns, str(name), where) for name in options.keep)
-        if len(set(indexes)) < len(indexes):
-            twice = next(index for index in indexes if indexes.count(index) > 1)
-            raise DataError(
-                f"the column {schema.columns[twice]!r} is in --keep twice; name it once"
-            )
-        columns = tuple(schema.columns[i] for i in indexes)
-    if not FORMATS[format].may_repeat_names:
-        columns = distinct(columns)
+    indexes, columns = _kept_columns(schema, options, format, where)
     prefixes: Sequence[str] = ("", PREFIX)
     if model.thresholds is not None and holds_labels(columns):
         # The input has several labels per text. Without a prefix, evaluate would take the
@@ -160,6 +149,60 @@ def _plan_attributes(
         places=places,
     )
     return options, output
+
+
+def plan_questions(
+    schema: Schema,
+    models: Mapping[str, ModelFile],
+    options: ScoreOptions,
+    format: str,  # noqa: A002
+    where: str,
+) -> tuple[dict[str, ScoreOptions], OutputColumns]:
+    """Return the resolved options of each question, and the columns of the output.
+
+    models: name of the question → its file. The other parameters, and the errors, are as in
+        :func:`plan_output`.
+    """
+    if options.only_label or options.only_abstained:
+        raise DataError("--only-label and --only-abstained are for one model; leave them out")
+    if format == ATTRIBUTES.name:
+        raise DataError("--attributes is for one model; score each question by itself")
+    resolved = {name: resolve_options(options, model) for name, model in models.items()}
+    indexes, columns = _kept_columns(schema, options, format, where)
+    names: dict[str, bool] = {}
+    for name, model in models.items():
+        for column, is_number in _names(name, f"{name}_", model.labels, options).items():
+            if column in names or column == "error":
+                raise DataError(f"two questions make a column {column!r}; rename one of them")
+            names[column] = is_number
+    names["error"] = False
+    added = _without_clash(names, columns, ("", PREFIX))
+    output = OutputColumns(schema=schema, format=format, kept=indexes, columns=columns, added=added)
+    if options.only_columns is not None:
+        output = _only(output, options.only_columns)
+    return resolved, output
+
+
+def _kept_columns(
+    schema: Schema,
+    options: ScoreOptions,
+    format: str,  # noqa: A002
+    where: str,
+) -> tuple[tuple[int, ...] | None, tuple[str, ...]]:
+    """Return the indexes of the input's columns to write, or None for all, and their names."""
+    indexes = None
+    columns = schema.columns
+    if options.keep is not None:
+        indexes = tuple(column_index(schema.columns, str(name), where) for name in options.keep)
+        if len(set(indexes)) < len(indexes):
+            twice = next(index for index in indexes if indexes.count(index) > 1)
+            raise DataError(
+                f"the column {schema.columns[twice]!r} is in --keep twice; name it once"
+            )
+        columns = tuple(schema.columns[i] for i in indexes)
+    if not FORMATS[format].may_repeat_names:
+        columns = distinct(columns)
+    return indexes, columns
 
 
 def check_default_model(chunk: Chunk, inputs: Inputs, model: ModelFile) -> None:
@@ -261,19 +304,37 @@ def added_columns(
 
     worker.Predictions holds the values. Raises DataError if the names are taken with every prefix.
     """
-    names = {"label": False}
+    names = {**_names("label", "", labels, options), "error": False}
+    return _without_clash(names, columns, prefixes)
+
+
+def _names(
+    label: str, prefix: str, labels: Sequence[str], options: ScoreOptions
+) -> dict[str, bool]:
+    """Return the names of a model's columns, in order, and whether each holds numbers.
+
+    label: the column of the label.
+    prefix: begins the names of the others.
+    """
+    names = {label: False}
     if options.only_abstained:
-        names["predicted"] = False
-    names["probability"] = True
+        names[f"{prefix}predicted"] = False
+    names[f"{prefix}probability"] = True
     for k in range(2, options.top + 1):
-        names[f"label_{k}"] = False
+        names[f"{prefix}label_{k}"] = False
         # Not probability_2: a label may be called 2.
-        names[f"p_{k}"] = True
+        names[f"{prefix}p_{k}"] = True
     if options.all_probabilities:
-        for label in labels:
-            names[f"probability_{label}"] = True
-    names["status"] = False
-    names["error"] = False
+        for name in labels:
+            names[f"{prefix}probability_{name}"] = True
+    names[f"{prefix}status"] = False
+    return names
+
+
+def _without_clash(
+    names: Mapping[str, bool], columns: Sequence[str], prefixes: Sequence[str]
+) -> dict[str, bool]:
+    """Return the names with the first prefix that makes none of them one of ``columns``."""
     for prefix in prefixes:
         added = {prefix + name: is_number for name, is_number in names.items()}
         clash = sorted(added.keys() & set(columns))

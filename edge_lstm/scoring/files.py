@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from edge_lstm import atomic, signals
 from edge_lstm._version import __version__
@@ -22,12 +22,13 @@ from edge_lstm.scoring.columns import (
     ScoreOptions,
     check_default_model,
     plan_output,
+    plan_questions,
 )
 from edge_lstm.scoring.journal import Entry, fingerprint
 from edge_lstm.scoring.output import FileOutput, names_of, stream_output
 from edge_lstm.scoring.pool import WorkerPool, most_processes
 from edge_lstm.scoring.summary import Summary
-from edge_lstm.scoring.worker import Predictor, Worker
+from edge_lstm.scoring.worker import Predictor, SeveralPredictor, Worker
 from edge_lstm.tables import reader as tables
 from edge_lstm.tables.compression import compressed, compression_of
 from edge_lstm.tables.format import Format, OutputColumns
@@ -35,6 +36,9 @@ from edge_lstm.tables.schema import STDIN, ReadOptions
 
 if TYPE_CHECKING:
     from edge_lstm.classifier import Classifier
+
+# A model as score_files takes it.
+_Model: TypeAlias = "str | Path | Classifier | None"
 
 # Rows and bytes of a chunk with ``low_memory``.
 LOW_MEMORY_LIMITS = (256, 2**16)
@@ -120,7 +124,7 @@ def score_files(
     inputs: str | Path | Sequence[str | Path],
     output: str | Path | None = None,
     *,
-    model: str | Path | Classifier | None = None,
+    model: _Model | Mapping[str, _Model] = None,
     options: ScoreOptions = DEFAULT_SCORE_OPTIONS,
     reading: ReadOptions = tables.DEFAULT_OPTIONS,
     run: RunOptions = DEFAULT_RUN_OPTIONS,
@@ -133,7 +137,8 @@ def score_files(
     output: a file, whose suffix says its format and compression; None or ``-`` for standard output.
     model: a model file, or a loaded Classifier, used as it is; None for the embedded model, if the
         inputs have no column of other labels than its own; "sentiment" for the embedded model in
-        any case.
+        any case. Or one for each question, by its name: every question has columns of its own
+        (``team``, ``team_probability``, ``team_status``).
     options: the columns that are added, and the rows that are written.
     reading: the format of the inputs and the column of the texts.
     run: processes, memory and resuming.
@@ -155,32 +160,54 @@ def score_files(
     if on_progress is not None and not callable(on_progress):
         raise TypeError(f"on_progress must be a function, not a {type(on_progress).__name__}")
     opened = tables.open_inputs(paths, options=reading)
-    loaded, opened_model = _model(model)
+    given: Mapping[str, _Model] = model if isinstance(model, Mapping) else {"": model}
+    models = {name: _open(each) for name, each in given.items()}
+    files = {name: opened_model for name, (_, opened_model) in models.items()}
     writing = _output_format(target, format, opened)
     where = opened.sources[0].name
-    summary = Summary(target, opened_model.sha256(), model=opened_model.name)
-    options, columns = plan_output(opened.schema, opened_model, options, writing.name, where)
-    unchosen = opened_model if model is None else None
+    summary = Summary(
+        target,
+        _joined(files, lambda each: each.sha256()),
+        model=_joined(files, lambda each: each.name),
+    )
+    several: dict[str, ScoreOptions] | None = None
+    if isinstance(model, Mapping):
+        several, columns = plan_questions(opened.schema, files, options, writing.name, where)
+    else:
+        options, columns = plan_output(opened.schema, files[""], options, writing.name, where)
+    unchosen = files[""] if model is None else None
     work = _Run(opened, options, columns, target, run, summary, on_progress, unchosen)
     # No file that is written may be one that is read, or written twice.
     input_files = [
         Path(source.path, name) for source in opened.sources for name in source.files or [""]
     ]
     outputs = [] if work.is_stream else names_of(str(target))
-    atomic.check_distinct([*outputs, *run.also_written], [opened_model.path, *input_files])
+    atomic.check_distinct(
+        [*outputs, *run.also_written], [*(each.path for each in files.values()), *input_files]
+    )
     with signals.held():
         from edge_lstm.classifier import Classifier
+        from edge_lstm.questions import Questions
     workers = 1 if run.low_memory else run.workers
-    classifier = loaded or Classifier.from_model(
-        opened_model,
-        provider=run.provider,
-        arena=not run.low_memory,
-        processes=most_processes(workers),
-    )
+    classifiers = {
+        name: loaded
+        or Classifier.from_model(
+            opened_model,
+            provider=run.provider,
+            arena=not run.low_memory,
+            processes=most_processes(workers),
+        )
+        for name, (loaded, opened_model) in models.items()
+    }
     batch_size = run.batch_size
     if batch_size is None and run.low_memory:
-        batch_size = max(1, classifier.batch_size // 2)
-    worker = Worker(Predictor(classifier, options, batch_size), columns, work.compression)
+        batch_size = max(1, min(each.batch_size for each in classifiers.values()) // 2)
+    predictor: Predictor | SeveralPredictor
+    if several is None:
+        predictor = Predictor(classifiers[""], options, batch_size)
+    else:
+        predictor = SeveralPredictor(Questions(classifiers), several, batch_size)
+    worker = Worker(predictor, columns, work.compression)
     with WorkerPool(worker, workers) as pool:
         if work.is_stream:
             work.into_stream(pool)
@@ -190,7 +217,12 @@ def score_files(
     return summary
 
 
-def _model(model: str | Path | Classifier | None) -> tuple[Classifier | None, ModelFile]:
+def _joined(files: Mapping[str, ModelFile], fact: Callable[[ModelFile], str]) -> str:
+    """Return a fact of the model file, or of each by the name of its question."""
+    return ", ".join(f"{name}={fact(each)}" if name else fact(each) for name, each in files.items())
+
+
+def _open(model: _Model) -> tuple[Classifier | None, ModelFile]:
     """Return a loaded Classifier and its model file, or None and the model file.
 
     Raises the errors of open_model.

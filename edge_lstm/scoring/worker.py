@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +22,8 @@ from edge_lstm.tables.values import RowError, utf8_error
 from edge_lstm.text import LABEL_JOINT
 
 if TYPE_CHECKING:
-    from edge_lstm.classifier import Classifier
+    from edge_lstm.classifier import Classification, Classifier
+    from edge_lstm.questions import Questions
 
 # The bytes of a chunk's rows, compressed by themselves, and their summary.
 Scored = tuple[bytes, Summary]
@@ -96,25 +98,36 @@ class Predictor:
         reasons: the reason why a row has no text; None for the others.
         """
         good = [text for text in texts if text is not None]
+        classified = self._classifier._classify(
+            good, self._highest, batch_size=self._batch_size, windows=self._options.windows
+        )
+        return self.predictions(classified, reasons)
+
+    def predictions(
+        self, classification: Classification, reasons: Sequence[str | None]
+    ) -> Predictions:
+        """Return the predictions for rows whose texts are classified.
+
+        classification: of the rows that have a text.
+        reasons: as in :meth:`predict`.
+        """
+        probabilities, classified = classification
 
         def spread(column: list[Any], missing: str | None = None) -> list[Any]:
             """Return the values of the good texts, and ``missing`` for each error row."""
-            if len(good) == len(texts):
+            if len(column) == len(reasons):
                 return column
             values = iter(column)
             return [next(values) if reason is None else missing for reason in reasons]
 
         options = self._options
-        probabilities, classified = self._classifier._classify(
-            good, self._highest, batch_size=self._batch_size, windows=options.windows
-        )
         statuses: list[str] = [*classified]
         order = self._order(probabilities)
         names = []
         values = []
         for rank in order.T[: options.top]:
             names.append([self.labels[i] for i in rank.tolist()])
-            values.append(probabilities[np.arange(len(good)), rank])
+            values.append(probabilities[np.arange(len(probabilities)), rank])
         labels: list[str | None] = list(names[0])
         if self._is_multi_label:
             labels = self._joined(probabilities, order)
@@ -182,15 +195,114 @@ class Predictor:
         return label.split(LABEL_JOINT) if self._is_multi_label else (label,)
 
 
+@dataclass(frozen=True)
+class SeveralPredictions:
+    """Predictions of several questions for rows.
+
+    by_question: name of the question → its predictions.
+    errors: the reason why a row has no text, or None.
+    """
+
+    by_question: Mapping[str, Predictions]
+    errors: Sequence[str | None]
+
+    @property
+    def columns(self) -> list[Sequence[Any]]:
+        """The columns of the output, in the order of columns.plan_questions."""
+        parts = [part for each in self.by_question.values() for part in each.columns[:-1]]
+        return [*parts, self.errors]
+
+    @property
+    def statuses(self) -> list[str]:
+        """The status of each row: abstained if one of its questions is, else the first not ok."""
+        every = [each.statuses for each in self.by_question.values()]
+        return [_joint_status(row) for row in zip(*every)]
+
+    @property
+    def labels(self) -> list[str | None]:
+        """The labels of all questions, each with the name of its question."""
+        return [
+            None if label is None else f"{name}={label}"
+            for name, each in self.by_question.items()
+            for label in each.labels
+        ]
+
+    @cached_property
+    def named(self) -> dict[str, Sequence[str]]:
+        """As in Predictions."""
+        return {
+            f"{name}={value}": [f"{name}={label}" for label in labels]
+            for name, each in self.by_question.items()
+            for value, labels in each.named.items()
+        }
+
+
+def _joint_status(statuses: Sequence[str]) -> str:
+    if ABSTAINED in statuses:
+        return ABSTAINED
+    return next((status for status in statuses if status != "ok"), "ok")
+
+
+class SeveralPredictor:
+    """Classifiers of several questions with the resolved options of a run."""
+
+    def __init__(
+        self,
+        questions: Questions,
+        options: Mapping[str, ScoreOptions],
+        batch_size: int | None,
+    ) -> None:
+        """Take over options that come from columns.plan_questions.
+
+        batch_size: texts in one run of a model; None for the fastest number.
+        """
+        self._questions = questions
+        self._batch_size = batch_size
+        self._windows = any(each.windows for each in options.values())
+        self._predictors = {
+            name: Predictor(classifier, options[name], batch_size)
+            for name, classifier in questions.classifiers.items()
+        }
+        self._highest = {
+            name: classifier.model.choose_unfamiliar_threshold(options[name].unfamiliar)
+            for name, classifier in questions.classifiers.items()
+        }
+
+    def predict(
+        self, texts: Sequence[str | None], reasons: Sequence[str | None]
+    ) -> SeveralPredictions:
+        """Return the predictions for rows, see Predictor.predict."""
+        good = [text for text in texts if text is not None]
+        answers = self._questions.classify(
+            good, self._highest, batch_size=self._batch_size, windows=self._windows
+        )
+        return SeveralPredictions(
+            {
+                name: predictor.predictions(answers[name], reasons)
+                for name, predictor in self._predictors.items()
+            },
+            reasons,
+        )
+
+    def direct(self, output: OutputColumns) -> None:
+        """Return None: rows of several questions are not written by the engine."""
+
+    def selected(self, predictions: SeveralPredictions) -> Sequence[int]:
+        """Return the indexes of the rows that are written: of all."""
+        return range(len(predictions.errors))
+
+
 class Worker:
     """A predictor and the columns of the output. It can be pickled."""
 
-    def __init__(self, predictor: Predictor, output: OutputColumns, compression: str) -> None:
+    def __init__(
+        self, predictor: Predictor | SeveralPredictor, output: OutputColumns, compression: str
+    ) -> None:
         """Take over what a chunk needs.
 
         compression: of the output; see tables/compression.py.
         """
-        self._predictor = predictor
+        self._predictor: Any = predictor
         self._output = output
         self._compression = compression
         self._forbidden = frozenset(output.added)
@@ -264,7 +376,7 @@ class Worker:
                 )
 
 
-def _summary(chunk: Chunk, predictions: Predictions, written: int) -> Summary:
+def _summary(chunk: Chunk, predictions: Predictions | SeveralPredictions, written: int) -> Summary:
     statuses = Counter(predictions.statuses)
     labels = Counter[str]()
     for label, count in Counter(predictions.labels).items():

@@ -62,6 +62,7 @@ def read_labelled(
     label_separator: str | None = None,
     label_columns: Sequence[str] = (),
     multi_label: bool | None = None,
+    skip_unlabelled: bool = False,
 ) -> LabelledTexts:
     """Read labelled data.
 
@@ -78,6 +79,8 @@ def read_labelled(
     label_columns: the names or numbers of the columns of 0 and 1.
     multi_label: whether texts may have several labels; None: as the data are. If true,
         LABEL_JOINT is the default separator.
+    skip_unlabelled: leave rows without a label out: they answer other questions.
+
     Raises DataError with file and row if a row has no text, has no label and needs one, or has
     labels of an unknown form; TypeError if an option has the wrong type.
     """
@@ -91,13 +94,16 @@ def read_labelled(
         if labelled is None:
             continue
         text, names = labelled
+        if skip_unlabelled and not names:
+            continue
         texts.append(text)
         labels.append(names)
         if not names and not first:
             first = f"{row.source} row {row.number}: {reader.lacking}"
     unlabelled = labels.count(())
     if len(texts) == unlabelled and (reader.multi_label or not texts):
-        raise DataError(f"{inputs.sources[0].name} has no labelled row; check the file")
+        where = f" in the column {options.label_column}" if skip_unlabelled else ""
+        raise DataError(f"{inputs.sources[0].name} has no labelled row{where}; check the file")
     if reader.multi_label:
         return LabelledTexts(texts, labels, multi_label=True, columns=reader.columns)
     if unlabelled > 1:

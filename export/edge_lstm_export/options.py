@@ -162,6 +162,7 @@ class DataOptions(Options):
         2,000 texts or more.
     input_format, text_column, label_column: of labelled files that do not say them themselves.
     label_separator, label_columns: of texts with several labels, see tables.labelled.read_labelled.
+    skip_unlabelled: leave rows without a label out.
     """
 
     test: Path | None = None
@@ -173,6 +174,7 @@ class DataOptions(Options):
     label_column: str | None = None
     label_separator: str | None = None
     label_columns: tuple[str, ...] = ()
+    skip_unlabelled: bool = False
 
 
 @dataclass(frozen=True)

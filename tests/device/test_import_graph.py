@@ -7,6 +7,7 @@ module stands on the floor of its folder, or is named here.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -21,7 +22,8 @@ DEVICE, WORKSTATION = ROOT / "edge_lstm", ROOT / "export" / "edge_lstm_export"
 DEVICE_FLOORS = (
     "__main__",
     "cli __init__",  # __init__: the names of the API, imported when they are asked for
-    "scoring evaluation explain doctor latency",  # none knows another
+    "scoring evaluation explain doctor latency serving",  # none knows another
+    "questions",
     "classifier model_card live_page",
     "modelfile tables charts native",
     "model_checks answering familiarity extras atomic html ending parameters",
@@ -118,10 +120,27 @@ def test_the_device_side_hands_over_to_the_workstation_in_two_places() -> None:
     assert across <= HANDS_OVER
 
 
-@pytest.mark.parametrize("package", ["torch", "onnx", "pyarrow", "matplotlib", "ray"])
+@pytest.mark.parametrize("package", ["torch", "onnx", "pyarrow", "matplotlib", "ray", "httpx"])
 def test_nothing_of_the_device_imports_a_heavy_package_when_it_is_imported(package: str) -> None:
     for name, path in modules(DEVICE).items():
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             assert package not in {n.split(".")[0] for n in names}, name
+
+
+@pytest.mark.parametrize(
+    ("package", "modules_"),
+    [
+        ("starlette", {"edge_lstm.serving.app"}),
+        ("uvicorn", {"edge_lstm.serving.server"}),
+        ("httpx", {"edge_lstm.serving.upstream"}),
+    ],
+)
+def test_one_module_knows_each_package_of_the_server(package: str, modules_: set[str]) -> None:
+    knows = {
+        name
+        for name, path in modules(DEVICE).items()
+        if re.search(rf"^\s*(?:from|import) {package}\b", path.read_text(encoding="utf-8"), re.M)
+    }
+    assert knows == modules_

@@ -60,6 +60,7 @@ def test_the_workflow_tests_every_python_that_the_package_is_said_to_run_on() ->
     ("row", "folders"),
     [
         ("edge_lstm/", "edge_lstm"),
+        ("serving/", "edge_lstm/serving"),
         ("export/edge_lstm_export/", "export/edge_lstm_export"),
         ("train/", "export/edge_lstm_export/train"),
         ("train/sources/", "export/edge_lstm_export/train/sources"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -29,7 +29,8 @@ _SOURCES = (
     "Labelled CSV, TSV, JSONL, Parquet or fastText files; a folder with a subfolder per label; "
     "imdb."
 )
-_OUTPUT = "Checkpoint to write, a .safetensors file."
+_LABEL = "Column of the label. Several, each with this option, make a checkpoint each."
+_OUTPUT = "Checkpoint to write, a .safetensors file; with several label columns, a folder."
 _FORMAT = (
     "Input format: csv, tsv, jsonl, parquet or text (fastText), where the suffix does not say."
 )
@@ -57,7 +58,7 @@ def command(
     ] = None,
     input_format: Annotated[str | None, option("NAME", _FORMAT, _DATA)] = None,
     text_column: Annotated[str | None, option("NAME", "Column of the text.", _DATA)] = None,
-    label_column: Annotated[str | None, option("NAME", "Column of the label.", _DATA)] = None,
+    label_column: Annotated[list[str] | None, option("NAME", _LABEL, _DATA)] = None,
     label_separator: LabelSeparatorOption = None,
     label_columns: LabelColumnsOption = None,
     preset: Annotated[str | None, option("NAME", _PRESET, _MODEL, default="small")] = None,
@@ -83,8 +84,13 @@ def command(
 
     Writes FILE and the training history beside it (.history.json). --dry-run shows the plan.
     Ctrl-C stops; --resume continues, with the same result.
+
+    With --label-column several times, each column is a question of its own, with a checkpoint of
+    its name in the folder -o. A row without an answer is left out of that question.
     """
     from edge_lstm.cli.streams import spared_output
+    from edge_lstm.errors import DataError
+    from edge_lstm.questions import question_files
     from edge_lstm_export.cli.display import Display
     from edge_lstm_export.options import (
         NO_TEACHER,
@@ -96,15 +102,27 @@ def command(
 
     if output is None and not dry_run:
         raise typer.BadParameter("no output; give -o FILE.safetensors")
-    reading = DataOptions(
-        test=test, input_format=input_format, text_column=text_column, label_column=label_column,
-        label_separator=label_separator, label_columns=column_names(label_columns),
-    )  # fmt: skip
-    check_outputs([output], [*sources, test, unlabelled], parents=True)
+    columns: Sequence[str | None] = label_column or [None]
+    is_several = len(columns) > 1
+    targets = [output or Path("model.safetensors")]
+    if is_several:
+        if plan is not None or label_columns is not None:
+            raise DataError("--plan and --label-columns are for one question; name one column")
+        targets = question_files(output or Path("questions"), label_column or [])
+    readings = [
+        DataOptions(
+            test=test, input_format=input_format, text_column=text_column, label_column=column,
+            label_separator=label_separator, label_columns=column_names(label_columns),
+            skip_unlabelled=is_several,
+        )
+        for column in columns
+    ]  # fmt: skip
+    check_outputs(targets if output is not None else [], [*sources, test, unlabelled], parents=True)
     has_labeller = plan is not None
     if teacher is not None and teacher != NO_TEACHER:
         has_labeller |= not is_model_file(teacher)
-    check_sources(sources, reading, unlabelled, may_lack_labels=has_labeller)
+    for reading in readings:
+        check_sources(sources, reading, unlabelled, may_lack_labels=has_labeller)
     with Display():  # PyTorch takes seconds to load
         from edge_lstm_export.train.run import Job
 
@@ -117,7 +135,6 @@ def command(
     }
     edited = None if plan is None else _read_plan(plan, decided | {"--balance": balance or None})
     seed = (seed or 0) if edited is None else edited.seed
-    data = replace(reading, seed=seed)
     request = TrainingRequest(
         preset=TrainingRequest.preset if preset is None else preset,
         teacher=teacher,
@@ -126,14 +143,17 @@ def command(
         balance=balance,
         seed=seed,
     )
-    target = output or Path("model.safetensors")
-    job = Job(tuple(sources), target, data, request, edited, unlabelled, resume)
-    if dry_run:
-        _show_plan(job, as_json=as_json, verbose=verbose)
-        return
-    # The work is not lost if nobody reads what is printed.
-    with spared_output(f"{job.output} is complete"):
-        _train(job, as_json=as_json, verbose=verbose)
+    for target, reading in zip(targets, readings):
+        data = replace(reading, seed=seed)
+        job = Job(tuple(sources), target, data, request, edited, unlabelled, resume)
+        if dry_run:
+            _show_plan(job, as_json=as_json, verbose=verbose)
+            continue
+        if resume and is_several and target.exists() and not job.partial.exists():
+            continue
+        # The work is not lost if nobody reads what is printed.
+        with spared_output(f"{job.output} is complete"):
+            _train(job, as_json=as_json, verbose=verbose)
 
 
 def _show_plan(job: Job, *, as_json: bool, verbose: bool) -> None:

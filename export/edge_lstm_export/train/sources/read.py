@@ -220,6 +220,7 @@ def _read_labelled(path: Path, options: DataOptions, *, multi_label: bool = Fals
         label_separator=options.label_separator,
         label_columns=options.label_columns,
         multi_label=multi_label or None,
+        skip_unlabelled=options.skip_unlabelled,
     )
 
 

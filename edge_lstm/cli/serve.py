@@ -1,0 +1,119 @@
+"""``edge-lstm serve``: answers over HTTP."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edge_lstm.cli.options import option
+from edge_lstm.printable import printable
+
+_MODELS = "Model files, each with the name of its question, as in team=team.onnx.  [default: the "
+_MODELS += "embedded model, or with --upstream none]"
+_ABSTAIN = (
+    "Hand back unsure answers, so that at most this share of the rest is wrong, such as 0.02.  "
+    "[default: the model file's]"
+)
+_UNFAMILIAR = "Hand back texts unlike the training texts, and at most this share of the others."
+_UPSTREAM = "System One service that answers what is handed back, as https://HOST."
+_LOG = "Append the upstream's answers with their texts to this JSONL file, for 'train'."
+_SHADOW = "Share of the sure answers for which the upstream is asked too, to see drift."
+_ENGINE = "onnxruntime or native.  [default: EDGE_LSTM_ENGINE, else native if it is installed]"
+_TIMEOUT = "Seconds for a request to come, and for the upstream to answer."
+
+ModelsArgument = Annotated[
+    list[str] | None, typer.Argument(metavar="[[NAME=]MODEL]...", help=_MODELS, show_default=False)
+]
+HostOption = Annotated[str, option("ADDRESS", "Address to listen on.", "--host")]
+PortOption = Annotated[
+    int, option("PORT", "Port to listen on; 0 for a free one.", "--port", min=0, max=65535)
+]
+EngineOption = Annotated[str | None, option("NAME", _ENGINE, "--engine")]
+AbstainOption = Annotated[float | None, option("SHARE", _ABSTAIN, "--abstain")]
+UnfamiliarOption = Annotated[float | None, option("SHARE", _UNFAMILIAR, "--unfamiliar")]
+UpstreamOption = Annotated[str | None, option("URL", _UPSTREAM, "--upstream")]
+LogOption = Annotated[Path | None, option("FILE", _LOG, "--log")]
+ShadowOption = Annotated[float, option("SHARE", _SHADOW, "--shadow", min=0, max=1)]
+TimeoutOption = Annotated[float, option("SECONDS", _TIMEOUT, "--timeout", min=0.1, max=3600)]
+ConnectionsOption = Annotated[
+    int, option("N", "Connections open at once.", "--max-connections", min=1, max=100_000)
+]
+
+
+def command(
+    models: ModelsArgument = None,
+    host: HostOption = "127.0.0.1",
+    port: PortOption = 8000,
+    abstain: AbstainOption = None,
+    unfamiliar: UnfamiliarOption = None,
+    upstream: UpstreamOption = None,
+    log: LogOption = None,
+    shadow: ShadowOption = 0.0,
+    timeout: TimeoutOption = 10.0,
+    max_connections: ConnectionsOption = 512,
+    engine: EngineOption = None,
+) -> None:
+    """Answer questions about texts over HTTP: POST /v1/systemone (System One), POST /predict, GET
+    /v1/models, /health and /metrics (Prometheus).
+
+    A question is answered by the file that has its name and its options. With --upstream, all other
+    questions and unsure answers are handed back: the service at URL answers them, with the
+    client's own Authorization header. Nothing is sent anywhere without --upstream.
+
+    A model file that changes is taken over while the server runs. A damaged one is refused, and the
+    old one goes on.
+
+    Examples:
+
+        edge-lstm serve team=team.onnx urgent=urgent.onnx --abstain 0.02
+
+        edge-lstm serve --upstream https://HOST --log decisions.jsonl
+    """
+    from edge_lstm.atomic import check_distinct
+    from edge_lstm.errors import DataError
+    from edge_lstm.extras import check_installed
+    from edge_lstm.modelfile import EMBEDDED, embedded_model
+    from edge_lstm.native import fastest_engine
+    from edge_lstm.questions import parse_models
+
+    check_installed("serve", "'serve'")
+    from edge_lstm.serving.decisions import DecisionLog
+    from edge_lstm.serving.models import Models, Settings
+    from edge_lstm.serving.server import Limits, listen, serve
+    from edge_lstm.serving.service import HandBack, Service
+    from edge_lstm.serving.upstream import Upstream
+
+    if upstream is None and (log is not None or shadow):
+        raise DataError("--log and --shadow are about the upstream's answers; add --upstream URL")
+    named = parse_models(models or ([EMBEDDED] if upstream is None else []), by_file=True)
+    paths = {
+        name: embedded_model() if path == EMBEDDED and not Path(path).exists() else Path(path)
+        for name, path in named.items()
+    }
+    check_distinct([] if log is None else [log], paths.values())
+    settings = Settings(engine or fastest_engine(), abstain, unfamiliar)
+    served = Models(paths, settings)
+    hand_back = None
+    if upstream is not None:
+        client = Upstream(upstream, seconds=timeout)
+        hand_back = HandBack(client, None if log is None else DecisionLog(log), shadow)
+        for name, model in served.served.items():
+            if model.is_always_sure:
+                _say(f"note: {name} hands back no answer of its own; --abstain SHARE says when to")
+    service = Service(served, hand_back, report=_say)
+    listening = listen(host, port)
+    for model in service.list_models()["models"]:
+        _say(f"{model['name']}: {model['description']}")
+    try:
+        serve(service, listening, Limits(max_connections, timeout))
+    except KeyboardInterrupt:
+        # The server has answered what was under way: an ordinary end.
+        _say("ended")
+
+
+def _say(line: str) -> None:
+    """Print a line on standard error."""
+    print(printable(line), file=sys.stderr, flush=True)

@@ -1,0 +1,7 @@
+"""Answers over HTTP: the System One interface, with hand-back of what the files do not know.
+
+``protocol.py`` reads requests and writes answers, ``models.py`` holds the files and takes over
+changed ones, ``batching.py`` joins requests that come at once, ``decisions.py`` writes the log,
+``upstream.py`` asks the service behind, ``metrics.py`` counts. ``app.py`` joins them, and alone
+knows Starlette; ``server.py`` alone knows uvicorn.
+"""

@@ -1,0 +1,261 @@
+"""The System One interface: typed questions about a state in, answers with probabilities out.
+
+A question is a ``noul`` (yes or no), a ``choice`` of named options or a ``score`` on levels. Pure
+functions; docs/how-to/serve.md describes the JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from edge_lstm.errors import RequestError
+from edge_lstm.printable import shorten
+
+NOUL = "noul"
+CHOICE = "choice"
+SCORE = "score"
+TYPES = (NOUL, CHOICE, SCORE)
+
+# The most options of a question in the published interface.
+MAX_OPTIONS = 255
+MAX_QUESTIONS = 100
+MAX_TEXTS = 1000
+
+# Pairs of labels, in lower case, that make a file one of a yes/no question: no, then yes.
+_YES_NO = (("no", "yes"), ("false", "true"), ("0", "1"))
+
+_WHOLE = re.compile(r"-?[0-9]{1,9}")
+
+# Digits of a probability in an answer: more than a float32 holds.
+_DIGITS = 7
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no number of JSON")
+
+
+# Made once: json.loads makes one for each call that has an option.
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question of a request.
+
+    name: as the client calls it.
+    type: one of TYPES.
+    options: the names of the options of a choice, or the texts of the levels of a score.
+    raw: the question as it came, for the upstream.
+    """
+
+    name: str
+    type: str
+    options: tuple[str, ...]
+    raw: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A request with a text and questions about it.
+
+    text: the state. An object or a list is its JSON.
+    body: the request as it came, for the upstream.
+    """
+
+    text: str
+    questions: tuple[Question, ...]
+    body: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class AnswerKind:
+    """The kind of answers that a model file gives.
+
+    type: one of TYPES.
+    labels: of the file.
+    order: the columns of the labels: no and yes, the levels from the lowest, or all of them.
+    """
+
+    type: str
+    labels: tuple[str, ...]
+    order: tuple[int, ...]
+
+
+def parse_json(data: bytes) -> Any:
+    """Parse a body of strict JSON. Raises RequestError."""
+    try:
+        return _DECODER.decode(data.decode())
+    except RecursionError:
+        reason = "it is nested too deeply"
+    # Numbers of thousands of digits, and bytes that are not UTF-8, are ValueErrors too.
+    except ValueError as error:
+        reason = str(error)[:100]
+    raise RequestError(
+        f"the body is not JSON ({reason}); send a JSON object", status=400, kind="invalid_json"
+    )
+
+
+def parse_decision(data: bytes) -> Decision:
+    """Parse the body of ``POST /v1/systemone``. Raises RequestError."""
+    body = _object(parse_json(data))
+    if body.get("assets"):
+        raise RequestError("images cannot be read here; send a text as the state, without assets")
+    model = body.get("model")
+    if model is not None and not isinstance(model, str):
+        raise RequestError("model must be a string; any name will do")
+    asked = body.get("questions")
+    if not isinstance(asked, dict) or not asked:
+        raise RequestError("questions must be an object with a question or more by name")
+    if len(asked) > MAX_QUESTIONS:
+        raise RequestError(f"a request may have {MAX_QUESTIONS} questions, not {len(asked)}")
+    questions = tuple(_question(name, raw) for name, raw in asked.items())
+    return Decision(_text(body), questions, body)
+
+
+def parse_texts(data: bytes) -> list[str]:
+    """Parse the body of ``POST /predict``: ``{"texts": [...]}``. Raises RequestError."""
+    body = _object(parse_json(data))
+    texts = body.get("texts")
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+        raise RequestError("texts must be a list of strings")
+    if len(texts) > MAX_TEXTS:
+        raise RequestError(f"a request may have {MAX_TEXTS:,} texts, not {len(texts):,}")
+    return texts
+
+
+def _object(body: Any) -> dict[str, Any]:
+    if not isinstance(body, dict):
+        raise RequestError("the body must be a JSON object")
+    return body
+
+
+def _text(body: dict[str, Any]) -> str:
+    state = body.get("state")
+    if isinstance(state, str):
+        return state
+    if isinstance(state, (dict, list)):
+        return json.dumps(state, ensure_ascii=False)
+    raise RequestError("state must be a text, an object or a list")
+
+
+def _question(name: str, raw: Any) -> Question:
+    shown = shorten(name)
+    if not isinstance(raw, dict) or raw.get("type") not in TYPES:
+        raise RequestError(f"question {shown}: its type must be one of {', '.join(TYPES)}")
+    kind = raw["type"]
+    criteria = raw.get("criteria")
+    options: tuple[str, ...] = ()
+    if kind == NOUL:
+        if criteria is not None and not isinstance(criteria, dict):
+            raise RequestError(f"question {shown}: the criteria of a noul must be an object")
+    elif not isinstance(criteria, dict if kind == CHOICE else list) or not criteria:
+        wanted = "an object of options" if kind == CHOICE else "a list of levels"
+        raise RequestError(f"question {shown}: the criteria of a {kind} must be {wanted}")
+    else:
+        options = tuple(each if isinstance(each, str) else json.dumps(each) for each in criteria)
+    if len(options) > MAX_OPTIONS:
+        raise RequestError(
+            f"question {shown}: it may have {MAX_OPTIONS} options, not {len(options)}"
+        )
+    return Question(name, kind, options, raw)
+
+
+def kind_of(labels: Sequence[str]) -> AnswerKind:
+    """Return the kind of answers of a file that gives one of these labels.
+
+    Two labels that say yes and no make a noul. Three or more whole numbers that follow each other
+    make a score. All others make a choice.
+    """
+    lower = [label.lower() for label in labels]
+    for pair in _YES_NO:
+        if sorted(lower) == sorted(pair):
+            return AnswerKind(NOUL, tuple(labels), tuple(lower.index(each) for each in pair))
+    if len(labels) > 2 and all(_WHOLE.fullmatch(label) for label in labels):
+        numbers = [int(label) for label in labels]
+        levels = sorted(numbers)
+        if levels == list(range(levels[0], levels[0] + len(levels))):
+            return AnswerKind(SCORE, tuple(labels), tuple(map(numbers.index, levels)))
+    return AnswerKind(CHOICE, tuple(labels), tuple(range(len(labels))))
+
+
+def columns_of(question: Question, kind: AnswerKind) -> tuple[int, ...] | None:
+    """Return the column of each of a question's options; None if the file has other options.
+
+    A noul has the options no and yes. Levels of a score may be described in other words than
+    the file's numbers; there must be as many.
+    """
+    if question.type == NOUL:
+        return kind.order if kind.type == NOUL else None
+    columns = {label: column for column, label in enumerate(kind.labels)}
+    if columns.keys() == set(question.options) and len(columns) == len(question.options):
+        return tuple(map(columns.__getitem__, question.options))
+    if question.type == kind.type == SCORE and len(question.options) == len(kind.labels):
+        return kind.order
+    return None
+
+
+def answer(
+    question: Question, columns: Sequence[int], probabilities: Sequence[float]
+) -> dict[str, Any]:
+    """Return the answer to a question.
+
+    columns: from columns_of.
+    probabilities: of the file's labels, in their order.
+    """
+    shares = [round(probabilities[column], _DIGITS) for column in columns]
+    if question.type == NOUL:
+        return {"type": NOUL, "noul": shares[1]}
+    highest = max(shares)
+    count = len(shares)
+    # How far the best option stands out: 0 if all are equally probable, 1 if it is certain.
+    confidence = (count * highest - 1) / (count - 1) if count > 1 else 1.0
+    confidence = round(min(max(confidence, 0.0), 1.0), _DIGITS)
+    if question.type == CHOICE:
+        return {
+            "type": CHOICE,
+            "choice": question.options[shares.index(highest)],
+            "confidence": confidence,
+            "probabilities": dict(zip(question.options, shares)),
+        }
+    expected = sum(level * share for level, share in enumerate(shares)) / sum(shares)
+    levels = [str(level) for level in range(count)]
+    return {
+        "type": SCORE,
+        "score": round(expected, _DIGITS),
+        "confidence": confidence,
+        "legend": dict(zip(levels, question.raw["criteria"])),
+        "probabilities": dict(zip(levels, shares)),
+    }
+
+
+def label_of(question: Question, given: Any) -> tuple[str, float | None]:
+    """Return the label that an upstream's answer stands for, and its probability if it says one.
+
+    A noul is yes or no. A score is its nearest level, without a probability.
+
+    Raises ValueError if the answer does not answer the question.
+    """
+    if not isinstance(given, dict) or given.get("type") != question.type:
+        raise ValueError(f"it is no {question.type}")
+    if question.type == NOUL:
+        share = _number(given.get("noul"), 1)
+        return ("yes", share) if share >= 0.5 else ("no", 1 - share)
+    if question.type == SCORE:
+        return str(round(_number(given.get("score"), len(question.options) - 1))), None
+    chosen = given.get("choice")
+    if not isinstance(chosen, str) or chosen not in question.options:
+        raise ValueError("its choice is none of the options")
+    probabilities = given.get("probabilities")
+    if not isinstance(probabilities, dict) or chosen not in probabilities:
+        return chosen, None
+    return chosen, _number(probabilities[chosen], 1)
+
+
+def _number(value: Any, most: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= most:
+        raise ValueError(f"its value is no number from 0 to {most}")
+    return float(value)

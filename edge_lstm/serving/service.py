@@ -1,0 +1,287 @@
+"""Requests in, answers out: the files give the sure answers, the upstream the others."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from edge_lstm._version import __version__
+from edge_lstm.errors import OutputError, RequestError, first_line
+from edge_lstm.printable import listed, shorten
+from edge_lstm.serving import protocol
+from edge_lstm.serving.batching import Batcher
+from edge_lstm.serving.decisions import DecisionLog
+from edge_lstm.serving.metrics import Metrics
+from edge_lstm.serving.models import Answer, Models
+from edge_lstm.serving.protocol import Decision, Question
+from edge_lstm.serving.upstream import Reply, Upstream
+
+# The name of the model in an answer of the files alone.
+MODEL = "edge-lstm"
+
+# Counts a question that no file has: clients name questions as they like.
+OTHER = "other"
+
+# Requests for comparison that are with the upstream at once; more are left out.
+_MOST_SHADOWS = 16
+
+_CHECK_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class HandBack:
+    """How questions are handed back.
+
+    upstream: answers them.
+    log: of its answers; None for none.
+    shadow: a share of the sure answers; the upstream is asked for them too, to compare.
+    """
+
+    upstream: Upstream
+    log: DecisionLog | None = None
+    shadow: float = 0.0
+
+
+class Service:
+    """The server without HTTP: bodies and headers in, JSON values out."""
+
+    def __init__(
+        self,
+        models: Models,
+        hand_back: HandBack | None = None,
+        *,
+        report: Callable[[str], None] = lambda line: None,
+    ) -> None:
+        """Set up a service.
+
+        hand_back: None: no question leaves this machine.
+        report: takes a line for the person who runs the server.
+        """
+        self.models = models
+        self.metrics = Metrics()
+        self.report = report
+        self._hand_back = hand_back
+        self._batcher = Batcher(models.classify)
+        self._shadows: set[asyncio.Task[None]] = set()
+        self._is_log_broken = False
+
+    async def decide(self, data: bytes, authorization: str | None) -> dict[str, Any]:
+        """Answer ``POST /v1/systemone``.
+
+        data: the body.
+        authorization: the client's header, for the upstream.
+
+        Raises RequestError.
+        """
+        decision = protocol.parse_decision(data)
+        sure, others = await self._ask_files(decision)
+        compared = self._to_compare(decision, sure)
+        if not others:
+            if compared:
+                self._compare_later(decision, compared, sure, authorization)
+            return _body(decision, sure)
+        reply = await self._ask_upstream(decision, others, compared, sure, authorization)
+        for question in others:
+            self.metrics.count("answers_total", self._counted_as(question), "upstream")
+        self._write(decision, reply, self._compare(reply, compared, sure))
+        return _body(decision, {**reply.answers, **sure}, reply)
+
+    async def predict(self, data: bytes, authorization: str | None) -> dict[str, Any]:
+        """Answer ``POST /predict``: for each text, what each file says. Raises RequestError."""
+        texts = protocol.parse_texts(data)
+        names = frozenset(self.models.served)
+        found = await asyncio.gather(*[self._batcher.submit(text, names) for text in texts])
+        return {
+            "predictions": [
+                {name: each.prediction.to_json() for name, each in answers.items()}
+                for answers in found
+            ]
+        }
+
+    def list_models(self) -> dict[str, Any]:
+        """Answer ``GET /v1/models``: the question that each file answers."""
+        models = []
+        for name, model in self.models.served.items():
+            labels = model.classifier.labels
+            kind = "several labels" if model.kind is None else model.kind.type
+            models.append(
+                {
+                    "name": name,
+                    "description": f"{kind}: {listed([shorten(label) for label in labels])}",
+                    "release_date": model.date,
+                    "type": kind,
+                    "labels": list(labels),
+                    "sha256": model.sha256,
+                }
+            )
+        return {"models": models}
+
+    def health(self) -> dict[str, Any]:
+        """Answer ``GET /health``."""
+        return {"status": "ok", "version": __version__, "questions": list(self.models.served)}
+
+    async def refresh(self) -> None:
+        """Take over model files that were changed."""
+        try:
+            changes = await asyncio.to_thread(self.models.refresh)
+        except Exception as error:
+            # The server goes on with the files that it has, and looks again.
+            self.report(f"cannot look for changed model files: {first_line(error)}")
+            return
+        for name, refused in changes:
+            self.metrics.count("reloads_total", name, "refused" if refused else "taken")
+            if refused is None:
+                self.report(f"{name}: took over the changed {self.models.served[name].path}")
+            else:
+                self.report(f"{name}: the changed file is refused, the old one goes on: {refused}")
+
+    async def watch(self) -> None:
+        """Look for changed model files until the task is cancelled."""
+        while True:
+            await asyncio.sleep(_CHECK_SECONDS)
+            await self.refresh()
+
+    async def close(self) -> None:
+        """Wait for comparisons under way, and close connections and log."""
+        await asyncio.gather(*self._shadows, return_exceptions=True)
+        if self._hand_back is not None:
+            await self._hand_back.upstream.close()
+            if self._hand_back.log is not None:
+                self._hand_back.log.close()
+
+    async def _ask_files(self, decision: Decision) -> tuple[dict[str, Any], list[Question]]:
+        """Return the sure answers by question, and the other questions."""
+        served = self.models.served
+        names = frozenset(each.name for each in decision.questions if each.name in served)
+        found: dict[str, Answer] = {}
+        if names:
+            found = await self._batcher.submit(decision.text, names)
+        sure = {}
+        others = []
+        for question in decision.questions:
+            answer = found.get(question.name)
+            kind = None if answer is None else answer.model.kind
+            columns = None if kind is None else protocol.columns_of(question, kind)
+            if answer is None or columns is None:
+                others.append(question)
+                if self._hand_back is None:
+                    raise self._foreign(question)
+                continue
+            self.metrics.count("labels_total", question.name, answer.best)
+            self.metrics.count("statuses_total", question.name, answer.prediction.status)
+            if not answer.is_sure:
+                others.append(question)
+                continue
+            self.metrics.count("answers_total", question.name, "file")
+            probabilities = list(answer.prediction.probabilities.values())
+            sure[question.name] = protocol.answer(question, columns, probabilities)
+        return sure, others
+
+    def _foreign(self, question: Question) -> RequestError:
+        known = [f"{each['name']} ({each['description']})" for each in self.list_models()["models"]]
+        return RequestError(
+            f"no file answers the {question.type} {shorten(question.name)} with these options; "
+            f"ask {listed(known)}",
+            kind="unknown_question",
+        )
+
+    async def _ask_upstream(
+        self,
+        decision: Decision,
+        others: Sequence[Question],
+        compared: Sequence[Question],
+        sure: dict[str, Any],
+        authorization: str | None,
+    ) -> Reply:
+        """Ask the upstream. Raises RequestError, with the sure answers for the client."""
+        try:
+            if self._hand_back is None:
+                raise RequestError(
+                    "the files are not sure, and there is no upstream to ask; start the server "
+                    "with --upstream",
+                    status=503,
+                    kind="not_sure",
+                )
+            asked = [*others, *compared]
+            return await self._hand_back.upstream.ask(decision, asked, authorization)
+        except RequestError as error:
+            if "reason" in error.details:
+                self.metrics.count("upstream_failures_total", str(error.details["reason"]))
+            details = {
+                **error.details,
+                "questions": [question.name for question in others],
+                "answers": sure,
+            }
+            raise RequestError(
+                str(error), status=error.status, kind=error.kind, details=details
+            ) from None
+
+    def _to_compare(self, decision: Decision, sure: dict[str, Any]) -> list[Question]:
+        """Return the questions with a sure answer, for the share of requests that is compared."""
+        if self._hand_back is None or random.random() >= self._hand_back.shadow:
+            return []
+        return [question for question in decision.questions if question.name in sure]
+
+    def _compare(
+        self, reply: Reply, compared: Sequence[Question], sure: dict[str, Any]
+    ) -> dict[str, str]:
+        """Count the comparisons, and return the files' own labels."""
+        ours = {}
+        for question in compared:
+            ours[question.name], _ = protocol.label_of(question, sure[question.name])
+            self.metrics.count("shadow_total", question.name)
+            if reply.labels[question.name][0] != ours[question.name]:
+                self.metrics.count("shadow_disagreements_total", question.name)
+        return ours
+
+    def _compare_later(
+        self,
+        decision: Decision,
+        compared: Sequence[Question],
+        sure: dict[str, Any],
+        authorization: str | None,
+    ) -> None:
+        """Compare in a task of its own, so that the client does not wait."""
+
+        async def compare() -> None:
+            try:
+                reply = await self._ask_upstream(decision, [], compared, sure, authorization)
+            except RequestError:
+                return
+            self._write(decision, reply, self._compare(reply, compared, sure))
+
+        if len(self._shadows) < _MOST_SHADOWS:
+            task = asyncio.get_running_loop().create_task(compare())
+            self._shadows.add(task)
+            task.add_done_callback(self._shadows.discard)
+
+    def _write(self, decision: Decision, reply: Reply, ours: dict[str, str]) -> None:
+        """Write the upstream's answers to the log. A full disk stops no answer."""
+        if self._hand_back is None or self._hand_back.log is None:
+            return
+        try:
+            self._hand_back.log.write(decision.text, reply.labels, model=reply.model, answered=ours)
+            self._is_log_broken = False
+        except OutputError as error:
+            self.metrics.count("log_failures_total")
+            if not self._is_log_broken:
+                self.report(f"{error}; answers go on without the log")
+            self._is_log_broken = True
+
+    def _counted_as(self, question: Question) -> str:
+        return question.name if question.name in self.models.served else OTHER
+
+
+def _body(
+    decision: Decision, answers: dict[str, Any], reply: Reply | None = None
+) -> dict[str, Any]:
+    """Return the body of an answer, its answers in the order of the questions."""
+    usage: Any = {"input_tokens": 0, "output_tokens": 0}
+    return {
+        "model": MODEL if reply is None else reply.model,
+        "answers": {each.name: answers[each.name] for each in decision.questions},
+        "usage": usage if reply is None or reply.usage is None else reply.usage,
+    }

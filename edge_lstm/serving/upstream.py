@@ -1,0 +1,185 @@
+"""The service behind: a System One interface that answers what the files hand back."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from edge_lstm.errors import DataError, RequestError, first_line
+from edge_lstm.extras import needs
+from edge_lstm.printable import shorten
+from edge_lstm.serving.protocol import Decision, Question, label_of, parse_json
+
+if TYPE_CHECKING:
+    import httpx
+
+PATH = "/v1/systemone"
+
+# Requests that are with the upstream at once.
+_MOST_REQUESTS = 100
+_MOST_BYTES = 4 * 2**20
+
+# Statuses that are about the client's request or key: the client gets them as they are.
+_OF_THE_CLIENT = frozenset({400, 401, 402, 403, 404, 413, 422, 429})
+
+
+@dataclass(frozen=True)
+class Reply:
+    """The upstream's answers.
+
+    model: its name for its model.
+    answers: by question, as they came.
+    labels: by question: the label, and its probability if the answer has one.
+    usage: as it came.
+    """
+
+    model: str
+    answers: dict[str, Any]
+    labels: dict[str, tuple[str, float | None]]
+    usage: Any
+
+
+class Upstream:
+    """A client of the upstream. Only what a client of this server asks is sent there."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        seconds: float,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        """Set up the client; nothing is sent yet.
+
+        url: of the service, with or without PATH.
+        seconds: a request may take so long.
+        transport: instead of the network, for tests.
+
+        Raises DataError for another URL than of http or https.
+        """
+        self.url = endpoint(url)
+        self._seconds = seconds
+        with needs("serve", "--upstream"):
+            import httpx
+        self._errors = httpx.HTTPError
+        # A redirect is not followed: the key is for this address only.
+        self._client = httpx.AsyncClient(
+            timeout=seconds,
+            transport=transport,
+            limits=httpx.Limits(max_connections=_MOST_REQUESTS),
+        )
+
+    async def ask(
+        self, decision: Decision, questions: Sequence[Question], authorization: str | None
+    ) -> Reply:
+        """Ask the upstream some of a request's questions.
+
+        authorization: the client's own header; None if it sent none.
+
+        Raises RequestError: of the upstream's status if the client is to blame, else 503.
+        """
+        body = {**decision.body, "questions": {each.name: each.raw for each in questions}}
+        headers = {b"content-type": b"application/json"}
+        if authorization is not None:
+            # The bytes that came: a header is read as latin-1.
+            headers[b"authorization"] = authorization.encode("latin-1")
+        content = json.dumps(body).encode()
+        try:
+            # A reply that trickles in keeps each wait of the client short.
+            status, data, reply_headers = await asyncio.wait_for(
+                self._post(content, headers), self._seconds
+            )
+        except (asyncio.TimeoutError, TimeoutError):
+            raise _unavailable(f"it gave no answer in {self._seconds:g} s", "timeout") from None
+        except self._errors as error:
+            reason = first_line(error)
+            raise _unavailable(f"it cannot be reached ({reason})", "unreachable") from None
+        if status in _OF_THE_CLIENT:
+            raise _refusal(status, data, reply_headers)
+        if status != 200:
+            raise _unavailable(f"it answered with status {status}", f"status_{status}")
+        return _reply(data, questions)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    async def _post(
+        self, content: bytes, headers: dict[bytes, bytes]
+    ) -> tuple[int, bytes, Mapping[str, str]]:
+        request = self._client.stream("POST", self.url, content=content, headers=headers)
+        data = b""
+        async with request as response:
+            async for part in response.aiter_bytes():
+                data += part
+                if len(data) > _MOST_BYTES:
+                    raise _unavailable("its answer is too long", "too_long")
+            return response.status_code, data, response.headers
+
+
+def endpoint(url: str) -> str:
+    """Return the address of the interface. Raises DataError."""
+    try:
+        parts = urlsplit(url)
+        is_usable = parts.scheme in ("http", "https") and bool(parts.hostname)
+        _ = parts.port
+    except ValueError:
+        is_usable = False
+    if not is_usable:
+        raise DataError(f"--upstream {url} is no URL of a service; write https://HOST")
+    return url if parts.path.rstrip("/").endswith(PATH) else url.rstrip("/") + PATH
+
+
+def _reply(data: bytes, questions: Sequence[Question]) -> Reply:
+    """Return the upstream's answers. Raises RequestError if one is missing or of another shape."""
+    try:
+        body = parse_json(data)
+    except RequestError:
+        raise _unavailable("its answer is not JSON", "not_json") from None
+    answers = body.get("answers") if isinstance(body, dict) else None
+    if not isinstance(answers, dict):
+        raise _unavailable("its answer has another shape", "shape")
+    labels = {}
+    for question in questions:
+        try:
+            labels[question.name] = label_of(question, answers.get(question.name))
+        except ValueError as error:
+            raise _unavailable(
+                f"its answer to {shorten(question.name)} has another shape: {error}", "shape"
+            ) from None
+    model = body.get("model")
+    return Reply(
+        model if isinstance(model, str) else "",
+        {question.name: answers[question.name] for question in questions},
+        labels,
+        body.get("usage"),
+    )
+
+
+def _unavailable(what: str, reason: str) -> RequestError:
+    return RequestError(
+        f"the upstream is needed, and {what}; try again later",
+        status=503,
+        kind="upstream_unavailable",
+        details={"reason": reason},
+    )
+
+
+def _refusal(status: int, data: bytes, headers: Mapping[str, str]) -> RequestError:
+    try:
+        said = parse_json(data)
+    except RequestError:
+        said = None
+    details: dict[str, Any] = {"reason": f"status_{status}", "upstream": said}
+    if "retry-after" in headers:
+        details["retry_after"] = headers["retry-after"]
+    return RequestError(
+        f"the upstream refused the request with status {status}; see its own words in upstream",
+        status=status,
+        kind="upstream_refused",
+        details=details,
+    )

@@ -1,0 +1,222 @@
+"""Several questions on the same texts: predict, score, and the Python API."""
+
+from __future__ import annotations
+
+import csv
+import json
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edge_lstm import Classifier, DataError, RunOptions, ScoreOptions, score_files
+from edge_lstm.cli import run
+from edge_lstm.questions import Questions, one_or_several, parse_models
+from edge_lstm.text import Tokenizer
+from tests.model_files import compact, edited, multi_label
+
+TEXTS = ["A wonderful film.", "Dull, and far too long!", "the film", ""]
+ONE = RunOptions(workers=1)
+
+
+@pytest.fixture(autouse=True)
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """team.onnx and urgent.onnx, with one vocabulary, in the working folder."""
+    monkeypatch.chdir(tmp_path)
+    Path("team.onnx").write_bytes(edited({"labels": compact(["returns", "billing"])}))
+    Path("urgent.onnx").write_bytes(edited({"labels": compact(["no", "yes"])}))
+    with Path("in.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([["id", "text"], *enumerate(TEXTS)])
+
+
+def rows(path: str) -> list[dict[str, str]]:
+    with Path(path).open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "native"])
+def test_every_answer_is_that_of_its_file_alone(engine: str) -> None:
+    if engine == "native":
+        pytest.importorskip("edge_lstm_native")
+    paths = {"team": "team.onnx", "urgent": "urgent.onnx"}
+    questions = Questions.load(paths, engine=engine)
+    together = questions.classify(TEXTS)
+    predictions = questions.predict(TEXTS, threshold=0.9)
+    for name, path in paths.items():
+        alone = Classifier.load(path, engine=engine)
+        assert np.array_equal(together[name].probabilities, alone.probabilities(TEXTS))
+        assert predictions[name] == alone.predict(TEXTS, threshold=0.9)
+
+
+def test_files_of_one_vocabulary_turn_a_text_into_ids_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    paths: dict[str, str | None] = {"a": "team.onnx", "b": "urgent.onnx", "other": None}
+    questions = pickle.loads(pickle.dumps(Questions.load(paths, engine="onnxruntime")))
+    encoded = []
+    encode = Tokenizer.encode_text
+
+    def counted(self: Tokenizer, text: str) -> Any:
+        encoded.append(text)
+        return encode(self, text)
+
+    monkeypatch.setattr(Tokenizer, "encode_text", counted)
+    assert set(questions.classify(TEXTS)) == {"a", "b", "other"}
+    assert len(encoded) == 2 * len(TEXTS)
+    assert set(questions.classify(TEXTS, names=["b"])) == {"b"}
+
+
+def test_predict_writes_each_questions_fields_in_the_order_of_the_models(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    models = ["-m", "urgent=urgent.onnx", "-m", "team=team.onnx"]
+    run(["predict", *models, *TEXTS[:2], "--threshold", "0.96"])
+    first, second = (line.split("\t") for line in capsys.readouterr().out.splitlines())
+    assert [first[0], first[2], first[3], first[5]] == ["", "abstained", "", "abstained"]
+    assert [second[0], second[2], second[3], second[5]] == ["no", "ok", "returns", "ok"]
+    run(["predict", *models, TEXTS[0], "--json", "--top", "2"])
+    values = json.loads(capsys.readouterr().out)
+    assert list(values) == ["urgent", "team"]
+    assert values["urgent"]["label"] == "yes" and len(values["team"]["top"]) == 2
+
+
+@pytest.mark.parametrize("options", [[], ["--json"], ["--top", "2"]])
+def test_one_model_without_a_name_is_written_as_ever(
+    options: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(["predict", "-m", "team.onnx", *options, TEXTS[0]])
+    alone = capsys.readouterr().out
+    run(["predict", "-m", "team=team.onnx", *options, TEXTS[0]])
+    named = capsys.readouterr().out
+    assert named == (f'{{"team": {alone.strip()}}}\n' if "--json" in options else alone)
+
+
+def test_score_adds_columns_for_each_question_in_one_pass() -> None:
+    models = ["-m", "team=team.onnx", "-m", "u=urgent.onnx"]
+    run(["score", "in.csv", "-o", "out.csv", "-q", *models])
+    scored = rows("out.csv")
+    assert list(scored[0]) == [
+        *("id", "text", "team", "team_probability", "team_status"),
+        *("u", "u_probability", "u_status", "error"),
+    ]
+    for name, path in (("team", "team.onnx"), ("u", "urgent.onnx")):
+        run(["score", "in.csv", "-o", "alone.csv", "-q", "-m", path])
+        for row, alone in zip(scored, rows("alone.csv")):
+            assert row[name] == alone["label"]
+            assert row[f"{name}_probability"] == alone["probability"]
+            assert row[f"{name}_status"] == alone["status"]
+
+
+def test_scores_of_several_questions_are_the_same_with_workers_and_after_a_resume() -> None:
+    models = {"team": "team.onnx", "urgent": "urgent.onnx"}
+    options = ScoreOptions(all_probabilities=True, top=2, threshold=0.6)
+    with Path("in.csv").open("a", newline="") as file:
+        csv.writer(file).writerows([[i, f"{i} good films"] for i in range(50)])
+    summary = score_files("in.csv", "one.csv", model=models, options=options, run=ONE)
+    many = RunOptions(workers=2, chunk_rows=5, resume=True)
+    score_files("in.csv", "two.csv", model=models, options=options, run=many)
+    assert Path("one.csv").read_bytes() == Path("two.csv").read_bytes()
+    assert summary.rows == 54 and summary.written == 54
+    assert summary.labels["team=returns"] + summary.labels["team=billing"] <= 54
+    assert summary.model == "team=team.onnx, urgent=urgent.onnx"
+    assert list(rows("one.csv")[0])[2:10] == [
+        *("team", "team_probability", "team_label_2", "team_p_2"),
+        *("team_probability_returns", "team_probability_billing", "team_status", "urgent"),
+    ]
+
+
+def test_rows_without_a_text_are_errors_of_the_row() -> None:
+    Path("in.jsonl").write_text('{"text": "good"}\n{"text": null}\n')
+    models = {"team": "team.onnx", "urgent": "urgent.onnx"}
+    summary = score_files("in.jsonl", "out.jsonl", model=models, run=ONE)
+    good, bad = map(json.loads, Path("out.jsonl").read_text().splitlines())
+    assert good["team_status"] == "ok" and good["error"] is None
+    assert bad["team"] is None and bad["urgent_status"] == "error" and bad["error"]
+    assert summary.errors == 1
+
+
+def test_a_file_of_several_labels_may_be_one_of_the_questions() -> None:
+    Path("many.onnx").write_bytes(edited(multi_label([0.5, 0.5])))
+    models = {"team": "team.onnx", "many": "many.onnx"}
+    score_files("in.csv", "out.csv", model=models, run=ONE)
+    assert rows("out.csv")[0]["many"] == "pos"
+
+
+def test_names_that_the_input_has_get_a_prefix() -> None:
+    Path("in.csv").write_text("text,team\ngood,x\n")
+    summary = score_files("in.csv", "out.csv", model={"team": "team.onnx"}, run=ONE)
+    assert summary.added_columns[0] == "edge_lstm_team"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("-m team.onnx -m urgent.onnx", "needs a name"),
+        ("-m a=team.onnx -m urgent.onnx", "needs a name"),
+        ("-m a=team.onnx -m a=urgent.onnx", "two models have the name a"),
+        ("-m a=", "names no file"),
+        ("-m a=none.onnx", "no model file at none.onnx"),
+        ("-m a=team.onnx --only-label billing", "are for one model"),
+        ("-m a=team.onnx --only-abstained", "are for one model"),
+        ("-m a=team.onnx -m a_probability=urgent.onnx", "make a column 'a_probability'"),
+        ("-m error=team.onnx", "make a column 'error'"),
+        ("-m a=team.onnx --engine ray", "takes one model"),
+        ("-m a=team.onnx --abstain 0.02", "no risk-coverage curve"),
+    ],
+)
+def test_questions_that_do_not_fit_are_one_line(arguments: str, said: str) -> None:
+    with pytest.raises(DataError, match=said):
+        run(["score", "in.csv", "-o", "out.csv", "-q", *arguments.split()])
+    assert not Path("out.csv").exists()
+
+
+def test_a_file_whose_name_has_an_equals_sign_is_a_file() -> None:
+    Path("team.onnx").rename("lr=1.onnx")
+    assert one_or_several(["lr=1.onnx"]) == "lr=1.onnx"
+    assert one_or_several(["runs/lr=2.onnx"]) == "runs/lr=2.onnx"
+    assert one_or_several(["lr=2.onnx"]) == {"lr": "2.onnx"}
+    assert parse_models(["team=lr=1.onnx"]) == {"team": "lr=1.onnx"}
+    assert parse_models(["a/tickets.int8.onnx", "b=c.onnx"], by_file=True) == {
+        "tickets": "a/tickets.int8.onnx",
+        "b": "c.onnx",
+    }
+
+
+LOG = [
+    {"text": "A wonderful film.", "team": "billing"},
+    {"text": "Dull, and far too long!", "urgent": "no"},
+    {"text": "Dull, and far too long!", "team": "billing", "urgent": "no"},
+]
+
+
+def test_evaluate_measures_each_question_on_the_rows_that_answer_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Path("log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in LOG))
+    models = ["-m", "team=team.onnx", "-m", "urgent=urgent.onnx"]
+    run(["evaluate", *models, "log.jsonl", "--json"])
+    values = json.loads(capsys.readouterr().out)
+    assert values["team"]["texts"] == 2 and values["urgent"]["texts"] == 2
+    assert values["team"]["models"][0]["accuracy"] == 0.5
+    assert values["urgent"]["models"][0]["accuracy"] == 1.0
+    run(["evaluate", *models, "log.jsonl"])
+    out = capsys.readouterr().out
+    assert out.index("team:") < out.index("urgent:")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("-m team=team.onnx other.onnx log.jsonl", "give one file"),
+        ("-m team=team.onnx -", "give one file"),
+        ("-m team=team.onnx log.jsonl --label-column team", "--label-column is for one question"),
+        ("-m team.onnx log.jsonl", "needs a name"),
+        ("-m stars=team.onnx log.jsonl", "no column 'stars'"),
+        ("-m empty=team.onnx log.jsonl", "no labelled row in the column empty"),
+    ],
+)
+def test_an_evaluation_of_questions_that_do_not_fit_is_one_line(arguments: str, said: str) -> None:
+    rows_ = [{**row, "empty": None} for row in LOG]
+    Path("log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows_))
+    with pytest.raises(DataError, match=said):
+        run(["evaluate", *arguments.split()])

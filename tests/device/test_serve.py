@@ -1,0 +1,539 @@
+"""serve, without sockets: what the files answer, what is handed back, and what clients get."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import os
+import shutil
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("starlette")
+httpx = pytest.importorskip("httpx")
+
+from edge_lstm.errors import DataError, OutputError  # noqa: E402
+from edge_lstm.serving.app import MAX_BODY_BYTES, create_app  # noqa: E402
+from edge_lstm.serving.decisions import DecisionLog  # noqa: E402
+from edge_lstm.serving.models import Models, Settings  # noqa: E402
+from edge_lstm.serving.service import HandBack, Service  # noqa: E402
+from edge_lstm.serving.upstream import Upstream, endpoint  # noqa: E402
+from tests.model_files import compact, edited, multi_label  # noqa: E402
+
+SURE = "A wonderful film."
+UNSURE = "the film"
+TEAM = {"type": "choice", "instructions": "Which team?", "criteria": {"billing": "", "returns": ""}}
+URGENT = {"type": "noul", "instructions": "Is it urgent?"}
+# From 0.9 on none of 400 answers is wrong.
+CURVE = compact({"data": "d", "texts": 1000, "points": [[0.0, 1000, 120], [0.9, 400, 0]]})
+ONNXRUNTIME = "onnxruntime"
+
+Handler = Callable[[Any], Any]
+
+
+def team_file(folder: Path, labels: tuple[str, str] = ("returns", "billing")) -> Path:
+    """A file that answers SURE with the second label at 0.95, and UNSURE with the first at 0.66."""
+    path = folder / "team.onnx"
+    new = folder / "new.onnx"
+    new.write_bytes(edited({"labels": compact(labels), "abstention": CURVE}))
+    new.replace(path)
+    return path
+
+
+class Server:
+    """A service with its files, its upstream and its log, asked without sockets."""
+
+    def __init__(
+        self,
+        folder: Path,
+        handler: Handler | None = None,
+        *,
+        names: tuple[str, ...] = ("team",),
+        shadow: float = 0.0,
+        settings: Settings | None = None,
+        seconds: float = 60,
+        log: Path | None = None,
+    ) -> None:
+        self.file = team_file(folder)
+        self.log = log or folder / "decisions.jsonl"
+        self.lines: list[str] = []
+        self.asked: list[Any] = []
+        hand_back = None
+        if handler is not None:
+
+            async def answer(request: Any) -> Any:
+                self.asked.append(request)
+                response = handler(request)
+                return await response if asyncio.iscoroutine(response) else response
+
+            transport = httpx.MockTransport(answer)
+            upstream = Upstream("https://up.example", seconds=seconds, transport=transport)
+            hand_back = HandBack(upstream, DecisionLog(self.log), shadow)
+        chosen = settings or Settings(ONNXRUNTIME, abstain=0.02)
+        models = Models(dict.fromkeys(names, self.file), chosen)
+        self.service = Service(models, hand_back, report=self.lines.append)
+        self.app = create_app(self.service)
+
+    def decide(self, state: Any, **questions: Any) -> Any:
+        return self.ask("/v1/systemone", json={"state": state, "questions": questions})
+
+    def ask(self, path: str, method: str = "POST", **request: Any) -> Any:
+        """One response; what was begun behind it is complete."""
+
+        async def one() -> Any:
+            response = await self.client().request(method, path, **request)
+            await asyncio.gather(*self.service._shadows)
+            return response
+
+        return asyncio.run(one())
+
+    def client(self) -> Any:
+        transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
+        return httpx.AsyncClient(transport=transport, base_url="http://test")
+
+    def logged(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.log.read_text(encoding="utf-8").splitlines()]
+
+
+def replied(**answers: Any) -> Handler:
+    return lambda request: httpx.Response(
+        200, json={"model": "large-1", "answers": answers, "usage": {"input_tokens": 7}}
+    )
+
+
+def urgent(share: float) -> dict[str, Any]:
+    return {"type": "noul", "noul": share}
+
+
+def returns() -> dict[str, Any]:
+    return {"type": "choice", "choice": "returns", "probabilities": {"returns": 0.8}}
+
+
+def error_of(response: Any, status: int) -> dict[str, Any]:
+    """The error of a response: JSON on one line, without a traceback."""
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/json"
+    assert "\n" not in response.text and "Traceback" not in response.text
+    error: dict[str, Any] = response.json()["error"]
+    return error
+
+
+def test_a_sure_answer_is_given_here_and_nothing_is_sent(tmp_path: Path) -> None:
+    server = Server(tmp_path, replied())
+    response = server.decide(SURE, team=TEAM)
+    assert response.status_code == 200
+    answer = response.json()["answers"]["team"]
+    assert answer["choice"] == "billing" and answer["probabilities"]["billing"] > 0.9
+    assert response.json()["model"] == "edge-lstm"
+    assert server.asked == [] and server.logged() == []
+
+
+def test_an_unsure_answer_is_the_upstreams_with_the_clients_own_key(tmp_path: Path) -> None:
+    server = Server(tmp_path, replied(team=returns()))
+    response = server.ask(
+        "/v1/systemone",
+        json={"state": UNSURE, "model": "m", "questions": {"team": TEAM}},
+        headers={"authorization": "Bearer mine ü".encode("latin-1"), "cookie": "secret=1"},
+    )
+    assert response.json() == {
+        "model": "large-1",
+        "answers": {"team": returns()},
+        "usage": {"input_tokens": 7},
+    }
+    (request,) = server.asked
+    assert str(request.url) == "https://up.example/v1/systemone"
+    assert (b"authorization", "Bearer mine ü".encode("latin-1")) in request.headers.raw
+    assert "cookie" not in request.headers
+    assert json.loads(request.content) == {
+        "state": UNSURE,
+        "model": "m",
+        "questions": {"team": TEAM},
+    }
+    (line,) = server.logged()
+    assert line.pop("time")
+    assert line == {
+        "text": UNSURE,
+        "model": "large-1",
+        "team": "returns",
+        "team_probability": 0.8,
+    }
+
+
+def test_only_what_is_not_sure_is_handed_back(tmp_path: Path) -> None:
+    server = Server(tmp_path, replied(urgent=urgent(0.25)))
+    answers = server.decide(SURE, urgent=URGENT, team=TEAM).json()["answers"]
+    assert list(answers) == ["urgent", "team"]
+    assert answers["urgent"] == urgent(0.25) and answers["team"]["choice"] == "billing"
+    assert list(json.loads(server.asked[0].content)["questions"]) == ["urgent"]
+    (line,) = server.logged()
+    assert line["urgent"] == "no" and line["urgent_probability"] == 0.75 and "team" not in line
+
+
+def test_a_question_with_other_options_than_the_files_is_handed_back(tmp_path: Path) -> None:
+    other = {**TEAM, "criteria": {"billing": "", "returns": "", "none": ""}}
+    server = Server(tmp_path, replied(team={"type": "choice", "choice": "none"}))
+    assert server.decide(SURE, team=other).json()["answers"]["team"]["choice"] == "none"
+
+
+def test_without_a_file_everything_passes_through_and_is_logged(tmp_path: Path) -> None:
+    server = Server(tmp_path, replied(team=returns(), urgent=urgent(1)), names=())
+    assert server.decide(SURE, team=TEAM, urgent=URGENT).status_code == 200
+    (line,) = server.logged()
+    assert (line["text"], line["team"], line["urgent"]) == (SURE, "returns", "yes")
+
+
+def test_without_an_upstream_other_questions_and_unsure_answers_are_errors(tmp_path: Path) -> None:
+    server = Server(tmp_path)
+    error = error_of(server.decide(SURE, urgent=URGENT), 422)
+    assert error["type"] == "unknown_question" and "team (choice: returns, billing)" in str(error)
+    error = error_of(server.decide(UNSURE, team=TEAM), 503)
+    assert error["type"] == "not_sure" and error["questions"] == ["team"]
+
+
+def test_a_text_unlike_the_training_texts_is_handed_back(tmp_path: Path) -> None:
+    curve = {**json.loads(CURVE), "unfamiliar": [[0.05, 0.0]]}
+    settings = Settings(ONNXRUNTIME, unfamiliar=0.05)
+    server = Server(tmp_path, replied(team=returns()))
+    server.file.write_bytes(
+        edited({"labels": '["returns","billing"]', "abstention": compact(curve)})
+    )
+    server.service.models = Models({"team": server.file}, settings)
+    server.service._batcher._classify = server.service.models.classify
+    for text in (SURE, "", "zzz"):
+        assert server.decide(text, team=TEAM).json()["answers"]["team"] == returns()
+
+
+async def hang(request: Any) -> Any:
+    await asyncio.Event().wait()
+
+
+def refuse(request: Any) -> Any:
+    raise httpx.ConnectError("Connection refused")
+
+
+FAILURES: dict[str, Handler] = {
+    "unreachable": refuse,
+    "timeout": hang,
+    "status_500": lambda request: httpx.Response(500, text="oops"),
+    "status_302": lambda request: httpx.Response(302, headers={"location": "https://other"}),
+    "not_json": lambda request: httpx.Response(200, html="<h1>Bad gateway</h1>"),
+    "too_long": lambda request: httpx.Response(200, content=b" " * (4 * 2**20 + 1)),
+    "shape": lambda request: httpx.Response(200, json=["urgent"]),
+    "shape of answers": lambda request: httpx.Response(200, json={"answers": {}}),
+    "shape of an answer": replied(urgent={"type": "noul", "noul": 7}),
+    "shape of a number": lambda request: httpx.Response(
+        200, content=b'{"answers": {"urgent": NaN}'
+    ),
+}
+
+
+@pytest.mark.parametrize("reason", FAILURES)
+def test_without_the_upstreams_answer_the_rest_gets_503_and_the_sure_ones(
+    tmp_path: Path, reason: str
+) -> None:
+    server = Server(tmp_path, FAILURES[reason], seconds=0.05)
+    response = server.decide(SURE, team=TEAM, urgent=URGENT)
+    error = error_of(response, 503)
+    assert error["questions"] == ["urgent"]
+    assert response.json()["answers"]["team"]["choice"] == "billing"
+    assert server.logged() == []
+    # An unsure answer of a file is never given as one.
+    response = server.decide(UNSURE, team=TEAM)
+    assert error_of(response, 503) and response.json()["answers"] == {}
+    # A sure one needs no upstream.
+    assert server.decide(SURE, team=TEAM).status_code == 200
+
+
+def test_a_refusal_that_is_about_the_clients_key_reaches_the_client(tmp_path: Path) -> None:
+    said = {"detail": "bad key"}
+    handler = lambda request: httpx.Response(429, json=said, headers={"retry-after": "7"})  # noqa: E731
+    response = Server(tmp_path, handler).decide(UNSURE, team=TEAM)
+    error = error_of(response, 429)
+    assert error["upstream"] == said and response.headers["retry-after"] == "7"
+
+
+def test_a_share_of_the_sure_answers_is_compared_with_the_upstreams(tmp_path: Path) -> None:
+    server = Server(tmp_path, replied(team=returns()), shadow=1.0)
+    assert server.decide(SURE, team=TEAM).json()["answers"]["team"]["choice"] == "billing"
+    (line,) = server.logged()
+    assert line["team"] == "returns" and line["answered_here"] == {"team": "billing"}
+    metrics = server.ask("/metrics", "GET").text
+    assert 'edge_lstm_shadow_total{question="team"} 1' in metrics
+    assert 'edge_lstm_shadow_disagreements_total{question="team"} 1' in metrics
+
+
+def test_sure_answers_are_compared_next_to_unsure_ones_too(tmp_path: Path) -> None:
+    server = Server(tmp_path, replied(team=returns(), urgent=urgent(1)), shadow=1.0)
+    answers = server.decide(SURE, team=TEAM, urgent=URGENT).json()["answers"]
+    assert answers["team"]["choice"] == "billing" and answers["urgent"] == urgent(1)
+    assert len(server.asked) == 1
+    (line,) = server.logged()
+    assert (line["team"], line["urgent"]) == ("returns", "yes")
+    assert line["answered_here"] == {"team": "billing"}
+    assert server.service.metrics.value("shadow_disagreements_total", "team") == 1
+
+
+def test_a_comparison_that_fails_costs_the_client_nothing(tmp_path: Path) -> None:
+    server = Server(tmp_path, refuse, shadow=1.0)
+    assert server.decide(SURE, team=TEAM).status_code == 200
+    assert server.service.metrics.value("upstream_failures_total", "unreachable") == 1
+
+
+def test_metrics_show_the_drift_and_no_name_that_a_client_makes_up(tmp_path: Path) -> None:
+    server = Server(tmp_path, replied(urgent=urgent(1), team=returns()))
+    server.decide(SURE, team=TEAM, urgent=URGENT)
+    server.decide(UNSURE, team=TEAM)
+    metrics = server.ask("/metrics", "GET")
+    assert metrics.headers["content-type"].startswith("text/plain; version=0.0.4")
+    for line in (
+        'edge_lstm_answers_total{question="team",source="file"} 1',
+        'edge_lstm_answers_total{question="team",source="upstream"} 1',
+        'edge_lstm_answers_total{question="other",source="upstream"} 1',
+        'edge_lstm_labels_total{question="team",label="billing"} 1',
+        'edge_lstm_statuses_total{question="team",status="abstained"} 1',
+        'edge_lstm_requests_total{path="/v1/systemone",status="200"} 2',
+        'edge_lstm_request_seconds_bucket{le="+Inf"} 2',
+    ):
+        assert line in metrics.text.splitlines()
+    assert "urgent" not in metrics.text
+
+
+def refresh(server: Server) -> None:
+    asyncio.run(server.service.refresh())
+
+
+def test_a_changed_file_is_taken_over_and_a_damaged_one_is_refused(tmp_path: Path) -> None:
+    server = Server(tmp_path)
+    refresh(server)
+    assert server.lines == []
+    team_file(tmp_path, ("billing", "returns"))
+    refresh(server)
+    assert server.decide(SURE, team=TEAM).json()["answers"]["team"]["choice"] == "returns"
+    server.file.write_bytes(server.file.read_bytes()[:-10])
+    refresh(server)
+    refresh(server)
+    assert server.decide(SURE, team=TEAM).json()["answers"]["team"]["choice"] == "returns"
+    server.file.unlink()
+    refresh(server)
+    assert server.decide(SURE, team=TEAM).status_code == 200
+    taken, refused = server.lines
+    assert "took over" in taken and "refused" in refused and "cut short" in refused
+    metrics = server.service.metrics
+    assert metrics.value("reloads_total", "team", "taken") == 1
+    assert metrics.value("reloads_total", "team", "refused") == 1
+
+
+def test_a_file_without_a_threshold_for_the_share_is_refused(tmp_path: Path) -> None:
+    server = Server(tmp_path)
+    server.file.write_bytes(edited({"labels": '["returns","billing"]'}))
+    refresh(server)
+    assert "no risk-coverage curve" in server.lines[0]
+    with pytest.raises(DataError, match="no risk-coverage curve"):
+        Models({"team": server.file}, Settings(ONNXRUNTIME, abstain=0.02))
+
+
+def test_requests_are_answered_while_a_file_is_taken_over(tmp_path: Path) -> None:
+    server = Server(tmp_path)
+
+    async def all_at_once() -> list[Any]:
+        client = server.client()
+        body = {"state": SURE, "questions": {"team": TEAM}}
+        team_file(tmp_path, ("billing", "returns"))
+        requests = [client.post("/v1/systemone", json=body) for _ in range(50)]
+        *responses, _ = await asyncio.gather(*requests, server.service.refresh())
+        return responses
+
+    chosen = {each.json()["answers"]["team"]["choice"] for each in asyncio.run(all_at_once())}
+    assert chosen <= {"billing", "returns"}
+
+
+def test_requests_that_come_at_once_are_classified_together(tmp_path: Path) -> None:
+    server = Server(tmp_path)
+    sizes = []
+    classify = server.service._batcher._classify
+
+    def counted(texts: Any, names: Any) -> Any:
+        sizes.append(len(texts))
+        return classify(texts, names)
+
+    server.service._batcher._classify = counted
+
+    async def all_at_once() -> list[Any]:
+        client = server.client()
+        texts = [SURE, "Dull, and far too long!"] * 10
+        bodies = [{"state": text, "questions": {"team": TEAM}} for text in texts]
+        return list(
+            await asyncio.gather(*[client.post("/v1/systemone", json=body) for body in bodies])
+        )
+
+    chosen = [each.json()["answers"]["team"]["choice"] for each in asyncio.run(all_at_once())]
+    assert chosen == ["billing", "returns"] * 10
+    assert sum(sizes) == 20 and len(sizes) < 10
+
+
+def test_a_long_text_is_classified_in_a_thread(tmp_path: Path) -> None:
+    server = Server(tmp_path)
+    text = " " * 60_000 + SURE
+    assert server.decide(text, team=TEAM).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("request_", "status", "kind"),
+    [
+        ({"content": b"{"}, 400, "invalid_json"),
+        ({"json": {"state": "x" * 10_000_000}}, 413, "too_large"),
+        ({"content": b"{}", "headers": {"content-encoding": "br"}}, 415, "unsupported_encoding"),
+        ({"content": b"{}", "headers": {"content-encoding": "gzip"}}, 400, "invalid_encoding"),
+        (
+            {
+                "content": gzip.compress(b" " * (MAX_BODY_BYTES + 1)),
+                "headers": {"content-encoding": "gzip"},
+            },
+            413,
+            "too_large",
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_bad_body_gets_one_error(tmp_path: Path, request_: Any, status: int, kind: str) -> None:
+    server = Server(tmp_path)
+    assert error_of(server.ask("/v1/systemone", **request_), status)["type"] == kind
+    assert server.lines == []
+
+
+def test_a_compressed_body_is_read(tmp_path: Path) -> None:
+    body = json.dumps({"state": SURE, "questions": {"team": TEAM}}).encode()
+    headers = {"content-encoding": "gzip"}
+    response = Server(tmp_path).ask("/v1/systemone", content=gzip.compress(body), headers=headers)
+    assert response.json()["answers"]["team"]["choice"] == "billing"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"), [("GET", "/", 404), ("GET", "/predict", 405)]
+)
+def test_another_path_or_method_gets_one_error(
+    tmp_path: Path, method: str, path: str, status: int
+) -> None:
+    assert error_of(Server(tmp_path).ask(path, method), status)["type"] == "not_found"
+
+
+def test_a_failure_of_the_server_shows_neither_traceback_nor_text(tmp_path: Path) -> None:
+    server = Server(tmp_path)
+
+    def fail(texts: Any, names: Any) -> Any:
+        raise RuntimeError("a secret place")
+
+    server.service._batcher._classify = fail
+    response = server.decide(SURE, team=TEAM)
+    assert error_of(response, 500)["type"] == "internal_error"
+    assert "secret" not in response.text and SURE not in str(server.lines)
+    assert server.lines == ["a request failed: RuntimeError: a secret place"]
+
+
+def test_predict_gives_every_files_prediction(tmp_path: Path) -> None:
+    server = Server(tmp_path, names=("team", "again"))
+    predictions = server.ask("/predict", json={"texts": [SURE, UNSURE]}).json()["predictions"]
+    assert [each["team"]["label"] for each in predictions] == ["billing", None]
+    assert [each["again"]["status"] for each in predictions] == ["ok", "abstained"]
+    assert server.ask("/predict", json={"texts": []}).json() == {"predictions": []}
+
+
+def test_a_file_of_several_labels_answers_predict_alone(tmp_path: Path) -> None:
+    path = tmp_path / "many.onnx"
+    path.write_bytes(edited(multi_label([0.5, 0.5])))
+    server = Server(tmp_path)
+    server.service.models = Models({"many": path}, Settings(ONNXRUNTIME, abstain=0.02))
+    server.service._batcher._classify = server.service.models.classify
+    (prediction,) = server.ask("/predict", json={"texts": [SURE]}).json()["predictions"]
+    assert prediction["many"]["labels"] == ["pos"]
+    choice = {"type": "choice", "criteria": {"neg": "", "pos": ""}}
+    error_of(server.decide(SURE, many=choice), 422)
+
+
+def test_models_and_health_name_the_questions(tmp_path: Path) -> None:
+    server = Server(tmp_path)
+    (model,) = server.ask("/v1/models", "GET").json()["models"]
+    assert model["name"] == "team" and model["description"] == "choice: returns, billing"
+    assert model["labels"] == ["returns", "billing"] and len(model["release_date"]) == 10
+    assert server.ask("/health", "GET").json()["questions"] == ["team"]
+
+
+def test_the_log_grows_by_whole_lines(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    path.write_bytes(b'{"text": "cut sho')
+    log = DecisionLog(path)
+    log.write("a\ud800\n", {"q": ("x", None)}, model="m", answered={})
+    moved = path.rename(tmp_path / "log.1")
+    log.write("b", {"q": ("y", 0.5), "text": ("z", None)}, model="m", answered={})
+    cut, whole = moved.read_bytes().splitlines()
+    assert cut == b'{"text": "cut sho' and json.loads(whole)["text"] == "a?\n"
+    line = json.loads(path.read_text())
+    assert (line["text"], line["q"], line["q_probability"]) == ("b", "y", 0.5)
+    assert os.name == "nt" or path.stat().st_mode & 0o777 == 0o600
+
+
+def test_lines_of_two_servers_do_not_mix(tmp_path: Path) -> None:
+    logs = [DecisionLog(tmp_path / "log.jsonl") for _ in range(2)]
+
+    def write(log: DecisionLog) -> None:
+        for i in range(50):
+            log.write("long text " * 2000, {"q": (str(i), None)}, model="m", answered={})
+
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(write, logs))
+    lines = (tmp_path / "log.jsonl").read_text().splitlines()
+    assert Counter(json.loads(line)["q"] for line in lines) == Counter(
+        [str(i) for i in range(50)] * 2
+    )
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_stops_no_answer(tmp_path: Path) -> None:
+    server = Server(tmp_path, replied(team=returns()), log=Path("/dev/full"))
+    for _ in range(2):
+        assert server.decide(UNSURE, team=TEAM).status_code == 200
+    assert len(server.lines) == 1 and "No space left" in server.lines[0]
+    assert server.service.metrics.value("log_failures_total") == 2
+
+
+def test_a_log_that_cannot_be_written_is_an_error_at_the_start(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="cannot write"):
+        DecisionLog(tmp_path / "none" / "log.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        ("https://a.example", "https://a.example/v1/systemone"),
+        ("http://localhost:9/api/", "http://localhost:9/api/v1/systemone"),
+        ("https://a.example/v1/systemone", "https://a.example/v1/systemone"),
+    ],
+)
+def test_the_upstream_is_named_with_or_without_its_path(url: str, address: str) -> None:
+    assert endpoint(url) == address
+
+
+@pytest.mark.parametrize(
+    "url", ["", "a.example", "ftp://a", "https://", "http://a:99999", "http://["]
+)
+def test_another_url_is_refused(url: str) -> None:
+    with pytest.raises(DataError, match="no URL"):
+        endpoint(url)
+
+
+def test_the_two_engines_give_the_same_answers(tmp_path: Path) -> None:
+    pytest.importorskip("edge_lstm_native")
+    shutil.copy(team_file(tmp_path), tmp_path / "copy.onnx")
+    found = []
+    for engine in ("onnxruntime", "native"):
+        server = Server(tmp_path, settings=Settings(engine, abstain=0.02))
+        found.append(server.decide(SURE, team=TEAM).json()["answers"]["team"])
+    first, second = found
+    assert first["choice"] == second["choice"]
+    assert first["confidence"] == pytest.approx(second["confidence"], abs=1e-5)

@@ -1,0 +1,251 @@
+"""serve, as a process: connections that are slow, many or no HTTP; a file that is replaced."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+for package in ("starlette", "uvicorn", "httpx"):
+    pytest.importorskip(package)
+
+from edge_lstm.cli import run  # noqa: E402
+from edge_lstm.errors import DataError, EdgeLSTMError, OutputError  # noqa: E402
+from tests.model_files import edited  # noqa: E402
+
+SURE = "A wonderful film."
+TEAM = {"type": "choice", "criteria": {"billing": None, "returns": None}}
+CONNECTIONS = 8
+DEADLINE = 60  # seconds after which a test fails that waits for the server
+
+
+@dataclass
+class Process:
+    """A server of its own."""
+
+    popen: subprocess.Popen[str]
+    port: int
+    file: Path
+
+    def connect(self) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self.port), timeout=DEADLINE)
+
+    def choice(self) -> str:
+        answer = self.decide()
+        assert "answers" in answer, answer
+        return str(answer["answers"]["team"]["choice"])
+
+    def decide(self) -> dict[str, Any]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE)
+        body = {"state": SURE, "questions": {"team": TEAM}}
+        connection.request("POST", "/v1/systemone", json.dumps(body))
+        answer: dict[str, Any] = json.loads(connection.getresponse().read())
+        connection.close()
+        return answer
+
+    def end(self) -> str:
+        """End it as a service manager does. → the lines that it wrote."""
+        self.popen.terminate()
+        _, lines = self.popen.communicate(timeout=DEADLINE)
+        assert self.popen.returncode == 0, lines
+        return lines
+
+
+@contextmanager
+def started(folder: Path, *options: str, open_files: int | None = None) -> Iterator[Process]:
+    """A server. open_files: its limit of open files (ulimit -n)."""
+    file = folder / "team.onnx"
+    models = [] if "--upstream" in options else [str(file)]
+    if models:
+        file.write_bytes(edited({"labels": '["returns","billing"]'}))
+    command = [sys.executable, "-m", "edge_lstm", "serve", *models, "--port", "0", *options]
+    if open_files is not None:
+        command = ["sh", "-c", f'ulimit -n {open_files}; exec "$@"', "sh", *command]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as popen:
+        assert popen.stderr is not None
+        try:
+            if models:
+                assert popen.stderr.readline() == "team: choice: returns, billing\n"
+            address = re.search(r"http://127\.0\.0\.1:(\d+)", popen.stderr.readline())
+            assert address
+            yield Process(popen, int(address[1]), file)
+        finally:
+            if popen.poll() is None:
+                popen.kill()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    folder = tmp_path_factory.mktemp("serve")
+    with started(folder, "--timeout", "0.5", "--max-connections", str(CONNECTIONS)) as process:
+        yield process
+        assert process.end() == "ended\n"
+
+
+def received(connection: socket.socket) -> tuple[int, dict[str, Any]]:
+    """The response on a connection that the server then closes: its status and error."""
+    data = b""
+    while part := connection.recv(2**16):
+        data += part
+    head, _, body = data.partition(b"\r\n\r\n")
+    assert b"content-type: application/json" in head.lower()
+    assert b"\n" not in body
+    return int(head.split()[1]), json.loads(body)["error"]
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"",
+        b"POST /predict HTTP/1.1\r\nHost: a\r\n",
+        b"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n{",
+    ],
+    ids=["nothing", "half a head", "half a body"],
+)
+@pytest.mark.parametrize("is_first", [True, False], ids=["first", "second"])
+def test_a_request_that_does_not_come_in_time_gets_one_error(
+    server: Process, sent: bytes, is_first: bool
+) -> None:
+    with server.connect() as connection:
+        if not is_first:
+            connection.sendall(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n")
+            answer = b""
+            while not answer.endswith(b'["team"]}'):
+                answer += connection.recv(2**16)
+            # An idle connection stays open for longer.
+            sent = sent or b"P"
+        connection.sendall(sent)
+        status, error = received(connection)
+    assert (status, error["type"]) == (408, "timeout")
+
+
+def test_bytes_that_are_no_http_get_one_error(server: Process) -> None:
+    with server.connect() as connection:
+        connection.sendall(b"\x16\x03\x01 hello\r\n\r\n")
+        status, error = received(connection)
+    assert (status, error["type"]) == (400, "invalid_request")
+
+
+def test_slow_connections_keep_nobody_out(server: Process) -> None:
+    with ExitStack() as slow:
+        for _ in range(10 * CONNECTIONS):
+            slow.enter_context(server.connect()).sendall(b"POST /v1/systemone HTTP/1.1\r\n")
+        for _ in range(5):
+            assert server.choice() == "billing"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such limit")
+def test_a_low_limit_of_open_files_keeps_nobody_out(tmp_path: Path) -> None:
+    with started(tmp_path, open_files=128) as process:
+        with ExitStack() as slow:
+            for _ in range(200):
+                slow.enter_context(process.connect()).sendall(b"POST /v1/systemone HTTP/1.1\r\n")
+            for _ in range(5):
+                assert process.choice() == "billing"
+        lines = process.end().splitlines()
+    # If the limit was met, a line says so once.
+    assert lines[-1] == "ended" and len(lines) <= 2
+
+
+def test_a_connection_answers_one_request_after_the_other(server: Process) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=DEADLINE)
+    for _ in range(3):
+        connection.request("GET", "/health")
+        assert json.loads(connection.getresponse().read())["status"] == "ok"
+    connection.close()
+
+
+def test_a_server_without_files_passes_on_and_logs_until_the_upstream_is_gone(
+    tmp_path: Path,
+) -> None:
+    log = tmp_path / "decisions.jsonl"
+    with started(tmp_path) as behind:
+        upstream = ["--upstream", f"http://127.0.0.1:{behind.port}", "--log", str(log)]
+        with started(tmp_path, *upstream, "--timeout", "5") as server:
+            assert server.choice() == "billing"
+            assert behind.end() == "ended\n"
+            answer = server.decide()
+            assert answer["error"]["type"] == "upstream_unavailable"
+            assert (answer["error"]["questions"], answer["answers"]) == (["team"], {})
+            assert server.end() == "ended\n"
+    (line,) = map(json.loads, log.read_text().splitlines())
+    assert (line["text"], line["team"], line["model"]) == (SURE, "billing", "edge-lstm")
+
+
+def test_a_replaced_file_is_taken_over_and_a_damaged_one_is_not(tmp_path: Path) -> None:
+    with started(tmp_path) as process:
+        assert process.choice() == "billing"
+        process.file.write_bytes(b"\x08 damaged")
+        assert process.popen.stderr is not None
+        refused = process.popen.stderr.readline()
+        assert refused.startswith("team: the changed file is refused, the old one goes on: ")
+        assert process.choice() == "billing"
+        new = tmp_path / "new.onnx"
+        new.write_bytes(edited({"labels": '["billing","returns"]'}))
+        new.replace(process.file)
+        until = time.monotonic() + DEADLINE
+        while process.choice() != "returns":
+            assert time.monotonic() < until
+        lines = process.end()
+        assert lines == f"team: took over the changed {process.file}\nended\n"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signal")
+def test_ctrl_c_is_an_ordinary_end(tmp_path: Path) -> None:
+    with started(tmp_path) as process:
+        process.popen.send_signal(signal.SIGINT)
+        _, lines = process.popen.communicate(timeout=DEADLINE)
+        assert (process.popen.returncode, lines) == (0, "ended\n")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--log", "x.jsonl"], "add --upstream"),
+        (["--shadow", "0.5"], "add --upstream"),
+        (["--upstream", "up.example"], "no URL"),
+        (["none.onnx"], "no model file at none.onnx"),
+        (["a=none.onnx", "a=other.onnx"], "the name a"),
+        (["a="], "names no file"),
+        (["a b.onnx"], "needs a name"),
+        (["sentiment", "--abstain", "2"], "above 0 and below 1"),
+        (["sentiment", "--engine", "fast"], "the engine 'fast' is unknown"),
+        (["--upstream", "http://u.example", "--log", "none/x.jsonl"], "cannot write"),
+        (["sentiment", "m=x.onnx", "--upstream", "http://u.example", "--log", "x.onnx"], "x.onnx"),
+        (["--host", "256.0.0.1"], "cannot listen"),
+    ],
+)
+def test_a_wrong_option_is_one_line(options: list[str], said: str) -> None:
+    with pytest.raises(EdgeLSTMError, match=said) as caught:
+        run(["serve", *options])
+    assert "\n" not in str(caught.value)
+    assert isinstance(caught.value, (DataError, OutputError))
+
+
+def test_a_port_that_is_taken_is_one_line(server: Process) -> None:
+    with pytest.raises(OutputError, match="choose another --port"):
+        run(["serve", "--port", str(server.port)])
+
+
+def test_a_client_that_others_wrote_gets_its_answers(server: Process) -> None:
+    sdk = pytest.importorskip("typesafe_sdk")
+    client = sdk.TypeSafeClient(api_key="any", base_url=f"http://127.0.0.1:{server.port}")
+    question = sdk.Choice(instructions="Which team?", criteria={"billing": "", "returns": None})
+    answers = client.system_one(state=SURE, questions={"team": question}).answers
+    assert answers["team"].choice == "billing"
+    assert client.models.list().models[0].name == "team"
+    with pytest.raises(sdk.TypeSafeUnprocessableEntityError, match="no file answers"):
+        client.system_one(state=SURE, questions={"other": sdk.Noul(instructions="Is it?")})
