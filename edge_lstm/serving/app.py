@@ -192,7 +192,7 @@ def _decompressed(data: bytes, encoding: str) -> bytes:
 def _zstd() -> Any:
     """Return a decompressor; None before Python 3.14."""
     try:
-        from compression import zstd  # type: ignore[import-not-found]
+        from compression import zstd
     except ImportError:
         return None
     return zstd.ZstdDecompressor()

@@ -220,3 +220,19 @@ def test_an_evaluation_of_questions_that_do_not_fit_is_one_line(arguments: str, 
     Path("log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows_))
     with pytest.raises(DataError, match=said):
         run(["evaluate", *arguments.split()])
+
+
+def test_windows_and_chosen_columns_go_with_several_questions() -> None:
+    text = "the film " * 400 + "A wonderful film."
+    Path("in.jsonl").write_text(json.dumps({"id": 1, "text": text}) + "\n")
+    options = ScoreOptions(windows=True, only_columns=("id", "team", "u_status"))
+    models = {"team": "team.onnx", "u": "urgent.onnx"}
+    score_files("in.jsonl", "out.jsonl", model=models, options=options, run=ONE)
+    alone = Classifier.load("team.onnx").predict([text], windows=True)[0]
+    row = json.loads(Path("out.jsonl").read_text())
+    assert row == {"id": 1, "team": alone.label, "u_status": "ok"}
+
+
+def test_attributes_are_of_one_model() -> None:
+    with pytest.raises(DataError, match="is for one model"):
+        run(["score", "in.csv", "-o", "o.jsonl", "-m", "a=team.onnx", "--attributes"])
