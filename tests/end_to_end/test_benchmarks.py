@@ -228,7 +228,7 @@ def test_every_published_figure_stands_on_the_page_with_a_source_that_exists() -
 
 STATS = (
     DatasetStats(1000, 6, english=0.9),
-    DatasetStats(200, 2, english=0.9, trial=TeacherTrial("sentiment", 0.8, 0.6, 0.6)),
+    DatasetStats(200, 2, english=0.9, trial=TeacherTrial("sentiment", True, "tried")),
     DatasetStats(10_000, 77),
     DatasetStats(5000, 2, unsegmented=True),
 )

@@ -171,7 +171,7 @@ def test_a_dry_run_shows_the_plan_and_writes_nothing(
         "words per text",
         "LSTM",
         "n-grams",
-        "linear",
+        "sentiment tried",
         "3-fold",
         "300 kB",
     ):

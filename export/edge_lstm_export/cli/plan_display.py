@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from edge_lstm.cli.notes import wrapped
 from edge_lstm.printable import counted, duration, listed, shorten
@@ -76,10 +76,7 @@ def _data_rows(prepared: Inputs) -> list[tuple[str, str]]:
 def _statistics(prepared: Inputs) -> Iterator[tuple[str, str]]:
     for name, value in asdict(prepared.stats).items():
         if name == "trial" and value is not None:
-            trial: dict[str, Any] = value
-            source = trial["source"]
-            for field in ("with_it", "without", "alone"):
-                yield f"trial of {source}, {field.replace('_', ' ')}", f"{trial[field]:.1%}"
+            yield f"trial of {value['source']}", value["finding"]
         elif isinstance(value, float):
             yield name, f"{value:.4g}"
         else:

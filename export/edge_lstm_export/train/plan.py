@@ -217,11 +217,9 @@ def decide(stats: DatasetStats, request: TrainingRequest = NOTHING_ASKED) -> Dec
         expansion=note("vocabulary.expansion", _expansion(stats, preset, table, start, strong)),
     )
     sparse = _sparse(stats, table, transfer, uses_log=uses_log, reasons=reasons)
-    calibration = CalibrationOptions(
-        lstm_share=note("calibration.lstm_share", _lstm_share(transfer)),
-        balance=request.balance,
-    )
-    weight = note("ensemble.hard_label_weight", _hard_label_weight(teachers, strong))
+    ensemble = EnsembleOptions()
+    if teachers:
+        ensemble = EnsembleOptions(hard_label_weight=defaults.HARD_LABEL_WEIGHT)
     sizes = plan_network(
         stats,
         request.preset,
@@ -240,14 +238,14 @@ def decide(stats: DatasetStats, request: TrainingRequest = NOTHING_ASKED) -> Dec
         start=start,
         word_table=table,
         teachers=teachers,
-        ensemble=EnsembleOptions(hard_label_weight=weight),
+        ensemble=ensemble,
         linear=LinearOptions(characters=note("linear.characters", _linear_characters(kind))),
         unlabelled=unlabelled,
         augmentation=augmentation,
         validation=note("validation", _validation(stats, request)),
         loop=_loop(stats, request, transfer, start, table, reasons),
         sparse=sparse,
-        calibration=calibration,
+        calibration=CalibrationOptions(balance=request.balance),
         seed=request.seed,
     )
     return Decided(plan, reasons.by_path)
@@ -279,9 +277,7 @@ def _decide_seed(stats: DatasetStats, request: TrainingRequest, preset: Preset) 
         network=network,
         validation=from_plain(Validation, {"share": share, "folds": 0}, "validation"),
         loop=loop if request.epochs is None else replace(loop, epochs=request.epochs),
-        calibration=CalibrationOptions(
-            lstm_share=defaults.ROWS_ONLY_LSTM_SHARE, balance=request.balance
-        ),
+        calibration=CalibrationOptions(balance=request.balance),
         seed=request.seed,
     )
     return Decided(plan, {"kind": _why_kind(stats), "network": "Keras's example"})
@@ -315,41 +311,22 @@ def _teachers(
     reasons: list[str] = []
     asked = request.teacher
     if asked == NO_TEACHER:
-        reasons.append("no teacher beside the linear one asked for")
+        reasons.append("no other teacher asked for")
     elif asked is not None and is_model_file(asked):
         file = source_file(asked)
         strong.append(TeacherOptions(file.source, file.sha256, kind="model"))
         reasons.append(f"{Path(asked).name} asked for")
     elif stats.trial is not None:
-        is_used, reason = _judge_trial(stats)
-        reasons.append(reason)
-        if is_used:
+        reasons.append(f"{stats.trial.source} {stats.trial.finding}")
+        if stats.trial.helps:
             strong.append(TeacherOptions(stats.trial.source, kind="model"))
     if asked is not None and asked != NO_TEACHER and not is_model_file(asked):
         strong += _transformers(stats, request, asked)
         reasons.append(f"{Path(asked).name} asked for")
-    # An SVM for each of many labels takes minutes, and says what the n-gram part learns by itself.
-    if stats.kind == "many labels" and not strong and not stats.unlabelled:
-        reasons.append("the n-gram part learns many labels by itself")
-        return (), "; ".join(reasons)
-    if not reasons:
-        reasons.append("no other is known to improve it")
-    return (TeacherOptions(), *strong), "; ".join(reasons)
-
-
-def _judge_trial(stats: DatasetStats) -> tuple[bool, str]:
-    """Return whether the model file that was tried becomes a teacher."""
-    trial = stats.trial
-    assert trial is not None
-    rates = (
-        f"cross-validated accuracy {trial.with_it:.1%} with {trial.source}, "
-        f"{trial.without:.1%} without"
-    )
-    if not trial.helps:
-        return False, f"{rates}: not used"
-    if trial.alone < defaults.LEAST_ALONE * trial.without:
-        return False, f"{rates}, but {trial.alone:.1%} alone: not used"
-    return True, rates
+    # The linear teacher knows of the rows what the n-gram part learns by itself.
+    if not strong and not stats.unlabelled:
+        return (), "; ".join([*reasons, "the rows' labels teach"])
+    return (TeacherOptions(), *strong), "; ".join([*reasons, "the linear one with them"])
 
 
 def _transformers(
@@ -500,22 +477,6 @@ def _sparse(
     reasons.by_path["sparse.fit"] = "the rows' labels"
     reasons.by_path["sparse.bayes"] = "added to SVMs"
     return replace(options, fit="svm", bayes=defaults.BAYES)
-
-
-def _lstm_share(transfer: int) -> tuple[float, str]:
-    if transfer:
-        return CalibrationOptions.lstm_share, "it learns from a transfer set"
-    return defaults.ROWS_ONLY_LSTM_SHARE, "it learns from the rows alone"
-
-
-def _hard_label_weight(
-    teachers: tuple[TeacherOptions, ...], strong: list[TeacherOptions]
-) -> tuple[float, str]:
-    if not teachers:
-        return 1.0, "no teachers"
-    if strong:
-        return defaults.STRONG_HARD_LABEL_WEIGHT, "a teacher knows more than the rows"
-    return defaults.HARD_LABEL_WEIGHT, "the linear teacher alone"
 
 
 def _linear_characters(kind: Kind) -> tuple[bool, str]:

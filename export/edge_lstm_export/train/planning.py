@@ -33,18 +33,15 @@ def plan_training(dataset: Dataset, request: TrainingRequest, unlabelled: int = 
 def known_stats(dataset: Dataset, request: TrainingRequest, unlabelled: int = 0) -> DatasetStats:
     """Return the statistics of a data set, also the ones that a pretrained model gives."""
     stats = dataset_stats(dataset, unlabelled)
-    knows_nothing = stats.kind in ("long", "unsegmented") or stats.multi_label
-    if knows_nothing or request.preset == "seed":
+    if request.preset == "seed":
         return stats
-    stats = replace(stats, english=english_share(dataset))
+    if stats.kind not in ("long", "unsegmented") and not stats.multi_label:
+        stats = replace(stats, english=english_share(dataset))
     asked = request.teacher
     if asked is not None and (asked == NO_TEACHER or is_model_file(asked)):
         return stats
-    is_english = stats.english >= defaults.LEAST_ENGLISH
     candidate = SourceFile(defaults.CANDIDATE)
-    return replace(
-        stats, trial=try_teacher(dataset, candidate, request.seed, is_english=is_english)
-    )
+    return replace(stats, trial=try_teacher(dataset, stats, candidate, request.seed))
 
 
 def with_teacher_kind(request: TrainingRequest) -> TrainingRequest:
