@@ -75,10 +75,14 @@ SILENT = Callbacks()
 
 @dataclass(frozen=True)
 class LoopResult:
-    """How a run ended; the network holds the best epoch's weights."""
+    """How a run ended; the network holds the best epoch's weights.
+
+    bfloat16: whether the LSTM ran in it, see LoopOptions.bfloat16.
+    """
 
     outcome: Outcome
     history: tuple[EpochRecord, ...]
+    bfloat16: bool = False
 
 
 def fit_network(
@@ -161,7 +165,7 @@ class _Run:
         if self.best_weights:
             self.network.load_state_dict(self.best_weights)
         self.network.eval()
-        return LoopResult(outcome, tuple(self.history))
+        return LoopResult(outcome, tuple(self.history), self.network.lstm_in_bfloat16)
 
     def outcome(self) -> Outcome | None:
         """How the run has ended, by the epochs that are complete; None if there is more to

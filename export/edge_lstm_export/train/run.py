@@ -28,6 +28,7 @@ from edge_lstm_export.train.checkpoint import save_checkpoint
 from edge_lstm_export.train.data import Dataset, texts_digest
 from edge_lstm_export.train.history import write_history
 from edge_lstm_export.train.loop import SILENT, Callbacks
+from edge_lstm_export.train.network import multiplies_bfloat16
 from edge_lstm_export.train.plan import Decided, Plan, make_plan
 from edge_lstm_export.train.planning import plan_training, with_teacher_kind
 from edge_lstm_export.train.sources.read import read_dataset, read_texts
@@ -94,8 +95,14 @@ class Inputs:
         """What a resumed training must have in common with its beginning, by names that a person
         knows."""
         texts = texts_digest((*self.dataset.train.texts, *self.unlabelled), repeat(()))
-        versions = {"version": __version__, "PyTorch": torch.__version__}
-        plain = {"data": self.dataset.digest, "texts": texts, **self.plan.to_dict(), **versions}
+        plain = {
+            "data": self.dataset.digest,
+            "texts": texts,
+            **self.plan.to_dict(),
+            "version": __version__,
+            "PyTorch": torch.__version__,
+            "bfloat16 of the CPU": multiplies_bfloat16(),
+        }
         # As it comes back from a file.
         return json.loads(json.dumps(plain))  # type: ignore[no-any-return]
 
