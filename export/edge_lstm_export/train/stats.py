@@ -101,9 +101,7 @@ def english_share(dataset: Dataset) -> float:
     return english().share_of(dataset.train.texts)
 
 
-def try_teacher(
-    dataset: Dataset, stats: DatasetStats, file: SourceFile, seed: int
-) -> TeacherTrial:
+def try_teacher(dataset: Dataset, stats: DatasetStats, file: SourceFile, seed: int) -> TeacherTrial:
     """Cross-fit a model file as a teacher on some rows, together with a linear one."""
     order = np.random.default_rng([seed, 0x5E]).permutation(stats.rows)
     train = dataset.train.subset(np.sort(order[: defaults.TRIAL_ROWS]))
