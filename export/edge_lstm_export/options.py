@@ -8,9 +8,9 @@ field.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from edge_lstm.errors import DataError
 from edge_lstm.model_checks import MAX_IDS, MAX_LABELS, MAX_LENGTH, MAX_NGRAMS
@@ -38,50 +38,73 @@ def is_model_file(source: str) -> bool:
     return is_file or source in (SENTIMENT, SMALL_SENTIMENT)
 
 
-def between(
-    default: Any, least: float, most: float, *, above: bool = False, below: bool = False
-) -> Any:
-    """A field of :class:`Options` whose number lies from ``least`` to ``most``. above, below: that
-    end itself is excluded."""
-    return field(default=default, metadata={"range": (least, most, above, below)})
+@dataclass(frozen=True)
+class Range:
+    """The numbers that a field of :class:`Options` may have: ``least`` to ``most``.
+
+    above, below: that end itself is excluded.
+    """
+
+    least: float
+    most: float
+    above: bool = False
+    below: bool = False
+
+    def __contains__(self, value: float) -> bool:
+        if not self.least <= value <= self.most:
+            return False
+        return not ((self.above and value == self.least) or (self.below and value == self.most))
+
+    def __str__(self) -> str:
+        start = "above" if self.above else "from"
+        end = "to below" if self.below else "to"
+        return f"{start} {self.least:,} {end} {self.most:,}"
+
+
+Share = Annotated[float, Range(0, 1)]
+ShareBelowOne = Annotated[float, Range(0, 1, below=True)]
+ShareAboveZero = Annotated[float, Range(0, 1, above=True)]
+Positive = Annotated[float, Range(0, 1e6, above=True)]
+NonNegative = Annotated[float, Range(0, 1e6)]
+SmallCount = Annotated[int, Range(1, 1000)]
+Count = Annotated[int, Range(1, 10**6)]
+LargeCount = Annotated[int, Range(1, 10**12)]
+Width = Annotated[int, Range(1, 4096)]
+Seed = Annotated[int, Range(0, 2**63 - 1)]
 
 
 class Options:
     """The base of frozen dataclasses whose values are of the declared types and ranges."""
 
     def __post_init__(self) -> None:
-        types = get_type_hints(type(self))
+        """Raise DataError for a value of another type, or out of its range."""
+        types = get_type_hints(type(self), include_extras=True)
         for option in fields(self):  # type: ignore[arg-type] # every subclass is a dataclass
-            if (value := getattr(self, option.name)) is not None or option.default is not None:
-                _check(option.name, value, types[option.name], option.metadata.get("range"))
+            _check(option.name, getattr(self, option.name), types[option.name])
 
 
-def _check(
-    name: str, value: Any, kind: Any, limits: tuple[float, float, bool, bool] | None
-) -> None:
+def _check(name: str, value: Any, kind: Any) -> None:
+    limits = None
+    if get_origin(kind) is Annotated:
+        kind, limits = get_args(kind)
     if type(None) in get_args(kind):
-        kind = next(each for each in get_args(kind) if each is not type(None))
-    if kind is str:
-        if not isinstance(value, str):
-            raise DataError(f"{name} must be text, not {value!r:.40}")
-    elif kind is bool:
-        if type(value) is not bool:
-            raise DataError(f"{name} must be true or false, not {value!r:.40}")
-    elif get_origin(kind) is Literal:
-        if value not in get_args(kind):
-            raise DataError(f"{name} must be one of {', '.join(get_args(kind))}, not {value!r:.40}")
-    elif limits is not None:
-        if type(value) is not int and (
-            kind is int or type(value) is not float or not math.isfinite(value)
-        ):
-            raise DataError(
-                f"{name} must be a {'whole ' if kind is int else ''}number, not {value!r:.40}"
-            )
-        least, most, above, below = limits
-        if not least <= value <= most or (above and value == least) or (below and value == most):
-            start = "above" if above else "from"
-            end = "to below" if below else "to"
-            raise DataError(f"{name} must be {start} {least:,} {end} {most:,}, not {value}")
+        if value is None:
+            return
+        kind = get_args(kind)[0]
+    if kind is str and not isinstance(value, str):
+        raise DataError(f"{name} must be text, not {value!r:.40}")
+    if kind is bool and type(value) is not bool:
+        raise DataError(f"{name} must be true or false, not {value!r:.40}")
+    if get_origin(kind) is Literal and value not in get_args(kind):
+        raise DataError(f"{name} must be one of {', '.join(get_args(kind))}, not {value!r:.40}")
+    if limits is None:
+        return
+    if kind is int and type(value) is not int:
+        raise DataError(f"{name} must be a whole number, not {value!r:.40}")
+    if type(value) not in (int, float) or not math.isfinite(value):
+        raise DataError(f"{name} must be a number, not {value!r:.40}")
+    if value not in limits:
+        raise DataError(f"{name} must be {limits}, not {value}")
 
 
 def from_plain(kind: type[T], values: object, where: str) -> T:
@@ -165,7 +188,7 @@ class DataOptions(Options):
     """
 
     test: Path | None = None
-    test_share: float | None = between(None, 0, 1, below=True)
+    test_share: Annotated[float | None, Range(0, 1, below=True)] = None
     seed: int = 0
     unlabelled: bool = False
     input_format: str | None = None
@@ -182,7 +205,7 @@ class TextOptions(Options):
     length: ids of a text that the model reads, its last ones."""
 
     rule: Rule = "subwords"
-    length: int = between(DEFAULT_LENGTH, 1, MAX_LENGTH)
+    length: Annotated[int, Range(1, MAX_LENGTH)] = DEFAULT_LENGTH
 
 
 @dataclass(frozen=True)
@@ -199,15 +222,15 @@ class NetworkConfig(Options):
     ngrams: words and word pairs that have a vector, ngram_dim wide; 0 leaves that part out.
     """
 
-    num_words: int = between(5000, 5, MAX_IDS)
-    embedding_dim: int = between(32, 1, 4096)
-    hidden: int = between(100, 1, 4096)
+    num_words: Annotated[int, Range(5, MAX_IDS)] = 5000
+    embedding_dim: Width = 32
+    hidden: Width = 100
     bidirectional: bool = False
     pooling: Pooling = "last"
-    labels: int = between(2, 2, MAX_LABELS)
-    dropout: float = between(0.0, 0, 1, below=True)
-    ngrams: int = between(0, 0, MAX_NGRAMS)
-    ngram_dim: int = between(0, 0, 4096)
+    labels: Annotated[int, Range(2, MAX_LABELS)] = 2
+    dropout: ShareBelowOne = 0.0
+    ngrams: Annotated[int, Range(0, MAX_NGRAMS)] = 0
+    ngram_dim: Annotated[int, Range(0, 4096)] = 0
     multi_label: bool = False
 
     def __post_init__(self) -> None:
@@ -252,14 +275,14 @@ class VocabularyOptions(Options):
     expansion: add words of the table of embeddings that are near the words of the texts.
     """
 
-    longest_word: int = between(60, 1, 1000)
-    longest_subword: int = between(6, 1, 100)
-    fewest_words: int = between(3, 1, 10**6)
-    fewest_uses: int = between(5, 1, 10**6)
-    subword_share: float = between(0.2, 0, 1)
-    most_subword_share: float = between(0.4, 0, 1)
-    mark_log_odds: float = between(0.2, 0, 100)
-    mark_errors: float = between(3.0, 0, 100)
+    longest_word: SmallCount = 60
+    longest_subword: SmallCount = 6
+    fewest_words: Count = 3
+    fewest_uses: Count = 5
+    subword_share: Share = 0.2
+    most_subword_share: Share = 0.4
+    mark_log_odds: NonNegative = 0.2
+    mark_errors: NonNegative = 3.0
     expansion: bool = False
 
 
@@ -291,23 +314,23 @@ class SparseOptions(Options):
     fit: SparseFit = "svm"
     selection: Literal["frequent", "telling"] = "frequent"
     characters: bool = True
-    shortest: int = between(2, 1, 100)
-    longest: int = between(5, 1, 100)
-    fewest_texts: int = between(2, 1, 10**6)
-    embeddings: float = between(0.0, 0, 100)
-    regularization: float = between(0.5, 0, 1e6, above=True)
-    bayes: float = between(0.0, 0, 100)
-    bayes_smoothing: float = between(0.3, 0, 1e6, above=True)
-    ridge: float = between(1e-4, 0, 1e6)
-    steps: int = between(50, 1, 100_000)
-    candidates: int = between(4, 1, 100)
-    epochs: int = between(20, 1, 10_000)
-    batch_size: int = between(64, 1, 1_000_000)
-    learning_rate: float = between(0.01, 0, 1e6, above=True)
-    warmup: float = between(0.1, 0, 1)
-    dropout: float = between(0.5, 0, 1, below=True)
-    label_smoothing: float = between(0.05, 0, 1, below=True)
-    first_spread: float = between(0.1, 0, 10)
+    shortest: SmallCount = 2
+    longest: SmallCount = 5
+    fewest_texts: Count = 2
+    embeddings: NonNegative = 0.0
+    regularization: Positive = 0.5
+    bayes: NonNegative = 0.0
+    bayes_smoothing: Positive = 0.3
+    ridge: NonNegative = 1e-4
+    steps: Count = 50
+    candidates: SmallCount = 4
+    epochs: Count = 20
+    batch_size: Count = 64
+    learning_rate: Positive = 0.01
+    warmup: Share = 0.1
+    dropout: ShareBelowOne = 0.5
+    label_smoothing: ShareBelowOne = 0.05
+    first_spread: NonNegative = 0.1
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -321,8 +344,8 @@ class Validation(Options):
     text is judged by a network that did not learn from its fold, and the written one learns from
     all. Neither: the training loss."""
 
-    share: float = between(0.1, 0, 1, below=True)
-    folds: int = between(0, 0, 20)
+    share: ShareBelowOne = 0.1
+    folds: Annotated[int, Range(0, 20)] = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -352,22 +375,22 @@ class LoopOptions(Options):
     batches_per_chunk: batches whose texts are sorted by length together.
     """
 
-    epochs: int = between(6, 1, 1_000_000)
-    batch_size: int = between(32, 1, 1_000_000)
-    learning_rate: float = between(2e-3, 0, 1e6, above=True)
-    warmup: float = between(0.05, 0, 1, below=True)
-    weight_decay: float = between(0.01, 0, 1e6)
-    clip: float = between(1.0, 0, 1e6, above=True)
-    patience: int = between(3, 1, 1_000_000)
+    epochs: Count = 6
+    batch_size: Count = 32
+    learning_rate: Positive = 2e-3
+    warmup: ShareBelowOne = 0.05
+    weight_decay: NonNegative = 0.01
+    clip: Positive = 1.0
+    patience: Count = 3
     bfloat16: bool = True
     word_vectors: bool = False
-    embedding_range: float = between(0.05, 0, 100)
-    embedding_rate: float = between(1.0, 0, 1e6, above=True)
-    word_dropout: float = between(0.0, 0, 1, below=True)
-    crops: float = between(0.0, 0, 1)
-    smallest_crop: float = between(0.4, 0, 1)
-    fewest_crop_tokens: int = between(30, 1, 100_000)
-    batches_per_chunk: int = between(50, 1, 1_000_000)
+    embedding_range: NonNegative = 0.05
+    embedding_rate: Positive = 1.0
+    word_dropout: ShareBelowOne = 0.0
+    crops: Share = 0.0
+    smallest_crop: Share = 0.4
+    fewest_crop_tokens: Count = 30
+    batches_per_chunk: Count = 50
 
 
 @dataclass(frozen=True)
@@ -384,14 +407,14 @@ class WordVectorOptions(Options):
     first_rank: added to a word's rank in Zipf's law, which gives its frequency p.
     """
 
-    window: int = between(5, 1, 1000)
-    context_power: float = between(0.75, 0, 10)
-    fewest_tokens: int = between(10_000, 0, 10**9)
-    spread: float = between(0.2, 0, 100, above=True)
-    pretrained_spread: float = between(1.0, 0, 100, above=True)
-    components: int = between(128, 1, 4096)
-    smoothing: float = between(1e-4, 0, 1, above=True)
-    first_rank: float = between(10.0, 0, 1e6, above=True)
+    window: SmallCount = 5
+    context_power: NonNegative = 0.75
+    fewest_tokens: Annotated[int, Range(0, 10**9)] = 10_000
+    spread: Positive = 0.2
+    pretrained_spread: Positive = 1.0
+    components: Width = 128
+    smoothing: ShareAboveZero = 1e-4
+    first_rank: Positive = 10.0
 
 
 @dataclass(frozen=True)
@@ -407,16 +430,16 @@ class AugmentationOptions(Options):
     typos: share of wrong letters in a copy of each row, from which subwords learn; 0: no copies.
     """
 
-    texts_per_row: int = between(0, 0, 1000)
-    deletion: float = between(0.35, 0, 1)
-    crop: float = between(0.25, 0, 1)
-    join: float = between(0.25, 0, 1)
-    least_deleted: float = between(0.1, 0, 1)
-    most_deleted: float = between(0.5, 0, 1)
-    least_kept: float = between(0.3, 0, 1)
-    most_kept: float = between(0.8, 0, 1)
-    replaced: float = between(1 / 3, 0, 1)
-    typos: float = between(0.0, 0, 0.5)
+    texts_per_row: Annotated[int, Range(0, 1000)] = 0
+    deletion: Share = 0.35
+    crop: Share = 0.25
+    join: Share = 0.25
+    least_deleted: Share = 0.1
+    most_deleted: Share = 0.5
+    least_kept: Share = 0.3
+    most_kept: Share = 0.8
+    replaced: Share = 1 / 3
+    typos: Annotated[float, Range(0, 0.5)] = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -442,15 +465,15 @@ class EnsembleOptions(Options):
         predict.
     """
 
-    folds: int = between(5, 2, 20)
-    prior: float = between(1.0, 0, 1e6)
-    largest_logit: float = between(20.0, 0, 1000, above=True)
-    tolerated_loss: float = between(1.0, 0, 1e6)
-    regularization: float = between(10.0, 0, 1e6, above=True)
-    unseen: float = between(1e-6, 0, 1, above=True)
-    feature_scale: float = between(3.0, 0, 1e6, above=True)
-    smallest_probability: float = between(1e-4, 0, 0.5, above=True)
-    hard_label_weight: float = between(1.0, 0, 1)
+    folds: Annotated[int, Range(2, 20)] = 5
+    prior: NonNegative = 1.0
+    largest_logit: Positive = 20.0
+    tolerated_loss: NonNegative = 1.0
+    regularization: Positive = 10.0
+    unseen: ShareAboveZero = 1e-6
+    feature_scale: Positive = 3.0
+    smallest_probability: Annotated[float, Range(0, 0.5, above=True)] = 1e-4
+    hard_label_weight: Share = 1.0
 
 
 @dataclass(frozen=True)
@@ -462,11 +485,11 @@ class LinearOptions(Options):
     embeddings, in lengths of its n-grams.
     """
 
-    regularization: float = between(0.5, 0, 1e6, above=True)
+    regularization: Positive = 0.5
     characters: bool = True
-    shortest: int = between(2, 1, 100)
-    longest: int = between(5, 1, 100)
-    embeddings: float = between(1.5, 0, 100)
+    shortest: SmallCount = 2
+    longest: SmallCount = 5
+    embeddings: NonNegative = 1.5
 
 
 @dataclass(frozen=True)
@@ -481,19 +504,19 @@ class EncoderOptions(Options):
         from, in all. crop: word pieces of a text that a step reads.
     """
 
-    window: int = between(254, 1, 100_000)
-    windows: int = between(3, 1, 1000)
-    batch_size: int = between(32, 1, 100_000)
-    learning_rate: float = between(1e-4, 0, 1, above=True)
-    head_learning_rate: float = between(1e-3, 0, 1, above=True)
-    warmup: float = between(0.06, 0, 1, below=True)
-    weight_decay: float = between(0.01, 0, 100)
-    dropout: float = between(0.1, 0, 1, below=True)
-    clip: float = between(1.0, 0, 1e6, above=True)
-    epochs: int = between(2, 1, 1000)
-    fewest_steps: int = between(60, 1, 10**6)
-    most_pieces: int = between(1_000_000, 1, 10**12)
-    crop: int = between(128, 1, 100_000)
+    window: Count = 254
+    windows: SmallCount = 3
+    batch_size: Count = 32
+    learning_rate: ShareAboveZero = 1e-4
+    head_learning_rate: ShareAboveZero = 1e-3
+    warmup: ShareBelowOne = 0.06
+    weight_decay: NonNegative = 0.01
+    dropout: ShareBelowOne = 0.1
+    clip: Positive = 1.0
+    epochs: SmallCount = 2
+    fewest_steps: Count = 60
+    most_pieces: LargeCount = 1_000_000
+    crop: Count = 128
 
 
 @dataclass(frozen=True)
@@ -507,9 +530,9 @@ class HeadroomOptions(Options):
     most_tokens: of the texts that are tried.
     """
 
-    margin: float = between(1e-4, 0, 0.5, above=True)
-    gate_factor: float = between(0.9, 0, 1, above=True, below=True)
-    most_tokens: int = between(300_000, 1, 10**12)
+    margin: Annotated[float, Range(0, 0.5, above=True)] = 1e-4
+    gate_factor: Annotated[float, Range(0, 1, above=True, below=True)] = 0.9
+    most_tokens: LargeCount = 300_000
 
 
 @dataclass(frozen=True)
@@ -526,14 +549,14 @@ class CalibrationOptions(Options):
     smallest_threshold: at least.
     """
 
-    lstm_share: float = between(0.2, 0, 1)
-    enough_texts: int = between(2000, 1, 10**9)
-    prior: float = between(20.0, 0, 1e9)
-    temperature_factor: float = between(1.6, 1, 1000, above=True)
-    rarity: float = between(0.15, 0, 10)
+    lstm_share: Share = 0.2
+    enough_texts: LargeCount = 2000
+    prior: NonNegative = 20.0
+    temperature_factor: Annotated[float, Range(1, 1000, above=True)] = 1.6
+    rarity: NonNegative = 0.15
     balance: bool = False
-    threshold_prior: float = between(10.0, 0, 1e9)
-    smallest_threshold: float = between(1e-4, 0, 1, above=True)
+    threshold_prior: NonNegative = 10.0
+    smallest_threshold: ShareAboveZero = 1e-4
 
 
 @dataclass(frozen=True)
@@ -552,8 +575,8 @@ class TrainingRequest(Options):
     teacher: str | None = None
     classifier: bool = False
     start: str | None = None
-    num_words: int | None = between(None, 5, MAX_IDS)
-    epochs: int | None = between(None, 1, 1_000_000)
-    validation: float | None = between(None, 0, 1, below=True)
+    num_words: Annotated[int | None, Range(5, MAX_IDS)] = None
+    epochs: Annotated[int | None, Range(1, 1_000_000)] = None
+    validation: Annotated[float | None, Range(0, 1, below=True)] = None
     balance: bool = False
-    seed: int = between(0, 0, 2**63 - 1)
+    seed: Seed = 0

@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from edge_lstm.errors import DataError
 from edge_lstm_export.options import (
@@ -21,6 +21,7 @@ from edge_lstm_export.options import (
     SMALL_SENTIMENT,
     AugmentationOptions,
     CalibrationOptions,
+    Count,
     EncoderOptions,
     EnsembleOptions,
     HeadroomOptions,
@@ -28,6 +29,8 @@ from edge_lstm_export.options import (
     LoopOptions,
     NetworkConfig,
     Options,
+    Range,
+    Seed,
     SourceFile,
     SparseOptions,
     TeacherOptions,
@@ -36,7 +39,6 @@ from edge_lstm_export.options import (
     Validation,
     VocabularyOptions,
     WordVectorOptions,
-    between,
     from_plain,
     is_model_file,
 )
@@ -70,7 +72,7 @@ class Plan(Options):
     """
 
     preset: str = "small"
-    max_kilobytes: int = between(300, 1, 500_000)
+    max_kilobytes: Count = 300
     kind: Kind = "short"
     text: TextOptions = field(default_factory=TextOptions)
     vocabulary: VocabularyOptions = field(default_factory=VocabularyOptions)
@@ -83,13 +85,13 @@ class Plan(Options):
     linear: LinearOptions = field(default_factory=LinearOptions)
     encoder: EncoderOptions = field(default_factory=EncoderOptions)
     headroom: HeadroomOptions = field(default_factory=HeadroomOptions)
-    unlabelled: int = between(0, 0, 10**9)
+    unlabelled: Annotated[int, Range(0, 10**9)] = 0
     augmentation: AugmentationOptions = field(default_factory=AugmentationOptions)
     validation: Validation = field(default_factory=Validation)
     loop: LoopOptions = field(default_factory=LoopOptions)
     sparse: SparseOptions = field(default_factory=SparseOptions)
     calibration: CalibrationOptions = field(default_factory=CalibrationOptions)
-    seed: int = between(0, 0, 2**63 - 1)
+    seed: Seed = 0
 
     def __post_init__(self) -> None:
         """Raise DataError for a value out of range, and if the parts do not fit together."""
