@@ -31,6 +31,11 @@ SENTIMENT = "sentiment"
 SMALL_SENTIMENT = "sentiment-small"
 
 
+def is_transformer(source: str | None) -> bool:
+    """Return whether the teacher that is asked for is a transformer: a folder, or a hub name."""
+    return source is not None and source != NO_TEACHER and not is_model_file(source)
+
+
 def is_model_file(source: str) -> bool:
     """Return whether the name names a model file, not a transformer."""
     # A checkpoint is refused as a model file, not looked for on the hub.

@@ -159,7 +159,21 @@ def _fit_columns(data: SparseData, rows: int, width: int, seed: int) -> SparseWe
     return weights
 
 
-def fit_residual(
+def fit_ngrams(
+    data: TrainingData, features: Features | None, network: Network
+) -> tuple[Features | None, SparseWeights | None]:
+    """Fit the planned n-gram part, if there is one; a residual fit chooses other n-grams.
+
+    network: whose LSTM is trained.
+    """
+    if features is None:
+        return None, None
+    if data.plan.sparse.fit == "residual":
+        return _fit_residual(data, features, network)
+    return features, fit_sparse(data, features)
+
+
+def _fit_residual(
     data: TrainingData, features: Features, network: Network
 ) -> tuple[Features, SparseWeights]:
     """Choose the n-grams anew and fit them, both to what the trained LSTM leaves of the targets."""

@@ -41,6 +41,7 @@ from edge_lstm_export.options import (
     WordVectorOptions,
     from_plain,
     is_model_file,
+    is_transformer,
 )
 from edge_lstm_export.train import defaults
 from edge_lstm_export.train.data import Dataset
@@ -322,7 +323,7 @@ def _teachers(
         reasons.append(f"{stats.trial.source} {stats.trial.finding}")
         if stats.trial.helps:
             strong.append(TeacherOptions(stats.trial.source, kind="model"))
-    if asked is not None and asked != NO_TEACHER and not is_model_file(asked):
+    if asked is not None and is_transformer(asked):
         strong += _transformers(stats, request, asked)
         reasons.append(f"{Path(asked).name} asked for")
     # The linear teacher knows of the rows what the n-gram part learns by itself.

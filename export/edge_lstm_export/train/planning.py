@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from edge_lstm_export.options import NO_TEACHER, SourceFile, TrainingRequest, is_model_file
+from edge_lstm_export.options import SourceFile, TrainingRequest, is_transformer
 from edge_lstm_export.train import defaults
 from edge_lstm_export.train.data import Dataset
 from edge_lstm_export.train.plan import Decided, decide
@@ -37,8 +37,7 @@ def known_stats(dataset: Dataset, request: TrainingRequest, unlabelled: int = 0)
         return stats
     if stats.kind not in ("long", "unsegmented") and not stats.multi_label:
         stats = replace(stats, english=english_share(dataset))
-    asked = request.teacher
-    if asked is not None and (asked == NO_TEACHER or is_model_file(asked)):
+    if request.teacher is not None and not is_transformer(request.teacher):
         return stats
     candidate = SourceFile(defaults.CANDIDATE)
     return replace(stats, trial=try_teacher(dataset, stats, candidate, request.seed))
@@ -49,7 +48,6 @@ def with_teacher_kind(request: TrainingRequest) -> TrainingRequest:
 
     Raises DataError, MissingPackageError.
     """
-    teacher = request.teacher
-    if teacher is None or teacher == NO_TEACHER or is_model_file(teacher):
+    if not is_transformer(request.teacher):
         return request
-    return replace(request, classifier=classifier_labels(teacher) is not None)
+    return replace(request, classifier=classifier_labels(str(request.teacher)) is not None)

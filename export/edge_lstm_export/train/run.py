@@ -9,7 +9,7 @@ import errno
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from itertools import repeat
@@ -21,7 +21,7 @@ import torch
 from edge_lstm import __version__
 from edge_lstm.atomic import check_distinct, check_writable, write_error
 from edge_lstm.errors import DataError, OutputError
-from edge_lstm.os_file import NO_FOLLOW, lock
+from edge_lstm.os_file import NO_FOLLOW, leads_to, lock
 from edge_lstm_export.options import NO_TEACHER, DataOptions, TrainingRequest
 from edge_lstm_export.train import defaults
 from edge_lstm_export.train.checkpoint import save_checkpoint
@@ -203,9 +203,8 @@ def _lock(path: Path) -> int | None:
         if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
             os.close(handle)
             raise
-    with suppress(FileNotFoundError):
-        if os.path.samestat(os.fstat(handle), path.stat()):
-            return handle
+    if leads_to(path, handle):
+        return handle
     os.close(handle)
     return None
 
