@@ -94,9 +94,11 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     ) -> TextClassifier:
         """Train on texts and their labels.
 
-        X: texts, a list, array or pandas Series of str. y: a label per text; or several, as a list
-        of sets or an indicator matrix [n, L]. unlabelled: further texts, which the teachers label.
-        Raises DataError.
+        X: texts, a list, array or pandas Series of str.
+        y: a label per text; or several, as a list of sets or an indicator matrix [n, L].
+        unlabelled: further texts, which the teachers label.
+
+        Raise DataError.
         """
         dataset = checked(dataset_from(X, y, unlabelled=unlabelled))
         with quiet_thread():
@@ -122,8 +124,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def _callbacks(self, plan: Plan) -> Callbacks:
-        """Return what the training calls: the callback, and what shows progress on standard
-        error."""
+        """Return what the training calls: the callback, and what shows progress on standard error."""
         verbose = whole(
             "verbose", int(self.verbose) if isinstance(self.verbose, bool) else self.verbose, 0
         )
@@ -169,13 +170,17 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     @property
     def report(self) -> dict[str, Any]:
         """How the network came about and what it reached: data, teachers, validation, warnings;
-        plain values. Raises NotFittedError before :meth:`fit`."""
+        plain values.
+
+        Raise NotFittedError before :meth:`fit`.
+        """
         check_is_fitted(self)
         return self.result_.checkpoint.training
 
     def predict_proba(self, X: Any) -> npt.NDArray[np.float32]:  # noqa: N803
         """X: texts → float32 [n, L], probabilities of ``classes_``; rows sum to 1 unless a text may
-        have several labels."""
+        have several labels.
+        """
         check_is_fitted(self)
         checkpoint = self.result_.checkpoint
         rows = [checkpoint.tokenizer.encode_text(str(text)).ids for text in X]
@@ -183,8 +188,9 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             return predict_probabilities(checkpoint.network, rows)
 
     def predict(self, X: Any) -> Any:  # noqa: N803
-        """X: texts → the label of each, of the type that was learnt; if a text may have several
-        labels a list of sets, or an indicator matrix, int64 [n, L], if that was learnt."""
+        """X: texts → the label of each, of the type that was learnt; if a text may have several labels
+        a list of sets, or an indicator matrix, int64 [n, L], if that was learnt.
+        """
         answers = self.predict_proba(X)
         if not self.multi_label_:
             return self.classes_[answers.argmax(axis=1)]
@@ -218,7 +224,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             any it holds no text of the data.
         any_size: write an int8 file that is larger than the plan's kb, too.
 
-        Raises CheckError if a gate fails or the file is too large, DataError, OutputError.
+        Raise CheckError if a gate fails or the file is too large, DataError, OutputError.
         """
         from edge_lstm_export.onnx.export import export
 
@@ -234,8 +240,10 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return Path(path)
 
     def save(self, path: str | Path) -> Path:
-        """Write the checkpoint, from which ``edge-lstm export`` makes a model file. Raises
-        OutputError."""
+        """Write the checkpoint, from which ``edge-lstm export`` makes a model file.
+
+        Raise OutputError.
+        """
         check_is_fitted(self)
         save_checkpoint(self.result_.checkpoint, Path(path))
         return Path(path)

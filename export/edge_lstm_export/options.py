@@ -116,7 +116,7 @@ def from_plain(kind: type[T], values: object, where: str) -> T:
     """A frozen dataclass of plain values, and of others like it, from a mapping that names each
     field.
 
-    Raises DataError, which says ``where``, for an unknown name, a missing one, or a value out of
+    Raise DataError, which says ``where``, for an unknown name, a missing one, or a value out of
     range.
     """
     types = get_type_hints(kind)
@@ -138,8 +138,9 @@ def from_plain(kind: type[T], values: object, where: str) -> T:
 
 @dataclass(frozen=True)
 class SourceFile(Options):
-    """A model file to start from. source: its path, a name of the package's, or "" for none.
+    """A model file to start from.
 
+    source: its path, a name of the package's, or "" for none.
     sha256: digest of the file at that path, so that a plan always means the same file.
     """
 
@@ -154,9 +155,12 @@ class SourceFile(Options):
 
 @dataclass(frozen=True)
 class TeacherOptions(SourceFile):
-    """A teacher. kind: ``linear``; ``model``, a model file; ``probe``, ``fine-tuned`` or
-    ``classifier``, a
-    transformer. source: its path or name, "" for the linear one."""
+    """A teacher.
+
+    kind: ``linear``; ``model``, a model file; ``probe``, ``fine-tuned`` or ``classifier``, a
+        transformer.
+    source: its path or name, "" for the linear one.
+    """
 
     kind: TeacherKind = "linear"
 
@@ -185,9 +189,9 @@ class TeacherOptions(SourceFile):
 class DataOptions(Options):
     """How sources are read.
 
-    test: a labelled file of test texts; test_share: without it and without a test split in the
-        source, this share of each label's texts is held out, drawn by ``seed``; None: a tenth, of
-        2,000 texts or more.
+    test: a labelled file of test texts.
+    test_share: without it and without a test split in the source, this share of each label's texts
+        is held out, drawn by ``seed``; None: a tenth, of 2,000 texts or more.
     input_format, text_column, label_column: of labelled files that do not say them themselves.
     label_separator, label_columns: of texts with several labels, see tables.labelled.read_labelled.
     """
@@ -206,8 +210,9 @@ class DataOptions(Options):
 @dataclass(frozen=True)
 class TextOptions(Options):
     """rule: how a text becomes words (edge_lstm.text): Keras's, or words with subwords for unknown
-    ones.
-    length: ids of a text that the model reads, its last ones."""
+        ones.
+    length: ids of a text that the model reads, its last ones.
+    """
 
     rule: Rule = "subwords"
     length: Annotated[int, Range(1, MAX_LENGTH)] = DEFAULT_LENGTH
@@ -301,7 +306,8 @@ class SparseOptions(Options):
         steps. ``low-rank+svm``: the same, merged with SVMs.
     selection: which word pairs get a vector: the most ``frequent``, or the most ``telling``, by
         their log-count ratio of a label.
-    characters: whether the fit reads the character n-grams of words; shortest, longest: of those.
+    characters: whether the fit reads the character n-grams of words.
+    shortest, longest: of those.
     fewest_texts: that hold a pair or a character n-gram, at least.
     embeddings: length of a text's word embeddings in the fit, in lengths of its n-grams; 0 leaves
         them out.
@@ -309,11 +315,12 @@ class SparseOptions(Options):
     bayes: spread of naive Bayes' scores, in spreads of the SVMs'; 0 leaves it out. Not with several
         labels.
     bayes_smoothing: added to each count of naive Bayes.
-    ridge: of the logistic regression. steps: of L-BFGS, at most.
-    candidates: n-grams that ``residual`` tries for each one that gets a vector. epochs, batch_size,
-    learning_rate (peak), warmup (share of the steps), dropout (share of a text's n-grams
-        that a step leaves out), label_smoothing, first_spread (standard deviation of the first
-        values): of the fit of a lower rank.
+    ridge: of the logistic regression.
+    steps: of L-BFGS, at most.
+    candidates: n-grams that ``residual`` tries for each one that gets a vector.
+    epochs, batch_size, learning_rate (peak), warmup (share of the steps), dropout (share of a
+        text's n-grams that a step leaves out), label_smoothing, first_spread (standard deviation of
+        the first values): of the fit of a lower rank.
     """
 
     fit: SparseFit = "svm"
@@ -347,7 +354,10 @@ class SparseOptions(Options):
 class Validation(Options):
     """What judges the network: a share of the training texts that is held out, or ``folds``: each
     text is judged by a network that did not learn from its fold, and the written one learns from
-    all. Neither: the training loss."""
+    all.
+
+    Neither: the training loss.
+    """
 
     share: ShareBelowOne = 0.1
     folds: Annotated[int, Range(0, 20)] = 0
@@ -368,15 +378,17 @@ class LoopOptions(Options):
     batch_size: texts per step.
     learning_rate: the peak. It rises over the first ``warmup`` share of the steps, then falls to
         zero along a cosine.
-    weight_decay: of AdamW, on matrices. clip: largest norm of the gradient.
+    weight_decay: of AdamW, on matrices.
+    clip: largest norm of the gradient.
     patience: epochs without a better validation loss, after which it stops.
     bfloat16: run the LSTM in bfloat16, if the CPU has such products.
     word_vectors: start the embedding from the words' neighbours in all texts.
     embedding_range: other first values of the embedding lie within ± this.
     embedding_rate: learning rate of the embedding, as a share of the others'.
     word_dropout: share of a text's ids that a step reads as unknown.
-    crops: share of a step's texts of which only a random part is read. smallest_crop,
-        fewest_crop_tokens: that part's least share of the text, and least number of tokens.
+    crops: share of a step's texts of which only a random part is read.
+    smallest_crop, fewest_crop_tokens: that part's least share of the text, and least number of
+        tokens.
     batches_per_chunk: batches whose texts are sorted by length together.
     """
 
@@ -426,9 +438,10 @@ class WordVectorOptions(Options):
 class AugmentationOptions(Options):
     """Texts that are made of the rows, for the teachers to label (after Tang et al., 2019).
 
-    texts_per_row: at most. deletion, crop, join: how often a text is made by leaving words out, by
-        keeping a piece, and of the first half and the second half of another; the rest have words
-        replaced by another text's.
+    texts_per_row: at most.
+    deletion, crop, join: how often a text is made by leaving words out, by keeping a piece, and of
+        the first half and the second half of another; the rest have words replaced by another
+        text's.
     least_deleted, most_deleted: share of the words that are left out.
     least_kept, most_kept: share of the words in a piece.
     replaced: share of the words that are replaced.
@@ -462,8 +475,8 @@ class EnsembleOptions(Options):
     prior: nats that hold the weights at equal shares.
     largest_logit: no teacher is more certain.
     tolerated_loss: a teacher is dropped if the log loss of all rises by more, in standard errors.
-    regularization: C of a regression on a teacher's features. unseen: probability of a label that
-        no row has.
+    regularization: C of a regression on a teacher's features.
+    unseen: probability of a label that no row has.
     feature_scale: divides the log odds of a model file's labels, which are its features.
     smallest_probability: of a model file's label, at least.
     hard_label_weight: of a row's own label in its target, 0 to 1; the rest is what the teachers
@@ -485,9 +498,11 @@ class EnsembleOptions(Options):
 class LinearOptions(Options):
     """The linear teacher: SVMs on TF-IDF of words, word pairs and character n-grams within words.
 
-    regularization: C. characters: whether it reads character n-grams, which takes minutes and
-    gigabytes if texts are long; shortest, longest: of those. embeddings: length of a text's word
-    embeddings, in lengths of its n-grams.
+    regularization: C.
+    characters: whether it reads character n-grams, which takes minutes and gigabytes if texts are
+        long.
+    shortest, longest: of those.
+    embeddings: length of a text's word embeddings, in lengths of its n-grams.
     """
 
     regularization: Positive = 0.5
@@ -501,12 +516,14 @@ class LinearOptions(Options):
 class EncoderOptions(Options):
     """How a transformer reads texts, and how an encoder is fine-tuned.
 
-    window: word pieces that are read at once. windows: of a longer text, spread over it evenly, at
-    most. batch_size, learning_rate (peak, of the encoder), head_learning_rate, warmup (share of the
-    steps),
-        weight_decay, dropout, clip: of the fine-tuning.
-    epochs: passes over the texts; fewest_steps: the least. most_pieces: word pieces that are learnt
-        from, in all. crop: word pieces of a text that a step reads.
+    window: word pieces that are read at once.
+    windows: of a longer text, spread over it evenly, at most.
+    batch_size, learning_rate (peak, of the encoder), head_learning_rate, warmup (share of the
+        steps), weight_decay, dropout, clip: of the fine-tuning.
+    epochs: passes over the texts.
+    fewest_steps: the least.
+    most_pieces: word pieces that are learnt from, in all.
+    crop: word pieces of a text that a step reads.
     """
 
     window: Count = 254
@@ -545,7 +562,8 @@ class CalibrationOptions(Options):
     """How the two parts are weighed, and what makes their sum probabilities.
 
     lstm_share: the LSTM's expected weight, the n-grams' is the rest; scaled down in proportion
-        below ``enough_texts`` texts. prior: nats that hold the weights there.
+        below ``enough_texts`` texts.
+    prior: nats that hold the weights there.
     temperature_factor: the temperature is commonly within this factor of 1.
     rarity: multiple of the logarithm of a label's rarity that is added to its logit.
     balance: take the multiple, 0 to 1, of the best macro F1 in place of ``rarity``.
@@ -572,7 +590,9 @@ class TrainingRequest(Options):
     teacher: "none", "sentiment", a model file, or a transformer's folder or hub name.
     classifier: whether the teacher is a classifier.
     start: a model file whose LSTM the network starts from.
-    num_words: ids of the vocabulary. epochs: at most. validation: share that is held out.
+    num_words: ids of the vocabulary.
+    epochs: at most.
+    validation: share that is held out.
     balance: find rare labels at the price of accuracy.
     """
 

@@ -35,8 +35,10 @@ NEAR_COPY = 0.85  # cosine of their character trigrams from which a text counts 
 
 
 class Suggestions(NamedTuple):
-    """rows: (text, predicted label), the most worth labelling first. texts: different ones that
-    were read and are not labelled already; classified: how many of them were looked at."""
+    """rows: (text, predicted label), the most worth labelling first.
+    texts: different ones that were read and are not labelled already.
+    classified: how many of them were looked at.
+    """
 
     rows: list[tuple[str, str]]
     texts: int
@@ -49,8 +51,9 @@ def suggest(
     """Choose at most ``count`` texts to label next, different from the ``labelled`` ones and from
     each other.
 
-    The order of the texts decides nothing. Raise DataError if there is none that is not labelled
-    already.
+    The order of the texts decides nothing.
+
+    Raise DataError if there is none that is not labelled already.
     """
     different = {text_key(text): text for text in texts if text.strip()}
     new = sorted(different.keys() - set(map(text_key, labelled)))
@@ -71,8 +74,10 @@ def suggest(
 
 def _diverse(texts: Sequence[str], weights: Any, labelled: Sequence[str], count: int) -> list[int]:
     """Places of the texts to label: of each cluster the one that stands for it, then the least sure
-    of
-    the others, without near-copies. weights: float64 [texts]."""
+    of the others, without near-copies.
+
+    weights: float64 [texts].
+    """
     vectorizer = HashingVectorizer(
         analyzer="char_wb", ngram_range=(3, 3), n_features=2**12, binary=True, alternate_sign=False
     )
@@ -102,7 +107,9 @@ def _diverse(texts: Sequence[str], weights: Any, labelled: Sequence[str], count:
 
 def write_suggestions(suggestions: Suggestions, path: Path) -> None:
     """Write a CSV file with the columns text and label, the predicted one, for a person to correct.
-    Raise OutputError."""
+
+    Raise OutputError.
+    """
     lines = io.StringIO(newline="")
     csv.writer(lines).writerows([("text", "label"), *suggestions.rows])
     write_atomically(well_formed(lines.getvalue()).encode(), path)

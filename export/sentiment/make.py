@@ -36,8 +36,8 @@ class Recipe:
     """What differs from the preset, which is for any data: so many labels bear less dropout.
 
     ngrams: the most; None: as many as the preset's file holds; 0: an LSTM without any, in both
-        directions, on
-    short texts, in a larger file. sentences, products: whether these teach too (README.md).
+        directions, on short texts, in a larger file.
+    sentences, products: whether these teach too (README.md).
     """
 
     ngrams: int | None
@@ -58,7 +58,10 @@ say = partial(print, file=sys.stderr)
 
 
 def plan_of(name: str, dataset: Dataset) -> Plan:
-    """The plan of a preset for these texts. The labels are at hand, so no teacher is asked."""
+    """The plan of a preset for these texts.
+
+    The labels are at hand, so no teacher is asked.
+    """
     recipe = RECIPES[name]
     request = TrainingRequest(
         name, "none", num_words=recipe.words, epochs=recipe.epochs, validation=VALIDATION, seed=SEED

@@ -37,8 +37,9 @@ _SHORT = {"will": "won't", "can": "can't"}
 
 
 def negated(clause: str) -> list[str]:
-    """Return the clause with a negation, in each way that there is; none if there is no place
-    for one, or something would not be turned."""
+    """Return the clause with a negation, in each way that there is; none if there is no place for
+    one, or something would not be turned.
+    """
     words = clause.split()
     if not words or len(words) > MOST_WORDS or _UNFIT.search(clause):
         return []
@@ -63,7 +64,10 @@ def negated_clauses(
     clauses: Sequence[str], labels: npt.NDArray[np.float32]
 ) -> tuple[list[str], npt.NDArray[np.float32]]:
     """Negate the clauses that the labels, float32 [n, 2], are sure of → (texts, float32 [m, 2],
-    turned). No text is one of the clauses."""
+    turned).
+
+    No text is one of the clauses.
+    """
     seen = set(clauses)
     texts = []
     rows = []

@@ -34,13 +34,17 @@ _CLAUSE_END = re.compile(r"(?<=[,;:])\s+|(?<=[，；：、])|\s+[-–—]+\s+|\s
 
 
 def sentences(text: str) -> list[str]:
-    """Split a text. "Mr. Smith" makes two: good enough to learn from."""
+    """Split a text.
+
+    "Mr. Smith" makes two: good enough to learn from.
+    """
     return [part.strip() for part in _END.split(text) if len(part.strip()) >= FEWEST_CHARACTERS]
 
 
 def random_spans(texts: Sequence[str], each: int, seed: int) -> list[str]:
     """Draw ``each`` spans of every text of two sentences or more, at most one per sentence; none
-    twice."""
+    twice.
+    """
     rng = np.random.default_rng([seed, 0x5B])
     spans: dict[str, None] = {}
     for text in texts:
@@ -63,8 +67,10 @@ def random_spans(texts: Sequence[str], each: int, seed: int) -> list[str]:
 
 
 def spans_around(texts: Sequence[str], words: Sequence[str], seed: int) -> list[str]:
-    """Draw a few words of a clause around each of ``words`` that it holds; none twice. A word that
-    begins with * stands for all that end so."""
+    """Draw a few words of a clause around each of ``words`` that it holds; none twice.
+
+    A word that begins with * stands for all that end so.
+    """
     rng = np.random.default_rng([seed, 0xA8])
     whole = {word for word in words if not word.startswith("*")}
     ends = tuple(word[1:] for word in words if word.startswith("*"))

@@ -164,6 +164,7 @@ def _read_plan(path: Path, asked: Iterable[str]) -> Plan:
     """Read an edited plan.
 
     asked: names of the options that were given, which it decides.
+
     Raise DataError if there is one, or if the file is no plan.
     """
     from edge_lstm.errors import DataError

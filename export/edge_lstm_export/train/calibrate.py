@@ -31,7 +31,8 @@ MOST_TEXTS = 9_999_999  # tolerance: more than a training has
 @dataclass(frozen=True)
 class Scores(SetScores):
     """Scores of texts with one label each; the accuracy counts sets of labels. log_loss in nats,
-    calibration_error from 0 to 1."""
+    calibration_error from 0 to 1.
+    """
 
     log_loss: float
     calibration_error: float
@@ -56,9 +57,11 @@ class Scores(SetScores):
 def score(
     logits: Tensor, labels: Bools, names: tuple[str, ...], thresholds: Sequence[float] | None = None
 ) -> SetScores:
-    """logits: float32 [n, 1 or L], labels: bool [n, L], n at least 1 → :class:`Scores`. thresholds:
-    of texts that may have several labels, the probability from which on a text has each →
-    SetScores."""
+    """logits: float32 [n, 1 or L],
+    labels: bool [n, L], n at least 1 → :class:`Scores`.
+    thresholds: of texts that may have several labels, the probability from which on a text has each
+        → SetScores.
+    """
     answers = probabilities(logits, multi_label=thresholds is not None)
     if thresholds is not None:
         return metrics.set_scores(labels, apply_thresholds(answers, thresholds), names)
@@ -86,7 +89,8 @@ class ComponentLogits:
 class Stack:
     """Weights of the two components, whose sum is the network's logits.
 
-    lstm, sparse: factors. bias: float32 [outputs].
+    lstm, sparse: factors.
+    bias: float32 [outputs].
     """
 
     lstm: float
@@ -153,7 +157,9 @@ def rarity_offset(logits: Floats, labels: Bools, options: CalibrationOptions) ->
     """Return the shift of the logits that finds rare labels: float32 [outputs].
 
     It is a multiple of the logarithm of each label's rarity (logit adjustment; Menon et al., 2021).
-    logits: float32 [n, outputs]. labels: bool [n, L].
+
+    logits: float32 [n, outputs].
+    labels: bool [n, L].
     """
     both = two_columns(logits)
     one_hot = np.eye(labels.shape[1], dtype=np.bool_)
@@ -180,7 +186,8 @@ def choose_thresholds(
     The best one for the five texts of a rare label is mostly chance. So a text's label is mixed
     with its calibrated probability, more so if the label has few texts.
 
-    truth: bool [n, L]. probabilities: float32 [n, L], calibrated.
+    truth: bool [n, L].
+    probabilities: float32 [n, L], calibrated.
     """
     columns = probabilities.T.astype(np.float64)
     return tuple(_threshold(has, chances, options) for has, chances in zip(truth.T, columns))

@@ -33,7 +33,10 @@ from edge_lstm_export.train.word_vectors import first_values, word_vectors
 def new_network(
     data: TrainingData, features: Features | None, embeddings: WordEmbeddings | None
 ) -> Network:
-    """Return a network with its first weights and its n-grams. The seed decides random values."""
+    """Return a network with its first weights and its n-grams.
+
+    The seed decides random values.
+    """
     plan = data.plan
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(plan.seed)
@@ -78,7 +81,8 @@ def lstm_examples(data: TrainingData, fold: int | None = None) -> Examples:
 
 def loop_options(data: TrainingData) -> LoopOptions:
     """Return the loop's options: without validation texts no epoch is known to be better than the
-    last."""
+    last.
+    """
     loop = data.plan.loop
     if data.validation_examples is None:
         return replace(loop, patience=loop.epochs)
@@ -145,8 +149,10 @@ def fit_sparse(
 
 
 def _fit_columns(data: SparseData, rows: int, width: int, seed: int) -> SparseWeights:
-    """Fit by the planned method. rows: examples, from the first on, that have a label of their
-    own."""
+    """Fit by the planned method.
+
+    rows: examples, from the first on, that have a label of their own.
+    """
     fit = data.options.fit
     if fit == "svm":
         return ngrams.fit_svm(data)
@@ -261,7 +267,8 @@ def assembled(
     network: Network, stack: Stack, features: Features | None, sparse: SparseWeights | None
 ) -> Network:
     """Return the network with the weights of both components in its head, and with its n-gram
-    vectors."""
+    vectors.
+    """
     whole = copy.deepcopy(network)
     pooled = whole.config.pooled_dim
     with torch.no_grad():

@@ -32,9 +32,13 @@ FEWEST_TO_CROSS_VALIDATE = 10
 
 @dataclass(frozen=True)
 class Shape:
-    """A network. With the two sentinels of the int8 file, its widths suit vector registers.
+    """A network.
 
-    words: ids of the vocabulary. embedding: its width. hidden: LSTM units per direction.
+    With the two sentinels of the int8 file, its widths suit vector registers.
+
+    words: ids of the vocabulary.
+    embedding: its width.
+    hidden: LSTM units per direction.
     bidirectional: the LSTM reads in both directions.
     """
 
@@ -48,7 +52,8 @@ class Shape:
 class Preset:
     """A size: the largest int8 file, in 1,000 bytes, and its networks.
 
-    long: for long texts. short: for others; None: the same.
+    long: for long texts.
+    short: for others; None: the same.
     rank: of n-gram vectors, if labels are many.
     is_large: a wide LSTM and related words are worth their bytes in short texts.
     """

@@ -3,9 +3,8 @@
 An int8 file scales the LSTM's activations by two sentinel units, which run to the ends of the range
 (see onnx/weights.py). A unit that came as far as they do could set the scale itself, and an answer
 would depend on the texts of its batch. Training keeps every unit away from there, and export does
-where rounding, or a text
-that training did not know, drives one nearer: both multiply its output gate's weights by less than
-    1.
+where rounding, or a text that training did not know, drives one nearer: both multiply its output
+gate's weights by less than 1.
 """
 
 from __future__ import annotations
@@ -32,7 +31,8 @@ RANDOM_LENGTHS = 11  # tolerance: random lengths between the shortest and the lo
 
 def random_rows(tokenizer: Tokenizer, *, seed: int = 0) -> Rows:
     """Token ids that try the graph: lengths 1, 2, N - 1, N and one cut from N + 1, and some
-    between."""
+    between.
+    """
     rng = np.random.default_rng(seed)
     n = tokenizer.length
     drawn = rng.integers(1, n + 1, size=RANDOM_LENGTHS).tolist()
@@ -53,7 +53,8 @@ def tried_rows(tokenizer: Tokenizer) -> Rows:
 
 def spread(lengths: Sequence[int] | Ints, most: int) -> Ints:
     """lengths: tokens of each text → int64, the texts to try: every k-th, so that they have about
-    ``most`` tokens or fewer."""
+    ``most`` tokens or fewer.
+    """
     every = max(1, -(-int(np.sum(lengths)) // most))
     return np.arange(0, len(lengths), every)
 
@@ -64,9 +65,11 @@ def with_headroom(
     """Return a network whose units keep away from the largest output, and how many were closed for
     that.
 
-    learnt: examples that the network was trained on; of many, a sample is tried. rows: more token
-    ids. Nothing is tried, and the network is returned as it is, if no text at all could bring a
-    unit that near. Raises DataError if a weight is not finite.
+    learnt: examples that the network was trained on; of many, a sample is tried.
+    rows: more token ids. Nothing is tried, and the network is returned as it is, if no text at all
+        could bring a unit that near.
+
+    Raise DataError if a weight is not finite.
     """
     if not network.is_finite():
         raise DataError(
@@ -95,8 +98,8 @@ def with_headroom(
 def close(network: Network, units: Bools, closed: Ints, factor: float) -> None:
     """Close the output gates of some units in place, more if they were closed before.
 
-    units: bool [directions, hidden]. closed: int64 of the same shape, times that each was closed;
-        counted on.
+    units: bool [directions, hidden].
+    closed: int64 of the same shape, times that each was closed; counted on.
     factor: of a gate's weights the first time, its square the second time, and so on.
     """
     closed += units

@@ -14,9 +14,12 @@ from edge_lstm.printable import duration
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """One pass over the training examples. Losses in nats, accuracies from 0 to 1, learning_rate at
-    the end.
-    calibrated_loss: of the validation part, as the two before it, after the best temperature."""
+    """One pass over the training examples.
+
+    Losses in nats, accuracies from 0 to 1, learning_rate at the end.
+
+    calibrated_loss: of the validation part, as the two before it, after the best temperature.
+    """
 
     epoch: int
     loss: float
@@ -45,14 +48,19 @@ class EpochLines:
     def left(self, done: float) -> str:
         """Return how long the other epochs take, if none of them is left out; nothing if that is
         unknown.
-        done: epochs that are complete, and the part of the one under way."""
+
+        done: epochs that are complete, and the part of the one under way.
+        """
         if not (self._seconds and self.total) or done >= self.total:
             return ""
         mean = sum(self._seconds) / len(self._seconds)
         return f"  at most {duration((self.total - done) * mean)} left"
 
     def complete(self, record: EpochRecord, *, details: bool = False) -> str:
-        """Return the line of an epoch that is complete. details: its losses and its time."""
+        """Return the line of an epoch that is complete.
+
+        details: its losses and its time.
+        """
         self._seconds.append(record.seconds)
         loss = record.validation_loss
         accuracy = record.validation_accuracy
@@ -68,7 +76,10 @@ class EpochLines:
 
 def best_of(history: Sequence[EpochRecord]) -> EpochRecord | None:
     """The epoch with the lowest validation loss, the earliest of equals; without validation the
-    last one. None before the first is complete."""
+    last one.
+
+    None before the first is complete.
+    """
     if history and history[-1].calibrated_loss is None:
         return history[-1]
     return min(history, key=lambda record: record.calibrated_loss or 0.0, default=None)

@@ -32,8 +32,10 @@ def probabilities(logits: Tensor, *, multi_label: bool) -> Floats:
 
 
 def soft_cross_entropy(logits: Tensor, targets: Tensor, *, multi_label: bool = False) -> Tensor:
-    """Mean cross entropy of a text, in nats; targets [B, L], rows sum to 1. multi_label: targets
-    are 0 to 1 each, and the binary cross entropies of all labels are added up."""
+    """Mean cross entropy of a text, in nats; targets [B, L], rows sum to 1.
+
+    multi_label: targets are 0 to 1 each, and the binary cross entropies of all labels are added up.
+    """
     if multi_label:
         each = functional.binary_cross_entropy_with_logits(
             logits, targets.to(logits.dtype), reduction="none"
@@ -44,7 +46,8 @@ def soft_cross_entropy(logits: Tensor, targets: Tensor, *, multi_label: bool = F
 
 def count_correct(logits: Tensor, targets: Tensor, *, multi_label: bool = False) -> int:
     """How many rows have their largest target as the answer; of several labels, all of them right
-    at a probability of 0.5."""
+    at a probability of 0.5.
+    """
     if multi_label:
         return int(((logits > 0) == (targets > 0.5)).all(dim=1).sum())
     return int((log_probabilities(logits).argmax(dim=1) == targets.argmax(dim=1)).sum())
@@ -58,7 +61,8 @@ def fit_temperature(
     Few texts say little, and if all of them are classified right the least loss is at 0. A normal
     prior on the logarithm holds the answer near 1 then, and has no say over thousands of texts.
 
-    logits: float32 [n, 1 or L], of texts that did not train the network. targets: float32 [n, L].
+    logits: float32 [n, 1 or L], of texts that did not train the network.
+    targets: float32 [n, L].
     common_factor: one standard deviation of the prior is this factor.
     """
     wide = logits.double()
@@ -77,7 +81,8 @@ def fit_temperature(
 def cross_entropy(logits: Floats, targets: Floats, *, multi_label: bool) -> tuple[float, Floats]:
     """(the sum over the texts, in nats, its gradient with respect to the logits [n, outputs]).
 
-    logits: [n, outputs], one column for two labels of which a text has one; targets: [n, L].
+    logits: [n, outputs], one column for two labels of which a text has one.
+    targets: [n, L].
     """
     if multi_label:
         return float((np.logaddexp(0, logits) - targets * logits).sum()), expit(logits) - targets

@@ -50,15 +50,17 @@ class Progress(Stage):
 
 @dataclass(frozen=True)
 class Callbacks:
-    """What a caller hears of a training, and how it ends one. Each may raise KeyboardInterrupt.
+    """What a caller hears of a training, and how it ends one.
 
-    say: a stage begins, or got so far. started: the network is made; with its tokenizer, and the
-        number of
-    texts that it learns from. keep: called with the run's state before the first batch (unless it
-    is resumed), after every epoch, and if the run is stopped. on_batch: the epoch so far, and
-    how many of how
-    many batches that is. should_stop: asked after every batch, of the validation too. deferring:
-    entered for as long as it is asked.
+    Each may raise KeyboardInterrupt.
+
+    say: a stage begins, or got so far.
+    started: the network is made; with its tokenizer, and the number of texts that it learns from.
+    keep: called with the run's state before the first batch (unless it is resumed), after every
+        epoch, and if the run is stopped.
+    on_batch: the epoch so far, and how many of how many batches that is.
+    should_stop: asked after every batch, of the validation too.
+    deferring: entered for as long as it is asked.
     """
 
     say: Callable[[str], None] = lambda line: None
@@ -100,9 +102,10 @@ def fit_network(
 
     examples: their targets may be soft; the loss is the cross entropy with them.
     validation: without it the last epoch's weights are kept.
-    resume: the state of an interrupted run. temperature_factor: see logits.fit_temperature.
+    resume: the state of an interrupted run.
+    temperature_factor: see logits.fit_temperature.
 
-    Raises DataError if there is nothing to train on or the loss is not a number any more, and
+    Raise DataError if there is nothing to train on or the loss is not a number any more, and
     KeyboardInterrupt if it is stopped.
     """
     if not len(examples):
@@ -168,8 +171,7 @@ class _Run:
         return LoopResult(outcome, tuple(self.history), self.network.lstm_in_bfloat16)
 
     def outcome(self) -> Outcome | None:
-        """How the run has ended, by the epochs that are complete; None if there is more to
-        do."""
+        """How the run has ended, by the epochs that are complete; None if there is more to do."""
         if self.epoch >= self.options.epochs:
             return "finished"
         best = best_of(self.history)
@@ -213,7 +215,10 @@ class _Run:
         )
 
     def step(self, ids: Tensor, lengths: Tensor, targets: Tensor) -> tuple[float, int]:
-        """One update. Returns the loss and the number of correct answers of the batch [B, T]."""
+        """One update.
+
+        Returns the loss and the number of correct answers of the batch [B, T].
+        """
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate() * group["share"]
         self.optimizer.zero_grad()
@@ -304,8 +309,9 @@ class _Run:
 def predict_logits(
     network: Network, examples: Examples, *, on_batch: Callable[[], None] = lambda: None
 ) -> Tensor:
-    """Logits: [n, 1 or L], in the examples' order and of the weights' type. Leaves the network in
-    evaluation mode. ``on_batch`` is called after each batch.
+    """Logits: [n, 1 or L], in the examples' order and of the weights' type.
+
+    Leaves the network in evaluation mode. ``on_batch`` is called after each batch.
     """
     network.eval()
     logits = torch.empty(len(examples), network.config.logits, dtype=network.head.weight.dtype)

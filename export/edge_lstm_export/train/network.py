@@ -27,8 +27,10 @@ Weights = dict[str, npt.NDArray[np.float32]]
 
 
 class Network(nn.Module):
-    """The classifier. ``forward`` gives logits, from which logits.probabilities makes the file's
-    answers."""
+    """The classifier.
+
+    ``forward`` gives logits, from which logits.probabilities makes the file's answers.
+    """
 
     def __init__(
         self,
@@ -62,7 +64,8 @@ class Network(nn.Module):
 
     def _initialise(self, embedding_range: float) -> None:
         """Draw Keras's first values: uniform embedding, Glorot kernels, orthogonal recurrence,
-        bias."""
+        bias.
+        """
         hidden = self.config.hidden
         nn.init.uniform_(self.embedding.weight, -embedding_range, embedding_range)
         for lstm in self.lstm.values():
@@ -79,8 +82,9 @@ class Network(nn.Module):
         nn.init.zeros_(self.head.weight[:, self.config.pooled_dim :])  # those that read the n-grams
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
-        """ids: int64 [B, T], 0 = padding on the right; lengths: int64 [B], at least 1 → logits [B,
-        1 or L]."""
+        """ids: int64 [B, T], 0 = padding on the right.
+        lengths: int64 [B], at least 1 → logits [B, 1 or L].
+        """
         embedded = functional.dropout(self.embedding(ids), self.config.dropout, self.training)
         features = self.pool(embedded, lengths)
         if self.ngrams is not None:
@@ -132,8 +136,10 @@ class Network(nn.Module):
 
     @torch.no_grad()
     def room(self, ids: Tensor, lengths: Tensor) -> Tensor:
-        """ids: int64 [B, T]; lengths: int64 [B] → [D, H]: how far each unit stays below tanh(t),
-        the most that a unit can reach at step t; the least of all texts and steps."""
+        """ids: int64 [B, T].
+        lengths: int64 [B] → [D, H]: how far each unit stays below tanh(t), the most that a unit can
+            reach at step t; the least of all texts and steps.
+        """
         x = self.embedding(ids)
         steps = torch.arange(1, ids.shape[1] + 1)
         most = torch.tanh(steps.to(x.dtype)).view(1, -1, 1)
@@ -148,9 +154,11 @@ class Network(nn.Module):
 
     @torch.no_grad()
     def least_room(self) -> Tensor:
-        """[D, H]: what :meth:`room` is of no text below. At step t a unit's output is at most
-        tanh(t) times its output gate, whose opening no id and no earlier outputs, at most 1 each,
-        bring above a bound."""
+        """[D, H]: what :meth:`room` is of no text below.
+
+        At step t a unit's output is at most tanh(t) times its output gate, whose opening no id and
+        no earlier outputs, at most 1 each, bring above a bound.
+        """
         rooms = []
         hidden = self.config.hidden
         for direction in range(self.config.directions):
@@ -164,7 +172,10 @@ class Network(nn.Module):
 
     @torch.no_grad()
     def scale_output_gates(self, factors: Tensor) -> None:
-        """Multiply each unit's output gate, its weights and biases. factors: [D, H]."""
+        """Multiply each unit's output gate, its weights and biases.
+
+        factors: [D, H].
+        """
         for direction in range(self.config.directions):
             for weight in self.lstm[lstm_name(direction)].parameters():
                 of_unit = factors[direction].view(-1, *[1] * (weight.ndim - 1))
@@ -172,7 +183,8 @@ class Network(nn.Module):
 
     def parameter_counts(self) -> dict[str, int]:
         """Part → how many numbers it was trained to; the other bias of PyTorch's LSTM is none of
-        them."""
+        them.
+        """
         parts = {"embedding": self.embedding, "lstm": self.lstm, "head": self.head}
         counts = {
             name: sum(p.numel() for p in part.parameters() if p.requires_grad)
@@ -191,9 +203,9 @@ class NGramVectors(nn.Module):
     """The sum of the vectors of a text's words and word pairs, over the square root of its length.
 
     ids: int64 [ngrams, 2]: the left and the right id of a pair, or an id and 0 for a word; words
-    come first, each part in the order of the ids, none twice. Part of the weights; set it with
-    :meth:`choose`. The vectors are fitted outside the training loop (ngrams.py) and are zero until
-    then.
+        come first, each part in the order of the ids, none twice. Part of the weights; set it with
+        :meth:`choose`. The vectors are fitted outside the training loop (ngrams.py) and are zero
+        until then.
     """
 
     ids: Tensor
@@ -211,7 +223,10 @@ class NGramVectors(nn.Module):
         self._index: tuple[Tensor, Tensor, Tensor] | None = None
 
     def choose(self, ids: npt.NDArray[np.int64]) -> None:
-        """Set the n-grams, see above. ids: int64 [ngrams, 2]."""
+        """Set the n-grams, see above.
+
+        ids: int64 [ngrams, 2].
+        """
         self.ids.copy_(torch.from_numpy(ids))
         self._index = None
 
@@ -232,7 +247,8 @@ class NGramVectors(nn.Module):
 
     def _rows_by_id(self) -> tuple[Tensor, Tensor, Tensor]:
         """(row of each word id [num_words + 1], keys of the pairs in ascending order, the row of
-        each)."""
+        each).
+        """
         if self._index is None:
             rows = torch.arange(1, len(self.ids) + 1)
             pair = self.ids[:, 1] > 0
@@ -247,7 +263,8 @@ class NGramVectors(nn.Module):
 
     def rows(self, ids: Tensor) -> Tensor:
         """ids: int64 [B, T], 0 = padding on the right → int64 [B, 2T - 1]: the rows of the n-grams
-        that each text holds, each once, and 0."""
+        that each text holds, each once, and 0.
+        """
         words, keys, pairs = self._rows_by_id()
         pair_keys = ids[:, :-1] * self.base + ids[:, 1:]
         place = torch.searchsorted(keys, pair_keys).clamp_max(len(keys) - 1)
@@ -258,7 +275,9 @@ class NGramVectors(nn.Module):
         return rows.masked_fill(again, 0)
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
-        """ids: int64 [B, T]; lengths: int64 [B] → [B, ngram_dim]."""
+        """ids: int64 [B, T].
+        lengths: int64 [B] → [B, ngram_dim].
+        """
         if self.silent:
             return self.vectors.weight.new_zeros(len(ids), self.vectors.embedding_dim)
         total: Tensor = self.vectors(self.rows(ids)).sum(dim=1)
@@ -283,7 +302,8 @@ def threads(count: int) -> Iterator[None]:
 
 def multiplies_bfloat16() -> bool:
     """Whether this CPU has bfloat16 products (AVX512-BF16, AMX); without, they are slower than
-    float32."""
+    float32.
+    """
     try:
         flags = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
     except OSError:
@@ -292,8 +312,11 @@ def multiplies_bfloat16() -> bool:
 
 
 def _table(rows: int, width: int, blank: bool, padding: int | None = None) -> nn.Embedding:
-    """With PyTorch's first values; blank: on the meta device without, where drawing them imports
-    PyTorch's compiler, a second's work."""
+    """With PyTorch's first values.
+
+    blank: on the meta device without, where drawing them imports PyTorch's compiler, a second's
+        work.
+    """
     values = torch.empty(rows, width) if blank else None
     return nn.Embedding(rows, width, padding_idx=padding, _weight=values)
 

@@ -14,7 +14,11 @@ _CACHE = "TORCHINDUCTOR_CACHE_DIR"
 
 
 def adamw(parameters: Any, rate: float, **options: Any) -> torch.optim.AdamW:
-    """Return the optimizer, fused. parameters, options: as AdamW takes them; rate: of learning."""
+    """Return the optimizer, fused.
+
+    parameters, options: as AdamW takes them.
+    rate: of learning.
+    """
     if "torch._dynamo" not in sys.modules and _CACHE not in os.environ:
         _import_compiler()
     return torch.optim.AdamW(parameters, rate, fused=True, **options)

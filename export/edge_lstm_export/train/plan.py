@@ -61,7 +61,8 @@ FREE = "free places of the vocabulary"
 class Plan(Options):
     """Everything that a training does.
 
-    preset: that it was made from. max_kilobytes: the largest int8 file, in 1,000 bytes.
+    preset: that it was made from.
+    max_kilobytes: the largest int8 file, in 1,000 bytes.
     kind: of the data, which chose its defaults.
     start: model file whose LSTM and embeddings the network starts from.
     network.ngrams: n-grams that get a vector, at most: as many as the texts have and the file has
@@ -145,7 +146,7 @@ class Plan(Options):
     def from_dict(cls, values: Mapping[str, Any]) -> Plan:
         """Read what :meth:`to_dict` returned.
 
-        Raises DataError for an unknown or missing name, and for a value out of range.
+        Raise DataError for an unknown or missing name, and for a value out of range.
         """
         values = dict(values) if isinstance(values, Mapping) else {}
         if values.pop("format", None) != PLAN_FORMAT:
@@ -185,13 +186,18 @@ class Reasons:
 
 
 def make_plan(stats: DatasetStats, request: TrainingRequest = NOTHING_ASKED) -> Plan:
-    """Decide a training. Raises DataError for an unknown preset, and for requests that exclude each
-    other."""
+    """Decide a training.
+
+    Raise DataError for an unknown preset, and for requests that exclude each other.
+    """
     return decide(stats, request).plan
 
 
 def decide(stats: DatasetStats, request: TrainingRequest = NOTHING_ASKED) -> Decided:
-    """Decide a training, and say why. Raises DataError as :func:`make_plan`."""
+    """Decide a training, and say why.
+
+    Raise DataError as :func:`make_plan`.
+    """
     preset = _preset(request.preset)
     if request.balance and stats.multi_label:
         raise DataError(

@@ -1,5 +1,4 @@
-"""From a data set and a request to a plan, with the knowledge of pretrained models about the
-texts."""
+"""From a data set and a request to a plan, with the knowledge of pretrained models about the texts."""
 
 from __future__ import annotations
 
@@ -22,9 +21,11 @@ class Planned:
 
 
 def plan_training(dataset: Dataset, request: TrainingRequest, unlabelled: int = 0) -> Planned:
-    """Plan a training. unlabelled: number of texts for the teachers to label.
+    """Plan a training.
 
-    Raises DataError, ModelFileError, MissingPackageError.
+    unlabelled: number of texts for the teachers to label.
+
+    Raise DataError, ModelFileError, MissingPackageError.
     """
     stats = known_stats(dataset, request, unlabelled)
     return Planned(stats, decide(stats, request))
@@ -46,7 +47,7 @@ def known_stats(dataset: Dataset, request: TrainingRequest, unlabelled: int = 0)
 def with_teacher_kind(request: TrainingRequest) -> TrainingRequest:
     """Return the request, with whether its teacher is a classifier.
 
-    Raises DataError, MissingPackageError.
+    Raise DataError, MissingPackageError.
     """
     if not is_transformer(request.teacher):
         return request

@@ -28,10 +28,12 @@ ENGLISH = Path(__file__).parents[1] / "english.safetensors"
 
 @dataclass(frozen=True)
 class WordEmbeddings:
-    """Of each id of a vocabulary. vectors: float32 [ids, width], of length 1, or 0 where nothing is
-    known;
+    """Of each id of a vocabulary.
+
+    vectors: float32 [ids, width], of length 1, or 0 where nothing is known.
     weighted: the same times how much the word counts in a text's meaning, which is the sum over its
-        words."""
+        words.
+    """
 
     vectors: Floats
     weighted: Floats
@@ -42,8 +44,8 @@ class PretrainedWords:
     """Vectors of words.
 
     words: that have a vector, the most frequent first.
-    table: float32 [pieces, hidden], the vectors of words or word pieces. pieces: int64 [words],
-        rows of it.
+    table: float32 [pieces, hidden], the vectors of words or word pieces.
+    pieces: int64 [words], rows of it.
     read: returns the rows of each of any words, none for an unknown one.
     """
 
@@ -67,7 +69,8 @@ class PretrainedWords:
 
     def vectors(self, words: Sequence[str]) -> Floats:
         """float32 [words, hidden], centred and of length 1: the mean of the word's pieces; 0
-        without any."""
+        without any.
+        """
         vectors = np.zeros((len(words), self.table.shape[1]), np.float32)
         for row, ids in enumerate(self.read(words)):
             if ids:
@@ -75,7 +78,9 @@ class PretrainedWords:
         return _normalised(vectors)
 
     def embeddings(self, words: Sequence[str], ids: int) -> WordEmbeddings:
-        """Return the embeddings of a vocabulary that begins with these words. ids: its size.
+        """Return the embeddings of a vocabulary that begins with these words.
+
+        ids: its size.
 
         A word counts by its smooth inverse frequency (Arora, Liang and Ma, 2017); the frequency
         follows from its rank by Zipf's law, as in model2vec. A word without a vector of its own
@@ -141,8 +146,9 @@ def _normalised(vectors: Floats) -> Floats:
 
 
 def unpacked(codes: npt.NDArray[np.uint8], scales: Floats) -> Floats:
-    """codes: uint8 [words, width * 3 / 8], as tools/word_vectors.py packs them; scales: float32
-    [width] → float32 [words, width]."""
+    """codes: uint8 [words, width * 3 / 8], as tools/word_vectors.py packs them.
+    scales: float32 [width] → float32 [words, width].
+    """
     bits = np.unpackbits(codes, axis=1, count=BITS * len(scales)).reshape(
         len(codes), len(scales), BITS
     )

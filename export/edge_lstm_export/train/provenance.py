@@ -52,7 +52,10 @@ class Measured:
 def provenance(
     dataset: Dataset, plan: Plan, rows: LabelledRows, transfer: TransferSet, measured: Measured
 ) -> dict[str, Any]:
-    """Return how a network came about, as a checkpoint holds it. No clock is read."""
+    """Return how a network came about, as a checkpoint holds it.
+
+    No clock is read.
+    """
     best = best_of(measured.loop.history)
     calibration = measured.calibration
     scores = calibration.scores

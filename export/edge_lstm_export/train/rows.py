@@ -16,8 +16,9 @@ from edge_lstm_export.train.unlabelled import augment
 class LabelledRows:
     """The labelled texts of a training.
 
-    learnt: texts to learn from. fold: int64 [learnt], from 0. validation: texts that judge the
-        network.
+    learnt: texts to learn from.
+    fold: int64 [learnt], from 0.
+    validation: texts that judge the network.
     """
 
     learnt: Split

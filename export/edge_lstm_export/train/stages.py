@@ -24,7 +24,11 @@ TEACHERS, LOOP = "teachers", "loop"  # names of stages; each fold of a cross-val
 
 @dataclass(frozen=True)
 class Stage:
-    """What a stage has come to. plain: JSON values; tensors: of any type and shape, by name."""
+    """What a stage has come to.
+
+    plain: JSON values.
+    tensors: of any type and shape, by name.
+    """
 
     plain: dict[str, Any]
     tensors: dict[str, Tensor]
@@ -45,7 +49,7 @@ class Stages:
 
     path: the file that they are kept in; None: they are not kept.
     identity: what a resumed training must have in common with its beginning, by names that a person
-    knows; plain values, as they come back from JSON.
+        knows; plain values, as they come back from JSON.
     """
 
     def __init__(
@@ -63,7 +67,10 @@ class Stages:
         return self._done.get(name)
 
     def keep(self, name: str, stage: Stage) -> None:
-        """Keep a stage; it replaces an earlier one of its name. Raises OutputError."""
+        """Keep a stage; it replaces an earlier one of its name.
+
+        Raise OutputError.
+        """
         if self.path is None:
             return
         self._done[name] = stage
@@ -78,7 +85,7 @@ class Stages:
     def check(self, identity: Mapping[str, Any]) -> None:
         """Take the stages as the stages of a training of this identity.
 
-        Raises DataError if another training began them.
+        Raise DataError if another training began them.
         """
         began = identity if self.identity is None else self.identity
         for name in {**began, **identity}:
@@ -96,8 +103,10 @@ NOT_KEPT = Stages()
 
 
 def load_stages(path: Path) -> Stages:
-    """Read the stages of an unfinished training. Raises DataError if the file is damaged or another
-    one."""
+    """Read the stages of an unfinished training.
+
+    Raise DataError if the file is damaged or another one.
+    """
     description, tensors = read_sealed(path, f"delete {path} and start again")
     identity = description.get("identity")
     stages = description.get("stages")

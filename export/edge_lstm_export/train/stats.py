@@ -34,7 +34,8 @@ class TeacherTrial:
 class DatasetStats:
     """Statistics of a data set.
 
-    rows, labels: counts. multi_label: a text may have several labels.
+    rows, labels: counts.
+    multi_label: a text may have several labels.
     mean_length: words per text, the mean (characters in an unsegmented script).
     unsegmented: many texts are in a script without spaces between words.
     word_bytes: mean size in UTF-8 of a word that occurs more than once and can be in a vocabulary,
@@ -67,7 +68,9 @@ class DatasetStats:
 
 
 def dataset_stats(dataset: Dataset, unlabelled: int = 0) -> DatasetStats:
-    """Count. unlabelled: texts without a label.
+    """Count.
+
+    unlabelled: texts without a label.
 
     No model is asked: ``english`` is 0 and ``trial`` None, see planning.known_stats.
     """

@@ -1,4 +1,6 @@
-"""A training, from a data set and a plan to a checkpoint. The page to read first.
+"""A training, from a data set and a plan to a checkpoint.
+
+The page to read first.
 
 hold out · transfer set · vocabulary · ask teachers · choose n-grams · cross-validate · fit the LSTM
 · fit the n-gram part · calibrate · assemble · test. The plan decides everything (plan.py); the
@@ -56,10 +58,10 @@ LOST_BY_NETWORK = 0.03  # tolerance: decides a remark alone
 class Result:
     """A checkpoint and its scores.
 
-    validation: of texts that no component had learnt from; None without any. test: None without
-        test texts.
-    remarks: for a person, a line each. closed_units: LSTM units that were kept away from
-        saturation.
+    validation: of texts that no component had learnt from; None without any.
+    test: None without test texts.
+    remarks: for a person, a line each.
+    closed_units: LSTM units that were kept away from saturation.
     """
 
     checkpoint: Checkpoint
@@ -88,7 +90,7 @@ def fit(
     teachers: of the plan, if they are loaded already.
     stages: keeps what takes long, and has what an interrupted training kept.
 
-    Raises DataError, OutputError, MissingPackageError and KeyboardInterrupt.
+    Raise DataError, OutputError, MissingPackageError and KeyboardInterrupt.
     """
     say = callbacks.say
     log = _usable_log(plan, unlabelled, soft_labels)
@@ -196,8 +198,10 @@ def _score_test(
 def _usable_log(
     plan: Plan, unlabelled: Sequence[str], soft_labels: Floats | None
 ) -> tuple[str, ...]:
-    """Return the texts without a label that are learnt from. Raises DataError if nothing labels
-    them."""
+    """Return the texts without a label that are learnt from.
+
+    Raise DataError if nothing labels them.
+    """
     if soft_labels is not None:
         if plan.teachers or len(soft_labels) != len(unlabelled):
             raise DataError("soft labels need one row per unlabelled text and no teachers")
@@ -261,7 +265,8 @@ def _calibrate(
 
 def _teacher_remarks(data: TrainingData, scores: SetScores | None) -> Iterator[str]:
     """Yield teachers that were dropped, and advice if the teachers know more than the network
-    learnt."""
+    learnt.
+    """
     teachers = data.predictions
     if teachers is None:
         return

@@ -45,7 +45,8 @@ def choose_vocabulary(
     is not read. If the file would be too large, the least frequent words are left out.
 
     words: pretrained embeddings, whose words near those of the texts fill free places.
-    Raises DataError if the file has no room for words.
+
+    Raise DataError if the file has no room for words.
     """
     training, calibration = longest_provenance(dataset, plan, rows, transfer)
 
@@ -174,8 +175,7 @@ class TrainingData:
         return Examples.from_texts(self.tokenizer, split.texts, split.labels.astype(np.float32))
 
     def row_targets(self) -> Floats:
-        """Return the targets of the rows, float32 [rows, L]: their labels mixed with the
-        teachers'."""
+        """Return the targets of the rows, float32 [rows, L]: their labels mixed with the teachers'."""
         labels = self.row_examples.targets
         if self.predictions is None:
             return labels

@@ -2,8 +2,7 @@
 ones.
 
 A small network that sees a teacher's predictions for thousands of texts near the rows learns what
-the teacher
-knows. A made text inherits no label: "not good" without "not" has another one.
+the teacher knows. A made text inherits no label: "not good" without "not" has another one.
 """
 
 from __future__ import annotations
@@ -28,7 +27,8 @@ def choose_unlabelled(
 ) -> tuple[tuple[str, ...], list[str]]:
     """Return the different texts, sorted, and remarks for a person, a line each.
 
-    left_out: the labelled and the test texts. source: name of the texts' source, for the remarks.
+    left_out: the labelled and the test texts.
+    source: name of the texts' source, for the remarks.
     most: texts that are chosen; of more, a random part, in which texts differ in more than numbers.
     """
     chosen = sorted({*texts}.difference(left_out))
@@ -54,7 +54,7 @@ def augment(
     of.
 
     fold: int64 [n]; only texts of one fold are mixed. The augmented texts differ from each other
-    and from ``texts``.
+        and from ``texts``.
     """
     rng = np.random.default_rng([seed, 0x3D])
     # Where words have no spaces between them, characters take their place.
@@ -76,7 +76,8 @@ def augment(
 
 def misspell(texts: Sequence[str], share: float, seed: int) -> list[str]:
     """Return the texts with a share of their letters left out, doubled, or swapped with the next
-    one."""
+    one.
+    """
     rng = random.Random(seed)
     errors = (r"\2", r"\1\1\2", r"\2\1")
 
@@ -95,7 +96,10 @@ def _variant(
     options: AugmentationOptions,
     rng: np.random.Generator,
 ) -> list[str]:
-    """Return the words of a made text. draw: from 0 to 1, decides how it is made."""
+    """Return the words of a made text.
+
+    draw: from 0 to 1, decides how it is made.
+    """
     if draw < options.deletion:
         stays = rng.random(len(words)) >= rng.uniform(options.least_deleted, options.most_deleted)
         return [unit for unit, stay in zip(words, stays) if stay]

@@ -2,9 +2,8 @@
 not.
 
 Positive pointwise mutual information of words within a window, factorised by a truncated singular
-value
-decomposition (Levy, Goldberg and Dagan, 2015): it puts words of one use side by side ("dull",
-    "tedious").
+value decomposition (Levy, Goldberg and Dagan, 2015): it puts words of one use side by side ("dull",
+"tedious").
 """
 
 from __future__ import annotations
@@ -53,7 +52,9 @@ def word_vectors(
 def first_values(vectors: Floats, width: int, spread: float) -> Floats:
     """Return first values of an embedding from pretrained vectors: their first components.
 
-    vectors: float32 [ids, any]; 0 means unknown. spread: standard deviation of the result.
+    vectors: float32 [ids, any]; 0 means unknown.
+    spread: standard deviation of the result.
+
     Return float32 [ids, at most width], NaN for unknown ids.
     """
     first = np.array(vectors[:, :width], np.float32)

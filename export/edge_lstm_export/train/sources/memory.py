@@ -25,7 +25,7 @@ def dataset_from(
         SciPy or pandas), all of whose columns are labels, named as those of a DataFrame or by their
         numbers. A text may have several labels in the latter two.
 
-    Raises DataError if texts and labels do not fit together or cannot train a classifier.
+    Raise DataError if texts and labels do not fit together or cannot train a classifier.
     """
     names, columns = _read_labels(labels, name)
     multi_label = columns is not None or any(isinstance(label, _COLLECTIONS) for label in labels)
@@ -105,8 +105,7 @@ def _read_matrix(labels: Any, where: str) -> tuple[list[Names], Names]:
 
 
 def _is_missing(value: Any) -> bool:
-    """Return whether it is None, NaN, pandas.NaT or pandas.NA, which is not even unequal to
-    itself."""
+    """Return whether it is None, NaN, pandas.NaT or pandas.NA, which is not even unequal to itself."""
     try:
         return value is None or bool(value != value)
     except TypeError:

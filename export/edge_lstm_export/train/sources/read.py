@@ -43,10 +43,10 @@ def read_dataset(
     """Read a source, or several labelled files as one, and look for what often spoils a training.
 
     Of several files the rows follow each other, and each may have labels that others lack.
+
     labeller: labels the texts of files without labels.
 
-    Raises DataError if a source is missing, damaged, of no known kind, or cannot train a
-    classifier.
+    Raise DataError if a source is missing, damaged, of no known kind, or cannot train a classifier.
     """
     for source in sources:
         _check_there(source)
@@ -81,11 +81,11 @@ def check_sources(
     may_lack_labels: bool = False,
 ) -> None:
     """Raise what reading would raise of files that are missing, of an unknown format or without the
-    columns
-    that are asked for: in an instant, before PyTorch is loaded.
+    columns that are asked for: in an instant, before PyTorch is loaded.
 
-    may_lack_labels: there may be a teacher that labels texts. Raises DataError,
-        MissingPackageError.
+    may_lack_labels: there may be a teacher that labels texts.
+
+    Raise DataError, MissingPackageError.
     """
     for source in (*sources, *([str(options.test)] if options.test is not None else [])):
         _check_there(source)
@@ -116,7 +116,7 @@ def read_texts(source: str, options: DataOptions) -> tuple[str, ...]:
     """Return the texts of a source without their labels: IMDB's unlabelled part, or every text of a
     file, whose column of texts may have another name than that of the labelled ones.
 
-    Raises DataError if there is none.
+    Raise DataError if there is none.
     """
     if _has_parts(source):
         texts = read_reviews(source, replace(options, unlabelled=True)).unlabelled
@@ -228,8 +228,7 @@ def _name(paths: Sequence[Path]) -> str:
 
 
 def _digest(paths: Sequence[Path], parts: Sequence[LabelledTexts] = ()) -> str:
-    """Return the sha256 (hex) of a file, or of the texts of a folder; of several, of their
-    digests."""
+    """Return the sha256 (hex) of a file, or of the texts of a folder; of several, of their digests."""
     digests = [
         data.file_digest(path) if path.is_file() else data.texts_digest(part.texts, part.labels)
         for path, part in zip_longest(paths, parts)
@@ -242,8 +241,7 @@ def _digest(paths: Sequence[Path], parts: Sequence[LabelledTexts] = ()) -> str:
 
 
 def _reading(path: Path, options: DataOptions) -> ReadOptions:
-    """The format is the one given; text if a file of an unknown suffix begins as fastText's
-    do."""
+    """The format is the one given; text if a file of an unknown suffix begins as fastText's do."""
     given = options.input_format
     if given is None and path.is_file():
         with path.open("rb") as file:

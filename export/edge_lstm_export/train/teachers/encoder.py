@@ -52,8 +52,7 @@ class EncoderReader(TextReader):
     """An encoder, and its vectors of texts."""
 
     def vectors(self, texts: Sequence[str]) -> tuple[Floats, Floats]:
-        """Means of the last layer: scaled to length 1, float32 [n, hidden], and their lengths
-        [n]."""
+        """Means of the last layer: scaled to length 1, float32 [n, hidden], and their lengths [n]."""
         means = self.outputs(texts)
         lengths = np.linalg.norm(means, axis=1).clip(SMALLEST)
         return np.asarray(means / lengths[:, None], np.float32), lengths
@@ -100,8 +99,9 @@ class FineTunedEncoder(Teacher):
 class EncoderWithHead(Transformer):
     """A copy of an encoder with a linear head.
 
-    weights: float32 [L, hidden], bias: float32 [L], the head's first values. dropout: before the
-        head.
+    weights: float32 [L, hidden],
+    bias: float32 [L], the head's first values.
+    dropout: before the head.
     """
 
     def __init__(self, encoder: Transformer, weights: Floats, bias: Floats, dropout: float) -> None:
@@ -130,7 +130,9 @@ def fine_tune(
     seed: int,
     say: Say,
 ) -> None:
-    """Fine-tune in place. labels: bool [n, L]; several: a text may have several of them.
+    """Fine-tune in place.
+
+    labels: bool [n, L]; several: a text may have several of them.
 
     Word embeddings stay as they are, since few texts hold few of them. A step reads a random part
     of a long text.
@@ -170,8 +172,10 @@ def fine_tune(
 
 
 def _parameters(model: EncoderWithHead, options: EncoderOptions) -> list[dict[str, Any]]:
-    """Return the parameters that learn, in groups. A wider encoder than MiniLM learns more
-    slowly."""
+    """Return the parameters that learn, in groups.
+
+    A wider encoder than MiniLM learns more slowly.
+    """
     if (table := model.word_table) is not None:
         table.requires_grad_(False)
     body = [p for p in model.body.parameters() if p.requires_grad]

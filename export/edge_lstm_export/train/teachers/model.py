@@ -21,7 +21,7 @@ from edge_lstm_export.train.teachers.base import Regression
 def model_teacher(file: SourceFile, multi_label: bool, options: EnsembleOptions) -> Regression:
     """Return a regression on the log odds of a model file's labels, divided by ``feature_scale``.
 
-    Raises DataError or ModelFileError if the file cannot be read.
+    Raise DataError or ModelFileError if the file cannot be read.
     """
     classifier = Classifier.from_model(open_source(file))
     has_sets = classifier.model.thresholds is not None

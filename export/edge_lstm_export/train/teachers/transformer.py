@@ -41,7 +41,8 @@ _WIDE = 256  # tolerance: hidden states from which one product keeps several cor
 class Transformer(nn.Module):
     """Word pieces and their mask, int64 [B, T] → float32 [B, width]: of a classifier the logits of
     all labels that it knows, of an encoder the mean of its last layer over the text, as
-    Sentence-BERT has it (Reimers & Gurevych, 2019)."""
+    Sentence-BERT has it (Reimers & Gurevych, 2019).
+    """
 
     def __init__(self, body: Any, tokenizer: Any) -> None:
         super().__init__()
@@ -73,8 +74,7 @@ class Transformer(nn.Module):
 
     @property
     def word_table(self) -> Tensor | None:
-        """The embeddings of its word pieces: float32 [pieces, hidden]; None if it reads
-        characters."""
+        """The embeddings of its word pieces: float32 [pieces, hidden]; None if it reads characters."""
         try:
             weight: Tensor = self.body.get_input_embeddings().weight
         except (NotImplementedError, AttributeError):
@@ -105,8 +105,7 @@ class Transformer(nn.Module):
 def read_texts(
     model: Transformer, texts: Sequence[str], options: EncoderOptions, say: Say
 ) -> Floats:
-    """Return the model's outputs, float32 [n, width]; for a text longer than a window, their
-    mean."""
+    """Return the model's outputs, float32 [n, width]; for a text longer than a window, their mean."""
     model.eval()
     size = min(options.window, model.most_pieces)
     windows: list[tuple[int, Ints]] = []
@@ -150,7 +149,8 @@ def precision() -> AbstractContextManager[Any]:
 
 def progress(what: str, say: Say) -> Callable[[float], None]:
     """Return a function that is called with the done share of a long task, above 0 to 1: every half
-    minute it says how long the rest will take."""
+    minute it says how long the rest will take.
+    """
     begin = last = time.monotonic()
 
     def at(share: float) -> None:
@@ -170,8 +170,9 @@ def progress(what: str, say: Say) -> Callable[[float], None]:
 def classifier_labels(source: str) -> tuple[str, ...] | None:
     """The labels of a classifier, in the order of its outputs; None if the source is an encoder.
 
-    No weights are read, so that an hour of training does not begin without a model. Raises
-    DataError if there is none, or it does not choose one label of several, and
+    No weights are read, so that an hour of training does not begin without a model.
+
+    Raise DataError if there is none, or it does not choose one label of several, and
     MissingPackageError without transformers.
     """
     config = _configuration(source)
@@ -241,7 +242,9 @@ def _errors_of(source: str) -> Iterator[None]:
 class TextReader:
     """A transformer that several teachers share; its outputs for a text are computed once.
 
-    source: a folder, or a name on the hub. Raises what :func:`load_transformer` raises.
+    source: a folder, or a name on the hub.
+
+    Raise what :func:`load_transformer` raises.
     """
 
     def __init__(
