@@ -121,7 +121,8 @@ def measure(name: str, rows: str, seed: int, runs: Runs) -> None:
 
 def table(runs: Runs) -> str:
     """Return the points of accuracy that each idea gains, ± standard error, and the CPU seconds it
-    takes."""
+    takes.
+    """
     sizes = sorted({rows for _, rows, _, _ in runs}, key=lambda rows: rows != ALL)
     heads = [
         *(f"mean, {rows}" for rows in sizes),

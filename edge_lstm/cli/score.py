@@ -91,7 +91,6 @@ def command(
     --resume continues a run.
 
     Examples:
-
         edge-lstm score reviews.csv -o scored.csv
 
         edge-lstm score 'logs/*.jsonl.gz' -o scored.parquet --keep id

@@ -124,7 +124,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def _callbacks(self, plan: Plan) -> Callbacks:
-        """Return what the training calls: the callback, and what shows progress on standard error."""
+        """Return what the training calls: the callback, and the progress on standard error."""
         verbose = whole(
             "verbose", int(self.verbose) if isinstance(self.verbose, bool) else self.verbose, 0
         )
@@ -169,8 +169,9 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     @property
     def report(self) -> dict[str, Any]:
-        """How the network came about and what it reached: data, teachers, validation, warnings;
-        plain values.
+        """How the network came about and what it reached, as plain values.
+
+        They tell the data, the teachers, the validation and the warnings.
 
         Raise NotFittedError before :meth:`fit`.
         """
@@ -178,8 +179,9 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return self.result_.checkpoint.training
 
     def predict_proba(self, X: Any) -> npt.NDArray[np.float32]:  # noqa: N803
-        """X: texts → float32 [n, L], probabilities of ``classes_``; rows sum to 1 unless a text may
-        have several labels.
+        """Return probabilities of ``classes_``: float32 [n, L].
+
+        X: texts. Rows sum to 1 unless a text may have several labels.
         """
         check_is_fitted(self)
         checkpoint = self.result_.checkpoint
@@ -188,8 +190,10 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             return predict_probabilities(checkpoint.network, rows)
 
     def predict(self, X: Any) -> Any:  # noqa: N803
-        """X: texts → the label of each, of the type that was learnt; if a text may have several labels
-        a list of sets, or an indicator matrix, int64 [n, L], if that was learnt.
+        """Return the label of each text, of the type that was learnt.
+
+        X: texts. If a text may have several labels: a list of sets, or an indicator matrix, int64
+        [n, L], if that was learnt.
         """
         answers = self.predict_proba(X)
         if not self.multi_label_:
@@ -200,7 +204,10 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return [set(self.classes_[row].tolist()) for row in has]
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:  # noqa: N803
-        """The share of texts whose prediction is right, of several labels all of them; 0 to 1."""
+        """Return the share of texts whose prediction is right, 0 to 1.
+
+        Of several labels, all must be right.
+        """
         check_is_fitted(self)
         if self.indicator_ or not self.multi_label_:
             return float(super().score(X, y, sample_weight))

@@ -113,8 +113,7 @@ def _check(name: str, value: Any, kind: Any) -> None:
 
 
 def from_plain(kind: type[T], values: object, where: str) -> T:
-    """A frozen dataclass of plain values, and of others like it, from a mapping that names each
-    field.
+    """Make a frozen dataclass of plain values, and the ones within it, from a mapping.
 
     Raise DataError, which says ``where``, for an unknown name, a missing one, or a value out of
     range.
@@ -209,8 +208,9 @@ class DataOptions(Options):
 
 @dataclass(frozen=True)
 class TextOptions(Options):
-    """rule: how a text becomes words (edge_lstm.text): Keras's, or words with subwords for unknown
-        ones.
+    """How a text becomes ids.
+
+    rule: of words (edge_lstm.text): Keras's, or words with subwords for unknown ones.
     length: ids of a text that the model reads, its last ones.
     """
 
@@ -352,9 +352,10 @@ class SparseOptions(Options):
 
 @dataclass(frozen=True)
 class Validation(Options):
-    """What judges the network: a share of the training texts that is held out, or ``folds``: each
-    text is judged by a network that did not learn from its fold, and the written one learns from
-    all.
+    """How the network is judged.
+
+    A share of the training texts is held out. Or, with ``folds``, each text is judged by a network
+    that did not learn from its fold, and the written one learns from all.
 
     Neither: the training loss.
     """
@@ -543,8 +544,9 @@ class EncoderOptions(Options):
 
 @dataclass(frozen=True)
 class HeadroomOptions(Options):
-    """How far the LSTM's units keep away from their largest output, so that an int8 file's scales
-    hold.
+    """How far the LSTM's units keep away from their largest output.
+
+    The scales of an int8 file depend on it.
 
     margin: below the largest output; many times what the export asks for, since other texts drive
         units farther than the tried ones.

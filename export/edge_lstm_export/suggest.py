@@ -35,9 +35,11 @@ NEAR_COPY = 0.85  # cosine of their character trigrams from which a text counts 
 
 
 class Suggestions(NamedTuple):
-    """rows: (text, predicted label), the most worth labelling first.
+    """Texts to label.
+
+    rows: (text, predicted label), the most worth labelling first.
     texts: different ones that were read and are not labelled already.
-    classified: how many of them were looked at.
+    classified: number of them that were looked at.
     """
 
     rows: list[tuple[str, str]]
@@ -48,8 +50,9 @@ class Suggestions(NamedTuple):
 def suggest(
     classifier: Classifier, texts: Iterable[str], count: int, *, labelled: Sequence[str] = ()
 ) -> Suggestions:
-    """Choose at most ``count`` texts to label next, different from the ``labelled`` ones and from
-    each other.
+    """Choose at most ``count`` texts to label next.
+
+    They differ from the ``labelled`` ones and from each other.
 
     The order of the texts decides nothing.
 
@@ -73,8 +76,9 @@ def suggest(
 
 
 def _diverse(texts: Sequence[str], weights: Any, labelled: Sequence[str], count: int) -> list[int]:
-    """Places of the texts to label: of each cluster the one that stands for it, then the least sure
-    of the others, without near-copies.
+    """Return the places of the texts to label, without near-copies.
+
+    First comes the text that stands for each cluster, then the least sure of the others.
 
     weights: float64 [texts].
     """

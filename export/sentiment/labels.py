@@ -1,5 +1,6 @@
-"""The texts that teachers labelled, and the files that keep their labels: a byte or two per text,
-no text.
+"""The texts that teachers labelled, and the files that keep their labels.
+
+A file has a byte or two per text, and no text.
 
 labels.safetensors: for each kind of texts (labelled, unlabelled, spans) uint16 [n, 1], the
     probability of the second label times 65,535; products.safetensors: uint8 [n], that of "pos"
@@ -33,7 +34,9 @@ _SCALE = np.float32(65_535)
 
 @dataclass(frozen=True)
 class Texts:
-    """dataset: IMDB.
+    """The texts that teachers label.
+
+    dataset: IMDB.
     train: its labelled reviews, less the part that fit() holds out.
     unlabelled: reviews.
     spans: of all these.

@@ -58,7 +58,7 @@ say = partial(print, file=sys.stderr)
 
 
 def plan_of(name: str, dataset: Dataset) -> Plan:
-    """The plan of a preset for these texts.
+    """Return the plan of a preset for these texts.
 
     The labels are at hand, so no teacher is asked.
     """

@@ -37,8 +37,9 @@ _SHORT = {"will": "won't", "can": "can't"}
 
 
 def negated(clause: str) -> list[str]:
-    """Return the clause with a negation, in each way that there is; none if there is no place for
-    one, or something would not be turned.
+    """Return the clause with a negation, in each way that there is.
+
+    There is no way without a place for one, or if something would not be turned.
     """
     words = clause.split()
     if not words or len(words) > MOST_WORDS or _UNFIT.search(clause):
@@ -63,8 +64,9 @@ def negated(clause: str) -> list[str]:
 def negated_clauses(
     clauses: Sequence[str], labels: npt.NDArray[np.float32]
 ) -> tuple[list[str], npt.NDArray[np.float32]]:
-    """Negate the clauses that the labels, float32 [n, 2], are sure of → (texts, float32 [m, 2],
-    turned).
+    """Negate the clauses that the labels are sure of.
+
+    labels: float32 [n, 2]. Return texts, float32 [m, 2], turned.
 
     No text is one of the clauses.
     """

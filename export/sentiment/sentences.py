@@ -1,7 +1,8 @@
-"""Sentences from elsewhere, since a teacher of reviews knows films alone: phrases of the Stanford
-Sentiment Treebank (Socher et al., 2013), comments on anything with the emotions that they show
-(GoEmotions, Demszky et al., 2020), and titles and sentences of reviews of products (Blitzer et al.,
-2007), which an encoder labelled.
+"""Sentences from elsewhere, since a teacher of reviews knows films alone.
+
+They are phrases of the Stanford Sentiment Treebank (Socher et al., 2013), comments on anything with
+the emotions that they show (GoEmotions, Demszky et al., 2020), and titles and sentences of reviews
+of products (Blitzer et al., 2007), which an encoder labelled.
 """
 
 from __future__ import annotations

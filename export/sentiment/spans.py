@@ -1,5 +1,6 @@
-"""Parts of a review that stand for themselves: clauses, sentences, runs of a few, and words around
-a negation.
+"""Parts of a review that stand for themselves.
+
+They are clauses, sentences, runs of a few, and words around a negation.
 
 A network that learns from whole reviews alone never sees what people type: one sentence. Clauses
 show what a few words make of each other, as the phrases of the Stanford Sentiment Treebank do
@@ -42,8 +43,9 @@ def sentences(text: str) -> list[str]:
 
 
 def random_spans(texts: Sequence[str], each: int, seed: int) -> list[str]:
-    """Draw ``each`` spans of every text of two sentences or more, at most one per sentence; none
-    twice.
+    """Draw ``each`` spans of every text of two sentences or more.
+
+    At most one comes from a sentence, and none twice.
     """
     rng = np.random.default_rng([seed, 0x5B])
     spans: dict[str, None] = {}

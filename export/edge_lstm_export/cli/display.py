@@ -48,8 +48,9 @@ def print_plan(prepared: Inputs, seconds: float, *, verbose: bool) -> None:
 
 
 class Display:
-    """Show stages and epochs on standard error: a spinner on a terminal, elsewhere a line for each
-    stage.
+    """Show stages and epochs on standard error.
+
+    On a terminal there is a spinner, elsewhere a line for each stage.
 
     quiet: a line only after two seconds without one.
     """

@@ -30,7 +30,7 @@ def short_lines(prepared: Inputs) -> Iterator[str]:
 
 
 def long_lines(prepared: Inputs) -> Iterator[str]:
-    """Yield the data, their statistics, every field of the plan, the bytes and the expected time."""
+    """Yield the data, their statistics, every field of the plan, the bytes and the time."""
     from edge_lstm_export.train.duration import expected_seconds
     from edge_lstm_export.train.plan import fields_of
     from edge_lstm_export.train.sizes import expected_parts

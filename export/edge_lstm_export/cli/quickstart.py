@@ -84,8 +84,9 @@ def _write_texts(folder: Path) -> list[Path]:
 
 
 def _steps(folder: Path) -> list[tuple[str, tuple[str, ...]]]:
-    """Return the steps from labelled tickets to a measured model in ``folder``: the title of each,
-    and the arguments of ``edge-lstm`` that do it alone.
+    """Return the steps from labelled tickets to a measured model in ``folder``.
+
+    Each has a title, and the arguments of ``edge-lstm`` that do it alone.
     """
     from edge_lstm.atomic import JOURNAL, PARTIAL
 

@@ -195,7 +195,7 @@ class _Draft:
         return rows, self.classifier.probabilities_of(rows, batch_size=1)
 
     def _count_labels(self, order: int) -> int:
-        """Count the different labels that the golden texts get: the more, the sharper is the test."""
+        """Count the different labels of the golden texts: the more, the sharper is the test."""
         _, answers = self._answers(golden_texts(self.tokenizer, order=order))
         return len(set(answers.argmax(axis=1).tolist()))
 
@@ -241,8 +241,9 @@ def _curve(
     texts: Sequence[Sequence[int]],
     answers: Floats,
 ) -> RiskCoverage | None:
-    """Return the risk-coverage curve of a file that gives these answers, float32 [n, labels], to
-    texts, as ids; without labelled texts the checkpoint's.
+    """Return the risk-coverage curve of a file; without labelled texts the checkpoint's.
+
+    The answers to the texts, given as ids, are float32 [n, labels].
 
     Texts with several labels have none.
 

@@ -49,8 +49,9 @@ _SLOWER = "train with a lower learning_rate in the plan"
 
 @dataclass(frozen=True)
 class AccuracyChange:
-    """Accuracy (of several labels per text micro F1) of two models on the same labelled texts, 0 to
-    1.
+    """Accuracy of two models on the same labelled texts, 0 to 1.
+
+    If a text may have several labels, it is micro F1.
 
     lost, gained: texts of which the second model gives more, or fewer, labels wrongly than the
         first.
@@ -71,8 +72,9 @@ class AccuracyChange:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two models' answers to the same texts: how far probabilities differ at most, and of how many
-    texts (changed) the labels do.
+    """Two models' answers to the same texts.
+
+    max_difference: of any probability. changed: texts whose labels differ.
 
     accuracy: None without labelled texts.
     """
@@ -84,7 +86,7 @@ class Comparison:
 
 
 def check_structure(model: bytes) -> None:
-    """The onnx package's checker with full shape inference."""
+    """Run the onnx package's checker with full shape inference."""
     try:
         onnx.checker.check_model(onnx.load_model_from_string(model), full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
@@ -161,8 +163,9 @@ def check_batches(classifier: Classifier, rows: Rows, *, seed: int = 0) -> int:
 
 
 def headroom(model: bytes, rows: Rows, length: int) -> Floats:
-    """How far below its sentinels each unit of an int8 file's LSTM stays: float32 [directions,
-    hidden], the least of all rows and steps, 2 at most.
+    """How far each unit of an int8 file's LSTM stays below its sentinels.
+
+    float32 [directions, hidden], the least of all rows and steps, 2 at most.
 
     rows: token ids, at most ``length`` of each.
 
@@ -213,8 +216,9 @@ class Closed:
 def compare(
     model: Classifier, before: Floats, after: Floats, truth: Bools | None, max_drop: float
 ) -> Comparison:
-    """Return how far two models agree, given their probabilities (float32 [n, labels]) for the same
-    texts.
+    """Return how far two models agree.
+
+    The probabilities, float32 [n, labels], are for the same texts.
 
     model: either of the two, whose thresholds are the same.
     truth: bool [n, labels].
@@ -244,8 +248,10 @@ def compare(
 
 
 def p_value_of_drop(lost: int, gained: int, texts: int, allowed: float) -> float:
-    """How likely so many lost texts are, at most, if the share of lost texts exceeds that of gained
-    ones by no more than ``allowed``: an exact one-sided p-value.
+    """Return an exact one-sided p-value of lost texts.
+
+    It is the probability of this many or more if the share of lost texts exceeds the share of
+    gained ones by no more than ``allowed``.
 
     lost, gained: of ``texts`` texts, those that only the first and only the second of two models
         answers right.
@@ -269,9 +275,10 @@ def p_value_of_drop(lost: int, gained: int, texts: int, allowed: float) -> float
 
 
 def check_accuracy(comparison: Comparison, max_drop: float) -> None:
-    """Raise CheckError if the metric fell by more than ``max_drop`` points and by more than chance
-    explains, or, of several labels per text, if more than MOST_OTHER_LABELS of the texts, and more
-    than chance explains, get other labels.
+    """Raise CheckError if a file loses more than is allowed, and more than chance explains.
+
+    The limits are ``max_drop`` points of the metric and, if a text may have several labels,
+    MOST_OTHER_LABELS of the texts with other labels.
     """
     change = comparison.accuracy
     texts = comparison.texts

@@ -1,5 +1,6 @@
-"""Scores and calibration: temperature, weights of the two components, offset of rare labels,
-thresholds.
+"""Scores and calibration.
+
+Temperature, weights of the two components, offset of rare labels, thresholds.
 
 All of it is fitted on texts that the network did not learn from.
 """
@@ -30,8 +31,10 @@ MOST_TEXTS = 9_999_999  # tolerance: more than a training has
 
 @dataclass(frozen=True)
 class Scores(SetScores):
-    """Scores of texts with one label each; the accuracy counts sets of labels. log_loss in nats,
-    calibration_error from 0 to 1.
+    """Scores of texts with one label each; the accuracy counts sets of labels.
+
+    log_loss: in nats.
+    calibration_error: from 0 to 1.
     """
 
     log_loss: float
@@ -57,10 +60,11 @@ class Scores(SetScores):
 def score(
     logits: Tensor, labels: Bools, names: tuple[str, ...], thresholds: Sequence[float] | None = None
 ) -> SetScores:
-    """logits: float32 [n, 1 or L],
-    labels: bool [n, L], n at least 1 → :class:`Scores`.
-    thresholds: of texts that may have several labels, the probability from which on a text has each
-        → SetScores.
+    """Return Scores; with thresholds SetScores.
+
+    logits: float32 [n, 1 or L].
+    labels: bool [n, L], n at least 1.
+    thresholds: if a text may have several labels, the probability from which on it has each.
     """
     answers = probabilities(logits, multi_label=thresholds is not None)
     if thresholds is not None:
@@ -121,8 +125,9 @@ def expected_stack(texts: int, outputs: int, options: CalibrationOptions) -> Sta
 def fit_stack(
     parts: ComponentLogits, expected: Stack, options: CalibrationOptions, *, multi_label: bool
 ) -> Stack:
-    """Return the weights and the bias of least log loss, near the expected ones (stacking; Wolpert,
-    1992).
+    """Return the weights and the bias of least log loss, near the expected ones.
+
+    This is stacking (Wolpert, 1992).
 
     Each component is first divided by its own temperature, so that the expected weights mean
     shares: a network that knows few texts by heart answers new ones with large logits.

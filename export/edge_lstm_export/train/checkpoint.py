@@ -1,5 +1,6 @@
-"""A checkpoint: weights and all else that a model is made of, in one safetensors file that runs no
-code.
+"""A checkpoint: weights and all else that a model is made of.
+
+It is one safetensors file that runs no code.
 """
 
 from __future__ import annotations

@@ -80,8 +80,9 @@ def lstm_examples(data: TrainingData, fold: int | None = None) -> Examples:
 
 
 def loop_options(data: TrainingData) -> LoopOptions:
-    """Return the loop's options: without validation texts no epoch is known to be better than the
-    last.
+    """Return the loop's options.
+
+    Without validation texts no epoch is known to be better than the last.
     """
     loop = data.plan.loop
     if data.validation_examples is None:
@@ -266,9 +267,7 @@ class CrossValidation:
 def assembled(
     network: Network, stack: Stack, features: Features | None, sparse: SparseWeights | None
 ) -> Network:
-    """Return the network with the weights of both components in its head, and with its n-gram
-    vectors.
-    """
+    """Return the network with the weights of both components and the n-gram vectors."""
     whole = copy.deepcopy(network)
     pooled = whole.config.pooled_dim
     with torch.no_grad():

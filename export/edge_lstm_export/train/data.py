@@ -41,8 +41,9 @@ _CONTROL = {
 
 @dataclass(frozen=True)
 class Split:
-    """Texts and their labels: bool [n, L], True for each label of a text; one in each row if a text
-    has one label.
+    """Texts and their labels.
+
+    labels: bool [n, L], True for each label of a text; one in each row if a text has one label.
     """
 
     texts: tuple[str, ...]
@@ -58,8 +59,9 @@ class Split:
 
     @cached_property
     def strata(self) -> Ints:
-        """int64 [n], see :func:`rarest`, counted in the split that was read: what splits texts
-        evenly.
+        """int64 [n], see :func:`rarest`: what splits texts evenly.
+
+        It is counted in the split that was read.
         """
         return rarest(self.labels)
 
@@ -189,8 +191,9 @@ def texts_digest(texts: Iterable[str], names: Iterable[Names]) -> str:
 
 
 def hold_out(split: Split, share: float, seed: int) -> tuple[Split, Split]:
-    """Return (rest, held out): about ``share`` of the texts of each label, at least one of each
-    label that has two or more, drawn by ``seed``.
+    """Return (rest, held out): about ``share`` of the texts of each label, drawn by ``seed``.
+
+    At least one text is held out of each label that has two or more.
 
     Duplicates go the same way. The order is kept.
     """

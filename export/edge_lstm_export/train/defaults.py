@@ -1,5 +1,6 @@
-"""The tables of defaults that a plan is made from: by kind of data, by preset, and the bounds of
-each rule.
+"""The tables of defaults that a plan is made from.
+
+They are by kind of data, by preset, and the bounds of each rule.
 
 benchmarks/decisions.md says what each is worth.
 """

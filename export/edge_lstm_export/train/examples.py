@@ -75,7 +75,7 @@ class Examples:
         return self.from_rows(self._texts(rows), self.targets[rows])
 
     def padded(self, rows: Ints) -> tuple[Tensor, Tensor]:
-        """Rows → ids: int64 [B, T], 0 = padding on the right up to the longest; lengths: int64 [B]."""
+        """Return ids, int64 [B, T], 0 = padding on the right, and lengths, int64 [B]."""
         texts = [torch.tensor(ids, dtype=torch.int64) for ids in self._texts(rows)]
         padded = nn.utils.rnn.pad_sequence(texts, batch_first=True, padding_value=PAD_ID)
         return padded, torch.from_numpy(self.lengths[rows])
@@ -85,8 +85,7 @@ class Examples:
 
 
 def cropped(ids: Tensor, lengths: Tensor, options: LoopOptions) -> tuple[Tensor, Tensor]:
-    """Leave only a run of tokens, of random length and place, of some texts that are chosen at
-    random.
+    """Leave only a run of tokens of some texts, all chosen at random.
 
     ids: int64 [B, T], padded on the right.
     lengths: int64 [B]. Both come back in the same form. PyTorch's random state decides. A shorter
@@ -104,8 +103,9 @@ def cropped(ids: Tensor, lengths: Tensor, options: LoopOptions) -> tuple[Tensor,
 
 
 def shuffled_batches(examples: Examples, options: LoopOptions, seed: int, epoch: int) -> list[Ints]:
-    """Return every example once, in batches of similar length, in an order that (seed, epoch) alone
-    decides.
+    """Yield every example once, in batches of similar length.
+
+    The seed and the epoch alone decide the order.
 
     Nothing is carried from one epoch to the next, so a resumed training sees the same batches.
     Texts are sorted by length within a chunk of batches: a larger chunk has less padding and a less

@@ -30,8 +30,9 @@ RANDOM_LENGTHS = 11  # tolerance: random lengths between the shortest and the lo
 
 
 def random_rows(tokenizer: Tokenizer, *, seed: int = 0) -> Rows:
-    """Token ids that try the graph: lengths 1, 2, N - 1, N and one cut from N + 1, and some
-    between.
+    """Return token ids that try the graph.
+
+    Lengths are 1, 2, N - 1, N, one cut from N + 1, and some between.
     """
     rng = np.random.default_rng(seed)
     n = tokenizer.length
@@ -52,8 +53,10 @@ def tried_rows(tokenizer: Tokenizer) -> Rows:
 
 
 def spread(lengths: Sequence[int] | Ints, most: int) -> Ints:
-    """lengths: tokens of each text → int64, the texts to try: every k-th, so that they have about
-    ``most`` tokens or fewer.
+    """Return the texts to try: int64, every k-th.
+
+    lengths: tokens of each text.
+    most: tokens in all, about.
     """
     every = max(1, -(-int(np.sum(lengths)) // most))
     return np.arange(0, len(lengths), every)
@@ -62,8 +65,7 @@ def spread(lengths: Sequence[int] | Ints, most: int) -> Ints:
 def with_headroom(
     network: Network, learnt: Examples, rows: Rows, options: HeadroomOptions
 ) -> tuple[Network, int]:
-    """Return a network whose units keep away from the largest output, and how many were closed for
-    that.
+    """Return a network whose units keep away from the largest output, and how many were closed.
 
     learnt: examples that the network was trained on; of many, a sample is tried.
     rows: more token ids. Nothing is tried, and the network is returned as it is, if no text at all

@@ -46,8 +46,9 @@ class EpochLines:
         return f"epoch {record.epoch} of {self.total}" if self.total else f"epoch {record.epoch}"
 
     def left(self, done: float) -> str:
-        """Return how long the other epochs take, if none of them is left out; nothing if that is
-        unknown.
+        """Return how long the other epochs take, if none of them is left out.
+
+        The text is empty if that is unknown.
 
         done: epochs that are complete, and the part of the one under way.
         """
@@ -75,8 +76,9 @@ class EpochLines:
 
 
 def best_of(history: Sequence[EpochRecord]) -> EpochRecord | None:
-    """The epoch with the lowest validation loss, the earliest of equals; without validation the
-    last one.
+    """Return the epoch with the lowest validation loss, the earliest of equals.
+
+    Without validation it is the last one.
 
     None before the first is complete.
     """
@@ -86,7 +88,7 @@ def best_of(history: Sequence[EpochRecord]) -> EpochRecord | None:
 
 
 def write_history(history: Sequence[EpochRecord], path: Path, **described: Any) -> None:
-    """Writes the epochs as JSON, with whatever else describes the training."""
+    """Write the epochs as JSON, with whatever else describes the training."""
     best = best_of(history)
     content = described | {
         "best_epoch": best.epoch if best else None,

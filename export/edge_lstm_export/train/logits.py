@@ -45,8 +45,9 @@ def soft_cross_entropy(logits: Tensor, targets: Tensor, *, multi_label: bool = F
 
 
 def count_correct(logits: Tensor, targets: Tensor, *, multi_label: bool = False) -> int:
-    """How many rows have their largest target as the answer; of several labels, all of them right
-    at a probability of 0.5.
+    """Count the rows whose largest target is the answer.
+
+    If a text may have several labels, all must be right at a probability of 0.5.
     """
     if multi_label:
         return int(((logits > 0) == (targets > 0.5)).all(dim=1).sum())
@@ -79,7 +80,7 @@ def fit_temperature(
 
 
 def cross_entropy(logits: Floats, targets: Floats, *, multi_label: bool) -> tuple[float, Floats]:
-    """(the sum over the texts, in nats, its gradient with respect to the logits [n, outputs]).
+    """Return the sum over the texts, in nats, and its gradient by the logits [n, outputs].
 
     logits: [n, outputs], one column for two labels of which a text has one.
     targets: [n, L].

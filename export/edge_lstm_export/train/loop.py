@@ -207,7 +207,7 @@ class _Run:
             self.stop_if_asked()
 
     def record(self, **measured: float) -> EpochRecord:
-        """The epoch so far."""
+        """Return the epoch so far."""
         loss = self.loss_sum / self.seen
         accuracy = self.correct / self.seen
         return EpochRecord(
@@ -235,7 +235,7 @@ class _Run:
         )
 
     def learning_rate(self) -> float:
-        """The rate of the coming step: linear warm-up, then a cosine to zero."""
+        """Return the rate of the coming step: linear warm-up, then a cosine to zero."""
         step = self.epoch * self.batches + self.batch
         steps = self.options.epochs * self.batches
         warm = max(1, round(self.options.warmup * steps))
@@ -323,7 +323,7 @@ def predict_logits(
 
 
 def predict_probabilities(network: Network, rows: Sequence[Sequence[int]]) -> Floats:
-    """The network's probabilities for texts as ids: [n, L], of the weights' type."""
+    """Return the network's probabilities for texts as ids: [n, L], of the weights' type."""
     examples = Examples.from_rows(rows, np.zeros((len(rows), network.config.labels), np.float32))
     return probabilities(predict_logits(network, examples), multi_label=network.config.multi_label)
 

@@ -63,8 +63,9 @@ class Network(nn.Module):
             self._initialise(embedding_range)
 
     def _initialise(self, embedding_range: float) -> None:
-        """Draw Keras's first values: uniform embedding, Glorot kernels, orthogonal recurrence,
-        bias.
+        """Draw Keras's first values.
+
+        Uniform embedding, Glorot kernels, orthogonal recurrence, bias.
         """
         hidden = self.config.hidden
         nn.init.uniform_(self.embedding.weight, -embedding_range, embedding_range)
@@ -82,8 +83,10 @@ class Network(nn.Module):
         nn.init.zeros_(self.head.weight[:, self.config.pooled_dim :])  # those that read the n-grams
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
-        """ids: int64 [B, T], 0 = padding on the right.
-        lengths: int64 [B], at least 1 → logits [B, 1 or L].
+        """Return logits: [B, 1 or L].
+
+        ids: int64 [B, T], 0 = padding on the right.
+        lengths: int64 [B], at least 1.
         """
         embedded = functional.dropout(self.embedding(ids), self.config.dropout, self.training)
         features = self.pool(embedded, lengths)
@@ -112,8 +115,9 @@ class Network(nn.Module):
         return functional.dropout(pooled, self.config.dropout, self.training)
 
     def _direction(self, direction: int, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """One LSTM over x [B, T, E] → outputs [B, T, H] and the state after the text's last step
-        [B, H].
+        """Run one LSTM over x [B, T, E].
+
+        Return outputs [B, T, H] and the state after the text's last step [B, H].
 
         Padding is on the right, so it cannot reach the outputs before it. The second direction
         reads each row reversed within its own length.
@@ -136,9 +140,13 @@ class Network(nn.Module):
 
     @torch.no_grad()
     def room(self, ids: Tensor, lengths: Tensor) -> Tensor:
-        """ids: int64 [B, T].
-        lengths: int64 [B] → [D, H]: how far each unit stays below tanh(t), the most that a unit can
-            reach at step t; the least of all texts and steps.
+        """Return how far each unit stays below its largest output: [D, H].
+
+        The most that a unit can reach at step t is tanh(t). Of all texts and steps the least
+        counts.
+
+        ids: int64 [B, T].
+        lengths: int64 [B].
         """
         x = self.embedding(ids)
         steps = torch.arange(1, ids.shape[1] + 1)
@@ -182,8 +190,9 @@ class Network(nn.Module):
                 weight[-self.config.hidden :] *= of_unit  # the last gate is the output's
 
     def parameter_counts(self) -> dict[str, int]:
-        """Part → how many numbers it was trained to; the other bias of PyTorch's LSTM is none of
-        them.
+        """Count the trained numbers of each part.
+
+        The second bias of PyTorch's LSTM is not trained.
         """
         parts = {"embedding": self.embedding, "lstm": self.lstm, "head": self.head}
         counts = {
@@ -246,8 +255,10 @@ class NGramVectors(nn.Module):
             raise ValueError("its n-grams are out of order, or not ids of its words")
 
     def _rows_by_id(self) -> tuple[Tensor, Tensor, Tensor]:
-        """(row of each word id [num_words + 1], keys of the pairs in ascending order, the row of
-        each).
+        """Return the index of the n-grams.
+
+        It has the row of each word id [num_words + 1], the keys of the pairs in ascending order,
+        and the row of each pair.
         """
         if self._index is None:
             rows = torch.arange(1, len(self.ids) + 1)
@@ -262,8 +273,9 @@ class NGramVectors(nn.Module):
         return self._index
 
     def rows(self, ids: Tensor) -> Tensor:
-        """ids: int64 [B, T], 0 = padding on the right → int64 [B, 2T - 1]: the rows of the n-grams
-        that each text holds, each once, and 0.
+        """Return the rows of the n-grams that each text holds, each once, and 0: int64 [B, 2T - 1].
+
+        ids: int64 [B, T], 0 = padding on the right.
         """
         words, keys, pairs = self._rows_by_id()
         pair_keys = ids[:, :-1] * self.base + ids[:, 1:]
@@ -275,8 +287,10 @@ class NGramVectors(nn.Module):
         return rows.masked_fill(again, 0)
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
-        """ids: int64 [B, T].
-        lengths: int64 [B] → [B, ngram_dim].
+        """Return the vectors of texts: [B, ngram_dim].
+
+        ids: int64 [B, T].
+        lengths: int64 [B].
         """
         if self.silent:
             return self.vectors.weight.new_zeros(len(ids), self.vectors.embedding_dim)
@@ -285,7 +299,7 @@ class NGramVectors(nn.Module):
 
 
 def lstm_name(direction: int) -> str:
-    """The name of one LSTM among the weights: 0 = forward."""
+    """Return the name of one LSTM among the weights: 0 = forward."""
     return "backwards" if direction else "forwards"  # nn.ModuleDict has a method named forward
 
 
@@ -301,8 +315,9 @@ def threads(count: int) -> Iterator[None]:
 
 
 def multiplies_bfloat16() -> bool:
-    """Whether this CPU has bfloat16 products (AVX512-BF16, AMX); without, they are slower than
-    float32.
+    """Whether this CPU has bfloat16 products (AVX512-BF16, AMX).
+
+    Without them, they are slower than float32.
     """
     try:
         flags = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")

@@ -1,5 +1,6 @@
-"""The plan of a training: everything that it will do, decided from the data's statistics before it
-runs.
+"""The plan of a training: everything that it will do.
+
+It is decided from the data's statistics before the training runs.
 
 :func:`make_plan` is the one place that decides; defaults.py has its tables. The training reads the
 plan and knows no other settings, so a plan can be printed (``train --dry-run``), edited and run

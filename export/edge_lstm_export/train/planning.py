@@ -1,4 +1,4 @@
-"""From a data set and a request to a plan, with the knowledge of pretrained models about the texts."""
+"""From a data set and a request to a plan, with what pretrained models know of the texts."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ class PretrainedWords:
         return np.asarray(self.table[self.pieces].sum(axis=0) / max(1, len(self.words)), np.float32)
 
     def share_of(self, texts: Sequence[str]) -> float:
-        """The share of the words in these texts that have a vector, 0 to 1."""
+        """Return the share of the words in these texts that have a vector, 0 to 1."""
         words = [
             word for text in texts for word in split_marks(text) if word.isalpha() and word[1:]
         ]
@@ -68,8 +68,9 @@ class PretrainedWords:
         return sum(word in vocabulary for word in words) / max(1, len(words))
 
     def vectors(self, words: Sequence[str]) -> Floats:
-        """float32 [words, hidden], centred and of length 1: the mean of the word's pieces; 0
-        without any.
+        """Return the mean of each word's pieces: float32 [words, hidden].
+
+        It is centred and of length 1; 0 for a word without pieces.
         """
         vectors = np.zeros((len(words), self.table.shape[1]), np.float32)
         for row, ids in enumerate(self.read(words)):
@@ -98,8 +99,9 @@ class PretrainedWords:
         return WordEmbeddings(vectors, vectors * np.pad(weights, around)[:, None])
 
     def text_vectors(self, texts: Sequence[str]) -> Floats:
-        """Return the weighted mean of each text's embeddings, of length 1, or 0 if no word is
-        known.
+        """Return the weighted mean of each text's embeddings.
+
+        It is of length 1, or 0 if no word is known.
 
         float32 [texts, at most ``components``].
         """
@@ -112,7 +114,7 @@ class PretrainedWords:
         return _normalised(np.stack(sums))
 
     def related(self, words: Sequence[str], without: Sequence[str], most: int) -> tuple[str, ...]:
-        """The words nearest to any of these, nearest first, none of ``without``."""
+        """Return the words nearest to any of these, nearest first, none of ``without``."""
         vectors = self.vectors(words)
         vectors = vectors[vectors.any(axis=1)]
         if not len(vectors) or not self.words:
@@ -146,8 +148,10 @@ def _normalised(vectors: Floats) -> Floats:
 
 
 def unpacked(codes: npt.NDArray[np.uint8], scales: Floats) -> Floats:
-    """codes: uint8 [words, width * 3 / 8], as tools/word_vectors.py packs them.
-    scales: float32 [width] → float32 [words, width].
+    """Return unpacked vectors: float32 [words, width].
+
+    codes: uint8 [words, width * 3 / 8], as tools/word_vectors.py packs them.
+    scales: float32 [width].
     """
     bits = np.unpackbits(codes, axis=1, count=BITS * len(scales)).reshape(
         len(codes), len(scales), BITS

@@ -58,7 +58,7 @@ class Job:
     resume: bool = False
 
     def beside(self, ending: str) -> Path:
-        """A file in the checkpoint's folder."""
+        """Return a file in the checkpoint's folder."""
         return self.output.with_name(f"{self.output.stem}.{ending}")
 
     @property
@@ -94,9 +94,7 @@ class Inputs:
 
     @cached_property
     def identity(self) -> dict[str, Any]:
-        """What a resumed training must have in common with its beginning, by names that a person
-        knows.
-        """
+        """The common part of a resumed training and its beginning, by names that a person knows."""
         texts = texts_digest((*self.dataset.train.texts, *self.unlabelled), repeat(()))
         plain = {
             "data": self.dataset.digest,
@@ -134,8 +132,9 @@ def plan_job(job: Job, say: Callable[[str], None] = lambda line: None) -> Inputs
 
 
 def _request_of(plan: Plan) -> TrainingRequest:
-    """Return a request for the plan's transformer; what else was asked for does not matter any
-    more.
+    """Return a request for the plan's transformer.
+
+    The plan has decided everything else.
     """
     for teacher in plan.teachers:
         if teacher.kind in ("probe", "fine-tuned", "classifier"):
@@ -204,8 +203,9 @@ def only_run(output: Path) -> Iterator[None]:
 
 
 def _lock(path: Path) -> int | None:
-    """Return the locked file; None if the run that had the lock has removed its name meanwhile, so
-    that it locks nothing.
+    """Return the locked file.
+
+    None if the run that had the lock has removed its name meanwhile, so that it locks nothing.
 
     Raise BlockingIOError, OSError.
     """
@@ -241,7 +241,7 @@ def check_job(job: Job) -> None:
 
 
 def _stages(job: Job, say: Callable[[str], None]) -> Stages:
-    """The stages that an unfinished training has left, if it is to be resumed; without one, none.
+    """Return the stages that an unfinished training has left, if it is to be resumed.
 
     Called by the one run that holds the lock.
 
@@ -258,8 +258,9 @@ def _stages(job: Job, say: Callable[[str], None]) -> Stages:
 
 
 def _read(job: Job, request: TrainingRequest, say: Callable[[str], None]) -> Dataset:
-    """The data set; a classifier labels sources that have no labels, and must know the labels of
-    others.
+    """Read the data set.
+
+    A classifier labels sources that have no labels, and must know the labels of others.
     """
     if not request.classifier:
         return read_dataset(job.sources, job.data)

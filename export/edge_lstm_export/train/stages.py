@@ -1,5 +1,4 @@
-"""The finished stages of a training, kept in a file as soon as each is there, so that a killed one
-goes on.
+"""The finished stages of a training, kept in a file so that a killed one goes on.
 
 Only what takes long is kept: the teachers' predictions, each fold of the cross-validation, and the
 state of the training loop. The rest is made again, and the seed decides that it is the same.
@@ -35,7 +34,7 @@ class Stage:
 
     @classmethod
     def of(cls, arrays: Mapping[str, Floats], **plain: Any) -> Stage:
-        """A stage of NumPy arrays."""
+        """Make a stage of NumPy arrays."""
         return cls(plain, {name: torch.from_numpy(array) for name, array in arrays.items()})
 
     @property
@@ -63,7 +62,7 @@ class Stages:
         self._done = dict(done or {})
 
     def get(self, name: str) -> Stage | None:
-        """What was kept of a stage; None if it is still to be done."""
+        """Return what was kept of a stage; None if it is still to be done."""
         return self._done.get(name)
 
     def keep(self, name: str, stage: Stage) -> None:

@@ -94,8 +94,9 @@ def first_weights(file: SourceFile, tokenizer: Tokenizer) -> tuple[Weights, Floa
 
 
 def _lstm_weights(data: bytes) -> Weights:
-    """Return a model file's embedding and LSTM in float32, by PyTorch's names and without
-    sentinels.
+    """Return a model file's embedding and LSTM in float32, without sentinels.
+
+    Names are PyTorch's.
 
     ONNX has the gates in the order input, output, forget, cell; PyTorch in input, forget, cell,
     output.

@@ -264,7 +264,9 @@ def _calibrate(
 
 
 def _teacher_remarks(data: TrainingData, scores: SetScores | None) -> Iterator[str]:
-    """Yield teachers that were dropped, and advice if the teachers know more than the network
+    """Yield remarks on the teachers.
+
+    They name teachers that were dropped, and advise if the teachers know more than the network
     learnt.
     """
     teachers = data.predictions

@@ -175,7 +175,7 @@ class TrainingData:
         return Examples.from_texts(self.tokenizer, split.texts, split.labels.astype(np.float32))
 
     def row_targets(self) -> Floats:
-        """Return the targets of the rows, float32 [rows, L]: their labels mixed with the teachers'."""
+        """Return the targets of the rows, float32 [rows, L]: labels mixed with the teachers'."""
         labels = self.row_examples.targets
         if self.predictions is None:
             return labels

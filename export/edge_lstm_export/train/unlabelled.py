@@ -1,5 +1,6 @@
-"""The transfer set: texts for the teachers to label, some of a log and some made of the labelled
-ones.
+"""The transfer set: texts for the teachers to label.
+
+Some are of a log and some are made of the labelled ones.
 
 A small network that sees a teacher's predictions for thousands of texts near the rows learns what
 the teacher knows. A made text inherits no label: "not good" without "not" has another one.
@@ -50,8 +51,9 @@ def choose_unlabelled(
 def augment(
     texts: Sequence[str], fold: Ints, options: AugmentationOptions, seed: int
 ) -> tuple[tuple[str, ...], Ints]:
-    """Make texts of each of ``texts``; return them, and the fold of the texts that each was made
-    of.
+    """Make texts of each of ``texts``; return them with their folds.
+
+    A made text has the fold of the texts that it was made of.
 
     fold: int64 [n]; only texts of one fold are mixed. The augmented texts differ from each other
         and from ``texts``.
@@ -75,8 +77,9 @@ def augment(
 
 
 def misspell(texts: Sequence[str], share: float, seed: int) -> list[str]:
-    """Return the texts with a share of their letters left out, doubled, or swapped with the next
-    one.
+    """Return the texts with a share of their letters wrong.
+
+    A letter is left out, doubled, or swapped with the next one.
     """
     rng = random.Random(seed)
     errors = (r"\2", r"\1\1\2", r"\2\1")

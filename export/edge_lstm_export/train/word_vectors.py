@@ -1,5 +1,4 @@
-"""First values for the embedding: word vectors from the words' neighbours in all texts, labelled or
-not.
+"""First values for the embedding, from the words' neighbours in all texts.
 
 Positive pointwise mutual information of words within a window, factorised by a truncated singular
 value decomposition (Levy, Goldberg and Dagan, 2015): it puts words of one use side by side ("dull",

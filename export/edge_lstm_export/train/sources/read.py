@@ -80,8 +80,10 @@ def check_sources(
     *,
     may_lack_labels: bool = False,
 ) -> None:
-    """Raise what reading would raise of files that are missing, of an unknown format or without the
-    columns that are asked for: in an instant, before PyTorch is loaded.
+    """Raise what reading would raise, in an instant and before PyTorch is loaded.
+
+    That is of files that are missing, of an unknown format, or without the columns that are asked
+    for.
 
     may_lack_labels: there may be a teacher that labels texts.
 
@@ -113,8 +115,10 @@ def _names_labels(options: DataOptions) -> bool:
 
 
 def read_texts(source: str, options: DataOptions) -> tuple[str, ...]:
-    """Return the texts of a source without their labels: IMDB's unlabelled part, or every text of a
-    file, whose column of texts may have another name than that of the labelled ones.
+    """Return the texts of a source without their labels.
+
+    They are IMDB's unlabelled part, or every text of a file. Its column of texts may have another
+    name than in the labelled files.
 
     Raise DataError if there is none.
     """
@@ -228,7 +232,7 @@ def _name(paths: Sequence[Path]) -> str:
 
 
 def _digest(paths: Sequence[Path], parts: Sequence[LabelledTexts] = ()) -> str:
-    """Return the sha256 (hex) of a file, or of the texts of a folder; of several, of their digests."""
+    """Return the sha256 (hex) of a file, of a folder's texts, or of several files' digests."""
     digests = [
         data.file_digest(path) if path.is_file() else data.texts_digest(part.texts, part.labels)
         for path, part in zip_longest(paths, parts)
@@ -241,7 +245,7 @@ def _digest(paths: Sequence[Path], parts: Sequence[LabelledTexts] = ()) -> str:
 
 
 def _reading(path: Path, options: DataOptions) -> ReadOptions:
-    """The format is the one given; text if a file of an unknown suffix begins as fastText's do."""
+    """Return how to read a file: as text if one of an unknown suffix begins as fastText's do."""
     given = options.input_format
     if given is None and path.is_file():
         with path.open("rb") as file:

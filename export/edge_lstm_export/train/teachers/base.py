@@ -56,8 +56,9 @@ class Teacher(ABC):
 
 
 class Regression(Teacher):
-    """A logistic regression on features, texts → float32 [n, width]; with several labels, one per
-    label.
+    """A logistic regression on features, one per label if a text may have several.
+
+    features: texts → float32 [n, width].
     """
 
     def __init__(
@@ -302,7 +303,7 @@ def log_loss_gain(with_it: Floats, without: Floats, labels: Bools, multi_label: 
 
 
 def _standard_errors(gain: npt.NDArray[np.floating[Any]]) -> float:
-    """A mean in standard errors of it.
+    """Return a mean in standard errors of it.
 
     gain: float [n], a difference per text.
     """
@@ -317,8 +318,9 @@ def log_losses(logits: Floats, labels: Bools, multi_label: bool) -> Floats:
 
 
 def accuracy(logits: Floats, labels: Bools, multi_label: bool) -> float:
-    """The share of texts whose prediction is right, 0 to 1; of several labels all, at probability
-    0.5.
+    """Return the share of texts whose prediction is right, 0 to 1.
+
+    If a text may have several labels, all must be right at probability 0.5.
     """
     return float(_right(logits, labels, multi_label).mean())
 
@@ -336,9 +338,7 @@ def probabilities(logits: Floats, multi_label: bool) -> Floats:
 
 
 def log_chances(logits: Floats, multi_label: bool) -> Floats:
-    """What is predicted for outputs of a softmax or, of several labels, of sigmoids: float32 [n,
-    L].
-    """
+    """Return the logits for outputs of a softmax, or of sigmoids: float32 [n, L]."""
     return np.asarray(logits if multi_label else log_softmax(logits, axis=1), np.float32)
 
 

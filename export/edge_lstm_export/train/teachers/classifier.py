@@ -1,5 +1,6 @@
-"""A ready transformers classifier as a teacher, which learns nothing, and may label texts without
-labels.
+"""A ready transformers classifier as a teacher.
+
+It learns nothing, and may label texts without labels.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ class ClassifierTeacher(Teacher):
 
 
 def label_texts(source: str, say: Say, texts: Sequence[str]) -> tuple[Names, Bools]:
-    """The labels that a classifier gives to texts, and which one each text has: bool [n, L].
+    """Return the labels that a classifier gives to texts, and the one of each: bool [n, L].
 
     Raise DataError if it is an encoder, or gives all texts one label.
     """
@@ -93,7 +94,7 @@ def label_texts(source: str, say: Say, texts: Sequence[str]) -> tuple[Names, Boo
 
 
 def _labels(source: str) -> tuple[str, ...]:
-    """The label of each output.
+    """Return the label of each output.
 
     Raise DataError if there are none.
     """

@@ -52,7 +52,7 @@ class EncoderReader(TextReader):
     """An encoder, and its vectors of texts."""
 
     def vectors(self, texts: Sequence[str]) -> tuple[Floats, Floats]:
-        """Means of the last layer: scaled to length 1, float32 [n, hidden], and their lengths [n]."""
+        """Return means of the last layer, float32 [n, hidden] of length 1, and their lengths."""
         means = self.outputs(texts)
         lengths = np.linalg.norm(means, axis=1).clip(SMALLEST)
         return np.asarray(means / lengths[:, None], np.float32), lengths
@@ -208,8 +208,7 @@ def _batches(lengths: Ints, size: int, rng: np.random.Generator) -> Iterator[Int
 
 
 def encoder_words(encoder: Transformer, options: WordVectorOptions) -> PretrainedWords | None:
-    """Return the words that the encoder's tokenizer reads as one piece, and the embeddings of its
-    pieces.
+    """Return the words that the encoder's tokenizer reads as one piece, with their embeddings.
 
     Words are of two letters or more and nothing else, in scripts that put spaces between them. None
     if the encoder has no word pieces.

@@ -1,5 +1,6 @@
-"""A model file as a teacher: any that 'edge-lstm export' wrote, such as the package's sentiment
-model.
+"""A model file as a teacher.
+
+It may be any that 'edge-lstm export' wrote, such as the package's sentiment model.
 
 Its labels need not be those at hand: a regression on its log odds learns how the two are related.
 """
