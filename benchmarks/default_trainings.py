@@ -39,7 +39,10 @@ EVERYDAY = 3000  # the most frequent English words, of which texts are made
 VOCABULARY = 2000  # made-up words
 CONSONANTS = "bdfgklmnprstvz"
 VOWELS = "aeiou"
-SHORT, MEDIUM, LONG = 7, 40, 150  # words of a text
+# words of a text
+SHORT = 7
+MEDIUM = 40
+LONG = 150
 
 # Own words of two labels that the package's sentiment model knows, so that it teaches.
 OPINIONS = (

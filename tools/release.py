@@ -39,7 +39,8 @@ def missing(root: Path = ROOT, tag: str | None = None) -> list[str]:
     """Return what keeps the sources at ``root`` from being released under the name ``tag``, a line
     each.
     """
-    number, heading = version(root), _first(r"^## (.+)$", root / "CHANGELOG.md")
+    number = version(root)
+    heading = _first(r"^## (.+)$", root / "CHANGELOG.md")
     cited = _first(r"^version: (.+)$", root / "CITATION.cff")
     project = (root / "pyproject.toml").read_text(encoding="utf-8")
     checks = {

@@ -31,8 +31,12 @@ from edge_lstm.text import FIRST_WORD_ID
 
 Floats = npt.NDArray[np.float32]
 WIDTH = 96
-SENTENCES, PER_REVIEW = 60_000, 2  # at most, drawn at random
-SHORTEST, LONGEST = 4, 24  # of a sentence, in words
+# at most, drawn at random
+SENTENCES = 60_000
+PER_REVIEW = 2
+# of a sentence, in words
+SHORTEST = 4
+LONGEST = 24
 HALF_SURE = 10.0  # a word of so many sentences says half of what a frequent one does
 REACH = 2.0  # standard deviations: the largest of a value's levels
 OFTEN = 10  # sentences: such words give the vectors their size

@@ -24,7 +24,9 @@ from edge_lstm.modelfile import describe, parse_model
 from edge_lstm.tables.labelled import LabelledTexts, read_labelled
 
 HERE = Path("model.onnx")
-GOOD, BAD, MIXED = "A wonderful film, a joy.", "A boring waste of time.", "It is a film."
+GOOD = "A wonderful film, a joy."
+BAD = "A boring waste of time."
+MIXED = "It is a film."
 
 
 def with_thresholds(*thresholds: float) -> Classifier:
@@ -51,7 +53,8 @@ def test_a_text_has_the_labels_that_reach_their_threshold(classifier: Classifier
 def test_a_model_of_several_labels_differs_from_one_of_one_by_its_thresholds_alone(
     classifier: Classifier,
 ) -> None:
-    texts, one = [GOOD, BAD, MIXED, ""], Classifier.load(SMALL)
+    texts = [GOOD, BAD, MIXED, ""]
+    one = Classifier.load(SMALL)
     assert np.allclose(classifier.probabilities(texts), one.probabilities(texts), rtol=0, atol=1e-6)
     answer = one.predict([GOOD])[0]
     assert not isinstance(answer, MultiLabelPrediction) and answer.labels == ("pos",)

@@ -130,7 +130,8 @@ def test_a_well_formed_text_stays_as_it_is(text: str) -> None:
 
 
 def test_the_settings_rebuild_the_rule() -> None:
-    settings, vocabulary = PIECES.to_metadata(), "\n".join((*WORDS, *SUBWORDS))
+    settings = PIECES.to_metadata()
+    vocabulary = "\n".join((*WORDS, *SUBWORDS))
     assert Tokenizer.from_metadata(settings, vocabulary) == PIECES
     for key, value in {"separators": " ", "marks": "!?", "lowercase": "ascii"}.items():
         with pytest.raises(ValueError, match="is not supported"):

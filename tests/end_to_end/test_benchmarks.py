@@ -78,7 +78,8 @@ def test_where_no_run_is_made_the_benchmark_says_so(
 
 def test_the_comparison_measures_who_can_take_part_and_names_the_others(tmp_path: Path) -> None:
     write_set(tmp_path / "made")
-    svm, absent = "linear SVM, scikit-learn", "model2vec"
+    svm = "linear SVM, scikit-learn"
+    absent = "model2vec"
 
     def python(environment: str, tools: Path) -> Path:
         if environment == absent:
@@ -160,7 +161,8 @@ def test_public_sets_keeps_a_run_and_does_not_make_it_again(
         public_sets.main()
         return results.read_text().splitlines()
 
-    first, second = lines(1), lines(2)
+    first = lines(1)
+    second = lines(2)
     assert (len(first), len(second)) == (2, 4) and second[:2] == first
     page = results.with_suffix(".md").read_text()
     assert (

@@ -65,7 +65,11 @@ def zeros(data: bytes) -> bytes:
     return data[:middle] + bytes(4096) + data[middle + 4096 :]
 
 
-@pytest.mark.parametrize("damage", [other_name, flipped_sign, zeros, lambda data: data[:-9]])
+def cut(data: bytes) -> bytes:
+    return data[:-9]
+
+
+@pytest.mark.parametrize("damage", [other_name, flipped_sign, zeros, cut])
 def test_what_is_damaged_is_not_exported_and_not_resumed(
     trained: Trained, tmp_path: Path, damage: Callable[[bytes], bytes]
 ) -> None:
@@ -90,7 +94,8 @@ def test_what_is_damaged_is_not_exported_and_not_resumed(
 
 
 def test_a_change_of_any_byte_is_refused(tmp_path: Path) -> None:
-    path, rng = tmp_path / "m.safetensors", random.Random(0)
+    path = tmp_path / "m.safetensors"
+    rng = random.Random(0)
     save_checkpoint(make_checkpoint(ngrams=30, ngram_dim=1), path)
     whole = path.read_bytes()
     for offset in [*range(200), *rng.sample(range(200, len(whole)), 400)]:

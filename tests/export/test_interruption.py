@@ -39,10 +39,8 @@ STAGES = {
 @pytest.fixture(scope="module")
 def job(tmp_path_factory: pytest.TempPathFactory) -> Job:
     folder = tmp_path_factory.mktemp("data")
-    source, test = (
-        write_csv(folder / "d.csv", rows(60)),
-        write_csv(folder / "t.csv", rows(6, seed=3)),
-    )
+    source = write_csv(folder / "d.csv", rows(60))
+    test = write_csv(folder / "t.csv", rows(6, seed=3))
     log = write_csv(folder / "log.csv", rows(20, seed=4), ("text",))
     asked = TrainingRequest("tiny", epochs=2)
     return Job(

@@ -191,12 +191,15 @@ def test_a_plan_that_is_shown_fits_a_terminal_whatever_the_names_are(
 
 
 def test_an_edited_plan_is_run_and_kept(trained: Trained, tmp_path: Path) -> None:
-    output, file = tmp_path / "m.safetensors", tmp_path / "plan.json"
+    output = tmp_path / "m.safetensors"
+    file = tmp_path / "plan.json"
     shown = train(trained.rows, "-o", output, "--preset", "tiny", "--dry-run", "--json")
     plan = json.loads(shown.stdout)
     assert Plan.from_dict(plan).to_dict() == plan
-    plan["loop"]["epochs"], plan["validation"] = 1, {"share": 0.2, "folds": 0}
-    plan["network"]["hidden"], plan["network"]["embedding_dim"] = 6, 6
+    plan["loop"]["epochs"] = 1
+    plan["validation"] = {"share": 0.2, "folds": 0}
+    plan["network"]["hidden"] = 6
+    plan["network"]["embedding_dim"] = 6
     file.write_text(json.dumps(plan))
     result = train(trained.rows, "-o", output, "--plan", file)
     assert result.returncode == 0, result.stderr
@@ -236,7 +239,8 @@ def test_what_a_plan_decides_is_refused_beside_it(
 
 def test_a_plan_that_is_not_edited_gives_the_same_bytes(tmp_path: Path) -> None:
     """Also the same test part, of which the seed decides."""
-    source, file = write_csv(tmp_path / "d.csv", rows(400)), tmp_path / "plan.json"
+    source = write_csv(tmp_path / "d.csv", rows(400))
+    file = tmp_path / "plan.json"
     options = ("--preset", "tiny", "--epochs", "1", "--seed", "5", "--teacher", "none")
     file.write_text(train(source, *options, "--dry-run", "--json").stdout)
     outputs = [tmp_path / "a.safetensors", tmp_path / "b.safetensors"]
@@ -257,7 +261,8 @@ def test_the_checkpoint_of_the_examples_has_a_plan_of_this_format() -> None:
 
 
 def test_no_more_texts_of_a_log_are_learnt_from_than_are_planned() -> None:
-    data, log = dataset(rows(60)), tuple(text for text, _ in rows(30, seed=3))
+    data = dataset(rows(60))
+    log = tuple(text for text, _ in rows(30, seed=3))
     plan = make_plan(dataset_stats(data, 9), TrainingRequest("tiny", epochs=1, validation=0.0))
     found = fit(data, plan, unlabelled=log).checkpoint.training["data"]["unlabelled_texts"]
     assert found == plan.unlabelled == 9

@@ -29,7 +29,10 @@ from made import Prepared, dataset, make_checkpoint, opened, prepare, write_csv
 from edge_lstm.errors import CheckError, DataError
 from edge_lstm.modelfile import KEY_GOLDEN, KEY_LABELS, KEY_TRAINING, KEY_VOCABULARY
 
-SHORT, MEDIUM, LONG = 8, 30, 105  # words of a text
+# words of a text
+SHORT = 8
+MEDIUM = 30
+LONG = 105
 # Labels; whether a text has two of them.
 LABELS = [
     (2, False),
@@ -143,7 +146,8 @@ def test_what_is_counted_before_a_training_is_what_the_export_writes(
     assert 0.5 * before["training figures"] <= said[KEY_TRAINING] <= before["training figures"]
     assert 0.6 * before["golden rows"] <= said[KEY_GOLDEN] <= before["golden rows"]
     assert len(file.data) <= sum(before.values()) <= plan.max_kilobytes * 1000
-    ngrams, config = checkpoint.network.ngrams, checkpoint.network.config
+    ngrams = checkpoint.network.ngrams
+    config = checkpoint.network.config
     after = file_parts(
         *(checkpoint.tokenizer, checkpoint.labels, config, checkpoint.training),
         thresholds=checkpoint.thresholds,
@@ -220,7 +224,8 @@ def test_an_edited_plan_whose_network_alone_is_too_large_is_refused() -> None:
 def test_an_export_that_is_larger_than_its_plan_is_written_only_where_it_is_asked_for(
     tmp_path: Path,
 ) -> None:
-    source, output = tmp_path / "c.safetensors", tmp_path / "m.onnx"
+    source = tmp_path / "c.safetensors"
+    output = tmp_path / "m.onnx"
     checkpoint = make_checkpoint(ngrams=300, ngram_dim=1)
     for kb, larger in ((300, False), (1, True)):
         save_checkpoint(replace(checkpoint, plan={"max_kilobytes": kb}), source)

@@ -87,7 +87,9 @@ FOLD = np.arange(200) // 2 % 5
 
 
 def test_no_model_sees_the_labels_of_the_fold_that_it_predicts() -> None:
-    spy, labels, fold = Spy(), one_hot([0, 1] * 6), np.array([0, 1, 2] * 4)
+    spy = Spy()
+    labels = one_hot([0, 1] * 6)
+    fold = np.array([0, 1, 2] * 4)
     by_fold = np.array([[1, 0, 1, 1], [0, 1, 1, 0], [0, 0, 1, 0]], np.bool_)
     by_all = np.array([0, 0, 0, 1], np.bool_)
     asked = [*by_fold, by_all]
@@ -112,7 +114,8 @@ def test_no_model_sees_the_labels_of_the_fold_that_it_predicts() -> None:
 
 
 def test_a_fold_that_leaves_one_label_has_no_opinion() -> None:
-    labels, fold = one_hot([0, 0, 0, 1]), np.array([0, 0, 1, 1])
+    labels = one_hot([0, 0, 0, 1])
+    fold = np.array([0, 0, 1, 1])
     everyone = base.Queries(np.ones((2, 3), np.bool_), np.ones(3, np.bool_))
     found = base.cross_fit(Spy(), labels, fold, everyone, OPTIONS)
     assert not found.labelled[fold == 1].any() and not found.by_fold[1].any()
@@ -149,7 +152,8 @@ def test_a_teacher_stays_unless_it_does_harm_and_weighs_what_it_knows() -> None:
 
 
 def test_one_more_teacher_improves_where_accuracy_and_log_loss_surely_do() -> None:
-    good, better = knows(TRUTH, 0.75, 0), knows(TRUTH, 0.95, 1)
+    good = knows(TRUTH, 0.75, 0)
+    better = knows(TRUTH, 0.95, 1)
     labels = one_hot(TRUTH)
     assert base.accuracy_gain(better, good, labels, False) > 4
     assert base.log_loss_gain(better, good, labels, False) > 4
@@ -173,7 +177,8 @@ def test_no_teacher_has_a_weight_below_nothing(
     labels = one_hot(TRUTH)
     weights = base.stacking_weights(parts, labels, multi_label, 1.0)
     assert min(weights) >= 0 and len(weights) == len(parts)
-    mixed, equal = base.stacked(parts, labels, multi_label, 1.0), sum(parts) / len(parts)
+    mixed = base.stacked(parts, labels, multi_label, 1.0)
+    equal = sum(parts) / len(parts)
     assert (
         base.log_losses(mixed, labels, multi_label).sum()
         <= base.log_losses(equal, labels, multi_label).sum() + 1e-3

@@ -44,7 +44,8 @@ def test_sixty_texts_are_enough_to_try(trained: Trained) -> None:
 
 
 def test_results_are_on_standard_output_and_fit_a_terminal(trained: Trained) -> None:
-    out, err = trained.result.stdout, trained.result.stderr
+    out = trained.result.stdout
+    err = trained.result.stderr
     said = " ".join(out.split())  # lines are wrapped, by the length of the folder's name
     assert "cross-validated accuracy" in said and "60 texts)" in said and "time: " in said
     assert "epoch 1 " in err and "epoch 1 " not in out
@@ -91,10 +92,8 @@ def test_three_labels_and_seventeen_of_two_files_and_json(
     tmp_path: Path, labels: list[str]
 ) -> None:
     table = sorted(rows(85, labels), key=lambda row: labels.index(row[1]))
-    one, other = (
-        write_csv(tmp_path / "a.csv", table[:40]),
-        write_csv(tmp_path / "b.csv", table[40:]),
-    )
+    one = write_csv(tmp_path / "a.csv", table[:40])
+    other = write_csv(tmp_path / "b.csv", table[40:])
     result = train(one, other, "-o", tmp_path / "m.safetensors", "--json", *QUICK)
     assert result.returncode == 0, result.stderr
     training = json.loads(result.stdout)

@@ -21,7 +21,9 @@ def option(
     panel: its heading.
     """
     if isinstance(default, str):
-        text, default = f"{text}  [default: {default}]", False  # Typer would put it in parentheses
+        # Typer would put it in parentheses
+        text = f"{text}  [default: {default}]"
+        default = False
     settings |= {"metavar": metavar, "help": text, "show_default": default}
     return typer.Option(*names, rich_help_panel=panel, **settings)
 

@@ -24,7 +24,11 @@ if TYPE_CHECKING:
     from edge_lstm_export.train.plan import Plan
     from edge_lstm_export.train.run import Job
 
-_DATA, _MODEL, _TEACHERS, _RUN = "Data", "Model", "Teachers", "Run"  # headings of options
+# headings of options
+_DATA = "Data"
+_MODEL = "Model"
+_TEACHERS = "Teachers"
+_RUN = "Run"
 _SOURCES = (
     "Labelled CSV, TSV, JSONL, Parquet or fastText files; a folder with a subfolder per label; "
     "imdb."

@@ -18,7 +18,9 @@ from edge_lstm.errors import DataError
 from edge_lstm_export.train.checkpoint import read_sealed, write_sealed
 from edge_lstm_export.train.data import Floats
 
-TEACHERS, LOOP = "teachers", "loop"  # names of stages; each fold of a cross-validation has another
+# names of stages; each fold of a cross-validation has another
+TEACHERS = "teachers"
+LOOP = "loop"
 
 
 @dataclass(frozen=True)
