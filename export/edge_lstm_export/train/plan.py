@@ -56,6 +56,7 @@ T = TypeVar("T")
 PLAN_FORMAT = 2
 NOTHING_ASKED = TrainingRequest()
 FREE = "free places of the vocabulary"
+KERAS = "Keras's example"
 
 
 @dataclass(frozen=True)
@@ -210,6 +211,7 @@ def decide(stats: DatasetStats, request: TrainingRequest = NOTHING_ASKED) -> Dec
     note = reasons.note
     kind = stats.kind
     reasons.by_path["kind"] = _why_kind(stats)
+    reasons.by_path["max_kilobytes"] = f"preset {request.preset}"
     teachers = note("teachers", _teachers(stats, request))
     strong = [teacher for teacher in teachers if teacher.kind != "linear"]
     table = note("word_table", _word_table(stats, strong))
@@ -290,7 +292,8 @@ def _decide_seed(stats: DatasetStats, request: TrainingRequest, preset: Preset) 
         calibration=CalibrationOptions(balance=request.balance),
         seed=request.seed,
     )
-    return Decided(plan, {"kind": _why_kind(stats), "network": "Keras's example"})
+    reasons = {"kind": _why_kind(stats), "network": KERAS, "loop": KERAS, "text": KERAS}
+    return Decided(plan, reasons)
 
 
 def _preset(name: str) -> Preset:
@@ -526,7 +529,7 @@ def _loop(
     texts = stats.rows + transfer
     loop = sized(loop, texts)
     for name in ("epochs", "batch_size", "patience"):
-        reasons.by_path[f"loop.{name}"] = f"{texts:,} texts to learn from"
+        reasons.by_path[f"loop.{name}"] = f"for {texts:,} texts"
     if request.epochs is not None:
         # The rate of early epochs is so high that the loss hardly falls: many epochs wait for half
         # of them.
@@ -611,14 +614,48 @@ def explain(
 def fields_of(plan: Plan, reasons: Mapping[str, str]) -> list[tuple[str, str, str]]:
     """Return (path, value, reason) of every field, for a person who wants to know all of them."""
     usual = dict(_leaves(Plan().to_dict(), ""))
+    idle = _idle_fields(plan)
     rows: list[tuple[str, str, str]] = []
     for path, value in _leaves(plan.to_dict(), ""):
         part = path.partition(".")[0]
         reason = reasons.get(path) or reasons.get(part)
-        if not reason:
-            reason = "default" if usual.get(path) == value else f"default for {plan.kind} texts"
+        if path.startswith(idle):
+            reason = "not used"
+        elif not reason:
+            reason = "default" if usual.get(path) == value else f"default, {plan.kind}"
         rows.append((path, value, reason))
     return rows
+
+
+def _idle_fields(plan: Plan) -> tuple[str, ...]:
+    """Return beginnings of the paths of fields that this plan does not use."""
+    kinds = {teacher.kind for teacher in plan.teachers}
+    fit = plan.sparse.fit
+    pretrained = plan.word_table != "none"
+    neighbours = plan.loop.word_vectors and not pretrained and not plan.start.source
+    multi_label = plan.network.multi_label
+    groups = {
+        "linear.": "linear" in kinds,
+        "encoder.": not kinds.isdisjoint(("probe", "fine-tuned", "classifier")),
+        "ensemble.": bool(kinds),
+        "augmentation. deletion crop join least_ most_ replaced": plan.augmentation.texts_per_row,
+        "word_vectors. window context_power fewest_tokens spread": neighbours,
+        "word_vectors. pretrained_spread components smoothing first_rank": pretrained,
+        "loop. smallest_crop fewest_crop_tokens": plan.loop.crops,
+        "sparse. epochs batch_size learning_rate warmup dropout label_ first_": "rank" in fit,
+        "sparse. regularization": "svm" in fit,
+        "sparse. bayes_smoothing": plan.sparse.bayes,
+        "sparse. ridge steps": fit in ("logistic", "residual"),
+        "sparse. candidates": fit == "residual",
+        "calibration. threshold_prior smallest_threshold": multi_label,
+        "calibration. rarity": not multi_label,
+    }
+    idle: list[str] = []
+    for group, is_used in groups.items():
+        part, *names = group.split()
+        if not is_used:
+            idle += [f"{part}{name}" for name in names or [""]]
+    return tuple(idle)
 
 
 def _leaves(values: Mapping[str, Any], above: str) -> Iterator[tuple[str, str]]:
