@@ -211,7 +211,8 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         if self.indicator_ or not self.multi_label_:
             return float(super().score(X, y, sample_weight))
-        right = [labels == set(map(str, truth)) for labels, truth in zip(self.predict(X), y)]
+        predicted = self.predict(X)
+        right = [labels == set(map(str, truth)) for labels, truth in zip(predicted, y)]
         return float(np.average(right, weights=sample_weight))
 
     def export(

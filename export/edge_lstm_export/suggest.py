@@ -69,7 +69,8 @@ def suggest(
     two = np.sort(probabilities, axis=1)[:, -2:].astype(np.float64)
     unsure = 1 - (two[:, 1] - two[:, 0])
     order = np.argsort(-unsure, kind="stable")[: max(FEWEST, SHORTLIST * count)]
-    chosen = order[_diverse([pool[i] for i in order], unsure[order] + 1e-9, labelled, count)]
+    candidates = [pool[i] for i in order]
+    chosen = order[_diverse(candidates, unsure[order] + 1e-9, labelled, count)]
     best = probabilities.argmax(axis=1)
     rows = [(pool[i], classifier.labels[best[i]]) for i in chosen.tolist()]
     return Suggestions(rows, len(new), len(pool))

@@ -56,7 +56,8 @@ def _data_rows(prepared: Inputs) -> list[tuple[str, str]]:
     """Return (name, value) of the data."""
     dataset = prepared.dataset
     stats = prepared.stats
-    counts = [f"{shorten(name)} {n:,}" for name, n in zip(dataset.labels, dataset.train.counts())]
+    texts = zip(dataset.labels, dataset.train.counts())
+    counts = [f"{shorten(name)} {count:,}" for name, count in texts]
     multi_label = ", several per text" if stats.multi_label else ""
     unit = "characters" if stats.unsegmented else "words"
     rows = [("source", dataset.name)]

@@ -191,7 +191,8 @@ def headroom(model: bytes, rows: Rows, length: int) -> Floats:
         inputs = {session.get_inputs()[0].name: to_matrix([row], length)}
         for outputs in session.run(layers, inputs):  # T, D, 1, H
             size = np.abs(outputs[: len(row), :, 0])
-            room = size[..., -SENTINELS:].min(axis=-1, keepdims=True) - size[..., :-SENTINELS]
+            sentinels = size[..., -SENTINELS:].min(axis=-1, keepdims=True)
+            room = sentinels - size[..., :-SENTINELS]
             rooms.append(room.min(axis=0))
     least: Floats = np.min(rooms, axis=0)
     if not np.isfinite(least).all():

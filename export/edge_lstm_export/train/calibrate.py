@@ -145,9 +145,11 @@ def fit_stack(
     start = np.array([expected.lstm, expected.sparse, *expected.bias])
 
     def loss(weights: Doubles) -> tuple[float, Doubles]:
-        logits = weights[0] * scaled[0] + weights[1] * scaled[1] + weights[2:]
+        first, second = scaled
+        logits = weights[0] * first + weights[1] * second + weights[2:]
         nats, slope = cross_entropy(logits, parts.targets, multi_label=multi_label)
-        gradient = np.array([*(float((slope * part).sum()) for part in scaled), *slope.sum(axis=0)])
+        of_parts = [float((slope * part).sum()) for part in scaled]
+        gradient = np.array([*of_parts, *slope.sum(axis=0)])
         away = weights - start
         penalty = options.prior * float((away**2).sum())
         return nats + penalty, gradient + 2 * options.prior * away
@@ -168,7 +170,8 @@ def rarity_offset(logits: Floats, labels: Bools, options: CalibrationOptions) ->
     """
     both = two_columns(logits)
     one_hot = np.eye(labels.shape[1], dtype=np.bool_)
-    rarity = -np.log((labels.sum(axis=0) + 1) / (len(labels) + labels.shape[1]))
+    counts = labels.sum(axis=0) + 1
+    rarity = -np.log(counts / (len(labels) + len(counts)))
     rarity -= rarity.mean()
     names = tuple(map(str, range(labels.shape[1])))
 
@@ -180,7 +183,9 @@ def rarity_offset(logits: Floats, labels: Bools, options: CalibrationOptions) ->
     if options.balance:
         multiple = max(np.linspace(0, 1, 21), key=f1)
     offset = multiple * rarity
-    return np.asarray(offset[1:] - offset[:1] if logits.shape[1] == 1 else offset, np.float32)
+    if logits.shape[1] == 1:  # one logit stands for two
+        offset = offset[1:] - offset[:1]
+    return np.asarray(offset, np.float32)
 
 
 def choose_thresholds(
@@ -209,7 +214,9 @@ def _threshold(truth: Bools, probabilities: Doubles, options: CalibrationOptions
     # Texts of the same probability are answered alike: only the last of them can be a border. The
     # threshold lies half-way to the next one, so that rounding moves no text over it.
     ends = np.flatnonzero(np.append(p[:-1] > p[1:], True))
-    best = ends[(2 * right / (np.arange(1, len(p) + 1) + right[-1]))[ends].argmax()]
+    answered = np.arange(1, len(p) + 1)
+    f1 = 2 * right / (answered + right[-1])
+    best = ends[f1[ends].argmax()]
     border = (p[best] + np.append(p, 0.0)[best + 1]) / 2
     return float(f"{np.clip(border, options.smallest_threshold, 1.0):.5g}")
 

@@ -37,7 +37,8 @@ def random_rows(tokenizer: Tokenizer, *, seed: int = 0) -> Rows:
     rng = np.random.default_rng(seed)
     n = tokenizer.length
     drawn = rng.integers(1, n + 1, size=RANDOM_LENGTHS).tolist()
-    sizes = [*sorted({1, min(2, n), max(1, n - 1), n, *drawn}), n + 1]
+    ends = {1, min(2, n), max(1, n - 1), n}
+    sizes = [*sorted(ends.union(drawn)), n + 1]
     ids = [rng.integers(OOV_ID, tokenizer.num_ids, size=size - 1).tolist() for size in sizes]
     return [[START_ID, *row][-n:] for row in ids]
 

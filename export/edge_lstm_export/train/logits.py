@@ -86,11 +86,13 @@ def cross_entropy(logits: Floats, targets: Floats, *, multi_label: bool) -> tupl
     targets: [n, L].
     """
     if multi_label:
-        return float((np.logaddexp(0, logits) - targets * logits).sum()), expit(logits) - targets
+        nats = np.logaddexp(0, logits) - targets * logits
+        return float(nats.sum()), expit(logits) - targets
     both = two_columns(logits)
     logs = log_softmax(both, axis=1)
     slope = np.exp(logs) * targets.sum(axis=1, keepdims=True) - targets
-    return -float((targets * logs).sum()), slope[:, -logits.shape[1] :]
+    nats = -(targets * logs).sum()
+    return float(nats), slope[:, -logits.shape[1] :]
 
 
 def two_columns(logits: Floats) -> Floats:

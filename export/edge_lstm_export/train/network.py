@@ -250,8 +250,9 @@ class NGramVectors(nn.Module):
         left, right = self.ids.unbind(dim=1)
         pair = right > 0
         keys = torch.where(pair, (left + self.base) * self.base + right, left)
-        inside = (self.ids >= 0).all() and (self.ids < self.base).all() and (left > 0).all()
-        if not inside or not (keys[1:] > keys[:-1]).all():
+        are_ids = (self.ids >= 0).all() and (self.ids < self.base).all()
+        is_ascending = (keys[1:] > keys[:-1]).all()
+        if not (are_ids and (left > 0).all() and is_ascending):
             raise ValueError("its n-grams are out of order, or not ids of its words")
 
     def _rows_by_id(self) -> tuple[Tensor, Tensor, Tensor]:
@@ -265,7 +266,8 @@ class NGramVectors(nn.Module):
             pair = self.ids[:, 1] > 0
             words = torch.zeros(self.base, dtype=torch.int64)
             words[self.ids[~pair, 0]] = rows[~pair]
-            keys, order = (self.ids[pair, 0] * self.base + self.ids[pair, 1]).sort()
+            first, second = self.ids[pair].unbind(dim=1)
+            keys, order = (first * self.base + second).sort()
             if len(keys):
                 self._index = words, keys, rows[pair][order]
             else:  # searchsorted needs one

@@ -57,7 +57,8 @@ class PretrainedWords:
 
     @cached_property
     def _mean(self) -> Floats:
-        return np.asarray(self.table[self.pieces].sum(axis=0) / max(1, len(self.words)), np.float32)
+        total = self.table[self.pieces].sum(axis=0)
+        return np.asarray(total / max(1, len(self.words)), np.float32)
 
     def share_of(self, texts: Sequence[str]) -> float:
         """Return the share of the words in these texts that have a vector, 0 to 1."""
@@ -88,7 +89,9 @@ class PretrainedWords:
         counts 1, as a rare one.
         """
         centred = self.table[self.pieces] - self._mean
-        components = np.linalg.eigh(centred.T @ centred)[1][:, ::-1][:, : self.options.components]
+        # In ascending order of the variance: the last ones are the principal components.
+        _, directions = np.linalg.eigh(centred.T @ centred)
+        components = directions[:, ::-1][:, : self.options.components]
         share = 1 / (np.arange(len(self.words)) + self.options.first_rank)
         share /= max(_SMALLEST, float(share.sum()))
         smoothing = self.options.smoothing

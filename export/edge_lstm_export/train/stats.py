@@ -85,7 +85,9 @@ def dataset_stats(dataset: Dataset, unlabelled: int = 0) -> DatasetStats:
     repeated = [word for word, n in counts.items() if n > 1]
     # As the vocabulary takes them: longer words only for lack of others, and then cut.
     longest = VocabularyOptions.longest_word
-    kept = [word for word in repeated if len(word) <= longest] or [w[:longest] for w in repeated]
+    kept = [word for word in repeated if len(word) <= longest]
+    if not kept:
+        kept = [word[:longest] for word in repeated]
     lines = [len(word.encode()) + 1 for word in kept]
     return DatasetStats(
         rows=len(texts),

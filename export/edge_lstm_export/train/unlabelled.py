@@ -113,7 +113,9 @@ def _variant(
         return words[start : start + size]
     draw -= options.crop
     if draw < options.join:
-        return [*words[: (len(words) + 1) // 2], *other[len(other) // 2 :]]
+        first_half = words[: (len(words) + 1) // 2]
+        second_half = other[len(other) // 2 :]
+        return first_half + second_half
     exchanged = rng.random(len(words)) < options.replaced
     drawn = rng.integers(0, len(other), len(words))
     return [other[j] if change else unit for unit, change, j in zip(words, exchanged, drawn)]

@@ -72,7 +72,8 @@ def _together(examples: Examples, ids: int, window: int) -> sparse.csr_matrix:
     for distance in range(1, window + 1):
         left = examples.ids[:-distance]
         right = examples.ids[distance:]
-        use = word[:-distance] & word[distance:] & (owner[:-distance] == owner[distance:])
+        are_words = word[:-distance] & word[distance:]
+        use = are_words & (owner[:-distance] == owner[distance:])
         ones = np.full(int(use.sum()), 1 / distance, np.float32)
         counts = (
             counts + sparse.coo_matrix((ones, (left[use], right[use])), shape=(ids, ids)).tocsr()

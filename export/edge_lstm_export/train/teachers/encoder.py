@@ -145,7 +145,11 @@ def fine_tune(
     steps = min(steps, math.ceil(options.most_pieces / pieces_per_step))
     optimizer = torch.optim.AdamW(_parameters(model, options), betas=ADAM_BETAS, fused=True)
     warmup = max(1, round(options.warmup * steps))
-    schedule = LambdaLR(optimizer, lambda step: min(1.0, (step + 1) / warmup) * (1 - step / steps))
+
+    def share_of_rate(step: int) -> float:
+        return min(1.0, (step + 1) / warmup) * (1 - step / steps)
+
+    schedule = LambdaLR(optimizer, share_of_rate)
     targets = torch.from_numpy(labels.astype(np.float32))
     rng = np.random.default_rng([seed, 0x7D])
     done = progress(f"fine-tuning on {counted(len(texts), 'text')}", say)
@@ -224,7 +228,8 @@ def encoder_words(encoder: Transformer, options: WordVectorOptions) -> Pretraine
         rows = tokenizer(spaced, add_special_tokens=False)["input_ids"] if spaced else []
         return [[i for i in ids if i != tokenizer.unk_token_id] for ids in rows]
 
-    ids = sorted({*range(min(len(tokenizer), len(table)))} - {*tokenizer.all_special_ids})
+    special = set(tokenizer.all_special_ids)
+    ids = [i for i in range(min(len(tokenizer), len(table))) if i not in special]
     tokens = tokenizer.convert_ids_to_tokens(ids)
     names = [tokenizer.convert_tokens_to_string([token]).strip().lower() for token in tokens]
     usable = [

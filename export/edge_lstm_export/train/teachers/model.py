@@ -32,7 +32,8 @@ def model_teacher(file: SourceFile, multi_label: bool, options: EnsembleOptions)
         chances = classifier.probabilities(texts)
         least = options.smallest_probability
         if has_sets:
-            odds = np.log(chances.clip(least, 1 - least)) - np.log((1 - chances).clip(least, 1))
+            rest = (1 - chances).clip(least, 1)
+            odds = np.log(chances.clip(least, 1 - least)) - np.log(rest)
         elif len(classifier.labels) == 2:
             bounded = chances.clip(least, 1)
             odds = np.log(bounded[:, 1:] / bounded[:, :1])

@@ -54,7 +54,8 @@ class Transformer(nn.Module):
         self.width: int = body.config.num_labels if self.is_classifier else body.config.hidden_size
         plain = tokenizer("a", add_special_tokens=False)["input_ids"]
         framed = tokenizer("a")["input_ids"]
-        start = next(i for i in range(len(framed)) if framed[i : i + len(plain)] == plain)
+        starts = (i for i in range(len(framed)) if framed[i : i + len(plain)] == plain)
+        start = next(starts)
         self.frame = (
             framed[:start],
             framed[start + len(plain) :],
@@ -122,10 +123,10 @@ def read_texts(
     with torch.inference_mode(), precision(), enough_threads(model):
         while start < len(windows):
             # As many short ones at once as there is room for in a batch of long ones.
-            length = max(8, len(windows[min(start + _BATCH, len(windows)) - 1][1]))
-            rows, parts = zip(
-                *windows[start : start + _BATCH * max(1, min(8, size // (2 * length)))]
-            )
+            last = min(start + _BATCH, len(windows)) - 1
+            length = max(8, len(windows[last][1]))
+            batch_size = _BATCH * max(1, min(8, size // (2 * length)))
+            rows, parts = zip(*windows[start : start + batch_size])
             np.add.at(total, list(rows), model(*model.batch(parts)).float().numpy())
             start += len(rows)
             done(float(work[start] / work[-1]))
