@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import platform
 import random
+import re
 import subprocess
 import sys
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 import pytest
@@ -242,3 +244,13 @@ def test_an_idea_turned_off_leaves_a_plan_that_can_run(idea: str) -> None:
     without = [ablation.IDEAS[idea][0](plan, stats) for plan, stats in zip(plans, STATS)]
     assert without != plans, "no data would show what it is worth"
     assert [Plan.from_dict(plan.to_dict()) for plan in without] == without
+
+
+def test_the_code_of_every_idea_that_is_in_is_there() -> None:
+    page = (Path(ablation.__file__).parent / "decisions.md").read_text(encoding="utf-8")
+    table = page.partition("## Ideas that are in")[2].partition("## Ideas that are out")[0]
+    places = [place for row in table.splitlines() for place in re.findall(r"`([^`]+)` \|$", row)]
+    assert len(places) > 20
+    for place in places:
+        module = place.removesuffix(".py").replace("/", ".")
+        assert resolve_name(f"edge_lstm_export.train.{module}"), place
