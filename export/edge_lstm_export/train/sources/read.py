@@ -13,6 +13,7 @@ from edge_lstm.tables.labelled import (
     FASTTEXT_PREFIX,
     Columns,
     LabelledTexts,
+    LabelOptions,
     check_columns,
     has_labels,
     read_labelled,
@@ -98,12 +99,7 @@ def check_sources(
         if may_lack_labels and not _names_labels(options):
             open_inputs([path], options=reading)
         else:
-            check_columns(
-                path,
-                options=reading,
-                label_separator=options.label_separator,
-                label_columns=options.label_columns,
-            )
+            check_columns(path, reading)
     if unlabelled is None or unlabelled == STDIN or _has_parts(unlabelled):
         return
     if Path(unlabelled).is_file() or not Path(unlabelled).exists():  # a pipe can be read only once
@@ -218,13 +214,8 @@ def _with_test(dataset: Dataset, options: DataOptions, path: Path) -> Dataset:
 
 def _read_labelled(path: Path, options: DataOptions, *, multi_label: bool = False) -> LabelledTexts:
     """several: a text may have several labels whatever the file; else as it has them."""
-    return read_labelled(
-        path,
-        options=_reading(path, options),
-        label_separator=options.label_separator,
-        label_columns=options.label_columns,
-        multi_label=multi_label or None,
-    )
+    reading = replace(_reading(path, options), multi_label=multi_label or None)
+    return read_labelled(path, options=reading)
 
 
 def _name(paths: Sequence[Path]) -> str:
@@ -244,11 +235,17 @@ def _digest(paths: Sequence[Path], parts: Sequence[LabelledTexts] = ()) -> str:
     )
 
 
-def _reading(path: Path, options: DataOptions) -> ReadOptions:
+def _reading(path: Path, options: DataOptions) -> LabelOptions:
     """Return how to read a file: as text if one of an unknown suffix begins as fastText's do."""
     given = options.input_format
     if given is None and path.is_file():
         with path.open("rb") as file:
             start = file.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()
         given = TEXT.name if start.startswith(FASTTEXT_PREFIX.encode()) else None
-    return ReadOptions(options.text_column, label_column=options.label_column, format=given)
+    return LabelOptions(
+        options.text_column,
+        label_column=options.label_column,
+        format=given,
+        label_separator=options.label_separator,
+        label_columns=options.label_columns,
+    )
