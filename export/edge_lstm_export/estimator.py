@@ -34,7 +34,7 @@ SILENCE_SECONDS = 2.0  # after which verbose=1 shows an epoch
 
 
 class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """A small LSTM beside n-grams, trained from labelled texts, and exported to one ONNX file.
+    """A small LSTM and n-grams, trained from labelled texts, and exported to one ONNX file.
 
     >>> model = TextClassifier().fit(texts, labels)                         # doctest: +SKIP
     >>> model.predict(["Where is my card?"])                                # doctest: +SKIP
@@ -171,7 +171,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def report(self) -> dict[str, Any]:
         """How the network came about and what it reached, as plain values.
 
-        They tell the data, the teachers, the validation and the warnings.
+        It has the data, the teachers, the validation and the warnings.
 
         Raise NotFittedError before :meth:`fit`.
         """
@@ -206,7 +206,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:  # noqa: N803
         """Return the share of texts whose prediction is right, 0 to 1.
 
-        Of several labels, all must be right.
+        If a text has several labels, all must be right.
         """
         check_is_fitted(self)
         if self.indicator_ or not self.multi_label_:

@@ -56,7 +56,7 @@ def suggest(
 
     The order of the texts decides nothing.
 
-    Raise DataError if there is none that is not labelled already.
+    Raise DataError if all are labelled already.
     """
     different = {text_key(text): text for text in texts if text.strip()}
     new = sorted(different.keys() - set(map(text_key, labelled)))

@@ -75,7 +75,7 @@ def read_imdb() -> Texts:
 def read_kept(path: Path, digest: str, *names: str) -> list[Any]:
     """Read arrays, int [n …].
 
-    Raise DataError if they are of other texts than those of this digest.
+    Raise DataError if they are of texts with another digest.
     """
     with safe_open(path, framework="np") as file:
         if file.metadata().get(KEY) != digest:

@@ -33,7 +33,7 @@ from edge_lstm.errors import EdgeLSTMError
 
 @dataclass(frozen=True)
 class Recipe:
-    """What differs from the preset, which is for any data: so many labels bear less dropout.
+    """What differs from the preset, which is for any data: many labels bear less dropout.
 
     ngrams: the most; None: as many as the preset's file holds; 0: an LSTM without any, in both
         directions, on short texts, in a larger file.

@@ -17,7 +17,7 @@ from edge_lstm.text import spaceless
 MOST_WORDS = 12  # In a longer clause the negation may be of something else.
 SURE = 0.8  # the teacher, at least, of the clause as it stands
 STRENGTH = 0.6  # How far the label is turned: 1 is the opposite, 0 neither.
-MOST_ALONE = 3  # words: more without a verb are no clause that "not" could stand before
+MOST_ALONE = 3  # words: more without a verb are not a clause that "not" could stand before
 MOST_AT_ALL = 3  # words that "at all" is added to
 
 # Before who does it ("was it") and before "not" there is no place.

@@ -17,7 +17,7 @@ import numpy as np
 from edge_lstm.text import split_words
 
 LENGTHS = (0, 1, 1, 2, 3)  # sentences of a span, drawn; 0: a clause of one
-FEWEST_CHARACTERS = 3  # "Ok." is a sentence, ")." is none
+FEWEST_CHARACTERS = 3  # "Ok." is a sentence, ")." is not
 BEFORE = 3  # words before a negation, at most
 AFTER = 5  # words after it, at most
 MOST_AROUND = 3  # such spans of a review, at most

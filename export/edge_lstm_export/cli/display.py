@@ -133,9 +133,9 @@ class Display:
 
 
 def print_report(job: Job, result: Result, seconds: float, *, verbose: bool) -> None:
-    """Print how good the network is and where it is.
+    """Print the scores of the network and the path of its file.
 
-    verbose: and what else was measured and written.
+    verbose: everything else that was measured and written, too.
     """
     judged = "cross-validated" if result.checkpoint.training["cross_validated"] else "validation"
     lines = [
@@ -177,9 +177,9 @@ def cost_of_closing(closed: Closed) -> str:
 
 
 def print_exported(file: ModelFile, exported: Exported, *, as_json: bool, verbose: bool) -> None:
-    """Print where the file is, its size and its accuracy.
+    """Print the path of the file, its size and its accuracy.
 
-    verbose: and what was measured.
+    verbose: everything that was measured, too.
     as_json: one object, sizes in bytes, accuracies from 0 to 1 (before: fp32, after: int8), and the
         example texts.
     """

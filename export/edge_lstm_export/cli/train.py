@@ -169,7 +169,7 @@ def _read_plan(path: Path, asked: Iterable[str]) -> Plan:
 
     asked: names of the options that were given, which it decides.
 
-    Raise DataError if there is one, or if the file is no plan.
+    Raise DataError if one was given, or if the file does not hold a plan.
     """
     from edge_lstm.errors import DataError
     from edge_lstm_export.train.plan import Plan

@@ -42,7 +42,7 @@ class Scores(SetScores):
 
     @property
     def interval(self) -> metrics.Interval:
-        """Of the accuracy, 95 %."""
+        """95 % interval of the accuracy."""
         return metrics.wilson_interval(self.exact, self.texts)
 
     def to_dict(self) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from edge_lstm.text import Tokenizer
 from edge_lstm_export.options import UNTUNED, NetworkConfig, from_plain
 from edge_lstm_export.train.network import Network
 
-CHECKPOINT_FORMAT = 10  # that of release 1.0
+CHECKPOINT_FORMAT = 10  # of release 1.0
 _KEY = "edge_lstm_checkpoint"
 # Metadata stand first in a safetensors file, behind the length of its header. They begin with the
 # digest.

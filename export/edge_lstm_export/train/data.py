@@ -88,7 +88,7 @@ class Dataset:
     unlabelled: texts without a label.
     warnings: what a person should know of the data, a line each.
     checks: the counts behind them.
-    columns: those that were read, of each file that has others.
+    columns: read columns, of each file whose columns differ.
     """
 
     name: str

@@ -52,7 +52,7 @@ class Examples:
 
     @classmethod
     def from_rows(cls, rows: Iterable[npt.ArrayLike], targets: Floats) -> Examples:
-        """Of the ids of each text.
+        """Make examples of the ids of each text.
 
         targets: float32 [n, L], one row per text; else ValueError.
         """

@@ -1,6 +1,7 @@
 """What logits say: probabilities, how far they are from the targets, the temperature.
 
-Where a text has one of two labels, one column of logits stands for the second label beside 0.
+Where a text has one of two labels, one column of logits stands for the second label,
+and 0 for the first.
 """
 
 from __future__ import annotations
@@ -96,7 +97,7 @@ def cross_entropy(logits: Floats, targets: Floats, *, multi_label: bool) -> tupl
 
 
 def two_columns(logits: Floats) -> Floats:
-    """[n, 1 or labels] → [n, labels]: one column is the second of two, beside 0."""
+    """[n, 1 or labels] → [n, labels]: one column is the second of two, 0 the first."""
     return (
         np.concatenate([np.zeros_like(logits), logits], axis=1) if logits.shape[1] == 1 else logits
     )

@@ -288,7 +288,7 @@ class _Run:
         return Progress({**plain, "history": [asdict(record) for record in self.history]}, tensors)
 
     def restore(self, progress: Stage) -> None:
-        """Raise DataError if the progress is that of another network or is incomplete."""
+        """Raise DataError if the progress is of another network, or is incomplete."""
         try:
             self.history = [EpochRecord(**record) for record in progress.plain["history"]]
             for name in _SUMS:

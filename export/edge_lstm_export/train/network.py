@@ -1,4 +1,4 @@
-"""The PyTorch model, all of it: embedding → LSTM → pooling → dense head, beside n-gram vectors.
+"""The PyTorch model, all of it: embedding → LSTM → pooling → dense head, and n-gram vectors.
 
 The preset ``seed`` is Keras's IMDB example, exactly: ``Embedding(5001, 32)``, ``LSTM(100)``,
 ``Dense(1, activation="sigmoid")``, 213,333 trainable parameters. Shapes in comments: B batch, T
@@ -80,7 +80,7 @@ class Network(nn.Module):
             second_bias.requires_grad_(False)
         nn.init.xavier_uniform_(self.head.weight)
         nn.init.zeros_(self.head.bias)
-        nn.init.zeros_(self.head.weight[:, self.config.pooled_dim :])  # those that read the n-grams
+        nn.init.zeros_(self.head.weight[:, self.config.pooled_dim :])  # columns of n-grams
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """Return logits: [B, 1 or L].
@@ -142,8 +142,8 @@ class Network(nn.Module):
     def room(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """Return how far each unit stays below its largest output: [D, H].
 
-        The most that a unit can reach at step t is tanh(t). Of all texts and steps the least
-        counts.
+        The most that a unit can reach at step t is tanh(t). The least counts,
+        over all texts and steps.
 
         ids: int64 [B, T].
         lengths: int64 [B].
@@ -222,7 +222,7 @@ class NGramVectors(nn.Module):
     def __init__(self, config: NetworkConfig, blank: bool = False) -> None:
         super().__init__()
         self.base = config.num_words + 1
-        # Row 0 is what is no n-gram: padding, unknown pairs, second occurrences.
+        # Row 0 is not an n-gram: padding, unknown pairs, second occurrences.
         self.vectors = _table(config.ngrams + 1, config.ngram_dim, blank, padding=0)
         self.vectors.weight.requires_grad_(False)
         if not blank:
@@ -246,7 +246,7 @@ class NGramVectors(nn.Module):
         self.silent = False
 
     def check(self) -> None:
-        """Raise ValueError if ``ids`` are not what they must be."""
+        """Raise ValueError if ``ids`` are not valid n-grams."""
         left, right = self.ids.unbind(dim=1)
         pair = right > 0
         keys = torch.where(pair, (left + self.base) * self.base + right, left)

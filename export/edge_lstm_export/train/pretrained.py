@@ -28,7 +28,7 @@ ENGLISH = Path(__file__).parents[1] / "english.safetensors"
 
 @dataclass(frozen=True)
 class WordEmbeddings:
-    """Of each id of a vocabulary.
+    """Vectors of the ids of a vocabulary.
 
     vectors: float32 [ids, width], of length 1, or 0 where nothing is known.
     weighted: the same times how much the word counts in a text's meaning, which is the sum over its

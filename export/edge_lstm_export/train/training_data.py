@@ -41,10 +41,10 @@ def choose_vocabulary(
 ) -> Vocabulary:
     """Choose the vocabulary of the whole training split, the validation part included.
 
-    It reads no label, and by Keras's rule the ids are then those of Keras's index. The test split
+    It reads no label, and by Keras's rule the ids are then the ids of Keras's index. The test split
     is not read. If the file would be too large, the least frequent words are left out.
 
-    words: pretrained embeddings, whose words near those of the texts fill free places.
+    words: pretrained embeddings, whose words near the texts' words fill free places.
 
     Raise DataError if the file has no room for words.
     """

@@ -24,7 +24,7 @@ def word_vectors(
 ) -> Floats | None:
     """Return a vector per id, float32 [num_words + 1, dim], each of length ``spread · sqrt(dim)``.
 
-    An id without neighbours has NaN, as have the ids that are no words. None if the texts are too
+    An id without neighbours has NaN, as have ids other than words'. None if the texts are too
     few.
     """
     from sklearn.utils.extmath import randomized_svd

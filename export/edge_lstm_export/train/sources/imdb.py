@@ -28,7 +28,7 @@ _LARGEST_TEXT = 16 << 20  # bytes
 
 
 def read_reviews(source: str, options: DataOptions) -> Dataset:
-    """Read a tar (plain, gzip, bzip2 or xz) from front to end; the digest is that of the file.
+    """Read a tar (plain, gzip, bzip2 or xz) from front to end; the digest is the file's.
 
     source: the tar, or ``imdb``: the one in the folder that EDGE_LSTM_DATA names.
 

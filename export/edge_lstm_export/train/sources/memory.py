@@ -22,7 +22,7 @@ def dataset_from(
 
     labels: a str, int or other scalar for each text, whose name is its str(); or a set, list or
         tuple of them for each, empty for a text without a label; or a 0/1 matrix [n, L] (NumPy,
-        SciPy or pandas), all of whose columns are labels, named as those of a DataFrame or by their
+        SciPy or pandas), all of whose columns are labels, named as a DataFrame's or by their
         numbers. A text may have several labels in the latter two.
 
     Raise DataError if texts and labels do not fit together or cannot train a classifier.

@@ -222,7 +222,7 @@ def ensemble(
     multi_label: bool,
     say: Say,
 ) -> EnsemblePredictions:
-    """Cross-fit each teacher, drop those that do harm, and weigh the others by the rows' log loss.
+    """Cross-fit each teacher, drop the harmful ones, and weigh the others by the rows' log loss.
 
     The first teacher is always kept.
 

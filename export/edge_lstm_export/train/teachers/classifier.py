@@ -96,7 +96,7 @@ def label_texts(source: str, say: Say, texts: Sequence[str]) -> tuple[Names, Boo
 def _labels(source: str) -> tuple[str, ...]:
     """Return the label of each output.
 
-    Raise DataError if there are none.
+    Raise DataError if it has none.
     """
     labels = classifier_labels(source)
     if labels is None:
