@@ -350,6 +350,12 @@ def apply_thresholds(
     return np.asarray(probabilities >= np.array(thresholds))
 
 
+def check_label(label: str, labels: Sequence[str]) -> None:
+    """Raise DataError unless the label is one of a model's."""
+    if label not in labels:
+        raise DataError(f"the model has no label {label!r}; its labels are {', '.join(labels)}")
+
+
 def check_top(k: int, labels: int) -> None:
     """Raise DataError unless a model with this number of labels can give the ``k`` best."""
     if not 1 <= k <= labels:
