@@ -100,7 +100,8 @@ class Tool:
     """command: its process, to which the model, a file of texts, rounds and ``more`` are added; of
     C, which
     reads texts from standard input, the program. shipped: kB beside the model file. own: its
-        model."""
+        model.
+    """
 
     name: str
     command: tuple[str, ...]
@@ -113,7 +114,8 @@ class Tool:
 class Row:
     """What one tool did with one model. shipped: kB; cold: ms from the start of the process to its
     first answer; micros: µs per review alone, warm; memory: MB at the peak of a process that
-    answers all."""
+    answers all.
+    """
 
     tool: str
     model: str
@@ -125,7 +127,8 @@ class Row:
 
 def model_files(folder: Path) -> dict[str, Path]:
     """Return int8 files: tiny and small, random networks of these presets' shapes, and base
-    (embedded)."""
+    (embedded).
+    """
     for name in ("tiny", "small"):
         (folder / f"{name}.onnx").write_bytes(random_model(name))
     return {"tiny": folder / "tiny.onnx", "small": folder / "small.onnx", "base": embedded_model()}
@@ -133,7 +136,8 @@ def model_files(folder: Path) -> dict[str, Path]:
 
 def random_model(preset: str) -> bytes:
     """Return an int8 file of a preset's shape for long texts: the embedded model's words, random
-    weights."""
+    weights.
+    """
     import torch
     from edge_lstm_export.graph.pairs import table_of
     from edge_lstm_export.graph.size import FEWEST_SLOTS, SPARE, file_parts, slots_in
@@ -172,7 +176,8 @@ def random_model(preset: str) -> bytes:
 
 def compile_c(folder: Path, source: Path = ENGINE / "main.c") -> Path:
     """Compile a program of the C engine, its command; it finds the machine's instructions when it
-    runs."""
+    runs.
+    """
     program = folder / source.stem
     if not program.exists():
         sources = [source, ENGINE / "edge_lstm.c", f"-I{ENGINE}"]
@@ -213,7 +218,8 @@ def tools(folder: Path) -> Iterator[Tool]:
 
 def fasttext(python: Path, folder: Path) -> Iterator[Tool]:
     """Train fastText with an environment's Python, print the accuracy, and yield the tools of both
-    files."""
+    files.
+    """
     if not python.exists():
         raise SystemExit(
             f"error: no {python}; --fasttext names the Python of an environment with it"
@@ -244,7 +250,8 @@ def fasttext(python: Path, folder: Path) -> Iterator[Tool]:
 
 def _javascript(engine: str, web: str) -> Iterator[tuple[str, Mapping[str, str], float]]:
     """Yield (name, where its modules are, kB) of the module and, where it is installed,
-    onnxruntime-web."""
+    onnxruntime-web.
+    """
     kb = sum(file.stat().st_size for file in (MODULE, MODULE.with_suffix(".wasm"))) / 1000
     urls = {"engine": f"{engine}/js/edge-lstm.mjs"}
     yield "engine, WebAssembly", urls, kb
@@ -266,7 +273,8 @@ def _installed(package: str) -> int:
 
 def measured(tool: Tool, model: Path, folder: Path, rounds: int) -> tuple[float, float, float]:
     """Return (ms to the first answer, µs per review, MB at the peak) of a process that answers all
-    reviews so many times; with 0 rounds it only answers, and is not timed warm."""
+    reviews so many times; with 0 rounds it only answers, and is not timed warm.
+    """
     in_c = tool.name.startswith("engine") and not tool.more
     texts = "texts.txt"
     command = [
@@ -311,7 +319,8 @@ def in_chromium(
     folder: Path, models: dict[str, Path], rounds: int, only: Sequence[str]
 ) -> Iterator[Row]:
     """Yield the rows of the module and of onnxruntime-web, which take turns in pages of their own;
-    cold is from an open page to the first answer."""
+    cold is from an open page to the first answer.
+    """
     from tests.ports.chromium import CHROMIUM, Chromium, served
 
     texts = (folder / "texts.json").read_text()

@@ -11,8 +11,8 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from edge_lstm.answering import check_label
 from edge_lstm.classifier import Classifier
-from edge_lstm.errors import DataError
 from edge_lstm.metrics import SMALLEST_PROBABILITY
 from edge_lstm.text import START_ID, Status
 
@@ -94,8 +94,8 @@ def explain(classifier: Classifier, text: str, *, label: str | None = None) -> E
     """
     labels = classifier.labels
     tokenizer = classifier.model.tokenizer
-    if label is not None and label not in labels:
-        raise DataError(f"the model has no label {label!r}; its labels are {', '.join(labels)}")
+    if label is not None:
+        check_label(label, labels)
     encoded = tokenizer.encode_text(text)
     tokens = tokenizer.tokens(text)
     ids = [START_ID]

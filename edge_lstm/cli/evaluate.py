@@ -71,7 +71,7 @@ def command(
     from edge_lstm.classifier import Classifier
     from edge_lstm.evaluation.evaluate import evaluate, parse_label_map
     from edge_lstm.evaluation.sources import load_labelled, read_foreign
-    from edge_lstm.tables.schema import ReadOptions
+    from edge_lstm.tables.labelled import LabelOptions
 
     *models, data = files
     options.check_outputs([report, mistakes], [data, *models, foreign])
@@ -83,16 +83,15 @@ def command(
     ]
     # Here its error comes before the data is read, which may take long.
     classifiers[0].threshold(abstain=abstain, threshold=threshold)
-    reading = ReadOptions(text_column, label_column=label_column, format=input_format)
-    multi_label = classifiers[0].model.thresholds is not None or None
-    labelled = load_labelled(
-        data,
-        split=split,
-        options=reading,
+    reading = LabelOptions(
+        text_column,
+        label_column=label_column,
+        format=input_format,
         label_separator=label_separator,
         label_columns=options.column_names(label_columns),
-        multi_label=multi_label,
+        multi_label=classifiers[0].model.thresholds is not None or None,
     )
+    labelled = load_labelled(data, split=split, options=reading)
     others = read_foreign(foreign) if foreign else ()
     total = (len(labelled.texts) + len(others)) * len(classifiers)
     with ProgressBar("evaluating", total) as progress:

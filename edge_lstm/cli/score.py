@@ -100,7 +100,6 @@ def command(
     complete; --resume continues a run.
 
     Examples:
-
         edge-lstm score reviews.csv -o scored.csv
 
         edge-lstm score 'logs/*.jsonl.gz' -o scored.parquet --keep id

@@ -49,7 +49,8 @@ def test_the_effect_of_a_word_is_what_leaving_it_out_of_the_text_changes() -> No
 
 
 def test_the_prediction_is_that_of_predict() -> None:
-    found, answer = explain(CLASSIFIER, TEXT), CLASSIFIER.predict([TEXT])[0]
+    found = explain(CLASSIFIER, TEXT)
+    answer = CLASSIFIER.predict([TEXT])[0]
     assert (found.label, found.probability, found.status) == (
         answer.label,
         answer.probability,

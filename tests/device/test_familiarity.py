@@ -88,7 +88,8 @@ def test_the_cost_is_kept_on_texts_that_did_not_choose_the_threshold() -> None:
 
 def test_an_unfamiliar_text_says_so_and_keeps_its_label(threshold: float) -> None:
     classifier = Classifier.from_model(with_thresholds([[0.01, 1.99], [0.05, threshold]]))
-    plain, high = classifier.predict(TEXTS), scores_of(classifier, TEXTS) > threshold
+    plain = classifier.predict(TEXTS)
+    high = scores_of(classifier, TEXTS) > threshold
     assert plain == Classifier.load(SMALL).predict(TEXTS)  # nothing changes unasked
     asked = classifier.predict(TEXTS, unfamiliar=0.05)
     assert any(high[:3]) and not all(high[:3])
@@ -104,7 +105,8 @@ def test_an_unfamiliar_text_says_so_and_keeps_its_label(threshold: float) -> Non
 
 
 def test_rows_and_the_commands_say_the_same(threshold: float, tmp_path: Path) -> None:
-    model, texts = tmp_path / "m.onnx", tmp_path / "texts.jsonl"
+    model = tmp_path / "m.onnx"
+    texts = tmp_path / "texts.jsonl"
     model.write_bytes(with_thresholds([[0.05, threshold]]).data)
     expected = [p.status for p in Classifier.load(model).predict(TEXTS, unfamiliar=0.05)]
     assert "unfamiliar" in expected
@@ -195,21 +197,21 @@ def evaluated(model: ModelFile, texts: list[str], labels: list[str], **options: 
 def test_evaluate_tells_how_well_foreign_texts_are_found_and_two_labels_told_apart(
     threshold: float,
 ) -> None:
-    model, labels = with_thresholds([[0.05, threshold]]), ["pos", "neg", "neg", "pos", "neg", "pos"]
+    model = with_thresholds([[0.05, threshold]])
+    labels = ["pos", "neg", "neg", "pos", "neg", "pos"]
     evaluation = evaluated(model, TEXTS, labels, foreign=FOREIGN)
     said = evaluation.results[0].to_json()
     classifier = Classifier.from_model(model)
-    own, others = scores_of(classifier, TEXTS), scores_of(classifier, FOREIGN)
+    own = scores_of(classifier, TEXTS)
+    others = scores_of(classifier, FOREIGN)
     assert said["foreign"] == {
         "auroc": (others[:, None] > own).mean() + (others[:, None] == own).mean() / 2,
         "recall": (others > own.max()).mean(),
         "found": (others > threshold).mean(),
         "lost": (own > threshold).mean(),
     }
-    positive, has = (
-        classifier.probabilities(TEXTS)[:, 1],
-        np.array([label == "pos" for label in labels]),
-    )
+    positive = classifier.probabilities(TEXTS)[:, 1]
+    has = np.array([label == "pos" for label in labels])
     assert said["gate"]["auroc"] == (positive[has][:, None] > positive[~has]).mean()
     assert said["gate"]["recalls"] == (
         (positive[~has] < positive[has].min()).mean(),
@@ -222,7 +224,8 @@ def test_evaluate_tells_how_well_foreign_texts_are_found_and_two_labels_told_apa
 
 
 def test_foreign_texts_that_are_none_are_refused(tmp_path: Path) -> None:
-    model, labels = open_model(SMALL), ["pos", "neg", "neg", "pos", "neg", "pos"]
+    model = open_model(SMALL)
+    labels = ["pos", "neg", "neg", "pos", "neg", "pos"]
     with pytest.raises(DataError, match="1 of the 2 foreign texts are labelled texts"):
         evaluated(model, TEXTS, labels, foreign=[TEXTS[0].upper(), "another"])
     (tmp_path / "data.csv").write_text("text,label\nGood,pos\nBad,neg\n")

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-DEVICE, WORKSTATION = ROOT / "edge_lstm", ROOT / "export" / "edge_lstm_export"
+DEVICE = ROOT / "edge_lstm"
+WORKSTATION = ROOT / "export" / "edge_lstm_export"
 
 # From the top, each package's folders and modules: one imports from the floors below its own, and
 # from its own folder; the workstation's also from its own floor.

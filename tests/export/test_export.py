@@ -113,7 +113,8 @@ def examples_of(rows: list[list[int]]) -> Examples:
 def test_a_training_makes_room_on_the_texts_that_it_learnt_from() -> None:
     """Random ids do not show it: few texts say one word again and again."""
     network = make_driven(make_checkpoint()).network
-    row, others = [1, *[SATURATING] * 20], tried_rows(make_checkpoint().tokenizer)
+    row = [1, *[SATURATING] * 20]
+    others = tried_rows(make_checkpoint().tokenizer)
     assert room_of(network, row) < gates.LEAST_HEADROOM
     before = {name: values.copy() for name, values in network.weights().items()}
     assert with_headroom(network, examples_of([]), others, HEADROOM)[1] == 0
@@ -188,7 +189,8 @@ def test_weights_that_are_not_finite_are_refused(value: float) -> None:
 
 def test_a_training_leaves_the_units_room() -> None:
     """At this rate they come to 1, and without with_headroom the export would have to make it."""
-    rng, ends = random.Random(0), (" bad", " good")
+    rng = random.Random(0)
+    ends = (" bad", " good")
     texts = [
         " ".join(rng.choice("abcdefgh") * 3 for _ in range(6)) + ends[i % 2] for i in range(60)
     ]
@@ -228,7 +230,8 @@ def test_a_file_may_be_as_far_from_the_network_as_float32_is(
     monkeypatch: pytest.MonkeyPatch, shape: dict[str, Any]
 ) -> None:
     checkpoint = make_checkpoint(**shape)
-    network, rows = checkpoint.network, random_rows(checkpoint.tokenizer)
+    network = checkpoint.network
+    rows = random_rows(checkpoint.tokenizer)
     classifier = Classifier.from_model(opened(export(checkpoint).data))
     for name in ("PARITY_TOLERANCE", "NGRAM_PARITY_TOLERANCE"):
         # a rounding of a probability: a row of few words has no more
@@ -328,7 +331,8 @@ def test_two_of_440_texts_are_within_chance_and_the_command_says_so(
 ) -> None:
     classifier = Classifier.from_model(opened(export(make_checkpoint()).data))
     before = np.tile(np.array([[0.2, 0.8]], np.float32), (440, 1))
-    after, truth = before.copy(), before > 0.5
+    after = before.copy()
+    truth = before > 0.5
     after[:2] = 0.8, 0.2
     comparison = gates.compare(classifier, before, after, truth, 0.3)
     gates.check_accuracy(comparison, 0.3)
@@ -362,7 +366,8 @@ def test_accuracy_is_a_gate_and_the_command_says_what_it_measured(tmp_path: Path
     assert comparison is not None and (change := comparison.accuracy) is not None
     assert change.before == 1 and (interval := change.interval) is not None
     assert interval.low <= change.after - 1 <= interval.high
-    source, output = tmp_path / "c.safetensors", tmp_path / "m.onnx"
+    source = tmp_path / "c.safetensors"
+    output = tmp_path / "m.onnx"
     save_checkpoint(checkpoint, source)
     changed = [(text, old) for text, old, new in zip(texts, labels, others) if old != new]
     gate = ("--quantize", "int8", "--data", write_csv(tmp_path / "d.csv", changed))

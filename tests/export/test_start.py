@@ -68,7 +68,8 @@ def test_a_training_starts_from_the_lstm_of_a_model_file(
 
 
 def test_a_model_file_teaches_what_it_knows_whatever_its_labels(file: Path, tmp_path: Path) -> None:
-    table, output = write_csv(tmp_path / "opinions.csv", OPINIONS), tmp_path / "m.safetensors"
+    table = write_csv(tmp_path / "opinions.csv", OPINIONS)
+    output = tmp_path / "m.safetensors"
     result = train(table, "-o", output, *QUICK, "--teacher", file)
     assert result.returncode == 0, result.stderr
     training = load_checkpoint(output).training

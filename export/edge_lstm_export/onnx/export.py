@@ -45,9 +45,9 @@ class Exported:
     """A model file's bytes, and what was measured on the way.
 
     parity: the largest |PyTorch - ONNX Runtime| of a probability, in fp32. Of int8 files
-    batch_comparisons, answers alone and in batches, all of the same bits; headroom, how far below
-    the sentinels the nearest unit stays; closed, if output gates had to be closed for that;
-    comparison, with the fp32 file.
+        batch_comparisons, answers alone and in batches, all of the same bits; headroom, how far
+        below the sentinels the nearest unit stays; closed, if output gates had to be closed for
+        that; comparison, with the fp32 file.
     """
 
     data: bytes
@@ -73,16 +73,19 @@ def export(
 ) -> Exported:
     """Make the model file of a checkpoint.
 
-    quantize: None for fp32. length: columns of the input (default: the checkpoint's). labelled:
-    texts that the network did not learn from, for the accuracy gate, and for the file's
-    risk-coverage curve instead of the checkpoint's; max_drop: percentage points of accuracy
-    that int8 may lose, and more only if that
-    may be chance (gates.p_value_of_drop). abstain: the file's default, see RiskCoverage. examples:
-    texts that the file shows to whoever has it, see checked_examples; without any it holds no text
-    of anyone's.
-    any_size: make an int8 file that is larger than its plan's kb too. say: is told, in a line, what
-    is done next. Raises DataError for an option out of range, CheckError if a gate fails or the
-    file is too large.
+    quantize: None for fp32.
+    length: columns of the input (default: the checkpoint's).
+    labelled: texts that the network did not learn from, for the accuracy gate, and for the file's
+        risk-coverage curve instead of the checkpoint's.
+    max_drop: percentage points of accuracy that int8 may lose, and more only if that may be chance
+        (gates.p_value_of_drop).
+    abstain: the file's default, see RiskCoverage.
+    examples: texts that the file shows to whoever has it, see checked_examples; without any it
+        holds no text of anyone's.
+    any_size: make an int8 file that is larger than its plan's kb too.
+    say: is told, in a line, what is done next.
+
+    Raise DataError for an option out of range, CheckError if a gate fails or the file is too large.
     """
     if not checkpoint.network.is_finite():
         raise DataError("the network has weights that are not finite numbers; train it again")
@@ -135,8 +138,7 @@ def _with_room(checkpoint: Checkpoint, length: int | None, rows: Rows) -> tuple[
     """Return an int8 draft whose units stay below its sentinels on these rows.
 
     Return also how far at least, and how many units were closed for that. If any were, the draft's
-    checkpoint
-    is another one with closed output gates: closed as training does it (see
+    checkpoint is another one with closed output gates: closed as training does it (see
     headroom.with_headroom), by what the draft itself gives.
     """
     options = HeadroomOptions()
@@ -194,13 +196,15 @@ class _Draft:
         return rows, self.classifier.probabilities_of(rows, batch_size=1)
 
     def _count_labels(self, order: int) -> int:
-        """Count the different labels that the golden texts get: the more, the sharper is the
-        test."""
+        """Count the different labels of the golden texts: the more, the sharper is the test."""
         _, answers = self._answers(golden_texts(self.tokenizer, order=order))
         return len(set(answers.argmax(axis=1).tolist()))
 
     def _file(self, golden: Sequence[object], curve: RiskCoverage | None) -> modelfile.ModelFile:
-        """Return the model file, as a device opens it. CheckError if it is not valid ONNX."""
+        """Return the model file, as a device opens it.
+
+        CheckError if it is not valid ONNX.
+        """
         checkpoint = self.checkpoint
         tokenizer = self.tokenizer
         config = self.checkpoint.network.config
@@ -216,8 +220,11 @@ class _Draft:
 
 
 def _truth(checkpoint: Checkpoint, labelled: LabelledTexts | None) -> Bools | None:
-    """Return which labels each text has, bool [n, labels]. DataError if they have several and
-    the model gives one, the other way round, or have labels that it does not know."""
+    """Return which labels each text has, bool [n, labels].
+
+    DataError if they have several and the model gives one, the other way round, or have labels that
+    it does not know.
+    """
     if labelled is None:
         return None
     multi_label = checkpoint.thresholds is not None
@@ -235,12 +242,15 @@ def _curve(
     texts: Sequence[Sequence[int]],
     answers: Floats,
 ) -> RiskCoverage | None:
-    """Return the risk-coverage curve of a file that gives these answers, float32 [n, labels], to
-    texts, as ids; without labelled texts the checkpoint's. Texts with several labels have none.
+    """Return the risk-coverage curve of a file; without labelled texts the checkpoint's.
+
+    The answers to the texts, given as ids, are float32 [n, labels].
+
+    Texts with several labels have none.
 
     However few the labelled texts are, theirs replaces the other: the validation part, drawn from
-    the training texts, promises more than other texts keep. DataError if the texts are too few
-    to give the threshold for the default.
+    the training texts, promises more than other texts keep. DataError if the texts are too few to
+    give the threshold for the default.
     """
     curve = checkpoint.abstention
     default = curve.default if abstain is None and curve is not None else abstain

@@ -1,5 +1,7 @@
-"""A checkpoint: weights and all else that a model is made of, in one safetensors file that runs no
-code."""
+"""A checkpoint: weights and all else that a model is made of.
+
+It is one safetensors file that runs no code.
+"""
 
 from __future__ import annotations
 
@@ -41,8 +43,8 @@ _DIGEST = re.compile(
 class Checkpoint:
     """A trained network with its tokenizer and labels.
 
-    training: how it was made (data, seed, versions, metrics); plan: what was planned (plan.py).
-        Plain values, and no text of the data.
+    training: how it was made (data, seed, versions, metrics).
+    plan: what was planned (plan.py). Plain values, and no text of the data.
     thresholds: of a network that gives several labels per text, the probability from which on a
         text has each (UNTUNED until they are chosen); None elsewhere.
     abstention: the risk-coverage curve of texts that the network did not learn from; None without
@@ -83,8 +85,12 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
 def write_sealed(
     tensors: Mapping[str, torch.Tensor], description: Mapping[str, Any], path: Path
 ) -> None:
-    """Write tensors and their description, JSON values, with the format and a digest. The file
-    appears under its name only when complete. Raises OutputError."""
+    """Write tensors and their description, JSON values, with the format and a digest.
+
+    The file appears under its name only when complete.
+
+    Raise OutputError.
+    """
     head = {"sha256": "0" * 64, "format": CHECKPOINT_FORMAT}
     contiguous = {name: value.contiguous() for name, value in tensors.items()}
     data = save(contiguous, {_KEY: json.dumps({**head, **description})})
@@ -92,8 +98,10 @@ def write_sealed(
 
 
 def sealed(data: bytes) -> bytes:
-    """Return a checkpoint's bytes with the SHA-256 of all others in its place. ValueError without
-    one."""
+    """Return a checkpoint's bytes with the SHA-256 of all others in its place.
+
+    ValueError without one.
+    """
     place = _DIGEST.match(data)
     if place is None:
         raise ValueError("no digest")
@@ -103,7 +111,10 @@ def sealed(data: bytes) -> bytes:
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
-    """Read a checkpoint. Raises DataError if the file is missing, damaged or of another kind."""
+    """Read a checkpoint.
+
+    Raise DataError if the file is missing, damaged or of another kind.
+    """
     if not path.is_file():
         raise DataError(f"no checkpoint at {path}; make one with 'edge-lstm train'")
     description, tensors = read_sealed(path)
@@ -119,8 +130,9 @@ def read_sealed(
 ) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     """Read what :func:`write_sealed` has written: the description and the tensors.
 
-    advice: what to do about a damaged file. Raises DataError if it is damaged or of another
-        kind.
+    advice: what to do about a damaged file.
+
+    Raise DataError if it is damaged or of another kind.
     """
     with _damage(path, advice):
         data = path.read_bytes()
@@ -158,8 +170,10 @@ def _damage(path: Path, advice: str) -> Iterator[None]:
 
 
 def _checkpoint(description: Any, tensors: Mapping[str, torch.Tensor], path: Path) -> Checkpoint:
-    """Return the checkpoint of a file's contents. Raises DataError, ValueError, KeyError or
-    TypeError."""
+    """Return the checkpoint of a file's contents.
+
+    Raise DataError, ValueError, KeyError or TypeError.
+    """
     weights: dict[str, torch.Tensor] = {}
     for name, value in tensors.items():
         part, _, rest = name.partition(".")

@@ -3,9 +3,8 @@
 An int8 file scales the LSTM's activations by two sentinel units, which run to the ends of the range
 (see onnx/weights.py). A unit that came as far as they do could set the scale itself, and an answer
 would depend on the texts of its batch. Training keeps every unit away from there, and export does
-where rounding, or a text
-that training did not know, drives one nearer: both multiply its output gate's weights by less than
-    1.
+where rounding, or a text that training did not know, drives one nearer: both multiply its output
+gate's weights by less than 1.
 """
 
 from __future__ import annotations
@@ -31,12 +30,15 @@ RANDOM_LENGTHS = 11  # tolerance: random lengths between the shortest and the lo
 
 
 def random_rows(tokenizer: Tokenizer, *, seed: int = 0) -> Rows:
-    """Token ids that try the graph: lengths 1, 2, N - 1, N and one cut from N + 1, and some
-    between."""
+    """Return token ids that try the graph.
+
+    Lengths are 1, 2, N - 1, N, one cut from N + 1, and some between.
+    """
     rng = np.random.default_rng(seed)
     n = tokenizer.length
     drawn = rng.integers(1, n + 1, size=RANDOM_LENGTHS).tolist()
-    sizes = [*sorted({1, min(2, n), max(1, n - 1), n, *drawn}), n + 1]
+    ends = {1, min(2, n), max(1, n - 1), n}
+    sizes = [*sorted(ends.union(drawn)), n + 1]
     ids = [rng.integers(OOV_ID, tokenizer.num_ids, size=size - 1).tolist() for size in sizes]
     return [[START_ID, *row][-n:] for row in ids]
 
@@ -52,8 +54,11 @@ def tried_rows(tokenizer: Tokenizer) -> Rows:
 
 
 def spread(lengths: Sequence[int] | Ints, most: int) -> Ints:
-    """lengths: tokens of each text → int64, the texts to try: every k-th, so that they have about
-    ``most`` tokens or fewer."""
+    """Return the texts to try: int64, every k-th.
+
+    lengths: tokens of each text.
+    most: tokens in all, about.
+    """
     every = max(1, -(-int(np.sum(lengths)) // most))
     return np.arange(0, len(lengths), every)
 
@@ -61,12 +66,13 @@ def spread(lengths: Sequence[int] | Ints, most: int) -> Ints:
 def with_headroom(
     network: Network, learnt: Examples, rows: Rows, options: HeadroomOptions
 ) -> tuple[Network, int]:
-    """Return a network whose units keep away from the largest output, and how many were closed for
-    that.
+    """Return a network whose units keep away from the largest output, and how many were closed.
 
-    learnt: examples that the network was trained on; of many, a sample is tried. rows: more token
-    ids. Nothing is tried, and the network is returned as it is, if no text at all could bring a
-    unit that near. Raises DataError if a weight is not finite.
+    learnt: examples that the network was trained on; of many, a sample is tried.
+    rows: more token ids. Nothing is tried, and the network is returned as it is, if no text at all
+        could bring a unit that near.
+
+    Raise DataError if a weight is not finite.
     """
     if not network.is_finite():
         raise DataError(
@@ -95,8 +101,8 @@ def with_headroom(
 def close(network: Network, units: Bools, closed: Ints, factor: float) -> None:
     """Close the output gates of some units in place, more if they were closed before.
 
-    units: bool [directions, hidden]. closed: int64 of the same shape, times that each was closed;
-        counted on.
+    units: bool [directions, hidden].
+    closed: int64 of the same shape, times that each was closed; counted on.
     factor: of a gate's weights the first time, its square the second time, and so on.
     """
     closed += units

@@ -1,4 +1,4 @@
-"""The PyTorch model, all of it: embedding → LSTM → pooling → dense head, beside n-gram vectors.
+"""The PyTorch model, all of it: embedding → LSTM → pooling → dense head, and n-gram vectors.
 
 The preset ``seed`` is Keras's IMDB example, exactly: ``Embedding(5001, 32)``, ``LSTM(100)``,
 ``Dense(1, activation="sigmoid")``, 213,333 trainable parameters. Shapes in comments: B batch, T
@@ -34,8 +34,10 @@ Weights = dict[str, npt.NDArray[np.float32]]
 
 
 class Network(nn.Module):
-    """The classifier. ``forward`` gives logits, from which logits.probabilities makes the file's
-    answers."""
+    """The classifier.
+
+    ``forward`` gives logits, from which logits.probabilities makes the file's answers.
+    """
 
     def __init__(
         self,
@@ -68,8 +70,10 @@ class Network(nn.Module):
             self._initialise(embedding_range)
 
     def _initialise(self, embedding_range: float) -> None:
-        """Draw Keras's first values: uniform embedding, Glorot kernels, orthogonal recurrence,
-        bias."""
+        """Draw Keras's first values.
+
+        Uniform embedding, Glorot kernels, orthogonal recurrence, bias.
+        """
         hidden = self.config.hidden
         nn.init.uniform_(self.embedding.weight, -embedding_range, embedding_range)
         for lstm in self.lstm.values():
@@ -83,11 +87,14 @@ class Network(nn.Module):
             second_bias.requires_grad_(False)
         nn.init.xavier_uniform_(self.head.weight)
         nn.init.zeros_(self.head.bias)
-        nn.init.zeros_(self.head.weight[:, self.config.pooled_dim :])  # those that read the n-grams
+        nn.init.zeros_(self.head.weight[:, self.config.pooled_dim :])  # columns of n-grams
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
-        """ids: int64 [B, T], 0 = padding on the right; lengths: int64 [B], at least 1 → logits [B,
-        1 or L]."""
+        """Return logits: [B, 1 or L].
+
+        ids: int64 [B, T], 0 = padding on the right.
+        lengths: int64 [B], at least 1.
+        """
         embedded = functional.dropout(self.embedding(ids), self.config.dropout, self.training)
         features = self.pool(embedded, lengths)
         if self.ngrams is not None:
@@ -115,8 +122,9 @@ class Network(nn.Module):
         return functional.dropout(pooled, self.config.dropout, self.training)
 
     def _direction(self, direction: int, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """One LSTM over x [B, T, E] → outputs [B, T, H] and the state after the text's last step
-        [B, H].
+        """Run one LSTM over x [B, T, E].
+
+        Return outputs [B, T, H] and the state after the text's last step [B, H].
 
         Padding is on the right, so it cannot reach the outputs before it. The second direction
         reads each row reversed within its own length.
@@ -139,8 +147,14 @@ class Network(nn.Module):
 
     @torch.no_grad()
     def room(self, ids: Tensor, lengths: Tensor) -> Tensor:
-        """ids: int64 [B, T]; lengths: int64 [B] → [D, H]: how far each unit stays below tanh(t),
-        the most that a unit can reach at step t; the least of all texts and steps."""
+        """Return how far each unit stays below its largest output: [D, H].
+
+        The most that a unit can reach at step t is tanh(t). The least counts,
+        over all texts and steps.
+
+        ids: int64 [B, T].
+        lengths: int64 [B].
+        """
         x = self.embedding(ids)
         steps = torch.arange(1, ids.shape[1] + 1)
         most = torch.tanh(steps.to(x.dtype)).view(1, -1, 1)
@@ -155,9 +169,11 @@ class Network(nn.Module):
 
     @torch.no_grad()
     def least_room(self) -> Tensor:
-        """[D, H]: what :meth:`room` is of no text below. At step t a unit's output is at most
-        tanh(t) times its output gate, whose opening no id and no earlier outputs, at most 1 each,
-        bring above a bound."""
+        """[D, H]: what :meth:`room` is of no text below.
+
+        At step t a unit's output is at most tanh(t) times its output gate, whose opening no id and
+        no earlier outputs, at most 1 each, bring above a bound.
+        """
         rooms = []
         hidden = self.config.hidden
         for direction in range(self.config.directions):
@@ -171,15 +187,20 @@ class Network(nn.Module):
 
     @torch.no_grad()
     def scale_output_gates(self, factors: Tensor) -> None:
-        """Multiply each unit's output gate, its weights and biases. factors: [D, H]."""
+        """Multiply each unit's output gate, its weights and biases.
+
+        factors: [D, H].
+        """
         for direction in range(self.config.directions):
             for weight in self.lstm[lstm_name(direction)].parameters():
                 of_unit = factors[direction].view(-1, *[1] * (weight.ndim - 1))
                 weight[-self.config.hidden :] *= of_unit  # the last gate is the output's
 
     def parameter_counts(self) -> dict[str, int]:
-        """Part → how many numbers it was trained to; the other bias of PyTorch's LSTM is none of
-        them."""
+        """Count the trained numbers of each part.
+
+        The second bias of PyTorch's LSTM is not trained.
+        """
         parts = {"embedding": self.embedding, "lstm": self.lstm, "head": self.head}
         counts = {
             name: sum(p.numel() for p in part.parameters() if p.requires_grad)
@@ -259,7 +280,11 @@ class NGramVectors(nn.Module):
         return rows.masked_fill(again, 0)
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
-        """ids: int64 [B, T]; lengths: int64 [B] → [B, ngram_dim]."""
+        """Return the vectors of texts: [B, ngram_dim].
+
+        ids: int64 [B, T].
+        lengths: int64 [B].
+        """
         if self.silent:
             return self.vectors.weight.new_zeros(len(ids), self.vectors.embedding_dim)
         total: Tensor = self.vectors(self.rows(ids)).sum(dim=1)
@@ -267,7 +292,7 @@ class NGramVectors(nn.Module):
 
 
 def lstm_name(direction: int) -> str:
-    """The name of one LSTM among the weights: 0 = forward."""
+    """Return the name of one LSTM among the weights: 0 = forward."""
     return "backwards" if direction else "forwards"  # nn.ModuleDict has a method named forward
 
 
@@ -283,8 +308,10 @@ def threads(count: int) -> Iterator[None]:
 
 
 def multiplies_bfloat16() -> bool:
-    """Whether this CPU has bfloat16 products (AVX512-BF16, AMX); without, they are slower than
-    float32."""
+    """Whether this CPU has bfloat16 products (AVX512-BF16, AMX).
+
+    Without them, they are slower than float32.
+    """
     try:
         flags = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
     except OSError:
@@ -293,8 +320,11 @@ def multiplies_bfloat16() -> bool:
 
 
 def _table(rows: int, width: int, blank: bool, padding: int | None = None) -> nn.Embedding:
-    """With PyTorch's first values; blank: on the meta device without, where drawing them imports
-    PyTorch's compiler, a second's work."""
+    """With PyTorch's first values.
+
+    blank: on the meta device without, where drawing them imports PyTorch's compiler, a second's
+        work.
+    """
     values = torch.empty(rows, width) if blank else None
     return nn.Embedding(rows, width, padding_idx=padding, _weight=values)
 

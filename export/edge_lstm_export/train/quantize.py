@@ -11,8 +11,9 @@ from edge_lstm_export.train.network import Network
 
 
 def rounded_to_int8(network: Network) -> Network:
-    """Return a copy whose embedding, LSTM, n-gram vectors and head have the values of the int8
-    file.
+    """Return a copy whose weights have the values of the int8 file.
+
+    These are the embedding, the LSTM, the n-gram vectors and the head.
 
     Then the fp32 and the int8 file differ by the LSTM's activations only: thresholds that are
     chosen on the rounded network hold for both. A second rounding changes nothing.

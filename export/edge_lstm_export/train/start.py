@@ -40,8 +40,10 @@ class LstmShape:
 
 
 def open_source(file: SourceFile) -> ModelFile:
-    """Open a model file of a plan. Raises DataError, ModelFileError; DataError if it was
-    changed."""
+    """Open a model file of a plan.
+
+    Raise DataError, ModelFileError; DataError if it was changed.
+    """
     model = open_model(PACKAGED.get(file.source, Path(file.source)))
     if file.sha256 and model.sha256() != file.sha256:
         raise DataError(f"{file.source} was changed after the plan was made; make the plan again")
