@@ -21,7 +21,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from edge_lstm.text import FIRST_WORD_ID, START_ID
+from edge_lstm.text import Tokenizer
 
 RARITY = 0.5  # weight of the tokens; the labels have 1
 
@@ -32,22 +32,23 @@ def level(number: int) -> int:
 
 
 def unfamiliarity(
-    probabilities: npt.NDArray[np.float32], rows: Sequence[Sequence[int]], num_ids: int
+    probabilities: npt.NDArray[np.float32], rows: Sequence[Sequence[int]], tokenizer: Tokenizer
 ) -> npt.NDArray[np.float64]:
     """Return float64 [n], 0 to 1.5; a higher score is less familiar.
 
     probabilities: float32 [n, labels], rows sum to 1.
     rows: ids of the n texts.
-    num_ids: number of ids in the vocabulary.
+    tokenizer: which made the ids.
     """
     wide = probabilities.astype(np.float64)
-    levels = np.array([level(i) for i in range(num_ids)])
-    levels[:FIRST_WORD_ID] = highest = level(num_ids)
+    ids = range(tokenizer.num_ids)
+    highest = level(tokenizer.num_ids)
+    levels = np.array([level(i) if tokenizer.is_known(i) else highest for i in ids])
     undecided = 2 * np.log(np.sqrt(wide).sum(axis=1)) / math.log(wide.shape[1])
     rare = np.ones(len(rows))  # the value of a text without tokens
     for i, row in enumerate(rows):
-        ids = np.asarray(row)
-        ids = ids[ids != START_ID]
-        if len(ids):
-            rare[i] = levels[ids].mean() / highest
+        words = np.asarray(row, np.int64)
+        words = words[words != tokenizer.rule.start_id]
+        if len(words):
+            rare[i] = levels[words].mean() / highest
     return np.asarray(undecided + RARITY * rare)

@@ -97,7 +97,7 @@ def test_a_file_cannot_write_its_own_card() -> None:
 
 def test_the_card_of_a_file_without_subwords_names_its_words() -> None:
     model = open_model(Path(__file__).parents[1] / "data" / "keras.int8.onnx")
-    assert model.tokenizer.pieces is None
+    assert not model.tokenizer.pieces
     assert f"LSTM over {len(model.tokenizer.words):,} words.\n" in model_card(model)
 
 

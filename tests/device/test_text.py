@@ -19,7 +19,7 @@ import reference
 KERAS = Tokenizer(("the", "film", "good", "don't", "straße", "хорошо"), length=8)
 WORDS = ("the", "film", "good", "!", "don't")
 SUBWORDS = ("g", "o", "d", "oo", "un", "film", "好", "吃", "好吃", "é")
-PIECES = Tokenizer(WORDS, length=12, pieces=SUBWORDS)
+PIECES = Tokenizer.of_subwords(WORDS, SUBWORDS, 12)
 NAMES = {1: "<s>", 2: "?", **dict(enumerate((*WORDS, *(f"·{piece}" for piece in SUBWORDS)), 4))}
 CHARACTERS = [
     *"godfilmunTHE 好吃很!?'’.,-\t\u3000\u00a0éxΣς",
@@ -36,7 +36,7 @@ def specified(tokenizer: Tokenizer, text: str) -> tuple[list[int], str]:
     """(ids, status) by engine/reference.py."""
     count, spaced = reference.text_rule(tokenizer.to_metadata(), len(tokenizer.words))
     words = {word: i for i, word in enumerate(tokenizer.words, 4)}
-    pieces = {piece: i for i, piece in enumerate(tokenizer.pieces or (), 4 + count)}
+    pieces = {piece: i for i, piece in enumerate(tokenizer.pieces, 4 + count)}
     model = reference.Model(words, pieces, spaced, tokenizer.length, [], {}, [], {}, {})
     ids, status = reference.encode(model, text)
     return ids, str(status)
@@ -107,7 +107,7 @@ def test_a_lone_surrogate_is_read_as_u_fffd_and_a_pair_as_its_character(
 ) -> None:
     words = ("\U00010428good\U0001f3ac", "good")
     subwords = ("go", "good", "\U0001f3ac", "\U00020bb7", "好")
-    for tokenizer in (Tokenizer(words), Tokenizer(words, pieces=subwords)):
+    for tokenizer in (Tokenizer(words), Tokenizer.of_subwords(words, subwords)):
         encoded = tokenizer.encode_text(text)
         assert encoded == tokenizer.encode_text(read)
         assert (encoded.ids, encoded.status) == specified(tokenizer, text)
@@ -139,7 +139,7 @@ def test_the_settings_rebuild_the_rule() -> None:
 
 @given(TEXTS)
 def test_the_tokens_of_a_text_are_its_ids(text: str) -> None:
-    wide = Tokenizer(WORDS, length=1000, pieces=SUBWORDS)
+    wide = Tokenizer.of_subwords(WORDS, SUBWORDS, 1000)
     tokens = wide.tokens(text)
     assert [i for token in tokens for i in token.ids] == wide.encode_text(text).ids[1:]
     assert all(a.end <= b.start for a, b in pairwise(tokens))

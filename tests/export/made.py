@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from edge_lstm_export.graph.pairs import table_of
-from edge_lstm_export.options import NetworkConfig
+from edge_lstm_export.options import NetworkOptions
 from edge_lstm_export.train.checkpoint import Checkpoint
 from edge_lstm_export.train.components import choose_features
 from edge_lstm_export.train.data import Dataset, make_split
@@ -119,7 +119,7 @@ def prepare(dataset: Dataset, plan: Plan) -> Prepared:
 def make_checkpoint(
     length: int = 60, *, words: int = 200, seed: int = 0, **settings: Any
 ) -> Checkpoint:
-    """An untrained network with weights large enough to matter. settings: of NetworkConfig."""
+    """An untrained network with weights large enough to matter. settings: of NetworkOptions."""
     torch.manual_seed(seed)
     shape = {
         "num_words": words,
@@ -128,7 +128,7 @@ def make_checkpoint(
         "pooling": "mean+max",
         **settings,
     }
-    network = Network(NetworkConfig(**shape)).eval()
+    network = Network(NetworkOptions(**shape).config).eval()
     with torch.no_grad():
         network.embedding.weight.mul_(10)
         network.head.weight.mul_(3)
@@ -144,7 +144,7 @@ def make_checkpoint(
         vectors = rng.normal(size=(config.ngrams, config.ngram_dim)).astype(np.float32)
         network.ngrams.set_vectors(vectors)
         with torch.no_grad():
-            network.head.weight[:, config.pooled_dim :].normal_()
+            network.head.weight[:, config.layer_values :].normal_()
     tokenizer = Tokenizer(tuple(f"word{i}" for i in range(config.num_words - 4)), length)
     labels = tuple(f"label{i}" for i in range(config.labels))
     return Checkpoint(network, tokenizer, labels, {"data": "none", "seed": 0})

@@ -106,7 +106,7 @@ def test_a_plan_means_the_file_that_it_was_made_with(
         (None, "no model file at"),
         (b"text,label\n", "is not an ONNX file"),
         (DATA[:5000], "cut short or damaged"),
-        (without_constant(b"lstm_w"), "its graph has no constant 'lstm_w'"),
+        (without_constant(b"lstm0_w"), "its graph has no constant 'lstm0_w'"),
     ],
     ids=["missing", "another file", "cut", "without an LSTM"],
 )

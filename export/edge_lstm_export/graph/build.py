@@ -18,6 +18,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from edge_lstm import __version__, modelfile
+from edge_lstm.layers import Lstm
 from edge_lstm.modelfile import INPUT_NAME, OUTPUT_NAME
 from edge_lstm.text import OOV_ID, well_formed
 from edge_lstm_export.graph.pairs import (
@@ -30,7 +31,9 @@ from edge_lstm_export.graph.pairs import (
 )
 from edge_lstm_export.graph.weights import (
     Array,
+    DenseWeights,
     GraphWeights,
+    LstmWeights,
     Rounded,
     packed,
     rounded,
@@ -47,6 +50,7 @@ MICROSOFT_DOMAIN = "com.microsoft"
 POOLING_BLOCK = 8
 # The first id that can be an n-gram: 0 is padding, 1 the start.
 FIRST_NGRAM_ID = OOV_ID
+ACTIVATIONS = {"relu": "Relu", "tanh": "Tanh", "sigmoid": "Sigmoid"}
 
 
 @dataclass
@@ -91,32 +95,59 @@ def build(
     does and promises. long: the texts are; of short ones, pooling by blocks costs more than it
         saves."""
     g = GraphBuilder()
-    block = (
-        POOLING_BLOCK
-        if long and config.pooling == "mean+max" and length % POOLING_BLOCK == 0
-        else 1
-    )
-    steps, lengths = _add_lengths(g, block)
     if int8:
-        weights = with_sentinels(weights, config.pooled_dim)
-    embedded = _add_embedding(g, weights.embedding, steps, int8=int8)  # T, B, E
-    outputs, pooled = _add_lstm(g, weights, embedded, lengths, int8=int8)
-    if config.pooling != "last" or config.ngrams:
+        weights = with_sentinels(weights, config.layers)
+    block = 1
+    if long and config.lstms and config.lstms[-1].gives == "mean+max":
+        block = POOLING_BLOCK if length % POOLING_BLOCK == 0 else 1
+    steps, lengths = _add_lengths(g, block)
+    if config.ngrams or (config.lstms and config.lstms[-1].gives != "last"):
         g.cast(g.add("Unsqueeze", [lengths, "axis_1"], "lengths_column"), "lengths_float")  # B, 1
-    if config.pooling != "last":
-        pooled = _add_mean_and_max(g, outputs, weights, block)
-    moved = g.add("Transpose", [pooled], "pooled_moved", perm=[1, 0, 2])  # B, parts · D, H
-    width = weights.head.shape[0] - weights.ngram_vectors.shape[1]
-    values = g.add("Reshape", [moved, g.ints("pooled_shape", 0, width)], "pooled")
+    parts = []
+    if config.lstms:
+        values = _add_pooled(g, weights, config, steps, lengths, block, int8=int8)
+        for j, (layer, dense) in enumerate(zip(config.dense, weights.dense)):
+            sums = f"dense{j}_sums"
+            values = _add_dense(g, f"dense{j}", dense, values, sums, packs=False, int8=int8)
+            if layer.activation != "linear":
+                values = g.add(ACTIVATIONS[layer.activation], [values], f"dense{j}")
+        parts.append(values)
     if config.ngrams:
         total = _add_ngram_sums(g, weights, config, int8=int8)
-        mean = g.add("Div", [total, g.add("Sqrt", ["lengths_float"], "lengths_root")], "ngram_mean")
-        values = g.add("Concat", [values, mean], "head_inputs", axis=1)
-    weight = _add_int8_head(g, weights.head) if int8 else g.constant("head_w", weights.head)
-    product = g.add("MatMul", [values, weight], "head_product")
-    logits = g.add("Add", [product, g.constant("head_b", weights.head_bias)], "logits")  # B, logits
+        root = g.add("Sqrt", ["lengths_float"], "lengths_root")
+        parts.append(g.add("Div", [total, root], "ngram_mean"))
+    values = parts[0]
+    if parts[1:]:
+        values = g.add("Concat", parts, "head_inputs", axis=1)
+    logits = _add_dense(g, "head", weights.head, values, "logits", packs=True, int8=int8)
     _add_probabilities(g, config, logits)
     return _assemble(g, config, length, int8=int8)
+
+
+def _add_pooled(
+    g: GraphBuilder,
+    weights: GraphWeights,
+    config: NetworkConfig,
+    steps: str,
+    lengths: str,
+    block: int,
+    *,
+    int8: bool,
+) -> str:
+    """Add the LSTMs → the values that the next layer reads of the last one: [B, values]."""
+    x = _add_embedding(g, weights.embedding, steps, int8=int8)  # T, B, E
+    last = ""
+    for k, lstm in enumerate(weights.lstms):
+        if k:
+            x = _add_steps(g, f"steps{k}", x, lstm.w.shape[2])
+        x, last = _add_lstm(g, f"lstm{k}", lstm, x, lengths, int8=int8)
+    layer = config.lstms[-1]
+    units = weights.lstms[-1].r.shape[2]
+    if layer.gives != "last":
+        last = _add_mean_and_max(g, x, layer, units, block)
+    moved = g.add("Transpose", [last], "pooled_moved", perm=[1, 0, 2])  # B, blocks, H
+    shape = g.ints("pooled_shape", 0, layer.values(units - layer.units))
+    return g.add("Reshape", [moved, shape], "pooled")
 
 
 def _add_lengths(g: GraphBuilder, block: int) -> tuple[str, str]:
@@ -193,46 +224,52 @@ def _add_table(g: GraphBuilder, name: str, table: Rounded) -> str:
     return g.add("Mul", [levels, factors], f"{name}_numbers")
 
 
+def _add_steps(g: GraphBuilder, name: str, outputs: str, values: int) -> str:
+    """Add what the next LSTM reads: [T, B, D · H] of outputs [T, D, B, H]."""
+    moved = g.add("Transpose", [outputs], f"{name}_moved", perm=[0, 2, 1, 3])
+    return g.add("Reshape", [moved, g.ints(f"{name}_shape", 0, 0, values)], name)
+
+
 def _add_lstm(
-    g: GraphBuilder, lstm: GraphWeights, x: str, lengths: str, *, int8: bool
+    g: GraphBuilder, name: str, lstm: LstmWeights, x: str, lengths: str, *, int8: bool
 ) -> tuple[str, str]:
     """Add the LSTM operator → its outputs [T, D, B, H] and last states [D, B, H]."""
     directions, _, hidden = lstm.r.shape
     direction = "bidirectional" if directions == 2 else "forward"
     attributes: dict[str, Any] = {"hidden_size": hidden, "direction": direction}
-    bias = g.constant("lstm_b", lstm.b)
+    bias = g.constant(f"{name}_b", lstm.b)
+    outputs = f"{name}_outputs", f"{name}_last"
     if not int8:
-        inputs = [x, g.constant("lstm_w", lstm.w), g.constant("lstm_r", lstm.r), bias, lengths]
-        return g.add("LSTM", inputs, "lstm_y", "lstm_h", **attributes), "lstm_h"
+        w = g.constant(f"{name}_w", lstm.w)
+        r = g.constant(f"{name}_r", lstm.r)
+        return g.add("LSTM", [x, w, r, bias, lengths], *outputs, **attributes), outputs[1]
     integers = [to_int8(value) for value in (lstm.w, lstm.r)]
-    w, r = (
-        g.constant(name, v.transpose(0, 2, 1))
-        for name, (v, _) in zip(("lstm_w", "lstm_r"), integers)
-    )
+    names = f"{name}_w", f"{name}_r"
+    w, r = (g.constant(n, v.transpose(0, 2, 1)) for n, (v, _) in zip(names, integers))
     inputs = [x, w, r, bias, lengths, "", "", ""]  # initial_h, initial_c, peepholes
-    for name, (_, scale) in zip((w, r), integers):
-        inputs.append(g.constant(f"{name}_scale", scale.ravel()))
-        inputs.append(g.constant(f"{name}_zero", np.zeros(directions, dtype=np.int8)))
+    for n, (_, scale) in zip(names, integers):
+        inputs.append(g.constant(f"{n}_scale", scale.ravel()))
+        inputs.append(g.constant(f"{n}_zero", np.zeros(directions, dtype=np.int8)))
     attributes["domain"] = MICROSOFT_DOMAIN
-    return g.add("DynamicQuantizeLSTM", inputs, "lstm_y", "lstm_h", **attributes), "lstm_h"
+    return g.add("DynamicQuantizeLSTM", inputs, *outputs, **attributes), outputs[1]
 
 
-def _add_mean_and_max(g: GraphBuilder, outputs: str, lstm: GraphWeights, block: int) -> str:
+def _add_mean_and_max(g: GraphBuilder, outputs: str, layer: Lstm, units: int, block: int) -> str:
     """Add mean and maximum over the steps → [2 · D, B, H]. outputs: [T, D, B, H], T a multiple of
     ``block``, zero behind each row's end, as ONNX Runtime's LSTM writes them."""
     total = g.add("ReduceSum", [outputs, g.ints("axis_0", 0)], "total", keepdims=0)
     mean = g.add("Div", [total, "lengths_float"], "mean")
-    directions, _, hidden = lstm.r.shape
+    directions = layer.directions
     if block == 1:
         highest = g.reduce_max(outputs, "highest")
     else:
         # A step's D, B, H values as B, D·H, whose sizes need not be asked for (0 is the third of
         # the input's, B): the maximum does not mind which value is whose, and they are put right
         # behind it.
-        shape = g.ints("block_shape", -1, block, 0, directions * hidden)
+        shape = g.ints("block_shape", -1, block, 0, directions * units)
         blocks = g.add("Reshape", [outputs, shape], "output_blocks")  # T / block, block, B, D·H
         mixed = g.reduce_max(g.reduce_max(blocks, "block_highest", axis=1), "highest_mixed")
-        highest = g.add("Reshape", [mixed, g.ints("max_shape", directions, -1, hidden)], "highest")
+        highest = g.add("Reshape", [mixed, g.ints("max_shape", directions, -1, units)], "highest")
     zero = g.constant("zero_float", np.array(0, dtype=np.float32))
     return g.add("Concat", [mean, g.add("Max", [highest, zero], "max")], "pooled_parts", axis=0)
 
@@ -333,17 +370,34 @@ def _add_slots(g: GraphBuilder, pairs: PairTable, left: str) -> tuple[str, str]:
     return slot, g.add("And", [is_own, has_ids], "is_pair")
 
 
-def _add_int8_head(g: GraphBuilder, head: Array) -> str:
-    """Add a head [inputs, logits] in int8, a scale an input, that is multiplied as float32.
+def _add_dense(
+    g: GraphBuilder,
+    name: str,
+    dense: DenseWeights,
+    values: str,
+    output: str,
+    *,
+    packs: bool,
+    int8: bool,
+) -> str:
+    """Add a dense layer without its activation → [B, units]. values: [B, inputs].
 
-    ONNX Runtime computes Cast and Mul once, when it loads the file, and packs the product, as it
-    does a
+    packs: whether an int8 file may have its weights in 4 bits.
+
+    int8: the weights have a scale an input, and are multiplied as float32. ONNX Runtime computes
+    Cast and Mul once, when it loads the file, and packs the product, as it does a
     constant: then a row has the same bits alone and in any batch. A DequantizeLinear stays in the
     graph, and with it a single row is multiplied in another order than several.
     """
-    table = rounded(head, 1)
-    numbers = _add_table(g, "head_w", table)
-    return g.add("Mul", [numbers, g.constant("head_w_scales", table.scales)], "head_w_float")
+    if int8:
+        table = rounded(dense.w, 1, packs=packs)
+        numbers = _add_table(g, f"{name}_w", table)
+        scales = g.constant(f"{name}_w_scales", table.scales)
+        weight = g.add("Mul", [numbers, scales], f"{name}_w_float")
+    else:
+        weight = g.constant(f"{name}_w", dense.w)
+    product = g.add("MatMul", [values, weight], f"{name}_product")
+    return g.add("Add", [product, g.constant(f"{name}_b", dense.b)], output)
 
 
 def _add_probabilities(g: GraphBuilder, config: NetworkConfig, logits: str) -> None:

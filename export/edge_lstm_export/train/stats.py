@@ -86,7 +86,7 @@ def dataset_stats(dataset: Dataset, unlabelled: int = 0) -> DatasetStats:
     # As the vocabulary takes them: longer words only for lack of others, and then cut.
     longest = VocabularyOptions.longest_word
     kept = [word for word in repeated if len(word) <= longest] or [w[:longest] for w in repeated]
-    stored = front_coded(in_groups(Tokenizer(tuple(kept), pieces=())).words).encode()
+    stored = front_coded(in_groups(Tokenizer.of_subwords(tuple(kept))).words).encode()
     return DatasetStats(
         rows=len(texts),
         labels=len(dataset.labels),
