@@ -26,9 +26,10 @@ from edge_lstm.text import Tokenizer
 RARITY = 0.5  # weight of the tokens; the labels have 1
 
 
-def level(number: int) -> int:
-    """Return half of a whole number's bits, rounded up: 1 for 1 to 3, 2 for 4 to 15, 3 to 63, …"""
-    return (number.bit_length() + 1) // 2
+def level(ids: npt.ArrayLike) -> npt.NDArray[np.int64]:
+    """Return half of the bits of each id, rounded up: 1 for 1 to 3, 2 up to 15, 3 up to 63, …"""
+    bits = np.frexp(ids)[1].astype(np.int64)
+    return np.asarray((bits + 1) // 2)
 
 
 def unfamiliarity(
@@ -41,14 +42,14 @@ def unfamiliarity(
     tokenizer: which made the ids.
     """
     wide = probabilities.astype(np.float64)
-    ids = range(tokenizer.num_ids)
-    highest = level(tokenizer.num_ids)
-    levels = np.array([level(i) if tokenizer.is_known(i) else highest for i in ids])
     undecided = 2 * np.log(np.sqrt(wide).sum(axis=1)) / math.log(wide.shape[1])
+    rule = tokenizer.rule
+    ends = tokenizer.num_ids
     rare = np.ones(len(rows))  # the value of a text without tokens
     for i, row in enumerate(rows):
-        words = np.asarray(row, np.int64)
-        words = words[words != tokenizer.rule.start_id]
-        if len(words):
-            rare[i] = levels[words].mean() / highest
+        ids = np.asarray(row, np.int64)
+        ids = ids[ids != rule.start_id]
+        if len(ids):
+            is_word = (ids >= rule.first_word_id) & (ids != rule.oov_id)
+            rare[i] = level(np.where(is_word, ids, ends)).mean() / level(ends)
     return np.asarray(undecided + RARITY * rare)

@@ -20,12 +20,12 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from edge_lstm.modelfile import FORMAT_VERSION, parse_model
-from edge_lstm.text import Tokenizer
+from edge_lstm.text import Tokenizer, front_coded
 from tests.model_files import DATA, SMALL, compact, edited, entry, field, multi_label
 
 MODEL = parse_model(DATA, SMALL)
 METADATA = MODEL.onnx.metadata
-WORDS = tuple(METADATA["edge_lstm.vocabulary"].split("\n"))
+WORDS = MODEL.tokenizer.entries
 
 
 @dataclass(frozen=True)
@@ -89,6 +89,22 @@ def replaced(name: str, change: Callable[[Any], Any]) -> Callable[[onnx.GraphPro
     return apply
 
 
+def with_first(value: int) -> Callable[[Any], Any]:
+    """A change of an array: another first value."""
+    return lambda values: (
+        np.concatenate([[value], values.flat[1:]]).astype(values.dtype).reshape(values.shape)
+    )
+
+
+def odd_embedding() -> bytes:
+    """The model with a column less of the embedding, whose half-bytes stay."""
+    model = onnx.load_model_from_string(DATA)
+    replaced("lstm_w", lambda w: w[:, 1:])(model.graph)
+    columns = MODEL.network["embedding_dim"] - 1
+    data = model.graph.SerializeToString(deterministic=True)
+    return edited({"network": network(embedding_dim=columns)}, graph=data)
+
+
 def with_nodes(*nodes: onnx.NodeProto) -> Callable[[onnx.GraphProto], object]:
     def apply(g: onnx.GraphProto) -> None:
         rest = list(g.node)
@@ -99,7 +115,7 @@ def with_nodes(*nodes: onnx.NodeProto) -> Callable[[onnx.GraphProto], object]:
 
 
 def as_external(g: onnx.GraphProto) -> None:
-    tensor = constant("embedding")(g)
+    tensor = constant("embedding_q")(g)
     tensor.ClearField("raw_data")
     tensor.data_location = TensorProto.EXTERNAL
     tensor.external_data.add(key="location", value="../../../etc/passwd")
@@ -166,8 +182,8 @@ OPERATOR = "is unexpected"
 DAMAGED = [
     # After the export, with the digest of before.
     metadata("labels exchanged", CHANGED, "old", labels='["pos","neg"]'),
-    metadata("the first word removed", CHANGED, "old", vocabulary="\n".join(WORDS[1:])),
-    metadata("two words exchanged", CHANGED, "old", vocabulary="\n".join([WORDS[1], WORDS[0], *WORDS[2:]])),
+    metadata("the first word removed", CHANGED, "old", vocabulary=front_coded(WORDS[1:])),
+    metadata("two words exchanged", CHANGED, "old", vocabulary=front_coded([WORDS[1], WORDS[0], *WORDS[2:]])),
     metadata("another length", CHANGED, "old", tokenizer=tokenizer(length=599)),
     metadata("other training data", CHANGED, "old", training="{}"),
     *(metadata(f"a space behind {key}", CHANGED, "old", **{key: METADATA[f"edge_lstm.{key}"] + " "})
@@ -201,10 +217,17 @@ DAMAGED = [
     thresholds("a label that holds what joins labels", "holds '|'", [0.5, 0.5], labels='["neg|","pos"]'),
     # Text rule and vocabulary.
     metadata("no vocabulary", "'edge_lstm.vocabulary' is missing", vocabulary=None),
-    metadata("a vocabulary longer than the network's", "another size", vocabulary="\n".join([*WORDS, "x1"])),
+    metadata("a vocabulary longer than the network's", "another size", vocabulary=front_coded([*WORDS, "x1"])),
     metadata("and a network that says so", "more words than the embedding",
-             vocabulary="\n".join([*WORDS, "x1", "x2"]), network=network(num_words=len(WORDS) + 6)),
-    metadata("fewer lines than words", "more words than its vocabulary", tokenizer=subwords(words=10**6)),
+             vocabulary=front_coded([*WORDS, "x1", "x2"]), network=network(num_words=len(WORDS) + 6)),
+    *(metadata(f"a vocabulary that {name}", says, vocabulary=value + METADATA["edge_lstm.vocabulary"][at:])
+      for name, says, value, at in (("begins within an entry", "does not begin with an entry", "a", 0),
+                                    ("begins with another's letters", "shares more", "\x02", 1),
+                                    ("shares more letters than there are", "shares more", "\x01ab\x04c", 4),
+                                    ("holds another control character", "shares more", "\x00", 1),
+                                    ("has an empty entry", "is empty", "\x01\x01", 2),
+                                    ("has a million entries", "more than", "\x01a" * 10**6, 0))),
+    metadata("fewer entries than words", "more words than its vocabulary", tokenizer=subwords(words=10**6)),
     metadata("a network of fewer words", "another size", network=network(num_words=7)),
     metadata("no tokenizer", "'edge_lstm.tokenizer' is missing", tokenizer=None),
     metadata("tokenizer settings are no JSON", APART, tokenizer="{"),
@@ -223,7 +246,8 @@ DAMAGED = [
     *(metadata(f"{key} {value}", says, network=network(**{key: value}))
       for key, value, says in (("pooling", "attention", UNSUPPORTED), ("pooling", "mean", UNSUPPORTED),
                                ("pooling", "max", UNSUPPORTED), ("hidden", 95, ASKED),
-                               ("bidirectional", False, ASKED), ("ngrams", 7, ASKED), ("ngrams", 0, ASKED),
+                               ("bidirectional", False, ASKED), ("ngram_words", 7, ASKED), ("ngram_slots", 7, ASKED),
+                               ("ngram_words", 10**5, "out of range"), ("ngram_slots", 10**7, "out of range"),
                                ("ngram_dim", 2, ASKED))),
     Hostile("several labels of one logit", ASKED,
             lambda: edited(multi_label([1, 1]), graph=bytes(MODEL.onnx.graph))),
@@ -231,7 +255,8 @@ DAMAGED = [
     *(metadata(f"format {number[:5]}", "is not numeric", format=number)
       for number in ("1" * 5000, "١", "-1", "010")),
     metadata("a later format", "upgrade", format=str(FORMAT_VERSION + 1)),
-    metadata("an earlier format", "made by a version before 1.0; export it again", format="3"),
+    *(metadata(f"format {number}", "made by a version before 1.0; export it again", format=number)
+      for number in ("3", "10")),
     # The graph.
     graph("200,000 operators", "far more fields", lambda g: g.node.extend([onnx.NodeProto()] * 200_000)),
     *(graph(f"a {value} in {name}", "not finite", replaced(name, lambda v, value=value: v * value))
@@ -244,12 +269,24 @@ DAMAGED = [
     Hostile("a graph of noise", APART, lambda: edited(graph=random.Random(1).randbytes(2000))),
     Hostile("a graph that is cut", "field cut short", lambda: edited(graph=MODEL.onnx.graph[:-70])),
     graph("external data", "not in the file", as_external),
-    *(graph(f"a constant with {name}", says, lambda g, axes=axes: constant("embedding")(g).dims.extend(axes))
+    *(graph(f"a constant with {name}", says, lambda g, axes=axes: constant("embedding_q")(g).dims.extend(axes))
       for name, says, axes in (("10^15 bytes", "does not fit its shape", [10**9]),
                                ("a negative size", "does not fit its shape", [-1]),
                                ("100 axes", "too many axes", [1] * 100))),
+    # Tables of 4-bit numbers, and of pairs.
+    graph("a half-byte of 0", "a half-byte of 0", replaced("embedding_q", with_first(0x80))),
+    graph("a high half-byte of 0", "a half-byte of 0", replaced("embedding_q", with_first(0x08))),
+    *(graph(f"a row times {by}", "is not 1 to 18", replaced("embedding_m", with_first(by))) for by in (0, 19)),
+    Hostile("a number behind the last column", "behind its last column", odd_embedding),
+    graph("multipliers of another type", ASKED, replaced("embedding_m", lambda m: m.astype(np.int8))),
+    graph("a fingerprint out of range", "above 65521", replaced("pair_fingerprints", with_first(65522))),
+    graph("fewer fingerprints than slots", ASKED, replaced("pair_fingerprints", lambda f: f[:-1])),
+    *(graph(f"displacements {name}", "displacements of pairs", replaced("pair_displacements", change))
+      for name, change in (("of no bucket", lambda d: d[:0]), ("of 8 bits", lambda d: d.astype(np.uint8)),
+                           ("of too many buckets", lambda d: np.resize(d, 10**6 + 1)),
+                           ("in rows", lambda d: d[:, None]))),
     graph("an embedding with fewer rows than words", "more words than the embedding",
-          replaced("embedding", lambda e: e[:50])),
+          replaced("embedding_q", lambda e: e[:50])),
     graph("shapes that do not fit", ASKED, replaced("head_w", lambda w: w[:-1])),
     # No model file at all.
     Hostile("empty", "is empty", lambda: b""),
@@ -269,8 +306,8 @@ HARMFUL = [
     metadata("a label that is a lone surrogate", "surrogate", labels='["a","\\ud800"]'),
     metadata("another rule for unknown words", "unknown_words", tokenizer=subwords(unknown_words="none")),
     metadata("a word that stands for what could not be read", "U+FFFD",
-             vocabulary="\n".join([*WORDS[:-1], "caf\ufffd"])),
-    metadata("a word twice", "repeated", vocabulary="\n".join([*WORDS[:-1], WORDS[0]])),
+             vocabulary=front_coded([*WORDS[:-1], "caf\ufffd"])),
+    metadata("a word twice", "repeated", vocabulary=front_coded([*WORDS[:-1], WORDS[0]])),
     metadata("another length than the graph's", "another length", tokenizer=tokenizer(length=60)),
     metadata("training is no object", "training is not an object", training="[]"),
     metadata("quantization is no object", "quantization is not an object", quantization="[1]"),
@@ -278,11 +315,16 @@ HARMFUL = [
     metadata("NaN in the metadata", "NaN is not a number", training='{"seed": NaN}'),
     metadata("golden rows are a number", "not a list", golden="7"),
     *(metadata(f"a golden row {name}", says, golden=f'[{{"text":"",{rest}}}]')
-      for name, says, rest in (("of other ids", "an unknown id", '"ids":[99999],"probabilities":[1,0]'),
-                               ("of three answers", "answer per label", '"ids":[1],"probabilities":[1,0,0]'),
-                               ("without ids", "missing", '"probabilities":[1,0]'),
+      for name, says, rest in (("of other ids", "an unknown id", '"ids":[99999],"probabilities":[[1,1],[0,0]]'),
+                               ("of three answers", "most probable labels", '"ids":[1],"probabilities":[[1,1],[0,0],[0,0]]'),
+                               ("of a label that is not there", "label's index", '"ids":[1],"probabilities":[[1,1],[2,0]]'),
+                               ("of a label -1", "label's index", '"ids":[1],"probabilities":[[1,1],[-1,0]]'),
+                               ("of one label twice", "a label twice", '"ids":[1],"probabilities":[[1,1],[1,0]]'),
+                               ("of plain numbers", "label's index", '"ids":[1],"probabilities":[1,0]'),
+                               ("of a probability of 2", "no probability", '"ids":[1],"probabilities":[[1,2],[0,0]]'),
+                               ("without ids", "missing", '"probabilities":[[1,1],[0,0]]'),
                                ("that is half an example", "neither an example nor none",
-                                '"ids":[1],"probabilities":[1,0],"example":1'))),
+                                '"ids":[1],"probabilities":[[1,1],[0,0]],"example":1'))),
     Hostile("a metadata key twice", "twice",
             lambda: edited(after=entry("edge_lstm.labels", '["pos","neg"]'))),
     Hostile("two graphs", "two graphs", lambda: edited(after=field(7, MODEL.onnx.graph))),

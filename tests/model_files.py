@@ -111,7 +111,7 @@ def graph_of_multi_label() -> bytes:
         data = bytes(value) if not isinstance(value, int) else value
         if number == 1:
             data = message((n, b"logits" if v == b"both_logits" else v) for n, v in fields)
-        elif name == b"head_w":  # of so few columns, int8 as it is
+        elif name == b"head_w":
             weights = np.frombuffer(dict(fields)[9], np.int8).reshape(-1, 1)
             data = tensor("head_w", 3, np.hstack([-weights, weights]))
         elif name == b"head_b":

@@ -128,7 +128,7 @@ def test_a_damaged_model_is_refused_and_the_rest_is_still_reported(tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    "change", [{"probabilities": [1.0]}, {"probabilities": [0.1] * 9}, {"ids": [10**6]}]
+    "change", [{"probabilities": [[0, 1.0]]}, {"probabilities": [[0, 0.1]] * 9}, {"ids": [10**6]}]
 )
 def test_golden_rows_that_do_not_fit_the_model_are_a_finding(
     model_with_golden_rows, change: dict
@@ -151,10 +151,8 @@ def test_exact_bits_are_asked_of_int8_on_x86_with_avx2_and_a_thousandth_elsewher
     model_with_golden_rows, tmp_path: Path, difference: float, features: str, fit: bool
 ) -> None:
     def other(row):
-        return {
-            **row,
-            "probabilities": [row["probabilities"][0] + difference, *row["probabilities"][1:]],
-        }
+        (label, probability), *others = row["probabilities"]
+        return {**row, "probabilities": [[label, probability + difference], *others]}
 
     root = files(tmp_path, {"proc/cpuinfo": f"processor\t: 0\nflags\t: {features}\n"})
     assert examine(model_with_golden_rows(other), root=root).fit is fit

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_lstm.text import Tokenizer, text_key, well_formed
+from edge_lstm.text import Tokenizer, front_coded, front_decoded, text_key, well_formed
 
 sys.path.append(str(Path(__file__).parents[2] / "engine"))
 import reference
@@ -130,11 +130,45 @@ def test_a_well_formed_text_stays_as_it_is(text: str) -> None:
 
 
 def test_the_settings_rebuild_the_rule() -> None:
-    settings, vocabulary = PIECES.to_metadata(), "\n".join((*WORDS, *SUBWORDS))
+    settings, vocabulary = PIECES.to_metadata(), (*WORDS, *SUBWORDS)
     assert Tokenizer.from_metadata(settings, vocabulary) == PIECES
     for key, value in {"separators": " ", "marks": "!?", "lowercase": "ascii"}.items():
         with pytest.raises(ValueError, match="is not supported"):
             Tokenizer.from_metadata({**settings, key: value}, vocabulary)
+
+
+CODED = ["a", "about", "above", "x" * 40, "x" * 40 + "y", "x", "日本", "日本語", "b", "b"]
+
+
+def test_a_vocabulary_is_stored_as_what_differs_from_the_entry_before() -> None:
+    coded = (
+        "\x01a\x02bout\x04ve\x01" + "x" * 40 + "\x1f" + "x" * 10 + "y\x02\x01日本\x03語\x01b\x02"
+    )
+    assert front_coded(CODED) == coded and front_decoded(coded, 10) == tuple(CODED)
+    assert front_coded([]) == "" and front_decoded("", 0) == ()
+
+
+ENTRIES = st.lists(st.text(st.characters(min_codepoint=32, exclude_categories=["Cs"]), min_size=1))
+
+
+@given(ENTRIES)
+def test_every_vocabulary_is_read_as_it_was_stored(entries: list[str]) -> None:
+    assert front_decoded(front_coded(entries), len(entries)) == tuple(entries)
+
+
+@given(st.text("\x00\x01\x02\x03\x1f\x20ab"))
+def test_any_other_vocabulary_is_refused_or_has_no_empty_word(text: str) -> None:
+    try:
+        entries = front_decoded(text, 100)
+    except ValueError as error:
+        assert "vocabulary" in str(error)
+    else:
+        assert all(entries) and len(front_coded(entries)) <= len(text)
+
+
+def test_more_entries_than_a_vocabulary_may_have_are_counted_before_they_are_read() -> None:
+    with pytest.raises(ValueError, match="more than 1,000 entries"):
+        front_decoded("\x01a" * 10**6, 1000)
 
 
 @given(TEXTS)

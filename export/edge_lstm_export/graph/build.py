@@ -205,19 +205,16 @@ def _add_table(g: GraphBuilder, name: str, table: Rounded) -> str:
     if table.levels is None or table.factors is None:
         return g.cast(g.constant(name, table.values), f"{name}_numbers")
     held = g.constant(f"{name}_q", packed(table.levels))
-    four = g.constant(f"{name}_four", np.array(4, np.uint8))
-    high = g.add("BitShift", [held, four], f"{name}_high", direction="RIGHT")
-    moved = g.add("BitShift", [held, four], f"{name}_moved", direction="LEFT")
-    low = g.add("BitShift", [moved, four], f"{name}_low", direction="RIGHT")
-    axis = g.ints(f"{name}_axis", 2)
-    halves = [g.add("Unsqueeze", [half, axis], f"{half}_half") for half in (low, high)]
-    both = g.add("Concat", halves, f"{name}_halves", axis=2)
-    shape = g.ints(f"{name}_shape", *table.values.shape[:1], -1)
-    numbers = g.add("Reshape", [both, shape], f"{name}_row")
-    columns = table.values.shape[1]
+    single = g.add("Unsqueeze", [held, g.ints(f"{name}_axis", 2)], f"{name}_bytes")
+    shifts = g.constant(f"{name}_shifts", np.array([0, 4], np.uint8))
+    moved = g.add("BitShift", [single, shifts], f"{name}_moved", direction="RIGHT")
+    sixteen = g.constant(f"{name}_sixteen", np.array(16, np.uint8))
+    halves = g.add("Mod", [moved, sixteen], f"{name}_halves")
+    rows, columns = table.values.shape
+    numbers = g.add("Reshape", [halves, g.ints(f"{name}_shape", rows, -1)], f"{name}_rows")
     if columns % 2:
         part = [g.ints(f"{name}_{of}", at) for of, at in (("from", 0), ("to", columns), ("by", 1))]
-        numbers = g.add("Slice", [numbers, *part], f"{name}_columns")
+        numbers = g.add("Slice", [numbers, *part], f"{name}_cut")
     eight = g.constant(f"{name}_eight", np.array(8, np.float32))
     levels = g.add("Sub", [g.cast(numbers, f"{name}_wide"), eight], f"{name}_levels")
     factors = g.cast(g.constant(f"{name}_m", table.factors), f"{name}_factors")
@@ -311,7 +308,9 @@ def _add_present(g: GraphBuilder, pairs: PairTable, config: NetworkConfig) -> st
     ids = g.cast("ids", "ngram_ids", TensorProto.INT64)  # B, T
     nothing = g.number("no_column", 0)
     parts = []
-    if config.ngram_words:
+    if config.ngram_words == config.num_words - FIRST_NGRAM_ID:
+        parts.append(ids)
+    elif config.ngram_words:
         is_word = g.add("Less", [ids, g.number("slots_start", slots_start)], "is_ngram_word")
         parts.append(g.add("Where", [is_word, ids, nothing], "word_columns"))
     if config.ngram_slots:
@@ -334,40 +333,36 @@ def _add_slots(g: GraphBuilder, pairs: PairTable, left: str) -> tuple[str, str]:
     [B, T], whether the pair is the slot's.
     """
 
-    def by(op_type: str, value: str, number: int, output: str) -> str:
-        return g.add(op_type, [value, g.number(f"{output}_by", number)], output)
-
-    one_column = g.ints("one_more", 0, 0, 0, 1)
-    longer = g.add("Pad", [left, one_column], "ids_and_none", mode="constant")
-    last = g.ints("neighbours_end", 2**31 - 1)
-    start = g.ints("neighbours_start", 1)
-    axis = g.ints("neighbours_axis", 1)
-    right = g.add("Slice", [longer, start, last, axis], "neighbours")
-    both = g.add("Add", [by("Mul", left, LEFT_FACTOR, "left_part"), right], "pair_numbers")
-    keys = by("Mod", both, PRIME, "pair_keys")
-    high = by("Mod", by("Mul", keys, BUCKET_FACTOR, "high_product"), PRIME, "high")
-    low = by("Mod", by("Mul", keys, SLOT_FACTOR, "low_product"), PRIME, "low")
-    buckets = len(pairs.displacements)
+    after = [g.ints(f"neighbours_{of}", at) for of, at in (("from", 1), ("to", 2**31), ("by", 1))]
+    longer = g.add("Pad", [left, g.ints("one_more", 0, 0, 0, 1)], "ids_and_none", mode="constant")
+    right = g.add("Slice", [longer, *after], "neighbours")
+    shifted = g.add("Mul", [left, g.number("left_factor", LEFT_FACTOR)], "ids_shifted")
+    prime = g.number("prime", PRIME)
+    keys = g.add("Mod", [g.add("Add", [shifted, right], "pair_ids"), prime], "pair_keys")
+    high = g.add("Mul", [keys, g.number("bucket_factor", BUCKET_FACTOR)], "high_product")
+    high = g.add("Mod", [high, prime], "high")
+    low = g.add("Mul", [keys, g.number("slot_factor", SLOT_FACTOR)], "low_product")
+    low = g.add("Mod", [low, prime], "low")
+    count = g.number("buckets", len(pairs.displacements))
     slots = len(pairs.fingerprints)
-    steps = by("Mod", by("Div", high, buckets, "high_rest"), max(slots - 1, 1), "strides_less_one")
-    steps = by("Add", steps, 1, "strides")
-    displacements = g.cast(
-        g.constant("pair_displacements", pairs.displacements.astype(np.uint16)),
-        "displacements",
-        TensorProto.INT64,
-    )
-    bucket = by("Mod", high, buckets, "pair_buckets")
-    moved = g.add("Mul", [g.add("Gather", [displacements, bucket], "moves"), steps], "moved")
-    slot = by("Mod", g.add("Add", [low, moved], "places"), slots, "pair_slots")
-    fingerprints = g.cast(
-        g.constant("pair_fingerprints", pairs.fingerprints.astype(np.uint16)),
-        "fingerprints",
-        TensorProto.INT64,
-    )
-    own = by("Add", by("Mod", low, FINGERPRINTS, "low_rest"), 1, "pair_prints")
-    is_own = g.add("Equal", [g.add("Gather", [fingerprints, slot], "slot_prints"), own], "is_own")
-    has_ids = g.cast(g.add("Mul", [left, right], "pair_products"), "has_ids", TensorProto.BOOL)
-    return slot, g.add("And", [is_own, has_ids], "is_pair")
+    rest = g.add("Div", [high, count], "high_rest")
+    rest = g.add("Mod", [rest, g.number("strides", max(slots - 1, 1))], "strides_less_one")
+    stride = g.add("Add", [rest, g.number("one_stride", 1)], "pair_strides")
+    numbers = g.constant("pair_displacements", pairs.displacements.astype(np.uint16))
+    numbers = g.cast(numbers, "displacements", TensorProto.INT64)
+    bucket = g.add("Mod", [high, count], "pair_buckets")
+    displacement = g.add("Gather", [numbers, bucket], "pair_displacement")
+    moved = g.add("Add", [low, g.add("Mul", [displacement, stride], "moves")], "places")
+    slot = g.add("Mod", [moved, g.number("slots", slots)], "pair_slots")
+    # The file's fingerprints begin with 1, since 0 marks an empty slot.
+    prints = g.constant("pair_fingerprints", pairs.fingerprints.astype(np.uint16))
+    prints = g.cast(prints, "fingerprints", TensorProto.INT64)
+    prints = g.add("Sub", [prints, g.number("one_print", 1)], "fingerprints_from_0")
+    own = g.add("Mod", [low, g.number("print_modulus", FINGERPRINTS)], "pair_prints")
+    is_own = g.add("Equal", [g.add("Gather", [prints, slot], "slot_prints"), own], "is_own")
+    # Padding, 0, stands behind the text, so only its last id has none behind it.
+    has_right = g.cast(right, "has_right", TensorProto.BOOL)
+    return slot, g.add("And", [is_own, has_right], "is_pair")
 
 
 def _add_dense(

@@ -61,8 +61,8 @@ def in_groups(tokenizer: Tokenizer) -> Tokenizer:
     """
     if tokenizer.rule == KERAS:
         return tokenizer
-    by_level = sorted((level(i), word) for i, word in enumerate(tokenizer.words, FIRST_WORD_ID))
-    words = tuple(word for _, word in by_level)
+    levels = level(FIRST_WORD_ID + np.arange(len(tokenizer.words))).tolist()
+    words = tuple(word for _, word in sorted(zip(levels, tokenizer.words)))
     return replace(tokenizer, words=words, pieces=tuple(sorted(tokenizer.pieces)))
 
 
