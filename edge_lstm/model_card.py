@@ -74,7 +74,7 @@ def model_card(model: ModelFile) -> str:
         licence_tag="license: mit\n" if is_embedded else "",
         tags=json.dumps(["text-classification", "lstm", "onnx", model.precision, "edge"]),
         name=_text(model.path.name.removesuffix(".onnx")),
-        kind=f"{model.precision} ({described(model.layers)})",
+        kind=f"{model.precision}: {described(model.layers)}",
         words=f"{len(tokenizer.words):,} words{subwords}",
         bytes=f"{len(model.data):,}",
         count=len(model.labels),

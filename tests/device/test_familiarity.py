@@ -40,7 +40,7 @@ POINTS = (Point(0.0, 1000, 120), Point(0.9, 400, 0))
 def scores_of(classifier: Classifier, texts: list[str]) -> np.ndarray:
     tokenizer = classifier.model.tokenizer
     ids = [tokenizer.encode_text(text).ids for text in texts]
-    return unfamiliarity(classifier.probabilities_of(ids), ids, tokenizer.num_ids)
+    return unfamiliarity(classifier.probabilities_of(ids), ids, tokenizer)
 
 
 def with_thresholds(thresholds: Any, texts: int = 1000) -> ModelFile:

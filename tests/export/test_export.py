@@ -103,7 +103,7 @@ def make_driven(checkpoint: Checkpoint) -> Checkpoint:
 
 
 def room_of(network: Network, row: list[int]) -> float:
-    return float(network.room(torch.tensor([row]), torch.tensor([len(row)])).min())
+    return float(network.room(torch.tensor([row]), torch.tensor([len(row)]))[0].min())
 
 
 def examples_of(rows: list[list[int]]) -> Examples:
@@ -127,10 +127,10 @@ def test_no_text_is_tried_if_none_can_drive_a_unit_to_its_end(
 ) -> None:
     network = make_checkpoint().network
     rows = random_rows(make_checkpoint().tokenizer)
-    rooms = [network.room(torch.tensor([row]), torch.tensor([len(row)])) for row in rows]
+    rooms = [network.room(torch.tensor([row]), torch.tensor([len(row)]))[0] for row in rows]
     assert (
-        network.least_room() <= torch.stack(rooms).amin(dim=0)
-    ).all() and network.least_room().min() > 0.01
+        network.least_room()[0] <= torch.stack(rooms).amin(dim=0)
+    ).all() and network.least_room()[0].min() > 0.01
     monkeypatch.setattr(Network, "room", None)
     assert with_headroom(network, examples_of(rows), [], HEADROOM) == (network, 0)
 

@@ -88,31 +88,34 @@ class GraphBuilder:
 
 
 def build(
-    weights: GraphWeights, config: NetworkConfig, length: int, *, int8: bool, long: bool
+    weights: GraphWeights,
+    config: NetworkConfig,
+    length: int,
+    *,
+    int8: bool,
+    long: bool,
+    may_be_empty: bool = False,
 ) -> onnx.ModelProto:
     """The graph: input_ids int32 [B, length] → probabilities float32 [B, L]. int8: see weights.py
     for what it
     does and promises. long: the texts are; of short ones, pooling by blocks costs more than it
-        saves."""
+        saves. may_be_empty: a text may have no id, which its rule decides."""
     g = GraphBuilder()
     if int8:
         weights = with_sentinels(weights, config.layers)
-    block = 1
-    if long and config.lstms and config.lstms[-1].gives == "mean+max":
-        block = POOLING_BLOCK if length % POOLING_BLOCK == 0 else 1
-    steps, lengths = _add_lengths(g, block)
-    if config.ngrams or (config.lstms and config.lstms[-1].gives != "last"):
-        g.cast(g.add("Unsqueeze", [lengths, "axis_1"], "lengths_column"), "lengths_float")  # B, 1
     parts = []
     if config.lstms:
-        values = _add_pooled(g, weights, config, steps, lengths, block, int8=int8)
+        values = _LstmGraph(g, weights, config, length, int8, long, may_be_empty).add()
         for j, (layer, dense) in enumerate(zip(config.dense, weights.dense)):
             sums = f"dense{j}_sums"
             values = _add_dense(g, f"dense{j}", dense, values, sums, packs=False, int8=int8)
             if layer.activation != "linear":
                 values = g.add(ACTIVATIONS[layer.activation], [values], f"dense{j}")
         parts.append(values)
+    else:
+        _add_lengths(g, 1)
     if config.ngrams:
+        _add_lengths_column(g)
         total = _add_ngram_sums(g, weights, config, int8=int8)
         root = g.add("Sqrt", ["lengths_float"], "lengths_root")
         parts.append(g.add("Div", [total, root], "ngram_mean"))
@@ -124,35 +127,8 @@ def build(
     return _assemble(g, config, length, int8=int8)
 
 
-def _add_pooled(
-    g: GraphBuilder,
-    weights: GraphWeights,
-    config: NetworkConfig,
-    steps: str,
-    lengths: str,
-    block: int,
-    *,
-    int8: bool,
-) -> str:
-    """Add the LSTMs → the values that the next layer reads of the last one: [B, values]."""
-    x = _add_embedding(g, weights.embedding, steps, int8=int8)  # T, B, E
-    last = ""
-    for k, lstm in enumerate(weights.lstms):
-        if k:
-            x = _add_steps(g, f"steps{k}", x, lstm.w.shape[2])
-        x, last = _add_lstm(g, f"lstm{k}", lstm, x, lengths, int8=int8)
-    layer = config.lstms[-1]
-    units = weights.lstms[-1].r.shape[2]
-    if layer.gives != "last":
-        last = _add_mean_and_max(g, x, layer, units, block)
-    moved = g.add("Transpose", [last], "pooled_moved", perm=[1, 0, 2])  # B, blocks, H
-    shape = g.ints("pooled_shape", 0, layer.values(units - layer.units))
-    return g.add("Reshape", [moved, shape], "pooled")
-
-
-def _add_lengths(g: GraphBuilder, block: int) -> tuple[str, str]:
-    """Add the operators that read each row's length → (ids of the steps that are run [T, B],
-    lengths [B]).
+def _add_lengths(g: GraphBuilder, block: int) -> str:
+    """Add the operators that read each row's length → ids of the steps that are run [B, T].
 
     The matrix is cut to the batch's longest row first, rounded up to blocks, so that nothing behind
     it costs
@@ -160,11 +136,7 @@ def _add_lengths(g: GraphBuilder, block: int) -> tuple[str, str]:
         nothing.
     """
     unit = g.constant("one", np.array(1, dtype=np.int32))
-    token = g.add(
-        "Min", [INPUT_NAME, unit], "is_token"
-    )  # padding is 0, every other id is at least 1
-    counted = g.add("ReduceSum", [token, g.ints("axis_1", 1)], "row_lengths", keepdims=0)  # B
-    lengths = g.add("Max", [counted, unit], "lengths")
+    lengths = g.add("Max", [_add_row_lengths(g, unit), unit], "lengths")
     longest = g.reduce_max(lengths, "longest_int", keepdims=1)
     if block > 1:
         size = g.constant("block", np.array(block, dtype=np.int32))
@@ -174,8 +146,166 @@ def _add_lengths(g: GraphBuilder, block: int) -> tuple[str, str]:
     # int32, as the lengths are: a Slice takes its three numbers in one type.
     start = g.constant("cut_start", np.array([0], np.int32))
     axis = g.constant("cut_axis", np.array([1], np.int32))
-    cut = g.add("Slice", [INPUT_NAME, start, longest, axis], "ids")  # B, T
-    return g.add("Transpose", [cut], "steps", perm=[1, 0]), lengths
+    return g.add("Slice", [INPUT_NAME, start, longest, axis], "ids")  # B, T
+
+
+def _add_row_lengths(g: GraphBuilder, unit: str) -> str:
+    """Add the number of ids of each row, int32 [B]. unit: the constant 1."""
+    # Padding is 0, every other id is at least 1.
+    token = g.add("Min", [INPUT_NAME, unit], "is_token")
+    return g.add("ReduceSum", [token, g.ints("axis_1", 1)], "row_lengths", keepdims=0)
+
+
+def _add_lengths_column(g: GraphBuilder) -> str:
+    """Add the lengths as float32 [B, 1], once."""
+    if not any("lengths_float" in node.output for node in g.nodes):
+        g.cast(g.add("Unsqueeze", ["lengths", "axis_1"], "lengths_column"), "lengths_float")
+    return "lengths_float"
+
+
+@dataclass
+class _LstmGraph:
+    """The LSTMs of a graph, with what they read and what is read of the last one."""
+
+    g: GraphBuilder
+    weights: GraphWeights
+    config: NetworkConfig
+    length: int
+    int8: bool
+    long: bool
+    may_be_empty: bool
+
+    def add(self) -> str:
+        """Add all → the values that the next layer reads of the last LSTM: [B, values]."""
+        g = self.g
+        layer = self.config.lstms[-1]
+        block = 1
+        if self.long and layer.has_maximum and self.length % POOLING_BLOCK == 0:
+            block = POOLING_BLOCK
+        steps = self._add_steps(block)
+        # Without lengths, the operator runs all steps.
+        lengths = "lengths" if self.config.padding == "none" else ""
+        row = self._add_start_row()
+        x = _add_embedding(g, self.weights.embedding, steps, int8=self.int8)  # T, B, E
+        state = last = ""
+        for k, (of_layer, lstm) in enumerate(zip(self.config.lstms, self.weights.lstms)):
+            if k:
+                moved = g.add("Transpose", [x], f"steps{k}_moved", perm=[0, 2, 1, 3])
+                shape = g.ints(f"steps{k}_shape", 0, 0, lstm.w.shape[2])
+                x = g.add("Reshape", [moved, shape], f"steps{k}_read")
+            state = self._add_start(f"lstm{k}", lstm, row)
+            x, last = _add_lstm(g, f"lstm{k}", of_layer, lstm, x, lengths, state, int8=self.int8)
+        units = self.weights.lstms[-1].r.shape[2]
+        if layer.gives != "last":
+            state = ""
+            last = self._add_mean_and_max(x, layer, units, steps, block)
+        if self.may_be_empty and self.config.padding == "none":
+            last = self._add_without_steps(last, state)
+        moved = g.add("Transpose", [last], "pooled_moved", perm=[1, 0, 2])  # B, blocks, H
+        shape = g.ints("pooled_shape", 0, layer.values(units - layer.units))
+        return g.add("Reshape", [moved, shape], "pooled")
+
+    def _add_steps(self, block: int) -> str:
+        """Add the ids of the steps that are run [T, B]."""
+        g = self.g
+        ids = INPUT_NAME
+        if self.config.padding == "none":
+            ids = _add_lengths(g, block)
+        if self.config.padding == "front":
+            ids = self._add_moved_ids()
+        return g.add("Transpose", [ids], "steps", perm=[1, 0])
+
+    def _add_moved_ids(self) -> str:
+        """Add the rows with their padding before the ids, [B, length]."""
+        g = self.g
+        lengths = _add_row_lengths(g, g.constant("one", np.array(1, dtype=np.int32)))
+        column = g.add("Unsqueeze", [lengths, "axis_1"], "lengths_column")
+        # Place j has the id j - (length - T): below 0 it has padding, which is column -1, the last.
+        places = np.arange(self.length, dtype=np.int32)[None] - self.length
+        moved = g.add("Add", [g.constant("places", places), column], "places_of_ids")
+        none = g.constant("no_place", np.array(-1, np.int32))
+        moved = g.add("Max", [moved, none], "places_or_none")
+        longer = g.ints("one_padding", 0, 0, 0, 1)
+        padded = g.add("Pad", [INPUT_NAME, longer], "ids_and_padding", mode="constant")
+        return g.add("GatherElements", [padded, moved], "ids_moved", axis=1)
+
+    def _add_start_row(self) -> str:
+        """Add the row of the tables of first states that each text begins in, int32 [B]."""
+        g = self.g
+        table = self.weights.lstms[0].h
+        if table is None:
+            return ""
+        lengths = "row_lengths"
+        if not any(lengths in node.output for node in g.nodes):
+            _add_row_lengths(g, g.constant("one", np.array(1, dtype=np.int32)))
+        most = g.constant("length", np.array(self.length, np.int32))
+        padding = g.add("Sub", [most, lengths], "padding_steps")
+        last_row = g.constant("last_row", np.array(table.shape[1] - 1, np.int32))
+        return g.add("Min", [padding, last_row], "start_row")
+
+    def _add_start(self, name: str, lstm: LstmWeights, row: str) -> str:
+        """Add the first states of an LSTM: f"{name}_first_h" and f"{name}_first_c", [D, B, H]."""
+        if lstm.h is None or lstm.c is None:
+            return ""
+        for part, table in (("h", lstm.h), ("c", lstm.c)):
+            states = self.g.constant(f"{name}_{part}", table)
+            self.g.add("Gather", [states, row], f"first_{part}_of_{name}", axis=1)
+        return f"first_h_of_{name}"
+
+    def _add_mean_and_max(
+        self, outputs: str, layer: Lstm, units: int, steps: str, block: int
+    ) -> str:
+        """Add mean or maximum over the steps, or both → [blocks, B, H]. outputs: [T, D, B, H], T a
+        multiple of ``block``, zero behind each row's end, as ONNX Runtime's LSTM writes them."""
+        g = self.g
+        parts = []
+        if layer.gives != "max":
+            total = g.add("ReduceSum", [outputs, g.ints("axis_0", 0)], "total", keepdims=0)
+            count = g.constant("steps_float", np.array(self.length, np.float32))
+            if self.config.padding == "none":
+                count = _add_lengths_column(g)
+            parts.append(g.add("Div", [total, count], "mean"))
+        if layer.has_maximum:
+            if layer.floor == -1 and self.config.padding == "none":
+                outputs = self._add_floor(outputs, steps)
+            highest = self._add_highest(outputs, layer.directions, units, block)
+            if layer.floor == 0:
+                zero = g.constant("zero_float", np.array(0, dtype=np.float32))
+                highest = g.add("Max", [highest, zero], "max")
+            parts.append(highest)
+        if len(parts) == 1:
+            return parts[0]
+        return g.add("Concat", parts, "pooled_parts", axis=0)
+
+    def _add_floor(self, outputs: str, steps: str) -> str:
+        """Add -1, the least output, behind each row's end."""
+        g = self.g
+        is_step = g.cast(steps, "is_step", TensorProto.BOOL)
+        is_step = g.add("Unsqueeze", [is_step, g.ints("step_axes", 1, 3)], "is_step_of_row")
+        floor = g.constant("floor", np.array(-1, dtype=np.float32))
+        return g.add("Where", [is_step, outputs, floor], "outputs_or_floor")  # T, D, B, H
+
+    def _add_highest(self, outputs: str, directions: int, units: int, block: int) -> str:
+        """Add the maximum over the steps → [D, B, H]."""
+        g = self.g
+        if block == 1:
+            return g.reduce_max(outputs, "highest")
+        # A step's D, B, H values as B, D·H, whose sizes need not be asked for (0 is the third of
+        # the input's, B): the maximum does not mind which value is whose, and they are put right
+        # behind it.
+        shape = g.ints("block_shape", -1, block, 0, directions * units)
+        blocks = g.add("Reshape", [outputs, shape], "output_blocks")  # T / block, block, B, D·H
+        mixed = g.reduce_max(g.reduce_max(blocks, "block_highest", axis=1), "highest_mixed")
+        return g.add("Reshape", [mixed, g.ints("max_shape", directions, -1, units)], "highest")
+
+    def _add_without_steps(self, pooled: str, first: str) -> str:
+        """Add what is read of a text without ids: the first outputs, or zeros. pooled:
+        [blocks, B, H]; first: [D, B, H], or ""."""
+        g = self.g
+        has_ids = g.cast("row_lengths", "has_ids", TensorProto.BOOL)
+        has_ids = g.add("Unsqueeze", [has_ids, g.ints("row_axes", 0, 2)], "has_ids_of_row")
+        other = first or g.constant("nothing_read", np.array(0, np.float32))
+        return g.add("Where", [has_ids, pooled, other], "pooled_or_first")
 
 
 def _add_embedding(g: GraphBuilder, embedding: Array, steps: str, *, int8: bool) -> str:
@@ -221,54 +351,45 @@ def _add_table(g: GraphBuilder, name: str, table: Rounded) -> str:
     return g.add("Mul", [levels, factors], f"{name}_numbers")
 
 
-def _add_steps(g: GraphBuilder, name: str, outputs: str, values: int) -> str:
-    """Add what the next LSTM reads: [T, B, D · H] of outputs [T, D, B, H]."""
-    moved = g.add("Transpose", [outputs], f"{name}_moved", perm=[0, 2, 1, 3])
-    return g.add("Reshape", [moved, g.ints(f"{name}_shape", 0, 0, values)], name)
-
-
 def _add_lstm(
-    g: GraphBuilder, name: str, lstm: LstmWeights, x: str, lengths: str, *, int8: bool
+    g: GraphBuilder,
+    name: str,
+    layer: Lstm,
+    lstm: LstmWeights,
+    x: str,
+    lengths: str,
+    first: str,
+    *,
+    int8: bool,
 ) -> tuple[str, str]:
-    """Add the LSTM operator → its outputs [T, D, B, H] and last states [D, B, H]."""
+    """Add the LSTM operator → its outputs [T, D, B, H] and last states [D, B, H]. first: its first
+    outputs, beside which there are first cells; "": zeros."""
     directions, _, hidden = lstm.r.shape
     direction = "bidirectional" if directions == 2 else "forward"
     attributes: dict[str, Any] = {"hidden_size": hidden, "direction": direction}
+    if layer.hard_sigmoid is not None:
+        attributes["activations"] = ["HardSigmoid", "Tanh", "Tanh"] * directions
+        attributes["activation_alpha"] = [layer.hard_sigmoid] * directions
+        attributes["activation_beta"] = [0.5] * directions
     bias = g.constant(f"{name}_b", lstm.b)
+    states = [first, first.replace("first_h", "first_c")]
     outputs = f"{name}_outputs", f"{name}_last"
     if not int8:
         w = g.constant(f"{name}_w", lstm.w)
         r = g.constant(f"{name}_r", lstm.r)
-        return g.add("LSTM", [x, w, r, bias, lengths], *outputs, **attributes), outputs[1]
+        inputs = [x, w, r, bias, lengths, *states]
+        while not inputs[-1]:
+            inputs.pop()
+        return g.add("LSTM", inputs, *outputs, **attributes), outputs[1]
     integers = [to_int8(value) for value in (lstm.w, lstm.r)]
     names = f"{name}_w", f"{name}_r"
     w, r = (g.constant(n, v.transpose(0, 2, 1)) for n, (v, _) in zip(names, integers))
-    inputs = [x, w, r, bias, lengths, "", "", ""]  # initial_h, initial_c, peepholes
+    inputs = [x, w, r, bias, lengths, *states, ""]  # peepholes
     for n, (_, scale) in zip(names, integers):
         inputs.append(g.constant(f"{n}_scale", scale.ravel()))
         inputs.append(g.constant(f"{n}_zero", np.zeros(directions, dtype=np.int8)))
     attributes["domain"] = MICROSOFT_DOMAIN
     return g.add("DynamicQuantizeLSTM", inputs, *outputs, **attributes), outputs[1]
-
-
-def _add_mean_and_max(g: GraphBuilder, outputs: str, layer: Lstm, units: int, block: int) -> str:
-    """Add mean and maximum over the steps → [2 · D, B, H]. outputs: [T, D, B, H], T a multiple of
-    ``block``, zero behind each row's end, as ONNX Runtime's LSTM writes them."""
-    total = g.add("ReduceSum", [outputs, g.ints("axis_0", 0)], "total", keepdims=0)
-    mean = g.add("Div", [total, "lengths_float"], "mean")
-    directions = layer.directions
-    if block == 1:
-        highest = g.reduce_max(outputs, "highest")
-    else:
-        # A step's D, B, H values as B, D·H, whose sizes need not be asked for (0 is the third of
-        # the input's, B): the maximum does not mind which value is whose, and they are put right
-        # behind it.
-        shape = g.ints("block_shape", -1, block, 0, directions * units)
-        blocks = g.add("Reshape", [outputs, shape], "output_blocks")  # T / block, block, B, D·H
-        mixed = g.reduce_max(g.reduce_max(blocks, "block_highest", axis=1), "highest_mixed")
-        highest = g.add("Reshape", [mixed, g.ints("max_shape", directions, -1, units)], "highest")
-    zero = g.constant("zero_float", np.array(0, dtype=np.float32))
-    return g.add("Concat", [mean, g.add("Max", [highest, zero], "max")], "pooled_parts", axis=0)
 
 
 def _add_ngram_sums(

@@ -93,6 +93,11 @@ def with_sentinels(weights: GraphWeights, layers: Sequence[Layer]) -> GraphWeigh
     lstms = []
     blocks = 1  # of the values that the next layer reads
     for layer, lstm in zip(lstms_of(layers), weights.lstms):
+        if lstm.h is None and len(weights.lstms) > 1:
+            # A layer that reads another one's outputs needs their whole range from the first step
+            # on.
+            zeros = np.zeros((layer.directions, 1, layer.units), np.float32)
+            lstm = replace(lstm, h=zeros, c=zeros)
         lstms.append(_with_sentinel_units(replace(lstm, w=_pad_blocks(lstm.w, blocks, axis=2))))
         blocks = layer.blocks
     # The first layer behind the LSTMs reads their sentinels.

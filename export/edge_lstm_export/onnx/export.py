@@ -183,7 +183,14 @@ class _Draft:
         length = self.tokenizer.length
         long = checkpoint.plan.get("kind") == "long"
         weights = weights_from_network(checkpoint.network)
-        self._model = graph.build(weights, config, length, int8=int8, long=long)
+        self._model = graph.build(
+            weights,
+            config,
+            length,
+            int8=int8,
+            long=long,
+            may_be_empty=self.tokenizer.rule.start_id is None,
+        )
         self.classifier = Classifier.from_model(self._file([], None))
 
     def finished(self, curve: RiskCoverage | None, examples: Sequence[str]) -> bytes:

@@ -168,6 +168,8 @@ def headroom(model: bytes, rows: Rows, length: int) -> list[Floats]:
     """
     graph = onnx.load_model_from_string(model)
     layers = [node.output[0] for node in graph.graph.node if node.op_type == "DynamicQuantizeLSTM"]
+    if not layers:
+        return []
     kind = onnx.TensorProto.FLOAT
     graph.graph.output.extend(
         onnx.helper.make_tensor_value_info(name, kind, None) for name in layers
@@ -178,9 +180,10 @@ def headroom(model: bytes, rows: Rows, length: int) -> list[Floats]:
         inputs = {session.get_inputs()[0].name: to_matrix([row], length)}
         rooms = []
         for outputs in session.run(layers, inputs):  # T, D, 1, H
-            size = np.abs(outputs[: len(row), :, 0])
-            room = size[..., -SENTINELS:].min(axis=-1, keepdims=True) - size[..., :-SENTINELS]
-            rooms.append(room.min(axis=0))
+            size = np.abs(outputs[:, :, 0])
+            ends = size[..., -SENTINELS:].min(axis=-1, keepdims=True)
+            # A step that is not run gives zeros, of the sentinels too.
+            rooms.append(np.where(ends > 0, ends - size[..., :-SENTINELS], 2).min(axis=0))
         least = [np.minimum(*both) for both in zip(least, rooms)] if least else rooms
     if not all(np.isfinite(room).all() for room in least):
         raise CheckError(f"the LSTM's outputs in int8 are not finite numbers; {_INSTEAD} {_SLOWER}")

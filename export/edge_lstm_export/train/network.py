@@ -10,6 +10,7 @@ LSTM cannot ("wide and deep", Cheng et al., 2016): see :class:`NGramVectors`.
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -32,6 +33,11 @@ from edge_lstm_export.graph.pairs import (
 from edge_lstm_export.options import LoopOptions, NetworkConfig
 
 Weights = dict[str, npt.NDArray[np.float32]]
+
+# h and c, [1, B, H] each.
+State = tuple[Tensor, Tensor]
+
+SETTLED = 5e-8  # by which states may still move; half of a float32's rounding
 
 ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
     "relu": torch.relu,
@@ -127,6 +133,29 @@ class Network(nn.Module):
                 raise ValueError("its tables of first states do not fit its LSTMs")
             layer.h = h
             layer.c = c
+
+    @torch.no_grad()
+    def padding_starts(self) -> list[tuple[Tensor, Tensor]]:
+        """Return tables for :meth:`set_starts`: for each LSTM its states after 0, 1, … steps of
+        padding, up to ``length``, or up to a step from which they stay within SETTLED.
+
+        With them, a network that learnt from texts with padding before their ids need run no step
+        of it: if its LSTMs have one direction, and only the last output is read.
+        """
+        network = copy.deepcopy(self).double()
+        layers = network.layers
+        states = [layer.zeros() for layer in layers]
+        rows: list[list[Tensor]] = [[torch.cat(state)] for state in states]
+        for _ in range(self.length):
+            x = network.embedding.weight[PAD_ID].view(1, 1, -1)
+            for k, layer in enumerate(layers):
+                x, states[k] = layer.steps(layer.directions[0], x, states[k])
+                rows[k].append(torch.cat(states[k]))
+        tables = [torch.stack(each, dim=1).squeeze(2) for each in rows]  # 2, length + 1, H
+        moved = torch.stack([(t - t[:, -1:]).abs().amax(dim=(0, 2)) for t in tables]).amax(dim=0)
+        is_settled = (moved > SETTLED).flip(0).cummax(dim=0).values.flip(0).logical_not()
+        rows_needed = int(is_settled.int().argmax()) + 1
+        return [(t[:1, :rows_needed].float(), t[1:, :rows_needed].float()) for t in tables]
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """ids: int64 [B, T], 0 = padding on the right; lengths: int64 [B] → logits [B, 1 or L]."""
@@ -293,34 +322,36 @@ class LstmLayer(nn.Module):
             read = _reverse(x, lengths) if direction == 1 else x
             state = self._first_state(direction, lengths, length)
             with torch.autocast(x.device.type, torch.bfloat16, enabled=self.training and bfloat16):
-                output = self._steps(lstm, read, state)  # B, T, H
+                output, _ = self.steps(lstm, read, state)  # B, T, H
             output = output.to(x.dtype)  # from bfloat16
             at = (lengths - 1).clamp_min(0).view(-1, 1, 1).expand(-1, 1, output.shape[2])
             last = output.gather(1, at).squeeze(1)  # B, H
-            first = torch.zeros_like(last) if state is None else state[0][0]
-            lasts.append(torch.where(lengths.unsqueeze(1) > 0, last, first))
+            lasts.append(torch.where(lengths.unsqueeze(1) > 0, last, state[0][0]))
             outputs.append(_reverse(output, lengths) if direction == 1 else output)
         return torch.cat(outputs, dim=2), torch.cat(lasts, dim=1)
 
-    def _first_state(
-        self, direction: int, lengths: Tensor, length: int
-    ) -> tuple[Tensor, Tensor] | None:
-        """Return h and c before the first step: [1, B, H] each."""
+    def _first_state(self, direction: int, lengths: Tensor, length: int) -> State:
+        """Return the states before the first step, of a direction."""
         if self.h is None or self.c is None:
-            return None
+            return self.zeros(len(lengths))
         rows = (length - lengths).clamp(0, self.h.shape[1] - 1)
         return self.h[direction][rows].unsqueeze(0), self.c[direction][rows].unsqueeze(0)
 
-    def _steps(self, lstm: nn.LSTM, x: Tensor, state: tuple[Tensor, Tensor] | None) -> Tensor:
-        """Run an LSTM → [B, T, H]."""
+    def zeros(self, texts: int = 1) -> State:
+        """Return states of zeros."""
+        zeros = next(self.parameters()).new_zeros(1, texts, self.settings.units)
+        return zeros, zeros
+
+    def steps(self, lstm: nn.LSTM, x: Tensor, state: State) -> tuple[Tensor, State]:
+        """Run an LSTM over x [B, T, inputs] → outputs [B, T, H], and the states after the last
+        step."""
         slope = self.settings.hard_sigmoid
         if slope is None:
-            outputs: Tensor = lstm(x, state)[0]
-            return outputs
+            outputs, state = lstm(x, state)
+            return outputs, state
         kernel, recurrent, bias, second_bias = lstm.parameters()
         of_inputs = x @ kernel.T + bias + second_bias
-        zeros = x.new_zeros(len(x), self.settings.units)
-        h, c = (zeros, zeros) if state is None else (state[0][0], state[1][0])
+        h, c = state[0][0], state[1][0]
         every = []
         for step in range(x.shape[1]):
             i, f, g, o = (of_inputs[:, step] + h @ recurrent.T).chunk(4, dim=1)
@@ -328,7 +359,7 @@ class LstmLayer(nn.Module):
             c = f * c + i * torch.tanh(g)
             h = o * torch.tanh(c)
             every.append(h)
-        return torch.stack(every, dim=1)
+        return torch.stack(every, dim=1), (h.unsqueeze(0), c.unsqueeze(0))
 
 
 class NGramVectors(nn.Module):
