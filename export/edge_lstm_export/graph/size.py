@@ -48,7 +48,7 @@ _METADATA = {
 _CONSTANTS = {
     "embedding": "embedding",
     "lstm": "LSTM",
-    "dense": "dense layers",
+    "dense": "head",
     "head": "head",
     "ngram": "n-grams",
     "pair": "n-grams",

@@ -90,6 +90,11 @@ def export(
         raise DataError("the network has weights that are not finite numbers; train it again")
     if length is not None and not 1 <= length <= MAX_LENGTH:
         raise DataError(f"--length must be from 1 to {MAX_LENGTH:,}, not {length}")
+    if length not in (None, checkpoint.tokenizer.length) and checkpoint.network.reads_padding:
+        raise DataError(
+            "the network reads the padding of its texts, whose length is part of its answers; "
+            "leave --length out"
+        )
     if not 0 <= max_drop <= 100:
         raise DataError(f"--max-drop must be from 0 to 100 points, not {max_drop}")
     if abstain is not None and checkpoint.thresholds is not None:

@@ -118,6 +118,12 @@ class Network(nn.Module):
         """The LSTMs, the first to read a text first."""
         return [each for each in self.lstms if isinstance(each, LstmLayer)]
 
+    @property
+    def reads_padding(self) -> bool:
+        """Whether ``length`` is part of its answers."""
+        tables = [layer.h for layer in self.layers if layer.h is not None]
+        return self.config.padding != "none" or any(h.shape[1] > 1 for h in tables)
+
     def set_starts(self, starts: Sequence[tuple[Tensor, Tensor]]) -> None:
         """Set the tables of first states of all LSTMs.
 
