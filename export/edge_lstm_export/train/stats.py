@@ -88,7 +88,7 @@ def dataset_stats(dataset: Dataset, unlabelled: int = 0) -> DatasetStats:
     longest = VocabularyOptions.longest_word
     short = [word for word in repeated if len(word) <= longest]
     kept = tuple(short or dict.fromkeys(word[:longest] for word in repeated))
-    stored = front_coded(in_groups(Tokenizer(kept, pieces=())).words).encode()
+    stored = front_coded(in_groups(Tokenizer.of_subwords(kept)).words).encode()
     return DatasetStats(
         rows=len(texts),
         labels=len(dataset.labels),
