@@ -1,7 +1,8 @@
 """Windows of texts that are longer than a model reads.
 
-A window is one of several pieces of about equal size, each classified by itself. The logits of a text are the mean of its windows' logits, each with the weight of its bytes. No
-engine takes part in this: a window is a text.
+A window is one of several pieces of about equal size, each classified by itself. The logits of a
+text are the mean of its windows' logits, each with the weight of its bytes. No engine takes part in
+this: a window is a text.
 """
 
 from __future__ import annotations

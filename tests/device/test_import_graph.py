@@ -26,8 +26,10 @@ DEVICE_FLOORS = (
     "classifier model_card live_page",
     "modelfile tables charts native",
     "model_checks answering familiarity extras atomic html ending parameters",
-    "text windows machine metrics onnx_file models signals errors os_file printable figures "
-    "_version",
+    (
+        "text windows machine metrics onnx_file models signals errors os_file printable figures "
+        "_version"
+    ),
 )
 WORKSTATION_FLOORS = (
     "cli",
