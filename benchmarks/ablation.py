@@ -50,11 +50,9 @@ def off(**changes: Any) -> Off:
 
 
 def linear_teacher_off(plan: Plan, _: DatasetStats) -> Plan:
-    """Return the plan of the other teachers, or where there are none of the labels alone."""
-    teachers = tuple(teacher for teacher in plan.teachers if teacher.kind != "linear")
-    if teachers:
-        return replace(plan, teachers=teachers)
-    return replace(plan, teachers=(), ensemble=replace(plan.ensemble, hard_label_weight=1.0))
+    """Return the plan of the other teachers."""
+    others = tuple(teacher for teacher in plan.teachers if teacher.kind != "linear")
+    return replace(plan, teachers=others)
 
 
 def large_vocabulary_off(plan: Plan, _: DatasetStats) -> Plan:
@@ -123,7 +121,8 @@ def measure(name: str, rows: str, seed: int, runs: Runs) -> None:
 
 def table(runs: Runs) -> str:
     """Return the points of accuracy that each idea gains, ± standard error, and the CPU seconds it
-    takes."""
+    takes.
+    """
     sizes = sorted({rows for _, rows, _, _ in runs}, key=lambda rows: rows != ALL)
     heads = [
         *(f"mean, {rows}" for rows in sizes),

@@ -30,7 +30,8 @@ HEADER = """\
 
 def rows(name: str, classifier: Classifier, test: Rows) -> Iterator[str]:
     """Yield a row of the table for each share of wrong answers; first without any, all texts
-    answered."""
+    answered.
+    """
     curve = classifier.model.abstention
     assert curve is not None
     probabilities = classifier.probabilities(test[0])

@@ -68,7 +68,8 @@ QUIET = {"TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1", "ORT_DISABLE_
 @dataclass(frozen=True)
 class Settings:
     """Where a run finds its things, and how much it measures. texts: of each set, that are
-    timed."""
+    timed.
+    """
 
     tools: Path
     data: Path
@@ -165,7 +166,8 @@ class Child:
 
 def compare(settings: Settings, names: Sequence[str], python: Interpreter = interpreter) -> Json:
     """Train and measure; return the report. python: environment, folder of the tools → its
-    interpreter."""
+    interpreter.
+    """
     before = conditions.now()
     skipped = {}
     results = {}
@@ -207,7 +209,8 @@ def compare(settings: Settings, names: Sequence[str], python: Interpreter = inte
 
 def prepare(name: str, settings: Settings, python: Interpreter) -> Entrant:
     """Return a tool with its environment, trained where its files are missing. Raises
-    CalledProcessError."""
+    CalledProcessError.
+    """
     own, training = (python(part, settings.tools) for part in (TOOLS[name].environment, TRAINING))
     # both runtimes read the same file
     shared = name.removesuffix(", native engine").replace(" ", "-")
@@ -245,7 +248,8 @@ def sizes(entrant: Entrant) -> Json:
 
 def answers(entrant: Entrant, tests: dict[str, Rows]) -> Json:
     """Return accuracy on each test split, 0 to 1, every text alone; and how many labels change in
-    batches."""
+    batches.
+    """
     accuracy = {}
     changed = {}
     with Child(entrant, list(tests)) as child:
@@ -290,7 +294,8 @@ def cold_starts(
     order: random.Random,
 ) -> dict[str, Json]:
     """Return the median milliseconds from process start to the first answer; the model is the first
-    set's."""
+    set's.
+    """
     taken: dict[str, list[float]] = {entrant.name: [] for entrant in running}
     of = settings.sets[0]
     for _ in range(settings.cold_starts):

@@ -37,7 +37,8 @@ def words(text: str) -> str:
 
 class FastText:
     """Words and word pairs; learning rate and passes as in fastText's tutorial. subwords: the
-    shortest and the longest character n-grams, 0 for none."""
+    shortest and the longest character n-grams, 0 for none.
+    """
 
     environment = "fastText"
 
@@ -77,7 +78,8 @@ class FastText:
 
 class LinearSvm:
     """TF-IDF of words, word pairs and characters, and a linear SVM: the SVM of
-    benchmarks.public_sets."""
+    benchmarks.public_sets.
+    """
 
     environment = "scikit-learn"
 
@@ -97,7 +99,8 @@ class LinearSvm:
 
 class LinearSvmOnnx:
     """TF-IDF of words and word pairs, and a linear SVM; skl2onnx cannot convert characters within
-    words."""
+    words.
+    """
 
     environment = "ONNX Runtime"
 
@@ -131,7 +134,8 @@ class LinearSvmOnnx:
 
 class Model2vec:
     """Static embeddings distilled from the encoder by model2vec, fine-tuned with its own
-    trainer."""
+    trainer.
+    """
 
     environment = "model2vec"
 
@@ -155,7 +159,8 @@ class Model2vec:
 
 class LinearProbe:
     """A logistic regression on the mean vectors of the encoder, which ONNX Runtime has
-    quantized."""
+    quantized.
+    """
 
     environment = "encoder"
 

@@ -39,7 +39,10 @@ EVERYDAY = 3000  # the most frequent English words, of which texts are made
 VOCABULARY = 2000  # made-up words
 CONSONANTS = "bdfgklmnprstvz"
 VOWELS = "aeiou"
-SHORT, MEDIUM, LONG = 7, 40, 150  # words of a text
+# words of a text
+SHORT = 7
+MEDIUM = 40
+LONG = 150
 
 # Own words of two labels that the package's sentiment model knows, so that it teaches.
 OPINIONS = (
@@ -108,7 +111,8 @@ DATA = (
 
 def syllables(rng: Random, count: int, syllables: tuple[int, int] = (1, 4)) -> list[str]:
     """Return so many different words; syllables: how many each has, from the first to below the
-    second."""
+    second.
+    """
     words: dict[str, None] = {}
     while len(words) < count:
         parts = rng.integers((len(CONSONANTS), len(VOWELS)), size=(rng.integers(*syllables), 2))
@@ -128,7 +132,8 @@ def characters(
     first: str, last: str, length: tuple[int, int]
 ) -> Callable[[Random, int], list[str]]:
     """Return what makes words of the characters from the first to the last; length: of a word,
-    below the second number."""
+    below the second number.
+    """
 
     def words(rng: Random, count: int) -> list[str]:
         made: dict[str, None] = {}
@@ -215,7 +220,8 @@ def measure(data: Data, preset: str, seed: int) -> dict[str, Any]:
 
 def table(runs: Sequence[Mapping[str, Any]]) -> str:
     """Return the sizes of the files as Markdown: largest of each kind of data and preset, in 1,000
-    bytes."""
+    bytes.
+    """
     largest: dict[str, dict[str, int]] = defaultdict(dict)
     for run in runs:
         if size := run.get("int8_bytes"):

@@ -42,6 +42,7 @@ from benchmarks.sets import imdb
 from benchmarks.table import markdown_table
 from edge_lstm.modelfile import embedded_model, open_model
 from edge_lstm.models import example_texts
+from edge_lstm.text import Tokenizer
 
 PROJECT = Path(__file__).resolve().parents[1]
 ENGINE = PROJECT / "engine"
@@ -100,7 +101,8 @@ class Tool:
     """command: its process, to which the model, a file of texts, rounds and ``more`` are added; of
     C, which
     reads texts from standard input, the program. shipped: kB beside the model file. own: its
-        model."""
+        model.
+    """
 
     name: str
     command: tuple[str, ...]
@@ -113,7 +115,8 @@ class Tool:
 class Row:
     """What one tool did with one model. shipped: kB; cold: ms from the start of the process to its
     first answer; micros: µs per review alone, warm; memory: MB at the peak of a process that
-    answers all."""
+    answers all.
+    """
 
     tool: str
     model: str
@@ -125,7 +128,8 @@ class Row:
 
 def model_files(folder: Path) -> dict[str, Path]:
     """Return int8 files: tiny and small, random networks of these presets' shapes, and base
-    (embedded)."""
+    (embedded).
+    """
     for name in ("tiny", "small"):
         (folder / f"{name}.onnx").write_bytes(random_model(name))
     return {"tiny": folder / "tiny.onnx", "small": folder / "small.onnx", "base": embedded_model()}
@@ -133,7 +137,8 @@ def model_files(folder: Path) -> dict[str, Path]:
 
 def random_model(preset: str) -> bytes:
     """Return an int8 file of a preset's shape for long texts: the embedded model's words, random
-    weights."""
+    weights.
+    """
     import torch
     from edge_lstm_export.graph.pairs import table_of
     from edge_lstm_export.graph.size import FEWEST_SLOTS, SPARE, file_parts, slots_in
@@ -147,20 +152,20 @@ def random_model(preset: str) -> bytes:
     base = open_model()
     plan = make_plan(DatasetStats(25_000, 2, mean_length=230), TrainingRequest(preset))
     config = plan.network
-    pieces = (base.tokenizer.pieces or ())[: config.num_words // 5]
+    pieces = base.tokenizer.pieces[: config.num_words // 5]
     words = base.tokenizer.words[: config.num_words - 4 - len(pieces)]
-    tokenizer = replace(base.tokenizer, words=words, pieces=pieces)
+    tokenizer = Tokenizer.of_subwords(words, pieces, base.tokenizer.length)
     training = {"data": "none"}
     rng = np.random.default_rng(0)
     config = replace(config, num_words=tokenizer.num_ids, ngram_slots=FEWEST_SLOTS)
     config = replace(config, ngram_words=tokenizer.num_ids - 2)
-    taken = file_parts(tokenizer, base.labels, config, training, thresholds=None, curve=None)
+    taken = file_parts(tokenizer, base.labels, config.config, training, thresholds=None, curve=None)
     room = slots_in(plan.max_kilobytes * 1000 - SPARE - sum(taken.values()), config)
     pairs = np.unique(rng.integers(4, config.num_words, (2 * room, 2)), axis=0)
     table, own = table_of(rng.permutation(pairs), room)
     config = replace(config, ngram_slots=len(own))
     torch.manual_seed(0)
-    network = Network(config).eval()
+    network = Network(config.config).eval()
     assert network.ngrams is not None
     network.ngrams.choose(table)
     network.ngrams.set_vectors(
@@ -172,7 +177,8 @@ def random_model(preset: str) -> bytes:
 
 def compile_c(folder: Path, source: Path = ENGINE / "main.c") -> Path:
     """Compile a program of the C engine, its command; it finds the machine's instructions when it
-    runs."""
+    runs.
+    """
     program = folder / source.stem
     if not program.exists():
         sources = [source, ENGINE / "edge_lstm.c", f"-I{ENGINE}"]
@@ -213,7 +219,8 @@ def tools(folder: Path) -> Iterator[Tool]:
 
 def fasttext(python: Path, folder: Path) -> Iterator[Tool]:
     """Train fastText with an environment's Python, print the accuracy, and yield the tools of both
-    files."""
+    files.
+    """
     if not python.exists():
         raise SystemExit(
             f"error: no {python}; --fasttext names the Python of an environment with it"
@@ -244,7 +251,8 @@ def fasttext(python: Path, folder: Path) -> Iterator[Tool]:
 
 def _javascript(engine: str, web: str) -> Iterator[tuple[str, Mapping[str, str], float]]:
     """Yield (name, where its modules are, kB) of the module and, where it is installed,
-    onnxruntime-web."""
+    onnxruntime-web.
+    """
     kb = sum(file.stat().st_size for file in (MODULE, MODULE.with_suffix(".wasm"))) / 1000
     urls = {"engine": f"{engine}/js/edge-lstm.mjs"}
     yield "engine, WebAssembly", urls, kb
@@ -266,7 +274,8 @@ def _installed(package: str) -> int:
 
 def measured(tool: Tool, model: Path, folder: Path, rounds: int) -> tuple[float, float, float]:
     """Return (ms to the first answer, µs per review, MB at the peak) of a process that answers all
-    reviews so many times; with 0 rounds it only answers, and is not timed warm."""
+    reviews so many times; with 0 rounds it only answers, and is not timed warm.
+    """
     in_c = tool.name.startswith("engine") and not tool.more
     texts = "texts.txt"
     command = [
@@ -311,7 +320,8 @@ def in_chromium(
     folder: Path, models: dict[str, Path], rounds: int, only: Sequence[str]
 ) -> Iterator[Row]:
     """Yield the rows of the module and of onnxruntime-web, which take turns in pages of their own;
-    cold is from an open page to the first answer."""
+    cold is from an open page to the first answer.
+    """
     from tests.ports.chromium import CHROMIUM, Chromium, served
 
     texts = (folder / "texts.json").read_text()

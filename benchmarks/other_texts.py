@@ -38,7 +38,8 @@ class PairScores:
     """Shares of 1. original, edited: right answers of each version; both: pairs of which both are
     right;
     order: pairs of which the positive version is the more positive one, wherever the border
-        lies."""
+        lies.
+    """
 
     pairs: int
     original: float
@@ -88,7 +89,8 @@ def of_kinds(classifier: Classifier) -> dict[str, tuple[int, int]]:
 
 def certainties(classifier: Classifier, data: Path) -> dict[str, float]:
     """Return kind of text → mean probability of the label that is answered, over texts without a
-    sentiment. A model that knows its limits is near 1 / labels."""
+    sentiment. A model that knows its limits is near 1 / labels.
+    """
     kinds = {"Python code": _code()}
     for folder, name in NEITHER.items():
         path = data / folder / "test.csv"

@@ -16,7 +16,8 @@ _COLOURS = {"ours": "#3c8a5b", "other": "#d9772b"}
 
 def comparison(report: Json) -> str:
     """Draw a numbered circle for each tool: time of one text across (logarithmic), mean accuracy
-    up."""
+    up.
+    """
     sets = report["sets"]
     cpu = report["conditions"]["before"]["cpu"]
     what = f"accuracy: mean of {', '.join(sets)}; time: text to label, one text, one thread; {cpu}"

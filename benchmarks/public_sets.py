@@ -57,7 +57,8 @@ which teaches, learnt from its whole training split."""
 @dataclass(frozen=True)
 class Cell:
     """What is trained, and what judges it: a share of the training split, or with 0 the test split.
-    seed: of the draw, of the share and of the training."""
+    seed: of the draw, of the share and of the training.
+    """
 
     set: str
     rows: str
@@ -77,7 +78,8 @@ class Cell:
 @dataclass(frozen=True)
 class Figures:
     """accuracy, macro_f1, weighted_f1: 0 to 1, the last by the labels' rows, where it was measured;
-    kb: 1,000 bytes of the int8 file, 0 of the SVM; seconds: CPU time of the training."""
+    kb: 1,000 bytes of the int8 file, 0 of the SVM; seconds: CPU time of the training.
+    """
 
     accuracy: float
     macro_f1: float
@@ -153,7 +155,8 @@ def page(runs: Mapping[Cell, Figures]) -> str:
 
 def _table(table: Mapping[tuple[str, str], Mapping[str, Sequence[Figures]]]) -> str:
     """Return a row for each set and number of rows, and the means of each way of training that has
-    all."""
+    all.
+    """
     columns = sorted({column for row in table.values() for column in row}, reverse=True)
     columns.sort(key=lambda column: column != "SVM")
     lines = [

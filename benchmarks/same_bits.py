@@ -74,7 +74,8 @@ SEMIHOSTING = "enable=on,target=native,chardev=out,arg=answers"
 class Machine:
     """command: its program (tests/engine/answers.c), to which the arguments are added. kernel: -
     for the
-    best. texts: how many it answers; None for all."""
+    best. texts: how many it answers; None for all.
+    """
 
     name: str
     command: tuple[str, ...]
@@ -83,7 +84,8 @@ class Machine:
 
     def bits(self, model: Path, texts: Sequence[str], records: Path) -> np.ndarray:
         """Return the bits of the texts' probabilities: uint32 [texts, labels]. records: a file for
-        them."""
+        them.
+        """
         rows: list[list[int]] = []
         arguments = [str(model), self.kernel, "many", str(records)]
         if "-kernel" in self.command:  # a board

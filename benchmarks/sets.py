@@ -55,7 +55,8 @@ def read(path: Path) -> Rows:
 
 def imdb() -> Dataset:
     """Return IMDB's reviews, from the folder that EDGE_LSTM_DATA names. SystemExit says where to
-    get them."""
+    get them.
+    """
     from edge_lstm_export.options import DataOptions
     from edge_lstm_export.train.sources.read import read_dataset
 
@@ -67,7 +68,8 @@ def imdb() -> Dataset:
 
 def split(folder: Path, held_out: float, seed: int) -> tuple[Rows, Rows]:
     """Return (training rows, rows that judge): the two splits, or two parts of the training
-    split."""
+    split.
+    """
     train = read(folder / "train.csv")
     if not held_out:
         return train, read(folder / "test.csv")
@@ -77,7 +79,8 @@ def split(folder: Path, held_out: float, seed: int) -> tuple[Rows, Rows]:
 
 def fold(folder: Path, seed: int) -> tuple[Rows, Rows]:
     """Return (training rows, rows that judge) of a set without a published test split: nine tenths
-    of all its rows, and the tenth that the seed names."""
+    of all its rows, and the tenth that the seed names.
+    """
     texts, labels = (first + second for first, second in zip(*split(folder, 0, 0)))
     folds = [*StratifiedKFold(10, shuffle=True, random_state=0).split(texts, labels)]
     train, judging = (([texts[i] for i in part], [labels[i] for i in part]) for part in folds[seed])
@@ -86,7 +89,8 @@ def fold(folder: Path, seed: int) -> tuple[Rows, Rows]:
 
 def draw(train: Rows, rows: str, seed: int) -> Rows:
     """Return the rows that are learnt from: "all", a number, or a number of each label, as
-    "10/label"."""
+    "10/label".
+    """
     if rows in (ALL, TEN_FOLD):
         return train
     order = np.random.default_rng(seed).permutation(len(train[1]))

@@ -102,7 +102,8 @@ SOURCES: Mapping[str, tuple[str, str]] = {
 
 class Published(NamedTuple):
     """A line of published.csv: a figure in %, and where it stands. set: the title of one not
-    measured."""
+    measured.
+    """
 
     set: str
     system: str

@@ -24,9 +24,17 @@ _X86_64 = 0xC000003E
 _NO_NEW_PRIVILEGES = 38
 _SET_SECCOMP = 22
 _FILTER = 2
-_ALLOW, _REFUSE = 0x7FFF0000, 0x00050000 | 1  # EPERM
-_NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT = 0, 4, 16  # offsets in struct seccomp_data
-_LOAD, _JUMP_IF_EQUAL, _RETURN = 0x20, 0x15, 0x06  # <linux/bpf_common.h>
+# EPERM
+_ALLOW = 0x7FFF0000
+_REFUSE = 0x00050000 | 1
+# offsets in struct seccomp_data
+_NUMBER = 0
+_ARCHITECTURE = 4
+_FIRST_ARGUMENT = 16
+# <linux/bpf_common.h>
+_LOAD = 0x20
+_JUMP_IF_EQUAL = 0x15
+_RETURN = 0x06
 
 # (code, steps further if equal, steps further if not, operand)
 _PROGRAM = (

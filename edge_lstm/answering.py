@@ -356,6 +356,12 @@ def check_windows(windows: bool, unfamiliar: float | None) -> None:
         raise DataError("--windows and --unfamiliar exclude each other; give one of them")
 
 
+def check_label(label: str, labels: Sequence[str]) -> None:
+    """Raise DataError unless the label is one of a model's."""
+    if label not in labels:
+        raise DataError(f"the model has no label {label!r}; its labels are {', '.join(labels)}")
+
+
 def check_top(k: int, labels: int) -> None:
     """Raise DataError unless a model with this number of labels can give the ``k`` best."""
     if not 1 <= k <= labels:

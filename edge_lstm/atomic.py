@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from edge_lstm.errors import DataError, OutputError
-from edge_lstm.os_file import NO_FOLLOW, NO_WAIT, lock
+from edge_lstm.os_file import NO_FOLLOW, NO_WAIT, leads_to, lock
 
 # Suffixes of the files in the folder of an output until it is complete:
 PARTIAL = ".partial"  # the rows so far
@@ -114,7 +114,7 @@ def _new_partial(path: Path) -> tuple[Path, BinaryIO]:
             continue
         except OSError:  # a file system without locks
             return partial, file
-        if _leads_to(partial, file.fileno()):
+        if leads_to(partial, file.fileno()):
             return partial, file
         file.close()
 
@@ -125,7 +125,7 @@ def remove_leftovers(path: Path) -> None:
     for partial in path.parent.glob(pattern):
         # OSError: the file belongs to another user.
         with suppress(OSError), io.FileIO(os.open(partial, _TO_LOCK), "r+") as file:
-            if not (_is_left(file.fileno()) and _leads_to(partial, file.fileno())):
+            if not (_is_left(file.fileno()) and leads_to(partial, file.fileno())):
                 continue
             try:
                 partial.unlink()
@@ -148,14 +148,6 @@ def _is_left(handle: int) -> bool:
     except OSError:  # a file system without locks
         return state.st_mtime < time.time() - _LEFT_SECONDS
     return True
-
-
-def _leads_to(path: Path, handle: int) -> bool:
-    """Return whether a name leads to an open file."""
-    try:
-        return os.path.samestat(path.lstat(), os.fstat(handle))
-    except OSError:
-        return False
 
 
 def keep_mode(path: Path, handle: int, least: int = 0) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from pathlib import Path
 
 try:
     import fcntl
@@ -43,6 +44,17 @@ def lock(handle: int) -> None:
         raise _held() from error
     finally:
         os.lseek(handle, position, os.SEEK_SET)
+
+
+def leads_to(path: Path, handle: int) -> bool:
+    """Return whether a name leads to an open file.
+
+    handle: descriptor of the file.
+    """
+    try:
+        return os.path.samestat(path.lstat(), os.fstat(handle))
+    except OSError:
+        return False
 
 
 def _held() -> BlockingIOError:

@@ -74,6 +74,6 @@ def to_json(value: Any, *, indent: int | None = None) -> str:
 
 
 def json_escape(character: str) -> str:
-    """Return ``\\uXXXX``; beyond U+FFFF two of them, a surrogate pair."""
+    r"""Return ``\uXXXX``; beyond U+FFFF two of them, a surrogate pair."""
     units = character.encode("utf-16-be", "surrogatepass")
     return "".join(f"\\u{units[i]:02x}{units[i + 1]:02x}" for i in range(0, len(units), 2))

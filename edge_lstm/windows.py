@@ -1,8 +1,8 @@
-"""Texts that are longer than a model reads, in windows: pieces of about equal size, each classified
-by itself.
+"""Windows of texts that are longer than a model reads.
 
-The logits of a text are the mean of its windows' logits, each with the weight of its bytes. No
-engine takes part in this: a window is a text.
+A window is one of several pieces of about equal size, each classified by itself. The logits of a
+text are the mean of its windows' logits, each with the weight of its bytes. No engine takes part in
+this: a window is a text.
 """
 
 from __future__ import annotations

@@ -32,6 +32,25 @@ def imdb_folder() -> Path | None:
     return None
 
 
+LONGEST_NAME = 40  # characters of a value in the name of a test
+
+
+def pytest_make_parametrize_id(val: object) -> str:
+    """Name a case by its values, so that what fails says which one."""
+    if isinstance(val, (list, tuple)):
+        name = ",".join(map(pytest_make_parametrize_id, val))
+    elif isinstance(val, dict):
+        name = ",".join(f"{key}={pytest_make_parametrize_id(each)}" for key, each in val.items())
+    elif isinstance(val, bytes):
+        name = val.decode("ascii", "backslashreplace")
+    elif isinstance(val, signal.Signals):
+        name = val.name
+    else:
+        name = getattr(val, "__name__", str(val))
+    name = name.encode("unicode_escape").decode()
+    return name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}..."
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests that need what this machine lacks are skipped with the reason."""
     if imdb_folder() is None:

@@ -192,5 +192,7 @@ def member(
 ) -> tarfile.TarInfo:
     """What stands in a tar before a file."""
     info = tarfile.TarInfo(name)
-    info.size, info.type, info.linkname = size, kind, link
+    info.size = size
+    info.type = kind
+    info.linkname = link
     return info

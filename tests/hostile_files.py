@@ -204,7 +204,8 @@ DAMAGED = [
     metadata("labels nested 100,000 deep", "nested", labels="[" * 100_000 + "]" * 100_000),
     metadata("a label that steers a terminal", "control character", labels='["a","\\u001b[31m"]'),
     metadata("a label that ends for C", "control character", labels='["a\\u0000b","a\\u0000c"]'),
-    metadata("a C1 control character in a label", "control character", labels='["neg","\u009bpos"]'),
+    metadata("a C1 control character in a label", "control character",
+             labels='["neg","\u009bpos"]'),
     metadata("labels are no JSON", APART, labels="[1"),
     # Several labels per text.
     thresholds("one threshold for two labels", "one threshold per label", [0.5]),
@@ -213,8 +214,10 @@ DAMAGED = [
     thresholds("thresholds are a text", "not a list", "0.5"),
     thresholds("thresholds in a list", "not a list", [], multi_label="[]"),
     thresholds("no thresholds", "not those of its network", [], multi_label=None),
-    thresholds("thresholds of one label per text", "not those of its network", [0.5, 0.5], network=network()),
-    thresholds("a label that holds what joins labels", "holds '|'", [0.5, 0.5], labels='["neg|","pos"]'),
+    thresholds("thresholds of one label per text", "not those of its network", [0.5, 0.5],
+               network=network()),
+    thresholds("a label that holds what joins labels", "holds '|'", [0.5, 0.5],
+               labels='["neg|","pos"]'),
     # Text rule and vocabulary.
     metadata("no vocabulary", "'edge_lstm.vocabulary' is missing", vocabulary=None),
     metadata("a vocabulary longer than the network's", "another size", vocabulary=front_coded([*WORDS, "x1"])),
@@ -233,7 +236,8 @@ DAMAGED = [
     metadata("tokenizer settings are no JSON", APART, tokenizer="{"),
     metadata("no tokenizer settings", "missing", tokenizer="{}"),
     metadata("tokenizer settings are a list", "not an object", tokenizer="[]"),
-    metadata("subwords without their settings", "'words' is missing", tokenizer=tokenizer(rule="pieces-1")),
+    metadata("subwords without their settings", "'words' is missing",
+             tokenizer=tokenizer(rule="pieces-1")),
     *(metadata(f"{key} {value}", UNSUPPORTED, tokenizer=tokenizer(**{key: value}))
       for key, value in (("rule", "characters"), ("rule", "pieces-2"), ("lowercase", "turkish"),
                          ("padding", "left"), ("oov_id", 10**6), ("oov_id", -1), ("oov_id", None))),
@@ -244,7 +248,8 @@ DAMAGED = [
     metadata("network is no object", "network is not an object", network="7"),
     metadata("units without number", "hidden", network=network(hidden="x")),
     *(metadata(f"{key} {value}", says, network=network(**{key: value}))
-      for key, value, says in (("pooling", "attention", UNSUPPORTED), ("pooling", "mean", UNSUPPORTED),
+      for key, value,
+      says in (("pooling", "attention", UNSUPPORTED), ("pooling", "mean", UNSUPPORTED),
                                ("pooling", "max", UNSUPPORTED), ("hidden", 95, ASKED),
                                ("bidirectional", False, ASKED), ("ngram_words", 7, ASKED), ("ngram_slots", 7, ASKED),
                                ("ngram_words", 10**5, "out of range"), ("ngram_slots", 10**7, "out of range"),
@@ -258,11 +263,13 @@ DAMAGED = [
     *(metadata(f"format {number}", "made by a version before 1.0; export it again", format=number)
       for number in ("3", "10")),
     # The graph.
-    graph("200,000 operators", "far more fields", lambda g: g.node.extend([onnx.NodeProto()] * 200_000)),
+    graph("200,000 operators", "far more fields",
+          lambda g: g.node.extend([onnx.NodeProto()] * 200_000)),
     *(graph(f"a {value} in {name}", "not finite", replaced(name, lambda v, value=value: v * value))
       for name, value in (("head_b", np.nan), ("lstm_b", np.nan), ("head_w_scales", np.inf),
                           ("ngram_scales", np.nan), ("embedding_scale", np.nan))),
-    *(graph(f"{name} times {by}", "not above 0", replaced(name, lambda v, by=by: v * np.float32(by)))
+    *(graph(f"{name} times {by}", "not above 0",
+            replaced(name, lambda v, by=by: v * np.float32(by)))
       for name, by in (("embedding_scale", -1), ("lstm_w_scale", -1), ("lstm_r_scale", 0),
                        ("head_w_scales", 0), ("ngram_scales", -1))),
     Hostile("no graph", "another input (nothing)", lambda: edited(graph=b"")),
@@ -294,7 +301,8 @@ DAMAGED = [
     Hostile("zeros", "not an ONNX file", lambda: b"\0" * 10_000),
     Hostile("noise", "not an ONNX file", lambda: random.Random(1).randbytes(5000)),
     Hostile("ONNX of another project", "not a model file of edge-lstm", foreign),
-    *(Hostile(f"cut at {at}", "cut short", lambda at=at: DATA[:at]) for at in (100, 5000, len(DATA) - 1)),
+    *(Hostile(f"cut at {at}", "cut short", lambda at=at: DATA[:at])
+      for at in (100, 5000, len(DATA) - 1)),
     Hostile("a field that claims 2^60 bytes", "cut short",
             lambda: DATA[:20] + field(7, b"")[:1] + b"\xff" * 8 + b"\x0f"),
 ]
@@ -304,7 +312,8 @@ HARMFUL = [
     metadata("labels are numbers", "not a list of strings", labels="[0,1]"),
     metadata("a label twice", "repeated", labels='["a","a"]'),
     metadata("a label that is a lone surrogate", "surrogate", labels='["a","\\ud800"]'),
-    metadata("another rule for unknown words", "unknown_words", tokenizer=subwords(unknown_words="none")),
+    metadata("another rule for unknown words", "unknown_words",
+             tokenizer=subwords(unknown_words="none")),
     metadata("a word that stands for what could not be read", "U+FFFD",
              vocabulary=front_coded([*WORDS[:-1], "caf\ufffd"])),
     metadata("a word twice", "repeated", vocabulary=front_coded([*WORDS[:-1], WORDS[0]])),
@@ -328,9 +337,11 @@ HARMFUL = [
     Hostile("a metadata key twice", "twice",
             lambda: edited(after=entry("edge_lstm.labels", '["pos","neg"]'))),
     Hostile("two graphs", "two graphs", lambda: edited(after=field(7, MODEL.onnx.graph))),
-    Hostile("an opset twice", "two opsets", lambda: edited(after=field(8, field(1, b"") + field(2, 13)))),
+    Hostile("an opset twice", "two opsets",
+            lambda: edited(after=field(8, field(1, b"") + field(2, 13)))),
     Hostile("local functions", "is unexpected", lambda: edited(after=field(25, field(1, b"Add")))),
-    Hostile("operators of another domain", "another domain", lambda: edited(opsets={"": 17, "com.evil": 1})),
+    Hostile("operators of another domain", "another domain",
+            lambda: edited(opsets={"": 17, "com.evil": 1})),
     *(graph(f"an input with {name}", "has another input", other_value("input", **changes))
       for name, changes in (("another name", {"name": "tokens"}),
                             ("another type", {"elem_type": TensorProto.INT64}),
@@ -340,10 +351,12 @@ HARMFUL = [
                             ("a batch of 1,000,000,000", {"shape": [10**9, 600]}))),
     graph("an input of 200,000,000 columns", "another length",
           other_value("input", shape=["batch", 200_000_000])),
-    *(graph(f"an output with {name}", "output is not probabilities", other_value("output", **changes))
+    *(graph(f"an output with {name}", "output is not probabilities",
+            other_value("output", **changes))
       for name, changes in (("another name", {"name": "logits"}),
                             ("another type", {"elem_type": TensorProto.DOUBLE}),
-                            ("no axes", {"shape": []}), ("three columns", {"shape": ["batch", 3]}))),
+                            ("no axes", {"shape": []}),
+                            ("three columns", {"shape": ["batch", 3]}))),
     graph("two outputs", "output is not probabilities", lambda g: g.output.extend([g.output[0]])),
     graph("a sparse constant", "sparse", lambda g: g.sparse_initializer.add()),
     graph("a constant made of nothing", f"'ConstantOfShape' {OPERATOR}",
@@ -357,7 +370,8 @@ HARMFUL = [
     graph("signs the other way round", "is not -1 and 1", replaced("signs", lambda v: -v)),
     graph("a zero point of 3", "is not 0", replaced("lstm_w_zero", lambda v: v + np.int8(3))),
     graph("a maximum above 0", "is not 0", replaced("zero_float", lambda v: v + np.float32(1))),
-    graph("two constants of one name", "of one name", lambda g: g.initializer.append(constant("head_b")(g))),
+    graph("two constants of one name", "of one name",
+          lambda g: g.initializer.append(constant("head_b")(g))),
     metadata("a name with two values", "two values", network=network()[:-1] + ',"hidden":30}'),
     # What only the run shows.
     graph("all memory asked for", "needs more memory", asks_for_memory(2_000_000)),

@@ -47,7 +47,8 @@ for row in classifier.probabilities(request["texts"], batch_size=request["batch_
 @dataclass(frozen=True)
 class Cpu:
     """An emulated CPU. exact: whether its answers must be the same bits as an AVX2 or AVX-512
-    machine's."""
+    machine's.
+    """
 
     name: str
     emulator: str
@@ -93,7 +94,8 @@ def build_wheel(folder: Path) -> Path:
 
 def prepare(folder: Path) -> None:
     """Everything the checks need, under ``folder``: a package folder for each architecture, an
-    arm64 root."""
+    arm64 root.
+    """
     wheel = build_wheel(folder / "wheel")
     pip = (sys.executable, "-m", "pip", "install", "-q", "--upgrade")
     _run(*pip, "--target", folder / "packages-x86_64", wheel)
@@ -119,7 +121,8 @@ def prepare(folder: Path) -> None:
 
 def refresh(folder: Path) -> None:
     """Puts the package of this checkout, as its wheel holds it, into the folders that ``prepare``
-    made."""
+    made.
+    """
     wheel = build_wheel(folder / "wheel")
     for packages in (folder / "packages-x86_64", folder / "packages-aarch64"):
         shutil.rmtree(packages / "edge_lstm", ignore_errors=True)
@@ -154,7 +157,8 @@ def command_for(cpu: Cpu | None, folder: Path) -> tuple[list[str], dict[str, str
 
 def answers(cpu: Cpu | None, folder: Path, texts: Sequence[str], batch_size: int = 1) -> Answers:
     """Return the probabilities of the texts on this CPU, exact to the bit: float64 [texts,
-    labels]."""
+    labels].
+    """
     command, environment = command_for(cpu, folder)
     request = {"texts": list(texts), "batch_size": batch_size}
     line = [*command, "-c", ANSWER]
@@ -209,7 +213,8 @@ def compare(mine: Answers, theirs: Answers) -> Difference:
 
 def holds(cpu: Cpu, difference: Difference) -> bool:
     """Whether the promise holds: the same bits, or within the tolerance and no label flipped beyond
-    it."""
+    it.
+    """
     if cpu.exact:
         return difference.identical
     return difference.largest <= TOLERANCE and difference.far == 0

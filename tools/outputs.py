@@ -45,7 +45,8 @@ def shown(block: str) -> list[tuple[str, str]]:
 
 def output_of(command: str, folder: Path) -> str:
     """Return what a command prints at 80 columns. SystemExit where it fails, as none of a page
-    does."""
+    does.
+    """
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
         ["/bin/bash", "-c", command], cwd=folder, env={**os.environ, "PATH": path, "COLUMNS": "80"},
@@ -84,7 +85,8 @@ def same(old: str, new: str, kind: str | None) -> bool:
 
 def refreshed(page: Path, *, long: bool, differences: list[tuple[str | None, str]]) -> str:
     """A page with its outputs made anew; what is not as it was is added to ``differences``, with
-    its kind."""
+    its kind.
+    """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for linked in ("examples", "export", "benchmarks"):

@@ -37,8 +37,10 @@ def version(root: Path = ROOT) -> str:
 
 def missing(root: Path = ROOT, tag: str | None = None) -> list[str]:
     """Return what keeps the sources at ``root`` from being released under the name ``tag``, a line
-    each."""
-    number, heading = version(root), _first(r"^## (.+)$", root / "CHANGELOG.md")
+    each.
+    """
+    number = version(root)
+    heading = _first(r"^## (.+)$", root / "CHANGELOG.md")
     cited = _first(r"^version: (.+)$", root / "CITATION.cff")
     project = (root / "pyproject.toml").read_text(encoding="utf-8")
     checks = {
@@ -59,7 +61,8 @@ def missing(root: Path = ROOT, tag: str | None = None) -> list[str]:
 
 def install(dist: Path, root: Path = ROOT) -> None:
     """Installs the wheel and the sdist in ``dist`` where nothing else is. SystemExit where one is
-    not fit."""
+    not fit.
+    """
     number = version(root)
     (wheel,) = dist.glob("*.whl")
     (sdist,) = dist.glob("*.tar.gz")

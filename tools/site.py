@@ -211,7 +211,8 @@ def relinked(markdown: str, page: Path) -> str:
 
 def on_config(config: Any) -> Any:
     """MkDocs: the version in the header, and the repository's address where the package names
-    one."""
+    one.
+    """
     config.site_name = f"edge-lstm {edge_lstm.__version__}"
     named = metadata("edge-lstm").get_all("Project-URL") or ()
     config.repo_url = dict(url.split(", ", 1) for url in named).get("Repository")

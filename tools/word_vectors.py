@@ -31,8 +31,12 @@ from edge_lstm.text import FIRST_WORD_ID
 
 Floats = npt.NDArray[np.float32]
 WIDTH = 96
-SENTENCES, PER_REVIEW = 60_000, 2  # at most, drawn at random
-SHORTEST, LONGEST = 4, 24  # of a sentence, in words
+# at most, drawn at random
+SENTENCES = 60_000
+PER_REVIEW = 2
+# of a sentence, in words
+SHORTEST = 4
+LONGEST = 24
 HALF_SURE = 10.0  # a word of so many sentences says half of what a frequent one does
 REACH = 2.0  # standard deviations: the largest of a value's levels
 OFTEN = 10  # sentences: such words give the vectors their size
@@ -40,7 +44,8 @@ OFTEN = 10  # sentences: such words give the vectors their size
 
 def packed(values: Floats) -> tuple[npt.NDArray[np.uint8], Floats]:
     """values: float32 [words, width] → codes: uint8 [words, width * 3 / 8], scales: float32
-    [width]."""
+    [width].
+    """
     scales = np.sqrt((values**2).mean(axis=0)).astype(np.float32) * np.float32(
         2 * REACH / (2**BITS - 1)
     )
@@ -71,7 +76,8 @@ def components(values: Floats, width: int) -> Floats:
 
 def added(texts: Sequence[str], vectors: Floats, pretrained: PretrainedWords) -> Floats:
     """Return what each word adds to the vectors of texts: float32 [words, WIDTH], longer the surer
-    it is."""
+    it is.
+    """
     words = pretrained.words
     place = {word: i for i, word in enumerate(words)}
     weighted = pretrained.embeddings(words, FIRST_WORD_ID + len(words)).weighted[FIRST_WORD_ID:]

@@ -77,7 +77,7 @@ def command(
     from edge_lstm.evaluation.evaluate import evaluate, parse_label_map
     from edge_lstm.evaluation.sources import load_labelled, read_foreign
     from edge_lstm.questions import parse_models
-    from edge_lstm.tables.schema import ReadOptions
+    from edge_lstm.tables.labelled import LabelOptions
 
     *models, data = files
     if model:
@@ -108,17 +108,16 @@ def command(
     for name, (first, *_) in classifiers.items():
         # Here its error comes before the data is read, which may take long.
         first.threshold(abstain=abstain, threshold=threshold)
-        labelled[name] = load_labelled(
-            data,
-            split=split,
-            options=ReadOptions(
-                text_column, label_column=name or label_column, format=input_format
-            ),
+        reading = LabelOptions(
+            text_column,
+            label_column=name or label_column,
+            format=input_format,
             label_separator=label_separator,
             label_columns=options.column_names(label_columns),
             multi_label=first.model.thresholds is not None or None,
             skip_unlabelled=bool(name),
         )
+        labelled[name] = load_labelled(data, split=split, options=reading)
     others = read_foreign(foreign) if foreign else ()
     total = sum(
         (len(labelled[name].texts) + len(others)) * len(of_question)

@@ -100,7 +100,6 @@ def command(
     complete; --resume continues a run.
 
     Examples:
-
         edge-lstm score reviews.csv -o scored.csv
 
         edge-lstm score tickets.csv -m team=team.onnx -m urgent=urgent.onnx -o scored.csv

@@ -1,4 +1,4 @@
-"""Does this device run a model, and run it right?
+"""Checks of a device: whether it runs a model, and runs it right.
 
 checks.py      the checks, the verdict, the advice; standard library only
 engines.py     the comparison of both engines

@@ -1,4 +1,4 @@
-"""The comparison of the two engines: do they give texts the same probabilities?
+"""The comparison of the two engines, which must give texts the same probabilities.
 
 ONNX Runtime runs the graph of a model file. The native engine takes the weights alone and computes
 what the metadata say. A file made by hand can make the two differ.

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from edge_lstm.errors import DataError
-from edge_lstm.tables.labelled import LabelledTexts, read_labelled
-from edge_lstm.tables.reader import DEFAULT_OPTIONS, TAR_SUFFIXES, named, read_rows
-from edge_lstm.tables.schema import ReadOptions
+from edge_lstm.tables.labelled import (
+    DEFAULT_LABEL_OPTIONS,
+    LabelledTexts,
+    LabelOptions,
+    read_labelled,
+)
+from edge_lstm.tables.reader import TAR_SUFFIXES, named, read_rows
 
 DEFAULT_SPLIT = "test"
 
@@ -18,11 +21,7 @@ def load_labelled(
     source: str,
     *,
     split: str | None = None,
-    options: ReadOptions = DEFAULT_OPTIONS,
-    label_separator: str | None = None,
-    label_columns: Sequence[str] = (),
-    multi_label: bool | None = None,
-    skip_unlabelled: bool = False,
+    options: LabelOptions = DEFAULT_LABEL_OPTIONS,
 ) -> LabelledTexts:
     """Read the texts and label names of a source.
 
@@ -30,7 +29,6 @@ def load_labelled(
         each split; or, with edge-lstm[train], ``imdb`` or its tar.
     split: name of one split; None for the test texts, or for all texts of a source without splits.
     options: how a file or folder is read.
-    label_separator, label_columns, multi_label, skip_unlabelled: see read_labelled.
 
     Raise DataError. Raise MissingPackageError if the workstation's packages are needed and not
     installed.
@@ -40,19 +38,12 @@ def load_labelled(
         named(options.format)
     if (source == "imdb" and not path.exists()) or source.lower().endswith(TAR_SUFFIXES):
         labelled = _from_dataset(source, split or DEFAULT_SPLIT)
-        return replace(labelled, multi_label=bool(multi_label))
+        return replace(labelled, multi_label=bool(options.multi_label))
     part = path / (split or DEFAULT_SPLIT)
     if split is not None and not part.is_dir():
         kind = f"has no split {split!r}" if path.is_dir() else "has no splits"
         raise DataError(f"{source} {kind}; leave --split out")
-    return read_labelled(
-        [part if part.is_dir() else path],
-        options=options,
-        label_separator=label_separator,
-        label_columns=label_columns,
-        multi_label=multi_label,
-        skip_unlabelled=skip_unlabelled,
-    )
+    return read_labelled([part if part.is_dir() else path], options=options)
 
 
 def read_foreign(path: Path) -> tuple[str, ...]:

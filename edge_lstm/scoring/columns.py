@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from edge_lstm.answering import check_top, check_windows
+from edge_lstm.answering import check_label, check_top, check_windows
 from edge_lstm.errors import DataError
 from edge_lstm.modelfile import EMBEDDED, ModelFile
 from edge_lstm.parameters import check_numbers, instance, whole
@@ -241,10 +241,7 @@ def resolve_options(options: ScoreOptions, model: ModelFile) -> ScoreOptions:
     for option in ("all_probabilities", "only_abstained", "windows"):
         instance(option, getattr(options, option), bool)
     for label in options.only_label:
-        if label not in model.labels:
-            raise DataError(
-                f"the model has no label {label!r}; its labels are {', '.join(model.labels)}"
-            )
+        check_label(label, model.labels)
     check_top(top, len(model.labels))
     check_windows(options.windows, options.unfamiliar)
     model.choose_unfamiliar_threshold(options.unfamiliar)

@@ -19,7 +19,7 @@ from typing import Any, BinaryIO, cast
 from edge_lstm import atomic
 from edge_lstm.atomic import ASSEMBLED, JOURNAL, JOURNAL_NEW, PARTIAL
 from edge_lstm.errors import DataError, OutputError
-from edge_lstm.os_file import NO_FOLLOW, NO_WAIT, lock
+from edge_lstm.os_file import NO_FOLLOW, NO_WAIT, leads_to, lock
 from edge_lstm.scoring.journal import Entry, read_journal, write_errors, write_journal
 
 # Bytes that are read at once to check what an unfinished run has written.
@@ -261,7 +261,7 @@ class FileOutput:
                         hint = "wait for it or choose another output"
                         raise OutputError(f"another run is writing {self.path}; {hint}") from None
                 # Another run may have finished before the lock. Then this is its output by now.
-                if self._leads_to(file.fileno()):
+                if leads_to(self.partial, file.fileno()):
                     if os.fstat(file.fileno()).st_nlink > 1:
                         raise self._foreign("another file too (a hard link)")
                     unless_locked.pop_all()
@@ -271,15 +271,9 @@ class FileOutput:
     def _foreign(self, what: str) -> OutputError:
         return OutputError(f"{self.partial} is {what}; move it away or choose another output")
 
-    def _leads_to(self, handle: int) -> bool:
-        try:
-            return os.path.samestat(os.lstat(self.partial), os.fstat(handle))
-        except OSError:
-            return False
-
     def _is_mine(self) -> bool:
         """Return whether the partial file still has its name."""
-        return not self._file.closed and self._leads_to(self.descriptor)
+        return not self._file.closed and leads_to(self.partial, self.descriptor)
 
 
 def _standard_output() -> BinaryIO:

@@ -24,6 +24,26 @@ _FLAGS = {"0": False, "1": True, "0.0": False, "1.0": True, "false": False, "tru
 TextAndLabels = tuple[str, tuple[str, ...]]
 
 
+@dataclass(frozen=True)
+class LabelOptions(ReadOptions):
+    """Options for reading labelled inputs.
+
+    label_separator: between labels in one value.
+    label_columns: the names or numbers of the columns of 0 and 1.
+    multi_label: whether texts may have several labels; None: as the data are. If true,
+        LABEL_JOINT is the default separator.
+    skip_unlabelled: leave rows without a label out: they answer other questions.
+    """
+
+    label_separator: str | None = None
+    label_columns: Sequence[str] = ()
+    multi_label: bool | None = None
+    skip_unlabelled: bool = False
+
+
+DEFAULT_LABEL_OPTIONS = LabelOptions()
+
+
 class Columns(NamedTuple):
     """The columns of a table that are read.
 
@@ -56,13 +76,7 @@ class LabelledTexts:
 
 
 def read_labelled(
-    paths: str | Path | Sequence[str | Path],
-    *,
-    options: ReadOptions = DEFAULT_OPTIONS,
-    label_separator: str | None = None,
-    label_columns: Sequence[str] = (),
-    multi_label: bool | None = None,
-    skip_unlabelled: bool = False,
+    paths: str | Path | Sequence[str | Path], *, options: LabelOptions = DEFAULT_LABEL_OPTIONS
 ) -> LabelledTexts:
     """Read labelled data.
 
@@ -75,17 +89,13 @@ def read_labelled(
     joins them, in a column of 0 and 1 for each label, or as several ``__label__x`` before the text.
 
     paths: files, globs, folders, or ``-`` for standard input.
-    label_separator: between labels in one value.
-    label_columns: the names or numbers of the columns of 0 and 1.
-    multi_label: whether texts may have several labels; None: as the data are. If true,
-        LABEL_JOINT is the default separator.
-    skip_unlabelled: leave rows without a label out: they answer other questions.
 
     Raises DataError with file and row if a row has no text, has no label and needs one, or has
     labels of an unknown form; TypeError if an option has the wrong type.
     """
     given = [paths] if isinstance(paths, (str, Path)) else list(paths)
-    inputs, reader = _open(given, options, label_separator, label_columns, multi_label=multi_label)
+    inputs = open_inputs(given, options=options)
+    reader = _LabelReader(inputs, options)
     texts: list[str] = []
     labels: list[tuple[str, ...]] = []
     first = ""  # file and number of the first row without a label
@@ -94,7 +104,7 @@ def read_labelled(
         if labelled is None:
             continue
         text, names = labelled
-        if skip_unlabelled and not names:
+        if options.skip_unlabelled and not names:
             continue
         texts.append(text)
         labels.append(names)
@@ -102,7 +112,7 @@ def read_labelled(
             first = f"{row.source} row {row.number}: {reader.lacking}"
     unlabelled = labels.count(())
     if len(texts) == unlabelled and (reader.multi_label or not texts):
-        where = f" in the column {options.label_column}" if skip_unlabelled else ""
+        where = f" in the column {options.label_column}" if options.skip_unlabelled else ""
         raise DataError(f"{inputs.sources[0].name} has no labelled row{where}; check the file")
     if reader.multi_label:
         return LabelledTexts(texts, labels, multi_label=True, columns=reader.columns)
@@ -114,32 +124,12 @@ def read_labelled(
     return LabelledTexts(texts, [names[:1] for names in labels], columns=reader.columns)
 
 
-def check_columns(
-    path: str | Path,
-    *,
-    options: ReadOptions = DEFAULT_OPTIONS,
-    label_separator: str | None = None,
-    label_columns: Sequence[str] = (),
-) -> None:
+def check_columns(path: str | Path, options: LabelOptions) -> None:
     """Check the columns of a file, without its rows.
 
     Raises as :func:`read_labelled`.
     """
-    _open([path], options, label_separator, label_columns, multi_label=None)
-
-
-def _open(
-    paths: Sequence[str | Path],
-    options: ReadOptions,
-    label_separator: str | None,
-    label_columns: Sequence[str],
-    *,
-    multi_label: bool | None,
-) -> tuple[Inputs, _LabelReader]:
-    inputs = open_inputs(paths, options=options)
-    column = options.label_column
-    flags = tuple(label_columns)
-    return inputs, _LabelReader(inputs, column, label_separator, flags, multi_label=multi_label)
+    _LabelReader(open_inputs([path], options=options), options)
 
 
 def has_labels(path: Path, *, options: ReadOptions = DEFAULT_OPTIONS) -> bool:
@@ -183,24 +173,16 @@ def _label_column(schema: Schema) -> int | None:
 class _LabelReader:
     """A reader of the labels of rows.
 
-    column: the label column, as the caller names it.
-    separator: between labels in one value.
-    flags: the columns of 0 and 1, as the caller names them.
-    multi_label: whether rows may have several labels. None if the data decide: then, as an
-        attribute, whether a row that was read had several.
+    multi_label: whether rows may have several labels, or a row that was read had several.
     lacking: the error for a row without a label.
     columns: the columns that are read, if labels stand in columns.
     """
 
-    def __init__(
-        self,
-        inputs: Inputs,
-        column: str | None,
-        separator: str | None,
-        flags: tuple[str, ...],
-        *,
-        multi_label: bool | None,
-    ) -> None:
+    def __init__(self, inputs: Inputs, options: LabelOptions) -> None:
+        column = options.label_column
+        separator = options.label_separator
+        flags = options.label_columns
+        multi_label = options.multi_label
         schema = inputs.schema
         where = inputs.sources[0].name
         if separator is not None and not separator.strip():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import TypeAlias
 
 from edge_lstm.errors import DataError
@@ -65,7 +65,7 @@ class ReadOptions:
 
         Raises TypeError if an option is not a string, DataError if the delimiter cannot be one.
         """
-        check_strings(**asdict(self))
+        check_strings(**{each.name: getattr(self, each.name) for each in fields(ReadOptions)})
         value = self.delimiter
         if value is not None and (len(value) != 1 or not value.isascii() or value in '\r\n"'):
             raise DataError(

@@ -34,7 +34,7 @@ SILENCE_SECONDS = 2.0  # after which verbose=1 shows an epoch
 
 
 class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """A small LSTM beside n-grams, trained from labelled texts, and exported to one ONNX file.
+    """A small LSTM and n-grams, trained from labelled texts, and exported to one ONNX file.
 
     >>> model = TextClassifier().fit(texts, labels)                         # doctest: +SKIP
     >>> model.predict(["Where is my card?"])                                # doctest: +SKIP
@@ -94,9 +94,11 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     ) -> TextClassifier:
         """Train on texts and their labels.
 
-        X: texts, a list, array or pandas Series of str. y: a label per text; or several, as a list
-        of sets or an indicator matrix [n, L]. unlabelled: further texts, which the teachers label.
-        Raises DataError.
+        X: texts, a list, array or pandas Series of str.
+        y: a label per text; or several, as a list of sets or an indicator matrix [n, L].
+        unlabelled: further texts, which the teachers label.
+
+        Raise DataError.
         """
         dataset = checked(dataset_from(X, y, unlabelled=unlabelled))
         with quiet_thread():
@@ -122,8 +124,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def _callbacks(self, plan: Plan) -> Callbacks:
-        """Return what the training calls: the callback, and what shows progress on standard
-        error."""
+        """Return what the training calls: the callback, and the progress on standard error."""
         verbose = whole(
             "verbose", int(self.verbose) if isinstance(self.verbose, bool) else self.verbose, 0
         )
@@ -168,14 +169,20 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     @property
     def report(self) -> dict[str, Any]:
-        """How the network came about and what it reached: data, teachers, validation, warnings;
-        plain values. Raises NotFittedError before :meth:`fit`."""
+        """How the network came about and what it reached, as plain values.
+
+        It has the data, the teachers, the validation and the warnings.
+
+        Raise NotFittedError before :meth:`fit`.
+        """
         check_is_fitted(self)
         return self.result_.checkpoint.training
 
     def predict_proba(self, X: Any) -> npt.NDArray[np.float32]:  # noqa: N803
-        """X: texts → float32 [n, L], probabilities of ``classes_``; rows sum to 1 unless a text may
-        have several labels."""
+        """Return probabilities of ``classes_``: float32 [n, L].
+
+        X: texts. Rows sum to 1 unless a text may have several labels.
+        """
         check_is_fitted(self)
         checkpoint = self.result_.checkpoint
         rows = [checkpoint.tokenizer.encode_text(str(text)).ids for text in X]
@@ -183,8 +190,11 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             return predict_probabilities(checkpoint.network, rows)
 
     def predict(self, X: Any) -> Any:  # noqa: N803
-        """X: texts → the label of each, of the type that was learnt; if a text may have several
-        labels a list of sets, or an indicator matrix, int64 [n, L], if that was learnt."""
+        """Return the label of each text, of the type that was learnt.
+
+        X: texts. If a text may have several labels: a list of sets, or an indicator matrix, int64
+        [n, L], if that was learnt.
+        """
         answers = self.predict_proba(X)
         if not self.multi_label_:
             return self.classes_[answers.argmax(axis=1)]
@@ -194,11 +204,15 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return [set(self.classes_[row].tolist()) for row in has]
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:  # noqa: N803
-        """The share of texts whose prediction is right, of several labels all of them; 0 to 1."""
+        """Return the share of texts whose prediction is right, 0 to 1.
+
+        If a text has several labels, all must be right.
+        """
         check_is_fitted(self)
         if self.indicator_ or not self.multi_label_:
             return float(super().score(X, y, sample_weight))
-        right = [labels == set(map(str, truth)) for labels, truth in zip(self.predict(X), y)]
+        predicted = self.predict(X)
+        right = [labels == set(map(str, truth)) for labels, truth in zip(predicted, y)]
         return float(np.average(right, weights=sample_weight))
 
     def export(
@@ -218,7 +232,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             any it holds no text of the data.
         any_size: write an int8 file that is larger than the plan's kb, too.
 
-        Raises CheckError if a gate fails or the file is too large, DataError, OutputError.
+        Raise CheckError if a gate fails or the file is too large, DataError, OutputError.
         """
         from edge_lstm_export.onnx.export import export
 
@@ -234,8 +248,10 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return Path(path)
 
     def save(self, path: str | Path) -> Path:
-        """Write the checkpoint, from which ``edge-lstm export`` makes a model file. Raises
-        OutputError."""
+        """Write the checkpoint, from which ``edge-lstm export`` makes a model file.
+
+        Raise OutputError.
+        """
         check_is_fitted(self)
         save_checkpoint(self.result_.checkpoint, Path(path))
         return Path(path)

@@ -8,11 +8,23 @@ field.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from edge_lstm.errors import DataError
+from edge_lstm.layers import (
+    MAX_DIMENSIONS,
+    Dense,
+    Layer,
+    Lstm,
+    Padding,
+    check_layers,
+    dense_of,
+    layers_from,
+    lstms_of,
+    values_for_head,
+)
 from edge_lstm.model_checks import MAX_IDS, MAX_LABELS, MAX_LENGTH, MAX_NGRAMS
 from edge_lstm.printable import CONTROL_CHARACTER
 from edge_lstm.text import DEFAULT_LENGTH
@@ -31,6 +43,11 @@ SENTIMENT = "sentiment"
 SMALL_SENTIMENT = "sentiment-small"
 
 
+def is_transformer(source: str | None) -> bool:
+    """Return whether the teacher that is asked for is a transformer: a folder, or a hub name."""
+    return source is not None and source != NO_TEACHER and not is_model_file(source)
+
+
 def is_model_file(source: str) -> bool:
     """Return whether the name names a model file, not a transformer."""
     # A checkpoint is refused as a model file, not looked for on the hub.
@@ -38,57 +55,79 @@ def is_model_file(source: str) -> bool:
     return is_file or source in (SENTIMENT, SMALL_SENTIMENT)
 
 
-def between(
-    default: Any, least: float, most: float, *, above: bool = False, below: bool = False
-) -> Any:
-    """A field of :class:`Options` whose number lies from ``least`` to ``most``. above, below: that
-    end itself is excluded."""
-    return field(default=default, metadata={"range": (least, most, above, below)})
+@dataclass(frozen=True)
+class Range:
+    """The numbers that a field of :class:`Options` may have: ``least`` to ``most``.
+
+    above, below: that end itself is excluded.
+    """
+
+    least: float
+    most: float
+    above: bool = False
+    below: bool = False
+
+    def __contains__(self, value: float) -> bool:
+        if not self.least <= value <= self.most:
+            return False
+        return not ((self.above and value == self.least) or (self.below and value == self.most))
+
+    def __str__(self) -> str:
+        start = "above" if self.above else "from"
+        end = "to below" if self.below else "to"
+        return f"{start} {self.least:,} {end} {self.most:,}"
+
+
+Share = Annotated[float, Range(0, 1)]
+ShareBelowOne = Annotated[float, Range(0, 1, below=True)]
+ShareAboveZero = Annotated[float, Range(0, 1, above=True)]
+Positive = Annotated[float, Range(0, 1e6, above=True)]
+NonNegative = Annotated[float, Range(0, 1e6)]
+SmallCount = Annotated[int, Range(1, 1000)]
+Count = Annotated[int, Range(1, 10**6)]
+LargeCount = Annotated[int, Range(1, 10**12)]
+Width = Annotated[int, Range(1, 4096)]
+Seed = Annotated[int, Range(0, 2**63 - 1)]
 
 
 class Options:
     """The base of frozen dataclasses whose values are of the declared types and ranges."""
 
     def __post_init__(self) -> None:
-        types = get_type_hints(type(self))
+        """Raise DataError for a value of another type, or out of its range."""
+        types = get_type_hints(type(self), include_extras=True)
         for option in fields(self):  # type: ignore[arg-type] # every subclass is a dataclass
-            if (value := getattr(self, option.name)) is not None or option.default is not None:
-                _check(option.name, value, types[option.name], option.metadata.get("range"))
+            _check(option.name, getattr(self, option.name), types[option.name])
 
 
-def _check(
-    name: str, value: Any, kind: Any, limits: tuple[float, float, bool, bool] | None
-) -> None:
+def _check(name: str, value: Any, kind: Any) -> None:
+    limits = None
+    if get_origin(kind) is Annotated:
+        kind, limits = get_args(kind)
     if type(None) in get_args(kind):
-        kind = next(each for each in get_args(kind) if each is not type(None))
-    if kind is str:
-        if not isinstance(value, str):
-            raise DataError(f"{name} must be text, not {value!r:.40}")
-    elif kind is bool:
-        if type(value) is not bool:
-            raise DataError(f"{name} must be true or false, not {value!r:.40}")
-    elif get_origin(kind) is Literal:
-        if value not in get_args(kind):
-            raise DataError(f"{name} must be one of {', '.join(get_args(kind))}, not {value!r:.40}")
-    elif limits is not None:
-        if type(value) is not int and (
-            kind is int or type(value) is not float or not math.isfinite(value)
-        ):
-            raise DataError(
-                f"{name} must be a {'whole ' if kind is int else ''}number, not {value!r:.40}"
-            )
-        least, most, above, below = limits
-        if not least <= value <= most or (above and value == least) or (below and value == most):
-            start = "above" if above else "from"
-            end = "to below" if below else "to"
-            raise DataError(f"{name} must be {start} {least:,} {end} {most:,}, not {value}")
+        if value is None:
+            return
+        kind = get_args(kind)[0]
+    if kind is str and not isinstance(value, str):
+        raise DataError(f"{name} must be text, not {value!r:.40}")
+    if kind is bool and type(value) is not bool:
+        raise DataError(f"{name} must be true or false, not {value!r:.40}")
+    if get_origin(kind) is Literal and value not in get_args(kind):
+        raise DataError(f"{name} must be one of {', '.join(get_args(kind))}, not {value!r:.40}")
+    if limits is None:
+        return
+    if kind is int and type(value) is not int:
+        raise DataError(f"{name} must be a whole number, not {value!r:.40}")
+    if type(value) not in (int, float) or not math.isfinite(value):
+        raise DataError(f"{name} must be a number, not {value!r:.40}")
+    if value not in limits:
+        raise DataError(f"{name} must be {limits}, not {value}")
 
 
 def from_plain(kind: type[T], values: object, where: str) -> T:
-    """A frozen dataclass of plain values, and of others like it, from a mapping that names each
-    field.
+    """Make a frozen dataclass of plain values, and the ones within it, from a mapping.
 
-    Raises DataError, which says ``where``, for an unknown name, a missing one, or a value out of
+    Raise DataError, which says ``where``, for an unknown name, a missing one, or a value out of
     range.
     """
     types = get_type_hints(kind)
@@ -110,8 +149,9 @@ def from_plain(kind: type[T], values: object, where: str) -> T:
 
 @dataclass(frozen=True)
 class SourceFile(Options):
-    """A model file to start from. source: its path, a name of the package's, or "" for none.
+    """A model file to start from.
 
+    source: its path, a name of the package's, or "" for none.
     sha256: digest of the file at that path, so that a plan always means the same file.
     """
 
@@ -126,9 +166,12 @@ class SourceFile(Options):
 
 @dataclass(frozen=True)
 class TeacherOptions(SourceFile):
-    """A teacher. kind: ``linear``; ``model``, a model file; ``probe``, ``fine-tuned`` or
-    ``classifier``, a
-    transformer. source: its path or name, "" for the linear one."""
+    """A teacher.
+
+    kind: ``linear``; ``model``, a model file; ``probe``, ``fine-tuned`` or ``classifier``, a
+        transformer.
+    source: its path or name, "" for the linear one.
+    """
 
     kind: TeacherKind = "linear"
 
@@ -157,16 +200,16 @@ class TeacherOptions(SourceFile):
 class DataOptions(Options):
     """How sources are read.
 
-    test: a labelled file of test texts; test_share: without it and without a test split in the
-        source, this share of each label's texts is held out, drawn by ``seed``; None: a tenth, of
-        2,000 texts or more.
+    test: a labelled file of test texts.
+    test_share: without it and without a test split in the source, this share of each label's texts
+        is held out, drawn by ``seed``; None: a tenth, of 2,000 texts or more.
     input_format, text_column, label_column: of labelled files that do not say them themselves.
     label_separator, label_columns: of texts with several labels, see tables.labelled.read_labelled.
     skip_unlabelled: leave rows without a label out.
     """
 
     test: Path | None = None
-    test_share: float | None = between(None, 0, 1, below=True)
+    test_share: Annotated[float | None, Range(0, 1, below=True)] = None
     seed: int = 0
     unlabelled: bool = False
     input_format: str | None = None
@@ -179,46 +222,78 @@ class DataOptions(Options):
 
 @dataclass(frozen=True)
 class TextOptions(Options):
-    """rule: how a text becomes words (edge_lstm.text): Keras's, or words with subwords for unknown
-    ones.
-    length: ids of a text that the model reads, its last ones."""
+    """How a text becomes ids.
+
+    rule: of words (edge_lstm.text): Keras's, or words with subwords for unknown ones.
+    length: ids of a text that the model reads, its last ones.
+    """
 
     rule: Rule = "subwords"
-    length: int = between(DEFAULT_LENGTH, 1, MAX_LENGTH)
+    length: Annotated[int, Range(1, MAX_LENGTH)] = DEFAULT_LENGTH
 
 
 @dataclass(frozen=True)
 class NetworkConfig(Options):
-    """Everything that fixes the network's shape.
+    """Everything that fixes a network's shape.
 
     num_words: ids below it are in use (``num_words`` of ``keras.datasets.imdb``); the embedding has
         one row more, as in Keras's example.
-    pooling: what the head reads of the LSTM: the ``last`` state of each direction, or the mean and
-        the maximum of its outputs over the text's own tokens.
-    labels: 2 gives one logit with a sigmoid, more give a softmax.
-    multi_label: a text may have several labels, or none: one logit with a sigmoid for each label.
-    dropout: probability, in training, on the embedding and on what the head reads of the LSTM.
+    embedding_dim: width of the embedding; 0 if there is no LSTM to read it.
+    layers: LSTMs, then hidden dense layers; the head reads the last of them.
     ngram_words: ids that have an n-gram vector, from 2 on.
     ngram_slots: n-gram vectors of word pairs; a few of the slots stay empty.
     ngram_dim: width of an n-gram vector; 0 if there are none.
+    padding: ``none``: the LSTM reads the ids of a text alone. ``front``, ``behind``: it reads
+        ``length`` ids of each text, with padding before its own, or after them.
+    labels: 2 gives one logit with a sigmoid, more give a softmax.
+    multi_label: a text may have several labels, or none: one logit with a sigmoid for each label.
     """
 
-    num_words: int = between(5000, 5, MAX_IDS)
-    embedding_dim: int = between(32, 1, 4096)
-    hidden: int = between(100, 1, 4096)
-    bidirectional: bool = False
-    pooling: Pooling = "last"
-    labels: int = between(2, 2, MAX_LABELS)
-    dropout: float = between(0.0, 0, 1, below=True)
-    ngram_words: int = between(0, 0, MAX_IDS)
-    ngram_slots: int = between(0, 0, MAX_NGRAMS)
-    ngram_dim: int = between(0, 0, 4096)
+    num_words: Annotated[int, Range(1, MAX_IDS)] = 5000
+    embedding_dim: Annotated[int, Range(0, MAX_DIMENSIONS)] = 32
+    layers: tuple[Layer, ...] = (Lstm(100),)
+    ngram_words: Annotated[int, Range(0, MAX_IDS)] = 0
+    ngram_slots: Annotated[int, Range(0, MAX_NGRAMS)] = 0
+    ngram_dim: Annotated[int, Range(0, MAX_DIMENSIONS)] = 0
+    padding: Padding = "none"
+    labels: Annotated[int, Range(2, MAX_LABELS)] = 2
     multi_label: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.ngrams and not self.ngram_dim:
             raise DataError("ngram_dim must be 1 or more where there are n-grams")
+        width = self.ngram_dim if self.ngrams else 0
+        try:
+            check_layers(self.layers, self.embedding_dim, width, self.padding)
+        except ValueError as error:
+            raise DataError(str(error)) from None
+
+    @classmethod
+    def from_dict(cls, values: object, where: str) -> NetworkConfig:
+        """Make a configuration of the values of :meth:`to_dict`. Raises DataError, which says
+        ``where``, for other values."""
+        if isinstance(values, dict) and "layers" in values:
+            try:
+                values = {**values, "layers": layers_from(values["layers"])}
+            except (ValueError, KeyError) as error:
+                raise DataError(f"{where}: {error}") from None
+        return from_plain(cls, values, where)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the configuration as JSON values, as a model file has them."""
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        return {**values, "layers": [layer.to_dict() for layer in self.layers]}
+
+    @property
+    def lstms(self) -> list[Lstm]:
+        """The LSTMs among the layers."""
+        return lstms_of(self.layers)
+
+    @property
+    def dense(self) -> list[Dense]:
+        """The hidden dense layers."""
+        return dense_of(self.layers)
 
     @property
     def ngrams(self) -> int:
@@ -226,24 +301,72 @@ class NetworkConfig(Options):
         return self.ngram_words + self.ngram_slots
 
     @property
-    def directions(self) -> int:
-        """1, or 2 if the LSTM also reads from the end."""
-        return 2 if self.bidirectional else 1
-
-    @property
-    def pooled_dim(self) -> int:
-        """Values that the head reads of the LSTM."""
-        return self.hidden * self.directions * (2 if self.pooling == "mean+max" else 1)
-
-    @property
     def logits(self) -> int:
         """Columns of the head: two labels, of which a text has one, need one."""
         return 1 if self.labels == 2 and not self.multi_label else self.labels
 
     @property
+    def layer_values(self) -> int:
+        """Values that the head reads of the last layer."""
+        return values_for_head(self.layers)
+
+    @property
     def head_inputs(self) -> int:
-        """Values that the head reads: of the LSTM, then of the n-grams."""
-        return self.pooled_dim + (self.ngram_dim if self.ngrams else 0)
+        """Values that the head reads: of the last layer, then of the n-grams."""
+        return self.layer_values + (self.ngram_dim if self.ngrams else 0)
+
+
+@dataclass(frozen=True)
+class NetworkOptions(Options):
+    """The network of a training: one LSTM, beside n-grams.
+
+    hidden: units of each direction of the LSTM.
+    pooling: what the head reads of the LSTM: the ``last`` state of each direction, or the mean and
+        the maximum of its outputs over the text's own tokens.
+    dropout: probability, in training, on the embedding and on what the head reads of the LSTM.
+    The others are as in :class:`NetworkConfig`.
+    """
+
+    num_words: Annotated[int, Range(5, MAX_IDS)] = 5000
+    embedding_dim: Width = 32
+    hidden: Width = 100
+    bidirectional: bool = False
+    pooling: Pooling = "last"
+    labels: Annotated[int, Range(2, MAX_LABELS)] = 2
+    dropout: ShareBelowOne = 0.0
+    ngram_words: Annotated[int, Range(0, MAX_IDS)] = 0
+    ngram_slots: Annotated[int, Range(0, MAX_NGRAMS)] = 0
+    ngram_dim: Annotated[int, Range(0, 4096)] = 0
+    multi_label: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        # Refuses what does not fit together.
+        _ = self.config
+
+    @property
+    def config(self) -> NetworkConfig:
+        """The network's shape."""
+        return NetworkConfig(
+            num_words=self.num_words,
+            embedding_dim=self.embedding_dim,
+            layers=(Lstm(self.hidden, self.bidirectional, self.pooling),),
+            ngram_words=self.ngram_words,
+            ngram_slots=self.ngram_slots,
+            ngram_dim=self.ngram_dim,
+            labels=self.labels,
+            multi_label=self.multi_label,
+        )
+
+    @property
+    def ngrams(self) -> int:
+        """The n-gram vectors, of words and pairs."""
+        return self.config.ngrams
+
+    @property
+    def logits(self) -> int:
+        """Columns of the head."""
+        return self.config.logits
 
 
 @dataclass(frozen=True)
@@ -262,14 +385,14 @@ class VocabularyOptions(Options):
     expansion: add words of the table of embeddings that are near the words of the texts.
     """
 
-    longest_word: int = between(60, 1, 1000)
-    longest_subword: int = between(6, 1, 100)
-    fewest_words: int = between(3, 1, 10**6)
-    fewest_uses: int = between(5, 1, 10**6)
-    subword_share: float = between(0.2, 0, 1)
-    most_subword_share: float = between(0.4, 0, 1)
-    mark_log_odds: float = between(0.2, 0, 100)
-    mark_errors: float = between(3.0, 0, 100)
+    longest_word: SmallCount = 60
+    longest_subword: SmallCount = 6
+    fewest_words: Count = 3
+    fewest_uses: Count = 5
+    subword_share: Share = 0.2
+    most_subword_share: Share = 0.4
+    mark_log_odds: NonNegative = 0.2
+    mark_errors: NonNegative = 3.0
     expansion: bool = False
 
 
@@ -283,7 +406,8 @@ class SparseOptions(Options):
         steps. ``low-rank+svm``: the same, merged with SVMs.
     selection: which word pairs get a vector: the most ``frequent``, or the most ``telling``, by
         their log-count ratio of a label.
-    characters: whether the fit reads the character n-grams of words; shortest, longest: of those.
+    characters: whether the fit reads the character n-grams of words.
+    shortest, longest: of those.
     fewest_texts: that hold a pair or a character n-gram, at least.
     embeddings: length of a text's word embeddings in the fit, in lengths of its n-grams; 0 leaves
         them out.
@@ -291,33 +415,34 @@ class SparseOptions(Options):
     bayes: spread of naive Bayes' scores, in spreads of the SVMs'; 0 leaves it out. Not with several
         labels.
     bayes_smoothing: added to each count of naive Bayes.
-    ridge: of the logistic regression. steps: of L-BFGS, at most.
-    candidates: n-grams that ``residual`` tries for each one that gets a vector. epochs, batch_size,
-    learning_rate (peak), warmup (share of the steps), dropout (share of a text's n-grams
-        that a step leaves out), label_smoothing, first_spread (standard deviation of the first
-        values): of the fit of a lower rank.
+    ridge: of the logistic regression.
+    steps: of L-BFGS, at most.
+    candidates: n-grams that ``residual`` tries for each one that gets a vector.
+    epochs, batch_size, learning_rate (peak), warmup (share of the steps), dropout (share of a
+        text's n-grams that a step leaves out), label_smoothing, first_spread (standard deviation of
+        the first values): of the fit of a lower rank.
     """
 
     fit: SparseFit = "svm"
     selection: Literal["frequent", "telling"] = "frequent"
     characters: bool = True
-    shortest: int = between(2, 1, 100)
-    longest: int = between(5, 1, 100)
-    fewest_texts: int = between(2, 1, 10**6)
-    embeddings: float = between(0.0, 0, 100)
-    regularization: float = between(0.5, 0, 1e6, above=True)
-    bayes: float = between(0.0, 0, 100)
-    bayes_smoothing: float = between(0.3, 0, 1e6, above=True)
-    ridge: float = between(1e-4, 0, 1e6)
-    steps: int = between(50, 1, 100_000)
-    candidates: int = between(4, 1, 100)
-    epochs: int = between(20, 1, 10_000)
-    batch_size: int = between(64, 1, 1_000_000)
-    learning_rate: float = between(0.01, 0, 1e6, above=True)
-    warmup: float = between(0.1, 0, 1)
-    dropout: float = between(0.5, 0, 1, below=True)
-    label_smoothing: float = between(0.05, 0, 1, below=True)
-    first_spread: float = between(0.1, 0, 10)
+    shortest: SmallCount = 2
+    longest: SmallCount = 5
+    fewest_texts: Count = 2
+    embeddings: NonNegative = 0.0
+    regularization: Positive = 0.5
+    bayes: NonNegative = 0.0
+    bayes_smoothing: Positive = 0.3
+    ridge: NonNegative = 1e-4
+    steps: Count = 50
+    candidates: SmallCount = 4
+    epochs: Count = 20
+    batch_size: Count = 64
+    learning_rate: Positive = 0.01
+    warmup: Share = 0.1
+    dropout: ShareBelowOne = 0.5
+    label_smoothing: ShareBelowOne = 0.05
+    first_spread: NonNegative = 0.1
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -327,12 +452,16 @@ class SparseOptions(Options):
 
 @dataclass(frozen=True)
 class Validation(Options):
-    """What judges the network: a share of the training texts that is held out, or ``folds``: each
-    text is judged by a network that did not learn from its fold, and the written one learns from
-    all. Neither: the training loss."""
+    """How the network is judged.
 
-    share: float = between(0.1, 0, 1, below=True)
-    folds: int = between(0, 0, 20)
+    A share of the training texts is held out. Or, with ``folds``, each text is judged by a network
+    that did not learn from its fold, and the written one learns from all.
+
+    Neither: the training loss.
+    """
+
+    share: ShareBelowOne = 0.1
+    folds: Annotated[int, Range(0, 20)] = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -350,34 +479,36 @@ class LoopOptions(Options):
     batch_size: texts per step.
     learning_rate: the peak. It rises over the first ``warmup`` share of the steps, then falls to
         zero along a cosine.
-    weight_decay: of AdamW, on matrices. clip: largest norm of the gradient.
+    weight_decay: of AdamW, on matrices.
+    clip: largest norm of the gradient.
     patience: epochs without a better validation loss, after which it stops.
     bfloat16: run the LSTM in bfloat16, if the CPU has such products.
     word_vectors: start the embedding from the words' neighbours in all texts.
     embedding_range: other first values of the embedding lie within ± this.
     embedding_rate: learning rate of the embedding, as a share of the others'.
     word_dropout: share of a text's ids that a step reads as unknown.
-    crops: share of a step's texts of which only a random part is read. smallest_crop,
-        fewest_crop_tokens: that part's least share of the text, and least number of tokens.
+    crops: share of a step's texts of which only a random part is read.
+    smallest_crop, fewest_crop_tokens: that part's least share of the text, and least number of
+        tokens.
     batches_per_chunk: batches whose texts are sorted by length together.
     """
 
-    epochs: int = between(6, 1, 1_000_000)
-    batch_size: int = between(32, 1, 1_000_000)
-    learning_rate: float = between(2e-3, 0, 1e6, above=True)
-    warmup: float = between(0.05, 0, 1, below=True)
-    weight_decay: float = between(0.01, 0, 1e6)
-    clip: float = between(1.0, 0, 1e6, above=True)
-    patience: int = between(3, 1, 1_000_000)
+    epochs: Count = 6
+    batch_size: Count = 32
+    learning_rate: Positive = 2e-3
+    warmup: ShareBelowOne = 0.05
+    weight_decay: NonNegative = 0.01
+    clip: Positive = 1.0
+    patience: Count = 3
     bfloat16: bool = True
     word_vectors: bool = False
-    embedding_range: float = between(0.05, 0, 100)
-    embedding_rate: float = between(1.0, 0, 1e6, above=True)
-    word_dropout: float = between(0.0, 0, 1, below=True)
-    crops: float = between(0.0, 0, 1)
-    smallest_crop: float = between(0.4, 0, 1)
-    fewest_crop_tokens: int = between(30, 1, 100_000)
-    batches_per_chunk: int = between(50, 1, 1_000_000)
+    embedding_range: NonNegative = 0.05
+    embedding_rate: Positive = 1.0
+    word_dropout: ShareBelowOne = 0.0
+    crops: Share = 0.0
+    smallest_crop: Share = 0.4
+    fewest_crop_tokens: Count = 30
+    batches_per_chunk: Count = 50
 
 
 @dataclass(frozen=True)
@@ -394,39 +525,40 @@ class WordVectorOptions(Options):
     first_rank: added to a word's rank in Zipf's law, which gives its frequency p.
     """
 
-    window: int = between(5, 1, 1000)
-    context_power: float = between(0.75, 0, 10)
-    fewest_tokens: int = between(10_000, 0, 10**9)
-    spread: float = between(0.2, 0, 100, above=True)
-    pretrained_spread: float = between(1.0, 0, 100, above=True)
-    components: int = between(128, 1, 4096)
-    smoothing: float = between(1e-4, 0, 1, above=True)
-    first_rank: float = between(10.0, 0, 1e6, above=True)
+    window: SmallCount = 5
+    context_power: NonNegative = 0.75
+    fewest_tokens: Annotated[int, Range(0, 10**9)] = 10_000
+    spread: Positive = 0.2
+    pretrained_spread: Positive = 1.0
+    components: Width = 128
+    smoothing: ShareAboveZero = 1e-4
+    first_rank: Positive = 10.0
 
 
 @dataclass(frozen=True)
 class AugmentationOptions(Options):
     """Texts that are made of the rows, for the teachers to label (after Tang et al., 2019).
 
-    texts_per_row: at most. deletion, crop, join: how often a text is made by leaving words out, by
-        keeping a piece, and of the first half and the second half of another; the rest have words
-        replaced by another text's.
+    texts_per_row: at most.
+    deletion, crop, join: how often a text is made by leaving words out, by keeping a piece, and of
+        the first half and the second half of another; the rest have words replaced by another
+        text's.
     least_deleted, most_deleted: share of the words that are left out.
     least_kept, most_kept: share of the words in a piece.
     replaced: share of the words that are replaced.
     typos: share of wrong letters in a copy of each row, from which subwords learn; 0: no copies.
     """
 
-    texts_per_row: int = between(0, 0, 1000)
-    deletion: float = between(0.35, 0, 1)
-    crop: float = between(0.25, 0, 1)
-    join: float = between(0.25, 0, 1)
-    least_deleted: float = between(0.1, 0, 1)
-    most_deleted: float = between(0.5, 0, 1)
-    least_kept: float = between(0.3, 0, 1)
-    most_kept: float = between(0.8, 0, 1)
-    replaced: float = between(1 / 3, 0, 1)
-    typos: float = between(0.0, 0, 0.5)
+    texts_per_row: Annotated[int, Range(0, 1000)] = 0
+    deletion: Share = 0.35
+    crop: Share = 0.25
+    join: Share = 0.25
+    least_deleted: Share = 0.1
+    most_deleted: Share = 0.5
+    least_kept: Share = 0.3
+    most_kept: Share = 0.8
+    replaced: Share = 1 / 3
+    typos: Annotated[float, Range(0, 0.5)] = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -444,72 +576,77 @@ class EnsembleOptions(Options):
     prior: nats that hold the weights at equal shares.
     largest_logit: no teacher is more certain.
     tolerated_loss: a teacher is dropped if the log loss of all rises by more, in standard errors.
-    regularization: C of a regression on a teacher's features. unseen: probability of a label that
-        no row has.
+    regularization: C of a regression on a teacher's features.
+    unseen: probability of a label that no row has.
     feature_scale: divides the log odds of a model file's labels, which are its features.
     smallest_probability: of a model file's label, at least.
     hard_label_weight: of a row's own label in its target, 0 to 1; the rest is what the teachers
         predict.
     """
 
-    folds: int = between(5, 2, 20)
-    prior: float = between(1.0, 0, 1e6)
-    largest_logit: float = between(20.0, 0, 1000, above=True)
-    tolerated_loss: float = between(1.0, 0, 1e6)
-    regularization: float = between(10.0, 0, 1e6, above=True)
-    unseen: float = between(1e-6, 0, 1, above=True)
-    feature_scale: float = between(3.0, 0, 1e6, above=True)
-    smallest_probability: float = between(1e-4, 0, 0.5, above=True)
-    hard_label_weight: float = between(1.0, 0, 1)
+    folds: Annotated[int, Range(2, 20)] = 5
+    prior: NonNegative = 1.0
+    largest_logit: Positive = 20.0
+    tolerated_loss: NonNegative = 1.0
+    regularization: Positive = 10.0
+    unseen: ShareAboveZero = 1e-6
+    feature_scale: Positive = 3.0
+    smallest_probability: Annotated[float, Range(0, 0.5, above=True)] = 1e-4
+    hard_label_weight: Share = 1.0
 
 
 @dataclass(frozen=True)
 class LinearOptions(Options):
     """The linear teacher: SVMs on TF-IDF of words, word pairs and character n-grams within words.
 
-    regularization: C. characters: whether it reads character n-grams, which takes minutes and
-    gigabytes if texts are long; shortest, longest: of those. embeddings: length of a text's word
-    embeddings, in lengths of its n-grams.
+    regularization: C.
+    characters: whether it reads character n-grams, which takes minutes and gigabytes if texts are
+        long.
+    shortest, longest: of those.
+    embeddings: length of a text's word embeddings, in lengths of its n-grams.
     """
 
-    regularization: float = between(0.5, 0, 1e6, above=True)
+    regularization: Positive = 0.5
     characters: bool = True
-    shortest: int = between(2, 1, 100)
-    longest: int = between(5, 1, 100)
-    embeddings: float = between(1.5, 0, 100)
+    shortest: SmallCount = 2
+    longest: SmallCount = 5
+    embeddings: NonNegative = 1.5
 
 
 @dataclass(frozen=True)
 class EncoderOptions(Options):
     """How a transformer reads texts, and how an encoder is fine-tuned.
 
-    window: word pieces that are read at once. windows: of a longer text, spread over it evenly, at
-    most. batch_size, learning_rate (peak, of the encoder), head_learning_rate, warmup (share of the
-    steps),
-        weight_decay, dropout, clip: of the fine-tuning.
-    epochs: passes over the texts; fewest_steps: the least. most_pieces: word pieces that are learnt
-        from, in all. crop: word pieces of a text that a step reads.
+    window: word pieces that are read at once.
+    windows: of a longer text, spread over it evenly, at most.
+    batch_size, learning_rate (peak, of the encoder), head_learning_rate, warmup (share of the
+        steps), weight_decay, dropout, clip: of the fine-tuning.
+    epochs: passes over the texts.
+    fewest_steps: the least.
+    most_pieces: word pieces that are learnt from, in all.
+    crop: word pieces of a text that a step reads.
     """
 
-    window: int = between(254, 1, 100_000)
-    windows: int = between(3, 1, 1000)
-    batch_size: int = between(32, 1, 100_000)
-    learning_rate: float = between(1e-4, 0, 1, above=True)
-    head_learning_rate: float = between(1e-3, 0, 1, above=True)
-    warmup: float = between(0.06, 0, 1, below=True)
-    weight_decay: float = between(0.01, 0, 100)
-    dropout: float = between(0.1, 0, 1, below=True)
-    clip: float = between(1.0, 0, 1e6, above=True)
-    epochs: int = between(2, 1, 1000)
-    fewest_steps: int = between(60, 1, 10**6)
-    most_pieces: int = between(1_000_000, 1, 10**12)
-    crop: int = between(128, 1, 100_000)
+    window: Count = 254
+    windows: SmallCount = 3
+    batch_size: Count = 32
+    learning_rate: ShareAboveZero = 1e-4
+    head_learning_rate: ShareAboveZero = 1e-3
+    warmup: ShareBelowOne = 0.06
+    weight_decay: NonNegative = 0.01
+    dropout: ShareBelowOne = 0.1
+    clip: Positive = 1.0
+    epochs: SmallCount = 2
+    fewest_steps: Count = 60
+    most_pieces: LargeCount = 1_000_000
+    crop: Count = 128
 
 
 @dataclass(frozen=True)
 class HeadroomOptions(Options):
-    """How far the LSTM's units keep away from their largest output, so that an int8 file's scales
-    hold.
+    """How far the LSTM's units keep away from their largest output.
+
+    The scales of an int8 file depend on it.
 
     margin: below the largest output; many times what the export asks for, since other texts drive
         units farther than the tried ones.
@@ -517,9 +654,9 @@ class HeadroomOptions(Options):
     most_tokens: of the texts that are tried.
     """
 
-    margin: float = between(1e-4, 0, 0.5, above=True)
-    gate_factor: float = between(0.9, 0, 1, above=True, below=True)
-    most_tokens: int = between(300_000, 1, 10**12)
+    margin: Annotated[float, Range(0, 0.5, above=True)] = 1e-4
+    gate_factor: Annotated[float, Range(0, 1, above=True, below=True)] = 0.9
+    most_tokens: LargeCount = 300_000
 
 
 @dataclass(frozen=True)
@@ -527,7 +664,8 @@ class CalibrationOptions(Options):
     """How the two parts are weighed, and what makes their sum probabilities.
 
     lstm_share: the LSTM's expected weight, the n-grams' is the rest; scaled down in proportion
-        below ``enough_texts`` texts. prior: nats that hold the weights there.
+        below ``enough_texts`` texts.
+    prior: nats that hold the weights there.
     temperature_factor: the temperature is commonly within this factor of 1.
     rarity: multiple of the logarithm of a label's rarity that is added to its logit.
     balance: take the multiple, 0 to 1, of the best macro F1 in place of ``rarity``.
@@ -536,14 +674,14 @@ class CalibrationOptions(Options):
     smallest_threshold: at least.
     """
 
-    lstm_share: float = between(0.2, 0, 1)
-    enough_texts: int = between(2000, 1, 10**9)
-    prior: float = between(20.0, 0, 1e9)
-    temperature_factor: float = between(1.6, 1, 1000, above=True)
-    rarity: float = between(0.15, 0, 10)
+    lstm_share: Share = 0.2
+    enough_texts: LargeCount = 2000
+    prior: NonNegative = 20.0
+    temperature_factor: Annotated[float, Range(1, 1000, above=True)] = 1.6
+    rarity: NonNegative = 0.15
     balance: bool = False
-    threshold_prior: float = between(10.0, 0, 1e9)
-    smallest_threshold: float = between(1e-4, 0, 1, above=True)
+    threshold_prior: NonNegative = 10.0
+    smallest_threshold: ShareAboveZero = 1e-4
 
 
 @dataclass(frozen=True)
@@ -554,7 +692,9 @@ class TrainingRequest(Options):
     teacher: "none", "sentiment", a model file, or a transformer's folder or hub name.
     classifier: whether the teacher is a classifier.
     start: a model file whose LSTM the network starts from.
-    num_words: ids of the vocabulary. epochs: at most. validation: share that is held out.
+    num_words: ids of the vocabulary.
+    epochs: at most.
+    validation: share that is held out.
     balance: find rare labels at the price of accuracy.
     """
 
@@ -562,8 +702,8 @@ class TrainingRequest(Options):
     teacher: str | None = None
     classifier: bool = False
     start: str | None = None
-    num_words: int | None = between(None, 5, MAX_IDS)
-    epochs: int | None = between(None, 1, 1_000_000)
-    validation: float | None = between(None, 0, 1, below=True)
+    num_words: Annotated[int | None, Range(5, MAX_IDS)] = None
+    epochs: Annotated[int | None, Range(1, 1_000_000)] = None
+    validation: Annotated[float | None, Range(0, 1, below=True)] = None
     balance: bool = False
-    seed: int = between(0, 0, 2**63 - 1)
+    seed: Seed = 0

@@ -35,8 +35,12 @@ NEAR_COPY = 0.85  # cosine of their character trigrams from which a text counts 
 
 
 class Suggestions(NamedTuple):
-    """rows: (text, predicted label), the most worth labelling first. texts: different ones that
-    were read and are not labelled already; classified: how many of them were looked at."""
+    """Texts to label.
+
+    rows: (text, predicted label), the most worth labelling first.
+    texts: different ones that were read and are not labelled already.
+    classified: number of them that were looked at.
+    """
 
     rows: list[tuple[str, str]]
     texts: int
@@ -46,11 +50,13 @@ class Suggestions(NamedTuple):
 def suggest(
     classifier: Classifier, texts: Iterable[str], count: int, *, labelled: Sequence[str] = ()
 ) -> Suggestions:
-    """Choose at most ``count`` texts to label next, different from the ``labelled`` ones and from
-    each other.
+    """Choose at most ``count`` texts to label next.
 
-    The order of the texts decides nothing. Raise DataError if there is none that is not labelled
-    already.
+    They differ from the ``labelled`` ones and from each other.
+
+    The order of the texts decides nothing.
+
+    Raise DataError if all are labelled already.
     """
     different = {text_key(text): text for text in texts if text.strip()}
     new = sorted(different.keys() - set(map(text_key, labelled)))
@@ -63,16 +69,20 @@ def suggest(
     two = np.sort(probabilities, axis=1)[:, -2:].astype(np.float64)
     unsure = 1 - (two[:, 1] - two[:, 0])
     order = np.argsort(-unsure, kind="stable")[: max(FEWEST, SHORTLIST * count)]
-    chosen = order[_diverse([pool[i] for i in order], unsure[order] + 1e-9, labelled, count)]
+    candidates = [pool[i] for i in order]
+    chosen = order[_diverse(candidates, unsure[order] + 1e-9, labelled, count)]
     best = probabilities.argmax(axis=1)
     rows = [(pool[i], classifier.labels[best[i]]) for i in chosen.tolist()]
     return Suggestions(rows, len(new), len(pool))
 
 
 def _diverse(texts: Sequence[str], weights: Any, labelled: Sequence[str], count: int) -> list[int]:
-    """Places of the texts to label: of each cluster the one that stands for it, then the least sure
-    of
-    the others, without near-copies. weights: float64 [texts]."""
+    """Return the places of the texts to label, without near-copies.
+
+    First comes the text that stands for each cluster, then the least sure of the others.
+
+    weights: float64 [texts].
+    """
     vectorizer = HashingVectorizer(
         analyzer="char_wb", ngram_range=(3, 3), n_features=2**12, binary=True, alternate_sign=False
     )
@@ -102,7 +112,9 @@ def _diverse(texts: Sequence[str], weights: Any, labelled: Sequence[str], count:
 
 def write_suggestions(suggestions: Suggestions, path: Path) -> None:
     """Write a CSV file with the columns text and label, the predicted one, for a person to correct.
-    Raise OutputError."""
+
+    Raise OutputError.
+    """
     lines = io.StringIO(newline="")
     csv.writer(lines).writerows([("text", "label"), *suggestions.rows])
     write_atomically(well_formed(lines.getvalue()).encode(), path)

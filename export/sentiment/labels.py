@@ -1,10 +1,10 @@
-"""The texts that teachers labelled, and the files that keep their labels: a byte or two per text,
-no text.
+"""The texts that teachers labelled, and the files that keep their labels.
+
+A file has a byte or two per text, and no text.
 
 labels.safetensors: for each kind of texts (labelled, unlabelled, spans) uint16 [n, 1], the
-probability of the second label times 65,535; products.safetensors: uint8 [n], that of "pos" times
-254, 255 if the text is
-left out. Metadata: sha256 of the texts.
+    probability of the second label times 65,535; products.safetensors: uint8 [n], that of "pos"
+    times 254, 255 if the text is left out. Metadata: sha256 of the texts.
 """
 
 from __future__ import annotations
@@ -34,9 +34,13 @@ _SCALE = np.float32(65_535)
 
 @dataclass(frozen=True)
 class Texts:
-    """dataset: IMDB. train: its labelled reviews, less the part that fit() holds out; unlabelled:
-    reviews;
-    spans: of all these."""
+    """The texts that teachers label.
+
+    dataset: IMDB.
+    train: its labelled reviews, less the part that fit() holds out.
+    unlabelled: reviews.
+    spans: of all these.
+    """
 
     dataset: Dataset
     train: Split
@@ -52,7 +56,10 @@ class Texts:
 
 
 def read_imdb() -> Texts:
-    """Read IMDB and draw the spans. Raises DataError."""
+    """Read IMDB and draw the spans.
+
+    Raise DataError.
+    """
     dataset = read_dataset(["imdb"], DataOptions(unlabelled=True))
     train, validation = hold_out(dataset.train, VALIDATION, SEED)
     assert dataset.test is not None
@@ -66,8 +73,10 @@ def read_imdb() -> Texts:
 
 
 def read_kept(path: Path, digest: str, *names: str) -> list[Any]:
-    """Read arrays, int [n …]. Raises DataError if they are of other texts than those of this
-    digest."""
+    """Read arrays, int [n …].
+
+    Raise DataError if they are of texts with another digest.
+    """
     with safe_open(path, framework="np") as file:
         if file.metadata().get(KEY) != digest:
             raise DataError(f"{path} holds labels of other texts than these data; get the original")
@@ -76,7 +85,9 @@ def read_kept(path: Path, digest: str, *names: str) -> list[Any]:
 
 def load_labels(path: Path, texts: Texts) -> tuple[Floats, Floats]:
     """Read the probabilities of the unlabelled reviews and of the spans, float32 [n, 2] each.
-    Raises DataError if the file's are of other texts."""
+
+    Raise DataError if the file's are of other texts.
+    """
     second = [kept / _SCALE for kept in read_kept(path, texts.digest, "unlabelled", "spans")]
     unlabelled, spans = (np.concatenate([1 - values, values], axis=1) for values in second)
     return unlabelled, spans[

@@ -33,7 +33,7 @@ from edge_lstm.errors import EdgeLSTMError
 
 @dataclass(frozen=True)
 class Recipe:
-    """What differs from the preset, which is for any data: so many labels bear less dropout.
+    """What differs from the preset, which is for any data: many labels bear less dropout.
 
     pairs: slots of word pairs, at most; None: as many as the preset's file holds; 0: an LSTM
         without n-grams, in both directions, on
@@ -58,7 +58,10 @@ say = partial(print, file=sys.stderr)
 
 
 def plan_of(name: str, dataset: Dataset) -> Plan:
-    """The plan of a preset for these texts. The labels are at hand, so no teacher is asked."""
+    """Return the plan of a preset for these texts.
+
+    The labels are at hand, so no teacher is asked.
+    """
     recipe = RECIPES[name]
     request = TrainingRequest(
         name, "none", num_words=recipe.words, epochs=recipe.epochs, validation=VALIDATION, seed=SEED

@@ -17,7 +17,7 @@ from edge_lstm.text import spaceless
 MOST_WORDS = 12  # In a longer clause the negation may be of something else.
 SURE = 0.8  # the teacher, at least, of the clause as it stands
 STRENGTH = 0.6  # How far the label is turned: 1 is the opposite, 0 neither.
-MOST_ALONE = 3  # words: more without a verb are no clause that "not" could stand before
+MOST_ALONE = 3  # words: more without a verb are not a clause that "not" could stand before
 MOST_AT_ALL = 3  # words that "at all" is added to
 
 # Before who does it ("was it") and before "not" there is no place.
@@ -37,8 +37,10 @@ _SHORT = {"will": "won't", "can": "can't"}
 
 
 def negated(clause: str) -> list[str]:
-    """Return the clause with a negation, in each way that there is; none if there is no place
-    for one, or something would not be turned."""
+    """Return the clause with a negation, in each way that there is.
+
+    There is no way without a place for one, or if something would not be turned.
+    """
     words = clause.split()
     if not words or len(words) > MOST_WORDS or _UNFIT.search(clause):
         return []
@@ -62,8 +64,12 @@ def negated(clause: str) -> list[str]:
 def negated_clauses(
     clauses: Sequence[str], labels: npt.NDArray[np.float32]
 ) -> tuple[list[str], npt.NDArray[np.float32]]:
-    """Negate the clauses that the labels, float32 [n, 2], are sure of → (texts, float32 [m, 2],
-    turned). No text is one of the clauses."""
+    """Negate the clauses that the labels are sure of.
+
+    labels: float32 [n, 2]. Return texts, float32 [m, 2], turned.
+
+    No text is one of the clauses.
+    """
     seen = set(clauses)
     texts = []
     rows = []

@@ -1,7 +1,8 @@
-"""Sentences from elsewhere, since a teacher of reviews knows films alone: phrases of the Stanford
-Sentiment Treebank (Socher et al., 2013), comments on anything with the emotions that they show
-(GoEmotions, Demszky et al., 2020), and titles and sentences of reviews of products (Blitzer et al.,
-2007), which an encoder labelled.
+"""Sentences from elsewhere, since a teacher of reviews knows films alone.
+
+They are phrases of the Stanford Sentiment Treebank (Socher et al., 2013), comments on anything with
+the emotions that they show (GoEmotions, Demszky et al., 2020), and titles and sentences of reviews
+of products (Blitzer et al., 2007), which an encoder labelled.
 """
 
 from __future__ import annotations
@@ -48,8 +49,10 @@ _SPACE = re.compile(r" (?=[.,:;!?)%]|n't\b|'(?:s|re|ve|ll|d|m)\b)|(?<=[($]) ")
 
 
 def labelled_sentences(*, trees: bool = True, products: bool = True) -> list[dict[str, float]]:
-    """Read them from the folder that EDGE_LSTM_DATA names (README.md), all or without some. Raises
-    DataError."""
+    """Read them from the folder that EDGE_LSTM_DATA names (README.md), all or without some.
+
+    Raise DataError.
+    """
     data = Path(os.environ[DATA_VARIABLE])
     phrases = [treebank(data / "trees" / "train.txt", data / "trees" / "dev.txt")] if trees else []
     of_products = [labelled_products(data / "sorted_data_acl")] if products else []
@@ -57,8 +60,10 @@ def labelled_sentences(*, trees: bool = True, products: bool = True) -> list[dic
 
 
 def treebank(trees: Path, left_out: Path) -> dict[str, float]:
-    """Read phrase → probability of "pos". trees, left_out: such as "(3 (2 The) (2 Rock))", one a
-    line; the second file's are left out."""
+    """Read phrase → probability of "pos".
+
+    trees, left_out: such as "(3 (2 The) (2 Rock))", one a line; the second file's are left out.
+    """
     out = set(left_out.read_text("utf-8").splitlines())
     found: dict[str, float] = {}
     for tree in trees.read_text("utf-8").splitlines():
@@ -78,7 +83,9 @@ def treebank(trees: Path, left_out: Path) -> dict[str, float]:
 
 def emotions(comments: Path) -> dict[str, float]:
     """Read comment → probability of "pos"; without comments of ambiguous or contrary emotions.
-    comments: CSV, columns text and labels, joined by "|"."""
+
+    comments: CSV, columns text and labels, joined by "|".
+    """
     found = {}
     with comments.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
@@ -95,7 +102,10 @@ def emotions(comments: Path) -> dict[str, float]:
 
 
 def product_texts(folder: Path) -> list[str]:
-    """Read titles and sentences. folder: of PRODUCTS, with negative.review and positive.review."""
+    """Read titles and sentences.
+
+    folder: of PRODUCTS, with negative.review and positive.review.
+    """
     files = [
         folder / name / f"{stars}.review" for name in PRODUCTS for stars in ("negative", "positive")
     ]

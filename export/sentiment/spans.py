@@ -1,5 +1,6 @@
-"""Parts of a review that stand for themselves: clauses, sentences, runs of a few, and words around
-a negation.
+"""Parts of a review that stand for themselves.
+
+They are clauses, sentences, runs of a few, and words around a negation.
 
 A network that learns from whole reviews alone never sees what people type: one sentence. Clauses
 show what a few words make of each other, as the phrases of the Stanford Sentiment Treebank do
@@ -16,7 +17,7 @@ import numpy as np
 from edge_lstm.text import split_words
 
 LENGTHS = (0, 1, 1, 2, 3)  # sentences of a span, drawn; 0: a clause of one
-FEWEST_CHARACTERS = 3  # "Ok." is a sentence, ")." is none
+FEWEST_CHARACTERS = 3  # "Ok." is a sentence, ")." is not
 BEFORE = 3  # words before a negation, at most
 AFTER = 5  # words after it, at most
 MOST_AROUND = 3  # such spans of a review, at most
@@ -34,13 +35,18 @@ _CLAUSE_END = re.compile(r"(?<=[,;:])\s+|(?<=[，；：、])|\s+[-–—]+\s+|\s
 
 
 def sentences(text: str) -> list[str]:
-    """Split a text. "Mr. Smith" makes two: good enough to learn from."""
+    """Split a text.
+
+    "Mr. Smith" makes two: good enough to learn from.
+    """
     return [part.strip() for part in _END.split(text) if len(part.strip()) >= FEWEST_CHARACTERS]
 
 
 def random_spans(texts: Sequence[str], each: int, seed: int) -> list[str]:
-    """Draw ``each`` spans of every text of two sentences or more, at most one per sentence; none
-    twice."""
+    """Draw ``each`` spans of every text of two sentences or more.
+
+    At most one comes from a sentence, and none twice.
+    """
     rng = np.random.default_rng([seed, 0x5B])
     spans: dict[str, None] = {}
     for text in texts:
@@ -63,8 +69,10 @@ def random_spans(texts: Sequence[str], each: int, seed: int) -> list[str]:
 
 
 def spans_around(texts: Sequence[str], words: Sequence[str], seed: int) -> list[str]:
-    """Draw a few words of a clause around each of ``words`` that it holds; none twice. A word that
-    begins with * stands for all that end so."""
+    """Draw a few words of a clause around each of ``words`` that it holds; none twice.
+
+    A word that begins with * stands for all that end so.
+    """
     rng = np.random.default_rng([seed, 0xA8])
     whole = {word for word in words if not word.startswith("*")}
     ends = tuple(word[1:] for word in words if word.startswith("*"))

@@ -116,7 +116,8 @@ def test_and_with_the_same_command(
 
 
 def test_what_a_living_process_writes_stays_and_so_does_everything_else(tmp_path: Path) -> None:
-    path, digits = tmp_path / "a.txt", "0123cdef"
+    path = tmp_path / "a.txt"
+    digits = "0123cdef"
     others = {tmp_path / f".{name}.{digits}.partial" for name in ("b.txt", "a.txt.b", "a")}
     others |= {
         tmp_path / name
@@ -163,7 +164,8 @@ def test_a_pipe_is_written_to_and_stays_a_pipe(tmp_path: Path) -> None:
 def test_dev_stdout_is_this_process_s_own_also_where_a_file_or_a_link_leads_to_it(
     tmp_path: Path,
 ) -> None:
-    link, target = tmp_path / "out", tmp_path / "redirected"
+    link = tmp_path / "out"
+    target = tmp_path / "redirected"
     link.symlink_to("/dev/stdout")
     assert own_descriptor(link) == own_descriptor("/dev/stdout") == 1
     code = (

@@ -208,7 +208,8 @@ def test_a_raspberry_pi_is_described_from_its_own_files_and_warned_of(tmp_path: 
 
 
 def test_the_command_exits_with_0_when_fit_and_1_when_not(tmp_path: Path) -> None:
-    well, ill = run("doctor"), run("doctor", str(tmp_path / "missing.onnx"))
+    well = run("doctor")
+    ill = run("doctor", str(tmp_path / "missing.onnx"))
     assert (well.returncode, well.stderr, ill.returncode, ill.stderr) == (0, b"", 1, b"")
     lines = well.stdout.decode().splitlines()
     assert lines[-1].startswith("fit: ") and all(

@@ -24,6 +24,7 @@ from edge_lstm.familiarity import unfamiliarity
 from edge_lstm.metrics import auroc, recall_at
 from edge_lstm.modelfile import ModelFile, open_model, parse_model
 from edge_lstm.tables.labelled import LabelledTexts
+from edge_lstm.text import Tokenizer
 
 TEXTS = [
     "A wonderful film.",
@@ -40,7 +41,7 @@ POINTS = (Point(0.0, 1000, 120), Point(0.9, 400, 0))
 def scores_of(classifier: Classifier, texts: list[str]) -> np.ndarray:
     tokenizer = classifier.model.tokenizer
     ids = [tokenizer.encode_text(text).ids for text in texts]
-    return unfamiliarity(classifier.probabilities_of(ids), ids, tokenizer.num_ids)
+    return unfamiliarity(classifier.probabilities_of(ids), ids, tokenizer)
 
 
 def with_thresholds(thresholds: Any, texts: int = 1000) -> ModelFile:
@@ -62,7 +63,8 @@ def test_the_score_is_how_undecided_the_labels_are_and_how_rare_the_tokens() -> 
     undecided = 2 * math.log(math.sqrt(0.9) + math.sqrt(0.1)) / math.log(2)
     # Of ids below 16 the level is 2, of those from 64 to 255 it is 4.
     expected = [1.5, 0.25, undecided + 0.25, 0.5, 0.5]
-    assert unfamiliarity(probabilities, rows, 100) == pytest.approx(expected, abs=1e-6)
+    tokenizer = Tokenizer(tuple(f"w{i}" for i in range(96)))  # ids below 100
+    assert unfamiliarity(probabilities, rows, tokenizer) == pytest.approx(expected, abs=1e-6)
 
 
 @given(st.lists(st.floats(0, 2), min_size=1, max_size=400))
@@ -88,7 +90,8 @@ def test_the_cost_is_kept_on_texts_that_did_not_choose_the_threshold() -> None:
 
 def test_an_unfamiliar_text_says_so_and_keeps_its_label(threshold: float) -> None:
     classifier = Classifier.from_model(with_thresholds([[0.01, 1.99], [0.05, threshold]]))
-    plain, high = classifier.predict(TEXTS), scores_of(classifier, TEXTS) > threshold
+    plain = classifier.predict(TEXTS)
+    high = scores_of(classifier, TEXTS) > threshold
     assert plain == Classifier.load(SMALL).predict(TEXTS)  # nothing changes unasked
     asked = classifier.predict(TEXTS, unfamiliar=0.05)
     assert any(high[:3]) and not all(high[:3])
@@ -104,7 +107,8 @@ def test_an_unfamiliar_text_says_so_and_keeps_its_label(threshold: float) -> Non
 
 
 def test_rows_and_the_commands_say_the_same(threshold: float, tmp_path: Path) -> None:
-    model, texts = tmp_path / "m.onnx", tmp_path / "texts.jsonl"
+    model = tmp_path / "m.onnx"
+    texts = tmp_path / "texts.jsonl"
     model.write_bytes(with_thresholds([[0.05, threshold]]).data)
     expected = [p.status for p in Classifier.load(model).predict(TEXTS, unfamiliar=0.05)]
     assert "unfamiliar" in expected
@@ -195,21 +199,21 @@ def evaluated(model: ModelFile, texts: list[str], labels: list[str], **options: 
 def test_evaluate_tells_how_well_foreign_texts_are_found_and_two_labels_told_apart(
     threshold: float,
 ) -> None:
-    model, labels = with_thresholds([[0.05, threshold]]), ["pos", "neg", "neg", "pos", "neg", "pos"]
+    model = with_thresholds([[0.05, threshold]])
+    labels = ["pos", "neg", "neg", "pos", "neg", "pos"]
     evaluation = evaluated(model, TEXTS, labels, foreign=FOREIGN)
     said = evaluation.results[0].to_json()
     classifier = Classifier.from_model(model)
-    own, others = scores_of(classifier, TEXTS), scores_of(classifier, FOREIGN)
+    own = scores_of(classifier, TEXTS)
+    others = scores_of(classifier, FOREIGN)
     assert said["foreign"] == {
         "auroc": (others[:, None] > own).mean() + (others[:, None] == own).mean() / 2,
         "recall": (others > own.max()).mean(),
         "found": (others > threshold).mean(),
         "lost": (own > threshold).mean(),
     }
-    positive, has = (
-        classifier.probabilities(TEXTS)[:, 1],
-        np.array([label == "pos" for label in labels]),
-    )
+    positive = classifier.probabilities(TEXTS)[:, 1]
+    has = np.array([label == "pos" for label in labels])
     assert said["gate"]["auroc"] == (positive[has][:, None] > positive[~has]).mean()
     assert said["gate"]["recalls"] == (
         (positive[~has] < positive[has].min()).mean(),
@@ -222,7 +226,8 @@ def test_evaluate_tells_how_well_foreign_texts_are_found_and_two_labels_told_apa
 
 
 def test_foreign_texts_that_are_none_are_refused(tmp_path: Path) -> None:
-    model, labels = open_model(SMALL), ["pos", "neg", "neg", "pos", "neg", "pos"]
+    model = open_model(SMALL)
+    labels = ["pos", "neg", "neg", "pos", "neg", "pos"]
     with pytest.raises(DataError, match="1 of the 2 foreign texts are labelled texts"):
         evaluated(model, TEXTS, labels, foreign=[TEXTS[0].upper(), "another"])
     (tmp_path / "data.csv").write_text("text,label\nGood,pos\nBad,neg\n")

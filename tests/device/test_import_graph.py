@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-DEVICE, WORKSTATION = ROOT / "edge_lstm", ROOT / "export" / "edge_lstm_export"
+DEVICE = ROOT / "edge_lstm"
+WORKSTATION = ROOT / "export" / "edge_lstm_export"
 
 # From the top, each package's folders and modules: one imports from the floors below its own, and
 # from its own folder; the workstation's also from its own floor.
@@ -27,7 +28,10 @@ DEVICE_FLOORS = (
     "classifier model_card live_page",
     "modelfile tables charts native",
     "model_checks answering familiarity extras atomic html ending parameters",
-    "text windows machine metrics onnx_file models signals errors os_file printable figures _version",
+    (
+        "text windows machine metrics onnx_file models signals errors os_file printable figures "
+        "_version"
+    ),
 )
 WORKSTATION_FLOORS = (
     "cli",

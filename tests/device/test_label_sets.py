@@ -21,10 +21,12 @@ from edge_lstm.evaluation.report import report
 from edge_lstm.explain import explain
 from edge_lstm.metrics import set_scores
 from edge_lstm.modelfile import describe, parse_model
-from edge_lstm.tables.labelled import LabelledTexts, read_labelled
+from edge_lstm.tables.labelled import LabelledTexts, LabelOptions, read_labelled
 
 HERE = Path("model.onnx")
-GOOD, BAD, MIXED = "A wonderful film, a joy.", "A boring waste of time.", "It is a film."
+GOOD = "A wonderful film, a joy."
+BAD = "A boring waste of time."
+MIXED = "It is a film."
 
 
 def with_thresholds(*thresholds: float) -> Classifier:
@@ -51,7 +53,8 @@ def test_a_text_has_the_labels_that_reach_their_threshold(classifier: Classifier
 def test_a_model_of_several_labels_differs_from_one_of_one_by_its_thresholds_alone(
     classifier: Classifier,
 ) -> None:
-    texts, one = [GOOD, BAD, MIXED, ""], Classifier.load(SMALL)
+    texts = [GOOD, BAD, MIXED, ""]
+    one = Classifier.load(SMALL)
     assert np.allclose(classifier.probabilities(texts), one.probabilities(texts), rtol=0, atol=1e-6)
     answer = one.predict([GOOD])[0]
     assert not isinstance(answer, MultiLabelPrediction) and answer.labels == ("pos",)
@@ -79,7 +82,7 @@ def test_the_answers_are_never_taken_for_the_labels_that_the_file_has(
     (tmp_path / "in.csv").write_text(f'text,{column}\n"{GOOD}",neg\n')
     summary = score_files(tmp_path / "in.csv", tmp_path / "out.csv", model=classifier)
     assert summary.added_columns[0] == added
-    read = read_labelled(tmp_path / "out.csv", label_separator="|")
+    read = read_labelled(tmp_path / "out.csv", options=LabelOptions(label_separator="|"))
     assert read.multi_label and read.labels == [("neg" if column == "labels" else "pos",)]
 
 
@@ -149,7 +152,7 @@ def test_several_labels_are_read(
     tmp_path: Path, name: str, content: str, options: dict[str, Any], labels: list[tuple[str, ...]]
 ) -> None:
     (tmp_path / name).write_text(content)
-    found = read_labelled(tmp_path / name, **options)
+    found = read_labelled(tmp_path / name, options=LabelOptions(**options))
     assert found.multi_label
     assert found.labels == labels
 
@@ -192,5 +195,5 @@ def test_labels_in_no_known_form_are_refused(
 ) -> None:
     (tmp_path / name).write_text(content)
     with pytest.raises(DataError) as caught:
-        read_labelled(tmp_path / name, **options)
+        read_labelled(tmp_path / name, options=LabelOptions(**options))
     assert message in str(caught.value)

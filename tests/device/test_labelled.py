@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from edge_lstm.errors import DataError
-from edge_lstm.tables.labelled import LabelledTexts, read_labelled
-from edge_lstm.tables.schema import ReadOptions
+from edge_lstm.tables.labelled import LabelledTexts, LabelOptions, read_labelled
 
 EXPECTED = LabelledTexts(["good, really", "bad"], [("pos",), ("neg",)])
 
@@ -56,7 +55,7 @@ def test_parquet_labels_may_be_numbers(tmp_path: Path) -> None:
 def test_the_other_of_two_columns_is_the_text(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("words,mood\na,pos\n")
-    assert read_labelled(path, options=ReadOptions(label_column="mood")) == LabelledTexts(
+    assert read_labelled(path, options=LabelOptions(label_column="mood")) == LabelledTexts(
         ["a"], [("pos",)]
     )
 
@@ -66,7 +65,7 @@ def test_the_other_of_two_columns_is_the_label(tmp_path: Path, name: str) -> Non
     (tmp_path / "a.csv").write_text(f"{name},text\npos,a\n")
     (tmp_path / "a.jsonl").write_text(f'{{"text": "a", "{name}": "pos"}}\n')
     (tmp_path / "b.csv").write_text(f"words,{name}\na,pos\n")
-    named = ReadOptions(text_column="words")
+    named = LabelOptions(text_column="words")
     for read in (
         read_labelled(tmp_path / "a.csv"),
         read_labelled(tmp_path / "a.jsonl"),
@@ -79,7 +78,8 @@ def test_the_other_of_two_columns_is_the_label(tmp_path: Path, name: str) -> Non
 def test_it_is_told_which_columns_were_read(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("id,body,joy,anger\n1,a,0,1\n")
-    assert read_labelled(path, label_columns=("joy", "anger")).columns == ("body", ("joy", "anger"))
+    flags = LabelOptions(label_columns=("joy", "anger"))
+    assert read_labelled(path, options=flags).columns == ("body", ("joy", "anger"))
     (tmp_path / "a.txt").write_text("__label__pos a\n")
     assert read_labelled(tmp_path / "a.txt").columns is None
 
@@ -89,7 +89,7 @@ def test_a_pipe_is_read_once_and_the_other_of_its_two_columns_is_the_text() -> N
     os.write(writing, b"words,mood\na,pos\n")
     os.close(writing)
     found = read_labelled(
-        f"/dev/fd/{reading}", options=ReadOptions(label_column="mood", format="csv")
+        f"/dev/fd/{reading}", options=LabelOptions(label_column="mood", format="csv")
     )
     os.close(reading)
     assert found == LabelledTexts(["a"], [("pos",)])

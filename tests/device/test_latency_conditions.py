@@ -11,10 +11,8 @@ from edge_lstm.latency.conditions import State, condition_warnings, state
 from edge_lstm.latency.energy import Meter, find_meter, measure_energy
 from edge_lstm.machine import this_machine
 
-CPU0, FIRMWARE = (
-    "sys/devices/system/cpu/cpu0",
-    "sys/devices/platform/soc/soc:firmware/get_throttled",
-)
+CPU0 = "sys/devices/system/cpu/cpu0"
+FIRMWARE = "sys/devices/platform/soc/soc:firmware/get_throttled"
 QUIET = State(0.05, 1800.0, 1800.0, "performance", (), 0, 0, 1.0)
 
 
@@ -150,7 +148,9 @@ class Draw(Meter):
     """A meter of a machine that draws 2 W at rest and 7 W at work; its counter goes round at 50
     J."""
 
-    joules, watts, at = 49.8, 2.0, 0.0
+    joules = 49.8
+    watts = 2.0
+    at = 0.0
 
     def read(self) -> float:
         now = time.perf_counter()
@@ -163,7 +163,9 @@ class Draw(Meter):
 def test_energy_per_text_is_that_of_a_counter_that_goes_round_or_of_a_power_sensor(
     is_counter: bool,
 ) -> None:
-    Draw.joules, Draw.watts, Draw.at = 49.8, 2.0, 0.0
+    Draw.joules = 49.8
+    Draw.watts = 2.0
+    Draw.at = 0.0
 
     def run() -> int:
         Draw.watts = 7.0

@@ -42,14 +42,19 @@ def test_intervals_and_tests_give_published_figures() -> None:
 def test_mcnemar_does_not_care_which_comes_first_and_agrees_with_exact_arithmetic(
     b: int, c: int
 ) -> None:
-    n, k = b + c, min(b, c)
-    below, at = sum(math.comb(n, i) for i in range(k + 1)), math.comb(n, k)
+    n = b + c
+    k = min(b, c)
+    below = sum(math.comb(n, i) for i in range(k + 1))
+    at = math.comb(n, k)
     assert metrics.mcnemar(b, c).mid_p == pytest.approx((2 * below - at) / 2**n, rel=1e-9)
     assert metrics.mcnemar(c, b).mid_p == metrics.mcnemar(b, c).mid_p
 
 
 def test_the_paired_difference_interval_covers_the_truth_as_often_as_it_says() -> None:
-    n, first, second = 400, 0.03, 0.05  # shares of texts that only one of them gets right
+    # shares of texts that only one of them gets right
+    n = 400
+    first = 0.03
+    second = 0.05
     counts = np.random.default_rng(7).multinomial(n, [first, second, 1 - first - second], size=4000)
     intervals = [metrics.paired_difference_interval(b, c, n) for b, c, _ in counts.tolist()]
     assert 0.94 <= np.mean([i.low <= second - first <= i.high for i in intervals]) <= 0.97
@@ -62,12 +67,14 @@ def test_predictions_are_scored_as_by_scikit_learn(labels: int, n: int) -> None:
     rng = np.random.default_rng(n)
     logits = rng.normal(scale=3, size=(n, labels)).astype(np.float32)
     probabilities = (np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)).astype(np.float32)
-    truth, predicted = rng.integers(labels, size=n), probabilities.argmax(axis=1)
+    truth = rng.integers(labels, size=n)
+    predicted = probabilities.argmax(axis=1)
     confusion = metrics.confusion_matrix(truth, predicted, labels)
     assert (confusion == reference.confusion_matrix(truth, predicted, labels=range(labels))).all()
     options: Any = {"labels": range(labels), "zero_division": 0}
     expected = np.array(reference.precision_recall_fscore_support(truth, predicted, **options)).T
-    one_hot, names = np.eye(labels, dtype=bool), tuple(map(str, range(labels)))
+    one_hot = np.eye(labels, dtype=bool)
+    names = tuple(map(str, range(labels)))
     for row, values in zip(
         metrics.set_scores(one_hot[truth], one_hot[predicted], names).labels, expected
     ):

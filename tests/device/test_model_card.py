@@ -40,7 +40,8 @@ def test_the_page_of_the_embedded_model_is_what_the_command_prints(
 
 
 def test_accuracy_stands_with_its_interval_and_the_licence_is_the_owners_to_say() -> None:
-    test, card = MODEL.training["test"], model_card(MODEL)
+    test = MODEL.training["test"]
+    card = model_card(MODEL)
     low, high = test["interval"]
     row = next(line for line in card.splitlines() if line.startswith("| test |"))
     assert f"{test['accuracy']:.2%}" in row and f"{low:.2%}, {high:.2%}" in row
@@ -97,8 +98,8 @@ def test_a_file_cannot_write_its_own_card() -> None:
 
 def test_the_card_of_a_file_without_subwords_names_its_words() -> None:
     model = open_model(Path(__file__).parents[1] / "data" / "keras.int8.onnx")
-    assert model.tokenizer.pieces is None
-    assert f"LSTM over {len(model.tokenizer.words):,} words.\n" in model_card(model)
+    assert not model.tokenizer.pieces
+    assert f"LSTM of 30 units over {len(model.tokenizer.words):,} words.\n" in model_card(model)
 
 
 def test_the_card_of_several_labels_per_text_shows_their_scores_and_their_code() -> None:
@@ -109,10 +110,8 @@ def test_the_card_of_several_labels_per_text_shows_their_scores_and_their_code()
         "subset_accuracy": 0.33,
         "labels": {},
     }
-    one, multi_label = (
-        card_with(),
-        card_with(thresholds=(0.5, 0.4), training={"validation": scores}),
-    )
+    one = card_with()
+    multi_label = card_with(thresholds=(0.5, 0.4), training={"validation": scores})
     assert "].label\n" in one and "].labels\n" in multi_label
     assert "| validation | 1,000 | 51.00% | 42.00% | 33.00% |" in multi_label
 

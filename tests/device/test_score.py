@@ -71,7 +71,8 @@ def test_every_row_comes_back_as_it_was_with_the_answer_of_the_classifier(
 def test_texts_with_other_labels_than_the_embedded_models_need_a_model(
     tmp_path: Path, name: str, form: str
 ) -> None:
-    source, target = tmp_path / f"in.{form}", tmp_path / f"out.{form}"
+    source = tmp_path / f"in.{form}"
+    target = tmp_path / f"out.{form}"
     rows = [("", "no label"), ("billing", "a"), ("refund", "b")]
     if form == "csv":
         source.write_text("".join(f"{label},{text}\n" for label, text in ((name, "text"), *rows)))

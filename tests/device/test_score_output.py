@@ -91,7 +91,8 @@ def test_a_partial_file_that_is_exchanged_never_gets_the_outputs_name(
 def test_a_second_run_that_waits_for_the_lock_never_touches_the_finished_output(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path, partial = tmp_path / "out.csv", tmp_path / "out.csv.partial"
+    path = tmp_path / "out.csv"
+    partial = tmp_path / "out.csv.partial"
     partial.write_text("all of the first run")
     real = fcntl.flock
 
@@ -163,7 +164,8 @@ def test_what_a_power_cut_must_not_lose_is_on_the_disk_before_it_has_its_name(
 ) -> None:
     pytest.importorskip("pyarrow")
     synced: set[int] = set()
-    real_sync, real_replace = os.fsync, Path.replace
+    real_sync = os.fsync
+    real_replace = Path.replace
     renamed = []
 
     def fsync(handle: int) -> None:
@@ -251,7 +253,8 @@ def same_size_and_time(folder: Path) -> None:
     os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
 
 
-PARTIAL, JOURNAL = "out.csv.partial", "out.csv.resume.json"
+PARTIAL = "out.csv.partial"
+JOURNAL = "out.csv.resume.json"
 
 
 @pytest.mark.parametrize(
@@ -325,7 +328,8 @@ def test_the_summary_is_no_input_of_a_run_into_a_pipe(tmp_path: Path) -> None:
 def test_a_damaged_input_leaves_nothing_in_the_way_of_the_whole_one(
     tmp_path: Path, classifier: Classifier
 ) -> None:
-    source, target = tmp_path / "in.txt.gz", tmp_path / "out.csv"
+    source = tmp_path / "in.txt.gz"
+    target = tmp_path / "out.csv"
     whole = gzip.compress(b"".join(b"good %d %s\n" % (i, b"!" * 4000) for i in range(ROWS)))
     source.write_bytes(whole[:-50])
     with pytest.raises(DataError, match="cut short"):

@@ -122,7 +122,8 @@ def test_no_more_processes_than_the_system_has_room_for(
     tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch, room: int, processes: int
 ) -> None:
     score_files(source, tmp_path / "expected.csv", run=RunOptions(workers=1))
-    real, before = os.fork, children()
+    real = os.fork
+    before = children()
 
     def fork() -> int:
         if len(children() - before) == room:
@@ -182,7 +183,8 @@ def test_the_end_of_a_worker_is_one_error_and_leaves_nothing(
     error: type[Exception],
     text: str,
 ) -> None:
-    before, real = children(), Worker.score
+    before = children()
+    real = Worker.score
 
     def score(self: Worker, chunk: object) -> object:
         if chunk.first == 20:  # type: ignore[attr-defined]
@@ -197,10 +199,8 @@ def test_the_end_of_a_worker_is_one_error_and_leaves_nothing(
 
 
 def test_under_a_limit_of_address_space_workers_start(tmp_path: Path, source: Path) -> None:
-    pages, limits = (
-        Path("/proc/self/statm").read_text().split()[0],
-        resource.getrlimit(resource.RLIMIT_AS),
-    )
+    pages = Path("/proc/self/statm").read_text().split()[0]
+    limits = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (int(pages) * resource.getpagesize() + 2**27, limits[1]))
     try:
         options = RunOptions(workers=10, chunk_rows=2)
@@ -210,7 +210,8 @@ def test_under_a_limit_of_address_space_workers_start(tmp_path: Path, source: Pa
 
 
 def test_a_worker_that_is_stopped_does_not_keep_whoever_ends_the_run(tmp_path: Path) -> None:
-    source, before = csv_file(tmp_path / "in.csv", [TEXT] * 4_000), children()
+    source = csv_file(tmp_path / "in.csv", [TEXT] * 4_000)
+    before = children()
 
     def stop(_: object) -> None:
         for process in children() - before:

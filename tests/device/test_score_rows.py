@@ -28,7 +28,8 @@ def test_what_is_no_rows_is_refused(rows: Any, classifier: Classifier) -> None:
 
 
 def test_the_next_best_labels_are_in_the_mapping(classifier: Classifier) -> None:
-    answered, refused = score(["wonderful", None], model=classifier, options=ScoreOptions(top=2))  # type: ignore[list-item]
+    texts: Any = ["wonderful", None]
+    answered, refused = score(texts, model=classifier, options=ScoreOptions(top=2))
     [(label, p), (second, q)] = classifier.predict(["wonderful"])[0].top(2)
     best = {"label": label, "probability": p, "label_2": second, "p_2": q}
     assert answered.added == {**best, "status": "ok", "error": None}

@@ -350,7 +350,8 @@ def test_any_file_has_the_rows_that_the_csv_module_sees(written: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "a.csv"
         path.write_text("a,b\n" + written, newline="")
-        (header, rows), width = csv_rows(path), 2
+        (header, rows) = csv_rows(path)
+        width = 2
         assert [*header] == expected.pop(0)
         for fields, row in zip(expected, rows, strict=True):
             last = (

@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import platform
 import random
+import re
 import subprocess
 import sys
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 import pytest
@@ -78,7 +80,8 @@ def test_where_no_run_is_made_the_benchmark_says_so(
 
 def test_the_comparison_measures_who_can_take_part_and_names_the_others(tmp_path: Path) -> None:
     write_set(tmp_path / "made")
-    svm, absent = "linear SVM, scikit-learn", "model2vec"
+    svm = "linear SVM, scikit-learn"
+    absent = "model2vec"
 
     def python(environment: str, tools: Path) -> Path:
         if environment == absent:
@@ -160,7 +163,8 @@ def test_public_sets_keeps_a_run_and_does_not_make_it_again(
         public_sets.main()
         return results.read_text().splitlines()
 
-    first, second = lines(1), lines(2)
+    first = lines(1)
+    second = lines(2)
     assert (len(first), len(second)) == (2, 4) and second[:2] == first
     page = results.with_suffix(".md").read_text()
     assert (
@@ -228,7 +232,7 @@ def test_every_published_figure_stands_on_the_page_with_a_source_that_exists() -
 
 STATS = (
     DatasetStats(1000, 6, english=0.9),
-    DatasetStats(200, 2, english=0.9, trial=TeacherTrial("sentiment", 0.8, 0.6, 0.6)),
+    DatasetStats(200, 2, english=0.9, trial=TeacherTrial("sentiment", True, "tried")),
     DatasetStats(10_000, 77),
     DatasetStats(5000, 2, unsegmented=True),
 )
@@ -240,3 +244,13 @@ def test_an_idea_turned_off_leaves_a_plan_that_can_run(idea: str) -> None:
     without = [ablation.IDEAS[idea][0](plan, stats) for plan, stats in zip(plans, STATS)]
     assert without != plans, "no data would show what it is worth"
     assert [Plan.from_dict(plan.to_dict()) for plan in without] == without
+
+
+def test_the_code_of_every_idea_that_is_in_is_there() -> None:
+    page = (Path(ablation.__file__).parent / "decisions.md").read_text(encoding="utf-8")
+    table = page.partition("## Ideas that are in")[2].partition("## Ideas that are out")[0]
+    places = [place for row in table.splitlines() for place in re.findall(r"`([^`]+)` \|$", row)]
+    assert len(places) > 20
+    for place in places:
+        module = place.removesuffix(".py").replace("/", ".")
+        assert resolve_name(f"edge_lstm_export.train.{module}"), place

@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from edge_lstm.serving.decisions import DecisionLog
-from edge_lstm.tables.labelled import read_labelled
-from edge_lstm.tables.schema import ReadOptions
+from edge_lstm.tables.labelled import LabelOptions, read_labelled
 
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "decisions.md"
 READERS = {
@@ -95,7 +94,7 @@ def test_a_reader_of_the_page_makes_rows_to_train_on(
     monkeypatch.chdir(tmp_path)
     Path(log).write_text(LOGS[log])
     exec(compile(READERS[log], log, "exec"), {})
-    labelled = read_labelled("log.jsonl", options=ReadOptions(label_column="team"))
+    labelled = read_labelled("log.jsonl", options=LabelOptions(label_column="team"))
     assert (labelled.texts, labelled.names) == (TEXTS, TEAMS)
 
 
@@ -115,10 +114,10 @@ def test_the_log_of_serve_needs_no_reader(tmp_path: Path) -> None:
         log.write(text, {"team": (team, 0.9)}, model="m", answered={"team": team})
     log.write("Help!", {"urgent": ("yes", None)}, model="m", answered={})
     labelled = read_labelled(
-        log.path, options=ReadOptions(label_column="team"), skip_unlabelled=True
+        log.path, options=LabelOptions(label_column="team", skip_unlabelled=True)
     )
     assert (labelled.texts, labelled.names) == (TEXTS, TEAMS)
     urgent = read_labelled(
-        log.path, options=ReadOptions(label_column="urgent"), skip_unlabelled=True
+        log.path, options=LabelOptions(label_column="urgent", skip_unlabelled=True)
     )
     assert (urgent.texts, urgent.names) == (["Help!"], ["yes"])

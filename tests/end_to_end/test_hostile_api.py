@@ -169,7 +169,8 @@ def test_so_does_a_forked_one() -> None:
 
 def test_what_a_program_does_at_its_end_may_predict_and_wait_for_threads_that_do() -> None:
     code = """
-one = threading.Thread(target=lambda: (go.wait(), print(classifier.predict(["fine"])[0].label)), daemon=True)
+one = threading.Thread(target=lambda: (go.wait(), print(classifier.predict(["fine"])[0].label)),
+                       daemon=True)
 go = threading.Event()
 one.start()
 atexit.register(lambda: (go.set(), one.join(), print(classifier.predict(["fine"])[0].label)))

@@ -15,6 +15,7 @@ import stat
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hostile import Case, check
@@ -107,22 +108,22 @@ def result_with(change: Callable[[dict], object]) -> Callable[[Path], None]:
     return given
 
 
-def latency(name: str, *arguments: str, **more: object) -> Case:
-    return Case(name=f"latency: {name}", arguments=(*QUICK, *arguments), **more)  # type: ignore[arg-type]
+def latency(name: str, *arguments: str, **more: Any) -> Case:
+    return Case(name=f"latency: {name}", arguments=(*QUICK, *arguments), **more)
 
 
-def latency_in(name: str, rest: str = "", *, before: str = "", **more: object) -> Case:
+def latency_in(name: str, rest: str = "", *, before: str = "", **more: Any) -> Case:
     shell = f"{before}$EL {' '.join(QUICK)} {rest}"
-    return Case(**{"name": f"latency: {name}", "shell": shell, "exit": 0, **more})  # type: ignore[arg-type]
+    return Case(**{"name": f"latency: {name}", "shell": shell, "exit": 0, **more})
 
 
-def evaluate(name: str, *arguments: str, data: str = "text.csv", **more: object) -> Case:
+def evaluate(name: str, *arguments: str, data: str = "text.csv", **more: Any) -> Case:
     more.setdefault("given", put(text__csv=ROWS))
-    return Case(name=f"evaluate: {name}", arguments=("evaluate", *arguments, data), **more)  # type: ignore[arg-type]
+    return Case(name=f"evaluate: {name}", arguments=("evaluate", *arguments, data), **more)
 
 
-def a(command: str, name: str, *arguments: str, **more: object) -> Case:
-    return Case(name=f"{command}: {name}", arguments=(command, *arguments), **more)  # type: ignore[arg-type]
+def a(command: str, name: str, *arguments: str, **more: Any) -> Case:
+    return Case(name=f"{command}: {name}", arguments=(command, *arguments), **more)
 
 
 # fmt: off
@@ -132,20 +133,24 @@ OPTIONS = [
     latency("a time that is no number", "--duration", "nan", says="at most 2,592,000"),
     latency("a million threads", "--threads", "1,1000001", says="whole numbers"),
     latency("a batch of nothing", "--batch-size", "0", says="whole numbers"),
-    latency("batches without a common multiple", "--batch-size", "7,64,121", says="divide each other"),
+    latency("batches without a common multiple", "--batch-size", "7,64,121",
+            says="divide each other"),
     latency("no provider", "--provider", "", says="provider"),
     latency("an unknown provider", "--provider", "CPU,Abacus", says="Abacus"),
     latency("runs below zero", "--runs=-5", exit=2),
     latency("a model twice", "m.onnx", "m.onnx", given=model, says="twice"),
     latency("a model and a link to it", "m.onnx", "link.onnx", given=models, says="twice"),
-    latency("a provider twice", "--provider", "CPU,CPUExecutionProvider", says="a provider is given twice"),
+    latency("a provider twice", "--provider", "CPU,CPUExecutionProvider",
+            says="a provider is given twice"),
     latency("a model that is a link in a ring", "ring", given=ring, says="ring"),
     latency("a model that is not there", "no.onnx", says="no model file at no.onnx"),
     latency("texts that are not there", "--texts", "no.txt", says="no.txt"),
     latency("a folder as model", ".", says="folder"),
     latency("no texts", "--texts", "e.txt", given=put(e__txt=""), says="no texts"),
-    latency("no such format", "--texts", "e.txt", "--input-format", "odf", given=put(e__txt="a"), says="odf"),
-    latency("no such column", "--texts", "t.csv", "--text-column", "no", given=put(t__csv=ROWS), says="no"),
+    latency("no such format", "--texts", "e.txt", "--input-format", "odf", given=put(e__txt="a"),
+            says="odf"),
+    latency("no such column", "--texts", "t.csv", "--text-column", "no", given=put(t__csv=ROWS),
+            says="no"),
     latency("texts from a folder without any", "--texts", ".", says="."),
     a("latency", "a result that is not there", "--show", "a.json", says="cannot read a.json"),
     a("latency", "a result that is none", "--show", "a.json",
@@ -153,12 +158,14 @@ OPTIONS = [
     a("latency", "a result nested deeply", "--show", "a.json", given=put(a__json="[" * 100_000),
       says="a.json"),
     *(
-        a("latency", f"a result {what}", "--show", "r.json", given=result_with(change), says="measure again")
+        a("latency", f"a result {what}", "--show", "r.json", given=result_with(change),
+          says="measure again")
         for what, change in (
             ("without a key", lambda r: r.pop("seconds")),
             ("with a word for a number", lambda r: r["machine"].update(cores="two")),
             ("with NaN", lambda r: r.update(seconds=float("nan"))),
-            ("with a number beyond all bounds", lambda r: r["settings"][0]["both"].update(mean_us=10**400)),
+            ("with a number beyond all bounds",
+             lambda r: r["settings"][0]["both"].update(mean_us=10**400)),
             ("with a pair of three", lambda r: r["settings"][0].update(by_text=[[1, 2, 3]])),
             ("with a time of nothing", lambda r: r["settings"][0]["both"].update(p50_us=0)),
             ("without a setting", lambda r: r.update(settings=[])),
@@ -167,7 +174,8 @@ OPTIONS = [
             ("of a later version", lambda r: r.update(version=2)),
         )
     ),
-    a("latency", "a model beside a result", "m.onnx", "--show", "r.json", given=model, says="leave out the"),
+    a("latency", "a model beside a result", "m.onnx", "--show", "r.json", given=model,
+      says="leave out the"),
     a("latency", "a result that is a model", "--show", "m.onnx", given=model, says="not JSON"),
     a("latency", "a result that is a folder", "--show", ".", says="directory"),
     evaluate("a model twice", "m.onnx", "link.onnx", given=models, says="twice"),
@@ -176,35 +184,44 @@ OPTIONS = [
              says="--label-map"),
     evaluate("foreign texts that are not there", "--foreign", "none.txt", given=put(text__csv=ROWS),
              says="none.txt"),
-    evaluate("no foreign texts", "--foreign", "e.txt", given=put(text__csv=ROWS, e__txt=""), says="e.txt"),
-    evaluate("foreign texts that are the labelled ones", "--foreign", "text.csv", given=put(text__csv=ROWS),
+    evaluate("no foreign texts", "--foreign", "e.txt", given=put(text__csv=ROWS, e__txt=""),
+             says="e.txt"),
+    evaluate("foreign texts that are the labelled ones", "--foreign", "text.csv",
+             given=put(text__csv=ROWS),
              says="are labelled texts"),
     evaluate("a label map of nothing", "--label-map", "=", says="--label-map"),
     evaluate("a label map to no label", "--label-map", "pos=good", says="good"),
-    evaluate("a share of a file without a curve", NO_CURVE, "--abstain", "0.02", says="or give --thr"),
+    evaluate("a share of a file without a curve", NO_CURVE, "--abstain", "0.02",
+             says="or give --thr"),
     evaluate("no rows", given=put(text__csv="text,label\n"), says="text.csv"),
     evaluate("no such file", data="no.csv", says="no.csv"),
     evaluate("no such model", "no.onnx", says="no model file"),
     evaluate("a model and no data", data="m.onnx", says="name the labelled data last"),
-    evaluate("mistakes of two models", "m.onnx", "m.onnx", "--mistakes", "m.csv", given=model, data="t.csv",
+    evaluate("mistakes of two models", "m.onnx", "m.onnx", "--mistakes", "m.csv", given=model,
+             data="t.csv",
              says="for one model; name one"),
-    evaluate("mistakes that are no CSV", "--mistakes", "m.xlsx", says="give a name that ends in .csv"),
+    evaluate("mistakes that are no CSV", "--mistakes", "m.xlsx",
+             says="give a name that ends in .csv"),
     evaluate("a part of what has none", "--split", "nonsense", says="no splits"),
     a("predict", "threads of a thousand digits", "--threads", "9" * 1000, "x", exit=(1, 2)),
     a("predict", "an empty name of a model", "-m", "", "x", says="."),
     a("predict", "a text that looks like an option", "--", "--help", exit=0),
-    a("predict", "a model that is not there", "-m", "no.onnx", "x", says="no model file at no.onnx"),
+    a("predict", "a model that is not there", "-m", "no.onnx", "x",
+      says="no model file at no.onnx"),
     a("predict", "a provider that is not there", "--provider", "CUDA", "x", says="available: CPU"),
     a("predict", "an empty text", "", exit=0),
     a("predict", "more labels than there are", "--top", "3", "x", says="must be from 1 to 2"),
     a("predict", "no wrong answer", "--abstain", "0", "x", says="above 0 and below 1"),
     a("predict", "a share that is no number", "--abstain", "nan", "x", says="for 2 %, give 0.02"),
-    a("predict", "a model in the place of a text", NO_CURVE, "x", says="not a text; put -m before it"),
+    a("predict", "a model in the place of a text", NO_CURVE, "x",
+      says="not a text; put -m before it"),
     a("explain", "a model in the place of a text", NO_CURVE, says="not a text; put -m before it"),
-    a("predict", "a long text that ends as a model's name does", "good film " * 500 + ".onnx", exit=0),
+    a("predict", "a long text that ends as a model's name does", "good film " * 500 + ".onnx",
+      exit=0),
     a("predict", "a share of a file without a curve", "-m", NO_CURVE, "--abstain", "0.02", "x",
       says="or give --thr"),
-    a("predict", "two thresholds", "--abstain", "0.02", "--threshold", "0.5", "x", says="exclude each other"),
+    a("predict", "two thresholds", "--abstain", "0.02", "--threshold", "0.5", "x",
+      says="exclude each other"),
     a("predict", "a text of zero bytes on input", stdin=b"\0\0\n", exit=0),
     a("predict", "ten megabytes without a line end", stdin=b"good film " * 1_000_000, exit=0),
     a("predict", "a name of 5,000 letters", "-m", "a" * 5000, "x", says="long"),
@@ -229,7 +246,8 @@ INTO = [  # what an output is named, how that ends, and what is there before
 ]
 FILES = [
     *(
-        Case(**{"name": f"{command[0]}: {option} into {what}", "arguments": (*command, option, name, *data),
+        Case(**{"name": f"{command[0]}: {option} into {what}",
+                "arguments": (*command, option, name, *data),
                 "given": put(text__csv=ROWS), **more})
         for command, option, data in ((QUICK, "--output", ()), (QUICK, "--report", ()),
                                       (("evaluate",), "--report", ("text.csv",)))
@@ -242,26 +260,30 @@ FILES = [
             says="one of the inputs"),
     evaluate("the report over the texts", "--report", "text.csv", says="one of the inputs"),
     evaluate("the mistakes over the texts", "--mistakes", "text.csv", says="one of the inputs"),
-    evaluate("two outputs of one name", "--report", "r", "--mistakes", "r", says="two outputs are one"),
+    evaluate("two outputs of one name", "--report", "r", "--mistakes", "r",
+             says="two outputs are one"),
     evaluate("the report over the model", "m.onnx", "--report", "m.onnx",
              given=lambda f: (model(f), put(text__csv=ROWS)(f)), says="one of the inputs"),
     latency("a name that is not UTF-8", "--output", os.fsdecode(b"r\xff.json"), exit=0,
             leaves=frozenset({os.fsdecode(b"r\xff.json")})),
-    latency("a name with a line end", "--output", "a\nb.json", exit=0, leaves=frozenset({"a\nb.json"}),
+    latency("a name with a line end", "--output", "a\nb.json", exit=0,
+            leaves=frozenset({"a\nb.json"}),
             then=is_json("a\nb.json")),
 ]
 PLACES = [
     latency_in(">&- with a file for the result", "-o r.json >&-", leaves=frozenset({"r.json"}),
                then=is_json("r.json")),
     latency_in("-o /dev/stdout", "-o /dev/stdout | cat > r", leaves=frozenset({"r"})),
-    latency_in("ASCII", says="per text, ms", environment={"PYTHONIOENCODING": "ascii", "LC_ALL": "C"}),
+    latency_in("ASCII", says="per text, ms",
+               environment={"PYTHONIOENCODING": "ascii", "LC_ALL": "C"}),
     latency_in("latin-1", "--json", environment={"PYTHONIOENCODING": "latin-1"}),
     latency_in("no room for another process", before="ulimit -u 1; ", exit=(0, 1)),
     latency_in("few open files", before="ulimit -n 12; ", exit=(0, 1)),
     latency_in("no core, no file larger than 4 blocks", "-o r.json", before="ulimit -f 4; ", exit=1,
                says="no space"),
     Case(name="evaluate in ASCII, a name with letters that it lacks",
-         shell="mv t.csv tü.csv; $EL evaluate tü.csv", given=put(t__csv=ROWS), exit=0, says="\\u00fc",
+         shell="mv t.csv tü.csv; $EL evaluate tü.csv", given=put(t__csv=ROWS), exit=0,
+         says="\\u00fc",
          changes=frozenset({"t.csv"}), leaves=frozenset({"tü.csv"}),
          environment={"PYTHONIOENCODING": "ascii"}),
     Case(name="a working folder that is gone",
@@ -273,16 +295,19 @@ PLACES = [
         for line in ("predict hi", "evaluate t.csv", "score t.csv -w 1", "latency --runs 5")
     ),
     *(
-        Case(name=f"{kb} kB: {line}", shell=f"ulimit -v {kb}; $EL {line}", given=put(t__csv=ROWS), says=" MB")
+        Case(name=f"{kb} kB: {line}", shell=f"ulimit -v {kb}; $EL {line}", given=put(t__csv=ROWS),
+             says=" MB")
         for kb in (80_000, 100_000, 120_000, 140_000, 158_000)
         for line in ("predict hi", "evaluate t.csv")
     ),
     *(
         # Root too is asked for permission, without the capabilities that are taken here.
         Case(name=f"a model without permission: {line}", given=model, says="ermission denied",
-             shell="run=; [ $UID != 0 ] || run='setpriv --bounding-set=-dac_override,-dac_read_search'; "
+             shell="run=; capabilities=-dac_override,-dac_read_search; "
+             "[ $UID != 0 ] || run=\"setpriv --bounding-set=$capabilities\"; "
              f"chmod 0 m.onnx; $run $EL {line}; code=$?; chmod 644 m.onnx; exit $code")
-        for line in ("predict -m m.onnx hi", "inspect m.onnx", "page m.onnx -o p.html", "evaluate m.onnx t")
+        for line in ("predict -m m.onnx hi", "inspect m.onnx", "page m.onnx -o p.html",
+                     "evaluate m.onnx t")
     ),
 ]
 # fmt: on

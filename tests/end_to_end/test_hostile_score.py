@@ -63,6 +63,10 @@ def is_whole(name: str = "o.csv", rows: int = 4) -> Callable[[Path], None]:
     return check
 
 
+def null_is_a_device(folder: Path) -> None:
+    assert Path("/dev/null").is_char_device(), "/dev/null was replaced"
+
+
 def score(*arguments: str) -> tuple[str, ...]:
     return ("score", "a.csv", "-o", "o.csv", *arguments)
 
@@ -75,9 +79,11 @@ OPTIONS = [
     Case(name="low memory on a cluster",
          arguments=("score", "f", "-o", "g", "--engine", "ray", "--low-memory"),
          says="leave it out with --engine ray"),
-    Case(name="an address and no cluster", arguments=score("--address", "auto"), says="--address is for"),
+    Case(name="an address and no cluster", arguments=score("--address", "auto"),
+         says="--address is for"),
     Case(name="no workers", arguments=score("-w", "0"), exit=2, says="Invalid value"),
-    Case(name="a provider that is none", arguments=score("--provider", "Warp"), says="not a CPU provider"),
+    Case(name="a provider that is none", arguments=score("--provider", "Warp"),
+         says="not a CPU provider"),
     Case(name="a provider that is none, two workers",
          arguments=("score", "long.csv", "-o", "o.csv", "-w", "2", "--provider", "Warp"),
          given=given(long_input), says="not a CPU provider"),
@@ -88,31 +94,43 @@ OPTIONS = [
     Case(name="only wrong answers", arguments=score("--abstain", "1"), says="above 0 and below 1"),
     Case(name="a file without a curve", arguments=score("--model", str(SMALL), "--abstain", "0.02"),
          says="or give --threshold"),
-    Case(name="only unfamiliar texts", arguments=score("--unfamiliar", "1"), says="above 0 and below 1"),
-    Case(name="a file without thresholds", arguments=score("--model", str(SMALL), "--unfamiliar", "0.05"),
+    Case(name="only unfamiliar texts", arguments=score("--unfamiliar", "1"),
+         says="above 0 and below 1"),
+    Case(name="a file without thresholds",
+         arguments=score("--model", str(SMALL), "--unfamiliar", "0.05"),
          says="no thresholds for --unfamiliar; export it again"),
-    Case(name="rows that are never unsure", arguments=score("--only-abstained"), says="add --abstain"),
-    Case(name="more labels than there are", arguments=score("--top", "3"), says="must be from 1 to 2"),
+    Case(name="rows that are never unsure", arguments=score("--only-abstained"),
+         says="add --abstain"),
+    Case(name="more labels than there are", arguments=score("--top", "3"),
+         says="must be from 1 to 2"),
     Case(name="no input", arguments=("score",), exit=2),
     Case(name="an output of no format", arguments=("score", "a.csv", "-o", "out"),
          says="the suffix does not"),
-    Case(name="a column that is not there", arguments=score("--text-column", "x"), says="has no column 'x'"),
+    Case(name="a column that is not there", arguments=score("--text-column", "x"),
+         says="has no column 'x'"),
     Case(name="a column to keep twice", arguments=score("--keep", "text", "--keep", "text"),
          says="the column 'text' is in --keep twice; name it once"),
-    Case(name="a column to keep that is not there", arguments=score("--keep", "x"), says="has no column 'x'"),
-    Case(name="a label that is not there", arguments=score("--only-label", "x"), says="has no label 'x'"),
+    Case(name="a column to keep that is not there", arguments=score("--keep", "x"),
+         says="has no column 'x'"),
+    Case(name="a label that is not there", arguments=score("--only-label", "x"),
+         says="has no label 'x'"),
     Case(name="Parquet into a pipe", arguments=("score", "a.csv", "--output-format", "parquet"),
          says="a file with -o"),
-    Case(name="to resume a pipe", arguments=("score", "a.csv", "--resume"), says="--resume needs an output"),
+    Case(name="to resume a pipe", arguments=("score", "a.csv", "--resume"),
+         says="--resume needs an output"),
     Case(name="to resume an input from a pipe", arguments=("score", "-", "-o", "o.csv", "--resume"),
          stdin=b"x\n", says="cannot be resumed"),
-    Case(name="a model that is a table", arguments=score("-m", "a.csv"), says="is not an ONNX file"),
+    Case(name="a model that is a table", arguments=score("-m", "a.csv"),
+         says="is not an ONNX file"),
     Case(name="a model that is not there", arguments=score("-m", "none.onnx"), says="none.onnx"),
-    Case(name="an input that is not there", arguments=("score", "b.csv", "-o", "o.csv"), says="no such file"),
+    Case(name="an input that is not there", arguments=("score", "b.csv", "-o", "o.csv"),
+         says="no such file"),
     Case(name="an input named in two lines", arguments=("score", "a\nb.csv", "-o", "o.csv"),
          says="a\\nb.csv"),
-    Case(name="a glob without a match", arguments=("score", "*.tsv", "-o", "o.csv"), says="no file matches"),
-    Case(name="standard input and a file", arguments=("score", "-", "a.csv"), says="cannot be read together"),
+    Case(name="a glob without a match", arguments=("score", "*.tsv", "-o", "o.csv"),
+         says="no file matches"),
+    Case(name="standard input and a file", arguments=("score", "-", "a.csv"),
+         says="cannot be read together"),
 ]
 
 NAMES = [
@@ -133,17 +151,21 @@ NAMES = [
     if not extra or suffix == ".resume.json"
     for name in [output + suffix]
 ] + [
-    Case(name="the summary is the input", arguments=score("--summary", "a.csv"), says="is one of the inputs"),
+    Case(name="the summary is the input", arguments=score("--summary", "a.csv"),
+         says="is one of the inputs"),
     Case(name="the summary is the input, by a link", arguments=score("--summary", "s.json"),
          given=given(link("s.json", "a.csv")), says="is one of the inputs"),
     Case(name="the summary is the output, by a link", arguments=score("--summary", "s.json"),
          given=given(link("s.json", "o.csv")), says="two outputs are one file"),
     Case(name="the summary is the model", arguments=score("-m", "m.onnx", "--summary", "m.onnx"),
-         given=given(lambda folder: shutil.copy(SMALL, folder / "m.onnx")), says="is one of the inputs"),
+         given=given(lambda folder: shutil.copy(SMALL, folder / "m.onnx")),
+         says="is one of the inputs"),
     Case(name="the output is the model",
          arguments=("score", "a.csv", "-o", "m.onnx", "--output-format", "csv", "-m", "m.onnx"),
-         given=given(lambda folder: shutil.copy(SMALL, folder / "m.onnx")), says="is one of the inputs"),
-    Case(name="the partial output is a file of the input's folder", arguments=("score", "f", "-o", "o.csv"),
+         given=given(lambda folder: shutil.copy(SMALL, folder / "m.onnx")),
+         says="is one of the inputs"),
+    Case(name="the partial output is a file of the input's folder",
+         arguments=("score", "f", "-o", "o.csv"),
          given=given(folder_called("f"), write("f/b.txt"), hard_link("o.csv.partial", "f/b.txt")),
          says="is one of the inputs"),
     Case(name="the output is the input", arguments=("score", "a.csv", "-o", "a.csv"),
@@ -152,13 +174,15 @@ NAMES = [
          given=given(hard_link("o.csv", "a.csv")), says="is one of the inputs"),
     Case(name="the summary in no folder", arguments=score("--summary", "f/s.json"),
          says="no folder f; make it"),
-    Case(name="the summary is a folder", arguments=score("--summary", "f"), given=given(folder_called("f")),
+    Case(name="the summary is a folder", arguments=score("--summary", "f"),
+         given=given(folder_called("f")),
          says="f is a folder"),
-    Case(name="the summary is a device", arguments=score("--summary", "/dev/null"), exit=0, leaves=DONE,
-         then=lambda folder: Path("/dev/null").is_char_device() or pytest.fail("/dev/null was replaced")),
+    Case(name="the summary is a device", arguments=score("--summary", "/dev/null"), exit=0,
+         leaves=DONE,
+         then=null_is_a_device),
     Case(name="the output is a device",
          arguments=("score", "a.csv", "-o", "/dev/null", "--output-format", "csv"), exit=0,
-         then=lambda folder: Path("/dev/null").is_char_device() or pytest.fail("/dev/null was replaced")),
+         then=null_is_a_device),
     Case(
         name="the output is /dev/stdout, a file",
         shell="$EL score a.csv -o /dev/stdout --output-format csv -q > o.csv; r=$?; "
@@ -168,22 +192,27 @@ NAMES = [
         then=is_whole(),
     ),
     Case(name="the output is /dev/stdout, a file with something in it",
-         shell="echo before > o.csv; $EL score a.csv -o /dev/stdout --output-format csv -q >> o.csv",
+         shell="echo before > o.csv; "
+         "$EL score a.csv -o /dev/stdout --output-format csv -q >> o.csv",
          exit=0, leaves=DONE, then=is_whole(rows=5)),
     Case(name="the output is a descriptor",
          shell="$EL score a.csv -o /dev/fd/3 --output-format csv -q 3> o.csv", exit=0, leaves=DONE,
          then=is_whole()),
     Case(name="the output is a descriptor that is closed",
-         shell="$EL score a.csv -o /dev/fd/9 --output-format csv -q 9>&-", says="cannot write /dev/fd/9"),
+         shell="$EL score a.csv -o /dev/fd/9 --output-format csv -q 9>&-",
+         says="cannot write /dev/fd/9"),
     Case(name="the output is a folder", arguments=score(), given=given(folder_called("o.csv")),
          says="o.csv is a folder"),
-    Case(name="the output in no folder", arguments=("score", "a.csv", "-o", "f/o.csv"), says="no folder f"),
+    Case(name="the output in no folder", arguments=("score", "a.csv", "-o", "f/o.csv"),
+         says="no folder f"),
     Case(name="the output is a link to a precious file", arguments=score(),
-         given=given(write("precious"), link("o.csv", "precious")), exit=0, changes=DONE, then=is_whole()),
+         given=given(write("precious"), link("o.csv", "precious")), exit=0, changes=DONE,
+         then=is_whole()),
     Case(
         name="names that are not UTF-8",
         shell="mv a.csv $'a\\xff.csv'; echo >> $'a\\xff.csv' '4,a,b'; "
-        "$EL score $'a\\xff.csv' -o $'o\\xff.csv' --summary s.json; r=$?; mv $'a\\xff.csv' a.csv; exit $r",
+        "$EL score $'a\\xff.csv' -o $'o\\xff.csv' --summary s.json; r=$?; "
+        "mv $'a\\xff.csv' a.csv; exit $r",
         exit=3,
         leaves=frozenset({"s.json", "o\udcff.csv"}),
         changes=frozenset({"a.csv"}),
@@ -232,18 +261,23 @@ FOREIGN_FILES = (
     ]
     + [
         Case(name="OUTPUT.resume.json.new and OUTPUT.partial of a killed run", arguments=score(),
-             given=given(write("o.csv.resume.json.new", "{"), write("o.csv.partial", "half a")), exit=0,
-             leaves=DONE, changes=frozenset({"o.csv.partial", "o.csv.resume.json.new"}), then=is_whole())
+             given=given(write("o.csv.resume.json.new", "{"), write("o.csv.partial", "half a")),
+             exit=0,
+             leaves=DONE, changes=frozenset({"o.csv.partial", "o.csv.resume.json.new"}),
+             then=is_whole())
     ]
 )
 
 STREAMS = [
-    Case(name="standard output closed", shell="$EL score a.csv >&-", says="standard output is closed"),
+    Case(name="standard output closed", shell="$EL score a.csv >&-",
+         says="standard output is closed"),
     Case(name="standard output full", shell="$EL score a.csv -q >/dev/full", says="no space left"),
-    Case(name="standard output read only", shell="$EL score a.csv -q 1</dev/null", says="cannot write"),
+    Case(name="standard output read only", shell="$EL score a.csv -q 1</dev/null",
+         says="cannot write"),
     Case(name="standard input closed", shell="$EL score - <&-", says="standard input"),
     *(
-        Case(name=f"{what}, a file as output", shell=f"$EL score a.csv -o o.csv {how}", exit=0, leaves=DONE)
+        Case(name=f"{what}, a file as output", shell=f"$EL score a.csv -o o.csv {how}", exit=0,
+             leaves=DONE)
         for what, how in {
             "input closed": "<&-",
             "output closed": ">&-",
@@ -258,9 +292,11 @@ STREAMS = [
     Case(name="error full, and a row without text",
          shell="echo 4,a,b >> a.csv; $EL score a.csv -o o.csv 2>/dev/full", exit=3, leaves=DONE,
          changes=frozenset({"a.csv"})),
-    Case(name="all closed, many blocks, two workers", shell="$EL score long.csv -o o.csv -w 2 <&- >&- 2>&-",
+    Case(name="all closed, many blocks, two workers",
+         shell="$EL score long.csv -o o.csv -w 2 <&- >&- 2>&-",
          given=given(long_input), exit=0, leaves=DONE, then=is_whole(rows=LONG + 1)),
-    Case(name="a reader that goes away", shell="$EL score a.csv -q | head -c 5", exit=0, given=given()),
+    Case(name="a reader that goes away", shell="$EL score a.csv -q | head -c 5", exit=0,
+         given=given()),
 ]
 
 SYSTEM = [
@@ -274,13 +310,15 @@ SYSTEM = [
     for workers in (1, 2)
 ] + [
     Case(name="a working folder that was removed",
-         shell='top=$PWD; mkdir q; cd q; rm -r ../q; $EL score "$top/a.csv" -o "$top/o.csv"', exit=0,
+         shell='top=$PWD; mkdir q; cd q; rm -r ../q; $EL score "$top/a.csv" -o "$top/o.csv"',
+         exit=0,
          leaves=DONE, then=is_whole()),
     Case(name="a working folder that was removed, two workers, names of it",
          shell='top=$PWD; mkdir q; cd q; rm -r ../q; $EL score "$top/long.csv" -o o.csv -w 2',
          given=given(long_input), says="o.csv"),
     Case(name="no file may be larger than 1 kB",
-         shell="trap '' XFSZ; ulimit -f 1; $EL score long.csv -o o.csv -q -w 1", given=given(long_input),
+         shell="trap '' XFSZ; ulimit -f 1; $EL score long.csv -o o.csv -q -w 1",
+         given=given(long_input),
          says="no space left for o.csv"),
     Case(name="few open files", shell="ulimit -n 20; $EL score long.csv -o o.csv -q -w 3",
          given=given(long_input), exit=(0, 1), leaves=DONE),
@@ -314,7 +352,8 @@ SYSTEM = [
         shell="""
             unshare -m true 2> /dev/null || exit 77
             unshare -m sh -c 'mount -t tmpfs -o size=200k none d 2> /dev/null || exit 77
-                $EL score long.csv -o d/o.csv -q -w 1; code=$?; ls d | grep -q . && exit 99; exit $code'
+                $EL score long.csv -o d/o.csv -q -w 1; code=$?
+                ls d | grep -q . && exit 99; exit $code'
         """,
         given=given(long_input, folder_called("d")),
         exit=(1, 77),

@@ -124,7 +124,11 @@ for read in (open_model, lambda path: reference.read(path.read_bytes())):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits of memory are Linux's")
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_file_cannot_take_all_memory(name: str, program: list[str], tmp_path: Path) -> None:  # noqa: F811
+def test_a_file_cannot_take_all_memory(
+    name: str,
+    program: list[str],  # noqa: F811
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "m.onnx"
     path.write_bytes(HOSTILE[name]())
     code = OPEN.format(engine=str(PROJECT / "engine"), limit=1024 * MIB)
@@ -161,7 +165,8 @@ def test_a_file_of_the_largest_size_is_read_without_a_copy(tmp_path: Path) -> No
 def crowded(count: int = 5000, ids: int = 8000) -> bytes:
     """N-grams that the engine's index would all put in one place: each then takes as many steps as
     there are n-grams before it."""
-    left, right = np.arange(4, ids, dtype=np.uint32)[:, None], np.arange(4, ids, dtype=np.uint32)
+    left = np.arange(4, ids, dtype=np.uint32)[:, None]
+    right = np.arange(4, ids, dtype=np.uint32)
     pairs: list[list[int]] = []
     for start in range(0, len(left), 500):
         part = left[start : start + 500]

@@ -42,10 +42,12 @@ CASES = [
     ),
     Case(name="predict without texts, input closed", shell="$EL predict <&-",
          says="standard input is closed"),
-    Case(name="explain without text, input closed", shell="$EL explain <&-", says="standard input is closed"),
+    Case(name="explain without text, input closed", shell="$EL explain <&-",
+         says="standard input is closed"),
     Case(name="a model's name of two lines", arguments=("predict", "-m", "a\nb.onnx", "x"),
          says="a\\nb.onnx"),
-    Case(name="a model's name that steers", arguments=("inspect", "a\x1b[2Jb.onnx"), says="a\\x1b[2Jb.onnx"),
+    Case(name="a model's name that steers", arguments=("inspect", "a\x1b[2Jb.onnx"),
+         says="a\\x1b[2Jb.onnx"),
 ]
 # fmt: on
 

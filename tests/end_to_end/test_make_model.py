@@ -63,10 +63,8 @@ def test_the_kept_labels_are_those_of_the_reviews(
         labels.load_labels(labels.KEPT, texts)
 
 
-FINE, DULL = (
-    ["a fine joy", "warm and funny", "great fun"],
-    ["a dull bore", "cold and flat", "no fun"],
-)
+FINE = ["a fine joy", "warm and funny", "great fun"]
+DULL = ["a dull bore", "cold and flat", "no fun"]
 SAID = {"pos": FINE, "neg": DULL}
 OF = [
     "The plot is",
@@ -82,7 +80,8 @@ REVIEWS = {"train/pos": 40, "train/neg": 40, "train/unsup": 20, "test/pos": 10, 
 def archive(path: Path) -> None:
     """As the Large Movie Review Dataset is packed: reviews of ten sentences, most of which say the
     label."""
-    rng, files = random.Random(0), {}
+    rng = random.Random(0)
+    files = {}
     for folder, count in REVIEWS.items():
         for i in range(count):
             label = folder.partition("/")[2]
@@ -133,10 +132,8 @@ def test_products_are_learnt_from_by_the_kept_labels_of_just_these_texts(tmp_pat
             (tmp_path / name / f"{stars}.review").write_text(review.format(stars), "utf-8")
     texts = product_texts(tmp_path)
     assert texts == ["So negative", "It is", "negative.", "Buy it!", "So positive", "positive."]
-    kept, digest = (
-        tmp_path / "kept.safetensors",
-        hashlib.sha256(json.dumps(texts).encode()).hexdigest(),
-    )
+    kept = tmp_path / "kept.safetensors"
+    digest = hashlib.sha256(json.dumps(texts).encode()).hexdigest()
     numbers = {"labels": np.array([254, 127, 0, 255, 127, 0], np.uint8)}
     save_file(numbers, kept, {labels.KEY: digest})
     found = labelled_products(tmp_path, kept)
@@ -158,7 +155,8 @@ def test_a_student_learns_from_the_kept_labels(
     archive(tmp_path / "aclImdb_v1.tar.gz")
     monkeypatch.setenv("EDGE_LSTM_DATA", str(tmp_path))
     texts = labels.read_imdb()
-    network, kept = make.plan_of("small", texts.dataset).network, {}
+    network = make.plan_of("small", texts.dataset).network
+    kept = {}
     assert (network.embedding_dim, network.hidden, network.ngrams) == (
         14,
         30,

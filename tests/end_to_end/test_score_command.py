@@ -207,7 +207,8 @@ def kill_at_random_moments(folder: Path, kills: int, target: str, rows: int, see
     """Runs and resumes with SIGKILL at ``kills`` random moments; whatever is complete has the right
     bytes."""
     source = write_csv(folder / "in.csv", rows)
-    whole, out = folder / f"whole.{target}", folder / f"out.{target}"
+    whole = folder / f"whole.{target}"
+    out = folder / f"out.{target}"
     (folder / "driver.py").write_text(DRIVER)
     driver = [sys.executable, folder / "driver.py", source]
     started = time.monotonic()
@@ -257,7 +258,8 @@ def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
 @pytest.mark.parametrize("target", ["csv", "jsonl.gz", "parquet"])
 def test_a_disk_that_is_full_at_any_moment_costs_nothing(tmp_path: Path, target: str) -> None:
     source = write_csv(tmp_path / "in.csv", 1_000)
-    whole, out = tmp_path / f"whole.{target}", tmp_path / f"out.{target}"
+    whole = tmp_path / f"whole.{target}"
+    out = tmp_path / f"out.{target}"
     (tmp_path / "driver.py").write_text(DRIVER)
     driver = [sys.executable, tmp_path / "driver.py", source]
     subprocess.run([*driver, whole, "1"], check=True)

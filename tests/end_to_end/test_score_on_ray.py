@@ -118,7 +118,8 @@ def test_a_file_that_cannot_be_read_ends_the_run_with_its_name(
 
 def test_a_node_that_dies_loses_nothing_and_doubles_nothing(cluster: Any, tmp_path: Path) -> None:
     rows = 4_000
-    source, is_dead = make_inputs(tmp_path / "in", rows), False
+    source = make_inputs(tmp_path / "in", rows)
+    is_dead = False
 
     def kill_a_node(_: Any) -> None:
         nonlocal is_dead

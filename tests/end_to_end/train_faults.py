@@ -46,7 +46,10 @@ TRAIN = (
     "none",
 )
 EXPORT = ("export", "../straight/m.safetensors", "-o", "m.onnx", "--quantize", "int8")
-CLONE_NEWNS, MS_REC, MS_PRIVATE, MS_RDONLY = 0x20000, 0x4000, 1 << 18, 1
+CLONE_NEWNS = 0x20000
+MS_REC = 0x4000
+MS_PRIVATE = 1 << 18
+MS_RDONLY = 1
 NAMES = {"m.history.json", "m.safetensors"}
 PLANNED = ("train", "../d.csv", "-o", "m.safetensors", "--plan", "../p.json")
 # Where a training of PLANNED is killed: module, function, its call; and what is kept then.
@@ -116,7 +119,8 @@ def warm_up(folder: Path) -> None:
 def straight(top: Path, arguments: Sequence[str] = TRAIN) -> tuple[bytes, float]:
     """The output of an undisturbed run, in the folder "straight", and how long it takes, in
     seconds."""
-    folder, begin = top / "straight", time.perf_counter()
+    folder = top / "straight"
+    begin = time.perf_counter()
     code, said = end(start(arguments, folder), folder)
     assert code == 0, said
     return (folder / arguments[3]).read_bytes(), time.perf_counter() - begin
@@ -133,11 +137,10 @@ def kill_after(seconds: float, pid: int) -> None:
 
 def kills(top: Path, seed: int, count: int) -> dict[str, int]:
     """SIGKILL ``count`` times each at a random moment of trainings and of exports."""
-    rng, (wanted, seconds) = random.Random(seed), straight(top)
-    folder, done = (
-        top / "broken",
-        {"kills": 0, "resumed": 0, "anew": 0, "trainings": 0, "exports": 0},
-    )
+    rng = random.Random(seed)
+    wanted, seconds = straight(top)
+    folder = top / "broken"
+    done = {"kills": 0, "resumed": 0, "anew": 0, "trainings": 0, "exports": 0}
     while done["kills"] < count or folder.exists():
         resume = (folder / "m.safetensors.partial").exists()
         pid = start([*TRAIN, *(["--resume"] if folder.exists() else [])], folder)
@@ -171,7 +174,8 @@ def full(top: Path) -> dict[str, int]:
     """``train`` on file systems of 4 kB and more, until it fits; then ``--resume`` after making
     room."""
     wanted, _ = straight(top)
-    libc, done = ctypes.CDLL(None, use_errno=True), {"refused": 0, "resumed": 0, "fits_kb": 0}
+    libc = ctypes.CDLL(None, use_errno=True)
+    done = {"refused": 0, "resumed": 0, "fits_kb": 0}
     folder = top / "small"
     folder.mkdir()
     os.chdir(top)
@@ -245,7 +249,8 @@ def killed(folder: Path, module: str, function: str, number: int, wanted: bytes)
     step = f"{module}.{function}, call {number}"
     code, said = end(start(PLANNED, folder, kill_at(module, function, number)), folder)
     assert code == -signal.SIGKILL, f"{step} does not come: {said}"
-    partial, kept = folder / "m.safetensors.partial", ""
+    partial = folder / "m.safetensors.partial"
+    kept = ""
     if partial.exists():
         kept = partial.read_bytes()[:10_000].decode("latin-1")
     code, said = end(start([*PLANNED, "--resume"], folder), folder)
@@ -290,7 +295,8 @@ def plan() -> dict[str, object]:
 if __name__ == "__main__":
     torch.set_num_threads(1)
     what, top, *numbers = sys.argv[1:]  # top: an absolute path
-    rng, rows = random.Random(0), ["text,label"]
+    rng = random.Random(0)
+    rows = ["text,label"]
     for i in range(120):
         words = [f"word{rng.randrange(30)}" for _ in range(rng.randint(2, 9))]
         rows.append(f"{' '.join([*words, 'about' + 'ny'[i % 2]])},{'ny'[i % 2]}")

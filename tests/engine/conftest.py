@@ -18,11 +18,21 @@ import pytest
 
 from edge_lstm import Classifier
 from tests.model_files import compact, edited
-from tests.ports.conftest import LABELS, Case, Kind, case, cases, damaged, tiny, trained  # noqa: F401
+from tests.ports.conftest import (  # noqa: F401
+    LABELS,
+    Case,
+    Kind,
+    case,
+    cases,
+    damaged,
+    tiny,
+    trained,
+)
 from tests.ports.texts import TEXTS, VOCABULARY
 
 PROJECT = Path(__file__).parents[2]
-ENGINE, HERE = PROJECT / "engine", Path(__file__).parent
+ENGINE = PROJECT / "engine"
+HERE = Path(__file__).parent
 SOURCES = [str(HERE / "answers.c"), str(ENGINE / "edge_lstm.c")]
 STRICT = ["-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-Wshadow", "-Wconversion"]
 SANITIZED = [
@@ -61,7 +71,8 @@ def models(cases: list[Case], tmp_path_factory: pytest.TempPathFactory) -> list[
     """fp32 and int8 files of every kind and of two directions, with ONNX Runtime's answers to
     RECORDS."""
     paths = {each.name: each.path for each in cases if each.name != "embedded"}
-    both, folder = trained(Kind("base", LABELS)), tmp_path_factory.mktemp("models")
+    both = trained(Kind("base", LABELS))
+    folder = tmp_path_factory.mktemp("models")
     for name, quantize in (("both.fp32.onnx", None), ("both.int8.onnx", "int8")):
         paths[name] = both.export(folder / name, quantize=quantize)
     return [case(name, path, DECODED) for name, path in paths.items()]

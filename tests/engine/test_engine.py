@@ -129,7 +129,8 @@ def test_the_unicode_tables_are_those_that_the_generator_writes() -> None:
 def test_no_damage_crashes_it(compiled: Compile, models: list[Case]) -> None:
     """EDGE_LSTM_FUZZ_SECONDS says how long. Behind the digest, which is then not checked, and
     before it."""
-    sources, running = [str(HERE / "fuzz.c"), str(ENGINE / "edge_lstm.c")], []
+    sources = [str(HERE / "fuzz.c"), str(ENGINE / "edge_lstm.c")]
+    running = []
     for flags in (["-DFUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION"], []):
         program = compiled("gcc", *STRICT, *SANITIZED, *flags, sources=sources)
         command = [program, str(FUZZ_SECONDS), "7", *(model.path for model in models)]

@@ -53,7 +53,8 @@ def command(
 @pytest.mark.usefixtures("native")
 def test_labels_and_probabilities_are_those_of_onnx_runtime(models: list[Case]) -> None:
     for model in models:
-        one, other = Classifier.load(model.path), Classifier.load(model.path, engine="native")
+        one = Classifier.load(model.path)
+        other = Classifier.load(model.path, engine="native")
         for batch_size in (1, None):
             expected = one.probabilities(DECODED, batch_size=batch_size)
             assert (
@@ -70,7 +71,8 @@ def test_lone_surrogates_and_pairs_are_read_as_with_onnx_runtime(
     source = tmp_path / "texts.jsonl"
     source.write_text("".join(json.dumps({"text": text}) + "\n" for text in TEXTS_OF_PORTS))
     for model in models:
-        one, other = Classifier.load(model.path), Classifier.load(model.path, engine="native")
+        one = Classifier.load(model.path)
+        other = Classifier.load(model.path, engine="native")
         for mine, theirs in zip(
             other.predict(TEXTS_OF_PORTS), one.predict(TEXTS_OF_PORTS), strict=True
         ):

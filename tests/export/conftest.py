@@ -27,7 +27,8 @@ class Trained:
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """60 rows of two labels, by the plan, two passes."""
     folder = tmp_path_factory.mktemp("trained")
-    source, output = write_csv(folder / "rows.csv", rows(60)), folder / "m.safetensors"
+    source = write_csv(folder / "rows.csv", rows(60))
+    output = folder / "m.safetensors"
     return Trained(
         source, output, train(source, "-o", output, "-v", "--preset", "tiny", "--epochs", "2")
     )

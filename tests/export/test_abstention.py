@@ -52,7 +52,8 @@ def test_the_curve_goes_through_checkpoint_and_both_files(tmp_path: Path) -> Non
     save_checkpoint(checkpoint, tmp_path / "c.safetensors")
     assert load_checkpoint(tmp_path / "c.safetensors").abstention == CURVE
     int8 = opened(export(checkpoint, quantize="int8", abstain=0.02).data)
-    fp32, without = opened(export(checkpoint, abstain=0.02).data), opened(export(plain).data)
+    fp32 = opened(export(checkpoint, abstain=0.02).data)
+    without = opened(export(plain).data)
     assert (
         fp32.abstention == int8.abstention == replace(CURVE, default=0.02)
         and without.abstention is None

@@ -65,7 +65,11 @@ def zeros(data: bytes) -> bytes:
     return data[:middle] + bytes(4096) + data[middle + 4096 :]
 
 
-@pytest.mark.parametrize("damage", [other_name, flipped_sign, zeros, lambda data: data[:-9]])
+def cut(data: bytes) -> bytes:
+    return data[:-9]
+
+
+@pytest.mark.parametrize("damage", [other_name, flipped_sign, zeros, cut])
 def test_what_is_damaged_is_not_exported_and_not_resumed(
     trained: Trained, tmp_path: Path, damage: Callable[[bytes], bytes]
 ) -> None:

@@ -61,10 +61,8 @@ def test_the_same_examples_in_any_format_are_the_same_data(tmp_path: Path, name:
 
 
 def test_several_files_are_one_data_set(tmp_path: Path) -> None:
-    one, other = (
-        write(tmp_path / "a.csv", LABELLED["a.csv"]),
-        write(tmp_path / "b.txt", "__label__new so\n"),
-    )
+    one = write(tmp_path / "a.csv", LABELLED["a.csv"])
+    other = write(tmp_path / "b.txt", "__label__new so\n")
     data = read(one, other)
     assert data.labels == ("neg", "new", "pos") and data.name == "a.csv + b.txt"
     assert data.train.texts == ("good, very", "bad", "so") and data.train.counts() == [1, 1, 1]
@@ -112,7 +110,8 @@ def test_a_lone_surrogate_is_learnt_as_u_fffd(tmp_path: Path) -> None:
     expected = ("go\ufffdod \U0001f600", "\ufffd")
     assert read(path).train.texts == expected
     assert read_texts(str(path), DataOptions()) == expected
-    labels, halves = ["a", "b"], ["go\ud800od \ud83d\ude00", "\udfff"]
+    labels = ["a", "b"]
+    halves = ["go\ud800od \ud83d\ude00", "\udfff"]
     data = dataset_from(halves, labels, unlabelled=halves)
     assert data.train.texts == data.unlabelled == expected
 

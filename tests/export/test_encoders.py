@@ -76,8 +76,10 @@ def split_of(count: int, *, multi_label: bool = False) -> Any:
 
 @pytest.mark.parametrize("multi_label", [True, False])
 def test_a_probe_learns_from_vectors_that_are_read_once(encoder: Path, multi_label: bool) -> None:
-    split, shared = split_of(90, multi_label=multi_label), EncoderReader(str(encoder), QUICK)
-    teacher, read = shared.probe(multi_label, ENSEMBLE), []
+    split = split_of(90, multi_label=multi_label)
+    shared = EncoderReader(str(encoder), QUICK)
+    teacher = shared.probe(multi_label, ENSEMBLE)
+    read = []
     shared.model.register_forward_hook(lambda *_: read.append(1))
     teacher.read(split.texts)
     batches = len(read)
@@ -93,7 +95,8 @@ def test_a_probe_learns_from_vectors_that_are_read_once(encoder: Path, multi_lab
 def test_what_is_fine_tuned_answers_texts_that_it_did_not_see(
     encoder: Path, multi_label: bool
 ) -> None:
-    split, shared = split_of(120, multi_label=multi_label), EncoderReader(str(encoder), QUICK)
+    split = split_of(120, multi_label=multi_label)
+    shared = EncoderReader(str(encoder), QUICK)
     before = {name: value.clone() for name, value in shared.model.state_dict().items()}
     teacher = FineTunedEncoder(shared, multi_label, ENSEMBLE)
     teacher.read(split.texts)
@@ -135,7 +138,8 @@ def relabelled(source: Path, folder: Path, *labels: str) -> Path:
 
 
 def test_a_classifier_labels_texts_that_have_no_labels(source: Path, tmp_path: Path) -> None:
-    log, output = tmp_path / "log.txt", tmp_path / "m.safetensors"
+    log = tmp_path / "log.txt"
+    output = tmp_path / "m.safetensors"
     log.write_text("\n".join(text for text, _ in rows(60, seed=4)))
     result = train(log, "-o", output, "--preset", "tiny", "--epochs", "1", "--teacher", source)
     assert result.returncode == 0, result.stderr

@@ -87,7 +87,8 @@ def test_the_golden_rows_follow_from_the_vocabulary_alone(personal: Path) -> Non
 
 def test_the_golden_rows_try_words_pairs_subwords_and_labels(personal: Path) -> None:
     file = open_model(personal / "int8.onnx")
-    words, rows = len(file.tokenizer.words), [row.ids for row in file.golden]
+    words = len(file.tokenizer.words)
+    rows = [row.ids for row in file.golden]
     assert len(rows) == 5 and rows[0] == (1,) and max(map(len, rows)) > 50
     statuses = [file.tokenizer.encode_text(row.text).status for row in file.golden]
     assert statuses[0] == "empty" and "ok" in statuses
@@ -107,8 +108,8 @@ def test_the_golden_rows_try_words_pairs_subwords_and_labels(personal: Path) -> 
     [
         Tokenizer(()),
         Tokenizer(("one",)),
-        Tokenizer(("one", "two"), pieces=()),
-        Tokenizer((), pieces=("ab",)),
+        Tokenizer.of_subwords(("one", "two")),
+        Tokenizer.of_subwords((), ("ab",)),
     ],
 )
 def test_any_vocabulary_has_golden_texts_and_their_order_costs_no_byte(
@@ -120,7 +121,8 @@ def test_any_vocabulary_has_golden_texts_and_their_order_costs_no_byte(
 
 
 def test_examples_go_from_the_export_to_inspect_page_card_and_doctor(tmp_path: Path) -> None:
-    source, output = tmp_path / "c.safetensors", tmp_path / "m.onnx"
+    source = tmp_path / "c.safetensors"
+    output = tmp_path / "m.onnx"
     save_checkpoint(make_checkpoint(), source)
     assert "the file shows" not in command("export", source, "-o", output).stdout
     shown = command("inspect", output).stdout
@@ -245,7 +247,8 @@ def test_as_many_and_as_long_examples_as_may_be_are_written() -> None:
 
 
 def test_a_checkpoint_that_kept_training_texts_is_refused(tmp_path: Path) -> None:
-    made, source = make_checkpoint(), tmp_path / "c.safetensors"
+    made = make_checkpoint()
+    source = tmp_path / "c.safetensors"
     save_checkpoint(
         replace(made, training={**made.training, "examples": ["A text of the data."]}), source
     )
@@ -269,5 +272,5 @@ def test_the_files_of_the_repository_hold_texts_of_the_project_alone(
     assert file.examples == shown
     texts = [row.text for row in file.golden]
     assert texts in [golden_texts(file.tokenizer, shown, order=order) for order in range(ORDERS)]
-    vocabulary = (*file.tokenizer.words, *(file.tokenizer.pieces or ()))
+    vocabulary = (*file.tokenizer.words, *file.tokenizer.pieces)
     assert not [word for word in vocabulary if "\ufffd" in word]

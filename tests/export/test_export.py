@@ -72,7 +72,7 @@ def test_every_architecture_keeps_its_promises(shape: dict[str, Any], tmp_path: 
         "DynamicQuantizeLSTM"
     ]
     constants = {c.name: onnx.numpy_helper.to_array(c) for c in graph.initializer}
-    for name in ("lstm_w", "lstm_r"):  # the range that AVX2 multiplies exactly
+    for name in ("lstm0_w", "lstm0_r"):  # the range that AVX2 multiplies exactly
         assert constants[name].dtype == np.int8 and np.abs(constants[name].astype(int)).max() == 64
     assert constants["embedding_q"].shape == (201, 3) and constants["embedding_m"].shape == (201, 1)
     (tmp_path / "m.onnx").write_bytes(exported.data)
@@ -96,14 +96,14 @@ def make_driven(checkpoint: Checkpoint) -> Checkpoint:
     away."""
     with torch.no_grad():
         checkpoint.network.embedding.weight[SATURATING, 0] = 10
-        kernel = checkpoint.network.get_parameter("lstm.forwards.weight_ih_l0")
-        kernel[:: checkpoint.network.config.hidden] = 0  # of the four gates
-        kernel[:: checkpoint.network.config.hidden, 0] = 2
+        kernel = checkpoint.network.get_parameter("lstms.0.forwards.weight_ih_l0")
+        kernel[:: checkpoint.network.config.lstms[0].units] = 0  # of the four gates
+        kernel[:: checkpoint.network.config.lstms[0].units, 0] = 2
     return checkpoint
 
 
 def room_of(network: Network, row: list[int]) -> float:
-    return float(network.room(torch.tensor([row]), torch.tensor([len(row)])).min())
+    return float(network.room(torch.tensor([row]), torch.tensor([len(row)]))[0].min())
 
 
 def examples_of(rows: list[list[int]]) -> Examples:
@@ -113,7 +113,8 @@ def examples_of(rows: list[list[int]]) -> Examples:
 def test_a_training_makes_room_on_the_texts_that_it_learnt_from() -> None:
     """Random ids do not show it: few texts say one word again and again."""
     network = make_driven(make_checkpoint()).network
-    row, others = [1, *[SATURATING] * 20], tried_rows(make_checkpoint().tokenizer)
+    row = [1, *[SATURATING] * 20]
+    others = tried_rows(make_checkpoint().tokenizer)
     assert room_of(network, row) < gates.LEAST_HEADROOM
     before = {name: values.copy() for name, values in network.weights().items()}
     assert with_headroom(network, examples_of([]), others, HEADROOM)[1] == 0
@@ -127,10 +128,10 @@ def test_no_text_is_tried_if_none_can_drive_a_unit_to_its_end(
 ) -> None:
     network = make_checkpoint().network
     rows = random_rows(make_checkpoint().tokenizer)
-    rooms = [network.room(torch.tensor([row]), torch.tensor([len(row)])) for row in rows]
+    rooms = [network.room(torch.tensor([row]), torch.tensor([len(row)]))[0] for row in rows]
     assert (
-        network.least_room() <= torch.stack(rooms).amin(dim=0)
-    ).all() and network.least_room().min() > 0.01
+        network.least_room()[0] <= torch.stack(rooms).amin(dim=0)
+    ).all() and network.least_room()[0].min() > 0.01
     monkeypatch.setattr(Network, "room", None)
     assert with_headroom(network, examples_of(rows), [], HEADROOM) == (network, 0)
 
@@ -169,7 +170,9 @@ def test_a_network_that_was_built_saturated_is_exported(value: float, bidirectio
     """Every gate is open, and each cell grows as the sentinels' do."""
     checkpoint = make_checkpoint(hidden=14, bidirectional=bidirectional)
     for name in ("forwards", "backwards")[: 1 + bidirectional]:
-        torch.nn.init.constant_(checkpoint.network.get_parameter(f"lstm.{name}.bias_ih_l0"), value)
+        torch.nn.init.constant_(
+            checkpoint.network.get_parameter(f"lstms.0.{name}.bias_ih_l0"), value
+        )
     exported = export(checkpoint, quantize="int8")
     assert exported.closed is not None and exported.closed.units == 14 * (1 + bidirectional)
     assert exported.headroom is not None and exported.headroom >= HEADROOM.margin
@@ -179,7 +182,7 @@ def test_a_network_that_was_built_saturated_is_exported(value: float, bidirectio
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_weights_that_are_not_finite_are_refused(value: float) -> None:
     checkpoint = make_checkpoint()
-    torch.nn.init.constant_(checkpoint.network.get_parameter("lstm.forwards.bias_ih_l0"), value)
+    torch.nn.init.constant_(checkpoint.network.get_parameter("lstms.0.forwards.bias_ih_l0"), value)
     with pytest.raises(DataError, match="not finite numbers; train it again"):
         export(checkpoint, quantize="int8")
     with pytest.raises(DataError, match="lower the learning_rate"):
@@ -188,7 +191,8 @@ def test_weights_that_are_not_finite_are_refused(value: float) -> None:
 
 def test_a_training_leaves_the_units_room() -> None:
     """At this rate they come to 1, and without with_headroom the export would have to make it."""
-    rng, ends = random.Random(0), (" bad", " good")
+    rng = random.Random(0)
+    ends = (" bad", " good")
     texts = [
         " ".join(rng.choice("abcdefgh") * 3 for _ in range(6)) + ends[i % 2] for i in range(60)
     ]
@@ -228,7 +232,8 @@ def test_a_file_may_be_as_far_from_the_network_as_float32_is(
     monkeypatch: pytest.MonkeyPatch, shape: dict[str, Any]
 ) -> None:
     checkpoint = make_checkpoint(**shape)
-    network, rows = checkpoint.network, random_rows(checkpoint.tokenizer)
+    network = checkpoint.network
+    rows = random_rows(checkpoint.tokenizer)
     classifier = Classifier.from_model(opened(export(checkpoint).data))
     for name in ("PARITY_TOLERANCE", "NGRAM_PARITY_TOLERANCE"):
         # a rounding of a probability: a row of few words has no more
@@ -250,7 +255,7 @@ def test_a_file_may_be_as_far_from_the_network_as_float32_is(
 def test_rounding_decides_between_two_states_and_the_gate_knows() -> None:
     """A unit that excites itself: which state 40 words lead to is a matter of rounding."""
     network = make_checkpoint(hidden=1, embedding_dim=2, pooling="last").network
-    lstm = network.lstm["forwards"]
+    lstm = network.layers[0].directions[0]
     with torch.no_grad():
         for weights_ in lstm.parameters():
             weights_.zero_()
@@ -328,7 +333,8 @@ def test_two_of_440_texts_are_within_chance_and_the_command_says_so(
 ) -> None:
     classifier = Classifier.from_model(opened(export(make_checkpoint()).data))
     before = np.tile(np.array([[0.2, 0.8]], np.float32), (440, 1))
-    after, truth = before.copy(), before > 0.5
+    after = before.copy()
+    truth = before > 0.5
     after[:2] = 0.8, 0.2
     comparison = gates.compare(classifier, before, after, truth, 0.3)
     gates.check_accuracy(comparison, 0.3)
@@ -362,7 +368,8 @@ def test_accuracy_is_a_gate_and_the_command_says_what_it_measured(tmp_path: Path
     assert comparison is not None and (change := comparison.accuracy) is not None
     assert change.before == 1 and (interval := change.interval) is not None
     assert interval.low <= change.after - 1 <= interval.high
-    source, output = tmp_path / "c.safetensors", tmp_path / "m.onnx"
+    source = tmp_path / "c.safetensors"
+    output = tmp_path / "m.onnx"
     save_checkpoint(checkpoint, source)
     changed = [(text, old) for text, old, new in zip(texts, labels, others) if old != new]
     gate = ("--quantize", "int8", "--data", write_csv(tmp_path / "d.csv", changed))

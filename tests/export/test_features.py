@@ -11,7 +11,7 @@ import pytest
 import torch
 from edge_lstm_export.options import (
     AugmentationOptions,
-    NetworkConfig,
+    NetworkOptions,
     SparseOptions,
     TextOptions,
     VocabularyOptions,
@@ -95,7 +95,8 @@ def test_a_foreign_pair_that_the_table_takes_for_its_own_counts_in_training_too(
 @pytest.mark.parametrize("fit", ["svm", "svm and Bayes", "logistic", "low rank"])
 def test_each_fit_tells_texts_apart_that_it_has_not_seen(labels: int, fit: str) -> None:
     tokenizer, examples, features = read(labels, 30)
-    seen, new = examples.subset(np.arange(60)), examples.subset(np.arange(60, 30 * labels))
+    seen = examples.subset(np.arange(60))
+    new = examples.subset(np.arange(60, 30 * labels))
     new = new if len(new) else seen
     data = SparseData(features, seen, replace(OPTIONS, bayes=0.5 * (fit == "svm and Bayes")))
     if fit == "low rank":
@@ -124,7 +125,11 @@ def test_a_fit_beside_logits_learns_what_they_leave_and_keeps_what_says_it() -> 
     assert {*map(tuple, best.pairs.tolist())} < {*map(tuple, features.pairs.tolist())}
 
 
-@pytest.mark.parametrize("fit", [fit_svm, fit_logistic, lambda data: fit_low_rank(data, 4, 0)])
+def fit_rank_4(data: SparseData) -> Any:
+    return fit_low_rank(data, 4, 0)
+
+
+@pytest.mark.parametrize("fit", [fit_svm, fit_logistic, fit_rank_4])
 def test_several_labels_are_fitted_each_by_itself(fit: Any) -> None:
     tokenizer = Tokenizer(("one", "two", "none", "all"))
     texts = ["one all", "two all", "one two all", "none all"] * 10
@@ -168,7 +173,7 @@ def test_the_network_answers_as_both_parts_together(labels: int) -> None:
         "ngram_dim": weights.vectors.shape[1],
     }
     network = Network(
-        NetworkConfig(tokenizer.num_ids, 4, 5, True, "mean+max", labels, **shape)
+        NetworkOptions(tokenizer.num_ids, 4, 5, True, "mean+max", labels, **shape).config
     ).eval()
     assert network.ngrams is not None
     network.ngrams.choose(features.table)

@@ -68,7 +68,8 @@ def test_our_words_are_kerass_but_for_two_capital_letters(
     assert len(changed) == 21 and merged == {"À", "amÉlie"}
     assert all(ours[word.lower()] == by_bytes[word.lower()] + by_bytes[word] for word in merged)
     # Our ids are Keras's up to the order of ties.
-    rule, options = TextOptions("keras"), VocabularyOptions()
+    rule = TextOptions("keras")
+    options = VocabularyOptions()
     vocabulary = build_vocabulary(imdb.train.texts, (), rule, options, 5000)
     first = [ours[word] for word in vocabulary.words]
     assert first == [ours[word] for word in keras_words[: 5000 - 4]]

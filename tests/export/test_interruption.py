@@ -20,6 +20,7 @@ from edge_lstm_export.train.stats import DatasetStats
 from made import rows, write_csv
 
 from edge_lstm import signals
+from edge_lstm.errors import DataError
 
 MADE = {"m.safetensors", "m.history.json"}
 # What is told when the signal comes, and whether the state is kept then.
@@ -38,10 +39,8 @@ STAGES = {
 @pytest.fixture(scope="module")
 def job(tmp_path_factory: pytest.TempPathFactory) -> Job:
     folder = tmp_path_factory.mktemp("data")
-    source, test = (
-        write_csv(folder / "d.csv", rows(60)),
-        write_csv(folder / "t.csv", rows(6, seed=3)),
-    )
+    source = write_csv(folder / "d.csv", rows(60))
+    test = write_csv(folder / "t.csv", rows(6, seed=3))
     log = write_csv(folder / "log.csv", rows(20, seed=4), ("text",))
     asked = TrainingRequest("tiny", epochs=2)
     return Job(
@@ -113,6 +112,31 @@ def test_with_a_part_held_out_too_every_moment_leads_to_the_same_bytes(
         hit(broken, told, signal.SIGINT, folder)
         run_job(replace(broken, resume=True))
         assert broken.output.read_bytes() == straight.output.read_bytes()
+
+
+def test_the_checkpoint_says_what_ran_in_bfloat16_and_a_resume_on_another_cpu_is_refused(
+    tmp_path: Path, job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(record: object) -> None:
+        raise KeyboardInterrupt
+
+    def cpu_has(products: bool) -> None:
+        for module in ("run", "loop"):
+            name = f"edge_lstm_export.train.{module}.multiplies_bfloat16"
+            monkeypatch.setattr(name, lambda: products)
+
+    broken = replace(job, output=tmp_path / "m.safetensors")
+    cpu_has(products=True)
+    with pytest.raises(KeyboardInterrupt):
+        run_job(broken, Callbacks(on_epoch=stop))
+    cpu_has(products=False)
+    with pytest.raises(DataError, match="bfloat16 of the CPU was True and is False"):
+        run_job(replace(broken, resume=True))
+    other = replace(job, output=tmp_path / "other.safetensors")
+    assert run_job(other).checkpoint.training["bfloat16"] is False
+    cpu_has(products=True)
+    resumed = run_job(replace(broken, resume=True))
+    assert resumed.checkpoint.training["bfloat16"] is True
 
 
 # A training that is complete, and one that is stopped after its first epoch, or resumed from there.

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from edge_lstm_export.options import CalibrationOptions, LoopOptions, NetworkConfig
+from edge_lstm_export.options import CalibrationOptions, LoopOptions, NetworkOptions
 from edge_lstm_export.train.calibrate import (
     ComponentLogits,
     expected_stack,
@@ -59,7 +59,8 @@ def examples(count: int = 36, labels: int = 2, seed: int = 0, longest: int = 9) 
 def network(seed: int = 0, **settings: Any) -> Network:
     torch.manual_seed(seed)
     shape = {"num_words": 9, "embedding_dim": 4, "hidden": 8, "dropout": 0.2, **settings}
-    return Network(NetworkConfig(**shape))
+    options = NetworkOptions(**shape)
+    return Network(options.config, dropout=options.dropout)
 
 
 def same(one: Network, other: Network) -> bool:
@@ -92,14 +93,17 @@ def test_batches_hold_every_example_once(
 @pytest.mark.parametrize("labels", [2, 3])
 @pytest.mark.parametrize("settings", [{}, {"pooling": "mean+max", "bidirectional": True}])
 def test_it_learns_what_can_be_learned(labels: int, settings: dict[str, Any]) -> None:
-    data, net = examples(labels=labels), network(labels=labels, **settings)
+    data = examples(labels=labels)
+    net = network(labels=labels, **settings)
     result = fit_network(net, data, LoopOptions(12, 8, 0.03, patience=12), 0)
     assert count_correct(predict_logits(net, data), torch.from_numpy(data.targets)) == len(data)
     assert result.outcome == "finished" and len(result.history) == 12
 
 
 def test_the_seed_alone_decides_the_weights_and_the_callers_random_state_stays() -> None:
-    one, other, third = network(), network(), network()
+    one = network()
+    other = network()
+    third = network()
     for net, seed, noise in ((one, 0, 1), (other, 0, 2), (third, 1, 2)):
         torch.manual_seed(noise)
         expected = torch.rand(3)
@@ -126,8 +130,10 @@ def stopped(net: Network, data: Examples, options: LoopOptions, after: int) -> P
 def test_a_stopped_and_resumed_run_ends_with_the_same_bits(
     after: int, settings: dict[str, float]
 ) -> None:
-    options, data = replace(OPTIONS, **settings), examples(longest=90)
-    straight, fresh = network(), network(seed=9)
+    options = replace(OPTIONS, **settings)
+    data = examples(longest=90)
+    straight = network()
+    fresh = network(seed=9)
     expected = fit_network(straight, data, options, 0, examples(seed=1))
     progress = stopped(network(), data, options, after)
     second = fit_network(fresh, data, options, 0, examples(seed=1), resume=progress)
@@ -191,7 +197,8 @@ def test_the_temperature_that_the_logits_were_multiplied_by_is_found(
 
 @pytest.mark.parametrize("multi_label", [True, False])
 def test_two_parts_are_weighed_by_what_they_know(multi_label: bool) -> None:
-    rng, options = np.random.default_rng(0), CalibrationOptions()
+    rng = np.random.default_rng(0)
+    options = CalibrationOptions()
     prior = expected_stack(9000, 3, options)
     truth = rng.random((400, 3)) < 0.3 if multi_label else one_hot(rng.integers(0, 3, 400), 3) > 0
     right, noise = (

@@ -136,7 +136,8 @@ def test_vectors_of_a_lower_rank_are_refused_for_one_logit(fit: str) -> None:
 )
 def test_an_odd_parameter_is_refused_in_a_line(name: str) -> None:
     table = rows(12)
-    texts, labels = [text for text, _ in table], [label for _, label in table]
+    texts = [text for text, _ in table]
+    labels = [label for _, label in table]
     for value in ([], [1], {}, {"a": 1}, True, -1, 10**30, 1e308, nan):
         with pytest.raises(EdgeLSTMError) as raised:
             TextClassifier(**{"epochs": 1, name: value}).fit(texts, labels)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import golden_plans
+import numpy as np
 import pytest
 from commands import train
 from conftest import Trained
@@ -15,7 +17,9 @@ from edge_lstm_export.onnx.export import export
 from edge_lstm_export.options import TrainingRequest
 from edge_lstm_export.train.checkpoint import load_checkpoint
 from edge_lstm_export.train.defaults import PRESETS
+from edge_lstm_export.train.loop import Callbacks
 from edge_lstm_export.train.plan import decide, explain, fields_of
+from edge_lstm_export.train.planning import plan_training
 from edge_lstm_export.train.stats import DatasetStats, dataset_stats
 from edge_lstm_export.train.train import fit
 from hypothesis import given
@@ -171,7 +175,7 @@ def test_a_dry_run_shows_the_plan_and_writes_nothing(
         "words per text",
         "LSTM",
         "n-grams",
-        "linear",
+        "sentiment tried",
         "3-fold",
         "300 kB",
     ):
@@ -191,12 +195,15 @@ def test_a_plan_that_is_shown_fits_a_terminal_whatever_the_names_are(
 
 
 def test_an_edited_plan_is_run_and_kept(trained: Trained, tmp_path: Path) -> None:
-    output, file = tmp_path / "m.safetensors", tmp_path / "plan.json"
+    output = tmp_path / "m.safetensors"
+    file = tmp_path / "plan.json"
     shown = train(trained.rows, "-o", output, "--preset", "tiny", "--dry-run", "--json")
     plan = json.loads(shown.stdout)
     assert Plan.from_dict(plan).to_dict() == plan
-    plan["loop"]["epochs"], plan["validation"] = 1, {"share": 0.2, "folds": 0}
-    plan["network"]["hidden"], plan["network"]["embedding_dim"] = 6, 6
+    plan["loop"]["epochs"] = 1
+    plan["validation"] = {"share": 0.2, "folds": 0}
+    plan["network"]["hidden"] = 6
+    plan["network"]["embedding_dim"] = 6
     file.write_text(json.dumps(plan))
     result = train(trained.rows, "-o", output, "--plan", file)
     assert result.returncode == 0, result.stderr
@@ -204,6 +211,60 @@ def test_an_edited_plan_is_run_and_kept(trained: Trained, tmp_path: Path) -> Non
     assert checkpoint.plan == plan
     assert (checkpoint.network.config.hidden, checkpoint.training["epochs"]) == (6, 1)
     assert checkpoint.training["data"]["validation_texts"] == 12
+
+
+# Data of several kinds: short texts, sets of labels, and a script without spaces.
+KINDS = {
+    "short": dataset(rows(120)),
+    "sets of labels": dataset(multi_label_rows(120), multi_label=True),
+    "unsegmented": dataset(
+        [("这个菜很好吃" + c, "a") for c in "甲乙丙丁戊己庚辛"]
+        + [("送餐太慢了" + c, "b") for c in "子丑寅卯辰巳午未"]
+    ),
+    "many labels": dataset(rows(136, [f"label{i}" for i in range(17)])),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_the_long_form_of_a_plan_says_is_what_the_training_does(kind: str) -> None:
+    data = KINDS[kind]
+    request = TrainingRequest("tiny", epochs=2)
+    planned = plan_training(data, request)
+    decided = planned.decided
+    said = {path: value for path, value, _ in fields_of(decided.plan, decided.reasons)}
+    stages: list[str] = []
+    result = fit(data, decided.plan, callbacks=Callbacks(say=stages.append))
+    training = result.checkpoint.training
+    config = asdict(result.checkpoint.network.config)
+    folds = sum(line.startswith("cross-validation") for line in stages)
+    teachers = ", ".join(teacher["name"] for teacher in training["teachers"])
+    size = len(export(result.checkpoint, quantize="int8").data)
+    most = {name: config.pop(name) for name in ("num_words", "ngrams")}
+    assert {f"network.{name}": f"{value}" for name, value in config.items()}.items() <= said.items()
+    assert all(value <= int(said[f"network.{name}"]) for name, value in most.items())
+    assert teachers == said["teachers"].replace("none", "")
+    assert folds == int(said["validation.folds"])
+    assert training["epochs"] <= int(said["loop.epochs"])
+    assert training["data"]["validation_texts"] == 0 == float(said["validation.share"])
+    assert training["data"]["augmented_texts"] == int(said["augmentation.texts_per_row"])
+    assert size <= 1000 * int(said["max_kilobytes"])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_field_that_a_plan_calls_not_used_changes_no_weight(kind: str) -> None:
+    data = KINDS[kind]
+    decided = plan_training(data, TrainingRequest("tiny", epochs=1, validation=0.2)).decided
+    values = decided.plan.to_dict()
+    other = json.loads(json.dumps(values))
+    for path, _, reason in fields_of(decided.plan, decided.reasons):
+        part, _, name = path.partition(".")
+        if reason == "not used" and isinstance(other[part][name], (int, float)):
+            other[part][name] = type(other[part][name])(other[part][name] * 0.6) or 2
+    assert other != values
+    weights = [
+        fit(data, Plan.from_dict(plan)).checkpoint.network.weights() for plan in (values, other)
+    ]
+    assert all(np.array_equal(value, weights[1][name]) for name, value in weights[0].items())
 
 
 def test_a_plan_for_other_labels_gets_one_line(trained: Trained, tmp_path: Path) -> None:
@@ -236,7 +297,8 @@ def test_what_a_plan_decides_is_refused_beside_it(
 
 def test_a_plan_that_is_not_edited_gives_the_same_bytes(tmp_path: Path) -> None:
     """Also the same test part, of which the seed decides."""
-    source, file = write_csv(tmp_path / "d.csv", rows(400)), tmp_path / "plan.json"
+    source = write_csv(tmp_path / "d.csv", rows(400))
+    file = tmp_path / "plan.json"
     options = ("--preset", "tiny", "--epochs", "1", "--seed", "5", "--teacher", "none")
     file.write_text(train(source, *options, "--dry-run", "--json").stdout)
     outputs = [tmp_path / "a.safetensors", tmp_path / "b.safetensors"]
@@ -257,7 +319,8 @@ def test_the_checkpoint_of_the_examples_has_a_plan_of_this_format() -> None:
 
 
 def test_no_more_texts_of_a_log_are_learnt_from_than_are_planned() -> None:
-    data, log = dataset(rows(60)), tuple(text for text, _ in rows(30, seed=3))
+    data = dataset(rows(60))
+    log = tuple(text for text, _ in rows(30, seed=3))
     plan = make_plan(dataset_stats(data, 9), TrainingRequest("tiny", epochs=1, validation=0.0))
     found = fit(data, plan, unlabelled=log).checkpoint.training["data"]["unlabelled_texts"]
     assert found == plan.unlabelled == 9

@@ -31,7 +31,10 @@ from edge_lstm.familiarity import level
 from edge_lstm.modelfile import KEY_GOLDEN, KEY_LABELS, KEY_TRAINING, KEY_VOCABULARY
 from edge_lstm.text import FIRST_WORD_ID
 
-SHORT, MEDIUM, LONG = 8, 30, 105  # words of a text
+# words of a text
+SHORT = 8
+MEDIUM = 30
+LONG = 105
 # Labels; whether a text has two of them.
 LABELS = [
     (2, False),

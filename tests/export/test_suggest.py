@@ -65,7 +65,8 @@ def test_each_kind_of_unsure_text_is_asked_for_before_a_second() -> None:
 
 def test_neither_the_order_nor_the_number_of_texts_matters() -> None:
     texts = [f"text {i:x}{i * 7919:o}" for i in range(POOL + 500)]
-    first, second = suggest(model({}), texts, 3), suggest(model({}), texts[::-1], 3)
+    first = suggest(model({}), texts, 3)
+    second = suggest(model({}), texts[::-1], 3)
     assert first == second
     assert (first.texts, first.classified, len(first.rows)) == (POOL + 500, POOL, 3)
 
@@ -87,7 +88,8 @@ def test_texts_of_any_script_are_written_whole(tmp_path: Path) -> None:
 def test_the_command_reads_a_log_and_writes_what_train_reads(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    log, output = tmp_path / "log.txt", tmp_path / "to_label.csv"
+    log = tmp_path / "log.txt"
+    output = tmp_path / "to_label.csv"
     log.write_text(
         "a wonderful film\nthe worst of all\nneither good nor bad\nA wonderful film.\n\n"
     )

@@ -74,7 +74,8 @@ def trained(kind: Kind) -> TextClassifier:
     matter."""
     rng = random.Random(len(kind.labels))
     words = VOCABULARY if kind.spaced else UNSEGMENTED
-    texts, targets = [], []
+    texts = []
+    targets = []
     for row in range(ROWS):
         places = [row % len(kind.labels)]
         if kind.multi_label:
@@ -116,7 +117,8 @@ def case(name: str, path: Path, texts: list[str]) -> Case:
 @pytest.fixture(scope="session")
 def cases(tmp_path_factory: pytest.TempPathFactory) -> list[Case]:
     """fp32 and int8 files of every kind, and the package's own."""
-    folder, every = tmp_path_factory.mktemp("models"), []
+    folder = tmp_path_factory.mktemp("models")
+    every = []
     for name, kind in KINDS.items():
         model = trained(kind)
         for precision in ("fp32", "int8"):

@@ -48,7 +48,8 @@ def check_ids(
     model: reference.Model, tokenizer: Tokenizer, text: str, row: tuple[str, str]
 ) -> None:
     """row: ids and status, which the package and the reference must give."""
-    ids, encoded = [int(i) for i in row[0].split()], tokenizer.encode_text(text)
+    ids = [int(i) for i in row[0].split()]
+    encoded = tokenizer.encode_text(text)
     assert (encoded.ids, encoded.status) == (ids, row[1]) == reference.encode(model, text), text
 
 
@@ -178,7 +179,8 @@ def test_the_numbers_are_right() -> None:
 
     def scale(*values: float) -> list[float]:
         x = np.array(values, np.float32)
-        low, high = min(np.float32(0), x.min()), max(np.float32(0), x.max())
+        low = min(np.float32(0), x.min())
+        high = max(np.float32(0), x.max())
         step = np.float32(1) if low == high else (high - low) / np.float32(255)
         return [float(step), float(np.rint(-low / step))]
 

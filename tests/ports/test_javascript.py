@@ -56,7 +56,9 @@ def test_every_kind_of_model_gives_the_bits_of_the_engine(
 
 
 @needs_node
-def test_the_same_texts_are_unfamiliar(strange: tuple[Path, list[str], list[str]]) -> None:  # noqa: F811
+def test_the_same_texts_are_unfamiliar(
+    strange: tuple[Path, list[str], list[str]],  # noqa: F811
+) -> None:
     path, texts, expected = strange
     results = in_node(
         [
@@ -74,7 +76,8 @@ def test_the_same_texts_are_unfamiliar(strange: tuple[Path, list[str], list[str]
 @needs_node
 @pytest.mark.parametrize("labels", [["1", "0"], ["1", "0.0"], ["__proto__", "a"]])
 def test_probabilities_keep_the_order_of_the_labels(labels: list[str], tmp_path: Path) -> None:
-    path, text = tmp_path / "m.onnx", "A wonderful film."
+    path = tmp_path / "m.onnx"
+    text = "A wonderful film."
     path.write_bytes(edited({"labels": compact(labels)}))
     told, numbers = zip(
         *in_node([{"path": str(path), "texts": [text]}])[0]["answers"][0]["probabilities"]
@@ -115,7 +118,8 @@ def test_the_engine_is_small_and_made_of_this_source(tmp_path: Path) -> None:
 
 
 def test_the_package_has_types_and_this_version() -> None:
-    text, typed = MODULE.read_text(), (FOLDER / "edge-lstm.d.ts").read_text()
+    text = MODULE.read_text()
+    typed = (FOLDER / "edge-lstm.d.ts").read_text()
     assert not re.search(r"^\s*import\b|\brequire\(|\beval\(|new Function", text, re.MULTILINE)
     names = r"^export (?:async )?(?:class|function) (\w+)"
     assert set(re.findall(names, text, re.MULTILINE)) == set(re.findall(names, typed, re.MULTILINE))

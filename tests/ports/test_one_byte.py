@@ -31,7 +31,8 @@ KINDS = {
 
 def open_with_c(library: ctypes.CDLL, data: bytes) -> None:
     """Open the file with the engine; raise ModelFileError where it does not."""
-    error, size = ctypes.c_char_p(), ctypes.c_size_t(len(data))
+    error = ctypes.c_char_p()
+    size = ctypes.c_size_t(len(data))
     needs = library.edge_lstm_needs(data, size, None, ctypes.byref(error))
     room = ctypes.c_size_t(needs if needs < 1 << 26 else 0)
     memory = ctypes.create_string_buffer(room.value)
@@ -44,10 +45,8 @@ def opens(compiled: Compile) -> dict[str, Callable[[bytes], object]]:  # noqa: F
     """Reader → what opens a file's bytes, or raises its own error."""
     command = ("gcc", "-std=c99", "-O2", "-shared", "-fPIC")
     library = ctypes.CDLL(str(compiled(*command, sources=[str(ENGINE / "edge_lstm.c")])))
-    library.edge_lstm_needs.restype, library.edge_lstm_open.restype = (
-        ctypes.c_size_t,
-        ctypes.c_void_p,
-    )
+    library.edge_lstm_needs.restype = ctypes.c_size_t
+    library.edge_lstm_open.restype = ctypes.c_void_p
     return {
         "python": lambda data: parse_model(data, Path("m.onnx")),
         "reference": reference.read,

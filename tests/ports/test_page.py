@@ -57,7 +57,8 @@ def shown(browser: Chromium, name: str) -> str:
 def test_the_command_writes_one_file_of_at_most_200_kb_with_tiny(
     tiny: Path, tmp_path: Path
 ) -> None:
-    odd, out = tmp_path / "<b>{module}&.onnx", tmp_path / "out.html"
+    odd = tmp_path / "<b>{module}&.onnx"
+    out = tmp_path / "out.html"
     odd.write_bytes(tiny.read_bytes())
     command = [sys.executable, "-m", "edge_lstm", "page", odd, "-o"]
     run = subprocess.run([*command, out], capture_output=True, check=True)
@@ -98,7 +99,8 @@ def test_a_typed_text_is_answered_as_predict_does(
         "points": [[0.0, 900, 300], [0.999, 800, 10]],
     }
     curve["unfamiliar"] = [[0.05, 0.0]]
-    unsure, never = tmp_path / "unsure.onnx", tmp_path / "never.onnx"
+    unsure = tmp_path / "unsure.onnx"
+    never = tmp_path / "never.onnx"
     unsure.write_bytes(edited({"abstention": compact(curve)}))
     never.write_bytes(edited({"abstention": compact({**curve, "default": 0.5})}))
     path = tmp_path / "page.html"
@@ -158,7 +160,8 @@ def test_the_files_own_test_is_shown(page: Chromium, tiny: Path) -> None:
 def test_a_page_has_its_own_title_and_examples(
     browser: Chromium, tiny: Path, tmp_path: Path
 ) -> None:
-    path, odd = tmp_path / "page.html", "What </script><b>film</b>! \\u003c"
+    path = tmp_path / "page.html"
+    odd = "What </script><b>film</b>! \\u003c"
     path.write_text(
         build_page(open_model(tiny), "Film <reviews>", ["Fine.", odd]), encoding="utf-8"
     )

@@ -33,8 +33,10 @@ def message(text: str) -> None:
 
 
 def print_plan(prepared: Inputs, seconds: float, *, verbose: bool) -> None:
-    """Print the data and the plan. verbose: with every field, its reason, and the facts that
-    decided."""
+    """Print the data and the plan.
+
+    verbose: with every field, its reason, and the facts that decided.
+    """
     lines = long_lines(prepared) if verbose else short_lines(prepared)
     print("\n".join(lines), end="\n\n")
     print(f"planned in {duration(seconds)}")
@@ -46,9 +48,12 @@ def print_plan(prepared: Inputs, seconds: float, *, verbose: bool) -> None:
 
 
 class Display:
-    """Show stages and epochs on standard error: a spinner on a terminal, elsewhere a line for each
-    stage.
-    quiet: a line only after two seconds without one."""
+    """Show stages and epochs on standard error.
+
+    On a terminal there is a spinner, elsewhere a line for each stage.
+
+    quiet: a line only after two seconds without one.
+    """
 
     def __init__(self, *, quiet: bool = False, verbose: bool = False) -> None:
         self._quiet = quiet
@@ -128,8 +133,10 @@ class Display:
 
 
 def print_report(job: Job, result: Result, seconds: float, *, verbose: bool) -> None:
-    """Print how good the network is and where it is; verbose: and what else was measured and
-    written."""
+    """Print the scores of the network and the path of its file.
+
+    verbose: everything else that was measured and written, too.
+    """
     judged = "cross-validated" if result.checkpoint.training["cross_validated"] else "validation"
     lines = [
         score_line(name, s) for name, s in (("test", result.test), (judged, result.validation)) if s
@@ -170,10 +177,12 @@ def cost_of_closing(closed: Closed) -> str:
 
 
 def print_exported(file: ModelFile, exported: Exported, *, as_json: bool, verbose: bool) -> None:
-    """Print where the file is, its size and its accuracy; verbose: and what was measured. as_json:
-    one
-    object, sizes in bytes, accuracies from 0 to 1 (before: fp32, after: int8), and the example
-        texts."""
+    """Print the path of the file, its size and its accuracy.
+
+    verbose: everything that was measured, too.
+    as_json: one object, sizes in bytes, accuracies from 0 to 1 (before: fp32, after: int8), and the
+        example texts.
+    """
     if as_json:
         shown = asdict(exported)
         named = {

@@ -63,6 +63,7 @@ def command(
     with Display(quiet=True) as display:
         from edge_lstm.evaluation.sources import load_labelled
         from edge_lstm.modelfile import parse_model
+        from edge_lstm.tables.labelled import LabelOptions
         from edge_lstm_export.graph.golden import checked_examples, read_examples
         from edge_lstm_export.onnx.export import export
         from edge_lstm_export.train.checkpoint import load_checkpoint
@@ -71,11 +72,12 @@ def command(
         loaded = load_checkpoint(checkpoint)
         test = None
         if data is not None:
-            names = options.column_names(label_columns)
-            multi_label = loaded.thresholds is not None or None
-            test = load_labelled(
-                data, label_separator=label_separator, label_columns=names, multi_label=multi_label
+            reading = LabelOptions(
+                label_separator=label_separator,
+                label_columns=options.column_names(label_columns),
+                multi_label=loaded.thresholds is not None or None,
             )
+            test = load_labelled(data, options=reading)
         exported = export(
             loaded,
             quantize=quantize,

@@ -15,11 +15,15 @@ def option(
     default: str | bool = False,
     **settings: Any,
 ) -> Any:
-    """Return an option with its help, a flag without metavar. default: in words, or True for its
-    value;
-    panel: its heading."""
+    """Return an option with its help, a flag without metavar.
+
+    default: in words, or True for its value.
+    panel: its heading.
+    """
     if isinstance(default, str):
-        text, default = f"{text}  [default: {default}]", False  # Typer would put it in parentheses
+        # Typer would put it in parentheses
+        text = f"{text}  [default: {default}]"
+        default = False
     settings |= {"metavar": metavar, "help": text, "show_default": default}
     return typer.Option(*names, rich_help_panel=panel, **settings)
 

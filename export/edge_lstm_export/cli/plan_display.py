@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from edge_lstm.cli.notes import wrapped
 from edge_lstm.printable import counted, duration, listed, shorten
@@ -30,8 +30,7 @@ def short_lines(prepared: Inputs) -> Iterator[str]:
 
 
 def long_lines(prepared: Inputs) -> Iterator[str]:
-    """Yield the data, their statistics, every field of the plan, the bytes and the expected
-    time."""
+    """Yield the data, their statistics, every field of the plan, the bytes and the time."""
     from edge_lstm_export.train.duration import expected_seconds
     from edge_lstm_export.train.plan import fields_of
     from edge_lstm_export.train.sizes import expected_parts
@@ -57,7 +56,8 @@ def _data_rows(prepared: Inputs) -> list[tuple[str, str]]:
     """Return (name, value) of the data."""
     dataset = prepared.dataset
     stats = prepared.stats
-    counts = [f"{shorten(name)} {n:,}" for name, n in zip(dataset.labels, dataset.train.counts())]
+    texts = zip(dataset.labels, dataset.train.counts())
+    counts = [f"{shorten(name)} {count:,}" for name, count in texts]
     multi_label = ", several per text" if stats.multi_label else ""
     unit = "characters" if stats.unsegmented else "words"
     rows = [("source", dataset.name)]
@@ -76,10 +76,7 @@ def _data_rows(prepared: Inputs) -> list[tuple[str, str]]:
 def _statistics(prepared: Inputs) -> Iterator[tuple[str, str]]:
     for name, value in asdict(prepared.stats).items():
         if name == "trial" and value is not None:
-            trial: dict[str, Any] = value
-            source = trial["source"]
-            for field in ("with_it", "without", "alone"):
-                yield f"trial of {source}, {field.replace('_', ' ')}", f"{trial[field]:.1%}"
+            yield f"trial of {value['source']}", value["finding"]
         elif isinstance(value, float):
             yield name, f"{value:.4g}"
         else:

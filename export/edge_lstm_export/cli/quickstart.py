@@ -64,8 +64,11 @@ def command(folder: Folder = Path("quickstart"), texts_only: TextsOnly = False) 
 
 
 def _write_texts(folder: Path) -> list[Path]:
-    """Write the example tickets into a folder → the files. Raises OutputError; DataError, before
-    anything is written, if a file of such a name holds something else."""
+    """Write the example tickets into a folder → the files.
+
+    Raise OutputError; DataError, before anything is written, if a file of such a name holds
+    something else.
+    """
     from edge_lstm.atomic import write_atomically
     from edge_lstm.errors import DataError
 
@@ -81,8 +84,10 @@ def _write_texts(folder: Path) -> list[Path]:
 
 
 def _steps(folder: Path) -> list[tuple[str, tuple[str, ...]]]:
-    """Return the steps from labelled tickets to a measured model in ``folder``: the title of each,
-    and the arguments of ``edge-lstm`` that do it alone."""
+    """Return the steps from labelled tickets to a measured model in ``folder``.
+
+    Each has a title, and the arguments of ``edge-lstm`` that do it alone.
+    """
     from edge_lstm.atomic import JOURNAL, PARTIAL
 
     _write_texts(folder)

@@ -45,7 +45,8 @@ def command(
     from edge_lstm_export.cli.display import Display
     from edge_lstm_export.suggest import suggest, write_suggestions
 
-    check_outputs([output], [model, *(name for name in inputs if name != "-"), *(labelled or ())])
+    files = [name for name in inputs if name != "-"]
+    check_outputs([output], [model, *files, *(labelled or ())])
     if output.exists() and not is_stream(output):
         raise DataError(f"{output} exists and may hold your labels; give another -o, or delete it")
     classifier = Classifier.load(model, threads=threads)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -24,7 +24,11 @@ if TYPE_CHECKING:
     from edge_lstm_export.train.plan import Plan
     from edge_lstm_export.train.run import Job
 
-_DATA, _MODEL, _TEACHERS, _RUN = "Data", "Model", "Teachers", "Run"  # headings of options
+# headings of options
+_DATA = "Data"
+_MODEL = "Model"
+_TEACHERS = "Teachers"
+_RUN = "Run"
 _SOURCES = (
     "Labelled CSV, TSV, JSONL, Parquet or fastText files; a folder with a subfolder per label; "
     "imdb."
@@ -92,12 +96,7 @@ def command(
     from edge_lstm.errors import DataError
     from edge_lstm.questions import question_files
     from edge_lstm_export.cli.display import Display
-    from edge_lstm_export.options import (
-        NO_TEACHER,
-        DataOptions,
-        TrainingRequest,
-        is_model_file,
-    )
+    from edge_lstm_export.options import DataOptions, TrainingRequest, is_transformer
     from edge_lstm_export.train.sources.read import check_sources
 
     if output is None and not dry_run:
@@ -118,31 +117,24 @@ def command(
         for column in columns
     ]  # fmt: skip
     check_outputs(targets if output is not None else [], [*sources, test, unlabelled], parents=True)
-    has_labeller = plan is not None
-    if teacher is not None and teacher != NO_TEACHER:
-        has_labeller |= not is_model_file(teacher)
+    has_labeller = plan is not None or is_transformer(teacher)
     for reading in readings:
         check_sources(sources, reading, unlabelled, may_lack_labels=has_labeller)
     with Display():  # PyTorch takes seconds to load
         from edge_lstm_export.train.run import Job
 
-    decided = {
-        "--preset": preset,
-        "--epochs": epochs,
-        "--teacher": teacher,
-        "--start": start,
-        "--seed": seed,
+    asked: dict[str, Any] = {
+        "preset": preset,
+        "epochs": epochs,
+        "teacher": teacher,
+        "start": start,
+        "seed": seed,
+        "balance": balance or None,
     }
-    edited = None if plan is None else _read_plan(plan, decided | {"--balance": balance or None})
-    seed = (seed or 0) if edited is None else edited.seed
-    request = TrainingRequest(
-        preset=TrainingRequest.preset if preset is None else preset,
-        teacher=teacher,
-        start=start,
-        epochs=epochs,
-        balance=balance,
-        seed=seed,
-    )
+    asked = {name: value for name, value in asked.items() if value is not None}
+    edited = None if plan is None else _read_plan(plan, asked)
+    request = TrainingRequest(**asked)
+    seed = request.seed if edited is None else edited.seed
     for target, reading in zip(targets, readings):
         data = replace(reading, seed=seed)
         job = Job(tuple(sources), target, data, request, edited, unlabelled, resume)
@@ -193,9 +185,13 @@ def _train(job: Job, *, as_json: bool, verbose: bool) -> None:
         message(f"note: {remark}")
 
 
-def _read_plan(path: Path, options: Mapping[str, object]) -> Plan:
-    """Raise DataError where the file is no plan, or one of the options, which it decides, is given
-    too."""
+def _read_plan(path: Path, asked: Iterable[str]) -> Plan:
+    """Read an edited plan.
+
+    asked: names of the options that were given, which it decides.
+
+    Raise DataError if one was given, or if the file does not hold a plan.
+    """
     from edge_lstm.errors import DataError
     from edge_lstm_export.train.plan import Plan
 
@@ -206,6 +202,6 @@ def _read_plan(path: Path, options: Mapping[str, object]) -> Plan:
         raise DataError(f"no plan at {path}; {how}") from None
     except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{path} is not a plan in JSON ({error}); {how}") from None
-    if given := [name for name, value in options.items() if value is not None]:
-        raise DataError(f"--plan decides what {given[0]} does; leave it out, or edit the plan")
+    for name in asked:
+        raise DataError(f"--plan decides what --{name} does; leave it out, or edit the plan")
     return Plan.from_dict(values)

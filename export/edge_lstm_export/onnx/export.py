@@ -32,9 +32,11 @@ from edge_lstm_export.train.headroom import (
     MOST_TIMES,
     Rows,
     close,
+    never_closed,
     spread,
     text_rows,
     tried_rows,
+    units_closed,
 )
 
 MOST_TRIED = 20_000  # tokens of --data, of which the texts are tried in batches: every k-th of more
@@ -45,9 +47,9 @@ class Exported:
     """A model file's bytes, and what was measured on the way.
 
     parity: the largest |PyTorch - ONNX Runtime| of a probability, in fp32. Of int8 files
-    batch_comparisons, answers alone and in batches, all of the same bits; headroom, how far below
-    the sentinels the nearest unit stays; closed, if output gates had to be closed for that;
-    comparison, with the fp32 file.
+        batch_comparisons, answers alone and in batches, all of the same bits; headroom, how far
+        below the sentinels the nearest unit stays; closed, if output gates had to be closed for
+        that; comparison, with the fp32 file.
     """
 
     data: bytes
@@ -73,21 +75,29 @@ def export(
 ) -> Exported:
     """Make the model file of a checkpoint.
 
-    quantize: None for fp32. length: columns of the input (default: the checkpoint's). labelled:
-    texts that the network did not learn from, for the accuracy gate, and for the file's
-    risk-coverage curve instead of the checkpoint's; max_drop: percentage points of accuracy
-    that int8 may lose, and more only if that
-    may be chance (gates.p_value_of_drop). abstain: the file's default, see RiskCoverage. examples:
-    texts that the file shows to whoever has it, see checked_examples; without any it holds no text
-    of anyone's.
-    any_size: make an int8 file that is larger than its plan's kb too. say: is told, in a line, what
-    is done next. Raises DataError for an option out of range, CheckError if a gate fails or the
-    file is too large.
+    quantize: None for fp32.
+    length: columns of the input (default: the checkpoint's).
+    labelled: texts that the network did not learn from, for the accuracy gate, and for the file's
+        risk-coverage curve instead of the checkpoint's.
+    max_drop: percentage points of accuracy that int8 may lose, and more only if that may be chance
+        (gates.p_value_of_drop).
+    abstain: the file's default, see RiskCoverage.
+    examples: texts that the file shows to whoever has it, see checked_examples; without any it
+        holds no text of anyone's.
+    any_size: make an int8 file that is larger than its plan's kb too.
+    say: is told, in a line, what is done next.
+
+    Raise DataError for an option out of range, CheckError if a gate fails or the file is too large.
     """
     if not checkpoint.network.is_finite():
         raise DataError("the network has weights that are not finite numbers; train it again")
     if length is not None and not 1 <= length <= MAX_LENGTH:
         raise DataError(f"--length must be from 1 to {MAX_LENGTH:,}, not {length}")
+    if length not in (None, checkpoint.tokenizer.length) and checkpoint.network.reads_padding:
+        raise DataError(
+            "the network reads the padding of its texts, whose length is part of its answers; "
+            "leave --length out"
+        )
     if not 0 <= max_drop <= 100:
         raise DataError(f"--max-drop must be from 0 to 100 points, not {max_drop}")
     if abstain is not None and checkpoint.thresholds is not None:
@@ -111,6 +121,12 @@ def export(
     if labelled is not None:
         tried = rows + [texts[i] for i in spread([len(text) for text in texts], MOST_TRIED)]
     int8, headroom, closings = _with_room(checkpoint, length, tried)
+    if not checkpoint.plan:
+        # A network that was trained elsewhere, without the rounding in mind.
+        packed = int8.classifier.probabilities_of(texts)
+        changed = gates.compare(int8.classifier, answers, packed, None, max_drop).changed
+        if changed > gates.MOST_OTHER_LABELS * len(texts):
+            int8, headroom, closings = _with_room(checkpoint, length, tried, packs=False)
     closed = None
     if int8.checkpoint is not checkpoint:
         own = _Draft(int8.checkpoint, length).classifier
@@ -131,25 +147,32 @@ def export(
     return Exported(file, fp32_bytes, parity, comparisons, headroom, closed, comparison)
 
 
-def _with_room(checkpoint: Checkpoint, length: int | None, rows: Rows) -> tuple[_Draft, float, int]:
+def _with_room(
+    checkpoint: Checkpoint, length: int | None, rows: Rows, *, packs: bool = True
+) -> tuple[_Draft, float, int]:
     """Return an int8 draft whose units stay below its sentinels on these rows.
 
     Return also how far at least, and how many units were closed for that. If any were, the draft's
-    checkpoint
-    is another one with closed output gates: closed as training does it (see
+    checkpoint is another one with closed output gates: closed as training does it (see
     headroom.with_headroom), by what the draft itself gives.
     """
     options = HeadroomOptions()
-    draft = _Draft(checkpoint, length, int8=True)
+    draft = _Draft(checkpoint, length, int8=True, packs=packs)
     rooms = gates.headroom(draft.classifier.model.data, rows, draft.tokenizer.length)
-    closed = np.zeros(rooms.shape, np.int64)
-    if rooms.min() < gates.LEAST_HEADROOM:
+    closed = never_closed(checkpoint.network)
+    if _least(rooms) < gates.LEAST_HEADROOM:
         checkpoint = replace(checkpoint, network=copy.deepcopy(checkpoint.network))
-        while (near := rooms < options.margin).any() and closed.max() < MOST_TIMES:
+        while _least(rooms) < options.margin and max(map(np.max, closed)) < MOST_TIMES:
+            near = [room < options.margin for room in rooms]
             close(checkpoint.network, near, closed, options.gate_factor)
-            draft = _Draft(checkpoint, length, int8=True)
+            draft = _Draft(checkpoint, length, int8=True, packs=packs)
             rooms = gates.headroom(draft.classifier.model.data, rows, draft.tokenizer.length)
-    return draft, float(rooms.min()), int((closed > 0).sum())
+    return draft, _least(rooms), units_closed(closed)
+
+
+def _least(rooms: Sequence[Floats]) -> float:
+    """Return the least of all LSTMs' rooms; 2, the most, without an LSTM."""
+    return min((float(room.min()) for room in rooms), default=2.0)
 
 
 def _check_size(size: int, max_kilobytes: object) -> None:
@@ -167,15 +190,31 @@ def _check_size(size: int, max_kilobytes: object) -> None:
 class _Draft:
     """A model file without golden rows and curve, and the classifier that answers with it."""
 
-    def __init__(self, checkpoint: Checkpoint, length: int | None, *, int8: bool = False) -> None:
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        length: int | None,
+        *,
+        int8: bool = False,
+        packs: bool = True,
+    ) -> None:
         self.checkpoint = checkpoint
         self.int8 = int8
+        self.packs = packs
         self.tokenizer = replace(checkpoint.tokenizer, length=length or checkpoint.tokenizer.length)
         config = checkpoint.network.config
         length = self.tokenizer.length
         long = checkpoint.plan.get("kind") == "long"
         weights = weights_from_network(checkpoint.network)
-        self._model = graph.build(weights, config, length, int8=int8, long=long)
+        self._model = graph.build(
+            weights,
+            config,
+            length,
+            int8=int8,
+            long=long,
+            may_be_empty=self.tokenizer.rule.start_id is None,
+            packs=packs,
+        )
         self.classifier = Classifier.from_model(self._file([], None))
 
     def finished(self, curve: RiskCoverage | None, examples: Sequence[str]) -> bytes:
@@ -194,13 +233,15 @@ class _Draft:
         return rows, self.classifier.probabilities_of(rows, batch_size=1)
 
     def _count_labels(self, order: int) -> int:
-        """Count the different labels that the golden texts get: the more, the sharper is the
-        test."""
+        """Count the different labels of the golden texts: the more, the sharper is the test."""
         _, answers = self._answers(golden_texts(self.tokenizer, order=order))
         return len(set(answers.argmax(axis=1).tolist()))
 
     def _file(self, golden: Sequence[object], curve: RiskCoverage | None) -> modelfile.ModelFile:
-        """Return the model file, as a device opens it. CheckError if it is not valid ONNX."""
+        """Return the model file, as a device opens it.
+
+        CheckError if it is not valid ONNX.
+        """
         checkpoint = self.checkpoint
         tokenizer = self.tokenizer
         config = self.checkpoint.network.config
@@ -209,6 +250,7 @@ class _Draft:
             thresholds=checkpoint.thresholds,
             curve=curve,
             int8=self.int8,
+            packs=self.packs,
         )
         data = graph.file_bytes(self._model, described)
         gates.check_structure(data)
@@ -216,8 +258,11 @@ class _Draft:
 
 
 def _truth(checkpoint: Checkpoint, labelled: LabelledTexts | None) -> Bools | None:
-    """Return which labels each text has, bool [n, labels]. DataError if they have several and
-    the model gives one, the other way round, or have labels that it does not know."""
+    """Return which labels each text has, bool [n, labels].
+
+    DataError if they have several and the model gives one, the other way round, or have labels that
+    it does not know.
+    """
     if labelled is None:
         return None
     multi_label = checkpoint.thresholds is not None
@@ -235,18 +280,21 @@ def _curve(
     texts: Sequence[Sequence[int]],
     answers: Floats,
 ) -> RiskCoverage | None:
-    """Return the risk-coverage curve of a file that gives these answers, float32 [n, labels], to
-    texts, as ids; without labelled texts the checkpoint's. Texts with several labels have none.
+    """Return the risk-coverage curve of a file; without labelled texts the checkpoint's.
+
+    The answers to the texts, given as ids, are float32 [n, labels].
+
+    Texts with several labels have none.
 
     However few the labelled texts are, theirs replaces the other: the validation part, drawn from
-    the training texts, promises more than other texts keep. DataError if the texts are too few
-    to give the threshold for the default.
+    the training texts, promises more than other texts keep. DataError if the texts are too few to
+    give the threshold for the default.
     """
     curve = checkpoint.abstention
     default = curve.default if abstain is None and curve is not None else abstain
     if labelled is not None and truth is not None and not labelled.multi_label:
         curve = RiskCoverage.from_predictions(answers, truth.argmax(axis=1), "--data of the export")
-        unfamiliar = cost_thresholds(unfamiliarity(answers, texts, checkpoint.tokenizer.num_ids))
+        unfamiliar = cost_thresholds(unfamiliarity(answers, texts, checkpoint.tokenizer))
         curve = replace(curve, sha256=texts_digest(labelled.texts), unfamiliar=unfamiliar)
     if default is None:
         return curve

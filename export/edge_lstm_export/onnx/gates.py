@@ -1,5 +1,7 @@
-"""The gates: what must hold before a model file is written. Each raises CheckError if it does
-not."""
+"""The gates: what must hold before a model file is written.
+
+Each raises CheckError if it does not.
+"""
 
 from __future__ import annotations
 
@@ -49,15 +51,15 @@ _SLOWER = "train with a lower learning_rate in the plan"
 
 @dataclass(frozen=True)
 class AccuracyChange:
-    """Accuracy (of several labels per text micro F1) of two models on the same labelled texts, 0 to
-    1.
+    """Accuracy of two models on the same labelled texts, 0 to 1.
+
+    If a text may have several labels, it is micro F1.
 
     lost, gained: texts of which the second model gives more, or fewer, labels wrongly than the
         first.
-    p_value: of no more loss than is allowed, see :func:`p_value_of_drop`; within_chance: whether
-        more is
-    lost, but so little that it may be chance. interval: of the difference of accuracies; None of
-        micro F1.
+    p_value: of no more loss than is allowed, see :func:`p_value_of_drop`.
+    within_chance: whether more is lost, but so little that it may be chance.
+    interval: of the difference of accuracies; None of micro F1.
     """
 
     metric: str
@@ -72,8 +74,12 @@ class AccuracyChange:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two models' answers to the same texts: how far probabilities differ at most, and of how many
-    texts (changed) the labels do. accuracy: None without labelled texts."""
+    """Two models' answers to the same texts.
+
+    max_difference: of any probability. changed: texts whose labels differ.
+
+    accuracy: None without labelled texts.
+    """
 
     texts: int
     max_difference: float
@@ -82,7 +88,7 @@ class Comparison:
 
 
 def check_structure(model: bytes) -> None:
-    """The onnx package's checker with full shape inference."""
+    """Run the onnx package's checker with full shape inference."""
     try:
         onnx.checker.check_model(onnx.load_model_from_string(model), full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
@@ -94,9 +100,10 @@ def check_structure(model: bytes) -> None:
 def check_parity(network: Network, classifier: Classifier, rows: Rows) -> float:
     """Return the largest difference of a probability between PyTorch and ONNX Runtime.
 
-    Both get the same token ids. Raises CheckError above PARITY_TOLERANCE, of a network with n-grams
-    NGRAM_PARITY_TOLERANCE, or TIMES_ROUNDING_ERROR times the row's :func:`rounding_errors`, if
-    that is more.
+    Both get the same token ids.
+
+    Raise CheckError above PARITY_TOLERANCE, of a network with n-grams NGRAM_PARITY_TOLERANCE, or
+    TIMES_ROUNDING_ERROR times the row's :func:`rounding_errors`, if that is more.
     """
     most = NGRAM_PARITY_TOLERANCE if network.config.ngrams else PARITY_TOLERANCE
     expected = predict_probabilities(network, rows)
@@ -157,31 +164,37 @@ def check_batches(classifier: Classifier, rows: Rows, *, seed: int = 0) -> int:
     return len(rows) * len(BATCH_SIZES)
 
 
-def headroom(model: bytes, rows: Rows, length: int) -> Floats:
-    """How far below its sentinels each unit of an int8 file's LSTM stays: float32 [directions,
-    hidden], the
-    least of all rows and steps, 2 at most. rows: token ids, at most ``length`` of each.
+def headroom(model: bytes, rows: Rows, length: int) -> list[Floats]:
+    """How far below its sentinels each unit of an int8 file's LSTMs stays: for each float32
+    [directions, units], the least of all rows and steps, 2 at most. rows: token ids, at most
+    ``length`` of each.
 
     Below LEAST_HEADROOM a batch may have another range than a text alone, though those that
     :func:`check_batches` tries do not show it: ONNX Runtime's tanh and sigmoid give 1.0000002 here
-    and there, and the sentinels' is 1. Raises CheckError if an output is not a finite number.
+    and there, and the sentinels' is 1.
+
+    Raise CheckError if an output is not a finite number.
     """
     graph = onnx.load_model_from_string(model)
     layers = [node.output[0] for node in graph.graph.node if node.op_type == "DynamicQuantizeLSTM"]
+    if not layers:
+        return []
     kind = onnx.TensorProto.FLOAT
     graph.graph.output.extend(
         onnx.helper.make_tensor_value_info(name, kind, None) for name in layers
     )
     session = _session(graph.SerializeToString(), onnxruntime.SessionOptions())
-    rooms = []
+    least: list[Floats] = []
     for row in rows:
         inputs = {session.get_inputs()[0].name: to_matrix([row], length)}
+        rooms = []
         for outputs in session.run(layers, inputs):  # T, D, 1, H
-            size = np.abs(outputs[: len(row), :, 0])
-            room = size[..., -SENTINELS:].min(axis=-1, keepdims=True) - size[..., :-SENTINELS]
-            rooms.append(room.min(axis=0))
-    least: Floats = np.min(rooms, axis=0)
-    if not np.isfinite(least).all():
+            size = np.abs(outputs[:, :, 0])
+            ends = size[..., -SENTINELS:].min(axis=-1, keepdims=True)
+            # A step that is not run gives zeros, of the sentinels too.
+            rooms.append(np.where(ends > 0, ends - size[..., :-SENTINELS], 2).min(axis=0))
+        least = [np.minimum(*both) for both in zip(least, rooms)] if least else rooms
+    if not all(np.isfinite(room).all() for room in least):
         raise CheckError(f"the LSTM's outputs in int8 are not finite numbers; {_INSTEAD} {_SLOWER}")
     return least
 
@@ -218,7 +231,7 @@ class Closed:
     """The cost of closed output gates, so that an int8 file's units stay below its sentinels.
 
     units: how many were closed. Of the tried texts: how far a probability moved at most, in fp32
-    (max_difference), and how many have other labels (changed).
+        (max_difference), and how many have other labels (changed).
     """
 
     units: int
@@ -230,10 +243,14 @@ class Closed:
 def compare(
     model: Classifier, before: Floats, after: Floats, truth: Bools | None, max_drop: float
 ) -> Comparison:
-    """Return how far two models agree, given their probabilities (float32 [n, labels]) for the same
-    texts.
-    model: either of the two, whose thresholds are the same. truth: bool [n, labels]. max_drop: the
-    percentage points that the second may lose."""
+    """Return how far two models agree.
+
+    The probabilities, float32 [n, labels], are for the same texts.
+
+    model: either of the two, whose thresholds are the same.
+    truth: bool [n, labels].
+    max_drop: the percentage points that the second may lose.
+    """
     most = float(np.abs(before.astype(np.float64) - after).max())
     labels = model.has_labels(before), model.has_labels(after)
     changed = int((labels[0] != labels[1]).any(axis=1).sum())
@@ -258,10 +275,14 @@ def compare(
 
 
 def p_value_of_drop(lost: int, gained: int, texts: int, allowed: float) -> float:
-    """How likely so many lost texts are, at most, if the share of lost texts exceeds that of gained
-    ones by
-    no more than ``allowed``: an exact one-sided p-value. lost, gained: of ``texts`` texts, those
-    that only the first and only the second of two models answers right. allowed: 0 to 1.
+    """Return an exact one-sided p-value of lost texts.
+
+    It is the probability of this many or more if the share of lost texts exceeds the share of
+    gained ones by no more than ``allowed``.
+
+    lost, gained: of ``texts`` texts, those that only the first and only the second of two models
+        answers right.
+    allowed: 0 to 1.
 
     With ``allowed`` 0 it is McNemar's exact test (McNemar, 1947, Psychometrika 12: 153-157): of the
     texts on which the models differ, each is lost with a chance of 1/2. Otherwise that chance is at
@@ -281,9 +302,11 @@ def p_value_of_drop(lost: int, gained: int, texts: int, allowed: float) -> float
 
 
 def check_accuracy(comparison: Comparison, max_drop: float) -> None:
-    """Raise CheckError if the metric fell by more than ``max_drop`` points and by more than chance
-    explains, or, of several labels per text, if more than MOST_OTHER_LABELS of the texts, and more
-    than chance explains, get other labels."""
+    """Raise CheckError if a file loses more than is allowed, and more than chance explains.
+
+    The limits are ``max_drop`` points of the metric and, if a text may have several labels,
+    MOST_OTHER_LABELS of the texts with other labels.
+    """
     change = comparison.accuracy
     texts = comparison.texts
     if change is None:

@@ -1,5 +1,6 @@
-"""Scores and calibration: temperature, weights of the two components, offset of rare labels,
-thresholds.
+"""Scores and calibration.
+
+Temperature, weights of the two components, offset of rare labels, thresholds.
 
 All of it is fitted on texts that the network did not learn from.
 """
@@ -30,15 +31,18 @@ MOST_TEXTS = 9_999_999  # tolerance: more than a training has
 
 @dataclass(frozen=True)
 class Scores(SetScores):
-    """Scores of texts with one label each; the accuracy counts sets of labels. log_loss in nats,
-    calibration_error from 0 to 1."""
+    """Scores of texts with one label each; the accuracy counts sets of labels.
+
+    log_loss: in nats.
+    calibration_error: from 0 to 1.
+    """
 
     log_loss: float
     calibration_error: float
 
     @property
     def interval(self) -> metrics.Interval:
-        """Of the accuracy, 95 %."""
+        """95 % interval of the accuracy."""
         return metrics.wilson_interval(self.exact, self.texts)
 
     def to_dict(self) -> dict[str, Any]:
@@ -56,9 +60,12 @@ class Scores(SetScores):
 def score(
     logits: Tensor, labels: Bools, names: tuple[str, ...], thresholds: Sequence[float] | None = None
 ) -> SetScores:
-    """logits: float32 [n, 1 or L], labels: bool [n, L], n at least 1 → :class:`Scores`. thresholds:
-    of texts that may have several labels, the probability from which on a text has each →
-    SetScores."""
+    """Return Scores; with thresholds SetScores.
+
+    logits: float32 [n, 1 or L].
+    labels: bool [n, L], n at least 1.
+    thresholds: if a text may have several labels, the probability from which on it has each.
+    """
     answers = probabilities(logits, multi_label=thresholds is not None)
     if thresholds is not None:
         return metrics.set_scores(labels, apply_thresholds(answers, thresholds), names)
@@ -86,7 +93,8 @@ class ComponentLogits:
 class Stack:
     """Weights of the two components, whose sum is the network's logits.
 
-    lstm, sparse: factors. bias: float32 [outputs].
+    lstm, sparse: factors.
+    bias: float32 [outputs].
     """
 
     lstm: float
@@ -117,8 +125,9 @@ def expected_stack(texts: int, outputs: int, options: CalibrationOptions) -> Sta
 def fit_stack(
     parts: ComponentLogits, expected: Stack, options: CalibrationOptions, *, multi_label: bool
 ) -> Stack:
-    """Return the weights and the bias of least log loss, near the expected ones (stacking; Wolpert,
-    1992).
+    """Return the weights and the bias of least log loss, near the expected ones.
+
+    This is stacking (Wolpert, 1992).
 
     Each component is first divided by its own temperature, so that the expected weights mean
     shares: a network that knows few texts by heart answers new ones with large logits.
@@ -136,9 +145,11 @@ def fit_stack(
     start = np.array([expected.lstm, expected.sparse, *expected.bias])
 
     def loss(weights: Doubles) -> tuple[float, Doubles]:
-        logits = weights[0] * scaled[0] + weights[1] * scaled[1] + weights[2:]
+        first, second = scaled
+        logits = weights[0] * first + weights[1] * second + weights[2:]
         nats, slope = cross_entropy(logits, parts.targets, multi_label=multi_label)
-        gradient = np.array([*(float((slope * part).sum()) for part in scaled), *slope.sum(axis=0)])
+        of_parts = [float((slope * part).sum()) for part in scaled]
+        gradient = np.array([*of_parts, *slope.sum(axis=0)])
         away = weights - start
         penalty = options.prior * float((away**2).sum())
         return nats + penalty, gradient + 2 * options.prior * away
@@ -153,11 +164,14 @@ def rarity_offset(logits: Floats, labels: Bools, options: CalibrationOptions) ->
     """Return the shift of the logits that finds rare labels: float32 [outputs].
 
     It is a multiple of the logarithm of each label's rarity (logit adjustment; Menon et al., 2021).
-    logits: float32 [n, outputs]. labels: bool [n, L].
+
+    logits: float32 [n, outputs].
+    labels: bool [n, L].
     """
     both = two_columns(logits)
     one_hot = np.eye(labels.shape[1], dtype=np.bool_)
-    rarity = -np.log((labels.sum(axis=0) + 1) / (len(labels) + labels.shape[1]))
+    counts = labels.sum(axis=0) + 1
+    rarity = -np.log(counts / (len(labels) + len(counts)))
     rarity -= rarity.mean()
     names = tuple(map(str, range(labels.shape[1])))
 
@@ -169,7 +183,9 @@ def rarity_offset(logits: Floats, labels: Bools, options: CalibrationOptions) ->
     if options.balance:
         multiple = max(np.linspace(0, 1, 21), key=f1)
     offset = multiple * rarity
-    return np.asarray(offset[1:] - offset[:1] if logits.shape[1] == 1 else offset, np.float32)
+    if logits.shape[1] == 1:  # one logit stands for two
+        offset = offset[1:] - offset[:1]
+    return np.asarray(offset, np.float32)
 
 
 def choose_thresholds(
@@ -180,7 +196,8 @@ def choose_thresholds(
     The best one for the five texts of a rare label is mostly chance. So a text's label is mixed
     with its calibrated probability, more so if the label has few texts.
 
-    truth: bool [n, L]. probabilities: float32 [n, L], calibrated.
+    truth: bool [n, L].
+    probabilities: float32 [n, L], calibrated.
     """
     columns = probabilities.T.astype(np.float64)
     return tuple(_threshold(has, chances, options) for has, chances in zip(truth.T, columns))
@@ -197,7 +214,9 @@ def _threshold(truth: Bools, probabilities: Doubles, options: CalibrationOptions
     # Texts of the same probability are answered alike: only the last of them can be a border. The
     # threshold lies half-way to the next one, so that rounding moves no text over it.
     ends = np.flatnonzero(np.append(p[:-1] > p[1:], True))
-    best = ends[(2 * right / (np.arange(1, len(p) + 1) + right[-1]))[ends].argmax()]
+    answered = np.arange(1, len(p) + 1)
+    f1 = 2 * right / (answered + right[-1])
+    best = ends[f1[ends].argmax()]
     border = (p[best] + np.append(p, 0.0)[best + 1]) / 2
     return float(f"{np.clip(border, options.smallest_threshold, 1.0):.5g}")
 

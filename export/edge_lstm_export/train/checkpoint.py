@@ -1,5 +1,7 @@
-"""A checkpoint: weights and all else that a model is made of, in one safetensors file that runs no
-code."""
+"""A checkpoint: weights and all else that a model is made of.
+
+It is one safetensors file that runs no code.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,7 @@ from edge_lstm.model_checks import labels_from, thresholds_from, tokenizer_from
 from edge_lstm.modelfile import PRODUCER
 from edge_lstm.onnx_file import producer_of
 from edge_lstm.text import Tokenizer, front_coded
-from edge_lstm_export.options import UNTUNED, NetworkConfig, from_plain
+from edge_lstm_export.options import UNTUNED, NetworkConfig
 from edge_lstm_export.train.network import Network
 
 CHECKPOINT_FORMAT = 11  # that of release 1.0
@@ -41,8 +43,8 @@ _DIGEST = re.compile(
 class Checkpoint:
     """A trained network with its tokenizer and labels.
 
-    training: how it was made (data, seed, versions, metrics); plan: what was planned (plan.py).
-        Plain values, and no text of the data.
+    training: how it was made (data, seed, versions, metrics).
+    plan: what was planned (plan.py). Plain values, and no text of the data.
     thresholds: of a network that gives several labels per text, the probability from which on a
         text has each (UNTUNED until they are chosen); None elsewhere.
     abstention: the risk-coverage curve of texts that the network did not learn from; None without
@@ -58,6 +60,7 @@ class Checkpoint:
     abstention: RiskCoverage | None = None
 
     def __post_init__(self) -> None:
+        self.network.length = self.tokenizer.length
         if self.network.config.multi_label and self.thresholds is None:
             object.__setattr__(self, "thresholds", (UNTUNED,) * self.network.config.labels)
 
@@ -68,7 +71,7 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     tokenizer = checkpoint.tokenizer
     curve = checkpoint.abstention
     description = {
-        "network": asdict(checkpoint.network.config),
+        "network": checkpoint.network.config.to_dict(),
         "tokenizer": tokenizer.to_metadata(),
         "vocabulary": front_coded(tokenizer.entries),
         "labels": checkpoint.labels,
@@ -83,8 +86,12 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
 def write_sealed(
     tensors: Mapping[str, torch.Tensor], description: Mapping[str, Any], path: Path
 ) -> None:
-    """Write tensors and their description, JSON values, with the format and a digest. The file
-    appears under its name only when complete. Raises OutputError."""
+    """Write tensors and their description, JSON values, with the format and a digest.
+
+    The file appears under its name only when complete.
+
+    Raise OutputError.
+    """
     head = {"sha256": "0" * 64, "format": CHECKPOINT_FORMAT}
     contiguous = {name: value.contiguous() for name, value in tensors.items()}
     data = save(contiguous, {_KEY: json.dumps({**head, **description})})
@@ -92,8 +99,10 @@ def write_sealed(
 
 
 def sealed(data: bytes) -> bytes:
-    """Return a checkpoint's bytes with the SHA-256 of all others in its place. ValueError without
-    one."""
+    """Return a checkpoint's bytes with the SHA-256 of all others in its place.
+
+    ValueError without one.
+    """
     place = _DIGEST.match(data)
     if place is None:
         raise ValueError("no digest")
@@ -103,7 +112,10 @@ def sealed(data: bytes) -> bytes:
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
-    """Read a checkpoint. Raises DataError if the file is missing, damaged or of another kind."""
+    """Read a checkpoint.
+
+    Raise DataError if the file is missing, damaged or of another kind.
+    """
     if not path.is_file():
         raise DataError(f"no checkpoint at {path}; make one with 'edge-lstm train'")
     description, tensors = read_sealed(path)
@@ -119,8 +131,9 @@ def read_sealed(
 ) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     """Read what :func:`write_sealed` has written: the description and the tensors.
 
-    advice: what to do about a damaged file. Raises DataError if it is damaged or of another
-        kind.
+    advice: what to do about a damaged file.
+
+    Raise DataError if it is damaged or of another kind.
     """
     with _damage(path, advice):
         data = path.read_bytes()
@@ -158,20 +171,29 @@ def _damage(path: Path, advice: str) -> Iterator[None]:
 
 
 def _checkpoint(description: Any, tensors: Mapping[str, torch.Tensor], path: Path) -> Checkpoint:
-    """Return the checkpoint of a file's contents. Raises DataError, ValueError, KeyError or
-    TypeError."""
+    """Return the checkpoint of a file's contents.
+
+    Raise DataError, ValueError, KeyError or TypeError.
+    """
     weights: dict[str, torch.Tensor] = {}
     for name, value in tensors.items():
         part, _, rest = name.partition(".")
         if part != "network":
             raise ValueError(f"{name} is no part of a network")
         weights[rest] = value
-    config = from_plain(NetworkConfig, description["network"], f"{path}: its network")
+    config = NetworkConfig.from_dict(description["network"], f"{path}: its network")
     network = Network(config, blank=True)
     for name, value in weights.items():
         dtype = torch.int64 if name in _WHOLE_NUMBERS else torch.float32
         if value.dtype != dtype or not torch.isfinite(value).all():
             raise ValueError(f"{name} is not all {dtype}, or holds values that are not numbers")
+    starts = [
+        (weights[f"lstms.{k}.h"], weights[f"lstms.{k}.c"])
+        for k in range(len(config.lstms))
+        if f"lstms.{k}.h" in weights
+    ]
+    if starts:
+        network.set_starts(starts)
     network.load_state_dict(weights, assign=True)
     if network.ngrams is not None:
         network.ngrams.check()
@@ -208,7 +230,7 @@ def describe_checkpoint(path: Path) -> dict[str, Any]:
         ),
         "vocabulary": {"words": len(tokenizer.words), "first": list(tokenizer.words[:10])},
         "length": tokenizer.length,
-        "network": asdict(checkpoint.network.config),
+        "network": checkpoint.network.config.to_dict(),
         "training": checkpoint.training,
         "plan": checkpoint.plan,
         "parameters": checkpoint.network.parameter_counts(),

@@ -33,12 +33,19 @@ from edge_lstm_export.train.word_vectors import first_values, word_vectors
 def new_network(
     data: TrainingData, features: Features | None, embeddings: WordEmbeddings | None
 ) -> Network:
-    """Return a network with its first weights and its n-grams. The seed decides random values."""
+    """Return a network with its first weights and its n-grams.
+
+    The seed decides random values.
+    """
     plan = data.plan
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(plan.seed)
         config = network_config(data, features)
-        network = Network(config, embedding_range=plan.loop.embedding_range)
+        network = Network(
+            config,
+            dropout=plan.network.dropout,
+            embedding_range=plan.loop.embedding_range,
+        )
     if network.ngrams is not None and features is not None:
         network.ngrams.choose(features.table)
     vectors = None
@@ -62,7 +69,7 @@ def new_network(
 
 def network_config(data: TrainingData, features: Features | None) -> NetworkConfig:
     """Return the planned network with the sizes of the chosen vocabulary and n-grams."""
-    config = replace(data.plan.network, num_words=data.tokenizer.num_ids)
+    config = replace(data.plan.network.config, num_words=data.tokenizer.num_ids)
     if features is None:
         return config
     return replace(config, ngram_words=features.words, ngram_slots=len(features.pairs))
@@ -77,8 +84,10 @@ def lstm_examples(data: TrainingData, fold: int | None = None) -> Examples:
 
 
 def loop_options(data: TrainingData) -> LoopOptions:
-    """Return the loop's options: without validation texts no epoch is known to be better than the
-    last."""
+    """Return the loop's options.
+
+    Without validation texts no epoch is known to be better than the last.
+    """
     loop = data.plan.loop
     if data.validation_examples is None:
         return replace(loop, patience=loop.epochs)
@@ -140,8 +149,10 @@ def fit_sparse(
 
 
 def _fit_columns(data: SparseData, rows: int, width: int, seed: int) -> SparseWeights:
-    """Fit by the planned method. rows: examples, from the first on, that have a label of their
-    own."""
+    """Fit by the planned method.
+
+    rows: examples, from the first on, that have a label of their own.
+    """
     fit = data.options.fit
     if fit == "svm":
         return ngrams.fit_svm(data)
@@ -154,7 +165,21 @@ def _fit_columns(data: SparseData, rows: int, width: int, seed: int) -> SparseWe
     return weights
 
 
-def fit_residual(
+def fit_ngrams(
+    data: TrainingData, features: Features | None, network: Network
+) -> tuple[Features | None, SparseWeights | None]:
+    """Fit the planned n-gram part, if there is one; a residual fit chooses other n-grams.
+
+    network: whose LSTM is trained.
+    """
+    if features is None:
+        return None, None
+    if data.plan.sparse.fit == "residual":
+        return _fit_residual(data, features, network)
+    return features, fit_sparse(data, features)
+
+
+def _fit_residual(
     data: TrainingData, features: Features, network: Network
 ) -> tuple[Features, SparseWeights]:
     """Choose the n-grams anew and fit them, both to what the trained LSTM leaves of the targets."""
@@ -241,10 +266,9 @@ class CrossValidation:
 def assembled(
     network: Network, stack: Stack, features: Features | None, sparse: SparseWeights | None
 ) -> Network:
-    """Return the network with the weights of both components in its head, and with its n-gram
-    vectors."""
+    """Return the network with the weights of both components and the n-gram vectors."""
     whole = copy.deepcopy(network)
-    pooled = whole.config.pooled_dim
+    pooled = whole.config.layer_values
     with torch.no_grad():
         whole.head.weight[:, :pooled].mul_(stack.lstm)
         whole.head.bias.mul_(stack.lstm).add_(torch.from_numpy(stack.bias))

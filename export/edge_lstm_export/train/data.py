@@ -41,8 +41,10 @@ _CONTROL = {
 
 @dataclass(frozen=True)
 class Split:
-    """Texts and their labels: bool [n, L], True for each label of a text; one in each row if a
-    text has one label."""
+    """Texts and their labels.
+
+    labels: bool [n, L], True for each label of a text; one in each row if a text has one label.
+    """
 
     texts: tuple[str, ...]
     labels: Bools
@@ -57,8 +59,10 @@ class Split:
 
     @cached_property
     def strata(self) -> Ints:
-        """int64 [n], see :func:`rarest`, counted in the split that was read: what splits texts
-        evenly."""
+        """int64 [n], see :func:`rarest`: what splits texts evenly.
+
+        It is counted in the split that was read.
+        """
         return rarest(self.labels)
 
     def subset(self, rows: Ints) -> Split:
@@ -76,12 +80,15 @@ class Split:
 class Dataset:
     """One source, or several together, read.
 
-    name: for people, as ``imdb`` or a file's name; labels: their names, in the order of the
-        columns.
-    test: None if the source has no test split. digest: sha256 (hex) of what was read.
-    multi_label: whether a text may have several labels, or none. unlabelled: texts without a label.
-    warnings: what a person should know of the data, a line each; checks: the counts behind them.
-    columns: those that were read, of each file that has others.
+    name: for people, as ``imdb`` or a file's name.
+    labels: their names, in the order of the columns.
+    test: None if the source has no test split.
+    digest: sha256 (hex) of what was read.
+    multi_label: whether a text may have several labels, or none.
+    unlabelled: texts without a label.
+    warnings: what a person should know of the data, a line each.
+    checks: the counts behind them.
+    columns: read columns, of each file whose columns differ.
     """
 
     name: str
@@ -97,8 +104,10 @@ class Dataset:
 
 
 def make_split(texts: Iterable[str], names: Sequence[Names], labels: Names, where: str) -> Split:
-    """Make a split of texts and the label names of each. Raises DataError for a name not in
-    ``labels``."""
+    """Make a split of texts and the label names of each.
+
+    Raise DataError for a name not in ``labels``.
+    """
     index = {label: i for i, label in enumerate(labels)}
     if unknown := sorted({name for row in names for name in row} - index.keys()):
         name = shorten(unknown[0])
@@ -120,8 +129,8 @@ def rarest(labels: Bools) -> Ints:
 def label_names(names: Sequence[str], where: str, *, multi_label: bool = False) -> Names:
     """Return the distinct names of all texts' labels, sorted, numbers by value.
 
-    Raises DataError unless there are two or more, and if they cannot be labels: nearly every
-    text has its own, they are numbers from a scale, or no file or terminal can show them.
+    Raise DataError unless there are two or more, and if they cannot be labels: nearly every text
+    has its own, they are numbers from a scale, or no file or terminal can show them.
     """
     distinct = sorted(set(names))
     if len(distinct) < 2:
@@ -182,8 +191,12 @@ def texts_digest(texts: Iterable[str], names: Iterable[Names]) -> str:
 
 
 def hold_out(split: Split, share: float, seed: int) -> tuple[Split, Split]:
-    """Return (rest, held out): about ``share`` of the texts of each label, at least one of each
-    label that has two or more, drawn by ``seed``. Duplicates go the same way. The order is kept."""
+    """Return (rest, held out): about ``share`` of the texts of each label, drawn by ``seed``.
+
+    At least one text is held out of each label that has two or more.
+
+    Duplicates go the same way. The order is kept.
+    """
     rng = np.random.default_rng([seed, 0x5F1D])
     unique = np.sort(np.unique(split.keys, return_index=True)[1])
     chosen: list[int] = []

@@ -1,5 +1,6 @@
-"""The tables of defaults that a plan is made from: by kind of data, by preset, and the bounds of
-each rule.
+"""The tables of defaults that a plan is made from.
+
+They are by kind of data, by preset, and the bounds of each rule.
 
 benchmarks/decisions.md says what each is worth.
 """
@@ -32,9 +33,13 @@ FEWEST_TO_CROSS_VALIDATE = 10
 
 @dataclass(frozen=True)
 class Shape:
-    """A network. With the two sentinels of the int8 file, its widths suit vector registers.
+    """A network.
 
-    words: ids of the vocabulary. embedding: its width. hidden: LSTM units per direction.
+    With the two sentinels of the int8 file, its widths suit vector registers.
+
+    words: ids of the vocabulary.
+    embedding: its width.
+    hidden: LSTM units per direction.
     bidirectional: the LSTM reads in both directions.
     """
 
@@ -48,7 +53,8 @@ class Shape:
 class Preset:
     """A size: the largest int8 file, in 1,000 bytes, and its networks.
 
-    long: for long texts. short: for others; None: the same.
+    long: for long texts.
+    short: for others; None: the same.
     rank: of n-gram vectors, if labels are many.
     is_large: a wide LSTM and related words are worth their bytes in short texts.
     """
@@ -158,13 +164,8 @@ UNSEGMENTED_SUBWORD_SHARE = 0.9
 
 # --- Teachers and the transfer set ----------------------------------------------------------------
 
-# Weight of a row's own label in its target: with the linear teacher alone ...
-HARD_LABEL_WEIGHT = 0.8
-# ... and with a teacher that knows more.
-STRONG_HARD_LABEL_WEIGHT = 0.6
-# Expected weight of the LSTM if it learns from rows alone; with a transfer set it is the options'
-# default.
-ROWS_ONLY_LSTM_SHARE = 0.1
+# Weight of a row's own label in its target, with teachers.
+HARD_LABEL_WEIGHT = 0.6
 # Texts of a log that the teachers label; of more, a random part.
 MOST_UNLABELLED = 20_000
 # Texts of a log from which on it replaces augmented texts: labelled by an encoder it says more.
@@ -191,9 +192,6 @@ TRIAL_FOLDS = 5
 # Standard errors by which it must raise the accuracy and lower the log loss.
 TRIAL_ACCURACY_GAIN = 1.0
 TRIAL_LOG_LOSS_GAIN = 4.0
-# Its accuracy alone, as a share of the linear teacher's: below, labels are about more than it
-# knows.
-LEAST_ALONE = 0.85
 # Probability of a label that no row has, for a comparison with always answering the frequent one.
 TRIAL_UNSEEN = 1e-6
 

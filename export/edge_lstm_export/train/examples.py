@@ -44,12 +44,18 @@ class Examples:
 
     @classmethod
     def from_texts(cls, tokenizer: Tokenizer, texts: Iterable[str], targets: Floats) -> Examples:
-        """Encode the texts. targets: float32 [n, L], one row per text; else ValueError."""
+        """Encode the texts.
+
+        targets: float32 [n, L], one row per text; else ValueError.
+        """
         return cls.from_rows([tokenizer.encode_text(text).ids for text in texts], targets)
 
     @classmethod
     def from_rows(cls, rows: Iterable[npt.ArrayLike], targets: Floats) -> Examples:
-        """Of the ids of each text. targets: float32 [n, L], one row per text; else ValueError."""
+        """Make examples of the ids of each text.
+
+        targets: float32 [n, L], one row per text; else ValueError.
+        """
         texts = [np.asarray(ids, np.int32) for ids in rows]
         if len(texts) != len(targets):
             raise ValueError(f"{len(texts)} texts but {len(targets)} targets")
@@ -69,8 +75,7 @@ class Examples:
         return self.from_rows(self._texts(rows), self.targets[rows])
 
     def padded(self, rows: Ints) -> tuple[Tensor, Tensor]:
-        """Rows → ids: int64 [B, T], 0 = padding on the right up to the longest; lengths: int64
-        [B]."""
+        """Return ids, int64 [B, T], 0 = padding on the right, and lengths, int64 [B]."""
         texts = [torch.tensor(ids, dtype=torch.int64) for ids in self._texts(rows)]
         padded = nn.utils.rnn.pad_sequence(texts, batch_first=True, padding_value=PAD_ID)
         return padded, torch.from_numpy(self.lengths[rows])
@@ -80,11 +85,11 @@ class Examples:
 
 
 def cropped(ids: Tensor, lengths: Tensor, options: LoopOptions) -> tuple[Tensor, Tensor]:
-    """Leave only a run of tokens, of random length and place, of some texts that are chosen at
-    random.
+    """Leave only a run of tokens of some texts, all chosen at random.
 
-    ids: int64 [B, T], padded on the right. lengths: int64 [B]. Both come back in the same form.
-    PyTorch's random state decides. A shorter run than the options allow does not bear the label.
+    ids: int64 [B, T], padded on the right.
+    lengths: int64 [B]. Both come back in the same form. PyTorch's random state decides. A shorter
+        run than the options allow does not bear the label.
     """
     rows = len(lengths)
     part = options.smallest_crop + (1 - options.smallest_crop) * torch.rand(rows)
@@ -98,13 +103,13 @@ def cropped(ids: Tensor, lengths: Tensor, options: LoopOptions) -> tuple[Tensor,
 
 
 def shuffled_batches(examples: Examples, options: LoopOptions, seed: int, epoch: int) -> list[Ints]:
-    """Return every example once, in batches of similar length, in an order that (seed, epoch) alone
-    decides.
+    """Yield every example once, in batches of similar length.
+
+    The seed and the epoch alone decide the order.
 
     Nothing is carried from one epoch to the next, so a resumed training sees the same batches.
-    Texts are
-    sorted by length within a chunk of batches: a larger chunk has less padding and a less random
-        order.
+    Texts are sorted by length within a chunk of batches: a larger chunk has less padding and a less
+    random order.
     """
     rng = np.random.default_rng([seed, epoch])
     order = rng.permutation(len(examples))

@@ -3,9 +3,8 @@
 An int8 file scales the LSTM's activations by two sentinel units, which run to the ends of the range
 (see onnx/weights.py). A unit that came as far as they do could set the scale itself, and an answer
 would depend on the texts of its batch. Training keeps every unit away from there, and export does
-where rounding, or a text
-that training did not know, drives one nearer: both multiply its output gate's weights by less than
-    1.
+where rounding, or a text that training did not know, drives one nearer: both multiply its output
+gate's weights by less than 1.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ import torch
 
 from edge_lstm.errors import DataError
 from edge_lstm.models import example_texts
-from edge_lstm.text import OOV_ID, START_ID, Tokenizer
+from edge_lstm.text import OOV_ID, Tokenizer
 from edge_lstm_export.options import HeadroomOptions
 from edge_lstm_export.train.data import Bools, Ints
 from edge_lstm_export.train.examples import Examples, sorted_batches
@@ -31,14 +30,17 @@ RANDOM_LENGTHS = 11  # tolerance: random lengths between the shortest and the lo
 
 
 def random_rows(tokenizer: Tokenizer, *, seed: int = 0) -> Rows:
-    """Token ids that try the graph: lengths 1, 2, N - 1, N and one cut from N + 1, and some
-    between."""
+    """Return token ids that try the graph.
+
+    Lengths are 1, 2, N - 1, N, one cut from N + 1, and some between.
+    """
     rng = np.random.default_rng(seed)
     n = tokenizer.length
     drawn = rng.integers(1, n + 1, size=RANDOM_LENGTHS).tolist()
     sizes = [*sorted({1, min(2, n), max(1, n - 1), n, *drawn}), n + 1]
-    ids = [rng.integers(OOV_ID, tokenizer.num_ids, size=size - 1).tolist() for size in sizes]
-    return [[START_ID, *row][-n:] for row in ids]
+    first = min(OOV_ID, tokenizer.num_ids - 1)
+    ids = [rng.integers(first, tokenizer.num_ids, size=size - 1).tolist() for size in sizes]
+    return [list(tokenizer.kept(tokenizer.with_start(row))) for row in ids]
 
 
 def text_rows(tokenizer: Tokenizer, texts: Sequence[str]) -> Rows:
@@ -52,8 +54,11 @@ def tried_rows(tokenizer: Tokenizer) -> Rows:
 
 
 def spread(lengths: Sequence[int] | Ints, most: int) -> Ints:
-    """lengths: tokens of each text → int64, the texts to try: every k-th, so that they have about
-    ``most`` tokens or fewer."""
+    """Return the texts to try: int64, every k-th.
+
+    lengths: tokens of each text.
+    most: tokens in all, about.
+    """
     every = max(1, -(-int(np.sum(lengths)) // most))
     return np.arange(0, len(lengths), every)
 
@@ -61,44 +66,61 @@ def spread(lengths: Sequence[int] | Ints, most: int) -> Ints:
 def with_headroom(
     network: Network, learnt: Examples, rows: Rows, options: HeadroomOptions
 ) -> tuple[Network, int]:
-    """Return a network whose units keep away from the largest output, and how many were closed for
-    that.
+    """Return a network whose units keep away from the largest output, and how many were closed.
 
-    learnt: examples that the network was trained on; of many, a sample is tried. rows: more token
-    ids. Nothing is tried, and the network is returned as it is, if no text at all could bring a
-    unit that near. Raises DataError if a weight is not finite.
+    learnt: examples that the network was trained on; of many, a sample is tried.
+    rows: more token ids. Nothing is tried, and the network is returned as it is, if no text at all
+        could bring a unit that near.
+
+    Raise DataError if a weight is not finite.
     """
     if not network.is_finite():
         raise DataError(
             "the training left weights that are not finite numbers; lower the learning_rate"
         )
-    if bool((network.least_room() >= options.margin).all()):
+    if all(bool((room >= options.margin).all()) for room in network.least_room()):
         return network, 0
     network = copy.deepcopy(network)
-    closed = np.zeros((network.config.directions, network.config.hidden), np.int64)
+    closed = never_closed(network)
     targets = np.zeros((len(rows), learnt.targets.shape[1]), np.float32)
     sample = learnt.subset(spread(learnt.lengths, options.most_tokens))
     tried = sample.joined(Examples.from_rows(rows, targets))
     every = sorted_batches(tried, np.arange(len(tried)), BATCH)
     batches = every
     while batches:
-        near = [(network.room(*tried.padded(batch)) < options.margin).numpy() for batch in batches]
-        again = [batch for batch, units in zip(batches, near) if units.any()]
+        near = [
+            [(room < options.margin).numpy() for room in network.room(*tried.padded(batch))]
+            for batch in batches
+        ]
+        again = [batch for batch, units in zip(batches, near) if any(map(np.any, units))]
         if again:
-            close(network, np.any(near, axis=0), closed, options.gate_factor)
+            of_layers = [np.any(units, axis=0) for units in zip(*near)]
+            close(network, of_layers, closed, options.gate_factor)
         elif len(batches) < len(every):  # closed units change the other texts a little, too
             again = every
         batches = again
-    return network, int((closed > 0).sum())
+    return network, units_closed(closed)
 
 
-def close(network: Network, units: Bools, closed: Ints, factor: float) -> None:
+def never_closed(network: Network) -> list[Ints]:
+    """Return how often each unit was closed, int64 [directions, units] for each LSTM: never."""
+    return [np.zeros((each.directions, each.units), np.int64) for each in network.config.lstms]
+
+
+def units_closed(closed: Sequence[Ints]) -> int:
+    """Return how many units were closed."""
+    return sum(int((times > 0).sum()) for times in closed)
+
+
+def close(network: Network, units: Sequence[Bools], closed: Sequence[Ints], factor: float) -> None:
     """Close the output gates of some units in place, more if they were closed before.
 
-    units: bool [directions, hidden]. closed: int64 of the same shape, times that each was closed;
-        counted on.
+    units: for each LSTM bool [directions, units]. closed: int64 of the same shapes, times that each
+        was closed; counted on.
     factor: of a gate's weights the first time, its square the second time, and so on.
     """
-    closed += units
-    factors = np.where(units, factor**closed, 1.0).astype(np.float32)
-    network.scale_output_gates(torch.from_numpy(factors))
+    factors = []
+    for of_layer, times in zip(units, closed):
+        times += of_layer
+        factors.append(np.where(of_layer, factor**times, 1.0).astype(np.float32))
+    network.scale_output_gates([torch.from_numpy(values) for values in factors])

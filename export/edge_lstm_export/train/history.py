@@ -14,9 +14,12 @@ from edge_lstm.printable import duration
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """One pass over the training examples. Losses in nats, accuracies from 0 to 1, learning_rate at
-    the end.
-    calibrated_loss: of the validation part, as the two before it, after the best temperature."""
+    """One pass over the training examples.
+
+    Losses in nats, accuracies from 0 to 1, learning_rate at the end.
+
+    calibrated_loss: of the validation part, as the two before it, after the best temperature.
+    """
 
     epoch: int
     loss: float
@@ -43,16 +46,22 @@ class EpochLines:
         return f"epoch {record.epoch} of {self.total}" if self.total else f"epoch {record.epoch}"
 
     def left(self, done: float) -> str:
-        """Return how long the other epochs take, if none of them is left out; nothing if that is
-        unknown.
-        done: epochs that are complete, and the part of the one under way."""
+        """Return how long the other epochs take, if none of them is left out.
+
+        The text is empty if that is unknown.
+
+        done: epochs that are complete, and the part of the one under way.
+        """
         if not (self._seconds and self.total) or done >= self.total:
             return ""
         mean = sum(self._seconds) / len(self._seconds)
         return f"  at most {duration((self.total - done) * mean)} left"
 
     def complete(self, record: EpochRecord, *, details: bool = False) -> str:
-        """Return the line of an epoch that is complete. details: its losses and its time."""
+        """Return the line of an epoch that is complete.
+
+        details: its losses and its time.
+        """
         self._seconds.append(record.seconds)
         loss = record.validation_loss
         accuracy = record.validation_accuracy
@@ -67,15 +76,19 @@ class EpochLines:
 
 
 def best_of(history: Sequence[EpochRecord]) -> EpochRecord | None:
-    """The epoch with the lowest validation loss, the earliest of equals; without validation the
-    last one. None before the first is complete."""
+    """Return the epoch with the lowest validation loss, the earliest of equals.
+
+    Without validation it is the last one.
+
+    None before the first is complete.
+    """
     if history and history[-1].calibrated_loss is None:
         return history[-1]
     return min(history, key=lambda record: record.calibrated_loss or 0.0, default=None)
 
 
 def write_history(history: Sequence[EpochRecord], path: Path, **described: Any) -> None:
-    """Writes the epochs as JSON, with whatever else describes the training."""
+    """Write the epochs as JSON, with whatever else describes the training."""
     best = best_of(history)
     content = described | {
         "best_epoch": best.epoch if best else None,

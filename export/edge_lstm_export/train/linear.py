@@ -14,12 +14,16 @@ SVM_PASSES = 500  # tolerance: passes of liblinear, at most
 
 
 def svm_weights(x: Matrix, labels: Bools, multi_label: bool, c: float) -> tuple[Floats, Floats]:
-    """Fit a linear SVM for each label against the rest; for two labels of which a text has one, a
-    single one.
+    """Fit a linear SVM for each label against the rest.
 
-    x: float32 [texts, columns]. labels: bool [texts, L]. c: inverse regularization. Return weights,
-    float32 [columns, outputs], and bias, float32 [outputs]. A label that all texts have, or that no
-    text has, gets a constant score.
+    For two labels of which a text has one, there is a single one.
+
+    x: float32 [texts, columns].
+    labels: bool [texts, L].
+    c: inverse regularization.
+
+    Return weights, float32 [columns, outputs], and bias, float32 [outputs]. A label that all texts
+    have, or that no text has, gets a constant score.
     """
     from sklearn.svm import LinearSVC
 
@@ -37,10 +41,12 @@ def svm_weights(x: Matrix, labels: Bools, multi_label: bool, c: float) -> tuple[
 
 
 def bayes_weights(x: Matrix, labels: Bools, smoothing: float) -> Floats:
-    """Return the weights of complement naive Bayes (Rennie et al., 2003), float32 [columns,
-    outputs].
+    """Return the weights of complement naive Bayes: float32 [columns, outputs].
 
-    x: float32 [texts, columns], none below 0. labels: bool [texts, L], one per text.
+    As Rennie et al. (2003) have it.
+
+    x: float32 [texts, columns], none below 0.
+    labels: bool [texts, L], one per text.
     smoothing: added to each count.
     """
     from sklearn.naive_bayes import ComplementNB

@@ -1,6 +1,7 @@
 """What logits say: probabilities, how far they are from the targets, the temperature.
 
-Where a text has one of two labels, one column of logits stands for the second label beside 0.
+Where a text has one of two labels, one column of logits stands for the second label,
+and 0 for the first.
 """
 
 from __future__ import annotations
@@ -32,8 +33,10 @@ def probabilities(logits: Tensor, *, multi_label: bool) -> Floats:
 
 
 def soft_cross_entropy(logits: Tensor, targets: Tensor, *, multi_label: bool = False) -> Tensor:
-    """Mean cross entropy of a text, in nats; targets [B, L], rows sum to 1. multi_label: targets
-    are 0 to 1 each, and the binary cross entropies of all labels are added up."""
+    """Mean cross entropy of a text, in nats; targets [B, L], rows sum to 1.
+
+    multi_label: targets are 0 to 1 each, and the binary cross entropies of all labels are added up.
+    """
     if multi_label:
         each = functional.binary_cross_entropy_with_logits(
             logits, targets.to(logits.dtype), reduction="none"
@@ -43,8 +46,10 @@ def soft_cross_entropy(logits: Tensor, targets: Tensor, *, multi_label: bool = F
 
 
 def count_correct(logits: Tensor, targets: Tensor, *, multi_label: bool = False) -> int:
-    """How many rows have their largest target as the answer; of several labels, all of them right
-    at a probability of 0.5."""
+    """Count the rows whose largest target is the answer.
+
+    If a text may have several labels, all must be right at a probability of 0.5.
+    """
     if multi_label:
         return int(((logits > 0) == (targets > 0.5)).all(dim=1).sum())
     return int((log_probabilities(logits).argmax(dim=1) == targets.argmax(dim=1)).sum())
@@ -58,7 +63,8 @@ def fit_temperature(
     Few texts say little, and if all of them are classified right the least loss is at 0. A normal
     prior on the logarithm holds the answer near 1 then, and has no say over thousands of texts.
 
-    logits: float32 [n, 1 or L], of texts that did not train the network. targets: float32 [n, L].
+    logits: float32 [n, 1 or L], of texts that did not train the network.
+    targets: float32 [n, L].
     common_factor: one standard deviation of the prior is this factor.
     """
     wide = logits.double()
@@ -75,20 +81,23 @@ def fit_temperature(
 
 
 def cross_entropy(logits: Floats, targets: Floats, *, multi_label: bool) -> tuple[float, Floats]:
-    """(the sum over the texts, in nats, its gradient with respect to the logits [n, outputs]).
+    """Return the sum over the texts, in nats, and its gradient by the logits [n, outputs].
 
-    logits: [n, outputs], one column for two labels of which a text has one; targets: [n, L].
+    logits: [n, outputs], one column for two labels of which a text has one.
+    targets: [n, L].
     """
     if multi_label:
-        return float((np.logaddexp(0, logits) - targets * logits).sum()), expit(logits) - targets
+        nats = np.logaddexp(0, logits) - targets * logits
+        return float(nats.sum()), expit(logits) - targets
     both = two_columns(logits)
     logs = log_softmax(both, axis=1)
     slope = np.exp(logs) * targets.sum(axis=1, keepdims=True) - targets
-    return -float((targets * logs).sum()), slope[:, -logits.shape[1] :]
+    nats = -(targets * logs).sum()
+    return float(nats), slope[:, -logits.shape[1] :]
 
 
 def two_columns(logits: Floats) -> Floats:
-    """[n, 1 or labels] → [n, labels]: one column is the second of two, beside 0."""
+    """[n, 1 or labels] → [n, labels]: one column is the second of two, 0 the first."""
     return (
         np.concatenate([np.zeros_like(logits), logits], axis=1) if logits.shape[1] == 1 else logits
     )

@@ -50,15 +50,17 @@ class Progress(Stage):
 
 @dataclass(frozen=True)
 class Callbacks:
-    """What a caller hears of a training, and how it ends one. Each may raise KeyboardInterrupt.
+    """What a caller hears of a training, and how it ends one.
 
-    say: a stage begins, or got so far. started: the network is made; with its tokenizer, and the
-        number of
-    texts that it learns from. keep: called with the run's state before the first batch (unless it
-    is resumed), after every epoch, and if the run is stopped. on_batch: the epoch so far, and
-    how many of how
-    many batches that is. should_stop: asked after every batch, of the validation too. deferring:
-    entered for as long as it is asked.
+    Each may raise KeyboardInterrupt.
+
+    say: a stage begins, or got so far.
+    started: the network is made; with its tokenizer, and the number of texts that it learns from.
+    keep: called with the run's state before the first batch (unless it is resumed), after every
+        epoch, and if the run is stopped.
+    on_batch: the epoch so far, and how many of how many batches that is.
+    should_stop: asked after every batch, of the validation too.
+    deferring: entered for as long as it is asked.
     """
 
     say: Callable[[str], None] = lambda line: None
@@ -75,10 +77,14 @@ SILENT = Callbacks()
 
 @dataclass(frozen=True)
 class LoopResult:
-    """How a run ended; the network holds the best epoch's weights."""
+    """How a run ended; the network holds the best epoch's weights.
+
+    bfloat16: whether the LSTM ran in it, see LoopOptions.bfloat16.
+    """
 
     outcome: Outcome
     history: tuple[EpochRecord, ...]
+    bfloat16: bool = False
 
 
 def fit_network(
@@ -96,9 +102,10 @@ def fit_network(
 
     examples: their targets may be soft; the loss is the cross entropy with them.
     validation: without it the last epoch's weights are kept.
-    resume: the state of an interrupted run. temperature_factor: see logits.fit_temperature.
+    resume: the state of an interrupted run.
+    temperature_factor: see logits.fit_temperature.
 
-    Raises DataError if there is nothing to train on or the loss is not a number any more, and
+    Raise DataError if there is nothing to train on or the loss is not a number any more, and
     KeyboardInterrupt if it is stopped.
     """
     if not len(examples):
@@ -161,11 +168,10 @@ class _Run:
         if self.best_weights:
             self.network.load_state_dict(self.best_weights)
         self.network.eval()
-        return LoopResult(outcome, tuple(self.history))
+        return LoopResult(outcome, tuple(self.history), self.network.lstm_in_bfloat16)
 
     def outcome(self) -> Outcome | None:
-        """How the run has ended, by the epochs that are complete; None if there is more to
-        do."""
+        """How the run has ended, by the epochs that are complete; None if there is more to do."""
         if self.epoch >= self.options.epochs:
             return "finished"
         best = best_of(self.history)
@@ -201,7 +207,7 @@ class _Run:
             self.stop_if_asked()
 
     def record(self, **measured: float) -> EpochRecord:
-        """The epoch so far."""
+        """Return the epoch so far."""
         loss = self.loss_sum / self.seen
         accuracy = self.correct / self.seen
         return EpochRecord(
@@ -209,7 +215,10 @@ class _Run:
         )
 
     def step(self, ids: Tensor, lengths: Tensor, targets: Tensor) -> tuple[float, int]:
-        """One update. Returns the loss and the number of correct answers of the batch [B, T]."""
+        """One update.
+
+        Returns the loss and the number of correct answers of the batch [B, T].
+        """
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate() * group["share"]
         self.optimizer.zero_grad()
@@ -226,7 +235,7 @@ class _Run:
         )
 
     def learning_rate(self) -> float:
-        """The rate of the coming step: linear warm-up, then a cosine to zero."""
+        """Return the rate of the coming step: linear warm-up, then a cosine to zero."""
         step = self.epoch * self.batches + self.batch
         steps = self.options.epochs * self.batches
         warm = max(1, round(self.options.warmup * steps))
@@ -279,7 +288,7 @@ class _Run:
         return Progress({**plain, "history": [asdict(record) for record in self.history]}, tensors)
 
     def restore(self, progress: Stage) -> None:
-        """Raise DataError if the progress is that of another network or is incomplete."""
+        """Raise DataError if the progress is of another network, or is incomplete."""
         try:
             self.history = [EpochRecord(**record) for record in progress.plain["history"]]
             for name in _SUMS:
@@ -300,8 +309,9 @@ class _Run:
 def predict_logits(
     network: Network, examples: Examples, *, on_batch: Callable[[], None] = lambda: None
 ) -> Tensor:
-    """Logits: [n, 1 or L], in the examples' order and of the weights' type. Leaves the network in
-    evaluation mode. ``on_batch`` is called after each batch.
+    """Logits: [n, 1 or L], in the examples' order and of the weights' type.
+
+    Leaves the network in evaluation mode. ``on_batch`` is called after each batch.
     """
     network.eval()
     logits = torch.empty(len(examples), network.config.logits, dtype=network.head.weight.dtype)
@@ -313,7 +323,7 @@ def predict_logits(
 
 
 def predict_probabilities(network: Network, rows: Sequence[Sequence[int]]) -> Floats:
-    """The network's probabilities for texts as ids: [n, L], of the weights' type."""
+    """Return the network's probabilities for texts as ids: [n, L], of the weights' type."""
     examples = Examples.from_rows(rows, np.zeros((len(rows), network.config.labels), np.float32))
     return probabilities(predict_logits(network, examples), multi_label=network.config.multi_label)
 

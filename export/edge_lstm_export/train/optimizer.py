@@ -14,7 +14,11 @@ _CACHE = "TORCHINDUCTOR_CACHE_DIR"
 
 
 def adamw(parameters: Any, rate: float, **options: Any) -> torch.optim.AdamW:
-    """Return the optimizer, fused. parameters, options: as AdamW takes them; rate: of learning."""
+    """Return the optimizer, fused.
+
+    parameters, options: as AdamW takes them.
+    rate: of learning.
+    """
     if "torch._dynamo" not in sys.modules and _CACHE not in os.environ:
         _import_compiler()
     return torch.optim.AdamW(parameters, rate, fused=True, **options)
@@ -23,8 +27,8 @@ def adamw(parameters: Any, rate: float, **options: Any) -> torch.optim.AdamW:
 def _import_compiler() -> None:
     """Import what the first optimizer imports: PyTorch's compiler.
 
-    It makes a folder for its cache in TMPDIR, or where a variable says. Nothing is compiled here: a
-    folder that is there will do.
+    It makes a folder for its cache in TMPDIR, or at the path in a variable. Nothing is compiled
+    here: a folder that exists will do.
     """
     os.environ[_CACHE] = tempfile.gettempdir()
     try:

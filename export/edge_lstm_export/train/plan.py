@@ -1,5 +1,6 @@
-"""The plan of a training: everything that it will do, decided from the data's statistics before it
-runs.
+"""The plan of a training: everything that it will do.
+
+It is decided from the data's statistics before the training runs.
 
 :func:`make_plan` is the one place that decides; defaults.py has its tables. The training reads the
 plan and knows no other settings, so a plan can be printed (``train --dry-run``), edited and run
@@ -12,7 +13,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from edge_lstm.errors import DataError
 from edge_lstm_export.options import (
@@ -21,13 +22,16 @@ from edge_lstm_export.options import (
     SMALL_SENTIMENT,
     AugmentationOptions,
     CalibrationOptions,
+    Count,
     EncoderOptions,
     EnsembleOptions,
     HeadroomOptions,
     LinearOptions,
     LoopOptions,
-    NetworkConfig,
+    NetworkOptions,
     Options,
+    Range,
+    Seed,
     SourceFile,
     SparseOptions,
     TeacherOptions,
@@ -36,9 +40,9 @@ from edge_lstm_export.options import (
     Validation,
     VocabularyOptions,
     WordVectorOptions,
-    between,
     from_plain,
     is_model_file,
+    is_transformer,
 )
 from edge_lstm_export.train import defaults
 from edge_lstm_export.train.data import Dataset
@@ -52,13 +56,15 @@ T = TypeVar("T")
 PLAN_FORMAT = 2
 NOTHING_ASKED = TrainingRequest()
 FREE = "free places of the vocabulary"
+KERAS = "Keras's example"
 
 
 @dataclass(frozen=True)
 class Plan(Options):
     """Everything that a training does.
 
-    preset: that it was made from. max_kilobytes: the largest int8 file, in 1,000 bytes.
+    preset: that it was made from.
+    max_kilobytes: the largest int8 file, in 1,000 bytes.
     kind: of the data, which chose its defaults.
     start: model file whose LSTM and embeddings the network starts from.
     network.ngram_words, network.ngram_slots: at most; as many as the vocabulary and the texts have,
@@ -70,11 +76,11 @@ class Plan(Options):
     """
 
     preset: str = "small"
-    max_kilobytes: int = between(300, 1, 500_000)
+    max_kilobytes: Count = 300
     kind: Kind = "short"
     text: TextOptions = field(default_factory=TextOptions)
     vocabulary: VocabularyOptions = field(default_factory=VocabularyOptions)
-    network: NetworkConfig = field(default_factory=NetworkConfig)
+    network: NetworkOptions = field(default_factory=NetworkOptions)
     start: SourceFile = field(default_factory=SourceFile)
     word_table: WordTable = "none"
     word_vectors: WordVectorOptions = field(default_factory=WordVectorOptions)
@@ -83,13 +89,13 @@ class Plan(Options):
     linear: LinearOptions = field(default_factory=LinearOptions)
     encoder: EncoderOptions = field(default_factory=EncoderOptions)
     headroom: HeadroomOptions = field(default_factory=HeadroomOptions)
-    unlabelled: int = between(0, 0, 10**9)
+    unlabelled: Annotated[int, Range(0, 10**9)] = 0
     augmentation: AugmentationOptions = field(default_factory=AugmentationOptions)
     validation: Validation = field(default_factory=Validation)
     loop: LoopOptions = field(default_factory=LoopOptions)
     sparse: SparseOptions = field(default_factory=SparseOptions)
     calibration: CalibrationOptions = field(default_factory=CalibrationOptions)
-    seed: int = between(0, 0, 2**63 - 1)
+    seed: Seed = 0
 
     def __post_init__(self) -> None:
         """Raise DataError for a value out of range, and if the parts do not fit together."""
@@ -142,7 +148,7 @@ class Plan(Options):
     def from_dict(cls, values: Mapping[str, Any]) -> Plan:
         """Read what :meth:`to_dict` returned.
 
-        Raises DataError for an unknown or missing name, and for a value out of range.
+        Raise DataError for an unknown or missing name, and for a value out of range.
         """
         values = dict(values) if isinstance(values, Mapping) else {}
         if values.pop("format", None) != PLAN_FORMAT:
@@ -182,13 +188,18 @@ class Reasons:
 
 
 def make_plan(stats: DatasetStats, request: TrainingRequest = NOTHING_ASKED) -> Plan:
-    """Decide a training. Raises DataError for an unknown preset, and for requests that exclude each
-    other."""
+    """Decide a training.
+
+    Raise DataError for an unknown preset, and for requests that exclude each other.
+    """
     return decide(stats, request).plan
 
 
 def decide(stats: DatasetStats, request: TrainingRequest = NOTHING_ASKED) -> Decided:
-    """Decide a training, and say why. Raises DataError as :func:`make_plan`."""
+    """Decide a training, and say why.
+
+    Raise DataError as :func:`make_plan`.
+    """
     preset = _preset(request.preset)
     if request.balance and stats.multi_label:
         raise DataError(
@@ -200,6 +211,7 @@ def decide(stats: DatasetStats, request: TrainingRequest = NOTHING_ASKED) -> Dec
     note = reasons.note
     kind = stats.kind
     reasons.by_path["kind"] = _why_kind(stats)
+    reasons.by_path["max_kilobytes"] = f"preset {request.preset}"
     teachers = note("teachers", _teachers(stats, request))
     strong = [teacher for teacher in teachers if teacher.kind != "linear"]
     table = note("word_table", _word_table(stats, strong))
@@ -217,11 +229,9 @@ def decide(stats: DatasetStats, request: TrainingRequest = NOTHING_ASKED) -> Dec
         expansion=note("vocabulary.expansion", _expansion(stats, preset, table, start, strong)),
     )
     sparse = _sparse(stats, table, transfer, uses_log=uses_log, reasons=reasons)
-    calibration = CalibrationOptions(
-        lstm_share=note("calibration.lstm_share", _lstm_share(transfer)),
-        balance=request.balance,
-    )
-    weight = note("ensemble.hard_label_weight", _hard_label_weight(teachers, strong))
+    ensemble = EnsembleOptions()
+    if teachers:
+        ensemble = EnsembleOptions(hard_label_weight=defaults.HARD_LABEL_WEIGHT)
     sizes = plan_network(
         stats,
         request.preset,
@@ -240,14 +250,14 @@ def decide(stats: DatasetStats, request: TrainingRequest = NOTHING_ASKED) -> Dec
         start=start,
         word_table=table,
         teachers=teachers,
-        ensemble=EnsembleOptions(hard_label_weight=weight),
+        ensemble=ensemble,
         linear=LinearOptions(characters=note("linear.characters", _linear_characters(kind))),
         unlabelled=unlabelled,
         augmentation=augmentation,
         validation=note("validation", _validation(stats, request)),
         loop=_loop(stats, request, transfer, start, table, reasons),
         sparse=sparse,
-        calibration=calibration,
+        calibration=CalibrationOptions(balance=request.balance),
         seed=request.seed,
     )
     return Decided(plan, reasons.by_path)
@@ -260,7 +270,7 @@ def _decide_seed(stats: DatasetStats, request: TrainingRequest, preset: Preset) 
             "preset seed learns from labels alone; leave out --teacher, --start and --unlabelled"
         )
     shape = preset.long
-    network = NetworkConfig(
+    network = NetworkOptions(
         num_words=request.num_words or shape.words,
         embedding_dim=shape.embedding,
         hidden=shape.hidden,
@@ -279,12 +289,11 @@ def _decide_seed(stats: DatasetStats, request: TrainingRequest, preset: Preset) 
         network=network,
         validation=from_plain(Validation, {"share": share, "folds": 0}, "validation"),
         loop=loop if request.epochs is None else replace(loop, epochs=request.epochs),
-        calibration=CalibrationOptions(
-            lstm_share=defaults.ROWS_ONLY_LSTM_SHARE, balance=request.balance
-        ),
+        calibration=CalibrationOptions(balance=request.balance),
         seed=request.seed,
     )
-    return Decided(plan, {"kind": _why_kind(stats), "network": "Keras's example"})
+    reasons = {"kind": _why_kind(stats), "network": KERAS, "loop": KERAS, "text": KERAS}
+    return Decided(plan, reasons)
 
 
 def _preset(name: str) -> Preset:
@@ -315,41 +324,22 @@ def _teachers(
     reasons: list[str] = []
     asked = request.teacher
     if asked == NO_TEACHER:
-        reasons.append("no teacher beside the linear one asked for")
+        reasons.append("no other teacher asked for")
     elif asked is not None and is_model_file(asked):
         file = source_file(asked)
         strong.append(TeacherOptions(file.source, file.sha256, kind="model"))
         reasons.append(f"{Path(asked).name} asked for")
     elif stats.trial is not None:
-        is_used, reason = _judge_trial(stats)
-        reasons.append(reason)
-        if is_used:
+        reasons.append(f"{stats.trial.source} {stats.trial.finding}")
+        if stats.trial.helps:
             strong.append(TeacherOptions(stats.trial.source, kind="model"))
-    if asked is not None and asked != NO_TEACHER and not is_model_file(asked):
+    if asked is not None and is_transformer(asked):
         strong += _transformers(stats, request, asked)
         reasons.append(f"{Path(asked).name} asked for")
-    # An SVM for each of many labels takes minutes, and says what the n-gram part learns by itself.
-    if stats.kind == "many labels" and not strong and not stats.unlabelled:
-        reasons.append("the n-gram part learns many labels by itself")
-        return (), "; ".join(reasons)
-    if not reasons:
-        reasons.append("no other is known to improve it")
-    return (TeacherOptions(), *strong), "; ".join(reasons)
-
-
-def _judge_trial(stats: DatasetStats) -> tuple[bool, str]:
-    """Return whether the model file that was tried becomes a teacher."""
-    trial = stats.trial
-    assert trial is not None
-    rates = (
-        f"cross-validated accuracy {trial.with_it:.1%} with {trial.source}, "
-        f"{trial.without:.1%} without"
-    )
-    if not trial.helps:
-        return False, f"{rates}: not used"
-    if trial.alone < defaults.LEAST_ALONE * trial.without:
-        return False, f"{rates}, but {trial.alone:.1%} alone: not used"
-    return True, rates
+    # The linear teacher knows of the rows what the n-gram part learns by itself.
+    if not strong and not stats.unlabelled:
+        return (), "; ".join([*reasons, "the rows' labels teach"])
+    return (TeacherOptions(), *strong), "; ".join([*reasons, "the linear one with them"])
 
 
 def _transformers(
@@ -502,22 +492,6 @@ def _sparse(
     return replace(options, fit="svm", bayes=defaults.BAYES)
 
 
-def _lstm_share(transfer: int) -> tuple[float, str]:
-    if transfer:
-        return CalibrationOptions.lstm_share, "it learns from a transfer set"
-    return defaults.ROWS_ONLY_LSTM_SHARE, "it learns from the rows alone"
-
-
-def _hard_label_weight(
-    teachers: tuple[TeacherOptions, ...], strong: list[TeacherOptions]
-) -> tuple[float, str]:
-    if not teachers:
-        return 1.0, "no teachers"
-    if strong:
-        return defaults.STRONG_HARD_LABEL_WEIGHT, "a teacher knows more than the rows"
-    return defaults.HARD_LABEL_WEIGHT, "the linear teacher alone"
-
-
 def _linear_characters(kind: Kind) -> tuple[bool, str]:
     if kind == "long":
         return False, "long texts: character n-grams take minutes and gigabytes"
@@ -555,7 +529,7 @@ def _loop(
     texts = stats.rows + transfer
     loop = sized(loop, texts)
     for name in ("epochs", "batch_size", "patience"):
-        reasons.by_path[f"loop.{name}"] = f"{texts:,} texts to learn from"
+        reasons.by_path[f"loop.{name}"] = f"for {texts:,} texts"
     if request.epochs is not None:
         # The rate of early epochs is so high that the loss hardly falls: many epochs wait for half
         # of them.
@@ -640,14 +614,48 @@ def explain(
 def fields_of(plan: Plan, reasons: Mapping[str, str]) -> list[tuple[str, str, str]]:
     """Return (path, value, reason) of every field, for a person who wants to know all of them."""
     usual = dict(_leaves(Plan().to_dict(), ""))
+    idle = _idle_fields(plan)
     rows: list[tuple[str, str, str]] = []
     for path, value in _leaves(plan.to_dict(), ""):
         part = path.partition(".")[0]
         reason = reasons.get(path) or reasons.get(part)
-        if not reason:
-            reason = "default" if usual.get(path) == value else f"default for {plan.kind} texts"
+        if path.startswith(idle):
+            reason = "not used"
+        elif not reason:
+            reason = "default" if usual.get(path) == value else f"default, {plan.kind}"
         rows.append((path, value, reason))
     return rows
+
+
+def _idle_fields(plan: Plan) -> tuple[str, ...]:
+    """Return beginnings of the paths of fields that this plan does not use."""
+    kinds = {teacher.kind for teacher in plan.teachers}
+    fit = plan.sparse.fit
+    pretrained = plan.word_table != "none"
+    neighbours = plan.loop.word_vectors and not pretrained and not plan.start.source
+    multi_label = plan.network.multi_label
+    groups = {
+        "linear.": "linear" in kinds,
+        "encoder.": not kinds.isdisjoint(("probe", "fine-tuned", "classifier")),
+        "ensemble.": bool(kinds),
+        "augmentation. deletion crop join least_ most_ replaced": plan.augmentation.texts_per_row,
+        "word_vectors. window context_power fewest_tokens spread": neighbours,
+        "word_vectors. pretrained_spread components smoothing first_rank": pretrained,
+        "loop. smallest_crop fewest_crop_tokens": plan.loop.crops,
+        "sparse. epochs batch_size learning_rate warmup dropout label_ first_": "rank" in fit,
+        "sparse. regularization": "svm" in fit,
+        "sparse. bayes_smoothing": plan.sparse.bayes,
+        "sparse. ridge steps": fit in ("logistic", "residual"),
+        "sparse. candidates": fit == "residual",
+        "calibration. threshold_prior smallest_threshold": multi_label,
+        "calibration. rarity": not multi_label,
+    }
+    idle: list[str] = []
+    for group, is_used in groups.items():
+        part, *names = group.split()
+        if not is_used:
+            idle += [f"{part}{name}" for name in names or [""]]
+    return tuple(idle)
 
 
 def _leaves(values: Mapping[str, Any], above: str) -> Iterator[tuple[str, str]]:

@@ -1,11 +1,10 @@
-"""From a data set and a request to a plan, with the knowledge of pretrained models about the
-texts."""
+"""From a data set and a request to a plan, with what pretrained models know of the texts."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from edge_lstm_export.options import NO_TEACHER, SourceFile, TrainingRequest, is_model_file
+from edge_lstm_export.options import SourceFile, TrainingRequest, is_transformer
 from edge_lstm_export.train import defaults
 from edge_lstm_export.train.data import Dataset
 from edge_lstm_export.train.plan import Decided, decide
@@ -22,9 +21,11 @@ class Planned:
 
 
 def plan_training(dataset: Dataset, request: TrainingRequest, unlabelled: int = 0) -> Planned:
-    """Plan a training. unlabelled: number of texts for the teachers to label.
+    """Plan a training.
 
-    Raises DataError, ModelFileError, MissingPackageError.
+    unlabelled: number of texts for the teachers to label.
+
+    Raise DataError, ModelFileError, MissingPackageError.
     """
     stats = known_stats(dataset, request, unlabelled)
     return Planned(stats, decide(stats, request))
@@ -33,26 +34,21 @@ def plan_training(dataset: Dataset, request: TrainingRequest, unlabelled: int = 
 def known_stats(dataset: Dataset, request: TrainingRequest, unlabelled: int = 0) -> DatasetStats:
     """Return the statistics of a data set, also the ones that a pretrained model gives."""
     stats = dataset_stats(dataset, unlabelled)
-    knows_nothing = stats.kind in ("long", "unsegmented") or stats.multi_label
-    if knows_nothing or request.preset == "seed":
+    if request.preset == "seed":
         return stats
-    stats = replace(stats, english=english_share(dataset))
-    asked = request.teacher
-    if asked is not None and (asked == NO_TEACHER or is_model_file(asked)):
+    if stats.kind not in ("long", "unsegmented") and not stats.multi_label:
+        stats = replace(stats, english=english_share(dataset))
+    if request.teacher is not None and not is_transformer(request.teacher):
         return stats
-    is_english = stats.english >= defaults.LEAST_ENGLISH
     candidate = SourceFile(defaults.CANDIDATE)
-    return replace(
-        stats, trial=try_teacher(dataset, candidate, request.seed, is_english=is_english)
-    )
+    return replace(stats, trial=try_teacher(dataset, stats, candidate, request.seed))
 
 
 def with_teacher_kind(request: TrainingRequest) -> TrainingRequest:
     """Return the request, with whether its teacher is a classifier.
 
-    Raises DataError, MissingPackageError.
+    Raise DataError, MissingPackageError.
     """
-    teacher = request.teacher
-    if teacher is None or teacher == NO_TEACHER or is_model_file(teacher):
+    if not is_transformer(request.teacher):
         return request
-    return replace(request, classifier=classifier_labels(teacher) is not None)
+    return replace(request, classifier=classifier_labels(str(request.teacher)) is not None)

@@ -28,10 +28,12 @@ ENGLISH = Path(__file__).parents[1] / "english.safetensors"
 
 @dataclass(frozen=True)
 class WordEmbeddings:
-    """Of each id of a vocabulary. vectors: float32 [ids, width], of length 1, or 0 where nothing is
-    known;
+    """Vectors of the ids of a vocabulary.
+
+    vectors: float32 [ids, width], of length 1, or 0 where nothing is known.
     weighted: the same times how much the word counts in a text's meaning, which is the sum over its
-        words."""
+        words.
+    """
 
     vectors: Floats
     weighted: Floats
@@ -42,8 +44,8 @@ class PretrainedWords:
     """Vectors of words.
 
     words: that have a vector, the most frequent first.
-    table: float32 [pieces, hidden], the vectors of words or word pieces. pieces: int64 [words],
-        rows of it.
+    table: float32 [pieces, hidden], the vectors of words or word pieces.
+    pieces: int64 [words], rows of it.
     read: returns the rows of each of any words, none for an unknown one.
     """
 
@@ -55,10 +57,11 @@ class PretrainedWords:
 
     @cached_property
     def _mean(self) -> Floats:
-        return np.asarray(self.table[self.pieces].sum(axis=0) / max(1, len(self.words)), np.float32)
+        total = self.table[self.pieces].sum(axis=0)
+        return np.asarray(total / max(1, len(self.words)), np.float32)
 
     def share_of(self, texts: Sequence[str]) -> float:
-        """The share of the words in these texts that have a vector, 0 to 1."""
+        """Return the share of the words in these texts that have a vector, 0 to 1."""
         words = [
             word for text in texts for word in split_marks(text) if word.isalpha() and word[1:]
         ]
@@ -66,8 +69,10 @@ class PretrainedWords:
         return sum(word in vocabulary for word in words) / max(1, len(words))
 
     def vectors(self, words: Sequence[str]) -> Floats:
-        """float32 [words, hidden], centred and of length 1: the mean of the word's pieces; 0
-        without any."""
+        """Return the mean of each word's pieces: float32 [words, hidden].
+
+        It is centred and of length 1; 0 for a word without pieces.
+        """
         vectors = np.zeros((len(words), self.table.shape[1]), np.float32)
         for row, ids in enumerate(self.read(words)):
             if ids:
@@ -75,14 +80,18 @@ class PretrainedWords:
         return _normalised(vectors)
 
     def embeddings(self, words: Sequence[str], ids: int) -> WordEmbeddings:
-        """Return the embeddings of a vocabulary that begins with these words. ids: its size.
+        """Return the embeddings of a vocabulary that begins with these words.
+
+        ids: its size.
 
         A word counts by its smooth inverse frequency (Arora, Liang and Ma, 2017); the frequency
         follows from its rank by Zipf's law, as in model2vec. A word without a vector of its own
         counts 1, as a rare one.
         """
         centred = self.table[self.pieces] - self._mean
-        components = np.linalg.eigh(centred.T @ centred)[1][:, ::-1][:, : self.options.components]
+        # In ascending order of the variance: the last ones are the principal components.
+        _, directions = np.linalg.eigh(centred.T @ centred)
+        components = directions[:, ::-1][:, : self.options.components]
         share = 1 / (np.arange(len(self.words)) + self.options.first_rank)
         share /= max(_SMALLEST, float(share.sum()))
         smoothing = self.options.smoothing
@@ -93,8 +102,9 @@ class PretrainedWords:
         return WordEmbeddings(vectors, vectors * np.pad(weights, around)[:, None])
 
     def text_vectors(self, texts: Sequence[str]) -> Floats:
-        """Return the weighted mean of each text's embeddings, of length 1, or 0 if no word is
-        known.
+        """Return the weighted mean of each text's embeddings.
+
+        It is of length 1, or 0 if no word is known.
 
         float32 [texts, at most ``components``].
         """
@@ -107,7 +117,7 @@ class PretrainedWords:
         return _normalised(np.stack(sums))
 
     def related(self, words: Sequence[str], without: Sequence[str], most: int) -> tuple[str, ...]:
-        """The words nearest to any of these, nearest first, none of ``without``."""
+        """Return the words nearest to any of these, nearest first, none of ``without``."""
         vectors = self.vectors(words)
         vectors = vectors[vectors.any(axis=1)]
         if not len(vectors) or not self.words:
@@ -141,8 +151,11 @@ def _normalised(vectors: Floats) -> Floats:
 
 
 def unpacked(codes: npt.NDArray[np.uint8], scales: Floats) -> Floats:
-    """codes: uint8 [words, width * 3 / 8], as tools/word_vectors.py packs them; scales: float32
-    [width] → float32 [words, width]."""
+    """Return unpacked vectors: float32 [words, width].
+
+    codes: uint8 [words, width * 3 / 8], as tools/word_vectors.py packs them.
+    scales: float32 [width].
+    """
     bits = np.unpackbits(codes, axis=1, count=BITS * len(scales)).reshape(
         len(codes), len(scales), BITS
     )

@@ -52,7 +52,10 @@ class Measured:
 def provenance(
     dataset: Dataset, plan: Plan, rows: LabelledRows, transfer: TransferSet, measured: Measured
 ) -> dict[str, Any]:
-    """Return how a network came about, as a checkpoint holds it. No clock is read."""
+    """Return how a network came about, as a checkpoint holds it.
+
+    No clock is read.
+    """
     best = best_of(measured.loop.history)
     calibration = measured.calibration
     scores = calibration.scores
@@ -82,6 +85,7 @@ def provenance(
         "parameters": measured.parameters,
         "teachers": teachers,
         "teachers_accuracy": None if accuracy is None else round(accuracy, 4),
+        "bfloat16": measured.loop.bfloat16,
         "outcome": measured.loop.outcome,
         "epochs": len(measured.loop.history),
         "best_epoch": best.epoch if best else None,

@@ -11,8 +11,9 @@ from edge_lstm_export.train.network import Network
 
 
 def rounded_to_int8(network: Network) -> Network:
-    """Return a copy whose embedding, LSTM, n-gram vectors and head have the values of the int8
-    file.
+    """Return a copy whose weights have the values of the int8 file.
+
+    These are the embedding, the LSTM, the n-gram vectors and the head.
 
     Then the fp32 and the int8 file differ by the LSTM's activations only: thresholds that are
     chosen on the rounded network hold for both. A second rounding changes nothing.
@@ -26,7 +27,7 @@ def rounded_to_int8(network: Network) -> Network:
                 integers, scales = to_int8(values.numpy()[None])
                 values.copy_(torch.from_numpy(integers * scales)[0])
                 continue
-            # PyTorch has the head the other way round.
+            # PyTorch has dense layers the other way round.
             is_head = name.startswith("head")
             weights = values.T if is_head else values
             axis = None

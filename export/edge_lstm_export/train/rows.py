@@ -16,8 +16,9 @@ from edge_lstm_export.train.unlabelled import augment
 class LabelledRows:
     """The labelled texts of a training.
 
-    learnt: texts to learn from. fold: int64 [learnt], from 0. validation: texts that judge the
-        network.
+    learnt: texts to learn from.
+    fold: int64 [learnt], from 0.
+    validation: texts that judge the network.
     """
 
     learnt: Split
@@ -41,7 +42,7 @@ def hold_out_rows(dataset: Dataset, plan: Plan) -> LabelledRows:
 
 @dataclass(frozen=True)
 class TransferSet:
-    """Texts without a label, for the teachers to label: first those of a log, then augmented ones.
+    """Texts without a label, for the teachers to label: first a log's, then augmented ones.
 
     source_fold: int64 [texts], fold of the rows that a text was made of; -1 for a text of the log.
     soft_labels: float32 [texts, L], probabilities that replace the teachers'; None: the teachers

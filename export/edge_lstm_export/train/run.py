@@ -9,7 +9,7 @@ import errno
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from itertools import repeat
@@ -21,13 +21,14 @@ import torch
 from edge_lstm import __version__
 from edge_lstm.atomic import check_distinct, check_writable, write_error
 from edge_lstm.errors import DataError, OutputError
-from edge_lstm.os_file import NO_FOLLOW, lock
+from edge_lstm.os_file import NO_FOLLOW, leads_to, lock
 from edge_lstm_export.options import NO_TEACHER, DataOptions, TrainingRequest
 from edge_lstm_export.train import defaults
 from edge_lstm_export.train.checkpoint import save_checkpoint
 from edge_lstm_export.train.data import Dataset, texts_digest
 from edge_lstm_export.train.history import write_history
 from edge_lstm_export.train.loop import SILENT, Callbacks
+from edge_lstm_export.train.network import multiplies_bfloat16
 from edge_lstm_export.train.plan import Decided, Plan, make_plan
 from edge_lstm_export.train.planning import plan_training, with_teacher_kind
 from edge_lstm_export.train.sources.read import read_dataset, read_texts
@@ -41,7 +42,8 @@ from edge_lstm_export.train.unlabelled import choose_unlabelled
 class Job:
     """A training with its files.
 
-    sources: one data set, or labelled files. output: the checkpoint.
+    sources: one data set, or labelled files.
+    output: the checkpoint.
     unlabelled: a source of texts for the teachers to label.
     plan: an edited plan, instead of the one that ``request`` makes.
     resume: go on with an interrupted training, or start if there is none.
@@ -56,7 +58,7 @@ class Job:
     resume: bool = False
 
     def beside(self, ending: str) -> Path:
-        """A file in the checkpoint's folder."""
+        """Return a file in the checkpoint's folder."""
         return self.output.with_name(f"{self.output.stem}.{ending}")
 
     @property
@@ -75,7 +77,8 @@ class Inputs:
     """The data of a job, read, and its plan.
 
     decided: the plan, and the reasons of its fields; an edited plan has none.
-    unlabelled: texts for the teachers to label. remarks: for a person, a line each.
+    unlabelled: texts for the teachers to label.
+    remarks: for a person, a line each.
     """
 
     dataset: Dataset
@@ -91,18 +94,25 @@ class Inputs:
 
     @cached_property
     def identity(self) -> dict[str, Any]:
-        """What a resumed training must have in common with its beginning, by names that a person
-        knows."""
+        """The common part of a resumed training and its beginning, by names that a person knows."""
         texts = texts_digest((*self.dataset.train.texts, *self.unlabelled), repeat(()))
-        versions = {"version": __version__, "PyTorch": torch.__version__}
-        plain = {"data": self.dataset.digest, "texts": texts, **self.plan.to_dict(), **versions}
+        plain = {
+            "data": self.dataset.digest,
+            "texts": texts,
+            **self.plan.to_dict(),
+            "version": __version__,
+            "PyTorch": torch.__version__,
+            "bfloat16 of the CPU": multiplies_bfloat16(),
+        }
         # As it comes back from a file.
         return json.loads(json.dumps(plain))  # type: ignore[no-any-return]
 
 
 def plan_job(job: Job, say: Callable[[str], None] = lambda line: None) -> Inputs:
-    """Read the data and make the plan; nothing is written. Raises DataError,
-    MissingPackageError."""
+    """Read the data and make the plan; nothing is written.
+
+    Raise DataError, MissingPackageError.
+    """
     request = with_teacher_kind(job.request if job.plan is None else _request_of(job.plan))
     dataset = _read(job, request, say)
     unlabelled: tuple[str, ...] = ()
@@ -122,8 +132,10 @@ def plan_job(job: Job, say: Callable[[str], None] = lambda line: None) -> Inputs
 
 
 def _request_of(plan: Plan) -> TrainingRequest:
-    """Return a request for the plan's transformer; what else was asked for does not matter any
-    more."""
+    """Return a request for the plan's transformer.
+
+    The plan has decided everything else.
+    """
     for teacher in plan.teachers:
         if teacher.kind in ("probe", "fine-tuned", "classifier"):
             return TrainingRequest(teacher=teacher.source)
@@ -138,9 +150,11 @@ def run_job(
     What is done is kept in ``job.partial``, from which ``resume`` goes on: the teachers'
     predictions, every fold of a cross-validation, and the state of the training loop before the
     first epoch, after every one and if it is stopped. The file is removed when the training is
-    complete. An earlier checkpoint under the
-    same name stays until there is a new one. planned: told the plan before it runs. Raises
-    DataError, OutputError, MissingPackageError and KeyboardInterrupt.
+    complete. An earlier checkpoint under the same name stays until there is a new one.
+
+    planned: told the plan before it runs.
+
+    Raise DataError, OutputError, MissingPackageError and KeyboardInterrupt.
     """
     check_job(job)
     job.output.parent.mkdir(parents=True, exist_ok=True)
@@ -164,10 +178,12 @@ def run_job(
 
 @contextmanager
 def only_run(output: Path) -> Iterator[None]:
-    """Lock ``.NAME.lock`` in the output's folder within the block. The kernel ends the lock with
-    the process, so an empty file that is left behind locks nobody out.
+    """Lock ``.NAME.lock`` in the output's folder within the block.
 
-    Raises OutputError if another process has the lock, or the file cannot be made. File systems
+    The kernel ends the lock with the process, so an empty file that is left behind locks nobody
+    out.
+
+    Raise OutputError if another process has the lock, or the file cannot be made. File systems
     without locks go without.
     """
     path = output.with_name(f".{output.name}.lock")
@@ -187,8 +203,12 @@ def only_run(output: Path) -> Iterator[None]:
 
 
 def _lock(path: Path) -> int | None:
-    """Return the locked file; None if the run that had the lock has removed its name meanwhile,
-    so that it locks nothing. Raises BlockingIOError, OSError."""
+    """Return the locked file.
+
+    None if the run that had the lock has removed its name meanwhile, so that it locks nothing.
+
+    Raise BlockingIOError, OSError.
+    """
     handle = os.open(path, os.O_RDWR | os.O_CREAT | NO_FOLLOW, 0o666)
     try:
         lock(handle)
@@ -196,9 +216,8 @@ def _lock(path: Path) -> int | None:
         if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
             os.close(handle)
             raise
-    with suppress(FileNotFoundError):
-        if os.path.samestat(os.fstat(handle), path.stat()):
-            return handle
+    if leads_to(path, handle):
+        return handle
     os.close(handle)
     return None
 
@@ -222,10 +241,11 @@ def check_job(job: Job) -> None:
 
 
 def _stages(job: Job, say: Callable[[str], None]) -> Stages:
-    """The stages that an unfinished training has left, if it is to be resumed; without one, none.
+    """Return the stages that an unfinished training has left, if it is to be resumed.
+
     Called by the one run that holds the lock.
 
-    Raises DataError if an unfinished training would be destroyed, or its file is damaged.
+    Raise DataError if an unfinished training would be destroyed, or its file is damaged.
     """
     if job.partial.exists():
         if job.resume:
@@ -238,8 +258,10 @@ def _stages(job: Job, say: Callable[[str], None]) -> Stages:
 
 
 def _read(job: Job, request: TrainingRequest, say: Callable[[str], None]) -> Dataset:
-    """The data set; a classifier labels sources that have no labels, and must know the labels of
-    others."""
+    """Read the data set.
+
+    A classifier labels sources that have no labels, and must know the labels of others.
+    """
     if not request.classifier:
         return read_dataset(job.sources, job.data)
     from edge_lstm_export.train.teachers.classifier import ClassifierTeacher, label_texts
@@ -262,9 +284,13 @@ def train_files(
 ) -> Result:
     """Train from files to a checkpoint and its history, as ``edge-lstm train`` does.
 
-    sources: one data set, or labelled files. output: FILE.safetensors.
-    request: preset, teacher, epochs … callback: called with a line for each stage.
-    job: more fields of :class:`Job`: data, plan, unlabelled. Raises the errors of :func:`run_job`.
+    sources: one data set, or labelled files.
+    output: FILE.safetensors.
+    request: preset, teacher, epochs …
+    callback: called with a line for each stage.
+    job: more fields of :class:`Job`: data, plan, unlabelled.
+
+    Raise the errors of :func:`run_job`.
     """
     paths = [sources] if isinstance(sources, (str, Path)) else sources
     asked = request or TrainingRequest()

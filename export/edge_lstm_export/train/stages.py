@@ -1,5 +1,4 @@
-"""The finished stages of a training, kept in a file as soon as each is there, so that a killed one
-goes on.
+"""The finished stages of a training, kept in a file so that a killed one goes on.
 
 Only what takes long is kept: the teachers' predictions, each fold of the cross-validation, and the
 state of the training loop. The rest is made again, and the seed decides that it is the same.
@@ -19,19 +18,25 @@ from edge_lstm.errors import DataError
 from edge_lstm_export.train.checkpoint import read_sealed, write_sealed
 from edge_lstm_export.train.data import Floats
 
-TEACHERS, LOOP = "teachers", "loop"  # names of stages; each fold of a cross-validation has another
+# names of stages; each fold of a cross-validation has another
+TEACHERS = "teachers"
+LOOP = "loop"
 
 
 @dataclass(frozen=True)
 class Stage:
-    """What a stage has come to. plain: JSON values; tensors: of any type and shape, by name."""
+    """What a stage has come to.
+
+    plain: JSON values.
+    tensors: of any type and shape, by name.
+    """
 
     plain: dict[str, Any]
     tensors: dict[str, Tensor]
 
     @classmethod
     def of(cls, arrays: Mapping[str, Floats], **plain: Any) -> Stage:
-        """A stage of NumPy arrays."""
+        """Make a stage of NumPy arrays."""
         return cls(plain, {name: torch.from_numpy(array) for name, array in arrays.items()})
 
     @property
@@ -45,7 +50,7 @@ class Stages:
 
     path: the file that they are kept in; None: they are not kept.
     identity: what a resumed training must have in common with its beginning, by names that a person
-    knows; plain values, as they come back from JSON.
+        knows; plain values, as they come back from JSON.
     """
 
     def __init__(
@@ -59,11 +64,14 @@ class Stages:
         self._done = dict(done or {})
 
     def get(self, name: str) -> Stage | None:
-        """What was kept of a stage; None if it is still to be done."""
+        """Return what was kept of a stage; None if it is still to be done."""
         return self._done.get(name)
 
     def keep(self, name: str, stage: Stage) -> None:
-        """Keep a stage; it replaces an earlier one of its name. Raises OutputError."""
+        """Keep a stage; it replaces an earlier one of its name.
+
+        Raise OutputError.
+        """
         if self.path is None:
             return
         self._done[name] = stage
@@ -78,7 +86,7 @@ class Stages:
     def check(self, identity: Mapping[str, Any]) -> None:
         """Take the stages as the stages of a training of this identity.
 
-        Raises DataError if another training began them.
+        Raise DataError if another training began them.
         """
         began = identity if self.identity is None else self.identity
         for name in {**began, **identity}:
@@ -96,8 +104,10 @@ NOT_KEPT = Stages()
 
 
 def load_stages(path: Path) -> Stages:
-    """Read the stages of an unfinished training. Raises DataError if the file is damaged or another
-    one."""
+    """Read the stages of an unfinished training.
+
+    Raise DataError if the file is damaged or another one.
+    """
     description, tensors = read_sealed(path, f"delete {path} and start again")
     identity = description.get("identity")
     stages = description.get("stages")

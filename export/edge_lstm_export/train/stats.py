@@ -10,7 +10,7 @@ import numpy as np
 from edge_lstm.text import Tokenizer, front_coded, spaceless, split_marks
 from edge_lstm_export.options import EnsembleOptions, LinearOptions, SourceFile, VocabularyOptions
 from edge_lstm_export.train import defaults
-from edge_lstm_export.train.data import Dataset, Floats, folds_of
+from edge_lstm_export.train.data import Bools, Dataset, Floats, folds_of
 from edge_lstm_export.train.pretrained import english
 from edge_lstm_export.train.teachers import base
 from edge_lstm_export.train.teachers.linear import LinearTeacher
@@ -20,24 +20,23 @@ from edge_lstm_export.train.vocabulary import in_groups
 
 @dataclass(frozen=True)
 class TeacherTrial:
-    """How a model file did as a teacher, cross-fitted on rows of the data. Accuracies, 0 to 1.
+    """How a model file did as a teacher, cross-fitted on rows of the data.
 
-    alone: of the model. without: of the linear teacher. with_it: of the two together.
-    helps: whether the two are surely better than each by itself and the most frequent label.
+    helps: whether it is surely better than the most frequent label, and improves a linear teacher.
+    finding: for a person: the accuracies that decided, or why it was not tried.
     """
 
     source: str
-    with_it: float
-    without: float
-    alone: float
-    helps: bool = True
+    helps: bool
+    finding: str
 
 
 @dataclass(frozen=True)
 class DatasetStats:
     """Statistics of a data set.
 
-    rows, labels: counts. multi_label: a text may have several labels.
+    rows, labels: counts.
+    multi_label: a text may have several labels.
     mean_length: words per text, the mean (characters in an unsegmented script).
     unsegmented: many texts are in a script without spaces between words.
     word_bytes: mean size in a model file of a word that occurs more than once and can be in a
@@ -45,7 +44,7 @@ class DatasetStats:
     label_bytes: mean size in UTF-8 of a label's name.
     english: share of words that the table of English words has, 0 to 1.
     unlabelled: texts without a label.
-    trial: of a model file as a teacher; None if none was tried.
+    trial: of a model file as a teacher; None if another teacher was asked for.
     """
 
     rows: int
@@ -70,9 +69,11 @@ class DatasetStats:
 
 
 def dataset_stats(dataset: Dataset, unlabelled: int = 0) -> DatasetStats:
-    """Count. unlabelled: texts without a label.
+    """Count.
 
-    No model is asked: ``english`` is 0 and ``trial`` None, see :func:`knowledge`.
+    unlabelled: texts without a label.
+
+    No model is asked: ``english`` is 0 and ``trial`` None, see planning.known_stats.
     """
     texts = dataset.train.texts
     words = [split_marks(text) for text in texts]
@@ -87,7 +88,7 @@ def dataset_stats(dataset: Dataset, unlabelled: int = 0) -> DatasetStats:
     longest = VocabularyOptions.longest_word
     short = [word for word in repeated if len(word) <= longest]
     kept = tuple(short or dict.fromkeys(word[:longest] for word in repeated))
-    stored = front_coded(in_groups(Tokenizer(kept, pieces=())).words).encode()
+    stored = front_coded(in_groups(Tokenizer.of_subwords(kept)).words).encode()
     return DatasetStats(
         rows=len(texts),
         labels=len(dataset.labels),
@@ -105,24 +106,14 @@ def english_share(dataset: Dataset) -> float:
     return english().share_of(dataset.train.texts)
 
 
-def try_teacher(
-    dataset: Dataset, file: SourceFile, seed: int, *, is_english: bool
-) -> TeacherTrial | None:
-    """Cross-fit a model file as a teacher on some rows, together with a linear one.
-
-    Return None if the rows are too few to tell, too many, or have too many labels.
-    """
-    rows = len(dataset.train)
-    has_many = dataset.multi_label or len(dataset.labels) > defaults.MOST_EXACT_LABELS
-    most = defaults.MOST_WITH_EMBEDDINGS
-    fewest = defaults.FEWEST_TO_CROSS_VALIDATE
-    if has_many or not fewest <= rows <= most:
-        return None
-    order = np.random.default_rng([seed, 0x5E]).permutation(rows)
+def try_teacher(dataset: Dataset, stats: DatasetStats, file: SourceFile, seed: int) -> TeacherTrial:
+    """Cross-fit a model file as a teacher on some rows, together with a linear one."""
+    order = np.random.default_rng([seed, 0x5E]).permutation(stats.rows)
     train = dataset.train.subset(np.sort(order[: defaults.TRIAL_ROWS]))
     labels = train.labels
-    if (labels.sum(axis=0) > 1).sum() < 2:
-        return None
+    reason = _why_untried(stats, labels)
+    if reason:
+        return TeacherTrial(file.source, False, f"not tried: {reason}")
     fold = folds_of(train, defaults.TRIAL_FOLDS, seed)
     options = EnsembleOptions()
 
@@ -136,20 +127,35 @@ def try_teacher(
             return False
         return base.log_loss_gain(with_it, without, labels, False) >= defaults.TRIAL_LOG_LOSS_GAIN
 
+    def rate(logits: Floats) -> str:
+        return f"{base.accuracy(logits, labels, False):.1%}"
+
     alone = predict(model_teacher(file, False, options))
     shares = labels.mean(axis=0).clip(defaults.TRIAL_UNSEEN)
     frequent = np.broadcast_to(np.log(shares), alone.shape).astype(np.float32)
-    accuracy = base.accuracy(alone, labels, False)
     if not surely_better(alone, frequent):  # asked first: it takes no time
-        return None
-    words = english() if is_english else None
+        rates = f"accuracy {rate(alone)} alone, {rate(frequent)} by the most frequent label"
+        return TeacherTrial(file.source, False, f"tried: {rates}, no sure gain")
+    words = english() if stats.english >= defaults.LEAST_ENGLISH else None
     linear = predict(LinearTeacher(False, LinearOptions(), words))
     without = base.stacked([linear], labels, False, options.prior)
     with_it = base.stacked([without, alone], labels, False, options.prior)
-    return TeacherTrial(
-        source=file.source,
-        with_it=base.accuracy(with_it, labels, False),
-        without=base.accuracy(without, labels, False),
-        alone=accuracy,
-        helps=surely_better(with_it, without),
-    )
+    rates = f"cross-validated accuracy {rate(with_it)} with it, {rate(without)} without"
+    if surely_better(with_it, without):
+        return TeacherTrial(file.source, True, f"tried: {rates}")
+    return TeacherTrial(file.source, False, f"tried: {rates}, no sure gain")
+
+
+def _why_untried(stats: DatasetStats, labels: Bools) -> str:
+    """Return why a model file is not tried as a teacher of these rows; "" if it is."""
+    if stats.kind != "short":
+        return stats.kind if stats.kind == "many labels" else f"{stats.kind} texts"
+    if stats.multi_label:
+        return "several labels per text"
+    if stats.rows < defaults.FEWEST_TO_CROSS_VALIDATE:
+        return f"{stats.rows} rows are too few"
+    if stats.rows > defaults.MOST_WITH_EMBEDDINGS:
+        return f"more than {defaults.MOST_WITH_EMBEDDINGS:,} rows"
+    if (labels.sum(axis=0) > 1).sum() < 2:
+        return "fewer than two labels have two rows"
+    return ""

@@ -1,4 +1,6 @@
-"""A training, from a data set and a plan to a checkpoint. The page to read first.
+"""A training, from a data set and a plan to a checkpoint.
+
+The page to read first.
 
 hold out · transfer set · vocabulary · ask teachers · choose n-grams · cross-validate · fit the LSTM
 · fit the n-gram part · calibrate · assemble · test. The plan decides everything (plan.py); the
@@ -27,7 +29,7 @@ from edge_lstm_export.train.components import (
     assembled,
     choose_features,
     component_logits,
-    fit_residual,
+    fit_ngrams,
     fit_sparse,
     loop_options,
     lstm_examples,
@@ -37,7 +39,7 @@ from edge_lstm_export.train.data import Dataset, Floats
 from edge_lstm_export.train.headroom import tried_rows, with_headroom
 from edge_lstm_export.train.logits import fit_temperature, probabilities
 from edge_lstm_export.train.loop import SILENT, Callbacks, LoopResult, fit_network, predict_logits
-from edge_lstm_export.train.network import threads
+from edge_lstm_export.train.network import Network, threads
 from edge_lstm_export.train.plan import Plan
 from edge_lstm_export.train.provenance import Measured, provenance
 from edge_lstm_export.train.quantize import rounded_to_int8
@@ -56,10 +58,10 @@ LOST_BY_NETWORK = 0.03  # tolerance: decides a remark alone
 class Result:
     """A checkpoint and its scores.
 
-    validation: of texts that no component had learnt from; None without any. test: None without
-        test texts.
-    remarks: for a person, a line each. closed_units: LSTM units that were kept away from
-        saturation.
+    validation: of texts that no component had learnt from; None without any.
+    test: None without test texts.
+    remarks: for a person, a line each.
+    closed_units: LSTM units that were kept away from saturation.
     """
 
     checkpoint: Checkpoint
@@ -88,7 +90,7 @@ def fit(
     teachers: of the plan, if they are loaded already.
     stages: keeps what takes long, and has what an interrupted training kept.
 
-    Raises DataError, OutputError, MissingPackageError and KeyboardInterrupt.
+    Raise DataError, OutputError, MissingPackageError and KeyboardInterrupt.
     """
     say = callbacks.say
     log = _usable_log(plan, unlabelled, soft_labels)
@@ -105,54 +107,28 @@ def fit(
     if teachers.words is not None:
         embeddings = teachers.words.embeddings(tokenizer.words, tokenizer.num_ids)
     features = choose_features(data, embeddings)
-
     unseen = None
     if plan.validation.folds:
         unseen = CrossValidation(data, features, embeddings, stages).run(say)
-
-    network = new_network(data, features, embeddings)
-    callbacks.started(network, tokenizer, len(data.all_examples))
-    validation = data.validation_examples
-    loop = fit_network(
-        network,
-        lstm_examples(data),
-        loop_options(data),
-        plan.seed,
-        validation,
-        replace(callbacks, keep=partial(stages.keep, LOOP)),
-        stages.get(LOOP),
-        temperature_factor=plan.calibration.temperature_factor,
-    )
-    network, closed = with_headroom(
-        network, lstm_examples(data), tried_rows(tokenizer), plan.headroom
-    )
-    if plan.network.multi_label:
-        network = rounded_to_int8(network)
+    lstm = _fit_lstm(data, new_network(data, features, embeddings), callbacks, stages)
 
     say("fitting n-grams and calibrating")
-    sparse = None
-    if features is not None and plan.sparse.fit == "residual":
-        features, sparse = fit_residual(data, features, network)
-    elif features is not None:
-        sparse = fit_sparse(data, features)
+    features, sparse = fit_ngrams(data, features, lstm.network)
+    validation = data.validation_examples
     if validation is not None:
-        unseen = component_logits(network, features, sparse, validation)
+        unseen = component_logits(lstm.network, features, sparse, validation)
     calibration = _calibrate(data, unseen, has_sparse=features is not None)
-
     if features is not None and validation is not None and plan.sparse.fit != "residual":
         sparse = fit_sparse(data, features, more=validation)
-    network = assembled(network, calibration.stack, features, sparse)
+    network = assembled(lstm.network, calibration.stack, features, sparse)
     if plan.network.multi_label:
         # Thresholds lie where many texts are: chosen on what the int8 file holds, few texts cross
         # one.
         network = rounded_to_int8(network)
 
-    test = None
-    if dataset.test is not None:
-        logits = predict_logits(network, data.encode(dataset.test))
-        test = calibrate.score(logits, dataset.test.labels, dataset.labels, calibration.thresholds)
+    test = _score_test(dataset, data, network, calibration)
     measured = Measured(
-        loop=loop,
+        loop=lstm.loop,
         calibration=calibration,
         test=test,
         members=predictions.members if predictions else (),
@@ -170,14 +146,62 @@ def fit(
         abstention=calibration.curve,
     )
     remarks = (*_teacher_remarks(data, calibration.scores), *result_warnings(calibration.scores))
-    return Result(checkpoint, loop, calibration.scores, test, remarks, closed)
+    return Result(checkpoint, lstm.loop, calibration.scores, test, remarks, lstm.closed_units)
+
+
+@dataclass(frozen=True)
+class LstmFit:
+    """A network whose LSTM is trained.
+
+    closed_units: LSTM units that were kept away from saturation.
+    """
+
+    network: Network
+    loop: LoopResult
+    closed_units: int
+
+
+def _fit_lstm(
+    data: TrainingData, network: Network, callbacks: Callbacks, stages: Stages
+) -> LstmFit:
+    """Train the LSTM on all rows and the transfer set, and keep its units away from saturation."""
+    plan = data.plan
+    examples = lstm_examples(data)
+    callbacks.started(network, data.tokenizer, len(data.all_examples))
+    loop = fit_network(
+        network,
+        examples,
+        loop_options(data),
+        plan.seed,
+        data.validation_examples,
+        replace(callbacks, keep=partial(stages.keep, LOOP)),
+        stages.get(LOOP),
+        temperature_factor=plan.calibration.temperature_factor,
+    )
+    network, closed = with_headroom(network, examples, tried_rows(data.tokenizer), plan.headroom)
+    if plan.network.multi_label:
+        network = rounded_to_int8(network)
+    return LstmFit(network, loop, closed)
+
+
+def _score_test(
+    dataset: Dataset, data: TrainingData, network: Network, calibration: Calibration
+) -> SetScores | None:
+    """Return the scores of the finished network on the test texts; None without any."""
+    if dataset.test is None:
+        return None
+    logits = predict_logits(network, data.encode(dataset.test))
+    labels = dataset.test.labels
+    return calibrate.score(logits, labels, dataset.labels, calibration.thresholds)
 
 
 def _usable_log(
     plan: Plan, unlabelled: Sequence[str], soft_labels: Floats | None
 ) -> tuple[str, ...]:
-    """Return the texts without a label that are learnt from. Raises DataError if nothing labels
-    them."""
+    """Return the texts without a label that are learnt from.
+
+    Raise DataError if nothing labels them.
+    """
     if soft_labels is not None:
         if plan.teachers or len(soft_labels) != len(unlabelled):
             raise DataError("soft labels need one row per unlabelled text and no teachers")
@@ -232,7 +256,7 @@ def _calibrate(
         thresholds = calibrate.choose_thresholds(labels, chances, options)
     else:
         ids = [data.tokenizer.encode_text(text).ids for text in texts.texts]
-        scores = unfamiliarity(chances, ids, data.tokenizer.num_ids)
+        scores = unfamiliarity(chances, ids, data.tokenizer)
         curve = RiskCoverage.from_predictions(chances, labels.argmax(axis=1), where)
         curve = replace(curve, unfamiliar=cost_thresholds(scores))
     measured = calibrate.score(logits, labels, data.labels, thresholds)
@@ -240,8 +264,11 @@ def _calibrate(
 
 
 def _teacher_remarks(data: TrainingData, scores: SetScores | None) -> Iterator[str]:
-    """Yield teachers that were dropped, and advice if the teachers know more than the network
-    learnt."""
+    """Yield remarks on the teachers.
+
+    They name teachers that were dropped, and advise if the teachers know more than the network
+    learnt.
+    """
     teachers = data.predictions
     if teachers is None:
         return

@@ -41,11 +41,12 @@ def choose_vocabulary(
 ) -> Vocabulary:
     """Choose the vocabulary of the whole training split, the validation part included.
 
-    It reads no label, and by Keras's rule the ids are then those of Keras's index. The test split
+    It reads no label, and by Keras's rule the ids are then the ids of Keras's index. The test split
     is not read. If the file would be too large, the least frequent words are left out.
 
-    words: pretrained embeddings, whose words near those of the texts fill free places.
-    Raises DataError if the file has no room for words.
+    words: pretrained embeddings, whose words near the texts' words fill free places.
+
+    Raise DataError if the file has no room for words.
     """
     training, calibration = longest_provenance(dataset, plan, rows, transfer)
 
@@ -56,7 +57,9 @@ def choose_vocabulary(
         parts = file_parts(
             tokenizer,
             dataset.labels,
-            replace(network, num_words=tokenizer.num_ids, ngram_words=words, ngram_slots=slots),
+            replace(
+                network, num_words=tokenizer.num_ids, ngram_words=words, ngram_slots=slots
+            ).config,
             training,
             thresholds=calibration.thresholds,
             curve=calibration.curve,
@@ -179,8 +182,7 @@ class TrainingData:
         return Examples.from_texts(self.tokenizer, split.texts, split.labels.astype(np.float32))
 
     def row_targets(self) -> Floats:
-        """Return the targets of the rows, float32 [rows, L]: their labels mixed with the
-        teachers'."""
+        """Return the targets of the rows, float32 [rows, L]: labels mixed with the teachers'."""
         labels = self.row_examples.targets
         if self.predictions is None:
             return labels

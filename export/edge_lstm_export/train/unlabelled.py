@@ -1,9 +1,9 @@
-"""The transfer set: texts for the teachers to label, some of a log and some made of the labelled
-ones.
+"""The transfer set: texts for the teachers to label.
+
+Some are of a log and some are made of the labelled ones.
 
 A small network that sees a teacher's predictions for thousands of texts near the rows learns what
-the teacher
-knows. A made text inherits no label: "not good" without "not" has another one.
+the teacher knows. A made text inherits no label: "not good" without "not" has another one.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ def choose_unlabelled(
 ) -> tuple[tuple[str, ...], list[str]]:
     """Return the different texts, sorted, and remarks for a person, a line each.
 
-    left_out: the labelled and the test texts. source: name of the texts' source, for the remarks.
+    left_out: the labelled and the test texts.
+    source: name of the texts' source, for the remarks.
     most: texts that are chosen; of more, a random part, in which texts differ in more than numbers.
     """
     chosen = sorted({*texts}.difference(left_out))
@@ -50,11 +51,12 @@ def choose_unlabelled(
 def augment(
     texts: Sequence[str], fold: Ints, options: AugmentationOptions, seed: int
 ) -> tuple[tuple[str, ...], Ints]:
-    """Make texts of each of ``texts``; return them, and the fold of the texts that each was made
-    of.
+    """Make texts of each of ``texts``; return them with their folds.
+
+    A made text has the fold of the texts that it was made of.
 
     fold: int64 [n]; only texts of one fold are mixed. The augmented texts differ from each other
-    and from ``texts``.
+        and from ``texts``.
     """
     rng = np.random.default_rng([seed, 0x3D])
     # Where words have no spaces between them, characters take their place.
@@ -75,8 +77,10 @@ def augment(
 
 
 def misspell(texts: Sequence[str], share: float, seed: int) -> list[str]:
-    """Return the texts with a share of their letters left out, doubled, or swapped with the next
-    one."""
+    """Return the texts with a share of their letters wrong.
+
+    A letter is left out, doubled, or swapped with the next one.
+    """
     rng = random.Random(seed)
     errors = (r"\2", r"\1\1\2", r"\2\1")
 
@@ -95,7 +99,10 @@ def _variant(
     options: AugmentationOptions,
     rng: np.random.Generator,
 ) -> list[str]:
-    """Return the words of a made text. draw: from 0 to 1, decides how it is made."""
+    """Return the words of a made text.
+
+    draw: from 0 to 1, decides how it is made.
+    """
     if draw < options.deletion:
         stays = rng.random(len(words)) >= rng.uniform(options.least_deleted, options.most_deleted)
         return [unit for unit, stay in zip(words, stays) if stay]
@@ -106,7 +113,9 @@ def _variant(
         return words[start : start + size]
     draw -= options.crop
     if draw < options.join:
-        return [*words[: (len(words) + 1) // 2], *other[len(other) // 2 :]]
+        first_half = words[: (len(words) + 1) // 2]
+        second_half = other[len(other) // 2 :]
+        return first_half + second_half
     exchanged = rng.random(len(words)) < options.replaced
     drawn = rng.integers(0, len(other), len(words))
     return [other[j] if change else unit for unit, change, j in zip(words, exchanged, drawn)]

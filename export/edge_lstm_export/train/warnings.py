@@ -21,8 +21,9 @@ _MANY_DUPLICATES = 0.01  # reviews and tickets always hold a few
 def checked(dataset: Dataset) -> Dataset:
     """Return the data set with its problems: ``warnings`` for a person, ``checks`` as counts.
 
-    Duplicates are texts of equal keys (``Split.keys``). Raises DataError if all texts are
-    duplicates.
+    Duplicates are texts of equal keys (``Split.keys``).
+
+    Raise DataError if all texts are duplicates.
     """
     train = dataset.train
     test = dataset.test

@@ -1,10 +1,8 @@
-"""First values for the embedding: word vectors from the words' neighbours in all texts, labelled or
-not.
+"""First values for the embedding, from the words' neighbours in all texts.
 
 Positive pointwise mutual information of words within a window, factorised by a truncated singular
-value
-decomposition (Levy, Goldberg and Dagan, 2015): it puts words of one use side by side ("dull",
-    "tedious").
+value decomposition (Levy, Goldberg and Dagan, 2015): it puts words of one use side by side ("dull",
+"tedious").
 """
 
 from __future__ import annotations
@@ -26,7 +24,7 @@ def word_vectors(
 ) -> Floats | None:
     """Return a vector per id, float32 [num_words + 1, dim], each of length ``spread · sqrt(dim)``.
 
-    An id without neighbours has NaN, as have the ids that are no words. None if the texts are too
+    An id without neighbours has NaN, as have ids other than words'. None if the texts are too
     few.
     """
     from sklearn.utils.extmath import randomized_svd
@@ -53,7 +51,9 @@ def word_vectors(
 def first_values(vectors: Floats, width: int, spread: float) -> Floats:
     """Return first values of an embedding from pretrained vectors: their first components.
 
-    vectors: float32 [ids, any]; 0 means unknown. spread: standard deviation of the result.
+    vectors: float32 [ids, any]; 0 means unknown.
+    spread: standard deviation of the result.
+
     Return float32 [ids, at most width], NaN for unknown ids.
     """
     first = np.array(vectors[:, :width], np.float32)
@@ -72,7 +72,8 @@ def _together(examples: Examples, ids: int, window: int) -> sparse.csr_matrix:
     for distance in range(1, window + 1):
         left = examples.ids[:-distance]
         right = examples.ids[distance:]
-        use = word[:-distance] & word[distance:] & (owner[:-distance] == owner[distance:])
+        are_words = word[:-distance] & word[distance:]
+        use = are_words & (owner[:-distance] == owner[distance:])
         ones = np.full(int(use.sum()), 1 / distance, np.float32)
         counts = (
             counts + sparse.coo_matrix((ones, (left[use], right[use])), shape=(ids, ids)).tocsr()

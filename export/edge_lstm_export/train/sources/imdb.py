@@ -1,5 +1,7 @@
-"""The Large Movie Review Dataset (Maas et al., 2011): its tar, read without unpacking. It holds
-``train/LABEL/*.txt``, ``test/LABEL/*.txt``, and ``train/unsup/*.txt`` without a label."""
+"""The Large Movie Review Dataset (Maas et al., 2011): its tar, read without unpacking.
+
+It holds ``train/LABEL/*.txt``, ``test/LABEL/*.txt``, and ``train/unsup/*.txt`` without a label.
+"""
 
 from __future__ import annotations
 
@@ -26,12 +28,12 @@ _LARGEST_TEXT = 16 << 20  # bytes
 
 
 def read_reviews(source: str, options: DataOptions) -> Dataset:
-    """Read a tar (plain, gzip, bzip2 or xz) from front to end; the digest is that of the file.
+    """Read a tar (plain, gzip, bzip2 or xz) from front to end; the digest is the file's.
 
     source: the tar, or ``imdb``: the one in the folder that EDGE_LSTM_DATA names.
 
-    Raises DataError if it is not there, is no tar, is cut short, or holds what such an archive
-    does not.
+    Raise DataError if it is not there, is no tar, is cut short, or holds what such an archive does
+    not.
     """
     path = Path(os.environ.get(DATA_VARIABLE, ""), ARCHIVE) if source == IMDB else Path(source)
     if source == IMDB and not path.exists():
@@ -84,8 +86,10 @@ def read_reviews(source: str, options: DataOptions) -> Dataset:
 def _reviews(
     tar: tarfile.TarFile, path: Path, unlabelled: bool
 ) -> Iterator[tuple[tuple[str, ...], bytes]]:
-    """Yield (train or test, label, name) and content of each text of the tar. Nothing is written
-    anywhere."""
+    """Yield (train or test, label, name) and content of each text of the tar.
+
+    Nothing is written anywhere.
+    """
     for member in tar:
         parts = member.name.split("/")
         if ".." in parts or member.name.startswith("/"):
@@ -105,9 +109,11 @@ def _reviews(
 
 
 def _check_end(tar: tarfile.TarFile, path: Path) -> None:
-    """Raise DataError if the tar is cut between two members, which tarfile takes for its end: a
-    tar ends in two blocks of zeros, of which tarfile has read one, and a compressed one in a
-    checksum."""
+    """Raise DataError if the tar is cut between two members.
+
+    tarfile takes that for its end. A tar ends in two blocks of zeros, of which tarfile has read
+    one, and a compressed one in a checksum.
+    """
     stream = tar.fileobj
     assert stream is not None
     if stream.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):

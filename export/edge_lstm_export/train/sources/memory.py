@@ -22,10 +22,10 @@ def dataset_from(
 
     labels: a str, int or other scalar for each text, whose name is its str(); or a set, list or
         tuple of them for each, empty for a text without a label; or a 0/1 matrix [n, L] (NumPy,
-        SciPy or pandas), all of whose columns are labels, named as those of a DataFrame or by their
+        SciPy or pandas), all of whose columns are labels, named as a DataFrame's or by their
         numbers. A text may have several labels in the latter two.
 
-    Raises DataError if texts and labels do not fit together or cannot train a classifier.
+    Raise DataError if texts and labels do not fit together or cannot train a classifier.
     """
     names, columns = _read_labels(labels, name)
     multi_label = columns is not None or any(isinstance(label, _COLLECTIONS) for label in labels)
@@ -105,8 +105,7 @@ def _read_matrix(labels: Any, where: str) -> tuple[list[Names], Names]:
 
 
 def _is_missing(value: Any) -> bool:
-    """Return whether it is None, NaN, pandas.NaT or pandas.NA, which is not even unequal to
-    itself."""
+    """Return whether it is None, NaN, pandas.NaT or pandas.NA, which has no truth value."""
     try:
         return value is None or bool(value != value)
     except TypeError:

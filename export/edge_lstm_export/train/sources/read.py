@@ -13,6 +13,7 @@ from edge_lstm.tables.labelled import (
     FASTTEXT_PREFIX,
     Columns,
     LabelledTexts,
+    LabelOptions,
     check_columns,
     has_labels,
     read_labelled,
@@ -43,10 +44,10 @@ def read_dataset(
     """Read a source, or several labelled files as one, and look for what often spoils a training.
 
     Of several files the rows follow each other, and each may have labels that others lack.
+
     labeller: labels the texts of files without labels.
 
-    Raises DataError if a source is missing, damaged, of no known kind, or cannot train a
-    classifier.
+    Raise DataError if a source is missing, damaged, of no known kind, or cannot train a classifier.
     """
     for source in sources:
         _check_there(source)
@@ -80,12 +81,14 @@ def check_sources(
     *,
     may_lack_labels: bool = False,
 ) -> None:
-    """Raise what reading would raise of files that are missing, of an unknown format or without the
-    columns
-    that are asked for: in an instant, before PyTorch is loaded.
+    """Raise what reading would raise, in an instant and before PyTorch is loaded.
 
-    may_lack_labels: there may be a teacher that labels texts. Raises DataError,
-        MissingPackageError.
+    That is of files that are missing, of an unknown format, or without the columns that are asked
+    for.
+
+    may_lack_labels: there may be a teacher that labels texts.
+
+    Raise DataError, MissingPackageError.
     """
     for source in (*sources, *([str(options.test)] if options.test is not None else [])):
         _check_there(source)
@@ -96,12 +99,7 @@ def check_sources(
         if may_lack_labels and not _names_labels(options):
             open_inputs([path], options=reading)
         else:
-            check_columns(
-                path,
-                options=reading,
-                label_separator=options.label_separator,
-                label_columns=options.label_columns,
-            )
+            check_columns(path, reading)
     if unlabelled is None or unlabelled == STDIN or _has_parts(unlabelled):
         return
     if Path(unlabelled).is_file() or not Path(unlabelled).exists():  # a pipe can be read only once
@@ -113,10 +111,12 @@ def _names_labels(options: DataOptions) -> bool:
 
 
 def read_texts(source: str, options: DataOptions) -> tuple[str, ...]:
-    """Return the texts of a source without their labels: IMDB's unlabelled part, or every text of a
-    file, whose column of texts may have another name than that of the labelled ones.
+    """Return the texts of a source without their labels.
 
-    Raises DataError if there is none.
+    They are IMDB's unlabelled part, or every text of a file. Its column of texts may have another
+    name than in the labelled files.
+
+    Raise DataError if there is none.
     """
     if _has_parts(source):
         texts = read_reviews(source, replace(options, unlabelled=True)).unlabelled
@@ -214,14 +214,8 @@ def _with_test(dataset: Dataset, options: DataOptions, path: Path) -> Dataset:
 
 def _read_labelled(path: Path, options: DataOptions, *, multi_label: bool = False) -> LabelledTexts:
     """several: a text may have several labels whatever the file; else as it has them."""
-    return read_labelled(
-        path,
-        options=_reading(path, options),
-        label_separator=options.label_separator,
-        label_columns=options.label_columns,
-        multi_label=multi_label or None,
-        skip_unlabelled=options.skip_unlabelled,
-    )
+    reading = replace(_reading(path, options), multi_label=multi_label or None)
+    return read_labelled(path, options=reading)
 
 
 def _name(paths: Sequence[Path]) -> str:
@@ -229,8 +223,7 @@ def _name(paths: Sequence[Path]) -> str:
 
 
 def _digest(paths: Sequence[Path], parts: Sequence[LabelledTexts] = ()) -> str:
-    """Return the sha256 (hex) of a file, or of the texts of a folder; of several, of their
-    digests."""
+    """Return the sha256 (hex) of a file, of a folder's texts, or of several files' digests."""
     digests = [
         data.file_digest(path) if path.is_file() else data.texts_digest(part.texts, part.labels)
         for path, part in zip_longest(paths, parts)
@@ -242,12 +235,18 @@ def _digest(paths: Sequence[Path], parts: Sequence[LabelledTexts] = ()) -> str:
     )
 
 
-def _reading(path: Path, options: DataOptions) -> ReadOptions:
-    """The format is the one given; text if a file of an unknown suffix begins as fastText's
-    do."""
+def _reading(path: Path, options: DataOptions) -> LabelOptions:
+    """Return how to read a file: as text if one of an unknown suffix begins as fastText's do."""
     given = options.input_format
     if given is None and path.is_file():
         with path.open("rb") as file:
             start = file.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()
         given = TEXT.name if start.startswith(FASTTEXT_PREFIX.encode()) else None
-    return ReadOptions(options.text_column, label_column=options.label_column, format=given)
+    return LabelOptions(
+        options.text_column,
+        label_column=options.label_column,
+        format=given,
+        label_separator=options.label_separator,
+        label_columns=options.label_columns,
+        skip_unlabelled=options.skip_unlabelled,
+    )

@@ -33,23 +33,33 @@ REGRESSION_STEPS = 300  # tolerance: of the solver, at most
 
 
 class Teacher(ABC):
-    """Labels texts, after a fit on the labels of others. name: for people."""
+    """Labels texts, after a fit on the labels of others.
+
+    name: for people.
+    """
 
     name: str
 
     def read(self, texts: Sequence[str]) -> None:
-        """Take the texts to learn from and to label, the labelled ones first. Called once."""
+        """Take the texts to learn from and to label, the labelled ones first.
+
+        Called once.
+        """
         self.texts = list(texts)
 
     @abstractmethod
     def fit(self, rows: Ints, labels: Bools) -> Predict:
-        """Learn from some of the texts. labels: bool [rows, L], with a True in two columns or
-        more."""
+        """Learn from some of the texts.
+
+        labels: bool [rows, L], with a True in two columns or more.
+        """
 
 
 class Regression(Teacher):
-    """A logistic regression on features, texts → float32 [n, width]; with several labels, one per
-    label."""
+    """A logistic regression on features, one per label if a text may have several.
+
+    features: texts → float32 [n, width].
+    """
 
     def __init__(
         self,
@@ -110,7 +120,8 @@ class Predictions:
     """Logits of one teacher, or of an ensemble.
 
     labelled: float32 [n, L], out of fold.
-    by_fold: float32 [folds, m, L] of the transfer set; by_all: float32 [m, L]. NaN if not asked.
+    by_fold: float32 [folds, m, L] of the transfer set.
+    by_all: float32 [m, L]. NaN if not asked.
     """
 
     labelled: Floats
@@ -121,7 +132,7 @@ class Predictions:
         """Return logits of the transfer set: float32 [m, L].
 
         fold: by the model that saw no label of that fold. None: by the model of all rows, or the
-        mean of the folds' models if that was not asked.
+            mean of the folds' models if that was not asked.
         """
         if fold is not None:
             return np.asarray(self.by_fold[fold])
@@ -174,7 +185,8 @@ def cross_fit(
 ) -> Predictions:
     """Fit a teacher without each fold in turn, and on all rows if a text asks for that.
 
-    labels: bool [n, L]. fold: int64 [n], from 0.
+    labels: bool [n, L].
+    fold: int64 [n], from 0.
     """
     n, outputs = labels.shape
     folds, m = queries.by_fold.shape
@@ -210,9 +222,11 @@ def ensemble(
     multi_label: bool,
     say: Say,
 ) -> EnsemblePredictions:
-    """Cross-fit each teacher, drop those that do harm, and weigh the others by the rows' log loss.
+    """Cross-fit each teacher, drop the harmful ones, and weigh the others by the rows' log loss.
 
-    The first teacher is always kept. multi_label: a text may have several labels.
+    The first teacher is always kept.
+
+    multi_label: a text may have several labels.
     """
     names: list[str] = []
     kept: list[Predictions] = []
@@ -258,7 +272,8 @@ def stacking_weights(
 ) -> list[float]:
     """Return a weight for each of the logits, none below 0, with the least log loss.
 
-    parts: float32 [n, L] each. prior: nats that hold the weights at equal shares.
+    parts: float32 [n, L] each.
+    prior: nats that hold the weights at equal shares.
     """
     equal = 1 / len(parts)
 
@@ -288,7 +303,10 @@ def log_loss_gain(with_it: Floats, without: Floats, labels: Bools, multi_label: 
 
 
 def _standard_errors(gain: npt.NDArray[np.floating[Any]]) -> float:
-    """A mean in standard errors of it. gain: float [n], a difference per text."""
+    """Return a mean in standard errors of it.
+
+    gain: float [n], a difference per text.
+    """
     return float(gain.mean() / max(SMALLEST, gain.std() / max(1, len(gain)) ** 0.5))
 
 
@@ -300,8 +318,10 @@ def log_losses(logits: Floats, labels: Bools, multi_label: bool) -> Floats:
 
 
 def accuracy(logits: Floats, labels: Bools, multi_label: bool) -> float:
-    """The share of texts whose prediction is right, 0 to 1; of several labels all, at probability
-    0.5."""
+    """Return the share of texts whose prediction is right, 0 to 1.
+
+    If a text may have several labels, all must be right at probability 0.5.
+    """
     return float(_right(logits, labels, multi_label).mean())
 
 
@@ -318,8 +338,7 @@ def probabilities(logits: Floats, multi_label: bool) -> Floats:
 
 
 def log_chances(logits: Floats, multi_label: bool) -> Floats:
-    """What is predicted for outputs of a softmax or, of several labels, of sigmoids: float32 [n,
-    L]."""
+    """Return the logits for outputs of a softmax, or of sigmoids: float32 [n, L]."""
     return np.asarray(logits if multi_label else log_softmax(logits, axis=1), np.float32)
 
 
@@ -328,8 +347,10 @@ def fit_layer(
 ) -> tuple[Floats, Floats]:
     """Fit a logistic regression; return it as a layer, weights float32 [L, width] and bias [L].
 
-    x: float32 [n, width]. labels: bool [n, L]. multi_label: one regression per label. A label that
-    no row has is as good as impossible, one that all have as good as certain.
+    x: float32 [n, width].
+    labels: bool [n, L].
+    multi_label: one regression per label. A label that no row has is as good as impossible, one
+        that all have as good as certain.
     """
     from sklearn.linear_model import LogisticRegression
 

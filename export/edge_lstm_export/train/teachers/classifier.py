@@ -1,5 +1,7 @@
-"""A ready transformers classifier as a teacher, which learns nothing, and may label texts without
-labels."""
+"""A ready transformers classifier as a teacher.
+
+It learns nothing, and may label texts without labels.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ class ClassifierTeacher(Teacher):
     """A transformers classifier.
 
     source: a folder, or a name on the hub. The probabilities of outputs that have one label
-    (``id2label`` in its config.json) are added. Raises DataError if it lacks a label.
+        (``id2label`` in its config.json) are added.
+
+    Raise DataError if it lacks a label.
     """
 
     def __init__(
@@ -50,7 +54,10 @@ class ClassifierTeacher(Teacher):
                 )
 
     def fit(self, rows: Ints, labels: Bools) -> Predict:
-        """Nothing is learnt. Raises DataError if a text has not one label."""
+        """Nothing is learnt.
+
+        Raise DataError if a text has not one label.
+        """
         if (labels.sum(axis=1) != 1).any():
             raise DataError(f"the teacher {self.source} gives one label per text; give an encoder")
         return lambda asked: self.logits([self.texts[row] for row in asked])
@@ -67,9 +74,9 @@ class ClassifierTeacher(Teacher):
 
 
 def label_texts(source: str, say: Say, texts: Sequence[str]) -> tuple[Names, Bools]:
-    """The labels that a classifier gives to texts, and which one each text has: bool [n, L].
+    """Return the labels that a classifier gives to texts, and the one of each: bool [n, L].
 
-    Raises DataError if it is an encoder, or gives all texts one label.
+    Raise DataError if it is an encoder, or gives all texts one label.
     """
     labels = list(dict.fromkeys(_labels(source)))
     say(
@@ -87,7 +94,10 @@ def label_texts(source: str, say: Say, texts: Sequence[str]) -> tuple[Names, Boo
 
 
 def _labels(source: str) -> tuple[str, ...]:
-    """The label of each output. Raises DataError if there are none."""
+    """Return the label of each output.
+
+    Raise DataError if it has none.
+    """
     labels = classifier_labels(source)
     if labels is None:
         raise DataError(

@@ -52,8 +52,7 @@ class EncoderReader(TextReader):
     """An encoder, and its vectors of texts."""
 
     def vectors(self, texts: Sequence[str]) -> tuple[Floats, Floats]:
-        """Means of the last layer: scaled to length 1, float32 [n, hidden], and their lengths
-        [n]."""
+        """Return means of the last layer, float32 [n, hidden] of length 1, and their lengths."""
         means = self.outputs(texts)
         lengths = np.linalg.norm(means, axis=1).clip(SMALLEST)
         return np.asarray(means / lengths[:, None], np.float32), lengths
@@ -100,8 +99,9 @@ class FineTunedEncoder(Teacher):
 class EncoderWithHead(Transformer):
     """A copy of an encoder with a linear head.
 
-    weights: float32 [L, hidden], bias: float32 [L], the head's first values. dropout: before the
-        head.
+    weights: float32 [L, hidden],
+    bias: float32 [L], the head's first values.
+    dropout: before the head.
     """
 
     def __init__(self, encoder: Transformer, weights: Floats, bias: Floats, dropout: float) -> None:
@@ -130,7 +130,9 @@ def fine_tune(
     seed: int,
     say: Say,
 ) -> None:
-    """Fine-tune in place. labels: bool [n, L]; several: a text may have several of them.
+    """Fine-tune in place.
+
+    labels: bool [n, L]; several: a text may have several of them.
 
     Word embeddings stay as they are, since few texts hold few of them. A step reads a random part
     of a long text.
@@ -143,7 +145,11 @@ def fine_tune(
     steps = min(steps, math.ceil(options.most_pieces / pieces_per_step))
     optimizer = torch.optim.AdamW(_parameters(model, options), betas=ADAM_BETAS, fused=True)
     warmup = max(1, round(options.warmup * steps))
-    schedule = LambdaLR(optimizer, lambda step: min(1.0, (step + 1) / warmup) * (1 - step / steps))
+
+    def share_of_rate(step: int) -> float:
+        return min(1.0, (step + 1) / warmup) * (1 - step / steps)
+
+    schedule = LambdaLR(optimizer, share_of_rate)
     targets = torch.from_numpy(labels.astype(np.float32))
     rng = np.random.default_rng([seed, 0x7D])
     done = progress(f"fine-tuning on {counted(len(texts), 'text')}", say)
@@ -170,8 +176,10 @@ def fine_tune(
 
 
 def _parameters(model: EncoderWithHead, options: EncoderOptions) -> list[dict[str, Any]]:
-    """Return the parameters that learn, in groups. A wider encoder than MiniLM learns more
-    slowly."""
+    """Return the parameters that learn, in groups.
+
+    A wider encoder than MiniLM learns more slowly.
+    """
     if (table := model.word_table) is not None:
         table.requires_grad_(False)
     body = [p for p in model.body.parameters() if p.requires_grad]
@@ -204,8 +212,7 @@ def _batches(lengths: Ints, size: int, rng: np.random.Generator) -> Iterator[Int
 
 
 def encoder_words(encoder: Transformer, options: WordVectorOptions) -> PretrainedWords | None:
-    """Return the words that the encoder's tokenizer reads as one piece, and the embeddings of its
-    pieces.
+    """Return the words that the encoder's tokenizer reads as one piece, with their embeddings.
 
     Words are of two letters or more and nothing else, in scripts that put spaces between them. None
     if the encoder has no word pieces.
@@ -221,7 +228,8 @@ def encoder_words(encoder: Transformer, options: WordVectorOptions) -> Pretraine
         rows = tokenizer(spaced, add_special_tokens=False)["input_ids"] if spaced else []
         return [[i for i in ids if i != tokenizer.unk_token_id] for ids in rows]
 
-    ids = sorted({*range(min(len(tokenizer), len(table)))} - {*tokenizer.all_special_ids})
+    special = set(tokenizer.all_special_ids)
+    ids = [i for i in range(min(len(tokenizer), len(table))) if i not in special]
     tokens = tokenizer.convert_ids_to_tokens(ids)
     names = [tokenizer.convert_tokens_to_string([token]).strip().lower() for token in tokens]
     usable = [

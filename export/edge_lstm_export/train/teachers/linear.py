@@ -1,5 +1,4 @@
-"""The linear teacher: SVMs on TF-IDF of words, word pairs and characters, and on word
-embeddings."""
+"""The linear teacher: SVMs on TF-IDF of words, pairs and characters, and on word embeddings."""
 
 from __future__ import annotations
 
@@ -22,10 +21,12 @@ COLUMNS = 1 << 22  # tolerance: of hashed n-grams; few collide
 
 
 class LinearTeacher(Teacher):
-    """A linear SVM for each label. See the module.
+    """A linear SVM for each label.
 
-    multi_label: a text may have several labels. words: pretrained word embeddings, if
-    there are any.
+    See the module.
+
+    multi_label: a text may have several labels.
+    words: pretrained word embeddings, if there are any.
     """
 
     name = "linear"
@@ -78,7 +79,9 @@ class LinearTeacher(Teacher):
 
 
 def _columns(counts: Matrix) -> Ints:
-    """The columns that texts have anything in; of blank texts one without anything, since
-    scikit-learn takes no matrix without columns."""
+    """Return the columns that texts have anything in.
+
+    Blank texts have one empty column, since scikit-learn takes no matrix without columns.
+    """
     used = np.unique(counts.indices).astype(np.int64)
     return used if len(used) else np.zeros(1, np.int64)

@@ -41,8 +41,10 @@ class Teachers:
         return encoder.EncoderReader(source, self.plan.encoder, self.say)
 
     def load(self) -> list[Teacher]:
-        """Load them, in the plan's order. Raises DataError if one cannot be read,
-        MissingPackageError."""
+        """Load them, in the plan's order.
+
+        Raise DataError if one cannot be read, MissingPackageError.
+        """
         teachers = []
         for options in self.plan.teachers:
             teacher = self._teacher(options)

@@ -1,5 +1,6 @@
-"""A model file as a teacher: any that 'edge-lstm export' wrote, such as the package's sentiment
-model.
+"""A model file as a teacher.
+
+It may be any that 'edge-lstm export' wrote, such as the package's sentiment model.
 
 Its labels need not be those at hand: a regression on its log odds learns how the two are related.
 """
@@ -21,7 +22,7 @@ from edge_lstm_export.train.teachers.base import Regression
 def model_teacher(file: SourceFile, multi_label: bool, options: EnsembleOptions) -> Regression:
     """Return a regression on the log odds of a model file's labels, divided by ``feature_scale``.
 
-    Raises DataError or ModelFileError if the file cannot be read.
+    Raise DataError or ModelFileError if the file cannot be read.
     """
     classifier = Classifier.from_model(open_source(file))
     has_sets = classifier.model.thresholds is not None
@@ -31,7 +32,8 @@ def model_teacher(file: SourceFile, multi_label: bool, options: EnsembleOptions)
         chances = classifier.probabilities(texts)
         least = options.smallest_probability
         if has_sets:
-            odds = np.log(chances.clip(least, 1 - least)) - np.log((1 - chances).clip(least, 1))
+            rest = (1 - chances).clip(least, 1)
+            odds = np.log(chances.clip(least, 1 - least)) - np.log(rest)
         elif len(classifier.labels) == 2:
             bounded = chances.clip(least, 1)
             odds = np.log(bounded[:, 1:] / bounded[:, :1])

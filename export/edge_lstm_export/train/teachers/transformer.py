@@ -1,5 +1,6 @@
-"""A pretrained transformer that reads texts, an encoder or a classifier: a folder in the form of
-the Hugging Face hub, or a name on the hub.
+"""A pretrained transformer that reads texts, an encoder or a classifier.
+
+It is a folder in the form of the Hugging Face hub, or a name on the hub.
 
 Weights are read from safetensors only, code that comes with a model is never run, and only a name
 on the hub opens a connection.
@@ -39,9 +40,11 @@ _WIDE = 256  # tolerance: hidden states from which one product keeps several cor
 
 
 class Transformer(nn.Module):
-    """Word pieces and their mask, int64 [B, T] → float32 [B, width]: of a classifier the logits of
-    all labels that it knows, of an encoder the mean of its last layer over the text, as
-    Sentence-BERT has it (Reimers & Gurevych, 2019)."""
+    """Outputs of word pieces: float32 [B, width].
+
+    A classifier gives the logits of all labels that it knows. An encoder gives the mean of its last
+    layer over the text, as Sentence-BERT has it (Reimers & Gurevych, 2019).
+    """
 
     def __init__(self, body: Any, tokenizer: Any) -> None:
         super().__init__()
@@ -51,7 +54,8 @@ class Transformer(nn.Module):
         self.width: int = body.config.num_labels if self.is_classifier else body.config.hidden_size
         plain = tokenizer("a", add_special_tokens=False)["input_ids"]
         framed = tokenizer("a")["input_ids"]
-        start = next(i for i in range(len(framed)) if framed[i : i + len(plain)] == plain)
+        starts = (i for i in range(len(framed)) if framed[i : i + len(plain)] == plain)
+        start = next(starts)
         self.frame = (
             framed[:start],
             framed[start + len(plain) :],
@@ -73,8 +77,7 @@ class Transformer(nn.Module):
 
     @property
     def word_table(self) -> Tensor | None:
-        """The embeddings of its word pieces: float32 [pieces, hidden]; None if it reads
-        characters."""
+        """Embeddings of its word pieces, float32 [pieces, hidden]; None if it reads characters."""
         try:
             weight: Tensor = self.body.get_input_embeddings().weight
         except (NotImplementedError, AttributeError):
@@ -82,7 +85,7 @@ class Transformer(nn.Module):
         return weight
 
     def tokenize(self, texts: Sequence[str]) -> list[Ints]:
-        """The word pieces of each text, without special ones: int64 [pieces]."""
+        """Return the word pieces of each text, without special ones: int64 [pieces]."""
         plain = [text.replace("<br />", " ") for text in texts]
         ids = (
             self.tokenizer(plain, add_special_tokens=False, verbose=False)["input_ids"]
@@ -105,8 +108,7 @@ class Transformer(nn.Module):
 def read_texts(
     model: Transformer, texts: Sequence[str], options: EncoderOptions, say: Say
 ) -> Floats:
-    """Return the model's outputs, float32 [n, width]; for a text longer than a window, their
-    mean."""
+    """Return the model's outputs, float32 [n, width]; the mean for a text of several windows."""
     model.eval()
     size = min(options.window, model.most_pieces)
     windows: list[tuple[int, Ints]] = []
@@ -121,10 +123,10 @@ def read_texts(
     with torch.inference_mode(), precision(), enough_threads(model):
         while start < len(windows):
             # As many short ones at once as there is room for in a batch of long ones.
-            length = max(8, len(windows[min(start + _BATCH, len(windows)) - 1][1]))
-            rows, parts = zip(
-                *windows[start : start + _BATCH * max(1, min(8, size // (2 * length)))]
-            )
+            last = min(start + _BATCH, len(windows)) - 1
+            length = max(8, len(windows[last][1]))
+            batch_size = _BATCH * max(1, min(8, size // (2 * length)))
+            rows, parts = zip(*windows[start : start + batch_size])
             np.add.at(total, list(rows), model(*model.batch(parts)).float().numpy())
             start += len(rows)
             done(float(work[start] / work[-1]))
@@ -149,8 +151,10 @@ def precision() -> AbstractContextManager[Any]:
 
 
 def progress(what: str, say: Say) -> Callable[[float], None]:
-    """Return a function that is called with the done share of a long task, above 0 to 1: every half
-    minute it says how long the rest will take."""
+    """Return a function that is called with the done share of a long task, above 0 to 1.
+
+    Every half minute it says how long the rest will take.
+    """
     begin = last = time.monotonic()
 
     def at(share: float) -> None:
@@ -168,10 +172,11 @@ def progress(what: str, say: Say) -> Callable[[float], None]:
 
 
 def classifier_labels(source: str) -> tuple[str, ...] | None:
-    """The labels of a classifier, in the order of its outputs; None if the source is an encoder.
+    """Return the labels of a classifier, in the order of its outputs; None for an encoder.
 
-    No weights are read, so that an hour of training does not begin without a model. Raises
-    DataError if there is none, or it does not choose one label of several, and
+    No weights are read, so that an hour of training does not begin without a model.
+
+    Raise DataError if there is none, or it does not choose one label of several, and
     MissingPackageError without transformers.
     """
     config = _configuration(source)
@@ -183,7 +188,7 @@ def classifier_labels(source: str) -> tuple[str, ...] | None:
 
 
 def load_transformer(source: str, classifier: bool = False) -> Transformer:
-    """Raises DataError if it cannot be read, MissingPackageError without transformers."""
+    """Raise DataError if it cannot be read, MissingPackageError without transformers."""
     _configuration(source)
     import transformers
 
@@ -241,7 +246,9 @@ def _errors_of(source: str) -> Iterator[None]:
 class TextReader:
     """A transformer that several teachers share; its outputs for a text are computed once.
 
-    source: a folder, or a name on the hub. Raises what :func:`load_transformer` raises.
+    source: a folder, or a name on the hub.
+
+    Raise what :func:`load_transformer` raises.
     """
 
     def __init__(

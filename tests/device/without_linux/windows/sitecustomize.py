@@ -23,7 +23,8 @@ import types
 from pathlib import PurePath
 from typing import Any
 
-_flock, _exclusive = fcntl.flock, fcntl.LOCK_EX | fcntl.LOCK_NB
+_flock = fcntl.flock
+_exclusive = fcntl.LOCK_EX | fcntl.LOCK_NB
 _select = select.select
 _statvfs = os.statvfs
 
