@@ -67,7 +67,6 @@ def command(
     old one goes on.
 
     Examples:
-
         edge-lstm serve team=team.onnx urgent=urgent.onnx --abstain 0.02
 
         edge-lstm serve --upstream https://HOST --log decisions.jsonl

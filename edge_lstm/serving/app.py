@@ -42,7 +42,6 @@ def create_app(service: Service, started: str | None = None) -> Starlette:
 
     started: a line to report when it begins.
     """
-
     complaints: set[str] = set()
 
     def complain(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
