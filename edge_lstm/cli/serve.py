@@ -66,7 +66,8 @@ def command(
     A model file that changes is taken over while the server runs. A damaged one is refused, and the
     old one goes on.
 
-    Examples:
+    For example:
+
         edge-lstm serve team=team.onnx urgent=urgent.onnx --abstain 0.02
 
         edge-lstm serve --upstream https://HOST --log decisions.jsonl
