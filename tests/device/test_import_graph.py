@@ -24,8 +24,8 @@ DEVICE_FLOORS = (
     "scoring evaluation explain doctor latency",  # none knows another
     "classifier model_card live_page",
     "modelfile tables charts native",
-    "model_checks answering familiarity extras atomic html ending parameters",
-    "text windows machine metrics onnx_file models signals errors os_file printable figures _version",
+    "model_checks answering familiarity extras atomic html ending parameters windows",
+    "text machine metrics onnx_file models signals errors os_file printable figures _version",
 )
 WORKSTATION_FLOORS = (
     "cli",
