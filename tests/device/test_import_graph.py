@@ -27,11 +27,8 @@ DEVICE_FLOORS = (
     "questions",
     "classifier model_card live_page",
     "modelfile tables charts native",
-    "model_checks answering familiarity extras atomic html ending parameters",
-    (
-        "text windows machine metrics onnx_file models signals errors os_file printable figures "
-        "_version"
-    ),
+    "model_checks answering familiarity extras atomic html ending parameters windows",
+    "text layers machine metrics onnx_file models signals errors os_file printable figures _version",
 )
 WORKSTATION_FLOORS = (
     "cli",
