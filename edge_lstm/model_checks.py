@@ -32,6 +32,7 @@ from edge_lstm.layers import (
 from edge_lstm.onnx_file import Graph, OnnxFile, Tensor, ValueInfo
 from edge_lstm.printable import CONTROL_CHARACTER
 from edge_lstm.text import (
+    FIRST_WORD_ID,
     LABEL_JOINT,
     OOV_ID,
     REPLACEMENT,
