@@ -28,7 +28,10 @@ DEVICE_FLOORS = (
     "classifier model_card live_page",
     "modelfile tables charts native",
     "model_checks answering familiarity extras atomic html ending parameters windows",
-    "text layers machine metrics onnx_file models signals errors os_file printable figures _version",
+    (
+        "text layers machine metrics onnx_file models signals errors os_file printable figures "
+        "_version"
+    ),
 )
 WORKSTATION_FLOORS = (
     "cli",

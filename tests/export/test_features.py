@@ -144,8 +144,8 @@ def test_several_labels_are_fitted_each_by_itself(fit: Any) -> None:
 
 
 def test_what_words_mean_counts_beside_the_ngrams_and_is_folded_into_their_vectors() -> None:
-    tokenizer = Tokenizer(
-        ("wave", "harbour", "basket", "till", "the", "tide", "queue"), pieces=("x",)
+    tokenizer = Tokenizer.of_subwords(
+        ("wave", "harbour", "basket", "till", "the", "tide", "queue"), ("x",)
     )
     texts = ["the wave", "harbour the wave", "basket", "the till basket"] * 5
     targets = np.eye(2, dtype=np.float32)[[0, 0, 1, 1] * 5]

@@ -15,18 +15,21 @@ import torch
 from edge_lstm_export.graph.build import file_bytes
 from edge_lstm_export.onnx import gates
 from edge_lstm_export.onnx.export import export
-from edge_lstm_export.options import NetworkConfig
+from edge_lstm_export.options import NetworkConfig, SourceFile
 from edge_lstm_export.train.checkpoint import load_checkpoint, save_checkpoint
 from edge_lstm_export.train.headroom import random_rows
 from edge_lstm_export.train.logits import probabilities
 from edge_lstm_export.train.network import ACTIVATIONS, Network
+from edge_lstm_export.train.start import LstmShape, first_weights, lstm_shape, open_source
 from made import checkpoint_of, opened
 
 from edge_lstm.classifier import Classifier
+from edge_lstm.cli.inspect import overview
 from edge_lstm.errors import DamagedModelFileError, DataError
+from edge_lstm.explain import explain
 from edge_lstm.layers import Dense, Lstm
 from edge_lstm.modelfile import KEY_DIGEST, KEY_NETWORK
-from edge_lstm.text import KERAS, KERAS_FILTERS, TextRule
+from edge_lstm.text import KERAS, KERAS_FILTERS, TextRule, Tokenizer
 
 
 def constants_of(data: bytes) -> dict[str, Any]:
@@ -169,6 +172,76 @@ def test_a_network_that_was_not_planned_is_kept_in_8_bits_if_4_change_its_labels
     rows = random_rows(imported.tokenizer, seed=7)
     alone = classifier.probabilities_of(rows, batch_size=1)
     assert np.array_equal(classifier.probabilities_of(rows), alone)
+
+
+@pytest.mark.parametrize("keeps", ["first", "last"])
+def test_each_word_that_is_read_is_explained(keeps: Any) -> None:
+    rule = replace(PLAIN, keeps=keeps)
+    checkpoint = checkpoint_of(config_of({"layers": (Lstm(9, True, "mean"),)}), 6, rule)
+    classifier = Classifier.from_model(opened(export(checkpoint).data))
+    words = [
+        "qwx",
+        *(f"word{i}" for i in range(4)),
+        "qwx",
+        *(f"word{i}" for i in range(4, 9)),
+        "qwx",
+    ]
+    explained = explain(classifier, " ".join(words))
+    known = [word.known for word in explained.words]
+    assert known == [word.startswith("word") for word in words]
+    read = [word.text for word in explained.words if word.read and word.known]
+    expected = [f"word{i}" for i in range(9)]
+    assert read == (expected[:6] if keeps == "first" else expected[-6:])
+    for i, word in enumerate(explained.words):
+        rest = " ".join(words[:i] + words[i + 1 :])
+        column = classifier.labels.index(explained.label)
+        assert word.probability == pytest.approx(
+            classifier.probabilities([rest])[0][column], abs=1e-6
+        )
+
+
+def test_a_training_starts_from_a_file_of_another_text_rule(tmp_path: Path) -> None:
+    checkpoint = checkpoint_of(config_of({"layers": (Lstm(9),)}), 24, PLAIN)
+    (tmp_path / "m.onnx").write_bytes(export(checkpoint).data)
+    source = SourceFile(str(tmp_path / "m.onnx"))
+    assert lstm_shape(open_source(source)) == LstmShape(6, 9, False)
+    _, vectors = first_weights(source, Tokenizer(("word7", "other", "word0")))
+    table = checkpoint.network.weights()["embedding.weight"]
+    assert np.array_equal(vectors[[0, 4, 6]], table[[0, 8, 1]])
+    assert np.isnan(vectors[[1, 2, 5]]).all()
+
+
+def test_a_training_does_not_start_from_other_layers(tmp_path: Path) -> None:
+    (tmp_path / "m.onnx").write_bytes(export(checkpoint_of(config_of({"layers": STACK}), 24)).data)
+    with pytest.raises(DataError, match="other layers than one LSTM"):
+        lstm_shape(open_source(SourceFile(str(tmp_path / "m.onnx"))))
+
+
+@pytest.mark.parametrize(
+    ("shape", "model", "length"),
+    [
+        (
+            {"layers": (*STACK, Dense(12))},
+            "bidirectional LSTM of 8 units, LSTM of 7 units, dense layer of 12 units (relu)",
+            "the last 24 tokens of a text",
+        ),
+        (
+            {"layers": (Lstm(9),), "padding": "behind"},
+            "LSTM of 9 units",
+            "the last 24 tokens of a text; with padding behind, all steps are run for each text",
+        ),
+        (
+            {"layers": (), "embedding_dim": 0, **NGRAMS},
+            "linear classifier",
+            "the last 24 tokens of a text",
+        ),
+    ],
+    ids=["stack", "padding", "linear"],
+)
+def test_inspect_says_what_is_run(shape: dict[str, Any], model: str, length: str) -> None:
+    shown = overview(opened(export(checkpoint_of(config_of(shape), 24)).data))
+    assert shown["model"] == f"test.onnx: {model}"
+    assert shown["length"] == length
 
 
 # --- Files and checkpoints that are not what they say ---------------------------------------------

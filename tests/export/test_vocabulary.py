@@ -104,7 +104,7 @@ def test_a_word_of_ten_thousand_letters_is_no_entry() -> None:
 
 def test_words_of_one_level_stand_in_their_own_order_and_so_do_subwords() -> None:
     words = tuple(f"{letter}word" for letter in "qzjxkvbpygfwmucldrhsnioat")
-    ordered = in_groups(Tokenizer(words, pieces=("b", "ab", "a")))
+    ordered = in_groups(Tokenizer.of_subwords(words, ("b", "ab", "a")))
     # ids 4 to 15, and from 16 on
     assert ordered.words == (*sorted(words[:12]), *sorted(words[12:]))
     assert ordered.pieces == ("a", "ab", "b")

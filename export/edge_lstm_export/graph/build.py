@@ -111,6 +111,13 @@ def build(
     g = GraphBuilder(packs)
     if int8:
         weights = with_sentinels(weights, config.layers)
+    row_lengths = _add_row_lengths(g)
+    is_pooled = config.lstms and config.lstms[-1].gives != "last"
+    if config.padding == "none":
+        lengths = g.add("Max", [row_lengths, "one"], "lengths")
+        if config.ngrams or is_pooled:
+            column = g.add("Unsqueeze", [lengths, "axis_1"], "lengths_column")
+            g.cast(column, "lengths_float")  # B, 1
     parts = []
     if config.lstms:
         values = _LstmGraph(g, weights, config, length, int8, long, may_be_empty).add()
@@ -121,9 +128,8 @@ def build(
                 values = g.add(ACTIVATIONS[layer.activation], [values], f"dense{j}")
         parts.append(values)
     else:
-        _add_lengths(g, 1)
+        _add_cut_ids(g, 1)
     if config.ngrams:
-        _add_lengths_column(g)
         total = _add_ngram_sums(g, weights, config, int8=int8)
         root = g.add("Sqrt", ["lengths_float"], "lengths_root")
         parts.append(g.add("Div", [total, root], "ngram_mean"))
@@ -135,17 +141,22 @@ def build(
     return _assemble(g, config, length, int8=int8)
 
 
-def _add_lengths(g: GraphBuilder, block: int) -> str:
-    """Add the operators that read each row's length → ids of the steps that are run [B, T].
-
-    The matrix is cut to the batch's longest row first, rounded up to blocks, so that nothing behind
-    it costs
-    time. A row without any id counts as one step of padding: a length of 0 would make a mean over
-        nothing.
-    """
+def _add_row_lengths(g: GraphBuilder) -> str:
+    """Add the number of ids of each row, int32 [B]."""
     unit = g.constant("one", np.array(1, dtype=np.int32))
-    lengths = g.add("Max", [_add_row_lengths(g, unit), unit], "lengths")
-    longest = g.reduce_max(lengths, "longest_int", keepdims=1)
+    # Padding is 0, every other id is at least 1.
+    token = g.add("Min", [INPUT_NAME, unit], "is_token")
+    return g.add("ReduceSum", [token, g.ints("axis_1", 1)], "row_lengths", keepdims=0)
+
+
+def _add_cut_ids(g: GraphBuilder, block: int) -> str:
+    """Add the ids of the steps that are run [B, T].
+
+    The matrix is cut to the batch's longest row, rounded up to blocks, so that nothing behind it
+    costs time. A row without any id counts as one step of padding ("lengths" is at least 1): a
+    length of 0 would make a mean over nothing.
+    """
+    longest = g.reduce_max("lengths", "longest_int", keepdims=1)
     if block > 1:
         size = g.constant("block", np.array(block, dtype=np.int32))
         rest = g.constant("block_less_one", np.array(block - 1, dtype=np.int32))
@@ -155,20 +166,6 @@ def _add_lengths(g: GraphBuilder, block: int) -> str:
     start = g.constant("cut_start", np.array([0], np.int32))
     axis = g.constant("cut_axis", np.array([1], np.int32))
     return g.add("Slice", [INPUT_NAME, start, longest, axis], "ids")  # B, T
-
-
-def _add_row_lengths(g: GraphBuilder, unit: str) -> str:
-    """Add the number of ids of each row, int32 [B]. unit: the constant 1."""
-    # Padding is 0, every other id is at least 1.
-    token = g.add("Min", [INPUT_NAME, unit], "is_token")
-    return g.add("ReduceSum", [token, g.ints("axis_1", 1)], "row_lengths", keepdims=0)
-
-
-def _add_lengths_column(g: GraphBuilder) -> str:
-    """Add the lengths as float32 [B, 1], once."""
-    if not any("lengths_float" in node.output for node in g.nodes):
-        g.cast(g.add("Unsqueeze", ["lengths", "axis_1"], "lengths_column"), "lengths_float")
-    return "lengths_float"
 
 
 @dataclass
@@ -218,7 +215,7 @@ class _LstmGraph:
         g = self.g
         ids = INPUT_NAME
         if self.config.padding == "none":
-            ids = _add_lengths(g, block)
+            ids = _add_cut_ids(g, block)
         if self.config.padding == "front":
             ids = self._add_moved_ids()
         return g.add("Transpose", [ids], "steps", perm=[1, 0])
@@ -226,8 +223,7 @@ class _LstmGraph:
     def _add_moved_ids(self) -> str:
         """Add the rows with their padding before the ids, [B, length]."""
         g = self.g
-        lengths = _add_row_lengths(g, g.constant("one", np.array(1, dtype=np.int32)))
-        column = g.add("Unsqueeze", [lengths, "axis_1"], "lengths_column")
+        column = g.add("Unsqueeze", ["row_lengths", "axis_1"], "lengths_column")
         # Place j has the id j - (length - T): below 0 it has padding, which is column -1, the last.
         places = np.arange(self.length, dtype=np.int32)[None] - self.length
         moved = g.add("Add", [g.constant("places", places), column], "places_of_ids")
@@ -243,11 +239,8 @@ class _LstmGraph:
         table = self.weights.lstms[0].h
         if table is None:
             return ""
-        lengths = "row_lengths"
-        if not any(lengths in node.output for node in g.nodes):
-            _add_row_lengths(g, g.constant("one", np.array(1, dtype=np.int32)))
         most = g.constant("length", np.array(self.length, np.int32))
-        padding = g.add("Sub", [most, lengths], "padding_steps")
+        padding = g.add("Sub", [most, "row_lengths"], "padding_steps")
         last_row = g.constant("last_row", np.array(table.shape[1] - 1, np.int32))
         return g.add("Min", [padding, last_row], "start_row")
 
@@ -269,9 +262,10 @@ class _LstmGraph:
         parts = []
         if layer.gives != "max":
             total = g.add("ReduceSum", [outputs, g.ints("axis_0", 0)], "total", keepdims=0)
-            count = g.constant("steps_float", np.array(self.length, np.float32))
             if self.config.padding == "none":
-                count = _add_lengths_column(g)
+                count = "lengths_float"
+            else:
+                count = g.constant("steps_float", np.array(self.length, np.float32))
             parts.append(g.add("Div", [total, count], "mean"))
         if layer.has_maximum:
             if layer.floor == -1 and self.config.padding == "none":

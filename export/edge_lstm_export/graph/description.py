@@ -12,7 +12,7 @@ from edge_lstm.answering import RiskCoverage
 from edge_lstm.figures import in_label_order
 from edge_lstm.model_checks import GOLDEN_LABELS
 from edge_lstm.text import Tokenizer, front_coded
-from edge_lstm_export.graph.weights import REDUCED, SENTINELS
+from edge_lstm_export.graph.weights import NARROWEST, REDUCED, SENTINELS
 from edge_lstm_export.options import NetworkConfig
 
 
@@ -46,14 +46,17 @@ def description(
         described[modelfile.KEY_MULTI_LABEL] = {"thresholds": thresholds}
     if curve is not None:
         described[modelfile.KEY_ABSTENTION] = curve.to_dict()
-    bits = "4 bits, a factor per row; " if packs else ""
     if int8:
         described[modelfile.KEY_QUANTIZATION] = {
             "precision": "int8",
             "lstm": f"int8 weights, symmetric per tensor, range ±{REDUCED}; uint8 activations",
-            "embedding": f"{bits}int8, symmetric per tensor",
-            "head": f"{bits}int8 weights, symmetric per input; float32 products",
-            **({"ngrams": "int8, symmetric per column; sums in int32"} if config.ngrams else {}),
+            "embedding": f"{_bits(config.embedding_dim, packs)}, symmetric per tensor",
+            "head": f"{_bits(config.logits, packs)}, symmetric per input; float32 products",
+            **(
+                {"ngrams": f"{_bits(config.ngram_dim, packs)}, symmetric per column; sums in int32"}
+                if config.ngrams
+                else {}
+            ),
             "sentinel_units": SENTINELS,
             "promises": [
                 "same bits in every batch",
@@ -61,6 +64,11 @@ def description(
             ],
         }
     return described
+
+
+def _bits(columns: int, packs: bool) -> str:
+    """Return how the rows of a table are rounded."""
+    return "4 bits and a factor per row" if packs and columns >= NARROWEST else "int8"
 
 
 def golden_row(

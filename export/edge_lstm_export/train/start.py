@@ -15,7 +15,7 @@ from onnx import load_model_from_string, numpy_helper
 from edge_lstm.errors import DataError
 from edge_lstm.layers import Lstm
 from edge_lstm.modelfile import ModelFile, embedded_model, open_model
-from edge_lstm.text import FIRST_WORD_ID, Tokenizer
+from edge_lstm.text import FIRST_WORD_ID, OOV_ID, PAD_ID, START_ID, Tokenizer
 from edge_lstm_export.graph.weights import SENTINELS, unpacked
 from edge_lstm_export.options import SENTIMENT, SMALL_SENTIMENT, NetworkOptions, SourceFile
 from edge_lstm_export.train.data import Floats
@@ -90,9 +90,14 @@ def first_weights(file: SourceFile, tokenizer: Tokenizer) -> tuple[Weights, Floa
     weights = _lstm_weights(model)
     table = weights.pop("embedding.weight")
     vectors = np.full((tokenizer.num_ids, table.shape[1]), np.nan, np.float32)
-    vectors[:FIRST_WORD_ID] = table[:FIRST_WORD_ID]
+    rule = model.tokenizer.rule
+    vectors[PAD_ID] = table[PAD_ID]
+    if rule.start_id is not None:
+        vectors[START_ID] = table[rule.start_id]
+    if rule.oov_id is not None:
+        vectors[OOV_ID] = table[rule.oov_id]
     for row, entry in enumerate(tokenizer.entries, FIRST_WORD_ID):
-        ids = [i for i in model.tokenizer.encode_text(entry).ids if i >= FIRST_WORD_ID]
+        ids = [i for i in model.tokenizer.encode_text(entry).ids if model.tokenizer.is_known(i)]
         if ids:
             vectors[row] = table[ids].mean(axis=0)
     return weights, vectors
