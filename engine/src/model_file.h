@@ -325,7 +325,7 @@ static int find_embedding_scale(edge_lstm *m) {
     const float greatest = 1e30f;
     float scale = load_f32(m->embedding_scales, 0);
     int32_t zero_point;
-    find_scale(LOW_SENTINEL * scale, HIGH_SENTINEL * scale, &m->embedding_scale, &zero_point);
+    find_scale(-128 * scale, 127 * scale, &m->embedding_scale, &zero_point);
     return scale > least && scale < greatest;
 }
 
@@ -338,15 +338,27 @@ static void find_max_abs_weight(edge_lstm *m, const unsigned char *weights, size
     }
 }
 
-/* Set the columns of a table. Return whether the file has them as 4-bit numbers. */
-static int is_packed(const edge_lstm *m, table *t, int32_t columns) {
+/* Find a table. names: its own, and those of its 4-bit numbers and their multipliers. */
+static int find_table(const edge_lstm *m, const char *const *names, int32_t rows, int32_t columns,
+                      table *t) {
+    int type = m->is_int8 ? INT8 : FLOAT32;
+    int32_t size = (int32_t)packed_size((size_t)columns);
+    const constant plain = {names[0], 1, type, {rows, columns, -1}, &t->values};
+    const constant packed = {names[1], 1, UINT8, {rows, size, -1}, &t->values};
+    const constant multipliers = {names[2], 1, UINT8, {rows, 1, -1}, &t->multipliers};
     t->columns = (size_t)columns;
-    return m->is_int8 && columns >= LEAST_PACKED_COLUMNS;
+    if (!m->is_int8 || columns < LEAST_PACKED_COLUMNS)
+        return find_constant(m, &plain);
+    return find_constant(m, &packed) && find_constant(m, &multipliers) &&
+           is_packed_table(m, t, (size_t)rows);
 }
 
 /* Find the weights in the file. int8 has two sentinel columns behind the embedding, which are not
  * stored, and two sentinel units in each direction. */
 static const char *find_weights(edge_lstm *m) {
+    static const char *const embedding[] = {"embedding", "embedding_q", "embedding_m"};
+    static const char *const head[] = {"head_w", "head_w_q", "head_w_m"};
+    static const char *const vectors[] = {"ngram_vectors", "ngram_vectors_q", "ngram_vectors_m"};
     slice scale = find_submessage(m->graph, GRAPH_CONSTANT, TENSOR_NAME, "embedding_scale");
     slice pairs = find_submessage(m->graph, GRAPH_CONSTANT, TENSOR_NAME, "pair_displacements");
     size_t buckets = slice_length(find_bytes(pairs, TENSOR_BYTES)) / 2;
@@ -361,45 +373,26 @@ static const char *find_weights(edge_lstm *m) {
     int type = is_int8 ? INT8 : FLOAT32;
     int has_ngrams = m->num_ngrams > 0;
     int has_pairs = m->ngram_slots > 0;
-    int32_t rows = m->max_id + 1;
-    int32_t grams = m->num_ngrams;
-    int32_t width = m->ngram_dim;
-    int32_t logits = m->num_logits;
     int32_t directions = m->num_directions;
     int32_t x = m->embedding_dim;
     int32_t h = m->hidden;
     int32_t gates = 4 * h;
-    int32_t features = pooled_dim(m) + width;
+    int32_t features = pooled_dim(m) + m->ngram_dim;
     /* fp32: [directions, gates, inputs]; int8: [directions, inputs, gates] */
     int32_t w_rows = is_int8 ? x : gates;
     int32_t w_columns = is_int8 ? gates : x;
     int32_t r_rows = is_int8 ? h : gates;
     int32_t r_columns = is_int8 ? gates : h;
-    table *embedding = &m->embedding;
-    table *head = &m->head_w;
-    table *vectors = &m->ngram_vectors;
-    int packs_x = is_packed(m, embedding, columns);
-    int packs_head = is_packed(m, head, logits);
-    int packs_vectors = is_packed(m, vectors, width);
     const constant constants[] = {
-        {"embedding", !packs_x, type, {rows, columns, -1}, &embedding->values},
-        {"embedding_q", packs_x, UINT8, {rows, (columns + 1) / 2, -1}, &embedding->values},
-        {"embedding_m", packs_x, UINT8, {rows, 1, -1}, &embedding->multipliers},
         {"embedding_scale", is_int8, SCALES, {1, -1}, &m->embedding_scales},
         {"lstm_w", 1, type, {directions, w_rows, w_columns, -1}, &m->lstm_w},
         {"lstm_r", 1, type, {directions, r_rows, r_columns, -1}, &m->lstm_r},
         {"lstm_b", 1, FLOAT32, {directions, 2 * gates, -1}, &m->lstm_b},
         {"lstm_w_scale", is_int8, SCALES, {directions, -1}, &m->lstm_w_scales},
         {"lstm_r_scale", is_int8, SCALES, {directions, -1}, &m->lstm_r_scales},
-        {"head_w", !packs_head, type, {features, logits, -1}, &head->values},
-        {"head_w_q", packs_head, UINT8, {features, (logits + 1) / 2, -1}, &head->values},
-        {"head_w_m", packs_head, UINT8, {features, 1, -1}, &head->multipliers},
         {"head_w_scales", is_int8, SCALES, {features, 1, -1}, &m->head_w_scales},
-        {"head_b", 1, FLOAT32, {logits, -1}, &m->head_b},
-        {"ngram_vectors", has_ngrams && !packs_vectors, type, {grams, width, -1}, &vectors->values},
-        {"ngram_vectors_q", packs_vectors, UINT8, {grams, (width + 1) / 2, -1}, &vectors->values},
-        {"ngram_vectors_m", packs_vectors, UINT8, {grams, 1, -1}, &vectors->multipliers},
-        {"ngram_scales", has_ngrams && is_int8, SCALES, {width, -1}, &m->ngram_scales},
+        {"head_b", 1, FLOAT32, {m->num_logits, -1}, &m->head_b},
+        {"ngram_scales", has_ngrams && is_int8, SCALES, {m->ngram_dim, -1}, &m->ngram_scales},
         {"pair_displacements", has_pairs, UINT16, {m->pair_buckets, -1}, &m->pair_displacements},
         {"pair_fingerprints", has_pairs, UINT16, {m->ngram_slots, -1}, &m->pair_fingerprints}};
     for (size_t i = 0; i < sizeof constants / sizeof *constants; i++) {
@@ -412,11 +405,14 @@ static const char *find_weights(edge_lstm *m) {
     if (is_int8) {
         find_max_abs_weight(m, m->lstm_w, (size_t)(directions * x) * (size_t)gates);
         find_max_abs_weight(m, m->lstm_r, (size_t)(directions * h) * (size_t)gates);
-        if (!find_embedding_scale(m) || (packs_x && !is_packed_table(m, embedding, (size_t)rows)) ||
-            (packs_head && !is_packed_table(m, head, (size_t)features)) ||
-            (packs_vectors && !is_packed_table(m, vectors, (size_t)grams)))
+        if (!find_embedding_scale(m))
             return UNKNOWN_GRAPH;
     }
+    if (!find_table(m, embedding, m->max_id + 1, columns, &m->embedding) ||
+        !find_table(m, head, features, m->num_logits, &m->head_w))
+        return UNKNOWN_GRAPH;
+    if (has_ngrams && !find_table(m, vectors, m->num_ngrams, m->ngram_dim, &m->ngram_vectors))
+        return UNKNOWN_GRAPH;
     return NULL;
 }
 

@@ -10,7 +10,7 @@
 #include "table.h"
 
 /* Write an id's embedding and the sentinels into x, in the kernel's type of inputs. */
-ALWAYS_INLINE void load_embedding(const edge_lstm *m, size_t id, unsigned char *x) {
+static void load_embedding(const edge_lstm *m, size_t id, unsigned char *x) {
     const table *t = &m->embedding;
     int32_t zero = m->kernel->input_type == INPUTS_U8 ? EMBEDDING_ZERO_POINT : 0;
     size_t row_size = sizeof(float) * t->columns;
@@ -76,8 +76,8 @@ static void step_sequences(const edge_lstm *m, sequence *sequences, int count) {
 }
 
 /* sum[j] += factor * (row[j] * scale) */
-ALWAYS_INLINE void add_row(edge_lstm_worker *w, const table *t, size_t row, float factor,
-                           float scale, float *restrict sum) {
+static void add_row(edge_lstm_worker *w, const table *t, size_t row, float factor, float scale,
+                    float *restrict sum) {
     const unsigned char *bytes = t->values + row * t->columns;
     if (t->multipliers) {
         unpack_row(t, row, 0, w->row);
