@@ -1,0 +1,607 @@
+"""Keras models: files of Keras 1, 2 and 3, and live models → an ImportedModel.
+
+A file's configuration is JSON, its weights are arrays. Nothing of it is executed, and Keras need
+not be installed.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edge_lstm.errors import DataError
+from edge_lstm_export.importing import hdf5
+from edge_lstm_export.importing.model import (
+    ACTIVATIONS,
+    HARD_SIGMOID_OF_KERAS_2,
+    HARD_SIGMOID_OF_KERAS_3,
+    LSTM,
+    MOST_LENGTH,
+    Activation,
+    Answer,
+    Array,
+    Dense,
+    Embedding,
+    Head,
+    ImportedModel,
+    Layer,
+    Pooling,
+    PoolingKind,
+    Reading,
+    check_size,
+)
+
+Weights = Callable[["LayerConfig"], Sequence[Array]]
+
+# Layers that change nothing when a text is classified.
+_WITHOUT_EFFECT = {
+    "InputLayer",
+    "Dropout",
+    "SpatialDropout1D",
+    "GaussianNoise",
+    "GaussianDropout",
+    "AlphaDropout",
+    "ActivityRegularization",
+}
+_POOLINGS: dict[str, PoolingKind] = {
+    "GlobalMaxPooling1D": "max",
+    "GlobalMaxPool1D": "max",
+    "GlobalAveragePooling1D": "mean",
+    "GlobalAveragePool1D": "mean",
+}
+KNOWN = "known are Embedding, LSTM, Bidirectional, pooling, Dense, BatchNormalization and dropouts"
+# Keras's orders of the gates → input, output, forget, cell.
+_FROM_IFCO = (0, 3, 1, 2)
+_FROM_ICFO = (0, 3, 2, 1)
+_DEFAULT_EPSILON = 1e-3  # of a BatchNormalization, as in Keras
+
+
+@dataclass(frozen=True)
+class LayerConfig:
+    """A layer as the configuration describes it. inputs: names of the layers that it reads."""
+
+    kind: str
+    name: str
+    config: Mapping[str, Any]
+    inputs: tuple[str, ...] = ()
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return a setting."""
+        return self.config.get(key, default)
+
+
+@dataclass(frozen=True)
+class KerasModel:
+    """What a file or live model gives.
+
+    vocabulary: of its TextVectorization layer, with that layer's settings; None without one.
+    """
+
+    model: ImportedModel
+    vectorization: tuple[Mapping[str, Any], Sequence[str] | None] | None = None
+
+
+def read_hdf5(path: Path) -> KerasModel:
+    """Read a whole model of the .h5 format. Raises DataError."""
+    with hdf5.opened(path) as store:
+        config = store.attribute("model_config")
+        if config is None:
+            if store.names("layers") or store.names("_layer_checkpoint_dependencies"):
+                raise DataError(f"{path} holds weights alone; save the whole model: model.save(…)")
+            root = store.attribute("layer_names")
+            how = "save the whole model: model.save(…), not save_weights"
+            what = "weights alone" if root is not None else "no Keras model"
+            raise DataError(f"{path} holds {what}; {how}")
+        version = store.attribute("keras_version") or "1"
+        place = "/model_weights" if store.has("/model_weights") else "/"
+
+        def weights(layer: LayerConfig) -> Sequence[Array]:
+            group = f"{place}/{layer.name}"
+            names = store.attribute("weight_names", group) if store.has(group) else None
+            return [store.array(f"{group}/{name}") for name in names or ()]
+
+        return _model(_parsed(config, path), weights, str(version), f"Keras {version}, HDF5")
+
+
+def read_zip(path: Path) -> KerasModel:
+    """Read a model of the .keras format. Raises DataError."""
+    with hdf5.opened_in_zip(path) as (config, store, assets):
+        root = "layers"
+        if store.has("_layer_checkpoint_dependencies"):
+            root = "_layer_checkpoint_dependencies"
+        places = _places(config)
+
+        def weights(layer: LayerConfig) -> Sequence[Array]:
+            return _zip_weights(store, f"{root}/{places[layer.name]}", layer)
+
+        vocabulary = next(
+            (data for name, data in assets.items() if name.endswith("vocabulary.txt")), None
+        )
+        read = _model(config, weights, "3", "Keras 3, .keras")
+        if vocabulary is not None and read.vectorization is not None:
+            words = vocabulary.decode("utf-8", "replace").split("\n")
+            return replace(read, vectorization=(read.vectorization[0], words))
+        return read
+
+
+def read_live(model: Any) -> KerasModel:
+    """Read a live keras.Model. Raises DataError."""
+    by_name = {layer.name: layer for layer in model.layers}
+    config = {"class_name": type(model).__name__, "config": model.get_config()}
+
+    def weights(layer: LayerConfig) -> Sequence[Array]:
+        live = by_name[layer.name]
+        size = sum(int(np.prod(w.shape)) for w in live.weights)
+        check_size(size, f"layer {layer.name!r}")
+        return [np.asarray(w, np.float32) for w in live.get_weights()]
+
+    module = type(model).__module__
+    is_keras_3 = ".src." in module or module.startswith("keras.engine") is False
+    read = _model(config, weights, "3" if is_keras_3 else "2", "a Keras model")
+    for layer in model.layers:
+        if type(layer).__name__ == "TextVectorization":
+            return replace(read, vectorization=(layer.get_config(), layer.get_vocabulary()))
+    return read
+
+
+# --- The configuration ----------------------------------------------------------------------------
+
+
+def _parsed(text: str, path: Path) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise DataError(f"{path}: its configuration is not JSON; save the model again") from None
+
+
+def layers_of(config: Any) -> list[LayerConfig]:
+    """Return the layers of a model's configuration in their order. Raises DataError."""
+    kind = config.get("class_name") if isinstance(config, dict) else None
+    if kind not in ("Sequential", "Functional", "Model"):
+        raise DataError(f"the model is a {kind!s:.40}, whose layers no file names; {_SUBCLASS}")
+    body = config["config"]
+    entries = body["layers"] if isinstance(body, dict) else body
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise DataError("the model's layers are not a list; save the model again")
+    layers = [_layer(entry, i) for i, entry in enumerate(entries)]
+    nested = [layer for layer in layers if layer.kind in ("Sequential", "Functional", "Model")]
+    if nested:
+        raise DataError(f"layer {nested[0].name!r} is a model itself; only plain layers are read")
+    if kind == "Sequential":
+        chain = [""] + [layer.name for layer in layers]
+        return [replace(layer, inputs=(name,)) for layer, name in zip(layers, chain)]
+    return layers
+
+
+_SUBCLASS = "only Sequential and Functional models are read from files"
+
+
+def _layer(entry: Mapping[str, Any], number: int) -> LayerConfig:
+    config = entry.get("config")
+    config = config if isinstance(config, dict) else {}
+    name = config.get("name") or entry.get("name") or f"layer {number + 1}"
+    inputs = _input_names(entry.get("inbound_nodes"))
+    kind = str(entry.get("class_name")).split(">")[-1]
+    return LayerConfig(kind, str(name), config, tuple(inputs))
+
+
+def _input_names(nodes: Any) -> list[str]:
+    """Return the names of the layers that the first call of a layer reads, of Keras 2 or 3."""
+    if not nodes:
+        return []
+    names: list[str] = []
+    waiting = [nodes[0]]
+    while waiting:
+        node = waiting.pop(0)
+        if isinstance(node, dict):
+            history = node.get("config", {}).get("keras_history") if "config" in node else None
+            if history:
+                names.append(str(history[0]))
+            else:
+                waiting = [*node.values(), *waiting]
+        elif isinstance(node, (list, tuple)):
+            # Keras 2: [name, number of the node, number of the tensor, …]
+            if node and isinstance(node[0], str) and len(node) >= 3:
+                names.append(node[0])
+            else:
+                waiting = [*node, *waiting]
+    return names
+
+
+def _places(config: Any) -> dict[str, str]:
+    """Return each layer's folder in a .keras archive: its class in snake case, and a number."""
+    used: dict[str, int] = {}
+    places = {}
+    for layer in layers_of(config):
+        base = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", layer.kind))
+        base = re.sub(r"([a-z])([A-Z])", r"\1_\2", base).lower()
+        count = used.get(base, 0)
+        used[base] = count + 1
+        places[layer.name] = f"{base}_{count}" if count else base
+    return places
+
+
+def _zip_weights(store: hdf5.Store, place: str, layer: LayerConfig) -> list[Array]:
+    """Return a layer's arrays in the order of Keras's get_weights()."""
+    folders = [place]
+    if layer.kind == "LSTM":
+        folders = [f"{place}/cell", place]
+    elif layer.kind == "Bidirectional":
+        folders = [f"{place}/forward_layer/cell", f"{place}/backward_layer/cell"]
+    arrays = []
+    for folder in folders:
+        names = store.names(f"{folder}/vars")
+        arrays += [store.array(f"{folder}/vars/{name}") for name in sorted(names, key=int)]
+    return arrays
+
+
+# --- The layers -----------------------------------------------------------------------------------
+
+
+def _model(config: Any, weights: Weights, version: str, source: str) -> KerasModel:
+    """Return the model that a configuration describes. version: of Keras."""
+    builder = _Builder(weights, version)
+    vectorization = None
+    layers = layers_of(config)
+    known = {layer.name: layer for layer in layers}
+    for layer in _without_twins(layers):
+        sources = [known[name] for name in layer.inputs if name in known]
+        if len(layer.inputs) > 1:
+            how = "only one chain of layers is imported"
+            raise DataError(f"layer {layer.name!r} ({layer.kind}) reads several layers; {how}")
+        if sources and layer.kind != "InputLayer":
+            builder.check_follows(layer, sources[0])
+        if layer.kind == "TextVectorization":
+            vectorization = (layer.config, _vocabulary(layer))
+            continue
+        builder.add(layer)
+    length = _input_length(config, layers)
+    model = ImportedModel(builder.finished(), Reading(length=length, masked=builder.masked), source)
+    if vectorization is not None:
+        size = vectorization[0].get("output_sequence_length")
+        reading = replace(
+            model.reading,
+            length=size if isinstance(size, int) else None,
+            padding="behind" if isinstance(size, int) else "none",
+            truncation="behind",
+        )
+        model = replace(model, reading=reading)
+    return KerasModel(model, vectorization)
+
+
+def _without_twins(layers: Sequence[LayerConfig]) -> list[LayerConfig]:
+    """Return the layers with a mean and a maximum that are put side by side as one pooling."""
+    known = {layer.name: layer for layer in layers}
+    joined: dict[str, LayerConfig] = {}
+    dropped: set[str] = set()
+    for layer in layers:
+        parts = [known[name] for name in layer.inputs if name in known]
+        kinds = [_POOLINGS.get(part.kind) for part in parts]
+        if layer.kind != "Concatenate" or kinds not in (["mean", "max"], ["max", "mean"]):
+            continue
+        if parts[0].inputs != parts[1].inputs:
+            continue
+        config = {"turned": kinds[0] == "max"}
+        joined[layer.name] = LayerConfig("MeanAndMax", layer.name, config, parts[0].inputs)
+        dropped |= {part.name for part in parts}
+    return [joined.get(layer.name, layer) for layer in layers if layer.name not in dropped]
+
+
+def _vocabulary(layer: LayerConfig) -> Sequence[str] | None:
+    words = layer.get("vocabulary")
+    if isinstance(words, dict):
+        words = words.get("config", {}).get("value")
+    return words if isinstance(words, list) else None
+
+
+def _input_length(config: Any, layers: Sequence[LayerConfig]) -> int | None:
+    """Return the length of the model's input; None if it is free."""
+    body = config["config"]
+    shapes = [body.get("build_input_shape")] if isinstance(body, dict) else []
+    for layer in layers:
+        size = layer.get("input_length")
+        shapes.append([None, size[0] if isinstance(size, list) and size else size])
+        shapes += [layer.get("batch_input_shape"), layer.get("batch_shape")]
+    for shape in shapes:
+        if isinstance(shape, (list, tuple)) and len(shape) == 2:
+            size = shape[1]
+            if type(size) is int and 0 < size <= MOST_LENGTH:
+                return size
+    return None
+
+
+class _Builder:
+    """Makes layers of configurations, one after another."""
+
+    def __init__(self, weights: Weights, version: str) -> None:
+        self.masked = False
+        self._weights = weights
+        self._is_keras_3 = version.split(".")[0] not in ("1", "2")
+        self._layers: list[Layer] = []
+        self._last = ""  # name of the layer that was added last
+        # A BatchNormalization that the next layer takes in: factors and shifts of its inputs.
+        self._scale: tuple[Array, Array] | None = None
+        self._normalization = ""
+        self._turned = False  # a maximum stands before its mean
+
+    def check_follows(self, layer: LayerConfig, source: LayerConfig) -> None:
+        """Raise DataError unless a layer reads the one that was added last."""
+        is_first = not self._layers or source.kind in ("InputLayer", "TextVectorization")
+        if not is_first and source.name != self._last:
+            how = "only one chain of layers is imported"
+            raise DataError(f"layer {layer.name!r} reads {source.name!r} a second time; {how}")
+
+    def add(self, layer: LayerConfig) -> None:
+        """Add a layer. Raises DataError, with its name, for one that is not known."""
+        if layer.kind != "InputLayer":
+            self._last = layer.name
+        method = getattr(self, f"_add_{layer.kind.lower()}", None)
+        if layer.kind in _WITHOUT_EFFECT:
+            return
+        if layer.kind in _POOLINGS:
+            self._pool(layer, _POOLINGS[layer.kind])
+        elif layer.kind == "Flatten" and self._is_vector():
+            return
+        elif method is not None and layer.kind in _METHODS:
+            method(layer)
+        else:
+            what = f"layer {layer.name!r} is a {layer.kind}"
+            raise DataError(f"{what}, which is not imported; {KNOWN}")
+
+    def finished(self) -> tuple[Layer, ...]:
+        """Return all layers, the last dense one as logits and its activation as the head."""
+        if self._scale is not None:
+            raise DataError(
+                f"layer {self._normalization!r} is the last one; no dense layer follows"
+            )
+        if not self._layers or not isinstance(self._layers[-1], (Dense, Head)):
+            raise DataError("the model does not end with a Dense layer; only classifiers are read")
+        if not isinstance(self._layers[-1], Head):
+            last = self._layers[-1]
+            assert isinstance(last, Dense)
+            if last.activation not in ("sigmoid", "linear"):
+                what = f"layer {last.name!r} answers with {last.activation}"
+                raise DataError(f"{what}; only sigmoid, softmax and logits are imported")
+            answer: Answer = (
+                "sigmoid" if last.activation == "sigmoid" or len(last.b) == 1 else "softmax"
+            )
+            head = Head(last.name, answer, is_known=last.activation == "sigmoid")
+            self._layers[-1:] = [replace(last, activation="linear"), head]
+        return tuple(self._layers)
+
+    def _add_embedding(self, layer: LayerConfig) -> None:
+        arrays = self._arrays(layer, 1)
+        self.masked = bool(layer.get("mask_zero", False))
+        self._layers.append(Embedding(layer.name, arrays[0]))
+
+    def _add_lstm(self, layer: LayerConfig) -> None:
+        self._append_lstm(layer, [layer], self._weights(layer))
+
+    def _add_bidirectional(self, layer: LayerConfig) -> None:
+        inner = layer.get("layer")
+        inner = inner if isinstance(inner, dict) else {}
+        kind = str(inner.get("class_name")).split(">")[-1]
+        if kind != "LSTM":
+            what = f"layer {layer.name!r} is a Bidirectional {kind}"
+            raise DataError(f"{what}, which is not imported; {KNOWN}")
+        if layer.get("merge_mode", "concat") != "concat":
+            mode = layer.get("merge_mode")
+            raise DataError(f"layer {layer.name!r} merges by {mode!r}; only 'concat' is imported")
+        config = inner.get("config")
+        part = LayerConfig("LSTM", layer.name, config if isinstance(config, dict) else {})
+        self._append_lstm(layer, [part, part], self._weights(layer))
+
+    def _append_lstm(
+        self, layer: LayerConfig, parts: Sequence[LayerConfig], arrays: Sequence[Array]
+    ) -> None:
+        settings = parts[0]
+        name = repr(layer.name)
+        for key, usual in (
+            ("go_backwards", False),
+            ("stateful", False),
+            ("return_state", False),
+            ("activation", "tanh"),
+        ):
+            value = settings.get(key, usual)
+            if _name_of(value) != usual:
+                what = f"layer {name} has {key}={value!r:.40}"
+                raise DataError(f"{what}; only {key}={usual!r} is imported")
+        gate = self._gate(layer, settings)
+        each = len(arrays) // len(parts)
+        if each * len(parts) != len(arrays) or each not in (2, 3, 12):
+            raise DataError(f"layer {name} has {len(arrays)} weights; save the model again")
+        halves = [
+            _lstm_weights(arrays[i * each : (i + 1) * each], layer.name) for i in range(len(parts))
+        ]
+        w, r, b = (np.stack([half[k] for half in halves]) for k in range(3))
+        if self._scale is not None:
+            factors, shifts = self._take_scale(w.shape[2], layer.name)
+            b = b + w @ shifts
+            w = w * factors
+        is_sequence = bool(settings.get("return_sequences", False))
+        self._layers.append(LSTM(layer.name, w, r, b, is_sequence, gate))
+        if not is_sequence:
+            self._layers.append(Pooling(layer.name, "last"))
+
+    def _gate(self, layer: LayerConfig, settings: LayerConfig) -> float:
+        """Return the steepness of the gates' hard sigmoid, or 0."""
+        # Of old, the default stood in no file.
+        default = "hard_sigmoid" if "inner_activation" in settings.config else "sigmoid"
+        name = _name_of(settings.get("recurrent_activation") or settings.get("inner_activation"))
+        name = name or default
+        if name == "sigmoid":
+            return 0.0
+        if name == "hard_sigmoid":
+            return HARD_SIGMOID_OF_KERAS_3 if self._is_keras_3 else HARD_SIGMOID_OF_KERAS_2
+        what = f"layer {layer.name!r} has recurrent_activation={name!r:.40}"
+        raise DataError(f"{what}; only 'sigmoid' and 'hard_sigmoid' are imported")
+
+    def _pool(self, layer: LayerConfig, kind: PoolingKind) -> None:
+        if not self._layers or not isinstance(self._layers[-1], LSTM):
+            what = f"layer {layer.name!r} ({layer.kind}) follows no LSTM"
+            raise DataError(f"{what}; only pooling over an LSTM's outputs is imported")
+        if self._scale is not None and kind != "mean":
+            what = f"layer {self._normalization!r} is a BatchNormalization before a maximum"
+            raise DataError(f"{what}, which is not imported")
+        self._layers.append(Pooling(layer.name, kind))
+
+    def _add_meanandmax(self, layer: LayerConfig) -> None:
+        self._pool(layer, "mean+max")
+        self._turned = bool(layer.get("turned"))
+
+    def _add_dense(self, layer: LayerConfig) -> None:
+        if not self._is_vector():
+            if self._layers and isinstance(self._layers[-1], LSTM):
+                what = f"layer {layer.name!r} (Dense) reads every step of an LSTM"
+                raise DataError(f"{what}; only a pooling over the steps is imported before it")
+            raise DataError(f"layer {layer.name!r} (Dense) stands before any LSTM")
+        arrays = self._weights(layer)
+        if len(arrays) not in (1, 2) or arrays[0].ndim != 2:
+            raise DataError(f"layer {layer.name!r} has {len(arrays)} weights; save the model again")
+        w = arrays[0]
+        b = arrays[1] if len(arrays) == 2 else np.zeros(w.shape[1], np.float32)
+        if self._turned:
+            half = len(w) // 2
+            w = np.concatenate([w[half:], w[:half]])
+            self._turned = False
+        if self._scale is not None:
+            factors, shifts = self._take_scale(len(w), layer.name)
+            b = b + shifts @ w
+            w = w * factors[:, None]
+        self._layers.append(Dense(layer.name, w, b, "linear"))
+        self._activate(layer, layer.get("activation", "linear"))
+
+    def _add_activation(self, layer: LayerConfig) -> None:
+        last = self._layers[-1] if self._layers else None
+        if not isinstance(last, Dense) or last.activation != "linear":
+            raise DataError(f"layer {layer.name!r} (Activation) does not follow a Dense layer")
+        if self._scale is not None:
+            what = f"layer {layer.name!r} (Activation) follows a BatchNormalization"
+            self._fold_back(last, what)
+        self._activate(layer, layer.get("activation"))
+
+    def _add_relu(self, layer: LayerConfig) -> None:
+        self._add_activation(replace(layer, config={"activation": "relu"}))
+
+    def _add_softmax(self, layer: LayerConfig) -> None:
+        self._add_activation(replace(layer, config={"activation": "softmax"}))
+
+    def _fold_back(self, last: Dense, what: str) -> None:
+        """Fold the waiting BatchNormalization into the dense layer before it."""
+        factors, shifts = self._take_scale(len(last.b), what)
+        w = last.w * factors
+        self._layers[-1] = replace(last, w=w, b=last.b * factors + shifts)
+
+    def _activate(self, layer: LayerConfig, activation: Any) -> None:
+        """Give the last dense layer its activation."""
+        last = self._layers[-1]
+        assert isinstance(last, Dense)
+        name = _name_of(activation) or "linear"
+        if name == "softmax":
+            self._layers.append(Head(layer.name, "softmax"))
+            return
+        if name not in ACTIVATIONS:
+            what = f"layer {layer.name!r} has activation {name!r:.40}"
+            known = ", ".join(ACTIVATIONS)
+            raise DataError(f"{what}, which is not imported; known are {known} and softmax")
+        chosen: Activation = name  # type: ignore[assignment]
+        self._layers[-1] = replace(last, activation=chosen)
+
+    def _add_batchnormalization(self, layer: LayerConfig) -> None:
+        arrays = list(self._weights(layer))
+        width = len(arrays[-1]) if arrays else 0
+        scale = np.ones(width, np.float64)
+        center = np.zeros(width, np.float64)
+        if layer.get("scale", True) and arrays:
+            scale = arrays.pop(0).astype(np.float64)
+        if layer.get("center", True) and arrays:
+            center = arrays.pop(0).astype(np.float64)
+        if len(arrays) != 2 or not self._layers:
+            raise DataError(f"layer {layer.name!r} has other weights than a BatchNormalization")
+        mean, variance = arrays
+        epsilon = float(layer.get("epsilon", _DEFAULT_EPSILON))
+        factors = scale / np.sqrt(variance.astype(np.float64) + epsilon)
+        shifts = center - factors * mean
+        if self._scale is not None:
+            before, shift_before = self._scale
+            factors, shifts = factors * before, factors * shift_before + shifts
+        last = self._layers[-1]
+        if isinstance(last, Embedding):
+            weights = last.weights * factors + shifts
+            self._layers[-1] = replace(last, weights=weights.astype(np.float32))
+            return
+        self._scale = factors.astype(np.float32), shifts.astype(np.float32)
+        self._normalization = layer.name
+
+    def _take_scale(self, width: int, name: str) -> tuple[Array, Array]:
+        assert self._scale is not None
+        factors, shifts = self._scale
+        self._scale = None
+        if len(factors) != width:
+            raise DataError(f"layer {name!r} does not fit the BatchNormalization before it")
+        return factors, shifts
+
+    def _is_vector(self) -> bool:
+        """Whether the layer that was added last gives one vector for a text."""
+        return bool(self._layers) and isinstance(self._layers[-1], (Pooling, Dense))
+
+    def _arrays(self, layer: LayerConfig, count: int) -> Sequence[Array]:
+        arrays = self._weights(layer)
+        if len(arrays) != count:
+            what = f"layer {layer.name!r} ({layer.kind}) has {len(arrays)} weights"
+            raise DataError(f"{what}, where {count} are expected; save the model again")
+        return arrays
+
+
+# Classes with a method of _Builder.
+_METHODS = {
+    "Embedding",
+    "LSTM",
+    "Bidirectional",
+    "Dense",
+    "Activation",
+    "ReLU",
+    "Softmax",
+    "BatchNormalization",
+    "MeanAndMax",
+}
+
+
+def _lstm_weights(arrays: Sequence[Array], name: str) -> tuple[Array, Array, Array]:
+    """Return one direction's w [4H, I], r [4H, H] and b [4H] of Keras's 2, 3 or 12 arrays."""
+    order = _FROM_IFCO
+    if (
+        len(arrays) == 12
+    ):  # Keras 1: w, r and b of each gate, in the order input, cell, forget, output
+        order = _FROM_ICFO
+        if any(array.ndim != 2 for array in (*arrays[0::3], *arrays[1::3])):
+            raise DataError(f"layer {name!r} has weights of another shape than an LSTM's")
+        kernel = np.concatenate(arrays[0::3], axis=1)
+        recurrent = np.concatenate(arrays[1::3], axis=1)
+        bias = np.concatenate(arrays[2::3])
+    else:
+        kernel, recurrent = arrays[:2]
+        bias = arrays[2] if len(arrays) == 3 else np.zeros(kernel.shape[-1], np.float32)
+    if kernel.ndim != 2 or recurrent.ndim != 2 or len(bias) != kernel.shape[1] or len(bias) % 4:
+        raise DataError(f"layer {name!r} has weights of another shape than an LSTM's")
+    turned = (kernel.T, recurrent.T, bias)
+    w, r, b = (np.concatenate([np.split(a, 4)[gate] for gate in order]) for a in turned)
+    return w, r, b
+
+
+def _name_of(value: Any) -> Any:
+    """Return the name of an activation, which Keras writes in several ways; other values as they
+    are."""
+    if isinstance(value, dict):
+        value = (
+            value.get("config")
+            if value.get("class_name") == "function"
+            else value.get("class_name")
+        )
+    return value

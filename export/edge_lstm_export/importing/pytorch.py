@@ -1,0 +1,284 @@
+"""PyTorch models: a state_dict in a file, or a live module → an ImportedModel.
+
+A state_dict holds names and arrays, and nothing of how they are used: shapes tell the layers, the
+caller tells the rest.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edge_lstm.errors import DataError, first_line
+from edge_lstm_export.importing.model import (
+    ACTIVATIONS,
+    LSTM,
+    Activation,
+    Array,
+    Dense,
+    Embedding,
+    Head,
+    ImportedModel,
+    Layer,
+    Pooling,
+    PoolingKind,
+    Reading,
+    check_size,
+    pooled_dim,
+)
+
+_LSTM_WEIGHT = re.compile(
+    r"(?:(.*)\.)?(weight_ih|weight_hh|bias_ih|bias_hh|weight_hr)_l(\d+)(_reverse)?"
+)
+_FROM_IFGO = (0, 3, 1, 2)  # PyTorch's order of the gates → input, output, forget, cell
+_GATES = {1: "an RNN", 3: "a GRU"}  # matrices of a recurrent layer that is no LSTM
+_EPSILON = 1e-5  # of a BatchNorm1d, as in PyTorch
+# Classes of live modules that have no effect when a text is classified, or that are known.
+_KNOWN = {"Embedding", "LSTM", "Linear", "BatchNorm1d", "Dropout", "Dropout1d", "Dropout2d"}
+_KNOWN |= {"Sequential", "ModuleList", "ModuleDict", "Identity", "Softmax", "LogSoftmax", "Flatten"}
+_ACTIVATIONS: dict[str, Activation] = {"ReLU": "relu", "Tanh": "tanh", "Sigmoid": "sigmoid"}
+_OF_TORCH = "torch.nn.modules."
+
+
+@dataclass(frozen=True)
+class TorchOptions:
+    """What a state_dict does not say.
+
+    state: what is read of the last LSTM; None: not known. activation: of hidden dense layers.
+    """
+
+    state: PoolingKind | None = None
+    activation: Activation | None = None
+
+
+def read_torch(path: Path) -> dict[str, Array]:
+    """Read the state_dict of a .pt or .pth file; no code of it is run. Raises DataError."""
+    import pickle
+
+    import torch
+
+    try:
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        found = re.search(r"GLOBAL ([\w.]+)", str(error))
+        what = f"names {found[1]}, which is not run" if found else "is not a file of weights"
+        how = "save the weights alone: torch.save(model.state_dict(), …)"
+        raise DataError(f"{path} {what}; {how}") from None
+    except (RuntimeError, ValueError, KeyError, EOFError, OSError, TypeError, MemoryError) as error:
+        reason = " ".join(first_line(error).split())[:120]
+        raise DataError(f"{path} is cut short or damaged ({reason}); copy it again") from None
+    except (AttributeError, IndexError, ImportError, AssertionError, OverflowError) as error:
+        raise DataError(f"{path} is damaged ({type(error).__name__}); copy it again") from None
+    return arrays_of_state(_state_of(loaded, path))
+
+
+def read_safetensors(path: Path) -> dict[str, Array]:
+    """Read the arrays of a .safetensors file. Raises DataError."""
+    from safetensors import SafetensorError, safe_open
+
+    arrays = {}
+    try:
+        with safe_open(path, "np") as file:
+            names = list(file.keys())
+            sizes = [np.prod(file.get_slice(name).get_shape(), dtype=object) for name in names]
+            check_size(int(sum(sizes)), f"{path}")
+            for name in names:
+                arrays[name] = np.asarray(file.get_tensor(name))
+    except (SafetensorError, OSError, ValueError, TypeError, KeyError) as error:
+        reason = " ".join(first_line(error).split())[:120]
+        raise DataError(f"{path} is cut short or damaged ({reason}); copy it again") from None
+    return _as_float32(arrays)
+
+
+def _state_of(loaded: Any, path: Path) -> Mapping[str, Any]:
+    """Return the state_dict in a loaded value: the value itself, or one of a dict's."""
+    candidates = [loaded]
+    if isinstance(loaded, dict):
+        candidates += [value for value in loaded.values() if isinstance(value, dict)]
+    for value in candidates:
+        if isinstance(value, Mapping) and any(_LSTM_WEIGHT.fullmatch(str(name)) for name in value):
+            return value
+    for value in candidates:
+        if (
+            isinstance(value, Mapping)
+            and value
+            and all(hasattr(v, "numpy") for v in value.values())
+        ):
+            return value
+    raise DataError(f"{path} holds no state_dict; save it: torch.save(model.state_dict(), …)")
+
+
+def arrays_of_state(state: Mapping[str, Any]) -> dict[str, Array]:
+    """Return a state_dict's tensors as arrays by their names; other values are passed over."""
+    tensors = {str(name): value for name, value in state.items() if hasattr(value, "numpy")}
+    check_size(sum(int(np.prod(t.shape, dtype=object)) for t in tensors.values()), "the model")
+    arrays = {}
+    for name, tensor in tensors.items():
+        if tensor.is_quantized or tensor.is_sparse:
+            raise DataError(f"{name} is quantized or sparse; import the model before that")
+        arrays[name] = tensor.detach().cpu().float().numpy()
+    return _as_float32(arrays)
+
+
+def _as_float32(arrays: Mapping[str, Array]) -> dict[str, Array]:
+    kept = {name: a for name, a in arrays.items() if a.dtype.kind in "fiu"}
+    return {name: np.ascontiguousarray(a, np.float32) for name, a in kept.items()}
+
+
+def model_of_arrays(
+    arrays: Mapping[str, Array], options: TorchOptions, source: str
+) -> ImportedModel:
+    """Return the model of a state_dict's arrays. Raises DataError, also for what is not known."""
+    taken: set[str] = set()
+    lstms = _lstms(arrays, taken)
+    embedding = _embedding(arrays, taken, lstms[0].w.shape[2])
+    last = lstms[-1]
+    kind = options.state
+    widths = _first_widths(arrays, taken)
+    if kind is None:
+        if widths and widths[0] == pooled_dim(last, "mean+max") and last.directions == 1:
+            kind = "mean+max"
+        else:
+            given = "last, end, mean, max or mean+max"
+            raise DataError(
+                f"a state_dict does not say what is read of the LSTM; give --state {given}"
+            )
+    layers: list[Layer] = [embedding, *lstms, Pooling(last.name, kind)]
+    layers += _dense(arrays, taken, options, pooled_dim(last, kind))
+    dense = layers[-1]
+    assert isinstance(dense, Dense)
+    layers.append(Head(dense.name, "sigmoid" if len(dense.b) == 1 else "softmax"))
+    return ImportedModel(tuple(layers), Reading(), source)
+
+
+def read_live(module: Any) -> tuple[dict[str, Array], dict[str, Activation]]:
+    """Return the arrays of a live nn.Module, and the activation behind each linear layer of its
+    nn.Sequential parts. Raises DataError for a layer that is not known."""
+    activations: dict[str, Activation] = {}
+    for name, part in module.named_modules():
+        kind = type(part).__name__
+        if not type(part).__module__.startswith(_OF_TORCH):
+            continue  # a class of the caller's, made of the parts that follow
+        if kind not in _KNOWN and kind not in _ACTIVATIONS:
+            raise DataError(f"layer {name!r} is a {kind}, which is not imported")
+        if kind == "Sequential":
+            children = list(part.named_children())
+            for (child, layer), (_, after) in pairwise(children):
+                if type(layer).__name__ == "Linear" and type(after).__name__ in _ACTIVATIONS:
+                    activations[f"{name}.{child}"] = _ACTIVATIONS[type(after).__name__]
+    return arrays_of_state(module.state_dict()), activations
+
+
+def _lstms(arrays: Mapping[str, Array], taken: set[str]) -> list[LSTM]:
+    """Return the LSTMs in the order of their names in the file."""
+    modules: dict[tuple[str, int], dict[str, Array]] = {}
+    for name, array in arrays.items():
+        match = _LSTM_WEIGHT.fullmatch(name)
+        if match is None:
+            continue
+        prefix, part, number, reverse = match.groups()
+        prefix = prefix or "lstm"
+        if part == "weight_hr":
+            raise DataError(f"layer {prefix!r} has a projection (proj_size), which is not imported")
+        modules.setdefault((prefix, int(number)), {})[part + (reverse or "")] = array
+        taken.add(name)
+    if not modules:
+        raise DataError("the model has no LSTM layer; only LSTM classifiers of text are imported")
+    parts = [_lstm(prefix, number, found) for (prefix, number), found in modules.items()]
+    return [*parts[:-1], LSTM(parts[-1].name, parts[-1].w, parts[-1].r, parts[-1].b, True)]
+
+
+def _lstm(prefix: str, number: int, found: Mapping[str, Array]) -> LSTM:
+    name = f"{prefix}, layer {number}" if number else prefix
+    w: list[Array] = []
+    r: list[Array] = []
+    b: list[Array] = []
+    for end in ("", "_reverse"):
+        if end and "weight_ih_reverse" not in found:
+            continue
+        kernel = found.get("weight_ih" + end)
+        recurrent = found.get("weight_hh" + end)
+        if kernel is None or recurrent is None or kernel.ndim != 2 or recurrent.ndim != 2:
+            raise DataError(f"layer {name!r} lacks weights of an LSTM; save the model again")
+        gates = len(recurrent) / max(1, recurrent.shape[1])
+        if gates != 4:
+            what = _GATES.get(int(gates), "no LSTM")
+            raise DataError(f"layer {name!r} is {what} by its shape; only LSTMs are imported")
+        bias = np.zeros(len(kernel), np.float32)
+        for part in ("bias_ih", "bias_hh"):
+            if part + end in found:
+                bias = bias + found[part + end]
+        for list_, array in ((w, kernel), (r, recurrent), (b, bias)):
+            quarters = np.split(array, 4)
+            list_.append(np.concatenate([quarters[gate] for gate in _FROM_IFGO]))
+    return LSTM(name, np.stack(w), np.stack(r), np.stack(b), True)
+
+
+def _embedding(arrays: Mapping[str, Array], taken: set[str], width: int) -> Embedding:
+    """Return the only matrix without a bias that has the width of the LSTM's inputs."""
+    found = [
+        name
+        for name, array in arrays.items()
+        if name not in taken and array.ndim == 2 and array.shape[1] == width
+        if name.endswith("weight") and f"{name.removesuffix('weight')}bias" not in arrays
+    ]
+    named = [name for name in found if "emb" in name.lower()]
+    found = named or found
+    if len(found) != 1:
+        count = len(found) or "no"
+        raise DataError(f"the model has {count} embeddings of {width} columns, as its LSTM reads")
+    taken.add(found[0])
+    return Embedding(found[0].removesuffix(".weight"), arrays[found[0]])
+
+
+def _first_widths(arrays: Mapping[str, Array], taken: set[str]) -> list[int]:
+    rest = [array for name, array in arrays.items() if name not in taken]
+    return [array.shape[1] for array in rest if array.ndim == 2]
+
+
+def _dense(
+    arrays: Mapping[str, Array], taken: set[str], options: TorchOptions, width: int
+) -> list[Dense]:
+    """Return the dense layers in the order of the file, with each BatchNorm1d folded in."""
+    prefixes = dict.fromkeys(name.rpartition(".")[0] for name in arrays if name not in taken)
+    layers: list[Dense] = []
+    waiting: tuple[Array, Array] | None = None
+    for prefix in prefixes:
+        part = {
+            n.rpartition(".")[2]: a for n, a in arrays.items() if n.rpartition(".")[0] == prefix
+        }
+        weight = part.get("weight", np.zeros(0))
+        if "running_mean" in part:
+            factors = part.get("weight", 1) / np.sqrt(part["running_var"] + np.float32(_EPSILON))
+            waiting = factors, part.get("bias", 0) - factors * part["running_mean"]
+            if len(part["running_mean"]) != width:
+                raise DataError(f"layer {prefix!r} (BatchNorm) does not fit the layer before it")
+            continue
+        if weight.ndim != 2 or not set(part) <= {"weight", "bias"}:
+            kinds = {1: "a normalization", 3: "a convolution", 4: "a convolution"}
+            kind = kinds.get(weight.ndim, "not a dense layer")
+            raise DataError(f"layer {prefix!r} is {kind} by its weights, which is not imported")
+        if weight.shape[1] != width:
+            what = f"layer {prefix!r} reads {weight.shape[1]:,} values"
+            how = "give another --state, or it is attention or another order, which is not imported"
+            raise DataError(f"{what}, the layer before it gives {width:,}; {how}")
+        bias = part.get("bias", np.zeros(len(weight), np.float32))
+        if waiting is not None:
+            bias = bias + weight @ waiting[1]
+            weight = weight * waiting[0]
+            waiting = None
+        layers.append(Dense(prefix, weight.T, bias, "linear"))
+        width = len(weight)
+    if not layers or waiting is not None:
+        raise DataError("the model does not end with a dense layer; only classifiers are imported")
+    if len(layers) > 1 and options.activation is None:
+        what = f"a state_dict does not say what follows its dense layer {layers[0].name!r}"
+        raise DataError(f"{what}; give --activation {', '.join(ACTIVATIONS)}")
+    hidden = [Dense(d.name, d.w, d.b, options.activation or "linear") for d in layers[:-1]]
+    return [*hidden, layers[-1]]
