@@ -108,7 +108,7 @@ def read(path: Path, tokenizer: Any, options: Options | None = None) -> Imported
         return _finished_keras(keras.read_zip(path), tokenizer, options)
     if kind == "safetensors":
         arrays = pytorch.read_safetensors(path)
-        return _finished_torch(arrays, tokenizer, options, "safetensors")
+        return _finished_torch(arrays, tokenizer, options, pytorch.SAFETENSORS)
     return _finished_torch(pytorch.read_torch(path), tokenizer, options, "PyTorch state_dict")
 
 

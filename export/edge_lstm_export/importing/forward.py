@@ -85,7 +85,7 @@ def padding_states(model: ImportedModel) -> list[tuple[Array, Array]]:
 
 
 def _logits(model: ImportedModel, ids: Array, is_step: Array, dtype: type) -> Array:
-    x = model.embedding.weights[ids].astype(dtype)  # B, T, E
+    x: Array = model.embedding.weights[ids].astype(dtype)  # B, T, E
     for lstm in model.lstms:
         x, ends = _run(lstm, x, is_step)
     values = _pool(model, x, ends, is_step)

@@ -63,6 +63,14 @@ def _scalar(dtype: Any, data: Any) -> str:
     return word.rstrip("\0")
 
 
+def _load_type(name: Any) -> Any:
+    """Return a plain type by the name that dill has for it."""
+    plain = {"int": int, "dict": dict, "OrderedDict": OrderedDict, "defaultdict": defaultdict}
+    if not isinstance(name, str) or name not in plain:
+        raise pickle.UnpicklingError(f"the type {name!s:.40}, which is not made")
+    return plain[name]
+
+
 def _reconstruct(kind: Any, base: Any, state: Any) -> Any:
     """Make an object as Python 2 writes it."""
     if kind is not TokenizerState or base is not object or state is not None:
@@ -88,6 +96,7 @@ _CLASSES: dict[tuple[str, str], Any] = {
     ("__builtin__", "long"): int,
     ("copy_reg", "_reconstructor"): _reconstruct,
     ("copyreg", "_reconstructor"): _reconstruct,
+    ("dill._dill", "_load_type"): _load_type,
     ("numpy", "dtype"): _DType,
     ("numpy", "str_"): str,
     **{(f"numpy.{core}.multiarray", "scalar"): _scalar for core in ("core", "_core")},

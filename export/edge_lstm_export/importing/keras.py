@@ -249,6 +249,7 @@ def _model(config: Any, weights: Weights, version: str, source: str) -> KerasMod
     builder = _Builder(weights, version)
     vectorization = None
     layers = layers_of(config)
+    _require_lstm(layers)
     known = {layer.name: layer for layer in layers}
     for layer in _without_twins(layers):
         sources = [known[name] for name in layer.inputs if name in known]
@@ -273,6 +274,14 @@ def _model(config: Any, weights: Weights, version: str, source: str) -> KerasMod
         )
         model = replace(model, reading=reading)
     return KerasModel(model, vectorization)
+
+
+def _require_lstm(layers: Sequence[LayerConfig]) -> None:
+    """Raise DataError, with the layers' names, if none of them is recurrent."""
+    if not any(layer.kind in ("LSTM", "Bidirectional") for layer in layers):
+        kinds = ", ".join(layer.kind for layer in layers)[:120]
+        what = f"the model has no LSTM layer; its layers are {kinds}"
+        raise DataError(f"{what}; only LSTM classifiers of text are imported")
 
 
 def _without_twins(layers: Sequence[LayerConfig]) -> list[LayerConfig]:
@@ -553,6 +562,9 @@ class _Builder:
 
     def _arrays(self, layer: LayerConfig, count: int) -> Sequence[Array]:
         arrays = self._weights(layer)
+        if not arrays:
+            what = f"layer {layer.name!r} ({layer.kind}) has no weights"
+            raise DataError(f"{what}; the model was saved before it was trained")
         if len(arrays) != count:
             what = f"layer {layer.name!r} ({layer.kind}) has {len(arrays)} weights"
             raise DataError(f"{what}, where {count} are expected; save the model again")

@@ -7,9 +7,9 @@ caller tells the rest.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, permutations
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,8 @@ _KNOWN = {"Embedding", "LSTM", "Linear", "BatchNorm1d", "Dropout", "Dropout1d", 
 _KNOWN |= {"Sequential", "ModuleList", "ModuleDict", "Identity", "Softmax", "LogSoftmax", "Flatten"}
 _ACTIVATIONS: dict[str, Activation] = {"ReLU": "relu", "Tanh": "tanh", "Sigmoid": "sigmoid"}
 _OF_TORCH = "torch.nn.modules."
+SAFETENSORS = "safetensors"  # its names stand in the order of the alphabet
+MOST_ORDERED = 6  # layers whose order is looked for
 
 
 @dataclass(frozen=True)
@@ -135,6 +137,7 @@ def model_of_arrays(
     arrays: Mapping[str, Array], options: TorchOptions, source: str
 ) -> ImportedModel:
     """Return the model of a state_dict's arrays. Raises DataError, also for what is not known."""
+    in_order = source != SAFETENSORS
     taken: set[str] = set()
     lstms = _lstms(arrays, taken)
     embedding = _embedding(arrays, taken, lstms[0].w.shape[2])
@@ -150,9 +153,9 @@ def model_of_arrays(
                 f"a state_dict does not say what is read of the LSTM; give --state {given}"
             )
     layers: list[Layer] = [embedding, *lstms, Pooling(last.name, kind)]
-    layers += _dense(arrays, taken, options, pooled_dim(last, kind))
-    dense = layers[-1]
-    assert isinstance(dense, Dense)
+    dense_layers = _dense(arrays, taken, options, pooled_dim(last, kind), in_order=in_order)
+    layers += dense_layers
+    dense = dense_layers[-1]
     layers.append(Head(dense.name, "sigmoid" if len(dense.b) == 1 else "softmax"))
     return ImportedModel(tuple(layers), Reading(), source)
 
@@ -243,38 +246,39 @@ def _first_widths(arrays: Mapping[str, Array], taken: set[str]) -> list[int]:
 
 
 def _dense(
-    arrays: Mapping[str, Array], taken: set[str], options: TorchOptions, width: int
+    arrays: Mapping[str, Array],
+    taken: set[str],
+    options: TorchOptions,
+    width: int,
+    *,
+    in_order: bool,
 ) -> list[Dense]:
-    """Return the dense layers in the order of the file, with each BatchNorm1d folded in."""
-    prefixes = dict.fromkeys(name.rpartition(".")[0] for name in arrays if name not in taken)
+    """Return the dense layers, with each BatchNorm1d folded in. in_order: the names stand in the
+    order in which the module defines its layers; otherwise their widths must tell it."""
+    parts: dict[str, dict[str, Array]] = {}
+    for name, array in arrays.items():
+        if name not in taken:
+            prefix, _, part = name.rpartition(".")
+            parts.setdefault(prefix, {})[part] = array
+    for prefix, part in parts.items():
+        _check_dense(prefix, part)
+    order = list(parts)
+    if not in_order or not _is_chain(order, parts, width):
+        order = _only_order(parts, width)
     layers: list[Dense] = []
     waiting: tuple[Array, Array] | None = None
-    for prefix in prefixes:
-        part = {
-            n.rpartition(".")[2]: a for n, a in arrays.items() if n.rpartition(".")[0] == prefix
-        }
-        weight = part.get("weight", np.zeros(0))
+    for prefix in order:
+        part = parts[prefix]
         if "running_mean" in part:
-            factors = part.get("weight", 1) / np.sqrt(part["running_var"] + np.float32(_EPSILON))
-            waiting = factors, part.get("bias", 0) - factors * part["running_mean"]
-            if len(part["running_mean"]) != width:
-                raise DataError(f"layer {prefix!r} (BatchNorm) does not fit the layer before it")
+            waiting = _normalization(part)
             continue
-        if weight.ndim != 2 or not set(part) <= {"weight", "bias"}:
-            kinds = {1: "a normalization", 3: "a convolution", 4: "a convolution"}
-            kind = kinds.get(weight.ndim, "not a dense layer")
-            raise DataError(f"layer {prefix!r} is {kind} by its weights, which is not imported")
-        if weight.shape[1] != width:
-            what = f"layer {prefix!r} reads {weight.shape[1]:,} values"
-            how = "give another --state, or it is attention or another order, which is not imported"
-            raise DataError(f"{what}, the layer before it gives {width:,}; {how}")
+        weight = part["weight"]
         bias = part.get("bias", np.zeros(len(weight), np.float32))
         if waiting is not None:
             bias = bias + weight @ waiting[1]
             weight = weight * waiting[0]
             waiting = None
         layers.append(Dense(prefix, weight.T, bias, "linear"))
-        width = len(weight)
     if not layers or waiting is not None:
         raise DataError("the model does not end with a dense layer; only classifiers are imported")
     if len(layers) > 1 and options.activation is None:
@@ -282,3 +286,49 @@ def _dense(
         raise DataError(f"{what}; give --activation {', '.join(ACTIVATIONS)}")
     hidden = [Dense(d.name, d.w, d.b, options.activation or "linear") for d in layers[:-1]]
     return [*hidden, layers[-1]]
+
+
+def _check_dense(prefix: str, part: Mapping[str, Array]) -> None:
+    """Raise DataError unless these are the arrays of a dense layer or of a BatchNorm1d."""
+    if "running_mean" in part and "running_var" in part:
+        return
+    weight = part.get("weight", np.zeros(0))
+    if weight.ndim != 2 or not set(part) <= {"weight", "bias"}:
+        kinds = {1: "a normalization", 3: "a convolution", 4: "a convolution"}
+        kind = kinds.get(weight.ndim, "not a dense layer")
+        raise DataError(f"layer {prefix!r} is {kind} by its weights, which is not imported")
+
+
+def _normalization(part: Mapping[str, Array]) -> tuple[Array, Array]:
+    """Return the factors and shifts of a BatchNorm1d."""
+    root = np.sqrt(part["running_var"] + np.float32(_EPSILON))
+    factors = part.get("weight", np.float32(1)) / root
+    return factors, part.get("bias", np.float32(0)) - factors * part["running_mean"]
+
+
+def _is_chain(order: Sequence[str], parts: Mapping[str, Mapping[str, Array]], width: int) -> bool:
+    """Whether each layer reads as many values as the one before it gives."""
+    for prefix in order:
+        part = parts[prefix]
+        reads = len(part["running_mean"]) if "running_mean" in part else part["weight"].shape[1]
+        if reads != width:
+            return False
+        width = reads if "running_mean" in part else len(part["weight"])
+    return True
+
+
+def _only_order(parts: Mapping[str, Mapping[str, Array]], width: int) -> Sequence[str]:
+    """Return the only order of the layers in which they fit. Raises DataError if there is none, or
+    another one."""
+    orders: list[Sequence[str]] = []
+    if len(parts) <= MOST_ORDERED:
+        orders = [order for order in permutations(parts) if _is_chain(order, parts, width)]
+    if len(orders) == 1:
+        return orders[0]
+    names = ", ".join(parts)
+    if orders:
+        how = "save the state_dict with torch.save, which keeps their order"
+        raise DataError(f"the layers {names} fit each other in several orders; {how}")
+    what = f"the layers {names} do not follow an LSTM that gives {width:,} values"
+    how = "give another --state; attention and other layers between them are not imported"
+    raise DataError(f"{what}; {how}")

@@ -134,9 +134,9 @@ def read_words(path: Path) -> TextRule:
     stripped = data[:64].lstrip(b"\xef\xbb\xbf \t\r\n")
     if stripped[:1] in (b"{", b"[", b'"'):
         return rule_of(_json(data, str(path)), str(path))
-    if head[:1] == b"\x80" or head[:2] in (b"(d", b"(l", b"cc", b"ck", b"c_"):
+    if head[:1] == b"\x80" or path.suffix.lower() in (".pkl", ".pickle", ".joblib"):
         return rule_of(inert_pickle.load(data, str(path)), str(path))
-    if path.suffix.lower() in (".pkl", ".pickle", ".h5", ".hdf5") or b"\0" in head:
+    if b"\0" in head:
         raise DataError(f"{path} is neither a pickle nor JSON; {_KNOWN}")
     try:
         lines = data.decode("utf-8").removesuffix("\n").split("\n")
@@ -235,8 +235,11 @@ def _keras_rule(settings: Mapping[str, Any], name: str) -> TextRule:
             what = f"{name}: the tokenizer has {key}={settings[key]!r:.40}"
             raise DataError(f"{what}; only {key}={usual!r} is imported")
     filters = settings.get("filters", KERAS_FILTERS)
-    ids = _ids_of(index, name)
     token = settings.get("oov_token")
+    oov_id = None if token is None else index.get(token)
+    if token is not None and not isinstance(token, str):  # a number, which is no word of a text
+        index = {word: i for word, i in index.items() if word != token}
+    ids = _ids_of(index, name)
     below = settings.get("num_words")
     if not isinstance(filters, (str, list, tuple)) or type(below) not in (int, type(None)):
         raise DataError(f"{name}: the tokenizer's filters or num_words are not usable")
@@ -245,7 +248,7 @@ def _keras_rule(settings: Mapping[str, Any], name: str) -> TextRule:
         lowercase="unicode" if settings.get("lower", True) else "none",
         separators="".join(map(str, filters)),
         source="Keras Tokenizer",
-        oov_id=None if token is None else ids.get(str(token)),
+        oov_id=oov_id if type(oov_id) is int and oov_id >= 0 else None,
         below=below or None,
     )
 
