@@ -258,11 +258,11 @@ def _dense(
     parts: dict[str, dict[str, Array]] = {}
     for name, array in arrays.items():
         if name not in taken:
-            prefix, _, part = name.rpartition(".")
-            parts.setdefault(prefix, {})[part] = array
+            prefix, _, kind = name.rpartition(".")
+            parts.setdefault(prefix, {})[kind] = array
     for prefix, part in parts.items():
         _check_dense(prefix, part)
-    order = list(parts)
+    order: Sequence[str] = list(parts)
     if not in_order or not _is_chain(order, parts, width):
         order = _only_order(parts, width)
     layers: list[Dense] = []
