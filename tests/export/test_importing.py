@@ -17,12 +17,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from commands import command
 from edge_lstm_export import importing
 from edge_lstm_export.importing import Options, forward, inert_pickle, words
 from edge_lstm_export.importing import keras as keras_files
 from safetensors.torch import save_file
 from torch import nn
 
+from edge_lstm import Classifier as FileClassifier
 from edge_lstm.errors import DataError
 
 h5py = pytest.importorskip("h5py")
@@ -656,3 +658,93 @@ def test_keras_files_of_weights_alone_are_refused(tmp_path: Path) -> None:
         file.attrs["layer_names"] = [b"lstm"]
     with pytest.raises(DataError, match="weights alone; save the whole model"):
         keras_files.read_hdf5(tmp_path / "w.h5")
+
+
+# --- The command ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def imdb_model(tmp_path: Path) -> Path:
+    """A folder with a masked network that was trained on Keras's IMDB data, and its word index."""
+    lstm = {"class_name": "LSTM", "config": {"activation": "tanh"}}
+    both = [drawn(8, 24), drawn(6, 24), drawn(24)] * 2
+    layers = [
+        ("Embedding", {"input_length": LENGTH, "mask_zero": True}, [drawn(IDS, 8)]),
+        ("Bidirectional", {"layer": lstm, "merge_mode": "concat"}, both),
+        ("Dense", {"activation": "sigmoid"}, [drawn(12, 1) * 9, drawn(1)]),
+    ]
+    write_hdf5(tmp_path / "m.h5", layers, "2.4.0")
+    index = {f"w{i}": i for i in range(1, 88_585)} | {"fawn": 34_701}
+    del index["w34701"]
+    (tmp_path / "imdb.json").write_text(json.dumps(index))
+    return tmp_path
+
+
+def test_a_dry_run_shows_what_was_found_and_which_option_is_missing(imdb_model: Path) -> None:
+    arguments = ("import", imdb_model / "m.h5", "--words", imdb_model / "imdb.json", "--dry-run")
+    done = command(*arguments)
+    assert done.returncode == 0, done.stderr
+    for part in ("Keras 2.4.0", "50 ids × 8", "6 units, both directions", "46 words", "start id 1"):
+        assert part in done.stdout
+    assert "--labels" in done.stderr
+    given = command(*arguments, "--labels", "neg,pos")
+    assert "missing" not in given.stderr and "neg, pos" in given.stdout
+
+
+def test_the_model_file_of_an_imported_network_answers_as_the_network(imdb_model: Path) -> None:
+    checkpoint = imdb_model / "m.safetensors"
+    options = ("--words", imdb_model / "imdb.json", "--labels", "neg,pos", "-o", checkpoint)
+    done = command("import", imdb_model / "m.h5", *options)
+    assert done.returncode == 0, done.stderr
+    file = imdb_model / "m.onnx"
+    assert command("export", checkpoint, "-o", file).returncode == 0
+    texts = ["w1 w2 W3, w40", "w9 " * 20, "unknown w7", "w46 w47"]
+    found = importing.read(
+        imdb_model / "m.h5", imdb_model / "imdb.json", Options(labels=("n", "p"))
+    )
+    wanted = forward.probabilities(found.model, found.rows(texts))[:, 0]
+    answers = FileClassifier.load(file).predict(texts)
+    given = [answer.probabilities["pos"] for answer in answers]
+    assert np.abs(given - wanted).max() <= TOLERANCE
+
+
+def test_accuracy_on_labelled_texts_is_that_of_the_network_and_low_accuracy_is_explained(
+    imdb_model: Path,
+) -> None:
+    found = importing.read(
+        imdb_model / "m.h5", imdb_model / "imdb.json", Options(labels=("n", "p"))
+    )
+    texts = [f"w{i} w{i + 1} w{i + 2}" for i in range(1, 44)]
+    answers = forward.probabilities(found.model, found.rows(texts))[:, 0]
+    right = ["p" if p > 0.5 else "n" for p in answers]
+    wrong = ["n" if label == "p" else "p" for label in right]
+    options = ("--words", imdb_model / "imdb.json", "--labels", "n,p", "--dry-run")
+    for name, labels, accuracy in (("r.csv", right, "100.00%"), ("w.csv", wrong, "0.00%")):
+        rows = [f"{text},{label}" for text, label in zip(texts, labels)]
+        (imdb_model / name).write_text("\n".join(["text,label", *rows]))
+        done = command("import", imdb_model / "m.h5", *options, "--data", imdb_model / name)
+        assert f"{accuracy} of 43 texts" in " ".join(done.stdout.split()), done.stderr
+        assert ("labels in another order" in done.stderr) == (labels is wrong)
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ((), "--labels"),
+        (("--labels", "a"), "2 labels"),
+        (("--labels", "a,a"), "2 labels"),
+        (("--labels", "a,b", "--length", "5"), "leave --length out"),
+        (("--labels", "a,b", "--state", "last"), "leave --state out"),
+        (("--labels", "a,b", "--lower"), "leave --lower"),
+        (("--labels", "a,b", "--words", "m.h5"), "neither a pickle nor JSON"),
+        (("--labels", "a,b", "--words", "missing.json"), "missing.json"),
+    ],
+    ids=str,
+)
+def test_wrong_options_get_one_line_and_nothing_is_written(
+    imdb_model: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], reason: str
+) -> None:
+    monkeypatch.chdir(imdb_model)
+    done = command("import", "m.h5", "--words", "imdb.json", "-o", "out.safetensors", *options)
+    assert reason in done.error
+    assert not Path("out.safetensors").exists()
