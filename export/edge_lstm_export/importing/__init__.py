@@ -158,9 +158,6 @@ def _finished(model: ImportedModel, rule: TextRule, options: Options) -> Importe
             f"the {rule.source} says how a text is split; leave --lower and --filters out"
         )
     rule = rule.of_rows(len(model.embedding.weights))
-    if rule.pad_id:
-        model = model.with_padding_first(rule.pad_id)
-        rule = rule.with_padding_first()
     reading = model.reading
     changes = {
         "length": options.length,
@@ -171,7 +168,7 @@ def _finished(model: ImportedModel, rule: TextRule, options: Options) -> Importe
     given = {name: value for name, value in changes.items() if value is not None}
     if reading.length is not None and options.length not in (None, reading.length):
         raise DataError(f"the model's input has {reading.length} steps; leave --length out")
-    model = model.with_reading(**given)
+    model = model.with_reading(pad_id=rule.pad_id, **given)
     reading = model.reading
     if reading.padding is None and reading.masked:
         # The side makes no difference to a network that passes over padding.

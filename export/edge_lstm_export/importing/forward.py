@@ -48,7 +48,7 @@ def padded(rows: Sequence[Sequence[int]], reading: Reading) -> tuple[Array, Arra
     columns = max(1, *map(len, cut))
     if reading.reads_padding or (reading.masked and length is not None):
         columns = length or columns
-    ids = np.zeros((len(cut), columns), np.int64)
+    ids = np.full((len(cut), columns), reading.pad_id, np.int64)
     is_step = np.zeros(ids.shape, bool)
     for i, row in enumerate(cut):
         start = columns - len(row) if reading.padding == "front" else 0
@@ -57,7 +57,7 @@ def padded(rows: Sequence[Sequence[int]], reading: Reading) -> tuple[Array, Arra
     if reading.reads_padding:
         is_step[:] = True
     elif reading.masked:
-        is_step &= ids != 0
+        is_step &= ids != reading.pad_id
     return ids, is_step
 
 
@@ -74,7 +74,9 @@ def padding_states(model: ImportedModel) -> list[tuple[Array, Array]]:
 
     The model's LSTMs have one direction: then these states depend on the number of steps alone.
     """
-    x: Array = np.repeat(model.embedding.weights[:1], model.reading.length or 0, axis=0)[None]
+    reading = model.reading
+    padding = model.embedding.weights[[reading.pad_id] * (reading.length or 0)]
+    x: Array = padding[None]
     states = []
     for lstm in model.lstms:
         h, c = _states(lstm, x.astype(np.float64), np.ones(x.shape[:2], bool), 0)

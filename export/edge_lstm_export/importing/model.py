@@ -115,15 +115,16 @@ class Reading:
     """How a text's ids reach the network.
 
     length: steps of its input; None: as many as the text has ids.
-    padding: the side of the ids that is filled up with 0 to ``length``; None: not known.
+    padding: the side of the ids that is filled up to ``length``; None: not known.
     masked: the network passes over padding.
-    truncation: the side of a long text that is cut off.
+    truncation: the side of a long text that is cut off. pad_id: the id of padding.
     """
 
     length: int | None = None
     padding: Padding | None = None
     masked: bool = False
     truncation: Truncation = "front"
+    pad_id: int = 0
 
     @property
     def reads_padding(self) -> bool:
@@ -197,12 +198,6 @@ class ImportedModel:
         """Return the model with another function of the logits."""
         return replace(self, layers=(*self.layers[:-1], replace(self.head, answer=answer)))
 
-    def with_padding_first(self, pad_id: int) -> ImportedModel:
-        """Return the model with the rows of id 0 and of padding exchanged: padding is 0 then."""
-        weights = self.embedding.weights.copy()
-        weights[[0, pad_id]] = weights[[pad_id, 0]]
-        return replace(self, layers=(replace(self.embedding, weights=weights), *self.layers[1:]))
-
     def _of(self, kind: type[_Kind]) -> Iterator[_Kind]:
         return (layer for layer in self.layers if isinstance(layer, kind))
 
@@ -225,6 +220,10 @@ def _check(layers: tuple[Layer, ...]) -> None:
     dense = kinds.count("D")
     if not lstms:
         raise DataError("the model has no LSTM layer; only LSTM classifiers of text are imported")
+    if not isinstance(layers[0], Embedding):
+        raise DataError(
+            "the model has no embedding before its LSTM; only models of ids are imported"
+        )
     if not kinds.startswith("EL") or stripped != "L" * lstms + "P" + "D" * dense or not dense:
         names = ", ".join(layer.name for layer in layers)
         order = "embedding, LSTMs, pooling, dense layers"

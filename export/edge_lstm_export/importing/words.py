@@ -110,17 +110,6 @@ class TextRule:
             )
         return self
 
-    def with_padding_first(self) -> TextRule:
-        """Return the rule with id 0 and that of padding exchanged: padding is 0 then."""
-        turned = {0: self.pad_id, self.pad_id: 0}
-        oov = self.oov_id
-        return replace(
-            self,
-            ids_of={word: turned.get(i, i) for word, i in self.ids_of.items()},
-            oov_id=None if oov is None else turned.get(oov, oov),
-            pad_id=0,
-        )
-
 
 _ASCII_LOWER = {c: c + 32 for c in range(ord("A"), ord("Z") + 1)}
 IMDB = "imdb_word_index.json"
