@@ -1,6 +1,6 @@
 """Networks that Keras and PyTorch trained: their answers, their tokenizers, their damaged files.
 
-Comparisons with Keras itself run where it is installed: pip install 'edge-lstm[keras]'.
+Comparisons with Keras itself run if it is installed, as the extra dev does.
 """
 
 from __future__ import annotations
