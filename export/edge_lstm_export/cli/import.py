@@ -76,8 +76,8 @@ def command(
 ) -> None:
     """Make a checkpoint of an LSTM that Keras or PyTorch trained.
 
-    Files are read without TensorFlow and Keras, and nothing of them is run. What the files do not
-    say, options do; --dry-run shows what was found and what is missing.
+    Files are read without TensorFlow and Keras, and nothing of them is run. Options give the facts
+    that no file holds; --dry-run shows the findings and the missing options.
     """
     from edge_lstm_export.cli.display import Display
 
@@ -127,7 +127,7 @@ def command(
 
 
 def _print_found(imported: Imported, accuracy: Accuracy | None) -> None:
-    """Print what was found, what is missing, and the accuracy."""
+    """Print the findings, the accuracy, and the options that are missing."""
     from edge_lstm.cli.notes import wrapped
     from edge_lstm_export.cli.display import message
     from edge_lstm_export.importing.accuracy import CAUSES

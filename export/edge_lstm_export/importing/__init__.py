@@ -24,11 +24,11 @@ __all__ = ["Imported", "ImportedModel", "Options", "TextRule", "from_keras", "fr
 
 @dataclass(frozen=True)
 class Options:
-    """What a file does not say. None: not given.
+    """The facts that a file does not hold. None: not given.
 
     labels: in the order of the probabilities; of one sigmoid, the second is the probable one.
     padding, truncation: the side of a text that is filled up, or cut off. length: of the input.
-    masked: the network passes over padding. state: what is read of the last LSTM. activation: of
+    masked: the network passes over padding. state: the values that are read of the last LSTM. activation: of
     hidden dense layers. logits: the last layer gives logits. multi_label: each label has a
     probability of its own. num_words: ids from here on count as unknown. lower, filters: of a dict
     of words: lower case, and the characters at which words end.
@@ -144,7 +144,7 @@ def _rule(tokenizer: Any) -> TextRule:
 
 
 def _finished(model: ImportedModel, rule: TextRule, options: Options) -> Imported:
-    """Apply the options, and list what is missing."""
+    """Apply the options, and list the missing ones."""
     missing = []
     if options.num_words is not None:
         rule = replace(rule, below=options.num_words)

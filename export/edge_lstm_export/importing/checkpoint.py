@@ -1,7 +1,7 @@
 """An imported network → a checkpoint, from which the model file is exported as any other.
 
-The model file has one LSTM and a text rule with a start id; a network that this cannot say exactly
-is refused, with what it is that cannot be said.
+The model file has one LSTM and a text rule with a start id. A network that needs more is refused,
+with the reason.
 """
 
 from __future__ import annotations

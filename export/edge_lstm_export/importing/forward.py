@@ -41,8 +41,8 @@ def logits(model: ImportedModel, rows: Sequence[Sequence[int]], dtype: type = np
 
 
 def padded(rows: Sequence[Sequence[int]], reading: Reading) -> tuple[Array, Array]:
-    """Return the ids as the network reads them, int64 [B, T], and which of them it takes a step
-    for, bool [B, T]."""
+    """Return the ids as the network reads them, int64 [B, T], and whether each is a step of the
+    network, bool [B, T]."""
     length = reading.length
     cut = [cut_to(row, reading) for row in rows]
     columns = max(1, *map(len, cut))

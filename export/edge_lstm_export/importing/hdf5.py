@@ -28,7 +28,7 @@ class Store:
         self._numbers = 0
 
     def attribute(self, name: str, at: str = "/") -> Any:
-        """Return an attribute of a group: a text, a list of texts, or None if there is none."""
+        """Return an attribute of a group: a text, a list of texts, or None without one."""
         value = self._file[at].attrs.get(name)
         if value is None and f"{name}0" in self._file[at].attrs:  # a long list, in pieces
             parts: list[Array] = []
@@ -40,7 +40,7 @@ class Store:
         return None if value is None else _text(value)
 
     def names(self, at: str) -> list[str]:
-        """Return the names in a group; none if there is no such group."""
+        """Return the names in a group; an empty list without such a group."""
         group = self._group(at)
         return [] if group is None else list(group)[:MOST_NAMES]
 

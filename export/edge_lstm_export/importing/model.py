@@ -75,9 +75,9 @@ class LSTM:
 class Pooling:
     """The values that are read of the last LSTM's outputs.
 
-    kind: ``last``: the state of each direction after the last token that it reads; ``end``: the
-        outputs at the last step, where a backward direction has read one token; the mean and the
-        largest over the steps.
+    kind: ``last``: the state of each direction after its last token. ``end``: the outputs at the
+        last step, at which a backward direction has read one token. ``mean``, ``max``,
+        ``mean+max``: over the steps.
     """
 
     name: str
@@ -98,7 +98,7 @@ class Dense:
 class Head:
     """The function that makes probabilities of the last dense layer's values, the logits.
 
-    is_known: the model itself says so; otherwise it is the usual one for so many logits.
+    is_known: the model itself says so; otherwise it is the usual one for the number of logits.
     """
 
     name: str

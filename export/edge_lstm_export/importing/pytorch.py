@@ -50,9 +50,9 @@ MOST_ORDERED = 6  # layers whose order is looked for
 
 @dataclass(frozen=True)
 class TorchOptions:
-    """What a state_dict does not say.
+    """The facts that a state_dict does not hold.
 
-    state: what is read of the last LSTM; None: not known. activation: of hidden dense layers.
+    state: the values that are read of the last LSTM; None: not known. activation: of hidden dense layers.
     """
 
     state: PoolingKind | None = None
@@ -136,7 +136,7 @@ def _as_float32(arrays: Mapping[str, Array]) -> dict[str, Array]:
 def model_of_arrays(
     arrays: Mapping[str, Array], options: TorchOptions, source: str
 ) -> ImportedModel:
-    """Return the model of a state_dict's arrays. Raises DataError, also for what is not known."""
+    """Return the model of a state_dict's arrays. Raises DataError, also for a layer that is not known."""
     in_order = source != SAFETENSORS
     taken: set[str] = set()
     lstms = _lstms(arrays, taken)
@@ -318,8 +318,8 @@ def _is_chain(order: Sequence[str], parts: Mapping[str, Mapping[str, Array]], wi
 
 
 def _only_order(parts: Mapping[str, Mapping[str, Array]], width: int) -> Sequence[str]:
-    """Return the only order of the layers in which they fit. Raises DataError if there is none, or
-    another one."""
+    """Return the only order of the layers in which they fit. Raises DataError if they fit in no
+    order, or in several."""
     orders: list[Sequence[str]] = []
     if len(parts) <= MOST_ORDERED:
         orders = [order for order in permutations(parts) if _is_chain(order, parts, width)]

@@ -99,8 +99,8 @@ class TextRule:
         return max(*ends, *self.known.values()) if self.known else max(ends)
 
     def of_rows(self, rows: int) -> TextRule:
-        """Return the rule for an embedding with so many rows. Raises DataError if it is that of
-        another model."""
+        """Return the rule for an embedding of this many rows. Raises DataError if the tokenizer
+        belongs to another model."""
         if self.below is None and self.source == IMDB:
             return replace(self, below=rows)
         if self.highest_id >= rows:
@@ -116,7 +116,7 @@ IMDB = "imdb_word_index.json"
 
 
 def read_words(path: Path) -> TextRule:
-    """Read a tokenizer's file. Raises DataError if it is none, or needs something else to run."""
+    """Read a tokenizer's file. Raises DataError for any other file."""
     head = first_bytes(path)
     refuse_pointer(path, head)
     data = path.read_bytes()
