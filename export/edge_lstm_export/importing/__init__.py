@@ -28,10 +28,10 @@ class Options:
 
     labels: in the order of the probabilities; of one sigmoid, the second is the probable one.
     padding, truncation: the side of a text that is filled up, or cut off. length: of the input.
-    masked: the network passes over padding. state: the values that are read of the last LSTM. activation: of
-    hidden dense layers. logits: the last layer gives logits. multi_label: each label has a
-    probability of its own. num_words: ids from here on count as unknown. lower, filters: of a dict
-    of words: lower case, and the characters at which words end.
+    masked: the network passes over padding. state: the values that are read of the last LSTM.
+    activation: of hidden dense layers. logits: the last layer gives logits. multi_label: each label
+    has a probability of its own. num_words: ids from here on count as unknown. lower, filters: for
+    a dict of words: lower case, and the characters at which words end.
     """
 
     labels: tuple[str, ...] | None = None

@@ -37,7 +37,7 @@ _LSTM_WEIGHT = re.compile(
     r"(?:(.*)\.)?(weight_ih|weight_hh|bias_ih|bias_hh|weight_hr)_l(\d+)(_reverse)?"
 )
 _FROM_IFGO = (0, 3, 1, 2)  # PyTorch's order of the gates → input, output, forget, cell
-_GATES = {1: "an RNN", 3: "a GRU"}  # matrices of a recurrent layer that is no LSTM
+_GATES = {1: "an RNN", 3: "a GRU"}  # matrices of other recurrent layers
 _EPSILON = 1e-5  # of a BatchNorm1d, as in PyTorch
 # Classes of live modules that have no effect when a text is classified, or that are known.
 _KNOWN = {"Embedding", "LSTM", "Linear", "BatchNorm1d", "Dropout", "Dropout1d", "Dropout2d"}
@@ -52,7 +52,8 @@ MOST_ORDERED = 6  # layers whose order is looked for
 class TorchOptions:
     """The facts that a state_dict does not hold.
 
-    state: the values that are read of the last LSTM; None: not known. activation: of hidden dense layers.
+    state: the values that are read of the last LSTM; None: not known. activation: the function
+        behind hidden dense layers.
     """
 
     state: PoolingKind | None = None
@@ -136,7 +137,7 @@ def _as_float32(arrays: Mapping[str, Array]) -> dict[str, Array]:
 def model_of_arrays(
     arrays: Mapping[str, Array], options: TorchOptions, source: str
 ) -> ImportedModel:
-    """Return the model of a state_dict's arrays. Raises DataError, also for a layer that is not known."""
+    """Return the model of a state_dict's arrays. Raises DataError for layers that are not known."""
     in_order = source != SAFETENSORS
     taken: set[str] = set()
     lstms = _lstms(arrays, taken)
@@ -318,7 +319,7 @@ def _is_chain(order: Sequence[str], parts: Mapping[str, Mapping[str, Array]], wi
 
 
 def _only_order(parts: Mapping[str, Mapping[str, Array]], width: int) -> Sequence[str]:
-    """Return the only order of the layers in which they fit. Raises DataError if they fit in no
+    """Return the order in which the layers fit each other. Raises DataError if they fit in no
     order, or in several."""
     orders: list[Sequence[str]] = []
     if len(parts) <= MOST_ORDERED:

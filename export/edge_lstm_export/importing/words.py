@@ -34,7 +34,7 @@ IMDB_OOV = 2
 _IMDB_WORDS = 88_584
 _IMDB_RANK = ("fawn", 34_701)
 
-# How own dictionaries call what is not a word, in lower case without brackets.
+# Names that own dictionaries have for unknown words and padding, in lower case.
 _OOV_NAMES = ("unk", "oov", "unknown", "<unk>", "<oov>", "[unk]", "[oov]", "<unknown>")
 _PAD_NAMES = ("pad", "<pad>", "[pad]", "_pad_", "__pad__", "<padding>")
 _KNOWN = (
@@ -226,7 +226,7 @@ def _keras_rule(settings: Mapping[str, Any], name: str) -> TextRule:
     filters = settings.get("filters", KERAS_FILTERS)
     token = settings.get("oov_token")
     oov_id = None if token is None else index.get(token)
-    if token is not None and not isinstance(token, str):  # a number, which is no word of a text
+    if token is not None and not isinstance(token, str):  # a number: no text has it as a word
         index = {word: i for word, i in index.items() if word != token}
     ids = _ids_of(index, name)
     below = settings.get("num_words")
