@@ -131,7 +131,7 @@ def _print_found(imported: Imported, accuracy: Accuracy | None) -> None:
     from edge_lstm.cli.notes import wrapped
     from edge_lstm_export.cli.display import message
     from edge_lstm_export.importing.accuracy import CAUSES
-    from edge_lstm_export.importing.checkpoint import obstacles
+    from edge_lstm_export.importing.checkpoint import obstacles, steps_of_padding
     from edge_lstm_export.importing.display import rows_of
 
     for name, value in rows_of(imported):
@@ -146,4 +146,6 @@ def _print_found(imported: Imported, accuracy: Accuracy | None) -> None:
     for reason in imported.missing:
         message(f"missing: {reason}")
     for reason in obstacles(imported):
-        message(f"note: a model file cannot hold this network yet: {reason}")
+        message(f"note: a model file cannot hold this network: {reason}")
+    if steps := steps_of_padding(imported):
+        message(f"note: {steps}")

@@ -149,10 +149,11 @@ def _finished(model: ImportedModel, rule: TextRule, options: Options) -> Importe
     if options.num_words is not None:
         rule = replace(rule, below=options.num_words)
     if rule.source == "word to id":
+        lowercase = rule.splits.lowercase
         if options.lower is not None:
-            rule = replace(rule, lowercase="unicode" if options.lower else "none")
-        if options.filters is not None:
-            rule = replace(rule, separators=options.filters + words.PYTHON_SPACES)
+            lowercase = "unicode" if options.lower else "none"
+        separators = (options.filters or "") + words.PYTHON_SPACES
+        rule = replace(rule, splits=words.splitting(lowercase, separators))
     elif options.lower is not None or options.filters is not None:
         raise DataError(
             f"the {rule.source} says how a text is split; leave --lower and --filters out"

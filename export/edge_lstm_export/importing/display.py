@@ -38,7 +38,7 @@ def rows_of(imported: Imported) -> Iterator[tuple[str, str]]:
     case = {"unicode": "lower case", "ascii": "A to Z in lower case", "none": "case kept"}
     yield (
         "tokenizer",
-        (f"{rule.source}, {known}, unknown words {unknown}{start}, {case[rule.lowercase]}"),
+        (f"{rule.source}, {known}, unknown words {unknown}{start}, {case[rule.splits.lowercase]}"),
     )
 
 

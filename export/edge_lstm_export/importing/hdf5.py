@@ -122,7 +122,7 @@ def _readable(path: Path) -> Iterator[Any]:
 
     with needs("import", "a Keras model"):
         import h5py
-    damage = (OSError, KeyError, ValueError, RuntimeError, TypeError, EOFError, AttributeError)
+    damage = (OSError, LookupError, ValueError, RuntimeError, TypeError, EOFError, AttributeError)
     try:
         yield h5py
     except (*damage, zipfile.BadZipFile, zlib.error, RecursionError, OverflowError) as error:

@@ -216,8 +216,10 @@ def _lstm(prefix: str, number: int, found: Mapping[str, Array]) -> LSTM:
             raise DataError(f"layer {name!r} is {what} by its shape; only LSTMs are imported")
         bias = np.zeros(len(kernel), np.float32)
         for part in ("bias_ih", "bias_hh"):
-            if part + end in found:
-                bias = bias + found[part + end]
+            values = found.get(part + end, bias[:0])
+            if values.shape not in (bias.shape, (0,)):
+                raise DataError(f"layer {name!r} lacks weights of an LSTM; save the model again")
+            bias = bias + values if len(values) else bias
         for list_, array in ((w, kernel), (r, recurrent), (b, bias)):
             quarters = np.split(array, 4)
             list_.append(np.concatenate([quarters[gate] for gate in _FROM_IFGO]))

@@ -7,14 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+from edge_lstm import text
 from edge_lstm.errors import DataError
 from edge_lstm.text import KERAS_FILTERS
 from edge_lstm_export.importing import inert_pickle
 from edge_lstm_export.importing.files import first_bytes, refuse_pointer
-
-Lowercase = Literal["unicode", "ascii", "none"]
 
 MOST_WORDS = 2_000_000
 MOST_JSON_BYTES = 2**28
@@ -47,34 +46,28 @@ _KNOWN = (
 class TextRule:
     """A text rule with a vocabulary.
 
-    ids_of: word → id. oov_id: of unknown words; None: they are left out. start_id: before the
-    first word, or None. below: words with this id or a higher one count as unknown; None: no
-    limit. pad_id: of padding. separators: characters at which words end (a space always does);
-    removed: characters that are left out. source: the kind of tokenizer, for people.
+    ids_of: word → id. splits: the rule that makes words of a text. source: the kind of tokenizer,
+    for people. oov_id: of unknown words; None: they are left out. start_id: before the first word,
+    or None. below: words with this id or a higher one count as unknown; None: no limit. pad_id: of
+    padding.
     """
 
     ids_of: Mapping[str, int] = field(repr=False)
-    lowercase: Lowercase
-    separators: str
+    splits: text.TextRule
     source: str
-    removed: str = ""
     oov_id: int | None = None
     start_id: int | None = None
     below: int | None = None
     pad_id: int = 0
 
-    def words_of(self, text: str) -> list[str]:
+    def words_of(self, document: str) -> list[str]:
         """Return a text's words in their order."""
-        if self.lowercase == "unicode":
-            text = text.lower()
-        elif self.lowercase == "ascii":
-            text = text.translate(_ASCII_LOWER)
-        return [word for word in text.translate(self._table).split(" ") if word]
+        return [word.decode() for word in self.splits.split(document)]
 
-    def ids(self, text: str) -> list[int]:
+    def ids(self, document: str) -> list[int]:
         """Return a text's ids, without padding and of any length."""
         ids = [] if self.start_id is None else [self.start_id]
-        for word in self.words_of(text):
+        for word in self.words_of(document):
             found = self.known.get(word, self.oov_id)
             if found is not None:
                 ids.append(found)
@@ -86,11 +79,6 @@ class TextRule:
         if self.below is None:
             return dict(self.ids_of)
         return {word: i for word, i in self.ids_of.items() if i < self.below}
-
-    @cached_property
-    def _table(self) -> dict[int, str | None]:
-        table: dict[int, str | None] = dict.fromkeys(map(ord, self.separators), " ")
-        return table | dict.fromkeys(map(ord, self.removed), None)
 
     @property
     def highest_id(self) -> int:
@@ -111,7 +99,13 @@ class TextRule:
         return self
 
 
-_ASCII_LOWER = {c: c + 32 for c in range(ord("A"), ord("Z") + 1)}
+def splitting(lowercase: text.Lowercase, separators: str, removed: str = "") -> text.TextRule:
+    """Return a rule that splits texts. separators: characters at which words end (a space always
+    does). removed: characters that are left out."""
+    separate = dict.fromkeys(c for c in separators if c not in removed + " ")
+    return text.TextRule("".join(separate), removed=removed, lowercase=lowercase)
+
+
 IMDB = "imdb_word_index.json"
 
 
@@ -191,10 +185,12 @@ def vectorization_rule(
     strips = standardize in ("lower_and_strip_punctuation", "strip_punctuation")
     return TextRule(
         ids,
-        lowercase="ascii" if standardize and standardize.startswith("lower") else "none",
-        separators=ASCII_SPACES,
+        splitting(
+            "ascii" if standardize and standardize.startswith("lower") else "none",
+            ASCII_SPACES,
+            TEXT_VECTORIZATION_PUNCTUATION if strips else "",
+        ),
         source="TextVectorization",
-        removed=TEXT_VECTORIZATION_PUNCTUATION if strips else "",
         oov_id=1,
     )
 
@@ -225,6 +221,8 @@ def _keras_rule(settings: Mapping[str, Any], name: str) -> TextRule:
             raise DataError(f"{what}; only {key}={usual!r} is imported")
     filters = settings.get("filters", KERAS_FILTERS)
     token = settings.get("oov_token")
+    if not isinstance(token, (str, int, float, type(None))):
+        raise DataError(f"{name}: the tokenizer's oov_token is {token!r:.40}, not a word")
     oov_id = None if token is None else index.get(token)
     if token is not None and not isinstance(token, str):  # a number: no text has it as a word
         index = {word: i for word, i in index.items() if word != token}
@@ -234,8 +232,7 @@ def _keras_rule(settings: Mapping[str, Any], name: str) -> TextRule:
         raise DataError(f"{name}: the tokenizer's filters or num_words are not usable")
     return TextRule(
         ids,
-        lowercase="unicode" if settings.get("lower", True) else "none",
-        separators="".join(map(str, filters)),
+        splitting("unicode" if settings.get("lower", True) else "none", "".join(map(str, filters))),
         source="Keras Tokenizer",
         oov_id=oov_id if type(oov_id) is int and oov_id >= 0 else None,
         below=below or None,
@@ -255,7 +252,11 @@ def _rule_of_dict(ids: dict[str, int]) -> TextRule:
     if len(ids) == _IMDB_WORDS and ids.get(_IMDB_RANK[0]) == _IMDB_RANK[1]:
         shifted = {word: rank + IMDB_OFFSET for word, rank in ids.items()}
         return TextRule(
-            shifted, "unicode", KERAS_FILTERS, IMDB, oov_id=IMDB_OOV, start_id=IMDB_START
+            shifted,
+            splitting("unicode", KERAS_FILTERS),
+            IMDB,
+            oov_id=IMDB_OOV,
+            start_id=IMDB_START,
         )
     special = {word: i for word, i in ids.items() if word.lower() in (*_OOV_NAMES, *_PAD_NAMES)}
     oov = [i for word, i in special.items() if word.lower() in _OOV_NAMES]
@@ -264,8 +265,7 @@ def _rule_of_dict(ids: dict[str, int]) -> TextRule:
     has_capitals = any(word != word.lower() for word in words)
     return TextRule(
         words,
-        lowercase="none" if has_capitals else "unicode",
-        separators=PYTHON_SPACES,
+        splitting("none" if has_capitals else "unicode", PYTHON_SPACES),
         source="word to id",
         oov_id=oov[0] if oov else None,
         pad_id=pad[0] if pad else 0,
