@@ -501,15 +501,15 @@ HOSTILE = {
     "GRU": (changed(1, ("GRU", {}, [drawn(8, 18)])), "no LSTM layer.*GRU"),
     "Conv1D": (
         [*good_layers()[:1], ("Conv1D", {}, []), *good_layers()[1:]],
-        "'conv1d_1' is a Conv1D",
+        "'conv1d_1' .Conv1D. is not imported",
     ),
     "Lambda": (
         [*good_layers()[:2], ("Lambda", {}, []), *good_layers()[2:]],
-        "'lambda_2' is a Lambda",
+        "'lambda_2' .Lambda. is not imported",
     ),
     "attention": (
         [*good_layers()[:2], ("AttentionLayer", {}, []), *good_layers()[2:]],
-        "'attentionlayer_2' is a AttentionLayer",
+        "'attentionlayer_2' .AttentionLayer. is",
     ),
     "CuDNN": ([*good_layers(), ("CuDNNLSTM", {}, [])], "CuDNNLSTM"),
     "relu": (changed(1, ("LSTM", {"activation": "relu"}, LSTM_WEIGHTS)), "activation='relu'"),

@@ -34,7 +34,10 @@ from edge_lstm_export.importing.model import (
     Pooling,
     PoolingKind,
     Reading,
+    Reads,
     check_size,
+    normalized,
+    with_normalized_inputs,
 )
 
 Weights = Callable[["LayerConfig"], Sequence[Array]]
@@ -56,6 +59,14 @@ _POOLINGS: dict[str, PoolingKind] = {
     "GlobalAveragePool1D": "mean",
 }
 KNOWN = "known are Embedding, LSTM, Bidirectional, pooling, Dense, BatchNormalization and dropouts"
+ONE_CHAIN = "only one chain of layers is imported"
+# Settings of an LSTM, with the only value that is imported.
+_LSTM_SETTINGS = {
+    "go_backwards": False,
+    "stateful": False,
+    "return_state": False,
+    "activation": "tanh",
+}
 # Keras's orders of the gates → input, output, forget, cell.
 _FROM_IFCO = (0, 3, 1, 2)
 _FROM_ICFO = (0, 3, 2, 1)
@@ -74,6 +85,10 @@ class LayerConfig:
     def get(self, key: str, default: Any = None) -> Any:
         """Return a setting."""
         return self.config.get(key, default)
+
+    def refused(self, reason: str) -> DataError:
+        """Return the error that names the layer."""
+        return DataError(f"layer {self.name!r} ({self.kind}) {reason}")
 
 
 @dataclass(frozen=True)
@@ -172,7 +187,7 @@ def layers_of(config: Any) -> list[LayerConfig]:
     layers = [_layer(entry, i) for i, entry in enumerate(entries)]
     nested = [layer for layer in layers if layer.kind in ("Sequential", "Functional", "Model")]
     if nested:
-        raise DataError(f"layer {nested[0].name!r} is a model itself; only plain layers are read")
+        raise nested[0].refused("is a model itself; only plain layers are read")
     if kind == "Sequential":
         chain = [""] + [layer.name for layer in layers]
         return [replace(layer, inputs=(name,)) for layer, name in zip(layers, chain)]
@@ -252,16 +267,12 @@ def _model(config: Any, weights: Weights, version: str, source: str) -> KerasMod
     _require_lstm(layers)
     known = {layer.name: layer for layer in layers}
     for layer in _without_twins(layers):
-        sources = [known[name] for name in layer.inputs if name in known]
         if len(layer.inputs) > 1:
-            how = "only one chain of layers is imported"
-            raise DataError(f"layer {layer.name!r} ({layer.kind}) reads several layers; {how}")
-        if sources and layer.kind != "InputLayer":
-            builder.check_follows(layer, sources[0])
+            raise layer.refused(f"reads several layers; {ONE_CHAIN}")
         if layer.kind == "TextVectorization":
             vectorization = (layer.config, _vocabulary(layer))
-            continue
-        builder.add(layer)
+        else:
+            builder.add(layer, next((known.get(name) for name in layer.inputs), None))
     length = _input_length(config, layers)
     model = ImportedModel(builder.finished(), Reading(length=length, masked=builder.masked), source)
     if vectorization is not None:
@@ -335,53 +346,47 @@ class _Builder:
         self._layers: list[Layer] = []
         self._last = ""  # name of the layer that was added last
         # A BatchNormalization that the next layer takes in: factors and shifts of its inputs.
-        self._scale: tuple[Array, Array] | None = None
-        self._normalization = ""
+        self._waiting: tuple[Array, Array] | None = None
         self._turned = False  # a maximum stands before its mean
+        self._methods: dict[str, Callable[[LayerConfig], None]] = {
+            "Embedding": self._add_embedding,
+            "LSTM": self._add_lstm,
+            "Bidirectional": self._add_bidirectional,
+            "MeanAndMax": self._add_pooling,
+            "Dense": self._add_dense,
+            "BatchNormalization": self._add_normalization,
+            "Activation": self._add_activation,
+            "ReLU": self._add_activation,
+            "Softmax": self._add_activation,
+            **dict.fromkeys(_POOLINGS, self._add_pooling),
+            **dict.fromkeys(_WITHOUT_EFFECT, lambda _: None),
+        }
 
-    def check_follows(self, layer: LayerConfig, source: LayerConfig) -> None:
-        """Raise DataError unless a layer reads the one that was added last."""
-        is_first = not self._layers or source.kind in ("InputLayer", "TextVectorization")
-        if not is_first and source.name != self._last:
-            how = "only one chain of layers is imported"
-            raise DataError(f"layer {layer.name!r} reads {source.name!r} a second time; {how}")
-
-    def add(self, layer: LayerConfig) -> None:
-        """Add a layer. Raises DataError, with its name, for one that is not known."""
+    def add(self, layer: LayerConfig, source: LayerConfig | None) -> None:
+        """Add a layer, which reads ``source``. Raises DataError, with its name, for one that is not
+        known."""
+        reads = source is None or source.kind in ("InputLayer", "TextVectorization")
+        if layer.kind not in self._methods:
+            raise layer.refused(f"is not imported; {KNOWN}")
+        if not reads and source is not None and source.name != self._last:
+            raise layer.refused(f"reads {source.name!r} too; {ONE_CHAIN}")
         if layer.kind != "InputLayer":
             self._last = layer.name
-        method = getattr(self, f"_add_{layer.kind.lower()}", None)
-        if layer.kind in _WITHOUT_EFFECT:
-            return
-        if layer.kind in _POOLINGS:
-            self._pool(layer, _POOLINGS[layer.kind])
-        elif layer.kind == "Flatten" and self._is_vector():
-            return
-        elif method is not None and layer.kind in _METHODS:
-            method(layer)
-        else:
-            what = f"layer {layer.name!r} is a {layer.kind}"
-            raise DataError(f"{what}, which is not imported; {KNOWN}")
+        self._methods[layer.kind](layer)
 
     def finished(self) -> tuple[Layer, ...]:
         """Return all layers, the last dense one as logits and its activation as the head."""
-        if self._scale is not None:
-            raise DataError(
-                f"layer {self._normalization!r} is the last one; no dense layer follows"
-            )
-        if not self._layers or not isinstance(self._layers[-1], (Dense, Head)):
-            raise DataError("the model does not end with a Dense layer; only classifiers are read")
-        if not isinstance(self._layers[-1], Head):
-            last = self._layers[-1]
-            assert isinstance(last, Dense)
+        last = self._layers[-1] if self._layers else None
+        if isinstance(last, Dense):
             if last.activation not in ("sigmoid", "linear"):
                 what = f"layer {last.name!r} answers with {last.activation}"
                 raise DataError(f"{what}; only sigmoid, softmax and logits are imported")
-            answer: Answer = (
-                "sigmoid" if last.activation == "sigmoid" or len(last.b) == 1 else "softmax"
-            )
-            head = Head(last.name, answer, is_known=last.activation == "sigmoid")
-            self._layers[-1:] = [replace(last, activation="linear"), head]
+            is_sigmoid = last.activation == "sigmoid"
+            answer: Answer = "sigmoid" if is_sigmoid or len(last.b) == 1 else "softmax"
+            self._layers[-1] = replace(last, activation="linear")
+            self._layers.append(Head(last.name, answer, is_known=is_sigmoid))
+        elif not isinstance(last, Head) or self._waiting is not None:
+            raise DataError("the model does not end with a Dense layer; only classifiers are read")
         return tuple(self._layers)
 
     def _add_embedding(self, layer: LayerConfig) -> None:
@@ -390,218 +395,121 @@ class _Builder:
         self._layers.append(Embedding(layer.name, arrays[0]))
 
     def _add_lstm(self, layer: LayerConfig) -> None:
-        self._append_lstm(layer, [layer], self._weights(layer))
+        self._append_lstm(layer, layer, 1)
 
     def _add_bidirectional(self, layer: LayerConfig) -> None:
-        inner = layer.get("layer")
-        inner = inner if isinstance(inner, dict) else {}
-        kind = str(inner.get("class_name")).split(">")[-1]
-        if kind != "LSTM":
-            what = f"layer {layer.name!r} is a Bidirectional {kind}"
-            raise DataError(f"{what}, which is not imported; {KNOWN}")
-        if layer.get("merge_mode", "concat") != "concat":
-            mode = layer.get("merge_mode")
-            raise DataError(f"layer {layer.name!r} merges by {mode!r}; only 'concat' is imported")
-        config = inner.get("config")
-        part = LayerConfig("LSTM", layer.name, config if isinstance(config, dict) else {})
-        self._append_lstm(layer, [part, part], self._weights(layer))
+        inner = _layer(layer.get("layer") or {}, 0)
+        mode = layer.get("merge_mode", "concat")
+        if inner.kind != "LSTM":
+            raise layer.refused(f"is made of {inner.kind}, which is not imported; {KNOWN}")
+        if mode != "concat":
+            raise layer.refused(f"merges by {mode!r:.40}; only 'concat' is imported")
+        self._append_lstm(layer, inner, 2)
 
-    def _append_lstm(
-        self, layer: LayerConfig, parts: Sequence[LayerConfig], arrays: Sequence[Array]
-    ) -> None:
-        settings = parts[0]
-        name = repr(layer.name)
-        for key, usual in (
-            ("go_backwards", False),
-            ("stateful", False),
-            ("return_state", False),
-            ("activation", "tanh"),
-        ):
+    def _append_lstm(self, layer: LayerConfig, settings: LayerConfig, directions: int) -> None:
+        """Add an LSTM. settings: those of one direction."""
+        for key, usual in _LSTM_SETTINGS.items():
             value = settings.get(key, usual)
             if _name_of(value) != usual:
-                what = f"layer {name} has {key}={value!r:.40}"
-                raise DataError(f"{what}; only {key}={usual!r} is imported")
-        gate = self._gate(layer, settings)
-        each = len(arrays) // len(parts)
-        if each * len(parts) != len(arrays) or each not in (2, 3, 12):
-            raise DataError(f"layer {name} has {len(arrays)} weights; save the model again")
-        halves = [
-            _lstm_weights(arrays[i * each : (i + 1) * each], layer.name) for i in range(len(parts))
-        ]
-        w, r, b = (np.stack([half[k] for half in halves]) for k in range(3))
-        if self._scale is not None:
-            factors, shifts = self._take_scale(w.shape[2], layer.name)
-            b = b + w @ shifts
-            w = w * factors
+                raise layer.refused(f"has {key}={value!r:.40}; only {key}={usual!r} is imported")
+        arrays = self._arrays(layer, *(directions * count for count in (2, 3, 12)))
+        each = len(arrays) // directions
+        halves = [_lstm_weights(arrays[at : at + each]) for at in range(0, len(arrays), each)]
+        w, r, b = map(np.stack, zip(*halves))
         is_sequence = bool(settings.get("return_sequences", False))
-        self._layers.append(LSTM(layer.name, w, r, b, is_sequence, gate))
+        lstm = LSTM(layer.name, w, r, b, is_sequence, self._gate(layer, settings))
+        self._layers.append(self._with_waiting(lstm))
         if not is_sequence:
             self._layers.append(Pooling(layer.name, "last"))
 
     def _gate(self, layer: LayerConfig, settings: LayerConfig) -> float:
         """Return the steepness of the gates' hard sigmoid, or 0."""
-        # Of old, the default stood in no file.
-        default = "hard_sigmoid" if "inner_activation" in settings.config else "sigmoid"
-        name = _name_of(settings.get("recurrent_activation") or settings.get("inner_activation"))
-        name = name or default
-        if name == "sigmoid":
-            return 0.0
-        if name == "hard_sigmoid":
-            return HARD_SIGMOID_OF_KERAS_3 if self._is_keras_3 else HARD_SIGMOID_OF_KERAS_2
-        what = f"layer {layer.name!r} has recurrent_activation={name!r:.40}"
-        raise DataError(f"{what}; only 'sigmoid' and 'hard_sigmoid' are imported")
+        value = settings.get("recurrent_activation") or settings.get("inner_activation")
+        name = _name_of(value or "sigmoid")
+        if name not in ("sigmoid", "hard_sigmoid"):
+            known = "only 'sigmoid' and 'hard_sigmoid' are imported"
+            raise layer.refused(f"has recurrent_activation={name!r:.40}; {known}")
+        hard = HARD_SIGMOID_OF_KERAS_3 if self._is_keras_3 else HARD_SIGMOID_OF_KERAS_2
+        return hard if name == "hard_sigmoid" else 0.0
 
-    def _pool(self, layer: LayerConfig, kind: PoolingKind) -> None:
+    def _add_pooling(self, layer: LayerConfig) -> None:
+        kind = _POOLINGS.get(layer.kind, "mean+max")
         if not self._layers or not isinstance(self._layers[-1], LSTM):
-            what = f"layer {layer.name!r} ({layer.kind}) follows no LSTM"
-            raise DataError(f"{what}; only pooling over an LSTM's outputs is imported")
-        if self._scale is not None and kind != "mean":
-            what = f"layer {self._normalization!r} is a BatchNormalization before a maximum"
-            raise DataError(f"{what}, which is not imported")
+            raise layer.refused("follows no LSTM; only pooling over its outputs is imported")
+        if self._waiting is not None and kind != "mean":
+            raise layer.refused("is a maximum behind a BatchNormalization, which is not imported")
+        self._turned = bool(layer.get("turned"))
         self._layers.append(Pooling(layer.name, kind))
 
-    def _add_meanandmax(self, layer: LayerConfig) -> None:
-        self._pool(layer, "mean+max")
-        self._turned = bool(layer.get("turned"))
-
     def _add_dense(self, layer: LayerConfig) -> None:
-        if not self._is_vector():
-            if self._layers and isinstance(self._layers[-1], LSTM):
-                what = f"layer {layer.name!r} (Dense) reads every step of an LSTM"
-                raise DataError(f"{what}; only a pooling over the steps is imported before it")
-            raise DataError(f"layer {layer.name!r} (Dense) stands before any LSTM")
-        arrays = self._weights(layer)
-        if len(arrays) not in (1, 2) or arrays[0].ndim != 2:
-            raise DataError(f"layer {layer.name!r} has {len(arrays)} weights; save the model again")
-        w = arrays[0]
-        b = arrays[1] if len(arrays) == 2 else np.zeros(w.shape[1], np.float32)
+        if not self._layers or not isinstance(self._layers[-1], (Pooling, Dense)):
+            raise layer.refused("reads every step; only a pooling over the steps is imported")
+        w, *biases = self._arrays(layer, 1, 2)
         if self._turned:
-            half = len(w) // 2
-            w = np.concatenate([w[half:], w[:half]])
+            w = np.concatenate(np.split(w, 2)[::-1])
             self._turned = False
-        if self._scale is not None:
-            factors, shifts = self._take_scale(len(w), layer.name)
-            b = b + shifts @ w
-            w = w * factors[:, None]
-        self._layers.append(Dense(layer.name, w, b, "linear"))
-        self._activate(layer, layer.get("activation", "linear"))
+        b = biases[0] if biases else np.zeros(w.shape[1], np.float32)
+        self._layers.append(self._with_waiting(Dense(layer.name, w, b, "linear")))
+        self._add_activation(layer)
 
     def _add_activation(self, layer: LayerConfig) -> None:
+        """Give the last dense layer its activation."""
         last = self._layers[-1] if self._layers else None
         if not isinstance(last, Dense) or last.activation != "linear":
-            raise DataError(f"layer {layer.name!r} (Activation) does not follow a Dense layer")
-        if self._scale is not None:
-            what = f"layer {layer.name!r} (Activation) follows a BatchNormalization"
-            self._fold_back(last, what)
-        self._activate(layer, layer.get("activation"))
-
-    def _add_relu(self, layer: LayerConfig) -> None:
-        self._add_activation(replace(layer, config={"activation": "relu"}))
-
-    def _add_softmax(self, layer: LayerConfig) -> None:
-        self._add_activation(replace(layer, config={"activation": "softmax"}))
-
-    def _fold_back(self, last: Dense, what: str) -> None:
-        """Fold the waiting BatchNormalization into the dense layer before it."""
-        factors, shifts = self._take_scale(len(last.b), what)
-        w = last.w * factors
-        self._layers[-1] = replace(last, w=w, b=last.b * factors + shifts)
-
-    def _activate(self, layer: LayerConfig, activation: Any) -> None:
-        """Give the last dense layer its activation."""
-        last = self._layers[-1]
-        assert isinstance(last, Dense)
-        name = _name_of(activation) or "linear"
+            raise layer.refused("does not follow a Dense layer without an activation")
+        name = _name_of(layer.get("activation")) or layer.kind.lower()
+        if layer.kind == "Dense" and name == "dense":
+            return
         if name == "softmax":
             self._layers.append(Head(layer.name, "softmax"))
-            return
-        if name not in ACTIVATIONS:
-            what = f"layer {layer.name!r} has activation {name!r:.40}"
+        elif name in ACTIVATIONS:
+            chosen: Activation = name  # type: ignore[assignment]
+            self._layers[-1] = replace(last, activation=chosen)
+        else:
             known = ", ".join(ACTIVATIONS)
-            raise DataError(f"{what}, which is not imported; known are {known} and softmax")
-        chosen: Activation = name  # type: ignore[assignment]
-        self._layers[-1] = replace(last, activation=chosen)
+            raise layer.refused(f"has activation {name!r:.40}; known are {known} and softmax")
 
-    def _add_batchnormalization(self, layer: LayerConfig) -> None:
-        arrays = list(self._weights(layer))
-        width = len(arrays[-1]) if arrays else 0
-        scale = np.ones(width, np.float64)
-        center = np.zeros(width, np.float64)
-        if layer.get("scale", True) and arrays:
-            scale = arrays.pop(0).astype(np.float64)
-        if layer.get("center", True) and arrays:
-            center = arrays.pop(0).astype(np.float64)
-        if len(arrays) != 2 or not self._layers:
-            raise DataError(f"layer {layer.name!r} has other weights than a BatchNormalization")
-        mean, variance = arrays
+    def _add_normalization(self, layer: LayerConfig) -> None:
+        """Fold a BatchNormalization into the layer before it, or let the next one take it in."""
+        kept = [bool(layer.get(key, True)) for key in ("scale", "center")]
+        arrays = [array.astype(np.float64) for array in self._arrays(layer, 2 + sum(kept))]
+        mean, variance = arrays[-2:]
         epsilon = float(layer.get("epsilon", _DEFAULT_EPSILON))
-        factors = scale / np.sqrt(variance.astype(np.float64) + epsilon)
-        shifts = center - factors * mean
-        if self._scale is not None:
-            before, shift_before = self._scale
-            factors, shifts = factors * before, factors * shift_before + shifts
-        last = self._layers[-1]
-        if isinstance(last, Embedding):
-            weights = last.weights * factors + shifts
-            self._layers[-1] = replace(last, weights=weights.astype(np.float32))
-            return
-        self._scale = factors.astype(np.float32), shifts.astype(np.float32)
-        self._normalization = layer.name
+        factors = (arrays[0] if kept[0] else 1) / np.sqrt(variance + epsilon)
+        shifts = (arrays[kept[0]] if kept[1] else 0) - factors * mean
+        pair = factors.astype(np.float32), shifts.astype(np.float32)
+        last = self._layers[-1] if self._layers else None
+        if self._waiting is not None:
+            raise layer.refused("follows another BatchNormalization, which is not imported")
+        if isinstance(last, Embedding) or (isinstance(last, Dense) and last.activation == "linear"):
+            self._layers[-1] = normalized(last, *pair)
+        else:
+            self._waiting = pair
 
-    def _take_scale(self, width: int, name: str) -> tuple[Array, Array]:
-        assert self._scale is not None
-        factors, shifts = self._scale
-        self._scale = None
-        if len(factors) != width:
-            raise DataError(f"layer {name!r} does not fit the BatchNormalization before it")
-        return factors, shifts
+    def _with_waiting(self, layer: Reads) -> Reads:
+        """Return a layer that takes in the BatchNormalization before it."""
+        pair = self._waiting
+        self._waiting = None
+        return layer if pair is None else with_normalized_inputs(layer, *pair)
 
-    def _is_vector(self) -> bool:
-        """Whether the layer that was added last gives one vector for a text."""
-        return bool(self._layers) and isinstance(self._layers[-1], (Pooling, Dense))
-
-    def _arrays(self, layer: LayerConfig, count: int) -> Sequence[Array]:
+    def _arrays(self, layer: LayerConfig, *counts: int) -> Sequence[Array]:
+        """Return a layer's weights. counts: how many there may be."""
         arrays = self._weights(layer)
         if not arrays:
-            what = f"layer {layer.name!r} ({layer.kind}) has no weights"
-            raise DataError(f"{what}; the model was saved before it was trained")
-        if len(arrays) != count:
-            what = f"layer {layer.name!r} ({layer.kind}) has {len(arrays)} weights"
-            raise DataError(f"{what}, where {count} are expected; save the model again")
+            raise layer.refused("has no weights; the model was saved before it was trained")
+        if len(arrays) not in counts:
+            raise layer.refused(f"has {len(arrays)} weights; save the model again")
         return arrays
 
 
-# Classes with a method of _Builder.
-_METHODS = {
-    "Embedding",
-    "LSTM",
-    "Bidirectional",
-    "Dense",
-    "Activation",
-    "ReLU",
-    "Softmax",
-    "BatchNormalization",
-    "MeanAndMax",
-}
-
-
-def _lstm_weights(arrays: Sequence[Array], name: str) -> tuple[Array, Array, Array]:
+def _lstm_weights(arrays: Sequence[Array]) -> tuple[Array, Array, Array]:
     """Return one direction's w [4H, I], r [4H, H] and b [4H] of Keras's 2, 3 or 12 arrays."""
     order = _FROM_IFCO
-    if (
-        len(arrays) == 12
-    ):  # Keras 1: w, r and b of each gate, in the order input, cell, forget, output
+    if len(arrays) == 12:  # Keras 1: three of each gate, in the order input, cell, forget, output
         order = _FROM_ICFO
-        if any(array.ndim != 2 for array in (*arrays[0::3], *arrays[1::3])):
-            raise DataError(f"layer {name!r} has weights of another shape than an LSTM's")
-        kernel = np.concatenate(arrays[0::3], axis=1)
-        recurrent = np.concatenate(arrays[1::3], axis=1)
-        bias = np.concatenate(arrays[2::3])
-    else:
-        kernel, recurrent = arrays[:2]
-        bias = arrays[2] if len(arrays) == 3 else np.zeros(kernel.shape[-1], np.float32)
-    if kernel.ndim != 2 or recurrent.ndim != 2 or len(bias) != kernel.shape[1] or len(bias) % 4:
-        raise DataError(f"layer {name!r} has weights of another shape than an LSTM's")
+        arrays = [np.concatenate(arrays[part::3], axis=-1) for part in range(3)]
+    kernel, recurrent, *biases = arrays
+    bias = biases[0] if biases else np.zeros(kernel.shape[1], np.float32)
     turned = (kernel.T, recurrent.T, bias)
     w, r, b = (np.concatenate([np.split(a, 4)[gate] for gate in order]) for a in turned)
     return w, r, b
@@ -610,10 +518,6 @@ def _lstm_weights(arrays: Sequence[Array], name: str) -> tuple[Array, Array, Arr
 def _name_of(value: Any) -> Any:
     """Return the name of an activation, which Keras writes in several ways; other values as they
     are."""
-    if isinstance(value, dict):
-        value = (
-            value.get("config")
-            if value.get("class_name") == "function"
-            else value.get("class_name")
-        )
-    return value
+    if not isinstance(value, dict):
+        return value
+    return value.get("config" if value.get("class_name") == "function" else "class_name")

@@ -108,6 +108,7 @@ class Head:
 
 Layer: TypeAlias = Embedding | LSTM | Pooling | Dense | Head
 _Kind = TypeVar("_Kind", Embedding, LSTM, Pooling, Dense, Head)
+Reads = TypeVar("Reads", LSTM, Dense)
 
 
 @dataclass(frozen=True)
@@ -205,6 +206,20 @@ class ImportedModel:
 def arrays_of(layer: Layer) -> list[Array]:
     """Return a layer's weights."""
     return [value for value in vars(layer).values() if isinstance(value, np.ndarray)]
+
+
+def normalized(layer: Embedding | Dense, factors: Array, shifts: Array) -> Embedding | Dense:
+    """Return a layer whose outputs are multiplied by factors, and shifted."""
+    if isinstance(layer, Embedding):
+        return replace(layer, weights=layer.weights * factors + shifts)
+    return replace(layer, w=layer.w * factors, b=layer.b * factors + shifts)
+
+
+def with_normalized_inputs(layer: Reads, factors: Array, shifts: Array) -> Reads:
+    """Return a layer that multiplies its inputs by factors, and shifts them."""
+    if isinstance(layer, LSTM):
+        return replace(layer, w=layer.w * factors, b=layer.b + layer.w @ shifts)
+    return replace(layer, w=layer.w * factors[:, None], b=layer.b + shifts @ layer.w)
 
 
 def pooled_dim(lstm: LSTM, kind: PoolingKind) -> int:

@@ -31,6 +31,7 @@ from edge_lstm_export.importing.model import (
     Reading,
     check_size,
     pooled_dim,
+    with_normalized_inputs,
 )
 
 _LSTM_WEIGHT = re.compile(
@@ -275,13 +276,12 @@ def _dense(
         if "running_mean" in part:
             waiting = _normalization(part)
             continue
-        weight = part["weight"]
-        bias = part.get("bias", np.zeros(len(weight), np.float32))
+        bias = part.get("bias", np.zeros(len(part["weight"]), np.float32))
+        dense = Dense(prefix, part["weight"].T, bias, "linear")
         if waiting is not None:
-            bias = bias + weight @ waiting[1]
-            weight = weight * waiting[0]
+            dense = with_normalized_inputs(dense, *waiting)
             waiting = None
-        layers.append(Dense(prefix, weight.T, bias, "linear"))
+        layers.append(dense)
     if not layers or waiting is not None:
         raise DataError("the model does not end with a dense layer; only classifiers are imported")
     if len(layers) > 1 and options.activation is None:
