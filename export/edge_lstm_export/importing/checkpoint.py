@@ -97,9 +97,9 @@ def obstacles(imported: Imported) -> Iterator[str]:
 def steps_of_padding(imported: Imported) -> str | None:
     """Return a line about the padding that the model file runs for each text, and how to save it;
     None if it runs none."""
-    if not imported.model.reading.reads_padding or _has_table(imported.model):
-        return None
     length = imported.model.reading.length
+    if length is None or _padding(imported.model) == "none":
+        return None
     return (
         f"the network reads its padding, so each text takes {length:,} steps; one that is trained "
         "anew with a mask, or with 'edge-lstm train', takes as many as it has words"
