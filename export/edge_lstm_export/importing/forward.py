@@ -151,6 +151,7 @@ def _pool(model: ImportedModel, outputs: Array, ends: Array, is_step: Array) -> 
     if model.reading.masked:
         # Keras's maximum knows no mask: it sees what stands at the masked steps as well.
         largest = outputs.max(axis=1)
+    largest = np.where(steps.any(axis=1), largest, 0)  # as the mean of a text without any step
     values = {"mean": [mean], "max": [largest], "mean+max": [mean, largest]}[kind]
     return np.concatenate(values, axis=1).astype(outputs.dtype)
 
