@@ -21,6 +21,10 @@ from commands import command
 from edge_lstm_export import importing
 from edge_lstm_export.importing import Options, forward, inert_pickle, words
 from edge_lstm_export.importing import keras as keras_files
+from edge_lstm_export.importing.checkpoint import checkpoint_of, steps_of_padding
+from edge_lstm_export.onnx.export import export
+from edge_lstm_export.train.checkpoint import load_checkpoint
+from edge_lstm_export.train.loop import predict_probabilities
 from safetensors.torch import save_file
 from torch import nn
 
@@ -751,3 +755,70 @@ def test_wrong_options_get_one_line_and_nothing_is_written(
     done = command("import", "m.h5", "--words", "imdb.json", "-o", "out.safetensors", *options)
     assert reason in done.error
     assert not Path("out.safetensors").exists()
+
+
+# --- The whole way --------------------------------------------------------------------------------
+
+TEXTS = ["", "w1", "w1 w2 w3 zz w4 w44", "zz", " ".join(f"w{i}" for i in range(5, 22))]
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("side", ["front", "behind"])
+@pytest.mark.parametrize("name", [case for case in CASES if case != "masked maximum"])
+def test_a_model_file_gives_the_answers_of_the_imported_network(
+    keras: Any, tmp_path: Path, name: str, side: str
+) -> None:
+    model = keras.Sequential([keras.Input((LENGTH,)), *layers_of(keras, name)])
+    labels = tuple("abcd"[: max(2, model.output_shape[-1])])
+    options = Options(padding=side, labels=labels)
+    found = importing.from_keras(with_random_weights(model), INDEX, options)
+    wanted = forward.probabilities(found.model, found.rows(TEXTS))
+    if wanted.shape[1] == 1:
+        wanted = np.hstack([1 - wanted, wanted])
+    importing.save(found, tmp_path / "m.safetensors")
+    checkpoint = load_checkpoint(tmp_path / "m.safetensors")
+    for quantize, tolerance in ((None, TOLERANCE), ("int8", 0.02)):
+        (tmp_path / "m.onnx").write_bytes(export(checkpoint, quantize=quantize).data)
+        answers = FileClassifier.load(tmp_path / "m.onnx").predict(TEXTS)
+        given = [[answer.probabilities[label] for label in labels] for answer in answers]
+        assert np.abs(np.array(given) - wanted).max() <= tolerance, quantize
+
+
+def test_padding_in_front_costs_no_step_if_a_table_can_hold_its_states(keras: Any) -> None:
+    for name, side, table in (
+        ("one LSTM", "front", True),
+        ("one LSTM", "behind", False),
+        ("masked", "front", False),
+        ("normalized mean", "front", False),
+    ):
+        model = keras.Sequential([keras.Input((LENGTH,)), *layers_of(keras, name)])
+        options = Options(padding=side, labels=("a", "b"))
+        found = importing.from_keras(with_random_weights(model), INDEX, options)
+        checkpoint = checkpoint_of(found)
+        assert (checkpoint.network.lstms[0].h is not None) == table, name
+        runs = {"front": "front", "behind": "behind"}[side] if name != "masked" else "none"
+        assert checkpoint.network.config.padding == ("none" if table else runs), name
+        assert (steps_of_padding(found) is not None) == (
+            checkpoint.network.config.padding != "none"
+        )
+
+
+def test_words_that_no_file_can_hold_are_read_as_unknown(keras: Any) -> None:
+    index = {"good": 1, "bad\r": 2, "so": 3, "": 4, "far": 9}
+    model = keras.Sequential([keras.Input((LENGTH,)), *layers_of(keras, "one LSTM")])
+    found = importing.from_keras(model, index, Options(padding="front", labels=("a", "b")))
+    tokenizer = checkpoint_of(found).tokenizer
+    assert tokenizer.encode_text("good\u3000so far bad").ids == [1, 3, 5]
+    assert tokenizer.encode_text("bad\r so").ids == [3]
+
+
+def test_two_labels_of_a_softmax_become_one_probability(keras: Any) -> None:
+    make = keras.layers
+    layers = [make.Embedding(IDS, 8), make.LSTM(6), make.Dense(2, activation="softmax")]
+    model = with_random_weights(keras.Sequential([keras.Input((LENGTH,)), *layers]))
+    found = importing.from_keras(model, INDEX, Options(padding="front", labels=("a", "b")))
+    checkpoint = checkpoint_of(found)
+    assert checkpoint.network.config.logits == 1
+    rows = [row for row in ROWS if row]
+    given = predict_probabilities(checkpoint.network, [row[-LENGTH:] for row in rows])
+    assert np.abs(given - forward.probabilities(found.model, rows)).max() <= TOLERANCE

@@ -16,8 +16,8 @@ from edge_lstm.cli.options import (
 from edge_lstm_export.cli.options import option
 
 if TYPE_CHECKING:
-    from edge_lstm_export.importing import Imported
     from edge_lstm_export.importing.accuracy import Accuracy
+    from edge_lstm_export.importing.reading import Imported
 
 _TEXTS, _NETWORK = "Texts", "Network"  # headings of options
 _MODEL = "A .h5 or .keras file of Keras, or weights of PyTorch (.pt, .pth, .safetensors)."
@@ -86,10 +86,8 @@ def command(
     check_outputs([output], [model, words, data], parents=True)
     with Display(quiet=True) as display:
         from edge_lstm.evaluation.sources import load_labelled
-        from edge_lstm_export.importing import Options, read
+        from edge_lstm_export.importing import Options, read, save
         from edge_lstm_export.importing.accuracy import accuracy_on
-        from edge_lstm_export.importing.checkpoint import checkpoint_of
-        from edge_lstm_export.train.checkpoint import save_checkpoint
 
         options = Options(
             labels=None if labels is None else tuple(labels.split(",")),
@@ -119,8 +117,7 @@ def command(
             )
             accuracy = accuracy_on(imported, labelled)
         if not dry_run:
-            checkpoint = checkpoint_of(imported)
-            save_checkpoint(checkpoint, output or Path())
+            save(imported, output or Path())
     _print_found(imported, accuracy)
     if not dry_run:
         print(f"{output}: a checkpoint; 'edge-lstm export' makes a model file of it")

@@ -9,8 +9,8 @@ import numpy as np
 
 from edge_lstm.errors import DataError
 from edge_lstm.tables.labelled import LabelledTexts
-from edge_lstm_export.importing import Imported
 from edge_lstm_export.importing.forward import probabilities
+from edge_lstm_export.importing.reading import Imported
 
 # Points above the share of the largest label below which something is wrong with the texts.
 NEAR_CHANCE = 0.05

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -19,11 +20,11 @@ from edge_lstm.text import (
     TextRule,
     Tokenizer,
 )
-from edge_lstm_export.importing import Imported
 from edge_lstm_export.importing.forward import cut_to, logits, padding_states
 from edge_lstm_export.importing.model import LSTM, Array, Dense, ImportedModel
+from edge_lstm_export.importing.reading import Imported
 from edge_lstm_export.options import NetworkConfig
-from edge_lstm_export.train.checkpoint import Checkpoint
+from edge_lstm_export.train.checkpoint import Checkpoint, save_checkpoint
 from edge_lstm_export.train.examples import Examples
 from edge_lstm_export.train.loop import predict_logits
 from edge_lstm_export.train.network import Network, lstm_name
@@ -76,6 +77,11 @@ def checkpoint_of(imported: Imported) -> Checkpoint:
     checkpoint = Checkpoint(network.eval(), tokenizer, labels, training, plan)
     _check_parity(imported, vocabulary, checkpoint)
     return checkpoint
+
+
+def save(imported: Imported, path: str | Path) -> None:
+    """Write the checkpoint of a network. Raises DataError, CheckError, OutputError."""
+    save_checkpoint(checkpoint_of(imported), Path(path))
 
 
 def obstacles(imported: Imported) -> Iterator[str]:

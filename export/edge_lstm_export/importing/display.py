@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from edge_lstm_export.importing import Imported
 from edge_lstm_export.importing.model import (
     LSTM,
     Dense,
@@ -13,6 +12,7 @@ from edge_lstm_export.importing.model import (
     Layer,
     Pooling,
 )
+from edge_lstm_export.importing.reading import Imported
 
 _STATES = {
     "last": "the last state",

@@ -407,7 +407,7 @@ class _Builder:
         self._append_lstm(layer, inner, 2)
 
     def _append_lstm(self, layer: LayerConfig, settings: LayerConfig, directions: int) -> None:
-        """Add an LSTM. settings: those of one direction."""
+        """Add an LSTM. settings: the configuration of one direction."""
         for key, usual in _LSTM_SETTINGS.items():
             value = settings.get(key, usual)
             if _name_of(value) != usual:
