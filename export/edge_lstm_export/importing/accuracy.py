@@ -25,14 +25,12 @@ THRESHOLD = 0.5  # of a label, if a text may have several
 @dataclass(frozen=True)
 class Accuracy:
     """texts: how many. correct: of them, all labels right. largest: share of the most frequent
-    label. unknown: share of the words that the tokenizer does not have. empty: texts without any
-    id."""
+    label. unknown: share of the words that the tokenizer does not have."""
 
     texts: int
     correct: int
     largest: float
     unknown: float
-    empty: int
 
     @property
     def accuracy(self) -> float:
@@ -69,7 +67,6 @@ def accuracy_on(imported: Imported, labelled: LabelledTexts) -> Accuracy:
         correct=correct,
         largest=max(counts) / len(rows),
         unknown=unknown / max(1, len(words)),
-        empty=sum(not row for row in rows),
     )
 
 

@@ -23,7 +23,6 @@ Padding = Literal["front", "behind", "none"]
 Truncation = Literal["front", "behind"]
 
 ACTIVATIONS = ("linear", "relu", "tanh", "sigmoid")
-POOLINGS = ("last", "end", "mean", "max", "mean+max")
 
 # The steepness of the hard sigmoid: Keras 1 and 2, then Keras 3.
 HARD_SIGMOID_OF_KERAS_2 = 0.2
@@ -186,14 +185,6 @@ class ImportedModel:
     def with_reading(self, **changes: Any) -> ImportedModel:
         """Return the model with other values of its :class:`Reading`."""
         return replace(self, reading=replace(self.reading, **changes))
-
-    def with_pooling(self, kind: PoolingKind) -> ImportedModel:
-        """Return the model with another pooling. DataError if the dense layers do not fit it."""
-        layers = tuple(
-            replace(layer, kind=kind) if isinstance(layer, Pooling) else layer
-            for layer in self.layers
-        )
-        return replace(self, layers=layers)
 
     def with_answer(self, answer: Answer) -> ImportedModel:
         """Return the model with another function of the logits."""
