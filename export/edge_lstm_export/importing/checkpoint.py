@@ -30,7 +30,6 @@ from edge_lstm_export.train.loop import predict_logits
 from edge_lstm_export.train.network import Network, lstm_name
 
 _TO_IFGO = (0, 2, 3, 1)  # input, output, forget, cell → PyTorch's order of the gates
-_LONG = 100  # steps from which pooling by blocks saves time
 SETTLED = 1e-7  # tolerance: a state after padding that moves by less is the last one
 PARITY_TOLERANCE = 1e-5  # of a logit, relative to the largest one, between PyTorch and NumPy
 TRIED = 16  # random texts on which both are compared
@@ -73,8 +72,7 @@ def checkpoint_of(imported: Imported) -> Checkpoint:
         },
         "cross_validated": False,
     }
-    plan = {"kind": "long" if length >= _LONG else "short"}
-    checkpoint = Checkpoint(network.eval(), tokenizer, labels, training, plan)
+    checkpoint = Checkpoint(network.eval(), tokenizer, labels, training)
     _check_parity(imported, vocabulary, checkpoint)
     return checkpoint
 
