@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from commands import command
@@ -801,6 +802,23 @@ def test_padding_in_front_costs_no_step_if_a_table_can_hold_its_states(keras: An
         assert (steps_of_padding(found) is not None) == (
             checkpoint.network.config.padding != "none"
         )
+
+
+def test_an_int8_file_has_the_first_states_until_they_move_less_than_it_rounds(keras: Any) -> None:
+    make = keras.layers
+    layers = [make.Embedding(IDS, 8), make.LSTM(6), make.Dense(1, activation="sigmoid")]
+    model = with_random_weights(keras.Sequential([keras.Input((200,)), *layers]))
+    found = importing.from_keras(model, INDEX, Options(padding="front", labels=("a", "b")))
+    checkpoint = checkpoint_of(found)
+    sizes = []
+    for quantize in (None, "int8"):
+        data = export(checkpoint, quantize=quantize).data
+        (table,) = [t for t in onnx.load_from_string(data).graph.initializer if t.name == "lstm0_c"]
+        sizes.append(table.dims[1])
+    assert 2 < sizes[1] < sizes[0] < 201
+    _, c = forward.padding_states(found.model)[0]
+    assert np.abs(c[sizes[0] - 1 :] - c[-1]).max() <= 1e-7
+    assert np.abs(c[sizes[1] - 1 :] - c[-1]).max() <= 1e-3
 
 
 def test_words_that_no_file_can_hold_are_read_as_unknown(keras: Any) -> None:
