@@ -741,6 +741,8 @@ def test_accuracy_on_labelled_texts_is_that_of_the_network_and_low_accuracy_is_e
         ((), "--labels"),
         (("--labels", "a"), "2 labels"),
         (("--labels", "a,a"), "2 labels"),
+        (("--labels", "a,"), "blank"),
+        (("--labels", "a,b\nc"), "control character"),
         (("--labels", "a,b", "--length", "5"), "leave --length out"),
         (("--labels", "a,b", "--state", "last"), "leave --state out"),
         (("--labels", "a,b", "--lower"), "leave --lower"),

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from edge_lstm.errors import DataError
+from edge_lstm.errors import DataError, first_line
+from edge_lstm.model_checks import labels_from, thresholds_from
 from edge_lstm_export.importing import keras, pytorch, words
 from edge_lstm_export.importing.files import kind_of
 from edge_lstm_export.importing.model import (
@@ -185,5 +186,14 @@ def _finished(model: ImportedModel, rule: TextRule, options: Options) -> Importe
     if options.labels is None:
         missing.append(f"the model does not name its {count} labels; give --labels")
     elif len(options.labels) != count or len(set(options.labels)) != count:
-        raise DataError(f"the model has {count} labels; give --labels with so many different names")
+        raise DataError(f"the model has {count} labels; give --labels with {count} different names")
+    elif not all(label.strip() for label in options.labels):
+        raise DataError("a label of --labels is blank; give it a name")
+    else:
+        try:
+            labels_from(list(options.labels))
+            if model.head.answer == "sigmoid" and model.logits > 1:
+                thresholds_from({"thresholds": [0.5] * count}, options.labels)
+        except ValueError as error:
+            raise DataError(f"--labels: {first_line(error)}; give other names") from None
     return Imported(model, rule, options.labels, tuple(missing))
