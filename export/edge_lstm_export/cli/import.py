@@ -103,7 +103,6 @@ def command(
             lower=lower,
             filters=filters,
         )
-        display.say(f"reading {model}")
         imported = read(model, words, options)
         accuracy = None
         if data is not None:
