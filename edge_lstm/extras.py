@@ -11,6 +11,7 @@ from edge_lstm.errors import MissingPackageError
 # Extra of pyproject.toml → the import packages that it brings.
 EXTRAS = {
     "train": ("torch", "onnx", "safetensors", "sklearn", "scipy", "threadpoolctl"),
+    "import": ("h5py",),
     "transformers": ("transformers",),
     "native": ("edge_lstm_native",),
     "report": ("matplotlib",),

@@ -49,6 +49,7 @@ COMMANDS = {
         "Try every step on example tickets, in a minute.", WORKSTATION, 1500
     ),
     "train": CommandEntry("Train a classifier from labelled text.", WORKSTATION, 1500),
+    "import": CommandEntry("Make a checkpoint of an LSTM of Keras or PyTorch.", WORKSTATION, 1500),
     "export": CommandEntry("Turn a checkpoint into one ONNX model file.", WORKSTATION, 800),
     "evaluate": CommandEntry("Measure accuracy on labelled data, models side by side."),
     "predict": CommandEntry("Classify texts given as arguments or lines of standard input."),

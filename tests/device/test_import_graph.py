@@ -35,7 +35,7 @@ DEVICE_FLOORS = (
 )
 WORKSTATION_FLOORS = (
     "cli",
-    "estimator suggest train.run",
+    "estimator suggest train.run importing",
     """onnx train.train train.components train.training_data train.rows train.provenance
     train.planning train.duration train.teachers.load""",
     "train.plan train.sizes train.stats",

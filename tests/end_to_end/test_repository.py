@@ -65,6 +65,7 @@ def test_the_workflow_tests_every_python_that_the_package_is_said_to_run_on() ->
         ("train/", "export/edge_lstm_export/train"),
         ("train/sources/", "export/edge_lstm_export/train/sources"),
         ("train/teachers/", "export/edge_lstm_export/train/teachers"),
+        ("importing/", "export/edge_lstm_export/importing"),
         ("graph/` `onnx/", "export/edge_lstm_export/graph export/edge_lstm_export/onnx"),
         ("export/sentiment/", "export/sentiment"),
     ],

@@ -40,6 +40,9 @@ LARGEST_PRODUCT = LARGEST_4_BITS * LARGEST_FACTOR
 NARROWEST = 4  # columns; a factor for each row of fewer would be half of the row
 REDUCED = 64  # largest int8 value of an LSTM's weight, see above
 SENTINELS = 2
+# An int8 file rounds outputs to steps of 2 / 255: first states that are nearer to each other than
+# this are the same to it.
+SETTLED = 1e-3
 # Sigmoid and tanh of it are 1 to the last bit of float32.
 SATURATED = 20.0
 # Gates (input, output, forget, cell) of the two sentinel units, whose h runs to +1 and to -1.
@@ -92,7 +95,7 @@ def with_sentinels(weights: GraphWeights, layers: Sequence[Layer]) -> GraphWeigh
     these are zeros. The first LSTM has inputs for the sentinels of the embedding."""
     lstms = []
     blocks = 1  # of the values that the next layer reads
-    for layer, lstm in zip(lstms_of(layers), weights.lstms):
+    for layer, lstm in zip(lstms_of(layers), _until_settled(weights.lstms)):
         if lstm.h is None and len(weights.lstms) > 1:
             # A layer that reads another one's outputs needs their whole range from the first step
             # on.
@@ -108,6 +111,21 @@ def with_sentinels(weights: GraphWeights, layers: Sequence[Layer]) -> GraphWeigh
         padded = _pad_blocks(first[:pooled], blocks, axis=0)
         dense[0] = replace(dense[0], w=np.concatenate([padded, first[pooled:]]))
     return replace(weights, lstms=lstms, dense=dense[:-1], head=dense[-1])
+
+
+def _until_settled(lstms: Sequence[LstmWeights]) -> list[LstmWeights]:
+    """Return the LSTMs with tables of first states up to the row from which none of them moves."""
+    tables = [table for lstm in lstms for table in (lstm.h, lstm.c) if table is not None]
+    if not tables:
+        return list(lstms)
+    moves = [np.abs(table - table[:, -1:]).max(axis=(0, 2)) for table in tables]
+    rows = int((np.max(moves, axis=0) > SETTLED).nonzero()[0].max(initial=-1)) + 2
+    return [
+        lstm
+        if lstm.h is None or lstm.c is None
+        else replace(lstm, h=lstm.h[:, :rows], c=lstm.c[:, :rows])
+        for lstm in lstms
+    ]
 
 
 def _with_sentinel_units(lstm: LstmWeights) -> LstmWeights:

@@ -120,9 +120,12 @@ def export(
     tried = rows
     if labelled is not None:
         tried = rows + [texts[i] for i in spread([len(text) for text in texts], MOST_TRIED)]
-    int8, headroom, closings = _with_room(checkpoint, length, tried)
-    if not checkpoint.plan:
-        # A network that was trained elsewhere, without the rounding in mind.
+    # A network without a plan was trained elsewhere, without the rounding in mind. Only labelled
+    # texts tell whether it bears 4 bits.
+    is_planned = bool(checkpoint.plan)
+    packs = is_planned or labelled is not None
+    int8, headroom, closings = _with_room(checkpoint, length, tried, packs=packs)
+    if packs and not is_planned:
         packed = int8.classifier.probabilities_of(texts)
         changed = gates.compare(int8.classifier, answers, packed, None, max_drop).changed
         if changed > gates.MOST_OTHER_LABELS * len(texts):

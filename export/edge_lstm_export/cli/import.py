@@ -1,0 +1,147 @@
+"""``edge-lstm import``: an LSTM that Keras or PyTorch trained → a checkpoint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from edge_lstm.cli.options import (
+    LabelColumnsOption,
+    LabelSeparatorOption,
+    check_outputs,
+    column_names,
+)
+from edge_lstm_export.cli.options import option
+
+if TYPE_CHECKING:
+    from edge_lstm_export.importing.accuracy import Accuracy
+    from edge_lstm_export.importing.reading import Imported
+
+_TEXTS, _NETWORK = "Texts", "Network"  # headings of options
+_MODEL = "A .h5 or .keras file of Keras, or weights of PyTorch (.pt, .pth, .safetensors)."
+_WORDS = (
+    "Its tokenizer: Keras's as a pickle or JSON, word to id as JSON or a pickle, "
+    "imdb_word_index.json, or vocabulary.txt."
+)
+_LABELS = "Labels in the network's order, as neg,pos; one sigmoid is the probability of the second."
+_PADDING = "The side of a text that was filled up in training."
+_TRUNCATION = "The side of a long text that was cut off."
+_LENGTH = "Steps of the network's input."
+_MASKED = "The network passes over padding (PyTorch: packed sequences)."
+_STATE = "PyTorch: what is read of the LSTM: last, end, mean, max or mean+max."
+_ACTIVATION = "PyTorch: what follows a hidden dense layer: relu, tanh, sigmoid or linear."
+_LOGITS = "The last layer gives logits."
+_MULTI_LABEL = "Each label has a probability of its own."
+_NUM_WORDS = "Ids from this one on count as unknown words."
+_LOWER = "Of word to id: whether texts are put in lower case."
+_FILTERS = "Of word to id: characters at which words end, as well as white space."
+_DATA = "Labelled texts, to measure the imported network's accuracy."
+
+Side = Literal["front", "behind"]
+
+
+def command(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help=_MODEL)],
+    words: Annotated[Path | None, option("FILE", _WORDS, _TEXTS)] = None,
+    output: Annotated[
+        Path | None, option("FILE", "Checkpoint to write.", None, "--output", "-o")
+    ] = None,
+    labels: Annotated[str | None, option("NAMES", _LABELS, _NETWORK)] = None,
+    padding: Annotated[
+        Literal["front", "behind", "none"] | None, option("SIDE", _PADDING, _TEXTS)
+    ] = None,
+    truncation: Annotated[Side | None, option("SIDE", _TRUNCATION, _TEXTS)] = None,
+    length: Annotated[int | None, option("N", _LENGTH, _TEXTS, min=1, max=100_000)] = None,
+    masked: Annotated[bool | None, option(None, _MASKED, _TEXTS, "--masked")] = None,
+    num_words: Annotated[int | None, option("N", _NUM_WORDS, _TEXTS, min=1)] = None,
+    lower: Annotated[bool | None, option(None, _LOWER, _TEXTS, "--lower/--no-lower")] = None,
+    filters: Annotated[str | None, option("CHARACTERS", _FILTERS, _TEXTS)] = None,
+    state: Annotated[
+        Literal["last", "end", "mean", "max", "mean+max"] | None,
+        option("NAME", _STATE, _NETWORK),
+    ] = None,
+    activation: Annotated[
+        Literal["relu", "tanh", "sigmoid", "linear"] | None, option("NAME", _ACTIVATION, _NETWORK)
+    ] = None,
+    logits: Annotated[bool, option(None, _LOGITS, _NETWORK, "--logits")] = False,
+    multi_label: Annotated[bool, option(None, _MULTI_LABEL, _NETWORK, "--multi-label")] = False,
+    data: Annotated[str | None, option("SOURCE", _DATA)] = None,
+    label_separator: LabelSeparatorOption = None,
+    label_columns: LabelColumnsOption = None,
+    dry_run: Annotated[
+        bool, option(None, "Show what was found, and write nothing.", None, "--dry-run")
+    ] = False,
+) -> None:
+    """Make a checkpoint of an LSTM that Keras or PyTorch trained.
+
+    Files are read without TensorFlow and Keras, and nothing of them is run. Options give the facts
+    that no file holds; --dry-run shows the findings and the missing options.
+    """
+    from edge_lstm_export.cli.display import Display
+
+    if output is None and not dry_run:
+        raise typer.BadParameter("no output; give -o FILE.safetensors, or --dry-run")
+    check_outputs([output], [model, words, data], parents=True)
+    with Display(quiet=True) as display:
+        from edge_lstm.evaluation.sources import load_labelled
+        from edge_lstm.tables.labelled import LabelOptions
+        from edge_lstm_export.importing import Options, read, save
+        from edge_lstm_export.importing.accuracy import accuracy_on
+
+        options = Options(
+            labels=None if labels is None else tuple(labels.split(",")),
+            padding=padding,
+            truncation=truncation,
+            length=length,
+            masked=masked,
+            state=state,
+            activation=activation,
+            logits=logits,
+            multi_label=multi_label,
+            num_words=num_words,
+            lower=lower,
+            filters=filters,
+        )
+        imported = read(model, words, options)
+        accuracy = None
+        if data is not None:
+            imported.require_complete()
+            display.say(f"answering {data}")
+            reading = LabelOptions(
+                label_separator=label_separator,
+                label_columns=column_names(label_columns),
+                multi_label=multi_label or None,
+            )
+            accuracy = accuracy_on(imported, load_labelled(data, options=reading))
+        if not dry_run:
+            save(imported, output or Path())
+    _print_found(imported, accuracy)
+    if not dry_run:
+        print(f"{output}: a checkpoint; 'edge-lstm export' makes a model file of it")
+
+
+def _print_found(imported: Imported, accuracy: Accuracy | None) -> None:
+    """Print the findings, the accuracy, and the options that are missing."""
+    from edge_lstm.cli.notes import wrapped
+    from edge_lstm_export.cli.display import message
+    from edge_lstm_export.importing.accuracy import CAUSES
+    from edge_lstm_export.importing.checkpoint import obstacles, steps_of_padding
+    from edge_lstm_export.importing.display import rows_of
+
+    for name, value in rows_of(imported):
+        print(wrapped(value, name=name, indent=13))
+    if accuracy is not None:
+        share = f"{accuracy.accuracy:.2%} of {accuracy.texts:,} texts are right"
+        words = f"{accuracy.unknown:.1%} of their words are not in the tokenizer"
+        print(wrapped(f"{share}; {words}", name="accuracy", indent=13))
+        if accuracy.is_near_chance:
+            largest = f"{accuracy.largest:.2%} have the most frequent label"
+            message(f"note: {largest}: {CAUSES}")
+    for reason in imported.missing:
+        message(f"missing: {reason}")
+    for reason in obstacles(imported):
+        message(f"note: a model file cannot hold this network: {reason}")
+    if steps := steps_of_padding(imported):
+        message(f"note: {steps}")

@@ -1,0 +1,13 @@
+"""Networks that were trained elsewhere: Keras and PyTorch models with their tokenizers.
+
+>>> found = from_keras("model.h5", "tokenizer.pickle", Options(padding="front"))  # doctest: +SKIP
+>>> save(found, "model.safetensors")                                              # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from edge_lstm_export.importing.checkpoint import save
+from edge_lstm_export.importing.model import ImportedModel
+from edge_lstm_export.importing.reading import Imported, Options, from_keras, from_torch, read
+
+__all__ = ["Imported", "ImportedModel", "Options", "from_keras", "from_torch", "read", "save"]

@@ -1,0 +1,262 @@
+"""An imported network → a checkpoint, from which the model file is exported as any other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from edge_lstm import layers as file_layers
+from edge_lstm.errors import CheckError, DataError
+from edge_lstm.model_checks import MAX_IDS
+from edge_lstm.text import (
+    DEFAULT_LENGTH,
+    FIRST_WORD_ID,
+    NEVER_IN_ENTRIES,
+    START_ID,
+    TextRule,
+    Tokenizer,
+)
+from edge_lstm_export.importing.forward import cut_to, logits, padding_states
+from edge_lstm_export.importing.model import LSTM, Array, Dense, ImportedModel
+from edge_lstm_export.importing.reading import Imported
+from edge_lstm_export.options import NetworkConfig
+from edge_lstm_export.train.checkpoint import Checkpoint, save_checkpoint
+from edge_lstm_export.train.examples import Examples
+from edge_lstm_export.train.loop import predict_logits
+from edge_lstm_export.train.network import Network, lstm_name
+
+_TO_IFGO = (0, 2, 3, 1)  # input, output, forget, cell → PyTorch's order of the gates
+SETTLED = 1e-7  # tolerance: a state after padding that moves by less is the last one
+PARITY_TOLERANCE = 1e-5  # of a logit, relative to the largest one, between PyTorch and NumPy
+TRIED = 16  # random texts on which both are compared
+
+
+def checkpoint_of(imported: Imported) -> Checkpoint:
+    """Return the checkpoint of a network. Raises DataError if a model file cannot give its answers,
+    or an option is missing; CheckError if the checkpoint's network answers otherwise."""
+    imported.require_complete()
+    for reason in obstacles(imported):
+        raise DataError(f"a model file cannot hold this network: {reason}")
+    model = imported.model
+    labels = imported.labels or ()
+    vocabulary = _Vocabulary.of(imported)
+    length = model.reading.length or DEFAULT_LENGTH
+    tokenizer = Tokenizer(vocabulary.words, length, (), vocabulary.rule)
+    config = NetworkConfig(
+        num_words=tokenizer.num_ids,
+        embedding_dim=model.embedding.weights.shape[1],
+        layers=_layers(model),
+        padding=_padding(model),
+        labels=len(labels),
+        multi_label=model.head.answer == "sigmoid" and model.logits > 1,
+    )
+    network = Network(config, blank=True)
+    state = _state(model, vocabulary.rows)
+    if _has_table(model):
+        starts = _starts(model)
+        network.set_starts([(torch.from_numpy(h), torch.from_numpy(c)) for h, c in starts])
+        for k, (h, c) in enumerate(starts):
+            state |= {f"lstms.{k}.h": h, f"lstms.{k}.c": c}
+    tensors = {name: torch.from_numpy(np.ascontiguousarray(a)) for name, a in state.items()}
+    network.load_state_dict(tensors, assign=True)
+    training = {
+        "imported": {
+            "from": model.source,
+            "tokenizer": imported.rule.source,
+            "layers": [f"{type(layer).__name__} {layer.name}" for layer in model.layers],
+            "parameters": model.parameters,
+        },
+        "cross_validated": False,
+    }
+    checkpoint = Checkpoint(network.eval(), tokenizer, labels, training)
+    _check_parity(imported, vocabulary, checkpoint)
+    return checkpoint
+
+
+def save(imported: Imported, path: str | Path) -> None:
+    """Write the checkpoint of a network. Raises DataError, CheckError, OutputError."""
+    save_checkpoint(checkpoint_of(imported), Path(path))
+
+
+def obstacles(imported: Imported) -> Iterator[str]:
+    """Yield each reason for which a model file cannot hold a network."""
+    model = imported.model
+    reading = model.reading
+    kind = model.pooling.kind
+    directions = model.lstms[-1].directions
+    if kind == "end" and directions == 2:
+        yield "it reads the outputs at the last step, where its backward LSTM has read one token"
+    if reading.masked and "max" in kind and (reading.padding == "front" or directions == 2):
+        yield "its maximum over the steps sees masked ones; train it with padding behind the text"
+    if imported.rule.start_id not in (None, START_ID):
+        yield f"its texts start with id {imported.rule.start_id}"
+    if len(imported.rule.known) + FIRST_WORD_ID > MAX_IDS:
+        yield f"it has {len(imported.rule.known):,} words, and files have at most {MAX_IDS:,} ids"
+
+
+def steps_of_padding(imported: Imported) -> str | None:
+    """Return a line about the padding that the model file runs for each text, and how to save it;
+    None if it runs none."""
+    length = imported.model.reading.length
+    if length is None or _padding(imported.model) == "none":
+        return None
+    return (
+        f"the network reads its padding, so each text takes {length:,} steps; one that is trained "
+        "anew with a mask, or with 'edge-lstm train', takes as many as it has words"
+    )
+
+
+@dataclass(frozen=True)
+class _Vocabulary:
+    """The words of a model file.
+
+    words: in the order of their ids. rows: of the network's embedding, by the file's ids. rule: of
+    the file. new_ids: the network's id → the file's.
+    """
+
+    words: tuple[str, ...]
+    rows: list[int]
+    rule: TextRule
+    new_ids: dict[int, int]
+
+    @classmethod
+    def of(cls, imported: Imported) -> _Vocabulary:
+        """Make it of an imported network: padding gets id 0, the words the ids that follow."""
+        rule = imported.rule
+        reading = imported.model.reading
+        by_id = {i: word for word, i in rule.known.items()}
+        oov_id = rule.oov_id
+        if reading.masked:
+            # The network passes over words with the id of padding.
+            by_id.pop(reading.pad_id, None)
+            oov_id = None if oov_id == reading.pad_id else oov_id
+        first = 1
+        used = sorted({*by_id, *([] if oov_id is None else [oov_id])})
+        if rule.start_id is not None:
+            first = FIRST_WORD_ID
+            used = list(range(first, max(by_id, default=first - 1) + 1))
+        new_ids = {i: new for new, i in enumerate(used, first)}
+        rows = [reading.pad_id, *range(1, first), *used]
+        if rule.start_id is not None:
+            new_ids |= {i: i for i in range(1, first)}
+        file_rule = replace(
+            rule.splits,
+            start_id=rule.start_id,
+            oov_id=None if oov_id is None else new_ids[oov_id],
+            first_word_id=first,
+            keeps="last" if reading.truncation == "front" else "first",
+        )
+        words = tuple(_entry(by_id.get(i, ""), i) for i in used)
+        return cls(words, rows, file_rule, new_ids)
+
+
+def _entry(word: str, token_id: int) -> str:
+    """Return a word as a vocabulary has it. In the place of one that no vocabulary can hold stands
+    an entry that no text has, since a space ends words."""
+    is_text = word.encode("utf-8", "ignore").decode() == word
+    return word if word and is_text and not NEVER_IN_ENTRIES.search(word) else f" {token_id}"
+
+
+def _layers(model: ImportedModel) -> tuple[file_layers.Layer, ...]:
+    """Return the layers as a model file lists them."""
+    kind = "last" if model.pooling.kind == "end" else model.pooling.kind
+    layers: list[file_layers.Layer] = []
+    for lstm in model.lstms:
+        is_last = lstm is model.lstms[-1]
+        layers.append(
+            file_layers.Lstm(
+                lstm.hidden,
+                lstm.directions == 2,
+                kind if is_last else "steps",
+                floor=-1 if is_last and "max" in kind else 0,
+                hard_sigmoid=lstm.hard_sigmoid or None,
+            )
+        )
+    return (*layers, *(file_layers.Dense(len(d.b), d.activation) for d in model.dense[:-1]))
+
+
+def _padding(model: ImportedModel) -> file_layers.Padding:
+    """Return the padding that a model file runs for each text."""
+    reading = model.reading
+    if not reading.reads_padding or _has_table(model):
+        return "none"
+    return "front" if reading.padding == "front" else "behind"
+
+
+def _has_table(model: ImportedModel) -> bool:
+    """Whether the states after padding are the same for all texts, so that a table holds them."""
+    reading = model.reading
+    is_front = reading.reads_padding and reading.padding == "front"
+    one_way = all(lstm.directions == 1 for lstm in model.lstms)
+    return is_front and one_way and model.pooling.kind in ("last", "end")
+
+
+def _starts(model: ImportedModel) -> list[tuple[Array, Array]]:
+    """Return h and c of each LSTM after 0, 1, … steps of padding, float32 [1, S + 1, H] each, up to
+    the step from which none of them moves."""
+    states = padding_states(model)
+    moves = np.zeros(len(states[0][0]))
+    for values in (array for pair in states for array in pair):
+        moves = np.maximum(moves, np.abs(values - values[-1]).max(axis=1))
+    moving = np.flatnonzero(moves > SETTLED)
+    rows = int(moving[-1]) + 2 if len(moving) else 1
+    return [(h[None, :rows].astype("f"), c[None, :rows].astype("f")) for h, c in states]
+
+
+def _state(model: ImportedModel, rows: Sequence[int]) -> dict[str, Array]:
+    """Return the weights by PyTorch's names. rows: see :class:`_Vocabulary`."""
+    embedding = model.embedding.weights
+    last_row = np.zeros_like(embedding[:1])  # no id has it
+    state = {"embedding.weight": np.concatenate([embedding[list(rows)], last_row])}
+    for k, lstm in enumerate(model.lstms):
+        state |= _lstm_state(lstm, f"lstms.{k}")
+    for j, dense in enumerate(model.dense[:-1]):
+        state |= {f"dense.{j}.weight": dense.w.T, f"dense.{j}.bias": dense.b}
+    w, b = _head(model, model.dense[-1])
+    return state | {"head.weight": w.T, "head.bias": b}
+
+
+def _head(model: ImportedModel, dense: Dense) -> tuple[Array, Array]:
+    """Return the head's weights [inputs, logits] and biases. A softmax of two labels is the sigmoid
+    of the difference of their logits."""
+    if model.head.answer == "softmax" and model.logits == 2:
+        return dense.w[:, 1:] - dense.w[:, :1], dense.b[1:] - dense.b[:1]
+    return dense.w, dense.b
+
+
+def _lstm_state(lstm: LSTM, prefix: str) -> dict[str, Array]:
+    """Return an LSTM's weights by PyTorch's names."""
+    state = {}
+    for direction in range(lstm.directions):
+        place = f"{prefix}.{lstm_name(direction)}."
+        for name, array in (("weight_ih", lstm.w), ("weight_hh", lstm.r), ("bias_ih", lstm.b)):
+            gates = np.split(array[direction], 4)
+            state[f"{place}{name}_l0"] = np.concatenate([gates[gate] for gate in _TO_IFGO])
+        state[f"{place}bias_hh_l0"] = np.zeros_like(lstm.b[direction])
+    return state
+
+
+def _check_parity(imported: Imported, vocabulary: _Vocabulary, checkpoint: Checkpoint) -> None:
+    """Raise CheckError unless the checkpoint's network gives the logits of the imported one."""
+    model = imported.model
+    length = checkpoint.tokenizer.length
+    rng = np.random.default_rng(0)
+    ids = np.array(sorted(vocabulary.new_ids))
+    sizes = [*rng.integers(1, length + 1, size=TRIED), 1, length]
+    rows = [rng.choice(ids, size=size).tolist() if len(ids) else [] for size in sizes]
+    if model.reading.masked:
+        rows = [[i for i in row if i != model.reading.pad_id] or ids[-1:].tolist() for row in rows]
+    wanted = logits(model, rows)
+    if wanted.shape[1] != checkpoint.network.config.logits:
+        wanted = wanted[:, 1:] - wanted[:, :1]
+    new = [[vocabulary.new_ids[i] for i in cut_to(row, model.reading)] for row in rows]
+    examples = Examples.from_rows(new, np.zeros(wanted.shape, np.float32))
+    given = predict_logits(checkpoint.network, examples).numpy()
+    apart = float(np.abs(given - wanted).max() / max(1.0, np.abs(wanted).max()))
+    if not apart <= PARITY_TOLERANCE:
+        what = f"the checkpoint's logits are {apart:.1e} from the network's"
+        raise CheckError(f"{what}; no file was written: report this model")

@@ -1,0 +1,108 @@
+"""What kind a file is, by its first bytes: names of models are often wrong."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+from typing import Literal
+
+from edge_lstm.errors import DataError
+
+FileKind = Literal["hdf5", "keras zip", "torch", "torch before 1.6", "safetensors"]
+
+MOST_BYTES = 2**30  # of a file, and of all that a zip archive unpacks to
+MOST_CONFIG_BYTES = 2**24  # of a JSON configuration
+
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+_ZIP = b"PK\x03\x04"
+_PICKLE = b"\x80"
+_LFS = b"version https://git-lfs"
+_HEAD = 512  # bytes that are looked at
+# What people have instead of a model, by how it begins, and what to do about it.
+_OTHERS = {
+    _LFS: "a Git LFS pointer, not the model itself; fetch it with 'git lfs pull'",
+    b"\x08": "an ONNX or TensorFlow file; give the .h5 or .keras that it was made from",
+    b"\x1f\x8b": "compressed with gzip; unpack it",
+    b"\x93NUMPY": "a NumPy array; give the whole model",
+    b"<!DOCTYPE": "a web page; download the file itself",
+    b"<html": "a web page; download the file itself",
+}
+KINDS = "give a .h5, .keras, .pt, .pth or .safetensors file"
+
+
+def kind_of(path: Path) -> FileKind:
+    """Return the kind of a model's file. Raises DataError, with the reason, for all other files."""
+    head = first_bytes(path)
+    if head.startswith(_HDF5):
+        return "hdf5"
+    if head.startswith(_ZIP):
+        return _kind_of_zip(path)
+    if head.startswith(_PICKLE):
+        return "torch before 1.6"
+    header = int.from_bytes(head[:8], "little")
+    if head[8:9] == b"{" and 2 <= header < path.stat().st_size:
+        return "safetensors"
+    raise DataError(f"{path} is {_described(head)}")
+
+
+def first_bytes(path: Path) -> bytes:
+    """Return the first bytes of a file. Raises DataError if it cannot be read, or is too large."""
+    if path.is_dir():
+        raise DataError(f"{path} is a folder; save the model as one file: {KINDS}")
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            head = file.read(_HEAD)
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror or error}; give an existing file") from None
+    if not head:
+        raise DataError(f"{path} is empty; copy it again")
+    if size > MOST_BYTES:
+        raise DataError(f"{path} has {size:,} bytes; at most {MOST_BYTES:,} are read")
+    return head
+
+
+def refuse_pointer(path: Path, head: bytes) -> None:
+    """Raise DataError for a Git LFS pointer."""
+    if head.startswith(_LFS):
+        raise DataError(f"{path} is {_OTHERS[_LFS]}")
+
+
+def _kind_of_zip(path: Path) -> FileKind:
+    with open_zip(path) as archive:
+        names = archive.namelist()
+    if "config.json" in names and any(name.endswith(".weights.h5") for name in names):
+        return "keras zip"
+    if any(name.endswith("/data.pkl") or name == "data.pkl" for name in names):
+        if any(name.endswith("constants.pkl") for name in names):
+            how = "save its state_dict() instead"
+            raise DataError(f"{path} is a TorchScript program, which is not run; {how}")
+        return "torch"
+    raise DataError(f"{path} is a zip archive without a model; {KINDS}")
+
+
+def open_zip(path: Path) -> zipfile.ZipFile:
+    """Open a zip archive. Raises DataError if it is damaged, or unpacks to too much."""
+    try:
+        archive = zipfile.ZipFile(path)
+    except (zipfile.BadZipFile, ValueError, NotImplementedError, EOFError) as error:
+        raise DataError(f"{path} is cut short or damaged ({error}); copy it again") from None
+    size = sum(info.file_size for info in archive.infolist())
+    if size > MOST_BYTES:
+        archive.close()
+        raise DataError(f"{path} unpacks to {size:,} bytes; at most {MOST_BYTES:,} are read")
+    return archive
+
+
+def _described(head: bytes) -> str:
+    """Return what a file without a model is, and what to do."""
+    for start, what in _OTHERS.items():
+        if head.startswith(start):
+            return what
+    if head[4:8] == b"TFL3":
+        return "a TensorFlow Lite file; give the .h5 or .keras that it was made from"
+    text = head.decode("utf-8", "ignore")
+    if text.isprintable() or all(c.isprintable() or c in "\r\n\t" for c in text):
+        first = text.strip().splitlines()[0][:40] if text.strip() else ""
+        return f"a text ({first!r}), not a model; {KINDS}"
+    return f"not a model that is known; {KINDS}"

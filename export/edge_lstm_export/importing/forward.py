@@ -1,0 +1,178 @@
+"""The forward pass of an imported network with NumPy: the measure for all that is made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from edge_lstm_export.importing.model import LSTM, Array, ImportedModel, Reading
+
+BATCH = 128  # texts that are run together
+
+
+def probabilities(
+    model: ImportedModel, rows: Sequence[Sequence[int]], dtype: type = np.float32
+) -> Array:
+    """Return the answers to texts: [n, probabilities], as the network itself gives them: one
+    for a single sigmoid.
+
+    rows: the texts' ids, of any length, without padding. dtype: np.float32 or np.float64.
+    """
+    z = logits(model, rows, dtype)
+    if model.head.answer == "sigmoid":
+        return _logistic(z)
+    powers = np.exp(z - z.max(axis=1, keepdims=True))
+    result: Array = powers / powers.sum(axis=1, keepdims=True)
+    return result
+
+
+def logits(model: ImportedModel, rows: Sequence[Sequence[int]], dtype: type = np.float32) -> Array:
+    """Return [n, logits]. See :func:`probabilities`."""
+    if not rows:
+        return np.zeros((0, model.logits), dtype)
+    order = np.argsort([len(row) for row in rows], kind="stable")
+    answers: Array = np.zeros((len(rows), model.logits), dtype)
+    for start in range(0, len(rows), BATCH):
+        batch = order[start : start + BATCH]
+        ids, is_step = padded([rows[i] for i in batch], model.reading)
+        answers[batch] = _logits(model, ids, is_step, dtype)
+    return answers
+
+
+def padded(rows: Sequence[Sequence[int]], reading: Reading) -> tuple[Array, Array]:
+    """Return the ids as the network reads them, int64 [B, T], and whether each is a step of the
+    network, bool [B, T]."""
+    length = reading.length
+    cut = [cut_to(row, reading) for row in rows]
+    columns = max(1, *map(len, cut))
+    if reading.reads_padding or (reading.masked and length is not None):
+        columns = length or columns
+    ids = np.full((len(cut), columns), reading.pad_id, np.int64)
+    is_step = np.zeros(ids.shape, bool)
+    for i, row in enumerate(cut):
+        start = columns - len(row) if reading.padding == "front" else 0
+        ids[i, start : start + len(row)] = row
+        is_step[i, start : start + len(row)] = True
+    if reading.reads_padding:
+        is_step[:] = True
+    elif reading.masked:
+        is_step &= ids != reading.pad_id
+    return ids, is_step
+
+
+def cut_to(row: Sequence[int], reading: Reading) -> Sequence[int]:
+    """Return the ids of a text that are kept."""
+    if reading.length is None:
+        return row
+    return row[-reading.length :] if reading.truncation == "front" else row[: reading.length]
+
+
+def padding_states(model: ImportedModel) -> list[tuple[Array, Array]]:
+    """Return h and c of each LSTM after 0, 1, … ``length`` steps of padding in front of a text:
+    float64 [length + 1, H] each.
+
+    The model's LSTMs have one direction: then these states depend on the number of steps alone.
+    """
+    reading = model.reading
+    padding = model.embedding.weights[[reading.pad_id] * (reading.length or 0)]
+    x: Array = padding[None]
+    states = []
+    for lstm in model.lstms:
+        h, c = _states(lstm, x.astype(np.float64), np.ones(x.shape[:2], bool), 0)
+        zeros = np.zeros((1, lstm.hidden))
+        states.append((np.concatenate([zeros, h[0]]), np.concatenate([zeros, c[0]])))
+        x = h
+    return states
+
+
+def _logits(model: ImportedModel, ids: Array, is_step: Array, dtype: type) -> Array:
+    x: Array = model.embedding.weights[ids].astype(dtype)  # B, T, E
+    for lstm in model.lstms:
+        x, ends = _run(lstm, x, is_step)
+    values = _pool(model, x, ends, is_step)
+    for layer in model.dense:
+        values = values @ layer.w.astype(dtype) + layer.b.astype(dtype)
+        values = ACTIVATIONS[layer.activation](values)
+    return values
+
+
+def _run(lstm: LSTM, x: Array, is_step: Array) -> tuple[Array, Array]:
+    """Run an LSTM over x [B, T, I] → its outputs [B, T, D·H], and the state of each direction after
+    its last step [B, D·H]."""
+    outputs = []
+    ends = []
+    for direction in range(lstm.directions):
+        turn = -1 if direction else 1
+        h, _ = _states(lstm, x[:, ::turn], is_step[:, ::turn], direction)
+        ends.append(h[:, -1])
+        outputs.append(h[:, ::turn])
+    return np.concatenate(outputs, axis=2), np.concatenate(ends, axis=1)
+
+
+def _states(lstm: LSTM, x: Array, is_step: Array, direction: int) -> tuple[Array, Array]:
+    """Run one direction over x in reading order → h and c after each step: [B, T, H]. A position
+    that is not a step keeps the state, as Keras's masks do."""
+    dtype = x.dtype
+    batch, steps, _ = x.shape
+    hidden = lstm.hidden
+    from_input = x @ lstm.w[direction].T.astype(dtype) + lstm.b[direction].astype(dtype)
+    recurrent = lstm.r[direction].T.astype(dtype)
+    gate = _gate(lstm.hard_sigmoid)
+    h = np.zeros((batch, hidden), dtype)
+    c = np.zeros((batch, hidden), dtype)
+    all_h = np.zeros((batch, steps, hidden), dtype)
+    all_c = np.zeros((batch, steps, hidden), dtype)
+    for t in range(steps):
+        i, o, f, g = np.split(from_input[:, t] + h @ recurrent, 4, axis=1)
+        step = is_step[:, t, None]
+        new_c = gate(f) * c + gate(i) * np.tanh(g)
+        new_h = gate(o) * np.tanh(new_c)
+        c = np.where(step, new_c, c)
+        h = np.where(step, new_h, h)
+        all_h[:, t] = h
+        all_c[:, t] = c
+    return all_h, all_c
+
+
+def _pool(model: ImportedModel, outputs: Array, ends: Array, is_step: Array) -> Array:
+    """Return the values that the dense layers read: [B, pooled]. outputs: [B, T, D·H]."""
+    kind = model.pooling.kind
+    if kind == "last":
+        return ends
+    if kind == "end":
+        lengths = np.maximum(is_step.sum(axis=1), 1)
+        last = np.where(is_step[:, -1], outputs.shape[1] - 1, lengths - 1)
+        at_end: Array = outputs[np.arange(len(outputs)), last]
+        return at_end
+    steps = is_step[:, :, None]
+    mean = np.where(steps, outputs, 0).sum(axis=1) / np.maximum(steps.sum(axis=1), 1)
+    largest = np.where(steps, outputs, -1).max(axis=1)
+    if model.reading.masked:
+        # Keras's maximum knows no mask: it sees what stands at the masked steps as well.
+        largest = outputs.max(axis=1)
+    largest = np.where(steps.any(axis=1), largest, 0)  # as the mean of a text without any step
+    values = {"mean": [mean], "max": [largest], "mean+max": [mean, largest]}[kind]
+    return np.concatenate(values, axis=1).astype(outputs.dtype)
+
+
+def _logistic(x: Array) -> Array:
+    # Of a large negative number the power is infinite, and its inverse 0, as it should be.
+    with np.errstate(over="ignore"):
+        result: Array = 1 / (1 + np.exp(-x))
+    return result
+
+
+def _gate(hard_sigmoid: float) -> Callable[[Array], Array]:
+    """Return the function of an LSTM's gates."""
+    if not hard_sigmoid:
+        return _logistic
+    return lambda x: np.clip(x * x.dtype.type(hard_sigmoid) + x.dtype.type(0.5), 0, 1)
+
+
+ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
+    "linear": lambda x: x,
+    "relu": lambda x: np.maximum(x, 0),
+    "tanh": np.tanh,
+    "sigmoid": _logistic,
+}

@@ -1,0 +1,291 @@
+"""Tokenizers that were made elsewhere: a text's ids exactly as in the training of its model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from edge_lstm import text
+from edge_lstm.errors import DataError
+from edge_lstm.text import KERAS_FILTERS
+from edge_lstm_export.importing import inert_pickle
+from edge_lstm_export.importing.files import first_bytes, refuse_pointer
+
+MOST_WORDS = 2_000_000
+MOST_JSON_BYTES = 2**28
+
+# The characters at which Python's str.split() splits.
+PYTHON_SPACES = "".join(chr(c) for c in range(0x110000) if chr(c).isspace())
+# The characters at which TensorFlow's strings.split() splits.
+ASCII_SPACES = "\t\n\x0b\x0c\r "
+# TextVectorization removes these. A backslash stands in its expression before some of them.
+TEXT_VECTORIZATION_PUNCTUATION = "!\"#$%&()*+,-./:;<=>?@[\\]^_`{|}~'"
+
+# keras.datasets.imdb: rank of a word + 3; 1 starts a text, 2 is any other word.
+IMDB_OFFSET = 3
+IMDB_START = 1
+IMDB_OOV = 2
+# By these two numbers its index is known: no other has the same order of rare words.
+_IMDB_WORDS = 88_584
+_IMDB_RANK = ("fawn", 34_701)
+
+# Names that own dictionaries have for unknown words and padding, in lower case.
+_OOV_NAMES = ("unk", "oov", "unknown", "<unk>", "<oov>", "[unk]", "[oov]", "<unknown>")
+_PAD_NAMES = ("pad", "<pad>", "[pad]", "_pad_", "__pad__", "<padding>")
+_KNOWN = (
+    "give a tokenizer's pickle or to_json(), a JSON file or pickle of word to id, or a "
+    "vocabulary.txt"
+)
+
+
+@dataclass(frozen=True)
+class TextRule:
+    """A text rule with a vocabulary.
+
+    ids_of: word → id. splits: the rule that makes words of a text. source: the kind of tokenizer,
+    for people. oov_id: of unknown words; None: they are left out. start_id: before the first word,
+    or None. below: words with this id or a higher one count as unknown; None: no limit. pad_id: of
+    padding.
+    """
+
+    ids_of: Mapping[str, int] = field(repr=False)
+    splits: text.TextRule
+    source: str
+    oov_id: int | None = None
+    start_id: int | None = None
+    below: int | None = None
+    pad_id: int = 0
+
+    def words_of(self, document: str) -> list[str]:
+        """Return a text's words in their order."""
+        return [word.decode() for word in self.splits.split(document)]
+
+    def ids(self, document: str) -> list[int]:
+        """Return a text's ids, without padding and of any length."""
+        ids = [] if self.start_id is None else [self.start_id]
+        for word in self.words_of(document):
+            found = self.known.get(word, self.oov_id)
+            if found is not None:
+                ids.append(found)
+        return ids
+
+    @cached_property
+    def known(self) -> dict[str, int]:
+        """The words that keep their ids."""
+        if self.below is None:
+            return dict(self.ids_of)
+        return {word: i for word, i in self.ids_of.items() if i < self.below}
+
+    @property
+    def highest_id(self) -> int:
+        """The highest id of any text."""
+        ends = [self.oov_id or 0, self.start_id or 0]
+        return max(*ends, *self.known.values()) if self.known else max(ends)
+
+    def of_rows(self, rows: int) -> TextRule:
+        """Return the rule for an embedding of this many rows. Raises DataError if the tokenizer
+        belongs to another model."""
+        if self.below is None and self.source == IMDB:
+            return replace(self, below=rows)
+        if self.highest_id >= rows:
+            raise DataError(
+                f"the tokenizer has ids up to {self.highest_id:,}, the model's embedding "
+                f"{rows:,} rows; give the tokenizer of this model, or --num-words"
+            )
+        return self
+
+
+def splitting(lowercase: text.Lowercase, separators: str, removed: str = "") -> text.TextRule:
+    """Return a rule that splits texts. separators: characters at which words end (a space always
+    does). removed: characters that are left out."""
+    separate = dict.fromkeys(c for c in separators if c not in removed + " ")
+    return text.TextRule("".join(separate), removed=removed, lowercase=lowercase)
+
+
+IMDB = "imdb_word_index.json"
+
+
+def read_words(path: Path) -> TextRule:
+    """Read a tokenizer's file. Raises DataError for any other file."""
+    head = first_bytes(path)
+    refuse_pointer(path, head)
+    data = path.read_bytes()
+    stripped = data[:64].lstrip(b"\xef\xbb\xbf \t\r\n")
+    if stripped[:1] in (b"{", b"[", b'"'):
+        return rule_of(_json(data, str(path)), str(path))
+    if head[:1] == b"\x80" or path.suffix.lower() in (".pkl", ".pickle", ".joblib"):
+        return rule_of(inert_pickle.load(data, str(path)), str(path))
+    if b"\0" in head:
+        raise DataError(f"{path} is neither a pickle nor JSON; {_KNOWN}")
+    try:
+        lines = data.decode("utf-8").removesuffix("\n").split("\n")
+    except UnicodeDecodeError:
+        raise DataError(f"{path} is not UTF-8; {_KNOWN}") from None
+    if len(lines) < 3 or any(len(line) > 200 for line in lines):
+        raise DataError(f"{path} is no list of words, one a line; {_KNOWN}")
+    return rule_of(lines, str(path))
+
+
+def rule_of(value: Any, name: str = "words") -> TextRule:
+    """Return the text rule of a value: a TextRule, Keras's live Tokenizer or TextVectorization,
+    the contents of a tokenizer's file, a dict of word → id, or a list of words by their ids.
+
+    name: of the file, for errors. Raises DataError.
+    """
+    if isinstance(value, TextRule):
+        return value
+    if isinstance(value, inert_pickle.TokenizerState) or hasattr(value, "texts_to_sequences"):
+        return _keras_rule(vars(value), name)
+    if hasattr(value, "get_vocabulary"):
+        return vectorization_rule(value.get_config(), value.get_vocabulary(), name)
+    if isinstance(value, (list, tuple)):
+        return _rule_of_list(list(value), name)
+    if not isinstance(value, Mapping):
+        raise DataError(f"{name} holds {type(value).__name__}, not a tokenizer; {_KNOWN}")
+    if isinstance(value.get("config"), dict) and value.get("class_name") == "Tokenizer":
+        return _keras_rule(value["config"], name)
+    tokenizers = [v for v in value.values() if isinstance(v, inert_pickle.TokenizerState)]
+    if len(tokenizers) == 1:
+        return _keras_rule(vars(tokenizers[0]), name)
+    for key in ("word_index", "word2idx", "word_to_ix", "stoi", "vocab"):
+        if isinstance(value.get(key), Mapping):
+            if key == "word_index" and "num_words" in value:
+                return _keras_rule(value, name)
+            return _rule_of_dict(_ids_of(value[key], name))
+    return _rule_of_dict(_ids_of(value, name))
+
+
+def vectorization_rule(
+    config: Mapping[str, Any], vocabulary: Sequence[str] | None, name: str
+) -> TextRule:
+    """Return the rule of a TextVectorization layer. vocabulary: the words by their ids."""
+    if vocabulary is None:
+        raise DataError(f"{name}: its TextVectorization has no vocabulary; give it with --words")
+    standardize = config.get("standardize", "lower_and_strip_punctuation")
+    split = config.get("split", "whitespace")
+    mode = config.get("output_mode", "int")
+    for what, value, known in (
+        (
+            "standardize",
+            standardize,
+            (None, "lower", "lower_and_strip_punctuation", "strip_punctuation"),
+        ),
+        ("split", split, ("whitespace",)),
+        ("output_mode", mode, ("int",)),
+        ("ngrams", config.get("ngrams"), (None,)),
+    ):
+        if not isinstance(value, (str, type(None))) or value not in known:
+            raise DataError(f"{name}: TextVectorization has {what}={value!r:.40}, not imported")
+    words = [str(word) for word in vocabulary]
+    ids = {word: i for i, word in enumerate(words) if i > 1}
+    strips = standardize in ("lower_and_strip_punctuation", "strip_punctuation")
+    return TextRule(
+        ids,
+        splitting(
+            "ascii" if standardize and standardize.startswith("lower") else "none",
+            ASCII_SPACES,
+            TEXT_VECTORIZATION_PUNCTUATION if strips else "",
+        ),
+        source="TextVectorization",
+        oov_id=1,
+    )
+
+
+def _json(data: bytes, name: str) -> Any:
+    """Return what JSON holds, also if it is a text of JSON within JSON."""
+    if len(data) > MOST_JSON_BYTES:
+        raise DataError(f"{name} has {len(data):,} bytes; at most {MOST_JSON_BYTES:,} are read")
+    try:
+        value = json.loads(data.decode("utf-8-sig"))
+        while isinstance(value, str):
+            value = json.loads(value)
+    except (ValueError, RecursionError):
+        raise DataError(f"{name} is cut short or not JSON; copy it again") from None
+    return value
+
+
+def _keras_rule(settings: Mapping[str, Any], name: str) -> TextRule:
+    """Return the rule of Keras's Tokenizer. settings: its attributes, or its to_json()."""
+    index = settings.get("word_index")
+    if isinstance(index, str):
+        index = _json(index.encode("utf-8", "surrogatepass"), name)
+    if not isinstance(index, Mapping) or not index:
+        raise DataError(f"{name}: the tokenizer has no words; it was not fitted")
+    for key, usual in (("char_level", False), ("split", " "), ("analyzer", None)):
+        if settings.get(key, usual) != usual:
+            what = f"{name}: the tokenizer has {key}={settings[key]!r:.40}"
+            raise DataError(f"{what}; only {key}={usual!r} is imported")
+    filters = settings.get("filters", KERAS_FILTERS)
+    token = settings.get("oov_token")
+    if not isinstance(token, (str, int, float, type(None))):
+        raise DataError(f"{name}: the tokenizer's oov_token is {token!r:.40}, not a word")
+    oov_id = None if token is None else index.get(token)
+    if token is not None and not isinstance(token, str):  # a number: no text has it as a word
+        index = {word: i for word, i in index.items() if word != token}
+    ids = _ids_of(index, name)
+    below = settings.get("num_words")
+    if not isinstance(filters, (str, list, tuple)) or type(below) not in (int, type(None)):
+        raise DataError(f"{name}: the tokenizer's filters or num_words are not usable")
+    return TextRule(
+        ids,
+        splitting("unicode" if settings.get("lower", True) else "none", "".join(map(str, filters))),
+        source="Keras Tokenizer",
+        oov_id=oov_id if type(oov_id) is int and oov_id >= 0 else None,
+        below=below or None,
+    )
+
+
+def _rule_of_list(words: list[Any], name: str) -> TextRule:
+    if not all(isinstance(word, str) for word in words):
+        raise DataError(f"{name} is a list, but not of words; {_KNOWN}")
+    if words[:2] == ["", "[UNK]"]:
+        return vectorization_rule({}, words, name)
+    return _rule_of_dict({word: i for i, word in enumerate(words)})
+
+
+def _rule_of_dict(ids: dict[str, int]) -> TextRule:
+    """Return the rule of a dict of word → id: Keras's index of IMDB, or one of a person's own."""
+    if len(ids) == _IMDB_WORDS and ids.get(_IMDB_RANK[0]) == _IMDB_RANK[1]:
+        shifted = {word: rank + IMDB_OFFSET for word, rank in ids.items()}
+        return TextRule(
+            shifted,
+            splitting("unicode", KERAS_FILTERS),
+            IMDB,
+            oov_id=IMDB_OOV,
+            start_id=IMDB_START,
+        )
+    special = {word: i for word, i in ids.items() if word.lower() in (*_OOV_NAMES, *_PAD_NAMES)}
+    oov = [i for word, i in special.items() if word.lower() in _OOV_NAMES]
+    pad = [i for word, i in special.items() if word.lower() in _PAD_NAMES]
+    words = {word: i for word, i in ids.items() if word not in special}
+    has_capitals = any(word != word.lower() for word in words)
+    return TextRule(
+        words,
+        splitting("none" if has_capitals else "unicode", PYTHON_SPACES),
+        source="word to id",
+        oov_id=oov[0] if oov else None,
+        pad_id=pad[0] if pad else 0,
+    )
+
+
+def _ids_of(value: Mapping[Any, Any], name: str) -> dict[str, int]:
+    """Return a dict of word → id, checked; also of one of id → word. Raises DataError."""
+    if len(value) > MOST_WORDS:
+        raise DataError(f"{name} has {len(value):,} words; at most {MOST_WORDS:,} are read")
+    first = next(iter(value.items()), ("", 0))
+    if isinstance(first[1], str) and str(first[0]).lstrip("-").isdigit():
+        value = {word: int(i) for i, word in value.items() if str(i).isdigit()}
+    ids = {}
+    for word, i in value.items():
+        if not isinstance(word, str) or type(i) is not int or not 0 <= i < 2**31:
+            raise DataError(f"{name} gives {word!r:.40} {i!r:.40} instead of an id; {_KNOWN}")
+        ids[word] = i
+    if not ids:
+        raise DataError(f"{name} holds no words; {_KNOWN}")
+    if len(set(ids.values())) != len(ids):
+        raise DataError(f"{name} gives two words one id; {_KNOWN}")
+    return ids
