@@ -267,7 +267,7 @@ class NetworkConfig(Options):
         try:
             check_layers(self.layers, self.embedding_dim, width, self.padding)
         except ValueError as error:
-            raise DataError(str(error)) from None
+            raise DataError(f"{error}; give other layers") from None
 
     @classmethod
     def from_dict(cls, values: object, where: str) -> NetworkConfig:
@@ -277,7 +277,7 @@ class NetworkConfig(Options):
             try:
                 values = {**values, "layers": layers_from(values["layers"])}
             except (ValueError, KeyError) as error:
-                raise DataError(f"{where}: {error}") from None
+                raise DataError(f"{where}: {error}; train it again") from None
         return from_plain(cls, values, where)
 
     def to_dict(self) -> dict[str, Any]:

@@ -91,7 +91,7 @@ def first_weights(file: SourceFile, tokenizer: Tokenizer) -> tuple[Weights, Floa
     table = weights.pop("embedding.weight")
     vectors = np.full((tokenizer.num_ids, table.shape[1]), np.nan, np.float32)
     rule = model.tokenizer.rule
-    vectors[PAD_ID] = table[PAD_ID]
+    vectors[:FIRST_WORD_ID] = table[PAD_ID]
     if rule.start_id is not None:
         vectors[START_ID] = table[rule.start_id]
     if rule.oov_id is not None:
