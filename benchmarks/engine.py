@@ -135,7 +135,8 @@ def random_model(preset: str) -> bytes:
     """Return an int8 file of a preset's shape for long texts: the embedded model's words, random
     weights."""
     import torch
-    from edge_lstm_export.graph.size import SPARE, PairRoom, file_parts
+    from edge_lstm_export.graph.pairs import table_of
+    from edge_lstm_export.graph.size import FEWEST_SLOTS, SPARE, file_parts, slots_in
     from edge_lstm_export.onnx.export import export
     from edge_lstm_export.options import TrainingRequest
     from edge_lstm_export.train.checkpoint import Checkpoint
@@ -151,17 +152,17 @@ def random_model(preset: str) -> bytes:
     tokenizer = replace(base.tokenizer, words=words, pieces=pieces)
     training = {"data": "none"}
     rng = np.random.default_rng(0)
-    single = np.arange(2, config.num_words)
+    config = replace(config, num_words=tokenizer.num_ids, ngram_slots=FEWEST_SLOTS)
+    config = replace(config, ngram_words=tokenizer.num_ids - 2)
     taken = file_parts(tokenizer, base.labels, config, training, thresholds=None, curve=None)
-    room = PairRoom(plan.max_kilobytes * 1000 - SPARE - sum(taken.values()), config.ngram_dim)
-    pairs = np.unique(rng.integers(4, config.num_words, (3 * config.ngrams, 2)), axis=0)
-    pairs = pairs[rng.permutation(len(pairs))]
-    pairs = np.unique(pairs[: room.fitting(pairs, len(single))], axis=0)
-    config = replace(config, ngrams=len(single) + len(pairs))
+    room = slots_in(plan.max_kilobytes * 1000 - SPARE - sum(taken.values()), config)
+    pairs = np.unique(rng.integers(4, config.num_words, (2 * room, 2)), axis=0)
+    table, own = table_of(rng.permutation(pairs), room)
+    config = replace(config, ngram_slots=len(own))
     torch.manual_seed(0)
     network = Network(config).eval()
     assert network.ngrams is not None
-    network.ngrams.choose(np.concatenate([np.stack([single, 0 * single], axis=1), pairs]))
+    network.ngrams.choose(table)
     network.ngrams.set_vectors(
         rng.normal(size=(config.ngrams, config.ngram_dim)).astype(np.float32)
     )

@@ -42,10 +42,8 @@ def scores(classifier: Classifier, texts: list[str]) -> Iterator[tuple[str, np.n
     yield "largest logit", -z.max(axis=1)
     yield "energy of the logits", -logsumexp(z, axis=1)
     yield "unknown words", 1 - known / np.maximum(words, 1)
-    yield "mean log id", rare
-    yield from (
-        (f"Rényi + {weight} × mean log id", renyi + weight * rare) for weight in (0.5, 1, 2)
-    )
+    yield "mean level of the ids", rare
+    yield from ((f"Rényi + {weight} × mean level", renyi + weight * rare) for weight in (0.5, 1, 2))
 
 
 def main() -> None:

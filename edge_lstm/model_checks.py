@@ -447,11 +447,29 @@ def check_fit(
             fits and 1 <= constant.shape[0] <= MAX_DISPLACEMENTS,
             "its displacements of pairs are not uint16 [1 or more]",
         )
+    # No other operator makes zeros of nothing. The longest padding is that of the n-grams' columns.
+    most = FIRST_WORD_ID + network["ngram_words"] + network["ngram_slots"]
+    for node in graph.nodes:
+        if node.op_type == "Pad":
+            pads = constants.get("".join(node.inputs[1:2]))
+            _require(
+                pads is not None and _are_pads(pads, most), "it pads by more than it has n-grams"
+            )
     batch = graph.inputs[0].shape[0]
     _require(
         graph.outputs == (ValueInfo("probabilities", "float32", (batch, len(labels))),),
         f"its output is not probabilities float32 [batch, {len(labels)}], one for each label",
     )
+
+
+def _are_pads(tensor: Tensor, most: int) -> bool:
+    """Tell whether a constant holds numbers from 0 to ``most``."""
+    import numpy as np
+
+    if tensor.dtype != "int64":
+        return False
+    numbers = np.frombuffer(tensor.raw, "<i8")
+    return bool(((numbers >= 0) & (numbers <= most)).all())
 
 
 def _tables(network: dict[str, Any], *, quantized: bool) -> dict[str, tuple[int, int]]:

@@ -167,6 +167,11 @@ def reads_beyond_the_embedding(g: onnx.GraphProto) -> None:
     g.node[at + 1].input[1] = "beyond"
 
 
+def without_pads(g: onnx.GraphProto) -> None:
+    """The first padding by what an operator gives."""
+    next(node for node in g.node if node.op_type == "Pad").input[1] = "row_lengths"
+
+
 def foreign() -> bytes:
     x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in "xy")
     made = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "other", [x], [y])
@@ -359,6 +364,8 @@ HARMFUL = [
     graph("a maximum above 0", "is not 0", replaced("zero_float", lambda v: v + np.float32(1))),
     graph("two constants of one name", "of one name", lambda g: g.initializer.append(constant("head_b")(g))),
     metadata("a name with two values", "two values", network=network()[:-1] + ',"hidden":30}'),
+    graph("a billion columns of zeros", "pads by more", replaced("one_column", lambda v: v * 10**9)),
+    graph("a padding of unknown size", "pads by more", without_pads),
     # What only the run shows.
     graph("all memory asked for", "needs more memory", asks_for_memory(2_000_000)),
     graph("NaN answers", "not probabilities",

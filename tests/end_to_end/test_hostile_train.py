@@ -27,7 +27,7 @@ from hostile import Case, check, member, tar_bytes
 from safetensors.torch import load_file, save, save_file
 
 from edge_lstm.modelfile import embedded_model
-from edge_lstm.text import Tokenizer
+from edge_lstm.text import Tokenizer, front_coded
 
 Prepare = Callable[[Path], object]
 MODEL = ("-o", "m.safetensors")
@@ -366,7 +366,7 @@ DAMAGED: dict[str, tuple[Prepare, str]] = {
     "has a plan that is none": (altered(plan=[1]), "plan"),
     "has a word twice": (altered(vocabulary="a\na"), "do not fit"),
     "has a vocabulary that is a list": (altered(vocabulary=["a"]), "do not fit"),
-    "has more words than rows": (altered(vocabulary="\n".join(f"w{i}" for i in range(99))), "ids"),
+    "has more words than rows": (altered(vocabulary=front_coded(f"w{i}" for i in range(99))), "ids"),
     "has a tokenizer that is none": (altered(tokenizer=7), "do not fit"),
     "has a length of 0": (tokenizer(length=0), "do not fit"),
     "has a length of 200,000,000": (tokenizer(length=200_000_000), "do not fit"),

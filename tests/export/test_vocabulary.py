@@ -16,6 +16,7 @@ from edge_lstm_export.train.pretrained import english
 from edge_lstm_export.train.train import fit
 from edge_lstm_export.train.vocabulary import (
     build_vocabulary,
+    in_groups,
     informative_marks,
     words_and_subwords,
 )
@@ -24,6 +25,7 @@ from hypothesis import strategies as st
 from made import Rows, dataset, words_of
 
 from edge_lstm.errors import DataError
+from edge_lstm.text import Tokenizer
 
 TEXTS = ["the film", "The end", "a film, the", "b"]
 KERAS = TextOptions("keras", 30)
@@ -98,6 +100,23 @@ def test_a_word_of_ten_thousand_letters_is_no_entry() -> None:
     for others in (["good film", "good day"], ["y" * 10_000]):
         words, subwords = words_and_subwords(["x" * 10_000, *others], 100, CHOICE)
         assert max(map(len, (*words, *subwords))) <= 60
+
+
+def test_words_of_one_level_stand_in_their_own_order_and_so_do_subwords() -> None:
+    words = tuple(f"{letter}word" for letter in "qzjxkvbpygfwmucldrhsnioat")
+    ordered = in_groups(Tokenizer(words, pieces=("b", "ab", "a")))
+    # ids 4 to 15, and from 16 on
+    assert ordered.words == (*sorted(words[:12]), *sorted(words[12:]))
+    assert ordered.pieces == ("a", "ab", "b")
+    keras = Tokenizer(words)
+    assert in_groups(keras) == keras, "Keras's ids are those of its index"
+
+
+@pytest.mark.parametrize("rule", ["keras", "subwords"])
+def test_control_characters_are_in_no_vocabulary(rule: Any) -> None:
+    texts = ["good\x01day film \x08\x08", "good\x01day film \x1f", "film \x08"] * 3
+    found = build_vocabulary(texts, (), TextOptions(rule), CHOICE, 60)
+    assert "film" in found.words and not any(c < " " for entry in found.entries for c in entry)
 
 
 def test_words_that_teachers_know_come_in_behind_those_of_the_texts() -> None:

@@ -13,7 +13,7 @@ from edge_lstm.answering import RiskCoverage
 from edge_lstm.figures import in_label_order
 from edge_lstm.model_checks import GOLDEN_LABELS
 from edge_lstm.text import Tokenizer, front_coded
-from edge_lstm_export.graph.weights import REDUCED, SENTINELS
+from edge_lstm_export.graph.weights import NARROWEST, REDUCED, SENTINELS
 from edge_lstm_export.options import NetworkConfig
 
 
@@ -50,9 +50,13 @@ def description(
         described[modelfile.KEY_QUANTIZATION] = {
             "precision": "int8",
             "lstm": f"int8 weights, symmetric per tensor, range ±{REDUCED}; uint8 activations",
-            "embedding": "4 bits, a factor per row; int8, symmetric per tensor",
-            "head": "4 bits; int8 weights, symmetric per input; float32 products",
-            **({"ngrams": "int8, symmetric per column; sums in int32"} if config.ngrams else {}),
+            "embedding": f"{_bits(config.embedding_dim)}, symmetric per tensor",
+            "head": f"{_bits(config.logits)}, symmetric per input; float32 products",
+            **(
+                {"ngrams": f"{_bits(config.ngram_dim)}, symmetric per column; sums in int32"}
+                if config.ngrams
+                else {}
+            ),
             "sentinel_units": SENTINELS,
             "promises": [
                 "same bits in every batch",
@@ -60,6 +64,11 @@ def description(
             ],
         }
     return described
+
+
+def _bits(columns: int) -> str:
+    """Return how the rows of a table are rounded."""
+    return "int8" if columns < NARROWEST else "4 bits and a factor per row"
 
 
 def golden_row(
