@@ -42,6 +42,7 @@ from benchmarks.sets import imdb
 from benchmarks.table import markdown_table
 from edge_lstm.modelfile import embedded_model, open_model
 from edge_lstm.models import example_texts
+from edge_lstm.text import Tokenizer
 
 PROJECT = Path(__file__).resolve().parents[1]
 ENGINE = PROJECT / "engine"
@@ -135,7 +136,8 @@ def random_model(preset: str) -> bytes:
     """Return an int8 file of a preset's shape for long texts: the embedded model's words, random
     weights."""
     import torch
-    from edge_lstm_export.graph.size import SPARE, PairRoom, file_parts
+    from edge_lstm_export.graph.pairs import table_of
+    from edge_lstm_export.graph.size import FEWEST_SLOTS, SPARE, file_parts, slots_in
     from edge_lstm_export.onnx.export import export
     from edge_lstm_export.options import TrainingRequest
     from edge_lstm_export.train.checkpoint import Checkpoint
@@ -146,22 +148,22 @@ def random_model(preset: str) -> bytes:
     base = open_model()
     plan = make_plan(DatasetStats(25_000, 2, mean_length=230), TrainingRequest(preset))
     config = plan.network
-    pieces = (base.tokenizer.pieces or ())[: config.num_words // 5]
+    pieces = base.tokenizer.pieces[: config.num_words // 5]
     words = base.tokenizer.words[: config.num_words - 4 - len(pieces)]
-    tokenizer = replace(base.tokenizer, words=words, pieces=pieces)
+    tokenizer = Tokenizer.of_subwords(words, pieces, base.tokenizer.length)
     training = {"data": "none"}
     rng = np.random.default_rng(0)
-    single = np.arange(2, config.num_words)
-    taken = file_parts(tokenizer, base.labels, config, training, thresholds=None, curve=None)
-    room = PairRoom(plan.max_kilobytes * 1000 - SPARE - sum(taken.values()), config.ngram_dim)
-    pairs = np.unique(rng.integers(4, config.num_words, (3 * config.ngrams, 2)), axis=0)
-    pairs = pairs[rng.permutation(len(pairs))]
-    pairs = np.unique(pairs[: room.fitting(pairs, len(single))], axis=0)
-    config = replace(config, ngrams=len(single) + len(pairs))
+    config = replace(config, num_words=tokenizer.num_ids, ngram_slots=FEWEST_SLOTS)
+    config = replace(config, ngram_words=tokenizer.num_ids - 2)
+    taken = file_parts(tokenizer, base.labels, config.config, training, thresholds=None, curve=None)
+    room = slots_in(plan.max_kilobytes * 1000 - SPARE - sum(taken.values()), config)
+    pairs = np.unique(rng.integers(4, config.num_words, (2 * room, 2)), axis=0)
+    table, own = table_of(rng.permutation(pairs), room)
+    config = replace(config, ngram_slots=len(own))
     torch.manual_seed(0)
-    network = Network(config).eval()
+    network = Network(config.config).eval()
     assert network.ngrams is not None
-    network.ngrams.choose(np.concatenate([np.stack([single, 0 * single], axis=1), pairs]))
+    network.ngrams.choose(table)
     network.ngrams.set_vectors(
         rng.normal(size=(config.ngrams, config.ngram_dim)).astype(np.float32)
     )

@@ -32,8 +32,8 @@ def scores(classifier: Classifier, texts: list[str]) -> Iterator[tuple[str, np.n
     p, z = session.run(None, {INPUT_NAME: to_matrix(ids, tokenizer.length)})
     z = np.hstack([np.zeros_like(z), z]) if z.shape[1] == 1 else z
     # a text without tokens counts as 1
-    renyi = unfamiliarity(p, [[]] * len(ids), tokenizer.num_ids) - RARITY
-    rare = (unfamiliarity(p, ids, tokenizer.num_ids) - renyi) / RARITY
+    renyi = unfamiliarity(p, [[]] * len(ids), tokenizer) - RARITY
+    rare = (unfamiliarity(p, ids, tokenizer) - renyi) / RARITY
     words, known = np.array([tokenizer.count_words(text) for text in texts]).T
     yield "1 - best probability", 1 - p.max(axis=1)
     yield "margin", -np.diff(np.sort(p, axis=1)[:, -2:], axis=1)[:, 0]

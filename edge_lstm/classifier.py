@@ -18,6 +18,7 @@ from edge_lstm.answering import ABSTAINED, UNFAMILIAR, apply_thresholds, check_t
 from edge_lstm.ending import gate
 from edge_lstm.errors import DataError, ModelFileError, ProviderError, first_line
 from edge_lstm.familiarity import unfamiliarity
+from edge_lstm.layers import lstms_of
 from edge_lstm.machine import available_cores, memory_to_use
 from edge_lstm.model_checks import MOST_PROBABLE
 from edge_lstm.modelfile import INPUT_NAME, OUTPUT_NAME, ModelFile, open_model, parse_model
@@ -273,9 +274,8 @@ class Classifier:
     @property
     def batch_size(self) -> int:
         """Texts in one run by default: the fastest number for a network of this width."""
-        network = self.model.network
-        directions = 2 if network.get("bidirectional") else 1
-        units = int(network["hidden"]) * directions
+        widths = [lstm.units * lstm.directions for lstm in lstms_of(self.model.layers)]
+        units = max(widths, default=0)
         return BATCH_SIZE_OF_WIDE if units > WIDE else BATCH_SIZE_OF_NARROW
 
     def probabilities(
@@ -316,7 +316,7 @@ class Classifier:
         statuses: list[TextStatus] = [text.status for text in encoded]
         answers = self._answers(ids, batch_size)
         if is_scored:
-            scores = unfamiliarity(answers, ids, self.model.tokenizer.num_ids)
+            scores = unfamiliarity(answers, ids, self.model.tokenizer)
             for i in np.flatnonzero(scores > highest_score).tolist():
                 if statuses[i] in ("ok", "truncated"):
                     statuses[i] = UNFAMILIAR

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from edge_lstm.classifier import Classifier
 from edge_lstm.errors import DataError
 from edge_lstm.metrics import SMALLEST_PROBABILITY
-from edge_lstm.text import START_ID, Status
+from edge_lstm.text import Status
 
 WEAK = 0.05  # words below this share of the strongest effect stay without colour
 
@@ -98,28 +98,28 @@ def explain(classifier: Classifier, text: str, *, label: str | None = None) -> E
         raise DataError(f"the model has no label {label!r}; its labels are {', '.join(labels)}")
     encoded = tokenizer.encode_text(text)
     tokens = tokenizer.tokens(text)
-    ids = [START_ID]
-    for token in tokens:
-        ids += token.ids
-    first_read = len(ids) - len(encoded.ids)  # the ids before it are cut off
+    ids = tokenizer.with_start([i for token in tokens for i in token.ids])
+    places = tokenizer.kept(range(len(ids)))  # of the ids that are read
+    first_read = places[0] if places else 0
+    end_read = first_read + len(places)
 
     # Row 0 is the whole text. A word that is not read gets no row of its own: without it, the model
     # reads the same ids.
     rows = [encoded.ids]
     row_of = []
     is_read = []
-    end = 1
+    end = len(ids) - sum(len(token.ids) for token in tokens)
     for token in tokens:
         start = end
         end = start + len(token.ids)
-        is_read.append(end > first_read or start >= first_read)
-        if end <= max(start, first_read):
+        is_before_end = start < end_read or end_read == len(ids)
+        is_read.append(is_before_end and (end > first_read or start >= first_read))
+        if end <= max(start, first_read) or not is_before_end:
             row_of.append(0)
             continue
         row_of.append(len(rows))
-        # The last ids of the text without the word: the truncation rule of Tokenizer.
-        before = ids[max(0, start - tokenizer.length) : start]
-        rows.append((before + ids[end:])[-tokenizer.length :])
+        # The ids that are read of the text without the word.
+        rows.append(list(tokenizer.kept(ids[:start] + ids[end:])))
     predictions = classifier.probabilities_of(rows).tolist()
 
     base = predictions[0]

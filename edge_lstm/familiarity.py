@@ -21,7 +21,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from edge_lstm.text import FIRST_WORD_ID, START_ID
+from edge_lstm.text import Tokenizer
 
 RARITY = 0.5  # weight of the tokens; the labels have 1
 
@@ -33,20 +33,23 @@ def level(ids: npt.ArrayLike) -> npt.NDArray[np.int64]:
 
 
 def unfamiliarity(
-    probabilities: npt.NDArray[np.float32], rows: Sequence[Sequence[int]], num_ids: int
+    probabilities: npt.NDArray[np.float32], rows: Sequence[Sequence[int]], tokenizer: Tokenizer
 ) -> npt.NDArray[np.float64]:
     """Return float64 [n], 0 to 1.5; a higher score is less familiar.
 
     probabilities: float32 [n, labels], rows sum to 1.
     rows: ids of the n texts.
-    num_ids: number of ids in the vocabulary.
+    tokenizer: which made the ids.
     """
     wide = probabilities.astype(np.float64)
     undecided = 2 * np.log(np.sqrt(wide).sum(axis=1)) / math.log(wide.shape[1])
+    rule = tokenizer.rule
+    ends = tokenizer.num_ids
     rare = np.ones(len(rows))  # the value of a text without tokens
     for i, row in enumerate(rows):
-        ids = np.asarray(row)
-        ids = ids[ids != START_ID]
+        ids = np.asarray(row, np.int64)
+        ids = ids[ids != rule.start_id]
         if len(ids):
-            rare[i] = level(np.where(ids < FIRST_WORD_ID, num_ids, ids)).mean() / level(num_ids)
+            is_word = (ids >= rule.first_word_id) & (ids != rule.oov_id)
+            rare[i] = level(np.where(is_word, ids, ends)).mean() / level(ends)
     return np.asarray(undecided + RARITY * rare)

@@ -15,6 +15,7 @@ from string import Template
 from typing import Any
 
 from edge_lstm._version import __version__
+from edge_lstm.layers import described
 from edge_lstm.modelfile import ModelFile, embedded_model
 from edge_lstm.printable import listed, printable, shorten
 
@@ -45,7 +46,7 @@ _DATA = (
     "unlabelled_texts",
     "unknown_words",
 )
-_NETWORK = ("hidden", "embedding_dim", "ngram_words", "ngram_slots")
+_NETWORK = ("embedding_dim", "ngram_words", "ngram_slots")
 _TRAINING = ("preset", "parameters", "best_epoch", "seed", "teachers", "versions")
 _INT8 = ("lstm", "embedding", "ngrams", "head")
 _ONE = ("accuracy", "macro_f1", "calibration_error")  # scores for one label per text
@@ -61,11 +62,11 @@ def model_card(model: ModelFile) -> str:
     is_embedded = model.path == embedded_model()
     tokenizer = model.tokenizer
     subwords = f" and {len(tokenizer.pieces):,} subwords" if tokenizer.pieces else ""
-    direction = "a bidirectional" if model.network.get("bidirectional") else "an"
     multi_label = ""
     if model.thresholds:
         multi_label = ", and every label whose probability reaches its threshold"
-    training = [*_rows(model.network, _NETWORK), *_rows(model.training, _TRAINING)]
+    training = [("Layers", described(model.layers))]
+    training += [*_rows(model.network, _NETWORK), *_rows(model.training, _TRAINING)]
     for name, text in _rows(model.quantization or {}, _INT8):
         training.append((f"int8: {name}", text))
     limits = [*(_EMBEDDED_LIMITS if is_embedded else ()), *_limits(model)]
@@ -73,13 +74,13 @@ def model_card(model: ModelFile) -> str:
         licence_tag="license: mit\n" if is_embedded else "",
         tags=json.dumps(["text-classification", "lstm", "onnx", model.precision, "edge"]),
         name=_text(model.path.name.removesuffix(".onnx")),
-        kind=f"{model.precision}: {direction} LSTM",
+        kind=f"{model.precision}: {described(model.layers)}",
         words=f"{len(tokenizer.words):,} words{subwords}",
         bytes=f"{len(model.data):,}",
         count=len(model.labels),
         labels=listed([f"`{_code(label)}`" for label in model.labels], _MANY_LABELS),
         multi_label=multi_label,
-        length=tokenizer.length,
+        length=f"{tokenizer.rule.keeps} {tokenizer.length}",
         data="\n\n".join(_data(model)),
         accuracy="\n\n".join(_accuracy(model)),
         training=_table(("", ""), training) or _NOT_STATED,

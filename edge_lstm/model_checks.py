@@ -15,17 +15,25 @@ from __future__ import annotations
 import itertools
 import json
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, NoReturn
 
+from edge_lstm.layers import (
+    MAX_DIMENSIONS,
+    Lstm,
+    check_layers,
+    dense_of,
+    layers_from,
+    lstms_of,
+    values_for_head,
+)
 from edge_lstm.onnx_file import Graph, OnnxFile, Tensor, ValueInfo
 from edge_lstm.printable import CONTROL_CHARACTER
 from edge_lstm.text import (
-    FIRST_WORD_ID,
     LABEL_JOINT,
     OOV_ID,
-    PIECES_RULE,
     REPLACEMENT,
     Tokenizer,
     front_decoded,
@@ -38,16 +46,16 @@ MAX_LENGTH = 100_000
 OPERATORS = {
     "": {
         "Add", "And", "BitShift", "Cast", "Concat", "DequantizeLinear", "Div", "Equal", "Gather",
-        "LSTM", "Less", "MatMul", "MatMulInteger", "Max", "Min", "Mod", "Mul", "Pad", "ReduceMax",
-        "ReduceSum", "Reshape", "ScatterElements", "Sigmoid", "Slice", "Softmax", "Sqrt", "Sub",
-        "Transpose", "Unsqueeze", "Where",
+        "GatherElements", "LSTM", "Less", "MatMul", "MatMulInteger", "Max", "Min", "Mod", "Mul",
+        "Pad", "ReduceMax", "ReduceSum", "Relu", "Reshape", "ScatterElements", "Sigmoid", "Slice",
+        "Softmax", "Sqrt", "Sub", "Tanh", "Transpose", "Unsqueeze", "Where",
     },
     "com.microsoft": {"DynamicQuantizeLSTM"},
 }
 # fmt: on
 
-# The export's largest graph has 103.
-MAX_OPERATORS = 128
+# The export's largest graph has 130.
+MAX_OPERATORS = 160
 
 # Bytes of the encoded operators together.
 MAX_OPERATOR_BYTES = 2**16
@@ -65,17 +73,8 @@ GOLDEN_LABELS = 5
 MAX_FINGERPRINT = 65_521
 MAX_FACTOR = 18
 
-# Columns from which on a table of an int8 file has 4-bit numbers.
-PACKED_COLUMNS = 4
-
 # Displacements of the table of pairs.
 MAX_DISPLACEMENTS = MAX_NGRAMS
-
-# Units of a direction.
-MAX_UNITS = 2**14
-
-# Numbers in an embedding, or in an n-gram's vector.
-MAX_DIMENSIONS = 2**16
 
 # Bytes of all words together.
 MAX_VOCABULARY = 32 * 2**20
@@ -89,7 +88,11 @@ MAX_DIGITS = 20
 # Values, or names of values, in an entry of the metadata, if labels add none.
 MAX_VALUES = 2**18
 
-POOLINGS = ("last", "mean+max")
+# The first cells of the units of an int8 LSTM that fix the range of its outputs, but for the sign.
+SATURATED = 20
+
+# Constants that are weights of layers.
+_WEIGHT = re.compile("(lstm|dense)[0-9]+_.*|(embedding|head_w|ngram_vectors)(_[qm]|)")
 
 # The largest answer: a softmax may end a little above 1.
 MOST_PROBABLE = 1.01
@@ -252,17 +255,16 @@ def tokenizer_from(settings: Any, vocabulary: str) -> Tokenizer:
     """
     _require(isinstance(settings, dict), "the tokenizer's settings are not an object")
     _require(isinstance(vocabulary, str), "its vocabulary is not a text")
-    entries = front_decoded(vocabulary, MAX_IDS - FIRST_WORD_ID)
+    entries = front_decoded(vocabulary, MAX_IDS - 1)
     _require(_bytes_of("".join(entries)) <= MAX_VOCABULARY, "its vocabulary is far too large")
     _require(
         _is_whole(settings["length"], 1, MAX_LENGTH),
         f"its length is not between 1 and {MAX_LENGTH:,}",
     )
-    if settings.get("rule") == PIECES_RULE:
-        _require(
-            _is_whole(settings["words"], 0, len(entries)),
-            "it has more words than its vocabulary has entries",
-        )
+    _require(
+        _is_whole(settings["words"], 0, len(entries)),
+        "it has more words than its vocabulary has entries",
+    )
     _require(
         REPLACEMENT not in vocabulary,
         "its vocabulary holds U+FFFD, which stands for unreadable text",
@@ -270,7 +272,7 @@ def tokenizer_from(settings: Any, vocabulary: str) -> Tokenizer:
     tokenizer = Tokenizer.from_metadata(settings, entries)
     words = tokenizer.words
     _require(len(set(words)) == len(words), "a word of the vocabulary is repeated")
-    pieces = tokenizer.pieces or ()
+    pieces = tokenizer.pieces
     _require(len(set(pieces)) == len(pieces), "a subword is repeated")
     return tokenizer
 
@@ -299,8 +301,7 @@ def check_metadata(
         "the vocabulary has another size than the network's",
     )
     ranges = {
-        "hidden": ("number of hidden units", 1, MAX_UNITS),
-        "embedding_dim": ("size of embeddings", 1, MAX_DIMENSIONS),
+        "embedding_dim": ("size of embeddings", 0, MAX_DIMENSIONS),
         "ngram_words": ("number of words with an n-gram vector", 0, tokenizer.num_ids - OOV_ID),
         "ngram_slots": ("number of slots for pairs", 0, MAX_NGRAMS),
         "ngram_dim": ("size of n-gram vectors", 0, MAX_DIMENSIONS),
@@ -309,8 +310,9 @@ def check_metadata(
         _require(_is_whole(network[key], least, most), f"its {name} is out of range")
     has_ngrams = network["ngram_words"] + network["ngram_slots"] > 0
     _require(network["ngram_dim"] > 0 or not has_ngrams, "its size of n-gram vectors is 0")
-    _require(type(network["bidirectional"]) is bool, "its network is neither bidirectional nor not")
-    _require(network["pooling"] in POOLINGS, f"pooling {network['pooling']!r:.40} is not supported")
+    width = network["ngram_dim"] if has_ngrams else 0
+    layers = layers_from(network["layers"])
+    check_layers(layers, network["embedding_dim"], width, network["padding"])
 
 
 def golden_from(rows: Any, labels: Sequence[str], tokenizer: Tokenizer) -> tuple[GoldenRow, ...]:
@@ -328,7 +330,8 @@ def _golden_row(row: Any, labels: Sequence[str], tokenizer: Tokenizer) -> Golden
         isinstance(ids, list) and isinstance(answers, list),
         "a golden row lacks ids or answers",
     )
-    _require(0 < len(ids) <= tokenizer.length, "a golden row is longer than the input")
+    least = 0 if tokenizer.rule.start_id is None else 1
+    _require(least <= len(ids) <= tokenizer.length, "a golden row is longer than the input")
     most = tokenizer.num_ids - 1
     _require(all(_is_whole(i, 0, most) for i in ids), "a golden row has an unknown id")
     _require(
@@ -404,14 +407,6 @@ def _check_values(tensor: Tensor, name: str) -> None:
         _require(values.tolist() == [-1, 1], f"{name} is not -1 and 1")
 
 
-def rows_of_embedding(graph: Graph) -> int:
-    """Return the number of the embedding's rows. graph: checked by :func:`check_graph`."""
-    names = ("embedding", "embedding_q")
-    shapes = [tensor.shape for tensor in graph.initializers if tensor.name in names]
-    _require(shapes and shapes[0], "its graph has no embedding")
-    return shapes[0][0]
-
-
 def check_fit(
     graph: Graph,
     tokenizer: Tokenizer,
@@ -421,24 +416,29 @@ def check_fit(
     quantized: bool,
 ) -> None:
     """Check that the graph has the sizes in the metadata. Both have been checked alone."""
-    # An operator of another domain is an int8 one.
-    _require(
-        quantized == any(node.domain for node in graph.nodes),
-        "its quantization does not fit its graph",
-    )
     size = sum(node.nbytes for node in graph.nodes)
     _require(size <= MAX_OPERATOR_BYTES, "its operators are far too large")
     constants = {tensor.name: tensor for tensor in graph.initializers}
-    for name, (dtype, *shape) in _constants(network, quantized=quantized).items():
+    _require(quantized == ("head_w_scales" in constants), "its quantization does not fit its graph")
+    expected = _constants(network, quantized=quantized)
+    for name, rows_and_columns in _tables(network, quantized=quantized).items():
+        if quantized and name not in constants:
+            expected |= _packed_table(name, *rows_and_columns)
+            _check_last_column(constants, name, rows_and_columns[1])
+        else:
+            expected[name] = ("int8" if quantized else "float32", *rows_and_columns)
+    starts = _starts(constants, network, tokenizer, quantized=quantized)
+    expected |= starts
+    for name, (dtype, *shape) in expected.items():
         _require(name in constants, f"its graph has no constant {name!r}")
         constant = constants[name]
         fits = constant.dtype == dtype and constant.shape == tuple(shape)
         _require(fits, f"constant {name!r} is not {dtype} {shape}, as its network asks for")
-    for name, (_, columns) in _tables(network, quantized=quantized).items():
-        if columns % 2 and f"{name}_q" in constants:
-            last = constants[f"{name}_q"].raw[columns // 2 :: columns // 2 + 1]
-            fits = all(byte >> 4 == 8 for byte in last)
-            _require(fits, f"constant '{name}_q' has a number behind its last column")
+    for name in starts:
+        _check_start(constants[name], quantized=quantized)
+    for name in constants:
+        is_weight = _WEIGHT.fullmatch(name)
+        _require(name in expected or not is_weight, f"constant {name!r} is none of its network's")
     if network["ngram_slots"]:
         _require("pair_displacements" in constants, "its graph has no displacements of pairs")
         constant = constants["pair_displacements"]
@@ -455,19 +455,34 @@ def check_fit(
 
 
 def _tables(network: dict[str, Any], *, quantized: bool) -> dict[str, tuple[int, int]]:
-    """Return name → rows and columns of the tables of 4-bit numbers (in fp32, float32 tables)."""
-    directions = 2 if network["bidirectional"] else 1
-    vectors = 1 if network["pooling"] == "last" else 2
-    pooled = directions * (network["hidden"] + _sentinels(quantized)) * vectors
+    """Return name → rows and columns of the tables, which an int8 file may have in 4 bits."""
     ngrams = network["ngram_words"] + network["ngram_slots"]
     width = network["ngram_dim"] if ngrams else 0
-    tables = {
-        "embedding": (network["num_words"] + 1, network["embedding_dim"]),
-        "head_w": (pooled + width, _logits(network)),
-    }
+    tables = {}
+    layers = layers_from(network["layers"])
+    if layers:
+        tables["embedding"] = (network["num_words"] + 1, network["embedding_dim"])
+    inputs = values_for_head(layers, _sentinels(quantized)) + width
+    tables["head_w"] = (inputs, _logits(network))
     if ngrams:
         tables["ngram_vectors"] = (ngrams, width)
     return tables
+
+
+def _packed_table(name: str, rows: int, columns: int) -> dict[str, tuple[Any, ...]]:
+    """Return name → element type and shape of the constants of a table in 4 bits."""
+    return {
+        f"{name}_q": ("uint8", rows, (columns + 1) // 2),
+        f"{name}_m": ("uint8", rows, 1),
+    }
+
+
+def _check_last_column(constants: Mapping[str, Tensor], name: str, columns: int) -> None:
+    """Refuse a number of 4 bits behind the last column of a table."""
+    if columns % 2 and f"{name}_q" in constants:
+        last = constants[f"{name}_q"].raw[columns // 2 :: columns // 2 + 1]
+        fits = all(byte >> 4 == 8 for byte in last)
+        _require(fits, f"constant '{name}_q' has a number behind its last column")
 
 
 def _sentinels(quantized: bool) -> int:
@@ -481,42 +496,100 @@ def _logits(network: dict[str, Any]) -> int:
 
 
 def _constants(network: dict[str, Any], *, quantized: bool) -> dict[str, tuple[Any, ...]]:
-    """Return name → element type and shape of the network's constants (docs/file-format.md)."""
-    weights = "int8" if quantized else "float32"
-    embedded = network["embedding_dim"] + _sentinels(quantized)
-    hidden = network["hidden"] + _sentinels(quantized)
-    directions = 2 if network["bidirectional"] else 1
+    """Return name → element type and shape of the network's constants (docs/file-format.md), other
+    than tables and first states."""
+    layers = layers_from(network["layers"])
+    more = _sentinels(quantized)
     logits = _logits(network)
-    constants: dict[str, tuple[Any, ...]] = {
-        "lstm_b": ("float32", directions, 8 * hidden),
-        "head_b": ("float32", logits),
-    }
-    tables = _tables(network, quantized=quantized)
-    for name, (rows, columns) in tables.items():
-        if quantized and columns >= PACKED_COLUMNS:
-            constants[f"{name}_q"] = ("uint8", rows, (columns + 1) // 2)
-            constants[f"{name}_m"] = ("uint8", rows, 1)
-        else:
-            constants[name] = (weights, rows, columns)
+    constants: dict[str, tuple[Any, ...]] = {"head_b": ("float32", logits)}
+    inputs = network["embedding_dim"] + more
+    for k, layer in enumerate(lstms_of(layers)):
+        constants |= _lstm_constants(f"lstm{k}", layer, inputs, quantized=quantized)
+        inputs = layer.values(more)
+    for j, dense in enumerate(dense_of(layers)):
+        weights = "int8" if quantized else "float32"
+        constants[f"dense{j}_w"] = (weights, inputs, dense.units)
+        constants[f"dense{j}_b"] = ("float32", dense.units)
+        if quantized:
+            constants[f"dense{j}_w_scales"] = ("float32", inputs, 1)
+        inputs = dense.units
     if quantized:
-        constants |= {
-            "embedding_scale": ("float32", 1),
-            "lstm_w": (weights, directions, embedded, 4 * hidden),
-            "lstm_r": (weights, directions, hidden, 4 * hidden),
-            "lstm_w_scale": ("float32", directions),
-            "lstm_r_scale": ("float32", directions),
-            "head_w_scales": ("float32", tables["head_w"][0], 1),
-        }
-    else:
-        constants["lstm_w"] = (weights, directions, 4 * hidden, embedded)
-        constants["lstm_r"] = (weights, directions, 4 * hidden, hidden)
-    if "ngram_vectors" in tables and quantized:
-        constants["ngram_scales"] = ("float32", network["ngram_dim"])
+        rows, _ = _tables(network, quantized=quantized)["head_w"]
+        constants["head_w_scales"] = ("float32", rows, 1)
+        if layers:
+            constants["embedding_scale"] = ("float32", 1)
+        if network["ngram_words"] + network["ngram_slots"]:
+            constants["ngram_scales"] = ("float32", network["ngram_dim"])
     if network["ngram_slots"]:
         constants["pair_fingerprints"] = ("uint16", network["ngram_slots"])
     if logits == 1:
         constants["signs"] = ("float32", 1, 2)
     return constants
+
+
+def _lstm_constants(
+    name: str, layer: Lstm, inputs: int, *, quantized: bool
+) -> dict[str, tuple[Any, ...]]:
+    """Return name → element type and shape of the constants of an LSTM."""
+    directions = layer.directions
+    hidden = layer.units + _sentinels(quantized)
+    bias = {f"{name}_b": ("float32", directions, 8 * hidden)}
+    if not quantized:
+        return {
+            **bias,
+            f"{name}_w": ("float32", directions, 4 * hidden, inputs),
+            f"{name}_r": ("float32", directions, 4 * hidden, hidden),
+        }
+    return {
+        **bias,
+        f"{name}_w": ("int8", directions, inputs, 4 * hidden),
+        f"{name}_r": ("int8", directions, hidden, 4 * hidden),
+        f"{name}_w_scale": ("float32", directions),
+        f"{name}_r_scale": ("float32", directions),
+        f"{name}_w_zero": ("int8", directions),
+        f"{name}_r_zero": ("int8", directions),
+    }
+
+
+def _starts(
+    constants: Mapping[str, Tensor],
+    network: dict[str, Any],
+    tokenizer: Tokenizer,
+    *,
+    quantized: bool,
+) -> dict[str, tuple[Any, ...]]:
+    """Return name → element type and shape of the tables of first states.
+
+    All LSTMs have tables, of the same number of rows, or none has.
+    """
+    lstms = lstms_of(layers_from(network["layers"]))
+    if "lstm0_h" not in constants:
+        _require(not quantized or len(lstms) < 2, "it has LSTMs without tables of first states")
+        return {}
+    shape = constants["lstm0_h"].shape
+    rows = shape[1] if len(shape) == 3 else 0
+    most = tokenizer.length + 1 if network["padding"] == "none" else 1
+    _require(1 <= rows <= most, "its tables of first states have another number of rows")
+    tables: dict[str, tuple[Any, ...]] = {}
+    for k, layer in enumerate(lstms):
+        units = layer.units + _sentinels(quantized)
+        for part in "hc":
+            tables[f"lstm{k}_{part}"] = ("float32", layer.directions, rows, units)
+    return tables
+
+
+def _check_start(tensor: Tensor, *, quantized: bool) -> None:
+    """Refuse a table of first states whose outputs or sentinels break the range of int8."""
+    import numpy as np
+
+    states = np.frombuffer(tensor.raw, "<f4").reshape(tensor.shape)
+    is_output = tensor.name.endswith("_h")
+    _require(
+        not is_output or np.abs(states).max() <= 1, f"constant {tensor.name!r} is beyond -1 to 1"
+    )
+    end = 1 if is_output else SATURATED
+    holds = not quantized or (states[..., -2:] == (end, -end)).all()
+    _require(holds, f"constant {tensor.name!r} lacks the states of the sentinels")
 
 
 def _is_whole(value: Any, least: int, most: int) -> bool:

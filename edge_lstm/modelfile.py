@@ -34,6 +34,7 @@ from edge_lstm.errors import (
     NotAModelFileError,
 )
 from edge_lstm.figures import by_label
+from edge_lstm.layers import Layer, layers_from
 from edge_lstm.model_checks import Room
 from edge_lstm.text import Tokenizer
 
@@ -172,6 +173,11 @@ class ModelFile:
         return EMBEDDED_NAME if self.path == embedded_model() else str(self.path)
 
     @property
+    def layers(self) -> tuple[Layer, ...]:
+        """The network's layers, without the head."""
+        return layers_from(self.network["layers"])
+
+    @property
     def precision(self) -> str:
         """``fp32`` or ``int8``."""
         return "fp32" if self.quantization is None else "int8"
@@ -284,7 +290,7 @@ def parse_model(data: bytes, path: Path) -> ModelFile:
         graph = onnx_file.parse_graph(onnx.graph)
         length = _check_input(graph, path)
         model_checks.check_graph(onnx, graph)
-        model = _read_metadata(data, path, onnx, length, model_checks.rows_of_embedding(graph))
+        model = _read_metadata(data, path, onnx, length)
         model_checks.check_fit(
             graph,
             model.tokenizer,
@@ -331,13 +337,10 @@ def _parse_whole(data: bytes, path: Path) -> onnx_file.OnnxFile:
     return onnx
 
 
-def _read_metadata(
-    data: bytes, path: Path, onnx: onnx_file.OnnxFile, length: int, rows: int
-) -> ModelFile:
+def _read_metadata(data: bytes, path: Path, onnx: onnx_file.OnnxFile, length: int) -> ModelFile:
     """Check the metadata, and make a model file of them.
 
     length: columns of the graph's input.
-    rows: rows of the graph's embedding.
 
     Raises ValueError, KeyError or TypeError if something does not fit.
     """
@@ -352,8 +355,6 @@ def _read_metadata(
             room.check(name, metadata[key], labels_json, len(labels))
             values[key] = model_checks.load_json(metadata[key])
     tokenizer = model_checks.tokenizer_from(values[KEY_TOKENIZER], metadata[KEY_VOCABULARY])
-    if tokenizer.num_ids > rows:
-        raise ValueError("the vocabulary has more words than the embedding")
     if length != tokenizer.length:
         raise ValueError("its input has another length than its text rule")
     network = values[KEY_NETWORK]

@@ -1,27 +1,30 @@
 """Tokenization: from a text to ids, and from ids to the model's input.
 
-Keras's rule follows ``keras.preprocessing.text.text_to_word_sequence``: lower-case the text,
-replace filter characters by spaces, split at each space, drop empty pieces. The carriage return is
-added to Keras's filter, so that a text gets the same answer whether its lines end in LF or CR LF.
-(No IMDB review contains one, so Keras's word index stays valid.)
+A text rule is a handful of settings (:class:`TextRule`). Two have names, of those that trainings
+use:
 
-Ids follow ``keras.datasets.imdb``: 0 is padding, 1 the start of a text, 2 an unknown word, and
-r + 3 the word of frequency rank r.
+- ``KERAS`` follows ``keras.preprocessing.text.text_to_word_sequence``: lower-case the text, replace
+  filter characters by spaces, split at each space, drop empty pieces. The carriage return is added
+  to Keras's filter, so that a text gets the same answer whether its lines end in LF or CR LF. (No
+  IMDB review contains one, so Keras's word index stays valid.)
+- :func:`subword_rule` reads any script. A known word has one id. An unknown word is read piece by
+  piece, and so is a sentence in a script without spaces.
+
+Ids of both follow ``keras.datasets.imdb``: 0 is padding, 1 the start of a text, 2 an unknown word,
+and r + 3 the word of frequency rank r.
 
 A text is Unicode. A surrogate pair is its character. A lone surrogate is U+FFFD, which stands for
 unreadable text, so no vocabulary has it.
-
-The rule ``pieces-1`` (docs/file-format.md) reads any script. A known word has one id. An unknown
-word is read piece by piece, and so is a sentence in a script without spaces.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from functools import cache
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -30,7 +33,8 @@ PAD_ID = 0
 START_ID = 1
 OOV_ID = 2
 
-# The id of rank 1. Id 3 stays unused, as in keras.datasets.imdb.
+# The id of rank 1 in trainings, and the highest in any rule. Id 3 stays unused, as in
+# keras.datasets.imdb.
 FIRST_WORD_ID = 4
 
 # Columns of the model's input.
@@ -43,8 +47,6 @@ LABEL_JOINT = "|"
 REPLACEMENT = "\ufffd"
 
 KERAS_FILTERS = '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n'
-FILTERS = KERAS_FILTERS + "\r"
-KERAS_RULE = "lower-case; each filter character becomes a space; split on spaces; drop empty pieces"
 
 # Code points that an entry of a stored vocabulary shares with the entry before it, at most; the
 # character that says how many is U+0001 to U+001F.
@@ -54,29 +56,20 @@ _STARTS = re.compile("([\x00-\x1f])")
 # Characters that no entry of a vocabulary has.
 NEVER_IN_ENTRIES = re.compile(f"[\x00-\x1f{REPLACEMENT}]")
 
-# The end of a long text is read first. This many characters for each id hold enough words in nearly
+# One end of a long text is read first. This many characters for each id hold enough words in nearly
 # every text.
-_TAIL_CHARACTERS = 32
+_CHARACTERS = 32
 
-PIECES_RULE = "pieces-1"
-
-# ASCII punctuation. A mark is a word if the vocabulary has it, else it separates words.
+# ASCII punctuation, of which the vocabulary may have words.
 MARKS = KERAS_FILTERS.removesuffix("\t\n")
 _ASCII_SPACES = "\t\n\r\x0b\x0c"
 
 # Characters beyond ASCII: those for an ASCII character, and separators of words.
-_REPLACEMENTS = {"\u2019": "'", "\u061f": "?"}
+REPLACEMENTS = {"\u2019": "'", "\u061f": "?"}
 _WIDE_SPACES = (
     "\u00a0\u00a1\u00ab\u00b7\u00bb\u00bf\u060c\u061b\u0964\u200b\u2010\u2011\u2012\u2013\u2014"
     "\u2015\u2018\u201a\u201c\u201d\u201e\u2022\u2026\u2028\u2029\u2039\u203a\u3000\ufeff"
 )
-
-# The first bytes of such characters → the characters, and the ASCII character of each. A text
-# without these bytes is not searched for each character.
-_WIDE: dict[bytes, list[tuple[bytes, bytes]]] = {}
-for _wide, _narrow in (_REPLACEMENTS | dict.fromkeys(_WIDE_SPACES, " ")).items():
-    _bytes = _wide.encode()
-    _WIDE.setdefault(_bytes[:-1], []).append((_bytes, _narrow.encode()))
 
 # Scripts that put no spaces between words: Thai, Lao, Tibetan, Burmese, Khmer, Chinese, Japanese.
 _SPACELESS = re.compile(
@@ -91,10 +84,13 @@ _MEMO = 20_000
 _LONGEST_IN_MEMO = 50
 
 Status = Literal["ok", "empty", "unknown_words", "truncated"]
+Lowercase = Literal["unicode", "ascii", "none"]
+Keeps = Literal["last", "first"]
 
-# The filter characters are ASCII, so the rule can work on UTF-8 bytes, for which translate() is a
-# table look-up.
-_TO_SPACE = bytes.maketrans(FILTERS.encode(), b" " * len(FILTERS))
+# By the first bytes of characters beyond ASCII: the characters, and what each becomes.
+_Wide = dict[bytes, list[tuple[bytes, bytes]]]
+# Each mark's code, the mark, and the mark between spaces.
+_Marks = list[tuple[int, bytes, bytes]]
 
 
 def well_formed(text: str) -> str:
@@ -111,22 +107,148 @@ def well_formed(text: str) -> str:
     return text
 
 
-def _lower_utf8(text: str) -> bytes:
-    try:
-        return text.lower().encode()
-    # Surrogates are rare: to search every text for them would take longer.
-    except UnicodeEncodeError:
-        return well_formed(text).lower().encode()
+def _require(holds: object, reason: str) -> None:
+    if not holds:
+        raise ValueError(reason)
 
 
-def _split_at_filters(text: str) -> list[bytes]:
-    """Return the words of a text by Keras's rule, some of them empty."""
-    return _lower_utf8(text).translate(_TO_SPACE).split(b" ")
+@dataclass(frozen=True)
+class TextRule:
+    """How a text becomes words, and words become ids.
+
+    lowercase: ``unicode``: as str.lower does; ``ascii``: A to Z alone; ``none``.
+    replace_wide: whether the characters of REPLACEMENTS become theirs.
+    removed: characters that vanish.
+    separators: characters that become spaces. Words stand between spaces.
+    marks: ASCII punctuation, each of which is a word of its own.
+    start_id: id before those of the words; None for no such id.
+    oov_id: id of a word without one; None: such a word is left out.
+    first_word_id: id of the vocabulary's first word.
+    keeps: which ids of a long text are kept, the ``last`` or the ``first``.
+
+    Raises ValueError for values that do not fit together.
+    """
+
+    separators: str
+    marks: str = ""
+    removed: str = ""
+    lowercase: Lowercase = "unicode"
+    replace_wide: bool = False
+    start_id: int | None = START_ID
+    oov_id: int | None = OOV_ID
+    first_word_id: int = FIRST_WORD_ID
+    keeps: Keeps = "last"
+    _table: bytes = field(init=False, repr=False, compare=False)
+    _deleted: bytes = field(init=False, repr=False, compare=False)
+    _wide: _Wide = field(init=False, repr=False, compare=False)
+    _marks: _Marks = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        self._check()
+        narrow = "".join(filter(str.isascii, self.separators))
+        wide = REPLACEMENTS if self.replace_wide else {}
+        wide = wide | dict.fromkeys(self.removed, "") | dict.fromkeys(self.separators, " ")
+        derived: dict[str, Any] = {
+            "_table": bytes.maketrans(narrow.encode(), b" " * len(narrow)),
+            "_deleted": "".join(filter(str.isascii, self.removed)).encode(),
+            "_wide": _by_lead(wide),
+            "_marks": [(ord(m), m.encode(), f" {m} ".encode()) for m in self.marks],
+        }
+        for name, value in derived.items():
+            object.__setattr__(self, name, value)
+
+    def _check(self) -> None:
+        """Raise ValueError for values that do not fit together."""
+        parts = {"separators": self.separators, "removed": self.removed, "marks": self.marks}
+        for name, characters in parts.items():
+            _require(isinstance(characters, str), f"its {name} are not a text")
+            _require(well_formed(characters) == characters, f"its {name} hold a surrogate")
+        each = "".join(parts.values())
+        _require(len(set(each)) == len(each), "a character is in its text rule twice")
+        _require(set(self.marks) <= set(MARKS), "a mark is no ASCII punctuation")
+        _require(self.lowercase in get_args(Lowercase), "its lower-casing is not supported")
+        _require(self.keeps in get_args(Keeps), "its truncation is not supported")
+        _require(
+            type(self.first_word_id) is int and START_ID <= self.first_word_id <= FIRST_WORD_ID,
+            f"its first word's id is not between 1 and {FIRST_WORD_ID}",
+        )
+        has_start = self.start_id == START_ID and type(self.start_id) is int
+        _require(
+            self.start_id is None or (has_start and self.first_word_id > START_ID),
+            "its start's id is not supported",
+        )
+        oov = self.oov_id
+        _require(
+            oov is None or (type(oov) is int and oov > (self.start_id or PAD_ID)),
+            "its id of unknown words is not supported",
+        )
+
+    def split(self, text: str) -> list[bytes]:
+        """Return the words of a text, in order."""
+        try:
+            data = self._lowered(text)
+        # Surrogates are rare: to search every text for them would take longer.
+        except UnicodeEncodeError:
+            data = self._lowered(well_formed(text))
+        if not data.isascii():
+            for lead, pairs in self._wide.items():
+                if lead in data:
+                    for wide, narrow in pairs:
+                        data = data.replace(wide, narrow)
+        data = data.translate(self._table, self._deleted)
+        for code, mark, apart in self._marks:
+            # To look for a byte's number is faster than to look for bytes.
+            if code in data:
+                data = data.replace(mark, apart)
+        return list(filter(None, data.split(b" ")))
+
+    def _lowered(self, text: str) -> bytes:
+        """Return a text in UTF-8. UnicodeEncodeError for surrogates."""
+        if self.lowercase == "unicode":
+            return text.lower().encode()
+        data = text.encode()
+        return data.lower() if self.lowercase == "ascii" else data
+
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """Return (start, end), in characters, of each word of :meth:`split` in the text."""
+        gaps = re.escape(self.separators + " ")
+        # Like a mark, a character that stands for one is never a part of a word.
+        wide = REPLACEMENTS.items() if self.replace_wide else ()
+        apart = self.marks + "".join(c for c, mark in wide if mark in self.marks)
+        gaps += "".join(c for c, mark in wide if mark in self.separators)
+        marks = re.escape(apart)
+        single = f"[{marks}]|" if marks else ""
+        # Lower-casing may change a word's length, but seldom makes or removes a separator.
+        return [found.span() for found in re.finditer(f"{single}[^{gaps}{marks}]+", text)]
+
+
+def _by_lead(wide: Mapping[str, str]) -> _Wide:
+    """Return characters beyond ASCII, with what each becomes, by all but their last byte.
+
+    A text without these bytes is not searched for each character.
+    """
+    found: _Wide = {}
+    for character, narrow in wide.items():
+        data = character.encode()
+        if len(data) > 1:
+            found.setdefault(data[:-1], []).append((data, narrow.encode()))
+    return found
+
+
+KERAS = TextRule(KERAS_FILTERS + "\r")
+
+
+@cache
+def subword_rule(marks: str = MARKS) -> TextRule:
+    """Return the rule of trainings with subwords. marks: punctuation that is a word, in the order
+    of ASCII."""
+    others = "".join(mark for mark in MARKS if mark not in marks)
+    return TextRule(others + _ASCII_SPACES + _WIDE_SPACES, marks, replace_wide=True)
 
 
 def split_words(text: str) -> list[str]:
     """Return the words of a text, in order, by Keras's rule."""
-    return [word.decode() for word in _split_at_filters(text) if word]
+    return [word.decode() for word in KERAS.split(text)]
 
 
 def text_key(text: str) -> int:
@@ -135,7 +257,7 @@ def text_key(text: str) -> int:
     They find duplicates without keeping the texts. Two of a million texts collide once in 10^7
     times.
     """
-    words = b" ".join(filter(None, _split_at_filters(text)))
+    words = b" ".join(KERAS.split(text))
     return int.from_bytes(hashlib.blake2b(words, digest_size=8).digest(), "little")
 
 
@@ -145,55 +267,14 @@ def texts_digest(texts: Iterable[str]) -> str:
     return hashlib.sha256(b"".join(key.to_bytes(8, "little") for key in keys)).hexdigest()
 
 
-def word_spans(text: str) -> list[tuple[int, int]]:
-    """Return (start, end), in characters, of each word of :func:`split_words` in the text."""
-    # Lower-casing may change a word's length, but never makes or removes a filter character.
-    return [match.span() for match in re.finditer(f"[^{re.escape(FILTERS)} ]+", text)]
-
-
 def spaceless(word: str) -> bool:
     """Tell whether a word holds characters of a script without spaces."""
     return _SPACELESS.search(word) is not None
 
 
-def _separators(marks: Sequence[str]) -> str:
-    """Return the ASCII characters, but the space, that separate words if ``marks`` are words."""
-    return "".join(mark for mark in MARKS if mark not in marks) + _ASCII_SPACES
-
-
-def _mark_table(marks: Sequence[str]) -> bytes:
-    """Return the table that makes separators of the rule pieces-1 spaces, for translate()."""
-    separators = _separators(marks)
-    return bytes.maketrans(separators.encode(), b" " * len(separators))
-
-
-def split_marks(text: str, marks: Sequence[str] = MARKS) -> list[str]:
-    """Return the words of a text by the rule pieces-1. marks: the marks that are words."""
-    words = _split_marks(text, _mark_table(marks), _set_apart(marks))
-    return [word.decode() for word in words]
-
-
-_Marks = list[tuple[int, bytes, bytes]]
-
-
-def _set_apart(marks: Sequence[str]) -> _Marks:
-    """Return each mark's code, the mark, and the mark between spaces."""
-    return [(ord(mark), mark.encode(), f" {mark} ".encode()) for mark in marks]
-
-
-def _split_marks(text: str, table: bytes, marks: _Marks) -> list[bytes]:
-    data = _lower_utf8(text)
-    if not data.isascii():
-        for lead, pairs in _WIDE.items():
-            if lead in data:
-                for wide, narrow in pairs:
-                    data = data.replace(wide, narrow)
-    data = data.translate(table)
-    for code, mark, apart in marks:
-        # To look for a byte's number is faster than to look for bytes.
-        if code in data:
-            data = data.replace(mark, apart)
-    return data.split()
+def split_marks(text: str, marks: str = MARKS) -> list[str]:
+    """Return the words of a text by :func:`subword_rule`. marks: the marks that are words."""
+    return [word.decode() for word in subword_rule(marks).split(text)]
 
 
 def _sizes_by_first(pieces: Sequence[str]) -> dict[str, tuple[int, ...]]:
@@ -209,9 +290,9 @@ def _sizes_by_first(pieces: Sequence[str]) -> dict[str, tuple[int, ...]]:
 class Encoded:
     """A text as token ids.
 
-    ids: 1 to ``length`` ids, without padding.
+    ids: up to ``length`` ids, without padding.
     status: ``ok``; ``empty``: no words; ``unknown_words``: words, but none of the vocabulary;
-        ``truncated``: only the last ``length`` ids were kept.
+        ``truncated``: only ``length`` of the ids were kept.
     """
 
     ids: list[int]
@@ -226,108 +307,125 @@ class Token:
 
     start, end: the word is text[start:end], of the text before lower-casing.
     ids: the word's ids; empty if the rule leaves it out.
+    known: whether the vocabulary has the word.
     """
 
     start: int
     end: int
     ids: list[int]
-
-    @property
-    def known(self) -> bool:
-        """Whether the vocabulary has the word."""
-        return bool(self.ids) and self.ids != [OOV_ID]
+    known: bool
 
 
 @dataclass(frozen=True)
 class Tokenizer:
     """A text rule with a vocabulary.
 
-    words: the vocabulary; ``words[i]`` has id ``i + 4``.
-    length: columns of the model's input; longer texts keep their last ``length`` ids.
-    pieces: pieces of other words; their ids follow the ids of the words. If given, the rule is
-        pieces-1, see above; None: it is Keras's, without pieces.
+    words: the vocabulary; ``words[i]`` has id ``rule.first_word_id + i``.
+    length: columns of the model's input; of longer texts, so many ids are kept.
+    pieces: pieces of other words; their ids follow the ids of the words.
+    rule: see :class:`TextRule`.
+
+    Raises ValueError if the rule's ids do not fit the vocabulary.
     """
 
     words: tuple[str, ...]
     length: int = DEFAULT_LENGTH
-    pieces: tuple[str, ...] | None = None
+    pieces: tuple[str, ...] = ()
+    rule: TextRule = KERAS
     _ids: dict[bytes, int] = field(init=False, repr=False, compare=False)
     _piece_ids: dict[str, int] = field(init=False, repr=False, compare=False)
     _sizes: dict[str, tuple[int, ...]] = field(init=False, repr=False, compare=False)
-    _table: bytes = field(init=False, repr=False, compare=False)
-    _marks: _Marks = field(init=False, repr=False, compare=False)
+    _before: tuple[int, ...] = field(init=False, repr=False, compare=False)
     _memo: dict[bytes, list[int]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        pieces = self.pieces or ()
-        first_piece_id = FIRST_WORD_ID + len(self.words)
+        rule = self.rule
+        usual = (START_ID, OOV_ID, FIRST_WORD_ID)
+        _require(
+            not self.pieces or (rule.start_id, rule.oov_id, rule.first_word_id) == usual,
+            "a rule with subwords has other ids",
+        )
+        _require((rule.oov_id or 0) < self.num_ids, "its id of unknown words is too large")
+        first_piece_id = rule.first_word_id + len(self.words)
         derived: dict[str, Any] = {
-            "_ids": {word.encode(): i for i, word in enumerate(self.words, FIRST_WORD_ID)},
-            "_piece_ids": {piece: i for i, piece in enumerate(pieces, first_piece_id)},
-            "_sizes": _sizes_by_first(pieces),
-            "_table": _mark_table(self.marks),
-            "_marks": _set_apart(self.marks),
+            "_ids": {word.encode(): i for i, word in enumerate(self.words, rule.first_word_id)},
+            "_piece_ids": {piece: i for i, piece in enumerate(self.pieces, first_piece_id)},
+            "_sizes": _sizes_by_first(self.pieces),
+            "_before": () if rule.start_id is None else (rule.start_id,),
             "_memo": {},
         }
         for name, value in derived.items():
             object.__setattr__(self, name, value)
 
-    @property
-    def marks(self) -> str:
-        """The punctuation marks that are words, in the order of ASCII; none by Keras's rule."""
-        if self.pieces is None:
-            return ""
-        return "".join(sorted(set(MARKS).intersection(self.words)))
+    @classmethod
+    def of_subwords(
+        cls, words: tuple[str, ...], pieces: tuple[str, ...] = (), length: int = DEFAULT_LENGTH
+    ) -> Tokenizer:
+        """Make a tokenizer of the rule of trainings with subwords: marks are those that are
+        words."""
+        marks = "".join(sorted(set(MARKS).intersection(words)))
+        return cls(words, length, pieces, subword_rule(marks))
 
     @property
     def num_ids(self) -> int:
         """The number of ids in use: every id is below it."""
-        return len(self.words) + len(self.pieces or ()) + FIRST_WORD_ID
+        return self.rule.first_word_id + len(self.words) + len(self.pieces)
+
+    def kept(self, ids: Sequence[int]) -> Sequence[int]:
+        """Return the ids that are kept of a text's ids, at most ``length``."""
+        if self.rule.keeps == "first":
+            return ids[: self.length]
+        return ids[-self.length :]
+
+    def is_known(self, token_id: int) -> bool:
+        """Tell whether an id is that of a word or of a piece."""
+        return token_id >= self.rule.first_word_id and token_id != self.rule.oov_id
 
     def encode_text(self, text: str) -> Encoded:
         """Return a text's ids, at most ``length`` of them, and its status."""
-        tail_length = _TAIL_CHARACTERS * self.length
-        if len(text) > 2 * tail_length:
-            # Only the last words matter. The text is cut at a space, since lower() looks at the
-            # letters around a capital sigma.
-            start = text.find(" ", len(text) - tail_length) + 1
-            tail = self._encode(text[start:])
-            if tail.status == "truncated":
-                return tail
+        most = _CHARACTERS * self.length
+        if len(text) > 2 * most:
+            # Only the words at one end matter. The text is cut at a space, since lower() looks at
+            # the letters around a capital sigma.
+            if self.rule.keeps == "last":
+                part = text[text.find(" ", len(text) - most) + 1 :]
+            else:
+                part = text[: max(0, text.rfind(" ", 0, most))]
+            encoded = self._encode(part)
+            if encoded.status == "truncated":
+                return encoded
         return self._encode(text)
 
     def _encode(self, text: str) -> Encoded:
-        if self.pieces is None:
-            words: Sequence[bytes] = _split_at_filters(text)
-            ids = self._whole_words(words)
-        else:
-            words = _split_marks(text, self._table, self._marks)
-            ids = self._words_and_pieces(words)
-        # Known words have ids from 4 on, and max() is the fastest way to find one.
-        if max(ids) < FIRST_WORD_ID:
-            return Encoded(ids[-self.length :], "unknown_words" if any(words) else "empty")
-        if len(ids) > self.length:
-            return Encoded(ids[-self.length :], "truncated")
-        return Encoded(ids, "ok")
+        words = self.rule.split(text)
+        ids = self.with_start(self._ids_of(words))
+        kept = list(self.kept(ids))
+        if not any(map(self.is_known, ids)):
+            return Encoded(kept, "unknown_words" if words else "empty")
+        return Encoded(kept, "ok" if len(kept) == len(ids) else "truncated")
 
-    def _whole_words(self, words: Sequence[bytes]) -> list[int]:
-        """Return the ids of a text's words by Keras's rule, with START_ID before them."""
-        word_id = self._ids.get
-        return [START_ID, *[word_id(word, OOV_ID) for word in words if word]]
+    def with_start(self, ids: Sequence[int]) -> list[int]:
+        """Return the ids of a text's words with the start's id before them, if there is one."""
+        return [*self._before, *ids]
 
-    def _words_and_pieces(self, words: Sequence[bytes]) -> list[int]:
-        """Return the ids of a text's words by the rule pieces-1, with START_ID before them."""
-        every: list[Any] = [START_ID, *map(self._ids.get, words)]
+    def _ids_of(self, words: Sequence[bytes]) -> list[int]:
+        """Return the ids of a text's words."""
+        every: list[Any] = list(map(self._ids.get, words))
         unknown = every.count(None)
         if not unknown:
             return every
+        oov = self.rule.oov_id
+        if oov is None:
+            return [i for i in every if i is not None]
+        if not self.pieces:
+            return [oov if i is None else i for i in every]
         remembered = self._memo.get
         ids: list[int] = []
         start = 0
         # Python sees the unknown words alone. The known ones between them are copied in C.
         for _ in range(unknown):
             end = every.index(None, start)
-            word = words[end - 1]
+            word = words[end]
             parts = remembered(word)
             ids += every[start:end]
             ids += self.split_word(word.decode()) if parts is None else parts
@@ -380,48 +478,35 @@ class Tokenizer:
     def tokens(self, text: str) -> list[Token]:
         """Return the words of the whole text with their places.
 
-        Their ids in a row are the ids of the text before truncation, without START_ID.
+        Their ids in a row are the ids of the text before truncation, without the start's.
         """
-        if self.pieces is None:
-            return [self._token(text, start, end) for start, end in word_spans(text)]
-        gaps = re.escape(_separators(self.marks) + " ")
-        # Like a mark, a character that stands for one is never a part of a word.
-        stands_for_mark = [c for c, mark in _REPLACEMENTS.items() if mark in MARKS]
-        marks = re.escape(self.marks) + "".join(stands_for_mark)
-        single = f"[{marks}]|" if marks else ""
         tokens: list[Token] = []
-        for match in re.finditer(f"{single}[^{gaps}{_WIDE_SPACES}{marks}]+", text):
-            at = match.start()
-            lower = well_formed(match.group()).lower()
-            is_known = lower.encode() in self._ids
-            if is_known or not spaceless(lower) or len(lower) != len(match.group()):
-                tokens.append(self._token(text, *match.span()))
+        for at, end in self.rule.spans(text):
+            words = self.rule.split(text[at:end])
+            if not words:  # of characters that vanish
                 continue
-            for start, end, ids in self._parts(lower):
-                tokens.append(Token(at + start, at + end, ids))
+            lower = words[0].decode()
+            is_one = words[0] in self._ids or not self.pieces or not spaceless(lower)
+            if is_one or len(lower) != end - at:
+                tokens.append(self._token(at, end, self._ids_of(words)))
+                continue
+            for start, stop, ids in self._parts(lower):
+                tokens.append(self._token(at + start, at + stop, ids))
         return tokens
 
-    def _token(self, text: str, start: int, end: int) -> Token:
-        word = text[start:end]
-        if self.pieces is None:
-            ids = self._whole_words(_split_at_filters(word))
-        else:
-            ids = self._words_and_pieces(_split_marks(word, self._table, self._marks))
-        return Token(start, end, ids[1:])
+    def _token(self, start: int, end: int, ids: list[int]) -> Token:
+        return Token(start, end, ids, any(map(self.is_known, ids)))
 
     def count_words(self, text: str) -> tuple[int, int]:
         """Return the number of words of the whole text, and how many the vocabulary has.
 
-        By the rule pieces-1, each piece of a word in a script without spaces counts as a word.
+        With subwords, each piece of a word in a script without spaces counts as a word.
         """
-        if self.pieces is None:
-            every = [word for word in _split_at_filters(text) if word]
-        else:
-            every = _split_marks(text, self._table, self._marks)
+        every = self.rule.split(text)
         unknown = [word for word in every if word not in self._ids]
         words = len(every)
         in_vocabulary = words - len(unknown)
-        if self.pieces is None:
+        if not self.pieces:
             return words, in_vocabulary
         for word in unknown:
             if word.isascii() or not spaceless(decoded := word.decode()):
@@ -432,33 +517,27 @@ class Tokenizer:
         return words, in_vocabulary
 
     def to_metadata(self) -> dict[str, Any]:
-        """Return the rule in words and numbers, for the model file: enough to re-implement it."""
-        ends = {
-            "pad_id": PAD_ID,
-            "padding": "right",
-            "start_id": START_ID,
-            "oov_id": OOV_ID,
-            "first_word_id": FIRST_WORD_ID,
-            "length": self.length,
-            "truncation": "keep the last ids",
-        }
-        if self.pieces is None:
-            return {"rule": KERAS_RULE, "lowercase": "unicode", "filters": FILTERS, **ends}
+        """Return the rule as JSON values, for the model file: enough to re-implement it."""
+        rule = self.rule
         return {
-            "rule": PIECES_RULE,
-            "lowercase": "unicode",
-            "replacements": _REPLACEMENTS,
-            "separators": _separators(self.marks) + _WIDE_SPACES,
-            "marks": self.marks,
+            "lowercase": rule.lowercase,
+            "replacements": REPLACEMENTS if rule.replace_wide else {},
+            "removed": rule.removed,
+            "separators": rule.separators,
+            "marks": rule.marks,
             "words": len(self.words),
-            "unknown_words": "longest piece first, from the left",
-            **ends,
+            "pad_id": PAD_ID,
+            "start_id": rule.start_id,
+            "oov_id": rule.oov_id,
+            "first_word_id": rule.first_word_id,
+            "length": self.length,
+            "truncation": rule.keeps,
         }
 
     @property
     def entries(self) -> tuple[str, ...]:
         """The words, then the pieces: the vocabulary in the order of the ids."""
-        return (*self.words, *(self.pieces or ()))
+        return (*self.words, *self.pieces)
 
     @classmethod
     def from_metadata(cls, settings: dict[str, Any], entries: tuple[str, ...]) -> Tokenizer:
@@ -468,13 +547,19 @@ class Tokenizer:
 
         Raises ValueError for a rule that this version does not implement: it never guesses one.
         """
-        words = entries
-        pieces = None
-        if settings.get("rule") == PIECES_RULE:
-            count = int(settings["words"])
-            words = entries[:count]
-            pieces = entries[count:]
-        made = cls(words, length=int(settings["length"]), pieces=pieces)
+        rule = TextRule(
+            separators=settings["separators"],
+            marks=settings["marks"],
+            removed=settings["removed"],
+            lowercase=settings["lowercase"],
+            replace_wide=bool(settings["replacements"]),
+            start_id=settings["start_id"],
+            oov_id=settings["oov_id"],
+            first_word_id=settings["first_word_id"],
+            keeps=settings["truncation"],
+        )
+        count = settings["words"]
+        made = cls(entries[:count], settings["length"], entries[count:], rule)
         for key, value in made.to_metadata().items():
             if settings[key] != value:
                 raise ValueError(

@@ -98,11 +98,11 @@ def engines(model: ModelFile) -> Check | None:
 
 def overview(model: ModelFile) -> dict[str, str]:
     """Return eleven lines for a person, by name; facts that the file does not state are unknown."""
+    from edge_lstm.layers import described
     from edge_lstm.model_card import accuracy_line
 
     tokenizer = model.tokenizer
     network = model.network
-    kind = "bidirectional LSTM" if network.get("bidirectional") is True else "LSTM"
     subwords = f", {len(tokenizer.pieces):,} subwords" if tokenizer.pieces else ""
     count = network["ngram_words"] + network["ngram_slots"]
     ngrams = f", {count:,} n-grams" if count else ""
@@ -111,12 +111,12 @@ def overview(model: ModelFile) -> dict[str, str]:
     versions = model.training.get("versions")
     packages = versions.items() if isinstance(versions, dict) else ()
     return {
-        "model": f"{model.path.name}: {kind} of {network.get('hidden', 'unknown')} units",
+        "model": f"{model.path.name}: {described(model.layers)}",
         "labels": f"{len(model.labels)}: {listed([shorten(label) for label in model.labels], 10)}",
         "accuracy": accuracy_line(model) or UNKNOWN_ACCURACY,
         "size": f"{len(model.data):,} bytes, {model.precision}",
         "vocabulary": f"{len(tokenizer.words):,} words{subwords}{ngrams}",
-        "length": f"the last {tokenizer.length:,} tokens of a text",
+        "length": f"the {tokenizer.rule.keeps} {tokenizer.length:,} tokens of a text",
         "quantization": "; ".join(quantized) or "none",
         "abstention": _abstention(model),
         "examples": listed_examples(model.examples) if model.examples else "none",

@@ -204,7 +204,7 @@ def _classify(
         ids = [text.ids for text in encoded]
         probabilities[chunk] = classifier.probabilities_of(ids)
         if classifier.model.thresholds is None:
-            scores[chunk] = unfamiliarity(probabilities[chunk], ids, tokenizer.num_ids)
+            scores[chunk] = unfamiliarity(probabilities[chunk], ids, tokenizer)
         statuses.update(text.status for text in encoded)
         if progress:
             progress(len(encoded))

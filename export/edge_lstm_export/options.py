@@ -13,6 +13,18 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from edge_lstm.errors import DataError
+from edge_lstm.layers import (
+    MAX_DIMENSIONS,
+    Dense,
+    Layer,
+    Lstm,
+    Padding,
+    check_layers,
+    dense_of,
+    layers_from,
+    lstms_of,
+    values_for_head,
+)
 from edge_lstm.model_checks import MAX_IDS, MAX_LABELS, MAX_LENGTH, MAX_NGRAMS
 from edge_lstm.printable import CONTROL_CHARACTER
 from edge_lstm.text import DEFAULT_LENGTH
@@ -187,18 +199,97 @@ class TextOptions(Options):
 
 @dataclass(frozen=True)
 class NetworkConfig(Options):
-    """Everything that fixes the network's shape.
+    """Everything that fixes a network's shape.
 
     num_words: ids below it are in use (``num_words`` of ``keras.datasets.imdb``); the embedding has
         one row more, as in Keras's example.
-    pooling: what the head reads of the LSTM: the ``last`` state of each direction, or the mean and
-        the maximum of its outputs over the text's own tokens.
-    labels: 2 gives one logit with a sigmoid, more give a softmax.
-    multi_label: a text may have several labels, or none: one logit with a sigmoid for each label.
-    dropout: probability, in training, on the embedding and on what the head reads of the LSTM.
+    embedding_dim: width of the embedding; 0 if there is no LSTM to read it.
+    layers: LSTMs, then hidden dense layers; the head reads the last of them.
     ngram_words: ids that have an n-gram vector, from 2 on.
     ngram_slots: n-gram vectors of word pairs; a few of the slots stay empty.
     ngram_dim: width of an n-gram vector; 0 if there are none.
+    padding: ``none``: the LSTM reads the ids of a text alone. ``front``, ``behind``: it reads
+        ``length`` ids of each text, with padding before its own, or after them.
+    labels: 2 gives one logit with a sigmoid, more give a softmax.
+    multi_label: a text may have several labels, or none: one logit with a sigmoid for each label.
+    """
+
+    num_words: int = between(5000, 1, MAX_IDS)
+    embedding_dim: int = between(32, 0, MAX_DIMENSIONS)
+    layers: tuple[Layer, ...] = (Lstm(100),)
+    ngram_words: int = between(0, 0, MAX_IDS)
+    ngram_slots: int = between(0, 0, MAX_NGRAMS)
+    ngram_dim: int = between(0, 0, MAX_DIMENSIONS)
+    padding: Padding = "none"
+    labels: int = between(2, 2, MAX_LABELS)
+    multi_label: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.ngrams and not self.ngram_dim:
+            raise DataError("ngram_dim must be 1 or more where there are n-grams")
+        width = self.ngram_dim if self.ngrams else 0
+        try:
+            check_layers(self.layers, self.embedding_dim, width, self.padding)
+        except ValueError as error:
+            raise DataError(str(error)) from None
+
+    @classmethod
+    def from_dict(cls, values: object, where: str) -> NetworkConfig:
+        """Make a configuration of the values of :meth:`to_dict`. Raises DataError, which says
+        ``where``, for other values."""
+        if isinstance(values, dict) and "layers" in values:
+            try:
+                values = {**values, "layers": layers_from(values["layers"])}
+            except (ValueError, KeyError) as error:
+                raise DataError(f"{where}: {error}") from None
+        return from_plain(cls, values, where)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the configuration as JSON values, as a model file has them."""
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        return {**values, "layers": [layer.to_dict() for layer in self.layers]}
+
+    @property
+    def lstms(self) -> list[Lstm]:
+        """The LSTMs among the layers."""
+        return lstms_of(self.layers)
+
+    @property
+    def dense(self) -> list[Dense]:
+        """The hidden dense layers."""
+        return dense_of(self.layers)
+
+    @property
+    def ngrams(self) -> int:
+        """The n-gram vectors, of words and pairs."""
+        return self.ngram_words + self.ngram_slots
+
+    @property
+    def logits(self) -> int:
+        """Columns of the head: two labels, of which a text has one, need one."""
+        return 1 if self.labels == 2 and not self.multi_label else self.labels
+
+    @property
+    def layer_values(self) -> int:
+        """Values that the head reads of the last layer."""
+        return values_for_head(self.layers)
+
+    @property
+    def head_inputs(self) -> int:
+        """Values that the head reads: of the last layer, then of the n-grams."""
+        return self.layer_values + (self.ngram_dim if self.ngrams else 0)
+
+
+@dataclass(frozen=True)
+class NetworkOptions(Options):
+    """The network of a training: one LSTM, beside n-grams.
+
+    hidden: units of each direction of the LSTM.
+    pooling: what the head reads of the LSTM: the ``last`` state of each direction, or the mean and
+        the maximum of its outputs over the text's own tokens.
+    dropout: probability, in training, on the embedding and on what the head reads of the LSTM.
+    The others are as in :class:`NetworkConfig`.
     """
 
     num_words: int = between(5000, 5, MAX_IDS)
@@ -215,33 +306,32 @@ class NetworkConfig(Options):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.ngrams and not self.ngram_dim:
-            raise DataError("ngram_dim must be 1 or more where there are n-grams")
+        # Refuses what does not fit together.
+        _ = self.config
+
+    @property
+    def config(self) -> NetworkConfig:
+        """The network's shape."""
+        return NetworkConfig(
+            num_words=self.num_words,
+            embedding_dim=self.embedding_dim,
+            layers=(Lstm(self.hidden, self.bidirectional, self.pooling),),
+            ngram_words=self.ngram_words,
+            ngram_slots=self.ngram_slots,
+            ngram_dim=self.ngram_dim,
+            labels=self.labels,
+            multi_label=self.multi_label,
+        )
 
     @property
     def ngrams(self) -> int:
         """The n-gram vectors, of words and pairs."""
-        return self.ngram_words + self.ngram_slots
-
-    @property
-    def directions(self) -> int:
-        """1, or 2 if the LSTM also reads from the end."""
-        return 2 if self.bidirectional else 1
-
-    @property
-    def pooled_dim(self) -> int:
-        """Values that the head reads of the LSTM."""
-        return self.hidden * self.directions * (2 if self.pooling == "mean+max" else 1)
+        return self.config.ngrams
 
     @property
     def logits(self) -> int:
-        """Columns of the head: two labels, of which a text has one, need one."""
-        return 1 if self.labels == 2 and not self.multi_label else self.labels
-
-    @property
-    def head_inputs(self) -> int:
-        """Values that the head reads: of the LSTM, then of the n-grams."""
-        return self.pooled_dim + (self.ngram_dim if self.ngrams else 0)
+        """Columns of the head."""
+        return self.config.logits
 
 
 @dataclass(frozen=True)

@@ -35,12 +35,12 @@ from edge_lstm.errors import EdgeLSTMError
 class Recipe:
     """What differs from the preset, which is for any data: so many labels bear less dropout.
 
-    ngrams: the most; None: as many as the preset's file holds; 0: an LSTM without any, in both
-        directions, on
+    pairs: slots of word pairs, at most; None: as many as the preset's file holds; 0: an LSTM
+        without n-grams, in both directions, on
     short texts, in a larger file. sentences, products: whether these teach too (README.md).
     """
 
-    ngrams: int | None
+    pairs: int | None
     words: int
     hidden: int
     dropout: float
@@ -52,7 +52,7 @@ class Recipe:
 RECIPES: Mapping[str, Recipe] = {
     "tiny": Recipe(None, 2000, 46, 0.05),
     "small": Recipe(0, 16_000, 30, 0.05, sentences=True),
-    "base": Recipe(36_273, 16_000, 94, 0.1, sentences=True, products=True),
+    "base": Recipe(20_887, 16_000, 94, 0.1, sentences=True, products=True),
 }
 say = partial(print, file=sys.stderr)
 
@@ -68,11 +68,11 @@ def plan_of(name: str, dataset: Dataset) -> Plan:
     plan = replace(
         plan, network=network, sparse=residual(plan.sparse), teachers=(), ensemble=EnsembleOptions()
     )
-    if recipe.ngrams == 0:
-        network = replace(network, bidirectional=True, ngrams=0, ngram_dim=0)
+    if recipe.pairs == 0:
+        network = replace(network, bidirectional=True, ngram_words=0, ngram_slots=0, ngram_dim=0)
         return replace(plan, network=network, sparse=SparseOptions(), max_kilobytes=500)
-    if recipe.ngrams is not None:
-        return replace(plan, network=replace(network, ngrams=recipe.ngrams))
+    if recipe.pairs is not None:
+        return replace(plan, network=replace(network, ngram_slots=recipe.pairs))
     return plan
 
 
@@ -92,7 +92,7 @@ def main() -> None:
     more = [*texts.spans, *negated]
     soft = [of_spans, turned]
     recipe = RECIPES[arguments.recipe]
-    if recipe.ngrams != 0:
+    if recipe.pairs != 0:
         more = [*texts.unlabelled, *more]
         soft = [unlabelled, *soft]
     if recipe.sentences:

@@ -96,7 +96,7 @@ def plan() -> Plan:
         preset="small",
         max_kilobytes=250,
         text=options.TextOptions("keras"),
-        network=options.NetworkConfig(400, 14, 30, **shape),
+        network=options.NetworkOptions(400, 14, 30, **shape),
         sparse=options.SparseOptions("logistic"),
         validation=options.Validation(0.0),
         loop=options.LoopOptions(epochs=6, bfloat16=False, word_dropout=0.1),

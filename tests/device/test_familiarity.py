@@ -24,6 +24,7 @@ from edge_lstm.familiarity import unfamiliarity
 from edge_lstm.metrics import auroc, recall_at
 from edge_lstm.modelfile import ModelFile, open_model, parse_model
 from edge_lstm.tables.labelled import LabelledTexts
+from edge_lstm.text import Tokenizer
 
 TEXTS = [
     "A wonderful film.",
@@ -40,7 +41,7 @@ POINTS = (Point(0.0, 1000, 120), Point(0.9, 400, 0))
 def scores_of(classifier: Classifier, texts: list[str]) -> np.ndarray:
     tokenizer = classifier.model.tokenizer
     ids = [tokenizer.encode_text(text).ids for text in texts]
-    return unfamiliarity(classifier.probabilities_of(ids), ids, tokenizer.num_ids)
+    return unfamiliarity(classifier.probabilities_of(ids), ids, tokenizer)
 
 
 def with_thresholds(thresholds: Any, texts: int = 1000) -> ModelFile:
@@ -62,7 +63,8 @@ def test_the_score_is_how_undecided_the_labels_are_and_how_rare_the_tokens() -> 
     undecided = 2 * math.log(math.sqrt(0.9) + math.sqrt(0.1)) / math.log(2)
     # Of ids below 16 the level is 2, of those from 64 to 255 it is 4.
     expected = [1.5, 0.25, undecided + 0.25, 0.5, 0.5]
-    assert unfamiliarity(probabilities, rows, 100) == pytest.approx(expected, abs=1e-6)
+    tokenizer = Tokenizer(tuple(f"w{i}" for i in range(96)))  # ids below 100
+    assert unfamiliarity(probabilities, rows, tokenizer) == pytest.approx(expected, abs=1e-6)
 
 
 @given(st.lists(st.floats(0, 2), min_size=1, max_size=400))

@@ -97,8 +97,8 @@ def test_a_file_cannot_write_its_own_card() -> None:
 
 def test_the_card_of_a_file_without_subwords_names_its_words() -> None:
     model = open_model(Path(__file__).parents[1] / "data" / "keras.int8.onnx")
-    assert model.tokenizer.pieces is None
-    assert f"LSTM over {len(model.tokenizer.words):,} words.\n" in model_card(model)
+    assert not model.tokenizer.pieces
+    assert f"LSTM of 30 units over {len(model.tokenizer.words):,} words.\n" in model_card(model)
 
 
 def test_the_card_of_several_labels_per_text_shows_their_scores_and_their_code() -> None:

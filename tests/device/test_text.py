@@ -4,6 +4,7 @@ last."""
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,7 +12,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_lstm.text import Tokenizer, front_coded, front_decoded, text_key, well_formed
+from edge_lstm.text import (
+    KERAS_FILTERS,
+    REPLACEMENTS,
+    TextRule,
+    Tokenizer,
+    front_coded,
+    front_decoded,
+    text_key,
+    well_formed,
+)
 
 sys.path.append(str(Path(__file__).parents[2] / "engine"))
 import reference
@@ -19,8 +29,12 @@ import reference
 KERAS = Tokenizer(("the", "film", "good", "don't", "straße", "хорошо"), length=8)
 WORDS = ("the", "film", "good", "!", "don't")
 SUBWORDS = ("g", "o", "d", "oo", "un", "film", "好", "吃", "好吃", "é")
-PIECES = Tokenizer(WORDS, length=12, pieces=SUBWORDS)
+PIECES = Tokenizer.of_subwords(WORDS, SUBWORDS, 12)
 NAMES = {1: "<s>", 2: "?", **dict(enumerate((*WORDS, *(f"·{piece}" for piece in SUBWORDS)), 4))}
+# Keras's Tokenizer as it is: no start, unknown words left out, here the first ids kept.
+KERAS_TOKENIZER = TextRule(
+    KERAS_FILTERS, start_id=None, oov_id=None, first_word_id=1, keeps="first"
+)
 CHARACTERS = [
     *"godfilmunTHE 好吃很!?'’.,-\t\u3000\u00a0éxΣς",
     "İ",
@@ -36,7 +50,7 @@ def specified(tokenizer: Tokenizer, text: str) -> tuple[list[int], str]:
     """(ids, status) by engine/reference.py."""
     count, spaced = reference.text_rule(tokenizer.to_metadata(), len(tokenizer.words))
     words = {word: i for i, word in enumerate(tokenizer.words, 4)}
-    pieces = {piece: i for i, piece in enumerate(tokenizer.pieces or (), 4 + count)}
+    pieces = {piece: i for i, piece in enumerate(tokenizer.pieces, 4 + count)}
     model = reference.Model(words, pieces, spaced, tokenizer.length, [], {}, [], {}, {})
     ids, status = reference.encode(model, text)
     return ids, str(status)
@@ -107,7 +121,7 @@ def test_a_lone_surrogate_is_read_as_u_fffd_and_a_pair_as_its_character(
 ) -> None:
     words = ("\U00010428good\U0001f3ac", "good")
     subwords = ("go", "good", "\U0001f3ac", "\U00020bb7", "好")
-    for tokenizer in (Tokenizer(words), Tokenizer(words, pieces=subwords)):
+    for tokenizer in (Tokenizer(words), Tokenizer.of_subwords(words, subwords)):
         encoded = tokenizer.encode_text(text)
         assert encoded == tokenizer.encode_text(read)
         assert (encoded.ids, encoded.status) == specified(tokenizer, text)
@@ -132,9 +146,133 @@ def test_a_well_formed_text_stays_as_it_is(text: str) -> None:
 def test_the_settings_rebuild_the_rule() -> None:
     settings, vocabulary = PIECES.to_metadata(), (*WORDS, *SUBWORDS)
     assert Tokenizer.from_metadata(settings, vocabulary) == PIECES
-    for key, value in {"separators": " ", "marks": "!?", "lowercase": "ascii"}.items():
-        with pytest.raises(ValueError, match="is not supported"):
-            Tokenizer.from_metadata({**settings, key: value}, vocabulary)
+    keras = Tokenizer(WORDS, 9, rule=KERAS_TOKENIZER)
+    assert Tokenizer.from_metadata(keras.to_metadata(), WORDS) == keras
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("lowercase", "turkish"),
+        ("lowercase", ["unicode"]),
+        ("truncation", "middle"),
+        ("replacements", {"a": "b"}),
+        ("removed", "!"),  # it is a mark
+        ("separators", "aa"),
+        ("separators", None),
+        ("marks", "é"),
+        ("pad_id", 1),
+        ("start_id", True),
+        ("start_id", None),  # of a rule with subwords
+        ("oov_id", None),
+        ("oov_id", 1),
+        ("first_word_id", 5),
+        ("first_word_id", 1),
+    ],
+)
+def test_settings_that_no_reader_has_are_refused(key: str, value: object) -> None:
+    settings = {**PIECES.to_metadata(), key: value}
+    with pytest.raises(ValueError):
+        Tokenizer.from_metadata(settings, (*WORDS, *SUBWORDS))
+
+
+@pytest.mark.parametrize(("key", "value"), [("oov_id", 0), ("oov_id", 9), ("start_id", 1)])
+def test_ids_that_do_not_fit_the_vocabulary_are_refused(key: str, value: object) -> None:
+    settings = Tokenizer(WORDS, 9, rule=KERAS_TOKENIZER).to_metadata()
+    with pytest.raises(ValueError):
+        Tokenizer.from_metadata({**settings, key: value}, WORDS)
+
+
+def spelt_out(tokenizer: Tokenizer, text: str) -> list[int]:
+    """The ids of a text, character by character, as docs/file-format.md has it; without pieces."""
+    rule = tokenizer.rule
+    if rule.lowercase == "unicode":
+        text = text.lower()
+    spaced = ""
+    for character in text:
+        if rule.lowercase == "ascii" and "A" <= character <= "Z":
+            character = character.lower()
+        if rule.replace_wide:
+            character = REPLACEMENTS.get(character, character)
+        if character in rule.removed:
+            continue
+        is_separator = character in rule.separators
+        spaced += " " if is_separator else character
+        if character in rule.marks:
+            spaced = f"{spaced[:-1]} {character} "
+    ids = [] if rule.start_id is None else [rule.start_id]
+    for word in filter(None, spaced.split(" ")):
+        if word in tokenizer.words:
+            ids.append(rule.first_word_id + tokenizer.words.index(word))
+        elif rule.oov_id is not None:
+            ids.append(rule.oov_id)
+    n = tokenizer.length
+    return ids[:n] if rule.keeps == "first" else ids[-n:]
+
+
+SPACES = "\t\n\x0b\x0c\r\x1c\x85\u00a0\u3000"
+RULES = [
+    KERAS_TOKENIZER,
+    TextRule(KERAS_FILTERS, oov_id=1, start_id=None, first_word_id=1, keeps="last"),
+    # TextVectorization
+    TextRule(
+        "\t\n\x0b\x0c\r",
+        removed=KERAS_FILTERS.removesuffix("\t\n") + "'",
+        lowercase="ascii",
+        start_id=None,
+        oov_id=1,
+        first_word_id=1,
+        keeps="first",
+    ),
+    TextRule(SPACES, lowercase="none", start_id=None, oov_id=5, first_word_id=1),
+    TextRule("日\t", "!?", removed="好x", replace_wide=True, first_word_id=2, oov_id=None),
+]
+ODD = st.lists(
+    st.sampled_from(
+        [
+            "good",
+            "GOOD",
+            "film",
+            "the",
+            "!",
+            "?",
+            "؟",
+            "’",
+            "'",
+            " ",
+            "  ",
+            "\t",
+            "\x0b",
+            "\u3000",
+            "日",
+            "好",
+            "x",
+            "É",
+            "İ",
+            "don't",
+            "_",
+            ".",
+        ]
+    ),
+    max_size=30,
+).map("".join)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=range(len(RULES)))
+@given(text=ODD)
+def test_a_rule_is_its_settings(rule: TextRule, text: str) -> None:
+    tokenizer = Tokenizer(("the", "film", "good", "!", "don't", "dont", "GOOD"), 6, rule=rule)
+    expected = spelt_out(tokenizer, text)
+    assert tokenizer.encode_text(text).ids == expected
+    whole = replace(tokenizer, length=1000)
+    ids = [i for token in whole.tokens(text) for i in token.ids]
+    assert whole.with_start(ids) == whole.encode_text(text).ids
+
+
+def test_the_first_ids_of_a_long_text_are_those_of_the_whole() -> None:
+    tokenizer = Tokenizer(WORDS, 6, rule=KERAS_TOKENIZER)
+    for text in ("the film " * 500, "x" * 900 + " good" * 3, "qwx " * 300 + "good"):
+        assert tokenizer.encode_text(text).ids == spelt_out(tokenizer, text)
 
 
 CODED = ["a", "about", "above", "x" * 40, "x" * 40 + "y", "x", "日本", "日本語", "b", "b"]
@@ -173,7 +311,7 @@ def test_more_entries_than_a_vocabulary_may_have_are_counted_before_they_are_rea
 
 @given(TEXTS)
 def test_the_tokens_of_a_text_are_its_ids(text: str) -> None:
-    wide = Tokenizer(WORDS, length=1000, pieces=SUBWORDS)
+    wide = Tokenizer.of_subwords(WORDS, SUBWORDS, 1000)
     tokens = wide.tokens(text)
     assert [i for token in tokens for i in token.ids] == wide.encode_text(text).ids[1:]
     assert all(a.end <= b.start for a, b in pairwise(tokens))

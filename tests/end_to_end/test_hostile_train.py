@@ -10,7 +10,6 @@ import pickle
 import struct
 import tarfile
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +25,9 @@ from edge_lstm_export.train.stats import DatasetStats
 from hostile import Case, check, member, tar_bytes
 from safetensors.torch import load_file, save, save_file
 
+from edge_lstm.layers import Lstm
 from edge_lstm.modelfile import embedded_model
-from edge_lstm.text import Tokenizer
+from edge_lstm.text import Tokenizer, front_coded
 
 Prepare = Callable[[Path], object]
 MODEL = ("-o", "m.safetensors")
@@ -256,7 +256,8 @@ FILES = [
 
 # Checkpoints that are not what they say.
 
-SHAPE = NetworkConfig(num_words=20, embedding_dim=4, hidden=4)
+SHAPE = NetworkConfig(num_words=20, embedding_dim=4, layers=(Lstm(4),))
+LSTM = Lstm(4).to_dict()
 
 
 def tiny(folder: Path, name: str = "c.safetensors") -> Path:
@@ -304,7 +305,7 @@ def changed_bytes(change: Callable[[bytes], bytes]) -> Prepare:
 
 
 def network(**values: Any) -> Prepare:
-    return altered(network={**asdict(SHAPE), **values})
+    return altered(network={**SHAPE.to_dict(), **values})
 
 
 def tokenizer(**values: Any) -> Prepare:
@@ -346,15 +347,15 @@ DAMAGED: dict[str, tuple[Prepare, str]] = {
     "lacks a weight": (altered(lambda v: v.pop("network.head.bias")), "do not fit"),
     "has a weight too many": (altered(lambda v: v.update({"network.more": torch.ones(1)})), "do not fit"),
     "has a part of another name": (altered(lambda v: v.update({"net.more": torch.ones(1)})), "do not fit"),
-    "says it has 10^12 units": (network(hidden=10**12), "hidden"),
-    "says it has 4,000 units": (network(hidden=4000), "do not fit"),
+    "says it has 10^12 units": (network(layers=[{**LSTM, "lstm": 10**12}]), "LSTM units"),
+    "says it has 4,000 units": (network(layers=[{**LSTM, "lstm": 4000}]), "do not fit"),
     "says it has 10 million words": (network(num_words=10**7), "num_words"),
     "says it has n-grams": (network(ngram_slots=10**6, ngram_dim=4096), "do not fit"),
     "has a size in words": (network(embedding_dim="x"), "embedding_dim"),
-    "has a size that is a fraction": (network(hidden=4.5), "hidden"),
-    "has a size that is true": (network(hidden=True), "hidden"),
-    "has a setting too many": (network(layers=1), "layers"),
-    "has a pooling of its own": (network(pooling="min"), "pooling"),
+    "has a size that is a fraction": (network(layers=[{**LSTM, "lstm": 4.5}]), "LSTM units"),
+    "has a size that is true": (network(layers=[{**LSTM, "lstm": True}]), "LSTM units"),
+    "has a setting too many": (network(depth=1), "depth"),
+    "has a pooling of its own": (network(layers=[{**LSTM, "gives": "min"}]), "gives"),
     "has a network that is a list": (altered(network=[1]), "network"),
     "has one label": (altered(labels=["no"]), "labels"),
     "has three labels for two answers": (altered(labels=["a", "b", "c"]), "labels"),
@@ -364,9 +365,9 @@ DAMAGED: dict[str, tuple[Prepare, str]] = {
     "has a label that steers": (altered(labels=["no", f"a{ESCAPE}"]), "label"),
     "has no training": (altered(training=None), "training"),
     "has a plan that is none": (altered(plan=[1]), "plan"),
-    "has a word twice": (altered(vocabulary="a\na"), "do not fit"),
+    "has a word twice": (altered(vocabulary="\x01a\x02"), "do not fit"),
     "has a vocabulary that is a list": (altered(vocabulary=["a"]), "do not fit"),
-    "has more words than rows": (altered(vocabulary="\n".join(f"w{i}" for i in range(99))), "ids"),
+    "has more words than rows": (altered(vocabulary=front_coded(f"w{i}" for i in range(99))), "ids"),
     "has a tokenizer that is none": (altered(tokenizer=7), "do not fit"),
     "has a length of 0": (tokenizer(length=0), "do not fit"),
     "has a length of 200,000,000": (tokenizer(length=200_000_000), "do not fit"),

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from edge_lstm_export.graph.pairs import table_of
-from edge_lstm_export.options import NetworkConfig
+from edge_lstm_export.options import NetworkConfig, NetworkOptions
 from edge_lstm_export.train.checkpoint import Checkpoint
 from edge_lstm_export.train.components import choose_features
 from edge_lstm_export.train.data import Dataset, make_split
@@ -26,7 +26,7 @@ from edge_lstm_export.train.teachers.load import Teachers
 from edge_lstm_export.train.training_data import TrainingData, ask_teachers, choose_vocabulary
 
 from edge_lstm.modelfile import ModelFile, parse_model
-from edge_lstm.text import Tokenizer
+from edge_lstm.text import KERAS, TextRule, Tokenizer
 
 Rows = list[tuple[str, str]]
 FILLERS = [f"filler{i}" for i in range(12)]
@@ -119,8 +119,8 @@ def prepare(dataset: Dataset, plan: Plan) -> Prepared:
 def make_checkpoint(
     length: int = 60, *, words: int = 200, seed: int = 0, **settings: Any
 ) -> Checkpoint:
-    """An untrained network with weights large enough to matter. settings: of NetworkConfig."""
-    torch.manual_seed(seed)
+    """An untrained network of a plan, with weights large enough to matter. settings: of
+    NetworkOptions."""
     shape = {
         "num_words": words,
         "embedding_dim": 6,
@@ -128,12 +128,19 @@ def make_checkpoint(
         "pooling": "mean+max",
         **settings,
     }
-    network = Network(NetworkConfig(**shape)).eval()
+    return checkpoint_of(NetworkOptions(**shape).config, length, seed=seed)
+
+
+def checkpoint_of(
+    config: NetworkConfig, length: int = 60, rule: TextRule = KERAS, *, seed: int = 0
+) -> Checkpoint:
+    """An untrained network with weights large enough to matter."""
+    torch.manual_seed(seed)
+    network = Network(config).eval()
     with torch.no_grad():
         network.embedding.weight.mul_(10)
         network.head.weight.mul_(3)
         network.head.bias.uniform_(-0.5, 0.5)
-    config = network.config
     if network.ngrams is not None:
         places = np.arange(config.ngram_slots)
         pairs = np.stack([4 + places // 40, 4 + places % 40], axis=1)
@@ -144,9 +151,10 @@ def make_checkpoint(
         vectors = rng.normal(size=(config.ngrams, config.ngram_dim)).astype(np.float32)
         network.ngrams.set_vectors(vectors)
         with torch.no_grad():
-            network.head.weight[:, config.pooled_dim :].normal_()
-    tokenizer = Tokenizer(tuple(f"word{i}" for i in range(config.num_words - 4)), length)
+            network.head.weight[:, config.layer_values :].normal_()
+    words = tuple(f"word{i}" for i in range(config.num_words - rule.first_word_id))
     labels = tuple(f"label{i}" for i in range(config.labels))
+    tokenizer = Tokenizer(words, length, rule=rule)
     return Checkpoint(network, tokenizer, labels, {"data": "none", "seed": 0})
 
 

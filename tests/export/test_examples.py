@@ -107,8 +107,8 @@ def test_the_golden_rows_try_words_pairs_subwords_and_labels(personal: Path) -> 
     [
         Tokenizer(()),
         Tokenizer(("one",)),
-        Tokenizer(("one", "two"), pieces=()),
-        Tokenizer((), pieces=("ab",)),
+        Tokenizer.of_subwords(("one", "two")),
+        Tokenizer.of_subwords((), ("ab",)),
     ],
 )
 def test_any_vocabulary_has_golden_texts_and_their_order_costs_no_byte(
@@ -269,5 +269,5 @@ def test_the_files_of_the_repository_hold_texts_of_the_project_alone(
     assert file.examples == shown
     texts = [row.text for row in file.golden]
     assert texts in [golden_texts(file.tokenizer, shown, order=order) for order in range(ORDERS)]
-    vocabulary = (*file.tokenizer.words, *(file.tokenizer.pieces or ()))
+    vocabulary = (*file.tokenizer.words, *file.tokenizer.pieces)
     assert not [word for word in vocabulary if "\ufffd" in word]

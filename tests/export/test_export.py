@@ -72,7 +72,7 @@ def test_every_architecture_keeps_its_promises(shape: dict[str, Any], tmp_path: 
         "DynamicQuantizeLSTM"
     ]
     constants = {c.name: onnx.numpy_helper.to_array(c) for c in graph.initializer}
-    for name in ("lstm_w", "lstm_r"):  # the range that AVX2 multiplies exactly
+    for name in ("lstm0_w", "lstm0_r"):  # the range that AVX2 multiplies exactly
         assert constants[name].dtype == np.int8 and np.abs(constants[name].astype(int)).max() == 64
     assert constants["embedding_q"].shape == (201, 3) and constants["embedding_m"].shape == (201, 1)
     (tmp_path / "m.onnx").write_bytes(exported.data)
@@ -96,14 +96,14 @@ def make_driven(checkpoint: Checkpoint) -> Checkpoint:
     away."""
     with torch.no_grad():
         checkpoint.network.embedding.weight[SATURATING, 0] = 10
-        kernel = checkpoint.network.get_parameter("lstm.forwards.weight_ih_l0")
-        kernel[:: checkpoint.network.config.hidden] = 0  # of the four gates
-        kernel[:: checkpoint.network.config.hidden, 0] = 2
+        kernel = checkpoint.network.get_parameter("lstms.0.forwards.weight_ih_l0")
+        kernel[:: checkpoint.network.config.lstms[0].units] = 0  # of the four gates
+        kernel[:: checkpoint.network.config.lstms[0].units, 0] = 2
     return checkpoint
 
 
 def room_of(network: Network, row: list[int]) -> float:
-    return float(network.room(torch.tensor([row]), torch.tensor([len(row)])).min())
+    return float(network.room(torch.tensor([row]), torch.tensor([len(row)]))[0].min())
 
 
 def examples_of(rows: list[list[int]]) -> Examples:
@@ -127,10 +127,10 @@ def test_no_text_is_tried_if_none_can_drive_a_unit_to_its_end(
 ) -> None:
     network = make_checkpoint().network
     rows = random_rows(make_checkpoint().tokenizer)
-    rooms = [network.room(torch.tensor([row]), torch.tensor([len(row)])) for row in rows]
+    rooms = [network.room(torch.tensor([row]), torch.tensor([len(row)]))[0] for row in rows]
     assert (
-        network.least_room() <= torch.stack(rooms).amin(dim=0)
-    ).all() and network.least_room().min() > 0.01
+        network.least_room()[0] <= torch.stack(rooms).amin(dim=0)
+    ).all() and network.least_room()[0].min() > 0.01
     monkeypatch.setattr(Network, "room", None)
     assert with_headroom(network, examples_of(rows), [], HEADROOM) == (network, 0)
 
@@ -169,7 +169,9 @@ def test_a_network_that_was_built_saturated_is_exported(value: float, bidirectio
     """Every gate is open, and each cell grows as the sentinels' do."""
     checkpoint = make_checkpoint(hidden=14, bidirectional=bidirectional)
     for name in ("forwards", "backwards")[: 1 + bidirectional]:
-        torch.nn.init.constant_(checkpoint.network.get_parameter(f"lstm.{name}.bias_ih_l0"), value)
+        torch.nn.init.constant_(
+            checkpoint.network.get_parameter(f"lstms.0.{name}.bias_ih_l0"), value
+        )
     exported = export(checkpoint, quantize="int8")
     assert exported.closed is not None and exported.closed.units == 14 * (1 + bidirectional)
     assert exported.headroom is not None and exported.headroom >= HEADROOM.margin
@@ -179,7 +181,7 @@ def test_a_network_that_was_built_saturated_is_exported(value: float, bidirectio
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_weights_that_are_not_finite_are_refused(value: float) -> None:
     checkpoint = make_checkpoint()
-    torch.nn.init.constant_(checkpoint.network.get_parameter("lstm.forwards.bias_ih_l0"), value)
+    torch.nn.init.constant_(checkpoint.network.get_parameter("lstms.0.forwards.bias_ih_l0"), value)
     with pytest.raises(DataError, match="not finite numbers; train it again"):
         export(checkpoint, quantize="int8")
     with pytest.raises(DataError, match="lower the learning_rate"):
@@ -250,7 +252,7 @@ def test_a_file_may_be_as_far_from_the_network_as_float32_is(
 def test_rounding_decides_between_two_states_and_the_gate_knows() -> None:
     """A unit that excites itself: which state 40 words lead to is a matter of rounding."""
     network = make_checkpoint(hidden=1, embedding_dim=2, pooling="last").network
-    lstm = network.lstm["forwards"]
+    lstm = network.layers[0].directions[0]
     with torch.no_grad():
         for weights_ in lstm.parameters():
             weights_.zero_()

@@ -11,7 +11,7 @@ import pytest
 import torch
 from edge_lstm_export.options import (
     AugmentationOptions,
-    NetworkConfig,
+    NetworkOptions,
     SparseOptions,
     TextOptions,
     VocabularyOptions,
@@ -168,7 +168,7 @@ def test_the_network_answers_as_both_parts_together(labels: int) -> None:
         "ngram_dim": weights.vectors.shape[1],
     }
     network = Network(
-        NetworkConfig(tokenizer.num_ids, 4, 5, True, "mean+max", labels, **shape)
+        NetworkOptions(tokenizer.num_ids, 4, 5, True, "mean+max", labels, **shape).config
     ).eval()
     assert network.ngrams is not None
     network.ngrams.choose(features.table)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from edge_lstm_export.options import CalibrationOptions, LoopOptions, NetworkConfig
+from edge_lstm_export.options import CalibrationOptions, LoopOptions, NetworkOptions
 from edge_lstm_export.train.calibrate import (
     ComponentLogits,
     expected_stack,
@@ -59,7 +59,8 @@ def examples(count: int = 36, labels: int = 2, seed: int = 0, longest: int = 9) 
 def network(seed: int = 0, **settings: Any) -> Network:
     torch.manual_seed(seed)
     shape = {"num_words": 9, "embedding_dim": 4, "hidden": 8, "dropout": 0.2, **settings}
-    return Network(NetworkConfig(**shape))
+    options = NetworkOptions(**shape)
+    return Network(options.config, dropout=options.dropout)
 
 
 def same(one: Network, other: Network) -> bool:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from edge_lstm_export.graph.pairs import PairTable, table_of
-from edge_lstm_export.options import NetworkConfig
+from edge_lstm_export.options import NetworkOptions
 from edge_lstm_export.train.logits import probabilities
 from edge_lstm_export.train.network import Network
 from hypothesis import given, settings
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 
 def test_the_seed_preset_has_keras_parameters() -> None:
-    counts = Network(NetworkConfig()).parameter_counts()
+    counts = Network(NetworkOptions().config).parameter_counts()
     assert counts == {"embedding": 160_032, "lstm": 53_200, "head": 101}
 
 
@@ -35,7 +35,7 @@ def test_padding_changes_nothing(
     multi_label: bool,
     lengths: list[int],
 ) -> None:
-    config = NetworkConfig(
+    config = NetworkOptions(
         30,
         4,
         5,
@@ -47,7 +47,7 @@ def test_padding_changes_nothing(
         ngram_dim=2 * ngrams,
         multi_label=multi_label,
     )  # type: ignore[arg-type]
-    network = Network(config).eval()
+    network = Network(config.config).eval()
     if network.ngrams is not None:
         network.ngrams.choose(table_of(np.array([[5, 7]]), 2)[0])
         network.ngrams.set_vectors(np.ones((10, 2), np.float32))
@@ -67,7 +67,9 @@ def test_padding_changes_nothing(
 def test_an_ngram_counts_once_and_padding_is_none() -> None:
     table, own = table_of(np.array([[5, 7], [7, 5]]), 5)
     slots = [own.tolist().index(pair) for pair in ([5, 7], [7, 5])]
-    network = Network(NetworkConfig(num_words=20, ngram_words=6, ngram_slots=len(own), ngram_dim=2))
+    network = Network(
+        NetworkOptions(num_words=20, ngram_words=6, ngram_slots=len(own), ngram_dim=2).config
+    )
     network.ngrams.choose(table)
     ids = torch.tensor([[1, 5, 7, 5, 7, 0, 0], [1, 9, 9, 9, 9, 9, 5]])
     # ids 2 to 7 have rows 1 to 6
@@ -86,7 +88,7 @@ def test_an_ngram_counts_once_and_padding_is_none() -> None:
     ("displacement", "fingerprint"), [(-1, 1), (65_536, 1), (0, -1), (0, 65_522)]
 )
 def test_a_table_of_pairs_out_of_range_is_refused(displacement: int, fingerprint: int) -> None:
-    network = Network(NetworkConfig(num_words=20, ngram_slots=1, ngram_dim=2))
+    network = Network(NetworkOptions(num_words=20, ngram_slots=1, ngram_dim=2).config)
     network.ngrams.choose(PairTable(np.array([displacement]), np.array([fingerprint])))
     with pytest.raises(ValueError, match="out of range"):
         network.ngrams.check()

@@ -16,6 +16,7 @@ from made import rows, words_of, write_csv
 from model_files import DATA, SMALL, edited, message
 
 from edge_lstm import onnx_file
+from edge_lstm.layers import Lstm
 
 QUICK = ("--preset", "tiny", "--epochs", "1")
 # Words that the small model of tests/data knows, and labels that it does not.
@@ -60,7 +61,7 @@ def test_a_training_starts_from_the_lstm_of_a_model_file(
     assert result.returncode == 0, result.stderr
     checkpoint = load_checkpoint(output)
     config = checkpoint.network.config
-    assert (config.hidden, config.embedding_dim, config.bidirectional) == (30, 14, True)
+    assert (config.embedding_dim, config.layers) == (14, (Lstm(30, True, "mean+max"),))
     lstm, _ = first_weights(SourceFile(str(file)), checkpoint.tokenizer)
     weights = checkpoint.network.weights()
     for name in (name for name in lstm if "weight" in name):  # one pass leaves them near
@@ -106,7 +107,7 @@ def test_a_plan_means_the_file_that_it_was_made_with(
         (None, "no model file at"),
         (b"text,label\n", "is not an ONNX file"),
         (DATA[:5000], "cut short or damaged"),
-        (without_constant(b"lstm_w"), "its graph has no constant 'lstm_w'"),
+        (without_constant(b"lstm0_w"), "its graph has no constant 'lstm0_w'"),
     ],
     ids=["missing", "another file", "cut", "without an LSTM"],
 )

@@ -257,9 +257,9 @@ def tried(table: Any, *, multi_label: bool = False) -> TeacherTrial | None:
 @pytest.mark.parametrize("name", PACKAGED)
 def test_a_training_can_start_from_each_model_file_of_the_package(name: str) -> None:
     shape = lstm_shape(open_source(SourceFile(name)))
-    lstm, vectors = first_weights(SourceFile(name), Tokenizer(("good", "qqqq"), pieces=()))
+    lstm, vectors = first_weights(SourceFile(name), Tokenizer.of_subwords(("good", "qqqq")))
     assert vectors.shape == (6, shape.embedding_dim)
-    assert lstm["lstm.backwards.weight_hh_l0"].shape == (4 * shape.hidden, shape.hidden)
+    assert lstm["lstms.0.backwards.weight_hh_l0"].shape == (4 * shape.hidden, shape.hidden)
     assert not np.isnan(vectors[:5]).any()
 
 

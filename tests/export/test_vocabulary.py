@@ -16,6 +16,7 @@ from edge_lstm_export.train.pretrained import english
 from edge_lstm_export.train.train import fit
 from edge_lstm_export.train.vocabulary import (
     build_vocabulary,
+    in_groups,
     informative_marks,
     words_and_subwords,
 )
@@ -24,6 +25,7 @@ from hypothesis import strategies as st
 from made import Rows, dataset, words_of
 
 from edge_lstm.errors import DataError
+from edge_lstm.text import Tokenizer
 
 TEXTS = ["the film", "The end", "a film, the", "b"]
 KERAS = TextOptions("keras", 30)
@@ -34,7 +36,7 @@ def test_keras_ranks_words_by_frequency_then_alphabet() -> None:
     few = build_vocabulary(TEXTS, (), KERAS, CHOICE, 7)
     assert (few.words, few.num_ids) == (("the", "film", "a"), 7)
     found = build_vocabulary(TEXTS, ["unread"], KERAS, CHOICE, 5000)
-    assert (found.words, found.pieces, found.length) == (("the", "film", "a", "b", "end"), None, 30)
+    assert (found.words, found.pieces, found.length) == (("the", "film", "a", "b", "end"), (), 30)
 
 
 @given(
@@ -89,7 +91,7 @@ def test_what_could_not_be_read_is_in_no_vocabulary() -> None:
     ] * 3
     for rule in ("keras", "subwords"):
         found = build_vocabulary(texts, (), TextOptions(rule), CHOICE, 60)
-        entries = [*found.words, *(found.pieces or ())]
+        entries = [*found.words, *found.pieces]
         assert "good" in entries and not any("\ufffd" in entry for entry in entries)
     assert "caf" in entries and "goo" in entries  # what stands around it
 
@@ -98,6 +100,23 @@ def test_a_word_of_ten_thousand_letters_is_no_entry() -> None:
     for others in (["good film", "good day"], ["y" * 10_000]):
         words, subwords = words_and_subwords(["x" * 10_000, *others], 100, CHOICE)
         assert max(map(len, (*words, *subwords))) <= 60
+
+
+def test_words_of_one_level_stand_in_their_own_order_and_so_do_subwords() -> None:
+    words = tuple(f"{letter}word" for letter in "qzjxkvbpygfwmucldrhsnioat")
+    ordered = in_groups(Tokenizer(words, pieces=("b", "ab", "a")))
+    # ids 4 to 15, and from 16 on
+    assert ordered.words == (*sorted(words[:12]), *sorted(words[12:]))
+    assert ordered.pieces == ("a", "ab", "b")
+    keras = Tokenizer(words)
+    assert in_groups(keras) == keras, "Keras's ids are those of its index"
+
+
+@pytest.mark.parametrize("rule", ["keras", "subwords"])
+def test_control_characters_are_in_no_vocabulary(rule: Any) -> None:
+    texts = ["good\x01day film \x08\x08", "good\x01day film \x1f", "film \x08"] * 3
+    found = build_vocabulary(texts, (), TextOptions(rule), CHOICE, 60)
+    assert "film" in found.words and not any(c < " " for entry in found.entries for c in entry)
 
 
 def test_words_that_teachers_know_come_in_behind_those_of_the_texts() -> None:

@@ -18,6 +18,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from edge_lstm import __version__, modelfile
+from edge_lstm.layers import Lstm
 from edge_lstm.modelfile import INPUT_NAME, OUTPUT_NAME
 from edge_lstm.text import OOV_ID, well_formed
 from edge_lstm_export.graph.pairs import (
@@ -30,7 +31,9 @@ from edge_lstm_export.graph.pairs import (
 )
 from edge_lstm_export.graph.weights import (
     Array,
+    DenseWeights,
     GraphWeights,
+    LstmWeights,
     Rounded,
     packed,
     rounded,
@@ -47,6 +50,7 @@ MICROSOFT_DOMAIN = "com.microsoft"
 POOLING_BLOCK = 8
 # The first id that can be an n-gram: 0 is padding, 1 the start.
 FIRST_NGRAM_ID = OOV_ID
+ACTIVATIONS = {"relu": "Relu", "tanh": "Tanh", "sigmoid": "Sigmoid"}
 
 
 @dataclass
@@ -84,44 +88,47 @@ class GraphBuilder:
 
 
 def build(
-    weights: GraphWeights, config: NetworkConfig, length: int, *, int8: bool, long: bool
+    weights: GraphWeights,
+    config: NetworkConfig,
+    length: int,
+    *,
+    int8: bool,
+    long: bool,
+    may_be_empty: bool = False,
 ) -> onnx.ModelProto:
     """The graph: input_ids int32 [B, length] → probabilities float32 [B, L]. int8: see weights.py
     for what it
     does and promises. long: the texts are; of short ones, pooling by blocks costs more than it
-        saves."""
+        saves. may_be_empty: a text may have no id, which its rule decides."""
     g = GraphBuilder()
-    block = (
-        POOLING_BLOCK
-        if long and config.pooling == "mean+max" and length % POOLING_BLOCK == 0
-        else 1
-    )
-    steps, lengths = _add_lengths(g, block)
     if int8:
-        weights = with_sentinels(weights, config.pooled_dim)
-    embedded = _add_embedding(g, weights.embedding, steps, int8=int8)  # T, B, E
-    outputs, pooled = _add_lstm(g, weights, embedded, lengths, int8=int8)
-    if config.pooling != "last" or config.ngrams:
-        g.cast(g.add("Unsqueeze", [lengths, "axis_1"], "lengths_column"), "lengths_float")  # B, 1
-    if config.pooling != "last":
-        pooled = _add_mean_and_max(g, outputs, weights, block)
-    moved = g.add("Transpose", [pooled], "pooled_moved", perm=[1, 0, 2])  # B, parts · D, H
-    width = weights.head.shape[0] - weights.ngram_vectors.shape[1]
-    values = g.add("Reshape", [moved, g.ints("pooled_shape", 0, width)], "pooled")
+        weights = with_sentinels(weights, config.layers)
+    parts = []
+    if config.lstms:
+        values = _LstmGraph(g, weights, config, length, int8, long, may_be_empty).add()
+        for j, (layer, dense) in enumerate(zip(config.dense, weights.dense)):
+            sums = f"dense{j}_sums"
+            values = _add_dense(g, f"dense{j}", dense, values, sums, packs=False, int8=int8)
+            if layer.activation != "linear":
+                values = g.add(ACTIVATIONS[layer.activation], [values], f"dense{j}")
+        parts.append(values)
+    else:
+        _add_lengths(g, 1)
     if config.ngrams:
+        _add_lengths_column(g)
         total = _add_ngram_sums(g, weights, config, int8=int8)
-        mean = g.add("Div", [total, g.add("Sqrt", ["lengths_float"], "lengths_root")], "ngram_mean")
-        values = g.add("Concat", [values, mean], "head_inputs", axis=1)
-    weight = _add_int8_head(g, weights.head) if int8 else g.constant("head_w", weights.head)
-    product = g.add("MatMul", [values, weight], "head_product")
-    logits = g.add("Add", [product, g.constant("head_b", weights.head_bias)], "logits")  # B, logits
+        root = g.add("Sqrt", ["lengths_float"], "lengths_root")
+        parts.append(g.add("Div", [total, root], "ngram_mean"))
+    values = parts[0]
+    if parts[1:]:
+        values = g.add("Concat", parts, "head_inputs", axis=1)
+    logits = _add_dense(g, "head", weights.head, values, "logits", packs=True, int8=int8)
     _add_probabilities(g, config, logits)
     return _assemble(g, config, length, int8=int8)
 
 
-def _add_lengths(g: GraphBuilder, block: int) -> tuple[str, str]:
-    """Add the operators that read each row's length → (ids of the steps that are run [T, B],
-    lengths [B]).
+def _add_lengths(g: GraphBuilder, block: int) -> str:
+    """Add the operators that read each row's length → ids of the steps that are run [B, T].
 
     The matrix is cut to the batch's longest row first, rounded up to blocks, so that nothing behind
     it costs
@@ -129,11 +136,7 @@ def _add_lengths(g: GraphBuilder, block: int) -> tuple[str, str]:
         nothing.
     """
     unit = g.constant("one", np.array(1, dtype=np.int32))
-    token = g.add(
-        "Min", [INPUT_NAME, unit], "is_token"
-    )  # padding is 0, every other id is at least 1
-    counted = g.add("ReduceSum", [token, g.ints("axis_1", 1)], "row_lengths", keepdims=0)  # B
-    lengths = g.add("Max", [counted, unit], "lengths")
+    lengths = g.add("Max", [_add_row_lengths(g, unit), unit], "lengths")
     longest = g.reduce_max(lengths, "longest_int", keepdims=1)
     if block > 1:
         size = g.constant("block", np.array(block, dtype=np.int32))
@@ -143,8 +146,166 @@ def _add_lengths(g: GraphBuilder, block: int) -> tuple[str, str]:
     # int32, as the lengths are: a Slice takes its three numbers in one type.
     start = g.constant("cut_start", np.array([0], np.int32))
     axis = g.constant("cut_axis", np.array([1], np.int32))
-    cut = g.add("Slice", [INPUT_NAME, start, longest, axis], "ids")  # B, T
-    return g.add("Transpose", [cut], "steps", perm=[1, 0]), lengths
+    return g.add("Slice", [INPUT_NAME, start, longest, axis], "ids")  # B, T
+
+
+def _add_row_lengths(g: GraphBuilder, unit: str) -> str:
+    """Add the number of ids of each row, int32 [B]. unit: the constant 1."""
+    # Padding is 0, every other id is at least 1.
+    token = g.add("Min", [INPUT_NAME, unit], "is_token")
+    return g.add("ReduceSum", [token, g.ints("axis_1", 1)], "row_lengths", keepdims=0)
+
+
+def _add_lengths_column(g: GraphBuilder) -> str:
+    """Add the lengths as float32 [B, 1], once."""
+    if not any("lengths_float" in node.output for node in g.nodes):
+        g.cast(g.add("Unsqueeze", ["lengths", "axis_1"], "lengths_column"), "lengths_float")
+    return "lengths_float"
+
+
+@dataclass
+class _LstmGraph:
+    """The LSTMs of a graph, with what they read and what is read of the last one."""
+
+    g: GraphBuilder
+    weights: GraphWeights
+    config: NetworkConfig
+    length: int
+    int8: bool
+    long: bool
+    may_be_empty: bool
+
+    def add(self) -> str:
+        """Add all → the values that the next layer reads of the last LSTM: [B, values]."""
+        g = self.g
+        layer = self.config.lstms[-1]
+        block = 1
+        if self.long and layer.has_maximum and self.length % POOLING_BLOCK == 0:
+            block = POOLING_BLOCK
+        steps = self._add_steps(block)
+        # Without lengths, the operator runs all steps.
+        lengths = "lengths" if self.config.padding == "none" else ""
+        row = self._add_start_row()
+        x = _add_embedding(g, self.weights.embedding, steps, int8=self.int8)  # T, B, E
+        state = last = ""
+        for k, (of_layer, lstm) in enumerate(zip(self.config.lstms, self.weights.lstms)):
+            if k:
+                moved = g.add("Transpose", [x], f"steps{k}_moved", perm=[0, 2, 1, 3])
+                shape = g.ints(f"steps{k}_shape", 0, 0, lstm.w.shape[2])
+                x = g.add("Reshape", [moved, shape], f"steps{k}_read")
+            state = self._add_start(f"lstm{k}", lstm, row)
+            x, last = _add_lstm(g, f"lstm{k}", of_layer, lstm, x, lengths, state, int8=self.int8)
+        units = self.weights.lstms[-1].r.shape[2]
+        if layer.gives != "last":
+            state = ""
+            last = self._add_mean_and_max(x, layer, units, steps, block)
+        if self.may_be_empty and self.config.padding == "none":
+            last = self._add_without_steps(last, state)
+        moved = g.add("Transpose", [last], "pooled_moved", perm=[1, 0, 2])  # B, blocks, H
+        shape = g.ints("pooled_shape", 0, layer.values(units - layer.units))
+        return g.add("Reshape", [moved, shape], "pooled")
+
+    def _add_steps(self, block: int) -> str:
+        """Add the ids of the steps that are run [T, B]."""
+        g = self.g
+        ids = INPUT_NAME
+        if self.config.padding == "none":
+            ids = _add_lengths(g, block)
+        if self.config.padding == "front":
+            ids = self._add_moved_ids()
+        return g.add("Transpose", [ids], "steps", perm=[1, 0])
+
+    def _add_moved_ids(self) -> str:
+        """Add the rows with their padding before the ids, [B, length]."""
+        g = self.g
+        lengths = _add_row_lengths(g, g.constant("one", np.array(1, dtype=np.int32)))
+        column = g.add("Unsqueeze", [lengths, "axis_1"], "lengths_column")
+        # Place j has the id j - (length - T): below 0 it has padding, which is column -1, the last.
+        places = np.arange(self.length, dtype=np.int32)[None] - self.length
+        moved = g.add("Add", [g.constant("places", places), column], "places_of_ids")
+        none = g.constant("no_place", np.array(-1, np.int32))
+        moved = g.add("Max", [moved, none], "places_or_none")
+        longer = g.ints("one_padding", 0, 0, 0, 1)
+        padded = g.add("Pad", [INPUT_NAME, longer], "ids_and_padding", mode="constant")
+        return g.add("GatherElements", [padded, moved], "ids_moved", axis=1)
+
+    def _add_start_row(self) -> str:
+        """Add the row of the tables of first states that each text begins in, int32 [B]."""
+        g = self.g
+        table = self.weights.lstms[0].h
+        if table is None:
+            return ""
+        lengths = "row_lengths"
+        if not any(lengths in node.output for node in g.nodes):
+            _add_row_lengths(g, g.constant("one", np.array(1, dtype=np.int32)))
+        most = g.constant("length", np.array(self.length, np.int32))
+        padding = g.add("Sub", [most, lengths], "padding_steps")
+        last_row = g.constant("last_row", np.array(table.shape[1] - 1, np.int32))
+        return g.add("Min", [padding, last_row], "start_row")
+
+    def _add_start(self, name: str, lstm: LstmWeights, row: str) -> str:
+        """Add the first states of an LSTM: f"{name}_first_h" and f"{name}_first_c", [D, B, H]."""
+        if lstm.h is None or lstm.c is None:
+            return ""
+        for part, table in (("h", lstm.h), ("c", lstm.c)):
+            states = self.g.constant(f"{name}_{part}", table)
+            self.g.add("Gather", [states, row], f"first_{part}_of_{name}", axis=1)
+        return f"first_h_of_{name}"
+
+    def _add_mean_and_max(
+        self, outputs: str, layer: Lstm, units: int, steps: str, block: int
+    ) -> str:
+        """Add mean or maximum over the steps, or both → [blocks, B, H]. outputs: [T, D, B, H], T a
+        multiple of ``block``, zero behind each row's end, as ONNX Runtime's LSTM writes them."""
+        g = self.g
+        parts = []
+        if layer.gives != "max":
+            total = g.add("ReduceSum", [outputs, g.ints("axis_0", 0)], "total", keepdims=0)
+            count = g.constant("steps_float", np.array(self.length, np.float32))
+            if self.config.padding == "none":
+                count = _add_lengths_column(g)
+            parts.append(g.add("Div", [total, count], "mean"))
+        if layer.has_maximum:
+            if layer.floor == -1 and self.config.padding == "none":
+                outputs = self._add_floor(outputs, steps)
+            highest = self._add_highest(outputs, layer.directions, units, block)
+            if layer.floor == 0:
+                zero = g.constant("zero_float", np.array(0, dtype=np.float32))
+                highest = g.add("Max", [highest, zero], "max")
+            parts.append(highest)
+        if len(parts) == 1:
+            return parts[0]
+        return g.add("Concat", parts, "pooled_parts", axis=0)
+
+    def _add_floor(self, outputs: str, steps: str) -> str:
+        """Add -1, the least output, behind each row's end."""
+        g = self.g
+        is_step = g.cast(steps, "is_step", TensorProto.BOOL)
+        is_step = g.add("Unsqueeze", [is_step, g.ints("step_axes", 1, 3)], "is_step_of_row")
+        floor = g.constant("floor", np.array(-1, dtype=np.float32))
+        return g.add("Where", [is_step, outputs, floor], "outputs_or_floor")  # T, D, B, H
+
+    def _add_highest(self, outputs: str, directions: int, units: int, block: int) -> str:
+        """Add the maximum over the steps → [D, B, H]."""
+        g = self.g
+        if block == 1:
+            return g.reduce_max(outputs, "highest")
+        # A step's D, B, H values as B, D·H, whose sizes need not be asked for (0 is the third of
+        # the input's, B): the maximum does not mind which value is whose, and they are put right
+        # behind it.
+        shape = g.ints("block_shape", -1, block, 0, directions * units)
+        blocks = g.add("Reshape", [outputs, shape], "output_blocks")  # T / block, block, B, D·H
+        mixed = g.reduce_max(g.reduce_max(blocks, "block_highest", axis=1), "highest_mixed")
+        return g.add("Reshape", [mixed, g.ints("max_shape", directions, -1, units)], "highest")
+
+    def _add_without_steps(self, pooled: str, first: str) -> str:
+        """Add what is read of a text without ids: the first outputs, or zeros. pooled:
+        [blocks, B, H]; first: [D, B, H], or ""."""
+        g = self.g
+        has_ids = g.cast("row_lengths", "has_ids", TensorProto.BOOL)
+        has_ids = g.add("Unsqueeze", [has_ids, g.ints("row_axes", 0, 2)], "has_ids_of_row")
+        other = first or g.constant("nothing_read", np.array(0, np.float32))
+        return g.add("Where", [has_ids, pooled, other], "pooled_or_first")
 
 
 def _add_embedding(g: GraphBuilder, embedding: Array, steps: str, *, int8: bool) -> str:
@@ -191,47 +352,44 @@ def _add_table(g: GraphBuilder, name: str, table: Rounded) -> str:
 
 
 def _add_lstm(
-    g: GraphBuilder, lstm: GraphWeights, x: str, lengths: str, *, int8: bool
+    g: GraphBuilder,
+    name: str,
+    layer: Lstm,
+    lstm: LstmWeights,
+    x: str,
+    lengths: str,
+    first: str,
+    *,
+    int8: bool,
 ) -> tuple[str, str]:
-    """Add the LSTM operator → its outputs [T, D, B, H] and last states [D, B, H]."""
+    """Add the LSTM operator → its outputs [T, D, B, H] and last states [D, B, H]. first: its first
+    outputs, beside which there are first cells; "": zeros."""
     directions, _, hidden = lstm.r.shape
     direction = "bidirectional" if directions == 2 else "forward"
     attributes: dict[str, Any] = {"hidden_size": hidden, "direction": direction}
-    bias = g.constant("lstm_b", lstm.b)
+    if layer.hard_sigmoid is not None:
+        attributes["activations"] = ["HardSigmoid", "Tanh", "Tanh"] * directions
+        attributes["activation_alpha"] = [layer.hard_sigmoid] * directions
+        attributes["activation_beta"] = [0.5] * directions
+    bias = g.constant(f"{name}_b", lstm.b)
+    states = [first, first.replace("first_h", "first_c")]
+    outputs = f"{name}_outputs", f"{name}_last"
     if not int8:
-        inputs = [x, g.constant("lstm_w", lstm.w), g.constant("lstm_r", lstm.r), bias, lengths]
-        return g.add("LSTM", inputs, "lstm_y", "lstm_h", **attributes), "lstm_h"
+        w = g.constant(f"{name}_w", lstm.w)
+        r = g.constant(f"{name}_r", lstm.r)
+        inputs = [x, w, r, bias, lengths, *states]
+        while not inputs[-1]:
+            inputs.pop()
+        return g.add("LSTM", inputs, *outputs, **attributes), outputs[1]
     integers = [to_int8(value) for value in (lstm.w, lstm.r)]
-    w, r = (
-        g.constant(name, v.transpose(0, 2, 1))
-        for name, (v, _) in zip(("lstm_w", "lstm_r"), integers)
-    )
-    inputs = [x, w, r, bias, lengths, "", "", ""]  # initial_h, initial_c, peepholes
-    for name, (_, scale) in zip((w, r), integers):
-        inputs.append(g.constant(f"{name}_scale", scale.ravel()))
-        inputs.append(g.constant(f"{name}_zero", np.zeros(directions, dtype=np.int8)))
+    names = f"{name}_w", f"{name}_r"
+    w, r = (g.constant(n, v.transpose(0, 2, 1)) for n, (v, _) in zip(names, integers))
+    inputs = [x, w, r, bias, lengths, *states, ""]  # peepholes
+    for n, (_, scale) in zip(names, integers):
+        inputs.append(g.constant(f"{n}_scale", scale.ravel()))
+        inputs.append(g.constant(f"{n}_zero", np.zeros(directions, dtype=np.int8)))
     attributes["domain"] = MICROSOFT_DOMAIN
-    return g.add("DynamicQuantizeLSTM", inputs, "lstm_y", "lstm_h", **attributes), "lstm_h"
-
-
-def _add_mean_and_max(g: GraphBuilder, outputs: str, lstm: GraphWeights, block: int) -> str:
-    """Add mean and maximum over the steps → [2 · D, B, H]. outputs: [T, D, B, H], T a multiple of
-    ``block``, zero behind each row's end, as ONNX Runtime's LSTM writes them."""
-    total = g.add("ReduceSum", [outputs, g.ints("axis_0", 0)], "total", keepdims=0)
-    mean = g.add("Div", [total, "lengths_float"], "mean")
-    directions, _, hidden = lstm.r.shape
-    if block == 1:
-        highest = g.reduce_max(outputs, "highest")
-    else:
-        # A step's D, B, H values as B, D·H, whose sizes need not be asked for (0 is the third of
-        # the input's, B): the maximum does not mind which value is whose, and they are put right
-        # behind it.
-        shape = g.ints("block_shape", -1, block, 0, directions * hidden)
-        blocks = g.add("Reshape", [outputs, shape], "output_blocks")  # T / block, block, B, D·H
-        mixed = g.reduce_max(g.reduce_max(blocks, "block_highest", axis=1), "highest_mixed")
-        highest = g.add("Reshape", [mixed, g.ints("max_shape", directions, -1, hidden)], "highest")
-    zero = g.constant("zero_float", np.array(0, dtype=np.float32))
-    return g.add("Concat", [mean, g.add("Max", [highest, zero], "max")], "pooled_parts", axis=0)
+    return g.add("DynamicQuantizeLSTM", inputs, *outputs, **attributes), outputs[1]
 
 
 def _add_ngram_sums(
@@ -328,17 +486,34 @@ def _add_slots(g: GraphBuilder, pairs: PairTable, left: str) -> tuple[str, str]:
     return slot, g.add("And", [is_own, has_right], "is_pair")
 
 
-def _add_int8_head(g: GraphBuilder, head: Array) -> str:
-    """Add a head [inputs, logits] in int8, a scale an input, that is multiplied as float32.
+def _add_dense(
+    g: GraphBuilder,
+    name: str,
+    dense: DenseWeights,
+    values: str,
+    output: str,
+    *,
+    packs: bool,
+    int8: bool,
+) -> str:
+    """Add a dense layer without its activation → [B, units]. values: [B, inputs].
 
-    ONNX Runtime computes Cast and Mul once, when it loads the file, and packs the product, as it
-    does a
+    packs: whether an int8 file may have its weights in 4 bits.
+
+    int8: the weights have a scale an input, and are multiplied as float32. ONNX Runtime computes
+    Cast and Mul once, when it loads the file, and packs the product, as it does a
     constant: then a row has the same bits alone and in any batch. A DequantizeLinear stays in the
     graph, and with it a single row is multiplied in another order than several.
     """
-    table = rounded(head, 1)
-    numbers = _add_table(g, "head_w", table)
-    return g.add("Mul", [numbers, g.constant("head_w_scales", table.scales)], "head_w_float")
+    if int8:
+        table = rounded(dense.w, 1, packs=packs)
+        numbers = _add_table(g, f"{name}_w", table)
+        scales = g.constant(f"{name}_w_scales", table.scales)
+        weight = g.add("Mul", [numbers, scales], f"{name}_w_float")
+    else:
+        weight = g.constant(f"{name}_w", dense.w)
+    product = g.add("MatMul", [values, weight], f"{name}_product")
+    return g.add("Add", [product, g.constant(f"{name}_b", dense.b)], output)
 
 
 def _add_probabilities(g: GraphBuilder, config: NetworkConfig, logits: str) -> None:

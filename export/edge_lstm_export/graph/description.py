@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -38,7 +37,7 @@ def description(
         modelfile.KEY_TOKENIZER: tokenizer.to_metadata(),
         modelfile.KEY_VOCABULARY: front_coded(tokenizer.entries),
         modelfile.KEY_LABELS: labels,
-        modelfile.KEY_NETWORK: asdict(config),
+        modelfile.KEY_NETWORK: config.to_dict(),
         modelfile.KEY_TRAINING: in_label_order(training),
         modelfile.KEY_GOLDEN: golden,
     }

@@ -50,7 +50,7 @@ def golden_texts(
     """
     rng = np.random.default_rng(0)
     words = tokenizer.words
-    pieces = tokenizer.pieces or ()
+    pieces = tokenizer.pieces
     frequent = _drawn(rng, words[:_FREQUENT], _PAIRED)
     made_up = "".join(_drawn(rng, pieces, _PARTS))
     drawn = _drawn(rng, (*words, *pieces), _SHORT + _LONG)

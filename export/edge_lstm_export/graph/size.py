@@ -15,7 +15,7 @@ import numpy as np
 
 from edge_lstm import modelfile
 from edge_lstm.answering import RiskCoverage
-from edge_lstm.text import Tokenizer
+from edge_lstm.text import KERAS, Tokenizer
 from edge_lstm_export.graph import build as graph
 from edge_lstm_export.graph.description import description, golden_row
 from edge_lstm_export.graph.golden import golden_texts
@@ -25,8 +25,14 @@ from edge_lstm_export.graph.pairs import (
     PairTable,
     buckets_of,
 )
-from edge_lstm_export.graph.weights import NARROWEST, GraphWeights
-from edge_lstm_export.options import NetworkConfig
+from edge_lstm_export.graph.weights import (
+    NARROWEST,
+    Array,
+    DenseWeights,
+    GraphWeights,
+    LstmWeights,
+)
+from edge_lstm_export.options import NetworkConfig, NetworkOptions
 
 # Numbers that say how long something is grow by some bytes in all when what they count grows.
 SPARE = 64
@@ -42,6 +48,7 @@ _METADATA = {
 _CONSTANTS = {
     "embedding": "embedding",
     "lstm": "LSTM",
+    "dense": "head",
     "head": "head",
     "ngram": "n-grams",
     "pair": "n-grams",
@@ -75,7 +82,7 @@ def file_parts(
     )
     parts = dict.fromkeys((*_CONSTANTS.values(), *_METADATA.values()), 0)
     for constant in model.graph.initializer:
-        if part := _CONSTANTS.get(constant.name.partition("_")[0]):
+        if part := _CONSTANTS.get(constant.name.partition("_")[0].rstrip("0123456789")):
             parts[part] += len(constant.raw_data)
     for key, part in _METADATA.items():
         parts[part] = len(graph.plain_text(described[key]).encode())
@@ -88,7 +95,7 @@ def row_bytes(columns: int) -> int:
     return columns if columns < NARROWEST else 1 + math.ceil(columns / 2)
 
 
-def slots_in(size: int, config: NetworkConfig) -> int:
+def slots_in(size: int, config: NetworkOptions) -> int:
     """Return how many slots of pairs a file has that has so many bytes more than one with
     FEWEST_SLOTS."""
     size += FEWEST_SLOTS * (row_bytes(config.ngram_dim) + NUMBER_BYTES) + NUMBER_BYTES
@@ -99,7 +106,7 @@ def slots_in(size: int, config: NetworkConfig) -> int:
     return slots
 
 
-def without_last_words(tokenizer: Tokenizer, config: NetworkConfig, size: int) -> Tokenizer:
+def without_last_words(tokenizer: Tokenizer, config: NetworkOptions, size: int) -> Tokenizer:
     """Return the tokenizer without the last of its words, the least frequent, so that a file of
     this network is about ``size`` bytes smaller; all of them, if need be."""
     fixed = row_bytes(config.embedding_dim)
@@ -107,22 +114,36 @@ def without_last_words(tokenizer: Tokenizer, config: NetworkConfig, size: int) -
         fixed += row_bytes(config.ngram_dim)
     each = [fixed + len(word.encode()) + 1 for word in reversed(tokenizer.words)]
     cut = int(np.searchsorted(np.cumsum(each), size)) + 1
-    return replace(tokenizer, words=tokenizer.words[: max(0, len(each) - cut)])
+    words = tokenizer.words[: max(0, len(each) - cut)]
+    if tokenizer.rule == KERAS:
+        return replace(tokenizer, words=words)
+    return Tokenizer.of_subwords(words, tokenizer.pieces, tokenizer.length)
 
 
 def _zeros(config: NetworkConfig) -> GraphWeights:
-    directions = config.directions
-    hidden = config.hidden
-    width = config.embedding_dim
-    shapes = {
-        "embedding": (config.num_words + 1, width),
-        "w": (directions, 4 * hidden, width),
-        "r": (directions, 4 * hidden, hidden),
-        "b": (directions, 8 * hidden),
-        "head": (config.head_inputs, config.logits),
-        "head_bias": (config.logits,),
-        "ngram_vectors": (config.ngrams, config.ngram_dim),
-    }
+    def zeros(*shape: int) -> Array:
+        return np.zeros(shape, np.float32)
+
+    lstms = []
+    inputs = config.embedding_dim
+    for layer in config.lstms:
+        gates = 4 * layer.units
+        d = layer.directions
+        lstms.append(
+            LstmWeights(zeros(d, gates, inputs), zeros(d, gates, layer.units), zeros(d, 2 * gates))
+        )
+        inputs = layer.values()
+    dense = []
+    for hidden in config.dense:
+        dense.append(DenseWeights(zeros(inputs, hidden.units), zeros(hidden.units)))
+        inputs = hidden.units
     slots = config.ngram_slots
     pairs = PairTable(np.zeros(buckets_of(slots), np.int64), np.zeros(slots, np.int64))
-    return GraphWeights(pairs=pairs, **{n: np.zeros(s, np.float32) for n, s in shapes.items()})
+    return GraphWeights(
+        zeros(config.num_words + 1, config.embedding_dim),
+        lstms,
+        dense,
+        DenseWeights(zeros(config.head_inputs, config.logits), zeros(config.logits)),
+        zeros(config.ngrams, config.ngram_dim),
+        pairs,
+    )

@@ -20,12 +20,14 @@ number, and these are what every engine computes with.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from edge_lstm.layers import Layer, lstms_of, pooled_values
 from edge_lstm_export.graph.pairs import NO_PAIRS, PairTable
 
 Array = npt.NDArray[Any]
@@ -46,39 +48,85 @@ GATE_SIGNS = ((1, 1, 1, 1), (1, 1, 1, -1))
 
 
 @dataclass(frozen=True)
+class LstmWeights:
+    """The constants of an LSTM in float32.
+
+    w: [D, 4H, inputs], r: [D, 4H, H], b: [D, 8H] (second half zero): of the LSTM operator, all
+    directions, gates in ONNX's order (input, output, forget, cell). h, c: the table of first
+    states, [D, S + 1, H] both; None: it begins with zeros.
+    """
+
+    w: Array
+    r: Array
+    b: Array
+    h: Array | None = None
+    c: Array | None = None
+
+
+@dataclass(frozen=True)
+class DenseWeights:
+    """The constants of a dense layer in float32. w: [inputs, units]; b: [units]."""
+
+    w: Array
+    b: Array
+
+
+@dataclass(frozen=True)
 class GraphWeights:
     """The constants of a graph in float32.
 
-    embedding: [ids, E]. w: [D, 4H, inputs], r: [D, 4H, H], b: [D, 8H] (second half zero): of the
-    LSTM operator, all directions, gates in ONNX's order (input, output, forget, cell). head:
-    [pooled + width, logits], first the rows that read the LSTM; head_bias: [logits].
+    embedding: [ids, E]. head: [inputs, logits], first the rows that read the last layer.
     ngram_vectors: [words + slots, width], of single ids from 2 on, then of the slots of ``pairs``.
     """
 
     embedding: Array
-    w: Array
-    r: Array
-    b: Array
-    head: Array
-    head_bias: Array
+    lstms: list[LstmWeights]
+    dense: list[DenseWeights]
+    head: DenseWeights
     ngram_vectors: Array
     pairs: PairTable = NO_PAIRS
 
 
-def with_sentinels(weights: GraphWeights, pooled: int) -> GraphWeights:
-    """Add two hidden units per direction and columns for the sentinels of the LSTM's input. pooled:
-    rows of the head that read the LSTM, in blocks of its units; those that would read the sentinels
-    are zeros."""
-    hidden = weights.r.shape[2]
-    w, r = (
-        _pad_blocks(_pad_blocks(value, 4, axis=1), 1, axis=2) for value in (weights.w, weights.r)
-    )
-    b = _pad_blocks(weights.b, 8, axis=1)
+def with_sentinels(weights: GraphWeights, layers: Sequence[Layer]) -> GraphWeights:
+    """Add two hidden units per direction to each LSTM, and inputs that read them; the weights of
+    these are zeros. The first LSTM has inputs for the sentinels of the embedding."""
+    lstms = []
+    blocks = 1  # of the values that the next layer reads
+    for layer, lstm in zip(lstms_of(layers), weights.lstms):
+        if lstm.h is None and len(weights.lstms) > 1:
+            # A layer that reads another one's outputs needs their whole range from the first step
+            # on.
+            zeros = np.zeros((layer.directions, 1, layer.units), np.float32)
+            lstm = replace(lstm, h=zeros, c=zeros)
+        lstms.append(_with_sentinel_units(replace(lstm, w=_pad_blocks(lstm.w, blocks, axis=2))))
+        blocks = layer.blocks
+    # The first layer behind the LSTMs reads their sentinels.
+    dense = [*weights.dense, weights.head]
+    pooled = pooled_values(layers)
+    if pooled:
+        first = dense[0].w
+        padded = _pad_blocks(first[:pooled], blocks, axis=0)
+        dense[0] = replace(dense[0], w=np.concatenate([padded, first[pooled:]]))
+    return replace(weights, lstms=lstms, dense=dense[:-1], head=dense[-1])
+
+
+def _with_sentinel_units(lstm: LstmWeights) -> LstmWeights:
+    """Add the two units per direction, whose c runs to ever more and to ever less."""
+    hidden = lstm.r.shape[2]
+    w = _pad_blocks(lstm.w, 4, axis=1)
+    r = _pad_blocks(_pad_blocks(lstm.r, 4, axis=1), 1, axis=2)
+    b = _pad_blocks(lstm.b, 8, axis=1)
     for k, signs in enumerate(GATE_SIGNS):
         for gate, sign in enumerate(signs):
             b[:, gate * (hidden + SENTINELS) + hidden + k] = sign * SATURATED
-    padded = _pad_blocks(weights.head[:pooled], pooled // hidden, axis=0)
-    return replace(weights, w=w, r=r, b=b, head=np.concatenate([padded, weights.head[pooled:]]))
+    padded = replace(lstm, w=w, r=r, b=b)
+    if lstm.h is None or lstm.c is None:
+        return padded
+    h = _pad_blocks(lstm.h, 1, axis=2)
+    c = _pad_blocks(lstm.c, 1, axis=2)
+    h[:, :, hidden:] = 1, -1
+    c[:, :, hidden:] = SATURATED, -SATURATED
+    return replace(padded, h=h, c=c)
 
 
 def _pad_blocks(value: Array, blocks: int, *, axis: int) -> Array:
@@ -117,7 +165,7 @@ def to_int8(values: Array) -> tuple[Array, Array]:
     return np.clip(np.rint(values / scales), -REDUCED, REDUCED).astype(np.int8), scales
 
 
-def rounded(values: Array, axis: int | None = None) -> Rounded:
+def rounded(values: Array, axis: int | None = None, *, packs: bool = True) -> Rounded:
     """Round a table to what an int8 file holds.
 
     A second rounding changes nothing: a row that holds the largest value of its scale keeps it, if
@@ -125,8 +173,9 @@ def rounded(values: Array, axis: int | None = None) -> Rounded:
 
     values: float32 [rows, columns].
     axis: along which one scale holds; None: one for all values.
+    packs: in 4 bits, if a row has NARROWEST columns or more.
     """
-    if values.shape[1] < NARROWEST:
+    if not packs or values.shape[1] < NARROWEST:
         scales = _scales(values, axis, LARGEST)
         return Rounded(np.clip(np.rint(values / scales), -LARGEST, LARGEST).astype(np.int8), scales)
     scales = _scales(values, axis, LARGEST_PRODUCT)

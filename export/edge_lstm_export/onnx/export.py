@@ -32,9 +32,11 @@ from edge_lstm_export.train.headroom import (
     MOST_TIMES,
     Rows,
     close,
+    never_closed,
     spread,
     text_rows,
     tried_rows,
+    units_closed,
 )
 
 MOST_TRIED = 20_000  # tokens of --data, of which the texts are tried in batches: every k-th of more
@@ -88,6 +90,11 @@ def export(
         raise DataError("the network has weights that are not finite numbers; train it again")
     if length is not None and not 1 <= length <= MAX_LENGTH:
         raise DataError(f"--length must be from 1 to {MAX_LENGTH:,}, not {length}")
+    if length not in (None, checkpoint.tokenizer.length) and checkpoint.network.reads_padding:
+        raise DataError(
+            "the network reads the padding of its texts, whose length is part of its answers; "
+            "leave --length out"
+        )
     if not 0 <= max_drop <= 100:
         raise DataError(f"--max-drop must be from 0 to 100 points, not {max_drop}")
     if abstain is not None and checkpoint.thresholds is not None:
@@ -142,14 +149,20 @@ def _with_room(checkpoint: Checkpoint, length: int | None, rows: Rows) -> tuple[
     options = HeadroomOptions()
     draft = _Draft(checkpoint, length, int8=True)
     rooms = gates.headroom(draft.classifier.model.data, rows, draft.tokenizer.length)
-    closed = np.zeros(rooms.shape, np.int64)
-    if rooms.min() < gates.LEAST_HEADROOM:
+    closed = never_closed(checkpoint.network)
+    if _least(rooms) < gates.LEAST_HEADROOM:
         checkpoint = replace(checkpoint, network=copy.deepcopy(checkpoint.network))
-        while (near := rooms < options.margin).any() and closed.max() < MOST_TIMES:
+        while _least(rooms) < options.margin and max(map(np.max, closed)) < MOST_TIMES:
+            near = [room < options.margin for room in rooms]
             close(checkpoint.network, near, closed, options.gate_factor)
             draft = _Draft(checkpoint, length, int8=True)
             rooms = gates.headroom(draft.classifier.model.data, rows, draft.tokenizer.length)
-    return draft, float(rooms.min()), int((closed > 0).sum())
+    return draft, _least(rooms), units_closed(closed)
+
+
+def _least(rooms: Sequence[Floats]) -> float:
+    """Return the least of all LSTMs' rooms; 2, the most, without an LSTM."""
+    return min((float(room.min()) for room in rooms), default=2.0)
 
 
 def _check_size(size: int, max_kilobytes: object) -> None:
@@ -175,7 +188,14 @@ class _Draft:
         length = self.tokenizer.length
         long = checkpoint.plan.get("kind") == "long"
         weights = weights_from_network(checkpoint.network)
-        self._model = graph.build(weights, config, length, int8=int8, long=long)
+        self._model = graph.build(
+            weights,
+            config,
+            length,
+            int8=int8,
+            long=long,
+            may_be_empty=self.tokenizer.rule.start_id is None,
+        )
         self.classifier = Classifier.from_model(self._file([], None))
 
     def finished(self, curve: RiskCoverage | None, examples: Sequence[str]) -> bytes:
@@ -246,7 +266,7 @@ def _curve(
     default = curve.default if abstain is None and curve is not None else abstain
     if labelled is not None and truth is not None and not labelled.multi_label:
         curve = RiskCoverage.from_predictions(answers, truth.argmax(axis=1), "--data of the export")
-        unfamiliar = cost_thresholds(unfamiliarity(answers, texts, checkpoint.tokenizer.num_ids))
+        unfamiliar = cost_thresholds(unfamiliarity(answers, texts, checkpoint.tokenizer))
         curve = replace(curve, sha256=texts_digest(labelled.texts), unfamiliar=unfamiliar)
     if default is None:
         return curve

@@ -5,34 +5,47 @@ from __future__ import annotations
 import numpy as np
 
 from edge_lstm_export.graph.pairs import NO_PAIRS, PairTable
-from edge_lstm_export.graph.weights import Array, GraphWeights
-from edge_lstm_export.train.network import Network, lstm_name
+from edge_lstm_export.graph.weights import Array, DenseWeights, GraphWeights, LstmWeights
+from edge_lstm_export.train.network import Network, Weights, lstm_name
 
 
 def weights_from_network(network: Network) -> GraphWeights:
-    """PyTorch's weights → the graph's: gates reordered, both biases folded into one."""
+    """PyTorch's weights → the graph's."""
     weights = network.weights()
-
-    def gates(name: str) -> Array:
-        """[D, 4H, …] in PyTorch's order (i, f, g, o) → ONNX's (i, o, f, c)."""
-        names = [
-            f"lstm.{lstm_name(direction)}.{name}_l0"
-            for direction in range(network.config.directions)
-        ]
-        i, f, g, o = np.split(np.stack([weights[key] for key in names]), 4, axis=1)
-        return np.concatenate([i, o, f, g], axis=1)
-
     pairs = NO_PAIRS
     if network.ngrams is not None:
         pairs = PairTable(weights["ngrams.displacements"], weights["ngrams.fingerprints"])
-    bias = gates("bias_ih") + gates("bias_hh")
     return GraphWeights(
         weights["embedding.weight"],
-        gates("weight_ih"),
-        gates("weight_hh"),
-        np.concatenate([bias, np.zeros_like(bias)], axis=1),
-        weights["head.weight"].T,
-        weights["head.bias"],
+        [
+            _lstm(weights, f"lstms.{k}.", layer.directions)
+            for k, layer in enumerate(network.config.lstms)
+        ],
+        [_dense(weights, f"dense.{j}.") for j in range(len(network.config.dense))],
+        _dense(weights, "head."),
         weights.get("ngrams.vectors.weight", np.zeros((1, 0), np.float32))[1:],
         pairs,
     )
+
+
+def _lstm(weights: Weights, prefix: str, directions: int) -> LstmWeights:
+    """Reorder the gates, and fold both biases into one."""
+
+    def gates(name: str) -> Array:
+        """[D, 4H, …] in PyTorch's order (i, f, g, o) → ONNX's (i, o, f, c)."""
+        names = [f"{prefix}{lstm_name(direction)}.{name}_l0" for direction in range(directions)]
+        i, f, g, o = np.split(np.stack([weights[key] for key in names]), 4, axis=1)
+        return np.concatenate([i, o, f, g], axis=1)
+
+    bias = gates("bias_ih") + gates("bias_hh")
+    return LstmWeights(
+        gates("weight_ih"),
+        gates("weight_hh"),
+        np.concatenate([bias, np.zeros_like(bias)], axis=1),
+        weights.get(f"{prefix}h"),
+        weights.get(f"{prefix}c"),
+    )
+
+
+def _dense(weights: Weights, prefix: str) -> DenseWeights:
+    return DenseWeights(weights[f"{prefix}weight"].T, weights[f"{prefix}bias"])

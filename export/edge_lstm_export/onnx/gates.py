@@ -157,10 +157,10 @@ def check_batches(classifier: Classifier, rows: Rows, *, seed: int = 0) -> int:
     return len(rows) * len(BATCH_SIZES)
 
 
-def headroom(model: bytes, rows: Rows, length: int) -> Floats:
-    """How far below its sentinels each unit of an int8 file's LSTM stays: float32 [directions,
-    hidden], the
-    least of all rows and steps, 2 at most. rows: token ids, at most ``length`` of each.
+def headroom(model: bytes, rows: Rows, length: int) -> list[Floats]:
+    """How far below its sentinels each unit of an int8 file's LSTMs stays: for each float32
+    [directions, units], the least of all rows and steps, 2 at most. rows: token ids, at most
+    ``length`` of each.
 
     Below LEAST_HEADROOM a batch may have another range than a text alone, though those that
     :func:`check_batches` tries do not show it: ONNX Runtime's tanh and sigmoid give 1.0000002 here
@@ -168,20 +168,24 @@ def headroom(model: bytes, rows: Rows, length: int) -> Floats:
     """
     graph = onnx.load_model_from_string(model)
     layers = [node.output[0] for node in graph.graph.node if node.op_type == "DynamicQuantizeLSTM"]
+    if not layers:
+        return []
     kind = onnx.TensorProto.FLOAT
     graph.graph.output.extend(
         onnx.helper.make_tensor_value_info(name, kind, None) for name in layers
     )
     session = _session(graph.SerializeToString(), onnxruntime.SessionOptions())
-    rooms = []
+    least: list[Floats] = []
     for row in rows:
         inputs = {session.get_inputs()[0].name: to_matrix([row], length)}
+        rooms = []
         for outputs in session.run(layers, inputs):  # T, D, 1, H
-            size = np.abs(outputs[: len(row), :, 0])
-            room = size[..., -SENTINELS:].min(axis=-1, keepdims=True) - size[..., :-SENTINELS]
-            rooms.append(room.min(axis=0))
-    least: Floats = np.min(rooms, axis=0)
-    if not np.isfinite(least).all():
+            size = np.abs(outputs[:, :, 0])
+            ends = size[..., -SENTINELS:].min(axis=-1, keepdims=True)
+            # A step that is not run gives zeros, of the sentinels too.
+            rooms.append(np.where(ends > 0, ends - size[..., :-SENTINELS], 2).min(axis=0))
+        least = [np.minimum(*both) for both in zip(least, rooms)] if least else rooms
+    if not all(np.isfinite(room).all() for room in least):
         raise CheckError(f"the LSTM's outputs in int8 are not finite numbers; {_INSTEAD} {_SLOWER}")
     return least
 

@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from edge_lstm.model_checks import labels_from, thresholds_from, tokenizer_from
 from edge_lstm.modelfile import PRODUCER
 from edge_lstm.onnx_file import producer_of
 from edge_lstm.text import Tokenizer, front_coded
-from edge_lstm_export.options import UNTUNED, NetworkConfig, from_plain
+from edge_lstm_export.options import UNTUNED, NetworkConfig
 from edge_lstm_export.train.network import Network
 
 CHECKPOINT_FORMAT = 11  # that of release 1.0
@@ -58,6 +58,7 @@ class Checkpoint:
     abstention: RiskCoverage | None = None
 
     def __post_init__(self) -> None:
+        self.network.length = self.tokenizer.length
         if self.network.config.multi_label and self.thresholds is None:
             object.__setattr__(self, "thresholds", (UNTUNED,) * self.network.config.labels)
 
@@ -68,7 +69,7 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     tokenizer = checkpoint.tokenizer
     curve = checkpoint.abstention
     description = {
-        "network": asdict(checkpoint.network.config),
+        "network": checkpoint.network.config.to_dict(),
         "tokenizer": tokenizer.to_metadata(),
         "vocabulary": front_coded(tokenizer.entries),
         "labels": checkpoint.labels,
@@ -166,12 +167,19 @@ def _checkpoint(description: Any, tensors: Mapping[str, torch.Tensor], path: Pat
         if part != "network":
             raise ValueError(f"{name} is no part of a network")
         weights[rest] = value
-    config = from_plain(NetworkConfig, description["network"], f"{path}: its network")
+    config = NetworkConfig.from_dict(description["network"], f"{path}: its network")
     network = Network(config, blank=True)
     for name, value in weights.items():
         dtype = torch.int64 if name in _WHOLE_NUMBERS else torch.float32
         if value.dtype != dtype or not torch.isfinite(value).all():
             raise ValueError(f"{name} is not all {dtype}, or holds values that are not numbers")
+    starts = [
+        (weights[f"lstms.{k}.h"], weights[f"lstms.{k}.c"])
+        for k in range(len(config.lstms))
+        if f"lstms.{k}.h" in weights
+    ]
+    if starts:
+        network.set_starts(starts)
     network.load_state_dict(weights, assign=True)
     if network.ngrams is not None:
         network.ngrams.check()
@@ -208,7 +216,7 @@ def describe_checkpoint(path: Path) -> dict[str, Any]:
         ),
         "vocabulary": {"words": len(tokenizer.words), "first": list(tokenizer.words[:10])},
         "length": tokenizer.length,
-        "network": asdict(checkpoint.network.config),
+        "network": checkpoint.network.config.to_dict(),
         "training": checkpoint.training,
         "plan": checkpoint.plan,
         "parameters": checkpoint.network.parameter_counts(),

@@ -38,7 +38,11 @@ def new_network(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(plan.seed)
         config = network_config(data, features)
-        network = Network(config, embedding_range=plan.loop.embedding_range)
+        network = Network(
+            config,
+            dropout=plan.network.dropout,
+            embedding_range=plan.loop.embedding_range,
+        )
     if network.ngrams is not None and features is not None:
         network.ngrams.choose(features.table)
     vectors = None
@@ -62,7 +66,7 @@ def new_network(
 
 def network_config(data: TrainingData, features: Features | None) -> NetworkConfig:
     """Return the planned network with the sizes of the chosen vocabulary and n-grams."""
-    config = replace(data.plan.network, num_words=data.tokenizer.num_ids)
+    config = replace(data.plan.network.config, num_words=data.tokenizer.num_ids)
     if features is None:
         return config
     return replace(config, ngram_words=features.words, ngram_slots=len(features.pairs))
@@ -244,7 +248,7 @@ def assembled(
     """Return the network with the weights of both components in its head, and with its n-gram
     vectors."""
     whole = copy.deepcopy(network)
-    pooled = whole.config.pooled_dim
+    pooled = whole.config.layer_values
     with torch.no_grad():
         whole.head.weight[:, :pooled].mul_(stack.lstm)
         whole.head.bias.mul_(stack.lstm).add_(torch.from_numpy(stack.bias))

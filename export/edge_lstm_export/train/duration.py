@@ -26,7 +26,7 @@ def expected_seconds(plan: Plan, stats: DatasetStats) -> float:
     ids = rng.integers(FIRST_WORD_ID, plan.network.num_words, (count, length))
     targets = np.full((count, plan.network.labels), 1 / plan.network.labels, np.float32)
     examples = Examples.from_rows(list(ids), targets)
-    network = Network(plan.network)
+    network = Network(plan.network.config, dropout=plan.network.dropout)
     loop = plan.loop
     one_epoch = type(loop)(epochs=1, batch_size=loop.batch_size, bfloat16=loop.bfloat16)
     with threads(1):

@@ -18,7 +18,7 @@ import torch
 
 from edge_lstm.errors import DataError
 from edge_lstm.models import example_texts
-from edge_lstm.text import OOV_ID, START_ID, Tokenizer
+from edge_lstm.text import OOV_ID, Tokenizer
 from edge_lstm_export.options import HeadroomOptions
 from edge_lstm_export.train.data import Bools, Ints
 from edge_lstm_export.train.examples import Examples, sorted_batches
@@ -37,8 +37,9 @@ def random_rows(tokenizer: Tokenizer, *, seed: int = 0) -> Rows:
     n = tokenizer.length
     drawn = rng.integers(1, n + 1, size=RANDOM_LENGTHS).tolist()
     sizes = [*sorted({1, min(2, n), max(1, n - 1), n, *drawn}), n + 1]
-    ids = [rng.integers(OOV_ID, tokenizer.num_ids, size=size - 1).tolist() for size in sizes]
-    return [[START_ID, *row][-n:] for row in ids]
+    first = min(OOV_ID, tokenizer.num_ids - 1)
+    ids = [rng.integers(first, tokenizer.num_ids, size=size - 1).tolist() for size in sizes]
+    return [list(tokenizer.kept(tokenizer.with_start(row))) for row in ids]
 
 
 def text_rows(tokenizer: Tokenizer, texts: Sequence[str]) -> Rows:
@@ -72,33 +73,49 @@ def with_headroom(
         raise DataError(
             "the training left weights that are not finite numbers; lower the learning_rate"
         )
-    if bool((network.least_room() >= options.margin).all()):
+    if all(bool((room >= options.margin).all()) for room in network.least_room()):
         return network, 0
     network = copy.deepcopy(network)
-    closed = np.zeros((network.config.directions, network.config.hidden), np.int64)
+    closed = never_closed(network)
     targets = np.zeros((len(rows), learnt.targets.shape[1]), np.float32)
     sample = learnt.subset(spread(learnt.lengths, options.most_tokens))
     tried = sample.joined(Examples.from_rows(rows, targets))
     every = sorted_batches(tried, np.arange(len(tried)), BATCH)
     batches = every
     while batches:
-        near = [(network.room(*tried.padded(batch)) < options.margin).numpy() for batch in batches]
-        again = [batch for batch, units in zip(batches, near) if units.any()]
+        near = [
+            [(room < options.margin).numpy() for room in network.room(*tried.padded(batch))]
+            for batch in batches
+        ]
+        again = [batch for batch, units in zip(batches, near) if any(map(np.any, units))]
         if again:
-            close(network, np.any(near, axis=0), closed, options.gate_factor)
+            of_layers = [np.any(units, axis=0) for units in zip(*near)]
+            close(network, of_layers, closed, options.gate_factor)
         elif len(batches) < len(every):  # closed units change the other texts a little, too
             again = every
         batches = again
-    return network, int((closed > 0).sum())
+    return network, units_closed(closed)
 
 
-def close(network: Network, units: Bools, closed: Ints, factor: float) -> None:
+def never_closed(network: Network) -> list[Ints]:
+    """Return how often each unit was closed, int64 [directions, units] for each LSTM: never."""
+    return [np.zeros((each.directions, each.units), np.int64) for each in network.config.lstms]
+
+
+def units_closed(closed: Sequence[Ints]) -> int:
+    """Return how many units were closed."""
+    return sum(int((times > 0).sum()) for times in closed)
+
+
+def close(network: Network, units: Sequence[Bools], closed: Sequence[Ints], factor: float) -> None:
     """Close the output gates of some units in place, more if they were closed before.
 
-    units: bool [directions, hidden]. closed: int64 of the same shape, times that each was closed;
-        counted on.
+    units: for each LSTM bool [directions, units]. closed: int64 of the same shapes, times that each
+        was closed; counted on.
     factor: of a gate's weights the first time, its square the second time, and so on.
     """
-    closed += units
-    factors = np.where(units, factor**closed, 1.0).astype(np.float32)
-    network.scale_output_gates(torch.from_numpy(factors))
+    factors = []
+    for of_layer, times in zip(units, closed):
+        times += of_layer
+        factors.append(np.where(of_layer, factor**times, 1.0).astype(np.float32))
+    network.scale_output_gates([torch.from_numpy(values) for values in factors])

@@ -1,4 +1,4 @@
-"""The PyTorch model, all of it: embedding → LSTM → pooling → dense head, beside n-gram vectors.
+"""The PyTorch model, all of it: embedding → LSTMs → dense layers → head, beside n-gram vectors.
 
 The preset ``seed`` is Keras's IMDB example, exactly: ``Embedding(5001, 32)``, ``LSTM(100)``,
 ``Dense(1, activation="sigmoid")``, 213,333 trainable parameters. Shapes in comments: B batch, T
@@ -10,8 +10,9 @@ LSTM cannot ("wide and deep", Cheng et al., 2016): see :class:`NGramVectors`.
 
 from __future__ import annotations
 
+import copy
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
@@ -21,7 +22,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from edge_lstm.text import OOV_ID
+from edge_lstm.layers import Activation, Lstm
+from edge_lstm.text import DEFAULT_LENGTH, OOV_ID, PAD_ID
 from edge_lstm_export.graph.pairs import (
     FINGERPRINTS,
     MOST_DISPLACEMENT,
@@ -32,36 +34,58 @@ from edge_lstm_export.options import LoopOptions, NetworkConfig
 
 Weights = dict[str, npt.NDArray[np.float32]]
 
+# h and c, [1, B, H] each.
+State = tuple[Tensor, Tensor]
+
+SETTLED = 5e-8  # by which states may still move; half of a float32's rounding
+
+ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
+    "relu": torch.relu,
+    "tanh": torch.tanh,
+    "sigmoid": torch.sigmoid,
+    "linear": lambda values: values,
+}
+
 
 class Network(nn.Module):
     """The classifier. ``forward`` gives logits, from which logits.probabilities makes the file's
-    answers."""
+    answers.
+
+    length: ids of a text that the model reads; a checkpoint sets it. It matters if the LSTM reads
+        padding (NetworkConfig.padding), or has a table of first states.
+    """
 
     def __init__(
         self,
         config: NetworkConfig,
         *,
+        dropout: float = 0.0,
         embedding_range: float = LoopOptions.embedding_range,
         blank: bool = False,
     ) -> None:
         """Make a network with random first values.
 
+        dropout: probability, in training, on the embedding and on what is read of the LSTM.
         embedding_range: first values of the embedding lie within ± this.
         blank: shapes without values, for ``load_state_dict(…, assign=True)``; no memory is taken.
         """
         super().__init__()
         self.config = config
+        self.dropout = dropout
+        self.length = DEFAULT_LENGTH
         # Training may run the LSTM in bfloat16; answers are always computed in float32.
         self.lstm_in_bfloat16 = False
         with torch.device("meta") if blank else nullcontext():
             self.embedding = _table(config.num_words + 1, config.embedding_dim, blank)
-            # One nn.LSTM per direction: packed sequences are slow on a CPU, so _direction handles
-            # lengths.
-            directions = map(lstm_name, range(config.directions))
-            size = (config.embedding_dim, config.hidden)
-            self.lstm = nn.ModuleDict(
-                {name: nn.LSTM(*size, batch_first=True) for name in directions}
-            )
+            self.lstms = nn.ModuleList()
+            inputs = config.embedding_dim
+            for lstm in config.lstms:
+                self.lstms.append(LstmLayer(lstm, inputs))
+                inputs = lstm.values()
+            self.dense = nn.ModuleList()
+            for dense in config.dense:
+                self.dense.append(nn.Linear(inputs, dense.units))
+                inputs = dense.units
             self.head = nn.Linear(config.head_inputs, config.logits)
             self.ngrams = NGramVectors(config, blank) if config.ngrams else None
         if not blank:
@@ -70,117 +94,178 @@ class Network(nn.Module):
     def _initialise(self, embedding_range: float) -> None:
         """Draw Keras's first values: uniform embedding, Glorot kernels, orthogonal recurrence,
         bias."""
-        hidden = self.config.hidden
         nn.init.uniform_(self.embedding.weight, -embedding_range, embedding_range)
-        for lstm in self.lstm.values():
-            kernel, recurrent, bias, second_bias = lstm.parameters()
-            nn.init.xavier_uniform_(kernel)
-            nn.init.orthogonal_(recurrent)
+        for layer in self.layers:
+            hidden = layer.settings.units
+            for lstm in layer.directions:
+                kernel, recurrent, bias, second_bias = lstm.parameters()
+                nn.init.xavier_uniform_(kernel)
+                nn.init.orthogonal_(recurrent)
+                nn.init.zeros_(bias)
+                nn.init.ones_(bias[hidden : 2 * hidden])  # gates: input, forget, cell, output
+                # Keras (and ONNX, summed) has one bias where PyTorch adds two: the second stays
+                # zero.
+                nn.init.zeros_(second_bias)
+                second_bias.requires_grad_(False)
+        for dense in [*self.dense.children(), self.head]:
+            weight, bias = dense.parameters()
+            nn.init.xavier_uniform_(weight)
             nn.init.zeros_(bias)
-            nn.init.ones_(bias[hidden : 2 * hidden])  # gates: input, forget, cell, output
-            # Keras (and ONNX, summed) has one bias where PyTorch adds two: the second stays zero.
-            nn.init.zeros_(second_bias)
-            second_bias.requires_grad_(False)
-        nn.init.xavier_uniform_(self.head.weight)
-        nn.init.zeros_(self.head.bias)
-        nn.init.zeros_(self.head.weight[:, self.config.pooled_dim :])  # those that read the n-grams
+        nn.init.zeros_(self.head.weight[:, self.config.layer_values :])  # they read the n-grams
+
+    @property
+    def layers(self) -> list[LstmLayer]:
+        """The LSTMs, the first to read a text first."""
+        return [each for each in self.lstms if isinstance(each, LstmLayer)]
+
+    @property
+    def reads_padding(self) -> bool:
+        """Whether ``length`` is part of its answers."""
+        tables = [layer.h for layer in self.layers if layer.h is not None]
+        return self.config.padding != "none" or any(h.shape[1] > 1 for h in tables)
+
+    def set_starts(self, starts: Sequence[tuple[Tensor, Tensor]]) -> None:
+        """Set the tables of first states of all LSTMs.
+
+        starts: for each LSTM its outputs h and its cells c, float32 [D, S + 1, H]. A text of T ids
+            begins in row min(length - T, S). S is the same for all.
+
+        Raises ValueError for tables of other shapes, or an output beyond -1 to 1.
+        """
+        rows = starts[0][0].shape[1]
+        for layer, (h, c) in zip(self.layers, starts, strict=True):
+            shape = layer.settings.directions, rows, layer.settings.units
+            if h.shape != shape or c.shape != shape or not rows or h.abs().max() > 1:
+                raise ValueError("its tables of first states do not fit its LSTMs")
+            layer.h = h
+            layer.c = c
+
+    @torch.no_grad()
+    def padding_starts(self) -> list[tuple[Tensor, Tensor]]:
+        """Return tables for :meth:`set_starts`: for each LSTM its states after 0, 1, … steps of
+        padding, up to ``length``, or up to a step from which they stay within SETTLED.
+
+        With them, a network that learnt from texts with padding before their ids need run no step
+        of it: if its LSTMs have one direction, and only the last output is read.
+        """
+        network = copy.deepcopy(self).double()
+        layers = network.layers
+        states = [layer.zeros() for layer in layers]
+        rows: list[list[Tensor]] = [[torch.cat(state)] for state in states]
+        for _ in range(self.length):
+            x = network.embedding.weight[PAD_ID].view(1, 1, -1)
+            for k, layer in enumerate(layers):
+                x, states[k] = layer.steps(layer.directions[0], x, states[k])
+                rows[k].append(torch.cat(states[k]))
+        tables = [torch.stack(each, dim=1).squeeze(2) for each in rows]  # 2, length + 1, H
+        moved = torch.stack([(t - t[:, -1:]).abs().amax(dim=(0, 2)) for t in tables]).amax(dim=0)
+        is_settled = (moved > SETTLED).flip(0).cummax(dim=0).values.flip(0).logical_not()
+        rows_needed = int(is_settled.int().argmax()) + 1
+        return [(t[:1, :rows_needed].float(), t[1:, :rows_needed].float()) for t in tables]
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
-        """ids: int64 [B, T], 0 = padding on the right; lengths: int64 [B], at least 1 → logits [B,
-        1 or L]."""
-        embedded = functional.dropout(self.embedding(ids), self.config.dropout, self.training)
-        features = self.pool(embedded, lengths)
+        """ids: int64 [B, T], 0 = padding on the right; lengths: int64 [B] → logits [B, 1 or L]."""
+        features = self._pooled(ids, lengths)
+        for layer, dense in zip(self.config.dense, self.dense):
+            features = ACTIVATIONS[layer.activation](dense(features))
         if self.ngrams is not None:
             features = torch.cat([features, self.ngrams(ids, lengths)], dim=1)
         logits: Tensor = self.head(features)
         return logits
 
-    def pool(self, x: Tensor, lengths: Tensor) -> Tensor:
-        """x: embedded tokens [B, T, E] → what the head reads of the LSTM: [B, pooled_dim]."""
-        directions = [
-            self._direction(direction, x, lengths) for direction in range(self.config.directions)
-        ]
-        if self.config.pooling == "last":
-            pooled = torch.cat([last for _, last in directions], dim=1)  # B, D·H
+    def _pooled(self, ids: Tensor, lengths: Tensor) -> Tensor:
+        """ids: int64 [B, T]; lengths: int64 [B] → what the next layer reads of the last LSTM."""
+        if not self.config.lstms:
+            return self.head.weight.new_zeros(len(ids), 0)
+        layer = self.config.lstms[-1]
+        outputs, last, steps = self._run(ids, lengths)
+        if layer.gives == "last":
+            pooled = last
         else:
-            outputs = torch.cat([output for output, _ in directions], dim=2)  # B, T, D·H
-            is_token = torch.arange(x.shape[1]) < lengths.unsqueeze(
-                1
-            )  # B, T: the text's own tokens
-            outputs = outputs * is_token.unsqueeze(2)
-            mean = outputs.sum(dim=1) / lengths.unsqueeze(1)
-            # What an LSTM gives for padding is 0: the maximum counts it too, so that the model file
-            # need not tell the two apart.
-            pooled = torch.cat([mean, outputs.amax(dim=1).clamp_min(0)], dim=1)
-        return functional.dropout(pooled, self.config.dropout, self.training)
+            is_step = _is_step(outputs, steps)
+            outputs = outputs * is_step
+            parts = []
+            if layer.gives != "max":
+                parts.append(outputs.sum(dim=1) / steps.clamp_min(1).unsqueeze(1))
+            if layer.has_maximum:
+                parts.append(_maximum(outputs, is_step, layer.floor))
+            pooled = torch.cat(parts, dim=1)
+        return functional.dropout(pooled, self.dropout, self.training)
 
-    def _direction(self, direction: int, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """One LSTM over x [B, T, E] → outputs [B, T, H] and the state after the text's last step
-        [B, H].
+    def _run(self, ids: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Run all LSTMs → outputs of the last one [B, T, D·H], what they are after the last step
+        of each direction [B, D·H], and steps that were run of each text [B]."""
+        ids, steps = self._read(ids, lengths)
+        x = functional.dropout(self.embedding(ids), self.dropout, self.training)
+        last = x
+        for layer in self.layers:
+            x, last = layer(x, steps, self.length, bfloat16=self.lstm_in_bfloat16)
+        return x, last, steps
 
-        Padding is on the right, so it cannot reach the outputs before it. The second direction
-        reads each row reversed within its own length.
-        """
-        lstm = self.lstm[lstm_name(direction)]
-        if direction == 1:
-            x = _reverse(x, lengths)
-        with torch.autocast(
-            x.device.type, torch.bfloat16, enabled=self.training and self.lstm_in_bfloat16
-        ):
-            output, _ = lstm(x)  # B, T, H
-        output = output.to(x.dtype)  # from bfloat16
-        at = (lengths - 1).view(-1, 1, 1).expand(-1, 1, output.shape[2])
-        last = output.gather(1, at).squeeze(1)  # B, H
-        return (_reverse(output, lengths) if direction == 1 else output), last
+    def _read(self, ids: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the ids of the LSTM's steps and their number, both as given unless it reads
+        padding."""
+        if self.config.padding == "none":
+            return functional.pad(ids, (0, int(not ids.shape[1]))), lengths
+        ids = functional.pad(ids, (0, self.length - ids.shape[1]))
+        if self.config.padding == "front":
+            places = torch.arange(self.length) - (self.length - lengths).unsqueeze(1)
+            ids = ids.gather(1, places.clamp_min(0)).masked_fill(places < 0, PAD_ID)
+        return ids, torch.full_like(lengths, self.length)
 
     def is_finite(self) -> bool:
         """Whether every weight is a finite number."""
-        return all(bool(weight.isfinite().all()) for weight in self.parameters())
+        return all(bool(weight.isfinite().all()) for weight in self.state_dict().values())
 
     @torch.no_grad()
-    def room(self, ids: Tensor, lengths: Tensor) -> Tensor:
-        """ids: int64 [B, T]; lengths: int64 [B] → [D, H]: how far each unit stays below tanh(t),
-        the most that a unit can reach at step t; the least of all texts and steps."""
+    def room(self, ids: Tensor, lengths: Tensor) -> list[Tensor]:
+        """ids: int64 [B, T]; lengths: int64 [B] → for each LSTM [D, H]: how far each unit stays
+        below the most that a unit can reach, the least of all texts and steps.
+
+        At step t it can reach tanh(t); 1 if the LSTM begins in a table's state.
+        """
+        ids, steps = self._read(ids, lengths)
         x = self.embedding(ids)
-        steps = torch.arange(1, ids.shape[1] + 1)
-        most = torch.tanh(steps.to(x.dtype)).view(1, -1, 1)
-        is_padding = (steps > lengths.unsqueeze(1)).unsqueeze(2)  # B, T, 1
         rooms = []
-        for direction in range(self.config.directions):
-            output, _ = self.lstm[lstm_name(direction)](
-                _reverse(x, lengths) if direction == 1 else x
-            )
-            rooms.append((most - output.abs()).masked_fill(is_padding, 1).amin(dim=(0, 1)))
-        return torch.stack(rooms)
+        for layer in self.layers:
+            outputs, _ = layer(x, steps, self.length)
+            most = layer.most_output(outputs)
+            room = (most - outputs.abs()).masked_fill(~_is_step(outputs, steps), 1)
+            rooms.append(room.amin(dim=(0, 1)).view(layer.settings.directions, -1))
+            x = outputs
+        return rooms
 
     @torch.no_grad()
-    def least_room(self) -> Tensor:
-        """[D, H]: what :meth:`room` is of no text below. At step t a unit's output is at most
-        tanh(t) times its output gate, whose opening no id and no earlier outputs, at most 1 each,
-        bring above a bound."""
+    def least_room(self) -> list[Tensor]:
+        """What :meth:`room` is of no text below, for the first LSTM. At step t a unit's output is
+        at most tanh(t) times its output gate, whose opening no id and no earlier outputs, at most 1
+        each, bring above a bound."""
+        layer = self.layers[0]
         rooms = []
-        hidden = self.config.hidden
-        for direction in range(self.config.directions):
-            kernel, recurrent, *biases = (
-                w[-hidden:] for w in self.lstm[lstm_name(direction)].parameters()
-            )
+        for lstm in layer.directions:
+            kernel, recurrent, *biases = (w[-layer.settings.units :] for w in lstm.parameters())
             of_ids = (self.embedding.weight @ kernel.T).amax(dim=0)
             open_at_most = of_ids + recurrent.abs().sum(dim=1) + biases[0] + biases[1]
             rooms.append(math.tanh(1) * torch.sigmoid(-open_at_most))
-        return torch.stack(rooms)
+        return [torch.stack(rooms)]
 
     @torch.no_grad()
-    def scale_output_gates(self, factors: Tensor) -> None:
-        """Multiply each unit's output gate, its weights and biases. factors: [D, H]."""
-        for direction in range(self.config.directions):
-            for weight in self.lstm[lstm_name(direction)].parameters():
-                of_unit = factors[direction].view(-1, *[1] * (weight.ndim - 1))
-                weight[-self.config.hidden :] *= of_unit  # the last gate is the output's
+    def scale_output_gates(self, factors: Sequence[Tensor]) -> None:
+        """Multiply each unit's output gate, its weights and biases. factors: for each LSTM
+        [D, H]."""
+        for layer, of_layer in zip(self.layers, factors):
+            for lstm, of_direction in zip(layer.directions, of_layer):
+                for weight in lstm.parameters():
+                    of_unit = of_direction.view(-1, *[1] * (weight.ndim - 1))
+                    weight[-layer.settings.units :] *= of_unit  # the last gate is the output's
 
     def parameter_counts(self) -> dict[str, int]:
         """Part → how many numbers it was trained to; the other bias of PyTorch's LSTM is none of
         them."""
-        parts = {"embedding": self.embedding, "lstm": self.lstm, "head": self.head}
+        parts: dict[str, nn.Module] = {"embedding": self.embedding, "lstm": self.lstms}
+        if self.config.dense:
+            parts["dense"] = self.dense
+        parts["head"] = self.head
         counts = {
             name: sum(p.numel() for p in part.parameters() if p.requires_grad)
             for name, part in parts.items()
@@ -192,6 +277,95 @@ class Network(nn.Module):
     def weights(self) -> Weights:
         """Every weight as float32 numpy arrays, by PyTorch's names."""
         return {name: value.detach().cpu().numpy() for name, value in self.state_dict().items()}
+
+
+class LstmLayer(nn.Module):
+    """One LSTM of one or both directions.
+
+    settings: of the layer. h, c: the table of first states, float32 [D, S + 1, H] both; None: it
+    begins with zeros.
+    """
+
+    h: Tensor | None
+    c: Tensor | None
+
+    def __init__(self, settings: Lstm, inputs: int) -> None:
+        super().__init__()
+        self.settings = settings
+        # One nn.LSTM per direction: packed sequences are slow on a CPU, so lengths are handled
+        # here.
+        for direction in range(settings.directions):
+            lstm = nn.LSTM(inputs, settings.units, batch_first=True)
+            self.add_module(lstm_name(direction), lstm)
+        self.register_buffer("h", None)
+        self.register_buffer("c", None)
+
+    @property
+    def directions(self) -> list[nn.LSTM]:
+        """The LSTM that reads forwards and, if there is one, the other."""
+        return [each for each in self.children() if isinstance(each, nn.LSTM)]
+
+    def most_output(self, outputs: Tensor) -> Tensor | float:
+        """Return the most that a unit's output can be, of each step: [1, T, 1], or of all."""
+        if self.h is not None:
+            return 1.0
+        steps = torch.arange(1, outputs.shape[1] + 1)
+        return torch.tanh(steps.to(outputs.dtype)).view(1, -1, 1)
+
+    def forward(
+        self, x: Tensor, lengths: Tensor, length: int, *, bfloat16: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        """x: [B, T, inputs]; lengths: steps of each text → outputs [B, T, D·H] and what they are
+        after the last step of each direction [B, D·H].
+
+        Padding is on the right, so it cannot reach the outputs before it. The second direction
+        reads each row reversed within its own length. Without a step, the last output is the
+        first state's.
+        """
+        outputs = []
+        lasts = []
+        for direction, lstm in enumerate(self.directions):
+            read = _reverse(x, lengths) if direction == 1 else x
+            state = self._first_state(direction, lengths, length)
+            with torch.autocast(x.device.type, torch.bfloat16, enabled=self.training and bfloat16):
+                output, _ = self.steps(lstm, read, state)  # B, T, H
+            output = output.to(x.dtype)  # from bfloat16
+            at = (lengths - 1).clamp_min(0).view(-1, 1, 1).expand(-1, 1, output.shape[2])
+            last = output.gather(1, at).squeeze(1)  # B, H
+            lasts.append(torch.where(lengths.unsqueeze(1) > 0, last, state[0][0]))
+            outputs.append(_reverse(output, lengths) if direction == 1 else output)
+        return torch.cat(outputs, dim=2), torch.cat(lasts, dim=1)
+
+    def _first_state(self, direction: int, lengths: Tensor, length: int) -> State:
+        """Return the states before the first step, of a direction."""
+        if self.h is None or self.c is None:
+            return self.zeros(len(lengths))
+        rows = (length - lengths).clamp(0, self.h.shape[1] - 1)
+        return self.h[direction][rows].unsqueeze(0), self.c[direction][rows].unsqueeze(0)
+
+    def zeros(self, texts: int = 1) -> State:
+        """Return states of zeros."""
+        zeros = next(self.parameters()).new_zeros(1, texts, self.settings.units)
+        return zeros, zeros
+
+    def steps(self, lstm: nn.LSTM, x: Tensor, state: State) -> tuple[Tensor, State]:
+        """Run an LSTM over x [B, T, inputs] → outputs [B, T, H], and the states after the last
+        step."""
+        slope = self.settings.hard_sigmoid
+        if slope is None:
+            outputs, state = lstm(x, state)
+            return outputs, state
+        kernel, recurrent, bias, second_bias = lstm.parameters()
+        of_inputs = x @ kernel.T + bias + second_bias
+        h, c = state[0][0], state[1][0]
+        every = []
+        for step in range(x.shape[1]):
+            i, f, g, o = (of_inputs[:, step] + h @ recurrent.T).chunk(4, dim=1)
+            i, f, o = (torch.clamp(slope * gate + 0.5, 0, 1) for gate in (i, f, o))
+            c = f * c + i * torch.tanh(g)
+            h = o * torch.tanh(c)
+            every.append(h)
+        return torch.stack(every, dim=1), (h.unsqueeze(0), c.unsqueeze(0))
 
 
 class NGramVectors(nn.Module):
@@ -267,8 +441,23 @@ class NGramVectors(nn.Module):
 
 
 def lstm_name(direction: int) -> str:
-    """The name of one LSTM among the weights: 0 = forward."""
-    return "backwards" if direction else "forwards"  # nn.ModuleDict has a method named forward
+    """The name of one direction of an LSTM among the weights: 0 = forward."""
+    return "backwards" if direction else "forwards"  # a module has a method named forward
+
+
+def _is_step(outputs: Tensor, steps: Tensor) -> Tensor:
+    """bool [B, T, 1]: whether each output [B, T, H] is that of one of the text's steps [B]."""
+    return (torch.arange(outputs.shape[1]) < steps.unsqueeze(1)).unsqueeze(2)
+
+
+def _maximum(outputs: Tensor, is_step: Tensor, floor: int) -> Tensor:
+    """The maximum over the steps [B, H] of outputs [B, T, H]; 0 without any."""
+    if floor == 0:
+        # What an LSTM gives for padding is 0: the maximum counts it too, so that the model file
+        # need not tell the two apart.
+        return outputs.amax(dim=1).clamp_min(0)
+    most = outputs.masked_fill(~is_step, floor).amax(dim=1)
+    return torch.where(is_step.any(dim=1), most, 0)
 
 
 @contextmanager

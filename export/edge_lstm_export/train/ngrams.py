@@ -154,7 +154,7 @@ def with_characters(features: Features, tokenizer: Tokenizer, options: SparseOpt
         "",
         "",
         *(f"<{word}>" for word in tokenizer.words),
-        *(tokenizer.pieces or ()),
+        *tokenizer.pieces,
     ]
     # Pairs have no characters of their own.
     texts = [entries[i] if i < len(entries) else "" for i in features.ids[: features.words, 0]]

@@ -26,7 +26,7 @@ from edge_lstm_export.options import (
     HeadroomOptions,
     LinearOptions,
     LoopOptions,
-    NetworkConfig,
+    NetworkOptions,
     Options,
     SourceFile,
     SparseOptions,
@@ -74,7 +74,7 @@ class Plan(Options):
     kind: Kind = "short"
     text: TextOptions = field(default_factory=TextOptions)
     vocabulary: VocabularyOptions = field(default_factory=VocabularyOptions)
-    network: NetworkConfig = field(default_factory=NetworkConfig)
+    network: NetworkOptions = field(default_factory=NetworkOptions)
     start: SourceFile = field(default_factory=SourceFile)
     word_table: WordTable = "none"
     word_vectors: WordVectorOptions = field(default_factory=WordVectorOptions)
@@ -260,7 +260,7 @@ def _decide_seed(stats: DatasetStats, request: TrainingRequest, preset: Preset) 
             "preset seed learns from labels alone; leave out --teacher, --start and --unlabelled"
         )
     shape = preset.long
-    network = NetworkConfig(
+    network = NetworkOptions(
         num_words=request.num_words or shape.words,
         embedding_dim=shape.embedding,
         hidden=shape.hidden,

@@ -26,7 +26,7 @@ def rounded_to_int8(network: Network) -> Network:
                 integers, scales = to_int8(values.numpy()[None])
                 values.copy_(torch.from_numpy(integers * scales)[0])
                 continue
-            # PyTorch has the head the other way round.
+            # PyTorch has dense layers the other way round.
             is_head = name.startswith("head")
             weights = values.T if is_head else values
             axis = None

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from edge_lstm.errors import DataError
 from edge_lstm.text import FIRST_WORD_ID, OOV_ID, Tokenizer
 from edge_lstm_export.graph.size import FEWEST_SLOTS, file_parts, row_bytes, slots_in
-from edge_lstm_export.options import NetworkConfig
+from edge_lstm_export.options import NetworkOptions
 from edge_lstm_export.train import defaults
 from edge_lstm_export.train.calibrate import LONGEST_THRESHOLD, longest_curve
 from edge_lstm_export.train.defaults import PRESETS, Preset
@@ -26,7 +26,7 @@ MOST_UNITS = 4096  # tolerance: no bound
 class Sizes:
     """A planned network, and the reasons of its sizes."""
 
-    network: NetworkConfig
+    network: NetworkOptions
     reasons: dict[str, str]
 
 
@@ -65,7 +65,7 @@ def plan_network(
         embedding = min(embedding, widest[0])
         hidden = min(hidden, widest[1])
         reason = "a small LSTM, which leaves room for words"
-    network = NetworkConfig(
+    network = NetworkOptions(
         num_words=shape.words,
         embedding_dim=embedding,
         hidden=hidden,
@@ -133,7 +133,7 @@ def _words(
     preset: Preset,
     fewest: int,
     room: int,
-    network: NetworkConfig,
+    network: NetworkOptions,
     *,
     is_large: bool,
     starts: bool,
@@ -165,20 +165,20 @@ def _why_width(stats: DatasetStats) -> str:
     return f"vectors of a lower rank, for more than {defaults.MOST_EXACT_LABELS} labels"
 
 
-def _fixed_parts(network: NetworkConfig, stats: DatasetStats) -> dict[str, int]:
+def _fixed_parts(network: NetworkOptions, stats: DatasetStats) -> dict[str, int]:
     """Return the bytes of the file by part, without words and n-grams."""
     label = "x" * max(1, round(stats.label_bytes))
     figures = "x" * (FIGURES + LABEL_FIGURES * stats.labels)
     multi_label = stats.multi_label
     return file_parts(
-        Tokenizer(("x",), pieces=()),
+        Tokenizer.of_subwords(("x",)),
         [label] * stats.labels,
         replace(
             network,
             num_words=FIRST_WORD_ID + 1,
             ngram_words=min(network.ngram_words, 1),
             ngram_slots=min(network.ngram_slots, FEWEST_SLOTS),
-        ),
+        ).config,
         {"figures": figures},
         thresholds=(LONGEST_THRESHOLD,) * stats.labels if multi_label else None,
         curve=None if multi_label else longest_curve(),
@@ -186,7 +186,7 @@ def _fixed_parts(network: NetworkConfig, stats: DatasetStats) -> dict[str, int]:
 
 
 def expected_parts(
-    network: NetworkConfig, max_kilobytes: int, stats: DatasetStats
+    network: NetworkOptions, max_kilobytes: int, stats: DatasetStats
 ) -> dict[str, int]:
     """Return the bytes of the int8 file by part, the largest first, if the texts fill it."""
     parts = _fixed_parts(network, stats)
@@ -199,7 +199,7 @@ def expected_parts(
     return dict(sorted(parts.items(), key=lambda part: -part[1]))
 
 
-def _word_bytes(network: NetworkConfig, line: float) -> float:
+def _word_bytes(network: NetworkOptions, line: float) -> float:
     """Return the bytes of a word in the file: its entry, its embedding and its n-gram."""
     ngram = row_bytes(network.ngram_dim) if network.ngrams else 0
     return row_bytes(network.embedding_dim) + line + ngram

@@ -13,10 +13,11 @@ import numpy.typing as npt
 from onnx import load_model_from_string, numpy_helper
 
 from edge_lstm.errors import DataError
+from edge_lstm.layers import Lstm
 from edge_lstm.modelfile import ModelFile, embedded_model, open_model
 from edge_lstm.text import FIRST_WORD_ID, Tokenizer
 from edge_lstm_export.graph.weights import SENTINELS, unpacked
-from edge_lstm_export.options import SENTIMENT, SMALL_SENTIMENT, NetworkConfig, SourceFile
+from edge_lstm_export.options import SENTIMENT, SMALL_SENTIMENT, NetworkOptions, SourceFile
 from edge_lstm_export.train.data import Floats
 from edge_lstm_export.train.network import Weights, lstm_name
 
@@ -56,12 +57,17 @@ def source_file(source: str) -> SourceFile:
 
 
 def lstm_shape(model: ModelFile) -> LstmShape:
-    """Return the sizes of a model file's LSTM."""
-    network = model.network
-    return LstmShape(network["embedding_dim"], network["hidden"], bool(network["bidirectional"]))
+    """Return the sizes of a model file's LSTM. Raises DataError if it is not an LSTM as trainings
+    make it."""
+    layers = model.layers
+    if len(layers) != 1 or not isinstance(layers[0], Lstm) or layers[0].hard_sigmoid is not None:
+        raise DataError(
+            f"{model.path} has other layers than one LSTM; start from a file of a training"
+        )
+    return LstmShape(model.network["embedding_dim"], layers[0].units, layers[0].bidirectional)
 
 
-def check_shape(file: SourceFile, network: NetworkConfig) -> None:
+def check_shape(file: SourceFile, network: NetworkOptions) -> None:
     """Raise DataError if the network has another LSTM than the model file that it starts from."""
     theirs = lstm_shape(open_source(file))
     own = LstmShape(network.embedding_dim, network.hidden, network.bidirectional)
@@ -83,8 +89,7 @@ def first_weights(file: SourceFile, tokenizer: Tokenizer) -> tuple[Weights, Floa
     table = weights.pop("embedding.weight")
     vectors = np.full((tokenizer.num_ids, table.shape[1]), np.nan, np.float32)
     vectors[:FIRST_WORD_ID] = table[:FIRST_WORD_ID]
-    entries = (*tokenizer.words, *(tokenizer.pieces or ()))
-    for row, entry in enumerate(entries, FIRST_WORD_ID):
+    for row, entry in enumerate(tokenizer.entries, FIRST_WORD_ID):
         ids = [i for i in model.tokenizer.encode_text(entry).ids if i >= FIRST_WORD_ID]
         if ids:
             vectors[row] = table[ids].mean(axis=0)
@@ -100,24 +105,24 @@ def _lstm_weights(model: ModelFile) -> Weights:
     """
     graph = load_model_from_string(model.data).graph
     tensors = {constant.name: numpy_helper.to_array(constant) for constant in graph.initializer}
-    w = tensors["lstm_w"]  # D, 4H, E
-    r = tensors["lstm_r"]  # D, 4H, H
+    w = tensors["lstm0_w"]  # D, 4H, E
+    r = tensors["lstm0_r"]  # D, 4H, H
     embedding = tensors.get("embedding", np.zeros((0, 0)))
     hidden = r.shape[2]
-    if "lstm_w_scale" in tensors:  # int8: D, inputs, 4H, with sentinels
+    if "lstm0_w_scale" in tensors:  # int8: D, inputs, 4H, with sentinels
         hidden = r.shape[1] - SENTINELS
-        w = _dequantized(w, tensors["lstm_w_scale"])[:, :, :-SENTINELS]
-        r = _dequantized(r, tensors["lstm_r_scale"])[:, :, :hidden]
+        w = _dequantized(w, tensors["lstm0_w_scale"])[:, :, :-SENTINELS]
+        r = _dequantized(r, tensors["lstm0_r_scale"])[:, :, :hidden]
         width = model.network["embedding_dim"]
         if "embedding_q" in tensors:
             embedding = unpacked(tensors["embedding_q"], tensors["embedding_m"], width)
         embedding = embedding * tensors["embedding_scale"]
-    bias = np.split(tensors["lstm_b"], 2, axis=1)[0]
+    bias = np.split(tensors["lstm0_b"], 2, axis=1)[0]
     weights = {"embedding.weight": embedding.astype(np.float32)}
     for name, values in {"weight_ih": w, "weight_hh": r, "bias_ih": bias}.items():
         i, o, f, g = (gate[:, :hidden] for gate in np.split(values, 4, axis=1))
         for direction, value in enumerate(np.concatenate([i, f, g, o], axis=1)):
-            weights[f"lstm.{lstm_name(direction)}.{name}_l0"] = value.astype(np.float32)
+            weights[f"lstms.0.{lstm_name(direction)}.{name}_l0"] = value.astype(np.float32)
     return weights
 
 

@@ -85,8 +85,9 @@ def dataset_stats(dataset: Dataset, unlabelled: int = 0) -> DatasetStats:
     repeated = [word for word, n in counts.most_common() if n > 1]
     # As the vocabulary takes them: longer words only for lack of others, and then cut.
     longest = VocabularyOptions.longest_word
-    kept = [word for word in repeated if len(word) <= longest] or [w[:longest] for w in repeated]
-    stored = front_coded(in_groups(Tokenizer(tuple(kept), pieces=())).words).encode()
+    short = [word for word in repeated if len(word) <= longest]
+    kept = tuple(short or dict.fromkeys(word[:longest] for word in repeated))
+    stored = front_coded(in_groups(Tokenizer.of_subwords(kept)).words).encode()
     return DatasetStats(
         rows=len(texts),
         labels=len(dataset.labels),

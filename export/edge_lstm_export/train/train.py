@@ -232,7 +232,7 @@ def _calibrate(
         thresholds = calibrate.choose_thresholds(labels, chances, options)
     else:
         ids = [data.tokenizer.encode_text(text).ids for text in texts.texts]
-        scores = unfamiliarity(chances, ids, data.tokenizer.num_ids)
+        scores = unfamiliarity(chances, ids, data.tokenizer)
         curve = RiskCoverage.from_predictions(chances, labels.argmax(axis=1), where)
         curve = replace(curve, unfamiliar=cost_thresholds(scores))
     measured = calibrate.score(logits, labels, data.labels, thresholds)

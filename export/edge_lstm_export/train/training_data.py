@@ -56,7 +56,9 @@ def choose_vocabulary(
         parts = file_parts(
             tokenizer,
             dataset.labels,
-            replace(network, num_words=tokenizer.num_ids, ngram_words=words, ngram_slots=slots),
+            replace(
+                network, num_words=tokenizer.num_ids, ngram_words=words, ngram_slots=slots
+            ).config,
             training,
             thresholds=calibration.thresholds,
             curve=calibration.curve,

@@ -14,6 +14,7 @@ from edge_lstm.errors import DataError
 from edge_lstm.familiarity import level
 from edge_lstm.text import (
     FIRST_WORD_ID,
+    KERAS,
     MARKS,
     NEVER_IN_ENTRIES,
     Tokenizer,
@@ -49,7 +50,7 @@ def build_vocabulary(
     if related is not None:
         room = num_words - FIRST_WORD_ID - len(words) - len(subwords)
         words = (*words, *related(words, room))
-    return Tokenizer(words, text.length, pieces=subwords)
+    return Tokenizer.of_subwords(words, subwords, text.length)
 
 
 def in_groups(tokenizer: Tokenizer) -> Tokenizer:
@@ -58,15 +59,11 @@ def in_groups(tokenizer: Tokenizer) -> Tokenizer:
     Words of similar frequency, whose ids have the same :func:`familiarity.level`, stand in the
     order of their code points, and so do all subwords. Keras's rule keeps the order of its ids.
     """
-    if tokenizer.pieces is None:
+    if tokenizer.rule == KERAS:
         return tokenizer
     levels = level(FIRST_WORD_ID + np.arange(len(tokenizer.words))).tolist()
-    by_level = sorted(zip(levels, tokenizer.words))
-    return replace(
-        tokenizer,
-        words=tuple(word for _, word in by_level),
-        pieces=tuple(sorted(tokenizer.pieces)),
-    )
+    words = tuple(word for _, word in sorted(zip(levels, tokenizer.words)))
+    return replace(tokenizer, words=words, pieces=tuple(sorted(tokenizer.pieces)))
 
 
 def count_words(texts: Iterable[str]) -> Counter[str]:
@@ -130,7 +127,7 @@ def unknown_share(tokenizer: Tokenizer, texts: Sequence[str]) -> float:
     Words that occur once stand for those that a next text brings (Good & Turing). By the subword
     rule those are not in the vocabulary.
     """
-    if tokenizer.pieces is None:
+    if tokenizer.rule == KERAS:
         counts = count_words(texts)
         return 1 - sum(counts[w] for w in tokenizer.words if counts[w] > 1) / max(1, counts.total())
     counted = [tokenizer.count_words(text) for text in texts]

@@ -1,0 +1,355 @@
+"""Networks of other layers than trainings make: what the file answers, alone and in any batch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from edge_lstm_export.graph.build import file_bytes
+from edge_lstm_export.onnx import gates
+from edge_lstm_export.onnx.export import export
+from edge_lstm_export.options import NetworkConfig
+from edge_lstm_export.train.checkpoint import load_checkpoint, save_checkpoint
+from edge_lstm_export.train.headroom import random_rows
+from edge_lstm_export.train.logits import probabilities
+from edge_lstm_export.train.network import ACTIVATIONS, Network
+from made import checkpoint_of, opened
+
+from edge_lstm.classifier import Classifier
+from edge_lstm.errors import DamagedModelFileError, DataError
+from edge_lstm.layers import Dense, Lstm
+from edge_lstm.modelfile import KEY_DIGEST, KEY_NETWORK
+from edge_lstm.text import KERAS, KERAS_FILTERS, TextRule
+
+
+def constants_of(data: bytes) -> dict[str, Any]:
+    graph = onnx.load_model_from_string(data).graph
+    return {c.name: onnx.numpy_helper.to_array(c) for c in graph.initializer}
+
+
+NGRAMS = {"ngram_words": 60, "ngram_slots": 60, "ngram_dim": 3}
+# Keras's Tokenizer as it is: no start, unknown words left out, the first ids kept.
+PLAIN = TextRule(KERAS_FILTERS, start_id=None, oov_id=None, first_word_id=1, keeps="first")
+STACK = (Lstm(8, True, "steps"), Lstm(7, False, "last"))
+SHAPES: list[dict[str, Any]] = [
+    {"layers": STACK},
+    {"layers": (Lstm(9, gives="steps"), Lstm(6, True, "steps"), Lstm(5, True, "mean+max"))},
+    {"layers": (*STACK, Dense(12, "relu"), Dense(5, "tanh")), **NGRAMS},
+    {"layers": (Lstm(9, gives="mean"), Dense(4, "sigmoid")), "labels": 3},
+    {"layers": (Lstm(9, True, "max"), Dense(3, "linear")), "labels": 5},
+    {"layers": (Lstm(9, True, "max", floor=-1),)},
+    {"layers": (Lstm(9, False, "mean+max", floor=-1),), "multi_label": True, "labels": 3},
+    {"layers": (Lstm(6, True, "steps"), Lstm(5, True, "max", floor=-1), Dense(4, "tanh"))},
+    {"layers": (), "embedding_dim": 0, **NGRAMS},
+    {"layers": (Lstm(9, True, "last", hard_sigmoid=0.2),)},
+    {"layers": (Lstm(9, gives="steps", hard_sigmoid=1 / 6), Lstm(5, gives="last"))},
+    *(
+        {"layers": layers, "padding": padding}
+        for padding in ("front", "behind")
+        for layers in (
+            (Lstm(9, True, "last"),),
+            (Lstm(9, True, "mean+max"),),
+            (Lstm(9, False, "max", floor=-1), Dense(4)),
+            (Lstm(6, True, "steps"), Lstm(5, True, "mean")),
+        )
+    ),
+]
+
+
+def config_of(shape: dict[str, Any]) -> NetworkConfig:
+    return NetworkConfig(**{"num_words": 200, "embedding_dim": 6, **shape})
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_every_shape_answers_as_pytorch_does_and_the_same_in_any_batch(
+    shape: dict[str, Any],
+) -> None:
+    checkpoint = checkpoint_of(config_of(shape), 24)
+    exported = export(checkpoint, quantize="int8")  # through every gate
+    assert exported.parity <= (gates.NGRAM_PARITY_TOLERANCE if "ngram_dim" in shape else 1e-5)
+    assert exported.comparison is not None and exported.comparison.max_difference < 0.1
+    file = opened(exported.data)
+    assert file.layers == config_of(shape).layers
+    rows = random_rows(file.tokenizer, seed=7)
+    classifier = Classifier.from_model(file)
+    alone = classifier.probabilities_of(rows, batch_size=1)
+    for size in (2, 3, len(rows)):
+        assert np.array_equal(classifier.probabilities_of(rows, batch_size=size), alone)
+    assert len({tuple(row) for row in alone.tolist()}) > len(rows) // 2
+
+
+@pytest.mark.parametrize("shape", [*SHAPES[:2], *SHAPES[3:8], *SHAPES[9:]], ids=str)
+def test_a_text_without_ids_has_an_answer_of_its_own_in_any_batch(shape: dict[str, Any]) -> None:
+    """Keras leaves unknown words out, so a text may have no id; it has no step either."""
+    checkpoint = checkpoint_of(config_of(shape), 24, PLAIN)
+    file = opened(export(checkpoint, quantize="int8").data)
+    assert file.tokenizer.encode_text("qwxyzzy").ids == []
+    assert file.tokenizer.encode_text("qwxyzzy word3 word1").ids == [4, 2]
+    classifier = Classifier.from_model(file)
+    rows = [[], [5], [], [7, 8, 9]]
+    together = classifier.probabilities_of(rows)
+    assert np.array_equal(classifier.probabilities_of(rows, batch_size=1), together)
+    config = checkpoint.network.config
+    if config.padding == "none":
+        values = torch.zeros(1, config.lstms[-1].values())
+        for layer, dense in zip(config.dense, checkpoint.network.dense):
+            values = ACTIVATIONS[layer.activation](dense(values))
+        logits = checkpoint.network.head(values).detach()
+        expected = probabilities(logits, multi_label=config.multi_label)
+        assert np.allclose(together[0], expected[0], atol=0.01)
+
+
+@pytest.mark.parametrize("rule", [KERAS, PLAIN], ids=["keras", "plain"])
+@pytest.mark.parametrize("units", [(9,), (8, 7), (8, 7, 6)], ids=str)
+@pytest.mark.parametrize("slope", [None, 0.2], ids=str)
+def test_tables_of_first_states_are_padding_that_need_not_be_run(
+    units: tuple[int, ...], slope: float | None, rule: TextRule
+) -> None:
+    layers = tuple(
+        Lstm(size, gives="steps" if k + 1 < len(units) else "last", hard_sigmoid=slope)
+        for k, size in enumerate(units)
+    )
+    padded = checkpoint_of(config_of({"layers": layers, "padding": "front"}), 60, rule)
+    tabled = replace(padded, network=Network(replace(padded.network.config, padding="none")).eval())
+    tabled.network.load_state_dict(padded.network.state_dict())
+    tabled.network.set_starts(padded.network.padding_starts())
+    rows = random_rows(padded.tokenizer, seed=3)
+    answers = []
+    for checkpoint in (padded, tabled):
+        file = opened(export(checkpoint).data)
+        answers.append(Classifier.from_model(file).probabilities_of(rows))
+    assert np.allclose(*answers, atol=1e-6, rtol=0)
+    file = opened(export(tabled, quantize="int8").data)  # with sentinels, through every gate
+    assert np.allclose(Classifier.from_model(file).probabilities_of(rows), answers[0], atol=0.02)
+    table = constants_of(file.data)["lstm0_h"]
+    assert table.shape[1] <= 61 and (table[..., -2:] == (1, -1)).all()
+
+
+def test_states_that_settle_need_few_rows() -> None:
+    checkpoint = checkpoint_of(config_of({"layers": (Lstm(9),)}), 5000)
+    h, c = checkpoint.network.padding_starts()[0]
+    assert h.shape == c.shape == (1, h.shape[1], 9) and 10 < h.shape[1] < 300
+    assert not h[:, 0].any() and not c[:, 0].any()
+
+
+def test_a_checkpoint_keeps_layers_and_tables(tmp_path: Path) -> None:
+    checkpoint = checkpoint_of(config_of({"layers": (*STACK, Dense(3, "tanh"))}), 24, PLAIN)
+    starts = [
+        (
+            torch.rand(layer.directions, 4, layer.units),
+            torch.randn(layer.directions, 4, layer.units),
+        )
+        for layer in checkpoint.network.config.lstms
+    ]
+    checkpoint.network.set_starts(starts)
+    save_checkpoint(checkpoint, tmp_path / "c.safetensors")
+    loaded = load_checkpoint(tmp_path / "c.safetensors")
+    assert loaded.network.config == checkpoint.network.config
+    assert loaded.tokenizer == checkpoint.tokenizer
+    assert export(loaded, quantize="int8").data == export(checkpoint, quantize="int8").data
+
+
+# --- Files and checkpoints that are not what they say ---------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def stack() -> bytes:
+    """An int8 file of two LSTMs, the first of both directions, and a dense layer."""
+    checkpoint = checkpoint_of(config_of({"layers": (*STACK, Dense(4, "tanh"))}), 24)
+    return export(checkpoint, quantize="int8").data
+
+
+def changed(
+    data: bytes,
+    network: Callable[[dict[str, Any]], object] = lambda _: None,
+    **constants: Callable[[Any], Any] | None,
+) -> bytes:
+    """The file with another network in its metadata, and with other constants; None: without."""
+    model = onnx.load_model_from_string(data)
+    described = {entry.key: entry.value for entry in model.metadata_props}
+    del described[KEY_DIGEST]
+    values = json.loads(described[KEY_NETWORK])
+    network(values)
+    kept = []
+    for constant in model.graph.initializer:
+        change = constants.get(constant.name, lambda value: value)
+        if change is not None:
+            value = np.ascontiguousarray(change(onnx.numpy_helper.to_array(constant).copy()))
+            kept.append(onnx.numpy_helper.from_array(value, constant.name))
+    names = {constant.name for constant in model.graph.initializer}
+    more = {name: constants[name](None) for name in constants.keys() - names}
+    kept += [onnx.numpy_helper.from_array(value, name) for name, value in more.items()]
+    del model.graph.initializer[:]
+    model.graph.initializer.extend(kept)
+    return file_bytes(model, {**described, KEY_NETWORK: values})
+
+
+def layer(number: int, **settings: Any) -> Callable[[dict[str, Any]], object]:
+    """Set values of a layer; None removes one."""
+
+    def change(values: dict[str, Any]) -> None:
+        old = {**values["layers"][number], **settings}
+        values["layers"][number] = {k: v for k, v in old.items() if v is not None}
+
+    return change
+
+
+def layers(change: Callable[[list[Any]], Any]) -> Callable[[dict[str, Any]], object]:
+    return lambda values: values.update(layers=change(values["layers"]))
+
+
+HARMFUL_NETWORKS: list[tuple[str, Callable[[dict[str, Any]], object], str]] = [
+    ("no layers", lambda v: v.pop("layers"), "'layers' is missing"),
+    ("layers that are none", layers(lambda _: 7), "not a list"),
+    ("a layer that is none", layers(lambda old: [*old, 7]), "not an object"),
+    ("a layer of another kind", layers(lambda old: [*old, {"gru": 7}]), "'dense' is missing"),
+    ("LSTMs behind a dense layer", layers(lambda old: old[::-1]), "before an LSTM"),
+    ("four LSTMs", layers(lambda old: [old[0], old[0], old[0], old[1]]), "more than 3 LSTMs"),
+    ("three dense layers", layers(lambda old: [*old, old[2], old[2]]), "more than 2 hidden"),
+    ("dense layers alone", layers(lambda old: old[2:]), "no LSTM"),
+    ("nothing to read", layers(lambda _: []), "neither an LSTM nor n-grams"),
+    ("steps for a dense layer", layer(1, gives="steps"), "and no other, gives one value"),
+    ("one value for an LSTM", layer(0, gives="last"), "and no other, gives one value"),
+    ("pooling of another kind", layer(1, gives="min"), "is not supported"),
+    ("pooling that is a list", layer(1, gives=["last"]), "is not supported"),
+    ("a maximum without its floor", layer(1, gives="max"), "lacks a setting"),
+    ("a floor without a maximum", layer(1, floor=0), "has another"),
+    ("a floor of 1", layer(1, gives="max", floor=1), "floor 1 is not"),
+    ("a floor that is false", layer(1, gives="max", floor=False), "floor False"),
+    ("no units", layer(0, lstm=0), "units is out of range"),
+    ("units of a fraction", layer(0, lstm=8.0), "units is out of range"),
+    ("20,000 units", layer(0, lstm=20_000), "units is out of range"),
+    ("70,000 dense units", layer(2, dense=70_000), "units is out of range"),
+    ("directions that are a number", layer(0, bidirectional=1), "neither bidirectional"),
+    ("a layer that lacks its directions", layer(1, bidirectional=None), "lacks a setting"),
+    ("a setting too many", layer(0, dropout=0.5), "or has another"),
+    ("gates of another slope", layer(0, hard_sigmoid=0.25), "slope 0.25"),
+    ("gates of a whole slope", layer(0, hard_sigmoid=1), "slope 1 "),
+    ("an activation of another kind", layer(2, activation="gelu"), "'gelu' is not"),
+    ("no activation", layer(2, activation=None), "lacks a setting"),
+    ("another padding", lambda v: v.update(padding="left"), "padding 'left'"),
+    ("padding that is none", lambda v: v.update(padding=None), "padding None"),
+    ("an LSTM without an embedding", lambda v: v.update(embedding_dim=0), "without an embedding"),
+    ("other units", layer(0, lstm=9), "as its network asks for"),
+    ("other directions", layer(0, bidirectional=False), "as its network asks for"),
+    ("other dense units", layer(2, dense=5), "as its network asks for"),
+    ("an LSTM less", layers(lambda old: old[1:]), "as its network asks for"),
+    ("a dense layer less", layers(lambda old: old[:2]), "as its network asks for"),
+    ("a dense layer more", layers(lambda old: [*old, old[2]]), "no constant 'dense1_w'"),
+]
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [case[1:] for case in HARMFUL_NETWORKS],
+    ids=[c[0] for c in HARMFUL_NETWORKS],
+)
+def test_a_file_of_a_network_that_no_reader_has_is_refused(
+    stack: bytes, change: Callable[[dict[str, Any]], object], says: str
+) -> None:
+    with pytest.raises(DamagedModelFileError, match=says) as raised:
+        opened(changed(stack, change))
+    assert "\n" not in str(raised.value)
+
+
+def states(value: float, *, at: int = 0) -> Callable[[Any], Any]:
+    """Set a number of a table of first states."""
+
+    def change(table: Any) -> Any:
+        table[..., at] = value
+        return table
+
+    return change
+
+
+def more_rows(count: int) -> Callable[[Any], Any]:
+    return lambda table: np.repeat(table[:, :1], count, axis=1)
+
+
+def without_tables() -> dict[str, Any]:
+    return {f"lstm{k}_{part}": None for k in range(2) for part in "hc"}
+
+
+HARMFUL_CONSTANTS: list[tuple[str, dict[str, Any], str]] = [
+    ("without a weight", {"lstm1_w": None}, "no constant 'lstm1_w'"),
+    ("without the tables", without_tables(), "without tables"),
+    ("with the tables of one LSTM", {"lstm1_h": None, "lstm1_c": None}, "no constant 'lstm1_h'"),
+    ("without the first table", {"lstm0_h": None}, "without tables"),
+    ("without cells", {"lstm0_c": None}, "no constant 'lstm0_c'"),
+    ("with a longer table", {"lstm0_h": more_rows(26)}, "number of rows"),
+    ("with tables of two lengths", {"lstm1_c": more_rows(2)}, "as its network asks for"),
+    ("with a table without rows", {"lstm0_h": lambda t: t[:, :0]}, "number of rows"),
+    ("with a flat table", {"lstm0_h": np.ravel}, "number of rows"),
+    ("with outputs beyond 1", {"lstm0_h": states(1.5)}, "beyond -1 to 1"),
+    ("with NaN outputs", {"lstm0_h": states(np.nan)}, "not finite"),
+    ("with another sentinel", {"lstm1_h": states(0.5, at=-1)}, "of the sentinels"),
+    ("with another sentinel's cell", {"lstm1_c": states(0.5, at=-2)}, "of the sentinels"),
+    ("with an LSTM more", {"lstm2_b": lambda _: np.zeros(3, np.float32)}, "none of its network's"),
+    ("with a table twice", {"head_w": lambda _: np.zeros((6, 1), np.int8)}, "'head_w'"),
+    ("with another scale", {"dense0_w_scales": lambda s: s[:-1]}, "as its network asks for"),
+    ("with a scale of 0", {"dense0_w_scales": lambda s: s * 0}, "not above 0"),
+    ("with a zero point", {"lstm1_w_zero": lambda z: z + 1}, "is not 0"),
+]
+
+
+@pytest.mark.parametrize(
+    ("constants", "says"),
+    [case[1:] for case in HARMFUL_CONSTANTS],
+    ids=[case[0] for case in HARMFUL_CONSTANTS],
+)
+def test_a_file_with_other_constants_is_refused(
+    stack: bytes, constants: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(DamagedModelFileError, match=says):
+        opened(changed(stack, **constants))
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        {"layers": (Dense(3),)},
+        {"layers": ()},
+        {"layers": (Lstm(3, gives="steps"),)},
+        {"layers": (Lstm(3), Lstm(3))},
+        {"layers": (Lstm(3),), "padding": "front", **NGRAMS},
+        {"layers": (Lstm(3),), "padding": "left"},
+        {"layers": (Lstm(3),), "embedding_dim": 0},
+        {"layers": (3,)},
+    ],
+    ids=str,
+)
+def test_a_network_that_does_not_fit_together_is_refused_when_it_is_made(
+    shape: dict[str, Any],
+) -> None:
+    with pytest.raises(DataError):
+        config_of(shape)
+
+
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [("h", torch.ones(2, 1, 7)), ("h", torch.full((2, 1, 8), 1.5)), ("c", torch.ones(2, 2, 8))],
+    ids=["units", "outputs", "rows"],
+)
+def test_tables_that_do_not_fit_are_refused(part: str, value: torch.Tensor) -> None:
+    network = checkpoint_of(config_of({"layers": STACK}), 24).network
+    starts = {"h": torch.zeros(2, 1, 8), "c": torch.zeros(2, 1, 8), part: value}
+    second = torch.zeros(1, 1, 7)
+    with pytest.raises(ValueError, match="first states do not fit"):
+        network.set_starts([(starts["h"], starts["c"]), (second, second)])
+
+
+def test_another_length_of_a_network_that_reads_padding_is_refused() -> None:
+    shape = {"layers": (Lstm(9),), "padding": "front"}
+    with pytest.raises(DataError, match="leave --length out"):
+        export(checkpoint_of(config_of(shape), 24), length=20)
+    tabled = checkpoint_of(config_of({"layers": (Lstm(9),)}), 24)
+    tabled.network.set_starts(tabled.network.padding_starts())
+    with pytest.raises(DataError, match="leave --length out"):
+        export(tabled, length=20)

@@ -1,0 +1,102 @@
+"""The table of pairs: every pair has a slot of its own, and the graph finds what the table
+finds."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+import torch
+from edge_lstm_export.graph.build import build
+from edge_lstm_export.graph.pairs import NO_PAIRS, PRIME, buckets_of, pair_keys, table_of
+from edge_lstm_export.onnx.from_network import weights_from_network
+from hypothesis import given
+from hypothesis import strategies as st
+from made import make_checkpoint
+from onnx import helper
+from onnxruntime import InferenceSession
+
+from edge_lstm.text import to_matrix
+
+IDS = st.integers(1, 131_070)
+
+
+def drawn(count: int, ids: int = 16_000) -> np.ndarray:
+    """int64 [count, 2], different pairs."""
+    rng = np.random.default_rng(0)
+    pairs = np.unique(rng.integers(1, ids, (2 * count, 2)), axis=0)
+    return rng.permutation(pairs)[:count]
+
+
+@given(st.lists(st.tuples(IDS, IDS), max_size=60, unique=True))
+def test_every_pair_finds_its_slot_and_no_pair_with_padding_any(pairs: list) -> None:
+    listed = np.array(pairs, np.int64).reshape(-1, 2)
+    table, own = table_of(listed, 1000)
+    if not pairs:
+        assert table == NO_PAIRS and len(own) == 0
+        return
+    slots, found = table.find(listed[:, 0], listed[:, 1])
+    assert found.all() and len(table.displacements) == buckets_of(len(own))
+    assert (pair_keys(*own[slots].T) == pair_keys(*listed.T)).all()
+    empty = own[:, 0] == 0
+    assert (table.fingerprints[empty] == 0).all() and (table.fingerprints[~empty] > 0).all()
+    assert not table.find(listed[:, 0], 0 * listed[:, 1])[1].any()
+    assert not table.find(0 * listed[:, 0], listed[:, 1])[1].any()
+
+
+def test_of_two_pairs_with_one_key_the_first_has_the_vector() -> None:
+    # 2^31 is 1 more than the modulus: 16,384 · 2^17 more is 1 more.
+    pairs = np.array([[20_000, 7], [3_616, 8], [5, 6]])
+    assert pair_keys(20_000, 7) == pair_keys(3_616, 8) < PRIME
+    table, own = table_of(pairs, 100)
+    slots, found = table.find(pairs[:, 0], pairs[:, 1])
+    assert found.all() and slots[0] == slots[1] != slots[2]
+    assert own[slots[1]].tolist() == [20_000, 7]
+
+
+@pytest.mark.parametrize("most", [0, 1, 2, 3, 7, 100, 400])
+def test_the_first_pairs_stay_if_not_all_find_room(most: int) -> None:
+    pairs = drawn(500)
+    table, own = table_of(pairs, most)
+    assert len(own) == len(table.fingerprints) <= most
+    assert len(own) > 0.9 * most or most < 100
+    kept = (own[:, 0] > 0).sum()
+    # A small table has few displacements, so that some pairs find no place.
+    assert 0.5 * len(own) <= kept <= 0.98 * len(own)
+    assert {*map(tuple, own[own[:, 0] > 0].tolist())} == {*map(tuple, pairs[:kept].tolist())}
+
+
+def test_a_table_is_nearly_full_the_same_each_time_and_made_in_a_moment() -> None:
+    pairs = drawn(20_000)
+    start = time.process_time()
+    table, own = table_of(pairs, 10**6)
+    assert time.process_time() - start < 4  # a table of this size takes half a second
+    assert 20_600 <= len(own) < 20_700 and table.displacements.max() < 65_536
+    again, _ = table_of(pairs, 10**6)
+    assert (again.displacements == table.displacements).all()
+    rng = np.random.default_rng(1)
+    others = rng.integers(1, 16_000, (10**6, 2))
+    slots, found = table.find(others[:, 0], others[:, 1])
+    foreign = found & (own[slots] != others).any(axis=1)
+    assert 2 <= foreign.sum() <= 40, "one in 65,521"
+
+
+@pytest.mark.parametrize("int8", [False, True])
+@pytest.mark.parametrize("words", [0, 100, 198])
+def test_the_graph_finds_what_the_network_finds_in_any_batch(words: int, int8: bool) -> None:
+    network = make_checkpoint(ngram_words=words, ngram_slots=300, ngram_dim=1).network
+    assert network.ngrams is not None
+    model = build(weights_from_network(network), network.config, 60, int8=int8, long=False)
+    model.graph.output.append(helper.make_empty_tensor_value_info("ngrams_present"))
+    session = InferenceSession(model.SerializeToString())
+    rng = np.random.default_rng(2)
+    rows = [[1, *rng.integers(2, 200, size).tolist()] for size in (1, 2, 3, 30, 59)]
+    rows += [[], [1], [1, 4, 4, 4, 4], [1, 199, 199], [4, 5, 6, 7, 4]]
+    ids = to_matrix(rows, 60)
+    present = session.run(["ngrams_present"], {"input_ids": ids})[0]
+    expected = network.ngrams.rows(torch.from_numpy(ids.astype(np.int64))).numpy()
+    for found, row in zip(present, expected):
+        # Two columns stand for what is no n-gram.
+        assert found[2:].max() <= 1
+        assert (np.flatnonzero(found[2:]) + 1).tolist() == np.unique(row[row > 0]).tolist()
