@@ -155,7 +155,8 @@ def checkpoint_of(
     words = tuple(f"word{i}" for i in range(config.num_words - rule.first_word_id))
     labels = tuple(f"label{i}" for i in range(config.labels))
     tokenizer = Tokenizer(words, length, rule=rule)
-    return Checkpoint(network, tokenizer, labels, {"data": "none", "seed": 0})
+    training = {"data": "none", "seed": 0}
+    return Checkpoint(network, tokenizer, labels, training, {"kind": "short"})
 
 
 def opened(data: bytes) -> ModelFile:

@@ -156,6 +156,21 @@ def test_a_checkpoint_keeps_layers_and_tables(tmp_path: Path) -> None:
     assert export(loaded, quantize="int8").data == export(checkpoint, quantize="int8").data
 
 
+def test_a_network_that_was_not_planned_is_kept_in_8_bits_if_4_change_its_labels() -> None:
+    planned = checkpoint_of(config_of({"layers": (Lstm(4, gives="mean"),), "labels": 60}), 24)
+    torch.nn.init.zeros_(planned.network.head.bias)  # then many labels are about as probable
+    imported = replace(planned, plan={})
+    files = [export(each, quantize="int8") for each in (planned, imported)]
+    tables = [constants_of(file.data).keys() & {"embedding", "embedding_q"} for file in files]
+    assert tables == [{"embedding_q"}, {"embedding"}]
+    changed = [file.comparison.changed for file in files if file.comparison is not None]
+    assert changed[0] > changed[1]
+    classifier = Classifier.from_model(opened(files[1].data))
+    rows = random_rows(imported.tokenizer, seed=7)
+    alone = classifier.probabilities_of(rows, batch_size=1)
+    assert np.array_equal(classifier.probabilities_of(rows), alone)
+
+
 # --- Files and checkpoints that are not what they say ---------------------------------------------
 
 

@@ -55,8 +55,12 @@ ACTIVATIONS = {"relu": "Relu", "tanh": "Tanh", "sigmoid": "Sigmoid"}
 
 @dataclass
 class GraphBuilder:
-    """Collects nodes and constants; every method returns the name of its (first) output."""
+    """Collects nodes and constants; every method returns the name of its (first) output.
 
+    packs: whether tables are kept in 4 bits.
+    """
+
+    packs: bool = True
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     constants: list[onnx.TensorProto] = field(default_factory=list)
 
@@ -95,12 +99,16 @@ def build(
     int8: bool,
     long: bool,
     may_be_empty: bool = False,
+    packs: bool = True,
 ) -> onnx.ModelProto:
-    """The graph: input_ids int32 [B, length] → probabilities float32 [B, L]. int8: see weights.py
-    for what it
-    does and promises. long: the texts are; of short ones, pooling by blocks costs more than it
-        saves. may_be_empty: a text may have no id, which its rule decides."""
-    g = GraphBuilder()
+    """The graph: input_ids int32 [B, length] → probabilities float32 [B, L].
+
+    int8: see weights.py for what it does and promises.
+    long: the texts are; of short ones, pooling by blocks costs more than it saves.
+    may_be_empty: a text may have no id, which its rule decides.
+    packs: an int8 file keeps its tables in 4 bits.
+    """
+    g = GraphBuilder(packs)
     if int8:
         weights = with_sentinels(weights, config.layers)
     parts = []
@@ -122,7 +130,7 @@ def build(
     values = parts[0]
     if parts[1:]:
         values = g.add("Concat", parts, "head_inputs", axis=1)
-    logits = _add_dense(g, "head", weights.head, values, "logits", packs=True, int8=int8)
+    logits = _add_dense(g, "head", weights.head, values, "logits", packs=packs, int8=int8)
     _add_probabilities(g, config, logits)
     return _assemble(g, config, length, int8=int8)
 
@@ -314,7 +322,7 @@ def _add_embedding(g: GraphBuilder, embedding: Array, steps: str, *, int8: bool)
     embedding's (range / 255, zero at 128), so its rounding changes nothing more."""
     if not int8:
         return g.add("Gather", [g.constant("embedding", embedding), steps], "embedded")
-    rounded_table = rounded(embedding)
+    rounded_table = rounded(embedding, packs=g.packs)
     table = _add_table(g, "embedding", rounded_table)
     for name, end in (("highest", 127), ("lowest", -128)):
         value = g.constant(f"{name}_end", np.array(end, np.float32))
@@ -405,7 +413,7 @@ def _add_ngram_sums(
         table = g.constant("ngram_vectors", vectors)
         present = g.cast(_add_present(g, weights.pairs, config), "ngrams_present_float")
         return g.add("MatMul", [present, _add_no_ngrams(g, table)], "ngram_sums")
-    scaled = rounded(vectors, 0)  # a scale a column: logits differ in size
+    scaled = rounded(vectors, 0, packs=g.packs)  # a scale a column: logits differ in size
     table = _add_no_ngrams(g, _add_table(g, "ngram_vectors", scaled))
     table = g.cast(table, "ngram_vectors_int8", TensorProto.INT8)
     present = _add_present(g, weights.pairs, config)

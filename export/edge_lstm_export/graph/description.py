@@ -26,11 +26,12 @@ def description(
     thresholds: Sequence[float] | None,
     curve: RiskCoverage | None,
     int8: bool,
+    packs: bool = True,
 ) -> dict[str, Any]:
     """Return plain values or text by the keys of modelfile.py, for :func:`graph.file_bytes`.
 
     training: a checkpoint's; golden: see :func:`golden_row`; thresholds, curve: see
-        modelfile.ModelFile.
+        modelfile.ModelFile. packs: see graph.build.
     """
     described: dict[str, Any] = {
         modelfile.KEY_FORMAT: str(modelfile.FORMAT_VERSION),
@@ -45,12 +46,13 @@ def description(
         described[modelfile.KEY_MULTI_LABEL] = {"thresholds": thresholds}
     if curve is not None:
         described[modelfile.KEY_ABSTENTION] = curve.to_dict()
+    bits = "4 bits, a factor per row; " if packs else ""
     if int8:
         described[modelfile.KEY_QUANTIZATION] = {
             "precision": "int8",
             "lstm": f"int8 weights, symmetric per tensor, range ±{REDUCED}; uint8 activations",
-            "embedding": "4 bits, a factor per row; int8, symmetric per tensor",
-            "head": "4 bits; int8 weights, symmetric per input; float32 products",
+            "embedding": f"{bits}int8, symmetric per tensor",
+            "head": f"{bits}int8 weights, symmetric per input; float32 products",
             **({"ngrams": "int8, symmetric per column; sums in int32"} if config.ngrams else {}),
             "sentinel_units": SENTINELS,
             "promises": [

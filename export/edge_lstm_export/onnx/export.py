@@ -118,6 +118,12 @@ def export(
     if labelled is not None:
         tried = rows + [texts[i] for i in spread([len(text) for text in texts], MOST_TRIED)]
     int8, headroom, closings = _with_room(checkpoint, length, tried)
+    if not checkpoint.plan:
+        # A network that was trained elsewhere, without the rounding in mind.
+        packed = int8.classifier.probabilities_of(texts)
+        changed = gates.compare(int8.classifier, answers, packed, None, max_drop).changed
+        if changed > gates.MOST_OTHER_LABELS * len(texts):
+            int8, headroom, closings = _with_room(checkpoint, length, tried, packs=False)
     closed = None
     if int8.checkpoint is not checkpoint:
         own = _Draft(int8.checkpoint, length).classifier
@@ -138,7 +144,9 @@ def export(
     return Exported(file, fp32_bytes, parity, comparisons, headroom, closed, comparison)
 
 
-def _with_room(checkpoint: Checkpoint, length: int | None, rows: Rows) -> tuple[_Draft, float, int]:
+def _with_room(
+    checkpoint: Checkpoint, length: int | None, rows: Rows, *, packs: bool = True
+) -> tuple[_Draft, float, int]:
     """Return an int8 draft whose units stay below its sentinels on these rows.
 
     Return also how far at least, and how many units were closed for that. If any were, the draft's
@@ -147,7 +155,7 @@ def _with_room(checkpoint: Checkpoint, length: int | None, rows: Rows) -> tuple[
     headroom.with_headroom), by what the draft itself gives.
     """
     options = HeadroomOptions()
-    draft = _Draft(checkpoint, length, int8=True)
+    draft = _Draft(checkpoint, length, int8=True, packs=packs)
     rooms = gates.headroom(draft.classifier.model.data, rows, draft.tokenizer.length)
     closed = never_closed(checkpoint.network)
     if _least(rooms) < gates.LEAST_HEADROOM:
@@ -155,7 +163,7 @@ def _with_room(checkpoint: Checkpoint, length: int | None, rows: Rows) -> tuple[
         while _least(rooms) < options.margin and max(map(np.max, closed)) < MOST_TIMES:
             near = [room < options.margin for room in rooms]
             close(checkpoint.network, near, closed, options.gate_factor)
-            draft = _Draft(checkpoint, length, int8=True)
+            draft = _Draft(checkpoint, length, int8=True, packs=packs)
             rooms = gates.headroom(draft.classifier.model.data, rows, draft.tokenizer.length)
     return draft, _least(rooms), units_closed(closed)
 
@@ -180,9 +188,17 @@ def _check_size(size: int, max_kilobytes: object) -> None:
 class _Draft:
     """A model file without golden rows and curve, and the classifier that answers with it."""
 
-    def __init__(self, checkpoint: Checkpoint, length: int | None, *, int8: bool = False) -> None:
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        length: int | None,
+        *,
+        int8: bool = False,
+        packs: bool = True,
+    ) -> None:
         self.checkpoint = checkpoint
         self.int8 = int8
+        self.packs = packs
         self.tokenizer = replace(checkpoint.tokenizer, length=length or checkpoint.tokenizer.length)
         config = checkpoint.network.config
         length = self.tokenizer.length
@@ -195,6 +211,7 @@ class _Draft:
             int8=int8,
             long=long,
             may_be_empty=self.tokenizer.rule.start_id is None,
+            packs=packs,
         )
         self.classifier = Classifier.from_model(self._file([], None))
 
@@ -229,6 +246,7 @@ class _Draft:
             thresholds=checkpoint.thresholds,
             curve=curve,
             int8=self.int8,
+            packs=self.packs,
         )
         data = graph.file_bytes(self._model, described)
         gates.check_structure(data)
