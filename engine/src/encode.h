@@ -175,7 +175,7 @@ static uint32_t replaced(const edge_lstm *m, uint32_t c) {
 }
 
 /* Add a character that is in lower case: to the word, or as its end. */
-static void push_lower(encoder *e, uint32_t c) {
+ALWAYS_INLINE void push_lower(encoder *e, uint32_t c) {
     if (c >= 0x80)
         c = replaced(e->m, c);
     unsigned char kind = c < 0x80 ? e->m->char_kind[c] : LETTER;
