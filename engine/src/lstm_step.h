@@ -53,10 +53,10 @@ TARGET ALWAYS_INLINE floats NAME(tanh)(floats x) {
     return numerator / denominator;
 }
 
-/* Return what a gate lets through. hard_slope: see lstm_layer. */
-TARGET ALWAYS_INLINE floats NAME(gate)(floats x, const float hard_slope) {
-    if (hard_slope > 0)
-        return NAME(clamp)(x * BROADCAST(hard_slope) + BROADCAST(0.5f), 0.0f, 1.0f);
+/* Return what a gate lets through. */
+TARGET ALWAYS_INLINE floats NAME(gate)(const lstm_layer *layer, floats x) {
+    if (layer->hard_slope > 0)
+        return NAME(clamp)(x * BROADCAST(layer->hard_slope) + BROADCAST(0.5f), 0.0f, 1.0f);
     return NAME(sigmoid)(x);
 }
 
@@ -211,7 +211,6 @@ TARGET ALWAYS_INLINE float NAME(max_lane)(floats v) {
 /* Compute c and h from the gates, the sum and maximum of h, and h rounded for the next step. */
 TARGET ALWAYS_INLINE void NAME(update_cell)(const edge_lstm *m, const lstm_layer *layer,
                                             const float *bias, lstm_state *s) {
-    const float slope = layer->hard_slope;
     const int is_pooled = layer->gives_mean || layer->gives_max;
     const int32_t units = layer->units;
     floats low = BROADCAST(0.0f);
@@ -219,9 +218,9 @@ TARGET ALWAYS_INLINE void NAME(update_cell)(const edge_lstm *m, const lstm_layer
 #define GATE(i) \
     (NAME(load)(s->gates + 4 * j + (i) * LANES) + NAME(load)(bias + 4 * j + (i) * LANES))
     for (int32_t j = 0; j < units; j += LANES) {
-        floats input = NAME(gate)(GATE(0), slope); /* the order of the gates is ONNX's */
-        floats output = NAME(gate)(GATE(1), slope);
-        floats forget = NAME(gate)(GATE(2), slope);
+        floats input = NAME(gate)(layer, GATE(0)); /* the order of the gates is ONNX's */
+        floats output = NAME(gate)(layer, GATE(1));
+        floats forget = NAME(gate)(layer, GATE(2));
         floats candidate = NAME(tanh)(GATE(3));
         floats c = forget * NAME(load)(s->c + j) + input * candidate;
         floats h = output * NAME(tanh)(c);
