@@ -85,7 +85,7 @@ size_t edge_lstm_needs(const void *file, size_t size, const char *kernel_name, c
 /* Fill in the letters that push_ascii_letters reads: lower case is all they become. */
 static void fill_lower_ascii(edge_lstm *m) {
     for (uint32_t c = 0; c < 128; c++) {
-        uint32_t lower = to_lower(c);
+        uint32_t lower = m->lower_case == LOWER_NONE ? c : to_lower(c);
         if (m->char_kind[lower] == LETTER)
             m->lower_ascii[c] = (unsigned char)lower;
     }
@@ -108,10 +108,10 @@ edge_lstm *edge_lstm_open(const void *file, size_t size, const char *kernel_name
     memset(m, 0, needs / ALIGNMENT * ALIGNMENT);
     *m = parsed;
     lay_out_model(m, &a);
-    for (int32_t d = 0; d < m->num_directions; d++)
-        pack_direction(m, d);
-    if (m->num_special)
-        read_char_kinds(m, 0);
+    for (int32_t k = 0; k < m->num_lstms; k++)
+        for (int32_t d = 0; d < m->lstms[k].num_directions; d++)
+            pack_direction(m, &m->lstms[k], d);
+    read_char_kinds(m);
     fill_lower_ascii(m);
     read_labels(m);
     if (!index_vocabulary(m)) {
@@ -191,10 +191,12 @@ typedef struct {
     size_t columns;
 } batch;
 
-static void load_ids(sequence *s, const int32_t *ids, size_t columns) {
+/* Take a row of ids. One of padding alone is a step of it if every text has a start. */
+static void load_ids(const edge_lstm *m, sequence *s, const int32_t *ids, size_t columns) {
+    size_t least = m->start_id == NO_ID ? 0 : 1;
     memmove(s->ids, ids, columns * sizeof *ids);
     s->count = columns;
-    while (s->count > 1 && s->ids[s->count - 1] == PAD_ID)
+    while (s->count > least && s->ids[s->count - 1] == PAD_ID)
         s->count--;
 }
 
@@ -205,7 +207,7 @@ static void start_sequence(edge_lstm_worker *w, sequence *s, const batch *b, siz
         if (b->statuses)
             b->statuses[i] = status;
     } else {
-        load_ids(s, b->ids + i * b->columns, b->columns);
+        load_ids(w->model, s, b->ids + i * b->columns, b->columns);
     }
     s->text = i;
     reset_sequence(w->model, s);
@@ -291,13 +293,14 @@ static int level_of(int32_t id) {
 
 /* Return how rare the text's words are, from 0 to 1. */
 static double rarity_of(const edge_lstm *m, const sequence *s) {
-    size_t first = s->ids[0] == START_ID ? 1 : 0; /* a text that was too long has lost it */
+    int has_start = s->count > 0 && s->ids[0] == m->start_id; /* not if the text was too long */
+    size_t first = has_start ? 1 : 0;
     size_t words = s->count - first;
     int levels = 0;
     if (words == 0)
         return 1;
     for (size_t i = first; i < s->count; i++) {
-        int is_known = s->ids[i] >= FIRST_WORD_ID;
+        int is_known = s->ids[i] >= m->first_word_id && s->ids[i] != m->oov_id;
         levels += level_of(is_known ? s->ids[i] : m->max_id);
     }
     return (double)levels / (double)words / level_of(m->max_id);

@@ -129,21 +129,23 @@ MOST_METADATA = 96 * 2**20
 # Lists and objects in an entry.
 MOST_LISTS = 2**18
 
-KERAS_RULE = "lower-case; each filter character becomes a space; split on spaces; drop empty pieces"
-PIECES_RULE = "pieces-1"
+# Hidden layers, and units of them.
+MOST_LSTMS = 3
+MOST_DENSE = 2
+MOST_LSTM_UNITS = 2**14
+MOST_DIMENSIONS = 2**16
+
+PAD_ID = 0
 START_ID = 1
-OOV_ID = 2
-FIRST_WORD_ID = 4
-RULE = {
-    "lowercase": "unicode",
-    "padding": "right",
-    "truncation": "keep the last ids",
-    "pad_id": 0,
-    "start_id": START_ID,
-    "oov_id": OOV_ID,
-    "first_word_id": FIRST_WORD_ID,
-}
-FILTERS = '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n\r'
+HIGHEST_FIRST_WORD_ID = 4
+# Start, unknown word and first word of a rule with pieces of words.
+IDS_WITH_PIECES = (1, 2, 4)
+MARKS = '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~'
+# Only A to Z.
+ASCII_LOWER = {capital: capital + 32 for capital in range(ord("A"), ord("Z") + 1)}
+
+# The n-gram vector of an id has the row id - FIRST_NGRAM_ID.
+FIRST_NGRAM_ID = 2
 
 
 @dataclass
@@ -151,8 +153,9 @@ class Model:
     """The content of a file.
 
     words, pieces: string → id.
+    rule: the text rule's settings.
     spaced: character → its replacement before the text is split.
-    length: number of ids that the network reads.
+    length: most ids that the network reads.
     labels: in the order of the probabilities.
     network: the architecture.
     golden: texts with the ids and probabilities that they must get.
@@ -163,6 +166,7 @@ class Model:
 
     words: dict[str, int]
     pieces: dict[str, int]
+    rule: dict[str, Any]
     spaced: dict[int, str]
     length: int
     labels: list[str]
@@ -170,6 +174,16 @@ class Model:
     golden: list[dict[str, Any]]
     weights: dict[str, np.ndarray]
     thresholds: list[float] | None = None
+
+    @property
+    def lstms(self) -> list[dict[str, Any]]:
+        """The layers that are LSTMs."""
+        return [layer for layer in self.network["layers"] if "lstm" in layer]
+
+    @property
+    def dense(self) -> list[dict[str, Any]]:
+        """The hidden dense layers."""
+        return [layer for layer in self.network["layers"] if "dense" in layer]
 
 
 def read(data: bytes) -> Model:
@@ -208,11 +222,14 @@ def described(graph: bytes, metadata: dict[str, str]) -> Model:
     check_sizes(metadata, network["labels"])
     entries = vocabulary_entries(metadata["edge_lstm.vocabulary"])
     tokenizer = json.loads(metadata["edge_lstm.tokenizer"])
-    count, spaced = text_rule(tokenizer, len(entries))
+    count = tokenizer["words"]
+    first_id = tokenizer["first_word_id"]
+    spaced = text_rule(tokenizer, first_id + len(entries), has_pieces=count < len(entries))
     multi_label = json.loads(metadata.get("edge_lstm.multi_label", "{}"))
     model = Model(
-        words={word: i for i, word in enumerate(entries[:count], FIRST_WORD_ID)},
-        pieces={piece: i for i, piece in enumerate(entries[count:], FIRST_WORD_ID + count)},
+        words={word: i for i, word in enumerate(entries[:count], first_id)},
+        pieces={piece: i for i, piece in enumerate(entries[count:], first_id + count)},
+        rule=tokenizer,
         spaced=spaced,
         length=tokenizer["length"],
         labels=json.loads(metadata["edge_lstm.labels"]),
@@ -232,13 +249,60 @@ def described(graph: bytes, metadata: dict[str, str]) -> Model:
         # It joins labels in the answer.
         or (is_multi_label and any("|" in label for label in model.labels))
         or not 0 <= count <= len(entries)
-        or len(entries) + FIRST_WORD_ID != network["num_words"]
-        or not 0 <= network["ngram_words"] <= network["num_words"] - OOV_ID
+        or not len(entries) + first_id == network["num_words"] <= MOST_IDS
+        or not 0 <= network["ngram_words"] <= network["num_words"] - FIRST_NGRAM_ID
         or not 1 <= model.length <= MOST_COLUMNS
     ):
         raise ModelError("the file's metadata does not fit together; export it again")
+    check_layers(network)
     model.weights = usable_weights(model)
     return model
+
+
+def check_layers(network: dict[str, Any]) -> None:
+    """Check that this reference runs the layers: LSTMs, then dense ones."""
+    kinds = ["lstm" if "lstm" in layer else "dense" for layer in network["layers"]]
+    lstms = kinds.count("lstm")
+    dense = kinds.count("dense")
+    embedded = network["embedding_dim"]
+    has_ngrams = network["ngram_words"] + network["ngram_slots"] > 0
+    if (
+        kinds != ["lstm"] * lstms + ["dense"] * dense
+        or lstms > MOST_LSTMS
+        or dense > MOST_DENSE
+        or (dense and not lstms)
+        or not (lstms or has_ngrams)
+        or not (1 if lstms else 0) <= embedded <= (MOST_DIMENSIONS if lstms else 0)
+        or network["padding"] not in ("none", "front", "behind")
+        or (network["padding"] != "none" and (has_ngrams or not lstms))
+    ):
+        raise ModelError("this network is not supported: its layers do not fit together")
+    for k, layer in enumerate(network["layers"]):
+        check_layer(layer, is_last_lstm=k + 1 == lstms)
+
+
+def check_layer(layer: dict[str, Any], *, is_last_lstm: bool) -> None:
+    """Check the settings of a layer: it has all of its kind, and no others."""
+    if "dense" in layer:
+        keys = {"dense", "activation"}
+        units = layer["dense"]
+        most = MOST_DIMENSIONS
+        is_known = layer["activation"] in ACTIVATIONS
+    else:
+        gives = layer["gives"]
+        keys = {"lstm", "bidirectional", "gives"}
+        keys |= {"floor"} if "max" in gives else set()
+        keys |= {"hard_sigmoid"} & set(layer)
+        units = layer["lstm"]
+        most = MOST_LSTM_UNITS
+        is_known = (
+            gives in (("last", "mean", "max", "mean+max") if is_last_lstm else ("steps",))
+            and type(layer["bidirectional"]) is bool
+            and layer.get("floor", 0) in (0, -1)
+            and layer.get("hard_sigmoid", 0.2) in (0.2, 1 / 6)
+        )
+    if set(layer) != keys or not is_known or type(units) is not int or not 1 <= units <= most:
+        raise ModelError(f"layer {str(layer)[:80]!r} is not supported")
 
 
 def has_control_character(label: str) -> bool:
@@ -273,7 +337,7 @@ def vocabulary_entries(value: str) -> list[str]:
         shared = ord(entry[1]) - 1
         word = previous[:shared] + entry[2]
         is_damaged = not 0 <= shared <= len(previous) or not word
-        if is_damaged or len(entries) == MOST_IDS - FIRST_WORD_ID:
+        if is_damaged or len(entries) == MOST_IDS - 1:
             raise ModelError("the file's words are damaged or too many; export it again")
         entries.append(word)
         previous = word
@@ -283,93 +347,150 @@ def vocabulary_entries(value: str) -> list[str]:
     return entries
 
 
-def text_rule(tokenizer: dict[str, Any], entries: int) -> tuple[int, dict[int, str]]:
-    """Return the number of words, and each character's replacement before the text is split.
+def text_rule(rule: dict[str, Any], num_ids: int, *, has_pieces: bool) -> dict[int, str]:
+    """Return each character's replacement before the text is split.
 
-    entries: number of the vocabulary's entries: words, then pieces.
+    num_ids: every id is below.
+    has_pieces: whether unknown words are read in pieces.
     """
-    rule = tokenizer["rule"]
-    expected = RULE | {"filters": FILTERS} if rule == KERAS_RULE else RULE
-    for key, value in expected.items():
-        given = tokenizer.get(key)
-        if given != value:
-            raise ModelError(f"the text rule's {key} is {given!r}, which is not supported")
-    if rule == KERAS_RULE:
-        return entries, dict.fromkeys(map(ord, FILTERS), " ")
-    if rule != PIECES_RULE:
-        raise ModelError(f"the text rule {rule[:40]!r} is not supported")
-    spaced = dict.fromkeys(map(ord, tokenizer["separators"]), " ")
+    start = rule["start_id"]
+    oov = rule["oov_id"]
+    first = rule["first_word_id"]
+    least = 1 if start is None else START_ID + 1
+    given = rule["separators"] + rule["removed"] + rule["marks"]
+    if (
+        rule["lowercase"] not in ("unicode", "ascii", "none")
+        or rule["truncation"] not in ("last", "first")
+        or rule["pad_id"] != PAD_ID
+        or start not in (None, START_ID)
+        or not (oov is None or (type(oov) is int and least <= oov < num_ids))
+        or not (type(first) is int and least <= first <= HIGHEST_FIRST_WORD_ID)
+        or (has_pieces and (start, oov, first) != IDS_WITH_PIECES)
+        or len(set(given)) != len(given)
+        or not set(rule["marks"]) <= set(MARKS)
+    ):
+        raise ModelError("this text rule is not supported; use a newer reference")
+    spaced = {ord(c): to for c, to in rule["replacements"].items()}
+    spaced |= dict.fromkeys(map(ord, rule["removed"]), "")
+    spaced |= dict.fromkeys(map(ord, rule["separators"]), " ")
     # A mark is a word of its own.
-    spaced |= {ord(mark): f" {mark} " for mark in tokenizer["marks"]}
-    # The replacement of a character is replaced in turn.
-    spaced |= {ord(c): spaced.get(ord(to), to) for c, to in tokenizer["replacements"].items()}
-    return tokenizer["words"], spaced
+    spaced |= {ord(mark): f" {mark} " for mark in rule["marks"]}
+    # What replaces a character is replaced in turn.
+    return {c: spaced.get(ord(to), to) if len(to) == 1 else to for c, to in spaced.items()}
 
 
 def usable_weights(model: Model) -> dict[str, np.ndarray]:
     """Check every weight of the network, and return them with the tables of 4 bits unpacked."""
     network = model.network
     weights = model.weights
-    if network["pooling"] not in ("last", "mean+max"):
-        raise ModelError(f"pooling {network['pooling']!r} is not supported")
-    int8 = "embedding_scale" in weights
-    dtype = np.int8 if int8 else F32
-    # An int8 file has two sentinel columns behind the embedding, which it does not store, and two
-    # sentinel units in each direction.
-    embedded = network["embedding_dim"] + 2 * int8
-    hidden = network["hidden"] + 2 * int8
-    directions = 1 + network["bidirectional"]
-    vectors = 1 if network["pooling"] == "last" else 2
-    pooled = directions * hidden * vectors
+    int8 = "head_w_scales" in weights
+    usable: dict[str, np.ndarray] = {}
+    inputs = 0
+    if model.lstms:
+        rows = network["num_words"] + 1
+        table = usable_table(weights, "embedding", rows, network["embedding_dim"], int8=int8)
+        if int8:
+            # Two sentinel columns, which are not stored.
+            sentinels = np.tile(np.array([127, -128], np.int8), (rows, 1))
+            table = np.hstack([table, sentinels])
+            usable["embedding_scale"] = constant(weights, "embedding_scale", F32, (1,))
+        usable["embedding"] = table
+        inputs = table.shape[1]
+    for k, layer in enumerate(model.lstms):
+        usable |= lstm_weights(weights, f"lstm{k}", layer, inputs, int8=int8)
+        blocks = (1 + layer["bidirectional"]) * (2 if layer["gives"] == "mean+max" else 1)
+        inputs = blocks * (layer["lstm"] + 2 * int8)
+    usable |= first_states(model, int8=int8)
+    for k, layer in enumerate(model.dense):
+        shape = (inputs, layer["dense"])
+        usable[f"dense{k}_w"] = constant(weights, f"dense{k}_w", np.int8 if int8 else F32, shape)
+        usable |= dense_weights(weights, f"dense{k}", *shape, int8=int8)
+        inputs = layer["dense"]
     slots = network["ngram_slots"]
     ngrams = network["ngram_words"] + slots
     if ngrams:
-        pooled += network["ngram_dim"]
-    has_one_logit = len(model.labels) == 2 and model.thresholds is None
-    logits = 1 if has_one_logit else len(model.labels)
-    tables = {
-        "embedding": (network["num_words"] + 1, network["embedding_dim"]),
-        "head_w": (pooled, logits),
-    }
-    others = {
-        "lstm_b": (F32, (directions, 8 * hidden)),
-        "head_b": (F32, (logits,)),
-    }
-    if ngrams:
-        tables["ngram_vectors"] = (ngrams, network["ngram_dim"])
-    if int8:
-        others |= {
-            "lstm_w": (np.int8, (directions, embedded, 4 * hidden)),
-            "lstm_r": (np.int8, (directions, hidden, 4 * hidden)),
-            "head_w_scales": (F32, (pooled, 1)),
-            "embedding_scale": (F32, (1,)),
-            "lstm_w_scale": (F32, (directions,)),
-            "lstm_r_scale": (F32, (directions,)),
-        }
-    else:
-        others |= {
-            "lstm_w": (F32, (directions, 4 * hidden, embedded)),
-            "lstm_r": (F32, (directions, 4 * hidden, hidden)),
-        }
-    if int8 and ngrams:
-        others["ngram_scales"] = (F32, (network["ngram_dim"],))
+        width = network["ngram_dim"]
+        inputs += width
+        usable["ngram_vectors"] = usable_table(weights, "ngram_vectors", ngrams, width, int8=int8)
+        if int8:
+            usable["ngram_scales"] = constant(weights, "ngram_scales", F32, (width,))
     if slots:
         buckets = weights.get("pair_displacements", np.empty(0)).size
         if not 1 <= buckets <= MOST_SLOTS:
             raise ModelError("this network is not supported: it has no displacements of its pairs")
-        others["pair_displacements"] = (np.uint16, (buckets,))
-        others["pair_fingerprints"] = (np.uint16, (slots,))
-    usable = {name: constant(weights, name, *expected) for name, expected in others.items()}
-    for name, (rows, columns) in tables.items():
-        if int8 and columns >= LEAST_COLUMNS_OF_4_BITS:
-            usable[name] = unpacked(weights, name, rows, columns)
-        else:
-            usable[name] = constant(weights, name, dtype, (rows, columns))
+        for name, size in (("pair_displacements", buckets), ("pair_fingerprints", slots)):
+            usable[name] = constant(weights, name, np.uint16, (size,))
+        if usable["pair_fingerprints"].max() > MOST_FINGERPRINTS:
+            raise ModelError("this network is not supported: its fingerprints are out of range")
+    has_one_logit = len(model.labels) == 2 and model.thresholds is None
+    logits = 1 if has_one_logit else len(model.labels)
+    usable["head_w"] = usable_table(weights, "head_w", inputs, logits, int8=int8)
+    return usable | dense_weights(weights, "head", inputs, logits, int8=int8)
+
+
+def usable_table(
+    weights: dict[str, np.ndarray], name: str, rows: int, columns: int, *, int8: bool
+) -> np.ndarray:
+    """Return a table, which an int8 file may have in 4 bits."""
+    if (name in weights) == (f"{name}_q" in weights):
+        raise ModelError(f"this network is not supported: its graph has no or two {name}")
+    if int8 and name not in weights:
+        return unpacked(weights, name, rows, columns)
+    return constant(weights, name, np.int8 if int8 else F32, (rows, columns))
+
+
+def dense_weights(
+    weights: dict[str, np.ndarray], name: str, inputs: int, units: int, *, int8: bool
+) -> dict[str, np.ndarray]:
+    """Return a dense layer's constants other than its table."""
+    usable = {f"{name}_b": constant(weights, f"{name}_b", F32, (units,))}
     if int8:
-        sentinels = np.tile(np.array([127, -128], np.int8), (len(usable["embedding"]), 1))
-        usable["embedding"] = np.hstack([usable["embedding"], sentinels])
-    if slots and usable["pair_fingerprints"].max() > MOST_FINGERPRINTS:
-        raise ModelError("this network is not supported: its fingerprints are out of range")
+        usable[f"{name}_w_scales"] = constant(weights, f"{name}_w_scales", F32, (inputs, 1))
+    return usable
+
+
+def lstm_weights(
+    weights: dict[str, np.ndarray], name: str, layer: dict[str, Any], inputs: int, *, int8: bool
+) -> dict[str, np.ndarray]:
+    """Return an LSTM's constants. int8 has two sentinel units in each direction."""
+    directions = 1 + layer["bidirectional"]
+    hidden = layer["lstm"] + 2 * int8
+    shapes: dict[str, tuple[Any, ...]] = {
+        "w": (F32, directions, 4 * hidden, inputs),
+        "r": (F32, directions, 4 * hidden, hidden),
+        "b": (F32, directions, 8 * hidden),
+    }
+    if int8:
+        shapes["w"] = (np.int8, directions, inputs, 4 * hidden)
+        shapes["r"] = (np.int8, directions, hidden, 4 * hidden)
+        shapes["w_scale"] = shapes["r_scale"] = (F32, directions)
+    return {
+        f"{name}_{part}": constant(weights, f"{name}_{part}", dtype, tuple(shape))
+        for part, (dtype, *shape) in shapes.items()
+    }
+
+
+def first_states(model: Model, *, int8: bool) -> dict[str, np.ndarray]:
+    """Return the tables of first states: all LSTMs have them, of as many rows, or none has."""
+    usable: dict[str, np.ndarray] = {}
+    table = model.weights.get("lstm0_h")
+    if table is None:
+        if int8 and len(model.lstms) > 1:
+            raise ModelError("this network is not supported: its LSTMs have no first states")
+        return usable
+    rows = table.shape[1]
+    if not 1 <= rows <= (model.length + 1 if model.network["padding"] == "none" else 1):
+        raise ModelError("this network is not supported: its first states are of another number")
+    for k, layer in enumerate(model.lstms):
+        shape = (1 + layer["bidirectional"], rows, layer["lstm"] + 2 * int8)
+        for part, end in (("h", 1), ("c", 20)):
+            name = f"lstm{k}_{part}"
+            states = constant(model.weights, name, F32, shape)
+            # The last two units of int8 are at both ends all the time.
+            has_ends = not int8 or (states[..., -2:] == (end, -end)).all()
+            if not has_ends or (part == "h" and np.abs(states).max() > 1):
+                raise ModelError(f"this network is not supported: its {name} is not usable")
+            usable[name] = states
     return usable
 
 
@@ -386,8 +507,6 @@ def constant(
     return values
 
 
-# A narrower table is stored as bytes.
-LEAST_COLUMNS_OF_4_BITS = 4
 MOST_MULTIPLIER = 18
 
 
@@ -413,18 +532,25 @@ def encode(model: Model, text: str) -> tuple[list[int], str]:
     """
     # A surrogate pair is its character, a lone surrogate is U+FFFD.
     text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    # Lower-case the whole text: the letters around a capital sigma tell whether it is final.
-    spaced = text.lower().translate(model.spaced)
+    if model.rule["lowercase"] == "unicode":
+        # The whole text: the letters around a capital sigma tell whether it is final.
+        text = text.lower()
+    elif model.rule["lowercase"] == "ascii":
+        text = text.translate(ASCII_LOWER)
     # Split at U+0020 only.
-    words = [word for word in spaced.split(" ") if word]
-    ids = [START_ID]
+    words = [word for word in text.translate(model.spaced).split(" ") if word]
+    start = model.rule["start_id"]
+    oov = model.rule["oov_id"]
+    ids = [] if start is None else [start]
     for word in words:
-        if word not in model.words and model.pieces:
+        if word in model.words:
+            ids.append(model.words[word])
+        elif model.pieces:
             ids += pieces_of(model, word)
-        else:
-            ids.append(model.words.get(word, OOV_ID))
-    kept = ids[-model.length :]
-    if max(ids) >= FIRST_WORD_ID:
+        elif oov is not None:
+            ids.append(oov)
+    kept = ids[: model.length] if model.rule["truncation"] == "first" else ids[-model.length :]
+    if any(i >= model.rule["first_word_id"] and i != oov for i in ids):
         return kept, "truncated" if len(ids) > model.length else "ok"
     return kept, "unknown_words" if words else "empty"
 
@@ -432,8 +558,9 @@ def encode(model: Model, text: str) -> tuple[list[int], str]:
 def pieces_of(model: Model, word: str) -> list[int]:
     """Return the ids of a word's pieces: the longest piece at each place.
 
-    Unknown characters in a row are one OOV_ID.
+    Unknown characters in a row are one id of an unknown word.
     """
+    oov = model.rule["oov_id"]
     ids: list[int] = []
     longest = max(map(len, model.pieces))
     at = 0
@@ -445,8 +572,8 @@ def pieces_of(model: Model, word: str) -> list[int]:
                 at += size
                 break
         else:
-            if ids[-1:] != [OOV_ID]:
-                ids.append(OOV_ID)
+            if ids[-1:] != [oov]:
+                ids.append(oov)
             at += 1
     return ids
 
@@ -513,17 +640,29 @@ def tanh(x: np.ndarray) -> np.ndarray:
     return polynomial(x * x, TANH_P) * x / polynomial(x * x, TANH_Q)
 
 
-def product(x: np.ndarray, weights: np.ndarray, scale: np.ndarray | None) -> np.ndarray:
+# What a dense layer does with its sums.
+ACTIVATIONS = {
+    "linear": lambda x: x,
+    "relu": lambda x: np.maximum(x, F32(0)),
+    "tanh": tanh,
+    "sigmoid": sigmoid,
+}
+
+
+def product(
+    x: np.ndarray, weights: np.ndarray, scale: np.ndarray | None, ends: tuple[float, float]
+) -> np.ndarray:
     """Multiply x, float32 [T, I], by the weights of one direction: float32 [T, 4H].
 
     weights: fp32 [4H, I], or int8 [I, 4H].
     scale: of int8 weights; None for fp32.
+    ends: the least range of x.
     """
     if scale is None:
         return x @ weights.T
     # x is rounded to 8 bits over its range, all of x at once.
-    low = min(F32(0), x.min())
-    high = max(F32(0), x.max())
+    low = min(F32(ends[0]), x.min())
+    high = max(F32(ends[1]), x.max())
     step = F32(1) if low == high else F32((high - low) / F32(255))
     # np.rint rounds to the nearest, halves to the even one.
     zero = np.rint(np.clip(-low / step, F32(0), F32(255)))
@@ -533,33 +672,91 @@ def product(x: np.ndarray, weights: np.ndarray, scale: np.ndarray | None) -> np.
     return exact.astype(F32) * F32(step * scale)
 
 
-def lstm(x: np.ndarray, weights: dict[str, np.ndarray], direction: int) -> np.ndarray:
-    """Run one direction.
+def lstm(model: Model, k: int, x: np.ndarray, direction: int, row: int) -> np.ndarray:
+    """Run one direction of the LSTM number k.
 
     x: float32 [T, inputs], in reading order.
+    row: that of the first states, if the file has them.
 
-    Returns its outputs, float32 [T, H].
+    Returns its first state and its outputs, float32 [1 + T, H].
     """
-    w = weights["lstm_w"][direction]
-    r = weights["lstm_r"][direction]
-    b = weights["lstm_b"][direction]
+    weights = model.weights
+    w, r, b = (weights[f"lstm{k}_{part}"][direction] for part in "wrb")
     # An fp32 file has no scales.
-    w_scale = weights["lstm_w_scale"][direction] if "lstm_w_scale" in weights else None
-    r_scale = weights["lstm_r_scale"][direction] if "lstm_r_scale" in weights else None
+    scales = [weights.get(f"lstm{k}_{part}_scale", (None, None))[direction] for part in "wr"]
+    slope = model.lstms[k].get("hard_sigmoid")
     hidden = len(b) // 8
     bias = b[: 4 * hidden] + b[4 * hidden :]
     h = np.zeros(hidden, F32)
     c = np.zeros(hidden, F32)
-    from_input = product(x, w, w_scale)  # T, 4H
-    outputs = np.empty((len(x), hidden), F32)
+    ends = (0, 0)
+    if f"lstm{k}_h" in weights:
+        table = weights[f"lstm{k}_h"][direction]
+        row = min(row, len(table) - 1)
+        h = table[row]
+        c = weights[f"lstm{k}_c"][direction][row]
+        # The sentinels fix the range of every output.
+        ends = (-1, 1)
+    outputs = np.empty((1 + len(x), hidden), F32)
+    outputs[0] = h
+    if not len(x):
+        return outputs
+    # Later LSTMs read outputs. The sentinels of the embedding fix its range.
+    from_input = product(x, w, scales[0], ends if k else (0, 0))  # T, 4H
     for t in range(len(x)):
-        gates = from_input[t] + product(h[None], r, r_scale)[0] + bias
+        gates = from_input[t] + product(h[None], r, scales[1], ends)[0] + bias
         # Input, output and forget gate, and the cell's candidate.
         i, o, f, g = np.split(gates, 4)
-        c = sigmoid(f) * c + sigmoid(i) * tanh(g)
-        h = sigmoid(o) * tanh(c)
-        outputs[t] = h
+        i, o, f = (gate(x, slope) for x in (i, o, f))
+        c = f * c + i * tanh(g)
+        h = o * tanh(c)
+        outputs[1 + t] = h
     return outputs
+
+
+def gate(x: np.ndarray, slope: float | None) -> np.ndarray:
+    """Compute what a gate lets through. slope: of a piecewise linear one; None: logistic."""
+    if slope is None:
+        return sigmoid(x)
+    return np.clip(F32(slope) * x + F32(0.5), F32(0), F32(1))
+
+
+def run_lstms(model: Model, ids: list[int]) -> np.ndarray:
+    """Return what the next layer reads of the last LSTM: float32 [values]."""
+    w = model.weights
+    padding = [PAD_ID] * (model.length - len(ids))
+    # The table has a row for each column of padding before the text, which need not be run.
+    row = len(padding)
+    if model.network["padding"] != "none":
+        ids = padding + ids if model.network["padding"] == "front" else ids + padding
+        row = 0
+    x = w["embedding"][ids] * w.get("embedding_scale", F32(1))  # T, E
+    for k, layer in enumerate(model.lstms):
+        outputs = [lstm(model, k, x, 0, row)]
+        if layer["bidirectional"]:
+            # The second direction reads from the end.
+            outputs.append(lstm(model, k, x[::-1], 1, row))
+        # Behind their first states; those of the second in the order of the tokens.
+        parts = [output[1:][:: 1 - 2 * d] for d, output in enumerate(outputs)]
+        x = np.concatenate(parts, axis=1)  # T, D·H
+    gives = layer["gives"]
+    if gives == "last":
+        # The state of each direction after its last step, or its first one if there is none.
+        return np.concatenate([output[-1] for output in outputs])
+    pooled = []
+    if gives != "max":
+        pooled.append(x.sum(axis=0, dtype=F32) / F32(max(1, len(ids))))
+    if gives != "mean":
+        highest = x.max(axis=0) if len(ids) else np.zeros(x.shape[1], F32)
+        # The floor 0 counts the 0 of padding, even of a text without any.
+        pooled.append(np.maximum(highest, F32(layer["floor"])))
+    return np.concatenate(pooled)
+
+
+def dense(model: Model, name: str, values: np.ndarray) -> np.ndarray:
+    """Return the sums of a dense layer."""
+    w = model.weights
+    return values @ (w[f"{name}_w"] * w.get(f"{name}_w_scales", F32(1))) + w[f"{name}_b"]
 
 
 # A prime, and multipliers by which products modulo it look random (Fishman and Moore, 1986). All
@@ -584,7 +781,7 @@ def ngram_rows(model: Model, ids: list[int]) -> list[int]:
     """Return the rows of the vectors of the text's n-grams, each once."""
     words = model.network["ngram_words"]
     slots = model.network["ngram_slots"]
-    rows = {i - OOV_ID for i in ids if OOV_ID <= i < OOV_ID + words}
+    rows = {i - FIRST_NGRAM_ID for i in ids if 0 <= i - FIRST_NGRAM_ID < words}
     for a, b in pairwise(ids) if slots else ():
         slot, fingerprint = slot_of_pair(a, b, model.weights["pair_displacements"], slots)
         is_stored = model.weights["pair_fingerprints"][slot] == fingerprint
@@ -598,29 +795,17 @@ def ngram_part(model: Model, ids: list[int]) -> np.ndarray:
     """Add up the vectors of the text's n-grams, each once, and divide by √T: float32 [width]."""
     vectors = model.weights["ngram_vectors"][ngram_rows(model, ids)]  # n, width
     scales = model.weights["ngram_scales"] if vectors.dtype == np.int8 else F32(1)
-    return vectors.sum(axis=0, dtype=F32) * scales / np.sqrt(F32(len(ids)))
+    return vectors.sum(axis=0, dtype=F32) * scales / np.sqrt(F32(max(1, len(ids))))
 
 
 def probabilities(model: Model, ids: list[int]) -> np.ndarray:
-    """Return float32 [L], in the order of the labels. ids: at least one."""
-    w = model.weights
-    x = w["embedding"][ids] * w.get("embedding_scale", F32(1))  # T, E
-    outputs = [lstm(x, w, 0)]
-    if model.network["bidirectional"]:
-        # The second direction reads from the end. Its outputs are put in the order of the tokens.
-        outputs.append(lstm(x[::-1], w, 1)[::-1])
-    if model.network["pooling"] == "last":
-        # The state of each direction after its last step.
-        parts = [outputs[0][-1], *(output[0] for output in outputs[1:])]
-    else:
-        y = np.concatenate(outputs, axis=1)  # T, D·H
-        mean = y.sum(axis=0, dtype=F32) / F32(len(ids))
-        # The maximum counts the 0 of padding, even of a text without any.
-        parts = [mean, np.maximum(y.max(axis=0), F32(0))]
-    if "ngram_vectors" in w:
-        parts.append(ngram_part(model, ids))
-    head = w["head_w"] * w.get("head_w_scales", F32(1))
-    logits = np.concatenate(parts) @ head + w["head_b"]
+    """Return float32 [L], in the order of the labels."""
+    values = run_lstms(model, ids) if model.lstms else np.empty(0, F32)
+    for k, layer in enumerate(model.dense):
+        values = ACTIVATIONS[layer["activation"]](dense(model, f"dense{k}", values))
+    if "ngram_vectors" in model.weights:
+        values = np.concatenate([values, ngram_part(model, ids)])
+    logits = dense(model, "head", values)
     if model.thresholds is not None:
         return sigmoid(logits)
     if len(model.labels) == 2:

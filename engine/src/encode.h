@@ -27,18 +27,20 @@ typedef struct {
 
 static void push_id(encoder *e, int32_t id) {
     size_t length = (size_t)e->m->max_length;
+    e->num_ids++;
+    e->has_known |= id >= e->m->first_word_id && id != e->m->oov_id;
+    if (e->m->keeps_first && e->num_kept == length)
+        return;
     if (e->num_kept == 2 * length) {
         memcpy(e->ids, e->ids + length, length * sizeof *e->ids);
         e->num_kept = length;
     }
     e->ids[e->num_kept] = id;
     e->num_kept++;
-    e->num_ids++;
-    e->has_known |= id >= FIRST_WORD_ID;
 }
 
-ALWAYS_INLINE int32_t id_of_entry(uint32_t entry) {
-    return (int32_t)entry - 1 + FIRST_WORD_ID;
+ALWAYS_INLINE int32_t id_of_entry(const edge_lstm *m, uint32_t entry) {
+    return (int32_t)entry - 1 + m->first_word_id;
 }
 
 /* Find the longest piece that the text begins with. Return its entry, or 0 if there is none.
@@ -70,8 +72,8 @@ static void push_pieces(encoder *e, size_t keep) {
     while (at < e->word_size && e->word_size - at >= keep) {
         size_t length;
         uint32_t entry = find_longest_piece(e->m, e->word + at, e->word_size - at, &length);
-        int32_t id = entry ? id_of_entry(entry) : OOV_ID;
-        if (entry || e->last_piece_id != OOV_ID)
+        int32_t id = entry ? id_of_entry(e->m, entry) : e->m->oov_id;
+        if (id != NO_ID && (entry || id != e->last_piece_id))
             push_id(e, id);
         e->last_piece_id = id;
         at += length;
@@ -88,14 +90,14 @@ static void push_word(encoder *e) {
     if (!e->is_long)
         slot = *find_word(e->m, e->word, e->word_size, e->word_hash, 0);
     if (slot)
-        push_id(e, id_of_entry(slot & SLOT_ENTRY));
+        push_id(e, id_of_entry(e->m, slot & SLOT_ENTRY));
     else
         push_pieces(e, 0);
     e->num_words++;
     e->word_size = 0;
     e->word_hash = WORD_SEED;
     e->is_long = 0;
-    e->last_piece_id = 0;
+    e->last_piece_id = NO_ID;
 }
 
 /* Add a character to the word. */
@@ -147,56 +149,69 @@ static int cased_follows(char_reader ahead) {
     return 0;
 }
 
-/* Return the lower case of a character, or the special character that replaces it.
+/* Return the lower case of a character: of the one that becomes two, the first.
  * before: the property of the last character that is not case-ignorable; ahead: the rest. */
-static uint32_t normalize(const edge_lstm *m, uint32_t c, enum case_property before,
-                          char_reader ahead) {
-    uint32_t lower;
+static uint32_t lower_of(const edge_lstm *m, uint32_t c, enum case_property before,
+                         char_reader ahead) {
+    if (m->lower_case == LOWER_NONE)
+        return c;
     if (c < 0x80)
         return c >= 'A' && c <= 'Z' ? c | 0x20 : c;
-    if (c == CAPITAL_SIGMA && before == CASED && !cased_follows(ahead)) {
-        lower = FINAL_SIGMA;
-    } else if (c == CAPITAL_I_WITH_DOT) {
-        lower = 'i';
-    } else {
-        lower = to_lower(c);
-    }
-    if (lower < 0x80)
-        return lower;
+    if (m->lower_case == LOWER_ASCII)
+        return c;
+    if (c == CAPITAL_SIGMA && before == CASED && !cased_follows(ahead))
+        return FINAL_SIGMA;
+    if (c == CAPITAL_I_WITH_DOT)
+        return 'i';
+    return to_lower(c);
+}
+
+/* Return a character beyond ASCII, or what replaces it. */
+static uint32_t replaced(const edge_lstm *m, uint32_t c) {
     for (int32_t k = 0; k < m->num_special; k++)
-        if (m->special[k].from == lower)
+        if (m->special[k].from == c)
             return m->special[k].to;
-    return lower;
+    return c;
+}
+
+/* Add a character that is in lower case: to the word, or as its end. */
+ALWAYS_INLINE void push_lower(encoder *e, uint32_t c) {
+    if (c >= 0x80)
+        c = replaced(e->m, c);
+    unsigned char kind = c < 0x80 ? e->m->char_kind[c] : LETTER;
+    if (kind == REMOVED || c == NO_CHARACTER)
+        return;
+    if (kind != LETTER)
+        push_word(e);
+    if (kind != SEPARATOR)
+        push_char(e, c);
+    if (kind == MARK)
+        push_word(e);
 }
 
 /* Turn a text into a sequence of ids. Return its status. */
 static const char *encode(edge_lstm_worker *w, sequence *out, char_reader text) {
     const edge_lstm *m = w->model;
     size_t length = (size_t)m->max_length;
-    int watches_sigma = may_have_sigma(text);
+    int watches_sigma = m->lower_case == LOWER_UNICODE && may_have_sigma(text);
     enum case_property before = UNCASED;
     encoder e = {.m = m,
                  .ids = out->ids,
                  .word = w->word,
                  .word_capacity = word_capacity(m),
-                 .word_hash = WORD_SEED};
-    push_id(&e, START_ID);
+                 .word_hash = WORD_SEED,
+                 .last_piece_id = NO_ID};
+    if (m->start_id != NO_ID)
+        push_id(&e, m->start_id);
     for (;;) {
         if (!watches_sigma)
             push_ascii_letters(&e, &text.left);
         uint32_t c = next_char(&text);
         if (c == END_OF_TEXT)
             break;
-        uint32_t lower = normalize(m, c, before, text);
-        unsigned char kind = lower < 0x80 ? m->char_kind[lower] : LETTER;
-        if (kind != LETTER)
-            push_word(&e);
-        if (kind != SEPARATOR)
-            push_char(&e, lower);
-        if (kind == MARK)
-            push_word(&e);
-        if (c == CAPITAL_I_WITH_DOT)
-            push_char(&e, COMBINING_DOT_ABOVE);
+        push_lower(&e, lower_of(m, c, before, text));
+        if (c == CAPITAL_I_WITH_DOT && m->lower_case == LOWER_UNICODE)
+            push_lower(&e, COMBINING_DOT_ABOVE);
         if (watches_sigma) {
             enum case_property property = case_property(c);
             if (property != CASE_IGNORABLE)

@@ -35,8 +35,8 @@
         NAME(texts_at_once) = texts,                                                     \
         NAME(input_type) = input_type_                                                   \
     };                                                                                   \
-    static void NAME(step)(const edge_lstm *m, int direction, lstm_state *const *states, \
-                           int count);                                                   \
+    static void NAME(step)(const edge_lstm *m, const lstm_layer *layer, int direction,   \
+                           lstm_state *const *states, int count);                        \
     static const kernel NAME(kernel) = {name, lanes_, input_type_, max_weight, NAME(step)};
 
 /* Plain C: one unit at a time. */

@@ -53,6 +53,13 @@ TARGET ALWAYS_INLINE floats NAME(tanh)(floats x) {
     return numerator / denominator;
 }
 
+/* Return what a gate lets through. */
+TARGET ALWAYS_INLINE floats NAME(gate)(const lstm_layer *layer, floats x) {
+    if (layer->hard_slope > 0)
+        return NAME(clamp)(x * BROADCAST(layer->hard_slope) + BROADCAST(0.5f), 0.0f, 1.0f);
+    return NAME(sigmoid)(x);
+}
+
 /* Round h to 8 bits over its range, in the kernel's type of inputs. */
 TARGET ALWAYS_INLINE void NAME(quantize)(unsigned char *out, floats h, const lstm_state *s) {
     floats scaled = h / BROADCAST(s->h_scale);
@@ -76,10 +83,12 @@ TARGET ALWAYS_INLINE void NAME(quantize)(unsigned char *out, floats h, const lst
  * begins with the difference times the sum of the weights' column; a block's first row has these
  * sums.
  *
- * w: packed weights; bytes_of_block, groups: their layout; first: the number of the first block. */
+ * w: packed weights; bytes_of_block, groups: their layout; first: the number of the first block;
+ * x_zero_point: that of the layer's inputs. */
 TARGET ALWAYS_INLINE void NAME(tile)(const unsigned char *w, size_t bytes_of_block, int32_t groups,
                                      lstm_state *const *states, int32_t first, const int texts,
-                                     const int blocks, const int adds_h, float scale) {
+                                     const int blocks, const int adds_h, int32_t x_zero_point,
+                                     float scale) {
     ints sum[4 * (TEXTS > BLOCKS ? TEXTS : BLOCKS)]; /* [block and gate, text] */
     ints x[TEXTS];
     const int gates = 4 * blocks;
@@ -95,7 +104,7 @@ TARGET ALWAYS_INLINE void NAME(tile)(const unsigned char *w, size_t bytes_of_blo
     for (i = 0; i < gates; i++) {
         UNROLL
         for (t = 0; t < texts; t++) {
-            int32_t zero_point = adds_h ? states[t]->h_zero_point : EMBEDDING_ZERO_POINT;
+            int32_t zero_point = adds_h ? states[t]->h_zero_point : x_zero_point;
             int32_t offset = INPUT_TYPE == INPUTS_S8 ? 128 : 0;
             if (INPUT_TYPE == INPUTS_S16)
                 sum[i * texts + t] = (ints){0};
@@ -140,33 +149,35 @@ TARGET ALWAYS_INLINE void NAME(tile)(const unsigned char *w, size_t bytes_of_blo
 
 /* int8: compute the gates of the texts, or add to them. A weight that was loaded serves several
  * texts or, for the last ones, an input several blocks. */
-TARGET ALWAYS_INLINE void NAME(multiply_int8)(const edge_lstm *m, const unsigned char *w,
-                                              int32_t inputs, lstm_state *const *states, int count,
-                                              const int adds_h, float scale) {
+TARGET ALWAYS_INLINE void NAME(multiply_int8)(const edge_lstm *m, const lstm_layer *layer,
+                                              const unsigned char *w, lstm_state *const *states,
+                                              int count, const int adds_h, float scale) {
+    int32_t inputs = adds_h ? layer->hidden : layer->inputs;
     int32_t groups = num_groups(m, inputs);
-    int32_t blocks = m->units / LANES;
+    int32_t blocks = layer->units / LANES;
+    int32_t zero = layer->input_zero_point;
     size_t size = block_size(m, inputs);
     int32_t first;
     for (; TEXTS > 1 && count >= TEXTS; count -= TEXTS) {
         for (first = 0; first < blocks; first++)
-            NAME(tile)(w, size, groups, states, first, TEXTS, 1, adds_h, scale);
+            NAME(tile)(w, size, groups, states, first, TEXTS, 1, adds_h, zero, scale);
         states += TEXTS;
     }
     for (; count > 0; count--) {
         for (first = 0; first + BLOCKS <= blocks; first += BLOCKS)
-            NAME(tile)(w, size, groups, states, first, 1, BLOCKS, adds_h, scale);
+            NAME(tile)(w, size, groups, states, first, 1, BLOCKS, adds_h, zero, scale);
         for (; BLOCKS > 1 && first < blocks; first++)
-            NAME(tile)(w, size, groups, states, first, 1, 1, adds_h, scale);
+            NAME(tile)(w, size, groups, states, first, 1, 1, adds_h, zero, scale);
         states++;
     }
 }
 
 /* fp32: compute the gates, or add to them, the sum of x[k] * w[k] in the order of k. */
-TARGET ALWAYS_INLINE void NAME(multiply_fp32)(const edge_lstm *m, const unsigned char *packed,
-                                              const float *x, int32_t inputs, float *gates,
-                                              const int adds_h) {
+TARGET ALWAYS_INLINE void NAME(multiply_fp32)(const lstm_layer *layer, const unsigned char *packed,
+                                              const float *x, float *gates, const int adds_h) {
     const float *w = (const float *)(const void *)packed;
-    const float *end = gates + 4 * m->units;
+    const float *end = gates + 4 * layer->units;
+    int32_t inputs = adds_h ? layer->hidden : layer->inputs;
     int i;
     for (; gates < end; gates += 4 * LANES) {
         floats sum[4] = {BROADCAST(0.0f), BROADCAST(0.0f), BROADCAST(0.0f), BROADCAST(0.0f)};
@@ -198,15 +209,18 @@ TARGET ALWAYS_INLINE float NAME(max_lane)(floats v) {
 }
 
 /* Compute c and h from the gates, the sum and maximum of h, and h rounded for the next step. */
-TARGET ALWAYS_INLINE void NAME(update_cell)(const edge_lstm *m, const float *bias, lstm_state *s) {
+TARGET ALWAYS_INLINE void NAME(update_cell)(const edge_lstm *m, const lstm_layer *layer,
+                                            const float *bias, lstm_state *s) {
+    const int is_pooled = layer->gives_mean || layer->gives_max;
+    const int32_t units = layer->units;
     floats low = BROADCAST(0.0f);
     floats high = BROADCAST(0.0f);
 #define GATE(i) \
     (NAME(load)(s->gates + 4 * j + (i) * LANES) + NAME(load)(bias + 4 * j + (i) * LANES))
-    for (int32_t j = 0; j < m->units; j += LANES) {
-        floats input = NAME(sigmoid)(GATE(0)); /* the order of the gates is ONNX's */
-        floats output = NAME(sigmoid)(GATE(1));
-        floats forget = NAME(sigmoid)(GATE(2));
+    for (int32_t j = 0; j < units; j += LANES) {
+        floats input = NAME(gate)(layer, GATE(0)); /* the order of the gates is ONNX's */
+        floats output = NAME(gate)(layer, GATE(1));
+        floats forget = NAME(gate)(layer, GATE(2));
         floats candidate = NAME(tanh)(GATE(3));
         floats c = forget * NAME(load)(s->c + j) + input * candidate;
         floats h = output * NAME(tanh)(c);
@@ -214,7 +228,7 @@ TARGET ALWAYS_INLINE void NAME(update_cell)(const edge_lstm *m, const float *bia
         NAME(store)(s->h + j, h);
         low = MIN(h, low);
         high = MAX(h, high);
-        if (!m->pools_last) {
+        if (is_pooled) {
             NAME(store)(s->h_sum + j, NAME(load)(s->h_sum + j) + h);
             NAME(store)(s->h_max + j, MAX(h, NAME(load)(s->h_max + j)));
         }
@@ -224,31 +238,32 @@ TARGET ALWAYS_INLINE void NAME(update_cell)(const edge_lstm *m, const float *bia
         return;
     float h_low = -NAME(max_lane)(-low);
     float h_high = NAME(max_lane)(high);
-    if (h_low != s->h_low || h_high != s->h_high) {
+    int has_fixed_range = layer->start_rows > 0;
+    if (!has_fixed_range && (h_low != s->h_low || h_high != s->h_high)) {
         s->h_low = h_low;
         s->h_high = h_high;
         find_scale(h_low, h_high, &s->h_scale, &s->h_zero_point);
     }
-    for (int32_t j = 0; j < m->units; j += LANES)
+    for (int32_t j = 0; j < units; j += LANES)
         NAME(quantize)(s->h_q + (size_t)j * input_size(m), NAME(load)(s->h + j), s);
 }
 
-TARGET static void NAME(step)(const edge_lstm *m, int direction, lstm_state *const *states,
-                              int count) {
-    const packed_weights *packed = &m->weights[direction];
+TARGET static void NAME(step)(const edge_lstm *m, const lstm_layer *layer, int direction,
+                              lstm_state *const *states, int count) {
+    const packed_weights *packed = &layer->packed[direction];
     if (m->is_int8) {
-        NAME(multiply_int8)(m, packed->w, m->embedding_dim, states, count, 0, packed->w_scale);
-        NAME(multiply_int8)(m, packed->r, m->hidden, states, count, 1, packed->r_scale);
+        NAME(multiply_int8)(m, layer, packed->w, states, count, 0, packed->w_scale);
+        NAME(multiply_int8)(m, layer, packed->r, states, count, 1, packed->r_scale);
     } else {
         for (int t = 0; t < count; t++) {
             const float *x = (const float *)(const void *)states[t]->x;
             float *gates = states[t]->gates;
-            NAME(multiply_fp32)(m, packed->w, x, m->embedding_dim, gates, 0);
-            NAME(multiply_fp32)(m, packed->r, states[t]->h, m->hidden, gates, 1);
+            NAME(multiply_fp32)(layer, packed->w, x, gates, 0);
+            NAME(multiply_fp32)(layer, packed->r, states[t]->h, gates, 1);
         }
     }
     for (int t = 0; t < count; t++)
-        NAME(update_cell)(m, packed->bias, states[t]);
+        NAME(update_cell)(m, layer, packed->bias, states[t]);
 }
 
 #undef LANES

@@ -41,20 +41,25 @@ static size_t arena_size(const arena *a) {
     return (size_t)a->used + ALIGNMENT - 1;
 }
 
-static void lay_out_model(edge_lstm *m, arena *a) {
+static void lay_out_lstm(const edge_lstm *m, lstm_layer *layer, arena *a) {
     int32_t lanes = m->kernel->lanes;
-    int32_t blocks = (m->hidden + lanes - 1) / lanes;
+    int32_t blocks = (layer->hidden + lanes - 1) / lanes;
+    layer->units = blocks * lanes;
+    for (int32_t d = 0; d < layer->num_directions; d++) {
+        packed_weights *packed = &layer->packed[d];
+        packed->w = arena_alloc(a, (uint64_t)blocks, block_size(m, layer->inputs));
+        packed->r = arena_alloc(a, (uint64_t)blocks, block_size(m, layer->hidden));
+        packed->bias = arena_alloc(a, (uint64_t)layer->units, 4 * sizeof(float));
+    }
+}
+
+static void lay_out_model(edge_lstm *m, arena *a) {
     uint64_t labels = (uint64_t)m->num_labels;
     uint64_t entries = (uint64_t)m->num_entries;
     uint64_t slots = table_size(entries);
-    m->units = blocks * lanes;
     arena_alloc(a, 1, sizeof *m);
-    for (int32_t d = 0; d < m->num_directions; d++) {
-        packed_weights *packed = &m->weights[d];
-        packed->w = arena_alloc(a, (uint64_t)blocks, block_size(m, m->embedding_dim));
-        packed->r = arena_alloc(a, (uint64_t)blocks, block_size(m, m->hidden));
-        packed->bias = arena_alloc(a, (uint64_t)m->units, 4 * sizeof(float));
-    }
+    for (int32_t k = 0; k < m->num_lstms; k++)
+        lay_out_lstm(m, &m->lstms[k], a);
 
     uint64_t name_bytes = slice_length(m->metadata[LABELS]) * BYTES_OF_REPLACEMENT + labels;
     m->label_names = arena_alloc(a, labels, sizeof(char *));
@@ -70,14 +75,44 @@ static void lay_out_model(edge_lstm *m, arena *a) {
     m->entries = arena_alloc(a, m->entry_bytes, 1);
 }
 
-static void lay_out_state(const edge_lstm *m, lstm_state *s, arena *a) {
-    uint64_t units = (uint64_t)m->units;
+/* The largest sizes of a network's layers. */
+typedef struct {
+    int32_t directions;
+    int32_t units;
+    int32_t inputs;
+    int32_t outputs;  /* of a step that another LSTM reads */
+    int32_t features; /* of a dense layer */
+} largest_sizes;
+
+static void raise_to(int32_t *largest, int32_t size) {
+    if (size > *largest)
+        *largest = size;
+}
+
+static largest_sizes find_largest(const edge_lstm *m) {
+    largest_sizes most = {0, 0, 0, 0, pooled_dim(m)};
+    for (int32_t k = 0; k < m->num_lstms; k++) {
+        const lstm_layer *layer = &m->lstms[k];
+        raise_to(&most.directions, layer->num_directions);
+        raise_to(&most.units, layer->units);
+        raise_to(&most.inputs, layer->inputs);
+        if (layer->gives_steps)
+            raise_to(&most.outputs, num_outputs(layer));
+    }
+    for (int32_t k = 0; k < m->num_dense; k++)
+        raise_to(&most.features, m->dense[k].inputs);
+    return most;
+}
+
+/* All layers use the same states, one after another. */
+static void lay_out_state(const edge_lstm *m, const largest_sizes *most, lstm_state *s, arena *a) {
+    uint64_t units = (uint64_t)most->units;
     s->c = arena_alloc(a, units, sizeof(float));
     s->h = arena_alloc(a, units, sizeof(float));
     s->h_sum = arena_alloc(a, units, sizeof(float));
     s->h_max = arena_alloc(a, units, sizeof(float));
     s->gates = arena_alloc(a, units, 4 * sizeof(float));
-    s->x = arena_alloc(a, (uint64_t)m->embedding_dim + INPUT_PADDING, input_size(m));
+    s->x = arena_alloc(a, (uint64_t)most->inputs + INPUT_PADDING, input_size(m));
     if (m->is_int8)
         s->h_q = arena_alloc(a, units + INPUT_PADDING, input_size(m));
     else
@@ -85,17 +120,23 @@ static void lay_out_state(const edge_lstm *m, lstm_state *s, arena *a) {
 }
 
 static void lay_out_worker(const edge_lstm *m, edge_lstm_worker *w, arena *a) {
+    largest_sizes most = find_largest(m);
+    uint64_t length = (uint64_t)m->max_length;
+    uint64_t step_bytes = (uint64_t)most.outputs * input_size(m);
     arena_alloc(a, 1, sizeof *w);
     for (int t = 0; t < EDGE_LSTM_TEXTS; t++) {
         sequence *s = &w->sequences[t];
-        s->ids = arena_alloc(a, 2 * (uint64_t)m->max_length, sizeof(int32_t));
-        for (int32_t d = 0; d < m->num_directions; d++)
-            lay_out_state(m, &s->states[d], a);
+        s->ids = arena_alloc(a, 2 * length, sizeof(int32_t));
+        for (int i = 0; i < 2 && i < m->num_lstms - 1; i++)
+            s->steps[i] = arena_alloc(a, length * step_bytes, 1);
+        for (int32_t d = 0; d < most.directions; d++)
+            lay_out_state(m, &most, &s->states[d], a);
     }
     w->word = arena_alloc(a, word_capacity(m), 1);
     w->ngrams_seen = arena_alloc(a, (uint64_t)m->num_ngrams / 8 + 1, 1);
     w->row = arena_alloc(a, (uint64_t)(m->ngram_dim + m->num_logits + ROW_PADDING), 1);
-    w->features = arena_alloc(a, (uint64_t)(pooled_dim(m) + m->ngram_dim), sizeof(float));
+    for (int i = 0; i < 2; i++)
+        w->features[i] = arena_alloc(a, (uint64_t)most.features, sizeof(float));
     w->logits = arena_alloc(a, (uint64_t)m->num_labels, sizeof(float));
 }
 

@@ -10,7 +10,10 @@
 #define EDGE_LSTM_TEXTS 4
 #endif
 
-enum { PAD_ID = 0, START_ID = 1, OOV_ID = 2, FIRST_WORD_ID = 4 };
+enum { PAD_ID = 0, START_ID = 1, NO_ID = -1 };
+
+/* The n-gram vector of an id has the row id - FIRST_NGRAM_ID. */
+enum { FIRST_NGRAM_ID = 2 };
 
 /* The largest model. A pair of ids has 17 bits for each. */
 enum {
@@ -19,7 +22,10 @@ enum {
     MAX_LABELS = 100000,
     MAX_SLOTS = 1000000, /* of pairs, and of their displacements */
     MAX_EMBEDDING_DIM = 1 << 16,
+    MAX_LSTMS = 3,
     MAX_HIDDEN = 1 << 14,
+    MAX_HIDDEN_DENSE = 2,
+    MAX_DENSE_UNITS = 1 << 16,
     MAX_NGRAM_DIM = 1 << 16
 };
 
@@ -36,8 +42,20 @@ enum {
     NUM_ENTRIES
 };
 
-/* Kinds of characters. A mark is a word of its own. */
-enum { LETTER, SEPARATOR, MARK };
+/* Kinds of characters. A mark is a word of its own; removed ones vanish. */
+enum { LETTER, SEPARATOR, MARK, REMOVED };
+
+/* What a character beyond ASCII becomes that vanishes. */
+#define NO_CHARACTER 0xFFFFFFFEu
+
+/* The characters that become lower case: all, A to Z, none. */
+enum { LOWER_UNICODE, LOWER_ASCII, LOWER_NONE };
+
+/* The padding that the network reads: none, before the ids, or behind them. */
+enum { PADDING_NONE, PADDING_FRONT, PADDING_BEHIND };
+
+/* What a dense layer does with its sums. */
+enum { LINEAR, RELU, TANH, SIGMOID };
 
 /* The type in which a kernel takes 8-bit inputs q, of a range with a zero point: unsigned bytes q,
  * signed bytes q - 128, or 16 bits, q - zero point. */
@@ -47,14 +65,21 @@ enum { INPUTS_U8, INPUTS_S8, INPUTS_S16 };
  * so that the embedding's values are a text's 8-bit inputs as they stand. */
 enum { HIGH_SENTINEL = 127, LOW_SENTINEL = -128, EMBEDDING_ZERO_POINT = 128 };
 
-/* One direction of the LSTM while it reads a text. units: hidden, up to full blocks. */
+/* int8 with tables of first states: the last two units of a direction are at these ends all the
+ * time, so that the range of h is -1 to 1. */
+#define END_OF_H 1.0f
+#define END_OF_C 20.0f
+
+typedef struct lstm_layer lstm_layer;
+
+/* One direction of an LSTM while it reads a text. units: hidden, up to full blocks. */
 typedef struct {
     float *c;           /* [units] */
     float *h;           /* [units] */
     float *h_sum;       /* [units], of the steps so far */
-    float *h_max;       /* [units], of the steps so far and 0 */
+    float *h_max;       /* [units], of the steps so far and the least maximum */
     float *gates;       /* [block, gate, lane] */
-    unsigned char *x;   /* the step's embedding, as the kernel multiplies it; fp32: floats */
+    unsigned char *x;   /* the step's inputs, as the kernel multiplies them; fp32: floats */
     unsigned char *h_q; /* h, as the kernel multiplies it; fp32: h itself */
     float h_low;        /* the range of h, with 0 */
     float h_high;
@@ -68,15 +93,16 @@ typedef struct {
     int lanes;          /* units side by side */
     int input_type;     /* INPUTS_U8, INPUTS_S8 or INPUTS_S16 */
     int max_abs_weight; /* it adds the products of larger weights not exactly, so it refuses them */
-    void (*step)(const edge_lstm *m, int direction, lstm_state *const *states, int count);
+    void (*step)(const edge_lstm *m, const lstm_layer *layer, int direction,
+                 lstm_state *const *states, int count);
 } kernel;
 
 /* The weights of one direction in the kernel's order, by blocks of `lanes` units: see packing.h. */
 typedef struct {
-    unsigned char *w; /* of the embedding */
+    unsigned char *w; /* of the inputs */
     unsigned char *r; /* of h */
     float *bias;      /* [block, gate, lane] */
-    float w_scale;    /* int8: of w times that of the embedding */
+    float w_scale;    /* int8: of w times that of the inputs */
     float r_scale;    /* int8: of r, without that of h */
 } packed_weights;
 
@@ -94,6 +120,40 @@ typedef struct {
 } table;
 enum { ROW_PADDING = 7 }; /* bytes behind a row that reading it may write */
 
+/* An LSTM. Constants lie in the file, at any address. int8: dimensions include the sentinels. */
+struct lstm_layer {
+    int32_t inputs;
+    int32_t hidden; /* units of a direction */
+    int32_t units;  /* hidden, up to full blocks of the kernel */
+    int32_t num_directions;
+    int gives_steps; /* the next LSTM reads each step's h */
+    int gives_mean;  /* of h; without mean and maximum, the last h is read */
+    int gives_max;
+    float least_max;
+    float hard_slope; /* of gates clip(slope * x + 0.5, 0, 1); 0 if they are the logistic function */
+    float input_scale; /* int8 */
+    int32_t input_zero_point;
+    int32_t start_rows; /* of first states; 0 if all texts begin with zeros */
+    const unsigned char *w;
+    const unsigned char *r;
+    const unsigned char *b;
+    const unsigned char *w_scales;
+    const unsigned char *r_scales;
+    const unsigned char *start_h; /* [num_directions, start_rows, hidden] */
+    const unsigned char *start_c;
+    packed_weights packed[2]; /* of each direction, in memory */
+};
+
+/* A dense layer. The last one is the head. */
+typedef struct {
+    int32_t inputs;
+    int32_t units;
+    int activation;
+    table w;
+    const unsigned char *w_scales; /* int8: one an input */
+    const unsigned char *b;
+} dense_layer;
+
 struct edge_lstm {
     const kernel *kernel;
     slice file;
@@ -108,15 +168,20 @@ struct edge_lstm {
     int32_t longest_word;  /* bytes */
     int32_t longest_piece; /* bytes */
     int32_t num_special;
-    unsigned char char_kind[128];   /* of ASCII: LETTER, SEPARATOR or MARK */
+    int lower_case;       /* LOWER_UNICODE, LOWER_ASCII or LOWER_NONE */
+    int keeps_first;      /* of a long text the first ids are kept, not the last */
+    int32_t start_id;     /* NO_ID if the ids of a text begin with that of its first word */
+    int32_t oov_id;       /* NO_ID if unknown words are left out */
+    int32_t first_word_id;
+    unsigned char char_kind[128];   /* of ASCII: LETTER, SEPARATOR, MARK or REMOVED */
     unsigned char lower_ascii[256]; /* the letter in lower case; 0 for every other byte */
 
     /* The network. Dimensions of int8 include the sentinels. */
     int32_t max_id;
     int32_t embedding_dim;
-    int32_t hidden;
-    int32_t units; /* hidden, up to full blocks of the kernel */
-    int32_t num_directions;
+    int32_t num_lstms;
+    int32_t num_dense; /* with the head */
+    int padding;       /* PADDING_NONE, PADDING_FRONT or PADDING_BEHIND */
     int32_t num_ngrams;   /* rows of their vectors: words, then slots of pairs */
     int32_t ngram_words;
     int32_t ngram_slots;
@@ -126,28 +191,19 @@ struct edge_lstm {
     int32_t num_logits;
     int is_multi_label; /* a text may have several labels, or none */
     int is_int8;
-    int pools_last;         /* the head reads the last h; otherwise the mean and the largest */
-    int32_t max_abs_weight; /* int8: of the LSTM */
-    float embedding_scale;  /* int8: that of its 8-bit range, which the sentinels give */
+    int32_t max_abs_weight; /* int8: of the LSTMs */
+    lstm_layer lstms[MAX_LSTMS];
+    dense_layer dense[MAX_HIDDEN_DENSE + 1];
 
     /* Constants in the file, at any address. */
     table embedding;
     const unsigned char *embedding_scales;
-    const unsigned char *lstm_w;
-    const unsigned char *lstm_r;
-    const unsigned char *lstm_b;
-    const unsigned char *lstm_w_scales;
-    const unsigned char *lstm_r_scales;
-    table head_w;
-    const unsigned char *head_w_scales;
-    const unsigned char *head_b;
     table ngram_vectors;
     const unsigned char *ngram_scales;
     const unsigned char *pair_displacements; /* [pair_buckets], of 16 bits */
     const unsigned char *pair_fingerprints;  /* [ngram_slots], of 16 bits */
 
     /* In the memory that the caller gives. */
-    packed_weights weights[2]; /* of each direction */
     char **label_names;
     double *thresholds;           /* [num_labels], of a model with several labels */
     struct special_char *special; /* [num_special] */
@@ -157,13 +213,16 @@ struct edge_lstm {
     uint32_t slot_mask;           /* the number of its slots - 1 */
 };
 
-/* The ids of a text, and how far the LSTM has read them. */
+/* The ids of a text, and how far an LSTM has read them. */
 typedef struct {
-    int32_t *ids; /* [2 * max_length], the text's from the front */
-    size_t count;
-    size_t at;            /* the next step */
-    size_t text;          /* the number of the text */
-    lstm_state states[2]; /* of each direction */
+    int32_t *ids;   /* [2 * max_length], the text's from the front */
+    size_t count;   /* of them, with the padding that is read */
+    size_t padding; /* columns that the text leaves free */
+    int32_t layer;  /* the LSTM that reads */
+    size_t at;      /* its next step */
+    size_t text;    /* the number of the text */
+    unsigned char *steps[2]; /* outputs of the LSTM before and of this one: even layers write [0] */
+    lstm_state states[2];    /* of each direction */
 } sequence;
 
 struct edge_lstm_worker {
@@ -172,14 +231,19 @@ struct edge_lstm_worker {
     unsigned char *word;        /* [word_capacity]: the word that is being read */
     unsigned char *ngrams_seen; /* a bit for each n-gram */
     unsigned char *row;         /* of a table, as bytes */
-    float *features;            /* what the head reads */
+    float *features[2];         /* what a dense layer reads, and what it writes */
     float *logits;              /* [num_labels] */
 };
 
-/* Return the number of values of h that the head reads. */
+/* Return the number of values that the next layer reads of an LSTM. */
+static int32_t num_outputs(const lstm_layer *layer) {
+    int32_t parts = layer->gives_mean && layer->gives_max ? 2 : 1;
+    return layer->num_directions * layer->hidden * parts;
+}
+
+/* Return the number of values that are read of the last LSTM; 0 without one. */
 static int32_t pooled_dim(const edge_lstm *m) {
-    int32_t parts = m->pools_last ? 1 : 2;
-    return m->num_directions * m->hidden * parts;
+    return m->num_lstms ? num_outputs(&m->lstms[m->num_lstms - 1]) : 0;
 }
 
 /* Return the bytes of a weight that is not packed. */

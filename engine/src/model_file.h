@@ -31,6 +31,9 @@ enum { ENTRY_KEY = 1, ENTRY_VALUE = 2 };
 enum { GRAPH_CONSTANT = 5 };
 enum { TENSOR_DIMS = 1, TENSOR_TYPE = 2, TENSOR_NAME = 8, TENSOR_BYTES = 9 };
 
+/* Ids of text rules; with pieces, those of unknown and known words are always the same. */
+enum { OOV_ID_OF_PIECES = 2, MAX_FIRST_WORD_ID = 4 };
+
 /* ONNX's types of constants, and one for scales, which are floats above 0. */
 enum { FLOAT32 = 1, UINT8 = 2, INT8 = 3, UINT16 = 4, TYPE_BITS = 0xFF, SCALES = FLOAT32 | 0x100 };
 
@@ -114,20 +117,28 @@ static void add_special(edge_lstm *m, uint32_t from, uint32_t to) {
     m->num_special++;
 }
 
+/* Return whether a character may be a mark. */
+static int may_be_mark(uint32_t c) {
+    static const char marks[] = "!\"#$%&()*+,-./:;<=>?@[\\]^_`{|}~";
+    return c > 0 && c < 128 && strchr(marks, (int)c) != NULL;
+}
+
 /* Read the characters of a kind from a string of the tokenizer's settings. */
 static int read_chars(edge_lstm *m, const char *key, unsigned char kind) {
     slice value;
-    if (!json_get(m->metadata[TOKENIZER], key, &value))
+    if (!json_get(m->metadata[TOKENIZER], key, &value) || *value.at != '"')
         return 0;
     char_reader r = json_string(value);
     for (uint32_t c = next_char(&r); c != END_OF_TEXT; c = next_char(&r)) {
-        if (c < 128) {
-            m->char_kind[c] = kind;
-        } else if (kind == SEPARATOR) {
-            add_special(m, c, ' ');
-        } else {
+        if (kind == MARK && !may_be_mark(c))
             return 0;
+        if (c >= 128) {
+            add_special(m, c, kind == SEPARATOR ? ' ' : NO_CHARACTER);
+            continue;
         }
+        if (m->char_kind[c] != LETTER)
+            return 0; /* it is there twice */
+        m->char_kind[c] = kind;
     }
     return 1;
 }
@@ -154,43 +165,49 @@ static int read_replacements(edge_lstm *m) {
 }
 
 /* Read the kinds of characters into char_kind and, once there is memory, special. */
-static int read_char_kinds(edge_lstm *m, int is_keras) {
+static int read_char_kinds(edge_lstm *m) {
     m->num_special = 0;
-    m->char_kind[' '] = SEPARATOR;
-    if (is_keras)
-        return read_chars(m, "filters", SEPARATOR);
-    return read_chars(m, "separators", SEPARATOR) && read_chars(m, "marks", MARK) &&
-           read_replacements(m);
+    memset(m->char_kind, LETTER, sizeof m->char_kind);
+    if (!read_chars(m, "separators", SEPARATOR) || !read_chars(m, "removed", REMOVED))
+        return 0;
+    if (!read_chars(m, "marks", MARK) || !read_replacements(m))
+        return 0;
+    if (m->char_kind[' '] == LETTER)
+        m->char_kind[' '] = SEPARATOR;
+    return 1;
 }
 
-/* Read how a text is split into words. */
-static const char *read_rule(edge_lstm *m) {
-    static const char keras_rule[] =
-        "\"lower-case; each filter character becomes a space; split on spaces; drop empty pieces\"";
-    static const char keras_filters[] = "\"!\\\"#$%&()*+,-./:;<=>?@[\\\\]^_`{|}~\\t\\n\\r\"";
-    static const char *const fixed[][2] = {{"lowercase", "\"unicode\""},
-                                           {"padding", "\"right\""},
-                                           {"truncation", "\"keep the last ids\""},
-                                           {"pad_id", "0"},
-                                           {"start_id", "1"},
-                                           {"oov_id", "2"},
-                                           {"first_word_id", "4"}};
-    slice tokenizer = m->metadata[TOKENIZER];
-    for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
-        if (!json_member_is(tokenizer, fixed[i][0], fixed[i][1]))
-            return UNKNOWN_RULE;
-    int is_keras = json_member_is(tokenizer, "rule", keras_rule);
-    if (is_keras && !json_member_is(tokenizer, "filters", keras_filters))
-        return UNKNOWN_RULE;
-    if (!is_keras && !json_member_is(tokenizer, "rule", "\"pieces-1\""))
-        return UNKNOWN_RULE;
-    if (!read_char_kinds(m, is_keras))
-        return UNKNOWN_RULE;
+/* Find which of the names, up to NULL, a key's value is. Return whether it is one. */
+static int read_choice(slice object, const char *key, const char *const *names, int *choice) {
+    for (*choice = 0; names[*choice]; ++*choice)
+        if (json_member_is(object, key, names[*choice]))
+            return 1;
+    return 0;
+}
 
-    m->num_words = INT32_MAX; /* keras: all entries are words */
-    if (!json_get_int(tokenizer, "length", 1, MAX_LENGTH, &m->max_length))
-        return UNUSABLE;
-    if (!is_keras && !json_get_int(tokenizer, "words", 0, MAX_IDS, &m->num_words))
+/* Read a key's value, an id from low to high or null. */
+static int read_id(slice object, const char *key, int32_t low, int32_t high, int32_t *id) {
+    *id = NO_ID;
+    return json_member_is(object, key, "null") || json_get_int(object, key, low, high, id);
+}
+
+/* Read how a text is split into words, and words become ids. */
+static const char *read_rule(edge_lstm *m) {
+    static const char *const lower_cases[] = {"\"unicode\"", "\"ascii\"", "\"none\"", NULL};
+    static const char *const truncations[] = {"\"last\"", "\"first\"", NULL};
+    slice rule = m->metadata[TOKENIZER];
+    if (!read_choice(rule, "lowercase", lower_cases, &m->lower_case) ||
+        !read_choice(rule, "truncation", truncations, &m->keeps_first) ||
+        !json_member_is(rule, "pad_id", "0") ||
+        !read_id(rule, "start_id", START_ID, START_ID, &m->start_id))
+        return UNKNOWN_RULE;
+    int32_t least = m->start_id == NO_ID ? PAD_ID + 1 : START_ID + 1;
+    if (!read_id(rule, "oov_id", least, MAX_IDS, &m->oov_id) ||
+        !json_get_int(rule, "first_word_id", least, MAX_FIRST_WORD_ID, &m->first_word_id) ||
+        !read_char_kinds(m))
+        return UNKNOWN_RULE;
+    if (!json_get_int(rule, "length", 1, MAX_LENGTH, &m->max_length) ||
+        !json_get_int(rule, "words", 0, MAX_IDS, &m->num_words))
         return UNUSABLE;
     return NULL;
 }
@@ -209,9 +226,15 @@ static const char *read_vocabulary(edge_lstm *m) {
         if ((int32_t)r.size > *longest)
             *longest = (int32_t)r.size;
     }
-    if (m->num_words == INT32_MAX)
-        m->num_words = m->num_entries;
-    return more == 0 && m->num_words <= m->num_entries ? NULL : UNUSABLE;
+    if (more < 0 || m->num_words > m->num_entries)
+        return UNUSABLE;
+    int32_t num_ids = m->first_word_id + m->num_entries;
+    int has_pieces = m->num_entries > m->num_words;
+    int has_ids_of_pieces = m->start_id == START_ID && m->oov_id == OOV_ID_OF_PIECES &&
+                            m->first_word_id == MAX_FIRST_WORD_ID;
+    if (m->oov_id >= num_ids || (has_pieces && !has_ids_of_pieces))
+        return UNKNOWN_RULE;
+    return NULL;
 }
 
 /* Read how texts become ids. */
@@ -224,37 +247,124 @@ static const char *read_tokenizer(edge_lstm *m) {
     return read_vocabulary(m);
 }
 
+/* Return the number of an object's members. */
+static int count_members(slice object) {
+    slice name, value;
+    int count = 0;
+    if (!json_enter(&object, '{'))
+        return 0;
+    while (json_next_pair(&object, &name, &value))
+        count++;
+    return count;
+}
+
+/* Read a layer of a network. Return whether it is an LSTM of a kind that this engine runs. */
+static int read_lstm(slice value, lstm_layer *layer) {
+    static const char *const booleans[] = {"false", "true", NULL};
+    static const char *const gives[] = {"\"steps\"", "\"last\"",       "\"mean\"",
+                                        "\"max\"",   "\"mean+max\"", NULL};
+    static const char *const floors[] = {"0", "-1", NULL};
+    static const char *const slopes[] = {"0.2", "0.16666666666666666", NULL};
+    enum { STEPS, LAST, MEAN, MAX_ALONE, MEAN_AND_MAX };
+    slice slope;
+    int is_bidirectional, given, choice;
+    int members = 3;
+    if (!json_get_int(value, "lstm", 1, MAX_HIDDEN, &layer->hidden) ||
+        !read_choice(value, "bidirectional", booleans, &is_bidirectional) ||
+        !read_choice(value, "gives", gives, &given))
+        return 0;
+    layer->num_directions = is_bidirectional ? 2 : 1;
+    layer->gives_steps = given == STEPS;
+    layer->gives_mean = given == MEAN || given == MEAN_AND_MAX;
+    layer->gives_max = given == MAX_ALONE || given == MEAN_AND_MAX;
+    if (layer->gives_max) {
+        if (!read_choice(value, "floor", floors, &choice))
+            return 0;
+        layer->least_max = choice == 0 ? 0.0f : -1.0f;
+        members++;
+    }
+    if (json_get(value, "hard_sigmoid", &slope)) {
+        if (!read_choice(value, "hard_sigmoid", slopes, &choice))
+            return 0;
+        layer->hard_slope = choice == 0 ? 0.2f : 1.0f / 6;
+        members++;
+    }
+    return count_members(value) == members;
+}
+
+/* Read a hidden dense layer. Return whether it is one that this engine runs. */
+static int read_dense(slice value, dense_layer *layer) {
+    static const char *const activations[] = {[LINEAR] = "\"linear\"", [RELU] = "\"relu\"",
+                                              [TANH] = "\"tanh\"", [SIGMOID] = "\"sigmoid\"",
+                                              [SIGMOID + 1] = NULL};
+    return json_get_int(value, "dense", 1, MAX_DENSE_UNITS, &layer->units) &&
+           read_choice(value, "activation", activations, &layer->activation) &&
+           count_members(value) == 2;
+}
+
+/* Read the layers: LSTMs, of which all but the last give their steps, and then dense ones. */
+static int read_layers(edge_lstm *m) {
+    slice layers, value, units;
+    if (!json_get(m->metadata[NETWORK], "layers", &layers) || !json_enter(&layers, '['))
+        return 0;
+    while (json_next_value(&layers, &value)) {
+        if (json_get(value, "lstm", &units)) {
+            int goes_on = m->num_lstms == 0 || m->lstms[m->num_lstms - 1].gives_steps;
+            if (m->num_lstms == MAX_LSTMS || m->num_dense > 0 || !goes_on)
+                return 0;
+            if (!read_lstm(value, &m->lstms[m->num_lstms]))
+                return 0;
+            m->num_lstms++;
+        } else {
+            if (m->num_lstms == 0 || m->num_dense == MAX_HIDDEN_DENSE)
+                return 0;
+            if (!read_dense(value, &m->dense[m->num_dense]))
+                return 0;
+            m->num_dense++;
+        }
+    }
+    m->num_dense++; /* the head */
+    return layers.at == layers.end && !(m->num_lstms && m->lstms[m->num_lstms - 1].gives_steps);
+}
+
 /* Read the network's shape, and check that the vocabulary fits it. */
 static const char *read_network(edge_lstm *m) {
+    static const char *const paddings[] = {[PADDING_NONE] = "\"none\"",
+                                           [PADDING_FRONT] = "\"front\"",
+                                           [PADDING_BEHIND] = "\"behind\"",
+                                           [PADDING_BEHIND + 1] = NULL};
     slice network = m->metadata[NETWORK];
+    if (!read_layers(m) || !read_choice(network, "padding", paddings, &m->padding))
+        return UNKNOWN_GRAPH;
+    int32_t least_dim = m->num_lstms ? 1 : 0;
+    int32_t most_dim = m->num_lstms ? MAX_EMBEDDING_DIM : 0;
     if (!json_get_int(network, "num_words", 1, MAX_IDS, &m->max_id) ||
-        !json_get_int(network, "embedding_dim", 1, MAX_EMBEDDING_DIM, &m->embedding_dim) ||
-        !json_get_int(network, "hidden", 1, MAX_HIDDEN, &m->hidden) ||
+        !json_get_int(network, "embedding_dim", least_dim, most_dim, &m->embedding_dim) ||
         !json_get_int(network, "labels", 2, MAX_LABELS, &m->num_labels) ||
-        !json_get_int(network, "ngram_words", 0, m->max_id - OOV_ID, &m->ngram_words) ||
+        !json_get_int(network, "ngram_words", 0, m->max_id - FIRST_NGRAM_ID, &m->ngram_words) ||
         !json_get_int(network, "ngram_slots", 0, MAX_SLOTS, &m->ngram_slots))
         return UNUSABLE;
     m->num_ngrams = m->ngram_words + m->ngram_slots;
-    int32_t least_dim = m->num_ngrams ? 1 : 0;
+    least_dim = m->num_ngrams ? 1 : 0;
     if (!json_get_int(network, "ngram_dim", least_dim, MAX_NGRAM_DIM, &m->ngram_dim))
         return UNUSABLE;
     if (!m->num_ngrams)
         m->ngram_dim = 0;
-    if (m->max_id != m->num_entries + FIRST_WORD_ID)
+    if (m->max_id != m->num_entries + m->first_word_id)
         return UNUSABLE;
+    int has_input = m->num_lstms || m->num_ngrams;
+    int may_have_padding = m->num_lstms && !m->num_ngrams;
+    if (!has_input || (m->padding != PADDING_NONE && !may_have_padding))
+        return UNKNOWN_GRAPH;
 
     m->is_multi_label = m->metadata[MULTI_LABEL].at != NULL;
     if (json_member_is(network, "multi_label", "true") != m->is_multi_label)
         return UNUSABLE;
-    m->pools_last = json_member_is(network, "pooling", "\"last\"");
-    if (!m->pools_last && !json_member_is(network, "pooling", "\"mean+max\""))
-        return UNUSABLE;
     if (!entries_fit(m))
         return UNUSABLE;
-
-    m->num_directions = json_member_is(network, "bidirectional", "true") ? 2 : 1;
     int is_binary = m->num_labels == 2 && !m->is_multi_label; /* one logit, for the second label */
     m->num_logits = is_binary ? 1 : m->num_labels;
+    m->dense[m->num_dense - 1].units = m->num_logits;
     return NULL;
 }
 
@@ -270,44 +380,58 @@ static int are_numbers(slice floats, int are_scales) {
     return 1;
 }
 
-/* A constant of the graph. */
-typedef struct {
-    const char *name;
-    int is_needed; /* whether this model has it */
-    int type;
-    int32_t shape[4];            /* up to -1 */
-    const unsigned char **bytes; /* points to them once they are found */
-} constant;
+/* Return the bytes of a constant: empty if the graph has none of this name. */
+static slice constant_bytes(const edge_lstm *m, const char *name) {
+    return find_bytes(find_submessage(m->graph, GRAPH_CONSTANT, TENSOR_NAME, name), TENSOR_BYTES);
+}
 
-/* Find a constant. Return whether it has this type and shape, and bytes that fit them. */
-static int find_constant(const edge_lstm *m, const constant *c) {
-    slice tensor = find_submessage(m->graph, GRAPH_CONSTANT, TENSOR_NAME, c->name);
+/* Find a constant's bytes. Return whether it has this type and shape, which ends with -1, and as
+ * many bytes. */
+static int find_constant(const edge_lstm *m, const char *name, int type, const int32_t *shape,
+                         const unsigned char **found) {
+    slice tensor = find_submessage(m->graph, GRAPH_CONSTANT, TENSOR_NAME, name);
     slice bytes = find_bytes(tensor, TENSOR_BYTES);
-    const int32_t *axis = c->shape;
     uint64_t size = sizeof(float);
-    uint64_t type = 0;
+    uint64_t type_in_file = 0;
     field f;
-    if (c->type == INT8 || c->type == UINT8)
+    if (type == INT8 || type == UINT8)
         size = 1;
-    if (c->type == UINT16)
+    if (type == UINT16)
         size = 2;
     int more = next_field(&tensor, &f);
     for (; more > 0; more = next_field(&tensor, &f)) {
         if (f.number == TENSOR_DIMS) {
-            if (f.is_bytes || *axis < 0 || f.value != (uint64_t)*axis)
+            if (f.is_bytes || *shape < 0 || f.value != (uint64_t)*shape)
                 return 0;
             size *= f.value;
-            axis++;
+            shape++;
         }
         if (f.number == TENSOR_TYPE)
-            type = f.value;
+            type_in_file = f.value;
     }
-    *c->bytes = bytes.at;
-    if (more < 0 || *axis >= 0)
+    *found = bytes.at;
+    if (more < 0 || *shape >= 0)
         return 0;
-    if (type != (uint64_t)(c->type & TYPE_BITS) || slice_length(bytes) != size)
+    if (type_in_file != (uint64_t)(type & TYPE_BITS) || slice_length(bytes) != size)
         return 0;
-    return type != FLOAT32 || are_numbers(bytes, c->type == SCALES);
+    return (type & TYPE_BITS) != FLOAT32 || are_numbers(bytes, type == SCALES);
+}
+
+/* The shape of a constant, for find_constant. */
+#define SHAPE(...) ((const int32_t[]){__VA_ARGS__, -1})
+
+enum { NAME_SIZE = 32, NO_NUMBER = -1 };
+
+/* Write a constant's name: a word, a number of one digit if there is one, and a part. */
+static const char *write_name(char *name, const char *word, int32_t number, const char *part) {
+    size_t length = strlen(word);
+    memcpy(name, word, length);
+    if (number != NO_NUMBER) {
+        name[length] = (char)('0' + number);
+        length++;
+    }
+    memcpy(name + length, part, strlen(part) + 1);
+    return name;
 }
 
 /* Return whether the slots of pairs have only fingerprints that pairs may have. */
@@ -320,12 +444,13 @@ static int are_fingerprints(const edge_lstm *m) {
 
 /* Find the range of the embedding, which the sentinels give. Return whether it is exact: beyond
  * these scales rounding may change values. */
-static int find_embedding_scale(edge_lstm *m) {
+static int find_embedding_scale(const edge_lstm *m, lstm_layer *first) {
     const float least = 1e-30f;
     const float greatest = 1e30f;
     float scale = load_f32(m->embedding_scales, 0);
     int32_t zero_point;
-    find_scale(-128 * scale, 127 * scale, &m->embedding_scale, &zero_point);
+    find_scale(LOW_SENTINEL * scale, HIGH_SENTINEL * scale, &first->input_scale, &zero_point);
+    first->input_zero_point = EMBEDDING_ZERO_POINT;
     return scale > least && scale < greatest;
 }
 
@@ -338,82 +463,189 @@ static void find_max_abs_weight(edge_lstm *m, const unsigned char *weights, size
     }
 }
 
-/* Find a table. names: its own, and those of its 4-bit numbers and their multipliers. */
-static int find_table(const edge_lstm *m, const char *const *names, int32_t rows, int32_t columns,
+/* Find a table, which an int8 file may have as 4-bit numbers. */
+static int find_table(const edge_lstm *m, const char *word, int32_t rows, int32_t columns,
                       table *t) {
+    char name[NAME_SIZE];
     int type = m->is_int8 ? INT8 : FLOAT32;
-    int32_t size = (int32_t)packed_size((size_t)columns);
-    const constant plain = {names[0], 1, type, {rows, columns, -1}, &t->values};
-    const constant packed = {names[1], 1, UINT8, {rows, size, -1}, &t->values};
-    const constant multipliers = {names[2], 1, UINT8, {rows, 1, -1}, &t->multipliers};
+    int is_plain = constant_bytes(m, word).at != NULL;
+    int is_packed = constant_bytes(m, write_name(name, word, NO_NUMBER, "_q")).at != NULL;
     t->columns = (size_t)columns;
-    if (!m->is_int8 || columns < LEAST_PACKED_COLUMNS)
-        return find_constant(m, &plain);
-    return find_constant(m, &packed) && find_constant(m, &multipliers) &&
+    if (is_plain == is_packed)
+        return 0;
+    if (is_plain)
+        return find_constant(m, word, type, SHAPE(rows, columns), &t->values);
+    if (!m->is_int8 || !find_constant(m, name, UINT8, SHAPE(rows, (columns + 1) / 2), &t->values))
+        return 0;
+    write_name(name, word, NO_NUMBER, "_m");
+    return find_constant(m, name, UINT8, SHAPE(rows, 1), &t->multipliers) &&
            is_packed_table(m, t, (size_t)rows);
 }
 
-/* Find the weights in the file. int8 has two sentinel columns behind the embedding, which are not
- * stored, and two sentinel units in each direction. */
-static const char *find_weights(edge_lstm *m) {
-    static const char *const embedding[] = {"embedding", "embedding_q", "embedding_m"};
-    static const char *const head[] = {"head_w", "head_w_q", "head_w_m"};
-    static const char *const vectors[] = {"ngram_vectors", "ngram_vectors_q", "ngram_vectors_m"};
-    slice scale = find_submessage(m->graph, GRAPH_CONSTANT, TENSOR_NAME, "embedding_scale");
-    slice pairs = find_submessage(m->graph, GRAPH_CONSTANT, TENSOR_NAME, "pair_displacements");
-    size_t buckets = slice_length(find_bytes(pairs, TENSOR_BYTES)) / 2;
-    int32_t columns = m->embedding_dim;
-    int is_int8 = scale.at != NULL;
-    m->is_int8 = is_int8;
-    m->pair_buckets = buckets > MAX_SLOTS ? 0 : (int32_t)buckets;
-    if (is_int8) {
-        m->embedding_dim += 2;
-        m->hidden += 2;
-    }
-    int type = is_int8 ? INT8 : FLOAT32;
-    int has_ngrams = m->num_ngrams > 0;
-    int has_pairs = m->ngram_slots > 0;
-    int32_t directions = m->num_directions;
-    int32_t x = m->embedding_dim;
-    int32_t h = m->hidden;
+/* Find the embedding, whose values the first LSTM reads. int8: the two columns behind it are not
+ * stored. */
+static int find_embedding(edge_lstm *m) {
+    lstm_layer *first = &m->lstms[0];
+    first->inputs = m->embedding_dim;
+    if (!find_table(m, "embedding", m->max_id + 1, m->embedding_dim, &m->embedding))
+        return 0;
+    if (!m->is_int8)
+        return 1;
+    first->inputs += 2;
+    return find_constant(m, "embedding_scale", SCALES, SHAPE(1), &m->embedding_scales) &&
+           find_embedding_scale(m, first);
+}
+
+/* Find the weights of the k-th LSTM. */
+static int find_lstm(edge_lstm *m, int32_t k) {
+    char name[NAME_SIZE];
+    lstm_layer *layer = &m->lstms[k];
+    int type = m->is_int8 ? INT8 : FLOAT32;
+    int32_t directions = layer->num_directions;
+    if (m->is_int8)
+        layer->hidden += 2;
+    if (k > 0)
+        layer->inputs = num_outputs(&m->lstms[k - 1]);
+    if (k > 0 && m->is_int8)
+        find_scale(-END_OF_H, END_OF_H, &layer->input_scale, &layer->input_zero_point);
+    int32_t x = layer->inputs;
+    int32_t h = layer->hidden;
     int32_t gates = 4 * h;
-    int32_t features = pooled_dim(m) + m->ngram_dim;
     /* fp32: [directions, gates, inputs]; int8: [directions, inputs, gates] */
-    int32_t w_rows = is_int8 ? x : gates;
-    int32_t w_columns = is_int8 ? gates : x;
-    int32_t r_rows = is_int8 ? h : gates;
-    int32_t r_columns = is_int8 ? gates : h;
-    const constant constants[] = {
-        {"embedding_scale", is_int8, SCALES, {1, -1}, &m->embedding_scales},
-        {"lstm_w", 1, type, {directions, w_rows, w_columns, -1}, &m->lstm_w},
-        {"lstm_r", 1, type, {directions, r_rows, r_columns, -1}, &m->lstm_r},
-        {"lstm_b", 1, FLOAT32, {directions, 2 * gates, -1}, &m->lstm_b},
-        {"lstm_w_scale", is_int8, SCALES, {directions, -1}, &m->lstm_w_scales},
-        {"lstm_r_scale", is_int8, SCALES, {directions, -1}, &m->lstm_r_scales},
-        {"head_w_scales", is_int8, SCALES, {features, 1, -1}, &m->head_w_scales},
-        {"head_b", 1, FLOAT32, {m->num_logits, -1}, &m->head_b},
-        {"ngram_scales", has_ngrams && is_int8, SCALES, {m->ngram_dim, -1}, &m->ngram_scales},
-        {"pair_displacements", has_pairs, UINT16, {m->pair_buckets, -1}, &m->pair_displacements},
-        {"pair_fingerprints", has_pairs, UINT16, {m->ngram_slots, -1}, &m->pair_fingerprints}};
-    for (size_t i = 0; i < sizeof constants / sizeof *constants; i++) {
-        const constant *c = &constants[i];
-        if (c->is_needed && !find_constant(m, c))
-            return UNKNOWN_GRAPH;
+    const int32_t *w = m->is_int8 ? SHAPE(directions, x, gates) : SHAPE(directions, gates, x);
+    const int32_t *r = m->is_int8 ? SHAPE(directions, h, gates) : SHAPE(directions, gates, h);
+    if (!find_constant(m, write_name(name, "lstm", k, "_w"), type, w, &layer->w) ||
+        !find_constant(m, write_name(name, "lstm", k, "_r"), type, r, &layer->r))
+        return 0;
+    write_name(name, "lstm", k, "_b");
+    if (!find_constant(m, name, FLOAT32, SHAPE(directions, 2 * gates), &layer->b))
+        return 0;
+    if (!m->is_int8)
+        return 1;
+    find_max_abs_weight(m, layer->w, (size_t)(directions * x) * (size_t)gates);
+    find_max_abs_weight(m, layer->r, (size_t)(directions * h) * (size_t)gates);
+    write_name(name, "lstm", k, "_w_scale");
+    if (!find_constant(m, name, SCALES, SHAPE(directions), &layer->w_scales))
+        return 0;
+    write_name(name, "lstm", k, "_r_scale");
+    return find_constant(m, name, SCALES, SHAPE(directions), &layer->r_scales);
+}
+
+/* Return whether first states are in the range of h and, in int8, have the ends of it. */
+static int are_first_states(const edge_lstm *m, const lstm_layer *layer) {
+    size_t hidden = (size_t)layer->hidden;
+    size_t rows = (size_t)layer->num_directions * (size_t)layer->start_rows;
+    for (size_t i = 0; i < rows * hidden; i++) {
+        float h = load_f32(layer->start_h, i);
+        if (h < -END_OF_H || h > END_OF_H)
+            return 0;
     }
-    if (has_pairs && (m->pair_buckets == 0 || !are_fingerprints(m)))
-        return UNKNOWN_GRAPH;
-    if (is_int8) {
-        find_max_abs_weight(m, m->lstm_w, (size_t)(directions * x) * (size_t)gates);
-        find_max_abs_weight(m, m->lstm_r, (size_t)(directions * h) * (size_t)gates);
-        if (!find_embedding_scale(m))
-            return UNKNOWN_GRAPH;
+    for (size_t row = 1; m->is_int8 && row <= rows; row++) {
+        size_t high = row * hidden - 2;
+        size_t low = row * hidden - 1;
+        if (load_f32(layer->start_h, high) != END_OF_H ||
+            load_f32(layer->start_h, low) != -END_OF_H ||
+            load_f32(layer->start_c, high) != END_OF_C ||
+            load_f32(layer->start_c, low) != -END_OF_C)
+            return 0;
     }
-    if (!find_table(m, embedding, m->max_id + 1, columns, &m->embedding) ||
-        !find_table(m, head, features, m->num_logits, &m->head_w))
+    return 1;
+}
+
+/* Find the tables of first states: all LSTMs have them, of as many rows, or none has. */
+static int find_first_states(edge_lstm *m) {
+    char name[NAME_SIZE];
+    lstm_layer *first = &m->lstms[0];
+    size_t bytes_of_row = sizeof(float) * (size_t)(first->num_directions * first->hidden);
+    size_t rows = slice_length(constant_bytes(m, "lstm0_h")) / bytes_of_row;
+    size_t most = m->padding == PADDING_NONE ? (size_t)m->max_length + 1 : 1;
+    if (rows == 0)
+        return !(m->is_int8 && m->num_lstms > 1);
+    if (rows > most)
+        return 0;
+    for (int32_t k = 0; k < m->num_lstms; k++) {
+        lstm_layer *layer = &m->lstms[k];
+        layer->start_rows = (int32_t)rows;
+        const int32_t *shape = SHAPE(layer->num_directions, layer->start_rows, layer->hidden);
+        write_name(name, "lstm", k, "_h");
+        if (!find_constant(m, name, FLOAT32, shape, &layer->start_h))
+            return 0;
+        write_name(name, "lstm", k, "_c");
+        if (!find_constant(m, name, FLOAT32, shape, &layer->start_c))
+            return 0;
+        if (!are_first_states(m, layer))
+            return 0;
+    }
+    return 1;
+}
+
+/* Find the weights of a dense layer. Only the head's may be 4-bit numbers. */
+static int find_dense(const edge_lstm *m, dense_layer *layer, const char *word, int32_t number) {
+    char name[NAME_SIZE];
+    int type = m->is_int8 ? INT8 : FLOAT32;
+    write_name(name, word, number, "_w");
+    layer->w.columns = (size_t)layer->units;
+    if (number == NO_NUMBER) {
+        if (!find_table(m, name, layer->inputs, layer->units, &layer->w))
+            return 0;
+    } else if (!find_constant(m, name, type, SHAPE(layer->inputs, layer->units),
+                              &layer->w.values)) {
+        return 0;
+    }
+    write_name(name, word, number, "_w_scales");
+    if (m->is_int8 &&
+        !find_constant(m, name, SCALES, SHAPE(layer->inputs, 1), &layer->w_scales))
+        return 0;
+    write_name(name, word, number, "_b");
+    return find_constant(m, name, FLOAT32, SHAPE(layer->units), &layer->b);
+}
+
+/* Find the weights of all dense layers. Behind the last hidden one, the head reads the n-grams. */
+static int find_dense_layers(edge_lstm *m) {
+    int32_t inputs = pooled_dim(m);
+    for (int32_t k = 0; k + 1 < m->num_dense; k++) {
+        m->dense[k].inputs = inputs;
+        if (!find_dense(m, &m->dense[k], "dense", k))
+            return 0;
+        inputs = m->dense[k].units;
+    }
+    dense_layer *head = &m->dense[m->num_dense - 1];
+    head->inputs = inputs + m->ngram_dim;
+    return find_dense(m, head, "head", NO_NUMBER);
+}
+
+/* Find the vectors of n-grams, and the hash table of pairs. */
+static int find_ngrams(edge_lstm *m) {
+    size_t buckets = slice_length(constant_bytes(m, "pair_displacements")) / 2;
+    m->pair_buckets = buckets > MAX_SLOTS ? 0 : (int32_t)buckets;
+    if (!find_table(m, "ngram_vectors", m->num_ngrams, m->ngram_dim, &m->ngram_vectors))
+        return 0;
+    if (m->is_int8 &&
+        !find_constant(m, "ngram_scales", SCALES, SHAPE(m->ngram_dim), &m->ngram_scales))
+        return 0;
+    if (m->ngram_slots == 0)
+        return 1;
+    return m->pair_buckets > 0 &&
+           find_constant(m, "pair_displacements", UINT16, SHAPE(m->pair_buckets),
+                         &m->pair_displacements) &&
+           find_constant(m, "pair_fingerprints", UINT16, SHAPE(m->ngram_slots),
+                         &m->pair_fingerprints) &&
+           are_fingerprints(m);
+}
+
+/* Find the weights in the file. int8 has two sentinel units in each direction of an LSTM. */
+static const char *find_weights(edge_lstm *m) {
+    m->is_int8 = constant_bytes(m, "head_w_scales").at != NULL;
+    if (m->num_lstms > 0 && !find_embedding(m))
         return UNKNOWN_GRAPH;
-    if (has_ngrams && !find_table(m, vectors, m->num_ngrams, m->ngram_dim, &m->ngram_vectors))
+    for (int32_t k = 0; k < m->num_lstms; k++)
+        if (!find_lstm(m, k))
+            return UNKNOWN_GRAPH;
+    if (m->num_lstms > 0 && !find_first_states(m))
         return UNKNOWN_GRAPH;
-    return NULL;
+    if (m->num_ngrams > 0 && !find_ngrams(m))
+        return UNKNOWN_GRAPH;
+    return find_dense_layers(m) ? NULL : UNKNOWN_GRAPH;
 }
 
 /* Read a label's name, and write it to *out unless that is NULL. Return whether it may be one. */

@@ -25,54 +25,158 @@ static void load_embedding(const edge_lstm *m, size_t id, unsigned char *x) {
     x[t->columns] = (unsigned char)(zero + HIGH_SENTINEL);
     x[t->columns + 1] = (unsigned char)(zero + LOW_SENTINEL);
     if (m->kernel->input_type == INPUTS_S16)
-        for (int32_t k = m->embedding_dim - 1; k >= 0; k--) /* in place, from the end */
+        for (int32_t k = m->lstms[0].inputs - 1; k >= 0; k--) /* in place, from the end */
             ((int16_t *)(void *)x)[k] = (signed char)x[k];
 }
 
-/* Load the embedding of the i-th id that a direction reads. */
-static void load_input(const edge_lstm *m, sequence *s, int32_t d, size_t i) {
-    size_t at = d == 0 ? i : s->count - 1 - i; /* the second one reads backwards */
-    load_embedding(m, (size_t)s->ids[at], s->states[d].x);
+/* Return the place of a direction's i-th step in the text: the second one reads backwards. */
+ALWAYS_INLINE size_t place_of_step(const sequence *s, int32_t d, size_t i) {
+    return d == 0 ? i : s->count - 1 - i;
 }
 
-/* Get a sequence ready for its first step. */
-static void reset_sequence(const edge_lstm *m, sequence *s) {
-    size_t size = sizeof(float) * (size_t)m->units;
+/* Load what a direction reads at its i-th step: an embedding, or the outputs of the LSTM before. */
+static void load_input(const edge_lstm *m, sequence *s, int32_t d, size_t i) {
+    size_t place = place_of_step(s, d, i);
+    if (s->layer == 0) {
+        load_embedding(m, (size_t)s->ids[place], s->states[d].x);
+        return;
+    }
+    size_t size = (size_t)m->lstms[s->layer].inputs * input_size(m);
+    memcpy(s->states[d].x, s->steps[(s->layer - 1) % 2] + place * size, size);
+}
+
+/* Keep a direction's outputs for the next LSTM. int8: their bytes are its inputs. */
+static void keep_output(const edge_lstm *m, sequence *s, int32_t d) {
+    const lstm_layer *layer = &m->lstms[s->layer];
+    size_t size = (size_t)layer->hidden * input_size(m);
+    size_t row = place_of_step(s, d, s->at) * (size_t)layer->num_directions + (size_t)d;
+    memcpy(s->steps[s->layer % 2] + row * size, s->states[d].h_q, size);
+}
+
+/* Round h to 8 bits, as the kernels' quantize does. */
+static void quantize_first(const edge_lstm *m, const lstm_layer *layer, lstm_state *s) {
+    for (int32_t j = 0; j < layer->units; j++) {
+        float q = round_half_even(s->h[j] / s->h_scale) + (float)s->h_zero_point;
+        if (q > 255.0f)
+            q = 255.0f;
+        int32_t n = q > 0.0f ? (int32_t)q : 0;
+        if (m->kernel->input_type == INPUTS_S16)
+            ((int16_t *)(void *)s->h_q)[j] = (int16_t)(n - s->h_zero_point);
+        else if (m->kernel->input_type == INPUTS_S8)
+            s->h_q[j] = (unsigned char)(n - 128);
+        else
+            s->h_q[j] = (unsigned char)n;
+    }
+}
+
+/* Set a direction to the first states of the file. Padding before the text, which is not run, has
+ * a row for each column. */
+static void load_first_states(const edge_lstm *m, sequence *s, int32_t d) {
+    const lstm_layer *layer = &m->lstms[s->layer];
+    lstm_state *state = &s->states[d];
+    size_t rows = (size_t)layer->start_rows;
+    size_t row = s->padding < rows ? s->padding : rows - 1;
+    size_t size = sizeof(float) * (size_t)layer->hidden;
+    size_t offset = ((size_t)d * rows + row) * size;
+    memcpy(state->h, layer->start_h + offset, size);
+    memcpy(state->c, layer->start_c + offset, size);
+    if (m->is_int8) {
+        find_scale(-END_OF_H, END_OF_H, &state->h_scale, &state->h_zero_point);
+        quantize_first(m, layer, state);
+    }
+}
+
+/* Get a sequence ready for the first step of an LSTM. */
+static void start_layer(const edge_lstm *m, sequence *s, int32_t number) {
+    const lstm_layer *layer = &m->lstms[number];
+    size_t size = sizeof(float) * (size_t)layer->units;
+    s->layer = number;
     s->at = 0;
-    for (int32_t d = 0; d < m->num_directions; d++) {
+    for (int32_t d = 0; d < layer->num_directions; d++) {
         lstm_state *state = &s->states[d];
         memset(state->c, 0, size);
         memset(state->h, 0, size);
         memset(state->h_sum, 0, size);
-        memset(state->h_max, 0, size);
+        for (int32_t j = 0; j < layer->units; j++)
+            state->h_max[j] = layer->least_max;
         state->h_low = 0;
         state->h_high = 0;
         state->h_scale = 1;
         state->h_zero_point = 0;
-        load_input(m, s, d, 0);
         if (m->is_int8) {
             int zero = m->kernel->input_type == INPUTS_S8 ? -128 : 0; /* q = 0 */
-            memset(state->h_q, zero, (size_t)(m->units + INPUT_PADDING) * input_size(m));
+            memset(state->h_q, zero, (size_t)(layer->units + INPUT_PADDING) * input_size(m));
         }
+        if (layer->start_rows > 0)
+            load_first_states(m, s, d);
+        if (s->count > 0)
+            load_input(m, s, d, 0);
     }
 }
 
-/* Do one step of each sequence. They do not affect each other. An input is loaded a step before it
- * is multiplied, and its bytes have left the processor's store buffer by then. */
-static void step_sequences(const edge_lstm *m, sequence *sequences, int count) {
+/* Put padding around the ids if the network reads it. */
+static void add_padding(const edge_lstm *m, sequence *s) {
+    size_t padding = (size_t)m->max_length - s->count;
+    s->padding = padding;
+    if (m->padding == PADDING_NONE)
+        return;
+    size_t first = m->padding == PADDING_FRONT ? padding : 0;
+    size_t ids_end = first + s->count;
+    memmove(s->ids + first, s->ids, s->count * sizeof *s->ids);
+    memset(s->ids, 0, first * sizeof *s->ids);
+    memset(s->ids + ids_end, 0, (padding - first) * sizeof *s->ids);
+    s->count = (size_t)m->max_length;
+    s->padding = 0;
+}
+
+/* Get a sequence ready for the first step of the first LSTM. A text without ids has no step: it is
+ * at the start of the last one. */
+static void reset_sequence(const edge_lstm *m, sequence *s) {
+    add_padding(m, s);
+    s->at = s->count;
+    if (m->num_lstms > 0)
+        start_layer(m, s, s->count > 0 ? 0 : m->num_lstms - 1);
+}
+
+/* Do a step of each sequence that is in this LSTM. An input is loaded a step before it is
+ * multiplied, and its bytes have left the processor's store buffer by then. */
+static void step_layer(const edge_lstm *m, int32_t number, sequence *sequences, int count) {
+    const lstm_layer *layer = &m->lstms[number];
+    sequence *readers[EDGE_LSTM_TEXTS];
     lstm_state *states[EDGE_LSTM_TEXTS];
-    for (int32_t d = 0; d < m->num_directions; d++) {
-        for (int t = 0; t < count; t++)
-            states[t] = &sequences[t].states[d];
-        m->kernel->step(m, d, states, count);
-        for (int t = 0; t < count; t++) {
-            sequence *s = &sequences[t];
+    int num_readers = 0;
+    for (int t = 0; t < count; t++) {
+        readers[num_readers] = &sequences[t];
+        if (sequences[t].layer == number && sequences[t].at < sequences[t].count)
+            num_readers++;
+    }
+    for (int32_t d = 0; d < layer->num_directions && num_readers > 0; d++) {
+        for (int t = 0; t < num_readers; t++)
+            states[t] = &readers[t]->states[d];
+        m->kernel->step(m, layer, d, states, num_readers);
+        for (int t = 0; t < num_readers; t++) {
+            sequence *s = readers[t];
+            if (layer->gives_steps)
+                keep_output(m, s, d);
             if (s->at + 1 < s->count)
                 load_input(m, s, d, s->at + 1);
         }
     }
-    for (int t = 0; t < count; t++)
-        sequences[t].at++;
+}
+
+/* Do one step of each sequence. They do not affect each other. Behind the last step of an LSTM
+ * comes the first one of the next. */
+static void step_sequences(const edge_lstm *m, sequence *sequences, int count) {
+    for (int32_t k = 0; k < m->num_lstms; k++)
+        step_layer(m, k, sequences, count);
+    for (int t = 0; t < count; t++) {
+        sequence *s = &sequences[t];
+        if (s->at == s->count)
+            continue; /* it had no step */
+        s->at++;
+        if (s->at == s->count && s->layer + 1 < m->num_lstms)
+            start_layer(m, s, s->layer + 1);
+    }
 }
 
 /* sum[j] += factor * (row[j] * scale) */
@@ -105,11 +209,11 @@ static void sum_ngrams(edge_lstm_worker *w, const sequence *s, float *out) {
     size_t width = (size_t)m->ngram_dim;
     size_t words = (size_t)m->ngram_words;
     uint32_t slot;
-    float root = square_root(s->count);
+    float root = square_root(s->count > 0 ? s->count : 1);
     memset(w->ngrams_seen, 0, (size_t)m->num_ngrams / 8 + 1);
     memset(out, 0, sizeof *out * width);
     for (size_t t = 0; t < s->count; t++) {
-        size_t word = (size_t)s->ids[t] - OOV_ID; /* an id below has no vector */
+        size_t word = (size_t)s->ids[t] - FIRST_NGRAM_ID; /* an id below has no vector */
         if (t > 0 && find_pair(m, s->ids[t - 1], s->ids[t], &slot))
             add_ngram(w, words + slot, out);
         if (word < words)
@@ -122,39 +226,51 @@ static void sum_ngrams(edge_lstm_worker *w, const sequence *s, float *out) {
     }
 }
 
-/* Write what the head reads of the LSTM: of each direction the last h, or the means of h in all
- * directions and then the largest. */
+/* Write what is read of the last LSTM: of each direction the last h, or the means of h in all
+ * directions, the largest, or the means and then the largest. Of no step, mean and largest are 0. */
 static void pool(const edge_lstm *m, const sequence *s, float *out) {
-    int32_t hidden = m->hidden;
-    float steps = (float)s->count;
-    for (int32_t d = 0; d < m->num_directions; d++) {
+    const lstm_layer *layer = &m->lstms[m->num_lstms - 1];
+    int32_t hidden = layer->hidden;
+    float steps = s->count > 0 ? (float)s->count : 1;
+    for (int32_t d = 0; d < layer->num_directions; d++) {
         const lstm_state *state = &s->states[d];
         float *first = out + d * hidden;
-        float *second = first + m->num_directions * hidden;
+        float *largest = layer->gives_mean ? first + layer->num_directions * hidden : first;
         for (int32_t j = 0; j < hidden; j++) {
-            if (m->pools_last) {
-                first[j] = state->h[j];
-            } else {
+            if (layer->gives_mean)
                 first[j] = state->h_sum[j] / steps;
-                second[j] = state->h_max[j];
-            }
+            if (layer->gives_max)
+                largest[j] = s->count > 0 ? state->h_max[j] : 0;
+            if (!layer->gives_mean && !layer->gives_max)
+                first[j] = state->h[j];
         }
     }
 }
 
-/* logits[l] = sum of features[j] * weight[j][l], in the order of j, + bias[l] */
-static void apply_head(edge_lstm_worker *w, const float *features, size_t inputs,
-                       float *restrict logits) {
-    const edge_lstm *m = w->model;
-    size_t count = (size_t)m->num_logits;
-    for (size_t l = 0; l < count; l++)
-        logits[l] = 0;
-    for (size_t j = 0; j < inputs; j++) {
-        float scale = m->is_int8 ? load_f32(m->head_w_scales, j) : 1;
-        add_row(w, &m->head_w, j, features[j], scale, logits);
+static float activate(int activation, float x) {
+    switch (activation) {
+    case RELU:
+        return x > 0 ? x : 0;
+    case TANH:
+        return plain_tanh(x);
+    case SIGMOID:
+        return plain_sigmoid(x);
+    default:
+        return x;
     }
-    for (size_t l = 0; l < count; l++)
-        logits[l] += load_f32(m->head_b, l);
+}
+
+/* out[l] = activation of the sum of in[j] * weight[j][l], in the order of j, + bias[l] */
+static void apply_dense(edge_lstm_worker *w, const dense_layer *layer, const float *in,
+                        float *restrict out) {
+    for (int32_t l = 0; l < layer->units; l++)
+        out[l] = 0;
+    for (int32_t j = 0; j < layer->inputs; j++) {
+        float scale = w->model->is_int8 ? load_f32(layer->w_scales, (size_t)j) : 1;
+        add_row(w, &layer->w, (size_t)j, in[j], scale, out);
+    }
+    for (int32_t l = 0; l < layer->units; l++)
+        out[l] = activate(layer->activation, out[l] + load_f32(layer->b, (size_t)l));
 }
 
 /* Turn logits into probabilities that add up to 1. Changes the logits. */
@@ -175,11 +291,20 @@ static void softmax(float *logits, int32_t count, float *probabilities) {
 /* Turn a text that was read to its end into probabilities. */
 static void classify(edge_lstm_worker *w, const sequence *s, float *probabilities) {
     const edge_lstm *m = w->model;
-    int32_t pooled = pooled_dim(m);
-    pool(m, s, w->features);
+    const dense_layer *head = &m->dense[m->num_dense - 1];
+    float *in = w->features[0];
+    float *out = w->features[1];
+    if (m->num_lstms > 0)
+        pool(m, s, in);
+    for (const dense_layer *layer = m->dense; layer < head; layer++) {
+        apply_dense(w, layer, in, out);
+        float *read = in;
+        in = out;
+        out = read;
+    }
     if (m->num_ngrams)
-        sum_ngrams(w, s, w->features + pooled);
-    apply_head(w, w->features, (size_t)(pooled + m->ngram_dim), w->logits);
+        sum_ngrams(w, s, in + head->inputs - m->ngram_dim);
+    apply_dense(w, head, in, w->logits);
     if (m->num_logits == 1) { /* that of the second of two labels */
         probabilities[1] = plain_sigmoid(w->logits[0]);
         probabilities[0] = 1.0f - probabilities[1];

@@ -37,20 +37,20 @@ static size_t block_size(const edge_lstm *m, int32_t inputs) {
 }
 
 /* Return the offset of the i-th value of [gate, hidden] in the first row of its block. */
-static size_t packed_offset(const edge_lstm *m, size_t i, size_t bytes_of_block) {
+static size_t packed_offset(const edge_lstm *m, int32_t hidden, size_t i, size_t bytes_of_block) {
     size_t lanes = (size_t)m->kernel->lanes;
-    size_t gate = i / (size_t)m->hidden;
-    size_t unit = i % (size_t)m->hidden;
+    size_t gate = i / (size_t)hidden;
+    size_t unit = i % (size_t)hidden;
     return unit / lanes * bytes_of_block + 4 * (gate * lanes + unit % lanes);
 }
 
 /* Pack a matrix [gates * hidden, inputs] of floats. */
-static void pack_fp32(const edge_lstm *m, const unsigned char *w, int32_t inputs,
+static void pack_fp32(const edge_lstm *m, const unsigned char *w, int32_t inputs, int32_t hidden,
                       unsigned char *out) {
-    size_t gates = 4 * (size_t)m->hidden;
+    size_t gates = 4 * (size_t)hidden;
     for (size_t i = 0; i < gates; i++) {
         const unsigned char *from = w + sizeof(float) * i * (size_t)inputs;
-        unsigned char *to = out + packed_offset(m, i, block_size(m, inputs));
+        unsigned char *to = out + packed_offset(m, hidden, i, block_size(m, inputs));
         for (int32_t k = 0; k < inputs; k++) {
             memcpy(to, from, sizeof(float));
             from += sizeof(float);
@@ -60,12 +60,12 @@ static void pack_fp32(const edge_lstm *m, const unsigned char *w, int32_t inputs
 }
 
 /* Pack a matrix [inputs, gates * hidden] of signed bytes. */
-static void pack_int8(const edge_lstm *m, const unsigned char *w, int32_t inputs,
+static void pack_int8(const edge_lstm *m, const unsigned char *w, int32_t inputs, int32_t hidden,
                       unsigned char *out) {
     int32_t width = group_width(m);
-    size_t gates = 4 * (size_t)m->hidden;
+    size_t gates = 4 * (size_t)hidden;
     for (size_t i = 0; i < gates; i++) {
-        unsigned char *first_row = out + packed_offset(m, i, block_size(m, inputs));
+        unsigned char *first_row = out + packed_offset(m, hidden, i, block_size(m, inputs));
         int32_t sum = 0;
         for (int32_t k = 0; k < inputs; k++) {
             int16_t weight = (signed char)w[(size_t)k * gates + i];
@@ -81,24 +81,26 @@ static void pack_int8(const edge_lstm *m, const unsigned char *w, int32_t inputs
 }
 
 /* Pack the weights of a direction, and add the two biases up. */
-static void pack_direction(edge_lstm *m, int32_t d) {
-    packed_weights *packed = &m->weights[d];
-    size_t gates = 4 * (size_t)m->hidden;
+static void pack_direction(const edge_lstm *m, lstm_layer *layer, int32_t d) {
+    packed_weights *packed = &layer->packed[d];
+    int32_t inputs = layer->inputs;
+    int32_t hidden = layer->hidden;
+    size_t gates = 4 * (size_t)hidden;
     size_t part = weight_size(m) * gates * (size_t)d;
-    const unsigned char *w = m->lstm_w + part * (size_t)m->embedding_dim;
-    const unsigned char *r = m->lstm_r + part * (size_t)m->hidden;
-    const unsigned char *bias = m->lstm_b + 2 * sizeof(float) * gates * (size_t)d;
+    const unsigned char *w = layer->w + part * (size_t)inputs;
+    const unsigned char *r = layer->r + part * (size_t)hidden;
+    const unsigned char *bias = layer->b + 2 * sizeof(float) * gates * (size_t)d;
     if (m->is_int8) {
-        pack_int8(m, w, m->embedding_dim, packed->w);
-        pack_int8(m, r, m->hidden, packed->r);
-        packed->w_scale = m->embedding_scale * load_f32(m->lstm_w_scales, (size_t)d);
-        packed->r_scale = load_f32(m->lstm_r_scales, (size_t)d);
+        pack_int8(m, w, inputs, hidden, packed->w);
+        pack_int8(m, r, hidden, hidden, packed->r);
+        packed->w_scale = layer->input_scale * load_f32(layer->w_scales, (size_t)d);
+        packed->r_scale = load_f32(layer->r_scales, (size_t)d);
     } else {
-        pack_fp32(m, w, m->embedding_dim, packed->w);
-        pack_fp32(m, r, m->hidden, packed->r);
+        pack_fp32(m, w, inputs, hidden, packed->w);
+        pack_fp32(m, r, hidden, hidden, packed->r);
     }
     for (size_t i = 0; i < gates; i++) {
-        size_t offset = packed_offset(m, i, row_size(m));
+        size_t offset = packed_offset(m, hidden, i, row_size(m));
         packed->bias[offset / sizeof(float)] = load_f32(bias, i) + load_f32(bias, gates + i);
     }
 }

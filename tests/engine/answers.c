@@ -28,7 +28,7 @@ static void print_row(const char *status, const int32_t *ids, size_t count, doub
     memcpy(&score_bits, &score, 8);
     printf("%s\t", status);
     for (i = 0; i < count; i++) printf(i ? ",%d" : "%d", (int)ids[i]);
-    if (count) printf(";%08x%08x", (unsigned)(score_bits >> 32), (unsigned)score_bits);
+    if (ids) printf(";%08x%08x", (unsigned)(score_bits >> 32), (unsigned)score_bits);
     for (i = 0; i < labels; i++) {
         uint32_t bits;
         memcpy(&bits, probabilities + i, 4);

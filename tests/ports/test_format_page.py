@@ -13,7 +13,15 @@ import reference
 from edge_lstm_export.options import NetworkConfig
 
 from edge_lstm import modelfile
-from edge_lstm.text import Tokenizer, front_coded, front_decoded, split_marks, split_words
+from edge_lstm.text import (
+    TextRule,
+    Tokenizer,
+    front_coded,
+    front_decoded,
+    split_marks,
+    split_words,
+    subword_rule,
+)
 from tests.ports.conftest import PROJECT
 
 PAGE = (PROJECT / "docs" / "file-format.md").read_text(encoding="utf-8")
@@ -44,6 +52,17 @@ def test_every_metadata_key_is_described() -> None:
     )
 
 
+def reference_of(tokenizer: Tokenizer) -> reference.Model:
+    """The reference's model with the tokenizer, and no network."""
+    rule = tokenizer.to_metadata()
+    has_pieces = bool(tokenizer.pieces)
+    known = {word: i for i, word in enumerate(tokenizer.words, tokenizer.rule.first_word_id)}
+    first_piece = tokenizer.rule.first_word_id + len(known)
+    pieces = {piece: i for i, piece in enumerate(tokenizer.pieces, first_piece)}
+    spaced = reference.text_rule(rule, tokenizer.num_ids, has_pieces=has_pieces)
+    return reference.Model(known, pieces, rule, spaced, tokenizer.length, [], {}, [], {})
+
+
 def check_ids(
     model: reference.Model, tokenizer: Tokenizer, text: str, row: tuple[str, str]
 ) -> None:
@@ -55,9 +74,7 @@ def check_ids(
 
 def test_the_texts_become_these_ids() -> None:
     tokenizer = Tokenizer(VOCABULARY, length=5)
-    known = {w: i for i, w in enumerate(VOCABULARY, 4)}
-    spaced = dict.fromkeys(map(ord, reference.FILTERS), " ")
-    model = reference.Model(known, {}, spaced, 5, [], {}, [], {})
+    model = reference_of(tokenizer)
     vectors = rows("Text → words, then ids")
     assert len(vectors) == 7
     for cell, words, ids, status in vectors:
@@ -69,17 +86,36 @@ def test_the_texts_become_these_ids() -> None:
 def test_the_texts_become_these_pieces() -> None:
     assert json.dumps([*SHORT_VOCABULARY], ensure_ascii=False) in PAGE.replace("\n", " ")
     assert json.dumps([*PIECES], ensure_ascii=False) in PAGE.replace("\n", " ")
-    tokenizer = Tokenizer(SHORT_VOCABULARY, 6, PIECES)
-    _, spaced = reference.text_rule(tokenizer.to_metadata(), len(SHORT_VOCABULARY + PIECES))
-    known = {word: i for i, word in enumerate(SHORT_VOCABULARY, 4)}
-    pieces = {piece: i for i, piece in enumerate(PIECES, 9)}
-    model = reference.Model(known, pieces, spaced, 6, [], {}, [], {})
+    tokenizer = Tokenizer(SHORT_VOCABULARY, 6, PIECES, subword_rule("!"))
+    model = reference_of(tokenizer)
     vectors = rows("Text → words and pieces, then ids")
     assert len(vectors) == 9
     for cell, words, ids, status in vectors:
         text = json.loads(cell.strip("`"))
         assert split_marks(text, "!") == json.loads(words.strip("`")), text
         check_ids(model, tokenizer, text, (ids, status))
+
+
+def test_the_texts_become_these_ids_by_other_rules() -> None:
+    words = ("the", "\u00c9t\u00e9", "good", "dont")
+    assert json.dumps(words) in PAGE
+    vectors = rows("Text → ids by other rules")
+    assert len(vectors) == 7
+    for cell, told, ids, status in vectors:
+        if told != "the same":
+            values = [part.split()[-1] for part in told.replace("`", "").split(", ")]
+            lowercase, separators, removed, start, oov, first, keeps = values
+            rule = TextRule(
+                separators.strip('"'),
+                removed=removed.strip('"'),
+                lowercase=lowercase,
+                start_id=json.loads(start.replace("none", "null")),
+                oov_id=json.loads(oov),
+                first_word_id=int(first),
+                keeps=keeps,
+            )
+        tokenizer = Tokenizer(words, 3, (), rule)
+        check_ids(reference_of(tokenizer), tokenizer, json.loads(cell.strip("`")), (ids, status))
 
 
 def test_the_entries_of_a_vocabulary_are_these() -> None:
@@ -149,7 +185,7 @@ def test_the_n_grams_are_these() -> None:
                 "pair_fingerprints": np.array(fingerprints, np.uint16),
             }
             network = {"ngram_words": 3, "ngram_slots": 5}
-            model = reference.Model({}, {}, {}, 1, [], network, [], weights)
+            model = reference.Model({}, {}, {}, {}, 1, [], network, [], weights)
             found = " ".join(map(str, reference.ngram_rows(model, ids))) or "none"
             assert found == present
             given = reference.ngram_part(model, ids)
@@ -158,7 +194,7 @@ def test_the_n_grams_are_these() -> None:
 
 def test_the_labels_of_several_are_these() -> None:
     assert '`["a", "b", "c"]`, `thresholds` [0.5, 0.6, 0.05]' in PAGE
-    model = reference.Model({}, {}, {}, 1, ["a", "b", "c"], {}, [], {}, [0.5, 0.6, 0.05])
+    model = reference.Model({}, {}, {}, {}, 1, ["a", "b", "c"], {}, [], {}, [0.5, 0.6, 0.05])
     table = (
         PAGE[PAGE.index("| logits | probabilities | labels |") :]
         .split("\n\n", 1)[0]
@@ -187,11 +223,18 @@ def test_the_numbers_are_right() -> None:
     f32 = np.float32
     one = np.zeros((1, 1), f32)
     weights = {
-        "lstm_w": np.array([[[1], [2], [3], [4]]], f32),
-        "lstm_r": np.array([[[0.1], [0.2], [0.3], [0.4]]], f32),
-        "lstm_b": np.array([[0, 0, 1, 0, 0, 0, 0, 0]], f32),
+        "lstm0_w": np.array([[[1], [2], [3], [4]]], f32),
+        "lstm0_r": np.array([[[0.1], [0.2], [0.3], [0.4]]], f32),
+        "lstm0_b": np.array([[0, 0, 1, 0, 0, 0, 0, 0]], f32),
     }
+    first = {"lstm0_h": np.full((1, 1, 1), 0.5, f32), "lstm0_c": np.full((1, 1, 1), -1, f32)}
     x = np.array([[0.5], [-0.5]], f32)
+
+    def outputs(more: dict[str, np.ndarray], **settings: float) -> np.ndarray:
+        network = {"layers": [{"lstm": 1, **settings}]}
+        model = reference.Model({}, {}, {}, {}, 2, [], network, [], weights | more)
+        return reference.lstm(model, 0, x, 0, 0)[1:, 0]
+
     q = np.rint(np.array([-1, -0.3, 0, 0.5, 1], f32) / f32(2 / 255)) + 127
     right = {
         "sigmoid(0.5)": [
@@ -205,7 +248,9 @@ def test_the_numbers_are_right() -> None:
         "q of x = [-127.5": np.clip(np.rint(np.array([-127.5, 0, 127.5])) + 128, 0, 255),
         "step and zero of x = [0.2": scale(0.2, 0.4),
         "step and zero of x = [0,": scale(0, 0, 0),
-        "an LSTM": reference.lstm(x, weights, 0)[:, 0],
+        "an LSTM": outputs({}),
+        "the same with": outputs({}, hard_sigmoid=0.2),
+        "the same, without": outputs(first),
     }
     assert len(right) == len(told)
     for start, values in right.items():
