@@ -173,7 +173,7 @@ class _Draft:
         self.tokenizer = replace(checkpoint.tokenizer, length=length or checkpoint.tokenizer.length)
         config = checkpoint.network.config
         length = self.tokenizer.length
-        long = checkpoint.plan.get("kind") == "long"
+        long = checkpoint.plan.get("kind") in ("long", "topics")
         weights = weights_from_network(checkpoint.network)
         self._model = graph.build(weights, config, length, int8=int8, long=long)
         self.classifier = Classifier.from_model(self._file([], None))

@@ -12,14 +12,19 @@ from typing import Literal
 
 from edge_lstm_export.options import LoopOptions, SparseOptions
 
-Kind = Literal["long", "short", "many labels", "unsegmented"]
+Kind = Literal["long", "topics", "short", "many labels", "unsegmented"]
 
 # --- Kinds of data --------------------------------------------------------------------------------
 
 # Words per text, the mean: reviews have hundreds, sentences and questions 5 to 30.
 LONG_TEXTS = 60.0
+# Long texts of more labels have topics, which words tell; two labels are mostly of reviews, which
+# need the order of words.
+MOST_REVIEW_LABELS = 2
 # With more labels, an n-gram has a vector of a lower rank instead of a column per logit.
 MOST_EXACT_LABELS = 16
+# The same for topics, whose words tell more than what a lower rank leaves of them.
+MOST_EXACT_TOPICS = 100
 # Share of the texts whose words are in a script without spaces.
 UNSEGMENTED_SHARE = 0.3
 # Rows. With fewer, cross-validation judges all of them and none is held out.
@@ -93,6 +98,8 @@ PRESETS: Mapping[str, Preset] = {
         long=Shape(5000, embedding=32, hidden=100, bidirectional=False),
     ),
 }
+# Topics need no order of words: embedding and units of the smallest LSTM.
+TOPICS_SHAPE = (6, 14)
 # Ids of a vocabulary, whatever the room.
 FEWEST_WORDS = 500
 # Short texts in segmented scripts take a large vocabulary before a large LSTM: this share of the
@@ -115,6 +122,15 @@ LOOPS: Mapping[str, LoopOptions] = {
         learning_rate=4e-3,
         patience=3,
         embedding_rate=0.25,
+        word_dropout=0.1,
+        crops=0.7,
+    ),
+    # A small LSTM that counts little beside the n-grams: few epochs of large batches.
+    "topics": LoopOptions(
+        epochs=3,
+        batch_size=64,
+        learning_rate=5e-3,
+        patience=3,
         word_dropout=0.1,
         crops=0.7,
     ),
@@ -200,7 +216,7 @@ TRIAL_UNSEEN = 1e-6
 
 def loop_defaults(kind: Kind) -> LoopOptions:
     """Return the loop's options that the kind of data decides alone."""
-    return LOOPS["long"] if kind == "long" else LOOPS["short"]
+    return LOOPS[kind] if kind in ("long", "topics") else LOOPS["short"]
 
 
 def residual(options: SparseOptions) -> SparseOptions:

@@ -298,8 +298,9 @@ def _why_kind(stats: DatasetStats) -> str:
         return f"{stats.labels} labels, more than {defaults.MOST_EXACT_LABELS}"
     if stats.kind == "unsegmented":
         return "texts are in a script without spaces"
-    side = "more than" if stats.kind == "long" else "at most"
-    return f"{stats.mean_length:.1f} words per text, {side} {defaults.LONG_TEXTS:g}"
+    side = "at most" if stats.kind == "short" else "more than"
+    words = f"{stats.mean_length:.1f} words per text, {side} {defaults.LONG_TEXTS:g}"
+    return f"{words}, and {stats.labels} labels" if stats.kind == "topics" else words
 
 
 def _is_few(stats: DatasetStats) -> bool:
@@ -328,9 +329,11 @@ def _teachers(
     if asked is not None and asked != NO_TEACHER and not is_model_file(asked):
         strong += _transformers(stats, request, asked)
         reasons.append(f"{Path(asked).name} asked for")
-    # An SVM for each of many labels takes minutes, and says what the n-gram part learns by itself.
-    if stats.kind == "many labels" and not strong and not stats.unlabelled:
-        reasons.append("the n-gram part learns many labels by itself")
+    # An SVM for each label says what the n-gram part learns by itself, and takes minutes if labels
+    # are many or texts are long.
+    learns_alone = stats.kind in ("many labels", "topics")
+    if learns_alone and not strong and not stats.unlabelled:
+        reasons.append(f"the n-gram part learns {stats.kind} by itself")
         return (), "; ".join(reasons)
     if not reasons:
         reasons.append("no other is known to improve it")
@@ -374,8 +377,8 @@ def _knows_english(strong: list[TeacherOptions]) -> bool:
 
 
 def _word_table(stats: DatasetStats, strong: list[TeacherOptions]) -> tuple[WordTable, str]:
-    if stats.kind in ("long", "unsegmented"):
-        return "none", f"{stats.kind} texts"
+    if stats.is_long or stats.kind == "unsegmented":
+        return "none", "long texts" if stats.is_long else "unsegmented texts"
     if stats.rows > defaults.MOST_WITH_EMBEDDINGS:
         return "none", f"more than {defaults.MOST_WITH_EMBEDDINGS:,} rows"
     if _has(strong, "fine-tuned") and not _has(strong, "model"):
@@ -409,7 +412,7 @@ def _uses_log(stats: DatasetStats, strong: list[TeacherOptions]) -> bool:
 
 
 def _unlabelled(stats: DatasetStats) -> tuple[int, str]:
-    if stats.kind == "long":
+    if stats.is_long:
         return stats.unlabelled, "all texts without a label"
     most = min(stats.unlabelled, defaults.MOST_UNLABELLED)
     return most, f"texts without a label, at most {defaults.MOST_UNLABELLED:,}"
@@ -423,7 +426,7 @@ def _texts_per_row(
         return 0, "the teachers label a log"
     if not strong:
         return 0, "no teacher knows more than the rows"
-    if stats.kind == "long":
+    if stats.is_long:
         return 0, "long texts"
     if stats.rows > defaults.MOST_TO_AUGMENT:
         return 0, f"more than {defaults.MOST_TO_AUGMENT:,} rows"
@@ -442,7 +445,7 @@ def _texts_per_row(
 
 def _typos(stats: DatasetStats) -> tuple[float, str]:
     if stats.kind not in ("short", "many labels"):
-        return 0.0, f"{stats.kind} texts"
+        return 0.0, "long texts" if stats.is_long else "unsegmented texts"
     if _is_few(stats) or stats.rows > defaults.MOST_TO_AUGMENT:
         return 0.0, f"for {defaults.FEW_ROWS:,} to {defaults.MOST_TO_AUGMENT:,} rows"
     return defaults.TYPOS, "copies from which subwords learn"
@@ -478,20 +481,23 @@ def _sparse(
     stats: DatasetStats, table: WordTable, transfer: int, *, uses_log: bool, reasons: Reasons
 ) -> SparseOptions:
     options = SparseOptions()
-    if stats.mean_length > defaults.LONG_TEXTS:
+    if stats.kind == "long":
         options = replace(options, selection="telling", characters=False)
         reasons.by_path["sparse.selection"] = "long texts hold many pairs"
         reasons.by_path["sparse.characters"] = "long texts hold enough words"
     if table != "none":
         options = replace(options, embeddings=defaults.EMBEDDINGS)
         reasons.by_path["sparse.embeddings"] = f"word embeddings: {table}"
-    if stats.kind == "many labels":
+    if stats.labels > stats.most_columns:
         with_svms = _is_few(stats) and stats.labels <= defaults.MOST_SVM_LABELS
         if with_svms and not (stats.multi_label or uses_log):
             reasons.by_path["sparse.fit"] = "many labels, few rows"
             return replace(options, fit="low-rank+svm")
         reasons.by_path["sparse.fit"] = "many labels"
         return replace(options, fit="low-rank")
+    if stats.kind == "topics":
+        reasons.by_path["sparse.fit"] = "topics of long texts"
+        return replace(options, fit="svm")
     # An SVM takes a text wholly for its likeliest label; augmented texts are often of none in
     # particular.
     if stats.kind == "long" or (transfer and (stats.multi_label or not uses_log)):
@@ -519,7 +525,7 @@ def _hard_label_weight(
 
 
 def _linear_characters(kind: Kind) -> tuple[bool, str]:
-    if kind == "long":
+    if kind in ("long", "topics"):
         return False, "long texts: character n-grams take minutes and gigabytes"
     return True, "short texts"
 
@@ -544,7 +550,7 @@ def _loop(
     reasons: Reasons,
 ) -> LoopOptions:
     loop = replace(defaults.loop_defaults(stats.kind), word_vectors=table == "none")
-    if transfer and not _is_few(stats) and stats.kind != "long":
+    if transfer and not _is_few(stats) and not stats.is_long:
         loop = replace(loop, epochs=defaults.TRANSFER_EPOCHS)
     if start.source:
         loop = replace(loop, learning_rate=defaults.START_RATE)

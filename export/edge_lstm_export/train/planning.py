@@ -33,7 +33,7 @@ def plan_training(dataset: Dataset, request: TrainingRequest, unlabelled: int = 
 def known_stats(dataset: Dataset, request: TrainingRequest, unlabelled: int = 0) -> DatasetStats:
     """Return the statistics of a data set, also the ones that a pretrained model gives."""
     stats = dataset_stats(dataset, unlabelled)
-    knows_nothing = stats.kind in ("long", "unsegmented") or stats.multi_label
+    knows_nothing = stats.is_long or stats.kind == "unsegmented" or stats.multi_label
     if knows_nothing or request.preset == "seed":
         return stats
     stats = replace(stats, english=english_share(dataset))
