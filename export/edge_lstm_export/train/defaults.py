@@ -100,6 +100,8 @@ PRESETS: Mapping[str, Preset] = {
 }
 # Topics need no order of words: embedding and units of the smallest LSTM.
 TOPICS_SHAPE = (6, 14)
+# Ids of a text that are read: an article says its topic at its beginning.
+TOPICS_LENGTH = 1_600
 # Ids of a vocabulary, whatever the room.
 FEWEST_WORDS = 500
 # Short texts in segmented scripts take a large vocabulary before a large LSTM: this share of the
@@ -159,6 +161,9 @@ SMALLEST_BATCH = 8
 
 # Spread of naive Bayes, in spreads of the SVMs.
 BAYES = 0.5
+# C of the SVMs of topics, and the shortest character n-grams that they read.
+TOPICS_REGULARIZATION = 1.0
+TOPICS_CHARACTERS = 3
 # Length of a text's word embeddings, in lengths of its n-grams.
 EMBEDDINGS = 1.5
 # Labels. With more, SVMs merged with vectors of a lower rank take minutes.

@@ -235,6 +235,7 @@ def decide(stats: DatasetStats, request: TrainingRequest = NOTHING_ASKED) -> Dec
         preset=request.preset,
         max_kilobytes=preset.max_kilobytes,
         kind=kind,
+        text=TextOptions(length=note("text.length", _length(kind))),
         vocabulary=vocabulary,
         network=sizes.network,
         start=start,
@@ -301,6 +302,12 @@ def _why_kind(stats: DatasetStats) -> str:
     side = "at most" if stats.kind == "short" else "more than"
     words = f"{stats.mean_length:.1f} words per text, {side} {defaults.LONG_TEXTS:g}"
     return f"{words}, and {stats.labels} labels" if stats.kind == "topics" else words
+
+
+def _length(kind: Kind) -> tuple[int, str]:
+    if kind == "topics":
+        return defaults.TOPICS_LENGTH, "articles say their topic at the beginning"
+    return TextOptions.length, "the end of a long text says most"
 
 
 def _is_few(stats: DatasetStats) -> bool:
@@ -496,8 +503,14 @@ def _sparse(
         reasons.by_path["sparse.fit"] = "many labels"
         return replace(options, fit="low-rank")
     if stats.kind == "topics":
-        reasons.by_path["sparse.fit"] = "topics of long texts"
-        return replace(options, fit="svm")
+        for name in ("fit", "regularization", "shortest"):
+            reasons.by_path[f"sparse.{name}"] = "topics of long texts"
+        return replace(
+            options,
+            fit="svm",
+            regularization=defaults.TOPICS_REGULARIZATION,
+            shortest=defaults.TOPICS_CHARACTERS,
+        )
     # An SVM takes a text wholly for its likeliest label; augmented texts are often of none in
     # particular.
     if stats.kind == "long" or (transfer and (stats.multi_label or not uses_log)):
