@@ -90,7 +90,7 @@ def counted(whole: Dataset, prepared: Prepared) -> dict[str, int]:
         training,
         thresholds=calibration.thresholds,
         curve=calibration.curve,
-        long=data.plan.kind == "long",
+        long=data.plan.kind in ("long", "topics"),
     )
 
 
@@ -211,7 +211,7 @@ def test_an_edited_plan_whose_network_alone_is_too_large_is_refused() -> None:
     plan = plan_for(data, "tiny")
     with pytest.raises(
         DataError,
-        match=r"no room for words in 100 kB; give a larger max_kilobytes, or fewer hidden",
+        match=r"no room for words in 60 kB; give a larger max_kilobytes, or fewer hidden",
     ):
         prepare(data, replace(plan, network=replace(plan.network, hidden=400)))
 

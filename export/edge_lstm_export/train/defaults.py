@@ -67,26 +67,26 @@ class Preset:
 
 PRESETS: Mapping[str, Preset] = {
     "tiny": Preset(
-        max_kilobytes=100,
+        max_kilobytes=60,
         long=Shape(2800, embedding=14, hidden=30, bidirectional=False),
         short=Shape(1500, embedding=14, hidden=14),
         rank=16,
     ),
     "small": Preset(
-        max_kilobytes=300,
+        max_kilobytes=160,
         long=Shape(8000, embedding=14, hidden=62, bidirectional=False),
         short=Shape(3000, embedding=30, hidden=46),
         rank=32,
     ),
     "medium": Preset(
-        max_kilobytes=600,
+        max_kilobytes=300,
         long=Shape(12000, embedding=30, hidden=94, bidirectional=False),
         short=Shape(5000, embedding=46, hidden=62),
         rank=48,
         is_large=True,
     ),
     "base": Preset(
-        max_kilobytes=1000,
+        max_kilobytes=550,
         long=Shape(16000, embedding=30, hidden=94),
         short=Shape(8000, embedding=62, hidden=94),
         rank=64,

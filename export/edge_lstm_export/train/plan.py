@@ -572,7 +572,8 @@ def _loop(
         loop = replace(loop, embedding_rate=defaults.PRETRAINED_WORDS_RATE)
         reasons.by_path["loop.embedding_rate"] = "the embedding starts pretrained"
     texts = stats.rows + transfer
-    loop = sized(loop, texts)
+    if stats.kind != "topics":  # whose LSTM learns little, however long
+        loop = sized(loop, texts)
     for name in ("epochs", "batch_size", "patience"):
         reasons.by_path[f"loop.{name}"] = f"{texts:,} texts to learn from"
     if request.epochs is not None:
