@@ -164,6 +164,8 @@ BAYES = 0.5
 # C of the SVMs of topics, and the shortest character n-grams that they read.
 TOPICS_REGULARIZATION = 1.0
 TOPICS_CHARACTERS = 3
+# Words of all rows up to which these are read: the columns take a gigabyte for each 10 million.
+MOST_WORDS_WITH_CHARACTERS = 10_000_000
 # Length of a text's word embeddings, in lengths of its n-grams.
 EMBEDDINGS = 1.5
 # Labels. With more, SVMs merged with vectors of a lower rank take minutes.

@@ -510,6 +510,7 @@ def _sparse(
             fit="svm",
             regularization=defaults.TOPICS_REGULARIZATION,
             shortest=defaults.TOPICS_CHARACTERS,
+            characters=reasons.note("sparse.characters", _topic_characters(stats)),
         )
     # An SVM takes a text wholly for its likeliest label; augmented texts are often of none in
     # particular.
@@ -519,6 +520,12 @@ def _sparse(
     reasons.by_path["sparse.fit"] = "the rows' labels"
     reasons.by_path["sparse.bayes"] = "added to SVMs"
     return replace(options, fit="svm", bayes=defaults.BAYES)
+
+
+def _topic_characters(stats: DatasetStats) -> tuple[bool, str]:
+    if stats.rows * stats.mean_length > defaults.MOST_WORDS_WITH_CHARACTERS:
+        return False, f"more than {defaults.MOST_WORDS_WITH_CHARACTERS:,} words in all rows"
+    return True, "they tell what rare words are about"
 
 
 def _lstm_share(transfer: int) -> tuple[float, str]:
