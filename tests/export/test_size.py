@@ -182,8 +182,8 @@ def test_words_that_are_longer_than_planned_are_left_out_the_rarest_first() -> N
 @pytest.mark.parametrize(
     ("preset", "labels", "said"),
     [
-        ("tiny", 600, "--preset small$"),
-        ("tiny", 1_500, "--preset medium$"),
+        ("tiny", 300, "--preset small$"),
+        ("tiny", 700, "--preset medium$"),
         ("small", 5_000, "merge rare labels$"),
     ],
 )
@@ -197,7 +197,7 @@ def test_labels_that_leave_no_room_are_refused_with_the_smallest_preset_that_has
 
 
 def test_too_many_labels_are_refused_before_any_work(tmp_path: Path) -> None:
-    rows = [(f"a text of the {i // 4}th label", f"label {i // 4:020}") for i in range(4 * 600)]
+    rows = [(f"a text of the {i // 4}th label", f"label {i // 4:020}") for i in range(4 * 300)]
     source = write_csv(tmp_path / "rows.csv", rows)
     output = tmp_path / "m.safetensors"
     assert "give --preset small" in train(source, "-o", output, "--preset", "tiny").error
