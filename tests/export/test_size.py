@@ -93,7 +93,7 @@ def counted(whole: Dataset, prepared: Prepared) -> dict[str, int]:
         training,
         thresholds=calibration.thresholds,
         curve=calibration.curve,
-        long=data.plan.kind == "long",
+        long=data.plan.kind in ("long", "topics"),
     )
 
 
@@ -185,8 +185,8 @@ def test_words_that_are_longer_than_planned_are_left_out_the_rarest_first() -> N
 @pytest.mark.parametrize(
     ("preset", "labels", "said"),
     [
-        ("tiny", 600, "--preset small$"),
-        ("tiny", 1_500, "--preset medium$"),
+        ("tiny", 300, "--preset small$"),
+        ("tiny", 700, "--preset medium$"),
         ("small", 5_000, "merge rare labels$"),
     ],
 )
@@ -200,7 +200,7 @@ def test_labels_that_leave_no_room_are_refused_with_the_smallest_preset_that_has
 
 
 def test_too_many_labels_are_refused_before_any_work(tmp_path: Path) -> None:
-    rows = [(f"a text of the {i // 4}th label", f"label {i // 4:020}") for i in range(4 * 600)]
+    rows = [(f"a text of the {i // 4}th label", f"label {i // 4:020}") for i in range(4 * 300)]
     source = write_csv(tmp_path / "rows.csv", rows)
     output = tmp_path / "m.safetensors"
     assert "give --preset small" in train(source, "-o", output, "--preset", "tiny").error
@@ -214,7 +214,7 @@ def test_an_edited_plan_whose_network_alone_is_too_large_is_refused() -> None:
     plan = plan_for(data, "tiny")
     with pytest.raises(
         DataError,
-        match=r"no room for words in 100 kB; give a larger max_kilobytes, or fewer hidden",
+        match=r"no room for words in 60 kB; give a larger max_kilobytes, or fewer hidden",
     ):
         prepare(data, replace(plan, network=replace(plan.network, hidden=400)))
 

@@ -39,7 +39,7 @@ _FORMAT = (
     "Input format: csv, tsv, jsonl, parquet or text (fastText), where the suffix does not say."
 )
 _PRESET = (
-    "Model size: tiny (100 kB), small (300), medium (600), base (1 MB), or seed (Keras's example)."
+    "Model size: tiny (60 kB), small (160), medium (300), base (550), or seed (Keras's example)."
 )
 _PLAN = "Run the plan that --dry-run --json printed."
 _EPOCHS = "Maximum number of epochs."

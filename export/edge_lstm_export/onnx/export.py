@@ -207,7 +207,7 @@ class _Draft:
         self.tokenizer = replace(checkpoint.tokenizer, length=length or checkpoint.tokenizer.length)
         config = checkpoint.network.config
         length = self.tokenizer.length
-        long = checkpoint.plan.get("kind") == "long"
+        long = checkpoint.plan.get("kind") in ("long", "topics")
         weights = weights_from_network(checkpoint.network)
         self._model = graph.build(
             weights,

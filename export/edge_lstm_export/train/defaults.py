@@ -13,14 +13,19 @@ from typing import Literal
 
 from edge_lstm_export.options import LoopOptions, SparseOptions
 
-Kind = Literal["long", "short", "many labels", "unsegmented"]
+Kind = Literal["long", "topics", "short", "many labels", "unsegmented"]
 
 # --- Kinds of data --------------------------------------------------------------------------------
 
 # Words per text, the mean: reviews have hundreds, sentences and questions 5 to 30.
 LONG_TEXTS = 60.0
+# Long texts of more labels have topics, which words tell; two labels are mostly of reviews, which
+# need the order of words.
+MOST_REVIEW_LABELS = 2
 # With more labels, an n-gram has a vector of a lower rank instead of a column per logit.
 MOST_EXACT_LABELS = 16
+# The same for topics, whose words tell more than what a lower rank leaves of them.
+MOST_EXACT_TOPICS = 100
 # Share of the texts whose words are in a script without spaces.
 UNSEGMENTED_SHARE = 0.3
 # Rows. With fewer, cross-validation judges all of them and none is held out.
@@ -68,26 +73,26 @@ class Preset:
 
 PRESETS: Mapping[str, Preset] = {
     "tiny": Preset(
-        max_kilobytes=100,
+        max_kilobytes=60,
         long=Shape(2800, embedding=14, hidden=30, bidirectional=False),
         short=Shape(1500, embedding=14, hidden=14),
         rank=16,
     ),
     "small": Preset(
-        max_kilobytes=300,
+        max_kilobytes=160,
         long=Shape(8000, embedding=14, hidden=62, bidirectional=False),
         short=Shape(3000, embedding=30, hidden=46),
         rank=32,
     ),
     "medium": Preset(
-        max_kilobytes=600,
+        max_kilobytes=300,
         long=Shape(12000, embedding=30, hidden=94, bidirectional=False),
         short=Shape(5000, embedding=46, hidden=62),
         rank=48,
         is_large=True,
     ),
     "base": Preset(
-        max_kilobytes=1000,
+        max_kilobytes=550,
         long=Shape(16000, embedding=30, hidden=94),
         short=Shape(8000, embedding=62, hidden=94),
         rank=64,
@@ -99,6 +104,10 @@ PRESETS: Mapping[str, Preset] = {
         long=Shape(5000, embedding=32, hidden=100, bidirectional=False),
     ),
 }
+# Topics need no order of words: embedding and units of the smallest LSTM.
+TOPICS_SHAPE = (6, 14)
+# Ids of a text that are read: an article says its topic at its beginning.
+TOPICS_LENGTH = 1_600
 # Ids of a vocabulary, whatever the room.
 FEWEST_WORDS = 500
 # Short texts in segmented scripts take a large vocabulary before a large LSTM: this share of the
@@ -121,6 +130,15 @@ LOOPS: Mapping[str, LoopOptions] = {
         learning_rate=4e-3,
         patience=3,
         embedding_rate=0.25,
+        word_dropout=0.1,
+        crops=0.7,
+    ),
+    # A small LSTM that counts little beside the n-grams: few epochs of large batches.
+    "topics": LoopOptions(
+        epochs=3,
+        batch_size=64,
+        learning_rate=5e-3,
+        patience=3,
         word_dropout=0.1,
         crops=0.7,
     ),
@@ -149,6 +167,11 @@ SMALLEST_BATCH = 8
 
 # Spread of naive Bayes, in spreads of the SVMs.
 BAYES = 0.5
+# C of the SVMs of topics, and the shortest character n-grams that they read.
+TOPICS_REGULARIZATION = 1.0
+TOPICS_CHARACTERS = 3
+# Words of all rows up to which these are read: the columns take a gigabyte for each 10 million.
+MOST_WORDS_WITH_CHARACTERS = 10_000_000
 # Length of a text's word embeddings, in lengths of its n-grams.
 EMBEDDINGS = 1.5
 # Labels. With more, SVMs merged with vectors of a lower rank take minutes.
@@ -198,7 +221,7 @@ TRIAL_UNSEEN = 1e-6
 
 def loop_defaults(kind: Kind) -> LoopOptions:
     """Return the loop's options that the kind of data decides alone."""
-    return LOOPS["long"] if kind == "long" else LOOPS["short"]
+    return LOOPS[kind] if kind in ("long", "topics") else LOOPS["short"]
 
 
 def residual(options: SparseOptions) -> SparseOptions:

@@ -245,6 +245,7 @@ def decide(stats: DatasetStats, request: TrainingRequest = NOTHING_ASKED) -> Dec
         preset=request.preset,
         max_kilobytes=preset.max_kilobytes,
         kind=kind,
+        text=TextOptions(length=note("text.length", _length(kind))),
         vocabulary=vocabulary,
         network=sizes.network,
         start=start,
@@ -307,8 +308,15 @@ def _why_kind(stats: DatasetStats) -> str:
         return f"{stats.labels} labels, more than {defaults.MOST_EXACT_LABELS}"
     if stats.kind == "unsegmented":
         return "texts are in a script without spaces"
-    side = "more than" if stats.kind == "long" else "at most"
-    return f"{stats.mean_length:.1f} words per text, {side} {defaults.LONG_TEXTS:g}"
+    side = "at most" if stats.kind == "short" else "more than"
+    words = f"{stats.mean_length:.1f} words per text, {side} {defaults.LONG_TEXTS:g}"
+    return f"{words}, and {stats.labels} labels" if stats.kind == "topics" else words
+
+
+def _length(kind: Kind) -> tuple[int, str]:
+    if kind == "topics":
+        return defaults.TOPICS_LENGTH, "articles say their topic at the beginning"
+    return TextOptions.length, "the end of a long text says most"
 
 
 def _is_few(stats: DatasetStats) -> bool:
@@ -364,8 +372,8 @@ def _knows_english(strong: list[TeacherOptions]) -> bool:
 
 
 def _word_table(stats: DatasetStats, strong: list[TeacherOptions]) -> tuple[WordTable, str]:
-    if stats.kind in ("long", "unsegmented"):
-        return "none", f"{stats.kind} texts"
+    if stats.is_long or stats.kind == "unsegmented":
+        return "none", "long texts" if stats.is_long else "unsegmented texts"
     if stats.rows > defaults.MOST_WITH_EMBEDDINGS:
         return "none", f"more than {defaults.MOST_WITH_EMBEDDINGS:,} rows"
     if _has(strong, "fine-tuned") and not _has(strong, "model"):
@@ -399,7 +407,7 @@ def _uses_log(stats: DatasetStats, strong: list[TeacherOptions]) -> bool:
 
 
 def _unlabelled(stats: DatasetStats) -> tuple[int, str]:
-    if stats.kind == "long":
+    if stats.is_long:
         return stats.unlabelled, "all texts without a label"
     most = min(stats.unlabelled, defaults.MOST_UNLABELLED)
     return most, f"texts without a label, at most {defaults.MOST_UNLABELLED:,}"
@@ -413,7 +421,7 @@ def _texts_per_row(
         return 0, "the teachers label a log"
     if not strong:
         return 0, "no teacher knows more than the rows"
-    if stats.kind == "long":
+    if stats.is_long:
         return 0, "long texts"
     if stats.rows > defaults.MOST_TO_AUGMENT:
         return 0, f"more than {defaults.MOST_TO_AUGMENT:,} rows"
@@ -432,7 +440,7 @@ def _texts_per_row(
 
 def _typos(stats: DatasetStats) -> tuple[float, str]:
     if stats.kind not in ("short", "many labels"):
-        return 0.0, f"{stats.kind} texts"
+        return 0.0, "long texts" if stats.is_long else "unsegmented texts"
     if _is_few(stats) or stats.rows > defaults.MOST_TO_AUGMENT:
         return 0.0, f"for {defaults.FEW_ROWS:,} to {defaults.MOST_TO_AUGMENT:,} rows"
     return defaults.TYPOS, "copies from which subwords learn"
@@ -468,20 +476,30 @@ def _sparse(
     stats: DatasetStats, table: WordTable, transfer: int, *, uses_log: bool, reasons: Reasons
 ) -> SparseOptions:
     options = SparseOptions()
-    if stats.mean_length > defaults.LONG_TEXTS:
+    if stats.kind == "long":
         options = replace(options, selection="telling", characters=False)
         reasons.by_path["sparse.selection"] = "long texts hold many pairs"
         reasons.by_path["sparse.characters"] = "long texts hold enough words"
     if table != "none":
         options = replace(options, embeddings=defaults.EMBEDDINGS)
         reasons.by_path["sparse.embeddings"] = f"word embeddings: {table}"
-    if stats.kind == "many labels":
+    if stats.labels > stats.most_columns:
         with_svms = _is_few(stats) and stats.labels <= defaults.MOST_SVM_LABELS
         if with_svms and not (stats.multi_label or uses_log):
             reasons.by_path["sparse.fit"] = "many labels, few rows"
             return replace(options, fit="low-rank+svm")
         reasons.by_path["sparse.fit"] = "many labels"
         return replace(options, fit="low-rank")
+    if stats.kind == "topics":
+        for name in ("fit", "regularization", "shortest"):
+            reasons.by_path[f"sparse.{name}"] = "topics of long texts"
+        return replace(
+            options,
+            fit="svm",
+            regularization=defaults.TOPICS_REGULARIZATION,
+            shortest=defaults.TOPICS_CHARACTERS,
+            characters=reasons.note("sparse.characters", _topic_characters(stats)),
+        )
     # An SVM takes a text wholly for its likeliest label; augmented texts are often of none in
     # particular.
     if stats.kind == "long" or (transfer and (stats.multi_label or not uses_log)):
@@ -492,8 +510,14 @@ def _sparse(
     return replace(options, fit="svm", bayes=defaults.BAYES)
 
 
+def _topic_characters(stats: DatasetStats) -> tuple[bool, str]:
+    if stats.rows * stats.mean_length > defaults.MOST_WORDS_WITH_CHARACTERS:
+        return False, f"more than {defaults.MOST_WORDS_WITH_CHARACTERS:,} words in all rows"
+    return True, "they tell what rare words are about"
+
+
 def _linear_characters(kind: Kind) -> tuple[bool, str]:
-    if kind == "long":
+    if kind in ("long", "topics"):
         return False, "long texts: character n-grams take minutes and gigabytes"
     return True, "short texts"
 
@@ -518,7 +542,7 @@ def _loop(
     reasons: Reasons,
 ) -> LoopOptions:
     loop = replace(defaults.loop_defaults(stats.kind), word_vectors=table == "none")
-    if transfer and not _is_few(stats) and stats.kind != "long":
+    if transfer and not _is_few(stats) and not stats.is_long:
         loop = replace(loop, epochs=defaults.TRANSFER_EPOCHS)
     if start.source:
         loop = replace(loop, learning_rate=defaults.START_RATE)
@@ -527,7 +551,8 @@ def _loop(
         loop = replace(loop, embedding_rate=defaults.PRETRAINED_WORDS_RATE)
         reasons.by_path["loop.embedding_rate"] = "the embedding starts pretrained"
     texts = stats.rows + transfer
-    loop = sized(loop, texts)
+    if stats.kind != "topics":  # whose LSTM learns little, however long
+        loop = sized(loop, texts)
     for name in ("epochs", "batch_size", "patience"):
         reasons.by_path[f"loop.{name}"] = f"for {texts:,} texts"
     if request.epochs is not None:

@@ -36,7 +36,7 @@ def known_stats(dataset: Dataset, request: TrainingRequest, unlabelled: int = 0)
     stats = dataset_stats(dataset, unlabelled)
     if request.preset == "seed":
         return stats
-    if stats.kind not in ("long", "unsegmented") and not stats.multi_label:
+    if not (stats.is_long or stats.kind == "unsegmented" or stats.multi_label):
         stats = replace(stats, english=english_share(dataset))
     if request.teacher is not None and not is_transformer(request.teacher):
         return stats

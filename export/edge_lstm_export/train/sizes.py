@@ -48,9 +48,8 @@ def plan_network(
     Raises DataError if the labels and the LSTM leave no room for words.
     """
     preset = PRESETS[preset_name]
-    is_long = stats.kind == "long"
     is_large = stats.kind == "short" and not small_vocabulary
-    shape = preset.long if is_long or preset.short is None else preset.short
+    shape = preset.long if stats.is_long or preset.short is None else preset.short
     reason = f"preset {preset_name}, {stats.kind} texts"
     embedding = shape.embedding
     hidden = shape.hidden
@@ -60,6 +59,10 @@ def plan_network(
         hidden = start.hidden
         bidirectional = start.bidirectional
         reason = "of the model file that it starts from"
+    elif stats.kind == "topics":
+        embedding, hidden = defaults.TOPICS_SHAPE
+        bidirectional = False
+        reason = "topics need words, not their order"
     elif is_large:
         widest = _largest_lstm(stats, preset, english=english)
         embedding = min(embedding, widest[0])
@@ -78,7 +81,7 @@ def plan_network(
         ngram_slots=FEWEST_SLOTS,
         ngram_dim=1,
     )
-    width = network.logits if stats.labels <= defaults.MOST_EXACT_LABELS else preset.rank
+    width = network.logits if stats.labels <= stats.most_columns else preset.rank
     network = replace(network, ngram_dim=width)
     room = preset.max_kilobytes * 1000 - sum(_fixed_parts(network, stats).values())
     words, words_reason = _words(
@@ -146,6 +149,8 @@ def _words(
         line = max(line, DatasetStats.word_bytes)
     each = _word_bytes(network, line)
     fitting = int(room / each)
+    if stats.kind == "topics":
+        return fitting, "all that fit, before word pairs"
     if not is_large:
         return min(fewest, fitting), "the preset's, if they fit"
     words = fewest
@@ -160,9 +165,9 @@ def _words(
 
 
 def _why_width(stats: DatasetStats) -> str:
-    if stats.labels <= defaults.MOST_EXACT_LABELS:
+    if stats.labels <= stats.most_columns:
         return "a column per logit"
-    return f"vectors of a lower rank, for more than {defaults.MOST_EXACT_LABELS} labels"
+    return f"vectors of a lower rank, for more than {stats.most_columns} labels"
 
 
 def _fixed_parts(network: NetworkOptions, stats: DatasetStats) -> dict[str, int]:

@@ -61,11 +61,23 @@ class DatasetStats:
     @property
     def kind(self) -> defaults.Kind:
         """The row of the tables of defaults."""
+        if self.mean_length > defaults.LONG_TEXTS and not self.unsegmented:
+            return "topics" if self.labels > defaults.MOST_REVIEW_LABELS else "long"
         if self.labels > defaults.MOST_EXACT_LABELS:
             return "many labels"
-        if self.unsegmented:
-            return "unsegmented"
-        return "long" if self.mean_length > defaults.LONG_TEXTS else "short"
+        return "unsegmented" if self.unsegmented else "short"
+
+    @property
+    def most_columns(self) -> int:
+        """Labels up to which an n-gram has a column for each."""
+        if self.kind == "topics":
+            return defaults.MOST_EXACT_TOPICS
+        return defaults.MOST_EXACT_LABELS
+
+    @property
+    def is_long(self) -> bool:
+        """Whether the texts are long, with words between spaces."""
+        return self.kind in ("long", "topics")
 
 
 def dataset_stats(dataset: Dataset, unlabelled: int = 0) -> DatasetStats:
@@ -149,7 +161,7 @@ def try_teacher(dataset: Dataset, stats: DatasetStats, file: SourceFile, seed: i
 def _why_untried(stats: DatasetStats, labels: Bools) -> str:
     """Return why a model file is not tried as a teacher of these rows; "" if it is."""
     if stats.kind != "short":
-        return stats.kind if stats.kind == "many labels" else f"{stats.kind} texts"
+        return stats.kind if stats.kind in ("many labels", "topics") else f"{stats.kind} texts"
     if stats.multi_label:
         return "several labels per text"
     if stats.rows < defaults.FEWEST_TO_CROSS_VALIDATE:

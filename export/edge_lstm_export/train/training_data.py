@@ -63,7 +63,7 @@ def choose_vocabulary(
             training,
             thresholds=calibration.thresholds,
             curve=calibration.curve,
-            long=plan.kind == "long",
+            long=plan.kind in ("long", "topics"),
         )
         return plan.max_kilobytes * 1000 - SPARE - sum(parts.values())
 
