@@ -49,8 +49,20 @@ def subwords(**changes: Any) -> str:
     return compact({**Tokenizer(WORDS[:-9], pieces=WORDS[-9:]).to_metadata(), **changes})
 
 
+def without_setting(key: str) -> str:
+    """The text rule without one of its settings."""
+    settings = json.loads(METADATA["edge_lstm.tokenizer"])
+    del settings[key]
+    return compact(settings)
+
+
 def network(**changes: Any) -> str:
     return compact({**MODEL.network, **changes})
+
+
+def layers(*more: dict[str, Any], **changes: Any) -> str:
+    """The network with changes of its LSTM, and more layers behind it."""
+    return network(layers=[{**MODEL.network["layers"][0], **changes}, *more])
 
 
 def metadata(name: str, says: str, digest: str = "right", /, **changes: str | None) -> Hostile:
@@ -99,7 +111,7 @@ def with_first(value: int) -> Callable[[Any], Any]:
 def odd_embedding() -> bytes:
     """The model with a column less of the embedding, whose half-bytes stay."""
     model = onnx.load_model_from_string(DATA)
-    replaced("lstm_w", lambda w: w[:, 1:])(model.graph)
+    replaced("lstm0_w", lambda w: w[:, 1:])(model.graph)
     columns = MODEL.network["embedding_dim"] - 1
     data = model.graph.SerializeToString(deterministic=True)
     return edited({"network": network(embedding_dim=columns)}, graph=data)
@@ -167,11 +179,6 @@ def reads_beyond_the_embedding(g: onnx.GraphProto) -> None:
     g.node[at + 1].input[1] = "beyond"
 
 
-def without_pads(g: onnx.GraphProto) -> None:
-    """The first padding by what an operator gives."""
-    next(node for node in g.node if node.op_type == "Pad").input[1] = "row_lengths"
-
-
 def foreign() -> bytes:
     x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in "xy")
     made = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "other", [x], [y])
@@ -209,8 +216,7 @@ DAMAGED = [
     metadata("labels nested 100,000 deep", "nested", labels="[" * 100_000 + "]" * 100_000),
     metadata("a label that steers a terminal", "control character", labels='["a","\\u001b[31m"]'),
     metadata("a label that ends for C", "control character", labels='["a\\u0000b","a\\u0000c"]'),
-    metadata("a C1 control character in a label", "control character",
-             labels='["neg","\u009bpos"]'),
+    metadata("a C1 control character in a label", "control character", labels='["neg","\u009bpos"]'),
     metadata("labels are no JSON", APART, labels="[1"),
     # Several labels per text.
     thresholds("one threshold for two labels", "one threshold per label", [0.5]),
@@ -219,14 +225,12 @@ DAMAGED = [
     thresholds("thresholds are a text", "not a list", "0.5"),
     thresholds("thresholds in a list", "not a list", [], multi_label="[]"),
     thresholds("no thresholds", "not those of its network", [], multi_label=None),
-    thresholds("thresholds of one label per text", "not those of its network", [0.5, 0.5],
-               network=network()),
-    thresholds("a label that holds what joins labels", "holds '|'", [0.5, 0.5],
-               labels='["neg|","pos"]'),
+    thresholds("thresholds of one label per text", "not those of its network", [0.5, 0.5], network=network()),
+    thresholds("a label that holds what joins labels", "holds '|'", [0.5, 0.5], labels='["neg|","pos"]'),
     # Text rule and vocabulary.
     metadata("no vocabulary", "'edge_lstm.vocabulary' is missing", vocabulary=None),
     metadata("a vocabulary longer than the network's", "another size", vocabulary=front_coded([*WORDS, "x1"])),
-    metadata("and a network that says so", "more words than the embedding",
+    metadata("and a network that says so", ASKED,
              vocabulary=front_coded([*WORDS, "x1", "x2"]), network=network(num_words=len(WORDS) + 6)),
     *(metadata(f"a vocabulary that {name}", says, vocabulary=value + METADATA["edge_lstm.vocabulary"][at:])
       for name, says, value, at in (("begins within an entry", "does not begin with an entry", "a", 0),
@@ -241,24 +245,42 @@ DAMAGED = [
     metadata("tokenizer settings are no JSON", APART, tokenizer="{"),
     metadata("no tokenizer settings", "missing", tokenizer="{}"),
     metadata("tokenizer settings are a list", "not an object", tokenizer="[]"),
-    metadata("subwords without their settings", "'words' is missing",
-             tokenizer=tokenizer(rule="pieces-1")),
-    *(metadata(f"{key} {value}", UNSUPPORTED, tokenizer=tokenizer(**{key: value}))
-      for key, value in (("rule", "characters"), ("rule", "pieces-2"), ("lowercase", "turkish"),
-                         ("padding", "left"), ("oov_id", 10**6), ("oov_id", -1), ("oov_id", None))),
+    *(metadata(f"a text rule without {key}", f"'{key}' is missing", tokenizer=without_setting(key))
+      for key in ("lowercase", "replacements", "removed", "separators", "marks", "words", "pad_id",
+                  "start_id", "oov_id", "first_word_id", "length", "truncation")),
+    *(metadata(f"{key} {value}", says, tokenizer=tokenizer(**{key: value}))
+      for key, value, says in (("lowercase", "turkish", UNSUPPORTED), ("truncation", "middle", UNSUPPORTED),
+                               ("pad_id", 1, UNSUPPORTED), ("start_id", 2, UNSUPPORTED),
+                               ("oov_id", 10**6, "too large"), ("oov_id", -1, UNSUPPORTED),
+                               ("oov_id", "2", UNSUPPORTED), ("first_word_id", 5, "not between 1 and 4"),
+                               ("first_word_id", 1, UNSUPPORTED), ("removed", "ab!a", "twice"),
+                               ("marks", "x", "no ASCII punctuation"), ("separators", 7, "not a text"))),
     *(metadata(f"a length of {length!r}", "its length", tokenizer=tokenizer(length=length))
       for length in (0, 200_000_000, "600")),
     # The rest of the metadata.
     metadata("no network", "'edge_lstm.network' is missing", network=None),
     metadata("network is no object", "network is not an object", network="7"),
-    metadata("units without number", "hidden", network=network(hidden="x")),
     *(metadata(f"{key} {value}", says, network=network(**{key: value}))
-      for key, value,
-      says in (("pooling", "attention", UNSUPPORTED), ("pooling", "mean", UNSUPPORTED),
-                               ("pooling", "max", UNSUPPORTED), ("hidden", 95, ASKED),
-                               ("bidirectional", False, ASKED), ("ngram_words", 7, ASKED), ("ngram_slots", 7, ASKED),
+      for key, value, says in (("ngram_words", 7, ASKED), ("ngram_slots", 7, ASKED),
                                ("ngram_words", 10**5, "out of range"), ("ngram_slots", 10**7, "out of range"),
-                               ("ngram_dim", 2, ASKED))),
+                               ("ngram_dim", 2, ASKED), ("padding", "left", UNSUPPORTED),
+                               ("padding", "front", "n-grams of texts with padding"),
+                               ("layers", [], "an LSTM without"), ("layers", {}, "not a list"),
+                               ("layers", [7], "not an object"), ("embedding_dim", 0, "without an embedding"))),
+    *(metadata(f"an LSTM of {key} {value}", says, network=layers(**{key: value}))
+      for key, value, says in (("lstm", "x", "out of range"), ("lstm", 0, "out of range"), ("lstm", 95, ASKED),
+                               ("lstm", 10**9, "out of range"), ("bidirectional", False, ASKED),
+                               ("bidirectional", 1, "bidirectional"), ("gives", "attention", UNSUPPORTED),
+                               ("gives", "steps", "a layer lacks a setting"), ("gives", "mean", "a layer lacks a setting"),
+                               ("gives", "max", ASKED), ("floor", 1, UNSUPPORTED),
+                               ("hard_sigmoid", 0.3, "are not supported"), ("dropout", 0.5, "a layer lacks a setting"))),
+    *(metadata(f"a dense layer {name}", says, network=layers(layer))
+      for name, layer, says in (("that the file lacks", {"dense": 7, "activation": "relu"}, "no constant"),
+                                ("of softmax", {"dense": 7, "activation": "softmax"}, UNSUPPORTED),
+                                ("of no units", {"dense": 0, "activation": "relu"}, "out of range"),
+                                ("of no kind", {"gru": 7}, "missing"))),
+    metadata("three dense layers", "more than 2", network=layers(*[{"dense": 7, "activation": "relu"}] * 3)),
+    metadata("two last LSTMs", "the last LSTM", network=layers(MODEL.network["layers"][0])),
     Hostile("several labels of one logit", ASKED,
             lambda: edited(multi_label([1, 1]), graph=bytes(MODEL.onnx.graph))),
     metadata("no format", "its metadata is missing", format=None),
@@ -268,14 +290,12 @@ DAMAGED = [
     *(metadata(f"format {number}", "made by a version before 1.0; export it again", format=number)
       for number in ("3", "10")),
     # The graph.
-    graph("200,000 operators", "far more fields",
-          lambda g: g.node.extend([onnx.NodeProto()] * 200_000)),
+    graph("200,000 operators", "far more fields", lambda g: g.node.extend([onnx.NodeProto()] * 200_000)),
     *(graph(f"a {value} in {name}", "not finite", replaced(name, lambda v, value=value: v * value))
-      for name, value in (("head_b", np.nan), ("lstm_b", np.nan), ("head_w_scales", np.inf),
+      for name, value in (("head_b", np.nan), ("lstm0_b", np.nan), ("head_w_scales", np.inf),
                           ("ngram_scales", np.nan), ("embedding_scale", np.nan))),
-    *(graph(f"{name} times {by}", "not above 0",
-            replaced(name, lambda v, by=by: v * np.float32(by)))
-      for name, by in (("embedding_scale", -1), ("lstm_w_scale", -1), ("lstm_r_scale", 0),
+    *(graph(f"{name} times {by}", "not above 0", replaced(name, lambda v, by=by: v * np.float32(by)))
+      for name, by in (("embedding_scale", -1), ("lstm0_w_scale", -1), ("lstm0_r_scale", 0),
                        ("head_w_scales", 0), ("ngram_scales", -1))),
     Hostile("no graph", "another input (nothing)", lambda: edited(graph=b"")),
     Hostile("a graph of noise", APART, lambda: edited(graph=random.Random(1).randbytes(2000))),
@@ -297,7 +317,7 @@ DAMAGED = [
       for name, change in (("of no bucket", lambda d: d[:0]), ("of 8 bits", lambda d: d.astype(np.uint8)),
                            ("of too many buckets", lambda d: np.resize(d, 10**6 + 1)),
                            ("in rows", lambda d: d[:, None]))),
-    graph("an embedding with fewer rows than words", "more words than the embedding",
+    graph("an embedding with fewer rows than words", ASKED,
           replaced("embedding_q", lambda e: e[:50])),
     graph("shapes that do not fit", ASKED, replaced("head_w", lambda w: w[:-1])),
     # No model file at all.
@@ -306,8 +326,7 @@ DAMAGED = [
     Hostile("zeros", "not an ONNX file", lambda: b"\0" * 10_000),
     Hostile("noise", "not an ONNX file", lambda: random.Random(1).randbytes(5000)),
     Hostile("ONNX of another project", "not a model file of edge-lstm", foreign),
-    *(Hostile(f"cut at {at}", "cut short", lambda at=at: DATA[:at])
-      for at in (100, 5000, len(DATA) - 1)),
+    *(Hostile(f"cut at {at}", "cut short", lambda at=at: DATA[:at]) for at in (100, 5000, len(DATA) - 1)),
     Hostile("a field that claims 2^60 bytes", "cut short",
             lambda: DATA[:20] + field(7, b"")[:1] + b"\xff" * 8 + b"\x0f"),
 ]
@@ -317,8 +336,6 @@ HARMFUL = [
     metadata("labels are numbers", "not a list of strings", labels="[0,1]"),
     metadata("a label twice", "repeated", labels='["a","a"]'),
     metadata("a label that is a lone surrogate", "surrogate", labels='["a","\\ud800"]'),
-    metadata("another rule for unknown words", "unknown_words",
-             tokenizer=subwords(unknown_words="none")),
     metadata("a word that stands for what could not be read", "U+FFFD",
              vocabulary=front_coded([*WORDS[:-1], "caf\ufffd"])),
     metadata("a word twice", "repeated", vocabulary=front_coded([*WORDS[:-1], WORDS[0]])),
@@ -342,11 +359,9 @@ HARMFUL = [
     Hostile("a metadata key twice", "twice",
             lambda: edited(after=entry("edge_lstm.labels", '["pos","neg"]'))),
     Hostile("two graphs", "two graphs", lambda: edited(after=field(7, MODEL.onnx.graph))),
-    Hostile("an opset twice", "two opsets",
-            lambda: edited(after=field(8, field(1, b"") + field(2, 13)))),
+    Hostile("an opset twice", "two opsets", lambda: edited(after=field(8, field(1, b"") + field(2, 13)))),
     Hostile("local functions", "is unexpected", lambda: edited(after=field(25, field(1, b"Add")))),
-    Hostile("operators of another domain", "another domain",
-            lambda: edited(opsets={"": 17, "com.evil": 1})),
+    Hostile("operators of another domain", "another domain", lambda: edited(opsets={"": 17, "com.evil": 1})),
     *(graph(f"an input with {name}", "has another input", other_value("input", **changes))
       for name, changes in (("another name", {"name": "tokens"}),
                             ("another type", {"elem_type": TensorProto.INT64}),
@@ -356,12 +371,10 @@ HARMFUL = [
                             ("a batch of 1,000,000,000", {"shape": [10**9, 600]}))),
     graph("an input of 200,000,000 columns", "another length",
           other_value("input", shape=["batch", 200_000_000])),
-    *(graph(f"an output with {name}", "output is not probabilities",
-            other_value("output", **changes))
+    *(graph(f"an output with {name}", "output is not probabilities", other_value("output", **changes))
       for name, changes in (("another name", {"name": "logits"}),
                             ("another type", {"elem_type": TensorProto.DOUBLE}),
-                            ("no axes", {"shape": []}),
-                            ("three columns", {"shape": ["batch", 3]}))),
+                            ("no axes", {"shape": []}), ("three columns", {"shape": ["batch", 3]}))),
     graph("two outputs", "output is not probabilities", lambda g: g.output.extend([g.output[0]])),
     graph("a sparse constant", "sparse", lambda g: g.sparse_initializer.add()),
     graph("a constant made of nothing", f"'ConstantOfShape' {OPERATOR}",
@@ -373,13 +386,10 @@ HARMFUL = [
           with_nodes(*[helper.make_node("Cast", ["a"], [f"b{i}"], to=1) for i in range(100)])),
     # Of these ONNX Runtime and the engine would make different things.
     graph("signs the other way round", "is not -1 and 1", replaced("signs", lambda v: -v)),
-    graph("a zero point of 3", "is not 0", replaced("lstm_w_zero", lambda v: v + np.int8(3))),
+    graph("a zero point of 3", "is not 0", replaced("lstm0_w_zero", lambda v: v + np.int8(3))),
     graph("a maximum above 0", "is not 0", replaced("zero_float", lambda v: v + np.float32(1))),
-    graph("two constants of one name", "of one name",
-          lambda g: g.initializer.append(constant("head_b")(g))),
+    graph("two constants of one name", "of one name", lambda g: g.initializer.append(constant("head_b")(g))),
     metadata("a name with two values", "two values", network=network()[:-1] + ',"hidden":30}'),
-    graph("a billion columns of zeros", "pads by more", replaced("one_column", lambda v: v * 10**9)),
-    graph("a padding of unknown size", "pads by more", without_pads),
     # What only the run shows.
     graph("all memory asked for", "needs more memory", asks_for_memory(2_000_000)),
     graph("NaN answers", "not probabilities",

@@ -5,23 +5,35 @@ from __future__ import annotations
 
 import random
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
 from edge_lstm_export import TextClassifier
+from edge_lstm_export.onnx.export import export
+from edge_lstm_export.options import NetworkConfig
 
 from edge_lstm import Classifier
+from edge_lstm.layers import Dense, Lstm
 from edge_lstm.modelfile import embedded_model
-from edge_lstm.text import LABEL_JOINT
+from edge_lstm.text import (
+    KERAS,
+    KERAS_FILTERS,
+    LABEL_JOINT,
+    NEVER_IN_ENTRIES,
+    TextRule,
+    Tokenizer,
+)
 from tests.hostile_files import DAMAGED
 from tests.ports.texts import TEXTS, UNSEGMENTED, VOCABULARY
 
 PROJECT = Path(__file__).parents[2]
 sys.path.append(str(PROJECT / "engine"))  # import reference: it is in no package
+sys.path.append(str(PROJECT / "tests" / "export"))  # import made
 ROWS = 60
 LABELS = ["neg", "pos"]
 ODD_LABELS = ["no", 'a "quoted"\u202ename', "日本語", "\\back/slash", "ß", "\u061c\u2069\u202e"]
@@ -49,6 +61,49 @@ KINDS = {
     "multi_label": Kind("tiny", ODD_LABELS, multi_label=True),
     "multi_label-2": Kind("seed", LABELS, multi_label=True),
     "unsegmented": Kind("tiny", LABELS, spaced=False),
+}
+
+
+# Keras's Tokenizer: unknown words are left out, and the first ids are kept.
+PLAIN = TextRule(KERAS_FILTERS, start_id=None, oov_id=None, first_word_id=1, keeps="first")
+# Keras's TextVectorization: the first word of its vocabulary stands for unknown ones.
+VECTORIZATION = TextRule(
+    "\t\n\v\f\r ",
+    removed=KERAS_FILTERS.rstrip("\t\n") + "'\u2019",
+    lowercase="ascii",
+    start_id=None,
+    oov_id=1,
+    first_word_id=1,
+    keeps="first",
+)
+AS_IT_IS = TextRule("\t\n\r\u2028\u3000", lowercase="none", oov_id=3, first_word_id=2)
+NGRAMS = {"ngram_words": 60, "ngram_slots": 60, "ngram_dim": 3}
+
+
+@dataclass(frozen=True)
+class Layered:
+    """A network of other layers than trainings make.
+
+    begins: it has tables of first states, instead of padding before the text.
+    """
+
+    layers: tuple[Lstm | Dense, ...]
+    rule: TextRule = KERAS
+    settings: dict[str, Any] = field(default_factory=dict)
+    begins: bool = False
+
+
+STACK = (Lstm(8, True, "steps"), Lstm(7, False, "last"))
+LAYERED = {
+    "stacked": Layered((Lstm(9, True, "steps"), Lstm(6, False, "steps"), Lstm(5, True))),
+    "stacked-plain": Layered(STACK, PLAIN, {"labels": 3}),
+    "dense": Layered((*STACK, Dense(12, "relu"), Dense(5, "tanh")), KERAS, NGRAMS),
+    "mean": Layered((Lstm(9, gives="mean"), Dense(4, "sigmoid")), AS_IT_IS, {"labels": 5}),
+    "max": Layered((Lstm(19, True, "max", floor=-1), Dense(3, "linear")), VECTORIZATION),
+    "without-lstm": Layered((), KERAS, {**NGRAMS, "embedding_dim": 0}),
+    "front": Layered((Lstm(9, True, hard_sigmoid=0.2),), PLAIN, {"padding": "front"}),
+    "behind": Layered((Lstm(9, True, "mean+max"),), KERAS, {"padding": "behind"}),
+    "begins": Layered((Lstm(8, gives="steps"), Lstm(7, hard_sigmoid=1 / 6)), PLAIN, begins=True),
 }
 
 
@@ -97,6 +152,21 @@ def trained(kind: Kind) -> TextClassifier:
     return model
 
 
+def layered(kind: Layered, precision: str) -> bytes:
+    """The file of an untrained network, with weights large enough to matter."""
+    from made import checkpoint_of
+
+    words = [word for word in VOCABULARY if not NEVER_IN_ENTRIES.search(word)]
+    num_words = kind.rule.first_word_id + len(words)
+    shape = {"num_words": num_words, "embedding_dim": 6, "layers": kind.layers, **kind.settings}
+    checkpoint = checkpoint_of(NetworkConfig(**shape), 24, kind.rule)
+    tokenizer = Tokenizer(tuple(words), 24, rule=kind.rule)
+    if kind.begins:
+        checkpoint.network.set_starts(checkpoint.network.padding_starts())
+    checkpoint = replace(checkpoint, tokenizer=tokenizer)
+    return export(checkpoint, quantize="int8" if precision == "int8" else None).data
+
+
 def case(name: str, path: Path, texts: list[str]) -> Case:
     """The file at ``path`` with ONNX Runtime's answers to the texts, one at a time."""
     classifier = Classifier.load(path)
@@ -124,6 +194,11 @@ def cases(tmp_path_factory: pytest.TempPathFactory) -> list[Case]:
         for precision in ("fp32", "int8"):
             path = folder / f"{name}.{precision}.onnx"
             model.export(path, quantize="int8" if precision == "int8" else None, length=kind.length)
+            every.append(case(path.name, path, TEXTS))
+    for name, shape in LAYERED.items():
+        for precision in ("fp32", "int8"):
+            path = folder / f"{name}.{precision}.onnx"
+            path.write_bytes(layered(shape, precision))
             every.append(case(path.name, path, TEXTS))
     return [*every, case("embedded", embedded_model(), TEXTS)]
 
