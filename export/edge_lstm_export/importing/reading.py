@@ -49,8 +49,10 @@ class Options:
 
 @dataclass(frozen=True)
 class Imported:
-    """A network with its text rule and labels. missing: options that must still be given, with
-    the reason, before it can answer."""
+    """A network with its text rule and labels.
+
+    missing: options that must still be given, with the reason, before it can answer.
+    """
 
     model: ImportedModel
     rule: TextRule
