@@ -486,7 +486,7 @@ class LoopOptions(Options):
         zero along a cosine.
     weight_decay: of AdamW, on matrices.
     clip: largest norm of the gradient.
-    patience: epochs without a better validation loss, after which it stops.
+    patience: epochs without a better validation loss before the training stops.
     bfloat16: run the LSTM in bfloat16, if the CPU has such products.
     word_vectors: start the embedding from the words' neighbours in all texts.
     embedding_range: other first values of the embedding lie within ± this.

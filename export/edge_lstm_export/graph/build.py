@@ -103,7 +103,7 @@ def build(
 ) -> onnx.ModelProto:
     """Build the graph: input_ids int32 [B, length] → probabilities float32 [B, L].
 
-    int8: see weights.py for what it does and promises.
+    int8: make the int8 graph; weights.py says what that promises.
     long: the texts are long. For short ones, pooling by blocks costs more than it saves.
     may_be_empty: a text may have no id; its rule decides that.
     packs: an int8 file keeps its tables in 4 bits.

@@ -103,7 +103,7 @@ def _unfit(text: Any) -> str | None:
 def read_examples(path: str | Path) -> tuple[str, ...]:
     """Read example texts from a table that ``score`` reads, or from lines.
 
-    A file that is no table has one text per line; blank lines are left out.
+    A file of another kind has one text per line; blank lines are left out.
 
     Raises DataError, also for a file without texts; see checked_examples.
     """

@@ -1,4 +1,4 @@
-"""The table of word pairs: which of a file's vectors a pair has, without a list of the pairs.
+"""The table of word pairs: the vector of each pair, without a list of the pairs.
 
 A pair is hashed to a bucket, and the bucket's displacement leads to a slot ("hash, displace and
 compress"; Belazzougui, Botelho & Dietzfelbinger, 2009). The slot keeps 16 bits of the pair, its

@@ -1,7 +1,7 @@
-"""What an int8 model file takes in bytes before there is one, by what takes them.
+"""The bytes of an int8 model file before its training, by their use.
 
-A file is made by the code that the export uses, with zeros for the weights. What only a training
-tells stands in it in its longest form, so that the file of the training is no larger.
+A file is made by the code that the export uses, with zeros for the weights. Facts that only a
+training tells stand in it in their longest form, so that the file of the training is no larger.
 """
 
 from __future__ import annotations

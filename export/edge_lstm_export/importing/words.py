@@ -142,7 +142,7 @@ def rule_of(value: Any, name: str = "words") -> TextRule:
         file, a dict of word → id, or a list of words by their ids.
     name: of the file, for errors.
 
-    Raises DataError if it is none of these.
+    Raises DataError for another value.
     """
     if isinstance(value, TextRule):
         return value
