@@ -34,9 +34,9 @@ _SETTINGS = ("bidirectional", "gives", "floor", "hard_sigmoid", "activation")
 class Lstm:
     """An LSTM of one or both directions.
 
-    units: of each direction.
+    units: hidden units of each direction.
     gives: what the next layer reads. ``steps``: the outputs of every step, for another LSTM.
-        ``last``: those of each direction's last step. ``mean``, ``max``, ``mean+max``: of the
+        ``last``: the outputs of each direction's last step. ``mean``, ``max``, ``mean+max``: of the
         outputs of the text's steps. The values of the forward direction come first.
     floor: the least maximum. 0: as if a step of zeros were added; -1: the plain maximum.
     hard_sigmoid: slope of gates clip(slope * x + 0.5, 0, 1); None: gates of the logistic function.
@@ -84,13 +84,14 @@ class Lstm:
 
     @property
     def blocks(self) -> int:
-        """How many times the next layer reads each unit: for each direction, and mean and
-        maximum."""
+        """How often the next layer reads each unit: for each direction, and mean and maximum."""
         return self.directions * (2 if self.gives == "mean+max" else 1)
 
     def values(self, more: int = 0) -> int:
-        """Return how many values the next layer reads. more: units that are added to each
-        direction."""
+        """Return the number of values that the next layer reads.
+
+        more: units that are added to each direction.
+        """
         return (self.units + more) * self.blocks
 
     def to_dict(self) -> dict[str, Any]:
@@ -133,8 +134,10 @@ Layer = Lstm | Dense
 
 
 def layers_from(value: Any) -> tuple[Layer, ...]:
-    """Return the layers of parsed JSON. Raises ValueError for other values than those of
-    ``to_dict``."""
+    """Return the layers of parsed JSON.
+
+    Raises ValueError for values that ``to_dict`` does not write.
+    """
     _require(isinstance(value, list), "its layers are not a list")
     return tuple(map(_layer_from, value))
 

@@ -515,8 +515,10 @@ def _logits(network: dict[str, Any]) -> int:
 
 
 def _constants(network: dict[str, Any], *, quantized: bool) -> dict[str, tuple[Any, ...]]:
-    """Return name → element type and shape of the network's constants (docs/file-format.md), other
-    than tables and first states."""
+    """Return the element type and shape of the network's constants, by name.
+
+    docs/file-format.md lists them. Tables and first states are checked elsewhere.
+    """
     layers = layers_from(network["layers"])
     more = _sentinels(quantized)
     logits = _logits(network)

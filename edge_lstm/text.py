@@ -120,8 +120,8 @@ class TextRule:
     replace_wide: whether the characters of REPLACEMENTS become theirs.
     removed: characters that vanish.
     separators: characters that become spaces. Words stand between spaces.
-    marks: ASCII punctuation, each of which is a word of its own.
-    start_id: id before those of the words; None for no such id.
+    marks: ASCII punctuation; each mark is a word of its own.
+    start_id: id before the ids of the words; None for no such id.
     oov_id: id of a word without one; None: such a word is left out.
     first_word_id: id of the vocabulary's first word.
     keeps: which ids of a long text are kept, the ``last`` or the ``first``.
@@ -240,8 +240,10 @@ KERAS = TextRule(KERAS_FILTERS + "\r")
 
 @cache
 def subword_rule(marks: str = MARKS) -> TextRule:
-    """Return the rule of trainings with subwords. marks: punctuation that is a word, in the order
-    of ASCII."""
+    """Return the rule of trainings with subwords.
+
+    marks: punctuation that is a word, in the order of ASCII.
+    """
     others = "".join(mark for mark in MARKS if mark not in marks)
     return TextRule(others + _ASCII_SPACES + _WIDE_SPACES, marks, replace_wide=True)
 
@@ -321,7 +323,7 @@ class Tokenizer:
     """A text rule with a vocabulary.
 
     words: the vocabulary; ``words[i]`` has id ``rule.first_word_id + i``.
-    length: columns of the model's input; of longer texts, so many ids are kept.
+    length: columns of the model's input, and the most ids that a text keeps.
     pieces: pieces of other words; their ids follow the ids of the words.
     rule: see :class:`TextRule`.
 
@@ -361,8 +363,10 @@ class Tokenizer:
     def of_subwords(
         cls, words: tuple[str, ...], pieces: tuple[str, ...] = (), length: int = DEFAULT_LENGTH
     ) -> Tokenizer:
-        """Make a tokenizer of the rule of trainings with subwords: marks are those that are
-        words."""
+        """Make a tokenizer of the rule of trainings with subwords.
+
+        Its marks are the punctuation among the words.
+        """
         marks = "".join(sorted(set(MARKS).intersection(words)))
         return cls(words, length, pieces, subword_rule(marks))
 
@@ -378,7 +382,7 @@ class Tokenizer:
         return ids[-self.length :]
 
     def is_known(self, token_id: int) -> bool:
-        """Tell whether an id is that of a word or of a piece."""
+        """Tell whether a word or a piece has this id."""
         return token_id >= self.rule.first_word_id and token_id != self.rule.oov_id
 
     def encode_text(self, text: str) -> Encoded:

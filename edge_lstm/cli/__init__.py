@@ -201,8 +201,10 @@ def root(
         bool, typer.Option(DEBUG_FLAG, help="Show the traceback of an error.")
     ] = False,
 ) -> None:
-    """Turn labelled text into one small ONNX file that classifies on a low-power CPU:
-    train, export, score, measure."""
+    """Turn labelled text into one small ONNX file that classifies on a low-power CPU.
+
+    The steps are train, export, score and measure.
+    """
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -29,8 +29,10 @@ def command(
     in_process: InProcessOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Check that this device runs a model correctly: the system, the CPU, the packages, and the
-    golden rows in the model file, texts with the answers of the machine that made it.
+    """Check that this device runs a model correctly.
+
+    It checks the system, the CPU, the packages, and the golden rows in the model file: texts with
+    the answers of the machine that made it.
 
     The exit code is 0 if the device is fit, else 1.
     """

@@ -36,7 +36,7 @@ LabelMapOption = Annotated[
     str | None, option("DATA=MODEL,...", "Map labels of the data, as 0=neg,1=pos.", "--label-map")
 ]
 _FOREIGN = (
-    "Texts of none of the labels, in any format of score: report how well they are told apart."
+    "Texts with none of the labels, in any format of score: report how well they are told apart."
 )
 ForeignOption = Annotated[Path | None, option("FILE", _FOREIGN, "--foreign")]
 SplitOption = Annotated[
@@ -64,11 +64,14 @@ def command(
     provider: options.ProviderOption = "CPUExecutionProvider",
     as_json: options.JsonOption = False,
 ) -> None:
-    """Evaluate models on labelled texts: accuracy with its interval, precision, recall and F1 per
-    label, confusion matrix, log loss and calibration error; McNemar's test between models.
+    """Evaluate models on labelled texts.
 
-    With --abstain or --threshold, also coverage and error rate; with --foreign, how well foreign
-    texts are told apart. For several labels per text: micro and macro F1, and exact match.
+    The result has accuracy with its interval; precision, recall and F1 per label; the confusion
+    matrix, log loss and calibration error; and McNemar's test between models.
+
+    With --abstain or --threshold, it also has coverage and error rate; with --foreign, how well
+    foreign texts are told apart. With several labels per text, it has micro and macro F1, and exact
+    match.
 
     With -m team=team.onnx -m urgent=urgent.onnx, each model is evaluated on the column of its name,
     without the rows that have no label there.

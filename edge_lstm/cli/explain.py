@@ -50,8 +50,9 @@ def command(
     provider: ProviderOption = "CPUExecutionProvider",
     as_json: JsonOption = False,
 ) -> None:
-    """Show which words of a text drive its prediction: leave out each in turn and classify the
-    rest.
+    """Show which words of a text drive its prediction.
+
+    Each word is left out in turn, and the rest is classified.
 
     The effect is the change of the label's log-odds: +1 multiplies its odds by 2.7. A terminal
     shows the text in colour, blue for words towards the label and orange for those away from it.

@@ -42,9 +42,11 @@ def command(
     card: CardOption = False,
     bom: BomOption = False,
 ) -> None:
-    """Show what a model file contains: labels, accuracy, size, vocabulary, abstention, example
-    texts; with --json, all its metadata. For a checkpoint (.safetensors), show the plan and the
-    network."""
+    """Show what a model file contains.
+
+    It lists labels, accuracy, size, vocabulary, abstention and example texts; with --json, all its
+    metadata. For a checkpoint (.safetensors), it shows the plan and the network.
+    """
     from edge_lstm.modelfile import describe, open_model
 
     if as_json + card + bom > 1:

@@ -100,9 +100,10 @@ def command(
     complete; --resume continues a run.
 
     Examples:
+
         edge-lstm score reviews.csv -o scored.csv
 
-        edge-lstm score tickets.csv -m team=team.onnx -m urgent=urgent.onnx -o scored.csv
+        edge-lstm score tickets.csv -m team=a.onnx -m urgent=b.onnx -o out.csv
 
         edge-lstm score 'logs/*.jsonl.gz' -o scored.parquet --keep id
 

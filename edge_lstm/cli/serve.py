@@ -12,17 +12,17 @@ from edge_lstm.cli.options import option
 from edge_lstm.printable import printable
 
 _MODELS = "Model files, each with the name of its question, as in team=team.onnx.  [default: the "
-_MODELS += "embedded model, or with --upstream none]"
+_MODELS += "embedded model; none with --upstream]"
 _ABSTAIN = (
     "Hand back unsure answers, so that at most this share of the rest is wrong, such as 0.02.  "
     "[default: the model file's]"
 )
 _UNFAMILIAR = "Hand back texts unlike the training texts, and at most this share of the others."
-_UPSTREAM = "System One service that answers what is handed back, as https://HOST."
-_LOG = "Append the upstream's answers with their texts to this JSONL file, for 'train'."
-_SHADOW = "Share of the sure answers for which the upstream is asked too, to see drift."
+_UPSTREAM = "System One service that answers the questions handed back, as https://HOST."
+_LOG = "Append the upstream's answers and their texts to this JSONL file, for train."
+_SHADOW = "Share of the sure answers to ask the upstream for too, to detect drift."
 _ENGINE = "onnxruntime or native.  [default: EDGE_LSTM_ENGINE, else native if it is installed]"
-_TIMEOUT = "Seconds for a request to come, and for the upstream to answer."
+_TIMEOUT = "Seconds to wait for a request, and for the upstream to answer."
 
 ModelsArgument = Annotated[
     list[str] | None, typer.Argument(metavar="[[NAME=]MODEL]...", help=_MODELS, show_default=False)
@@ -39,7 +39,7 @@ LogOption = Annotated[Path | None, option("FILE", _LOG, "--log")]
 ShadowOption = Annotated[float, option("SHARE", _SHADOW, "--shadow", min=0, max=1)]
 TimeoutOption = Annotated[float, option("SECONDS", _TIMEOUT, "--timeout", min=0.1, max=3600)]
 ConnectionsOption = Annotated[
-    int, option("N", "Connections open at once.", "--max-connections", min=1, max=100_000)
+    int, option("N", "Maximum number of open connections.", "--max-connections", min=1, max=100_000)
 ]
 
 
@@ -56,17 +56,19 @@ def command(
     max_connections: ConnectionsOption = 512,
     engine: EngineOption = None,
 ) -> None:
-    """Answer questions about texts over HTTP: POST /v1/systemone (System One), POST /predict, GET
-    /v1/models, /health and /metrics (Prometheus).
+    """Answer questions about texts over HTTP.
+
+    The server has POST /v1/systemone (System One), POST /predict, GET /v1/models, /health and
+    /metrics (Prometheus).
 
     A question is answered by the file that has its name and its options. With --upstream, all other
-    questions and unsure answers are handed back: the service at URL answers them, with the
-    client's own Authorization header. Nothing is sent anywhere without --upstream.
+    questions and unsure answers are handed back: the service at URL answers them, with the client's
+    own Authorization header. Without --upstream, nothing is sent anywhere.
 
-    A model file that changes is taken over while the server runs. A damaged one is refused, and the
-    old one goes on.
+    If a model file changes, the server takes it over while it runs. It refuses a damaged file, and
+    goes on with the old one.
 
-    For example:
+    Examples:
 
         edge-lstm serve team=team.onnx urgent=urgent.onnx --abstain 0.02
 

@@ -238,11 +238,11 @@ class NetworkConfig(Options):
 
     num_words: ids below it are in use (``num_words`` of ``keras.datasets.imdb``); the embedding has
         one row more, as in Keras's example.
-    embedding_dim: width of the embedding; 0 if there is no LSTM to read it.
+    embedding_dim: width of the embedding; 0 without an LSTM to read it.
     layers: LSTMs, then hidden dense layers; the head reads the last of them.
     ngram_words: ids that have an n-gram vector, from 2 on.
     ngram_slots: n-gram vectors of word pairs; a few of the slots stay empty.
-    ngram_dim: width of an n-gram vector; 0 if there are none.
+    ngram_dim: width of an n-gram vector; 0 without n-grams.
     padding: ``none``: the LSTM reads the ids of a text alone. ``front``, ``behind``: it reads
         ``length`` ids of each text, with padding before its own, or after them.
     labels: 2 gives one logit with a sigmoid, more give a softmax.
@@ -271,8 +271,12 @@ class NetworkConfig(Options):
 
     @classmethod
     def from_dict(cls, values: object, where: str) -> NetworkConfig:
-        """Make a configuration of the values of :meth:`to_dict`. Raises DataError, which says
-        ``where``, for other values."""
+        """Make a configuration of the values of :meth:`to_dict`.
+
+        where: names the origin of the values in errors.
+
+        Raises DataError for other values.
+        """
         if isinstance(values, dict) and "layers" in values:
             try:
                 values = {**values, "layers": layers_from(values["layers"])}
@@ -318,12 +322,13 @@ class NetworkConfig(Options):
 
 @dataclass(frozen=True)
 class NetworkOptions(Options):
-    """The network of a training: one LSTM, beside n-grams.
+    """The network of a training: one LSTM, and n-grams.
 
     hidden: units of each direction of the LSTM.
     pooling: what the head reads of the LSTM: the ``last`` state of each direction, or the mean and
         the maximum of its outputs over the text's own tokens.
     dropout: probability, in training, on the embedding and on what the head reads of the LSTM.
+
     The others are as in :class:`NetworkConfig`.
     """
 
@@ -481,7 +486,7 @@ class LoopOptions(Options):
         zero along a cosine.
     weight_decay: of AdamW, on matrices.
     clip: largest norm of the gradient.
-    patience: epochs without a better validation loss, after which it stops.
+    patience: epochs without a better validation loss before the training stops.
     bfloat16: run the LSTM in bfloat16, if the CPU has such products.
     word_vectors: start the embedding from the words' neighbours in all texts.
     embedding_range: other first values of the embedding lie within ± this.

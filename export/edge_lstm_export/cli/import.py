@@ -19,24 +19,26 @@ if TYPE_CHECKING:
     from edge_lstm_export.importing.accuracy import Accuracy
     from edge_lstm_export.importing.reading import Imported
 
-_TEXTS, _NETWORK = "Texts", "Network"  # headings of options
+# Headings of options.
+_TEXTS = "Texts"
+_NETWORK = "Network"
 _MODEL = "A .h5 or .keras file of Keras, or weights of PyTorch (.pt, .pth, .safetensors)."
 _WORDS = (
-    "Its tokenizer: Keras's as a pickle or JSON, word to id as JSON or a pickle, "
+    "The network's tokenizer: Keras's as a pickle or JSON, word to id as JSON or a pickle, "
     "imdb_word_index.json, or vocabulary.txt."
 )
 _LABELS = "Labels in the network's order, as neg,pos; one sigmoid is the probability of the second."
-_PADDING = "The side of a text that was filled up in training."
-_TRUNCATION = "The side of a long text that was cut off."
-_LENGTH = "Steps of the network's input."
+_PADDING = "Side on which texts were padded in training."
+_TRUNCATION = "Side on which long texts were cut."
+_LENGTH = "Number of steps of the network's input."
 _MASKED = "The network passes over padding (PyTorch: packed sequences)."
-_STATE = "PyTorch: what is read of the LSTM: last, end, mean, max or mean+max."
-_ACTIVATION = "PyTorch: what follows a hidden dense layer: relu, tanh, sigmoid or linear."
+_STATE = "PyTorch: output of the LSTM that is read: last, end, mean, max or mean+max."
+_ACTIVATION = "PyTorch: activation of hidden dense layers: relu, tanh, sigmoid or linear."
 _LOGITS = "The last layer gives logits."
 _MULTI_LABEL = "Each label has a probability of its own."
 _NUM_WORDS = "Ids from this one on count as unknown words."
-_LOWER = "Of word to id: whether texts are put in lower case."
-_FILTERS = "Of word to id: characters at which words end, as well as white space."
+_LOWER = "For word to id: whether texts are put in lower case."
+_FILTERS = "For word to id: characters at which words end, as well as white space."
 _DATA = "Labelled texts, to measure the imported network's accuracy."
 
 Side = Literal["front", "behind"]
@@ -76,7 +78,7 @@ def command(
 ) -> None:
     """Make a checkpoint of an LSTM that Keras or PyTorch trained.
 
-    Files are read without TensorFlow and Keras, and nothing of them is run. Options give the facts
+    Files are read without TensorFlow and Keras, and no code in them is run. Options give the facts
     that no file holds; --dry-run shows the findings and the missing options.
     """
     from edge_lstm_export.cli.display import Display

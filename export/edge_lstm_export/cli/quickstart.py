@@ -35,8 +35,10 @@ SHOWN = (  # by the steps
 
 
 def command(folder: Folder = Path("quickstart"), texts_only: TextsOnly = False) -> None:
-    """Try every step on example tickets, in a minute: train, export to int8, predict, score a file,
-    evaluate, measure latency. Each step shows its command.
+    """Try every step on example tickets, in a minute.
+
+    The steps are train, export to int8, predict, score a file, evaluate, and measure latency. Each
+    step shows its command.
     """
     from edge_lstm.cli import run
     from edge_lstm.printable import printable

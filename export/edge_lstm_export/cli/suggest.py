@@ -33,10 +33,10 @@ def command(
     text_column: TextColumnOption = None,
     threads: ThreadsOption = 1,
 ) -> None:
-    """Choose which texts to label next: those that the model is unsure of, no two alike.
+    """Choose which texts to label next: the least sure ones, no two alike.
 
     The label column holds the predicted label: correct it, add the rows to the labelled ones, and
-    train again. Of more than 20,000 distinct texts a random sample is considered.
+    train again. If there are more than 20,000 distinct texts, a random sample is considered.
     """
     from edge_lstm.atomic import is_stream
     from edge_lstm.classifier import Classifier

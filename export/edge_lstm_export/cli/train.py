@@ -35,9 +35,7 @@ _SOURCES = (
 )
 _LABEL = "Column of the label. Several, each with this option, make a checkpoint each."
 _OUTPUT = "Checkpoint to write, a .safetensors file; with several label columns, a folder."
-_FORMAT = (
-    "Input format: csv, tsv, jsonl, parquet or text (fastText), where the suffix does not say."
-)
+_FORMAT = "Input format: csv, tsv, jsonl, parquet or text (fastText), if the suffix does not say."
 _PRESET = (
     "Model size: tiny (60 kB), small (160), medium (300), base (550), or seed (Keras's example)."
 )
@@ -52,7 +50,7 @@ _START = "Model file whose LSTM and word embeddings the network starts from."
 _UNLABELLED = "Unlabelled texts, for the teachers to label."
 _RESUME = "Continue an interrupted training, or start if there is none."
 _TESTED = "a tenth of 2,000 texts or more"
-_HELPS = "sentiment, where it helps"
+_HELPS = "sentiment, if it helps"
 
 
 def command(
@@ -86,7 +84,7 @@ def command(
 ) -> None:
     """Train a classifier from labelled text.
 
-    Writes FILE and the training history beside it (.history.json). --dry-run shows the plan.
+    Writes FILE, and the training history next to it (.history.json). --dry-run shows the plan.
     Ctrl-C stops; --resume continues, with the same result.
 
     With --label-column several times, each column is a question of its own, with a checkpoint of
@@ -188,7 +186,7 @@ def _train(job: Job, *, as_json: bool, verbose: bool) -> None:
 def _read_plan(path: Path, asked: Iterable[str]) -> Plan:
     """Read an edited plan.
 
-    asked: names of the options that were given, which it decides.
+    asked: names of the options that were given. The plan decides them.
 
     Raise DataError if one was given, or if the file does not hold a plan.
     """

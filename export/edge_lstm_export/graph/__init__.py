@@ -1,2 +1,4 @@
-"""The model file as bytes: constants, graph, metadata, texts in it, and its size. No weight is
-learnt here."""
+"""The model file as bytes: constants, graph, metadata, texts and size.
+
+No weight is learnt here.
+"""

@@ -101,11 +101,11 @@ def build(
     may_be_empty: bool = False,
     packs: bool = True,
 ) -> onnx.ModelProto:
-    """The graph: input_ids int32 [B, length] → probabilities float32 [B, L].
+    """Build the graph: input_ids int32 [B, length] → probabilities float32 [B, L].
 
-    int8: see weights.py for what it does and promises.
-    long: the texts are; of short ones, pooling by blocks costs more than it saves.
-    may_be_empty: a text may have no id, which its rule decides.
+    int8: make the int8 graph; weights.py says what that promises.
+    long: the texts are long. For short ones, pooling by blocks costs more than it saves.
+    may_be_empty: a text may have no id; its rule decides that.
     packs: an int8 file keeps its tables in 4 bits.
     """
     g = GraphBuilder(packs)
@@ -170,7 +170,7 @@ def _add_cut_ids(g: GraphBuilder, block: int) -> str:
 
 @dataclass
 class _LstmGraph:
-    """The LSTMs of a graph, with what they read and what is read of the last one."""
+    """The LSTMs of a graph, their input, and the output that the head reads."""
 
     g: GraphBuilder
     weights: GraphWeights
@@ -256,8 +256,11 @@ class _LstmGraph:
     def _add_mean_and_max(
         self, outputs: str, layer: Lstm, units: int, steps: str, block: int
     ) -> str:
-        """Add mean or maximum over the steps, or both → [blocks, B, H]. outputs: [T, D, B, H], T a
-        multiple of ``block``, zero behind each row's end, as ONNX Runtime's LSTM writes them."""
+        """Add mean or maximum over the steps, or both → [blocks, B, H].
+
+        outputs: [T, D, B, H], T a multiple of ``block``, zero behind each row's end, as ONNX
+            Runtime's LSTM writes them.
+        """
         g = self.g
         parts = []
         if layer.gives != "max":
@@ -301,8 +304,11 @@ class _LstmGraph:
         return g.add("Reshape", [mixed, g.ints("max_shape", directions, -1, units)], "highest")
 
     def _add_without_steps(self, pooled: str, first: str) -> str:
-        """Add what is read of a text without ids: the first outputs, or zeros. pooled:
-        [blocks, B, H]; first: [D, B, H], or ""."""
+        """Add the outputs for a text without ids: the first outputs, or zeros.
+
+        pooled: [blocks, B, H].
+        first: [D, B, H], or "".
+        """
         g = self.g
         has_ids = g.cast("row_lengths", "has_ids", TensorProto.BOOL)
         has_ids = g.add("Unsqueeze", [has_ids, g.ints("row_axes", 0, 2)], "has_ids_of_row")
@@ -311,9 +317,12 @@ class _LstmGraph:
 
 
 def _add_embedding(g: GraphBuilder, embedding: Array, steps: str, *, int8: bool) -> str:
-    """Add the look-up → the embedded steps: [T, B, E]; in int8 [T, B, E + 2], the last two the
-    sentinels 127 and -128. With both ends in every row the LSTM operator's own scale is exactly the
-    embedding's (range / 255, zero at 128), so its rounding changes nothing more."""
+    """Add the look-up → the embedded steps: [T, B, E]; in int8 [T, B, E + 2].
+
+    The last two are the sentinels 127 and -128. With both ends in every row the LSTM operator's own
+    scale is exactly the embedding's (range / 255, zero at 128), so its rounding changes nothing
+    more.
+    """
     if not int8:
         return g.add("Gather", [g.constant("embedding", embedding), steps], "embedded")
     rounded_table = rounded(embedding, packs=g.packs)
@@ -364,8 +373,10 @@ def _add_lstm(
     *,
     int8: bool,
 ) -> tuple[str, str]:
-    """Add the LSTM operator → its outputs [T, D, B, H] and last states [D, B, H]. first: its first
-    outputs, beside which there are first cells; "": zeros."""
+    """Add the LSTM operator → its outputs [T, D, B, H] and last states [D, B, H].
+
+    first: name of its first outputs, which come with first cells; "": zeros.
+    """
     directions, _, hidden = lstm.r.shape
     direction = "bidirectional" if directions == 2 else "forward"
     attributes: dict[str, Any] = {"hidden_size": hidden, "direction": direction}
@@ -399,8 +410,8 @@ def _add_ngram_sums(
 ) -> str:
     """Add the sum of a text's n-gram vectors [B, width].
 
-    int8: ones and zeros times int8, added up in int32: exact, in any order, and on AVX2 too (two
-    products of at most 127 fit the 16 bits in which it adds them).
+    int8: ones and zeros times int8, added up in int32: exact, in any order, and on AVX2 too. It
+        adds two products of at most 127 in 16 bits, and they fit.
     """
     vectors = weights.ngram_vectors
     if not int8:
@@ -422,10 +433,10 @@ def _add_no_ngrams(g: GraphBuilder, table: str) -> str:
 
 
 def _add_present(g: GraphBuilder, pairs: PairTable, config: NetworkConfig) -> str:
-    """Add which n-grams a text holds, uint8 [B, FIRST_NGRAM_ID + words + slots]: 1 or 0.
+    """Add the n-grams that a text holds, uint8 [B, FIRST_NGRAM_ID + words + slots]: 1 or 0.
 
-    Column i is that of id i, and the columns of the slots follow. The first two, of padding and
-    start, stand for all that is no n-gram: their vectors are zeros.
+    Column i belongs to id i, and the columns of the slots follow. The first two, for padding and
+    start, stand for everything that is not an n-gram: their vectors are zeros.
     """
     slots_start = FIRST_NGRAM_ID + config.ngram_words
     ids = g.cast("ids", "ngram_ids", TensorProto.INT64)  # B, T
@@ -531,7 +542,7 @@ def _add_probabilities(g: GraphBuilder, config: NetworkConfig, logits: str) -> N
 def _assemble(
     g: GraphBuilder, config: NetworkConfig, length: int, *, int8: bool
 ) -> onnx.ModelProto:
-    """Collected nodes → a model with its input and output, IR version and opsets."""
+    """Make a model of the collected nodes, with its input and output, IR version and opsets."""
     info = helper.make_tensor_value_info
     inputs = [info(INPUT_NAME, TensorProto.INT32, ["batch", length])]
     outputs = [info(OUTPUT_NAME, TensorProto.FLOAT, ["batch", config.labels])]
@@ -548,8 +559,10 @@ def _assemble(
 
 
 def file_bytes(model: onnx.ModelProto, description: Mapping[str, Any]) -> bytes:
-    """Write the description, plain values or text by their keys, into the model's metadata → the
-    model file's bytes, with their digest."""
+    """Return the model file's bytes with a description and their digest.
+
+    description: plain values or text by their keys, for the model's metadata.
+    """
     del model.metadata_props[:]
     helper.set_model_props(model, {key: plain_text(value) for key, value in description.items()})
     return modelfile.seal(model.SerializeToString(deterministic=True))

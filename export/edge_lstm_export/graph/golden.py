@@ -1,8 +1,8 @@
 """The texts in a model file: golden texts for its self-test, and a person's examples.
 
-The first follow from the vocabulary alone, which is in the file anyway: they tell nothing of the
-texts that the network learnt from. Standard library, numpy and the device's side only: the planning
-counts their bytes.
+The golden texts follow from the vocabulary alone, and that is in the file anyway: they tell nothing
+of the texts that the network learnt from. Standard library, numpy and the device's side only: the
+planning counts their bytes.
 """
 
 from __future__ import annotations
@@ -66,9 +66,12 @@ def _drawn(rng: np.random.Generator, entries: Sequence[str], count: int) -> list
 
 
 def checked_examples(texts: Iterable[str]) -> tuple[str, ...]:
-    """Return the texts that go into a model file as examples, each once. Raises DataError for more
-    than MOST_EXAMPLES of them, and for one that is not a text, blank, longer than LONGEST_EXAMPLE
-    characters, not UTF-8, or has a control character (a line end is one)."""
+    """Return the texts that go into a model file as examples, each once.
+
+    Raises DataError for more than MOST_EXAMPLES of them, and for one that is not a text, blank,
+    longer than LONGEST_EXAMPLE characters, not UTF-8, or has a control character (a line end is
+    one).
+    """
     if isinstance(texts, str):
         raise DataError("the examples are one text; give a list of texts")
     examples = list(islice(texts, MOST_EXAMPLES + 1))
@@ -98,8 +101,12 @@ def _unfit(text: Any) -> str | None:
 
 
 def read_examples(path: str | Path) -> tuple[str, ...]:
-    """Read example texts from a table that ``score`` reads, and from any other file one a line,
-    without blank ones. Raises DataError, also for a file without texts; see checked_examples."""
+    """Read example texts from a table that ``score`` reads, or from lines.
+
+    A file of another kind has one text per line; blank lines are left out.
+
+    Raises DataError, also for a file without texts; see checked_examples.
+    """
     rows = read_rows([path], format=format_of(str(path)) or TEXT.name)
     texts = (text for row in rows if (text := row.required_text()).strip())
     examples = checked_examples(texts)

@@ -1,4 +1,4 @@
-"""The table of word pairs: which of a file's vectors a pair has, without a list of the pairs.
+"""The table of word pairs: the vector of each pair, without a list of the pairs.
 
 A pair is hashed to a bucket, and the bucket's displacement leads to a slot ("hash, displace and
 compress"; Belazzougui, Botelho & Dietzfelbinger, 2009). The slot keeps 16 bits of the pair, its
@@ -39,7 +39,7 @@ _TRIED = 64
 
 
 def buckets_of(slots: int) -> int:
-    """Return the number of displacements of a table with so many slots."""
+    """Return the number of displacements of a table with this number of slots."""
     return math.ceil(slots / SLOTS_PER_BUCKET)
 
 
@@ -54,7 +54,7 @@ class PairTable:
     """A table of word pairs.
 
     displacements: int64 [buckets], 0 to MOST_DISPLACEMENT.
-    fingerprints: int64 [slots], 0 for an empty slot. Without slots there are no pairs.
+    fingerprints: int64 [slots], 0 for an empty slot. A table without slots has no pairs.
 
     Both are arrays of NumPy or tensors of PyTorch.
     """
@@ -79,8 +79,11 @@ NO_PAIRS = PairTable(np.zeros(0, np.int64), np.zeros(0, np.int64))
 
 
 def _hashed(keys: Whole, slots: int) -> tuple[Whole, Whole, Whole, Whole]:
-    """Return the bucket of each key, the step of a displacement, the slot without displacement, and
-    the fingerprint."""
+    """Return four values per key.
+
+    They are its bucket, the step of a displacement, the slot without displacement, and the
+    fingerprint.
+    """
     buckets = buckets_of(slots)
     high = keys * BUCKET_FACTOR % PRIME
     low = keys * SLOT_FACTOR % PRIME
@@ -91,11 +94,12 @@ def _hashed(keys: Whole, slots: int) -> tuple[Whole, Whole, Whole, Whole]:
 def table_of(pairs: Ints, most_slots: int) -> tuple[PairTable, Ints]:
     """Make the table of these pairs.
 
-    pairs: int64 [n, 2], ids, both at least 1; the most important first. Of pairs with one key the
-    first stays. As many stay as find room.
+    pairs: int64 [n, 2], ids, both at least 1; the most important first. If several have one key,
+        the first stays. As many stay as find room.
     most_slots: slots that the table may have.
-    Return the table, and int64 [slots, 2]: the pair in each slot, 0 in an empty one. The same pairs
-    give the same table.
+
+    Returns the table, and int64 [slots, 2]: the pair in each slot, 0 in an empty one. The same
+    pairs give the same table.
     """
     keys = pair_keys(pairs[:, 0], pairs[:, 1])
     pairs = pairs[np.sort(np.unique(keys, return_index=True)[1])]
@@ -117,7 +121,7 @@ def table_of(pairs: Ints, most_slots: int) -> tuple[PairTable, Ints]:
 
 
 def _placed(keys: Ints, slots: int) -> tuple[PairTable, Ints] | None:
-    """Return a table of so many slots and the slot of each key; None if a bucket finds no place.
+    """Return a table of this size and the slot of each key; None if a bucket finds no place.
 
     The largest buckets choose first, each the smallest displacement by which its keys have slots of
     their own.
@@ -149,7 +153,7 @@ def _displacement(
 ) -> tuple[int, Ints] | None:
     """Return the smallest displacement that leads a bucket's keys to free slots, and the slots.
 
-    None if there is no such displacement up to MOST_DISPLACEMENT.
+    None if no displacement up to MOST_DISPLACEMENT does.
     """
     start = 0
     count = _TRIED

@@ -1,7 +1,7 @@
-"""What an int8 model file takes in bytes before there is one, by what takes them.
+"""The bytes of an int8 model file before its training, by their use.
 
-A file is made by the code that the export uses, with zeros for the weights. What only a training
-tells stands in it in its longest form, so that the file of the training is no larger.
+A file is made by the code that the export uses, with zeros for the weights. Facts that only a
+training tells stand in it in their longest form, so that the file of the training is no larger.
 """
 
 from __future__ import annotations
@@ -96,8 +96,7 @@ def row_bytes(columns: int) -> int:
 
 
 def slots_in(size: int, config: NetworkOptions) -> int:
-    """Return how many slots of pairs a file has that has so many bytes more than one with
-    FEWEST_SLOTS."""
+    """Return the slots of pairs of a file that is ``size`` bytes larger than with FEWEST_SLOTS."""
     size += FEWEST_SLOTS * (row_bytes(config.ngram_dim) + NUMBER_BYTES) + NUMBER_BYTES
     each = row_bytes(config.ngram_dim) + NUMBER_BYTES
     slots = max(0, int(size / (each + NUMBER_BYTES / SLOTS_PER_BUCKET)))
@@ -107,8 +106,10 @@ def slots_in(size: int, config: NetworkOptions) -> int:
 
 
 def without_last_words(tokenizer: Tokenizer, config: NetworkOptions, size: int) -> Tokenizer:
-    """Return the tokenizer without the last of its words, the least frequent, so that a file of
-    this network is about ``size`` bytes smaller; all of them, if need be."""
+    """Return the tokenizer without the last of its words, the least frequent.
+
+    size: bytes by which a file of this network gets smaller, about. If need be, all words go.
+    """
     fixed = row_bytes(config.embedding_dim)
     if config.ngram_words:
         fixed += row_bytes(config.ngram_dim)

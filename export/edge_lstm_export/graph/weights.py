@@ -91,8 +91,10 @@ class GraphWeights:
 
 
 def with_sentinels(weights: GraphWeights, layers: Sequence[Layer]) -> GraphWeights:
-    """Add two hidden units per direction to each LSTM, and inputs that read them; the weights of
-    these are zeros. The first LSTM has inputs for the sentinels of the embedding."""
+    """Add two hidden units per direction to each LSTM, and inputs that read them.
+
+    The weights of these are zeros. The first LSTM has inputs for the sentinels of the embedding.
+    """
     lstms = []
     blocks = 1  # of the values that the next layer reads
     for layer, lstm in zip(lstms_of(layers), _until_settled(weights.lstms)):

@@ -24,8 +24,13 @@ THRESHOLD = 0.5  # of a label, if a text may have several
 
 @dataclass(frozen=True)
 class Accuracy:
-    """texts: how many. correct: of them, all labels right. largest: share of the most frequent
-    label. unknown: share of the words that the tokenizer does not have."""
+    """The accuracy of an imported network.
+
+    texts: number of labelled texts.
+    correct: number of them with all labels right.
+    largest: share of the most frequent label.
+    unknown: share of the words that the tokenizer does not have.
+    """
 
     texts: int
     correct: int
@@ -44,8 +49,10 @@ class Accuracy:
 
 
 def accuracy_on(imported: Imported, labelled: LabelledTexts) -> Accuracy:
-    """Return the accuracy on labelled texts. Raises DataError for labels that the network does not
-    have."""
+    """Return the accuracy on labelled texts.
+
+    Raises DataError for labels that the network does not have.
+    """
     imported.require_complete()
     labels = imported.labels or ()
     known = set(labels)

@@ -36,8 +36,11 @@ TRIED = 16  # random texts on which both are compared
 
 
 def checkpoint_of(imported: Imported) -> Checkpoint:
-    """Return the checkpoint of a network. Raises DataError if a model file cannot give its answers,
-    or an option is missing; CheckError if the checkpoint's network answers otherwise."""
+    """Return the checkpoint of a network.
+
+    Raises DataError if a model file cannot give its answers, or an option is missing, and
+    CheckError if the checkpoint's network answers otherwise.
+    """
     imported.require_complete()
     for reason in obstacles(imported):
         raise DataError(f"a model file cannot hold this network: {reason}")
@@ -99,8 +102,10 @@ def obstacles(imported: Imported) -> Iterator[str]:
 
 
 def steps_of_padding(imported: Imported) -> str | None:
-    """Return a line about the padding that the model file runs for each text, and how to save it;
-    None if it runs none."""
+    """Return a line about the padding that the model file runs for each text.
+
+    It says how to save it, too. None if the file runs no padding.
+    """
     length = imported.model.reading.length
     if length is None or _padding(imported.model) == "none":
         return None
@@ -155,8 +160,10 @@ class _Vocabulary:
 
 
 def _entry(word: str, token_id: int) -> str:
-    """Return a word as a vocabulary has it. In the place of one that no vocabulary can hold stands
-    an entry that no text has, since a space ends words."""
+    """Return a word as a vocabulary has it.
+
+    A word that no vocabulary can hold becomes an entry that no text has, since a space ends words.
+    """
     is_text = word.encode("utf-8", "ignore").decode() == word
     return word if word and is_text and not NEVER_IN_ENTRIES.search(word) else f" {token_id}"
 
@@ -196,8 +203,10 @@ def _has_table(model: ImportedModel) -> bool:
 
 
 def _starts(model: ImportedModel) -> list[tuple[Array, Array]]:
-    """Return h and c of each LSTM after 0, 1, … steps of padding, float32 [1, S + 1, H] each, up to
-    the step from which none of them moves."""
+    """Return h and c of each LSTM after 0, 1, … steps of padding, float32 [1, S + 1, H] each.
+
+    S is the step from which none of them moves.
+    """
     states = padding_states(model)
     moves = np.zeros(len(states[0][0]))
     for values in (array for pair in states for array in pair):
@@ -221,8 +230,10 @@ def _state(model: ImportedModel, rows: Sequence[int]) -> dict[str, Array]:
 
 
 def _head(model: ImportedModel, dense: Dense) -> tuple[Array, Array]:
-    """Return the head's weights [inputs, logits] and biases. A softmax of two labels is the sigmoid
-    of the difference of their logits."""
+    """Return the head's weights [inputs, logits] and biases.
+
+    A softmax of two labels is the sigmoid of the difference of their logits.
+    """
     if model.head.answer == "softmax" and model.logits == 2:
         return dense.w[:, 1:] - dense.w[:, :1], dense.b[1:] - dense.b[:1]
     return dense.w, dense.b

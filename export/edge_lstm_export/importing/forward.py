@@ -14,10 +14,12 @@ BATCH = 128  # texts that are run together
 def probabilities(
     model: ImportedModel, rows: Sequence[Sequence[int]], dtype: type = np.float32
 ) -> Array:
-    """Return the answers to texts: [n, probabilities], as the network itself gives them: one
-    for a single sigmoid.
+    """Return the answers to texts, [n, probabilities], as the network itself gives them.
 
-    rows: the texts' ids, of any length, without padding. dtype: np.float32 or np.float64.
+    A single sigmoid gives one probability.
+
+    rows: the texts' ids, of any length, without padding.
+    dtype: np.float32 or np.float64.
     """
     z = logits(model, rows, dtype)
     if model.head.answer == "sigmoid":
@@ -41,8 +43,7 @@ def logits(model: ImportedModel, rows: Sequence[Sequence[int]], dtype: type = np
 
 
 def padded(rows: Sequence[Sequence[int]], reading: Reading) -> tuple[Array, Array]:
-    """Return the ids as the network reads them, int64 [B, T], and whether each is a step of the
-    network, bool [B, T]."""
+    """Return the ids as the network reads them, int64 [B, T], and its steps, bool [B, T]."""
     length = reading.length
     cut = [cut_to(row, reading) for row in rows]
     columns = max(1, *map(len, cut))
@@ -69,10 +70,10 @@ def cut_to(row: Sequence[int], reading: Reading) -> Sequence[int]:
 
 
 def padding_states(model: ImportedModel) -> list[tuple[Array, Array]]:
-    """Return h and c of each LSTM after 0, 1, … ``length`` steps of padding in front of a text:
-    float64 [length + 1, H] each.
+    """Return h and c of each LSTM after 0, 1, … ``length`` steps of padding in front of a text.
 
-    The model's LSTMs have one direction: then these states depend on the number of steps alone.
+    They are float64 [length + 1, H] each. The model's LSTMs have one direction: then these states
+    depend on the number of steps alone.
     """
     reading = model.reading
     padding = model.embedding.weights[[reading.pad_id] * (reading.length or 0)]
@@ -98,8 +99,7 @@ def _logits(model: ImportedModel, ids: Array, is_step: Array, dtype: type) -> Ar
 
 
 def _run(lstm: LSTM, x: Array, is_step: Array) -> tuple[Array, Array]:
-    """Run an LSTM over x [B, T, I] → its outputs [B, T, D·H], and the state of each direction after
-    its last step [B, D·H]."""
+    """Run an LSTM over x [B, T, I] → its outputs [B, T, D·H], and its last states [B, D·H]."""
     outputs = []
     ends = []
     for direction in range(lstm.directions):
@@ -111,8 +111,10 @@ def _run(lstm: LSTM, x: Array, is_step: Array) -> tuple[Array, Array]:
 
 
 def _states(lstm: LSTM, x: Array, is_step: Array, direction: int) -> tuple[Array, Array]:
-    """Run one direction over x in reading order → h and c after each step: [B, T, H]. A position
-    that is not a step keeps the state, as Keras's masks do."""
+    """Run one direction over x in reading order → h and c after each step: [B, T, H].
+
+    A position that is not a step keeps the state, as Keras's masks do.
+    """
     dtype = x.dtype
     batch, steps, _ = x.shape
     hidden = lstm.hidden

@@ -363,8 +363,10 @@ class _Builder:
         }
 
     def add(self, layer: LayerConfig, source: LayerConfig | None) -> None:
-        """Add a layer, which reads ``source``. Raises DataError, with its name, for one that is not
-        known."""
+        """Add a layer, which reads ``source``.
+
+        Raises DataError, with the layer's name, if its kind is not known.
+        """
         reads = source is None or source.kind in ("InputLayer", "TextVectorization")
         if layer.kind not in self._methods:
             raise layer.refused(f"is not imported; {KNOWN}")
@@ -516,8 +518,10 @@ def _lstm_weights(arrays: Sequence[Array]) -> tuple[Array, Array, Array]:
 
 
 def _name_of(value: Any) -> Any:
-    """Return the name of an activation, which Keras writes in several ways; other values as they
-    are."""
+    """Return the name of an activation; other values as they are.
+
+    Keras writes it in several ways.
+    """
     if not isinstance(value, dict):
         return value
     return value.get("config" if value.get("class_name") == "function" else "class_name")

@@ -251,8 +251,12 @@ def _check(layers: tuple[Layer, ...]) -> None:
 
 
 def _width_behind(layer: Layer, width: int) -> int:
-    """Return how many values a layer gives. width: values that it is given. DataError if they do
-    not fit."""
+    """Return the number of values that a layer gives.
+
+    width: number of values that it reads.
+
+    Raises DataError if they do not fit.
+    """
     if isinstance(layer, Embedding):
         _require_shape(layer, layer.weights, (None, None))
         return int(layer.weights.shape[1])

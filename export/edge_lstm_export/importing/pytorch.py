@@ -163,8 +163,12 @@ def model_of_arrays(
 
 
 def read_live(module: Any) -> tuple[dict[str, Array], dict[str, Activation]]:
-    """Return the arrays of a live nn.Module, and the activation behind each linear layer of its
-    nn.Sequential parts. Raises DataError for a layer that is not known."""
+    """Return the arrays of a live nn.Module, and the activation behind each linear layer.
+
+    Activations are known in its nn.Sequential parts.
+
+    Raises DataError for a layer that is not known.
+    """
     activations: dict[str, Activation] = {}
     for name, part in module.named_modules():
         kind = type(part).__name__
@@ -257,8 +261,11 @@ def _dense(
     *,
     in_order: bool,
 ) -> list[Dense]:
-    """Return the dense layers, with each BatchNorm1d folded in. in_order: the names stand in the
-    order in which the module defines its layers; otherwise their widths must tell it."""
+    """Return the dense layers, with each BatchNorm1d folded in.
+
+    in_order: the names stand in the order in which the module defines its layers; otherwise their
+        widths must tell it.
+    """
     parts: dict[str, dict[str, Array]] = {}
     for name, array in arrays.items():
         if name not in taken:
@@ -321,8 +328,10 @@ def _is_chain(order: Sequence[str], parts: Mapping[str, Mapping[str, Array]], wi
 
 
 def _only_order(parts: Mapping[str, Mapping[str, Array]], width: int) -> Sequence[str]:
-    """Return the order in which the layers fit each other. Raises DataError if they fit in no
-    order, or in several."""
+    """Return the order in which the layers fit each other.
+
+    Raises DataError if they fit in no order, or in several.
+    """
     orders: list[Sequence[str]] = []
     if len(parts) <= MOST_ORDERED:
         orders = [order for order in permutations(parts) if _is_chain(order, parts, width)]

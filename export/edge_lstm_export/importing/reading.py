@@ -49,8 +49,10 @@ class Options:
 
 @dataclass(frozen=True)
 class Imported:
-    """A network with its text rule and labels. missing: options that must still be given, with
-    the reason, before it can answer."""
+    """A network with its text rule and labels.
+
+    missing: options that must still be given, with the reason, before it can answer.
+    """
 
     model: ImportedModel
     rule: TextRule
@@ -144,7 +146,22 @@ def _rule(tokenizer: Any) -> TextRule:
 
 def _finished(model: ImportedModel, rule: TextRule, options: Options) -> Imported:
     """Apply the options, and list the missing ones."""
-    missing = []
+    rule = _adjusted_rule(rule, options).of_rows(len(model.embedding.weights))
+    model, missing = _adjusted_reading(model, rule, options)
+    if not model.head.is_known and not options.logits:
+        missing.append("the model's last layer is linear; give --logits if it gives logits")
+    if options.multi_label:
+        model = model.with_answer("sigmoid")
+    if options.labels is None:
+        count = max(2, model.logits)
+        missing.append(f"the model does not name its {count} labels; give --labels")
+    else:
+        _check_labels(model, options.labels)
+    return Imported(model, rule, options.labels, tuple(missing))
+
+
+def _adjusted_rule(rule: TextRule, options: Options) -> TextRule:
+    """Return the text rule with the options that concern it."""
     if options.num_words is not None:
         rule = replace(rule, below=options.num_words)
     if rule.source == "word to id":
@@ -152,13 +169,19 @@ def _finished(model: ImportedModel, rule: TextRule, options: Options) -> Importe
         if options.lower is not None:
             lowercase = "unicode" if options.lower else "none"
         separators = (options.filters or "") + words.PYTHON_SPACES
-        rule = replace(rule, splits=words.splitting(lowercase, separators))
-    elif options.lower is not None or options.filters is not None:
+        return replace(rule, splits=words.splitting(lowercase, separators))
+    if options.lower is not None or options.filters is not None:
         raise DataError(
             f"the {rule.source} says how a text is split; leave --lower and --filters out"
         )
-    rule = rule.of_rows(len(model.embedding.weights))
-    reading = model.reading
+    return rule
+
+
+def _adjusted_reading(
+    model: ImportedModel, rule: TextRule, options: Options
+) -> tuple[ImportedModel, list[str]]:
+    """Return the model with the options on its input, and the missing ones with their reasons."""
+    missing = []
     changes = {
         "length": options.length,
         "padding": options.padding,
@@ -166,8 +189,9 @@ def _finished(model: ImportedModel, rule: TextRule, options: Options) -> Importe
         "masked": options.masked,
     }
     given = {name: value for name, value in changes.items() if value is not None}
-    if reading.length is not None and options.length not in (None, reading.length):
-        raise DataError(f"the model's input has {reading.length} steps; leave --length out")
+    length = model.reading.length
+    if length is not None and options.length not in (None, length):
+        raise DataError(f"the model's input has {length} steps; leave --length out")
     model = model.with_reading(pad_id=rule.pad_id, **given)
     reading = model.reading
     if reading.padding is None and reading.masked:
@@ -178,22 +202,19 @@ def _finished(model: ImportedModel, rule: TextRule, options: Options) -> Importe
         missing.append(f"the model does not say which side was padded; give --padding ({usual})")
     elif reading.reads_padding and reading.length is None:
         missing.append("the model does not say how long its input is; give --length")
-    if not model.head.is_known and not options.logits:
-        missing.append("the model's last layer is linear; give --logits if it gives logits")
-    if options.multi_label:
-        model = model.with_answer("sigmoid")
+    return model, missing
+
+
+def _check_labels(model: ImportedModel, labels: tuple[str, ...]) -> None:
+    """Raise DataError unless a model file can have these labels."""
     count = max(2, model.logits)
-    if options.labels is None:
-        missing.append(f"the model does not name its {count} labels; give --labels")
-    elif len(options.labels) != count or len(set(options.labels)) != count:
+    if len(labels) != count or len(set(labels)) != count:
         raise DataError(f"the model has {count} labels; give --labels with {count} different names")
-    elif not all(label.strip() for label in options.labels):
+    if not all(label.strip() for label in labels):
         raise DataError("a label of --labels is blank; give it a name")
-    else:
-        try:
-            labels_from(list(options.labels))
-            if model.head.answer == "sigmoid" and model.logits > 1:
-                thresholds_from({"thresholds": [0.5] * count}, options.labels)
-        except ValueError as error:
-            raise DataError(f"--labels: {first_line(error)}; give other names") from None
-    return Imported(model, rule, options.labels, tuple(missing))
+    try:
+        labels_from(list(labels))
+        if model.head.answer == "sigmoid" and model.logits > 1:
+            thresholds_from({"thresholds": [0.5] * count}, labels)
+    except ValueError as error:
+        raise DataError(f"--labels: {first_line(error)}; give other names") from None

@@ -87,8 +87,10 @@ class TextRule:
         return max(*ends, *self.known.values()) if self.known else max(ends)
 
     def of_rows(self, rows: int) -> TextRule:
-        """Return the rule for an embedding of this many rows. Raises DataError if the tokenizer
-        belongs to another model."""
+        """Return the rule for an embedding of this many rows.
+
+        Raises DataError if the tokenizer belongs to another model.
+        """
         if self.below is None and self.source == IMDB:
             return replace(self, below=rows)
         if self.highest_id >= rows:
@@ -100,8 +102,11 @@ class TextRule:
 
 
 def splitting(lowercase: text.Lowercase, separators: str, removed: str = "") -> text.TextRule:
-    """Return a rule that splits texts. separators: characters at which words end (a space always
-    does). removed: characters that are left out."""
+    """Return a rule that splits texts.
+
+    separators: characters at which words end (a space always does).
+    removed: characters that are left out.
+    """
     separate = dict.fromkeys(c for c in separators if c not in removed + " ")
     return text.TextRule("".join(separate), removed=removed, lowercase=lowercase)
 
@@ -131,10 +136,13 @@ def read_words(path: Path) -> TextRule:
 
 
 def rule_of(value: Any, name: str = "words") -> TextRule:
-    """Return the text rule of a value: a TextRule, Keras's live Tokenizer or TextVectorization,
-    the contents of a tokenizer's file, a dict of word → id, or a list of words by their ids.
+    """Return the text rule of a value.
 
-    name: of the file, for errors. Raises DataError.
+    value: a TextRule, Keras's live Tokenizer or TextVectorization, the contents of a tokenizer's
+        file, a dict of word → id, or a list of words by their ids.
+    name: of the file, for errors.
+
+    Raises DataError for another value.
     """
     if isinstance(value, TextRule):
         return value
@@ -151,12 +159,12 @@ def rule_of(value: Any, name: str = "words") -> TextRule:
     tokenizers = [v for v in value.values() if isinstance(v, inert_pickle.TokenizerState)]
     if len(tokenizers) == 1:
         return _keras_rule(vars(tokenizers[0]), name)
-    for key in ("word_index", "word2idx", "word_to_ix", "stoi", "vocab"):
-        if isinstance(value.get(key), Mapping):
-            if key == "word_index" and "num_words" in value:
-                return _keras_rule(value, name)
-            return _rule_of_dict(_ids_of(value[key], name))
-    return _rule_of_dict(_ids_of(value, name))
+    keys = ("word_index", "word2idx", "word_to_ix", "stoi", "vocab")
+    nested = next((key for key in keys if isinstance(value.get(key), Mapping)), None)
+    if nested == "word_index" and "num_words" in value:
+        return _keras_rule(value, name)
+    ids = value if nested is None else value[nested]
+    return _rule_of_dict(_ids_of(ids, name))
 
 
 def vectorization_rule(

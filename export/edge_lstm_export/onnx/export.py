@@ -46,10 +46,12 @@ MOST_TRIED = 20_000  # tokens of --data, of which the texts are tried in batches
 class Exported:
     """A model file's bytes, and what was measured on the way.
 
-    parity: the largest |PyTorch - ONNX Runtime| of a probability, in fp32. Of int8 files
-        batch_comparisons, answers alone and in batches, all of the same bits; headroom, how far
-        below the sentinels the nearest unit stays; closed, if output gates had to be closed for
-        that; comparison, with the fp32 file.
+    parity: the largest |PyTorch - ONNX Runtime| of a probability, in fp32.
+    batch_comparisons: int8: number of answers compared, alone and in batches; all have the same
+        bits.
+    headroom: int8: how far below the sentinels the nearest unit stays.
+    closed: int8: the cost of closed output gates, if the headroom required them.
+    comparison: int8: the comparison with the fp32 file.
     """
 
     data: bytes

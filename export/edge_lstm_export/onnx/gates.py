@@ -165,13 +165,15 @@ def check_batches(classifier: Classifier, rows: Rows, *, seed: int = 0) -> int:
 
 
 def headroom(model: bytes, rows: Rows, length: int) -> list[Floats]:
-    """How far below its sentinels each unit of an int8 file's LSTMs stays: for each float32
-    [directions, units], the least of all rows and steps, 2 at most. rows: token ids, at most
-    ``length`` of each.
+    """Return how far below its sentinels each unit of an int8 file's LSTMs stays.
 
-    Below LEAST_HEADROOM a batch may have another range than a text alone, though those that
-    :func:`check_batches` tries do not show it: ONNX Runtime's tanh and sigmoid give 1.0000002 here
-    and there, and the sentinels' is 1.
+    For each LSTM float32 [directions, units], the least of all rows and steps, 2 at most.
+
+    rows: token ids, at most ``length`` of each.
+
+    Below LEAST_HEADROOM a batch may have another range than a text alone, though the batches of
+    :func:`check_batches` do not show it: ONNX Runtime's tanh and sigmoid give 1.0000002 here and
+    there, and the sentinels' is 1.
 
     Raise CheckError if an output is not a finite number.
     """
@@ -230,8 +232,10 @@ def check_folding(classifier: Classifier, rows: Rows) -> None:
 class Closed:
     """The cost of closed output gates, so that an int8 file's units stay below its sentinels.
 
-    units: how many were closed. Of the tried texts: how far a probability moved at most, in fp32
-        (max_difference), and how many have other labels (changed).
+    units: number of units whose gates were closed.
+    texts: number of texts that were tried.
+    max_difference: the largest change of a probability of these texts, in fp32.
+    changed: number of these texts with other labels.
     """
 
     units: int

@@ -1,4 +1,4 @@
-"""The PyTorch model, all of it: embedding → LSTMs → dense layers → head, beside n-gram vectors.
+"""The PyTorch model, all of it: embedding → LSTMs → dense layers → head, and n-gram vectors.
 
 The preset ``seed`` is Keras's IMDB example, exactly: ``Embedding(5001, 32)``, ``LSTM(100)``,
 ``Dense(1, activation="sigmoid")``, 213,333 trainable parameters. Shapes in comments: B batch, T
@@ -48,8 +48,9 @@ ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
 
 
 class Network(nn.Module):
-    """The classifier. ``forward`` gives logits, from which logits.probabilities makes the file's
-    answers.
+    """The classifier as a PyTorch module.
+
+    ``forward`` gives logits, from which logits.probabilities makes the file's answers.
 
     length: ids of a text that the model reads; a checkpoint sets it. It matters if the LSTM reads
         padding (NetworkConfig.padding), or has a table of first states.
@@ -65,7 +66,7 @@ class Network(nn.Module):
     ) -> None:
         """Make a network with random first values.
 
-        dropout: probability, in training, on the embedding and on what is read of the LSTM.
+        dropout: probability, in training, on the embedding and on the outputs of the LSTM.
         embedding_range: first values of the embedding lie within ± this.
         blank: shapes without values, for ``load_state_dict(…, assign=True)``; no memory is taken.
         """
@@ -92,8 +93,10 @@ class Network(nn.Module):
             self._initialise(embedding_range)
 
     def _initialise(self, embedding_range: float) -> None:
-        """Draw Keras's first values: uniform embedding, Glorot kernels, orthogonal recurrence,
-        bias."""
+        """Draw Keras's first values.
+
+        They are a uniform embedding, Glorot kernels, orthogonal recurrence, and a bias.
+        """
         nn.init.uniform_(self.embedding.weight, -embedding_range, embedding_range)
         for layer in self.layers:
             hidden = layer.settings.units
@@ -142,11 +145,12 @@ class Network(nn.Module):
 
     @torch.no_grad()
     def padding_starts(self) -> list[tuple[Tensor, Tensor]]:
-        """Return tables for :meth:`set_starts`: for each LSTM its states after 0, 1, … steps of
-        padding, up to ``length``, or up to a step from which they stay within SETTLED.
+        """Return the states of each LSTM after 0, 1, … steps of padding, for :meth:`set_starts`.
+
+        A table ends at ``length``, or at a step from which the states stay within SETTLED.
 
         With them, a network that learnt from texts with padding before their ids need run no step
-        of it: if its LSTMs have one direction, and only the last output is read.
+        of it, if its LSTMs have one direction, and only the last output is read.
         """
         network = copy.deepcopy(self).double()
         layers = network.layers
@@ -193,8 +197,11 @@ class Network(nn.Module):
         return functional.dropout(pooled, self.dropout, self.training)
 
     def _run(self, ids: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Run all LSTMs → outputs of the last one [B, T, D·H], what they are after the last step
-        of each direction [B, D·H], and steps that were run of each text [B]."""
+        """Run all LSTMs → outputs, last outputs and steps of each text.
+
+        They are the outputs of the last LSTM [B, T, D·H], its outputs after the last step of each
+        direction [B, D·H], and the number of steps of each text [B].
+        """
         ids, steps = self._read(ids, lengths)
         x = functional.dropout(self.embedding(ids), self.dropout, self.training)
         last = x
@@ -203,8 +210,10 @@ class Network(nn.Module):
         return x, last, steps
 
     def _read(self, ids: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the ids of the LSTM's steps and their number, both as given unless it reads
-        padding."""
+        """Return the ids of the LSTM's steps and their number.
+
+        Both stay as given unless the LSTM reads padding.
+        """
         if self.config.padding == "none":
             return functional.pad(ids, (0, int(not ids.shape[1]))), lengths
         ids = functional.pad(ids, (0, self.length - ids.shape[1]))
@@ -219,10 +228,13 @@ class Network(nn.Module):
 
     @torch.no_grad()
     def room(self, ids: Tensor, lengths: Tensor) -> list[Tensor]:
-        """ids: int64 [B, T]; lengths: int64 [B] → for each LSTM [D, H]: how far each unit stays
-        below the most that a unit can reach, the least of all texts and steps.
+        """Return how far each unit stays below the most that it can reach, per LSTM [D, H].
 
-        At step t it can reach tanh(t); 1 if the LSTM begins in a table's state.
+        It is the least of all texts and steps. At step t a unit can reach tanh(t); 1 if the LSTM
+        begins in a table's state.
+
+        ids: int64 [B, T].
+        lengths: int64 [B].
         """
         ids, steps = self._read(ids, lengths)
         x = self.embedding(ids)
@@ -237,9 +249,11 @@ class Network(nn.Module):
 
     @torch.no_grad()
     def least_room(self) -> list[Tensor]:
-        """What :meth:`room` is of no text below, for the first LSTM. At step t a unit's output is
-        at most tanh(t) times its output gate, whose opening no id and no earlier outputs, at most 1
-        each, bring above a bound."""
+        """Return a lower bound of :meth:`room` over all texts, for the first LSTM.
+
+        At step t a unit's output is at most tanh(t) times its output gate. No id and no earlier
+        outputs, at most 1 each, open that gate beyond a bound.
+        """
         layer = self.layers[0]
         rooms = []
         for lstm in layer.directions:
@@ -251,8 +265,10 @@ class Network(nn.Module):
 
     @torch.no_grad()
     def scale_output_gates(self, factors: Sequence[Tensor]) -> None:
-        """Multiply each unit's output gate, its weights and biases. factors: for each LSTM
-        [D, H]."""
+        """Multiply each unit's output gate, its weights and biases.
+
+        factors: for each LSTM [D, H].
+        """
         for layer, of_layer in zip(self.layers, factors):
             for lstm, of_direction in zip(layer.directions, of_layer):
                 for weight in lstm.parameters():
@@ -260,8 +276,10 @@ class Network(nn.Module):
                     weight[-layer.settings.units :] *= of_unit  # the last gate is the output's
 
     def parameter_counts(self) -> dict[str, int]:
-        """Part → how many numbers it was trained to; the other bias of PyTorch's LSTM is none of
-        them."""
+        """Return the number of trained parameters of each part.
+
+        The other bias of PyTorch's LSTM is not trained, and not counted.
+        """
         parts: dict[str, nn.Module] = {"embedding": self.embedding, "lstm": self.lstms}
         if self.config.dense:
             parts["dense"] = self.dense
@@ -315,12 +333,14 @@ class LstmLayer(nn.Module):
     def forward(
         self, x: Tensor, lengths: Tensor, length: int, *, bfloat16: bool = False
     ) -> tuple[Tensor, Tensor]:
-        """x: [B, T, inputs]; lengths: steps of each text → outputs [B, T, D·H] and what they are
-        after the last step of each direction [B, D·H].
+        """Run the LSTM → outputs [B, T, D·H], and those after each direction's last step [B, D·H].
+
+        x: [B, T, inputs].
+        lengths: steps of each text.
 
         Padding is on the right, so it cannot reach the outputs before it. The second direction
-        reads each row reversed within its own length. Without a step, the last output is the
-        first state's.
+        reads each row reversed within its own length. Without a step, the last output is the first
+        state's.
         """
         outputs = []
         lasts = []
@@ -349,8 +369,7 @@ class LstmLayer(nn.Module):
         return zeros, zeros
 
     def steps(self, lstm: nn.LSTM, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """Run an LSTM over x [B, T, inputs] → outputs [B, T, H], and the states after the last
-        step."""
+        """Run an LSTM over x [B, T, inputs] → outputs [B, T, H] and the last states."""
         slope = self.settings.hard_sigmoid
         if slope is None:
             outputs, state = lstm(x, state)
@@ -420,8 +439,10 @@ class NGramVectors(nn.Module):
                 raise ValueError("its table of pairs holds numbers out of range")
 
     def rows(self, ids: Tensor) -> Tensor:
-        """ids: int64 [B, T], 0 = padding on the right → int64 [B, 2T - 1]: the rows of the n-grams
-        that each text holds, each once, and 0."""
+        """Return the rows of the n-grams that each text holds, each once, and 0: int64 [B, 2T - 1].
+
+        ids: int64 [B, T], 0 = padding on the right.
+        """
         is_word = (ids >= OOV_ID) & (ids < OOV_ID + self.words)
         parts = [torch.where(is_word, ids - OOV_ID + 1, 0)]
         if len(self.fingerprints):
@@ -445,17 +466,17 @@ class NGramVectors(nn.Module):
 
 
 def lstm_name(direction: int) -> str:
-    """The name of one direction of an LSTM among the weights: 0 = forward."""
+    """Return the name of one direction of an LSTM among the weights: 0 = forward."""
     return "backwards" if direction else "forwards"  # a module has a method named forward
 
 
 def _is_step(outputs: Tensor, steps: Tensor) -> Tensor:
-    """bool [B, T, 1]: whether each output [B, T, H] is that of one of the text's steps [B]."""
+    """Return whether each output [B, T, H] is of one of the text's steps [B]: bool [B, T, 1]."""
     return (torch.arange(outputs.shape[1]) < steps.unsqueeze(1)).unsqueeze(2)
 
 
 def _maximum(outputs: Tensor, is_step: Tensor, floor: int) -> Tensor:
-    """The maximum over the steps [B, H] of outputs [B, T, H]; 0 without any."""
+    """Return the maximum over the steps [B, H] of outputs [B, T, H]; 0 without any."""
     if floor == 0:
         # What an LSTM gives for padding is 0: the maximum counts it too, so that the model file
         # need not tell the two apart.
@@ -498,7 +519,7 @@ def _table(rows: int, width: int, blank: bool, padding: int | None = None) -> nn
 
 
 def _reverse(x: Tensor, lengths: Tensor) -> Tensor:
-    """x [B, T, E] with each row reversed within its length; the padding stays where it is."""
+    """Return x [B, T, E] with each row reversed within its length; padding keeps its place."""
     steps = torch.arange(x.shape[1], device=x.device).unsqueeze(0)  # 1, T
     ends = lengths.unsqueeze(1)  # B, 1
     order = torch.where(steps < ends, ends - 1 - steps, steps)  # B, T

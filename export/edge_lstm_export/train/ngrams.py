@@ -57,14 +57,18 @@ class Features:
 
     @property
     def ids(self) -> Ints:
-        """int64 [n, 2]: the ids of each n-gram; the second of a word is 0, and both of an empty
-        slot."""
+        """The ids of each n-gram, int64 [n, 2].
+
+        The second of a word is 0, and both of an empty slot.
+        """
         words = OOV_ID + np.arange(self.words)
         return np.concatenate([np.stack([words, 0 * words], axis=1), self.pairs])
 
     def held(self, examples: Examples) -> Matrix:
-        """float32 [texts, n], CSR: 1 for each n-gram that a text holds, as the model file has
-        it."""
+        """Return the n-grams that a text holds, as the model file has them.
+
+        They are float32 [texts, n], CSR: 1 for each.
+        """
         blocks = [sparse.csr_matrix((0, len(self)), dtype=np.float32)]
         for texts, owner, ids, pair_owner, pairs in _blocks(examples):
             is_word = (ids >= OOV_ID) & (ids < OOV_ID + self.words)
@@ -92,14 +96,20 @@ class Features:
         return Features(self.words, *table_of(pairs[pairs[:, 0] > 0], most_slots))
 
     def matrix(self, counts: Matrix) -> Matrix:
-        """counts: float32 [texts, n] → float32 [texts, n + m + width], CSR: all columns of the
-        fit."""
+        """Return all columns of the fit: float32 [texts, n + m + width], CSR.
+
+        counts: float32 [texts, n].
+        """
         more = [part for part in (self.characters, self.embeddings) if part is not None]
         return sparse.hstack([counts, *(sparse.csr_matrix(counts @ part) for part in more)]).tocsr()
 
     def folded(self, weights: Floats) -> Floats:
-        """weights: float32 [n + m + width, outputs], of :meth:`matrix` → float32 [n, outputs], with
-        the characters' and embeddings' added into the words'."""
+        """Return the weights of the n-grams, float32 [n, outputs].
+
+        The characters' and embeddings' weights are added into the words'.
+
+        weights: float32 [n + m + width, outputs], of the columns of :meth:`matrix`.
+        """
         count = len(self)
         total = weights[:count]
         start = count
@@ -119,9 +129,11 @@ def choose_ngrams(
 ) -> Features:
     """Choose the n-grams that get a vector.
 
-    ``words`` ids from OOV_ID on get one (a word that occurs in no text has its characters), and
-    word pairs that ``fewest_texts`` hold: the most frequent ones, or with ``targets``, float32
-    [texts, L], those that tell labels apart; as many as find room in ``most_slots``.
+    words: this many ids from OOV_ID on get one (a word that occurs in no text has its characters).
+    most_slots: slots of word pairs; as many pairs are chosen as find room.
+    fewest_texts: texts that must hold a word pair.
+    targets: float32 [texts, L]; the pairs that tell labels apart come first. None: the most
+        frequent pairs do.
     """
     counts, keys = _pairs_of(examples)
     texts = counts.getnnz(axis=0)
@@ -134,8 +146,11 @@ def choose_ngrams(
 
 
 def _log_count_ratios(counts: Matrix, targets: Floats) -> Doubles:
-    """float64 [columns]: |log-count ratio| times the root of the texts, the largest over the labels
-    against the rest (the ratio is NB-SVM's; Wang & Manning, 2012)."""
+    """Return |log-count ratio| times the root of the texts, float64 [columns].
+
+    It is the largest over the labels against the rest (the ratio is NB-SVM's; Wang & Manning,
+    2012).
+    """
     texts = counts.getnnz(axis=0)
     sizes = targets.sum(axis=0)
     inside = counts.T.astype(np.float64) @ targets + 1
@@ -180,8 +195,14 @@ def with_embeddings(features: Features, embeddings: Floats) -> Features:
 
 @dataclass(frozen=True)
 class SparseWeights:
-    """Logits of an n-gram part: (sum of a text's vectors / sqrt(length)) @ head.T + bias. vectors:
-    float32 [n, width]; head: float32 [logits, width]; bias: float32 [logits]."""
+    """The weights of an n-gram part.
+
+    Its logits are (sum of a text's vectors / sqrt(length)) @ head.T + bias.
+
+    vectors: float32 [n, width].
+    head: float32 [logits, width].
+    bias: float32 [logits].
+    """
 
     vectors: Floats
     head: Floats
@@ -209,8 +230,7 @@ class SparseData:
 
     @property
     def labels(self) -> Bools:
-        """bool [texts, L]: the labels by the targets: the largest, of several those above one
-        half."""
+        """The labels by the targets, bool [texts, L]: the largest, or all above one half."""
         targets = self.examples.targets
         if self.multi_label:
             return np.asarray(targets > 0.5)
@@ -223,11 +243,11 @@ class SparseData:
         return 1 if labels == 2 and not self.multi_label else labels
 
     def weighted(self) -> tuple[Matrix, Floats]:
-        """(float32 [texts, columns] CSR, float32 [columns]): the columns times inverse document
-        frequency over the root of the text's length, and those weights.
+        """Return the weighted columns, float32 [texts, columns] CSR, and their weights.
 
-        Each block of columns is scaled so that a mean text has length 1 in it, else the many
-        characters would drown the n-grams.
+        The weights are float32 [columns]. The columns are multiplied by inverse document frequency
+        over the root of the text's length. Each block of columns is scaled so that a mean text has
+        length 1 in it, else the many characters would drown the n-grams.
         """
         x = self.features.matrix(self.held)
         n = len(self.features)
@@ -254,8 +274,7 @@ class SparseData:
 
 
 def fit_svm(data: SparseData) -> SparseWeights:
-    """Fit a linear SVM for each label against the rest, and naive Bayes with it: one column per
-    logit."""
+    """Fit a linear SVM for each label against the rest, with naive Bayes: one column per logit."""
     x, weights = data.weighted()
     options = data.options
     coefficients, bias = svm_weights(x, data.labels, data.multi_label, options.regularization)
@@ -310,8 +329,10 @@ def fit_logistic(data: SparseData, other_logits: Floats | None = None) -> Sparse
 
 
 def fit_low_rank(data: SparseData, width: int, seed: int) -> SparseWeights:
-    """Fit vectors of ``width`` and a head by AdamW on the targets. Each step drops some of the
-    n-grams."""
+    """Fit vectors of ``width`` and a head by AdamW on the targets.
+
+    Each step drops some of the n-grams.
+    """
     options = data.options
     x = data.features.matrix(data.held)
     rng = np.random.default_rng([seed, 0x3A])
@@ -357,11 +378,10 @@ def fit_low_rank(data: SparseData, width: int, seed: int) -> SparseWeights:
 
 
 def merged(first: SparseWeights, second: SparseWeights, data: SparseData) -> SparseWeights:
-    """Vectors as wide as the first's for the mean of both's logits, the second's made as large as
-    the first's.
+    """Return vectors as wide as the first's for the mean of both's logits.
 
-    Kept are the directions in which the logits of the texts differ most (singular value
-    decomposition).
+    The second's logits are made as large as the first's. Kept are the directions in which the
+    logits of the texts differ most (singular value decomposition).
     """
     count, width = first.head.shape
     roots = data.examples.roots
@@ -393,9 +413,11 @@ def _dropped(x: Matrix, share: float, rng: np.random.Generator) -> Matrix:
 
 
 def _blocks(examples: Examples) -> Iterator[tuple[int, Ints, Ints, Ints, Ints]]:
-    """Yield (texts, the text of each id, ids, the text of each pair of neighbours, keys of the
-    pairs), int64,
-    of some texts at a time: all at once would take gigabytes."""
+    """Yield the ids and pairs of some texts at a time: all at once would take gigabytes.
+
+    Each block is (texts, the text of each id, ids, the text of each pair of neighbours, keys of the
+    pairs), int64.
+    """
     for start in range(0, len(examples), _TEXTS_AT_A_TIME):
         offsets = examples.offsets[start : start + _TEXTS_AT_A_TIME + 1]
         owner = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
@@ -418,8 +440,10 @@ def _ones(rows: Ints, columns: Ints, shape: tuple[int, int]) -> Matrix:
 
 
 def _pairs_of(examples: Examples) -> tuple[Matrix, Ints]:
-    """(float32 [texts, n] CSR, 1 for each pair that a text holds; the pairs' keys, int64 [n]
-    ascending)."""
+    """Return the pairs that each text holds, and the pairs' keys.
+
+    They are float32 [texts, n] CSR with 1 for each pair, and int64 [n], ascending.
+    """
     owners = [np.zeros(0, np.int64)]
     keys = [np.zeros(0, np.int64)]
     first = 0

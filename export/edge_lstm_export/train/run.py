@@ -46,7 +46,7 @@ class Job:
     output: the checkpoint.
     unlabelled: a source of texts for the teachers to label.
     plan: an edited plan, instead of the one that ``request`` makes.
-    resume: go on with an interrupted training, or start if there is none.
+    resume: go on with an interrupted training; if none was interrupted, start.
     """
 
     sources: tuple[str, ...]

@@ -1,5 +1,7 @@
-"""The sizes of a planned network: widths by preset and kind of data, words by the room of the
-file."""
+"""The sizes of a planned network.
+
+Widths follow from the preset and the kind of data, words from the room of the file.
+"""
 
 from __future__ import annotations
 
@@ -43,8 +45,9 @@ def plan_network(
 
     num_words: ids of the vocabulary, if they are asked for.
     start: the LSTM of the model file that the network starts from; None: it starts at random.
-    english: whether its word embeddings are those of English words.
+    english: whether its word embeddings are of English words.
     small_vocabulary: short texts get no large vocabulary.
+
     Raises DataError if the labels and the LSTM leave no room for words.
     """
     preset = PRESETS[preset_name]
@@ -218,8 +221,10 @@ def _no_room(
     english: bool,
     small_vocabulary: bool,
 ) -> str:
-    """Return the error of labels and an LSTM that leave no room, with the smallest preset that has
-    it."""
+    """Return the error of labels and an LSTM that leave no room.
+
+    It names the smallest preset that has room.
+    """
     size = PRESETS[preset].max_kilobytes
     parts = f"{stats.labels:,} labels"
     advice = "merge rare labels"

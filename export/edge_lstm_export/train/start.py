@@ -59,8 +59,10 @@ def source_file(source: str) -> SourceFile:
 
 
 def lstm_shape(model: ModelFile) -> LstmShape:
-    """Return the sizes of a model file's LSTM. Raises DataError if it is not an LSTM as trainings
-    make it."""
+    """Return the sizes of a model file's LSTM.
+
+    Raises DataError if it is not an LSTM as trainings make it.
+    """
     layers = model.layers
     if len(layers) != 1 or not isinstance(layers[0], Lstm) or layers[0].hard_sigmoid is not None:
         raise DataError(
@@ -104,8 +106,7 @@ def first_weights(file: SourceFile, tokenizer: Tokenizer) -> tuple[Weights, Floa
 
 
 def _lstm_weights(model: ModelFile) -> Weights:
-    """Return a model file's embedding and LSTM in float32, by PyTorch's names and without
-    sentinels.
+    """Return a model file's embedding and LSTM in float32, by PyTorch's names, without sentinels.
 
     ONNX has the gates in the order input, output, forget, cell; PyTorch in input, forget, cell,
     output.

@@ -37,11 +37,13 @@ def build_vocabulary(
     marks: str = MARKS,
     related: Callable[[Sequence[str], int], Sequence[str]] | None = None,
 ) -> Tokenizer:
-    """Make the text rule with the vocabulary of these texts, of ids below ``num_words``. It reads
-    no labels.
+    """Make the text rule with the vocabulary of these texts, of ids below ``num_words``.
+
+    It reads no labels.
 
     marks: punctuation that is a word (see :func:`informative_marks`), by the subword rule.
     related: returns other words to add, given the chosen ones and the most to add.
+
     Raises DataError if no word is left.
     """
     if text.rule == "keras":
@@ -74,14 +76,14 @@ def count_words(texts: Iterable[str]) -> Counter[str]:
 def words_and_subwords(
     texts: Sequence[str], num_words: int, options: VocabularyOptions, marks: str = MARKS
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return (words, subwords), the vocabulary of the subword rule, together of ids below
-    ``num_words``.
+    """Return the words and subwords of the subword rule, together of ids below ``num_words``.
 
     Words are the most frequent ones; a word that occurs once gets no id if others repeat. Subwords
     are all characters that occur more than once, if they find room, and the parts of words that a
     reading of all words by the longest subword uses most. They take the room that few words leave:
-    few texts hold few words of the next text, but many of their parts. Raises DataError if no word
-    is left.
+    few texts hold few words of the next text, but many of their parts.
+
+    Raises DataError if no word is left.
     """
     counts = Counter(word for text in texts for word in split_marks(text, marks))
     ranked = _by_use(counts)
@@ -122,10 +124,10 @@ def informative_marks(texts: Sequence[str], labels: Bools, options: VocabularyOp
 
 
 def unknown_share(tokenizer: Tokenizer, texts: Sequence[str]) -> float:
-    """The share of words outside the vocabulary to expect of new texts like these, 0 to 1.
+    """Return the share of words outside the vocabulary to expect in new texts like these, 0 to 1.
 
-    Words that occur once stand for those that a next text brings (Good & Turing). By the subword
-    rule those are not in the vocabulary.
+    Words that occur once stand for the new words of a next text (Good & Turing). By the subword
+    rule they are not in the vocabulary.
     """
     if tokenizer.rule == KERAS:
         counts = count_words(texts)
@@ -168,14 +170,18 @@ def _subwords(counts: Counter[str], most: int, options: VocabularyOptions) -> tu
 
 
 def _by_use(counts: Mapping[str, float]) -> list[str]:
-    """Most frequent first, equals by the alphabet, so that the order of the texts decides
-    nothing."""
+    """Return the words, the most frequent first, equals by the alphabet.
+
+    So the order of the texts decides nothing.
+    """
     return sorted(counts, key=lambda part: (-counts[part], part))
 
 
 def _longest_first(word: str, subwords: set[str], longest: int) -> list[str]:
-    """Return the subwords of a word, the longest first from the left; unknown characters are left
-    out."""
+    """Return the subwords of a word, the longest first from the left.
+
+    Unknown characters are left out.
+    """
     parts: list[str] = []
     start = 0
     while start < len(word):
