@@ -44,13 +44,25 @@ def tokenizer(**changes: Any) -> str:
     return compact({**json.loads(METADATA["edge_lstm.tokenizer"]), **changes})
 
 
+def tokenizer_without(key: str) -> str:
+    settings = json.loads(METADATA["edge_lstm.tokenizer"])
+    del settings[key]
+    return compact(settings)
+
+
 def subwords(**changes: Any) -> str:
-    """Settings of the other text rule."""
+    """Settings of a text rule with subwords."""
     return compact({**Tokenizer(WORDS[:-9], pieces=WORDS[-9:]).to_metadata(), **changes})
 
 
 def network(**changes: Any) -> str:
     return compact({**MODEL.network, **changes})
+
+
+def lstm(**changes: Any) -> dict[str, Any]:
+    """The network's LSTM with other settings; None removes one."""
+    layer = {**MODEL.network["layers"][0], **changes}
+    return {key: value for key, value in layer.items() if value is not None}
 
 
 def metadata(name: str, says: str, digest: str = "right", /, **changes: str | None) -> Hostile:
@@ -99,7 +111,7 @@ def with_first(value: int) -> Callable[[Any], Any]:
 def odd_embedding() -> bytes:
     """The model with a column less of the embedding, whose half-bytes stay."""
     model = onnx.load_model_from_string(DATA)
-    replaced("lstm_w", lambda w: w[:, 1:])(model.graph)
+    replaced("lstm0_w", lambda w: w[:, 1:])(model.graph)
     columns = MODEL.network["embedding_dim"] - 1
     data = model.graph.SerializeToString(deterministic=True)
     return edited({"network": network(embedding_dim=columns)}, graph=data)
@@ -112,6 +124,27 @@ def with_nodes(*nodes: onnx.NodeProto) -> Callable[[onnx.GraphProto], object]:
         g.node.extend([*nodes, *rest])
 
     return apply
+
+
+def with_starts(outputs: Any, cells: Any) -> Callable[[onnx.GraphProto], object]:
+    """A graph with tables of first states; None: without one of them."""
+
+    def apply(g: onnx.GraphProto) -> None:
+        for name, values in (("lstm0_h", outputs), ("lstm0_c", cells)):
+            if values is not None:
+                g.initializer.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
+
+    return apply
+
+
+def first_states() -> list[Any]:
+    """Outputs and cells of the network's LSTM before its first step, zeros but for the sentinels."""
+    states = []
+    for end in (1, 20):
+        table = np.zeros((2, 1, MODEL.network["layers"][0]["lstm"] + 2), np.float32)
+        table[..., -2:] = end, -end
+        states.append(table)
+    return states
 
 
 def as_external(g: onnx.GraphProto) -> None:
@@ -183,6 +216,10 @@ APART = "do not fit together"
 ASKED = "as its network asks for"
 UNSUPPORTED = "is not supported"
 OPERATOR = "is unexpected"
+UNKNOWN_SETTING = "lacks a setting, or has another"
+STEPS = lstm(gives="steps", floor=None)
+STARTS = first_states()
+DENSE = {"dense": 4, "activation": "relu"}
 # fmt: off
 DAMAGED = [
     # After the export, with the digest of before.
@@ -226,7 +263,7 @@ DAMAGED = [
     # Text rule and vocabulary.
     metadata("no vocabulary", "'edge_lstm.vocabulary' is missing", vocabulary=None),
     metadata("a vocabulary longer than the network's", "another size", vocabulary=front_coded([*WORDS, "x1"])),
-    metadata("and a network that says so", "more words than the embedding",
+    metadata("and a network that says so", ASKED,
              vocabulary=front_coded([*WORDS, "x1", "x2"]), network=network(num_words=len(WORDS) + 6)),
     *(metadata(f"a vocabulary that {name}", says, vocabulary=value + METADATA["edge_lstm.vocabulary"][at:])
       for name, says, value, at in (("begins within an entry", "does not begin with an entry", "a", 0),
@@ -241,24 +278,54 @@ DAMAGED = [
     metadata("tokenizer settings are no JSON", APART, tokenizer="{"),
     metadata("no tokenizer settings", "missing", tokenizer="{}"),
     metadata("tokenizer settings are a list", "not an object", tokenizer="[]"),
-    metadata("subwords without their settings", "'words' is missing",
-             tokenizer=tokenizer(rule="pieces-1")),
-    *(metadata(f"{key} {value}", UNSUPPORTED, tokenizer=tokenizer(**{key: value}))
-      for key, value in (("rule", "characters"), ("rule", "pieces-2"), ("lowercase", "turkish"),
-                         ("padding", "left"), ("oov_id", 10**6), ("oov_id", -1), ("oov_id", None))),
+    *(metadata(f"tokenizer settings without {key}", f"{key!r} is missing", tokenizer=tokenizer_without(key))
+      for key in ("words", "separators", "removed", "start_id", "oov_id", "first_word_id")),
+    *(metadata(f"{key} {value!r}", says, tokenizer=tokenizer(**{key: value}))
+      for key, value, says in (("lowercase", "turkish", UNSUPPORTED), ("truncation", "middle", UNSUPPORTED),
+                               ("pad_id", 3, UNSUPPORTED),
+                               ("oov_id", 10**6, "too large"), ("oov_id", -1, UNSUPPORTED),
+                               ("oov_id", 1, UNSUPPORTED), ("oov_id", True, UNSUPPORTED),
+                               ("start_id", 0, UNSUPPORTED), ("start_id", 2, UNSUPPORTED),
+                               ("first_word_id", 0, "first word"), ("first_word_id", 5, "first word"),
+                               ("first_word_id", 1, "start"), ("separators", None, "not a text"),
+                               ("separators", "--", "twice"), ("removed", "!", "twice"),
+                               ("marks", "a", "punctuation"))),
+    metadata("subwords and no id of unknown words", "has other ids", tokenizer=subwords(oov_id=None)),
+    metadata("subwords and no id of the start", "has other ids", tokenizer=subwords(start_id=None)),
     *(metadata(f"a length of {length!r}", "its length", tokenizer=tokenizer(length=length))
       for length in (0, 200_000_000, "600")),
     # The rest of the metadata.
     metadata("no network", "'edge_lstm.network' is missing", network=None),
     metadata("network is no object", "network is not an object", network="7"),
-    metadata("units without number", "hidden", network=network(hidden="x")),
     *(metadata(f"{key} {value}", says, network=network(**{key: value}))
-      for key, value,
-      says in (("pooling", "attention", UNSUPPORTED), ("pooling", "mean", UNSUPPORTED),
-                               ("pooling", "max", UNSUPPORTED), ("hidden", 95, ASKED),
-                               ("bidirectional", False, ASKED), ("ngram_words", 7, ASKED), ("ngram_slots", 7, ASKED),
+      for key, value, says in (("ngram_words", 7, ASKED), ("ngram_slots", 7, ASKED),
                                ("ngram_words", 10**5, "out of range"), ("ngram_slots", 10**7, "out of range"),
-                               ("ngram_dim", 2, ASKED))),
+                               ("ngram_dim", 2, ASKED), ("ngram_dim", 0, "vectors is 0"),
+                               ("embedding_dim", 10, ASKED), ("embedding_dim", 0, "without an embedding"),
+                               ("padding", "left", UNSUPPORTED), ("padding", [], UNSUPPORTED),
+                               ("padding", "front", "n-grams of texts with padding"))),
+    # Its layers.
+    *(metadata(f"an LSTM of {changes}", says, network=network(layers=[lstm(**changes)]))
+      for changes, says in (({"lstm": "x"}, "number of LSTM units"), ({"lstm": 0}, "number of LSTM units"),
+                            ({"lstm": 10**6}, "number of LSTM units"), ({"lstm": 95}, ASKED),
+                            ({"bidirectional": False}, ASKED), ({"bidirectional": 1}, "bidirectional nor not"),
+                            ({"gives": "attention"}, UNSUPPORTED), ({"gives": "max"}, ASKED),
+                            ({"gives": "mean"}, UNKNOWN_SETTING), ({"gives": "mean", "floor": None}, ASKED),
+                            ({"gives": "steps", "floor": None}, "gives one value"),
+                            ({"floor": 1}, UNSUPPORTED), ({"floor": None}, UNKNOWN_SETTING),
+                            ({"hard_sigmoid": 0.3}, "are not supported"), ({"dropout": 0.5}, UNKNOWN_SETTING))),
+    *(metadata(f"layers: {name}", says, network=network(layers=layers))
+      for name, says, layers in (("a number", "not a list", 1), ("numbers", "not an object", [1]),
+                                 ("of another kind", "missing", [{"gru": 30}]),
+                                 ("none", "the reverse", []), ("two LSTMs of one value", "gives one value", [lstm()] * 2),
+                                 ("two LSTMs", "first states", [STEPS, lstm()]),
+                                 ("four LSTMs", "more than 3 LSTMs", [*[STEPS] * 3, lstm()]),
+                                 ("three dense layers", "more than 2 hidden dense", [lstm(), *[DENSE] * 3]),
+                                 ("a dense layer", "no constant", [lstm(), DENSE]),
+                                 ("a dense layer before an LSTM", "before an LSTM", [DENSE, lstm()]),
+                                 ("a dense layer alone", "no LSTM", [DENSE]),
+                                 ("a dense layer of 0 units", "number of dense units", [lstm(), {**DENSE, "dense": 0}]),
+                                 ("another activation", UNSUPPORTED, [lstm(), {**DENSE, "activation": "swish"}]))),
     Hostile("several labels of one logit", ASKED,
             lambda: edited(multi_label([1, 1]), graph=bytes(MODEL.onnx.graph))),
     metadata("no format", "its metadata is missing", format=None),
@@ -271,11 +338,11 @@ DAMAGED = [
     graph("200,000 operators", "far more fields",
           lambda g: g.node.extend([onnx.NodeProto()] * 200_000)),
     *(graph(f"a {value} in {name}", "not finite", replaced(name, lambda v, value=value: v * value))
-      for name, value in (("head_b", np.nan), ("lstm_b", np.nan), ("head_w_scales", np.inf),
+      for name, value in (("head_b", np.nan), ("lstm0_b", np.nan), ("head_w_scales", np.inf),
                           ("ngram_scales", np.nan), ("embedding_scale", np.nan))),
     *(graph(f"{name} times {by}", "not above 0",
             replaced(name, lambda v, by=by: v * np.float32(by)))
-      for name, by in (("embedding_scale", -1), ("lstm_w_scale", -1), ("lstm_r_scale", 0),
+      for name, by in (("embedding_scale", -1), ("lstm0_w_scale", -1), ("lstm0_r_scale", 0),
                        ("head_w_scales", 0), ("ngram_scales", -1))),
     Hostile("no graph", "another input (nothing)", lambda: edited(graph=b"")),
     Hostile("a graph of noise", APART, lambda: edited(graph=random.Random(1).randbytes(2000))),
@@ -297,9 +364,23 @@ DAMAGED = [
       for name, change in (("of no bucket", lambda d: d[:0]), ("of 8 bits", lambda d: d.astype(np.uint8)),
                            ("of too many buckets", lambda d: np.resize(d, 10**6 + 1)),
                            ("in rows", lambda d: d[:, None]))),
-    graph("an embedding with fewer rows than words", "more words than the embedding",
+    graph("an embedding with fewer rows than words", ASKED,
           replaced("embedding_q", lambda e: e[:50])),
     graph("shapes that do not fit", ASKED, replaced("head_w", lambda w: w[:-1])),
+    # First states of LSTMs.
+    *(graph(f"first states: {name}", says, with_starts(h, c))
+      for name, says, h, c in (("outputs alone", "no constant 'lstm0_c'", STARTS[0], None),
+                               ("of other units", ASKED, STARTS[0][..., 1:], STARTS[1]),
+                               ("of two rows and one", ASKED, np.repeat(STARTS[0], 2, axis=1), STARTS[1]),
+                               ("of no row", "number of rows", *(states[:, :0] for states in STARTS)),
+                               ("of more rows than columns", "number of rows", *(np.repeat(s, 602, axis=1) for s in STARTS)),
+                               ("in no table", "number of rows", STARTS[0][0], STARTS[1]),
+                               ("an output of 2", "beyond -1 to 1", STARTS[0] * 2, STARTS[1]),
+                               ("outputs without sentinels", "the sentinels", STARTS[0] * 0, STARTS[1]),
+                               ("cells without sentinels", "the sentinels", STARTS[0], STARTS[1] * 0),
+                               ("not a number", "not finite", STARTS[0], STARTS[1] * np.float32(np.nan)))),
+    graph("a table twice, packed and plain", "none of its network's",
+          lambda g: g.initializer.append(numpy_helper.from_array(np.zeros((90, 14), np.int8), "embedding"))),
     # No model file at all.
     Hostile("empty", "is empty", lambda: b""),
     Hostile("a text", "not an ONNX file", lambda: b"not a model"),
@@ -317,8 +398,7 @@ HARMFUL = [
     metadata("labels are numbers", "not a list of strings", labels="[0,1]"),
     metadata("a label twice", "repeated", labels='["a","a"]'),
     metadata("a label that is a lone surrogate", "surrogate", labels='["a","\\ud800"]'),
-    metadata("another rule for unknown words", "unknown_words",
-             tokenizer=subwords(unknown_words="none")),
+    metadata("another replacement", UNSUPPORTED, tokenizer=tokenizer(replacements={"a": "b"})),
     metadata("a word that stands for what could not be read", "U+FFFD",
              vocabulary=front_coded([*WORDS[:-1], "caf\ufffd"])),
     metadata("a word twice", "repeated", vocabulary=front_coded([*WORDS[:-1], WORDS[0]])),
@@ -373,11 +453,13 @@ HARMFUL = [
           with_nodes(*[helper.make_node("Cast", ["a"], [f"b{i}"], to=1) for i in range(100)])),
     # Of these ONNX Runtime and the engine would make different things.
     graph("signs the other way round", "is not -1 and 1", replaced("signs", lambda v: -v)),
-    graph("a zero point of 3", "is not 0", replaced("lstm_w_zero", lambda v: v + np.int8(3))),
+    graph("a zero point of 3", "is not 0", replaced("lstm0_w_zero", lambda v: v + np.int8(3))),
     graph("a maximum above 0", "is not 0", replaced("zero_float", lambda v: v + np.float32(1))),
+    graph("a weight of no layer", "none of its network's",
+          lambda g: g.initializer.append(numpy_helper.from_array(STARTS[0], "dense0_w"))),
     graph("two constants of one name", "of one name",
           lambda g: g.initializer.append(constant("head_b")(g))),
-    metadata("a name with two values", "two values", network=network()[:-1] + ',"hidden":30}'),
+    metadata("a name with two values", "two values", network=network()[:-1] + ',"padding":"front"}'),
     graph("a billion columns of zeros", "pads by more", replaced("one_column", lambda v: v * 10**9)),
     graph("a padding of unknown size", "pads by more", without_pads),
     # What only the run shows.
