@@ -44,25 +44,25 @@ def tokenizer(**changes: Any) -> str:
     return compact({**json.loads(METADATA["edge_lstm.tokenizer"]), **changes})
 
 
-def subwords(**changes: Any) -> str:
-    """Settings of the other text rule."""
-    return compact({**Tokenizer(WORDS[:-9], pieces=WORDS[-9:]).to_metadata(), **changes})
-
-
-def without_setting(key: str) -> str:
-    """The text rule without one of its settings."""
+def tokenizer_without(key: str) -> str:
     settings = json.loads(METADATA["edge_lstm.tokenizer"])
     del settings[key]
     return compact(settings)
+
+
+def subwords(**changes: Any) -> str:
+    """Settings of a text rule with subwords."""
+    return compact({**Tokenizer(WORDS[:-9], pieces=WORDS[-9:]).to_metadata(), **changes})
 
 
 def network(**changes: Any) -> str:
     return compact({**MODEL.network, **changes})
 
 
-def layers(*more: dict[str, Any], **changes: Any) -> str:
-    """The network with changes of its LSTM, and more layers behind it."""
-    return network(layers=[{**MODEL.network["layers"][0], **changes}, *more])
+def lstm(**changes: Any) -> dict[str, Any]:
+    """The network's LSTM with other settings; None removes one."""
+    layer = {**MODEL.network["layers"][0], **changes}
+    return {key: value for key, value in layer.items() if value is not None}
 
 
 def metadata(name: str, says: str, digest: str = "right", /, **changes: str | None) -> Hostile:
@@ -126,6 +126,27 @@ def with_nodes(*nodes: onnx.NodeProto) -> Callable[[onnx.GraphProto], object]:
     return apply
 
 
+def with_starts(outputs: Any, cells: Any) -> Callable[[onnx.GraphProto], object]:
+    """A graph with tables of first states; None: without one of them."""
+
+    def apply(g: onnx.GraphProto) -> None:
+        for name, values in (("lstm0_h", outputs), ("lstm0_c", cells)):
+            if values is not None:
+                g.initializer.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
+
+    return apply
+
+
+def first_states() -> list[Any]:
+    """Outputs and cells of the network's LSTM before its first step, zeros but for the sentinels."""
+    states = []
+    for end in (1, 20):
+        table = np.zeros((2, 1, MODEL.network["layers"][0]["lstm"] + 2), np.float32)
+        table[..., -2:] = end, -end
+        states.append(table)
+    return states
+
+
 def as_external(g: onnx.GraphProto) -> None:
     tensor = constant("embedding_q")(g)
     tensor.ClearField("raw_data")
@@ -179,6 +200,11 @@ def reads_beyond_the_embedding(g: onnx.GraphProto) -> None:
     g.node[at + 1].input[1] = "beyond"
 
 
+def without_pads(g: onnx.GraphProto) -> None:
+    """The first padding by what an operator gives."""
+    next(node for node in g.node if node.op_type == "Pad").input[1] = "row_lengths"
+
+
 def foreign() -> bytes:
     x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in "xy")
     made = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "other", [x], [y])
@@ -190,6 +216,10 @@ APART = "do not fit together"
 ASKED = "as its network asks for"
 UNSUPPORTED = "is not supported"
 OPERATOR = "is unexpected"
+UNKNOWN_SETTING = "lacks a setting, or has another"
+STEPS = lstm(gives="steps", floor=None)
+STARTS = first_states()
+DENSE = {"dense": 4, "activation": "relu"}
 # fmt: off
 DAMAGED = [
     # After the export, with the digest of before.
@@ -216,7 +246,8 @@ DAMAGED = [
     metadata("labels nested 100,000 deep", "nested", labels="[" * 100_000 + "]" * 100_000),
     metadata("a label that steers a terminal", "control character", labels='["a","\\u001b[31m"]'),
     metadata("a label that ends for C", "control character", labels='["a\\u0000b","a\\u0000c"]'),
-    metadata("a C1 control character in a label", "control character", labels='["neg","\u009bpos"]'),
+    metadata("a C1 control character in a label", "control character",
+             labels='["neg","\u009bpos"]'),
     metadata("labels are no JSON", APART, labels="[1"),
     # Several labels per text.
     thresholds("one threshold for two labels", "one threshold per label", [0.5]),
@@ -225,8 +256,10 @@ DAMAGED = [
     thresholds("thresholds are a text", "not a list", "0.5"),
     thresholds("thresholds in a list", "not a list", [], multi_label="[]"),
     thresholds("no thresholds", "not those of its network", [], multi_label=None),
-    thresholds("thresholds of one label per text", "not those of its network", [0.5, 0.5], network=network()),
-    thresholds("a label that holds what joins labels", "holds '|'", [0.5, 0.5], labels='["neg|","pos"]'),
+    thresholds("thresholds of one label per text", "not those of its network", [0.5, 0.5],
+               network=network()),
+    thresholds("a label that holds what joins labels", "holds '|'", [0.5, 0.5],
+               labels='["neg|","pos"]'),
     # Text rule and vocabulary.
     metadata("no vocabulary", "'edge_lstm.vocabulary' is missing", vocabulary=None),
     metadata("a vocabulary longer than the network's", "another size", vocabulary=front_coded([*WORDS, "x1"])),
@@ -245,16 +278,20 @@ DAMAGED = [
     metadata("tokenizer settings are no JSON", APART, tokenizer="{"),
     metadata("no tokenizer settings", "missing", tokenizer="{}"),
     metadata("tokenizer settings are a list", "not an object", tokenizer="[]"),
-    *(metadata(f"a text rule without {key}", f"'{key}' is missing", tokenizer=without_setting(key))
-      for key in ("lowercase", "replacements", "removed", "separators", "marks", "words", "pad_id",
-                  "start_id", "oov_id", "first_word_id", "length", "truncation")),
-    *(metadata(f"{key} {value}", says, tokenizer=tokenizer(**{key: value}))
+    *(metadata(f"tokenizer settings without {key}", f"{key!r} is missing", tokenizer=tokenizer_without(key))
+      for key in ("words", "separators", "removed", "start_id", "oov_id", "first_word_id")),
+    *(metadata(f"{key} {value!r}", says, tokenizer=tokenizer(**{key: value}))
       for key, value, says in (("lowercase", "turkish", UNSUPPORTED), ("truncation", "middle", UNSUPPORTED),
-                               ("pad_id", 1, UNSUPPORTED), ("start_id", 2, UNSUPPORTED),
+                               ("pad_id", 3, UNSUPPORTED),
                                ("oov_id", 10**6, "too large"), ("oov_id", -1, UNSUPPORTED),
-                               ("oov_id", "2", UNSUPPORTED), ("first_word_id", 5, "not between 1 and 4"),
-                               ("first_word_id", 1, UNSUPPORTED), ("removed", "ab!a", "twice"),
-                               ("marks", "x", "no ASCII punctuation"), ("separators", 7, "not a text"))),
+                               ("oov_id", 1, UNSUPPORTED), ("oov_id", True, UNSUPPORTED),
+                               ("start_id", 0, UNSUPPORTED), ("start_id", 2, UNSUPPORTED),
+                               ("first_word_id", 0, "first word"), ("first_word_id", 5, "first word"),
+                               ("first_word_id", 1, "start"), ("separators", None, "not a text"),
+                               ("separators", "--", "twice"), ("removed", "!", "twice"),
+                               ("marks", "a", "punctuation"))),
+    metadata("subwords and no id of unknown words", "has other ids", tokenizer=subwords(oov_id=None)),
+    metadata("subwords and no id of the start", "has other ids", tokenizer=subwords(start_id=None)),
     *(metadata(f"a length of {length!r}", "its length", tokenizer=tokenizer(length=length))
       for length in (0, 200_000_000, "600")),
     # The rest of the metadata.
@@ -263,24 +300,32 @@ DAMAGED = [
     *(metadata(f"{key} {value}", says, network=network(**{key: value}))
       for key, value, says in (("ngram_words", 7, ASKED), ("ngram_slots", 7, ASKED),
                                ("ngram_words", 10**5, "out of range"), ("ngram_slots", 10**7, "out of range"),
-                               ("ngram_dim", 2, ASKED), ("padding", "left", UNSUPPORTED),
-                               ("padding", "front", "n-grams of texts with padding"),
-                               ("layers", [], "an LSTM without"), ("layers", {}, "not a list"),
-                               ("layers", [7], "not an object"), ("embedding_dim", 0, "without an embedding"))),
-    *(metadata(f"an LSTM of {key} {value}", says, network=layers(**{key: value}))
-      for key, value, says in (("lstm", "x", "out of range"), ("lstm", 0, "out of range"), ("lstm", 95, ASKED),
-                               ("lstm", 10**9, "out of range"), ("bidirectional", False, ASKED),
-                               ("bidirectional", 1, "bidirectional"), ("gives", "attention", UNSUPPORTED),
-                               ("gives", "steps", "a layer lacks a setting"), ("gives", "mean", "a layer lacks a setting"),
-                               ("gives", "max", ASKED), ("floor", 1, UNSUPPORTED),
-                               ("hard_sigmoid", 0.3, "are not supported"), ("dropout", 0.5, "a layer lacks a setting"))),
-    *(metadata(f"a dense layer {name}", says, network=layers(layer))
-      for name, layer, says in (("that the file lacks", {"dense": 7, "activation": "relu"}, "no constant"),
-                                ("of softmax", {"dense": 7, "activation": "softmax"}, UNSUPPORTED),
-                                ("of no units", {"dense": 0, "activation": "relu"}, "out of range"),
-                                ("of no kind", {"gru": 7}, "missing"))),
-    metadata("three dense layers", "more than 2", network=layers(*[{"dense": 7, "activation": "relu"}] * 3)),
-    metadata("two last LSTMs", "the last LSTM", network=layers(MODEL.network["layers"][0])),
+                               ("ngram_dim", 2, ASKED), ("ngram_dim", 0, "vectors is 0"),
+                               ("embedding_dim", 10, ASKED), ("embedding_dim", 0, "without an embedding"),
+                               ("padding", "left", UNSUPPORTED), ("padding", [], UNSUPPORTED),
+                               ("padding", "front", "n-grams of texts with padding"))),
+    # Its layers.
+    *(metadata(f"an LSTM of {changes}", says, network=network(layers=[lstm(**changes)]))
+      for changes, says in (({"lstm": "x"}, "number of LSTM units"), ({"lstm": 0}, "number of LSTM units"),
+                            ({"lstm": 10**6}, "number of LSTM units"), ({"lstm": 95}, ASKED),
+                            ({"bidirectional": False}, ASKED), ({"bidirectional": 1}, "bidirectional nor not"),
+                            ({"gives": "attention"}, UNSUPPORTED), ({"gives": "max"}, ASKED),
+                            ({"gives": "mean"}, UNKNOWN_SETTING), ({"gives": "mean", "floor": None}, ASKED),
+                            ({"gives": "steps", "floor": None}, "gives one value"),
+                            ({"floor": 1}, UNSUPPORTED), ({"floor": None}, UNKNOWN_SETTING),
+                            ({"hard_sigmoid": 0.3}, "are not supported"), ({"dropout": 0.5}, UNKNOWN_SETTING))),
+    *(metadata(f"layers: {name}", says, network=network(layers=layers))
+      for name, says, layers in (("a number", "not a list", 1), ("numbers", "not an object", [1]),
+                                 ("of another kind", "missing", [{"gru": 30}]),
+                                 ("none", "the reverse", []), ("two LSTMs of one value", "gives one value", [lstm()] * 2),
+                                 ("two LSTMs", "first states", [STEPS, lstm()]),
+                                 ("four LSTMs", "more than 3 LSTMs", [*[STEPS] * 3, lstm()]),
+                                 ("three dense layers", "more than 2 hidden dense", [lstm(), *[DENSE] * 3]),
+                                 ("a dense layer", "no constant", [lstm(), DENSE]),
+                                 ("a dense layer before an LSTM", "before an LSTM", [DENSE, lstm()]),
+                                 ("a dense layer alone", "no LSTM", [DENSE]),
+                                 ("a dense layer of 0 units", "number of dense units", [lstm(), {**DENSE, "dense": 0}]),
+                                 ("another activation", UNSUPPORTED, [lstm(), {**DENSE, "activation": "swish"}]))),
     Hostile("several labels of one logit", ASKED,
             lambda: edited(multi_label([1, 1]), graph=bytes(MODEL.onnx.graph))),
     metadata("no format", "its metadata is missing", format=None),
@@ -290,11 +335,13 @@ DAMAGED = [
     *(metadata(f"format {number}", "made by a version before 1.0; export it again", format=number)
       for number in ("3", "10")),
     # The graph.
-    graph("200,000 operators", "far more fields", lambda g: g.node.extend([onnx.NodeProto()] * 200_000)),
+    graph("200,000 operators", "far more fields",
+          lambda g: g.node.extend([onnx.NodeProto()] * 200_000)),
     *(graph(f"a {value} in {name}", "not finite", replaced(name, lambda v, value=value: v * value))
       for name, value in (("head_b", np.nan), ("lstm0_b", np.nan), ("head_w_scales", np.inf),
                           ("ngram_scales", np.nan), ("embedding_scale", np.nan))),
-    *(graph(f"{name} times {by}", "not above 0", replaced(name, lambda v, by=by: v * np.float32(by)))
+    *(graph(f"{name} times {by}", "not above 0",
+            replaced(name, lambda v, by=by: v * np.float32(by)))
       for name, by in (("embedding_scale", -1), ("lstm0_w_scale", -1), ("lstm0_r_scale", 0),
                        ("head_w_scales", 0), ("ngram_scales", -1))),
     Hostile("no graph", "another input (nothing)", lambda: edited(graph=b"")),
@@ -320,13 +367,28 @@ DAMAGED = [
     graph("an embedding with fewer rows than words", ASKED,
           replaced("embedding_q", lambda e: e[:50])),
     graph("shapes that do not fit", ASKED, replaced("head_w", lambda w: w[:-1])),
+    # First states of LSTMs.
+    *(graph(f"first states: {name}", says, with_starts(h, c))
+      for name, says, h, c in (("outputs alone", "no constant 'lstm0_c'", STARTS[0], None),
+                               ("of other units", ASKED, STARTS[0][..., 1:], STARTS[1]),
+                               ("of two rows and one", ASKED, np.repeat(STARTS[0], 2, axis=1), STARTS[1]),
+                               ("of no row", "number of rows", *(states[:, :0] for states in STARTS)),
+                               ("of more rows than columns", "number of rows", *(np.repeat(s, 602, axis=1) for s in STARTS)),
+                               ("in no table", "number of rows", STARTS[0][0], STARTS[1]),
+                               ("an output of 2", "beyond -1 to 1", STARTS[0] * 2, STARTS[1]),
+                               ("outputs without sentinels", "the sentinels", STARTS[0] * 0, STARTS[1]),
+                               ("cells without sentinels", "the sentinels", STARTS[0], STARTS[1] * 0),
+                               ("not a number", "not finite", STARTS[0], STARTS[1] * np.float32(np.nan)))),
+    graph("a table twice, packed and plain", "none of its network's",
+          lambda g: g.initializer.append(numpy_helper.from_array(np.zeros((90, 14), np.int8), "embedding"))),
     # No model file at all.
     Hostile("empty", "is empty", lambda: b""),
     Hostile("a text", "not an ONNX file", lambda: b"not a model"),
     Hostile("zeros", "not an ONNX file", lambda: b"\0" * 10_000),
     Hostile("noise", "not an ONNX file", lambda: random.Random(1).randbytes(5000)),
     Hostile("ONNX of another project", "not a model file of edge-lstm", foreign),
-    *(Hostile(f"cut at {at}", "cut short", lambda at=at: DATA[:at]) for at in (100, 5000, len(DATA) - 1)),
+    *(Hostile(f"cut at {at}", "cut short", lambda at=at: DATA[:at])
+      for at in (100, 5000, len(DATA) - 1)),
     Hostile("a field that claims 2^60 bytes", "cut short",
             lambda: DATA[:20] + field(7, b"")[:1] + b"\xff" * 8 + b"\x0f"),
 ]
@@ -336,6 +398,7 @@ HARMFUL = [
     metadata("labels are numbers", "not a list of strings", labels="[0,1]"),
     metadata("a label twice", "repeated", labels='["a","a"]'),
     metadata("a label that is a lone surrogate", "surrogate", labels='["a","\\ud800"]'),
+    metadata("another replacement", UNSUPPORTED, tokenizer=tokenizer(replacements={"a": "b"})),
     metadata("a word that stands for what could not be read", "U+FFFD",
              vocabulary=front_coded([*WORDS[:-1], "caf\ufffd"])),
     metadata("a word twice", "repeated", vocabulary=front_coded([*WORDS[:-1], WORDS[0]])),
@@ -359,9 +422,11 @@ HARMFUL = [
     Hostile("a metadata key twice", "twice",
             lambda: edited(after=entry("edge_lstm.labels", '["pos","neg"]'))),
     Hostile("two graphs", "two graphs", lambda: edited(after=field(7, MODEL.onnx.graph))),
-    Hostile("an opset twice", "two opsets", lambda: edited(after=field(8, field(1, b"") + field(2, 13)))),
+    Hostile("an opset twice", "two opsets",
+            lambda: edited(after=field(8, field(1, b"") + field(2, 13)))),
     Hostile("local functions", "is unexpected", lambda: edited(after=field(25, field(1, b"Add")))),
-    Hostile("operators of another domain", "another domain", lambda: edited(opsets={"": 17, "com.evil": 1})),
+    Hostile("operators of another domain", "another domain",
+            lambda: edited(opsets={"": 17, "com.evil": 1})),
     *(graph(f"an input with {name}", "has another input", other_value("input", **changes))
       for name, changes in (("another name", {"name": "tokens"}),
                             ("another type", {"elem_type": TensorProto.INT64}),
@@ -371,10 +436,12 @@ HARMFUL = [
                             ("a batch of 1,000,000,000", {"shape": [10**9, 600]}))),
     graph("an input of 200,000,000 columns", "another length",
           other_value("input", shape=["batch", 200_000_000])),
-    *(graph(f"an output with {name}", "output is not probabilities", other_value("output", **changes))
+    *(graph(f"an output with {name}", "output is not probabilities",
+            other_value("output", **changes))
       for name, changes in (("another name", {"name": "logits"}),
                             ("another type", {"elem_type": TensorProto.DOUBLE}),
-                            ("no axes", {"shape": []}), ("three columns", {"shape": ["batch", 3]}))),
+                            ("no axes", {"shape": []}),
+                            ("three columns", {"shape": ["batch", 3]}))),
     graph("two outputs", "output is not probabilities", lambda g: g.output.extend([g.output[0]])),
     graph("a sparse constant", "sparse", lambda g: g.sparse_initializer.add()),
     graph("a constant made of nothing", f"'ConstantOfShape' {OPERATOR}",
@@ -388,8 +455,13 @@ HARMFUL = [
     graph("signs the other way round", "is not -1 and 1", replaced("signs", lambda v: -v)),
     graph("a zero point of 3", "is not 0", replaced("lstm0_w_zero", lambda v: v + np.int8(3))),
     graph("a maximum above 0", "is not 0", replaced("zero_float", lambda v: v + np.float32(1))),
-    graph("two constants of one name", "of one name", lambda g: g.initializer.append(constant("head_b")(g))),
-    metadata("a name with two values", "two values", network=network()[:-1] + ',"hidden":30}'),
+    graph("a weight of no layer", "none of its network's",
+          lambda g: g.initializer.append(numpy_helper.from_array(STARTS[0], "dense0_w"))),
+    graph("two constants of one name", "of one name",
+          lambda g: g.initializer.append(constant("head_b")(g))),
+    metadata("a name with two values", "two values", network=network()[:-1] + ',"padding":"front"}'),
+    graph("a billion columns of zeros", "pads by more", replaced("one_column", lambda v: v * 10**9)),
+    graph("a padding of unknown size", "pads by more", without_pads),
     # What only the run shows.
     graph("all memory asked for", "needs more memory", asks_for_memory(2_000_000)),
     graph("NaN answers", "not probabilities",
