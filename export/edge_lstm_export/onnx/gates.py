@@ -26,7 +26,7 @@ from edge_lstm_export.train.network import Network
 
 PARITY_TOLERANCE = 1e-5
 # Sums of floats in another order, where optimization joins operators.
-FOLDING_TOLERANCE = 1e-6
+FOLDING_TOLERANCE = 1e-5
 # Hundreds of random ids hold n-grams whose vectors nearly cancel out, and many labels have large
 # logits: there PyTorch itself is away from float64, and ONNX Runtime adds up in another order.
 NGRAM_PARITY_TOLERANCE = 2e-4
