@@ -60,7 +60,7 @@ const char *edge_lstm_metadata(const edge_lstm *model, const char *key, size_t *
 
 /* Classify a text in UTF-8 (each wrong sequence counts as U+FFFD): write a probability for each
  * label. Return the text's status: "ok"; "empty", without words; "unknown_words", with none of the
- * vocabulary; "truncated", read only at its end. */
+ * vocabulary; "truncated", read only in part. */
 const char *edge_lstm_predict(edge_lstm_worker *worker, const char *text, size_t size,
                               float *probabilities);
 

@@ -130,7 +130,7 @@ struct lstm_layer {
     int gives_mean;  /* of h; without mean and maximum, the last h is read */
     int gives_max;
     float least_max;
-    float hard_slope; /* of gates clip(slope * x + 0.5, 0, 1); 0 if they are the logistic function */
+    float hard_slope; /* of gates clip(slope * x + 0.5, 0, 1); 0: the logistic function */
     float input_scale; /* int8 */
     int32_t input_zero_point;
     int32_t start_rows; /* of first states; 0 if all texts begin with zeros */

@@ -227,7 +227,7 @@ static void sum_ngrams(edge_lstm_worker *w, const sequence *s, float *out) {
 }
 
 /* Write what is read of the last LSTM: of each direction the last h, or the means of h in all
- * directions, the largest, or the means and then the largest. Of no step, mean and largest are 0. */
+ * directions, the largest, or both. Of no step, mean and largest are 0. */
 static void pool(const edge_lstm *m, const sequence *s, float *out) {
     const lstm_layer *layer = &m->lstms[m->num_lstms - 1];
     int32_t hidden = layer->hidden;
