@@ -23,8 +23,8 @@ MAX_UNITS = 2**14
 # Units of a dense layer, and numbers in an embedding or in an n-gram's vector.
 MAX_DIMENSIONS = 2**16
 
-# Slopes of the piecewise linear function that some LSTMs have as their gates: that of Keras 1 and
-# 2, and that of Keras 3.
+# Slopes of the piecewise linear function that some LSTMs have as their gates: in Keras 1 and 2, and
+# in Keras 3.
 HARD_SIGMOIDS = (0.2, 1 / 6)
 
 _SETTINGS = ("bidirectional", "gives", "floor", "hard_sigmoid", "activation")

@@ -61,7 +61,7 @@ MAX_OPERATORS = 160
 # Bytes of the encoded operators together.
 MAX_OPERATOR_BYTES = 2**16
 
-# The export makes no larger file. Two ids make a pair's key, which is why they are fewer than 2^17.
+# The export makes no larger file. Two ids make a pair's key, so there are fewer than 2^17.
 MAX_IDS = 131_071
 MAX_LABELS = 100_000
 MAX_NGRAMS = 1_000_000
@@ -448,7 +448,7 @@ def check_fit(
             fits and 1 <= constant.shape[0] <= MAX_DISPLACEMENTS,
             "its displacements of pairs are not uint16 [1 or more]",
         )
-    # No other operator makes zeros of nothing. The longest padding is that of the n-grams' columns.
+    # No other operator makes zeros of nothing. The longest padding pads the n-grams' columns.
     most = FIRST_WORD_ID + network["ngram_words"] + network["ngram_slots"]
     for node in graph.nodes:
         if node.op_type == "Pad":

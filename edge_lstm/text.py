@@ -1,7 +1,6 @@
 """Tokenization: from a text to ids, and from ids to the model's input.
 
-A text rule is a handful of settings (:class:`TextRule`). Two have names, of those that trainings
-use:
+A text rule is a handful of settings (:class:`TextRule`). Trainings use two rules with names:
 
 - ``KERAS`` follows ``keras.preprocessing.text.text_to_word_sequence``: lower-case the text, replace
   filter characters by spaces, split at each space, drop empty pieces. The carriage return is added

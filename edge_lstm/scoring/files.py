@@ -48,14 +48,14 @@ LOW_MEMORY_LIMITS = (256, 2**16)
 class RunOptions:
     """Options that change no label and no probability.
 
-    workers: the most processes; None for as many as the cores that this one may use. No more are
+    workers: the most processes; None for one per core that this process may use. No more are
         started than the work can use.
     low_memory: for devices: one worker, small chunks, half the usual batch, and no arena (see
         Classifier.load).
     chunk_rows: the most rows that a worker takes at a time; None for the usual number.
     batch_size: texts in one run of the model; None for the fastest number.
     provider: the execution provider of ONNX Runtime, or native, the engine.
-    resume: go on from an interrupted run; the final file is that of an uninterrupted one.
+    resume: go on from an interrupted run; the final file equals the one of an uninterrupted run.
     checkpoint_seconds: the work that an interruption may cost; None: all of it, and nothing is left
         of the run.
     also_written: files that the caller will write; none may be an input or an output of the run.

@@ -169,7 +169,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     @property
     def report(self) -> dict[str, Any]:
-        """How the network came about and what it reached, as plain values.
+        """The origin of the network and its results, as plain values.
 
         It has the data, the teachers, the validation and the warnings.
 
@@ -228,8 +228,8 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
         quantize: None for fp32.
         length: ids of a text that it reads; None: the plan's.
-        examples: at most 8 texts of 500 characters that the file shows to whoever has it. Without
-            any it holds no text of the data.
+        examples: at most 8 texts of 500 characters for everyone to read in the file. Without any,
+            it holds no text of the data.
         any_size: write an int8 file that is larger than the plan's kb, too.
 
         Raise CheckError if a gate fails or the file is too large, DataError, OutputError.

@@ -583,7 +583,7 @@ class EnsembleOptions(Options):
     tolerated_loss: a teacher is dropped if the log loss of all rises by more, in standard errors.
     regularization: C of a regression on a teacher's features.
     unseen: probability of a label that no row has.
-    feature_scale: divides the log odds of a model file's labels, which are its features.
+    feature_scale: divides the log odds of a model file's labels, its features.
     smallest_probability: of a model file's label, at least.
     hard_label_weight: of a row's own label in its target, 0 to 1; the rest is what the teachers
         predict.

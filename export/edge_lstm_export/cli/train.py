@@ -141,7 +141,7 @@ def command(
             continue
         if resume and is_several and target.exists() and not job.partial.exists():
             continue
-        # The work is not lost if nobody reads what is printed.
+        # The work is not lost if nobody reads the output.
         with spared_output(f"{job.output} is complete"):
             _train(job, as_json=as_json, verbose=verbose)
 

@@ -44,7 +44,7 @@ from edge_lstm_export.options import NetworkConfig
 
 OPSET = 17  # every ONNX Runtime since 1.16 reads it
 MICROSOFT_DOMAIN = "com.microsoft"
-# Take the maximum of long texts over blocks of so many steps first, which ONNX Runtime does faster.
+# Take the maximum of long texts over blocks of this many steps first: ONNX Runtime is faster so.
 # Not the mean: the order in which a middle axis is added up follows the size of the batch, and a
 # text's bits with it.
 POOLING_BLOCK = 8
@@ -224,7 +224,7 @@ class _LstmGraph:
         """Add the rows with their padding before the ids, [B, length]."""
         g = self.g
         column = g.add("Unsqueeze", ["row_lengths", "axis_1"], "lengths_column")
-        # Place j has the id j - (length - T): below 0 it has padding, which is column -1, the last.
+        # Place j has the id j - (length - T): below 0 it has padding, the last column (-1).
         places = np.arange(self.length, dtype=np.int32)[None] - self.length
         moved = g.add("Add", [g.constant("places", places), column], "places_of_ids")
         none = g.constant("no_place", np.array(-1, np.int32))

@@ -24,7 +24,7 @@ Whole = TypeVar("Whole", bound=Any)
 PRIME = 2**31 - 1
 BUCKET_FACTOR = 950706376
 SLOT_FACTOR = 742938285
-# A pair's left id counts so many right ids; no id is as large.
+# A pair's key is its left id times this, plus its right id; no id is as large.
 LEFT_FACTOR = 2**17
 # Prime; a fingerprint is 1 to this, and 0 marks an empty slot.
 FINGERPRINTS = 65521

@@ -34,7 +34,7 @@ from edge_lstm_export.graph.weights import (
 )
 from edge_lstm_export.options import NetworkConfig, NetworkOptions
 
-# Numbers that say how long something is grow by some bytes in all when what they count grows.
+# Lengths in the file take some more bytes in all if the parts that they count grow.
 SPARE = 64
 # Of a table of pairs; its operators take room of their own.
 FEWEST_SLOTS = 2

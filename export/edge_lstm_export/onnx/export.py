@@ -84,10 +84,10 @@ def export(
     max_drop: percentage points of accuracy that int8 may lose, and more only if that may be chance
         (gates.p_value_of_drop).
     abstain: the file's default, see RiskCoverage.
-    examples: texts that the file shows to whoever has it, see checked_examples; without any it
-        holds no text of anyone's.
+    examples: texts for everyone to read in the file, see checked_examples. Without any, it holds
+        no text of anyone's.
     any_size: make an int8 file that is larger than its plan's kb too.
-    say: is told, in a line, what is done next.
+    say: called with a line about the next step.
 
     Raise DataError for an option out of range, CheckError if a gate fails or the file is too large.
     """

@@ -284,8 +284,8 @@ def p_value_of_drop(lost: int, gained: int, texts: int, allowed: float) -> float
     It is the probability of this many or more if the share of lost texts exceeds the share of
     gained ones by no more than ``allowed``.
 
-    lost, gained: of ``texts`` texts, those that only the first and only the second of two models
-        answers right.
+    lost, gained: numbers of texts, out of ``texts``, that only the first or only the second of two
+        models answers right.
     allowed: 0 to 1.
 
     With ``allowed`` 0 it is McNemar's exact test (McNemar, 1947, Psychometrika 12: 153-157): of the

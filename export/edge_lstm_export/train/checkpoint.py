@@ -28,7 +28,8 @@ from edge_lstm.text import Tokenizer, front_coded
 from edge_lstm_export.options import UNTUNED, NetworkConfig
 from edge_lstm_export.train.network import Network
 
-CHECKPOINT_FORMAT = 11  # that of release 1.0
+# The format of release 1.0.
+CHECKPOINT_FORMAT = 11
 _KEY = "edge_lstm_checkpoint"
 _WHOLE_NUMBERS = ("ngrams.displacements", "ngrams.fingerprints")
 # Metadata stand first in a safetensors file, behind the length of its header. They begin with the

@@ -113,7 +113,7 @@ FEWEST_WORDS = 500
 # Short texts in segmented scripts take a large vocabulary before a large LSTM: this share of the
 # room ...
 LARGE_VOCABULARY_SHARE = 0.85
-# ... and an LSTM that is no larger than this (embedding, hidden).
+# ... and an LSTM of at most this size (embedding, hidden).
 LARGE_VOCABULARY_SHAPE = (14, 30)
 # The same if the table of English words knows the words, which are worth more width: units with few
 # rows ...
@@ -212,7 +212,7 @@ CANDIDATE = "sentiment"
 # Rows that it is tried on, at most, and folds.
 TRIAL_ROWS = 1_999
 TRIAL_FOLDS = 5
-# Standard errors by which it must raise the accuracy and lower the log loss.
+# Number of standard errors by which it must raise the accuracy and lower the log loss.
 TRIAL_ACCURACY_GAIN = 1.0
 TRIAL_LOG_LOSS_GAIN = 4.0
 # Probability of a label that no row has, for a comparison with always answering the frequent one.

@@ -401,7 +401,7 @@ class NGramVectors(nn.Module):
     def __init__(self, config: NetworkConfig, blank: bool = False) -> None:
         super().__init__()
         self.words = config.ngram_words
-        # Row 0 is what is no n-gram: padding, unknown pairs, second occurrences.
+        # Row 0 stands for padding, unknown pairs and second occurrences.
         self.vectors = _table(config.ngrams + 1, config.ngram_dim, blank, padding=0)
         self.vectors.weight.requires_grad_(False)
         if not blank:

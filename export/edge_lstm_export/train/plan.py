@@ -63,13 +63,13 @@ KERAS = "Keras's example"
 class Plan(Options):
     """Everything that a training does.
 
-    preset: that it was made from.
+    preset: name of the preset that it was made from.
     max_kilobytes: the largest int8 file, in 1,000 bytes.
     kind: of the data, which chose its defaults.
     start: model file whose LSTM and embeddings the network starts from.
     network.ngram_words, network.ngram_slots: at most; as many as the vocabulary and the texts have,
         and the file has room for.
-    teachers: in the order in which they are asked; the first is always kept.
+    teachers: in the order of their use; the first is always kept.
     word_table: word embeddings that the n-gram part reads, and the LSTM unless it starts from a
         file.
     unlabelled: texts without a label that are learnt from, at most.

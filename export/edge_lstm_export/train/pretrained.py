@@ -30,9 +30,8 @@ ENGLISH = Path(__file__).parents[1] / "english.safetensors"
 class WordEmbeddings:
     """Vectors of the ids of a vocabulary.
 
-    vectors: float32 [ids, width], of length 1, or 0 where nothing is known.
-    weighted: the same times how much the word counts in a text's meaning, which is the sum over its
-        words.
+    vectors: float32 [ids, width], of length 1, or 0 for an unknown id.
+    weighted: the same times the word's weight in a text's meaning, the sum over its words.
     """
 
     vectors: Floats

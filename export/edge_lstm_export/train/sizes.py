@@ -148,7 +148,7 @@ def _words(
     words_first = starts and not preset.is_large
     line = stats.word_bytes
     if words_first:
-        # Related words fill it, which are longer than the few that repeat in few texts.
+        # Related words fill it. They are longer than the few that repeat in few texts.
         line = max(line, DatasetStats.word_bytes)
     each = _word_bytes(network, line)
     fitting = int(room / each)
@@ -159,7 +159,7 @@ def _words(
     words = fewest
     reason = "a large vocabulary before word pairs"
     if words_first:
-        # A small LSTM that knows words gains more from those that word pairs would displace.
+        # A small LSTM that knows words gains more from the words that word pairs would displace.
         words = max(words, fitting)
         reason = "an LSTM that knows words gains more from them than from pairs"
     else:

@@ -293,8 +293,8 @@ def quiet_thread() -> Iterator[None]:
     """Use one thread, and hide warnings of linear models that stop before they converge.
 
     Two threads share too little work per time step of a small LSTM: they wait for each other. And
-    sums that several share have other bits than those of one. Linear models stop when more steps
-    label no better.
+    sums that several threads share have other bits than the sums of one. Linear models stop when
+    more steps label no better.
     """
     # Only libraries that are loaded already can be limited: SciPy's and scikit-learn's come with
     # these.

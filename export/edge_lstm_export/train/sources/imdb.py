@@ -32,8 +32,8 @@ def read_reviews(source: str, options: DataOptions) -> Dataset:
 
     source: the tar, or ``imdb``: the one in the folder that EDGE_LSTM_DATA names.
 
-    Raise DataError if it is not there, is no tar, is cut short, or holds what such an archive does
-    not.
+    Raise DataError if it is missing, not a tar, cut short, or holds other files than such an
+    archive.
     """
     path = Path(os.environ.get(DATA_VARIABLE, ""), ARCHIVE) if source == IMDB else Path(source)
     if source == IMDB and not path.exists():

@@ -105,7 +105,7 @@ def _read_matrix(labels: Any, where: str) -> tuple[list[Names], Names]:
 
 
 def _is_missing(value: Any) -> bool:
-    """Return whether it is None, NaN, pandas.NaT or pandas.NA, which has no truth value."""
+    """Return whether it is None, NaN, pandas.NaT or pandas.NA. The last has no truth value."""
     try:
         return value is None or bool(value != value)
     except TypeError:

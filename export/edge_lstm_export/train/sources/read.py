@@ -43,7 +43,7 @@ def read_dataset(
 ) -> Dataset:
     """Read a source, or several labelled files as one, and look for what often spoils a training.
 
-    Of several files the rows follow each other, and each may have labels that others lack.
+    The rows of several files follow each other, and each file may have labels that others lack.
 
     labeller: labels the texts of files without labels.
 
@@ -116,7 +116,7 @@ def read_texts(source: str, options: DataOptions) -> tuple[str, ...]:
     They are IMDB's unlabelled part, or every text of a file. Its column of texts may have another
     name than in the labelled files.
 
-    Raise DataError if there is none.
+    Raise DataError if it has no texts.
     """
     if _has_parts(source):
         texts = read_reviews(source, replace(options, unlabelled=True)).unlabelled

@@ -102,8 +102,8 @@ class Queries:
 
         A made text is labelled by the model that saw none of its rows. A text of a log has no row:
         every model labels it. If folds judge the network too, it is trained without each fold in
-        turn, and needs the labels of that fold's model for all texts; the final network gets those
-        of a model of all rows.
+        turn, and needs the labels of that fold's model for all texts; the final network gets
+        the labels of a model of all rows.
         """
         is_log = source_fold < 0
         own_fold = source_fold == np.arange(folds)[:, None]

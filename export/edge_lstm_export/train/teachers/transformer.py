@@ -176,7 +176,7 @@ def classifier_labels(source: str) -> tuple[str, ...] | None:
 
     No weights are read, so that an hour of training does not begin without a model.
 
-    Raise DataError if there is none, or it does not choose one label of several, and
+    Raise DataError if it is missing, or does not choose one label of several, and
     MissingPackageError without transformers.
     """
     config = _configuration(source)
