@@ -138,7 +138,7 @@ def with_starts(outputs: Any, cells: Any) -> Callable[[onnx.GraphProto], object]
 
 
 def first_states() -> list[Any]:
-    """Outputs and cells of the network's LSTM before its first step, zeros but for the sentinels."""
+    """Outputs and cells of the LSTM before its first step, zeros but for the sentinels."""
     states = []
     for end in (1, 20):
         table = np.zeros((2, 1, MODEL.network["layers"][0]["lstm"] + 2), np.float32)
@@ -344,12 +344,10 @@ DAMAGED = [
                                  ("a dense layer before an LSTM", "before an LSTM", [DENSE,
                                                                                      lstm()]),
                                  ("a dense layer alone", "no LSTM", [DENSE]),
-                                 ("a dense layer of 0 units", "number of dense units", [lstm(),
-                                                                                        {**DENSE,
-                                                                                         "dense": 0}]),
-                                 ("another activation", UNSUPPORTED, [lstm(),
-                                                                      {**DENSE,
-                                                                       "activation": "swish"}]))),
+                                 ("a dense layer of 0 units", "number of dense units", 
+                                  [lstm(), {**DENSE, "dense": 0}]),
+                                 ("another activation", UNSUPPORTED,
+                                  [lstm(), {**DENSE, "activation": "swish"}]))),
     Hostile("several labels of one logit", ASKED,
             lambda: edited(multi_label([1, 1]), graph=bytes(MODEL.onnx.graph))),
     metadata("no format", "its metadata is missing", format=None),
