@@ -344,7 +344,7 @@ DAMAGED = [
                                  ("a dense layer before an LSTM", "before an LSTM", [DENSE,
                                                                                      lstm()]),
                                  ("a dense layer alone", "no LSTM", [DENSE]),
-                                 ("a dense layer of 0 units", "number of dense units", 
+                                 ("a dense layer of 0 units", "number of dense units",
                                   [lstm(), {**DENSE, "dense": 0}]),
                                  ("another activation", UNSUPPORTED,
                                   [lstm(), {**DENSE, "activation": "swish"}]))),
