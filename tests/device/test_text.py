@@ -48,10 +48,12 @@ TEXTS = st.text(st.sampled_from(CHARACTERS), max_size=40) | st.text()
 
 def specified(tokenizer: Tokenizer, text: str) -> tuple[list[int], str]:
     """(ids, status) by engine/reference.py."""
-    count, spaced = reference.text_rule(tokenizer.to_metadata(), len(tokenizer.words))
-    words = {word: i for i, word in enumerate(tokenizer.words, 4)}
-    pieces = {piece: i for i, piece in enumerate(tokenizer.pieces, 4 + count)}
-    model = reference.Model(words, pieces, spaced, tokenizer.length, [], {}, [], {}, {})
+    rule = tokenizer.to_metadata()
+    first = tokenizer.rule.first_word_id
+    words = {word: i for i, word in enumerate(tokenizer.words, first)}
+    pieces = {piece: i for i, piece in enumerate(tokenizer.pieces, first + len(words))}
+    spaced = reference.text_rule(rule, tokenizer.num_ids, has_pieces=bool(pieces))
+    model = reference.Model(words, pieces, rule, spaced, tokenizer.length, [], {}, [], {})
     ids, status = reference.encode(model, text)
     return ids, str(status)
 
