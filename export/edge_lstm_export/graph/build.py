@@ -35,6 +35,7 @@ from edge_lstm_export.graph.weights import (
     GraphWeights,
     LstmWeights,
     Rounded,
+    metric_of,
     packed,
     rounded,
     to_int8,
@@ -191,7 +192,7 @@ class _LstmGraph:
         # Without lengths, the operator runs all steps.
         lengths = "lengths" if self.config.padding == "none" else ""
         row = self._add_start_row()
-        x = _add_embedding(g, self.weights.embedding, steps, int8=self.int8)  # T, B, E
+        x = _add_embedding(g, self.weights, steps, int8=self.int8)  # T, B, E
         state = last = ""
         for k, (of_layer, lstm) in enumerate(zip(self.config.lstms, self.weights.lstms)):
             if k:
@@ -316,16 +317,19 @@ class _LstmGraph:
         return g.add("Where", [has_ids, pooled, other], "pooled_or_first")
 
 
-def _add_embedding(g: GraphBuilder, embedding: Array, steps: str, *, int8: bool) -> str:
+def _add_embedding(g: GraphBuilder, weights: GraphWeights, steps: str, *, int8: bool) -> str:
     """Add the look-up → the embedded steps: [T, B, E]; in int8 [T, B, E + 2].
 
     The last two are the sentinels 127 and -128. With both ends in every row the LSTM operator's own
     scale is exactly the embedding's (range / 255, zero at 128), so its rounding changes nothing
     more.
     """
+    embedding = weights.embedding
     if not int8:
         return g.add("Gather", [g.constant("embedding", embedding), steps], "embedded")
-    rounded_table = rounded(embedding, packs=g.packs)
+    # The LSTM's last inputs are the sentinels.
+    metric = metric_of(weights.lstms[0].w[:, :, : embedding.shape[1]])
+    rounded_table = rounded(embedding, packs=g.packs, metric=metric)
     table = _add_table(g, "embedding", rounded_table)
     for name, end in (("highest", 127), ("lowest", -128)):
         value = g.constant(f"{name}_end", np.array(end, np.float32))

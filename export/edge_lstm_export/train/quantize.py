@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import copy
 
+import numpy as np
 import torch
 
-from edge_lstm_export.graph.weights import rounded, to_int8
+from edge_lstm_export.graph.weights import metric_of, rounded, to_int8
 from edge_lstm_export.train.network import Network
 
 
@@ -19,6 +20,11 @@ def rounded_to_int8(network: Network) -> Network:
     chosen on the rounded network hold for both. A second rounding changes nothing.
     """
     copied = copy.deepcopy(network)
+    readers = [
+        value
+        for name, value in network.weights().items()
+        if name.startswith("lstms.0.") and name.endswith("weight_ih_l0")
+    ]
     with torch.no_grad():
         for name, values in copied.named_parameters():
             if "bias" in name:
@@ -30,11 +36,13 @@ def rounded_to_int8(network: Network) -> Network:
             # PyTorch has dense layers the other way round.
             is_head = name.startswith("head")
             weights = values.T if is_head else values
-            axis = None
+            axis = metric = None
             if is_head:
                 axis = 1
             elif name.startswith("ngrams"):
                 axis = 0
-            table = rounded(weights.numpy(), axis)
+            elif name.startswith("embedding") and readers:
+                metric = metric_of(np.stack(readers))
+            table = rounded(weights.numpy(), axis, metric=metric)
             weights.copy_(torch.from_numpy(table.values * table.scales))
     return copied
