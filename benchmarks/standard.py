@@ -198,7 +198,7 @@ here](../docs/comparison.md). If theirs is higher, we are behind.
 """
 FEW_ROWS = """## From 1,000 rows
 
-These are the sets of model2vec's table whose rows we found. Each seed draws 1,000 rows. AG News is
+We found the rows of these sets of model2vec's table. Each seed draws 1,000 rows. AG News is
 divided from its test file. Hate and offence, CR and Subj have no test split, so a fifth of their
 rows is one. We found no rows of ADE, Enron, newsgroups, MASSIVE and student questions. IMDB is left
 out, because the sentiment models have read it. For SST-5, as for MR (below), they were made anew
