@@ -220,7 +220,7 @@ def rounded(
     scales = _scales(values, axis, LARGEST_PRODUCT)
     scaled = values / scales
     is_largest = np.abs(scaled) > LARGEST_PRODUCT - 0.5
-    keeps_largest = is_largest.any(axis=1)
+    keeps_largest: Array = np.asarray(is_largest.any(axis=1))
     if axis == 1:
         keeps_largest[:] = False
     levels, factors = _to_4_bits(scaled, keeps_largest)
