@@ -65,6 +65,7 @@ MAX_OPERATOR_BYTES = 2**16
 MAX_IDS = 131_071
 MAX_LABELS = 100_000
 MAX_NGRAMS = 1_000_000
+MAX_NGRAM_COUNT = 2
 MAX_GOLDEN = 64
 
 # Most probable labels that a golden row has the probabilities of.
@@ -306,6 +307,7 @@ def check_metadata(
         "ngram_words": ("number of words with an n-gram vector", 0, tokenizer.num_ids - OOV_ID),
         "ngram_slots": ("number of slots for pairs", 0, MAX_NGRAMS),
         "ngram_dim": ("size of n-gram vectors", 0, MAX_DIMENSIONS),
+        "ngram_most": ("most that an n-gram counts", 1, MAX_NGRAM_COUNT),
     }
     for key, (name, least, most) in ranges.items():
         _require(_is_whole(network[key], least, most), f"its {name} is out of range")

@@ -15,6 +15,7 @@ import hashlib
 import json
 import re
 import sys
+from collections import Counter
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -251,6 +252,8 @@ def described(graph: bytes, metadata: dict[str, str]) -> Model:
         or not 0 <= count <= len(entries)
         or not len(entries) + first_id == network["num_words"] <= MOST_IDS
         or not 0 <= network["ngram_words"] <= network["num_words"] - FIRST_NGRAM_ID
+        or type(network["ngram_most"]) is not int
+        or network["ngram_most"] not in (1, 2)
         or not 1 <= model.length <= MOST_COLUMNS
     ):
         raise ModelError("the file's metadata does not fit together; export it again")
@@ -778,21 +781,22 @@ def slot_of_pair(a: int, b: int, displacements: np.ndarray, slots: int) -> tuple
 
 
 def ngram_rows(model: Model, ids: list[int]) -> list[int]:
-    """Return the rows of the vectors of the text's n-grams, each once."""
+    """Return the rows of the vectors of the text's n-grams, as often as each counts."""
     words = model.network["ngram_words"]
     slots = model.network["ngram_slots"]
-    rows = {i - FIRST_NGRAM_ID for i in ids if 0 <= i - FIRST_NGRAM_ID < words}
+    found = [i - FIRST_NGRAM_ID for i in ids if 0 <= i - FIRST_NGRAM_ID < words]
     for a, b in pairwise(ids) if slots else ():
         slot, fingerprint = slot_of_pair(a, b, model.weights["pair_displacements"], slots)
         is_stored = model.weights["pair_fingerprints"][slot] == fingerprint
         # Padding is in no pair.
         if is_stored and min(a, b) > 0:
-            rows.add(words + slot)
-    return sorted(rows)
+            found.append(words + slot)
+    most = model.network["ngram_most"]
+    return [row for row, times in sorted(Counter(found).items()) for _ in range(min(times, most))]
 
 
 def ngram_part(model: Model, ids: list[int]) -> np.ndarray:
-    """Add up the vectors of the text's n-grams, each once, and divide by √T: float32 [width]."""
+    """Add up the vectors of the text's n-grams and divide by √T: float32 [width]."""
     vectors = model.weights["ngram_vectors"][ngram_rows(model, ids)]  # n, width
     scales = model.weights["ngram_scales"] if vectors.dtype == np.int8 else F32(1)
     return vectors.sum(axis=0, dtype=F32) * scales / np.sqrt(F32(max(1, len(ids))))

@@ -313,10 +313,14 @@ DAMAGED = [
                                ("ngram_words", 10**5, "out of range"), ("ngram_slots", 10**7,
                                                                         "out of range"),
                                ("ngram_dim", 2, ASKED), ("ngram_dim", 0, "vectors is 0"),
+                               ("ngram_most", 0, "out of range"), ("ngram_most", 3, "out of range"),
+                               ("ngram_most", True, "out of range"),
                                ("embedding_dim", 10, ASKED), ("embedding_dim", 0,
                                                               "without an embedding"),
                                ("padding", "left", UNSUPPORTED), ("padding", [], UNSUPPORTED),
                                ("padding", "front", "n-grams of texts with padding"))),
+    metadata("no most that an n-gram counts", "'ngram_most' is missing",
+             network=network().replace(f',"ngram_most":{MODEL.network["ngram_most"]}', "")),
     # Its layers.
     *(metadata(f"an LSTM of {changes}", says, network=network(layers=[lstm(**changes)]))
       for changes, says in (({"lstm": "x"}, "number of LSTM units"),

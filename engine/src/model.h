@@ -20,6 +20,7 @@ enum {
     MAX_LENGTH = 100000, /* ids of a text */
     MAX_IDS = (1 << 17) - 1,
     MAX_LABELS = 100000,
+    MAX_NGRAM_COUNT = 2, /* its counts have two bits */
     MAX_SLOTS = 1000000, /* of pairs, and of their displacements */
     MAX_EMBEDDING_DIM = 1 << 16,
     MAX_LSTMS = 3,
@@ -187,6 +188,7 @@ struct edge_lstm {
     int32_t ngram_slots;
     int32_t pair_buckets; /* of slots that share a displacement */
     int32_t ngram_dim;
+    int32_t ngram_most; /* the most that an n-gram counts, however often it occurs */
     int32_t num_labels;
     int32_t num_logits;
     int is_multi_label; /* a text may have several labels, or none */
@@ -229,7 +231,7 @@ struct edge_lstm_worker {
     const edge_lstm *model;
     sequence sequences[EDGE_LSTM_TEXTS];
     unsigned char *word;        /* [word_capacity]: the word that is being read */
-    unsigned char *ngrams_seen; /* a bit for each n-gram */
+    unsigned char *ngrams_seen; /* how often each n-gram counts: two bits */
     unsigned char *row;         /* of a table, as bytes */
     float *features[2];         /* what a dense layer reads, and what it writes */
     float *logits;              /* [num_labels] */

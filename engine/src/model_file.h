@@ -342,7 +342,8 @@ static const char *read_network(edge_lstm *m) {
         !json_get_int(network, "embedding_dim", least_dim, most_dim, &m->embedding_dim) ||
         !json_get_int(network, "labels", 2, MAX_LABELS, &m->num_labels) ||
         !json_get_int(network, "ngram_words", 0, m->max_id - FIRST_NGRAM_ID, &m->ngram_words) ||
-        !json_get_int(network, "ngram_slots", 0, MAX_SLOTS, &m->ngram_slots))
+        !json_get_int(network, "ngram_slots", 0, MAX_SLOTS, &m->ngram_slots) ||
+        !json_get_int(network, "ngram_most", 1, MAX_NGRAM_COUNT, &m->ngram_most))
         return UNUSABLE;
     m->num_ngrams = m->ngram_words + m->ngram_slots;
     least_dim = m->num_ngrams ? 1 : 0;

@@ -194,23 +194,25 @@ static void add_row(edge_lstm_worker *w, const table *t, size_t row, float facto
     }
 }
 
-/* Add a row of the n-grams' vectors to the sum, unless the text had it before. */
+/* Add a row of the n-grams' vectors to the sum, unless it counts no more. */
 ALWAYS_INLINE void add_ngram(edge_lstm_worker *w, size_t row, float *sum) {
-    unsigned char bit = (unsigned char)(1 << row % 8);
-    if (!(w->ngrams_seen[row / 8] & bit))
-        add_row(w, &w->model->ngram_vectors, row, 1, 1, sum);
-    w->ngrams_seen[row / 8] |= bit;
+    unsigned char *seen = &w->ngrams_seen[row / 4];
+    size_t shift = row % 4 * 2;
+    if ((*seen >> shift & 3) >= w->model->ngram_most)
+        return;
+    add_row(w, &w->model->ngram_vectors, row, 1, 1, sum);
+    *seen = (unsigned char)(*seen + (1u << shift));
 }
 
-/* Add up the vectors of the text's n-grams, each once, and divide by the square root of its length.
- * Sums of 2^17 int8 are exact. */
+/* Add up the vectors of the text's n-grams, as often as each counts, and divide by the square root
+ * of its length. Sums of 2^17 int8 are exact. */
 static void sum_ngrams(edge_lstm_worker *w, const sequence *s, float *out) {
     const edge_lstm *m = w->model;
     size_t width = (size_t)m->ngram_dim;
     size_t words = (size_t)m->ngram_words;
     uint32_t slot;
     float root = square_root(s->count > 0 ? s->count : 1);
-    memset(w->ngrams_seen, 0, (size_t)m->num_ngrams / 8 + 1);
+    memset(w->ngrams_seen, 0, (size_t)m->num_ngrams / 4 + 1);
     memset(out, 0, sizeof *out * width);
     for (size_t t = 0; t < s->count; t++) {
         size_t word = (size_t)s->ids[t] - FIRST_NGRAM_ID; /* an id below has no vector */

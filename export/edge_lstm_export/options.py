@@ -25,7 +25,7 @@ from edge_lstm.layers import (
     lstms_of,
     values_for_head,
 )
-from edge_lstm.model_checks import MAX_IDS, MAX_LABELS, MAX_LENGTH, MAX_NGRAMS
+from edge_lstm.model_checks import MAX_IDS, MAX_LABELS, MAX_LENGTH, MAX_NGRAM_COUNT, MAX_NGRAMS
 from edge_lstm.printable import CONTROL_CHARACTER
 from edge_lstm.text import DEFAULT_LENGTH
 
@@ -243,6 +243,7 @@ class NetworkConfig(Options):
     ngram_words: ids that have an n-gram vector, from 2 on.
     ngram_slots: n-gram vectors of word pairs; a few of the slots stay empty.
     ngram_dim: width of an n-gram vector; 0 without n-grams.
+    ngram_most: an n-gram counts as often as it occurs, up to this number.
     padding: ``none``: the LSTM reads the ids of a text alone. ``front``, ``behind``: it reads
         ``length`` ids of each text, with padding before its own, or after them.
     labels: 2 gives one logit with a sigmoid, more give a softmax.
@@ -255,6 +256,7 @@ class NetworkConfig(Options):
     ngram_words: Annotated[int, Range(0, MAX_IDS)] = 0
     ngram_slots: Annotated[int, Range(0, MAX_NGRAMS)] = 0
     ngram_dim: Annotated[int, Range(0, MAX_DIMENSIONS)] = 0
+    ngram_most: Annotated[int, Range(1, MAX_NGRAM_COUNT)] = 1
     padding: Padding = "none"
     labels: Annotated[int, Range(2, MAX_LABELS)] = 2
     multi_label: bool = False
@@ -342,6 +344,7 @@ class NetworkOptions(Options):
     ngram_words: Annotated[int, Range(0, MAX_IDS)] = 0
     ngram_slots: Annotated[int, Range(0, MAX_NGRAMS)] = 0
     ngram_dim: Annotated[int, Range(0, 4096)] = 0
+    ngram_most: Annotated[int, Range(1, MAX_NGRAM_COUNT)] = 1
     multi_label: bool = False
 
     def __post_init__(self) -> None:
@@ -359,6 +362,7 @@ class NetworkOptions(Options):
             ngram_words=self.ngram_words,
             ngram_slots=self.ngram_slots,
             ngram_dim=self.ngram_dim,
+            ngram_most=self.ngram_most,
             labels=self.labels,
             multi_label=self.multi_label,
         )

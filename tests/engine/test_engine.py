@@ -8,13 +8,17 @@ import re
 import shutil
 import subprocess
 import unicodedata
+from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
+import reference
 import unicode_tables
 
+from edge_lstm.text import KERAS
 from tests.engine.conftest import ENGINE, HERE, SANITIZED, STRICT, Compile, answers
-from tests.ports.conftest import Case
+from tests.ports.conftest import NGRAMS, TOLERANCE, Case, Layered, case, layered
 
 # In the order of the header.
 PROPERTIES = (unicode_tables.UNCASED, unicode_tables.CASED, unicode_tables.CASE_IGNORABLE)
@@ -35,6 +39,30 @@ def test_a_long_text_and_a_long_word(program: list[str], models: list[Case]) -> 
             statuses[0] == "truncated"
             and (bits == answers(program, model.path, texts=texts)[2]).all()
         )
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+@pytest.mark.parametrize("most", [1, 2])
+def test_an_ngram_counts_as_often_as_the_file_says(
+    most: int, precision: str, program: list[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "m.onnx"
+    settings = {**NGRAMS, "embedding_dim": 0, "ngram_most": most}
+    path.write_bytes(layered(Layered((), KERAS, settings), precision))
+    model = reference.read(path.read_bytes())
+    # The first word has a vector, and twice in a row another one.
+    (word,) = (word for word, number in model.words.items() if number == 4)
+    texts = [" ".join([word] * times) for times in range(1, 7)]
+    runtime = case("repeated", path, texts).probabilities
+    engine = answers(program, path, texts=[text.encode() for text in texts])[2].view(np.float32)
+    for times, text in enumerate(texts, 1):
+        ids = reference.encode(model, text)[0]
+        counts = Counter(reference.ngram_rows(model, ids))
+        expected = [min(times, most), min(times - 1, most)]
+        assert list(counts.values()) == [count for count in expected if count]
+        answer = reference.probabilities(model, ids)
+        assert np.abs(engine[times - 1] - answer).max() <= TOLERANCE
+        assert np.abs(runtime[times - 1] - answer).max() <= TOLERANCE
 
 
 def test_functions_are_as_exact_as_they_say(compiled: Compile) -> None:

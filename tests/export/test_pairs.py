@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 import torch
 from edge_lstm_export.graph.build import build
-from edge_lstm_export.graph.pairs import NO_PAIRS, PRIME, buckets_of, pair_keys, table_of
+from edge_lstm_export.graph.pairs import NO_PAIRS, PRIME, PairTable, buckets_of, pair_keys, table_of
 from edge_lstm_export.onnx.from_network import weights_from_network
+from edge_lstm_export.train.examples import Examples
+from edge_lstm_export.train.ngrams import Features
 from hypothesis import given
 from hypothesis import strategies as st
 from made import make_checkpoint
@@ -84,19 +86,40 @@ def test_a_table_is_nearly_full_the_same_each_time_and_made_in_a_moment() -> Non
 
 @pytest.mark.parametrize("int8", [False, True])
 @pytest.mark.parametrize("words", [0, 100, 198])
-def test_the_graph_finds_what_the_network_finds_in_any_batch(words: int, int8: bool) -> None:
-    network = make_checkpoint(ngram_words=words, ngram_slots=300, ngram_dim=1).network
+@pytest.mark.parametrize("most", [1, 2])
+def test_the_graph_counts_what_network_and_training_count_alone_and_in_any_batch(
+    most: int, words: int, int8: bool
+) -> None:
+    settings = {"ngram_words": words, "ngram_slots": 300, "ngram_dim": 1, "ngram_most": most}
+    network = make_checkpoint(300, **settings).network
     assert network.ngrams is not None
-    model = build(weights_from_network(network), network.config, 60, int8=int8, long=False)
+    model = build(weights_from_network(network), network.config, 300, int8=int8, long=False)
     model.graph.output.append(helper.make_empty_tensor_value_info("ngrams_present"))
     session = InferenceSession(model.SerializeToString())
     rng = np.random.default_rng(2)
     rows = [[1, *rng.integers(2, 200, size).tolist()] for size in (1, 2, 3, 30, 59)]
-    rows += [[], [1], [1, 4, 4, 4, 4], [1, 199, 199], [4, 5, 6, 7, 4]]
-    ids = to_matrix(rows, 60)
-    present = session.run(["ngrams_present"], {"input_ids": ids})[0]
-    expected = network.ngrams.rows(torch.from_numpy(ids.astype(np.int64))).numpy()
-    for found, row in zip(present, expected):
-        # Two columns stand for what is no n-gram.
-        assert found[2:].max() <= 1
-        assert (np.flatnonzero(found[2:]) + 1).tolist() == np.unique(row[row > 0]).tolist()
+    rows += [[], [1], [1, 199, 199], [4, 5, 6, 7, 4]]
+    often = len(rows)
+    # A byte would count the last of them as none.
+    rows += [[4] * times for times in (1, 2, 3, 4, 256)]
+    ids = to_matrix(rows, 300)
+    found = session.run(["ngrams_present"], {"input_ids": ids})[0]
+    for i in range(len(rows)):
+        alone = session.run(["ngrams_present"], {"input_ids": ids[i : i + 1]})[0]
+        assert (alone[0] == found[i]).all()
+
+    # Two columns stand for what is no n-gram.
+    found = found[:, 2:]
+    in_network = network.ngrams.rows(torch.from_numpy(ids.astype(np.int64))).numpy()
+    for counts, row in zip(found, in_network):
+        assert (counts == np.bincount(row, minlength=len(counts) + 1)[1:]).all()
+    pairs = network.ngrams.pairs
+    table = PairTable(pairs.displacements.numpy(), pairs.fingerprints.numpy())
+    places = np.zeros((len(table.fingerprints), 2), np.int64)
+    features = Features(words, table, places, most=most)
+    examples = Examples.from_rows(rows, np.zeros((len(rows), 2), np.float32))
+    assert (features.held(examples).toarray() == found).all()
+    if words:
+        assert found[often:, 4 - 2].tolist() == [min(times, most) for times in (1, 2, 3, 4, 256)]
+    pair = words + int(pairs.find(torch.tensor(4), torch.tensor(4))[0])
+    assert found[often:, pair].tolist() == [min(times, most) for times in (0, 1, 2, 3, 255)]

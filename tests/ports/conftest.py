@@ -101,6 +101,7 @@ LAYERED = {
     "mean": Layered((Lstm(9, gives="mean"), Dense(4, "sigmoid")), AS_IT_IS, {"labels": 5}),
     "max": Layered((Lstm(19, True, "max", floor=-1), Dense(3, "linear")), VECTORIZATION),
     "without-lstm": Layered((), KERAS, {**NGRAMS, "embedding_dim": 0}),
+    "twice": Layered((), KERAS, {**NGRAMS, "embedding_dim": 0, "ngram_most": 2}),
     "front": Layered((Lstm(9, True, hard_sigmoid=0.2),), PLAIN, {"padding": "front"}),
     "behind": Layered((Lstm(9, True, "mean+max"),), KERAS, {"padding": "behind"}),
     "begins": Layered((Lstm(8, gives="steps"), Lstm(7, hard_sigmoid=1 / 6)), PLAIN, begins=True),

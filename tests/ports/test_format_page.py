@@ -174,8 +174,8 @@ def test_the_n_grams_are_these() -> None:
     assert f"`pair_fingerprints` = {fingerprints}" in page
     assert f"`ngram_vectors` = {vectors}" in page and "`ngram_scales` = [0.5, 0.1]" in page
     told = rows("N-grams, with W = 3")
-    assert len(told) == 5
-    for cell, present, *answers in told:
+    assert len(told) == 7
+    for cell, most, present, *answers in told:
         ids = [int(number) for number in cell.split()]
         for dtype, answer in zip((np.float32, np.int8), answers):
             weights = {
@@ -184,7 +184,7 @@ def test_the_n_grams_are_these() -> None:
                 "pair_displacements": DISPLACEMENTS,
                 "pair_fingerprints": np.array(fingerprints, np.uint16),
             }
-            network = {"ngram_words": 3, "ngram_slots": 5}
+            network = {"ngram_words": 3, "ngram_slots": 5, "ngram_most": int(most)}
             model = reference.Model({}, {}, {}, {}, 1, [], network, [], weights)
             found = " ".join(map(str, reference.ngram_rows(model, ids))) or "none"
             assert found == present

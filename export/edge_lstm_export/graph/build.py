@@ -437,7 +437,7 @@ def _add_no_ngrams(g: GraphBuilder, table: str) -> str:
 
 
 def _add_present(g: GraphBuilder, pairs: PairTable, config: NetworkConfig) -> str:
-    """Add the n-grams that a text holds, uint8 [B, FIRST_NGRAM_ID + words + slots]: 1 or 0.
+    """Add how often each n-gram of a text counts: uint8 [B, FIRST_NGRAM_ID + words + slots].
 
     Column i belongs to id i, and the columns of the slots follow. The first two, for padding and
     start, stand for everything that is not an n-gram: their vectors are zeros.
@@ -457,11 +457,21 @@ def _add_present(g: GraphBuilder, pairs: PairTable, config: NetworkConfig) -> st
         parts.append(g.add("Where", [is_pair, columns, nothing], "pair_columns"))
     columns = g.add("Concat", parts, "ngram_columns", axis=1)
     # 1 for an n-gram, 0 for the column of nothing
-    ones = g.cast(g.cast(columns, "is_ngram", TensorProto.BOOL), "ngram_ones", TensorProto.UINT8)
-    nothing = g.cast("lengths_column", "first_column", TensorProto.UINT8)
+    is_ngram = g.cast(columns, "is_ngram", TensorProto.BOOL)
+    counts_once = config.ngram_most == 1
+    # A byte would start again from 0 at the 256th occurrence.
+    kind = TensorProto.UINT8 if counts_once else TensorProto.INT32
+    ones = g.cast(is_ngram, "ngram_ones", kind)
+    nothing = g.cast("lengths_column", "first_column", kind)
     width = g.ints("present_width", 0, 0, 0, slots_start + config.ngram_slots - 1)
     zeros = g.add("Pad", [nothing, width], "no_ngrams_present", mode="constant")
-    return g.add("ScatterElements", [zeros, columns, ones], "ngrams_present", axis=1)
+    if counts_once:
+        return g.add("ScatterElements", [zeros, columns, ones], "ngrams_present", axis=1)
+    parts = [zeros, columns, ones]
+    counts = g.add("ScatterElements", parts, "ngram_counts", axis=1, reduction="add")
+    most = g.constant("ngram_most", np.array(config.ngram_most, np.int32))
+    capped = g.add("Min", [counts, most], "ngram_counts_capped")
+    return g.cast(capped, "ngrams_present", TensorProto.UINT8)
 
 
 def _add_slots(g: GraphBuilder, pairs: PairTable, left: str) -> tuple[str, str]:

@@ -111,6 +111,7 @@ def choose_features(data: TrainingData, embeddings: WordEmbeddings | None) -> Fe
         examples = data.row_examples
         targets = data.row_targets()
     features = ngrams.choose_ngrams(examples, words, slots, options.fewest_texts, targets)
+    features = replace(features, most=plan.network.ngram_most)
     if options.characters:
         features = ngrams.with_characters(features, data.tokenizer, options)
     if embeddings is not None and options.embeddings:

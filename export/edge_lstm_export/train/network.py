@@ -401,7 +401,8 @@ class NGramVectors(nn.Module):
     def __init__(self, config: NetworkConfig, blank: bool = False) -> None:
         super().__init__()
         self.words = config.ngram_words
-        # Row 0 stands for padding, unknown pairs and second occurrences.
+        self.most = config.ngram_most
+        # Row 0 stands for padding, unknown pairs and occurrences that do not count.
         self.vectors = _table(config.ngrams + 1, config.ngram_dim, blank, padding=0)
         self.vectors.weight.requires_grad_(False)
         if not blank:
@@ -439,8 +440,9 @@ class NGramVectors(nn.Module):
                 raise ValueError("its table of pairs holds numbers out of range")
 
     def rows(self, ids: Tensor) -> Tensor:
-        """Return the rows of the n-grams that each text holds, each once, and 0: int64 [B, 2T - 1].
+        """Return the rows of the n-grams that each text holds, as often as each counts, and 0.
 
+        They are int64 [B, 2T - 1].
         ids: int64 [B, T], 0 = padding on the right.
         """
         is_word = (ids >= OOV_ID) & (ids < OOV_ID + self.words)
@@ -450,7 +452,7 @@ class NGramVectors(nn.Module):
             parts.append(torch.where(is_pair, slots + self.words + 1, 0))
         rows = torch.cat(parts, dim=1).sort(dim=1).values
         again = torch.zeros_like(rows, dtype=torch.bool)
-        again[:, 1:] = rows[:, 1:] == rows[:, :-1]
+        again[:, self.most :] = rows[:, self.most :] == rows[:, : -self.most]
         return rows.masked_fill(again, 0)
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:

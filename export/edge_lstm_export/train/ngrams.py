@@ -51,6 +51,7 @@ class Features:
     pairs: Ints
     characters: Matrix | None = None
     embeddings: Floats | None = None
+    most: int = 1
 
     def __len__(self) -> int:
         return self.words + len(self.pairs)
@@ -67,7 +68,7 @@ class Features:
     def held(self, examples: Examples) -> Matrix:
         """Return the n-grams that a text holds, as the model file has them.
 
-        They are float32 [texts, n], CSR: 1 for each.
+        They are float32 [texts, n], CSR: how often each counts.
         """
         blocks = [sparse.csr_matrix((0, len(self)), dtype=np.float32)]
         for texts, owner, ids, pair_owner, pairs in _blocks(examples):
@@ -79,7 +80,8 @@ class Features:
                 owners.append(pair_owner[is_pair])
                 places.append(self.words + slots[is_pair])
             shape = (texts, len(self))
-            blocks.append(_ones(np.concatenate(owners), np.concatenate(places), shape))
+            rows = np.concatenate(owners)
+            blocks.append(_counts(rows, np.concatenate(places), shape, self.most))
         return sparse.vstack(blocks, "csr")
 
     def best(self, vectors: Floats, counts: Matrix, most_slots: int) -> Features:
@@ -93,7 +95,8 @@ class Features:
         worth = np.linalg.norm(vectors, axis=1) * np.sqrt(counts.getnnz(axis=0))
         order = np.argsort(-worth[self.words :], kind="stable")
         pairs = self.pairs[order]
-        return Features(self.words, *table_of(pairs[pairs[:, 0] > 0], most_slots))
+        table, held = table_of(pairs[pairs[:, 0] > 0], most_slots)
+        return Features(self.words, table, held, most=self.most)
 
     def matrix(self, counts: Matrix) -> Matrix:
         """Return all columns of the fit: float32 [texts, n + m + width], CSR.
@@ -432,10 +435,11 @@ def _blocks(examples: Examples) -> Iterator[tuple[int, Ints, Ints, Ints, Ints]]:
         )
 
 
-def _ones(rows: Ints, columns: Ints, shape: tuple[int, int]) -> Matrix:
-    """float32 CSR: 1 at these places, however often each is named."""
+def _counts(rows: Ints, columns: Ints, shape: tuple[int, int], most: int = 1) -> Matrix:
+    """float32 CSR: how often each place is named, up to ``most``."""
     matrix = sparse.csr_matrix((np.ones(len(rows), np.float32), (rows, columns)), shape)
-    matrix.data[:] = 1
+    matrix.sum_duplicates()
+    matrix.data.clip(max=most, out=matrix.data)
     return matrix
 
 
@@ -449,11 +453,11 @@ def _pairs_of(examples: Examples) -> tuple[Matrix, Ints]:
     first = 0
     for texts, _, _, owner, pairs in _blocks(examples):
         different, place = np.unique(pairs, return_inverse=True)
-        counts = _ones(owner, place.reshape(-1), (texts, len(different))).tocoo()
+        counts = _counts(owner, place.reshape(-1), (texts, len(different))).tocoo()
         owners.append(counts.row.astype(np.int64) + first)
         keys.append(different[counts.col])
         first += texts
     different, column = np.unique(np.concatenate(keys), return_inverse=True)
-    return _ones(
+    return _counts(
         np.concatenate(owners), column.reshape(-1), (len(examples), len(different))
     ), different

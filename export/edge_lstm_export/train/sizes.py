@@ -83,6 +83,7 @@ def plan_network(
         ngram_words=1,
         ngram_slots=FEWEST_SLOTS,
         ngram_dim=1,
+        ngram_most=2 if stats.kind == "topics" else 1,
     )
     width = network.logits if stats.labels <= stats.most_columns else preset.rank
     network = replace(network, ngram_dim=width)
