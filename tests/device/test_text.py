@@ -48,15 +48,21 @@ TEXTS = st.text(st.sampled_from(CHARACTERS), max_size=40) | st.text()
 
 def specified(tokenizer: Tokenizer, text: str) -> tuple[list[int], str]:
     """(ids, status) by engine/reference.py."""
-    count, spaced = reference.text_rule(tokenizer.to_metadata(), len(tokenizer.words))
-    words = {word: i for i, word in enumerate(tokenizer.words, 4)}
-    pieces = {piece: i for i, piece in enumerate(tokenizer.pieces, 4 + count)}
-    model = reference.Model(words, pieces, spaced, tokenizer.length, [], {}, [], {}, {})
+    settings = tokenizer.to_metadata()
+    spaced = reference.text_rule(settings, tokenizer.num_ids, has_pieces=bool(tokenizer.pieces))
+    first = tokenizer.rule.first_word_id
+    words = {word: i for i, word in enumerate(tokenizer.words, first)}
+    pieces = {piece: i for i, piece in enumerate(tokenizer.pieces, first + len(words))}
+    model = reference.Model(words, pieces, settings, spaced, tokenizer.length, [], {}, [], {})
     ids, status = reference.encode(model, text)
     return ids, str(status)
 
 
-@pytest.mark.parametrize("tokenizer", [KERAS, PIECES], ids=["keras", "pieces"])
+@pytest.mark.parametrize(
+    "tokenizer",
+    [KERAS, PIECES, Tokenizer(WORDS, 6, rule=KERAS_TOKENIZER)],
+    ids=["keras", "pieces", "Keras's Tokenizer"],
+)
 @given(text=TEXTS)
 def test_the_rule_is_what_the_specification_says(tokenizer: Tokenizer, text: str) -> None:
     encoded = tokenizer.encode_text(text)
