@@ -46,8 +46,8 @@ LABELS = [
     (8, True),
     (30, True),
 ]
-DIFFERENT_WORDS = {"tiny": 6_000, "small": 12_000, "medium": 25_000, "base": 40_000}
-WORDS = {"tiny": 24_000, "small": 45_000, "medium": 180_000, "base": 300_000}  # of all texts
+DIFFERENT_WORDS = {"tiny": 6_000, "small": 30_000, "medium": 60_000, "base": 100_000}
+WORDS = {"tiny": 24_000, "small": 150_000, "medium": 330_000, "base": 600_000}  # of all texts
 
 
 @functools.cache
