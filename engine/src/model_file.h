@@ -386,6 +386,10 @@ static slice constant_bytes(const edge_lstm *m, const char *name) {
     return find_bytes(find_submessage(m->graph, GRAPH_CONSTANT, TENSOR_NAME, name), TENSOR_BYTES);
 }
 
+static int has_constant(const edge_lstm *m, const char *name) {
+    return find_submessage(m->graph, GRAPH_CONSTANT, TENSOR_NAME, name).at != NULL;
+}
+
 /* Find a constant's bytes. Return whether it has this type and shape, which ends with -1, and as
  * many bytes. */
 static int find_constant(const edge_lstm *m, const char *name, int type, const int32_t *shape,
@@ -560,8 +564,10 @@ static int find_first_states(edge_lstm *m) {
     size_t bytes_of_row = sizeof(float) * (size_t)(first->num_directions * first->hidden);
     size_t rows = slice_length(constant_bytes(m, "lstm0_h")) / bytes_of_row;
     size_t most = m->padding == PADDING_NONE ? (size_t)m->max_length + 1 : 1;
-    if (rows == 0)
+    if (!has_constant(m, "lstm0_h") && !has_constant(m, "lstm0_c"))
         return !(m->is_int8 && m->num_lstms > 1);
+    if (rows == 0)
+        return 0;
     if (rows > most)
         return 0;
     for (int32_t k = 0; k < m->num_lstms; k++) {
