@@ -269,8 +269,9 @@ def _check_names(option: str, names: Any) -> None:
 def _check_only_columns(names: Sequence[str], keep: Sequence[str] | None) -> None:
     if keep is not None:
         raise DataError("--keep and --only-columns exclude each other; give one of them")
-    if not names or len(set(names)) < len(names):
-        raise DataError(f"--only-columns names no column, or one twice: {','.join(names)!r}")
+    texts = [str(name) for name in names]
+    if not texts or len(set(texts)) < len(texts):
+        raise DataError(f"--only-columns names no column, or one twice: {','.join(texts)!r}")
 
 
 def _check_only_abstained(options: ScoreOptions, model: ModelFile, threshold: float) -> None:
