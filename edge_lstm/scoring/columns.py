@@ -89,7 +89,7 @@ def plan_output(
     added = added_columns(columns, model.labels, options, prefixes)
     output = OutputColumns(schema=schema, format=format, kept=indexes, columns=columns, added=added)
     if options.only_columns is not None:
-        output = _only(output, options.only_columns)
+        output = _only(output, tuple(map(str, options.only_columns)))
     return options, output
 
 
@@ -179,7 +179,7 @@ def plan_questions(
     added = _without_clash(names, columns, ("", PREFIX))
     output = OutputColumns(schema=schema, format=format, kept=indexes, columns=columns, added=added)
     if options.only_columns is not None:
-        output = _only(output, options.only_columns)
+        output = _only(output, tuple(map(str, options.only_columns)))
     return resolved, output
 
 
