@@ -145,8 +145,9 @@ def _score(
     taken = frozenset(added if kept is None else ())
     places: Sequence[int] = range(len(added))
     if options.only_columns is not None:
-        kept = _kept(names, [name for name in options.only_columns if name not in added])
-        places, added = chosen_columns(added, options.only_columns)
+        only = [str(name) for name in options.only_columns]
+        kept = _kept(names, [name for name in only if name not in added])
+        places, added = chosen_columns(added, only)
     while chunk:
         mappings = [dict(row) if isinstance(row, Mapping) else {key: row} for row in chunk]
         texts, reasons = zip(*[_text_or_reason(row, key, taken) for row in mappings])
