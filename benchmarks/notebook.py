@@ -1,10 +1,10 @@
 """The network of a well-known notebook, imported: its answers, speed and size beside Keras's own.
 
-    python -m benchmarks.notebook FOLDER [--reviews 25000] [--timed 20]
+    python -m benchmarks.notebook FOLDER [--reviews 25000] [--timed 20] [--keras-export]
 
 The notebook: IMDB, Keras's Tokenizer of 5,000 words, pad_sequences to 600 steps, Embedding 32, LSTM
-100, Dense 1. Needs Keras with PyTorch, onnxscript, edge-lstm-native, and IMDB's archive
-(EDGE_LSTM_DATA). A stage whose files are in FOLDER is skipped. Writes results/notebook.json.
+100, Dense 1. Needs Keras with PyTorch, edge-lstm-native, and IMDB's archive (EDGE_LSTM_DATA).
+A stage whose files are in FOLDER is skipped. Writes results/notebook.json.
 
 Without TensorFlow or a GPU, Keras runs each step of an LSTM's training in Python: one batch takes a
 minute. So PyTorch trains the same network, and the Keras model gets its weights.
@@ -51,6 +51,7 @@ BATCHES = 770  # that are learnt from: two epochs
 PADDING_LEARNT = 60  # steps of padding before the longest row of a batch
 PREDICTED = 500  # reviews in a batch of Keras's predict
 ROUNDS = 15
+FURTHEST = 64  # reviews, of which the exact answer is computed too
 CHECKED = 500  # reviews that the files of other exporters answer
 LABELS = ("neg", "pos")
 IMPORT_OPTIONS = ("--padding", "front", "--truncation", "front", "--labels", ",".join(LABELS))
@@ -215,6 +216,15 @@ def our_answers(path: Path, texts: Sequence[str], engine: str) -> np.ndarray:
     return np.load(kept)
 
 
+def in_float64(folder: Path, texts: Sequence[str]) -> np.ndarray:
+    """Return the probabilities of pos that the network gives in double precision, float [N]."""
+    rows = pad_sequences(opened_tokenizer(folder).texts_to_sequences(texts), STEPS, "int64")
+    network = Network().double().eval()
+    network.load_state_dict(torch.load(folder / "network.pt", weights_only=True))
+    with torch.no_grad():
+        return torch.sigmoid(network(torch.from_numpy(rows))).numpy()
+
+
 def compared(given: np.ndarray, wanted: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
     """Return how probabilities compare with Keras's, all float [N]; labels: 0 or 1 each."""
     other = np.flatnonzero((given > 0.5) != (wanted > 0.5))
@@ -223,6 +233,7 @@ def compared(given: np.ndarray, wanted: np.ndarray, labels: np.ndarray) -> dict[
         "other_labels": len(other),
         "other_label_probabilities": [[float(wanted[i]), float(given[i])] for i in other[:20]],
         "furthest_apart": float(np.abs(given - wanted).max()),
+        "further_than_1e-6": int((np.abs(given - wanted) > 1e-6).sum()),
     }
 
 
@@ -305,6 +316,13 @@ def measured(folder: Path, reviews: int, timed: int, with_keras: bool) -> dict[s
         name: compared(our_answers(path, texts, engine), wanted, labels)
         for name, (path, engine) in ours.items()
     }
+    fp32 = our_answers(folder / "imported.onnx", texts, "onnxruntime")
+    furthest = np.argsort(-np.abs(fp32 - wanted))[:FURTHEST]
+    exact = in_float64(folder, [texts[i] for i in furthest])
+    result["furthest_from_float64"] = {
+        name: float(np.abs(given[furthest] - exact).max())
+        for name, given in (("Keras, predict", wanted), ("fp32, ONNX Runtime", fp32))
+    }
     tokenizer = opened_tokenizer(folder)
     few = np.linspace(0, len(texts) - 1, min(CHECKED, len(texts))).astype(int)
     rows = pad_sequences(tokenizer.texts_to_sequences([texts[i] for i in few]), STEPS)
@@ -380,7 +398,7 @@ def main() -> None:
     parser.add_argument("--reviews", type=int, default=25_000)
     parser.add_argument("--timed", type=int, default=20, help="reviews that are timed")
     parser.add_argument(
-        "--keras-export", action="store_true", help="Keras's own ONNX file too, which takes long"
+        "--keras-export", action="store_true", help="Keras's own ONNX file too; needs onnxscript"
     )
     arguments = parser.parse_args()
     folder: Path = arguments.folder
