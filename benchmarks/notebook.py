@@ -56,8 +56,6 @@ CHECKED = 500  # reviews that the files of other exporters answer
 LABELS = ("neg", "pos")
 IMPORT_OPTIONS = ("--padding", "front", "--truncation", "front", "--labels", ",".join(LABELS))
 
-Answer = Callable[[str], float]
-
 
 class Network(torch.nn.Module):
     """The notebook's network in PyTorch."""
@@ -163,7 +161,7 @@ def import_it(folder: Path) -> None:
 
 
 def export_otherwise(folder: Path, with_keras: bool) -> dict[str, Path]:
-    """Return ONNX files of 600 steps: Keras's own, PyTorch's, and that in dynamic int8."""
+    """Return ONNX files of 600 steps: Keras's own, PyTorch's, and PyTorch's in dynamic int8."""
     from onnxruntime.quantization import quantize_dynamic
 
     files = {}
@@ -207,7 +205,7 @@ def keras_answers(folder: Path, texts: Sequence[str]) -> np.ndarray:
 
 
 def our_answers(path: Path, texts: Sequence[str], engine: str) -> np.ndarray:
-    """Return the probabilities of pos that a model file gives, float [N]; kept beside it."""
+    """Return the probabilities of pos by a model file, float [N]; kept beside it."""
     kept = path.with_suffix(f".{engine}.{len(texts)}.npy")
     if not kept.exists():
         classifier = Classifier.load(path, engine=engine)
@@ -217,7 +215,7 @@ def our_answers(path: Path, texts: Sequence[str], engine: str) -> np.ndarray:
 
 
 def in_float64(folder: Path, texts: Sequence[str]) -> np.ndarray:
-    """Return the probabilities of pos that the network gives in double precision, float [N]."""
+    """Return the probabilities of pos in double precision, float [N]."""
     rows = pad_sequences(opened_tokenizer(folder).texts_to_sequences(texts), STEPS, "int64")
     network = Network().double().eval()
     network.load_state_dict(torch.load(folder / "network.pt", weights_only=True))
@@ -271,7 +269,7 @@ def micros(tools: dict[str, Callable[[str], object]], texts: Sequence[str]) -> d
 
 
 def installed(*names: str) -> int:
-    """Return the bytes of distributions and of all that they require, as installed here."""
+    """Return the bytes of distributions and their requirements, as installed here."""
     found: dict[str, int] = {}
     waiting = list(names)
     while waiting:
@@ -296,7 +294,7 @@ def folder_size(module: str) -> int:
 
 
 def measured(folder: Path, reviews: int, timed: int, with_keras: bool) -> dict[str, Any]:
-    """Return what results/notebook.json holds, from the files in a folder."""
+    """Measure the files of a folder; return the contents of results/notebook.json."""
     split = imdb().test
     assert split is not None
     # The archive has one label after the other: take as many of each.
@@ -392,7 +390,7 @@ def table(result: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    """Make what is not in the folder, and measure."""
+    """Make the files that the folder lacks, and measure."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--reviews", type=int, default=25_000)
