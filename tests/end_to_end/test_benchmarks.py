@@ -10,8 +10,10 @@ import subprocess
 import sys
 from pathlib import Path
 from pkgutil import resolve_name
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 pytest.importorskip("edge_lstm_export")
@@ -130,6 +132,30 @@ def test_scoring_runs_what_it_compares() -> None:
         [*command, "--only", "csv, workers: 1"], cwd=ROOT, capture_output=True, text=True
     )
     assert "| edge-lstm score, csv, workers: 1, onnxruntime |" in done.stdout, done.stderr
+
+
+@pytest.mark.slow
+def test_the_imported_notebook_answers_as_keras_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KERAS_BACKEND", "torch")
+    for name in ("keras", "h5py", "edge_lstm_native"):
+        pytest.importorskip(name)
+    from benchmarks import notebook
+
+    texts = [f"thing {k} is {word}" for k in range(70) for word in ("good", "bad")]
+    labels = np.eye(2)[[int(text.endswith("good")) for text in texts]]
+    split = SimpleNamespace(texts=texts, labels=labels)
+    monkeypatch.setattr(notebook, "imdb", lambda: SimpleNamespace(train=split, test=split))
+    monkeypatch.setattr(notebook, "STEPS", 20)
+    monkeypatch.setattr(notebook, "BATCHES", 3)
+    monkeypatch.setattr(notebook, "ROUNDS", 1)
+    notebook.make_notebook(tmp_path)
+    notebook.import_it(tmp_path)
+    result = notebook.measured(tmp_path, reviews=10, timed=2, with_keras=False)
+    for name in ("fp32, ONNX Runtime", "fp32, native engine"):
+        assert result["answers"][name]["furthest_apart"] <= 1e-6
+    assert "| int8, native engine |" in notebook.table(result)
 
 
 @pytest.mark.skipif(
