@@ -52,7 +52,7 @@ def test_results_are_on_standard_output_and_fit_a_terminal(trained: Trained) -> 
     assert err.splitlines()[0].split() == ["source", "rows.csv"]
     assert (
         "\nteachers         none (sentiment tried" in err
-        and "\nfile             at most 100 kB" in err
+        and "\nfile             at most 60 kB" in err
     )
     shown = [line for line in out.splitlines() if not line.startswith(("history", "/"))]
     assert max(map(len, shown)) <= 80
