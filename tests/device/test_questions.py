@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from model_files import compact, edited, multi_label
 
 from edge_lstm import Classifier, DataError, RunOptions, ScoreOptions, score_files
 from edge_lstm.cli import run
 from edge_lstm.questions import Questions, one_or_several, parse_models
 from edge_lstm.text import Tokenizer
-from tests.model_files import compact, edited, multi_label
 
 TEXTS = ["A wonderful film.", "Dull, and far too long!", "the film", ""]
 ONE = RunOptions(workers=1)

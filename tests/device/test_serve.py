@@ -24,7 +24,7 @@ from edge_lstm.serving.decisions import DecisionLog  # noqa: E402
 from edge_lstm.serving.models import Models, Settings  # noqa: E402
 from edge_lstm.serving.service import HandBack, Service  # noqa: E402
 from edge_lstm.serving.upstream import Upstream, endpoint  # noqa: E402
-from tests.model_files import compact, edited, multi_label  # noqa: E402
+from model_files import compact, edited, multi_label  # noqa: E402
 
 SURE = "A wonderful film."
 UNSURE = "the film"

@@ -24,7 +24,7 @@ for package in ("starlette", "uvicorn", "httpx"):
 
 from edge_lstm.cli import run  # noqa: E402
 from edge_lstm.errors import DataError, EdgeLSTMError, OutputError  # noqa: E402
-from tests.model_files import edited  # noqa: E402
+from model_files import edited  # noqa: E402
 
 SURE = "A wonderful film."
 TEAM = {"type": "choice", "criteria": {"billing": None, "returns": None}}
