@@ -18,13 +18,14 @@ import pytest
 pytest.importorskip("starlette")
 httpx = pytest.importorskip("httpx")
 
+from model_files import compact, edited, multi_label  # noqa: E402
+
 from edge_lstm.errors import DataError, OutputError  # noqa: E402
 from edge_lstm.serving.app import MAX_BODY_BYTES, create_app  # noqa: E402
 from edge_lstm.serving.decisions import DecisionLog  # noqa: E402
 from edge_lstm.serving.models import Models, Settings  # noqa: E402
 from edge_lstm.serving.service import HandBack, Service  # noqa: E402
 from edge_lstm.serving.upstream import Upstream, endpoint  # noqa: E402
-from model_files import compact, edited, multi_label  # noqa: E402
 
 SURE = "A wonderful film."
 UNSURE = "the film"

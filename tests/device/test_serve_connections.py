@@ -22,9 +22,10 @@ import pytest
 for package in ("starlette", "uvicorn", "httpx"):
     pytest.importorskip(package)
 
+from model_files import edited  # noqa: E402
+
 from edge_lstm.cli import run  # noqa: E402
 from edge_lstm.errors import DataError, EdgeLSTMError, OutputError  # noqa: E402
-from model_files import edited  # noqa: E402
 
 SURE = "A wonderful film."
 TEAM = {"type": "choice", "criteria": {"billing": None, "returns": None}}
