@@ -166,7 +166,7 @@ edge_lstm_worker *edge_lstm_worker_start(const edge_lstm *model, void *memory, s
     return w;
 }
 
-/* --- Texts and ids → probabilities ----------------------------------------------------------- */
+/* --- Texts and ids to probabilities ----------------------------------------------------------- */
 
 static char_reader read_text(const char *text, size_t size) {
     return (char_reader){slice_of(text, size), 0};
