@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,8 @@ Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Names = tuple[str, ...]  # the labels
+# The test texts: the source's own, of another file, or held out at random or by groups.
+TestRows = Literal["own", "file", "random", "groups"]
 
 # Texts are in an unsegmented script where more of their words than this hold a character of one.
 UNSEGMENTED_SHARE = 0.3
@@ -44,10 +46,12 @@ class Split:
     """Texts and their labels.
 
     labels: bool [n, L], True for each label of a text; one in each row if a text has one label.
+    groups: int64 [n], equal for texts of one author, document or day; None: there are no groups.
     """
 
     texts: tuple[str, ...]
     labels: Bools
+    groups: Ints | None = None
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -56,6 +60,14 @@ class Split:
     def keys(self) -> npt.NDArray[np.uint64]:
         """uint64 [n], equal for duplicates, see :func:`edge_lstm.text.text_key`."""
         return np.fromiter(map(text_key, self.texts), dtype=np.uint64, count=len(self))
+
+    @property
+    def together(self) -> npt.NDArray[Any]:
+        """Values [n], equal for rows that stay on one side of every split and in one fold.
+
+        They are the rows of a group, or else duplicates.
+        """
+        return self.keys if self.groups is None else self.groups
 
     @cached_property
     def strata(self) -> Ints:
@@ -67,7 +79,8 @@ class Split:
 
     def subset(self, rows: Ints) -> Split:
         """Return the given rows, in the given order, with their keys and strata."""
-        part = Split(tuple(self.texts[i] for i in rows), self.labels[rows])
+        groups = None if self.groups is None else self.groups[rows]
+        part = Split(tuple(self.texts[i] for i in rows), self.labels[rows], groups)
         vars(part).update(keys=self.keys[rows], strata=self.strata[rows])
         return part
 
@@ -89,6 +102,8 @@ class Dataset:
     warnings: what a person should know of the data, a line each.
     checks: the counts behind them.
     columns: read columns, of each file whose columns differ.
+    group_column: the column of the groups, for people; "" without groups.
+    test_rows: where the test texts are from.
     """
 
     name: str
@@ -101,10 +116,25 @@ class Dataset:
     warnings: tuple[str, ...] = ()
     checks: Mapping[str, Any] = field(default_factory=dict)
     columns: tuple[Columns, ...] = ()
+    group_column: str = ""
+    test_rows: TestRows = "own"
+
+    @property
+    def groups(self) -> int:
+        """The number of groups of the training texts; 0 without groups."""
+        return 0 if self.train.groups is None else len(np.unique(self.train.groups))
 
 
-def make_split(texts: Iterable[str], names: Sequence[Names], labels: Names, where: str) -> Split:
+def make_split(
+    texts: Iterable[str],
+    names: Sequence[Names],
+    labels: Names,
+    where: str,
+    groups: Sequence[str] | None = None,
+) -> Split:
     """Make a split of texts and the label names of each.
+
+    groups: the group of each text; None: there are no groups.
 
     Raise DataError for a name not in ``labels``.
     """
@@ -116,7 +146,10 @@ def make_split(texts: Iterable[str], names: Sequence[Names], labels: Names, wher
     matrix = np.zeros((len(names), len(labels)), np.bool_)
     for row, text_labels in zip(matrix, names):
         row[[index[name] for name in text_labels]] = True
-    return Split(tuple(map(well_formed, texts)), matrix)
+    numbers = None
+    if groups is not None:
+        numbers = np.unique(np.array(groups, np.str_), return_inverse=True)[1].reshape(-1)
+    return Split(tuple(map(well_formed, texts)), matrix, numbers)
 
 
 def rarest(labels: Bools) -> Ints:
@@ -190,33 +223,109 @@ def texts_digest(texts: Iterable[str], names: Iterable[Names]) -> str:
     return digest.hexdigest()
 
 
+@dataclass(frozen=True)
+class _Units:
+    """The rows of a split that stay together, see :attr:`Split.together`.
+
+    first: int64 [units], the first row of each unit.
+    of_row: int64 [n], the unit of each row.
+    start: int64 [units + 1]; the strata of unit u stand from start[u] to before start[u + 1].
+    stratum, texts: int64 [cells], a stratum of a unit, and how many different texts of it the
+        unit has.
+    """
+
+    first: Ints
+    of_row: Ints
+    start: Ints
+    stratum: Ints
+    texts: Ints
+
+    @classmethod
+    def of(cls, split: Split) -> _Units:
+        """Find the units of a split, in the order of their values."""
+        _, first, of_row = np.unique(split.together, return_index=True, return_inverse=True)
+        of_row = of_row.reshape(-1)
+        pairs = np.stack([of_row.astype(np.uint64), split.keys], axis=1)
+        different = np.unique(pairs, axis=0, return_index=True)[1]
+        strata = int(split.strata.max(initial=0)) + 1
+        cells = of_row[different] * strata + split.strata[different]
+        cells, texts = np.unique(cells, return_counts=True)
+        start = np.searchsorted(cells // strata, np.arange(len(first) + 1))
+        return cls(first, of_row, start, cells % strata, texts)
+
+    def cells(self, unit: int) -> tuple[Ints, Ints]:
+        """Return the strata of a unit, and its number of different texts of each."""
+        part = slice(self.start[unit], self.start[unit + 1])
+        return self.stratum[part], self.texts[part]
+
+    @property
+    def sizes(self) -> Ints:
+        """int64 [units]: the different texts of each."""
+        return np.diff(np.append(0, np.cumsum(self.texts))[self.start])
+
+    def shuffled(self, among: Ints, strata: Ints, rng: np.random.Generator) -> Ints:
+        """Return units in a random order within the stratum of their first row.
+
+        among: int64, the units.
+        strata: int64 [units], that stratum.
+        """
+        parts = [rng.permutation(among[strata[among] == each]) for each in np.unique(strata)]
+        return np.concatenate([np.zeros(0, np.int64), *parts])
+
+
 def hold_out(split: Split, share: float, seed: int) -> tuple[Split, Split]:
     """Return (rest, held out): about ``share`` of the texts of each label, drawn by ``seed``.
 
-    At least one text is held out of each label that has two or more.
-
-    Duplicates go the same way. The order is kept.
+    At least one unit is held out of each label that has two or more, and one stays. A unit is the
+    rows of a group, or else a text with its duplicates. The order is kept.
     """
     rng = np.random.default_rng([seed, 0x5F1D])
-    unique = np.sort(np.unique(split.keys, return_index=True)[1])
-    chosen: list[int] = []
-    for label in np.unique(split.strata):
-        rows = unique[split.strata[unique] == label]
-        if len(rows) > 1 and share > 0:
-            chosen += rng.permutation(rows)[
-                : min(len(rows) - 1, max(1, round(share * len(rows))))
-            ].tolist()
-    mask = np.isin(split.keys, split.keys[chosen])
+    units = _Units.of(split)
+    order = units.shuffled(np.argsort(units.first), split.strata[units.first], rng)
+    total = np.bincount(units.stratum, units.texts)
+    left = np.bincount(units.stratum)
+    wanted = np.clip(np.rint(share * total), 1, np.maximum(1, total - 1))
+    wanted[(left < 2) | (share == 0)] = 0
+    held = np.zeros(len(total))
+    is_held = np.zeros(len(units.first), np.bool_)
+
+    def hold(unit: int) -> None:
+        labels, texts = units.cells(unit)
+        if (left[labels] > 1).all():
+            held[labels] += texts
+            left[labels] -= 1
+            is_held[unit] = True
+
+    for unit in order:
+        labels, texts = units.cells(unit)
+        missing = wanted[labels] - held[labels]
+        if np.abs(missing - texts).sum() < np.abs(missing).sum():
+            hold(unit)
+    # Of a label whose groups are all larger than its share, the smallest is held out.
+    for unit in order[np.argsort(units.sizes[order], kind="stable")]:
+        labels, _ = units.cells(unit)
+        if ((wanted[labels] > 0) & (held[labels] == 0)).any():
+            hold(unit)
+    mask = is_held[units.of_row]
     return split.subset(np.flatnonzero(~mask)), split.subset(np.flatnonzero(mask))
 
 
 def folds_of(split: Split, folds: int, seed: int) -> Ints:
-    """Return a fold for each text, from 0, int64 [n]: labels spread evenly, duplicates together."""
+    """Return a fold for each text, from 0, int64 [n].
+
+    Labels are spread evenly. Rows of a group, or else duplicates, share a fold. There are fewer
+    folds than asked for if no label has as many groups.
+    """
     rng = np.random.default_rng([seed, 0xCF])
-    _, first, same = np.unique(split.keys, return_index=True, return_inverse=True)
-    strata = split.strata[first]
-    fold = np.empty(len(first), np.int64)
-    for label in np.unique(strata):
-        rows = rng.permutation(np.flatnonzero(strata == label))
-        fold[rows] = np.arange(len(rows)) % folds
-    return fold[same.reshape(-1)]
+    units = _Units.of(split)
+    order = units.shuffled(np.arange(len(units.first)), split.strata[units.first], rng)
+    total = np.bincount(units.stratum, units.texts)
+    held = np.zeros((folds, len(total)))
+    fold = np.zeros(len(units.first), np.int64)
+    # Large ones first, so that small ones even out.
+    for unit in order[np.argsort(-units.sizes[order], kind="stable")]:
+        labels, texts = units.cells(unit)
+        shares = held[:, labels] * (texts / total[labels])
+        fold[unit] = shares.sum(axis=1).argmin()
+        held[fold[unit], labels] += texts
+    return fold[units.of_row]

@@ -169,9 +169,8 @@ def run_job(
             dataset, plan, unlabelled=inputs.unlabelled, callbacks=callbacks, stages=stages
         )
         save_checkpoint(result.checkpoint, job.output)
-        write_history(
-            result.loop.history, job.beside("history.json"), training=result.checkpoint.training
-        )
+        history = job.beside("history.json")
+        write_history(result.loop.history, history, training=result.described)
         job.partial.unlink(missing_ok=True)
     return result
 
