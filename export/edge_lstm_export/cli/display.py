@@ -160,7 +160,7 @@ def print_report(job: Job, result: Result, seconds: float, *, verbose: bool) -> 
         print(wrapped(baseline_line(result.baseline, judged_scores, kilobytes)))
     if verbose:
         history = f"history: {printable(str(job.beside('history.json')))}"
-        print("\n".join([*lines[1:], history, f"time: {duration(seconds)}"]))
+        print("\n".join([*map(wrapped, lines[1:]), history, f"time: {duration(seconds)}"]))
 
 
 def score_line(name: str, scores: SetScores, rows: str) -> str:

@@ -178,7 +178,8 @@ def _train(job: Job, *, as_json: bool, verbose: bool) -> None:
         message(f"interrupted; {advice}")
         raise typer.Exit(received_exit_code()) from None
     if as_json:
-        print(json.dumps(result.described, ensure_ascii=False))
+        report = {**result.checkpoint.training, "linear_model": result.linear_model}
+        print(json.dumps(report, ensure_ascii=False))
     else:
         print_report(job, result, time.monotonic() - begin, verbose=verbose)
     for remark in result.remarks:

@@ -14,7 +14,7 @@ from edge_lstm.metrics import SetScores, set_scores
 from edge_lstm.text import FIRST_WORD_ID, Tokenizer
 from edge_lstm_export.options import LinearOptions
 from edge_lstm_export.train.data import Bools, Dataset, Floats, Ints, Split
-from edge_lstm_export.train.linear import SVM_TOLERANCE, svm_weights
+from edge_lstm_export.train.linear import svm_weights
 from edge_lstm_export.train.logits import two_columns
 from edge_lstm_export.train.ngrams import Features
 from edge_lstm_export.train.plan import Plan
@@ -26,6 +26,7 @@ TOKEN = r"\w+|[^\w\s]"  # every text has one, unless it is blank
 MOST_LABELS = 100  # tolerance: whether there is a line to read
 MOST_WORK = 100_000_000  # tolerance: the same
 COUNTING = 12  # tolerance: an estimate
+PASSES = 5  # tolerance: of liblinear; more change no more labels than another order of the rows
 FLOAT32_BYTES = 4  # tolerance: a fact
 
 
@@ -136,7 +137,7 @@ def _answers(
         given = np.asarray(asked @ weights + bias > 0)
         numbers = weights.size + bias.size
     else:
-        model = LinearSVC(C=options.regularization, tol=SVM_TOLERANCE, random_state=0)
+        model = LinearSVC(C=options.regularization, random_state=0, max_iter=PASSES)
         model.fit(x, learnt.labels.argmax(axis=1))
         given = _one_hot(model.predict(asked), dataset)
         numbers = model.coef_.size + model.intercept_.size

@@ -169,8 +169,12 @@ def run_job(
             dataset, plan, unlabelled=inputs.unlabelled, callbacks=callbacks, stages=stages
         )
         save_checkpoint(result.checkpoint, job.output)
-        history = job.beside("history.json")
-        write_history(result.loop.history, history, training=result.described)
+        write_history(
+            result.loop.history,
+            job.beside("history.json"),
+            training=result.checkpoint.training,
+            linear_model=result.linear_model,
+        )
         job.partial.unlink(missing_ok=True)
     return result
 

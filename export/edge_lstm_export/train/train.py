@@ -82,10 +82,9 @@ class Result:
     baseline: Baseline | None = None
 
     @property
-    def described(self) -> dict[str, Any]:
-        """How the checkpoint was made, and the linear model, as plain values."""
-        linear = None if self.baseline is None else self.baseline.to_dict()
-        return {**self.checkpoint.training, "linear_model": linear}
+    def linear_model(self) -> dict[str, Any] | None:
+        """The linear model as plain values, for JSON."""
+        return None if self.baseline is None else self.baseline.to_dict()
 
 
 def fit(
