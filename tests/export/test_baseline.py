@@ -73,9 +73,15 @@ def test_the_rows_that_judge_the_network_judge_it(validation: dict[str, float], 
     assert 0.5 < found.scores.subset_accuracy < 0.95, "it has not seen their labels"
 
 
-def test_a_fold_with_one_label_has_no_linear_model() -> None:
+def test_blank_texts_have_no_linear_model() -> None:
+    data = dataset([*((" " * i, "sea") for i in range(9)), (" ", "shop")])
+    assert fit_baseline(data, judged(data, folds=2), LinearOptions()) is None
+
+
+def test_a_label_that_a_fold_lacks_is_not_given_there() -> None:
     data = dataset([*rows(12, ["sea"]), ("a till", "shop")])
-    assert fit_baseline(data, judged(data, folds=3), LinearOptions()) is None
+    found = fit_baseline(data, judged(data, folds=3), LinearOptions())
+    assert found is not None and found.scores.exact == 12
 
 
 @pytest.mark.parametrize("bound", ["MOST_LABELS", "MOST_WORK"])

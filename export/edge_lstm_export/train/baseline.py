@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from edge_lstm.metrics import SetScores, set_scores
-from edge_lstm.text import FIRST_WORD_ID, Tokenizer
+from edge_lstm.text import Tokenizer
 from edge_lstm_export.options import LinearOptions
-from edge_lstm_export.train.data import Bools, Dataset, Floats, Ints, Split
+from edge_lstm_export.train.data import Bools, Dataset, Floats, Split
 from edge_lstm_export.train.linear import svm_weights
 from edge_lstm_export.train.logits import two_columns
 from edge_lstm_export.train.ngrams import Features
@@ -28,6 +28,7 @@ MOST_WORK = 100_000_000  # tolerance: the same
 COUNTING = 12  # tolerance: an estimate
 PASSES = 5  # tolerance: of liblinear; more change no more labels than another order of the rows
 FLOAT32_BYTES = 4  # tolerance: a fact
+PAIR_BYTES = 8  # tolerance: two ids
 
 
 @dataclass(frozen=True)
@@ -60,29 +61,24 @@ def is_linear_model(plan: Plan, features: Features | None) -> bool:
 def ngram_baseline(
     dataset: Dataset, targets: Floats, logits: Floats, features: Features, tokenizer: Tokenizer
 ) -> Baseline:
-    """Return the n-gram part, which is a linear model, by itself.
+    """Return the n-gram part by itself.
 
     targets: float32 [n, L], the labels of the rows that judge.
     logits: float32 [n, outputs], its answers to them.
     """
     entries = (*tokenizer.words, *tokenizer.pieces)
-    lengths = np.zeros(int(features.ids.max(initial=0)) + FIRST_WORD_ID + len(entries), np.int64)
-    known = [len(entry.encode()) + 1 for entry in entries]
-    lengths[FIRST_WORD_ID : FIRST_WORD_ID + len(entries)] = known
-    vocabulary = int(lengths[features.ids].sum())
-    if dataset.multi_label:
-        answers = np.asarray(logits > 0)
-    else:
-        answers = _one_hot(two_columns(logits).argmax(axis=1), dataset)
-    scores = set_scores(targets > 0.5, answers, dataset.labels)
+    vocabulary = sum(len(entry.encode()) + 1 for entry in entries) + PAIR_BYTES * len(
+        features.pairs
+    )
     size = vocabulary + FLOAT32_BYTES * logits.shape[1] * len(features)
+    scores = set_scores(targets > 0.5, _given(logits, dataset), dataset.labels)
     return Baseline("linear SVM on the n-grams alone", scores, size)
 
 
 def fit_baseline(dataset: Dataset, rows: LabelledRows, options: LinearOptions) -> Baseline | None:
     """Fit the linear model on what the network learns from, for each fold if these judge.
 
-    None if that would take long, or there is nothing to tell labels apart by.
+    None if that would take long, or texts are blank.
     """
     rounds = _rounds(dataset, rows)
     labels = len(dataset.labels)
@@ -93,17 +89,17 @@ def fit_baseline(dataset: Dataset, rows: LabelledRows, options: LinearOptions) -
     size = 0
     for learnt, judged in rounds:
         try:
-            given, size = _answers(learnt, judged, dataset, options)
-        except ValueError:  # scikit-learn's, of blank texts or a single label
+            logits, size = _answers(learnt, judged, dataset, options)
+        except ValueError:  # scikit-learn's, of blank texts
             return None
-        answers.append(given)
+        answers.append(_given(logits, dataset))
     truth = np.concatenate([judged.labels for _, judged in rounds])
     scores = set_scores(truth, np.concatenate(answers), dataset.labels)
     return Baseline("linear SVM on TF-IDF", scores, size)
 
 
 def _rounds(dataset: Dataset, rows: LabelledRows) -> list[tuple[Split, Split]]:
-    """Return what is learnt from and what judges it: once, or for each fold."""
+    """Return (texts to learn from, texts that judge), once or for each fold."""
     if dataset.test is not None:
         return [(dataset.train, dataset.test)]
     if len(rows.validation):
@@ -115,14 +111,13 @@ def _rounds(dataset: Dataset, rows: LabelledRows) -> list[tuple[Split, Split]]:
 
 def _answers(
     learnt: Split, judged: Split, dataset: Dataset, options: LinearOptions
-) -> tuple[Bools, int]:
-    """Return the labels that it gives, bool [judged, L], and its bytes.
+) -> tuple[Floats, int]:
+    """Return its logits, float32 [judged, outputs], and its bytes.
 
-    Raise ValueError if the texts hold nothing, or one label.
+    Raise ValueError if the texts are blank.
     """
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.pipeline import make_union
-    from sklearn.svm import LinearSVC
 
     plain = {"sublinear_tf": True, "dtype": np.float32}
     counters = [TfidfVectorizer(token_pattern=TOKEN, ngram_range=(1, 2), **plain)]
@@ -131,20 +126,16 @@ def _answers(
         counters.append(TfidfVectorizer(analyzer="char_wb", ngram_range=sizes, **plain))
     union = make_union(*counters)
     x = union.fit_transform(learnt.texts)
-    asked = union.transform(judged.texts)
-    if dataset.multi_label:
-        weights, bias = svm_weights(x, learnt.labels, True, options.regularization)
-        given = np.asarray(asked @ weights + bias > 0)
-        numbers = weights.size + bias.size
-    else:
-        model = LinearSVC(C=options.regularization, random_state=0, max_iter=PASSES)
-        model.fit(x, learnt.labels.argmax(axis=1))
-        given = _one_hot(model.predict(asked), dataset)
-        numbers = model.coef_.size + model.intercept_.size
+    c = options.regularization
+    weights, bias = svm_weights(x, learnt.labels, dataset.multi_label, c, PASSES)
     vocabulary = sum(len(entry.encode()) + 1 for each in counters for entry in each.vocabulary_)
-    return given, vocabulary + FLOAT32_BYTES * numbers
+    logits = np.asarray(union.transform(judged.texts) @ weights + bias, np.float32)
+    return logits, vocabulary + FLOAT32_BYTES * (weights.size + bias.size)
 
 
-def _one_hot(best: Ints, dataset: Dataset) -> Bools:
-    """int64 [n], a label each → bool [n, L]."""
+def _given(logits: Floats, dataset: Dataset) -> Bools:
+    """Return the labels of logits, bool [n, L]."""
+    if dataset.multi_label:
+        return np.asarray(logits > 0)
+    best = two_columns(logits).argmax(axis=1)
     return np.asarray(best[:, None] == np.arange(len(dataset.labels)))

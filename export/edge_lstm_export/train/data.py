@@ -46,7 +46,7 @@ class Split:
     """Texts and their labels.
 
     labels: bool [n, L], True for each label of a text; one in each row if a text has one label.
-    groups: int64 [n], equal for texts of one author, document or day; None: there are no groups.
+    groups: int64 [n], equal for texts of one author, document or day; None without groups.
     """
 
     texts: tuple[str, ...]
@@ -103,7 +103,7 @@ class Dataset:
     checks: the counts behind them.
     columns: read columns, of each file whose columns differ.
     group_column: the column of the groups, for people; "" without groups.
-    test_rows: where the test texts are from.
+    test_rows: the origin of the test texts.
     """
 
     name: str
@@ -134,7 +134,7 @@ def make_split(
 ) -> Split:
     """Make a split of texts and the label names of each.
 
-    groups: the group of each text; None: there are no groups.
+    groups: the group of each text; None without groups.
 
     Raise DataError for a name not in ``labels``.
     """
@@ -223,54 +223,25 @@ def texts_digest(texts: Iterable[str], names: Iterable[Names]) -> str:
     return digest.hexdigest()
 
 
-@dataclass(frozen=True)
-class _Units:
-    """The rows of a split that stay together, see :attr:`Split.together`.
+def _units(split: Split) -> tuple[Ints, Ints, Ints]:
+    """Return the rows that stay together, see :attr:`Split.together`.
 
-    first: int64 [units], the first row of each unit.
-    of_row: int64 [n], the unit of each row.
-    start: int64 [units + 1]; the strata of unit u stand from start[u] to before start[u + 1].
-    stratum, texts: int64 [cells], a stratum of a unit, and how many different texts of it the
-        unit has.
+    They are the first row of each unit, int64 [units]; the unit of each row, int64 [n]; and the
+    number of different texts that a unit has of each stratum, int64 [units, strata].
     """
+    _, first, of_row = np.unique(split.together, return_index=True, return_inverse=True)
+    of_row = of_row.reshape(-1)
+    pairs = np.stack([of_row.astype(np.uint64), split.keys], axis=1)
+    different = np.unique(pairs, axis=0, return_index=True)[1]
+    texts = np.zeros((len(first), int(split.strata.max(initial=0)) + 1), np.int64)
+    np.add.at(texts, (of_row[different], split.strata[different]), 1)
+    return first, of_row, texts
 
-    first: Ints
-    of_row: Ints
-    start: Ints
-    stratum: Ints
-    texts: Ints
 
-    @classmethod
-    def of(cls, split: Split) -> _Units:
-        """Find the units of a split, in the order of their values."""
-        _, first, of_row = np.unique(split.together, return_index=True, return_inverse=True)
-        of_row = of_row.reshape(-1)
-        pairs = np.stack([of_row.astype(np.uint64), split.keys], axis=1)
-        different = np.unique(pairs, axis=0, return_index=True)[1]
-        strata = int(split.strata.max(initial=0)) + 1
-        cells = of_row[different] * strata + split.strata[different]
-        cells, texts = np.unique(cells, return_counts=True)
-        start = np.searchsorted(cells // strata, np.arange(len(first) + 1))
-        return cls(first, of_row, start, cells % strata, texts)
-
-    def cells(self, unit: int) -> tuple[Ints, Ints]:
-        """Return the strata of a unit, and its number of different texts of each."""
-        part = slice(self.start[unit], self.start[unit + 1])
-        return self.stratum[part], self.texts[part]
-
-    @property
-    def sizes(self) -> Ints:
-        """int64 [units]: the different texts of each."""
-        return np.diff(np.append(0, np.cumsum(self.texts))[self.start])
-
-    def shuffled(self, among: Ints, strata: Ints, rng: np.random.Generator) -> Ints:
-        """Return units in a random order within the stratum of their first row.
-
-        among: int64, the units.
-        strata: int64 [units], that stratum.
-        """
-        parts = [rng.permutation(among[strata[among] == each]) for each in np.unique(strata)]
-        return np.concatenate([np.zeros(0, np.int64), *parts])
+def _shuffled(units: Ints, strata: Ints, rng: np.random.Generator) -> Ints:
+    """Return the units in a random order within each stratum; strata: int64 [units]."""
+    parts = [rng.permutation(units[strata == each]) for each in np.unique(strata)]
+    return np.concatenate([units[:0], *parts])
 
 
 def hold_out(split: Split, share: float, seed: int) -> tuple[Split, Split]:
@@ -280,33 +251,30 @@ def hold_out(split: Split, share: float, seed: int) -> tuple[Split, Split]:
     rows of a group, or else a text with its duplicates. The order is kept.
     """
     rng = np.random.default_rng([seed, 0x5F1D])
-    units = _Units.of(split)
-    order = units.shuffled(np.argsort(units.first), split.strata[units.first], rng)
-    total = np.bincount(units.stratum, units.texts)
-    left = np.bincount(units.stratum)
+    first, of_row, texts = _units(split)
+    by_row = np.argsort(first)
+    order = _shuffled(by_row, split.strata[first[by_row]], rng)
+    total = texts.sum(axis=0)
+    left = (texts > 0).sum(axis=0)
     wanted = np.clip(np.rint(share * total), 1, np.maximum(1, total - 1))
     wanted[(left < 2) | (share == 0)] = 0
-    held = np.zeros(len(total))
-    is_held = np.zeros(len(units.first), np.bool_)
+    missing = wanted.copy()
+    is_held = np.zeros(len(first), np.bool_)
 
-    def hold(unit: int) -> None:
-        labels, texts = units.cells(unit)
-        if (left[labels] > 1).all():
-            held[labels] += texts
-            left[labels] -= 1
-            is_held[unit] = True
+    def hold(units: Ints, *, needed: bool) -> None:
+        for unit in units:
+            own = texts[unit]
+            nearer = np.abs(missing - own).sum() < np.abs(missing).sum()
+            lacking = ((own > 0) & (wanted > 0) & (missing == wanted)).any()
+            if (lacking if needed else nearer) and (left[own > 0] > 1).all():
+                missing[:] -= own
+                left[own > 0] -= 1
+                is_held[unit] = True
 
-    for unit in order:
-        labels, texts = units.cells(unit)
-        missing = wanted[labels] - held[labels]
-        if np.abs(missing - texts).sum() < np.abs(missing).sum():
-            hold(unit)
+    hold(order, needed=False)
     # Of a label whose groups are all larger than its share, the smallest is held out.
-    for unit in order[np.argsort(units.sizes[order], kind="stable")]:
-        labels, _ = units.cells(unit)
-        if ((wanted[labels] > 0) & (held[labels] == 0)).any():
-            hold(unit)
-    mask = is_held[units.of_row]
+    hold(order[np.argsort(texts[order].sum(axis=1), kind="stable")], needed=True)
+    mask = is_held[of_row]
     return split.subset(np.flatnonzero(~mask)), split.subset(np.flatnonzero(mask))
 
 
@@ -317,15 +285,13 @@ def folds_of(split: Split, folds: int, seed: int) -> Ints:
     folds than asked for if no label has as many groups.
     """
     rng = np.random.default_rng([seed, 0xCF])
-    units = _Units.of(split)
-    order = units.shuffled(np.arange(len(units.first)), split.strata[units.first], rng)
-    total = np.bincount(units.stratum, units.texts)
+    first, of_row, texts = _units(split)
+    order = _shuffled(np.arange(len(first)), split.strata[first], rng)
+    total = np.maximum(1, texts.sum(axis=0))
     held = np.zeros((folds, len(total)))
-    fold = np.zeros(len(units.first), np.int64)
+    fold = np.zeros(len(first), np.int64)
     # Large ones first, so that small ones even out.
-    for unit in order[np.argsort(-units.sizes[order], kind="stable")]:
-        labels, texts = units.cells(unit)
-        shares = held[:, labels] * (texts / total[labels])
-        fold[unit] = shares.sum(axis=1).argmin()
-        held[fold[unit], labels] += texts
-    return fold[units.of_row]
+    for unit in order[np.argsort(-texts[order].sum(axis=1), kind="stable")]:
+        fold[unit] = (held * (texts[unit] / total)).sum(axis=1).argmin()
+        held[fold[unit]] += texts[unit]
+    return fold[of_row]
