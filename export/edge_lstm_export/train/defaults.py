@@ -188,10 +188,6 @@ RESIDUAL_RIDGE = 1e-6
 # Subwords as a share of the ids, in an unsegmented script.
 UNSEGMENTED_SUBWORD_SHARE = 0.9
 
-# Multiple of the logarithm of a label's rarity that is added to its logit, if labels are many: rare
-# ones have a handful of texts.
-RARITY_MANY_LABELS = 0.3
-
 # --- Teachers and the transfer set ----------------------------------------------------------------
 
 # Weight of a row's own label in its target, with teachers.

@@ -269,10 +269,7 @@ def decide(stats: DatasetStats, request: TrainingRequest = NOTHING_ASKED) -> Dec
         validation=note("validation", _validation(stats, request)),
         loop=_loop(stats, request, transfer, start, table, reasons),
         sparse=sparse,
-        calibration=CalibrationOptions(
-            rarity=note("calibration.rarity", _rarity(stats)),
-            balance=request.balance,
-        ),
+        calibration=CalibrationOptions(balance=request.balance),
         seed=request.seed,
     )
     return Decided(plan, reasons.by_path)
@@ -551,12 +548,6 @@ def _validation(stats: DatasetStats, request: TrainingRequest) -> tuple[Validati
         return Validation(0.0, defaults.FOLDS, column), reason
     reason = f"{stats.rows:,} rows; for early stopping and calibration"
     return Validation(0.1, group_column=column), reason
-
-
-def _rarity(stats: DatasetStats) -> tuple[float, str]:
-    if stats.labels > defaults.MOST_EXACT_LABELS:
-        return defaults.RARITY_MANY_LABELS, f"more than {defaults.MOST_EXACT_LABELS} labels"
-    return CalibrationOptions.rarity, f"at most {defaults.MOST_EXACT_LABELS} labels"
 
 
 def _held_out(share: float, stats: DatasetStats) -> Validation:
