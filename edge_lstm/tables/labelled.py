@@ -33,12 +33,14 @@ class LabelOptions(ReadOptions):
     multi_label: whether texts may have several labels; None: as the data are. If true,
         LABEL_JOINT is the default separator.
     skip_unlabelled: leave rows without a label out: they answer other questions.
+    group_column: the column of each row's group, as its author, document or day.
     """
 
     label_separator: str | None = None
     label_columns: Sequence[str] = ()
     multi_label: bool | None = None
     skip_unlabelled: bool = False
+    group_column: str | None = None
 
 
 DEFAULT_LABEL_OPTIONS = LabelOptions()
@@ -62,12 +64,14 @@ class LabelledTexts:
     labels: the different labels of each text.
     multi_label: whether a text may have any number of labels; else each has one.
     columns: the columns that were read; None if the labels do not stand in columns.
+    groups: the group of each text; None without a column of groups.
     """
 
     texts: list[str]
     labels: list[tuple[str, ...]]
     multi_label: bool = False
     columns: Columns | None = field(default=None, compare=False)
+    groups: list[str] | None = None
 
     @property
     def names(self) -> list[str]:
@@ -98,6 +102,7 @@ def read_labelled(
     reader = _LabelReader(inputs, options)
     texts: list[str] = []
     labels: list[tuple[str, ...]] = []
+    groups: list[str] = []
     first = ""  # file and number of the first row without a label
     for row in inputs.rows():
         labelled = reader.read(row)
@@ -108,20 +113,36 @@ def read_labelled(
             continue
         texts.append(text)
         labels.append(names)
+        if reader.group_column:
+            groups.append(group_in(row, reader.group_column))
         if not names and not first:
             first = f"{row.source} row {row.number}: {reader.lacking}"
     unlabelled = labels.count(())
     if len(texts) == unlabelled and (reader.multi_label or not texts):
         where = f" in the column {options.label_column}" if options.skip_unlabelled else ""
         raise DataError(f"{inputs.sources[0].name} has no labelled row{where}; check the file")
+    read_groups = groups if reader.group_column else None
     if reader.multi_label:
-        return LabelledTexts(texts, labels, multi_label=True, columns=reader.columns)
+        return LabelledTexts(texts, labels, True, reader.columns, read_groups)
     if unlabelled > 1:
         more = f"(and in {unlabelled - 1:,} more of {len(texts):,} rows)"
         raise DataError(f"{first} {more}; remove or label the rows")
     if unlabelled:
         raise DataError(f"{first}; remove or label the row")
-    return LabelledTexts(texts, [names[:1] for names in labels], columns=reader.columns)
+    first_names = [names[:1] for names in labels]
+    return LabelledTexts(texts, first_names, columns=reader.columns, groups=read_groups)
+
+
+def group_in(row: Row, column: str) -> str:
+    """Return the group of a row.
+
+    Raises DataError if the row names none.
+    """
+    group = _label(row.values[column])
+    if not group:
+        how = "fill it in, or remove the row"
+        raise DataError(f"{row.source} row {row.number}: no group in {column!r}; {how}")
+    return group
 
 
 def check_columns(path: str | Path, options: LabelOptions) -> None:
@@ -176,6 +197,7 @@ class _LabelReader:
     multi_label: whether rows may have several labels, or a row that was read had several.
     lacking: the error for a row without a label.
     columns: the columns that are read, if labels stand in columns.
+    group_column: the name of the column of groups; "" without one.
     """
 
     def __init__(self, inputs: Inputs, options: LabelOptions) -> None:
@@ -206,11 +228,18 @@ class _LabelReader:
         self._column = ""
         self._flags: Sequence[str] = ()
         self.columns: Columns | None = None
+        self.group_column = ""
         if self._own_labels is not None:
             if flags or separator is not None:
                 hint = "leave --label-columns and --label-separator out"
                 raise DataError(f"{where} is {schema.format}, which has no label columns; {hint}")
+            if options.group_column is not None:
+                hint = "leave --group-column out"
+                raise DataError(f"{where} is {schema.format}, which has no columns; {hint}")
             return
+        if options.group_column is not None:
+            place = column_index(schema.columns, options.group_column, where)
+            self.group_column = schema.columns[place]
         if flags:
             indexes = [column_index(schema.columns, name, where) for name in flags]
         else:

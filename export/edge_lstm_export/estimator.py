@@ -91,16 +91,19 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         y: Any,
         *,
         unlabelled: Sequence[str] = (),
+        groups: Any = None,
     ) -> TextClassifier:
         """Train on texts and their labels.
 
         X: texts, a list, array or pandas Series of str.
         y: a label per text; or several, as a list of sets or an indicator matrix [n, L].
         unlabelled: further texts, which the teachers label.
+        groups: a value per text, as its author; texts of one value are on one side of every split,
+            as in scikit-learn's ``GroupKFold``.
 
         Raise DataError.
         """
-        dataset = checked(dataset_from(X, y, unlabelled=unlabelled))
+        dataset = checked(dataset_from(X, y, unlabelled=unlabelled, groups=groups))
         with quiet_thread():
             plan = self.plan
             if plan is None:

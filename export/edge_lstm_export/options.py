@@ -206,6 +206,7 @@ class DataOptions(Options):
     input_format, text_column, label_column: of labelled files that do not say them themselves.
     label_separator, label_columns: of texts with several labels, see tables.labelled.read_labelled.
     skip_unlabelled: leave rows without a label out.
+    group_column: of each row's group, as its author: no split divides a group.
     """
 
     test: Path | None = None
@@ -218,6 +219,7 @@ class DataOptions(Options):
     label_separator: str | None = None
     label_columns: tuple[str, ...] = ()
     skip_unlabelled: bool = False
+    group_column: str | None = None
 
 
 @dataclass(frozen=True)
@@ -467,10 +469,14 @@ class Validation(Options):
     that did not learn from its fold, and the written one learns from all.
 
     Neither: the training loss.
+
+    group_column: of the data; rows with the same value stay on one side of every split and in one
+        fold, the teachers' too. "": rows are drawn one by one.
     """
 
     share: ShareBelowOne = 0.1
     folds: Annotated[int, Range(0, 20)] = 0
+    group_column: str = ""
 
     def __post_init__(self) -> None:
         super().__post_init__()

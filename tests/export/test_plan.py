@@ -209,7 +209,7 @@ def test_an_edited_plan_is_run_and_kept(trained: Trained, tmp_path: Path) -> Non
     plan = json.loads(shown.stdout)
     assert Plan.from_dict(plan).to_dict() == plan
     plan["loop"]["epochs"] = 1
-    plan["validation"] = {"share": 0.2, "folds": 0}
+    plan["validation"] |= {"share": 0.2, "folds": 0}
     plan["network"]["hidden"] = 6
     plan["network"]["embedding_dim"] = 6
     file.write_text(json.dumps(plan))

@@ -30,8 +30,11 @@ MOST_EXACT_TOPICS = 100
 UNSEGMENTED_SHARE = 0.3
 # Rows. With fewer, cross-validation judges all of them and none is held out.
 FEW_ROWS = 2000
-# Rows that cross-validation needs.
+# Rows that cross-validation needs, and its folds.
 FEWEST_TO_CROSS_VALIDATE = 10
+FOLDS = 3
+# Groups of rows. With fewer, one is more than the tenth of the rows that is held out.
+FEWEST_GROUPS_TO_HOLD_OUT = 10
 
 # --- Sizes ----------------------------------------------------------------------------------------
 
@@ -217,6 +220,11 @@ TRIAL_ACCURACY_GAIN = 1.0
 TRIAL_LOG_LOSS_GAIN = 4.0
 # Probability of a label that no row has, for a comparison with always answering the frequent one.
 TRIAL_UNSEEN = 1e-6
+
+
+def few_groups(groups: int) -> bool:
+    """Return whether there are groups of rows, and too few to hold one out. 0: there are none."""
+    return 0 < groups < FEWEST_GROUPS_TO_HOLD_OUT
 
 
 def loop_defaults(kind: Kind) -> LoopOptions:

@@ -134,6 +134,14 @@ class Plan(Options):
                 "per text; "
                 "make a plan for these data with --dry-run"
             )
+        planned = self.validation.group_column
+        if planned != dataset.group_column:
+            how = f"give --group-column {planned}" if planned else "leave --group-column out"
+            raise DataError(
+                f"the plan has the groups {planned or 'none'}, the data have "
+                f"{dataset.group_column or 'none'}; {how}, or make a plan for these data "
+                "with --dry-run"
+            )
         if self.start.source:
             check_shape(self.start, self.network)
         for teacher in self.teachers:
@@ -232,6 +240,9 @@ def decide(stats: DatasetStats, request: TrainingRequest = NOTHING_ASKED) -> Dec
     ensemble = EnsembleOptions()
     if teachers:
         ensemble = EnsembleOptions(hard_label_weight=defaults.HARD_LABEL_WEIGHT)
+        if stats.groups:
+            folds = max(2, min(ensemble.folds, stats.groups))
+            ensemble = replace(ensemble, folds=folds)
     sizes = plan_network(
         stats,
         request.preset,
@@ -288,7 +299,7 @@ def _decide_seed(stats: DatasetStats, request: TrainingRequest, preset: Preset) 
         kind=stats.kind,
         text=TextOptions("keras"),
         network=network,
-        validation=from_plain(Validation, {"share": share, "folds": 0}, "validation"),
+        validation=_held_out(share, stats),
         loop=loop if request.epochs is None else replace(loop, epochs=request.epochs),
         calibration=CalibrationOptions(balance=request.balance),
         seed=request.seed,
@@ -523,14 +534,26 @@ def _linear_characters(kind: Kind) -> tuple[bool, str]:
 
 
 def _validation(stats: DatasetStats, request: TrainingRequest) -> tuple[Validation, str]:
+    column = stats.group_column
     if request.validation is not None:
-        plain = {"share": request.validation, "folds": 0}
-        return from_plain(Validation, plain, "validation"), "asked for"
+        return _held_out(request.validation, stats), "asked for"
     if stats.rows < defaults.FEWEST_TO_CROSS_VALIDATE:
-        return Validation(0.0), f"{stats.rows} rows are too few to judge by"
+        return Validation(0.0, group_column=column), f"{stats.rows} rows are too few to judge by"
+    if defaults.few_groups(stats.groups):
+        folds = min(defaults.FOLDS, stats.groups)
+        reason = f"{stats.groups} groups are too few to hold out some"
+        return Validation(0.0, folds, column), reason
     if _is_few(stats):
-        return Validation(0.0, folds=3), f"{stats.rows:,} rows are too few to hold out some"
-    return Validation(0.1), f"{stats.rows:,} rows; for early stopping and calibration"
+        reason = f"{stats.rows:,} rows are too few to hold out some"
+        return Validation(0.0, defaults.FOLDS, column), reason
+    reason = f"{stats.rows:,} rows; for early stopping and calibration"
+    return Validation(0.1, group_column=column), reason
+
+
+def _held_out(share: float, stats: DatasetStats) -> Validation:
+    """Return a validation by a share that is asked for. Raise DataError if it is out of range."""
+    plain = {"share": share, "folds": 0, "group_column": stats.group_column}
+    return from_plain(Validation, plain, "validation")
 
 
 def _loop(
@@ -601,6 +624,8 @@ def explain(
     judged = f"{plan.validation.share:.0%} held out"
     if plan.validation.folds:
         judged = f"{plan.validation.folds}-fold cross-validation"
+    if plan.validation.group_column:
+        judged += f", {stats.groups:,} groups by {plan.validation.group_column!r}"
     bytes_by_part = expected_parts(network, plan.max_kilobytes, stats)
     largest = [f"{part} {size / 1000:,.0f}" for part, size in bytes_by_part.items()][:4]
     lines = [

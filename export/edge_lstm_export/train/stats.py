@@ -44,6 +44,8 @@ class DatasetStats:
     label_bytes: mean size in UTF-8 of a label's name.
     english: share of words that the table of English words has, 0 to 1.
     unlabelled: texts without a label.
+    groups: of rows, as authors, whose texts no split divides; 0: there are none.
+    group_column: their column.
     trial: of a model file as a teacher; None if another teacher was asked for.
     """
 
@@ -56,6 +58,8 @@ class DatasetStats:
     label_bytes: float = 10.0  # tolerance: counted from the labels
     english: float = 0.0
     unlabelled: int = 0
+    groups: int = 0
+    group_column: str = ""
     trial: TeacherTrial | None = None
 
     @property
@@ -110,6 +114,8 @@ def dataset_stats(dataset: Dataset, unlabelled: int = 0) -> DatasetStats:
         word_bytes=len(stored) / len(kept) if kept else DatasetStats.word_bytes,
         label_bytes=float(np.mean([len(name.encode()) for name in dataset.labels])),
         unlabelled=unlabelled,
+        groups=dataset.groups,
+        group_column=dataset.group_column,
     )
 
 

@@ -10,10 +10,11 @@ functions called here know no other settings. No step changes what an earlier on
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import torch
 
@@ -22,6 +23,12 @@ from edge_lstm.errors import DataError
 from edge_lstm.familiarity import unfamiliarity
 from edge_lstm.metrics import SetScores
 from edge_lstm_export.train import calibrate
+from edge_lstm_export.train.baseline import (
+    Baseline,
+    fit_baseline,
+    is_linear_model,
+    ngram_baseline,
+)
 from edge_lstm_export.train.calibrate import Calibration, ComponentLogits, Stack
 from edge_lstm_export.train.checkpoint import Checkpoint
 from edge_lstm_export.train.components import (
@@ -40,6 +47,7 @@ from edge_lstm_export.train.headroom import tried_rows, with_headroom
 from edge_lstm_export.train.logits import fit_temperature, probabilities
 from edge_lstm_export.train.loop import SILENT, Callbacks, LoopResult, fit_network, predict_logits
 from edge_lstm_export.train.network import Network, threads
+from edge_lstm_export.train.ngrams import Features, SparseWeights
 from edge_lstm_export.train.plan import Plan
 from edge_lstm_export.train.provenance import Measured, provenance
 from edge_lstm_export.train.quantize import rounded_to_int8
@@ -62,6 +70,7 @@ class Result:
     test: None without test texts.
     remarks: for a person, a line each.
     closed_units: LSTM units that were kept away from saturation.
+    baseline: a linear model on the rows that judge; None if nothing does, or it would take long.
     """
 
     checkpoint: Checkpoint
@@ -70,6 +79,12 @@ class Result:
     test: SetScores | None
     remarks: tuple[str, ...] = ()
     closed_units: int = 0
+    baseline: Baseline | None = None
+
+    @property
+    def linear_model(self) -> dict[str, Any] | None:
+        """The linear model as plain values, for JSON."""
+        return None if self.baseline is None else self.baseline.to_dict()
 
 
 def fit(
@@ -127,6 +142,7 @@ def fit(
         network = rounded_to_int8(network)
 
     test = _score_test(dataset, data, network, calibration)
+    baseline = _linear_model(dataset, data, features, sparse, unseen, say)
     measured = Measured(
         loop=lstm.loop,
         calibration=calibration,
@@ -146,7 +162,8 @@ def fit(
         abstention=calibration.curve,
     )
     remarks = (*_teacher_remarks(data, calibration.scores), *result_warnings(calibration.scores))
-    return Result(checkpoint, lstm.loop, calibration.scores, test, remarks, lstm.closed_units)
+    scores = calibration.scores
+    return Result(checkpoint, lstm.loop, scores, test, remarks, lstm.closed_units, baseline)
 
 
 @dataclass(frozen=True)
@@ -193,6 +210,28 @@ def _score_test(
     logits = predict_logits(network, data.encode(dataset.test))
     labels = dataset.test.labels
     return calibrate.score(logits, labels, dataset.labels, calibration.thresholds)
+
+
+def _linear_model(
+    dataset: Dataset,
+    data: TrainingData,
+    features: Features | None,
+    sparse: SparseWeights | None,
+    unseen: ComponentLogits | None,
+    say: Callable[[str], None],
+) -> Baseline | None:
+    """Return a linear model, judged as the network: the n-gram part if it is one, else a fit."""
+    if dataset.test is None and unseen is None:
+        return None
+    if features is None or sparse is None or not is_linear_model(data.plan, features):
+        say("fitting a linear model to compare with")
+        return fit_baseline(dataset, data.rows, data.plan.linear)
+    if dataset.test is not None:
+        examples = data.encode(dataset.test)
+        logits = sparse.logits(features, examples)
+        return ngram_baseline(dataset, examples.targets, logits, features, data.tokenizer)
+    assert unseen is not None
+    return ngram_baseline(dataset, unseen.targets, unseen.sparse, features, data.tokenizer)
 
 
 def _usable_log(

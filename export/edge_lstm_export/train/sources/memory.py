@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,11 +12,17 @@ from edge_lstm.printable import counted
 from edge_lstm.text import well_formed
 from edge_lstm_export.train.data import Dataset, Names, label_names, make_split, texts_digest
 
+GROUPS = "groups"  # the name of a program's groups, as a file's have their column's
 _COLLECTIONS = (set, frozenset, list, tuple, np.ndarray)
 
 
 def dataset_from(
-    texts: Iterable[str], labels: Any, name: str = "texts", *, unlabelled: Iterable[str] = ()
+    texts: Iterable[str],
+    labels: Any,
+    name: str = "texts",
+    *,
+    unlabelled: Iterable[str] = (),
+    groups: Any = None,
 ) -> Dataset:
     """Make a data set of texts and their labels.
 
@@ -24,6 +30,7 @@ def dataset_from(
         tuple of them for each, empty for a text without a label; or a 0/1 matrix [n, L] (NumPy,
         SciPy or pandas), all of whose columns are labels, named as a DataFrame's or by their
         numbers. A text may have several labels in the latter two.
+    groups: a str, int or other scalar for each text, as its author; None: there are no groups.
 
     Raise DataError if texts and labels do not fit together or cannot train a classifier.
     """
@@ -44,9 +51,21 @@ def dataset_from(
             f"{name}: {counted(len(checked), 'text')} but labels of {len(names):,}; give one "
             "for each"
         )
-    train = make_split(checked, names, all_labels, name)
+    of_texts = None if groups is None else _read_groups(groups, len(checked), name)
+    train = make_split(checked, names, all_labels, name, of_texts)
     digest = texts_digest(checked, names)
-    return Dataset(name, all_labels, train, None, digest, multi_label, more)
+    column = "" if groups is None else GROUPS
+    return Dataset(name, all_labels, train, None, digest, multi_label, more, group_column=column)
+
+
+def _read_groups(groups: Any, count: int, where: str) -> Sequence[str]:
+    """Return the group of each text, as text."""
+    if isinstance(groups, (str, bytes)) or not hasattr(groups, "__len__") or len(groups) != count:
+        raise DataError(f"{where}: the groups are not {count:,} values; give one for each text")
+    for i, group in enumerate(groups):
+        if isinstance(group, _COLLECTIONS) or _is_missing(group):
+            raise DataError(f"{where}: group {i} is {group!r:.40}; give a name or a number")
+    return list(map(str, groups))
 
 
 def _read_texts(texts: Iterable[str], where: str) -> tuple[str, ...]:
