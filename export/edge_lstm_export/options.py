@@ -86,7 +86,8 @@ NonNegative = Annotated[float, Range(0, 1e6)]
 SmallCount = Annotated[int, Range(1, 1000)]
 Count = Annotated[int, Range(1, 10**6)]
 LargeCount = Annotated[int, Range(1, 10**12)]
-Width = Annotated[int, Range(1, 4096)]
+MOST_WIDTH = 4096
+Width = Annotated[int, Range(1, MOST_WIDTH)]
 Seed = Annotated[int, Range(0, 2**63 - 1)]
 
 
@@ -326,9 +327,9 @@ class NetworkConfig(Options):
 
 @dataclass(frozen=True)
 class NetworkOptions(Options):
-    """The network of a training: one LSTM, and n-grams.
+    """The network of a training: one LSTM and n-grams, or n-grams alone.
 
-    hidden: units of each direction of the LSTM.
+    hidden: units of each direction of the LSTM; 0: there is none, and no embedding.
     pooling: what the head reads of the LSTM: the ``last`` state of each direction, or the mean and
         the maximum of its outputs over the text's own tokens.
     dropout: probability, in training, on the embedding and on what the head reads of the LSTM.
@@ -337,8 +338,8 @@ class NetworkOptions(Options):
     """
 
     num_words: Annotated[int, Range(5, MAX_IDS)] = 5000
-    embedding_dim: Width = 32
-    hidden: Width = 100
+    embedding_dim: Annotated[int, Range(0, MOST_WIDTH)] = 32
+    hidden: Annotated[int, Range(0, MOST_WIDTH)] = 100
     bidirectional: bool = False
     pooling: Pooling = "last"
     labels: Annotated[int, Range(2, MAX_LABELS)] = 2
@@ -357,10 +358,11 @@ class NetworkOptions(Options):
     @property
     def config(self) -> NetworkConfig:
         """The network's shape."""
+        lstm = Lstm(self.hidden, self.bidirectional, self.pooling) if self.hidden else None
         return NetworkConfig(
             num_words=self.num_words,
             embedding_dim=self.embedding_dim,
-            layers=(Lstm(self.hidden, self.bidirectional, self.pooling),),
+            layers=(lstm,) if lstm else (),
             ngram_words=self.ngram_words,
             ngram_slots=self.ngram_slots,
             ngram_dim=self.ngram_dim,

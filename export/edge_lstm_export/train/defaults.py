@@ -107,8 +107,10 @@ PRESETS: Mapping[str, Preset] = {
         long=Shape(5000, embedding=32, hidden=100, bidirectional=False),
     ),
 }
-# Topics need no order of words: embedding and units of the smallest LSTM.
+# Topics need no order of words: embedding and units of the smallest LSTM ...
 TOPICS_SHAPE = (6, 14)
+# ... and labels. With more there is no LSTM: its bytes buy more as words, whose columns are wide.
+MOST_TOPICS_WITH_LSTM = 16
 # Ids of a text that are read: an article says its topic at its beginning.
 TOPICS_LENGTH = 1_600
 # Ids of a vocabulary, whatever the room.

@@ -616,6 +616,10 @@ def explain(
     if network.ngram_dim == network.logits:
         width = "one column per logit"
     lstm = f"{network.hidden} units"
+    of_lstm = f"on embeddings of {network.embedding_dim}"
+    if not network.hidden:
+        lstm = "none"
+        of_lstm = reasons.get("network.hidden", "as planned")
     if network.bidirectional:
         lstm += ", both directions"
     if plan.start.source:
@@ -640,7 +644,7 @@ def explain(
             plan.text.rule,
             f"{network.num_words:,} ids at most, the last {plan.text.length} of a text",
         ),
-        ("LSTM", lstm, f"on embeddings of {network.embedding_dim}"),
+        ("LSTM", lstm, of_lstm),
     ]
     if network.ngrams:
         lines.append(("n-grams", f"as many as fit, {width}", f"fitted by {plan.sparse.fit}"))
@@ -654,10 +658,10 @@ def explain(
         )
     if plan.word_table != "none":
         lines.append(("word embeddings", plan.word_table, reasons.get("word_table", "as planned")))
-    lines += [
-        ("validation", judged, reasons.get("validation", "as planned")),
-        ("epochs", f"at most {loop.epochs}", f"batches of {loop.batch_size} texts"),
-    ]
+    lines.append(("validation", judged, reasons.get("validation", "as planned")))
+    if network.hidden:
+        epochs = f"at most {loop.epochs}"
+        lines.append(("epochs", epochs, f"batches of {loop.batch_size} texts"))
     return lines
 
 
@@ -682,6 +686,7 @@ def _idle_fields(plan: Plan) -> tuple[str, ...]:
     kinds = {teacher.kind for teacher in plan.teachers}
     fit = plan.sparse.fit
     pretrained = plan.word_table != "none"
+    has_lstm = plan.network.hidden > 0
     neighbours = plan.loop.word_vectors and not pretrained and not plan.start.source
     multi_label = plan.network.multi_label
     groups = {
@@ -689,7 +694,10 @@ def _idle_fields(plan: Plan) -> tuple[str, ...]:
         "encoder.": not kinds.isdisjoint(("probe", "fine-tuned", "classifier")),
         "ensemble.": bool(kinds),
         "augmentation. deletion crop join least_ most_ replaced": plan.augmentation.texts_per_row,
-        "word_vectors. window context_power fewest_tokens spread": neighbours,
+        "network. pooling dropout": has_lstm,
+        "loop.": has_lstm,
+        "headroom.": has_lstm,
+        "word_vectors. window context_power fewest_tokens spread": neighbours and has_lstm,
         "word_vectors. pretrained_spread components smoothing first_rank": pretrained,
         "loop. smallest_crop fewest_crop_tokens": plan.loop.crops,
         "sparse. epochs batch_size learning_rate warmup dropout label_ first_": "rank" in fit,

@@ -61,6 +61,9 @@ def plan_network(
     elif stats.kind == "topics":
         shape = Shape(usual.words, *defaults.TOPICS_SHAPE, bidirectional=False)
         reason = "topics need words, not their order"
+        if stats.labels > defaults.MOST_TOPICS_WITH_LSTM:
+            shape = Shape(usual.words, embedding=0, hidden=0, bidirectional=False)
+            reason = f"{stats.labels} topics need words alone"
     elif is_large:
         embedding, hidden = _largest_lstm(stats, preset, english=english)
         embedding = min(usual.embedding, embedding)

@@ -36,16 +36,16 @@ from edge_lstm_export.train.components import (
     assembled,
     choose_features,
     component_logits,
+    fit_lstm,
     fit_ngrams,
     fit_sparse,
-    loop_options,
     lstm_examples,
     new_network,
 )
 from edge_lstm_export.train.data import Dataset, Floats
 from edge_lstm_export.train.headroom import tried_rows, with_headroom
 from edge_lstm_export.train.logits import fit_temperature, probabilities
-from edge_lstm_export.train.loop import SILENT, Callbacks, LoopResult, fit_network, predict_logits
+from edge_lstm_export.train.loop import SILENT, Callbacks, LoopResult, predict_logits
 from edge_lstm_export.train.network import Network, threads
 from edge_lstm_export.train.ngrams import Features, SparseWeights
 from edge_lstm_export.train.plan import Plan
@@ -181,20 +181,15 @@ class LstmFit:
 def _fit_lstm(
     data: TrainingData, network: Network, callbacks: Callbacks, stages: Stages
 ) -> LstmFit:
-    """Train the LSTM on all rows and the transfer set, and keep its units away from saturation."""
+    """Train the LSTM on all rows and the transfer set, and keep its units away from saturation.
+
+    A network without an LSTM is only made.
+    """
     plan = data.plan
-    examples = lstm_examples(data)
     callbacks.started(network, data.tokenizer, len(data.all_examples))
-    loop = fit_network(
-        network,
-        examples,
-        loop_options(data),
-        plan.seed,
-        data.validation_examples,
-        replace(callbacks, keep=partial(stages.keep, LOOP)),
-        stages.get(LOOP),
-        temperature_factor=plan.calibration.temperature_factor,
-    )
+    keeping = replace(callbacks, keep=partial(stages.keep, LOOP))
+    loop = fit_lstm(data, network, callbacks=keeping, resume=stages.get(LOOP))
+    examples = lstm_examples(data)
     network, closed = with_headroom(network, examples, tried_rows(data.tokenizer), plan.headroom)
     if plan.network.multi_label:
         network = rounded_to_int8(network)
@@ -265,9 +260,9 @@ def _calibrate(
     options = plan.calibration
     multi_label = plan.network.multi_label
     stack = calibrate.expected_stack(len(data.all_examples), plan.network.logits, options)
-    if not has_sparse or plan.sparse.fit == "residual":
-        # The logits of a residual fit are added to the LSTM's own.
-        stack = Stack(1.0, float(has_sparse), stack.bias)
+    if not has_sparse or plan.sparse.fit == "residual" or not plan.network.hidden:
+        # The logits of a residual fit are added to the LSTM's own, and one part needs no weights.
+        stack = Stack(float(plan.network.hidden > 0), float(has_sparse), stack.bias)
     elif unseen is not None:
         stack = calibrate.fit_stack(unseen, stack, options, multi_label=multi_label)
     if unseen is None:
