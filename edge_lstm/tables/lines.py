@@ -77,9 +77,7 @@ class TextFormat(Format):
 
     def write(self, rows: Rows, added: AddedColumns, columns: OutputColumns) -> bytes:
         """Write the added columns alone; a tab or a line end in a value becomes a space."""
-        cells = [
-            [_BREAKS.sub(" ", value or "") for value in values] for values in columns.texts(added)
-        ]
+        cells = [[*map(one_line, values)] for values in columns.texts(added)]
         lines = [*map("\t".join, zip(*cells)), ""]
         return "\n".join(lines).encode()
 
@@ -211,6 +209,11 @@ class AttributesFormat(JsonlFormat):
             attributes = ", ".join(spans)
             lines.append(f'{{"id": {json_text(own)}, "attributes": {{{attributes}}}}}\n')
         return "".join(lines).encode("utf-8", "backslashreplace")
+
+
+def one_line(value: str | None) -> str:
+    """Return a value as it stands in a line: with a space for each tab and line end."""
+    return _BREAKS.sub(" ", value or "")
 
 
 def _items_of_rows(objects: Sequence[dict[str, Any]]) -> list[str]:
