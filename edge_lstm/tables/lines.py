@@ -234,7 +234,12 @@ def _first_keys(stream: Stream) -> tuple[str, ...]:
     keys: dict[str, None] = {}
     size = 0
     for piece in stream.first_pieces():
-        for line in io.BytesIO(piece if isinstance(piece, bytes) else b""):
+        data = piece if isinstance(piece, bytes) else b""
+        if same := fast.json_keys(data):
+            keys.update(dict.fromkeys(same))
+            size += len(data)
+            data = b""
+        for line in io.BytesIO(data):
             size += len(line)
             try:
                 row = json_object(line.decode("utf-8", "surrogateescape"))

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from kills import kill_at_random_moments
 
 from edge_lstm import Classifier, ScoreOptions
 from edge_lstm.scoring import direct
@@ -24,6 +25,7 @@ from edge_lstm.scoring.columns import plan_output
 from edge_lstm.scoring.direct import DirectScorer
 from edge_lstm.scoring.summary import Summary
 from edge_lstm.scoring.worker import Predictor, Worker
+from edge_lstm.tables.compression import compressed, compression_of
 from edge_lstm.tables.reader import FORMATS, Inputs, open_inputs
 from tests.engine.conftest import HERE, PROJECT, SANITIZED, STRICT, Compile
 from tests.ports.conftest import Case
@@ -33,6 +35,7 @@ FILES = int(os.environ.get("EDGE_LSTM_FILES", "200"))
 FUZZ_SECONDS = int(os.environ.get("EDGE_LSTM_FUZZ_SECONDS", "2"))
 MODULE = PROJECT / "engine" / "python" / "edge_lstm_native"
 
+TEXTS = ["A wonderful film.", "Dull, and far too long!", "", "xqzzy wvvx", "漢字 é"]
 WORDS = ["good", "bad", "film", "the", "never", "Übel", "漢字", "🎉", "", "\x7f", "don't", "dull,"]
 ESCAPES = [r"\n", r"\"", r"\\", r"\/", r"\t", r"\b", r"\f", r"\r", r"\u00e9", r"\u0000", r"\u001F"]
 PAIRS = [r"\ud83c\udf89", r"\uD83D\uDE00", r"\u2028", r"\u0022", r"\u005c"]
@@ -366,6 +369,33 @@ def test_the_cells_are_those_that_the_json_module_reads(
                 assert {name: cells[name] for name in row} == row
                 probability = classifier.probabilities([row["text"]]).max()
                 assert cells["probability"] == str(probability)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".txt", ".parquet", ".jsonl.zst"])
+@pytest.mark.parametrize("kills", [1, pytest.param(50, marks=pytest.mark.slow)])
+def test_kills_at_random_moments_and_resumes_give_the_same_bytes(
+    installed: Path, tmp_path: Path, suffix: str, kills: int
+) -> None:
+    path = tmp_path / f"in{suffix}"
+    texts = [f"{TEXTS[i % len(TEXTS)]} {i}" for i in range(6_000)]
+    if suffix == ".parquet":
+        arrow = pytest.importorskip("pyarrow")
+        from pyarrow.parquet import write_table
+
+        write_table(arrow.table({"id": range(len(texts)), "text": texts}), path)
+    else:
+        lines = [json.dumps({"id": i, "text": text}) for i, text in enumerate(texts)]
+        if suffix == ".csv":
+            lines = ["id,text", *(f'{i},"{text}"' for i, text in enumerate(texts))]
+        elif suffix == ".txt":
+            lines = texts
+        data = "".join(f"{line}\n" for line in lines).encode()
+        if suffix.endswith(".zst"):
+            pytest.importorskip("zstandard")
+        path.write_bytes(compressed(data, compression_of(path.name)))
+    environ = {**os.environ, "PYTHONPATH": f"{installed}{os.pathsep}{PROJECT}"}
+    target = suffix.removeprefix(".")
+    kill_at_random_moments(path, kills, target, seed=3, provider="native", environ=environ)
 
 
 def test_a_chunk_of_odd_rows_is_read_at_once(classifier: Classifier, tmp_path: Path) -> None:
