@@ -51,28 +51,47 @@ def main() -> None:
         print(table(classifier, texts, truth, asked.bytes))
 
 
-def ngram_logits(
-    path: Path, texts: list[str], length: int | None
-) -> npt.NDArray[np.float64] | None:
-    """Return the share of the n-grams in the second label's logit; None if there are no n-grams.
+class NgramLogits:
+    """The share that the n-grams of a text have in the second label's logit."""
 
-    length: tokens from the end of a text; None for all of them.
-    """
-    spec = spec_from_file_location("reference", REFERENCE)
-    assert spec is not None and spec.loader is not None
-    reference: Any = module_from_spec(spec)
-    sys.modules["reference"] = reference
-    spec.loader.exec_module(reference)
-    model = reference.read(path.read_bytes())
-    if "ngram_vectors" not in model.weights:
-        return None
-    model = replace(model, length=length or sys.maxsize)
-    head = model.weights["head_w"] * model.weights.get("head_w_scales", 1)
-    shares = []
-    for text in texts:
-        part = reference.ngram_part(model, reference.encode(model, text)[0])
-        shares.append(float(part @ head[-len(part) :, 0]))
-    return np.array(shares)
+    def __init__(self, reference: Any, model: Any) -> None:
+        """Take over a model that has n-grams. reference: the module that read it."""
+        self._reference = reference
+        self._model = model
+        vectors = model.weights["ngram_vectors"]
+        scales = model.weights.get("ngram_scales", 1)
+        head = model.weights["head_w"] * model.weights.get("head_w_scales", 1)
+        # Of each n-gram.
+        self._shares = vectors * scales @ head[-vectors.shape[1] :, 0]
+
+    def of(self, ids: npt.NDArray[np.int64]) -> float:
+        """Return the share of a text that is ids."""
+        words = self._model.network["ngram_words"]
+        found = ids - self._reference.FIRST_NGRAM_ID
+        rows = np.concatenate([found[(found >= 0) & (found < words)], self._pairs(ids) + words])
+        kinds, times = np.unique(rows, return_counts=True)
+        counted = np.minimum(times, self._model.network["ngram_most"])
+        return float(self._shares[kinds] @ counted / np.sqrt(max(1, len(ids))))
+
+    def _pairs(self, ids: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return the slots of the pairs of words that the model has."""
+        slots = self._model.network["ngram_slots"]
+        if not slots:
+            return np.empty(0, np.int64)
+        a = ids[:-1]
+        b = ids[1:]
+        # As slot_of_pair of the reference, for all pairs at once.
+        reference = self._reference
+        displacements = self._model.weights["pair_displacements"].astype(np.int64)
+        key = (a * 2**17 + b) % reference.PRIME
+        h = key * reference.MULTIPLIERS[0] % reference.PRIME
+        g = key * reference.MULTIPLIERS[1] % reference.PRIME
+        steps = 1 + h // len(displacements) % max(slots - 1, 1)
+        found = (g % slots + displacements[h % len(displacements)] * steps) % slots
+        fingerprints = 1 + g % reference.MOST_FINGERPRINTS
+        weights = self._model.weights
+        is_stored = (weights["pair_fingerprints"][found] == fingerprints) & (np.minimum(a, b) > 0)
+        return np.asarray(found[is_stored])
 
 
 def logits_of(answers: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
@@ -85,6 +104,43 @@ def answers_of(logits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Return probabilities of two labels, [n, 2]."""
     second = 1 / (1 + np.exp(-logits))
     return np.stack([1 - second, second], axis=1)
+
+
+def with_all_ngrams(
+    classifier: Classifier, texts: list[str], end: npt.NDArray[np.float32]
+) -> dict[str, npt.NDArray[np.float64]]:
+    """Return the readings that take n-grams of the whole text, if the model has any.
+
+    end: the answers to the last tokens.
+    """
+    spec = spec_from_file_location("reference", REFERENCE)
+    assert spec is not None and spec.loader is not None
+    reference: Any = module_from_spec(spec)
+    sys.modules["reference"] = reference
+    spec.loader.exec_module(reference)
+    model = reference.read(classifier.model.path.read_bytes())
+    if "ngram_vectors" not in model.weights:
+        return {}
+    ngrams = NgramLogits(reference, model)
+    tokenizer = replace(classifier.model.tokenizer, length=sys.maxsize)
+    length = classifier.model.tokenizer.length
+
+    def shares(some: list[str], length: int) -> npt.NDArray[np.float64]:
+        every = (np.array(tokenizer.encode_text(text).ids, np.int64) for text in some)
+        return np.array([ngrams.of(ids[-length:]) for ids in every])
+
+    whole = shares(texts, sys.maxsize)
+    windows = [cut(text.encode()) for text in texts]
+    pieces = [window.decode() for each in windows for window in each]
+    owners = np.repeat(np.arange(len(texts)), [len(each) for each in windows])
+    weights = [len(piece.encode()) for piece in pieces]
+    lstm = logits_of(classifier.probabilities(pieces)) - shares(pieces, length)
+    means = np.bincount(owners, lstm * weights) / np.bincount(owners, weights)
+    of_end = logits_of(end) - shares(texts, length)
+    return {
+        "n-grams of all, LSTM of the end": answers_of(of_end + whole),
+        "n-grams of all, LSTM of windows of 2,500 bytes": answers_of(means + whole),
+    }
 
 
 def table(
@@ -106,19 +162,7 @@ def table(
         weighted = answers * np.array(weights)[:, None]
         starts = np.cumsum([0, *counts[:-1]])
         readings[f"{name}, mean probabilities"] = np.add.reduceat(weighted, starts)
-    path = classifier.model.path
-    whole = ngram_logits(path, texts, None)
-    ends = ngram_logits(path, texts, classifier.model.tokenizer.length)
-    if whole is not None and ends is not None:
-        readings["n-grams of the text, LSTM of its end"] = answers_of(logits_of(end) - ends + whole)
-        windows = [cut(text.encode()) for text in texts]
-        pieces = [window.decode() for each in windows for window in each]
-        owners = np.repeat(np.arange(len(texts)), [len(each) for each in windows])
-        weights = [len(piece.encode()) for piece in pieces]
-        parts = ngram_logits(path, pieces, classifier.model.tokenizer.length)
-        lstm = logits_of(classifier.probabilities(pieces)) - parts
-        means = np.bincount(owners, lstm * weights) / np.bincount(owners, weights)
-        readings["n-grams of the text, LSTM of windows of 2,500 bytes"] = answers_of(means + whole)
+    readings |= with_all_ngrams(classifier, texts, end)
     is_right = {name: values.argmax(axis=1) == truth for name, values in readings.items()}
     base = is_right["its last tokens"]
     rows = [
