@@ -39,6 +39,8 @@ _FORMATS = {
 }
 # The types of Arrow whose texts the engine reads in place.
 _ARROW_TYPES = ("string", "large_string", "string_view")
+# The most keys that the engine takes, and added columns that it looks for among a row's keys.
+_MOST_KEYS = 1024
 # A part of a line that is the row's own items. Texts.write has all kinds of parts.
 _ITEMS = -1
 # Floats from here to 1 are written by the engine.
@@ -306,6 +308,8 @@ def direct_scorer(
     if output.schema.format == output.format == PARQUET.name:
         return TableScorer(classifier, options, output)
     if output.format not in _FORMATS.get(output.schema.format, ()):
+        return None
+    if max(len(output.kept or ()), len(output.added)) >= _MOST_KEYS:
         return None
     if output.format in (CSV.name, TSV.name) and len(output.columns) == 1 and not output.added:
         return None  # an empty cell that is alone has quotes

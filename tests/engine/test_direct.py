@@ -431,6 +431,15 @@ def test_other_formats_are_written_row_by_row(
     assert worker(classifier, open_inputs([path]), written_as, ScoreOptions())._direct is None
 
 
+def test_a_thousand_columns_are_written_row_by_row(classifier: Classifier, tmp_path: Path) -> None:
+    names = [f"c{i}" for i in range(1_024)]
+    path = tmp_path / "a.jsonl"
+    path.write_text(json.dumps({"text": "good", **dict.fromkeys(names)}) + "\n")
+    inputs = open_inputs([path])
+    made = worker(classifier, inputs, "jsonl", ScoreOptions(keep=tuple(names)))
+    assert scored(made, inputs, (8192, 2**19))[1]["rows"] == 1
+
+
 def test_probabilities_have_numpys_digits(classifier: Classifier) -> None:
     from edge_lstm_native import _engine
 
@@ -445,7 +454,7 @@ def test_probabilities_have_numpys_digits(classifier: Classifier) -> None:
     written = texts.write((("f", values.tobytes()), b"\n"), None).decode().splitlines()
     assert written == [str(value) for value in values]
     column = np.array([1e-9, 0.5, np.nextafter(np.float32(1), np.float32(2))], np.float32)
-    ((_, table),) = direct._written(column)
+    _, table = direct._written(column, str)
     assert [text.decode() for text in table] == [str(value) for value in column]
 
 
