@@ -1,5 +1,5 @@
-/* Reads rows of CSV as Python's csv module does, and writes them as edge-lstm does: a cell has quotes
- * only if it needs them. Reads lines of text, too. */
+/* Reads rows of CSV as Python's csv module does, and writes them as edge-lstm does: a cell has
+ * quotes only if it needs them. Reads lines of text, too. */
 #ifndef EDGE_LSTM_CSV_H
 #define EDGE_LSTM_CSV_H
 
@@ -20,8 +20,8 @@ typedef struct {
  * return in a cell without quotes, or whose text is not UTF-8. */
 row_reader csv_reader(const csv_form *form);
 
-/* A reader of lines, each of which is a text. It refuses a line that is not UTF-8. A row has neither
- * items nor values. */
+/* A reader of lines, each of which is a text. It refuses a line that is not UTF-8. A row has no
+ * values, and its items are empty. */
 row_reader text_reader(void);
 
 #endif

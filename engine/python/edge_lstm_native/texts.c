@@ -619,8 +619,8 @@ static PyObject *texts_text(Texts *self, PyObject *place) {
     return NULL;
 }
 
-/* the most bytes of a text → the place of the first that is longer, null or not UTF-8, or the number
- * of texts */
+/* the most bytes of a text → the place of the first that is longer, null or not UTF-8, or the
+ * number of texts */
 static PyObject *texts_unfit(Texts *self, PyObject *most) {
     Py_ssize_t limit = PyNumber_AsSsize_t(most, PyExc_OverflowError);
     Py_ssize_t i = 0;
