@@ -233,7 +233,8 @@ def page(runs: Runs, others: Sequence[Published]) -> str:
 HEAD = """# The sets that papers use
 
 `python -m benchmarks.standard` writes this page ([how](README.md#public-sets-and-decisions)). Files
-are trained on all rows with default settings. Figures are in %, on test splits, {seeds}. Bold is the best of the SVM and our files. The SVM is linear, on TF-IDF of words, word pairs
+are trained on all rows with default settings. Figures are in %, on test splits, {seeds}.
+Bold is the best of the SVM and our files. The SVM is linear, on TF-IDF of words, word pairs
 and characters. "Others" names the best first, with its parameters or size if known. A number in
 brackets is the source of a published figure; a figure without one is [measured
 here](../docs/comparison.md). If theirs is higher, we are behind.
@@ -261,9 +262,7 @@ package's sentiment models learnt.
 """
 
 
-def _by_seed(
-    runs: Runs, name: str, teacher: str, preset: str = "small"
-) -> dict[int, Figures]:
+def _by_seed(runs: Runs, name: str, teacher: str, preset: str = "small") -> dict[int, Figures]:
     name, _, rows = name.partition(":")
     asked = name, rows or (TEN_FOLD if name in UNDIVIDED else ALL), teacher, False, preset, 0
     return {cell.seed: run for cell, run in runs.items() if astuple(cell)[:-1] == asked}
