@@ -248,7 +248,7 @@ def test_every_published_figure_stands_on_the_page_with_a_source_that_exists() -
     cell = public_sets.Cell("subj", "10-fold", "default", False, "small", 0.0, 0)
     page = standard.page({cell: public_sets.Figures(0.9, 0.9, 278, 1)}, standard.published())
     assert (
-        "| Subj, subjectivity | accuracy | – | **90.0** (278 kB) | – | CNN on word2vec 93.4 ["
+        "| Subj, subjectivity | accuracy | – | **90.0** (278 kB) | – | – | CNN on word2vec 93.4 ["
         in page
     )
     measured = {*standard.SETS, *standard.TOPICS, *standard.FEW}
