@@ -70,7 +70,7 @@ def test_after_a_kill_between_two_questions_the_first_stands_and_the_next_run_sa
     before = team.read_bytes()
 
     # Without --resume nothing is begun: the second training would fail after the first.
-    with pytest.raises(DataError, match="urgent.safetensors has an unfinished training"):
+    with pytest.raises(DataError, match=r"urgent\.safetensors has an unfinished"):
         run(command)
     assert team.read_bytes() == before
     unfinished.unlink()
