@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from edge_lstm.answering import is_abstained
 from edge_lstm.classifier import Classifier, Prediction
 from edge_lstm.errors import EdgeLSTMError
 from edge_lstm.questions import Questions
@@ -39,7 +38,7 @@ class Settings:
 class ServedModel:
     """A loaded model file.
 
-    threshold: the probability below which an answer is not sure.
+    threshold: the probability below which an answer is not sure; the value of a float32.
     highest_score: the score above which a text is unfamiliar.
     kind: of its answers; None if a text may have several labels.
     sha256: of the file.
@@ -133,7 +132,7 @@ class Models:
         return ServedModel(
             path=path,
             classifier=classifier,
-            threshold=classifier.threshold(abstain=abstain),
+            threshold=float(np.float32(classifier.threshold(abstain=abstain))),
             highest_score=classifier.model.choose_unfamiliar_threshold(unfamiliar),
             kind=kind_of(classifier.labels) if is_single else None,
             sha256=classifier.model.sha256(),
@@ -184,16 +183,11 @@ class Models:
             for name in known:
                 model = served[name]
                 probabilities, statuses = answers[name]
-                highest = probabilities.max(axis=1, initial=0)
-                columns = (
-                    rows,
-                    probabilities.tolist(),
-                    probabilities.argmax(axis=1).tolist(),
-                    statuses,
-                    is_abstained(highest, model.threshold).tolist(),
-                )
-                for i, *answer in zip(*columns):
-                    found[i][name] = Answer(model, *answer)
+                # A few short rows: plain Python is faster than calls of NumPy.
+                for i, row, status in zip(rows, probabilities.tolist(), statuses):
+                    highest = max(row)
+                    is_abstained = highest < model.threshold
+                    found[i][name] = Answer(model, row, row.index(highest), status, is_abstained)
         return found
 
 
