@@ -156,8 +156,8 @@ def command(
 def _jobs_to_do(jobs: Sequence[Job]) -> list[Job]:
     """Return the trainings that are not complete; without --resume all of them.
 
-    Say which checkpoints stay and which are replaced. Raise before the first training what would
-    stop a later one.
+    Print the names of the checkpoints that stay or are replaced. The errors of all trainings are
+    raised before the first begins.
     """
     from edge_lstm.printable import listed
     from edge_lstm_export.cli.display import message
