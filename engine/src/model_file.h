@@ -223,8 +223,7 @@ static const char *read_vocabulary(edge_lstm *m) {
         m->entry_bytes += r.size;
         if (m->num_entries > MAX_IDS || m->entry_bytes > MAX_ENTRY_BYTES[VOCABULARY])
             return UNUSABLE;
-        if ((int32_t)r.size > *longest)
-            *longest = (int32_t)r.size;
+        raise_to(longest, (int32_t)r.size);
     }
     if (more < 0 || m->num_words > m->num_entries)
         return UNUSABLE;
@@ -462,9 +461,7 @@ static int find_embedding_scale(const edge_lstm *m, lstm_layer *first) {
 static void find_max_abs_weight(edge_lstm *m, const unsigned char *weights, size_t count) {
     for (size_t i = 0; i < count; i++) {
         int32_t weight = (signed char)weights[i];
-        int32_t size = weight < 0 ? -weight : weight;
-        if (size > m->max_abs_weight)
-            m->max_abs_weight = size;
+        raise_to(&m->max_abs_weight, weight < 0 ? -weight : weight);
     }
 }
 
