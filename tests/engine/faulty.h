@@ -2,6 +2,7 @@
  * faulty_live counts those that were not given back. The objects that Python makes for it count
  * among the allocations. */
 #ifdef FAULTY_MODULE
+#define PY_SSIZE_T_CLEAN
 #include <Python.h>
 #endif
 #include <stdlib.h>
@@ -53,4 +54,3 @@ static inline void faulty_free(void *memory) {
 #define PyUnicode_FromString(text) OR_NO_MEMORY(PyUnicode_FromString(text))
 #define PyList_New(size) OR_NO_MEMORY(PyList_New(size))
 #define PyTuple_New(size) OR_NO_MEMORY(PyTuple_New(size))
-#define Py_BuildValue(...) OR_NO_MEMORY(Py_BuildValue(__VA_ARGS__))

@@ -12,10 +12,12 @@ from pathlib import Path
 import pytest
 
 from edge_lstm.modelfile import embedded_model
-from tests.engine.conftest import ENGINE, HERE, PROJECT, SANITIZED, Compile
+from tests.engine.conftest import ENGINE, HERE, PROJECT, Compile
 
 SMALL = PROJECT / "tests" / "data" / "keras.int8.onnx"
 FAULTY = ["-include", str(HERE / "faulty.h")]
+# Without optimization, which takes most of the time of such a build.
+SANITIZED = ["-O0", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 TEXTS = ["a good film", "never again", "", "\ud800"]
 
 # Opens, answers alone and in batches, reads lines and writes them, closes; the n-th allocation
@@ -43,7 +45,8 @@ def run():
     answers += [bytes(model.run(bytes(8), 2)), model.labels, _engine.kernels()]
     lines = _engine.json_lines(b'{{"text": "good", "n": 1}}\\n' * 9, 0, (b"text", b"n"), ())
     chances = model._classify_texts(lines, 0, lines.count)[0]
-    parts = (b'{{"p": ', ("f", chances[: 4 * lines.count]), b", ", (bytes(36), (b"x",)), 1, b"}}\\n")
+    numbers = chances[: 4 * lines.count]
+    parts = (b'{{"p": ', ("f", numbers), b", ", (bytes(36), (b"x",)), 1, b"}}\\n")
     return [*answers, lines.lengths(), lines.text(0), lines.write(parts, None)]
 
 expected = run()
@@ -97,6 +100,7 @@ def test_each_allocation_of_the_module_fails_once(tmp_path: Path) -> None:
         env=environment,
         capture_output=True,
         text=True,
+        timeout=300,
     )
     assert run.returncode == 0, run.stderr[-3000:]
     assert int(run.stdout) >= 30
