@@ -57,7 +57,7 @@ static uint32_t find_longest_piece(const edge_lstm *m, const unsigned char *text
             hash = hash_byte(hash, text[n]);
             n++;
         } while (n < size && (text[n] & 0xC0) == 0x80);
-        uint32_t found = find_word(m, text, n, hash, 1);
+        uint32_t found = number_in(m, find_slot(m, text, n, hash, 1));
         if (found)
             number = found;
         if (found || *length == 0)
@@ -88,7 +88,7 @@ static void push_word(encoder *e) {
     if (e->word_size == 0 && !e->is_long)
         return;
     if (!e->is_long)
-        number = find_word(e->m, e->word, e->word_size, e->word_hash, 0);
+        number = number_in(e->m, find_slot(e->m, e->word, e->word_size, e->word_hash, 0));
     if (number)
         push_id(e, id_of_entry(e->m, number));
     else

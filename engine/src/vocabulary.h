@@ -18,7 +18,6 @@ enum { WORD_SEED = 1, PIECE_SEED = 2 };
 
 /* In tables of chance entries no search gets this far. */
 enum { MAX_PROBES = 2048 };
-
 enum { MAX_BLOCK_BITS = 8 }; /* of the number of entries whose starts are counted from one place */
 
 /* An entry begins with a byte for the characters that it shares with the one before it. */
@@ -33,11 +32,6 @@ typedef struct {
     int32_t num_chars;
     size_t starts[MAX_SHARED + 1]; /* of its first characters and, if it is short, its size */
 } entry_reader;
-
-static entry_reader read_entries(const edge_lstm *m) {
-    entry_reader r = {.left = m->metadata[VOCABULARY]};
-    return r;
-}
 
 /* Read the next entry. Return 1, 0 behind the last, or -1 if the vocabulary is damaged. */
 static int next_entry(entry_reader *r) {
@@ -119,16 +113,10 @@ static uint32_t find_slot(const edge_lstm *m, const unsigned char *text, size_t 
     return slot;
 }
 
-/* Return the number of a word or piece, or 0 if there is none. */
-ALWAYS_INLINE uint32_t find_word(const edge_lstm *m, const unsigned char *text, size_t size,
-                                 uint32_t hash, int is_piece) {
-    return number_in(m, find_slot(m, text, size, hash, is_piece));
-}
-
 /* Decode the entries and fill the table. Return whether that took few steps an entry; else they
  * must have been chosen to fill one place. */
 static int index_vocabulary(edge_lstm *m) {
-    entry_reader r = read_entries(m);
+    entry_reader r = {.left = m->metadata[VOCABULARY]};
     unsigned char *text = m->entries;
     const unsigned char *previous = text;
     for (uint32_t n = 0; next_entry(&r) > 0; n++) {
@@ -143,8 +131,8 @@ static int index_vocabulary(edge_lstm *m) {
         if (probes % m->num_slots > MAX_PROBES)
             return 0;
         uint32_t number = n + 1; /* of equal entries the last counts */
-        uint32_t high_bit = number >> NUMBER_BITS << TAG_HIGH_BIT;
-        m->slot_tags[slot] = (unsigned char)(high_bit | (hash & TAG_HASH) | TAG_USED);
+        uint32_t tag = number >> NUMBER_BITS << TAG_HIGH_BIT | (hash & TAG_HASH) | TAG_USED;
+        m->slot_tags[slot] = (unsigned char)tag;
         m->slot_numbers[slot] = (uint16_t)number;
         if (is_piece)
             raise_to(&m->longest_from[*text], (int32_t)r.size);
