@@ -43,7 +43,7 @@ def run():
     answers = [model.predict(texts), bytes(model.probabilities(texts * 99)), model.check()]
     answers += [bytes(model.scores(each, 1)) for each in (texts, *arrays)]
     answers += [bytes(model.run(bytes(8), 2)), model.labels, _engine.kernels()]
-    lines = _engine.json_lines(b'{{"text": "good", "n": 1}}\\n' * 9, 0, (b"text", b"n"), ())
+    lines = _engine.json_lines(b'{{"text": "good", "n": 1}}\\n' * 9, 0, (b'"text"', b'"n"'), ())
     chances = model._classify_texts(lines, 0, lines.count)[0]
     numbers = chances[: 4 * lines.count]
     parts = (b'{{"p": ', ("f", numbers), b", ", (bytes(36), (b"x",)), 1, b"}}\\n")
