@@ -2,7 +2,7 @@
 
     LD_PRELOAD=io_faults.so python io_faults.py io_faults.so COMMAND FOLDER
 
-COMMAND: score, page, decisions, export or train.
+COMMAND: score, page, decisions or export.
 
 Forks for each run, so that nothing is imported twice. Asserts: one line of error or the whole
 output; never half an output; the next run, undisturbed, gives the bytes of a straight one. Prints
@@ -28,12 +28,10 @@ ROWS = 200  # of each label
 SCORE = ("score", "texts.csv", "-o", "out.csv", "--text-column", "text")
 PAGE = ("page", "-o", "out.html")
 EXPORT = ("export", "tiny.safetensors", "-o", "out.onnx", "--quantize", "int8")
-TRAIN = ("train", "texts.csv", "-o", "out.safetensors", "--preset", "tiny", "--epochs", "1")
 COMMANDS = {
     "score": (SCORE, ("--resume",)),
     "page": (PAGE, ()),
     "export": (EXPORT, ()),
-    "train": ((*TRAIN, "--teacher", "none"), ("--resume",)),
 }
 LEFT_TO_RESUME = (".partial", ".resume.json", ".resume.json.new")
 
@@ -163,9 +161,8 @@ def prepare(folder: Path) -> None:
 
 def warm_up(name: str) -> None:
     """Import once what each run imports."""
-    if name in ("train", "export"):
-        import edge_lstm_export.onnx.export
-        import edge_lstm_export.train.train  # noqa: F401
+    if name == "export":
+        import edge_lstm_export.onnx.export  # noqa: F401
     else:
         import numpy  # noqa: F401
         import onnxruntime  # noqa: F401

@@ -19,9 +19,8 @@ FEWEST = {
     "page": {"write": 1, "fsync": 1, "rename": 1},
     "decisions": {"read": 2, "write": 3},
     "export": {"read": 1, "write": 1, "fsync": 1, "rename": 1},
-    "train": {"read": 1, "write": 1, "fsync": 1, "rename": 1},
 }
-SLOW = ("export", "train")
+SLOW = ("export",)
 
 
 @pytest.mark.parametrize(
