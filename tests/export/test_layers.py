@@ -212,12 +212,6 @@ def test_a_training_starts_from_a_file_of_another_text_rule(tmp_path: Path) -> N
     assert np.isnan(vectors[5]).all()
 
 
-def test_a_training_does_not_start_from_other_layers(tmp_path: Path) -> None:
-    (tmp_path / "m.onnx").write_bytes(export(checkpoint_of(config_of({"layers": STACK}), 24)).data)
-    with pytest.raises(DataError, match="other layers than one LSTM"):
-        lstm_shape(open_source(SourceFile(str(tmp_path / "m.onnx"))))
-
-
 @pytest.mark.parametrize(
     ("shape", "model", "length"),
     [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Literal
 
@@ -152,6 +152,11 @@ def export(
     return Exported(file, fp32_bytes, parity, comparisons, headroom, closed, comparison)
 
 
+def draft_of(checkpoint: Checkpoint) -> modelfile.ModelFile:
+    """Return a checkpoint as a model file in fp32, for reading: it has passed no gate."""
+    return _Draft(checkpoint, None).model
+
+
 def _with_room(
     checkpoint: Checkpoint, length: int | None, rows: Rows, *, packs: bool = True
 ) -> tuple[_Draft, float, int]:
@@ -193,7 +198,7 @@ def _check_size(size: int, max_kilobytes: object) -> None:
 
 
 class _Draft:
-    """A model file without golden rows and curve, and the classifier that answers with it."""
+    """A model file without golden rows and curve."""
 
     def __init__(
         self,
@@ -211,7 +216,7 @@ class _Draft:
         length = self.tokenizer.length
         long = checkpoint.plan.get("kind") in ("long", "topics")
         weights = weights_from_network(checkpoint.network)
-        self._model = graph.build(
+        self._graph = graph.build(
             weights,
             config,
             length,
@@ -220,7 +225,16 @@ class _Draft:
             may_be_empty=self.tokenizer.rule.start_id is None,
             packs=packs,
         )
-        self.classifier = Classifier.from_model(self._file([], None))
+
+    @cached_property
+    def model(self) -> modelfile.ModelFile:
+        """The model file, as a device opens it."""
+        return self._file([], None)
+
+    @cached_property
+    def classifier(self) -> Classifier:
+        """The classifier that answers with it."""
+        return Classifier.from_model(self.model)
 
     def finished(self, curve: RiskCoverage | None, examples: Sequence[str]) -> bytes:
         """Return the model file's bytes, with the answers of this machine to the golden texts."""
@@ -257,7 +271,7 @@ class _Draft:
             int8=self.int8,
             packs=self.packs,
         )
-        data = graph.file_bytes(self._model, described)
+        data = graph.file_bytes(self._graph, described)
         gates.check_structure(data)
         return modelfile.parse_model(data, Path("(model being exported)"))
 
