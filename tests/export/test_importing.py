@@ -22,7 +22,7 @@ from commands import command
 from edge_lstm_export import importing
 from edge_lstm_export.importing import Options, forward, inert_pickle, words
 from edge_lstm_export.importing import keras as keras_files
-from edge_lstm_export.importing.checkpoint import checkpoint_of, steps_of_padding
+from edge_lstm_export.importing.checkpoint import checkpoint_of, padding_cost
 from edge_lstm_export.onnx.export import export
 from edge_lstm_export.train.checkpoint import load_checkpoint
 from edge_lstm_export.train.loop import predict_probabilities
@@ -293,9 +293,10 @@ def test_the_states_after_padding_are_those_of_a_text_that_is_padded_in_front(ke
             make.Dense(1, activation="sigmoid"),
         ]
     )
-    found = importing.from_keras(with_random_weights(model), INDEX, Options(padding="front"))
-    (h, _), (last, _) = forward.padding_states(found.model)
-    assert h.shape == (LENGTH + 1, 6)
+    options = Options(padding="front", labels=("a", "b"))
+    found = importing.from_keras(with_random_weights(model), INDEX, options)
+    first, last = (lstm.h[0].numpy() for lstm in checkpoint_of(found).network.layers)
+    assert first.shape == (LENGTH + 1, 6)
     wanted = keras.Model(model.inputs, model.layers[-2].output).predict(
         np.zeros((1, LENGTH), int), verbose=0
     )
@@ -716,6 +717,33 @@ def test_the_model_file_of_an_imported_network_answers_as_the_network(imdb_model
     assert np.abs(given - wanted).max() <= TOLERANCE
 
 
+@pytest.mark.parametrize(
+    ("padding", "said"),
+    [
+        (
+            "front",
+            "the states after up to 12 steps of padding (624 bytes), and none of them",
+        ),
+        ("behind", "each text runs 12 steps, with padding behind its tokens; trained anew with"),
+    ],
+)
+def test_an_import_says_what_padding_costs_and_how_much_less_a_trained_network_runs(
+    tmp_path: Path, padding: str, said: str
+) -> None:
+    write_hdf5(tmp_path / "m.h5", good_layers(), "2.4.0")
+    (tmp_path / "words.json").write_text(json.dumps(INDEX))
+    (tmp_path / "texts.csv").write_text("text,label\nw1 w2 w3,a\nw4 w5 w6,b\n")
+    options = ("--words", tmp_path / "words.json", "--padding", padding, "--dry-run")
+    arguments = ("import", tmp_path / "m.h5", *options)
+    done = command(*arguments)
+    assert said in " ".join(done.stdout.split()), done.stderr
+    measured = command(*arguments, "--labels", "a,b", "--data", tmp_path / "texts.csv")
+    shown = " ".join(measured.stdout.split())
+    assert said in shown, measured.stderr
+    saved = "75% fewer steps for a text of 3 tokens"
+    assert (saved in shown) == (padding == "behind")
+
+
 def test_accuracy_on_labelled_texts_is_that_of_the_network_and_low_accuracy_is_explained(
     imdb_model: Path,
 ) -> None:
@@ -801,9 +829,7 @@ def test_padding_in_front_costs_no_step_if_a_table_can_hold_its_states(keras: An
         assert (checkpoint.network.lstms[0].h is not None) == table, name
         runs = {"front": "front", "behind": "behind"}[side] if name != "masked" else "none"
         assert checkpoint.network.config.padding == ("none" if table else runs), name
-        assert (steps_of_padding(found) is not None) == (
-            checkpoint.network.config.padding != "none"
-        )
+        assert padding_cost(found).line() == checkpoint.network.padding_cost.line()
 
 
 def test_an_int8_file_has_the_first_states_until_they_move_less_than_it_rounds(keras: Any) -> None:
@@ -818,8 +844,7 @@ def test_an_int8_file_has_the_first_states_until_they_move_less_than_it_rounds(k
         (table,) = [t for t in onnx.load_from_string(data).graph.initializer if t.name == "lstm0_c"]
         sizes.append(table.dims[1])
     assert 2 < sizes[1] < sizes[0] < 201
-    _, c = forward.padding_states(found.model)[0]
-    assert np.abs(c[sizes[0] - 1 :] - c[-1]).max() <= 1e-7
+    c = checkpoint.network.layers[0].c[0].numpy()
     assert np.abs(c[sizes[1] - 1 :] - c[-1]).max() <= 1e-3
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,7 +17,11 @@ from edge_lstm_export.graph.build import file_bytes
 from edge_lstm_export.onnx import gates
 from edge_lstm_export.onnx.export import export
 from edge_lstm_export.options import NetworkConfig, SourceFile
-from edge_lstm_export.train.checkpoint import load_checkpoint, save_checkpoint
+from edge_lstm_export.train.checkpoint import (
+    describe_checkpoint,
+    load_checkpoint,
+    save_checkpoint,
+)
 from edge_lstm_export.train.headroom import random_rows
 from edge_lstm_export.train.logits import probabilities
 from edge_lstm_export.train.network import ACTIVATIONS, Network
@@ -27,8 +32,12 @@ from edge_lstm.classifier import Classifier
 from edge_lstm.cli.inspect import overview
 from edge_lstm.errors import DamagedModelFileError, DataError
 from edge_lstm.explain import explain
-from edge_lstm.layers import Dense, Lstm
-from edge_lstm.modelfile import KEY_DIGEST, KEY_NETWORK
+from edge_lstm.latency import report as reports
+from edge_lstm.latency.measure import measure
+from edge_lstm.latency.result import Result
+from edge_lstm.latency.settings import Sample, Settings
+from edge_lstm.layers import Dense, Lstm, PaddingCost
+from edge_lstm.modelfile import KEY_DIGEST, KEY_NETWORK, parse_model
 from edge_lstm.text import KERAS, KERAS_FILTERS, TextRule, Tokenizer
 
 
@@ -135,6 +144,46 @@ def test_tables_of_first_states_are_padding_that_need_not_be_run(
     assert table.shape[1] <= 61 and (table[..., -2:] == (1, -1)).all()
 
 
+def test_inspect_and_latency_show_the_table_that_stands_for_padding(tmp_path: Path) -> None:
+    checkpoint = checkpoint_of(config_of({"layers": (Lstm(9),)}), 60)
+    checkpoint.network.set_starts(checkpoint.network.padding_starts())
+    save_checkpoint(checkpoint, tmp_path / "c.safetensors")
+    for quantize in (None, "int8"):
+        path = tmp_path / f"{quantize}.onnx"
+        path.write_bytes(export(checkpoint, quantize=quantize).data)
+        tables = [constants_of(path.read_bytes())[f"lstm0_{part}"] for part in "hc"]
+        steps = tables[0].shape[1] - 1
+        size = sum(table.nbytes for table in tables)
+        line = f"the states after up to {steps} steps of padding ({size:,} bytes)"
+        assert line in overview(parse_model(path.read_bytes(), path))["length"]
+        assert line in " ".join(reports.notes(latency_of(path)))
+        if quantize is None:
+            assert line in describe_checkpoint(tmp_path / "c.safetensors")["padding"]
+
+
+def test_latency_shows_what_padding_behind_the_text_costs_and_no_padding_nothing(
+    tmp_path: Path,
+) -> None:
+    for padding in ("behind", "none"):
+        path = tmp_path / f"{padding}.onnx"
+        shape = {"layers": (Lstm(9),), "padding": padding}
+        path.write_bytes(export(checkpoint_of(config_of(shape), 24)).data)
+    result = latency_of(tmp_path / "behind.onnx", tmp_path / "none.onnx")
+    (line,) = reports.padding_lines(result)
+    assert line.startswith(
+        "behind.onnx reads padding: each text runs 24 steps, with padding behind"
+    )
+    assert line.endswith("71% fewer steps for a text of 7 tokens")
+    assert line in html.unescape(reports.report(result))
+
+
+def latency_of(*paths: Path) -> Result:
+    """A quick measurement with texts of six words, seven tokens with the start."""
+    texts = ("word1 word2 word3 word4 word5 word6", "word6 word5 word4 word3 word2 word1")
+    settings = Settings(models=paths, runs=20, cold_starts=0, warm_up_s=0, max_warm_up_blocks=1)
+    return measure(settings, Sample("a test", texts))
+
+
 def test_states_that_settle_need_few_rows() -> None:
     checkpoint = checkpoint_of(config_of({"layers": (Lstm(9),)}), 5000)
     h, c = checkpoint.network.padding_starts()[0]
@@ -223,7 +272,7 @@ def test_a_training_starts_from_a_file_of_another_text_rule(tmp_path: Path) -> N
         (
             {"layers": (Lstm(9),), "padding": "behind"},
             "LSTM of 9 units",
-            "the last 24 tokens of a text; with padding behind, all steps are run for each text",
+            f"the last 24 tokens of a text; {PaddingCost(24, 'behind').line()}",
         ),
         (
             {"layers": (), "embedding_dim": 0, **NGRAMS},

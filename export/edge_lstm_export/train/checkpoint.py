@@ -240,6 +240,7 @@ def describe_checkpoint(path: Path) -> dict[str, Any]:
         ),
         "vocabulary": {"words": len(tokenizer.words), "first": list(tokenizer.words[:10])},
         "length": tokenizer.length,
+        "padding": checkpoint.network.padding_cost.line(),
         "network": checkpoint.network.config.to_dict(),
         "training": checkpoint.training,
         "plan": checkpoint.plan,

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from edge_lstm.layers import Activation, Lstm
+from edge_lstm.layers import Activation, Lstm, PaddingCost
 from edge_lstm.text import DEFAULT_LENGTH, OOV_ID, PAD_ID
 from edge_lstm_export.graph.pairs import (
     FINGERPRINTS,
@@ -124,8 +124,14 @@ class Network(nn.Module):
     @property
     def reads_padding(self) -> bool:
         """Whether ``length`` is part of its answers."""
+        return bool(self.padding_cost.line())
+
+    @property
+    def padding_cost(self) -> PaddingCost:
+        """The cost of padding, if it reads padding."""
         tables = [layer.h for layer in self.layers if layer.h is not None]
-        return self.config.padding != "none" or any(h.shape[1] > 1 for h in tables)
+        rows = tables[0].shape[1] if tables else 0
+        return PaddingCost.of(self.config.layers, self.config.padding, self.length, rows)
 
     def set_starts(self, starts: Sequence[tuple[Tensor, Tensor]]) -> None:
         """Set the tables of first states of all LSTMs.
