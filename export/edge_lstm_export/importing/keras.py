@@ -67,6 +67,8 @@ _LSTM_SETTINGS = {
     "return_state": False,
     "activation": "tanh",
 }
+# CuDNNLSTM is an LSTM whose weights are stored otherwise.
+_LSTMS = ("LSTM", "CuDNNLSTM")
 # Keras's orders of the gates → input, output, forget, cell.
 _FROM_IFCO = (0, 3, 1, 2)
 _FROM_ICFO = (0, 3, 2, 1)
@@ -289,7 +291,7 @@ def _model(config: Any, weights: Weights, version: str, source: str) -> KerasMod
 
 def _require_lstm(layers: Sequence[LayerConfig]) -> None:
     """Raise DataError, with the layers' names, if none of them is recurrent."""
-    if not any(layer.kind in ("LSTM", "Bidirectional") for layer in layers):
+    if not any(layer.kind in (*_LSTMS, "Bidirectional") for layer in layers):
         kinds = ", ".join(layer.kind for layer in layers)[:120]
         what = f"the model has no LSTM layer; its layers are {kinds}"
         raise DataError(f"{what}; only LSTM classifiers of text are imported")
@@ -350,7 +352,6 @@ class _Builder:
         self._turned = False  # a maximum stands before its mean
         self._methods: dict[str, Callable[[LayerConfig], None]] = {
             "Embedding": self._add_embedding,
-            "LSTM": self._add_lstm,
             "Bidirectional": self._add_bidirectional,
             "MeanAndMax": self._add_pooling,
             "Dense": self._add_dense,
@@ -358,6 +359,7 @@ class _Builder:
             "Activation": self._add_activation,
             "ReLU": self._add_activation,
             "Softmax": self._add_activation,
+            **dict.fromkeys(_LSTMS, self._add_lstm),
             **dict.fromkeys(_POOLINGS, self._add_pooling),
             **dict.fromkeys(_WITHOUT_EFFECT, lambda _: None),
         }
@@ -402,7 +404,7 @@ class _Builder:
     def _add_bidirectional(self, layer: LayerConfig) -> None:
         inner = _layer(layer.get("layer") or {}, 0)
         mode = layer.get("merge_mode", "concat")
-        if inner.kind != "LSTM":
+        if inner.kind not in _LSTMS:
             raise layer.refused(f"is made of {inner.kind}, which is not imported; {KNOWN}")
         if mode != "concat":
             raise layer.refused(f"merges by {mode!r:.40}; only 'concat' is imported")
@@ -511,10 +513,26 @@ def _lstm_weights(arrays: Sequence[Array]) -> tuple[Array, Array, Array]:
         order = _FROM_ICFO
         arrays = [np.concatenate(arrays[part::3], axis=-1) for part in range(3)]
     kernel, recurrent, *biases = arrays
+    if biases and len(biases[0]) == 2 * kernel.shape[1]:
+        kernel, recurrent, *biases = _from_cudnn(*arrays)
     bias = biases[0] if biases else np.zeros(kernel.shape[1], np.float32)
     turned = (kernel.T, recurrent.T, bias)
     w, r, b = (np.concatenate([np.split(a, 4)[gate] for gate in order]) for a in turned)
     return w, r, b
+
+
+def _from_cudnn(kernel: Array, recurrent: Array, bias: Array) -> tuple[Array, Array, Array]:
+    """Return a CuDNNLSTM's weights as those of an LSTM.
+
+    The memory of each gate's kernel is a matrix [H, I], and its recurrent kernel is transposed. It
+    has two biases.
+    """
+    inputs, width = kernel.shape
+    gates = np.split(kernel, 4, axis=1)
+    kernels = [gate.reshape(width // 4, inputs).T for gate in gates]
+    recurrents = [gate.T for gate in np.split(recurrent, 4, axis=1)]
+    first, second = np.split(bias, 2)
+    return np.concatenate(kernels, axis=1), np.concatenate(recurrents, axis=1), first + second
 
 
 def _name_of(value: Any) -> Any:
