@@ -24,7 +24,7 @@ from edge_lstm_export.train.checkpoint import (
 )
 from edge_lstm_export.train.headroom import random_rows
 from edge_lstm_export.train.logits import probabilities
-from edge_lstm_export.train.network import ACTIVATIONS, Network
+from edge_lstm_export.train.network import ACTIVATIONS, Network, lstm_name
 from edge_lstm_export.train.start import LstmShape, first_weights, lstm_shape, open_source
 from made import checkpoint_of, opened
 
@@ -142,6 +142,47 @@ def test_tables_of_first_states_are_padding_that_need_not_be_run(
     assert np.allclose(Classifier.from_model(file).probabilities_of(rows), answers[0], atol=0.02)
     table = constants_of(file.data)["lstm0_h"]
     assert table.shape[1] <= 61 and (table[..., -2:] == (1, -1)).all()
+
+
+@pytest.mark.parametrize("padding", ["none", "behind"])
+def test_networks_of_elsewhere_are_rounded_by_what_their_matrices_multiply(
+    padding: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layers = (Lstm(8, True, "steps"), Lstm(7, False, "last"))
+    checkpoint = checkpoint_of(config_of({"layers": layers, "padding": padding}), 60)
+    checkpoint = replace(checkpoint, plan={})  # as of an import
+    network = checkpoint.network
+    # Other texts than those by which the export rounds.
+    (_, metric), _ = network.metrics(random_rows(checkpoint.tokenizer, seed=5))
+    plain = [
+        tuple(np.tile(np.eye(size), (directions, 1, 1)) for size in sizes)
+        for directions, sizes in ((2, (6, 8)), (1, (16, 7)))
+    ]
+    key = f"lstms.0.{lstm_name(0)}.weight_hh_l0"
+    path = tmp_path / "m.onnx"
+    errors = []
+    for to_nearest in (True, False):
+        with monkeypatch.context() as patched:
+            if to_nearest:
+                patched.setattr(Network, "metrics", lambda self, rows: plain)
+            path.write_bytes(export(checkpoint, quantize="int8").data)
+        rounded, _ = first_weights(SourceFile(str(path)), Tokenizer(("word7",)))
+        error = rounded[key] - network.weights()[key]
+        errors.append(np.trace(error @ metric[0] @ error.T))
+    assert errors[1] < 0.8 * errors[0]
+
+
+def test_metrics_are_those_of_the_steps_of_each_text_alone() -> None:
+    layers = (Lstm(8, True, "steps"), Lstm(7, False, "last"))
+    network = checkpoint_of(config_of({"layers": layers}), 60).network
+    rows = [[3, 4, 5], [6], []]
+    (w, r), (next_w, next_r) = network.metrics(rows)
+    assert (w.shape, r.shape) == ((2, 6, 6), (2, 8, 8))
+    assert (next_w.shape, next_r.shape) == ((1, 16, 16), (1, 7, 7))
+    vectors = network.embedding.weight[[3, 4, 5, 6]].detach().double().numpy()
+    assert np.allclose(w, vectors.T @ vectors, rtol=1e-5)
+    # What the first LSTM gives, the second one reads.
+    assert np.allclose(next_w[0, :8, :8], r[0]) and np.allclose(next_w[0, 8:, 8:], r[1])
 
 
 def test_inspect_and_latency_show_the_table_that_stands_for_padding(tmp_path: Path) -> None:
