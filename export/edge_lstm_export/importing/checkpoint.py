@@ -20,7 +20,7 @@ from edge_lstm.text import (
     Tokenizer,
 )
 from edge_lstm_export.importing.forward import cut_to, logits
-from edge_lstm_export.importing.model import LSTM, Array, Dense, ImportedModel
+from edge_lstm_export.importing.model import LSTM, Array, Dense, ImportedModel, with_gates
 from edge_lstm_export.importing.reading import Imported
 from edge_lstm_export.options import NetworkConfig
 from edge_lstm_export.train.checkpoint import Checkpoint, save_checkpoint
@@ -29,7 +29,8 @@ from edge_lstm_export.train.loop import predict_logits
 from edge_lstm_export.train.network import Network, lstm_name
 
 _TO_IFGO = (0, 2, 3, 1)  # input, output, forget, cell → PyTorch's order of the gates
-PARITY_TOLERANCE = 1e-5  # of a logit, relative to the largest one, between PyTorch and NumPy
+# Of a logit, relative to the largest one: between PyTorch, and NumPy in double precision.
+PARITY_TOLERANCE = 1e-5
 TRIED = 16  # random texts on which both are compared
 
 
@@ -223,8 +224,7 @@ def _lstm_state(lstm: LSTM, prefix: str) -> dict[str, Array]:
     for direction in range(lstm.directions):
         place = f"{prefix}.{lstm_name(direction)}."
         for name, array in (("weight_ih", lstm.w), ("weight_hh", lstm.r), ("bias_ih", lstm.b)):
-            gates = np.split(array[direction], 4)
-            state[f"{place}{name}_l0"] = np.concatenate([gates[gate] for gate in _TO_IFGO])
+            state[f"{place}{name}_l0"] = with_gates(array[direction], _TO_IFGO)
         state[f"{place}bias_hh_l0"] = np.zeros_like(lstm.b[direction])
     return state
 
@@ -239,7 +239,7 @@ def _check_parity(imported: Imported, vocabulary: _Vocabulary, checkpoint: Check
     rows = [rng.choice(ids, size=size).tolist() if len(ids) else [] for size in sizes]
     if model.reading.masked:
         rows = [[i for i in row if i != model.reading.pad_id] or ids[-1:].tolist() for row in rows]
-    wanted = logits(model, rows)
+    wanted = logits(model, rows, np.float64)
     if wanted.shape[1] != checkpoint.network.config.logits:
         wanted = wanted[:, 1:] - wanted[:, :1]
     new = [[vocabulary.new_ids[i] for i in cut_to(row, model.reading)] for row in rows]

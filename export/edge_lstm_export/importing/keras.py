@@ -36,7 +36,9 @@ from edge_lstm_export.importing.model import (
     Reading,
     Reads,
     check_size,
+    normalization,
     normalized,
+    with_gates,
     with_normalized_inputs,
 )
 
@@ -476,12 +478,11 @@ class _Builder:
     def _add_normalization(self, layer: LayerConfig) -> None:
         """Fold a BatchNormalization into the layer before it, or let the next one take it in."""
         kept = [bool(layer.get(key, True)) for key in ("scale", "center")]
-        arrays = [array.astype(np.float64) for array in self._arrays(layer, 2 + sum(kept))]
-        mean, variance = arrays[-2:]
+        arrays = self._arrays(layer, 2 + sum(kept))
         epsilon = float(layer.get("epsilon", _DEFAULT_EPSILON))
-        factors = (arrays[0] if kept[0] else 1) / np.sqrt(variance + epsilon)
-        shifts = (arrays[kept[0]] if kept[1] else 0) - factors * mean
-        pair = factors.astype(np.float32), shifts.astype(np.float32)
+        scale = arrays[0] if kept[0] else 1.0
+        shift = arrays[kept[0]] if kept[1] else 0.0
+        pair = normalization(arrays[-2], arrays[-1], epsilon, scale, shift)
         last = self._layers[-1] if self._layers else None
         if self._waiting is not None:
             raise layer.refused("follows another BatchNormalization, which is not imported")
@@ -517,7 +518,7 @@ def _lstm_weights(arrays: Sequence[Array]) -> tuple[Array, Array, Array]:
         kernel, recurrent, *biases = _from_cudnn(*arrays)
     bias = biases[0] if biases else np.zeros(kernel.shape[1], np.float32)
     turned = (kernel.T, recurrent.T, bias)
-    w, r, b = (np.concatenate([np.split(a, 4)[gate] for gate in order]) for a in turned)
+    w, r, b = (with_gates(array, order) for array in turned)
     return w, r, b
 
 
