@@ -1,4 +1,5 @@
-"""The network of a well-known notebook, imported: its answers, speed and size beside Keras's own.
+"""The network of a well-known notebook, imported: its answers, speed and size beside Keras's own,
+and beside networks that were trained here on the same reviews.
 
     python -m benchmarks.notebook FOLDER [--reviews 25000] [--timed 20] [--keras-export]
 
@@ -42,6 +43,7 @@ from benchmarks.table import markdown_table, percent
 from edge_lstm import Classifier
 
 RESULTS = Path(__file__).parent / "results" / "notebook.json"
+TINY = Path(__file__).parents[1] / "examples" / "tiny.safetensors"  # trained on the same reviews
 WORDS = 5000
 STEPS = 600
 WIDTH = 32
@@ -54,6 +56,14 @@ ROUNDS = 15
 FURTHEST = 64  # reviews, of which the exact answer is computed too
 CHECKED = 500  # reviews that the files of other exporters answer
 LABELS = ("neg", "pos")
+ENGINES = {"ONNX Runtime": "onnxruntime", "native engine": "native"}
+# The files that are compared: imported, and trained here.
+FILES = {
+    "fp32": "imported.onnx",
+    "int8": "imported.int8.onnx",
+    "small": "small.int8.onnx",
+    "tiny": "tiny.int8.onnx",
+}
 IMPORT_OPTIONS = ("--padding", "front", "--truncation", "front", "--labels", ",".join(LABELS))
 
 
@@ -158,6 +168,16 @@ def import_it(folder: Path) -> None:
     command("import", folder / "model.h5", *words, *IMPORT_OPTIONS, "-o", checkpoint)
     command("export", checkpoint, "-o", folder / "imported.onnx")
     command("export", checkpoint, "-o", folder / "imported.int8.onnx", "--quantize", "int8")
+
+
+def train_anew(folder: Path) -> None:
+    """Write small.int8.onnx and tiny.int8.onnx, by the commands; small is trained, for minutes."""
+    small = folder / "small.safetensors"
+    if not small.exists():
+        command("train", "imdb", "--preset", "small", "-o", small)
+    for checkpoint in (small, TINY):
+        file = folder / f"{checkpoint.stem}.int8.onnx"
+        command("export", checkpoint, "-o", file, "--quantize", "int8")
 
 
 def export_otherwise(folder: Path, with_keras: bool) -> dict[str, Path]:
@@ -305,15 +325,16 @@ def measured(folder: Path, reviews: int, timed: int, with_keras: bool) -> dict[s
     result: dict[str, Any] = {"conditions": conditions.now(), "reviews": len(texts)}
     result["keras_accuracy"] = float(((wanted > 0.5) == labels).mean())
     ours = {
-        "fp32, ONNX Runtime": (folder / "imported.onnx", "onnxruntime"),
-        "int8, ONNX Runtime": (folder / "imported.int8.onnx", "onnxruntime"),
-        "fp32, native engine": (folder / "imported.onnx", "native"),
-        "int8, native engine": (folder / "imported.int8.onnx", "native"),
+        f"{name}, {words}": (folder / file, engine)
+        for words, engine in ENGINES.items()
+        for name, file in FILES.items()
+        if (folder / file).exists()
     }
-    result["answers"] = {
-        name: compared(our_answers(path, texts, engine), wanted, labels)
-        for name, (path, engine) in ours.items()
-    }
+    result["answers"] = {}
+    for name, (path, engine) in ours.items():
+        found = compared(our_answers(path, texts, engine), wanted, labels)
+        is_imported = name.startswith(("fp32", "int8"))
+        result["answers"][name] = found if is_imported else {"accuracy": found["accuracy"]}
     fp32 = our_answers(folder / "imported.onnx", texts, "onnxruntime")
     furthest = np.argsort(-np.abs(fp32 - wanted))[:FURTHEST]
     exact = in_float64(folder, [texts[i] for i in furthest])
@@ -379,7 +400,7 @@ def table(result: dict[str, Any]) -> str:
             needed = "keras and torch"
         elif "native" in name:
             needed = "edge-lstm-native"
-        elif name.startswith(("fp32", "int8")):
+        elif name.startswith(tuple(FILES)):
             needed = "edge-lstm"
         accuracy = "" if "reviews" in answers else percent(answers["accuracy"])
         size = f"{result['bytes'][name] / 1000:,.0f} kB"
@@ -406,6 +427,8 @@ def main() -> None:
         make_notebook(folder)
     if not (folder / "imported.int8.onnx").exists():
         import_it(folder)
+    if not (folder / "tiny.int8.onnx").exists():
+        train_anew(folder)
     result = measured(folder, arguments.reviews, arguments.timed, arguments.keras_export)
     RESULTS.write_text(json.dumps(result, indent=1) + "\n")
     print(table(result))

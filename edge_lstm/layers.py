@@ -209,6 +209,50 @@ def check_layers(
     _require(padding == "none" or lstms, "padding without an LSTM")
 
 
+@dataclass(frozen=True)
+class PaddingCost:
+    """The cost of padding to a network that reads it.
+
+    length: steps of its input.
+    runs: the side on which steps over padding are run for each text; ``none``: no such step is run.
+    rows: of the tables of first states: the states after 0, 1, … steps of padding; 0 or 1 if no
+        padding comes first.
+    bytes: of these tables, as float32.
+    """
+
+    length: int
+    runs: Padding
+    rows: int = 0
+    bytes: int = 0
+
+    @classmethod
+    def of(
+        cls, layers: Sequence[Layer], padding: Padding, length: int, rows: int, more: int = 0
+    ) -> PaddingCost:
+        """Derive it from a network's layers. more: units that are added to each direction."""
+        units = sum((lstm.units + more) * lstm.directions for lstm in lstms_of(layers))
+        # Each row has an output and a cell for each unit.
+        return cls(length, padding, rows, rows * units * 2 * 4)
+
+    def line(self, tokens: float | None = None) -> str:
+        """Return it in words; empty if the network reads no padding.
+
+        tokens: of a usual text; None if no texts are known.
+        """
+        if self.runs == "none":
+            if self.rows < 2:
+                return ""
+            table = f"a table holds the states after up to {self.rows - 1:,} steps of padding"
+            return f"{table} ({self.bytes:,} bytes), and none of them is run"
+        side = "in front of" if self.runs == "front" else "behind"
+        steps = f"each text runs {self.length:,} steps, with padding {side} its tokens"
+        anew = "trained anew with a mask, or with 'edge-lstm train', it runs the tokens alone"
+        if tokens is None:
+            return f"{steps}; {anew}"
+        saved = f"{1 - tokens / self.length:.0%} fewer steps for a text of {tokens:,.0f} tokens"
+        return f"{steps}; {anew}: {saved}"
+
+
 def _is_whole(value: Any, least: int, most: int) -> bool:
     return type(value) is int and least <= value <= most
 

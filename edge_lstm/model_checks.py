@@ -483,7 +483,7 @@ def _tables(network: dict[str, Any], *, quantized: bool) -> dict[str, tuple[int,
     layers = layers_from(network["layers"])
     if layers:
         tables["embedding"] = (network["num_words"] + 1, network["embedding_dim"])
-    inputs = values_for_head(layers, _sentinels(quantized)) + width
+    inputs = values_for_head(layers, sentinels(quantized)) + width
     tables["head_w"] = (inputs, _logits(network))
     if ngrams:
         tables["ngram_vectors"] = (ngrams, width)
@@ -506,7 +506,7 @@ def _check_last_column(constants: Mapping[str, Tensor], name: str, columns: int)
         _require(fits, f"constant '{name}_q' has a number behind its last column")
 
 
-def _sentinels(quantized: bool) -> int:
+def sentinels(quantized: bool) -> int:
     """Return the columns of an int8 embedding, and units of an int8 direction, that fix a range."""
     return 2 if quantized else 0
 
@@ -522,7 +522,7 @@ def _constants(network: dict[str, Any], *, quantized: bool) -> dict[str, tuple[A
     docs/file-format.md lists them. Tables and first states are checked elsewhere.
     """
     layers = layers_from(network["layers"])
-    more = _sentinels(quantized)
+    more = sentinels(quantized)
     logits = _logits(network)
     constants: dict[str, tuple[Any, ...]] = {"head_b": ("float32", logits)}
     inputs = network["embedding_dim"] + more
@@ -555,7 +555,7 @@ def _lstm_constants(
 ) -> dict[str, tuple[Any, ...]]:
     """Return name → element type and shape of the constants of an LSTM."""
     directions = layer.directions
-    hidden = layer.units + _sentinels(quantized)
+    hidden = layer.units + sentinels(quantized)
     bias = {f"{name}_b": ("float32", directions, 8 * hidden)}
     if not quantized:
         return {
@@ -595,7 +595,7 @@ def _starts(
     _require(1 <= rows <= most, "its tables of first states have another number of rows")
     tables: dict[str, tuple[Any, ...]] = {}
     for k, layer in enumerate(lstms):
-        units = layer.units + _sentinels(quantized)
+        units = layer.units + sentinels(quantized)
         for part in "hc":
             tables[f"lstm{k}_{part}"] = ("float32", layer.directions, rows, units)
     return tables

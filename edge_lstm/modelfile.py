@@ -34,7 +34,7 @@ from edge_lstm.errors import (
     NotAModelFileError,
 )
 from edge_lstm.figures import by_label
-from edge_lstm.layers import Layer, layers_from
+from edge_lstm.layers import Layer, PaddingCost, layers_from
 from edge_lstm.model_checks import Room
 from edge_lstm.text import Tokenizer
 
@@ -176,6 +176,20 @@ class ModelFile:
     def layers(self) -> tuple[Layer, ...]:
         """The network's layers, without the head."""
         return layers_from(self.network["layers"])
+
+    @property
+    def padding_cost(self) -> PaddingCost:
+        """The cost of padding, if the network reads it."""
+        graph = onnx_file.parse_graph(self.onnx.graph)
+        tables = [each for each in graph.initializers if each.name == "lstm0_h"]
+        rows = tables[0].shape[1] if tables else 0
+        return PaddingCost.of(
+            self.layers,
+            self.network["padding"],
+            self.tokenizer.length,
+            rows,
+            model_checks.sentinels(self.quantization is not None),
+        )
 
     @property
     def precision(self) -> str:

@@ -108,9 +108,8 @@ def overview(model: ModelFile) -> dict[str, str]:
     subwords = f", {len(tokenizer.pieces):,} subwords" if tokenizer.pieces else ""
     count = network["ngram_words"] + network["ngram_slots"]
     ngrams = f", {count:,} n-grams" if count else ""
-    padding = ""
-    if network["padding"] != "none":
-        padding = f"; with padding {network['padding']}, all steps are run for each text"
+    length = f"the {tokenizer.rule.keeps} {tokenizer.length:,} tokens of a text"
+    padding = model.padding_cost.line()
     parts = (model.quantization or {}).items()
     quantized = [f"{name}: {what}" for name, what in parts if name in QUANTIZED_PARTS]
     versions = model.training.get("versions")
@@ -121,7 +120,7 @@ def overview(model: ModelFile) -> dict[str, str]:
         "accuracy": accuracy_line(model) or UNKNOWN_ACCURACY,
         "size": f"{len(model.data):,} bytes, {model.precision}",
         "vocabulary": f"{len(tokenizer.words):,} words{subwords}{ngrams}",
-        "length": f"the {tokenizer.rule.keeps} {tokenizer.length:,} tokens of a text{padding}",
+        "length": "; ".join(filter(None, (length, padding))),
         "quantization": "; ".join(quantized) or "none",
         "abstention": _abstention(model),
         "examples": listed_examples(model.examples) if model.examples else "none",

@@ -99,6 +99,8 @@ class Recording:
     def to_result(self, first: Recording) -> SettingResult:
         """Summarise the recording. first: the setting that the others are compared with."""
         setting = self.setting
+        model = self.classifier.model
+        padding = model.padding_cost.line(float(np.median(self.tokens)))
         texts = self.runs * setting.batch_size
         rows = np.concatenate([block.rows for block in self.blocks])
         encode_us = rows[:, 2] / 1e3
@@ -114,7 +116,7 @@ class Recording:
             by_text = tuple(zip(tokens.tolist(), medians.tolist()))
         return SettingResult(
             name=setting.name,
-            model=Model(**self.classifier.model.facts()),
+            model=Model(**model.facts(), padding=padding or None),
             threads=setting.threads,
             batch_size=setting.batch_size,
             provider=setting.provider,

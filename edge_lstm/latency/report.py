@@ -47,11 +47,21 @@ def texts_line(result: Result) -> str:
 
 
 def notes(result: Result) -> list[str]:
-    """Return the reason for no energy, and the reasons to distrust the times."""
-    lines = [f"warning: {warning.text}" for warning in result.warnings]
+    """Return the cost of padding, the reason for no energy, and reasons to distrust the times."""
+    lines = padding_lines(result)
     if not any(setting.energy for setting in result.settings):
-        lines.insert(0, result.energy_note)
-    return lines
+        lines.append(result.energy_note)
+    return lines + [f"warning: {warning.text}" for warning in result.warnings]
+
+
+def padding_lines(result: Result) -> list[str]:
+    """Return the cost of padding of each model that reads it."""
+    models = dict.fromkeys(setting.model for setting in result.settings)
+    return [
+        f"{Path(model.path).name} reads padding: {model.padding}"
+        for model in models
+        if model.padding is not None
+    ]
 
 
 def tables(result: Result) -> Iterator[Table]:
@@ -183,7 +193,7 @@ def report(result: Result) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in result.versions.items())
     return page(
         f"Latency of {title}",
-        [machine_line(result), texts_line(result), measured],
+        [machine_line(result), texts_line(result), measured, *padding_lines(result)],
         _body(result),
         [versions, *digests],
     )

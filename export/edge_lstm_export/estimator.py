@@ -42,9 +42,9 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     preset: size of the network and of its file: tiny, small, medium, base, or seed (Keras's
         example).
-    teacher: None (the package's sentiment model, if it helps), "none", "sentiment", a model file of
-        edge-lstm, or a transformer: a folder or a name on the Hugging Face hub.
-    start: a model file whose LSTM and word embeddings the network starts from.
+    teacher: None (the package's sentiment model, if it helps), "none", "sentiment", a model file or
+        checkpoint of edge-lstm, or a transformer: a folder or a name on the Hugging Face hub.
+    start: a model file or checkpoint whose LSTM and word embeddings the network starts from.
     balance: raise recall on rare labels, at a cost in accuracy.
     plan: a Plan, instead of the one that the data and the other parameters make:
         ``dataclasses.replace(model.plan_, unlabelled=0)``.

@@ -49,8 +49,7 @@ def is_transformer(source: str | None) -> bool:
 
 
 def is_model_file(source: str) -> bool:
-    """Return whether the name names a model file, not a transformer."""
-    # A checkpoint is refused as a model file, not looked for on the hub.
+    """Return whether the name names a model file or a checkpoint, not a transformer."""
     is_file = source.lower().endswith((".onnx", ".safetensors"))
     return is_file or source in (SENTIMENT, SMALL_SENTIMENT)
 

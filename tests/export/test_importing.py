@@ -22,7 +22,7 @@ from commands import command
 from edge_lstm_export import importing
 from edge_lstm_export.importing import Options, forward, inert_pickle, words
 from edge_lstm_export.importing import keras as keras_files
-from edge_lstm_export.importing.checkpoint import checkpoint_of, steps_of_padding
+from edge_lstm_export.importing.checkpoint import checkpoint_of, padding_cost
 from edge_lstm_export.onnx.export import export
 from edge_lstm_export.train.checkpoint import load_checkpoint
 from edge_lstm_export.train.loop import predict_probabilities
@@ -222,6 +222,32 @@ def test_the_twelve_weights_of_keras_1_are_the_three_of_keras_2(tmp_path: Path) 
     assert np.array_equal(*answers)
 
 
+@pytest.mark.parametrize("both", [False, True])
+def test_the_weights_of_a_cudnn_lstm_are_those_of_an_lstm_stored_otherwise(
+    tmp_path: Path, both: bool
+) -> None:
+    def stored(kernel: np.ndarray, recurrent: np.ndarray, bias: np.ndarray) -> list[np.ndarray]:
+        """As cuDNN reads them: of each gate a matrix of a row for each unit, and two biases."""
+        kernels = [gate.T.ravel().reshape(gate.shape) for gate in np.split(kernel, 4, axis=1)]
+        recurrents = [gate.T for gate in np.split(recurrent, 4, axis=1)]
+        return [np.hstack(kernels), np.hstack(recurrents), np.concatenate([bias * 3, bias * -2])]
+
+    weights = [[drawn(8, 24, seed=k), drawn(6, 24, seed=k), drawn(24, seed=k)] for k in range(2)]
+    answers = []
+    for kind, directions in (("LSTM", weights), ("CuDNNLSTM", [stored(*w) for w in weights])):
+        settings: dict[str, Any] = {"return_sequences": False, "stateful": False}
+        layer: Any = (kind, settings, directions[0])
+        if both:
+            inner = {"layer": {"class_name": kind, "config": settings}}
+            layer = ("Bidirectional", inner, directions[0] + directions[1])
+        dense = ("Dense", {"activation": "sigmoid"}, [drawn(12 if both else 6, 1), drawn(1)])
+        path = tmp_path / f"{kind}.h5"
+        write_hdf5(path, [good_layers()[0], layer, dense], "2.2.4")
+        found = importing.read(path, INDEX, Options(padding="front"))
+        answers.append(forward.probabilities(found.model, ROWS))
+    assert np.abs(answers[0] - answers[1]).max() <= TOLERANCE
+
+
 class Classifier(nn.Module):
     """A network as people write it in PyTorch."""
 
@@ -293,9 +319,10 @@ def test_the_states_after_padding_are_those_of_a_text_that_is_padded_in_front(ke
             make.Dense(1, activation="sigmoid"),
         ]
     )
-    found = importing.from_keras(with_random_weights(model), INDEX, Options(padding="front"))
-    (h, _), (last, _) = forward.padding_states(found.model)
-    assert h.shape == (LENGTH + 1, 6)
+    options = Options(padding="front", labels=("a", "b"))
+    found = importing.from_keras(with_random_weights(model), INDEX, options)
+    first, last = (lstm.h[0].numpy() for lstm in checkpoint_of(found).network.layers)
+    assert first.shape == (LENGTH + 1, 6)
     wanted = keras.Model(model.inputs, model.layers[-2].output).predict(
         np.zeros((1, LENGTH), int), verbose=0
     )
@@ -516,7 +543,7 @@ HOSTILE = {
         [*good_layers()[:2], ("AttentionLayer", {}, []), *good_layers()[2:]],
         "'attentionlayer_2' .AttentionLayer. is",
     ),
-    "CuDNN": ([*good_layers(), ("CuDNNLSTM", {}, [])], "CuDNNLSTM"),
+    "CuDNN": (changed(1, ("CuDNNGRU", {}, [drawn(8, 18)])), "no LSTM layer.*CuDNNGRU"),
     "relu": (changed(1, ("LSTM", {"activation": "relu"}, LSTM_WEIGHTS)), "activation='relu'"),
     "backwards": (changed(1, ("LSTM", {"go_backwards": True}, LSTM_WEIGHTS)), "go_backwards"),
     "merged": (
@@ -716,6 +743,33 @@ def test_the_model_file_of_an_imported_network_answers_as_the_network(imdb_model
     assert np.abs(given - wanted).max() <= TOLERANCE
 
 
+@pytest.mark.parametrize(
+    ("padding", "said"),
+    [
+        (
+            "front",
+            "the states after up to 12 steps of padding (624 bytes), and none of them",
+        ),
+        ("behind", "each text runs 12 steps, with padding behind its tokens; trained anew with"),
+    ],
+)
+def test_an_import_says_what_padding_costs_and_how_much_less_a_trained_network_runs(
+    tmp_path: Path, padding: str, said: str
+) -> None:
+    write_hdf5(tmp_path / "m.h5", good_layers(), "2.4.0")
+    (tmp_path / "words.json").write_text(json.dumps(INDEX))
+    (tmp_path / "texts.csv").write_text("text,label\nw1 w2 w3,a\nw4 w5 w6,b\n")
+    options = ("--words", tmp_path / "words.json", "--padding", padding, "--dry-run")
+    arguments = ("import", tmp_path / "m.h5", *options)
+    done = command(*arguments)
+    assert said in " ".join(done.stdout.split()), done.stderr
+    measured = command(*arguments, "--labels", "a,b", "--data", tmp_path / "texts.csv")
+    shown = " ".join(measured.stdout.split())
+    assert said in shown, measured.stderr
+    saved = "75% fewer steps for a text of 3 tokens"
+    assert (saved in shown) == (padding == "behind")
+
+
 def test_accuracy_on_labelled_texts_is_that_of_the_network_and_low_accuracy_is_explained(
     imdb_model: Path,
 ) -> None:
@@ -801,9 +855,7 @@ def test_padding_in_front_costs_no_step_if_a_table_can_hold_its_states(keras: An
         assert (checkpoint.network.lstms[0].h is not None) == table, name
         runs = {"front": "front", "behind": "behind"}[side] if name != "masked" else "none"
         assert checkpoint.network.config.padding == ("none" if table else runs), name
-        assert (steps_of_padding(found) is not None) == (
-            checkpoint.network.config.padding != "none"
-        )
+        assert padding_cost(found).line() == checkpoint.network.padding_cost.line()
 
 
 def test_an_int8_file_has_the_first_states_until_they_move_less_than_it_rounds(keras: Any) -> None:
@@ -818,8 +870,7 @@ def test_an_int8_file_has_the_first_states_until_they_move_less_than_it_rounds(k
         (table,) = [t for t in onnx.load_from_string(data).graph.initializer if t.name == "lstm0_c"]
         sizes.append(table.dims[1])
     assert 2 < sizes[1] < sizes[0] < 201
-    _, c = forward.padding_states(found.model)[0]
-    assert np.abs(c[sizes[0] - 1 :] - c[-1]).max() <= 1e-7
+    c = checkpoint.network.layers[0].c[0].numpy()
     assert np.abs(c[sizes[1] - 1 :] - c[-1]).max() <= 1e-3
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,10 +17,14 @@ from edge_lstm_export.graph.build import file_bytes
 from edge_lstm_export.onnx import gates
 from edge_lstm_export.onnx.export import export
 from edge_lstm_export.options import NetworkConfig, SourceFile
-from edge_lstm_export.train.checkpoint import load_checkpoint, save_checkpoint
+from edge_lstm_export.train.checkpoint import (
+    describe_checkpoint,
+    load_checkpoint,
+    save_checkpoint,
+)
 from edge_lstm_export.train.headroom import random_rows
 from edge_lstm_export.train.logits import probabilities
-from edge_lstm_export.train.network import ACTIVATIONS, Network
+from edge_lstm_export.train.network import ACTIVATIONS, Network, lstm_name
 from edge_lstm_export.train.start import LstmShape, first_weights, lstm_shape, open_source
 from made import checkpoint_of, opened
 
@@ -27,8 +32,12 @@ from edge_lstm.classifier import Classifier
 from edge_lstm.cli.inspect import overview
 from edge_lstm.errors import DamagedModelFileError, DataError
 from edge_lstm.explain import explain
-from edge_lstm.layers import Dense, Lstm
-from edge_lstm.modelfile import KEY_DIGEST, KEY_NETWORK
+from edge_lstm.latency import report as reports
+from edge_lstm.latency.measure import measure
+from edge_lstm.latency.result import Result
+from edge_lstm.latency.settings import Sample, Settings
+from edge_lstm.layers import Dense, Lstm, PaddingCost
+from edge_lstm.modelfile import KEY_DIGEST, KEY_NETWORK, parse_model
 from edge_lstm.text import KERAS, KERAS_FILTERS, TextRule, Tokenizer
 
 
@@ -135,6 +144,87 @@ def test_tables_of_first_states_are_padding_that_need_not_be_run(
     assert table.shape[1] <= 61 and (table[..., -2:] == (1, -1)).all()
 
 
+@pytest.mark.parametrize("padding", ["none", "behind"])
+def test_networks_of_elsewhere_are_rounded_by_what_their_matrices_multiply(
+    padding: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layers = (Lstm(8, True, "steps"), Lstm(7, False, "last"))
+    checkpoint = checkpoint_of(config_of({"layers": layers, "padding": padding}), 60)
+    checkpoint = replace(checkpoint, plan={})  # as of an import
+    network = checkpoint.network
+    # Other texts than those by which the export rounds.
+    (_, metric), _ = network.metrics(random_rows(checkpoint.tokenizer, seed=5))
+    plain = [
+        tuple(np.tile(np.eye(size), (directions, 1, 1)) for size in sizes)
+        for directions, sizes in ((2, (6, 8)), (1, (16, 7)))
+    ]
+    key = f"lstms.0.{lstm_name(0)}.weight_hh_l0"
+    path = tmp_path / "m.onnx"
+    errors = []
+    for to_nearest in (True, False):
+        with monkeypatch.context() as patched:
+            if to_nearest:
+                patched.setattr(Network, "metrics", lambda self, rows: plain)
+            path.write_bytes(export(checkpoint, quantize="int8").data)
+        rounded, _ = first_weights(SourceFile(str(path)), Tokenizer(("word7",)))
+        error = rounded[key] - network.weights()[key]
+        errors.append(np.trace(error @ metric[0] @ error.T))
+    assert errors[1] < 0.8 * errors[0]
+
+
+def test_metrics_are_those_of_the_steps_of_each_text_alone() -> None:
+    layers = (Lstm(8, True, "steps"), Lstm(7, False, "last"))
+    network = checkpoint_of(config_of({"layers": layers}), 60).network
+    rows = [[3, 4, 5], [6], []]
+    (w, r), (next_w, next_r) = network.metrics(rows)
+    assert (w.shape, r.shape) == ((2, 6, 6), (2, 8, 8))
+    assert (next_w.shape, next_r.shape) == ((1, 16, 16), (1, 7, 7))
+    vectors = network.embedding.weight[[3, 4, 5, 6]].detach().double().numpy()
+    assert np.allclose(w, vectors.T @ vectors, rtol=1e-5)
+    # What the first LSTM gives, the second one reads.
+    assert np.allclose(next_w[0, :8, :8], r[0]) and np.allclose(next_w[0, 8:, 8:], r[1])
+
+
+def test_inspect_and_latency_show_the_table_that_stands_for_padding(tmp_path: Path) -> None:
+    checkpoint = checkpoint_of(config_of({"layers": (Lstm(9),)}), 60)
+    checkpoint.network.set_starts(checkpoint.network.padding_starts())
+    save_checkpoint(checkpoint, tmp_path / "c.safetensors")
+    for quantize in (None, "int8"):
+        path = tmp_path / f"{quantize}.onnx"
+        path.write_bytes(export(checkpoint, quantize=quantize).data)
+        tables = [constants_of(path.read_bytes())[f"lstm0_{part}"] for part in "hc"]
+        steps = tables[0].shape[1] - 1
+        size = sum(table.nbytes for table in tables)
+        line = f"the states after up to {steps} steps of padding ({size:,} bytes)"
+        assert line in overview(parse_model(path.read_bytes(), path))["length"]
+        assert line in " ".join(reports.notes(latency_of(path)))
+        if quantize is None:
+            assert line in describe_checkpoint(tmp_path / "c.safetensors")["padding"]
+
+
+def test_latency_shows_what_padding_behind_the_text_costs_and_no_padding_nothing(
+    tmp_path: Path,
+) -> None:
+    for padding in ("behind", "none"):
+        path = tmp_path / f"{padding}.onnx"
+        shape = {"layers": (Lstm(9),), "padding": padding}
+        path.write_bytes(export(checkpoint_of(config_of(shape), 24)).data)
+    result = latency_of(tmp_path / "behind.onnx", tmp_path / "none.onnx")
+    (line,) = reports.padding_lines(result)
+    assert line.startswith(
+        "behind.onnx reads padding: each text runs 24 steps, with padding behind"
+    )
+    assert line.endswith("71% fewer steps for a text of 7 tokens")
+    assert line in html.unescape(reports.report(result))
+
+
+def latency_of(*paths: Path) -> Result:
+    """A quick measurement with texts of six words, seven tokens with the start."""
+    texts = ("word1 word2 word3 word4 word5 word6", "word6 word5 word4 word3 word2 word1")
+    settings = Settings(models=paths, runs=20, cold_starts=0, warm_up_s=0, max_warm_up_blocks=1)
+    return measure(settings, Sample("a test", texts))
+
+
 def test_states_that_settle_need_few_rows() -> None:
     checkpoint = checkpoint_of(config_of({"layers": (Lstm(9),)}), 5000)
     h, c = checkpoint.network.padding_starts()[0]
@@ -212,12 +302,6 @@ def test_a_training_starts_from_a_file_of_another_text_rule(tmp_path: Path) -> N
     assert np.isnan(vectors[5]).all()
 
 
-def test_a_training_does_not_start_from_other_layers(tmp_path: Path) -> None:
-    (tmp_path / "m.onnx").write_bytes(export(checkpoint_of(config_of({"layers": STACK}), 24)).data)
-    with pytest.raises(DataError, match="other layers than one LSTM"):
-        lstm_shape(open_source(SourceFile(str(tmp_path / "m.onnx"))))
-
-
 @pytest.mark.parametrize(
     ("shape", "model", "length"),
     [
@@ -229,7 +313,7 @@ def test_a_training_does_not_start_from_other_layers(tmp_path: Path) -> None:
         (
             {"layers": (Lstm(9),), "padding": "behind"},
             "LSTM of 9 units",
-            "the last 24 tokens of a text; with padding behind, all steps are run for each text",
+            f"the last 24 tokens of a text; {PaddingCost(24, 'behind').line()}",
         ),
         (
             {"layers": (), "embedding_dim": 0, **NGRAMS},

@@ -1,5 +1,5 @@
-"""A model file of edge-lstm that teaches, and one that a training starts from, as they are
-typed."""
+"""A model that teaches, and one that a training starts from, as they are typed: a model file of
+edge-lstm, or a checkpoint of a network that was imported."""
 
 from __future__ import annotations
 
@@ -9,14 +9,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 from commands import train
+from edge_lstm_export import TextClassifier, importing
+from edge_lstm_export.importing import Imported, ImportedModel, forward, model
+from edge_lstm_export.importing.words import rule_of
 from edge_lstm_export.options import SourceFile
 from edge_lstm_export.train.checkpoint import load_checkpoint
-from edge_lstm_export.train.start import first_weights
+from edge_lstm_export.train.network import lstm_name
+from edge_lstm_export.train.start import first_weights, open_source
 from made import rows, words_of, write_csv
 from model_files import DATA, SMALL, edited, message
 
-from edge_lstm import onnx_file
+from edge_lstm import Classifier, onnx_file
 from edge_lstm.layers import Lstm
+from edge_lstm.text import FIRST_WORD_ID, Tokenizer
 
 QUICK = ("--preset", "tiny", "--epochs", "1")
 # Words that the small model of tests/data knows, and labels that it does not.
@@ -39,6 +44,41 @@ def table(tmp_path: Path) -> Path:
 def file(tmp_path: Path) -> Path:
     (tmp_path / "small.onnx").write_bytes(DATA)
     return tmp_path / "small.onnx"
+
+
+def imported(*, lstms: int = 1, hard_sigmoid: float = 0.0, hidden_dense: int = 0) -> Imported:
+    """A network of elsewhere that reads its padding in front, with random weights.
+
+    It tells praise from blame, since their vectors are opposite.
+    """
+    rng = np.random.default_rng(3)
+    words = {word: i for i, word in enumerate((*PRAISE, *BLAME, "wave"), 1)}
+    signs = np.array([0.1, *[1] * len(PRAISE), *[-1] * len(BLAME), 0.5], "f")
+
+    def drawn(*shape: int) -> np.ndarray:
+        return rng.normal(0, 0.5, shape).astype("f")
+
+    def lstm(inputs: int, k: int) -> model.LSTM:
+        weights = drawn(1, 28, inputs), drawn(1, 28, 7), drawn(1, 28)
+        return model.LSTM(f"lstm{k}", *weights, k < lstms - 1, hard_sigmoid)
+
+    layers = (
+        model.Embedding("embedding", signs[:, None] * drawn(5)),
+        *(lstm(7 if k else 5, k) for k in range(lstms)),
+        model.Pooling("lstm", "last"),
+        *(model.Dense("hidden", drawn(7, 7), drawn(7), "relu") for _ in range(hidden_dense)),
+        model.Dense("dense", drawn(7, 1), drawn(1), "linear"),
+        model.Head("dense", "sigmoid"),
+    )
+    reading = model.Reading(20, "front")
+    return Imported(ImportedModel(layers, reading, "a test"), rule_of(words), ("no", "yes"), ())
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    path = tmp_path / "imported.safetensors"
+    importing.save(imported(), path)
+    return path
 
 
 def without_constant(name: bytes) -> bytes:
@@ -78,6 +118,103 @@ def test_a_model_file_teaches_what_it_knows_whatever_its_labels(file: Path, tmp_
     assert weights.keys() == {"linear", "model small.onnx"}
     assert weights["model small.onnx"] > weights["linear"]
     assert training["data"]["augmented_texts"] > 0 and training["teachers_accuracy"] > 0.9
+
+
+def test_a_training_starts_from_the_lstm_of_a_checkpoint(
+    table: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "m.safetensors"
+    result = train(table, "-o", output, *QUICK, "--teacher", "none", "--start", checkpoint)
+    assert result.returncode == 0, result.stderr
+    source = load_checkpoint(checkpoint).network.weights()
+    started = load_checkpoint(output).network
+    assert (started.config.embedding_dim, started.config.lstms[0].units) == (5, 7)
+    assert started.config.padding == "none" and started.lstms[0].h is None
+    for name in ("weight_ih", "weight_hh"):  # one pass leaves them near
+        weights = [
+            of[f"lstms.0.{lstm_name(0)}.{name}_l0"].ravel() for of in (source, started.weights())
+        ]
+        assert np.corrcoef(*weights)[0, 1] > 0.9, name
+
+
+def test_a_checkpoint_teaches_with_the_answers_of_the_imported_network(
+    checkpoint: Path, tmp_path: Path
+) -> None:
+    texts = [text for text, _ in OPINIONS] + ["", "wave", "wave " * 30]
+    classifier = Classifier.from_model(open_source(SourceFile(str(checkpoint))))
+    found = imported()
+    wanted = forward.probabilities(found.model, found.rows(texts))[:, 0]
+    assert np.abs(classifier.probabilities(texts)[:, 1] - wanted).max() <= 1e-6
+    table = write_csv(tmp_path / "opinions.csv", OPINIONS)
+    output = tmp_path / "m.safetensors"
+    result = train(table, "-o", output, *QUICK, "--teacher", checkpoint)
+    assert result.returncode == 0, result.stderr
+    names = [teacher["name"] for teacher in load_checkpoint(output).training["teachers"]]
+    assert names == ["linear", "model imported.safetensors"]
+
+
+def test_a_checkpoint_teaches_and_starts_a_network_in_python(checkpoint: Path) -> None:
+    texts, labels = zip(*rows(40))
+    fitted = TextClassifier(
+        "tiny", teacher=str(checkpoint), start=str(checkpoint), epochs=1, validation=0
+    ).fit(texts, labels)
+    assert fitted.plan_.start.source == str(checkpoint)
+    assert [teacher.kind for teacher in fitted.plan_.teachers] == ["linear", "model"]
+    assert fitted.plan_.network.hidden == 7
+
+
+def test_the_layers_behind_the_first_lstm_are_left_out_of_a_start(tmp_path: Path) -> None:
+    path = tmp_path / "stacked.safetensors"
+    importing.save(imported(lstms=2, hidden_dense=1), path)
+    tokenizer = Tokenizer.of_subwords(("wave", "elsewhere"))
+    lstm, vectors = first_weights(SourceFile(str(path)), tokenizer)
+    weights = load_checkpoint(path).network.weights()
+    assert {name.split(".")[1] for name in lstm} == {"0"}
+    for name, values in lstm.items():
+        assert np.array_equal(values, weights[name]), name
+    row = len(PRAISE) + len(BLAME) + 1  # of "wave" in the imported embedding
+    assert np.array_equal(vectors[FIRST_WORD_ID], weights["embedding.weight"][row])
+
+
+@pytest.mark.parametrize("option", ["--start", "--teacher"])
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda data: data[:-9], "is no checkpoint, or cut short"),
+        (lambda data: data[:9], "is no checkpoint, or cut short"),
+        (lambda data: data.replace(b"lstms.0", b"lstms.9"), "was changed after it was written"),
+        (lambda data: b"weights", "is not an ONNX file"),
+        (lambda data: b"", "is empty"),
+    ],
+    ids=["cut", "cut in its header", "changed", "a text", "empty"],
+)
+def test_a_damaged_checkpoint_neither_teaches_nor_starts(
+    table: Path, checkpoint: Path, tmp_path: Path, option: str, damage: object, said: str
+) -> None:
+    checkpoint.write_bytes(damage(checkpoint.read_bytes()))  # type: ignore[operator]
+    refused = train(table, "-o", tmp_path / "m.safetensors", *QUICK, option, checkpoint)
+    assert said in refused.error and not list(tmp_path.glob("m.*"))
+
+
+def test_gates_that_trainings_do_not_make_start_nothing_and_the_line_says_what_does(
+    table: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "old.safetensors"
+    importing.save(imported(hard_sigmoid=0.2), path)
+    refused = train(table, "-o", tmp_path / "m.safetensors", *QUICK, "--start", path).error
+    assert "hard sigmoid" in refused and refused.endswith("use it as --teacher instead of --start")
+    taught = train(table, *QUICK, "--teacher", path, "--dry-run")
+    assert taught.returncode == 0, taught.stderr
+
+
+@pytest.mark.parametrize("option", ["--start", "--teacher"])
+def test_a_training_does_not_replace_the_model_that_it_learns_from(
+    table: Path, checkpoint: Path, option: str
+) -> None:
+    before = checkpoint.read_bytes()
+    refused = train(table, "-o", checkpoint, *QUICK, option, checkpoint).error
+    assert "is one of the inputs" in refused
+    assert checkpoint.read_bytes() == before
 
 
 @pytest.mark.parametrize("option", ["--start", "--teacher"])

@@ -1,9 +1,17 @@
-"""Tables of weights in 4 bits."""
+"""Weights in 4 and 8 bits."""
 
 import numpy as np
 import onnx
 import pytest
-from edge_lstm_export.graph.weights import LARGEST_PRODUCT, Array, metric_of, rounded
+from edge_lstm_export.graph.weights import (
+    LARGEST,
+    LARGEST_PRODUCT,
+    REDUCED,
+    Array,
+    metric_of,
+    rounded,
+    to_int8,
+)
 
 from edge_lstm.modelfile import embedded_model
 
@@ -29,12 +37,13 @@ def test_the_metric_is_the_change_of_what_is_read() -> None:
     assert error @ metric_of(readers) @ error == pytest.approx(np.square(readers @ error).sum())
 
 
+@pytest.mark.parametrize("packs", [True, False], ids=["4 bits", "8 bits"])
 @pytest.mark.parametrize("columns", [4, 5, 14, 30])
-def test_a_metric_never_makes_the_error_of_a_row_larger(columns: int) -> None:
+def test_a_metric_never_makes_the_error_of_a_row_larger(columns: int, packs: bool) -> None:
     table, metric = table_and_metric(columns)
 
     def errors(metric_of_rounding: Array | None) -> Array:
-        held = rounded(table, metric=metric_of_rounding)
+        held = rounded(table, packs=packs, metric=metric_of_rounding)
         error = (held.values * held.scales - table).astype(np.float64)
         return np.asarray(((error @ metric) * error).sum(axis=1))
 
@@ -42,6 +51,36 @@ def test_a_metric_never_makes_the_error_of_a_row_larger(columns: int) -> None:
     fitted = errors(metric)
     assert (fitted <= plain * (1 + 1e-5)).all()
     assert fitted.sum() < 0.95 * plain.sum()
+
+
+@pytest.mark.parametrize("columns", [3, 14, 30])
+def test_a_matrix_of_an_lstm_is_rounded_by_what_it_multiplies(columns: int) -> None:
+    parts = [table_and_metric(columns) for _ in range(2)]
+    parts[1] = (-parts[1][0], 3 * parts[1][1])
+    values = np.stack([table for table, _ in parts])
+    metrics = np.stack([metric for _, metric in parts])
+    nearest, scales = to_int8(values)
+    fitted, same_scales = to_int8(values, metrics)
+    assert np.array_equal(scales, same_scales) and scales.shape == (2, 1, 1)
+    assert np.abs(fitted.astype(int)).max() == REDUCED
+    errors = []
+    for numbers in (nearest, fitted):
+        error = (numbers * scales - values).astype(np.float64)
+        errors.append(((error @ metrics) * error).sum(axis=2))
+    assert (errors[1] <= errors[0] * (1 + 1e-5)).all()
+    assert errors[1].sum() < 0.95 * errors[0].sum()
+    again, _ = to_int8((fitted * scales).astype(np.float32), metrics)
+    assert np.array_equal(again, fitted)
+
+
+@pytest.mark.parametrize("columns", [4, 5, 14, 30])
+def test_8_bits_keep_the_largest_value_whatever_the_metric(columns: int) -> None:
+    table, metric = table_and_metric(columns)
+    held = rounded(table, packs=False, metric=metric)
+    assert held.levels is None and held.factors is None
+    assert np.abs(held.values.astype(int)).max() == LARGEST
+    again = rounded(held.values * held.scales, packs=False, metric=metric)
+    assert np.array_equal(again.values, held.values)
 
 
 @pytest.mark.parametrize("columns", [4, 5, 14, 30])

@@ -129,11 +129,14 @@ def _print_found(imported: Imported, accuracy: Accuracy | None) -> None:
     from edge_lstm.cli.notes import wrapped
     from edge_lstm_export.cli.display import message
     from edge_lstm_export.importing.accuracy import CAUSES
-    from edge_lstm_export.importing.checkpoint import obstacles, steps_of_padding
+    from edge_lstm_export.importing.checkpoint import obstacles, padding_cost
     from edge_lstm_export.importing.display import rows_of
 
     for name, value in rows_of(imported):
         print(wrapped(value, name=name, indent=13))
+    tokens = None if accuracy is None else accuracy.tokens
+    if cost := padding_cost(imported).line(tokens):
+        print(wrapped(cost, name="steps", indent=13))
     if accuracy is not None:
         share = f"{accuracy.accuracy:.2%} of {accuracy.texts:,} texts are right"
         words = f"{accuracy.unknown:.1%} of their words are not in the tokenizer"
@@ -145,5 +148,3 @@ def _print_found(imported: Imported, accuracy: Accuracy | None) -> None:
         message(f"missing: {reason}")
     for reason in obstacles(imported):
         message(f"note: a model file cannot hold this network: {reason}")
-    if steps := steps_of_padding(imported):
-        message(f"note: {steps}")

@@ -44,10 +44,10 @@ _PLAN = "Run the plan that --dry-run --json printed."
 _EPOCHS = "Maximum number of epochs."
 _BALANCE = "Raise recall on rare labels, at a cost in accuracy."
 _TEACHER = (
-    "Teacher: none, sentiment (the embedded model), a model file, or a transformer (folder, "
-    "hub name)."
+    "Teacher: none, sentiment (the embedded model), a model file or checkpoint, or a transformer "
+    "(folder, hub name)."
 )
-_START = "Model file whose LSTM and word embeddings the network starts from."
+_START = "Model file or checkpoint whose LSTM and word embeddings the network starts from."
 _UNLABELLED = "Unlabelled texts, for the teachers to label."
 _RESUME = "Continue an interrupted training, or start if there is none."
 _TESTED = "a tenth of 2,000 texts or more"
@@ -116,7 +116,8 @@ def command(
         )
         for column in columns
     ]  # fmt: skip
-    check_outputs(targets if output is not None else [], [*sources, test, unlabelled], parents=True)
+    read = [*sources, test, unlabelled, teacher, start]
+    check_outputs(targets if output is not None else [], read, parents=True)
     has_labeller = plan is not None or is_transformer(teacher)
     for reading in readings:
         check_sources(sources, reading, unlabelled, may_lack_labels=has_labeller)

@@ -416,7 +416,7 @@ def _add_lstm(
         while not inputs[-1]:
             inputs.pop()
         return g.add("LSTM", inputs, *outputs, **attributes), outputs[1]
-    integers = [to_int8(value) for value in (lstm.w, lstm.r)]
+    integers = [to_int8(lstm.w, lstm.w_metric), to_int8(lstm.r, lstm.r_metric)]
     names = f"{name}_w", f"{name}_r"
     w, r = (g.constant(n, v.transpose(0, 2, 1)) for n, (v, _) in zip(names, integers))
     inputs = [x, w, r, bias, lengths, *states, ""]  # peepholes

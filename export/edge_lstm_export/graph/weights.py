@@ -11,6 +11,9 @@ units per direction run to +1 and -1, which bounds every other output of an LSTM
     in
 16 bits with saturation (``vpmaddubsw``): 2 · 255 · 64 = 32,640 still fits, 2 · 255 · 127 does not.
 
+**Rounding of networks that were trained without it**: a matrix of an LSTM is rounded so that its
+products with the inputs of real steps change little (:func:`metric_of`).
+
 N-gram vectors are int8 too, added up as integers: exact, so in any order and on any CPU.
 
 **Four bits**: the file keeps a row of the embedding, of the n-gram vectors or of the head as an
@@ -58,7 +61,8 @@ class LstmWeights:
 
     w: [D, 4H, inputs], r: [D, 4H, H], b: [D, 8H] (second half zero): of the LSTM operator, all
     directions, gates in ONNX's order (input, output, forget, cell). h, c: the table of first
-    states, [D, S + 1, H] both; None: it begins with zeros.
+    states, [D, S + 1, H] both; None: it begins with zeros. w_metric [D, inputs, inputs] and
+    r_metric [D, H, H]: of the vectors that both are multiplied by, see metric_of; None: not known.
     """
 
     w: Array
@@ -66,6 +70,8 @@ class LstmWeights:
     b: Array
     h: Array | None = None
     c: Array | None = None
+    w_metric: Array | None = None
+    r_metric: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -105,7 +111,10 @@ def with_sentinels(weights: GraphWeights, layers: Sequence[Layer]) -> GraphWeigh
             # on.
             zeros = np.zeros((layer.directions, 1, layer.units), np.float32)
             lstm = replace(lstm, h=zeros, c=zeros)
-        lstms.append(_with_sentinel_units(replace(lstm, w=_pad_blocks(lstm.w, blocks, axis=2))))
+        wider = replace(lstm, w=_pad_blocks(lstm.w, blocks, axis=2))
+        if lstm.w_metric is not None:
+            wider = replace(wider, w_metric=_pad_metric(lstm.w_metric, blocks))
+        lstms.append(_with_sentinel_units(wider))
         blocks = layer.blocks
     # The first layer behind the LSTMs reads their sentinels.
     dense = [*weights.dense, weights.head]
@@ -142,6 +151,8 @@ def _with_sentinel_units(lstm: LstmWeights) -> LstmWeights:
         for gate, sign in enumerate(signs):
             b[:, gate * (hidden + SENTINELS) + hidden + k] = sign * SATURATED
     padded = replace(lstm, w=w, r=r, b=b)
+    if lstm.r_metric is not None:
+        padded = replace(padded, r_metric=_pad_metric(lstm.r_metric, 1))
     if lstm.h is None or lstm.c is None:
         return padded
     h = _pad_blocks(lstm.h, 1, axis=2)
@@ -149,6 +160,11 @@ def _with_sentinel_units(lstm: LstmWeights) -> LstmWeights:
     h[:, :, hidden:] = 1, -1
     c[:, :, hidden:] = SATURATED, -SATURATED
     return replace(padded, h=h, c=c)
+
+
+def _pad_metric(metric: Array, blocks: int) -> Array:
+    """Append zeros for sentinels, whose weights are zeros, to a metric [D, columns, columns]."""
+    return _pad_blocks(_pad_blocks(metric, blocks, axis=1), blocks, axis=2)
 
 
 def _pad_blocks(value: Array, blocks: int, *, axis: int) -> Array:
@@ -175,16 +191,23 @@ class Rounded:
     factors: Array | None = None
 
 
-def to_int8(values: Array) -> tuple[Array, Array]:
+def to_int8(values: Array, metric: Array | None = None) -> tuple[Array, Array]:
     """Round weights of an LSTM to int8, in the range of REDUCED.
 
-    values: float32 [D, ...].
-    Return (int8 of the same shape, float32 scales, one for each direction, of size 1 along the
-    other axes).
+    values: float32 [D, rows, columns].
+    metric: float64 [D, columns, columns], of the vectors that the rows are multiplied by, see
+        metric_of; None: each weight becomes the nearest number.
+    Return (int8 of the same shape, float32 scales [D, 1, 1]).
     """
-    axes = tuple(range(1, values.ndim))
-    scales = _scales(values, axes, REDUCED)
-    return np.clip(np.rint(values / scales), -REDUCED, REDUCED).astype(np.int8), scales
+    scales = _scales(values, (1, 2), REDUCED)
+    scaled = values / scales
+    numbers = np.clip(np.rint(scaled), -REDUCED, REDUCED)
+    if metric is not None:
+        for direction, of_direction in enumerate(metric):
+            numbers[direction] = _by_metric(
+                numbers[direction], scaled[direction], of_direction, REDUCED
+            )
+    return numbers.astype(np.int8), scales
 
 
 def metric_of(readers: Array) -> Array:
@@ -194,7 +217,7 @@ def metric_of(readers: Array) -> Array:
     2022): an error e [columns] of a row changes its products with the readers by e @ metric @ e,
     as a sum of squares.
 
-    readers: float32 [..., columns], the weights that the row is multiplied by.
+    readers: float32 [..., columns], the vectors that the row is multiplied by: weights, or inputs.
     Return float64 [columns, columns].
     """
     rows = readers.reshape(-1, readers.shape[-1]).astype(np.float64)
@@ -211,21 +234,24 @@ def rounded(
     values: float32 [rows, columns].
     axis: along which one scale holds; None: one for all values.
     packs: in 4 bits, if a row has NARROWEST columns or more.
-    metric: float64 [columns, columns], see metric_of; for a table of one scale. In 4 bits, the
-        error by it is never larger than without it.
+    metric: float64 [columns, columns], see metric_of; for a table of one scale. The error by it is
+        never larger than without it.
     """
     if not packs or values.shape[1] < NARROWEST:
         scales = _scales(values, axis, LARGEST)
-        return Rounded(np.clip(np.rint(values / scales), -LARGEST, LARGEST).astype(np.int8), scales)
+        scaled = values / scales
+        numbers = np.clip(np.rint(scaled), -LARGEST, LARGEST)
+        if metric is not None:
+            numbers = _by_metric(numbers, scaled, metric, LARGEST)
+        return Rounded(numbers.astype(np.int8), scales)
     scales = _scales(values, axis, LARGEST_PRODUCT)
     scaled = values / scales
-    is_largest = np.abs(scaled) > LARGEST_PRODUCT - 0.5
-    keeps_largest: Array = np.asarray(is_largest.any(axis=1))
+    keeps_largest: Array = np.asarray(_is_largest(scaled, LARGEST_PRODUCT).any(axis=1))
     if axis == 1:
         keeps_largest[:] = False
     levels, factors = _to_4_bits(scaled, keeps_largest)
     if metric is not None:
-        levels = _by_metric(levels, factors, scaled, metric, is_largest)
+        levels = _by_metric(levels, scaled, metric, LARGEST_4_BITS, factors, LARGEST_PRODUCT)
     return Rounded(levels * factors.astype(np.int8), scales, levels, factors)
 
 
@@ -256,17 +282,31 @@ def _to_4_bits(scaled: Array, keeps_largest: Array) -> tuple[Array, Array]:
     return levels, factors
 
 
+def _is_largest(scaled: Array, limit: int) -> Array:
+    """Return which numbers are at an end of the range: bool [rows, columns]."""
+    return np.asarray(np.abs(scaled) > limit - 0.5)
+
+
 def _by_metric(
-    levels: Array, factors: Array, scaled: Array, metric: Array, is_kept: Array
+    levels: Array,
+    scaled: Array,
+    metric: Array,
+    limit: int,
+    factors: Array | int = 1,
+    largest: int | None = None,
 ) -> Array:
-    """Return other numbers of 4 bits for the same factors, with a smaller error by the metric.
+    """Return other whole numbers with a smaller error by the metric, for the same factors.
 
     Coordinate descent, as in QuantEase (Behdin et al. 2023): each column in turn gets the number
     that is best for the present errors of all others, so the error never grows.
 
-    is_kept: bool [rows, columns], the numbers that stay.
+    levels: whole numbers [rows, columns], -limit to limit. scaled: float32 of the same shape, that
+    levels times factors should be. factors: [rows, 1]. largest: of the products, which stay; None:
+    the limit.
     """
     numbers = levels.astype(np.float64)
+    by_row = np.broadcast_to(factors, (len(numbers), 1))[:, 0]
+    stays = _is_largest(scaled, largest or limit)
     # Half the derivative of a row's error, by each of its values.
     slopes = (numbers * factors - scaled) @ metric
     for _ in range(PASSES):
@@ -274,10 +314,10 @@ def _by_metric(
             if weight <= 0:  # nothing reads it
                 continue
             before = numbers[:, column]
-            best = np.rint(before - slopes[:, column] / (weight * factors[:, 0]))
-            best = np.clip(best, -LARGEST_4_BITS, LARGEST_4_BITS)
-            best = np.where(is_kept[:, column], before, best)
-            slopes += ((best - before) * factors[:, 0])[:, None] * metric[column]
+            best = np.rint(before - slopes[:, column] / (weight * by_row))
+            best = np.clip(best, -limit, limit)
+            best = np.where(stays[:, column], before, best)
+            slopes += ((best - before) * by_row)[:, None] * metric[column]
             numbers[:, column] = best
     return numbers.astype(np.int8)
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from edge_lstm.errors import DataError
 from edge_lstm.tables.labelled import LabelledTexts
-from edge_lstm_export.importing.forward import probabilities
+from edge_lstm_export.importing.forward import cut_to, probabilities
 from edge_lstm_export.importing.reading import Imported
 
 # Points above the share of the largest label below which something is wrong with the texts.
@@ -30,12 +30,14 @@ class Accuracy:
     correct: number of them with all labels right.
     largest: share of the most frequent label.
     unknown: share of the words that the tokenizer does not have.
+    tokens: median number of ids that the network reads of a text, without padding.
     """
 
     texts: int
     correct: int
     largest: float
     unknown: float
+    tokens: float
 
     @property
     def accuracy(self) -> float:
@@ -74,6 +76,7 @@ def accuracy_on(imported: Imported, labelled: LabelledTexts) -> Accuracy:
         correct=correct,
         largest=max(counts) / len(rows),
         unknown=unknown / max(1, len(words)),
+        tokens=float(np.median([len(cut_to(row, imported.model.reading)) for row in rows])),
     )
 
 

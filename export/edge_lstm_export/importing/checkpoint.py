@@ -17,11 +17,10 @@ from edge_lstm.text import (
     FIRST_WORD_ID,
     NEVER_IN_ENTRIES,
     START_ID,
-    TextRule,
     Tokenizer,
 )
-from edge_lstm_export.importing.forward import cut_to, logits, padding_states
-from edge_lstm_export.importing.model import LSTM, Array, Dense, ImportedModel
+from edge_lstm_export.importing.forward import cut_to, logits
+from edge_lstm_export.importing.model import LSTM, Array, Dense, ImportedModel, with_gates
 from edge_lstm_export.importing.reading import Imported
 from edge_lstm_export.options import NetworkConfig
 from edge_lstm_export.train.checkpoint import Checkpoint, save_checkpoint
@@ -30,8 +29,8 @@ from edge_lstm_export.train.loop import predict_logits
 from edge_lstm_export.train.network import Network, lstm_name
 
 _TO_IFGO = (0, 2, 3, 1)  # input, output, forget, cell → PyTorch's order of the gates
-SETTLED = 1e-7  # tolerance: a state after padding that moves by less is the last one
-PARITY_TOLERANCE = 1e-5  # of a logit, relative to the largest one, between PyTorch and NumPy
+# Of a logit, relative to the largest one: between PyTorch, and NumPy in double precision.
+PARITY_TOLERANCE = 1e-5
 TRIED = 16  # random texts on which both are compared
 
 
@@ -45,27 +44,8 @@ def checkpoint_of(imported: Imported) -> Checkpoint:
     for reason in obstacles(imported):
         raise DataError(f"a model file cannot hold this network: {reason}")
     model = imported.model
-    labels = imported.labels or ()
     vocabulary = _Vocabulary.of(imported)
-    length = model.reading.length or DEFAULT_LENGTH
-    tokenizer = Tokenizer(vocabulary.words, length, (), vocabulary.rule)
-    config = NetworkConfig(
-        num_words=tokenizer.num_ids,
-        embedding_dim=model.embedding.weights.shape[1],
-        layers=_layers(model),
-        padding=_padding(model),
-        labels=len(labels),
-        multi_label=model.head.answer == "sigmoid" and model.logits > 1,
-    )
-    network = Network(config, blank=True)
-    state = _state(model, vocabulary.rows)
-    if _has_table(model):
-        starts = _starts(model)
-        network.set_starts([(torch.from_numpy(h), torch.from_numpy(c)) for h, c in starts])
-        for k, (h, c) in enumerate(starts):
-            state |= {f"lstms.{k}.h": h, f"lstms.{k}.c": c}
-    tensors = {name: torch.from_numpy(np.ascontiguousarray(a)) for name, a in state.items()}
-    network.load_state_dict(tensors, assign=True)
+    network = _network(model, vocabulary)
     training = {
         "imported": {
             "from": model.source,
@@ -75,9 +55,30 @@ def checkpoint_of(imported: Imported) -> Checkpoint:
         },
         "cross_validated": False,
     }
-    checkpoint = Checkpoint(network.eval(), tokenizer, labels, training)
+    checkpoint = Checkpoint(network, vocabulary.tokenizer, imported.labels or (), training)
     _check_parity(imported, vocabulary, checkpoint)
     return checkpoint
+
+
+def _network(model: ImportedModel, vocabulary: _Vocabulary) -> Network:
+    """Return the network of a checkpoint."""
+    has_table = _has_table(model)
+    config = NetworkConfig(
+        num_words=vocabulary.tokenizer.num_ids,
+        embedding_dim=model.embedding.weights.shape[1],
+        layers=_layers(model),
+        padding="none" if has_table else _padding(model),
+        labels=max(2, model.logits),
+        multi_label=model.head.answer == "sigmoid" and model.logits > 1,
+    )
+    network = Network(config, blank=True)
+    state = _state(model, vocabulary.rows)
+    tensors = {name: torch.from_numpy(np.ascontiguousarray(a)) for name, a in state.items()}
+    network.load_state_dict(tensors, assign=True)
+    network.length = vocabulary.tokenizer.length
+    if has_table:
+        network.set_starts(network.padding_starts())
+    return network.eval()
 
 
 def save(imported: Imported, path: str | Path) -> None:
@@ -101,31 +102,24 @@ def obstacles(imported: Imported) -> Iterator[str]:
         yield f"it has {len(imported.rule.known):,} words, and files have at most {MAX_IDS:,} ids"
 
 
-def steps_of_padding(imported: Imported) -> str | None:
-    """Return a line about the padding that the model file runs for each text.
-
-    It says how to save it, too. None if the file runs no padding.
-    """
-    length = imported.model.reading.length
-    if length is None or _padding(imported.model) == "none":
-        return None
-    return (
-        f"the network reads its padding, so each text takes {length:,} steps; one that is trained "
-        "anew with a mask, or with 'edge-lstm train', takes as many as it has words"
-    )
+def padding_cost(imported: Imported) -> file_layers.PaddingCost:
+    """Return the cost of padding to the network's checkpoint; nothing if it cannot have one yet."""
+    reading = imported.model.reading
+    if not reading.reads_padding or reading.length is None or any(obstacles(imported)):
+        return file_layers.PaddingCost(0, "none")
+    return _network(imported.model, _Vocabulary.of(imported)).padding_cost
 
 
 @dataclass(frozen=True)
 class _Vocabulary:
     """The words of a model file.
 
-    words: in the order of their ids. rows: of the network's embedding, by the file's ids. rule: of
-    the file. new_ids: the network's id → the file's.
+    tokenizer: of the file. rows: of the network's embedding, by the file's ids. new_ids: the
+    network's id → the file's.
     """
 
-    words: tuple[str, ...]
+    tokenizer: Tokenizer
     rows: list[int]
-    rule: TextRule
     new_ids: dict[int, int]
 
     @classmethod
@@ -156,7 +150,8 @@ class _Vocabulary:
             keeps="last" if reading.truncation == "front" else "first",
         )
         words = tuple(_entry(by_id.get(i, ""), i) for i in used)
-        return cls(words, rows, file_rule, new_ids)
+        length = reading.length or DEFAULT_LENGTH
+        return cls(Tokenizer(words, length, (), file_rule), rows, new_ids)
 
 
 def _entry(word: str, token_id: int) -> str:
@@ -187,11 +182,9 @@ def _layers(model: ImportedModel) -> tuple[file_layers.Layer, ...]:
 
 
 def _padding(model: ImportedModel) -> file_layers.Padding:
-    """Return the padding that a model file runs for each text."""
+    """Return the padding that the network reads."""
     reading = model.reading
-    if not reading.reads_padding or _has_table(model):
-        return "none"
-    return "front" if reading.padding == "front" else "behind"
+    return reading.padding if reading.padding and reading.reads_padding else "none"
 
 
 def _has_table(model: ImportedModel) -> bool:
@@ -200,20 +193,6 @@ def _has_table(model: ImportedModel) -> bool:
     is_front = reading.reads_padding and reading.padding == "front"
     one_way = all(lstm.directions == 1 for lstm in model.lstms)
     return is_front and one_way and model.pooling.kind in ("last", "end")
-
-
-def _starts(model: ImportedModel) -> list[tuple[Array, Array]]:
-    """Return h and c of each LSTM after 0, 1, … steps of padding, float32 [1, S + 1, H] each.
-
-    S is the step from which none of them moves.
-    """
-    states = padding_states(model)
-    moves = np.zeros(len(states[0][0]))
-    for values in (array for pair in states for array in pair):
-        moves = np.maximum(moves, np.abs(values - values[-1]).max(axis=1))
-    moving = np.flatnonzero(moves > SETTLED)
-    rows = int(moving[-1]) + 2 if len(moving) else 1
-    return [(h[None, :rows].astype("f"), c[None, :rows].astype("f")) for h, c in states]
 
 
 def _state(model: ImportedModel, rows: Sequence[int]) -> dict[str, Array]:
@@ -245,8 +224,7 @@ def _lstm_state(lstm: LSTM, prefix: str) -> dict[str, Array]:
     for direction in range(lstm.directions):
         place = f"{prefix}.{lstm_name(direction)}."
         for name, array in (("weight_ih", lstm.w), ("weight_hh", lstm.r), ("bias_ih", lstm.b)):
-            gates = np.split(array[direction], 4)
-            state[f"{place}{name}_l0"] = np.concatenate([gates[gate] for gate in _TO_IFGO])
+            state[f"{place}{name}_l0"] = with_gates(array[direction], _TO_IFGO)
         state[f"{place}bias_hh_l0"] = np.zeros_like(lstm.b[direction])
     return state
 
@@ -261,7 +239,7 @@ def _check_parity(imported: Imported, vocabulary: _Vocabulary, checkpoint: Check
     rows = [rng.choice(ids, size=size).tolist() if len(ids) else [] for size in sizes]
     if model.reading.masked:
         rows = [[i for i in row if i != model.reading.pad_id] or ids[-1:].tolist() for row in rows]
-    wanted = logits(model, rows)
+    wanted = logits(model, rows, np.float64)
     if wanted.shape[1] != checkpoint.network.config.logits:
         wanted = wanted[:, 1:] - wanted[:, :1]
     new = [[vocabulary.new_ids[i] for i in cut_to(row, model.reading)] for row in rows]

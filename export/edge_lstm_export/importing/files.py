@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
-from edge_lstm.errors import DataError
+from safetensors import SafetensorError
+
+from edge_lstm.errors import DataError, first_line
 
 FileKind = Literal["hdf5", "keras zip", "torch", "torch before 1.6", "safetensors"]
 
@@ -27,6 +32,12 @@ _OTHERS = {
     b"<!DOCTYPE": "a web page; download the file itself",
     b"<html": "a web page; download the file itself",
 }
+# The errors that readers of files raise for damaged ones.
+_DAMAGE: tuple[type[Exception], ...] = (
+    *(OSError, EOFError, zipfile.BadZipFile, zlib.error, SafetensorError, MemoryError),
+    *(LookupError, ValueError, TypeError, AttributeError, ArithmeticError, AssertionError),
+    *(RuntimeError, ImportError),
+)
 KINDS = "give a .h5, .keras, .pt, .pth or .safetensors file"
 
 
@@ -62,6 +73,16 @@ def first_bytes(path: Path) -> bytes:
     return head
 
 
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Turn the errors that a damaged file raises within the block into DataError."""
+    try:
+        yield
+    except _DAMAGE as error:
+        reason = " ".join(first_line(error).split())[:120] or type(error).__name__
+        raise DataError(f"{path} is cut short or damaged ({reason}); copy it again") from None
+
+
 def refuse_pointer(path: Path, head: bytes) -> None:
     """Raise DataError for a Git LFS pointer."""
     if head.startswith(_LFS):
@@ -83,10 +104,8 @@ def _kind_of_zip(path: Path) -> FileKind:
 
 def open_zip(path: Path) -> zipfile.ZipFile:
     """Open a zip archive. Raises DataError if it is damaged, or unpacks to too much."""
-    try:
+    with readable(path):
         archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, ValueError, NotImplementedError, EOFError) as error:
-        raise DataError(f"{path} is cut short or damaged ({error}); copy it again") from None
     size = sum(info.file_size for info in archive.infolist())
     if size > MOST_BYTES:
         archive.close()

@@ -69,24 +69,6 @@ def cut_to(row: Sequence[int], reading: Reading) -> Sequence[int]:
     return row[-reading.length :] if reading.truncation == "front" else row[: reading.length]
 
 
-def padding_states(model: ImportedModel) -> list[tuple[Array, Array]]:
-    """Return h and c of each LSTM after 0, 1, … ``length`` steps of padding in front of a text.
-
-    They are float64 [length + 1, H] each. The model's LSTMs have one direction: then these states
-    depend on the number of steps alone.
-    """
-    reading = model.reading
-    padding = model.embedding.weights[[reading.pad_id] * (reading.length or 0)]
-    x: Array = padding[None]
-    states = []
-    for lstm in model.lstms:
-        h, c = _states(lstm, x.astype(np.float64), np.ones(x.shape[:2], bool), 0)
-        zeros = np.zeros((1, lstm.hidden))
-        states.append((np.concatenate([zeros, h[0]]), np.concatenate([zeros, c[0]])))
-        x = h
-    return states
-
-
 def _logits(model: ImportedModel, ids: Array, is_step: Array, dtype: type) -> Array:
     x: Array = model.embedding.weights[ids].astype(dtype)  # B, T, E
     for lstm in model.lstms:

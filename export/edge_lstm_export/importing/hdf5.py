@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from edge_lstm.errors import DataError, first_line
+from edge_lstm.errors import DataError
 from edge_lstm.extras import needs
-from edge_lstm_export.importing.files import MOST_BYTES, MOST_CONFIG_BYTES, open_zip
+from edge_lstm_export.importing.files import MOST_BYTES, MOST_CONFIG_BYTES, open_zip, readable
 from edge_lstm_export.importing.model import Array, check_size
 
 MOST_NAMES = 10_000  # of arrays in a file
@@ -87,14 +87,18 @@ class Store:
 @contextmanager
 def opened(path: Path) -> Iterator[Store]:
     """Open an HDF5 file. Raises DataError if it is damaged."""
-    with _readable(path) as h5py, h5py.File(path, "r") as file:
+    with needs("import", "a Keras model"):
+        import h5py
+    with readable(path), h5py.File(path, "r") as file:
         yield Store(file, path)
 
 
 @contextmanager
 def opened_in_zip(path: Path) -> Iterator[tuple[Any, Store, dict[str, bytes]]]:
     """Open a .keras archive → its configuration, its arrays, its text assets by name."""
-    with open_zip(path) as archive, _readable(path) as h5py:
+    with needs("import", "a Keras model"):
+        import h5py
+    with open_zip(path) as archive, readable(path):
         members = archive.namelist()
         config = json.loads(_member(archive, "config.json", MOST_CONFIG_BYTES))
         weights = next(name for name in members if name.endswith(".weights.h5"))
@@ -112,22 +116,6 @@ def _member(archive: Any, name: str, most: int) -> bytes:
     if len(data) > most:
         raise DataError(f"{archive.filename}: {name} is far too large; save the model again")
     return data
-
-
-@contextmanager
-def _readable(path: Path) -> Iterator[Any]:
-    """Import h5py, and turn the errors of damaged files into DataError."""
-    import zipfile
-    import zlib
-
-    with needs("import", "a Keras model"):
-        import h5py
-    damage = (OSError, LookupError, ValueError, RuntimeError, TypeError, EOFError, AttributeError)
-    try:
-        yield h5py
-    except (*damage, zipfile.BadZipFile, zlib.error, RecursionError, OverflowError) as error:
-        reason = " ".join(first_line(error).split())[:120]
-        raise DataError(f"{path} is cut short or damaged ({reason}); copy it again") from None
 
 
 def _text(value: Any) -> str:

@@ -36,7 +36,9 @@ from edge_lstm_export.importing.model import (
     Reading,
     Reads,
     check_size,
+    normalization,
     normalized,
+    with_gates,
     with_normalized_inputs,
 )
 
@@ -67,6 +69,8 @@ _LSTM_SETTINGS = {
     "return_state": False,
     "activation": "tanh",
 }
+# CuDNNLSTM is an LSTM whose weights are stored otherwise.
+_LSTMS = ("LSTM", "CuDNNLSTM")
 # Keras's orders of the gates → input, output, forget, cell.
 _FROM_IFCO = (0, 3, 1, 2)
 _FROM_ICFO = (0, 3, 2, 1)
@@ -289,7 +293,7 @@ def _model(config: Any, weights: Weights, version: str, source: str) -> KerasMod
 
 def _require_lstm(layers: Sequence[LayerConfig]) -> None:
     """Raise DataError, with the layers' names, if none of them is recurrent."""
-    if not any(layer.kind in ("LSTM", "Bidirectional") for layer in layers):
+    if not any(layer.kind in (*_LSTMS, "Bidirectional") for layer in layers):
         kinds = ", ".join(layer.kind for layer in layers)[:120]
         what = f"the model has no LSTM layer; its layers are {kinds}"
         raise DataError(f"{what}; only LSTM classifiers of text are imported")
@@ -350,7 +354,6 @@ class _Builder:
         self._turned = False  # a maximum stands before its mean
         self._methods: dict[str, Callable[[LayerConfig], None]] = {
             "Embedding": self._add_embedding,
-            "LSTM": self._add_lstm,
             "Bidirectional": self._add_bidirectional,
             "MeanAndMax": self._add_pooling,
             "Dense": self._add_dense,
@@ -358,6 +361,7 @@ class _Builder:
             "Activation": self._add_activation,
             "ReLU": self._add_activation,
             "Softmax": self._add_activation,
+            **dict.fromkeys(_LSTMS, self._add_lstm),
             **dict.fromkeys(_POOLINGS, self._add_pooling),
             **dict.fromkeys(_WITHOUT_EFFECT, lambda _: None),
         }
@@ -402,7 +406,7 @@ class _Builder:
     def _add_bidirectional(self, layer: LayerConfig) -> None:
         inner = _layer(layer.get("layer") or {}, 0)
         mode = layer.get("merge_mode", "concat")
-        if inner.kind != "LSTM":
+        if inner.kind not in _LSTMS:
             raise layer.refused(f"is made of {inner.kind}, which is not imported; {KNOWN}")
         if mode != "concat":
             raise layer.refused(f"merges by {mode!r:.40}; only 'concat' is imported")
@@ -474,12 +478,11 @@ class _Builder:
     def _add_normalization(self, layer: LayerConfig) -> None:
         """Fold a BatchNormalization into the layer before it, or let the next one take it in."""
         kept = [bool(layer.get(key, True)) for key in ("scale", "center")]
-        arrays = [array.astype(np.float64) for array in self._arrays(layer, 2 + sum(kept))]
-        mean, variance = arrays[-2:]
+        arrays = self._arrays(layer, 2 + sum(kept))
         epsilon = float(layer.get("epsilon", _DEFAULT_EPSILON))
-        factors = (arrays[0] if kept[0] else 1) / np.sqrt(variance + epsilon)
-        shifts = (arrays[kept[0]] if kept[1] else 0) - factors * mean
-        pair = factors.astype(np.float32), shifts.astype(np.float32)
+        scale = arrays[0] if kept[0] else 1.0
+        shift = arrays[kept[0]] if kept[1] else 0.0
+        pair = normalization(arrays[-2], arrays[-1], epsilon, scale, shift)
         last = self._layers[-1] if self._layers else None
         if self._waiting is not None:
             raise layer.refused("follows another BatchNormalization, which is not imported")
@@ -511,10 +514,26 @@ def _lstm_weights(arrays: Sequence[Array]) -> tuple[Array, Array, Array]:
         order = _FROM_ICFO
         arrays = [np.concatenate(arrays[part::3], axis=-1) for part in range(3)]
     kernel, recurrent, *biases = arrays
+    if biases and len(biases[0]) == 2 * kernel.shape[1]:
+        kernel, recurrent, *biases = _from_cudnn(*arrays)
     bias = biases[0] if biases else np.zeros(kernel.shape[1], np.float32)
     turned = (kernel.T, recurrent.T, bias)
-    w, r, b = (np.concatenate([np.split(a, 4)[gate] for gate in order]) for a in turned)
+    w, r, b = (with_gates(array, order) for array in turned)
     return w, r, b
+
+
+def _from_cudnn(kernel: Array, recurrent: Array, bias: Array) -> tuple[Array, Array, Array]:
+    """Return a CuDNNLSTM's weights as those of an LSTM.
+
+    The memory of each gate's kernel is a matrix [H, I], and its recurrent kernel is transposed. It
+    has two biases.
+    """
+    inputs, width = kernel.shape
+    gates = np.split(kernel, 4, axis=1)
+    kernels = [gate.reshape(width // 4, inputs).T for gate in gates]
+    recurrents = [gate.T for gate in np.split(recurrent, 4, axis=1)]
+    first, second = np.split(bias, 2)
+    return np.concatenate(kernels, axis=1), np.concatenate(recurrents, axis=1), first + second
 
 
 def _name_of(value: Any) -> Any:

@@ -6,7 +6,7 @@ The gates of an LSTM stand in ONNX's order: input, output, forget, cell.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias, TypeVar
 
@@ -197,6 +197,21 @@ class ImportedModel:
 def arrays_of(layer: Layer) -> list[Array]:
     """Return a layer's weights."""
     return [value for value in vars(layer).values() if isinstance(value, np.ndarray)]
+
+
+def with_gates(array: Array, order: Sequence[int]) -> Array:
+    """Return an array whose four gates, along its first axis, are taken in this order."""
+    gates = np.split(array, 4)
+    return np.concatenate([gates[gate] for gate in order])
+
+
+def normalization(
+    mean: Array, variance: Array, epsilon: float, scale: Array | float, shift: Array | float
+) -> tuple[Array, Array]:
+    """Return a batch normalization as factors and shifts of its inputs, float32."""
+    factors = scale / np.sqrt(variance.astype(np.float64) + epsilon)
+    shifts = shift - factors * mean
+    return factors.astype(np.float32), shifts.astype(np.float32)
 
 
 def normalized(layer: Embedding | Dense, factors: Array, shifts: Array) -> Embedding | Dense:

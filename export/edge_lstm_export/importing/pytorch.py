@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise, permutations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from edge_lstm.errors import DataError, first_line
+from edge_lstm.errors import DataError
+from edge_lstm_export.importing.files import readable
 from edge_lstm_export.importing.model import (
     ACTIVATIONS,
     LSTM,
@@ -30,7 +31,9 @@ from edge_lstm_export.importing.model import (
     PoolingKind,
     Reading,
     check_size,
+    normalization,
     pooled_dim,
+    with_gates,
     with_normalized_inputs,
 )
 
@@ -68,36 +71,25 @@ def read_torch(path: Path) -> dict[str, Array]:
     import torch
 
     try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
+        with readable(path):
+            loaded = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         found = re.search(r"GLOBAL ([\w.]+)", str(error))
         what = f"names {found[1]}, which is not run" if found else "is not a file of weights"
         how = "save the weights alone: torch.save(model.state_dict(), …)"
         raise DataError(f"{path} {what}; {how}") from None
-    except (RuntimeError, ValueError, KeyError, EOFError, OSError, TypeError, MemoryError) as error:
-        reason = " ".join(first_line(error).split())[:120]
-        raise DataError(f"{path} is cut short or damaged ({reason}); copy it again") from None
-    except (AttributeError, IndexError, ImportError, AssertionError, OverflowError) as error:
-        raise DataError(f"{path} is damaged ({type(error).__name__}); copy it again") from None
     return arrays_of_state(_state_of(loaded, path))
 
 
 def read_safetensors(path: Path) -> dict[str, Array]:
     """Read the arrays of a .safetensors file. Raises DataError."""
-    from safetensors import SafetensorError, safe_open
+    from safetensors import safe_open
 
-    arrays = {}
-    try:
-        with safe_open(path, "np") as file:
-            names = list(file.keys())
-            sizes = [np.prod(file.get_slice(name).get_shape(), dtype=object) for name in names]
-            check_size(int(sum(sizes)), f"{path}")
-            for name in names:
-                arrays[name] = np.asarray(file.get_tensor(name))
-    except (SafetensorError, OSError, ValueError, TypeError, KeyError) as error:
-        reason = " ".join(first_line(error).split())[:120]
-        raise DataError(f"{path} is cut short or damaged ({reason}); copy it again") from None
-    return _as_float32(arrays)
+    with readable(path), safe_open(path, "np") as file:
+        names = list(file.keys())
+        sizes = [np.prod(file.get_slice(name).get_shape(), dtype=object) for name in names]
+        check_size(int(sum(sizes)), f"{path}")
+        return _as_float32({name: np.asarray(file.get_tensor(name)) for name in names})
 
 
 def _state_of(loaded: Any, path: Path) -> Mapping[str, Any]:
@@ -199,8 +191,7 @@ def _lstms(arrays: Mapping[str, Array], taken: set[str]) -> list[LSTM]:
         taken.add(name)
     if not modules:
         raise DataError("the model has no LSTM layer; only LSTM classifiers of text are imported")
-    parts = [_lstm(prefix, number, found) for (prefix, number), found in modules.items()]
-    return [*parts[:-1], LSTM(parts[-1].name, parts[-1].w, parts[-1].r, parts[-1].b, True)]
+    return [_lstm(prefix, number, found) for (prefix, number), found in modules.items()]
 
 
 def _lstm(prefix: str, number: int, found: Mapping[str, Array]) -> LSTM:
@@ -226,8 +217,7 @@ def _lstm(prefix: str, number: int, found: Mapping[str, Array]) -> LSTM:
                 raise DataError(f"layer {name!r} lacks weights of an LSTM; save the model again")
             bias = bias + values if len(values) else bias
         for list_, array in ((w, kernel), (r, recurrent), (b, bias)):
-            quarters = np.split(array, 4)
-            list_.append(np.concatenate([quarters[gate] for gate in _FROM_IFGO]))
+            list_.append(with_gates(array, _FROM_IFGO))
     return LSTM(name, np.stack(w), np.stack(r), np.stack(b), True)
 
 
@@ -281,7 +271,11 @@ def _dense(
     for prefix in order:
         part = parts[prefix]
         if "running_mean" in part:
-            waiting = _normalization(part)
+            scale = part.get("weight", np.float32(1))
+            shift = part.get("bias", np.float32(0))
+            waiting = normalization(
+                part["running_mean"], part["running_var"], _EPSILON, scale, shift
+            )
             continue
         bias = part.get("bias", np.zeros(len(part["weight"]), np.float32))
         dense = Dense(prefix, part["weight"].T, bias, "linear")
@@ -294,8 +288,8 @@ def _dense(
     if len(layers) > 1 and options.activation is None:
         what = f"a state_dict does not say what follows its dense layer {layers[0].name!r}"
         raise DataError(f"{what}; give --activation {', '.join(ACTIVATIONS)}")
-    hidden = [Dense(d.name, d.w, d.b, options.activation or "linear") for d in layers[:-1]]
-    return [*hidden, layers[-1]]
+    activation = options.activation or "linear"
+    return [*(replace(dense, activation=activation) for dense in layers[:-1]), layers[-1]]
 
 
 def _check_dense(prefix: str, part: Mapping[str, Array]) -> None:
@@ -307,13 +301,6 @@ def _check_dense(prefix: str, part: Mapping[str, Array]) -> None:
         kinds = {1: "a normalization", 3: "a convolution", 4: "a convolution"}
         kind = kinds.get(weight.ndim, "not a dense layer")
         raise DataError(f"layer {prefix!r} is {kind} by its weights, which is not imported")
-
-
-def _normalization(part: Mapping[str, Array]) -> tuple[Array, Array]:
-    """Return the factors and shifts of a BatchNorm1d."""
-    root = np.sqrt(part["running_var"] + np.float32(_EPSILON))
-    factors = part.get("weight", np.float32(1)) / root
-    return factors, part.get("bias", np.float32(0)) - factors * part["running_mean"]
 
 
 def _is_chain(order: Sequence[str], parts: Mapping[str, Mapping[str, Array]], width: int) -> bool:

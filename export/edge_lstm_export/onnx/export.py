@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Literal
 
@@ -33,6 +33,7 @@ from edge_lstm_export.train.headroom import (
     Rows,
     close,
     never_closed,
+    random_rows,
     spread,
     text_rows,
     tried_rows,
@@ -119,19 +120,13 @@ def export(
         file = fp32.finished(curve(answers), examples)
         return Exported(file, len(file), parity)
     say("rounding weights to int8")
-    tried = rows
+    given: Rows = []
     if labelled is not None:
-        tried = rows + [texts[i] for i in spread([len(text) for text in texts], MOST_TRIED)]
-    # A network without a plan was trained elsewhere, without the rounding in mind. Only labelled
-    # texts tell whether it bears 4 bits.
-    is_planned = bool(checkpoint.plan)
-    packs = is_planned or labelled is not None
-    int8, headroom, closings = _with_room(checkpoint, length, tried, packs=packs)
-    if packs and not is_planned:
-        packed = int8.classifier.probabilities_of(texts)
-        changed = gates.compare(int8.classifier, answers, packed, None, max_drop).changed
-        if changed > gates.MOST_OTHER_LABELS * len(texts):
-            int8, headroom, closings = _with_room(checkpoint, length, tried, packs=False)
+        given = [texts[i] for i in spread([len(text) for text in texts], MOST_TRIED)]
+    tried = rows + given
+    typical = random_rows(fp32.tokenizer) + given
+    bears = None if labelled is None else partial(_bears, texts, answers)
+    int8, headroom, closings = _int8(checkpoint, length, tried, typical, bears)
     closed = None
     if int8.checkpoint is not checkpoint:
         own = _Draft(int8.checkpoint, length).classifier
@@ -152,17 +147,63 @@ def export(
     return Exported(file, fp32_bytes, parity, comparisons, headroom, closed, comparison)
 
 
+def draft_of(checkpoint: Checkpoint) -> modelfile.ModelFile:
+    """Return a checkpoint as a model file in fp32, for reading: it has passed no gate."""
+    return _Draft(checkpoint, None).model
+
+
+def _int8(
+    checkpoint: Checkpoint,
+    length: int | None,
+    tried: Rows,
+    typical: Rows,
+    bears: Callable[[_Draft], bool] | None,
+) -> tuple[_Draft, float, int]:
+    """Return what :func:`_with_room` does, rounded as the network bears it.
+
+    A network without a plan was trained elsewhere, without the rounding in mind. It is rounded by
+    what its LSTMs multiply in typical texts, and only labelled ones tell whether it bears 4 bits.
+
+    bears: whether the labels of labelled texts stay; None: there are none.
+    """
+    if checkpoint.plan:
+        return _with_room(checkpoint, length, tried)
+    if bears is not None:
+        found = _with_room(checkpoint, length, tried, typical=typical)
+        if bears(found[0]):
+            return found
+    return _with_room(checkpoint, length, tried, packs=False, typical=typical)
+
+
+def _bears(texts: Rows, answers: Floats, draft: _Draft) -> bool:
+    """Return whether a draft gives the texts the labels that fp32 gives.
+
+    answers: of fp32, float32 [texts, labels].
+    """
+    rounded = draft.classifier.probabilities_of(texts)
+    changed = gates.compare(draft.classifier, answers, rounded, None, 0).changed
+    return changed <= gates.MOST_OTHER_LABELS * len(texts)
+
+
 def _with_room(
-    checkpoint: Checkpoint, length: int | None, rows: Rows, *, packs: bool = True
+    checkpoint: Checkpoint,
+    length: int | None,
+    rows: Rows,
+    *,
+    packs: bool = True,
+    typical: Sequence[Sequence[int]] = (),
 ) -> tuple[_Draft, float, int]:
     """Return an int8 draft whose units stay below its sentinels on these rows.
+
+    typical: see :class:`_Draft`.
 
     Return also how far at least, and how many units were closed for that. If any were, the draft's
     checkpoint is another one with closed output gates: closed as training does it (see
     headroom.with_headroom), by what the draft itself gives.
     """
     options = HeadroomOptions()
-    draft = _Draft(checkpoint, length, int8=True, packs=packs)
+    drafted = partial(_Draft, length=length, int8=True, packs=packs, typical=typical)
+    draft = drafted(checkpoint)
     rooms = gates.headroom(draft.classifier.model.data, rows, draft.tokenizer.length)
     closed = never_closed(checkpoint.network)
     if _least(rooms) < gates.LEAST_HEADROOM:
@@ -170,7 +211,7 @@ def _with_room(
         while _least(rooms) < options.margin and max(map(np.max, closed)) < MOST_TIMES:
             near = [room < options.margin for room in rooms]
             close(checkpoint.network, near, closed, options.gate_factor)
-            draft = _Draft(checkpoint, length, int8=True, packs=packs)
+            draft = drafted(checkpoint)
             rooms = gates.headroom(draft.classifier.model.data, rows, draft.tokenizer.length)
     return draft, _least(rooms), units_closed(closed)
 
@@ -193,7 +234,10 @@ def _check_size(size: int, max_kilobytes: object) -> None:
 
 
 class _Draft:
-    """A model file without golden rows and curve, and the classifier that answers with it."""
+    """A model file without golden rows and curve.
+
+    typical: token ids of texts, by which its LSTMs are rounded; empty: to the nearest numbers.
+    """
 
     def __init__(
         self,
@@ -202,6 +246,7 @@ class _Draft:
         *,
         int8: bool = False,
         packs: bool = True,
+        typical: Sequence[Sequence[int]] = (),
     ) -> None:
         self.checkpoint = checkpoint
         self.int8 = int8
@@ -210,8 +255,8 @@ class _Draft:
         config = checkpoint.network.config
         length = self.tokenizer.length
         long = checkpoint.plan.get("kind") in ("long", "topics")
-        weights = weights_from_network(checkpoint.network)
-        self._model = graph.build(
+        weights = weights_from_network(checkpoint.network, typical)
+        self._graph = graph.build(
             weights,
             config,
             length,
@@ -220,7 +265,16 @@ class _Draft:
             may_be_empty=self.tokenizer.rule.start_id is None,
             packs=packs,
         )
-        self.classifier = Classifier.from_model(self._file([], None))
+
+    @cached_property
+    def model(self) -> modelfile.ModelFile:
+        """The model file, as a device opens it."""
+        return self._file([], None)
+
+    @cached_property
+    def classifier(self) -> Classifier:
+        """The classifier that answers with it."""
+        return Classifier.from_model(self.model)
 
     def finished(self, curve: RiskCoverage | None, examples: Sequence[str]) -> bytes:
         """Return the model file's bytes, with the answers of this machine to the golden texts."""
@@ -257,7 +311,7 @@ class _Draft:
             int8=self.int8,
             packs=self.packs,
         )
-        data = graph.file_bytes(self._model, described)
+        data = graph.file_bytes(self._graph, described)
         gates.check_structure(data)
         return modelfile.parse_model(data, Path("(model being exported)"))
 

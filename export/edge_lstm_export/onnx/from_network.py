@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 
 from edge_lstm_export.graph.pairs import NO_PAIRS, PairTable
@@ -9,17 +12,22 @@ from edge_lstm_export.graph.weights import Array, DenseWeights, GraphWeights, Ls
 from edge_lstm_export.train.network import Network, Weights, lstm_name
 
 
-def weights_from_network(network: Network) -> GraphWeights:
-    """PyTorch's weights → the graph's."""
+def weights_from_network(network: Network, rows: Sequence[Sequence[int]] = ()) -> GraphWeights:
+    """PyTorch's weights → the graph's.
+
+    rows: token ids of texts, by which an int8 graph rounds its LSTMs. Without any, it rounds each
+        weight to the nearest number.
+    """
     weights = network.weights()
+    metrics = network.metrics(rows) if rows else [(None, None)] * len(network.config.lstms)
     pairs = NO_PAIRS
     if network.ngrams is not None:
         pairs = PairTable(weights["ngrams.displacements"], weights["ngrams.fingerprints"])
     return GraphWeights(
         weights["embedding.weight"],
         [
-            _lstm(weights, f"lstms.{k}.", layer.directions)
-            for k, layer in enumerate(network.config.lstms)
+            replace(_lstm(weights, f"lstms.{k}.", layer.directions), w_metric=w, r_metric=r)
+            for k, (layer, (w, r)) in enumerate(zip(network.config.lstms, metrics))
         ],
         [_dense(weights, f"dense.{j}.") for j in range(len(network.config.dense))],
         _dense(weights, "head."),

@@ -32,6 +32,7 @@ from edge_lstm_export.train.network import Network
 CHECKPOINT_FORMAT = 11
 _KEY = "edge_lstm_checkpoint"
 _WHOLE_NUMBERS = ("ngrams.displacements", "ngrams.fingerprints")
+_HEADER_BYTES = 8  # of a safetensors file: the length of its header, which is JSON
 # Metadata stand first in a safetensors file, behind the length of its header. They begin with the
 # digest.
 _DIGEST = re.compile(
@@ -112,6 +113,15 @@ def sealed(data: bytes) -> bytes:
     return before + hashlib.sha256(before + after).hexdigest().encode() + after
 
 
+def is_checkpoint(path: Path) -> bool:
+    """Return whether a file is of the format of checkpoints, whatever it holds and is called."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        head = file.read(_HEADER_BYTES + 1)
+    return head[_HEADER_BYTES:] == b"{"
+
+
 def load_checkpoint(path: Path) -> Checkpoint:
     """Read a checkpoint.
 
@@ -143,9 +153,8 @@ def read_sealed(
                 f"{path} is a model file already; give the checkpoint that it was made from"
             )
         tensors = load(data)
-        metadata = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")]).get(
-            "__metadata__", {}
-        )
+        end = _HEADER_BYTES + int.from_bytes(data[:_HEADER_BYTES], "little")
+        metadata = json.loads(data[_HEADER_BYTES:end]).get("__metadata__", {})
         if _KEY not in metadata:
             raise DataError(f"{path} is of another project; give a checkpoint of 'edge-lstm train'")
         description = json.loads(metadata[_KEY])
@@ -231,6 +240,7 @@ def describe_checkpoint(path: Path) -> dict[str, Any]:
         ),
         "vocabulary": {"words": len(tokenizer.words), "first": list(tokenizer.words[:10])},
         "length": tokenizer.length,
+        "padding": checkpoint.network.padding_cost.line(),
         "network": checkpoint.network.config.to_dict(),
         "training": checkpoint.training,
         "plan": checkpoint.plan,

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from edge_lstm.layers import Activation, Lstm
+from edge_lstm.layers import Activation, Lstm, PaddingCost
 from edge_lstm.text import DEFAULT_LENGTH, OOV_ID, PAD_ID
 from edge_lstm_export.graph.pairs import (
     FINGERPRINTS,
@@ -36,6 +36,7 @@ Weights = dict[str, npt.NDArray[np.float32]]
 
 # h and c, [1, B, H] each.
 State = tuple[Tensor, Tensor]
+Doubles = npt.NDArray[np.float64]
 
 SETTLED = 5e-8  # tolerance: by which states may still move, a rounding of float32
 
@@ -124,8 +125,14 @@ class Network(nn.Module):
     @property
     def reads_padding(self) -> bool:
         """Whether ``length`` is part of its answers."""
+        return bool(self.padding_cost.line())
+
+    @property
+    def padding_cost(self) -> PaddingCost:
+        """The cost of padding, if it reads padding."""
         tables = [layer.h for layer in self.layers if layer.h is not None]
-        return self.config.padding != "none" or any(h.shape[1] > 1 for h in tables)
+        rows = tables[0].shape[1] if tables else 0
+        return PaddingCost.of(self.config.layers, self.config.padding, self.length, rows)
 
     def set_starts(self, starts: Sequence[tuple[Tensor, Tensor]]) -> None:
         """Set the tables of first states of all LSTMs.
@@ -246,6 +253,30 @@ class Network(nn.Module):
             rooms.append(room.amin(dim=(0, 1)).view(layer.settings.directions, -1))
             x = outputs
         return rooms
+
+    @torch.no_grad()
+    def metrics(self, rows: Sequence[Sequence[int]]) -> list[tuple[Doubles, Doubles]]:
+        """Return the sums of the outer products of what each LSTM's matrices multiply.
+
+        They are of all steps, float64: of its inputs [D, I, I], and of its outputs [D, H, H].
+
+        rows: token ids of texts.
+        """
+        totals = [[torch.zeros(()), torch.zeros(())] for _ in self.layers]
+        for row in rows:
+            ids, steps = self._read(
+                torch.tensor([row], dtype=torch.int64), torch.tensor([len(row)])
+            )
+            x = self.embedding(ids)
+            for layer, total in zip(self.layers, totals):
+                outputs, _ = layer(x, steps, self.length)
+                count = layer.settings.directions
+                inputs = x[0, : int(steps)].expand(count, -1, -1).double()
+                of_directions = outputs[0, : int(steps)].unflatten(1, (count, -1)).movedim(1, 0)
+                for k, vectors in enumerate((inputs, of_directions.double())):
+                    total[k] = total[k] + vectors.mT @ vectors
+                x = outputs
+        return [(w.numpy(), r.numpy()) for w, r in totals]
 
     @torch.no_grad()
     def least_room(self) -> list[Tensor]:

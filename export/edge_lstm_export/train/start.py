@@ -1,11 +1,14 @@
-"""The start of a training from a model file: its LSTM, and its embeddings of words.
+"""The start of a training from another model: its LSTM, and its embeddings of words.
+
+The model is a model file or a checkpoint, for example of a network that was imported.
 
 A network that starts so need not learn from few rows how words act on each other.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +16,13 @@ import numpy.typing as npt
 from onnx import load_model_from_string, numpy_helper
 
 from edge_lstm.errors import DataError
-from edge_lstm.layers import Lstm
+from edge_lstm.layers import lstms_of
 from edge_lstm.modelfile import ModelFile, embedded_model, open_model
 from edge_lstm.text import FIRST_WORD_ID, OOV_ID, PAD_ID, START_ID, Tokenizer
 from edge_lstm_export.graph.weights import SENTINELS, unpacked
+from edge_lstm_export.onnx.export import draft_of
 from edge_lstm_export.options import SENTIMENT, SMALL_SENTIMENT, NetworkOptions, SourceFile
+from edge_lstm_export.train.checkpoint import is_checkpoint, load_checkpoint
 from edge_lstm_export.train.data import Floats
 from edge_lstm_export.train.network import Weights, lstm_name
 
@@ -29,7 +34,7 @@ PACKAGED = {
 
 @dataclass(frozen=True)
 class LstmShape:
-    """Sizes of a model file's LSTM: embedding width, units per direction, directions."""
+    """Sizes of a model's first LSTM: embedding width, units per direction, directions."""
 
     embedding_dim: int
     hidden: int
@@ -41,38 +46,51 @@ class LstmShape:
 
 
 def open_source(file: SourceFile) -> ModelFile:
-    """Open a model file of a plan.
+    """Open a model of a plan: a model file, or a checkpoint as the model file that it makes.
 
     Raise DataError, ModelFileError; DataError if it was changed.
     """
-    model = open_model(PACKAGED.get(file.source, Path(file.source)))
-    if file.sha256 and model.sha256() != file.sha256:
+    path = PACKAGED.get(file.source, Path(file.source))
+    if is_checkpoint(path):
+        model = replace(draft_of(load_checkpoint(path)), path=path)
+    else:
+        model = open_model(path)
+    if file.sha256 and _digest(path) != file.sha256:
         raise DataError(f"{file.source} was changed after the plan was made; make the plan again")
     return model
 
 
 def source_file(source: str) -> SourceFile:
-    """Return a file as a plan names it: with its digest, unless it is the package's own."""
-    if source in PACKAGED:
-        return SourceFile(source)
-    return SourceFile(source, open_model(Path(source)).sha256())
+    """Return a model as a plan names it: with its file's digest, unless it is the package's own.
+
+    Raise DataError, ModelFileError if it cannot be read.
+    """
+    file = SourceFile(source)
+    open_source(file)
+    return file if source in PACKAGED else replace(file, sha256=_digest(Path(source)))
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def lstm_shape(model: ModelFile) -> LstmShape:
-    """Return the sizes of a model file's LSTM.
+    """Return the sizes of a model's first LSTM.
 
-    Raises DataError if it is not an LSTM as trainings make it.
+    Raises DataError if it has none, or one that trainings do not make.
     """
-    layers = model.layers
-    if len(layers) != 1 or not isinstance(layers[0], Lstm) or layers[0].hard_sigmoid is not None:
-        raise DataError(
-            f"{model.path} has other layers than one LSTM; start from a file of a training"
-        )
-    return LstmShape(model.network["embedding_dim"], layers[0].units, layers[0].bidirectional)
+    lstms = lstms_of(model.layers)
+    if not lstms:
+        raise DataError(f"{model.path} has no LSTM to start from; use it as --teacher")
+    first = lstms[0]
+    if first.hard_sigmoid is not None:
+        gates = "gates of a hard sigmoid, which a new network does not have"
+        raise DataError(f"{model.path} has {gates}; use it as --teacher instead of --start")
+    return LstmShape(model.network["embedding_dim"], first.units, first.bidirectional)
 
 
 def check_shape(file: SourceFile, network: NetworkOptions) -> None:
-    """Raise DataError if the network has another LSTM than the model file that it starts from."""
+    """Raise DataError if the network has another LSTM than the model that it starts from."""
     theirs = lstm_shape(open_source(file))
     own = LstmShape(network.embedding_dim, network.hidden, network.bidirectional)
     if theirs != own:
@@ -106,7 +124,9 @@ def first_weights(file: SourceFile, tokenizer: Tokenizer) -> tuple[Weights, Floa
 
 
 def _lstm_weights(model: ModelFile) -> Weights:
-    """Return a model file's embedding and LSTM in float32, by PyTorch's names, without sentinels.
+    """Return a model file's embedding and first LSTM in float32, by PyTorch's names.
+
+    They are without sentinels.
 
     ONNX has the gates in the order input, output, forget, cell; PyTorch in input, forget, cell,
     output.

@@ -1,6 +1,6 @@
-"""A model file as a teacher.
+"""A model file or a checkpoint as a teacher.
 
-It may be any that 'edge-lstm export' wrote, such as the package's sentiment model.
+It may be any of edge-lstm: the package's sentiment model, or a network that was imported.
 
 Its labels need not be those at hand: a regression on its log odds learns how the two are related.
 """
