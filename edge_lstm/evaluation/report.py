@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import date
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from edge_lstm._version import __version__
-from edge_lstm.answering import USUAL_SHARE
+from edge_lstm.answering import SHOWN_RISKS, USUAL_SHARE
 from edge_lstm.atomic import write_atomically
-from edge_lstm.evaluation.result import Comparison, Evaluation, Result
+from edge_lstm.evaluation.result import Baseline, Comparison, Evaluation, Pricing, Result
 from edge_lstm.html import Table, TintedText, items, page, table
-from edge_lstm.metrics import Interval
+from edge_lstm.metrics import Interval, SetScores
 from edge_lstm.printable import counted, cut
 from edge_lstm.text import LABEL_JOINT, well_formed
 
-SIGNIFICANT = 0.05  # a difference is significant if McNemar's mid-p value is below
+SIGNIFICANT = 0.05  # a difference is significant if McNemar's p value is below
 # With more labels the page shows the most frequent confusions instead of the matrix.
 MATRIX_LABELS = 16
 SHOWN_PAIRS = 20  # pairs of confused labels
@@ -43,7 +44,13 @@ def texts_line(evaluation: Evaluation) -> str:
 def tables(evaluation: Evaluation) -> Iterator[Table]:
     """Yield the tables of the models, of each one's labels and confusions, of each comparison."""
     yield _models(evaluation)
-    yield from _abstentions(evaluation)
+    if evaluation.baseline is not None:
+        yield _baseline(evaluation, evaluation.baseline)
+    for result in evaluation.results:
+        if result.operating_points:
+            yield _operating_points(result, evaluation.pricing)
+        if evaluation.dates is not None:
+            yield _weeks(result, evaluation.dates)
     yield from _foreign(evaluation)
     for result in evaluation.results:
         yield _labels(result)
@@ -92,34 +99,92 @@ def _models(evaluation: Evaluation) -> Table:
     return Table(header, rows, " ".join(notes))
 
 
-def _abstentions(evaluation: Evaluation) -> Iterator[Table]:
-    """Yield a table with a row for each model that abstains, if there is one.
+def _baseline(evaluation: Evaluation, baseline: Baseline) -> Table:
+    """Return a row for the baseline and for each model, with McNemar's test against it."""
+    rows = [_compared(baseline.name, baseline.bytes, baseline.scores, baseline.interval, "")]
+    for result, test in zip(evaluation.results, baseline.tests):
+        size = len(result.model.data)
+        p = f"{test.exact_p:.2g}"
+        rows.append(_compared(result.name, size, result.scores, result.interval, p))
+    note = (
+        f"The SVM reads words, word pairs and characters; it learnt from "
+        f"{counted(baseline.training_texts, 'text')} of {baseline.source}. "
+        "p: McNemar's exact test against it."
+    )
+    if baseline.shared:
+        note += f" {counted(baseline.shared, 'evaluated text')} are also among its training texts."
+    measure = "exact match" if evaluation.multi_label else "accuracy"
+    header = ("against a baseline", "size", measure, "95 % interval", "macro F1", "p")
+    return Table(header, rows, note)
+
+
+def _compared(
+    name: str, size: int, scores: SetScores, interval: Interval, p: str
+) -> tuple[str, ...]:
+    """Return a row of the comparison with the baseline."""
+    kilobytes = f"{size / 1000:,.0f} kB"
+    accuracy = f"{scores.subset_accuracy:.2%}"
+    return name, kilobytes, accuracy, _span(interval), f"{scores.macro_f1:.2%}", p
+
+
+def _operating_points(result: Result, pricing: Pricing | None) -> Table:
+    """Return a row for each share of wrong answers that may be allowed.
 
     An asterisk marks a threshold that was chosen on these texts.
     """
+    curve = result.curve
+    header = ["allowed", "threshold", "answered", "wrong", "95 % interval"]
     rows = []
-    note = ""
-    for result in evaluation.results:
-        abstention = result.abstention
-        if abstention is None:
-            continue
-        wrong = _share(abstention.wrong)
-        if abstention.same_texts:
-            note = "* the threshold was chosen on these texts; on others more may be wrong"
-            if abstention.wrong is not None:
-                wrong += "*"
-        row = (
-            result.name,
-            _share(abstention.abstain),
-            f"{abstention.threshold:.6g}",
-            f"{abstention.answered:.2%}",
-            wrong,
-            _span(abstention.wrong_interval),
-        )
+    for point in result.operating_points:
+        mark = "*" if point.same_texts and point.wrong is not None else ""
+        row = [
+            _share(point.abstain),
+            f"{point.threshold:.6g}",
+            f"{point.answered:.2%}",
+            _share(point.wrong) + mark,
+            _span(point.wrong_interval),
+        ]
+        if pricing is not None:
+            row.append(f"{pricing.month(point.answered):,.2f}")
         rows.append(row)
-    header = ("model", "allowed", "threshold", "answered", "wrong", "95 % interval")
-    if rows:
-        yield Table(header, rows, note, title="with abstention")
+    missing = [f"{share:.0%}" for share in SHOWN_RISKS if curve.operating_point(share) is None]
+    notes = []
+    if len(missing) < len(SHOWN_RISKS) and not result.same_texts:
+        notes.append(f"Thresholds: by {counted(curve.texts, 'text')} ({curve.data}).")
+    if any(point.same_texts for point in result.operating_points):
+        notes.append("* the threshold was chosen on these texts; on others more may be wrong.")
+    if missing:
+        texts = counted(curve.texts, "text")
+        notes.append(f"{texts} ({curve.data}) give no threshold for {', '.join(missing)}.")
+    if pricing is not None:
+        header.append("cost a month")
+        whole = f"{pricing.month(0.0):,.2f}"
+        notes.append(
+            "Cost: of the questions that are handed back; "
+            f"all {pricing.per_month:,} questions cost {whole}."
+        )
+    title = f"{result.name} with abstention: answered, and wrong of these"
+    return Table(header, rows, " ".join(notes), title=title)
+
+
+def _weeks(result: Result, dates: Sequence[date]) -> Table:
+    """Return a row for each week: how often the model agrees with the labels."""
+    abstains = bool(result.threshold)
+    header = ["week of", "texts", "agreement", "95 % interval"]
+    if abstains:
+        header += ["answered", "wrong"]
+    rows = []
+    for week in result.weeks(dates):
+        row = [
+            week.monday.isoformat(),
+            f"{week.texts:,}",
+            f"{week.agreement:.2%}",
+            _span(week.interval),
+        ]
+        if abstains:
+            row += [f"{week.answered:.2%}", _share(week.wrong)]
+        rows.append(row)
+    return Table(header, rows, title=f"{result.name}: agreement with the labels by week (UTC)")
 
 
 def _foreign(evaluation: Evaluation) -> Iterator[Table]:
@@ -211,7 +276,7 @@ def _comparison(evaluation: Evaluation, comparison: Comparison) -> Table:
     test = comparison.test
     interval = comparison.interval
     texts = counted(len(evaluation.texts), "text")
-    verdict = "a significant" if test.mid_p < SIGNIFICANT else "no significant"
+    verdict = "a significant" if test.exact_p < SIGNIFICANT else "no significant"
     span = f"{interval.low * 100:+.2f} to {interval.high * 100:+.2f}"
     correct = (
         f"{test.only_second_right:,} by it alone, {test.only_first_right:,} by the other alone"
@@ -222,7 +287,7 @@ def _comparison(evaluation: Evaluation, comparison: Comparison) -> Table:
         values["micro F1"] = f"{comparison.micro_f1 * 100:+.2f} points"
     measure = "exact match" if evaluation.multi_label else "accuracy"
     values[measure] = f"{comparison.difference * 100:+.2f} points, 95 % interval {span}"
-    values["McNemar"] = f"p = {test.mid_p:.2g}, {verdict} difference"
+    values["McNemar"] = f"p = {test.exact_p:.2g}, {verdict} difference"
     values["correct"] = correct
     values["labels"] = f"differ for {comparison.disagreements:,} of {texts}"
     values["probabilities"] = f"differ by at most {comparison.largest_change:.2g}"

@@ -259,7 +259,7 @@ def test_a_threshold_that_is_measured_where_it_was_found_is_marked() -> None:
         assert evaluation.results[0].to_json()["abstention"]["same_texts"] is same
         page = report(evaluation)
         assert ("was chosen on these texts" in page) is same
-        assert page.count("*</td>") == same
+        assert ("*</td>" in page) is same
 
 
 def test_the_commands_honour_the_curve(tmp_path: Path) -> None:

@@ -1,0 +1,55 @@
+"""A linear SVM on the evaluated texts, to compare the models with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from edge_lstm import metrics
+from edge_lstm.errors import DataError
+from edge_lstm.evaluation.evaluate import label_matrix
+from edge_lstm.evaluation.result import Baseline, Evaluation
+from edge_lstm.extras import needs
+from edge_lstm.tables.labelled import LabelledTexts
+from edge_lstm.text import text_key
+
+
+def train_baseline(
+    evaluation: Evaluation, training: LabelledTexts, source: str, label_map: Mapping[str, str]
+) -> Baseline:
+    """Train the baseline, and compare each model with it on the evaluated texts.
+
+    source: name of the training texts' source.
+    label_map: as in evaluate(); a label that the training texts lack is left out.
+
+    Raise DataError if the training texts do not fit, MissingPackageError without the workstation's
+    packages.
+    """
+    with needs("train", "--baseline"):
+        import sklearn.svm  # noqa: F401
+        from edge_lstm_export.baseline import NAME, LinearSVM
+    first = evaluation.results[0]
+    if training.multi_label and not evaluation.multi_label:
+        raise DataError(f"{source} has several labels per text, the model gives one")
+    if not training.texts:
+        raise DataError(f"{source} holds no labelled text; give a file with at least one")
+    present = {label for of_text in training.labels for label in of_text}
+    names = {theirs: ours for theirs, ours in label_map.items() if theirs in present}
+    labels = label_matrix(training.labels, first.labels, names, source)
+    model = LinearSVM(training.texts, labels, multi_label=evaluation.multi_label)
+    predicted = model.predict(evaluation.texts)
+    correct = (first.truth == predicted).all(axis=1)
+    tests = []
+    for result in evaluation.results:
+        only_baseline = int((correct & ~result.correct).sum())
+        only_model = int((result.correct & ~correct).sum())
+        tests.append(metrics.mcnemar(only_baseline, only_model))
+    known = set(map(text_key, training.texts)) - {text_key("")}
+    return Baseline(
+        name=NAME,
+        source=source,
+        training_texts=len(training.texts),
+        shared=sum(text_key(text) in known for text in evaluation.texts),
+        bytes=model.bytes,
+        scores=metrics.set_scores(first.truth, predicted, first.labels),
+        tests=tuple(tests),
+    )
