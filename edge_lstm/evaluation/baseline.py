@@ -13,6 +13,12 @@ from edge_lstm.tables.labelled import LabelledTexts
 from edge_lstm.text import text_key
 
 
+def check_trainable() -> None:
+    """Raise MissingPackageError if scikit-learn is not installed; called before the work."""
+    with needs("train", "--baseline"):
+        import sklearn  # noqa: F401
+
+
 def train_baseline(
     evaluation: Evaluation, training: LabelledTexts, source: str, label_map: Mapping[str, str]
 ) -> Baseline:
@@ -21,12 +27,10 @@ def train_baseline(
     source: name of the training texts' source.
     label_map: as in evaluate(); a label that the training texts lack is left out.
 
-    Raise DataError if the training texts do not fit, MissingPackageError without the workstation's
-    packages.
+    Raise DataError if the training texts do not fit.
     """
-    with needs("train", "--baseline"):
-        import sklearn.svm  # noqa: F401
-        from edge_lstm_export.baseline import NAME, LinearSVM
+    from edge_lstm_export.baseline import NAME, LinearSVM
+
     first = evaluation.results[0]
     if training.multi_label and not evaluation.multi_label:
         raise DataError(f"{source} has several labels per text, the model gives one")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from edge_lstm.classifier import DEFAULT_PROVIDER, Classifier
 from edge_lstm.errors import DataError
-from edge_lstm.evaluation.baseline import train_baseline
+from edge_lstm.evaluation.baseline import check_trainable, train_baseline
 from edge_lstm.evaluation.evaluate import Progress, evaluate
 from edge_lstm.evaluation.result import Evaluation, Pricing
 from edge_lstm.evaluation.sources import TRAINING_SPLIT, load_labelled, read_foreign
@@ -66,6 +66,8 @@ class FileEvaluation:
         Raise DataError, ModelFileError, or MissingPackageError.
         """
         self._request = request
+        if request.baseline:
+            check_trainable()
         # Models first: an error of theirs comes before the data is read, which may take long.
         classifiers = {name: self._load(paths) for name, paths in request.models.items()}
         self._foreign = read_foreign(request.foreign) if request.foreign else ()
