@@ -84,7 +84,8 @@ footer {{ margin-top: 48px; border-top: 1px solid var(--line); padding-top: 10px
 /* A part wider than a phone scrolls by itself, not the page; a shadow at its edge says so. */
 .wide {{ overflow-x: auto; background:
   linear-gradient(to left, var(--paper) 50%, transparent) right / 3rem 100% no-repeat local,
-  linear-gradient(to left, var(--muted), transparent) right / 0.5rem 100% no-repeat scroll; }}
+  linear-gradient(to left, color-mix(in srgb, var(--muted) 50%, transparent), transparent)
+  right top / 0.5rem calc(100% - 1.5rem) no-repeat scroll; }}
 td:has(.swatch) {{ white-space: nowrap; }}
 table {{ border-collapse: collapse; margin: 8px 0 14px; width: 100%; }}
 th, td {{ text-align: left; padding: 5px 12px 5px 0; vertical-align: top; }}
@@ -99,9 +100,21 @@ svg {{ display: block; width: 100%; height: auto; }}
 .wide > svg {{ min-width: min(var(--width), 600px); }}
 svg text {{ font-family: inherit !important; }}
 td:last-child:not(.number) {{ min-width: 11em; white-space: pre-wrap; overflow-wrap: anywhere; }}
+.row {{ display: flex; flex-wrap: wrap; gap: 8px 40px; }}
+.row > figure {{ flex: 1 1 340px; max-width: 480px !important; }}
 .swatch {{ display: inline-block; width: 10px; height: 10px; border-radius: 2px;
   margin-right: 6px; }}
-@media (max-width: 600px) {{ body {{ padding: 16px 14px 40px; }} h1 {{ font-size: 1.4rem; }} }}
+@media (max-width: 600px) {{
+  body {{ padding: 16px 14px 40px; }}
+  h1 {{ font-size: 1.4rem; }}
+  .stacks thead {{ display: none; }}
+  .stacks tr {{ display: block; padding: 8px 0; border-bottom: 1px solid var(--line); }}
+  .stacks td {{ display: inline-block; border: 0; padding: 0 14px 0 0; text-align: left;
+    min-width: 0 !important; }}
+  .stacks td::before {{ content: attr(data-name) " "; color: var(--muted); font-size: 0.87rem; }}
+  .stacks td:last-child {{ display: block; padding-top: 2px; }}
+  .stacks td:last-child::before {{ content: none; }}
+}}
 @media print {{
   body {{ max-width: none; padding: 0; }}
   :root {{ font-size: 11px; -webkit-print-color-adjust: exact; print-color-adjust: exact; }}
@@ -132,9 +145,11 @@ def page(title: str, subtitle: Sequence[str], body: Iterable[str], footer: Seque
     return visible("\n".join(lines))
 
 
-def table(cells: Table, series: Sequence[str] = ()) -> str:
+def table(cells: Table, series: Sequence[str] = (), *, stacks: bool = False) -> str:
     """Return a table with its title and note; it scrolls by itself if it is too wide.
 
+    stacks: on a phone it shows a row as lines instead: the short cells with their names, then the
+        last cell.
     series: names of rows that get a patch of their colour, in the order of the colours.
     """
     patches = {
@@ -147,14 +162,16 @@ def table(cells: Table, series: Sequence[str] = ()) -> str:
         for i, value in enumerate(values):
             css_class = "" if i in cells.text else ' class="number"'
             patch = patches.get(value, "") if i == 0 else ""
-            shown += f"<{tag}{css_class}>{patch}{_cell(value)}</{tag}>"
+            name = f' data-name="{escape(cells.header[i])}"' if stacks and tag == "td" else ""
+            shown += f"<{tag}{css_class}{name}>{patch}{_cell(value)}</{tag}>"
         return f"<tr>{shown}</tr>"
 
     title = f"<h2>{escape(cells.title)}</h2>" if cells.title else ""
     head = f"<thead>{row('th', cells.header)}</thead>" if any(cells.header) else ""
     body = f"<tbody>{''.join(row('td', values) for values in cells.rows)}</tbody>"
     note = f'<p class="muted">{escape(cells.note)}</p>' if cells.note else ""
-    return f'{title}<div class="wide"><table>{head}{body}</table></div>{note}'
+    kind = ' class="stacks"' if stacks else ""
+    return f'{title}<div class="wide"><table{kind}>{head}{body}</table></div>{note}'
 
 
 def _cell(value: str) -> str:

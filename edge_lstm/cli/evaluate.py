@@ -44,10 +44,10 @@ _BASELINE = (
     "edge-lstm[train])."
 )
 BaselineOption = Annotated[str | None, option("FILE", _BASELINE, "--baseline")]
-_PRICE = "Price of a question that is handed back: show what a month costs at each threshold."
+_PRICE = "Price of a question that is handed back: show the cost per month at each threshold."
 PriceOption = Annotated[float | None, option("P", _PRICE, "--price")]
 PerMonthOption = Annotated[
-    int | None, option("N", "Questions a month, for --price.", "--per-month", min=1)
+    int | None, option("N", "Questions per month, for --price.", "--per-month", min=1)
 ]
 _TIME = "Column of the time, ISO 8601 or Unix seconds: show agreement by week."
 TimeColumnOption = Annotated[

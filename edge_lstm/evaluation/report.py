@@ -14,6 +14,7 @@ import numpy.typing as npt
 from edge_lstm._version import __version__
 from edge_lstm.answering import SHOWN_RISKS, USUAL_SHARE
 from edge_lstm.atomic import write_atomically
+from edge_lstm.evaluation.curves import curves
 from edge_lstm.evaluation.result import Baseline, Comparison, Evaluation, Pricing, Result
 from edge_lstm.html import Table, TintedText, items, page, table
 from edge_lstm.metrics import Interval, SetScores
@@ -112,7 +113,7 @@ def _baseline(evaluation: Evaluation, baseline: Baseline) -> Table:
         "p: McNemar's exact test against it."
     )
     if baseline.shared:
-        note += f" {counted(baseline.shared, 'evaluated text')} are also among its training texts."
+        note += f" Evaluated texts that are also training texts: {baseline.shared:,}."
     measure = "exact match" if evaluation.multi_label else "accuracy"
     header = ("against a baseline", "size", measure, "95 % interval", "macro F1", "p")
     return Table(header, rows, note)
@@ -147,17 +148,15 @@ def _operating_points(result: Result, pricing: Pricing | None) -> Table:
         if pricing is not None:
             row.append(f"{pricing.month(point.answered):,.2f}")
         rows.append(row)
-    missing = [f"{share:.0%}" for share in SHOWN_RISKS if curve.operating_point(share) is None]
     notes = []
-    if len(missing) < len(SHOWN_RISKS) and not result.same_texts:
-        notes.append(f"Thresholds: by {counted(curve.texts, 'text')} ({curve.data}).")
+    missing = [f"{share:.0%}" for share in SHOWN_RISKS if curve.operating_point(share) is None]
+    too_few = f", too few for {', '.join(missing)}" if missing else ""
+    if not result.same_texts or missing:
+        notes.append(f"Thresholds: by {counted(curve.texts, 'text')} ({curve.data}){too_few}.")
     if any(point.same_texts for point in result.operating_points):
         notes.append("* the threshold was chosen on these texts; on others more may be wrong.")
-    if missing:
-        texts = counted(curve.texts, "text")
-        notes.append(f"{texts} ({curve.data}) give no threshold for {', '.join(missing)}.")
     if pricing is not None:
-        header.append("cost a month")
+        header.append("cost per month")
         whole = f"{pricing.month(0.0):,.2f}"
         notes.append(
             "Cost: of the questions that are handed back; "
@@ -322,10 +321,14 @@ def _body(evaluation: Evaluation) -> Iterator[str]:
         warnings += [f"{result.name}, training warning: {line}" for line in result.model.warnings]
     if warnings:
         yield items(warnings)
-    for cells in tables(evaluation):
+    summary, *others = tables(evaluation)
+    yield table(summary, names)
+    if not evaluation.multi_label:
+        yield from curves(evaluation.results)
+    for cells in others:
         yield table(cells, names)
     for result in evaluation.results:
-        yield table(_mistakes(evaluation, result))
+        yield table(_mistakes(evaluation, result), stacks=True)
 
 
 def _mistakes(evaluation: Evaluation, result: Result) -> Table:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from datetime import date, datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,14 @@ from typing import Any
 import numpy as np
 import pytest
 from model_files import SMALL, edited, multi_label
+from pages import Page
 
 from edge_lstm import Classifier, DataError
 from edge_lstm.answering import SHOWN_RISKS, RiskCoverage
 from edge_lstm.cli import run
+from edge_lstm.evaluation.curves import HEIGHT, WIDTH
 from edge_lstm.evaluation.evaluate import evaluate
-from edge_lstm.evaluation.report import tables
+from edge_lstm.evaluation.report import report, tables
 from edge_lstm.evaluation.result import Evaluation, Result
 from edge_lstm.html import Table
 from edge_lstm.modelfile import ModelFile, open_model, parse_model
@@ -83,7 +86,7 @@ def test_a_share_that_the_texts_are_too_few_to_show_is_named() -> None:
     plain = parse_model(SMALL.read_bytes(), SMALL)
     table = shown(result(plain, 100, 0, same_texts=True))
     assert [row[0] for row in table.rows] == ["5.00%", "10.00%"]
-    assert "100 texts (the evaluated texts) give no threshold for 1%, 2%" in table.note
+    assert "by 100 texts (the evaluated texts), too few for 1%, 2%." in table.note
 
 
 def test_the_threshold_that_is_asked_for_has_a_row() -> None:
@@ -124,7 +127,7 @@ def test_a_month_costs_the_price_of_what_is_handed_back(
         assert point["month"] == pytest.approx(500 * (1 - point["answered"]))
     run(["evaluate", "t.csv", *costs])
     out = " ".join(capsys.readouterr().out.split())
-    assert "cost a month" in out and "all 1,000 questions cost 500.00" in out
+    assert "cost per month" in out and "all 1,000 questions cost 500.00" in out
 
 
 @pytest.mark.parametrize(
@@ -205,3 +208,35 @@ def test_texts_without_a_column_of_times_have_no_weeks() -> None:
     )
     assert evaluation.dates is None
     assert not any("by week" in table.title for table in tables(evaluation))
+
+
+@pytest.mark.parametrize("n", [1, 40, 2000])
+@pytest.mark.parametrize("share", [0, 0.5, 1])
+def test_the_report_draws_reliability_and_coverage_on_the_paper(n: int, share: float) -> None:
+    one = result(MODEL, n, int(share * n))
+    evaluation = Evaluation(
+        data="x", texts=("a",) * n, statuses={}, results=(one, one), comparisons=()
+    )
+    page = report(evaluation)
+    drawings = re.findall(r"<svg .*?</svg>", page, re.DOTALL)
+    assert [re.search('aria-label="([^"]*)"', drawing)[1] for drawing in drawings] == [
+        "reliability diagram",
+        "risk-coverage curve",
+    ]
+    for drawing in drawings:
+        points = " ".join(re.findall(r'points="([^"]*)"', drawing)).replace(",", " ").split()
+        across = [*re.findall(r'\bc?x[12]?="([^"]*)"', drawing), *points[::2]]
+        down = [*re.findall(r'\bc?y[12]?="([^"]*)"', drawing), *points[1::2]]
+        assert across and all(0 <= float(x) <= WIDTH for x in across)
+        assert down and all(0 <= float(y) <= HEIGHT for y in down)
+    # Every bin of the diagram, for each of the two models; a point of the curve for full coverage.
+    bins = sum(bool(each.count) for each in one.bins)
+    assert drawings[0].count("<circle") == 2 * bins
+    assert drawings[1].count("<polyline") == 2
+    assert Page(page).loads_and_runs_nothing()
+
+
+def test_a_model_of_several_labels_has_no_such_curves() -> None:
+    several = parse_model(edited(multi_label((0.5, 0.5))), Path("several.onnx"))
+    texts = LabelledTexts(list(TEXTS), [("pos",), (), ("neg", "pos")], multi_label=True)
+    assert "<svg" not in report(evaluate([Classifier.from_model(several)], texts))
