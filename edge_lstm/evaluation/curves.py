@@ -96,7 +96,7 @@ def _operating_points(
 ) -> list[str]:
     """Return a dot for each operating point, labelled if its label has room.
 
-    labels: the places of labels so far; those of new ones are added.
+    labels: the places of labels so far; each new label adds its own.
     """
     parts = []
     for point in result.operating_points:

@@ -1,4 +1,4 @@
-"""An evaluation of files: what is asked for, read and checked before the work, then measured."""
+"""An evaluation of files: its request, its texts and models, and its run."""
 
 from __future__ import annotations
 
