@@ -26,7 +26,7 @@ _COLOURS = {
     "series-4": ("#b03a4a", "#df7280"),
     "series-5": ("#66707f", "#8d98a8"),
 }
-INK, MUTED, LINE, PAPER, *SERIES = (light for light, _ in _COLOURS.values())
+SERIES = [name for name in _COLOURS if name.startswith("series")]
 _LIGHT, _DARK = (
     " ".join(f"--{name}: {pair[paper]};" for name, pair in _COLOURS.items()) for paper in range(2)
 )
@@ -94,14 +94,12 @@ th {{ color: var(--muted); font-weight: 600; font-size: 0.87rem; white-space: no
 td:first-child:not(.number) {{ min-width: 7em; }}
 .number {{ text-align: right; white-space: nowrap; }}
 .cell {{ display: block; padding: 0 6px; border-radius: 3px; }}
-figure {{ margin: 8px 0; break-inside: avoid; width: 100%; }}
+figure {{ margin: 8px 0; break-inside: avoid; flex: 1 1 340px; max-width: 480px; }}
 figcaption {{ max-width: 75ch; }}
 svg {{ display: block; width: 100%; height: auto; }}
-.wide > svg {{ min-width: min(var(--width), 600px); }}
-svg text {{ font-family: inherit !important; }}
+svg text {{ font-family: inherit; }}
 td:last-child:not(.number) {{ min-width: 11em; white-space: pre-wrap; overflow-wrap: anywhere; }}
 .row {{ display: flex; flex-wrap: wrap; gap: 8px 40px; }}
-.row > figure {{ flex: 1 1 340px; max-width: 480px !important; }}
 .swatch {{ display: inline-block; width: 10px; height: 10px; border-radius: 2px;
   margin-right: 6px; }}
 @media (max-width: 600px) {{
@@ -118,7 +116,6 @@ td:last-child:not(.number) {{ min-width: 11em; white-space: pre-wrap; overflow-w
 @media print {{
   body {{ max-width: none; padding: 0; }}
   :root {{ font-size: 11px; -webkit-print-color-adjust: exact; print-color-adjust: exact; }}
-  .wide > svg {{ min-width: 0; }}
   h2, h3 {{ break-after: avoid; }}
   tr {{ break-inside: avoid; }}
 }}
@@ -189,14 +186,7 @@ def items(lines: Iterable[str]) -> str:
 def figure(svg: str, caption: str) -> str:
     """Return a drawing with its caption.
 
-    svg: an SVG element with a width, in the colours of white paper; on dark paper they change.
+    svg: an SVG element, in the colours of the page's style.
     caption: HTML.
     """
-    for name, (light, _) in _COLOURS.items():
-        svg = svg.replace(light, f"var(--{name})")
-    width = svg.partition(' width="')[2].partition('"')[0]
-    size = f"--width: {width}px; max-width: min(100%, {width}px)"
-    return (
-        f'<figure style="{size}"><div class="wide">{svg}</div>'
-        f"<figcaption>{caption}</figcaption></figure>"
-    )
+    return f"<figure>{svg}<figcaption>{caption}</figcaption></figure>"

@@ -47,6 +47,7 @@ def train_baseline(
         only_baseline = int((correct & ~result.correct).sum())
         only_model = int((result.correct & ~correct).sum())
         tests.append(metrics.mcnemar(only_baseline, only_model))
+    scores = metrics.set_scores(first.truth, predicted, first.labels)
     known = set(map(text_key, training.texts)) - {text_key("")}
     return Baseline(
         name=NAME,
@@ -54,6 +55,8 @@ def train_baseline(
         training_texts=len(training.texts),
         shared=sum(text_key(text) in known for text in evaluation.texts),
         bytes=model.bytes,
-        scores=metrics.set_scores(first.truth, predicted, first.labels),
+        accuracy=scores.subset_accuracy,
+        interval=metrics.wilson_interval(scores.exact, scores.texts),
+        macro_f1=scores.macro_f1,
         tests=tuple(tests),
     )

@@ -17,7 +17,7 @@ from edge_lstm.atomic import write_atomically
 from edge_lstm.evaluation.curves import curves
 from edge_lstm.evaluation.result import Baseline, Comparison, Evaluation, Pricing, Result
 from edge_lstm.html import Table, TintedText, items, page, table
-from edge_lstm.metrics import Interval, SetScores
+from edge_lstm.metrics import Interval
 from edge_lstm.printable import counted, cut
 from edge_lstm.text import LABEL_JOINT, well_formed
 
@@ -102,11 +102,17 @@ def _models(evaluation: Evaluation) -> Table:
 
 def _baseline(evaluation: Evaluation, baseline: Baseline) -> Table:
     """Return a row for the baseline and for each model, with McNemar's test against it."""
-    rows = [_compared(baseline.name, baseline.bytes, baseline.scores, baseline.interval, "")]
+    compared: list[tuple[str, int, Baseline | Result, float, str]] = [
+        (baseline.name, baseline.bytes, baseline, baseline.macro_f1, "")
+    ]
     for result, test in zip(evaluation.results, baseline.tests):
         size = len(result.model.data)
-        p = f"{test.exact_p:.2g}"
-        rows.append(_compared(result.name, size, result.scores, result.interval, p))
+        compared.append((result.name, size, result, result.scores.macro_f1, f"{test.exact_p:.2g}"))
+    rows = []
+    for name, size, of, macro_f1, p in compared:
+        kilobytes = f"{size / 1000:,.0f} kB"
+        row = (name, kilobytes, f"{of.accuracy:.2%}", _span(of.interval), f"{macro_f1:.2%}", p)
+        rows.append(row)
     note = (
         f"The SVM reads words, word pairs and characters; it learnt from "
         f"{counted(baseline.training_texts, 'text')} of {baseline.source}. "
@@ -117,15 +123,6 @@ def _baseline(evaluation: Evaluation, baseline: Baseline) -> Table:
     measure = "exact match" if evaluation.multi_label else "accuracy"
     header = ("against a baseline", "size", measure, "95 % interval", "macro F1", "p")
     return Table(header, rows, note)
-
-
-def _compared(
-    name: str, size: int, scores: SetScores, interval: Interval, p: str
-) -> tuple[str, ...]:
-    """Return a row of the comparison with the baseline."""
-    kilobytes = f"{size / 1000:,.0f} kB"
-    accuracy = f"{scores.subset_accuracy:.2%}"
-    return name, kilobytes, accuracy, _span(interval), f"{scores.macro_f1:.2%}", p
 
 
 def _operating_points(result: Result, pricing: Pricing | None) -> Table:
@@ -148,11 +145,9 @@ def _operating_points(result: Result, pricing: Pricing | None) -> Table:
         if pricing is not None:
             row.append(f"{pricing.month(point.answered):,.2f}")
         rows.append(row)
-    notes = []
     missing = [f"{share:.0%}" for share in SHOWN_RISKS if curve.operating_point(share) is None]
     too_few = f", too few for {', '.join(missing)}" if missing else ""
-    if not result.same_texts or missing:
-        notes.append(f"Thresholds: by {counted(curve.texts, 'text')} ({curve.data}){too_few}.")
+    notes = [f"Thresholds: by {counted(curve.texts, 'text')} ({curve.data}){too_few}."]
     if any(point.same_texts for point in result.operating_points):
         notes.append("* the threshold was chosen on these texts; on others more may be wrong.")
     if pricing is not None:
@@ -168,21 +163,18 @@ def _operating_points(result: Result, pricing: Pricing | None) -> Table:
 
 def _weeks(result: Result, dates: Sequence[date]) -> Table:
     """Return a row for each week: how often the model agrees with the labels."""
-    abstains = bool(result.threshold)
-    header = ["week of", "texts", "agreement", "95 % interval"]
-    if abstains:
-        header += ["answered", "wrong"]
     rows = []
     for week in result.weeks(dates):
-        row = [
-            week.monday.isoformat(),
+        row = (
+            week.monday,
             f"{week.texts:,}",
             f"{week.agreement:.2%}",
             _span(week.interval),
-        ]
-        if abstains:
-            row += [f"{week.answered:.2%}", _share(week.wrong)]
+            f"{week.answered:.2%}",
+            _share(week.wrong),
+        )
         rows.append(row)
+    header = ("week of", "texts", "agreement", "95 % interval", "answered", "wrong")
     return Table(header, rows, title=f"{result.name}: agreement with the labels by week (UTC)")
 
 

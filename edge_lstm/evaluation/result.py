@@ -284,7 +284,7 @@ class Result:
             "accuracy": self.accuracy,
             "accuracy_interval": asdict(self.interval),
         }
-        parts = {"abstention": self.abstention, "gate": self.gate, "foreign": self.foreign}
+        parts = {"gate": self.gate, "foreign": self.foreign}
         for name, part in parts.items():
             if part is not None:
                 values[name] = asdict(part)
@@ -342,11 +342,6 @@ class Result:
         if self.thresholds is not None:
             return np.ones(len(self.truth), np.bool_)
         return ~is_abstained(self.confidence, self.threshold)
-
-    @property
-    def abstention(self) -> Abstention | None:
-        """The effect of the threshold; None if the model answers every text."""
-        return self._abstention(self.threshold, self.abstain) if self.threshold else None
 
     @cached_property
     def curve(self) -> RiskCoverage:
@@ -427,7 +422,7 @@ class Baseline:
     training_texts: their number.
     shared: number of evaluated texts that are training texts, too, which flatters the baseline.
     bytes: of its n-grams, and of its numbers as float32.
-    scores: as Result.scores.
+    accuracy, interval, macro_f1: see Result.
     tests: McNemar's test of each model (second) against the baseline (first).
     """
 
@@ -436,24 +431,10 @@ class Baseline:
     training_texts: int
     shared: int
     bytes: int
-    scores: metrics.SetScores
+    accuracy: float
+    interval: metrics.Interval
+    macro_f1: float
     tests: tuple[metrics.McNemar, ...]
-
-    @property
-    def interval(self) -> metrics.Interval:
-        """Wilson's 95 % interval of the accuracy."""
-        return metrics.wilson_interval(self.scores.exact, self.scores.texts)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain values."""
-        values = asdict(self)
-        del values["scores"]
-        return {
-            **values,
-            "accuracy": self.scores.subset_accuracy,
-            "accuracy_interval": asdict(self.interval),
-            "macro_f1": self.scores.macro_f1,
-        }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -500,11 +481,11 @@ class Evaluation:
             "statuses": self.statuses,
             "models": [self._model_json(result) for result in self.results],
             "comparisons": [asdict(comparison) for comparison in self.comparisons],
-            "baseline": self.baseline and self.baseline.to_json(),
+            "baseline": self.baseline and asdict(self.baseline),
         }
 
     def _model_json(self, result: Result) -> dict[str, Any]:
         values = result.to_json(self.pricing)
         if self.dates is not None:
-            values["weeks"] = [week.to_json() for week in result.weeks(self.dates)]
+            values["weeks"] = [asdict(week) for week in result.weeks(self.dates)]
         return values

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any
 
 import numpy as np
 
@@ -17,7 +16,7 @@ from edge_lstm.metrics import Bools
 class Week:
     """The texts of a week, and the answers to them.
 
-    monday: the week's first day.
+    monday: the week's first day, as 2026-03-02.
     texts: their number, at least 1.
     agreement: share of texts whose answer is the label.
     interval: its 95 % interval.
@@ -25,16 +24,12 @@ class Week:
     wrong: share of these answers that differs from the label; None if nothing is answered.
     """
 
-    monday: date
+    monday: str
     texts: int
     agreement: float
     interval: metrics.Interval
     answered: float
     wrong: float | None
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain values."""
-        return {**asdict(self), "monday": self.monday.isoformat()}
 
 
 def weeks(correct: Bools, answered: Bools, dates: Sequence[date]) -> list[Week]:
@@ -51,7 +46,7 @@ def weeks(correct: Bools, answered: Bools, dates: Sequence[date]) -> list[Week]:
         right = correct[is_here]
         kept = answered[is_here]
         week = Week(
-            monday=monday,
+            monday=monday.isoformat(),
             texts=len(right),
             agreement=float(right.mean()),
             interval=metrics.wilson_interval(int(right.sum()), len(right)),

@@ -14,20 +14,15 @@ _SECONDS = re.compile(r"[1-9]\d{9}(\.\d*)?", re.ASCII)
 def to_day(value: Any) -> date:
     """Return the day of a value, in UTC. A time without a zone counts as UTC.
 
-    value: a datetime, a date, or text: ISO 8601, such as 2026-03-01 or 2026-03-01T12:00:00Z, or
-        seconds since 1970.
+    value: text, a datetime or a date. Text is ISO 8601, such as 2026-03-01 or
+        2026-03-01T12:00:00Z, or seconds since 1970.
 
     Raises ValueError if it is something else.
     """
-    if isinstance(value, datetime):
-        time = value
-    elif isinstance(value, date):
-        return value
-    elif not isinstance(value, str):
-        raise ValueError("not a date")  # noqa: TRY004 - the row is wrong, not the program
-    elif _SECONDS.fullmatch(value.strip()):
-        time = datetime.fromtimestamp(float(value), timezone.utc)
-    else:
-        # Python 3.10 does not read the Z.
-        time = datetime.fromisoformat(re.sub(r"[zZ]$", "+00:00", value.strip()))
+    # A datetime and a date become ISO 8601.
+    text = str(value).strip()
+    if _SECONDS.fullmatch(text):
+        return datetime.fromtimestamp(float(text), timezone.utc).date()
+    # Python 3.10 does not read the Z.
+    time = datetime.fromisoformat(re.sub(r"[zZ]$", "+00:00", text))
     return (time.astimezone(timezone.utc) if time.tzinfo else time).date()

@@ -16,8 +16,8 @@ from pages import Page
 
 from edge_lstm import Classifier, DataError
 from edge_lstm.answering import SHOWN_RISKS, RiskCoverage
+from edge_lstm.charts import HEIGHT, WIDTH
 from edge_lstm.cli import run
-from edge_lstm.evaluation.curves import HEIGHT, WIDTH
 from edge_lstm.evaluation.evaluate import evaluate
 from edge_lstm.evaluation.report import report, tables
 from edge_lstm.evaluation.result import Evaluation, Result
@@ -163,9 +163,7 @@ def test_agreement_is_shown_by_week_in_utc(
     assert (second["monday"], second["texts"]) == ("2026-03-02", 2)
     assert second["agreement"] == np.mean(right)
     run(["evaluate", "t.csv", "--time-column", "3", "--threshold", "0.9"])
-    lines = capsys.readouterr().out.splitlines()
-    head = next(line for line in lines if line.startswith("week of"))
-    assert head.split()[-2:] == ["answered", "wrong"]
+    assert "\nweek of " in capsys.readouterr().out
 
 
 def test_the_log_of_serve_has_such_a_column(
@@ -232,7 +230,7 @@ def test_the_report_draws_reliability_and_coverage_on_the_paper(n: int, share: f
     # Every bin of the diagram, for each of the two models; a point of the curve for full coverage.
     bins = sum(bool(each.count) for each in one.bins)
     assert drawings[0].count("<circle") == 2 * bins
-    assert drawings[1].count("<polyline") == 2
+    assert drawings[1].count('stroke-width="2.0"') == 2
     assert Page(page).loads_and_runs_nothing()
 
 
