@@ -1,6 +1,6 @@
 """Drawings of a report, as SVG: dots and lines over two axes.
 
-A drawing fits a phone, and grows with the page. Its colours are those of the page
+A drawing fits a phone, and grows with the page. It has the page's colours
 (:mod:`edge_lstm.html`), on dark paper too.
 """
 
@@ -88,7 +88,10 @@ class Chart:
 
 
 def ticks(most: float) -> list[float]:
-    """Return round values from 0 to ``most``, which is above 0, at most MOST_TICKS above 0."""
+    """Return round values from 0 up, at most MOST_TICKS above 0.
+
+    most: the largest value of the axis, above 0.
+    """
     power = 10 ** math.floor(math.log10(most / MOST_TICKS))
     step = next(power * times for times in (1, 2, 5, 10) if power * times * MOST_TICKS >= most)
     return [i * step for i in range(int(most / step) + 1)]
