@@ -268,6 +268,14 @@ def mcnemar(only_first_right: int, only_second_right: int) -> McNemar:
     return McNemar(only_first_right, only_second_right, min(1.0, 2 * math.fsum(terms)))
 
 
+def paired_test(first: Bools, second: Bools) -> McNemar:
+    """Return McNemar's test of two classifiers on the same n texts.
+
+    first, second: bool [n], whether each is right.
+    """
+    return mcnemar(int((first & ~second).sum()), int((second & ~first).sum()))
+
+
 def paired_difference_interval(only_first_right: int, only_second_right: int, n: int) -> Interval:
     """Return the 95 % interval of (second's accuracy - first's accuracy) on the same n texts.
 

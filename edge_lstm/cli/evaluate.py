@@ -111,7 +111,7 @@ def command(
     data = files[-1]
     paths = [path for of_question in models.values() for path in of_question]
     options.check_outputs([report, mistakes], [data, *paths, foreign, baseline])
-    _check_mistakes(mistakes, paths)
+    _check(paths, mistakes, one_question=not model)
     reading = LabelOptions(
         text_column,
         label_column=label_column,
@@ -170,8 +170,6 @@ def _models(
             f"{data} is a model file; name the labelled data last: evaluate {data} FILE"
         )
     if not named:
-        if len(set(map(os.path.realpath, models))) < len(models):
-            raise DataError("a model is given twice; name each once")
         return {"": [*models] or [None]}
     if models or data == "-":
         raise DataError("with -m NAME=MODEL, give one file of labelled texts and no other model")
@@ -180,14 +178,17 @@ def _models(
     return {name: [path] for name, path in parse_models(named).items()}
 
 
-def _check_mistakes(mistakes: Path | None, models: list[str | None]) -> None:
-    """Raise DataError if the mistakes cannot be written as asked."""
+def _check(models: list[str | None], mistakes: Path | None, *, one_question: bool) -> None:
+    """Raise DataError if the mistakes cannot be written, or a model is given twice."""
     from edge_lstm.errors import DataError
 
     if mistakes is not None and mistakes.suffix.lower() != ".csv":
         raise DataError(f"--mistakes writes CSV; give a name that ends in .csv, not {mistakes}")
     if mistakes is not None and len(models) > 1:
         raise DataError("--mistakes is for one model; name one, or leave --mistakes out")
+    files = {os.path.realpath(path) for path in models if path is not None}
+    if one_question and len(files) < len(models) > 1:
+        raise DataError("a model is given twice; name each once")
 
 
 def _write(evaluation: Evaluation, report: Path | None, mistakes: Path | None) -> None:

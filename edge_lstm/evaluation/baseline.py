@@ -33,20 +33,15 @@ def train_baseline(
 
     first = evaluation.results[0]
     if training.multi_label and not evaluation.multi_label:
-        raise DataError(f"{source} has several labels per text, the model gives one")
-    if not training.texts:
-        raise DataError(f"{source} holds no labelled text; give a file with at least one")
+        raise DataError(
+            f"{source} has several labels per text, the model gives one; give other texts"
+        )
     present = {label for of_text in training.labels for label in of_text}
     names = {theirs: ours for theirs, ours in label_map.items() if theirs in present}
     labels = label_matrix(training.labels, first.labels, names, source)
     model = LinearSVM(training.texts, labels, multi_label=evaluation.multi_label)
     predicted = model.predict(evaluation.texts)
     correct = (first.truth == predicted).all(axis=1)
-    tests = []
-    for result in evaluation.results:
-        only_baseline = int((correct & ~result.correct).sum())
-        only_model = int((result.correct & ~correct).sum())
-        tests.append(metrics.mcnemar(only_baseline, only_model))
     scores = metrics.set_scores(first.truth, predicted, first.labels)
     known = set(map(text_key, training.texts)) - {text_key("")}
     return Baseline(
@@ -58,5 +53,5 @@ def train_baseline(
         accuracy=scores.subset_accuracy,
         interval=metrics.wilson_interval(scores.exact, scores.texts),
         macro_f1=scores.macro_f1,
-        tests=tuple(tests),
+        tests=tuple(metrics.paired_test(correct, each.correct) for each in evaluation.results),
     )

@@ -87,6 +87,14 @@ def test_its_size_is_that_of_its_ngrams_and_its_numbers() -> None:
     assert model.bytes == sum(len(n) + 1 for n in ngrams) + 4 * (2 * len(ngrams) + 1)
 
 
+def test_with_several_labels_it_has_an_svm_for_each() -> None:
+    texts = ["red cat", "red dog", "blue cat", "blue dog", "a stone"] * 3
+    labels = np.array([["red" in text, "cat" in text] for text in texts])
+    model = LinearSVM(texts, labels, multi_label=True)
+    assert model.predict(texts).tolist() == labels.tolist()
+    assert model.predict(["stone"]).tolist() == [[False, False]]
+
+
 def test_the_page_and_the_text_show_both_and_the_p_value(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
