@@ -8,15 +8,14 @@ from edge_lstm import metrics
 from edge_lstm.errors import DataError
 from edge_lstm.evaluation.evaluate import label_matrix
 from edge_lstm.evaluation.result import Baseline, Evaluation
-from edge_lstm.extras import needs
+from edge_lstm.extras import check_installed
 from edge_lstm.tables.labelled import LabelledTexts
 from edge_lstm.text import text_key
 
 
 def check_trainable() -> None:
-    """Raise MissingPackageError if scikit-learn is not installed; called before the work."""
-    with needs("train", "--baseline"):
-        import sklearn  # noqa: F401
+    """Raise MissingPackageError if a package is not installed; called before the work."""
+    check_installed("train", "--baseline")
 
 
 def train_baseline(
@@ -29,7 +28,8 @@ def train_baseline(
 
     Raise DataError if the training texts do not fit.
     """
-    from edge_lstm_export.baseline import NAME, LinearSVM
+    from edge_lstm_export.options import LinearOptions
+    from edge_lstm_export.train.baseline import NAME, linear_svm
 
     first = evaluation.results[0]
     if training.multi_label and not evaluation.multi_label:
@@ -39,8 +39,12 @@ def train_baseline(
     present = {label for of_text in training.labels for label in of_text}
     names = {theirs: ours for theirs, ours in label_map.items() if theirs in present}
     labels = label_matrix(training.labels, first.labels, names, source)
-    model = LinearSVM(training.texts, labels, multi_label=evaluation.multi_label)
-    predicted = model.predict(evaluation.texts)
+    try:
+        predicted, size = linear_svm(
+            training.texts, labels, evaluation.texts, evaluation.multi_label, LinearOptions()
+        )
+    except ValueError:  # scikit-learn's, of blank texts
+        raise DataError(f"{source} holds blank texts only; give texts with words") from None
     correct = (first.truth == predicted).all(axis=1)
     scores = metrics.set_scores(first.truth, predicted, first.labels)
     known = set(map(text_key, training.texts)) - {text_key("")}
@@ -49,7 +53,7 @@ def train_baseline(
         source=source,
         training_texts=len(training.texts),
         shared=sum(text_key(text) in known for text in evaluation.texts),
-        bytes=model.bytes,
+        bytes=size,
         accuracy=scores.subset_accuracy,
         interval=metrics.wilson_interval(scores.exact, scores.texts),
         macro_f1=scores.macro_f1,

@@ -242,10 +242,7 @@ class _LabelReader:
         self._flags: Sequence[str] = ()
         self.columns: Columns | None = None
         self.group_column = ""
-        self.time_column = ""
-        if options.time_column is not None:
-            number = column_index(schema.columns, options.time_column, where)
-            self.time_column = schema.columns[number]
+        self.time_column = _column_name(schema, options.time_column, where)
         if self._own_labels is not None:
             if flags or separator is not None:
                 hint = "leave --label-columns and --label-separator out"
@@ -254,9 +251,7 @@ class _LabelReader:
                 hint = "leave --group-column out"
                 raise DataError(f"{where} is {schema.format}, which has no columns; {hint}")
             return
-        if options.group_column is not None:
-            place = column_index(schema.columns, options.group_column, where)
-            self.group_column = schema.columns[place]
+        self.group_column = _column_name(schema, options.group_column, where)
         if flags:
             indexes = [column_index(schema.columns, name, where) for name in flags]
         else:
@@ -315,6 +310,14 @@ class _LabelReader:
         label = _label(value)
         parts = label.split(self._separator) if self._separator else [label]
         return [part.strip() for part in parts if part.strip()]
+
+
+def _column_name(schema: Schema, column: str | None, where: str) -> str:
+    """Return the name of a column that is given by name or number; "" for None.
+
+    Raises DataError if there is no such column.
+    """
+    return "" if column is None else schema.columns[column_index(schema.columns, column, where)]
 
 
 def _date(row: Row, column: str) -> date:

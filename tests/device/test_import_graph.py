@@ -35,9 +35,9 @@ DEVICE_FLOORS = (
 )
 WORKSTATION_FLOORS = (
     "cli",
-    "estimator suggest train.run importing baseline",
+    "estimator suggest train.run importing",
     """onnx train.train train.components train.training_data train.rows train.provenance
-    train.planning train.duration train.teachers.load""",
+    train.planning train.duration train.teachers.load train.baseline""",
     "train.plan train.sizes train.stats",
     "train",
     "graph",

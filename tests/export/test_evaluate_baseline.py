@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from edge_lstm_export.baseline import LinearSVM
+from edge_lstm_export.options import LinearOptions
+from edge_lstm_export.train.baseline import TOKEN, linear_svm
 from scipy.stats import binomtest
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.pipeline import make_pipeline, make_union
@@ -20,6 +20,7 @@ from edge_lstm import Classifier, DataError
 from edge_lstm.cli import run
 from edge_lstm.errors import MissingPackageError
 from edge_lstm.evaluation.files import FileEvaluation
+from edge_lstm.extras import EXTRAS
 
 GOOD = ["wonderful", "excellent", "superb", "a joy", "great fun", "moving"]
 BAD = ["dull", "awful", "boring", "a waste of time", "terrible", "too long"]
@@ -60,7 +61,7 @@ def test_the_baseline_is_scikit_learns_on_the_same_rows(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     baseline = as_json(capsys, "test.csv", "--baseline", "train.csv")["baseline"]
-    words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
+    words = TfidfVectorizer(ngram_range=(1, 2), token_pattern=TOKEN, sublinear_tf=True)
     characters = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True)
     svm = make_pipeline(make_union(words, characters), LinearSVC(C=0.5))
     texts, truth = zip(*rows(2, 80))
@@ -79,20 +80,20 @@ def test_the_baseline_is_scikit_learns_on_the_same_rows(
 
 def test_its_size_is_that_of_its_ngrams_and_its_numbers() -> None:
     texts = ["ab ab", "cd"]
-    model = LinearSVM(texts, np.array([[True, False], [False, True]]), multi_label=False)
+    labels = np.array([[True, False], [False, True]])
+    _, size = linear_svm(texts, labels, texts, False, LinearOptions())
     ngrams = ["ab", "cd", "ab ab"]
     for word in (" ab ", " cd "):  # within words, with a space on either side
-        for size in (2, 3, 4, 5):
-            ngrams += {word[i : i + size] for i in range(len(word) - size + 1)}
-    assert model.bytes == sum(len(n) + 1 for n in ngrams) + 4 * (2 * len(ngrams) + 1)
+        for n in (2, 3, 4, 5):
+            ngrams += {word[i : i + n] for i in range(len(word) - n + 1)}
+    assert size == sum(len(n) + 1 for n in ngrams) + 4 * (len(ngrams) + 1)
 
 
 def test_with_several_labels_it_has_an_svm_for_each() -> None:
     texts = ["red cat", "red dog", "blue cat", "blue dog", "a stone"] * 3
     labels = np.array([["red" in text, "cat" in text] for text in texts])
-    model = LinearSVM(texts, labels, multi_label=True)
-    assert model.predict(texts).tolist() == labels.tolist()
-    assert model.predict(["stone"]).tolist() == [[False, False]]
+    given, _ = linear_svm(texts, labels, [*texts, "stone"], True, LinearOptions())
+    assert given.tolist() == [*labels.tolist(), [False, False]]
 
 
 def test_the_page_and_the_text_show_both_and_the_p_value(
@@ -138,7 +139,7 @@ def test_a_folder_with_splits_gives_its_training_split(
     [
         ("text,label\na,good\nb,bad\n", "train.csv has the labels bad, good, the model has"),
         ("text,label\n", "train.csv"),
-        ("text,label\n!,pos\n?,neg\n", "hold no words"),
+        ("text,label\n ,pos\n  ,neg\n", "blank texts only"),
         (None, "no such file: train.csv"),
     ],
 )
@@ -164,9 +165,7 @@ def test_a_label_of_one_side_only_is_no_error(capsys: pytest.CaptureFixture[str]
 def test_without_its_extra_the_option_says_how_to_install_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for name in [name for name in sys.modules if name.partition(".")[0] == "sklearn"]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "sklearn", None)
+    monkeypatch.setitem(EXTRAS, "train", ("no_such_package",))
     monkeypatch.setattr(FileEvaluation, "run", None)  # refused before the work
-    with pytest.raises(MissingPackageError, match=r"--baseline needs sklearn; run: pip install"):
+    with pytest.raises(MissingPackageError, match="--baseline needs no_such_package; run: "):
         run(["evaluate", "test.csv", "--baseline", "train.csv"])
