@@ -46,7 +46,7 @@ MAX_LENGTH = 100_000
 # fmt: off
 OPERATORS = {
     "": {
-        "Add", "And", "BitShift", "Cast", "Concat", "DequantizeLinear", "Div", "Equal", "Gather",
+        "Add", "And", "Cast", "Concat", "DequantizeLinear", "Div", "Equal", "Gather",
         "GatherElements", "LSTM", "Less", "MatMul", "MatMulInteger", "Max", "Min", "Mod", "Mul",
         "Pad", "ReduceMax", "ReduceSum", "Relu", "Reshape", "ScatterElements", "Sigmoid", "Slice",
         "Softmax", "Sqrt", "Sub", "Tanh", "Transpose", "Unsqueeze", "Where",

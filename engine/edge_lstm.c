@@ -324,11 +324,8 @@ double edge_lstm_unfamiliar_above(const edge_lstm *model, double share) {
     slice pairs, pair;
     double least_share, score;
     double above = -1;
-    if (!(share < 1))
-        return above;
-    if (!json_get(model->metadata[ABSTENTION], "unfamiliar", &pairs))
-        return above;
-    if (!json_enter(&pairs, '['))
+    if (!(share < 1) || !json_get(model->metadata[ABSTENTION], "unfamiliar", &pairs) ||
+        !json_enter(&pairs, '['))
         return above;
     while (json_next_value(&pairs, &pair) && read_pair(pair, &least_share, &score)) {
         if (!(least_share <= share))
@@ -349,9 +346,8 @@ static int are_ids(slice expected_ids, const sequence *s) {
     slice value;
     double expected;
     for (size_t i = 0; i < s->count; i++) {
-        if (!json_next_value(&expected_ids, &value) || !json_number(value, &expected))
-            return 0;
-        if (expected != s->ids[i])
+        if (!json_next_value(&expected_ids, &value) || !json_number(value, &expected) ||
+            expected != s->ids[i])
             return 0;
     }
     return !json_next_value(&expected_ids, &value); /* no more */
@@ -365,20 +361,15 @@ static int check_row(edge_lstm_worker *w, slice row, float *worst) {
     double expected;
     double label;
     slice text, ids, pairs, pair;
-    if (!json_get(row, "text", &text))
-        return 0;
-    if (!json_get(row, "ids", &ids) || !json_enter(&ids, '['))
-        return 0;
-    if (!json_get(row, "probabilities", &pairs) || !json_enter(&pairs, '['))
+    if (!json_get(row, "text", &text) || !json_get(row, "ids", &ids) || !json_enter(&ids, '[') ||
+        !json_get(row, "probabilities", &pairs) || !json_enter(&pairs, '['))
         return 0;
     encode(w, s, json_string(text));
     int is_right = are_ids(ids, s);
     run_ids(w, s->ids, 1, s->count, probabilities);
     int32_t num_pairs = 0;
     for (; json_next_value(&pairs, &pair); num_pairs++) {
-        if (!read_pair(pair, &label, &expected))
-            return 0;
-        if (!(label >= 0 && label < w->model->num_labels))
+        if (!read_pair(pair, &label, &expected) || !(label >= 0 && label < w->model->num_labels))
             return 0;
         double difference = expected - (double)probabilities[(int32_t)label];
         if (difference < 0)

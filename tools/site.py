@@ -162,6 +162,7 @@ MEASURED = (
     "benchmarks/README.md",
     "benchmarks/accuracy.md",
     "benchmarks/abstention.md",
+    "benchmarks/compiled_decisions.md",
     "benchmarks/decisions.md",
     "benchmarks/public_sets.md",
     "benchmarks/standard.md",

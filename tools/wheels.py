@@ -21,7 +21,7 @@ import zipfile
 from pathlib import Path
 
 ENGINE = Path(__file__).resolve().parents[1] / "engine"
-SOURCES = [ENGINE / "python" / "edge_lstm_native" / "_engine.c", ENGINE / "edge_lstm.c"]
+MODULE = sorted((ENGINE / "python" / "edge_lstm_native").glob("*.c"))
 FLAGS = [
     "-std=c11",
     "-O3",
@@ -68,7 +68,7 @@ def compile_module(target: str, include: Path, folder: Path) -> Path:
     if "macos" in target:
         more += ["-Wl,-undefined,dynamic_lookup"]
     if windows:  # each symbol comes from a named DLL: python3.dll has those of the stable ABI
-        used = set(re.findall(r"\bPy[A-Z_]\w+", SOURCES[0].read_text()))
+        used = {name for path in MODULE for name in re.findall(r"\bPy[A-Z_]\w+", path.read_text())}
         used |= {
             f"_{name}_SizeT" for name in used if re.match("PyArg_|Py_Build|PyObject_CallM", name)
         }
@@ -80,7 +80,7 @@ def compile_module(target: str, include: Path, folder: Path) -> Path:
         subprocess.run([*ZIG, *command], check=True)
         more = ["-s", library]
     out = folder / ("_engine.pyd" if windows else "_engine.abi3.so")
-    paths = [f"-I{include}", f"-I{ENGINE}", *SOURCES]
+    paths = [f"-I{include}", f"-I{ENGINE}", *MODULE, ENGINE / "edge_lstm.c"]
     subprocess.run(
         [*ZIG, "cc", "-target", target, *FLAGS, "-shared", *paths, *more, "-o", out], check=True
     )

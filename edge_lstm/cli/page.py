@@ -6,11 +6,11 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-from edge_lstm.cli.options import ModelArgument, check_outputs, option
+from edge_lstm.cli.options import ModelArgument, QuestionsOption, check_outputs, option
 from edge_lstm.cli.streams import is_closed
 from edge_lstm.printable import printable
 
-_TITLE = "Heading.  [default: the model file's name]"
+_TITLE = "Heading.  [default: the model file's name, or the questions]"
 _EXAMPLE = "Text to try, instead of the model file's example texts; repeatable."
 
 PageOption = Annotated[Path, option("FILE", "Page to write.", "--output", "-o")]
@@ -20,6 +20,7 @@ ExampleOption = Annotated[list[str] | None, option("TEXT", _EXAMPLE, "--example"
 
 def command(
     model: ModelArgument = None,
+    question: QuestionsOption = None,
     output: PageOption = Path("page.html"),
     title: TitleOption = None,
     example: ExampleOption = None,
@@ -29,21 +30,30 @@ def command(
     Type a text to see its label, the probabilities and the words that drive them, in colour. Drop a
     model file on the page to use that one, or a CSV to score its rows.
 
+    With -m team=team.onnx -m urgent=urgent.onnx, the page asks all questions of a text.
+
     The page shows the example texts that 'export --example' put into the model file, and no other
     text of the data. A line on standard error says how many.
     """
     from edge_lstm.atomic import is_stream, write_atomically
+    from edge_lstm.errors import DataError
     from edge_lstm.live_page import build_page
     from edge_lstm.modelfile import open_model
+    from edge_lstm.questions import parse_models
 
-    opened = open_model(model)
-    check_outputs([output], [opened.path])
-    page = build_page(opened, title, example or ())
+    if question and model is not None:
+        raise DataError("give MODEL, or -m NAME=FILE for each question, not both")
+    paths = parse_models(question) if question else {"": model}
+    opened = {name: open_model(path) for name, path in paths.items()}
+    check_outputs([output], [each.path for each in opened.values()])
+    page = build_page(opened if question else opened[""], title, example or ())
     write_atomically(page, output)
-    if count := len(opened.examples):
+    if count := len({text for each in opened.values() for text in each.examples}):
         texts = "the example text" if count == 1 else f"the {count} example texts"
-        print(f"note: whoever has the page can read {texts} of the model file", file=sys.stderr)
+        files = "model file" if len(opened) == 1 else "model files"
+        print(f"note: whoever has the page can read {texts} of the {files}", file=sys.stderr)
     # A page that goes to a pipe or a device is the output itself. A file is complete even if nobody
     # can read the line.
     if not (is_stream(output) or is_closed(sys.stdout)):
-        print(f"{printable(str(output))}: {len(page.encode()):,} bytes, with the model")
+        held = "the model" if len(opened) == 1 else f"{len(opened)} models"
+        print(f"{printable(str(output))}: {len(page.encode()):,} bytes, with {held}")

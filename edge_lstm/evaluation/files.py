@@ -30,6 +30,7 @@ class Request:
     baseline: source of the training texts of the baseline, read as the data are.
     pricing: of the questions that a model hands back.
     abstain, threshold: see Classifier.threshold.
+    windows: see evaluate().
     engine, threads, provider: see Classifier.load.
     """
 
@@ -43,6 +44,7 @@ class Request:
     pricing: Pricing | None = None
     abstain: float | None = None
     threshold: float | None = None
+    windows: bool = False
     engine: str | None = None
     threads: int = 1
     provider: str = DEFAULT_PROVIDER
@@ -132,6 +134,7 @@ class FileEvaluation:
             foreign=self._foreign,
             abstain=request.abstain,
             threshold=request.threshold,
+            windows=request.windows,
             progress=progress,
         )
         evaluation = replace(evaluation, pricing=request.pricing)

@@ -10,7 +10,7 @@ import base64
 import gzip
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 
@@ -21,17 +21,29 @@ from edge_lstm.tables.schema import LABEL_NAMES, TEXT_NAMES
 _HERE = Path(__file__).parent
 
 
-def build_page(model: ModelFile, title: str | None = None, examples: Sequence[str] = ()) -> str:
-    """Return the whole document for a model file.
+def build_page(
+    models: ModelFile | Mapping[str, ModelFile],
+    title: str | None = None,
+    examples: Sequence[str] = (),
+) -> str:
+    """Return the whole document for a model file, or for several.
 
-    title: heading; None for the file's name.
-    examples: texts to try; without any, the page shows the example texts of the model file.
+    models: a file, or name of the question → its file. The page asks all questions of a text.
+    title: heading; None for the file's name, or the names of the questions.
+    examples: texts to try; without any, the page shows the example texts of the model files.
     """
+    named = models if isinstance(models, Mapping) else {"": models}
+    own_title = models.path.name if isinstance(models, ModelFile) else ", ".join(named)
+    held = [
+        f'<script type="text/plain" class="model" data-question="{escape(name)}">'
+        f"{_base64(model.data)}</script>"
+        for name, model in named.items()
+    ]
     shown = [text for text in examples if text.strip()]
     parts = {
-        "{title}": escape(printable(title or model.path.name)),
+        "{title}": escape(printable(title or own_title)),
         "{examples}": json.dumps(shown).replace("<", "\\u003c"),
-        "{model}": _base64(model.data),
+        "{models}": "\n".join(held),
         "{engine}": _base64(gzip.compress(_part("edge-lstm.wasm"), mtime=0)),
         "{module}": _part("edge-lstm.mjs").decode(),
         "{text_names}": json.dumps(TEXT_NAMES),

@@ -18,9 +18,10 @@ from edge_lstm.serving.service import Service
 with needs("serve", "'serve'"):
     from starlette.applications import Starlette
     from starlette.exceptions import HTTPException
-    from starlette.requests import ClientDisconnect, Request
+    from starlette.requests import Request
     from starlette.responses import Response
     from starlette.routing import Route
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
 MAX_BODY_BYTES = 2**20
 
@@ -32,13 +33,18 @@ _MOST_READ = 64 * 2**20
 _MOST_COMPLAINTS = 100
 
 JSON_TYPE = "application/json"
+_JSON_HEADER = (b"content-type", JSON_TYPE.encode())
 
 # A body and the client's authorization → the value of the answer.
 _Answer = Callable[[bytes, str | None], Awaitable[Any]]
 
+_Headers = list[tuple[bytes, bytes]]
 
-def create_app(service: Service, started: str | None = None) -> Starlette:
+
+def create_app(service: Service, started: str | None = None) -> ASGIApp:
     """Return the ASGI application of a service.
+
+    Questions go past Starlette: its layers take as long as an answer.
 
     started: a line to report when it begins.
     """
@@ -67,7 +73,7 @@ def create_app(service: Service, started: str | None = None) -> Starlette:
 
     def shown(value: Callable[[], Any]) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
-            return _json(200, value())
+            return Response(json.dumps(value()), media_type=JSON_TYPE)
 
         return endpoint
 
@@ -76,26 +82,36 @@ def create_app(service: Service, started: str | None = None) -> Starlette:
 
     async def http_error(request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 500
-        return _error(
-            RequestError(
-                "there is nothing at this path and method; see POST /v1/systemone, POST /predict, "
-                "GET /v1/models, /health and /metrics",
-                status=status,
-                kind="not_found",
-            )
+        missing = RequestError(
+            "there is nothing at this path and method; see POST /v1/systemone, POST /predict, "
+            "GET /v1/models, /health and /metrics",
+            status=status,
+            kind="not_found",
         )
+        return Response(error_body(missing), status, media_type=JSON_TYPE)
 
-    return Starlette(
+    posted = {
+        "/v1/systemone": _Endpoint(service, service.decide),
+        "/predict": _Endpoint(service, service.predict),
+    }
+    routed = Starlette(
         routes=[
-            _posted("/v1/systemone", service, service.decide),
-            _posted("/predict", service, service.predict),
             Route("/v1/models", shown(service.list_models)),
             Route("/health", shown(service.health)),
             Route("/metrics", show_metrics),
+            *(Route(path, endpoint, methods=["POST"]) for path, endpoint in posted.items()),
         ],
         exception_handlers={HTTPException: http_error},
         lifespan=lifespan,
     )
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        endpoint: ASGIApp | None = None
+        if scope["type"] == "http" and scope["method"] == "POST":
+            endpoint = posted.get(scope["path"])
+        await (endpoint or routed)(scope, receive, send)
+
+    return app
 
 
 def error_body(error: RequestError) -> bytes:
@@ -107,60 +123,77 @@ def error_body(error: RequestError) -> bytes:
     return json.dumps(body).encode()
 
 
-def _posted(path: str, service: Service, answer: _Answer) -> Route:
-    async def endpoint(request: Request) -> Response:
+class _Endpoint:
+    """Answers POST at a path: an ASGI application."""
+
+    def __init__(self, service: Service, answer: _Answer) -> None:
+        self._service = service
+        self._answer = answer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
+        headers = dict(scope["headers"])
+        status = 200
+        more: _Headers = []
         try:
-            body = await _read(request)
-            value = await answer(body, request.headers.get("authorization"))
-            response = _json(200, value)
-        except ClientDisconnect:
-            # Nobody is there to read it.
-            return Response(status_code=400)
-        except RequestError as error:
-            response = _error(error)
-        except EdgeLSTMError as error:
-            service.report(str(error))
-            response = _error(RequestError(str(error), status=500, kind="model_failed"))
+            body = await _read(headers, receive)
+            if body is None:
+                return
+            authorization = headers.get(b"authorization")
+            key = None if authorization is None else authorization.decode("latin-1")
+            data = json.dumps(await self._answer(body, key)).encode()
         except Exception as error:
-            service.report(f"a request failed: {type(error).__name__}: {first_line(error)}")
-            what = "the server failed at this request; its operator sees the reason"
-            response = _error(RequestError(what, status=500, kind="internal_error"))
-        service.metrics.count("requests_total", path, str(response.status_code))
-        service.metrics.time(time.perf_counter() - started)
-        return response
-
-    return Route(path, endpoint, methods=["POST"])
-
-
-def _json(status: int, value: Any) -> Response:
-    return Response(json.dumps(value), status_code=status, media_type=JSON_TYPE)
+            refused = _as_request_error(self._service, error)
+            status = refused.status
+            more = _headers_of(refused)
+            data = error_body(refused)
+        every = [(b"content-length", b"%d" % len(data)), _JSON_HEADER, *more]
+        await send({"type": "http.response.start", "status": status, "headers": every})
+        await send({"type": "http.response.body", "body": data})
+        self._service.metrics.count("requests_total", scope["path"], str(status))
+        self._service.metrics.time(time.perf_counter() - started)
 
 
-def _error(error: RequestError) -> Response:
-    headers = {}
+def _as_request_error(service: Service, error: Exception) -> RequestError:
+    """Return the error for the client; what is not the client's is reported."""
+    if isinstance(error, RequestError):
+        return error
+    if isinstance(error, EdgeLSTMError):
+        service.report(str(error))
+        return RequestError(str(error), status=500, kind="model_failed")
+    service.report(f"a request failed: {type(error).__name__}: {first_line(error)}")
+    what = "the server failed at this request; its operator sees the reason"
+    return RequestError(what, status=500, kind="internal_error")
+
+
+def _headers_of(error: RequestError) -> _Headers:
+    headers = []
     if "retry_after" in error.details:
-        headers["retry-after"] = str(error.details["retry_after"])
+        headers.append((b"retry-after", str(error.details["retry_after"]).encode("latin-1")))
     if error.status == 413:
-        headers["connection"] = "close"
-    return Response(error_body(error), error.status, headers, media_type=JSON_TYPE)
+        headers.append((b"connection", b"close"))
+    return headers
 
 
-async def _read(request: Request) -> bytes:
-    """Return the body of a request. Raises RequestError."""
+async def _read(headers: dict[bytes, bytes], receive: Receive) -> bytes | None:
+    """Return the body of a request; None if the client went away. Raises RequestError."""
     parts: list[bytes] = []
     size = 0
-    async for part in request.stream():
+    has_more = True
+    while has_more and size <= _MOST_READ:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        part = message.get("body", b"")
+        has_more = message.get("more_body", False)
         size += len(part)
         if size <= MAX_BODY_BYTES:
             parts.append(part)
-        elif size > _MOST_READ:
-            break
     if size > MAX_BODY_BYTES:
         raise _too_large()
     data = b"".join(parts)
-    encoding = request.headers.get("content-encoding")
-    return data if encoding is None else _decompressed(data, encoding)
+    encoding = headers.get(b"content-encoding")
+    return data if encoding is None else _decompressed(data, encoding.decode("latin-1"))
 
 
 def _decompressed(data: bytes, encoding: str) -> bytes:

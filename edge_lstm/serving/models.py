@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import NamedTuple
 
-from edge_lstm.answering import ABSTAINED
+import numpy as np
+
 from edge_lstm.classifier import Classifier, Prediction
 from edge_lstm.errors import EdgeLSTMError
 from edge_lstm.questions import Questions
@@ -36,7 +38,7 @@ class Settings:
 class ServedModel:
     """A loaded model file.
 
-    threshold: the probability below which an answer is not sure.
+    threshold: the probability below which an answer is not sure; the value of a float32.
     highest_score: the score above which a text is unfamiliar.
     kind: of its answers; None if a text may have several labels.
     sha256: of the file.
@@ -57,12 +59,21 @@ class ServedModel:
         return not self.threshold and self.highest_score == math.inf
 
 
-@dataclass(frozen=True)
-class Answer:
-    """A file's prediction for a text. model: the file as it was then."""
+class Answer(NamedTuple):
+    """A file's answer to a text.
+
+    model: the file as it was then.
+    probabilities: of its labels, in their order.
+    best: the column of the most probable label, whether it is sure or not.
+    status: of the text, before the file abstains.
+    is_abstained: whether the best label is below the file's threshold.
+    """
 
     model: ServedModel
-    prediction: Prediction
+    probabilities: list[float]
+    best: int
+    status: str
+    is_abstained: bool
 
     @property
     def is_sure(self) -> bool:
@@ -70,15 +81,16 @@ class Answer:
 
         With a share for unfamiliar texts, a text without known words is not familiar either.
         """
-        if self.model.highest_score < math.inf:
-            return self.prediction.status in ("ok", "truncated")
-        return self.prediction.status != ABSTAINED
+        is_readable = self.model.highest_score == math.inf or self.status in ("ok", "truncated")
+        return is_readable and not self.is_abstained
 
     @property
-    def best(self) -> str:
-        """The most probable label, whether it is sure or not."""
-        probabilities = self.prediction.probabilities
-        return max(probabilities, key=probabilities.__getitem__)
+    def prediction(self) -> Prediction:
+        """The answer as ``predict`` gives it."""
+        classifier = self.model.classifier
+        rows = np.array([self.probabilities], np.float32)
+        (prediction,) = classifier._predictions([self.status], rows, self.model.threshold)
+        return prediction
 
 
 class Models:
@@ -120,7 +132,7 @@ class Models:
         return ServedModel(
             path=path,
             classifier=classifier,
-            threshold=classifier.threshold(abstain=abstain),
+            threshold=float(np.float32(classifier.threshold(abstain=abstain))),
             highest_score=classifier.model.choose_unfamiliar_threshold(unfamiliar),
             kind=kind_of(classifier.labels) if is_single else None,
             sha256=classifier.model.sha256(),
@@ -171,11 +183,11 @@ class Models:
             for name in known:
                 model = served[name]
                 probabilities, statuses = answers[name]
-                predictions = model.classifier._predictions(
-                    statuses, probabilities, model.threshold
-                )
-                for i, prediction in zip(rows, predictions):
-                    found[i][name] = Answer(model, prediction)
+                # A few short rows: plain Python is faster than calls of NumPy.
+                for i, row, status in zip(rows, probabilities.tolist(), statuses):
+                    highest = max(row)
+                    is_abstained = highest < model.threshold
+                    found[i][name] = Answer(model, row, row.index(highest), status, is_abstained)
         return found
 
 

@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from edge_lstm.errors import RequestError
@@ -84,6 +85,11 @@ class AnswerKind:
     labels: tuple[str, ...]
     order: tuple[int, ...]
 
+    @cached_property
+    def columns(self) -> dict[str, int]:
+        """The column of each label."""
+        return {label: column for column, label in enumerate(self.labels)}
+
 
 def parse_json(data: bytes) -> Any:
     """Parse a body of strict JSON. Raises RequestError."""
@@ -143,25 +149,26 @@ def _text(body: dict[str, Any]) -> str:
 
 
 def _question(name: str, raw: Any) -> Question:
-    shown = shorten(name)
     if not isinstance(raw, dict) or raw.get("type") not in TYPES:
-        raise RequestError(f"question {shown}: its type must be one of {', '.join(TYPES)}")
+        raise _wrong(name, f"its type must be one of {', '.join(TYPES)}")
     kind = raw["type"]
     criteria = raw.get("criteria")
     options: tuple[str, ...] = ()
     if kind == NOUL:
         if criteria is not None and not isinstance(criteria, dict):
-            raise RequestError(f"question {shown}: the criteria of a noul must be an object")
+            raise _wrong(name, "the criteria of a noul must be an object")
     elif not isinstance(criteria, dict if kind == CHOICE else list) or not criteria:
         wanted = "an object of options" if kind == CHOICE else "a list of levels"
-        raise RequestError(f"question {shown}: the criteria of a {kind} must be {wanted}")
+        raise _wrong(name, f"the criteria of a {kind} must be {wanted}")
     else:
         options = tuple(each if isinstance(each, str) else json.dumps(each) for each in criteria)
     if len(options) > MAX_OPTIONS:
-        raise RequestError(
-            f"question {shown}: it may have {MAX_OPTIONS} options, not {len(options)}"
-        )
+        raise _wrong(name, f"it may have {MAX_OPTIONS} options, not {len(options)}")
     return Question(name, kind, options, raw)
+
+
+def _wrong(name: str, what: str) -> RequestError:
+    return RequestError(f"question {shorten(name)}: {what}")
 
 
 def kind_of(labels: Sequence[str]) -> AnswerKind:
@@ -190,9 +197,9 @@ def columns_of(question: Question, kind: AnswerKind) -> tuple[int, ...] | None:
     """
     if question.type == NOUL:
         return kind.order if kind.type == NOUL else None
-    columns = {label: column for column, label in enumerate(kind.labels)}
-    if columns.keys() == set(question.options) and len(columns) == len(question.options):
-        return tuple(map(columns.__getitem__, question.options))
+    columns = [kind.columns.get(option, -1) for option in question.options]
+    if sorted(columns) == list(range(len(kind.labels))):
+        return tuple(columns)
     if question.type == kind.type == SCORE and len(question.options) == len(kind.labels):
         return kind.order
     return None

@@ -69,6 +69,8 @@ def serve(service: Service, listening: socket.socket, limits: Limits) -> None:
         log_level="critical",
         access_log=False,
         server_header=False,
+        # Nobody asks for a client's address.
+        proxy_headers=False,
         timeout_keep_alive=_IDLE_SECONDS,
         timeout_graceful_shutdown=max(1, round(limits.seconds)),
     )

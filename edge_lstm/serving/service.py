@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edge_lstm._version import __version__
+from edge_lstm.answering import ABSTAINED
 from edge_lstm.errors import OutputError, RequestError, first_line
 from edge_lstm.printable import listed, shorten
 from edge_lstm.serving import protocol
@@ -165,19 +166,19 @@ class Service:
             answer = found.get(question.name)
             kind = None if answer is None else answer.model.kind
             columns = None if kind is None else protocol.columns_of(question, kind)
-            if answer is None or columns is None:
+            if answer is None or kind is None or columns is None:
                 others.append(question)
                 if self._hand_back is None:
                     raise self._foreign(question)
                 continue
-            self.metrics.count("labels_total", question.name, answer.best)
-            self.metrics.count("statuses_total", question.name, answer.prediction.status)
+            status = ABSTAINED if answer.is_abstained else answer.status
+            self.metrics.count("labels_total", question.name, kind.labels[answer.best])
+            self.metrics.count("statuses_total", question.name, status)
             if not answer.is_sure:
                 others.append(question)
                 continue
             self.metrics.count("answers_total", question.name, "file")
-            probabilities = list(answer.prediction.probabilities.values())
-            sure[question.name] = protocol.answer(question, columns, probabilities)
+            sure[question.name] = protocol.answer(question, columns, answer.probabilities)
         return sure, others
 
     def _foreign(self, question: Question) -> RequestError:

@@ -39,17 +39,17 @@ static void push_id(encoder *e, int32_t id) {
     e->num_kept++;
 }
 
-ALWAYS_INLINE int32_t id_of_entry(const edge_lstm *m, uint32_t entry) {
-    return (int32_t)entry - 1 + m->first_word_id;
+ALWAYS_INLINE int32_t id_of_entry(const edge_lstm *m, uint32_t number) {
+    return (int32_t)number - 1 + m->first_word_id;
 }
 
-/* Find the longest piece that the text begins with. Return its entry, or 0 if there is none.
+/* Find the longest piece that the text begins with. Return its number, or 0 if there is none.
  * length: its bytes, or those of the first character. */
 static uint32_t find_longest_piece(const edge_lstm *m, const unsigned char *text, size_t size,
                                    size_t *length) {
-    size_t longest = (size_t)m->longest_piece;
+    size_t longest = (size_t)m->longest_from[text[0]];
     uint32_t hash = PIECE_SEED;
-    uint32_t entry = 0;
+    uint32_t number = 0;
     size_t n = 0;
     *length = 0;
     do {
@@ -57,13 +57,13 @@ static uint32_t find_longest_piece(const edge_lstm *m, const unsigned char *text
             hash = hash_byte(hash, text[n]);
             n++;
         } while (n < size && (text[n] & 0xC0) == 0x80);
-        uint32_t slot = *find_word(m, text, n, hash, 1);
-        if (slot)
-            entry = slot & SLOT_ENTRY;
-        if (slot || *length == 0)
+        uint32_t found = number_in(m, find_slot(m, text, n, hash, 1));
+        if (found)
+            number = found;
+        if (found || *length == 0)
             *length = n;
     } while (n < size && n < longest);
-    return entry;
+    return number;
 }
 
 /* Split off pieces until fewer than `keep` bytes of the word are left. */
@@ -71,9 +71,9 @@ static void push_pieces(encoder *e, size_t keep) {
     size_t at = 0;
     while (at < e->word_size && e->word_size - at >= keep) {
         size_t length;
-        uint32_t entry = find_longest_piece(e->m, e->word + at, e->word_size - at, &length);
-        int32_t id = entry ? id_of_entry(e->m, entry) : e->m->oov_id;
-        if (id != NO_ID && (entry || id != e->last_piece_id))
+        uint32_t number = find_longest_piece(e->m, e->word + at, e->word_size - at, &length);
+        int32_t id = number ? id_of_entry(e->m, number) : e->m->oov_id;
+        if (id != NO_ID && (number || id != e->last_piece_id))
             push_id(e, id);
         e->last_piece_id = id;
         at += length;
@@ -84,13 +84,13 @@ static void push_pieces(encoder *e, size_t keep) {
 
 /* End the word, if one was begun. */
 static void push_word(encoder *e) {
-    uint32_t slot = 0;
+    uint32_t number = 0;
     if (e->word_size == 0 && !e->is_long)
         return;
     if (!e->is_long)
-        slot = *find_word(e->m, e->word, e->word_size, e->word_hash, 0);
-    if (slot)
-        push_id(e, id_of_entry(e->m, slot & SLOT_ENTRY));
+        number = number_in(e->m, find_slot(e->m, e->word, e->word_size, e->word_hash, 0));
+    if (number)
+        push_id(e, id_of_entry(e->m, number));
     else
         push_pieces(e, 0);
     e->num_words++;

@@ -142,9 +142,7 @@ static int json_get_int(slice object, const char *key, int32_t low, int32_t high
     double read;
     if (!json_get(object, key, &value) || !json_number(value, &read))
         return 0;
-    if (!(read >= low && read <= high))
-        return 0;
-    if (read != (double)(int32_t)read)
+    if (!(read >= low && read <= high) || read != (double)(int32_t)read)
         return 0;
     *number = (int32_t)read;
     return 1;

@@ -290,9 +290,10 @@ static size_t list_kernels(const kernel **list) {
     list[count++] = &neon_kernel;
 #endif
 #ifdef __wasm_simd128__
-    list[count++] = &wasm_kernel;
-#endif
+    list[count++] = &wasm_kernel; /* a module runs as it is or not at all, and needs no other */
+#else
     list[count++] = &plain_kernel;
+#endif
     return count;
 }
 

@@ -56,7 +56,6 @@ static void lay_out_lstm(const edge_lstm *m, lstm_layer *layer, arena *a) {
 static void lay_out_model(edge_lstm *m, arena *a) {
     uint64_t labels = (uint64_t)m->num_labels;
     uint64_t entries = (uint64_t)m->num_entries;
-    uint64_t slots = table_size(entries);
     arena_alloc(a, 1, sizeof *m);
     for (int32_t k = 0; k < m->num_lstms; k++)
         lay_out_lstm(m, &m->lstms[k], a);
@@ -69,9 +68,12 @@ static void lay_out_model(edge_lstm *m, arena *a) {
     m->thresholds = arena_alloc(a, m->is_multi_label ? labels : 0, sizeof(double));
     m->special = arena_alloc(a, (uint64_t)m->num_special, sizeof *m->special);
 
-    m->slot_mask = (uint32_t)(slots - 1);
-    m->slots = arena_alloc(a, slots, sizeof(uint32_t));
-    m->entry_starts = arena_alloc(a, entries + 1, sizeof(uint32_t));
+    m->num_slots = (uint32_t)(entries * 7 / 4 + 2);
+    m->slot_tags = arena_alloc(a, m->num_slots, 1);
+    m->slot_numbers = arena_alloc(a, m->num_slots, sizeof(uint16_t));
+    m->block_bits = find_block_bits(m);
+    m->block_starts = arena_alloc(a, (entries >> m->block_bits) + 1, sizeof(uint32_t));
+    m->entry_starts = arena_alloc(a, entries + 1, sizeof(uint16_t));
     m->entries = arena_alloc(a, m->entry_bytes, 1);
 }
 
@@ -83,11 +85,6 @@ typedef struct {
     int32_t outputs;  /* of a step that another LSTM reads */
     int32_t features; /* of a dense layer */
 } largest_sizes;
-
-static void raise_to(int32_t *largest, int32_t size) {
-    if (size > *largest)
-        *largest = size;
-}
 
 static largest_sizes find_largest(const edge_lstm *m) {
     largest_sizes most = {0, 0, 0, 0, pooled_dim(m)};

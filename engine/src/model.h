@@ -168,6 +168,7 @@ struct edge_lstm {
     size_t entry_bytes; /* of all entries */
     int32_t longest_word;  /* bytes */
     int32_t longest_piece; /* bytes */
+    int32_t longest_from[256]; /* the bytes of the longest piece that begins with this byte */
     int32_t num_special;
     int lower_case;       /* LOWER_UNICODE, LOWER_ASCII or LOWER_NONE */
     int keeps_first;      /* of a long text the first ids are kept, not the last */
@@ -210,9 +211,12 @@ struct edge_lstm {
     double *thresholds;           /* [num_labels], of a model with several labels */
     struct special_char *special; /* [num_special] */
     unsigned char *entries;       /* [entry_bytes]: the vocabulary, one entry behind another */
-    uint32_t *entry_starts;       /* [num_entries + 1] */
-    uint32_t *slots;              /* the vocabulary's index: see vocabulary.h */
-    uint32_t slot_mask;           /* the number of its slots - 1 */
+    uint32_t *block_starts;       /* of blocks of 2^block_bits entries */
+    uint16_t *entry_starts;       /* [num_entries + 1], from the start of the block */
+    int block_bits;
+    unsigned char *slot_tags;     /* [num_slots]: the vocabulary's index, see vocabulary.h */
+    uint16_t *slot_numbers;       /* [num_slots] */
+    uint32_t num_slots;
 };
 
 /* The ids of a text, and how far an LSTM has read them. */
@@ -236,6 +240,11 @@ struct edge_lstm_worker {
     float *features[2];         /* what a dense layer reads, and what it writes */
     float *logits;              /* [num_labels] */
 };
+
+static void raise_to(int32_t *largest, int32_t size) {
+    if (size > *largest)
+        *largest = size;
+}
 
 /* Return the number of values that the next layer reads of an LSTM. */
 static int32_t num_outputs(const lstm_layer *layer) {

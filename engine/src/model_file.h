@@ -75,9 +75,7 @@ static const char *read_file(edge_lstm *m, slice file, int checks_digest) {
     memset(m, 0, sizeof *m);
     m->file = file;
     m->graph = find_bytes(file, MODEL_GRAPH);
-    if (!is_message(file))
-        return NOT_A_MODEL;
-    if (!are_messages(file, MODEL_METADATA))
+    if (!is_message(file) || !are_messages(file, MODEL_METADATA))
         return NOT_A_MODEL;
     for (int i = 0; i < NUM_ENTRIES; i++)
         m->metadata[i] = find_entry(file, ENTRY_NAMES[i]);
@@ -85,9 +83,8 @@ static const char *read_file(edge_lstm *m, slice file, int checks_digest) {
         return NOT_A_MODEL;
     if (!slice_equals(m->metadata[FORMAT], "11"))
         return OTHER_FORMAT;
-    if (slice_length(file) < SHA256_DIGITS || !is_message(m->graph))
-        return CHANGED;
-    if (!are_messages(m->graph, GRAPH_CONSTANT))
+    if (slice_length(file) < SHA256_DIGITS || !is_message(m->graph) ||
+        !are_messages(m->graph, GRAPH_CONSTANT))
         return CHANGED;
 #ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION /* a fuzzer has to get behind the digest */
     checks_digest = 0;
@@ -146,9 +143,7 @@ static int read_chars(edge_lstm *m, const char *key, unsigned char kind) {
 /* Read the characters beyond ASCII that become others of ASCII. */
 static int read_replacements(edge_lstm *m) {
     slice pairs, name, value;
-    if (!json_get(m->metadata[TOKENIZER], "replacements", &pairs))
-        return 0;
-    if (!json_enter(&pairs, '{'))
+    if (!json_get(m->metadata[TOKENIZER], "replacements", &pairs) || !json_enter(&pairs, '{'))
         return 0;
     while (json_next_pair(&pairs, &name, &value)) {
         char_reader from_reader = json_string(name);
@@ -214,7 +209,7 @@ static const char *read_rule(edge_lstm *m) {
 
 /* Count the entries of the vocabulary, and measure them. */
 static const char *read_vocabulary(edge_lstm *m) {
-    entry_reader r = read_entries(m);
+    entry_reader r = {.left = m->metadata[VOCABULARY]};
     int more = next_entry(&r);
     for (; more > 0; more = next_entry(&r)) {
         int is_word = m->num_entries < m->num_words;
@@ -223,8 +218,7 @@ static const char *read_vocabulary(edge_lstm *m) {
         m->entry_bytes += r.size;
         if (m->num_entries > MAX_IDS || m->entry_bytes > MAX_ENTRY_BYTES[VOCABULARY])
             return UNUSABLE;
-        if ((int32_t)r.size > *longest)
-            *longest = (int32_t)r.size;
+        raise_to(longest, (int32_t)r.size);
     }
     if (more < 0 || m->num_words > m->num_entries)
         return UNUSABLE;
@@ -462,9 +456,7 @@ static int find_embedding_scale(const edge_lstm *m, lstm_layer *first) {
 static void find_max_abs_weight(edge_lstm *m, const unsigned char *weights, size_t count) {
     for (size_t i = 0; i < count; i++) {
         int32_t weight = (signed char)weights[i];
-        int32_t size = weight < 0 ? -weight : weight;
-        if (size > m->max_abs_weight)
-            m->max_abs_weight = size;
+        raise_to(&m->max_abs_weight, weight < 0 ? -weight : weight);
     }
 }
 
@@ -566,9 +558,7 @@ static int find_first_states(edge_lstm *m) {
     size_t most = m->padding == PADDING_NONE ? (size_t)m->max_length + 1 : 1;
     if (!has_constant(m, "lstm0_h") && !has_constant(m, "lstm0_c"))
         return !(m->is_int8 && m->num_lstms > 1);
-    if (rows == 0)
-        return 0;
-    if (rows > most)
+    if (rows == 0 || rows > most)
         return 0;
     for (int32_t k = 0; k < m->num_lstms; k++) {
         lstm_layer *layer = &m->lstms[k];
@@ -578,9 +568,8 @@ static int find_first_states(edge_lstm *m) {
         if (!find_constant(m, name, FLOAT32, shape, &layer->start_h))
             return 0;
         write_name(name, "lstm", k, "_c");
-        if (!find_constant(m, name, FLOAT32, shape, &layer->start_c))
-            return 0;
-        if (!are_first_states(m, layer))
+        if (!find_constant(m, name, FLOAT32, shape, &layer->start_c) ||
+            !are_first_states(m, layer))
             return 0;
     }
     return 1;
@@ -681,9 +670,8 @@ static const char *read_labels(edge_lstm *m) {
     if (!json_enter(&labels, '['))
         return UNUSABLE;
     if (m->is_multi_label) {
-        if (!json_get(m->metadata[MULTI_LABEL], "thresholds", &thresholds))
-            return UNUSABLE;
-        if (!json_enter(&thresholds, '['))
+        if (!json_get(m->metadata[MULTI_LABEL], "thresholds", &thresholds) ||
+            !json_enter(&thresholds, '['))
             return UNUSABLE;
     }
     for (int32_t n = 0; n < m->num_labels; n++) {
@@ -695,20 +683,16 @@ static const char *read_labels(edge_lstm *m) {
             return UNUSABLE;
         if (m->is_multi_label) {
             double threshold;
-            if (!json_next_value(&thresholds, &value))
-                return UNUSABLE;
-            if (!json_number(value, &threshold))
-                return UNUSABLE;
-            if (!(threshold > 0 && threshold <= 1))
+            if (!json_next_value(&thresholds, &value) || !json_number(value, &threshold) ||
+                !(threshold > 0 && threshold <= 1))
                 return UNUSABLE;
             if (m->thresholds)
                 m->thresholds[n] = threshold;
         }
     }
-    if (json_next_value(&labels, &value))
+    if (json_next_value(&labels, &value) ||
+        (m->is_multi_label && json_next_value(&thresholds, &value)))
         return UNUSABLE; /* one too many */
-    if (m->is_multi_label && json_next_value(&thresholds, &value))
-        return UNUSABLE;
     return NULL;
 }
 

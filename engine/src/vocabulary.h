@@ -1,5 +1,5 @@
 /* The vocabulary: its entries, which are words and then pieces of words, and the hash table that
- * finds them (open addressing, at most three quarters full).
+ * finds them (open addressing, four sevenths full).
  *
  * In the file an entry has only what differs from the one before it. They are decoded once, when
  * the model is opened, into memory: to find the beginning of an entry in the file takes many times
@@ -9,16 +9,16 @@
 
 #include "model.h"
 
-/* A slot of the table: eight bits of the hash, and the number of an entry, from 1. 0 if it is
- * empty. */
-#define SLOT_TAG 0xFF000000u
-#define SLOT_ENTRY 0x00FFFFFFu
+/* A slot of the table has the number of an entry, from 1, in 17 bits: 16 bits of their own, and one
+ * of its tag. A tag has six bits of the hash too. It is 0 if the slot is empty. */
+enum { TAG_USED = 1, TAG_HASH = 0x7E, TAG_HIGH_BIT = 7, NUMBER_BITS = 16 };
 
 /* The start of a word's hash and of a piece's: a word and a piece may have the same letters. */
 enum { WORD_SEED = 1, PIECE_SEED = 2 };
 
 /* In tables of chance entries no search gets this far. */
 enum { MAX_PROBES = 2048 };
+enum { MAX_BLOCK_BITS = 8 }; /* of the number of entries whose starts are counted from one place */
 
 /* An entry begins with a byte for the characters that it shares with the one before it. */
 enum { FIRST_LETTER = 0x20, MAX_SHARED = 30 };
@@ -32,11 +32,6 @@ typedef struct {
     int32_t num_chars;
     size_t starts[MAX_SHARED + 1]; /* of its first characters and, if it is short, its size */
 } entry_reader;
-
-static entry_reader read_entries(const edge_lstm *m) {
-    entry_reader r = {.left = m->metadata[VOCABULARY]};
-    return r;
-}
 
 /* Read the next entry. Return 1, 0 behind the last, or -1 if the vocabulary is damaged. */
 static int next_entry(entry_reader *r) {
@@ -62,17 +57,10 @@ static int next_entry(entry_reader *r) {
     return r->size > 0 ? 1 : -1;
 }
 
-/* Return the number of slots of a table: a power of two. */
-static uint64_t table_size(uint64_t entries) {
-    uint64_t slots = 2;
-    while (slots * 3 < entries * 4)
-        slots *= 2;
-    return slots;
-}
-
 /* Return the slot where a search begins. */
-ALWAYS_INLINE uint32_t first_slot(uint32_t hash, uint32_t mask) {
-    return (hash ^ hash >> 15) & mask;
+ALWAYS_INLINE uint32_t first_slot(const edge_lstm *m, uint32_t hash) {
+    uint32_t mixed = hash * 0x9E3779B1u; /* Fibonacci hashing: its high bits depend on all */
+    return (uint32_t)((uint64_t)mixed * m->num_slots >> 32);
 }
 
 /* Return the hash of one byte more (FNV-1a). */
@@ -80,51 +68,81 @@ ALWAYS_INLINE uint32_t hash_byte(uint32_t hash, uint32_t byte) {
     return (hash ^ byte) * 16777619u;
 }
 
+/* Return the number of entries of a block, as a power of two: their starts have 16 bits. */
+static int find_block_bits(const edge_lstm *m) {
+    int32_t longest = m->longest_word;
+    int bits = 0;
+    raise_to(&longest, m->longest_piece);
+    while (bits < MAX_BLOCK_BITS && longest <= UINT16_MAX >> (bits + 1))
+        bits++;
+    return bits;
+}
+
+/* Return where an entry begins in memory, or ends: that is where the next one begins. */
+ALWAYS_INLINE size_t entry_start(const edge_lstm *m, uint32_t place) {
+    return (size_t)m->block_starts[place >> m->block_bits] + m->entry_starts[place];
+}
+
 /* Return whether an entry is this word or piece. */
-ALWAYS_INLINE int is_entry(const edge_lstm *m, uint32_t entry, const unsigned char *text,
+ALWAYS_INLINE int is_entry(const edge_lstm *m, uint32_t number, const unsigned char *text,
                            size_t size, int is_piece) {
-    if (is_piece != (entry > (uint32_t)m->num_words))
+    if (is_piece != (number > (uint32_t)m->num_words))
         return 0;
-    uint32_t start = m->entry_starts[entry - 1];
-    size_t entry_size = m->entry_starts[entry] - start;
+    size_t start = entry_start(m, number - 1);
+    size_t entry_size = entry_start(m, number) - start;
     return entry_size == size && memcmp(m->entries + start, text, size) == 0;
 }
 
+/* Return the number of the entry in a slot, or 0 if it is empty. */
+ALWAYS_INLINE uint32_t number_in(const edge_lstm *m, uint32_t slot) {
+    return (uint32_t)(m->slot_tags[slot] >> TAG_HIGH_BIT) << NUMBER_BITS | m->slot_numbers[slot];
+}
+
 /* Return the slot of a word or piece, or the empty slot for it. */
-static uint32_t *find_word(const edge_lstm *m, const unsigned char *text, size_t size,
-                            uint32_t hash, int is_piece) {
-    uint32_t slot = first_slot(hash, m->slot_mask);
-    while (m->slots[slot] != 0) {
-        uint32_t value = m->slots[slot];
-        int has_tag = ((value ^ hash) & SLOT_TAG) == 0;
-        if (has_tag && is_entry(m, value & SLOT_ENTRY, text, size, is_piece))
+static uint32_t find_slot(const edge_lstm *m, const unsigned char *text, size_t size,
+                          uint32_t hash, int is_piece) {
+    uint32_t slot = first_slot(m, hash);
+    while (m->slot_tags[slot] != 0) {
+        int has_tag = ((m->slot_tags[slot] ^ hash) & TAG_HASH) == 0;
+        if (has_tag && is_entry(m, number_in(m, slot), text, size, is_piece))
             break;
-        slot = (slot + 1) & m->slot_mask;
+        slot++;
+        if (slot == m->num_slots)
+            slot = 0;
     }
-    return m->slots + slot;
+    return slot;
 }
 
 /* Decode the entries and fill the table. Return whether that took few steps an entry; else they
  * must have been chosen to fill one place. */
 static int index_vocabulary(edge_lstm *m) {
-    entry_reader r = read_entries(m);
+    entry_reader r = {.left = m->metadata[VOCABULARY]};
     unsigned char *text = m->entries;
     const unsigned char *previous = text;
-    for (int32_t n = 0; next_entry(&r) > 0; n++) {
-        int is_piece = n >= m->num_words;
+    for (uint32_t n = 0; next_entry(&r) > 0; n++) {
+        int is_piece = n >= (uint32_t)m->num_words;
         memcpy(text, previous, r.shared);
         memcpy(text + r.shared, r.rest.at, r.size - r.shared);
         uint32_t hash = is_piece ? PIECE_SEED : WORD_SEED;
         for (size_t i = 0; i < r.size; i++)
             hash = hash_byte(hash, text[i]);
-        uint32_t *slot = find_word(m, text, r.size, hash, is_piece);
-        uint32_t probes = (uint32_t)(slot - m->slots) - first_slot(hash, m->slot_mask);
-        if ((probes & m->slot_mask) > MAX_PROBES)
+        uint32_t slot = find_slot(m, text, r.size, hash, is_piece);
+        uint32_t probes = slot + m->num_slots - first_slot(m, hash);
+        if (probes % m->num_slots > MAX_PROBES)
             return 0;
-        *slot = (hash & SLOT_TAG) | (uint32_t)(n + 1); /* of equal entries the last counts */
+        uint32_t number = n + 1; /* of equal entries the last counts */
+        uint32_t tag = number >> NUMBER_BITS << TAG_HIGH_BIT | (hash & TAG_HASH) | TAG_USED;
+        m->slot_tags[slot] = (unsigned char)tag;
+        m->slot_numbers[slot] = (uint16_t)number;
+        if (is_piece)
+            raise_to(&m->longest_from[*text], (int32_t)r.size);
         previous = text;
         text += r.size;
-        m->entry_starts[n + 1] = (uint32_t)(text - m->entries);
+        uint32_t start = (uint32_t)(text - m->entries); /* of the next one */
+        uint32_t block = number >> m->block_bits;
+        if (number == block << m->block_bits)
+            m->block_starts[block] = start;
+        m->entry_starts[number] = (uint16_t)(start - m->block_starts[block]);
     }
     return 1;
 }

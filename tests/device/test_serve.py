@@ -408,6 +408,37 @@ def test_a_bad_body_gets_one_error(tmp_path: Path, request_: Any, status: int, k
     assert server.lines == []
 
 
+def post(server: Server, messages: list[dict[str, Any]]) -> list[Any]:
+    """What the application sends for a body that comes in these messages."""
+    coming = iter([{"type": "http.request", **message} for message in messages])
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return next(coming, {"type": "http.disconnect"})
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/v1/systemone", "headers": []}
+    asyncio.run(server.app(scope, receive, send))  # type: ignore[arg-type]
+    return sent
+
+
+def test_a_body_may_come_in_parts_and_a_client_go_away(tmp_path: Path) -> None:
+    server = Server(tmp_path)
+    body = json.dumps({"state": SURE, "questions": {"team": TEAM}}).encode()
+    parts = [{"body": body[i : i + 9], "more_body": True} for i in range(0, len(body), 9)]
+    start, answered = post(server, [*parts, {}])
+    assert start["status"] == 200
+    assert json.loads(answered["body"])["answers"]["team"]["choice"] == "billing"
+    assert post(server, parts) == [] and server.lines == []
+    # What is too long is read to its end, so that its client gets the error.
+    long = [{"body": b" " * 2**20, "more_body": True}] * 3
+    start, refused = post(server, [*long, {}])
+    assert start["status"] == 413 and b"too_large" in refused["body"]
+    assert post(server, long) == []
+
+
 def test_a_compressed_body_is_read(tmp_path: Path) -> None:
     body = json.dumps({"state": SURE, "questions": {"team": TEAM}}).encode()
     headers = {"content-encoding": "gzip"}

@@ -63,6 +63,8 @@ def test_the_labels_of_a_file_say_which_type_of_question_it_answers(
         (SCORE, ("1", "2", "3", "4"), None),
         (SCORE, ("furious", "calm", "cross"), (1, 2, 0)),
         (SCORE, ("a", "b", "c"), None),
+        ({**SCORE, "criteria": ["a", "a"]}, ("a", "b"), None),
+        ({**SCORE, "criteria": ["b", "a", "b"]}, ("a", "b"), None),
         ({**CHOICE, "criteria": {"yes": None, "no": None}}, ("no", "yes"), (1, 0)),
     ],
 )

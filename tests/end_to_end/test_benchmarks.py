@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import platform
 import random
 import re
@@ -26,6 +27,7 @@ from edge_lstm_export.train.stats import DatasetStats, TeacherTrial
 from benchmarks import (
     ablation,
     comparison,
+    decisions,
     default_trainings,
     misspelt,
     other_texts,
@@ -35,6 +37,7 @@ from benchmarks import (
     standard_sets,
 )
 from benchmarks.comparison import ROOT
+from tests.model_files import edited
 
 
 def write_set(folder: Path) -> None:
@@ -115,6 +118,42 @@ def test_the_comparison_measures_who_can_take_part_and_names_the_others(tmp_path
     )
     assert f"| {svm} | 100.0 |" in written and f"Left out: {absent} (ERROR: No matching" in written
     assert svm in (tmp_path / "comparison.svg").read_text()
+
+
+@pytest.mark.parametrize("way", decisions.WAYS)
+@pytest.mark.parametrize("rows", [None, 30], ids=["strong", "weak"])
+def test_a_stream_is_answered_by_the_file_or_by_its_teacher(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str, rows: int | None
+) -> None:
+    # The file is sure of the first kind of text, and answers otherwise than the teacher.
+    kinds = {"A wonderful film": "a", "the film": "c"}
+    (tmp_path / "made").mkdir()
+    for name, count in (("train", 120), ("test", 30)):
+        made = [(f"{text} {i}", label) for i in range(count // 2) for text, label in kinds.items()]
+        with (tmp_path / "made" / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows([("text", "label"), *made])
+    curve = {"data": "d", "texts": 1000, "points": [[0.0, 1000, 500], [0.8, 400, 0]]}
+    learnt = []
+
+    def train(log: Any, folder: Path) -> Path:
+        learnt.append(len(log))
+        file = folder / "m.onnx"
+        file.write_bytes(edited({"labels": '["a","b"]', "abstention": json.dumps(curve)}))
+        return file
+
+    monkeypatch.setattr(decisions, "train", train)
+    stream = decisions.Stream("made", rows, (40, 70))
+    first, second = decisions.follow(stream, way, tmp_path)
+    count = 120 - (rows or 0)
+    assert (first.questions, first.came, second.came) == (40, 30, count - 70)
+    assert 0 < first.answered == first.wrong < first.came
+    handed_back = 30 if way == "log" else 30 - first.answered
+    assert [first.learnt, second.learnt] == learnt == [40, 40 + handed_back]
+    assert (first.test, first.test_answered, first.test_wrong, first.oracle) == (30, 15, 15, 0)
+    assert first.teacher_right == 1.0 and first.right == 0.0
+    shown = decisions.table([first, second]).splitlines()
+    sent = 40 + first.came - first.answered + second.came - second.answered
+    assert f" {sent:,} " in shown[-1] and "0.800" in shown[-1]
 
 
 def test_scoring_runs_what_it_compares() -> None:
@@ -248,10 +287,11 @@ def test_every_published_figure_stands_on_the_page_with_a_source_that_exists() -
     cell = public_sets.Cell("subj", "10-fold", "default", False, "small", 0.0, 0)
     page = standard.page({cell: public_sets.Figures(0.9, 0.9, 278, 1)}, standard.published())
     assert (
-        "| Subj, subjectivity | accuracy | – | **90.0** (278 kB) | – | CNN on word2vec 93.4 ["
+        "| Subj, subjectivity | accuracy | – | **90.0** (278 kB) | – | – | CNN on word2vec 93.4 ["
         in page
     )
-    absent = {figure.set for figure in standard.published()} - {*standard.SETS, *standard.FEW}
+    measured = {*standard.SETS, *standard.TOPICS, *standard.FEW}
+    absent = {figure.set for figure in standard.published()} - measured
     assert len(absent) == 3 and all(f"| {name} | fastText" in page for name in absent)
     assert {figure.source for figure in standard.published()} <= {*standard.SOURCES}
 

@@ -137,3 +137,37 @@ def test_what_does_not_fit_together_is_not_released(
     assert "the tag is v0.0.1" in RELEASE["missing"](tmp_path, tag="v0.0.1")[0]
     (tmp_path / file).write_text(text, encoding="utf-8")
     assert any(reason in line for line in RELEASE["missing"](tmp_path))
+
+
+def test_the_page_of_what_stays_lists_every_public_name() -> None:
+    page = (ROOT / "docs" / "stability.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `(edge_lstm\w*)` \| (.+) \|$", page, re.MULTILINE))
+    sources = {
+        "edge_lstm": ROOT / "edge_lstm",
+        "edge_lstm_export": ROOT / "export" / "edge_lstm_export",
+        "edge_lstm_native": ROOT / "engine" / "python" / "edge_lstm_native",
+    }
+    assert {*rows} == {*sources}
+    for name, folder in sources.items():
+        source = (folder / "__init__.py").read_text(encoding="utf-8")
+        public = re.search(r"^__all__ = \[(.*?)\]", source, re.MULTILINE | re.DOTALL)
+        assert public, name
+        listed = re.findall(r"`(\w+)`", rows[name])
+        assert listed == re.findall(r'"(\w+)"', public[1]), name
+
+
+def test_the_page_of_tests_has_their_numbers_about() -> None:
+    tool = runpy.run_path(str(ROOT / "tools" / "count_tests.py"))
+    page = (ROOT / "docs" / "testing.md").read_text(encoding="utf-8")
+    told = {name: int(n) for name, n in re.findall(r"^\| `(\w+)` \| (\d+) \|", page, re.MULTILINE)}
+    found = tool["counts"]()
+    assert {*told} == {*found}
+    for name, count in found.items():
+        assert abs(told[name] - count) <= count / 10, "run: python tools/count_tests.py --write"
+
+
+def test_the_wheels_of_all_systems_are_made_of_the_sources_of_this_ones() -> None:
+    built = runpy.run_path(str(ROOT / "tools" / "wheels.py"))["MODULE"]
+    folder = ROOT / "engine" / "python" / "edge_lstm_native"
+    assert [path.name for path in built] == sorted(path.name for path in folder.glob("*.c"))
+    assert len(built) >= 3

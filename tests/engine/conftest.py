@@ -3,11 +3,13 @@ engine."""
 
 from __future__ import annotations
 
+import os
 import random
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -104,11 +106,15 @@ Compile = Callable[..., Path]
 def compiled(tmp_path_factory: pytest.TempPathFactory) -> Compile:
     """A function: compiler, flags and sources → a program, by default ``answers``, compiled once
     each."""
-    folder = tmp_path_factory.mktemp("engine")
+    counted = os.environ.get("EDGE_LSTM_COVERAGE")  # by tools/c_coverage.py
+    folder = Path(tempfile.mkdtemp(dir=counted)) if counted else tmp_path_factory.mktemp("engine")
     programs: dict[tuple[str, ...], Path] = {}
 
     def compile_with(*command: str, sources: list[str] = SOURCES) -> Path:
         tool = command[0]
+        if counted and tool == "gcc":
+            kept = [part for part in command if not part.startswith(("-O", "-fsan", "-fno-san"))]
+            command = (*kept, "-O0", "--coverage")
         if not shutil.which(tool):
             pytest.skip(f"no {tool}")
         if (key := (*command, *sources)) not in programs:

@@ -3,6 +3,8 @@ crashes it."""
 
 from __future__ import annotations
 
+import ctypes
+import json
 import os
 import re
 import shutil
@@ -16,8 +18,10 @@ import pytest
 import reference
 import unicode_tables
 
+from edge_lstm import onnx_file
 from edge_lstm.text import KERAS
-from tests.engine.conftest import ENGINE, HERE, SANITIZED, STRICT, Compile, answers
+from tests.engine.conftest import ENGINE, HERE, PROJECT, SANITIZED, STRICT, Compile, answers
+from tests.model_files import DATA, edited
 from tests.ports.conftest import NGRAMS, TOLERANCE, Case, Layered, case, layered
 
 # In the order of the header.
@@ -80,6 +84,32 @@ def test_memory_may_lie_anywhere_and_must_be_large_enough(
     for model in models:
         if model.name in ("tiny.int8.onnx", "both.fp32.onnx"):
             assert subprocess.run([program, model.path]).returncode == 0, model.name
+
+
+def test_the_words_take_little_memory(tmp_path: Path) -> None:
+    """Decoded, with their index: 7 bytes of letters a word, and less than 8 more."""
+    path = PROJECT / "export" / "edge_lstm_export" / "sentiment-small.int8.onnx"
+    library = tmp_path / "engine.so"
+    command = ["gcc", "-std=c99", "-shared", "-fPIC", str(ENGINE / "edge_lstm.c"), "-o", library]
+    subprocess.run(command, check=True)
+    needs = ctypes.CDLL(str(library)).edge_lstm_needs
+    needs.restype = ctypes.c_size_t
+    data = path.read_bytes()
+    error = ctypes.c_char_p()
+    size = needs(data, ctypes.c_size_t(len(data)), b"plain", ctypes.byref(error))
+    assert not error.value and 0 < size <= 235_000
+
+
+def test_words_of_any_length_are_found(program: list[str], tmp_path: Path) -> None:
+    """Also those that leave no room for others in a block of 64 kB."""
+    rule = json.loads(onnx_file.parse(DATA).metadata["edge_lstm.tokenizer"])
+    words = [f"w{i}" + "x" * (i**3 % 300) for i in range(rule["words"] - 2)]
+    words[7:7] = ["y" * 70_000, "z" * 40_000]
+    path = tmp_path / "m.onnx"
+    path.write_bytes(edited({"vocabulary": "".join("\x01" + word for word in words)}))
+    ids = answers(program, path, texts=[word.encode() for word in words])[1]
+    told = [row.split(";")[0] for row in ids]
+    assert told == [f"1,{rule['first_word_id'] + i}" for i in range(len(words))]
 
 
 @pytest.mark.parametrize("compiler", ["gcc", "arm-linux-gnueabihf-gcc", "riscv64-linux-gnu-gcc"])

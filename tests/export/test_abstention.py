@@ -46,6 +46,26 @@ def test_the_curve_is_of_texts_that_no_part_had_learnt_from(trained: Trained) ->
     assert crossed.unfamiliar[0][0] == 0.05
 
 
+def test_test_texts_that_were_drawn_from_the_data_count_and_given_ones_do_not() -> None:
+    data = replace(dataset(rows(60)), test=dataset(rows(20, seed=9)).train)
+    plan = make_plan(dataset_stats(data), TrainingRequest("tiny", epochs=1))
+    plan = replace(plan, validation=Validation(0.2))
+    counts = {}
+    for drawn in ("file", "random"):
+        found = fit(replace(data, test_rows=drawn), plan)
+        curve = found.checkpoint.abstention
+        assert curve is not None and found.test is not None and found.validation is not None
+        wrong = [
+            round((1 - each.subset_accuracy) * each.texts)
+            for each in (found.validation, found.test)
+        ]
+        counts[curve.data] = (curve.texts, curve.points[0].wrong)
+    assert counts == {
+        "validation part": (12, wrong[0]),
+        "validation and test part": (32, sum(wrong)),
+    }
+
+
 def test_the_curve_goes_through_checkpoint_and_both_files(tmp_path: Path) -> None:
     plain = make_checkpoint()
     checkpoint = replace(plain, abstention=CURVE)

@@ -221,7 +221,8 @@ def test_many_topics_are_learnt_without_an_lstm(multi_label: bool, tmp_path: Pat
     own = [{label} for label in answers] if multi_label else answers
     model = TextClassifier("tiny", teacher="none").fit(texts, own)
     training = model.result_.checkpoint.training
-    assert model.plan_.kind == "topics" and (training["epochs"], training["parts"]["lstm"]) == (0, 0)
+    assert model.plan_.kind == "topics"
+    assert (training["epochs"], training["parts"]["lstm"]) == (0, 0)
     path = model.export(tmp_path / "topics.onnx", quantize="int8")
     file = Classifier.load(path)
     assert file.model.layers == () and "embedding" not in file.model.quantization

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from edge_lstm_export.train import run as run_module
 from edge_lstm_export.train.checkpoint import load_checkpoint
+from edge_lstm_export.train.run import Job
+from edge_lstm_export.train.stages import Stage, Stages
 
 from edge_lstm.cli import run
 from edge_lstm.errors import DataError
@@ -39,9 +44,46 @@ def test_each_column_makes_a_checkpoint_from_the_rows_that_answer_it(
         assert tuple(checkpoint.labels) == labels
     plans = capsys.readouterr().err
     assert plans.index("30 training") < plans.index("59 training")
-    before = Path("questions/team.safetensors").stat().st_mtime_ns
-    run(["train", "log.jsonl", *columns, "-o", "questions", *QUICK, "--resume"])
-    assert Path("questions/team.safetensors").stat().st_mtime_ns == before
+
+
+def test_after_a_kill_between_two_questions_the_first_stands_and_the_next_run_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["train", "log.jsonl", "--label-column", "team", "--label-column", "urgent"]
+    command += ["-o", "questions", *QUICK]
+    team = Path("questions/team.safetensors")
+    urgent = Path("questions/urgent.safetensors")
+    unfinished = Path("questions/urgent.safetensors.partial")
+    train = run_module.run_job
+
+    def killed(job: Job, *more: Any) -> Any:
+        if job.output == urgent:
+            # What a kill leaves in the middle of the second training.
+            Stages(unfinished).keep("a", Stage.of({"x": np.zeros(1)}))
+            raise KeyboardInterrupt
+        return train(job, *more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run_module, "run_job", killed)
+        assert run(command) != 0
+    assert tuple(load_checkpoint(team).labels) == ("a", "b") and not urgent.exists()
+    before = team.read_bytes()
+
+    # Without --resume nothing is begun: the second training would fail after the first.
+    with pytest.raises(DataError, match=r"urgent\.safetensors has an unfinished"):
+        run(command)
+    assert team.read_bytes() == before
+    unfinished.unlink()
+
+    capsys.readouterr()
+    run([*command, "--resume"])
+    said = capsys.readouterr().err
+    assert f"note: keeps {team}, of an earlier run\n" in said and "59 training" in said
+    assert tuple(load_checkpoint(urgent).labels) == ("no", "yes")
+
+    run(command)
+    said = capsys.readouterr().err
+    assert f"note: replaces {team}, {urgent}, of an earlier run\n" in said
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,11 @@
 """Tables of weights in 4 bits."""
 
 import numpy as np
+import onnx
 import pytest
 from edge_lstm_export.graph.weights import LARGEST_PRODUCT, Array, metric_of, rounded
+
+from edge_lstm.modelfile import embedded_model
 
 
 def table_and_metric(columns: int) -> tuple[Array, Array]:
@@ -53,3 +56,19 @@ def test_a_second_rounding_changes_nothing(columns: int) -> None:
         second = rounded(first.values * first.scales, metric=again)
         assert (second.values == first.values).all()
         assert second.scales == pytest.approx(first.scales)
+
+
+def test_a_table_is_unpacked_by_few_operators_and_never_as_floats() -> None:
+    """ONNX Runtime runs them when it loads the file: most of the time that this takes."""
+    model = onnx.shape_inference.infer_shapes(onnx.load(embedded_model()))
+    types = {value.name: value.type.tensor_type.elem_type for value in model.graph.value_info}
+    constants = {constant.name for constant in model.graph.initializer}
+    unpacked = {"embedding_q"}
+    for node in model.graph.node:
+        if {*node.input} <= constants | unpacked and {*node.input} & unpacked:
+            unpacked.add(node.output[0])
+        elif {*node.input} <= constants:
+            constants.add(node.output[0])
+    made = unpacked - {"embedding_q"}
+    assert 1 <= len(made) <= 6
+    assert onnx.TensorProto.FLOAT not in {types[name] for name in made}

@@ -7,14 +7,21 @@ import { basename, join } from "node:path";
 const { page, files, unfamiliar } = JSON.parse(readFileSync(0, "utf-8"));
 const html = readFileSync(page, "utf-8");
 const plain = [...html.matchAll(/<script type="text\/plain" id="(\w+)">(.*?)<\/script>/gs)];
+const models = [...html.matchAll(/<script type="text\/plain" class="model" data-question="(\w*)">(.*?)<\/script>/gs)];
 const [, script] = html.match(/<script type="module">(.*?)<\/script>/s);
 
 class Element {
   style = {};
   value = "";
   textContent = "";
-  append() {}
-  replaceChildren() {}
+  dataset = {};
+  children = [];
+  append(...children) {
+    this.children.push(...children);
+  }
+  replaceChildren(...children) {
+    this.children = children;
+  }
   setAttribute() {}
 }
 const elements = Object.fromEntries(plain.map(([, id, textContent]) => [id, Object.assign(new Element(), { textContent })]));
@@ -25,6 +32,7 @@ globalThis.document = {
   body: { classList: { add() {}, remove() {} } },
   createElement: () => new Element(),
   getElementById: (id) => (elements[id] ??= new Element()),
+  querySelectorAll: () => models.map(([, question, textContent]) => ({ dataset: { question }, textContent })),
 };
 globalThis.addEventListener = (name, listener) => (listeners[name] = listener);
 URL.createObjectURL = (blob) => ((downloaded = blob), "blob:");

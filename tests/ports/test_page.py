@@ -194,6 +194,43 @@ def test_another_model_dropped_on_it_takes_its_place(page: Chromium, cases: list
 
 
 @needs_chromium
+def test_a_page_of_several_questions_asks_them_all_of_a_text(
+    browser: Chromium, tiny: Path, cases: list[Case], tmp_path: Path
+) -> None:
+    files = {"team": tiny, "kind": next(c.path for c in cases if c.name == "low-rank.int8.onnx")}
+    named = [each for name, path in files.items() for each in ("-m", f"{name}={path}")]
+    command = [sys.executable, "-m", "edge_lstm", "page", *named, "-o", tmp_path / "page.html"]
+    said = subprocess.run(command, capture_output=True, check=True).stdout.decode()
+    assert said.endswith(" bytes, with 2 models\n")
+    browser.problems.clear()
+    for width in (390, 1280):
+        browser.look(width, 900)
+        browser.open(f"{(tmp_path / 'page.html').as_uri()}?{width}")
+        browser.wait("document.getElementById('label').textContent")
+        write(browser, TEXT)
+        answers = {name: Classifier.load(path).predict([TEXT])[0] for name, path in files.items()}
+        for i, (name, answer) in enumerate(answers.items()):
+            card = browser.run(f"document.querySelectorAll('#questions button')[{i}].innerText")
+            assert card.split("\n") == [name, answer.label, f"{100 * answer.probability:.1f} %"]
+            browser.run(f"document.querySelectorAll('#questions button')[{i}].click()")
+            assert (shown(browser, "question"), shown(browser, "label")) == (name, answer.label)
+        browser.wait("document.getElementById('spoken').textContent.includes('kind: ')")
+        wide = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
+        assert not browser.run(wide)
+    browser.drop(tiny)  # another model takes the place of all
+    browser.wait("document.getElementById('name').textContent === 'tiny.onnx'")
+    assert browser.run("document.getElementById('questions').hidden")
+    assert browser.problems == []
+
+
+def test_a_page_is_of_a_model_or_of_questions(tiny: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "edge_lstm", "page", tiny, "-m", f"a={tiny}", "-o", "x.html"]
+    ended = subprocess.run(command, capture_output=True, cwd=tmp_path)
+    assert ended.returncode == 1 and ended.stderr.startswith(b"error: give MODEL, or -m NAME=FILE")
+    assert list(tmp_path.iterdir()) == []
+
+
+@needs_chromium
 def test_a_file_that_is_no_model_leaves_the_model_in_place(
     page: Chromium, tiny: Path, damaged: list[tuple[str, bytes]], tmp_path: Path
 ) -> None:

@@ -19,7 +19,7 @@ import pytest
 
 from edge_lstm import Classifier, DataError, RunOptions, ScoreOptions, score_files
 from edge_lstm.live_page import build_page
-from edge_lstm.modelfile import open_model
+from edge_lstm.modelfile import embedded_model, open_model
 from edge_lstm.tables.values import float32_texts
 from tests.engine.conftest import installed  # noqa: F401
 from tests.model_files import compact, edited
@@ -116,7 +116,10 @@ def native(installed: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]: 
 
 
 def by_score(
-    path: Path, out: Path, classifier: Classifier, options: ScoreOptions = DEFAULT_OPTIONS
+    path: Path,
+    out: Path,
+    classifier: Classifier | dict[str, Classifier],
+    options: ScoreOptions = DEFAULT_OPTIONS,
 ) -> bytes | None:
     """What score writes; None where it refuses the file."""
     try:
@@ -128,13 +131,17 @@ def by_score(
 
 
 def drop(
-    model: Path, paths: Sequence[Path], folder: Path, *, unfamiliar: bool = False
+    model: Path | dict[str, Path], paths: Sequence[Path], folder: Path, *, unfamiliar: bool = False
 ) -> list[dict[str, str]]:
     """What the model's page makes of each file that is dropped on it, in Node.
 
     unfamiliar: whether the page is asked to mark unfamiliar texts.
     """
-    (folder / "page.html").write_text(build_page(open_model(model)), encoding="utf-8")
+    if isinstance(model, dict):
+        page = build_page({name: open_model(path) for name, path in model.items()})
+    else:
+        page = build_page(open_model(model))
+    (folder / "page.html").write_text(page, encoding="utf-8")
     files = [str(path) for path in paths]
     request = {"page": str(folder / "page.html"), "files": files, "unfamiliar": unfamiliar}
     script = Path(__file__).with_name("page_tables.mjs")
@@ -145,10 +152,16 @@ def drop(
     return [json.loads(line) for line in run.stdout.splitlines()]
 
 
-def compare(model: Path, paths: Sequence[Path], folder: Path, *, unfamiliar: bool = False) -> int:
-    """Drop the files on the model's page and score them: the same bytes → how many were not
-    refused."""
-    classifier = Classifier.load(model, engine="native")
+def compare(
+    model: Path | dict[str, Path], paths: Sequence[Path], folder: Path, *, unfamiliar: bool = False
+) -> int:
+    """Drop the files on the page of a model, or of several questions, and score them: the same
+    bytes → how many were not refused."""
+    classifier: Classifier | dict[str, Classifier]
+    if isinstance(model, dict):
+        classifier = {name: Classifier.load(path, engine="native") for name, path in model.items()}
+    else:
+        classifier = Classifier.load(model, engine="native")
     options = ScoreOptions(unfamiliar=0.05 if unfamiliar else None)
     answered = 0
     for path, dropped in zip(paths, drop(model, paths, folder, unfamiliar=unfamiliar), strict=True):
@@ -306,6 +319,19 @@ def test_many_labels_and_several_come_back_as_score_writes_them(
             assert compare(case.path, paths, tmp_path) == 3, case.name
             for path in tmp_path.glob("*.scored.*"):
                 path.unlink()
+
+
+@needs_node
+def test_several_questions_come_back_as_score_writes_them(
+    tiny: Path, cases: list[Case], tmp_path: Path
+) -> None:
+    """One of them has several labels per text; one name is a column of the table."""
+    several = next(case.path for case in cases if case.name == "multi_label.int8.onnx")
+    questions = {"team": tiny, "note": several, "again": embedded_model()}
+    tables = {name: data for name, data in TABLES.items() if "UTF-8" in name or "row" in name}
+    assert compare(questions, written(tmp_path / "in", tables), tmp_path) > 5
+    (refused,) = drop({"a": tiny, "a_status": tiny}, [tmp_path / "in" / "long row.csv"], tmp_path)
+    assert "two questions make the same column" in refused["error"]
 
 
 @needs_node

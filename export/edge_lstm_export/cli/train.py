@@ -135,17 +135,45 @@ def command(
     edited = None if plan is None else _read_plan(plan, asked)
     request = TrainingRequest(**asked)
     seed = request.seed if edited is None else edited.seed
-    for target, reading in zip(targets, readings):
-        data = replace(reading, seed=seed)
-        job = Job(tuple(sources), target, data, request, edited, unlabelled, resume)
-        if dry_run:
+    jobs = [
+        Job(
+            tuple(sources), target, replace(reading, seed=seed), request, edited, unlabelled, resume
+        )
+        for target, reading in zip(targets, readings)
+    ]
+    if dry_run:
+        for job in jobs:
             _show_plan(job, as_json=as_json, verbose=verbose)
-            continue
-        if resume and is_several and target.exists() and not job.partial.exists():
-            continue
+        return
+    if is_several:
+        jobs = _jobs_to_do(jobs)
+    for job in jobs:
         # The work is not lost if nobody reads the output.
         with spared_output(f"{job.output} is complete"):
             _train(job, as_json=as_json, verbose=verbose)
+
+
+def _jobs_to_do(jobs: Sequence[Job]) -> list[Job]:
+    """Return the trainings that are not complete; without --resume all of them.
+
+    Print the names of the checkpoints that stay or are replaced. The errors of all trainings are
+    raised before the first begins.
+    """
+    from edge_lstm.printable import listed
+    from edge_lstm_export.cli.display import message
+    from edge_lstm_export.train.run import check_job, check_unfinished
+
+    for job in jobs:
+        check_job(job)
+        check_unfinished(job)
+    complete = [job for job in jobs if job.output.exists() and not job.partial.exists()]
+    if complete:
+        names = listed([str(job.output) for job in complete])
+        resume = jobs[0].resume
+        message(f"note: {'keeps' if resume else 'replaces'} {names}, of an earlier run")
+        if resume:
+            return [job for job in jobs if job not in complete]
+    return list(jobs)
 
 
 def _show_plan(job: Job, *, as_json: bool, verbose: bool) -> None:

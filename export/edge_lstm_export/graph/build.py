@@ -30,6 +30,8 @@ from edge_lstm_export.graph.pairs import (
     PairTable,
 )
 from edge_lstm_export.graph.weights import (
+    LARGEST_4_BITS,
+    LARGEST_FACTOR,
     Array,
     DenseWeights,
     GraphWeights,
@@ -332,38 +334,54 @@ def _add_embedding(g: GraphBuilder, weights: GraphWeights, steps: str, *, int8: 
     rounded_table = rounded(embedding, packs=g.packs, metric=metric)
     table = _add_table(g, "embedding", rounded_table)
     for name, end in (("highest", 127), ("lowest", -128)):
-        value = g.constant(f"{name}_end", np.array(end, np.float32))
+        value = g.constant(f"{name}_end", np.array(end, np.int8))
         table = g.add("Pad", [table, "one_column", value], f"embedding_{name}", mode="constant")
     g.ints("one_column", 0, 0, 0, 1)
-    values = g.cast(table, "embedding_int8", TensorProto.INT8)
-    gathered = g.add("Gather", [values, steps], "embedded_int8")
+    gathered = g.add("Gather", [table, steps], "embedded_int8")
     scale = g.constant("embedding_scale", rounded_table.scales.reshape(()))
     return g.add("DequantizeLinear", [gathered, scale], "embedded")
 
 
 def _add_table(g: GraphBuilder, name: str, table: Rounded) -> str:
-    """Add a table of an int8 file → its values as float32 [rows, columns], whole numbers.
+    """Add a table of an int8 file → its values as int8 [rows, columns].
 
-    ONNX Runtime computes all of it once, when it loads the file. (Of these types it has
-    multiplication for float32 alone.)
+    ONNX Runtime computes all of it once, when it loads the file: the fewer operators, and the
+    narrower their numbers, the sooner it is done. So each byte, of two 4-bit numbers, is looked up
+    among the products with its row's factor.
     """
     if table.levels is None or table.factors is None:
-        return g.cast(g.constant(name, table.values), f"{name}_numbers")
+        return g.constant(name, table.values)
     held = g.constant(f"{name}_q", packed(table.levels))
-    single = g.add("Unsqueeze", [held, g.ints(f"{name}_axis", 2)], f"{name}_bytes")
-    shifts = g.constant(f"{name}_shifts", np.array([0, 4], np.uint8))
-    moved = g.add("BitShift", [single, shifts], f"{name}_moved", direction="RIGHT")
-    sixteen = g.constant(f"{name}_sixteen", np.array(16, np.uint8))
-    halves = g.add("Mod", [moved, sixteen], f"{name}_halves")
+    pairs = g.cast(held, f"{name}_pairs", TensorProto.INT32)
+    factors = g.cast(g.constant(f"{name}_m", table.factors), f"{name}_int", TensorProto.INT32)
+    products = _add_products(g)
+    starts = g.add("Mul", [factors, "bytes"], f"{name}_starts")
+    places = g.add("Add", [starts, pairs], f"{name}_places")
+    numbers = g.add("Gather", [products, places], f"{name}_numbers")  # rows, bytes, 2
     rows, columns = table.values.shape
-    numbers = g.add("Reshape", [halves, g.ints(f"{name}_shape", rows, -1)], f"{name}_rows")
+    numbers = g.add("Reshape", [numbers, g.ints(f"{name}_shape", rows, -1)], f"{name}_rows")
     if columns % 2:
         part = [g.ints(f"{name}_{of}", at) for of, at in (("from", 0), ("to", columns), ("by", 1))]
         numbers = g.add("Slice", [numbers, *part], f"{name}_cut")
-    eight = g.constant(f"{name}_eight", np.array(8, np.float32))
-    levels = g.add("Sub", [g.cast(numbers, f"{name}_wide"), eight], f"{name}_levels")
-    factors = g.cast(g.constant(f"{name}_m", table.factors), f"{name}_factors")
-    return g.add("Mul", [levels, factors], f"{name}_numbers")
+    return numbers
+
+
+def _add_products(g: GraphBuilder) -> str:
+    """Add, once, the products of all factors and pairs of 4-bit numbers: int8 [factor · byte, 2].
+
+    (Of the types that may be meant, ONNX Runtime multiplies float32 alone.)
+    """
+    if any(node.output[0] == "products" for node in g.nodes):
+        return "products"
+    g.constant("bytes", np.array(256, np.int32))
+    levels = np.maximum(np.arange(16, dtype=np.float32) - 8, -LARGEST_4_BITS)  # a half is never 0
+    low = g.constant("low_half", levels[:, None])
+    high = g.constant("high_half", levels[:, None, None])
+    halves = g.add("Where", [g.constant("is_low", np.array([True, False])), low, high], "halves")
+    each = np.arange(LARGEST_FACTOR + 1, dtype=np.float32)[:, None, None, None]
+    floats = g.add("Mul", [halves, g.constant("factors", each)], "pair_floats")
+    whole = g.cast(floats, "pair_numbers", TensorProto.INT8)
+    return g.add("Reshape", [whole, g.ints("pairs_shape", -1, 2)], "products")
 
 
 def _add_lstm(
@@ -424,7 +442,6 @@ def _add_ngram_sums(
         return g.add("MatMul", [present, _add_no_ngrams(g, table)], "ngram_sums")
     scaled = rounded(vectors, 0, packs=g.packs)  # a scale a column: logits differ in size
     table = _add_no_ngrams(g, _add_table(g, "ngram_vectors", scaled))
-    table = g.cast(table, "ngram_vectors_int8", TensorProto.INT8)
     present = _add_present(g, weights.pairs, config)
     total = g.cast(g.add("MatMulInteger", [present, table], "ngram_sums_int"), "ngram_sums_float")
     return g.add("Mul", [total, g.constant("ngram_scales", scaled.scales[0])], "ngram_sums")
@@ -533,7 +550,7 @@ def _add_dense(
     """
     if int8:
         table = rounded(dense.w, 1, packs=packs)
-        numbers = _add_table(g, f"{name}_w", table)
+        numbers = g.cast(_add_table(g, f"{name}_w", table), f"{name}_w_numbers")
         scales = g.constant(f"{name}_w_scales", table.scales)
         weight = g.add("Mul", [numbers, scales], f"{name}_w_float")
     else:

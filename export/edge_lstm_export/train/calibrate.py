@@ -228,6 +228,7 @@ class Calibration:
     stack: the weights, divided by the temperature.
     scores, curve, thresholds: None without such texts. Texts of one label have a risk-coverage
         curve, texts of several have thresholds.
+    chances: float32 [n, L], the answers to these texts.
     """
 
     stack: Stack
@@ -235,6 +236,7 @@ class Calibration:
     scores: SetScores | None = None
     curve: RiskCoverage | None = None
     thresholds: tuple[float, ...] | None = None
+    chances: Floats | None = None
 
 
 def longest_curve() -> RiskCoverage:

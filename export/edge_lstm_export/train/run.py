@@ -243,6 +243,16 @@ def check_job(job: Job) -> None:
         make_plan(any_stats, replace(job.request, teacher=None))
 
 
+def check_unfinished(job: Job) -> None:
+    """Check an unfinished training of a job, if there is one.
+
+    Raise DataError if it would be destroyed or its file is damaged, OutputError if it still runs.
+    """
+    if job.partial.exists():
+        with only_run(job.output):
+            _stages(job, lambda line: None)
+
+
 def _stages(job: Job, say: Callable[[str], None]) -> Stages:
     """Return the stages that an unfinished training has left, if it is to be resumed.
 

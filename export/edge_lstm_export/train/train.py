@@ -16,7 +16,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
+from torch import Tensor
 
 from edge_lstm.answering import RiskCoverage, cost_thresholds
 from edge_lstm.errors import DataError
@@ -42,7 +44,7 @@ from edge_lstm_export.train.components import (
     lstm_examples,
     new_network,
 )
-from edge_lstm_export.train.data import Dataset, Floats
+from edge_lstm_export.train.data import Dataset, Floats, Split
 from edge_lstm_export.train.headroom import tried_rows, with_headroom
 from edge_lstm_export.train.logits import fit_temperature, probabilities
 from edge_lstm_export.train.loop import SILENT, Callbacks, LoopResult, predict_logits
@@ -141,7 +143,12 @@ def fit(
         # one.
         network = rounded_to_int8(network)
 
-    test = _score_test(dataset, data, network, calibration)
+    test_logits = None
+    test = None
+    if dataset.test is not None:
+        test_logits = predict_logits(network, data.encode(dataset.test))
+        labels = dataset.test.labels
+        test = calibrate.score(test_logits, labels, dataset.labels, calibration.thresholds)
     baseline = _linear_model(dataset, data, features, sparse, unseen, say)
     measured = Measured(
         loop=lstm.loop,
@@ -159,7 +166,7 @@ def fit(
         provenance(dataset, plan, rows, transfer, measured),
         plan.to_dict(),
         thresholds=calibration.thresholds,
-        abstention=calibration.curve,
+        abstention=_risk_coverage(data, dataset, calibration.chances, test_logits),
     )
     remarks = (*_teacher_remarks(data, calibration.scores), *result_warnings(calibration.scores))
     scores = calibration.scores
@@ -194,17 +201,6 @@ def _fit_lstm(
     if plan.network.multi_label:
         network = rounded_to_int8(network)
     return LstmFit(network, loop, closed)
-
-
-def _score_test(
-    dataset: Dataset, data: TrainingData, network: Network, calibration: Calibration
-) -> SetScores | None:
-    """Return the scores of the finished network on the test texts; None without any."""
-    if dataset.test is None:
-        return None
-    logits = predict_logits(network, data.encode(dataset.test))
-    labels = dataset.test.labels
-    return calibrate.score(logits, labels, dataset.labels, calibration.thresholds)
 
 
 def _linear_model(
@@ -267,12 +263,7 @@ def _calibrate(
         stack = calibrate.fit_stack(unseen, stack, options, multi_label=multi_label)
     if unseen is None:
         return Calibration(stack)
-    texts = data.rows.learnt
-    where = "training texts, cross-validated"
-    if data.validation_examples is not None:
-        texts = data.rows.validation
-        where = "validation part"
-    labels = texts.labels
+    labels = _judging(data).labels
     logits = torch.from_numpy(stack.logits(unseen))
     targets = torch.from_numpy(unseen.targets)
     temperature = fit_temperature(
@@ -285,16 +276,45 @@ def _calibrate(
     logits = torch.from_numpy(stack.logits(unseen))
     chances = probabilities(logits, multi_label=multi_label)
     thresholds = None
-    curve = None
     if multi_label:
         thresholds = calibrate.choose_thresholds(labels, chances, options)
-    else:
-        ids = [data.tokenizer.encode_text(text).ids for text in texts.texts]
-        scores = unfamiliarity(chances, ids, data.tokenizer)
-        curve = RiskCoverage.from_predictions(chances, labels.argmax(axis=1), where)
-        curve = replace(curve, unfamiliar=cost_thresholds(scores))
     measured = calibrate.score(logits, labels, data.labels, thresholds)
-    return Calibration(stack, temperature, measured, curve, thresholds)
+    return Calibration(stack, temperature, measured, thresholds=thresholds, chances=chances)
+
+
+def _judging(data: TrainingData) -> Split:
+    """Return the texts of the calibration: the validation part, or the rows by cross-validation."""
+    return data.rows.learnt if data.validation_examples is None else data.rows.validation
+
+
+def _risk_coverage(
+    data: TrainingData, dataset: Dataset, chances: Floats | None, test_logits: Tensor | None
+) -> RiskCoverage | None:
+    """Return the curve of the texts that the network did not learn from.
+
+    They are the texts of the calibration, and test texts that were drawn from the data: few texts
+    promise little. Test texts of a person's own stay a measure of the promise.
+
+    chances: answers to the texts of the calibration, float32 [n, L]; None without any.
+    test_logits: float32 [n, outputs], of the finished network.
+    """
+    if chances is None or data.plan.network.multi_label:
+        return None
+    judging = _judging(data)
+    is_crossed = data.validation_examples is None
+    where = "training texts, cross-validated" if is_crossed else "validation part"
+    texts = judging.texts
+    labels = judging.labels
+    is_drawn = dataset.test_rows in ("random", "groups")
+    if is_drawn and dataset.test is not None and test_logits is not None:
+        where = "cross-validated and test texts" if is_crossed else "validation and test part"
+        texts += dataset.test.texts
+        labels = np.concatenate([labels, dataset.test.labels])
+        chances = np.concatenate([chances, probabilities(test_logits, multi_label=False)])
+    ids = [data.tokenizer.encode_text(text).ids for text in texts]
+    scores = unfamiliarity(chances, ids, data.tokenizer)
+    curve = RiskCoverage.from_predictions(chances, labels.argmax(axis=1), where)
+    return replace(curve, unfamiliar=cost_thresholds(scores))
 
 
 def _teacher_remarks(data: TrainingData, scores: SetScores | None) -> Iterator[str]:

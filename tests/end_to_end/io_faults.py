@@ -1,0 +1,179 @@
+"""Each read, write, fsync and rename of a command's own files fails once, the n-th for each n.
+
+    LD_PRELOAD=io_faults.so python io_faults.py io_faults.so COMMAND FOLDER
+
+COMMAND: score, page, decisions or export.
+
+Forks for each run, so that nothing is imported twice. Asserts: one line of error or the whole
+output; never half an output; the next run, undisturbed, gives the bytes of a straight one. Prints
+the number of faults as JSON.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from edge_lstm.cli import main
+
+OPERATIONS = ("read", "write", "fsync", "rename")
+MOST = 500  # of one operation
+FIRED = 64  # in the exit code of a run
+ROWS = 200  # of each label
+SCORE = ("score", "texts.csv", "-o", "out.csv", "--text-column", "text")
+PAGE = ("page", "-o", "out.html")
+EXPORT = ("export", "tiny.safetensors", "-o", "out.onnx", "--quantize", "int8")
+COMMANDS = {
+    "score": (SCORE, ("--resume",)),
+    "page": (PAGE, ()),
+    "export": (EXPORT, ()),
+}
+LEFT_TO_RESUME = (".partial", ".resume.json", ".resume.json.new")
+
+
+def run_command(*arguments: str) -> None:
+    sys.argv = ["edge-lstm", *arguments]
+    main()
+
+
+def add_decisions() -> None:
+    """Three lines of a decision log, each of which may fail."""
+    from edge_lstm.errors import OutputError
+    from edge_lstm.serving.decisions import DecisionLog
+
+    failed = 0
+    for text in ("one", "two", "three"):
+        try:
+            log = DecisionLog(Path("out.jsonl"))
+            log.write(text, {"mood": ("good", 0.5)}, model="m", answered={})
+            log.close()
+        except OutputError as error:
+            print(f"error: {error}", file=sys.stderr)
+            failed = 1
+    sys.exit(failed)
+
+
+def attempt(
+    library: ctypes.CDLL, act: Callable[[], None], folder: Path, operation: str, at: int
+) -> tuple[int, bool, str]:
+    """Run in a fork, in ``folder``: (exit code, whether the fault fired, standard error)."""
+    log = folder.with_suffix(".stderr")
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644), 2)
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            os.chdir(folder)
+            library.fault_arm(operation.encode(), at, str(folder).encode())
+            act()
+            code = 0
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else 0
+        finally:
+            sys.stderr.flush()
+            os._exit(code | FIRED * bool(library.fault_fired()))
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    assert code >= 0, f"signal {-code}"
+    return code & ~FIRED, bool(code & FIRED), log.read_text()
+
+
+def outputs(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.glob("out*")}
+
+
+def check_error(said: str) -> None:
+    assert "Traceback" not in said, said
+    errors = [line for line in said.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1, said
+
+
+def each_fault(library: ctypes.CDLL, name: str, top: Path) -> dict[str, int]:
+    given = top / "given"
+    arguments, again = COMMANDS[name]
+    prepare(given)
+    straight = shutil.copytree(given, top / "straight")
+    code, _, said = attempt(library, lambda: run_command(*arguments), straight, "none", -1)
+    assert code == 0, said
+    wanted = outputs(straight)
+    done = dict.fromkeys(OPERATIONS, 0)
+    for operation in OPERATIONS:
+        for at in range(1, MOST):
+            folder = shutil.copytree(given, top / "broken")
+            act = lambda: run_command(*arguments)  # noqa: E731
+            code, fired, said = attempt(library, act, folder, operation, at)
+            kept = outputs(folder)
+            where = (operation, at, code, said[-500:], sorted(kept))
+            if code == 0:
+                assert kept == wanted, where
+            else:
+                assert code == 1 and fired, where
+                check_error(said)
+                to_resume = {key for key in kept if key.endswith(LEFT_TO_RESUME)}
+                assert all(kept[key] == wanted[key] for key in {*kept} - to_resume), where
+                more = again if to_resume else ()
+                act = lambda: run_command(*arguments, *more)  # noqa: B023, E731
+                code, _, said = attempt(library, act, folder, "none", -1)
+                assert code == 0 and outputs(folder) == wanted, (*where, said[-500:])
+            shutil.rmtree(folder)
+            if not fired:
+                break
+            done[operation] += 1
+    return done
+
+
+def decisions(library: ctypes.CDLL, top: Path) -> dict[str, int]:
+    """A log has whole lines alone, whatever failed; what was not refused is in it."""
+    done = dict.fromkeys(OPERATIONS, 0)
+    for operation in OPERATIONS:
+        for at in range(1, MOST):
+            folder = top / "broken"
+            folder.mkdir()
+            code, fired, said = attempt(library, add_decisions, folder, operation, at)
+            log = folder / "out.jsonl"
+            lines = [line for line in log.read_bytes().split(b"\n") if line]
+            told = [json.loads(line)["text"] for line in lines]
+            refused = said.count("error: ")
+            assert "Traceback" not in said and refused + len(told) == 3, (operation, at, said)
+            assert (code == 1) is (refused > 0)
+            shutil.rmtree(folder)
+            if not fired:
+                break
+            done[operation] += 1
+    return done
+
+
+def prepare(folder: Path) -> None:
+    """The inputs of all commands: texts with labels, and a checkpoint."""
+    folder.mkdir()
+    rows = [
+        f"a {('good', 'bad')[i % 2]} film number {i},{('pos', 'neg')[i % 2]}" for i in range(ROWS)
+    ]
+    (folder / "texts.csv").write_text("text,label\n" + "\n".join(rows) + "\n")
+    checkpoint = Path(__file__).parents[2] / "examples" / "tiny.safetensors"
+    shutil.copy(checkpoint, folder)
+
+
+def warm_up(name: str) -> None:
+    """Import once what each run imports."""
+    if name == "export":
+        import edge_lstm_export.onnx.export  # noqa: F401
+    else:
+        import numpy  # noqa: F401
+        import onnxruntime  # noqa: F401
+
+
+if __name__ == "__main__":
+    shared, name_, top_ = sys.argv[1:]
+    library_ = ctypes.CDLL(shared)
+    warm_up(name_)
+    where_ = Path(top_).resolve()
+    if name_ == "decisions":
+        print(json.dumps(decisions(library_, where_)))
+    else:
+        print(json.dumps(each_fault(library_, name_, where_)))

@@ -1,0 +1,125 @@
+"""Each allocation of the module and of the command fails once: an error, nothing lost."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+from edge_lstm.modelfile import embedded_model
+from tests.engine.conftest import ENGINE, HERE, PROJECT, Compile
+
+SMALL = PROJECT / "tests" / "data" / "keras.int8.onnx"
+FAULTY = ["-include", str(HERE / "faulty.h")]
+# Without optimization, which takes most of the time of such a build.
+SANITIZED = ["-O0", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+TEXTS = ["a good film", "never again", "", "\ud800"]
+
+# Opens, answers alone and in batches, reads lines and writes them, closes; the n-th allocation
+# fails, for each n until the run ends whole.
+EACH_ALLOCATION = f"""
+import ctypes, gc, sys
+import edge_lstm_native as native
+from edge_lstm_native import _engine
+
+library = ctypes.CDLL(_engine.__file__)
+faulty_at = ctypes.c_int.in_dll(library, "faulty_at")
+faulty_live = ctypes.c_long.in_dll(library, "faulty_live")
+data = open(sys.argv[1], "rb").read()
+texts = {TEXTS!r}
+try:
+    import pyarrow
+    arrays = [pyarrow.array(texts[:3]), pyarrow.chunked_array([texts[:1], texts[1:3]])]
+except ImportError:
+    arrays = []
+
+def run():
+    model = native.Model(data)
+    answers = [model.predict(texts), bytes(model.probabilities(texts * 99)), model.check()]
+    answers += [bytes(model.scores(each, 1)) for each in (texts, *arrays)]
+    answers += [bytes(model.run(bytes(8), 2)), model.labels, _engine.kernels()]
+    lines = _engine.json_lines(b'{{"text": "good", "n": 1}}\\n' * 9, 0, (b'"text"', b'"n"'), ())
+    chances = model._classify_texts(lines, 0, lines.count)[0]
+    numbers = chances[: 4 * lines.count]
+    parts = (b'{{"p": ', ("f", numbers), b", ", (bytes(36), (b"x",)), 1, b"}}\\n")
+    return [*answers, lines.lengths(), lines.text(0), lines.write(parts, None)]
+
+expected = run()
+fired = 0
+while True:
+    gc.collect()
+    live = faulty_live.value
+    faulty_at.value = fired + 1
+    try:
+        answers = run()
+    except MemoryError:
+        answers = None
+    is_whole = faulty_at.value > 0
+    faulty_at.value = 0
+    gc.collect()
+    assert faulty_live.value == live, (fired, faulty_live.value - live)
+    assert answers == expected or not (is_whole or answers), fired
+    if is_whole:
+        break
+    fired += 1
+print(fired)
+"""
+
+
+def test_each_allocation_of_the_module_fails_once(tmp_path: Path) -> None:
+    if not shutil.which("gcc") or sys.platform != "linux":
+        pytest.skip("no gcc, or no Linux")
+    asan = subprocess.run(
+        ["gcc", "-print-file-name=libasan.so"], capture_output=True, text=True
+    ).stdout.strip()
+    include = sysconfig.get_path("include")
+    source = ENGINE / "python" / "edge_lstm_native"
+    if not Path(include, "Python.h").exists() or not Path(asan).exists():
+        pytest.skip("no headers of Python, or no AddressSanitizer")
+    package = shutil.copytree(source, tmp_path / source.name)
+    files = [str(path) for path in sorted(package.glob("*.c"))]
+    library = ["-shared", "-fPIC", "-std=gnu11", "-DPy_LIMITED_API=0x030A0000", "-DFAULTY_MODULE"]
+    paths = [f"-I{include}", f"-I{ENGINE}", *files, str(ENGINE / "edge_lstm.c")]
+    module = str(package / "_engine.abi3.so")
+    command = ["gcc", *library, *SANITIZED, *FAULTY, *paths, "-o", module]
+    built = subprocess.run(command, capture_output=True, text=True)
+    assert built.returncode == 0, built.stderr
+    environment = {
+        **os.environ,
+        "LD_PRELOAD": asan,
+        "ASAN_OPTIONS": "detect_leaks=0",
+        "PYTHONPATH": str(tmp_path),
+    }
+    run = subprocess.run(
+        [sys.executable, "-c", EACH_ALLOCATION, SMALL],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert run.returncode == 0, run.stderr[-3000:]
+    assert int(run.stdout) >= 50
+
+
+def test_each_allocation_of_the_command_fails_once(compiled: Compile) -> None:
+    sources = [str(ENGINE / "main.c"), str(ENGINE / "edge_lstm.c")]
+    program = compiled("gcc", "-std=gnu99", *SANITIZED, *FAULTY, sources=sources)
+    lines = "a good film\n" + "never " * 9000 + "\n"
+    for at in range(1, 99):
+        run = subprocess.run(
+            [program, embedded_model()],
+            env={**os.environ, "FAULTY_AT": str(at), "ASAN_OPTIONS": "detect_leaks=0"},
+            input=lines,
+            capture_output=True,
+            text=True,
+        )
+        if run.returncode == 0:
+            break
+        assert run.returncode == 1
+        assert run.stderr == "error: memory: there is not enough\n"
+    assert at >= 6 and run.stdout.count("\n") == 2
