@@ -80,10 +80,11 @@ $(DOCS_VENV)/installed: pyproject.toml
 	$(DOCS_VENV)/$(SCRIPTS)/python -m pip install $(PIP_FLAGS) '.[docs]'
 	touch $@
 
-# Runs the commands that README.md and docs/ show and writes their output under them, as on a CPU without AMX;
-# CHECK=1 compares instead.
+# Runs the commands that README.md and docs/ show and writes their output under them, as on a CPU without AMX, and
+# the reference; CHECK=1 compares instead (the reference: tests/end_to_end/test_site.py).
 outputs: $(VENV)/installed
 	$(BIN)/python -m benchmarks.without_amx $(BIN)/python tools/outputs.py $(if $(CHECK),--check)
+	$(if $(CHECK),,$(BIN)/python tools/site.py)
 
 # What is published, in dist/: nothing goes there that is not checked. TAG=v1.2.3 is held against the version;
 # DRY=1 says what is missing and goes on. Publishing itself is .github/workflows/release.yml.

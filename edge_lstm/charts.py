@@ -1,89 +1,97 @@
-"""The chart of a latency report, by matplotlib (the extra ``report``), as SVG.
+"""Drawings of a report, as SVG: dots and lines over two axes.
 
-Text stays text. The colours come from :mod:`edge_lstm.html`, which swaps them on dark paper.
+A drawing fits a phone, and grows with the page. It has the page's colours
+(:mod:`edge_lstm.html`), on dark paper too.
 """
 
 from __future__ import annotations
 
-import io
-import logging
-import warnings
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable
 
-import numpy as np
-import numpy.typing as npt
+# CSS pixels of the drawing, and of the paper around its axes.
+WIDTH = 360
+HEIGHT = 280
+LEFT = 46
+RIGHT = 16
+TOP = 30
+BOTTOM = 44
 
-from edge_lstm.extras import needs
-from edge_lstm.html import INK, LINE, MUTED
-
-Floats = npt.NDArray[np.float64]
-
-WIDTH = 860  # CSS pixels
-HEIGHT = 380  # CSS pixels
-MOST_DOTS = 1000  # dots of a curve
-
-_TICKS = {"color": MUTED, "labelsize": 10, "major.size": 0}
-_STYLE = {
-    "font.size": 11,
-    "text.color": INK,
-    "axes.edgecolor": LINE,
-    "axes.facecolor": "none",
-    "axes.labelcolor": MUTED,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": LINE,
-    **{f"{axis}tick.{name}": value for axis in "xy" for name, value in _TICKS.items()},
-    "figure.facecolor": "none",
-    "svg.fonttype": "none",
-    "svg.hashsalt": "edge-lstm",  # the same drawing has the same bytes
-}
+MOST_TICKS = 5  # of an axis, the one at 0 not counted
+LABEL_ABOVE = 9  # pixels between a point and its label
 
 
-def check_drawable() -> None:
-    """Raise MissingPackageError if matplotlib is not installed; called before the work."""
-    with needs("report", "a report"):
-        import matplotlib  # noqa: F401
+class Chart:
+    """A drawing over two axes that begin at 0."""
+
+    def __init__(self, name: str, x_title: str, y_title: str, most: tuple[float, float]) -> None:
+        """Draw the axes.
+
+        name: of the drawing, for those who do not see it.
+        x_title, y_title: of the axes, with their units.
+        most: the largest value on each axis, above 0.
+        """
+        self._name = name
+        self._most = most
+        self._parts: list[str] = []
+        self._text(4, 14, y_title, "start")
+        self._text(WIDTH - RIGHT, HEIGHT - 6, x_title, "end")
+        for tick in ticks(most[0]):
+            x, y = self._place(tick, 0)
+            self._text(x, y + 17, f"{tick:,g}", "middle")
+        for tick in ticks(most[1]):
+            x, y = self._place(0, tick)
+            self._text(x - 8, y + 4, f"{tick:,g}", "end")
+            self.line([(0, tick), (most[0], tick)], "line", width=1)
+
+    def dot(self, x: float, y: float, colour: str, radius: float = 3.0) -> None:
+        """Draw a dot. colour: its name on the page. radius: in pixels."""
+        across, down = self._place(x, y)
+        self._parts.append(
+            f'<circle cx="{across:.1f}" cy="{down:.1f}" r="{radius:.1f}" fill="var(--{colour})"/>'
+        )
+
+    def line(
+        self, points: Iterable[tuple[float, float]], colour: str, *, width: float = 2.0
+    ) -> None:
+        """Draw a line through points. width: in pixels."""
+        places = " ".join(f"{x:.1f},{y:.1f}" for x, y in (self._place(*p) for p in points))
+        self._parts.append(
+            f'<polyline points="{places}" fill="none" stroke="var(--{colour})" '
+            f'stroke-width="{width}"/>'
+        )
+
+    def label(self, x: float, y: float, text: str) -> None:
+        """Write above a point. text: without markup."""
+        across, down = self._place(x, y)
+        self._text(across, down - LABEL_ABOVE, text, "middle", "ink")
+
+    def svg(self) -> str:
+        """Return the SVG element."""
+        return (
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
+            f'role="img" aria-label="{self._name}" font-size="12">{"".join(self._parts)}</svg>'
+        )
+
+    def _text(self, x: float, y: float, text: str, anchor: str, colour: str = "muted") -> None:
+        self._parts.append(
+            f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="var(--{colour})">'
+            f"{text}</text>"
+        )
+
+    def _place(self, x: float, y: float) -> tuple[float, float]:
+        """Return the pixels of a point; a value beyond an axis is at its end."""
+        right, top = self._most
+        across = min(x / right, 1) * (WIDTH - LEFT - RIGHT)
+        up = min(y / top, 1) * (HEIGHT - TOP - BOTTOM)
+        return LEFT + across, HEIGHT - BOTTOM - up
 
 
-def length_chart(curves: Sequence[tuple[Floats, tuple[float, float], str]]) -> str:
-    """Draw time against tokens: a dot for each text, a line for each setting.
+def ticks(most: float) -> list[float]:
+    """Return round values from 0 up, at most MOST_TICKS above 0.
 
-    curves: of each setting, float64 [texts, 2], tokens and seconds; start (s) and slope (s per
-        token) of the line; a colour. At most MOST_DOTS texts are drawn.
-
-    Return an SVG element.
+    most: the largest value of the axis, above 0.
     """
-    check_drawable()
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import EngFormatter
-
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # no lines about font caches
-    longest = max(float(np.max(texts[:, 0])) for texts, _, _ in curves)
-    # A single disturbed text would flatten all others, so the axis ends above the 99th percentile.
-    slowest = max(float(np.percentile(texts[:, 1], 99)) for texts, _, _ in curves) * 1.12
-    buffer = io.StringIO()
-    with rc_context(_STYLE), warnings.catch_warnings():
-        # Matplotlib warns of letters that its font lacks; the browser uses fonts of its own.
-        warnings.simplefilter("ignore")
-        # An SVG of matplotlib has 72 points per inch; a point counts as a CSS pixel here.
-        figure = Figure(figsize=(WIDTH / 72, HEIGHT / 72), dpi=72, layout="constrained")
-        axes = figure.add_subplot()
-        for texts, (start, slope), colour in curves:
-            step = -(-len(texts) // MOST_DOTS)
-            tokens, times = texts[::step].T
-            dots = np.minimum(times, slowest)
-            axes.plot(tokens, dots, ".", color=colour, alpha=0.5, markersize=6, clip_on=False)
-            axes.plot((0, longest), (start, start + slope * longest), color=colour, linewidth=1.8)
-        axes.set(xlim=(0, longest * 1.01), ylim=(0, slowest), xlabel="tokens per text")
-        axes.yaxis.set_major_formatter(EngFormatter("s"))
-        axes.grid(visible=False, axis="x")
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    body = buffer.getvalue().partition("</metadata>")[2].strip()
-    return (
-        '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
-        f'viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" role="img" '
-        f'aria-label="time by length of the text">{body}'
-    )
+    power = 10 ** math.floor(math.log10(most / MOST_TICKS))
+    step = next(power * times for times in (1, 2, 5, 10) if power * times * MOST_TICKS >= most)
+    return [i * step for i in range(int(most / step) + 1)]

@@ -14,7 +14,6 @@ EXTRAS = {
     "import": ("h5py",),
     "transformers": ("transformers",),
     "native": ("edge_lstm_native",),
-    "report": ("matplotlib",),
     "parquet": ("pyarrow",),
     "zstd": ("zstandard",),
     "serve": ("starlette", "uvicorn", "httpx"),

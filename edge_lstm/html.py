@@ -26,7 +26,7 @@ _COLOURS = {
     "series-4": ("#b03a4a", "#df7280"),
     "series-5": ("#66707f", "#8d98a8"),
 }
-INK, MUTED, LINE, PAPER, *SERIES = (light for light, _ in _COLOURS.values())
+SERIES = [name for name in _COLOURS if name.startswith("series")]
 _LIGHT, _DARK = (
     " ".join(f"--{name}: {pair[paper]};" for name, pair in _COLOURS.items()) for paper in range(2)
 )
@@ -84,7 +84,8 @@ footer {{ margin-top: 48px; border-top: 1px solid var(--line); padding-top: 10px
 /* A part wider than a phone scrolls by itself, not the page; a shadow at its edge says so. */
 .wide {{ overflow-x: auto; background:
   linear-gradient(to left, var(--paper) 50%, transparent) right / 3rem 100% no-repeat local,
-  linear-gradient(to left, var(--muted), transparent) right / 0.5rem 100% no-repeat scroll; }}
+  linear-gradient(to left, color-mix(in srgb, var(--muted) 50%, transparent), transparent)
+  right top / 0.5rem calc(100% - 1.5rem) no-repeat scroll; }}
 td:has(.swatch) {{ white-space: nowrap; }}
 table {{ border-collapse: collapse; margin: 8px 0 14px; width: 100%; }}
 th, td {{ text-align: left; padding: 5px 12px 5px 0; vertical-align: top; }}
@@ -93,19 +94,28 @@ th {{ color: var(--muted); font-weight: 600; font-size: 0.87rem; white-space: no
 td:first-child:not(.number) {{ min-width: 7em; }}
 .number {{ text-align: right; white-space: nowrap; }}
 .cell {{ display: block; padding: 0 6px; border-radius: 3px; }}
-figure {{ margin: 8px 0; break-inside: avoid; width: 100%; }}
+figure {{ margin: 8px 0; break-inside: avoid; flex: 1 1 340px; max-width: 480px; }}
 figcaption {{ max-width: 75ch; }}
 svg {{ display: block; width: 100%; height: auto; }}
-.wide > svg {{ min-width: min(var(--width), 600px); }}
-svg text {{ font-family: inherit !important; }}
+svg text {{ font-family: inherit; }}
 td:last-child:not(.number) {{ min-width: 11em; white-space: pre-wrap; overflow-wrap: anywhere; }}
+.row {{ display: flex; flex-wrap: wrap; gap: 8px 40px; }}
 .swatch {{ display: inline-block; width: 10px; height: 10px; border-radius: 2px;
   margin-right: 6px; }}
-@media (max-width: 600px) {{ body {{ padding: 16px 14px 40px; }} h1 {{ font-size: 1.4rem; }} }}
+@media (max-width: 600px) {{
+  body {{ padding: 16px 14px 40px; }}
+  h1 {{ font-size: 1.4rem; }}
+  .stacks thead {{ display: none; }}
+  .stacks tr {{ display: block; padding: 8px 0; border-bottom: 1px solid var(--line); }}
+  .stacks td {{ display: inline-block; border: 0; padding: 0 14px 0 0; text-align: left;
+    min-width: 0 !important; }}
+  .stacks td::before {{ content: attr(data-name) " "; color: var(--muted); font-size: 0.87rem; }}
+  .stacks td:last-child {{ display: block; padding-top: 2px; }}
+  .stacks td:last-child::before {{ content: none; }}
+}}
 @media print {{
   body {{ max-width: none; padding: 0; }}
   :root {{ font-size: 11px; -webkit-print-color-adjust: exact; print-color-adjust: exact; }}
-  .wide > svg {{ min-width: 0; }}
   h2, h3 {{ break-after: avoid; }}
   tr {{ break-inside: avoid; }}
 }}
@@ -132,9 +142,11 @@ def page(title: str, subtitle: Sequence[str], body: Iterable[str], footer: Seque
     return visible("\n".join(lines))
 
 
-def table(cells: Table, series: Sequence[str] = ()) -> str:
+def table(cells: Table, series: Sequence[str] = (), *, stacks: bool = False) -> str:
     """Return a table with its title and note; it scrolls by itself if it is too wide.
 
+    stacks: on a phone it shows a row as lines instead: the short cells with their names, then the
+        last cell.
     series: names of rows that get a patch of their colour, in the order of the colours.
     """
     patches = {
@@ -147,14 +159,16 @@ def table(cells: Table, series: Sequence[str] = ()) -> str:
         for i, value in enumerate(values):
             css_class = "" if i in cells.text else ' class="number"'
             patch = patches.get(value, "") if i == 0 else ""
-            shown += f"<{tag}{css_class}>{patch}{_cell(value)}</{tag}>"
+            name = f' data-name="{escape(cells.header[i])}"' if stacks and tag == "td" else ""
+            shown += f"<{tag}{css_class}{name}>{patch}{_cell(value)}</{tag}>"
         return f"<tr>{shown}</tr>"
 
     title = f"<h2>{escape(cells.title)}</h2>" if cells.title else ""
     head = f"<thead>{row('th', cells.header)}</thead>" if any(cells.header) else ""
     body = f"<tbody>{''.join(row('td', values) for values in cells.rows)}</tbody>"
     note = f'<p class="muted">{escape(cells.note)}</p>' if cells.note else ""
-    return f'{title}<div class="wide"><table>{head}{body}</table></div>{note}'
+    kind = ' class="stacks"' if stacks else ""
+    return f'{title}<div class="wide"><table{kind}>{head}{body}</table></div>{note}'
 
 
 def _cell(value: str) -> str:
@@ -172,14 +186,7 @@ def items(lines: Iterable[str]) -> str:
 def figure(svg: str, caption: str) -> str:
     """Return a drawing with its caption.
 
-    svg: an SVG element with a width, in the colours of white paper; on dark paper they change.
+    svg: an SVG element, in the colours of the page's style.
     caption: HTML.
     """
-    for name, (light, _) in _COLOURS.items():
-        svg = svg.replace(light, f"var(--{name})")
-    width = svg.partition(' width="')[2].partition('"')[0]
-    size = f"--width: {width}px; max-width: min(100%, {width}px)"
-    return (
-        f'<figure style="{size}"><div class="wide">{svg}</div>'
-        f"<figcaption>{caption}</figcaption></figure>"
-    )
+    return f"<figure>{svg}<figcaption>{caption}</figcaption></figure>"

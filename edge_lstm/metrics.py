@@ -89,12 +89,13 @@ class McNemar:
     of them is right count.
 
     only_first_right, only_second_right: number of these texts.
-    mid_p: Lancaster's two-sided mid-p value (Fagerland, Lydersen & Laake 2013).
+    exact_p: two-sided p value of the exact test, a binomial test with probability 1/2 (McNemar
+        1947; the exact form: Edwards 1948). It holds for any number of texts.
     """
 
     only_first_right: int
     only_second_right: int
-    mid_p: float
+    exact_p: float
 
 
 def confusion_matrix(truth: Ints, predicted: Ints, labels: int) -> npt.NDArray[np.int64]:
@@ -220,6 +221,24 @@ def expected_calibration_error(bins: tuple[CalibrationBin, ...]) -> float:
     return _ratio(sum(b.count * abs(b.accuracy - b.confidence) for b in bins), texts)
 
 
+def risk_coverage(confidence: Floats, correct: Bools) -> npt.NDArray[np.float64]:
+    """Return the curve of a model that answers its most confident texts only.
+
+    confidence: float [n].
+    correct: bool [n].
+
+    Return float64 [k, 2], a row for each of the k different confidences, the highest first: the
+    share of texts that are answered (coverage), and the share of wrong answers among them (risk).
+    """
+    order = np.argsort(-confidence, kind="stable")
+    answered = np.arange(1, len(order) + 1)
+    wrong = np.cumsum(~correct[order])
+    # Texts of equal confidence are answered together.
+    is_last = np.append(np.diff(confidence[order]) != 0, True)
+    curve = np.stack([answered / len(order), wrong / answered], axis=1)
+    return np.asarray(curve[is_last])
+
+
 def wilson_interval(successes: int, n: int) -> Interval:
     """Return the 95 % confidence interval of a proportion (Wilson 1927).
 
@@ -237,7 +256,7 @@ def wilson_interval(successes: int, n: int) -> Interval:
 
 
 def mcnemar(only_first_right: int, only_second_right: int) -> McNemar:
-    """Return McNemar's mid-p test of the two counts of texts on which exactly one is right."""
+    """Return McNemar's exact test of the two counts of texts on which exactly one is right."""
     n = only_first_right + only_second_right
     k = min(only_first_right, only_second_right)
     # Under the null hypothesis k is binomial(n, 1/2). Logarithms, since 2**n overflows from n =
@@ -246,8 +265,15 @@ def mcnemar(only_first_right: int, only_second_right: int) -> McNemar:
         math.exp(math.lgamma(n + 1) - math.lgamma(i + 1) - math.lgamma(n - i + 1) - n * math.log(2))
         for i in range(k + 1)
     ]
-    mid_p = 2 * math.fsum(terms) - terms[-1]
-    return McNemar(only_first_right, only_second_right, min(1.0, mid_p))
+    return McNemar(only_first_right, only_second_right, min(1.0, 2 * math.fsum(terms)))
+
+
+def paired_test(first: Bools, second: Bools) -> McNemar:
+    """Return McNemar's test of two classifiers on the same n texts.
+
+    first, second: bool [n], whether each is right.
+    """
+    return mcnemar(int((first & ~second).sum()), int((second & ~first).sum()))
 
 
 def paired_difference_interval(only_first_right: int, only_second_right: int, n: int) -> Interval:

@@ -1,9 +1,10 @@
 """The documentation as a site: what MkDocs asks of it (``hooks`` of mkdocs.yml). ``make docs``
 builds it.
 
-Each build makes the reference from commands and docstrings, and the live page from the embedded
-model. Measurements come from ``benchmarks/`` as they are. Links to files of the repository that are
-no pages become their names; a link that leads nowhere stops the build.
+Each build makes the live page from the embedded model. ``python tools/site.py`` writes the
+reference, docs/reference/, from commands and docstrings. Measurements come from ``benchmarks/`` as
+they are. Links to files of the repository that are no pages become their names; a link that leads
+nowhere stops the build.
 """
 
 from __future__ import annotations
@@ -170,10 +171,11 @@ PICTURES = tuple(
     path.relative_to(ROOT).as_posix()
     for path in sorted((ROOT / "benchmarks" / "results").glob("*.svg"))
 )
-# What the site makes of the code: page → text.
+# Pages of docs/ that are made of the code: page → text.
 PAGES = {"reference/commands.md": commands_page, "reference/python.md": python_page}
 # The page of "edge-lstm page", with the embedded model.
 LIVE_PAGE = "demo.html"
+BACK = '<nav class="muted"><a href="index.html" style="color: inherit">← edge-lstm</a></nav>'
 
 
 def place(path: Path) -> str | None:
@@ -201,7 +203,7 @@ def relinked(markdown: str, page: Path) -> str:
             return link[0]
         path = Path(os.path.normpath(page.parent / target))
         there = place(path)
-        if there not in (*PAGES, LIVE_PAGE) and not path.exists():
+        if there != LIVE_PAGE and not path.exists():
             raise ValueError(f"{page.relative_to(ROOT)}: the link {target} leads nowhere")
         if there is None:
             return text
@@ -211,23 +213,24 @@ def relinked(markdown: str, page: Path) -> str:
 
 
 def on_config(config: Any) -> Any:
-    """MkDocs: the version in the header, and the repository's address where the package names
-    one.
+    """MkDocs: the version in the header, and the repository's address if the package or the CI
+    names one.
     """
     config.site_name = f"edge-lstm {edge_lstm.__version__}"
     named = metadata("edge-lstm").get_all("Project-URL") or ()
-    config.repo_url = dict(url.split(", ", 1) for url in named).get("Repository")
+    address = dict(url.split(", ", 1) for url in named).get("Repository")
+    if address is None and "GITHUB_REPOSITORY" in os.environ:
+        address = f"{os.environ['GITHUB_SERVER_URL']}/{os.environ['GITHUB_REPOSITORY']}"
+    config.repo_url = address
     config.repo_name = config.repo_url and "Repository"
     return config
 
 
 def on_files(files: Any, config: Any) -> Any:
-    """MkDocs: the pages that are made here, and what was measured, beside those of docs/."""
+    """MkDocs: the live page and the measurements, in addition to the pages of docs/."""
     from mkdocs.structure.files import File
 
-    for name, make in PAGES.items():
-        files.append(File.generated(config, name, content=make()))
-    live_page = build_page(open_model(), "Film reviews")
+    live_page = build_page(open_model(), "Film reviews").replace("<main>", f"<main>\n{BACK}", 1)
     files.append(File.generated(config, LIVE_PAGE, content=live_page))
     for name in (*MEASURED, *PICTURES):
         files.append(File.generated(config, name, abs_src_path=str(ROOT / name)))
@@ -254,3 +257,16 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
     # Python-Markdown.
     markdown = re.sub(r"(\]\([^)\s#]*#[^)\s]*?)--+", r"\1-", markdown)
     return relinked(markdown, ROOT / name if name in MEASURED else ROOT / "docs" / name)
+
+
+def main() -> None:
+    """Writes the reference."""
+    for name, make in PAGES.items():
+        path = ROOT / "docs" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(make(), encoding="utf-8")
+        print(path.relative_to(ROOT))
+
+
+if __name__ == "__main__":
+    main()

@@ -38,7 +38,21 @@ LabelMapOption = Annotated[
 _FOREIGN = (
     "Texts with none of the labels, in any format of score: report how well they are told apart."
 )
-ForeignOption = Annotated[Path | None, option("FILE", _FOREIGN, "--foreign")]
+ForeignOption = Annotated[str | None, option("FILE", _FOREIGN, "--foreign")]
+_BASELINE = (
+    "Train a linear SVM on these labelled texts, and compare the models with it (needs "
+    "edge-lstm[train])."
+)
+BaselineOption = Annotated[str | None, option("FILE", _BASELINE, "--baseline")]
+_PRICE = "Price of a question that is handed back: show the cost per month at each threshold."
+PriceOption = Annotated[float | None, option("P", _PRICE, "--price")]
+PerMonthOption = Annotated[
+    int | None, option("N", "Questions per month, for --price.", "--per-month", min=1)
+]
+_TIME = "Column of the time, ISO 8601 or Unix seconds: show agreement by week."
+TimeColumnOption = Annotated[
+    str | None, option("NAME", _TIME, "--time-column", rich_help_panel="Data")
+]
 SplitOption = Annotated[
     str | None, option("NAME", "Split of the source.  [default: test]", "--split")
 ]
@@ -54,12 +68,16 @@ def command(
     label_column: options.LabelColumnOption = None,
     label_separator: options.LabelSeparatorOption = None,
     label_columns: options.LabelColumnsOption = None,
+    time_column: TimeColumnOption = None,
     label_map: LabelMapOption = None,
     foreign: ForeignOption = None,
     split: SplitOption = None,
     abstain: options.AbstainOption = None,
     threshold: options.ThresholdOption = None,
     windows: options.WindowsOption = False,
+    price: PriceOption = None,
+    per_month: PerMonthOption = None,
+    baseline: BaselineOption = None,
     engine: options.EngineOption = None,
     threads: options.ThreadsOption = 1,
     provider: options.ProviderOption = "CPUExecutionProvider",
@@ -68,80 +86,60 @@ def command(
     """Evaluate models on labelled texts.
 
     The result has accuracy with its interval; precision, recall and F1 per label; the confusion
-    matrix, log loss and calibration error; and McNemar's test between models.
+    matrix, log loss and calibration error; the share of texts that are answered if 1, 2, 5 or 10 %
+    of the answers may be wrong; and McNemar's test between models.
 
-    With --abstain or --threshold, it also has coverage and error rate; with --foreign, how well
+    With --baseline, a linear SVM stands next to them; with --foreign, the result tells how well
     foreign texts are told apart. With several labels per text, it has micro and macro F1, and exact
     match.
 
     With -m team=team.onnx -m urgent=urgent.onnx, each model is evaluated on the column of its name,
     without the rows that have no label there.
     """
-    from edge_lstm.classifier import Classifier
-    from edge_lstm.evaluation.evaluate import evaluate, parse_label_map
-    from edge_lstm.evaluation.sources import load_labelled, read_foreign
-    from edge_lstm.questions import parse_models
+    from edge_lstm.evaluation.evaluate import parse_label_map
+    from edge_lstm.evaluation.files import FileEvaluation, Request, parse_pricing
     from edge_lstm.tables.labelled import LabelOptions
 
-    *models, data = files
-    if model:
-        single = {
-            "--report": report,
-            "--mistakes": mistakes,
-            "--label-column": label_column,
-            "--label-columns": label_columns,
-            "--label-map": label_map,
-            "--foreign": foreign,
-        }
-        _check_questions(files, single)
-    options.check_outputs([report, mistakes], [data, *models, foreign])
-    _check(models, data, mistakes)
-    names = parse_label_map(label_map) if label_map else {}
-    # The models of each question, by its name and column; without questions, of one with no name.
-    paths: dict[str, list[str | None]] = {"": [*models] or [None]}
-    if model:
-        paths = {name: [path] for name, path in parse_models(model).items()}
-    classifiers = {
-        name: [
-            Classifier.load(path, engine=engine, threads=threads, provider=provider)
-            for path in of_question
-        ]
-        for name, of_question in paths.items()
+    single = {
+        "--report": report,
+        "--mistakes": mistakes,
+        "--label-column": label_column,
+        "--label-columns": label_columns,
+        "--label-map": label_map,
+        "--foreign": foreign,
     }
-    labelled = {}
-    for name, (first, *_) in classifiers.items():
-        # Here its error comes before the data is read, which may take long.
-        first.threshold(abstain=abstain, threshold=threshold)
-        reading = LabelOptions(
-            text_column,
-            label_column=name or label_column,
-            format=input_format,
-            label_separator=label_separator,
-            label_columns=options.column_names(label_columns),
-            multi_label=first.model.thresholds is not None or None,
-            skip_unlabelled=bool(name),
-        )
-        labelled[name] = load_labelled(data, split=split, options=reading)
-    others = read_foreign(foreign) if foreign else ()
-    total = sum(
-        (len(labelled[name].texts) + len(others)) * len(of_question)
-        for name, of_question in classifiers.items()
+    models = _models(files, model, single)
+    data = files[-1]
+    paths = [path for of_question in models.values() for path in of_question]
+    options.check_outputs([report, mistakes], [data, *paths, foreign, baseline])
+    _check(paths, mistakes, one_question=not model)
+    reading = LabelOptions(
+        text_column,
+        label_column=label_column,
+        format=input_format,
+        label_separator=label_separator,
+        label_columns=options.column_names(label_columns),
+        time_column=time_column,
     )
-    with ProgressBar("evaluating", total) as progress:
-        evaluations = {
-            name: evaluate(
-                of_question,
-                labelled[name],
-                data=data,
-                label_map=names,
-                foreign=others,
-                abstain=abstain,
-                threshold=threshold,
-                windows=windows,
-                progress=progress.advance,
-            )
-            for name, of_question in classifiers.items()
-        }
+    request = Request(
+        models=models,
+        data=data,
+        reading=reading,
+        split=split,
+        label_map=parse_label_map(label_map) if label_map else {},
+        foreign=foreign,
+        baseline=baseline,
+        pricing=parse_pricing(price, per_month),
+        abstain=abstain,
+        threshold=threshold,
+        windows=windows,
+        engine=engine,
+        threads=threads,
+        provider=provider,
+    )
+    evaluation = FileEvaluation(request)
+    with ProgressBar("evaluating", evaluation.texts) as progress:
+        evaluations = evaluation.run(progress.advance)
     if not model:
         _write(evaluations[""], report, mistakes)
     if as_json:
@@ -154,33 +152,45 @@ def command(
         _show(each)
 
 
-def _check(models: list[str], data: str, mistakes: Path | None) -> None:
-    """Raise DataError if a name or the number of files is wrong."""
-    from edge_lstm.errors import DataError
+def _models(
+    files: list[str], named: list[str] | None, single: Mapping[str, object]
+) -> dict[str, list[str | None]]:
+    """Return the models of each question, by its name; without questions, of one with no name.
 
+    files: model files, and the labelled data as the last one.
+    named: NAME=FILE of each question, if there are any.
+    single: options that are for one question, with their values.
+
+    Raise DataError if the names, the number of files or an option does not fit.
+    """
+    from edge_lstm.errors import DataError
+    from edge_lstm.questions import parse_models
+
+    *models, data = files
     if data.lower().endswith(".onnx"):
         raise DataError(
             f"{data} is a model file; name the labelled data last: evaluate {data} FILE"
         )
+    if not named:
+        return {"": [*models] or [None]}
+    if models or data == "-":
+        raise DataError("with -m NAME=MODEL, give one file of labelled texts and no other model")
+    if given := [name for name, value in single.items() if value is not None]:
+        raise DataError(f"{given[0]} is for one question; leave it out, or name one model alone")
+    return {name: [path] for name, path in parse_models(named).items()}
+
+
+def _check(models: list[str | None], mistakes: Path | None, *, one_question: bool) -> None:
+    """Raise DataError if the mistakes cannot be written, or a model is given twice."""
+    from edge_lstm.errors import DataError
+
     if mistakes is not None and mistakes.suffix.lower() != ".csv":
         raise DataError(f"--mistakes writes CSV; give a name that ends in .csv, not {mistakes}")
     if mistakes is not None and len(models) > 1:
         raise DataError("--mistakes is for one model; name one, or leave --mistakes out")
-    if len(set(map(os.path.realpath, models))) < len(models):
+    files = {os.path.realpath(path) for path in models if path is not None}
+    if one_question and len(files) < len(models) > 1:
         raise DataError("a model is given twice; name each once")
-
-
-def _check_questions(files: list[str], single: Mapping[str, object]) -> None:
-    """Raise DataError if an argument does not go with questions.
-
-    single: options that are for one question, with their values.
-    """
-    from edge_lstm.errors import DataError
-
-    if len(files) != 1 or files[0] == "-":
-        raise DataError("with -m NAME=MODEL, give one file of labelled texts and no other model")
-    if given := [name for name, value in single.items() if value is not None]:
-        raise DataError(f"{given[0]} is for one question; leave it out, or name one model alone")
 
 
 def _write(evaluation: Evaluation, report: Path | None, mistakes: Path | None) -> None:

@@ -58,10 +58,6 @@ def command(
     order.
     """
     options.check_outputs([output, report], [*(models or ()), texts, show])
-    if report is not None:
-        from edge_lstm.charts import check_drawable
-
-        check_drawable()
     if show is not None:
         from edge_lstm.errors import DataError
         from edge_lstm.latency.result import read_result

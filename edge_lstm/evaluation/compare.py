@@ -11,14 +11,15 @@ from edge_lstm.evaluation.result import Comparison, Result
 def compare(first: Result, second: Result) -> Comparison:
     """Compare two models by their predictions for the same texts."""
     n = len(first.truth)
-    only_first = int((first.correct & ~second.correct).sum())
-    only_second = int((second.correct & ~first.correct).sum())
+    test = metrics.paired_test(first.correct, second.correct)
+    only_first = test.only_first_right
+    only_second = test.only_second_right
     return Comparison(
         first=first.name,
         second=second.name,
         difference=(only_second - only_first) / n,
         interval=metrics.paired_difference_interval(only_first, only_second, n),
-        test=metrics.mcnemar(only_first, only_second),
+        test=test,
         micro_f1=second.scores.micro_f1 - first.scores.micro_f1,
         disagreements=int((first.predicted != second.predicted).any(axis=1).sum()),
         largest_change=float(np.abs(first.probabilities - second.probabilities).max()),

@@ -85,7 +85,7 @@ def evaluate(
             thresholds=model.thresholds and tuple(model.thresholds[i] for i in columns),
             threshold=chosen,
             abstain=share,
-            same_texts=curve is not None and curve.sha256 == digest,
+            same_texts=curve is None or curve.sha256 == digest,
             oov=OovRate.of(model, labelled.texts),
             runtime=classifier.runtime,
             foreign=ForeignScores.of(model, own, others) if foreign else None,
@@ -99,6 +99,7 @@ def evaluate(
         results=tuple(results),
         comparisons=tuple(compare(results[0], other) for other in results[1:]),
         foreign=tuple(foreign),
+        dates=None if labelled.dates is None else tuple(labelled.dates),
     )
 
 

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import date
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from edge_lstm._version import __version__
-from edge_lstm.answering import USUAL_SHARE
+from edge_lstm.answering import SHOWN_RISKS, USUAL_SHARE
 from edge_lstm.atomic import write_atomically
-from edge_lstm.evaluation.result import Comparison, Evaluation, Result
+from edge_lstm.evaluation.curves import curves
+from edge_lstm.evaluation.result import Baseline, Comparison, Evaluation, Pricing, Result
 from edge_lstm.html import Table, TintedText, items, page, table
 from edge_lstm.metrics import Interval
 from edge_lstm.printable import counted, cut
 from edge_lstm.text import LABEL_JOINT, well_formed
 
-SIGNIFICANT = 0.05  # a difference is significant if McNemar's mid-p value is below
+SIGNIFICANT = 0.05  # a difference is significant if McNemar's p value is below
 # With more labels the page shows the most frequent confusions instead of the matrix.
 MATRIX_LABELS = 16
 SHOWN_PAIRS = 20  # pairs of confused labels
@@ -43,7 +45,13 @@ def texts_line(evaluation: Evaluation) -> str:
 def tables(evaluation: Evaluation) -> Iterator[Table]:
     """Yield the tables of the models, of each one's labels and confusions, of each comparison."""
     yield _models(evaluation)
-    yield from _abstentions(evaluation)
+    if evaluation.baseline is not None:
+        yield _baseline(evaluation, evaluation.baseline)
+    for result in evaluation.results:
+        if result.operating_points:
+            yield _operating_points(result, evaluation.pricing)
+        if evaluation.dates is not None:
+            yield _weeks(result, evaluation.dates)
     yield from _foreign(evaluation)
     for result in evaluation.results:
         yield _labels(result)
@@ -92,34 +100,82 @@ def _models(evaluation: Evaluation) -> Table:
     return Table(header, rows, " ".join(notes))
 
 
-def _abstentions(evaluation: Evaluation) -> Iterator[Table]:
-    """Yield a table with a row for each model that abstains, if there is one.
+def _baseline(evaluation: Evaluation, baseline: Baseline) -> Table:
+    """Return a row for the baseline and for each model, with McNemar's test against it."""
+    compared: list[tuple[str, int, Baseline | Result, float, str]] = [
+        (baseline.name, baseline.bytes, baseline, baseline.macro_f1, "")
+    ]
+    for result, test in zip(evaluation.results, baseline.tests):
+        size = len(result.model.data)
+        compared.append((result.name, size, result, result.scores.macro_f1, f"{test.exact_p:.2g}"))
+    rows = []
+    for name, size, of, macro_f1, p in compared:
+        kilobytes = f"{size / 1000:,.0f} kB"
+        row = (name, kilobytes, f"{of.accuracy:.2%}", _span(of.interval), f"{macro_f1:.2%}", p)
+        rows.append(row)
+    note = (
+        f"The SVM reads words, word pairs and characters; it learnt from "
+        f"{counted(baseline.training_texts, 'text')} of {baseline.source}. "
+        "p: McNemar's exact test against it."
+    )
+    if baseline.shared:
+        note += f" Evaluated texts that are also training texts: {baseline.shared:,}."
+    measure = "exact match" if evaluation.multi_label else "accuracy"
+    header = ("against a baseline", "size", measure, "95 % interval", "macro F1", "p")
+    return Table(header, rows, note)
+
+
+def _operating_points(result: Result, pricing: Pricing | None) -> Table:
+    """Return a row for each share of wrong answers that may be allowed.
 
     An asterisk marks a threshold that was chosen on these texts.
     """
+    curve = result.curve
+    header = ["allowed", "threshold", "answered", "wrong", "95 % interval"]
     rows = []
-    note = ""
-    for result in evaluation.results:
-        abstention = result.abstention
-        if abstention is None:
-            continue
-        wrong = _share(abstention.wrong)
-        if abstention.same_texts:
-            note = "* the threshold was chosen on these texts; on others more may be wrong"
-            if abstention.wrong is not None:
-                wrong += "*"
+    for point in result.operating_points:
+        mark = "*" if point.same_texts and point.wrong is not None else ""
+        row = [
+            _share(point.abstain),
+            f"{point.threshold:.6g}",
+            f"{point.answered:.2%}",
+            _share(point.wrong) + mark,
+            _span(point.wrong_interval),
+        ]
+        if pricing is not None:
+            row.append(f"{pricing.month(point.answered):,.2f}")
+        rows.append(row)
+    missing = [f"{share:.0%}" for share in SHOWN_RISKS if curve.operating_point(share) is None]
+    too_few = f", too few for {', '.join(missing)}" if missing else ""
+    notes = [f"Thresholds: by {counted(curve.texts, 'text')} ({curve.data}){too_few}."]
+    if any(point.same_texts for point in result.operating_points):
+        notes.append("* the threshold was chosen on these texts; on others more may be wrong.")
+    if pricing is not None:
+        header.append("cost per month")
+        whole = f"{pricing.month(0.0):,.2f}"
+        notes.append(
+            "Cost: of the questions that are handed back; "
+            f"all {pricing.per_month:,} questions cost {whole}."
+        )
+    title = f"{result.name} with abstention: answered, and wrong of these"
+    return Table(header, rows, " ".join(notes), title=title)
+
+
+def _weeks(result: Result, dates: Sequence[date]) -> Table:
+    """Return a row for each week: how often the model agrees with the labels."""
+    rows = []
+    for week in result.weeks(dates):
         row = (
-            result.name,
-            _share(abstention.abstain),
-            f"{abstention.threshold:.6g}",
-            f"{abstention.answered:.2%}",
-            wrong,
-            _span(abstention.wrong_interval),
+            week.monday,
+            f"{week.texts:,}",
+            f"{week.agreement:.2%}",
+            _span(week.interval),
+            f"{week.answered:.2%}",
+            _share(week.wrong),
         )
         rows.append(row)
-    header = ("model", "allowed", "threshold", "answered", "wrong", "95 % interval")
-    if rows:
-        yield Table(header, rows, note, title="with abstention")
+    header = ("week of", "texts", "agreement", "95 % interval", "answered", "wrong")
+    return Table(header, rows, title=f"{result.name}: agreement with the labels by week (UTC)")
 
 
 def _foreign(evaluation: Evaluation) -> Iterator[Table]:
@@ -211,7 +267,7 @@ def _comparison(evaluation: Evaluation, comparison: Comparison) -> Table:
     test = comparison.test
     interval = comparison.interval
     texts = counted(len(evaluation.texts), "text")
-    verdict = "a significant" if test.mid_p < SIGNIFICANT else "no significant"
+    verdict = "a significant" if test.exact_p < SIGNIFICANT else "no significant"
     span = f"{interval.low * 100:+.2f} to {interval.high * 100:+.2f}"
     correct = (
         f"{test.only_second_right:,} by it alone, {test.only_first_right:,} by the other alone"
@@ -222,7 +278,7 @@ def _comparison(evaluation: Evaluation, comparison: Comparison) -> Table:
         values["micro F1"] = f"{comparison.micro_f1 * 100:+.2f} points"
     measure = "exact match" if evaluation.multi_label else "accuracy"
     values[measure] = f"{comparison.difference * 100:+.2f} points, 95 % interval {span}"
-    values["McNemar"] = f"p = {test.mid_p:.2g}, {verdict} difference"
+    values["McNemar"] = f"p = {test.exact_p:.2g}, {verdict} difference"
     values["correct"] = correct
     values["labels"] = f"differ for {comparison.disagreements:,} of {texts}"
     values["probabilities"] = f"differ by at most {comparison.largest_change:.2g}"
@@ -257,10 +313,14 @@ def _body(evaluation: Evaluation) -> Iterator[str]:
         warnings += [f"{result.name}, training warning: {line}" for line in result.model.warnings]
     if warnings:
         yield items(warnings)
-    for cells in tables(evaluation):
+    summary, *others = tables(evaluation)
+    yield table(summary, names)
+    if not evaluation.multi_label:
+        yield from curves(evaluation.results)
+    for cells in others:
         yield table(cells, names)
     for result in evaluation.results:
-        yield table(_mistakes(evaluation, result))
+        yield table(_mistakes(evaluation, result), stacks=True)
 
 
 def _mistakes(evaluation: Evaluation, result: Result) -> Table:

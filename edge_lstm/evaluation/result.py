@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from datetime import date
 from functools import cached_property
 from typing import Any
 
@@ -15,7 +16,14 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_lstm import metrics
-from edge_lstm.answering import USUAL_SHARE, apply_thresholds, is_abstained
+from edge_lstm.answering import (
+    SHOWN_RISKS,
+    USUAL_SHARE,
+    RiskCoverage,
+    apply_thresholds,
+    is_abstained,
+)
+from edge_lstm.evaluation.weeks import Week, weeks
 from edge_lstm.metrics import Bools
 from edge_lstm.modelfile import ModelFile
 
@@ -52,6 +60,22 @@ class Abstention:
     wrong: float | None
     wrong_interval: metrics.Interval | None
     same_texts: bool
+
+
+@dataclass(frozen=True)
+class Pricing:
+    """The price of the questions that a model hands back.
+
+    price: of one question, in any currency.
+    per_month: number of questions a month, answered ones too.
+    """
+
+    price: float
+    per_month: int
+
+    def month(self, answered: float) -> float:
+        """Return what a month costs if the model answers this share of the questions, 0 to 1."""
+        return self.price * self.per_month * (1 - answered)
 
 
 @dataclass(frozen=True)
@@ -151,7 +175,8 @@ class Result:
     threshold: the model abstains below this probability.
     abstain: share of wrong answers that the threshold was chosen for; None if the threshold itself
         was given, or the model answers every text.
-    same_texts: whether the file's risk-coverage curve comes from the evaluated texts.
+    same_texts: whether the file's risk-coverage curve comes from the evaluated texts, or the file
+        has none.
     oov: the words outside the vocabulary.
     runtime: what ran the model, see Classifier.runtime.
     foreign: None without foreign texts.
@@ -211,6 +236,10 @@ class Result:
         """Wilson's 95 % interval of the accuracy."""
         return metrics.wilson_interval(self.scores.exact, self.scores.texts)
 
+    def weeks(self, dates: Sequence[date]) -> list[Week]:
+        """Return the weeks of the texts. dates: of each text."""
+        return weeks(self.correct, self.answered, dates)
+
     @cached_property
     def log_loss(self) -> float:
         """Mean negative log-likelihood of a text's labels, in nats.
@@ -223,12 +252,15 @@ class Result:
         clipped = np.clip(right, metrics.SMALLEST_PROBABILITY, 1.0)
         return float(-np.log(clipped).sum(axis=1).mean())
 
-    def to_json(self) -> dict[str, Any]:
-        """Return plain values, without the texts' predictions."""
+    def to_json(self, pricing: Pricing | None = None) -> dict[str, Any]:
+        """Return plain values, without the texts' predictions.
+
+        pricing: of questions that are handed back; None: no costs are returned.
+        """
         labels = [asdict(row) for row in self.scores.labels]
         values: dict[str, Any] = {"name": self.name, **self.model.facts()}
         if self.thresholds is None:
-            values |= self._one_label_json()
+            values |= self._one_label_json(pricing)
         else:
             values["micro_f1"] = self.scores.micro_f1
             values["subset_accuracy"] = self.accuracy
@@ -246,18 +278,24 @@ class Result:
 
     # ---- metrics of texts with one label each
 
-    def _one_label_json(self) -> dict[str, Any]:
+    def _one_label_json(self, pricing: Pricing | None) -> dict[str, Any]:
         """Return the part of :meth:`to_json` that several labels per text do not have."""
         values: dict[str, Any] = {
             "accuracy": self.accuracy,
             "accuracy_interval": asdict(self.interval),
         }
-        parts = {"abstention": self.abstention, "gate": self.gate, "foreign": self.foreign}
+        parts = {"gate": self.gate, "foreign": self.foreign}
         for name, part in parts.items():
             if part is not None:
                 values[name] = asdict(part)
+        points = []
+        for each in self.operating_points:
+            points.append(asdict(each))
+            if pricing is not None:
+                points[-1]["month"] = pricing.month(each.answered)
         return {
             **values,
+            "operating_points": points,
             "calibration_error": self.calibration_error,
             "confusion": self.confusion.tolist(),
             "calibration": [asdict(each) for each in self.bins],
@@ -301,22 +339,54 @@ class Result:
     @property
     def answered(self) -> Bools:
         """bool [n], the texts on which the model does not abstain."""
+        if self.thresholds is not None:
+            return np.ones(len(self.truth), np.bool_)
         return ~is_abstained(self.confidence, self.threshold)
 
-    @property
-    def abstention(self) -> Abstention | None:
-        """The effect of the threshold; None if the model answers every text."""
-        if not self.threshold:
-            return None
-        answered = int(self.answered.sum())
-        wrong = int((self.answered & ~self.correct).sum())
+    @cached_property
+    def curve(self) -> RiskCoverage:
+        """The file's risk-coverage curve; if it has none, the curve of the evaluated texts."""
+        if self.model.abstention is not None:
+            return self.model.abstention
+        truth = self.truth.argmax(axis=1)
+        return RiskCoverage.from_predictions(self.probabilities, truth, "the evaluated texts")
+
+    @cached_property
+    def operating_points(self) -> tuple[Abstention, ...]:
+        """The effect of the thresholds for SHOWN_RISKS, and of the threshold that was asked for.
+
+        A share that the curve's texts are too few to show has none. Empty with several labels per
+        text.
+        """
+        if self.thresholds is not None:
+            return ()
+        shares = set(SHOWN_RISKS)
+        if self.abstain is not None:
+            shares.add(self.abstain)
+        found = []
+        for share in sorted(shares):
+            point = self.curve.operating_point(share)
+            if point is not None:
+                found.append(self._abstention(point.threshold, share))
+        if self.threshold and self.abstain is None:
+            found.append(self._abstention(self.threshold, None))
+        return tuple(found)
+
+    def _abstention(self, threshold: float, share: float | None) -> Abstention:
+        """Return the effect of a threshold.
+
+        share: of wrong answers that it was chosen for, if any.
+        """
+        is_answered = ~is_abstained(self.confidence, threshold)
+        answered = int(is_answered.sum())
+        wrong = int((is_answered & ~self.correct).sum())
         return Abstention(
-            abstain=self.abstain,
-            threshold=self.threshold,
+            abstain=share,
+            threshold=threshold,
             answered=answered / len(self.truth),
             wrong=wrong / answered if answered else None,
             wrong_interval=metrics.wilson_interval(wrong, answered) if answered else None,
-            same_texts=self.same_texts and self.abstain is not None,
+            same_texts=self.same_texts and share is not None,
         )
 
 
@@ -344,6 +414,30 @@ class Comparison:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Baseline:
+    """The baseline's answers to the evaluated texts, and each model against them.
+
+    name: of the method.
+    source: name of the training texts' source.
+    training_texts: their number.
+    shared: number of evaluated texts that are training texts, too, which flatters the baseline.
+    bytes: of its n-grams, and of its numbers as float32.
+    accuracy, interval, macro_f1: see Result.
+    tests: McNemar's test of each model (second) against the baseline (first).
+    """
+
+    name: str
+    source: str
+    training_texts: int
+    shared: int
+    bytes: int
+    accuracy: float
+    interval: metrics.Interval
+    macro_f1: float
+    tests: tuple[metrics.McNemar, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Evaluation:
     """The result of ``evaluate``.
 
@@ -353,6 +447,9 @@ class Evaluation:
     results: one for each model.
     comparisons: every further model against the first.
     foreign: texts that belong to none of the labels.
+    dates: of each text; None if they are not known.
+    pricing: of the questions that a model hands back; None if it is not known.
+    baseline: a linear SVM on the same texts; None if it was not asked for.
     """
 
     data: str
@@ -361,6 +458,9 @@ class Evaluation:
     results: tuple[Result, ...]
     comparisons: tuple[Comparison, ...]
     foreign: tuple[str, ...] = ()
+    dates: tuple[date, ...] | None = None
+    pricing: Pricing | None = None
+    baseline: Baseline | None = None
 
     @property
     def multi_label(self) -> bool:
@@ -379,6 +479,13 @@ class Evaluation:
             "texts": len(self.texts),
             "labels_per_text": self.labels_per_text,
             "statuses": self.statuses,
-            "models": [result.to_json() for result in self.results],
+            "models": [self._model_json(result) for result in self.results],
             "comparisons": [asdict(comparison) for comparison in self.comparisons],
+            "baseline": self.baseline and asdict(self.baseline),
         }
+
+    def _model_json(self, result: Result) -> dict[str, Any]:
+        values = result.to_json(self.pricing)
+        if self.dates is not None:
+            values["weeks"] = [asdict(week) for week in result.weeks(self.dates)]
+        return values

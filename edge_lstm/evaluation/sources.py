@@ -15,19 +15,22 @@ from edge_lstm.tables.labelled import (
 from edge_lstm.tables.reader import TAR_SUFFIXES, named, read_rows
 
 DEFAULT_SPLIT = "test"
+TRAINING_SPLIT = "train"
 
 
 def load_labelled(
     source: str,
     *,
     split: str | None = None,
+    default_split: str = DEFAULT_SPLIT,
     options: LabelOptions = DEFAULT_LABEL_OPTIONS,
 ) -> LabelledTexts:
     """Read the texts and label names of a source.
 
     source: a labelled file; a folder with one subfolder for each label, or with such folders for
         each split; or, with edge-lstm[train], ``imdb`` or its tar.
-    split: name of one split; None for the test texts, or for all texts of a source without splits.
+    split: name of one split; None for the default one, or for all texts of a source without splits.
+    default_split: its name.
     options: how a file or folder is read.
 
     Raise DataError. Raise MissingPackageError if the workstation's packages are needed and not
@@ -37,16 +40,18 @@ def load_labelled(
     if options.format is not None:
         named(options.format)
     if (source == "imdb" and not path.exists()) or source.lower().endswith(TAR_SUFFIXES):
-        labelled = _from_dataset(source, split or DEFAULT_SPLIT)
+        if options.time_column is not None:
+            raise DataError(f"{source} has no columns; leave --time-column out")
+        labelled = _from_dataset(source, split or default_split)
         return replace(labelled, multi_label=bool(options.multi_label))
-    part = path / (split or DEFAULT_SPLIT)
+    part = path / (split or default_split)
     if split is not None and not part.is_dir():
         kind = f"has no split {split!r}" if path.is_dir() else "has no splits"
         raise DataError(f"{source} {kind}; leave --split out")
     return read_labelled([part if part.is_dir() else path], options=options)
 
 
-def read_foreign(path: Path) -> tuple[str, ...]:
+def read_foreign(path: str | Path) -> tuple[str, ...]:
     """Read the texts of a file that ``score`` reads, each once.
 
     Raise DataError if the file has no text.

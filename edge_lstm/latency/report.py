@@ -10,7 +10,7 @@ from statistics import median
 
 import numpy as np
 
-from edge_lstm.charts import length_chart
+from edge_lstm.charts import Chart
 from edge_lstm.html import SERIES, Table, figure, items, page, table
 from edge_lstm.latency import statistics
 from edge_lstm.latency.cold_start import Memory
@@ -19,6 +19,7 @@ from edge_lstm.native import NATIVE
 from edge_lstm.printable import counted, listed
 
 DASH = "–"
+MOST_DOTS = 1000  # of a setting
 
 
 def machine_line(result: Result) -> str:
@@ -208,15 +209,30 @@ def _body(result: Result) -> Iterator[str]:
     names = [setting.name for setting in result.settings]
     for cells in tables(result):
         yield table(cells, names)
-    curves = []
-    # zip() stops at the last colour: with more settings the curves could not be told apart.
-    for setting, colour in zip(result.settings, SERIES):
-        if (fit := setting.length_fit) is None or not setting.by_text:
-            continue
-        dots = np.array(setting.by_text) * (1, 1e-6)  # µs → s
-        line = (fit.fixed_us / 1e6, fit.per_token_us / 1e6)
-        curves.append((dots, line, colour))
-    if curves:
-        caption = "Each dot is a text (median of its runs); the line is the fit."
-        yield f"<h2>Time by length</h2>{figure(length_chart(curves), caption)}"
+    yield from _times_by_length(result)
     yield f'<p class="muted">{escape(result.energy_note)}.</p>'
+
+
+def _times_by_length(result: Result) -> Iterator[str]:
+    """Yield a drawing of a dot for each text and a line for each setting, if there is one.
+
+    With more settings than colours the curves could not be told apart: the others are left out.
+    """
+    drawn = []
+    for setting, colour in zip(result.settings, SERIES):
+        if setting.length_fit is not None and setting.by_text:
+            drawn.append((setting.length_fit, np.array(setting.by_text) / (1, 1000), colour))
+    if not drawn:
+        return
+    longest = max(float(texts[:, 0].max()) for _, texts, _ in drawn)
+    # A single disturbed text would flatten all others, so the axis ends above the 99th percentile.
+    slowest = max(float(np.percentile(texts[:, 1], 99)) for _, texts, _ in drawn)
+    chart = Chart("time by length of the text", "tokens per text", "ms", (longest, 1.12 * slowest))
+    for fit, texts, colour in drawn:
+        step = -(-len(texts) // MOST_DOTS)
+        for tokens, time in texts[::step].tolist():
+            chart.dot(tokens, time, colour, 1.5)
+        ends = [(n, (fit.fixed_us + n * fit.per_token_us) / 1000) for n in (0, longest)]
+        chart.line(ends, colour)
+    caption = "Each dot is a text (median of its runs); the line is the fit."
+    yield f"<h2>Time by length</h2>{figure(chart.svg(), caption)}"

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from edge_lstm.errors import DataError
+from edge_lstm.printable import shorten
+from edge_lstm.tables.dates import to_day
 from edge_lstm.tables.format import Row, Rows
 from edge_lstm.tables.reader import DEFAULT_OPTIONS, Inputs, open_inputs
 from edge_lstm.tables.schema import ReadOptions, Schema, column_index, find_label_column
@@ -34,6 +37,8 @@ class LabelOptions(ReadOptions):
         LABEL_JOINT is the default separator.
     skip_unlabelled: leave rows without a label out: they answer other questions.
     group_column: the column of each row's group, as its author, document or day.
+    time_column: the name or number of the column with the rows' times, see dates.to_day; None if
+        they are not needed.
     """
 
     label_separator: str | None = None
@@ -41,6 +46,7 @@ class LabelOptions(ReadOptions):
     multi_label: bool | None = None
     skip_unlabelled: bool = False
     group_column: str | None = None
+    time_column: str | None = None
 
 
 DEFAULT_LABEL_OPTIONS = LabelOptions()
@@ -65,6 +71,7 @@ class LabelledTexts:
     multi_label: whether a text may have any number of labels; else each has one.
     columns: the columns that were read; None if the labels do not stand in columns.
     groups: the group of each text; None without a column of groups.
+    dates: of each text, in UTC; None if no column of times was asked for.
     """
 
     texts: list[str]
@@ -72,6 +79,7 @@ class LabelledTexts:
     multi_label: bool = False
     columns: Columns | None = field(default=None, compare=False)
     groups: list[str] | None = None
+    dates: list[date] | None = None
 
     @property
     def names(self) -> list[str]:
@@ -103,6 +111,7 @@ def read_labelled(
     texts: list[str] = []
     labels: list[tuple[str, ...]] = []
     groups: list[str] = []
+    dates: list[date] = []
     first = ""  # file and number of the first row without a label
     for row in inputs.rows():
         labelled = reader.read(row)
@@ -115,6 +124,8 @@ def read_labelled(
         labels.append(names)
         if reader.group_column:
             groups.append(group_in(row, reader.group_column))
+        if reader.time_column:
+            dates.append(_date(row, reader.time_column))
         if not names and not first:
             first = f"{row.source} row {row.number}: {reader.lacking}"
     unlabelled = labels.count(())
@@ -122,15 +133,16 @@ def read_labelled(
         where = f" in the column {options.label_column}" if options.skip_unlabelled else ""
         raise DataError(f"{inputs.sources[0].name} has no labelled row{where}; check the file")
     read_groups = groups if reader.group_column else None
+    days = dates if reader.time_column else None
     if reader.multi_label:
-        return LabelledTexts(texts, labels, True, reader.columns, read_groups)
+        return LabelledTexts(texts, labels, True, reader.columns, read_groups, days)
     if unlabelled > 1:
         more = f"(and in {unlabelled - 1:,} more of {len(texts):,} rows)"
         raise DataError(f"{first} {more}; remove or label the rows")
     if unlabelled:
         raise DataError(f"{first}; remove or label the row")
     first_names = [names[:1] for names in labels]
-    return LabelledTexts(texts, first_names, columns=reader.columns, groups=read_groups)
+    return LabelledTexts(texts, first_names, False, reader.columns, read_groups, days)
 
 
 def group_in(row: Row, column: str) -> str:
@@ -198,6 +210,7 @@ class _LabelReader:
     lacking: the error for a row without a label.
     columns: the columns that are read, if labels stand in columns.
     group_column: the name of the column of groups; "" without one.
+    time_column: the name of the column of times; empty if it is not read.
     """
 
     def __init__(self, inputs: Inputs, options: LabelOptions) -> None:
@@ -229,6 +242,7 @@ class _LabelReader:
         self._flags: Sequence[str] = ()
         self.columns: Columns | None = None
         self.group_column = ""
+        self.time_column = _column_name(schema, options.time_column, where)
         if self._own_labels is not None:
             if flags or separator is not None:
                 hint = "leave --label-columns and --label-separator out"
@@ -237,9 +251,7 @@ class _LabelReader:
                 hint = "leave --group-column out"
                 raise DataError(f"{where} is {schema.format}, which has no columns; {hint}")
             return
-        if options.group_column is not None:
-            place = column_index(schema.columns, options.group_column, where)
-            self.group_column = schema.columns[place]
+        self.group_column = _column_name(schema, options.group_column, where)
         if flags:
             indexes = [column_index(schema.columns, name, where) for name in flags]
         else:
@@ -298,6 +310,29 @@ class _LabelReader:
         label = _label(value)
         parts = label.split(self._separator) if self._separator else [label]
         return [part.strip() for part in parts if part.strip()]
+
+
+def _column_name(schema: Schema, column: str | None, where: str) -> str:
+    """Return the name of a column that is given by name or number; "" for None.
+
+    Raises DataError if there is no such column.
+    """
+    return "" if column is None else schema.columns[column_index(schema.columns, column, where)]
+
+
+def _date(row: Row, column: str) -> date:
+    """Return the day of a row.
+
+    Raises DataError.
+    """
+    value = row.values[column]
+    try:
+        return to_day(value)
+    except (ValueError, OverflowError):
+        raise DataError(
+            f"{row.source} row {row.number}: {shorten(str(value))} in {column!r} is not a time; "
+            "give a date as 2026-03-01, with or without the time, or Unix seconds"
+        ) from None
 
 
 def _line_labels(row: Row) -> TextAndLabels:

@@ -141,13 +141,3 @@ def test_workstation_commands_say_how_to_install_them(line: str, tmp_path: Path)
     assert done.returncode == 1, done
     assert done.stderr.decode().count("\n") == 1
     assert re.search(r"pip install (?:-e )?'/.*\[train\]'", done.stderr.decode())
-
-
-@pytest.mark.parametrize("line", ["latency", "latency --show none.json"])
-def test_a_report_without_matplotlib_says_what_to_install_before_the_work(
-    line: str, tmp_path: Path
-) -> None:
-    page = tmp_path / "r.html"
-    done = run(*line.split(), "--report", str(page), PYTHONPATH=without(tmp_path, "matplotlib"))
-    assert (done.returncode, done.stdout) == (1, b"") and not page.exists()
-    assert done.stderr.decode().endswith("[report]'\n")

@@ -82,7 +82,7 @@ def test_columns_follow_the_labels_whatever_their_order_in_the_file() -> None:
     assert (other.probabilities == straight.probabilities[:, ::-1]).all()
     (comparison,) = evaluated(MODEL, MODEL).comparisons
     assert (comparison.difference, comparison.disagreements, comparison.largest_change) == (0, 0, 0)
-    assert comparison.test.mid_p == 1
+    assert comparison.test.exact_p == 1
 
 
 def test_a_label_map_says_what_the_datas_labels_mean() -> None:

@@ -37,15 +37,19 @@ WORKSTATION_FLOORS = (
     "cli",
     "estimator suggest train.run importing",
     """onnx train.train train.components train.training_data train.rows train.provenance
-    train.planning train.duration train.teachers.load""",
+    train.planning train.duration train.teachers.load train.baseline""",
     "train.plan train.sizes train.stats",
     "train",
     "graph",
     "options __init__",
 )
 # Where the device side hands over to the workstation: a checkpoint to inspect, a data set to
-# evaluate on.
-HANDS_OVER = {"edge_lstm.cli.inspect", "edge_lstm.evaluation.sources"}
+# evaluate on, a baseline to train.
+HANDS_OVER = {
+    "edge_lstm.cli.inspect",
+    "edge_lstm.evaluation.baseline",
+    "edge_lstm.evaluation.sources",
+}
 
 
 def modules(package: Path) -> dict[str, Path]:
@@ -117,7 +121,7 @@ def test_nothing_below_the_command_line_knows_it() -> None:
     assert knows <= {"cli"}
 
 
-def test_the_device_side_hands_over_to_the_workstation_in_two_places() -> None:
+def test_the_device_side_hands_over_to_the_workstation_in_three_places() -> None:
     across = {
         name for name in modules(DEVICE) if any(o in modules(WORKSTATION) for o in GRAPH[name])
     }

@@ -14,8 +14,6 @@ from edge_lstm.latency.result import parse_result
 from edge_lstm.latency.settings import Settings
 from edge_lstm.modelfile import embedded_model
 
-pytest.importorskip("matplotlib", reason="drawing needs edge-lstm[report]")
-
 
 @pytest.fixture(scope="module")
 def measured() -> dict:

@@ -33,9 +33,9 @@ def test_intervals_and_tests_give_published_figures() -> None:
         assert (round(interval.low, 4), round(interval.high, 4)) == (low, high)
     assert metrics.wilson_interval(0, 20).low == 0 and metrics.wilson_interval(20, 20).high == 1
     # Fagerland, Lydersen & Laake 2013: airway hyper-responsiveness, 1 and 7 discordant pairs.
-    assert round(metrics.mcnemar(1, 7).mid_p, 4) == 0.0391
-    assert metrics.mcnemar(0, 0).mid_p == 1
-    assert metrics.mcnemar(6000, 6000).mid_p == pytest.approx(1)
+    assert round(metrics.mcnemar(1, 7).exact_p, 4) == 0.0703
+    assert metrics.mcnemar(0, 0).exact_p == 1
+    assert metrics.mcnemar(6000, 6000).exact_p == pytest.approx(1)
 
 
 @given(st.integers(0, 400), st.integers(0, 400))
@@ -44,10 +44,16 @@ def test_mcnemar_does_not_care_which_comes_first_and_agrees_with_exact_arithmeti
 ) -> None:
     n = b + c
     k = min(b, c)
-    below = sum(math.comb(n, i) for i in range(k + 1))
-    at = math.comb(n, k)
-    assert metrics.mcnemar(b, c).mid_p == pytest.approx((2 * below - at) / 2**n, rel=1e-9)
-    assert metrics.mcnemar(c, b).mid_p == metrics.mcnemar(b, c).mid_p
+    tail = sum(math.comb(n, i) for i in range(k + 1))
+    assert metrics.mcnemar(b, c).exact_p == pytest.approx(min(1, 2 * tail / 2**n), rel=1e-9)
+    assert metrics.mcnemar(c, b).exact_p == metrics.mcnemar(b, c).exact_p
+
+
+def test_a_risk_coverage_curve_answers_texts_of_equal_confidence_together() -> None:
+    confidence = np.array([0.6, 0.9, 0.9, 0.7], dtype=np.float32)
+    correct = np.array([False, True, False, True])
+    curve = metrics.risk_coverage(confidence, correct)
+    assert curve.tolist() == [[0.5, 1 / 2], [0.75, 1 / 3], [1.0, 2 / 4]]
 
 
 def test_the_paired_difference_interval_covers_the_truth_as_often_as_it_says() -> None:

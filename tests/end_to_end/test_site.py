@@ -13,6 +13,8 @@ from test_outputs import OPTIONS
 
 import edge_lstm
 from edge_lstm.cli import COMMANDS
+from edge_lstm.live_page import build_page
+from edge_lstm.modelfile import open_model
 
 ROOT = Path(__file__).parents[2]
 SITE = runpy.run_path(str(ROOT / "tools" / "site.py"))
@@ -82,5 +84,16 @@ def test_a_link_leads_within_the_site_or_becomes_its_text(page: str, link: str, 
 def test_the_menu_has_every_page() -> None:
     menu = (ROOT / "mkdocs.yml").read_text(encoding="utf-8").partition("\nnav:\n")[2]
     listed = set(re.findall(r"([\w/.-]+\.md)$", menu, re.MULTILINE))
-    made = {*SITE["PAGES"], *SITE["MEASURED"]}
-    assert listed == {path.relative_to(ROOT / "docs").as_posix() for path in DOCS} | made
+    pages = {path.relative_to(ROOT / "docs").as_posix() for path in DOCS}
+    assert listed == pages | {*SITE["MEASURED"]}
+
+
+@pytest.mark.parametrize("page", SITE["PAGES"])
+def test_the_reference_of_the_repository_is_that_of_the_code(page: str) -> None:
+    written = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    assert written == SITE["PAGES"][page](), "run python tools/site.py"
+
+
+def test_the_live_page_of_the_site_leads_back() -> None:
+    assert SITE["BACK"].count('href="index.html"') == 1
+    assert "<main>" in build_page(open_model())

@@ -5,6 +5,7 @@ It is a linear SVM on TF-IDF of words, pairs of words and characters: a few line
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,12 +15,13 @@ from edge_lstm.metrics import SetScores, set_scores
 from edge_lstm.text import Tokenizer
 from edge_lstm_export.options import LinearOptions
 from edge_lstm_export.train.data import Bools, Dataset, Floats, Split
-from edge_lstm_export.train.linear import svm_weights
+from edge_lstm_export.train.linear import SVM_PASSES, svm_weights
 from edge_lstm_export.train.logits import two_columns
 from edge_lstm_export.train.ngrams import Features
 from edge_lstm_export.train.plan import Plan
 from edge_lstm_export.train.rows import LabelledRows
 
+NAME = "linear SVM on TF-IDF"
 TOKEN = r"\w+|[^\w\s]"  # every text has one, unless it is blank
 # A fit of more labels, or of more characters of all texts times the SVMs and 12 for counting,
 # takes more than a few per cent of a training, or a gigabyte.
@@ -71,7 +73,7 @@ def ngram_baseline(
         features.pairs
     )
     size = vocabulary + FLOAT32_BYTES * logits.shape[1] * len(features)
-    scores = set_scores(targets > 0.5, _given(logits, dataset), dataset.labels)
+    scores = set_scores(targets > 0.5, _given(logits, dataset.multi_label), dataset.labels)
     return Baseline("linear SVM on the n-grams alone", scores, size)
 
 
@@ -89,13 +91,15 @@ def fit_baseline(dataset: Dataset, rows: LabelledRows, options: LinearOptions) -
     size = 0
     for learnt, judged in rounds:
         try:
-            logits, size = _answers(learnt, judged, dataset, options)
+            given, size = linear_svm(
+                learnt.texts, learnt.labels, judged.texts, dataset.multi_label, options, PASSES
+            )
         except ValueError:  # scikit-learn's, of blank texts
             return None
-        answers.append(_given(logits, dataset))
+        answers.append(given)
     truth = np.concatenate([judged.labels for _, judged in rounds])
     scores = set_scores(truth, np.concatenate(answers), dataset.labels)
-    return Baseline("linear SVM on TF-IDF", scores, size)
+    return Baseline(NAME, scores, size)
 
 
 def _rounds(dataset: Dataset, rows: LabelledRows) -> list[tuple[Split, Split]]:
@@ -109,12 +113,23 @@ def _rounds(dataset: Dataset, rows: LabelledRows) -> list[tuple[Split, Split]]:
     return [(subset(np.flatnonzero(~fold)), subset(np.flatnonzero(fold))) for fold in folds]
 
 
-def _answers(
-    learnt: Split, judged: Split, dataset: Dataset, options: LinearOptions
-) -> tuple[Floats, int]:
-    """Return its logits, float32 [judged, outputs], and its bytes.
+def linear_svm(
+    texts: Sequence[str],
+    labels: Bools,
+    asked: Sequence[str],
+    multi_label: bool,
+    options: LinearOptions,
+    passes: int = SVM_PASSES,
+) -> tuple[Bools, int]:
+    """Fit a linear SVM, and return its answers and its bytes, see Baseline.
 
-    Raise ValueError if the texts are blank.
+    texts: n texts to learn from.
+    labels: bool [n, L], theirs.
+    asked: m texts to answer.
+    multi_label: whether a text may have several labels.
+    passes: of liblinear, at most.
+
+    The answers are bool [m, L]. Raise ValueError if the texts are blank.
     """
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.pipeline import make_union
@@ -125,17 +140,18 @@ def _answers(
         sizes = options.shortest, options.longest
         counters.append(TfidfVectorizer(analyzer="char_wb", ngram_range=sizes, **plain))
     union = make_union(*counters)
-    x = union.fit_transform(learnt.texts)
+    x = union.fit_transform(texts)
     c = options.regularization
-    weights, bias = svm_weights(x, learnt.labels, dataset.multi_label, c, PASSES)
+    weights, bias = svm_weights(x, labels, multi_label, c, passes)
     vocabulary = sum(len(entry.encode()) + 1 for each in counters for entry in each.vocabulary_)
-    logits = np.asarray(union.transform(judged.texts) @ weights + bias, np.float32)
-    return logits, vocabulary + FLOAT32_BYTES * (weights.size + bias.size)
+    logits = np.asarray(union.transform(asked) @ weights + bias, np.float32)
+    size = vocabulary + FLOAT32_BYTES * (weights.size + bias.size)
+    return _given(logits, multi_label), size
 
 
-def _given(logits: Floats, dataset: Dataset) -> Bools:
+def _given(logits: Floats, multi_label: bool) -> Bools:
     """Return the labels of logits, bool [n, L]."""
-    if dataset.multi_label:
+    if multi_label:
         return np.asarray(logits > 0)
-    best = two_columns(logits).argmax(axis=1)
-    return np.asarray(best[:, None] == np.arange(len(dataset.labels)))
+    logits = two_columns(logits)
+    return np.asarray(logits.argmax(axis=1)[:, None] == np.arange(logits.shape[1]))

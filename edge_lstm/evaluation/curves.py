@@ -1,0 +1,80 @@
+"""The reliability diagram and the risk-coverage curve of an evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from math import sqrt
+
+from edge_lstm import metrics
+from edge_lstm.charts import Chart
+from edge_lstm.evaluation.result import Result
+from edge_lstm.html import SERIES, figure
+
+# The risk of the first few texts is noise, and would set the axis.
+LEAST_COVERAGE = 0.05
+LEAST_RISK = 0.01  # that the axis shows
+MOST_POINTS = 300  # of a curve
+LARGEST_RADIUS = 9.0  # pixels, of a bin that has all texts
+SMALLEST_RADIUS = 2.0  # pixels
+LABEL_SPACE = 0.08  # of the coverage, between labels
+
+RELIABILITY = (
+    "Reliability: how often answers of a probability are right. On the grey line the two are "
+    "equal. A larger dot has more texts; the line through it is the 95 % interval."
+)
+COVERAGE = (
+    "Coverage: the share of wrong answers if only the most probable ones are given. A dot is a "
+    "threshold of a table below; the first model's have the share that they allow."
+)
+
+
+def curves(results: Sequence[Result]) -> Iterator[str]:
+    """Yield both drawings with their captions, as HTML.
+
+    results: with one label per text. Those beyond the number of colours are left out.
+    """
+    shown = list(zip(results, SERIES))
+    yield '<div class="row">'
+    yield figure(_reliability(shown), RELIABILITY)
+    yield figure(_coverage(shown), COVERAGE)
+    yield "</div>"
+
+
+def _reliability(shown: Sequence[tuple[Result, str]]) -> str:
+    chart = Chart("reliability diagram", "probability, %", "right, %", (100, 100))
+    chart.line([(0, 0), (100, 100)], "muted", width=1)
+    for result, colour in shown:
+        for each in result.bins:
+            if each.count:
+                x = 100 * each.confidence
+                right = round(each.accuracy * each.count)
+                interval = metrics.wilson_interval(right, each.count)
+                chart.line([(x, 100 * interval.low), (x, 100 * interval.high)], colour, width=1)
+                radius = LARGEST_RADIUS * sqrt(each.count / len(result.truth))
+                chart.dot(x, 100 * each.accuracy, colour, max(SMALLEST_RADIUS, radius))
+    return chart.svg()
+
+
+def _coverage(shown: Sequence[tuple[Result, str]]) -> str:
+    lines = []
+    for result, _ in shown:
+        line = metrics.risk_coverage(result.confidence, result.correct)
+        line = line[line[:, 0] >= LEAST_COVERAGE]
+        lines.append(line)
+    highest = max(LEAST_RISK, *(float(line[:, 1].max()) for line in lines))
+    chart = Chart("risk-coverage curve", "answered, %", "wrong of these, %", (100, 110 * highest))
+    for (result, colour), line in zip(shown, lines):
+        # Counted from the end, so that full coverage is a point.
+        step = -(-len(line) // MOST_POINTS)
+        chart.line((100 * line[::-step]).tolist(), colour)
+        last = -1.0
+        for point in result.operating_points:
+            if point.wrong is None:
+                continue
+            x = 100 * point.answered
+            y = 100 * point.wrong
+            chart.dot(x, y, colour)
+            if colour == SERIES[0] and point.abstain and point.answered - last > LABEL_SPACE:
+                chart.label(x, y, f"{100 * point.abstain:g} %")
+                last = point.answered
+    return chart.svg()
