@@ -550,7 +550,7 @@ def _add_dense(
     """
     if int8:
         table = rounded(dense.w, 1, packs=packs)
-        numbers = g.cast(_add_table(g, f"{name}_w", table), f"{name}_w_numbers")
+        numbers = g.cast(_add_table(g, f"{name}_w", table), f"{name}_w_floats")
         scales = g.constant(f"{name}_w_scales", table.scales)
         weight = g.add("Mul", [numbers, scales], f"{name}_w_float")
     else:
