@@ -190,7 +190,8 @@ def direct_scorer(
 ) -> DirectScorer | None:
     """Return the scorer for a run; None if Python has to look into its rows."""
     is_jsonl = output.schema.format == JSONL.name and output.format in (JSONL.name, ATTRIBUTES.name)
-    is_plain = classifier.model.thresholds is None and options.unfamiliar is None
+    model = classifier.model
+    is_plain = not model.is_score and model.thresholds is None and options.unfamiliar is None
     if not (is_jsonl and is_plain and isinstance(classifier.native, NativeSession)):
         return None
     return DirectScorer(classifier, options, output)

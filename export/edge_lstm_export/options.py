@@ -27,6 +27,7 @@ from edge_lstm.layers import (
 )
 from edge_lstm.model_checks import MAX_IDS, MAX_LABELS, MAX_LENGTH, MAX_NGRAM_COUNT, MAX_NGRAMS
 from edge_lstm.printable import CONTROL_CHARACTER
+from edge_lstm.question import QuestionType
 from edge_lstm.text import DEFAULT_LENGTH
 
 Rule = Literal["subwords", "keras"]
@@ -705,6 +706,7 @@ class TrainingRequest(Options):
     epochs: at most.
     validation: share that is held out.
     balance: find rare labels at the price of accuracy.
+    question: what the labels are.
     """
 
     preset: str = "small"
@@ -715,4 +717,5 @@ class TrainingRequest(Options):
     epochs: Annotated[int | None, Range(1, 1_000_000)] = None
     validation: Annotated[float | None, Range(0, 1, below=True)] = None
     balance: bool = False
+    question: QuestionType | None = None
     seed: Seed = 0

@@ -42,6 +42,7 @@ _PRESET = (
 _PLAN = "Run the plan that --dry-run --json printed."
 _EPOCHS = "Maximum number of epochs."
 _BALANCE = "Raise recall on rare labels, at a cost in accuracy."
+_QUESTION = "What the labels are: choice, yes_no, or score (numbers on a scale)."
 _TEACHER = (
     "Teacher: none, sentiment (the embedded model), a model file, or a transformer (folder, "
     "hub name)."
@@ -69,6 +70,9 @@ def command(
         int | None, option("N", _EPOCHS, _MODEL, default="by the data", min=1)
     ] = None,
     balance: Annotated[bool, option(None, _BALANCE, _MODEL, "--balance")] = False,
+    question: Annotated[
+        str | None, option("TYPE", _QUESTION, _MODEL, default="by the labels")
+    ] = None,
     teacher: Annotated[str | None, option("NAME", _TEACHER, _TEACHERS, default=_HELPS)] = None,
     start: Annotated[str | None, option("FILE", _START, _TEACHERS)] = None,
     unlabelled: Annotated[str | None, option("SOURCE", _UNLABELLED, _TEACHERS)] = None,
@@ -128,6 +132,7 @@ def command(
         "start": start,
         "seed": seed,
         "balance": balance or None,
+        "question": question,
     }
     asked = {name: value for name, value in asked.items() if value is not None}
     edited = None if plan is None else _read_plan(plan, asked)

@@ -218,6 +218,18 @@ TRIAL_LOG_LOSS_GAIN = 4.0
 # Probability of a label that no row has, for a comparison with always answering the frequent one.
 TRIAL_UNSEEN = 1e-6
 
+# --- The type of the question ---------------------------------------------------------------------
+
+# Labels that are numbers may be a scale; with another number of them they are names.
+FEWEST_LEVELS = 3
+MOST_LEVELS = 21
+# With fewer rows, the texts say nothing about the order of the labels.
+FEWEST_TO_FIND_SCALE = 200
+MOST_TO_FIND_SCALE = 2_000
+# Orders of the labels that are tried, and the share of them that may be as good as the numbers'.
+MOST_ORDERS = 5_040
+MOST_BETTER_ORDERS = 0.05
+
 
 def loop_defaults(kind: Kind) -> LoopOptions:
     """Return the loop's options that the kind of data decides alone."""

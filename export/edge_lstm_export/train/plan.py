@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from edge_lstm.errors import DataError
+from edge_lstm.question import CHOICE, Question, QuestionType
 from edge_lstm_export.options import (
     NO_TEACHER,
     SENTIMENT,
@@ -73,11 +74,13 @@ class Plan(Options):
     word_table: word embeddings that the n-gram part reads, and the LSTM unless it starts from a
         file.
     unlabelled: texts without a label that are learnt from, at most.
+    question: what the labels are: a choice, yes and no, or the numbers of a score.
     """
 
     preset: str = "small"
     max_kilobytes: Count = 300
     kind: Kind = "short"
+    question: QuestionType = CHOICE
     text: TextOptions = field(default_factory=TextOptions)
     vocabulary: VocabularyOptions = field(default_factory=VocabularyOptions)
     network: NetworkOptions = field(default_factory=NetworkOptions)
@@ -134,6 +137,7 @@ class Plan(Options):
                 "per text; "
                 "make a plan for these data with --dry-run"
             )
+        Question.of(self.question, dataset.labels)
         if self.start.source:
             check_shape(self.start, self.network)
         for teacher in self.teachers:
@@ -211,6 +215,7 @@ def decide(stats: DatasetStats, request: TrainingRequest = NOTHING_ASKED) -> Dec
     note = reasons.note
     kind = stats.kind
     reasons.by_path["kind"] = _why_kind(stats)
+    question = note("question", _question(stats, request))
     reasons.by_path["max_kilobytes"] = f"preset {request.preset}"
     teachers = note("teachers", _teachers(stats, request))
     strong = [teacher for teacher in teachers if teacher.kind != "linear"]
@@ -245,6 +250,7 @@ def decide(stats: DatasetStats, request: TrainingRequest = NOTHING_ASKED) -> Dec
         preset=request.preset,
         max_kilobytes=preset.max_kilobytes,
         kind=kind,
+        question=question,
         text=TextOptions(length=note("text.length", _length(kind))),
         vocabulary=vocabulary,
         network=sizes.network,
@@ -280,12 +286,14 @@ def _decide_seed(stats: DatasetStats, request: TrainingRequest, preset: Preset) 
         multi_label=stats.multi_label,
         dropout=defaults.DROPOUT,
     )
+    question, question_reason = _question(stats, request)
     share = 0.1 if request.validation is None else request.validation
     loop = sized(defaults.LOOPS["seed"], stats.rows)
     plan = Plan(
         preset=request.preset,
         max_kilobytes=preset.max_kilobytes,
         kind=stats.kind,
+        question=question,
         text=TextOptions("keras"),
         network=network,
         validation=from_plain(Validation, {"share": share, "folds": 0}, "validation"),
@@ -294,6 +302,7 @@ def _decide_seed(stats: DatasetStats, request: TrainingRequest, preset: Preset) 
         seed=request.seed,
     )
     reasons = {"kind": _why_kind(stats), "network": KERAS, "loop": KERAS, "text": KERAS}
+    reasons["question"] = question_reason
     return Decided(plan, reasons)
 
 
@@ -311,6 +320,17 @@ def _why_kind(stats: DatasetStats) -> str:
     side = "at most" if stats.kind == "short" else "more than"
     words = f"{stats.mean_length:.1f} words per text, {side} {defaults.LONG_TEXTS:g}"
     return f"{words}, and {stats.labels} labels" if stats.kind == "topics" else words
+
+
+def _question(stats: DatasetStats, request: TrainingRequest) -> tuple[QuestionType, str]:
+    if request.question is None:
+        return stats.question, stats.question_reason
+    if stats.multi_label and request.question != CHOICE:
+        raise DataError(
+            f"--question {request.question} is for one label per text; leave it out, or give each "
+            "text one label"
+        )
+    return request.question, "asked for"
 
 
 def _length(kind: Kind) -> tuple[int, str]:
@@ -603,8 +623,10 @@ def explain(
         judged = f"{plan.validation.folds}-fold cross-validation"
     bytes_by_part = expected_parts(network, plan.max_kilobytes, stats)
     largest = [f"{part} {size / 1000:,.0f}" for part, size in bytes_by_part.items()][:4]
+    question = plan.question.replace("_", "/")
     lines = [
         ("kind", plan.kind, reasons.get("kind", "as planned")),
+        ("question", question, reasons.get("question", "as planned")),
         (
             "file",
             f"at most {plan.max_kilobytes:,} kB in int8",

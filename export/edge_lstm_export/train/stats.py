@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from edge_lstm.question import CHOICE, QuestionType
 from edge_lstm.text import Tokenizer, front_coded, spaceless, split_marks
 from edge_lstm_export.options import EnsembleOptions, LinearOptions, SourceFile, VocabularyOptions
 from edge_lstm_export.train import defaults
 from edge_lstm_export.train.data import Bools, Dataset, Floats, folds_of
 from edge_lstm_export.train.pretrained import english
+from edge_lstm_export.train.question import find_question
 from edge_lstm_export.train.teachers import base
 from edge_lstm_export.train.teachers.linear import LinearTeacher
 from edge_lstm_export.train.teachers.model import model_teacher
@@ -45,6 +47,7 @@ class DatasetStats:
     english: share of words that the table of English words has, 0 to 1.
     unlabelled: texts without a label.
     trial: of a model file as a teacher; None if another teacher was asked for.
+    question, question_reason: what the labels are, see question.find_question.
     """
 
     rows: int
@@ -57,6 +60,8 @@ class DatasetStats:
     english: float = 0.0
     unlabelled: int = 0
     trial: TeacherTrial | None = None
+    question: QuestionType = CHOICE
+    question_reason: str = "its labels are names"
 
     @property
     def kind(self) -> defaults.Kind:
@@ -101,6 +106,7 @@ def dataset_stats(dataset: Dataset, unlabelled: int = 0) -> DatasetStats:
     short = [word for word in repeated if len(word) <= longest]
     kept = tuple(short or dict.fromkeys(word[:longest] for word in repeated))
     stored = front_coded(in_groups(Tokenizer.of_subwords(kept)).words).encode()
+    question, reason = find_question(dataset)
     return DatasetStats(
         rows=len(texts),
         labels=len(dataset.labels),
@@ -110,6 +116,8 @@ def dataset_stats(dataset: Dataset, unlabelled: int = 0) -> DatasetStats:
         word_bytes=len(stored) / len(kept) if kept else DatasetStats.word_bytes,
         label_bytes=float(np.mean([len(name.encode()) for name in dataset.labels])),
         unlabelled=unlabelled,
+        question=question,
+        question_reason=reason,
     )
 
 

@@ -21,6 +21,7 @@ from edge_lstm.answering import RiskCoverage, cost_thresholds
 from edge_lstm.errors import DataError
 from edge_lstm.familiarity import unfamiliarity
 from edge_lstm.metrics import SetScores
+from edge_lstm.question import Question
 from edge_lstm_export.train import calibrate
 from edge_lstm_export.train.calibrate import Calibration, ComponentLogits, Stack
 from edge_lstm_export.train.checkpoint import Checkpoint
@@ -144,6 +145,7 @@ def fit(
         plan.to_dict(),
         thresholds=calibration.thresholds,
         abstention=calibration.curve,
+        question=Question.of(plan.question, dataset.labels),
     )
     remarks = (*_teacher_remarks(data, calibration.scores), *result_warnings(calibration.scores))
     return Result(checkpoint, lstm.loop, calibration.scores, test, remarks, lstm.closed_units)

@@ -9,6 +9,7 @@ from functools import cached_property, partial
 import numpy as np
 
 from edge_lstm.errors import DataError
+from edge_lstm.question import Question
 from edge_lstm.text import OOV_ID, Tokenizer, split_marks
 from edge_lstm_export.graph.size import FEWEST_SLOTS, SPARE, file_parts, without_last_words
 from edge_lstm_export.train.data import Dataset, Floats, Ints, Names, Split
@@ -63,6 +64,7 @@ def choose_vocabulary(
             training,
             thresholds=calibration.thresholds,
             curve=calibration.curve,
+            question=Question.of(plan.question, dataset.labels),
             long=plan.kind in ("long", "topics"),
         )
         return plan.max_kilobytes * 1000 - SPARE - sum(parts.values())
