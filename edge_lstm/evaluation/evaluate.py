@@ -54,7 +54,7 @@ def evaluate(
     _check_foreign(models, labelled.texts, foreign)
     thresholds = [model.choose_threshold(abstain=abstain, threshold=threshold) for model in models]
     labels = models[0].labels
-    given = labelled.labels
+    given: Sequence[Sequence[str]] = labelled.labels
     if models[0].is_score:
         given = _on_scale(given, models[0], label_map or {}, data)
     truth = label_matrix(given, labels, label_map or {}, data)

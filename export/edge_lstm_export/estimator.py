@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,6 +22,7 @@ from edge_lstm.printable import printable
 from edge_lstm.text import Tokenizer
 from edge_lstm_export.options import TrainingRequest
 from edge_lstm_export.train.checkpoint import save_checkpoint
+from edge_lstm_export.train.data import counted_votes
 from edge_lstm_export.train.history import EpochLines, EpochRecord
 from edge_lstm_export.train.loop import SILENT, Callbacks, predict_probabilities
 from edge_lstm_export.train.network import Network
@@ -95,12 +97,13 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Train on texts and their labels.
 
         X: texts, a list, array or pandas Series of str.
-        y: a label per text; or several, as a list of sets or an indicator matrix [n, L].
+        y: a label per text; or several, as a list of sets or an indicator matrix [n, L]; or the
+            probability of each label, as a list of dicts or a float matrix [n, L].
         unlabelled: further texts, which the teachers label.
 
         Raise DataError.
         """
-        dataset = checked(dataset_from(X, y, unlabelled=unlabelled))
+        dataset = checked(counted_votes(dataset_from(X, y, unlabelled=unlabelled)))
         with quiet_thread():
             plan = self.plan
             if plan is None:
@@ -119,7 +122,11 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if dataset.multi_label:
             self.classes_ = np.array(dataset.labels, dtype=object)
         else:
-            by_name = {str(label): label for label in y}
+            if self.indicator_:
+                given = getattr(y, "columns", range(y.shape[1]))
+            else:
+                given = chain.from_iterable(y) if isinstance(next(iter(y)), Mapping) else y
+            by_name = {str(label): label for label in given}
             self.classes_ = np.array([by_name[name] for name in dataset.labels])
         return self
 

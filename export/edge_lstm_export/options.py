@@ -207,6 +207,7 @@ class DataOptions(Options):
     input_format, text_column, label_column: of labelled files that do not say them themselves.
     label_separator, label_columns: of texts with several labels, see tables.labelled.read_labelled.
     skip_unlabelled: leave rows without a label out.
+    confidence_column: how sure each label is, see tables.labelled.read_labelled.
     """
 
     test: Path | None = None
@@ -219,6 +220,7 @@ class DataOptions(Options):
     label_separator: str | None = None
     label_columns: tuple[str, ...] = ()
     skip_unlabelled: bool = False
+    confidence_column: str | None = None
 
 
 @dataclass(frozen=True)

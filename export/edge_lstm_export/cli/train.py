@@ -34,6 +34,9 @@ _SOURCES = (
     "imdb."
 )
 _LABEL = "Column of the label. Several, each with this option, make a checkpoint each."
+_CONFIDENCE = (
+    "Column that says how sure the label is, 0 to 1; one for each --label-column, in their order."
+)
 _OUTPUT = "Checkpoint to write, a .safetensors file; with several label columns, a folder."
 _FORMAT = "Input format: csv, tsv, jsonl, parquet or text (fastText), if the suffix does not say."
 _PRESET = (
@@ -62,6 +65,7 @@ def command(
     input_format: Annotated[str | None, option("NAME", _FORMAT, _DATA)] = None,
     text_column: Annotated[str | None, option("NAME", "Column of the text.", _DATA)] = None,
     label_column: Annotated[list[str] | None, option("NAME", _LABEL, _DATA)] = None,
+    confidence_column: Annotated[list[str] | None, option("NAME", _CONFIDENCE, _DATA)] = None,
     label_separator: LabelSeparatorOption = None,
     label_columns: LabelColumnsOption = None,
     preset: Annotated[str | None, option("NAME", _PRESET, _MODEL, default="small")] = None,
@@ -105,6 +109,12 @@ def command(
         raise typer.BadParameter("no output; give -o FILE.safetensors")
     columns: Sequence[str | None] = label_column or [None]
     is_several = len(columns) > 1
+    confidences: Sequence[str | None] = confidence_column or [None] * len(columns)
+    if len(confidences) != len(columns):
+        raise DataError(
+            f"{len(columns)} label columns need as many confidence columns, not "
+            f"{len(confidences)}; give --confidence-column once for each, in their order"
+        )
     targets = [output or Path("model.safetensors")]
     if is_several:
         if plan is not None or label_columns is not None:
@@ -114,9 +124,9 @@ def command(
         DataOptions(
             test=test, input_format=input_format, text_column=text_column, label_column=column,
             label_separator=label_separator, label_columns=column_names(label_columns),
-            skip_unlabelled=is_several,
+            skip_unlabelled=is_several, confidence_column=confidence,
         )
-        for column in columns
+        for column, confidence in zip(columns, confidences)
     ]  # fmt: skip
     check_outputs(targets if output is not None else [], [*sources, test, unlabelled], parents=True)
     has_labeller = plan is not None or is_transformer(teacher)

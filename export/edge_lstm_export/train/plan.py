@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from edge_lstm.errors import DataError
-from edge_lstm.question import CHOICE, Question, QuestionType
+from edge_lstm.question import CHOICE, SCORE, Question, QuestionType
 from edge_lstm_export.options import (
     NO_TEACHER,
     SENTIMENT,
@@ -33,6 +33,7 @@ from edge_lstm_export.options import (
     Options,
     Range,
     Seed,
+    ShareBelowOne,
     SourceFile,
     SparseOptions,
     TeacherOptions,
@@ -75,12 +76,14 @@ class Plan(Options):
         file.
     unlabelled: texts without a label that are learnt from, at most.
     question: what the labels are: a choice, yes and no, or the numbers of a score.
+    ordinal_smoothing: share of a row's target that goes to the neighbouring numbers of a score.
     """
 
     preset: str = "small"
     max_kilobytes: Count = 300
     kind: Kind = "short"
     question: QuestionType = CHOICE
+    ordinal_smoothing: ShareBelowOne = 0.0
     text: TextOptions = field(default_factory=TextOptions)
     vocabulary: VocabularyOptions = field(default_factory=VocabularyOptions)
     network: NetworkOptions = field(default_factory=NetworkOptions)
@@ -120,6 +123,8 @@ class Plan(Options):
             raise DataError(f"sparse fit {fit} needs ngram_dim = {network.logits}, one per logit")
         if network.ngrams and not exact and network.logits == 1:
             raise DataError(f"sparse fit {fit} needs three labels or more; use svm or logistic")
+        if self.ordinal_smoothing and self.question != SCORE:
+            raise DataError("ordinal_smoothing is for scores; set it to 0")
         if fit == "residual" and (self.validation.folds or not network.ngrams):
             raise DataError("sparse fit residual needs n-grams, and a validation without folds")
 
@@ -213,9 +218,10 @@ def decide(stats: DatasetStats, request: TrainingRequest = NOTHING_ASKED) -> Dec
         return _decide_seed(stats, request, preset)
     reasons = Reasons()
     note = reasons.note
+    question = note("question", _question(stats, request))
+    stats = replace(stats, question=question)
     kind = stats.kind
     reasons.by_path["kind"] = _why_kind(stats)
-    question = note("question", _question(stats, request))
     reasons.by_path["max_kilobytes"] = f"preset {request.preset}"
     teachers = note("teachers", _teachers(stats, request))
     strong = [teacher for teacher in teachers if teacher.kind != "linear"]
@@ -251,6 +257,7 @@ def decide(stats: DatasetStats, request: TrainingRequest = NOTHING_ASKED) -> Dec
         max_kilobytes=preset.max_kilobytes,
         kind=kind,
         question=question,
+        ordinal_smoothing=note("ordinal_smoothing", _ordinal_smoothing(stats)),
         text=TextOptions(length=note("text.length", _length(kind))),
         vocabulary=vocabulary,
         network=sizes.network,
@@ -331,6 +338,12 @@ def _question(stats: DatasetStats, request: TrainingRequest) -> tuple[QuestionTy
             "text one label"
         )
     return request.question, "asked for"
+
+
+def _ordinal_smoothing(stats: DatasetStats) -> tuple[float, str]:
+    if stats.question == SCORE:
+        return defaults.ORDINAL_SMOOTHING, "neighbouring numbers are nearly right"
+    return 0.0, "the labels are no scale"
 
 
 def _length(kind: Kind) -> tuple[int, str]:
@@ -522,7 +535,8 @@ def _sparse(
         )
     # An SVM takes a text wholly for its likeliest label; augmented texts are often of none in
     # particular.
-    if stats.kind == "long" or (transfer and (stats.multi_label or not uses_log)):
+    is_soft = stats.soft or stats.question == SCORE
+    if stats.kind == "long" or is_soft or (transfer and (stats.multi_label or not uses_log)):
         reasons.by_path["sparse.fit"] = "long texts" if stats.kind == "long" else "soft targets"
         return replace(options, fit="logistic")
     reasons.by_path["sparse.fit"] = "the rows' labels"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
 from edge_lstm.question import CHOICE, SCORE, YES_NO, QuestionType, number, yes_label
 from edge_lstm.text import split_marks
 from edge_lstm_export.train import defaults
-from edge_lstm_export.train.data import Dataset, Doubles, Ints, Split, folds_of
+from edge_lstm_export.train.data import Dataset, Doubles, Floats, Ints, Split, folds_of
 
 
 def find_question(dataset: Dataset) -> tuple[QuestionType, str]:
@@ -36,6 +37,19 @@ def find_question(dataset: Dataset) -> tuple[QuestionType, str]:
     if share_of_better_orders(dataset.train) > defaults.MOST_BETTER_ORDERS:
         return CHOICE, f"{scale}, but texts of near ones are not alike"
     return SCORE, f"{scale}, and texts of near ones are alike"
+
+
+def smoothed(targets: Floats, levels: Sequence[float], share: float) -> Floats:
+    """Return targets of which a share goes to the neighbouring numbers, float32 [n, L].
+
+    targets: float32 [n, L].
+    levels: the number of each label.
+    """
+    rank = np.argsort(np.argsort(levels))
+    is_next = np.abs(rank[:, None] - rank) == 1
+    neighbours = is_next / is_next.sum(axis=1, keepdims=True)
+    kernel = (1 - share) * np.eye(len(rank)) + share * neighbours
+    return np.asarray(targets @ kernel, np.float32)
 
 
 def share_of_better_orders(train: Split) -> float:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edge_lstm.question import CHOICE, QuestionType
+from edge_lstm.question import CHOICE, SCORE, QuestionType
 from edge_lstm.text import Tokenizer, front_coded, spaceless, split_marks
 from edge_lstm_export.options import EnsembleOptions, LinearOptions, SourceFile, VocabularyOptions
 from edge_lstm_export.train import defaults
@@ -47,6 +47,7 @@ class DatasetStats:
     english: share of words that the table of English words has, 0 to 1.
     unlabelled: texts without a label.
     trial: of a model file as a teacher; None if another teacher was asked for.
+    soft: some labels are not certain.
     question, question_reason: what the labels are, see question.find_question.
     """
 
@@ -60,6 +61,7 @@ class DatasetStats:
     english: float = 0.0
     unlabelled: int = 0
     trial: TeacherTrial | None = None
+    soft: bool = False
     question: QuestionType = CHOICE
     question_reason: str = "its labels are names"
 
@@ -67,7 +69,8 @@ class DatasetStats:
     def kind(self) -> defaults.Kind:
         """The row of the tables of defaults."""
         if self.mean_length > defaults.LONG_TEXTS and not self.unsegmented:
-            return "topics" if self.labels > defaults.MOST_REVIEW_LABELS else "long"
+            has_topics = self.labels > defaults.MOST_REVIEW_LABELS and self.question != SCORE
+            return "topics" if has_topics else "long"
         if self.labels > defaults.MOST_EXACT_LABELS:
             return "many labels"
         return "unsegmented" if self.unsegmented else "short"
@@ -116,6 +119,7 @@ def dataset_stats(dataset: Dataset, unlabelled: int = 0) -> DatasetStats:
         word_bytes=len(stored) / len(kept) if kept else DatasetStats.word_bytes,
         label_bytes=float(np.mean([len(name.encode()) for name in dataset.labels])),
         unlabelled=unlabelled,
+        soft=dataset.train.shares is not None,
         question=question,
         question_reason=reason,
     )
