@@ -9,6 +9,7 @@ or more, if the probabilities are right.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -27,6 +28,9 @@ SCORE: Literal["score"] = "score"
 
 # Pairs of labels, in lower case, that say no and yes.
 _YES_NO = (("no", "yes"), ("false", "true"), ("0", "1"))
+
+# Python alone takes 1_000 and digits of other scripts for numbers.
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 # Probability that lies outside of the interval of a score, on each side.
 TAIL = 0.1
@@ -127,11 +131,10 @@ def yes_label(labels: Sequence[str]) -> str | None:
 
 
 def number(label: str) -> float | None:
-    """Return the value of a label that is a number; else None."""
-    try:
-        value = float(label)
-    except ValueError:
+    """Return the value of a label that is a decimal number; else None."""
+    if _NUMBER.fullmatch(label) is None:
         return None
+    value = float(label)
     return value if math.isfinite(value) else None
 
 
