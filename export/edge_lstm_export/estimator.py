@@ -19,6 +19,7 @@ from edge_lstm.atomic import write_atomically
 from edge_lstm.errors import DataError
 from edge_lstm.parameters import whole
 from edge_lstm.printable import printable
+from edge_lstm.question import QuestionType
 from edge_lstm.text import Tokenizer
 from edge_lstm_export.options import TrainingRequest
 from edge_lstm_export.train.checkpoint import save_checkpoint
@@ -48,6 +49,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         edge-lstm, or a transformer: a folder or a name on the Hugging Face hub.
     start: a model file whose LSTM and word embeddings the network starts from.
     balance: raise recall on rare labels, at a cost in accuracy.
+    question: choice, yes_no, or score if the labels are numbers on a scale; None: the plan decides.
     plan: a Plan, instead of the one that the data and the other parameters make:
         ``dataclasses.replace(model.plan_, unlabelled=0)``.
     epochs: passes over the texts; None: the plan decides.
@@ -69,6 +71,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         teacher: str | None = None,
         start: str | None = None,
         balance: bool = False,
+        question: QuestionType | None = None,
         plan: Plan | None = None,
         epochs: int | None = None,
         validation: float | None = None,
@@ -80,6 +83,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.teacher = teacher
         self.start = start
         self.balance = balance
+        self.question = question
         self.plan = plan
         self.epochs = epochs
         self.validation = validation
@@ -171,6 +175,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             epochs=self.epochs,
             validation=self.validation,
             balance=self.balance,
+            question=self.question,
             seed=self.random_state,
         )
 
