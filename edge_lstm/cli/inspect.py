@@ -131,7 +131,7 @@ def overview(model: ModelFile) -> dict[str, str]:
 
 
 def _labels(model: ModelFile) -> str:
-    """Return the labels, and the type of the question if it is no choice."""
+    """Return the labels, and the type of a question other than a choice."""
     from edge_lstm.question import CHOICE
 
     kind = model.question.type

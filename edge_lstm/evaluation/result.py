@@ -316,7 +316,7 @@ class Result:
 
     @cached_property
     def scale(self) -> ScaleMetrics | None:
-        """How far scores are from the true numbers; None if the answer is no score."""
+        """How far scores are from the true numbers; None unless the answer is a score."""
         if not self.model.is_score:
             return None
         question = Question.of(SCORE, self.labels)

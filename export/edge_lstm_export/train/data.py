@@ -57,7 +57,7 @@ class Split:
 
     @property
     def targets(self) -> Floats:
-        """float32 [n, L], what is learnt of the texts: the shares, or else the labels."""
+        """float32 [n, L], the targets of the texts: the shares, or else the labels."""
         return self.labels.astype(np.float32) if self.shares is None else self.shares
 
     @cached_property

@@ -234,7 +234,7 @@ MOST_LEVELS = 21
 FEWEST_TO_FIND_SCALE = 200
 MOST_TO_FIND_SCALE = 2_000
 # Orders of the labels that are tried, and the share of them that may be as good as the numbers'.
-MOST_ORDERS = 5_040
+TRIED_ORDERS = 5_000
 MOST_BETTER_ORDERS = 0.05
 
 

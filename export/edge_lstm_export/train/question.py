@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -64,17 +62,11 @@ def share_of_better_orders(train: Split) -> float:
         return float((taken * np.abs(order[:, None] - order)).sum())
 
     least = distance(own)
+    rng = np.random.default_rng(0)
+    others = [rng.permutation(own) for _ in range(defaults.TRIED_ORDERS)]
     # An order that is read from its end is the same.
-    others = [order for order in _orders(len(taken)) if order[0] < order[-1]]
-    return float(np.mean([distance(order) <= least for order in others if (order != own).any()]))
-
-
-def _orders(labels: int) -> list[Ints]:
-    """Return all orders of the labels, or if they are many a sample of them."""
-    if math.factorial(labels) <= defaults.MOST_ORDERS:
-        return [np.array(order) for order in itertools.permutations(range(labels))]
-    rng = np.random.default_rng(labels)
-    return [rng.permutation(labels) for _ in range(defaults.MOST_ORDERS)]
+    others = [order for order in others if order[0] < order[-1] and (order != own).any()]
+    return float(np.mean([distance(order) <= least for order in others]))
 
 
 def _taken_for(train: Split) -> Doubles:
