@@ -11,6 +11,9 @@ from edge_lstm.text import split_marks
 from edge_lstm_export.train import defaults
 from edge_lstm_export.train.data import Dataset, Doubles, Floats, Ints, Split, folds_of
 
+RIDGE_STEPS = 30  # tolerance: the regression's answers need few digits
+RIDGE_TOLERANCE = 1e-2  # tolerance: as above
+
 
 def find_question(dataset: Dataset) -> tuple[QuestionType, str]:
     """Return the type of a question, and the reason.
@@ -86,8 +89,7 @@ def _taken_for(train: Split) -> Doubles:
     fold = folds_of(rows, 2, 0)
     predicted = np.zeros(labels.shape)
     for k in (0, 1):
-        # Its answers need few digits.
-        model = Ridge(solver="sparse_cg", max_iter=30, tol=1e-2)
+        model = Ridge(solver="sparse_cg", max_iter=RIDGE_STEPS, tol=RIDGE_TOLERANCE)
         model.fit(x[fold != k], labels[fold != k])
         predicted[fold == k] = model.predict(x[fold == k])
     counts = np.maximum(labels.sum(axis=0), 1)
