@@ -75,6 +75,36 @@ def published(report: Json, trained: Sequence[Json]) -> str:
     return _svg(figure)
 
 
+def kilobytes(now: Sequence[Any], before: Sequence[Any], sets: int) -> str:
+    """Draw points beside a linear SVM against kilobytes, of today's presets and of earlier files.
+
+    now, before: (preset, 1,000 bytes, points) of each.
+    sets: their number, of which the points are the mean.
+    """
+    what = f"mean of {sets} sets, test splits; the SVM is on TF-IDF of words, pairs and characters"
+    figure, axes = _begin(4.2, "Points beside a linear SVM, by the size of the file", what)
+    figure.set_size_inches(6.4, 4)  # text that can be read at a phone's width
+    drawn = (
+        (before, _COLOURS["other"], "8-bit tables (before)", -12, "top"),
+        (now, _COLOURS["ours"], "4-bit tables", 9, "bottom"),
+    )
+    for sizes, colour, label, offset, side in drawn:
+        if not sizes:
+            continue
+        _, kb, gain = zip(*sizes)
+        axes.plot(kb, gain, "o-", ms=9, color=colour, alpha=0.85, label=label)
+        for name, across, up in sizes:
+            at = {"textcoords": "offset points", "ha": "center", "va": side}
+            text = f"{name}\n{across:,.0f} kB, {up:+.1f}"
+            axes.annotate(text, (across, up), (0, offset), fontsize=9, **at)
+    axes.set(xscale="log", xlim=(40, 1500), xlabel="int8 file, kB (logarithmic)", ylabel="points")
+    axes.set_xticks([50, 100, 200, 500, 1000], ["50", "100", "200", "500", "1,000"])
+    axes.margins(y=0.3)
+    axes.axhline(0, color="#5b6673", linewidth=0.8)
+    axes.legend(frameon=False, fontsize=9, loc="lower right")
+    return _svg(figure)
+
+
 def _begin(height: float, title: str, what: str) -> tuple[Any, Any]:
     """Return a figure and its axes, 9 inches wide."""
     from matplotlib import pyplot, rcParams

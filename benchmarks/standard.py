@@ -2,9 +2,9 @@
 
     python -m benchmarks.standard
 
-It only writes standard.md, from results/: the runs of ``public_sets`` in public_sets.jsonl and in
-standard.jsonl, the tools that ``make bench`` measured, and published.csv, whose sources are named
-below.
+It only writes standard.md and results/kilobytes.svg, from results/: the runs of ``public_sets`` in
+public_sets.jsonl and in standard.jsonl, those of the 8-bit form in standard_8bit.jsonl, the tools
+that ``make bench`` measured, and published.csv, whose sources are named below.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from dataclasses import astuple
 from pathlib import Path
 from typing import NamedTuple
 
+from benchmarks import picture
 from benchmarks.public_sets import RESULTS, SVM, Cell, Figures, load
 from benchmarks.sets import ALL, TEN_FOLD
 from benchmarks.table import markdown_table
@@ -25,7 +26,8 @@ from benchmarks.table import markdown_table
 PAGE = Path(__file__).parent / "standard.md"
 HERE = "measured here"  # a source
 UNDIVIDED = ("mr", "cr", "subj", "mpqa")  # without a published test split
-PRESETS = ("small", "base")
+PRESETS = ("small", "medium", "base")
+ALL_PRESETS = ("tiny", *PRESETS)  # in the picture
 ACCURACY = "accuracy"
 MACRO_F1 = "macro F1"
 WEIGHTED_F1 = "weighted F1"
@@ -168,6 +170,46 @@ def table(sets: Mapping[str, tuple[str, str]], runs: Runs, others: Sequence[Publ
     return markdown_table(heads, [*lines, last], words=(0, 1, 5))
 
 
+class Size(NamedTuple):
+    """The files of a preset on all sets: mean 1,000 bytes, and points beside the linear SVM."""
+
+    preset: str
+    kb: float
+    gain: float
+
+
+def sizes(runs: Runs, before: Runs) -> tuple[list[Size], list[Size], int]:
+    """Return (today's presets, those of the 8-bit form, number of sets that all of them have).
+
+    Sets without a test split count by the folds that all of them have.
+    """
+    systems = {("now", preset): runs for preset in ALL_PRESETS}
+    systems |= {("before", preset): before for preset in ("small", "base")}
+    found: dict[tuple[str, str], list[tuple[float, float]]] = defaultdict(list)
+    for name, (_, measure) in SETS.items():
+        own = {of: _by_seed(each, name, "default", of[1]) for of, each in systems.items()}
+        svm = _by_seed(runs, name, SVM)
+        if not svm or not all(own.values()):
+            continue
+        if name in UNDIVIDED:
+            folds = set(svm).intersection(*own.values())
+            own = {of: {seed: each[seed] for seed in folds} for of, each in own.items()}
+            svm = {seed: svm[seed] for seed in folds}
+        level = statistics.mean(_shares([*svm.values()], measure))
+        for of, each in own.items():
+            share = statistics.mean(_shares([*each.values()], measure))
+            found[of].append((statistics.mean(run.kb for run in each.values()), share - level))
+    made = {
+        form: [
+            Size(preset, *(statistics.mean(column) for column in zip(*found[form, preset])))
+            for at, preset in systems
+            if at == form and found[form, preset]
+        ]
+        for form in ("now", "before")
+    }
+    return made["now"], made["before"], min(map(len, found.values()), default=0)
+
+
 def page(runs: Runs, others: Sequence[Published]) -> str:
     """Return the whole page."""
     absent = dict.fromkeys(other.set for other in others if other.set not in {**SETS, **FEW})
@@ -184,51 +226,81 @@ def page(runs: Runs, others: Sequence[Published]) -> str:
         missing,
         SOURCED,
     )
-    return "\n".join([HEAD, "\n\n".join(parts), *sources, ""])
+    head = HEAD.format(seeds=_seeds(runs))
+    return "\n".join([head, "\n\n".join(parts), *sources, ""])
 
 
 HEAD = """# The sets that papers use
 
 `python -m benchmarks.standard` writes this page ([how](README.md#public-sets-and-decisions)). Files
-are trained on all rows with default settings. Figures are in %, on test splits, the mean of three
-seeds. Bold is the best of the SVM and our files. The SVM is linear, on TF-IDF of words, word pairs
+are trained on all rows with default settings. Figures are in %, on test splits, {seeds}.
+Bold is the best of the SVM and our files. The SVM is linear, on TF-IDF of words, word pairs
 and characters. "Others" names the best first, with its parameters or size if known. A number in
 brackets is the source of a published figure; a figure without one is [measured
 here](../docs/comparison.md). If theirs is higher, we are behind.
+
+![Points beside a linear SVM over the kilobytes of the file: today's presets, and those of the 8-bit
+form](results/kilobytes.svg)
+
+The picture has the sets that every preset and form was trained on, and of sets without a test split
+the folds. The 8-bit form is the one before 1.0.
 """
 FEW_ROWS = """## From 1,000 rows
 
 We found the rows of these sets of model2vec's table. Each seed draws 1,000 rows. AG News is
 divided from its test file. Hate and offence, CR and Subj have no test split, so a fifth of their
-rows is one. We found no rows of ADE, Enron, newsgroups, MASSIVE and student questions. IMDB is left
-out, because the sentiment models have read it. For SST-5, as for MR (below), they were made anew
-without its sentences."""
+rows is one. We found no rows of ADE, Enron, newsgroups, MASSIVE and student questions. IMDB and
+SST-5 are left out, because the sentiment models have read them."""
 NOT_MEASURED = """## Not measured
 
 We found no training rows of these sets:"""
 SOURCED = """## Sources
 
-MR, CR, Subj and MPQA have no published split, so they are judged by ten-fold cross-validation, as
-in the papers. MR's sentences are in the treebank, and the package's sentiment models learnt from
-its training part. For MR they were made anew without it (`export/sentiment/make.py --no-treebank`).
+CR, Subj and MPQA have no published split, so folds of ten-fold cross-validation judge them, as in
+the papers. MR is left out: its sentences are in the treebank, from whose training part the
+package's sentiment models learnt.
 """
 
 
-def _runs(runs: Runs, name: str, teacher: str, preset: str = "small") -> list[Figures]:
+def _by_seed(runs: Runs, name: str, teacher: str, preset: str = "small") -> dict[int, Figures]:
     name, _, rows = name.partition(":")
     asked = name, rows or (TEN_FOLD if name in UNDIVIDED else ALL), teacher, False, preset, 0
-    return [run for cell, run in runs.items() if astuple(cell)[:-1] == asked]
+    return {cell.seed: run for cell, run in runs.items() if astuple(cell)[:-1] == asked}
+
+
+def _runs(runs: Runs, name: str, teacher: str, preset: str = "small") -> list[Figures]:
+    return [*_by_seed(runs, name, teacher, preset).values()]
+
+
+def _shares(runs: Sequence[Figures], measure: str) -> list[float]:
+    """Return the figures of a measure, in %."""
+    return [100 * getattr(run, measure.lower().replace(" ", "_")) for run in runs]
 
 
 def _mean(runs: Sequence[Figures], measure: str) -> float | None:
-    shares = [getattr(run, measure.lower().replace(" ", "_")) for run in runs]
-    return round(100 * statistics.mean(shares), 1) if shares else None
+    shares = _shares(runs, measure)
+    return round(statistics.mean(shares), 1) if shares else None
 
 
 def _bold(figures: Sequence[float | None]) -> list[str]:
     best = max(figure for figure in figures if figure is not None)
     shown = ["–" if figure is None else f"{figure:.1f}" for figure in figures]
     return [f"**{text}**" if figure == best else text for figure, text in zip(figures, shown)]
+
+
+def _seeds(runs: Runs) -> str:
+    """Return of how many trainings a figure is the mean."""
+    counts = sorted(
+        {
+            len(found)
+            for name in SETS
+            for preset in PRESETS
+            if (found := _by_seed(runs, name, "default", preset))
+        }
+    )
+    if len(counts) < 2:
+        return f"of {counts[0] if counts else 0} trainings each, with other seeds or folds"
+    return f"the mean of {counts[0]} to {counts[-1]} trainings with other seeds or folds"
 
 
 def _list(others: Sequence[Published]) -> str:
@@ -249,9 +321,11 @@ def _size(count: float) -> str:
 
 
 def main() -> None:
-    """Write the page."""
+    """Write the page and the picture."""
     runs = {**load(RESULTS), **load(RESULTS.with_name("standard.jsonl"))}
     PAGE.write_text(page(runs, [*published(), *measured()]), encoding="utf-8")
+    drawn = picture.kilobytes(*sizes(runs, load(RESULTS.with_name("standard_8bit.jsonl"))))
+    RESULTS.with_name("kilobytes.svg").write_text(drawn, encoding="utf-8")
 
 
 if __name__ == "__main__":

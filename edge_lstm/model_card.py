@@ -36,6 +36,15 @@ _EMBEDDED_LIMITS = (
 _NOT_STATED = "Not stated in the file."
 _NO_LICENCE = f"{_NOT_STATED} Add it here and as `license:` in the front matter before publishing."
 _TEMPLATE = Path(__file__).with_name("model_card.md")
+# The rows that judged a network, by their names in the metadata.
+HELD_OUT = {
+    "own": "the source's own test split",
+    "file": "rows of another file",
+    "random": "random rows of the same data",
+    "groups": "rows of other groups",
+    "folds": "folds of the same rows",
+    "group folds": "folds by groups",
+}
 # Keys of the metadata that become rows and columns.
 _DATA = (
     "name",
@@ -43,6 +52,8 @@ _DATA = (
     "train_texts",
     "validation_texts",
     "test_texts",
+    "group_column",
+    "groups",
     "unlabelled_texts",
     "unknown_words",
 )
@@ -181,6 +192,10 @@ def _accuracy(model: ModelFile) -> Iterator[str]:
         yield f"{_NOT_STATED} Measure it: {command}."
         return
     yield _scores("of", measured, ("texts", *_score_keys(model), "interval"))
+    held_out = _part(model.training, "held_out")
+    for name in measured:
+        if rows := HELD_OUT.get(str(held_out.get(name))):
+            yield f"The {name} texts are {rows}."
     title, scores = next(iter(measured.items()))
     if by_label := _scores("label", _part(scores, "labels"), _BY_LABEL):
         yield f"By label, on the {title} texts:"

@@ -112,17 +112,6 @@ class NativeSession:
         rows, statuses = self._model.classify(texts)
         return np.asarray(rows, np.float32).reshape(len(texts), len(self._model.labels)), statuses
 
-    def json_lines(
-        self, data: bytes, start: int, wanted: Sequence[str], refused: Sequence[str]
-    ) -> Texts:
-        """Read lines of JSONL from ``start`` on, up to the first that takes a slower reader.
-
-        wanted: keys, the first one the text's. refused: keys that no row may have. Both are JSON.
-        """
-        from edge_lstm_native import _engine
-
-        return _engine.json_lines(data, start, _encoded(wanted), _encoded(refused))
-
     def classify_texts(self, texts: Texts) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]:
         """Classify n texts that Python does not look into.
 
@@ -133,7 +122,3 @@ class NativeSession:
         answers, codes = self._model._classify_texts(texts, 0, texts.count)
         shape = (texts.count, len(self._model.labels))
         return np.frombuffer(answers, np.float32).reshape(shape), np.frombuffer(codes, np.uint8)
-
-
-def _encoded(keys: Sequence[str]) -> tuple[bytes, ...]:
-    return tuple(key.encode("utf-8", "backslashreplace") for key in keys)

@@ -59,6 +59,7 @@ def command(
     split: SplitOption = None,
     abstain: options.AbstainOption = None,
     threshold: options.ThresholdOption = None,
+    windows: options.WindowsOption = False,
     engine: options.EngineOption = None,
     threads: options.ThreadsOption = 1,
     provider: options.ProviderOption = "CPUExecutionProvider",
@@ -136,6 +137,7 @@ def command(
                 foreign=others,
                 abstain=abstain,
                 threshold=threshold,
+                windows=windows,
                 progress=progress.advance,
             )
             for name, of_question in classifiers.items()

@@ -42,6 +42,7 @@ _UNFAMILIAR = (
     "Mark texts unlike the training texts with the status unfamiliar, and at most this share of "
     "the others, such as 0.05. The label stays."
 )
+_WINDOWS = "Read texts beyond the model's length in windows.  [default: their end]"
 _REPORT = "Write a report as one HTML page."
 _SEPARATOR = (
     "Separator of several labels per text, as | in joy|anger; "
@@ -68,6 +69,7 @@ ThresholdOption = Annotated[
     float | None, option("P", "Give no label below this probability.", "--threshold", min=0, max=1)
 ]
 UnfamiliarOption = Annotated[float | None, option("SHARE", _UNFAMILIAR, "--unfamiliar")]
+WindowsOption = Annotated[bool, option(None, _WINDOWS, "--windows")]
 TopOption = Annotated[int, option("K", "Give the K most probable labels.", "--top", min=1)]
 JsonOption = Annotated[bool, option(None, "Print the result as JSON.", "--json")]
 ReportOption = Annotated[Path | None, option("FILE", _REPORT, "--report")]

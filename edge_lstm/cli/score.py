@@ -30,7 +30,6 @@ _ENGINE = (
 )
 _ONLY_COLUMNS = "Columns to write, input's and added ones, as id,label.  [default: all]"
 _ATTRIBUTES = "Write attributes for dolma: the id of each row, and a score for each label."
-_WINDOWS = "Read texts beyond the model's length in windows.  [default: their end]"
 _INPUTS = "Files, globs, folders of .txt, or - for standard input."
 
 Inputs = Annotated[list[str], typer.Argument(metavar="INPUT...", help=_INPUTS, show_default=False)]
@@ -42,7 +41,6 @@ Keep = Annotated[
 ]
 OnlyColumns = Annotated[str | None, option("A,B", _ONLY_COLUMNS, "--only-columns")]
 Attributes = Annotated[bool, option(None, _ATTRIBUTES, "--attributes")]
-Windows = Annotated[bool, option(None, _WINDOWS, "--windows")]
 AllProbabilities = Annotated[
     bool, option(None, "Add the probability of each label.", "--all-probabilities")
 ]
@@ -76,7 +74,7 @@ def command(
     abstain: common.AbstainOption = None,
     threshold: common.ThresholdOption = None,
     unfamiliar: common.UnfamiliarOption = None,
-    windows: Windows = False,
+    windows: common.WindowsOption = False,
     only_abstained: OnlyAbstained = False,
     only_label: OnlyLabel = None,
     input_format: common.InputFormatOption = None,

@@ -35,6 +35,7 @@ def evaluate(
     foreign: Sequence[str] = (),
     abstain: float | None = None,
     threshold: float | None = None,
+    windows: bool = False,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Classify every text, empty ones too, with every model.
@@ -44,6 +45,7 @@ def evaluate(
     foreign: texts that belong to none of the labels.
     abstain, threshold: when a model abstains, see Classifier.threshold. Only the metrics of
         abstention depend on it; the others count every text.
+    windows: as in Classifier.predict. Not together with ``foreign``.
     progress: called with the number of texts classified since the last call.
 
     Raise DataError if the data holds no text, a label is unknown to the models, the models have
@@ -52,6 +54,8 @@ def evaluate(
     models = [classifier.model for classifier in classifiers]
     _check_models(models, labelled, data)
     _check_foreign(models, labelled.texts, foreign)
+    if windows and foreign:
+        raise DataError("--windows and --foreign exclude each other; give one of them")
     thresholds = [model.choose_threshold(abstain=abstain, threshold=threshold) for model in models]
     labels = models[0].labels
     given: Sequence[Sequence[str]] = labelled.labels
@@ -66,7 +70,9 @@ def evaluate(
     for classifier, name, chosen in zip(classifiers, names, thresholds):
         model = classifier.model
         curve = model.abstention
-        probabilities, own, counts = _classify(classifier, labelled.texts, progress)
+        probabilities, own, counts = _classify(
+            classifier, labelled.texts, progress, windows=windows
+        )
         _, others, _ = _classify(classifier, foreign, progress)
         if not results:
             statuses = counts
@@ -211,7 +217,11 @@ def _check_foreign(
 
 
 def _classify(
-    classifier: Classifier, texts: Sequence[str], progress: Progress | None
+    classifier: Classifier,
+    texts: Sequence[str],
+    progress: Progress | None,
+    *,
+    windows: bool = False,
 ) -> tuple[npt.NDArray[np.float32], Scores, dict[str, int]]:
     """Return the texts' probabilities, their unfamiliarity, and how many have each status.
 
@@ -226,10 +236,11 @@ def _classify(
         chunk = slice(start, start + CHUNK)
         encoded = [tokenizer.encode_text(text) for text in texts[chunk]]
         ids = [text.ids for text in encoded]
-        probabilities[chunk] = classifier.probabilities_of(ids)
+        answers = classifier._classify(texts[chunk], windows=windows, encoded=encoded)
+        probabilities[chunk] = answers.probabilities
         if classifier.model.thresholds is None:
             scores[chunk] = unfamiliarity(probabilities[chunk], ids, tokenizer)
-        statuses.update(text.status for text in encoded)
+        statuses.update(answers.statuses)
         if progress:
             progress(len(encoded))
     return probabilities, scores, dict(statuses)

@@ -1,14 +1,14 @@
-"""JSONL in → JSONL out by the native engine, without a Python object for a row.
+"""Rows in → rows out by the native engine, without a Python object for a row.
 
-The engine finds and classifies the texts of a chunk, and writes its lines. The rows that it does
-not take go through worker.py, which gives the same bytes for all rows. A test compares the two on
-generated files.
+The engine finds and classifies the texts of a chunk: of JSONL, CSV and lines, whose rows it writes
+too, and of Arrow. The rows that it does not take go through worker.py, which gives the same bytes
+for all rows. A test compares the two on generated files.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -18,13 +18,29 @@ from edge_lstm.answering import ABSTAINED, is_abstained
 from edge_lstm.native import STATUSES, NativeSession
 from edge_lstm.scoring.columns import ScoreOptions
 from edge_lstm.scoring.summary import Summary
-from edge_lstm.tables.format import OutputColumns
-from edge_lstm.tables.lines import ATTRIBUTES, JSONL
+from edge_lstm.tables.csv import CSV, TSV, cells
+from edge_lstm.tables.format import OutputColumns, Rows
+from edge_lstm.tables.lines import ATTRIBUTES, JSONL, TEXT, one_line
+from edge_lstm.tables.parquet import PARQUET, pyarrow
+from edge_lstm.tables.schema import MAX_ROW_BYTES
 from edge_lstm.tables.values import json_text
 
 if TYPE_CHECKING:
+    from edge_lstm_native._engine import Texts
+
     from edge_lstm.classifier import Classifier
 
+# The formats of rows that the engine reads → those that it writes of them.
+_FORMATS = {
+    JSONL.name: (JSONL.name, ATTRIBUTES.name),
+    CSV.name: (CSV.name,),
+    TSV.name: (TSV.name,),
+    TEXT.name: (TEXT.name,),
+}
+# The types of Arrow whose texts the engine reads in place.
+_ARROW_TYPES = ("string", "large_string", "string_view")
+# The most keys that the engine takes, and added columns that it looks for among a row's keys.
+_MOST_KEYS = 1024
 # A part of a line that is the row's own items. Texts.write has all kinds of parts.
 _ITEMS = -1
 # Floats from here to 1 are written by the engine.
@@ -43,15 +59,29 @@ class _Coded(NamedTuple):
 _Column = _Coded | npt.NDArray[np.float32]
 
 
+class _Answers(NamedTuple):
+    """The answers for n texts.
+
+    columns: the added columns that are written.
+    is_chosen: bool [n], the rows that are written; None for all of them.
+    """
+
+    columns: Sequence[_Column]
+    is_chosen: npt.NDArray[np.bool_] | None
+    summary: Summary
+
+
 class DirectScored(NamedTuple):
     """Rows that were scored.
 
-    data: their lines. summary: of these rows. end: the bytes of the chunk up to here.
+    data: as they are written. summary: of these rows. end: the bytes of the chunk up to here.
+    next: the bytes up to the row after the one that the engine does not take.
     """
 
     data: bytes
     summary: Summary
     end: int
+    next: int
 
 
 class DirectScorer:
@@ -64,24 +94,18 @@ class DirectScorer:
         self._classifier = classifier
         self._options = options
         self._output = output
-        schema = output.schema
-        kept = output.kept or ()
-        wanted = [schema.text, *(index for index in kept if index != schema.text)]
-        self._wanted = [json_text(schema.columns[index]) for index in wanted]
-        self._refused = [json_text(name) for name in output.added]
-        self._places = [wanted.index(index) for index in kept]
 
     def score(self, rows: bytes, start: int) -> DirectScored:
         """Classify rows of a chunk, from a byte on, up to one that the engine does not take.
 
         Raises ModelFileError if the model gives values that are not probabilities.
         """
-        output = self._output
+        raise NotImplementedError
+
+    def _answer(self, texts: Texts) -> _Answers:
+        """Classify texts."""
         session = self._classifier.native
         assert session is not None
-        texts = session.json_lines(rows, start, self._wanted, self._refused)
-        if not texts.count:
-            return DirectScored(b"", Summary(), texts.end)
         answers, statuses = session.classify_texts(texts)
         answers = self._classifier._checked(answers, texts.count)
         long = np.flatnonzero(statuses == STATUSES.index("truncated"))
@@ -96,13 +120,10 @@ class DirectScorer:
         labels = np.where(is_unsure, len(self._classifier.labels), order[:, 0])
         is_chosen = self._chosen(labels, is_unsure)
         columns = self._columns(answers, order, values, labels, statuses)
-        chosen = None if is_chosen is None else is_chosen.tobytes()
-        parts = self._parts(columns)
-        if output.format == ATTRIBUTES.name:
-            parts = self._attributes(columns, texts.lengths())
-        data = texts.write(tuple(map(_part, parts)), chosen)
         written = texts.count if is_chosen is None else int(is_chosen.sum())
-        return DirectScored(data, self._summary(labels, statuses, written), texts.end)
+        return _Answers(
+            self._output.pick_added(columns), is_chosen, self._summary(labels, statuses, written)
+        )
 
     def _order(self, answers: npt.NDArray[np.float32]) -> npt.NDArray[np.intp]:
         """Return int [n, top]: the labels of each text, the most probable first."""
@@ -145,33 +166,6 @@ class DirectScorer:
         columns.append(_Coded(np.zeros(len(labels), np.int32), [None]))
         return columns
 
-    def _parts(self, columns: Sequence[_Column]) -> list[Any]:
-        """Return the parts of a line, as JsonlFormat.write has them."""
-        output = self._output
-        parts: list[Any] = ["{"]
-        before = ""
-        if output.kept is None:
-            parts.append(_ITEMS)
-            before = ", "
-        for name, place in zip(output.columns, self._places):
-            parts += [f"{before}{json_text(name)}: ", place]
-            before = ", "
-        for name, column in zip(output.added, output.pick_added(columns)):
-            parts += [f"{before}{json_text(name)}: ", *_written(column)]
-            before = ", "
-        return [*parts, "}\n"]
-
-    def _attributes(self, columns: Sequence[_Column], lengths: bytes) -> list[Any]:
-        """Return the parts of a line, as AttributesFormat.write has them."""
-        output = self._output
-        parts: list[Any] = ['{"id": ', *self._places, ', "attributes": {']
-        before = ""
-        for name, column in zip(output.added, output.pick_added(columns)):
-            parts += [f"{before}{json_text(name)}: [[0, ", ("q", lengths), ", "]
-            parts += [*_written(column), "]]"]
-            before = ", "
-        return [*parts, "}}\n"]
-
     def _summary(
         self, labels: npt.NDArray[Any], statuses: npt.NDArray[Any], written: int
     ) -> Summary:
@@ -185,16 +179,142 @@ class DirectScorer:
         )
 
 
+class RowScorer(DirectScorer):
+    """A scorer of rows that are bytes: JSONL, CSV and lines of text."""
+
+    def __init__(
+        self, classifier: Classifier, options: ScoreOptions, output: OutputColumns
+    ) -> None:
+        """Take over what :func:`direct_scorer` found fit."""
+        super().__init__(classifier, options, output)
+        schema = output.schema
+        self._wanted = output.kept or ()
+        if schema.format == JSONL.name:
+            # The first key is the text's.
+            others = (index for index in self._wanted if index != schema.text)
+            self._wanted = (schema.text, *others)
+        self._places = [self._wanted.index(index) for index in output.kept or ()]
+
+    def score(self, rows: bytes, start: int) -> DirectScored:
+        """Classify rows of a chunk, see DirectScorer."""
+        texts = self._texts(rows, start)
+        if not texts.count:
+            return DirectScored(b"", Summary(), texts.end, texts.next)
+        answers = self._answer(texts)
+        if self._output.format == JSONL.name:
+            parts = self._objects(answers.columns)
+        elif self._output.format == ATTRIBUTES.name:
+            parts = self._attributes(answers.columns, texts.lengths())
+        else:
+            parts = self._cells(answers.columns)
+        chosen = None if answers.is_chosen is None else answers.is_chosen.tobytes()
+        data = texts.write(tuple(map(_part, parts)), chosen)
+        return DirectScored(data, answers.summary, texts.end, texts.next)
+
+    def _texts(self, rows: bytes, start: int) -> Texts:
+        """Find the texts, up to the first row that the engine does not take."""
+        from edge_lstm_native import _engine
+
+        schema = self._output.schema
+        if schema.format == TEXT.name:
+            return _engine.text_lines(rows, start)
+        if schema.format == JSONL.name:
+            wanted = [_bytes(json_text(schema.columns[index])) for index in self._wanted]
+            refused = [_bytes(json_text(name)) for name in self._output.added]
+            return _engine.json_lines(rows, start, tuple(wanted), tuple(refused))
+        delimiter = schema.dialect.delimiter.encode()
+        columns = len(schema.columns)
+        return _engine.csv_rows(rows, start, delimiter, columns, schema.text, tuple(self._wanted))
+
+    def _objects(self, columns: Sequence[_Column]) -> list[Any]:
+        """Return the parts of a line, as JsonlFormat.write has them."""
+        output = self._output
+        parts: list[Any] = ["{"]
+        before = ""
+        if output.kept is None:
+            parts.append(_ITEMS)
+            before = ", "
+        for name, place in zip(output.columns, self._places):
+            parts += [f"{before}{json_text(name)}: ", place]
+            before = ", "
+        for name, column in zip(output.added, columns):
+            parts += [f"{before}{json_text(name)}: ", _written(column, json_text)]
+            before = ", "
+        return [*parts, "}\n"]
+
+    def _attributes(self, columns: Sequence[_Column], lengths: bytes) -> list[Any]:
+        """Return the parts of a line, as AttributesFormat.write has them."""
+        parts: list[Any] = ['{"id": ', *self._places, ', "attributes": {']
+        before = ""
+        for name, column in zip(self._output.added, columns):
+            parts += [f"{before}{json_text(name)}: [[0, ", ("q", lengths), ", "]
+            parts += [_written(column, json_text), "]]"]
+            before = ", "
+        return [*parts, "}}\n"]
+
+    def _cells(self, columns: Sequence[_Column]) -> list[Any]:
+        """Return the parts of a line, as CsvFormat.write and TextFormat.write have them."""
+        output = self._output
+        dialect = output.schema.dialect
+        if output.format == TEXT.name:
+            parts: list[Any] = [_written(column, one_line) for column in columns]
+            return [*_between("\t", parts), "\n"]
+
+        def cell(value: str | None) -> str:
+            (text,) = cells([value], dialect.delimiter)
+            # Most readers skip an empty line.
+            return text or ('""' if is_alone else "")
+
+        parts = [*self._places] if output.kept is not None else [_ITEMS]
+        is_alone = not parts and len(columns) == 1
+        parts += [_written(column, cell) for column in columns]
+        return [*_between(dialect.delimiter, parts), dialect.newline]
+
+
+class TableScorer(DirectScorer):
+    """A scorer of Arrow tables: Parquet."""
+
+    def score(self, rows: bytes, start: int) -> DirectScored:
+        """Classify the rows of a chunk, see DirectScorer: all of them, or none."""
+        from edge_lstm_native import _engine
+
+        arrow = pyarrow()
+        table = arrow.ipc.open_stream(rows).read_all()
+        column = table.column(self._output.schema.text)
+        refused = DirectScored(b"", Summary(), start, len(rows))
+        if str(column.type) not in _ARROW_TYPES or not hasattr(column, "__arrow_c_stream__"):
+            return refused
+        texts = _engine.arrow_stream(column.__arrow_c_stream__())
+        if texts.unfit(MAX_ROW_BYTES) < texts.count:
+            return refused
+        answers = self._answer(texts)
+        added = [_array(column) for column in answers.columns]
+        if answers.is_chosen is not None:
+            table = table.filter(answers.is_chosen)
+            added = [values.filter(arrow.array(answers.is_chosen)) for values in added]
+        data = b""
+        if table.num_rows:
+            data = PARQUET.write(Rows([], [], list, table=table), added, self._output)
+        return DirectScored(data, answers.summary, len(rows), len(rows))
+
+
 def direct_scorer(
     classifier: Classifier, options: ScoreOptions, output: OutputColumns
 ) -> DirectScorer | None:
     """Return the scorer for a run; None if Python has to look into its rows."""
-    is_jsonl = output.schema.format == JSONL.name and output.format in (JSONL.name, ATTRIBUTES.name)
     model = classifier.model
     is_plain = not model.is_score and model.thresholds is None and options.unfamiliar is None
-    if not (is_jsonl and is_plain and isinstance(classifier.native, NativeSession)):
+    if not (is_plain and isinstance(classifier.native, NativeSession)):
         return None
-    return DirectScorer(classifier, options, output)
+    if output.schema.format == output.format == PARQUET.name:
+        return TableScorer(classifier, options, output)
+    if output.format not in _FORMATS.get(output.schema.format, ()):
+        return None
+    if max(len(output.kept or ()), len(output.added)) >= _MOST_KEYS:
+        return None
+    if output.format in (CSV.name, TSV.name) and len(output.columns) == 1 and not output.added:
+        return None  # an empty cell that is alone has quotes
+    return RowScorer(classifier, options, output)
 
 
 def _part(part: Any) -> Any:
@@ -205,15 +325,28 @@ def _bytes(text: str) -> bytes:
     return text.encode("utf-8", "backslashreplace")
 
 
-def _written(column: _Column) -> list[Any]:
-    """Return the part of a line that a column is."""
+def _between(separator: str, parts: Sequence[Any]) -> list[Any]:
+    """Return the parts with a separator between two of them."""
+    return [each for part in parts for each in (separator, part)][1:]
+
+
+def _written(column: _Column, text_of: Callable[[str | None], str]) -> Any:
+    """Return the part of a line that a column is. text_of: writes a text."""
     if isinstance(column, _Coded):
-        table = tuple(_bytes(json_text(value)) for value in column.values)
-        return [(column.codes.astype(np.int32).tobytes(), table)]
+        table = tuple(_bytes(text_of(value)) for value in column.values)
+        return (column.codes.astype(np.int32).tobytes(), table)
     if ((column >= _LEAST) | (column == 0)).all() and (column <= 1).all():
-        return [("f", column.tobytes())]
+        return ("f", column.tobytes())
     texts = tuple(str(value).encode() for value in column)
-    return [(np.arange(len(column), dtype=np.int32).tobytes(), texts)]
+    return (np.arange(len(column), dtype=np.int32).tobytes(), texts)
+
+
+def _array(column: _Column) -> Any:
+    """Return a column as an Arrow array."""
+    arrow = pyarrow()
+    if isinstance(column, _Coded):
+        return arrow.array(column.values, arrow.string()).take(arrow.array(column.codes))
+    return arrow.array(np.ascontiguousarray(column))
 
 
 def _counted(codes: npt.NDArray[Any], names: Sequence[str]) -> Counter[str]:

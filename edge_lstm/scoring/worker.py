@@ -347,11 +347,8 @@ class Worker:
             start = scored.end
             if start < len(chunk.rows):
                 left_out += 1
-                end = chunk.rows.index(b"\n", start) + 1
-                count = 1
-                if left_out > _MOST_LEFT_OUT:
-                    end = len(chunk.rows)
-                    count = chunk.count - summary.rows
+                end = scored.next if left_out <= _MOST_LEFT_OUT else len(chunk.rows)
+                count = 1 if end < len(chunk.rows) else chunk.count - summary.rows
                 rows = chunk.rows[start:end]
                 first = chunk.first + summary.rows
                 data, part = self._score(replace(chunk, first=first, count=count, rows=rows))
@@ -371,7 +368,7 @@ class Worker:
         predictions = self._predictor.predict(rows.texts, rows.reasons)
         columns = output.pick_added(predictions.columns)
         selected = self._predictor.selected(predictions)
-        if len(selected) < chunk.count:
+        if 0 < len(selected) < chunk.count:
             rows = rows.only(selected)
             columns = [[column[i] for i in selected] for column in columns]
         data = writing.write(rows, columns, output) if selected else b""

@@ -228,27 +228,27 @@ class CsvFormat(Format):
     def header(self, columns: OutputColumns) -> bytes:
         """Return the line of the names, after a byte order mark if the input has one."""
         dialect = self._dialect(columns)
-        names = _cells([*columns.columns, *columns.added], dialect.delimiter)
+        names = cells([*columns.columns, *columns.added], dialect.delimiter)
         line = dialect.delimiter.join(names) + dialect.newline
         return (BOM if dialect.bom else b"") + well_formed(line).encode()
 
     def write(self, rows: Rows, added: AddedColumns, columns: OutputColumns) -> bytes:
         """Quote only the values that need it; an input of the same format keeps its dialect."""
         dialect = self._dialect(columns)
-        cells: list[Sequence[str]]
+        parts: list[Sequence[str]]
         if rows.lines is not None and columns.kept is None and dialect is columns.schema.dialect:
-            cells = [rows.lines]
+            parts = [rows.lines]
         else:
             own = columns.pick(rows.columns)
             # The other formats have strings, and None in a row that is too short.
             if columns.schema.is_unicode or rows.table is not None:
                 own = [[*map(cell_text, values)] for values in own]
-            cells = [_cells(values, dialect.delimiter) for values in own]
-        cells += [_cells(values, dialect.delimiter) for values in columns.texts(added)]
-        if len(cells) == 1:
+            parts = [cells(values, dialect.delimiter) for values in own]
+        parts += [cells(values, dialect.delimiter) for values in columns.texts(added)]
+        if len(parts) == 1:
             # Most readers skip an empty line.
-            cells = [[cell or '""' for cell in cells[0]]]
-        lines = [*map(dialect.delimiter.join, zip(*cells)), ""]
+            parts = [[cell or '""' for cell in parts[0]]]
+        lines = [*map(dialect.delimiter.join, zip(*parts)), ""]
         text = dialect.newline.join(lines)
         # A string of JSON may hold half a character. In the other formats, a surrogate is a byte.
         if columns.schema.is_unicode:
@@ -272,7 +272,7 @@ def _header(body: bytes, dialect: Dialect) -> tuple[tuple[str, ...], bool]:
     return tuple(_put_back(fields) or [""]), is_open
 
 
-def _cells(values: Sequence[Any], delimiter: str) -> Sequence[str]:
+def cells(values: Sequence[Any], delimiter: str) -> Sequence[str]:
     """Return strings as ``csv.writer`` writes them in lines that end with CR LF; None as empty."""
     if None in values:
         values = [value or "" for value in values]

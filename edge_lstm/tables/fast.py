@@ -26,6 +26,8 @@ _QUOTE = ord('"')
 _MAX_JSON_BYTES = 2**20
 # The pattern has a part for each key, and compiling it takes time.
 _MAX_JSON_KEYS = 64
+# Up to this mean size of lines, a pattern finds their keys sooner than a parser.
+_SHORT_LINE_BYTES = 500
 _JSON_STRING = '[^"]*'
 _JSON_STRING_WITH_ESCAPES = r'[^"\\]*(?:\\["\\nrtbf][^"\\]*)*'
 _JSON_NUMBER = r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?"
@@ -101,32 +103,19 @@ def json_rows(data: bytes, schema: Schema, check_keys: Callable[[Any], None]) ->
     None if a line is not as ``json.dumps`` writes it, has a value that is a list or an object, or
     has no text.
     """
-    import numpy as np
-
-    first_line = data[: data.find(b"\n")]
+    keys = _first_json_keys(data)
     try:
-        keys = [*json_object(first_line.decode("utf-8", "surrogateescape"))]
         check_keys(keys)
     except RowError:
         return None
     if schema.text_column not in keys:
         return None
-    if len(data) > _MAX_JSON_BYTES or len(keys) > _MAX_JSON_KEYS:
-        return None
-    # The pattern takes any character in quotes, but JSON has no control characters there.
-    controls = np.count_nonzero(np.frombuffer(data, np.uint8) < ord(" "))
-    if controls > data.count(b"\n"):
-        return None
-    has_escapes = b"\\" in data
-    string = _JSON_STRING_WITH_ESCAPES if has_escapes else _JSON_STRING
-    values = dict.fromkeys(keys, f'(?:"{string}"|{_JSON_NUMBER}|true|false|null)')
-    values[schema.text_column] = f'"({string})"'
-    items = [f"{re.escape(json_text(key))}: {value}" for key, value in values.items()]
-    found = _texts(data, rf"^\{{{', '.join(items)}\}}\n")
+    found = _json_lines(data, keys, schema.text_column)
     if found is None:
         return None
     texts, decoded = found
     lines = decoded[len("{") : -len("}\n")].split("}\n{")
+    has_escapes = b"\\" in data
     if has_escapes:
         texts = [json.loads(f'"{text}"') if "\\" in text else text for text in texts]
 
@@ -135,6 +124,49 @@ def json_rows(data: bytes, schema: Schema, check_keys: Callable[[Any], None]) ->
         return [[row.get(name) for row in objects] for name in schema.columns]
 
     return Rows(texts, [None] * len(texts), load, lines)
+
+
+def json_keys(data: bytes) -> Sequence[str] | None:
+    """Return the keys of the first object of JSONL if all others have them, in this order.
+
+    data: whole lines. None as in :func:`json_rows`, and if the lines are long: then it is as soon
+    done to read each.
+    """
+    if len(data) > _SHORT_LINE_BYTES * data.count(b"\n"):
+        return None
+    keys = _first_json_keys(data)
+    return keys if keys and _json_lines(data, keys, None) else None
+
+
+def _first_json_keys(data: bytes) -> Sequence[str]:
+    """Return the keys of the first line, none if it is not an object."""
+    first_line = data[: data.find(b"\n")]
+    try:
+        return [*json_object(first_line.decode("utf-8", "surrogateescape"))]
+    except RowError:
+        return []
+
+
+def _json_lines(data: bytes, keys: Sequence[str], text: str | None) -> tuple[list[Any], str] | None:
+    """Return the text of each line, as it stands between its quotes, and ``data`` as a string.
+
+    text: its key; None for whole lines.
+    None unless each line is an object with these keys, as ``json.dumps`` writes it.
+    """
+    import numpy as np
+
+    if len(data) > _MAX_JSON_BYTES or len(keys) > _MAX_JSON_KEYS:
+        return None
+    # The pattern takes any character in quotes, but JSON has no control characters there.
+    controls = np.count_nonzero(np.frombuffer(data, np.uint8) < ord(" "))
+    if controls > data.count(b"\n"):
+        return None
+    string = _JSON_STRING_WITH_ESCAPES if b"\\" in data else _JSON_STRING
+    values = dict.fromkeys(keys, f'(?:"{string}"|{_JSON_NUMBER}|true|false|null)')
+    if text is not None:
+        values[text] = f'"({string})"'
+    items = [f"{re.escape(json_text(key))}: {value}" for key, value in values.items()]
+    return _texts(data, rf"^\{{{', '.join(items)}\}}\n")
 
 
 def _texts(data: bytes, line: str) -> tuple[list[Any], str] | None:

@@ -41,6 +41,7 @@ class LabelOptions(ReadOptions):
         LABEL_JOINT is the default separator.
     skip_unlabelled: leave rows without a label out: they answer other questions.
     confidence_column: the name or number of the column with the confidence in each label.
+    group_column: the column of each row's group, as its author, document or day.
     """
 
     label_separator: str | None = None
@@ -48,6 +49,7 @@ class LabelOptions(ReadOptions):
     multi_label: bool | None = None
     skip_unlabelled: bool = False
     confidence_column: str | None = None
+    group_column: str | None = None
 
 
 DEFAULT_LABEL_OPTIONS = LabelOptions()
@@ -73,6 +75,7 @@ class LabelledTexts:
     shares: for each text, label → probability; labels that it does not name share the rest. None
         for a text whose label is certain. Empty if all are.
     columns: the columns that were read; None if the labels do not stand in columns.
+    groups: the group of each text; None without a column of groups.
     """
 
     texts: list[str]
@@ -80,6 +83,7 @@ class LabelledTexts:
     multi_label: bool = False
     shares: list[Shares | None] = field(default_factory=list)
     columns: Columns | None = field(default=None, compare=False)
+    groups: list[str] | None = None
 
     @property
     def names(self) -> list[str]:
@@ -114,6 +118,7 @@ def read_labelled(
     texts: list[str] = []
     labels: list[tuple[str, ...]] = []
     shares: list[Shares | None] = []
+    groups: list[str] = []
     first = ""  # file and number of the first row without a label
     for row in inputs.rows():
         labelled = reader.read(row)
@@ -125,25 +130,44 @@ def read_labelled(
         texts.append(text)
         labels.append(names)
         shares.append(reader.shares if names else None)
+        if reader.group_column:
+            groups.append(group_in(row, reader.group_column))
         if not names and not first:
             first = f"{row.source} row {row.number}: {reader.lacking}"
     unlabelled = labels.count(())
     if len(texts) == unlabelled and (reader.multi_label or not texts):
         where = f" in the column {options.label_column}" if options.skip_unlabelled else ""
         raise DataError(f"{inputs.sources[0].name} has no labelled row{where}; check the file")
+    read_groups = groups if reader.group_column else None
     if reader.multi_label:
-        return LabelledTexts(texts, labels, multi_label=True, columns=reader.columns)
+        return LabelledTexts(
+            texts, labels, multi_label=True, columns=reader.columns, groups=read_groups
+        )
     if unlabelled > 1:
         more = f"(and in {unlabelled - 1:,} more of {len(texts):,} rows)"
         raise DataError(f"{first} {more}; remove or label the rows")
     if unlabelled:
         raise DataError(f"{first}; remove or label the row")
+    first_names = [names[:1] for names in labels]
     return LabelledTexts(
         texts,
-        [names[:1] for names in labels],
+        first_names,
         shares=shares if any(shares) else [],
         columns=reader.columns,
+        groups=read_groups,
     )
+
+
+def group_in(row: Row, column: str) -> str:
+    """Return the group of a row.
+
+    Raises DataError if the row names none.
+    """
+    group = _label(row.values[column])
+    if not group:
+        how = "fill it in, or remove the row"
+        raise DataError(f"{row.source} row {row.number}: no group in {column!r}; {how}")
+    return group
 
 
 def check_columns(path: str | Path, options: LabelOptions) -> None:
@@ -192,6 +216,33 @@ def _label_column(schema: Schema) -> int | None:
         return None
 
 
+def _check_options(options: LabelOptions) -> None:
+    """Raise DataError if options exclude each other, or one cannot be."""
+    column = options.label_column
+    separator = options.label_separator
+    flags = options.label_columns
+    if separator is not None and not separator.strip():
+        raise DataError(
+            "the label separator is empty or blank; give a character that no label holds"
+        )
+    if flags and (column is not None or separator is not None):
+        raise DataError(
+            "--label-columns are of 0 and 1; leave --label-column and --label-separator out"
+        )
+    if not all(flags):
+        raise DataError(
+            f"a label column in {','.join(flags)!r} has no name; give names, as in joy,anger"
+        )
+    if len(set(flags)) < len(flags):
+        raise DataError(f"a label column is named twice in {', '.join(flags)}; name each once")
+    is_multi_label = options.multi_label or flags or separator is not None
+    if options.confidence_column is not None and is_multi_label:
+        raise DataError(
+            "--confidence-column is for one label per text; leave it out, or the options for "
+            "several"
+        )
+
+
 class _LabelReader:
     """A reader of the labels of rows.
 
@@ -199,6 +250,7 @@ class _LabelReader:
     lacking: the error for a row without a label.
     columns: the columns that are read, if labels stand in columns.
     shares: of the row that was read last, see LabelledTexts; None if its label is certain.
+    group_column: the name of the column of groups; "" without one.
     """
 
     def __init__(self, inputs: Inputs, options: LabelOptions) -> None:
@@ -208,20 +260,7 @@ class _LabelReader:
         multi_label = options.multi_label
         schema = inputs.schema
         where = inputs.sources[0].name
-        if separator is not None and not separator.strip():
-            raise DataError(
-                "the label separator is empty or blank; give a character that no label holds"
-            )
-        if flags and (column is not None or separator is not None):
-            raise DataError(
-                "--label-columns are of 0 and 1; leave --label-column and --label-separator out"
-            )
-        if not all(flags):
-            raise DataError(
-                f"a label column in {','.join(flags)!r} has no name; give names, as in joy,anger"
-            )
-        if len(set(flags)) < len(flags):
-            raise DataError(f"a label column is named twice in {', '.join(flags)}; name each once")
+        _check_options(options)
         self.multi_label = bool(multi_label or flags or separator is not None)
         self._separator = separator or (LABEL_JOINT if multi_label else None)
         self.lacking = _NO_LABEL
@@ -232,16 +271,18 @@ class _LabelReader:
         self.shares: Shares | None = None
         self._confidence = ""
         confidence = options.confidence_column
-        if confidence is not None and self.multi_label:
-            raise DataError(
-                "--confidence-column is for one label per text; leave it out, or the options for "
-                "several"
-            )
+        self.group_column = ""
         if self._own_labels is not None:
             if flags or separator is not None or confidence is not None:
                 hint = "leave --label-columns, --label-separator and --confidence-column out"
                 raise DataError(f"{where} is {schema.format}, which has no label columns; {hint}")
+            if options.group_column is not None:
+                hint = "leave --group-column out"
+                raise DataError(f"{where} is {schema.format}, which has no columns; {hint}")
             return
+        if options.group_column is not None:
+            place = column_index(schema.columns, options.group_column, where)
+            self.group_column = schema.columns[place]
         if flags:
             indexes = [column_index(schema.columns, name, where) for name in flags]
         else:

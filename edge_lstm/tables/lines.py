@@ -77,9 +77,7 @@ class TextFormat(Format):
 
     def write(self, rows: Rows, added: AddedColumns, columns: OutputColumns) -> bytes:
         """Write the added columns alone; a tab or a line end in a value becomes a space."""
-        cells = [
-            [_BREAKS.sub(" ", value or "") for value in values] for values in columns.texts(added)
-        ]
+        cells = [[*map(one_line, values)] for values in columns.texts(added)]
         lines = [*map("\t".join, zip(*cells)), ""]
         return "\n".join(lines).encode()
 
@@ -213,6 +211,11 @@ class AttributesFormat(JsonlFormat):
         return "".join(lines).encode("utf-8", "backslashreplace")
 
 
+def one_line(value: str | None) -> str:
+    """Return a value as it stands in a line: with a space for each tab and line end."""
+    return _BREAKS.sub(" ", value or "")
+
+
 def _items_of_rows(objects: Sequence[dict[str, Any]]) -> list[str]:
     """Return the items of each row as JSON, each with a comma after it."""
     rows: list[str] = []
@@ -231,7 +234,12 @@ def _first_keys(stream: Stream) -> tuple[str, ...]:
     keys: dict[str, None] = {}
     size = 0
     for piece in stream.first_pieces():
-        for line in io.BytesIO(piece if isinstance(piece, bytes) else b""):
+        data = piece if isinstance(piece, bytes) else b""
+        if same := fast.json_keys(data):
+            keys.update(dict.fromkeys(same))
+            size += len(data)
+            data = b""
+        for line in io.BytesIO(data):
             size += len(line)
             try:
                 row = json_object(line.decode("utf-8", "surrogateescape"))

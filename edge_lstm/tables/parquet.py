@@ -107,7 +107,8 @@ class ParquetFormat(Format):
         """Write rows as an Arrow IPC stream.
 
         The columns of Parquet keep their types. The columns of other formats are strings as they
-        stood in the file; values of JSONL that are not strings are JSON.
+        stood in the file; values of JSONL that are not strings are JSON. An added column may be an
+        Arrow array.
         """
         arrow = pyarrow()
         types = _types(columns)
@@ -118,7 +119,8 @@ class ParquetFormat(Format):
             own_types = arrow.schema([types.field(i) for i in range(count)])
             arrays = _typed(rows.table, columns, own_types).columns
         for values, kind in zip(added, types.types[count:]):
-            arrays.append(arrow.array(values, kind))
+            is_array = isinstance(values, arrow.Array)
+            arrays.append(values if is_array else arrow.array(values, kind))
         return _to_bytes(arrow.table(arrays, schema=types))
 
     def assemble(self, partial: str, path: str) -> None:

@@ -97,6 +97,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         y: Any,
         *,
         unlabelled: Sequence[str] = (),
+        groups: Any = None,
     ) -> TextClassifier:
         """Train on texts and their labels.
 
@@ -104,10 +105,13 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         y: a label per text; or several, as a list of sets or an indicator matrix [n, L]; or the
             probability of each label, as a list of dicts or a float matrix [n, L].
         unlabelled: further texts, which the teachers label.
+        groups: a value per text, as its author; texts of one value are on one side of every split,
+            as in scikit-learn's ``GroupKFold``.
 
         Raise DataError.
         """
-        dataset = checked(counted_votes(dataset_from(X, y, unlabelled=unlabelled)))
+        dataset = dataset_from(X, y, unlabelled=unlabelled, groups=groups)
+        dataset = checked(counted_votes(dataset))
         with quiet_thread():
             plan = self.plan
             if plan is None:

@@ -87,7 +87,8 @@ NonNegative = Annotated[float, Range(0, 1e6)]
 SmallCount = Annotated[int, Range(1, 1000)]
 Count = Annotated[int, Range(1, 10**6)]
 LargeCount = Annotated[int, Range(1, 10**12)]
-Width = Annotated[int, Range(1, 4096)]
+MOST_WIDTH = 4096
+Width = Annotated[int, Range(1, MOST_WIDTH)]
 Seed = Annotated[int, Range(0, 2**63 - 1)]
 
 
@@ -208,6 +209,7 @@ class DataOptions(Options):
     label_separator, label_columns: of texts with several labels, see tables.labelled.read_labelled.
     skip_unlabelled: leave rows without a label out.
     confidence_column: how sure each label is, see tables.labelled.read_labelled.
+    group_column: of each row's group, as its author: no split divides a group.
     """
 
     test: Path | None = None
@@ -221,6 +223,7 @@ class DataOptions(Options):
     label_columns: tuple[str, ...] = ()
     skip_unlabelled: bool = False
     confidence_column: str | None = None
+    group_column: str | None = None
 
 
 @dataclass(frozen=True)
@@ -327,9 +330,9 @@ class NetworkConfig(Options):
 
 @dataclass(frozen=True)
 class NetworkOptions(Options):
-    """The network of a training: one LSTM, and n-grams.
+    """The network of a training: one LSTM and n-grams, or n-grams alone.
 
-    hidden: units of each direction of the LSTM.
+    hidden: units of each direction of the LSTM; 0: there is none, and no embedding.
     pooling: what the head reads of the LSTM: the ``last`` state of each direction, or the mean and
         the maximum of its outputs over the text's own tokens.
     dropout: probability, in training, on the embedding and on what the head reads of the LSTM.
@@ -338,8 +341,8 @@ class NetworkOptions(Options):
     """
 
     num_words: Annotated[int, Range(5, MAX_IDS)] = 5000
-    embedding_dim: Width = 32
-    hidden: Width = 100
+    embedding_dim: Annotated[int, Range(0, MOST_WIDTH)] = 32
+    hidden: Annotated[int, Range(0, MOST_WIDTH)] = 100
     bidirectional: bool = False
     pooling: Pooling = "last"
     labels: Annotated[int, Range(2, MAX_LABELS)] = 2
@@ -358,10 +361,11 @@ class NetworkOptions(Options):
     @property
     def config(self) -> NetworkConfig:
         """The network's shape."""
+        lstm = Lstm(self.hidden, self.bidirectional, self.pooling) if self.hidden else None
         return NetworkConfig(
             num_words=self.num_words,
             embedding_dim=self.embedding_dim,
-            layers=(Lstm(self.hidden, self.bidirectional, self.pooling),),
+            layers=(lstm,) if lstm else (),
             ngram_words=self.ngram_words,
             ngram_slots=self.ngram_slots,
             ngram_dim=self.ngram_dim,
@@ -470,10 +474,14 @@ class Validation(Options):
     that did not learn from its fold, and the written one learns from all.
 
     Neither: the training loss.
+
+    group_column: of the data; rows with the same value stay on one side of every split and in one
+        fold, the teachers' too. "": rows are drawn one by one.
     """
 
     share: ShareBelowOne = 0.1
     folds: Annotated[int, Range(0, 20)] = 0
+    group_column: str = ""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -318,6 +318,20 @@ def test_an_option_of_another_form_is_refused(
     assert not (tmp_path / "out.csv").exists()
 
 
+def test_a_chunk_of_parquet_without_a_chosen_row(tmp_path: Path) -> None:
+    arrow = pytest.importorskip("pyarrow")
+    from pyarrow.parquet import read_table, write_table
+
+    texts = ["A wonderful film.", "Dull", "Awful."]
+    write_table(arrow.table({"text": texts, "none": [None] * 3}), tmp_path / "a.parquet")
+    options = ScoreOptions(only_label=("pos",))
+    run = RunOptions(chunk_rows=1)
+    out = tmp_path / "out.parquet"
+    summary = score_files(tmp_path / "a.parquet", out, options=options, run=run)
+    assert (summary.rows, summary.written) == (3, 1)
+    assert read_table(out).column("text").to_pylist() == texts[:1]
+
+
 @pytest.mark.parametrize("target", ["out.csv", "out.jsonl", "out.txt", "out.parquet"])
 def test_the_next_best_labels_have_columns_of_their_own(
     tmp_path: Path, classifier: Classifier, target: str

@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_lstm import Classifier, DataError, RunOptions, ScoreOptions, score_files
+from edge_lstm.evaluation.evaluate import evaluate
+from edge_lstm.tables.labelled import LabelledTexts
 from edge_lstm.windows import MOST_BYTES, combine, cut
 
 SHORT = "A wonderful film."
@@ -86,3 +88,23 @@ def test_score_reads_in_windows(tmp_path: Path, classifier: Classifier) -> None:
 def test_windows_and_unfamiliar_exclude_each_other(classifier: Classifier) -> None:
     with pytest.raises(DataError, match="--windows and --unfamiliar exclude each other"):
         classifier.predict([SHORT], windows=True, unfamiliar=0.05)
+
+
+def test_evaluate_measures_what_score_answers(classifier: Classifier, tmp_path: Path) -> None:
+    texts = [SHORT, LONG, LONG.replace("Dull", "Fine"), ""]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps({"text": each}) + "\n" for each in texts))
+    out = tmp_path / "out.jsonl"
+    options = ScoreOptions(windows=True, all_probabilities=True)
+    score_files(tmp_path / "a.jsonl", out, model=classifier, options=options)
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    labelled = LabelledTexts(texts, [("pos",), ("neg",), ("pos",), ("neg",)])
+    measured = evaluate([classifier], labelled, windows=True)
+    answers = measured.results[0].probabilities
+    expected = [[row["probability_neg"], row["probability_pos"]] for row in rows]
+    assert (answers == np.array(expected, np.float32)).all()
+    assert measured.statuses == {"ok": 3, "empty": 1}
+    plain = evaluate([classifier], labelled)
+    assert plain.statuses == {"ok": 1, "truncated": 2, "empty": 1}
+    assert (plain.results[0].probabilities == classifier.probabilities(texts)).all()
+    with pytest.raises(DataError, match="--windows and --foreign exclude each other"):
+        evaluate([classifier], labelled, windows=True, foreign=["other"])

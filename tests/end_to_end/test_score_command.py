@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kills import DRIVER, kill_at_random_moments
 
 from edge_lstm.modelfile import embedded_model
 
@@ -195,51 +196,14 @@ def wait_for_rows(partial: Path, process: subprocess.Popen[bytes]) -> None:
         time.sleep(0.005)
 
 
-DRIVER = """
-import sys
-from edge_lstm import RunOptions, score_files
-run = RunOptions(workers=int(sys.argv[3]), chunk_rows=100, resume=True, checkpoint_seconds=0)
-score_files(sys.argv[1], sys.argv[2], run=run)
-"""
-
-
-def kill_at_random_moments(folder: Path, kills: int, target: str, rows: int, seed: int) -> None:
-    """Runs and resumes with SIGKILL at ``kills`` random moments; whatever is complete has the right
-    bytes."""
-    source = write_csv(folder / "in.csv", rows)
-    whole = folder / f"whole.{target}"
-    out = folder / f"out.{target}"
-    (folder / "driver.py").write_text(DRIVER)
-    driver = [sys.executable, folder / "driver.py", source]
-    started = time.monotonic()
-    subprocess.run([*driver, whole, "1"], check=True)
-    duration = time.monotonic() - started
-    chance = random.Random(seed)
-    while kills:
-        with subprocess.Popen([*driver, out, chance.choice("12")]) as process:
-            try:
-                assert process.wait(chance.uniform(0.2, duration)) == 0
-            except subprocess.TimeoutExpired:
-                process.kill()  # the parent alone: its workers must notice by themselves
-                kills -= 1
-        if out.exists():
-            assert out.read_bytes() == whole.read_bytes()
-            out.unlink()
-    subprocess.run([*driver, out, "1"], check=True)
-    assert out.read_bytes() == whole.read_bytes()
-    assert sorted(path.name for path in folder.iterdir()) == sorted(
-        ["in.csv", "driver.py", whole.name, out.name]
-    )
-
-
 def test_kills_at_random_moments_and_resumes_give_the_same_bytes(tmp_path: Path) -> None:
-    kill_at_random_moments(tmp_path, 4, "csv", 3_000, seed=1)
+    kill_at_random_moments(write_csv(tmp_path / "in.csv", 3_000), 4, "csv", seed=1)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("target", ["csv", "jsonl.gz", "parquet"])
 def test_fifty_kills_at_random_moments(tmp_path: Path, target: str) -> None:
-    kill_at_random_moments(tmp_path, 50, target, 6_000, seed=2)
+    kill_at_random_moments(write_csv(tmp_path / "in.csv", 6_000), 50, target, seed=2)
 
 
 def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:

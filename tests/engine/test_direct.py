@@ -1,8 +1,9 @@
-"""JSONL by the native engine alone: the same bytes as row by row, and the cells that the json
-module reads."""
+"""Rows by the native engine alone: the same bytes as row by row, and the cells that the json module
+reads."""
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import pickle
@@ -16,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from kills import kill_at_random_moments
 
 from edge_lstm import Classifier, ScoreOptions
 from edge_lstm.scoring import direct
@@ -23,15 +25,17 @@ from edge_lstm.scoring.columns import plan_output
 from edge_lstm.scoring.direct import DirectScorer
 from edge_lstm.scoring.summary import Summary
 from edge_lstm.scoring.worker import Predictor, Worker
+from edge_lstm.tables.compression import compressed, compression_of
 from edge_lstm.tables.reader import FORMATS, Inputs, open_inputs
 from tests.engine.conftest import HERE, PROJECT, SANITIZED, STRICT, Compile
 from tests.ports.conftest import Case
 
-# EDGE_LSTM_FILES=4000 compares that number of files.
+# EDGE_LSTM_FILES=1000 compares that number of files.
 FILES = int(os.environ.get("EDGE_LSTM_FILES", "200"))
 FUZZ_SECONDS = int(os.environ.get("EDGE_LSTM_FUZZ_SECONDS", "2"))
 MODULE = PROJECT / "engine" / "python" / "edge_lstm_native"
 
+TEXTS = ["A wonderful film.", "Dull, and far too long!", "", "xqzzy wvvx", "漢字 é"]
 WORDS = ["good", "bad", "film", "the", "never", "Übel", "漢字", "🎉", "", "\x7f", "don't", "dull,"]
 ESCAPES = [r"\n", r"\"", r"\\", r"\/", r"\t", r"\b", r"\f", r"\r", r"\u00e9", r"\u0000", r"\u001F"]
 PAIRS = [r"\ud83c\udf89", r"\uD83D\uDE00", r"\u2028", r"\u0022", r"\u005c"]
@@ -115,6 +119,94 @@ class Writer:
         return 3 * first + b"".join(rows)
 
 
+CELLS = [
+    "good",
+    "bad film",
+    "",
+    "a, b",
+    'say ""no""',
+    "two\nlines",
+    "two\r\nlines",
+    "Übel",
+    "x;y|z\t",
+]
+BAD_CELLS = ["\r", 'a"b', '"a"b', "\udcff", "\udced\udca0\udc80", "\0", '"', ",,,", "\ufeff"]
+
+
+class CsvWriter:
+    """Rows of CSV as programs of several kinds write them, and damaged ones."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = random.Random(seed)
+        self.oddity = self.random.choice([0, 0, 0.02, 0.2])
+        self.delimiter = self.random.choice(",;\t|")
+        self.newline = self.random.choice(["\n", "\n", "\r\n"])
+        self.quoted = self.random.choice([0, 0.3, 1])
+        self.plain = self.random.random() < 0.3
+
+    def odd(self) -> bool:
+        return self.random.random() < self.oddity
+
+    def cell(self) -> str:
+        if self.odd():
+            return self.random.choice(BAD_CELLS)
+        text = " ".join(self.random.choices(CELLS, k=self.random.choice([1, 1, 2, 300])))
+        if self.plain:
+            return "".join(c for c in text if c not in f'"\r\n{self.delimiter}')
+        is_special = any(c in text for c in f'"\r\n{self.delimiter}')
+        return f'"{text}"' if is_special or self.random.random() < self.quoted else text
+
+    def row(self) -> str:
+        cells = [self.cell() for _ in range(self.random.choice([2, 4]) if self.odd() else 3)]
+        newline = self.random.choice(["\n", "\r\n", "\n\n"]) if self.odd() else self.newline
+        return self.delimiter.join(cells) + newline
+
+    def file(self) -> bytes:
+        first = self.delimiter.join(["id", "text", "n"]) + self.newline
+        valid = self.delimiter.join(["1", "good film é", "2"]) + self.newline
+        rows = "".join(self.row() for _ in range(self.random.randint(1, 25)))
+        if self.odd():
+            rows += f'9{self.delimiter}"open'
+        mark = self.random.choice(["", "", "\ufeff"])
+        return (mark + first + 3 * valid + rows).encode("utf-8", "surrogateescape")
+
+
+def text_file(seed: int) -> bytes:
+    """Lines, some of which are empty or not UTF-8."""
+    chance = random.Random(seed)
+    odd = chance.choice([[], [], ["\udcff", "\0", "\udced\udca0\udc80", "\r"]])
+    lines = [
+        " ".join(chance.choices([*WORDS, *odd], k=chance.choice([0, 3, 9, 2_000])))
+        for _ in range(chance.randint(1, 25))
+    ]
+    newline = chance.choice(["\n", "\r\n"])
+    text = newline.join([*3 * ["good film é"], *lines]) + chance.choice(["", newline])
+    return text.encode("utf-8", "surrogateescape")
+
+
+def parquet_file(path: Path, seed: int) -> None:
+    """Texts of each of Arrow's types for them; some are null or not UTF-8."""
+    arrow = pytest.importorskip("pyarrow")
+    from pyarrow.parquet import write_table
+
+    chance = random.Random(seed)
+    odd: list[bytes | None] = chance.choice([[], [], [None], [b"\xff", b"\xed\xa0\x80"]])
+    words = [word.encode() for word in WORDS]
+    texts = [b" ".join(chance.choices(words, k=chance.choice([0, 3, 9, 2_000]))) for _ in range(20)]
+    values = arrow.array([*texts, *odd], arrow.binary())
+    made = [arrow.string(), arrow.large_string(), arrow.binary(), arrow.dictionary]
+    kind = chance.choice(made)
+    if kind is arrow.dictionary:
+        column = values.dictionary_encode()
+    elif kind == arrow.string():
+        # Not checked, as no reader of Parquet checks it.
+        column = values.view(kind)
+    else:
+        column = values if kind == arrow.binary() else values.cast(kind, safe=not odd)
+    table = arrow.table({"id": range(len(values)), "text": column, "n": [None, *values[1:]]})
+    write_table(table, path, row_group_size=chance.choice([5, 100]))
+
+
 OPTIONS: list[tuple[str, ScoreOptions]] = [
     ("jsonl", ScoreOptions()),
     ("jsonl", ScoreOptions(threshold=0.6)),
@@ -126,6 +218,12 @@ OPTIONS: list[tuple[str, ScoreOptions]] = [
     ("jsonl", ScoreOptions(threshold=0.7, only_abstained=True)),
     ("attributes", ScoreOptions()),
     ("jsonl", ScoreOptions(windows=True)),
+]
+# Other formats are written as they are read.
+OPTIONS_OF_ANY = [
+    *(options for written_as, options in OPTIONS if written_as == "jsonl"),
+    ScoreOptions(only_columns=("id", "n", "label")),
+    ScoreOptions(only_columns=("label",), threshold=0.7),
 ]
 
 
@@ -164,6 +262,11 @@ def compare(classifier: Classifier, path: Path, seed: int) -> tuple[bytes, int]:
     """Score a file directly and row by row. Return the output and the rows that took Python."""
     inputs = open_inputs([path])
     written_as, options = OPTIONS[seed % len(OPTIONS)]
+    if inputs.format.name != "jsonl":
+        written_as = inputs.format.name
+        options = OPTIONS_OF_ANY[seed % len(OPTIONS_OF_ANY)]
+    if inputs.format.name == "text":
+        options = replace(options, keep=None, only_columns=None)
     limits = [(8192, 2**19), (3, 2**19), (8192, 500)][seed % 3]
     fast, slow = (worker(classifier, inputs, written_as, options) for _ in range(2))
     slow._direct = None
@@ -177,17 +280,76 @@ def compare(classifier: Classifier, path: Path, seed: int) -> tuple[bytes, int]:
 
     fast._score = counted  # type: ignore[method-assign]
     expected = scored(slow, inputs, limits)
-    assert scored(fast, inputs, limits) == expected, (seed, path.read_bytes())
+    found = scored(fast, inputs, limits)
+    if inputs.format.is_assembled:
+        assert found[1] == expected[1], seed
+        made = [assembled(path, slow, data) for data, _ in (found, expected)]
+        assert made[0] == made[1], seed
+    else:
+        assert found == expected, (seed, path.read_bytes())
     return expected[0], sum(one_by_one)
 
 
+def assembled(path: Path, made: Worker, data: bytes) -> bytes:
+    """Return the file that a run makes of its chunks."""
+    writing = FORMATS[made._output.format]
+    partial = path.with_suffix(".partial")
+    partial.write_bytes(writing.header(made._output) + data)
+    writing.assemble(str(partial), str(path.with_suffix(".made")))
+    return path.with_suffix(".made").read_bytes()
+
+
+def write_file(path: Path, seed: int) -> None:
+    if path.suffix == ".parquet":
+        parquet_file(path, seed)
+        return
+    files = {".jsonl": Writer(seed).file, ".csv": CsvWriter(seed).file}
+    path.write_bytes(files[path.suffix]() if path.suffix in files else text_file(seed))
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".csv", ".txt", ".parquet"])
 def test_any_file_gets_the_bytes_that_it_gets_row_by_row(
-    classifier: Classifier, tmp_path: Path
+    classifier: Classifier, tmp_path: Path, suffix: str
 ) -> None:
-    path = tmp_path / "a.jsonl"
-    for seed in range(FILES):
-        path.write_bytes(Writer(seed).file())
-        compare(classifier, path, seed)
+    compare_files(classifier, tmp_path / f"a{suffix}", range(FILES))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("suffix", [".jsonl", ".csv", ".txt", ".parquet"])
+def test_four_thousand_files_get_the_bytes_that_they_get_row_by_row(
+    classifier: Classifier, tmp_path: Path, suffix: str
+) -> None:
+    compare_files(classifier, tmp_path / f"a{suffix}", range(FILES, 4_000))
+
+
+def compare_files(classifier: Classifier, path: Path, seeds: range) -> None:
+    rows = 0
+    for seed in seeds:
+        write_file(path, seed)
+        rows += compare(classifier, path, seed)[1]
+    assert rows, "no row took Python"
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".txt", ".parquet"])
+def test_rows_that_programs_write_take_no_python(
+    classifier: Classifier, tmp_path: Path, suffix: str
+) -> None:
+    path = tmp_path / f"a{suffix}"
+    texts = ["good film", 'a "dull" film, and\nlong', "", "漢字" * 900]
+    if suffix == ".parquet":
+        arrow = pytest.importorskip("pyarrow")
+        from pyarrow.parquet import write_table
+
+        write_table(arrow.table({"text": texts, "n": [1, 2, 3, None]}), path)
+    else:
+        with path.open("w", newline="", encoding="utf-8") as file:
+            if suffix == ".csv":
+                csv.writer(file).writerows([("text", "n"), *zip(texts, range(4))])
+            else:
+                file.writelines(f"{text!r}\n" for text in texts)
+    for seed in range(len(OPTIONS_OF_ANY)):
+        if OPTIONS_OF_ANY[seed].only_columns is None and OPTIONS_OF_ANY[seed].keep is None:
+            assert compare(classifier, path, seed)[1] == 0
 
 
 def test_the_cells_are_those_that_the_json_module_reads(
@@ -207,6 +369,33 @@ def test_the_cells_are_those_that_the_json_module_reads(
                 assert {name: cells[name] for name in row} == row
                 probability = classifier.probabilities([row["text"]]).max()
                 assert cells["probability"] == str(probability)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".txt", ".parquet", ".jsonl.zst"])
+@pytest.mark.parametrize("kills", [1, pytest.param(50, marks=pytest.mark.slow)])
+def test_kills_at_random_moments_and_resumes_give_the_same_bytes(
+    installed: Path, tmp_path: Path, suffix: str, kills: int
+) -> None:
+    path = tmp_path / f"in{suffix}"
+    texts = [f"{TEXTS[i % len(TEXTS)]} {i}" for i in range(6_000)]
+    if suffix == ".parquet":
+        arrow = pytest.importorskip("pyarrow")
+        from pyarrow.parquet import write_table
+
+        write_table(arrow.table({"id": range(len(texts)), "text": texts}), path)
+    else:
+        lines = [json.dumps({"id": i, "text": text}) for i, text in enumerate(texts)]
+        if suffix == ".csv":
+            lines = ["id,text", *(f'{i},"{text}"' for i, text in enumerate(texts))]
+        elif suffix == ".txt":
+            lines = texts
+        data = "".join(f"{line}\n" for line in lines).encode()
+        if suffix.endswith(".zst"):
+            pytest.importorskip("zstandard")
+        path.write_bytes(compressed(data, compression_of(path.name)))
+    environ = {**os.environ, "PYTHONPATH": f"{installed}{os.pathsep}{PROJECT}"}
+    target = suffix.removeprefix(".")
+    kill_at_random_moments(path, kills, target, seed=3, provider="native", environ=environ)
 
 
 def test_a_chunk_of_odd_rows_is_read_at_once(classifier: Classifier, tmp_path: Path) -> None:
@@ -242,6 +431,15 @@ def test_other_formats_are_written_row_by_row(
     assert worker(classifier, open_inputs([path]), written_as, ScoreOptions())._direct is None
 
 
+def test_a_thousand_columns_are_written_row_by_row(classifier: Classifier, tmp_path: Path) -> None:
+    names = [f"c{i}" for i in range(1_024)]
+    path = tmp_path / "a.jsonl"
+    path.write_text(json.dumps({"text": "good", **dict.fromkeys(names)}) + "\n")
+    inputs = open_inputs([path])
+    made = worker(classifier, inputs, "jsonl", ScoreOptions(keep=tuple(names)))
+    assert scored(made, inputs, (8192, 2**19))[1]["rows"] == 1
+
+
 def test_probabilities_have_numpys_digits(classifier: Classifier) -> None:
     from edge_lstm_native import _engine
 
@@ -256,7 +454,7 @@ def test_probabilities_have_numpys_digits(classifier: Classifier) -> None:
     written = texts.write((("f", values.tobytes()), b"\n"), None).decode().splitlines()
     assert written == [str(value) for value in values]
     column = np.array([1e-9, 0.5, np.nextafter(np.float32(1), np.float32(2))], np.float32)
-    ((_, table),) = direct._written(column)
+    _, table = direct._written(column, str)
     assert [text.decode() for text in table] == [str(value) for value in column]
 
 
@@ -279,15 +477,16 @@ def test_wrong_parts_are_refused(classifier: Classifier, call: Callable[[Any], b
         call(texts)
 
 
-def test_lines_are_read_and_written_within_their_memory(compiled: Compile) -> None:
+def test_rows_are_read_and_written_within_their_memory(compiled: Compile) -> None:
     """EDGE_LSTM_FUZZ_SECONDS says how long."""
-    sources = [str(HERE / "fuzz_jsonl.c"), str(MODULE / "jsonl.c")]
+    names = ("jsonl.c", "csv.c", "rows.c")
+    sources = [str(HERE / "fuzz_rows.c"), *(str(MODULE / name) for name in names)]
     program = compiled("gcc", *STRICT, *SANITIZED, f"-I{MODULE}", sources=sources)
     run = subprocess.run([program, str(FUZZ_SECONDS), "7"], capture_output=True, text=True)
     assert run.returncode == 0, run.stdout + run.stderr
 
 
-def test_the_engine_reads_jsonl_alone(classifier: Classifier, tmp_path: Path) -> None:
+def test_the_other_engine_reads_row_by_row(classifier: Classifier, tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_bytes(b'{"text": "good", "id": 1}\n')
     schema = open_inputs([path]).schema

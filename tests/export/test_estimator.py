@@ -213,6 +213,25 @@ def test_verbose_shows_stages_and_epochs_on_standard_error(
     assert capsys.readouterr().err == ""
 
 
+@pytest.mark.parametrize("multi_label", [False, True], ids=["one label", "several labels"])
+def test_many_topics_are_learnt_without_an_lstm(multi_label: bool, tmp_path: Path) -> None:
+    labels = [f"topic{number}" for number in range(17)]
+    table = [(f"{text} " * 15, label) for text, label in rows(17 * 12, labels)]
+    texts, answers = (list(column) for column in zip(*table))
+    own = [{label} for label in answers] if multi_label else answers
+    model = TextClassifier("tiny", teacher="none").fit(texts, own)
+    training = model.result_.checkpoint.training
+    assert model.plan_.kind == "topics"
+    assert (training["epochs"], training["parts"]["lstm"]) == (0, 0)
+    path = model.export(tmp_path / "topics.onnx", quantize="int8")
+    file = Classifier.load(path)
+    assert file.model.layers == () and "embedding" not in file.model.quantization
+    found = file.predict(texts[:17])
+    assert [each.labels if multi_label else each.label for each in found] == [
+        (label,) if multi_label else label for label in answers[:17]
+    ]
+
+
 def test_a_callback_is_told_the_stages_and_can_end_the_training() -> None:
     said: list[str] = []
     TextClassifier(**{**QUICK, "validation": None}, callback=said.append).fit(TEXTS, LABELS)

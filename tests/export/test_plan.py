@@ -86,6 +86,7 @@ def test_long_texts_are_planned_by_their_length_whatever_the_number_of_labels(la
     assert plan.sparse.fit == "svm" and plan.sparse.characters
     short = make_plan(DatasetStats(5000, labels))
     assert plan.network.hidden < short.network.hidden, "their bytes are for words"
+    assert (plan.network.hidden == plan.network.embedding_dim == 0) == (labels > 16)
 
 
 LINEAR = {"source": "", "sha256": "", "kind": "linear"}
@@ -131,7 +132,7 @@ def changed(**values: Any) -> Values:
         ({"loop__learning_rate": float("nan")}, "learning_rate must be a number"),
         ({"loop__learning_rate": 0.0}, "learning_rate must be above 0"),
         ({"loop__bfloat16": 1}, "bfloat16 must be true or false, not 1"),
-        ({"network__hidden": 10**9}, "hidden must be from 1 to 4,096"),
+        ({"network__hidden": 10**9}, "hidden must be from 0 to 4,096"),
         ({"network__dropout": 1.0}, "dropout must be from 0 to below 1, not 1.0"),
         ({"network__ngram_dim": 0}, "ngram_dim must be 1 or more where there are n-grams"),
         ({"network__pooling": "sum"}, "pooling must be one of last, mean"),
@@ -209,7 +210,7 @@ def test_an_edited_plan_is_run_and_kept(trained: Trained, tmp_path: Path) -> Non
     plan = json.loads(shown.stdout)
     assert Plan.from_dict(plan).to_dict() == plan
     plan["loop"]["epochs"] = 1
-    plan["validation"] = {"share": 0.2, "folds": 0}
+    plan["validation"] |= {"share": 0.2, "folds": 0}
     plan["network"]["hidden"] = 6
     plan["network"]["embedding_dim"] = 6
     file.write_text(json.dumps(plan))

@@ -13,7 +13,7 @@ typedef struct {
     const unsigned char *at;
     const unsigned char *end;
     unsigned char *out;
-    jsonl_slice keys[MAX_KEYS]; /* of the objects that are not closed */
+    slice keys[MAX_KEYS]; /* of the objects that are not closed */
     size_t num_keys;
 } json_line;
 
@@ -64,39 +64,12 @@ static void copy_run(json_line *l) {
     l->at = at;
 }
 
-static int is_following(unsigned char c) {
-    return (c & 0xC0) == 0x80;
-}
-
 /* Copy a character beyond ASCII. Return 0 if it is not UTF-8. */
 static int copy_character(json_line *l) {
-    const unsigned char *at = l->at;
-    size_t left = (size_t)(l->end - at);
-    size_t size;
-    if (at[0] < 0xC2 || at[0] > 0xF4)
-        return 0;
-    if (at[0] < 0xE0)
-        size = 2;
-    else if (at[0] < 0xF0)
-        size = 3;
-    else
-        size = 4;
-    if (left < size)
-        return 0;
-    for (size_t i = 1; i < size; i++)
-        if (!is_following(at[i]))
-            return 0;
-    if (at[0] == 0xE0 && at[1] < 0xA0)
-        return 0; /* overlong */
-    if (at[0] == 0xED && at[1] > 0x9F)
-        return 0; /* a surrogate */
-    if (at[0] == 0xF0 && at[1] < 0x90)
-        return 0; /* overlong */
-    if (at[0] == 0xF4 && at[1] > 0x8F)
-        return 0; /* beyond U+10FFFF */
-    put_bytes(l, at, size);
+    size_t size = utf8_character(l->at, (size_t)(l->end - l->at));
+    put_bytes(l, l->at, size);
     l->at += size;
-    return 1;
+    return size > 0;
 }
 
 /* Write a character of a string. */
@@ -256,12 +229,12 @@ static int read_list(json_line *l, int nesting) {
     return 1;
 }
 
-static int equals(jsonl_slice a, jsonl_slice b) {
+static int equals(slice a, slice b) {
     return a.size == b.size && memcmp(a.at, b.at, a.size) == 0;
 }
 
 /* Return the place of a key, or `count` if it is not there. */
-static size_t find(const jsonl_slice *keys, size_t count, jsonl_slice key) {
+static size_t find(const slice *keys, size_t count, slice key) {
     size_t i = 0;
     while (i < count && !equals(keys[i], key))
         i++;
@@ -273,7 +246,7 @@ static int read_key(json_line *l, size_t first) {
     const unsigned char *start = l->out;
     if (l->num_keys == MAX_KEYS || !read_string(l))
         return 0;
-    jsonl_slice key = {(const char *)start, (size_t)(l->out - start)};
+    slice key = {(const char *)start, (size_t)(l->out - start)};
     size_t count = l->num_keys - first;
     if (find(l->keys + first, count, key) < count)
         return 0;
@@ -340,7 +313,7 @@ static int read_value(json_line *l, int nesting) {
 }
 
 /* Write the characters of a string, and return the end. value: with its quotation marks. */
-static unsigned char *decode(jsonl_slice value, unsigned char *out) {
+static unsigned char *decode(slice value, unsigned char *out) {
     static const char letters[] = "bfnrt";
     static const char controls[] = "\b\f\n\r\t";
     const char *at = value.at + 1;
@@ -369,20 +342,15 @@ static unsigned char *decode(jsonl_slice value, unsigned char *out) {
     return out;
 }
 
-/* A separator of one byte is written with two. The text may be there once more. */
-size_t jsonl_room(size_t line_size) {
-    return 3 * line_size + 8;
-}
-
 /* Read the items of a row. Return 0 if the line is not such a row.
  * text: the text in the line, between its quotation marks. */
-static int read_items(json_line *l, const jsonl_keys *keys, jsonl_slice *values,
-                      jsonl_slice *text) {
+static int read_items(json_line *l, const jsonl_keys *keys, slice *values,
+                      slice *text) {
     int more = 1;
     while (more == 1) {
         if (!read_key(l, 0))
             return 0;
-        jsonl_slice key = l->keys[l->num_keys - 1];
+        slice key = l->keys[l->num_keys - 1];
         if (find(keys->refused, keys->num_refused, key) < keys->num_refused)
             return 0;
         size_t place = find(keys->wanted, keys->num_wanted, key);
@@ -390,7 +358,7 @@ static int read_items(json_line *l, const jsonl_keys *keys, jsonl_slice *values,
         const unsigned char *source = l->at;
         if (!read_value(l, 1))
             return 0;
-        jsonl_slice value = {(const char *)start, (size_t)(l->out - start)};
+        slice value = {(const char *)start, (size_t)(l->out - start)};
         if (place < keys->num_wanted)
             values[place] = value;
         if (place == 0) {
@@ -404,16 +372,17 @@ static int read_items(json_line *l, const jsonl_keys *keys, jsonl_slice *values,
     return more == 0;
 }
 
-size_t jsonl_read(const char *line, size_t size, const jsonl_keys *keys, unsigned char *memory,
-                  jsonl_row *row, jsonl_slice *values) {
+static int read_row(const void *form, slice line, unsigned char **memory, table_row *row,
+                    slice *values) {
+    const jsonl_keys *keys = form;
     json_line l;
-    jsonl_slice text = {NULL, 0};
-    l.at = (const unsigned char *)line;
-    l.end = l.at + size;
-    l.out = memory;
+    slice text = {NULL, 0};
+    l.at = (const unsigned char *)line.at;
+    l.end = l.at + line.size;
+    l.out = *memory;
     l.num_keys = 0;
     for (size_t i = 0; i < keys->num_wanted; i++)
-        values[i].size = 0;
+        values[i] = (slice){NULL, 0};
     skip_spaces(&l);
     if (!accept(&l, '{'))
         return 0;
@@ -423,121 +392,19 @@ size_t jsonl_read(const char *line, size_t size, const jsonl_keys *keys, unsigne
     skip_spaces(&l);
     if (l.at != l.end)
         return 0;
-    row->items.at = (const char *)memory;
-    row->items.size = (size_t)(l.out - memory);
+    row->items.at = (const char *)*memory;
+    row->items.size = (size_t)(l.out - *memory);
     if (text.size > 0 && memchr(text.at, '\\', text.size)) {
         text.at = (const char *)l.out;
         l.out = decode(values[0], l.out);
         text.size = (size_t)(l.out - (const unsigned char *)text.at);
     }
     row->text = text;
-    return (size_t)(l.out - memory);
+    *memory = l.out;
+    return 1;
 }
 
-size_t jsonl_length(jsonl_slice text) {
-    size_t length = 0;
-    for (size_t i = 0; i < text.size; i++)
-        length += !is_following((unsigned char)text.at[i]);
-    return length;
-}
-
-/* --- Numbers --------------------------------------------------------------------------------- */
-
-/* A float from 1e-8 to 1 is mantissa / 2^shift. With 17 decimals or fewer, the mantissa times a
- * power of five fits 64 bits, so all of this is exact. */
-enum {
-    MAX_DIGITS = 9, /* they tell each float from its neighbours */
-    MANTISSA_BITS = 23
-};
-
-typedef struct {
-    uint64_t mantissa;
-    int shift;
-} fraction;
-
-/* Round a fraction to decimals, half to even: to number / 10^decimals. Return whether the result is
- * nearer to the fraction than to the floats next to it. */
-static int round_to(fraction x, int decimals, uint64_t *number) {
-    uint64_t power = 1;
-    for (int i = 0; i < decimals; i++)
-        power *= 5;
-    uint64_t scaled = x.mantissa * power;
-    int shift = x.shift - decimals;
-    uint64_t half = (uint64_t)1 << (shift - 1);
-    *number = scaled >> shift;
-    uint64_t rest = scaled - (*number << shift);
-    if (rest > half || (rest == half && *number % 2 == 1))
-        ++*number;
-    uint64_t rounded = *number << shift;
-    if (rounded >= scaled)
-        return 2 * (rounded - scaled) < power;
-    /* The float below a power of two is half as far away. */
-    int is_power_of_two = x.mantissa == (uint64_t)1 << MANTISSA_BITS;
-    return (is_power_of_two ? 4 : 2) * (scaled - rounded) < power;
-}
-
-/* Write the last `count` digits of a number. */
-static char *put_digits(uint64_t number, int count, char *out) {
-    for (int i = count - 1; i >= 0; i--) {
-        out[i] = (char)('0' + number % 10);
-        number /= 10;
-    }
-    return out + count;
-}
-
-/* Write 0.000123, the first digit of the number at decimal `first`. */
-static char *put_decimal(uint64_t number, int digits, int first, char *out) {
-    memcpy(out, "0.", 2);
-    return put_digits(number, first + digits - 1, out + 2);
-}
-
-/* Write 1.23e-05. */
-static char *put_scientific(uint64_t number, int digits, int first, char *out) {
-    out = put_digits(number, digits, out + 1);
-    if (digits > 1) {
-        out[-digits - 1] = out[-digits];
-        out[-digits] = '.';
-    } else {
-        out[-2] = out[-1];
-        out--;
-    }
-    memcpy(out, "e-0", 3);
-    return put_digits((uint64_t)first, 1, out + 3);
-}
-
-size_t jsonl_write_float(float value, char *out) {
-    uint32_t bits;
-    uint64_t number;
-    uint64_t shorter;
-    int first = 1; /* the decimal of the first digit */
-    double scale = 10;
-    if (value == 0 || value == 1) {
-        memcpy(out, value == 0 ? "0.0" : "1.0", 3);
-        return 3;
-    }
-    if (!(value >= 1e-8f && value < 1))
-        return 0;
-    while (value * scale < 1) {
-        scale *= 10;
-        first++;
-    }
-    memcpy(&bits, &value, sizeof bits);
-    fraction x = {(bits & 0x7FFFFF) | 0x800000, 127 + MANTISSA_BITS - (int)(bits >> MANTISSA_BITS)};
-    int digits = MAX_DIGITS;
-    round_to(x, first + digits - 1, &number);
-    while (digits > 1 && round_to(x, first + digits - 2, &shorter)) {
-        number = shorter;
-        digits--;
-    }
-    while (number % 10 == 0) {
-        number /= 10;
-        digits--;
-    }
-    if (digits == 0) { /* it was rounded up to a power of ten */
-        digits = 1;
-        first--;
-    }
-    char *end = value < 1e-4 ? put_scientific(number, digits, first, out)
-                             : put_decimal(number, digits, first, out);
-    return (size_t)(end - out);
+/* A separator of one byte is written with two. The text may be there once more. */
+row_reader jsonl_reader(const jsonl_keys *keys) {
+    return (row_reader){line_end, read_row, keys, keys->num_wanted, 3, 8};
 }

@@ -216,12 +216,71 @@ static PyObject *of_stream(PyObject *module, PyObject *capsule) {
     return NULL;
 }
 
-/* --- Lines of JSON --------------------------------------------------------------------------- */
+/* --- Rows of a file -------------------------------------------------------------------------- */
 
 enum { MAX_NAMES = 1024 };
 
+static size_t count_lines(const char *at, const char *end) {
+    size_t count = 0;
+    while ((at = line_end(at, end)) != NULL) {
+        at++;
+        count++;
+    }
+    return count;
+}
+
+/* Read whole rows up to the first that the reader refuses. No GIL is needed. */
+static void read_rows(Texts *t, const char *data, const char *at, const char *end,
+                      const row_reader *reader) {
+    unsigned char *memory = t->memory;
+    const char *stop;
+    for (; (stop = reader->end(at, end)) != NULL; t->count++) {
+        slice line = {at, (size_t)(stop - at)};
+        slice *values = t->values + (size_t)t->count * reader->num_values;
+        table_row row;
+        if (!reader->read(reader->form, line, &memory, &row, values))
+            break;
+        t->starts[t->count] = row.text.at;
+        t->sizes[t->count] = row.text.size;
+        t->items[t->count] = row.items;
+        at = stop + 1;
+    }
+    t->end = at - data;
+    t->next = stop ? stop + 1 - data : end - data;
+}
+
+/* Read the rows of bytes from a place on. Return Texts, or NULL. */
+static PyObject *texts_of(PyObject *data, Py_ssize_t start, const row_reader *reader) {
+    Py_ssize_t size = PyBytes_Size(data);
+    const char *bytes = PyBytes_AsString(data);
+    if (start < 0 || start > size) {
+        PyErr_SetString(PyExc_ValueError, "no rows begin there");
+        return NULL;
+    }
+    size_t lines = count_lines(bytes + start, bytes + size);
+    size_t room = reader->room * (size_t)(size - start) + reader->room_a_row * lines;
+    Texts *t = new_texts();
+    if (!t || !make_room(t, lines)) {
+        Py_XDECREF(t);
+        return NULL;
+    }
+    t->owner = Py_NewRef(data);
+    t->num_values = reader->num_values;
+    t->items = PyMem_Malloc((lines + 1) * sizeof *t->items);
+    t->values = PyMem_Malloc((lines + 1) * (reader->num_values + 1) * sizeof *t->values);
+    t->memory = malloc(room + 1);
+    if (!t->items || !t->values || !t->memory) {
+        Py_DECREF(t);
+        return PyErr_NoMemory();
+    }
+    Py_BEGIN_ALLOW_THREADS
+    read_rows(t, bytes, bytes + start, bytes + size, reader);
+    Py_END_ALLOW_THREADS
+    return (PyObject *)t;
+}
+
 /* Read a tuple of bytes. Return their number, or -1 with an error. */
-static Py_ssize_t read_names(PyObject *tuple, jsonl_slice *names) {
+static Py_ssize_t read_names(PyObject *tuple, slice *names) {
     Py_ssize_t count = PyTuple_Size(tuple);
     if (count > MAX_NAMES) {
         PyErr_SetString(PyExc_ValueError, "too many keys");
@@ -233,53 +292,19 @@ static Py_ssize_t read_names(PyObject *tuple, jsonl_slice *names) {
         char *at;
         if (PyBytes_AsStringAndSize(name, &at, &size) < 0)
             return -1;
-        names[i] = (jsonl_slice){at, (size_t)size};
+        names[i] = (slice){at, (size_t)size};
     }
     return count;
-}
-
-static size_t count_lines(const char *at, const char *end) {
-    size_t count = 0;
-    while (at < end) {
-        at = memchr(at, '\n', (size_t)(end - at));
-        if (!at)
-            break;
-        at++;
-        count++;
-    }
-    return count;
-}
-
-/* Read whole lines up to the first that jsonl.h does not take. No GIL is needed. */
-static void read_lines(Texts *t, const char *data, const char *at, const char *end,
-                       const jsonl_keys *keys) {
-    unsigned char *memory = t->memory;
-    for (; at < end; t->count++) {
-        const char *stop = memchr(at, '\n', (size_t)(end - at));
-        jsonl_row row;
-        if (!stop)
-            break;
-        jsonl_slice *values = t->values + (size_t)t->count * keys->num_wanted;
-        size_t used = jsonl_read(at, (size_t)(stop - at), keys, memory, &row, values);
-        if (!used)
-            break;
-        memory += used;
-        t->starts[t->count] = row.text.at;
-        t->sizes[t->count] = row.text.size;
-        t->items[t->count] = row.items;
-        at = stop + 1;
-    }
-    t->end = at - data;
 }
 
 /* bytes, where to begin, wanted keys, refused keys → Texts */
-static PyObject *of_lines(PyObject *module, PyObject *arguments) {
+static PyObject *of_json_lines(PyObject *module, PyObject *arguments) {
     PyObject *data;
     Py_ssize_t start;
     PyObject *wanted;
     PyObject *refused;
-    jsonl_slice wanted_names[MAX_NAMES];
-    jsonl_slice refused_names[MAX_NAMES];
+    slice wanted_names[MAX_NAMES];
+    slice refused_names[MAX_NAMES];
     (void)module;
     if (!PyArg_ParseTuple(arguments, "SnOO:json_lines", &data, &start, &wanted, &refused))
         return NULL;
@@ -287,32 +312,70 @@ static PyObject *of_lines(PyObject *module, PyObject *arguments) {
     Py_ssize_t num_refused = num_wanted < 0 ? -1 : read_names(refused, refused_names);
     if (num_refused < 0)
         return NULL;
-    Py_ssize_t size = PyBytes_Size(data);
-    const char *bytes = PyBytes_AsString(data);
-    if (start < 0 || start > size || num_wanted == 0) {
-        PyErr_SetString(PyExc_ValueError, "no lines begin there, or no key is wanted");
+    if (num_wanted == 0) {
+        PyErr_SetString(PyExc_ValueError, "no key is wanted");
         return NULL;
     }
     jsonl_keys keys = {wanted_names, (size_t)num_wanted, refused_names, (size_t)num_refused};
-    size_t lines = count_lines(bytes + start, bytes + size);
-    Texts *t = new_texts();
-    if (!t || !make_room(t, lines)) {
-        Py_XDECREF(t);
+    row_reader reader = jsonl_reader(&keys);
+    return texts_of(data, start, &reader);
+}
+
+/* Find the place of each column among the wanted ones. Return 0 with an error if there is none. */
+static int read_places(PyObject *wanted, int *places, Py_ssize_t columns) {
+    for (Py_ssize_t i = 0; i < columns; i++)
+        places[i] = -1;
+    for (Py_ssize_t i = 0; i < PyTuple_Size(wanted); i++) {
+        Py_ssize_t column = PyNumber_AsSsize_t(PyTuple_GetItem(wanted, i), PyExc_IndexError);
+        if (column == -1 && PyErr_Occurred())
+            return 0;
+        if (column < 0 || column >= columns || places[column] >= 0) {
+            PyErr_SetString(PyExc_ValueError, "a wanted column is not there, or wanted twice");
+            return 0;
+        }
+        places[column] = (int)i;
+    }
+    return 1;
+}
+
+/* bytes, where to begin, delimiter, the number of columns, the text's, the wanted ones → Texts */
+static PyObject *of_csv_rows(PyObject *module, PyObject *arguments) {
+    PyObject *data;
+    Py_ssize_t start;
+    char delimiter;
+    Py_ssize_t columns;
+    Py_ssize_t text;
+    PyObject *wanted;
+    (void)module;
+    if (!PyArg_ParseTuple(arguments, "SncnnO!:csv_rows", &data, &start, &delimiter, &columns, &text,
+                          &PyTuple_Type, &wanted))
+        return NULL;
+    if (text < 0 || text >= columns) {
+        PyErr_SetString(PyExc_ValueError, "the text is not one of the columns");
         return NULL;
     }
-    t->owner = Py_NewRef(data);
-    t->num_values = keys.num_wanted;
-    t->items = PyMem_Malloc((lines + 1) * sizeof *t->items);
-    t->values = PyMem_Malloc((lines + 1) * keys.num_wanted * sizeof *t->values);
-    t->memory = malloc(jsonl_room((size_t)(size - start)) + lines * jsonl_room(0));
-    if (!t->items || !t->values || !t->memory) {
-        Py_DECREF(t);
+    int *places = PyMem_Malloc((size_t)columns * sizeof *places);
+    if (!places)
         return PyErr_NoMemory();
-    }
-    Py_BEGIN_ALLOW_THREADS
-    read_lines(t, bytes, bytes + start, bytes + size, &keys);
-    Py_END_ALLOW_THREADS
-    return (PyObject *)t;
+    csv_form form = {delimiter, (size_t)columns, (size_t)text, places,
+                     (size_t)PyTuple_Size(wanted)};
+    row_reader reader = csv_reader(&form);
+    PyObject *texts = NULL;
+    if (read_places(wanted, places, columns))
+        texts = texts_of(data, start, &reader);
+    PyMem_Free(places);
+    return texts;
+}
+
+/* bytes, where to begin → Texts */
+static PyObject *of_text_lines(PyObject *module, PyObject *arguments) {
+    PyObject *data;
+    Py_ssize_t start;
+    row_reader reader = text_reader();
+    (void)module;
+    if (!PyArg_ParseTuple(arguments, "Sn:text_lines", &data, &start))
+        return NULL;
+    return texts_of(data, start, &reader);
 }
 
 /* --- Lines that are written ------------------------------------------------------------------- */
@@ -325,9 +388,9 @@ typedef enum { SAME, OWN, CODED, FLOAT, WHOLE } part_kind;
 
 typedef struct {
     part_kind kind;
-    jsonl_slice bytes;       /* SAME */
+    slice bytes;       /* SAME */
     Py_ssize_t place;        /* OWN: ITEMS or the number of a key */
-    const jsonl_slice *table; /* CODED */
+    const slice *table; /* CODED */
     const void *column;      /* of CODED (int32), FLOAT (float32) and WHOLE (int64) */
     size_t most;             /* bytes of one */
 } line_part;
@@ -347,7 +410,7 @@ static int read_coded(PyObject *pair, size_t rows, line_part *part) {
     size_t entries = (size_t)PyTuple_Size(table);
     if ((size_t)size != rows * sizeof(int32_t))
         return wrong_part();
-    jsonl_slice *slices = PyMem_Malloc((entries + 1) * sizeof *slices);
+    slice *slices = PyMem_Malloc((entries + 1) * sizeof *slices);
     part->table = slices;
     if (!slices) {
         PyErr_NoMemory();
@@ -358,7 +421,7 @@ static int read_coded(PyObject *pair, size_t rows, line_part *part) {
         Py_ssize_t length;
         if (PyBytes_AsStringAndSize(PyTuple_GetItem(table, (Py_ssize_t)i), &at, &length) < 0)
             return 0;
-        slices[i] = (jsonl_slice){at, (size_t)length};
+        slices[i] = (slice){at, (size_t)length};
         if (slices[i].size > part->most)
             part->most = slices[i].size;
     }
@@ -382,7 +445,7 @@ static int read_numbers(PyObject *pair, size_t rows, line_part *part) {
         return 0;
     part->kind = type[0] == 'f' ? FLOAT : WHOLE;
     part->column = column;
-    part->most = part->kind == FLOAT ? JSONL_FLOAT_BYTES : 20;
+    part->most = part->kind == FLOAT ? FLOAT_BYTES : 20;
     size_t item = part->kind == FLOAT ? sizeof(float) : sizeof(int64_t);
     return (size_t)size == rows * item ? 1 : wrong_part();
 }
@@ -390,7 +453,7 @@ static int read_numbers(PyObject *pair, size_t rows, line_part *part) {
 static int read_part(const Texts *t, PyObject *value, line_part *part) {
     if (PyBytes_Check(value)) {
         part->kind = SAME;
-        part->bytes = (jsonl_slice){PyBytes_AsString(value), (size_t)PyBytes_Size(value)};
+        part->bytes = (slice){PyBytes_AsString(value), (size_t)PyBytes_Size(value)};
         part->most = part->bytes.size;
         return 1;
     }
@@ -408,12 +471,12 @@ static int read_part(const Texts *t, PyObject *value, line_part *part) {
     return read_numbers(value, (size_t)t->count, part);
 }
 
-static jsonl_slice own_of(const Texts *t, const line_part *part, size_t row) {
-    static const jsonl_slice null = {"null", 4};
+static slice own_of(const Texts *t, const line_part *part, size_t row) {
+    static const slice null = {"null", 4};
     if (part->place == ITEMS)
         return t->items[row];
-    jsonl_slice value = t->values[row * t->num_values + (size_t)part->place];
-    return value.size > 0 ? value : null;
+    slice value = t->values[row * t->num_values + (size_t)part->place];
+    return value.at ? value : null;
 }
 
 static char *put_whole(int64_t number, char *out) {
@@ -429,7 +492,7 @@ static char *put_whole(int64_t number, char *out) {
     return out + sizeof digits - at;
 }
 
-static char *put_slice(jsonl_slice slice, char *out) {
+static char *put_slice(slice slice, char *out) {
     memcpy(out, slice.at, slice.size);
     return out + slice.size;
 }
@@ -452,7 +515,7 @@ static char *put_part(const Texts *t, const line_part *part, size_t row, char *o
     }
     float value;
     memcpy(&value, (const char *)part->column + row * sizeof value, sizeof value);
-    size_t size = jsonl_write_float(value, out);
+    size_t size = write_float(value, out);
     return size > 0 ? out + size : NULL;
 }
 
@@ -538,8 +601,8 @@ static PyObject *texts_lengths(Texts *self, PyObject *nothing) {
         return NULL;
     char *out = PyBytes_AsString(lengths);
     for (Py_ssize_t i = 0; i < self->count; i++) {
-        jsonl_slice text = {self->starts[i], self->sizes[i]};
-        int64_t length = (int64_t)jsonl_length(text);
+        slice text = {self->starts[i], self->sizes[i]};
+        int64_t length = (int64_t)utf8_length(text);
         memcpy(out + i * (Py_ssize_t)sizeof length, &length, sizeof length);
     }
     return lengths;
@@ -556,18 +619,49 @@ static PyObject *texts_text(Texts *self, PyObject *place) {
     return NULL;
 }
 
-static PyObject *texts_get(Texts *self, void *which) {
-    return PyLong_FromSsize_t(which ? self->end : self->count);
+/* the most bytes of a text → the place of the first that is longer, null or not UTF-8, or the
+ * number of texts */
+static PyObject *texts_unfit(Texts *self, PyObject *most) {
+    Py_ssize_t limit = PyNumber_AsSsize_t(most, PyExc_OverflowError);
+    Py_ssize_t i = 0;
+    if (limit == -1 && PyErr_Occurred())
+        return NULL;
+    Py_BEGIN_ALLOW_THREADS
+    for (; i < self->count; i++) {
+        slice text = {self->starts[i], self->sizes[i]};
+        if (!text.at || text.size > (size_t)limit || !is_utf8(text))
+            break;
+    }
+    Py_END_ALLOW_THREADS
+    return PyLong_FromSsize_t(i);
 }
 
-static char is_end;
+static PyObject *texts_count(Texts *self, void *nothing) {
+    (void)nothing;
+    return PyLong_FromSsize_t(self->count);
+}
+
+static PyObject *texts_end(Texts *self, void *nothing) {
+    (void)nothing;
+    return PyLong_FromSsize_t(self->end);
+}
+
+static PyObject *texts_next(Texts *self, void *nothing) {
+    (void)nothing;
+    return PyLong_FromSsize_t(self->next);
+}
+
 static PyGetSetDef members[] = {
-    {"count", (getter)texts_get, NULL, "The number of texts.", NULL},
-    {"end", (getter)texts_get, NULL, "Of lines: the bytes that were read.", &is_end},
+    {"count", (getter)texts_count, NULL, "The number of texts.", NULL},
+    {"end", (getter)texts_end, NULL, "Of rows: the bytes that were read.", NULL},
+    {"next", (getter)texts_next, NULL, "Of rows: where the one after the refused one begins.",
+     NULL},
     {NULL, NULL, NULL, NULL, NULL}};
 static PyMethodDef methods[] = {
     {"write", (PyCFunction)texts_write, METH_VARARGS, "Parts, chosen or None: lines."},
     {"text", (PyCFunction)texts_text, METH_O, "A text's place: its UTF-8."},
+    {"unfit", (PyCFunction)texts_unfit, METH_O,
+     "The most bytes: the place of the first text that is longer, null or not UTF-8."},
     {"lengths", (PyCFunction)texts_lengths, METH_NOARGS, "The characters of each text, int64."},
     {NULL, NULL, 0, NULL}};
 static PyType_Slot type_slots[] = {{Py_tp_dealloc, (void *)texts_dealloc},
@@ -581,7 +675,10 @@ static PyMethodDef functions[] = {
     {"strings", of_strings, METH_O, "A tuple of str: Texts."},
     {"arrow_array", of_array, METH_VARARGS, "Two capsules: Texts."},
     {"arrow_stream", of_stream, METH_O, "A capsule: Texts."},
-    {"json_lines", of_lines, METH_VARARGS, "Bytes, start, wanted keys, refused keys: Texts."},
+    {"json_lines", of_json_lines, METH_VARARGS, "Bytes, start, wanted keys, refused keys: Texts."},
+    {"csv_rows", of_csv_rows, METH_VARARGS,
+     "Bytes, start, delimiter, columns, the text's, wanted ones: Texts."},
+    {"text_lines", of_text_lines, METH_VARARGS, "Bytes, start: Texts."},
     {NULL, NULL, 0, NULL}};
 
 PyTypeObject *texts_add(PyObject *module) {

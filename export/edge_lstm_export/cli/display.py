@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # a message needs no torch, and a training no ONNX Runtime
     from edge_lstm.text import Tokenizer
     from edge_lstm_export.onnx.export import Exported
     from edge_lstm_export.onnx.gates import AccuracyChange, Closed
+    from edge_lstm_export.train.baseline import Baseline
     from edge_lstm_export.train.history import EpochRecord
     from edge_lstm_export.train.loop import Callbacks
     from edge_lstm_export.train.network import Network
@@ -138,9 +139,15 @@ def print_report(job: Job, result: Result, seconds: float, *, verbose: bool) -> 
 
     verbose: everything else that was measured and written, too.
     """
+    from edge_lstm.model_card import HELD_OUT
+
     judged = "cross-validated" if result.checkpoint.training["cross_validated"] else "validation"
+    held_out = result.checkpoint.training["held_out"]
+    measured = {"test": ("test", result.test), "validation": (judged, result.validation)}
     lines = [
-        score_line(name, s) for name, s in (("test", result.test), (judged, result.validation)) if s
+        score_line(name, scores, HELD_OUT[held_out[key]])
+        for key, (name, scores) in measured.items()
+        if scores
     ]
     print(
         wrapped(
@@ -148,21 +155,47 @@ def print_report(job: Job, result: Result, seconds: float, *, verbose: bool) -> 
             f"{lines[0] if lines else 'accuracy unknown, too few texts to measure it'}"
         )
     )
+    judged_scores = result.test or result.validation
+    if result.baseline is not None and judged_scores is not None:
+        kilobytes = result.checkpoint.plan["max_kilobytes"]
+        print(wrapped(baseline_line(result.baseline, judged_scores, kilobytes)))
     if verbose:
         history = f"history: {printable(str(job.beside('history.json')))}"
-        print("\n".join([*lines[1:], history, f"time: {duration(seconds)}"]))
+        print("\n".join([*map(wrapped, lines[1:]), history, f"time: {duration(seconds)}"]))
 
 
-def score_line(name: str, scores: SetScores) -> str:
-    """Return the accuracy with its interval; of several labels per text F1."""
+def score_line(name: str, scores: SetScores, rows: str) -> str:
+    """Return the accuracy with its interval; of several labels per text F1.
+
+    rows: what the judged texts are.
+    """
     from edge_lstm_export.train.calibrate import Scores
 
     if not isinstance(scores, Scores):
         f1 = f"micro F1 {scores.micro_f1:.2%}, macro F1 {scores.macro_f1:.2%}"
-        return f"{name} {f1} ({counted(scores.texts, 'text')})"
+        return f"{name} {f1} ({counted(scores.texts, 'text')}, {rows})"
     span = f"{scores.interval.low * 100:.2f} to {scores.interval.high * 100:.2f}"
     texts = counted(scores.texts, "text")
-    return f"{name} accuracy {scores.subset_accuracy:.2%} (95 %: {span}, {texts})"
+    return f"{name} accuracy {scores.subset_accuracy:.2%} (95 %: {span}, {texts}, {rows})"
+
+
+def baseline_line(baseline: Baseline, ours: SetScores, kilobytes: int) -> str:
+    """Return what a linear model has on the same rows, in figures and bytes, against ours.
+
+    kilobytes: of our int8 file, at most.
+    """
+    from edge_lstm_export.train.calibrate import Scores
+
+    theirs = baseline.scores
+    # With one label per text, micro F1 is the accuracy.
+    name = "accuracy" if isinstance(ours, Scores) else "micro F1"
+    micro = (ours.micro_f1 - theirs.micro_f1) * 100
+    macro = (ours.macro_f1 - theirs.macro_f1) * 100
+    return (
+        f"{baseline.name}: {name} {theirs.micro_f1:.2%}, macro F1 {theirs.macro_f1:.2%}, "
+        f"{baseline.size / 1000:,.0f} kB; ours {micro:+.2f}, {macro:+.2f} points, "
+        f"at most {kilobytes:,} kB"
+    )
 
 
 def _texts_lost(change: AccuracyChange, texts: int) -> str:

@@ -37,6 +37,7 @@ _LABEL = "Column of the label. Several, each with this option, make a checkpoint
 _CONFIDENCE = (
     "Column that says how sure the label is, 0 to 1; one for each --label-column, in their order."
 )
+_GROUP = "Column of the author, document or day: rows of one value stay on one side of every split."
 _OUTPUT = "Checkpoint to write, a .safetensors file; with several label columns, a folder."
 _FORMAT = "Input format: csv, tsv, jsonl, parquet or text (fastText), if the suffix does not say."
 _PRESET = (
@@ -68,6 +69,7 @@ def command(
     confidence_column: Annotated[list[str] | None, option("NAME", _CONFIDENCE, _DATA)] = None,
     label_separator: LabelSeparatorOption = None,
     label_columns: LabelColumnsOption = None,
+    group_column: Annotated[str | None, option("NAME", _GROUP, _DATA)] = None,
     preset: Annotated[str | None, option("NAME", _PRESET, _MODEL, default="small")] = None,
     plan: Annotated[Path | None, option("FILE", _PLAN, _MODEL)] = None,
     epochs: Annotated[
@@ -124,7 +126,7 @@ def command(
         DataOptions(
             test=test, input_format=input_format, text_column=text_column, label_column=column,
             label_separator=label_separator, label_columns=column_names(label_columns),
-            skip_unlabelled=is_several, confidence_column=confidence,
+            skip_unlabelled=is_several, confidence_column=confidence, group_column=group_column,
         )
         for column, confidence in zip(columns, confidences)
     ]  # fmt: skip
@@ -191,7 +193,8 @@ def _train(job: Job, *, as_json: bool, verbose: bool) -> None:
         message(f"interrupted; {advice}")
         raise typer.Exit(received_exit_code()) from None
     if as_json:
-        print(json.dumps(result.checkpoint.training, ensure_ascii=False))
+        report = {**result.checkpoint.training, "linear_model": result.linear_model}
+        print(json.dumps(report, ensure_ascii=False))
     else:
         print_report(job, result, time.monotonic() - begin, verbose=verbose)
     for remark in result.remarks:

@@ -60,14 +60,7 @@ def description(
     if int8:
         described[modelfile.KEY_QUANTIZATION] = {
             "precision": "int8",
-            "lstm": f"int8 weights, symmetric per tensor, range ±{REDUCED}; uint8 activations",
-            "embedding": f"{_bits(config.embedding_dim, packs)}, symmetric per tensor",
-            "head": f"{_bits(config.logits, packs)}, symmetric per input; float32 products",
-            **(
-                {"ngrams": f"{_bits(config.ngram_dim, packs)}, symmetric per column; sums in int32"}
-                if config.ngrams
-                else {}
-            ),
+            **_roundings(config, packs),
             "sentinel_units": SENTINELS,
             "promises": [
                 "same bits in every batch",
@@ -75,6 +68,19 @@ def description(
             ],
         }
     return described
+
+
+def _roundings(config: NetworkConfig, packs: bool) -> dict[str, str]:
+    """Return how each part that the network has is rounded."""
+    parts = {}
+    if config.lstms:
+        parts["lstm"] = f"int8 weights, symmetric per tensor, range ±{REDUCED}; uint8 activations"
+        parts["embedding"] = f"{_bits(config.embedding_dim, packs)}, symmetric per tensor"
+    parts["head"] = f"{_bits(config.logits, packs)}, symmetric per input; float32 products"
+    if config.ngrams:
+        ngrams = f"{_bits(config.ngram_dim, packs)}, symmetric per column; sums in int32"
+        parts["ngrams"] = ngrams
+    return parts
 
 
 def _bits(columns: int, packs: bool) -> str:

@@ -18,7 +18,13 @@ from edge_lstm_export.options import LoopOptions, NetworkConfig
 from edge_lstm_export.train import ngrams
 from edge_lstm_export.train.calibrate import ComponentLogits, Stack
 from edge_lstm_export.train.examples import Examples
-from edge_lstm_export.train.loop import fit_network, predict_logits
+from edge_lstm_export.train.loop import (
+    SILENT,
+    Callbacks,
+    LoopResult,
+    fit_network,
+    predict_logits,
+)
 from edge_lstm_export.train.network import Network
 from edge_lstm_export.train.ngrams import Features, SparseData, SparseWeights
 from edge_lstm_export.train.pretrained import WordEmbeddings
@@ -48,6 +54,8 @@ def new_network(
         )
     if network.ngrams is not None and features is not None:
         network.ngrams.choose(features.table)
+    if not network.layers:
+        return network
     vectors = None
     width = plan.network.embedding_dim
     if plan.start.source:
@@ -73,6 +81,31 @@ def network_config(data: TrainingData, features: Features | None) -> NetworkConf
     if features is None:
         return config
     return replace(config, ngram_words=features.words, ngram_slots=len(features.pairs))
+
+
+def fit_lstm(
+    data: TrainingData,
+    network: Network,
+    fold: int | None = None,
+    callbacks: Callbacks = SILENT,
+    resume: Stage | None = None,
+) -> LoopResult:
+    """Train the LSTM in place, without the rows of ``fold``; a network without one is left alone.
+
+    resume: the state of an interrupted run.
+    """
+    if not network.layers:
+        return LoopResult("finished", ())
+    return fit_network(
+        network,
+        lstm_examples(data, fold),
+        loop_options(data),
+        data.plan.seed,
+        data.validation_examples if fold is None else None,
+        callbacks,
+        resume,
+        temperature_factor=data.plan.calibration.temperature_factor,
+    )
 
 
 def lstm_examples(data: TrainingData, fold: int | None = None) -> Examples:
@@ -255,7 +288,7 @@ class CrossValidation:
         say(name)
         data = self.data
         network = new_network(data, self.features, self.embeddings)
-        fit_network(network, lstm_examples(data, fold), loop_options(data), data.plan.seed)
+        fit_lstm(data, network, fold)
         sparse = None if self.features is None else fit_sparse(data, self.features, fold)
         held_out = data.row_examples.subset(np.flatnonzero(data.rows.fold == fold))
         logits = component_logits(network, self.features, sparse, held_out)

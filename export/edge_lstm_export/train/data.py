@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,8 @@ Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Names = tuple[str, ...]  # the labels
+# The test texts: the source's own, of another file, or held out at random or by groups.
+TestRows = Literal["own", "file", "random", "groups"]
 
 # Texts are in an unsegmented script where more of their words than this hold a character of one.
 UNSEGMENTED_SHARE = 0.3
@@ -45,11 +47,13 @@ class Split:
     """Texts and their labels.
 
     labels: bool [n, L], True for each label of a text; one in each row if a text has one label.
+    groups: int64 [n], equal for texts of one author, document or day; None without groups.
     shares: float32 [n, L], how probable each label of a text is; None if all labels are certain.
     """
 
     texts: tuple[str, ...]
     labels: Bools
+    groups: Ints | None = None
     shares: Floats | None = None
 
     def __len__(self) -> int:
@@ -65,6 +69,14 @@ class Split:
         """uint64 [n], equal for duplicates, see :func:`edge_lstm.text.text_key`."""
         return np.fromiter(map(text_key, self.texts), dtype=np.uint64, count=len(self))
 
+    @property
+    def together(self) -> npt.NDArray[Any]:
+        """Values [n], equal for rows that stay on one side of every split and in one fold.
+
+        They are the rows of a group, or else duplicates.
+        """
+        return self.keys if self.groups is None else self.groups
+
     @cached_property
     def strata(self) -> Ints:
         """int64 [n], see :func:`rarest`: what splits texts evenly.
@@ -75,8 +87,9 @@ class Split:
 
     def subset(self, rows: Ints) -> Split:
         """Return the given rows, in the given order, with their keys and strata."""
+        groups = None if self.groups is None else self.groups[rows]
         shares = None if self.shares is None else self.shares[rows]
-        part = Split(tuple(self.texts[i] for i in rows), self.labels[rows], shares)
+        part = Split(tuple(self.texts[i] for i in rows), self.labels[rows], groups, shares)
         vars(part).update(keys=self.keys[rows], strata=self.strata[rows])
         return part
 
@@ -98,6 +111,8 @@ class Dataset:
     warnings: what a person should know of the data, a line each.
     checks: the counts behind them.
     columns: read columns, of each file whose columns differ.
+    group_column: the column of the groups, for people; "" without groups.
+    test_rows: the origin of the test texts.
     """
 
     name: str
@@ -110,6 +125,13 @@ class Dataset:
     warnings: tuple[str, ...] = ()
     checks: Mapping[str, Any] = field(default_factory=dict)
     columns: tuple[Columns, ...] = ()
+    group_column: str = ""
+    test_rows: TestRows = "own"
+
+    @property
+    def groups(self) -> int:
+        """The number of groups of the training texts; 0 without groups."""
+        return 0 if self.train.groups is None else len(np.unique(self.train.groups))
 
 
 def make_split(
@@ -117,10 +139,12 @@ def make_split(
     names: Sequence[Names],
     labels: Names,
     where: str,
+    groups: Sequence[str] | None = None,
     shares: Sequence[Shares | None] = (),
 ) -> Split:
     """Make a split of texts and the label names of each.
 
+    groups: the group of each text; None without groups.
     shares: see LabelledTexts.
 
     Raise DataError for a name not in ``labels``.
@@ -133,13 +157,16 @@ def make_split(
     matrix = np.zeros((len(names), len(labels)), np.bool_)
     for row, text_labels in zip(matrix, names):
         row[[index[name] for name in text_labels]] = True
+    numbers = None
+    if groups is not None:
+        numbers = np.unique(np.array(groups, np.str_), return_inverse=True)[1].reshape(-1)
     soft = None
     if any(shares):
         soft = matrix.astype(np.float32)
         for i, of_text in enumerate(shares):
             if of_text is not None:
                 soft[i] = _spread(of_text, index)
-    return Split(tuple(map(well_formed, texts)), matrix, soft)
+    return Split(tuple(map(well_formed, texts)), matrix, numbers, soft)
 
 
 def _spread(shares: Shares, index: Mapping[str, int]) -> Doubles:
@@ -180,7 +207,11 @@ def counted_votes(dataset: Dataset) -> Dataset:
     labels = shares >= 0.5
     if not dataset.multi_label:
         labels = shares.argmax(axis=1)[:, None] == np.arange(len(dataset.labels))
-    merged = Split(tuple(index), labels, shares.astype(np.float32))
+    groups = None
+    if train.groups is not None:
+        _, first = np.unique(text, return_index=True)
+        groups = train.groups[first]
+    merged = Split(tuple(index), labels, groups, shares.astype(np.float32))
     note = (
         f"{len(train):,} answers to {len(index):,} texts: each text is one row, and the shares of "
         "its answers are learnt"
@@ -259,33 +290,75 @@ def texts_digest(texts: Iterable[str], names: Iterable[Names]) -> str:
     return digest.hexdigest()
 
 
+def _units(split: Split) -> tuple[Ints, Ints, Ints]:
+    """Return the rows that stay together, see :attr:`Split.together`.
+
+    They are the first row of each unit, int64 [units]; the unit of each row, int64 [n]; and the
+    number of different texts that a unit has of each stratum, int64 [units, strata].
+    """
+    _, first, of_row = np.unique(split.together, return_index=True, return_inverse=True)
+    of_row = of_row.reshape(-1)
+    pairs = np.stack([of_row.astype(np.uint64), split.keys], axis=1)
+    different = np.unique(pairs, axis=0, return_index=True)[1]
+    texts = np.zeros((len(first), int(split.strata.max(initial=0)) + 1), np.int64)
+    np.add.at(texts, (of_row[different], split.strata[different]), 1)
+    return first, of_row, texts
+
+
+def _shuffled(units: Ints, strata: Ints, rng: np.random.Generator) -> Ints:
+    """Return the units in a random order within each stratum; strata: int64 [units]."""
+    parts = [rng.permutation(units[strata == each]) for each in np.unique(strata)]
+    return np.concatenate([units[:0], *parts])
+
+
 def hold_out(split: Split, share: float, seed: int) -> tuple[Split, Split]:
     """Return (rest, held out): about ``share`` of the texts of each label, drawn by ``seed``.
 
-    At least one text is held out of each label that has two or more.
-
-    Duplicates go the same way. The order is kept.
+    At least one unit is held out of each label that has two or more, and one stays. A unit is the
+    rows of a group, or else a text with its duplicates. The order is kept.
     """
     rng = np.random.default_rng([seed, 0x5F1D])
-    unique = np.sort(np.unique(split.keys, return_index=True)[1])
-    chosen: list[int] = []
-    for label in np.unique(split.strata):
-        rows = unique[split.strata[unique] == label]
-        if len(rows) > 1 and share > 0:
-            chosen += rng.permutation(rows)[
-                : min(len(rows) - 1, max(1, round(share * len(rows))))
-            ].tolist()
-    mask = np.isin(split.keys, split.keys[chosen])
+    first, of_row, texts = _units(split)
+    by_row = np.argsort(first)
+    order = _shuffled(by_row, split.strata[first[by_row]], rng)
+    total = texts.sum(axis=0)
+    left = (texts > 0).sum(axis=0)
+    wanted = np.clip(np.rint(share * total), 1, np.maximum(1, total - 1))
+    wanted[(left < 2) | (share == 0)] = 0
+    missing = wanted.copy()
+    is_held = np.zeros(len(first), np.bool_)
+
+    def hold(units: Ints, *, needed: bool) -> None:
+        for unit in units:
+            own = texts[unit]
+            nearer = np.abs(missing - own).sum() < np.abs(missing).sum()
+            lacking = ((own > 0) & (wanted > 0) & (missing == wanted)).any()
+            if (lacking if needed else nearer) and (left[own > 0] > 1).all():
+                missing[:] -= own
+                left[own > 0] -= 1
+                is_held[unit] = True
+
+    hold(order, needed=False)
+    # Of a label whose groups are all larger than its share, the smallest is held out.
+    hold(order[np.argsort(texts[order].sum(axis=1), kind="stable")], needed=True)
+    mask = is_held[of_row]
     return split.subset(np.flatnonzero(~mask)), split.subset(np.flatnonzero(mask))
 
 
 def folds_of(split: Split, folds: int, seed: int) -> Ints:
-    """Return a fold for each text, from 0, int64 [n]: labels spread evenly, duplicates together."""
+    """Return a fold for each text, from 0, int64 [n].
+
+    Labels are spread evenly. Rows of a group, or else duplicates, share a fold. There are fewer
+    folds than asked for if no label has as many groups.
+    """
     rng = np.random.default_rng([seed, 0xCF])
-    _, first, same = np.unique(split.keys, return_index=True, return_inverse=True)
-    strata = split.strata[first]
-    fold = np.empty(len(first), np.int64)
-    for label in np.unique(strata):
-        rows = rng.permutation(np.flatnonzero(strata == label))
-        fold[rows] = np.arange(len(rows)) % folds
-    return fold[same.reshape(-1)]
+    first, of_row, texts = _units(split)
+    order = _shuffled(np.arange(len(first)), split.strata[first], rng)
+    total = np.maximum(1, texts.sum(axis=0))
+    held = np.zeros((folds, len(total)))
+    fold = np.zeros(len(first), np.int64)
+    # Large ones first, so that small ones even out.
+    for unit in order[np.argsort(-texts[order].sum(axis=1), kind="stable")]:
+        fold[unit] = (held * (texts[unit] / total)).sum(axis=1).argmin()
+        held[fold[unit]] += texts[unit]
+    return fold[of_row]

@@ -30,8 +30,11 @@ MOST_EXACT_TOPICS = 100
 UNSEGMENTED_SHARE = 0.3
 # Rows. With fewer, cross-validation judges all of them and none is held out.
 FEW_ROWS = 2000
-# Rows that cross-validation needs.
+# Rows that cross-validation needs, and its folds.
 FEWEST_TO_CROSS_VALIDATE = 10
+FOLDS = 3
+# Groups of rows. With fewer, one is more than the tenth of the rows that is held out.
+FEWEST_GROUPS_TO_HOLD_OUT = 10
 
 # --- Sizes ----------------------------------------------------------------------------------------
 
@@ -104,8 +107,10 @@ PRESETS: Mapping[str, Preset] = {
         long=Shape(5000, embedding=32, hidden=100, bidirectional=False),
     ),
 }
-# Topics need no order of words: embedding and units of the smallest LSTM.
+# Topics need no order of words: embedding and units of the smallest LSTM ...
 TOPICS_SHAPE = (6, 14)
+# ... and labels. With more there is no LSTM: its bytes buy more as words, whose columns are wide.
+MOST_TOPICS_WITH_LSTM = 16
 # Ids of a text that are read: an article says its topic at its beginning.
 TOPICS_LENGTH = 1_600
 # Ids of a vocabulary, whatever the room.
@@ -236,6 +241,11 @@ MOST_TO_FIND_SCALE = 2_000
 # Orders of the labels that are tried, and the share of them that may be as good as the numbers'.
 TRIED_ORDERS = 5_000
 MOST_BETTER_ORDERS = 0.05
+
+
+def few_groups(groups: int) -> bool:
+    """Return whether there are groups of rows, and too few to hold one out. 0: there are none."""
+    return 0 < groups < FEWEST_GROUPS_TO_HOLD_OUT
 
 
 def loop_defaults(kind: Kind) -> LoopOptions:

@@ -78,7 +78,9 @@ def with_headroom(
         raise DataError(
             "the training left weights that are not finite numbers; lower the learning_rate"
         )
-    if all(bool((room >= options.margin).all()) for room in network.least_room()):
+    if not network.layers or all(
+        bool((room >= options.margin).all()) for room in network.least_room()
+    ):
         return network, 0
     network = copy.deepcopy(network)
     closed = never_closed(network)

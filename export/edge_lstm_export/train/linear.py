@@ -13,7 +13,9 @@ SVM_TOLERANCE = 1e-2  # tolerance: of liblinear's stopping rule; labels do not c
 SVM_PASSES = 500  # tolerance: passes of liblinear, at most
 
 
-def svm_weights(x: Matrix, labels: Bools, multi_label: bool, c: float) -> tuple[Floats, Floats]:
+def svm_weights(
+    x: Matrix, labels: Bools, multi_label: bool, c: float, passes: int = SVM_PASSES
+) -> tuple[Floats, Floats]:
     """Fit a linear SVM for each label against the rest.
 
     For two labels of which a text has one, there is a single one.
@@ -21,6 +23,7 @@ def svm_weights(x: Matrix, labels: Bools, multi_label: bool, c: float) -> tuple[
     x: float32 [texts, columns].
     labels: bool [texts, L].
     c: inverse regularization.
+    passes: of liblinear, at most.
 
     Return weights, float32 [columns, outputs], and bias, float32 [outputs]. A label that all texts
     have, or that no text has, gets a constant score.
@@ -33,7 +36,7 @@ def svm_weights(x: Matrix, labels: Bools, multi_label: bool, c: float) -> tuple[
     weights = np.zeros((x.shape[1], targets.shape[1]), np.float32)
     bias = np.where(targets.all(axis=0), 1, -1).astype(np.float32)
     for column in np.flatnonzero(targets.any(axis=0) & ~targets.all(axis=0)):
-        model = LinearSVC(C=c, tol=SVM_TOLERANCE, random_state=0, max_iter=SVM_PASSES)
+        model = LinearSVC(C=c, tol=SVM_TOLERANCE, random_state=0, max_iter=passes)
         model.fit(x, targets[:, column])
         weights[:, column] = model.coef_[0]
         bias[column] = model.intercept_[0]

@@ -143,6 +143,14 @@ class Plan(Options):
                 "make a plan for these data with --dry-run"
             )
         Question.of(self.question, dataset.labels)
+        planned = self.validation.group_column
+        if planned != dataset.group_column:
+            how = f"give --group-column {planned}" if planned else "leave --group-column out"
+            raise DataError(
+                f"the plan has the groups {planned or 'none'}, the data have "
+                f"{dataset.group_column or 'none'}; {how}, or make a plan for these data "
+                "with --dry-run"
+            )
         if self.start.source:
             check_shape(self.start, self.network)
         for teacher in self.teachers:
@@ -243,6 +251,9 @@ def decide(stats: DatasetStats, request: TrainingRequest = NOTHING_ASKED) -> Dec
     ensemble = EnsembleOptions()
     if teachers:
         ensemble = EnsembleOptions(hard_label_weight=defaults.HARD_LABEL_WEIGHT)
+        if stats.groups:
+            folds = max(2, min(ensemble.folds, stats.groups))
+            ensemble = replace(ensemble, folds=folds)
     sizes = plan_network(
         stats,
         request.preset,
@@ -303,7 +314,7 @@ def _decide_seed(stats: DatasetStats, request: TrainingRequest, preset: Preset) 
         question=question,
         text=TextOptions("keras"),
         network=network,
-        validation=from_plain(Validation, {"share": share, "folds": 0}, "validation"),
+        validation=_held_out(share, stats),
         loop=loop if request.epochs is None else replace(loop, epochs=request.epochs),
         calibration=CalibrationOptions(balance=request.balance),
         seed=request.seed,
@@ -557,14 +568,26 @@ def _linear_characters(kind: Kind) -> tuple[bool, str]:
 
 
 def _validation(stats: DatasetStats, request: TrainingRequest) -> tuple[Validation, str]:
+    column = stats.group_column
     if request.validation is not None:
-        plain = {"share": request.validation, "folds": 0}
-        return from_plain(Validation, plain, "validation"), "asked for"
+        return _held_out(request.validation, stats), "asked for"
     if stats.rows < defaults.FEWEST_TO_CROSS_VALIDATE:
-        return Validation(0.0), f"{stats.rows} rows are too few to judge by"
+        return Validation(0.0, group_column=column), f"{stats.rows} rows are too few to judge by"
+    if defaults.few_groups(stats.groups):
+        folds = min(defaults.FOLDS, stats.groups)
+        reason = f"{stats.groups} groups are too few to hold out some"
+        return Validation(0.0, folds, column), reason
     if _is_few(stats):
-        return Validation(0.0, folds=3), f"{stats.rows:,} rows are too few to hold out some"
-    return Validation(0.1), f"{stats.rows:,} rows; for early stopping and calibration"
+        reason = f"{stats.rows:,} rows are too few to hold out some"
+        return Validation(0.0, defaults.FOLDS, column), reason
+    reason = f"{stats.rows:,} rows; for early stopping and calibration"
+    return Validation(0.1, group_column=column), reason
+
+
+def _held_out(share: float, stats: DatasetStats) -> Validation:
+    """Return a validation by a share that is asked for. Raise DataError if it is out of range."""
+    plain = {"share": share, "folds": 0, "group_column": stats.group_column}
+    return from_plain(Validation, plain, "validation")
 
 
 def _loop(
@@ -627,6 +650,10 @@ def explain(
     if network.ngram_dim == network.logits:
         width = "one column per logit"
     lstm = f"{network.hidden} units"
+    of_lstm = f"on embeddings of {network.embedding_dim}"
+    if not network.hidden:
+        lstm = "none"
+        of_lstm = reasons.get("network.hidden", "as planned")
     if network.bidirectional:
         lstm += ", both directions"
     if plan.start.source:
@@ -635,6 +662,8 @@ def explain(
     judged = f"{plan.validation.share:.0%} held out"
     if plan.validation.folds:
         judged = f"{plan.validation.folds}-fold cross-validation"
+    if plan.validation.group_column:
+        judged += f", {stats.groups:,} groups by {plan.validation.group_column!r}"
     bytes_by_part = expected_parts(network, plan.max_kilobytes, stats)
     largest = [f"{part} {size / 1000:,.0f}" for part, size in bytes_by_part.items()][:4]
     question = plan.question.replace("_", "/")
@@ -651,7 +680,7 @@ def explain(
             plan.text.rule,
             f"{network.num_words:,} ids at most, the last {plan.text.length} of a text",
         ),
-        ("LSTM", lstm, f"on embeddings of {network.embedding_dim}"),
+        ("LSTM", lstm, of_lstm),
     ]
     if network.ngrams:
         lines.append(("n-grams", f"as many as fit, {width}", f"fitted by {plan.sparse.fit}"))
@@ -665,10 +694,10 @@ def explain(
         )
     if plan.word_table != "none":
         lines.append(("word embeddings", plan.word_table, reasons.get("word_table", "as planned")))
-    lines += [
-        ("validation", judged, reasons.get("validation", "as planned")),
-        ("epochs", f"at most {loop.epochs}", f"batches of {loop.batch_size} texts"),
-    ]
+    lines.append(("validation", judged, reasons.get("validation", "as planned")))
+    if network.hidden:
+        epochs = f"at most {loop.epochs}"
+        lines.append(("epochs", epochs, f"batches of {loop.batch_size} texts"))
     return lines
 
 
@@ -693,6 +722,7 @@ def _idle_fields(plan: Plan) -> tuple[str, ...]:
     kinds = {teacher.kind for teacher in plan.teachers}
     fit = plan.sparse.fit
     pretrained = plan.word_table != "none"
+    has_lstm = plan.network.hidden > 0
     neighbours = plan.loop.word_vectors and not pretrained and not plan.start.source
     multi_label = plan.network.multi_label
     groups = {
@@ -700,7 +730,10 @@ def _idle_fields(plan: Plan) -> tuple[str, ...]:
         "encoder.": not kinds.isdisjoint(("probe", "fine-tuned", "classifier")),
         "ensemble.": bool(kinds),
         "augmentation. deletion crop join least_ most_ replaced": plan.augmentation.texts_per_row,
-        "word_vectors. window context_power fewest_tokens spread": neighbours,
+        "network. pooling dropout": has_lstm,
+        "loop.": has_lstm,
+        "headroom.": has_lstm,
+        "word_vectors. window context_power fewest_tokens spread": neighbours and has_lstm,
         "word_vectors. pretrained_spread components smoothing first_rank": pretrained,
         "loop. smallest_crop fewest_crop_tokens": plan.loop.crops,
         "sparse. epochs batch_size learning_rate warmup dropout label_ first_": "rank" in fit,

@@ -28,6 +28,7 @@ from edge_lstm_export.train.rows import LabelledRows, TransferSet
 from edge_lstm_export.train.teachers.base import Member
 from edge_lstm_export.train.warnings import result_warnings
 
+FOLDS = ("folds", "group folds")  # names of rows that folds judge
 MOST_PARAMETERS = 10**9  # tolerance: more than a network has
 
 
@@ -68,6 +69,7 @@ def provenance(
         }
         for member in measured.members
     ]
+    groups = {"group_column": dataset.group_column, "groups": dataset.groups}
     return {
         "data": {
             "name": dataset.name,
@@ -75,6 +77,7 @@ def provenance(
             "train_texts": dict(zip(dataset.labels, rows.learnt.counts())),
             "validation_texts": len(rows.validation),
             "test_texts": len(dataset.test or ()),
+            **(groups if dataset.group_column else {}),
             "unlabelled_texts": transfer.from_log,
             "augmented_texts": len(transfer.texts) - transfer.from_log,
             "unknown_words": round(measured.unknown_words, 4),
@@ -92,6 +95,7 @@ def provenance(
         "validation": scores.to_dict() if scores else None,
         "cross_validated": scores is not None and not len(rows.validation),
         "test": measured.test.to_dict() if measured.test else None,
+        "held_out": _held_out(dataset, rows, measured),
         "parts": {
             "lstm": round(calibration.stack.lstm, 4),
             "ngrams": round(calibration.stack.sparse, 4),
@@ -104,6 +108,17 @@ def provenance(
             "torch": torch.__version__,
         },
     }
+
+
+def _held_out(dataset: Dataset, rows: LabelledRows, measured: Measured) -> dict[str, str]:
+    """Return what judged the network: the names of model_card.HELD_OUT."""
+    held_out: dict[str, str] = {}
+    if measured.test is not None:
+        held_out["test"] = dataset.test_rows
+    if measured.calibration.scores is not None:
+        by_rows, by_groups = ("random", "groups") if len(rows.validation) else FOLDS
+        held_out["validation"] = by_groups if dataset.group_column else by_rows
+    return held_out
 
 
 # --- The longest form, before the training --------------------------------------------------------

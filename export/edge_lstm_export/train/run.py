@@ -172,7 +172,10 @@ def run_job(
         )
         save_checkpoint(result.checkpoint, job.output)
         write_history(
-            result.loop.history, job.beside("history.json"), training=result.checkpoint.training
+            result.loop.history,
+            job.beside("history.json"),
+            training=result.checkpoint.training,
+            linear_model=result.linear_model,
         )
         job.partial.unlink(missing_ok=True)
     return result

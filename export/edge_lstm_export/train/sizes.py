@@ -13,7 +13,7 @@ from edge_lstm_export.graph.size import FEWEST_SLOTS, file_parts, row_bytes, slo
 from edge_lstm_export.options import NetworkOptions
 from edge_lstm_export.train import defaults
 from edge_lstm_export.train.calibrate import LONGEST_THRESHOLD, longest_curve
-from edge_lstm_export.train.defaults import PRESETS, Preset
+from edge_lstm_export.train.defaults import PRESETS, Preset, Shape
 from edge_lstm_export.train.start import LstmShape
 from edge_lstm_export.train.stats import DatasetStats
 
@@ -52,41 +52,24 @@ def plan_network(
     """
     preset = PRESETS[preset_name]
     is_large = stats.kind == "short" and not small_vocabulary
-    shape = preset.long if stats.is_long or preset.short is None else preset.short
+    usual = preset.long if stats.is_long or preset.short is None else preset.short
+    shape = usual
     reason = f"preset {preset_name}, {stats.kind} texts"
-    embedding = shape.embedding
-    hidden = shape.hidden
-    bidirectional = shape.bidirectional
     if start is not None:
-        embedding = start.embedding_dim
-        hidden = start.hidden
-        bidirectional = start.bidirectional
+        shape = Shape(usual.words, start.embedding_dim, start.hidden, start.bidirectional)
         reason = "of the model file that it starts from"
     elif stats.kind == "topics":
-        embedding, hidden = defaults.TOPICS_SHAPE
-        bidirectional = False
+        shape = Shape(usual.words, *defaults.TOPICS_SHAPE, bidirectional=False)
         reason = "topics need words, not their order"
+        if stats.labels > defaults.MOST_TOPICS_WITH_LSTM:
+            shape = Shape(usual.words, embedding=0, hidden=0, bidirectional=False)
+            reason = f"{stats.labels} topics need words alone"
     elif is_large:
-        widest = _largest_lstm(stats, preset, english=english)
-        embedding = min(embedding, widest[0])
-        hidden = min(hidden, widest[1])
+        embedding, hidden = _largest_lstm(stats, preset, english=english)
+        embedding = min(usual.embedding, embedding)
+        shape = replace(usual, embedding=embedding, hidden=min(usual.hidden, hidden))
         reason = "a small LSTM, which leaves room for words"
-    network = NetworkOptions(
-        num_words=shape.words,
-        embedding_dim=embedding,
-        hidden=hidden,
-        bidirectional=bidirectional,
-        pooling="mean+max",
-        labels=stats.labels,
-        multi_label=stats.multi_label,
-        dropout=defaults.DROPOUT,
-        ngram_words=1,
-        ngram_slots=FEWEST_SLOTS,
-        ngram_dim=1,
-        ngram_most=2 if stats.kind == "topics" else 1,
-    )
-    width = network.logits if stats.labels <= stats.most_columns else preset.rank
-    network = replace(network, ngram_dim=width)
+    network = _without_words(stats, preset, shape)
     room = preset.max_kilobytes * 1000 - sum(_fixed_parts(network, stats).values())
     words, words_reason = _words(
         stats,
@@ -106,24 +89,39 @@ def plan_network(
         words = num_words
         words_reason = "asked for"
     # As many n-grams as fit: no vocabulary would leave more room for them.
-    network = replace(
-        network,
-        num_words=words,
-        ngram_words=words - OOV_ID,
-        ngram_slots=slots_in(room, network),
-    )
+    slots = slots_in(room, network)
+    network = replace(network, num_words=words, ngram_words=words - OOV_ID, ngram_slots=slots)
+    of_lstm = dict.fromkeys(("embedding_dim", "hidden", "bidirectional"), reason)
+    of_data = dict.fromkeys(("labels", "multi_label"), "of the data")
     reasons = {
-        "network.num_words": words_reason,
-        "network.embedding_dim": reason,
-        "network.hidden": reason,
-        "network.bidirectional": reason,
-        "network.ngram_words": "all words",
-        "network.ngram_slots": f"at most, in {room:,} bytes",
-        "network.ngram_dim": _why_width(stats),
-        "network.labels": "of the data",
-        "network.multi_label": "of the data",
+        "num_words": words_reason,
+        **of_lstm,
+        "ngram_words": "all words",
+        "ngram_slots": f"at most, in {room:,} bytes",
+        "ngram_dim": _why_width(stats),
+        **of_data,
     }
-    return Sizes(network, reasons)
+    return Sizes(network, {f"network.{name}": why for name, why in reasons.items()})
+
+
+def _without_words(stats: DatasetStats, preset: Preset, shape: Shape) -> NetworkOptions:
+    """Return a network of this shape with a word and the fewest pairs: what no word has to pay."""
+    network = NetworkOptions(
+        num_words=shape.words,
+        embedding_dim=shape.embedding,
+        hidden=shape.hidden,
+        bidirectional=shape.bidirectional,
+        pooling="mean+max",
+        labels=stats.labels,
+        multi_label=stats.multi_label,
+        dropout=defaults.DROPOUT,
+        ngram_words=1,
+        ngram_slots=FEWEST_SLOTS,
+        ngram_dim=1,
+        ngram_most=2 if stats.kind == "topics" else 1,
+    )
+    width = network.logits if stats.labels <= stats.most_columns else preset.rank
+    return replace(network, ngram_dim=width)
 
 
 def _largest_lstm(stats: DatasetStats, preset: Preset, *, english: bool) -> tuple[int, int]:

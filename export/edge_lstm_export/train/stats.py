@@ -46,6 +46,8 @@ class DatasetStats:
     label_bytes: mean size in UTF-8 of a label's name.
     english: share of words that the table of English words has, 0 to 1.
     unlabelled: texts without a label.
+    groups: of rows, as authors, whose texts no split divides; 0: there are none.
+    group_column: their column.
     trial: of a model file as a teacher; None if another teacher was asked for.
     soft: some labels are not certain.
     question, question_reason: what the labels are, see question.find_question.
@@ -60,6 +62,8 @@ class DatasetStats:
     label_bytes: float = 10.0  # tolerance: counted from the labels
     english: float = 0.0
     unlabelled: int = 0
+    groups: int = 0
+    group_column: str = ""
     trial: TeacherTrial | None = None
     soft: bool = False
     question: QuestionType = CHOICE
@@ -122,6 +126,8 @@ def dataset_stats(dataset: Dataset, unlabelled: int = 0) -> DatasetStats:
         soft=dataset.train.shares is not None,
         question=question,
         question_reason=reason,
+        groups=dataset.groups,
+        group_column=dataset.group_column,
     )
 
 

@@ -10,10 +10,11 @@ functions called here know no other settings. No step changes what an earlier on
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import torch
 
@@ -23,6 +24,12 @@ from edge_lstm.familiarity import unfamiliarity
 from edge_lstm.metrics import SetScores
 from edge_lstm.question import Question
 from edge_lstm_export.train import calibrate
+from edge_lstm_export.train.baseline import (
+    Baseline,
+    fit_baseline,
+    is_linear_model,
+    ngram_baseline,
+)
 from edge_lstm_export.train.calibrate import Calibration, ComponentLogits, Stack
 from edge_lstm_export.train.checkpoint import Checkpoint
 from edge_lstm_export.train.components import (
@@ -30,17 +37,18 @@ from edge_lstm_export.train.components import (
     assembled,
     choose_features,
     component_logits,
+    fit_lstm,
     fit_ngrams,
     fit_sparse,
-    loop_options,
     lstm_examples,
     new_network,
 )
 from edge_lstm_export.train.data import Dataset, Floats
 from edge_lstm_export.train.headroom import tried_rows, with_headroom
 from edge_lstm_export.train.logits import fit_temperature, probabilities
-from edge_lstm_export.train.loop import SILENT, Callbacks, LoopResult, fit_network, predict_logits
+from edge_lstm_export.train.loop import SILENT, Callbacks, LoopResult, predict_logits
 from edge_lstm_export.train.network import Network, threads
+from edge_lstm_export.train.ngrams import Features, SparseWeights
 from edge_lstm_export.train.plan import Plan
 from edge_lstm_export.train.provenance import Measured, provenance
 from edge_lstm_export.train.quantize import rounded_to_int8
@@ -63,6 +71,7 @@ class Result:
     test: None without test texts.
     remarks: for a person, a line each.
     closed_units: LSTM units that were kept away from saturation.
+    baseline: a linear model on the rows that judge; None if nothing does, or it would take long.
     """
 
     checkpoint: Checkpoint
@@ -71,6 +80,12 @@ class Result:
     test: SetScores | None
     remarks: tuple[str, ...] = ()
     closed_units: int = 0
+    baseline: Baseline | None = None
+
+    @property
+    def linear_model(self) -> dict[str, Any] | None:
+        """The linear model as plain values, for JSON."""
+        return None if self.baseline is None else self.baseline.to_dict()
 
 
 def fit(
@@ -128,6 +143,7 @@ def fit(
         network = rounded_to_int8(network)
 
     test = _score_test(dataset, data, network, calibration)
+    baseline = _linear_model(dataset, data, features, sparse, unseen, say)
     measured = Measured(
         loop=lstm.loop,
         calibration=calibration,
@@ -148,7 +164,8 @@ def fit(
         question=Question.of(plan.question, dataset.labels),
     )
     remarks = (*_teacher_remarks(data, calibration.scores), *result_warnings(calibration.scores))
-    return Result(checkpoint, lstm.loop, calibration.scores, test, remarks, lstm.closed_units)
+    scores = calibration.scores
+    return Result(checkpoint, lstm.loop, scores, test, remarks, lstm.closed_units, baseline)
 
 
 @dataclass(frozen=True)
@@ -166,20 +183,15 @@ class LstmFit:
 def _fit_lstm(
     data: TrainingData, network: Network, callbacks: Callbacks, stages: Stages
 ) -> LstmFit:
-    """Train the LSTM on all rows and the transfer set, and keep its units away from saturation."""
+    """Train the LSTM on all rows and the transfer set, and keep its units away from saturation.
+
+    A network without an LSTM is only made.
+    """
     plan = data.plan
-    examples = lstm_examples(data)
     callbacks.started(network, data.tokenizer, len(data.all_examples))
-    loop = fit_network(
-        network,
-        examples,
-        loop_options(data),
-        plan.seed,
-        data.validation_examples,
-        replace(callbacks, keep=partial(stages.keep, LOOP)),
-        stages.get(LOOP),
-        temperature_factor=plan.calibration.temperature_factor,
-    )
+    keeping = replace(callbacks, keep=partial(stages.keep, LOOP))
+    loop = fit_lstm(data, network, callbacks=keeping, resume=stages.get(LOOP))
+    examples = lstm_examples(data)
     network, closed = with_headroom(network, examples, tried_rows(data.tokenizer), plan.headroom)
     if plan.network.multi_label:
         network = rounded_to_int8(network)
@@ -195,6 +207,28 @@ def _score_test(
     logits = predict_logits(network, data.encode(dataset.test))
     labels = dataset.test.labels
     return calibrate.score(logits, labels, dataset.labels, calibration.thresholds)
+
+
+def _linear_model(
+    dataset: Dataset,
+    data: TrainingData,
+    features: Features | None,
+    sparse: SparseWeights | None,
+    unseen: ComponentLogits | None,
+    say: Callable[[str], None],
+) -> Baseline | None:
+    """Return a linear model, judged as the network: the n-gram part if it is one, else a fit."""
+    if dataset.test is None and unseen is None:
+        return None
+    if features is None or sparse is None or not is_linear_model(data.plan, features):
+        say("fitting a linear model to compare with")
+        return fit_baseline(dataset, data.rows, data.plan.linear)
+    if dataset.test is not None:
+        examples = data.encode(dataset.test)
+        logits = sparse.logits(features, examples)
+        return ngram_baseline(dataset, examples.targets, logits, features, data.tokenizer)
+    assert unseen is not None
+    return ngram_baseline(dataset, unseen.targets, unseen.sparse, features, data.tokenizer)
 
 
 def _usable_log(
@@ -228,9 +262,9 @@ def _calibrate(
     options = plan.calibration
     multi_label = plan.network.multi_label
     stack = calibrate.expected_stack(len(data.all_examples), plan.network.logits, options)
-    if not has_sparse or plan.sparse.fit == "residual":
-        # The logits of a residual fit are added to the LSTM's own.
-        stack = Stack(1.0, float(has_sparse), stack.bias)
+    if not has_sparse or plan.sparse.fit == "residual" or not plan.network.hidden:
+        # The logits of a residual fit are added to the LSTM's own, and one part needs no weights.
+        stack = Stack(float(plan.network.hidden > 0), float(has_sparse), stack.bias)
     elif unseen is not None:
         stack = calibrate.fit_stack(unseen, stack, options, multi_label=multi_label)
     if unseen is None:

@@ -25,7 +25,7 @@ def checked(dataset: Dataset) -> Dataset:
 
     Duplicates are texts of equal keys (``Split.keys``).
 
-    Raise DataError if all texts are duplicates.
+    Raise DataError if all texts are duplicates, or if no group can judge another.
     """
     train = dataset.train
     test = dataset.test
@@ -38,7 +38,7 @@ def checked(dataset: Dataset) -> Dataset:
     repeated = texts - different
     conflicts = _conflicting(train)
     shared = int(np.isin(test.keys, train.keys).sum()) if test is not None else 0
-    warnings = [*dataset.warnings, *_label_warnings(dataset)]
+    warnings = [*dataset.warnings, *_label_warnings(dataset), *_group_warnings(dataset)]
     if repeated > _MANY_DUPLICATES * texts:
         share = f"{counted(repeated, 'training text')} ({repeated / texts:.1%})"
         verb = "is a duplicate" if repeated == 1 else "are duplicates"
@@ -89,6 +89,29 @@ def _label_warnings(dataset: Dataset) -> Iterator[str]:
     if twins := [" and ".join(group) for group in alike.values() if len(group) > 1]:
         how = "differ in capitals, spaces or Unicode form (NFC) only"
         yield f"the labels {listed(twins)} {how}: write them the same way"
+
+
+def _group_warnings(dataset: Dataset) -> Iterator[str]:
+    """Yield what the groups do not tell.
+
+    Raise DataError if they tell nothing: there is one, or each label is of one alone.
+    """
+    groups = dataset.train.groups
+    if groups is None:
+        return
+    column = dataset.group_column
+    if dataset.groups < 2:
+        how = "name a column that tells authors, documents or days apart, or leave it out"
+        raise DataError(f"all {len(groups):,} training texts have the same {column!r}; {how}")
+    of_label = [len(np.unique(groups[has])) for has in dataset.train.labels.T]
+    if max(of_label) < 2:
+        how = "name another --group-column, or leave it out"
+        raise DataError(f"no label has texts of two values of {column!r}; {how}")
+    names = [shorten(name) for name, count in zip(dataset.labels, of_label) if count == 1]
+    if names:
+        verb = "has" if len(names) == 1 else "have"
+        lack = f"texts of one {column!r} alone, so that others cannot judge it"
+        yield f"{listed(names)} {verb} {lack}: collect more of them"
 
 
 def result_warnings(scores: SetScores | None) -> Iterator[str]:

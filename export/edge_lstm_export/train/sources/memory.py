@@ -21,11 +21,17 @@ from edge_lstm_export.train.data import (
     texts_digest,
 )
 
+GROUPS = "groups"  # the name of a program's groups, as a file's have their column's
 _COLLECTIONS = (set, frozenset, list, tuple, np.ndarray)
 
 
 def dataset_from(
-    texts: Iterable[str], labels: Any, name: str = "texts", *, unlabelled: Iterable[str] = ()
+    texts: Iterable[str],
+    labels: Any,
+    name: str = "texts",
+    *,
+    unlabelled: Iterable[str] = (),
+    groups: Any = None,
 ) -> Dataset:
     """Make a data set of texts and their labels.
 
@@ -35,6 +41,7 @@ def dataset_from(
         numbers. A text may have several labels in the latter two. Or the probabilities of the one
         label of each text, which add up to 1: a dict of label → probability for each, or a matrix
         that holds other numbers than 0 and 1.
+    groups: a str, int or other scalar for each text, as its author; None: there are no groups.
 
     Raise DataError if texts and labels do not fit together or cannot train a classifier.
     """
@@ -59,11 +66,23 @@ def dataset_from(
             f"{name}: {counted(len(checked), 'text')} but labels of {len(names):,}; give one "
             "for each"
         )
-    train = make_split(checked, names, all_labels, name, read.shares)
+    of_texts = None if groups is None else _read_groups(groups, len(checked), name)
+    train = make_split(checked, names, all_labels, name, of_texts, read.shares)
     digest = texts_digest(checked, names)
     if train.shares is not None:
         digest = hashlib.sha256(digest.encode() + train.shares.tobytes()).hexdigest()
-    return Dataset(name, all_labels, train, None, digest, multi_label, more)
+    column = "" if groups is None else GROUPS
+    return Dataset(name, all_labels, train, None, digest, multi_label, more, group_column=column)
+
+
+def _read_groups(groups: Any, count: int, where: str) -> Sequence[str]:
+    """Return the group of each text, as text."""
+    if isinstance(groups, (str, bytes)) or not hasattr(groups, "__len__") or len(groups) != count:
+        raise DataError(f"{where}: the groups are not {count:,} values; give one for each text")
+    for i, group in enumerate(groups):
+        if isinstance(group, _COLLECTIONS) or _is_missing(group):
+            raise DataError(f"{where}: group {i} is {group!r:.40}; give a name or a number")
+    return list(map(str, groups))
 
 
 def _read_texts(texts: Iterable[str], where: str) -> tuple[str, ...]:

@@ -26,6 +26,7 @@ from edge_lstm.text import well_formed
 from edge_lstm_export.options import DataOptions
 from edge_lstm_export.train import data
 from edge_lstm_export.train.data import Bools, Dataset, Names, Split
+from edge_lstm_export.train.defaults import few_groups
 from edge_lstm_export.train.sources.imdb import IMDB, read_reviews
 from edge_lstm_export.train.warnings import checked
 
@@ -54,6 +55,8 @@ def read_dataset(
         _check_there(source)
         if _has_parts(source) and len(sources) > 1:
             raise DataError(f"{source} has its own splits; give it alone, or labelled files only")
+        if _has_parts(source) and options.group_column is not None:
+            raise DataError(f"{source} has no columns; leave --group-column out")
     paths = [Path(source) for source in sources]
     named = _names_labels(options)
     labelled = (
@@ -66,13 +69,16 @@ def read_dataset(
     else:
         dataset = _label(labeller, paths, options)
     dataset = data.counted_votes(dataset)
-    usual = TEST_SHARE if len(dataset.train) >= FEWEST_TO_TEST else 0.0
+    is_enough = len(dataset.train) >= FEWEST_TO_TEST and not few_groups(dataset.groups)
+    usual = TEST_SHARE if is_enough else 0.0
     share = usual if options.test_share is None else options.test_share
     if options.test is not None:
         dataset = _with_test(dataset, options, options.test)
     elif dataset.test is None and share:
         train, test = data.hold_out(dataset.train, share, options.seed)
-        dataset = replace(dataset, train=train, test=test if len(test) else None)
+        drawn: data.TestRows = "random" if train.groups is None else "groups"
+        found = test if len(test) else None
+        dataset = replace(dataset, train=train, test=found, test_rows=drawn)
     return checked(dataset)
 
 
@@ -174,13 +180,24 @@ def _read_files(paths: Sequence[Path], options: DataOptions) -> Dataset:
     where = " + ".join(map(str, paths))
     names = list(data.all_names(rows, shares))
     labels = data.label_names(names, where, multi_label=multi_label)
-    train = data.make_split(texts, rows, labels, where, shares)
+    groups = None
+    if options.group_column is not None:
+        groups = [group for part in parts for group in part.groups or ()]
+    train = data.make_split(texts, rows, labels, where, groups, shares)
     digest = _digest(paths, parts)
     absent = [name for name in options.label_columns if name not in labels and not name.isdigit()]
     warnings = tuple(f"no text has the label {name}: the model will not know it" for name in absent)
     columns = _distinct(part.columns for part in parts)
     return Dataset(
-        _name(paths), labels, train, None, digest, multi_label, warnings=warnings, columns=columns
+        _name(paths),
+        labels,
+        train,
+        None,
+        digest,
+        multi_label,
+        warnings=warnings,
+        columns=columns,
+        group_column=options.group_column or "",
     )
 
 
@@ -200,6 +217,8 @@ def _label(labeller: Labeller, paths: Sequence[Path], options: DataOptions) -> D
     texts = tuple(dict.fromkeys(row.text for each in inputs for row in each.rows() if row.text))
     if not texts:
         raise DataError(f"{' + '.join(map(str, paths))} has no text; check the file")
+    if options.group_column is not None:
+        raise DataError("--group-column is for labelled rows; name the label too, or leave it out")
     names, labels = labeller(texts)
     columns = _distinct(Columns(each.schema.text_column, ()) for each in inputs)
     split = Split(texts, labels)
@@ -210,15 +229,16 @@ def _label(labeller: Labeller, paths: Sequence[Path], options: DataOptions) -> D
 
 def _with_test(dataset: Dataset, options: DataOptions, path: Path) -> Dataset:
     _check_there(str(path))
-    part = _read_labelled(path, options, multi_label=dataset.multi_label)
+    plain = replace(options, group_column=None)  # a file of its own has no rows to keep together
+    part = _read_labelled(path, plain, multi_label=dataset.multi_label)
     if part.multi_label and not dataset.multi_label:
         raise DataError(
             f"{path} has several labels per text, the training texts one; label both alike"
         )
     both = hashlib.sha256(f"{dataset.digest}{_digest([path], [part])}".encode()).hexdigest()
-    test = data.make_split(part.texts, part.labels, dataset.labels, str(path), part.shares)
+    test = data.make_split(part.texts, part.labels, dataset.labels, str(path), shares=part.shares)
     columns = _distinct((*dataset.columns, part.columns))
-    return replace(dataset, test=test, digest=both, columns=columns)
+    return replace(dataset, test=test, digest=both, columns=columns, test_rows="file")
 
 
 def _read_labelled(path: Path, options: DataOptions, *, multi_label: bool = False) -> LabelledTexts:
@@ -259,4 +279,5 @@ def _reading(path: Path, options: DataOptions) -> LabelOptions:
         label_columns=options.label_columns,
         skip_unlabelled=options.skip_unlabelled,
         confidence_column=options.confidence_column,
+        group_column=options.group_column,
     )

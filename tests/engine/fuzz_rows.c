@@ -1,6 +1,7 @@
-/* fuzz_jsonl SECONDS SEED: reads random lines of JSON, damaged ones too. Nothing may be read or
- * written outside of the line and its room, and what is written is read again as itself. Build it
- * with sanitizers. */
+/* fuzz_rows SECONDS SEED: reads random lines of JSON and rows of CSV, damaged ones too. Nothing may be
+ * read or written outside of the row and its room, and what is written is read again as itself.
+ * Build it with sanitizers. */
+#include "csv.h"
 #include "jsonl.h"
 
 #include <stdio.h>
@@ -96,31 +97,30 @@ static size_t any_line(char *line) {
     return size;
 }
 
-/* Read a line in memory of its size. Return the bytes used; the caller frees the memory. */
-static size_t read_line(const char *line, size_t size, unsigned char **memory, jsonl_row *row) {
-    static const jsonl_slice wanted[WANTED] = {{"\"text\"", 6}, {"\"id\"", 4}};
-    static const jsonl_slice refused[1] = {{"\"label\"", 7}};
-    jsonl_keys keys = {wanted, WANTED, refused, 1};
-    jsonl_slice values[WANTED];
-    *memory = had(malloc(jsonl_room(size)));
-    size_t used = jsonl_read(line, size, &keys, *memory, row, values);
-    if (used > jsonl_room(size))
+/* Read a row in memory of its size. Return whether it was read; the caller frees the memory. */
+static int read_row(const row_reader *reader, slice line, unsigned char **memory, table_row *row) {
+    slice values[WANTED];
+    size_t room = reader->room * line.size + reader->room_a_row;
+    *memory = had(malloc(room + !room));
+    unsigned char *end = *memory;
+    int is_read = reader->read(reader->form, line, &end, row, values);
+    if (is_read && (size_t)(end - *memory) > room)
         fail("more memory than there is");
-    if (used && values[0].size < 2)
-        fail("a row without a text");
-    return used;
+    if (is_read && !is_utf8(row->text))
+        fail("a text that is not UTF-8");
+    return is_read;
 }
 
 /* Read what was written of a row, and compare. */
-static void read_again(const jsonl_row *row) {
-    size_t size = row->items.size + 2;
-    char *line = had(malloc(size));
+static void read_again(const row_reader *reader, const table_row *row, slice begin, slice end) {
+    size_t size = begin.size + row->items.size + end.size;
+    char *line = had(malloc(size + !size));
     unsigned char *memory;
-    jsonl_row again;
-    line[0] = '{';
-    memcpy(line + 1, row->items.at, row->items.size);
-    line[size - 1] = '}';
-    if (!read_line(line, size, &memory, &again))
+    table_row again;
+    memcpy(line, begin.at, begin.size);
+    memcpy(line + begin.size, row->items.at, row->items.size);
+    memcpy(line + begin.size + row->items.size, end.at, end.size);
+    if (!read_row(reader, (slice){line, size}, &memory, &again))
         fail("what was written is not read");
     if (again.items.size != row->items.size || again.text.size != row->text.size)
         fail("what was written has another size");
@@ -132,11 +132,66 @@ static void read_again(const jsonl_row *row) {
     free(line);
 }
 
+static int try_json(const char *line, size_t size) {
+    static const slice wanted[WANTED] = {{"\"text\"", 6}, {"\"id\"", 4}};
+    static const slice refused[1] = {{"\"label\"", 7}};
+    jsonl_keys keys = {wanted, WANTED, refused, 1};
+    row_reader reader = jsonl_reader(&keys);
+    unsigned char *memory;
+    table_row row;
+    int is_read = read_row(&reader, (slice){line, size}, &memory, &row);
+    if (is_read) {
+        read_again(&reader, &row, (slice){"{", 1}, (slice){"}", 1});
+        utf8_length(row.text);
+    }
+    free(memory);
+    return is_read;
+}
+
+/* Read the rows of CSV that are in some bytes. Return their number. */
+static int try_csv(const char *data, size_t size) {
+    static const int places[3] = {1, -1, 0};
+    csv_form form = {',', 3, 2, places, WANTED};
+    row_reader reader = csv_reader(&form);
+    const char *end = data + size;
+    int rows = 0;
+    for (const char *stop; (stop = reader.end(data, end)) != NULL; data = stop + 1) {
+        /* A row of its own: nothing after it may be read. */
+        size_t length = (size_t)(stop - data);
+        char *line = memcpy(had(malloc(length + !length)), data, length);
+        unsigned char *memory;
+        table_row row;
+        if (read_row(&reader, (slice){line, length}, &memory, &row)) {
+            read_again(&reader, &row, (slice){"", 0}, (slice){"", 0});
+            rows++;
+        }
+        free(memory);
+        free(line);
+    }
+    return rows;
+}
+
+/* The pieces of CSV. */
+static const char *const CELLS[] = {"a", "words of a text", "\"", "\"\"", "\"a\"", ",", ",", "\n",
+                                    "\r\n", "\r", "\xC3\xA9", "\xFF", "\"a, b\"", "\"\"\"c\"\"\""};
+
+static size_t any_rows(char *data) {
+    size_t size = 0;
+    for (uint32_t cells = 3 * (1 + chance(4)); cells > 0; cells--) {
+        size = put(data, size, CELLS[chance(chance(4) ? 2 : 14)]);
+        if (chance(3) == 0)
+            size = put(data, size, CELLS[10 + chance(4)]);
+        size = put(data, size, cells % 3 == 1 ? "\n" : ",");
+    }
+    return size;
+}
+
 int main(int count, char **arguments) {
     unsigned long lines = 0;
     unsigned long rows = 0;
+    unsigned long csv_rows = 0;
     char room[LINE];
-    char digits[JSONL_FLOAT_BYTES];
+    char digits[FLOAT_BYTES];
     if (count < 3)
         return 2;
     state = strtoull(arguments[2], NULL, 10) * 2 + 1;
@@ -144,22 +199,19 @@ int main(int count, char **arguments) {
         for (int i = 0; i < 10000; i++) {
             size_t size = any_line(room);
             char *line = memcpy(had(malloc(size + !size)), room, size);
-            unsigned char *memory;
-            jsonl_row row;
-            if (read_line(line, size, &memory, &row)) {
-                rows++;
-                read_again(&row);
-                jsonl_length(row.text);
-            }
+            rows += (unsigned long)try_json(line, size);
+            free(line);
+            size = any_rows(room);
+            line = memcpy(had(malloc(size)), room, size);
+            csv_rows += (unsigned long)try_csv(line, size);
+            free(line);
             uint32_t bits = chance(0x40000000);
             float value;
             memcpy(&value, &bits, sizeof value);
-            jsonl_write_float(value, digits);
+            write_float(value, digits);
             lines++;
-            free(memory);
-            free(line);
         }
     }
-    printf("%lu lines, %lu rows\n", lines, rows);
-    return rows > 0 ? 0 : 3;
+    printf("%lu lines, %lu rows, %lu of CSV\n", lines, rows, csv_rows);
+    return rows > 0 && csv_rows > 0 ? 0 : 3;
 }

@@ -1,0 +1,141 @@
+"""The linear model that a network is compared with, on the same held-out rows.
+
+It is a linear SVM on TF-IDF of words, pairs of words and characters: a few lines of scikit-learn.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from edge_lstm.metrics import SetScores, set_scores
+from edge_lstm.text import Tokenizer
+from edge_lstm_export.options import LinearOptions
+from edge_lstm_export.train.data import Bools, Dataset, Floats, Split
+from edge_lstm_export.train.linear import svm_weights
+from edge_lstm_export.train.logits import two_columns
+from edge_lstm_export.train.ngrams import Features
+from edge_lstm_export.train.plan import Plan
+from edge_lstm_export.train.rows import LabelledRows
+
+TOKEN = r"\w+|[^\w\s]"  # every text has one, unless it is blank
+# A fit of more labels, or of more characters of all texts times the SVMs and 12 for counting,
+# takes more than a few per cent of a training, or a gigabyte.
+MOST_LABELS = 100  # tolerance: whether there is a line to read
+MOST_WORK = 100_000_000  # tolerance: the same
+COUNTING = 12  # tolerance: an estimate
+PASSES = 5  # tolerance: of liblinear; more change no more labels than another order of the rows
+FLOAT32_BYTES = 4  # tolerance: a fact
+PAIR_BYTES = 8  # tolerance: two ids
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A linear model, judged by the rows that judge the network.
+
+    name: for people.
+    scores: of those rows.
+    size: bytes of its weights as float32 and of its vocabulary, a byte between two entries.
+    """
+
+    name: str
+    scores: SetScores
+    size: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        figures = self.scores.to_dict()
+        del figures["labels"]
+        return {"name": self.name, "bytes": self.size, **figures}
+
+
+def is_linear_model(plan: Plan, features: Features | None) -> bool:
+    """Return whether the n-gram part is such a model itself: SVMs of the rows' labels alone."""
+    fit = plan.sparse
+    learns_labels = fit.fit == "svm" and not fit.bayes and not plan.teachers
+    return learns_labels and features is not None and features.embeddings is None
+
+
+def ngram_baseline(
+    dataset: Dataset, targets: Floats, logits: Floats, features: Features, tokenizer: Tokenizer
+) -> Baseline:
+    """Return the n-gram part by itself.
+
+    targets: float32 [n, L], the labels of the rows that judge.
+    logits: float32 [n, outputs], its answers to them.
+    """
+    entries = (*tokenizer.words, *tokenizer.pieces)
+    vocabulary = sum(len(entry.encode()) + 1 for entry in entries) + PAIR_BYTES * len(
+        features.pairs
+    )
+    size = vocabulary + FLOAT32_BYTES * logits.shape[1] * len(features)
+    scores = set_scores(targets > 0.5, _given(logits, dataset), dataset.labels)
+    return Baseline("linear SVM on the n-grams alone", scores, size)
+
+
+def fit_baseline(dataset: Dataset, rows: LabelledRows, options: LinearOptions) -> Baseline | None:
+    """Fit the linear model on what the network learns from, for each fold if these judge.
+
+    None if that would take long, or texts are blank.
+    """
+    rounds = _rounds(dataset, rows)
+    labels = len(dataset.labels)
+    characters = sum(len(text) for learnt, _ in rounds for text in learnt.texts)
+    if labels > MOST_LABELS or characters * (COUNTING + labels) > MOST_WORK:
+        return None
+    answers: list[Bools] = []
+    size = 0
+    for learnt, judged in rounds:
+        try:
+            logits, size = _answers(learnt, judged, dataset, options)
+        except ValueError:  # scikit-learn's, of blank texts
+            return None
+        answers.append(_given(logits, dataset))
+    truth = np.concatenate([judged.labels for _, judged in rounds])
+    scores = set_scores(truth, np.concatenate(answers), dataset.labels)
+    return Baseline("linear SVM on TF-IDF", scores, size)
+
+
+def _rounds(dataset: Dataset, rows: LabelledRows) -> list[tuple[Split, Split]]:
+    """Return (texts to learn from, texts that judge), once or for each fold."""
+    if dataset.test is not None:
+        return [(dataset.train, dataset.test)]
+    if len(rows.validation):
+        return [(rows.learnt, rows.validation)]
+    folds = [rows.fold == k for k in range(rows.folds)]
+    subset = rows.learnt.subset
+    return [(subset(np.flatnonzero(~fold)), subset(np.flatnonzero(fold))) for fold in folds]
+
+
+def _answers(
+    learnt: Split, judged: Split, dataset: Dataset, options: LinearOptions
+) -> tuple[Floats, int]:
+    """Return its logits, float32 [judged, outputs], and its bytes.
+
+    Raise ValueError if the texts are blank.
+    """
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.pipeline import make_union
+
+    plain = {"sublinear_tf": True, "dtype": np.float32}
+    counters = [TfidfVectorizer(token_pattern=TOKEN, ngram_range=(1, 2), **plain)]
+    if options.characters:
+        sizes = options.shortest, options.longest
+        counters.append(TfidfVectorizer(analyzer="char_wb", ngram_range=sizes, **plain))
+    union = make_union(*counters)
+    x = union.fit_transform(learnt.texts)
+    c = options.regularization
+    weights, bias = svm_weights(x, learnt.labels, dataset.multi_label, c, PASSES)
+    vocabulary = sum(len(entry.encode()) + 1 for each in counters for entry in each.vocabulary_)
+    logits = np.asarray(union.transform(judged.texts) @ weights + bias, np.float32)
+    return logits, vocabulary + FLOAT32_BYTES * (weights.size + bias.size)
+
+
+def _given(logits: Floats, dataset: Dataset) -> Bools:
+    """Return the labels of logits, bool [n, L]."""
+    if dataset.multi_label:
+        return np.asarray(logits > 0)
+    best = two_columns(logits).argmax(axis=1)
+    return np.asarray(best[:, None] == np.arange(len(dataset.labels)))

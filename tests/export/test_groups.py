@@ -1,0 +1,241 @@
+"""Rows of a group, as of one author, are on one side of every split, and figures say so."""
+
+from __future__ import annotations
+
+import json
+import random
+import string
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from commands import command, train
+from edge_lstm_export import TextClassifier, make_plan
+from edge_lstm_export.options import DataOptions, TrainingRequest
+from edge_lstm_export.train.data import Dataset, Split, folds_of, hold_out
+from edge_lstm_export.train.plan import Plan
+from edge_lstm_export.train.planning import plan_training
+from edge_lstm_export.train.sources.memory import dataset_from
+from edge_lstm_export.train.sources.read import read_dataset
+from edge_lstm_export.train.stats import DatasetStats
+from edge_lstm_export.train.warnings import checked
+from hypothesis import given
+from hypothesis import strategies as st
+from made import write_csv
+
+from edge_lstm.errors import DataError
+
+QUICK = TrainingRequest(preset="tiny", teacher="none", epochs=1)
+COLUMNS = ("text", "label", "author")
+
+
+def authors(first: int, count: int, texts: int = 12) -> list[tuple[str, str, str]]:
+    """(text, label, author): an author writes of one label, in words of their own.
+
+    Words that all authors use tell the label in seven texts of ten.
+    """
+    rng = random.Random(first)
+    rows = []
+    for author in range(first, first + count):
+        own = ["".join(rng.choices(string.ascii_lowercase, k=7)) for _ in range(3)]
+        label, other = (("good", "bad"), ("bad", "good"))[author % 2]
+        for _ in range(texts):
+            cue = label if rng.random() < 0.7 else other
+            words = [*rng.choices(own, k=2), f"{cue}ness", *rng.choices(["so", "then", "it"], k=3)]
+            rng.shuffle(words)
+            rows.append((" ".join(words), label, f"author {author}"))
+    return rows
+
+
+def fitted(rows: list[tuple[str, str, str]], *, by_author: bool) -> TextClassifier:
+    texts, labels, names = zip(*rows)
+    model = TextClassifier("tiny", teacher="none", epochs=1)
+    return model.fit(texts, labels, groups=names if by_author else None)
+
+
+@pytest.fixture(scope="module")
+def by_author() -> TextClassifier:
+    return fitted(authors(0, 20), by_author=True)
+
+
+def accuracy(model: TextClassifier) -> float:
+    return float(model.report["validation"]["accuracy"])
+
+
+def test_the_figure_is_that_of_new_authors_only_with_groups(by_author: TextClassifier) -> None:
+    texts, labels, _ = zip(*authors(100, 20))
+    new = by_author.score(texts, labels)
+    alone = fitted(authors(0, 20), by_author=False)
+    assert accuracy(alone) > new + 0.2, "rows of the same authors promise too much"
+    assert abs(accuracy(by_author) - new) < 0.1
+    assert by_author.result_.baseline.scores.micro_f1 < new + 0.1, "the linear model's folds, too"
+    assert alone.report["held_out"] == {"validation": "folds"}
+    assert by_author.report["held_out"] == {"validation": "group folds"}
+
+
+def test_the_file_says_what_it_was_judged_by(by_author: TextClassifier, tmp_path: Path) -> None:
+    path = by_author.export(tmp_path / "m.onnx", quantize="int8")
+    card = command("inspect", path, "--card").stdout
+    assert "The validation texts are folds by groups." in card
+    assert "| group column | groups |" in card and "| groups | 20 |" in card
+
+
+# --- The splits -----------------------------------------------------------------------------------
+
+
+def split(labels: list[int], groups: list[int]) -> Split:
+    texts = tuple(f"text {i}" for i in range(len(labels)))
+    return Split(texts, np.eye(3, dtype=np.bool_)[labels], np.array(groups, np.int64))
+
+
+ROWS = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 9)), min_size=1, max_size=60)
+
+
+@given(rows=ROWS, share=st.floats(0.05, 0.6), folds=st.integers(2, 12), seed=st.integers(0, 3))
+def test_no_split_divides_a_group(
+    rows: list[tuple[int, int]], share: float, folds: int, seed: int
+) -> None:
+    whole = split([label for label, _ in rows], [group for _, group in rows])
+    rest, held = hold_out(whole, share, seed)
+    assert rest.groups is not None and held.groups is not None and whole.groups is not None
+    assert not {*rest.groups} & {*held.groups}
+    assert sorted([*rest.texts, *held.texts]) == sorted(whole.texts)
+    assert rest.labels.any(axis=0).tolist() == whole.labels.any(axis=0).tolist()
+    fold = folds_of(whole, folds, seed)
+    assert all(len({*fold[whole.groups == group]}) == 1 for group in whole.groups)
+    assert {*fold.tolist()} == {*range(fold.max() + 1)}, "no fold is empty"
+
+
+@given(sizes=st.lists(st.integers(1, 40), min_size=2, max_size=12), share=st.floats(0.05, 0.5))
+def test_a_group_is_held_out_of_each_label_that_has_two(sizes: list[int], share: float) -> None:
+    groups = [group for group, size in enumerate(sizes) for _ in range(size)]
+    rest, held = hold_out(split([0] * len(groups), groups), share, 0)
+    assert len(rest) and len(held)
+    wanted = max(1, share * len(groups))
+    assert len(held) <= max(wanted + max(sizes) / 2, min(sizes))
+
+
+def test_folds_are_of_even_size_though_groups_are_not() -> None:
+    sizes = [50, 30, 20, 20, 15, 10, 5]
+    groups = [group for group, size in enumerate(sizes) for _ in range(size)]
+    fold = folds_of(split([i % 3 for i in range(150)], groups), 3, 0)
+    assert np.bincount(fold).tolist() == [50, 50, 50]
+
+
+# --- What cannot be split -------------------------------------------------------------------------
+
+
+def table(*rows: tuple[str, str]) -> list[tuple[str, str, str]]:
+    """(text, label, author) of labels and authors."""
+    return [(f"text {i} of it", label, author) for i, (label, author) in enumerate(rows)]
+
+
+MIXED = table(*((label, author) for label in "ab" for author in "xyz" for _ in range(4)))
+REFUSED = {
+    "no such column": (MIXED, "autor", "no column 'autor'; its columns are"),
+    "one author": (table(*[("a", "x"), ("b", "x")] * 6), "author", "have the same 'author'; name"),
+    "an author a label": (
+        table(*[("a", "x"), ("b", "y")] * 6),
+        "author",
+        "no label has texts of two values of 'author'; name another",
+    ),
+    "the label": (MIXED, "label", "no label has texts of two values of 'label'"),
+    "a row without": ([*MIXED, ("more", "a", " ")], "author", "row 25: no group in 'author'; fill"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_groups_that_cannot_judge_are_refused_in_a_line(tmp_path: Path, case: str) -> None:
+    rows, column, said = REFUSED[case]
+    source = write_csv(tmp_path / "d.csv", rows, COLUMNS)
+    result = train(source, "-o", tmp_path / "m.safetensors", "--group-column", column)
+    assert said in result.error
+    assert [path.name for path in tmp_path.iterdir()] == ["d.csv"]
+
+
+def test_files_without_columns_have_no_groups(tmp_path: Path) -> None:
+    source = tmp_path / "d.txt"
+    source.write_text("__label__a x y\n__label__b z\n")
+    result = train(source, "--dry-run", "--group-column", "author")
+    assert "d.txt is text, which has no columns; leave --group-column out" in result.error
+    with pytest.raises(DataError, match="imdb has no columns; leave --group-column out"):
+        read_dataset(["imdb"], DataOptions(group_column="author"))
+
+
+@pytest.mark.parametrize(
+    ("groups", "said"),
+    [
+        (["x"], "groups are not 24 values; give one for each text"),
+        ("x" * 24, "groups are not 24 values"),
+        ([None, *"x" * 23], "group 0 is None; give a name or a number"),
+        ([{"x"}, *"x" * 23], r"group 0 is {'x'}; give"),
+    ],
+    ids=["too few", "a single text", "missing", "a set"],
+)
+def test_groups_of_a_program_are_a_value_for_each_text(groups: Any, said: str) -> None:
+    texts, labels, _ = zip(*MIXED)
+    with pytest.raises(DataError, match=said):
+        TextClassifier().fit(texts, labels, groups=groups)
+
+
+# --- The plan -------------------------------------------------------------------------------------
+
+
+def data_of(rows: list[tuple[str, str, str]]) -> Dataset:
+    texts, labels, names = zip(*rows)
+    return checked(dataset_from(texts, labels, groups=names))
+
+
+def test_there_are_no_more_folds_than_groups() -> None:
+    two = table(*((label, author) for label in "ab" for author in "xy" for _ in range(6)))
+    planned = plan_training(data_of(two), QUICK)
+    validation = planned.decided.plan.validation
+    assert (validation.folds, validation.group_column) == (2, "groups")
+    assert "2 groups are too few" in planned.decided.reasons["validation"]
+
+
+@pytest.mark.parametrize(("groups", "share", "folds"), [(9, 0.0, 3), (10, 0.1, 0), (2, 0.0, 2)])
+def test_few_groups_judge_by_folds_whatever_their_rows(
+    groups: int, share: float, folds: int
+) -> None:
+    plan = make_plan(DatasetStats(rows=5000, labels=3, groups=groups, group_column="day"), QUICK)
+    assert (plan.validation.share, plan.validation.folds) == (share, folds)
+
+
+def test_teachers_have_no_more_folds_than_groups() -> None:
+    stats = DatasetStats(rows=5000, labels=3, unlabelled=9, groups=3, group_column="day")
+    assert make_plan(stats).ensemble.folds == 3
+
+
+def test_a_label_of_one_author_is_said_to_be_judged_by_none() -> None:
+    rows = [*MIXED, *table(*[("rare", "x")] * 4)]
+    (said,) = (line for line in data_of(rows).warnings if "alone" in line)
+    assert said.startswith("rare has texts of one 'groups' alone, so that others cannot judge it")
+
+
+def test_a_test_part_is_of_other_groups(tmp_path: Path) -> None:
+    rows = [
+        (f"{text} {i}", label, name) for i, (text, label, name) in enumerate(authors(0, 40, 60))
+    ]
+    source = write_csv(tmp_path / "d.csv", rows, COLUMNS)
+    data = read_dataset([str(source)], DataOptions(group_column="author"))
+    assert data.test is not None and data.test_rows == "groups"
+    assert data.train.groups is not None and data.test.groups is not None
+    assert not {*data.train.groups} & {*data.test.groups}
+    assert 0.05 < len(data.test) / 2400 < 0.15
+
+
+def test_the_plan_shows_the_groups_and_runs_with_them_alone(tmp_path: Path) -> None:
+    source = write_csv(tmp_path / "d.csv", authors(0, 12), COLUMNS)
+    asked = (source, "--group-column", "author", "--teacher", "none")
+    said = " ".join(train(*asked, "--dry-run").stdout.split())
+    assert "3-fold cross-validation, 12 groups by 'author'" in said
+    plan = tmp_path / "plan.json"
+    plan.write_text(train(*asked, "--dry-run", "--json").stdout)
+    assert Plan.from_dict(json.loads(plan.read_text())).validation.group_column == "author"
+    refused = train(source, "--plan", plan, "--dry-run").error
+    assert "the plan has the groups author, the data have none; give --group-column author" in (
+        refused
+    )
+    assert train(source, "--group-column", "author", "--plan", plan, "--dry-run").returncode == 0
