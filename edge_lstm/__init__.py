@@ -35,7 +35,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from edge_lstm.classifier import Classifier, MultiLabelPrediction, Prediction
+    from edge_lstm.classifier import (
+        Classifier,
+        MultiLabelPrediction,
+        Prediction,
+        ScorePrediction,
+    )
     from edge_lstm.scoring import RunOptions, ScoreOptions, Summary, score_files
     from edge_lstm.scoring.rows import ScoredRow, score
     from edge_lstm.tables import ReadOptions
@@ -58,6 +63,7 @@ __all__ = [
     "ReadOptions",
     "RunOptions",
     "ScoreOptions",
+    "ScorePrediction",
     "ScoredRow",
     "Summary",
     "__version__",
@@ -68,7 +74,7 @@ __all__ = [
 
 # Loaded when first used, so that 'edge-lstm --help' does not import onnxruntime.
 _LAZY = {
-    "edge_lstm.classifier": ("Classifier", "Prediction", "MultiLabelPrediction"),
+    "edge_lstm.classifier": ("Classifier", "Prediction", "MultiLabelPrediction", "ScorePrediction"),
     "edge_lstm.scoring": ("RunOptions", "ScoreOptions", "Summary", "score_files"),
     "edge_lstm.scoring.rows": ("ScoredRow", "score"),
     "edge_lstm.tables": ("ReadOptions",),

@@ -129,6 +129,27 @@ class MultiLabelPrediction(Prediction):
         }
 
 
+@dataclass(frozen=True)
+class ScorePrediction(Prediction):
+    """The answer of a model whose labels are numbers on a scale.
+
+    value: the score, the expected value over the labels' probabilities.
+    low, high: the ends of its interval, see question.py.
+
+    All three are None if the model abstained.
+    """
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values: the score with its interval first."""
+        values = super().to_json()
+        score = {"score": values.pop("value"), "low": values.pop("low"), "high": values.pop("high")}
+        return {**score, **values}
+
+
 class Classification(NamedTuple):
     """The answers for n texts.
 
@@ -448,8 +469,9 @@ class Classifier:
     ) -> list[Prediction]:
         """Classify texts; each gets a prediction, in the order of the texts.
 
-        The predictions of a multi-label model are :class:`MultiLabelPrediction`. Empty, unknown and
-        truncated texts get a prediction too, with that status.
+        The predictions of a multi-label model are :class:`MultiLabelPrediction`, the ones of a
+        score :class:`ScorePrediction`. Empty, unknown and truncated texts get a prediction too,
+        with that status.
 
         texts: the texts.
         abstain, threshold: when to abstain, see :meth:`threshold`.
@@ -478,8 +500,12 @@ class Classifier:
         abstained = is_abstained(answers.max(axis=1, initial=0), threshold).tolist()
         values = self.model.thresholds
         thresholds = None if values is None else dict(zip(self.labels, values))
-        for status, best, row, left_out in zip(
-            statuses, answers.argmax(axis=1).tolist(), answers.tolist(), abstained
+        scores: list[tuple[float, float, float]] = []
+        if self.model.is_score:
+            scores = list(zip(*(ends.tolist() for ends in self.model.question.estimate(answers))))
+        best_labels = answers.argmax(axis=1).tolist()
+        for i, (status, best, row, left_out) in enumerate(
+            zip(statuses, best_labels, answers.tolist(), abstained)
         ):
             probabilities = dict(zip(self.labels, row))
             if thresholds is not None:
@@ -487,12 +513,13 @@ class Classifier:
                     self.labels[best], row[best], probabilities, status, thresholds
                 )
                 continue
-            yield Prediction(
-                label=None if left_out else self.labels[best],
-                probability=row[best],
-                probabilities=probabilities,
-                status=ABSTAINED if left_out else status,
-            )
+            label = None if left_out else self.labels[best]
+            status = ABSTAINED if left_out else status
+            if not scores:
+                yield Prediction(label, row[best], probabilities, status)
+                continue
+            score = (None, None, None) if left_out else scores[i]
+            yield ScorePrediction(label, row[best], probabilities, status, *score)
 
     def _run(self, ids: npt.NDArray[np.int32]) -> npt.NDArray[np.float32]:
         """Run the session once. ids: int32 [batch, length]. Returns float32 [batch, labels]."""

@@ -36,6 +36,7 @@ from edge_lstm.errors import (
 from edge_lstm.figures import by_label
 from edge_lstm.layers import Layer, PaddingCost, layers_from
 from edge_lstm.model_checks import Room
+from edge_lstm.question import ANY_CHOICE, CHOICE, SCORE, Question
 from edge_lstm.text import Tokenizer
 
 # Release 1.0 has format 11. The versions before it wrote formats 1 to 3, and 10.
@@ -71,6 +72,10 @@ KEY_ABSTENTION = "edge_lstm.abstention"
 # a text has one label.
 KEY_MULTI_LABEL = "edge_lstm.multi_label"
 
+# JSON object: {"type": "score"}, or {"type": "yes_no", "yes": LABEL}, see Question.to_dict; absent
+# if the question is a choice, or a text may have several labels.
+KEY_QUESTION = "edge_lstm.question"
+
 # JSON list of {text, ids, probabilities}; some have "example": true.
 KEY_GOLDEN = "edge_lstm.golden"
 
@@ -87,6 +92,7 @@ _ROOM = {
     KEY_QUANTIZATION: Room(2**16),
     KEY_ABSTENTION: Room(2**16),
     KEY_MULTI_LABEL: Room(2**16, each=(32, 1, 0)),
+    KEY_QUESTION: Room(2**10),
     KEY_GOLDEN: Room(2**20),
 }
 
@@ -125,6 +131,7 @@ class ModelFile:
     thresholds: of a model that gives several labels per text, one for each label: the least
         probability of a text that has it, above 0 to 1. None: each text has one label, the most
         probable.
+    question: its type.
     """
 
     path: Path
@@ -138,6 +145,7 @@ class ModelFile:
     golden: tuple[model_checks.GoldenRow, ...]
     abstention: RiskCoverage | None = None
     thresholds: tuple[float, ...] | None = None
+    question: Question = ANY_CHOICE
 
     def choose_threshold(self, *, abstain: float | None, threshold: float | None) -> float:
         """Return the probability below which the model abstains, see answering.choose_threshold.
@@ -166,6 +174,11 @@ class ModelFile:
         if share is None:
             return math.inf
         return choose_unfamiliar_threshold(self.abstention, self.path, share)
+
+    @property
+    def is_score(self) -> bool:
+        """Whether its answer is a number on a scale."""
+        return self.question.type == SCORE
 
     @property
     def name(self) -> str:
@@ -376,6 +389,9 @@ def _read_metadata(data: bytes, path: Path, onnx: onnx_file.OnnxFile, length: in
     thresholds = None
     if KEY_MULTI_LABEL in values:
         thresholds = model_checks.thresholds_from(values[KEY_MULTI_LABEL], labels)
+    question = Question.from_dict(values.get(KEY_QUESTION, {"type": CHOICE}), labels)
+    if thresholds is not None and question.type != CHOICE:
+        raise ValueError("its question has one answer, and its texts several labels")
     model_checks.check_metadata(
         tokenizer,
         labels,
@@ -401,6 +417,7 @@ def _read_metadata(data: bytes, path: Path, onnx: onnx_file.OnnxFile, length: in
         golden=golden,
         abstention=curve,
         thresholds=thresholds,
+        question=question,
     )
 
 
@@ -459,6 +476,8 @@ def describe(model: ModelFile) -> dict[str, Any]:
     }
     if model.thresholds is not None:
         values["thresholds"] = dict(zip(model.labels, model.thresholds))
+    if model.question.type != CHOICE:
+        values["question"] = model.question.to_dict()
     values |= {
         "tokenizer": json.loads(metadata[KEY_TOKENIZER]),
         "vocabulary": {"words": len(words), "first": list(words[:10])},

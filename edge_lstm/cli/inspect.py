@@ -116,7 +116,7 @@ def overview(model: ModelFile) -> dict[str, str]:
     packages = versions.items() if isinstance(versions, dict) else ()
     return {
         "model": f"{model.path.name}: {described(model.layers)}",
-        "labels": f"{len(model.labels)}: {listed([shorten(label) for label in model.labels], 10)}",
+        "labels": _labels(model),
         "accuracy": accuracy_line(model) or UNKNOWN_ACCURACY,
         "size": f"{len(model.data):,} bytes, {model.precision}",
         "vocabulary": f"{len(tokenizer.words):,} words{subwords}{ngrams}",
@@ -127,6 +127,15 @@ def overview(model: ModelFile) -> dict[str, str]:
         "sha256": model.sha256(),
         "made with": ", ".join(f"{name} {version}" for name, version in packages) or "unknown",
     }
+
+
+def _labels(model: ModelFile) -> str:
+    """Return the labels, and the type of a question other than a choice."""
+    from edge_lstm.question import CHOICE
+
+    kind = model.question.type
+    name = "" if kind == CHOICE else f", a {kind.replace('_', '/')} question"
+    return f"{len(model.labels)}{name}: {listed([shorten(label) for label in model.labels], 10)}"
 
 
 def _abstention(model: ModelFile) -> str:

@@ -38,7 +38,7 @@ def command(
     also abstained, without a label. With --top K, K pairs of label and probability come before the
     status. Several labels per text are joined by |, with the highest probability. With --json, a
     line is an object: label (or labels and thresholds), probability, probabilities, status, and
-    with --top also top.
+    with --top also top. For a score, "score <tab> low <tab> high" come first, with --json as keys.
 
     Several models answer a question each, as in -m team=team.onnx -m urgent=urgent.onnx: a line has
     their fields one after the other, and with --json an object for each name.
@@ -79,15 +79,19 @@ def _values(prediction: Prediction, top: int) -> dict[str, Any]:
 
 def _fields(prediction: Prediction, top: int) -> list[str]:
     """Return a prediction as the fields of a line."""
+    from edge_lstm.classifier import ScorePrediction
     from edge_lstm.text import LABEL_JOINT
 
+    fields = []
+    if isinstance(prediction, ScorePrediction):
+        score = (prediction.value, prediction.low, prediction.high)
+        fields = ["" if value is None else f"{value:.6g}" for value in score]
     if top > 1:
         best = prediction.top(top)
     elif prediction.label is None:
         best = [("", prediction.probability)]
     else:
         best = [(LABEL_JOINT.join(prediction.labels), prediction.probability)]
-    fields = []
     for name, probability in best:
         fields += [printable(name), f"{probability:.6f}"]
     return [*fields, prediction.status]

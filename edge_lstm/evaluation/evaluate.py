@@ -17,6 +17,7 @@ from edge_lstm.familiarity import unfamiliarity
 from edge_lstm.metrics import Bools
 from edge_lstm.modelfile import ModelFile, short_names
 from edge_lstm.printable import listed, shorten
+from edge_lstm.question import number
 from edge_lstm.tables.labelled import LabelledTexts
 from edge_lstm.text import text_key, texts_digest
 
@@ -57,7 +58,10 @@ def evaluate(
         raise DataError("--windows and --foreign exclude each other; give one of them")
     thresholds = [model.choose_threshold(abstain=abstain, threshold=threshold) for model in models]
     labels = models[0].labels
-    truth = label_matrix(labelled.labels, labels, label_map or {}, data)
+    given: Sequence[Sequence[str]] = labelled.labels
+    if models[0].is_score:
+        given = _on_scale(given, models[0], label_map or {}, data)
+    truth = label_matrix(given, labels, label_map or {}, data)
 
     digest = texts_digest(labelled.texts)
     names = short_names([model.path for model in models])
@@ -101,6 +105,26 @@ def evaluate(
         foreign=tuple(foreign),
         dates=None if labelled.dates is None else tuple(labelled.dates),
     )
+
+
+def _on_scale(
+    labels: Sequence[Sequence[str]], model: ModelFile, label_map: Mapping[str, str], data: str
+) -> list[Sequence[str]]:
+    """Return the labels of each text, numbers of the model's scale as the model writes them.
+
+    Raise DataError if a label is not on the scale.
+    """
+    names = dict(zip(model.question.levels, model.labels))
+    written = {}
+    for label in sorted(set(chain.from_iterable(labels)) - label_map.keys()):
+        value = number(label)
+        if value not in names:
+            raise DataError(
+                f"{data} has the label {shorten(label)}, which is not on the scale of "
+                f"{model.path} ({_listed(model.labels)}); correct it, or map it with --label-map"
+            )
+        written[label] = names[value]
+    return [[written.get(label, label) for label in of_text] for of_text in labels]
 
 
 def label_matrix(

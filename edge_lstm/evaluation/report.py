@@ -47,6 +47,7 @@ def tables(evaluation: Evaluation) -> Iterator[Table]:
     yield _models(evaluation)
     if evaluation.baseline is not None:
         yield _baseline(evaluation, evaluation.baseline)
+    yield from _scales(evaluation)
     for result in evaluation.results:
         if result.operating_points:
             yield _operating_points(result, evaluation.pricing)
@@ -98,6 +99,26 @@ def _models(evaluation: Evaluation) -> Table:
         if result.oov:
             notes.append(f"{result.name}: {result.oov.note}.")
     return Table(header, rows, " ".join(notes))
+
+
+def _scales(evaluation: Evaluation) -> Iterator[Table]:
+    """Yield a table of how far the scores of each model are from the truth, if it gives scores."""
+    rows = []
+    for result in evaluation.results:
+        scale = result.scale
+        if scale is None:
+            continue
+        row = (
+            result.name,
+            f"{scale.mae:.4f}",
+            "–" if scale.spearman is None else f"{scale.spearman:.4f}",
+            f"{scale.within_one:.2%}",
+            f"{scale.in_interval:.2%}",
+        )
+        rows.append(row)
+    header = ("model", "mean abs. error", "Spearman", "within one step", "in the interval")
+    if rows:
+        yield Table(header, rows, title="scores")
 
 
 def _baseline(evaluation: Evaluation, baseline: Baseline) -> Table:

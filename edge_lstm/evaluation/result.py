@@ -26,6 +26,7 @@ from edge_lstm.answering import (
 from edge_lstm.evaluation.weeks import Week, weeks
 from edge_lstm.metrics import Bools
 from edge_lstm.modelfile import ModelFile
+from edge_lstm.question import SCORE, Question
 
 # A text of the training's domain has about the expected share of out-of-vocabulary words. Above
 # this many times that share and these two points more, the texts are of another domain; texts by
@@ -123,6 +124,44 @@ class ForeignScores:
         auroc = metrics.auroc(own, foreign)
         recall = metrics.recall_at(own, foreign, FALSE_ALARMS)
         return cls(auroc, recall, found, lost)
+
+
+@dataclass(frozen=True)
+class ScaleMetrics:
+    """How far scores are from the true numbers.
+
+    mae: the mean absolute error.
+    spearman: the rank correlation; None if all scores or all true numbers are equal.
+    within_one: share of scores at most one step of the scale away, its least distance.
+    in_interval: share of true numbers within the interval of the score.
+    """
+
+    mae: float
+    spearman: float | None
+    within_one: float
+    in_interval: float
+
+    @classmethod
+    def of(
+        cls, question: Question, probabilities: npt.NDArray[np.float32], truth: Bools
+    ) -> ScaleMetrics:
+        """Compare scores with the truth.
+
+        question: its levels are in the order of the columns.
+        probabilities: float32 [n, labels].
+        truth: bool [n, labels], one label in each row.
+        """
+        scores = question.estimate(probabilities)
+        levels = np.array(question.levels)
+        true = levels[truth.argmax(axis=1)]
+        step = float(np.diff(np.sort(levels)).min())
+        away = np.abs(scores.values - true)
+        return cls(
+            mae=float(away.mean()),
+            spearman=metrics.spearman(scores.values, true),
+            within_one=float((away <= step).mean()),
+            in_interval=float(((scores.low <= true) & (true <= scores.high)).mean()),
+        )
 
 
 @dataclass(frozen=True)
@@ -284,7 +323,7 @@ class Result:
             "accuracy": self.accuracy,
             "accuracy_interval": asdict(self.interval),
         }
-        parts = {"gate": self.gate, "foreign": self.foreign}
+        parts = {"score": self.scale, "gate": self.gate, "foreign": self.foreign}
         for name, part in parts.items():
             if part is not None:
                 values[name] = asdict(part)
@@ -307,6 +346,14 @@ class Result:
         true = self.truth.argmax(axis=1)
         predicted = self.predicted.argmax(axis=1)
         return metrics.confusion_matrix(true, predicted, len(self.labels))
+
+    @cached_property
+    def scale(self) -> ScaleMetrics | None:
+        """How far scores are from the true numbers; None unless the answer is a score."""
+        if not self.model.is_score:
+            return None
+        question = Question.of(SCORE, self.labels)
+        return ScaleMetrics.of(question, self.probabilities, self.truth)
 
     @cached_property
     def gate(self) -> Gate | None:

@@ -44,7 +44,9 @@ class ScoreOptions:
     only_abstained: write only the abstained rows, with the label that was left out as
         ``predicted``.
 
-    If a name of an added column is taken, all of them begin with ``edge_lstm_``.
+    If a name of an added column is taken, all of them begin with ``edge_lstm_``. A model that gives
+    a score has the columns ``score``, ``score_low`` and ``score_high`` instead of the label and its
+    probability.
     """
 
     keep: tuple[str, ...] | None = None
@@ -86,7 +88,7 @@ def plan_output(
         # The input has several labels per text. Without a prefix, evaluate would take the
         # predictions for more of them.
         prefixes = (PREFIX,)
-    added = added_columns(columns, model.labels, options, prefixes)
+    added = added_columns(columns, model, options, prefixes)
     output = OutputColumns(schema=schema, format=format, kept=indexes, columns=columns, added=added)
     if options.only_columns is not None:
         output = _only(output, tuple(map(str, options.only_columns)))
@@ -138,7 +140,7 @@ def _plan_attributes(
         )
     index = column_index(schema.columns, ID_COLUMN, where)
     options = replace(options, all_probabilities=True)
-    names = list(added_columns([], model.labels, options))
+    names = list(added_columns([], model, options))
     places = tuple(names.index(f"probability_{label}") for label in model.labels)
     output = OutputColumns(
         schema=schema,
@@ -171,7 +173,7 @@ def plan_questions(
     indexes, columns = _kept_columns(schema, options, format, where)
     names: dict[str, bool] = {}
     for name, model in models.items():
-        for column, is_number in _names(name, f"{name}_", model.labels, options).items():
+        for column, is_number in _names(name, f"{name}_", model, options).items():
             if column in names or column == "error":
                 raise DataError(f"two questions make a column {column!r}; rename one of them")
             names[column] = is_number
@@ -243,6 +245,8 @@ def resolve_options(options: ScoreOptions, model: ModelFile) -> ScoreOptions:
     for label in options.only_label:
         check_label(label, model.labels)
     check_top(top, len(model.labels))
+    if top > 1 and model.is_score:
+        raise DataError(f"{model.path} gives a score; leave --top out, or take --all-probabilities")
     check_windows(options.windows, options.unfamiliar)
     model.choose_unfamiliar_threshold(options.unfamiliar)
     threshold = model.choose_threshold(abstain=options.abstain, threshold=options.threshold)
@@ -290,40 +294,42 @@ def _check_only_abstained(options: ScoreOptions, model: ModelFile, threshold: fl
 
 def added_columns(
     columns: Sequence[str],
-    labels: Sequence[str],
+    model: ModelFile,
     options: ScoreOptions,
     prefixes: Sequence[str] = ("", PREFIX),
 ) -> dict[str, bool]:
     """Return the names of the added columns, in order, and whether each holds numbers.
 
     columns: the names of the input's columns that are written.
-    labels: of the model.
     prefixes: the first one with which the input has none of the names is taken.
 
     worker.Predictions holds the values. Raises DataError if the names are taken with every prefix.
     """
-    names = {**_names("label", "", labels, options), "error": False}
+    label = "score" if model.is_score else "label"
+    names = {**_names(label, "", model, options), "error": False}
     return _without_clash(names, columns, prefixes)
 
 
-def _names(
-    label: str, prefix: str, labels: Sequence[str], options: ScoreOptions
-) -> dict[str, bool]:
+def _names(label: str, prefix: str, model: ModelFile, options: ScoreOptions) -> dict[str, bool]:
     """Return the names of a model's columns, in order, and whether each holds numbers.
 
-    label: the column of the label.
+    label: the column of the label, or of the score.
     prefix: begins the names of the others.
     """
-    names = {label: False}
+    names = {label: model.is_score}
+    if model.is_score:
+        names[f"{label}_low"] = True
+        names[f"{label}_high"] = True
     if options.only_abstained:
         names[f"{prefix}predicted"] = False
-    names[f"{prefix}probability"] = True
+    if not model.is_score:
+        names[f"{prefix}probability"] = True
     for k in range(2, options.top + 1):
         names[f"{prefix}label_{k}"] = False
         # Not probability_2: a label may be called 2.
         names[f"{prefix}p_{k}"] = True
     if options.all_probabilities:
-        for name in labels:
+        for name in model.labels:
             names[f"{prefix}probability_{name}"] = True
     names[f"{prefix}status"] = False
     return names

@@ -302,7 +302,8 @@ def direct_scorer(
     classifier: Classifier, options: ScoreOptions, output: OutputColumns
 ) -> DirectScorer | None:
     """Return the scorer for a run; None if Python has to look into its rows."""
-    is_plain = classifier.model.thresholds is None and options.unfamiliar is None
+    model = classifier.model
+    is_plain = not model.is_score and model.thresholds is None and options.unfamiliar is None
     if not (is_plain and isinstance(classifier.native, NativeSession)):
         return None
     if output.schema.format == output.format == PARQUET.name:

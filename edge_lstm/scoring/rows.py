@@ -99,7 +99,7 @@ def score(
         model = Classifier.load(None if model is None else path("model", model))
     options = resolve_options(options, model.model)
     predictor = Predictor(model, options, batch_size)
-    return _score(row_iterator, predictor, text_column, options, window)
+    return _score(row_iterator, model, predictor, text_column, options, window)
 
 
 def _iterator(rows: Any) -> Iterator[Any]:
@@ -125,6 +125,7 @@ def _iterator(rows: Any) -> Iterator[Any]:
 
 def _score(
     rows: Iterator[Any],
+    model: Classifier,
     predictor: Predictor,
     text_column: str | None,
     options: ScoreOptions,
@@ -140,7 +141,7 @@ def _score(
         key = names[find_text_column([str(name) for name in names], None, "the first row")]
     kept = None if options.keep is None else _kept(names, options.keep)
     input_columns = [str(name) for name in (names if kept is None else kept)]
-    added = added_columns(input_columns, predictor.labels, options)
+    added = added_columns(input_columns, model.model, options)
     # With keep, a key of a row that has the name of an added column is not written.
     taken = frozenset(added if kept is None else ())
     places: Sequence[int] = range(len(added))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -42,6 +42,8 @@ class Predictions:
         an error row, an abstained row and a text without any label.
     predicted: the most probable label, of abstained rows too; None if it is not asked for.
     probabilities: the probability of the most probable label.
+    scores: three columns, the score and the ends of its interval, None for an abstained row; they
+        are written instead of labels and probabilities. None if the model gives labels.
     next_best: two columns for each of the next best labels: the label, its probability.
     by_label: a column for each of the model's labels, with its probability; empty if it is not
         asked for.
@@ -53,6 +55,7 @@ class Predictions:
     labels: Sequence[str | None]
     predicted: Sequence[str | None] | None
     probabilities: Sequence[float | None]
+    scores: Sequence[Sequence[float | None]] | None
     next_best: Sequence[Sequence[Any]]
     by_label: Sequence[Sequence[Any]]
     statuses: Sequence[str]
@@ -63,10 +66,11 @@ class Predictions:
     def columns(self) -> list[Sequence[Any]]:
         """The columns of the output, in the order of columns.added_columns."""
         predicted = [] if self.predicted is None else [self.predicted]
+        first: list[Sequence[Any]] = [self.labels, *predicted, self.probabilities]
+        if self.scores is not None:
+            first = [*self.scores, *predicted]
         return [
-            self.labels,
-            *predicted,
-            self.probabilities,
+            *first,
             *self.next_best,
             *self.by_label,
             self.statuses,
@@ -136,6 +140,9 @@ class Predictor:
             for i in np.flatnonzero(is_unsure).tolist():
                 labels[i] = None
                 statuses[i] = ABSTAINED
+        scores = None
+        if self._classifier.model.is_score:
+            scores = [spread(column) for column in self._scores(probabilities, labels)]
         next_best = []
         for name, value in zip(names[1:], values[1:]):
             next_best.append(spread(name))
@@ -145,6 +152,7 @@ class Predictor:
             labels=spread(labels),
             predicted=spread(names[0]) if options.only_abstained else None,
             probabilities=spread(values[0].tolist()),
+            scores=scores,
             next_best=next_best,
             by_label=[spread(column) for column in by_label],
             statuses=spread(statuses, "error"),
@@ -179,6 +187,14 @@ class Predictor:
         if self._options.top > 1 or self._is_multi_label:
             return np.argsort(-probabilities, axis=1, kind="stable")
         return np.asarray(probabilities.argmax(axis=1)[:, None])
+
+    def _scores(
+        self, probabilities: npt.NDArray[np.float32], labels: Sequence[str | None]
+    ) -> Iterator[list[float | None]]:
+        """Yield the scores of texts, the low and the high ends; None for a text without a label."""
+        for column in self._classifier.model.question.estimate(probabilities):
+            values = column.astype(np.float32).tolist()
+            yield [value if label is not None else None for value, label in zip(values, labels)]
 
     def _joined(
         self, probabilities: npt.NDArray[np.float32], order: npt.NDArray[np.intp]

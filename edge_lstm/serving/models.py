@@ -134,7 +134,7 @@ class Models:
             classifier=classifier,
             threshold=float(np.float32(classifier.threshold(abstain=abstain))),
             highest_score=classifier.model.choose_unfamiliar_threshold(unfamiliar),
-            kind=kind_of(classifier.labels) if is_single else None,
+            kind=kind_of(classifier.model.question, classifier.labels) if is_single else None,
             sha256=classifier.model.sha256(),
             date=_date(stamp),
         )

@@ -7,12 +7,12 @@ functions; docs/how-to/serve.md describes the JSON.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from edge_lstm import question as typed
 from edge_lstm.errors import RequestError
 from edge_lstm.printable import shorten
 
@@ -25,11 +25,6 @@ TYPES = (NOUL, CHOICE, SCORE)
 MAX_OPTIONS = 255
 MAX_QUESTIONS = 100
 MAX_TEXTS = 1000
-
-# Pairs of labels, in lower case, that make a file one of a yes/no question: no, then yes.
-_YES_NO = (("no", "yes"), ("false", "true"), ("0", "1"))
-
-_WHOLE = re.compile(r"-?[0-9]{1,9}")
 
 # Digits of a probability in an answer: more than a float32 holds.
 _DIGITS = 7
@@ -171,22 +166,20 @@ def _wrong(name: str, what: str) -> RequestError:
     return RequestError(f"question {shorten(name)}: {what}")
 
 
-def kind_of(labels: Sequence[str]) -> AnswerKind:
-    """Return the kind of answers of a file that gives one of these labels.
+def kind_of(asked: typed.Question, labels: Sequence[str]) -> AnswerKind:
+    """Return the kind of answers of a file.
 
-    Two labels that say yes and no make a noul. Three or more whole numbers that follow each other
-    make a score. All others make a choice.
+    asked: the file's question.
+    labels: one of them is its answer.
     """
-    lower = [label.lower() for label in labels]
-    for pair in _YES_NO:
-        if sorted(lower) == sorted(pair):
-            return AnswerKind(NOUL, tuple(labels), tuple(lower.index(each) for each in pair))
-    if len(labels) > 2 and all(_WHOLE.fullmatch(label) for label in labels):
-        numbers = [int(label) for label in labels]
-        levels = sorted(numbers)
-        if levels == list(range(levels[0], levels[0] + len(levels))):
-            return AnswerKind(SCORE, tuple(labels), tuple(map(numbers.index, levels)))
-    return AnswerKind(CHOICE, tuple(labels), tuple(range(len(labels))))
+    columns = list(range(len(labels)))
+    if asked.type == typed.YES_NO:
+        columns.sort(key=lambda column: labels[column] == asked.yes)
+        return AnswerKind(NOUL, tuple(labels), tuple(columns))
+    if asked.type == typed.SCORE:
+        columns.sort(key=asked.levels.__getitem__)
+        return AnswerKind(SCORE, tuple(labels), tuple(columns))
+    return AnswerKind(CHOICE, tuple(labels), tuple(columns))
 
 
 def columns_of(question: Question, kind: AnswerKind) -> tuple[int, ...] | None:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from edge_lstm.errors import DataError
-from edge_lstm.printable import shorten
+from edge_lstm.printable import cut, shorten
 from edge_lstm.tables.dates import to_day
 from edge_lstm.tables.format import Row, Rows
 from edge_lstm.tables.reader import DEFAULT_OPTIONS, Inputs, open_inputs
 from edge_lstm.tables.schema import ReadOptions, Schema, column_index, find_label_column
-from edge_lstm.tables.values import Number
+from edge_lstm.tables.values import Number, cell_text, json_text, json_value
 from edge_lstm.text import LABEL_JOINT
 
 FASTTEXT_PREFIX = "__label__"
@@ -24,7 +26,11 @@ _NO_LABEL = (
 )
 _FLAGS = {"0": False, "1": True, "0.0": False, "1.0": True, "false": False, "true": True}
 
+# How far probabilities that someone rounded may be from a sum of 1.
+SUM_TOLERANCE = 1e-3
+
 TextAndLabels = tuple[str, tuple[str, ...]]
+Shares = Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -36,6 +42,7 @@ class LabelOptions(ReadOptions):
     multi_label: whether texts may have several labels; None: as the data are. If true,
         LABEL_JOINT is the default separator.
     skip_unlabelled: leave rows without a label out: they answer other questions.
+    confidence_column: the name or number of the column with the confidence in each label.
     group_column: the column of each row's group, as its author, document or day.
     time_column: the name or number of the column with the rows' times, see dates.to_day; None if
         they are not needed.
@@ -45,6 +52,7 @@ class LabelOptions(ReadOptions):
     label_columns: Sequence[str] = ()
     multi_label: bool | None = None
     skip_unlabelled: bool = False
+    confidence_column: str | None = None
     group_column: str | None = None
     time_column: str | None = None
 
@@ -69,6 +77,8 @@ class LabelledTexts:
     texts: as they stand in the data.
     labels: the different labels of each text.
     multi_label: whether a text may have any number of labels; else each has one.
+    shares: for each text, label → probability; labels that it does not name share the rest. None
+        for a text whose label is certain. Empty if all are.
     columns: the columns that were read; None if the labels do not stand in columns.
     groups: the group of each text; None without a column of groups.
     dates: of each text, in UTC; None if no column of times was asked for.
@@ -77,6 +87,7 @@ class LabelledTexts:
     texts: list[str]
     labels: list[tuple[str, ...]]
     multi_label: bool = False
+    shares: list[Shares | None] = field(default_factory=list)
     columns: Columns | None = field(default=None, compare=False)
     groups: list[str] | None = None
     dates: list[date] | None = None
@@ -100,6 +111,9 @@ def read_labelled(
     A text may have several labels: in a list (JSONL, Parquet), in a value of the label column that
     joins them, in a column of 0 and 1 for each label, or as several ``__label__x`` before the text.
 
+    Instead of a label, the label column may hold an object of label → probability: a distribution,
+    whose most probable label counts as the text's. Or another column says how sure a label is.
+
     paths: files, globs, folders, or ``-`` for standard input.
 
     Raises DataError with file and row if a row has no text, has no label and needs one, or has
@@ -110,6 +124,7 @@ def read_labelled(
     reader = _LabelReader(inputs, options)
     texts: list[str] = []
     labels: list[tuple[str, ...]] = []
+    shares: list[Shares | None] = []
     groups: list[str] = []
     dates: list[date] = []
     first = ""  # file and number of the first row without a label
@@ -122,6 +137,7 @@ def read_labelled(
             continue
         texts.append(text)
         labels.append(names)
+        shares.append(reader.shares if names else None)
         if reader.group_column:
             groups.append(group_in(row, reader.group_column))
         if reader.time_column:
@@ -135,14 +151,28 @@ def read_labelled(
     read_groups = groups if reader.group_column else None
     days = dates if reader.time_column else None
     if reader.multi_label:
-        return LabelledTexts(texts, labels, True, reader.columns, read_groups, days)
+        return LabelledTexts(
+            texts,
+            labels,
+            multi_label=True,
+            columns=reader.columns,
+            groups=read_groups,
+            dates=days,
+        )
     if unlabelled > 1:
         more = f"(and in {unlabelled - 1:,} more of {len(texts):,} rows)"
         raise DataError(f"{first} {more}; remove or label the rows")
     if unlabelled:
         raise DataError(f"{first}; remove or label the row")
     first_names = [names[:1] for names in labels]
-    return LabelledTexts(texts, first_names, False, reader.columns, read_groups, days)
+    return LabelledTexts(
+        texts,
+        first_names,
+        shares=shares if any(shares) else [],
+        columns=reader.columns,
+        groups=read_groups,
+        dates=days,
+    )
 
 
 def group_in(row: Row, column: str) -> str:
@@ -203,12 +233,40 @@ def _label_column(schema: Schema) -> int | None:
         return None
 
 
+def _check_options(options: LabelOptions) -> None:
+    """Raise DataError if options exclude each other, or one cannot be."""
+    column = options.label_column
+    separator = options.label_separator
+    flags = options.label_columns
+    if separator is not None and not separator.strip():
+        raise DataError(
+            "the label separator is empty or blank; give a character that no label holds"
+        )
+    if flags and (column is not None or separator is not None):
+        raise DataError(
+            "--label-columns are of 0 and 1; leave --label-column and --label-separator out"
+        )
+    if not all(flags):
+        raise DataError(
+            f"a label column in {','.join(flags)!r} has no name; give names, as in joy,anger"
+        )
+    if len(set(flags)) < len(flags):
+        raise DataError(f"a label column is named twice in {', '.join(flags)}; name each once")
+    is_multi_label = options.multi_label or flags or separator is not None
+    if options.confidence_column is not None and is_multi_label:
+        raise DataError(
+            "--confidence-column is for one label per text; leave it out, or the options for "
+            "several"
+        )
+
+
 class _LabelReader:
     """A reader of the labels of rows.
 
     multi_label: whether rows may have several labels, or a row that was read had several.
     lacking: the error for a row without a label.
     columns: the columns that are read, if labels stand in columns.
+    shares: of the row that was read last, see LabelledTexts; None if its label is certain.
     group_column: the name of the column of groups; "" without one.
     time_column: the name of the column of times; empty if it is not read.
     """
@@ -220,20 +278,7 @@ class _LabelReader:
         multi_label = options.multi_label
         schema = inputs.schema
         where = inputs.sources[0].name
-        if separator is not None and not separator.strip():
-            raise DataError(
-                "the label separator is empty or blank; give a character that no label holds"
-            )
-        if flags and (column is not None or separator is not None):
-            raise DataError(
-                "--label-columns are of 0 and 1; leave --label-column and --label-separator out"
-            )
-        if not all(flags):
-            raise DataError(
-                f"a label column in {','.join(flags)!r} has no name; give names, as in joy,anger"
-            )
-        if len(set(flags)) < len(flags):
-            raise DataError(f"a label column is named twice in {', '.join(flags)}; name each once")
+        _check_options(options)
         self.multi_label = bool(multi_label or flags or separator is not None)
         self._separator = separator or (LABEL_JOINT if multi_label else None)
         self.lacking = _NO_LABEL
@@ -241,11 +286,14 @@ class _LabelReader:
         self._column = ""
         self._flags: Sequence[str] = ()
         self.columns: Columns | None = None
+        self.shares: Shares | None = None
+        self._confidence = ""
+        confidence = options.confidence_column
         self.group_column = ""
         self.time_column = _column_name(schema, options.time_column, where)
         if self._own_labels is not None:
-            if flags or separator is not None:
-                hint = "leave --label-columns and --label-separator out"
+            if flags or separator is not None or confidence is not None:
+                hint = "leave --label-columns, --label-separator and --confidence-column out"
                 raise DataError(f"{where} is {schema.format}, which has no label columns; {hint}")
             if options.group_column is not None:
                 hint = "leave --group-column out"
@@ -268,12 +316,23 @@ class _LabelReader:
                 "name the other with --text-column or --label-column"
             )
         self.columns = Columns(schema.text_column, names)
+        if confidence is not None:
+            self._confidence = self._confidence_column(schema, confidence, where)
+
+    def _confidence_column(self, schema: Schema, asked: str, where: str) -> str:
+        name = schema.columns[column_index(schema.columns, asked, where)]
+        if name in (schema.text_column, self._column):
+            raise DataError(
+                f"{where}: {name!r} cannot be the confidence too; name another --confidence-column"
+            )
+        return name
 
     def read(self, row: Row) -> TextAndLabels | None:
         """Return the text and its different labels; None if the row does not belong to the data.
 
         Raises DataError.
         """
+        self.shares = None
         if self._own_labels is None:
             text = row.required_text()
             names = self._names(row)
@@ -303,11 +362,20 @@ class _LabelReader:
                     f"{where}: an entry of {self._column!r} is not a label; give strings"
                 )
             return names
-        if self.multi_label and isinstance(value, dict):
-            raise DataError(
-                f"{where}: {self._column!r} holds an object; give a text, or a list of texts"
-            )
+        value = _object_in(value)
+        if isinstance(value, dict):
+            if self.multi_label or self._confidence:
+                raise DataError(
+                    f"{where}: {self._column!r} holds an object; give a text, or a list of texts"
+                )
+            self.shares = distribution(value, f"{where}: {self._column!r}")
+            # Of equal ones the first.
+            return [max(self.shares, key=self.shares.__getitem__)]
         label = _label(value)
+        if self._confidence:
+            confidence = _confidence(row.values[self._confidence], self._confidence, where)
+            self.shares = {label: confidence} if confidence < 1 else None
+            return [label] if label else []
         parts = label.split(self._separator) if self._separator else [label]
         return [part.strip() for part in parts if part.strip()]
 
@@ -376,6 +444,64 @@ def _flag(value: Any, name: str, where: str) -> bool:
         raise DataError(
             f"{where}: {name!r} is {str(value)[:40]!r}, not 0 or 1; correct the row"
         ) from None
+
+
+def _object_in(value: Any) -> Any:
+    """Return the object that a cell holds as JSON; any other value as it is."""
+    if isinstance(value, str) and value.lstrip().startswith("{"):
+        with suppress(ValueError, RecursionError):
+            return json_value(value)
+    return value
+
+
+def distribution(value: Mapping[str, Any], where: str) -> Shares:
+    """Return label → probability, which add up to 1.
+
+    Raises DataError.
+    """
+    shares: dict[str, float] = {}
+    for name, given in value.items():
+        label = name.strip()
+        share = _probability(given)
+        if share is None or not label or label in shares:
+            raise DataError(
+                f"{where} holds an object that is not of different labels with numbers from 0 to "
+                f"1: {cut(json_text(value), 60)}; correct the row"
+            )
+        shares[label] = share
+    total = math.fsum(shares.values())
+    if abs(total - 1) > SUM_TOLERANCE:
+        raise DataError(
+            f"{where} holds probabilities that add up to {total:.4g}, not 1; correct the row"
+        )
+    return {label: share / total for label, share in shares.items()}
+
+
+def _confidence(value: Any, column: str, where: str) -> float:
+    """Return how sure a label is, 0 to 1; an empty cell is 1.
+
+    Raises DataError.
+    """
+    if value is None or value == "":
+        return 1.0
+    confidence = _probability(value)
+    if confidence is None:
+        raise DataError(
+            f"{where}: {column!r} is {cut(cell_text(value), 40)!r}, not a number from 0 to 1; "
+            "correct the row"
+        )
+    return confidence
+
+
+def _probability(value: Any) -> float | None:
+    """Return a number from 0 to 1, also in a string; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        return None
+    try:
+        number = float(value)
+    except ValueError:
+        return None
+    return number if 0 <= number <= 1 else None
 
 
 def _label(value: Any) -> str:

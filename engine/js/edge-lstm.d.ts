@@ -2,13 +2,15 @@
 export type Status = "ok" | "empty" | "unknown_words" | "truncated" | "unfamiliar";
 
 /** The answer for one text. `label`: the most probable one. `labels`: that one, or, of a model that gives several, all
- * whose probability reaches their threshold. `probabilities`: every label's, in the model's order. */
+ * whose probability reaches their threshold. `probabilities`: every label's, in the model's order. `score`: of a model
+ * whose labels are numbers on a scale, the expected value with the central 80 % of the probability; else null. */
 export interface Prediction {
   label: string;
   labels: string[];
   probability: number;
   probabilities: Map<string, number>;
   status: Status;
+  score: { value: number; low: number; high: number } | null;
 }
 
 /** The bytes are no model file that the engine runs; the message is one line: what is wrong; what to do. */
@@ -22,6 +24,8 @@ export class Classifier {
   /** From a URL, a file's path (Node), bytes, a Blob or File, or a Response. Rejects with ModelError. */
   static load(source: string | URL | ArrayBuffer | Uint8Array | Blob | Response): Promise<Classifier>;
   readonly labels: readonly string[];
+  /** What the labels are: names, yes and no, or numbers on a scale. */
+  readonly question: { type: "choice" | "yes_no" | "score"; yes?: string };
   /** Of a model that gives several labels per text: the probability from which on a text has each; else null. */
   readonly thresholds: readonly number[] | null;
   /** The probability below which predict and score on the command line leave the label out; 0: none. */

@@ -43,6 +43,21 @@ function thresholdOf({ default: share, points }) {
 	return Math.fround(point[0]);
 }
 
+/** The expected value of labels that are numbers, and the ends of the central 80 % of the probability. */
+function scoreOf(labels, answer) {
+	const levels = labels.map((label, i) => [Number(label), answer[i]]).sort(([a], [b]) => a - b);
+	const total = levels.reduce((sum, [, p]) => sum + p, 0);
+	let value = 0, below = 0, low, high;
+	for (const [level, p] of levels) {
+		const share = p / total;
+		value += share * level;
+		below += share;
+		if (below >= 0.1 - 1e-6) low ??= level; // sums of float32 probabilities miss a border by less
+		if (below >= 0.9 - 1e-6) high ??= level;
+	}
+	return { value, low, high };
+}
+
 /** A model file, ready to classify. It has an engine of its own: the memory is given back with it. */
 export class Classifier {
 	#c; // what the engine exports
@@ -51,6 +66,7 @@ export class Classifier {
 	#worker;
 	#text;
 	labels = [];
+	question = { type: "choice" };
 	#bytes = (at, size) => new Uint8Array(this.#c.memory.buffer, at, size);
 	#numbers = () => new Uint32Array(this.#c.memory.buffer, this.#base, 2); // that a call left
 
@@ -78,6 +94,7 @@ export class Classifier {
 			const rule = read("tokenizer");
 			this.labels = read("labels");
 			this.thresholds = read("multi_label", "{}").thresholds ?? null;
+			this.question = read("question", '{"type":"choice"}');
 			this.golden = read("golden", "[]");
 			const curve = read("abstention", "{}");
 			this.unfamiliar = curve.unfamiliar ?? [];
@@ -112,7 +129,8 @@ export class Classifier {
 		const had = order.filter((i, n) => (this.thresholds ? answer[i] >= this.thresholds[i] : n < 1));
 		const [label, ...labels] = [order[0], ...had].map((i) => this.labels[i]);
 		const probabilities = new Map(this.labels.map((x, i) => [x, answer[i]]));
-		return { label, labels, probability: answer[order[0]], probabilities, status };
+		const score = this.question.type === "score" ? scoreOf(this.labels, answer) : null;
+		return { label, labels, probability: answer[order[0]], probabilities, status, score };
 	}
 
 	encode(text) {

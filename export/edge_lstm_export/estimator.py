@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,9 +19,11 @@ from edge_lstm.atomic import write_atomically
 from edge_lstm.errors import DataError
 from edge_lstm.parameters import whole
 from edge_lstm.printable import printable
+from edge_lstm.question import QuestionType
 from edge_lstm.text import Tokenizer
 from edge_lstm_export.options import TrainingRequest
 from edge_lstm_export.train.checkpoint import save_checkpoint
+from edge_lstm_export.train.data import counted_votes
 from edge_lstm_export.train.history import EpochLines, EpochRecord
 from edge_lstm_export.train.loop import SILENT, Callbacks, predict_probabilities
 from edge_lstm_export.train.network import Network
@@ -46,6 +49,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         checkpoint of edge-lstm, or a transformer: a folder or a name on the Hugging Face hub.
     start: a model file or checkpoint whose LSTM and word embeddings the network starts from.
     balance: raise recall on rare labels, at a cost in accuracy.
+    question: choice, yes_no, or score if the labels are numbers on a scale; None: the plan decides.
     plan: a Plan, instead of the one that the data and the other parameters make:
         ``dataclasses.replace(model.plan_, unlabelled=0)``.
     epochs: passes over the texts; None: the plan decides.
@@ -67,6 +71,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         teacher: str | None = None,
         start: str | None = None,
         balance: bool = False,
+        question: QuestionType | None = None,
         plan: Plan | None = None,
         epochs: int | None = None,
         validation: float | None = None,
@@ -78,6 +83,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.teacher = teacher
         self.start = start
         self.balance = balance
+        self.question = question
         self.plan = plan
         self.epochs = epochs
         self.validation = validation
@@ -96,14 +102,16 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Train on texts and their labels.
 
         X: texts, a list, array or pandas Series of str.
-        y: a label per text; or several, as a list of sets or an indicator matrix [n, L].
+        y: a label per text; or several, as a list of sets or an indicator matrix [n, L]; or the
+            probability of each label, as a list of dicts or a float matrix [n, L].
         unlabelled: further texts, which the teachers label.
         groups: a value per text, as its author; texts of one value are on one side of every split,
             as in scikit-learn's ``GroupKFold``.
 
         Raise DataError.
         """
-        dataset = checked(dataset_from(X, y, unlabelled=unlabelled, groups=groups))
+        dataset = dataset_from(X, y, unlabelled=unlabelled, groups=groups)
+        dataset = checked(counted_votes(dataset))
         with quiet_thread():
             plan = self.plan
             if plan is None:
@@ -122,7 +130,11 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if dataset.multi_label:
             self.classes_ = np.array(dataset.labels, dtype=object)
         else:
-            by_name = {str(label): label for label in y}
+            if self.indicator_:
+                given = getattr(y, "columns", range(y.shape[1]))
+            else:
+                given = chain.from_iterable(y) if isinstance(next(iter(y)), Mapping) else y
+            by_name = {str(label): label for label in given}
             self.classes_ = np.array([by_name[name] for name in dataset.labels])
         return self
 
@@ -167,6 +179,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             epochs=self.epochs,
             validation=self.validation,
             balance=self.balance,
+            question=self.question,
             seed=self.random_state,
         )
 

@@ -27,6 +27,7 @@ from edge_lstm.layers import (
 )
 from edge_lstm.model_checks import MAX_IDS, MAX_LABELS, MAX_LENGTH, MAX_NGRAM_COUNT, MAX_NGRAMS
 from edge_lstm.printable import CONTROL_CHARACTER
+from edge_lstm.question import QuestionType
 from edge_lstm.text import DEFAULT_LENGTH
 
 Rule = Literal["subwords", "keras"]
@@ -206,6 +207,7 @@ class DataOptions(Options):
     input_format, text_column, label_column: of labelled files that do not say them themselves.
     label_separator, label_columns: of texts with several labels, see tables.labelled.read_labelled.
     skip_unlabelled: leave rows without a label out.
+    confidence_column: how sure each label is, see tables.labelled.read_labelled.
     group_column: of each row's group, as its author: no split divides a group.
     """
 
@@ -219,6 +221,7 @@ class DataOptions(Options):
     label_separator: str | None = None
     label_columns: tuple[str, ...] = ()
     skip_unlabelled: bool = False
+    confidence_column: str | None = None
     group_column: str | None = None
 
 
@@ -712,6 +715,7 @@ class TrainingRequest(Options):
     epochs: at most.
     validation: share that is held out.
     balance: find rare labels at the price of accuracy.
+    question: what the labels are.
     """
 
     preset: str = "small"
@@ -722,4 +726,5 @@ class TrainingRequest(Options):
     epochs: Annotated[int | None, Range(1, 1_000_000)] = None
     validation: Annotated[float | None, Range(0, 1, below=True)] = None
     balance: bool = False
+    question: QuestionType | None = None
     seed: Seed = 0

@@ -27,7 +27,7 @@ DEVICE_FLOORS = (
     "questions",
     "classifier model_card live_page",
     "modelfile tables charts native",
-    "model_checks answering familiarity extras atomic html ending parameters windows",
+    "model_checks answering question familiarity extras atomic html ending parameters windows",
     (
         "text layers machine metrics onnx_file models signals errors os_file printable figures "
         "_version"

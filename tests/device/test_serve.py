@@ -21,6 +21,7 @@ httpx = pytest.importorskip("httpx")
 from model_files import compact, edited, multi_label  # noqa: E402
 
 from edge_lstm.errors import DataError, OutputError  # noqa: E402
+from edge_lstm.question import YES_NO, Question, yes_label  # noqa: E402
 from edge_lstm.serving.app import MAX_BODY_BYTES, create_app  # noqa: E402
 from edge_lstm.serving.decisions import DecisionLog  # noqa: E402
 from edge_lstm.serving.models import Models, Settings  # noqa: E402
@@ -42,7 +43,10 @@ def team_file(folder: Path, labels: tuple[str, str] = ("returns", "billing")) ->
     """A file that answers SURE with the second label at 0.95, and UNSURE with the first at 0.66."""
     path = folder / "team.onnx"
     new = folder / "new.onnx"
-    new.write_bytes(edited({"labels": compact(labels), "abstention": CURVE}))
+    changes = {"labels": compact(labels), "abstention": CURVE}
+    if yes_label(labels) is not None:
+        changes["question"] = compact(Question.of(YES_NO, labels).to_dict())
+    new.write_bytes(edited({**changes}))
     new.replace(path)
     return path
 

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from edge_lstm.errors import RequestError
+from edge_lstm.question import Question as FileQuestion
+from edge_lstm.question import QuestionType
 from edge_lstm.serving.protocol import (
     Question,
     answer,
@@ -29,49 +31,52 @@ def question(raw: dict[str, Any]) -> Question:
 
 
 @pytest.mark.parametrize(
-    ("labels", "kind", "order"),
+    ("kind", "labels", "served", "order"),
     [
-        (("neg", "pos"), "choice", (0, 1)),
-        (("yes", "no"), "noul", (1, 0)),
-        (("False", "True"), "noul", (0, 1)),
-        (("0", "1"), "noul", (0, 1)),
-        (("yes", "true"), "choice", (0, 1)),
-        (("3", "1", "2"), "score", (1, 2, 0)),
-        (("1", "10", "2"), "choice", (0, 1, 2)),
-        (("1", "01", "2"), "choice", (0, 1, 2)),
-        (("1", "2", "none"), "choice", (0, 1, 2)),
-        (("²", "1", "2"), "choice", (0, 1, 2)),
+        ("choice", ("neg", "pos"), "choice", (0, 1)),
+        ("choice", ("yes", "no"), "choice", (0, 1)),
+        ("yes_no", ("yes", "no"), "noul", (1, 0)),
+        ("yes_no", ("False", "True"), "noul", (0, 1)),
+        ("yes_no", ("0", "1"), "noul", (0, 1)),
+        ("choice", ("1", "2", "3"), "choice", (0, 1, 2)),
+        ("score", ("3", "1", "2"), "score", (1, 2, 0)),
+        ("score", ("1", "10", "2.5"), "score", (0, 2, 1)),
     ],
 )
-def test_the_labels_of_a_file_say_which_type_of_question_it_answers(
-    labels: tuple[str, ...], kind: str, order: tuple[int, ...]
+def test_the_question_of_a_file_says_which_type_of_question_it_answers(
+    kind: QuestionType, labels: tuple[str, ...], served: str, order: tuple[int, ...]
 ) -> None:
-    found = kind_of(labels)
-    assert (found.type, found.order) == (kind, order)
+    found = kind_of(FileQuestion.of(kind, labels), labels)
+    assert (found.type, found.order) == (served, order)
 
 
 @pytest.mark.parametrize(
-    ("raw", "labels", "columns"),
+    ("raw", "kind", "labels", "columns"),
     [
-        (CHOICE, ("a", "b"), (1, 0)),
-        (CHOICE, ("a", "c"), None),
-        (CHOICE, ("a", "b", "c"), None),
-        (CHOICE, ("A", "b"), None),
-        (NOUL, ("true", "false"), (1, 0)),
-        (NOUL, ("a", "b"), None),
-        (SCORE, ("1", "2", "3"), (0, 1, 2)),
-        (SCORE, ("1", "2", "3", "4"), None),
-        (SCORE, ("furious", "calm", "cross"), (1, 2, 0)),
-        (SCORE, ("a", "b", "c"), None),
-        ({**SCORE, "criteria": ["a", "a"]}, ("a", "b"), None),
-        ({**SCORE, "criteria": ["b", "a", "b"]}, ("a", "b"), None),
-        ({**CHOICE, "criteria": {"yes": None, "no": None}}, ("no", "yes"), (1, 0)),
+        (CHOICE, "choice", ("a", "b"), (1, 0)),
+        (CHOICE, "choice", ("a", "c"), None),
+        (CHOICE, "choice", ("a", "b", "c"), None),
+        (CHOICE, "choice", ("A", "b"), None),
+        (NOUL, "yes_no", ("true", "false"), (1, 0)),
+        (NOUL, "choice", ("true", "false"), None),
+        (SCORE, "score", ("1", "2", "3"), (0, 1, 2)),
+        (SCORE, "score", ("1", "2.5", "10"), (0, 1, 2)),
+        (SCORE, "score", ("1", "2", "3", "4"), None),
+        (SCORE, "choice", ("1", "2", "3"), None),
+        (SCORE, "choice", ("furious", "calm", "cross"), (1, 2, 0)),
+        (SCORE, "choice", ("a", "b", "c"), None),
+        ({**CHOICE, "criteria": {"yes": None, "no": None}}, "yes_no", ("no", "yes"), (1, 0)),
+        ({**SCORE, "criteria": ["a", "a"]}, "choice", ("a", "b"), None),
+        ({**SCORE, "criteria": ["b", "a", "b"]}, "choice", ("a", "b"), None),
     ],
 )
 def test_a_question_is_the_files_if_its_options_are(
-    raw: dict[str, Any], labels: tuple[str, ...], columns: tuple[int, ...] | None
+    raw: dict[str, Any],
+    kind: QuestionType,
+    labels: tuple[str, ...],
+    columns: tuple[int, ...] | None,
 ) -> None:
-    assert columns_of(question(raw), kind_of(labels)) == columns
+    assert columns_of(question(raw), kind_of(FileQuestion.of(kind, labels), labels)) == columns
 
 
 def test_answers_have_the_published_shape() -> None:

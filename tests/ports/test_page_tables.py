@@ -247,6 +247,25 @@ def test_a_text_that_the_file_is_unsure_of_comes_back_without_a_label(
 
 
 @needs_node
+@pytest.mark.parametrize("labels", [["1", "5"], ["10", "-0.5"], ["0", "0.0001"]])
+def test_a_score_comes_back_as_score_writes_it(labels: list[str], tmp_path: Path) -> None:
+    curve = {"data": "held out", "texts": 900, "default": 0.06}
+    curve["points"] = [[0.0, 900, 300], [0.6, 500, 20]]
+    question = compact({"type": "score"})
+    model = tmp_path / "m.onnx"
+    model.write_bytes(
+        edited({"labels": compact(labels), "question": question, "abstention": compact(curve)})
+    )
+    rows = "".join(f'{i},"{text.replace(chr(34), chr(34) * 2)}"\n' for i, text in enumerate(TEXTS))
+    tables = {
+        "texts.csv": ("id,text\n" + rows + "2\n").encode("utf-8", "replace"),
+        "taken.csv": b"score_low,text\na,good\n",
+        "lines.txt": "\n".join(TEXTS).encode("utf-8", "replace"),
+    }
+    assert compare(model, written(tmp_path / "in", tables), tmp_path) == 3
+
+
+@needs_node
 @pytest.mark.parametrize("default", [0.3, 0.06, 0.021, 0.02, 0.001])
 def test_the_page_abstains_from_the_threshold_that_score_takes(
     default: float, tmp_path: Path

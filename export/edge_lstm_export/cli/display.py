@@ -92,7 +92,8 @@ class Display:
         """Show the plan in its short form, and the warnings about the data."""
         self._epochs.total = prepared.plan.loop.epochs
         if not self._quiet:
-            for line in (*short_lines(prepared), ""):
+            lines = "\n".join((*short_lines(prepared), ""))
+            for line in lines.split("\n"):
                 message(line)
         for line in (*prepared.dataset.warnings, *prepared.remarks):
             message(f"note: {line}")

@@ -34,6 +34,9 @@ _SOURCES = (
     "imdb."
 )
 _LABEL = "Column of the label. Several, each with this option, make a checkpoint each."
+_CONFIDENCE = (
+    "Column that says how sure the label is, 0 to 1; one for each --label-column, in their order."
+)
 _GROUP = "Column of the author, document or day: rows of one value stay on one side of every split."
 _OUTPUT = "Checkpoint to write, a .safetensors file; with several label columns, a folder."
 _FORMAT = "Input format: csv, tsv, jsonl, parquet or text (fastText), if the suffix does not say."
@@ -43,6 +46,7 @@ _PRESET = (
 _PLAN = "Run the plan that --dry-run --json printed."
 _EPOCHS = "Maximum number of epochs."
 _BALANCE = "Raise recall on rare labels, at a cost in accuracy."
+_QUESTION = "What the labels are: choice, yes_no, or score (numbers on a scale)."
 _TEACHER = (
     "Teacher: none, sentiment (the embedded model), a model file or checkpoint, or a transformer "
     "(folder, hub name)."
@@ -62,6 +66,7 @@ def command(
     input_format: Annotated[str | None, option("NAME", _FORMAT, _DATA)] = None,
     text_column: Annotated[str | None, option("NAME", "Column of the text.", _DATA)] = None,
     label_column: Annotated[list[str] | None, option("NAME", _LABEL, _DATA)] = None,
+    confidence_column: Annotated[list[str] | None, option("NAME", _CONFIDENCE, _DATA)] = None,
     label_separator: LabelSeparatorOption = None,
     label_columns: LabelColumnsOption = None,
     group_column: Annotated[str | None, option("NAME", _GROUP, _DATA)] = None,
@@ -71,6 +76,9 @@ def command(
         int | None, option("N", _EPOCHS, _MODEL, default="by the data", min=1)
     ] = None,
     balance: Annotated[bool, option(None, _BALANCE, _MODEL, "--balance")] = False,
+    question: Annotated[
+        str | None, option("TYPE", _QUESTION, _MODEL, default="by the labels")
+    ] = None,
     teacher: Annotated[str | None, option("NAME", _TEACHER, _TEACHERS, default=_HELPS)] = None,
     start: Annotated[str | None, option("FILE", _START, _TEACHERS)] = None,
     unlabelled: Annotated[str | None, option("SOURCE", _UNLABELLED, _TEACHERS)] = None,
@@ -103,6 +111,12 @@ def command(
         raise typer.BadParameter("no output; give -o FILE.safetensors")
     columns: Sequence[str | None] = label_column or [None]
     is_several = len(columns) > 1
+    confidences: Sequence[str | None] = confidence_column or [None] * len(columns)
+    if len(confidences) != len(columns):
+        raise DataError(
+            f"{len(columns)} label columns need as many confidence columns, not "
+            f"{len(confidences)}; give --confidence-column once for each, in their order"
+        )
     targets = [output or Path("model.safetensors")]
     if is_several:
         if plan is not None or label_columns is not None:
@@ -112,9 +126,9 @@ def command(
         DataOptions(
             test=test, input_format=input_format, text_column=text_column, label_column=column,
             label_separator=label_separator, label_columns=column_names(label_columns),
-            skip_unlabelled=is_several, group_column=group_column,
+            skip_unlabelled=is_several, confidence_column=confidence, group_column=group_column,
         )
-        for column in columns
+        for column, confidence in zip(columns, confidences)
     ]  # fmt: skip
     read = [*sources, test, unlabelled, teacher, start]
     check_outputs(targets if output is not None else [], read, parents=True)
@@ -131,6 +145,7 @@ def command(
         "start": start,
         "seed": seed,
         "balance": balance or None,
+        "question": question,
     }
     asked = {name: value for name, value in asked.items() if value is not None}
     edited = None if plan is None else _read_plan(plan, asked)

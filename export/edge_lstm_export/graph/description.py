@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,19 @@ from edge_lstm import modelfile
 from edge_lstm.answering import RiskCoverage
 from edge_lstm.figures import in_label_order
 from edge_lstm.model_checks import GOLDEN_LABELS
+from edge_lstm.question import CHOICE, Question
 from edge_lstm.text import Tokenizer, front_coded
 from edge_lstm_export.graph.weights import NARROWEST, REDUCED, SENTINELS
 from edge_lstm_export.options import NetworkConfig
+
+
+@dataclass(frozen=True)
+class Answers:
+    """How probabilities become answers, see modelfile.ModelFile."""
+
+    thresholds: Sequence[float] | None
+    curve: RiskCoverage | None
+    question: Question
 
 
 def description(
@@ -23,15 +34,13 @@ def description(
     training: Mapping[str, Any],
     golden: Sequence[object],
     *,
-    thresholds: Sequence[float] | None,
-    curve: RiskCoverage | None,
+    answers: Answers,
     int8: bool,
     packs: bool = True,
 ) -> dict[str, Any]:
     """Return plain values or text by the keys of modelfile.py, for :func:`graph.file_bytes`.
 
-    training: a checkpoint's; golden: see :func:`golden_row`; thresholds, curve: see
-        modelfile.ModelFile. packs: see graph.build.
+    training: a checkpoint's; golden: see :func:`golden_row`; packs: see graph.build.
     """
     described: dict[str, Any] = {
         modelfile.KEY_FORMAT: str(modelfile.FORMAT_VERSION),
@@ -42,10 +51,12 @@ def description(
         modelfile.KEY_TRAINING: in_label_order(training),
         modelfile.KEY_GOLDEN: golden,
     }
-    if thresholds is not None:
-        described[modelfile.KEY_MULTI_LABEL] = {"thresholds": thresholds}
-    if curve is not None:
-        described[modelfile.KEY_ABSTENTION] = curve.to_dict()
+    if answers.thresholds is not None:
+        described[modelfile.KEY_MULTI_LABEL] = {"thresholds": answers.thresholds}
+    if answers.question.type != CHOICE:
+        described[modelfile.KEY_QUESTION] = answers.question.to_dict()
+    if answers.curve is not None:
+        described[modelfile.KEY_ABSTENTION] = answers.curve.to_dict()
     if int8:
         described[modelfile.KEY_QUANTIZATION] = {
             "precision": "int8",

@@ -15,9 +15,10 @@ import numpy as np
 
 from edge_lstm import modelfile
 from edge_lstm.answering import RiskCoverage
+from edge_lstm.question import ANY_CHOICE, Question
 from edge_lstm.text import KERAS, Tokenizer
 from edge_lstm_export.graph import build as graph
-from edge_lstm_export.graph.description import description, golden_row
+from edge_lstm_export.graph.description import Answers, description, golden_row
 from edge_lstm_export.graph.golden import golden_texts
 from edge_lstm_export.graph.pairs import (
     NUMBER_BYTES,
@@ -63,6 +64,7 @@ def file_parts(
     *,
     thresholds: Sequence[float] | None,
     curve: RiskCoverage | None,
+    question: Question = ANY_CHOICE,
     long: bool = False,
 ) -> dict[str, int]:
     """Return the bytes of each part of an int8 file, which add up to the file's.
@@ -76,8 +78,7 @@ def file_parts(
     golden = [golden_row(text, tokenizer.encode_text(text).ids, answer) for text in texts]
     described = description(
         *(tokenizer, labels, config, training, golden),
-        thresholds=thresholds,
-        curve=curve,
+        answers=Answers(thresholds, curve, question),
         int8=True,
     )
     parts = dict.fromkeys((*_CONSTANTS.values(), *_METADATA.values()), 0)

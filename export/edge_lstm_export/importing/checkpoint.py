@@ -12,6 +12,7 @@ import torch
 from edge_lstm import layers as file_layers
 from edge_lstm.errors import CheckError, DataError
 from edge_lstm.model_checks import MAX_IDS
+from edge_lstm.question import ANY_CHOICE, YES_NO, Question, yes_label
 from edge_lstm.text import (
     DEFAULT_LENGTH,
     FIRST_WORD_ID,
@@ -55,7 +56,11 @@ def checkpoint_of(imported: Imported) -> Checkpoint:
         },
         "cross_validated": False,
     }
-    checkpoint = Checkpoint(network, vocabulary.tokenizer, imported.labels or (), training)
+    labels = imported.labels or ()
+    question = ANY_CHOICE
+    if not network.config.multi_label and yes_label(labels) is not None:
+        question = Question.of(YES_NO, labels)
+    checkpoint = Checkpoint(network, vocabulary.tokenizer, labels, training, question=question)
     _check_parity(imported, vocabulary, checkpoint)
     return checkpoint
 

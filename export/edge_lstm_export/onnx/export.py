@@ -21,7 +21,7 @@ from edge_lstm.printable import counted
 from edge_lstm.tables.labelled import LabelledTexts
 from edge_lstm.text import texts_digest
 from edge_lstm_export.graph import build as graph
-from edge_lstm_export.graph.description import description, golden_row
+from edge_lstm_export.graph.description import Answers, description, golden_row
 from edge_lstm_export.graph.golden import ORDERS, checked_examples, golden_texts
 from edge_lstm_export.onnx import gates
 from edge_lstm_export.onnx.from_network import weights_from_network
@@ -306,8 +306,7 @@ class _Draft:
         config = self.checkpoint.network.config
         described = description(
             *(tokenizer, checkpoint.labels, config, checkpoint.training, golden),
-            thresholds=checkpoint.thresholds,
-            curve=curve,
+            answers=Answers(checkpoint.thresholds, curve, checkpoint.question),
             int8=self.int8,
             packs=self.packs,
         )

@@ -24,6 +24,7 @@ from edge_lstm.errors import DataError
 from edge_lstm.model_checks import labels_from, thresholds_from, tokenizer_from
 from edge_lstm.modelfile import PRODUCER
 from edge_lstm.onnx_file import producer_of
+from edge_lstm.question import ANY_CHOICE, Question
 from edge_lstm.text import Tokenizer, front_coded
 from edge_lstm_export.options import UNTUNED, NetworkConfig
 from edge_lstm_export.train.network import Network
@@ -51,6 +52,7 @@ class Checkpoint:
         text has each (UNTUNED until they are chosen); None elsewhere.
     abstention: the risk-coverage curve of texts that the network did not learn from; None without
         any.
+    question: its type.
     """
 
     network: Network
@@ -60,6 +62,7 @@ class Checkpoint:
     plan: dict[str, Any] = field(default_factory=dict)
     thresholds: tuple[float, ...] | None = None
     abstention: RiskCoverage | None = None
+    question: Question = ANY_CHOICE
 
     def __post_init__(self) -> None:
         self.network.length = self.tokenizer.length
@@ -79,6 +82,7 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
         "labels": checkpoint.labels,
         "thresholds": checkpoint.thresholds,
         "abstention": None if curve is None else curve.to_dict(),
+        "question": checkpoint.question.to_dict(),
         "training": checkpoint.training,
         "plan": checkpoint.plan,
     }
@@ -221,7 +225,10 @@ def _checkpoint(description: Any, tensors: Mapping[str, torch.Tensor], path: Pat
     if not isinstance(training, dict) or not isinstance(plan, dict):
         raise TypeError("its training and plan are not objects")
     curve = None if curve is None else RiskCoverage.from_dict(curve)
-    return Checkpoint(network.eval(), tokenizer, labels, training, plan, thresholds, curve)
+    question = Question.from_dict(description["question"], labels)
+    return Checkpoint(
+        network.eval(), tokenizer, labels, training, plan, thresholds, curve, question
+    )
 
 
 def describe_checkpoint(path: Path) -> dict[str, Any]:
@@ -238,6 +245,7 @@ def describe_checkpoint(path: Path) -> dict[str, Any]:
             if checkpoint.thresholds
             else {}
         ),
+        "question": checkpoint.question.to_dict(),
         "vocabulary": {"words": len(tokenizer.words), "first": list(tokenizer.words[:10])},
         "length": tokenizer.length,
         "padding": checkpoint.network.padding_cost.line(),

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import math
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -16,8 +16,9 @@ import numpy.typing as npt
 
 from edge_lstm.errors import DataError
 from edge_lstm.printable import shorten
-from edge_lstm.tables.labelled import Columns
+from edge_lstm.tables.labelled import Columns, Shares
 from edge_lstm.text import LABEL_JOINT, text_key, well_formed
+from edge_lstm_export.train import defaults
 
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float32]
@@ -47,14 +48,21 @@ class Split:
 
     labels: bool [n, L], True for each label of a text; one in each row if a text has one label.
     groups: int64 [n], equal for texts of one author, document or day; None without groups.
+    shares: float32 [n, L], how probable each label of a text is; None if all labels are certain.
     """
 
     texts: tuple[str, ...]
     labels: Bools
     groups: Ints | None = None
+    shares: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.texts)
+
+    @property
+    def targets(self) -> Floats:
+        """float32 [n, L], the targets of the texts: the shares, or else the labels."""
+        return self.labels.astype(np.float32) if self.shares is None else self.shares
 
     @cached_property
     def keys(self) -> npt.NDArray[np.uint64]:
@@ -80,7 +88,8 @@ class Split:
     def subset(self, rows: Ints) -> Split:
         """Return the given rows, in the given order, with their keys and strata."""
         groups = None if self.groups is None else self.groups[rows]
-        part = Split(tuple(self.texts[i] for i in rows), self.labels[rows], groups)
+        shares = None if self.shares is None else self.shares[rows]
+        part = Split(tuple(self.texts[i] for i in rows), self.labels[rows], groups, shares)
         vars(part).update(keys=self.keys[rows], strata=self.strata[rows])
         return part
 
@@ -131,15 +140,17 @@ def make_split(
     labels: Names,
     where: str,
     groups: Sequence[str] | None = None,
+    shares: Sequence[Shares | None] = (),
 ) -> Split:
     """Make a split of texts and the label names of each.
 
     groups: the group of each text; None without groups.
+    shares: see LabelledTexts.
 
     Raise DataError for a name not in ``labels``.
     """
     index = {label: i for i, label in enumerate(labels)}
-    if unknown := sorted({name for row in names for name in row} - index.keys()):
+    if unknown := sorted(set(all_names(names, shares)) - index.keys()):
         name = shorten(unknown[0])
         same = f"use the same labels in both: {', '.join(map(shorten, labels))}"
         raise DataError(f"{where} has the label {name}, which the training texts lack; {same}")
@@ -149,7 +160,63 @@ def make_split(
     numbers = None
     if groups is not None:
         numbers = np.unique(np.array(groups, np.str_), return_inverse=True)[1].reshape(-1)
-    return Split(tuple(map(well_formed, texts)), matrix, numbers)
+    soft = None
+    if any(shares):
+        soft = matrix.astype(np.float32)
+        for i, of_text in enumerate(shares):
+            if of_text is not None:
+                soft[i] = _spread(of_text, index)
+    return Split(tuple(map(well_formed, texts)), matrix, numbers, soft)
+
+
+def _spread(shares: Shares, index: Mapping[str, int]) -> Doubles:
+    """Return the probability of each label, float64 [L]; the unnamed ones share the rest."""
+    rest = max(0.0, 1 - math.fsum(shares.values()))
+    row = np.full(len(index), rest / max(1, len(index) - len(shares)))
+    for name, share in shares.items():
+        row[index[name]] = share
+    return row
+
+
+def all_names(names: Iterable[Names], shares: Iterable[Shares | None]) -> Iterator[str]:
+    """Yield the label names of all texts: their labels', and the other ones of their shares."""
+    for row in names:
+        yield from row
+    for of_text in shares:
+        yield from of_text or ()
+
+
+def counted_votes(dataset: Dataset) -> Dataset:
+    """Make one row of each training text, if the data hold several answers to the same texts.
+
+    The shares of its answers are its target, and the most frequent one is its label. In data with
+    hardly a contested text, copies stay: each counts, and a contested one is a mistake.
+    """
+    train = dataset.train
+    index: dict[str, int] = {}
+    text = np.array([index.setdefault(each, len(index)) for each in train.texts], np.int64)
+    answers = np.bincount(text, minlength=len(index))
+    votes = np.zeros((len(index), len(dataset.labels)), np.int64)
+    np.add.at(votes, text, train.labels)
+    is_contested = ((votes > 0) & (votes < answers[:, None])).any(axis=1)
+    if not is_contested.any() or is_contested.mean() < defaults.LEAST_CONTESTED:
+        return dataset
+    shares = np.zeros(votes.shape)
+    np.add.at(shares, text, train.targets)
+    shares /= answers[:, None]
+    labels = shares >= 0.5
+    if not dataset.multi_label:
+        labels = shares.argmax(axis=1)[:, None] == np.arange(len(dataset.labels))
+    groups = None
+    if train.groups is not None:
+        _, first = np.unique(text, return_index=True)
+        groups = train.groups[first]
+    merged = Split(tuple(index), labels, groups, shares.astype(np.float32))
+    note = (
+        f"{len(train):,} answers to {len(index):,} texts: each text is one row, and the shares of "
+        "its answers are learnt"
+    )
+    return replace(dataset, train=merged, warnings=(*dataset.warnings, note))
 
 
 def rarest(labels: Bools) -> Ints:

@@ -19,8 +19,8 @@ Kind = Literal["long", "topics", "short", "many labels", "unsegmented"]
 
 # Words per text, the mean: reviews have hundreds, sentences and questions 5 to 30.
 LONG_TEXTS = 60.0
-# Long texts of more labels have topics, which words tell; two labels are mostly of reviews, which
-# need the order of words.
+# Long texts of more labels have topics, which words tell; two labels, and scores, are mostly of
+# reviews, which need the order of words.
 MOST_REVIEW_LABELS = 2
 # With more labels, an n-gram has a vector of a lower rank instead of a column per logit.
 MOST_EXACT_LABELS = 16
@@ -222,6 +222,25 @@ TRIAL_ACCURACY_GAIN = 1.0
 TRIAL_LOG_LOSS_GAIN = 4.0
 # Probability of a label that no row has, for a comparison with always answering the frequent one.
 TRIAL_UNSEEN = 1e-6
+
+# --- The answers ----------------------------------------------------------------------------------
+
+# Share of the texts with several answers that differ, from which on copies of a text are votes.
+LEAST_CONTESTED = 0.05
+# Share of a row's target that goes to the neighbouring numbers of a score.
+ORDINAL_SMOOTHING = 0.2
+
+# --- The type of the question ---------------------------------------------------------------------
+
+# Labels that are numbers may be a scale; with another number of them they are names.
+FEWEST_LEVELS = 3
+MOST_LEVELS = 21
+# With fewer rows, the texts say nothing about the order of the labels.
+FEWEST_TO_FIND_SCALE = 200
+MOST_TO_FIND_SCALE = 2_000
+# Orders of the labels that are tried, and the share of them that may be as good as the numbers'.
+TRIED_ORDERS = 5_000
+MOST_BETTER_ORDERS = 0.05
 
 
 def few_groups(groups: int) -> bool:

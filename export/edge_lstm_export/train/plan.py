@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from edge_lstm.errors import DataError
+from edge_lstm.question import CHOICE, SCORE, Question, QuestionType
 from edge_lstm_export.options import (
     NO_TEACHER,
     SENTIMENT,
@@ -32,6 +33,7 @@ from edge_lstm_export.options import (
     Options,
     Range,
     Seed,
+    ShareBelowOne,
     SourceFile,
     SparseOptions,
     TeacherOptions,
@@ -73,11 +75,15 @@ class Plan(Options):
     word_table: word embeddings that the n-gram part reads, and the LSTM unless it starts from a
         file.
     unlabelled: texts without a label that are learnt from, at most.
+    question: what the labels are: a choice, yes and no, or the numbers of a score.
+    ordinal_smoothing: share of a row's target that goes to the neighbouring numbers of a score.
     """
 
     preset: str = "small"
     max_kilobytes: Count = 300
     kind: Kind = "short"
+    question: QuestionType = CHOICE
+    ordinal_smoothing: ShareBelowOne = 0.0
     text: TextOptions = field(default_factory=TextOptions)
     vocabulary: VocabularyOptions = field(default_factory=VocabularyOptions)
     network: NetworkOptions = field(default_factory=NetworkOptions)
@@ -117,6 +123,8 @@ class Plan(Options):
             raise DataError(f"sparse fit {fit} needs ngram_dim = {network.logits}, one per logit")
         if network.ngrams and not exact and network.logits == 1:
             raise DataError(f"sparse fit {fit} needs three labels or more; use svm or logistic")
+        if self.ordinal_smoothing and self.question != SCORE:
+            raise DataError("ordinal_smoothing is for scores; set it to 0")
         if fit == "residual" and (self.validation.folds or not network.ngrams):
             raise DataError("sparse fit residual needs n-grams, and a validation without folds")
 
@@ -134,6 +142,7 @@ class Plan(Options):
                 "per text; "
                 "make a plan for these data with --dry-run"
             )
+        Question.of(self.question, dataset.labels)
         planned = self.validation.group_column
         if planned != dataset.group_column:
             how = f"give --group-column {planned}" if planned else "leave --group-column out"
@@ -217,6 +226,8 @@ def decide(stats: DatasetStats, request: TrainingRequest = NOTHING_ASKED) -> Dec
         return _decide_seed(stats, request, preset)
     reasons = Reasons()
     note = reasons.note
+    question = note("question", _question(stats, request))
+    stats = replace(stats, question=question)
     kind = stats.kind
     reasons.by_path["kind"] = _why_kind(stats)
     reasons.by_path["max_kilobytes"] = f"preset {request.preset}"
@@ -256,6 +267,8 @@ def decide(stats: DatasetStats, request: TrainingRequest = NOTHING_ASKED) -> Dec
         preset=request.preset,
         max_kilobytes=preset.max_kilobytes,
         kind=kind,
+        question=question,
+        ordinal_smoothing=note("ordinal_smoothing", _ordinal_smoothing(stats)),
         text=TextOptions(length=note("text.length", _length(kind))),
         vocabulary=vocabulary,
         network=sizes.network,
@@ -291,12 +304,14 @@ def _decide_seed(stats: DatasetStats, request: TrainingRequest, preset: Preset) 
         multi_label=stats.multi_label,
         dropout=defaults.DROPOUT,
     )
+    question, question_reason = _question(stats, request)
     share = 0.1 if request.validation is None else request.validation
     loop = sized(defaults.LOOPS["seed"], stats.rows)
     plan = Plan(
         preset=request.preset,
         max_kilobytes=preset.max_kilobytes,
         kind=stats.kind,
+        question=question,
         text=TextOptions("keras"),
         network=network,
         validation=_held_out(share, stats),
@@ -305,6 +320,7 @@ def _decide_seed(stats: DatasetStats, request: TrainingRequest, preset: Preset) 
         seed=request.seed,
     )
     reasons = {"kind": _why_kind(stats), "network": KERAS, "loop": KERAS, "text": KERAS}
+    reasons["question"] = question_reason
     return Decided(plan, reasons)
 
 
@@ -322,6 +338,23 @@ def _why_kind(stats: DatasetStats) -> str:
     side = "at most" if stats.kind == "short" else "more than"
     words = f"{stats.mean_length:.1f} words per text, {side} {defaults.LONG_TEXTS:g}"
     return f"{words}, and {stats.labels} labels" if stats.kind == "topics" else words
+
+
+def _question(stats: DatasetStats, request: TrainingRequest) -> tuple[QuestionType, str]:
+    if request.question is None:
+        return stats.question, stats.question_reason
+    if stats.multi_label and request.question != CHOICE:
+        raise DataError(
+            f"--question {request.question} is for one label per text; leave it out, or give each "
+            "text one label"
+        )
+    return request.question, "asked for"
+
+
+def _ordinal_smoothing(stats: DatasetStats) -> tuple[float, str]:
+    if stats.question == SCORE:
+        return defaults.ORDINAL_SMOOTHING, "neighbouring numbers are nearly right"
+    return 0.0, "the labels are no scale"
 
 
 def _length(kind: Kind) -> tuple[int, str]:
@@ -513,7 +546,8 @@ def _sparse(
         )
     # An SVM takes a text wholly for its likeliest label; augmented texts are often of none in
     # particular.
-    if stats.kind == "long" or (transfer and (stats.multi_label or not uses_log)):
+    is_soft = stats.soft or stats.question == SCORE
+    if stats.kind == "long" or is_soft or (transfer and (stats.multi_label or not uses_log)):
         reasons.by_path["sparse.fit"] = "long texts" if stats.kind == "long" else "soft targets"
         return replace(options, fit="logistic")
     reasons.by_path["sparse.fit"] = "the rows' labels"
@@ -632,8 +666,10 @@ def explain(
         judged += f", {stats.groups:,} groups by {plan.validation.group_column!r}"
     bytes_by_part = expected_parts(network, plan.max_kilobytes, stats)
     largest = [f"{part} {size / 1000:,.0f}" for part, size in bytes_by_part.items()][:4]
+    question = plan.question.replace("_", "/")
     lines = [
         ("kind", plan.kind, reasons.get("kind", "as planned")),
+        ("question", question, reasons.get("question", "as planned")),
         (
             "file",
             f"at most {plan.max_kilobytes:,} kB in int8",

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -99,6 +100,7 @@ class Inputs:
         plain = {
             "data": self.dataset.digest,
             "texts": texts,
+            "targets": hashlib.sha256(self.dataset.train.targets.tobytes()).hexdigest(),
             **self.plan.to_dict(),
             "version": __version__,
             "PyTorch": torch.__version__,

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from edge_lstm.question import CHOICE, SCORE, QuestionType
 from edge_lstm.text import Tokenizer, front_coded, spaceless, split_marks
 from edge_lstm_export.options import EnsembleOptions, LinearOptions, SourceFile, VocabularyOptions
 from edge_lstm_export.train import defaults
 from edge_lstm_export.train.data import Bools, Dataset, Floats, folds_of
 from edge_lstm_export.train.pretrained import english
+from edge_lstm_export.train.question import find_question
 from edge_lstm_export.train.teachers import base
 from edge_lstm_export.train.teachers.linear import LinearTeacher
 from edge_lstm_export.train.teachers.model import model_teacher
@@ -47,6 +49,8 @@ class DatasetStats:
     groups: of rows, as authors, whose texts no split divides; 0: there are none.
     group_column: their column.
     trial: of a model file as a teacher; None if another teacher was asked for.
+    soft: some labels are not certain.
+    question, question_reason: what the labels are, see question.find_question.
     """
 
     rows: int
@@ -61,12 +65,16 @@ class DatasetStats:
     groups: int = 0
     group_column: str = ""
     trial: TeacherTrial | None = None
+    soft: bool = False
+    question: QuestionType = CHOICE
+    question_reason: str = "its labels are names"
 
     @property
     def kind(self) -> defaults.Kind:
         """The row of the tables of defaults."""
         if self.mean_length > defaults.LONG_TEXTS and not self.unsegmented:
-            return "topics" if self.labels > defaults.MOST_REVIEW_LABELS else "long"
+            has_topics = self.labels > defaults.MOST_REVIEW_LABELS and self.question != SCORE
+            return "topics" if has_topics else "long"
         if self.labels > defaults.MOST_EXACT_LABELS:
             return "many labels"
         return "unsegmented" if self.unsegmented else "short"
@@ -105,6 +113,7 @@ def dataset_stats(dataset: Dataset, unlabelled: int = 0) -> DatasetStats:
     short = [word for word in repeated if len(word) <= longest]
     kept = tuple(short or dict.fromkeys(word[:longest] for word in repeated))
     stored = front_coded(in_groups(Tokenizer.of_subwords(kept)).words).encode()
+    question, reason = find_question(dataset)
     return DatasetStats(
         rows=len(texts),
         labels=len(dataset.labels),
@@ -114,6 +123,9 @@ def dataset_stats(dataset: Dataset, unlabelled: int = 0) -> DatasetStats:
         word_bytes=len(stored) / len(kept) if kept else DatasetStats.word_bytes,
         label_bytes=float(np.mean([len(name.encode()) for name in dataset.labels])),
         unlabelled=unlabelled,
+        soft=dataset.train.shares is not None,
+        question=question,
+        question_reason=reason,
         groups=dataset.groups,
         group_column=dataset.group_column,
     )

@@ -24,6 +24,7 @@ from edge_lstm.answering import RiskCoverage, cost_thresholds
 from edge_lstm.errors import DataError
 from edge_lstm.familiarity import unfamiliarity
 from edge_lstm.metrics import SetScores
+from edge_lstm.question import Question
 from edge_lstm_export.train import calibrate
 from edge_lstm_export.train.baseline import (
     Baseline,
@@ -167,6 +168,7 @@ def fit(
         plan.to_dict(),
         thresholds=calibration.thresholds,
         abstention=_risk_coverage(data, dataset, calibration.chances, test_logits),
+        question=Question.of(plan.question, dataset.labels),
     )
     remarks = (*_teacher_remarks(data, calibration.scores), *result_warnings(calibration.scores))
     scores = calibration.scores

@@ -9,6 +9,7 @@ from functools import cached_property, partial
 import numpy as np
 
 from edge_lstm.errors import DataError
+from edge_lstm.question import SCORE, Question
 from edge_lstm.text import OOV_ID, Tokenizer, split_marks
 from edge_lstm_export.graph.size import FEWEST_SLOTS, SPARE, file_parts, without_last_words
 from edge_lstm_export.train.data import Dataset, Floats, Ints, Names, Split
@@ -16,6 +17,7 @@ from edge_lstm_export.train.examples import Examples
 from edge_lstm_export.train.plan import Plan
 from edge_lstm_export.train.pretrained import PretrainedWords
 from edge_lstm_export.train.provenance import longest_provenance
+from edge_lstm_export.train.question import smoothed
 from edge_lstm_export.train.rows import LabelledRows, TransferSet
 from edge_lstm_export.train.stages import TEACHERS, Stages
 from edge_lstm_export.train.teachers import base
@@ -63,6 +65,7 @@ def choose_vocabulary(
             training,
             thresholds=calibration.thresholds,
             curve=calibration.curve,
+            question=Question.of(plan.question, dataset.labels),
             long=plan.kind in ("long", "topics"),
         )
         return plan.max_kilobytes * 1000 - SPARE - sum(parts.values())
@@ -179,11 +182,14 @@ class TrainingData:
 
     def encode(self, split: Split) -> Examples:
         """Return the texts as ids, with their labels as targets."""
-        return Examples.from_texts(self.tokenizer, split.texts, split.labels.astype(np.float32))
+        return Examples.from_texts(self.tokenizer, split.texts, split.targets)
 
     def row_targets(self) -> Floats:
         """Return the targets of the rows, float32 [rows, L]: labels mixed with the teachers'."""
         labels = self.row_examples.targets
+        if self.plan.ordinal_smoothing:
+            levels = Question.of(SCORE, self.labels).levels
+            labels = smoothed(labels, levels, self.plan.ordinal_smoothing)
         if self.predictions is None:
             return labels
         weight = np.float32(self.plan.ensemble.hard_label_weight)

@@ -12,6 +12,8 @@ import numpy as np
 from edge_lstm.errors import DataError
 from edge_lstm.metrics import SetScores
 from edge_lstm.printable import counted, listed, shorten
+from edge_lstm.question import number
+from edge_lstm_export.train import defaults
 from edge_lstm_export.train.data import Dataset, Split
 
 _FEW_OF_A_LABEL = 20
@@ -74,6 +76,13 @@ def _label_warnings(dataset: Dataset) -> Iterator[str]:
         if count < _FEW_OF_A_LABEL
     ]:
         yield f"few training texts of {listed(few)}: collect more, or merge the label into another"
+    words = [shorten(name) for name in names if number(name) is None]
+    if words and len(names) - len(words) >= defaults.FEWEST_LEVELS:
+        verb = "is no number" if len(words) == 1 else "are no numbers"
+        yield (
+            f"{listed(words)} {verb}, the other labels are: for a score with an interval, take "
+            "these rows out"
+        )
     alike: defaultdict[str, list[str]] = defaultdict(list)
     for name in names:
         alike[" ".join(normalize("NFC", name).lower().split())].append(ascii(name))

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
-from typing import Any
+import hashlib
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from edge_lstm.errors import DataError
 from edge_lstm.printable import counted
+from edge_lstm.tables.labelled import SUM_TOLERANCE, Shares, distribution
 from edge_lstm.text import well_formed
-from edge_lstm_export.train.data import Dataset, Names, label_names, make_split, texts_digest
+from edge_lstm_export.train.data import (
+    Dataset,
+    Names,
+    all_names,
+    label_names,
+    make_split,
+    texts_digest,
+)
 
 GROUPS = "groups"  # the name of a program's groups, as a file's have their column's
 _COLLECTIONS = (set, frozenset, list, tuple, np.ndarray)
@@ -29,14 +38,20 @@ def dataset_from(
     labels: a str, int or other scalar for each text, whose name is its str(); or a set, list or
         tuple of them for each, empty for a text without a label; or a 0/1 matrix [n, L] (NumPy,
         SciPy or pandas), all of whose columns are labels, named as a DataFrame's or by their
-        numbers. A text may have several labels in the latter two.
+        numbers. A text may have several labels in the latter two. Or the probabilities of the one
+        label of each text, which add up to 1: a dict of label → probability for each, or a matrix
+        that holds other numbers than 0 and 1.
     groups: a str, int or other scalar for each text, as its author; None: there are no groups.
 
     Raise DataError if texts and labels do not fit together or cannot train a classifier.
     """
-    names, columns = _read_labels(labels, name)
-    multi_label = columns is not None or any(isinstance(label, _COLLECTIONS) for label in labels)
-    flat = [label for row in names for label in row]
+    read = _read_labels(labels, name)
+    names = read.names
+    columns = read.columns
+    multi_label = not read.shares and (
+        columns is not None or any(isinstance(label, _COLLECTIONS) for label in labels)
+    )
+    flat = list(all_names(names, read.shares))
     if columns is not None:
         label_names(columns * 2, name, multi_label=True)  # as if each occurred: all columns stay
         if not flat:
@@ -52,8 +67,10 @@ def dataset_from(
             "for each"
         )
     of_texts = None if groups is None else _read_groups(groups, len(checked), name)
-    train = make_split(checked, names, all_labels, name, of_texts)
+    train = make_split(checked, names, all_labels, name, of_texts, read.shares)
     digest = texts_digest(checked, names)
+    if train.shares is not None:
+        digest = hashlib.sha256(digest.encode() + train.shares.tobytes()).hexdigest()
     column = "" if groups is None else GROUPS
     return Dataset(name, all_labels, train, None, digest, multi_label, more, group_column=column)
 
@@ -81,14 +98,28 @@ def _read_texts(texts: Iterable[str], where: str) -> tuple[str, ...]:
     return tuple(well_formed(str(text)) for text in checked)  # an np.str_ becomes a str
 
 
-def _read_labels(labels: Any, where: str) -> tuple[list[Names], Names | None]:
-    """Return the label names of each text, and of a matrix the names of all columns."""
+class _Labels(NamedTuple):
+    """The labels of texts.
+
+    names: the label names of each text.
+    columns: of a matrix, the names of all columns; else None.
+    shares: see LabelledTexts.
+    """
+
+    names: list[Names]
+    columns: Names | None = None
+    shares: Sequence[Shares | None] = ()
+
+
+def _read_labels(labels: Any, where: str) -> _Labels:
     if isinstance(labels, (str, bytes)) or not hasattr(labels, "__len__"):
         raise DataError(
             f"{where}: the labels are {type(labels).__name__}; give a list with one per text"
         )
     if getattr(labels, "ndim", 1) == 2:
         return _read_matrix(labels, where)
+    if len(labels) and all(isinstance(label, Mapping) for label in labels):
+        return _read_distributions(labels, where)
     names: list[Names] = []
     values: dict[str, Hashable] = {}  # by name
     for i, label in enumerate(labels):
@@ -108,19 +139,40 @@ def _read_labels(labels: Any, where: str) -> tuple[list[Names], Names | None]:
             raise DataError(
                 f"{where}: label {i} names a label twice; give a matrix of 0 and 1 as an array"
             )
-    return names, None
+    return _Labels(names)
 
 
-def _read_matrix(labels: Any, where: str) -> tuple[list[Names], Names]:
+def _read_distributions(labels: Iterable[Mapping[Any, Any]], where: str) -> _Labels:
+    shares = [
+        distribution(
+            {str(name): _plain(share) for name, share in row.items()}, f"{where}: label {i}"
+        )
+        for i, row in enumerate(labels)
+    ]
+    return _Labels([(max(row, key=row.__getitem__),) for row in shares], None, shares)
+
+
+def _read_matrix(labels: Any, where: str) -> _Labels:
     names = tuple(map(str, getattr(labels, "columns", range(labels.shape[1]))))
     matrix = np.asarray(labels.toarray() if hasattr(labels, "toarray") else labels)
     if len(names) != matrix.shape[1] or len(set(names)) < len(names):
         raise DataError(
             f"{where}: {matrix.shape[1]} columns of labels need as many different names"
         )
-    if not np.isin(matrix, (0, 1)).all():
-        raise DataError(f"{where}: the label matrix holds values other than 0 and 1")
-    return [tuple(names[j] for j in np.flatnonzero(row)) for row in matrix], names
+    if np.isin(matrix, (0, 1)).all():
+        return _Labels([tuple(names[j] for j in np.flatnonzero(row)) for row in matrix], names)
+    sums = matrix.sum(axis=1) if matrix.dtype.kind == "f" else np.zeros(1)
+    if not np.allclose(sums, 1, atol=SUM_TOLERANCE):
+        raise DataError(
+            f"{where}: the label matrix holds values other than 0 and 1, and not in each row "
+            "probabilities that add up to 1"
+        )
+    return _read_distributions([dict(zip(names, row)) for row in matrix.tolist()], where)
+
+
+def _plain(value: Any) -> Any:
+    """Return NumPy's numbers as Python's."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _is_missing(value: Any) -> bool:

@@ -14,6 +14,7 @@ from edge_lstm.tables.labelled import (
     Columns,
     LabelledTexts,
     LabelOptions,
+    Shares,
     check_columns,
     has_labels,
     read_labelled,
@@ -67,6 +68,7 @@ def read_dataset(
         dataset = _read_files(paths, options)
     else:
         dataset = _label(labeller, paths, options)
+    dataset = data.counted_votes(dataset)
     is_enough = len(dataset.train) >= FEWEST_TO_TEST and not few_groups(dataset.groups)
     usual = TEST_SHARE if is_enough else 0.0
     share = usual if options.test_share is None else options.test_share
@@ -174,14 +176,14 @@ def _read_files(paths: Sequence[Path], options: DataOptions) -> Dataset:
         parts = [_read_labelled(path, options, multi_label=True) for path in paths]
     texts = [text for part in parts for text in part.texts]
     rows = [row for part in parts for row in part.labels]
+    shares = _shares(parts)
     where = " + ".join(map(str, paths))
-    labels = data.label_names(
-        [name for row in rows for name in row], where, multi_label=multi_label
-    )
+    names = list(data.all_names(rows, shares))
+    labels = data.label_names(names, where, multi_label=multi_label)
     groups = None
     if options.group_column is not None:
         groups = [group for part in parts for group in part.groups or ()]
-    train = data.make_split(texts, rows, labels, where, groups)
+    train = data.make_split(texts, rows, labels, where, groups, shares)
     digest = _digest(paths, parts)
     absent = [name for name in options.label_columns if name not in labels and not name.isdigit()]
     warnings = tuple(f"no text has the label {name}: the model will not know it" for name in absent)
@@ -197,6 +199,13 @@ def _read_files(paths: Sequence[Path], options: DataOptions) -> Dataset:
         columns=columns,
         group_column=options.group_column or "",
     )
+
+
+def _shares(parts: Sequence[LabelledTexts]) -> list[Shares | None]:
+    """Return the shares of all texts; empty if all labels are certain."""
+    if not any(part.shares for part in parts):
+        return []
+    return [each for part in parts for each in part.shares or [None] * len(part.texts)]
 
 
 def _distinct(columns: Iterable[Columns | None]) -> tuple[Columns, ...]:
@@ -227,7 +236,7 @@ def _with_test(dataset: Dataset, options: DataOptions, path: Path) -> Dataset:
             f"{path} has several labels per text, the training texts one; label both alike"
         )
     both = hashlib.sha256(f"{dataset.digest}{_digest([path], [part])}".encode()).hexdigest()
-    test = data.make_split(part.texts, part.labels, dataset.labels, str(path))
+    test = data.make_split(part.texts, part.labels, dataset.labels, str(path), shares=part.shares)
     columns = _distinct((*dataset.columns, part.columns))
     return replace(dataset, test=test, digest=both, columns=columns, test_rows="file")
 
@@ -269,5 +278,6 @@ def _reading(path: Path, options: DataOptions) -> LabelOptions:
         label_separator=options.label_separator,
         label_columns=options.label_columns,
         skip_unlabelled=options.skip_unlabelled,
+        confidence_column=options.confidence_column,
         group_column=options.group_column,
     )

@@ -1,0 +1,294 @@
+"""Answers as they come: typed questions, confidences, distributions, votes."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from commands import command, train
+from edge_lstm_export import TextClassifier
+from edge_lstm_export.options import DataOptions, TrainingRequest
+from edge_lstm_export.train.data import Dataset
+from edge_lstm_export.train.plan import decide
+from edge_lstm_export.train.question import find_question, smoothed
+from edge_lstm_export.train.sources.memory import dataset_from
+from edge_lstm_export.train.sources.read import read_dataset
+from edge_lstm_export.train.stats import dataset_stats
+from made import FILLERS
+
+from edge_lstm.errors import DataError
+from edge_lstm.evaluation.sources import load_labelled
+
+QUICK: dict[str, Any] = {"preset": "tiny", "teacher": "none", "epochs": 1}
+
+
+def graded(count: int, levels: int = 5, names: list[str] | None = None) -> list[tuple[str, str]]:
+    """(text, label): a text of a level has words of the level and of its neighbours."""
+    rng = random.Random(0)
+    made = []
+    for i in range(count):
+        level = i % levels
+        near = [min(max(level + rng.choice((-1, 0, 0, 1)), 0), levels - 1) for _ in range(4)]
+        words = [f"word{each}" for each in near] + rng.choices(FILLERS, k=3)
+        made.append((" ".join(words), names[level] if names else str(level)))
+    return made
+
+
+def read(folder: Path, text: str, suffix: str = ".csv", **options: Any) -> Dataset:
+    path = folder / f"rows{suffix}"
+    path.write_text(text)
+    return read_dataset([str(path)], DataOptions(**options))
+
+
+def dataset_of(rows: list[tuple[str, str]]) -> Dataset:
+    return dataset_from([text for text, _ in rows], [label for _, label in rows])
+
+
+# --- The type of the question ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("labels", "question"),
+    [
+        (["no", "yes"], "yes_no"),
+        (["0", "1"], "yes_no"),
+        (["FALSE", "TRUE"], "yes_no"),
+        (["1", "2"], "choice"),
+        (["neg", "pos"], "choice"),
+        (["1", "2", "3", "4", "5"], "score"),
+        (["0.5", "1", "1.5"], "score"),
+        (["-1", "0", "1"], "score"),
+        (["1", "2", "n/a"], "choice"),
+        (["1", "1.0", "2"], "choice"),
+        ([str(i) for i in range(22)], "choice"),
+    ],
+)
+def test_the_labels_tell_the_type_of_a_question(labels: list[str], question: str) -> None:
+    rows = [(f"text {i}", label) for i, label in enumerate(labels * 3)]
+    assert find_question(dataset_of(rows))[0] == question
+
+
+def test_numbers_are_a_scale_if_texts_of_near_ones_are_alike() -> None:
+    assert find_question(dataset_of(graded(600)))[0] == "score"
+    codes = ["3", "0", "4", "1", "2"]  # the same texts with numbers in another order
+    kind, reason = find_question(dataset_of(graded(600, names=codes)))
+    assert kind == "choice" and "not alike" in reason
+    ordered = sorted(graded(600), key=lambda row: row[1])
+    assert find_question(dataset_of(ordered))[0] == "score"
+
+
+def test_the_type_can_be_asked_for() -> None:
+    stats = dataset_stats(dataset_of(graded(300)))
+    found = decide(stats)
+    assert (found.plan.question, found.plan.sparse.fit) == ("score", "logistic")
+    asked = decide(stats, TrainingRequest(question="choice"))
+    assert (asked.plan.question, asked.plan.ordinal_smoothing) == ("choice", 0)
+    assert asked.reasons["question"] == "asked for"
+
+
+@pytest.mark.parametrize(
+    ("labels", "question", "error"),
+    [
+        (["1", "2", "n/a"], "score", "the labels of a score are numbers, and n/a is none"),
+        (["1", "1.0", "2"], "score", "the labels 1 and 1.0 are the same number"),
+        (["a", "b"], "yes_no", "the labels of a yes/no question are yes and no"),
+        (["1", "2", "3"], "rank", "question must be one of choice, yes_no, score"),
+    ],
+)
+def test_labels_that_do_not_fit_the_type_are_one_error(
+    labels: list[str], question: str, error: str, tmp_path: Path
+) -> None:
+    rows = "".join(f"text {i},{label}\n" for i, label in enumerate(labels * 4))
+    (tmp_path / "rows.csv").write_text(f"text,label\n{rows}")
+    done = train(tmp_path / "rows.csv", "-o", tmp_path / "m.safetensors", "--question", question)
+    assert error in done.error
+    assert not list(tmp_path.glob("*.safetensors"))
+
+
+def test_numbers_and_words_mixed_are_noted(tmp_path: Path) -> None:
+    rows = "".join(f"text {i},{label}\n" for i, label in enumerate(["1", "2", "3", "none"] * 3))
+    dataset = read(tmp_path, f"text,label\n{rows}")
+    assert any("none is no number" in warning for warning in dataset.warnings)
+
+
+def test_neighbours_get_a_share_of_a_target() -> None:
+    found = smoothed(np.eye(3, dtype=np.float32), (1.0, 10.0, 2.0), 0.2)
+    assert np.allclose(found, [[0.8, 0, 0.2], [0, 0.8, 0.2], [0.1, 0.1, 0.8]])
+
+
+def test_a_score_goes_from_labels_to_a_number(tmp_path: Path) -> None:
+    lines = "".join(f"{text},{label}\n" for text, label in graded(300))
+    source = tmp_path / "rows.csv"
+    source.write_text(f"text,stars\n{lines}")
+    options = ("--preset", "tiny", "--teacher", "none", "--epochs", "1")
+    checkpoint = tmp_path / "stars.safetensors"
+    assert train(source, "-o", checkpoint, *options).returncode == 0
+    model = tmp_path / "stars.onnx"
+    exported = command("export", checkpoint, "-o", model, "--quantize", "int8")
+    assert exported.returncode == 0, exported.stderr
+    assert json.loads(command("inspect", "--json", model).stdout)["question"] == {"type": "score"}
+    result = json.loads(command("evaluate", model, source, "--json").stdout)["models"][0]
+    assert result["score"]["spearman"] > 0.8 and result["score"]["mae"] < 0.8
+    low = float(command("predict", "-m", model, "word0 word0 word0").stdout.split("\t")[0])
+    high = float(command("predict", "-m", model, "word4 word4 word4").stdout.split("\t")[0])
+    assert low < 1.5 < 2.5 < high
+
+
+# --- Confidences and distributions ----------------------------------------------------------------
+
+
+def test_a_confidence_leaves_the_rest_to_the_other_labels(tmp_path: Path) -> None:
+    text = "text,label,sure\none,a,0.7\ntwo,b,\nthree,c,1\nfour,a,0\n"
+    train_split = read(tmp_path, text, confidence_column="sure").train
+    wanted = [[0.7, 0.15, 0.15], [0, 1, 0], [0, 0, 1], [0, 0.5, 0.5]]
+    assert np.allclose(train_split.targets, wanted)
+    assert train_split.counts() == [2, 1, 1]
+    certain = read(tmp_path, text.replace("0.7", "1").replace("a,0\n", "a,1\n"))
+    assert certain.train.shares is None
+
+
+def test_a_label_may_be_a_distribution(tmp_path: Path) -> None:
+    first = '{"text": "one", "label": {"a": 0.25, "b": 0.75}}\n'
+    table = f'{first}{{"text": "two", "label": "c"}}\n'
+    split = read(tmp_path, table, ".jsonl").train
+    assert np.allclose(split.targets, [[0.25, 0.75, 0], [0, 0, 1]])
+    assert split.counts() == [0, 1, 1]
+    cell = 'text,label\none,"{""a"": 0.25, ""b"": 0.7501}"\ntwo,c\n'
+    assert np.allclose(read(tmp_path, cell).train.targets, split.targets, atol=1e-3)
+    labelled = load_labelled(str(tmp_path / "rows.jsonl"))
+    assert labelled.labels == [("b",), ("c",)]
+
+
+@pytest.mark.parametrize(
+    "confidence", ["nan", "2", "-0.1", "high", "inf", "0,9", "1e999", "0x1", "true"]
+)
+def test_a_confidence_that_is_none_is_one_error(confidence: str, tmp_path: Path) -> None:
+    text = f'text,label,sure\none,a,0.5\ntwo,b,"{confidence}"\n'
+    with pytest.raises(DataError, match=r"rows.csv row 2: 'sure' is .* not a number from 0 to 1"):
+        read(tmp_path, text, confidence_column="sure")
+
+
+@pytest.mark.parametrize("confidence", ["NaN", "true", '"much"', "[1]", "{}"])
+def test_a_confidence_of_json_is_a_number(confidence: str, tmp_path: Path) -> None:
+    rows = f'{{"text": "one", "label": "a", "sure": {confidence}}}\n'
+    with pytest.raises(DataError, match="not a number from 0 to 1"):
+        read(tmp_path, rows, ".jsonl", confidence_column="sure")
+
+
+@pytest.mark.parametrize(
+    ("label", "reason"),
+    [
+        ('{"a": 0.5, "b": 0.2}', "probabilities that add up to 0.7, not 1"),
+        ('{"a": 0.7, "b": 0.302}', "add up to 1.002, not 1"),
+        ('{"a": NaN, "b": 1}', "with numbers from 0 to 1"),
+        ('{"a": -0.5, "b": 1.5}', "with numbers from 0 to 1"),
+        ('{"a": 0.5, " a": 0.5}', "of different labels"),
+        ('{"": 1}', "of different labels"),
+        ('{"a": {"b": 1}}', "with numbers from 0 to 1"),
+        ('{"a": true}', "with numbers from 0 to 1"),
+        ("{}", "add up to 0, not 1"),
+    ],
+)
+def test_a_distribution_that_is_none_is_one_error(label: str, reason: str, tmp_path: Path) -> None:
+    rows = f'{{"text": "one", "label": "a"}}\n{{"text": "two", "label": {label}}}\n'
+    with pytest.raises(DataError, match=f"rows.jsonl row 2: 'label' holds .*{reason}"):
+        read(tmp_path, rows, ".jsonl")
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        (["--confidence-column", "none"], "has no column 'none'"),
+        (["--confidence-column", "label"], "'label' cannot be the confidence too"),
+        (["--confidence-column", "sure", "--label-separator", "|"], "one label per text"),
+        (["--confidence-column", "sure", "--confidence-column", "sure"], "as many"),
+        (["--label-column", "label", "--label-column", "x", "--confidence-column", "x"], "as many"),
+    ],
+)
+def test_a_confidence_column_that_cannot_be_is_one_error(
+    options: list[str], error: str, tmp_path: Path
+) -> None:
+    (tmp_path / "rows.csv").write_text("text,label,sure,x\none,a,1,c\ntwo,b,1,d\n")
+    done = train(tmp_path / "rows.csv", "--dry-run", *options)
+    assert error in done.error
+
+
+def test_a_program_gives_distributions_as_dicts_or_a_matrix() -> None:
+    texts = ["one", "two", "three"]
+    dicts = [{"b": 0.75, "a": 0.25}, {"c": np.float32(1)}, {"a": 0.5, "b": 0.5}]
+    matrix = np.array([[0.25, 0.75, 0], [0, 0, 1], [0.5, 0.5, 0]])
+    table = pd.DataFrame(matrix, columns=["a", "b", "c"])
+    for given in (dicts, table):
+        dataset = dataset_from(texts, given)
+        assert dataset.labels == ("a", "b", "c") and not dataset.multi_label
+        assert np.allclose(dataset.train.targets, matrix)
+        assert dataset.train.counts() == [1, 1, 1]
+    assert dataset_from(texts, matrix).labels == ("0", "1", "2")
+    assert dataset_from(texts, matrix).digest != dataset_from(texts, np.eye(3)).digest
+
+
+@pytest.mark.parametrize(
+    ("labels", "error"),
+    [
+        ([{"a": 0.5, "b": 0.2}, {"a": 1.0}], "label 0 holds probabilities that add up to 0.7"),
+        ([{"a": float("nan"), "b": 1.0}, {"a": 1.0}], "label 0 holds an object"),
+        ([{"a": 1.0}, "b"], "label 0 holds a dict"),
+        (np.array([[0.5, 0.2], [0.0, 1.0]]), "not in each row probabilities"),
+        (np.array([[np.nan, 1.0], [0.0, 1.0]]), "not in each row probabilities"),
+        (np.array([[-0.5, 1.5], [0.0, 1.0]]), "label 0 holds an object"),
+    ],
+)
+def test_distributions_of_a_program_are_checked(labels: Any, error: str) -> None:
+    with pytest.raises(DataError, match=error):
+        dataset_from(["one", "two"], labels)
+
+
+def test_what_is_learnt_is_the_distribution() -> None:
+    rng = random.Random(1)
+    texts = [
+        f"{rng.choice(('wave', 'till'))} {' '.join(rng.choices(FILLERS, k=4))}" for _ in range(120)
+    ]
+    shares = [
+        {"sea": 0.7, "shop": 0.3} if "wave" in t else {"sea": 0.4, "shop": 0.6} for t in texts
+    ]
+    model = TextClassifier(**QUICK).fit(texts, shares)
+    assert model.classes_.tolist() == ["sea", "shop"]
+    sea = model.predict_proba(["wave", "till"])[:, 0]
+    assert abs(sea[0] - 0.7) < 0.1 and abs(sea[1] - 0.4) < 0.1
+
+
+# --- Votes ----------------------------------------------------------------------------------------
+
+
+def test_a_text_with_several_answers_is_one_row_with_their_shares(tmp_path: Path) -> None:
+    answers = ["one,a", "two,b", "one,b", "three,c", "one,a", "two,b"]
+    lines = "\n".join(["text,label", *answers])
+    dataset = read(tmp_path, lines)
+    assert dataset.train.texts == ("one", "two", "three")
+    assert np.allclose(dataset.train.targets, [[2 / 3, 1 / 3, 0], [0, 1, 0], [0, 0, 1]])
+    assert dataset.train.counts() == [1, 1, 1]
+    assert "6 answers to 3 texts" in dataset.warnings[0]
+    assert dataset.checks["contradictory_texts"] == 0
+
+
+def test_votes_with_confidences_and_of_several_labels_are_shares_too(tmp_path: Path) -> None:
+    lines = "text,label,sure\none,a,0.8\none,b,0.6\ntwo,b,1\n"
+    split = read(tmp_path, lines, confidence_column="sure").train
+    assert np.allclose(split.targets, [[0.6, 0.4], [0, 1]])
+    lines = "text,label\none,a|b\none,b\none,a|b\ntwo,c\n"
+    split = read(tmp_path, lines, label_separator="|").train
+    assert np.allclose(split.targets, [[2 / 3, 1, 0], [0, 0, 1]])
+    assert split.labels.tolist() == [[True, True, False], [False, False, True]]
+
+
+def test_copies_stay_if_hardly_a_text_is_contested(tmp_path: Path) -> None:
+    rows = [f"text {i},{'ab'[i % 2]}" for i in range(60)]
+    lines = "\n".join(["text,label", *rows, *rows[:30], "text 0,b"])
+    dataset = read(tmp_path, lines)
+    assert len(dataset.train) == 91 and dataset.train.shares is None
+    assert any("duplicates with other labels" in warning for warning in dataset.warnings)
