@@ -151,10 +151,9 @@ def table(sets: Mapping[str, tuple[str, str]], runs: Runs, others: Sequence[Publ
     lines: list[list[str]] = []
     gains: dict[str, list[float]] = defaultdict(list)  # of each system beside the SVM
     for name, (title, measure) in sets.items():
-        columns = [
-            _runs(runs, name, SVM),
-            *(_runs(runs, name, "default", preset) for preset in PRESETS),
-        ]
+        systems = [(SVM, "small"), *(("default", preset) for preset in PRESETS)]
+        by_seed = [_by_seed(runs, name, teacher, preset) for teacher, preset in systems]
+        columns = [[*each.values()] for each in _comparable(name, by_seed)]
         svm, *ours = means = [_mean(column, measure) for column in columns]
         if any(columns[1:]):
             kb = (
@@ -178,7 +177,7 @@ def table(sets: Mapping[str, tuple[str, str]], runs: Runs, others: Sequence[Publ
     mean = f"**mean of {len(lines)}, beside the SVM**"
     last = [mean, "", "", *beside, "; ".join(map(" ".join, shown.items()))]
     heads = ("set", "measure", "linear SVM", *(f"`{preset}`, int8" for preset in PRESETS), "others")
-    return markdown_table(heads, [*lines, last], words=(0, 1, 5))
+    return markdown_table(heads, [*lines, last], words=(0, 1, len(heads) - 1))
 
 
 class Size(NamedTuple):
@@ -202,10 +201,8 @@ def sizes(runs: Runs, before: Runs) -> tuple[list[Size], list[Size], int]:
         svm = _by_seed(runs, name, SVM)
         if not svm or not all(own.values()):
             continue
-        if name in UNDIVIDED:
-            folds = set(svm).intersection(*own.values())
-            own = {of: {seed: each[seed] for seed in folds} for of, each in own.items()}
-            svm = {seed: svm[seed] for seed in folds}
+        svm, *rest = _comparable(name, [svm, *own.values()])
+        own = dict(zip(own, rest))
         level = statistics.mean(_shares([*svm.values()], measure))
         for of, each in own.items():
             share = statistics.mean(_shares([*each.values()], measure))
@@ -248,8 +245,8 @@ HEAD = """# The sets that papers use
 
 `python -m benchmarks.standard` writes this page ([how](README.md#public-sets-and-decisions)). Files
 are trained on all rows with default settings. Figures are in %, on test splits, {seeds}.
-Bold is the best of the SVM and our files. The SVM is linear, on TF-IDF of words, word pairs
-and characters. "Others" names the best first, with its parameters or size if known. A number in
+Bold is the best of the SVM and our files. The SVM is linear, on TF-IDF of words, word pairs and
+characters. "Others" names the best first, with its parameters or size if known. A number in
 brackets is the source of a published figure; a figure without one is [measured
 here](../docs/comparison.md). If theirs is higher, we are behind.
 
@@ -275,9 +272,9 @@ NOT_MEASURED = """## Not measured
 We found no training rows of these sets:"""
 SOURCED = """## Sources
 
-CR, Subj and MPQA have no published split, so folds of ten-fold cross-validation judge them, as in
-the papers. MR is left out: its sentences are in the treebank, from whose training part the
-package's sentiment models learnt.
+CR, Subj and MPQA have no published split. Folds of ten-fold cross-validation judge them, the SVM by
+the folds that the files were trained for. MR is left out: its sentences are in the treebank, from
+whose training part the package's sentiment models learnt.
 """
 
 
@@ -287,8 +284,12 @@ def _by_seed(runs: Runs, name: str, teacher: str, preset: str = "small") -> dict
     return {cell.seed: run for cell, run in runs.items() if astuple(cell)[:-1] == asked}
 
 
-def _runs(runs: Runs, name: str, teacher: str, preset: str = "small") -> list[Figures]:
-    return [*_by_seed(runs, name, teacher, preset).values()]
+def _comparable(name: str, systems: Sequence[dict[int, Figures]]) -> list[dict[int, Figures]]:
+    """Return the runs of systems that judge the same rows: folds that all of them have, if any."""
+    if name not in UNDIVIDED:
+        return list(systems)
+    folds = set.intersection(*(set(each) for each in systems if each))
+    return [{seed: run for seed, run in each.items() if seed in folds} for each in systems]
 
 
 def _shares(runs: Sequence[Figures], measure: str) -> list[float]:
@@ -309,17 +310,14 @@ def _bold(figures: Sequence[float | None]) -> list[str]:
 
 def _seeds(runs: Runs) -> str:
     """Return of how many trainings a figure is the mean."""
-    counts = sorted(
-        {
-            len(found)
-            for name in SETS
-            for preset in PRESETS
-            if (found := _by_seed(runs, name, "default", preset))
-        }
-    )
-    if len(counts) < 2:
-        return f"of {counts[0] if counts else 0} trainings each, with other seeds or folds"
-    return f"the mean of {counts[0]} to {counts[-1]} trainings with other seeds or folds"
+    counts = {
+        len(found)
+        for name in SETS
+        for preset in PRESETS
+        if (found := _by_seed(runs, name, "default", preset))
+    }
+    least, most = min(counts, default=0), max(counts, default=0)
+    return f"of {least} to {most} trainings" if least < most else f"of {most} trainings"
 
 
 def _list(others: Sequence[Published]) -> str:
