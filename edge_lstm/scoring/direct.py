@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from edge_lstm.classifier import Classifier
 
-# The formats of rows that the engine reads → those that it writes of them.
+# Formats of rows: what the engine reads → what it writes.
 _FORMATS = {
     JSONL.name: (JSONL.name, ATTRIBUTES.name),
     CSV.name: (CSV.name,),

@@ -155,7 +155,7 @@ class _Endpoint:
 
 
 def _as_request_error(service: Service, error: Exception) -> RequestError:
-    """Return the error for the client; what is not the client's is reported."""
+    """Return the error for the client. Errors of the server are reported."""
     if isinstance(error, RequestError):
         return error
     if isinstance(error, EdgeLSTMError):

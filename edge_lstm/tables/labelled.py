@@ -383,7 +383,7 @@ class _LabelReader:
 def _column_name(schema: Schema, column: str | None, where: str) -> str:
     """Return the name of a column that is given by name or number; "" for None.
 
-    Raises DataError if there is no such column.
+    Raises DataError if no column has it.
     """
     return "" if column is None else schema.columns[column_index(schema.columns, column, where)]
 

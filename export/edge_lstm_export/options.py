@@ -331,7 +331,7 @@ class NetworkConfig(Options):
 class NetworkOptions(Options):
     """The network of a training: one LSTM and n-grams, or n-grams alone.
 
-    hidden: units of each direction of the LSTM; 0: there is none, and no embedding.
+    hidden: units of each direction of the LSTM; 0: no LSTM, and no embedding.
     pooling: what the head reads of the LSTM: the ``last`` state of each direction, or the mean and
         the maximum of its outputs over the text's own tokens.
     dropout: probability, in training, on the embedding and on what the head reads of the LSTM.

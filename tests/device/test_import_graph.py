@@ -36,9 +36,10 @@ DEVICE_FLOORS = (
 WORKSTATION_FLOORS = (
     "cli",
     "estimator suggest train.run importing",
-    """onnx train.train train.components train.training_data train.rows train.provenance
+    """train.train train.components train.training_data train.rows train.provenance
     train.planning train.duration train.teachers.load train.baseline""",
-    "train.plan train.sizes train.stats",
+    "train.plan train.sizes train.stats train.start train.teachers.model",
+    "onnx",
     "train",
     "graph",
     "options __init__",

@@ -181,17 +181,21 @@ def test_a_file_of_the_largest_size_is_read_without_a_copy(tmp_path: Path) -> No
 
 
 def crowded(count: int) -> bytes:
-    """Words that the engine's table would all put in one place: each then takes as many steps as
-    there are words before it. count: 3,073 to 6,144 words, for a table of 8,192 places."""
+    """Words that the engine's table (vocabulary.h) would all put in one place: each then takes as
+    many steps as there are words before it."""
     characters = np.arange(33, 127, dtype=np.uint32)
     ends = np.stack(np.meshgrid(characters, characters, characters), axis=-1).reshape(-1, 3)
+    slots = np.uint64(count * 7 // 4 + 2)
     words: list[str] = []
-    for first in characters[: count // 80]:
+    for first in characters:
         digest = np.ones(len(ends), np.uint32)
         for byte in (first, *ends.T):
             digest = (digest ^ byte) * np.uint32(16777619)
-        chosen = ends[(digest ^ digest >> np.uint32(15)) & np.uint32(8191) == 7]
+        mixed = (digest * np.uint32(0x9E3779B1)).astype(np.uint64)
+        chosen = ends[mixed * slots >> np.uint64(32) == 7]
         words += [chr(first) + "".join(map(chr, word)) for word in chosen.tolist()]
+        if len(words) >= count:
+            break
     assert len(words) >= count
     embedding = {
         "embedding_q": np.full((count + 5, 7), 0x88, np.uint8),

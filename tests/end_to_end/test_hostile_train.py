@@ -159,7 +159,7 @@ SOURCES = [
     train("all texts alike", given=rows_of(*[("a", "x"), ("a", "y")] * 9), says="(ignoring case"),
     train("texts without a word", given=rows_of(*[("!", "x"), ("?", "y")] * 9), says=""),
     train("a label that is no text", source="d.jsonl", says="no label",
-          given=jsonl({"text": "a", "label": "x"}, {"text": "b", "label": {"y": 1}})),
+          given=jsonl({"text": "a", "label": "x"}, {"text": "b", "label": ["y", 1]})),
     train("a label that is NaN", source="d.jsonl", says="row 2: no label",
           given=jsonl({"text": "a", "label": "x"}, {"text": "b", "label": np.nan})),
     train("a label that is half a character", source="d.jsonl", says="label",

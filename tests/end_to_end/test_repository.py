@@ -96,7 +96,7 @@ def test_the_whole_check_ends_with_the_tests_that_were_skipped(
     done = subprocess.run(
         [tmp_path / ".ci" / "run"], env=environment, capture_output=True, text=True
     )
-    assert done.returncode == 0 and "-rs" in done.stdout, done.stderr
+    assert done.returncode == 0 and "-rfEs" in done.stdout, done.stderr
     assert done.stdout.endswith(f"\nSkipped tests, and why:\n{skipped or 'none' + chr(10)}")
     (tmp_path / "bin" / "make").write_text("#!/bin/sh\nexit 2\n", encoding="utf-8")
     assert (

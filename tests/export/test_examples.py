@@ -67,7 +67,7 @@ def test_no_four_words_of_a_training_text_are_in_a_file_or_a_page(personal: Path
     for name in ("fp32", "int8"):
         page = build_page(open_model(personal / f"{name}.onnx"))
         (personal / f"{name}.html").write_text(page, encoding="utf-8")
-        (packed,) = re.findall(r'<script type="text/plain" id="model">(.*?)</script>', page)
+        (packed,) = re.findall(r'<script type="text/plain" class="model"[^>]*>(.*?)</script>', page)
         assert base64.b64decode(packed) == (personal / f"{name}.onnx").read_bytes()
     files = [path for path in personal.iterdir() if path.is_file()]
     assert len(files) == 6  # the checkpoint, its history, two model files and their pages

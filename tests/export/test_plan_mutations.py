@@ -11,7 +11,18 @@ import pytest
 from edge_lstm_export.train import defaults
 
 # These decide the statistics, not the plan: tests/export/test_teachers.py tries them.
-STATISTICS = {"UNSEGMENTED_SHARE", *(name for name in dir(defaults) if name.startswith("TRIAL_"))}
+STATISTICS = {
+    "UNSEGMENTED_SHARE",
+    *(name for name in dir(defaults) if name.startswith("TRIAL_")),
+    # tests/export/test_answers.py tries these.
+    "LEAST_CONTESTED",
+    "FEWEST_LEVELS",
+    "MOST_LEVELS",
+    "FEWEST_TO_FIND_SCALE",
+    "MOST_TO_FIND_SCALE",
+    "TRIED_ORDERS",
+    "MOST_BETTER_ORDERS",
+}
 # A fit for the package's own model (export/sentiment/make.py).
 OTHERS = {"RESIDUAL_RIDGE"}
 # Batches are halved from 32 or 64, so that 9 means 8.

@@ -47,7 +47,7 @@ def test_results_are_on_standard_output_and_fit_a_terminal(trained: Trained) -> 
     out = trained.result.stdout
     err = trained.result.stderr
     said = " ".join(out.split())  # lines are wrapped, by the length of the folder's name
-    assert "cross-validated accuracy" in said and "60 texts)" in said and "time: " in said
+    assert "cross-validated accuracy" in said and "60 texts, folds" in said and "time: " in said
     assert "epoch 1 " in err and "epoch 1 " not in out
     assert err.splitlines()[0].split() == ["source", "rows.csv"]
     assert (
@@ -102,6 +102,7 @@ def test_three_labels_and_seventeen_of_two_files_and_json(
     assert list(training["validation"]["labels"]) == labels
     config = load_checkpoint(tmp_path / "m.safetensors").network.config
     assert (config.logits, config.ngram_dim) == (len(labels), min(len(labels), 16))
+    assert training.pop("linear_model")["macro_f1"] == 1
     assert training == load_checkpoint(tmp_path / "m.safetensors").training
     assert "epoch" not in result.stderr
 

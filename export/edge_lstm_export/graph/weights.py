@@ -211,7 +211,7 @@ def to_int8(values: Array, metric: Array | None = None) -> tuple[Array, Array]:
 
 
 def metric_of(readers: Array) -> Array:
-    """Return how much errors of a row's columns change what is read of the row.
+    """Return how much errors of a row's columns change the values that are made of the row.
 
     The metric is that of Optimal Brain Surgeon (Hassibi and Stork 1992) and GPTQ (Frantar et al.
     2022): an error e [columns] of a row changes its products with the readers by e @ metric @ e,

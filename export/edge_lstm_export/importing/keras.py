@@ -523,7 +523,7 @@ def _lstm_weights(arrays: Sequence[Array]) -> tuple[Array, Array, Array]:
 
 
 def _from_cudnn(kernel: Array, recurrent: Array, bias: Array) -> tuple[Array, Array, Array]:
-    """Return a CuDNNLSTM's weights as those of an LSTM.
+    """Return a CuDNNLSTM's weights in an LSTM's order.
 
     The memory of each gate's kernel is a matrix [H, I], and its recurrent kernel is transposed. It
     has two biases.

@@ -164,7 +164,7 @@ def _int8(
     A network without a plan was trained elsewhere, without the rounding in mind. It is rounded by
     what its LSTMs multiply in typical texts, and only labelled ones tell whether it bears 4 bits.
 
-    bears: whether the labels of labelled texts stay; None: there are none.
+    bears: whether the labels of labelled texts stay; None without labelled texts.
     """
     if checkpoint.plan:
         return _with_room(checkpoint, length, tried)

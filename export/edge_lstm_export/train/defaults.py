@@ -109,7 +109,7 @@ PRESETS: Mapping[str, Preset] = {
 }
 # Topics need no order of words: embedding and units of the smallest LSTM ...
 TOPICS_SHAPE = (6, 14)
-# ... and labels. With more there is no LSTM: its bytes buy more as words, whose columns are wide.
+# ... and labels. More have no LSTM: its bytes buy more as words, whose columns are wide.
 MOST_TOPICS_WITH_LSTM = 16
 # Ids of a text that are read: an article says its topic at its beginning.
 TOPICS_LENGTH = 1_600
@@ -138,7 +138,7 @@ LOOPS: Mapping[str, LoopOptions] = {
         word_dropout=0.1,
         crops=0.7,
     ),
-    # A small LSTM that counts little beside the n-grams: few epochs of large batches.
+    # A small LSTM, less important than the n-grams: few epochs of large batches.
     "topics": LoopOptions(
         epochs=3,
         batch_size=64,
@@ -244,7 +244,7 @@ MOST_BETTER_ORDERS = 0.05
 
 
 def few_groups(groups: int) -> bool:
-    """Return whether there are groups of rows, and too few to hold one out. 0: there are none."""
+    """Return whether there are groups of rows, and too few to hold one out. 0: no groups."""
     return 0 < groups < FEWEST_GROUPS_TO_HOLD_OUT
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from edge_lstm.errors import DataError
+from edge_lstm.printable import shorten
 from edge_lstm.question import CHOICE, SCORE, Question, QuestionType
 from edge_lstm_export.options import (
     NO_TEACHER,
@@ -145,11 +146,12 @@ class Plan(Options):
         Question.of(self.question, dataset.labels)
         planned = self.validation.group_column
         if planned != dataset.group_column:
-            how = f"give --group-column {planned}" if planned else "leave --group-column out"
+            name = shorten(planned)
+            how = f"give --group-column {name}" if planned else "leave --group-column out"
             raise DataError(
-                f"the plan has the groups {planned or 'none'}, the data have "
-                f"{dataset.group_column or 'none'}; {how}, or make a plan for these data "
-                "with --dry-run"
+                f"the plan has the groups {name if planned else 'none'}, the data have "
+                f"{shorten(dataset.group_column) if dataset.group_column else 'none'}; {how}, or "
+                "make a plan for these data with --dry-run"
             )
         if self.start.source:
             check_shape(self.start, self.network)

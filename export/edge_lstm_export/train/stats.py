@@ -46,7 +46,7 @@ class DatasetStats:
     label_bytes: mean size in UTF-8 of a label's name.
     english: share of words that the table of English words has, 0 to 1.
     unlabelled: texts without a label.
-    groups: of rows, as authors, whose texts no split divides; 0: there are none.
+    groups: of rows, as authors, whose texts no split divides; 0 without groups.
     group_column: their column.
     trial: of a model file as a teacher; None if another teacher was asked for.
     soft: some labels are not certain.

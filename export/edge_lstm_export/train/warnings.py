@@ -32,8 +32,8 @@ def checked(dataset: Dataset) -> Dataset:
     texts = len(dataset.train)
     different = len(np.unique(train.keys))
     but = "(ignoring case, punctuation and spaces)"
-    if texts > 1 and different == 1:
-        same = f"all {texts:,} training texts of {dataset.name} are the same {but}"
+    if different == 1:
+        same = f"all training texts of {dataset.name} are the same {but}"
         raise DataError(f"{same}; name the column that holds the texts (--text-column)")
     repeated = texts - different
     conflicts = _conflicting(train)

@@ -41,7 +41,7 @@ def dataset_from(
         numbers. A text may have several labels in the latter two. Or the probabilities of the one
         label of each text, which add up to 1: a dict of label → probability for each, or a matrix
         that holds other numbers than 0 and 1.
-    groups: a str, int or other scalar for each text, as its author; None: there are no groups.
+    groups: a str, int or other scalar for each text, as its author; None without groups.
 
     Raise DataError if texts and labels do not fit together or cannot train a classifier.
     """
