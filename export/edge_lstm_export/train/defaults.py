@@ -217,7 +217,7 @@ CANDIDATE = "sentiment"
 # Rows that it is tried on, at most, and folds.
 TRIAL_ROWS = 1_999
 TRIAL_FOLDS = 5
-# Number of standard errors by which it must raise the accuracy and lower the log loss.
+# Standard errors by which it must raise the accuracy, and lower the log loss.
 TRIAL_ACCURACY_GAIN = 1.0
 TRIAL_LOG_LOSS_GAIN = 4.0
 # Probability of a label that no row has, for a comparison with always answering the frequent one.
