@@ -250,3 +250,14 @@ def test_a_client_that_others_wrote_gets_its_answers(server: Process) -> None:
     assert client.models.list().models[0].name == "team"
     with pytest.raises(sdk.TypeSafeUnprocessableEntityError, match="no file answers"):
         client.system_one(state=SURE, questions={"other": sdk.Noul(instructions="Is it?")})
+
+
+def test_the_parts_of_an_answer_are_sent_at_once() -> None:
+    from edge_lstm.serving.server import listen
+
+    with (
+        listen("127.0.0.1", 0) as listening,
+        socket.create_connection(listening.getsockname()),
+        listening.accept()[0] as connection,
+    ):
+        assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
