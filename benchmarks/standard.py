@@ -288,7 +288,7 @@ def _comparable(name: str, systems: Sequence[dict[int, Figures]]) -> list[dict[i
     """Return the runs of systems that judge the same rows: folds that all of them have, if any."""
     if name not in UNDIVIDED:
         return list(systems)
-    folds = set.intersection(*(set(each) for each in systems if each))
+    folds = set(range(10)).intersection(*(each for each in systems if each))
     return [{seed: run for seed, run in each.items() if seed in folds} for each in systems]
 
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from edge_lstm.classifier import Classifier
 
-# Formats of rows: what the engine reads → what it writes.
+# Formats of rows: read by the engine → written by it.
 _FORMATS = {
     JSONL.name: (JSONL.name, ATTRIBUTES.name),
     CSV.name: (CSV.name,),
