@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import csv
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -133,6 +136,30 @@ def test_a_node_that_dies_loses_nothing_and_doubles_nothing(cluster: Any, tmp_pa
     assert summary.rows == FILES * rows
     for path in source.iterdir():
         assert (tmp_path / "out" / path.name).read_bytes().count(b"\n") > rows
+
+
+@pytest.mark.slow
+def test_a_job_resumes_after_a_node_and_its_driver_are_killed(cluster: Any, tmp_path: Path) -> None:
+    rows = 2_000
+    source = make_inputs(tmp_path / "in", rows)
+    target = tmp_path / "out"
+    expected = tmp_path / "expected"
+    expected.mkdir()
+    for path in source.iterdir():
+        score_files(path, expected / path.name)
+    command = [sys.executable, "-m", "edge_lstm", "score", source, "-o", target, "--engine", "ray"]
+    node = cluster.add_node(num_cpus=1)
+    with subprocess.Popen(
+        [*command, "--address", cluster.address], stderr=subprocess.PIPE
+    ) as driver:
+        while driver.poll() is None and len(outputs(target)) < 2:
+            time.sleep(0.01)
+        assert driver.poll() is None, driver.stderr and driver.stderr.read()
+        cluster.remove_node(node, allow_graceful=False)
+        driver.kill()
+    summary = score_on_cluster(source, target, run=RunOptions(resume=True))
+    assert summary.rows == FILES * rows
+    assert outputs(target) == outputs(expected)
 
 
 def test_before_a_cluster_is_started_it_is_known_that_there_is_nothing_to_do(
