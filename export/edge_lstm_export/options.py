@@ -616,7 +616,9 @@ class EnsembleOptions(Options):
 
 @dataclass(frozen=True)
 class LinearOptions(Options):
-    """The linear teacher: SVMs on TF-IDF of words, word pairs and character n-grams within words.
+    """The linear teacher, and the linear model to compare with: SVMs on TF-IDF.
+
+    They read words, word pairs and character n-grams within words.
 
     regularization: C.
     characters: whether it reads character n-grams, which takes minutes and gigabytes if texts are

@@ -728,7 +728,8 @@ def _idle_fields(plan: Plan) -> tuple[str, ...]:
     neighbours = plan.loop.word_vectors and not pretrained and not plan.start.source
     multi_label = plan.network.multi_label
     groups = {
-        "linear.": "linear" in kinds,
+        # The linear model that every training is compared with uses the other fields.
+        "linear. embeddings": "linear" in kinds,
         "encoder.": not kinds.isdisjoint(("probe", "fine-tuned", "classifier")),
         "ensemble.": bool(kinds),
         "augmentation. deletion crop join least_ most_ replaced": plan.augmentation.texts_per_row,
