@@ -43,15 +43,15 @@ csv.field_size_limit(2**24)  # characters; a forum post can be a whole book
 Rows = tuple[list[str], list[str]]  # texts, and the label of each
 
 
-def read(path: Path) -> Rows:
-    """Read the texts and labels of a CSV."""
+def read(path: Path, column: str = "label") -> Rows:
+    """Read the texts and labels of a CSV. column: of the labels."""
     if not path.exists():
         name = path.parent.name
         origin = f"it is from {ORIGINS[name]}" if name in ORIGINS else OF_CLONES
         how = f"--data names the folder that holds {name}/{path.name} (columns text and label)"
         raise SystemExit(f"error: no {path}; {origin}; {how}")
     with path.open(encoding="utf-8", newline="") as file:
-        rows = [(row["text"], row["label"]) for row in csv.DictReader(file)]
+        rows = [(row["text"], row[column]) for row in csv.DictReader(file)]
     return [text for text, _ in rows], [label for _, label in rows]
 
 
