@@ -99,7 +99,7 @@ def kilobytes(now: Sequence[Any], before: Sequence[Any], sets: int) -> str:
     now, before: (preset, 1,000 bytes, points) of each.
     sets: their number, of which the points are the mean.
     """
-    what = f"mean over the test splits of {sets} sets; SVM on TF-IDF of words, word pairs, characters"
+    what = f"mean over the test splits of {sets} sets; SVM on TF-IDF of words, pairs, characters"
     figure, axes = _begin(4.2, "Points above a linear SVM against the size of the file", what)
     figure.set_size_inches(6.4, 4)  # text that can be read at a phone's width
     drawn = (

@@ -51,7 +51,7 @@ HEAD = """# Accuracy on public data sets
 cell has the **accuracy** ± the standard deviation over the seeds (†: one seed) and the macro F1,
 both in %, then the size of the int8 file and the CPU seconds of the training. SVM is a linear SVM
 on TF-IDF of words, word pairs and character n-grams. The figures for SST-2 with few rows mean
-little, because the sentiment model, which is a teacher there, learnt from its whole training split."""
+little, because the sentiment model, a teacher there, learnt from its whole training split."""
 
 
 @dataclass(frozen=True)

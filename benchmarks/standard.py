@@ -251,8 +251,8 @@ or the size if known. A number in brackets refers to the source of a published f
 [measured](../docs/comparison.md) a figure without a number ourselves. If one of the others has a
 higher figure than our files, it is the better one.
 
-![Points above a linear SVM against the size of the file, for today's presets and for the earlier 8-bit
-form](results/kilobytes.svg)
+![Points above a linear SVM against the size of the file, for today's presets and for the earlier
+8-bit form](results/kilobytes.svg)
 
 The picture uses the sets that every preset and form was trained on. For sets without a test split,
 it uses the folds. The 8-bit form is the one before 1.0.
@@ -264,10 +264,10 @@ stop words removed, and for AG News 8,675 of 120,000. Texts of AG News have 38 w
 they get the plan for short texts. Each figure is from one training."""
 FEW_ROWS = """## From 1,000 rows
 
-These are the sets of model2vec's table whose rows we found. Each seed draws 1,000 rows. For AG News,
-we split its test file. Hate and offence, CR and Subj have no test split, so a fifth of their rows
-serves as one. We found no rows of ADE, Enron, newsgroups, MASSIVE and student questions. IMDB and
-SST-5 are left out, because the sentiment models were trained on them."""
+These are the sets of model2vec's table whose rows we found. Each seed draws 1,000 rows. For AG
+News, we split its test file. Hate and offence, CR and Subj have no test split, so a fifth of their
+rows serves as one. We found no rows of ADE, Enron, newsgroups, MASSIVE and student questions. IMDB
+and SST-5 are left out, because the sentiment models were trained on them."""
 NOT_MEASURED = """## Not measured
 
 We found no training rows of these sets:"""
