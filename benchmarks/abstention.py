@@ -24,7 +24,7 @@ from edge_lstm.answering import SHOWN_RISKS, is_abstained
 from edge_lstm.metrics import wilson_interval
 
 HEADER = """\
-| set | file | validation texts | test texts | wanted | threshold | answered | wrong | 95 % |
+| set | file | validation texts | test texts | allowed | threshold | answered | wrong | 95 % |
 |---|---|---:|---:|---:|---:|---:|---:|---:|"""
 
 

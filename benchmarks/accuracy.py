@@ -164,7 +164,7 @@ def page(report: Json) -> str:
         markdown_table(HEADS, map(_row, presets)),
         TIMES,
         f"{conditions.cpu_of(machine)}; Python {machine['python']}; {machine['time'][:16]}.{busy}",
-        "![SST-2's accuracy against size, beside BERT-Tiny, -Mini and -Small](results/curve.svg)",
+        "![Accuracy on SST-2 against size, compared with BERT](results/curve.svg)",
         "## Other texts",
         OTHERS,
         markdown_table(("preset", *presets[0]["files"][0]["other_texts"]), map(_others, presets)),

@@ -94,16 +94,16 @@ def published(report: Json, trained: Sequence[Json]) -> str:
 
 
 def kilobytes(now: Sequence[Any], before: Sequence[Any], sets: int) -> str:
-    """Draw points beside a linear SVM against kilobytes, of today's presets and of earlier files.
+    """Draw points above a linear SVM against kilobytes, for today's presets and for earlier files.
 
     now, before: (preset, 1,000 bytes, points) of each.
     sets: their number, of which the points are the mean.
     """
-    what = f"mean of {sets} sets, test splits; the SVM is on TF-IDF of words, pairs and characters"
-    figure, axes = _begin(4.2, "Points beside a linear SVM, by the size of the file", what)
+    what = f"mean over the test splits of {sets} sets; SVM on TF-IDF of words, pairs, characters"
+    figure, axes = _begin(4.2, "Points above a linear SVM against the size of the file", what)
     figure.set_size_inches(6.4, 4)  # text that can be read at a phone's width
     drawn = (
-        (before, _COLOURS["other"], "8-bit tables (before)", -12, "top"),
+        (before, _COLOURS["other"], "8-bit tables (earlier)", -12, "top"),
         (now, _COLOURS["ours"], "4-bit tables", 9, "bottom"),
     )
     for sizes, colour, label, offset, side in drawn:

@@ -48,10 +48,10 @@ SVM = "svm"
 HEAD = """# Accuracy on public data sets
 
 `python -m benchmarks.public_sets` measures this ([how](README.md#public-sets-and-decisions)). A
-cell has the **accuracy** ± the standard deviation of the seeds (†: one seed) and the macro F1, both
-in %, then the size of the int8 file and the CPU seconds of the training. SVM is a linear SVM on
-TF-IDF of words, word pairs and characters. SST-2 from few rows says little: the sentiment model,
-which teaches, learnt from its whole training split."""
+cell has the **accuracy** ± the standard deviation over the seeds (†: one seed) and the macro F1,
+both in %, then the size of the int8 file and the CPU seconds of the training. SVM is a linear SVM
+on TF-IDF of words, word pairs and character n-grams. The figures for SST-2 with few rows mean
+little, because the sentiment model, a teacher there, learnt from its whole training split."""
 
 
 @dataclass(frozen=True)

@@ -174,7 +174,7 @@ def table(sets: Mapping[str, tuple[str, str]], runs: Runs, others: Sequence[Publ
         if len(each) == len(lines)
     }
     beside = [shown.pop(preset, "–") for preset in PRESETS]
-    mean = f"**mean of {len(lines)}, beside the SVM**"
+    mean = f"**mean of {len(lines)}, points above the SVM**"
     last = [mean, "", "", *beside, "; ".join(map(" ".join, shown.items()))]
     heads = ("set", "measure", "linear SVM", *(f"`{preset}`, int8" for preset in PRESETS), "others")
     return markdown_table(heads, [*lines, last], words=(0, 1, len(heads) - 1))
@@ -244,37 +244,38 @@ def page(runs: Runs, others: Sequence[Published]) -> str:
 HEAD = """# The sets that papers use
 
 `python -m benchmarks.standard` writes this page ([how](README.md#public-sets-and-decisions)). Files
-are trained on all rows with default settings. Figures are in %, on test splits, {seeds}.
-Bold is the best of the SVM and our files. The SVM is linear, on TF-IDF of words, word pairs and
-characters. "Others" names the best first, with its parameters or size if known. A number in
-brackets is the source of a published figure; a figure without one is [measured
-here](../docs/comparison.md). If theirs is higher, we are behind.
+are trained on all rows with default settings. Figures are in %, on test splits,
+{seeds}. The best of the SVM and our files is in bold. The SVM is linear, on TF-IDF of words,
+word pairs and character n-grams. "Others" is sorted by figure, and gives the number of parameters
+or the size if known. A number in brackets refers to the source of a published figure; we
+[measured](../docs/comparison.md) a figure without a number ourselves. If one of the others has a
+higher figure than our files, it is the better one.
 
-![Points beside a linear SVM over the kilobytes of the file: today's presets, and those of the 8-bit
-form](results/kilobytes.svg)
+![Points above a linear SVM against the size of the file, for today's presets and for the earlier
+8-bit form](results/kilobytes.svg)
 
-The picture has the sets that every preset and form was trained on, and of sets without a test split
-the folds. The 8-bit form is the one before 1.0.
+The picture uses the sets that every preset and form was trained on. For sets without a test split,
+it uses the folds. The 8-bit form is the one before 1.0.
 """
 LONG_TEXTS = """## Topics
 
-These are the divisions that Text GCN uses; of R52 we found 5,878 of the 6,532 training texts, which
-have no stop words, and of AG News 8,675 of 120,000. Texts of AG News have 38 words on the mean, so
-its plan is the one of short texts. One training each."""
+The splits are those that Text GCN uses. For R52 we found 5,878 of the 6,532 training texts, with
+stop words removed, and for AG News 8,675 of 120,000. Texts of AG News have 38 words on average, so
+they get the plan for short texts. Each figure is from one training."""
 FEW_ROWS = """## From 1,000 rows
 
-We found the rows of these sets of model2vec's table. Each seed draws 1,000 rows. AG News is
-divided from its test file. Hate and offence, CR and Subj have no test split, so a fifth of their
-rows is one. We found no rows of ADE, Enron, newsgroups, MASSIVE and student questions. IMDB and
-SST-5 are left out, because the sentiment models have read them."""
+These are the sets of model2vec's table whose rows we found. Each seed draws 1,000 rows. For AG
+News, we split its test file. Hate and offence, CR and Subj have no test split, so a fifth of their
+rows serves as one. We found no rows of ADE, Enron, newsgroups, MASSIVE and student questions. IMDB
+and SST-5 are left out, because the sentiment models were trained on them."""
 NOT_MEASURED = """## Not measured
 
 We found no training rows of these sets:"""
 SOURCED = """## Sources
 
-CR, Subj and MPQA have no published split. Folds of ten-fold cross-validation judge them, the SVM by
-the folds that the files were trained for. MR is left out: its sentences are in the treebank, from
-whose training part the package's sentiment models learnt.
+CR, Subj and MPQA have no published split, so they are measured by folds of ten-fold
+cross-validation. The SVM is measured on the same folds as the files. MR is left out: its sentences
+are in the treebank, and the package's sentiment models learnt from the treebank's training part.
 """
 
 

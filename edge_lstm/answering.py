@@ -174,7 +174,7 @@ class RiskCoverage:
         default = values.get("default")
         digest = values.get("sha256")
         if type(texts) is not int or not 0 < texts <= MAX_TEXTS:
-            raise ValueError(f"its risk-coverage curve is not of 1 to {MAX_TEXTS:,} texts")
+            raise ValueError(f"its risk-coverage curve is not made from 1 to {MAX_TEXTS:,} texts")
         if len(values["points"]) > MAX_POINTS:
             raise ValueError(f"its risk-coverage curve has more than {MAX_POINTS} points")
         points = tuple(Point(*point) for point in values["points"])
@@ -244,7 +244,7 @@ def check_thresholds(values: Any) -> tuple[tuple[float, float], ...]:
         raise TypeError("its thresholds of unfamiliar texts are not numbers")
     for (share, value), (larger, lower) in itertools.pairwise([(0.0, math.inf), *thresholds]):
         if not (share < larger < 1 and 0 <= lower <= value and math.isfinite(lower)):
-            raise ValueError("its thresholds of unfamiliar texts are in no order")
+            raise ValueError("its thresholds of unfamiliar texts are out of order")
     return thresholds
 
 
@@ -259,8 +259,8 @@ def choose_unfamiliar_threshold(curve: RiskCoverage | None, model: object, share
     """
     if not 0 < share < 1:
         raise DataError(
-            "the share of familiar texts that --unfamiliar may cost is above 0 and below 1, "
-            f"not {share:g}; for 5 %, give --unfamiliar {USUAL_SHARE}"
+            f"--unfamiliar must be above 0 and below 1, not {share:g}; "
+            f"for 5 %, give --unfamiliar {USUAL_SHARE}"
         )
     if curve is None or (not curve.unfamiliar and curve.texts >= fewest_texts(SHARES[-1])):
         raise DataError(
@@ -269,13 +269,13 @@ def choose_unfamiliar_threshold(curve: RiskCoverage | None, model: object, share
         )
     reached = [threshold for smaller, threshold in curve.unfamiliar if smaller <= share]
     if not reached:
-        ways = [f"ask for {curve.unfamiliar[0][0]:g} or more"] if curve.unfamiliar else []
+        ways = [f"give {curve.unfamiliar[0][0]:g} or more"] if curve.unfamiliar else []
         if share >= SHARES[0] or not ways:
             fewest = fewest_texts(max(share, SHARES[0]))
-            ways.append(f"export with --data and more labelled texts ({fewest:,} at least)")
+            ways.append(f"export with --data and at least {fewest:,} labelled texts")
         raise DataError(
-            f"{model}: {curve.texts:,} texts ({curve.data}) do not show which score at most "
-            f"{share:.3g} of familiar texts exceed; {', or '.join(ways)}"
+            f"{model}: {curve.texts:,} texts ({curve.data}) are too few for --unfamiliar "
+            f"{share:.3g}; {', or '.join(ways)}"
         )
     return reached[-1]
 

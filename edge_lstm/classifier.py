@@ -108,7 +108,7 @@ class MultiLabelPrediction(Prediction):
     """The answer of a multi-label model.
 
     label: the most probable label; the text has it only if it is in :attr:`labels`.
-    thresholds: for every label, the least probability of a text that has it, above 0 to 1.
+    thresholds: for every label, the lowest probability at which a text has it, above 0, at most 1.
     """
 
     thresholds: dict[str, float]
@@ -179,11 +179,11 @@ class Classifier:
     'pos'
 
     The probabilities of a text do not depend on the other texts of the call, on ``batch_size`` or
-    on ``threads``: with an int8 file they are the same bits.
+    on ``threads``. With an int8 file, even the bits are the same.
 
-    Several Python threads may use one Classifier at once. At its end the interpreter waits for the
-    runs that daemon threads have begun, and lets them begin no others. A Classifier can be pickled
-    (with the bytes of its model file), and used in a forked process.
+    Several Python threads may use one Classifier at once. When the interpreter ends, it waits for
+    the runs that daemon threads have started, and they can start no more. A Classifier can be
+    pickled (with the bytes of its model file), and used in a forked process.
     """
 
     def __init__(
@@ -221,22 +221,21 @@ class Classifier:
         engine: ``onnxruntime``, or ``native``, which needs the package edge-lstm-native; its
             probabilities are within 1e-6 of ONNX Runtime's. None: the value of the variable
             EDGE_LSTM_ENGINE, else ``onnxruntime``.
-        threads: threads inside one run, 1 to 1024. A second rarely helps, as the network is small.
-            The native engine takes one.
-        provider: a CPU execution provider of the installed ONNX Runtime. The native engine takes
-            none.
-        arena: keep the memory of the largest batch so far for the next run. False: give it back to
-            the system after every run, and take it anew for the next, page by page, which costs
-            time.
+        threads: threads inside one run, 1 to 1024. A second one rarely helps, because the network
+            is small. The native engine uses one.
+        provider: a CPU execution provider of the installed ONNX Runtime. Leave it out with the
+            native engine.
+        arena: keep the memory of the largest batch so far for the next run. False: return it to the
+            system after every run. The next run then requests it again, which costs time.
         processes: number of processes that run models at once and share the memory. The first
-            Classifier of a process decides. A pickled copy assumes one process for each core.
+            Classifier of a process sets it. A pickled copy assumes one process for each core.
 
         A run may take half of the memory of the machine or its control group, divided by
-        ``processes``; a run that needs more raises ModelFileError. On Windows it is unlimited.
+        ``processes``; a run that needs more raises ModelFileError. Windows has no such limit.
 
         Raises DataError if the file cannot be read, ModelFileError (or a subclass) if it is
-        unusable, ProviderError, MissingPackageError without the engine, and, like every method,
-        TypeError for a value of the wrong type.
+        unusable, ProviderError, MissingPackageError if the engine is not installed, and, like every
+        method, TypeError for a value of the wrong type.
         """
         provider = provider_of(engine, provider)
         opened = open_model(None if path is None else checked_path("path", path))
@@ -254,7 +253,7 @@ class Classifier:
         arena: bool = True,
         processes: int = 1,
     ) -> Classifier:
-        """Make a classifier of a model file that is already open.
+        """Make a classifier from a model file that is already open.
 
         provider: as in :meth:`load`, or ``native`` for the native engine.
 
@@ -288,8 +287,8 @@ class Classifier:
     def has_labels(self, probabilities: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
         """Return bool [n, labels]: the labels that each text gets.
 
-        They are the labels whose probability reaches their threshold, or, if the model gives a text
-        one label, the most probable.
+        These are the labels whose probability reaches their threshold. If the model gives one label
+        per text, it is the most probable one.
 
         probabilities: float32 [n, labels].
 
@@ -402,7 +401,7 @@ class Classifier:
     def probabilities_of(
         self, rows: Sequence[Sequence[int]], *, batch_size: int | None = None
     ) -> npt.NDArray[np.float32]:
-        """Classify texts that are token ids already.
+        """Classify texts that are given as token ids.
 
         rows: n lists of ids, each of at most the model's ``length``, without padding.
         batch_size: rows in one run; None for :attr:`batch_size`. Rows of similar length run

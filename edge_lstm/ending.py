@@ -42,7 +42,7 @@ class _Gate:
         with self._condition:
             if not self._condition.wait_for(lambda: self._is_open, LATE_SECONDS):
                 raise EdgeLSTMError(
-                    "the interpreter is ending; join the threads that predict before"
+                    "the interpreter is ending; join the threads that predict before it ends"
                 )
             self._inside += 1
         try:

@@ -74,7 +74,10 @@ class RequestError(EdgeLSTMError):
 
 
 class CheckError(EdgeLSTMError):
-    """A gate failed: parity, accuracy, or the same answer in every batch. Nothing was written."""
+    """A check of the export failed. Nothing was written.
+
+    It checks agreement with PyTorch, accuracy, and the same answer in every batch.
+    """
 
 
 class MissingPackageError(EdgeLSTMError):

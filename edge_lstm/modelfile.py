@@ -383,7 +383,7 @@ def _read_metadata(data: bytes, path: Path, onnx: onnx_file.OnnxFile, length: in
             values[key] = model_checks.load_json(metadata[key])
     tokenizer = model_checks.tokenizer_from(values[KEY_TOKENIZER], metadata[KEY_VOCABULARY])
     if length != tokenizer.length:
-        raise ValueError("its input has another length than its text rule")
+        raise ValueError("the length of its input differs from that of its text rule")
     network = values[KEY_NETWORK]
     training = values.get(KEY_TRAINING, {})
     thresholds = None
@@ -391,7 +391,7 @@ def _read_metadata(data: bytes, path: Path, onnx: onnx_file.OnnxFile, length: in
         thresholds = model_checks.thresholds_from(values[KEY_MULTI_LABEL], labels)
     question = Question.from_dict(values.get(KEY_QUESTION, {"type": CHOICE}), labels)
     if thresholds is not None and question.type != CHOICE:
-        raise ValueError("its question has one answer, and its texts several labels")
+        raise ValueError("its question allows one answer, but its texts have several labels")
     model_checks.check_metadata(
         tokenizer,
         labels,
@@ -455,7 +455,7 @@ def _check_input(graph: onnx_file.Graph, path: Path) -> int:
             return length
     described = ", ".join(f"{v.name} {v.dtype} {list(v.shape)}" for v in inputs) or "nothing"
     raise NotAModelFileError(
-        f"{path} has another input ({described[:200]}); a model file takes {INPUT_NAME} int32 "
+        f"{path} has the wrong input ({described[:200]}); a model file has {INPUT_NAME} int32 "
         "[batch, length]: make one with 'edge-lstm export'"
     )
 

@@ -74,7 +74,7 @@ class Question:
             if yes is None:
                 raise DataError(
                     "the labels of a yes/no question are yes and no, true and false, or 1 and 0; "
-                    "rename them, or ask a choice"
+                    "rename them, or ask for a choice"
                 )
             return cls(kind, yes)
         if kind == SCORE:
@@ -92,13 +92,13 @@ class Question:
         Raises ValueError, KeyError or TypeError if they do not describe one.
         """
         if not isinstance(values, dict) or values["type"] not in (CHOICE, YES_NO, SCORE):
-            raise ValueError("its question is of no known type")
+            raise ValueError("its question has an unknown type")
         try:
             question = cls.of(values["type"], labels)
         except DataError:
-            raise ValueError("its labels are not those of its question") from None
+            raise ValueError("its labels do not fit its question") from None
         if values.get("yes") != question.yes:
-            raise ValueError("its question has another label for yes")
+            raise ValueError("its question names the wrong label for yes")
         return question
 
     def estimate(self, probabilities: npt.NDArray[np.float32]) -> Estimates:
@@ -144,13 +144,13 @@ def _levels(labels: Sequence[str]) -> tuple[float, ...]:
         value = number(label)
         if value is None:
             raise DataError(
-                f"the labels of a score are numbers, and {shorten(label)} is none; correct it, or "
-                "ask a choice"
+                f"the labels of a score must be numbers, and {shorten(label)} is not one; correct "
+                "it, or ask for a choice"
             )
         if value in by_value:
             raise DataError(
                 f"the labels {by_value[value]} and {label} are the same number; write them the "
-                "same way, or ask a choice"
+                "same way, or ask for a choice"
             )
         by_value[value] = label
     return tuple(by_value)

@@ -605,7 +605,9 @@ def front_decoded(text: str, most: int) -> tuple[str, ...]:
     for start, rest in zip(parts[::2], parts[1::2]):
         shared = ord(start) - 1
         if not 0 <= shared <= len(entry):
-            raise ValueError("a word of its vocabulary shares more than the word before it has")
+            raise ValueError(
+                "a word of its vocabulary shares more letters than the word before it has"
+            )
         entry = entry[:shared] + rest
         entries.append(entry)
     if not all(entries):

@@ -370,7 +370,7 @@ DAMAGED = [
             replaced(name, lambda v, by=by: v * np.float32(by)))
       for name, by in (("embedding_scale", -1), ("lstm0_w_scale", -1), ("lstm0_r_scale", 0),
                        ("head_w_scales", 0), ("ngram_scales", -1))),
-    Hostile("no graph", "another input (nothing)", lambda: edited(graph=b"")),
+    Hostile("no graph", "the wrong input (nothing)", lambda: edited(graph=b"")),
     Hostile("a graph of noise", APART, lambda: edited(graph=random.Random(1).randbytes(2000))),
     Hostile("a graph that is cut", "field cut short", lambda: edited(graph=MODEL.onnx.graph[:-70])),
     graph("external data", "not in the file", as_external),
@@ -441,7 +441,8 @@ HARMFUL = [
     metadata("a word that stands for what could not be read", "U+FFFD",
              vocabulary=front_coded([*WORDS[:-1], "caf\ufffd"])),
     metadata("a word twice", "repeated", vocabulary=front_coded([*WORDS[:-1], WORDS[0]])),
-    metadata("another length than the graph's", "another length", tokenizer=tokenizer(length=60)),
+    metadata("another length than the graph's", "length of its input",
+             tokenizer=tokenizer(length=60)),
     metadata("training is no object", "training is not an object", training="[]"),
     metadata("quantization is no object", "quantization is not an object", quantization="[1]"),
     metadata("int8 that says it is fp32", "quantization does not fit its graph", quantization=None),
@@ -473,14 +474,14 @@ HARMFUL = [
     Hostile("local functions", "is unexpected", lambda: edited(after=field(25, field(1, b"Add")))),
     Hostile("operators of another domain", "another domain",
             lambda: edited(opsets={"": 17, "com.evil": 1})),
-    *(graph(f"an input with {name}", "has another input", other_value("input", **changes))
+    *(graph(f"an input with {name}", "has the wrong input", other_value("input", **changes))
       for name, changes in (("another name", {"name": "tokens"}),
                             ("another type", {"elem_type": TensorProto.INT64}),
                             ("another shape", {"shape": ["batch", 600, 1]}),
                             ("a free length", {"shape": ["batch", "length"]}),
                             ("a fixed batch", {"shape": [1, 600]}),
                             ("a batch of 1,000,000,000", {"shape": [10**9, 600]}))),
-    graph("an input of 200,000,000 columns", "another length",
+    graph("an input of 200,000,000 columns", "length of its input",
           other_value("input", shape=["batch", 200_000_000])),
     *(graph(f"an output with {name}", "output is not probabilities",
             other_value("output", **changes))

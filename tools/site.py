@@ -36,7 +36,7 @@ def commands_page() -> str:
     """The reference of all commands, Markdown."""
     parts = [
         "# Commands",
-        "`edge-lstm COMMAND --help` says the same in the terminal.",
+        "`edge-lstm COMMAND --help` shows the same in the terminal.",
         (
             "Results go to standard output; an error is one line on standard error, and the exit "
             "code 1."
@@ -70,7 +70,7 @@ def python_page() -> str:
     """The reference of the Python API, Markdown."""
     parts = [
         "# Python",
-        "What `import edge_lstm` gives. Everything else may change from version to version.",
+        "These are the public names of `edge_lstm`. Everything else may change in any version.",
     ]
     for name in sorted(edge_lstm.__all__, key=_rank):
         thing = getattr(edge_lstm, name)

@@ -33,10 +33,12 @@ MistakesOption = Annotated[
     option("FILE.csv", "Write the misclassified texts, to correct their labels.", "--mistakes"),
 ]
 LabelMapOption = Annotated[
-    str | None, option("DATA=MODEL,...", "Map labels of the data, as 0=neg,1=pos.", "--label-map")
+    str | None,
+    option("DATA=MODEL,...", "Map labels of the data, such as 0=neg,1=pos.", "--label-map"),
 ]
 _FOREIGN = (
-    "Texts with none of the labels, in any format of score: report how well they are told apart."
+    "Texts that fit none of the labels, in any format of score: report how well they are "
+    "recognized."
 )
 ForeignOption = Annotated[str | None, option("FILE", _FOREIGN, "--foreign")]
 _BASELINE = (
@@ -89,12 +91,12 @@ def command(
     matrix, log loss and calibration error; the share of texts that are answered if 1, 2, 5 or 10 %
     of the answers may be wrong; and McNemar's test between models.
 
-    With --baseline, a linear SVM stands next to them; with --foreign, the result tells how well
-    foreign texts are told apart. With several labels per text, it has micro and macro F1, and exact
-    match.
+    With --baseline, the models are compared with a linear SVM. With --foreign, the result shows how
+    well texts that fit no label are recognized. With several labels per text, it has micro and
+    macro F1, and exact match.
 
-    With -m team=team.onnx -m urgent=urgent.onnx, each model is evaluated on the column of its name,
-    without the rows that have no label there.
+    With -m team=team.onnx -m urgent=urgent.onnx, each model is evaluated on the column with its
+    name, without the rows that have no label there.
     """
     from edge_lstm.evaluation.evaluate import parse_label_map
     from edge_lstm.evaluation.files import FileEvaluation, Request, parse_pricing

@@ -26,11 +26,11 @@ _MODELS = typer.Argument(
 _TEXTS = option(
     "FILE", "Texts, in any format of score.  [default: examples of the model]", "--texts"
 )
-_DURATION = option("SECONDS", "Total time to measure, in place of --runs.", "--duration")
+_DURATION = option("SECONDS", "Total time to measure, instead of --runs.", "--duration")
 _THREADS = option("N,...", "Threads per run.", "--threads")
 _BATCH_SIZE = option("N,...", "Texts per run.", "--batch-size")
 _PROVIDER = option("NAME,...", "Execution providers.", "--provider")
-_COLD = option("N", "Cold starts to time; 0 skips them and memory.", "--cold-starts", min=0)
+_COLD = option("N", "Cold starts to time; 0 skips them, and memory too.", "--cold-starts", min=0)
 _OUTPUT = option("FILE", "Write the result as JSON (docs/latency.md).", "--output", "-o")
 _SHOW = option("RESULT", "Show a result that --output wrote.", "--show")
 

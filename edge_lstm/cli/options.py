@@ -24,13 +24,13 @@ _DATA = {"rich_help_panel": "Data"}  # heading of some options in the help
 _MODEL = "Model file.  [default: the embedded model]"
 _NAMED_MODEL = "Model file, or sentiment for the embedded model.  [default: sentiment]"
 _MODELS = (
-    "Model file, or sentiment for the embedded model; or several, each with the name of its "
-    "question.  [default: sentiment]"
+    "Model file, or sentiment for the embedded model. For several questions, repeat it with the "
+    "name of each question.  [default: sentiment]"
 )
 _THREADS = "Threads per run; more than 1 rarely helps a small network."
 _PROVIDER = "ONNX Runtime execution provider (CPU, XNNPACK, oneDNN, OpenVINO, ACL)."
 _ENGINE = (
-    "onnxruntime, or native (edge-lstm-native): equal within 1e-6.  "
+    "onnxruntime, or native (edge-lstm-native), whose probabilities agree within 1e-6.  "
     "[default: EDGE_LSTM_ENGINE, else onnxruntime]"
 )
 _BATCH_SIZE = "Texts per run, of similar length.  [default: 8, or 16 for a narrow network]"
@@ -39,14 +39,14 @@ _ABSTAIN = (
     "0.02.  [default: the model file's]"
 )
 _UNFAMILIAR = (
-    "Mark texts unlike the training texts with the status unfamiliar, and at most this share of "
+    "Give the status unfamiliar to texts unlike the training texts, and to at most this share of "
     "the others, such as 0.05. The label stays."
 )
-_WINDOWS = "Read texts beyond the model's length in windows.  [default: their end]"
+_WINDOWS = "Read texts longer than the model's length in windows.  [default: read their end]"
 _REPORT = "Write a report as one HTML page."
 _SEPARATOR = (
-    "Separator of several labels per text, as | in joy|anger; "
-    "lists and several __label__ need none."
+    "Separator of several labels per text, such as | in joy|anger. "
+    "Lists and several __label__ need no separator."
 )
 _LABEL_COLUMNS = "Columns of 0 and 1, one per label."
 _TEXT_COLUMN = "Column of the text, by name or number.  [default: detected]"

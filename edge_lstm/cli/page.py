@@ -30,7 +30,7 @@ def command(
     Type a text to see its label, the probabilities and the words that drive them, in colour. Drop a
     model file on the page to use that one, or a CSV to score its rows.
 
-    With -m team=team.onnx -m urgent=urgent.onnx, the page asks all questions of a text.
+    With -m team=team.onnx -m urgent=urgent.onnx, the page answers all questions about a text.
 
     The page shows the example texts that 'export --example' put into the model file, and no other
     text of the data. A line on standard error says how many.
@@ -51,7 +51,7 @@ def command(
     if count := len({text for each in opened.values() for text in each.examples}):
         texts = "the example text" if count == 1 else f"the {count} example texts"
         files = "model file" if len(opened) == 1 else "model files"
-        print(f"note: whoever has the page can read {texts} of the {files}", file=sys.stderr)
+        print(f"note: anyone who has the page can read {texts} of the {files}", file=sys.stderr)
     # A page that goes to a pipe or a device is the output itself. A file is complete even if nobody
     # can read the line.
     if not (is_stream(output) or is_closed(sys.stdout)):

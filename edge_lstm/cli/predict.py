@@ -36,12 +36,14 @@ def command(
     The status is ok, empty (no words), unknown_words (no word of the vocabulary), truncated (only
     the end of the text was read); with --unfamiliar also unfamiliar; with --abstain or --threshold
     also abstained, without a label. With --top K, K pairs of label and probability come before the
-    status. Several labels per text are joined by |, with the highest probability. With --json, a
-    line is an object: label (or labels and thresholds), probability, probabilities, status, and
-    with --top also top. For a score, "score <tab> low <tab> high" come first, with --json as keys.
+    status. If a text has several labels, they are joined by |, and the probability is the highest
+    one. With --json, a line is an object: label (or labels and thresholds), probability,
+    probabilities, status, and with --top also top. If the labels are numbers on a scale, a line
+    begins with "score <tab> low <tab> high"; with --json these are keys.
 
-    Several models answer a question each, as in -m team=team.onnx -m urgent=urgent.onnx: a line has
-    their fields one after the other, and with --json an object for each name.
+    Several models can answer one question each, as in -m team=team.onnx -m urgent=urgent.onnx. A
+    line then has the fields of all models, one after the other; with --json, each name has an
+    object.
     """
     from edge_lstm.answering import check_top
     from edge_lstm.questions import Questions, one_or_several

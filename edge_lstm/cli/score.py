@@ -28,7 +28,7 @@ _ENGINE = (
     "onnxruntime, native (edge-lstm-native), or ray (a cluster, from folder to folder).  "
     "[default: EDGE_LSTM_ENGINE, else onnxruntime]"
 )
-_ONLY_COLUMNS = "Columns to write, input's and added ones, as id,label.  [default: all]"
+_ONLY_COLUMNS = "Input and added columns to write, such as id,label.  [default: all]"
 _ATTRIBUTES = "Write attributes for dolma: the id of each row, and a score for each label."
 _INPUTS = "Files, globs, folders of .txt, or - for standard input."
 
@@ -92,10 +92,10 @@ def command(
 ) -> None:
     """Classify every row of files.
 
-    Reads and writes text (one document per line), CSV, TSV, JSONL and Parquet, also as .gz or .zst.
-    Input columns are kept; label, probability, status and error are added. A row without usable
-    text is kept with its error, and the exit code is 3. The output file appears when it is
-    complete; --resume continues a run.
+    It reads and writes text (one document per line), CSV, TSV, JSONL and Parquet, also as .gz or
+    .zst. Input columns are kept; label, probability, status and error are added. A row without
+    usable text is kept with its error, and the exit code is then 3. The output file appears when
+    it is complete; --resume continues an interrupted run.
 
     Examples:
 

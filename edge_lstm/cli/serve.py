@@ -18,9 +18,9 @@ _ABSTAIN = (
     "[default: the model file's]"
 )
 _UNFAMILIAR = "Hand back texts unlike the training texts, and at most this share of the others."
-_UPSTREAM = "System One service that answers the questions handed back, as https://HOST."
+_UPSTREAM = "System One service that answers the questions handed back, such as https://HOST."
 _LOG = "Append the upstream's answers and their texts to this JSONL file, for train."
-_SHADOW = "Share of the sure answers to ask the upstream for too, to detect drift."
+_SHADOW = "Share of sure answers for which the upstream is asked too, to detect drift."
 _ENGINE = "onnxruntime or native.  [default: EDGE_LSTM_ENGINE, else native if it is installed]"
 _TIMEOUT = "Seconds to wait for a request, and for the upstream to answer."
 
@@ -58,15 +58,15 @@ def command(
 ) -> None:
     """Answer questions about texts over HTTP.
 
-    The server has POST /v1/systemone (System One), POST /predict, GET /v1/models, /health and
+    The server offers POST /v1/systemone (System One), POST /predict, GET /v1/models, /health and
     /metrics (Prometheus).
 
-    A question is answered by the file that has its name and its options. With --upstream, all other
-    questions and unsure answers are handed back: the service at URL answers them, with the client's
-    own Authorization header. Without --upstream, nothing is sent anywhere.
+    Each question is answered by the file that has its name and its options. With --upstream, all
+    other questions are handed back, and so are unsure answers: the service at URL answers them, and
+    gets the client's own Authorization header. Without --upstream, nothing is sent anywhere.
 
-    If a model file changes, the server takes it over while it runs. It refuses a damaged file, and
-    goes on with the old one.
+    If a model file changes, the running server loads the new one. If that is damaged, the server
+    keeps using the old one.
 
     Examples:
 
@@ -104,7 +104,7 @@ def command(
         hand_back = HandBack(client, None if log is None else DecisionLog(log), shadow)
         for name, model in served.served.items():
             if model.is_always_sure:
-                _say(f"note: {name} hands back no answer of its own; --abstain SHARE says when to")
+                _say(f"note: {name} never hands back an answer; --abstain SHARE makes it do so")
     service = Service(served, hand_back, report=_say)
     listening = listen(host, port)
     for model in service.list_models()["models"]:

@@ -213,7 +213,7 @@ def _check_foreign(
     if shared := sum(text_key(text) in own for text in foreign):
         raise DataError(
             f"{shared:,} of the {len(foreign):,} foreign texts are labelled texts; foreign ones "
-            "belong to none of the labels: take them out"
+            "must belong to none of the labels: remove them"
         )
 
 

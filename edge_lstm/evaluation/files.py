@@ -159,5 +159,5 @@ def parse_pricing(price: float | None, per_month: int | None) -> Pricing | None:
     if price is None or per_month is None:
         raise DataError("--price and --per-month go together; give both, or leave both out")
     if not 0 <= price < math.inf:
-        raise DataError(f"--price is 0 or more for one question, not {price}")
+        raise DataError(f"--price must be 0 or more for one question, not {price}")
     return Pricing(price, per_month)

@@ -38,15 +38,15 @@ class ScoreOptions:
     unfamiliar: give the status ``unfamiliar`` to texts unlike the model's training texts, and to at
         most this share of the others; None for no text.
     windows: read texts that are longer than the model reads in windows; see Classifier.predict.
-    top: labels to give, the most probable first. Beyond the first, each has a column, and one for
-        its probability.
+    top: labels to give, the most probable first. Each label after the first has a column, and
+        another for its probability.
     only_label: write only rows that got one of these labels; empty for all rows.
     only_abstained: write only the abstained rows, with the label that was left out as
         ``predicted``.
 
-    If a name of an added column is taken, all of them begin with ``edge_lstm_``. A model that gives
-    a score has the columns ``score``, ``score_low`` and ``score_high`` instead of the label and its
-    probability.
+    If the input already has a column with one of the added names, all added names begin with
+    ``edge_lstm_``. A model that gives a score has the columns ``score``, ``score_low`` and
+    ``score_high`` instead of the label and its probability.
     """
 
     keep: tuple[str, ...] | None = None
@@ -135,7 +135,7 @@ def _plan_attributes(
     asked = (options.keep, options.only_columns, options.only_label, options.only_abstained)
     if any(asked):
         raise DataError(
-            "attributes have a line for each row, with its id and scores alone; "
+            "--attributes writes one line for each row, with nothing but its id and scores; "
             "leave out --keep, --only-columns, --only-label and --only-abstained"
         )
     index = column_index(schema.columns, ID_COLUMN, where)
@@ -175,7 +175,7 @@ def plan_questions(
     for name, model in models.items():
         for column, is_number in _names(name, f"{name}_", model, options).items():
             if column in names or column == "error":
-                raise DataError(f"two questions make a column {column!r}; rename one of them")
+                raise DataError(f"the output would have two columns {column!r}; rename a question")
             names[column] = is_number
     names["error"] = False
     added = _without_clash(names, columns, ("", PREFIX))
@@ -280,13 +280,11 @@ def _check_only_columns(names: Sequence[str], keep: Sequence[str] | None) -> Non
 
 def _check_only_abstained(options: ScoreOptions, model: ModelFile, threshold: float) -> None:
     if options.only_label:
-        raise DataError(
-            "an abstained row has no label; leave out --only-abstained, or --only-label"
-        )
+        raise DataError("an abstained row has no label; leave out --only-abstained or --only-label")
     if model.thresholds is not None:
         raise DataError(
             f"{model.path} gives several labels per text and never abstains; "
-            "leave --only-abstained out, --all-probabilities shows which come near a threshold"
+            "leave --only-abstained out; --all-probabilities shows which are near a threshold"
         )
     if not threshold and options.abstain is None:
         raise DataError(f"{model.path} does not abstain by default; add --abstain or --threshold")
@@ -345,5 +343,5 @@ def _without_clash(
         if not clash:
             return added
     raise DataError(
-        f"the input has a column {clash[0]!r} of its own; rename it, or leave it out with --keep"
+        f"the input already has a column {clash[0]!r}; rename it, or leave it out with --keep"
     )

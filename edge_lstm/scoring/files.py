@@ -48,19 +48,19 @@ LOW_MEMORY_LIMITS = (256, 2**16)
 class RunOptions:
     """Options that change no label and no probability.
 
-    workers: the most processes; None for one per core that this process may use. No more are
-        started than the work can use.
+    workers: the largest number of processes; None for one per core that this process may use. No
+        more are started than the work can use.
     low_memory: for devices: one worker, small chunks, half the usual batch, and no arena (see
         Classifier.load).
-    chunk_rows: the most rows that a worker takes at a time; None for the usual number.
+    chunk_rows: the largest number of rows that a worker takes at a time; None for the usual number.
     batch_size: texts in one run of the model; None for the fastest number.
-    provider: the execution provider of ONNX Runtime, or native, the engine.
-    resume: go on from an interrupted run; the final file equals the one of an uninterrupted run.
-    checkpoint_seconds: the work that an interruption may cost; None: all of it, and nothing is left
-        of the run.
+    provider: the execution provider of ONNX Runtime, or ``native`` for the native engine.
+    resume: continue an interrupted run; the final file equals an uninterrupted run's.
+    checkpoint_seconds: seconds of work that an interruption may cost; None: it costs all work, and
+        the run leaves no files.
     also_written: files that the caller will write; none may be an input or an output of the run.
-    address: of a running Ray cluster (``auto``, ``ray://host:10001``), for ``score_on_cluster``
-        alone.
+    address: address of a running Ray cluster (``auto``, ``ray://host:10001``), only for
+        ``score_on_cluster``.
     """
 
     workers: int | None = None
@@ -96,7 +96,7 @@ class RunOptions:
         for written in self.also_written:
             path("also_written", written)
         if self.low_memory and (self.workers or 1) > 1:
-            raise DataError("--low-memory uses one worker; leave --workers out, or --low-memory")
+            raise DataError("--low-memory uses one worker; leave out --workers or --low-memory")
 
     @property
     def limits(self) -> tuple[int, int]:
@@ -135,15 +135,15 @@ def score_files(
 
     inputs: files, globs, folders of ``.txt``, or ``-`` (standard input).
     output: a file, whose suffix says its format and compression; None or ``-`` for standard output.
-    model: a model file, or a loaded Classifier, used as it is; None for the embedded model, if the
-        inputs have no column of other labels than its own; "sentiment" for the embedded model in
-        any case. Or one for each question, by its name: every question has columns of its own
-        (``team``, ``team_probability``, ``team_status``).
+    model: a model file, or a loaded Classifier, whose settings stay. None for the embedded
+        model; this raises DataError if the inputs have a column of other labels. "sentiment" for
+        the embedded model in any case. For several questions, a mapping from their names to models:
+        every question has its own columns (``team``, ``team_probability``, ``team_status``).
     options: the columns that are added, and the rows that are written.
     reading: the format of the inputs and the column of the texts.
     run: processes, memory and resuming.
-    format: of the output; needed if its suffix does not say it.
-    on_progress: is called after each chunk.
+    format: format of the output; needed if its suffix does not say it.
+    on_progress: called after each chunk.
 
     Raises DataError (inputs, options), OutputError, ModelFileError, ProviderError,
     MissingPackageError, and TypeError for a value of the wrong type.
@@ -330,7 +330,7 @@ class _Run:
             self.digest = chunk.digest
         if rows != entry.rows or self.digest != entry.input_sha256:
             raise DataError(
-                "cannot resume: an input was changed since the run was started; "
+                "cannot resume: an input has changed since the run started; "
                 f"delete {journal} and start again"
             )
 

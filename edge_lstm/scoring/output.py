@@ -149,10 +149,8 @@ class FileOutput:
             self._digest.update(chunk)
             left -= len(chunk)
         if left or self._digest.hexdigest() != entry.output_sha256:
-            what = "is shorter than" if left else "differs from what"
-            raise DataError(
-                f"{self.partial} {what} its journal says; delete {self.journal} and start again"
-            )
+            what = "is shorter than its journal says" if left else "does not match its journal"
+            raise DataError(f"{self.partial} {what}; delete {self.journal} and start again")
         self._size = self._file.truncate(entry.output_bytes)
 
     def write(self, data: bytes) -> None:
@@ -266,7 +264,7 @@ class FileOutput:
                         raise self._foreign("another file too (a hard link)")
                     unless_locked.pop_all()
                     return file, is_new
-        raise OutputError(f"{self.partial} is another file each time; choose another output")
+        raise OutputError(f"{self.partial} is a different file each time; choose another output")
 
     def _foreign(self, what: str) -> OutputError:
         return OutputError(f"{self.partial} is {what}; move it away or choose another output")

@@ -37,7 +37,7 @@ class ScoredRow(Mapping[Any, Any]):
     status: of the text (see edge_lstm.text), ``unfamiliar``, ``abstained`` or ``error``.
     error: the reason why the row has no prediction, or None.
     added: the columns of the prediction, as the mapping has them: name → value. The next best
-        labels, and ``predicted`` of an abstained row, are here alone.
+        labels, and ``predicted`` of an abstained row, are only here.
     """
 
     own: Mapping[Any, Any]
@@ -73,8 +73,8 @@ def score(
 ) -> Iterator[ScoredRow]:
     """Classify rows as they come: an iterator of rows in, an iterator of rows out, in order.
 
-    rows: texts, or mappings of which one value is the text. Nothing is read before it is needed.
-        (For the rows of files see :func:`edge_lstm.score_files`.)
+    rows: texts, or mappings with the text as one value. Nothing is read before it is needed. (For
+        the rows of files, see :func:`edge_lstm.score_files`.)
     model: a model file, a loaded Classifier, or None for the embedded model.
     text_column: the key of the text; found in the first row if it is obvious.
     options: the columns that are added, and the rows that come back.
@@ -85,12 +85,12 @@ def score(
     Each row comes back with its own values (``text`` for a plain text), label, probability, status
     and error. As a mapping it has them under names that the first row decides (see ScoreOptions).
 
-    A row whose text is not a string has status ``error``. So has a later row with a key of its own
-    that is one of those names: it comes back whole under ``raw``.
+    A row whose text is not a string has the status ``error``. So has a later row with a key that is
+    one of those names; the whole row is then under ``raw``.
 
     Raises DataError, ModelFileError (or a subclass) or ProviderError, and TypeError for a value of
-    the wrong type. A mistake in the first row, or in an option that does not fit it, is raised
-    when the first row is asked for.
+    the wrong type. An error in the first row, or in an option that does not fit it, is raised when
+    the first row is requested.
     """
     row_iterator = _iterator(rows)
     window = min(whole("window", window), sys.maxsize)

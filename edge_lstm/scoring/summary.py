@@ -43,7 +43,7 @@ class Summary:
     added_columns: the names of the columns that the run adds.
     resumed_at: rows that were done before this part.
     seconds: duration of this part.
-    model: the path of the model file, or the words for the embedded one.
+    model: the path of the model file, or a description of the embedded one.
     """
 
     output: str | None = None

@@ -31,7 +31,7 @@ _DIGITS = 7
 
 
 def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no number of JSON")
+    raise ValueError(f"{name} is not a number in JSON")
 
 
 # Made once: json.loads makes one for each call that has an option.
@@ -104,15 +104,19 @@ def parse_decision(data: bytes) -> Decision:
     """Parse the body of ``POST /v1/systemone``. Raises RequestError."""
     body = _object(parse_json(data))
     if body.get("assets"):
-        raise RequestError("images cannot be read here; send a text as the state, without assets")
+        raise RequestError(
+            "this server cannot read images; send a text as the state, without assets"
+        )
     model = body.get("model")
     if model is not None and not isinstance(model, str):
         raise RequestError("model must be a string; any name will do")
     asked = body.get("questions")
     if not isinstance(asked, dict) or not asked:
-        raise RequestError("questions must be an object with a question or more by name")
+        raise RequestError("questions must be an object with at least one question by its name")
     if len(asked) > MAX_QUESTIONS:
-        raise RequestError(f"a request may have {MAX_QUESTIONS} questions, not {len(asked)}")
+        raise RequestError(
+            f"a request may have at most {MAX_QUESTIONS} questions, not {len(asked)}"
+        )
     questions = tuple(_question(name, raw) for name, raw in asked.items())
     return Decision(_text(body), questions, body)
 
@@ -124,7 +128,7 @@ def parse_texts(data: bytes) -> list[str]:
     if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
         raise RequestError("texts must be a list of strings")
     if len(texts) > MAX_TEXTS:
-        raise RequestError(f"a request may have {MAX_TEXTS:,} texts, not {len(texts):,}")
+        raise RequestError(f"a request may have at most {MAX_TEXTS:,} texts, not {len(texts):,}")
     return texts
 
 
@@ -158,7 +162,7 @@ def _question(name: str, raw: Any) -> Question:
     else:
         options = tuple(each if isinstance(each, str) else json.dumps(each) for each in criteria)
     if len(options) > MAX_OPTIONS:
-        raise _wrong(name, f"it may have {MAX_OPTIONS} options, not {len(options)}")
+        raise _wrong(name, f"it may have at most {MAX_OPTIONS} options, not {len(options)}")
     return Question(name, kind, options, raw)
 
 
@@ -240,7 +244,7 @@ def label_of(question: Question, given: Any) -> tuple[str, float | None]:
     Raises ValueError if the answer does not answer the question.
     """
     if not isinstance(given, dict) or given.get("type") != question.type:
-        raise ValueError(f"it is no {question.type}")
+        raise ValueError(f"it is not a {question.type}")
     if question.type == NOUL:
         share = _number(given.get("noul"), 1)
         return ("yes", share) if share >= 0.5 else ("no", 1 - share)
@@ -248,7 +252,7 @@ def label_of(question: Question, given: Any) -> tuple[str, float | None]:
         return str(round(_number(given.get("score"), len(question.options) - 1))), None
     chosen = given.get("choice")
     if not isinstance(chosen, str) or chosen not in question.options:
-        raise ValueError("its choice is none of the options")
+        raise ValueError("its choice is not one of the options")
     probabilities = given.get("probabilities")
     if not isinstance(probabilities, dict) or chosen not in probabilities:
         return chosen, None
@@ -257,5 +261,5 @@ def label_of(question: Question, given: Any) -> tuple[str, float | None]:
 
 def _number(value: Any, most: float) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= most:
-        raise ValueError(f"its value is no number from 0 to {most}")
+        raise ValueError(f"its value is not a number from 0 to {most}")
     return float(value)

@@ -130,7 +130,7 @@ def endpoint(url: str) -> str:
     except ValueError:
         is_usable = False
     if not is_usable:
-        raise DataError(f"--upstream {url} is no URL of a service; write https://HOST")
+        raise DataError(f"--upstream {url} is not the URL of a service; write https://HOST")
     return url if parts.path.rstrip("/").endswith(PATH) else url.rstrip("/") + PATH
 
 
@@ -142,14 +142,14 @@ def _reply(data: bytes, questions: Sequence[Question]) -> Reply:
         raise _unavailable("its answer is not JSON", "not_json") from None
     answers = body.get("answers") if isinstance(body, dict) else None
     if not isinstance(answers, dict):
-        raise _unavailable("its answer has another shape", "shape")
+        raise _unavailable("its answer has the wrong shape", "shape")
     labels = {}
     for question in questions:
         try:
             labels[question.name] = label_of(question, answers.get(question.name))
         except ValueError as error:
             raise _unavailable(
-                f"its answer to {shorten(question.name)} has another shape: {error}", "shape"
+                f"its answer to {shorten(question.name)} has the wrong shape: {error}", "shape"
             ) from None
     model = body.get("model")
     return Reply(

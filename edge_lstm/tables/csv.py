@@ -168,7 +168,7 @@ class CsvFormat(Format):
         if b"\n" not in body:
             if b"\r" in body:
                 raise DataError(
-                    f"{source.name} ends its lines in CR alone; "
+                    f"{source.name} ends its lines with CR only; "
                     f"convert it with: tr '\\r' '\\n' < {source.path}"
                 )
             if len(head) > MAX_ROW_BYTES:

@@ -54,13 +54,13 @@ def check_text(source: Source, head: bytes) -> None:
     if encoding == WESTERN:
         how = conversion(source, encoding)
         raise DataError(
-            f"{source.name} is not UTF-8 but, as it seems, {encoding}; convert it with: {how}"
+            f"{source.name} is not UTF-8 but probably {encoding}; convert it with: {how}"
         )
     if encoding is not None:
         how = conversion(source, "ENCODING")
         names = "WINDOWS-1251, SHIFT_JIS or GB18030"
         raise DataError(
-            f"{source.name} is not UTF-8; find its encoding ({names}, …), convert it with: {how}"
+            f"{source.name} is not UTF-8; find its encoding ({names}, …) and convert it with: {how}"
         )
 
 

@@ -244,7 +244,8 @@ def _check_options(options: LabelOptions) -> None:
         )
     if flags and (column is not None or separator is not None):
         raise DataError(
-            "--label-columns are of 0 and 1; leave --label-column and --label-separator out"
+            "--label-columns name columns of 0 and 1; leave out --label-column and "
+            "--label-separator"
         )
     if not all(flags):
         raise DataError(
@@ -465,8 +466,8 @@ def distribution(value: Mapping[str, Any], where: str) -> Shares:
         share = _probability(given)
         if share is None or not label or label in shares:
             raise DataError(
-                f"{where} holds an object that is not of different labels with numbers from 0 to "
-                f"1: {cut(json_text(value), 60)}; correct the row"
+                f"{where} holds an object that does not map different labels to numbers from 0 "
+                f"to 1: {cut(json_text(value), 60)}; correct the row"
             )
         shares[label] = share
     total = math.fsum(shares.values())

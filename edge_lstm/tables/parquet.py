@@ -164,8 +164,8 @@ def _typed(table: Any, columns: OutputColumns, types: Any) -> Any:
         return table.rename_columns(list(columns.columns)).cast(types)
     except (pyarrow().ArrowException, ValueError) as error:
         raise DataError(
-            f"an input has columns of other types than the first ({first_line(error)}); "
-            "score it in a run of its own"
+            f"the columns of an input have other types than those of the first "
+            f"({first_line(error)}); score it separately"
         ) from None
 
 

@@ -173,7 +173,7 @@ def open_inputs(paths: Sequence[str | Path], *, options: ReadOptions = DEFAULT_O
             is_same = first.columns == other.columns and first.text == other.text
         if not is_same:
             raise DataError(
-                f"{source.name} has other columns than {sources[0].name}; score them separately"
+                f"{source.name} and {sources[0].name} have different columns; score them separately"
             )
     return Inputs(sources, schemas, streams)
 

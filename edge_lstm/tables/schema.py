@@ -47,12 +47,12 @@ class Source:
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """Options for reading inputs; None leaves one to be found out.
+    """Options for reading inputs. An option that is None is detected.
 
-    text_column: its name, or its number (from 1).
-    delimiter: of CSV and TSV.
-    label_column: of labelled data, the name or number of the column with the labels.
-    format: its name, if the suffix of the file does not say it.
+    text_column: name of the column with the texts, or its number (from 1).
+    delimiter: delimiter of CSV and TSV.
+    label_column: name or number of the column with the labels, for labelled data.
+    format: name of the format, if the suffix of the file does not say it.
     """
 
     text_column: str | None = None

@@ -1,4 +1,4 @@
-"""Training from Python: a classifier with scikit-learn's habits."""
+"""Training from Python: a classifier with scikit-learn's interface."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ SILENCE_SECONDS = 2.0  # after which verbose=1 shows an epoch
 
 
 class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """A small LSTM and n-grams, trained from labelled texts, and exported to one ONNX file.
+    """A small LSTM with n-grams, trained on labelled texts and exported to one ONNX file.
 
     >>> model = TextClassifier().fit(texts, labels)                         # doctest: +SKIP
     >>> model.predict(["Where is my card?"])                                # doctest: +SKIP
@@ -50,18 +50,18 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     start: a model file or checkpoint whose LSTM and word embeddings the network starts from.
     balance: raise recall on rare labels, at a cost in accuracy.
     question: choice, yes_no, or score if the labels are numbers on a scale; None: the plan decides.
-    plan: a Plan, instead of the one that the data and the other parameters make:
+    plan: a Plan to use instead of the one made from the data and the other parameters, such as
         ``dataclasses.replace(model.plan_, unlabelled=0)``.
     epochs: passes over the texts; None: the plan decides.
     validation: share of the texts that is held out to judge the network; None: the plan decides.
-    random_state: decides every random choice.
+    random_state: seed of every random choice.
     callback: called with a line for each stage.
-    verbose: 0 for silence; 1 shows the stages and the epochs of a long training on standard error;
-        2 every epoch. Like each parameter it reaches every fit of ``cross_val_score`` or
+    verbose: 0 for silence. 1 shows the stages on standard error, and the epochs of a long training.
+        2 shows every epoch. Like every parameter, it applies to all fits of ``cross_val_score`` and
         ``GridSearchCV``.
 
     Attributes after :meth:`fit`: ``classes_``, the labels, in the order of the columns of
-    :meth:`predict_proba`; ``plan_``, what was done; ``report``, what came of it.
+    :meth:`predict_proba`; ``plan_``, the plan that was run; ``report``, the results.
     """
 
     def __init__(
@@ -105,8 +105,8 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         y: a label per text; or several, as a list of sets or an indicator matrix [n, L]; or the
             probability of each label, as a list of dicts or a float matrix [n, L].
         unlabelled: further texts, which the teachers label.
-        groups: a value per text, as its author; texts of one value are on one side of every split,
-            as in scikit-learn's ``GroupKFold``.
+        groups: a value per text, such as its author. Texts with the same value are on one side of
+            every split, as with scikit-learn's ``GroupKFold``.
 
         Raise DataError.
         """
@@ -206,10 +206,12 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             return predict_probabilities(checkpoint.network, rows)
 
     def predict(self, X: Any) -> Any:  # noqa: N803
-        """Return the label of each text, of the type that was learnt.
+        """Return the label of each text, with the type that it had in :meth:`fit`.
 
-        X: texts. If a text may have several labels: a list of sets, or an indicator matrix, int64
-        [n, L], if that was learnt.
+        X: texts.
+
+        If a text may have several labels, the result is a list of sets, or an indicator matrix,
+        int64 [n, L], if :meth:`fit` got one.
         """
         answers = self.predict_proba(X)
         if not self.multi_label_:
@@ -240,15 +242,15 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         examples: Sequence[str] = (),
         any_size: bool = False,
     ) -> Path:
-        """Write one ONNX model file, through every gate.
+        """Write one ONNX model file, after all checks.
 
         quantize: None for fp32.
-        length: ids of a text that it reads; None: the plan's.
-        examples: at most 8 texts of 500 characters for everyone to read in the file. Without any,
-            it holds no text of the data.
-        any_size: write an int8 file that is larger than the plan's kb, too.
+        length: how many ids of a text the file reads; None: as the plan says.
+        examples: at most 8 texts of up to 500 characters, which anyone can read in the file.
+            Without them, the file holds no text of the data.
+        any_size: write an int8 file even if it is larger than the plan's ``max_kilobytes``.
 
-        Raise CheckError if a gate fails or the file is too large, DataError, OutputError.
+        Raise CheckError if a check fails or the file is too large, DataError, OutputError.
         """
         from edge_lstm_export.onnx.export import export
 

@@ -269,7 +269,7 @@ class NetworkConfig(Options):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.ngrams and not self.ngram_dim:
-            raise DataError("ngram_dim must be 1 or more where there are n-grams")
+            raise DataError("ngram_dim must be 1 or more if there are n-grams")
         width = self.ngram_dim if self.ngrams else 0
         try:
             check_layers(self.layers, self.embedding_dim, width, self.padding)
@@ -584,7 +584,7 @@ class AugmentationOptions(Options):
         if self.deletion + self.crop + self.join > 1:
             raise DataError("deletion, crop and join must add up to 1 or less")
         if self.least_deleted > self.most_deleted or self.least_kept > self.most_kept:
-            raise DataError("a least share of augmentation must not be above the most")
+            raise DataError("the least share of augmentation must not be above the largest")
 
 
 @dataclass(frozen=True)

@@ -136,10 +136,10 @@ def test_rows_and_the_commands_say_the_same(threshold: float, tmp_path: Path) ->
             0.04,
             [[0.05, 1.5]],
             60,
-            r"do not show .*; ask for 0.05 or more, or export .* \(57 at least\)",
+            r"are too few .*; give 0.05 or more, or export .* at least 57 labelled texts",
         ),
-        (0.0005, [[0.001, 1.5]], 25_000, r"exceed; ask for 0.001 or more$"),
-        (0.05, [], 3, r"3 texts \(validation part\) do not show .* \(45 at least\)"),
+        (0.0005, [[0.001, 1.5]], 25_000, r"0.0005; give 0.001 or more$"),
+        (0.05, [], 3, r"3 texts \(validation part\) are too few .* at least 45 labelled"),
     ],
 )
 def test_what_cannot_be_shown_is_one_line(

@@ -131,7 +131,7 @@ def test_attributes_have_the_id_and_a_span_for_each_label(
 def test_attributes_have_no_other_rows_and_columns(
     tmp_path: Path, source: Path, classifier: Classifier, options: Any
 ) -> None:
-    with pytest.raises(DataError, match="attributes have a line for each row"):
+    with pytest.raises(DataError, match="--attributes writes one line for each row"):
         score_files(
             source,
             tmp_path / "a.jsonl",

@@ -124,7 +124,7 @@ RUSSIAN = ["id,text", "1,не пришло письмо", "2,как вернут
         (
             GERMAN,
             "cp1252",
-            "as it seems, WINDOWS-1252; convert it with: iconv -f WINDOWS-1252 ",
+            "probably WINDOWS-1252; convert it with: iconv -f WINDOWS-1252 ",
         ),
         (GERMAN[:3], "latin-1", "WINDOWS-1252"),
         (RUSSIAN, "cp1251", "is not UTF-8; find its encoding (WINDOWS-1251, "),

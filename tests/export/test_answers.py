@@ -94,7 +94,7 @@ def test_the_type_can_be_asked_for() -> None:
 @pytest.mark.parametrize(
     ("labels", "question", "error"),
     [
-        (["1", "2", "n/a"], "score", "the labels of a score are numbers, and n/a is none"),
+        (["1", "2", "n/a"], "score", "the labels of a score must be numbers, and n/a is not one"),
         (["1", "1.0", "2"], "score", "the labels 1 and 1.0 are the same number"),
         (["a", "b"], "yes_no", "the labels of a yes/no question are yes and no"),
         (["1", "2", "3"], "rank", "question must be one of choice, yes_no, score"),
@@ -113,7 +113,7 @@ def test_labels_that_do_not_fit_the_type_are_one_error(
 def test_numbers_and_words_mixed_are_noted(tmp_path: Path) -> None:
     rows = "".join(f"text {i},{label}\n" for i, label in enumerate(["1", "2", "3", "none"] * 3))
     dataset = read(tmp_path, f"text,label\n{rows}")
-    assert any("none is no number" in warning for warning in dataset.warnings)
+    assert any("none is not a number" in warning for warning in dataset.warnings)
 
 
 def test_neighbours_get_a_share_of_a_target() -> None:
@@ -185,12 +185,12 @@ def test_a_confidence_of_json_is_a_number(confidence: str, tmp_path: Path) -> No
     [
         ('{"a": 0.5, "b": 0.2}', "probabilities that add up to 0.7, not 1"),
         ('{"a": 0.7, "b": 0.302}', "add up to 1.002, not 1"),
-        ('{"a": NaN, "b": 1}', "with numbers from 0 to 1"),
-        ('{"a": -0.5, "b": 1.5}', "with numbers from 0 to 1"),
-        ('{"a": 0.5, " a": 0.5}', "of different labels"),
-        ('{"": 1}', "of different labels"),
-        ('{"a": {"b": 1}}', "with numbers from 0 to 1"),
-        ('{"a": true}', "with numbers from 0 to 1"),
+        ('{"a": NaN, "b": 1}', "to numbers from 0 to 1"),
+        ('{"a": -0.5, "b": 1.5}', "to numbers from 0 to 1"),
+        ('{"a": 0.5, " a": 0.5}', "does not map different labels"),
+        ('{"": 1}', "does not map different labels"),
+        ('{"a": {"b": 1}}', "to numbers from 0 to 1"),
+        ('{"a": true}', "to numbers from 0 to 1"),
         ("{}", "add up to 0, not 1"),
     ],
 )
@@ -291,4 +291,4 @@ def test_copies_stay_if_hardly_a_text_is_contested(tmp_path: Path) -> None:
     lines = "\n".join(["text,label", *rows, *rows[:30], "text 0,b"])
     dataset = read(tmp_path, lines)
     assert len(dataset.train) == 91 and dataset.train.shares is None
-    assert any("duplicates with other labels" in warning for warning in dataset.warnings)
+    assert any("duplicates with different labels" in warning for warning in dataset.warnings)

@@ -245,7 +245,7 @@ def test_a_folder_that_is_no_teacher(
     [
         ("--teacher {other}", "has no label sea, it has SEA, SHOP; rename"),
         ("--teacher {classifier} --label-separator |", "gives one label per text; give an encoder"),
-        ("--teacher no:such", "no folder, and no name on the hub"),
+        ("--teacher no:such", "neither a folder nor a name on the hub"),
         ("--teacher {encoder} --preset seed", "leave out --teacher"),
     ],
 )

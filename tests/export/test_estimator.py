@@ -279,7 +279,7 @@ def test_an_exported_file_gives_the_same_labels(
         (["a", "b"], ["x", "x"], "one label, x"),
         (["a", "b"], ["x", None], "label 1 is missing"),
         (["a", "b"], ["x", float("nan")], "label 1 is missing"),
-        (["a", "b"], [1, "1"], "two labels of the same name"),
+        (["a", "b"], [1, "1"], "two labels with the same name"),
         (["a", "b"], [{"x": 1}, "y"], "holds a dict"),
         (["a", "b"], np.array([[1, 2], [0, 1]]), "values other than 0 and 1"),
         (["a", "b"], np.zeros((2, 2)), "no labelled text"),

@@ -123,7 +123,7 @@ def changed(**values: Any) -> Values:
         ({"augmentation__deletion": 0.9}, "deletion, crop and join must add up to 1 or less"),
         (
             {"augmentation__least_kept": 0.9},
-            "a least share of augmentation must not be above the most",
+            "the least share of augmentation must not be above the largest",
         ),
         ({"sparse__shortest": 6}, "shortest must not be above longest"),
         ({"word_table": "encoder"}, "set word_table to none"),
@@ -134,7 +134,7 @@ def changed(**values: Any) -> Values:
         ({"loop__bfloat16": 1}, "bfloat16 must be true or false, not 1"),
         ({"network__hidden": 10**9}, "hidden must be from 0 to 4,096"),
         ({"network__dropout": 1.0}, "dropout must be from 0 to below 1, not 1.0"),
-        ({"network__ngram_dim": 0}, "ngram_dim must be 1 or more where there are n-grams"),
+        ({"network__ngram_dim": 0}, "ngram_dim must be 1 or more if there are n-grams"),
         ({"network__pooling": "sum"}, "pooling must be one of last, mean"),
         ({"network__ngram_dim": 7}, "sparse fit svm needs ngram_dim = 1, one per logit"),
         ({"sparse__fit": "residual"}, "residual needs n-grams, and a validation without folds"),

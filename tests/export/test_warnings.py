@@ -30,7 +30,7 @@ def test_what_often_spoils_a_training_is_said() -> None:
     few = split(*((f"text {i}", int(i > 85)) for i in range(90)), ("text 3", 1))
     said = warnings(few, split(("text 1", 0), ("new", 1)))
     assert "few training texts of b (5)" in said
-    assert "2 training texts have duplicates with other labels: correct the labels" in said
+    assert "2 training texts have duplicates with different labels: correct these" in said
     assert "1 test text is also a training text" in said
     twins = [
         warnings(few, labels=labels) for labels in (("A  B", "a b"), ("caf\u00e9", "cafe\u0301"))

@@ -11,23 +11,21 @@ from edge_lstm.cli import options
 from edge_lstm_export.cli.options import VerboseOption, option
 
 _QUANTIZE = "Quantize weights, and activations within the LSTM."
-_DATA = "Labelled texts, not trained on, to check accuracy and calibrate --abstain."
+_DATA = "Labelled texts that were not trained on, to check accuracy and calibrate --abstain."
 _MAX_DROP = "Largest loss of accuracy (or micro F1) that int8 may cost, in points."
 _ABSTAIN = (
     "Set the file's default: abstain so that at most this share of the rest is wrong, such as 0.02."
 )
-_ANY_SIZE = "Write an int8 file that is larger than its preset too."
+_ANY_SIZE = "Write the int8 file even if it is larger than its preset."
 _LENGTH = "Tokens per text that the model reads."
 _EXAMPLE = "Put a text into the file, to be shown by inspect and page; repeatable."
 _EXAMPLES = (
-    "Put the texts of a file into the model file, as --example does; one per line, or a table."
+    "Put all texts of a file into the model file, as --example does; one per line, or a table."
 )
 
 
 def command(
-    checkpoint: Annotated[
-        Path, typer.Argument(metavar="CHECKPOINT", help="From 'edge-lstm train'.")
-    ],
+    checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="Checkpoint to export.")],
     output: Annotated[Path, option("FILE", "Model file to write.", None, "--output", "-o")],
     quantize: Annotated[Literal["int8"] | None, option("int8", _QUANTIZE, default="fp32")] = None,
     length: Annotated[int | None, option("N", _LENGTH, default="the checkpoint's")] = None,
@@ -48,13 +46,12 @@ def command(
     texts.
 
     --quantize int8 makes the file smaller, and faster on most CPUs: compare with 'edge-lstm latency
-    fp32.onnx int8.onnx'. It is refused if batching changes an answer, if accuracy on --data falls
-    by more than --max-drop and than chance explains (5 %, one-sided), or if the file is larger than
-    its preset.
+    fp32.onnx int8.onnx'. It is refused if batching changes an answer, if the file is larger than
+    its preset, or if accuracy on --data falls by more than --max-drop and chance does not explain
+    the loss (one-sided test, 5 %).
 
-    The file holds the words of the data, and no text of them. Whoever has the file can read what
-    --example
-    and --examples put in: at most 8 texts of 500 characters.
+    The file holds words of the data, but none of its texts. --example and --examples add up to 8
+    texts of up to 500 characters. Anyone with the file can read them.
     """
     from edge_lstm.atomic import write_atomically
     from edge_lstm_export.cli.display import Display, cost_of_closing, message, print_exported

@@ -33,10 +33,10 @@ def command(
     text_column: TextColumnOption = None,
     threads: ThreadsOption = 1,
 ) -> None:
-    """Choose which texts to label next: the least sure ones, no two alike.
+    """Choose texts to label next: the model is least sure of them, and no two are alike.
 
-    The label column holds the predicted label: correct it, add the rows to the labelled ones, and
-    train again. If there are more than 20,000 distinct texts, a random sample is considered.
+    The label column holds the predicted label. Correct it, add the rows to the labelled ones, and
+    train again. If there are more than 20,000 distinct texts, only a random sample is considered.
     """
     from edge_lstm.atomic import is_stream
     from edge_lstm.classifier import Classifier

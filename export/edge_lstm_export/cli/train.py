@@ -33,11 +33,15 @@ _SOURCES = (
     "Labelled CSV, TSV, JSONL, Parquet or fastText files; a folder with a subfolder per label; "
     "imdb."
 )
-_LABEL = "Column of the label. Several, each with this option, make a checkpoint each."
+_LABEL = "Column of the label. Repeat it to make a checkpoint for each of several columns."
 _CONFIDENCE = (
-    "Column that says how sure the label is, 0 to 1; one for each --label-column, in their order."
+    "Column with the confidence in the label, from 0 to 1. Repeat it in the order of "
+    "--label-column."
 )
-_GROUP = "Column of the author, document or day: rows of one value stay on one side of every split."
+_GROUP = (
+    "Column of the author, document or day: rows with the same value stay on one side of every "
+    "split."
+)
 _OUTPUT = "Checkpoint to write, a .safetensors file; with several label columns, a folder."
 _FORMAT = "Input format: csv, tsv, jsonl, parquet or text (fastText), if the suffix does not say."
 _PRESET = (
@@ -86,7 +90,9 @@ def command(
     seed: Annotated[int | None, option("N", "Random seed.", _RUN, default="0", min=0)] = None,
     dry_run: Annotated[
         bool,
-        option(None, "Show the plan and exit; with -v every field and why.", _RUN, "--dry-run"),
+        option(
+            None, "Show the plan and exit; with -v, every field and its reason.", _RUN, "--dry-run"
+        ),
     ] = False,
     resume: Annotated[bool, option(None, _RESUME, _RUN, "--resume")] = False,
     as_json: JsonOption = False,
@@ -94,11 +100,12 @@ def command(
 ) -> None:
     """Train a classifier from labelled text.
 
-    Writes FILE, and the training history next to it (.history.json). --dry-run shows the plan.
-    Ctrl-C stops; --resume continues, with the same result.
+    It writes FILE, and the training history next to it (.history.json). --dry-run shows the plan.
+    Ctrl-C stops the training; --resume continues it, with the same result.
 
-    With --label-column several times, each column is a question of its own, with a checkpoint of
-    its name in the folder -o. A row without an answer is left out of that question.
+    If --label-column is repeated, each column is a separate question. Its checkpoint has the
+    column's name, and is written to the folder -o. A row without an answer is left out of that
+    question.
     """
     from edge_lstm.cli.streams import spared_output
     from edge_lstm.errors import DataError

@@ -136,7 +136,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     description, tensors = read_sealed(path)
     if "stages" in description:
         how = "continue it with 'edge-lstm train ... --resume'"
-        raise DataError(f"{path} is of a training that is unfinished; {how}")
+        raise DataError(f"{path} belongs to an unfinished training; {how}")
     with _damage(path, "train it again"):
         return _checkpoint(description, tensors, path)
 
@@ -160,13 +160,15 @@ def read_sealed(
         end = _HEADER_BYTES + int.from_bytes(data[:_HEADER_BYTES], "little")
         metadata = json.loads(data[_HEADER_BYTES:end]).get("__metadata__", {})
         if _KEY not in metadata:
-            raise DataError(f"{path} is of another project; give a checkpoint of 'edge-lstm train'")
+            raise DataError(
+                f"{path} comes from another project; give a checkpoint of 'edge-lstm train'"
+            )
         description = json.loads(metadata[_KEY])
         # Before 1.0, a training kept some of its texts, which the model file would show.
         training = description.get("training")
         has_texts = isinstance(training, dict) and "examples" in training
         if description["format"] != CHECKPOINT_FORMAT or has_texts:
-            raise DataError(f"{path} is of another version; {advice}, or upgrade edge-lstm")
+            raise DataError(f"{path} was made by another version; {advice}, or upgrade edge-lstm")
         if not _DIGEST.match(data) or sealed(data) != data:
             raise DataError(f"{path} was changed after it was written; copy it again, or {advice}")
         return description, tensors
@@ -178,7 +180,9 @@ def _damage(path: Path, advice: str) -> Iterator[None]:
     try:
         yield
     except (SafetensorError, OSError) as error:
-        raise DataError(f"{path} is no checkpoint, or cut short ({error}); {advice}") from None
+        raise DataError(
+            f"{path} is not a checkpoint, or is cut short ({error}); {advice}"
+        ) from None
     except (KeyError, ValueError, TypeError, RuntimeError, RecursionError, AttributeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise DataError(f"{path}: its parts do not fit together ({reason}); {advice}") from None
@@ -193,7 +197,7 @@ def _checkpoint(description: Any, tensors: Mapping[str, torch.Tensor], path: Pat
     for name, value in tensors.items():
         part, _, rest = name.partition(".")
         if part != "network":
-            raise ValueError(f"{name} is no part of a network")
+            raise ValueError(f"{name} is not a part of a network")
         weights[rest] = value
     config = NetworkConfig.from_dict(description["network"], f"{path}: its network")
     network = Network(config, blank=True)

@@ -247,7 +247,7 @@ def label_names(names: Sequence[str], where: str, *, multi_label: bool = False) 
         advice = (
             f"name another --label-column (at most {MOST_LABELS:,} labels, several texts of each)"
         )
-        raise DataError(f"{where} has {there}, as ids or free text have; {advice}")
+        raise DataError(f"{where} has {there}, which looks like ids or free text; {advice}")
     if len(distinct) > _MANY_VALUES and numbers and not all(map(float.is_integer, numbers)):
         advice = "turn them into a few ranges (low, middle, high), or name another --label-column"
         raise DataError(f"{where} has {there}, all of them numbers; {advice}")

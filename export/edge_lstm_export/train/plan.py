@@ -222,7 +222,7 @@ def decide(stats: DatasetStats, request: TrainingRequest = NOTHING_ASKED) -> Dec
     preset = _preset(request.preset)
     if request.balance and stats.multi_label:
         raise DataError(
-            "--balance is for one label per text; leave it out, each label has its own threshold"
+            "--balance is for one label per text; leave it out: each label has its own threshold"
         )
     if request.preset == "seed":
         return _decide_seed(stats, request, preset)

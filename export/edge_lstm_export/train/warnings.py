@@ -45,7 +45,7 @@ def checked(dataset: Dataset) -> Dataset:
         warnings.append(f"{share} {verb} {but}: keep one of each")
     if conflicts:
         warnings.append(
-            f"{conflicts:,} training texts have duplicates with other labels: correct the labels"
+            f"{conflicts:,} training texts have duplicates with different labels: correct these"
         )
     if shared:
         so = "which inflates the test accuracy: remove them from one of the two"
@@ -78,7 +78,7 @@ def _label_warnings(dataset: Dataset) -> Iterator[str]:
         yield f"few training texts of {listed(few)}: collect more, or merge the label into another"
     words = [shorten(name) for name in names if number(name) is None]
     if words and len(names) - len(words) >= defaults.FEWEST_LEVELS:
-        verb = "is no number" if len(words) == 1 else "are no numbers"
+        verb = "is not a number" if len(words) == 1 else "are not numbers"
         yield (
             f"{listed(words)} {verb}, the other labels are: for a score with an interval, take "
             "these rows out"
@@ -110,7 +110,7 @@ def _group_warnings(dataset: Dataset) -> Iterator[str]:
     names = [shorten(name) for name, count in zip(dataset.labels, of_label) if count == 1]
     if names:
         verb = "has" if len(names) == 1 else "have"
-        lack = f"texts of one {column!r} alone, so that others cannot judge it"
+        lack = f"texts of only one {column!r}, so no other can judge it"
         yield f"{listed(names)} {verb} {lack}: collect more of them"
 
 

@@ -101,9 +101,11 @@ def _reviews(
             continue
         where = f"{path}: {member.name!r} is"
         if not member.isfile():
-            raise DataError(f"{where} a link or device, no text; pack the files themselves")
+            raise DataError(f"{where} a link or device, not a text; pack the files themselves")
         if member.size > _LARGEST_TEXT:
-            raise DataError(f"{where} larger than {_LARGEST_TEXT >> 20} MiB, no text; remove it")
+            raise DataError(
+                f"{where} larger than {_LARGEST_TEXT >> 20} MiB, so not a text; remove it"
+            )
         if (content := tar.extractfile(member)) is not None:
             yield tuple(parts[-3:]), content.read()
 

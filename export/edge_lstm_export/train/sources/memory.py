@@ -78,7 +78,7 @@ def dataset_from(
 def _read_groups(groups: Any, count: int, where: str) -> Sequence[str]:
     """Return the group of each text, as text."""
     if isinstance(groups, (str, bytes)) or not hasattr(groups, "__len__") or len(groups) != count:
-        raise DataError(f"{where}: the groups are not {count:,} values; give one for each text")
+        raise DataError(f"{where}: there are not {count:,} groups; give one for each text")
     for i, group in enumerate(groups):
         if isinstance(group, _COLLECTIONS) or _is_missing(group):
             raise DataError(f"{where}: group {i} is {group!r:.40}; give a name or a number")
@@ -133,7 +133,7 @@ def _read_labels(labels: Any, where: str) -> _Labels:
                 )
             if (first := values.setdefault(str(value), value)) != value:
                 both = f"{value!r} and {first!r}"
-                raise DataError(f"{where}: {both} are two labels of the same name; use one type")
+                raise DataError(f"{where}: {both} are two labels with the same name; use one type")
         names.append(tuple(sorted(map(str, row))))  # a set has another order in each process
         if len(set(names[-1])) < len(row):
             raise DataError(

@@ -183,7 +183,7 @@ def classifier_labels(source: str) -> tuple[str, ...] | None:
     if not any(name.endswith("ForSequenceClassification") for name in config.architectures or ()):
         return None
     if config.num_labels < 2 or config.problem_type not in (None, "single_label_classification"):
-        raise DataError(f"the teacher {source} is no single-label classifier; give an encoder")
+        raise DataError(f"the teacher {source} is not a single-label classifier; give an encoder")
     return tuple(str(config.id2label[i]) for i in range(config.num_labels))
 
 
@@ -209,7 +209,9 @@ def _configuration(source: str) -> Any:
     # Of a model without safetensors, transformers would ask a service to convert it.
     os.environ.setdefault("DISABLE_SAFETENSORS_CONVERSION", "1")
     if not Path(source).is_dir() and not _HUB_NAME.fullmatch(source):
-        raise DataError(f"no teacher {source!r}: no folder, and no name on the hub; give {_FOLDER}")
+        raise DataError(
+            f"no teacher {source!r}: it is neither a folder nor a name on the hub; give {_FOLDER}"
+        )
     with _errors_of(source):
         config = transformers.AutoConfig.from_pretrained(source, **_options(source))
     if (folder := Path(source)).is_dir():
