@@ -51,19 +51,19 @@ class Lstm:
     hard_sigmoid: float | None = None
 
     def __post_init__(self) -> None:
-        _require(_is_whole(self.units, 1, MAX_UNITS), "number of LSTM units is out of range")
-        _require(type(self.bidirectional) is bool, "an LSTM is neither bidirectional nor not")
-        _require(
+        require(is_whole(self.units, 1, MAX_UNITS), "number of LSTM units is out of range")
+        require(type(self.bidirectional) is bool, "an LSTM is neither bidirectional nor not")
+        require(
             isinstance(self.gives, str) and self.gives in get_args(Gives),
             f"an LSTM that gives {self.gives!r:.40} is not supported",
         )
         floors = (0, -1) if self.has_maximum else (0,)
-        _require(
+        require(
             type(self.floor) is int and self.floor in floors,
             f"an LSTM's floor {self.floor!r:.40} is not supported",
         )
         slope = self.hard_sigmoid
-        _require(
+        require(
             slope is None or (type(slope) is float and slope in HARD_SIGMOIDS),
             f"gates of a hard sigmoid with slope {slope!r:.40} are not supported",
         )
@@ -116,8 +116,8 @@ class Dense:
     activation: Activation = "relu"
 
     def __post_init__(self) -> None:
-        _require(_is_whole(self.units, 1, MAX_DIMENSIONS), "number of dense units is out of range")
-        _require(
+        require(is_whole(self.units, 1, MAX_DIMENSIONS), "number of dense units is out of range")
+        require(
             isinstance(self.activation, str) and self.activation in get_args(Activation),
             f"activation {self.activation!r:.40} is not supported",
         )
@@ -138,19 +138,19 @@ def layers_from(value: Any) -> tuple[Layer, ...]:
 
     Raises ValueError for values that ``to_dict`` does not write.
     """
-    _require(isinstance(value, list), "its layers are not a list")
+    require(isinstance(value, list), "its layers are not a list")
     return tuple(map(_layer_from, value))
 
 
 def _layer_from(value: Any) -> Layer:
-    _require(isinstance(value, dict), "a layer is not an object")
+    require(isinstance(value, dict), "a layer is not an object")
     settings = {name: value[name] for name in _SETTINGS if name in value}
     layer: Layer
     if "lstm" in value:
         layer = Lstm(value["lstm"], **settings)
     else:
         layer = Dense(value["dense"], **settings)
-    _require(layer.to_dict().keys() == value.keys(), "a layer lacks a setting, or has another")
+    require(layer.to_dict().keys() == value.keys(), "a layer lacks a setting, or has another")
     return layer
 
 
@@ -190,23 +190,23 @@ def check_layers(
     """
     lstms = lstms_of(layers)
     dense = dense_of(layers)
-    _require(len(lstms) <= MAX_LSTMS, f"it has more than {MAX_LSTMS} LSTMs")
-    _require(len(dense) <= MAX_DENSE, f"it has more than {MAX_DENSE} hidden dense layers")
-    _require([*lstms, *dense] == list(layers), "a dense layer is before an LSTM")
-    _require(lstms or not dense, "it has a dense layer, and no LSTM")
-    _require(lstms or ngram_dim, "it has neither an LSTM nor n-grams")
-    _require(bool(lstms) == (embedding_dim > 0), "an LSTM without an embedding, or the reverse")
+    require(len(lstms) <= MAX_LSTMS, f"it has more than {MAX_LSTMS} LSTMs")
+    require(len(dense) <= MAX_DENSE, f"it has more than {MAX_DENSE} hidden dense layers")
+    require([*lstms, *dense] == list(layers), "a dense layer is before an LSTM")
+    require(lstms or not dense, "it has a dense layer, and no LSTM")
+    require(lstms or ngram_dim, "it has neither an LSTM nor n-grams")
+    require(bool(lstms) == (embedding_dim > 0), "an LSTM without an embedding, or the reverse")
     for lstm in lstms:
         gives_steps = lstm.gives == "steps"
-        _require(
+        require(
             gives_steps == (lstm is not lstms[-1]), "the last LSTM, and no other, gives one value"
         )
-    _require(
+    require(
         isinstance(padding, str) and padding in get_args(Padding),
         f"padding {padding!r:.40} is not supported",
     )
-    _require(padding == "none" or not ngram_dim, "n-grams of texts with padding")
-    _require(padding == "none" or lstms, "padding without an LSTM")
+    require(padding == "none" or not ngram_dim, "n-grams of texts with padding")
+    require(padding == "none" or lstms, "padding without an LSTM")
 
 
 @dataclass(frozen=True)
@@ -253,10 +253,12 @@ class PaddingCost:
         return f"{steps}; {anew}: {saved}"
 
 
-def _is_whole(value: Any, least: int, most: int) -> bool:
+def is_whole(value: Any, least: int, most: int) -> bool:
+    """Tell whether a value of a file is a whole number of a range; a bool is none."""
     return type(value) is int and least <= value <= most
 
 
-def _require(holds: object, reason: str) -> None:
+def require(holds: object, reason: str) -> None:
+    """Raise ValueError with a reason unless something holds."""
     if not holds:
         raise ValueError(reason)
