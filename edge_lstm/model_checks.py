@@ -21,15 +21,13 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, NoReturn
 
 from edge_lstm.layers import (
-    MAX_DIMENSIONS,
+    MAX_IDS,
+    MAX_LABELS,
+    MAX_NGRAMS,
     Lstm,
-    check_layers,
-    dense_of,
+    NetworkConfig,
     is_whole,
-    layers_from,
-    lstms_of,
     require,
-    values_for_head,
 )
 from edge_lstm.onnx_file import Graph, OnnxFile, Tensor, ValueInfo
 from edge_lstm.printable import CONTROL_CHARACTER
@@ -63,11 +61,6 @@ MAX_OPERATORS = 160
 # Bytes of the encoded operators together.
 MAX_OPERATOR_BYTES = 2**16
 
-# The export makes no larger file. Two ids make a pair's key, so there are fewer than 2^17.
-MAX_IDS = 131_071
-MAX_LABELS = 100_000
-MAX_NGRAMS = 1_000_000
-MAX_NGRAM_COUNT = 2
 MAX_GOLDEN = 64
 
 # Most probable labels that a golden row has the probabilities of.
@@ -284,7 +277,7 @@ def tokenizer_from(settings: Any, vocabulary: str) -> Tokenizer:
 def check_metadata(
     tokenizer: Tokenizer,
     labels: Sequence[str],
-    network: Any,
+    network: NetworkConfig,
     training: Any,
     quantization: Any,
     *,
@@ -292,32 +285,19 @@ def check_metadata(
 ) -> None:
     """Check the parts of the metadata against each other.
 
-    network, training, quantization: parsed JSON.
+    training, quantization: parsed JSON.
     multi_label: whether there are thresholds, one for each label.
     """
-    parts = {"network": network, "training": training, "quantization": quantization}
-    for name, value in parts.items():
-        require(isinstance(value, dict), f"its {name} is not an object")
-    require(network["labels"] == len(labels), "the network has another number of labels")
-    require(network["multi_label"] is multi_label, "its thresholds are not those of its network")
+    require(isinstance(training, dict), "its training is not an object")
+    require(isinstance(quantization, dict), "its quantization is not an object")
+    require(network.labels == len(labels), "the network has another number of labels")
+    require(network.multi_label is multi_label, "its thresholds are not those of its network")
     require(
-        network["num_words"] == tokenizer.num_ids,
+        network.num_words == tokenizer.num_ids,
         "the vocabulary has another size than the network's",
     )
-    ranges = {
-        "embedding_dim": ("size of embeddings", 0, MAX_DIMENSIONS),
-        "ngram_words": ("number of words with an n-gram vector", 0, tokenizer.num_ids - OOV_ID),
-        "ngram_slots": ("number of slots for pairs", 0, MAX_NGRAMS),
-        "ngram_dim": ("size of n-gram vectors", 0, MAX_DIMENSIONS),
-        "ngram_most": ("most that an n-gram counts", 1, MAX_NGRAM_COUNT),
-    }
-    for key, (name, least, most) in ranges.items():
-        require(is_whole(network[key], least, most), f"its {name} is out of range")
-    has_ngrams = network["ngram_words"] + network["ngram_slots"] > 0
-    require(network["ngram_dim"] > 0 or not has_ngrams, "its size of n-gram vectors is 0")
-    width = network["ngram_dim"] if has_ngrams else 0
-    layers = layers_from(network["layers"])
-    check_layers(layers, network["embedding_dim"], width, network["padding"])
+    words = tokenizer.num_ids - OOV_ID
+    require(network.ngram_words <= words, "its ngram_words is out of range")
 
 
 def golden_from(rows: Any, labels: Sequence[str], tokenizer: Tokenizer) -> tuple[GoldenRow, ...]:
@@ -414,7 +394,7 @@ def check_fit(
     graph: Graph,
     tokenizer: Tokenizer,
     labels: Sequence[str],
-    network: dict[str, Any],
+    network: NetworkConfig,
     *,
     quantized: bool,
 ) -> None:
@@ -442,7 +422,7 @@ def check_fit(
     for name in constants:
         is_weight = _WEIGHT.fullmatch(name)
         require(name in expected or not is_weight, f"constant {name!r} is none of its network's")
-    if network["ngram_slots"]:
+    if network.ngram_slots:
         require("pair_displacements" in constants, "its graph has no displacements of pairs")
         constant = constants["pair_displacements"]
         fits = constant.dtype == "uint16" and len(constant.shape) == 1
@@ -451,7 +431,7 @@ def check_fit(
             "its displacements of pairs are not uint16 [1 or more]",
         )
     # No other operator makes zeros of nothing. The longest padding pads the n-grams' columns.
-    most = FIRST_WORD_ID + network["ngram_words"] + network["ngram_slots"]
+    most = FIRST_WORD_ID + network.ngrams
     for node in graph.nodes:
         if node.op_type == "Pad":
             pads = constants.get("".join(node.inputs[1:2]))
@@ -475,18 +455,14 @@ def _are_pads(tensor: Tensor, most: int) -> bool:
     return bool(((numbers >= 0) & (numbers <= most)).all())
 
 
-def _tables(network: dict[str, Any], *, quantized: bool) -> dict[str, tuple[int, int]]:
+def _tables(network: NetworkConfig, *, quantized: bool) -> dict[str, tuple[int, int]]:
     """Return name → rows and columns of the tables, which an int8 file may have in 4 bits."""
-    ngrams = network["ngram_words"] + network["ngram_slots"]
-    width = network["ngram_dim"] if ngrams else 0
     tables = {}
-    layers = layers_from(network["layers"])
-    if layers:
-        tables["embedding"] = (network["num_words"] + 1, network["embedding_dim"])
-    inputs = values_for_head(layers, sentinels(quantized)) + width
-    tables["head_w"] = (inputs, _logits(network))
-    if ngrams:
-        tables["ngram_vectors"] = (ngrams, width)
+    if network.layers:
+        tables["embedding"] = (network.num_words + 1, network.embedding_dim)
+    tables["head_w"] = (network.head_inputs(sentinels(quantized)), network.logits)
+    if network.ngrams:
+        tables["ngram_vectors"] = (network.ngrams, network.ngram_dim)
     return tables
 
 
@@ -511,25 +487,18 @@ def sentinels(quantized: bool) -> int:
     return 2 if quantized else 0
 
 
-def _logits(network: dict[str, Any]) -> int:
-    # The probabilities of two labels come from the logit of the second.
-    return 1 if network["labels"] == 2 and not network["multi_label"] else int(network["labels"])
-
-
-def _constants(network: dict[str, Any], *, quantized: bool) -> dict[str, tuple[Any, ...]]:
+def _constants(network: NetworkConfig, *, quantized: bool) -> dict[str, tuple[Any, ...]]:
     """Return the element type and shape of the network's constants, by name.
 
     docs/file-format.md lists them. Tables and first states are checked elsewhere.
     """
-    layers = layers_from(network["layers"])
     more = sentinels(quantized)
-    logits = _logits(network)
-    constants: dict[str, tuple[Any, ...]] = {"head_b": ("float32", logits)}
-    inputs = network["embedding_dim"] + more
-    for k, layer in enumerate(lstms_of(layers)):
+    constants: dict[str, tuple[Any, ...]] = {"head_b": ("float32", network.logits)}
+    inputs = network.embedding_dim + more
+    for k, layer in enumerate(network.lstms):
         constants |= _lstm_constants(f"lstm{k}", layer, inputs, quantized=quantized)
         inputs = layer.values(more)
-    for j, dense in enumerate(dense_of(layers)):
+    for j, dense in enumerate(network.dense):
         weights = "int8" if quantized else "float32"
         constants[f"dense{j}_w"] = (weights, inputs, dense.units)
         constants[f"dense{j}_b"] = ("float32", dense.units)
@@ -537,15 +506,14 @@ def _constants(network: dict[str, Any], *, quantized: bool) -> dict[str, tuple[A
             constants[f"dense{j}_w_scales"] = ("float32", inputs, 1)
         inputs = dense.units
     if quantized:
-        rows, _ = _tables(network, quantized=quantized)["head_w"]
-        constants["head_w_scales"] = ("float32", rows, 1)
-        if layers:
+        constants["head_w_scales"] = ("float32", network.head_inputs(more), 1)
+        if network.layers:
             constants["embedding_scale"] = ("float32", 1)
-        if network["ngram_words"] + network["ngram_slots"]:
-            constants["ngram_scales"] = ("float32", network["ngram_dim"])
-    if network["ngram_slots"]:
-        constants["pair_fingerprints"] = ("uint16", network["ngram_slots"])
-    if logits == 1:
+        if network.ngrams:
+            constants["ngram_scales"] = ("float32", network.ngram_dim)
+    if network.ngram_slots:
+        constants["pair_fingerprints"] = ("uint16", network.ngram_slots)
+    if network.logits == 1:
         constants["signs"] = ("float32", 1, 2)
     return constants
 
@@ -576,7 +544,7 @@ def _lstm_constants(
 
 def _starts(
     constants: Mapping[str, Tensor],
-    network: dict[str, Any],
+    network: NetworkConfig,
     tokenizer: Tokenizer,
     *,
     quantized: bool,
@@ -585,13 +553,13 @@ def _starts(
 
     All LSTMs have tables, of the same number of rows, or none has.
     """
-    lstms = lstms_of(layers_from(network["layers"]))
+    lstms = network.lstms
     if "lstm0_h" not in constants:
         require(not quantized or len(lstms) < 2, "it has LSTMs without tables of first states")
         return {}
     shape = constants["lstm0_h"].shape
     rows = shape[1] if len(shape) == 3 else 0
-    most = tokenizer.length + 1 if network["padding"] == "none" else 1
+    most = tokenizer.length + 1 if network.padding == "none" else 1
     require(1 <= rows <= most, "its tables of first states have another number of rows")
     tables: dict[str, tuple[Any, ...]] = {}
     for k, layer in enumerate(lstms):

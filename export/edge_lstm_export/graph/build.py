@@ -19,7 +19,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from edge_lstm import __version__, modelfile
-from edge_lstm.layers import Lstm
+from edge_lstm.layers import Lstm, NetworkConfig
 from edge_lstm.modelfile import INPUT_NAME, OUTPUT_NAME
 from edge_lstm.text import OOV_ID, well_formed
 from edge_lstm_export.graph.pairs import (
@@ -43,7 +43,6 @@ from edge_lstm_export.graph.weights import (
     to_int8,
     with_sentinels,
 )
-from edge_lstm_export.options import NetworkConfig
 
 OPSET = 17  # every ONNX Runtime since 1.16 reads it
 MICROSOFT_DOMAIN = "com.microsoft"
@@ -69,7 +68,7 @@ class GraphBuilder:
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     constants: list[onnx.TensorProto] = field(default_factory=list)
 
-    def constant(self, name: str, value: npt.ArrayLike, dtype: npt.DTypeLike = None) -> str:
+    def constant(self, name: str, value: npt.ArrayLike, dtype: npt.DTypeLike | None = None) -> str:
         """Add an initializer; dtype: of one that is not an array yet."""
         array = np.ascontiguousarray(value, dtype)
         self.constants.append(numpy_helper.from_array(array, name))
@@ -116,7 +115,7 @@ def build(
     """
     g = GraphBuilder(int8, packs)
     if int8:
-        weights = with_sentinels(weights, config.layers)
+        weights = with_sentinels(weights, config)
     row_lengths = _add_row_lengths(g)
     is_pooled = config.lstms and config.lstms[-1].gives != "last"
     if config.padding == "none":

@@ -16,7 +16,6 @@ import numpy.typing as npt
 from onnx import load_model_from_string, numpy_helper
 
 from edge_lstm.errors import DataError
-from edge_lstm.layers import lstms_of
 from edge_lstm.modelfile import ModelFile, embedded_model, open_model
 from edge_lstm.text import FIRST_WORD_ID, OOV_ID, PAD_ID, START_ID, Tokenizer
 from edge_lstm_export.graph.weights import SENTINELS, unpacked
@@ -79,14 +78,14 @@ def lstm_shape(model: ModelFile) -> LstmShape:
 
     Raises DataError if it has none, or one that trainings do not make.
     """
-    lstms = lstms_of(model.layers)
+    lstms = model.network.lstms
     if not lstms:
         raise DataError(f"{model.path} has no LSTM to start from; use it as --teacher")
     first = lstms[0]
     if first.hard_sigmoid is not None:
         gates = "gates of a hard sigmoid, which a new network does not have"
         raise DataError(f"{model.path} has {gates}; use it as --teacher instead of --start")
-    return LstmShape(model.network["embedding_dim"], first.units, first.bidirectional)
+    return LstmShape(model.network.embedding_dim, first.units, first.bidirectional)
 
 
 def check_shape(file: SourceFile, network: NetworkOptions) -> None:
@@ -141,7 +140,7 @@ def _lstm_weights(model: ModelFile) -> Weights:
         hidden = r.shape[1] - SENTINELS
         w = _dequantized(w, tensors["lstm0_w_scale"])[:, :, :-SENTINELS]
         r = _dequantized(r, tensors["lstm0_r_scale"])[:, :, :hidden]
-        width = model.network["embedding_dim"]
+        width = model.network.embedding_dim
         if "embedding_q" in tensors:
             embedding = unpacked(tensors["embedding_q"], tensors["embedding_m"], width)
         embedding = embedding * tensors["embedding_scale"]
