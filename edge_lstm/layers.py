@@ -251,13 +251,12 @@ class NetworkConfig:
     def from_dict(cls, values: Any) -> NetworkConfig:
         """Make a configuration of the values of :meth:`to_dict`, as they come back from JSON.
 
+        Names that it does not know are passed over.
+
         Raises ValueError for other values, KeyError if one is missing.
         """
         require(isinstance(values, dict), "its network is not an object")
-        names = [each.name for each in fields(cls)]
-        for name in values:
-            require(name in names, f"its network has an unknown setting {name[:40]!r}")
-        own = {name: values[name] for name in names}
+        own = {each.name: values[each.name] for each in fields(cls)}
         return cls(**{**own, "layers": layers_from(values["layers"])})
 
     def to_dict(self) -> dict[str, Any]:

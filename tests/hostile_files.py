@@ -56,7 +56,7 @@ def subwords(**changes: Any) -> str:
 
 
 def network(**changes: Any) -> str:
-    return compact({**MODEL.network, **changes})
+    return compact({**MODEL.network.to_dict(), **changes})
 
 
 def lstm(**changes: Any) -> dict[str, Any]:

@@ -197,6 +197,8 @@ def _checkpoint(description: Any, tensors: Mapping[str, torch.Tensor], path: Pat
             raise ValueError(f"{name} is no part of a network")
         weights[rest] = value
     config = NetworkConfig.from_dict(description["network"])
+    for name in description["network"].keys() - config.to_dict().keys():
+        raise ValueError(f"its network has no {name!r}")
     network = Network(config, blank=True)
     for name, value in weights.items():
         dtype = torch.int64 if name in _WHOLE_NUMBERS else torch.float32

@@ -50,7 +50,7 @@ from edge_lstm_export.options import (
 from edge_lstm_export.train import defaults
 from edge_lstm_export.train.data import Dataset
 from edge_lstm_export.train.defaults import PRESETS, Kind, Preset
-from edge_lstm_export.train.sizes import expected_parts, plan_network
+from edge_lstm_export.train.sizes import expected_parts, network_of, plan_network
 from edge_lstm_export.train.start import check_shape, lstm_shape, open_source, source_file
 from edge_lstm_export.train.stats import DatasetStats
 
@@ -300,16 +300,9 @@ def _decide_seed(stats: DatasetStats, request: TrainingRequest, preset: Preset) 
         raise DataError(
             "preset seed learns from labels alone; leave out --teacher, --start and --unlabelled"
         )
-    shape = preset.long
-    network = NetworkOptions(
-        num_words=request.num_words or shape.words,
-        embedding_dim=shape.embedding,
-        hidden=shape.hidden,
-        bidirectional=shape.bidirectional,
-        labels=stats.labels,
-        multi_label=stats.multi_label,
-        dropout=defaults.DROPOUT,
-    )
+    network = network_of(stats, preset.long)
+    if request.num_words is not None:
+        network = replace(network, num_words=request.num_words)
     question, question_reason = _question(stats, request)
     share = 0.1 if request.validation is None else request.validation
     loop = sized(defaults.LOOPS["seed"], stats.rows)

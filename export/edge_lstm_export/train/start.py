@@ -7,7 +7,6 @@ A network that starts so need not learn from few rows how words act on each othe
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,7 +21,7 @@ from edge_lstm_export.graph.weights import SENTINELS, unpacked
 from edge_lstm_export.onnx.export import draft_of
 from edge_lstm_export.options import SENTIMENT, SMALL_SENTIMENT, NetworkOptions, SourceFile
 from edge_lstm_export.train.checkpoint import is_checkpoint, load_checkpoint
-from edge_lstm_export.train.data import Floats
+from edge_lstm_export.train.data import Floats, file_digest
 from edge_lstm_export.train.network import Weights, lstm_name
 
 PACKAGED = {
@@ -54,7 +53,7 @@ def open_source(file: SourceFile) -> ModelFile:
         model = replace(draft_of(load_checkpoint(path)), path=path)
     else:
         model = open_model(path)
-    if file.sha256 and _digest(path) != file.sha256:
+    if file.sha256 and file_digest(path) != file.sha256:
         raise DataError(f"{file.source} was changed after the plan was made; make the plan again")
     return model
 
@@ -66,11 +65,7 @@ def source_file(source: str) -> SourceFile:
     """
     file = SourceFile(source)
     open_source(file)
-    return file if source in PACKAGED else replace(file, sha256=_digest(Path(source)))
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return file if source in PACKAGED else replace(file, sha256=file_digest(Path(source)))
 
 
 def lstm_shape(model: ModelFile) -> LstmShape:
