@@ -22,25 +22,21 @@ CHECKPOINT_SUFFIX = ".safetensors"
 QUANTIZED_PARTS = ("lstm", "embedding", "ngrams")  # parts of a network that a person knows
 UNKNOWN_ACCURACY = "unknown; measure it with 'edge-lstm evaluate MODEL FILE'"
 
-ModelArgument = Annotated[
-    Path | None,
-    typer.Argument(
-        metavar="MODEL", help="Model file or checkpoint.  [default: the embedded model]"
-    ),
-]
-CardOption = Annotated[
-    bool, option(None, "Print a model card in Markdown, for the Hugging Face hub.", "--card")
-]
-BomOption = Annotated[
-    bool, option(None, "Print a bill of materials, CycloneDX 1.6 in JSON.", "--bom")
-]
-
 
 def command(
-    model: ModelArgument = None,
+    model: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="MODEL", help="Model file or checkpoint.  [default: the embedded model]"
+        ),
+    ] = None,
     as_json: JsonOption = False,
-    card: CardOption = False,
-    bom: BomOption = False,
+    card: Annotated[
+        bool, option(None, "Print a model card in Markdown, for the Hugging Face hub.", "--card")
+    ] = False,
+    bom: Annotated[
+        bool, option(None, "Print a bill of materials, CycloneDX 1.6 in JSON.", "--bom")
+    ] = False,
 ) -> None:
     """Show what a model file contains.
 
