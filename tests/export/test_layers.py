@@ -16,7 +16,7 @@ import torch
 from edge_lstm_export.graph.build import file_bytes
 from edge_lstm_export.onnx import gates
 from edge_lstm_export.onnx.export import export
-from edge_lstm_export.options import SourceFile
+from edge_lstm_export.options import SourceFile, network_config
 from edge_lstm_export.train.checkpoint import (
     describe_checkpoint,
     load_checkpoint,
@@ -76,7 +76,7 @@ SHAPES: list[dict[str, Any]] = [
 
 
 def config_of(shape: dict[str, Any]) -> NetworkConfig:
-    return NetworkConfig(**{"num_words": 200, "embedding_dim": 6, **shape})
+    return network_config(**{"num_words": 200, "embedding_dim": 6, **shape})
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
