@@ -106,7 +106,7 @@ def measure(name: str, rows: str, seed: int, runs: Runs) -> None:
     dataset = dataset_from(texts, labels)
     request = TrainingRequest(seed=seed)
     planned = plan_training(dataset, request)
-    whole = planned.decided.plan
+    whole = planned.plan
     for idea in ("", *IDEAS):
         if (run := (name, rows, seed, idea)) not in runs:
             plan = IDEAS[idea][0](whole, planned.stats) if idea else whole

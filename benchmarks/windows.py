@@ -66,16 +66,16 @@ class NgramLogits:
 
     def of(self, ids: npt.NDArray[np.int64]) -> float:
         """Return the share of a text that is ids."""
-        words = self._model.network["ngram_words"]
+        words = self._model.network.ngram_words
         found = ids - self._reference.FIRST_NGRAM_ID
         rows = np.concatenate([found[(found >= 0) & (found < words)], self._pairs(ids) + words])
         kinds, times = np.unique(rows, return_counts=True)
-        counted = np.minimum(times, self._model.network["ngram_most"])
+        counted = np.minimum(times, self._model.network.ngram_most)
         return float(self._shares[kinds] @ counted / np.sqrt(max(1, len(ids))))
 
     def _pairs(self, ids: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Return the slots of the pairs of words that the model has."""
-        slots = self._model.network["ngram_slots"]
+        slots = self._model.network.ngram_slots
         if not slots:
             return np.empty(0, np.int64)
         a = ids[:-1]

@@ -334,11 +334,11 @@ def is_abstained(highest: npt.NDArray[np.float32], threshold: float) -> npt.NDAr
 
 
 def apply_thresholds(
-    probabilities: npt.NDArray[np.float32], thresholds: Sequence[float] | None
+    probabilities: npt.NDArray[np.floating[Any]], thresholds: Sequence[float] | None = None
 ) -> npt.NDArray[np.bool_]:
     """Return bool [n, labels]: the labels that each text gets.
 
-    probabilities: float32 [n, labels].
+    probabilities: float [n, labels].
     thresholds: one for each label; a text gets the labels whose probability is at least theirs,
         compared in float64. None: a text gets the most probable label.
     """

@@ -25,11 +25,10 @@ from edge_lstm.answering import (
 from edge_lstm.ending import gate
 from edge_lstm.errors import DataError, ModelFileError, ProviderError, first_line
 from edge_lstm.familiarity import unfamiliarity
-from edge_lstm.layers import lstms_of
 from edge_lstm.machine import available_cores, memory_to_use
 from edge_lstm.model_checks import MOST_PROBABLE
 from edge_lstm.modelfile import INPUT_NAME, OUTPUT_NAME, ModelFile, open_model, parse_model
-from edge_lstm.native import NATIVE, NativeSession, provider_of
+from edge_lstm.native import DEFAULT_PROVIDER, NATIVE, NativeSession, provider_of
 from edge_lstm.parameters import check_numbers, instance, optional_whole, whole
 from edge_lstm.parameters import path as checked_path
 from edge_lstm.text import Encoded, Status, to_matrix, well_formed
@@ -51,11 +50,9 @@ BATCH_SIZE_OF_NARROW = 16
 # With many more, ONNX Runtime hangs instead of raising an error.
 MAX_THREADS = 1024
 
-DEFAULT_PROVIDER = "CPUExecutionProvider"
-
 # Providers that run on the CPU, by ONNX Runtime's names.
 CPU_PROVIDERS = (
-    "CPUExecutionProvider",
+    DEFAULT_PROVIDER,
     "XnnpackExecutionProvider",
     "DnnlExecutionProvider",
     "OpenVINOExecutionProvider",
@@ -307,7 +304,7 @@ class Classifier:
     @property
     def batch_size(self) -> int:
         """Texts in one run by default: the fastest number for a network of this width."""
-        widths = [lstm.units * lstm.directions for lstm in lstms_of(self.model.layers)]
+        widths = [lstm.units * lstm.directions for lstm in self.model.network.lstms]
         units = max(widths, default=0)
         return BATCH_SIZE_OF_WIDE if units > WIDE else BATCH_SIZE_OF_NARROW
 

@@ -7,7 +7,7 @@ them: every network has one. Without any layer it reads the n-grams alone.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
 Gives = Literal["steps", "last", "mean", "max", "mean+max"]
@@ -27,7 +27,34 @@ MAX_DIMENSIONS = 2**16
 # in Keras 3.
 HARD_SIGMOIDS = (0.2, 1 / 6)
 
+# The export makes no larger file. Two ids make a pair's key, so there are fewer than 2^17.
+MAX_IDS = 131_071
+MAX_LABELS = 100_000
+MAX_NGRAMS = 1_000_000
+MAX_NGRAM_COUNT = 2
+
+# The whole numbers of a network: the least and the largest.
+_RANGES = {
+    "num_words": (1, MAX_IDS),
+    "embedding_dim": (0, MAX_DIMENSIONS),
+    "ngram_words": (0, MAX_IDS),
+    "ngram_slots": (0, MAX_NGRAMS),
+    "ngram_dim": (0, MAX_DIMENSIONS),
+    "ngram_most": (1, MAX_NGRAM_COUNT),
+    "labels": (2, MAX_LABELS),
+}
 _SETTINGS = ("bidirectional", "gives", "floor", "hard_sigmoid", "activation")
+
+
+def is_whole(value: Any, least: int, most: int) -> bool:
+    """Tell whether a value of a file is a whole number of a range; a bool is none."""
+    return type(value) is int and least <= value <= most
+
+
+def require(holds: object, reason: str) -> None:
+    """Raise ValueError with a reason unless something holds."""
+    if not holds:
+        raise ValueError(reason)
 
 
 @dataclass(frozen=True)
@@ -51,19 +78,19 @@ class Lstm:
     hard_sigmoid: float | None = None
 
     def __post_init__(self) -> None:
-        _require(_is_whole(self.units, 1, MAX_UNITS), "number of LSTM units is out of range")
-        _require(type(self.bidirectional) is bool, "an LSTM is neither bidirectional nor not")
-        _require(
+        require(is_whole(self.units, 1, MAX_UNITS), "number of LSTM units is out of range")
+        require(type(self.bidirectional) is bool, "an LSTM is neither bidirectional nor not")
+        require(
             isinstance(self.gives, str) and self.gives in get_args(Gives),
             f"an LSTM that gives {self.gives!r:.40} is not supported",
         )
         floors = (0, -1) if self.has_maximum else (0,)
-        _require(
+        require(
             type(self.floor) is int and self.floor in floors,
             f"an LSTM's floor {self.floor!r:.40} is not supported",
         )
         slope = self.hard_sigmoid
-        _require(
+        require(
             slope is None or (type(slope) is float and slope in HARD_SIGMOIDS),
             f"gates of a hard sigmoid with slope {slope!r:.40} are not supported",
         )
@@ -116,8 +143,8 @@ class Dense:
     activation: Activation = "relu"
 
     def __post_init__(self) -> None:
-        _require(_is_whole(self.units, 1, MAX_DIMENSIONS), "number of dense units is out of range")
-        _require(
+        require(is_whole(self.units, 1, MAX_DIMENSIONS), "number of dense units is out of range")
+        require(
             isinstance(self.activation, str) and self.activation in get_args(Activation),
             f"activation {self.activation!r:.40} is not supported",
         )
@@ -138,19 +165,19 @@ def layers_from(value: Any) -> tuple[Layer, ...]:
 
     Raises ValueError for values that ``to_dict`` does not write.
     """
-    _require(isinstance(value, list), "its layers are not a list")
+    require(isinstance(value, list), "its layers are not a list")
     return tuple(map(_layer_from, value))
 
 
 def _layer_from(value: Any) -> Layer:
-    _require(isinstance(value, dict), "a layer is not an object")
+    require(isinstance(value, dict), "a layer is not an object")
     settings = {name: value[name] for name in _SETTINGS if name in value}
     layer: Layer
     if "lstm" in value:
         layer = Lstm(value["lstm"], **settings)
     else:
         layer = Dense(value["dense"], **settings)
-    _require(layer.to_dict().keys() == value.keys(), "a layer lacks a setting, or has another")
+    require(layer.to_dict().keys() == value.keys(), "a layer lacks a setting, or has another")
     return layer
 
 
@@ -164,49 +191,114 @@ def lstms_of(layers: Sequence[Layer]) -> list[Lstm]:
     return [layer for layer in layers if isinstance(layer, Lstm)]
 
 
-def dense_of(layers: Sequence[Layer]) -> list[Dense]:
-    """Return the hidden dense layers among the layers."""
-    return [layer for layer in layers if isinstance(layer, Dense)]
+@dataclass(frozen=True)
+class NetworkConfig:
+    """Everything that fixes a network's shape.
 
+    num_words: ids below it are in use (``num_words`` of ``keras.datasets.imdb``); the embedding has
+        one row more, as in Keras's example.
+    embedding_dim: width of the embedding; 0 without an LSTM to read it.
+    layers: LSTMs, then hidden dense layers; the head reads the last of them.
+    ngram_words: ids that have an n-gram vector, from 2 on.
+    ngram_slots: n-gram vectors of word pairs; a few of the slots stay empty.
+    ngram_dim: width of an n-gram vector; 0 without n-grams.
+    ngram_most: an n-gram counts as often as it occurs, up to this number.
+    padding: ``none``: the LSTM reads the ids of a text alone. ``front``, ``behind``: it reads
+        ``length`` ids of each text, with padding before its own, or after them.
+    labels: 2 gives one logit with a sigmoid, more give a softmax.
+    multi_label: a text may have several labels, or none: one logit with a sigmoid for each label.
 
-def pooled_values(layers: Sequence[Layer], more: int = 0) -> int:
-    """Return how many values the last LSTM gives; 0 without one. more: see :meth:`Lstm.values`."""
-    lstms = lstms_of(layers)
-    return lstms[-1].values(more) if lstms else 0
-
-
-def values_for_head(layers: Sequence[Layer], more: int = 0) -> int:
-    """Return how many values of the last layer the head reads. more: see :meth:`Lstm.values`."""
-    dense = dense_of(layers)
-    return dense[-1].units if dense else pooled_values(layers, more)
-
-
-def check_layers(
-    layers: Sequence[Layer], embedding_dim: int, ngram_dim: int, padding: object
-) -> None:
-    """Raise ValueError if the parts of a network do not fit together.
-
-    ngram_dim: values that the head reads of the n-grams; 0 without any.
+    Raises ValueError for values that do not fit together.
     """
-    lstms = lstms_of(layers)
-    dense = dense_of(layers)
-    _require(len(lstms) <= MAX_LSTMS, f"it has more than {MAX_LSTMS} LSTMs")
-    _require(len(dense) <= MAX_DENSE, f"it has more than {MAX_DENSE} hidden dense layers")
-    _require([*lstms, *dense] == list(layers), "a dense layer is before an LSTM")
-    _require(lstms or not dense, "it has a dense layer, and no LSTM")
-    _require(lstms or ngram_dim, "it has neither an LSTM nor n-grams")
-    _require(bool(lstms) == (embedding_dim > 0), "an LSTM without an embedding, or the reverse")
-    for lstm in lstms:
-        gives_steps = lstm.gives == "steps"
-        _require(
-            gives_steps == (lstm is not lstms[-1]), "the last LSTM, and no other, gives one value"
+
+    num_words: int = 5000
+    embedding_dim: int = 32
+    layers: tuple[Layer, ...] = (Lstm(100),)
+    ngram_words: int = 0
+    ngram_slots: int = 0
+    ngram_dim: int = 0
+    ngram_most: int = 1
+    padding: Padding = "none"
+    labels: int = 2
+    multi_label: bool = False
+
+    def __post_init__(self) -> None:
+        for name, (least, most) in _RANGES.items():
+            require(is_whole(getattr(self, name), least, most), f"its {name} is out of range")
+        require(type(self.multi_label) is bool, "its multi_label is neither true nor false")
+        require(self.ngram_dim or not self.ngrams, "its ngram_dim is 0, and it has n-grams")
+        lstms = self.lstms
+        dense = self.dense
+        require(len(lstms) <= MAX_LSTMS, f"it has more than {MAX_LSTMS} LSTMs")
+        require(len(dense) <= MAX_DENSE, f"it has more than {MAX_DENSE} hidden dense layers")
+        require([*lstms, *dense] == list(self.layers), "a dense layer is before an LSTM")
+        require(lstms or not dense, "it has a dense layer, and no LSTM")
+        require(lstms or self.ngrams, "it has neither an LSTM nor n-grams")
+        has_embedding = self.embedding_dim > 0
+        require(bool(lstms) == has_embedding, "an LSTM without an embedding, or the reverse")
+        for lstm in lstms:
+            is_last = lstm is lstms[-1]
+            gives_steps = lstm.gives == "steps"
+            require(gives_steps != is_last, "the last LSTM, and no other, gives one value")
+        require(
+            isinstance(self.padding, str) and self.padding in get_args(Padding),
+            f"padding {self.padding!r:.40} is not supported",
         )
-    _require(
-        isinstance(padding, str) and padding in get_args(Padding),
-        f"padding {padding!r:.40} is not supported",
-    )
-    _require(padding == "none" or not ngram_dim, "n-grams of texts with padding")
-    _require(padding == "none" or lstms, "padding without an LSTM")
+        require(self.padding == "none" or not self.ngrams, "n-grams of texts with padding")
+        require(self.padding == "none" or lstms, "padding without an LSTM")
+
+    @classmethod
+    def from_dict(cls, values: Any) -> NetworkConfig:
+        """Make a configuration of the values of :meth:`to_dict`, as they come back from JSON.
+
+        Names that it does not know are passed over.
+
+        Raises ValueError for other values, KeyError if one is missing.
+        """
+        require(isinstance(values, dict), "its network is not an object")
+        own = {each.name: values[each.name] for each in fields(cls)}
+        return cls(**{**own, "layers": layers_from(values["layers"])})
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the configuration as JSON values, as a model file has them."""
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        return {**values, "layers": [layer.to_dict() for layer in self.layers]}
+
+    @property
+    def lstms(self) -> list[Lstm]:
+        """The LSTMs among the layers."""
+        return lstms_of(self.layers)
+
+    @property
+    def dense(self) -> list[Dense]:
+        """The hidden dense layers."""
+        return [layer for layer in self.layers if isinstance(layer, Dense)]
+
+    @property
+    def ngrams(self) -> int:
+        """The n-gram vectors, of words and pairs."""
+        return self.ngram_words + self.ngram_slots
+
+    @property
+    def logits(self) -> int:
+        """Columns of the head: two labels, of which a text has one, need one."""
+        return 1 if self.labels == 2 and not self.multi_label else self.labels
+
+    def layer_values(self, more: int = 0) -> int:
+        """Return how many values of the last layer the head reads.
+
+        more: see :meth:`Lstm.values`.
+        """
+        if self.dense:
+            return self.dense[-1].units
+        return self.lstms[-1].values(more) if self.lstms else 0
+
+    def head_inputs(self, more: int = 0) -> int:
+        """Return how many values the head reads, of the last layer and then of the n-grams.
+
+        more: see :meth:`Lstm.values`.
+        """
+        return self.layer_values(more) + (self.ngram_dim if self.ngrams else 0)
 
 
 @dataclass(frozen=True)
@@ -226,13 +318,11 @@ class PaddingCost:
     bytes: int = 0
 
     @classmethod
-    def of(
-        cls, layers: Sequence[Layer], padding: Padding, length: int, rows: int, more: int = 0
-    ) -> PaddingCost:
-        """Derive it from a network's layers. more: units that are added to each direction."""
-        units = sum((lstm.units + more) * lstm.directions for lstm in lstms_of(layers))
+    def of(cls, network: NetworkConfig, length: int, rows: int, more: int = 0) -> PaddingCost:
+        """Derive it from a network. more: units that are added to each direction."""
+        units = sum((lstm.units + more) * lstm.directions for lstm in network.lstms)
         # Each row has an output and a cell for each unit.
-        return cls(length, padding, rows, rows * units * 2 * 4)
+        return cls(length, network.padding, rows, rows * units * 2 * 4)
 
     def line(self, tokens: float | None = None) -> str:
         """Return it in words; empty if the network reads no padding.
@@ -251,12 +341,3 @@ class PaddingCost:
             return f"{steps}; {anew}"
         saved = f"{1 - tokens / self.length:.0%} fewer steps for a text of {tokens:,.0f} tokens"
         return f"{steps}; {anew}: {saved}"
-
-
-def _is_whole(value: Any, least: int, most: int) -> bool:
-    return type(value) is int and least <= value <= most
-
-
-def _require(holds: object, reason: str) -> None:
-    if not holds:
-        raise ValueError(reason)

@@ -209,10 +209,9 @@ def log_loss(truth: Ints, probabilities: Floats) -> float:
     return float(-np.log(np.clip(given, SMALLEST_PROBABILITY, 1.0)).mean()) + 0.0  # 0, not -0
 
 
-def calibration_bins(
-    truth: Ints, probabilities: Floats, bins: int = CALIBRATION_BINS
-) -> tuple[CalibrationBin, ...]:
+def calibration_bins(truth: Ints, probabilities: Floats) -> tuple[CalibrationBin, ...]:
     """Sort answers by probability into bins of equal width, for a reliability diagram."""
+    bins = CALIBRATION_BINS
     confidence = probabilities.max(axis=1).astype(np.float64)
     right = probabilities.argmax(axis=1) == truth
     # Bin b holds (b / bins, (b + 1) / bins]; a probability of exactly 0 would belong to the first.

@@ -76,8 +76,8 @@ def model_card(model: ModelFile) -> str:
     multi_label = ""
     if model.thresholds:
         multi_label = ", and every label whose probability reaches its threshold"
-    training = [("Layers", described(model.layers))]
-    training += [*_rows(model.network, _NETWORK), *_rows(model.training, _TRAINING)]
+    training = [("Layers", described(model.network.layers))]
+    training += [*_rows(model.network.to_dict(), _NETWORK), *_rows(model.training, _TRAINING)]
     for name, text in _rows(model.quantization or {}, _INT8):
         training.append((f"int8: {name}", text))
     limits = [*(_EMBEDDED_LIMITS if is_embedded else ()), *_limits(model)]
@@ -85,7 +85,7 @@ def model_card(model: ModelFile) -> str:
         licence_tag="license: mit\n" if is_embedded else "",
         tags=json.dumps(["text-classification", "lstm", "onnx", model.precision, "edge"]),
         name=_text(model.path.name.removesuffix(".onnx")),
-        kind=f"{model.precision}: {described(model.layers)}",
+        kind=f"{model.precision}: {described(model.network.layers)}",
         words=f"{len(tokenizer.words):,} words{subwords}",
         bytes=f"{len(model.data):,}",
         count=len(model.labels),

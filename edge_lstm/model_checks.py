@@ -21,13 +21,13 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, NoReturn
 
 from edge_lstm.layers import (
-    MAX_DIMENSIONS,
+    MAX_IDS,
+    MAX_LABELS,
+    MAX_NGRAMS,
     Lstm,
-    check_layers,
-    dense_of,
-    layers_from,
-    lstms_of,
-    values_for_head,
+    NetworkConfig,
+    is_whole,
+    require,
 )
 from edge_lstm.onnx_file import Graph, OnnxFile, Tensor, ValueInfo
 from edge_lstm.printable import CONTROL_CHARACTER
@@ -61,11 +61,6 @@ MAX_OPERATORS = 160
 # Bytes of the encoded operators together.
 MAX_OPERATOR_BYTES = 2**16
 
-# The export makes no larger file. Two ids make a pair's key, so there are fewer than 2^17.
-MAX_IDS = 131_071
-MAX_LABELS = 100_000
-MAX_NGRAMS = 1_000_000
-MAX_NGRAM_COUNT = 2
 MAX_GOLDEN = 64
 
 # Most probable labels that a golden row has the probabilities of.
@@ -123,7 +118,7 @@ class Room(NamedTuple):
         sizes = zip(_measures(text), fixed, self.each, _measures(labels))
         for size, most, each, of_labels in sizes:
             # A label's name stands in an entry at most four times.
-            _require(size <= most + each * count + 4 * of_labels, f"its {name} is far too large")
+            require(size <= most + each * count + 4 * of_labels, f"its {name} is far too large")
 
 
 def _measures(text: str) -> tuple[int, int, int]:
@@ -169,7 +164,7 @@ def load_json(text: str) -> Any:
         )
     except RecursionError:
         raise ValueError("nested too deep") from None
-    _require(_depth(value) <= MAX_DEPTH, "nested too deep")
+    require(_depth(value) <= MAX_DEPTH, "nested too deep")
     return value
 
 
@@ -178,13 +173,13 @@ def _no_number(name: str) -> NoReturn:
 
 
 def _whole_number(digits: str) -> int:
-    _require(len(digits) <= MAX_DIGITS, f"a number has more than {MAX_DIGITS} digits")
+    require(len(digits) <= MAX_DIGITS, f"a number has more than {MAX_DIGITS} digits")
     return int(digits)
 
 
 def _finite_number(text: str) -> float:
     value = float(text)
-    _require(math.isfinite(value), f"{text[:MAX_DIGITS]} is too large a number")
+    require(math.isfinite(value), f"{text[:MAX_DIGITS]} is too large a number")
     return value
 
 
@@ -192,7 +187,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Make an object of its names and values."""
     values = dict(pairs)
     # Readers of JSON disagree about two values with one name.
-    _require(len(values) == len(pairs), "a name is given two values")
+    require(len(values) == len(pairs), "a name is given two values")
     return values
 
 
@@ -217,14 +212,14 @@ def _inside(value: Any) -> Sequence[Any]:
 
 def labels_from(value: Any) -> tuple[str, ...]:
     """Return the labels of the metadata, checked. value: parsed JSON."""
-    _require(
+    require(
         isinstance(value, list) and all(isinstance(label, str) for label in value),
         "labels are not a list of strings",
     )
-    _require(len(value) >= 2, "it has fewer than two labels")
-    _require(len(value) <= MAX_LABELS, f"it has more than {MAX_LABELS:,} labels")
-    _require(len(set(value)) == len(value), "a label is repeated")
-    _require(not any(map(CONTROL_CHARACTER.search, value)), "a label holds a control character")
+    require(len(value) >= 2, "it has fewer than two labels")
+    require(len(value) <= MAX_LABELS, f"it has more than {MAX_LABELS:,} labels")
+    require(len(set(value)) == len(value), "a label is repeated")
+    require(not any(map(CONTROL_CHARACTER.search, value)), "a label holds a control character")
     for label in value:
         # A lone surrogate cannot be written anywhere. UnicodeEncodeError is a ValueError.
         label.encode()
@@ -233,17 +228,17 @@ def labels_from(value: Any) -> tuple[str, ...]:
 
 def thresholds_from(value: Any, labels: Sequence[str]) -> tuple[float, ...]:
     """Return the thresholds of a model that gives several labels per text, checked."""
-    _require(
+    require(
         isinstance(value, dict) and isinstance(value["thresholds"], list),
         "thresholds are not a list",
     )
     thresholds = value["thresholds"]
-    _require(len(thresholds) == len(labels), "it does not have one threshold per label")
-    _require(
+    require(len(thresholds) == len(labels), "it does not have one threshold per label")
+    require(
         all(type(t) in (float, int) and 0 < t <= 1 for t in thresholds),
         "a threshold is not in (0, 1]",
     )
-    _require(not any(LABEL_JOINT in label for label in labels), f"a label holds {LABEL_JOINT!r}")
+    require(not any(LABEL_JOINT in label for label in labels), f"a label holds {LABEL_JOINT!r}")
     return tuple(map(float, thresholds))
 
 
@@ -255,34 +250,34 @@ def tokenizer_from(settings: Any, vocabulary: str) -> Tokenizer:
 
     Raises ValueError for a rule that this version does not implement: it never guesses one.
     """
-    _require(isinstance(settings, dict), "the tokenizer's settings are not an object")
-    _require(isinstance(vocabulary, str), "its vocabulary is not a text")
+    require(isinstance(settings, dict), "the tokenizer's settings are not an object")
+    require(isinstance(vocabulary, str), "its vocabulary is not a text")
     entries = front_decoded(vocabulary, MAX_IDS - 1)
-    _require(_bytes_of("".join(entries)) <= MAX_VOCABULARY, "its vocabulary is far too large")
-    _require(
-        _is_whole(settings["length"], 1, MAX_LENGTH),
+    require(_bytes_of("".join(entries)) <= MAX_VOCABULARY, "its vocabulary is far too large")
+    require(
+        is_whole(settings["length"], 1, MAX_LENGTH),
         f"its length is not between 1 and {MAX_LENGTH:,}",
     )
-    _require(
-        _is_whole(settings["words"], 0, len(entries)),
+    require(
+        is_whole(settings["words"], 0, len(entries)),
         "it has more words than its vocabulary has entries",
     )
-    _require(
+    require(
         REPLACEMENT not in vocabulary,
         "its vocabulary holds U+FFFD, which stands for unreadable text",
     )
     tokenizer = Tokenizer.from_metadata(settings, entries)
     words = tokenizer.words
-    _require(len(set(words)) == len(words), "a word of the vocabulary is repeated")
+    require(len(set(words)) == len(words), "a word of the vocabulary is repeated")
     pieces = tokenizer.pieces
-    _require(len(set(pieces)) == len(pieces), "a subword is repeated")
+    require(len(set(pieces)) == len(pieces), "a subword is repeated")
     return tokenizer
 
 
 def check_metadata(
     tokenizer: Tokenizer,
     labels: Sequence[str],
-    network: Any,
+    network: NetworkConfig,
     training: Any,
     quantization: Any,
     *,
@@ -290,92 +285,79 @@ def check_metadata(
 ) -> None:
     """Check the parts of the metadata against each other.
 
-    network, training, quantization: parsed JSON.
+    training, quantization: parsed JSON.
     multi_label: whether there are thresholds, one for each label.
     """
-    parts = {"network": network, "training": training, "quantization": quantization}
-    for name, value in parts.items():
-        _require(isinstance(value, dict), f"its {name} is not an object")
-    _require(network["labels"] == len(labels), "the network has another number of labels")
-    _require(network["multi_label"] is multi_label, "its thresholds are not those of its network")
-    _require(
-        network["num_words"] == tokenizer.num_ids,
+    require(isinstance(training, dict), "its training is not an object")
+    require(isinstance(quantization, dict), "its quantization is not an object")
+    require(network.labels == len(labels), "the network has another number of labels")
+    require(network.multi_label is multi_label, "its thresholds are not those of its network")
+    require(
+        network.num_words == tokenizer.num_ids,
         "the vocabulary has another size than the network's",
     )
-    ranges = {
-        "embedding_dim": ("size of embeddings", 0, MAX_DIMENSIONS),
-        "ngram_words": ("number of words with an n-gram vector", 0, tokenizer.num_ids - OOV_ID),
-        "ngram_slots": ("number of slots for pairs", 0, MAX_NGRAMS),
-        "ngram_dim": ("size of n-gram vectors", 0, MAX_DIMENSIONS),
-        "ngram_most": ("most that an n-gram counts", 1, MAX_NGRAM_COUNT),
-    }
-    for key, (name, least, most) in ranges.items():
-        _require(_is_whole(network[key], least, most), f"its {name} is out of range")
-    has_ngrams = network["ngram_words"] + network["ngram_slots"] > 0
-    _require(network["ngram_dim"] > 0 or not has_ngrams, "its size of n-gram vectors is 0")
-    width = network["ngram_dim"] if has_ngrams else 0
-    layers = layers_from(network["layers"])
-    check_layers(layers, network["embedding_dim"], width, network["padding"])
+    words = tokenizer.num_ids - OOV_ID
+    require(network.ngram_words <= words, "its ngram_words is out of range")
 
 
 def golden_from(rows: Any, labels: Sequence[str], tokenizer: Tokenizer) -> tuple[GoldenRow, ...]:
     """Return the golden rows of the metadata, checked. rows: parsed JSON."""
-    _require(isinstance(rows, list), "the golden rows are not a list")
-    _require(len(rows) <= MAX_GOLDEN, f"it has more than {MAX_GOLDEN} golden rows")
+    require(isinstance(rows, list), "the golden rows are not a list")
+    require(len(rows) <= MAX_GOLDEN, f"it has more than {MAX_GOLDEN} golden rows")
     return tuple(_golden_row(row, labels, tokenizer) for row in rows)
 
 
 def _golden_row(row: Any, labels: Sequence[str], tokenizer: Tokenizer) -> GoldenRow:
-    _require(isinstance(row, dict) and isinstance(row["text"], str), "a golden row has no text")
+    require(isinstance(row, dict) and isinstance(row["text"], str), "a golden row has no text")
     ids = row["ids"]
     answers = row["probabilities"]
-    _require(
+    require(
         isinstance(ids, list) and isinstance(answers, list),
         "a golden row lacks ids or answers",
     )
     least = 0 if tokenizer.rule.start_id is None else 1
-    _require(least <= len(ids) <= tokenizer.length, "a golden row is longer than the input")
+    require(least <= len(ids) <= tokenizer.length, "a golden row is longer than the input")
     most = tokenizer.num_ids - 1
-    _require(all(_is_whole(i, 0, most) for i in ids), "a golden row has an unknown id")
-    _require(
+    require(all(is_whole(i, 0, most) for i in ids), "a golden row has an unknown id")
+    require(
         len(answers) == min(GOLDEN_LABELS, len(labels)),
         f"a golden row does not have the {GOLDEN_LABELS} most probable labels",
     )
     for answer in answers:
-        _require(
+        require(
             isinstance(answer, list)
             and len(answer) == 2
-            and _is_whole(answer[0], 0, len(labels) - 1),
+            and is_whole(answer[0], 0, len(labels) - 1),
             "a golden answer is not a label's index and a probability",
         )
-        _require(
+        require(
             type(answer[1]) in (int, float) and 0 <= answer[1] <= MOST_PROBABLE,
             "a golden answer is no probability",
         )
-    _require(
+    require(
         len({index for index, _ in answers}) == len(answers), "a golden row names a label twice"
     )
     example = row.get("example", False)
-    _require(type(example) is bool, "a golden row is neither an example nor none")
+    require(type(example) is bool, "a golden row is neither an example nor none")
     return GoldenRow(row["text"], tuple(ids), tuple(map(tuple, answers)), example)
 
 
 def check_graph(onnx: OnnxFile, graph: Graph) -> None:
     """Check the graph alone: that it has the export's operators, and every constant's values."""
-    _require(not onnx.others, f"field {onnx.others[:1]} of the file is unexpected")
-    _require(set(onnx.opsets) <= set(OPERATORS), "it needs operators of another domain")
-    _require(not graph.sparse, "it has sparse constants")
+    require(not onnx.others, f"field {onnx.others[:1]} of the file is unexpected")
+    require(set(onnx.opsets) <= set(OPERATORS), "it needs operators of another domain")
+    require(not graph.sparse, "it has sparse constants")
     for node in graph.nodes:
         if node.op_type not in OPERATORS.get(node.domain, ()):
             name = f"{node.domain}.{node.op_type}".strip(".")
             raise ValueError(f"operator {name[:60]!r} is unexpected")
-    _require(len(graph.nodes) <= MAX_OPERATORS, "it has too many operators")
+    require(len(graph.nodes) <= MAX_OPERATORS, "it has too many operators")
     names = {tensor.name for tensor in graph.initializers}
-    _require(len(names) == len(graph.initializers), "it has two constants of one name")
+    require(len(names) == len(graph.initializers), "it has two constants of one name")
     for tensor in graph.initializers:
         name = f"constant {tensor.name[:40]!r}"
-        _require(tensor.held is not None, f"{name} is not in the file")
-        _require(tensor.held == tensor.nbytes, f"{name} does not fit its shape")
+        require(tensor.held is not None, f"{name} is not in the file")
+        require(tensor.held == tensor.nbytes, f"{name} does not fit its shape")
         _check_values(tensor, name)
 
 
@@ -384,45 +366,43 @@ def _check_values(tensor: Tensor, name: str) -> None:
     import numpy as np
 
     if tensor.name.endswith(("_zero", "zero_float")):
-        _require(not np.frombuffer(tensor.raw, np.uint8).any(), f"{name} is not 0")
+        require(not np.frombuffer(tensor.raw, np.uint8).any(), f"{name} is not 0")
     if tensor.name == "pair_fingerprints" and tensor.dtype == "uint16":
         prints = np.frombuffer(tensor.raw, "<u2")
-        _require(
-            (prints <= MAX_FINGERPRINT).all(), f"{name} holds a number above {MAX_FINGERPRINT}"
-        )
+        require((prints <= MAX_FINGERPRINT).all(), f"{name} holds a number above {MAX_FINGERPRINT}")
     if tensor.name.endswith("_q"):
         halves = np.frombuffer(tensor.raw, np.uint8)
-        _require((halves & 15).all() and (halves >> 4).all(), f"{name} holds a half-byte of 0")
+        require((halves & 15).all() and (halves >> 4).all(), f"{name} holds a half-byte of 0")
     if tensor.name.endswith("_m"):
         factors = np.frombuffer(tensor.raw, np.uint8)
         in_range = (factors >= 1) & (factors <= MAX_FACTOR)
-        _require(in_range.all(), f"{name} holds a number that is not 1 to {MAX_FACTOR}")
+        require(in_range.all(), f"{name} holds a number that is not 1 to {MAX_FACTOR}")
     if tensor.dtype != "float32" or not tensor.nbytes:
         return
     values = np.frombuffer(tensor.raw, "<f4")
     # Both are NaN if one of the values is.
     least = values.min()
     most = values.max()
-    _require(math.isfinite(least) and math.isfinite(most), f"{name} has values that are not finite")
+    require(math.isfinite(least) and math.isfinite(most), f"{name} has values that are not finite")
     if tensor.name.endswith(("_scale", "_scales")):
-        _require(least > 0, f"{name} is not above 0")
+        require(least > 0, f"{name} is not above 0")
     if tensor.name == "signs":
-        _require(values.tolist() == [-1, 1], f"{name} is not -1 and 1")
+        require(values.tolist() == [-1, 1], f"{name} is not -1 and 1")
 
 
 def check_fit(
     graph: Graph,
     tokenizer: Tokenizer,
     labels: Sequence[str],
-    network: dict[str, Any],
+    network: NetworkConfig,
     *,
     quantized: bool,
 ) -> None:
     """Check that the graph has the sizes in the metadata. Both have been checked alone."""
     size = sum(node.nbytes for node in graph.nodes)
-    _require(size <= MAX_OPERATOR_BYTES, "its operators are far too large")
+    require(size <= MAX_OPERATOR_BYTES, "its operators are far too large")
     constants = {tensor.name: tensor for tensor in graph.initializers}
-    _require(quantized == ("head_w_scales" in constants), "its quantization does not fit its graph")
+    require(quantized == ("head_w_scales" in constants), "its quantization does not fit its graph")
     expected = _constants(network, quantized=quantized)
     for name, rows_and_columns in _tables(network, quantized=quantized).items():
         if quantized and name not in constants:
@@ -433,33 +413,33 @@ def check_fit(
     starts = _starts(constants, network, tokenizer, quantized=quantized)
     expected |= starts
     for name, (dtype, *shape) in expected.items():
-        _require(name in constants, f"its graph has no constant {name!r}")
+        require(name in constants, f"its graph has no constant {name!r}")
         constant = constants[name]
         fits = constant.dtype == dtype and constant.shape == tuple(shape)
-        _require(fits, f"constant {name!r} is not {dtype} {shape}, as its network asks for")
+        require(fits, f"constant {name!r} is not {dtype} {shape}, as its network asks for")
     for name in starts:
         _check_start(constants[name], quantized=quantized)
     for name in constants:
         is_weight = _WEIGHT.fullmatch(name)
-        _require(name in expected or not is_weight, f"constant {name!r} is none of its network's")
-    if network["ngram_slots"]:
-        _require("pair_displacements" in constants, "its graph has no displacements of pairs")
+        require(name in expected or not is_weight, f"constant {name!r} is none of its network's")
+    if network.ngram_slots:
+        require("pair_displacements" in constants, "its graph has no displacements of pairs")
         constant = constants["pair_displacements"]
         fits = constant.dtype == "uint16" and len(constant.shape) == 1
-        _require(
+        require(
             fits and 1 <= constant.shape[0] <= MAX_DISPLACEMENTS,
             "its displacements of pairs are not uint16 [1 or more]",
         )
     # No other operator makes zeros of nothing. The longest padding pads the n-grams' columns.
-    most = FIRST_WORD_ID + network["ngram_words"] + network["ngram_slots"]
+    most = FIRST_WORD_ID + network.ngrams
     for node in graph.nodes:
         if node.op_type == "Pad":
             pads = constants.get("".join(node.inputs[1:2]))
-            _require(
+            require(
                 pads is not None and _are_pads(pads, most), "it pads by more than it has n-grams"
             )
     batch = graph.inputs[0].shape[0]
-    _require(
+    require(
         graph.outputs == (ValueInfo("probabilities", "float32", (batch, len(labels))),),
         f"its output is not probabilities float32 [batch, {len(labels)}], one for each label",
     )
@@ -475,18 +455,14 @@ def _are_pads(tensor: Tensor, most: int) -> bool:
     return bool(((numbers >= 0) & (numbers <= most)).all())
 
 
-def _tables(network: dict[str, Any], *, quantized: bool) -> dict[str, tuple[int, int]]:
+def _tables(network: NetworkConfig, *, quantized: bool) -> dict[str, tuple[int, int]]:
     """Return name → rows and columns of the tables, which an int8 file may have in 4 bits."""
-    ngrams = network["ngram_words"] + network["ngram_slots"]
-    width = network["ngram_dim"] if ngrams else 0
     tables = {}
-    layers = layers_from(network["layers"])
-    if layers:
-        tables["embedding"] = (network["num_words"] + 1, network["embedding_dim"])
-    inputs = values_for_head(layers, sentinels(quantized)) + width
-    tables["head_w"] = (inputs, _logits(network))
-    if ngrams:
-        tables["ngram_vectors"] = (ngrams, width)
+    if network.layers:
+        tables["embedding"] = (network.num_words + 1, network.embedding_dim)
+    tables["head_w"] = (network.head_inputs(sentinels(quantized)), network.logits)
+    if network.ngrams:
+        tables["ngram_vectors"] = (network.ngrams, network.ngram_dim)
     return tables
 
 
@@ -503,7 +479,7 @@ def _check_last_column(constants: Mapping[str, Tensor], name: str, columns: int)
     if columns % 2 and f"{name}_q" in constants:
         last = constants[f"{name}_q"].raw[columns // 2 :: columns // 2 + 1]
         fits = all(byte >> 4 == 8 for byte in last)
-        _require(fits, f"constant '{name}_q' has a number behind its last column")
+        require(fits, f"constant '{name}_q' has a number behind its last column")
 
 
 def sentinels(quantized: bool) -> int:
@@ -511,25 +487,18 @@ def sentinels(quantized: bool) -> int:
     return 2 if quantized else 0
 
 
-def _logits(network: dict[str, Any]) -> int:
-    # The probabilities of two labels come from the logit of the second.
-    return 1 if network["labels"] == 2 and not network["multi_label"] else int(network["labels"])
-
-
-def _constants(network: dict[str, Any], *, quantized: bool) -> dict[str, tuple[Any, ...]]:
+def _constants(network: NetworkConfig, *, quantized: bool) -> dict[str, tuple[Any, ...]]:
     """Return the element type and shape of the network's constants, by name.
 
     docs/file-format.md lists them. Tables and first states are checked elsewhere.
     """
-    layers = layers_from(network["layers"])
     more = sentinels(quantized)
-    logits = _logits(network)
-    constants: dict[str, tuple[Any, ...]] = {"head_b": ("float32", logits)}
-    inputs = network["embedding_dim"] + more
-    for k, layer in enumerate(lstms_of(layers)):
+    constants: dict[str, tuple[Any, ...]] = {"head_b": ("float32", network.logits)}
+    inputs = network.embedding_dim + more
+    for k, layer in enumerate(network.lstms):
         constants |= _lstm_constants(f"lstm{k}", layer, inputs, quantized=quantized)
         inputs = layer.values(more)
-    for j, dense in enumerate(dense_of(layers)):
+    for j, dense in enumerate(network.dense):
         weights = "int8" if quantized else "float32"
         constants[f"dense{j}_w"] = (weights, inputs, dense.units)
         constants[f"dense{j}_b"] = ("float32", dense.units)
@@ -537,15 +506,14 @@ def _constants(network: dict[str, Any], *, quantized: bool) -> dict[str, tuple[A
             constants[f"dense{j}_w_scales"] = ("float32", inputs, 1)
         inputs = dense.units
     if quantized:
-        rows, _ = _tables(network, quantized=quantized)["head_w"]
-        constants["head_w_scales"] = ("float32", rows, 1)
-        if layers:
+        constants["head_w_scales"] = ("float32", network.head_inputs(more), 1)
+        if network.layers:
             constants["embedding_scale"] = ("float32", 1)
-        if network["ngram_words"] + network["ngram_slots"]:
-            constants["ngram_scales"] = ("float32", network["ngram_dim"])
-    if network["ngram_slots"]:
-        constants["pair_fingerprints"] = ("uint16", network["ngram_slots"])
-    if logits == 1:
+        if network.ngrams:
+            constants["ngram_scales"] = ("float32", network.ngram_dim)
+    if network.ngram_slots:
+        constants["pair_fingerprints"] = ("uint16", network.ngram_slots)
+    if network.logits == 1:
         constants["signs"] = ("float32", 1, 2)
     return constants
 
@@ -576,7 +544,7 @@ def _lstm_constants(
 
 def _starts(
     constants: Mapping[str, Tensor],
-    network: dict[str, Any],
+    network: NetworkConfig,
     tokenizer: Tokenizer,
     *,
     quantized: bool,
@@ -585,14 +553,14 @@ def _starts(
 
     All LSTMs have tables, of the same number of rows, or none has.
     """
-    lstms = lstms_of(layers_from(network["layers"]))
+    lstms = network.lstms
     if "lstm0_h" not in constants:
-        _require(not quantized or len(lstms) < 2, "it has LSTMs without tables of first states")
+        require(not quantized or len(lstms) < 2, "it has LSTMs without tables of first states")
         return {}
     shape = constants["lstm0_h"].shape
     rows = shape[1] if len(shape) == 3 else 0
-    most = tokenizer.length + 1 if network["padding"] == "none" else 1
-    _require(1 <= rows <= most, "its tables of first states have another number of rows")
+    most = tokenizer.length + 1 if network.padding == "none" else 1
+    require(1 <= rows <= most, "its tables of first states have another number of rows")
     tables: dict[str, tuple[Any, ...]] = {}
     for k, layer in enumerate(lstms):
         units = layer.units + sentinels(quantized)
@@ -607,18 +575,9 @@ def _check_start(tensor: Tensor, *, quantized: bool) -> None:
 
     states = np.frombuffer(tensor.raw, "<f4").reshape(tensor.shape)
     is_output = tensor.name.endswith("_h")
-    _require(
+    require(
         not is_output or np.abs(states).max() <= 1, f"constant {tensor.name!r} is beyond -1 to 1"
     )
     end = 1 if is_output else SATURATED
     holds = not quantized or (states[..., -2:] == (end, -end)).all()
-    _require(holds, f"constant {tensor.name!r} lacks the states of the sentinels")
-
-
-def _is_whole(value: Any, least: int, most: int) -> bool:
-    return type(value) is int and least <= value <= most
-
-
-def _require(holds: object, reason: str) -> None:
-    if not holds:
-        raise ValueError(reason)
+    require(holds, f"constant {tensor.name!r} lacks the states of the sentinels")

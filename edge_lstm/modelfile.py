@@ -34,7 +34,7 @@ from edge_lstm.errors import (
     NotAModelFileError,
 )
 from edge_lstm.figures import by_label
-from edge_lstm.layers import Layer, PaddingCost, layers_from
+from edge_lstm.layers import NetworkConfig, PaddingCost
 from edge_lstm.model_checks import Room
 from edge_lstm.question import ANY_CHOICE, CHOICE, SCORE, Question
 from edge_lstm.text import Tokenizer
@@ -139,7 +139,7 @@ class ModelFile:
     onnx: onnx_file.OnnxFile
     tokenizer: Tokenizer
     labels: tuple[str, ...]
-    network: dict[str, Any]
+    network: NetworkConfig
     training: dict[str, Any]
     quantization: dict[str, Any] | None
     golden: tuple[model_checks.GoldenRow, ...]
@@ -186,23 +186,13 @@ class ModelFile:
         return EMBEDDED_NAME if self.path == embedded_model() else str(self.path)
 
     @property
-    def layers(self) -> tuple[Layer, ...]:
-        """The network's layers, without the head."""
-        return layers_from(self.network["layers"])
-
-    @property
     def padding_cost(self) -> PaddingCost:
         """The cost of padding, if the network reads it."""
         graph = onnx_file.parse_graph(self.onnx.graph)
         tables = [each for each in graph.initializers if each.name == "lstm0_h"]
         rows = tables[0].shape[1] if tables else 0
-        return PaddingCost.of(
-            self.layers,
-            self.network["padding"],
-            self.tokenizer.length,
-            rows,
-            model_checks.sentinels(self.quantization is not None),
-        )
+        more = model_checks.sentinels(self.quantization is not None)
+        return PaddingCost.of(self.network, self.tokenizer.length, rows, more)
 
     @property
     def precision(self) -> str:
@@ -384,7 +374,7 @@ def _read_metadata(data: bytes, path: Path, onnx: onnx_file.OnnxFile, length: in
     tokenizer = model_checks.tokenizer_from(values[KEY_TOKENIZER], metadata[KEY_VOCABULARY])
     if length != tokenizer.length:
         raise ValueError("the length of its input differs from that of its text rule")
-    network = values[KEY_NETWORK]
+    network = NetworkConfig.from_dict(values[KEY_NETWORK])
     training = values.get(KEY_TRAINING, {})
     thresholds = None
     if KEY_MULTI_LABEL in values:
@@ -481,7 +471,7 @@ def describe(model: ModelFile) -> dict[str, Any]:
     values |= {
         "tokenizer": json.loads(metadata[KEY_TOKENIZER]),
         "vocabulary": {"words": len(words), "first": list(words[:10])},
-        "network": model.network,
+        "network": model.network.to_dict(),
         "training": model.training,
         "quantization": model.quantization,
         "golden_rows": len(model.golden),

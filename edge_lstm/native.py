@@ -26,6 +26,9 @@ ENGINES = ("onnxruntime", "native")
 # Also the name of a provider: all parts of this package pass the engine on as one.
 NATIVE = "native"
 
+# The provider of ONNX Runtime that a caller gets without giving one.
+DEFAULT_PROVIDER = "CPUExecutionProvider"
+
 # The statuses of texts, in the engine's order.
 STATUSES: tuple[TextStatus, ...] = ("ok", "empty", "unknown_words", "truncated")
 
@@ -33,13 +36,12 @@ STATUSES: tuple[TextStatus, ...] = ("ok", "empty", "unknown_words", "truncated")
 VARIABLE = "EDGE_LSTM_ENGINE"
 
 
-def provider_of(engine: str | None, provider: str, default: str = "CPUExecutionProvider") -> str:
+def provider_of(engine: str | None, provider: str) -> str:
     """Return the provider that stands for an engine.
 
     engine: one of ENGINES; None: the engine that the variable EDGE_LSTM_ENGINE names, else
         ``onnxruntime``.
     provider: an execution provider of ONNX Runtime.
-    default: the provider that a caller gets without giving one.
 
     Raises DataError if the engine is unknown, or if it is the native engine and a provider of ONNX
     Runtime is given too.
@@ -50,7 +52,7 @@ def provider_of(engine: str | None, provider: str, default: str = "CPUExecutionP
         raise DataError(f"{what} is unknown; choose one of {', '.join(ENGINES)}")
     if chosen != NATIVE:
         return provider
-    if provider not in (NATIVE, default):
+    if provider not in (NATIVE, DEFAULT_PROVIDER):
         raise DataError(
             f"provider {provider} is one of ONNX Runtime; leave it out with the native engine"
         )

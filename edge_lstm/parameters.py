@@ -32,9 +32,9 @@ def whole(name: str, value: Any, least: int = 1, most: int | None = None) -> int
     return number
 
 
-def optional_whole(name: str, value: Any, least: int = 1, most: int | None = None) -> int | None:
-    """Return a whole number, see :func:`whole`, or None."""
-    return None if value is None else whole(name, value, least, most)
+def optional_whole(name: str, value: Any) -> int | None:
+    """Return a whole number from 1 on, see :func:`whole`, or None."""
+    return None if value is None else whole(name, value)
 
 
 def number(name: str, value: Any) -> float:

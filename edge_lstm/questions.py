@@ -8,8 +8,9 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from edge_lstm.classifier import DEFAULT_PROVIDER, Classification, Classifier, Prediction
+from edge_lstm.classifier import Classification, Classifier, Prediction
 from edge_lstm.errors import DataError
+from edge_lstm.native import DEFAULT_PROVIDER
 from edge_lstm.text import Encoded, Tokenizer
 
 # The name of a question. It becomes a part of the names of columns.

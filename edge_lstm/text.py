@@ -20,9 +20,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cache
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -86,11 +86,6 @@ Status = Literal["ok", "empty", "unknown_words", "truncated"]
 Lowercase = Literal["unicode", "ascii", "none"]
 Keeps = Literal["last", "first"]
 
-# By the first bytes of characters beyond ASCII: the characters, and what each becomes.
-_Wide = dict[bytes, list[tuple[bytes, bytes]]]
-# Each mark's code, the mark, and the mark between spaces.
-_Marks = list[tuple[int, bytes, bytes]]
-
 
 def well_formed(text: str) -> str:
     """Return a text without surrogates: a pair becomes its character, a lone one U+FFFD.
@@ -137,27 +132,8 @@ class TextRule:
     oov_id: int | None = OOV_ID
     first_word_id: int = FIRST_WORD_ID
     keeps: Keeps = "last"
-    _table: bytes = field(init=False, repr=False, compare=False)
-    _deleted: bytes = field(init=False, repr=False, compare=False)
-    _wide: _Wide = field(init=False, repr=False, compare=False)
-    _marks: _Marks = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        self._check()
-        narrow = "".join(filter(str.isascii, self.separators))
-        wide = REPLACEMENTS if self.replace_wide else {}
-        wide = wide | dict.fromkeys(self.removed, "") | dict.fromkeys(self.separators, " ")
-        derived: dict[str, Any] = {
-            "_table": bytes.maketrans(narrow.encode(), b" " * len(narrow)),
-            "_deleted": "".join(filter(str.isascii, self.removed)).encode(),
-            "_wide": _by_lead(wide),
-            "_marks": [(ord(m), m.encode(), f" {m} ".encode()) for m in self.marks],
-        }
-        for name, value in derived.items():
-            object.__setattr__(self, name, value)
-
-    def _check(self) -> None:
-        """Raise ValueError for values that do not fit together."""
         parts = {"separators": self.separators, "removed": self.removed, "marks": self.marks}
         for name, characters in parts.items():
             _require(isinstance(characters, str), f"its {name} are not a text")
@@ -181,6 +157,35 @@ class TextRule:
             oov is None or (type(oov) is int and oov > (self.start_id or PAD_ID)),
             "its id of unknown words is not supported",
         )
+
+    @cached_property
+    def _table(self) -> bytes:
+        narrow = "".join(filter(str.isascii, self.separators))
+        return bytes.maketrans(narrow.encode(), b" " * len(narrow))
+
+    @cached_property
+    def _deleted(self) -> bytes:
+        return "".join(filter(str.isascii, self.removed)).encode()
+
+    @cached_property
+    def _wide(self) -> dict[bytes, list[tuple[bytes, bytes]]]:
+        """Characters beyond ASCII, with what each becomes, by all but their last byte.
+
+        A text without these bytes is not searched for each character.
+        """
+        wide = REPLACEMENTS if self.replace_wide else {}
+        wide = wide | dict.fromkeys(self.removed, "") | dict.fromkeys(self.separators, " ")
+        by_lead: dict[bytes, list[tuple[bytes, bytes]]] = {}
+        for character, narrow in wide.items():
+            data = character.encode()
+            if len(data) > 1:
+                by_lead.setdefault(data[:-1], []).append((data, narrow.encode()))
+        return by_lead
+
+    @cached_property
+    def _marks(self) -> list[tuple[int, bytes, bytes]]:
+        """Each mark's code, the mark, and the mark between spaces."""
+        return [(ord(mark), mark.encode(), f" {mark} ".encode()) for mark in self.marks]
 
     def split(self, text: str) -> list[bytes]:
         """Return the words of a text, in order."""
@@ -219,19 +224,6 @@ class TextRule:
         single = f"[{marks}]|" if marks else ""
         # Lower-casing may change a word's length, but seldom makes or removes a separator.
         return [found.span() for found in re.finditer(f"{single}[^{gaps}{marks}]+", text)]
-
-
-def _by_lead(wide: Mapping[str, str]) -> _Wide:
-    """Return characters beyond ASCII, with what each becomes, by all but their last byte.
-
-    A text without these bytes is not searched for each character.
-    """
-    found: _Wide = {}
-    for character, narrow in wide.items():
-        data = character.encode()
-        if len(data) > 1:
-            found.setdefault(data[:-1], []).append((data, narrow.encode()))
-    return found
 
 
 KERAS = TextRule(KERAS_FILTERS + "\r")
@@ -276,15 +268,6 @@ def spaceless(word: str) -> bool:
 def split_marks(text: str, marks: str = MARKS) -> list[str]:
     """Return the words of a text by :func:`subword_rule`. marks: the marks that are words."""
     return [word.decode() for word in subword_rule(marks).split(text)]
-
-
-def _sizes_by_first(pieces: Sequence[str]) -> dict[str, tuple[int, ...]]:
-    """Map two characters to the lengths of the pieces that begin with them, the longest first."""
-    sizes: dict[str, set[int]] = {}
-    for piece in pieces:
-        if len(piece) > 1:
-            sizes.setdefault(piece[:2], set()).add(len(piece))
-    return {first: tuple(sorted(each, reverse=True)) for first, each in sizes.items()}
 
 
 @dataclass(frozen=True)
@@ -333,11 +316,6 @@ class Tokenizer:
     length: int = DEFAULT_LENGTH
     pieces: tuple[str, ...] = ()
     rule: TextRule = KERAS
-    _ids: dict[bytes, int] = field(init=False, repr=False, compare=False)
-    _piece_ids: dict[str, int] = field(init=False, repr=False, compare=False)
-    _sizes: dict[str, tuple[int, ...]] = field(init=False, repr=False, compare=False)
-    _before: tuple[int, ...] = field(init=False, repr=False, compare=False)
-    _memo: dict[bytes, list[int]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         rule = self.rule
@@ -347,16 +325,32 @@ class Tokenizer:
             "a rule with subwords has other ids",
         )
         _require((rule.oov_id or 0) < self.num_ids, "its id of unknown words is too large")
-        first_piece_id = rule.first_word_id + len(self.words)
-        derived: dict[str, Any] = {
-            "_ids": {word.encode(): i for i, word in enumerate(self.words, rule.first_word_id)},
-            "_piece_ids": {piece: i for i, piece in enumerate(self.pieces, first_piece_id)},
-            "_sizes": _sizes_by_first(self.pieces),
-            "_before": () if rule.start_id is None else (rule.start_id,),
-            "_memo": {},
-        }
-        for name, value in derived.items():
-            object.__setattr__(self, name, value)
+
+    @cached_property
+    def _ids(self) -> dict[bytes, int]:
+        return {word.encode(): i for i, word in enumerate(self.words, self.rule.first_word_id)}
+
+    @cached_property
+    def _piece_ids(self) -> dict[str, int]:
+        first = self.rule.first_word_id + len(self.words)
+        return {piece: i for i, piece in enumerate(self.pieces, first)}
+
+    @cached_property
+    def _sizes(self) -> dict[str, tuple[int, ...]]:
+        """By their first two characters: the sizes of the longer pieces, the largest first.
+
+        Few pieces begin alike, so few lengths are tried for each.
+        """
+        sizes: dict[str, set[int]] = {}
+        for piece in self.pieces:
+            if len(piece) > 1:
+                sizes.setdefault(piece[:2], set()).add(len(piece))
+        return {first: tuple(sorted(each, reverse=True)) for first, each in sizes.items()}
+
+    @cached_property
+    def _memo(self) -> dict[bytes, list[int]]:
+        """Words that were read piece by piece, and their ids."""
+        return {}
 
     @classmethod
     def of_subwords(
@@ -409,7 +403,8 @@ class Tokenizer:
 
     def with_start(self, ids: Sequence[int]) -> list[int]:
         """Return the ids of a text's words with the start's id before them, if there is one."""
-        return [*self._before, *ids]
+        start = self.rule.start_id
+        return list(ids) if start is None else [start, *ids]
 
     def _ids_of(self, words: Sequence[bytes]) -> list[int]:
         """Return the ids of a text's words."""

@@ -56,12 +56,12 @@ def subwords(**changes: Any) -> str:
 
 
 def network(**changes: Any) -> str:
-    return compact({**MODEL.network, **changes})
+    return compact({**MODEL.network.to_dict(), **changes})
 
 
 def lstm(**changes: Any) -> dict[str, Any]:
     """The network's LSTM with other settings; None removes one."""
-    layer = {**MODEL.network["layers"][0], **changes}
+    layer = {**MODEL.network.layers[0].to_dict(), **changes}
     return {key: value for key, value in layer.items() if value is not None}
 
 
@@ -112,7 +112,7 @@ def odd_embedding() -> bytes:
     """The model with a column less of the embedding, whose half-bytes stay."""
     model = onnx.load_model_from_string(DATA)
     replaced("lstm0_w", lambda w: w[:, 1:])(model.graph)
-    columns = MODEL.network["embedding_dim"] - 1
+    columns = MODEL.network.embedding_dim - 1
     data = model.graph.SerializeToString(deterministic=True)
     return edited({"network": network(embedding_dim=columns)}, graph=data)
 
@@ -141,7 +141,7 @@ def first_states() -> list[Any]:
     """Outputs and cells of the LSTM before its first step, zeros but for the sentinels."""
     states = []
     for end in (1, 20):
-        table = np.zeros((2, 1, MODEL.network["layers"][0]["lstm"] + 2), np.float32)
+        table = np.zeros((2, 1, MODEL.network.lstms[0].units + 2), np.float32)
         table[..., -2:] = end, -end
         states.append(table)
     return states
@@ -312,7 +312,7 @@ DAMAGED = [
       for key, value, says in (("ngram_words", 7, ASKED), ("ngram_slots", 7, ASKED),
                                ("ngram_words", 10**5, "out of range"), ("ngram_slots", 10**7,
                                                                         "out of range"),
-                               ("ngram_dim", 2, ASKED), ("ngram_dim", 0, "vectors is 0"),
+                               ("ngram_dim", 2, ASKED), ("ngram_dim", 0, "ngram_dim is 0"),
                                ("ngram_most", 0, "out of range"), ("ngram_most", 3, "out of range"),
                                ("ngram_most", True, "out of range"),
                                ("embedding_dim", 10, ASKED), ("embedding_dim", 0,
@@ -320,7 +320,7 @@ DAMAGED = [
                                ("padding", "left", UNSUPPORTED), ("padding", [], UNSUPPORTED),
                                ("padding", "front", "n-grams of texts with padding"))),
     metadata("no most that an n-gram counts", "'ngram_most' is missing",
-             network=network().replace(f',"ngram_most":{MODEL.network["ngram_most"]}', "")),
+             network=network().replace(f',"ngram_most":{MODEL.network.ngram_most}', "")),
     # Its layers.
     *(metadata(f"an LSTM of {changes}", says, network=network(layers=[lstm(**changes)]))
       for changes, says in (({"lstm": "x"}, "number of LSTM units"),

@@ -15,18 +15,16 @@ if TYPE_CHECKING:
     from edge_lstm.doctor.checks import Diagnosis
 
 _IN_PROCESS = "Check without child processes (emulators, sandboxes); a crash ends the check."
-TimeoutOption = Annotated[
-    float, option("SECONDS", "Time limit of a stage.", "--timeout", min=1, max=86_400)
-]
-InProcessOption = Annotated[bool, option(None, _IN_PROCESS, "--in-process")]
 
 
 def command(
     model: ModelArgument = None,
     engine: EngineOption = None,
     provider: ProviderOption = "CPUExecutionProvider",
-    timeout: TimeoutOption = 60.0,
-    in_process: InProcessOption = False,
+    timeout: Annotated[
+        float, option("SECONDS", "Time limit of a stage.", min=1, max=86_400)
+    ] = 60.0,
+    in_process: Annotated[bool, option(None, _IN_PROCESS, "--in-process")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Check that this device runs a model correctly.

@@ -18,68 +18,52 @@ from edge_lstm.printable import to_json
 if TYPE_CHECKING:
     from edge_lstm.evaluation.result import Evaluation
 
-FilesArgument = Annotated[
-    list[str],
-    typer.Argument(
-        metavar="[MODEL...] FILE",
-        help="Model files (default: the embedded model), then labelled texts: a CSV, TSV, JSONL, "
-        "Parquet or fastText file, a folder with a subfolder per label, - for standard input, or "
-        "imdb or its tar (with edge-lstm[train]).",
-        show_default=False,
-    ),
-]
-MistakesOption = Annotated[
-    Path | None,
-    option("FILE.csv", "Write the misclassified texts, to correct their labels.", "--mistakes"),
-]
-LabelMapOption = Annotated[
-    str | None,
-    option("DATA=MODEL,...", "Map labels of the data, such as 0=neg,1=pos.", "--label-map"),
-]
+_FILES = (
+    "Model files (default: the embedded model), then labelled texts: a CSV, TSV, JSONL, Parquet or "
+    "fastText file, a folder with a subfolder per label, - for standard input, or imdb or its tar "
+    "(with edge-lstm[train])."
+)
 _FOREIGN = (
     "Texts that fit none of the labels, in any format of score: report how well they are "
     "recognized."
 )
-ForeignOption = Annotated[str | None, option("FILE", _FOREIGN, "--foreign")]
 _BASELINE = (
     "Train a linear SVM on these labelled texts, and compare the models with it (needs "
     "edge-lstm[train])."
 )
-BaselineOption = Annotated[str | None, option("FILE", _BASELINE, "--baseline")]
 _PRICE = "Price of a question that is handed back: show the cost per month at each threshold."
-PriceOption = Annotated[float | None, option("P", _PRICE, "--price")]
-PerMonthOption = Annotated[
-    int | None, option("N", "Questions per month, for --price.", "--per-month", min=1)
-]
 _TIME = "Column of the time, ISO 8601 or Unix seconds: show agreement by week."
-TimeColumnOption = Annotated[
-    str | None, option("NAME", _TIME, "--time-column", rich_help_panel="Data")
-]
-SplitOption = Annotated[
-    str | None, option("NAME", "Split of the source.  [default: test]", "--split")
-]
 
 
 def command(
-    files: FilesArgument,
+    files: Annotated[
+        list[str],
+        typer.Argument(metavar="[MODEL...] FILE", help=_FILES, show_default=False),
+    ],
     model: options.QuestionsOption = None,
     report: options.ReportOption = None,
-    mistakes: MistakesOption = None,
+    mistakes: Annotated[
+        Path | None, option("FILE.csv", "Write the misclassified texts, to correct their labels.")
+    ] = None,
     input_format: options.InputFormatOption = None,
     text_column: options.TextColumnOption = None,
     label_column: options.LabelColumnOption = None,
     label_separator: options.LabelSeparatorOption = None,
     label_columns: options.LabelColumnsOption = None,
-    time_column: TimeColumnOption = None,
-    label_map: LabelMapOption = None,
-    foreign: ForeignOption = None,
-    split: SplitOption = None,
+    time_column: Annotated[str | None, option("NAME", _TIME, rich_help_panel="Data")] = None,
+    label_map: Annotated[
+        str | None, option("DATA=MODEL,...", "Map labels of the data, as 0=neg,1=pos.")
+    ] = None,
+    foreign: Annotated[str | None, option("FILE", _FOREIGN)] = None,
+    split: Annotated[str | None, option("NAME", "Split of the source.  [default: test]")] = None,
     abstain: options.AbstainOption = None,
     threshold: options.ThresholdOption = None,
     windows: options.WindowsOption = False,
-    price: PriceOption = None,
-    per_month: PerMonthOption = None,
-    baseline: BaselineOption = None,
+    price: Annotated[float | None, option("P", _PRICE)] = None,
+    per_month: Annotated[
+        int | None, option("N", "Questions per month, for --price.", min=1)
+    ] = None,
+    baseline: Annotated[str | None, option("FILE", _BASELINE)] = None,
     engine: options.EngineOption = None,
     threads: options.ThreadsOption = 1,
     provider: options.ProviderOption = "CPUExecutionProvider",

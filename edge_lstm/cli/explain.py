@@ -31,20 +31,15 @@ BLUES = (195, 153, 117, 75)
 ORANGES = (230, 223, 216, 208)
 SMALLEST_EFFECT = 0.005  # smaller ones would be shown as 0.00
 
-TextArgument = Annotated[
-    str | None, typer.Argument(metavar="TEXT", help="Text to explain.  [default: standard input]")
-]
-LabelOption = Annotated[
-    str | None, option("NAME", "Label to explain.  [default: predicted]", "--label")
-]
-WordsOption = Annotated[int, option("N", "Words to list.", "--words", min=1)]
-
 
 def command(
-    text: TextArgument = None,
+    text: Annotated[
+        str | None,
+        typer.Argument(metavar="TEXT", help="Text to explain.  [default: standard input]"),
+    ] = None,
     model: ModelOption = None,
-    label: LabelOption = None,
-    words: WordsOption = 12,
+    label: Annotated[str | None, option("NAME", "Label to explain.  [default: predicted]")] = None,
+    words: Annotated[int, option("N", "Words to list.", min=1)] = 12,
     threads: ThreadsOption = 1,
     engine: EngineOption = None,
     provider: ProviderOption = "CPUExecutionProvider",

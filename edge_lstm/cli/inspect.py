@@ -22,25 +22,21 @@ CHECKPOINT_SUFFIX = ".safetensors"
 QUANTIZED_PARTS = ("lstm", "embedding", "ngrams")  # parts of a network that a person knows
 UNKNOWN_ACCURACY = "unknown; measure it with 'edge-lstm evaluate MODEL FILE'"
 
-ModelArgument = Annotated[
-    Path | None,
-    typer.Argument(
-        metavar="MODEL", help="Model file or checkpoint.  [default: the embedded model]"
-    ),
-]
-CardOption = Annotated[
-    bool, option(None, "Print a model card in Markdown, for the Hugging Face hub.", "--card")
-]
-BomOption = Annotated[
-    bool, option(None, "Print a bill of materials, CycloneDX 1.6 in JSON.", "--bom")
-]
-
 
 def command(
-    model: ModelArgument = None,
+    model: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="MODEL", help="Model file or checkpoint.  [default: the embedded model]"
+        ),
+    ] = None,
     as_json: JsonOption = False,
-    card: CardOption = False,
-    bom: BomOption = False,
+    card: Annotated[
+        bool, option(None, "Print a model card in Markdown, for the Hugging Face hub.", "--card")
+    ] = False,
+    bom: Annotated[
+        bool, option(None, "Print a bill of materials, CycloneDX 1.6 in JSON.", "--bom")
+    ] = False,
 ) -> None:
     """Show what a model file contains.
 
@@ -88,9 +84,9 @@ def engines(model: ModelFile) -> Check | None:
 
     They run in a process of their own, as for doctor, since a broken engine may end it.
     """
-    from edge_lstm.classifier import DEFAULT_PROVIDER
     from edge_lstm.doctor.checks import examine
     from edge_lstm.doctor.engines import both_installed
+    from edge_lstm.native import DEFAULT_PROVIDER
 
     if not both_installed():
         return None
@@ -106,8 +102,7 @@ def overview(model: ModelFile) -> dict[str, str]:
     tokenizer = model.tokenizer
     network = model.network
     subwords = f", {len(tokenizer.pieces):,} subwords" if tokenizer.pieces else ""
-    count = network["ngram_words"] + network["ngram_slots"]
-    ngrams = f", {count:,} n-grams" if count else ""
+    ngrams = f", {network.ngrams:,} n-grams" if network.ngrams else ""
     length = f"the {tokenizer.rule.keeps} {tokenizer.length:,} tokens of a text"
     padding = model.padding_cost.line()
     parts = (model.quantization or {}).items()
@@ -115,7 +110,7 @@ def overview(model: ModelFile) -> dict[str, str]:
     versions = model.training.get("versions")
     packages = versions.items() if isinstance(versions, dict) else ()
     return {
-        "model": f"{model.path.name}: {described(model.layers)}",
+        "model": f"{model.path.name}: {described(network.layers)}",
         "labels": _labels(model),
         "accuracy": accuracy_line(model) or UNKNOWN_ACCURACY,
         "size": f"{len(model.data):,} bytes, {model.precision}",

@@ -60,29 +60,25 @@ QuestionsOption = Annotated[
     list[str] | None, option("NAME=FILE", "Model file of a question.", "--model", "-m")
 ]
 ModelArgument = Annotated[Path | None, typer.Argument(metavar="MODEL", help=_MODEL)]
-ThreadsOption = Annotated[int, option("N", _THREADS, "--threads", min=1, max=1024)]
-ProviderOption = Annotated[str, option("NAME", _PROVIDER, "--provider")]
-EngineOption = Annotated[str | None, option("NAME", _ENGINE, "--engine")]
-BatchSizeOption = Annotated[int | None, option("N", _BATCH_SIZE, "--batch-size", min=1)]
-AbstainOption = Annotated[float | None, option("SHARE", _ABSTAIN, "--abstain")]
+ThreadsOption = Annotated[int, option("N", _THREADS, min=1, max=1024)]
+ProviderOption = Annotated[str, option("NAME", _PROVIDER)]
+EngineOption = Annotated[str | None, option("NAME", _ENGINE)]
+BatchSizeOption = Annotated[int | None, option("N", _BATCH_SIZE, min=1)]
+AbstainOption = Annotated[float | None, option("SHARE", _ABSTAIN)]
 ThresholdOption = Annotated[
-    float | None, option("P", "Give no label below this probability.", "--threshold", min=0, max=1)
+    float | None, option("P", "Give no label below this probability.", min=0, max=1)
 ]
-UnfamiliarOption = Annotated[float | None, option("SHARE", _UNFAMILIAR, "--unfamiliar")]
+UnfamiliarOption = Annotated[float | None, option("SHARE", _UNFAMILIAR)]
 WindowsOption = Annotated[bool, option(None, _WINDOWS, "--windows")]
-TopOption = Annotated[int, option("K", "Give the K most probable labels.", "--top", min=1)]
+TopOption = Annotated[int, option("K", "Give the K most probable labels.", min=1)]
 JsonOption = Annotated[bool, option(None, "Print the result as JSON.", "--json")]
-ReportOption = Annotated[Path | None, option("FILE", _REPORT, "--report")]
-LabelSeparatorOption = Annotated[
-    str | None, option("TEXT", _SEPARATOR, "--label-separator", **_DATA)
-]
-LabelColumnsOption = Annotated[
-    str | None, option("NAME,...", _LABEL_COLUMNS, "--label-columns", **_DATA)
-]
-TextColumnOption = Annotated[str | None, option("NAME", _TEXT_COLUMN, "--text-column", **_DATA)]
-LabelColumnOption = Annotated[str | None, option("NAME", _LABEL_COLUMN, "--label-column", **_DATA)]
-InputFormatOption = Annotated[str | None, option("NAME", _FORMAT, "--input-format", **_DATA)]
-DelimiterOption = Annotated[str | None, option("CHAR", _DELIMITER, "--delimiter", **_DATA)]
+ReportOption = Annotated[Path | None, option("FILE", _REPORT)]
+LabelSeparatorOption = Annotated[str | None, option("TEXT", _SEPARATOR, **_DATA)]
+LabelColumnsOption = Annotated[str | None, option("NAME,...", _LABEL_COLUMNS, **_DATA)]
+TextColumnOption = Annotated[str | None, option("NAME", _TEXT_COLUMN, **_DATA)]
+LabelColumnOption = Annotated[str | None, option("NAME", _LABEL_COLUMN, **_DATA)]
+InputFormatOption = Annotated[str | None, option("NAME", _FORMAT, **_DATA)]
+DelimiterOption = Annotated[str | None, option("CHAR", _DELIMITER, **_DATA)]
 
 
 def column_names(given: str | None) -> tuple[str, ...]:

@@ -13,17 +13,13 @@ from edge_lstm.printable import printable
 _TITLE = "Heading.  [default: the model file's name, or the questions]"
 _EXAMPLE = "Text to try, instead of the model file's example texts; repeatable."
 
-PageOption = Annotated[Path, option("FILE", "Page to write.", "--output", "-o")]
-TitleOption = Annotated[str | None, option("TEXT", _TITLE, "--title")]
-ExampleOption = Annotated[list[str] | None, option("TEXT", _EXAMPLE, "--example")]
-
 
 def command(
     model: ModelArgument = None,
     question: QuestionsOption = None,
-    output: PageOption = Path("page.html"),
-    title: TitleOption = None,
-    example: ExampleOption = None,
+    output: Annotated[Path, option("FILE", "Page to write.", "--output", "-o")] = Path("page.html"),
+    title: Annotated[str | None, option("TEXT", _TITLE)] = None,
+    example: Annotated[list[str] | None, option("TEXT", _EXAMPLE)] = None,
 ) -> None:
     """Write a web page that runs the model in the browser, as one HTML file without network access.
 

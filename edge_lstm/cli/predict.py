@@ -13,14 +13,12 @@ from edge_lstm.printable import printable, to_json
 if TYPE_CHECKING:
     from edge_lstm.classifier import Prediction
 
-TextsArgument = Annotated[
-    list[str] | None,
-    typer.Argument(metavar="[TEXT]...", help="Texts.  [default: lines of standard input]"),
-]
-
 
 def command(
-    texts: TextsArgument = None,
+    texts: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[TEXT]...", help="Texts.  [default: lines of standard input]"),
+    ] = None,
     model: options.ModelsOption = None,
     top: options.TopOption = 1,
     abstain: options.AbstainOption = None,

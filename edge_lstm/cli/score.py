@@ -32,61 +32,51 @@ _ONLY_COLUMNS = "Input and added columns to write, such as id,label.  [default: 
 _ATTRIBUTES = "Write attributes for dolma: the id of each row, and a score for each label."
 _INPUTS = "Files, globs, folders of .txt, or - for standard input."
 
-Inputs = Annotated[list[str], typer.Argument(metavar="INPUT...", help=_INPUTS, show_default=False)]
-Output = Annotated[
-    str | None, option("FILE", "Output file.  [default: standard output]", "--output", "-o")
-]
-Keep = Annotated[
-    list[str] | None, option("NAME", "Input column to write; repeatable.  [default: all]", "--keep")
-]
-OnlyColumns = Annotated[str | None, option("A,B", _ONLY_COLUMNS, "--only-columns")]
-Attributes = Annotated[bool, option(None, _ATTRIBUTES, "--attributes")]
-AllProbabilities = Annotated[
-    bool, option(None, "Add the probability of each label.", "--all-probabilities")
-]
-OnlyAbstained = Annotated[bool, option(None, _ALONE, "--only-abstained")]
-OnlyLabel = Annotated[
-    list[str] | None,
-    option("LABEL", "Write only rows with this label; repeatable.", "--only-label"),
-]
-OutputFormat = Annotated[str | None, option("NAME", _FORMAT, "--output-format")]
-Workers = Annotated[int | None, option("N", _WORKERS, "--workers", "-w", min=1)]
-LowMemory = Annotated[bool, option(None, "Use one worker and small chunks.", "--low-memory")]
-Resume = Annotated[bool, option(None, _RESUME, "--resume")]
-Engine = Annotated[str | None, option("NAME", _ENGINE, "--engine")]
-Address = Annotated[
-    str | None, option("ADDRESS", "Ray cluster (auto, ray://host:10001).", "--address")
-]
-SummaryFile = Annotated[Path | None, option("FILE", "Write the summary as JSON.", "--summary")]
-Quiet = Annotated[bool, option(None, "Print no progress and no summary.", "--quiet", "-q")]
-
 
 def command(
-    inputs: Inputs,
-    output: Output = None,
+    inputs: Annotated[
+        list[str], typer.Argument(metavar="INPUT...", help=_INPUTS, show_default=False)
+    ],
+    output: Annotated[
+        str | None, option("FILE", "Output file.  [default: standard output]", "--output", "-o")
+    ] = None,
     model: common.ModelsOption = None,
     text_column: common.TextColumnOption = None,
-    keep: Keep = None,
-    only_columns: OnlyColumns = None,
-    attributes: Attributes = False,
+    keep: Annotated[
+        list[str] | None, option("NAME", "Input column to write; repeatable.  [default: all]")
+    ] = None,
+    only_columns: Annotated[str | None, option("A,B", _ONLY_COLUMNS)] = None,
+    attributes: Annotated[bool, option(None, _ATTRIBUTES, "--attributes")] = False,
     top: common.TopOption = 1,
-    all_probabilities: AllProbabilities = False,
+    all_probabilities: Annotated[
+        bool, option(None, "Add the probability of each label.", "--all-probabilities")
+    ] = False,
     abstain: common.AbstainOption = None,
     threshold: common.ThresholdOption = None,
     unfamiliar: common.UnfamiliarOption = None,
     windows: common.WindowsOption = False,
-    only_abstained: OnlyAbstained = False,
-    only_label: OnlyLabel = None,
+    only_abstained: Annotated[bool, option(None, _ALONE, "--only-abstained")] = False,
+    only_label: Annotated[
+        list[str] | None, option("LABEL", "Write only rows with this label; repeatable.")
+    ] = None,
     input_format: common.InputFormatOption = None,
-    output_format: OutputFormat = None,
+    output_format: Annotated[str | None, option("NAME", _FORMAT)] = None,
     delimiter: common.DelimiterOption = None,
-    workers: Workers = None,
-    low_memory: LowMemory = False,
-    resume: Resume = False,
-    engine: Engine = None,
-    address: Address = None,
-    summary_file: SummaryFile = None,
-    quiet: Quiet = False,
+    workers: Annotated[int | None, option("N", _WORKERS, "--workers", "-w", min=1)] = None,
+    low_memory: Annotated[
+        bool, option(None, "Use one worker and small chunks.", "--low-memory")
+    ] = False,
+    resume: Annotated[bool, option(None, _RESUME, "--resume")] = False,
+    engine: Annotated[str | None, option("NAME", _ENGINE)] = None,
+    address: Annotated[
+        str | None, option("ADDRESS", "Ray cluster (auto, ray://host:10001).")
+    ] = None,
+    summary_file: Annotated[
+        Path | None, option("FILE", "Write the summary as JSON.", "--summary")
+    ] = None,
+    quiet: Annotated[
+        bool, option(None, "Print no progress and no summary.", "--quiet", "-q")
+    ] = False,
     provider: common.ProviderOption = "CPUExecutionProvider",
     batch_size: common.BatchSizeOption = None,
 ) -> None:

@@ -24,37 +24,26 @@ _SHADOW = "Share of sure answers for which the upstream is asked too, to detect 
 _ENGINE = "onnxruntime or native.  [default: EDGE_LSTM_ENGINE, else native if it is installed]"
 _TIMEOUT = "Seconds to wait for a request, and for the upstream to answer."
 
-ModelsArgument = Annotated[
-    list[str] | None, typer.Argument(metavar="[[NAME=]MODEL]...", help=_MODELS, show_default=False)
-]
-HostOption = Annotated[str, option("ADDRESS", "Address to listen on.", "--host")]
-PortOption = Annotated[
-    int, option("PORT", "Port to listen on; 0 for a free one.", "--port", min=0, max=65535)
-]
-EngineOption = Annotated[str | None, option("NAME", _ENGINE, "--engine")]
-AbstainOption = Annotated[float | None, option("SHARE", _ABSTAIN, "--abstain")]
-UnfamiliarOption = Annotated[float | None, option("SHARE", _UNFAMILIAR, "--unfamiliar")]
-UpstreamOption = Annotated[str | None, option("URL", _UPSTREAM, "--upstream")]
-LogOption = Annotated[Path | None, option("FILE", _LOG, "--log")]
-ShadowOption = Annotated[float, option("SHARE", _SHADOW, "--shadow", min=0, max=1)]
-TimeoutOption = Annotated[float, option("SECONDS", _TIMEOUT, "--timeout", min=0.1, max=3600)]
-ConnectionsOption = Annotated[
-    int, option("N", "Maximum number of open connections.", "--max-connections", min=1, max=100_000)
-]
-
 
 def command(
-    models: ModelsArgument = None,
-    host: HostOption = "127.0.0.1",
-    port: PortOption = 8000,
-    abstain: AbstainOption = None,
-    unfamiliar: UnfamiliarOption = None,
-    upstream: UpstreamOption = None,
-    log: LogOption = None,
-    shadow: ShadowOption = 0.0,
-    timeout: TimeoutOption = 10.0,
-    max_connections: ConnectionsOption = 512,
-    engine: EngineOption = None,
+    models: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[[NAME=]MODEL]...", help=_MODELS, show_default=False),
+    ] = None,
+    host: Annotated[str, option("ADDRESS", "Address to listen on.")] = "127.0.0.1",
+    port: Annotated[
+        int, option("PORT", "Port to listen on; 0 for a free one.", min=0, max=65535)
+    ] = 8000,
+    abstain: Annotated[float | None, option("SHARE", _ABSTAIN)] = None,
+    unfamiliar: Annotated[float | None, option("SHARE", _UNFAMILIAR)] = None,
+    upstream: Annotated[str | None, option("URL", _UPSTREAM)] = None,
+    log: Annotated[Path | None, option("FILE", _LOG)] = None,
+    shadow: Annotated[float, option("SHARE", _SHADOW, min=0, max=1)] = 0.0,
+    timeout: Annotated[float, option("SECONDS", _TIMEOUT, min=0.1, max=3600)] = 10.0,
+    max_connections: Annotated[
+        int, option("N", "Maximum number of open connections.", min=1, max=100_000)
+    ] = 512,
+    engine: Annotated[str | None, option("NAME", _ENGINE)] = None,
 ) -> None:
     """Answer questions about texts over HTTP.
 

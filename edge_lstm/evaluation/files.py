@@ -6,12 +6,13 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from edge_lstm.classifier import DEFAULT_PROVIDER, Classifier
+from edge_lstm.classifier import Classifier
 from edge_lstm.errors import DataError
 from edge_lstm.evaluation.baseline import check_trainable, train_baseline
 from edge_lstm.evaluation.evaluate import Progress, evaluate
 from edge_lstm.evaluation.result import Evaluation, Pricing
 from edge_lstm.evaluation.sources import TRAINING_SPLIT, load_labelled, read_foreign
+from edge_lstm.native import DEFAULT_PROVIDER
 from edge_lstm.tables.labelled import DEFAULT_LABEL_OPTIONS, LabelledTexts, LabelOptions
 
 

@@ -47,13 +47,15 @@ def tables(evaluation: Evaluation) -> Iterator[Table]:
     yield _models(evaluation)
     if evaluation.baseline is not None:
         yield _baseline(evaluation, evaluation.baseline)
-    yield from _scales(evaluation)
+    if (scales := _scales(evaluation)).rows:
+        yield scales
     for result in evaluation.results:
         if result.operating_points:
             yield _operating_points(result, evaluation.pricing)
         if evaluation.dates is not None:
             yield _weeks(result, evaluation.dates)
-    yield from _foreign(evaluation)
+    if (foreign := _foreign(evaluation)).rows:
+        yield foreign
     for result in evaluation.results:
         yield _labels(result)
         if evaluation.multi_label:
@@ -74,66 +76,49 @@ def _models(evaluation: Evaluation) -> Table:
     rows = []
     notes = []
     for result in evaluation.results:
-        size = f"{len(result.model.data) / 1000:,.0f} kB"
-        accuracy = f"{result.accuracy:.2%}"
+        size = _kilobytes(len(result.model.data))
+        accuracy = _share(result.accuracy)
         loss = f"{result.log_loss:.4f}"
         if evaluation.multi_label:
-            row = (
-                result.name,
-                size,
-                f"{result.scores.micro_f1:.2%}",
-                f"{result.scores.macro_f1:.2%}",
-                accuracy,
-                loss,
-            )
+            micro_f1 = _share(result.scores.micro_f1)
+            macro_f1 = _share(result.scores.macro_f1)
+            rows.append((result.name, size, micro_f1, macro_f1, accuracy, loss))
         else:
-            row = (
-                result.name,
-                size,
-                accuracy,
-                _span(result.interval),
-                loss,
-                f"{result.calibration_error:.2%}",
-            )
-        rows.append(row)
+            error = _share(result.calibration_error)
+            rows.append((result.name, size, accuracy, _span(result.interval), loss, error))
         if result.oov:
             notes.append(f"{result.name}: {result.oov.note}.")
     return Table(header, rows, " ".join(notes))
 
 
-def _scales(evaluation: Evaluation) -> Iterator[Table]:
-    """Yield a table of how far the scores of each model are from the truth, if it gives scores."""
-    rows = []
-    for result in evaluation.results:
-        scale = result.scale
-        if scale is None:
-            continue
-        row = (
+def _scales(evaluation: Evaluation) -> Table:
+    """Return a row for each model that gives scores: how far they are from the truth."""
+    header = ("model", "mean abs. error", "Spearman", "within one step", "in the interval")
+    rows = [
+        (
             result.name,
             f"{scale.mae:.4f}",
             "–" if scale.spearman is None else f"{scale.spearman:.4f}",
-            f"{scale.within_one:.2%}",
-            f"{scale.in_interval:.2%}",
+            _share(scale.within_one),
+            _share(scale.in_interval),
         )
-        rows.append(row)
-    header = ("model", "mean abs. error", "Spearman", "within one step", "in the interval")
-    if rows:
-        yield Table(header, rows, title="scores")
+        for result in evaluation.results
+        if (scale := result.scale) is not None
+    ]
+    return Table(header, rows, title="scores")
 
 
 def _baseline(evaluation: Evaluation, baseline: Baseline) -> Table:
     """Return a row for the baseline and for each model, with McNemar's test against it."""
-    compared: list[tuple[str, int, Baseline | Result, float, str]] = [
-        (baseline.name, baseline.bytes, baseline, baseline.macro_f1, "")
-    ]
+
+    def row(name: str, size: int, of: Baseline | Result, macro_f1: float, p: str) -> Sequence[str]:
+        return name, _kilobytes(size), _share(of.accuracy), _span(of.interval), _share(macro_f1), p
+
+    rows = [row(baseline.name, baseline.bytes, baseline, baseline.macro_f1, "")]
     for result, test in zip(evaluation.results, baseline.tests):
+        p = f"{test.exact_p:.2g}"
         size = len(result.model.data)
-        compared.append((result.name, size, result, result.scores.macro_f1, f"{test.exact_p:.2g}"))
-    rows = []
-    for name, size, of, macro_f1, p in compared:
-        kilobytes = f"{size / 1000:,.0f} kB"
-        row = (name, kilobytes, f"{of.accuracy:.2%}", _span(of.interval), f"{macro_f1:.2%}", p)
-        rows.append(row)
+        rows.append(row(result.name, size, result, result.scores.macro_f1, p))
     note = (
         f"The SVM reads words, word pairs and characters; it learnt from "
         f"{counted(baseline.training_texts, 'text')} of {baseline.source}. "
@@ -184,58 +169,48 @@ def _operating_points(result: Result, pricing: Pricing | None) -> Table:
 
 def _weeks(result: Result, dates: Sequence[date]) -> Table:
     """Return a row for each week: how often the model agrees with the labels."""
-    rows = []
-    for week in result.weeks(dates):
-        row = (
+    header = ("week of", "texts", "agreement", "95 % interval", "answered", "wrong")
+    rows = [
+        (
             week.monday,
             f"{week.texts:,}",
-            f"{week.agreement:.2%}",
+            _share(week.agreement),
             _span(week.interval),
-            f"{week.answered:.2%}",
+            _share(week.answered),
             _share(week.wrong),
         )
-        rows.append(row)
-    header = ("week of", "texts", "agreement", "95 % interval", "answered", "wrong")
+        for week in result.weeks(dates)
+    ]
     return Table(header, rows, title=f"{result.name}: agreement with the labels by week (UTC)")
 
 
-def _foreign(evaluation: Evaluation) -> Iterator[Table]:
-    """Yield a table of how well each model tells the texts from foreign ones, if there are any."""
-    rows = []
-    for result in evaluation.results:
-        scores = result.foreign
-        if scores is None:
-            continue
-        row = (
+def _foreign(evaluation: Evaluation) -> Table:
+    """Return a row for each model that read foreign texts: how well it tells them apart."""
+    found = f"found with --unfamiliar {USUAL_SHARE}"
+    header = ("model", "AUROC", "found at 1 % lost", found, "lost")
+    rows = [
+        (
             result.name,
             f"{scores.auroc:.4f}",
-            f"{scores.recall:.2%}",
+            _share(scores.recall),
             _share(scores.found),
             _share(scores.lost),
         )
-        rows.append(row)
-    found = f"found with --unfamiliar {USUAL_SHARE}"
-    header = ("model", "AUROC", "found at 1 % lost", found, "lost")
+        for result in evaluation.results
+        if (scores := result.foreign) is not None
+    ]
     title = f"{len(evaluation.foreign):,} foreign texts against these"
-    if rows:
-        yield Table(header, rows, title=title)
+    return Table(header, rows, title=title)
 
 
 def _labels(result: Result) -> Table:
     """Return a row for each label; the last is the mean, macro F1."""
     header = ["label", "precision", "recall", "F1", "texts"]
-    rows = []
-    for row in result.scores.labels:
-        cells = [
-            row.label,
-            f"{row.precision:.2%}",
-            f"{row.recall:.2%}",
-            f"{row.f1:.2%}",
-            f"{row.support:,}",
-        ]
-        rows.append(cells)
-    rows.append(["mean", "", "", f"{result.scores.macro_f1:.2%}", ""])
-
+    rows = [
+        [row.label, _share(row.precision), _share(row.recall), _share(row.f1), f"{row.support:,}"]
+        for row in result.scores.labels
+    ]
+    rows.append(["mean", "", "", _share(result.scores.macro_f1), ""])
     if result.thresholds is not None:
         thresholds = [f"{threshold:.3f}" for threshold in result.thresholds]
         for cells, value in zip([header, *rows], ["threshold", *thresholds, ""]):
@@ -401,6 +376,10 @@ def _label_names(result: Result, text: int) -> tuple[str, str]:
     true = LABEL_JOINT.join(labels[result.truth[text]])
     predicted = LABEL_JOINT.join(labels[result.predicted[text]])
     return true, predicted
+
+
+def _kilobytes(size: int) -> str:
+    return f"{size / 1000:,.0f} kB"
 
 
 def _share(share: float | None) -> str:

@@ -75,8 +75,9 @@ def tables(result: Result) -> Iterator[Table]:
         yield _cold_start(settings)
     yield _percentiles(settings)
     yield _parts_of_a_text(settings)
-    yield from _ratios(settings)
-    yield from _energies(settings)
+    for optional in (_ratios(settings), _energies(settings)):
+        if optional.rows:
+            yield optional
 
 
 def ms(us: float | None) -> str:
@@ -150,20 +151,19 @@ def _parts_of_a_text(settings: Sequence[SettingResult]) -> Table:
     return Table(header, rows)
 
 
-def _ratios(settings: Sequence[SettingResult]) -> Iterator[Table]:
-    """Yield a row for each setting with a ratio, if there is one."""
-    rows = []
-    for setting in settings:
-        if (ratio := setting.ratio) is not None:
-            interval = f"{ratio.low:.3f}–{ratio.high:.3f}"
-            rows.append((setting.name, f"{ratio.value:.3f}", interval))
+def _ratios(settings: Sequence[SettingResult]) -> Table:
+    """Return a row for each setting with a ratio."""
+    rows = [
+        (setting.name, f"{ratio.value:.3f}", f"{ratio.low:.3f}–{ratio.high:.3f}")
+        for setting in settings
+        if (ratio := setting.ratio) is not None
+    ]
     note = f"(time over that of {settings[0].name}, same texts, alternating runs)"
-    if rows:
-        yield Table(("ratio", "ratio", "95 % CI"), rows, note)
+    return Table(("ratio", "ratio", "95 % CI"), rows, note)
 
 
-def _energies(settings: Sequence[SettingResult]) -> Iterator[Table]:
-    """Yield a row for each setting with its energy, if there is one."""
+def _energies(settings: Sequence[SettingResult]) -> Table:
+    """Return a row for each setting with its energy."""
     rows = []
     note = ""
     for setting in settings:
@@ -172,8 +172,7 @@ def _energies(settings: Sequence[SettingResult]) -> Iterator[Table]:
             above_rest = f"{energy.above_rest_joules_per_text * 1e3:.3g}"
             rows.append((setting.name, total, above_rest))
             note = f"({energy.meter}: {energy.scope})"
-    if rows:
-        yield Table(("energy per text, mJ", "total", "above idle"), rows, note)
+    return Table(("energy per text, mJ", "total", "above idle"), rows, note)
 
 
 def _seconds(seconds: float) -> str:

@@ -148,30 +148,20 @@ def read_labelled(
     if len(texts) == unlabelled and (reader.multi_label or not texts):
         where = f" in the column {options.label_column}" if options.skip_unlabelled else ""
         raise DataError(f"{inputs.sources[0].name} has no labelled row{where}; check the file")
-    read_groups = groups if reader.group_column else None
-    days = dates if reader.time_column else None
-    if reader.multi_label:
-        return LabelledTexts(
-            texts,
-            labels,
-            multi_label=True,
-            columns=reader.columns,
-            groups=read_groups,
-            dates=days,
-        )
-    if unlabelled > 1:
+    if not reader.multi_label and unlabelled > 1:
         more = f"(and in {unlabelled - 1:,} more of {len(texts):,} rows)"
         raise DataError(f"{first} {more}; remove or label the rows")
-    if unlabelled:
+    if not reader.multi_label and unlabelled:
         raise DataError(f"{first}; remove or label the row")
-    first_names = [names[:1] for names in labels]
+    has_shares = any(shares) and not reader.multi_label
     return LabelledTexts(
         texts,
-        first_names,
-        shares=shares if any(shares) else [],
+        labels,
+        multi_label=reader.multi_label,
+        shares=shares if has_shares else [],
         columns=reader.columns,
-        groups=read_groups,
-        dates=days,
+        groups=groups or None,
+        dates=dates or None,
     )
 
 
@@ -261,6 +251,16 @@ def _check_options(options: LabelOptions) -> None:
         )
 
 
+def _check_no_columns(options: LabelOptions, what: str) -> None:
+    """Raise DataError if options name columns of a format that has none."""
+    is_separated = options.label_separator is not None or options.confidence_column is not None
+    if options.label_columns or is_separated:
+        hint = "leave --label-columns, --label-separator and --confidence-column out"
+        raise DataError(f"{what} no label columns; {hint}")
+    if options.group_column is not None:
+        raise DataError(f"{what} no columns; leave --group-column out")
+
+
 class _LabelReader:
     """A reader of the labels of rows.
 
@@ -273,60 +273,44 @@ class _LabelReader:
     """
 
     def __init__(self, inputs: Inputs, options: LabelOptions) -> None:
-        column = options.label_column
+        _check_options(options)
         separator = options.label_separator
         flags = options.label_columns
-        multi_label = options.multi_label
         schema = inputs.schema
         where = inputs.sources[0].name
-        _check_options(options)
-        self.multi_label = bool(multi_label or flags or separator is not None)
-        self._separator = separator or (LABEL_JOINT if multi_label else None)
-        self.lacking = _NO_LABEL
-        self._own_labels = _OWN_LABELS.get(schema.format)
-        self._column = ""
-        self._flags: Sequence[str] = ()
-        self.columns: Columns | None = None
+        self.multi_label = bool(options.multi_label or flags or separator is not None)
+        self._separator = separator or (LABEL_JOINT if options.multi_label else None)
         self.shares: Shares | None = None
-        self._confidence = ""
-        confidence = options.confidence_column
-        self.group_column = ""
         self.time_column = _column_name(schema, options.time_column, where)
+        self._own_labels = _OWN_LABELS.get(schema.format)
         if self._own_labels is not None:
-            if flags or separator is not None or confidence is not None:
-                hint = "leave --label-columns, --label-separator and --confidence-column out"
-                raise DataError(f"{where} is {schema.format}, which has no label columns; {hint}")
-            if options.group_column is not None:
-                hint = "leave --group-column out"
-                raise DataError(f"{where} is {schema.format}, which has no columns; {hint}")
+            _check_no_columns(options, f"{where} is {schema.format}, which has")
+            self.lacking = _NO_LABEL
+            self.columns: Columns | None = None
+            self.group_column = ""
             return
         self.group_column = _column_name(schema, options.group_column, where)
+        self._confidence = _column_name(schema, options.confidence_column, where)
         if flags:
             indexes = [column_index(schema.columns, name, where) for name in flags]
         else:
-            indexes = [find_label_column(schema.columns, column, where, text=schema.text)]
+            asked = options.label_column
+            indexes = [find_label_column(schema.columns, asked, where, text=schema.text)]
         names = tuple(schema.columns[i] for i in indexes)
-        if flags:
-            self._flags = names
-        else:
-            self._column = names[0]
-            self.lacking = f"no label in {self._column!r}"
         if schema.text in indexes:
             raise DataError(
                 f"{where}: {schema.text_column!r} cannot be both the text and the label; "
                 "name the other with --text-column or --label-column"
             )
         self.columns = Columns(schema.text_column, names)
-        if confidence is not None:
-            self._confidence = self._confidence_column(schema, confidence, where)
-
-    def _confidence_column(self, schema: Schema, asked: str, where: str) -> str:
-        name = schema.columns[column_index(schema.columns, asked, where)]
-        if name in (schema.text_column, self._column):
+        self._flags = names if flags else ()
+        self._column = names[0]
+        self.lacking = f"no label in {self._column!r}"
+        if self._confidence and self._confidence in (schema.text_column, self._column):
             raise DataError(
-                f"{where}: {name!r} cannot be the confidence too; name another --confidence-column"
+                f"{where}: {self._confidence!r} cannot be the confidence too; "
+                "name another --confidence-column"
             )
-        return name
 
     def read(self, row: Row) -> TextAndLabels | None:
         """Return the text and its different labels; None if the row does not belong to the data.

@@ -6,7 +6,7 @@ import glob
 import hashlib
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
@@ -78,20 +78,23 @@ class Chunk:
     fraction: float | None
 
 
+@dataclass(frozen=True)
 class Inputs:
     """Checked inputs of one format with the same columns.
 
     :func:`open_inputs` makes one.
+
+    streams: by the index of their source; only of pipes and the like, which cannot be opened twice.
     """
 
-    def __init__(
-        self, sources: tuple[Source, ...], schemas: list[Schema], streams: dict[int, Stream]
-    ) -> None:
-        self.sources = sources
-        self.schema = schemas[0]
-        self._schemas = schemas
-        # By the index of their source; only of pipes and the like, which cannot be opened twice.
-        self._streams = streams
+    sources: tuple[Source, ...]
+    schemas: Sequence[Schema]
+    streams: Mapping[int, Stream]
+
+    @property
+    def schema(self) -> Schema:
+        """The columns of the first input, which the others have too."""
+        return self.schemas[0]
 
     @property
     def format(self) -> Format:
@@ -101,7 +104,7 @@ class Inputs:
     @property
     def once(self) -> bool:
         """Whether an input can be read only once."""
-        return bool(self._streams)
+        return bool(self.streams)
 
     def chunks(self, limits: tuple[int, int] = LIMITS) -> Iterator[Chunk]:
         """Yield all rows in chunks.
@@ -110,8 +113,8 @@ class Inputs:
         Raises DataError if an input cannot be read on.
         """
         digest = hashlib.sha256()
-        for index, (source, schema) in enumerate(zip(self.sources, self._schemas)):
-            stream = self._streams.get(index)
+        for index, (source, schema) in enumerate(zip(self.sources, self.schemas)):
+            stream = self.streams.get(index)
             if stream is None and self.format.is_stream:
                 stream = Stream(source)
             row = 0

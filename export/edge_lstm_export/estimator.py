@@ -116,7 +116,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             plan = self.plan
             if plan is None:
                 request = with_teacher_kind(self._request())
-                plan = plan_training(dataset, request, len(unlabelled)).decided.plan
+                plan = plan_training(dataset, request, len(unlabelled)).plan
             elif not isinstance(plan, Plan):
                 raise DataError(
                     f"plan must be a Plan, not {plan!r:.40}; make one with Plan.from_dict"

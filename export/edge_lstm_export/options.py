@@ -13,21 +13,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from edge_lstm.errors import DataError
-from edge_lstm.layers import (
-    MAX_DIMENSIONS,
-    Dense,
-    Layer,
-    Lstm,
-    Padding,
-    check_layers,
-    dense_of,
-    layers_from,
-    lstms_of,
-    values_for_head,
-)
-from edge_lstm.model_checks import MAX_IDS, MAX_LABELS, MAX_LENGTH, MAX_NGRAM_COUNT, MAX_NGRAMS
+from edge_lstm.layers import MAX_IDS, MAX_LABELS, MAX_NGRAM_COUNT, MAX_NGRAMS, Lstm, NetworkConfig
+from edge_lstm.model_checks import MAX_LENGTH
 from edge_lstm.printable import CONTROL_CHARACTER
 from edge_lstm.question import QuestionType
+from edge_lstm.tables.labelled import LabelOptions
 from edge_lstm.text import DEFAULT_LENGTH
 
 Rule = Literal["subwords", "keras"]
@@ -198,31 +188,19 @@ class TeacherOptions(SourceFile):
 
 
 @dataclass(frozen=True)
-class DataOptions(Options):
-    """How sources are read.
+class DataOptions(LabelOptions, Options):
+    """How sources are read: labelled files as LabelOptions say, and the rest.
 
     test: a labelled file of test texts.
     test_share: without it and without a test split in the source, this share of each label's texts
         is held out, drawn by ``seed``; None: a tenth, of 2,000 texts or more.
-    input_format, text_column, label_column: of labelled files that do not say them themselves.
-    label_separator, label_columns: of texts with several labels, see tables.labelled.read_labelled.
-    skip_unlabelled: leave rows without a label out.
-    confidence_column: how sure each label is, see tables.labelled.read_labelled.
-    group_column: of each row's group, as its author: no split divides a group.
+    unlabelled: of IMDB, whether its texts without a label are read too.
     """
 
     test: Path | None = None
     test_share: Annotated[float | None, Range(0, 1, below=True)] = None
     seed: int = 0
     unlabelled: bool = False
-    input_format: str | None = None
-    text_column: str | None = None
-    label_column: str | None = None
-    label_separator: str | None = None
-    label_columns: tuple[str, ...] = ()
-    skip_unlabelled: bool = False
-    confidence_column: str | None = None
-    group_column: str | None = None
 
 
 @dataclass(frozen=True)
@@ -237,94 +215,15 @@ class TextOptions(Options):
     length: Annotated[int, Range(1, MAX_LENGTH)] = DEFAULT_LENGTH
 
 
-@dataclass(frozen=True)
-class NetworkConfig(Options):
-    """Everything that fixes a network's shape.
+def network_config(**values: Any) -> NetworkConfig:
+    """Make a network's shape.
 
-    num_words: ids below it are in use (``num_words`` of ``keras.datasets.imdb``); the embedding has
-        one row more, as in Keras's example.
-    embedding_dim: width of the embedding; 0 without an LSTM to read it.
-    layers: LSTMs, then hidden dense layers; the head reads the last of them.
-    ngram_words: ids that have an n-gram vector, from 2 on.
-    ngram_slots: n-gram vectors of word pairs; a few of the slots stay empty.
-    ngram_dim: width of an n-gram vector; 0 without n-grams.
-    ngram_most: an n-gram counts as often as it occurs, up to this number.
-    padding: ``none``: the LSTM reads the ids of a text alone. ``front``, ``behind``: it reads
-        ``length`` ids of each text, with padding before its own, or after them.
-    labels: 2 gives one logit with a sigmoid, more give a softmax.
-    multi_label: a text may have several labels, or none: one logit with a sigmoid for each label.
+    Raises DataError for values that do not fit together.
     """
-
-    num_words: Annotated[int, Range(1, MAX_IDS)] = 5000
-    embedding_dim: Annotated[int, Range(0, MAX_DIMENSIONS)] = 32
-    layers: tuple[Layer, ...] = (Lstm(100),)
-    ngram_words: Annotated[int, Range(0, MAX_IDS)] = 0
-    ngram_slots: Annotated[int, Range(0, MAX_NGRAMS)] = 0
-    ngram_dim: Annotated[int, Range(0, MAX_DIMENSIONS)] = 0
-    ngram_most: Annotated[int, Range(1, MAX_NGRAM_COUNT)] = 1
-    padding: Padding = "none"
-    labels: Annotated[int, Range(2, MAX_LABELS)] = 2
-    multi_label: bool = False
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.ngrams and not self.ngram_dim:
-            raise DataError("ngram_dim must be 1 or more if there are n-grams")
-        width = self.ngram_dim if self.ngrams else 0
-        try:
-            check_layers(self.layers, self.embedding_dim, width, self.padding)
-        except ValueError as error:
-            raise DataError(f"{error}; give other layers") from None
-
-    @classmethod
-    def from_dict(cls, values: object, where: str) -> NetworkConfig:
-        """Make a configuration of the values of :meth:`to_dict`.
-
-        where: names the origin of the values in errors.
-
-        Raises DataError for other values.
-        """
-        if isinstance(values, dict) and "layers" in values:
-            try:
-                values = {**values, "layers": layers_from(values["layers"])}
-            except (ValueError, KeyError) as error:
-                raise DataError(f"{where}: {error}; train it again") from None
-        return from_plain(cls, values, where)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the configuration as JSON values, as a model file has them."""
-        values = {each.name: getattr(self, each.name) for each in fields(self)}
-        return {**values, "layers": [layer.to_dict() for layer in self.layers]}
-
-    @property
-    def lstms(self) -> list[Lstm]:
-        """The LSTMs among the layers."""
-        return lstms_of(self.layers)
-
-    @property
-    def dense(self) -> list[Dense]:
-        """The hidden dense layers."""
-        return dense_of(self.layers)
-
-    @property
-    def ngrams(self) -> int:
-        """The n-gram vectors, of words and pairs."""
-        return self.ngram_words + self.ngram_slots
-
-    @property
-    def logits(self) -> int:
-        """Columns of the head: two labels, of which a text has one, need one."""
-        return 1 if self.labels == 2 and not self.multi_label else self.labels
-
-    @property
-    def layer_values(self) -> int:
-        """Values that the head reads of the last layer."""
-        return values_for_head(self.layers)
-
-    @property
-    def head_inputs(self) -> int:
-        """Values that the head reads: of the last layer, then of the n-grams."""
-        return self.layer_values + (self.ngram_dim if self.ngrams else 0)
+    try:
+        return NetworkConfig(**values)
+    except ValueError as error:
+        raise DataError(f"{error}; give other sizes or layers") from None
 
 
 @dataclass(frozen=True)
@@ -361,7 +260,7 @@ class NetworkOptions(Options):
     def config(self) -> NetworkConfig:
         """The network's shape."""
         lstm = Lstm(self.hidden, self.bidirectional, self.pooling) if self.hidden else None
-        return NetworkConfig(
+        return network_config(
             num_words=self.num_words,
             embedding_dim=self.embedding_dim,
             layers=(lstm,) if lstm else (),

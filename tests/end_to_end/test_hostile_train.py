@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from edge_lstm_export.options import NetworkConfig
 from edge_lstm_export.train import checkpoint as checkpoints
 from edge_lstm_export.train import stages
 from edge_lstm_export.train.network import Network
@@ -25,7 +24,7 @@ from edge_lstm_export.train.stats import DatasetStats
 from hostile import Case, check, member, tar_bytes
 from safetensors.torch import load_file, save, save_file
 
-from edge_lstm.layers import Lstm
+from edge_lstm.layers import Lstm, NetworkConfig
 from edge_lstm.modelfile import embedded_model
 from edge_lstm.text import Tokenizer, front_coded
 

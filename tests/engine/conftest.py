@@ -11,7 +11,8 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -167,6 +168,21 @@ def zig() -> list[str]:
 
 
 MOST_BYTES = 400_000  # of the wheel
+
+
+@contextmanager
+def importable(folder: Path) -> Iterator[None]:
+    """Within the block, this process imports the native module from a folder, and none before."""
+
+    def forget() -> None:
+        for name in [name for name in sys.modules if name.startswith("edge_lstm_native")]:
+            del sys.modules[name]
+
+    forget()
+    sys.path.insert(0, str(folder))
+    yield
+    sys.path.remove(str(folder))
+    forget()
 
 
 @pytest.fixture(scope="session")

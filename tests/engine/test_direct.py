@@ -9,7 +9,6 @@ import os
 import pickle
 import random
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -27,7 +26,7 @@ from edge_lstm.scoring.summary import Summary
 from edge_lstm.scoring.worker import Predictor, Worker
 from edge_lstm.tables.compression import compressed, compression_of
 from edge_lstm.tables.reader import FORMATS, Inputs, open_inputs
-from tests.engine.conftest import HERE, PROJECT, SANITIZED, STRICT, Compile
+from tests.engine.conftest import HERE, PROJECT, SANITIZED, STRICT, Compile, importable
 from tests.ports.conftest import Case
 
 # EDGE_LSTM_FILES=1000 compares that number of files.
@@ -229,14 +228,9 @@ OPTIONS_OF_ANY = [
 
 @pytest.fixture(scope="module")
 def classifier(installed: Path, models: list[Case]) -> Iterator[Classifier]:
-    sys.path.insert(0, str(installed))
-    for name in [name for name in sys.modules if name.startswith("edge_lstm_native")]:
-        del sys.modules[name]
     (model,) = [model for model in models if model.name == "tiny.int8.onnx"]
-    yield Classifier.load(model.path, engine="native")
-    sys.path.remove(str(installed))
-    for name in [name for name in sys.modules if name.startswith("edge_lstm_native")]:
-        del sys.modules[name]
+    with importable(installed):
+        yield Classifier.load(model.path, engine="native")
 
 
 def worker(

@@ -20,7 +20,7 @@ import pytest
 from edge_lstm import Classifier, DataError, MissingPackageError, RunOptions, score_files
 from edge_lstm.native import NATIVE, NativeSession
 from edge_lstm.scoring import Progress, Summary
-from tests.engine.conftest import DECODED, PROJECT
+from tests.engine.conftest import DECODED, PROJECT, importable
 from tests.model_files import SMALL, edited, graph_with
 from tests.ports.conftest import Case
 from tests.ports.texts import TEXTS as TEXTS_OF_PORTS
@@ -29,12 +29,10 @@ TEXTS = ["A wonderful film.", "", "Never again: dull, flat and far too long."]
 
 
 @pytest.fixture
-def native(installed: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def native(installed: Path) -> Iterator[None]:
     """This process finds the package."""
-    monkeypatch.syspath_prepend(installed)
-    yield
-    for name in [name for name in sys.modules if name.startswith("edge_lstm_native")]:
-        del sys.modules[name]
+    with importable(installed):
+        yield
 
 
 def command(

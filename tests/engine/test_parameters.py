@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import inspect
 import math
-import sys
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
@@ -26,6 +26,7 @@ from edge_lstm import (
     score,
     score_files,
 )
+from tests.engine.conftest import importable
 
 PROVIDERS = {"onnxruntime": "CPUExecutionProvider", "native": "native"}
 
@@ -149,13 +150,11 @@ CASES = [(name, method) for name, (methods, *_) in TABLE.items() for method in m
 
 @pytest.fixture(scope="module", params=PROVIDERS)
 def api(request: pytest.FixtureRequest) -> Iterator[Api]:
+    found = nullcontext()
     if request.param == "native":
-        sys.path.insert(0, str(request.getfixturevalue("installed")))
-    yield Api(request.param)
-    if request.param == "native":
-        sys.path.pop(0)
-        for name in [name for name in sys.modules if name.startswith("edge_lstm_native")]:
-            del sys.modules[name]
+        found = importable(request.getfixturevalue("installed"))
+    with found:
+        yield Api(request.param)
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from edge_lstm_export.graph.pairs import table_of
-from edge_lstm_export.options import NetworkConfig, NetworkOptions
+from edge_lstm_export.options import NetworkOptions
 from edge_lstm_export.train.checkpoint import Checkpoint
 from edge_lstm_export.train.components import choose_features
 from edge_lstm_export.train.data import Dataset, make_split
@@ -25,6 +25,7 @@ from edge_lstm_export.train.stages import NOT_KEPT
 from edge_lstm_export.train.teachers.load import Teachers
 from edge_lstm_export.train.training_data import TrainingData, ask_teachers, choose_vocabulary
 
+from edge_lstm.layers import NetworkConfig
 from edge_lstm.modelfile import ModelFile, parse_model
 from edge_lstm.text import KERAS, TextRule, Tokenizer
 
@@ -151,7 +152,7 @@ def checkpoint_of(
         vectors = rng.normal(size=(config.ngrams, config.ngram_dim)).astype(np.float32)
         network.ngrams.set_vectors(vectors)
         with torch.no_grad():
-            network.head.weight[:, config.layer_values :].normal_()
+            network.head.weight[:, config.layer_values() :].normal_()
     words = tuple(f"word{i}" for i in range(config.num_words - rule.first_word_id))
     labels = tuple(f"label{i}" for i in range(config.labels))
     tokenizer = Tokenizer(words, length, rule=rule)

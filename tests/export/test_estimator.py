@@ -225,7 +225,7 @@ def test_many_topics_are_learnt_without_an_lstm(multi_label: bool, tmp_path: Pat
     assert (training["epochs"], training["parts"]["lstm"]) == (0, 0)
     path = model.export(tmp_path / "topics.onnx", quantize="int8")
     file = Classifier.load(path)
-    assert file.model.layers == () and "embedding" not in file.model.quantization
+    assert file.model.network.layers == () and "embedding" not in file.model.quantization
     found = file.predict(texts[:17])
     assert [each.labels if multi_label else each.label for each in found] == [
         (label,) if multi_label else label for label in answers[:17]

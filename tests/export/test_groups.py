@@ -190,9 +190,9 @@ def data_of(rows: list[tuple[str, str, str]]) -> Dataset:
 def test_there_are_no_more_folds_than_groups() -> None:
     two = table(*((label, author) for label in "ab" for author in "xy" for _ in range(6)))
     planned = plan_training(data_of(two), QUICK)
-    validation = planned.decided.plan.validation
+    validation = planned.plan.validation
     assert (validation.folds, validation.group_column) == (2, "groups")
-    assert "2 groups are too few" in planned.decided.reasons["validation"]
+    assert "2 groups are too few" in planned.reasons["validation"]
 
 
 @pytest.mark.parametrize(("groups", "share", "folds"), [(9, 0.0, 3), (10, 0.1, 0), (2, 0.0, 2)])

@@ -16,7 +16,7 @@ import torch
 from edge_lstm_export.graph.build import file_bytes
 from edge_lstm_export.onnx import gates
 from edge_lstm_export.onnx.export import export
-from edge_lstm_export.options import NetworkConfig, SourceFile
+from edge_lstm_export.options import SourceFile, network_config
 from edge_lstm_export.train.checkpoint import (
     describe_checkpoint,
     load_checkpoint,
@@ -36,7 +36,7 @@ from edge_lstm.latency import report as reports
 from edge_lstm.latency.measure import measure
 from edge_lstm.latency.result import Result
 from edge_lstm.latency.settings import Sample, Settings
-from edge_lstm.layers import Dense, Lstm, PaddingCost
+from edge_lstm.layers import Dense, Lstm, NetworkConfig, PaddingCost
 from edge_lstm.modelfile import KEY_DIGEST, KEY_NETWORK, parse_model
 from edge_lstm.text import KERAS, KERAS_FILTERS, TextRule, Tokenizer
 
@@ -76,7 +76,7 @@ SHAPES: list[dict[str, Any]] = [
 
 
 def config_of(shape: dict[str, Any]) -> NetworkConfig:
-    return NetworkConfig(**{"num_words": 200, "embedding_dim": 6, **shape})
+    return network_config(**{"num_words": 200, "embedding_dim": 6, **shape})
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
@@ -88,7 +88,7 @@ def test_every_shape_answers_as_pytorch_does_and_the_same_in_any_batch(
     assert exported.parity <= (gates.NGRAM_PARITY_TOLERANCE if "ngram_dim" in shape else 1e-5)
     assert exported.comparison is not None and exported.comparison.max_difference < 0.1
     file = opened(exported.data)
-    assert file.layers == config_of(shape).layers
+    assert file.network.layers == config_of(shape).layers
     rows = random_rows(file.tokenizer, seed=7)
     classifier = Classifier.from_model(file)
     alone = classifier.probabilities_of(rows, batch_size=1)

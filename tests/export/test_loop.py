@@ -27,8 +27,9 @@ from edge_lstm_export.train.logits import (
     log_probabilities,
     soft_cross_entropy,
 )
-from edge_lstm_export.train.loop import Callbacks, Progress, fit_network, predict_logits
+from edge_lstm_export.train.loop import Callbacks, fit_network, predict_logits
 from edge_lstm_export.train.network import Network
+from edge_lstm_export.train.stages import Stage
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -113,14 +114,14 @@ def test_the_seed_alone_decides_the_weights_and_the_callers_random_state_stays()
     assert same(one, other) and not same(one, third)
 
 
-def stopped(net: Network, data: Examples, options: LoopOptions, after: int) -> Progress:
+def stopped(net: Network, data: Examples, options: LoopOptions, after: int) -> Stage:
     """The state of a run that is stopped after so many batches, as a file gives it back."""
-    kept: list[Progress] = []
+    kept: list[Stage] = []
     counter: Iterator[int] = iter(range(after - 1))
     stop = Callbacks(keep=kept.append, should_stop=lambda: next(counter, None) is None)
     with pytest.raises(KeyboardInterrupt):
         fit_network(net, data, options, 0, examples(seed=1), stop)
-    return Progress(json.loads(json.dumps(kept[-1].plain)), kept[-1].tensors)
+    return Stage(json.loads(json.dumps(kept[-1].plain)), kept[-1].tensors)
 
 
 @pytest.mark.parametrize("after", [1, 5, 6, 12])
@@ -149,7 +150,7 @@ def test_progress_of_another_network_is_refused() -> None:
     with pytest.raises(DataError, match="does not fit this training"):
         fit_network(network(hidden=9), examples(), OPTIONS, 0, resume=progress)
     with pytest.raises(DataError, match="does not fit this training"):
-        fit_network(network(), examples(), OPTIONS, 0, resume=Progress({}, progress.tensors))
+        fit_network(network(), examples(), OPTIONS, 0, resume=Stage({}, progress.tensors))
 
 
 def test_the_best_epoch_is_kept_and_a_run_without_gain_stops_early() -> None:

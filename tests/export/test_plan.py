@@ -43,8 +43,8 @@ def test_statistics_and_a_request_decide_the_whole_plan(name: str) -> None:
     decided = decide(stats, request)
     plan = decided.plan
     assert Plan.from_dict(json.loads(json.dumps(plan.to_dict()))) == plan
-    assert all(all(line) for line in explain(plan, stats, decided.reasons))
-    paths = {path for path, _, _ in fields_of(plan, decided.reasons)}
+    assert all(all(line) for line in explain(decided))
+    paths = {path for path, _, _ in fields_of(decided)}
     assert {path.partition(".")[0] for path in decided.reasons} <= {
         path.partition(".")[0] for path in paths
     }
@@ -134,7 +134,7 @@ def changed(**values: Any) -> Values:
         ({"loop__bfloat16": 1}, "bfloat16 must be true or false, not 1"),
         ({"network__hidden": 10**9}, "hidden must be from 0 to 4,096"),
         ({"network__dropout": 1.0}, "dropout must be from 0 to below 1, not 1.0"),
-        ({"network__ngram_dim": 0}, "ngram_dim must be 1 or more if there are n-grams"),
+        ({"network__ngram_dim": 0}, "its ngram_dim is 0, and it has n-grams"),
         ({"network__pooling": "sum"}, "pooling must be one of last, mean"),
         ({"network__ngram_dim": 7}, "sparse fit svm needs ngram_dim = 1, one per logit"),
         ({"sparse__fit": "residual"}, "residual needs n-grams, and a validation without folds"),
@@ -239,9 +239,8 @@ KINDS = {
 def test_what_the_long_form_of_a_plan_says_is_what_the_training_does(kind: str) -> None:
     data = KINDS[kind]
     request = TrainingRequest("tiny", epochs=2)
-    planned = plan_training(data, request)
-    decided = planned.decided
-    said = {path: value for path, value, _ in fields_of(decided.plan, decided.reasons)}
+    decided = plan_training(data, request)
+    said = {path: value for path, value, _ in fields_of(decided)}
     stages: list[str] = []
     result = fit(data, decided.plan, callbacks=Callbacks(say=stages.append))
     training = result.checkpoint.training
@@ -273,10 +272,10 @@ def test_what_the_long_form_of_a_plan_says_is_what_the_training_does(kind: str) 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_field_that_a_plan_calls_not_used_changes_no_weight(kind: str) -> None:
     data = KINDS[kind]
-    decided = plan_training(data, TrainingRequest("tiny", epochs=1, validation=0.2)).decided
+    decided = plan_training(data, TrainingRequest("tiny", epochs=1, validation=0.2))
     values = decided.plan.to_dict()
     other = json.loads(json.dumps(values))
-    for path, _, reason in fields_of(decided.plan, decided.reasons):
+    for path, _, reason in fields_of(decided):
         part, _, name = path.partition(".")
         if reason == "not used" and isinstance(other[part][name], (int, float)):
             other[part][name] = type(other[part][name])(other[part][name] * 0.6) or 2

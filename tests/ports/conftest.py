@@ -15,10 +15,9 @@ import pytest
 import torch
 from edge_lstm_export import TextClassifier
 from edge_lstm_export.onnx.export import export
-from edge_lstm_export.options import NetworkConfig
 
 from edge_lstm import Classifier
-from edge_lstm.layers import Dense, Lstm
+from edge_lstm.layers import Dense, Lstm, NetworkConfig
 from edge_lstm.modelfile import embedded_model
 from edge_lstm.text import (
     KERAS,

@@ -10,9 +10,9 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 import reference
-from edge_lstm_export.options import NetworkConfig
 
 from edge_lstm import modelfile
+from edge_lstm.layers import NetworkConfig
 from edge_lstm.text import (
     TextRule,
     Tokenizer,

@@ -10,7 +10,6 @@ import json
 import random
 import re
 import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from edge_lstm import Classifier, DataError, RunOptions, ScoreOptions, score_fil
 from edge_lstm.live_page import build_page
 from edge_lstm.modelfile import embedded_model, open_model
 from edge_lstm.tables.values import float32_texts
-from tests.engine.conftest import installed  # noqa: F401
+from tests.engine.conftest import importable, installed  # noqa: F401
 from tests.model_files import compact, edited
 from tests.ports.chromium import CHROMIUM, Chromium
 from tests.ports.conftest import PROJECT, Case
@@ -107,12 +106,10 @@ TABLES: dict[str, bytes] = {
 
 
 @pytest.fixture(autouse=True)
-def native(installed: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:  # noqa: F811
+def native(installed: Path) -> Iterator[None]:  # noqa: F811
     """This process finds the engine that the page has, too."""
-    monkeypatch.syspath_prepend(installed)
-    yield
-    for name in [name for name in sys.modules if name.startswith("edge_lstm_native")]:
-        del sys.modules[name]
+    with importable(installed):
+        yield
 
 
 def by_score(

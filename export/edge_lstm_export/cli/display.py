@@ -44,6 +44,10 @@ def print_plan(prepared: Inputs, seconds: float, *, verbose: bool) -> None:
     if not verbose:
         print("-v shows every field of the plan and why")
     print("--json prints the plan, to change it; --plan FILE runs it")
+    _print_notes(prepared)
+
+
+def _print_notes(prepared: Inputs) -> None:
     for line in (*prepared.dataset.warnings, *prepared.remarks):
         message(f"note: {line}")
 
@@ -95,8 +99,7 @@ class Display:
             lines = "\n".join((*short_lines(prepared), ""))
             for line in lines.split("\n"):
                 message(line)
-        for line in (*prepared.dataset.warnings, *prepared.remarks):
-            message(f"note: {line}")
+        _print_notes(prepared)
 
     def callbacks(self) -> Callbacks:
         """Return what the training calls."""

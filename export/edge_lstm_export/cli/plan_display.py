@@ -25,7 +25,7 @@ def short_lines(prepared: Inputs) -> Iterator[str]:
     for name, value in _data_rows(prepared):
         yield wrapped(value, name=name, indent=SHORT_COLUMN)
     yield ""
-    for name, value, reason in explain(prepared.plan, prepared.stats, prepared.decided.reasons):
+    for name, value, reason in explain(prepared.decided):
         yield wrapped(f"{value} ({reason})", name=name, indent=SHORT_COLUMN)
 
 
@@ -36,14 +36,14 @@ def long_lines(prepared: Inputs) -> Iterator[str]:
     from edge_lstm_export.train.sizes import expected_parts
 
     plan = prepared.plan
-    stats = prepared.stats
+    stats = prepared.decided.stats
     for name, value in _data_rows(prepared):
         yield wrapped(value, name=name, indent=LONG_COLUMN)
     yield "\nstatistics that decided:"
     for name, number in _statistics(prepared):
         yield wrapped(number, name=name, indent=LONG_COLUMN)
     yield "\nevery field, and why:"
-    for path, value, reason in fields_of(plan, prepared.decided.reasons):
+    for path, value, reason in fields_of(prepared.decided):
         yield wrapped(f"{value} ({reason})", name=path, indent=LONG_COLUMN)
     yield "\nbytes of the int8 file, if the texts fill it:"
     for part, size in expected_parts(plan.network, plan.max_kilobytes, stats).items():
@@ -55,7 +55,7 @@ def long_lines(prepared: Inputs) -> Iterator[str]:
 def _data_rows(prepared: Inputs) -> list[tuple[str, str]]:
     """Return (name, value) of the data."""
     dataset = prepared.dataset
-    stats = prepared.stats
+    stats = prepared.decided.stats
     texts = zip(dataset.labels, dataset.train.counts())
     counts = [f"{shorten(name)} {count:,}" for name, count in texts]
     multi_label = ", several per text" if stats.multi_label else ""
@@ -74,7 +74,7 @@ def _data_rows(prepared: Inputs) -> list[tuple[str, str]]:
 
 
 def _statistics(prepared: Inputs) -> Iterator[tuple[str, str]]:
-    for name, value in asdict(prepared.stats).items():
+    for name, value in asdict(prepared.decided.stats).items():
         if name == "trial" and value is not None:
             yield f"trial of {value['source']}", value["finding"]
         elif isinstance(value, float):

@@ -131,7 +131,7 @@ def command(
         targets = question_files(output or Path("questions"), label_column or [])
     readings = [
         DataOptions(
-            test=test, input_format=input_format, text_column=text_column, label_column=column,
+            test=test, format=input_format, text_column=text_column, label_column=column,
             label_separator=label_separator, label_columns=column_names(label_columns),
             skip_unlabelled=is_several, confidence_column=confidence, group_column=group_column,
         )

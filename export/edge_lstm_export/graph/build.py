@@ -14,11 +14,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from edge_lstm import __version__, modelfile
-from edge_lstm.layers import Lstm
+from edge_lstm.layers import Lstm, NetworkConfig
 from edge_lstm.modelfile import INPUT_NAME, OUTPUT_NAME
 from edge_lstm.text import OOV_ID, well_formed
 from edge_lstm_export.graph.pairs import (
@@ -32,7 +33,6 @@ from edge_lstm_export.graph.pairs import (
 from edge_lstm_export.graph.weights import (
     LARGEST_4_BITS,
     LARGEST_FACTOR,
-    Array,
     DenseWeights,
     GraphWeights,
     LstmWeights,
@@ -43,7 +43,6 @@ from edge_lstm_export.graph.weights import (
     to_int8,
     with_sentinels,
 )
-from edge_lstm_export.options import NetworkConfig
 
 OPSET = 17  # every ONNX Runtime since 1.16 reads it
 MICROSOFT_DOMAIN = "com.microsoft"
@@ -60,25 +59,28 @@ ACTIVATIONS = {"relu": "Relu", "tanh": "Tanh", "sigmoid": "Sigmoid"}
 class GraphBuilder:
     """Collects nodes and constants; every method returns the name of its (first) output.
 
-    packs: whether tables are kept in 4 bits.
+    int8: whether it builds the int8 graph.
+    packs: whether an int8 graph keeps its tables in 4 bits.
     """
 
+    int8: bool
     packs: bool = True
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     constants: list[onnx.TensorProto] = field(default_factory=list)
 
-    def constant(self, name: str, value: Array) -> str:
-        """Add an initializer."""
-        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
+    def constant(self, name: str, value: npt.ArrayLike, dtype: npt.DTypeLike | None = None) -> str:
+        """Add an initializer; dtype: of one that is not an array yet."""
+        array = np.ascontiguousarray(value, dtype)
+        self.constants.append(numpy_helper.from_array(array, name))
         return name
 
     def ints(self, name: str, *values: int) -> str:
         """Add an int64 vector, as shapes and axes are given."""
-        return self.constant(name, np.array(values, dtype=np.int64))
+        return self.constant(name, values, np.int64)
 
     def number(self, name: str, value: int) -> str:
-        """Add an int64 number without axes."""
-        return self.constant(name, np.array(value, dtype=np.int64))
+        """Add an int64 number."""
+        return self.constant(name, value, np.int64)
 
     def add(self, op_type: str, inputs: Sequence[str], *outputs: str, **attributes: Any) -> str:
         """Add an operator. It has no name: its outputs have."""
@@ -111,9 +113,9 @@ def build(
     may_be_empty: a text may have no id; its rule decides that.
     packs: an int8 file keeps its tables in 4 bits.
     """
-    g = GraphBuilder(packs)
+    g = GraphBuilder(int8, packs)
     if int8:
-        weights = with_sentinels(weights, config.layers)
+        weights = with_sentinels(weights, config)
     row_lengths = _add_row_lengths(g)
     is_pooled = config.lstms and config.lstms[-1].gives != "last"
     if config.padding == "none":
@@ -123,30 +125,30 @@ def build(
             g.cast(column, "lengths_float")  # B, 1
     parts = []
     if config.lstms:
-        values = _LstmGraph(g, weights, config, length, int8, long, may_be_empty).add()
+        values = _LstmGraph(g, weights, config, length, long, may_be_empty).add()
         for j, (layer, dense) in enumerate(zip(config.dense, weights.dense)):
             sums = f"dense{j}_sums"
-            values = _add_dense(g, f"dense{j}", dense, values, sums, packs=False, int8=int8)
+            values = _add_dense(g, f"dense{j}", dense, values, sums, packs=False)
             if layer.activation != "linear":
                 values = g.add(ACTIVATIONS[layer.activation], [values], f"dense{j}")
         parts.append(values)
     else:
         _add_cut_ids(g, 1)
     if config.ngrams:
-        total = _add_ngram_sums(g, weights, config, int8=int8)
+        total = _add_ngram_sums(g, weights, config)
         root = g.add("Sqrt", ["lengths_float"], "lengths_root")
         parts.append(g.add("Div", [total, root], "ngram_mean"))
     values = parts[0]
     if parts[1:]:
         values = g.add("Concat", parts, "head_inputs", axis=1)
-    logits = _add_dense(g, "head", weights.head, values, "logits", packs=packs, int8=int8)
+    logits = _add_dense(g, "head", weights.head, values, "logits", packs=packs)
     _add_probabilities(g, config, logits)
-    return _assemble(g, config, length, int8=int8)
+    return _assemble(g, config, length)
 
 
 def _add_row_lengths(g: GraphBuilder) -> str:
     """Add the number of ids of each row, int32 [B]."""
-    unit = g.constant("one", np.array(1, dtype=np.int32))
+    unit = g.constant("one", 1, np.int32)
     # Padding is 0, every other id is at least 1.
     token = g.add("Min", [INPUT_NAME, unit], "is_token")
     return g.add("ReduceSum", [token, g.ints("axis_1", 1)], "row_lengths", keepdims=0)
@@ -161,13 +163,13 @@ def _add_cut_ids(g: GraphBuilder, block: int) -> str:
     """
     longest = g.reduce_max("lengths", "longest_int", keepdims=1)
     if block > 1:
-        size = g.constant("block", np.array(block, dtype=np.int32))
-        rest = g.constant("block_less_one", np.array(block - 1, dtype=np.int32))
+        size = g.constant("block", block, np.int32)
+        rest = g.constant("block_less_one", block - 1, np.int32)
         blocks = g.add("Div", [g.add("Add", [longest, rest], "longest_and_rest"), size], "blocks")
         longest = g.add("Mul", [blocks, size], "longest_rounded")
     # int32, as the lengths are: a Slice takes its three numbers in one type.
-    start = g.constant("cut_start", np.array([0], np.int32))
-    axis = g.constant("cut_axis", np.array([1], np.int32))
+    start = g.constant("cut_start", [0], np.int32)
+    axis = g.constant("cut_axis", [1], np.int32)
     return g.add("Slice", [INPUT_NAME, start, longest, axis], "ids")  # B, T
 
 
@@ -179,7 +181,6 @@ class _LstmGraph:
     weights: GraphWeights
     config: NetworkConfig
     length: int
-    int8: bool
     long: bool
     may_be_empty: bool
 
@@ -194,7 +195,7 @@ class _LstmGraph:
         # Without lengths, the operator runs all steps.
         lengths = "lengths" if self.config.padding == "none" else ""
         row = self._add_start_row()
-        x = _add_embedding(g, self.weights, steps, int8=self.int8)  # T, B, E
+        x = _add_embedding(g, self.weights, steps)  # T, B, E
         state = last = ""
         for k, (of_layer, lstm) in enumerate(zip(self.config.lstms, self.weights.lstms)):
             if k:
@@ -202,7 +203,7 @@ class _LstmGraph:
                 shape = g.ints(f"steps{k}_shape", 0, 0, lstm.w.shape[2])
                 x = g.add("Reshape", [moved, shape], f"steps{k}_read")
             state = self._add_start(f"lstm{k}", lstm, row)
-            x, last = _add_lstm(g, f"lstm{k}", of_layer, lstm, x, lengths, state, int8=self.int8)
+            x, last = _add_lstm(g, f"lstm{k}", of_layer, lstm, x, lengths, state)
         units = self.weights.lstms[-1].r.shape[2]
         if layer.gives != "last":
             state = ""
@@ -230,7 +231,7 @@ class _LstmGraph:
         # Place j has the id j - (length - T): below 0 it has padding, the last column (-1).
         places = np.arange(self.length, dtype=np.int32)[None] - self.length
         moved = g.add("Add", [g.constant("places", places), column], "places_of_ids")
-        none = g.constant("no_place", np.array(-1, np.int32))
+        none = g.constant("no_place", -1, np.int32)
         moved = g.add("Max", [moved, none], "places_or_none")
         longer = g.ints("one_padding", 0, 0, 0, 1)
         padded = g.add("Pad", [INPUT_NAME, longer], "ids_and_padding", mode="constant")
@@ -242,9 +243,9 @@ class _LstmGraph:
         table = self.weights.lstms[0].h
         if table is None:
             return ""
-        most = g.constant("length", np.array(self.length, np.int32))
+        most = g.constant("length", self.length, np.int32)
         padding = g.add("Sub", [most, "row_lengths"], "padding_steps")
-        last_row = g.constant("last_row", np.array(table.shape[1] - 1, np.int32))
+        last_row = g.constant("last_row", table.shape[1] - 1, np.int32)
         return g.add("Min", [padding, last_row], "start_row")
 
     def _add_start(self, name: str, lstm: LstmWeights, row: str) -> str:
@@ -271,14 +272,14 @@ class _LstmGraph:
             if self.config.padding == "none":
                 count = "lengths_float"
             else:
-                count = g.constant("steps_float", np.array(self.length, np.float32))
+                count = g.constant("steps_float", self.length, np.float32)
             parts.append(g.add("Div", [total, count], "mean"))
         if layer.has_maximum:
             if layer.floor == -1 and self.config.padding == "none":
                 outputs = self._add_floor(outputs, steps)
             highest = self._add_highest(outputs, layer.directions, units, block)
             if layer.floor == 0:
-                zero = g.constant("zero_float", np.array(0, dtype=np.float32))
+                zero = g.constant("zero_float", 0, np.float32)
                 highest = g.add("Max", [highest, zero], "max")
             parts.append(highest)
         if len(parts) == 1:
@@ -290,7 +291,7 @@ class _LstmGraph:
         g = self.g
         is_step = g.cast(steps, "is_step", TensorProto.BOOL)
         is_step = g.add("Unsqueeze", [is_step, g.ints("step_axes", 1, 3)], "is_step_of_row")
-        floor = g.constant("floor", np.array(-1, dtype=np.float32))
+        floor = g.constant("floor", -1, np.float32)
         return g.add("Where", [is_step, outputs, floor], "outputs_or_floor")  # T, D, B, H
 
     def _add_highest(self, outputs: str, directions: int, units: int, block: int) -> str:
@@ -315,11 +316,11 @@ class _LstmGraph:
         g = self.g
         has_ids = g.cast("row_lengths", "has_ids", TensorProto.BOOL)
         has_ids = g.add("Unsqueeze", [has_ids, g.ints("row_axes", 0, 2)], "has_ids_of_row")
-        other = first or g.constant("nothing_read", np.array(0, np.float32))
+        other = first or g.constant("nothing_read", 0, np.float32)
         return g.add("Where", [has_ids, pooled, other], "pooled_or_first")
 
 
-def _add_embedding(g: GraphBuilder, weights: GraphWeights, steps: str, *, int8: bool) -> str:
+def _add_embedding(g: GraphBuilder, weights: GraphWeights, steps: str) -> str:
     """Add the look-up → the embedded steps: [T, B, E]; in int8 [T, B, E + 2].
 
     The last two are the sentinels 127 and -128. With both ends in every row the LSTM operator's own
@@ -327,14 +328,14 @@ def _add_embedding(g: GraphBuilder, weights: GraphWeights, steps: str, *, int8: 
     more.
     """
     embedding = weights.embedding
-    if not int8:
+    if not g.int8:
         return g.add("Gather", [g.constant("embedding", embedding), steps], "embedded")
     # The LSTM's last inputs are the sentinels.
     metric = metric_of(weights.lstms[0].w[:, :, : embedding.shape[1]])
     rounded_table = rounded(embedding, packs=g.packs, metric=metric)
     table = _add_table(g, "embedding", rounded_table)
     for name, end in (("highest", 127), ("lowest", -128)):
-        value = g.constant(f"{name}_end", np.array(end, np.int8))
+        value = g.constant(f"{name}_end", end, np.int8)
         table = g.add("Pad", [table, "one_column", value], f"embedding_{name}", mode="constant")
     g.ints("one_column", 0, 0, 0, 1)
     gathered = g.add("Gather", [table, steps], "embedded_int8")
@@ -373,7 +374,7 @@ def _add_products(g: GraphBuilder) -> str:
     """
     if any(node.output[0] == "products" for node in g.nodes):
         return "products"
-    g.constant("bytes", np.array(256, np.int32))
+    g.constant("bytes", 256, np.int32)
     levels = np.maximum(np.arange(16, dtype=np.float32) - 8, -LARGEST_4_BITS)  # a half is never 0
     low = g.constant("low_half", levels[:, None])
     high = g.constant("high_half", levels[:, None, None])
@@ -392,8 +393,6 @@ def _add_lstm(
     x: str,
     lengths: str,
     first: str,
-    *,
-    int8: bool,
 ) -> tuple[str, str]:
     """Add the LSTM operator → its outputs [T, D, B, H] and last states [D, B, H].
 
@@ -409,7 +408,7 @@ def _add_lstm(
     bias = g.constant(f"{name}_b", lstm.b)
     states = [first, first.replace("first_h", "first_c")]
     outputs = f"{name}_outputs", f"{name}_last"
-    if not int8:
+    if not g.int8:
         w = g.constant(f"{name}_w", lstm.w)
         r = g.constant(f"{name}_r", lstm.r)
         inputs = [x, w, r, bias, lengths, *states]
@@ -427,16 +426,14 @@ def _add_lstm(
     return g.add("DynamicQuantizeLSTM", inputs, *outputs, **attributes), outputs[1]
 
 
-def _add_ngram_sums(
-    g: GraphBuilder, weights: GraphWeights, config: NetworkConfig, *, int8: bool
-) -> str:
+def _add_ngram_sums(g: GraphBuilder, weights: GraphWeights, config: NetworkConfig) -> str:
     """Add the sum of a text's n-gram vectors [B, width].
 
     int8: ones and zeros times int8, added up in int32: exact, in any order, and on AVX2 too. It
         adds two products of at most 127 in 16 bits, and they fit.
     """
     vectors = weights.ngram_vectors
-    if not int8:
+    if not g.int8:
         table = g.constant("ngram_vectors", vectors)
         present = g.cast(_add_present(g, weights.pairs, config), "ngrams_present_float")
         return g.add("MatMul", [present, _add_no_ngrams(g, table)], "ngram_sums")
@@ -486,7 +483,7 @@ def _add_present(g: GraphBuilder, pairs: PairTable, config: NetworkConfig) -> st
         return g.add("ScatterElements", [zeros, columns, ones], "ngrams_present", axis=1)
     parts = [zeros, columns, ones]
     counts = g.add("ScatterElements", parts, "ngram_counts", axis=1, reduction="add")
-    most = g.constant("ngram_most", np.array(config.ngram_most, np.int32))
+    most = g.constant("ngram_most", config.ngram_most, np.int32)
     capped = g.add("Min", [counts, most], "ngram_counts_capped")
     return g.cast(capped, "ngrams_present", TensorProto.UINT8)
 
@@ -537,7 +534,6 @@ def _add_dense(
     output: str,
     *,
     packs: bool,
-    int8: bool,
 ) -> str:
     """Add a dense layer without its activation → [B, units]. values: [B, inputs].
 
@@ -548,7 +544,7 @@ def _add_dense(
     constant: then a row has the same bits alone and in any batch. A DequantizeLinear stays in the
     graph, and with it a single row is multiplied in another order than several.
     """
-    if int8:
+    if g.int8:
         table = rounded(dense.w, 1, packs=packs)
         numbers = g.cast(_add_table(g, f"{name}_w", table), f"{name}_w_floats")
         scales = g.constant(f"{name}_w_scales", table.scales)
@@ -564,15 +560,13 @@ def _add_probabilities(g: GraphBuilder, config: NetworkConfig, logits: str) -> N
     if config.multi_label:
         g.add("Sigmoid", [logits], OUTPUT_NAME)
     elif config.labels == 2:
-        signs = g.constant("signs", np.array([[-1, 1]], dtype=np.float32))
+        signs = g.constant("signs", [[-1, 1]], np.float32)
         g.add("Sigmoid", [g.add("Mul", [logits, signs], "both_logits")], OUTPUT_NAME)
     else:
         g.add("Softmax", [logits], OUTPUT_NAME, axis=1)
 
 
-def _assemble(
-    g: GraphBuilder, config: NetworkConfig, length: int, *, int8: bool
-) -> onnx.ModelProto:
+def _assemble(g: GraphBuilder, config: NetworkConfig, length: int) -> onnx.ModelProto:
     """Make a model of the collected nodes, with its input and output, IR version and opsets."""
     info = helper.make_tensor_value_info
     inputs = [info(INPUT_NAME, TensorProto.INT32, ["batch", length])]
@@ -583,7 +577,7 @@ def _assemble(
         graph,
         producer_name=modelfile.PRODUCER,
         producer_version=__version__,
-        opset_imports=opsets + [helper.make_opsetid(MICROSOFT_DOMAIN, 1)] * int8,
+        opset_imports=opsets + [helper.make_opsetid(MICROSOFT_DOMAIN, 1)] * g.int8,
         # The onnx package's default is newer than old runtimes load (ONNX Runtime 1.16: up to 9).
         ir_version=helper.find_min_ir_version_for(opsets),
     )

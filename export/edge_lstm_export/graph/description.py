@@ -11,11 +11,11 @@ import numpy as np
 from edge_lstm import modelfile
 from edge_lstm.answering import RiskCoverage
 from edge_lstm.figures import in_label_order
+from edge_lstm.layers import NetworkConfig
 from edge_lstm.model_checks import GOLDEN_LABELS
 from edge_lstm.question import CHOICE, Question
 from edge_lstm.text import Tokenizer, front_coded
 from edge_lstm_export.graph.weights import NARROWEST, REDUCED, SENTINELS
-from edge_lstm_export.options import NetworkConfig
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ import numpy as np
 
 from edge_lstm import modelfile
 from edge_lstm.answering import RiskCoverage
+from edge_lstm.layers import NetworkConfig
 from edge_lstm.question import ANY_CHOICE, Question
 from edge_lstm.text import KERAS, Tokenizer
 from edge_lstm_export.graph import build as graph
@@ -33,7 +34,7 @@ from edge_lstm_export.graph.weights import (
     GraphWeights,
     LstmWeights,
 )
-from edge_lstm_export.options import NetworkConfig, NetworkOptions
+from edge_lstm_export.options import NetworkOptions
 
 # Lengths in the file take some more bytes in all if the parts that they count grow.
 SPARE = 64
@@ -145,7 +146,7 @@ def _zeros(config: NetworkConfig) -> GraphWeights:
         zeros(config.num_words + 1, config.embedding_dim),
         lstms,
         dense,
-        DenseWeights(zeros(config.head_inputs, config.logits), zeros(config.logits)),
+        DenseWeights(zeros(config.head_inputs(), config.logits), zeros(config.logits)),
         zeros(config.ngrams, config.ngram_dim),
         pairs,
     )

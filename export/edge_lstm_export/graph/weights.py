@@ -31,7 +31,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge_lstm.layers import Layer, lstms_of, pooled_values
+from edge_lstm.layers import NetworkConfig
 from edge_lstm_export.graph.pairs import NO_PAIRS, PairTable
 
 Array = npt.NDArray[Any]
@@ -98,14 +98,14 @@ class GraphWeights:
     pairs: PairTable = NO_PAIRS
 
 
-def with_sentinels(weights: GraphWeights, layers: Sequence[Layer]) -> GraphWeights:
+def with_sentinels(weights: GraphWeights, config: NetworkConfig) -> GraphWeights:
     """Add two hidden units per direction to each LSTM, and inputs that read them.
 
     The weights of these are zeros. The first LSTM has inputs for the sentinels of the embedding.
     """
     lstms = []
     blocks = 1  # of the values that the next layer reads
-    for layer, lstm in zip(lstms_of(layers), _until_settled(weights.lstms)):
+    for layer, lstm in zip(config.lstms, _until_settled(weights.lstms)):
         if lstm.h is None and len(weights.lstms) > 1:
             # A layer that reads another one's outputs needs their whole range from the first step
             # on.
@@ -118,8 +118,8 @@ def with_sentinels(weights: GraphWeights, layers: Sequence[Layer]) -> GraphWeigh
         blocks = layer.blocks
     # The first layer behind the LSTMs reads their sentinels.
     dense = [*weights.dense, weights.head]
-    pooled = pooled_values(layers)
-    if pooled:
+    if config.lstms:
+        pooled = config.lstms[-1].values()
         first = dense[0].w
         padded = _pad_blocks(first[:pooled], blocks, axis=0)
         dense[0] = replace(dense[0], w=np.concatenate([padded, first[pooled:]]))

@@ -11,7 +11,7 @@ import torch
 
 from edge_lstm import layers as file_layers
 from edge_lstm.errors import CheckError, DataError
-from edge_lstm.model_checks import MAX_IDS
+from edge_lstm.layers import MAX_IDS
 from edge_lstm.question import ANY_CHOICE, YES_NO, Question, yes_label
 from edge_lstm.text import (
     DEFAULT_LENGTH,
@@ -23,7 +23,7 @@ from edge_lstm.text import (
 from edge_lstm_export.importing.forward import cut_to, logits
 from edge_lstm_export.importing.model import LSTM, Array, Dense, ImportedModel, with_gates
 from edge_lstm_export.importing.reading import Imported
-from edge_lstm_export.options import NetworkConfig
+from edge_lstm_export.options import network_config
 from edge_lstm_export.train.checkpoint import Checkpoint, save_checkpoint
 from edge_lstm_export.train.examples import Examples
 from edge_lstm_export.train.loop import predict_logits
@@ -68,7 +68,7 @@ def checkpoint_of(imported: Imported) -> Checkpoint:
 def _network(model: ImportedModel, vocabulary: _Vocabulary) -> Network:
     """Return the network of a checkpoint."""
     has_table = _has_table(model)
-    config = NetworkConfig(
+    config = network_config(
         num_words=vocabulary.tokenizer.num_ids,
         embedding_dim=model.embedding.weights.shape[1],
         layers=_layers(model),

@@ -147,10 +147,10 @@ def rounding_errors(network: Network, rows: Rows, probabilities: Floats) -> Floa
     return np.asarray(errors)
 
 
-def check_batches(classifier: Classifier, rows: Rows, *, seed: int = 0) -> int:
+def check_batches(classifier: Classifier, rows: Rows) -> int:
     """Every row alone and in shuffled batches: the same bits, or CheckError. → comparisons made."""
     alone = classifier.probabilities_of(rows, batch_size=1)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     for size in BATCH_SIZES:
         order = rng.permutation(len(rows))
         for start in range(0, len(order), size):

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from edge_lstm.answering import apply_thresholds
 from edge_lstm.metrics import SetScores, set_scores
 from edge_lstm.text import Tokenizer
 from edge_lstm_export.options import LinearOptions
@@ -153,5 +154,4 @@ def _given(logits: Floats, multi_label: bool) -> Bools:
     """Return the labels of logits, bool [n, L]."""
     if multi_label:
         return np.asarray(logits > 0)
-    logits = two_columns(logits)
-    return np.asarray(logits.argmax(axis=1)[:, None] == np.arange(logits.shape[1]))
+    return apply_thresholds(two_columns(logits))

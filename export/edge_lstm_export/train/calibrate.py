@@ -67,11 +67,10 @@ def score(
     thresholds: if a text may have several labels, the probability from which on it has each.
     """
     answers = probabilities(logits, multi_label=thresholds is not None)
+    sets = metrics.set_scores(labels, apply_thresholds(answers, thresholds), names)
     if thresholds is not None:
-        return metrics.set_scores(labels, apply_thresholds(answers, thresholds), names)
-    predicted = answers.argmax(axis=1)
+        return sets
     truth = labels.argmax(axis=1)
-    sets = metrics.set_scores(labels, np.eye(len(names), dtype=np.bool_)[predicted], names)
     error = metrics.expected_calibration_error(metrics.calibration_bins(truth, answers))
     return Scores(**vars(sets), log_loss=metrics.log_loss(truth, answers), calibration_error=error)
 
@@ -169,15 +168,14 @@ def rarity_offset(logits: Floats, labels: Bools, options: CalibrationOptions) ->
     labels: bool [n, L].
     """
     both = two_columns(logits)
-    one_hot = np.eye(labels.shape[1], dtype=np.bool_)
     counts = labels.sum(axis=0) + 1
     rarity = -np.log(counts / (len(labels) + len(counts)))
     rarity -= rarity.mean()
     names = tuple(map(str, range(labels.shape[1])))
 
     def f1(share: float) -> float:
-        predicted = (both + share * rarity).argmax(axis=1)
-        return metrics.set_scores(labels, one_hot[predicted], names).macro_f1
+        predicted = apply_thresholds(both + share * rarity)
+        return metrics.set_scores(labels, predicted, names).macro_f1
 
     multiple = options.rarity
     if options.balance:

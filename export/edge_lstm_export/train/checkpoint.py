@@ -21,12 +21,13 @@ from safetensors.torch import load, save
 from edge_lstm.answering import RiskCoverage
 from edge_lstm.atomic import write_atomically
 from edge_lstm.errors import DataError
+from edge_lstm.layers import NetworkConfig
 from edge_lstm.model_checks import labels_from, thresholds_from, tokenizer_from
 from edge_lstm.modelfile import PRODUCER
 from edge_lstm.onnx_file import producer_of
 from edge_lstm.question import ANY_CHOICE, Question
 from edge_lstm.text import Tokenizer, front_coded
-from edge_lstm_export.options import UNTUNED, NetworkConfig
+from edge_lstm_export.options import UNTUNED
 from edge_lstm_export.train.network import Network
 
 # The format of release 1.0.
@@ -199,7 +200,9 @@ def _checkpoint(description: Any, tensors: Mapping[str, torch.Tensor], path: Pat
         if part != "network":
             raise ValueError(f"{name} is not a part of a network")
         weights[rest] = value
-    config = NetworkConfig.from_dict(description["network"], f"{path}: its network")
+    config = NetworkConfig.from_dict(description["network"])
+    for name in description["network"].keys() - config.to_dict().keys():
+        raise ValueError(f"its network has no {name!r}")
     network = Network(config, blank=True)
     for name, value in weights.items():
         dtype = torch.int64 if name in _WHOLE_NUMBERS else torch.float32

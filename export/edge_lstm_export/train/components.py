@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from edge_lstm.layers import NetworkConfig
 from edge_lstm.text import FIRST_WORD_ID, OOV_ID
 from edge_lstm_export.graph.size import slots_in
-from edge_lstm_export.options import LoopOptions, NetworkConfig
+from edge_lstm_export.options import LoopOptions
 from edge_lstm_export.train import ngrams
 from edge_lstm_export.train.calibrate import ComponentLogits, Stack
 from edge_lstm_export.train.examples import Examples
@@ -302,7 +303,7 @@ def assembled(
 ) -> Network:
     """Return the network with the weights of both components and the n-gram vectors."""
     whole = copy.deepcopy(network)
-    pooled = whole.config.layer_values
+    pooled = whole.config.layer_values()
     with torch.no_grad():
         whole.head.weight[:, :pooled].mul_(stack.lstm)
         whole.head.bias.mul_(stack.lstm).add_(torch.from_numpy(stack.bias))

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from edge_lstm.answering import apply_thresholds
 from edge_lstm.errors import DataError
 from edge_lstm.printable import shorten
 from edge_lstm.tables.labelled import Columns, Shares
@@ -206,7 +207,7 @@ def counted_votes(dataset: Dataset) -> Dataset:
     shares /= answers[:, None]
     labels = shares >= 0.5
     if not dataset.multi_label:
-        labels = shares.argmax(axis=1)[:, None] == np.arange(len(dataset.labels))
+        labels = apply_thresholds(shares)
     groups = None
     if train.groups is not None:
         _, first = np.unique(text, return_index=True)

@@ -40,15 +40,6 @@ _SUMS = ("epoch", "batch", "loss_sum", "correct", "seen", "seconds")
 
 
 @dataclass(frozen=True)
-class Progress(Stage):
-    """A run between two batches: everything needed to continue it bit for bit.
-
-    plain: JSON values: epoch and batch reached, the epoch's sums, the history.
-    tensors: ``current.NAME`` and ``best.NAME`` weights, ``optimizer.NAME.MOMENT``, ``random``.
-    """
-
-
-@dataclass(frozen=True)
 class Callbacks:
     """What a caller hears of a training, and how it ends one.
 
@@ -65,7 +56,7 @@ class Callbacks:
 
     say: Callable[[str], None] = lambda line: None
     started: Callable[[Network, Tokenizer, int], None] = lambda network, tokenizer, texts: None
-    keep: Callable[[Progress], None] = lambda progress: None
+    keep: Callable[[Stage], None] = lambda progress: None
     on_batch: Callable[[EpochRecord, int, int], None] = lambda epoch, batch, batches: None
     on_epoch: Callable[[EpochRecord], None] = lambda epoch: None
     should_stop: Callable[[], bool] = lambda: False
@@ -277,7 +268,12 @@ class _Run:
     def weights(self) -> Tensors:
         return {name: value.detach().clone() for name, value in self.network.state_dict().items()}
 
-    def progress(self) -> Progress:
+    def progress(self) -> Stage:
+        """Return the run between two batches: everything needed to continue it bit for bit.
+
+        plain: epoch and batch reached, the epoch's sums, the history.
+        tensors: ``current.NAME`` and ``best.NAME`` weights, ``optimizer.NAME.MOMENT``, ``random``.
+        """
         tensors = {f"current.{name}": value for name, value in self.weights().items()}
         tensors |= {f"best.{name}": value for name, value in self.best_weights.items()}
         for name, parameter in self.network.named_parameters():
@@ -285,7 +281,7 @@ class _Run:
                 tensors[f"optimizer.{name}.{moment}"] = value.detach().clone()
         tensors["random"] = torch.get_rng_state()
         plain = {name: getattr(self, name) for name in _SUMS}
-        return Progress({**plain, "history": [asdict(record) for record in self.history]}, tensors)
+        return Stage({**plain, "history": [asdict(record) for record in self.history]}, tensors)
 
     def restore(self, progress: Stage) -> None:
         """Raise DataError if the progress is of another network, or is incomplete."""

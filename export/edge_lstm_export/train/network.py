@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from edge_lstm.layers import Activation, Lstm, PaddingCost
+from edge_lstm.layers import Activation, Lstm, NetworkConfig, PaddingCost
 from edge_lstm.text import DEFAULT_LENGTH, OOV_ID, PAD_ID
 from edge_lstm_export.graph.pairs import (
     FINGERPRINTS,
@@ -30,7 +30,7 @@ from edge_lstm_export.graph.pairs import (
     PairTable,
     buckets_of,
 )
-from edge_lstm_export.options import LoopOptions, NetworkConfig
+from edge_lstm_export.options import LoopOptions
 
 Weights = dict[str, npt.NDArray[np.float32]]
 
@@ -88,7 +88,7 @@ class Network(nn.Module):
             for dense in config.dense:
                 self.dense.append(nn.Linear(inputs, dense.units))
                 inputs = dense.units
-            self.head = nn.Linear(config.head_inputs, config.logits)
+            self.head = nn.Linear(config.head_inputs(), config.logits)
             self.ngrams = NGramVectors(config, blank) if config.ngrams else None
         if not blank:
             self._initialise(embedding_range)
@@ -115,7 +115,7 @@ class Network(nn.Module):
             weight, bias = dense.parameters()
             nn.init.xavier_uniform_(weight)
             nn.init.zeros_(bias)
-        nn.init.zeros_(self.head.weight[:, self.config.layer_values :])  # they read the n-grams
+        nn.init.zeros_(self.head.weight[:, self.config.layer_values() :])  # they read the n-grams
 
     @property
     def layers(self) -> list[LstmLayer]:
@@ -132,7 +132,7 @@ class Network(nn.Module):
         """The cost of padding, if it reads padding."""
         tables = [layer.h for layer in self.layers if layer.h is not None]
         rows = tables[0].shape[1] if tables else 0
-        return PaddingCost.of(self.config.layers, self.config.padding, self.length, rows)
+        return PaddingCost.of(self.config, self.length, rows)
 
     def set_starts(self, starts: Sequence[tuple[Tensor, Tensor]]) -> None:
         """Set the tables of first states of all LSTMs.

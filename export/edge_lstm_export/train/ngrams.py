@@ -20,6 +20,7 @@ from scipy import sparse
 from scipy.optimize import minimize
 from torch.nn import functional
 
+from edge_lstm.answering import apply_thresholds
 from edge_lstm.text import OOV_ID, Tokenizer
 from edge_lstm_export.graph.pairs import PairTable, table_of
 from edge_lstm_export.options import SparseOptions
@@ -237,7 +238,7 @@ class SparseData:
         targets = self.examples.targets
         if self.multi_label:
             return np.asarray(targets > 0.5)
-        return np.asarray(targets.argmax(axis=1)[:, None] == np.arange(targets.shape[1]))
+        return apply_thresholds(targets)
 
     @property
     def outputs(self) -> int:
@@ -292,7 +293,7 @@ def fit_svm(data: SparseData) -> SparseWeights:
         factor = options.bayes * spread / max(_SMALLEST, naive_spread)
         coefficients = coefficients + np.float32(factor) * naive
     folded = data.features.folded(coefficients * weights[:, None])
-    return SparseWeights(folded, np.eye(data.outputs, dtype=np.float32), bias)
+    return SparseWeights(folded, np.eye(len(bias), dtype=np.float32), bias)
 
 
 def fit_logistic(data: SparseData, other_logits: Floats | None = None) -> SparseWeights:

@@ -50,7 +50,7 @@ from edge_lstm_export.options import (
 from edge_lstm_export.train import defaults
 from edge_lstm_export.train.data import Dataset
 from edge_lstm_export.train.defaults import PRESETS, Kind, Preset
-from edge_lstm_export.train.sizes import expected_parts, plan_network
+from edge_lstm_export.train.sizes import expected_parts, network_of, plan_network
 from edge_lstm_export.train.start import check_shape, lstm_shape, open_source, source_file
 from edge_lstm_export.train.stats import DatasetStats
 
@@ -187,22 +187,25 @@ class Plan(Options):
 
 @dataclass(frozen=True)
 class Decided:
-    """A plan, and the reason of each field that the data or the request decided, by its path."""
+    """A plan, and why.
+
+    stats: the statistics that decided it.
+    reasons: of each field that the data or the request decided, by its path; an edited plan has
+        none.
+    """
 
     plan: Plan
-    reasons: Mapping[str, str]
+    stats: DatasetStats
+    reasons: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass
-class Reasons:
-    """Collects the reasons while a plan is decided."""
-
-    by_path: dict[str, str] = field(default_factory=dict)
+class Reasons(dict[str, str]):
+    """The reasons of a plan's fields by their path, collected while it is decided."""
 
     def note(self, path: str, decision: tuple[T, str]) -> T:
         """Keep the reason of a decision; return its value."""
         value, reason = decision
-        self.by_path[path] = reason
+        self[path] = reason
         return value
 
 
@@ -229,10 +232,11 @@ def decide(stats: DatasetStats, request: TrainingRequest = NOTHING_ASKED) -> Dec
     reasons = Reasons()
     note = reasons.note
     question = note("question", _question(stats, request))
+    given = stats
     stats = replace(stats, question=question)
     kind = stats.kind
-    reasons.by_path["kind"] = _why_kind(stats)
-    reasons.by_path["max_kilobytes"] = f"preset {request.preset}"
+    reasons["kind"] = _why_kind(stats)
+    reasons["max_kilobytes"] = f"preset {request.preset}"
     teachers = note("teachers", _teachers(stats, request))
     strong = [teacher for teacher in teachers if teacher.kind != "linear"]
     table = note("word_table", _word_table(stats, strong))
@@ -264,7 +268,7 @@ def decide(stats: DatasetStats, request: TrainingRequest = NOTHING_ASKED) -> Dec
         english=table == "english",
         small_vocabulary=table == "encoder" and stats.unlabelled > 0,
     )
-    reasons.by_path.update(sizes.reasons)
+    reasons.update(sizes.reasons)
     plan = Plan(
         preset=request.preset,
         max_kilobytes=preset.max_kilobytes,
@@ -287,7 +291,7 @@ def decide(stats: DatasetStats, request: TrainingRequest = NOTHING_ASKED) -> Dec
         calibration=CalibrationOptions(balance=request.balance),
         seed=request.seed,
     )
-    return Decided(plan, reasons.by_path)
+    return Decided(plan, given, reasons)
 
 
 def _decide_seed(stats: DatasetStats, request: TrainingRequest, preset: Preset) -> Decided:
@@ -296,16 +300,9 @@ def _decide_seed(stats: DatasetStats, request: TrainingRequest, preset: Preset) 
         raise DataError(
             "preset seed learns from labels alone; leave out --teacher, --start and --unlabelled"
         )
-    shape = preset.long
-    network = NetworkOptions(
-        num_words=request.num_words or shape.words,
-        embedding_dim=shape.embedding,
-        hidden=shape.hidden,
-        bidirectional=shape.bidirectional,
-        labels=stats.labels,
-        multi_label=stats.multi_label,
-        dropout=defaults.DROPOUT,
-    )
+    network = network_of(stats, preset.long)
+    if request.num_words is not None:
+        network = replace(network, num_words=request.num_words)
     question, question_reason = _question(stats, request)
     share = 0.1 if request.validation is None else request.validation
     loop = sized(defaults.LOOPS["seed"], stats.rows)
@@ -323,7 +320,7 @@ def _decide_seed(stats: DatasetStats, request: TrainingRequest, preset: Preset) 
     )
     reasons = {"kind": _why_kind(stats), "network": KERAS, "loop": KERAS, "text": KERAS}
     reasons["question"] = question_reason
-    return Decided(plan, reasons)
+    return Decided(plan, stats, reasons)
 
 
 def _preset(name: str) -> Preset:
@@ -524,21 +521,21 @@ def _sparse(
     options = SparseOptions()
     if stats.kind == "long":
         options = replace(options, selection="telling", characters=False)
-        reasons.by_path["sparse.selection"] = "long texts hold many pairs"
-        reasons.by_path["sparse.characters"] = "long texts hold enough words"
+        reasons["sparse.selection"] = "long texts hold many pairs"
+        reasons["sparse.characters"] = "long texts hold enough words"
     if table != "none":
         options = replace(options, embeddings=defaults.EMBEDDINGS)
-        reasons.by_path["sparse.embeddings"] = f"word embeddings: {table}"
+        reasons["sparse.embeddings"] = f"word embeddings: {table}"
     if stats.labels > stats.most_columns:
         with_svms = _is_few(stats) and stats.labels <= defaults.MOST_SVM_LABELS
         if with_svms and not (stats.multi_label or uses_log):
-            reasons.by_path["sparse.fit"] = "many labels, few rows"
+            reasons["sparse.fit"] = "many labels, few rows"
             return replace(options, fit="low-rank+svm")
-        reasons.by_path["sparse.fit"] = "many labels"
+        reasons["sparse.fit"] = "many labels"
         return replace(options, fit="low-rank")
     if stats.kind == "topics":
         for name in ("fit", "regularization", "shortest"):
-            reasons.by_path[f"sparse.{name}"] = "topics of long texts"
+            reasons[f"sparse.{name}"] = "topics of long texts"
         return replace(
             options,
             fit="svm",
@@ -550,10 +547,10 @@ def _sparse(
     # particular.
     is_soft = stats.soft or stats.question == SCORE
     if stats.kind == "long" or is_soft or (transfer and (stats.multi_label or not uses_log)):
-        reasons.by_path["sparse.fit"] = "long texts" if stats.kind == "long" else "soft targets"
+        reasons["sparse.fit"] = "long texts" if stats.kind == "long" else "soft targets"
         return replace(options, fit="logistic")
-    reasons.by_path["sparse.fit"] = "the rows' labels"
-    reasons.by_path["sparse.bayes"] = "added to SVMs"
+    reasons["sparse.fit"] = "the rows' labels"
+    reasons["sparse.bayes"] = "added to SVMs"
     return replace(options, fit="svm", bayes=defaults.BAYES)
 
 
@@ -605,21 +602,21 @@ def _loop(
         loop = replace(loop, epochs=defaults.TRANSFER_EPOCHS)
     if start.source:
         loop = replace(loop, learning_rate=defaults.START_RATE)
-        reasons.by_path["loop.learning_rate"] = f"it starts from {start.source}"
+        reasons["loop.learning_rate"] = f"it starts from {start.source}"
     elif table == "english":
         loop = replace(loop, embedding_rate=defaults.PRETRAINED_WORDS_RATE)
-        reasons.by_path["loop.embedding_rate"] = "the embedding starts pretrained"
+        reasons["loop.embedding_rate"] = "the embedding starts pretrained"
     texts = stats.rows + transfer
     if stats.kind != "topics":  # whose LSTM learns little, however long
         loop = sized(loop, texts)
     for name in ("epochs", "batch_size", "patience"):
-        reasons.by_path[f"loop.{name}"] = f"for {texts:,} texts"
+        reasons[f"loop.{name}"] = f"for {texts:,} texts"
     if request.epochs is not None:
         # The rate of early epochs is so high that the loss hardly falls: many epochs wait for half
         # of them.
         patience = max(loop.patience, request.epochs // 2)
         loop = replace(loop, epochs=request.epochs, patience=patience)
-        reasons.by_path["loop.epochs"] = "asked for"
+        reasons["loop.epochs"] = "asked for"
     return loop
 
 
@@ -642,72 +639,62 @@ def sized(loop: LoopOptions, texts: int) -> LoopOptions:
 # --- The plan in words ----------------------------------------------------------------------------
 
 
-def explain(
-    plan: Plan, stats: DatasetStats, reasons: Mapping[str, str]
-) -> list[tuple[str, str, str]]:
-    """Return (name, value, reason) of the main decisions, for a person."""
+def explain(decided: Decided) -> Iterator[tuple[str, str, str]]:
+    """Yield (name, value, reason) of the main decisions, for a person."""
+
+    def why(path: str) -> str:
+        return decided.reasons.get(path, "as planned")
+
+    plan = decided.plan
     network = plan.network
-    loop = plan.loop
-    width = f"vectors of {network.ngram_dim}"
-    if network.ngram_dim == network.logits:
-        width = "one column per logit"
+    bytes_by_part = expected_parts(network, plan.max_kilobytes, decided.stats)
+    largest = [f"{part} {size / 1000:,.0f}" for part, size in bytes_by_part.items()][:4]
+    size = f"at most {plan.max_kilobytes:,} kB in int8"
+    ids = f"{network.num_words:,} ids at most, the last {plan.text.length} of a text"
+    yield "kind", plan.kind, why("kind")
+    yield "question", plan.question.replace("_", "/"), why("question")
+    yield "file", size, f"preset {plan.preset}: {', '.join(largest)}"
+    yield "tokenization", plan.text.rule, ids
     lstm = f"{network.hidden} units"
     of_lstm = f"on embeddings of {network.embedding_dim}"
     if not network.hidden:
         lstm = "none"
-        of_lstm = reasons.get("network.hidden", "as planned")
+        of_lstm = why("network.hidden")
     if network.bidirectional:
         lstm += ", both directions"
     if plan.start.source:
         lstm += f", starts as {Path(plan.start.source).name}"
+    yield "LSTM", lstm, of_lstm
+    if network.ngrams:
+        width = f"vectors of {network.ngram_dim}"
+        if network.ngram_dim == network.logits:
+            width = "one column per logit"
+        yield "n-grams", f"as many as fit, {width}", f"fitted by {plan.sparse.fit}"
     teachers = ", ".join(teacher.name for teacher in plan.teachers)
+    yield "teachers", teachers or "none", decided.reasons.get("teachers") or "labels alone"
+    if plan.augmentation.texts_per_row:
+        per_row = f"{plan.augmentation.texts_per_row} texts per row"
+        yield "augmentation", per_row, "labelled by the teachers"
+    if plan.augmentation.typos:
+        yield "typos", f"{plan.augmentation.typos:.0%} of letters", "in copies of the rows"
+    if plan.word_table != "none":
+        yield "word embeddings", plan.word_table, why("word_table")
     judged = f"{plan.validation.share:.0%} held out"
     if plan.validation.folds:
         judged = f"{plan.validation.folds}-fold cross-validation"
     if plan.validation.group_column:
-        judged += f", {stats.groups:,} groups by {plan.validation.group_column!r}"
-    bytes_by_part = expected_parts(network, plan.max_kilobytes, stats)
-    largest = [f"{part} {size / 1000:,.0f}" for part, size in bytes_by_part.items()][:4]
-    question = plan.question.replace("_", "/")
-    lines = [
-        ("kind", plan.kind, reasons.get("kind", "as planned")),
-        ("question", question, reasons.get("question", "as planned")),
-        (
-            "file",
-            f"at most {plan.max_kilobytes:,} kB in int8",
-            f"preset {plan.preset}: {', '.join(largest)}",
-        ),
-        (
-            "tokenization",
-            plan.text.rule,
-            f"{network.num_words:,} ids at most, the last {plan.text.length} of a text",
-        ),
-        ("LSTM", lstm, of_lstm),
-    ]
-    if network.ngrams:
-        lines.append(("n-grams", f"as many as fit, {width}", f"fitted by {plan.sparse.fit}"))
-    lines.append(("teachers", teachers or "none", reasons.get("teachers") or "labels alone"))
-    if plan.augmentation.texts_per_row:
-        per_row = f"{plan.augmentation.texts_per_row} texts per row"
-        lines.append(("augmentation", per_row, "labelled by the teachers"))
-    if plan.augmentation.typos:
-        lines.append(
-            ("typos", f"{plan.augmentation.typos:.0%} of letters", "in copies of the rows")
-        )
-    if plan.word_table != "none":
-        lines.append(("word embeddings", plan.word_table, reasons.get("word_table", "as planned")))
-    lines.append(("validation", judged, reasons.get("validation", "as planned")))
+        judged += f", {decided.stats.groups:,} groups by {plan.validation.group_column!r}"
+    yield "validation", judged, why("validation")
     if network.hidden:
-        epochs = f"at most {loop.epochs}"
-        lines.append(("epochs", epochs, f"batches of {loop.batch_size} texts"))
-    return lines
+        yield "epochs", f"at most {plan.loop.epochs}", f"batches of {plan.loop.batch_size} texts"
 
 
-def fields_of(plan: Plan, reasons: Mapping[str, str]) -> list[tuple[str, str, str]]:
-    """Return (path, value, reason) of every field, for a person who wants to know all of them."""
+def fields_of(decided: Decided) -> Iterator[tuple[str, str, str]]:
+    """Yield (path, value, reason) of every field, for a person who wants to know all of them."""
+    plan = decided.plan
+    reasons = decided.reasons
     usual = dict(_leaves(Plan().to_dict(), ""))
     idle = _idle_fields(plan)
-    rows: list[tuple[str, str, str]] = []
     for path, value in _leaves(plan.to_dict(), ""):
         part = path.partition(".")[0]
         reason = reasons.get(path) or reasons.get(part)
@@ -715,8 +702,7 @@ def fields_of(plan: Plan, reasons: Mapping[str, str]) -> list[tuple[str, str, st
             reason = "not used"
         elif not reason:
             reason = "default" if usual.get(path) == value else f"default, {plan.kind}"
-        rows.append((path, value, reason))
-    return rows
+        yield path, value, reason
 
 
 def _idle_fields(plan: Plan) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from edge_lstm_export.options import SourceFile, TrainingRequest, is_transformer
 from edge_lstm_export.train import defaults
@@ -12,23 +12,14 @@ from edge_lstm_export.train.stats import DatasetStats, dataset_stats, english_sh
 from edge_lstm_export.train.teachers.transformer import classifier_labels
 
 
-@dataclass(frozen=True)
-class Planned:
-    """A plan, the statistics that decided it, and the reasons of its fields."""
-
-    stats: DatasetStats
-    decided: Decided
-
-
-def plan_training(dataset: Dataset, request: TrainingRequest, unlabelled: int = 0) -> Planned:
+def plan_training(dataset: Dataset, request: TrainingRequest, unlabelled: int = 0) -> Decided:
     """Plan a training.
 
     unlabelled: number of texts for the teachers to label.
 
     Raise DataError, ModelFileError, MissingPackageError.
     """
-    stats = known_stats(dataset, request, unlabelled)
-    return Planned(stats, decide(stats, request))
+    return decide(known_stats(dataset, request, unlabelled), request)
 
 
 def known_stats(dataset: Dataset, request: TrainingRequest, unlabelled: int = 0) -> DatasetStats:

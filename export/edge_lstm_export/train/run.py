@@ -77,13 +77,11 @@ class Job:
 class Inputs:
     """The data of a job, read, and its plan.
 
-    decided: the plan, and the reasons of its fields; an edited plan has none.
     unlabelled: texts for the teachers to label.
     remarks: for a person, a line each.
     """
 
     dataset: Dataset
-    stats: DatasetStats
     decided: Decided
     unlabelled: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
@@ -126,11 +124,11 @@ def plan_job(job: Job, say: Callable[[str], None] = lambda line: None) -> Inputs
         unlabelled, remarks = choose_unlabelled(log, left_out, job.data.seed, job.unlabelled, most)
     if job.plan is not None:
         job.plan.check_fits(dataset)
-        stats = dataset_stats(dataset, len(unlabelled))
-        return Inputs(dataset, stats, Decided(job.plan, {}), unlabelled, tuple(remarks))
-    planned = plan_training(dataset, request, len(unlabelled))
-    planned.decided.plan.check_fits(dataset)
-    return Inputs(dataset, planned.stats, planned.decided, unlabelled, tuple(remarks))
+        decided = Decided(job.plan, dataset_stats(dataset, len(unlabelled)))
+    else:
+        decided = plan_training(dataset, request, len(unlabelled))
+        decided.plan.check_fits(dataset)
+    return Inputs(dataset, decided, unlabelled, tuple(remarks))
 
 
 def _request_of(plan: Plan) -> TrainingRequest:

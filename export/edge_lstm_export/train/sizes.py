@@ -6,6 +6,7 @@ Widths follow from the preset and the kind of data, words from the room of the f
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from edge_lstm.errors import DataError
 from edge_lstm.text import FIRST_WORD_ID, OOV_ID, Tokenizer
@@ -104,17 +105,26 @@ def plan_network(
     return Sizes(network, {f"network.{name}": why for name, why in reasons.items()})
 
 
-def _without_words(stats: DatasetStats, preset: Preset, shape: Shape) -> NetworkOptions:
-    """Return a network of this shape with a word and the fewest pairs: what no word has to pay."""
-    network = NetworkOptions(
+def network_of(stats: DatasetStats, shape: Shape, **more: Any) -> NetworkOptions:
+    """Return the network of a shape. more: its other fields."""
+    return NetworkOptions(
         num_words=shape.words,
         embedding_dim=shape.embedding,
         hidden=shape.hidden,
         bidirectional=shape.bidirectional,
-        pooling="mean+max",
         labels=stats.labels,
         multi_label=stats.multi_label,
         dropout=defaults.DROPOUT,
+        **more,
+    )
+
+
+def _without_words(stats: DatasetStats, preset: Preset, shape: Shape) -> NetworkOptions:
+    """Return a network of this shape with a word and the fewest pairs: what no word has to pay."""
+    network = network_of(
+        stats,
+        shape,
+        pooling="mean+max",
         ngram_words=1,
         ngram_slots=FEWEST_SLOTS,
         ngram_dim=1,

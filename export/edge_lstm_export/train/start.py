@@ -7,7 +7,6 @@ A network that starts so need not learn from few rows how words act on each othe
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,14 +15,13 @@ import numpy.typing as npt
 from onnx import load_model_from_string, numpy_helper
 
 from edge_lstm.errors import DataError
-from edge_lstm.layers import lstms_of
 from edge_lstm.modelfile import ModelFile, embedded_model, open_model
 from edge_lstm.text import FIRST_WORD_ID, OOV_ID, PAD_ID, START_ID, Tokenizer
 from edge_lstm_export.graph.weights import SENTINELS, unpacked
 from edge_lstm_export.onnx.export import draft_of
 from edge_lstm_export.options import SENTIMENT, SMALL_SENTIMENT, NetworkOptions, SourceFile
 from edge_lstm_export.train.checkpoint import is_checkpoint, load_checkpoint
-from edge_lstm_export.train.data import Floats
+from edge_lstm_export.train.data import Floats, file_digest
 from edge_lstm_export.train.network import Weights, lstm_name
 
 PACKAGED = {
@@ -55,7 +53,7 @@ def open_source(file: SourceFile) -> ModelFile:
         model = replace(draft_of(load_checkpoint(path)), path=path)
     else:
         model = open_model(path)
-    if file.sha256 and _digest(path) != file.sha256:
+    if file.sha256 and file_digest(path) != file.sha256:
         raise DataError(f"{file.source} was changed after the plan was made; make the plan again")
     return model
 
@@ -67,11 +65,7 @@ def source_file(source: str) -> SourceFile:
     """
     file = SourceFile(source)
     open_source(file)
-    return file if source in PACKAGED else replace(file, sha256=_digest(Path(source)))
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return file if source in PACKAGED else replace(file, sha256=file_digest(Path(source)))
 
 
 def lstm_shape(model: ModelFile) -> LstmShape:
@@ -79,14 +73,14 @@ def lstm_shape(model: ModelFile) -> LstmShape:
 
     Raises DataError if it has none, or one that trainings do not make.
     """
-    lstms = lstms_of(model.layers)
+    lstms = model.network.lstms
     if not lstms:
         raise DataError(f"{model.path} has no LSTM to start from; use it as --teacher")
     first = lstms[0]
     if first.hard_sigmoid is not None:
         gates = "gates of a hard sigmoid, which a new network does not have"
         raise DataError(f"{model.path} has {gates}; use it as --teacher instead of --start")
-    return LstmShape(model.network["embedding_dim"], first.units, first.bidirectional)
+    return LstmShape(model.network.embedding_dim, first.units, first.bidirectional)
 
 
 def check_shape(file: SourceFile, network: NetworkOptions) -> None:
@@ -141,7 +135,7 @@ def _lstm_weights(model: ModelFile) -> Weights:
         hidden = r.shape[1] - SENTINELS
         w = _dequantized(w, tensors["lstm0_w_scale"])[:, :, :-SENTINELS]
         r = _dequantized(r, tensors["lstm0_r_scale"])[:, :, :hidden]
-        width = model.network["embedding_dim"]
+        width = model.network.embedding_dim
         if "embedding_q" in tensors:
             embedding = unpacked(tensors["embedding_q"], tensors["embedding_m"], width)
         embedding = embedding * tensors["embedding_scale"]

@@ -13,7 +13,6 @@ from edge_lstm.tables.labelled import (
     FASTTEXT_PREFIX,
     Columns,
     LabelledTexts,
-    LabelOptions,
     Shares,
     check_columns,
     has_labels,
@@ -21,7 +20,7 @@ from edge_lstm.tables.labelled import (
 )
 from edge_lstm.tables.lines import TEXT
 from edge_lstm.tables.reader import TAR_SUFFIXES, Inputs, format_of, open_inputs
-from edge_lstm.tables.schema import STDIN, ReadOptions
+from edge_lstm.tables.schema import BOM, STDIN, ReadOptions
 from edge_lstm.text import well_formed
 from edge_lstm_export.options import DataOptions
 from edge_lstm_export.train import data
@@ -141,7 +140,7 @@ def read_texts(source: str, options: DataOptions) -> tuple[str, ...]:
 
 
 def _open_texts(source: str, options: DataOptions) -> Inputs:
-    given = None if format_of(source) else options.input_format
+    given = None if format_of(source) else options.format
     try:
         return open_inputs([source], options=ReadOptions(options.text_column, format=given))
     except DataError:
@@ -264,20 +263,11 @@ def _digest(paths: Sequence[Path], parts: Sequence[LabelledTexts] = ()) -> str:
     )
 
 
-def _reading(path: Path, options: DataOptions) -> LabelOptions:
+def _reading(path: Path, options: DataOptions) -> DataOptions:
     """Return how to read a file: as text if one of an unknown suffix begins as fastText's do."""
-    given = options.input_format
-    if given is None and path.is_file():
-        with path.open("rb") as file:
-            start = file.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()
-        given = TEXT.name if start.startswith(FASTTEXT_PREFIX.encode()) else None
-    return LabelOptions(
-        options.text_column,
-        label_column=options.label_column,
-        format=given,
-        label_separator=options.label_separator,
-        label_columns=options.label_columns,
-        skip_unlabelled=options.skip_unlabelled,
-        confidence_column=options.confidence_column,
-        group_column=options.group_column,
-    )
+    if options.format is not None or not path.is_file():
+        return options
+    with path.open("rb") as file:
+        start = file.read(4096).removeprefix(BOM).lstrip()
+    is_fasttext = start.startswith(FASTTEXT_PREFIX.encode())
+    return replace(options, format=TEXT.name) if is_fasttext else options

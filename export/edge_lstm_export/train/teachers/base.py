@@ -35,10 +35,10 @@ REGRESSION_STEPS = 300  # tolerance: of the solver, at most
 class Teacher(ABC):
     """Labels texts, after a fit on the labels of others.
 
-    name: for people.
+    name: for people; the plan gives it.
     """
 
-    name: str
+    name = ""
 
     def read(self, texts: Sequence[str]) -> None:
         """Take the texts to learn from and to label, the labelled ones first.
@@ -55,23 +55,16 @@ class Teacher(ABC):
         """
 
 
+@dataclass
 class Regression(Teacher):
     """A logistic regression on features, one per label if a text may have several.
 
     features: texts → float32 [n, width].
     """
 
-    def __init__(
-        self,
-        name: str,
-        features: Callable[[Sequence[str]], Floats],
-        multi_label: bool,
-        options: EnsembleOptions,
-    ) -> None:
-        self.name = name
-        self.features = features
-        self.multi_label = multi_label
-        self.options = options
+    features: Callable[[Sequence[str]], Floats]
+    multi_label: bool
+    options: EnsembleOptions
 
     def read(self, texts: Sequence[str]) -> None:
         """See Teacher."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache, partial
-from pathlib import Path
 
 import numpy as np
 from scipy.special import log_softmax, logsumexp
@@ -40,7 +39,6 @@ class ClassifierTeacher(Teacher):
         say: Say = lambda line: None,
     ) -> None:
         self.source = source
-        self.name = Path(source).name
         self._options = options
         self._say = say
         theirs = _labels(source)

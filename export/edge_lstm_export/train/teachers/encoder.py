@@ -10,6 +10,7 @@ import copy
 import itertools
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -59,21 +60,17 @@ class EncoderReader(TextReader):
 
     def probe(self, multi_label: bool, options: EnsembleOptions) -> Regression:
         """Return a logistic regression on the frozen encoder's vectors, of length 1."""
-        name = f"{self.name}, linear probe"
-        return Regression(name, lambda texts: self.vectors(texts)[0], multi_label, options)
+        return Regression(lambda texts: self.vectors(texts)[0], multi_label, options)
 
 
+@dataclass
 class FineTunedEncoder(Teacher):
     """The encoder, fine-tuned anew in each fit."""
 
-    def __init__(
-        self, reader: EncoderReader, multi_label: bool, options: EnsembleOptions, seed: int = 0
-    ) -> None:
-        self.reader = reader
-        self.multi_label = multi_label
-        self.options = options
-        self.seed = seed
-        self.name = f"{reader.name}, fine-tuned"
+    reader: EncoderReader
+    multi_label: bool
+    options: EnsembleOptions
+    seed: int = 0
 
     def fit(self, rows: Ints, labels: Bools) -> Predict:
         """See Teacher."""

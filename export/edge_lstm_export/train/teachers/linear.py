@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
@@ -20,6 +21,7 @@ TOKEN = r"[^\W_]+(?:'[^\W_]+)?|[^\w\s]"
 COLUMNS = 1 << 22  # tolerance: of hashed n-grams; few collide
 
 
+@dataclass
 class LinearTeacher(Teacher):
     """A linear SVM for each label.
 
@@ -29,17 +31,9 @@ class LinearTeacher(Teacher):
     words: pretrained word embeddings, if there are any.
     """
 
-    name = "linear"
-
-    def __init__(
-        self,
-        multi_label: bool,
-        options: LinearOptions,
-        words: PretrainedWords | None = None,
-    ) -> None:
-        self.multi_label = multi_label
-        self.options = options
-        self.words = words
+    multi_label: bool
+    options: LinearOptions
+    words: PretrainedWords | None = None
 
     def read(self, texts: Sequence[str]) -> None:
         """See Teacher."""

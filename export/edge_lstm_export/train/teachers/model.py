@@ -8,7 +8,6 @@ Its labels need not be those at hand: a regression on its log odds learns how th
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -42,4 +41,4 @@ def model_teacher(file: SourceFile, multi_label: bool, options: EnsembleOptions)
             odds = logs - logs.mean(axis=1, keepdims=True)
         return np.asarray(odds / options.feature_scale, np.float32)
 
-    return Regression(f"model {Path(file.source).name}", log_odds, multi_label, options)
+    return Regression(log_odds, multi_label, options)

@@ -262,7 +262,6 @@ class TextReader:
         classifier: bool = False,
     ) -> None:
         self.model = load_transformer(source, classifier)
-        self.name = Path(source).name
         self.options = options
         self.say = say
         self._memo: dict[str, Floats] = {}
