@@ -25,11 +25,11 @@ _LONGEST_TEXT = 500  # characters of a text
 _EMBEDDED_LIMITS = (
     (
         "It learnt from IMDB, the Stanford Sentiment Treebank, GoEmotions (Apache 2.0), "
-        "and reviews of products."
+        "and product reviews."
     ),
     (
         "It is for English reviews and sentences. "
-        "On other texts, or one or two words, it is less accurate."
+        "It is less accurate on other texts, and on texts of one or two words."
     ),
     "Irony and indirect negation mislead it: “It is far from perfect.” is classified as positive.",
 )
@@ -191,7 +191,7 @@ def _accuracy(model: ModelFile) -> Iterator[str]:
     if not measured:
         yield f"{_NOT_STATED} Measure it: {command}."
         return
-    yield _scores("of", measured, ("texts", *_score_keys(model), "interval"))
+    yield _scores("split", measured, ("texts", *_score_keys(model), "interval"))
     held_out = _part(model.training, "held_out")
     for name in measured:
         if rows := HELD_OUT.get(str(held_out.get(name))):
@@ -204,8 +204,8 @@ def _accuracy(model: ModelFile) -> Iterator[str]:
         yield f"Measured in float32, before quantization; {command} measures this file."
     if (curve := model.abstention) is not None:
         yield (
-            f"The model can abstain on unsure texts (`--abstain`), by its risk-coverage curve of "
-            f"{curve.texts:,} labelled texts that it was not trained on. "
+            f"The model can abstain on unsure texts (`--abstain`). Its risk-coverage curve was "
+            f"made from {curve.texts:,} labelled texts that it was not trained on. "
             "The curve holds for similar texts."
         )
 
@@ -214,7 +214,7 @@ def _limits(model: ModelFile) -> Iterator[str]:
     """Yield the limits of the model, a line each."""
     yield from filter(None, map(_text, model.warnings))
     other = "gets none of them, or a wrong one" if model.thresholds else "gets a wrong one"
-    yield f"It knows these labels only: a text that belongs to none of them {other}."
+    yield f"It knows only these labels: a text that belongs to none of them {other}."
     unknown = "are read as subwords" if model.tokenizer.pieces else "are ignored"
     yield f"Words outside its vocabulary {unknown}; a text without known words is `unknown_words`."
     if model.quantization:

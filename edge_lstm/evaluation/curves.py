@@ -19,12 +19,12 @@ SMALLEST_RADIUS = 2.0  # pixels
 LABEL_SPACE = 0.08  # of the coverage, between labels
 
 RELIABILITY = (
-    "Reliability: how often answers of a probability are right. On the grey line the two are "
-    "equal. A larger dot has more texts; the line through it is the 95 % interval."
+    "Reliability: how often answers with a given probability are right. On the grey line, the two "
+    "are equal. A larger dot stands for more texts; the line through it is the 95 % interval."
 )
 COVERAGE = (
-    "Coverage: the share of wrong answers if only the most probable ones are given. A dot is a "
-    "threshold of a table below; the first model's have the share that they allow."
+    "Coverage: the share of wrong answers if only the most probable ones are given. Each dot is a "
+    "threshold in a table below; the first model's dots are labelled with the share they allow."
 )
 
 
@@ -62,7 +62,9 @@ def _coverage(shown: Sequence[tuple[Result, str]]) -> str:
         line = line[line[:, 0] >= LEAST_COVERAGE]
         lines.append(line)
     highest = max(LEAST_RISK, *(float(line[:, 1].max()) for line in lines))
-    chart = Chart("risk-coverage curve", "answered, %", "wrong of these, %", (100, 110 * highest))
+    chart = Chart(
+        "risk-coverage curve", "answered, %", "wrong among these, %", (100, 110 * highest)
+    )
     for (result, colour), line in zip(shown, lines):
         # Counted from the end, so that full coverage is a point.
         step = -(-len(line) // MOST_POINTS)

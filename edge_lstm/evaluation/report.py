@@ -153,17 +153,17 @@ def _operating_points(result: Result, pricing: Pricing | None) -> Table:
         rows.append(row)
     missing = [f"{share:.0%}" for share in SHOWN_RISKS if curve.operating_point(share) is None]
     too_few = f", too few for {', '.join(missing)}" if missing else ""
-    notes = [f"Thresholds: by {counted(curve.texts, 'text')} ({curve.data}){too_few}."]
+    notes = [f"Thresholds from {counted(curve.texts, 'text')} ({curve.data}){too_few}."]
     if any(point.same_texts for point in result.operating_points):
         notes.append("* the threshold was chosen on these texts; on others more may be wrong.")
     if pricing is not None:
         header.append("cost per month")
         whole = f"{pricing.month(0.0):,.2f}"
         notes.append(
-            "Cost: of the questions that are handed back; "
+            "The cost is that of the questions that are handed back; "
             f"all {pricing.per_month:,} questions cost {whole}."
         )
-    title = f"{result.name} with abstention: answered, and wrong of these"
+    title = f"{result.name} with abstention: answered, and wrong among these"
     return Table(header, rows, " ".join(notes), title=title)
 
 

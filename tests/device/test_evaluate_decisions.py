@@ -64,7 +64,7 @@ def test_thresholds_come_from_the_curve_of_the_file() -> None:
     for point in points:
         assert point.answered == np.mean(confidence >= np.float32(point.threshold))
         assert not point.same_texts
-    assert "by 25,000 texts (--data of the export)" in shown(result(MODEL)).note
+    assert "from 25,000 texts (--data of the export)" in shown(result(MODEL)).note
 
 
 def test_without_a_curve_they_come_from_the_evaluated_texts_and_this_is_said() -> None:
@@ -86,7 +86,7 @@ def test_a_share_that_the_texts_are_too_few_to_show_is_named() -> None:
     plain = parse_model(SMALL.read_bytes(), SMALL)
     table = shown(result(plain, 100, 0, same_texts=True))
     assert [row[0] for row in table.rows] == ["5.00%", "10.00%"]
-    assert "by 100 texts (the evaluated texts), too few for 1%, 2%." in table.note
+    assert "from 100 texts (the evaluated texts), too few for 1%, 2%." in table.note
 
 
 def test_the_threshold_that_is_asked_for_has_a_row() -> None:
