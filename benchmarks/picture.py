@@ -40,7 +40,7 @@ def comparison(report: Json) -> str:
         axes.annotate(
             f"{name.removeprefix('edge-lstm ')}\n{share:.1f} %, {time:,.0f} µs",
             (time, share),
-            (8, 0),
+            (8, 4) if is_above_another else (8, 0),
             textcoords="offset points",
             va="bottom" if is_above_another else "center",
             fontsize=9,
@@ -84,7 +84,7 @@ def published(report: Json, trained: Sequence[Json]) -> str:
         axes.annotate(label, (kb, share), (0, 9 if up else -9), fontsize=10, **at)
     axes.set(
         xscale="log",
-        xlim=(15, 1e5),
+        xlim=(15, 1.5e5),
         ylim=(80, 92),
         xlabel="size (logarithmic)",
         ylabel="accuracy, %",
@@ -103,19 +103,19 @@ def kilobytes(now: Sequence[Any], before: Sequence[Any], sets: int) -> str:
     figure, axes = _begin(4.2, "Points above a linear SVM against the size of the file", what)
     figure.set_size_inches(6.4, 4)  # text that can be read at a phone's width
     drawn = (
-        (before, _COLOURS["other"], "8-bit tables (earlier)", -12, "top"),
-        (now, _COLOURS["ours"], "4-bit tables", 9, "bottom"),
+        (before, _COLOURS["other"], "8-bit tables (earlier)", (0, -12), ("center", "top")),
+        (now, _COLOURS["ours"], "4-bit tables", (-4, 7), ("right", "bottom")),
     )
-    for sizes, colour, label, offset, side in drawn:
+    for sizes, colour, label, offset, (across_side, up_side) in drawn:
         if not sizes:
             continue
         _, kb, gain = zip(*sizes)
         axes.plot(kb, gain, "o-", ms=9, color=colour, alpha=0.85, label=label)
         for name, across, up in sizes:
-            at = {"textcoords": "offset points", "ha": "center", "va": side}
+            at = {"textcoords": "offset points", "ha": across_side, "va": up_side}
             text = f"{name}\n{across:,.0f} kB, {up:+.1f}"
-            axes.annotate(text, (across, up), (0, offset), fontsize=9, **at)
-    axes.set(xscale="log", xlim=(40, 1500), xlabel="int8 file, kB (logarithmic)", ylabel="points")
+            axes.annotate(text, (across, up), offset, fontsize=9, **at)
+    axes.set(xscale="log", xlim=(28, 1500), xlabel="int8 file, kB (logarithmic)", ylabel="points")
     axes.set_xticks([50, 100, 200, 500, 1000], ["50", "100", "200", "500", "1,000"])
     axes.margins(y=0.3)
     axes.axhline(0, color="#5b6673", linewidth=0.8)

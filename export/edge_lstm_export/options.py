@@ -606,16 +606,16 @@ class CalibrationOptions(Options):
 
 @dataclass(frozen=True)
 class TrainingRequest(Options):
-    """What a person asks for; None if the plan decides.
+    """The wishes for a training; None if the plan decides.
 
     preset: a size, see defaults.PRESETS.
     teacher: "none", "sentiment", a model file, or a transformer's folder or hub name.
     classifier: whether the teacher is a classifier.
     start: a model file whose LSTM the network starts from.
-    num_words: ids of the vocabulary.
-    epochs: at most.
-    validation: share that is held out.
-    balance: find rare labels at the price of accuracy.
+    num_words: number of ids in the vocabulary.
+    epochs: largest number of epochs.
+    validation: share of the texts that is held out.
+    balance: raise recall on rare labels, at a cost in accuracy.
     question: what the labels are.
     """
 

@@ -17,14 +17,14 @@ Kind = Literal["long", "topics", "short", "many labels", "unsegmented"]
 
 # --- Kinds of data --------------------------------------------------------------------------------
 
-# Words per text, the mean: reviews have hundreds, sentences and questions 5 to 30.
+# Mean number of words per text: reviews have hundreds, sentences and questions 5 to 30.
 LONG_TEXTS = 60.0
-# Long texts of more labels have topics, which words tell; two labels, and scores, are mostly of
-# reviews, which need the order of words.
+# Long texts with more labels are about topics, which single words reveal. Two labels, and scores,
+# are mostly for reviews, which need the order of words.
 MOST_REVIEW_LABELS = 2
 # With more labels, an n-gram has a vector of a lower rank instead of a column per logit.
 MOST_EXACT_LABELS = 16
-# The same for topics, whose words tell more than what a lower rank leaves of them.
+# The same for topics, whose words say more than a vector of a lower rank can keep.
 MOST_EXACT_TOPICS = 100
 # Share of the texts whose words are in a script without spaces.
 UNSEGMENTED_SHARE = 0.3
@@ -33,7 +33,7 @@ FEW_ROWS = 2000
 # Rows that cross-validation needs, and its folds.
 FEWEST_TO_CROSS_VALIDATE = 10
 FOLDS = 3
-# Groups of rows. With fewer, one is more than the tenth of the rows that is held out.
+# Groups of rows. With fewer, a single group has more than the tenth of the rows to hold out.
 FEWEST_GROUPS_TO_HOLD_OUT = 10
 
 # --- Sizes ----------------------------------------------------------------------------------------
@@ -109,11 +109,12 @@ PRESETS: Mapping[str, Preset] = {
 }
 # Topics need no order of words: embedding and units of the smallest LSTM ...
 TOPICS_SHAPE = (6, 14)
-# ... and labels. More have no LSTM: its bytes buy more as words, whose columns are wide.
+# ... up to this many labels. With more, there is no LSTM: its bytes gain more as words, whose
+# columns are wide.
 MOST_TOPICS_WITH_LSTM = 16
-# Ids of a text that are read: an article says its topic at its beginning.
+# Ids of a text that are read: an article names its topic at its beginning.
 TOPICS_LENGTH = 1_600
-# Ids of a vocabulary, whatever the room.
+# Smallest number of ids in a vocabulary, however small the file.
 FEWEST_WORDS = 500
 # Short texts in segmented scripts take a large vocabulary before a large LSTM: this share of the
 # room ...
@@ -158,32 +159,33 @@ DROPOUT = 0.3
 START_RATE = 1e-3
 # Learning rate of pretrained word embeddings, as a share of the others'.
 PRETRAINED_WORDS_RATE = 0.1
-# Epochs of many rows with a transfer set, whose texts say the same again.
+# Epochs for many rows with a transfer set, whose texts repeat what the rows say.
 TRANSFER_EPOCHS = 8
-# Steps. A shorter training has not seen enough, whatever the epochs ...
+# Smallest number of steps. A shorter training has not learnt enough, so epochs are added ...
 FEWEST_STEPS = 500
 # ... up to this number of epochs.
 MOST_EPOCHS = 40
-# Batches of an epoch, and texts of a batch: batches are halved until an epoch has that many.
+# Batches per epoch, and texts per batch: batches are halved until an epoch has this many batches.
 FEWEST_BATCHES = 20
 SMALLEST_BATCH = 8
 
 # --- The n-gram part ------------------------------------------------------------------------------
 
-# Spread of naive Bayes, in spreads of the SVMs.
+# Standard deviation of the naive Bayes weights, relative to the SVMs'.
 BAYES = 0.5
 # C of the SVMs of topics, and the shortest character n-grams that they read.
 TOPICS_REGULARIZATION = 1.0
 TOPICS_CHARACTERS = 3
-# Words of all rows up to which these are read: the columns take a gigabyte for each 10 million.
+# Character n-grams are read if all rows together have at most this many words: their columns take a
+# gigabyte for each 10 million.
 MOST_WORDS_WITH_CHARACTERS = 10_000_000
-# Length of a text's word embeddings, in lengths of its n-grams.
+# Norm of a text's word embeddings, relative to that of its n-grams.
 EMBEDDINGS = 1.5
 # Labels. With more, SVMs merged with vectors of a lower rank take minutes.
 MOST_SVM_LABELS = 300
-# Rows. With more, word embeddings, a dense matrix in the fit, take too much memory.
+# Rows. With more, word embeddings take too much memory, as they are a dense matrix in the fit.
 MOST_WITH_EMBEDDINGS = 100_000
-# Share of the words that the table of English words must know to be used unasked.
+# Share of the words that the table of English words must know to be used by default.
 LEAST_ENGLISH = 0.7
 # Ridge of the logistic regression on residuals.
 RESIDUAL_RIDGE = 1e-6
@@ -194,9 +196,10 @@ UNSEGMENTED_SUBWORD_SHARE = 0.9
 
 # Weight of a row's own label in its target, with teachers.
 HARD_LABEL_WEIGHT = 0.6
-# Texts of a log that the teachers label; of more, a random part.
+# Texts of a log that the teachers label; from a longer log, a random sample.
 MOST_UNLABELLED = 20_000
-# Texts of a log from which on it replaces augmented texts: labelled by an encoder it says more.
+# A log with at least this many texts replaces augmented texts: labelled by an encoder, it teaches
+# more.
 ENOUGH_UNLABELLED = 1000
 # Rows. More are not augmented.
 MOST_TO_AUGMENT = 20_000
@@ -212,9 +215,9 @@ TYPOS = 0.05
 
 # --- The trial of a model file as a teacher -------------------------------------------------------
 
-# The model file that is tried unasked.
+# The model file that is tried by default.
 CANDIDATE = "sentiment"
-# Rows that it is tried on, at most, and folds.
+# Largest number of rows for the trial, and its folds.
 TRIAL_ROWS = 1_999
 TRIAL_FOLDS = 5
 # Standard errors by which it must raise the accuracy, and lower the log loss.
@@ -225,7 +228,7 @@ TRIAL_UNSEEN = 1e-6
 
 # --- The answers ----------------------------------------------------------------------------------
 
-# Share of the texts with several answers that differ, from which on copies of a text are votes.
+# Copies of a text count as votes if at least this share of the texts has conflicting answers.
 LEAST_CONTESTED = 0.05
 # Share of a row's target that goes to the neighbouring numbers of a score.
 ORDINAL_SMOOTHING = 0.2

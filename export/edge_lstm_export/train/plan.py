@@ -68,14 +68,14 @@ class Plan(Options):
 
     preset: name of the preset that it was made from.
     max_kilobytes: the largest int8 file, in 1,000 bytes.
-    kind: of the data, which chose its defaults.
+    kind: kind of the data, which decided the defaults.
     start: model file whose LSTM and embeddings the network starts from.
-    network.ngram_words, network.ngram_slots: at most; as many as the vocabulary and the texts have,
-        and the file has room for.
+    network.ngram_words, network.ngram_slots: upper bounds; the vocabulary, the texts and the size
+        of the file may leave fewer.
     teachers: in the order of their use; the first is always kept.
     word_table: word embeddings that the n-gram part reads, and the LSTM unless it starts from a
         file.
-    unlabelled: texts without a label that are learnt from, at most.
+    unlabelled: largest number of texts without a label that are learnt from.
     question: what the labels are: a choice, yes and no, or the numbers of a score.
     ordinal_smoothing: share of a row's target that goes to the neighbouring numbers of a score.
     """

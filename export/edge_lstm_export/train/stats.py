@@ -39,16 +39,16 @@ class DatasetStats:
 
     rows, labels: counts.
     multi_label: a text may have several labels.
-    mean_length: words per text, the mean (characters in an unsegmented script).
+    mean_length: mean number of words per text (characters in an unsegmented script).
     unsegmented: many texts are in a script without spaces between words.
     word_bytes: mean size in a model file of a word that occurs more than once and can be in a
         vocabulary.
     label_bytes: mean size in UTF-8 of a label's name.
     english: share of words that the table of English words has, 0 to 1.
     unlabelled: texts without a label.
-    groups: of rows, as authors, whose texts no split divides; 0 without groups.
-    group_column: their column.
-    trial: of a model file as a teacher; None if another teacher was asked for.
+    groups: number of groups of rows, such as authors, that no split divides; 0 without groups.
+    group_column: the column of the groups.
+    trial: trial of a model file as a teacher; None if another teacher was requested.
     soft: some labels are not certain.
     question, question_reason: what the labels are, see question.find_question.
     """
