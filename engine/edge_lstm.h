@@ -24,9 +24,9 @@ typedef struct edge_lstm_worker edge_lstm_worker;
  * "avx512-vnni", "avx-vnni", "avx2", "sse2", "neon-dot", "neon", "wasm-simd", "plain". */
 const char *edge_lstm_kernels(size_t i);
 
-/* Return the bytes of memory, of any alignment, that the model takes. 0 if the file is no model
- * that can run here: *error is then one line that says why, never to be freed. Only open finds out
- * whether the file was changed.
+/* Return the bytes of memory, of any alignment, that the model takes. Return 0 if the file is not a
+ * model that can run here: *error is then one line that says why; do not free it. Only open finds
+ * out whether the file was changed.
  * kernel: a name, or NULL for the best. */
 size_t edge_lstm_needs(const void *file, size_t size, const char *kernel, const char **error);
 
@@ -50,8 +50,8 @@ size_t edge_lstm_labels(const edge_lstm *model);
 /* Return the i-th label, in UTF-8. */
 const char *edge_lstm_label(const edge_lstm *model, size_t i);
 
-/* Return the probability from which on a text has the i-th label, for a model that gives a text
- * several labels or none. 0 if each text has one label, the most probable. */
+/* Return the lowest probability at which a text has the i-th label, for a model that gives a text
+ * several labels or none. Return 0 if each text has one label, the most probable. */
 double edge_lstm_threshold(const edge_lstm *model, size_t i);
 
 /* Return an entry of the file's metadata, such as "edge_lstm.training", of *size bytes; NULL if
@@ -74,23 +74,23 @@ void edge_lstm_predict_many(edge_lstm_worker *worker, const char *const *texts, 
 const char *edge_lstm_encode(edge_lstm_worker *worker, const char *text, size_t size,
                              const int32_t **ids, size_t *count);
 
-/* The second half: run rows of ids, [count, columns], each filled up with 0.
- * probabilities: [count, labels]. Return 0 if there are no columns, more than the file's length, or
- * an id that the network has not. */
+/* The second half: run rows of ids, [count, columns], each padded with 0.
+ * probabilities: [count, labels]. Return 0 if there are no columns or more than the file's length,
+ * or if the network does not have an id. */
 int edge_lstm_run(edge_lstm_worker *worker, const int32_t *ids, size_t count, size_t columns,
                   float *probabilities);
 
-/* Return how unlike the texts that the model learnt from this one is: from 0, like them, to 1.5.
- * probabilities: those of predict. */
+/* Return how unlike the training texts this text is, from 0 (like them) to 1.5.
+ * probabilities: as predict gave them. */
 double edge_lstm_unfamiliarity(edge_lstm_worker *worker, const char *text, size_t size,
                                const float *probabilities);
 
-/* Return the score that at most this share of familiar texts exceeds; below 0 if the file has none
- * for this share. */
+/* Return the threshold that at most this share of familiar texts exceeds, or a number below 0 if
+ * the file has none for this share. */
 double edge_lstm_unfamiliar_above(const edge_lstm *model, double share);
 
-/* Run the file's own test. Return the number of its golden rows that do not give their ids and, to
- * 0.001, probabilities. rows: their number; worst: the largest difference. */
+/* Run the file's self-test. Return the number of golden rows whose ids or probabilities (to within
+ * 0.001) differ. rows: the number of golden rows; worst: the largest difference. */
 size_t edge_lstm_check(edge_lstm_worker *worker, size_t *rows, float *worst);
 
 #ifdef __cplusplus

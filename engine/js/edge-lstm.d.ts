@@ -1,9 +1,10 @@
-/** `empty`: no words; `unknown_words`: no known one; `truncated`: only the end was read; `unfamiliar`: to the model. */
+/** `empty`: no words; `unknown_words`: no known word; `truncated`: only the end was read; `unfamiliar`: unlike the
+ * training texts. */
 export type Status = "ok" | "empty" | "unknown_words" | "truncated" | "unfamiliar";
 
-/** The answer for one text. `label`: the most probable one. `labels`: that one, or, of a model that gives several, all
- * whose probability reaches their threshold. `probabilities`: every label's, in the model's order. `score`: of a model
- * whose labels are numbers on a scale, the expected value with the central 80 % of the probability; else null. */
+/** The answer for one text. `label`: the most probable label. `labels`: this label; or, if the model gives several, all
+ * whose probability reaches their threshold. `probabilities`: of every label, in the model's order. `score`: if the
+ * labels are numbers on a scale, the expected value and the ends of the central 80 % of the probability; else null. */
 export interface Prediction {
   label: string;
   labels: string[];
@@ -13,10 +14,10 @@ export interface Prediction {
   score: { value: number; low: number; high: number } | null;
 }
 
-/** The bytes are no model file that the engine runs; the message is one line: what is wrong; what to do. */
+/** The bytes are not a model file that the engine can run. The message is one line: what is wrong; what to do. */
 export class ModelError extends Error {}
 
-/** The bytes of edge-lstm.wasm, where it does not lie beside this module. Call it before the first `load`. */
+/** Sets the bytes of edge-lstm.wasm, if it is not next to this module. Call it before the first `load`. */
 export function useEngine(bytes: BufferSource): void;
 
 /** A model file, ready to classify. */
@@ -26,20 +27,21 @@ export class Classifier {
   readonly labels: readonly string[];
   /** What the labels are: names, yes and no, or numbers on a scale. */
   readonly question: { type: "choice" | "yes_no" | "score"; yes?: string };
-  /** Of a model that gives several labels per text: the probability from which on a text has each; else null. */
+  /** If the model gives several labels per text, the lowest probability at which a text has each label; else null. */
   readonly thresholds: readonly number[] | null;
   /** The probability below which predict and score on the command line leave the label out; 0: none. */
   readonly threshold: number;
-  /** The file's own test. `probabilities`: of the most probable labels, by their number. `example`: a person put the
-   * text into the file, to be shown. */
+  /** The texts of the file's self-test. `probabilities`: of the most probable labels, by their index. `example`: a
+   * person put the text into the file to be shown. */
   readonly golden: { text: string; ids: number[]; probabilities: [label: number, probability: number][]; example?: boolean }[];
-  /** How weights are kept; words of the vocabulary; ids of a text that are read at most; the file's bytes. */
+  /** The type of the weights; words in the vocabulary; ids of a text that are read at most; size of the file in bytes. */
   readonly precision: "int8" | "fp32"; readonly words: number; readonly length: number; readonly bytes: number;
   /** Shares of familiar texts that may be called unfamiliar, each with the score above which a text is. */
   readonly unfamiliar: readonly (readonly [share: number, threshold: number])[];
-  /** `unfamiliar`: the share to go by, such as 0.05; without it no text is. Throws RangeError where it is no share. */
+  /** `unfamiliar`: the share of familiar texts that may be marked, such as 0.05; without it, no text is. Throws
+   * RangeError if it is not a share. */
   predict(text: string, options?: { unfamiliar?: number }): Prediction;
   encode(text: string): { ids: number[]; status: Status };
-  /** The file's own test: its golden rows, answered here. `difference`: the largest of a probability. */
+  /** Runs the file's self-test. `difference`: the largest difference of a probability. */
   check(): { text: string; difference: number; ok: boolean }[];
 }

@@ -81,3 +81,18 @@ def test_docstrings_and_comments_have_no_more_turns_of_our_own() -> None:
         ]
     assert len(docstrings) <= DOCSTRINGS_WITH_TURNS, "\n".join(docstrings)
     assert len(comments) <= COMMENTS_WITH_TURNS, "\n".join(comments)
+
+
+# The turns that readers of the documents stumbled over most often.
+TURNS_OF_PAGES = re.compile(r"\bbeside\b|\b[Ii]n (?:the )?place of\b|\bso many\b|\bas whose\b")
+LINES_WITH_TURNS = 5  # only falls
+
+
+def test_pages_have_no_more_turns_of_our_own() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
+        for path in (*PAGES, *sorted((ROOT / "benchmarks").glob("*.md")))
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if TURNS_OF_PAGES.search(line)
+    ]
+    assert len(found) <= LINES_WITH_TURNS, "\n".join(found)

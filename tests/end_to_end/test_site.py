@@ -94,6 +94,49 @@ def test_the_reference_of_the_repository_is_that_of_the_code(page: str) -> None:
     assert written == SITE["PAGES"][page](), "run python tools/site.py"
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "own Keras model",
+        "PyTorch",
+        "Android",
+        "iOS",
+        "Go",
+        "Rust",
+        "Java",
+        ".NET",
+        "Pi Zero",
+        "GPU",
+        "imbalance",
+        "class weights",
+        "unbalanced",
+        "multi-label",
+        "language",
+        "license",
+        "licence",
+        "privacy",
+        "retrain",
+        "update every week",
+        "compare before shipping",
+        "100 GB",
+        "jsonl.zst",
+        "cluster",
+        "opset",
+        "operators",
+        "fixed 600",
+        "SVM",
+        "fastText",
+        "SetFit",
+        "transformer",
+    ],
+)
+def test_a_question_is_found_by_the_words_of_its_asker(words: str) -> None:
+    page = (ROOT / "docs" / "faq.md").read_text(encoding="utf-8").lower()
+    sections = page.split("\n## ")[1:]
+    found = [text for text in sections if all(word in text for word in words.lower().split())]
+    assert any("```sh\n" in text and "](" in text for text in found)
+
+
 def test_the_live_page_of_the_site_leads_back() -> None:
     assert SITE["BACK"].count('href="index.html"') == 1
     assert "<main>" in build_page(open_model())

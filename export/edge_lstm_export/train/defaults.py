@@ -109,8 +109,8 @@ PRESETS: Mapping[str, Preset] = {
 }
 # Topics need no order of words: embedding and units of the smallest LSTM ...
 TOPICS_SHAPE = (6, 14)
-# ... up to this many labels. With more, there is no LSTM: its bytes gain more as words, whose
-# columns are wide.
+# ... up to this many labels. With more, the network has no LSTM: its bytes gain more as words, with
+# their wide columns.
 MOST_TOPICS_WITH_LSTM = 16
 # Ids of a text that are read: an article names its topic at its beginning.
 TOPICS_LENGTH = 1_600
@@ -179,7 +179,7 @@ TOPICS_CHARACTERS = 3
 # Character n-grams are read if all rows together have at most this many words: their columns take a
 # gigabyte for each 10 million.
 MOST_WORDS_WITH_CHARACTERS = 10_000_000
-# Norm of a text's word embeddings, relative to that of its n-grams.
+# Norm of a text's word embeddings, relative to its n-grams' norm.
 EMBEDDINGS = 1.5
 # Labels. With more, SVMs merged with vectors of a lower rank take minutes.
 MOST_SVM_LABELS = 300
