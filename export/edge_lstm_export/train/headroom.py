@@ -26,6 +26,7 @@ from edge_lstm_export.train.network import Network
 Rows = list[list[int]]
 MOST_TIMES = 50  # tolerance: after which nothing is left of a float32 weight
 BATCH = 128  # tolerance: texts that are tried at once
+TYPICAL = 64  # tolerance: texts of typical_rows
 RANDOM_LENGTHS = 11  # tolerance: random lengths between the shortest and the longest row
 
 
@@ -38,6 +39,18 @@ def random_rows(tokenizer: Tokenizer, *, seed: int = 0) -> Rows:
     n = tokenizer.length
     drawn = rng.integers(1, n + 1, size=RANDOM_LENGTHS).tolist()
     sizes = [*sorted({1, min(2, n), max(1, n - 1), n, *drawn}), n + 1]
+    return _rows_of_sizes(tokenizer, sizes, rng)
+
+
+def typical_rows(tokenizer: Tokenizer, *, seed: int = 0) -> Rows:
+    """Return random token ids of more texts, most of them short."""
+    rng = np.random.default_rng(seed)
+    most = np.log(tokenizer.length)
+    sizes = np.exp(rng.uniform(0, most, size=TYPICAL)).astype(int)
+    return _rows_of_sizes(tokenizer, sizes.tolist(), rng)
+
+
+def _rows_of_sizes(tokenizer: Tokenizer, sizes: Sequence[int], rng: np.random.Generator) -> Rows:
     first = min(OOV_ID, tokenizer.num_ids - 1)
     ids = [rng.integers(first, tokenizer.num_ids, size=size - 1).tolist() for size in sizes]
     return [list(tokenizer.kept(tokenizer.with_start(row))) for row in ids]
