@@ -54,6 +54,8 @@ class Exported:
     headroom: int8: how far below the sentinels the nearest unit stays.
     closed: int8: the cost of closed output gates, if the headroom required them.
     comparison: int8: the comparison with the fp32 file.
+    chosen_bits: int8: of the tables' numbers, 4 or 8, if the network was trained elsewhere: chosen
+        by what they change.
     """
 
     data: bytes
@@ -63,6 +65,7 @@ class Exported:
     headroom: float | None = None
     closed: gates.Closed | None = None
     comparison: gates.Comparison | None = None
+    chosen_bits: int | None = None
 
 
 def export(
@@ -144,7 +147,10 @@ def export(
     fp32_bytes = len(fp32.finished(checkpoint.abstention, examples))
     if not any_size:
         _check_size(len(file), checkpoint.plan.get("max_kilobytes"))
-    return Exported(file, fp32_bytes, parity, comparisons, headroom, closed, comparison)
+    bits = None
+    if not checkpoint.plan:
+        bits = 4 if int8.packs else 8
+    return Exported(file, fp32_bytes, parity, comparisons, headroom, closed, comparison, bits)
 
 
 def draft_of(checkpoint: Checkpoint) -> modelfile.ModelFile:

@@ -39,21 +39,23 @@ def random_rows(tokenizer: Tokenizer, *, seed: int = 0) -> Rows:
     n = tokenizer.length
     drawn = rng.integers(1, n + 1, size=RANDOM_LENGTHS).tolist()
     sizes = [*sorted({1, min(2, n), max(1, n - 1), n, *drawn}), n + 1]
-    return _rows_of_sizes(tokenizer, sizes, rng)
-
-
-def typical_rows(tokenizer: Tokenizer, *, seed: int = 0) -> Rows:
-    """Return random token ids of more texts, most of them short."""
-    rng = np.random.default_rng(seed)
-    most = np.log(tokenizer.length)
-    sizes = np.exp(rng.uniform(0, most, size=TYPICAL)).astype(int)
-    return _rows_of_sizes(tokenizer, sizes.tolist(), rng)
-
-
-def _rows_of_sizes(tokenizer: Tokenizer, sizes: Sequence[int], rng: np.random.Generator) -> Rows:
     first = min(OOV_ID, tokenizer.num_ids - 1)
     ids = [rng.integers(first, tokenizer.num_ids, size=size - 1).tolist() for size in sizes]
     return [list(tokenizer.kept(tokenizer.with_start(row))) for row in ids]
+
+
+def typical_rows(tokenizer: Tokenizer, *, seed: int = 0) -> Rows:
+    """Return random token ids that resemble texts: most are short, and most words are frequent.
+
+    Tokenizers give a frequent word a low id. By Zipf's law its frequency is as the inverse of it.
+    """
+    rng = np.random.default_rng(seed)
+    ids = np.arange(min(OOV_ID, tokenizer.num_ids - 1), tokenizer.num_ids)
+    shares = 1 / np.arange(1, len(ids) + 1)
+    shares /= shares.sum()
+    sizes = np.exp(rng.uniform(0, np.log(tokenizer.length), size=TYPICAL)).astype(int)
+    rows = [rng.choice(ids, size=size, p=shares).tolist() for size in sizes]
+    return [list(tokenizer.kept(tokenizer.with_start(row))) for row in rows]
 
 
 def text_rows(tokenizer: Tokenizer, texts: Sequence[str]) -> Rows:
