@@ -31,8 +31,6 @@ def probabilities(
 
 def logits(model: ImportedModel, rows: Sequence[Sequence[int]], dtype: type = np.float32) -> Array:
     """Return [n, logits]. See :func:`probabilities`."""
-    if not rows:
-        return np.zeros((0, model.logits), dtype)
     order = np.argsort([len(row) for row in rows], kind="stable")
     answers: Array = np.zeros((len(rows), model.logits), dtype)
     for start in range(0, len(rows), BATCH):
@@ -86,37 +84,29 @@ def _run(lstm: LSTM, x: Array, is_step: Array) -> tuple[Array, Array]:
     ends = []
     for direction in range(lstm.directions):
         turn = -1 if direction else 1
-        h, _ = _states(lstm, x[:, ::turn], is_step[:, ::turn], direction)
+        h = _states(lstm, x[:, ::turn], is_step[:, ::turn], direction)
         ends.append(h[:, -1])
         outputs.append(h[:, ::turn])
     return np.concatenate(outputs, axis=2), np.concatenate(ends, axis=1)
 
 
-def _states(lstm: LSTM, x: Array, is_step: Array, direction: int) -> tuple[Array, Array]:
-    """Run one direction over x in reading order → h and c after each step: [B, T, H].
-
-    A position that is not a step keeps the state, as Keras's masks do.
-    """
+def _states(lstm: LSTM, x: Array, is_step: Array, direction: int) -> Array:
+    """Run one direction over x [B, T, I] → its state h after each step, [B, T, H]."""
     dtype = x.dtype
-    batch, steps, _ = x.shape
-    hidden = lstm.hidden
     from_input = x @ lstm.w[direction].T.astype(dtype) + lstm.b[direction].astype(dtype)
     recurrent = lstm.r[direction].T.astype(dtype)
     gate = _gate(lstm.hard_sigmoid)
-    h = np.zeros((batch, hidden), dtype)
-    c = np.zeros((batch, hidden), dtype)
-    all_h = np.zeros((batch, steps, hidden), dtype)
-    all_c = np.zeros((batch, steps, hidden), dtype)
-    for t in range(steps):
+    c = h = np.zeros((len(x), lstm.hidden), dtype)
+    states = []
+    for t in range(x.shape[1]):
         i, o, f, g = np.split(from_input[:, t] + h @ recurrent, 4, axis=1)
-        step = is_step[:, t, None]
         new_c = gate(f) * c + gate(i) * np.tanh(g)
         new_h = gate(o) * np.tanh(new_c)
+        step = is_step[:, t, None]
         c = np.where(step, new_c, c)
         h = np.where(step, new_h, h)
-        all_h[:, t] = h
-        all_c[:, t] = c
-    return all_h, all_c
+        states.append(h)
+    return np.stack(states, axis=1)
 
 
 def _pool(model: ImportedModel, outputs: Array, ends: Array, is_step: Array) -> Array:
