@@ -703,6 +703,17 @@ def test_another_recurrent_layer_is_known_by_its_shape(layer: nn.Module, reason:
         importing.from_torch(network, INDEX, Options(state="last"))
 
 
+@pytest.mark.parametrize("shape", [(), (1,), (24, 7), (2, 2, 2), (0,)], ids=str)
+@pytest.mark.parametrize(
+    "name", ["emb.weight", "rnn.weight_ih_l0", "rnn.bias_hh_l0", "fc.weight", "bn.running_var"]
+)
+def test_weights_of_other_shapes_are_refused_in_a_line(name: str, shape: tuple[int, ...]) -> None:
+    state = Classifier().state_dict() | {"bn.running_mean": torch.ones(3)}
+    with pytest.raises(DataError) as caught:
+        importing.from_torch(state | {name: torch.ones(shape)}, INDEX, Options(state="last"))
+    assert "\n" not in str(caught.value)
+
+
 def test_what_a_state_dict_does_not_say_is_asked_for_by_its_option() -> None:
     network = Classifier(hidden=True)
     with pytest.raises(DataError, match="--state"):

@@ -190,10 +190,8 @@ def _with_last_states(model: ImportedModel) -> ImportedModel:
         one_way = replace(
             last, w=w.reshape(1, rows, -1), r=r.reshape(1, rows, -1), b=b.reshape(1, rows)
         )
-    lstms = (*model.lstms[:-1], one_way)
     pooling = replace(model.pooling, kind="last")
-    layers = (model.embedding, *lstms, pooling, *model.dense, model.head)
-    return replace(model, layers=layers)
+    return replace(model, lstms=(*model.lstms[:-1], one_way), pooling=pooling)
 
 
 def _layers(model: ImportedModel) -> tuple[file_layers.Layer, ...]:

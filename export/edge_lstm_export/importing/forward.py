@@ -42,22 +42,18 @@ def logits(model: ImportedModel, rows: Sequence[Sequence[int]], dtype: type = np
 
 def padded(rows: Sequence[Sequence[int]], reading: Reading) -> tuple[Array, Array]:
     """Return the ids as the network reads them, int64 [B, T], and its steps, bool [B, T]."""
-    length = reading.length
     cut = [cut_to(row, reading) for row in rows]
     columns = max(1, *map(len, cut))
-    if reading.reads_padding or (reading.masked and length is not None):
-        columns = length or columns
+    if reading.reads_padding or reading.masked:
+        columns = reading.length or columns
     ids = np.full((len(cut), columns), reading.pad_id, np.int64)
-    is_step = np.zeros(ids.shape, bool)
     for i, row in enumerate(cut):
         start = columns - len(row) if reading.padding == "front" else 0
         ids[i, start : start + len(row)] = row
-        is_step[i, start : start + len(row)] = True
-    if reading.reads_padding:
-        is_step[:] = True
-    elif reading.masked:
-        is_step &= ids != reading.pad_id
-    return ids, is_step
+    if reading.masked:
+        return ids, ids != reading.pad_id
+    steps = [columns if reading.reads_padding else len(row) for row in cut]
+    return ids, np.arange(columns) < np.array(steps)[:, None]
 
 
 def cut_to(row: Sequence[int], reading: Reading) -> Sequence[int]:

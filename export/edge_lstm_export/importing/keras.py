@@ -31,11 +31,11 @@ from edge_lstm_export.importing.model import (
     ImportedModel,
     Layer,
     Normalization,
+    Padding,
     Pooling,
     PoolingKind,
     Reading,
     check_size,
-    folded,
     with_gates,
 )
 
@@ -226,8 +226,13 @@ def _input_length(config: Any, layers: Sequence[LayerConfig]) -> int | None:
     for layer in layers:
         shapes.append([None, layer.get("input_length")])
         shapes += [layer.get("batch_input_shape"), layer.get("batch_shape")]
-    sizes = [shape[1] for shape in shapes if shape is not None and len(shape) == 2]
-    return next((size for size in sizes if type(size) is int and 0 < size <= MOST_LENGTH), None)
+    sizes = [_length(shape[1]) for shape in shapes if shape is not None and len(shape) == 2]
+    return next(filter(None, sizes), None)
+
+
+def _length(value: Any) -> int | None:
+    """Return a number of steps; None for any other value."""
+    return value if type(value) is int and 0 < value <= MOST_LENGTH else None
 
 
 # --- The layers -----------------------------------------------------------------------------------
@@ -260,19 +265,17 @@ def _model(
         before = layer.name
         _READERS[layer.kind](reader, layer)
     reading = Reading(_input_length(config, layers), masked=reader.masked)
-    texts = next((layer for layer in layers if layer.kind == "TextVectorization"), None)
-    if texts is None:
-        return KerasModel(ImportedModel(reader.finished(), reading, source))
-    size = texts.get("output_sequence_length")
-    reading = replace(
-        reading, length=size, padding="behind" if size else "none", truncation="behind"
-    )
-    held = texts.get("vocabulary")
-    if isinstance(held, dict):
-        held = held.get("config", {}).get("value")
-    found = vocabulary if vocabulary is not None else held
-    model = ImportedModel(reader.finished(), reading, source)
-    return KerasModel(model, (texts.config, found if isinstance(found, list) else None))
+    vectorization = None
+    if texts := [layer for layer in layers if layer.kind == "TextVectorization"]:
+        size = _length(texts[0].get("output_sequence_length"))
+        padding: Padding = "behind" if size else "none"
+        reading = replace(reading, length=size, padding=padding, truncation="behind")
+        held = texts[0].get("vocabulary")
+        if isinstance(held, dict):
+            held = held.get("config", {}).get("value")
+        known = held if isinstance(held, list) else None
+        vectorization = (texts[0].config, vocabulary or known)
+    return KerasModel(ImportedModel.of(reader.finished(), reading, source), vectorization)
 
 
 class _Reader:
@@ -285,9 +288,13 @@ class _Reader:
         self._layers: list[Layer | Normalization] = []
         self._turned = False  # a maximum stands before its mean
 
-    def finished(self) -> tuple[Layer, ...]:
+    @property
+    def _last(self) -> Layer | Normalization | None:
+        return self._layers[-1] if self._layers else None
+
+    def finished(self) -> list[Layer | Normalization]:
         """Return all layers, the last dense one as logits and its activation as the head."""
-        last = self._layers[-1]
+        last = self._last
         if isinstance(last, Dense):
             if last.activation not in ("sigmoid", "linear"):
                 what = f"layer {last.name!r} answers with {last.activation}"
@@ -295,7 +302,7 @@ class _Reader:
             is_known = last.activation == "sigmoid"
             self._layers[-1] = replace(last, activation="linear")
             self._layers.append(Head.of(last, is_sigmoid=is_known, is_known=is_known))
-        return folded(self._layers)
+        return self._layers
 
     def pass_over(self, layer: LayerConfig) -> None:
         """Read a layer that changes nothing when a text is classified."""
@@ -346,7 +353,7 @@ class _Reader:
 
     def flatten(self, layer: LayerConfig) -> None:
         """Read a Flatten, which changes nothing unless it puts steps side by side."""
-        if isinstance(self._layers[-1], (Embedding, LSTM)):
+        if isinstance(self._last, (Embedding, LSTM)):
             how = "train it with GlobalMaxPooling1D in its place, or without return_sequences"
             raise layer.refused(f"gives every step to a Dense layer, which is not imported; {how}")
 
@@ -365,10 +372,10 @@ class _Reader:
 
     def activation(self, layer: LayerConfig) -> None:
         """Read an activation, of the last dense layer."""
-        *_, dense, by = [None, *self._layers]
+        *_, dense, by = [None, None, *self._layers]
         if isinstance(by, Normalization) and isinstance(dense, Dense):
             self._layers[-2:] = [dense.normalized(by)]
-        last = self._layers[-1]
+        last = self._last
         if not isinstance(last, Dense) or last.activation != "linear":
             raise layer.refused("does not follow a Dense layer without an activation")
         name = _name_of(layer.get("activation")) or layer.kind.lower()

@@ -6,9 +6,9 @@ The gates of an LSTM stand in ONNX's order: input, output, forget, cell.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeAlias, TypeVar
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -123,7 +123,10 @@ class Normalization:
         scale: Array | float = 1.0,
         shift: Array | float = 0.0,
     ) -> Normalization:
-        """Make it of the values that frameworks hold."""
+        """Make it of the values that frameworks hold. Raises DataError for other shapes."""
+        for values in (mean, variance, scale, shift):
+            if isinstance(values, np.ndarray) and (values.ndim != 1 or len(values) != len(mean)):
+                raise DataError(f"layer {name!r} lacks weights; save the model again")
         factors = scale / np.sqrt(variance.astype(np.float64) + epsilon)
         shifts = shift - factors * mean
         return cls(name, factors.astype(np.float32), shifts.astype(np.float32))
@@ -148,7 +151,6 @@ class Head:
 
 
 Layer: TypeAlias = Embedding | LSTM | Pooling | Dense | Head
-_Kind = TypeVar("_Kind", Embedding, LSTM, Pooling, Dense, Head)
 
 
 @dataclass(frozen=True)
@@ -177,41 +179,52 @@ class Reading:
 class ImportedModel:
     """A network that was trained elsewhere.
 
-    layers: embedding, LSTMs, pooling, dense layers (the last gives logits), head.
-    source: the kind of its file or object, for people.
+    dense: the last one gives the logits. source: the kind of its file or object, for people.
     """
 
-    layers: tuple[Layer, ...]
+    embedding: Embedding
+    lstms: tuple[LSTM, ...]
+    pooling: Pooling
+    dense: tuple[Dense, ...]
+    head: Head
     reading: Reading
     source: str
 
-    def __post_init__(self) -> None:
-        _check(self.layers)
+    @classmethod
+    def of(
+        cls, found: Sequence[Layer | Normalization], reading: Reading, source: str
+    ) -> ImportedModel:
+        """Make it of layers in their order.
+
+        Raises DataError unless they are a network of ours: their order, shapes and values.
+        """
+        layers = _folded(found)
+        lstms = tuple(layer for layer in layers if isinstance(layer, LSTM))
+        dense = tuple(layer for layer in layers if isinstance(layer, Dense))
+        kinds = "".join(type(layer).__name__[0] for layer in layers)
+        if not lstms or kinds != "E" + "L" * len(lstms) + "P" + "D" * len(dense) + "H":
+            names = ", ".join(dict.fromkeys(layer.name for layer in layers))
+            order = "embedding, LSTMs, pooling, dense layers"
+            raise DataError(f"the model's layers are {names}; only this order is imported: {order}")
+        for what, count, most in (
+            ("LSTM layers", len(lstms), MOST_LSTMS),
+            ("dense layers before the last one", len(dense) - 1, MOST_HIDDEN_DENSE),
+        ):
+            if count > most:
+                raise DataError(f"the model has {count} {what}; at most {most} are imported")
+        width = 0
+        for layer in layers:
+            width = _width_behind(layer, width)
+        embedding, pooling, head = (layers[at] for at in (0, len(lstms) + 1, -1))
+        assert isinstance(embedding, Embedding)
+        assert isinstance(pooling, Pooling)
+        assert isinstance(head, Head)
+        return cls(embedding, lstms, pooling, dense, head, reading, source)
 
     @property
-    def embedding(self) -> Embedding:
-        """The first layer."""
-        return next(self._of(Embedding))
-
-    @property
-    def lstms(self) -> tuple[LSTM, ...]:
-        """The LSTMs, in their order."""
-        return tuple(self._of(LSTM))
-
-    @property
-    def pooling(self) -> Pooling:
-        """What is read of the last LSTM."""
-        return next(self._of(Pooling))
-
-    @property
-    def dense(self) -> tuple[Dense, ...]:
-        """The dense layers; the last gives the logits."""
-        return tuple(self._of(Dense))
-
-    @property
-    def head(self) -> Head:
-        """The last layer."""
-        return next(self._of(Head))
+    def layers(self) -> tuple[Layer, ...]:
+        """The layers in their order, without the head."""
+        return (self.embedding, *self.lstms, self.pooling, *self.dense)
 
     @property
     def logits(self) -> int:
@@ -232,13 +245,6 @@ class ImportedModel:
         """Return the model with other values of its :class:`Reading`."""
         return replace(self, reading=replace(self.reading, **changes))
 
-    def with_answer(self, answer: Answer) -> ImportedModel:
-        """Return the model with another function of the logits."""
-        return replace(self, layers=(*self.layers[:-1], replace(self.head, answer=answer)))
-
-    def _of(self, kind: type[_Kind]) -> Iterator[_Kind]:
-        return (layer for layer in self.layers if isinstance(layer, kind))
-
 
 def arrays_of(layer: Layer) -> list[Array]:
     """Return a layer's weights."""
@@ -251,7 +257,7 @@ def with_gates(array: Array, order: Sequence[int]) -> Array:
     return np.concatenate([gates[gate] for gate in order])
 
 
-def folded(layers: Sequence[Layer | Normalization]) -> tuple[Layer, ...]:
+def _folded(layers: Sequence[Layer | Normalization]) -> tuple[Layer, ...]:
     """Return the layers without normalizations: the layer that reads one takes it in.
 
     Raises DataError for one that no layer can take in.
@@ -277,7 +283,7 @@ def folded(layers: Sequence[Layer | Normalization]) -> tuple[Layer, ...]:
         else:
             what = f"layer {waiting.name!r} normalizes what {layer.name!r} reads"
             raise DataError(f"{what}, which is not imported; train it without BatchNormalization")
-    if waiting is not None:
+    if waiting is not None or not isinstance(result[-1], Head):
         raise DataError("the model does not end with a Dense layer; only classifiers are imported")
     return tuple(result)
 
@@ -287,37 +293,12 @@ def pooled_dim(lstm: LSTM, kind: PoolingKind) -> int:
     return lstm.directions * lstm.hidden * (2 if kind == "mean+max" else 1)
 
 
-def _check(layers: tuple[Layer, ...]) -> None:
-    """Raise DataError unless the layers are a network of ours: their order, shapes and values."""
-    kinds = "".join(type(layer).__name__[0] for layer in layers)
-    lstms = kinds.count("L")
-    dense = kinds.count("D")
-    if not dense:
-        raise DataError("the model does not end with a Dense layer; only classifiers are imported")
-    if not lstms or kinds != "E" + "L" * lstms + "P" + "D" * dense + "H":
-        names = ", ".join(dict.fromkeys(layer.name for layer in layers))
-        order = "embedding, LSTMs, pooling, dense layers"
-        raise DataError(f"the model's layers are {names}; only this order is imported: {order}")
-    if lstms > MOST_LSTMS:
-        raise DataError(f"the model has {lstms} LSTM layers; at most {MOST_LSTMS} are imported")
-    if dense > MOST_HIDDEN_DENSE + 1:
-        most = f"at most {MOST_HIDDEN_DENSE} are imported"
-        raise DataError(f"the model has {dense - 1} dense layers before the last one; {most}")
-    width = 0
-    for layer in layers:
-        for array in arrays_of(layer):
-            if not np.isfinite(array).all():
-                fix = "it did not train to the end"
-                raise DataError(f"layer {layer.name!r} has weights that are not numbers; {fix}")
-        width = _width_behind(layer, width)
-
-
 def _width_behind(layer: Layer, width: int) -> int:
     """Return the number of values that a layer gives.
 
     width: number of values that it reads.
 
-    Raises DataError if its weights have other shapes.
+    Raises DataError if its weights have other shapes, or are not numbers.
     """
     wanted: list[tuple[int, ...]] = []
     if isinstance(layer, Embedding):
@@ -339,6 +320,9 @@ def _width_behind(layer: Layer, width: int) -> int:
             given, right = (" × ".join(f"{n:,}" for n in each) for each in (array.shape, shape))
             what = f"layer {layer.name!r} has weights of {given or 'one number'}"
             raise DataError(f"{what}, where {right or 'several'} are expected")
+        if not np.isfinite(array).all():
+            fix = "it did not train to the end"
+            raise DataError(f"layer {layer.name!r} has weights that are not numbers; {fix}")
     return width
 
 

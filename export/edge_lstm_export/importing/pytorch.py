@@ -31,7 +31,6 @@ from edge_lstm_export.importing.model import (
     PoolingKind,
     Reading,
     check_size,
-    folded,
     pooled_dim,
     with_gates,
 )
@@ -127,20 +126,18 @@ def model_of_arrays(
     width = pooled_dim(lstms[-1], state)
     dense = _dense(rest, activation, width, in_order=source != SAFETENSORS)
     pooling = Pooling(lstms[-1].name, state)
-    layers = folded([embedding, *lstms, pooling, *dense])
-    last = layers[-1]
-    head = [Head.of(last, is_known=True)] if isinstance(last, Dense) else []
-    return ImportedModel((*layers, *head), Reading(), source)
+    heads = [Head.of(last, is_known=True) for last in dense[-1:] if isinstance(last, Dense)]
+    return ImportedModel.of([embedding, *lstms, pooling, *dense, *heads], Reading(), source)
 
 
-def read_live(module: Any) -> tuple[dict[str, Array], dict[str, Activation]]:
-    """Return the arrays of a live nn.Module, and the activation behind each linear layer.
+def read_live(module: Any) -> tuple[dict[str, Array], Activation | None]:
+    """Return the arrays of a live nn.Module, and the activation behind its linear layers.
 
-    Activations are known in its nn.Sequential parts.
+    It is known if it is the same behind all of them, in nn.Sequential parts.
 
     Raises DataError for a layer that is not known.
     """
-    activations: dict[str, Activation] = {}
+    found: set[Activation] = set()
     for name, part in module.named_modules():
         kind = type(part).__name__
         if not type(part).__module__.startswith(_OF_TORCH):
@@ -148,11 +145,11 @@ def read_live(module: Any) -> tuple[dict[str, Array], dict[str, Activation]]:
         if kind not in _KNOWN and kind not in _ACTIVATIONS:
             raise DataError(f"layer {name!r} is a {kind}, which is not imported")
         if kind == "Sequential":
-            children = list(part.named_children())
-            for (child, layer), (_, after) in pairwise(children):
-                if type(layer).__name__ == "Linear" and type(after).__name__ in _ACTIVATIONS:
-                    activations[f"{name}.{child}"] = _ACTIVATIONS[type(after).__name__]
-    return arrays_of_state(module.state_dict()), activations
+            kinds = [type(child).__name__ for child in part.children()]
+            behind = (after for kind, after in pairwise(kinds) if kind == "Linear")
+            found.update(_ACTIVATIONS[after] for after in behind if after in _ACTIVATIONS)
+    arrays = arrays_of_state(module.state_dict())
+    return arrays, found.pop() if len(found) == 1 else None
 
 
 def _lstms(rest: dict[str, Array]) -> list[LSTM]:
@@ -179,6 +176,8 @@ def _lstm(name: str, parts: Mapping[str, Array]) -> LSTM:
     try:
         kernels = [parts["weight_ih" + end] for end in ends]
         recurrents = [parts["weight_hh" + end] for end in ends]
+        if kernels[0].ndim != 2 or recurrents[0].ndim != 2:
+            raise ValueError
         gates = len(recurrents[0]) // recurrents[0].shape[1]
         if gates != 4:
             what = _GATES.get(gates, "no LSTM")

@@ -86,10 +86,8 @@ def from_torch(model: Any, tokenizer: Any, options: Options | None = None) -> Im
     if isinstance(model, (str, Path)):
         return read(Path(model), tokenizer, options)
     if hasattr(model, "named_modules"):
-        arrays, activations = pytorch.read_live(model)
-        found = set(activations.values())
-        if len(found) == 1 and options.activation is None:
-            options = replace(options, activation=found.pop())
+        arrays, activation = pytorch.read_live(model)
+        options = replace(options, activation=options.activation or activation)
     else:
         arrays = pytorch.arrays_of_state(model)
     return _finished_torch(arrays, tokenizer, options, "PyTorch")
@@ -148,7 +146,7 @@ def _finished(model: ImportedModel, rule: TextRule, options: Options) -> Importe
     if not model.head.is_known and not options.logits:
         missing.append("the model's last layer is linear; give --logits if it gives logits")
     if options.multi_label:
-        model = model.with_answer("sigmoid")
+        model = replace(model, head=replace(model.head, answer="sigmoid"))
     if options.labels is None:
         count = max(2, model.logits)
         missing.append(f"the model does not name its {count} labels; give --labels")
@@ -214,4 +212,5 @@ def _check_labels(model: ImportedModel, labels: tuple[str, ...]) -> None:
         if model.is_multi_label:
             thresholds_from({"thresholds": [0.5] * count}, labels)
     except ValueError as error:
-        raise DataError(f"--labels: {first_line(error)}; give other names to its {count} labels") from None
+        how = f"give other names to its {count} labels"
+        raise DataError(f"--labels: {first_line(error)}; {how}") from None
