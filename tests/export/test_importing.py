@@ -11,6 +11,7 @@ import pickle
 import struct
 import zipfile
 from collections import OrderedDict
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from edge_lstm import Classifier as FileClassifier
 from edge_lstm.errors import DataError
 
 h5py = pytest.importorskip("h5py")
+HAS_NATIVE = find_spec("edge_lstm_native") is not None
 os.environ.setdefault("KERAS_BACKEND", "torch")
 
 LENGTH = 12
@@ -293,6 +295,34 @@ def test_a_pytorch_model_answers_as_pytorch_does(
     for source in (network, tmp_path / "m.pt", tmp_path / "m.safetensors"):
         found = importing.from_torch(source, INDEX, options)
         assert np.abs(forward.probabilities(found.model, ROWS) - wanted).max() <= TOLERANCE
+
+
+@pytest.mark.parametrize("side", ["front", "behind", "none"])
+@pytest.mark.parametrize("layers", [1, 2])
+def test_the_output_of_both_directions_at_the_last_step_is_that_of_the_model_file(
+    tmp_path: Path, layers: int, side: Any
+) -> None:
+    """As ``output[:, -1]`` gives it: the backward direction has read the last token alone."""
+    torch.manual_seed(0)
+    network = Classifier(layers, both=True).eval()
+    labels = ("x", "y", "z")
+    length = None if side == "none" else LENGTH
+    options = Options(padding=side, length=length, state="end", labels=labels)
+    found = importing.from_torch(network, INDEX, options)
+    rows = [row for row in ROWS if row]
+    texts = [" ".join(f"w{i}" for i in row) for row in rows]
+    with torch.no_grad():
+        if side == "none":
+            wanted = np.concatenate([network(torch.tensor([row]), "end") for row in rows])
+        else:
+            wanted = network(torch.from_numpy(keras_input(rows, side)), "end").numpy()
+    for quantize, tolerance in ((None, TOLERANCE), ("int8", 0.02)):
+        exported = export(checkpoint_of(found), quantize=quantize)
+        (tmp_path / "m.onnx").write_bytes(exported.data)
+        for engine in ("onnxruntime", "native") if HAS_NATIVE else ("onnxruntime",):
+            classifier = FileClassifier.load(tmp_path / "m.onnx", engine=engine)
+            given = [[a.probabilities[name] for name in labels] for a in classifier.predict(texts)]
+            assert np.abs(np.array(given) - wanted).max() <= tolerance, (quantize, engine)
 
 
 def test_packed_sequences_are_read_without_their_padding(tmp_path: Path) -> None:
@@ -560,6 +590,15 @@ HOSTILE = {
     "NaN": (changed(2, ("Dense", {}, [np.full((6, 1), np.nan), drawn(1)])), "not numbers"),
     "shape": (changed(2, ("Dense", {"activation": "sigmoid"}, [drawn(7, 1), drawn(1)])), "7 × 1"),
     "steps": (changed(1, ("LSTM", {"return_sequences": True}, LSTM_WEIGHTS)), "every step"),
+    "flat": (
+        [
+            good_layers()[0],
+            ("LSTM", {"return_sequences": True}, LSTM_WEIGHTS),
+            ("Flatten", {}, []),
+            ("Dense", {"activation": "sigmoid"}, [drawn(6 * LENGTH, 1), drawn(1)]),
+        ],
+        "'flatten_2' .Flatten. gives every step.*GlobalMaxPooling1D",
+    ),
     "no weights": (changed(0, ("Embedding", {}, [])), "before it was trained"),
     "no head": (changed(2, None), "does not end with a Dense"),
     "four LSTMs": (
@@ -662,6 +701,17 @@ def test_another_recurrent_layer_is_known_by_its_shape(layer: nn.Module, reason:
         importing.from_torch(network.state_dict(), INDEX, Options(state="last"))
     with pytest.raises(DataError, match=reason):
         importing.from_torch(network, INDEX, Options(state="last"))
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (24, 7), (2, 2, 2), (0,)], ids=str)
+@pytest.mark.parametrize(
+    "name", ["emb.weight", "rnn.weight_ih_l0", "rnn.bias_hh_l0", "fc.weight", "bn.running_var"]
+)
+def test_weights_of_other_shapes_are_refused_in_a_line(name: str, shape: tuple[int, ...]) -> None:
+    state = Classifier().state_dict() | {"bn.running_mean": torch.ones(3)}
+    with pytest.raises(DataError) as caught:
+        importing.from_torch(state | {name: torch.ones(shape)}, INDEX, Options(state="last"))
+    assert "\n" not in str(caught.value)
 
 
 def test_what_a_state_dict_does_not_say_is_asked_for_by_its_option() -> None:

@@ -60,7 +60,7 @@ def imported(*, lstms: int = 1, hard_sigmoid: float = 0.0, hidden_dense: int = 0
 
     def lstm(inputs: int, k: int) -> model.LSTM:
         weights = drawn(1, 28, inputs), drawn(1, 28, 7), drawn(1, 28)
-        return model.LSTM(f"lstm{k}", *weights, k < lstms - 1, hard_sigmoid)
+        return model.LSTM(f"lstm{k}", *weights, hard_sigmoid)
 
     layers = (
         model.Embedding("embedding", signs[:, None] * drawn(5)),
@@ -71,7 +71,7 @@ def imported(*, lstms: int = 1, hard_sigmoid: float = 0.0, hidden_dense: int = 0
         model.Head("dense", "sigmoid"),
     )
     reading = model.Reading(20, "front")
-    return Imported(ImportedModel(layers, reading, "a test"), rule_of(words), ("no", "yes"), ())
+    return Imported(ImportedModel.of(layers, reading, "a test"), rule_of(words), ("no", "yes"), ())
 
 
 @pytest.fixture

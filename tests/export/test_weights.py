@@ -1,16 +1,21 @@
 """Weights in 4 and 8 bits."""
 
+from dataclasses import replace
+
 import numpy as np
 import onnx
 import pytest
 from edge_lstm_export.graph.weights import (
     LARGEST,
     LARGEST_PRODUCT,
+    OUTPUT_STEP,
     REDUCED,
     Array,
+    LstmWeights,
+    Seen,
     metric_of,
     rounded,
-    to_int8,
+    rounded_lstm,
 )
 
 from edge_lstm.modelfile import embedded_model
@@ -53,24 +58,49 @@ def test_a_metric_never_makes_the_error_of_a_row_larger(columns: int, packs: boo
     assert fitted.sum() < 0.95 * plain.sum()
 
 
-@pytest.mark.parametrize("columns", [3, 14, 30])
-def test_a_matrix_of_an_lstm_is_rounded_by_what_it_multiplies(columns: int) -> None:
-    parts = [table_and_metric(columns) for _ in range(2)]
-    parts[1] = (-parts[1][0], 3 * parts[1][1])
-    values = np.stack([table for table, _ in parts])
-    metrics = np.stack([metric for _, metric in parts])
-    nearest, scales = to_int8(values)
-    fitted, same_scales = to_int8(values, metrics)
-    assert np.array_equal(scales, same_scales) and scales.shape == (2, 1, 1)
-    assert np.abs(fitted.astype(int)).max() == REDUCED
+@pytest.mark.parametrize("directions", [1, 2])
+def test_an_lstm_is_rounded_so_that_its_products_with_typical_vectors_stay(directions: int) -> None:
+    """Vectors that are rounded themselves, and that hardly vary, as those of padding do."""
+    random = np.random.default_rng(directions)
+    units = 9
+    common = random.uniform(-1, 1, directions * units)
+    outputs = (0.8 * common + 0.2 * random.uniform(-1, 1, (500, directions * units))).astype("f")
+    inputs = (1 + 0.1 * random.standard_normal((500, 6))).astype("f")
+    lstm = LstmWeights(
+        random.standard_normal((directions, 4 * units, 6)).astype("f"),
+        random.standard_normal((directions, 4 * units, units)).astype("f"),
+        np.zeros((directions, 8 * units), "f"),
+        outputs=outputs,
+    )
+    seen = Seen(inputs, np.rint(inputs * 50) / 50)
+    held_outputs = np.rint(outputs / OUTPUT_STEP) * OUTPUT_STEP
+    of_gates = []
+    for rounding in (rounded_lstm(replace(lstm, outputs=None), None), rounded_lstm(lstm, seen)):
+        (w, w_scales), (r, r_scales), b = rounding
+        assert {w.dtype, r.dtype} == {np.dtype(np.int8)} and w_scales.shape == (directions, 1, 1)
+        assert max(np.abs(w.astype(int)).max(), np.abs(r.astype(int)).max()) == REDUCED
+        assert not b[:, 4 * units :].any()
+        errors = []
+        for k in range(directions):
+            own = slice(k * units, (k + 1) * units)
+            exact = inputs @ lstm.w[k].T + outputs[:, own] @ lstm.r[k].T
+            given = seen.held @ (w[k] * w_scales[k]).T + b[k, : 4 * units]
+            errors.append(given + held_outputs[:, own] @ (r[k] * r_scales[k]).T - exact)
+        of_gates.append(np.concatenate(errors, axis=1))
+    nearest, fitted = of_gates
+    assert np.square(fitted).mean() < 0.6 * np.square(nearest).mean()
+    assert np.abs(fitted.mean(axis=0)).max() < 1e-4 < np.abs(nearest.mean(axis=0)).max()
+
+
+def test_a_dense_layer_is_rounded_by_what_it_reads() -> None:
+    random = np.random.default_rng(0)
+    w = random.standard_normal((20, 3)).astype("f")
+    inputs = (random.standard_normal((200, 6)) @ random.standard_normal((6, 20))).astype("f")
     errors = []
-    for numbers in (nearest, fitted):
-        error = (numbers * scales - values).astype(np.float64)
-        errors.append(((error @ metrics) * error).sum(axis=2))
-    assert (errors[1] <= errors[0] * (1 + 1e-5)).all()
-    assert errors[1].sum() < 0.95 * errors[0].sum()
-    again, _ = to_int8((fitted * scales).astype(np.float32), metrics)
-    assert np.array_equal(again, fitted)
+    for given in (None, inputs):
+        table = rounded(w, 1, packs=False, inputs=given)
+        errors.append(np.square(inputs @ (table.values * table.scales - w)).mean())
+    assert errors[1] < 0.2 * errors[0]
 
 
 @pytest.mark.parametrize("columns", [4, 5, 14, 30])

@@ -248,6 +248,9 @@ def print_exported(file: ModelFile, exported: Exported, *, as_json: bool, verbos
             else ")"
         )
     print(wrapped(f"{file.path}: {file.precision}, {len(file.data):,} bytes{accuracy}"))
+    if compared is not None and exported.chosen_bits is not None:
+        kept = f"{compared.texts - compared.changed:,} of {counted(compared.texts, 'text')}"
+        print(wrapped(f"tables: {exported.chosen_bits} bits; {kept} keep their label"))
     if (curve := file.abstention) is not None and curve.default is not None:
         least = curve.threshold(curve.default)
         texts = f"{counted(curve.texts, 'text')} ({curve.data})"

@@ -37,10 +37,13 @@ from edge_lstm_export.graph.weights import (
     GraphWeights,
     LstmWeights,
     Rounded,
+    Seen,
     metric_of,
     packed,
     rounded,
-    to_int8,
+    rounded_lstm,
+    seen_inputs,
+    seen_outputs,
     with_sentinels,
 )
 
@@ -195,7 +198,7 @@ class _LstmGraph:
         # Without lengths, the operator runs all steps.
         lengths = "lengths" if self.config.padding == "none" else ""
         row = self._add_start_row()
-        x = _add_embedding(g, self.weights, steps)  # T, B, E
+        x, seen = _add_embedding(g, self.weights, steps)  # T, B, E
         state = last = ""
         for k, (of_layer, lstm) in enumerate(zip(self.config.lstms, self.weights.lstms)):
             if k:
@@ -203,7 +206,8 @@ class _LstmGraph:
                 shape = g.ints(f"steps{k}_shape", 0, 0, lstm.w.shape[2])
                 x = g.add("Reshape", [moved, shape], f"steps{k}_read")
             state = self._add_start(f"lstm{k}", lstm, row)
-            x, last = _add_lstm(g, f"lstm{k}", of_layer, lstm, x, lengths, state)
+            x, last = _add_lstm(g, f"lstm{k}", of_layer, lstm, x, lengths, state, seen)
+            seen = seen_outputs(lstm)
         units = self.weights.lstms[-1].r.shape[2]
         if layer.gives != "last":
             state = ""
@@ -320,8 +324,8 @@ class _LstmGraph:
         return g.add("Where", [has_ids, pooled, other], "pooled_or_first")
 
 
-def _add_embedding(g: GraphBuilder, weights: GraphWeights, steps: str) -> str:
-    """Add the look-up → the embedded steps: [T, B, E]; in int8 [T, B, E + 2].
+def _add_embedding(g: GraphBuilder, weights: GraphWeights, steps: str) -> tuple[str, Seen | None]:
+    """Add the look-up → the embedded steps, [T, B, E], in int8 [T, B, E + 2]; and typical ones.
 
     The last two are the sentinels 127 and -128. With both ends in every row the LSTM operator's own
     scale is exactly the embedding's (range / 255, zero at 128), so its rounding changes nothing
@@ -329,7 +333,7 @@ def _add_embedding(g: GraphBuilder, weights: GraphWeights, steps: str) -> str:
     """
     embedding = weights.embedding
     if not g.int8:
-        return g.add("Gather", [g.constant("embedding", embedding), steps], "embedded")
+        return g.add("Gather", [g.constant("embedding", embedding), steps], "embedded"), None
     # The LSTM's last inputs are the sentinels.
     metric = metric_of(weights.lstms[0].w[:, :, : embedding.shape[1]])
     rounded_table = rounded(embedding, packs=g.packs, metric=metric)
@@ -340,7 +344,8 @@ def _add_embedding(g: GraphBuilder, weights: GraphWeights, steps: str) -> str:
     g.ints("one_column", 0, 0, 0, 1)
     gathered = g.add("Gather", [table, steps], "embedded_int8")
     scale = g.constant("embedding_scale", rounded_table.scales.reshape(()))
-    return g.add("DequantizeLinear", [gathered, scale], "embedded")
+    embedded = g.add("DequantizeLinear", [gathered, scale], "embedded")
+    return embedded, seen_inputs(weights, rounded_table)
 
 
 def _add_table(g: GraphBuilder, name: str, table: Rounded) -> str:
@@ -393,10 +398,12 @@ def _add_lstm(
     x: str,
     lengths: str,
     first: str,
+    seen: Seen | None,
 ) -> tuple[str, str]:
     """Add the LSTM operator → its outputs [T, D, B, H] and last states [D, B, H].
 
     first: name of its first outputs, which come with first cells; "": zeros.
+    seen: what it reads in typical texts, of which int8 is rounded; None: not known.
     """
     directions, _, hidden = lstm.r.shape
     direction = "bidirectional" if directions == 2 else "forward"
@@ -405,20 +412,19 @@ def _add_lstm(
         attributes["activations"] = ["HardSigmoid", "Tanh", "Tanh"] * directions
         attributes["activation_alpha"] = [layer.hard_sigmoid] * directions
         attributes["activation_beta"] = [0.5] * directions
-    bias = g.constant(f"{name}_b", lstm.b)
     states = [first, first.replace("first_h", "first_c")]
     outputs = f"{name}_outputs", f"{name}_last"
     if not g.int8:
         w = g.constant(f"{name}_w", lstm.w)
         r = g.constant(f"{name}_r", lstm.r)
-        inputs = [x, w, r, bias, lengths, *states]
+        inputs = [x, w, r, g.constant(f"{name}_b", lstm.b), lengths, *states]
         while not inputs[-1]:
             inputs.pop()
         return g.add("LSTM", inputs, *outputs, **attributes), outputs[1]
-    integers = [to_int8(lstm.w, lstm.w_metric), to_int8(lstm.r, lstm.r_metric)]
+    *integers, b = rounded_lstm(lstm, seen)
     names = f"{name}_w", f"{name}_r"
     w, r = (g.constant(n, v.transpose(0, 2, 1)) for n, (v, _) in zip(names, integers))
-    inputs = [x, w, r, bias, lengths, *states, ""]  # peepholes
+    inputs = [x, w, r, g.constant(f"{name}_b", b), lengths, *states, ""]  # peepholes
     for n, (_, scale) in zip(names, integers):
         inputs.append(g.constant(f"{n}_scale", scale.ravel()))
         inputs.append(g.constant(f"{n}_zero", np.zeros(directions, dtype=np.int8)))
@@ -545,7 +551,7 @@ def _add_dense(
     graph, and with it a single row is multiplied in another order than several.
     """
     if g.int8:
-        table = rounded(dense.w, 1, packs=packs)
+        table = rounded(dense.w, 1, packs=packs, inputs=dense.inputs)
         numbers = g.cast(_add_table(g, f"{name}_w", table), f"{name}_w_floats")
         scales = g.constant(f"{name}_w_scales", table.scales)
         weight = g.add("Mul", [numbers, scales], f"{name}_w_float")

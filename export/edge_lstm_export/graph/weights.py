@@ -11,8 +11,8 @@ units per direction run to +1 and -1, which bounds every other output of an LSTM
     in
 16 bits with saturation (``vpmaddubsw``): 2 · 255 · 64 = 32,640 still fits, 2 · 255 · 127 does not.
 
-**Rounding of networks that were trained without it**: a matrix of an LSTM is rounded so that its
-products with the inputs of real steps change little (:func:`metric_of`).
+**Rounding of networks that were trained without it**: the matrices of LSTMs and dense layers are
+rounded so that their products with the vectors of typical texts change little (:func:`fitted`).
 
 N-gram vectors are int8 too, added up as integers: exact, so in any order and on any CPU.
 
@@ -53,6 +53,13 @@ SATURATED = 20.0
 _TIE = 1e-3  # tolerance: of squares of int8 numbers
 PASSES = 4  # over the columns of a table, of which later ones move almost nothing
 GATE_SIGNS = ((1, 1, 1, 1), (1, 1, 1, -1))
+# Shares of the largest weight that are tried as the end of a matrix's range: a smaller one clips
+# few weights, and rounds all others finer.
+CLIPS = (1.0, 0.9, 0.8, 0.7)
+# Of the mean square of a column, for what typical texts do not show.
+_DAMPING = 1e-4
+# The steps to which an int8 file rounds outputs from -1 to 1.
+OUTPUT_STEP = 2 / 255
 
 
 @dataclass(frozen=True)
@@ -61,8 +68,8 @@ class LstmWeights:
 
     w: [D, 4H, inputs], r: [D, 4H, H], b: [D, 8H] (second half zero): of the LSTM operator, all
     directions, gates in ONNX's order (input, output, forget, cell). h, c: the table of first
-    states, [D, S + 1, H] both; None: it begins with zeros. w_metric [D, inputs, inputs] and
-    r_metric [D, H, H]: of the vectors that both are multiplied by, see metric_of; None: not known.
+    states, [D, S + 1, H] both; None: it begins with zeros. outputs: [steps, D · H], at all steps
+    of typical texts; None: not known.
     """
 
     w: Array
@@ -70,16 +77,30 @@ class LstmWeights:
     b: Array
     h: Array | None = None
     c: Array | None = None
-    w_metric: Array | None = None
-    r_metric: Array | None = None
+    outputs: Array | None = None
 
 
 @dataclass(frozen=True)
 class DenseWeights:
-    """The constants of a dense layer in float32. w: [inputs, units]; b: [units]."""
+    """The constants of a dense layer in float32.
+
+    w: [inputs, units]. b: [units]. inputs: [texts, inputs], of typical texts; None: not known.
+    """
 
     w: Array
     b: Array
+    inputs: Array | None = None
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The vectors that a matrix multiplies in typical texts.
+
+    exact: in the network, float32 [N, columns]. held: as the int8 file has them, the same shape.
+    """
+
+    exact: Array
+    held: Array
 
 
 @dataclass(frozen=True)
@@ -88,6 +109,8 @@ class GraphWeights:
 
     embedding: [ids, E]. head: [inputs, logits], first the rows that read the last layer.
     ngram_vectors: [words + slots, width], of single ids from 2 on, then of the slots of ``pairs``.
+    ids: int64 [steps], at all steps of the typical texts by whose values an int8 graph is rounded;
+    None: it is rounded to the nearest numbers.
     """
 
     embedding: Array
@@ -96,6 +119,7 @@ class GraphWeights:
     head: DenseWeights
     ngram_vectors: Array
     pairs: PairTable = NO_PAIRS
+    ids: Array | None = None
 
 
 def with_sentinels(weights: GraphWeights, config: NetworkConfig) -> GraphWeights:
@@ -112,18 +136,26 @@ def with_sentinels(weights: GraphWeights, config: NetworkConfig) -> GraphWeights
             zeros = np.zeros((layer.directions, 1, layer.units), np.float32)
             lstm = replace(lstm, h=zeros, c=zeros)
         wider = replace(lstm, w=_pad_blocks(lstm.w, blocks, axis=2))
-        if lstm.w_metric is not None:
-            wider = replace(wider, w_metric=_pad_metric(lstm.w_metric, blocks))
+        if lstm.outputs is not None:
+            wider = replace(wider, outputs=_pad_blocks(lstm.outputs, layer.directions, axis=1))
         lstms.append(_with_sentinel_units(wider))
         blocks = layer.blocks
     # The first layer behind the LSTMs reads their sentinels.
     dense = [*weights.dense, weights.head]
     if config.lstms:
         pooled = config.lstms[-1].values()
-        first = dense[0].w
-        padded = _pad_blocks(first[:pooled], blocks, axis=0)
-        dense[0] = replace(dense[0], w=np.concatenate([padded, first[pooled:]]))
+        dense[0] = _with_sentinel_inputs(dense[0], pooled, blocks)
     return replace(weights, lstms=lstms, dense=dense[:-1], head=dense[-1])
+
+
+def _with_sentinel_inputs(dense: DenseWeights, pooled: int, blocks: int) -> DenseWeights:
+    """Add zeros for the sentinels, in each block of the first ``pooled`` inputs."""
+    padded = _pad_blocks(dense.w[:pooled], blocks, axis=0)
+    wider = replace(dense, w=np.concatenate([padded, dense.w[pooled:]]))
+    if dense.inputs is None:
+        return wider
+    padded = _pad_blocks(dense.inputs[:, :pooled], blocks, axis=1)
+    return replace(wider, inputs=np.concatenate([padded, dense.inputs[:, pooled:]], axis=1))
 
 
 def _until_settled(lstms: Sequence[LstmWeights]) -> list[LstmWeights]:
@@ -151,8 +183,6 @@ def _with_sentinel_units(lstm: LstmWeights) -> LstmWeights:
         for gate, sign in enumerate(signs):
             b[:, gate * (hidden + SENTINELS) + hidden + k] = sign * SATURATED
     padded = replace(lstm, w=w, r=r, b=b)
-    if lstm.r_metric is not None:
-        padded = replace(padded, r_metric=_pad_metric(lstm.r_metric, 1))
     if lstm.h is None or lstm.c is None:
         return padded
     h = _pad_blocks(lstm.h, 1, axis=2)
@@ -160,11 +190,6 @@ def _with_sentinel_units(lstm: LstmWeights) -> LstmWeights:
     h[:, :, hidden:] = 1, -1
     c[:, :, hidden:] = SATURATED, -SATURATED
     return replace(padded, h=h, c=c)
-
-
-def _pad_metric(metric: Array, blocks: int) -> Array:
-    """Append zeros for sentinels, whose weights are zeros, to a metric [D, columns, columns]."""
-    return _pad_blocks(_pad_blocks(metric, blocks, axis=1), blocks, axis=2)
 
 
 def _pad_blocks(value: Array, blocks: int, *, axis: int) -> Array:
@@ -191,23 +216,100 @@ class Rounded:
     factors: Array | None = None
 
 
-def to_int8(values: Array, metric: Array | None = None) -> tuple[Array, Array]:
-    """Round weights of an LSTM to int8, in the range of REDUCED.
+def to_int8(values: Array) -> tuple[Array, Array]:
+    """Round weights of an LSTM to the nearest int8 numbers, in the range of REDUCED.
 
     values: float32 [D, rows, columns].
-    metric: float64 [D, columns, columns], of the vectors that the rows are multiplied by, see
-        metric_of; None: each weight becomes the nearest number.
     Return (int8 of the same shape, float32 scales [D, 1, 1]).
     """
     scales = _scales(values, (1, 2), REDUCED)
-    scaled = values / scales
-    numbers = np.clip(np.rint(scaled), -REDUCED, REDUCED)
-    if metric is not None:
-        for direction, of_direction in enumerate(metric):
-            numbers[direction] = _by_metric(
-                numbers[direction], scaled[direction], of_direction, REDUCED
-            )
+    numbers = np.clip(np.rint(values / scales), -REDUCED, REDUCED)
     return numbers.astype(np.int8), scales
+
+
+def seen_inputs(weights: GraphWeights, table: Rounded) -> Seen | None:
+    """Return what the first LSTM reads in typical texts; None if they are not known.
+
+    table: the embedding as the int8 file holds it.
+    """
+    if weights.ids is None:
+        return None
+    held = table.values[weights.ids] * table.scales
+    padding = (0, 0), (0, SENTINELS)
+    return Seen(np.pad(weights.embedding[weights.ids], padding), np.pad(held, padding))
+
+
+def seen_outputs(lstm: LstmWeights) -> Seen | None:
+    """Return what an LSTM gives in typical texts; None if they are not known."""
+    if lstm.outputs is None:
+        return None
+    return Seen(lstm.outputs, np.rint(lstm.outputs / OUTPUT_STEP) * np.float32(OUTPUT_STEP))
+
+
+def rounded_lstm(
+    lstm: LstmWeights, inputs: Seen | None
+) -> tuple[tuple[Array, Array], tuple[Array, Array], Array]:
+    """Round an LSTM → w and r, each as int8 and float32 scales [D, 1, 1], and its biases.
+
+    inputs: that it reads in typical texts. Their mean errors go into the biases. None: the weights
+        are rounded to the nearest numbers.
+    """
+    outputs = seen_outputs(lstm)
+    if inputs is None or outputs is None:
+        return to_int8(lstm.w), to_int8(lstm.r), lstm.b
+    directions, rows, hidden = lstm.r.shape
+    b = lstm.b.copy()
+    parts: list[tuple[list[Array], list[Array]]] = [([], []), ([], [])]
+    for direction in range(directions):
+        own = slice(direction * hidden, (direction + 1) * hidden)
+        own_outputs = Seen(outputs.exact[:, own], outputs.held[:, own])
+        for (numbers, scales), values, seen in zip(parts, (lstm.w, lstm.r), (inputs, own_outputs)):
+            found, scale, excess = _fitted_to_int8(values[direction], seen)
+            numbers.append(found)
+            scales.append(scale)
+            b[direction, :rows] -= excess
+    w, r = ((np.stack(numbers), np.stack(scales)) for numbers, scales in parts)
+    return w, r, b
+
+
+def _fitted_to_int8(values: Array, seen: Seen) -> tuple[Array, Array, Array]:
+    """Round a matrix of an LSTM so that its products with typical vectors change little.
+
+    values: float32 [rows, columns].
+    Return (int8 of the same shape, its float32 scale [1, 1], and by how much the products are too
+    large on the mean, [rows]).
+    """
+    least = np.inf
+    for clip in CLIPS:
+        scale = _scales(values, None, REDUCED) * np.float32(clip)
+        numbers, error = fitted(values / scale, seen, REDUCED)
+        error *= float(scale.item()) ** 2
+        if error < least:
+            least = error
+            best = numbers, scale
+    numbers, scale = best
+    excess = (numbers * scale) @ seen.held.mean(axis=0) - values @ seen.exact.mean(axis=0)
+    return numbers, scale, excess
+
+
+def fitted(scaled: Array, seen: Seen, limit: int) -> tuple[Array, float]:
+    """Return whole numbers whose products with the held vectors are near the exact products.
+
+    This is the rounding of GPTQ (Frantar et al. 2022), with targets that make up for errors of the
+    vectors too (GPTAQ, Li et al. 2025).
+
+    scaled: float32 [rows, columns], that the numbers stand for. limit: of the numbers.
+    Return (int8 [rows, columns], the sum of squared errors of the products, less a constant).
+    """
+    held = seen.held.astype(np.float64)
+    metric = held.T @ held
+    damping = _DAMPING * np.trace(metric) / len(metric) * np.eye(len(metric))
+    metric += damping
+    targets = scaled @ (seen.exact.T.astype(np.float64) @ held + damping)
+    nearest = np.clip(np.rint(scaled), -limit, limit)
+    numbers = _by_metric(nearest, targets, metric, limit)
+    error = float(((numbers @ metric - 2 * targets) * numbers).sum())
+    return numbers, error
 
 
 def metric_of(readers: Array) -> Array:
@@ -225,7 +327,12 @@ def metric_of(readers: Array) -> Array:
 
 
 def rounded(
-    values: Array, axis: int | None = None, *, packs: bool = True, metric: Array | None = None
+    values: Array,
+    axis: int | None = None,
+    *,
+    packs: bool = True,
+    metric: Array | None = None,
+    inputs: Array | None = None,
 ) -> Rounded:
     """Round a table to what an int8 file holds.
 
@@ -236,13 +343,18 @@ def rounded(
     packs: in 4 bits, if a row has NARROWEST columns or more.
     metric: float64 [columns, columns], see metric_of; for a table of one scale. The error by it is
         never larger than without it.
+    inputs: [N, rows], typical ones that the table is multiplied by; for 8 bits and a scale a row.
     """
     if not packs or values.shape[1] < NARROWEST:
         scales = _scales(values, axis, LARGEST)
         scaled = values / scales
         numbers = np.clip(np.rint(scaled), -LARGEST, LARGEST)
         if metric is not None:
-            numbers = _by_metric(numbers, scaled, metric, LARGEST)
+            stays = _is_largest(scaled, LARGEST)
+            numbers = _by_metric(numbers, scaled @ metric, metric, LARGEST, stays=stays)
+        if inputs is not None:
+            seen = Seen(inputs * scales.T, inputs * scales.T)
+            numbers = fitted(scaled.T, seen, LARGEST)[0].T
         return Rounded(numbers.astype(np.int8), scales)
     scales = _scales(values, axis, LARGEST_PRODUCT)
     scaled = values / scales
@@ -251,7 +363,9 @@ def rounded(
         keeps_largest[:] = False
     levels, factors = _to_4_bits(scaled, keeps_largest)
     if metric is not None:
-        levels = _by_metric(levels, scaled, metric, LARGEST_4_BITS, factors, LARGEST_PRODUCT)
+        stays = _is_largest(scaled, LARGEST_PRODUCT)
+        targets = scaled @ metric
+        levels = _by_metric(levels, targets, metric, LARGEST_4_BITS, factors, stays)
     return Rounded(levels * factors.astype(np.int8), scales, levels, factors)
 
 
@@ -289,26 +403,26 @@ def _is_largest(scaled: Array, limit: int) -> Array:
 
 def _by_metric(
     levels: Array,
-    scaled: Array,
+    targets: Array,
     metric: Array,
     limit: int,
     factors: Array | int = 1,
-    largest: int | None = None,
+    stays: Array | bool = False,
 ) -> Array:
     """Return other whole numbers with a smaller error by the metric, for the same factors.
 
     Coordinate descent, as in QuantEase (Behdin et al. 2023): each column in turn gets the number
     that is best for the present errors of all others, so the error never grows.
 
-    levels: whole numbers [rows, columns], -limit to limit. scaled: float32 of the same shape, that
-    levels times factors should be. factors: [rows, 1]. largest: of the products, which stay; None:
-    the limit.
+    levels: whole numbers [rows, columns], -limit to limit. targets: what levels times factors times
+    the metric should be, of the same shape. factors: [rows, 1]. stays: bool of the same shape, the
+    levels that are kept.
     """
     numbers = levels.astype(np.float64)
     by_row = np.broadcast_to(factors, (len(numbers), 1))[:, 0]
-    stays = _is_largest(scaled, largest or limit)
+    stays = np.broadcast_to(stays, numbers.shape)
     # Half the derivative of a row's error, by each of its values.
-    slopes = (numbers * factors - scaled) @ metric
+    slopes = (numbers * factors) @ metric - targets
     for _ in range(PASSES):
         for column, weight in enumerate(np.diag(metric)):
             if weight <= 0:  # nothing reads it

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,35 +56,24 @@ def accuracy_on(imported: Imported, labelled: LabelledTexts) -> Accuracy:
     """
     imported.require_complete()
     labels = imported.labels or ()
-    known = set(labels)
-    for names in labelled.labels:
-        if not known.issuperset(names):
-            other = next(name for name in names if name not in known)
-            raise DataError(f"the data has the label {other!r:.60}; --labels gives {labels}")
+    named = {name for names in labelled.labels for name in names}
+    if other := sorted(named.difference(labels)):
+        raise DataError(f"the data has the label {other[0]!r:.60}; --labels gives {labels}")
+    truth = np.array([[label in names for label in labels] for names in labelled.labels])
     rows = imported.rows(labelled.texts)
     answers = probabilities(imported.model, rows)
-    correct = sum(
-        set(given) == set(names)
-        for given, names in zip(_labels_of(imported, labels, answers), labelled.labels)
-    )
-    counts = [sum(name in names for names in labelled.labels) for name in labels]
+    if answers.shape[1] == 1:
+        answers = np.hstack([1 - answers, answers])
+    if imported.model.is_multi_label:
+        given = answers >= THRESHOLD
+    else:
+        given = answers.argmax(axis=1)[:, None] == np.arange(answers.shape[1])
     words = [word for text in labelled.texts for word in imported.rule.words_of(text)]
     unknown = sum(word not in imported.rule.known for word in words)
     return Accuracy(
         texts=len(rows),
-        correct=correct,
-        largest=max(counts) / len(rows),
+        correct=int((given == truth).all(axis=1).sum()),
+        largest=float(truth.mean(axis=0).max()),
         unknown=unknown / max(1, len(words)),
         tokens=float(np.median([len(cut_to(row, imported.model.reading)) for row in rows])),
     )
-
-
-def _labels_of(
-    imported: Imported, labels: Sequence[str], answers: np.ndarray
-) -> list[tuple[str, ...]]:
-    """Return the labels of each text."""
-    if answers.shape[1] == 1:
-        return [(labels[int(p > THRESHOLD)],) for p in answers[:, 0]]
-    if imported.model.head.answer == "softmax":
-        return [(labels[i],) for i in answers.argmax(axis=1)]
-    return [tuple(name for name, p in zip(labels, row) if p >= THRESHOLD) for row in answers]

@@ -17,7 +17,6 @@ from edge_lstm.text import (
     DEFAULT_LENGTH,
     FIRST_WORD_ID,
     NEVER_IN_ENTRIES,
-    START_ID,
     Tokenizer,
 )
 from edge_lstm_export.importing.forward import cut_to, logits
@@ -32,6 +31,8 @@ from edge_lstm_export.train.network import Network, lstm_name
 _TO_IFGO = (0, 2, 3, 1)  # input, output, forget, cell → PyTorch's order of the gates
 # Of a logit, relative to the largest one: between PyTorch, and NumPy in double precision.
 PARITY_TOLERANCE = 1e-5
+_FORGET = 2  # the place of its gate
+CLOSED = -40.0  # bias of a gate that lets nothing through, to the last bit
 TRIED = 16  # random texts on which both are compared
 
 
@@ -67,6 +68,7 @@ def checkpoint_of(imported: Imported) -> Checkpoint:
 
 def _network(model: ImportedModel, vocabulary: _Vocabulary) -> Network:
     """Return the network of a checkpoint."""
+    model = _with_last_states(model)
     has_table = _has_table(model)
     config = network_config(
         num_words=vocabulary.tokenizer.num_ids,
@@ -74,7 +76,7 @@ def _network(model: ImportedModel, vocabulary: _Vocabulary) -> Network:
         layers=_layers(model),
         padding="none" if has_table else _padding(model),
         labels=max(2, model.logits),
-        multi_label=model.head.answer == "sigmoid" and model.logits > 1,
+        multi_label=model.is_multi_label,
     )
     network = Network(config, blank=True)
     state = _state(model, vocabulary.rows)
@@ -97,12 +99,8 @@ def obstacles(imported: Imported) -> Iterator[str]:
     reading = model.reading
     kind = model.pooling.kind
     directions = model.lstms[-1].directions
-    if kind == "end" and directions == 2:
-        yield "it reads the outputs at the last step, where its backward LSTM has read one token"
     if reading.masked and "max" in kind and (reading.padding == "front" or directions == 2):
         yield "its maximum over the steps sees masked ones; train it with padding behind the text"
-    if imported.rule.start_id not in (None, START_ID):
-        yield f"its texts start with id {imported.rule.start_id}"
     if len(imported.rule.known) + FIRST_WORD_ID > MAX_IDS:
         yield f"it has {len(imported.rule.known):,} words, and files have at most {MAX_IDS:,} ids"
 
@@ -168,22 +166,49 @@ def _entry(word: str, token_id: int) -> str:
     return word if word and is_text and not NEVER_IN_ENTRIES.search(word) else f" {token_id}"
 
 
+def _with_last_states(model: ImportedModel) -> ImportedModel:
+    """Return a model that reads last states instead of the outputs at the last step.
+
+    At the last step a backward direction has read one token. Forward units give just that at every
+    step if they keep nothing: without recurrence, and with closed forget gates.
+    """
+    if model.pooling.kind != "end":
+        return model
+    last = model.lstms[-1]
+    one_way = last
+    if last.directions == 2:
+        r = np.zeros((2, 4 * last.hidden, 2 * last.hidden), np.float32)
+        r[0, :, : last.hidden] = last.r[0]
+        # [direction, gate, unit, …] → [gate, direction, unit, …]
+        w, r, b = (
+            array.reshape(2, 4, last.hidden, -1).swapaxes(0, 1).copy()
+            for array in (last.w, r, last.b)
+        )
+        w[_FORGET, 1] = 0
+        b[_FORGET, 1] = CLOSED
+        rows = 8 * last.hidden
+        one_way = replace(
+            last, w=w.reshape(1, rows, -1), r=r.reshape(1, rows, -1), b=b.reshape(1, rows)
+        )
+    pooling = replace(model.pooling, kind="last")
+    return replace(model, lstms=(*model.lstms[:-1], one_way), pooling=pooling)
+
+
 def _layers(model: ImportedModel) -> tuple[file_layers.Layer, ...]:
     """Return the layers as a model file lists them."""
-    kind = "last" if model.pooling.kind == "end" else model.pooling.kind
-    layers: list[file_layers.Layer] = []
-    for lstm in model.lstms:
-        is_last = lstm is model.lstms[-1]
-        layers.append(
-            file_layers.Lstm(
-                lstm.hidden,
-                lstm.directions == 2,
-                kind if is_last else "steps",
-                floor=-1 if is_last and "max" in kind else 0,
-                hard_sigmoid=lstm.hard_sigmoid or None,
-            )
+    kind = model.pooling.kind
+    assert kind != "end"  # see _with_last_states
+    lstms = [
+        file_layers.Lstm(
+            lstm.hidden,
+            lstm.directions == 2,
+            kind if lstm is model.lstms[-1] else "steps",
+            floor=-1 if lstm is model.lstms[-1] and "max" in kind else 0,
+            hard_sigmoid=lstm.hard_sigmoid or None,
         )
-    return (*layers, *(file_layers.Dense(len(d.b), d.activation) for d in model.dense[:-1]))
+        for lstm in model.lstms
+    ]
+    return (*lstms, *(file_layers.Dense(len(d.b), d.activation) for d in model.dense[:-1]))
 
 
 def _padding(model: ImportedModel) -> file_layers.Padding:
@@ -197,7 +222,7 @@ def _has_table(model: ImportedModel) -> bool:
     reading = model.reading
     is_front = reading.reads_padding and reading.padding == "front"
     one_way = all(lstm.directions == 1 for lstm in model.lstms)
-    return is_front and one_way and model.pooling.kind in ("last", "end")
+    return is_front and one_way and model.pooling.kind == "last"
 
 
 def _state(model: ImportedModel, rows: Sequence[int]) -> dict[str, Array]:
@@ -239,11 +264,9 @@ def _check_parity(imported: Imported, vocabulary: _Vocabulary, checkpoint: Check
     model = imported.model
     length = checkpoint.tokenizer.length
     rng = np.random.default_rng(0)
-    ids = np.array(sorted(vocabulary.new_ids))
-    sizes = [*rng.integers(1, length + 1, size=TRIED), 1, length]
-    rows = [rng.choice(ids, size=size).tolist() if len(ids) else [] for size in sizes]
-    if model.reading.masked:
-        rows = [[i for i in row if i != model.reading.pad_id] or ids[-1:].tolist() for row in rows]
+    ids = sorted(vocabulary.new_ids)
+    sizes = [*rng.integers(1, length + 1, size=TRIED), 1, length] if ids else [0]
+    rows = [rng.choice(ids, size=size).tolist() if size else [] for size in sizes]
     wanted = logits(model, rows, np.float64)
     if wanted.shape[1] != checkpoint.network.config.logits:
         wanted = wanted[:, 1:] - wanted[:, :1]

@@ -28,7 +28,7 @@ def rows_of(imported: Imported) -> Iterator[tuple[str, str]]:
     model = imported.model
     rule = imported.rule
     yield "model", f"{model.source}, {model.parameters:,} weights"
-    for layer in model.layers[:-1]:
+    for layer in model.layers:
         yield "layer", _layer(layer)
     yield "answer", _answer(model, imported.labels)
     yield "padding", _padding(model)

@@ -31,8 +31,6 @@ def probabilities(
 
 def logits(model: ImportedModel, rows: Sequence[Sequence[int]], dtype: type = np.float32) -> Array:
     """Return [n, logits]. See :func:`probabilities`."""
-    if not rows:
-        return np.zeros((0, model.logits), dtype)
     order = np.argsort([len(row) for row in rows], kind="stable")
     answers: Array = np.zeros((len(rows), model.logits), dtype)
     for start in range(0, len(rows), BATCH):
@@ -44,22 +42,18 @@ def logits(model: ImportedModel, rows: Sequence[Sequence[int]], dtype: type = np
 
 def padded(rows: Sequence[Sequence[int]], reading: Reading) -> tuple[Array, Array]:
     """Return the ids as the network reads them, int64 [B, T], and its steps, bool [B, T]."""
-    length = reading.length
     cut = [cut_to(row, reading) for row in rows]
     columns = max(1, *map(len, cut))
-    if reading.reads_padding or (reading.masked and length is not None):
-        columns = length or columns
+    if reading.reads_padding or reading.masked:
+        columns = reading.length or columns
     ids = np.full((len(cut), columns), reading.pad_id, np.int64)
-    is_step = np.zeros(ids.shape, bool)
     for i, row in enumerate(cut):
         start = columns - len(row) if reading.padding == "front" else 0
         ids[i, start : start + len(row)] = row
-        is_step[i, start : start + len(row)] = True
-    if reading.reads_padding:
-        is_step[:] = True
-    elif reading.masked:
-        is_step &= ids != reading.pad_id
-    return ids, is_step
+    if reading.masked:
+        return ids, ids != reading.pad_id
+    steps = [columns if reading.reads_padding else len(row) for row in cut]
+    return ids, np.arange(columns) < np.array(steps)[:, None]
 
 
 def cut_to(row: Sequence[int], reading: Reading) -> Sequence[int]:
@@ -86,37 +80,29 @@ def _run(lstm: LSTM, x: Array, is_step: Array) -> tuple[Array, Array]:
     ends = []
     for direction in range(lstm.directions):
         turn = -1 if direction else 1
-        h, _ = _states(lstm, x[:, ::turn], is_step[:, ::turn], direction)
+        h = _states(lstm, x[:, ::turn], is_step[:, ::turn], direction)
         ends.append(h[:, -1])
         outputs.append(h[:, ::turn])
     return np.concatenate(outputs, axis=2), np.concatenate(ends, axis=1)
 
 
-def _states(lstm: LSTM, x: Array, is_step: Array, direction: int) -> tuple[Array, Array]:
-    """Run one direction over x in reading order → h and c after each step: [B, T, H].
-
-    A position that is not a step keeps the state, as Keras's masks do.
-    """
+def _states(lstm: LSTM, x: Array, is_step: Array, direction: int) -> Array:
+    """Run one direction over x [B, T, I] → its state h after each step, [B, T, H]."""
     dtype = x.dtype
-    batch, steps, _ = x.shape
-    hidden = lstm.hidden
     from_input = x @ lstm.w[direction].T.astype(dtype) + lstm.b[direction].astype(dtype)
     recurrent = lstm.r[direction].T.astype(dtype)
     gate = _gate(lstm.hard_sigmoid)
-    h = np.zeros((batch, hidden), dtype)
-    c = np.zeros((batch, hidden), dtype)
-    all_h = np.zeros((batch, steps, hidden), dtype)
-    all_c = np.zeros((batch, steps, hidden), dtype)
-    for t in range(steps):
+    c = h = np.zeros((len(x), lstm.hidden), dtype)
+    states = []
+    for t in range(x.shape[1]):
         i, o, f, g = np.split(from_input[:, t] + h @ recurrent, 4, axis=1)
-        step = is_step[:, t, None]
         new_c = gate(f) * c + gate(i) * np.tanh(g)
         new_h = gate(o) * np.tanh(new_c)
+        step = is_step[:, t, None]
         c = np.where(step, new_c, c)
         h = np.where(step, new_h, h)
-        all_h[:, t] = h
-        all_c[:, t] = c
-    return all_h, all_c
+        states.append(h)
+    return np.stack(states, axis=1)
 
 
 def _pool(model: ImportedModel, outputs: Array, ends: Array, is_step: Array) -> Array:

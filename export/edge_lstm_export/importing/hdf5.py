@@ -41,8 +41,10 @@ class Store:
 
     def names(self, at: str) -> list[str]:
         """Return the names in a group; an empty list without such a group."""
-        group = self._group(at)
-        return [] if group is None else list(group)[:MOST_NAMES]
+        import h5py
+
+        group = self._item(at)
+        return list(group)[:MOST_NAMES] if isinstance(group, h5py.Group) else []
 
     def array(self, at: str) -> Array:
         """Return an array as float32. Raises DataError if it is missing, or claims too much."""
@@ -61,12 +63,6 @@ class Store:
     def has(self, at: str) -> bool:
         """Whether there is a group or an array."""
         return self._item(at) is not None
-
-    def _group(self, at: str) -> Any:
-        import h5py
-
-        item = self._item(at)
-        return item if isinstance(item, h5py.Group) else None
 
     def _item(self, at: str) -> Any:
         """Return a group or an array, step by step: a link to another file is not followed."""
@@ -94,8 +90,8 @@ def opened(path: Path) -> Iterator[Store]:
 
 
 @contextmanager
-def opened_in_zip(path: Path) -> Iterator[tuple[Any, Store, dict[str, bytes]]]:
-    """Open a .keras archive → its configuration, its arrays, its text assets by name."""
+def opened_in_zip(path: Path) -> Iterator[tuple[Any, Store, list[str] | None]]:
+    """Open a .keras archive → its configuration, its arrays, its vocabulary if it has one."""
     with needs("import", "a Keras model"):
         import h5py
     with open_zip(path) as archive, readable(path):
@@ -103,10 +99,13 @@ def opened_in_zip(path: Path) -> Iterator[tuple[Any, Store, dict[str, bytes]]]:
         config = json.loads(_member(archive, "config.json", MOST_CONFIG_BYTES))
         weights = next(name for name in members if name.endswith(".weights.h5"))
         data = _member(archive, weights, MOST_BYTES)
-        assets = [name for name in members if name.startswith("assets/") and name.endswith(".txt")]
-        texts = {name: _member(archive, name, MOST_BYTES) for name in assets}
+        words = next((name for name in members if name.endswith("vocabulary.txt")), None)
+        vocabulary = None
+        if words is not None:
+            text = _member(archive, words, MOST_BYTES).decode("utf-8", "replace")
+            vocabulary = text.split("\n")
         with h5py.File(io.BytesIO(data), "r") as file:
-            yield config, Store(file, path), texts
+            yield config, Store(file, path), vocabulary
 
 
 def _member(archive: Any, name: str, most: int) -> bytes:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -24,36 +24,23 @@ from edge_lstm_export.importing.model import (
     LSTM,
     MOST_LENGTH,
     Activation,
-    Answer,
     Array,
     Dense,
     Embedding,
     Head,
     ImportedModel,
     Layer,
+    Normalization,
+    Padding,
     Pooling,
     PoolingKind,
     Reading,
-    Reads,
     check_size,
-    normalization,
-    normalized,
     with_gates,
-    with_normalized_inputs,
 )
 
 Weights = Callable[["LayerConfig"], Sequence[Array]]
 
-# Layers that change nothing when a text is classified.
-_WITHOUT_EFFECT = {
-    "InputLayer",
-    "Dropout",
-    "SpatialDropout1D",
-    "GaussianNoise",
-    "GaussianDropout",
-    "AlphaDropout",
-    "ActivityRegularization",
-}
 _POOLINGS: dict[str, PoolingKind] = {
     "GlobalMaxPooling1D": "max",
     "GlobalMaxPool1D": "max",
@@ -61,7 +48,6 @@ _POOLINGS: dict[str, PoolingKind] = {
     "GlobalAveragePool1D": "mean",
 }
 KNOWN = "known are Embedding, LSTM, Bidirectional, pooling, Dense, BatchNormalization and dropouts"
-ONE_CHAIN = "only one chain of layers is imported"
 # Settings of an LSTM, with the only value that is imported.
 _LSTM_SETTINGS = {
     "go_backwards": False,
@@ -71,10 +57,13 @@ _LSTM_SETTINGS = {
 }
 # CuDNNLSTM is an LSTM whose weights are stored otherwise.
 _LSTMS = ("LSTM", "CuDNNLSTM")
+_MODELS = ("Sequential", "Functional", "Model")
 # Keras's orders of the gates → input, output, forget, cell.
 _FROM_IFCO = (0, 3, 1, 2)
 _FROM_ICFO = (0, 3, 2, 1)
 _DEFAULT_EPSILON = 1e-3  # of a BatchNormalization, as in Keras
+# Places of a layer's arrays within its folder of a .keras archive, in the order of get_weights().
+_PLACES = ("", "/cell", "/forward_layer/cell", "/backward_layer/cell")
 
 
 @dataclass(frozen=True)
@@ -99,7 +88,7 @@ class LayerConfig:
 class KerasModel:
     """What a file or live model gives.
 
-    vocabulary: of its TextVectorization layer, with that layer's settings; None without one.
+    vectorization: settings and vocabulary of its TextVectorization layer; None without one.
     """
 
     model: ImportedModel
@@ -111,13 +100,9 @@ def read_hdf5(path: Path) -> KerasModel:
     with hdf5.opened(path) as store:
         config = store.attribute("model_config")
         if config is None:
-            if store.names("layers") or store.names("_layer_checkpoint_dependencies"):
-                raise DataError(f"{path} holds weights alone; save the whole model: model.save(…)")
-            root = store.attribute("layer_names")
             how = "save the whole model: model.save(…), not save_weights"
-            what = "weights alone" if root is not None else "no Keras model"
-            raise DataError(f"{path} holds {what}; {how}")
-        version = store.attribute("keras_version") or "1"
+            raise DataError(f"{path} holds no model's configuration, but weights alone; {how}")
+        version = str(store.attribute("keras_version") or "1")
         place = "/model_weights" if store.has("/model_weights") else "/"
 
         def weights(layer: LayerConfig) -> Sequence[Array]:
@@ -125,28 +110,26 @@ def read_hdf5(path: Path) -> KerasModel:
             names = store.attribute("weight_names", group) if store.has(group) else None
             return [store.array(f"{group}/{name}") for name in names or ()]
 
-        return _model(_parsed(config, path), weights, str(version), f"Keras {version}, HDF5")
+        return _model(json.loads(config), weights, version, f"Keras {version}, HDF5")
 
 
 def read_zip(path: Path) -> KerasModel:
     """Read a model of the .keras format. Raises DataError."""
-    with hdf5.opened_in_zip(path) as (config, store, assets):
-        root = "layers"
-        if store.has("_layer_checkpoint_dependencies"):
-            root = "_layer_checkpoint_dependencies"
+    with hdf5.opened_in_zip(path) as (config, store, vocabulary):
+        root = "_layer_checkpoint_dependencies"
+        if not store.has(root):
+            root = "layers"
         places = _places(config)
 
         def weights(layer: LayerConfig) -> Sequence[Array]:
-            return _zip_weights(store, f"{root}/{places[layer.name]}", layer)
+            folders = [f"{root}/{places[layer.name]}{place}/vars" for place in _PLACES]
+            return [
+                store.array(f"{folder}/{name}")
+                for folder in folders
+                for name in sorted(store.names(folder), key=int)
+            ]
 
-        vocabulary = next(
-            (data for name, data in assets.items() if name.endswith("vocabulary.txt")), None
-        )
-        read = _model(config, weights, "3", "Keras 3, .keras")
-        if vocabulary is not None and read.vectorization is not None:
-            words = vocabulary.decode("utf-8", "replace").split("\n")
-            return replace(read, vectorization=(read.vectorization[0], words))
-        return read
+        return _model(config, weights, "3", "Keras 3, .keras", vocabulary)
 
 
 def read_live(model: Any) -> KerasModel:
@@ -160,84 +143,59 @@ def read_live(model: Any) -> KerasModel:
         check_size(size, f"layer {layer.name!r}")
         return [np.asarray(w, np.float32) for w in live.get_weights()]
 
-    module = type(model).__module__
-    is_keras_3 = ".src." in module or module.startswith("keras.engine") is False
-    read = _model(config, weights, "3" if is_keras_3 else "2", "a Keras model")
-    for layer in model.layers:
-        if type(layer).__name__ == "TextVectorization":
-            return replace(read, vectorization=(layer.get_config(), layer.get_vocabulary()))
-    return read
+    version = "2" if type(model).__module__.startswith("keras.engine") else "3"
+    texts = (layer for layer in model.layers if hasattr(layer, "get_vocabulary"))
+    vocabulary = next((layer.get_vocabulary() for layer in texts), None)
+    return _model(config, weights, version, "a Keras model", vocabulary)
 
 
 # --- The configuration ----------------------------------------------------------------------------
 
 
-def _parsed(text: str, path: Path) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        raise DataError(f"{path}: its configuration is not JSON; save the model again") from None
-
-
-def layers_of(config: Any) -> list[LayerConfig]:
+def _layers_of(config: Any) -> list[LayerConfig]:
     """Return the layers of a model's configuration in their order. Raises DataError."""
     kind = config.get("class_name") if isinstance(config, dict) else None
-    if kind not in ("Sequential", "Functional", "Model"):
-        raise DataError(f"the model is a {kind!s:.40}, whose layers no file names; {_SUBCLASS}")
+    if kind not in _MODELS:
+        only = "only Sequential and Functional models are read from files"
+        raise DataError(f"the model is a {kind!s:.40}, whose layers no file names; {only}")
     body = config["config"]
     entries = body["layers"] if isinstance(body, dict) else body
-    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise DataError("the model's layers are not a list; save the model again")
     layers = [_layer(entry, i) for i, entry in enumerate(entries)]
-    nested = [layer for layer in layers if layer.kind in ("Sequential", "Functional", "Model")]
-    if nested:
-        raise nested[0].refused("is a model itself; only plain layers are read")
     if kind == "Sequential":
-        chain = [""] + [layer.name for layer in layers]
-        return [replace(layer, inputs=(name,)) for layer, name in zip(layers, chain)]
+        names = [layer.name for layer in layers]
+        layers = [replace(layer, inputs=(name,)) for layer, name in zip(layers, ["", *names])]
     return layers
 
 
-_SUBCLASS = "only Sequential and Functional models are read from files"
-
-
 def _layer(entry: Mapping[str, Any], number: int) -> LayerConfig:
-    config = entry.get("config")
-    config = config if isinstance(config, dict) else {}
+    config = entry["config"]
     name = config.get("name") or entry.get("name") or f"layer {number + 1}"
-    inputs = _input_names(entry.get("inbound_nodes"))
+    calls = entry.get("inbound_nodes")
+    inputs = _input_names(calls[0]) if calls else []
     kind = str(entry.get("class_name")).split(">")[-1]
     return LayerConfig(kind, str(name), config, tuple(inputs))
 
 
-def _input_names(nodes: Any) -> list[str]:
-    """Return the names of the layers that the first call of a layer reads, of Keras 2 or 3."""
-    if not nodes:
+def _input_names(node: Any) -> list[str]:
+    """Return the names of the layers that a call of a layer reads, of Keras 2 or 3."""
+    if isinstance(node, dict):
+        config = node.get("config")
+        if isinstance(config, dict) and config.get("keras_history"):
+            return [str(config["keras_history"][0])]
+        node = list(node.values())
+    if not isinstance(node, (list, tuple)):
         return []
-    names: list[str] = []
-    waiting = [nodes[0]]
-    while waiting:
-        node = waiting.pop(0)
-        if isinstance(node, dict):
-            history = node.get("config", {}).get("keras_history") if "config" in node else None
-            if history:
-                names.append(str(history[0]))
-            else:
-                waiting = [*node.values(), *waiting]
-        elif isinstance(node, (list, tuple)):
-            # Keras 2: [name, number of the node, number of the tensor, …]
-            if node and isinstance(node[0], str) and len(node) >= 3:
-                names.append(node[0])
-            else:
-                waiting = [*node, *waiting]
-    return names
+    # Keras 2: [name, number of the node, number of the tensor, …]
+    if len(node) >= 3 and isinstance(node[0], str):
+        return [node[0]]
+    return [name for part in node for name in _input_names(part)]
 
 
 def _places(config: Any) -> dict[str, str]:
     """Return each layer's folder in a .keras archive: its class in snake case, and a number."""
     used: dict[str, int] = {}
     places = {}
-    for layer in layers_of(config):
+    for layer in _layers_of(config):
         base = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", layer.kind))
         base = re.sub(r"([a-z])([A-Z])", r"\1_\2", base).lower()
         count = used.get(base, 0)
@@ -246,82 +204,19 @@ def _places(config: Any) -> dict[str, str]:
     return places
 
 
-def _zip_weights(store: hdf5.Store, place: str, layer: LayerConfig) -> list[Array]:
-    """Return a layer's arrays in the order of Keras's get_weights()."""
-    folders = [place]
-    if layer.kind == "LSTM":
-        folders = [f"{place}/cell", place]
-    elif layer.kind == "Bidirectional":
-        folders = [f"{place}/forward_layer/cell", f"{place}/backward_layer/cell"]
-    arrays = []
-    for folder in folders:
-        names = store.names(f"{folder}/vars")
-        arrays += [store.array(f"{folder}/vars/{name}") for name in sorted(names, key=int)]
-    return arrays
-
-
-# --- The layers -----------------------------------------------------------------------------------
-
-
-def _model(config: Any, weights: Weights, version: str, source: str) -> KerasModel:
-    """Return the model that a configuration describes. version: of Keras."""
-    builder = _Builder(weights, version)
-    vectorization = None
-    layers = layers_of(config)
-    _require_lstm(layers)
+def _with_joined_poolings(layers: Sequence[LayerConfig]) -> list[LayerConfig]:
+    """Return the layers with a mean and a maximum that are concatenated as one pooling."""
     known = {layer.name: layer for layer in layers}
-    for layer in _without_twins(layers):
-        if len(layer.inputs) > 1:
-            raise layer.refused(f"reads several layers; {ONE_CHAIN}")
-        if layer.kind == "TextVectorization":
-            vectorization = (layer.config, _vocabulary(layer))
-        else:
-            builder.add(layer, next((known.get(name) for name in layer.inputs), None))
-    length = _input_length(config, layers)
-    model = ImportedModel(builder.finished(), Reading(length=length, masked=builder.masked), source)
-    if vectorization is not None:
-        size = vectorization[0].get("output_sequence_length")
-        reading = replace(
-            model.reading,
-            length=size if isinstance(size, int) else None,
-            padding="behind" if isinstance(size, int) else "none",
-            truncation="behind",
-        )
-        model = replace(model, reading=reading)
-    return KerasModel(model, vectorization)
-
-
-def _require_lstm(layers: Sequence[LayerConfig]) -> None:
-    """Raise DataError, with the layers' names, if none of them is recurrent."""
-    if not any(layer.kind in (*_LSTMS, "Bidirectional") for layer in layers):
-        kinds = ", ".join(layer.kind for layer in layers)[:120]
-        what = f"the model has no LSTM layer; its layers are {kinds}"
-        raise DataError(f"{what}; only LSTM classifiers of text are imported")
-
-
-def _without_twins(layers: Sequence[LayerConfig]) -> list[LayerConfig]:
-    """Return the layers with a mean and a maximum that are put side by side as one pooling."""
-    known = {layer.name: layer for layer in layers}
-    joined: dict[str, LayerConfig] = {}
-    dropped: set[str] = set()
+    result = list(layers)
     for layer in layers:
         parts = [known[name] for name in layer.inputs if name in known]
         kinds = [_POOLINGS.get(part.kind) for part in parts]
-        if layer.kind != "Concatenate" or kinds not in (["mean", "max"], ["max", "mean"]):
-            continue
-        if parts[0].inputs != parts[1].inputs:
-            continue
-        config = {"turned": kinds[0] == "max"}
-        joined[layer.name] = LayerConfig("MeanAndMax", layer.name, config, parts[0].inputs)
-        dropped |= {part.name for part in parts}
-    return [joined.get(layer.name, layer) for layer in layers if layer.name not in dropped]
-
-
-def _vocabulary(layer: LayerConfig) -> Sequence[str] | None:
-    words = layer.get("vocabulary")
-    if isinstance(words, dict):
-        words = words.get("config", {}).get("value")
-    return words if isinstance(words, list) else None
+        is_joined = layer.kind == "Concatenate" and sorted(map(str, kinds)) == ["max", "mean"]
+        if is_joined and parts[0].inputs == parts[1].inputs:
+            joined = replace(layer, inputs=parts[0].inputs, config={"turned": kinds[0] == "max"})
+            result[result.index(layer)] = joined
+            result = [each for each in result if each not in parts]
+    return result
 
 
 def _input_length(config: Any, layers: Sequence[LayerConfig]) -> int | None:
@@ -329,82 +224,101 @@ def _input_length(config: Any, layers: Sequence[LayerConfig]) -> int | None:
     body = config["config"]
     shapes = [body.get("build_input_shape")] if isinstance(body, dict) else []
     for layer in layers:
-        size = layer.get("input_length")
-        shapes.append([None, size[0] if isinstance(size, list) and size else size])
+        shapes.append([None, layer.get("input_length")])
         shapes += [layer.get("batch_input_shape"), layer.get("batch_shape")]
-    for shape in shapes:
-        if isinstance(shape, (list, tuple)) and len(shape) == 2:
-            size = shape[1]
-            if type(size) is int and 0 < size <= MOST_LENGTH:
-                return size
-    return None
+    sizes = [_length(shape[1]) for shape in shapes if shape is not None and len(shape) == 2]
+    return next(filter(None, sizes), None)
 
 
-class _Builder:
-    """Makes layers of configurations, one after another."""
+def _length(value: Any) -> int | None:
+    """Return a number of steps; None for any other value."""
+    return value if type(value) is int and 0 < value <= MOST_LENGTH else None
 
-    def __init__(self, weights: Weights, version: str) -> None:
+
+# --- The layers -----------------------------------------------------------------------------------
+
+
+def _model(
+    config: Any,
+    weights: Weights,
+    version: str,
+    source: str,
+    vocabulary: Sequence[str] | None = None,
+) -> KerasModel:
+    """Return the model that a configuration describes.
+
+    version: of Keras. vocabulary: of its TextVectorization, unless the configuration holds it.
+    """
+    layers = _layers_of(config)
+    if not any(layer.kind in (*_LSTMS, "Bidirectional") for layer in layers):
+        kinds = ", ".join(layer.kind for layer in layers)[:120]
+        what = f"the model has no LSTM layer; its layers are {kinds}"
+        raise DataError(f"{what}; only LSTM classifiers of text are imported")
+    reader = _Reader(weights, is_keras_3=version.split(".")[0] not in ("1", "2"))
+    before = ""
+    for layer in _with_joined_poolings(layers):
+        if layer.kind not in _READERS:
+            raise layer.refused(f"is not imported; {KNOWN}")
+        if layer.inputs not in ((), (before,)):
+            names = ", ".join(layer.inputs)
+            raise layer.refused(f"reads {names}; only one chain of layers is imported")
+        before = layer.name
+        _READERS[layer.kind](reader, layer)
+    reading = Reading(_input_length(config, layers), masked=reader.masked)
+    vectorization = None
+    if texts := [layer for layer in layers if layer.kind == "TextVectorization"]:
+        size = _length(texts[0].get("output_sequence_length"))
+        padding: Padding = "behind" if size else "none"
+        reading = replace(reading, length=size, padding=padding, truncation="behind")
+        held = texts[0].get("vocabulary")
+        if isinstance(held, dict):
+            held = held.get("config", {}).get("value")
+        known = held if isinstance(held, list) else None
+        vectorization = (texts[0].config, vocabulary or known)
+    return KerasModel(ImportedModel.of(reader.finished(), reading, source), vectorization)
+
+
+class _Reader:
+    """Makes layers of configurations, one after another. See _READERS."""
+
+    def __init__(self, weights: Weights, *, is_keras_3: bool) -> None:
         self.masked = False
         self._weights = weights
-        self._is_keras_3 = version.split(".")[0] not in ("1", "2")
-        self._layers: list[Layer] = []
-        self._last = ""  # name of the layer that was added last
-        # A BatchNormalization that the next layer takes in: factors and shifts of its inputs.
-        self._waiting: tuple[Array, Array] | None = None
+        self._is_keras_3 = is_keras_3
+        self._layers: list[Layer | Normalization] = []
         self._turned = False  # a maximum stands before its mean
-        self._methods: dict[str, Callable[[LayerConfig], None]] = {
-            "Embedding": self._add_embedding,
-            "Bidirectional": self._add_bidirectional,
-            "MeanAndMax": self._add_pooling,
-            "Dense": self._add_dense,
-            "BatchNormalization": self._add_normalization,
-            "Activation": self._add_activation,
-            "ReLU": self._add_activation,
-            "Softmax": self._add_activation,
-            **dict.fromkeys(_LSTMS, self._add_lstm),
-            **dict.fromkeys(_POOLINGS, self._add_pooling),
-            **dict.fromkeys(_WITHOUT_EFFECT, lambda _: None),
-        }
 
-    def add(self, layer: LayerConfig, source: LayerConfig | None) -> None:
-        """Add a layer, which reads ``source``.
+    @property
+    def _last(self) -> Layer | Normalization | None:
+        return self._layers[-1] if self._layers else None
 
-        Raises DataError, with the layer's name, if its kind is not known.
-        """
-        reads = source is None or source.kind in ("InputLayer", "TextVectorization")
-        if layer.kind not in self._methods:
-            raise layer.refused(f"is not imported; {KNOWN}")
-        if not reads and source is not None and source.name != self._last:
-            raise layer.refused(f"reads {source.name!r} too; {ONE_CHAIN}")
-        if layer.kind != "InputLayer":
-            self._last = layer.name
-        self._methods[layer.kind](layer)
-
-    def finished(self) -> tuple[Layer, ...]:
+    def finished(self) -> list[Layer | Normalization]:
         """Return all layers, the last dense one as logits and its activation as the head."""
-        last = self._layers[-1] if self._layers else None
+        last = self._last
         if isinstance(last, Dense):
             if last.activation not in ("sigmoid", "linear"):
                 what = f"layer {last.name!r} answers with {last.activation}"
                 raise DataError(f"{what}; only sigmoid, softmax and logits are imported")
-            is_sigmoid = last.activation == "sigmoid"
-            answer: Answer = "sigmoid" if is_sigmoid or len(last.b) == 1 else "softmax"
+            is_known = last.activation == "sigmoid"
             self._layers[-1] = replace(last, activation="linear")
-            self._layers.append(Head(last.name, answer, is_known=is_sigmoid))
-        elif not isinstance(last, Head) or self._waiting is not None:
-            raise DataError("the model does not end with a Dense layer; only classifiers are read")
-        return tuple(self._layers)
+            self._layers.append(Head.of(last, is_sigmoid=is_known, is_known=is_known))
+        return self._layers
 
-    def _add_embedding(self, layer: LayerConfig) -> None:
-        arrays = self._arrays(layer, 1)
+    def pass_over(self, layer: LayerConfig) -> None:
+        """Read a layer that changes nothing when a text is classified."""
+
+    def embedding(self, layer: LayerConfig) -> None:
+        """Read an Embedding."""
         self.masked = bool(layer.get("mask_zero", False))
-        self._layers.append(Embedding(layer.name, arrays[0]))
+        self._layers.append(Embedding(layer.name, self._arrays(layer, 1)[0]))
 
-    def _add_lstm(self, layer: LayerConfig) -> None:
+    def lstm(self, layer: LayerConfig) -> None:
+        """Read an LSTM of one direction."""
         self._append_lstm(layer, layer, 1)
 
-    def _add_bidirectional(self, layer: LayerConfig) -> None:
-        inner = _layer(layer.get("layer") or {}, 0)
+    def bidirectional(self, layer: LayerConfig) -> None:
+        """Read an LSTM of both directions."""
+        inner = _layer(layer.get("layer"), 0)
         mode = layer.get("merge_mode", "concat")
         if inner.kind not in _LSTMS:
             raise layer.refused(f"is made of {inner.kind}, which is not imported; {KNOWN}")
@@ -418,84 +332,70 @@ class _Builder:
             value = settings.get(key, usual)
             if _name_of(value) != usual:
                 raise layer.refused(f"has {key}={value!r:.40}; only {key}={usual!r} is imported")
+        gate = settings.get("recurrent_activation") or settings.get("inner_activation")
+        gate = _name_of(gate or "sigmoid")
+        if gate not in ("sigmoid", "hard_sigmoid"):
+            known = "only 'sigmoid' and 'hard_sigmoid' are imported"
+            raise layer.refused(f"has recurrent_activation={gate!r:.40}; {known}")
+        slope = HARD_SIGMOID_OF_KERAS_3 if self._is_keras_3 else HARD_SIGMOID_OF_KERAS_2
         arrays = self._arrays(layer, *(directions * count for count in (2, 3, 12)))
         each = len(arrays) // directions
         halves = [_lstm_weights(arrays[at : at + each]) for at in range(0, len(arrays), each)]
         w, r, b = map(np.stack, zip(*halves))
-        is_sequence = bool(settings.get("return_sequences", False))
-        lstm = LSTM(layer.name, w, r, b, is_sequence, self._gate(layer, settings))
-        self._layers.append(self._with_waiting(lstm))
-        if not is_sequence:
+        self._layers.append(LSTM(layer.name, w, r, b, slope if gate == "hard_sigmoid" else 0.0))
+        if not settings.get("return_sequences", False):
             self._layers.append(Pooling(layer.name, "last"))
 
-    def _gate(self, layer: LayerConfig, settings: LayerConfig) -> float:
-        """Return the steepness of the gates' hard sigmoid, or 0."""
-        value = settings.get("recurrent_activation") or settings.get("inner_activation")
-        name = _name_of(value or "sigmoid")
-        if name not in ("sigmoid", "hard_sigmoid"):
-            known = "only 'sigmoid' and 'hard_sigmoid' are imported"
-            raise layer.refused(f"has recurrent_activation={name!r:.40}; {known}")
-        hard = HARD_SIGMOID_OF_KERAS_3 if self._is_keras_3 else HARD_SIGMOID_OF_KERAS_2
-        return hard if name == "hard_sigmoid" else 0.0
-
-    def _add_pooling(self, layer: LayerConfig) -> None:
-        kind = _POOLINGS.get(layer.kind, "mean+max")
-        if not self._layers or not isinstance(self._layers[-1], LSTM):
-            raise layer.refused("follows no LSTM; only pooling over its outputs is imported")
-        if self._waiting is not None and kind != "mean":
-            raise layer.refused("is a maximum behind a BatchNormalization, which is not imported")
+    def pooling(self, layer: LayerConfig) -> None:
+        """Read a pooling over the steps, or both of them concatenated."""
         self._turned = bool(layer.get("turned"))
-        self._layers.append(Pooling(layer.name, kind))
+        self._layers.append(Pooling(layer.name, _POOLINGS.get(layer.kind, "mean+max")))
 
-    def _add_dense(self, layer: LayerConfig) -> None:
-        if not self._layers or not isinstance(self._layers[-1], (Pooling, Dense)):
+    def flatten(self, layer: LayerConfig) -> None:
+        """Read a Flatten, which changes nothing unless it puts steps side by side."""
+        if isinstance(self._last, (Embedding, LSTM)):
+            how = "train it with GlobalMaxPooling1D in its place, or without return_sequences"
+            raise layer.refused(f"gives every step to a Dense layer, which is not imported; {how}")
+
+    def dense(self, layer: LayerConfig) -> None:
+        """Read a Dense layer."""
+        if not any(isinstance(each, Pooling) for each in self._layers):
             raise layer.refused("reads every step; only a pooling over the steps is imported")
         w, *biases = self._arrays(layer, 1, 2)
         if self._turned:
             w = np.concatenate(np.split(w, 2)[::-1])
             self._turned = False
         b = biases[0] if biases else np.zeros(w.shape[1], np.float32)
-        self._layers.append(self._with_waiting(Dense(layer.name, w, b, "linear")))
-        self._add_activation(layer)
+        self._layers.append(Dense(layer.name, w, b, "linear"))
+        if layer.get("activation"):
+            self.activation(layer)
 
-    def _add_activation(self, layer: LayerConfig) -> None:
-        """Give the last dense layer its activation."""
-        last = self._layers[-1] if self._layers else None
+    def activation(self, layer: LayerConfig) -> None:
+        """Read an activation, of the last dense layer."""
+        *_, dense, by = [None, None, *self._layers]
+        if isinstance(by, Normalization) and isinstance(dense, Dense):
+            self._layers[-2:] = [dense.normalized(by)]
+        last = self._last
         if not isinstance(last, Dense) or last.activation != "linear":
             raise layer.refused("does not follow a Dense layer without an activation")
         name = _name_of(layer.get("activation")) or layer.kind.lower()
-        if layer.kind == "Dense" and name == "dense":
-            return
         if name == "softmax":
             self._layers.append(Head(layer.name, "softmax"))
         elif name in ACTIVATIONS:
-            chosen: Activation = name  # type: ignore[assignment]
-            self._layers[-1] = replace(last, activation=chosen)
+            self._layers[-1] = replace(last, activation=cast(Activation, name))
         else:
             known = ", ".join(ACTIVATIONS)
             raise layer.refused(f"has activation {name!r:.40}; known are {known} and softmax")
 
-    def _add_normalization(self, layer: LayerConfig) -> None:
-        """Fold a BatchNormalization into the layer before it, or let the next one take it in."""
+    def normalization(self, layer: LayerConfig) -> None:
+        """Read a BatchNormalization."""
         kept = [bool(layer.get(key, True)) for key in ("scale", "center")]
         arrays = self._arrays(layer, 2 + sum(kept))
         epsilon = float(layer.get("epsilon", _DEFAULT_EPSILON))
         scale = arrays[0] if kept[0] else 1.0
         shift = arrays[kept[0]] if kept[1] else 0.0
-        pair = normalization(arrays[-2], arrays[-1], epsilon, scale, shift)
-        last = self._layers[-1] if self._layers else None
-        if self._waiting is not None:
-            raise layer.refused("follows another BatchNormalization, which is not imported")
-        if isinstance(last, Embedding) or (isinstance(last, Dense) and last.activation == "linear"):
-            self._layers[-1] = normalized(last, *pair)
-        else:
-            self._waiting = pair
-
-    def _with_waiting(self, layer: Reads) -> Reads:
-        """Return a layer that takes in the BatchNormalization before it."""
-        pair = self._waiting
-        self._waiting = None
-        return layer if pair is None else with_normalized_inputs(layer, *pair)
+        mean, variance = arrays[-2:]
+        self._layers.append(Normalization.of(layer.name, mean, variance, epsilon, scale, shift))
 
     def _arrays(self, layer: LayerConfig, *counts: int) -> Sequence[Array]:
         """Return a layer's weights. counts: how many there may be."""
@@ -505,6 +405,23 @@ class _Builder:
         if len(arrays) not in counts:
             raise layer.refused(f"has {len(arrays)} weights; save the model again")
         return arrays
+
+
+# Every class of Keras that is read.
+_READERS: dict[str, Callable[[_Reader, LayerConfig], None]] = {
+    "Embedding": _Reader.embedding,
+    "Bidirectional": _Reader.bidirectional,
+    "Concatenate": _Reader.pooling,
+    "Flatten": _Reader.flatten,
+    "Dense": _Reader.dense,
+    "BatchNormalization": _Reader.normalization,
+    **dict.fromkeys(("Activation", "ReLU", "Softmax"), _Reader.activation),
+    **dict.fromkeys(_LSTMS, _Reader.lstm),
+    **dict.fromkeys(_POOLINGS, _Reader.pooling),
+    **dict.fromkeys(("InputLayer", "TextVectorization"), _Reader.pass_over),
+    **dict.fromkeys(("Dropout", "SpatialDropout1D", "AlphaDropout"), _Reader.pass_over),
+    **dict.fromkeys(("GaussianNoise", "GaussianDropout"), _Reader.pass_over),
+}
 
 
 def _lstm_weights(arrays: Sequence[Array]) -> tuple[Array, Array, Array]:

@@ -6,9 +6,9 @@ The gates of an LSTM stand in ONNX's order: input, output, forget, cell.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeAlias, TypeVar
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -48,7 +48,6 @@ class LSTM:
     """One LSTM, of one or both directions, the forward one first.
 
     w: [D, 4H, I]; r: [D, 4H, H]; b: [D, 4H], all biases added up.
-    return_sequences: it gives all its outputs, not the last states alone.
     hard_sigmoid: the steepness of the gates' hard sigmoid; 0: they are the logistic function.
     """
 
@@ -56,7 +55,6 @@ class LSTM:
     w: Array
     r: Array
     b: Array
-    return_sequences: bool
     hard_sigmoid: float = 0.0
 
     @property
@@ -92,6 +90,47 @@ class Dense:
     b: Array
     activation: Activation
 
+    @property
+    def reads(self) -> int:
+        """The number of its inputs."""
+        return len(self.w)
+
+    def normalized(self, by: Normalization) -> Dense:
+        """Return the layer with normalized outputs."""
+        return replace(self, w=self.w * by.factors, b=self.b * by.factors + by.shifts)
+
+
+@dataclass(frozen=True)
+class Normalization:
+    """A batch normalization as factors and shifts of its inputs, float32."""
+
+    name: str
+    factors: Array
+    shifts: Array
+
+    @property
+    def reads(self) -> int:
+        """The number of its inputs."""
+        return len(self.factors)
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        mean: Array,
+        variance: Array,
+        epsilon: float,
+        scale: Array | float = 1.0,
+        shift: Array | float = 0.0,
+    ) -> Normalization:
+        """Make it of the values that frameworks hold. Raises DataError for other shapes."""
+        for values in (mean, variance, scale, shift):
+            if isinstance(values, np.ndarray) and (values.ndim != 1 or len(values) != len(mean)):
+                raise DataError(f"layer {name!r} lacks weights; save the model again")
+        factors = scale / np.sqrt(variance.astype(np.float64) + epsilon)
+        shifts = shift - factors * mean
+        return cls(name, factors.astype(np.float32), shifts.astype(np.float32))
+
 
 @dataclass(frozen=True)
 class Head:
@@ -104,10 +143,14 @@ class Head:
     answer: Answer
     is_known: bool = True
 
+    @classmethod
+    def of(cls, last: Dense, *, is_sigmoid: bool = False, is_known: bool = False) -> Head:
+        """Return the head of a last dense layer: a sigmoid for one logit, or if it says so."""
+        is_sigmoid = is_sigmoid or len(last.b) == 1
+        return cls(last.name, "sigmoid" if is_sigmoid else "softmax", is_known)
+
 
 Layer: TypeAlias = Embedding | LSTM | Pooling | Dense | Head
-_Kind = TypeVar("_Kind", Embedding, LSTM, Pooling, Dense, Head)
-Reads = TypeVar("Reads", LSTM, Dense)
 
 
 @dataclass(frozen=True)
@@ -136,46 +179,62 @@ class Reading:
 class ImportedModel:
     """A network that was trained elsewhere.
 
-    layers: embedding, LSTMs, pooling, dense layers (the last gives logits), head.
-    source: the kind of its file or object, for people.
+    dense: the last one gives the logits. source: the kind of its file or object, for people.
     """
 
-    layers: tuple[Layer, ...]
+    embedding: Embedding
+    lstms: tuple[LSTM, ...]
+    pooling: Pooling
+    dense: tuple[Dense, ...]
+    head: Head
     reading: Reading
     source: str
 
-    def __post_init__(self) -> None:
-        _check(self.layers)
+    @classmethod
+    def of(
+        cls, found: Sequence[Layer | Normalization], reading: Reading, source: str
+    ) -> ImportedModel:
+        """Make it of layers in their order.
+
+        Raises DataError unless they are a network of ours: their order, shapes and values.
+        """
+        layers = _folded(found)
+        lstms = tuple(layer for layer in layers if isinstance(layer, LSTM))
+        dense = tuple(layer for layer in layers if isinstance(layer, Dense))
+        kinds = "".join(type(layer).__name__[0] for layer in layers)
+        if not lstms or kinds != "E" + "L" * len(lstms) + "P" + "D" * len(dense) + "H":
+            names = ", ".join(dict.fromkeys(layer.name for layer in layers))
+            order = "embedding, LSTMs, pooling, dense layers"
+            raise DataError(f"the model's layers are {names}; only this order is imported: {order}")
+        for what, count, most in (
+            ("LSTM layers", len(lstms), MOST_LSTMS),
+            ("dense layers before the last one", len(dense) - 1, MOST_HIDDEN_DENSE),
+        ):
+            if count > most:
+                raise DataError(f"the model has {count} {what}; at most {most} are imported")
+        width = 0
+        for layer in layers:
+            width = _width_behind(layer, width)
+        embedding, pooling, head = (layers[at] for at in (0, len(lstms) + 1, -1))
+        assert isinstance(embedding, Embedding)
+        assert isinstance(pooling, Pooling)
+        assert isinstance(head, Head)
+        return cls(embedding, lstms, pooling, dense, head, reading, source)
 
     @property
-    def embedding(self) -> Embedding:
-        """The first layer."""
-        return next(self._of(Embedding))
-
-    @property
-    def lstms(self) -> tuple[LSTM, ...]:
-        """The LSTMs, in their order."""
-        return tuple(self._of(LSTM))
-
-    @property
-    def pooling(self) -> Pooling:
-        """What is read of the last LSTM."""
-        return next(self._of(Pooling))
-
-    @property
-    def dense(self) -> tuple[Dense, ...]:
-        """The dense layers; the last gives the logits."""
-        return tuple(self._of(Dense))
-
-    @property
-    def head(self) -> Head:
-        """The last layer."""
-        return next(self._of(Head))
+    def layers(self) -> tuple[Layer, ...]:
+        """The layers in their order, without the head."""
+        return (self.embedding, *self.lstms, self.pooling, *self.dense)
 
     @property
     def logits(self) -> int:
         """The number of logits."""
         return len(self.dense[-1].b)
+
+    @property
+    def is_multi_label(self) -> bool:
+        """Whether a text may have several labels."""
+        return self.head.answer == "sigmoid" and self.logits > 1
 
     @property
     def parameters(self) -> int:
@@ -185,13 +244,6 @@ class ImportedModel:
     def with_reading(self, **changes: Any) -> ImportedModel:
         """Return the model with other values of its :class:`Reading`."""
         return replace(self, reading=replace(self.reading, **changes))
-
-    def with_answer(self, answer: Answer) -> ImportedModel:
-        """Return the model with another function of the logits."""
-        return replace(self, layers=(*self.layers[:-1], replace(self.head, answer=answer)))
-
-    def _of(self, kind: type[_Kind]) -> Iterator[_Kind]:
-        return (layer for layer in self.layers if isinstance(layer, kind))
 
 
 def arrays_of(layer: Layer) -> list[Array]:
@@ -205,27 +257,35 @@ def with_gates(array: Array, order: Sequence[int]) -> Array:
     return np.concatenate([gates[gate] for gate in order])
 
 
-def normalization(
-    mean: Array, variance: Array, epsilon: float, scale: Array | float, shift: Array | float
-) -> tuple[Array, Array]:
-    """Return a batch normalization as factors and shifts of its inputs, float32."""
-    factors = scale / np.sqrt(variance.astype(np.float64) + epsilon)
-    shifts = shift - factors * mean
-    return factors.astype(np.float32), shifts.astype(np.float32)
+def _folded(layers: Sequence[Layer | Normalization]) -> tuple[Layer, ...]:
+    """Return the layers without normalizations: the layer that reads one takes it in.
 
-
-def normalized(layer: Embedding | Dense, factors: Array, shifts: Array) -> Embedding | Dense:
-    """Return a layer whose outputs are multiplied by factors, and shifted."""
-    if isinstance(layer, Embedding):
-        return replace(layer, weights=layer.weights * factors + shifts)
-    return replace(layer, w=layer.w * factors, b=layer.b * factors + shifts)
-
-
-def with_normalized_inputs(layer: Reads, factors: Array, shifts: Array) -> Reads:
-    """Return a layer that multiplies its inputs by factors, and shifts them."""
-    if isinstance(layer, LSTM):
-        return replace(layer, w=layer.w * factors, b=layer.b + layer.w @ shifts)
-    return replace(layer, w=layer.w * factors[:, None], b=layer.b + shifts @ layer.w)
+    Raises DataError for one that no layer can take in.
+    """
+    result: list[Layer] = []
+    waiting: Normalization | None = None
+    for layer in layers:
+        if waiting is None and isinstance(layer, Normalization):
+            waiting = layer
+        elif waiting is None:
+            assert not isinstance(layer, Normalization)
+            result.append(layer)
+        elif isinstance(layer, LSTM):
+            b = layer.b + layer.w @ waiting.shifts
+            result.append(replace(layer, w=layer.w * waiting.factors, b=b))
+            waiting = None
+        elif isinstance(layer, Dense):
+            b = layer.b + waiting.shifts @ layer.w
+            result.append(replace(layer, w=layer.w * waiting.factors[:, None], b=b))
+            waiting = None
+        elif isinstance(layer, Pooling) and layer.kind in ("last", "mean"):
+            result.append(layer)
+        else:
+            what = f"layer {waiting.name!r} normalizes what {layer.name!r} reads"
+            raise DataError(f"{what}, which is not imported; train it without BatchNormalization")
+    if waiting is not None or not isinstance(result[-1], Head):
+        raise DataError("the model does not end with a Dense layer; only classifiers are imported")
+    return tuple(result)
 
 
 def pooled_dim(lstm: LSTM, kind: PoolingKind) -> int:
@@ -233,73 +293,37 @@ def pooled_dim(lstm: LSTM, kind: PoolingKind) -> int:
     return lstm.directions * lstm.hidden * (2 if kind == "mean+max" else 1)
 
 
-def _check(layers: tuple[Layer, ...]) -> None:
-    """Raise DataError unless the layers are a network of ours: their order, shapes and values."""
-    kinds = "".join(type(layer).__name__[0] for layer in layers)
-    stripped = kinds.strip("EH")
-    lstms = kinds.count("L")
-    dense = kinds.count("D")
-    if not lstms:
-        raise DataError("the model has no LSTM layer; only LSTM classifiers of text are imported")
-    if not isinstance(layers[0], Embedding):
-        raise DataError(
-            "the model has no embedding before its LSTM; only models of ids are imported"
-        )
-    if not kinds.startswith("EL") or stripped != "L" * lstms + "P" + "D" * dense or not dense:
-        names = ", ".join(layer.name for layer in layers)
-        order = "embedding, LSTMs, pooling, dense layers"
-        raise DataError(f"the model's layers are {names}; only this order is imported: {order}")
-    if lstms > MOST_LSTMS:
-        raise DataError(f"the model has {lstms} LSTM layers; at most {MOST_LSTMS} are imported")
-    if dense > MOST_HIDDEN_DENSE + 1:
-        most = f"at most {MOST_HIDDEN_DENSE} are imported"
-        raise DataError(f"the model has {dense - 1} dense layers before the last one; {most}")
-    width = 0
-    for layer in layers:
-        for array in arrays_of(layer):
-            if not array.size:
-                raise DataError(f"layer {layer.name!r} has an empty weight; save the model again")
-            if not np.isfinite(array).all():
-                fix = "it did not train to the end"
-                raise DataError(f"layer {layer.name!r} has weights that are not numbers; {fix}")
-        width = _width_behind(layer, width)
-
-
 def _width_behind(layer: Layer, width: int) -> int:
     """Return the number of values that a layer gives.
 
     width: number of values that it reads.
 
-    Raises DataError if they do not fit.
+    Raises DataError if its weights have other shapes, or are not numbers.
     """
+    wanted: list[tuple[int, ...]] = []
     if isinstance(layer, Embedding):
-        _require_shape(layer, layer.weights, (None, None))
-        return int(layer.weights.shape[1])
-    if isinstance(layer, LSTM):
-        hidden = layer.hidden if layer.r.ndim == 3 else 0
-        _require_shape(layer, layer.w, (layer.directions, 4 * hidden, width))
-        _require_shape(layer, layer.r, (layer.directions, 4 * hidden, hidden))
-        _require_shape(layer, layer.b, (layer.directions, 4 * hidden))
-        return layer.directions * hidden
-    if isinstance(layer, Pooling):
-        return width * (2 if layer.kind == "mean+max" else 1)
-    if isinstance(layer, Dense):
-        _require_shape(layer, layer.w, (width, None))
-        _require_shape(layer, layer.b, (layer.w.shape[1],))
-        return int(layer.w.shape[1])
+        wanted = [layer.weights.shape[:1] + layer.weights.shape[-1:]]
+        width = layer.weights.shape[-1]
+    elif isinstance(layer, LSTM):
+        directions = layer.directions
+        hidden = layer.r.shape[-1]
+        rows = 4 * hidden
+        wanted = [(directions, rows, width), (directions, rows, hidden), (directions, rows)]
+        width = directions * hidden
+    elif isinstance(layer, Dense):
+        wanted = [(width, layer.w.shape[-1]), layer.w.shape[-1:]]
+        width = layer.w.shape[-1]
+    elif isinstance(layer, Pooling) and layer.kind == "mean+max":
+        width *= 2
+    for array, shape in zip(arrays_of(layer), wanted):
+        if array.shape != shape or not array.size:
+            given, right = (" × ".join(f"{n:,}" for n in each) for each in (array.shape, shape))
+            what = f"layer {layer.name!r} has weights of {given or 'one number'}"
+            raise DataError(f"{what}, where {right or 'several'} are expected")
+        if not np.isfinite(array).all():
+            fix = "it did not train to the end"
+            raise DataError(f"layer {layer.name!r} has weights that are not numbers; {fix}")
     return width
-
-
-def _require_shape(layer: Layer, array: Array, shape: tuple[int | None, ...]) -> None:
-    """Raise DataError unless an array has a shape; None in it is any size."""
-    sizes = array.shape
-    fits = len(sizes) == len(shape) and all(
-        wanted in (None, size) for size, wanted in zip(sizes, shape)
-    )
-    if not fits:
-        wanted = " × ".join("any" if size is None else f"{size:,}" for size in shape)
-        given = " × ".join(f"{size:,}" for size in sizes) or "one number"
-        raise DataError(f"layer {layer.name!r} has weights of {given}, where {wanted} are expected")
 
 
 def check_size(numbers: int, name: str) -> None:

@@ -7,9 +7,9 @@ caller tells the rest.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import pairwise, permutations
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -26,15 +26,13 @@ from edge_lstm_export.importing.model import (
     Embedding,
     Head,
     ImportedModel,
-    Layer,
+    Normalization,
     Pooling,
     PoolingKind,
     Reading,
     check_size,
-    normalization,
     pooled_dim,
     with_gates,
-    with_normalized_inputs,
 )
 
 _LSTM_WEIGHT = re.compile(
@@ -50,18 +48,6 @@ _ACTIVATIONS: dict[str, Activation] = {"ReLU": "relu", "Tanh": "tanh", "Sigmoid"
 _OF_TORCH = "torch.nn.modules."
 SAFETENSORS = "safetensors"  # its names stand in the order of the alphabet
 MOST_ORDERED = 6  # layers whose order is looked for
-
-
-@dataclass(frozen=True)
-class TorchOptions:
-    """The facts that a state_dict does not hold.
-
-    state: the values that are read of the last LSTM; None: not known. activation: the function
-        behind hidden dense layers.
-    """
-
-    state: PoolingKind | None = None
-    activation: Activation | None = None
 
 
 def read_torch(path: Path) -> dict[str, Array]:
@@ -98,14 +84,7 @@ def _state_of(loaded: Any, path: Path) -> Mapping[str, Any]:
     if isinstance(loaded, dict):
         candidates += [value for value in loaded.values() if isinstance(value, dict)]
     for value in candidates:
-        if isinstance(value, Mapping) and any(_LSTM_WEIGHT.fullmatch(str(name)) for name in value):
-            return value
-    for value in candidates:
-        if (
-            isinstance(value, Mapping)
-            and value
-            and all(hasattr(v, "numpy") for v in value.values())
-        ):
+        if isinstance(value, Mapping) and any(hasattr(part, "numpy") for part in value.values()):
             return value
     raise DataError(f"{path} holds no state_dict; save it: torch.save(model.state_dict(), …)")
 
@@ -128,40 +107,37 @@ def _as_float32(arrays: Mapping[str, Array]) -> dict[str, Array]:
 
 
 def model_of_arrays(
-    arrays: Mapping[str, Array], options: TorchOptions, source: str
+    arrays: Mapping[str, Array],
+    state: PoolingKind | None,
+    activation: Activation | None,
+    source: str,
 ) -> ImportedModel:
-    """Return the model of a state_dict's arrays. Raises DataError for layers that are not known."""
-    in_order = source != SAFETENSORS
-    taken: set[str] = set()
-    lstms = _lstms(arrays, taken)
-    embedding = _embedding(arrays, taken, lstms[0].w.shape[2])
-    last = lstms[-1]
-    kind = options.state
-    widths = _first_widths(arrays, taken)
-    if kind is None:
-        if widths and widths[0] == pooled_dim(last, "mean+max") and last.directions == 1:
-            kind = "mean+max"
-        else:
-            given = "last, end, mean, max or mean+max"
-            raise DataError(
-                f"a state_dict does not say what is read of the LSTM; give --state {given}"
-            )
-    layers: list[Layer] = [embedding, *lstms, Pooling(last.name, kind)]
-    dense_layers = _dense(arrays, taken, options, pooled_dim(last, kind), in_order=in_order)
-    layers += dense_layers
-    dense = dense_layers[-1]
-    layers.append(Head(dense.name, "sigmoid" if len(dense.b) == 1 else "softmax"))
-    return ImportedModel(tuple(layers), Reading(), source)
+    """Return the model of a state_dict's arrays. Raises DataError for layers that are not known.
+
+    state: the values that are read of the last LSTM; None: not known. activation: the function
+        behind hidden dense layers.
+    """
+    rest = dict(arrays)
+    lstms = _lstms(rest)
+    embedding = _embedding(rest, lstms[0].w.shape[2])
+    if state is None:
+        how = "give --state last, end, mean, max or mean+max"
+        raise DataError(f"a state_dict does not say what is read of the LSTM; {how}")
+    width = pooled_dim(lstms[-1], state)
+    dense = _dense(rest, activation, width, in_order=source != SAFETENSORS)
+    pooling = Pooling(lstms[-1].name, state)
+    heads = [Head.of(last, is_known=True) for last in dense[-1:] if isinstance(last, Dense)]
+    return ImportedModel.of([embedding, *lstms, pooling, *dense, *heads], Reading(), source)
 
 
-def read_live(module: Any) -> tuple[dict[str, Array], dict[str, Activation]]:
-    """Return the arrays of a live nn.Module, and the activation behind each linear layer.
+def read_live(module: Any) -> tuple[dict[str, Array], Activation | None]:
+    """Return the arrays of a live nn.Module, and the activation behind its linear layers.
 
-    Activations are known in its nn.Sequential parts.
+    It is known if it is the same behind all of them, in nn.Sequential parts.
 
     Raises DataError for a layer that is not known.
     """
-    activations: dict[str, Activation] = {}
+    found: set[Activation] = set()
     for name, part in module.named_modules():
         kind = type(part).__name__
         if not type(part).__module__.startswith(_OF_TORCH):
@@ -169,165 +145,133 @@ def read_live(module: Any) -> tuple[dict[str, Array], dict[str, Activation]]:
         if kind not in _KNOWN and kind not in _ACTIVATIONS:
             raise DataError(f"layer {name!r} is a {kind}, which is not imported")
         if kind == "Sequential":
-            children = list(part.named_children())
-            for (child, layer), (_, after) in pairwise(children):
-                if type(layer).__name__ == "Linear" and type(after).__name__ in _ACTIVATIONS:
-                    activations[f"{name}.{child}"] = _ACTIVATIONS[type(after).__name__]
-    return arrays_of_state(module.state_dict()), activations
+            kinds = [type(child).__name__ for child in part.children()]
+            behind = (after for kind, after in pairwise(kinds) if kind == "Linear")
+            found.update(_ACTIVATIONS[after] for after in behind if after in _ACTIVATIONS)
+    arrays = arrays_of_state(module.state_dict())
+    return arrays, found.pop() if len(found) == 1 else None
 
 
-def _lstms(arrays: Mapping[str, Array], taken: set[str]) -> list[LSTM]:
-    """Return the LSTMs in the order of their names in the file."""
-    modules: dict[tuple[str, int], dict[str, Array]] = {}
-    for name, array in arrays.items():
-        match = _LSTM_WEIGHT.fullmatch(name)
-        if match is None:
-            continue
-        prefix, part, number, reverse = match.groups()
-        prefix = prefix or "lstm"
-        if part == "weight_hr":
-            raise DataError(f"layer {prefix!r} has a projection (proj_size), which is not imported")
-        modules.setdefault((prefix, int(number)), {})[part + (reverse or "")] = array
-        taken.add(name)
-    if not modules:
+def _lstms(rest: dict[str, Array]) -> list[LSTM]:
+    """Take the LSTMs out of the arrays, in the order of their names in the file."""
+    found: dict[tuple[str, int], dict[str, Array]] = {}
+    for name in list(rest):
+        if match := _LSTM_WEIGHT.fullmatch(name):
+            prefix, part, number, reverse = match.groups()
+            of_layer = found.setdefault((prefix or "lstm", int(number)), {})
+            of_layer[part + (reverse or "")] = rest.pop(name)
+    if not found:
         raise DataError("the model has no LSTM layer; only LSTM classifiers of text are imported")
-    return [_lstm(prefix, number, found) for (prefix, number), found in modules.items()]
+    return [
+        _lstm(f"{prefix}, layer {number}" if number else prefix, parts)
+        for (prefix, number), parts in found.items()
+    ]
 
 
-def _lstm(prefix: str, number: int, found: Mapping[str, Array]) -> LSTM:
-    name = f"{prefix}, layer {number}" if number else prefix
-    w: list[Array] = []
-    r: list[Array] = []
-    b: list[Array] = []
-    for end in ("", "_reverse"):
-        if end and "weight_ih_reverse" not in found:
-            continue
-        kernel = found.get("weight_ih" + end)
-        recurrent = found.get("weight_hh" + end)
-        if kernel is None or recurrent is None or kernel.ndim != 2 or recurrent.ndim != 2:
-            raise DataError(f"layer {name!r} lacks weights of an LSTM; save the model again")
-        gates = len(recurrent) / max(1, recurrent.shape[1])
+def _lstm(name: str, parts: Mapping[str, Array]) -> LSTM:
+    """Return an LSTM of the arrays of a layer, by the first parts of their names."""
+    if "weight_hr" in parts:
+        raise DataError(f"layer {name!r} has a projection (proj_size), which is not imported")
+    ends = ["", "_reverse"] if "weight_ih_reverse" in parts else [""]
+    try:
+        kernels = [parts["weight_ih" + end] for end in ends]
+        recurrents = [parts["weight_hh" + end] for end in ends]
+        if kernels[0].ndim != 2 or recurrents[0].ndim != 2:
+            raise ValueError
+        gates = len(recurrents[0]) // recurrents[0].shape[1]
         if gates != 4:
-            what = _GATES.get(int(gates), "no LSTM")
+            what = _GATES.get(gates, "no LSTM")
             raise DataError(f"layer {name!r} is {what} by its shape; only LSTMs are imported")
-        bias = np.zeros(len(kernel), np.float32)
-        for part in ("bias_ih", "bias_hh"):
-            values = found.get(part + end, bias[:0])
-            if values.shape not in (bias.shape, (0,)):
-                raise DataError(f"layer {name!r} lacks weights of an LSTM; save the model again")
-            bias = bias + values if len(values) else bias
-        for list_, array in ((w, kernel), (r, recurrent), (b, bias)):
-            list_.append(with_gates(array, _FROM_IFGO))
-    return LSTM(name, np.stack(w), np.stack(r), np.stack(b), True)
+        none = np.zeros(len(recurrents[0]), np.float32)
+        biases = [
+            parts.get("bias_ih" + end, none) + parts.get("bias_hh" + end, none) for end in ends
+        ]
+        w, r, b = (
+            np.stack([with_gates(array, _FROM_IFGO) for array in arrays])
+            for arrays in (kernels, recurrents, biases)
+        )
+    except (LookupError, ValueError, ArithmeticError):
+        raise DataError(f"layer {name!r} lacks weights of an LSTM; save the model again") from None
+    return LSTM(name, w, r, b)
 
 
-def _embedding(arrays: Mapping[str, Array], taken: set[str], width: int) -> Embedding:
-    """Return the only matrix without a bias that has the width of the LSTM's inputs."""
+def _embedding(rest: dict[str, Array], width: int) -> Embedding:
+    """Take the only matrix without a bias that has the width of the LSTM's inputs."""
     found = [
         name
-        for name, array in arrays.items()
-        if name not in taken and array.ndim == 2 and array.shape[1] == width
-        if name.endswith("weight") and f"{name.removesuffix('weight')}bias" not in arrays
+        for name, array in rest.items()
+        if name.endswith("weight") and array.ndim == 2 and array.shape[1] == width
+        if f"{name.removesuffix('weight')}bias" not in rest
     ]
-    named = [name for name in found if "emb" in name.lower()]
-    found = named or found
+    found = [name for name in found if "emb" in name.lower()] or found
     if len(found) != 1:
         count = len(found) or "no"
         raise DataError(f"the model has {count} embeddings of {width} columns, as its LSTM reads")
-    taken.add(found[0])
-    return Embedding(found[0].removesuffix(".weight"), arrays[found[0]])
-
-
-def _first_widths(arrays: Mapping[str, Array], taken: set[str]) -> list[int]:
-    rest = [array for name, array in arrays.items() if name not in taken]
-    return [array.shape[1] for array in rest if array.ndim == 2]
+    return Embedding(found[0].removesuffix(".weight"), rest.pop(found[0]))
 
 
 def _dense(
-    arrays: Mapping[str, Array],
-    taken: set[str],
-    options: TorchOptions,
-    width: int,
-    *,
-    in_order: bool,
-) -> list[Dense]:
-    """Return the dense layers, with each BatchNorm1d folded in.
+    rest: Mapping[str, Array], activation: Activation | None, width: int, *, in_order: bool
+) -> list[Dense | Normalization]:
+    """Return the dense layers and normalizations.
 
-    in_order: the names stand in the order in which the module defines its layers; otherwise their
-        widths must tell it.
+    width: of what the first one reads. in_order: the names stand in the order in which the module
+        defines its layers; otherwise their widths must tell it.
     """
     parts: dict[str, dict[str, Array]] = {}
-    for name, array in arrays.items():
-        if name not in taken:
-            prefix, _, kind = name.rpartition(".")
-            parts.setdefault(prefix, {})[kind] = array
-    for prefix, part in parts.items():
-        _check_dense(prefix, part)
-    order: Sequence[str] = list(parts)
-    if not in_order or not _is_chain(order, parts, width):
-        order = _only_order(parts, width)
-    layers: list[Dense] = []
-    waiting: tuple[Array, Array] | None = None
-    for prefix in order:
-        part = parts[prefix]
-        if "running_mean" in part:
-            scale = part.get("weight", np.float32(1))
-            shift = part.get("bias", np.float32(0))
-            waiting = normalization(
-                part["running_mean"], part["running_var"], _EPSILON, scale, shift
-            )
-            continue
-        bias = part.get("bias", np.zeros(len(part["weight"]), np.float32))
-        dense = Dense(prefix, part["weight"].T, bias, "linear")
-        if waiting is not None:
-            dense = with_normalized_inputs(dense, *waiting)
-            waiting = None
-        layers.append(dense)
-    if not layers or waiting is not None:
-        raise DataError("the model does not end with a dense layer; only classifiers are imported")
-    if len(layers) > 1 and options.activation is None:
-        what = f"a state_dict does not say what follows its dense layer {layers[0].name!r}"
+    for name, array in rest.items():
+        prefix, _, kind = name.rpartition(".")
+        parts.setdefault(prefix, {})[kind] = array
+    found = [_dense_or_normalization(prefix, part) for prefix, part in parts.items()]
+    orders = list(islice(_orders(found, width), 2)) if len(found) <= MOST_ORDERED else []
+    if len(orders) != 1 and not (orders and in_order):
+        names = ", ".join(layer.name for layer in found)
+        if orders:
+            how = "save the state_dict with torch.save, which keeps their order"
+            raise DataError(f"the layers {names} fit each other in several orders; {how}")
+        what = f"the layers {names} do not follow an LSTM that gives {width:,} values"
+        how = "give another --state; attention and other layers between them are not imported"
+        raise DataError(f"{what}; {how}")
+    layers = orders[0]
+    hidden = [layer for layer in layers if isinstance(layer, Dense)][:-1]
+    if hidden and activation is None:
+        what = f"a state_dict does not say what follows its dense layer {hidden[0].name!r}"
         raise DataError(f"{what}; give --activation {', '.join(ACTIVATIONS)}")
-    activation = options.activation or "linear"
-    return [*(replace(dense, activation=activation) for dense in layers[:-1]), layers[-1]]
+    return [
+        replace(layer, activation=activation)
+        if isinstance(layer, Dense) and layer is not layers[-1] and activation
+        else layer
+        for layer in layers
+    ]
 
 
-def _check_dense(prefix: str, part: Mapping[str, Array]) -> None:
-    """Raise DataError unless these are the arrays of a dense layer or of a BatchNorm1d."""
-    if "running_mean" in part and "running_var" in part:
-        return
+def _dense_or_normalization(prefix: str, part: Mapping[str, Array]) -> Dense | Normalization:
+    """Return the layer of these arrays. Raises DataError for another layer."""
     weight = part.get("weight", np.zeros(0))
+    if {"running_mean", "running_var"} <= set(part):
+        scale = part.get("weight", 1.0)
+        mean, variance = part["running_mean"], part["running_var"]
+        return Normalization.of(prefix, mean, variance, _EPSILON, scale, part.get("bias", 0.0))
     if weight.ndim != 2 or not set(part) <= {"weight", "bias"}:
         kinds = {1: "a normalization", 3: "a convolution", 4: "a convolution"}
         kind = kinds.get(weight.ndim, "not a dense layer")
         raise DataError(f"layer {prefix!r} is {kind} by its weights, which is not imported")
+    bias = part.get("bias", np.zeros(len(weight), np.float32))
+    return Dense(prefix, weight.T, bias, "linear")
 
 
-def _is_chain(order: Sequence[str], parts: Mapping[str, Mapping[str, Array]], width: int) -> bool:
-    """Whether each layer reads as many values as the one before it gives."""
-    for prefix in order:
-        part = parts[prefix]
-        reads = len(part["running_mean"]) if "running_mean" in part else part["weight"].shape[1]
-        if reads != width:
-            return False
-        width = reads if "running_mean" in part else len(part["weight"])
-    return True
+def _orders(
+    layers: Sequence[Dense | Normalization], width: int
+) -> Iterator[list[Dense | Normalization]]:
+    """Yield each order in which the layers fit each other, their own before others.
 
-
-def _only_order(parts: Mapping[str, Mapping[str, Array]], width: int) -> Sequence[str]:
-    """Return the order in which the layers fit each other.
-
-    Raises DataError if they fit in no order, or in several.
+    width: of what the first one reads.
     """
-    orders: list[Sequence[str]] = []
-    if len(parts) <= MOST_ORDERED:
-        orders = [order for order in permutations(parts) if _is_chain(order, parts, width)]
-    if len(orders) == 1:
-        return orders[0]
-    names = ", ".join(parts)
-    if orders:
-        how = "save the state_dict with torch.save, which keeps their order"
-        raise DataError(f"the layers {names} fit each other in several orders; {how}")
-    what = f"the layers {names} do not follow an LSTM that gives {width:,} values"
-    how = "give another --state; attention and other layers between them are not imported"
-    raise DataError(f"{what}; {how}")
+    if not layers:
+        yield []
+    for layer in layers:
+        if layer.reads == width:
+            rest = [each for each in layers if each is not layer]
+            gives = len(layer.b) if isinstance(layer, Dense) else width
+            for order in _orders(rest, gives):
+                yield [layer, *order]

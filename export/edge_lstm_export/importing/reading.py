@@ -17,7 +17,6 @@ from edge_lstm_export.importing.model import (
     PoolingKind,
     Truncation,
 )
-from edge_lstm_export.importing.pytorch import TorchOptions
 from edge_lstm_export.importing.words import TextRule
 
 
@@ -87,10 +86,8 @@ def from_torch(model: Any, tokenizer: Any, options: Options | None = None) -> Im
     if isinstance(model, (str, Path)):
         return read(Path(model), tokenizer, options)
     if hasattr(model, "named_modules"):
-        arrays, activations = pytorch.read_live(model)
-        found = set(activations.values())
-        if len(found) == 1 and options.activation is None:
-            options = replace(options, activation=found.pop())
+        arrays, activation = pytorch.read_live(model)
+        options = replace(options, activation=options.activation or activation)
     else:
         arrays = pytorch.arrays_of_state(model)
     return _finished_torch(arrays, tokenizer, options, "PyTorch")
@@ -108,8 +105,7 @@ def read(path: Path, tokenizer: Any, options: Options | None = None) -> Imported
     if kind == "keras zip":
         return _finished_keras(keras.read_zip(path), tokenizer, options)
     if kind == "safetensors":
-        arrays = pytorch.read_safetensors(path)
-        return _finished_torch(arrays, tokenizer, options, pytorch.SAFETENSORS)
+        return _finished_torch(pytorch.read_safetensors(path), tokenizer, options, kind)
     return _finished_torch(pytorch.read_torch(path), tokenizer, options, "PyTorch state_dict")
 
 
@@ -131,8 +127,7 @@ def _finished_keras(found: keras.KerasModel, tokenizer: Any, options: Options) -
 
 
 def _finished_torch(arrays: Any, tokenizer: Any, options: Options, source: str) -> Imported:
-    asked = TorchOptions(options.state, options.activation)
-    model = pytorch.model_of_arrays(arrays, asked, source)
+    model = pytorch.model_of_arrays(arrays, options.state, options.activation, source)
     return _finished(model, _rule(tokenizer), options)
 
 
@@ -151,7 +146,7 @@ def _finished(model: ImportedModel, rule: TextRule, options: Options) -> Importe
     if not model.head.is_known and not options.logits:
         missing.append("the model's last layer is linear; give --logits if it gives logits")
     if options.multi_label:
-        model = model.with_answer("sigmoid")
+        model = replace(model, head=replace(model.head, answer="sigmoid"))
     if options.labels is None:
         count = max(2, model.logits)
         missing.append(f"the model does not name its {count} labels; give --labels")
@@ -208,13 +203,14 @@ def _adjusted_reading(
 def _check_labels(model: ImportedModel, labels: tuple[str, ...]) -> None:
     """Raise DataError unless a model file can have these labels."""
     count = max(2, model.logits)
-    if len(labels) != count or len(set(labels)) != count:
+    if len(labels) != count:
         raise DataError(f"the model has {count} labels; give --labels with {count} different names")
     if not all(label.strip() for label in labels):
         raise DataError("a label of --labels is blank; give it a name")
     try:
         labels_from(list(labels))
-        if model.head.answer == "sigmoid" and model.logits > 1:
+        if model.is_multi_label:
             thresholds_from({"thresholds": [0.5] * count}, labels)
     except ValueError as error:
-        raise DataError(f"--labels: {first_line(error)}; give other names") from None
+        how = f"give other names to its {count} labels"
+        raise DataError(f"--labels: {first_line(error)}; {how}") from None

@@ -25,6 +25,14 @@ ASCII_SPACES = "\t\n\x0b\x0c\r "
 # TextVectorization removes these. A backslash stands in its expression before some of them.
 TEXT_VECTORIZATION_PUNCTUATION = "!\"#$%&()*+,-./:;<=>?@[\\]^_`{|}~'"
 
+# Settings of a TextVectorization, with the values that are imported, the default first.
+_TEXT_VECTORIZATION: dict[str, tuple[Any, ...]] = {
+    "standardize": ("lower_and_strip_punctuation", "lower", "strip_punctuation", None),
+    "split": ("whitespace",),
+    "output_mode": ("int",),
+    "ngrams": (None,),
+}
+
 # keras.datasets.imdb: rank of a word + 3; 1 starts a text, 2 is any other word.
 IMDB_OFFSET = 3
 IMDB_START = 1
@@ -156,9 +164,6 @@ def rule_of(value: Any, name: str = "words") -> TextRule:
         raise DataError(f"{name} holds {type(value).__name__}, not a tokenizer; {_KNOWN}")
     if isinstance(value.get("config"), dict) and value.get("class_name") == "Tokenizer":
         return _keras_rule(value["config"], name)
-    tokenizers = [v for v in value.values() if isinstance(v, inert_pickle.TokenizerState)]
-    if len(tokenizers) == 1:
-        return _keras_rule(vars(tokenizers[0]), name)
     keys = ("word_index", "word2idx", "word_to_ix", "stoi", "vocab")
     nested = next((key for key in keys if isinstance(value.get(key), Mapping)), None)
     if nested == "word_index" and "num_words" in value:
@@ -173,34 +178,18 @@ def vectorization_rule(
     """Return the rule of a TextVectorization layer. vocabulary: the words by their ids."""
     if vocabulary is None:
         raise DataError(f"{name}: its TextVectorization has no vocabulary; give it with --words")
-    standardize = config.get("standardize", "lower_and_strip_punctuation")
-    split = config.get("split", "whitespace")
-    mode = config.get("output_mode", "int")
-    for what, value, known in (
-        (
-            "standardize",
-            standardize,
-            (None, "lower", "lower_and_strip_punctuation", "strip_punctuation"),
-        ),
-        ("split", split, ("whitespace",)),
-        ("output_mode", mode, ("int",)),
-        ("ngrams", config.get("ngrams"), (None,)),
-    ):
-        if not isinstance(value, (str, type(None))) or value not in known:
+    for what, known in _TEXT_VECTORIZATION.items():
+        value = config.get(what, known[0])
+        if value not in known:
             raise DataError(f"{name}: TextVectorization has {what}={value!r:.40}, not imported")
-    words = [str(word) for word in vocabulary]
-    ids = {word: i for i, word in enumerate(words) if i > 1}
-    strips = standardize in ("lower_and_strip_punctuation", "strip_punctuation")
-    return TextRule(
-        ids,
-        splitting(
-            "ascii" if standardize and standardize.startswith("lower") else "none",
-            ASCII_SPACES,
-            TEXT_VECTORIZATION_PUNCTUATION if strips else "",
-        ),
-        source="TextVectorization",
-        oov_id=1,
+    standardize = config.get("standardize", _TEXT_VECTORIZATION["standardize"][0]) or ""
+    splits = splitting(
+        "ascii" if "lower" in standardize else "none",
+        ASCII_SPACES,
+        TEXT_VECTORIZATION_PUNCTUATION if "strip" in standardize else "",
     )
+    ids = {str(word): i for i, word in enumerate(vocabulary) if i > 1}
+    return TextRule(ids, splits, "TextVectorization", oov_id=1)
 
 
 def _json(data: bytes, name: str) -> Any:
@@ -228,18 +217,18 @@ def _keras_rule(settings: Mapping[str, Any], name: str) -> TextRule:
             what = f"{name}: the tokenizer has {key}={settings[key]!r:.40}"
             raise DataError(f"{what}; only {key}={usual!r} is imported")
     filters = settings.get("filters", KERAS_FILTERS)
-    token = settings.get("oov_token")
-    if not isinstance(token, (str, int, float, type(None))):
-        raise DataError(f"{name}: the tokenizer's oov_token is {token!r:.40}, not a word")
-    oov_id = None if token is None else index.get(token)
-    if token is not None and not isinstance(token, str):  # a number: no text has it as a word
-        index = {word: i for word, i in index.items() if word != token}
-    ids = _ids_of(index, name)
     below = settings.get("num_words")
     if not isinstance(filters, (str, list, tuple)) or type(below) not in (int, type(None)):
         raise DataError(f"{name}: the tokenizer's filters or num_words are not usable")
+    token = settings.get("oov_token")
+    try:
+        oov_id = index.get(token)
+    except TypeError:
+        raise DataError(f"{name}: the tokenizer's oov_token is {token!r:.40}, no word") from None
+    # A token that is a number is no word of any text.
+    words = {word: i for word, i in index.items() if isinstance(word, str) or word != token}
     return TextRule(
-        ids,
+        _ids_of(words, name),
         splitting("unicode" if settings.get("lower", True) else "none", "".join(map(str, filters))),
         source="Keras Tokenizer",
         oov_id=oov_id if type(oov_id) is int and oov_id >= 0 else None,
@@ -259,24 +248,18 @@ def _rule_of_dict(ids: dict[str, int]) -> TextRule:
     """Return the rule of a dict of word → id: Keras's index of IMDB, or one of a person's own."""
     if len(ids) == _IMDB_WORDS and ids.get(_IMDB_RANK[0]) == _IMDB_RANK[1]:
         shifted = {word: rank + IMDB_OFFSET for word, rank in ids.items()}
-        return TextRule(
-            shifted,
-            splitting("unicode", KERAS_FILTERS),
-            IMDB,
-            oov_id=IMDB_OOV,
-            start_id=IMDB_START,
-        )
-    special = {word: i for word, i in ids.items() if word.lower() in (*_OOV_NAMES, *_PAD_NAMES)}
-    oov = [i for word, i in special.items() if word.lower() in _OOV_NAMES]
-    pad = [i for word, i in special.items() if word.lower() in _PAD_NAMES]
-    words = {word: i for word, i in ids.items() if word not in special}
+        splits = splitting("unicode", KERAS_FILTERS)
+        return TextRule(shifted, splits, IMDB, oov_id=IMDB_OOV, start_id=IMDB_START)
+    oov = [word for word in ids if word.lower() in _OOV_NAMES]
+    pad = [word for word in ids if word.lower() in _PAD_NAMES]
+    words = {word: i for word, i in ids.items() if word not in (*oov, *pad)}
     has_capitals = any(word != word.lower() for word in words)
     return TextRule(
         words,
         splitting("none" if has_capitals else "unicode", PYTHON_SPACES),
         source="word to id",
-        oov_id=oov[0] if oov else None,
-        pad_id=pad[0] if pad else 0,
+        oov_id=ids[oov[0]] if oov else None,
+        pad_id=ids[pad[0]] if pad else 0,
     )
 
 

@@ -33,13 +33,14 @@ from edge_lstm_export.train.headroom import (
     Rows,
     close,
     never_closed,
-    random_rows,
     spread,
     text_rows,
     tried_rows,
+    typical_rows,
     units_closed,
 )
 
+DRAWS = 4  # roundings of a network that was trained elsewhere, of which the best is kept
 MOST_TRIED = 20_000  # tokens of --data, of which the texts are tried in batches: every k-th of more
 
 
@@ -53,6 +54,8 @@ class Exported:
     headroom: int8: how far below the sentinels the nearest unit stays.
     closed: int8: the cost of closed output gates, if the headroom required them.
     comparison: int8: the comparison with the fp32 file.
+    chosen_bits: int8: of the tables' numbers, 4 or 8, if the network was trained elsewhere: chosen
+        by what they change.
     """
 
     data: bytes
@@ -62,6 +65,7 @@ class Exported:
     headroom: float | None = None
     closed: gates.Closed | None = None
     comparison: gates.Comparison | None = None
+    chosen_bits: int | None = None
 
 
 def export(
@@ -124,9 +128,8 @@ def export(
     if labelled is not None:
         given = [texts[i] for i in spread([len(text) for text in texts], MOST_TRIED)]
     tried = rows + given
-    typical = random_rows(fp32.tokenizer) + given
     bears = None if labelled is None else partial(_bears, texts, answers)
-    int8, headroom, closings = _int8(checkpoint, length, tried, typical, bears)
+    int8, headroom, closings = _int8(fp32, length, tried, given, bears)
     closed = None
     if int8.checkpoint is not checkpoint:
         own = _Draft(int8.checkpoint, length).classifier
@@ -144,7 +147,10 @@ def export(
     fp32_bytes = len(fp32.finished(checkpoint.abstention, examples))
     if not any_size:
         _check_size(len(file), checkpoint.plan.get("max_kilobytes"))
-    return Exported(file, fp32_bytes, parity, comparisons, headroom, closed, comparison)
+    bits = None
+    if not checkpoint.plan:
+        bits = 4 if int8.packs else 8
+    return Exported(file, fp32_bytes, parity, comparisons, headroom, closed, comparison, bits)
 
 
 def draft_of(checkpoint: Checkpoint) -> modelfile.ModelFile:
@@ -153,26 +159,41 @@ def draft_of(checkpoint: Checkpoint) -> modelfile.ModelFile:
 
 
 def _int8(
-    checkpoint: Checkpoint,
+    fp32: _Draft,
     length: int | None,
     tried: Rows,
-    typical: Rows,
+    given: Rows,
     bears: Callable[[_Draft], bool] | None,
 ) -> tuple[_Draft, float, int]:
     """Return what :func:`_with_room` does, rounded as the network bears it.
 
-    A network without a plan was trained elsewhere, without the rounding in mind. It is rounded by
-    what its LSTMs multiply in typical texts, and only labelled ones tell whether it bears 4 bits.
+    A network without a plan was trained elsewhere, without the rounding in mind. It is rounded
+    several times by the values in it for other typical texts, and the rounding that changes its
+    answers least is kept. Only labelled texts tell whether it bears 4 bits.
 
-    bears: whether the labels of labelled texts stay; None without labelled texts.
+    given: token ids of labelled texts. bears: whether their labels stay; None without any.
     """
+    checkpoint = fp32.checkpoint
     if checkpoint.plan:
         return _with_room(checkpoint, length, tried)
+    draws = [typical_rows(fp32.tokenizer, seed=seed) + given for seed in range(DRAWS)]
+    judged = [row for draw in draws for row in draw]
+    answers = fp32.classifier.probabilities_of(judged)
+
+    def moved(found: tuple[_Draft, float, int]) -> float:
+        return float(np.abs(found[0].classifier.probabilities_of(judged) - answers).mean())
+
+    def rounded(*, packs: bool) -> tuple[_Draft, float, int]:
+        drafts = (
+            _with_room(checkpoint, length, tried, packs=packs, typical=draw) for draw in draws
+        )
+        return min(drafts, key=moved)
+
     if bears is not None:
-        found = _with_room(checkpoint, length, tried, typical=typical)
+        found = rounded(packs=True)
         if bears(found[0]):
             return found
-    return _with_room(checkpoint, length, tried, packs=False, typical=typical)
+    return rounded(packs=False)
 
 
 def _bears(texts: Rows, answers: Floats, draft: _Draft) -> bool:
@@ -236,7 +257,7 @@ def _check_size(size: int, max_kilobytes: object) -> None:
 class _Draft:
     """A model file without golden rows and curve.
 
-    typical: token ids of texts, by which its LSTMs are rounded; empty: to the nearest numbers.
+    typical: token ids of texts, by whose values it is rounded; empty: to the nearest numbers.
     """
 
     def __init__(

@@ -15,25 +15,35 @@ from edge_lstm_export.train.network import Network, Weights, lstm_name
 def weights_from_network(network: Network, rows: Sequence[Sequence[int]] = ()) -> GraphWeights:
     """PyTorch's weights → the graph's.
 
-    rows: token ids of texts, by which an int8 graph rounds its LSTMs. Without any, it rounds each
-        weight to the nearest number.
+    rows: token ids of typical texts, by whose values an int8 graph is rounded. Without any, it
+        rounds each weight to the nearest number.
     """
     weights = network.weights()
-    metrics = network.metrics(rows) if rows else [(None, None)] * len(network.config.lstms)
     pairs = NO_PAIRS
     if network.ngrams is not None:
         pairs = PairTable(weights["ngrams.displacements"], weights["ngrams.fingerprints"])
-    return GraphWeights(
+    constants = GraphWeights(
         weights["embedding.weight"],
         [
-            replace(_lstm(weights, f"lstms.{k}.", layer.directions), w_metric=w, r_metric=r)
-            for k, (layer, (w, r)) in enumerate(zip(network.config.lstms, metrics))
+            _lstm(weights, f"lstms.{k}.", layer.directions)
+            for k, layer in enumerate(network.config.lstms)
         ],
         [_dense(weights, f"dense.{j}.") for j in range(len(network.config.dense))],
         _dense(weights, "head."),
         weights.get("ngrams.vectors.weight", np.zeros((1, 0), np.float32))[1:],
         pairs,
     )
+    if not rows or not constants.lstms:
+        return constants
+    values = network.recorded(rows)
+    *dense, head = (
+        replace(layer, inputs=inputs)
+        for layer, inputs in zip([*constants.dense, constants.head], values.dense)
+    )
+    lstms = [
+        replace(layer, outputs=outputs) for layer, outputs in zip(constants.lstms, values.outputs)
+    ]
+    return replace(constants, lstms=lstms, dense=dense, head=head, ids=values.ids)
 
 
 def _lstm(weights: Weights, prefix: str, directions: int) -> LstmWeights:

@@ -26,6 +26,7 @@ from edge_lstm_export.train.network import Network
 Rows = list[list[int]]
 MOST_TIMES = 50  # tolerance: after which nothing is left of a float32 weight
 BATCH = 128  # tolerance: texts that are tried at once
+TYPICAL = 64  # tolerance: texts of typical_rows
 RANDOM_LENGTHS = 11  # tolerance: random lengths between the shortest and the longest row
 
 
@@ -41,6 +42,20 @@ def random_rows(tokenizer: Tokenizer, *, seed: int = 0) -> Rows:
     first = min(OOV_ID, tokenizer.num_ids - 1)
     ids = [rng.integers(first, tokenizer.num_ids, size=size - 1).tolist() for size in sizes]
     return [list(tokenizer.kept(tokenizer.with_start(row))) for row in ids]
+
+
+def typical_rows(tokenizer: Tokenizer, *, seed: int = 0) -> Rows:
+    """Return random token ids that resemble texts: most are short, and most words are frequent.
+
+    Tokenizers give a frequent word a low id. By Zipf's law its frequency is as the inverse of it.
+    """
+    rng = np.random.default_rng(seed)
+    ids = np.arange(min(OOV_ID, tokenizer.num_ids - 1), tokenizer.num_ids)
+    shares = 1 / np.arange(1, len(ids) + 1)
+    shares /= shares.sum()
+    sizes = np.exp(rng.uniform(0, np.log(tokenizer.length), size=TYPICAL)).astype(int)
+    rows = [rng.choice(ids, size=size, p=shares).tolist() for size in sizes]
+    return [list(tokenizer.kept(tokenizer.with_start(row))) for row in rows]
 
 
 def text_rows(tokenizer: Tokenizer, texts: Sequence[str]) -> Rows:

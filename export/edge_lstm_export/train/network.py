@@ -14,6 +14,7 @@ import copy
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +37,6 @@ Weights = dict[str, npt.NDArray[np.float32]]
 
 # h and c, [1, B, H] each.
 State = tuple[Tensor, Tensor]
-Doubles = npt.NDArray[np.float64]
 
 SETTLED = 5e-8  # tolerance: by which states may still move, a rounding of float32
 
@@ -46,6 +46,20 @@ ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
     "sigmoid": torch.sigmoid,
     "linear": lambda values: values,
 }
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """The values in a network when it reads texts.
+
+    ids: int64 [steps], of the steps of all texts. outputs: of each LSTM at these steps, float32
+    [steps, D · H]. dense: the inputs of each hidden dense layer and of the head, float32
+    [texts, inputs].
+    """
+
+    ids: npt.NDArray[np.int64]
+    outputs: list[npt.NDArray[np.float32]]
+    dense: list[npt.NDArray[np.float32]]
 
 
 class Network(nn.Module):
@@ -176,13 +190,17 @@ class Network(nn.Module):
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """ids: int64 [B, T], 0 = padding on the right; lengths: int64 [B] → logits [B, 1 or L]."""
-        features = self._pooled(ids, lengths)
-        for layer, dense in zip(self.config.dense, self.dense):
-            features = ACTIVATIONS[layer.activation](dense(features))
-        if self.ngrams is not None:
-            features = torch.cat([features, self.ngrams(ids, lengths)], dim=1)
-        logits: Tensor = self.head(features)
+        logits: Tensor = self.head(self._dense_inputs(ids, lengths)[-1])
         return logits
+
+    def _dense_inputs(self, ids: Tensor, lengths: Tensor) -> list[Tensor]:
+        """Return what each hidden dense layer and the head read, [B, inputs]."""
+        inputs = [self._pooled(ids, lengths)]
+        for layer, dense in zip(self.config.dense, self.dense):
+            inputs.append(ACTIVATIONS[layer.activation](dense(inputs[-1])))
+        if self.ngrams is not None:
+            inputs[-1] = torch.cat([inputs[-1], self.ngrams(ids, lengths)], dim=1)
+        return inputs
 
     def _pooled(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """ids: int64 [B, T]; lengths: int64 [B] → what the next layer reads of the last LSTM."""
@@ -255,28 +273,25 @@ class Network(nn.Module):
         return rooms
 
     @torch.no_grad()
-    def metrics(self, rows: Sequence[Sequence[int]]) -> list[tuple[Doubles, Doubles]]:
-        """Return the sums of the outer products of what each LSTM's matrices multiply.
-
-        They are of all steps, float64: of its inputs [D, I, I], and of its outputs [D, H, H].
-
-        rows: token ids of texts.
-        """
-        totals = [[torch.zeros(()), torch.zeros(())] for _ in self.layers]
+    def recorded(self, rows: Sequence[Sequence[int]]) -> Recorded:
+        """Return the values in the network when it reads texts. rows: their token ids."""
+        all_ids: list[Tensor] = []
+        outputs: list[list[Tensor]] = [[] for _ in self.layers]
+        dense: list[list[Tensor]] = [[] for _ in [*self.dense, self.head]]
         for row in rows:
-            ids, steps = self._read(
-                torch.tensor([row], dtype=torch.int64), torch.tensor([len(row)])
-            )
+            of_row = torch.tensor([row], dtype=torch.int64)
+            length = torch.tensor([len(row)])
+            ids, count = self._read(of_row, length)
+            steps = slice(int(count))
+            all_ids.append(ids[0, steps])
             x = self.embedding(ids)
-            for layer, total in zip(self.layers, totals):
-                outputs, _ = layer(x, steps, self.length)
-                count = layer.settings.directions
-                inputs = x[0, : int(steps)].expand(count, -1, -1).double()
-                of_directions = outputs[0, : int(steps)].unflatten(1, (count, -1)).movedim(1, 0)
-                for k, vectors in enumerate((inputs, of_directions.double())):
-                    total[k] = total[k] + vectors.mT @ vectors
-                x = outputs
-        return [(w.numpy(), r.numpy()) for w, r in totals]
+            for layer, of_layer in zip(self.layers, outputs):
+                x, _ = layer(x, count, self.length)
+                of_layer.append(x[0, steps])
+            for values, of_dense in zip(self._dense_inputs(of_row, length), dense):
+                of_dense.append(values)
+        joined = [[torch.cat(parts).numpy() for parts in each] for each in (outputs, dense)]
+        return Recorded(torch.cat(all_ids).numpy(), *joined)
 
     @torch.no_grad()
     def least_room(self) -> list[Tensor]:
