@@ -48,12 +48,14 @@ _POOLINGS: dict[str, PoolingKind] = {
     "GlobalAveragePool1D": "mean",
 }
 KNOWN = "known are Embedding, LSTM, Bidirectional, pooling, Dense, BatchNormalization and dropouts"
-# Settings of an LSTM, with the only value that is imported.
-_LSTM_SETTINGS = {
-    "go_backwards": False,
-    "stateful": False,
-    "return_state": False,
-    "activation": "tanh",
+# Settings of an LSTM, with the values that are imported, the default first.
+_LSTM_SETTINGS: dict[str, tuple[Any, ...]] = {
+    "go_backwards": (False,),
+    "stateful": (False,),
+    "return_state": (False,),
+    "activation": ("tanh",),
+    "recurrent_activation": ("sigmoid", "hard_sigmoid"),
+    "inner_activation": ("sigmoid", "hard_sigmoid"),  # the same, in Keras 1
 }
 # CuDNNLSTM is an LSTM whose weights are stored otherwise.
 _LSTMS = ("LSTM", "CuDNNLSTM")
@@ -328,21 +330,19 @@ class _Reader:
 
     def _append_lstm(self, layer: LayerConfig, settings: LayerConfig, directions: int) -> None:
         """Add an LSTM. settings: the configuration of one direction."""
-        for key, usual in _LSTM_SETTINGS.items():
-            value = settings.get(key, usual)
-            if _name_of(value) != usual:
-                raise layer.refused(f"has {key}={value!r:.40}; only {key}={usual!r} is imported")
-        gate = settings.get("recurrent_activation") or settings.get("inner_activation")
-        gate = _name_of(gate or "sigmoid")
-        if gate not in ("sigmoid", "hard_sigmoid"):
-            known = "only 'sigmoid' and 'hard_sigmoid' are imported"
-            raise layer.refused(f"has recurrent_activation={gate!r:.40}; {known}")
+        names = []
+        for key, known in _LSTM_SETTINGS.items():
+            value = settings.get(key, known[0])
+            names.append(_name_of(value))
+            if names[-1] not in known:
+                only = " or ".join(f"{key}={each!r}" for each in known)
+                raise layer.refused(f"has {key}={value!r:.40}; only {only} is imported")
         slope = HARD_SIGMOID_OF_KERAS_3 if self._is_keras_3 else HARD_SIGMOID_OF_KERAS_2
         arrays = self._arrays(layer, *(directions * count for count in (2, 3, 12)))
         each = len(arrays) // directions
         halves = [_lstm_weights(arrays[at : at + each]) for at in range(0, len(arrays), each)]
         w, r, b = map(np.stack, zip(*halves))
-        self._layers.append(LSTM(layer.name, w, r, b, slope if gate == "hard_sigmoid" else 0.0))
+        self._layers.append(LSTM(layer.name, w, r, b, slope if "hard_sigmoid" in names else 0.0))
         if not settings.get("return_sequences", False):
             self._layers.append(Pooling(layer.name, "last"))
 

@@ -16,6 +16,7 @@ from edge_lstm_export.importing import inert_pickle
 from edge_lstm_export.importing.files import first_bytes, refuse_pointer
 
 MOST_WORDS = 2_000_000
+MOST_LETTERS = 200  # of a word in a file of one word a line
 MOST_JSON_BYTES = 2**28
 
 # The characters at which Python's str.split() splits.
@@ -132,14 +133,12 @@ def read_words(path: Path) -> TextRule:
         return rule_of(_json(data, str(path)), str(path))
     if head[:1] == b"\x80" or path.suffix.lower() in (".pkl", ".pickle", ".joblib"):
         return rule_of(inert_pickle.load(data, str(path)), str(path))
-    if b"\0" in head:
-        raise DataError(f"{path} is neither a pickle nor JSON; {_KNOWN}")
     try:
         lines = data.decode("utf-8").removesuffix("\n").split("\n")
     except UnicodeDecodeError:
-        raise DataError(f"{path} is not UTF-8; {_KNOWN}") from None
-    if len(lines) < 3 or any(len(line) > 200 for line in lines):
-        raise DataError(f"{path} is no list of words, one a line; {_KNOWN}")
+        lines = []
+    if b"\0" in head or len(lines) < 3 or max(map(len, lines)) > MOST_LETTERS:
+        raise DataError(f"{path} is neither a pickle nor JSON nor one word a line; {_KNOWN}")
     return rule_of(lines, str(path))
 
 
