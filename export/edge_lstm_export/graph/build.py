@@ -403,7 +403,7 @@ def _add_lstm(
     """Add the LSTM operator → its outputs [T, D, B, H] and last states [D, B, H].
 
     first: name of its first outputs, which come with first cells; "": zeros.
-    seen: what it reads in typical texts, of which int8 is rounded; None: not known.
+    seen: its inputs in typical texts, by which int8 is rounded; None: not known.
     """
     directions, _, hidden = lstm.r.shape
     direction = "bidirectional" if directions == 2 else "forward"

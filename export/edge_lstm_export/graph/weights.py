@@ -315,7 +315,7 @@ def fitted(scaled: Array, seen: Seen, limit: int) -> tuple[Array, float]:
 def metric_of(readers: Array) -> Array:
     """Return how much errors of a row's columns change the values that are made of the row.
 
-    The metric is that of Optimal Brain Surgeon (Hassibi and Stork 1992) and GPTQ (Frantar et al.
+    This is the metric of Optimal Brain Surgeon (Hassibi and Stork 1992) and GPTQ (Frantar et al.
     2022): an error e [columns] of a row changes its products with the readers by e @ metric @ e,
     as a sum of squares.
 

@@ -55,7 +55,7 @@ class Exported:
     closed: int8: the cost of closed output gates, if the headroom required them.
     comparison: int8: the comparison with the fp32 file.
     chosen_bits: int8: of the tables' numbers, 4 or 8, if the network was trained elsewhere: chosen
-        by what they change.
+        by their effect on the labels.
     """
 
     data: bytes
