@@ -224,7 +224,7 @@ def _keras_rule(settings: Mapping[str, Any], name: str) -> TextRule:
         oov_id = index.get(token)
     except TypeError:
         raise DataError(f"{name}: the tokenizer's oov_token is {token!r:.40}, no word") from None
-    # A token that is a number is no word of any text.
+    # A number as the token stands in no text.
     words = {word: i for word, i in index.items() if isinstance(word, str) or word != token}
     return TextRule(
         _ids_of(words, name),
