@@ -559,7 +559,7 @@ def test_the_upstream_is_named_with_or_without_its_path(url: str, address: str) 
     "url", ["", "a.example", "ftp://a", "https://", "http://a:99999", "http://["]
 )
 def test_another_url_is_refused(url: str) -> None:
-    with pytest.raises(DataError, match="no URL"):
+    with pytest.raises(DataError, match="not the URL"):
         endpoint(url)
 
 
