@@ -357,7 +357,7 @@ DAMAGED: dict[str, tuple[Prepare, str]] = {
     "is a model file": (put("c.safetensors", embedded_model().read_bytes()), "model file already"),
     "is of another project": (lambda f: save_file({"a": torch.ones(2)}, f / "c.safetensors"),
                               "another project"),
-    "is of an unfinished training": (unfinished(), "unfinished; continue it with"),
+    "is of an unfinished training": (unfinished(), "unfinished training; continue it with"),
     "is cut in the header": (changed_bytes(lambda b: b[:100]), NONE),
     "is cut in the weights": (changed_bytes(lambda b: b[:-50]), NONE),
     "has bytes behind": (changed_bytes(lambda b: b + b"x"), NONE),

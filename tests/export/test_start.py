@@ -180,8 +180,8 @@ def test_the_layers_behind_the_first_lstm_are_left_out_of_a_start(tmp_path: Path
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
-        (lambda data: data[:-9], "is not a checkpoint, or is cut short"),
-        (lambda data: data[:9], "is not a checkpoint, or is cut short"),
+        (lambda data: data[:-9], "holds no checkpoint, or is cut short"),
+        (lambda data: data[:9], "holds no checkpoint, or is cut short"),
         (lambda data: data.replace(b"lstms.0", b"lstms.9"), "was changed after it was written"),
         (lambda data: b"weights", "is not an ONNX file"),
         (lambda data: b"", "is empty"),

@@ -182,7 +182,7 @@ def _damage(path: Path, advice: str) -> Iterator[None]:
         yield
     except (SafetensorError, OSError) as error:
         raise DataError(
-            f"{path} is not a checkpoint, or is cut short ({error}); {advice}"
+            f"{path} holds no checkpoint, or is cut short ({error}); {advice}"
         ) from None
     except (KeyError, ValueError, TypeError, RuntimeError, RecursionError, AttributeError) as error:
         reason = " ".join(str(error).split())[:200]
