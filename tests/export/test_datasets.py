@@ -151,10 +151,13 @@ def test_a_hold_out_takes_its_share_of_every_label(counts: list[int], share: flo
 @pytest.mark.parametrize(
     ("names", "said"),
     [
-        ([f"id{i}" for i in range(10_000)], "10,000 different labels for 10,000 texts, as ids"),
+        (
+            [f"id{i}" for i in range(10_000)],
+            "10,000 different labels for 10,000 texts, which looks like ids",
+        ),
         (
             [f"id{i % 10_000}" for i in range(40_000)],
-            "10,000 different labels for 40,000 texts, as ids",
+            "10,000 different labels for 40,000 texts, which looks like ids",
         ),
         (
             [str(i / 10) for i in range(60)] * 3,
