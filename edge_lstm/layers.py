@@ -47,7 +47,7 @@ _SETTINGS = ("bidirectional", "gives", "floor", "hard_sigmoid", "activation")
 
 
 def is_whole(value: Any, least: int, most: int) -> bool:
-    """Tell whether a value of a file is a whole number of a range; a bool is none."""
+    """Tell whether a value of a file is a whole number in a range; a bool is not one."""
     return type(value) is int and least <= value <= most
 
 

@@ -52,7 +52,7 @@ def command(
     label_columns: options.LabelColumnsOption = None,
     time_column: Annotated[str | None, option("NAME", _TIME, rich_help_panel="Data")] = None,
     label_map: Annotated[
-        str | None, option("DATA=MODEL,...", "Map labels of the data, as 0=neg,1=pos.")
+        str | None, option("DATA=MODEL,...", "Map labels of the data, such as 0=neg,1=pos.")
     ] = None,
     foreign: Annotated[str | None, option("FILE", _FOREIGN)] = None,
     split: Annotated[str | None, option("NAME", "Split of the source.  [default: test]")] = None,

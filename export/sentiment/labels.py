@@ -3,7 +3,7 @@
 A file has a byte or two per text, and no text.
 
 labels.safetensors: for each kind of texts (labelled, unlabelled, spans) uint16 [n, 1], the
-    probability of the second label times 65,535; products.safetensors: uint8 [n], that of "pos"
+    probability of the second label times 65,535; products.safetensors: uint8 [n], the one of "pos"
     times 254, 255 if the text is left out. Metadata: sha256 of the texts.
 """
 

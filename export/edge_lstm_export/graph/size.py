@@ -1,7 +1,7 @@
 """The bytes of an int8 model file before its training, by their use.
 
 A file is made by the code that the export uses, with zeros for the weights. Facts that only a
-training tells stand in it in their longest form, so that the file of the training is no larger.
+training knows have their longest form in it, so the file of the training cannot be larger.
 """
 
 from __future__ import annotations
