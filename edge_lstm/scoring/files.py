@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -32,7 +31,7 @@ from edge_lstm.scoring.worker import Predictor, SeveralPredictor, Worker
 from edge_lstm.tables import reader as tables
 from edge_lstm.tables.compression import compressed, compression_of
 from edge_lstm.tables.format import Format, OutputColumns
-from edge_lstm.tables.schema import STDIN, ReadOptions
+from edge_lstm.tables.schema import STDIN, Checksum, ReadOptions
 
 if TYPE_CHECKING:
     from edge_lstm.classifier import Classifier
@@ -240,7 +239,7 @@ class _Run:
     target: the output's path; None for standard output.
     unchosen: the model if nobody named one, so that it may not be for these texts; else None.
     started: time.monotonic() at the start of the run.
-    digest: of the input up to the last chunk written.
+    checksum: of the input up to the last chunk written.
     is_stream: the output cannot be renamed or resumed.
     head: the first bytes of the output.
 
@@ -256,7 +255,7 @@ class _Run:
     on_progress: Callable[[Progress], None] | None
     unchosen: ModelFile | None
     started: float = field(default_factory=time.monotonic)
-    digest: str = field(default_factory=lambda: hashlib.sha256().hexdigest())
+    checksum: str = str(Checksum())
 
     def __post_init__(self) -> None:
         self.format = tables.FORMATS[self.columns.format]
@@ -303,14 +302,14 @@ class _Run:
                 for data in self._scored(pool, chunks):
                     file.write(data)
                     if seconds is not None and time.monotonic() >= begun + seconds:
-                        file.checkpoint(self.digest, self.summary.to_dict())
+                        file.checkpoint(self.checksum, self.summary.to_dict())
                         begun = time.monotonic()
             except DataError:
                 # Once the input is corrected, it is another one.
                 file.forget()
                 raise
             if file.is_kept:
-                file.checkpoint(self.digest, self.summary.to_dict())
+                file.checkpoint(self.checksum, self.summary.to_dict())
             file.complete(self.format.assemble if self.format.is_assembled else None)
 
     def _chunks(self) -> Iterator[tables.Chunk]:
@@ -327,8 +326,8 @@ class _Run:
         rows = 0
         while rows < entry.rows and (chunk := next(chunks, None)):
             rows += chunk.count
-            self.digest = chunk.digest
-        if rows != entry.rows or self.digest != entry.input_sha256:
+            self.checksum = chunk.checksum
+        if rows != entry.rows or self.checksum != entry.input_checksum:
             raise DataError(
                 "cannot resume: an input has changed since the run started; "
                 f"delete {journal} and start again"
@@ -337,7 +336,7 @@ class _Run:
     def _scored(self, pool: WorkerPool, chunks: Iterator[tables.Chunk]) -> Iterator[bytes]:
         """Yield the bytes of each chunk, count its rows and report the progress."""
         for chunk, (data, part) in pool.run(chunks):
-            self.digest = chunk.digest
+            self.checksum = chunk.checksum
             self.summary.add(part)
             self.summary.workers = pool.used
             self.summary.seconds = time.monotonic() - self.started

@@ -27,15 +27,15 @@ class Entry:
 
     rows: rows in the first ``output_bytes`` of the output.
     output_bytes: bytes of the output that were written for these rows.
-    output_sha256: of those bytes.
-    input_sha256: of the input that was read for these rows.
+    output_checksum: of those bytes.
+    input_checksum: of the input that was read for these rows.
     counts: the state of the summary.
     """
 
     rows: int
     output_bytes: int
-    output_sha256: str
-    input_sha256: str
+    output_checksum: str
+    input_checksum: str
     counts: dict[str, Any]
 
 

@@ -5,7 +5,6 @@ What the journal says is written is on the disk before.
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
 import select
@@ -21,6 +20,7 @@ from edge_lstm.atomic import ASSEMBLED, JOURNAL, JOURNAL_NEW, PARTIAL
 from edge_lstm.errors import DataError, OutputError
 from edge_lstm.os_file import NO_FOLLOW, NO_WAIT, leads_to, lock
 from edge_lstm.scoring.journal import Entry, read_journal, write_errors, write_journal
+from edge_lstm.tables.schema import Checksum
 
 # Bytes that are read at once to check what an unfinished run has written.
 _READ_AT_ONCE = 2**20
@@ -84,7 +84,7 @@ class FileOutput:
         # A run that goes on must be able to read and write it.
         atomic.keep_mode(Path(path), self.descriptor, least=0o600)
         self._size = 0
-        self._digest = hashlib.sha256()
+        self._checksum = Checksum()
         self.is_kept = not self._is_new and os.path.lexists(self.journal)
 
     def __enter__(self) -> FileOutput:
@@ -146,9 +146,9 @@ class FileOutput:
         """
         left = entry.output_bytes
         while left and (chunk := self._file.read(min(left, _READ_AT_ONCE))):
-            self._digest.update(chunk)
+            self._checksum.update(chunk)
             left -= len(chunk)
-        if left or self._digest.hexdigest() != entry.output_sha256:
+        if left or str(self._checksum) != entry.output_checksum:
             what = "is shorter than its journal says" if left else "does not match its journal"
             raise DataError(f"{self.partial} {what}; delete {self.journal} and start again")
         self._size = self._file.truncate(entry.output_bytes)
@@ -158,12 +158,12 @@ class FileOutput:
         with write_errors(self.path):
             _write_all(self._file, data)
         self._size += len(data)
-        self._digest.update(data)
+        self._checksum.update(data)
 
-    def checkpoint(self, input_sha256: str, counts: dict[str, Any]) -> None:
+    def checkpoint(self, input_checksum: str, counts: dict[str, Any]) -> None:
         """Write the point that is reached to the journal, if there is one.
 
-        input_sha256: of the input that was read for it.
+        input_checksum: of the input that was read for it.
         counts: the state of the summary.
 
         Raises OutputError.
@@ -174,8 +174,8 @@ class FileOutput:
         entry = Entry(
             rows=counts["rows"],
             output_bytes=self._size,
-            output_sha256=self._digest.hexdigest(),
-            input_sha256=input_sha256,
+            output_checksum=str(self._checksum),
+            input_checksum=input_checksum,
             counts=counts,
         )
         write_journal(self.journal, self._run, entry)

@@ -28,7 +28,15 @@ from edge_lstm.tables.format import (
     RowWithoutText,
     too_long,
 )
-from edge_lstm.tables.schema import BOM, MAX_ROW_BYTES, Dialect, Digest, ReadOptions, Schema, Source
+from edge_lstm.tables.schema import (
+    BOM,
+    MAX_ROW_BYTES,
+    Checksum,
+    Dialect,
+    ReadOptions,
+    Schema,
+    Source,
+)
 from edge_lstm.tables.stream import HEAD_BYTES, LongLine, table_head
 from edge_lstm.tables.values import cell_text, utf8_error
 from edge_lstm.text import well_formed
@@ -192,11 +200,11 @@ class CsvFormat(Format):
         return Schema(self.name, columns, options.find_text(columns, source), dialect=dialect)
 
     def pieces(
-        self, source: Source, stream: Any, digest: Digest, schema: Schema
+        self, source: Source, stream: Any, checksum: Checksum, schema: Schema
     ) -> Iterator[Piece]:
         """Yield the rows after the header; as bytes if they are as ``csv.writer`` writes them."""
         # The empty piece at the end takes a row that is still open.
-        pieces = chain(filter(None, stream.pieces(digest)), [b""])
+        pieces = chain(filter(None, stream.pieces(checksum)), [b""])
         is_header = True
         open_row = b""
         rows: bytes | Sequence[Any]

@@ -12,7 +12,7 @@ from typing import Any
 from edge_lstm.errors import DataError
 from edge_lstm.os_file import NO_FOLLOW, NO_WAIT
 from edge_lstm.tables.format import Format, Piece, RowWithoutText
-from edge_lstm.tables.schema import BOM, MAX_ROW_BYTES, Digest, ReadOptions, Schema, Source
+from edge_lstm.tables.schema import BOM, MAX_ROW_BYTES, Checksum, ReadOptions, Schema, Source
 
 
 class FolderFormat(Format):
@@ -26,12 +26,12 @@ class FolderFormat(Format):
         return Schema(self.name, ("path", "text"), 1, rows=len(source.files))
 
     def pieces(
-        self, source: Source, stream: Any, digest: Digest, schema: Schema
+        self, source: Source, stream: Any, checksum: Checksum, schema: Schema
     ) -> Iterator[Piece]:
         """Yield each file as a row: its path and its content."""
         for name in source.files:
             content, reason = _read_file(Path(source.path, name))
-            digest.update(os.fsencode(name) + b"\0" + content)
+            checksum.update(os.fsencode(name) + b"\0" + content)
             row = [name, content.decode("utf-8", "surrogateescape")]
             yield [RowWithoutText(reason, row) if reason else row], [len(content)]
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from edge_lstm.errors import DataError
 from edge_lstm.printable import counted
 from edge_lstm.tables.encoding import WESTERN
-from edge_lstm.tables.schema import MAX_ROW_BYTES, Digest, ReadOptions, Schema, Source
+from edge_lstm.tables.schema import MAX_ROW_BYTES, Checksum, ReadOptions, Schema, Source
 from edge_lstm.tables.values import NOT_UTF8, float32_texts, refuse_bytes
 
 if TYPE_CHECKING:
@@ -194,19 +194,24 @@ class Format:
         raise NotImplementedError
 
     def pieces(
-        self, source: Source, stream: Any, digest: Digest, schema: Schema
+        self, source: Source, stream: Any, checksum: Checksum, schema: Schema
     ) -> Iterator[Piece | None]:
         """Yield the rows, and None when a live input pauses.
 
         A row in a list is its fields, or RowWithoutText.
 
-        digest: is updated with the bytes that are read.
+        checksum: is updated with the bytes that are read.
         Raises DataError.
         """
         raise NotImplementedError
 
     def chunks(
-        self, source: Source, stream: Any, schema: Schema, digest: Digest, limits: tuple[int, int]
+        self,
+        source: Source,
+        stream: Any,
+        schema: Schema,
+        checksum: Checksum,
+        limits: tuple[int, int],
     ) -> Iterator[tuple[bytes | list[Any], int, bool]]:
         """Yield rows for ``parse``, their number, and whether a live input pauses after them.
 
@@ -219,7 +224,7 @@ class Format:
         max_count, max_size = limits
         parts: list[Any] = []
         count = size = 0
-        for piece in self.pieces(source, stream, digest, schema):
+        for piece in self.pieces(source, stream, checksum, schema):
             rows, ends = piece or ([], [])
             # Rows and bytes of the piece that are in chunks.
             start = done = 0

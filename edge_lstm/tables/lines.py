@@ -23,7 +23,7 @@ from edge_lstm.tables.format import (
     RowWithoutText,
     too_long,
 )
-from edge_lstm.tables.schema import BOM, MAX_ROW_BYTES, Digest, ReadOptions, Schema, Source
+from edge_lstm.tables.schema import BOM, MAX_ROW_BYTES, Checksum, ReadOptions, Schema, Source
 from edge_lstm.tables.stream import HEAD_BYTES, LongLine, Stream, table_head
 from edge_lstm.tables.values import Number, RowError, json_object, json_text, kind_of, replaced
 
@@ -48,12 +48,12 @@ class TextFormat(Format):
         return Schema(self.name, ("text",), 0)
 
     def pieces(
-        self, source: Source, stream: Any, digest: Digest, schema: Schema
+        self, source: Source, stream: Any, checksum: Checksum, schema: Schema
     ) -> Iterator[Piece | None]:
         """Yield rows of one field: a line without its end."""
         import numpy as np
 
-        for piece in stream.pieces(digest):
+        for piece in stream.pieces(checksum):
             if piece is None:
                 yield None
                 continue

@@ -13,7 +13,7 @@ from typing import Any
 from edge_lstm.errors import DataError, first_line
 from edge_lstm.extras import needs
 from edge_lstm.tables.format import AddedColumns, Format, OutputColumns, Rows
-from edge_lstm.tables.schema import MAX_ROW_BYTES, Digest, ReadOptions, Schema, Source
+from edge_lstm.tables.schema import MAX_ROW_BYTES, Checksum, ReadOptions, Schema, Source
 from edge_lstm.tables.values import Number, cell_text, refuse_bytes, replaced
 from edge_lstm.text import well_formed
 
@@ -63,7 +63,12 @@ class ParquetFormat(Format):
         return Schema(self.name, columns, text, rows=count, types=types.serialize().to_pybytes())
 
     def chunks(
-        self, source: Source, stream: Any, schema: Schema, digest: Digest, limits: tuple[int, int]
+        self,
+        source: Source,
+        stream: Any,
+        schema: Schema,
+        checksum: Checksum,
+        limits: tuple[int, int],
     ) -> Iterator[tuple[bytes | list[Any], int, bool]]:
         """Yield the batches of Arrow as chunks.
 
@@ -81,7 +86,7 @@ class ParquetFormat(Format):
                     # One row group at a time, so that no batch has rows of two.
                     for batch in file.iter_batches(limit, row_groups=[group], use_threads=False):
                         data = _to_bytes(batch)
-                        digest.update(data)
+                        checksum.update(data)
                         yield data, batch.num_rows, False
                         done += batch.num_rows
                 except (pyarrow().ArrowException, OSError) as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import hashlib
 import os
 import stat
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +16,7 @@ from edge_lstm.parameters import instance
 from edge_lstm.tables import csv, folder, lines, parquet
 from edge_lstm.tables.compression import compression_of, without_suffix
 from edge_lstm.tables.format import Format, Row
-from edge_lstm.tables.schema import STDIN, ReadOptions, Schema, Source
+from edge_lstm.tables.schema import STDIN, Checksum, ReadOptions, Schema, Source
 from edge_lstm.tables.stream import Stream
 from edge_lstm.tables.values import replaced
 
@@ -65,7 +64,7 @@ class Chunk:
     count: the number of these rows; it may be 0 if the input pauses.
     rows: for Format.parse.
     is_pause: whether the input pauses after these rows.
-    digest: SHA-256 of all bytes of the inputs that were read so far, in hexadecimal.
+    checksum: of all bytes of the inputs that were read so far.
     fraction: the part of the inputs that was read, 0 to 1; None if their size is not known.
     """
 
@@ -74,7 +73,7 @@ class Chunk:
     count: int
     rows: Any
     is_pause: bool
-    digest: str
+    checksum: str
     fraction: float | None
 
 
@@ -112,7 +111,7 @@ class Inputs:
         limits: rows and bytes of a chunk; see Format.chunks.
         Raises DataError if an input cannot be read on.
         """
-        digest = hashlib.sha256()
+        checksum = Checksum()
         for index, (source, schema) in enumerate(zip(self.sources, self.schemas)):
             stream = self.streams.get(index)
             if stream is None and self.format.is_stream:
@@ -120,11 +119,11 @@ class Inputs:
             row = 0
             try:
                 for rows, count, pause in self.format.chunks(
-                    source, stream, schema, digest, limits
+                    source, stream, schema, checksum, limits
                 ):
                     part = stream.fraction if stream else (row + count) / max(1, schema.rows or 0)
                     done = None if part is None else (index + part) / len(self.sources)
-                    yield Chunk(source.name, row, count, rows, pause, digest.hexdigest(), done)
+                    yield Chunk(source.name, row, count, rows, pause, str(checksum), done)
                     row += count
             finally:
                 if stream is not None:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import TypeAlias
 
 from edge_lstm.errors import DataError
 from edge_lstm.parameters import check_strings
 from edge_lstm.printable import listed
 from edge_lstm.text import well_formed
 
-Digest: TypeAlias = "hashlib._Hash"  # SHA-256 of the bytes that were read
 STDIN = "-"
 BOM = b"\xef\xbb\xbf"
 # A longer row is hardly a document. It becomes an error row, and is not kept in memory.
@@ -22,6 +20,20 @@ TEXT_NAMES = (
     *("review_text", "review_body", "reviewtext", "comment_text"),
 )
 LABEL_NAMES = ("label", "sentiment", "class", "category", "target", "polarity", "labels", "intent")
+
+
+class Checksum:
+    """The CRC-32 of bytes that are read or written: it shows that they have changed since."""
+
+    def __init__(self) -> None:
+        self._value = 0
+
+    def update(self, data: bytes) -> None:
+        """Take in the bytes that follow."""
+        self._value = zlib.crc32(data, self._value)
+
+    def __str__(self) -> str:
+        return f"{self._value:08x}"
 
 
 @dataclass(frozen=True)

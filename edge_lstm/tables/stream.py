@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
 import select
@@ -13,7 +12,7 @@ from typing import Any, NamedTuple
 from edge_lstm.errors import DataError
 from edge_lstm.tables.compression import DAMAGE, open_compressed
 from edge_lstm.tables.encoding import check_text
-from edge_lstm.tables.schema import BOM, MAX_ROW_BYTES, STDIN, Digest, Source
+from edge_lstm.tables.schema import BOM, MAX_ROW_BYTES, STDIN, Checksum, Source
 
 # Columns and dialect are found in these bytes, or in more if the first line is longer.
 HEAD_BYTES = 2**20
@@ -44,7 +43,7 @@ class Stream:
         """
         self._name = source.name
         self._head = b""
-        self._digest: Digest = hashlib.sha256()
+        self._checksum = Checksum()
         self._lines = self._split()
         self._looked_at: list[bytes | LongLine] = []
         try:
@@ -95,17 +94,17 @@ class Stream:
                 self._looked_at.append(piece)
             yield piece
 
-    def pieces(self, digest: Digest) -> Iterator[bytes | LongLine | None]:
+    def pieces(self, checksum: Checksum) -> Iterator[bytes | LongLine | None]:
         """Yield the lines in pieces, without a byte order mark.
 
         A piece is whole lines (the last line gets an end, if it has none), or a line that is too
         long to keep, or None when a live input pauses.
 
-        digest: is updated with the bytes that are read from now on. Only of an input that no run
+        checksum: is updated with the bytes that are read from now on. Only of an input that no run
             resumes (a pipe), some bytes may have been read before.
         Raises DataError.
         """
-        self._digest = digest
+        self._checksum = checksum
         while self._looked_at:
             yield self._looked_at.pop(0)
         yield from self._lines
@@ -122,7 +121,7 @@ class Stream:
             self._head = b""
             if not data:
                 break
-            self._digest.update(data)
+            self._checksum.update(data)
             if is_first:
                 data = data.removeprefix(BOM)
                 is_first = False

@@ -281,7 +281,7 @@ JOURNAL = "out.csv.resume.json"
         (forge(lambda content: content.update(rows=content["rows"] + 1)), "input has changed"),
         (forge(lambda content: content.update(rows=10**9)), "input has changed"),
         (forge(lambda content: content.update(rows=-1)), "input has changed"),
-        (forge(lambda content: content.update(input_sha256="0")), "input has changed"),
+        (forge(lambda content: content.update(input_checksum="0")), "input has changed"),
         (
             forge(lambda content: content.update(output_bytes=content["output_bytes"] - 100)),
             "does not match",
