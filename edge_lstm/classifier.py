@@ -547,11 +547,15 @@ class Classifier:
             and np.all(answers >= 0)
             and np.all(answers <= MOST_PROBABLE)
         ):
-            raise ModelFileError(
-                f"{self.model.path} gives values that are not probabilities (NaN or out of range); "
-                "its weights are damaged or badly trained: train or export it again"
-            )
+            raise self.not_probabilities()
         return answers
+
+    def not_probabilities(self) -> ModelFileError:
+        """Return the error for answers that are not probabilities."""
+        return ModelFileError(
+            f"{self.model.path} gives values that are not probabilities (NaN or out of range); "
+            "its weights are damaged or badly trained: train or export it again"
+        )
 
 
 def available_providers() -> list[str]:

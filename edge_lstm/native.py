@@ -9,10 +9,11 @@ import os
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edge_lstm.errors import DataError, ModelFileError
 from edge_lstm.extras import needs
+from edge_lstm.model_checks import MOST_PROBABLE
 
 if TYPE_CHECKING:
     import numpy as np
@@ -65,6 +66,24 @@ def fastest_engine() -> str:
     return os.environ.get(VARIABLE) or (NATIVE if is_installed else ENGINES[0])
 
 
+class Decided(NamedTuple):
+    """What was decided on n texts. The columns are bytes of int32 [n] or float32 [n].
+
+    labels: the place of a text's label; the number of labels if it has none.
+    statuses: the place of its status in STATUSES; behind them come a null of Arrow, and a text that
+        abstains.
+    ranks: the most probable labels, each with its probability; NaN for a null.
+    by_label: how many texts have each label.
+    by_status: how many have each status.
+    """
+
+    labels: bytes
+    statuses: bytes
+    ranks: Sequence[tuple[bytes, bytes]]
+    by_label: Sequence[int]
+    by_status: Sequence[int]
+
+
 class NativeSession:
     """A model file that is open in the engine.
 
@@ -114,13 +133,22 @@ class NativeSession:
         rows, statuses = self._model.classify(texts)
         return np.asarray(rows, np.float32).reshape(len(texts), len(self._model.labels)), statuses
 
-    def classify_texts(self, texts: Texts) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]:
+    def classify_texts(self, texts: Texts) -> tuple[bytes, bytes]:
         """Classify n texts that Python does not look into.
 
-        Returns float32 [n, labels], and for each text the place of its status in STATUSES.
+        Returns the bytes of float32 [n, labels], and for each text the place of its status in
+        STATUSES; a null of Arrow has the one behind them.
         """
-        import numpy as np
+        answers, statuses = self._model._classify_texts(texts, 0, texts.count)
+        return answers, statuses
 
-        answers, codes = self._model._classify_texts(texts, 0, texts.count)
-        shape = (texts.count, len(self._model.labels))
-        return np.frombuffer(answers, np.float32).reshape(shape), np.frombuffer(codes, np.uint8)
+    def decide(self, answers: bytes, statuses: bytes, top: int, threshold: float) -> Decided | None:
+        """Decide on n texts, as classify_texts returns them.
+
+        top: labels to give, the most probable first.
+        threshold: a text whose best label is less probable, compared in float32, abstains.
+
+        Returns None if the answers are not probabilities.
+        """
+        decided = self._model._decide(answers, statuses, top, threshold, MOST_PROBABLE)
+        return decided and Decided(*decided)

@@ -7,23 +7,23 @@ for all rows. A test compares the two on generated files.
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-import numpy.typing as npt
-
-from edge_lstm.answering import ABSTAINED, is_abstained
+from edge_lstm.answering import ABSTAINED
 from edge_lstm.native import STATUSES, NativeSession
 from edge_lstm.scoring.columns import ScoreOptions
-from edge_lstm.scoring.summary import Summary
+from edge_lstm.scoring.summary import MAX_LISTED_ERRORS, RowProblem, Summary
 from edge_lstm.tables.csv import CSV, TSV, cells
 from edge_lstm.tables.format import OutputColumns, Rows
 from edge_lstm.tables.lines import ATTRIBUTES, JSONL, TEXT, one_line
 from edge_lstm.tables.parquet import PARQUET, pyarrow
+from edge_lstm.tables.reader import Chunk
 from edge_lstm.tables.schema import MAX_ROW_BYTES
-from edge_lstm.tables.values import json_text
+from edge_lstm.tables.values import NULL_TEXT, float32_texts, json_text
 
 if TYPE_CHECKING:
     from edge_lstm_native._engine import Texts
@@ -43,31 +43,34 @@ _ARROW_TYPES = ("string", "large_string", "string_view")
 _MOST_KEYS = 1024
 # A part of a line that is the row's own items. Texts.write has all kinds of parts.
 _ITEMS = -1
-# Floats from here to 1 are written by the engine.
-_LEAST = np.float32(1e-8)
-_STATUSES = (*STATUSES, ABSTAINED)
+# In the engine's order.
+_STATUSES = (*STATUSES, "error", ABSTAINED)
+_ERROR = _STATUSES.index("error")
 
 
 class _Coded(NamedTuple):
-    """A column of text: for each row the place of its value in ``values``."""
+    """A column of text: for each row the place of its value in ``values``.
 
-    codes: npt.NDArray[Any]
+    codes: int32 [n] as bytes.
+    """
+
+    codes: bytes
     values: Sequence[str | None]
 
 
-# A column of an output: text, or probabilities as float32 [rows].
-_Column = _Coded | npt.NDArray[np.float32]
+# A column of an output: text, or probabilities as the bytes of float32 [n].
+_Column = _Coded | bytes
 
 
 class _Answers(NamedTuple):
     """The answers for n texts.
 
     columns: the added columns that are written.
-    is_chosen: bool [n], the rows that are written; None for all of them.
+    is_chosen: a byte for each row, 1 if it is written; None for all of them.
     """
 
     columns: Sequence[_Column]
-    is_chosen: npt.NDArray[np.bool_] | None
+    is_chosen: bytes | None
     summary: Summary
 
 
@@ -95,88 +98,93 @@ class DirectScorer:
         self._options = options
         self._output = output
 
-    def score(self, rows: bytes, start: int) -> DirectScored:
+    def score(self, chunk: Chunk, start: int) -> DirectScored:
         """Classify rows of a chunk, from a byte on, up to one that the engine does not take.
 
         Raises ModelFileError if the model gives values that are not probabilities.
         """
         raise NotImplementedError
 
-    def _answer(self, texts: Texts) -> _Answers:
-        """Classify texts."""
+    def _answer(self, texts: Texts, chunk: Chunk) -> _Answers:
+        """Classify texts of a chunk. If one is null, they are all of its texts."""
         session = self._classifier.native
         assert session is not None
         answers, statuses = session.classify_texts(texts)
-        answers = self._classifier._checked(answers, texts.count)
-        long = np.flatnonzero(statuses == STATUSES.index("truncated"))
-        if self._options.windows and len(long):
-            answers = answers.copy()
-            answers[long] = self._classifier.classify_in_windows(list(map(texts.text, long)))
-            statuses = np.where(statuses == STATUSES.index("truncated"), 0, statuses)
-        order = self._order(answers)
-        values = np.take_along_axis(answers, order, axis=1)
-        is_unsure = is_abstained(values[:, 0], self._options.threshold or 0.0)
-        statuses = np.where(is_unsure, len(STATUSES), statuses)
-        labels = np.where(is_unsure, len(self._classifier.labels), order[:, 0])
-        is_chosen = self._chosen(labels, is_unsure)
-        columns = self._columns(answers, order, values, labels, statuses)
-        written = texts.count if is_chosen is None else int(is_chosen.sum())
-        return _Answers(
-            self._output.pick_added(columns), is_chosen, self._summary(labels, statuses, written)
+        if self._options.windows:
+            answers, statuses = self._with_windows(texts, answers, statuses)
+        decided = session.decide(
+            answers, statuses, self._options.top, self._options.threshold or 0.0
         )
+        if decided is None:
+            raise self._classifier.not_probabilities()
+        labels, codes, ranks, by_label, by_status = decided
+        is_chosen = self._chosen(labels, codes)
+        names = self._classifier.labels
+        statuses_of_rows = _counted(by_status, _STATUSES)
+        summary = Summary(
+            rows=texts.count,
+            written=texts.count if is_chosen is None else sum(is_chosen),
+            errors=statuses_of_rows["error"],
+            below_threshold=statuses_of_rows[ABSTAINED],
+            labels=_counted(by_label, names),
+            statuses=statuses_of_rows,
+        )
+        if summary.errors:
+            nulls = (i for i, code in enumerate(_int32(codes), chunk.first + 1) if code == _ERROR)
+            summary.first_errors = [
+                RowProblem(chunk.source, number, NULL_TEXT)
+                for number in islice(nulls, MAX_LISTED_ERRORS)
+            ]
+        columns = self._columns(answers, labels, codes, ranks)
+        return _Answers(self._output.pick_added(columns), is_chosen, summary)
 
-    def _order(self, answers: npt.NDArray[np.float32]) -> npt.NDArray[np.intp]:
-        """Return int [n, top]: the labels of each text, the most probable first."""
-        top = self._options.top
-        if top == 1:
-            return np.asarray(answers.argmax(axis=1)[:, None])
-        return np.argsort(-answers, axis=1, kind="stable")[:, :top]
+    def _with_windows(self, texts: Texts, answers: bytes, statuses: bytes) -> tuple[bytes, bytes]:
+        """Classify the texts in windows that are longer than the model reads."""
+        truncated = STATUSES.index("truncated")
+        long = [i for i, status in enumerate(statuses) if status == truncated]
+        if not long:
+            return answers, statuses
+        rows = bytearray(answers)
+        size = len(answers) // texts.count
+        whole = self._classifier.classify_in_windows([*map(texts.text, long)])
+        for i, row in zip(long, whole):
+            rows[i * size : (i + 1) * size] = row.tobytes()
+        return bytes(rows), statuses.replace(bytes([truncated]), b"\0")
 
-    def _chosen(
-        self, labels: npt.NDArray[Any], is_unsure: npt.NDArray[np.bool_]
-    ) -> npt.NDArray[np.bool_] | None:
-        """Return bool [n]: the rows that are written; None for all of them."""
+    def _chosen(self, labels: bytes, statuses: bytes) -> bytes | None:
+        """Return a byte for each row, 1 if it is written; None for all of them."""
         if self._options.only_abstained:
-            return is_unsure
-        wanted = self._options.only_label
-        if not wanted:
+            abstained = _STATUSES.index(ABSTAINED)
+            return bytes(status == abstained for status in _int32(statuses))
+        if not self._options.only_label:
             return None
-        return np.isin(labels, [self._classifier.labels.index(label) for label in wanted])
+        wanted = {self._classifier.labels.index(label) for label in self._options.only_label}
+        return bytes(map(wanted.__contains__, _int32(labels)))
 
     def _columns(
         self,
-        answers: npt.NDArray[np.float32],
-        order: npt.NDArray[np.intp],
-        values: npt.NDArray[np.float32],
-        labels: npt.NDArray[Any],
-        statuses: npt.NDArray[Any],
+        answers: bytes,
+        labels: bytes,
+        statuses: bytes,
+        ranks: Sequence[tuple[bytes, bytes]],
     ) -> list[_Column]:
         """Return the added columns, in the order of columns.added_columns."""
         options = self._options
         names = (*self._classifier.labels, None)
+        (best, probability), *others = ranks
         columns: list[_Column] = [_Coded(labels, names)]
         if options.only_abstained:
-            columns.append(_Coded(order[:, 0], names))
-        columns.append(values[:, 0])
-        for rank in range(1, options.top):
-            columns += [_Coded(order[:, rank], names), values[:, rank]]
+            columns.append(_Coded(best, names))
+        columns.append(probability)
+        for label, value in others:
+            columns += [_Coded(label, names), value]
         if options.all_probabilities:
-            columns += [*answers.T]
+            every = memoryview(answers).cast("f")
+            columns += [every[i :: len(names) - 1].tobytes() for i in range(len(names) - 1)]
         columns.append(_Coded(statuses, _STATUSES))
-        columns.append(_Coded(np.zeros(len(labels), np.int32), [None]))
+        reasons = [NULL_TEXT if status == "error" else None for status in _STATUSES]
+        columns.append(_Coded(statuses, reasons))
         return columns
-
-    def _summary(
-        self, labels: npt.NDArray[Any], statuses: npt.NDArray[Any], written: int
-    ) -> Summary:
-        by_status = _counted(statuses, _STATUSES)
-        return Summary(
-            rows=len(labels),
-            written=written,
-            below_threshold=by_status[ABSTAINED],
-            labels=_counted(labels[labels < len(self._classifier.labels)], self._classifier.labels),
-            statuses=by_status,
-        )
 
 
 class RowScorer(DirectScorer):
@@ -195,20 +203,23 @@ class RowScorer(DirectScorer):
             self._wanted = (schema.text, *others)
         self._places = [self._wanted.index(index) for index in output.kept or ()]
 
-    def score(self, rows: bytes, start: int) -> DirectScored:
+    def score(self, chunk: Chunk, start: int) -> DirectScored:
         """Classify rows of a chunk, see DirectScorer."""
-        texts = self._texts(rows, start)
+        texts = self._texts(chunk.rows, start)
         if not texts.count:
             return DirectScored(b"", Summary(), texts.end, texts.next)
-        answers = self._answer(texts)
+        answers = self._answer(texts, chunk)
         if self._output.format == JSONL.name:
             parts = self._objects(answers.columns)
         elif self._output.format == ATTRIBUTES.name:
             parts = self._attributes(answers.columns, texts.lengths())
         else:
             parts = self._cells(answers.columns)
-        chosen = None if answers.is_chosen is None else answers.is_chosen.tobytes()
-        data = texts.write(tuple(map(_part, parts)), chosen)
+        try:
+            data = texts.write(tuple(map(_part, parts)), answers.is_chosen)
+        except ValueError:
+            # A probability is too small for the digits of the engine.
+            data = texts.write(tuple(map(_spelled, map(_part, parts))), answers.is_chosen)
         return DirectScored(data, answers.summary, texts.end, texts.next)
 
     def _texts(self, rows: bytes, start: int) -> Texts:
@@ -274,28 +285,31 @@ class RowScorer(DirectScorer):
 class TableScorer(DirectScorer):
     """A scorer of Arrow tables: Parquet."""
 
-    def score(self, rows: bytes, start: int) -> DirectScored:
+    def score(self, chunk: Chunk, start: int) -> DirectScored:
         """Classify the rows of a chunk, see DirectScorer: all of them, or none."""
+        import numpy as np
         from edge_lstm_native import _engine
 
         arrow = pyarrow()
-        table = arrow.ipc.open_stream(rows).read_all()
+        table = arrow.ipc.open_stream(chunk.rows).read_all()
         column = table.column(self._output.schema.text)
-        refused = DirectScored(b"", Summary(), start, len(rows))
+        end = len(chunk.rows)
+        refused = DirectScored(b"", Summary(), start, end)
         if str(column.type) not in _ARROW_TYPES or not hasattr(column, "__arrow_c_stream__"):
             return refused
         texts = _engine.arrow_stream(column.__arrow_c_stream__())
         if texts.unfit(MAX_ROW_BYTES) < texts.count:
             return refused
-        answers = self._answer(texts)
+        answers = self._answer(texts, chunk)
         added = [_array(column) for column in answers.columns]
         if answers.is_chosen is not None:
-            table = table.filter(answers.is_chosen)
-            added = [values.filter(arrow.array(answers.is_chosen)) for values in added]
+            chosen = arrow.array(np.frombuffer(answers.is_chosen, np.bool_))
+            table = table.filter(chosen)
+            added = [values.filter(chosen) for values in added]
         data = b""
         if table.num_rows:
             data = PARQUET.write(Rows([], [], list, table=table), added, self._output)
-        return DirectScored(data, answers.summary, len(rows), len(rows))
+        return DirectScored(data, answers.summary, end, end)
 
 
 def direct_scorer(
@@ -325,6 +339,15 @@ def _bytes(text: str) -> bytes:
     return text.encode("utf-8", "backslashreplace")
 
 
+def _spelled(part: Any) -> Any:
+    """Return a part of a line with its floats, if it has some, as a table of texts."""
+    if not (isinstance(part, tuple) and part[0] == "f"):
+        return part
+    texts = float32_texts(memoryview(part[1]).cast("f"))
+    codes = array("i", range(len(texts)))
+    return codes.tobytes(), tuple(map(str.encode, texts))
+
+
 def _between(separator: str, parts: Sequence[Any]) -> list[Any]:
     """Return the parts with a separator between two of them."""
     return [each for part in parts for each in (separator, part)][1:]
@@ -333,22 +356,24 @@ def _between(separator: str, parts: Sequence[Any]) -> list[Any]:
 def _written(column: _Column, text_of: Callable[[str | None], str]) -> Any:
     """Return the part of a line that a column is. text_of: writes a text."""
     if isinstance(column, _Coded):
-        table = tuple(_bytes(text_of(value)) for value in column.values)
-        return (column.codes.astype(np.int32).tobytes(), table)
-    if ((column >= _LEAST) | (column == 0)).all() and (column <= 1).all():
-        return ("f", column.tobytes())
-    texts = tuple(str(value).encode() for value in column)
-    return (np.arange(len(column), dtype=np.int32).tobytes(), texts)
+        return column.codes, tuple(_bytes(text_of(value)) for value in column.values)
+    return "f", column
 
 
 def _array(column: _Column) -> Any:
-    """Return a column as an Arrow array."""
+    """Return a column as an Arrow array. The probability of a null is null."""
+    import numpy as np
+
     arrow = pyarrow()
-    if isinstance(column, _Coded):
-        return arrow.array(column.values, arrow.string()).take(arrow.array(column.codes))
-    return arrow.array(np.ascontiguousarray(column))
+    if isinstance(column, bytes):
+        return arrow.array(np.frombuffer(column, np.float32), from_pandas=True)
+    codes = arrow.array(np.frombuffer(column.codes, np.int32))
+    return arrow.array(column.values, arrow.string()).take(codes)
 
 
-def _counted(codes: npt.NDArray[Any], names: Sequence[str]) -> Counter[str]:
-    counts = np.bincount(codes, minlength=len(names)).tolist()
+def _int32(column: bytes) -> Sequence[int]:
+    return memoryview(column).cast("i")
+
+
+def _counted(counts: Sequence[int], names: Sequence[str]) -> Counter[str]:
     return Counter({name: count for name, count in zip(names, counts) if count})

@@ -341,7 +341,7 @@ class Worker:
         summary = Summary()
         start = left_out = 0
         while start < len(chunk.rows):
-            scored = direct.score(chunk.rows, start)
+            scored = direct.score(chunk, start)
             pieces.append(scored.data)
             summary.add(scored.summary)
             start = scored.end

@@ -25,7 +25,15 @@ from edge_lstm.tables.format import (
 )
 from edge_lstm.tables.schema import BOM, MAX_ROW_BYTES, Checksum, ReadOptions, Schema, Source
 from edge_lstm.tables.stream import HEAD_BYTES, LongLine, Stream, table_head
-from edge_lstm.tables.values import Number, RowError, json_object, json_text, kind_of, replaced
+from edge_lstm.tables.values import (
+    NULL_TEXT,
+    Number,
+    RowError,
+    json_object,
+    json_text,
+    kind_of,
+    replaced,
+)
 
 RAW_COLUMN = "raw"  # the key of a row that is not a JSON object; its value is the row as a string
 _BREAKS = re.compile("[\t\r\n]")
@@ -266,7 +274,7 @@ def _text(row: dict[str, Any], column: str) -> str:
         raise RowError(f"the row has no {column!r}")
     text = row[column]
     if text is None:
-        raise RowError("the text is null")
+        raise RowError(NULL_TEXT)
     if not isinstance(text, str) or isinstance(text, Number):
         raise RowError(f"the text is {kind_of(text)}, not a string")
     return text

@@ -14,7 +14,7 @@ from edge_lstm.errors import DataError, first_line
 from edge_lstm.extras import needs
 from edge_lstm.tables.format import AddedColumns, Format, OutputColumns, Rows
 from edge_lstm.tables.schema import MAX_ROW_BYTES, Checksum, ReadOptions, Schema, Source
-from edge_lstm.tables.values import Number, cell_text, refuse_bytes, replaced
+from edge_lstm.tables.values import NULL_TEXT, Number, cell_text, refuse_bytes, replaced
 from edge_lstm.text import well_formed
 
 _GROUP_BYTES = 16 * 2**20  # the size at which a row group is written
@@ -256,7 +256,7 @@ def _to_bytes(table: Any) -> bytes:
 def _reason(text: str | None) -> str | None:
     """Return why a row has no text, or None."""
     if text is None:
-        return "the text is null"
+        return NULL_TEXT
     if len(text) > MAX_ROW_BYTES:
         return f"the text is longer than {MAX_ROW_BYTES // 2**20} MiB"
     return None

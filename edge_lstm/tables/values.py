@@ -16,7 +16,8 @@ from typing import Any
 # Lists and objects may be nested this deep. The code that walks through them is recursive, and
 # Python's stack is finite.
 MAX_DEPTH = 200
-NOT_UTF8 = "is not UTF-8"  # part of the reason why a row has no text
+NULL_TEXT = "the text is null"  # the reason why a row has no text
+NOT_UTF8 = "is not UTF-8"  # part of such a reason
 _TOO_DEEP = f"the row is nested more than {MAX_DEPTH} deep"
 _NOT_FINITE = frozenset({"NaN", "Infinity", "-Infinity"})
 _quoted: Callable[[str], str] = encode_basestring

@@ -236,13 +236,21 @@ static PyObject *model_classify(Model *self, PyObject *arguments) {
     return NULL;
 }
 
+/* Append an object to a list, and give up the reference to it. Clears the list on an error. */
+static void append(PyObject **list, PyObject *item) {
+    if (!item || PyList_Append(*list, item) < 0)
+        Py_CLEAR(*list);
+    Py_XDECREF(item);
+}
+
 /* --- Texts that Python does not look into --- */
 
 static PyTypeObject *texts_type;
 
-/* A text's status is its place here. */
+/* A text's status is its place here. Behind them are the status of a null of Arrow, and that of a
+ * text whose best label is not probable enough. */
 static const char *const STATUSES[] = {"ok", "empty", "unknown_words", "truncated"};
-enum { NUM_STATUSES = sizeof STATUSES / sizeof *STATUSES };
+enum { NUM_STATUSES = sizeof STATUSES / sizeof *STATUSES, NULL_TEXT = NUM_STATUSES, ABSTAINED };
 
 static char status_code(const char *status) {
     char code = 0;
@@ -267,8 +275,10 @@ static void classify_texts(edge_lstm_worker *w, const Texts *t, size_t first, si
         classify_part(w, &p, -1, labels, answers);
         for (Py_ssize_t i = 0; i < p.count; i++) {
             codes[done + (size_t)i] = status_code(p.statuses[i]);
-            int is_null = t->starts[first + done + (size_t)i] == NULL;
-            for (size_t l = 0; is_null && l < labels; l++)
+            if (t->starts[first + done + (size_t)i])
+                continue;
+            codes[done + (size_t)i] = NULL_TEXT;
+            for (size_t l = 0; l < labels; l++)
                 answers[(size_t)i * labels + l] = NAN;
         }
     }
@@ -303,6 +313,132 @@ static PyObject *model_classify_texts(Model *self, PyObject *arguments) {
     Py_END_ALLOW_THREADS
     give_worker(self, w);
     return Py_BuildValue("NN", answers, codes);
+}
+
+/* What was decided on a text: its label, or the number of labels for none; its status; and its most
+ * probable labels, with their probabilities. Each is a column. */
+typedef struct {
+    int32_t *label;
+    int32_t *status;
+    int32_t **best;
+    float **probability;
+} decisions;
+
+/* Return the most probable label of a row after another one, the first of equal ones. before: the
+ * other one; the number of labels if there is none. */
+static size_t next_label(const float *row, size_t labels, size_t before) {
+    size_t best = labels;
+    for (size_t l = 0; l < labels; l++) {
+        int is_done = before < labels &&
+                      (row[l] > row[before] || (row[l] == row[before] && l <= before));
+        if (!is_done && (best == labels || row[l] > row[best]))
+            best = l;
+    }
+    return best;
+}
+
+/* Decide on the i-th text. */
+static void decide(const decisions *d, size_t i, const float *row, size_t labels, size_t top,
+                   float threshold) {
+    size_t label = labels;
+    for (size_t rank = 0; rank < top; rank++) {
+        if (d->status[i] != NULL_TEXT)
+            label = next_label(row, labels, label);
+        d->best[rank][i] = (int32_t)label;
+        d->probability[rank][i] = label < labels ? row[label] : NAN;
+    }
+    d->label[i] = d->best[0][i];
+    if (d->probability[0][i] < threshold) {
+        d->label[i] = (int32_t)labels;
+        d->status[i] = ABSTAINED;
+    }
+}
+
+/* Return a list of numbers: how many rows have each code below this one. */
+static PyObject *counts_of(const int32_t *codes, size_t rows, size_t below) {
+    Py_ssize_t *counts = PyMem_Calloc(below, sizeof *counts);
+    PyObject *list = counts ? PyList_New(0) : PyErr_NoMemory();
+    for (size_t i = 0; list && i < rows; i++)
+        if ((size_t)codes[i] < below)
+            counts[codes[i]]++;
+    for (size_t c = 0; list && c < below; c++)
+        append(&list, PyLong_FromSsize_t(counts[c]));
+    PyMem_Free(counts);
+    return list;
+}
+
+/* Return new bytes for a number of 4 bytes for each row, and where they are. NULL if there is not
+ * the memory. */
+static PyObject *new_column(size_t rows, void *at) {
+    PyObject *column = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)(rows * 4));
+    *(void **)at = column ? PyBytes_AsString(column) : NULL;
+    return column;
+}
+
+/* Return whether all are from 0 to `most`, except those of a null of Arrow. */
+static int are_probabilities(const float *answers, const char *codes, size_t rows, size_t labels,
+                             float most) {
+    for (size_t i = 0; i < rows; i++)
+        for (size_t l = 0; l < labels; l++) {
+            float value = answers[i * labels + l];
+            if (!(value >= 0 && value <= most) && codes[i] != NULL_TEXT)
+                return 0;
+        }
+    return 1;
+}
+
+/* Answers, a byte for each status, how many of the best labels, the least probability of a label,
+ * the highest of all → (labels, statuses, [(labels, probabilities)], labels' counts, statuses'
+ * counts), None if the answers are no probabilities. */
+static PyObject *model_decide(Model *self, PyObject *arguments) {
+    const char *bytes;
+    const char *codes;
+    Py_ssize_t size;
+    Py_ssize_t count;
+    Py_ssize_t top;
+    float threshold;
+    float most;
+    if (!PyArg_ParseTuple(arguments, "y#y#nff:_decide", &bytes, &size, &codes, &count, &top,
+                          &threshold, &most))
+        return NULL;
+    size_t rows = (size_t)count;
+    size_t labels = edge_lstm_labels(self->model);
+    if ((size_t)size != rows * labels * sizeof(float) || top < 1 || (size_t)top > labels ||
+        (uintptr_t)bytes % sizeof(float) != 0) {
+        PyErr_SetString(PyExc_ValueError, "these are no answers of this model");
+        return NULL;
+    }
+    const float *answers = (const float *)(const void *)bytes;
+    if (!are_probabilities(answers, codes, rows, labels, most))
+        return Py_NewRef(Py_None);
+    decisions d;
+    d.best = PyMem_Calloc((size_t)top, sizeof *d.best);
+    d.probability = PyMem_Calloc((size_t)top, sizeof *d.probability);
+    PyObject *label = new_column(rows, &d.label);
+    PyObject *status = new_column(rows, &d.status);
+    PyObject *ranks = PyList_New(0);
+    for (size_t rank = 0; d.best && d.probability && ranks && rank < (size_t)top; rank++) {
+        PyObject *best = new_column(rows, &d.best[rank]);
+        PyObject *probability = new_column(rows, &d.probability[rank]);
+        append(&ranks, Py_BuildValue("NN", best, probability));
+    }
+    PyObject *result = NULL;
+    if (d.best && d.probability && label && status && ranks) {
+        for (size_t i = 0; i < rows; i++) {
+            d.status[i] = codes[i];
+            decide(&d, i, answers + i * labels, labels, (size_t)top, threshold);
+        }
+        result = Py_BuildValue("OOONN", label, status, ranks, counts_of(d.label, rows, labels),
+                               counts_of(d.status, rows, ABSTAINED + 1));
+    } else if (!PyErr_Occurred()) {
+        PyErr_NoMemory();
+    }
+    Py_XDECREF(label);
+    Py_XDECREF(status);
+    Py_XDECREF(ranks);
+    PyMem_Free(d.best);
+    PyMem_Free(d.probability);
+    return result;
 }
 
 /* Rows of ids, int32, and their columns → probabilities. */
@@ -352,13 +488,6 @@ static PyObject *model_check(Model *self, PyObject *nothing) {
     return Py_BuildValue("nnd", (Py_ssize_t)wrong, (Py_ssize_t)rows, (double)worst);
 }
 
-/* Append an object to a list, and give up the reference to it. Clears the list on an error. */
-static void append(PyObject **list, PyObject *item) {
-    if (!item || PyList_Append(*list, item) < 0)
-        Py_CLEAR(*list);
-    Py_XDECREF(item);
-}
-
 /* → (the kernel in use, a list with each label and its threshold) */
 static PyObject *model_describe(Model *self, PyObject *nothing) {
     const edge_lstm *model = self->model;
@@ -388,6 +517,8 @@ static PyMethodDef model_methods[] = {
      "Texts, a share or None: (float32, statuses)."},
     {"_classify_texts", (PyCFunction)model_classify_texts, METH_VARARGS,
      "Texts, the first, how many: (float32, statuses)."},
+    {"_decide", (PyCFunction)model_decide, METH_VARARGS,
+     "Answers, statuses, top, threshold, most: columns and counts."},
     {"_run", (PyCFunction)model_run, METH_VARARGS,
      "Ids of texts, int32 [texts, columns], columns: float32."},
     {"check", (PyCFunction)model_check, METH_NOARGS,

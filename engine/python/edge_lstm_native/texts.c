@@ -619,8 +619,8 @@ static PyObject *texts_text(Texts *self, PyObject *place) {
     return NULL;
 }
 
-/* the most bytes of a text → the place of the first that is longer, null or not UTF-8, or the
- * number of texts */
+/* the most bytes of a text → the place of the first that is longer or not UTF-8, or the number of
+ * texts */
 static PyObject *texts_unfit(Texts *self, PyObject *most) {
     Py_ssize_t limit = PyNumber_AsSsize_t(most, PyExc_OverflowError);
     Py_ssize_t i = 0;
@@ -629,7 +629,7 @@ static PyObject *texts_unfit(Texts *self, PyObject *most) {
     Py_BEGIN_ALLOW_THREADS
     for (; i < self->count; i++) {
         slice text = {self->starts[i], self->sizes[i]};
-        if (!text.at || text.size > (size_t)limit || !is_utf8(text))
+        if (text.at && (text.size > (size_t)limit || !is_utf8(text)))
             break;
     }
     Py_END_ALLOW_THREADS
@@ -661,7 +661,7 @@ static PyMethodDef methods[] = {
     {"write", (PyCFunction)texts_write, METH_VARARGS, "Parts, chosen or None: lines."},
     {"text", (PyCFunction)texts_text, METH_O, "A text's place: its UTF-8."},
     {"unfit", (PyCFunction)texts_unfit, METH_O,
-     "The most bytes: the place of the first text that is longer, null or not UTF-8."},
+     "The most bytes: the place of the first text that is longer or not UTF-8."},
     {"lengths", (PyCFunction)texts_lengths, METH_NOARGS, "The characters of each text, int64."},
     {NULL, NULL, 0, NULL}};
 static PyType_Slot type_slots[] = {{Py_tp_dealloc, (void *)texts_dealloc},
