@@ -11,9 +11,6 @@ from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-import numpy as np
-import numpy.typing as npt
-
 from edge_lstm.answering import (
     ABSTAINED,
     UNFAMILIAR,
@@ -24,7 +21,6 @@ from edge_lstm.answering import (
 )
 from edge_lstm.ending import gate
 from edge_lstm.errors import DataError, ModelFileError, ProviderError, first_line
-from edge_lstm.familiarity import unfamiliarity
 from edge_lstm.machine import available_cores, memory_to_use
 from edge_lstm.model_checks import MOST_PROBABLE
 from edge_lstm.modelfile import INPUT_NAME, OUTPUT_NAME, ModelFile, open_model, parse_model
@@ -32,9 +28,10 @@ from edge_lstm.native import DEFAULT_PROVIDER, NATIVE, NativeSession, provider_o
 from edge_lstm.parameters import check_numbers, instance, optional_whole, whole
 from edge_lstm.parameters import path as checked_path
 from edge_lstm.text import Encoded, Status, to_matrix, well_formed
-from edge_lstm.windows import classify_in_windows
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     import onnxruntime
 
 # The status of a text, before any abstention.
@@ -291,6 +288,8 @@ class Classifier:
 
         Raises TypeError or DataError for an array of another type or shape.
         """
+        import numpy as np
+
         probabilities = np.asarray(probabilities)
         if probabilities.dtype.kind != "f":
             raise TypeError("probabilities must be float32 [n, labels]")
@@ -355,8 +354,10 @@ class Classifier:
         statuses: list[TextStatus] = [text.status for text in encoded]
         answers = self._answers(ids, batch_size)
         if is_scored:
+            from edge_lstm.familiarity import unfamiliarity
+
             scores = unfamiliarity(answers, ids, self.model.tokenizer)
-            for i in np.flatnonzero(scores > highest_score).tolist():
+            for i in (scores > highest_score).nonzero()[0].tolist():
                 if statuses[i] in ("ok", "truncated"):
                     statuses[i] = UNFAMILIAR
         return Classification(answers, statuses)
@@ -381,6 +382,8 @@ class Classifier:
         self, texts: Sequence[bytes], batch_size: int | None = None
     ) -> npt.NDArray[np.float32]:
         """Classify texts that are longer than the model reads, see windows.py."""
+        from edge_lstm.windows import classify_in_windows
+
         return classify_in_windows(
             texts,
             lambda pieces: self._classify(pieces, batch_size=batch_size),
@@ -429,6 +432,8 @@ class Classifier:
 
     def _answers(self, rows: Sequence[Any], batch_size: int | None) -> npt.NDArray[np.float32]:
         """Classify checked ids, see :meth:`probabilities_of`."""
+        import numpy as np
+
         step = batch_size or self.batch_size
         length = self.model.tokenizer.length
         answers = np.empty((len(rows), len(self.labels)), dtype=np.float32)
@@ -544,8 +549,8 @@ class Classifier:
         # No comparison with NaN holds. A softmax may end a little above 1.
         if not (
             answers.shape == (count, len(self.labels))
-            and np.all(answers >= 0)
-            and np.all(answers <= MOST_PROBABLE)
+            and (answers >= 0).all()
+            and (answers <= MOST_PROBABLE).all()
         ):
             raise self.not_probabilities()
         return answers
@@ -603,6 +608,8 @@ def _check_texts(texts: Iterable[str]) -> list[str]:
 
 def _as_ids(row: Any) -> npt.NDArray[Any] | None:
     """Return a row of whole numbers of any size as an array; None for anything else."""
+    import numpy as np
+
     try:
         ids = np.asarray(row)
     except ValueError:  # lists of several lengths

@@ -16,6 +16,8 @@ import itertools
 import json
 import math
 import re
+import sys
+from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, NoReturn
@@ -90,6 +92,12 @@ SATURATED = 20
 
 # Constants that are weights of layers.
 _WEIGHT = re.compile("(lstm|dense)[0-9]+_.*|(embedding|head_w|ngram_vectors)(_[qm]|)")
+
+# Bytes whose halves are not 0; of a factor; and of the sign and exponent of a float32 that may be
+# infinite or NaN.
+_WHOLE_HALVES = bytes(byte for byte in range(256) if byte & 15 and byte >> 4)
+_FACTORS = bytes(range(1, MAX_FACTOR + 1))
+_HIGHEST = b"\x7f\xff"
 
 # The largest answer: a softmax may end a little above 1.
 MOST_PROBABLE = 1.01
@@ -361,33 +369,38 @@ def check_graph(onnx: OnnxFile, graph: Graph) -> None:
         _check_values(tensor, name)
 
 
+def _numbers(code: str, raw: bytes) -> array[Any]:
+    """Return the numbers of a constant, which are little-endian. code: their type, see array."""
+    numbers = array(code, raw)
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return numbers
+
+
 def _check_values(tensor: Tensor, name: str) -> None:
     """Refuse values that the export never writes, and that engines take in different ways."""
-    import numpy as np
-
+    raw = bytes(tensor.raw)
     if tensor.name.endswith(("_zero", "zero_float")):
-        require(not np.frombuffer(tensor.raw, np.uint8).any(), f"{name} is not 0")
+        require(not raw.strip(b"\0"), f"{name} is not 0")
     if tensor.name == "pair_fingerprints" and tensor.dtype == "uint16":
-        prints = np.frombuffer(tensor.raw, "<u2")
-        require((prints <= MAX_FINGERPRINT).all(), f"{name} holds a number above {MAX_FINGERPRINT}")
+        most = max(_numbers("H", raw), default=0)
+        require(most <= MAX_FINGERPRINT, f"{name} holds a number above {MAX_FINGERPRINT}")
     if tensor.name.endswith("_q"):
-        halves = np.frombuffer(tensor.raw, np.uint8)
-        require((halves & 15).all() and (halves >> 4).all(), f"{name} holds a half-byte of 0")
+        require(not raw.translate(None, _WHOLE_HALVES), f"{name} holds a half-byte of 0")
     if tensor.name.endswith("_m"):
-        factors = np.frombuffer(tensor.raw, np.uint8)
-        in_range = (factors >= 1) & (factors <= MAX_FACTOR)
-        require(in_range.all(), f"{name} holds a number that is not 1 to {MAX_FACTOR}")
+        others = raw.translate(None, _FACTORS)
+        require(not others, f"{name} holds a number that is not 1 to {MAX_FACTOR}")
     if tensor.dtype != "float32" or not tensor.nbytes:
         return
-    values = np.frombuffer(tensor.raw, "<f4")
-    # Both are NaN if one of the values is.
-    least = values.min()
-    most = values.max()
-    require(math.isfinite(least) and math.isfinite(most), f"{name} has values that are not finite")
+    highest = raw[3::4]
+    if len(highest.translate(None, _HIGHEST)) < len(highest):
+        require(
+            all(map(math.isfinite, _numbers("f", raw))), f"{name} has values that are not finite"
+        )
     if tensor.name.endswith(("_scale", "_scales")):
-        require(least > 0, f"{name} is not above 0")
+        require(min(_numbers("f", raw)) > 0, f"{name} is not above 0")
     if tensor.name == "signs":
-        require(values.tolist() == [-1, 1], f"{name} is not -1 and 1")
+        require([*_numbers("f", raw)] == [-1, 1], f"{name} is not -1 and 1")
 
 
 def check_fit(
@@ -447,12 +460,10 @@ def check_fit(
 
 def _are_pads(tensor: Tensor, most: int) -> bool:
     """Tell whether a constant holds numbers from 0 to ``most``."""
-    import numpy as np
-
     if tensor.dtype != "int64":
         return False
-    numbers = np.frombuffer(tensor.raw, "<i8")
-    return bool(((numbers >= 0) & (numbers <= most)).all())
+    numbers = _numbers("q", bytes(tensor.raw))
+    return not numbers or (min(numbers) >= 0 and max(numbers) <= most)
 
 
 def _tables(network: NetworkConfig, *, quantized: bool) -> dict[str, tuple[int, int]]:

@@ -23,10 +23,11 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
-import numpy as np
-import numpy.typing as npt
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 PAD_ID = 0
 START_ID = 1
@@ -612,6 +613,8 @@ def front_decoded(text: str, most: int) -> tuple[str, ...]:
 
 def to_matrix(rows: Sequence[Sequence[int]], length: int) -> npt.NDArray[np.int32]:
     """Return int32 [n, length], padded with PAD_ID on the right. rows: at most length ids each."""
+    import numpy as np
+
     matrix = np.zeros((len(rows), length), dtype=np.int32)
     for i, row in enumerate(rows):
         matrix[i, : len(row)] = row

@@ -8,9 +8,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
-
 from edge_lstm.answering import ABSTAINED, is_abstained
 from edge_lstm.scoring.columns import ScoreOptions
 from edge_lstm.scoring.direct import DirectScorer, direct_scorer
@@ -22,6 +19,9 @@ from edge_lstm.tables.values import RowError, utf8_error
 from edge_lstm.text import LABEL_JOINT
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
     from edge_lstm.classifier import Classification, Classifier
     from edge_lstm.questions import Questions
 
@@ -115,6 +115,8 @@ class Predictor:
         classification: of the rows that have a text.
         reasons: as in :meth:`predict`.
         """
+        import numpy as np
+
         probabilities, classified = classification
 
         def spread(column: list[Any], missing: str | None = None) -> list[Any]:
@@ -137,7 +139,7 @@ class Predictor:
             labels = self._joined(probabilities, order)
         else:
             is_unsure = is_abstained(values[0], options.threshold or 0.0)
-            for i in np.flatnonzero(is_unsure).tolist():
+            for i in is_unsure.nonzero()[0].tolist():
                 labels[i] = None
                 statuses[i] = ABSTAINED
         scores = None
@@ -185,15 +187,16 @@ class Predictor:
         needed.
         """
         if self._options.top > 1 or self._is_multi_label:
-            return np.argsort(-probabilities, axis=1, kind="stable")
-        return np.asarray(probabilities.argmax(axis=1)[:, None])
+            return (-probabilities).argsort(axis=1, kind="stable")
+        best: npt.NDArray[np.intp] = probabilities.argmax(axis=1)[:, None]
+        return best
 
     def _scores(
         self, probabilities: npt.NDArray[np.float32], labels: Sequence[str | None]
     ) -> Iterator[list[float | None]]:
         """Yield the scores of texts, the low and the high ends; None for a text without a label."""
         for column in self._classifier.model.question.estimate(probabilities):
-            values = column.astype(np.float32).tolist()
+            values = column.astype("float32").tolist()
             yield [value if label is not None else None for value, label in zip(values, labels)]
 
     def _joined(

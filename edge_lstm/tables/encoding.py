@@ -8,6 +8,7 @@ from __future__ import annotations
 import codecs
 import re
 import shlex
+from contextlib import suppress
 from pathlib import Path
 
 from edge_lstm.errors import DataError
@@ -128,6 +129,10 @@ def _of_lines(head: bytes) -> str | None:
 
     An unknown encoding has an empty name.
     """
+    with suppress(UnicodeDecodeError):
+        # It may end within a character.
+        codecs.getincrementaldecoder("utf-8")().decode(head)
+        return None
     bad: list[bytes] = []
     valid = 0
     lines = head.split(b"\n")

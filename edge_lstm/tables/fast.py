@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _NEWLINE = ord("\n")
 _RETURN = ord("\r")
 _QUOTE = ord('"')
+_CONTROLS = bytes(range(ord(" ")))
 # The pattern of a JSON line takes memory for each escape of a line, so it gets no long lines.
 _MAX_JSON_BYTES = 2**20
 # The pattern has a part for each key, and compiling it takes time.
@@ -153,13 +154,10 @@ def _json_lines(data: bytes, keys: Sequence[str], text: str | None) -> tuple[lis
     text: its key; None for whole lines.
     None unless each line is an object with these keys, as ``json.dumps`` writes it.
     """
-    import numpy as np
-
     if len(data) > _MAX_JSON_BYTES or len(keys) > _MAX_JSON_KEYS:
         return None
     # The pattern takes any character in quotes, but JSON has no control characters there.
-    controls = np.count_nonzero(np.frombuffer(data, np.uint8) < ord(" "))
-    if controls > data.count(b"\n"):
+    if len(data) - len(data.translate(None, _CONTROLS)) > data.count(b"\n"):
         return None
     string = _JSON_STRING_WITH_ESCAPES if b"\\" in data else _JSON_STRING
     values = dict.fromkeys(keys, f'(?:"{string}"|{_JSON_NUMBER}|true|false|null)')

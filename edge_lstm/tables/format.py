@@ -5,21 +5,18 @@ Each format is a subclass of :class:`Format`, in a module of its own.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain
-from typing import TYPE_CHECKING, Any, NamedTuple
+from itertools import accumulate, chain
+from typing import Any, NamedTuple
 
 from edge_lstm.errors import DataError
 from edge_lstm.printable import counted
 from edge_lstm.tables.encoding import WESTERN
 from edge_lstm.tables.schema import MAX_ROW_BYTES, Checksum, ReadOptions, Schema, Source
 from edge_lstm.tables.values import NOT_UTF8, float32_texts, refuse_bytes
-
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
 
 
 class RowWithoutText(NamedTuple):
@@ -32,9 +29,29 @@ class RowWithoutText(NamedTuple):
     fields: list[str]
 
 
+class LineEnds:
+    """The end of each line, in bytes. They are found when one in the middle is asked for."""
+
+    def __init__(self, lines: bytes) -> None:
+        self._lines = lines
+        self._count = lines.count(b"\n")
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, place: int) -> int:
+        if place in (-1, self._count - 1):
+            return len(self._lines)
+        return self._without_newlines[place] + place + 1
+
+    @cached_property
+    def _without_newlines(self) -> list[int]:
+        return [*accumulate(map(len, self._lines.split(b"\n")))]
+
+
 # Rows that follow each other, and the end of each, in bytes. The rows are a list, or bytes that
 # ``Format.split`` divides. Between two rows, bytes may be left out.
-Piece = tuple[bytes | Sequence[Any], "Sequence[int] | npt.NDArray[np.int64]"]
+Piece = tuple[bytes | Sequence[Any], Sequence[int] | LineEnds]
 # The columns that an output adds to a chunk: for each row a str, a float with the value of a
 # float32, or None.
 AddedColumns = Sequence[Sequence[Any]]
@@ -219,8 +236,6 @@ class Format:
             depends on the input alone.
         Raises DataError.
         """
-        import numpy as np
-
         max_count, max_size = limits
         parts: list[Any] = []
         count = size = 0
@@ -229,7 +244,9 @@ class Format:
             # Rows and bytes of the piece that are in chunks.
             start = done = 0
             while start < len(ends):
-                full = int(np.searchsorted(ends, done + max_size - size)) + 1
+                full = len(ends)
+                if ends[-1] - done >= max_size - size:
+                    full = bisect_left(ends, done + max_size - size) + 1
                 stop = min(full, start + max_count - count, len(ends))
                 end = int(ends[stop - 1])
                 parts.append(rows[done:end] if isinstance(rows, bytes) else rows[start:stop])

@@ -17,6 +17,7 @@ from edge_lstm.tables.encoding import check_text
 from edge_lstm.tables.format import (
     AddedColumns,
     Format,
+    LineEnds,
     OutputColumns,
     Piece,
     Rows,
@@ -37,6 +38,7 @@ from edge_lstm.tables.values import (
 
 RAW_COLUMN = "raw"  # the key of a row that is not a JSON object; its value is the row as a string
 _BREAKS = re.compile("[\t\r\n]")
+_OTHER_LINE = re.compile(rb"\n[^{]")
 
 
 class TextFormat(Format):
@@ -59,8 +61,6 @@ class TextFormat(Format):
         self, source: Source, stream: Any, checksum: Checksum, schema: Schema
     ) -> Iterator[Piece | None]:
         """Yield rows of one field: a line without its end."""
-        import numpy as np
-
         for piece in stream.pieces(checksum):
             if piece is None:
                 yield None
@@ -68,15 +68,11 @@ class TextFormat(Format):
             if isinstance(piece, LongLine):
                 yield [too_long(piece.size)], [piece.size]
                 continue
-            characters = np.frombuffer(piece, np.uint8)
-            ends = np.flatnonzero(characters == ord("\n")) + 1
             # Lines that begin with a brace are not blank, and of JSONL nearly all do.
-            begins = np.append(characters[0], characters[ends[:-1]])
-            if not self.has_blank_rows and (begins != ord("{")).any():
-                lines = [line for line in io.BytesIO(piece) if not _is_blank(line)]
-                piece = b"".join(lines)
-                ends = np.cumsum([*map(len, lines)])
-            yield piece, ends
+            is_other = not piece.startswith(b"{") or _OTHER_LINE.search(piece)
+            if is_other and not self.has_blank_rows:
+                piece = b"".join(line for line in io.BytesIO(piece) if not _is_blank(line))
+            yield piece, LineEnds(piece)
 
     def split(self, data: bytes, schema: Schema) -> Iterable[Any]:
         """Return each line as a row."""

@@ -137,12 +137,11 @@ class Stream:
                     continue
                 yield LongLine(size, quotes)
                 size = quotes = 0
-            lines, end, after = data.rpartition(b"\n")
-            if end:
-                yield rest + lines + end
-                rest = after
-            else:
-                rest += after
+            whole = data.rfind(b"\n") + 1
+            if whole:
+                yield b"".join([rest, memoryview(data)[:whole]])
+                rest = b""
+            rest += data[whole:]
         if size or len(rest) > MAX_ROW_BYTES:
             yield LongLine(size + len(rest), quotes + rest.count(b'"'))
         elif rest:

@@ -555,20 +555,21 @@ static PyObject *written(const Texts *t, PyObject *values, line_part *parts, con
     for (size_t p = 0; p < count; p++)
         if (!read_part(t, PyTuple_GetItem(values, (Py_ssize_t)p), &parts[p]))
             return NULL;
-    char *lines = malloc(room_for(t, parts, count) + 1);
+    PyObject *result = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)room_for(t, parts, count));
+    if (!result)
+        return NULL;
+    char *lines = PyBytes_AsString(result);
     char *end;
-    if (!lines)
-        return PyErr_NoMemory();
     Py_BEGIN_ALLOW_THREADS
     end = put_rows(t, parts, count, chosen, lines);
     Py_END_ALLOW_THREADS
-    PyObject *result = NULL;
-    if (end)
-        result = PyBytes_FromStringAndSize(lines, end - lines);
-    else
-        PyErr_SetString(PyExc_ValueError, "a float is not from 1e-8 to 1");
-    free(lines);
-    return result;
+    if (end) {
+        _PyBytes_Resize(&result, end - lines); /* NULL on an error */
+        return result;
+    }
+    PyErr_SetString(PyExc_ValueError, "a float is not from 1e-8 to 1");
+    Py_DECREF(result);
+    return NULL;
 }
 
 /* parts, chosen or None → bytes */
