@@ -334,7 +334,7 @@ def test_rows_that_programs_write_take_no_python(
         arrow = pytest.importorskip("pyarrow")
         from pyarrow.parquet import write_table
 
-        write_table(arrow.table({"text": texts, "n": [1, 2, 3, None]}), path)
+        write_table(arrow.table({"text": [*texts, None], "n": [1, 2, 3, None, 5]}), path)
     else:
         with path.open("w", newline="", encoding="utf-8") as file:
             if suffix == ".csv":
@@ -344,6 +344,22 @@ def test_rows_that_programs_write_take_no_python(
     for seed in range(len(OPTIONS_OF_ANY)):
         if OPTIONS_OF_ANY[seed].only_columns is None and OPTIONS_OF_ANY[seed].keep is None:
             assert compare(classifier, path, seed)[1] == 0
+
+
+@pytest.mark.parametrize("share", [0.01, 0.5, 1])
+def test_nulls_of_parquet_take_no_python(
+    classifier: Classifier, tmp_path: Path, share: float
+) -> None:
+    arrow = pytest.importorskip("pyarrow")
+    from pyarrow.parquet import write_table
+
+    chance = random.Random(1)
+    texts = [None if chance.random() < share else f"good film {i}" for i in range(500)]
+    texts[7] = None
+    columns = {"id": range(500), "n": range(500), "text": arrow.array(texts, arrow.string())}
+    write_table(arrow.table(columns), tmp_path / "a.parquet")
+    for seed in range(len(OPTIONS_OF_ANY)):
+        assert compare(classifier, tmp_path / "a.parquet", seed)[1] == 0
 
 
 def test_the_cells_are_those_that_the_json_module_reads(
@@ -448,7 +464,7 @@ def test_probabilities_have_numpys_digits(classifier: Classifier) -> None:
     written = texts.write((("f", values.tobytes()), b"\n"), None).decode().splitlines()
     assert written == [str(value) for value in values]
     column = np.array([1e-9, 0.5, np.nextafter(np.float32(1), np.float32(2))], np.float32)
-    _, table = direct._written(column, str)
+    _, table = direct._spelled(("f", column.tobytes()))
     assert [text.decode() for text in table] == [str(value) for value in column]
 
 
