@@ -487,6 +487,37 @@ def test_wrong_parts_are_refused(classifier: Classifier, call: Callable[[Any], b
         call(texts)
 
 
+@pytest.mark.parametrize(
+    "answers",
+    [(b"1234567", b"\0", 1), (bytes(8), b"\0\0", 1), (bytes(8), b"\0", 0), (bytes(8), b"\0", 3)],
+)
+def test_answers_of_another_shape_are_refused(
+    classifier: Classifier, answers: tuple[bytes, bytes, int]
+) -> None:
+    assert classifier.native is not None and len(classifier.labels) == 2
+    with pytest.raises(ValueError, match="no answers of this model"):
+        classifier.native.decide(*answers, 0.5)
+
+
+def test_equal_labels_stay_in_order_and_the_threshold_is_compared_in_float32(
+    classifier: Classifier,
+) -> None:
+    session = classifier.native
+    assert session is not None
+    rows = np.array([[0.5, 0.5], [0.25, 0.75], [0.7, 0.3], [np.nan, np.nan]], np.float32)
+    decided = session.decide(rows.tobytes(), bytes([0, 1, 3, 4]), 2, 0.7)
+    assert decided is not None
+    (best, highest), (second, lowest) = decided.ranks
+    assert np.frombuffer(best, np.int32).tolist() == [0, 1, 0, 2]
+    assert np.frombuffer(second, np.int32).tolist() == [1, 0, 1, 2]
+    assert np.array_equal(np.frombuffer(highest, np.float32)[:3], rows.max(axis=1)[:3])
+    assert np.array_equal(np.frombuffer(lowest, np.float32)[:3], rows.min(axis=1)[:3])
+    assert np.frombuffer(decided.labels, np.int32).tolist() == [2, 1, 0, 2]
+    assert np.frombuffer(decided.statuses, np.int32).tolist() == [5, 1, 3, 4]
+    assert decided.by_label == [1, 1] and decided.by_status == [0, 1, 0, 1, 1, 1]
+    assert session.decide(rows.tobytes(), bytes(4), 1, 0.0) is None  # NaN of a text
+
+
 def test_rows_are_read_and_written_within_their_memory(compiled: Compile) -> None:
     """EDGE_LSTM_FUZZ_SECONDS says how long."""
     names = ("jsonl.c", "csv.c", "rows.c")

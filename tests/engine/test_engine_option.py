@@ -62,6 +62,22 @@ def test_labels_and_probabilities_are_those_of_onnx_runtime(models: list[Case]) 
             assert (mine.labels, mine.status) == (theirs.labels, theirs.status), model.name
 
 
+@pytest.mark.parametrize("suffix", ["jsonl", "txt"])
+def test_lines_are_scored_without_numpy_and_onnx_runtime(
+    installed: Path, models: list[Case], tmp_path: Path, suffix: str
+) -> None:
+    source = tmp_path / f"in.{suffix}"
+    source.write_text("".join(json.dumps({"text": text}) + "\n" for text in TEXTS * 200))
+    (tiny,) = [model.path for model in models if model.name == "tiny.int8.onnx"]
+    for chosen in ([], ["-m", tiny]):
+        output = tmp_path / f"out.{suffix}"
+        arguments = ("score", source, "-o", output, "--engine", "native", "-w", 1, *chosen)
+        run = command(*arguments, path=installed, PYTHONPROFILEIMPORTTIME="1")
+        imported = {line.rpartition("|")[2].strip() for line in run.stderr.splitlines()}
+        assert run.returncode == 0 and "edge_lstm_native" in imported, run.stderr
+        assert not {"numpy", "onnxruntime"} & imported
+
+
 @pytest.mark.usefixtures("native")
 def test_lone_surrogates_and_pairs_are_read_as_with_onnx_runtime(
     models: list[Case], tmp_path: Path
