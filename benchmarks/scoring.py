@@ -16,6 +16,7 @@ checkout runs too. Entrants take turns within each round, so that a busy moment 
 figures are medians. Efficiency is rows per second by those of the yardstick (without it, of the
 native engine alone), for each worker, by the clock and by the CPU seconds of all processes. Memory
 is the most that the first process, and any other one, held (resident, shared libraries included).
+The checkouts are compiled before, as pip compiles what it installs.
 """
 
 from __future__ import annotations
@@ -65,6 +66,8 @@ clock, cpu = time.monotonic(), time.process_time()
 model.scores(texts)
 print(time.monotonic() - clock, time.process_time() - cpu)
 """
+# Modules are read as they were compiled, whatever this process does.
+COMPILED = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 WORDS = (
     "film",
     "plot",
@@ -142,7 +145,9 @@ def measured(*commands: Sequence[object], folder: str | None = None) -> Figures:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     start = time.monotonic()
     running = [
-        subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL, cwd=folder)
+        subprocess.Popen(
+            list(map(str, command)), stdout=subprocess.DEVNULL, cwd=folder, env=COMPILED
+        )
         for command in commands
     ]
     peaks: dict[int, float] = {}
@@ -219,6 +224,9 @@ def main() -> None:
             alone = [*python, ENGINE, folder / "in.json", asked.model]
             entrants["native engine alone"] = 1, lambda: engine_alone(alone)
         checkouts = {"": None, **({", before": asked.before} if asked.before else {})}
+        for place in checkouts.values():
+            compiling = [sys.executable, "-m", "compileall", "-q", "edge_lstm"]
+            subprocess.run(compiling, cwd=place, env=COMPILED, check=True)
         for suffix, workers, engine, options, (when, place) in itertools.product(
             asked.formats, asked.workers, asked.engines, asked.options, checkouts.items()
         ):
