@@ -70,7 +70,8 @@ class NgramLogits:
         found = ids - self._reference.FIRST_NGRAM_ID
         rows = np.concatenate([found[(found >= 0) & (found < words)], self._pairs(ids) + words])
         kinds, times = np.unique(rows, return_counts=True)
-        counted = np.minimum(times, self._model.network.ngram_most)
+        counts = np.array(self._model.network.ngram_counts)
+        counted = counts[np.minimum(times, len(counts)) - 1]
         return float(self._shares[kinds] @ counted / np.sqrt(max(1, len(ids))))
 
     def _pairs(self, ids: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

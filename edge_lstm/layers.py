@@ -31,7 +31,12 @@ HARD_SIGMOIDS = (0.2, 1 / 6)
 MAX_IDS = 131_071
 MAX_LABELS = 100_000
 MAX_NGRAMS = 1_000_000
-MAX_NGRAM_COUNT = 2
+# Of an n-gram: occurrences that are told apart, and what it counts. MatMulInteger may keep two
+# products of bytes in 16 bits, and they fit.
+MAX_OCCURRENCES = 15
+MAX_NGRAM_COUNT = 64
+# Columns of n-gram vectors. With fewer, a book of codes would be as large as a hundred vectors.
+FEWEST_CODED = 16
 
 # The whole numbers of a network: the least and the largest.
 _RANGES = {
@@ -40,7 +45,6 @@ _RANGES = {
     "ngram_words": (0, MAX_IDS),
     "ngram_slots": (0, MAX_NGRAMS),
     "ngram_dim": (0, MAX_DIMENSIONS),
-    "ngram_most": (1, MAX_NGRAM_COUNT),
     "labels": (2, MAX_LABELS),
 }
 _SETTINGS = ("bidirectional", "gives", "floor", "hard_sigmoid", "activation")
@@ -191,6 +195,13 @@ def lstms_of(layers: Sequence[Layer]) -> list[Lstm]:
     return [layer for layer in layers if isinstance(layer, Lstm)]
 
 
+def _are_counts(counts: Any) -> bool:
+    """Return whether these are what an n-gram counts by its occurrences."""
+    if not isinstance(counts, tuple) or not 1 <= len(counts) <= MAX_OCCURRENCES:
+        return False
+    return all(is_whole(count, 1, MAX_NGRAM_COUNT) for count in counts)
+
+
 @dataclass(frozen=True)
 class NetworkConfig:
     """Everything that fixes a network's shape.
@@ -202,7 +213,7 @@ class NetworkConfig:
     ngram_words: ids that have an n-gram vector, from 2 on.
     ngram_slots: n-gram vectors of word pairs; a few of the slots stay empty.
     ngram_dim: width of an n-gram vector; 0 without n-grams.
-    ngram_most: an n-gram counts as often as it occurs, up to this number.
+    ngram_counts: what an n-gram counts that occurs once, twice, …; the last also if more often.
     padding: ``none``: the LSTM reads the ids of a text alone. ``front``, ``behind``: it reads
         ``length`` ids of each text, with padding before its own, or after them.
     labels: 2 gives one logit with a sigmoid, more give a softmax.
@@ -217,7 +228,7 @@ class NetworkConfig:
     ngram_words: int = 0
     ngram_slots: int = 0
     ngram_dim: int = 0
-    ngram_most: int = 1
+    ngram_counts: tuple[int, ...] = (1,)
     padding: Padding = "none"
     labels: int = 2
     multi_label: bool = False
@@ -225,6 +236,7 @@ class NetworkConfig:
     def __post_init__(self) -> None:
         for name, (least, most) in _RANGES.items():
             require(is_whole(getattr(self, name), least, most), f"its {name} is out of range")
+        require(_are_counts(self.ngram_counts), "its ngram_counts is out of range")
         require(type(self.multi_label) is bool, "its multi_label is neither true nor false")
         require(self.ngram_dim or not self.ngrams, "its ngram_dim is 0, and it has n-grams")
         lstms = self.lstms
@@ -257,12 +269,15 @@ class NetworkConfig:
         """
         require(isinstance(values, dict), "its network is not an object")
         own = {each.name: values[each.name] for each in fields(cls)}
+        if isinstance(own["ngram_counts"], list):
+            own["ngram_counts"] = tuple(own["ngram_counts"])
         return cls(**{**own, "layers": layers_from(values["layers"])})
 
     def to_dict(self) -> dict[str, Any]:
         """Return the configuration as JSON values, as a model file has them."""
         values = {each.name: getattr(self, each.name) for each in fields(self)}
-        return {**values, "layers": [layer.to_dict() for layer in self.layers]}
+        layers = [layer.to_dict() for layer in self.layers]
+        return {**values, "layers": layers, "ngram_counts": list(self.ngram_counts)}
 
     @property
     def lstms(self) -> list[Lstm]:
@@ -278,6 +293,16 @@ class NetworkConfig:
     def ngrams(self) -> int:
         """The n-gram vectors, of words and pairs."""
         return self.ngram_words + self.ngram_slots
+
+    @property
+    def codes_ngrams(self) -> bool:
+        """Whether an int8 file has n-gram vectors as codes: they are most of it, a column a label.
+
+        Several labels have thresholds, which are chosen on rounded vectors; codes are no second
+        time the same.
+        """
+        is_alone = not (self.layers or self.multi_label)
+        return is_alone and self.ngram_dim == self.logits >= FEWEST_CODED
 
     @property
     def logits(self) -> int:

@@ -91,7 +91,7 @@ MAX_VALUES = 2**18
 SATURATED = 20
 
 # Constants that are weights of layers.
-_WEIGHT = re.compile("(lstm|dense)[0-9]+_.*|(embedding|head_w|ngram_vectors)(_[qm]|)")
+_WEIGHT = re.compile("(lstm|dense)[0-9]+_.*|(embedding|head_w|ngram_vectors)(_[qmcb]|)")
 
 # Bytes whose halves are not 0; of a factor; and of the sign and exponent of a float32 that may be
 # infinite or NaN.
@@ -418,7 +418,9 @@ def check_fit(
     require(quantized == ("head_w_scales" in constants), "its quantization does not fit its graph")
     expected = _constants(network, quantized=quantized)
     for name, rows_and_columns in _tables(network, quantized=quantized).items():
-        if quantized and name not in constants:
+        if quantized and f"{name}_c" in constants:
+            expected |= _coded_table(name, *rows_and_columns)
+        elif quantized and name not in constants:
             expected |= _packed_table(name, *rows_and_columns)
             _check_last_column(constants, name, rows_and_columns[1])
         else:
@@ -467,7 +469,10 @@ def _are_pads(tensor: Tensor, most: int) -> bool:
 
 
 def _tables(network: NetworkConfig, *, quantized: bool) -> dict[str, tuple[int, int]]:
-    """Return name → rows and columns of the tables, which an int8 file may have in 4 bits."""
+    """Return name → rows and columns of the tables.
+
+    An int8 file may have them in 4 bits or in codes.
+    """
     tables = {}
     if network.layers:
         tables["embedding"] = (network.num_words + 1, network.embedding_dim)
@@ -482,6 +487,14 @@ def _packed_table(name: str, rows: int, columns: int) -> dict[str, tuple[Any, ..
     return {
         f"{name}_q": ("uint8", rows, (columns + 1) // 2),
         f"{name}_m": ("uint8", rows, 1),
+    }
+
+
+def _coded_table(name: str, rows: int, columns: int) -> dict[str, tuple[Any, ...]]:
+    """Return name → element type and shape of the constants of a table of codes."""
+    return {
+        f"{name}_c": ("uint8", rows, (columns + 3) // 4),
+        f"{name}_b": ("int8", 256, 4),
     }
 
 

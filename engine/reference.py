@@ -118,6 +118,8 @@ SIZES = {
 MOST_LABELS = 100_000
 # A pair of ids is one number, 17 bits for each.
 MOST_IDS = 2**17 - 1
+MOST_OCCURRENCES = 15  # of an n-gram, that are told apart
+MOST_COUNT = 64
 # Slots and displacements of pairs.
 MOST_SLOTS = 1_000_000
 
@@ -252,14 +254,20 @@ def described(graph: bytes, metadata: dict[str, str]) -> Model:
         or not 0 <= count <= len(entries)
         or not len(entries) + first_id == network["num_words"] <= MOST_IDS
         or not 0 <= network["ngram_words"] <= network["num_words"] - FIRST_NGRAM_ID
-        or type(network["ngram_most"]) is not int
-        or network["ngram_most"] not in (1, 2)
+        or not are_counts(network["ngram_counts"])
         or not 1 <= model.length <= MOST_COLUMNS
     ):
         raise ModelError("the file's metadata does not fit together; export it again")
     check_layers(network)
     model.weights = usable_weights(model)
     return model
+
+
+def are_counts(counts: object) -> bool:
+    """Return whether these are what an n-gram counts by its occurrences."""
+    if not isinstance(counts, list) or not 1 <= len(counts) <= MOST_OCCURRENCES:
+        return False
+    return all(type(count) is int and 1 <= count <= MOST_COUNT for count in counts)
 
 
 def check_layers(network: dict[str, Any]) -> None:
@@ -434,9 +442,13 @@ def usable_weights(model: Model) -> dict[str, np.ndarray]:
 def usable_table(
     weights: dict[str, np.ndarray], name: str, rows: int, columns: int, *, int8: bool
 ) -> np.ndarray:
-    """Return a table, which an int8 file may have in 4 bits."""
-    if (name in weights) == (f"{name}_q" in weights):
+    """Return a table, which an int8 file may have in 4 bits or codes."""
+    if [name in weights, f"{name}_q" in weights, f"{name}_c" in weights].count(True) != 1:
         raise ModelError(f"this network is not supported: its graph has no or two {name}")
+    if int8 and f"{name}_c" in weights:
+        codes = constant(weights, f"{name}_c", np.uint8, (rows, (columns + 3) // 4))
+        book = constant(weights, f"{name}_b", np.int8, (256, 4))
+        return book[codes].reshape(rows, -1)[:, :columns]
     if int8 and name not in weights:
         return unpacked(weights, name, rows, columns)
     return constant(weights, name, np.int8 if int8 else F32, (rows, columns))
@@ -780,8 +792,8 @@ def slot_of_pair(a: int, b: int, displacements: np.ndarray, slots: int) -> tuple
     return (g % slots + displacement * step) % slots, 1 + g % MOST_FINGERPRINTS
 
 
-def ngram_rows(model: Model, ids: list[int]) -> list[int]:
-    """Return the rows of the vectors of the text's n-grams, as often as each counts."""
+def ngram_rows(model: Model, ids: list[int]) -> dict[int, int]:
+    """Return the rows of the vectors of the text's n-grams, and what each counts."""
     words = model.network["ngram_words"]
     slots = model.network["ngram_slots"]
     found = [i - FIRST_NGRAM_ID for i in ids if 0 <= i - FIRST_NGRAM_ID < words]
@@ -791,15 +803,19 @@ def ngram_rows(model: Model, ids: list[int]) -> list[int]:
         # Padding is in no pair.
         if is_stored and min(a, b) > 0:
             found.append(words + slot)
-    most = model.network["ngram_most"]
-    return [row for row, times in sorted(Counter(found).items()) for _ in range(min(times, most))]
+    counts = model.network["ngram_counts"]
+    return {
+        row: counts[min(times, len(counts)) - 1] for row, times in sorted(Counter(found).items())
+    }
 
 
 def ngram_part(model: Model, ids: list[int]) -> np.ndarray:
     """Add up the vectors of the text's n-grams and divide by √T: float32 [width]."""
-    vectors = model.weights["ngram_vectors"][ngram_rows(model, ids)]  # n, width
+    counts = ngram_rows(model, ids)
+    vectors = model.weights["ngram_vectors"][list(counts)]  # n, width
     scales = model.weights["ngram_scales"] if vectors.dtype == np.int8 else F32(1)
-    return vectors.sum(axis=0, dtype=F32) * scales / np.sqrt(F32(max(1, len(ids))))
+    total = vectors.T.astype(F32) @ np.array(list(counts.values()), F32)
+    return total * scales / np.sqrt(F32(max(1, len(ids))))
 
 
 def probabilities(model: Model, ids: list[int]) -> np.ndarray:

@@ -108,6 +108,24 @@ def with_first(value: int) -> Callable[[Any], Any]:
     )
 
 
+BOOK = np.zeros((256, 4), np.int8)
+CODES = np.zeros((MODEL.network.num_words + 1, (MODEL.network.embedding_dim + 3) // 4), np.uint8)
+
+
+def with_codes(codes: Any, book: Any, drops: bool) -> Callable[[onnx.GraphProto], object]:
+    """A graph with the embedding in codes. book: None: none. drops: its 4 bits are left out."""
+
+    def apply(g: onnx.GraphProto) -> None:
+        if drops:
+            for name in ("embedding_q", "embedding_m"):
+                g.initializer.remove(constant(name)(g))
+        for name, values in (("embedding_c", codes), ("embedding_b", book)):
+            if values is not None:
+                g.initializer.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
+
+    return apply
+
+
 def odd_embedding() -> bytes:
     """The model with a column less of the embedding, whose half-bytes stay."""
     model = onnx.load_model_from_string(DATA)
@@ -313,14 +331,15 @@ DAMAGED = [
                                ("ngram_words", 10**5, "out of range"), ("ngram_slots", 10**7,
                                                                         "out of range"),
                                ("ngram_dim", 2, ASKED), ("ngram_dim", 0, "ngram_dim is 0"),
-                               ("ngram_most", 0, "out of range"), ("ngram_most", 3, "out of range"),
-                               ("ngram_most", True, "out of range"),
+                               *(("ngram_counts", counts, "out of range")
+                                 for counts in (1, [], [0], [1, 65], [True], ["1"], [[1]],
+                                                [1] * 16)),
                                ("embedding_dim", 10, ASKED), ("embedding_dim", 0,
                                                               "without an embedding"),
                                ("padding", "left", UNSUPPORTED), ("padding", [], UNSUPPORTED),
                                ("padding", "front", "n-grams of texts with padding"))),
-    metadata("no most that an n-gram counts", "'ngram_most' is missing",
-             network=network().replace(f',"ngram_most":{MODEL.network.ngram_most}', "")),
+    metadata("no counts of n-grams", "'ngram_counts' is missing",
+             network=network().replace(',"ngram_counts":[1]', "")),
     # Its layers.
     *(metadata(f"an LSTM of {changes}", says, network=network(layers=[lstm(**changes)]))
       for changes, says in (({"lstm": "x"}, "number of LSTM units"),
@@ -387,6 +406,15 @@ DAMAGED = [
     Hostile("a number behind the last column", "behind its last column", odd_embedding),
     graph("multipliers of another type", ASKED, replaced("embedding_m",
                                                          lambda m: m.astype(np.int8))),
+    *(graph(f"codes {name}", says, with_codes(codes, book, drops))
+      for name, says, codes, book, drops in (
+          ("of another type", ASKED, CODES.astype(np.int8), BOOK, True),
+          ("of fewer rows", ASKED, CODES[1:], BOOK, True),
+          ("of fewer columns", ASKED, CODES[:, 1:], BOOK, True),
+          ("and a short book", ASKED, CODES, BOOK[1:], True),
+          ("and a book of bytes", ASKED, CODES, BOOK.astype(np.uint8), True),
+          ("without a book", "no constant", CODES, None, True),
+          ("beside numbers of 4 bits", "none of its network's", CODES, BOOK, False))),
     graph("a fingerprint out of range", "above 65521", replaced("pair_fingerprints",
                                                                 with_first(65522))),
     graph("fewer fingerprints than slots", ASKED, replaced("pair_fingerprints", lambda f: f[:-1])),

@@ -130,7 +130,7 @@ static void lay_out_worker(const edge_lstm *m, edge_lstm_worker *w, arena *a) {
             lay_out_state(m, &most, &s->states[d], a);
     }
     w->word = arena_alloc(a, word_capacity(m), 1);
-    w->ngrams_seen = arena_alloc(a, (uint64_t)m->num_ngrams / 4 + 1, 1);
+    w->ngrams_seen = arena_alloc(a, seen_bytes(m), 1);
     w->row = arena_alloc(a, (uint64_t)(m->ngram_dim + m->num_logits + ROW_PADDING), 1);
     for (int i = 0; i < 2; i++)
         w->features[i] = arena_alloc(a, (uint64_t)most.features, sizeof(float));

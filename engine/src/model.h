@@ -20,7 +20,8 @@ enum {
     MAX_LENGTH = 100000, /* ids of a text */
     MAX_IDS = (1 << 17) - 1,
     MAX_LABELS = 100000,
-    MAX_NGRAM_COUNT = 2, /* its counts have two bits */
+    MAX_OCCURRENCES = 15, /* of an n-gram, that are told apart: four bits */
+    MAX_NGRAM_COUNT = 64,
     MAX_SLOTS = 1000000, /* of pairs, and of their displacements */
     MAX_EMBEDDING_DIM = 1 << 16,
     MAX_LSTMS = 3,
@@ -118,6 +119,7 @@ typedef struct {
     size_t columns;
     const unsigned char *values;
     const unsigned char *multipliers; /* one a row of 4-bit numbers; NULL if there are none */
+    const unsigned char *book; /* what codes stand for, CODED numbers each; NULL without codes */
 } table;
 enum { ROW_PADDING = 7 }; /* bytes behind a row that reading it may write */
 
@@ -189,7 +191,9 @@ struct edge_lstm {
     int32_t ngram_slots;
     int32_t pair_buckets; /* of slots that share a displacement */
     int32_t ngram_dim;
-    int32_t ngram_most; /* the most that an n-gram counts, however often it occurs */
+    int32_t ngram_most; /* occurrences of an n-gram that are told apart */
+    unsigned ngram_bits; /* of their number: 2 or 4 */
+    int32_t ngram_gains[MAX_OCCURRENCES]; /* what each adds to what the n-gram counts */
     int32_t num_labels;
     int32_t num_logits;
     int is_multi_label; /* a text may have several labels, or none */
@@ -235,7 +239,7 @@ struct edge_lstm_worker {
     const edge_lstm *model;
     sequence sequences[EDGE_LSTM_TEXTS];
     unsigned char *word;        /* [word_capacity]: the word that is being read */
-    unsigned char *ngrams_seen; /* how often each n-gram counts: two bits */
+    unsigned char *ngrams_seen; /* how often each n-gram occurs, in ngram_bits */
     unsigned char *row;         /* of a table, as bytes */
     float *features[2];         /* what a dense layer reads, and what it writes */
     float *logits;              /* [num_labels] */
@@ -244,6 +248,11 @@ struct edge_lstm_worker {
 static void raise_to(int32_t *largest, int32_t size) {
     if (size > *largest)
         *largest = size;
+}
+
+/* Return the bytes that hold how often each n-gram occurs. */
+static size_t seen_bytes(const edge_lstm *m) {
+    return (size_t)m->num_ngrams * m->ngram_bits / 8 + 1;
 }
 
 /* Return the number of values that the next layer reads of an LSTM. */

@@ -321,6 +321,25 @@ static int read_layers(edge_lstm *m) {
     return layers.at == layers.end && !(m->num_lstms && m->lstms[m->num_lstms - 1].gives_steps);
 }
 
+/* Read what an n-gram counts by its occurrences. */
+static int read_ngram_counts(edge_lstm *m) {
+    slice counts, value;
+    double before = 0;
+    double count;
+    if (!json_get(m->metadata[NETWORK], "ngram_counts", &counts) || !json_enter(&counts, '['))
+        return 0;
+    while (json_next_value(&counts, &value)) {
+        if (m->ngram_most == MAX_OCCURRENCES || !json_number(value, &count))
+            return 0;
+        if (!(count >= 1 && count <= MAX_NGRAM_COUNT) || count != (double)(int32_t)count)
+            return 0;
+        m->ngram_gains[m->ngram_most++] = (int32_t)(count - before);
+        before = count;
+    }
+    m->ngram_bits = m->ngram_most > 3 ? 4 : 2;
+    return counts.at == counts.end && m->ngram_most > 0;
+}
+
 /* Read the network's shape, and check that the vocabulary fits it. */
 static const char *read_network(edge_lstm *m) {
     static const char *const paddings[] = {[PADDING_NONE] = "\"none\"",
@@ -337,7 +356,7 @@ static const char *read_network(edge_lstm *m) {
         !json_get_int(network, "labels", 2, MAX_LABELS, &m->num_labels) ||
         !json_get_int(network, "ngram_words", 0, m->max_id - FIRST_NGRAM_ID, &m->ngram_words) ||
         !json_get_int(network, "ngram_slots", 0, MAX_SLOTS, &m->ngram_slots) ||
-        !json_get_int(network, "ngram_most", 1, MAX_NGRAM_COUNT, &m->ngram_most))
+        !read_ngram_counts(m))
         return UNUSABLE;
     m->num_ngrams = m->ngram_words + m->ngram_slots;
     least_dim = m->num_ngrams ? 1 : 0;
@@ -460,18 +479,26 @@ static void find_max_abs_weight(edge_lstm *m, const unsigned char *weights, size
     }
 }
 
-/* Find a table, which an int8 file may have as 4-bit numbers. */
+/* Find a table, which an int8 file may have as 4-bit numbers or as codes. */
 static int find_table(const edge_lstm *m, const char *word, int32_t rows, int32_t columns,
                       table *t) {
     char name[NAME_SIZE];
     int type = m->is_int8 ? INT8 : FLOAT32;
     int is_plain = constant_bytes(m, word).at != NULL;
     int is_packed = constant_bytes(m, write_name(name, word, NO_NUMBER, "_q")).at != NULL;
+    char codes[NAME_SIZE];
+    int has_codes = constant_bytes(m, write_name(codes, word, NO_NUMBER, "_c")).at != NULL;
     t->columns = (size_t)columns;
-    if (is_plain == is_packed)
+    if (is_plain + is_packed + has_codes != 1)
         return 0;
     if (is_plain)
         return find_constant(m, word, type, SHAPE(rows, columns), &t->values);
+    if (has_codes) {
+        const int32_t *shape = SHAPE(rows, (columns + CODED - 1) / CODED);
+        write_name(name, word, NO_NUMBER, "_b");
+        return m->is_int8 && find_constant(m, codes, UINT8, shape, &t->values) &&
+               find_constant(m, name, INT8, SHAPE(NUM_CODES, CODED), &t->book);
+    }
     if (!m->is_int8 || !find_constant(m, name, UINT8, SHAPE(rows, (columns + 1) / 2), &t->values))
         return 0;
     write_name(name, word, NO_NUMBER, "_m");

@@ -18,9 +18,9 @@ static void load_embedding(const edge_lstm *m, size_t id, unsigned char *x) {
         memcpy(x, t->values + row_size * id, row_size);
         return;
     }
-    for (size_t k = 0; !t->multipliers && k < t->columns; k++)
+    for (size_t k = 0; !has_packed_rows(t) && k < t->columns; k++)
         x[k] = (unsigned char)(t->values[id * t->columns + k] + zero);
-    if (t->multipliers)
+    if (has_packed_rows(t))
         unpack_row(t, id, (uint32_t)zero, x);
     x[t->columns] = (unsigned char)(zero + HIGH_SENTINEL);
     x[t->columns + 1] = (unsigned char)(zero + LOW_SENTINEL);
@@ -183,7 +183,7 @@ static void step_sequences(const edge_lstm *m, sequence *sequences, int count) {
 static void add_row(edge_lstm_worker *w, const table *t, size_t row, float factor, float scale,
                     float *restrict sum) {
     const unsigned char *bytes = t->values + row * t->columns;
-    if (t->multipliers) {
+    if (has_packed_rows(t)) {
         unpack_row(t, row, 0, w->row);
         bytes = w->row;
     }
@@ -196,23 +196,25 @@ static void add_row(edge_lstm_worker *w, const table *t, size_t row, float facto
 
 /* Add a row of the n-grams' vectors to the sum, unless it counts no more. */
 ALWAYS_INLINE void add_ngram(edge_lstm_worker *w, size_t row, float *sum) {
-    unsigned char *seen = &w->ngrams_seen[row / 4];
-    size_t shift = row % 4 * 2;
-    if ((*seen >> shift & 3) >= w->model->ngram_most)
+    unsigned bits = w->model->ngram_bits;
+    unsigned char *seen = &w->ngrams_seen[row * bits / 8];
+    size_t shift = row * bits % 8;
+    int32_t times = *seen >> shift & ((1 << bits) - 1);
+    if (times >= w->model->ngram_most)
         return;
-    add_row(w, &w->model->ngram_vectors, row, 1, 1, sum);
+    add_row(w, &w->model->ngram_vectors, row, (float)w->model->ngram_gains[times], 1, sum);
     *seen = (unsigned char)(*seen + (1u << shift));
 }
 
-/* Add up the vectors of the text's n-grams, as often as each counts, and divide by the square root
- * of its length. Sums of 2^17 int8 are exact. */
+/* Add up the vectors of the text's n-grams, times what each counts, and divide by the square root
+ * of its length. Sums of int8 are exact below 2^24. */
 static void sum_ngrams(edge_lstm_worker *w, const sequence *s, float *out) {
     const edge_lstm *m = w->model;
     size_t width = (size_t)m->ngram_dim;
     size_t words = (size_t)m->ngram_words;
     uint32_t slot;
     float root = square_root(s->count > 0 ? s->count : 1);
-    memset(w->ngrams_seen, 0, (size_t)m->num_ngrams / 4 + 1);
+    memset(w->ngrams_seen, 0, seen_bytes(m));
     memset(out, 0, sizeof *out * width);
     for (size_t t = 0; t < s->count; t++) {
         size_t word = (size_t)s->ids[t] - FIRST_NGRAM_ID; /* an id below has no vector */

@@ -1,6 +1,6 @@
 /* The tables of the file: embedding, vectors of n-grams, head. fp32: floats. int8: signed bytes or,
- * in wider tables, rows of 4-bit numbers times one number a row. Rows are unpacked as they are
- * read, so that a table takes no memory but the file's. */
+ * in wider tables, rows of 4-bit numbers times one number a row, or of codes of CODED numbers. Rows
+ * are unpacked as they are read, so that a table takes no memory but the file's. */
 #ifndef EDGE_LSTM_TABLE_H
 #define EDGE_LSTM_TABLE_H
 
@@ -9,6 +9,8 @@
 enum { LEAST_PACKED_COLUMNS = 4, MAX_MULTIPLIER = 18 };
 enum { HALF_OF_ZERO = 8 };   /* the four bits of the number 0 */
 enum { PAIRS_AT_A_TIME = 4 }; /* of such numbers, two in a byte */
+
+enum { CODED = 4, NUM_CODES = 256 };
 
 /* The same 16 bits in each quarter of 64. */
 #define QUARTERS(n) ((uint64_t)(n) * 0x0001000100010001u)
@@ -35,9 +37,22 @@ static int is_packed_table(const edge_lstm *m, const table *t, size_t rows) {
     return !has_wrong;
 }
 
-/* Write a row of 4-bit numbers as bytes, of which `zero` stands for 0, and up to ROW_PADDING bytes
- * behind it. Eight at a time: no product needs more than 16 bits. */
-static void unpack_row(const table *t, size_t row, uint32_t zero, unsigned char *out) {
+/* Return whether the rows of a table are unpacked as they are read. */
+ALWAYS_INLINE int has_packed_rows(const table *t) {
+    return t->multipliers || t->book;
+}
+
+/* Write a row of codes as bytes, of which `zero` stands for 0. */
+static void look_up_row(const table *t, size_t row, uint32_t zero, unsigned char *out) {
+    size_t size = (t->columns + CODED - 1) / CODED;
+    const unsigned char *codes = t->values + row * size;
+    for (size_t i = 0; i < size * CODED; i++)
+        out[i] = (unsigned char)(t->book[codes[i / CODED] * CODED + i % CODED] + zero);
+}
+
+/* Write a row of 4-bit numbers as bytes, of which `zero` stands for 0. Eight at a time: no product
+ * needs more than 16 bits. */
+static void multiply_row(const table *t, size_t row, uint32_t zero, unsigned char *out) {
     size_t size = packed_size(t->columns);
     const unsigned char *pairs = t->values + row * size;
     uint32_t multiplier = t->multipliers[row];
@@ -52,6 +67,15 @@ static void unpack_row(const table *t, size_t row, uint32_t zero, unsigned char 
         n = low | high << 8;
         memcpy(out + 2 * i, &n, sizeof n);
     }
+}
+
+/* Write a packed row as bytes, of which `zero` stands for 0, and up to ROW_PADDING bytes behind
+ * it. */
+static void unpack_row(const table *t, size_t row, uint32_t zero, unsigned char *out) {
+    if (t->book)
+        look_up_row(t, row, zero, out);
+    else
+        multiply_row(t, row, zero, out);
 }
 
 #endif

@@ -13,7 +13,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from edge_lstm.errors import DataError
-from edge_lstm.layers import MAX_IDS, MAX_LABELS, MAX_NGRAM_COUNT, MAX_NGRAMS, Lstm, NetworkConfig
+from edge_lstm.layers import (
+    MAX_IDS,
+    MAX_LABELS,
+    MAX_NGRAM_COUNT,
+    MAX_NGRAMS,
+    MAX_OCCURRENCES,
+    Lstm,
+    NetworkConfig,
+)
 from edge_lstm.model_checks import MAX_LENGTH
 from edge_lstm.printable import CONTROL_CHARACTER
 from edge_lstm.question import QuestionType
@@ -79,6 +87,7 @@ LargeCount = Annotated[int, Range(1, 10**12)]
 MOST_WIDTH = 4096
 Width = Annotated[int, Range(1, MOST_WIDTH)]
 Seed = Annotated[int, Range(0, 2**63 - 1)]
+NGramCounts = Annotated[tuple[int, ...], Range(1, MAX_NGRAM_COUNT)]
 
 
 class Options:
@@ -107,6 +116,12 @@ def _check(name: str, value: Any, kind: Any) -> None:
         raise DataError(f"{name} must be one of {', '.join(get_args(kind))}, not {value!r:.40}")
     if limits is None:
         return
+    if get_origin(kind) is tuple:
+        if not isinstance(value, tuple) or not 1 <= len(value) <= MAX_OCCURRENCES:
+            raise DataError(f"{name} must be 1 to {MAX_OCCURRENCES} numbers, not {value!r:.40}")
+        for each in value:
+            _check(f"a number of {name}", each, Annotated[int, limits])
+        return
     if kind is int and type(value) is not int:
         raise DataError(f"{name} must be a whole number, not {value!r:.40}")
     if type(value) not in (int, float) or not math.isfinite(value):
@@ -132,6 +147,7 @@ def from_plain(kind: type[T], values: object, where: str) -> T:
     parts = {
         n: from_plain(types[n], v, f"[{n}]") for n, v in values.items() if is_dataclass(types[n])
     }
+    parts |= {n: tuple(v) for n, v in values.items() if isinstance(v, list)}
     try:
         return kind(**{**values, **parts})
     except DataError as error:
@@ -248,7 +264,7 @@ class NetworkOptions(Options):
     ngram_words: Annotated[int, Range(0, MAX_IDS)] = 0
     ngram_slots: Annotated[int, Range(0, MAX_NGRAMS)] = 0
     ngram_dim: Annotated[int, Range(0, 4096)] = 0
-    ngram_most: Annotated[int, Range(1, MAX_NGRAM_COUNT)] = 1
+    ngram_counts: NGramCounts = (1,)
     multi_label: bool = False
 
     def __post_init__(self) -> None:
@@ -267,7 +283,7 @@ class NetworkOptions(Options):
             ngram_words=self.ngram_words,
             ngram_slots=self.ngram_slots,
             ngram_dim=self.ngram_dim,
-            ngram_most=self.ngram_most,
+            ngram_counts=self.ngram_counts,
             labels=self.labels,
             multi_label=self.multi_label,
         )

@@ -10,10 +10,10 @@ import re
 import shutil
 import subprocess
 import unicodedata
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import reference
 import unicode_tables
@@ -46,27 +46,52 @@ def test_a_long_text_and_a_long_word(program: list[str], models: list[Case]) -> 
 
 
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
-@pytest.mark.parametrize("most", [1, 2])
-def test_an_ngram_counts_as_often_as_the_file_says(
-    most: int, precision: str, program: list[str], tmp_path: Path
+@pytest.mark.parametrize("counts", [[1], [1, 2], [8, 14, 17, 19], [64, 1, 64], [*range(20, 35)]])
+def test_an_ngram_counts_what_the_file_says_of_its_occurrences(
+    counts: list[int], precision: str, program: list[str], tmp_path: Path
 ) -> None:
     path = tmp_path / "m.onnx"
-    settings = {**NGRAMS, "embedding_dim": 0, "ngram_most": most}
+    settings = {**NGRAMS, "embedding_dim": 0, "ngram_counts": tuple(counts)}
     path.write_bytes(layered(Layered((), KERAS, settings), precision))
     model = reference.read(path.read_bytes())
     # The first word has a vector, and twice in a row another one.
     (word,) = (word for word, number in model.words.items() if number == 4)
-    texts = [" ".join([word] * times) for times in range(1, 7)]
+    texts = [" ".join([word] * times) for times in (*range(1, 7), 14, 15, 16, 17, 300)]
     runtime = case("repeated", path, texts).probabilities
     engine = answers(program, path, texts=[text.encode() for text in texts])[2].view(np.float32)
-    for times, text in enumerate(texts, 1):
+    for place, text in enumerate(texts):
         ids = reference.encode(model, text)[0]
-        counts = Counter(reference.ngram_rows(model, ids))
-        expected = [min(times, most), min(times - 1, most)]
-        assert list(counts.values()) == [count for count in expected if count]
+        times = ids.count(4)
+        of_word = counts[min(times, len(counts)) - 1]
+        of_pair = counts[min(times - 1, len(counts)) - 1]
+        expected = [of_word, of_pair] if times > 1 else [of_word]
+        assert list(reference.ngram_rows(model, ids).values()) == expected
         answer = reference.probabilities(model, ids)
-        assert np.abs(engine[times - 1] - answer).max() <= TOLERANCE
-        assert np.abs(runtime[times - 1] - answer).max() <= TOLERANCE
+        assert np.abs(engine[place] - answer).max() <= TOLERANCE
+        assert np.abs(runtime[place] - answer).max() <= TOLERANCE
+
+
+def test_vectors_in_codes_answer_alike_everywhere(program: list[str], tmp_path: Path) -> None:
+    path = tmp_path / "m.onnx"
+    settings = {**NGRAMS, "embedding_dim": 0, "labels": 18, "ngram_dim": 18}
+    path.write_bytes(layered(Layered((), KERAS, settings), "int8"))
+    model = reference.read(path.read_bytes())
+    constants = {tensor.name for tensor in onnx.load(path).graph.initializer}
+    assert {"ngram_vectors_c", "ngram_vectors_b"} <= constants
+    assert not {"ngram_vectors", "ngram_vectors_q"} & constants
+    texts = [" ".join(words) for words in batched_words(model, 7)]
+    runtime = case("codes", path, texts).probabilities
+    engine = answers(program, path, texts=[text.encode() for text in texts])[2].view(np.float32)
+    for place, text in enumerate(texts):
+        answer = reference.probabilities(model, reference.encode(model, text)[0])
+        assert np.abs(engine[place] - answer).max() <= TOLERANCE
+        assert np.abs(runtime[place] - answer).max() <= TOLERANCE
+
+
+def batched_words(model: reference.Model, size: int) -> list[list[str]]:
+    """The vocabulary's words in texts of some words each."""
+    words = list(model.words)
+    return [words[start : start + size] for start in range(0, len(words), size)]
 
 
 def test_functions_are_as_exact_as_they_say(compiled: Compile) -> None:

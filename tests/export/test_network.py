@@ -73,7 +73,7 @@ def test_an_ngram_counts_once_and_padding_is_none() -> None:
     network.ngrams.choose(table)
     ids = torch.tensor([[1, 5, 7, 5, 7, 0, 0], [1, 9, 9, 9, 9, 9, 5]])
     # ids 2 to 7 have rows 1 to 6
-    assert [set(row) - {0} for row in network.ngrams.rows(ids).tolist()] == [
+    assert [set(row) - {0} for row in network.ngrams.occurrences(ids)[0].tolist()] == [
         {4, 6, 7 + slots[0], 7 + slots[1]},
         {4},
     ]

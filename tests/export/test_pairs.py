@@ -86,12 +86,12 @@ def test_a_table_is_nearly_full_the_same_each_time_and_made_in_a_moment() -> Non
 
 @pytest.mark.parametrize("int8", [False, True])
 @pytest.mark.parametrize("words", [0, 100, 198])
-@pytest.mark.parametrize("most", [1, 2])
+@pytest.mark.parametrize("counts", [(1,), (1, 2), (8, 14, 17), tuple(range(20, 35))])
 def test_the_graph_counts_what_network_and_training_count_alone_and_in_any_batch(
-    most: int, words: int, int8: bool
+    counts: tuple[int, ...], words: int, int8: bool
 ) -> None:
-    settings = {"ngram_words": words, "ngram_slots": 300, "ngram_dim": 1, "ngram_most": most}
-    network = make_checkpoint(300, **settings).network
+    settings = {"ngram_words": words, "ngram_slots": 300, "ngram_dim": 1}
+    network = make_checkpoint(300, ngram_counts=counts, **settings).network
     assert network.ngrams is not None
     model = build(weights_from_network(network), network.config, 300, int8=int8, long=False)
     model.graph.output.append(helper.make_empty_tensor_value_info("ngrams_present"))
@@ -110,16 +110,18 @@ def test_the_graph_counts_what_network_and_training_count_alone_and_in_any_batch
 
     # Two columns stand for what is no n-gram.
     found = found[:, 2:]
-    in_network = network.ngrams.rows(torch.from_numpy(ids.astype(np.int64))).numpy()
-    for counts, row in zip(found, in_network):
-        assert (counts == np.bincount(row, minlength=len(counts) + 1)[1:]).all()
+    in_network = network.ngrams.occurrences(torch.from_numpy(ids.astype(np.int64)))
+    for counted, row, adds in zip(found, *(part.numpy() for part in in_network)):
+        assert (counted == np.bincount(row, adds, minlength=len(counted) + 1)[1:]).all()
     pairs = network.ngrams.pairs
     table = PairTable(pairs.displacements.numpy(), pairs.fingerprints.numpy())
     places = np.zeros((len(table.fingerprints), 2), np.int64)
-    features = Features(words, table, places, most=most)
+    features = Features(words, table, places, counts=counts)
     examples = Examples.from_rows(rows, np.zeros((len(rows), 2), np.float32))
-    assert (features.held(examples).toarray() == found).all()
+    multiples = features.held(examples).toarray()
+    assert np.allclose(multiples * counts[0], found)
+    by_times = [0, *counts, *[counts[-1]] * 256]
     if words:
-        assert found[often:, 4 - 2].tolist() == [min(times, most) for times in (1, 2, 3, 4, 256)]
+        assert found[often:, 4 - 2].tolist() == [by_times[times] for times in (1, 2, 3, 4, 256)]
     pair = words + int(pairs.find(torch.tensor(4), torch.tensor(4))[0])
-    assert found[often:, pair].tolist() == [min(times, most) for times in (0, 1, 2, 3, 255)]
+    assert found[often:, pair].tolist() == [by_times[times] for times in (0, 1, 2, 3, 255)]

@@ -13,6 +13,7 @@ from edge_lstm_export.graph.weights import (
     Array,
     LstmWeights,
     Seen,
+    coded,
     metric_of,
     rounded,
     rounded_lstm,
@@ -141,3 +142,27 @@ def test_a_table_is_unpacked_by_few_operators_and_never_as_floats() -> None:
     made = unpacked - {"embedding_q"}
     assert 1 <= len(made) <= 6
     assert onnx.TensorProto.FLOAT not in {types[name] for name in made}
+
+
+@pytest.mark.parametrize("columns", [16, 17, 23])
+def test_codes_name_rows_of_a_book_near_the_table_in_half_the_bytes_of_4_bits(
+    columns: int,
+) -> None:
+    rng = np.random.default_rng(columns)
+    table = rng.laplace(size=(3000, columns)).astype(np.float32) * np.arange(1, columns + 1)
+    table[7] = 0
+    held = coded(table.astype(np.float32))
+    assert held.codes is not None and held.book is not None
+    assert (held.codes.dtype, held.book.dtype) == (np.uint8, np.int8)
+    assert held.codes.shape == (3000, -(-columns // 4)) and held.book.shape == (256, 4)
+    looked_up = held.book[held.codes].reshape(3000, -1)[:, :columns]
+    assert np.array_equal(looked_up, held.values)
+    errors = np.square(held.values * held.scales - table).mean(axis=0) / table.var(axis=0)
+    assert errors.max() < 0.25
+    assert not held.values[7].any(), "an empty slot says nothing"
+
+
+def test_the_same_table_has_the_same_codes_and_a_table_of_zeros_has_some() -> None:
+    table = np.random.default_rng(0).normal(size=(500, 20)).astype(np.float32)
+    assert np.array_equal(coded(table).codes, coded(table).codes)
+    assert not coded(np.zeros((9, 20), np.float32)).values.any()

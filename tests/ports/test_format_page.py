@@ -151,6 +151,19 @@ def test_the_rows_of_4_bits_are_these() -> None:
             assert table.dtype == np.int8 and table.tolist() == [[int(v) for v in row.split()]]
 
 
+def test_the_rows_of_codes_are_these() -> None:
+    assert "`_b` has the rows 7: [1, -2, 3, -4] and 255: [127, 0, -128, 5]" in PAGE
+    book = np.zeros((256, 4), np.int8)
+    book[7] = [1, -2, 3, -4]
+    book[255] = [127, 0, -128, 5]
+    vectors = rows("Rows of a table of codes")
+    assert len(vectors) == 2
+    for columns, codes, row in vectors:
+        weights = {"table_c": np.array([codes.split()], np.uint8), "table_b": book}
+        table = reference.usable_table(weights, "table", 1, int(columns), int8=True)
+        assert table.tolist() == [[int(v) for v in row.split()]]
+
+
 DISPLACEMENTS = np.array([3, 40000], np.uint16)
 
 
@@ -174,8 +187,8 @@ def test_the_n_grams_are_these() -> None:
     assert f"`pair_fingerprints` = {fingerprints}" in page
     assert f"`ngram_vectors` = {vectors}" in page and "`ngram_scales` = [0.5, 0.1]" in page
     told = rows("N-grams, with W = 3")
-    assert len(told) == 7
-    for cell, most, present, *answers in told:
+    assert len(told) == 9
+    for cell, counts, present, *answers in told:
         ids = [int(number) for number in cell.split()]
         for dtype, answer in zip((np.float32, np.int8), answers):
             weights = {
@@ -184,9 +197,14 @@ def test_the_n_grams_are_these() -> None:
                 "pair_displacements": DISPLACEMENTS,
                 "pair_fingerprints": np.array(fingerprints, np.uint16),
             }
-            network = {"ngram_words": 3, "ngram_slots": 5, "ngram_most": int(most)}
+            network = {
+                "ngram_words": 3,
+                "ngram_slots": 5,
+                "ngram_counts": [int(count) for count in counts.split()],
+            }
             model = reference.Model({}, {}, {}, {}, 1, [], network, [], weights)
-            found = " ".join(map(str, reference.ngram_rows(model, ids))) or "none"
+            counted = reference.ngram_rows(model, ids).items()
+            found = " ".join(f"{row}:{count}" for row, count in counted) or "none"
             assert found == present
             given = reference.ngram_part(model, ids)
             assert [*map(float, answer.split())] == pytest.approx(given.tolist(), rel=1e-5)

@@ -31,6 +31,7 @@ from edge_lstm_export.graph.pairs import (
     PairTable,
 )
 from edge_lstm_export.graph.weights import (
+    CODED,
     LARGEST_4_BITS,
     LARGEST_FACTOR,
     DenseWeights,
@@ -38,6 +39,7 @@ from edge_lstm_export.graph.weights import (
     LstmWeights,
     Rounded,
     Seen,
+    coded,
     metric_of,
     packed,
     rounded,
@@ -355,6 +357,11 @@ def _add_table(g: GraphBuilder, name: str, table: Rounded) -> str:
     narrower their numbers, the sooner it is done. So each byte, of two 4-bit numbers, is looked up
     among the products with its row's factor.
     """
+    rows, columns = table.values.shape
+    if table.codes is not None and table.book is not None:
+        codes = g.cast(g.constant(f"{name}_c", table.codes), f"{name}_codes", TensorProto.INT32)
+        numbers = g.add("Gather", [g.constant(f"{name}_b", table.book), codes], f"{name}_numbers")
+        return _add_rows(g, name, numbers, rows, columns, CODED)
     if table.levels is None or table.factors is None:
         return g.constant(name, table.values)
     held = g.constant(f"{name}_q", packed(table.levels))
@@ -364,9 +371,13 @@ def _add_table(g: GraphBuilder, name: str, table: Rounded) -> str:
     starts = g.add("Mul", [factors, "bytes"], f"{name}_starts")
     places = g.add("Add", [starts, pairs], f"{name}_places")
     numbers = g.add("Gather", [products, places], f"{name}_numbers")  # rows, bytes, 2
-    rows, columns = table.values.shape
+    return _add_rows(g, name, numbers, rows, columns, 2)
+
+
+def _add_rows(g: GraphBuilder, name: str, numbers: str, rows: int, columns: int, each: int) -> str:
+    """Add a table [rows, columns] of numbers [rows, groups, each], of which the last are cut."""
     numbers = g.add("Reshape", [numbers, g.ints(f"{name}_shape", rows, -1)], f"{name}_rows")
-    if columns % 2:
+    if columns % each:
         part = [g.ints(f"{name}_{of}", at) for of, at in (("from", 0), ("to", columns), ("by", 1))]
         numbers = g.add("Slice", [numbers, *part], f"{name}_cut")
     return numbers
@@ -435,15 +446,17 @@ def _add_lstm(
 def _add_ngram_sums(g: GraphBuilder, weights: GraphWeights, config: NetworkConfig) -> str:
     """Add the sum of a text's n-gram vectors [B, width].
 
-    int8: ones and zeros times int8, added up in int32: exact, in any order, and on AVX2 too. It
-        adds two products of at most 127 in 16 bits, and they fit.
+    int8: counts of at most 64 times int8, added up in int32: exact, in any order, and on AVX2 too.
+        It adds two of the products in 16 bits, and they fit.
     """
     vectors = weights.ngram_vectors
     if not g.int8:
         table = g.constant("ngram_vectors", vectors)
         present = g.cast(_add_present(g, weights.pairs, config), "ngrams_present_float")
         return g.add("MatMul", [present, _add_no_ngrams(g, table)], "ngram_sums")
-    scaled = rounded(vectors, 0, packs=g.packs)  # a scale a column: logits differ in size
+    # A scale a column: logits differ in size.
+    has_codes = g.packs and config.codes_ngrams
+    scaled = coded(vectors) if has_codes else rounded(vectors, 0, packs=g.packs)
     table = _add_no_ngrams(g, _add_table(g, "ngram_vectors", scaled))
     present = _add_present(g, weights.pairs, config)
     total = g.cast(g.add("MatMulInteger", [present, table], "ngram_sums_int"), "ngram_sums_float")
@@ -478,7 +491,7 @@ def _add_present(g: GraphBuilder, pairs: PairTable, config: NetworkConfig) -> st
     columns = g.add("Concat", parts, "ngram_columns", axis=1)
     # 1 for an n-gram, 0 for the column of nothing
     is_ngram = g.cast(columns, "is_ngram", TensorProto.BOOL)
-    counts_once = config.ngram_most == 1
+    counts_once = config.ngram_counts == (1,)
     # A byte would start again from 0 at the 256th occurrence.
     kind = TensorProto.UINT8 if counts_once else TensorProto.INT32
     ones = g.cast(is_ngram, "ngram_ones", kind)
@@ -489,9 +502,10 @@ def _add_present(g: GraphBuilder, pairs: PairTable, config: NetworkConfig) -> st
         return g.add("ScatterElements", [zeros, columns, ones], "ngrams_present", axis=1)
     parts = [zeros, columns, ones]
     counts = g.add("ScatterElements", parts, "ngram_counts", axis=1, reduction="add")
-    most = g.constant("ngram_most", config.ngram_most, np.int32)
+    most = g.constant("ngram_most", len(config.ngram_counts), np.int32)
     capped = g.add("Min", [counts, most], "ngram_counts_capped")
-    return g.cast(capped, "ngrams_present", TensorProto.UINT8)
+    table = g.constant("counts_by_occurrences", np.array([0, *config.ngram_counts], np.uint8))
+    return g.add("Gather", [table, capped], "ngrams_present")
 
 
 def _add_slots(g: GraphBuilder, pairs: PairTable, left: str) -> tuple[str, str]:

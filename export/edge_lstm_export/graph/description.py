@@ -15,7 +15,7 @@ from edge_lstm.layers import NetworkConfig
 from edge_lstm.model_checks import GOLDEN_LABELS
 from edge_lstm.question import CHOICE, Question
 from edge_lstm.text import Tokenizer, front_coded
-from edge_lstm_export.graph.weights import NARROWEST, REDUCED, SENTINELS
+from edge_lstm_export.graph.weights import BOOK, CODED, NARROWEST, REDUCED, SENTINELS
 
 
 @dataclass(frozen=True)
@@ -78,8 +78,10 @@ def _roundings(config: NetworkConfig, packs: bool) -> dict[str, str]:
         parts["embedding"] = f"{_bits(config.embedding_dim, packs)}, symmetric per tensor"
     parts["head"] = f"{_bits(config.logits, packs)}, symmetric per input; float32 products"
     if config.ngrams:
-        ngrams = f"{_bits(config.ngram_dim, packs)}, symmetric per column; sums in int32"
-        parts["ngrams"] = ngrams
+        bits = _bits(config.ngram_dim, packs)
+        if packs and config.codes_ngrams:
+            bits = f"a code for {CODED} numbers, of {BOOK}"
+        parts["ngrams"] = f"{bits}, symmetric per column; sums in int32"
     return parts
 
 

@@ -28,6 +28,7 @@ from edge_lstm_export.graph.pairs import (
     buckets_of,
 )
 from edge_lstm_export.graph.weights import (
+    CODED,
     NARROWEST,
     Array,
     DenseWeights,
@@ -97,10 +98,17 @@ def row_bytes(columns: int) -> int:
     return columns if columns < NARROWEST else 1 + math.ceil(columns / 2)
 
 
+def ngram_bytes(config: NetworkConfig) -> int:
+    """Return the bytes of the vector of an n-gram."""
+    if config.codes_ngrams:
+        return math.ceil(config.ngram_dim / CODED)
+    return row_bytes(config.ngram_dim)
+
+
 def slots_in(size: int, config: NetworkOptions) -> int:
     """Return the slots of pairs of a file that is ``size`` bytes larger than with FEWEST_SLOTS."""
-    size += FEWEST_SLOTS * (row_bytes(config.ngram_dim) + NUMBER_BYTES) + NUMBER_BYTES
-    each = row_bytes(config.ngram_dim) + NUMBER_BYTES
+    each = ngram_bytes(config.config) + NUMBER_BYTES
+    size += FEWEST_SLOTS * each + NUMBER_BYTES
     slots = max(0, int(size / (each + NUMBER_BYTES / SLOTS_PER_BUCKET)))
     while slots and slots * each + buckets_of(slots) * NUMBER_BYTES > size:
         slots -= 1
@@ -114,7 +122,7 @@ def without_last_words(tokenizer: Tokenizer, config: NetworkOptions, size: int) 
     """
     fixed = row_bytes(config.embedding_dim)
     if config.ngram_words:
-        fixed += row_bytes(config.ngram_dim)
+        fixed += ngram_bytes(config.config)
     each = [fixed + len(word.encode()) + 1 for word in reversed(tokenizer.words)]
     cut = int(np.searchsorted(np.cumsum(each), size)) + 1
     words = tokenizer.words[: max(0, len(each) - cut)]

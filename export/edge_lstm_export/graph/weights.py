@@ -14,6 +14,10 @@ units per direction run to +1 and -1, which bounds every other output of an LSTM
 **Rounding of networks that were trained without it**: the matrices of LSTMs and dense layers are
 rounded so that their products with the vectors of typical texts change little (:func:`fitted`).
 
+**Codes**: a network of n-grams alone keeps four neighbouring numbers of a row in a byte. It names
+one of 256 rows of a book (:func:`coded`): product quantization (Jégou et al. 2011) with one book
+for all columns. It takes half the bytes of 4 bits, and such a file is made of little else.
+
 N-gram vectors are int8 too, added up as integers: exact, so in any order and on any CPU.
 
 **Four bits**: the file keeps a row of the embedding, of the n-gram vectors or of the head as an
@@ -42,6 +46,10 @@ LARGEST_4_BITS = 7
 LARGEST_FACTOR = 18
 LARGEST_PRODUCT = LARGEST_4_BITS * LARGEST_FACTOR
 NARROWEST = 4  # columns; a factor for each row of fewer would be half of the row
+CODED = 4  # numbers of a code
+BOOK = 256  # codes
+BOOK_PASSES = 12  # of k-means
+BOOK_SAMPLE = 40_000  # groups of numbers that it learns from
 REDUCED = 64  # largest int8 value of an LSTM's weight, see above
 SENTINELS = 2
 # An int8 file rounds outputs to steps of 2 / 255: first states that are nearer to each other than
@@ -208,12 +216,16 @@ class Rounded:
     scales: float32, of size 1 along the axis along which one scale holds.
     levels: int8 [rows, columns], -7 to 7, and factors: uint8 [rows, 1], 1 to 18, whose products
         are the values. Both are None for a table of fewer columns than NARROWEST.
+    codes: uint8 [rows, columns / CODED, rounded up], and book: int8 [BOOK, CODED]; the rows of the
+        book that the codes name are the values. None for tables without codes.
     """
 
     values: Array
     scales: Array
     levels: Array | None = None
     factors: Array | None = None
+    codes: Array | None = None
+    book: Array | None = None
 
 
 def to_int8(values: Array) -> tuple[Array, Array]:
@@ -367,6 +379,63 @@ def rounded(
         targets = scaled @ metric
         levels = _by_metric(levels, targets, metric, LARGEST_4_BITS, factors, stays)
     return Rounded(levels * factors.astype(np.int8), scales, levels, factors)
+
+
+def coded(values: Array) -> Rounded:
+    """Round a table to codes, whose squared error, by the spread of each column, is small.
+
+    values: float32 [rows, columns].
+    """
+    rows, columns = values.shape
+    spread = values.std(axis=0, keepdims=True)
+    scales = np.where(spread > 0, spread, 1).astype(np.float32)
+    padded = np.pad(values / scales, ((0, 0), (0, -columns % CODED)))
+    groups, places = np.unique(padded.reshape(-1, CODED), axis=0, return_inverse=True)
+    book = _book_of(groups, np.bincount(places.reshape(-1), minlength=len(groups)))
+    step = np.float32(max(np.abs(book).max(), 1e-6) / LARGEST)
+    whole = np.rint(book / step).astype(np.int8)
+    codes = _nearest(groups, whole * step).astype(np.uint8)[places].reshape(rows, -1)
+    numbers = whole[codes].reshape(rows, -1)[:, :columns]
+    return Rounded(numbers, scales * step, codes=codes, book=whole)
+
+
+def _book_of(groups: Array, times: Array) -> Array:
+    """Return BOOK rows near the groups, by k-means, float32 [BOOK, CODED]. The first is zeros.
+
+    groups: float32 [n, CODED]; times: how often there is each.
+    """
+    rng = np.random.default_rng(0)
+    worth = times * np.square(groups).sum(axis=1, dtype=np.float64)
+    book = np.zeros((BOOK, CODED), np.float32)
+    useful = np.flatnonzero(worth)
+    if not len(useful):
+        return book
+    chances = worth[useful] / worth.sum()
+    tried = useful
+    if len(useful) > BOOK_SAMPLE:
+        tried = np.sort(rng.choice(useful, BOOK_SAMPLE, replace=False))
+    first = rng.choice(useful, min(len(useful), BOOK - 1), replace=False, p=chances)
+    book[1 : len(first) + 1] = groups[first]
+    sample = groups[tried]
+    weights = times[tried]
+    for _ in range(BOOK_PASSES):
+        codes = _nearest(sample, book)
+        total = np.bincount(codes, weights, BOOK)
+        used = np.flatnonzero(total[1:]) + 1
+        for column in range(CODED):
+            sums = np.bincount(codes, weights * sample[:, column], BOOK)
+            book[used, column] = sums[used] / total[used]
+    return book
+
+
+def _nearest(groups: Array, book: Array) -> Array:
+    """Return the row of the book that is nearest to each group: intp [n]."""
+    lengths = np.square(book).sum(axis=1)
+    parts = [np.zeros(0, np.intp)]
+    for start in range(0, len(groups), BOOK_SAMPLE):
+        part = groups[start : start + BOOK_SAMPLE]
+        parts.append((lengths - 2 * part @ book.T).argmin(axis=1))
+    return np.concatenate(parts)
 
 
 def _scales(values: Array, axis: int | tuple[int, ...] | None, limit: int) -> Array:

@@ -145,7 +145,7 @@ def choose_features(data: TrainingData, embeddings: WordEmbeddings | None) -> Fe
         examples = data.row_examples
         targets = data.row_targets()
     features = ngrams.choose_ngrams(examples, words, slots, options.fewest_texts, targets)
-    features = replace(features, most=plan.network.ngram_most)
+    features = replace(features, counts=plan.network.ngram_counts)
     if options.characters:
         features = ngrams.with_characters(features, data.tokenizer, options)
     if embeddings is not None and options.embeddings:
@@ -312,6 +312,8 @@ def assembled(
             whole.config = replace(whole.config, ngram_slots=len(features.pairs))
             whole.ngrams.choose(features.table)
             whole.ngrams.set_vectors(sparse.vectors)
-            whole.head.weight[:, pooled:] = torch.from_numpy(factor * sparse.head)
+            # The fit had once as 1.
+            unit = np.float32(features.counts[0])
+            whole.head.weight[:, pooled:] = torch.from_numpy(factor / unit * sparse.head)
             whole.head.bias.add_(torch.from_numpy(factor * sparse.bias))
     return whole

@@ -7,6 +7,7 @@ benchmarks/decisions.md says what each is worth.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -112,6 +113,9 @@ TOPICS_SHAPE = (6, 14)
 # ... up to this many labels. With more, the network has no LSTM: its bytes gain more as words, with
 # their wide columns.
 MOST_TOPICS_WITH_LSTM = 16
+# What an n-gram counts that occurs once, twice, …, if n-grams alone tell topics: 1 and the
+# logarithm of its occurrences, in eighths.
+LOGARITHMIC_COUNTS = tuple(round(8 * (1 + math.log(times))) for times in range(1, 16))
 # Ids of a text that are read: an article names its topic at its beginning.
 TOPICS_LENGTH = 1_600
 # Smallest number of ids in a vocabulary, however small the file.

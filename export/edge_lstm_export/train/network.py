@@ -447,7 +447,8 @@ class NGramVectors(nn.Module):
     def __init__(self, config: NetworkConfig, blank: bool = False) -> None:
         super().__init__()
         self.words = config.ngram_words
-        self.most = config.ngram_most
+        # What each further occurrence of an n-gram adds to what it counts.
+        self.gains = np.diff(config.ngram_counts, prepend=0).tolist()
         # Row 0 stands for padding, unknown pairs and occurrences that do not count.
         self.vectors = _table(config.ngrams + 1, config.ngram_dim, blank, padding=0)
         self.vectors.weight.requires_grad_(False)
@@ -485,10 +486,10 @@ class NGramVectors(nn.Module):
             if not ((numbers >= 0) & (numbers <= most)).all():
                 raise ValueError("its table of pairs holds numbers out of range")
 
-    def rows(self, ids: Tensor) -> Tensor:
-        """Return the rows of the n-grams that each text holds, as often as each counts, and 0.
+    def occurrences(self, ids: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the rows of the n-grams that each text holds, and what each occurrence adds.
 
-        They are int64 [B, 2T - 1].
+        Both are [B, 2T - 1], int64 and float32. Row 0 stands for what adds nothing.
         ids: int64 [B, T], 0 = padding on the right.
         """
         is_word = (ids >= OOV_ID) & (ids < OOV_ID + self.words)
@@ -497,9 +498,11 @@ class NGramVectors(nn.Module):
             slots, is_pair = self.pairs.find(ids[:, :-1], ids[:, 1:])
             parts.append(torch.where(is_pair, slots + self.words + 1, 0))
         rows = torch.cat(parts, dim=1).sort(dim=1).values
-        again = torch.zeros_like(rows, dtype=torch.bool)
-        again[:, self.most :] = rows[:, self.most :] == rows[:, : -self.most]
-        return rows.masked_fill(again, 0)
+        adds = torch.full_like(rows, self.gains[0])
+        for earlier in range(1, len(self.gains) + 1):
+            gain = self.gains[earlier] if earlier < len(self.gains) else 0
+            adds[:, earlier:][rows[:, earlier:] == rows[:, :-earlier]] = gain
+        return rows.masked_fill(adds == 0, 0), adds.float()
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """Return the vectors of texts: [B, ngram_dim].
@@ -509,7 +512,8 @@ class NGramVectors(nn.Module):
         """
         if self.silent:
             return self.vectors.weight.new_zeros(len(ids), self.vectors.embedding_dim)
-        total: Tensor = self.vectors(self.rows(ids)).sum(dim=1)
+        rows, adds = self.occurrences(ids)
+        total: Tensor = (self.vectors(rows) * adds.unsqueeze(2)).sum(dim=1)
         return total / lengths.sqrt().unsqueeze(1)
 
 

@@ -44,7 +44,8 @@ class Features:
         follow, by slot. pairs: int64 [slots, 2], the pair in each slot, 0 in an empty one.
     characters: float32 [n, m], CSR: how often an n-gram holds a character n-gram; None for long
         texts, which hold enough words. embeddings: float32 [n, width], what a word adds to the
-        meaning of a text; None if nothing is known.
+        meaning of a text; None if nothing is known. counts: what an n-gram counts by its
+        occurrences, as the network has it.
     """
 
     words: int
@@ -52,7 +53,7 @@ class Features:
     pairs: Ints
     characters: Matrix | None = None
     embeddings: Floats | None = None
-    most: int = 1
+    counts: tuple[int, ...] = (1,)
 
     def __len__(self) -> int:
         return self.words + len(self.pairs)
@@ -69,9 +70,10 @@ class Features:
     def held(self, examples: Examples) -> Matrix:
         """Return the n-grams that a text holds, as the model file has them.
 
-        They are float32 [texts, n], CSR: how often each counts.
+        They are float32 [texts, n], CSR: what each counts, as a multiple of what it counts once.
         """
         blocks = [sparse.csr_matrix((0, len(self)), dtype=np.float32)]
+        multiples = np.array(self.counts, np.float32) / np.float32(self.counts[0])
         for texts, owner, ids, pair_owner, pairs in _blocks(examples):
             is_word = (ids >= OOV_ID) & (ids < OOV_ID + self.words)
             owners = [owner[is_word]]
@@ -82,7 +84,10 @@ class Features:
                 places.append(self.words + slots[is_pair])
             shape = (texts, len(self))
             rows = np.concatenate(owners)
-            blocks.append(_counts(rows, np.concatenate(places), shape, self.most))
+            block = _occurrences(rows, np.concatenate(places), shape)
+            times = np.minimum(block.data, len(multiples)).astype(np.intp)
+            block.data = multiples[times - 1]
+            blocks.append(block)
         return sparse.vstack(blocks, "csr")
 
     def best(self, vectors: Floats, counts: Matrix, most_slots: int) -> Features:
@@ -97,7 +102,7 @@ class Features:
         order = np.argsort(-worth[self.words :], kind="stable")
         pairs = self.pairs[order]
         table, held = table_of(pairs[pairs[:, 0] > 0], most_slots)
-        return Features(self.words, table, held, most=self.most)
+        return Features(self.words, table, held, counts=self.counts)
 
     def matrix(self, counts: Matrix) -> Matrix:
         """Return all columns of the fit: float32 [texts, n + m + width], CSR.
@@ -436,11 +441,17 @@ def _blocks(examples: Examples) -> Iterator[tuple[int, Ints, Ints, Ints, Ints]]:
         )
 
 
-def _counts(rows: Ints, columns: Ints, shape: tuple[int, int], most: int = 1) -> Matrix:
-    """float32 CSR: how often each place is named, up to ``most``."""
+def _occurrences(rows: Ints, columns: Ints, shape: tuple[int, int]) -> Matrix:
+    """float32 CSR: how often each place is named."""
     matrix = sparse.csr_matrix((np.ones(len(rows), np.float32), (rows, columns)), shape)
     matrix.sum_duplicates()
-    matrix.data.clip(max=most, out=matrix.data)
+    return matrix
+
+
+def _named(rows: Ints, columns: Ints, shape: tuple[int, int]) -> Matrix:
+    """float32 CSR: 1 for each place that is named."""
+    matrix = _occurrences(rows, columns, shape)
+    matrix.data[:] = 1
     return matrix
 
 
@@ -454,11 +465,11 @@ def _pairs_of(examples: Examples) -> tuple[Matrix, Ints]:
     first = 0
     for texts, _, _, owner, pairs in _blocks(examples):
         different, place = np.unique(pairs, return_inverse=True)
-        counts = _counts(owner, place.reshape(-1), (texts, len(different))).tocoo()
+        counts = _named(owner, place.reshape(-1), (texts, len(different))).tocoo()
         owners.append(counts.row.astype(np.int64) + first)
         keys.append(different[counts.col])
         first += texts
     different, column = np.unique(np.concatenate(keys), return_inverse=True)
-    return _counts(
+    return _named(
         np.concatenate(owners), column.reshape(-1), (len(examples), len(different))
     ), different

@@ -161,7 +161,7 @@ class Plan(Options):
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, for JSON."""
-        return {"format": PLAN_FORMAT, **asdict(self), "teachers": list(map(asdict, self.teachers))}
+        return {"format": PLAN_FORMAT, **asdict(self, dict_factory=_as_json)}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Plan:
@@ -739,6 +739,11 @@ def _idle_fields(plan: Plan) -> tuple[str, ...]:
         if not is_used:
             idle += [f"{part}{name}" for name in names or [""]]
     return tuple(idle)
+
+
+def _as_json(fields: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return fields by name, with lists for tuples, as JSON gives them back."""
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in fields}
 
 
 def _leaves(values: Mapping[str, Any], above: str) -> Iterator[tuple[str, str]]:

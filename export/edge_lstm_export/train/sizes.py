@@ -10,7 +10,13 @@ from typing import Any
 
 from edge_lstm.errors import DataError
 from edge_lstm.text import FIRST_WORD_ID, OOV_ID, Tokenizer
-from edge_lstm_export.graph.size import FEWEST_SLOTS, file_parts, row_bytes, slots_in
+from edge_lstm_export.graph.size import (
+    FEWEST_SLOTS,
+    file_parts,
+    ngram_bytes,
+    row_bytes,
+    slots_in,
+)
 from edge_lstm_export.options import NetworkOptions
 from edge_lstm_export.train import defaults
 from edge_lstm_export.train.calibrate import LONGEST_THRESHOLD, longest_curve
@@ -128,10 +134,19 @@ def _without_words(stats: DatasetStats, preset: Preset, shape: Shape) -> Network
         ngram_words=1,
         ngram_slots=FEWEST_SLOTS,
         ngram_dim=1,
-        ngram_most=2 if stats.kind == "topics" else 1,
+        ngram_counts=_ngram_counts(stats),
     )
     width = network.logits if stats.labels <= stats.most_columns else preset.rank
     return replace(network, ngram_dim=width)
+
+
+def _ngram_counts(stats: DatasetStats) -> tuple[int, ...]:
+    """Return what an n-gram counts by its occurrences: a text says its topic more than once."""
+    if stats.kind != "topics":
+        return (1,)
+    if stats.labels > defaults.MOST_TOPICS_WITH_LSTM:
+        return defaults.LOGARITHMIC_COUNTS
+    return (1, 2)
 
 
 def _largest_lstm(stats: DatasetStats, preset: Preset, *, english: bool) -> tuple[int, int]:
@@ -212,13 +227,13 @@ def expected_parts(
     parts["vocabulary"] += round(words * stats.word_bytes)
     if network.ngrams:
         rest = max_kilobytes * 1000 - sum(parts.values())
-        parts["n-grams"] += max(network.ngram_words * row_bytes(network.ngram_dim), rest)
+        parts["n-grams"] += max(network.ngram_words * ngram_bytes(network.config), rest)
     return dict(sorted(parts.items(), key=lambda part: -part[1]))
 
 
 def _word_bytes(network: NetworkOptions, line: float) -> float:
     """Return the bytes of a word in the file: its entry, its embedding and its n-gram."""
-    ngram = row_bytes(network.ngram_dim) if network.ngrams else 0
+    ngram = ngram_bytes(network.config) if network.ngrams else 0
     return row_bytes(network.embedding_dim) + line + ngram
 
 
