@@ -3,8 +3,8 @@
     python tools/c_coverage.py [--missing] [PYTEST_ARGUMENT…]
 
 Every program of the tests is built without optimization and with gcc's counters, and gcov's counts
-are added up over all programs. Nothing is inlined (conftest.py), so that a function's branches
-count once, and a kernel's once for each kernel. ``--missing`` lists the branches that no test takes.
+are added up over all programs. Nothing is inlined (conftest.py): a function's branches count once,
+those of lstm_step.h once for each kernel. ``--missing`` lists the branches that no test takes.
 Without arguments for pytest: the tests that build a program for this machine, and random damage.
 """
 

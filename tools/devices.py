@@ -1,12 +1,13 @@
 """What the engine takes on CPUs that are not at hand, counted and modelled; and the page of it.
 
-    python tools/devices.py count     # runs the engine emulated, writes docs/devices/modelled.json
-    python tools/devices.py write     # the tables of docs/devices/README.md, of that and of measured/
+    python tools/devices.py count    # run the engine emulated, write docs/devices/modelled.json
+    python tools/devices.py write    # the tables of the page
 
-Counts the executions of each basic block of an emulated run (qemu's log), and takes a block's cycles
-from LLVM's model of the core: a hundred in a row, divided by a hundred. A token's share is the
+Counts the executions of each basic block of an emulated run (qemu's log). A block's cycles are
+those of LLVM's model of the core: a hundred in a row, divided by a hundred. A token's share is the
 difference of a longer and a shorter text. The same is done for this machine and compared with its
-clock.
+clock. Boards that people have measured are files of ``edge-lstm latency --json`` in
+docs/devices/measured.
 
 Needs Debian's qemu-user, qemu-system-arm, llvm, and gcc for each target; see MACHINES.
 """
@@ -20,6 +21,7 @@ import sys
 import tempfile
 from collections import Counter
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -39,13 +41,10 @@ MODELS = {
     "small": PROJECT / "export" / "edge_lstm_export" / "sentiment-small.int8.onnx",
     "base": PROJECT / "edge_lstm" / "models" / "sentiment.int8.onnx",
 }
-SENTENCE = (
-    "I expected little, and yet the plot was clever, the actors were brilliant and the end was a "
-    "great surprise; one of the best films I have seen in years, and I would watch it again tonight. "
-)
-REPEATS = (1, 3)  # of the sentence, in the two texts
+SENTENCE = "The plot was clever, the actors were brilliant and the end was a great surprise. "
+REPEATS = (1, 2)  # of the sentence, in the two texts
 ROUNDS = 100  # of a block, by which its cycles are counted
-COVERED = 0.995  # of the instructions; of the rarer blocks, each takes a cycle per instruction
+COVERED = 0.98  # of the instructions; of the rarer blocks, each takes a cycle per instruction
 PASSES = 200
 ADDITIONS = 1_000_000  # as in devices.c
 # PSRAM of QEMU's boards, and the end of it: of AN386 (Cortex-M4), of AN500 (Cortex-M7).
@@ -103,7 +102,7 @@ HERE = tuple(
         f"this machine, {kernel}", ("gcc", *LINUX), ("qemu-x86_64", "-cpu", "max"),
         "x86_64-linux-gnu", "skylake-avx512", kernel,
     )
-    for kernel in ("plain", "sse2", "avx2")
+    for kernel in ("plain", "avx2")
 )  # fmt: skip
 
 
@@ -115,9 +114,9 @@ def run(*command: str | Path, **options: Any) -> str:
     return done.stdout
 
 
-def build(machine: Machine, folder: Path, *flags: str) -> Path:
+def build(machine: Machine, folder: Path, *flags: str, name: str = "program") -> Path:
     """Compile devices.c for a machine."""
-    program = folder / "program"
+    program = folder / name
     # The digest of the file is not computed: it takes most of a run, and no part of an answer.
     extra: list[str | Path] = [*flags, "-DFUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION"]
     if machine.emulator[0] in PSRAM:
@@ -146,18 +145,26 @@ def emulated(machine: Machine, program: Path, arguments: list[str], log: Path) -
 
 
 INSTRUCTION = re.compile(r"0x[0-9a-f]+:  ((?:[0-9a-f]{2,8} )+)")
-Blocks = dict[str, tuple[str, ...]]  # address → the bytes of each instruction, in hexadecimal
 
 
-def executions(
-    machine: Machine, program: Path, arguments: list[str]
-) -> tuple[Counter[str], Blocks]:
-    """Return how often each basic block of a run is executed, and the blocks."""
+@dataclass
+class Run:
+    """An emulated run. counts: how often each basic block was executed. blocks: the bytes of its
+    instructions, in hexadecimal. said: what the program printed.
+    """
+
+    counts: Counter[str]
+    blocks: dict[str, tuple[str, ...]]
+    said: str
+
+
+def executions(machine: Machine, program: Path, arguments: list[str]) -> Run:
+    """Count the basic blocks of a run."""
     counts: Counter[str] = Counter()
-    blocks: Blocks = {}
+    blocks: dict[str, tuple[str, ...]] = {}
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "log"
-        run(*emulated(machine, program, arguments, log))
+        said = run(*emulated(machine, program, arguments, log))
         new: list[str] = []
         with log.open(encoding="utf-8", errors="replace") as lines:
             for line in lines:
@@ -170,12 +177,13 @@ def executions(
                 elif line.startswith("IN:"):
                     new = []
                 elif found := INSTRUCTION.match(line):
-                    # Each group is a number, in the order of digits; bytes are in the order of memory.
+                    # Each group is a number; the bytes of memory begin with its last.
                     groups = found[1].split()
                     new.append("".join(bytes.fromhex(group)[::-1].hex() for group in groups))
-    return counts, blocks
+    return Run(counts, blocks, said)
 
 
+@cache
 def cycles(machine: Machine, block: tuple[str, ...]) -> float | None:
     """Return the cycles of a block by LLVM's model; None if it does not know an instruction."""
     options = (f"--mcpu={machine.cpu}",)
@@ -202,84 +210,211 @@ def cycles(machine: Machine, block: tuple[str, ...]) -> float | None:
 
 
 def token(
-    machine: Machine, model: Path, tokens: tuple[int, int], texts: list[Path]
+    machine: Machine, program: Path, model: Path, texts: list[Path], tokens: tuple[int, int]
 ) -> dict[str, Any]:
-    """Return the instructions and modelled cycles of a token, and the memory."""
-    with tempfile.TemporaryDirectory() as folder:
-        program = build(machine, Path(folder))
-        runs = [
-            executions(machine, program, [str(model), str(text), machine.kernel]) for text in texts
-        ]
-    blocks = {**runs[0][1], **runs[1][1]}
-    more = Counter(runs[1][0])
-    more.subtract(runs[0][0])
-    by_weight = sorted(more, key=lambda address: -more[address] * len(blocks[address]))
-    instructions = sum(more[address] * len(blocks[address]) for address in more)
+    """Return the instructions and modelled cycles of a token, and the bytes of memory that it takes
+    for the opened file and for a worker.
+    """
+    runs = [executions(machine, program, [str(model), str(text), machine.kernel]) for text in texts]
+    blocks = {**runs[0].blocks, **runs[1].blocks}
+    more = runs[1].counts
+    more.subtract(runs[0].counts)
+    sizes = {address: count * len(blocks[address]) for address, count in more.items()}
+    instructions = sum(sizes.values())
     total = 0.0
     seen = 0
     modelled = 0
-    for address in by_weight:
-        count = more[address]
-        size = count * len(blocks[address])
+    for address in sorted(sizes, key=lambda address: -sizes[address]):
         each = cycles(machine, blocks[address]) if seen < COVERED * instructions else None
-        seen += size
-        total += size if each is None else count * each
-        modelled += 0 if each is None else size
+        seen += sizes[address]
+        total += sizes[address] if each is None else more[address] * each
+        modelled += 0 if each is None else sizes[address]
     apart = tokens[1] - tokens[0]
+    opened, worker = map(int, runs[0].said.split())
     return {
         "instructions": round(instructions / apart),
         "cycles": round(total / apart),
         "modelled": round(modelled / instructions, 3),
+        "opened": opened,
+        "worker": worker,
     }
 
 
 def measured_cycles(
-    machine: Machine, model: Path, tokens: tuple[int, int], texts: list[Path]
+    machine: Machine, program: Path, model: Path, texts: list[Path], tokens: tuple[int, int]
 ) -> int:
     """Return the cycles of a token on this machine: its time over that of a dependent addition."""
-    with tempfile.TemporaryDirectory() as folder:
-        program = build(machine, Path(folder), "-DTIMED")
-        told = [run(program, model, text, machine.kernel, str(PASSES)).split() for text in texts]
-    nanoseconds = float(told[1][0]) - float(told[0][0])
-    cycle = min(float(additions) for _, additions in told) / ADDITIONS
-    return round(nanoseconds / cycle / (tokens[1] - tokens[0]))
+    told = [
+        list(map(float, run(program, model, text, machine.kernel, str(PASSES)).split()))
+        for text in texts
+    ]
+    cycle = min(additions for _, additions in told) / ADDITIONS
+    return round((told[1][0] - told[0][0]) / cycle / (tokens[1] - tokens[0]))
 
 
-def sizes(model: Path, text: Path) -> dict[str, int]:
-    """Return the bytes of a file, and of memory on a machine of 32 bits for it and for a worker."""
-    with tempfile.TemporaryDirectory() as folder:
-        machine = MACHINES[0]
-        program = build(machine, Path(folder))
-        told = run(*emulated(machine, program, [str(model), str(text)], Path("/dev/null")))
-        lines = run("arm-none-eabi-size", program).splitlines()
-    needs, worker = map(int, told.split())
-    del lines
-    return {"file": model.stat().st_size, "opened": needs, "worker": worker}
+def code_bytes(machine: Machine, folder: Path) -> int:
+    """Return the bytes of the engine's code and constants."""
+    compiled = folder / "engine.o"
+    options = [option for option in machine.compile if not option.startswith("--specs")]
+    run(*options, f"-I{ENGINE}", "-c", ENGINE / "edge_lstm.c", "-o", compiled)
+    return int(run("llvm-size", compiled).splitlines()[1].split()[0])
 
 
-def count() -> dict[str, Any]:
-    """Count and model all machines."""
-    from edge_lstm_export.onnx.export import export
+def exported(folder: Path) -> dict[str, Path]:
+    """Return the int8 files, by preset."""
+    models = {}
+    for preset, source in MODELS.items():
+        models[preset] = source
+        if source.suffix != ".onnx":
+            models[preset] = folder / f"{preset}.onnx"
+            command = (sys.executable, "-m", "edge_lstm", "export", source, "-o", models[preset])
+            run(*command, "--quantize", "int8")
+    return models
 
-    del export
-    result: dict[str, Any] = {"llvm": run("llvm-mca", "--version").split()[3], "models": {}}
+
+def count() -> None:
+    """Count and model all machines, and write the file."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         texts = [folder / f"text{times}" for times in REPEATS]
         for path, times in zip(texts, REPEATS):
             path.write_text(SENTENCE * times, encoding="utf-8")
-        for preset, source in MODELS.items():
-            model = source
-            if source.suffix != ".onnx":
-                model = folder / f"{preset}.onnx"
-                run("edge-lstm", "export", source, "-o", model, "--quantize", "int8")
-            tokenizer = Classifier.load(model).model.tokenizer
-            tokens = tuple(len(tokenizer.encode_text(SENTENCE * times).ids) for times in REPEATS)
-            told: dict[str, Any] = {"sizes": sizes(model, texts[0]), "tokens": tokens}
-            for machine in (*MACHINES, *HERE):
-                told[machine.name] = token(machine, model, tokens, texts)
+        models = exported(folder)
+        rows: list[dict[str, Any]] = []
+        for machine in (*MACHINES, *HERE):
+            program = build(machine, folder)
+            row = {"name": machine.name, "mhz": machine.mhz, "board": machine.board}
+            rows.append({**row, "code": code_bytes(machine, folder), "models": {}})
+            for preset, model in models.items():
+                tokenizer = Classifier.load(model).model.tokenizer
+                first, second = (len(tokenizer.encode_text(SENTENCE * n).ids) for n in REPEATS)
+                told = token(machine, program, model, texts, (first, second))
                 if not machine.mhz:
-                    told[machine.name]["measured"] = measured_cycles(machine, model, tokens, texts)
-                print(preset, machine.name, told[machine.name], file=sys.stderr)
-            result["models"][preset] = told
-    return result
+                    timed = build(machine, folder, "-DTIMED", name="timed")
+                    told["measured"] = measured_cycles(
+                        machine, timed, model, texts, (first, second)
+                    )
+                rows[-1]["models"][preset] = told
+                print(machine.name, preset, told, file=sys.stderr)
+        files = {preset: model.stat().st_size for preset, model in models.items()}
+        llvm = re.search(r"version (\S+)", run("llvm-mca", "--version"))
+        result = {"llvm": llvm[1] if llvm else "", "files": files, "machines": rows}
+        MODELLED.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
+def kilobytes(number: int) -> str:
+    """Return bytes as kB."""
+    return f"{number / 1000:,.0f} kB"
+
+
+def modelled_table(result: dict[str, Any]) -> str:
+    """Return the table of the CPUs that are modelled."""
+    presets = list(result["files"])
+    names = " | ".join(f"`{preset}`" for preset in presets)
+    lines = [
+        f"| CPU | instructions a token: {names} | µs a token, modelled: {names} |",
+        "|---|" + "---:|" * (2 * len(presets)),
+    ]
+    for row in result["machines"]:
+        if not row["mhz"]:
+            continue
+        told = [row["models"][preset] for preset in presets]
+        cells = [f"{each['instructions']:,}" for each in told]
+        cells += [f"{each['cycles'] / row['mhz']:,.0f}" for each in told]
+        lines.append(
+            f"| {row['name']} at {row['mhz']} MHz ({row['board']}) | {' | '.join(cells)} |"
+        )
+    return "\n".join(lines)
+
+
+def memory_table(result: dict[str, Any]) -> str:
+    """Return the table of flash and memory."""
+    lines = [
+        "| CPU | preset | engine's code | file | flash, both | memory: file opened | worker |",
+        "|---|---|---:|---:|---:|---:|---:|",
+    ]
+    for row in result["machines"]:
+        if not row["mhz"]:
+            continue
+        for preset, size in result["files"].items():
+            told = row["models"][preset]
+            sizes = (row["code"], size, row["code"] + size, told["opened"], told["worker"])
+            cells = " | ".join(map(kilobytes, sizes))
+            lines.append(f"| {row['name']} | `{preset}` | {cells} |")
+    return "\n".join(lines)
+
+
+def check_table(result: dict[str, Any]) -> str:
+    """Return the table of this machine: modelled and measured cycles."""
+    lines = [
+        "| kernel | preset | cycles a token, modelled | measured | modelled / measured |",
+        "|---|---|---:|---:|---:|",
+    ]
+    for row in result["machines"]:
+        for preset, told in row["models"].items():
+            if "measured" in told:
+                ratio = told["cycles"] / told["measured"]
+                lines.append(
+                    f"| {row['name']} | `{preset}` | {told['cycles']:,} | {told['measured']:,} | "
+                    f"{ratio:.2f} |"
+                )
+    return "\n".join(lines)
+
+
+def measured_table(files: list[Path]) -> str:
+    """Return the table of the boards whose ``edge-lstm latency --json`` was sent in."""
+    lines = ["| board | CPU | model | µs a token | fixed µs | median µs a text | warnings |"]
+    lines.append("|---|---|---|---:|---:|---:|---|")
+    for path in files:
+        told = json.loads(path.read_text(encoding="utf-8"))
+        machine = told["machine"]
+        warnings = ", ".join(each["code"] for each in told["warnings"]) or "none"
+        for each in told["settings"]:
+            fit = each["length_fit"] or {}
+            cells = [
+                machine["board"] or path.stem,
+                machine["cpu"],
+                Path(each["model"]["path"]).name,
+            ]
+            times = (fit.get("per_token_us"), fit.get("fixed_us"), each["both"]["p50_us"])
+            cells += ["–" if time is None else f"{time:,.1f}" for time in times]
+            lines.append(f"| {' | '.join(map(str, [*cells, warnings]))} |")
+    return "\n".join(lines)
+
+
+def tables() -> dict[str, str]:
+    """Return the tables of the page, by the names of their marks."""
+    result = json.loads(MODELLED.read_text(encoding="utf-8"))
+    boards = sorted(MEASURED.glob("*.json"))
+    return {
+        "modelled": modelled_table(result),
+        "memory": memory_table(result),
+        "check": check_table(result),
+        "measured": measured_table(boards) if boards else "No board's file is here yet.",
+    }
+
+
+def with_tables(page: str) -> str:
+    """Return the page with its tables made anew."""
+    for name, table in tables().items():
+        begin = f"<!-- python tools/devices.py write: {name} -->"
+        before, mark, rest = page.partition(begin)
+        _, end, after = rest.partition("<!-- end -->")
+        if not (mark and end):
+            sys.exit(f"error: {PAGE} has no marks for the table '{name}'; put them back")
+        page = f"{before}{begin}\n{table}\n\n{end}{after}"
+    return page
+
+
+def main() -> None:
+    """The command line."""
+    if sys.argv[1:] == ["count"]:
+        count()
+    elif sys.argv[1:] == ["write"]:
+        PAGE.write_text(with_tables(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    else:
+        sys.exit("usage: devices.py count | write")
+
+
+if __name__ == "__main__":
+    main()
