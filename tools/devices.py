@@ -120,11 +120,11 @@ def build(machine: Machine, folder: Path, *flags: str, name: str = "program") ->
     # The digest of the file is not computed: it takes most of a run, and no part of an answer.
     extra: list[str | Path] = [*flags, "-DFUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION"]
     if machine.emulator[0] in PSRAM:
-        for name in ("cortex_m4.ld", "cortex_m4.c"):
-            text = (BOARD / name).read_text(encoding="utf-8")
+        for part in ("cortex_m4.ld", "cortex_m4.c"):
+            text = (BOARD / part).read_text(encoding="utf-8")
             for old, new in zip(PSRAM["mps2-an386"], PSRAM[machine.emulator[0]]):
                 text = text.replace(old, new)
-            (folder / name).write_text(text, encoding="utf-8")
+            (folder / part).write_text(text, encoding="utf-8")
         extra += ["-T", folder / "cortex_m4.ld", folder / "cortex_m4.c"]
     run(*machine.compile, *extra, f"-I{ENGINE}", *SOURCES, "-o", program)
     return program

@@ -121,7 +121,7 @@ def test_marks_of_direction_in_a_label_are_printed_as_escapes(
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
 def test_an_output_that_cannot_be_written_is_an_error(command: Path, models: list[Case]) -> None:
-    with open("/dev/full", "wb") as full:
+    with Path("/dev/full").open("wb") as full:
         line = [command, models[0].path, "good"]
         run = subprocess.run(line, stdout=full, stderr=subprocess.PIPE, text=True)
     assert run.returncode == 1
