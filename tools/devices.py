@@ -312,8 +312,8 @@ def modelled_table(result: dict[str, Any]) -> str:
     presets = list(result["files"])
     names = " | ".join(f"`{preset}`" for preset in presets)
     lines = [
-        f"| CPU | instructions a token: {names} | µs a token, modelled: {names} |",
-        "|---|" + "---:|" * (2 * len(presets)),
+        f"| CPU | instructions a token: {names} | µs a token, modelled: {names} | in the model |",
+        "|---|" + "---:|" * (2 * len(presets) + 1),
     ]
     for row in result["machines"]:
         if not row["mhz"]:
@@ -321,6 +321,7 @@ def modelled_table(result: dict[str, Any]) -> str:
         told = [row["models"][preset] for preset in presets]
         cells = [f"{each['instructions']:,}" for each in told]
         cells += [f"{each['cycles'] / row['mhz']:,.0f}" for each in told]
+        cells.append(f"{100 * min(each['modelled'] for each in told):.0f} %")
         lines.append(
             f"| {row['name']} at {row['mhz']} MHz ({row['board']}) | {' | '.join(cells)} |"
         )
