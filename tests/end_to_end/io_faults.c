@@ -1,4 +1,5 @@
-/* Preloaded: the n-th read, write, fsync or rename of a file in one folder fails, once. */
+/* Preloaded: the n-th read, write, fsync or rename of a file in one folder fails, once, or the n-th
+ * allocation of LARGE bytes or more. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -35,6 +36,38 @@ static int fails(const char *name, int descriptor) {
         return 0;
     countdown--;
     return countdown == 0;
+}
+
+enum { LARGE = 1 << 16 }; /* arrays, tensors and tables; the interpreter's own objects are smaller */
+
+static int has_no_room(size_t size) {
+    if (countdown == 0 || size < LARGE || strcmp(operation, "allocation") != 0)
+        return 0;
+    countdown--;
+    return countdown == 0;
+}
+
+/* The C library's own, under other names: dlsym allocates. */
+void *__libc_malloc(size_t size);
+void *__libc_calloc(size_t count, size_t size);
+void *__libc_realloc(void *memory, size_t size);
+void *__libc_memalign(size_t alignment, size_t size);
+
+void *malloc(size_t size) {
+    return has_no_room(size) ? NULL : __libc_malloc(size);
+}
+
+void *calloc(size_t count, size_t size) {
+    return has_no_room(count * size) ? NULL : __libc_calloc(count, size);
+}
+
+void *realloc(void *memory, size_t size) {
+    return has_no_room(size) ? NULL : __libc_realloc(memory, size);
+}
+
+int posix_memalign(void **memory, size_t alignment, size_t size) {
+    *memory = has_no_room(size) ? NULL : __libc_memalign(alignment, size);
+    return *memory ? 0 : ENOMEM;
 }
 
 static int error(int number) {

@@ -115,7 +115,8 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Compile:
         tool = command[0]
         if counted and tool == "gcc":
             kept = [part for part in command if not part.startswith(("-O", "-fsan", "-fno-san"))]
-            command = (*kept, "-O0", "--coverage")
+            # Without inlining, which copies branches into each caller.
+            command = (*kept, "-O0", "--coverage", "-Dalways_inline=", "-Wno-psabi")
         if not shutil.which(tool):
             pytest.skip(f"no {tool}")
         if (key := (*command, *sources)) not in programs:

@@ -36,7 +36,8 @@ static const char *const PIECES[] = {
     "{", "}", "[", "]", ",", ", ", ":", ": ", "\"text\"", "\"id\"", "\"a\"", "\"\"", "\"text\": \"",
     "\"", "\\\"", "\\\\", "\\n", "\\/", "\\u00e9", "\\u0000", "\\ud83d\\ude00", "\\ud83d", "\\u",
     "\xC3\xA9", "\xE2\x82\xAC", "\xF0\x9F\x8E\x89", "\xED\xA0\x80", "\xC0\x80", "\xFF", "\x01", " ",
-    "\t", "0", "-", "1e5", "01", ".5", "12.50", "true", "false", "null", "NaN", "words of a text "};
+    "\t", "0", "-", "1e5", "01", ".5", "12.50", "true", "false", "null", "NaN", "words of a text ",
+    "\xE0\x80\x80", "\xF0\x80\x80\x80", "\xF4\x90\x80\x80", "\\u00E9", "\\uD83D"};
 
 enum { NUM_PIECES = sizeof PIECES / sizeof *PIECES };
 
@@ -186,6 +187,28 @@ static size_t any_rows(char *data) {
     return size;
 }
 
+/* Floats at the ends of what is written, and next to each power of two and of ten: read again, they
+ * are the same. */
+static void try_floats(void) {
+    static const float ends[] = {0, 1, 2, -1, 1e-8f, 9e-9f, 1e-9f};
+    char digits[FLOAT_BYTES + 1];
+    for (int i = 0; i < 7 + 3 * 40; i++) {
+        float value = i < 7 ? ends[i] : 1;
+        for (int k = 0; k < (i - 7) / 3; k++)
+            value /= i % 2 ? 2 : 10;
+        uint32_t bits;
+        memcpy(&bits, &value, sizeof bits);
+        bits += i < 7 ? 0 : (uint32_t)(i % 3) - 1;
+        memcpy(&value, &bits, sizeof value);
+        size_t size = write_float(value, digits);
+        digits[size] = 0;
+        if (size > 0 && strtof(digits, NULL) != value)
+            fail("a number is written wrongly");
+        if (size == 0 && value >= 1e-8f && value <= 1)
+            fail("a number is not written");
+    }
+}
+
 int main(int count, char **arguments) {
     unsigned long lines = 0;
     unsigned long rows = 0;
@@ -195,6 +218,7 @@ int main(int count, char **arguments) {
     if (count < 3)
         return 2;
     state = strtoull(arguments[2], NULL, 10) * 2 + 1;
+    try_floats();
     for (time_t end = time(NULL) + (time_t)atof(arguments[1]); time(NULL) < end;) {
         for (int i = 0; i < 10000; i++) {
             size_t size = any_line(room);

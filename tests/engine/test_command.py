@@ -103,6 +103,31 @@ def test_labels_that_are_no_utf8_fit(command: Path, tmp_path: Path) -> None:
     assert run.returncode == 0, run.stderr
 
 
+INVISIBLE = "\u061c\u200e\u200f\u2028\u202e\u2066\u2069"
+NEAR_THEM = "\u061b\u200d\u2010\u2027\u202f\u2065\u206a\u2080\u0700"
+
+
+def test_marks_of_direction_in_a_label_are_printed_as_escapes(
+    command: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "model.onnx"
+    for label in (INVISIBLE, NEAR_THEM):
+        path.write_bytes(edited({"labels": compact([label, label + "2"])}))
+        run = subprocess.run([command, path, "good"], capture_output=True, text=True)
+        told = run.stdout.split("\t")[0].removesuffix("2")
+        escaped = "".join(f"\\u{ord(c):04x}" for c in label)
+        assert told == (escaped if label == INVISIBLE else label)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+def test_an_output_that_cannot_be_written_is_an_error(command: Path, models: list[Case]) -> None:
+    with Path("/dev/full").open("wb") as full:
+        line = [command, models[0].path, "good"]
+        run = subprocess.run(line, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert run.returncode == 1
+    assert run.stderr == "error: standard output: it cannot be written\n"
+
+
 def test_what_is_no_model_is_refused_in_one_line(
     command: Path, damaged: list[tuple[str, bytes]], models: list[Case], tmp_path: Path
 ) -> None:
@@ -119,6 +144,8 @@ def test_what_is_no_model_is_refused_in_one_line(
         (other, 1),
         ([], 2),
         (["--what"], 2),
+        (["--kernel"], 2),
+        (["--unfamiliar"], 2),
     ):
         run = subprocess.run([command, *arguments], capture_output=True, text=True)
         assert (run.returncode, run.stdout) == (code, "") and run.stderr.count("\n") == 1

@@ -6,6 +6,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -109,6 +110,19 @@ def test_memory_may_lie_anywhere_and_must_be_large_enough(
     for model in models:
         if model.name in ("tiny.int8.onnx", "both.fp32.onnx"):
             assert subprocess.run([program, model.path]).returncode == 0, model.name
+
+
+CHANGED = ("tiny.int8.onnx", "multi_label-2.int8.onnx", "begins.int8.onnx", "stacked.fp32.onnx")
+
+
+def test_parts_hold_at_their_ends_and_any_value_of_the_metadata_may_be_another(
+    compiled: Compile, models: list[Case]
+) -> None:
+    flags = ["-DCPU"] if platform.machine() == "x86_64" else []  # CPUID without its features
+    program = compiled("gcc", "-std=gnu99", *SANITIZED, *flags, sources=[str(HERE / "parts.c")])
+    paths = [model.path for model in models if model.name in CHANGED]
+    run = subprocess.run([program, *paths], capture_output=True, text=True)
+    assert (run.returncode, run.stdout) == (0, ""), run.stdout + run.stderr[-2000:]
 
 
 def test_the_words_take_little_memory(tmp_path: Path) -> None:

@@ -279,8 +279,16 @@ def _numbers(names: Sequence[str]) -> list[float]:
 
 
 def file_digest(path: Path) -> str:
-    """Return the sha256 (hex) of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    """Return the sha256 (hex) of a file. Raise DataError."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise read_error(path, error) from None
+
+
+def read_error(path: Path, error: OSError) -> DataError:
+    """Return the error for a file that cannot be read."""
+    return DataError(f"cannot read {path}: {error.strerror}; check the file and its permissions")
 
 
 def texts_digest(texts: Iterable[str], names: Iterable[Names]) -> str:

@@ -264,10 +264,16 @@ def _digest(paths: Sequence[Path], parts: Sequence[LabelledTexts] = ()) -> str:
 
 
 def _reading(path: Path, options: DataOptions) -> DataOptions:
-    """Return how to read a file: as text if one of an unknown suffix begins as fastText's do."""
+    """Return how to read a file: as text if one of an unknown suffix begins as fastText's do.
+
+    Raise DataError.
+    """
     if options.format is not None or not path.is_file():
         return options
-    with path.open("rb") as file:
-        start = file.read(4096).removeprefix(BOM).lstrip()
+    try:
+        with path.open("rb") as file:
+            start = file.read(4096).removeprefix(BOM).lstrip()
+    except OSError as error:
+        raise data.read_error(path, error) from None
     is_fasttext = start.startswith(FASTTEXT_PREFIX.encode())
     return replace(options, format=TEXT.name) if is_fasttext else options

@@ -1,0 +1,43 @@
+"""docs/devices: each figure comes from a file, by tools/devices.py."""
+
+import json
+import runpy
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge_lstm.latency.measure import measure
+from edge_lstm.latency.settings import Settings
+from edge_lstm.modelfile import embedded_model
+
+PROJECT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def tool() -> dict[str, Any]:
+    return runpy.run_path(str(PROJECT / "tools" / "devices.py"))
+
+
+def test_the_tables_of_the_page_are_those_of_the_files(tool: dict[str, Any]) -> None:
+    page = tool["PAGE"].read_text(encoding="utf-8")
+    assert tool["with_tables"](page) == page, "run: python tools/devices.py write"
+
+
+def test_a_board_that_was_measured_becomes_a_row(tool: dict[str, Any], tmp_path: Path) -> None:
+    result = measure(Settings(models=(embedded_model(),), runs=64, cold_starts=1))
+    path = tmp_path / "my-board.json"
+    path.write_text(result.dumps(), encoding="utf-8")
+    _, _, row = tool["measured_table"]([path]).splitlines()
+    cells = row.split(" | ")
+    machine = json.loads(result.dumps())["machine"]
+    assert cells[1] == str(machine["cpu"]) and cells[2] == "sentiment.int8.onnx"
+    assert len(cells) == 7 and float(cells[5].replace(",", "")) > 0
+
+
+@pytest.mark.skipif(not shutil.which("llvm-mca"), reason="no llvm-mca")
+def test_a_chain_of_additions_takes_a_cycle_each(tool: dict[str, Any]) -> None:
+    here = tool["HERE"][0]
+    chain = ("01c0",) * 8  # add %eax, %eax
+    assert tool["cycles"](here, chain) == pytest.approx(8, abs=0.2)
