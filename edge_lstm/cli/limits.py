@@ -55,7 +55,7 @@ def limit_met(error: Exception) -> str | None:
         return None
     limit = _address_space()
     how = "; " if limit is None else f", the limit is {limit} MB; raise it (ulimit -v), or "
-    return f"out of memory{how}use a smaller --batch-size or shorter inputs"
+    return f"out of memory{how}use fewer or shorter texts at a time"
 
 
 def _address_space() -> int | None:
