@@ -31,8 +31,8 @@ HARD_SIGMOIDS = (0.2, 1 / 6)
 MAX_IDS = 131_071
 MAX_LABELS = 100_000
 MAX_NGRAMS = 1_000_000
-# Of an n-gram: occurrences that are told apart, and what it counts. MatMulInteger may keep two
-# products of bytes in 16 bits, and they fit.
+# The largest number of occurrences of an n-gram that are told apart, and the largest value that
+# they count. MatMulInteger may keep two products of bytes in 16 bits, and they fit.
 MAX_OCCURRENCES = 15
 MAX_NGRAM_COUNT = 64
 # Columns of n-gram vectors. With fewer, a book of codes would be as large as a hundred vectors.

@@ -98,6 +98,9 @@ _WEIGHT = re.compile("(lstm|dense)[0-9]+_.*|(embedding|head_w|ngram_vectors)(_[q
 _WHOLE_HALVES = bytes(byte for byte in range(256) if byte & 15 and byte >> 4)
 _FACTORS = bytes(range(1, MAX_FACTOR + 1))
 _HIGHEST = b"\x7f\xff"
+# Bytes of a constant whose values are checked together: a whole number of values, and no second
+# copy of a large file.
+_CHECKED_AT_ONCE = 1 << 20
 
 # The largest answer: a softmax may end a little above 1.
 MOST_PROBABLE = 1.01
@@ -379,7 +382,12 @@ def _numbers(code: str, raw: bytes) -> array[Any]:
 
 def _check_values(tensor: Tensor, name: str) -> None:
     """Refuse values that the export never writes, and that engines take in different ways."""
-    raw = bytes(tensor.raw)
+    for start in range(0, len(tensor.raw), _CHECKED_AT_ONCE):
+        _check_bytes(tensor, bytes(tensor.raw[start : start + _CHECKED_AT_ONCE]), name)
+
+
+def _check_bytes(tensor: Tensor, raw: bytes, name: str) -> None:
+    """Check some of a constant's values; ``raw``: theirs."""
     if tensor.name.endswith(("_zero", "zero_float")):
         require(not raw.strip(b"\0"), f"{name} is not 0")
     if tensor.name == "pair_fingerprints" and tensor.dtype == "uint16":

@@ -311,8 +311,9 @@ def modelled_table(result: dict[str, Any]) -> str:
     """Return the table of the CPUs that are modelled."""
     presets = list(result["files"])
     names = " | ".join(f"`{preset}`" for preset in presets)
+    figures = f"instructions per token: {names} | µs per token, modelled: {names}"
     lines = [
-        f"| CPU | instructions a token: {names} | µs a token, modelled: {names} | in the model |",
+        f"| CPU | {figures} | in the model |",
         "|---|" + "---:|" * (2 * len(presets) + 1),
     ]
     for row in result["machines"]:
@@ -348,7 +349,7 @@ def memory_table(result: dict[str, Any]) -> str:
 def check_table(result: dict[str, Any]) -> str:
     """Return the table of this machine: modelled and measured cycles."""
     lines = [
-        "| kernel | preset | cycles a token, modelled | measured | modelled / measured |",
+        "| kernel | preset | cycles per token, modelled | measured | modelled / measured |",
         "|---|---|---:|---:|---:|",
     ]
     for row in result["machines"]:
@@ -364,7 +365,7 @@ def check_table(result: dict[str, Any]) -> str:
 
 def measured_table(files: list[Path]) -> str:
     """Return the table of the boards whose ``edge-lstm latency --json`` was sent in."""
-    lines = ["| board | CPU | model | µs a token | fixed µs | median µs a text | warnings |"]
+    lines = ["| board | CPU | model | µs per token | fixed µs | median µs per text | warnings |"]
     lines.append("|---|---|---|---:|---:|---:|---|")
     for path in files:
         told = json.loads(path.read_text(encoding="utf-8"))

@@ -217,7 +217,7 @@ def test_ctrl_c_is_an_ordinary_end(tmp_path: Path) -> None:
     [
         (["--log", "x.jsonl"], "add --upstream"),
         (["--shadow", "0.5"], "add --upstream"),
-        (["--upstream", "up.example"], "no URL"),
+        (["--upstream", "up.example"], "is not the URL of a service"),
         (["none.onnx"], "no model file at none.onnx"),
         (["a=none.onnx", "a=other.onnx"], "the name a"),
         (["a="], "names no file"),

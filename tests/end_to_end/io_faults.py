@@ -21,6 +21,7 @@ import re
 import shutil
 import signal
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
@@ -84,6 +85,8 @@ def attempt(
             code = 0
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else 0
+        except BaseException:
+            traceback.print_exc()  # which no command may leave to its caller
         finally:
             sys.stderr.flush()
             os._exit(code | FIRED * bool(library.fault_fired()))
@@ -105,7 +108,7 @@ def check_error(said: str, operation: str) -> None:
     """One line, which names the file of a failed read."""
     assert "Traceback" not in said, said
     errors = [line for line in said.splitlines() if line.startswith("error: ")]
-    assert len(errors) == 1, said
+    assert len(errors) == 1, (operation, said)
     assert operation != "read" or any(name in errors[0] for name in FILES), said
 
 

@@ -18,7 +18,7 @@ ROWS = "".join(f"word{i} text{i % 7},{'|'.join('abc'[: i % 4])}\n" for i in rang
 CASES = [
     (f"{MULTI_LABEL} --label-column mood", "mood"),
     (f"{TRAIN} --label-separator ''", "separator is empty"),
-    (f"{MULTI_LABEL} --label-columns a,b", "leave --label-column and --label-separator out"),
+    (f"{MULTI_LABEL} --label-columns a,b", "leave out --label-column and --label-separator"),
     ("train columns.csv -o m.safetensors --label-columns ,", "has no name"),
     ("train columns.csv -o m.safetensors --label-columns a,b", "'b' is 'maybe', not 0 or 1"),
     (f"{MULTI_LABEL} --balance", "--balance is for one label per text"),

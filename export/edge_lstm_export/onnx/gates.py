@@ -90,7 +90,7 @@ class Comparison:
 def check_structure(model: bytes) -> None:
     """Run the onnx package's checker with full shape inference."""
     try:
-        onnx.checker.check_model(onnx.load_model_from_string(model), full_check=True)
+        onnx.checker.check_model(model, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise CheckError(
             f"the exported graph is not valid ONNX: {str(error).splitlines()[0]}"

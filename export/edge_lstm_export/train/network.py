@@ -447,7 +447,7 @@ class NGramVectors(nn.Module):
     def __init__(self, config: NetworkConfig, blank: bool = False) -> None:
         super().__init__()
         self.words = config.ngram_words
-        # What each further occurrence of an n-gram adds to what it counts.
+        # Each further occurrence of an n-gram adds this to its count.
         self.gains = np.diff(config.ngram_counts, prepend=0).tolist()
         # Row 0 stands for padding, unknown pairs and occurrences that do not count.
         self.vectors = _table(config.ngrams + 1, config.ngram_dim, blank, padding=0)
