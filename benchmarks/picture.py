@@ -20,11 +20,7 @@ def comparison(report: Json) -> str:
     accuracy up.
     """
     sets = report["sets"]
-    cpu = report["conditions"]["before"]["cpu"]
-    what = (
-        f"green: edge-lstm; accuracy: mean of {', '.join(sets)}; "
-        f"time: text to label, one thread; {cpu}"
-    )
+    what = f"green: edge-lstm; accuracy: mean of {', '.join(sets)}; time: text to label, one thread"
     figure, axes = _begin(4.6, "Accuracy and time of one text", what)
     places = {
         tool["name"]: (tool["alone_us"], 100 * statistics.mean(tool["accuracy"].values()))
