@@ -110,18 +110,18 @@ wheels:
 	$(WHEELS_VENV)/$(SCRIPTS)/python -m cibuildwheel engine/python --archs "$(ARCHS)" --output-dir dist
 
 # From raw texts, unattended: the embedded model, the small LSTM that trainings begin with, and the small model of the
-# examples: students of the labels in export/sentiment, which need no transformer. base takes an hour on a core.
-# EDGE_LSTM_DATA names the folder of the texts (export/sentiment/README.md); base reads all of them, so it comes first.
+# examples: students of the labels in tools/sentiment, which need no transformer. base takes an hour on a core.
+# EDGE_LSTM_DATA names the folder of the texts (tools/sentiment/README.md); base reads all of them, so it comes first.
 MODEL_DIR := out/model
 
 model: $(VENV)/installed
-	$(BIN)/python export/sentiment/make.py base -o $(MODEL_DIR)/base.safetensors
-	$(BIN)/python export/sentiment/make.py small -o $(MODEL_DIR)/small.safetensors
-	$(BIN)/python export/sentiment/make.py tiny -o $(MODEL_DIR)/tiny.safetensors
+	$(BIN)/python tools/sentiment/make.py base -o $(MODEL_DIR)/base.safetensors
+	$(BIN)/python tools/sentiment/make.py small -o $(MODEL_DIR)/small.safetensors
+	$(BIN)/python tools/sentiment/make.py tiny -o $(MODEL_DIR)/tiny.safetensors
 	$(BIN)/edge-lstm export $(MODEL_DIR)/small.safetensors -o $(MODEL_DIR)/small.int8.onnx --quantize int8
 	cp $(MODEL_DIR)/small.int8.onnx export/edge_lstm_export/sentiment-small.int8.onnx
 	$(BIN)/edge-lstm export $(MODEL_DIR)/base.safetensors -o $(MODEL_DIR)/base.int8.onnx --quantize int8 --data imdb \
-		--examples export/sentiment/examples.txt
+		--examples tools/sentiment/examples.txt
 	cp $(MODEL_DIR)/tiny.safetensors examples/tiny.safetensors
 	cp $(MODEL_DIR)/base.int8.onnx edge_lstm/models/sentiment.int8.onnx
 

@@ -1,4 +1,4 @@
-"""export/sentiment: what the package's model learns from, the labels that are kept, and the script
+"""tools/sentiment: what the package's model learns from, the labels that are kept, and the script
 itself."""
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from safetensors.numpy import save_file
 
 pytest.importorskip("edge_lstm_export")
 
-sys.path.append(str(Path(__file__).parents[2] / "export" / "sentiment"))
+sys.path.append(str(Path(__file__).parents[2] / "tools" / "sentiment"))
 import labels
 import make
 from edge_lstm_export.train.checkpoint import load_checkpoint

@@ -67,7 +67,7 @@ def test_the_workflow_tests_every_python_that_the_package_is_said_to_run_on() ->
         ("train/teachers/", "export/edge_lstm_export/train/teachers"),
         ("importing/", "export/edge_lstm_export/importing"),
         ("graph/` `onnx/", "export/edge_lstm_export/graph export/edge_lstm_export/onnx"),
-        ("export/sentiment/", "export/sentiment"),
+        ("tools/sentiment/", "tools/sentiment"),
     ],
 )
 def test_the_table_of_contributing_md_names_the_modules_that_there_are(

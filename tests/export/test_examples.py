@@ -259,7 +259,7 @@ def test_a_checkpoint_that_kept_training_texts_is_refused(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("name", "examples"),
     [
-        ("edge_lstm/models/sentiment.int8.onnx", "export/sentiment/examples.txt"),
+        ("edge_lstm/models/sentiment.int8.onnx", "tools/sentiment/examples.txt"),
         ("export/edge_lstm_export/sentiment-small.int8.onnx", None),
         ("tests/data/keras.int8.onnx", None),
     ],

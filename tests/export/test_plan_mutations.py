@@ -23,7 +23,7 @@ STATISTICS = {
     "TRIED_ORDERS",
     "MOST_BETTER_ORDERS",
 }
-# A fit for the package's own model (export/sentiment/make.py).
+# A fit for the package's own model (tools/sentiment/make.py).
 OTHERS = {"RESIDUAL_RIDGE"}
 # Batches are halved from 32 or 64, so that 9 means 8.
 EQUIVALENT = {("SMALLEST_BATCH", "9")}

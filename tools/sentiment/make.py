@@ -1,6 +1,6 @@
 """Make a model of the package, or the small one of the examples: a student of kept labels, on IMDB.
 
-    python export/sentiment/make.py base -o out/model/base.safetensors
+    python tools/sentiment/make.py base -o out/model/base.safetensors
 
 See README.md.
 """
