@@ -120,32 +120,50 @@ def measure(name: str, rows: str, seed: int, runs: Runs) -> None:
 
 
 def table(runs: Runs) -> str:
-    """Return the points of accuracy that each idea gains, ± standard error, and the CPU seconds it
-    takes.
+    """Return the points of accuracy that each idea gains.
+
+    A row has the mean over the sets, ± its standard error, for each number of rows; the set that
+    gains most and the one that gains least; the CPU seconds that the idea takes; and its lines.
     """
     sizes = sorted({rows for _, rows, _, _ in runs}, key=lambda rows: rows != ALL)
-    heads = [
-        *(f"mean, {rows}" for rows in sizes),
-        *(f"{name}, {rows}" for name in SETS for rows in sizes),
-        "seconds",
-    ]
+    heads = ("idea", *(f"mean, {rows}" for rows in sizes), "most", "least", "seconds", "lines")
     lines = []
     for idea, (_, code) in IDEAS.items():
-        gains: dict[str, list[float]] = {head: [] for head in heads}
+        by_size: dict[str, list[float]] = {rows: [] for rows in sizes}
+        by_set: dict[str, list[float]] = {}
+        seconds = []
         for name, rows, seed, turned_off in runs:
             if turned_off == idea:
-                whole, without = (runs[name, rows, seed, which] for which in ("", idea))
-                for head in (f"mean, {rows}", f"{name}, {rows}"):
-                    gains[head].append(100 * (whole[0] - without[0]))
-                gains["seconds"].append(whole[1] - without[1])
-        source = inspect.getsource(resolve_name(f"edge_lstm_export.train.{code}")) if code else ""
-        lines.append([idea, *map(_mean, gains.values()), str(len(source.splitlines()))])
-    return markdown_table(("idea", *heads, "lines"), lines) + "\n"
+                whole = runs[name, rows, seed, ""]
+                without = runs[name, rows, seed, idea]
+                gain = 100 * (whole[0] - without[0])
+                by_size[rows].append(gain)
+                by_set.setdefault(f"{name}, {rows}", []).append(gain)
+                seconds.append(whole[1] - without[1])
+        ranked = sorted(by_set, key=lambda each: statistics.mean(by_set[each]))
+        lines.append(
+            [
+                idea,
+                *map(_mean, by_size.values()),
+                f"{ranked[-1]}: {_mean(by_set[ranked[-1]])}",
+                f"{ranked[0]}: {_mean(by_set[ranked[0]])}",
+                _mean(seconds),
+                str(_lines(code)),
+            ]
+        )
+    return markdown_table(heads, lines) + "\n"
 
 
 def _mean(values: Sequence[float]) -> str:
     error = f" ± {statistics.stdev(values) / len(values) ** 0.5:.1f}" if len(values) > 1 else ""
     return f"{statistics.mean(values):+.1f}{error}" if values else "–"
+
+
+def _lines(code: str) -> int:
+    """Return the number of lines of an idea's code, a name below edge_lstm_export.train."""
+    if not code:
+        return 0
+    return len(inspect.getsource(resolve_name(f"edge_lstm_export.train.{code}")).splitlines())
 
 
 def main() -> None:
