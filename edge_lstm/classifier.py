@@ -347,7 +347,7 @@ class Classifier:
         is_scored = highest_score < math.inf
         if isinstance(self._session, NativeSession) and not is_scored:
             answers, native_statuses = self._session.classify(texts)
-            return Classification(self._checked(answers, len(texts)), native_statuses)
+            return Classification(self._checked(answers, len(texts)), [*native_statuses])
         if encoded is None:
             encoded = self._encode(texts)
         ids = [text.ids for text in encoded]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from edge_lstm_native._engine import Texts
 
-    from edge_lstm.classifier import TextStatus
+    from edge_lstm.text import Status
 
 ENGINES = ("onnxruntime", "native")
 
@@ -31,7 +31,7 @@ NATIVE = "native"
 DEFAULT_PROVIDER = "CPUExecutionProvider"
 
 # The statuses of texts, in the engine's order.
-STATUSES: tuple[TextStatus, ...] = ("ok", "empty", "unknown_words", "truncated")
+STATUSES: tuple[Status, ...] = ("ok", "empty", "unknown_words", "truncated")
 
 # The environment variable that names the engine.
 VARIABLE = "EDGE_LSTM_ENGINE"
@@ -123,7 +123,7 @@ class NativeSession:
         data = np.ascontiguousarray(ids, np.int32).tobytes()
         return [np.asarray(self._model.run(data, ids.shape[1]))]
 
-    def classify(self, texts: Sequence[str]) -> tuple[npt.NDArray[np.float32], list[TextStatus]]:
+    def classify(self, texts: Sequence[str]) -> tuple[npt.NDArray[np.float32], list[Status]]:
         """Classify n texts, from text to ids in C too.
 
         Returns float32 [n, labels], and the status of each text.
