@@ -89,8 +89,10 @@ def command(
     with Display(quiet=True) as display:
         from edge_lstm.evaluation.sources import load_labelled
         from edge_lstm.tables.labelled import LabelOptions
-        from edge_lstm_export.importing import Options, read, save
+        from edge_lstm_export.importing import Options, read
         from edge_lstm_export.importing.accuracy import accuracy_on
+        from edge_lstm_export.importing.checkpoint import checkpoint_of
+        from edge_lstm_export.train.checkpoint import save_checkpoint
 
         options = Options(
             labels=None if labels is None else tuple(labels.split(",")),
@@ -108,17 +110,19 @@ def command(
         )
         imported = read(model, words, options)
         accuracy = None
+        checkpoint = None if dry_run and imported.missing else checkpoint_of(imported)
         if data is not None:
             imported.require_complete()
+        if data is not None and checkpoint is not None:
             display.say(f"answering {data}")
             reading = LabelOptions(
                 label_separator=label_separator,
                 label_columns=column_names(label_columns),
                 multi_label=multi_label or None,
             )
-            accuracy = accuracy_on(imported, load_labelled(data, options=reading))
-        if not dry_run:
-            save(imported, output or Path())
+            accuracy = accuracy_on(imported, checkpoint, load_labelled(data, options=reading))
+        if checkpoint is not None and output is not None and not dry_run:
+            save_checkpoint(checkpoint, output)
     _print_found(imported, accuracy)
     if not dry_run:
         print(f"{output}: a checkpoint; 'edge-lstm export' makes a model file of it")
@@ -129,7 +133,7 @@ def _print_found(imported: Imported, accuracy: Accuracy | None) -> None:
     from edge_lstm.cli.notes import wrapped
     from edge_lstm_export.cli.display import message
     from edge_lstm_export.importing.accuracy import CAUSES
-    from edge_lstm_export.importing.checkpoint import obstacles, padding_cost
+    from edge_lstm_export.importing.checkpoint import padding_cost
     from edge_lstm_export.importing.display import rows_of
 
     for name, value in rows_of(imported):
@@ -146,5 +150,3 @@ def _print_found(imported: Imported, accuracy: Accuracy | None) -> None:
             message(f"note: {largest}: {CAUSES}")
     for reason in imported.missing:
         message(f"missing: {reason}")
-    for reason in obstacles(imported):
-        message(f"note: a model file cannot hold this network: {reason}")
