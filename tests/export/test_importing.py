@@ -599,6 +599,7 @@ TOKENIZERS = {
     "not fitted": (of_tokenizer(word_index="{}"), "not fitted"),
     "letters": (of_tokenizer(word_index='{"a": 1}', char_level=True), "char_level"),
     "odd unknown": (of_tokenizer(word_index='{"a": 1}', oov_token=["a"]), "oov_token are damaged"),
+    "no word below the limit": (of_tokenizer(word_index='{"a": 1}', num_words=1), "no word that"),
     "odd limit": (of_tokenizer(word_index='{"a": 1}', num_words="9"), "num_words"),
     "more words than rows": (json.dumps(INDEX | {"w": IDS}).encode(), "ids up to 50, the model's"),
 }
@@ -726,8 +727,20 @@ def test_a_file_that_was_cut_short_says_so(good: Path, share: float) -> None:
     assert "damaged" in refused(written(good.parent, "m.h5", whole[: int(len(whole) * share)]))
 
 
-def test_a_folder_is_no_model(tmp_path: Path) -> None:
-    assert "is a folder" in refused(tmp_path)
+def test_a_folder_a_pipe_or_a_device_is_neither_model_nor_tokenizer(good: Path) -> None:
+    os.mkfifo(good.parent / "pipe")
+    kinds = {good.parent: "a folder", good.parent / "pipe": "a pipe", Path("/dev/zero"): "a device"}
+    for path, kind in kinds.items():
+        assert kind in refused(path)
+        assert kind in refused(good, path)
+
+
+def test_counters_among_the_weights_are_no_layers() -> None:
+    state = Net().state_dict() | {
+        "epoch": torch.tensor(3),
+        "bn.num_batches_tracked": torch.tensor(9),
+    }
+    assert imported(state, state="last", padding="none").model.parameters == 760
 
 
 def test_the_first_bytes_decide_and_not_the_name(good: Path, tmp_path: Path) -> None:
@@ -797,7 +810,7 @@ BN = {"running_mean": torch.ones(5), "running_var": torch.ones(5)}
 STATES: dict[str, tuple[dict[str, Any], str]] = {
     "a layer more": ({"more.weight": torch.ones(4, 4)}, "do not follow an LSTM that gives 6"),
     "a convolution": ({"conv.weight": torch.ones(4, 4, 3)}, "'conv' is a convolution"),
-    "a variance less": ({"bn.running_mean": torch.ones(5)}, "'bn' is a normalization"),
+    "a variance less": ({"bn.running_mean": torch.ones(5)}, "'bn' is no dense layer"),
     "NaN": ({"fc.bias": torch.full((3,), torch.nan)}, "'fc' has weights that are not numbers"),
     "normalized hidden": ({f"bn.{name}": values for name, values in BN.items()}, "on which side"),
     "complex": ({"fc.bias": torch.ones(3, dtype=torch.complex64)}, "complex"),

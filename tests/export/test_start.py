@@ -55,7 +55,7 @@ def imported(
 
     It tells praise from blame, since their vectors are opposite.
     """
-    rng = np.random.default_rng(3)
+    rng = np.random.default_rng(1)  # so that praise and blame are on two sides of a half
     words = {word: i for i, word in enumerate((*PRAISE, *BLAME, "wave"), 1)}
     signs = np.array([0.1, *[1] * len(PRAISE), *[-1] * len(BLAME), 0.5], "f")
 

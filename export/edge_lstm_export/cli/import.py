@@ -28,14 +28,14 @@ _WORDS = (
     "imdb_word_index.json, or vocabulary.txt."
 )
 _LABELS = "Labels in the network's order, as neg,pos; one sigmoid is the probability of the second."
-_PADDING = "Side on which texts were padded in training."
-_TRUNCATION = "Side on which long texts were cut."
+_PADDING = "Side on which texts were padded in training: front, behind or none."
+_TRUNCATION = "Side on which long texts were cut: front, the default, or behind."
 _LENGTH = "Number of steps of the network's input."
 _MASKED = "The network passes over padding (PyTorch: packed sequences)."
 _STATE = "PyTorch: output of the LSTM that is read: last, end, mean, max or mean+max."
 _ACTIVATION = "PyTorch: activation of hidden dense layers: relu, tanh, sigmoid or linear."
-_LOGITS = "The last layer gives logits."
-_MULTI_LABEL = "Each label has a probability of its own."
+_LOGITS = "Keras: a last layer without an activation gives logits."
+_MULTI_LABEL = "A text may have several labels: each logit has a sigmoid."
 _NUM_WORDS = "Ids from this one on count as unknown words."
 _LOWER = "For word to id: whether texts are put in lower case."
 _FILTERS = "For word to id: characters at which words end, as well as white space."
@@ -95,7 +95,7 @@ def command(
         from edge_lstm_export.train.checkpoint import save_checkpoint
 
         options = Options(
-            labels=None if labels is None else tuple(labels.split(",")),
+            labels=column_names(labels) or None,
             padding=padding,
             truncation=truncation,
             length=length,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -58,9 +59,11 @@ def kind_of(path: Path) -> FileKind:
 
 def first_bytes(path: Path) -> bytes:
     """Return the first bytes of a file. Raises DataError if it cannot be read, or is too large."""
-    if path.is_dir():
-        raise DataError(f"{path} is a folder; save the model as one file: {KINDS}")
     try:
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode):  # the bytes of a device or a pipe may have no end
+            what = "a folder" if stat.S_ISDIR(mode) else "a device or a pipe"
+            raise DataError(f"{path} is {what}; give one file")
         size = path.stat().st_size
         with path.open("rb") as file:
             head = file.read(_HEAD)

@@ -255,7 +255,7 @@ def _model(
     """
     layers = _layers_of(config)
     if not any(layer.kind in (*_LSTMS, "Bidirectional") for layer in layers):
-        kinds = ", ".join(layer.kind for layer in layers)
+        kinds = ", ".join(layer.kind for layer in layers) or "none"
         raise DataError(
             f"the model has no LSTM layer; its layers are {kinds:.120}; only LSTM classifiers of "
             "text are imported"

@@ -36,7 +36,6 @@ _LSTM_WEIGHT = re.compile(
     r"(?:(.*)\.)?(weight_ih|weight_hh|bias_ih|bias_hh|weight_hr)_l(\d+)(_reverse)?"
 )
 _GATES = {1: "an RNN", 3: "a GRU"}  # matrices of other recurrent layers
-_OF_WEIGHTS = {1: "a normalization", 3: "a convolution", 4: "a convolution"}  # by dimensions
 _EPSILON = 1e-5  # of a BatchNorm1d, as in PyTorch
 # Classes of live modules that have no effect when a text is classified, or that are known.
 _KNOWN = {"Embedding", "LSTM", "Linear", "BatchNorm1d", "Dropout", "Dropout1d", "Dropout2d"}
@@ -91,7 +90,7 @@ def arrays_of_state(state: Mapping[str, Any]) -> dict[str, Array]:
             raise DataError(
                 f"{name} is quantized, sparse or complex; import the model as it was before that"
             )
-        arrays[name] = np.ascontiguousarray(tensor.detach().cpu().float().numpy())
+        arrays[name] = tensor.detach().cpu().float().contiguous().numpy()
     return arrays
 
 
@@ -223,7 +222,8 @@ def _dense(
     parts: dict[str, dict[str, Array]] = {}
     for name, array in rest.items():
         prefix, _, kind = name.rpartition(".")
-        parts.setdefault(prefix, {})[kind] = array
+        if array.ndim:  # a counter is no weight
+            parts.setdefault(prefix or name, {})[kind] = array
     found = [_dense_or_normalization(prefix, part) for prefix, part in parts.items()]
     names = ", ".join(layer.name for layer in found)
     orders: list[Sequence[Dense | Normalization]] = []
@@ -262,6 +262,6 @@ def _dense_or_normalization(prefix: str, part: Mapping[str, Array]) -> Dense | N
         )
     weight = part.get("weight", np.zeros(0))
     if weight.ndim != 2 or not set(part) <= {"weight", "bias"}:
-        kind = _OF_WEIGHTS.get(weight.ndim, "not a dense layer")
-        raise DataError(f"layer {prefix!r} is {kind} by its weights, which is not imported")
+        kind = "a convolution" if weight.ndim > 2 else "no dense layer"
+        raise DataError(f"layer {prefix!r} is {kind} by its weights, and is not imported")
     return Dense(prefix, weight.T, part.get("bias", np.zeros(len(weight), np.float32)))

@@ -175,6 +175,8 @@ def _finished(model: ImportedModel, rule: TextRule, options: Options) -> Importe
 
 def _check_holds(model: ImportedModel, rule: TextRule) -> None:
     """Raise DataError if a model file cannot hold a network."""
+    if not rule.known:
+        raise DataError("the tokenizer has no word that the network knows; give another --words")
     if len(rule.known) + FIRST_WORD_ID > MAX_IDS:
         raise DataError(
             f"the tokenizer has {len(rule.known):,} words, and files have at most {MAX_IDS:,} ids; "
