@@ -110,9 +110,9 @@ def command(
         )
         imported = read(model, words, options)
         accuracy = None
-        checkpoint = None if dry_run and imported.missing else checkpoint_of(imported)
-        if data is not None:
+        if data is not None or not dry_run:
             imported.require_complete()
+        checkpoint = None if imported.missing else checkpoint_of(imported)
         if data is not None and checkpoint is not None:
             display.say(f"answering {data}")
             reading = LabelOptions(

@@ -29,9 +29,11 @@ from edge_lstm_export.importing.model import (
     Embedding,
     ImportedModel,
     Normalization,
+    Options,
     Pooling,
     PoolingKind,
     Reading,
+    Vectorization,
 )
 
 KNOWN = "known are Embedding, LSTM, Bidirectional, pooling, Dense, BatchNormalization and dropouts"
@@ -98,18 +100,7 @@ class LayerConfig:
         return DataError(f"layer {self.name!r} ({self.kind}) {reason}")
 
 
-@dataclass(frozen=True)
-class KerasModel:
-    """What a file or live model gives.
-
-    vectorization: settings and vocabulary of its TextVectorization layer; None without one.
-    """
-
-    model: ImportedModel
-    vectorization: tuple[Mapping[str, Any], Sequence[str] | None] | None = None
-
-
-def read_hdf5(path: Path) -> KerasModel:
+def read_hdf5(path: Path, options: Options) -> ImportedModel:
     """Read a whole model of the .h5 format. Raises DataError."""
     with hdf5.opened(path) as store:
         config = store.text("model_config")
@@ -125,10 +116,10 @@ def read_hdf5(path: Path) -> KerasModel:
             group = f"{place}/{layer.name}"
             return [store.array(f"{group}/{name}") for name in store.texts("weight_names", group)]
 
-        return _model(json.loads(config), stored, version, f"Keras {version}, HDF5")
+        return _model(json.loads(config), stored, version, f"Keras {version}, HDF5", options)
 
 
-def read_zip(path: Path) -> KerasModel:
+def read_zip(path: Path, options: Options) -> ImportedModel:
     """Read a model of the .keras format. Raises DataError."""
     with hdf5.opened_in_zip(path) as (config, store, vocabulary):
         root = "_layer_checkpoint_dependencies"
@@ -144,16 +135,15 @@ def read_zip(path: Path) -> KerasModel:
                 for name in sorted(store.names(folder), key=int)
             ]
 
-        return _model(config, stored, "3", "Keras 3, .keras", vocabulary)
+        return _model(config, stored, "3", "Keras 3, .keras", options, vocabulary)
 
 
-def read_live(model: Any) -> KerasModel:
+def read_live(model: Any, options: Options) -> ImportedModel:
     """Read a live keras.Model, as the file that it saves. Raises DataError."""
     with TemporaryDirectory() as folder:
         path = Path(folder, "model.keras")
         model.save(path)
-        found = read_zip(path)
-    return replace(found, model=replace(found.model, source="a Keras model"))
+        return replace(read_zip(path, options), source="a Keras model")
 
 
 # --- The configuration ----------------------------------------------------------------------------
@@ -246,8 +236,9 @@ def _model(
     stored: Callable[[LayerConfig], Sequence[Array]],
     version: str,
     source: str,
+    options: Options,
     vocabulary: Sequence[str] | None = None,
-) -> KerasModel:
+) -> ImportedModel:
     """Return the model that a configuration describes.
 
     stored: see :class:`LayerConfig`. version: of Keras. vocabulary: of its TextVectorization,
@@ -282,17 +273,29 @@ def _model(
         found += _READERS[layer.kind](replace(layer, stored=stored, version=version))
     reading = Reading(_input_length(config, layers), masked=masked)
     texts = next((layer for layer in layers if layer.kind == "TextVectorization"), None)
-    if texts is None:
-        return KerasModel(ImportedModel.of(found, reading, source))
-    length = _length(texts.get("output_sequence_length"))
-    reading = replace(
-        reading, length=length, padding="behind" if length else "none", truncation="behind"
-    )
-    held = texts.get("vocabulary")
-    if isinstance(held, dict):
-        held = held.get("config", {}).get("value")
-    words = vocabulary or (held if isinstance(held, list) else None)
-    return KerasModel(ImportedModel.of(found, reading, source), (texts.config, words))
+    vectorization = None
+    if texts is not None:
+        length = _length(texts.get("output_sequence_length"))
+        reading = replace(
+            reading, length=length, padding="behind" if length else "none", truncation="behind"
+        )
+        held = texts.get("vocabulary")
+        if isinstance(held, dict):
+            held = held.get("config", {}).get("value")
+        listed = held if isinstance(held, list) else None
+        vectorization = Vectorization(texts.config, vocabulary or listed)
+    model = replace(ImportedModel.of(found, reading, source), vectorization=vectorization)
+    _check_options(model, options)
+    return model
+
+
+def _check_options(model: ImportedModel, options: Options) -> None:
+    """Raise DataError for an option whose value the model itself says."""
+    for name in ("state", "activation"):
+        if getattr(options, name) is not None:
+            raise DataError(f"a Keras model says its {name} itself; leave --{name} out")
+    if options.multi_label and model.says_answer and not model.is_multi_label:
+        raise DataError("the model gives each text one label; leave --multi-label out")
 
 
 def _embedding(layer: LayerConfig) -> Iterator[AnyLayer]:

@@ -7,7 +7,7 @@ The gates of an LSTM stand in the order of Keras and PyTorch: input, forget, cel
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias, TypeVar, cast, get_args
 
@@ -196,6 +196,32 @@ class Activation:
         return width
 
 
+@dataclass(frozen=True)
+class Options:
+    """The facts that a file does not hold. None: not given.
+
+    labels: in the order of the probabilities; of one sigmoid, the second is the probable one.
+    padding, truncation: the side of a text that is filled up, or cut off. length: of the input.
+    masked: the network passes over padding. state: the values that are read of the last LSTM.
+    activation: of hidden dense layers. logits: the last layer gives logits. multi_label: each label
+    has a probability of its own. num_words: ids from here on count as unknown. lower, filters: for
+    a dict of words: lower case, and the characters at which words end.
+    """
+
+    labels: tuple[str, ...] | None = None
+    padding: Padding | None = None
+    truncation: Truncation | None = None
+    length: int | None = None
+    masked: bool | None = None
+    state: PoolingKind | None = None
+    activation: HiddenActivation | None = None
+    logits: bool = False
+    multi_label: bool = False
+    num_words: int | None = None
+    lower: bool | None = None
+    filters: str | None = None
+
+
 Layer: TypeAlias = Embedding | LSTM | Pooling | Dense
 # ``gives(width)`` is the number of values that a layer gives if it reads ``width``. It raises
 # DataError if the layer's weights have other shapes, or are not numbers.
@@ -226,12 +252,20 @@ class Reading:
 
 
 @dataclass(frozen=True)
+class Vectorization:
+    """A TextVectorization layer. vocabulary: its words by their ids; None: not saved."""
+
+    config: Mapping[str, Any]
+    vocabulary: Sequence[Any] | None
+
+
+@dataclass(frozen=True)
 class ImportedModel:
     """A network that was trained elsewhere.
 
     dense: the last one gives the logits. answer: the function that makes probabilities of them.
     says_answer: the model itself says so; otherwise it is the usual one for the number of logits.
-    source: the kind of its file or object, for people.
+    source: the kind of its file or object, for people. vectorization: the tokenizer that it holds.
     """
 
     embedding: Embedding
@@ -242,6 +276,7 @@ class ImportedModel:
     says_answer: bool
     reading: Reading
     source: str
+    vectorization: Vectorization | None = None
 
     @classmethod
     def of(cls, found: Sequence[AnyLayer], reading: Reading, source: str) -> ImportedModel:

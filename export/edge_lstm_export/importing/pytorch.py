@@ -26,8 +26,8 @@ from edge_lstm_export.importing.model import (
     Embedding,
     ImportedModel,
     Normalization,
+    Options,
     Pooling,
-    PoolingKind,
     Reading,
     check_size,
 )
@@ -47,7 +47,7 @@ SAFETENSORS = "safetensors"  # its names stand in the order of the alphabet
 MOST_ORDERED = 6  # layers whose order is looked for
 
 
-def read_torch(path: Path) -> dict[str, Array]:
+def read_torch(path: Path, options: Options) -> ImportedModel:
     """Read the state_dict of a .pt or .pth file; no code of it is run. Raises DataError."""
     import pickle
 
@@ -63,62 +63,39 @@ def read_torch(path: Path) -> dict[str, Array]:
     # The state_dict itself, or a dict with one among other values.
     for state in [loaded, *loaded.values()] if isinstance(loaded, dict) else []:
         if isinstance(state, dict) and any(map(torch.is_tensor, state.values())):
-            return arrays_of_state(state)
+            return model_of_state(state, options, "PyTorch state_dict")
     raise DataError(f"{path} holds no state_dict; {_SAVE}")
 
 
-def read_safetensors(path: Path) -> dict[str, Array]:
-    """Read the arrays of a .safetensors file. Raises DataError."""
+def read_safetensors(path: Path, options: Options) -> ImportedModel:
+    """Read the weights of a .safetensors file. Raises DataError."""
     from safetensors import safe_open
 
     with readable(path), safe_open(path, "pt") as file:
         names = list(file.keys())
         sizes = [np.prod(file.get_slice(name).get_shape(), dtype=object) for name in names]
         check_size(int(sum(sizes)), f"{path}")
-        return arrays_of_state({name: file.get_tensor(name) for name in names})
+        state = {name: file.get_tensor(name) for name in names}
+    return model_of_state(state, options, SAFETENSORS)
 
 
-def arrays_of_state(state: Mapping[str, Any]) -> dict[str, Array]:
-    """Return a state_dict's tensors as float32 arrays by their names; other values are left out."""
-    import torch
-
-    tensors = {str(name): value for name, value in state.items() if torch.is_tensor(value)}
-    check_size(sum(int(np.prod(t.shape, dtype=object)) for t in tensors.values()), "the model")
-    arrays = {}
-    for name, tensor in tensors.items():
-        if tensor.is_quantized or tensor.is_complex() or tensor.layout is not torch.strided:
-            raise DataError(
-                f"{name} is quantized, sparse or complex; import the model as it was before that"
-            )
-        arrays[name] = tensor.detach().cpu().float().contiguous().numpy()
-    return arrays
-
-
-def model_of_arrays(
-    arrays: Mapping[str, Array],
-    state: PoolingKind | None,
-    activation: HiddenActivation | None,
-    source: str,
-) -> ImportedModel:
-    """Return the model of a state_dict's arrays. Raises DataError for layers that are not known.
-
-    state: the values that are read of the last LSTM; None: not known. activation: the function
-        behind hidden dense layers.
-    """
-    rest = dict(arrays)
+def model_of_state(state: Mapping[str, Any], options: Options, source: str) -> ImportedModel:
+    """Return the model of a state_dict. Raises DataError for layers that are not known."""
+    rest = _arrays_of(state)
     lstms = _lstms(rest)
     embedding = _embedding(rest, lstms[0].w.shape[2])
-    if state is None:
+    if options.state is None:
         raise DataError(
             "a state_dict does not say what is read of the LSTM; give --state last, end, mean, max "
             "or mean+max"
         )
-    pooling = Pooling(lstms[-1].name, state)
+    pooling = Pooling(lstms[-1].name, options.state)
     width = pooling.gives(lstms[-1].directions * lstms[-1].hidden)
     layers = _dense(rest, width, in_order=source != SAFETENSORS)
     found = [embedding, *lstms, pooling, *layers]
     model = ImportedModel.of(found, Reading(), source)
     *hidden, last = model.dense
+    activation = options.activation
     if hidden and activation is None:
         raise DataError(
             f"a state_dict does not say what follows its dense layer {hidden[0].name!r}; give "
@@ -135,10 +112,11 @@ def model_of_arrays(
     return replace(model, dense=(*dense, last), says_answer=True)
 
 
-def read_live(module: Any) -> tuple[dict[str, Array], HiddenActivation | None]:
-    """Return the arrays of a live nn.Module, and the activation behind its linear layers.
+def read_live(module: Any, options: Options) -> ImportedModel:
+    """Read a live nn.Module.
 
-    It is known if it is the same behind all of them, in nn.Sequential parts.
+    The activation behind its linear layers is known if it is the same behind all of them, in
+    nn.Sequential parts.
 
     Raises DataError for a layer that is not known.
     """
@@ -153,8 +131,25 @@ def read_live(module: Any) -> tuple[dict[str, Array], HiddenActivation | None]:
             kinds = [type(child).__name__ for child in part.children()]
             behind = (after for kind, after in pairwise(kinds) if kind == "Linear")
             found.update(_ACTIVATIONS[after] for after in behind if after in _ACTIVATIONS)
-    arrays = arrays_of_state(module.state_dict())
-    return arrays, found.pop() if len(found) == 1 else None
+    if options.activation is None and len(found) == 1:
+        options = replace(options, activation=found.pop())
+    return model_of_state(module.state_dict(), options, "PyTorch")
+
+
+def _arrays_of(state: Mapping[str, Any]) -> dict[str, Array]:
+    """Return a state_dict's tensors as float32 arrays by their names; other values are left out."""
+    import torch
+
+    tensors = {str(name): value for name, value in state.items() if torch.is_tensor(value)}
+    check_size(sum(int(np.prod(t.shape, dtype=object)) for t in tensors.values()), "the model")
+    arrays = {}
+    for name, tensor in tensors.items():
+        if tensor.is_quantized or tensor.is_complex() or tensor.layout is not torch.strided:
+            raise DataError(
+                f"{name} is quantized, sparse or complex; import the model as it was before that"
+            )
+        arrays[name] = tensor.detach().cpu().float().contiguous().numpy()
+    return arrays
 
 
 def _lstms(rest: dict[str, Array]) -> list[LSTM]:

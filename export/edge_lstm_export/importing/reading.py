@@ -2,50 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from edge_lstm.errors import DataError, first_line
-from edge_lstm.layers import MAX_IDS, Activation, Padding
+from edge_lstm.layers import MAX_IDS
 from edge_lstm.model_checks import labels_from, thresholds_from
 from edge_lstm.text import FIRST_WORD_ID
 from edge_lstm_export.importing import keras, pytorch, words
-from edge_lstm_export.importing.files import kind_of
-from edge_lstm_export.importing.model import (
-    ImportedModel,
-    PoolingKind,
-    Reading,
-    Truncation,
-)
+from edge_lstm_export.importing.files import FileKind, kind_of
+from edge_lstm_export.importing.model import ImportedModel, Options, Reading
 from edge_lstm_export.importing.words import TextRule
-
-
-@dataclass(frozen=True)
-class Options:
-    """The facts that a file does not hold. None: not given.
-
-    labels: in the order of the probabilities; of one sigmoid, the second is the probable one.
-    padding, truncation: the side of a text that is filled up, or cut off. length: of the input.
-    masked: the network passes over padding. state: the values that are read of the last LSTM.
-    activation: of hidden dense layers. logits: the last layer gives logits. multi_label: each label
-    has a probability of its own. num_words: ids from here on count as unknown. lower, filters: for
-    a dict of words: lower case, and the characters at which words end.
-    """
-
-    labels: tuple[str, ...] | None = None
-    padding: Padding | None = None
-    truncation: Truncation | None = None
-    length: int | None = None
-    masked: bool | None = None
-    state: PoolingKind | None = None
-    activation: Activation | None = None
-    logits: bool = False
-    multi_label: bool = False
-    num_words: int | None = None
-    lower: bool | None = None
-    filters: str | None = None
 
 
 @dataclass(frozen=True)
@@ -90,63 +59,44 @@ def read(model: Any, tokenizer: Any, options: Options | None = None) -> Imported
     """
     options = options or Options()
     if isinstance(model, (str, Path)):
-        return _read_file(Path(model), tokenizer, options)
-    if hasattr(model, "get_config"):  # first, since one on PyTorch is an nn.Module too
-        return _finished_keras(keras.read_live(model), tokenizer, options)
-    if hasattr(model, "named_modules"):
-        arrays, activation = pytorch.read_live(model)
-        options = replace(options, activation=options.activation or activation)
-        return _finished_torch(arrays, tokenizer, options, "PyTorch")
-    if isinstance(model, Mapping):
-        return _finished_torch(pytorch.arrays_of_state(model), tokenizer, options, "PyTorch")
-    kind = type(model).__name__
-    raise DataError(f"a {kind} is no model; give a path, a keras.Model or an nn.Module")
+        path = Path(model)
+        found = _READERS[kind_of(path)](path, options)
+    elif hasattr(model, "get_config"):  # first, since one on PyTorch is an nn.Module too
+        found = keras.read_live(model, options)
+    elif hasattr(model, "named_modules"):
+        found = pytorch.read_live(model, options)
+    elif isinstance(model, Mapping):
+        found = pytorch.model_of_state(model, options, "PyTorch")
+    else:
+        kind = type(model).__name__
+        raise DataError(f"a {kind} is no model; give a path, a keras.Model or an nn.Module")
+    return _finished(found, _rule(found, tokenizer), options)
 
 
-def _read_file(path: Path, tokenizer: Any, options: Options) -> Imported:
-    """Import a model's file."""
-    kind = kind_of(path)
-    if kind == "hdf5":
-        return _finished_keras(keras.read_hdf5(path), tokenizer, options)
-    if kind == "keras zip":
-        return _finished_keras(keras.read_zip(path), tokenizer, options)
-    if kind == "safetensors":
-        return _finished_torch(pytorch.read_safetensors(path), tokenizer, options, kind)
-    return _finished_torch(pytorch.read_torch(path), tokenizer, options, "PyTorch state_dict")
+_READERS: dict[FileKind, Callable[[Path, Options], ImportedModel]] = {
+    "hdf5": keras.read_hdf5,
+    "keras zip": keras.read_zip,
+    "torch": pytorch.read_torch,
+    "safetensors": pytorch.read_safetensors,
+}
 
 
-def _finished_keras(found: keras.KerasModel, tokenizer: Any, options: Options) -> Imported:
-    """Return a Keras model with its text rule and the options."""
-    for name in ("state", "activation"):
-        if getattr(options, name) is not None:
-            raise DataError(f"a Keras model says its {name} itself; leave --{name} out")
-    if options.multi_label and found.model.says_answer and not found.model.is_multi_label:
-        raise DataError("the model gives each text one label; leave --multi-label out")
-    if found.vectorization is None:
-        return _finished(found.model, _rule(tokenizer), options)
-    config, vocabulary = found.vectorization
-    if tokenizer is not None:
-        rule = _rule(tokenizer)
-        if rule.source not in (words.OWN, words.VECTORIZATION):
-            return _finished(found.model, rule, options)
-        vocabulary = ["", "[UNK]", *sorted(rule.ids_of, key=rule.ids_of.__getitem__)]
-    rule = words.vectorization_rule(config, vocabulary, "the model")
-    return _finished(found.model, rule, options)
-
-
-def _finished_torch(arrays: Any, tokenizer: Any, options: Options, source: str) -> Imported:
-    """Return a PyTorch model with its text rule and the options."""
-    model = pytorch.model_of_arrays(arrays, options.state, options.activation, source)
-    return _finished(model, _rule(tokenizer), options)
-
-
-def _rule(tokenizer: Any) -> TextRule:
-    """Return the text rule of a tokenizer or its file."""
-    if tokenizer is None:
+def _rule(model: ImportedModel, tokenizer: Any) -> TextRule:
+    """Return the text rule of a tokenizer, its file, or the model's own TextVectorization."""
+    own = model.vectorization
+    if tokenizer is None and own is None:
         raise DataError("the model holds no tokenizer; give it with --words")
+    if tokenizer is None:
+        return words.rule_of(own, "the model")
     if isinstance(tokenizer, (str, Path)):
-        return words.read_words(Path(tokenizer))
-    return words.rule_of(tokenizer)
+        rule = words.read_words(Path(tokenizer))
+    else:
+        rule = words.rule_of(tokenizer)
+    if own is None or rule.source not in (words.OWN, words.VECTORIZATION):
+        return rule
+    # The words of another file, which the model's own layer splits.
+    listed = ["", "[UNK]", *sorted(rule.ids_of, key=rule.ids_of.__getitem__)]
+    return words.rule_of(replace(own, vocabulary=listed), "the model")
 
 
 def _finished(model: ImportedModel, rule: TextRule, options: Options) -> Imported:

@@ -14,6 +14,7 @@ from edge_lstm.errors import DataError
 from edge_lstm.text import KERAS_FILTERS
 from edge_lstm_export.importing import inert_pickle
 from edge_lstm_export.importing.files import first_bytes, refuse_pointer
+from edge_lstm_export.importing.model import Vectorization
 
 MOST_WORDS = 2_000_000
 MOST_LETTERS = 200  # of a word in a file of one word a line
@@ -156,9 +157,11 @@ def rule_of(value: Any, name: str = "words") -> TextRule:
     if isinstance(value, inert_pickle.TokenizerState) or hasattr(value, "texts_to_sequences"):
         return _keras_rule(vars(value), name)
     if hasattr(value, "get_vocabulary"):
-        return vectorization_rule(value.get_config(), value.get_vocabulary(), name)
+        value = Vectorization(value.get_config(), value.get_vocabulary())
     if isinstance(value, (list, tuple)) and list(value[:2]) == ["", "[UNK]"]:
-        return vectorization_rule({}, value, name)
+        value = Vectorization({}, value)
+    if isinstance(value, Vectorization):
+        return _vectorization_rule(value.config, value.vocabulary, name)
     if isinstance(value, (list, tuple)):
         value = _places(value, name)
     if not isinstance(value, Mapping):
@@ -173,7 +176,7 @@ def rule_of(value: Any, name: str = "words") -> TextRule:
     return _rule_of_dict(_ids_of(ids, name))
 
 
-def vectorization_rule(
+def _vectorization_rule(
     config: Mapping[str, Any], vocabulary: Sequence[str] | None, name: str
 ) -> TextRule:
     """Return the rule of a TextVectorization layer. vocabulary: the words by their ids."""
