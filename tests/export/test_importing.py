@@ -79,7 +79,7 @@ def file_answers(path: Path, engine: Any = "onnxruntime", rows: Any = ROWS) -> n
 
 
 def of_two(wanted: np.ndarray) -> np.ndarray:
-    """Probabilities of all labels; one sigmoid is that of the second."""
+    """Probabilities of all labels; one sigmoid gives the second's."""
     return wanted if wanted.shape[1] > 1 else np.hstack([1 - wanted, wanted])
 
 
@@ -489,7 +489,7 @@ def test_ids_are_those_of_keras_on_odd_texts(
         as_json = tokenizer.to_json()
         sources["once.json"] = as_json.encode("utf-8", "surrogatepass")
         sources["twice.json"] = json.dumps(as_json).encode()
-    # A file cannot hold a word with a control character, which is read as unknown.
+    # A file cannot hold a word with a control character: it is read as unknown.
     held = {i for word, i in tokenizer.word_index.items() if not NEVER_IN_ENTRIES.search(str(word))}
     unknown = [tokenizer.word_index[token]] if (token := settings.get("oov_token")) else []
     wanted = [

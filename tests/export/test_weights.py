@@ -71,7 +71,7 @@ def test_an_lstm_is_rounded_so_that_its_products_with_typical_vectors_stay(direc
     held_outputs = np.rint(outputs / OUTPUT_STEP) * OUTPUT_STEP
 
     def products(x: Array, h: Array, w: Array, r: Array) -> Array:
-        """Of all directions: [texts, D, 4 * units]."""
+        """Return the products in all directions: [texts, D, 4 * units]."""
         own = h.reshape(-1, directions, units)
         return np.einsum("nk,dgk->ndg", x, w) + np.einsum("ndk,dgk->ndg", own, r)
 

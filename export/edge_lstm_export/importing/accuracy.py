@@ -20,7 +20,7 @@ CAUSES = (
     "another order, stop words removed or words stemmed before the tokenizer, another tokenizer, "
     "padding on the other side"
 )
-THRESHOLD = 0.5  # of a label, if a text may have several
+THRESHOLD = 0.5  # a label's probability, if a text may have several
 
 
 @dataclass(frozen=True)

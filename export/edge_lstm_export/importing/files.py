@@ -16,12 +16,12 @@ from edge_lstm.errors import DataError, first_line
 
 FileKind = Literal["hdf5", "keras zip", "torch", "safetensors"]
 
-MOST_BYTES = 2**30  # of a file, and of all that a zip archive unpacks to
-MOST_CONFIG_BYTES = 2**24  # of a JSON configuration
+MOST_BYTES = 2**30  # in a file, and in all that a zip archive unpacks to
+MOST_CONFIG_BYTES = 2**24  # in a JSON configuration
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _ZIP = b"PK\x03\x04"
-_PICKLE = b"\x80"  # of PyTorch before 1.6
+_PICKLE = b"\x80"  # PyTorch before 1.6
 _LFS = b"version https://git-lfs"
 _HEAD = 512  # bytes that are looked at
 # What people have instead of a model, by how it begins, and what to do about it.

@@ -17,7 +17,7 @@ from edge_lstm.extras import needs
 from edge_lstm_export.importing.files import MOST_CONFIG_BYTES, open_zip, readable
 from edge_lstm_export.importing.model import Array, check_size
 
-MOST_NAMES = 10_000  # of arrays in a file
+MOST_NAMES = 10_000  # arrays in a file
 
 
 class Store:

@@ -57,7 +57,7 @@ def _scalar(dtype: Any, data: Any) -> str:
     kind = dtype.name if isinstance(dtype, _DType) else ""
     if kind[:1] not in ("U", "S") or not isinstance(data, (bytes, str)):
         raise pickle.UnpicklingError(f"a number of NumPy ({kind[:20]}) instead of a word")
-    if isinstance(data, str):  # of an older protocol
+    if isinstance(data, str):  # an older protocol
         data = data.encode("latin-1")
     word: str = data.decode("utf-32-le" if kind[0] == "U" else "utf-8")
     return word.rstrip("\0")

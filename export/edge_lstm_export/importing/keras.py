@@ -55,7 +55,7 @@ _SETTINGS: dict[str, dict[str, tuple[Any, ...]]] = {
     "ReLU": {"max_value": (None,), "negative_slope": (0,), "threshold": (0,)},
 }
 _MODELS = ("Sequential", "Functional", "Model")
-_DEFAULT_EPSILON = 1e-3  # of a BatchNormalization, as in Keras
+_DEFAULT_EPSILON = 1e-3  # Keras's for a BatchNormalization
 # Places of a layer's arrays within its folder of a .keras archive, in the order of get_weights().
 _PLACES = ("", "/cell", "/forward_layer/cell", "/backward_layer/cell")
 

@@ -36,7 +36,7 @@ _LSTM_WEIGHT = re.compile(
     r"(?:(.*)\.)?(weight_ih|weight_hh|bias_ih|bias_hh|weight_hr)_l(\d+)(_reverse)?"
 )
 _GATES = {1: "an RNN", 3: "a GRU"}  # matrices of other recurrent layers
-_EPSILON = 1e-5  # of a BatchNorm1d, as in PyTorch
+_EPSILON = 1e-5  # PyTorch's default for a BatchNorm1d
 # Classes of live modules that have no effect when a text is classified, or that are known.
 _KNOWN = {"Embedding", "LSTM", "Linear", "BatchNorm1d", "Dropout", "Dropout1d", "Dropout2d"}
 _KNOWN |= {"Sequential", "ModuleList", "ModuleDict", "Identity", "Softmax", "LogSoftmax", "Flatten"}
@@ -217,13 +217,13 @@ def _dense(
     parts: dict[str, dict[str, Array]] = {}
     for name, array in rest.items():
         prefix, _, kind = name.rpartition(".")
-        if array.ndim:  # a counter is no weight
+        if array.ndim:  # counters are not weights
             parts.setdefault(prefix or name, {})[kind] = array
     found = [_dense_or_normalization(prefix, part) for prefix, part in parts.items()]
     names = ", ".join(layer.name for layer in found)
     orders: list[Sequence[Dense | Normalization]] = []
     if len(found) <= MOST_ORDERED:
-        # The first one is that of the names, if their widths allow it.
+        # The order of the names comes first, if their widths allow it.
         orders = [order for order in permutations(found) if _fit(order, width)]
     if not orders:
         raise DataError(

@@ -17,7 +17,7 @@ from edge_lstm_export.importing.files import first_bytes, refuse_pointer
 from edge_lstm_export.importing.model import Vectorization
 
 MOST_WORDS = 2_000_000
-MOST_LETTERS = 200  # of a word in a file of one word a line
+MOST_LETTERS = 200  # the longest word in a file of one word a line
 MOST_JSON_BYTES = 2**28
 
 # The characters at which Python's str.split() splits.
