@@ -167,8 +167,9 @@ def keras_model(keras: Any, name: str, length: int = LENGTH, *, sequential: bool
             else:
                 x = layer(x)
         model = keras.Model(start, x)
+    rng = np.random.default_rng(len(name))
     for layer in model.layers:
-        drawn = [RNG.normal(0, 0.5, w.shape).astype("f") for w in layer.get_weights()]
+        drawn = [rng.normal(0, 0.5, w.shape).astype("f") for w in layer.get_weights()]
         if "batch" in layer.name:
             drawn = [np.abs(values) + 0.1 for values in drawn]
         layer.set_weights(drawn)

@@ -154,12 +154,12 @@ def _arrays_of(state: Mapping[str, Any]) -> dict[str, Array]:
 
 def _lstms(rest: dict[str, Array]) -> list[LSTM]:
     """Take the LSTMs out of the arrays, in the order of their names in the file."""
-    found: dict[tuple[str, int], dict[str, Array]] = {}
+    found: dict[tuple[str, int], dict[str, list[Array]]] = {}
     for name in list(rest):
         if match := _LSTM_WEIGHT.fullmatch(name):
             prefix, part, number, reverse = match.groups()
             of_layer = found.setdefault((prefix or "lstm", int(number)), {})
-            of_layer[part + (reverse or "")] = rest.pop(name)
+            of_layer.setdefault(part, []).insert(bool(reverse), rest.pop(name))
     if not found:
         raise DataError("the model has no LSTM layer; only LSTM classifiers of text are imported")
     return [
@@ -168,18 +168,16 @@ def _lstms(rest: dict[str, Array]) -> list[LSTM]:
     ]
 
 
-def _lstm(name: str, parts: Mapping[str, Array]) -> LSTM:
-    """Return an LSTM of the arrays of a layer, by the first parts of their names."""
+def _lstm(name: str, parts: Mapping[str, Sequence[Array]]) -> LSTM:
+    """Return an LSTM. parts: its arrays of each direction, by the first parts of their names."""
     if "weight_hr" in parts:
         raise DataError(f"layer {name!r} has a projection (proj_size), which is not imported")
-    ends = ["", "_reverse"] if "weight_ih_reverse" in parts else [""]
     try:
-        w, r = (np.stack([parts[f"weight_{of}{end}"] for end in ends]) for of in ("ih", "hh"))
+        w, r = (np.stack(parts[part]) for part in ("weight_ih", "weight_hh"))
         directions, rows, hidden = r.shape
         b = np.zeros((directions, rows), np.float32)
-        for name_of, array in parts.items():
-            if name_of.startswith("bias"):
-                b[ends.index(name_of[len("bias_ih") :])] += array.reshape(rows)
+        for part in parts.keys() & {"bias_ih", "bias_hh"}:
+            b += np.stack(parts[part]).reshape(b.shape)
         gates = rows // hidden
     except (LookupError, ValueError, ArithmeticError):
         raise DataError(f"layer {name!r} lacks weights of an LSTM; save the model again") from None
