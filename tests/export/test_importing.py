@@ -538,6 +538,32 @@ def test_a_rule_makes_of_a_text_the_ids_of_its_words(
     assert ids_of(wide, words, [text]) == [wanted]
 
 
+@pytest.mark.parametrize(
+    "lines", ["\n[UNK]\nw3\nw2", "\r\n[UNK]\r\nw3\r\nw2\r\n"], ids=["Unix", "Windows"]
+)
+def test_the_vocabulary_in_a_keras_archive_is_its_tokenizer(
+    keras: Any, tmp_path: Path, lines: str
+) -> None:
+    model = keras_model(keras, "one LSTM", sequential=True)
+    model.save(tmp_path / "m.keras")
+    with zipfile.ZipFile(tmp_path / "m.keras") as source:
+        members = {name: source.read(name) for name in source.namelist()}
+    config = json.loads(members["config.json"])
+    settings = {"name": "texts", "output_sequence_length": LENGTH}
+    layer = {"class_name": "TextVectorization", "config": settings}
+    config["config"]["layers"].insert(1, layer)
+    members["config.json"] = json.dumps(config).encode()
+    members["assets/layers/text_vectorization/vocabulary.txt"] = lines.encode()
+    with zipfile.ZipFile(tmp_path / "m.keras", "w") as target:
+        for name, data in members.items():
+            target.writestr(name, data)
+    wanted = of_two(model.predict(padded([[3, 2, 1]], "behind"), verbose=0))
+    # The layer fills up behind the text, and cuts it there.
+    found = imported(tmp_path / "m.keras", None)
+    assert found.model.reading.padding == found.model.reading.truncation == "behind"
+    assert np.abs(answers(found, ["W2, w3! other"]) - wanted).max() <= TOLERANCE
+
+
 def test_the_index_of_imdb_is_known_by_its_words(wide: Path) -> None:
     index = {f"w{i}": i for i in range(2, 88_585) if i != 34_701} | {"the": 1, "fawn": 34_701}
     # Words beyond the embedding are unknown to its network.

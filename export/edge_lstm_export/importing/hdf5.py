@@ -98,7 +98,10 @@ def opened_in_zip(path: Path) -> Iterator[tuple[Any, Store, list[str] | None]]:
         config = json.loads(archive.read("config.json"))
         names = {name.rpartition("/")[2]: name for name in archive.namelist()}
         words = names.get("vocabulary.txt")
-        vocabulary = archive.read(words).decode("utf-8", "replace").split("\n") if words else None
+        vocabulary = None
+        if words is not None:  # Keras, too, leaves empty lines at the end out
+            text = archive.read(words).decode("utf-8", "replace")
+            vocabulary = text.rstrip("\r\n").splitlines()
         (weights,) = (name for name in names.values() if name.endswith(".weights.h5"))
         data = archive.read(weights)
     with opened(path, data) as store:
