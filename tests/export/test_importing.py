@@ -846,7 +846,8 @@ def test_a_state_dict_of_another_network_is_refused_with_its_layer(
 
 def test_layers_whose_order_a_safetensors_file_does_not_say_are_refused(tmp_path: Path) -> None:
     network = Net(hidden=True)
-    network.more, network.others = nn.Linear(5, 5), nn.Linear(5, 5)
+    network.more = nn.Linear(5, 5)
+    network.others = nn.Linear(5, 5)
     network.hidden = None
     network.fc = nn.Linear(6, 5)
     save_file(network.state_dict(), tmp_path / "m.safetensors")

@@ -133,21 +133,21 @@ def _as_files_read_it(model: ImportedModel) -> ImportedModel:
     It reads last states, or the mean before the maximum, and has one logit for two labels.
     """
     kind = model.pooling.kind
-    *hidden, head = model.dense
+    dense = list(model.dense)
     if model.answer == "softmax" and model.logits == 2:
         # Then it is the sigmoid of the difference of the logits.
-        head = replace(head, w=head.w[:, 1:] - head.w[:, :1], b=head.b[1:] - head.b[:1])
-    first, *others = (*hidden, head)
+        head = dense[-1]
+        dense[-1] = replace(head, w=head.w[:, 1:] - head.w[:, :1], b=head.b[1:] - head.b[:1])
     if kind == "max+mean":
-        of_maximum, of_mean = np.split(first.w, 2)
-        first = replace(first, w=np.concatenate([of_mean, of_maximum]))
+        of_maximum, of_mean = np.split(dense[0].w, 2)
+        dense[0] = replace(dense[0], w=np.concatenate([of_mean, of_maximum]))
         kind = "mean+max"
     lstms = model.lstms
     if kind == "end":
         lstms = (*lstms[:-1], _one_way(lstms[-1]))
         kind = "last"
     pooling = replace(model.pooling, kind=kind)
-    return replace(model, lstms=lstms, pooling=pooling, dense=(first, *others))
+    return replace(model, lstms=lstms, pooling=pooling, dense=tuple(dense))
 
 
 def _one_way(lstm: LSTM) -> LSTM:

@@ -239,19 +239,23 @@ def _dense(
 def _fit(layers: Sequence[Dense | Normalization], width: int) -> bool:
     """Whether each layer reads what the one before it gives. width: of what the first one reads."""
     for layer in layers:
-        widths = layer.w.shape if isinstance(layer, Dense) else layer.factors.shape * 2
-        if widths[0] != width:
+        weights = layer.w if isinstance(layer, Dense) else layer.factors
+        if len(weights) != width:
             return False
-        width = widths[1]
+        width = weights.shape[-1]
     return True
 
 
 def _dense_or_normalization(prefix: str, part: Mapping[str, Array]) -> Dense | Normalization:
     """Return the layer of these arrays. Raises DataError for another layer."""
     if {"running_mean", "running_var"} <= set(part):
-        mean, variance = part["running_mean"], part["running_var"]
         return Normalization.of(
-            prefix, mean, variance, _EPSILON, part.get("weight"), part.get("bias")
+            prefix,
+            part["running_mean"],
+            part["running_var"],
+            _EPSILON,
+            part.get("weight"),
+            part.get("bias"),
         )
     weight = part.get("weight", np.zeros(0))
     if weight.ndim != 2 or not set(part) <= {"weight", "bias"}:
