@@ -34,17 +34,17 @@ def drawn(count: int, ids: int = 16_000) -> np.ndarray:
 @given(st.lists(st.tuples(IDS, IDS), max_size=60, unique=True))
 def test_every_pair_finds_its_slot_and_no_pair_with_padding_any(pairs: list) -> None:
     listed = np.array(pairs, np.int64).reshape(-1, 2)
+    first, second = listed.T
     table, own = table_of(listed, 1000)
     if not pairs:
         assert table == NO_PAIRS and len(own) == 0
         return
-    slots, found = table.find(listed[:, 0], listed[:, 1])
+    slots, found = table.find(first, second)
     assert found.all() and len(table.displacements) == buckets_of(len(own))
-    assert (pair_keys(*own[slots].T) == pair_keys(*listed.T)).all()
-    empty = own[:, 0] == 0
-    assert (table.fingerprints[empty] == 0).all() and (table.fingerprints[~empty] > 0).all()
-    assert not table.find(listed[:, 0], 0 * listed[:, 1])[1].any()
-    assert not table.find(0 * listed[:, 0], listed[:, 1])[1].any()
+    assert (pair_keys(*own[slots].T) == pair_keys(first, second)).all()
+    assert ((table.fingerprints == 0) == (own[:, 0] == 0)).all()
+    for with_padding in ((first, 0 * second), (0 * first, second)):
+        assert not table.find(*with_padding)[1].any()
 
 
 def test_of_two_pairs_with_one_key_the_first_has_the_vector() -> None:
@@ -84,9 +84,9 @@ def test_a_table_is_nearly_full_the_same_each_time_and_made_in_a_moment() -> Non
     assert 2 <= foreign.sum() <= 40, "one in 65,521"
 
 
-@pytest.mark.parametrize("int8", [False, True])
+@pytest.mark.parametrize("int8", [False, True], ids=["fp32", "int8"])
 @pytest.mark.parametrize("words", [0, 100, 198])
-@pytest.mark.parametrize("counts", [(1,), (1, 2), (8, 14, 17), tuple(range(20, 35))])
+@pytest.mark.parametrize("counts", [(1,), (1, 2), (8, 14, 17), tuple(range(20, 35))], ids=str)
 def test_the_graph_counts_what_network_and_training_count_alone_and_in_any_batch(
     counts: tuple[int, ...], words: int, int8: bool
 ) -> None:
@@ -96,20 +96,20 @@ def test_the_graph_counts_what_network_and_training_count_alone_and_in_any_batch
     model = build(weights_from_network(network), network.config, 300, int8=int8, long=False)
     model.graph.output.append(helper.make_empty_tensor_value_info("ngrams_present"))
     session = InferenceSession(model.SerializeToString())
+
+    def present(ids: np.ndarray) -> np.ndarray:
+        return session.run(["ngrams_present"], {"input_ids": ids})[0]
+
     rng = np.random.default_rng(2)
     rows = [[1, *rng.integers(2, 200, size).tolist()] for size in (1, 2, 3, 30, 59)]
     rows += [[], [1], [1, 199, 199], [4, 5, 6, 7, 4]]
-    often = len(rows)
     # A byte would count the last of them as none.
-    rows += [[4] * times for times in (1, 2, 3, 4, 256)]
+    times = (1, 2, 3, 4, 256)
+    rows += [[4] * often for often in times]
     ids = to_matrix(rows, 300)
-    found = session.run(["ngrams_present"], {"input_ids": ids})[0]
-    for i in range(len(rows)):
-        alone = session.run(["ngrams_present"], {"input_ids": ids[i : i + 1]})[0]
-        assert (alone[0] == found[i]).all()
+    assert np.array_equal(np.concatenate([present(row[None]) for row in ids]), present(ids))
 
-    # Two columns stand for what is no n-gram.
-    found = found[:, 2:]
+    found = present(ids)[:, 2:]  # two columns stand for what is no n-gram
     in_network = network.ngrams.occurrences(torch.from_numpy(ids.astype(np.int64)))
     for counted, row, adds in zip(found, *(part.numpy() for part in in_network)):
         assert (counted == np.bincount(row, adds, minlength=len(counted) + 1)[1:]).all()
@@ -117,11 +117,11 @@ def test_the_graph_counts_what_network_and_training_count_alone_and_in_any_batch
     table = PairTable(pairs.displacements.numpy(), pairs.fingerprints.numpy())
     places = np.zeros((len(table.fingerprints), 2), np.int64)
     features = Features(words, table, places, counts=counts)
-    examples = Examples.from_rows(rows, np.zeros((len(rows), 2), np.float32))
-    multiples = features.held(examples).toarray()
-    assert np.allclose(multiples * counts[0], found)
-    by_times = [0, *counts, *[counts[-1]] * 256]
+    multiples = features.held(Examples.from_rows(rows, np.zeros((len(rows), 2), np.float32)))
+    assert np.allclose(multiples.toarray() * counts[0], found)
+    by_times = np.array([0, *counts, *[counts[-1]] * 256])
+    repeated = found[-len(times) :]
     if words:
-        assert found[often:, 4 - 2].tolist() == [by_times[times] for times in (1, 2, 3, 4, 256)]
+        assert (repeated[:, 4 - 2] == by_times[[*times]]).all()
     pair = words + int(pairs.find(torch.tensor(4), torch.tensor(4))[0])
-    assert found[often:, pair].tolist() == [by_times[times] for times in (0, 1, 2, 3, 255)]
+    assert (repeated[:, pair] == by_times[np.array(times) - 1]).all()

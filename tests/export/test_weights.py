@@ -1,7 +1,5 @@
 """Weights in 4 and 8 bits."""
 
-from dataclasses import replace
-
 import numpy as np
 import onnx
 import pytest
@@ -26,14 +24,12 @@ def table_and_metric(columns: int) -> tuple[Array, Array]:
     """A table with rows of different sizes and one of zeros, and the metric of weights that do not
     read its last column."""
     random = np.random.default_rng(columns)
-    sizes = random.gamma(2, size=(300, 1))
-    table = (sizes * random.standard_normal((300, columns))).astype(np.float32)
+    table = random.gamma(2, size=(300, 1)) * random.standard_normal((300, columns))
     table[0] = 0
-    readers = random.standard_normal((2, 3 * columns, columns)) @ random.standard_normal(
-        (columns, columns)
-    )
+    mixed = random.standard_normal((columns, columns))
+    readers = random.standard_normal((2, 3 * columns, columns)) @ mixed
     readers[..., -1] = 0
-    return table, metric_of(readers.astype(np.float32))
+    return table.astype("f"), metric_of(readers.astype("f"))
 
 
 def test_the_metric_is_the_change_of_what_is_read() -> None:
@@ -43,18 +39,20 @@ def test_the_metric_is_the_change_of_what_is_read() -> None:
     assert error @ metric_of(readers) @ error == pytest.approx(np.square(readers @ error).sum())
 
 
-@pytest.mark.parametrize("packs", [True, False], ids=["4 bits", "8 bits"])
-@pytest.mark.parametrize("columns", [4, 5, 14, 30])
+COLUMNS = pytest.mark.parametrize("columns", [4, 5, 14, 30])
+BITS = pytest.mark.parametrize("packs", [True, False], ids=["4 bits", "8 bits"])
+
+
+@BITS
+@COLUMNS
 def test_a_metric_never_makes_the_error_of_a_row_larger(columns: int, packs: bool) -> None:
     table, metric = table_and_metric(columns)
-
-    def errors(metric_of_rounding: Array | None) -> Array:
-        held = rounded(table, packs=packs, metric=metric_of_rounding)
+    errors = []
+    for of_rounding in (None, metric):
+        held = rounded(table, packs=packs, metric=of_rounding)
         error = (held.values * held.scales - table).astype(np.float64)
-        return np.asarray(((error @ metric) * error).sum(axis=1))
-
-    plain = errors(None)
-    fitted = errors(metric)
+        errors.append(((error @ metric) * error).sum(axis=1))
+    plain, fitted = errors
     assert (fitted <= plain * (1 + 1e-5)).all()
     assert fitted.sum() < 0.95 * plain.sum()
 
@@ -65,30 +63,30 @@ def test_an_lstm_is_rounded_so_that_its_products_with_typical_vectors_stay(direc
     random = np.random.default_rng(directions)
     units = 9
     common = random.uniform(-1, 1, directions * units)
-    outputs = (0.8 * common + 0.2 * random.uniform(-1, 1, (500, directions * units))).astype("f")
-    inputs = (1 + 0.1 * random.standard_normal((500, 6))).astype("f")
-    lstm = LstmWeights(
-        random.standard_normal((directions, 4 * units, 6)).astype("f"),
-        random.standard_normal((directions, 4 * units, units)).astype("f"),
-        np.zeros((directions, 8 * units), "f"),
-        outputs=outputs,
-    )
-    seen = Seen(inputs, np.rint(inputs * 50) / 50)
+    outputs = 0.8 * common + 0.2 * random.uniform(-1, 1, (500, directions * units))
+    inputs = 1 + 0.1 * random.standard_normal((500, 6))
+    exact_w = random.standard_normal((directions, 4 * units, 6))
+    exact_r = random.standard_normal((directions, 4 * units, units))
+    seen = Seen(inputs.astype("f"), (np.rint(inputs * 50) / 50).astype("f"))
     held_outputs = np.rint(outputs / OUTPUT_STEP) * OUTPUT_STEP
-    of_gates = []
-    for rounding in (rounded_lstm(replace(lstm, outputs=None), None), rounded_lstm(lstm, seen)):
-        (w, w_scales), (r, r_scales), b = rounding
+
+    def products(x: Array, h: Array, w: Array, r: Array) -> Array:
+        """Return the products in all directions: [texts, D, 4 * units]."""
+        own = h.reshape(-1, directions, units)
+        return np.einsum("nk,dgk->ndg", x, w) + np.einsum("ndk,dgk->ndg", own, r)
+
+    exact = products(inputs, outputs, exact_w, exact_r)
+    errors = []
+    for known, values in ((None, None), (outputs.astype("f"), seen)):
+        zeros = np.zeros((directions, 8 * units), "f")
+        lstm = LstmWeights(exact_w.astype("f"), exact_r.astype("f"), zeros, outputs=known)
+        (w, w_scales), (r, r_scales), b = rounded_lstm(lstm, values)
         assert {w.dtype, r.dtype} == {np.dtype(np.int8)} and w_scales.shape == (directions, 1, 1)
         assert max(np.abs(w.astype(int)).max(), np.abs(r.astype(int)).max()) == REDUCED
         assert not b[:, 4 * units :].any()
-        errors = []
-        for k in range(directions):
-            own = slice(k * units, (k + 1) * units)
-            exact = inputs @ lstm.w[k].T + outputs[:, own] @ lstm.r[k].T
-            given = seen.held @ (w[k] * w_scales[k]).T + b[k, : 4 * units]
-            errors.append(given + held_outputs[:, own] @ (r[k] * r_scales[k]).T - exact)
-        of_gates.append(np.concatenate(errors, axis=1))
-    nearest, fitted = of_gates
+        given = products(seen.held, held_outputs, w * w_scales, r * r_scales) + b[:, : 4 * units]
+        errors.append(given - exact)
+    nearest, fitted = errors
     assert np.square(fitted).mean() < 0.6 * np.square(nearest).mean()
     assert np.abs(fitted.mean(axis=0)).max() < 1e-4 < np.abs(nearest.mean(axis=0)).max()
 
@@ -104,27 +102,21 @@ def test_a_dense_layer_is_rounded_by_what_it_reads() -> None:
     assert errors[1] < 0.2 * errors[0]
 
 
-@pytest.mark.parametrize("columns", [4, 5, 14, 30])
-def test_8_bits_keep_the_largest_value_whatever_the_metric(columns: int) -> None:
-    table, metric = table_and_metric(columns)
-    held = rounded(table, packs=False, metric=metric)
-    assert held.levels is None and held.factors is None
-    assert np.abs(held.values.astype(int)).max() == LARGEST
-    again = rounded(held.values * held.scales, packs=False, metric=metric)
-    assert np.array_equal(again.values, held.values)
-
-
-@pytest.mark.parametrize("columns", [4, 5, 14, 30])
-def test_a_second_rounding_changes_nothing(columns: int) -> None:
+@BITS
+@COLUMNS
+def test_a_second_rounding_changes_nothing_and_the_largest_value_stays(
+    columns: int, packs: bool
+) -> None:
     """Training rounds a network, and export rounds it again."""
     table, metric = table_and_metric(columns)
-    first = rounded(table, metric=metric)
-    assert first.levels is not None and first.factors is not None
-    assert np.abs(first.values.astype(int)).max() == LARGEST_PRODUCT
-    assert (first.levels * first.factors.astype(int) == first.values).all()
+    first = rounded(table, packs=packs, metric=metric)
+    assert np.abs(first.values.astype(int)).max() == (LARGEST_PRODUCT if packs else LARGEST)
+    assert (first.levels is None) == (first.factors is None) == (not packs)
+    if first.levels is not None and first.factors is not None:
+        assert (first.levels * first.factors.astype(int) == first.values).all()
     for again in (metric, None):
-        second = rounded(first.values * first.scales, metric=again)
-        assert (second.values == first.values).all()
+        second = rounded(first.values * first.scales, packs=packs, metric=again)
+        assert np.array_equal(second.values, first.values)
         assert second.scales == pytest.approx(first.scales)
 
 

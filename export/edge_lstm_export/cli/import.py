@@ -28,14 +28,14 @@ _WORDS = (
     "imdb_word_index.json, or vocabulary.txt."
 )
 _LABELS = "Labels in the network's order, as neg,pos; one sigmoid is the probability of the second."
-_PADDING = "Side on which texts were padded in training."
-_TRUNCATION = "Side on which long texts were cut."
+_PADDING = "Side on which texts were padded in training: front, behind or none."
+_TRUNCATION = "Side on which long texts were cut: front, the default, or behind."
 _LENGTH = "Number of steps of the network's input."
 _MASKED = "The network passes over padding (PyTorch: packed sequences)."
 _STATE = "PyTorch: output of the LSTM that is read: last, end, mean, max or mean+max."
 _ACTIVATION = "PyTorch: activation of hidden dense layers: relu, tanh, sigmoid or linear."
-_LOGITS = "The last layer gives logits."
-_MULTI_LABEL = "Each label has a probability of its own."
+_LOGITS = "Keras: a last layer without an activation gives logits."
+_MULTI_LABEL = "A text may have several labels: each logit has a sigmoid."
 _NUM_WORDS = "Ids from this one on count as unknown words."
 _LOWER = "For word to id: whether texts are put in lower case."
 _FILTERS = "For word to id: characters at which words end, as well as white space."
@@ -89,11 +89,13 @@ def command(
     with Display(quiet=True) as display:
         from edge_lstm.evaluation.sources import load_labelled
         from edge_lstm.tables.labelled import LabelOptions
-        from edge_lstm_export.importing import Options, read, save
+        from edge_lstm_export.importing import Options, read
         from edge_lstm_export.importing.accuracy import accuracy_on
+        from edge_lstm_export.importing.checkpoint import checkpoint_of
+        from edge_lstm_export.train.checkpoint import save_checkpoint
 
         options = Options(
-            labels=None if labels is None else tuple(labels.split(",")),
+            labels=column_names(labels) or None,
             padding=padding,
             truncation=truncation,
             length=length,
@@ -108,17 +110,19 @@ def command(
         )
         imported = read(model, words, options)
         accuracy = None
-        if data is not None:
+        if data is not None or not dry_run:
             imported.require_complete()
+        checkpoint = None if imported.missing else checkpoint_of(imported)
+        if data is not None and checkpoint is not None:
             display.say(f"answering {data}")
             reading = LabelOptions(
                 label_separator=label_separator,
                 label_columns=column_names(label_columns),
                 multi_label=multi_label or None,
             )
-            accuracy = accuracy_on(imported, load_labelled(data, options=reading))
-        if not dry_run:
-            save(imported, output or Path())
+            accuracy = accuracy_on(imported, checkpoint, load_labelled(data, options=reading))
+        if checkpoint is not None and output is not None and not dry_run:
+            save_checkpoint(checkpoint, output)
     _print_found(imported, accuracy)
     if not dry_run:
         print(f"{output}: a checkpoint; 'edge-lstm export' makes a model file of it")
@@ -129,7 +133,7 @@ def _print_found(imported: Imported, accuracy: Accuracy | None) -> None:
     from edge_lstm.cli.notes import wrapped
     from edge_lstm_export.cli.display import message
     from edge_lstm_export.importing.accuracy import CAUSES
-    from edge_lstm_export.importing.checkpoint import obstacles, padding_cost
+    from edge_lstm_export.importing.checkpoint import padding_cost
     from edge_lstm_export.importing.display import rows_of
 
     for name, value in rows_of(imported):
@@ -146,5 +150,3 @@ def _print_found(imported: Imported, accuracy: Accuracy | None) -> None:
             message(f"note: {largest}: {CAUSES}")
     for reason in imported.missing:
         message(f"missing: {reason}")
-    for reason in obstacles(imported):
-        message(f"note: a model file cannot hold this network: {reason}")

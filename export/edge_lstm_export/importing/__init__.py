@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from edge_lstm_export.importing.checkpoint import save
-from edge_lstm_export.importing.model import ImportedModel
-from edge_lstm_export.importing.reading import Imported, Options, from_keras, from_torch, read
+from edge_lstm_export.importing.model import ImportedModel, Options
+from edge_lstm_export.importing.reading import Imported, from_keras, from_torch, read
 
 __all__ = ["Imported", "ImportedModel", "Options", "from_keras", "from_torch", "read", "save"]

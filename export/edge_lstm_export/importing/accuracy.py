@@ -1,4 +1,4 @@
-"""How well an imported network answers labelled texts, by its own forward pass."""
+"""How well an imported network answers labelled texts."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ import numpy as np
 
 from edge_lstm.errors import DataError
 from edge_lstm.tables.labelled import LabelledTexts
-from edge_lstm_export.importing.forward import cut_to, probabilities
 from edge_lstm_export.importing.reading import Imported
+from edge_lstm_export.train.checkpoint import Checkpoint
+from edge_lstm_export.train.headroom import text_rows
+from edge_lstm_export.train.loop import predict_probabilities
 
 # Points above the share of the largest label below which something is wrong with the texts.
 NEAR_CHANCE = 0.05
@@ -18,7 +20,7 @@ CAUSES = (
     "another order, stop words removed or words stemmed before the tokenizer, another tokenizer, "
     "padding on the other side"
 )
-THRESHOLD = 0.5  # of a label, if a text may have several
+THRESHOLD = 0.5  # a label's probability, if a text may have several
 
 
 @dataclass(frozen=True)
@@ -49,25 +51,22 @@ class Accuracy:
         return self.accuracy < self.largest + NEAR_CHANCE
 
 
-def accuracy_on(imported: Imported, labelled: LabelledTexts) -> Accuracy:
+def accuracy_on(imported: Imported, checkpoint: Checkpoint, labelled: LabelledTexts) -> Accuracy:
     """Return the accuracy on labelled texts.
 
-    Raises DataError for labels that the network does not have.
+    checkpoint: of the network. Raises DataError for labels that it does not have.
     """
-    imported.require_complete()
-    labels = imported.labels or ()
+    labels = checkpoint.labels
     named = {name for names in labelled.labels for name in names}
     if other := sorted(named.difference(labels)):
-        raise DataError(f"the data has the label {other[0]!r:.60}; --labels gives {labels}")
+        known = ", ".join(labels)
+        raise DataError(f"the data has the label {other[0]!r:.60}; --labels gives {known:.200}")
     truth = np.array([[label in names for label in labels] for names in labelled.labels])
-    rows = imported.rows(labelled.texts)
-    answers = probabilities(imported.model, rows)
-    if answers.shape[1] == 1:
-        answers = np.hstack([1 - answers, answers])
-    if imported.model.is_multi_label:
-        given = answers >= THRESHOLD
-    else:
-        given = answers.argmax(axis=1)[:, None] == np.arange(answers.shape[1])
+    rows = text_rows(checkpoint.tokenizer, labelled.texts)
+    answers = predict_probabilities(checkpoint.network, rows)
+    given = answers >= THRESHOLD
+    if not imported.model.is_multi_label:
+        given = answers.argmax(axis=1)[:, None] == np.arange(len(labels))
     words = [word for text in labelled.texts for word in imported.rule.words_of(text)]
     unknown = sum(word not in imported.rule.known for word in words)
     return Accuracy(
@@ -75,5 +74,5 @@ def accuracy_on(imported: Imported, labelled: LabelledTexts) -> Accuracy:
         correct=int((given == truth).all(axis=1).sum()),
         largest=float(truth.mean(axis=0).max()),
         unknown=unknown / max(1, len(words)),
-        tokens=float(np.median([len(cut_to(row, imported.model.reading)) for row in rows])),
+        tokens=float(np.median([len(row) for row in rows])),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -13,14 +14,14 @@ from safetensors import SafetensorError
 
 from edge_lstm.errors import DataError, first_line
 
-FileKind = Literal["hdf5", "keras zip", "torch", "torch before 1.6", "safetensors"]
+FileKind = Literal["hdf5", "keras zip", "torch", "safetensors"]
 
-MOST_BYTES = 2**30  # of a file, and of all that a zip archive unpacks to
-MOST_CONFIG_BYTES = 2**24  # of a JSON configuration
+MOST_BYTES = 2**30  # in a file, and in all that a zip archive unpacks to
+MOST_CONFIG_BYTES = 2**24  # in a JSON configuration
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _ZIP = b"PK\x03\x04"
-_PICKLE = b"\x80"
+_PICKLE = b"\x80"  # PyTorch before 1.6
 _LFS = b"version https://git-lfs"
 _HEAD = 512  # bytes that are looked at
 # What people have instead of a model, by how it begins, and what to do about it.
@@ -49,7 +50,7 @@ def kind_of(path: Path) -> FileKind:
     if head.startswith(_ZIP):
         return _kind_of_zip(path)
     if head.startswith(_PICKLE):
-        return "torch before 1.6"
+        return "torch"
     header = int.from_bytes(head[:8], "little")
     if head[8:9] == b"{" and 2 <= header < path.stat().st_size:
         return "safetensors"
@@ -58,9 +59,11 @@ def kind_of(path: Path) -> FileKind:
 
 def first_bytes(path: Path) -> bytes:
     """Return the first bytes of a file. Raises DataError if it cannot be read, or is too large."""
-    if path.is_dir():
-        raise DataError(f"{path} is a folder; save the model as one file: {KINDS}")
     try:
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode):  # the bytes of a device or a pipe may have no end
+            what = "a folder" if stat.S_ISDIR(mode) else "a device or a pipe"
+            raise DataError(f"{path} is {what}; give one file")
         size = path.stat().st_size
         with path.open("rb") as file:
             head = file.read(_HEAD)
@@ -96,8 +99,9 @@ def _kind_of_zip(path: Path) -> FileKind:
         return "keras zip"
     if any(name.endswith("/data.pkl") or name == "data.pkl" for name in names):
         if any(name.endswith("constants.pkl") for name in names):
-            how = "save its state_dict() instead"
-            raise DataError(f"{path} is a TorchScript program, which is not run; {how}")
+            raise DataError(
+                f"{path} is a TorchScript program, which is not run; save its state_dict() instead"
+            )
         return "torch"
     raise DataError(f"{path} is a zip archive without a model; {KINDS}")
 
@@ -120,8 +124,7 @@ def _described(head: bytes) -> str:
             return what
     if head[4:8] == b"TFL3":
         return "a TensorFlow Lite file; give the .h5 or .keras that it was made from"
-    text = head.decode("utf-8", "ignore")
-    if text.isprintable() or all(c.isprintable() or c in "\r\n\t" for c in text):
-        first = text.strip().splitlines()[0][:40] if text.strip() else ""
-        return f"a text ({first!r}), not a model; {KINDS}"
+    text = head.decode("utf-8", "ignore").strip()
+    if text and "".join(text.split()).isprintable():
+        return f"a text ({text.splitlines()[0][:40]!r}), not a model; {KINDS}"
     return f"not a model that is known; {KINDS}"

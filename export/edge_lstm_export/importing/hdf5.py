@@ -6,6 +6,7 @@ import io
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,10 @@ import numpy as np
 
 from edge_lstm.errors import DataError
 from edge_lstm.extras import needs
-from edge_lstm_export.importing.files import MOST_BYTES, MOST_CONFIG_BYTES, open_zip, readable
+from edge_lstm_export.importing.files import MOST_CONFIG_BYTES, open_zip, readable
 from edge_lstm_export.importing.model import Array, check_size
 
-MOST_NAMES = 10_000  # of arrays in a file
+MOST_NAMES = 10_000  # arrays in a file
 
 
 class Store:
@@ -27,17 +28,20 @@ class Store:
         self._path = path
         self._numbers = 0
 
-    def attribute(self, name: str, at: str = "/") -> Any:
-        """Return an attribute of a group: a text, a list of texts, or None without one."""
-        value = self._file[at].attrs.get(name)
-        if value is None and f"{name}0" in self._file[at].attrs:  # a long list, in pieces
-            parts: list[Array] = []
-            while f"{name}{len(parts)}" in self._file[at].attrs:
-                parts.append(np.atleast_1d(self._file[at].attrs[f"{name}{len(parts)}"]))
-            value = np.concatenate(parts)
-        if isinstance(value, np.ndarray):
-            return [_text(item) for item in value.tolist()]
+    def text(self, name: str) -> str | None:
+        """Return an attribute of the file; None without one."""
+        value = self._file.attrs.get(name)
         return None if value is None else _text(value)
+
+    def texts(self, name: str, at: str) -> list[str]:
+        """Return the list that is an attribute of a group; an empty one without it."""
+        group = self._item(at)
+        if group is None:
+            return []
+        # A long list is stored in pieces.
+        pieces = takewhile(group.attrs.__contains__, (f"{name}{i}" for i in count()))
+        arrays = [group.attrs[key] for key in (name, *pieces) if key in group.attrs]
+        return [_text(item) for array in arrays for item in np.atleast_1d(array).tolist()]
 
     def names(self, at: str) -> list[str]:
         """Return the names in a group; an empty list without such a group."""
@@ -60,10 +64,6 @@ class Store:
         values: Array = np.asarray(data[()], dtype=np.float32)
         return values
 
-    def has(self, at: str) -> bool:
-        """Whether there is a group or an array."""
-        return self._item(at) is not None
-
     def _item(self, at: str) -> Any:
         """Return a group or an array, step by step: a link to another file is not followed."""
         import h5py
@@ -81,40 +81,31 @@ class Store:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Store]:
-    """Open an HDF5 file. Raises DataError if it is damaged."""
+def opened(path: Path, data: bytes | None = None) -> Iterator[Store]:
+    """Open an HDF5 file. data: its bytes, if ``path`` contains it. Raises DataError for damage."""
     with needs("import", "a Keras model"):
         import h5py
-    with readable(path), h5py.File(path, "r") as file:
+    with readable(path), h5py.File(path if data is None else io.BytesIO(data), "r") as file:
         yield Store(file, path)
 
 
 @contextmanager
 def opened_in_zip(path: Path) -> Iterator[tuple[Any, Store, list[str] | None]]:
     """Open a .keras archive → its configuration, its arrays, its vocabulary if it has one."""
-    with needs("import", "a Keras model"):
-        import h5py
     with open_zip(path) as archive, readable(path):
-        members = archive.namelist()
-        config = json.loads(_member(archive, "config.json", MOST_CONFIG_BYTES))
-        weights = next(name for name in members if name.endswith(".weights.h5"))
-        data = _member(archive, weights, MOST_BYTES)
-        words = next((name for name in members if name.endswith("vocabulary.txt")), None)
+        if archive.getinfo("config.json").file_size > MOST_CONFIG_BYTES:
+            raise DataError(f"{path}: config.json is far too large; save the model again")
+        config = json.loads(archive.read("config.json"))
+        names = {name.rpartition("/")[2]: name for name in archive.namelist()}
+        words = names.get("vocabulary.txt")
         vocabulary = None
-        if words is not None:
-            text = _member(archive, words, MOST_BYTES).decode("utf-8", "replace")
-            vocabulary = text.split("\n")
-        with h5py.File(io.BytesIO(data), "r") as file:
-            yield config, Store(file, path), vocabulary
-
-
-def _member(archive: Any, name: str, most: int) -> bytes:
-    """Return a member's bytes; DataError if there are more than ``most``."""
-    with archive.open(name) as member:
-        data: bytes = member.read(most + 1)
-    if len(data) > most:
-        raise DataError(f"{archive.filename}: {name} is far too large; save the model again")
-    return data
+        if words is not None:  # Keras, too, leaves empty lines at the end out
+            text = archive.read(words).decode("utf-8", "replace")
+            vocabulary = text.rstrip("\r\n").splitlines()
+        (weights,) = (name for name in names.values() if name.endswith(".weights.h5"))
+        data = archive.read(weights)
+    with opened(path, data) as store:
+        yield config, store, vocabulary
 
 
 def _text(value: Any) -> str:

@@ -57,7 +57,7 @@ def _scalar(dtype: Any, data: Any) -> str:
     kind = dtype.name if isinstance(dtype, _DType) else ""
     if kind[:1] not in ("U", "S") or not isinstance(data, (bytes, str)):
         raise pickle.UnpicklingError(f"a number of NumPy ({kind[:20]}) instead of a word")
-    if isinstance(data, str):  # of an older protocol
+    if isinstance(data, str):  # an older protocol
         data = data.encode("latin-1")
     word: str = data.decode("utf-32-le" if kind[0] == "U" else "utf-8")
     return word.rstrip("\0")
@@ -86,13 +86,12 @@ _TOKENIZER_MODULES = (
     "tensorflow.keras.preprocessing.text",
     "tensorflow.python.keras.preprocessing.text",
 )
+_BUILTINS = ("builtins", "__builtin__")
 _CLASSES: dict[tuple[str, str], Any] = {
     **{(module, "Tokenizer"): TokenizerState for module in _TOKENIZER_MODULES},
     ("collections", "OrderedDict"): OrderedDict,
     ("collections", "defaultdict"): defaultdict,
-    **{(module, "int"): int for module in ("builtins", "__builtin__")},
-    **{(module, "dict"): dict for module in ("builtins", "__builtin__")},
-    **{(module, "object"): object for module in ("builtins", "__builtin__")},
+    **{(module, kind.__name__): kind for module in _BUILTINS for kind in (int, dict, object)},
     ("__builtin__", "long"): int,
     ("copy_reg", "_reconstructor"): _reconstruct,
     ("copyreg", "_reconstructor"): _reconstruct,

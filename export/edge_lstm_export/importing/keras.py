@@ -8,122 +8,126 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 
 from edge_lstm.errors import DataError
+from edge_lstm.layers import HARD_SIGMOIDS
 from edge_lstm_export.importing import hdf5
 from edge_lstm_export.importing.model import (
-    ACTIVATIONS,
-    HARD_SIGMOID_OF_KERAS_2,
-    HARD_SIGMOID_OF_KERAS_3,
     LSTM,
     MOST_LENGTH,
     Activation,
+    AnyLayer,
     Array,
     Dense,
     Embedding,
-    Head,
     ImportedModel,
-    Layer,
     Normalization,
-    Padding,
+    Options,
     Pooling,
     PoolingKind,
     Reading,
-    check_size,
-    with_gates,
+    Vectorization,
 )
 
-Weights = Callable[["LayerConfig"], Sequence[Array]]
-
-_POOLINGS: dict[str, PoolingKind] = {
-    "GlobalMaxPooling1D": "max",
-    "GlobalMaxPool1D": "max",
-    "GlobalAveragePooling1D": "mean",
-    "GlobalAveragePool1D": "mean",
-}
 KNOWN = "known are Embedding, LSTM, Bidirectional, pooling, Dense, BatchNormalization and dropouts"
-# Settings of an LSTM, with the values that are imported, the default first.
-_LSTM_SETTINGS: dict[str, tuple[Any, ...]] = {
+# CuDNNLSTM is an LSTM whose weights are stored otherwise.
+_LSTMS = ("LSTM", "CuDNNLSTM")
+_GATES = ("sigmoid", "hard_sigmoid")
+_OF_AN_LSTM: dict[str, tuple[Any, ...]] = {
     "go_backwards": (False,),
     "stateful": (False,),
     "return_state": (False,),
     "activation": ("tanh",),
-    "recurrent_activation": ("sigmoid", "hard_sigmoid"),
-    "inner_activation": ("sigmoid", "hard_sigmoid"),  # the same, in Keras 1
+    "recurrent_activation": _GATES,
+    "inner_activation": _GATES,  # the same, in Keras 1
 }
-# CuDNNLSTM is an LSTM whose weights are stored otherwise.
-_LSTMS = ("LSTM", "CuDNNLSTM")
+# Settings of classes, with the values that are imported, the default first.
+_SETTINGS: dict[str, dict[str, tuple[Any, ...]]] = {
+    **dict.fromkeys(_LSTMS, _OF_AN_LSTM),
+    "Bidirectional": {"merge_mode": ("concat",)},
+    "ReLU": {"max_value": (None,), "negative_slope": (0,), "threshold": (0,)},
+}
 _MODELS = ("Sequential", "Functional", "Model")
-# Keras's orders of the gates → input, output, forget, cell.
-_FROM_IFCO = (0, 3, 1, 2)
-_FROM_ICFO = (0, 3, 2, 1)
-_DEFAULT_EPSILON = 1e-3  # of a BatchNormalization, as in Keras
+_DEFAULT_EPSILON = 1e-3  # Keras's for a BatchNormalization
 # Places of a layer's arrays within its folder of a .keras archive, in the order of get_weights().
 _PLACES = ("", "/cell", "/forward_layer/cell", "/backward_layer/cell")
 
 
 @dataclass(frozen=True)
 class LayerConfig:
-    """A layer as the configuration describes it. inputs: names of the layers that it reads."""
+    """A layer as the configuration describes it.
+
+    inputs: names of the layers that it reads. stored: reads its weights. version: of Keras.
+    """
 
     kind: str
     name: str
     config: Mapping[str, Any]
     inputs: tuple[str, ...] = ()
+    stored: Callable[[LayerConfig], Sequence[Array]] = lambda _: ()
+    version: str = "3"
 
     def get(self, key: str, default: Any = None) -> Any:
         """Return a setting."""
         return self.config.get(key, default)
+
+    def weights(self, *counts: int) -> Sequence[Array]:
+        """Return its weights. counts: how many there may be. Raises DataError for others."""
+        arrays = self.stored(self)
+        if not arrays:
+            raise self.refused("has no weights; the model was saved before it was trained")
+        if len(arrays) not in counts:
+            raise self.refused(f"has {len(arrays)} weights; save the model again")
+        return arrays
+
+    def check_settings(self) -> None:
+        """Raise DataError for a setting that is not imported."""
+        for key, known in _SETTINGS.get(self.kind, {}).items():
+            value = self.get(key, known[0])
+            if _name_of(value) not in known:
+                only = " or ".join(f"{key}={each!r}" for each in known)
+                raise self.refused(f"has {key}={value!r:.40}; only {only} is imported")
 
     def refused(self, reason: str) -> DataError:
         """Return the error that names the layer."""
         return DataError(f"layer {self.name!r} ({self.kind}) {reason}")
 
 
-@dataclass(frozen=True)
-class KerasModel:
-    """What a file or live model gives.
-
-    vectorization: settings and vocabulary of its TextVectorization layer; None without one.
-    """
-
-    model: ImportedModel
-    vectorization: tuple[Mapping[str, Any], Sequence[str] | None] | None = None
-
-
-def read_hdf5(path: Path) -> KerasModel:
+def read_hdf5(path: Path, options: Options) -> ImportedModel:
     """Read a whole model of the .h5 format. Raises DataError."""
     with hdf5.opened(path) as store:
-        config = store.attribute("model_config")
+        config = store.text("model_config")
         if config is None:
-            how = "save the whole model: model.save(…), not save_weights"
-            raise DataError(f"{path} holds no model's configuration, but weights alone; {how}")
-        version = str(store.attribute("keras_version") or "1")
-        place = "/model_weights" if store.has("/model_weights") else "/"
+            raise DataError(
+                f"{path} holds no model's configuration, but weights alone; save the whole model: "
+                "model.save(…), not save_weights"
+            )
+        version = store.text("keras_version") or "1"
+        place = "/model_weights" if store.names("/model_weights") else "/"
 
-        def weights(layer: LayerConfig) -> Sequence[Array]:
+        def stored(layer: LayerConfig) -> Sequence[Array]:
             group = f"{place}/{layer.name}"
-            names = store.attribute("weight_names", group) if store.has(group) else None
-            return [store.array(f"{group}/{name}") for name in names or ()]
+            return [store.array(f"{group}/{name}") for name in store.texts("weight_names", group)]
 
-        return _model(json.loads(config), weights, version, f"Keras {version}, HDF5")
+        return _model(json.loads(config), stored, version, f"Keras {version}, HDF5", options)
 
 
-def read_zip(path: Path) -> KerasModel:
+def read_zip(path: Path, options: Options) -> ImportedModel:
     """Read a model of the .keras format. Raises DataError."""
     with hdf5.opened_in_zip(path) as (config, store, vocabulary):
         root = "_layer_checkpoint_dependencies"
-        if not store.has(root):
+        if not store.names(root):
             root = "layers"
         places = _places(config)
 
-        def weights(layer: LayerConfig) -> Sequence[Array]:
+        def stored(layer: LayerConfig) -> Sequence[Array]:
             folders = [f"{root}/{places[layer.name]}{place}/vars" for place in _PLACES]
             return [
                 store.array(f"{folder}/{name}")
@@ -131,24 +135,15 @@ def read_zip(path: Path) -> KerasModel:
                 for name in sorted(store.names(folder), key=int)
             ]
 
-        return _model(config, weights, "3", "Keras 3, .keras", vocabulary)
+        return _model(config, stored, "3", "Keras 3, .keras", options, vocabulary)
 
 
-def read_live(model: Any) -> KerasModel:
-    """Read a live keras.Model. Raises DataError."""
-    by_name = {layer.name: layer for layer in model.layers}
-    config = {"class_name": type(model).__name__, "config": model.get_config()}
-
-    def weights(layer: LayerConfig) -> Sequence[Array]:
-        live = by_name[layer.name]
-        size = sum(int(np.prod(w.shape)) for w in live.weights)
-        check_size(size, f"layer {layer.name!r}")
-        return [np.asarray(w, np.float32) for w in live.get_weights()]
-
-    version = "2" if type(model).__module__.startswith("keras.engine") else "3"
-    texts = (layer for layer in model.layers if hasattr(layer, "get_vocabulary"))
-    vocabulary = next((layer.get_vocabulary() for layer in texts), None)
-    return _model(config, weights, version, "a Keras model", vocabulary)
+def read_live(model: Any, options: Options) -> ImportedModel:
+    """Read a live keras.Model, as the file that it saves. Raises DataError."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "model.keras")
+        model.save(path)
+        return replace(read_zip(path, options), source="a Keras model")
 
 
 # --- The configuration ----------------------------------------------------------------------------
@@ -158,20 +153,19 @@ def _layers_of(config: Any) -> list[LayerConfig]:
     """Return the layers of a model's configuration in their order. Raises DataError."""
     kind = config.get("class_name") if isinstance(config, dict) else None
     if kind not in _MODELS:
-        only = "only Sequential and Functional models are read from files"
-        raise DataError(f"the model is a {kind!s:.40}, whose layers no file names; {only}")
+        raise DataError(
+            f"the model is a {kind!s:.40}, whose layers no file names; only Sequential and "
+            "Functional models are read from files"
+        )
     body = config["config"]
     entries = body["layers"] if isinstance(body, dict) else body
-    layers = [_layer(entry, i) for i, entry in enumerate(entries)]
-    if kind == "Sequential":
-        names = [layer.name for layer in layers]
-        layers = [replace(layer, inputs=(name,)) for layer, name in zip(layers, ["", *names])]
-    return layers
+    return [_layer(entry, f"layer {i}") for i, entry in enumerate(entries, 1)]
 
 
-def _layer(entry: Mapping[str, Any], number: int) -> LayerConfig:
+def _layer(entry: Mapping[str, Any], default: str) -> LayerConfig:
+    """Return a layer. default: its name, if it has none."""
     config = entry["config"]
-    name = config.get("name") or entry.get("name") or f"layer {number + 1}"
+    name = config.get("name") or entry.get("name") or default
     calls = entry.get("inbound_nodes")
     inputs = _input_names(calls[0]) if calls else []
     kind = str(entry.get("class_name")).split(">")[-1]
@@ -181,14 +175,12 @@ def _layer(entry: Mapping[str, Any], number: int) -> LayerConfig:
 def _input_names(node: Any) -> list[str]:
     """Return the names of the layers that a call of a layer reads, of Keras 2 or 3."""
     if isinstance(node, dict):
-        config = node.get("config")
-        if isinstance(config, dict) and config.get("keras_history"):
-            return [str(config["keras_history"][0])]
-        node = list(node.values())
+        # Keras 3 also names the mask that the layer is given, among "kwargs".
+        node = node.get("args", list(node.values()))
     if not isinstance(node, (list, tuple)):
         return []
-    # Keras 2: [name, number of the node, number of the tensor, …]
-    if len(node) >= 3 and isinstance(node[0], str):
+    # [name, number of the node, number of the tensor, …]
+    if len(node) >= 3 and isinstance(node[0], str) and type(node[1]) is int:
         return [node[0]]
     return [name for part in node for name in _input_names(part)]
 
@@ -207,15 +199,14 @@ def _places(config: Any) -> dict[str, str]:
 
 
 def _with_joined_poolings(layers: Sequence[LayerConfig]) -> list[LayerConfig]:
-    """Return the layers with a mean and a maximum that are concatenated as one pooling."""
+    """Return the layers with two poolings that are concatenated as one, in the last one's place."""
     known = {layer.name: layer for layer in layers}
     result = list(layers)
     for layer in layers:
         parts = [known[name] for name in layer.inputs if name in known]
-        kinds = [_POOLINGS.get(part.kind) for part in parts]
-        is_joined = layer.kind == "Concatenate" and sorted(map(str, kinds)) == ["max", "mean"]
-        if is_joined and parts[0].inputs == parts[1].inputs:
-            joined = replace(layer, inputs=parts[0].inputs, config={"turned": kinds[0] == "max"})
+        kind = "+".join(_POOLINGS.get(part.kind, "") for part in parts)
+        if kind in ("mean+max", "max+mean") and parts[0].inputs == parts[1].inputs:
+            joined = replace(layer, inputs=parts[0].inputs, config={"pooling": kind})
             result[result.index(layer)] = joined
             result = [each for each in result if each not in parts]
     return result
@@ -242,215 +233,183 @@ def _length(value: Any) -> int | None:
 
 def _model(
     config: Any,
-    weights: Weights,
+    stored: Callable[[LayerConfig], Sequence[Array]],
     version: str,
     source: str,
+    options: Options,
     vocabulary: Sequence[str] | None = None,
-) -> KerasModel:
+) -> ImportedModel:
     """Return the model that a configuration describes.
 
-    version: of Keras. vocabulary: of its TextVectorization, unless the configuration holds it.
+    stored: see :class:`LayerConfig`. version: of Keras. vocabulary: of its TextVectorization,
+        unless the configuration holds it.
     """
     layers = _layers_of(config)
     if not any(layer.kind in (*_LSTMS, "Bidirectional") for layer in layers):
-        kinds = ", ".join(layer.kind for layer in layers)[:120]
-        what = f"the model has no LSTM layer; its layers are {kinds}"
-        raise DataError(f"{what}; only LSTM classifiers of text are imported")
-    reader = _Reader(weights, is_keras_3=version.split(".")[0] not in ("1", "2"))
+        kinds = ", ".join(layer.kind for layer in layers) or "none"
+        raise DataError(
+            f"the model has no LSTM layer; its layers are {kinds:.120}; only LSTM classifiers of "
+            "text are imported"
+        )
+    masked = any(layer.kind == "Embedding" and layer.get("mask_zero") for layer in layers)
+    if masked:  # Keras 3 lists the comparison with 0 that makes the mask
+        layers = [layer for layer in layers if layer.kind != "NotEqual"]
+    found: list[AnyLayer] = []
     before = ""
     for layer in _with_joined_poolings(layers):
         if layer.kind not in _READERS:
             raise layer.refused(f"is not imported; {KNOWN}")
         if layer.inputs not in ((), (before,)):
             names = ", ".join(layer.inputs)
-            raise layer.refused(f"reads {names}; only one chain of layers is imported")
+            raise layer.refused(f"reads {names:.200}; only one chain of layers is imported")
         before = layer.name
-        _READERS[layer.kind](reader, layer)
-    reading = Reading(_input_length(config, layers), masked=reader.masked)
+        layer.check_settings()
+        reads_steps = not any(isinstance(each, Pooling) for each in found)
+        if found and reads_steps and layer.kind in _OF_A_TEXT:
+            raise layer.refused(
+                "reads every step, which is not imported; train it with GlobalMaxPooling1D before "
+                "it, or without return_sequences"
+            )
+        found += _READERS[layer.kind](replace(layer, stored=stored, version=version))
+    reading = Reading(_input_length(config, layers), masked=masked)
+    texts = next((layer for layer in layers if layer.kind == "TextVectorization"), None)
     vectorization = None
-    if texts := [layer for layer in layers if layer.kind == "TextVectorization"]:
-        size = _length(texts[0].get("output_sequence_length"))
-        padding: Padding = "behind" if size else "none"
-        reading = replace(reading, length=size, padding=padding, truncation="behind")
-        held = texts[0].get("vocabulary")
+    if texts is not None:
+        length = _length(texts.get("output_sequence_length"))
+        reading = replace(
+            reading, length=length, padding="behind" if length else "none", truncation="behind"
+        )
+        held = texts.get("vocabulary")
         if isinstance(held, dict):
             held = held.get("config", {}).get("value")
-        known = held if isinstance(held, list) else None
-        vectorization = (texts[0].config, vocabulary or known)
-    return KerasModel(ImportedModel.of(reader.finished(), reading, source), vectorization)
+        listed = held if isinstance(held, list) else None
+        vectorization = Vectorization(texts.config, vocabulary or listed)
+    model = replace(ImportedModel.of(found, reading, source), vectorization=vectorization)
+    _check_options(model, options)
+    return model
 
 
-class _Reader:
-    """Makes layers of configurations, one after another. See _READERS."""
-
-    def __init__(self, weights: Weights, *, is_keras_3: bool) -> None:
-        self.masked = False
-        self._weights = weights
-        self._is_keras_3 = is_keras_3
-        self._layers: list[Layer | Normalization] = []
-        self._turned = False  # a maximum stands before its mean
-
-    @property
-    def _last(self) -> Layer | Normalization | None:
-        return self._layers[-1] if self._layers else None
-
-    def finished(self) -> list[Layer | Normalization]:
-        """Return all layers, the last dense one as logits and its activation as the head."""
-        last = self._last
-        if isinstance(last, Dense):
-            if last.activation not in ("sigmoid", "linear"):
-                what = f"layer {last.name!r} answers with {last.activation}"
-                raise DataError(f"{what}; only sigmoid, softmax and logits are imported")
-            is_known = last.activation == "sigmoid"
-            self._layers[-1] = replace(last, activation="linear")
-            self._layers.append(Head.of(last, is_sigmoid=is_known, is_known=is_known))
-        return self._layers
-
-    def pass_over(self, layer: LayerConfig) -> None:
-        """Read a layer that changes nothing when a text is classified."""
-
-    def embedding(self, layer: LayerConfig) -> None:
-        """Read an Embedding."""
-        self.masked = bool(layer.get("mask_zero", False))
-        self._layers.append(Embedding(layer.name, self._arrays(layer, 1)[0]))
-
-    def lstm(self, layer: LayerConfig) -> None:
-        """Read an LSTM of one direction."""
-        self._append_lstm(layer, layer, 1)
-
-    def bidirectional(self, layer: LayerConfig) -> None:
-        """Read an LSTM of both directions."""
-        inner = _layer(layer.get("layer"), 0)
-        mode = layer.get("merge_mode", "concat")
-        if inner.kind not in _LSTMS:
-            raise layer.refused(f"is made of {inner.kind}, which is not imported; {KNOWN}")
-        if mode != "concat":
-            raise layer.refused(f"merges by {mode!r:.40}; only 'concat' is imported")
-        self._append_lstm(layer, inner, 2)
-
-    def _append_lstm(self, layer: LayerConfig, settings: LayerConfig, directions: int) -> None:
-        """Add an LSTM. settings: the configuration of one direction."""
-        names = []
-        for key, known in _LSTM_SETTINGS.items():
-            value = settings.get(key, known[0])
-            names.append(_name_of(value))
-            if names[-1] not in known:
-                only = " or ".join(f"{key}={each!r}" for each in known)
-                raise layer.refused(f"has {key}={value!r:.40}; only {only} is imported")
-        slope = HARD_SIGMOID_OF_KERAS_3 if self._is_keras_3 else HARD_SIGMOID_OF_KERAS_2
-        arrays = self._arrays(layer, *(directions * count for count in (2, 3, 12)))
-        each = len(arrays) // directions
-        halves = [_lstm_weights(arrays[at : at + each]) for at in range(0, len(arrays), each)]
-        w, r, b = map(np.stack, zip(*halves))
-        self._layers.append(LSTM(layer.name, w, r, b, slope if "hard_sigmoid" in names else 0.0))
-        if not settings.get("return_sequences", False):
-            self._layers.append(Pooling(layer.name, "last"))
-
-    def pooling(self, layer: LayerConfig) -> None:
-        """Read a pooling over the steps, or both of them concatenated."""
-        self._turned = bool(layer.get("turned"))
-        self._layers.append(Pooling(layer.name, _POOLINGS.get(layer.kind, "mean+max")))
-
-    def flatten(self, layer: LayerConfig) -> None:
-        """Read a Flatten, which changes nothing unless it puts steps side by side."""
-        if isinstance(self._last, (Embedding, LSTM)):
-            how = "train it with GlobalMaxPooling1D in its place, or without return_sequences"
-            raise layer.refused(f"gives every step to a Dense layer, which is not imported; {how}")
-
-    def dense(self, layer: LayerConfig) -> None:
-        """Read a Dense layer."""
-        if not any(isinstance(each, Pooling) for each in self._layers):
-            raise layer.refused("reads every step; only a pooling over the steps is imported")
-        w, *biases = self._arrays(layer, 1, 2)
-        if self._turned:
-            w = np.concatenate(np.split(w, 2)[::-1])
-            self._turned = False
-        b = biases[0] if biases else np.zeros(w.shape[1], np.float32)
-        self._layers.append(Dense(layer.name, w, b, "linear"))
-        if layer.get("activation"):
-            self.activation(layer)
-
-    def activation(self, layer: LayerConfig) -> None:
-        """Read an activation, of the last dense layer."""
-        *_, dense, by = [None, None, *self._layers]
-        if isinstance(by, Normalization) and isinstance(dense, Dense):
-            self._layers[-2:] = [dense.normalized(by)]
-        last = self._last
-        if not isinstance(last, Dense) or last.activation != "linear":
-            raise layer.refused("does not follow a Dense layer without an activation")
-        name = _name_of(layer.get("activation")) or layer.kind.lower()
-        if name == "softmax":
-            self._layers.append(Head(layer.name, "softmax"))
-        elif name in ACTIVATIONS:
-            self._layers[-1] = replace(last, activation=cast(Activation, name))
-        else:
-            known = ", ".join(ACTIVATIONS)
-            raise layer.refused(f"has activation {name!r:.40}; known are {known} and softmax")
-
-    def normalization(self, layer: LayerConfig) -> None:
-        """Read a BatchNormalization."""
-        kept = [bool(layer.get(key, True)) for key in ("scale", "center")]
-        arrays = self._arrays(layer, 2 + sum(kept))
-        epsilon = float(layer.get("epsilon", _DEFAULT_EPSILON))
-        scale = arrays[0] if kept[0] else 1.0
-        shift = arrays[kept[0]] if kept[1] else 0.0
-        mean, variance = arrays[-2:]
-        self._layers.append(Normalization.of(layer.name, mean, variance, epsilon, scale, shift))
-
-    def _arrays(self, layer: LayerConfig, *counts: int) -> Sequence[Array]:
-        """Return a layer's weights. counts: how many there may be."""
-        arrays = self._weights(layer)
-        if not arrays:
-            raise layer.refused("has no weights; the model was saved before it was trained")
-        if len(arrays) not in counts:
-            raise layer.refused(f"has {len(arrays)} weights; save the model again")
-        return arrays
+def _check_options(model: ImportedModel, options: Options) -> None:
+    """Raise DataError for an option whose value the model itself says."""
+    for name in ("state", "activation"):
+        if getattr(options, name) is not None:
+            raise DataError(f"a Keras model says its {name} itself; leave --{name} out")
+    if options.multi_label and model.says_answer and not model.is_multi_label:
+        raise DataError("the model gives each text one label; leave --multi-label out")
 
 
-# Every class of Keras that is read.
-_READERS: dict[str, Callable[[_Reader, LayerConfig], None]] = {
-    "Embedding": _Reader.embedding,
-    "Bidirectional": _Reader.bidirectional,
-    "Concatenate": _Reader.pooling,
-    "Flatten": _Reader.flatten,
-    "Dense": _Reader.dense,
-    "BatchNormalization": _Reader.normalization,
-    **dict.fromkeys(("Activation", "ReLU", "Softmax"), _Reader.activation),
-    **dict.fromkeys(_LSTMS, _Reader.lstm),
-    **dict.fromkeys(_POOLINGS, _Reader.pooling),
-    **dict.fromkeys(("InputLayer", "TextVectorization"), _Reader.pass_over),
-    **dict.fromkeys(("Dropout", "SpatialDropout1D", "AlphaDropout"), _Reader.pass_over),
-    **dict.fromkeys(("GaussianNoise", "GaussianDropout"), _Reader.pass_over),
+def _embedding(layer: LayerConfig) -> Iterator[AnyLayer]:
+    yield Embedding(layer.name, layer.weights(1)[0])
+
+
+def _lstm(layer: LayerConfig) -> Iterator[AnyLayer]:
+    return _lstms(layer, layer, 1)
+
+
+def _bidirectional(layer: LayerConfig) -> Iterator[AnyLayer]:
+    inner = _layer(layer.get("layer"), layer.name)
+    if inner.kind not in _LSTMS:
+        raise layer.refused(f"is made of {inner.kind}, which is not imported; {KNOWN}")
+    inner.check_settings()
+    return _lstms(layer, inner, 2)
+
+
+def _lstms(layer: LayerConfig, settings: LayerConfig, directions: int) -> Iterator[AnyLayer]:
+    """Yield an LSTM. settings: the configuration of one direction."""
+    slope = None
+    gates = [_name_of(settings.get(key)) for key in ("recurrent_activation", "inner_activation")]
+    if "hard_sigmoid" in gates:
+        is_old = layer.version.split(".")[0] in ("1", "2")
+        slope = HARD_SIGMOIDS[0] if is_old else HARD_SIGMOIDS[1]
+    arrays = layer.weights(*(directions * count for count in (2, 3, 12)))
+    each = len(arrays) // directions
+    halves = [_lstm_weights(arrays[at : at + each]) for at in range(0, len(arrays), each)]
+    w, r, b = map(np.stack, zip(*halves))
+    yield LSTM(layer.name, w, r, b, slope)
+    if not settings.get("return_sequences", False):
+        yield Pooling(layer.name, "last")
+
+
+def _pooling(layer: LayerConfig) -> Iterator[AnyLayer]:
+    """Yield a pooling over the steps, or two that are concatenated."""
+    kind = _POOLINGS.get(layer.kind, layer.get("pooling"))
+    if kind is None:
+        raise layer.refused("is not imported, but for a mean and a maximum over the same steps")
+    yield Pooling(layer.name, kind)
+
+
+def _dense(layer: LayerConfig) -> Iterator[AnyLayer]:
+    w, *biases = layer.weights(1, 2)
+    yield Dense(layer.name, w, biases[0] if biases else np.zeros(w.shape[-1:], np.float32))
+    yield from _activation(layer)
+
+
+def _activation(layer: LayerConfig) -> Iterator[AnyLayer]:
+    default = "linear" if layer.kind == "Dense" else layer.kind.lower()
+    name = _name_of(layer.get("activation")) or default
+    if name != "linear":
+        yield Activation(layer.name, str(name))
+
+
+def _normalization(layer: LayerConfig) -> Iterator[AnyLayer]:
+    names = [name for name in ("scale", "center") if layer.get(name, True)]
+    *kept, mean, variance = layer.weights(2 + len(names))
+    given = dict(zip(names, kept))
+    epsilon = float(layer.get("epsilon", _DEFAULT_EPSILON))
+    yield Normalization.of(
+        layer.name, mean, variance, epsilon, given.get("scale"), given.get("center")
+    )
+
+
+def _nothing(_: LayerConfig) -> Iterator[AnyLayer]:
+    """Pass over a layer that changes nothing when a text is classified."""
+    return iter(())
+
+
+_POOLINGS: dict[str, PoolingKind] = {
+    "GlobalMaxPooling1D": "max",
+    "GlobalAveragePooling1D": "mean",
 }
+# Every class of Keras that is read.
+_READERS: dict[str, Callable[[LayerConfig], Iterator[AnyLayer]]] = {
+    "Embedding": _embedding,
+    "Bidirectional": _bidirectional,
+    "Concatenate": _pooling,
+    "Dense": _dense,
+    "BatchNormalization": _normalization,
+    **dict.fromkeys(("Activation", "ReLU", "Softmax"), _activation),
+    **dict.fromkeys(_LSTMS, _lstm),
+    **dict.fromkeys(_POOLINGS, _pooling),
+    **dict.fromkeys(("InputLayer", "TextVectorization", "Flatten"), _nothing),
+    **dict.fromkeys(("Dropout", "SpatialDropout1D", "AlphaDropout"), _nothing),
+    **dict.fromkeys(("GaussianNoise", "GaussianDropout"), _nothing),
+}
+# They read one vector of a text. A Flatten before them would put all steps side by side.
+_OF_A_TEXT = ("Dense", "Flatten")
 
 
 def _lstm_weights(arrays: Sequence[Array]) -> tuple[Array, Array, Array]:
     """Return one direction's w [4H, I], r [4H, H] and b [4H] of Keras's 2, 3 or 12 arrays."""
-    order = _FROM_IFCO
     if len(arrays) == 12:  # Keras 1: three of each gate, in the order input, cell, forget, output
-        order = _FROM_ICFO
-        arrays = [np.concatenate(arrays[part::3], axis=-1) for part in range(3)]
+        gates = [arrays[at : at + 3] for at in (0, 6, 3, 9)]
+        arrays = [np.concatenate(part, axis=-1) for part in zip(*gates)]
     kernel, recurrent, *biases = arrays
-    if biases and len(biases[0]) == 2 * kernel.shape[1]:
-        kernel, recurrent, *biases = _from_cudnn(*arrays)
-    bias = biases[0] if biases else np.zeros(kernel.shape[1], np.float32)
-    turned = (kernel.T, recurrent.T, bias)
-    w, r, b = (with_gates(array, order) for array in turned)
-    return w, r, b
+    bias = biases[0] if biases else np.zeros(kernel.shape[-1:], np.float32)
+    if len(bias) == 2 * kernel.shape[1]:
+        return _from_cudnn(kernel, recurrent, bias)
+    return kernel.T, recurrent.T, bias
 
 
 def _from_cudnn(kernel: Array, recurrent: Array, bias: Array) -> tuple[Array, Array, Array]:
-    """Return a CuDNNLSTM's weights in an LSTM's order.
+    """Return the weights of a CuDNNLSTM as :func:`_lstm_weights` does.
 
-    The memory of each gate's kernel is a matrix [H, I], and its recurrent kernel is transposed. It
-    has two biases.
+    The memory of each gate's kernel is its matrix [H, I], and its recurrent kernel is transposed.
+    It has two biases.
     """
-    inputs, width = kernel.shape
     gates = np.split(kernel, 4, axis=1)
-    kernels = [gate.reshape(width // 4, inputs).T for gate in gates]
-    recurrents = [gate.T for gate in np.split(recurrent, 4, axis=1)]
-    first, second = np.split(bias, 2)
-    return np.concatenate(kernels, axis=1), np.concatenate(recurrents, axis=1), first + second
+    rows = np.concatenate([gate.reshape(gate.shape[::-1]) for gate in gates])
+    recurrent_rows = np.concatenate(np.split(recurrent, 4, axis=1))
+    return rows, recurrent_rows, bias[: len(rows)] + bias[len(rows) :]
 
 
 def _name_of(value: Any) -> Any:

@@ -1,38 +1,45 @@
-"""A network that was trained elsewhere, as plain arrays: a list of layers.
+"""A network that was trained elsewhere: a list of layers with their weights.
 
 All arrays are float32. Shapes in comments: I inputs, H hidden units, D directions, E embedding.
-The gates of an LSTM stand in ONNX's order: input, output, forget, cell.
+The gates of an LSTM stand in the order of Keras and PyTorch: input, forget, cell, output.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypeVar, cast, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from edge_lstm.errors import DataError
+from edge_lstm.layers import MAX_DENSE, MAX_LSTMS, Padding
+from edge_lstm.layers import Activation as HiddenActivation
 
 Array: TypeAlias = npt.NDArray[Any]
-Activation = Literal["linear", "relu", "tanh", "sigmoid"]
-PoolingKind = Literal["last", "end", "mean", "max", "mean+max"]
+PoolingKind = Literal["last", "end", "mean", "max", "mean+max", "max+mean"]
 Answer = Literal["sigmoid", "softmax"]
-Padding = Literal["front", "behind", "none"]
 Truncation = Literal["front", "behind"]
 
-ACTIVATIONS = ("linear", "relu", "tanh", "sigmoid")
-
-# The steepness of the hard sigmoid: Keras 1 and 2, then Keras 3.
-HARD_SIGMOID_OF_KERAS_2 = 0.2
-HARD_SIGMOID_OF_KERAS_3 = 1 / 6
+ACTIVATIONS: tuple[str, ...] = get_args(HiddenActivation)
+_ANSWERS = ("linear", *get_args(Answer))  # linear: the last layer gives logits
+# The first letters of the layers, but for normalizations and activations.
+_ORDER = re.compile(f"EL{{1,{MAX_LSTMS}}}PD{{1,{MAX_DENSE + 1}}}")
 
 # The most that is read, in numbers of all layers together: 256 MiB of float32.
 MOST_NUMBERS = 2**26
-MOST_LSTMS = 3
-MOST_HIDDEN_DENSE = 2
 MOST_LENGTH = 100_000
+
+_STATES: dict[PoolingKind, str] = {
+    "last": "the last state",
+    "end": "the outputs at the last step",
+    "mean": "the mean over the steps",
+    "max": "the largest over the steps",
+    "mean+max": "the mean and the largest over the steps",
+    "max+mean": "the largest and the mean over the steps",
+}
 
 
 @dataclass(frozen=True)
@@ -42,20 +49,39 @@ class Embedding:
     name: str
     weights: Array
 
+    def __str__(self) -> str:
+        return "embedding, {:,} ids × {}".format(*self.weights.shape)
+
+    def gives(self, _: int) -> int:
+        """See :attr:`AnyLayer`."""
+        check_weights(self, self.weights.shape[:1] + self.weights.shape[-1:])
+        return int(self.weights.shape[1])
+
 
 @dataclass(frozen=True)
 class LSTM:
     """One LSTM, of one or both directions, the forward one first.
 
     w: [D, 4H, I]; r: [D, 4H, H]; b: [D, 4H], all biases added up.
-    hard_sigmoid: the steepness of the gates' hard sigmoid; 0: they are the logistic function.
+    hard_sigmoid: slope of the gates' hard sigmoid; None: they are the logistic function.
     """
 
     name: str
     w: Array
     r: Array
     b: Array
-    hard_sigmoid: float = 0.0
+    hard_sigmoid: float | None = None
+
+    def __str__(self) -> str:
+        directions = "both directions" if self.directions == 2 else "one direction"
+        gates = "" if self.hard_sigmoid is None else ", hard_sigmoid gates"
+        return f"LSTM, {self.hidden} units, {directions}{gates}"
+
+    def gives(self, width: int) -> int:
+        """See :attr:`AnyLayer`."""
+        rows = (self.directions, 4 * self.hidden)
+        check_weights(self, (*rows, width), (*rows, self.hidden), rows)
+        return self.directions * self.hidden
 
     @property
     def directions(self) -> int:
@@ -65,7 +91,11 @@ class LSTM:
     @property
     def hidden(self) -> int:
         """Units of one direction."""
-        return int(self.r.shape[2])
+        return int(self.r.shape[-1])
+
+    def of_normalized(self, by: Normalization) -> LSTM:
+        """Return the LSTM that reads what a normalization reads."""
+        return replace(self, w=self.w * by.factors, b=self.b + self.w @ by.shifts)
 
 
 @dataclass(frozen=True)
@@ -74,44 +104,59 @@ class Pooling:
 
     kind: ``last``: the state of each direction after its last token. ``end``: the outputs at the
         last step, at which a backward direction has read one token. ``mean``, ``max``,
-        ``mean+max``: over the steps.
+        ``mean+max``, ``max+mean``: over the steps.
     """
 
     name: str
     kind: PoolingKind
 
+    def __str__(self) -> str:
+        return _STATES[self.kind]
+
+    def gives(self, width: int) -> int:
+        """See :attr:`AnyLayer`."""
+        return width * len(self.kind.split("+"))
+
 
 @dataclass(frozen=True)
 class Dense:
-    """A dense layer. w: [I, O]; b: [O]."""
+    """A dense layer. w: [I, O]; b: [O]. activation: ``softmax`` only of the last one."""
 
     name: str
     w: Array
     b: Array
-    activation: Activation
+    activation: str = "linear"
 
-    @property
-    def reads(self) -> int:
-        """The number of its inputs."""
-        return len(self.w)
+    def __str__(self) -> str:
+        return f"dense, {len(self.b)} units, {self.activation}"
+
+    def gives(self, width: int) -> int:
+        """See :attr:`AnyLayer`."""
+        outputs = self.w.shape[1:]
+        check_weights(self, (width, *outputs), outputs)
+        return len(self.b)
 
     def normalized(self, by: Normalization) -> Dense:
         """Return the layer with normalized outputs."""
         return replace(self, w=self.w * by.factors, b=self.b * by.factors + by.shifts)
 
+    def of_normalized(self, by: Normalization) -> Dense:
+        """Return the layer that reads what a normalization reads."""
+        return replace(self, w=self.w * by.factors[:, None], b=self.b + by.shifts @ self.w)
+
 
 @dataclass(frozen=True)
 class Normalization:
-    """A batch normalization as factors and shifts of its inputs, float32."""
+    """A batch normalization as factors and shifts of its inputs, float32 [I]."""
 
     name: str
     factors: Array
     shifts: Array
 
-    @property
-    def reads(self) -> int:
-        """The number of its inputs."""
-        return len(self.factors)
+    def gives(self, width: int) -> int:
+        """See :attr:`AnyLayer`."""
+        check_weights(self, (width,), (width,))
+        return width
 
     @classmethod
     def of(
@@ -120,37 +165,68 @@ class Normalization:
         mean: Array,
         variance: Array,
         epsilon: float,
-        scale: Array | float = 1.0,
-        shift: Array | float = 0.0,
+        scale: Array | None = None,
+        shift: Array | None = None,
     ) -> Normalization:
-        """Make it of the values that frameworks hold. Raises DataError for other shapes."""
-        for values in (mean, variance, scale, shift):
-            if isinstance(values, np.ndarray) and (values.ndim != 1 or len(values) != len(mean)):
-                raise DataError(f"layer {name!r} lacks weights; save the model again")
-        factors = scale / np.sqrt(variance.astype(np.float64) + epsilon)
+        """Make it of the values that frameworks hold; without a scale it is 1, a shift 0.
+
+        Raises DataError for other shapes.
+        """
+        scale = np.ones_like(mean) if scale is None else scale
+        shift = np.zeros_like(mean) if shift is None else shift
+        shapes = {each.shape for each in (mean, variance, scale, shift)}
+        if shapes != {(mean.size,)}:
+            raise DataError(f"layer {name!r} lacks weights; save the model again")
+        # In float64, in which a negative variance is NaN, and found as such later on.
+        with np.errstate(invalid="ignore", divide="ignore"):
+            factors = scale / np.sqrt(variance.astype(np.float64) + epsilon)
         shifts = shift - factors * mean
         return cls(name, factors.astype(np.float32), shifts.astype(np.float32))
 
 
 @dataclass(frozen=True)
-class Head:
-    """The function that makes probabilities of the last dense layer's values, the logits.
-
-    is_known: the model itself says so; otherwise it is the usual one for the number of logits.
-    """
+class Activation:
+    """The function behind a dense layer, if it is a layer of its own."""
 
     name: str
-    answer: Answer
-    is_known: bool = True
+    kind: str
 
-    @classmethod
-    def of(cls, last: Dense, *, is_sigmoid: bool = False, is_known: bool = False) -> Head:
-        """Return the head of a last dense layer: a sigmoid for one logit, or if it says so."""
-        is_sigmoid = is_sigmoid or len(last.b) == 1
-        return cls(last.name, "sigmoid" if is_sigmoid else "softmax", is_known)
+    def gives(self, width: int) -> int:
+        """See :attr:`AnyLayer`."""
+        return width
 
 
-Layer: TypeAlias = Embedding | LSTM | Pooling | Dense | Head
+@dataclass(frozen=True)
+class Options:
+    """The facts that a file does not hold. None: not given.
+
+    labels: in the order of the probabilities; of one sigmoid, the second is the probable one.
+    padding, truncation: the side of a text that is filled up, or cut off. length: of the input.
+    masked: the network passes over padding. state: the values that are read of the last LSTM.
+    activation: of hidden dense layers. logits: the last layer gives logits. multi_label: each label
+    has a probability of its own. num_words: ids from here on count as unknown. lower, filters: for
+    a dict of words: lower case, and the characters at which words end.
+    """
+
+    labels: tuple[str, ...] | None = None
+    padding: Padding | None = None
+    truncation: Truncation | None = None
+    length: int | None = None
+    masked: bool | None = None
+    state: PoolingKind | None = None
+    activation: HiddenActivation | None = None
+    logits: bool = False
+    multi_label: bool = False
+    num_words: int | None = None
+    lower: bool | None = None
+    filters: str | None = None
+
+
+Layer: TypeAlias = Embedding | LSTM | Pooling | Dense
+# ``gives(width)`` is the number of values that a layer gives if it reads ``width``. It raises
+# DataError if the layer's weights have other shapes, or are not numbers.
+AnyLayer: TypeAlias = Layer | Normalization | Activation
+Kind = TypeVar("Kind", Embedding, LSTM, Pooling, Dense)
 
 
 @dataclass(frozen=True)
@@ -176,54 +252,74 @@ class Reading:
 
 
 @dataclass(frozen=True)
+class Vectorization:
+    """A TextVectorization layer. vocabulary: its words by their ids; None: not saved."""
+
+    config: Mapping[str, Any]
+    vocabulary: Sequence[Any] | None
+
+
+@dataclass(frozen=True)
 class ImportedModel:
     """A network that was trained elsewhere.
 
-    dense: the last one gives the logits. source: the kind of its file or object, for people.
+    dense: the last one gives the logits. answer: the function that makes probabilities of them.
+    says_answer: the model itself says so; otherwise it is the usual one for the number of logits.
+    source: the kind of its file or object, for people. vectorization: the tokenizer that it holds.
     """
 
     embedding: Embedding
     lstms: tuple[LSTM, ...]
     pooling: Pooling
     dense: tuple[Dense, ...]
-    head: Head
+    answer: Answer
+    says_answer: bool
     reading: Reading
     source: str
+    vectorization: Vectorization | None = None
 
     @classmethod
-    def of(
-        cls, found: Sequence[Layer | Normalization], reading: Reading, source: str
-    ) -> ImportedModel:
+    def of(cls, found: Sequence[AnyLayer], reading: Reading, source: str) -> ImportedModel:
         """Make it of layers in their order.
 
         Raises DataError unless they are a network of ours: their order, shapes and values.
         """
+        kinds = "".join(
+            type(layer).__name__[0]
+            for layer in found
+            if not isinstance(layer, (Normalization, Activation))
+        )
+        if not _ORDER.fullmatch(kinds):
+            names = ", ".join(dict.fromkeys(layer.name for layer in found))
+            raise DataError(
+                f"the model's layers are {names:.300}; only this order is imported: an embedding, "
+                f"1 to {MAX_LSTMS} LSTMs, a pooling, 1 to {MAX_DENSE + 1} dense layers"
+            )
         layers = _folded(found)
-        lstms = tuple(layer for layer in layers if isinstance(layer, LSTM))
-        dense = tuple(layer for layer in layers if isinstance(layer, Dense))
-        kinds = "".join(type(layer).__name__[0] for layer in layers)
-        if not lstms or kinds != "E" + "L" * len(lstms) + "P" + "D" * len(dense) + "H":
-            names = ", ".join(dict.fromkeys(layer.name for layer in layers))
-            order = "embedding, LSTMs, pooling, dense layers"
-            raise DataError(f"the model's layers are {names}; only this order is imported: {order}")
-        for what, count, most in (
-            ("LSTM layers", len(lstms), MOST_LSTMS),
-            ("dense layers before the last one", len(dense) - 1, MOST_HIDDEN_DENSE),
-        ):
-            if count > most:
-                raise DataError(f"the model has {count} {what}; at most {most} are imported")
-        width = 0
-        for layer in layers:
-            width = _width_behind(layer, width)
-        embedding, pooling, head = (layers[at] for at in (0, len(lstms) + 1, -1))
-        assert isinstance(embedding, Embedding)
-        assert isinstance(pooling, Pooling)
-        assert isinstance(head, Head)
-        return cls(embedding, lstms, pooling, dense, head, reading, source)
+        *hidden, last = _those(layers, Dense)
+        for layer in (*hidden, last):
+            known = _ANSWERS if layer is last else ACTIVATIONS
+            if layer.activation not in known:
+                raise DataError(
+                    f"layer {layer.name!r} has the activation {layer.activation!r:.40}; only "
+                    f"{', '.join(known)} are imported there"
+                )
+        says_answer = last.activation != "linear"
+        usual = "sigmoid" if len(last.b) == 1 else "softmax"
+        return cls(
+            _those(layers, Embedding)[0],
+            tuple(_those(layers, LSTM)),
+            _those(layers, Pooling)[0],
+            (*hidden, replace(last, activation="linear")),
+            cast(Answer, last.activation if says_answer else usual),
+            says_answer,
+            reading,
+            source,
+        )
 
     @property
     def layers(self) -> tuple[Layer, ...]:
-        """The layers in their order, without the head."""
+        """The layers in their order."""
         return (self.embedding, *self.lstms, self.pooling, *self.dense)
 
     @property
@@ -232,102 +328,98 @@ class ImportedModel:
         return len(self.dense[-1].b)
 
     @property
+    def labels(self) -> int:
+        """The number of labels."""
+        return max(2, self.logits)
+
+    @property
     def is_multi_label(self) -> bool:
         """Whether a text may have several labels."""
-        return self.head.answer == "sigmoid" and self.logits > 1
+        return self.answer == "sigmoid" and self.logits > 1
 
     @property
     def parameters(self) -> int:
         """The number of weights."""
-        return sum(array.size for layer in self.layers for array in arrays_of(layer))
-
-    def with_reading(self, **changes: Any) -> ImportedModel:
-        """Return the model with other values of its :class:`Reading`."""
-        return replace(self, reading=replace(self.reading, **changes))
+        return sum(array.size for layer in self.layers for array in _arrays_of(layer))
 
 
-def arrays_of(layer: Layer) -> list[Array]:
+def _those(layers: Sequence[Layer], kind: type[Kind]) -> list[Kind]:
+    """Return the layers of a kind."""
+    return [layer for layer in layers if isinstance(layer, kind)]
+
+
+def _arrays_of(layer: AnyLayer) -> list[Array]:
     """Return a layer's weights."""
     return [value for value in vars(layer).values() if isinstance(value, np.ndarray)]
 
 
-def with_gates(array: Array, order: Sequence[int]) -> Array:
-    """Return an array whose four gates, along its first axis, are taken in this order."""
-    gates = np.split(array, 4)
-    return np.concatenate([gates[gate] for gate in order])
+def _folded(found: Sequence[AnyLayer]) -> list[Layer]:
+    """Return the layers with activations and normalizations in the layers that they belong to.
 
+    The layer that reads a normalization takes it in, or the dense layer that it follows.
 
-def _folded(layers: Sequence[Layer | Normalization]) -> tuple[Layer, ...]:
-    """Return the layers without normalizations: the layer that reads one takes it in.
-
-    Raises DataError for one that no layer can take in.
+    Raises DataError if none can.
     """
     result: list[Layer] = []
     waiting: Normalization | None = None
-    for layer in layers:
-        if waiting is None and isinstance(layer, Normalization):
+    width = 0
+    for layer in found:
+        width = layer.gives(width)
+        last = result[-1] if result else None
+        linear = last if isinstance(last, Dense) and last.activation == "linear" else None
+        if isinstance(layer, Activation):
+            if linear is None:
+                raise DataError(
+                    f"layer {layer.name!r} does not follow a Dense layer without an activation; "
+                    "only activations of dense layers are imported"
+                )
+            result[-1] = replace(linear, activation=layer.kind)
+        elif isinstance(layer, Normalization) and linear is not None:
+            result[-1] = linear.normalized(layer)
+        elif isinstance(layer, Normalization) and waiting is None:
             waiting = layer
-        elif waiting is None:
-            assert not isinstance(layer, Normalization)
-            result.append(layer)
-        elif isinstance(layer, LSTM):
-            b = layer.b + layer.w @ waiting.shifts
-            result.append(replace(layer, w=layer.w * waiting.factors, b=b))
+        elif isinstance(layer, (LSTM, Dense)) and waiting is not None:
+            result.append(layer.of_normalized(waiting))
             waiting = None
-        elif isinstance(layer, Dense):
-            b = layer.b + waiting.shifts @ layer.w
-            result.append(replace(layer, w=layer.w * waiting.factors[:, None], b=b))
-            waiting = None
-        elif isinstance(layer, Pooling) and layer.kind in ("last", "mean"):
-            result.append(layer)
+        elif waiting is None or _keeps_factors(layer):
+            result.append(cast(Layer, layer))
         else:
-            what = f"layer {waiting.name!r} normalizes what {layer.name!r} reads"
-            raise DataError(f"{what}, which is not imported; train it without BatchNormalization")
-    if waiting is not None or not isinstance(result[-1], Head):
-        raise DataError("the model does not end with a Dense layer; only classifiers are imported")
-    return tuple(result)
+            raise _not_folded(waiting)
+    if waiting is not None:
+        raise _not_folded(waiting)
+    return result
 
 
-def pooled_dim(lstm: LSTM, kind: PoolingKind) -> int:
-    """Return the number of values that are read of the last LSTM."""
-    return lstm.directions * lstm.hidden * (2 if kind == "mean+max" else 1)
+def _not_folded(layer: Normalization) -> DataError:
+    """Return the error about a normalization that no layer can take in."""
+    return DataError(
+        f"layer {layer.name!r} normalizes what no LSTM or Dense layer reads, which is not "
+        "imported; train it without BatchNormalization"
+    )
 
 
-def _width_behind(layer: Layer, width: int) -> int:
-    """Return the number of values that a layer gives.
+def _keeps_factors(layer: AnyLayer) -> bool:
+    """Whether a layer gives normalized values if it reads normalized ones."""
+    return isinstance(layer, Pooling) and layer.kind in ("last", "end", "mean")
 
-    width: number of values that it reads.
 
-    Raises DataError if its weights have other shapes, or are not numbers.
-    """
-    wanted: list[tuple[int, ...]] = []
-    if isinstance(layer, Embedding):
-        wanted = [layer.weights.shape[:1] + layer.weights.shape[-1:]]
-        width = layer.weights.shape[-1]
-    elif isinstance(layer, LSTM):
-        directions = layer.directions
-        hidden = layer.r.shape[-1]
-        rows = 4 * hidden
-        wanted = [(directions, rows, width), (directions, rows, hidden), (directions, rows)]
-        width = directions * hidden
-    elif isinstance(layer, Dense):
-        wanted = [(width, layer.w.shape[-1]), layer.w.shape[-1:]]
-        width = layer.w.shape[-1]
-    elif isinstance(layer, Pooling) and layer.kind == "mean+max":
-        width *= 2
-    for array, shape in zip(arrays_of(layer), wanted):
-        if array.shape != shape or not array.size:
-            given, right = (" × ".join(f"{n:,}" for n in each) for each in (array.shape, shape))
-            what = f"layer {layer.name!r} has weights of {given or 'one number'}"
-            raise DataError(f"{what}, where {right or 'several'} are expected")
+def check_weights(layer: AnyLayer, *shapes: tuple[int, ...]) -> None:
+    """Raise DataError unless a layer's weights are numbers, and have these shapes."""
+    for array, shape in zip(_arrays_of(layer), shapes):
+        if not shape or array.shape != shape or not array.size:
+            given, wanted = (" × ".join(map(str, each)) for each in (array.shape, shape))
+            raise DataError(
+                f"layer {layer.name!r} has weights of {given or 'one number'}, where "
+                f"{wanted or 'several'} are expected; save it again"
+            )
         if not np.isfinite(array).all():
-            fix = "it did not train to the end"
-            raise DataError(f"layer {layer.name!r} has weights that are not numbers; {fix}")
-    return width
+            raise DataError(
+                f"layer {layer.name!r} has weights that are not numbers; it did not train to the "
+                "end: give an earlier state of it"
+            )
 
 
 def check_size(numbers: int, name: str) -> None:
     """Raise DataError for more numbers than are read, before memory is taken for them."""
     if numbers > MOST_NUMBERS:
-        most = f"at most {MOST_NUMBERS:,} are read"
-        raise DataError(f"{name} claims {numbers:,} numbers; {most}")
+        raise DataError(f"{name} claims {numbers:,} numbers; at most {MOST_NUMBERS:,} are read")

@@ -14,9 +14,10 @@ from edge_lstm.errors import DataError
 from edge_lstm.text import KERAS_FILTERS
 from edge_lstm_export.importing import inert_pickle
 from edge_lstm_export.importing.files import first_bytes, refuse_pointer
+from edge_lstm_export.importing.model import Vectorization
 
 MOST_WORDS = 2_000_000
-MOST_LETTERS = 200  # of a word in a file of one word a line
+MOST_LETTERS = 200  # the longest word in a file of one word a line
 MOST_JSON_BYTES = 2**28
 
 # The characters at which Python's str.split() splits.
@@ -26,12 +27,18 @@ ASCII_SPACES = "\t\n\x0b\x0c\r "
 # TextVectorization removes these. A backslash stands in its expression before some of them.
 TEXT_VECTORIZATION_PUNCTUATION = "!\"#$%&()*+,-./:;<=>?@[\\]^_`{|}~'"
 
-# Settings of a TextVectorization, with the values that are imported, the default first.
+# Settings of a TextVectorization and of a Tokenizer, with the values that are imported, the default
+# first.
 _TEXT_VECTORIZATION: dict[str, tuple[Any, ...]] = {
     "standardize": ("lower_and_strip_punctuation", "lower", "strip_punctuation", None),
     "split": ("whitespace",),
     "output_mode": ("int",),
     "ngrams": (None,),
+}
+_TOKENIZER: dict[str, tuple[Any, ...]] = {
+    "char_level": (False,),
+    "split": (" ",),
+    "analyzer": (None,),
 }
 
 # keras.datasets.imdb: rank of a word + 3; 1 starts a text, 2 is any other word.
@@ -73,15 +80,6 @@ class TextRule:
         """Return a text's words in their order."""
         return [word.decode() for word in self.splits.split(document)]
 
-    def ids(self, document: str) -> list[int]:
-        """Return a text's ids, without padding and of any length."""
-        ids = [] if self.start_id is None else [self.start_id]
-        for word in self.words_of(document):
-            found = self.known.get(word, self.oov_id)
-            if found is not None:
-                ids.append(found)
-        return ids
-
     @cached_property
     def known(self) -> dict[str, int]:
         """The words that keep their ids."""
@@ -120,7 +118,10 @@ def splitting(lowercase: text.Lowercase, separators: str, removed: str = "") -> 
     return text.TextRule("".join(separate), removed=removed, lowercase=lowercase)
 
 
+# Kinds of tokenizers, for people.
 IMDB = "imdb_word_index.json"
+VECTORIZATION = "TextVectorization"
+OWN = "word to id"
 
 
 def read_words(path: Path) -> TextRule:
@@ -156,9 +157,13 @@ def rule_of(value: Any, name: str = "words") -> TextRule:
     if isinstance(value, inert_pickle.TokenizerState) or hasattr(value, "texts_to_sequences"):
         return _keras_rule(vars(value), name)
     if hasattr(value, "get_vocabulary"):
-        return vectorization_rule(value.get_config(), value.get_vocabulary(), name)
+        value = Vectorization(value.get_config(), value.get_vocabulary())
+    if isinstance(value, (list, tuple)) and list(value[:2]) == ["", "[UNK]"]:
+        value = Vectorization({}, value)
+    if isinstance(value, Vectorization):
+        return _vectorization_rule(value.config, value.vocabulary, name)
     if isinstance(value, (list, tuple)):
-        return _rule_of_list(list(value), name)
+        value = _places(value, name)
     if not isinstance(value, Mapping):
         raise DataError(f"{name} holds {type(value).__name__}, not a tokenizer; {_KNOWN}")
     if isinstance(value.get("config"), dict) and value.get("class_name") == "Tokenizer":
@@ -171,24 +176,28 @@ def rule_of(value: Any, name: str = "words") -> TextRule:
     return _rule_of_dict(_ids_of(ids, name))
 
 
-def vectorization_rule(
+def _vectorization_rule(
     config: Mapping[str, Any], vocabulary: Sequence[str] | None, name: str
 ) -> TextRule:
     """Return the rule of a TextVectorization layer. vocabulary: the words by their ids."""
     if vocabulary is None:
         raise DataError(f"{name}: its TextVectorization has no vocabulary; give it with --words")
-    for what, known in _TEXT_VECTORIZATION.items():
-        value = config.get(what, known[0])
-        if value not in known:
-            raise DataError(f"{name}: TextVectorization has {what}={value!r:.40}, not imported")
+    _check_settings(config, _TEXT_VECTORIZATION, f"{name}: its TextVectorization")
     standardize = config.get("standardize", _TEXT_VECTORIZATION["standardize"][0]) or ""
     splits = splitting(
         "ascii" if "lower" in standardize else "none",
         ASCII_SPACES,
         TEXT_VECTORIZATION_PUNCTUATION if "strip" in standardize else "",
     )
-    ids = {str(word): i for i, word in enumerate(vocabulary) if i > 1}
-    return TextRule(ids, splits, "TextVectorization", oov_id=1)
+    ids = {word: i for word, i in _places(vocabulary, name).items() if i > 1}
+    return TextRule(_ids_of(ids, name), splits, VECTORIZATION, oov_id=1)
+
+
+def _places(words: Sequence[Any], name: str) -> dict[str, int]:
+    """Return each word's place in a list. Raises DataError unless all are different words."""
+    if not all(isinstance(word, str) for word in words) or len(set(words)) != len(words):
+        raise DataError(f"{name} is a list, but not of different words; {_KNOWN}")
+    return {word: i for i, word in enumerate(words)}
 
 
 def _json(data: bytes, name: str) -> Any:
@@ -211,19 +220,16 @@ def _keras_rule(settings: Mapping[str, Any], name: str) -> TextRule:
         index = _json(index.encode("utf-8", "surrogatepass"), name)
     if not isinstance(index, Mapping) or not index:
         raise DataError(f"{name}: the tokenizer has no words; it was not fitted")
-    for key, usual in (("char_level", False), ("split", " "), ("analyzer", None)):
-        if settings.get(key, usual) != usual:
-            what = f"{name}: the tokenizer has {key}={settings[key]!r:.40}"
-            raise DataError(f"{what}; only {key}={usual!r} is imported")
+    _check_settings(settings, _TOKENIZER, f"{name}: the tokenizer")
     filters = settings.get("filters", KERAS_FILTERS)
     below = settings.get("num_words")
-    if not isinstance(filters, (str, list, tuple)) or type(below) not in (int, type(None)):
-        raise DataError(f"{name}: the tokenizer's filters or num_words are not usable")
     token = settings.get("oov_token")
-    try:
-        oov_id = index.get(token)
-    except TypeError:
-        raise DataError(f"{name}: the tokenizer's oov_token is {token!r:.40}, no word") from None
+    are_usable = isinstance(filters, (str, list, tuple)) and isinstance(token, str | int | None)
+    if not are_usable or type(below) not in (int, type(None)):
+        raise DataError(
+            f"{name}: the tokenizer's filters, num_words or oov_token are damaged; save it again"
+        )
+    oov_id = index.get(token)
     # A number as the token stands in no text.
     words = {word: i for word, i in index.items() if isinstance(word, str) or word != token}
     return TextRule(
@@ -235,12 +241,15 @@ def _keras_rule(settings: Mapping[str, Any], name: str) -> TextRule:
     )
 
 
-def _rule_of_list(words: list[Any], name: str) -> TextRule:
-    if not all(isinstance(word, str) for word in words):
-        raise DataError(f"{name} is a list, but not of words; {_KNOWN}")
-    if words[:2] == ["", "[UNK]"]:
-        return vectorization_rule({}, words, name)
-    return _rule_of_dict({word: i for i, word in enumerate(words)})
+def _check_settings(
+    config: Mapping[str, Any], settings: Mapping[str, tuple[Any, ...]], name: str
+) -> None:
+    """Raise DataError for a setting that is not imported."""
+    for key, known in settings.items():
+        value = config.get(key, known[0])
+        if value not in known:
+            only = " or ".join(map(repr, known))
+            raise DataError(f"{name} has {key}={value!r:.40}; only {only} is imported")
 
 
 def _rule_of_dict(ids: dict[str, int]) -> TextRule:
@@ -256,19 +265,16 @@ def _rule_of_dict(ids: dict[str, int]) -> TextRule:
     return TextRule(
         words,
         splitting("none" if has_capitals else "unicode", PYTHON_SPACES),
-        source="word to id",
+        source=OWN,
         oov_id=ids[oov[0]] if oov else None,
         pad_id=ids[pad[0]] if pad else 0,
     )
 
 
 def _ids_of(value: Mapping[Any, Any], name: str) -> dict[str, int]:
-    """Return a dict of word → id, checked; also of one of id → word. Raises DataError."""
+    """Return a dict of word → id, checked. Raises DataError."""
     if len(value) > MOST_WORDS:
         raise DataError(f"{name} has {len(value):,} words; at most {MOST_WORDS:,} are read")
-    first = next(iter(value.items()), ("", 0))
-    if isinstance(first[1], str) and str(first[0]).lstrip("-").isdigit():
-        value = {word: int(i) for i, word in value.items() if str(i).isdigit()}
     ids = {}
     for word, i in value.items():
         if not isinstance(word, str) or type(i) is not int or not 0 <= i < 2**31:
