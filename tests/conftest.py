@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -51,14 +52,31 @@ def pytest_make_parametrize_id(val: object) -> str:
     return name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}..."
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that need what this machine lacks are skipped with the reason."""
-    if imdb_folder() is None:
-        for item in items:
-            if "imdb" in item.keywords:
-                item.add_marker(
-                    pytest.mark.skip(reason=f"no {ARCHIVE}; set EDGE_LSTM_DATA to its folder")
-                )
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--beyond-device",
+        action="store_true",
+        help="of tests/device, only what needs a package that a device does not have",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip, with the reason, the tests that need what this machine lacks."""
+    if config.getoption("--beyond-device"):
+        device = Path(__file__).parent / "device"
+        items[:] = [
+            item
+            for item in items
+            if device not in item.path.parents or item.get_closest_marker("needs")
+        ]
+    for item in items:
+        for mark in item.iter_markers("needs"):
+            for package in mark.args:
+                if find_spec(package) is None:
+                    item.add_marker(pytest.mark.skip(reason=f"no {package}"))
+        if "imdb" in item.keywords and imdb_folder() is None:
+            reason = f"no {ARCHIVE}; set EDGE_LSTM_DATA to its folder"
+            item.add_marker(pytest.mark.skip(reason=reason))
 
 
 @pytest.fixture(scope="session")

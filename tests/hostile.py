@@ -63,6 +63,16 @@ class Done:
     stdout: bytes
     stderr: bytes
 
+    @property
+    def out(self) -> str:
+        """Standard output as text."""
+        return self.stdout.decode()
+
+    @property
+    def err(self) -> str:
+        """Standard error as text."""
+        return self.stderr.decode()
+
 
 def check(case: Case, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Done:
     """Runs a case in ``folder`` and holds it to what every command promises.

@@ -20,7 +20,6 @@ from edge_lstm import (
     Classifier,
     DamagedModelFileError,
     DataError,
-    RunOptions,
     ScoreOptions,
     score,
     score_files,
@@ -172,7 +171,7 @@ def test_a_text_below_the_threshold_gets_no_label_and_says_so() -> None:
     assert by_default.predict(TEXTS, threshold=0) == sure
 
 
-def test_rows_that_are_unsure_can_be_written_alone_with_the_guess(tmp_path: Path) -> None:
+def test_rows_that_are_unsure_can_be_written_alone_with_the_guess() -> None:
     classifier = Classifier.from_model(with_curve())
     expected = classifier.predict(TEXTS)
     rows = [*TEXTS, None]
@@ -184,12 +183,10 @@ def test_rows_that_are_unsure_can_be_written_alone_with_the_guess(tmp_path: Path
         (predicted, probability), (second, q) = p.top(2)
         assert row.added.pop("label") is row.added.pop("error") is None
         assert [*row.added.values()] == [predicted, probability, second, q, "abstained"]
-    source = tmp_path / "in.jsonl"
+    source = Path("in.jsonl")
     source.write_text("".join(json.dumps({"text": text}) + "\n" for text in rows))
-    summary = score_files(
-        source, tmp_path / "out.csv", model=classifier, options=options, run=RunOptions(workers=1)
-    )
-    with (tmp_path / "out.csv").open(newline="") as file:
+    summary = score_files(source, "out.csv", model=classifier, options=options)
+    with Path("out.csv").open(newline="") as file:
         written = list(csv.DictReader(file))
     assert [row["text"] for row in written] == [row.own["text"] for row in found]
     assert [row["predicted"] for row in written] == [row.added["predicted"] for row in found]
@@ -261,8 +258,8 @@ def test_a_threshold_that_is_measured_where_it_was_found_is_marked() -> None:
         assert ("*</td>" in page) is same
 
 
-def test_the_commands_honour_the_curve(tmp_path: Path) -> None:
-    model = tmp_path / "m.onnx"
+def test_the_commands_honour_the_curve() -> None:
+    model = Path("m.onnx")
     model.write_bytes(with_curve(default=0.02).data)
     expected = Classifier.load(model).predict(TEXTS)
     done = run("predict", "-m", str(model), *TEXTS)
@@ -273,7 +270,7 @@ def test_the_commands_honour_the_curve(tmp_path: Path) -> None:
     shown = json.loads(run("inspect", str(model), "--json").stdout)["abstention"]
     assert (shown["default"], shown["texts"]) == (0.02, 1000)
     assert shown["wrong"][0] == {"at most": 0.01, "threshold": 0.9, "answered": 0.4}
-    data = tmp_path / "data.csv"
+    data = Path("data.csv")
     data.write_text("text,label\n" + "".join(f'"{text}",pos\n' for text in TEXTS))
     table = run("evaluate", str(model), str(data)).stdout.decode()
     assert "with abstention" in table

@@ -19,13 +19,13 @@ from edge_lstm.modelfile import embedded_model, open_model
 
 
 @pytest.fixture
-def model_with_golden_rows(tmp_path: Path):
+def model_with_golden_rows():
     """Writes a model with other golden rows."""
 
     def write(change) -> Path:
         model = open_model(SMALL)
         rows = [change(dataclasses.asdict(row)) for row in model.golden]
-        path = tmp_path / "changed.onnx"
+        path = Path("changed.onnx")
         path.write_bytes(edited({"golden": json.dumps([r for r in rows if r])}))
         return path
 
@@ -37,7 +37,7 @@ def broken_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Puts a module of the given source before the installed one."""
 
     def put(name: str, source: str) -> None:
-        (tmp_path / f"{name}.py").write_text(source)
+        Path(f"{name}.py").write_text(source)
         monkeypatch.syspath_prepend(str(tmp_path))
 
     return put
@@ -118,8 +118,8 @@ def test_where_no_child_process_can_start_it_says_so(monkeypatch: pytest.MonkeyP
     assert "cannot start a child process" in check.finding and "--in-process" in str(check.advice)
 
 
-def test_a_damaged_model_is_refused_and_the_rest_is_still_reported(tmp_path: Path) -> None:
-    path = tmp_path / "cut.onnx"
+def test_a_damaged_model_is_refused_and_the_rest_is_still_reported() -> None:
+    path = Path("cut.onnx")
     path.write_bytes(embedded_model().read_bytes()[:20_000])
     diagnosis = examine(path)
     check = failed(diagnosis)
@@ -198,7 +198,7 @@ def test_a_raspberry_pi_is_described_from_its_own_files_and_warned_of(tmp_path: 
     assert found.features == ("asimd",) and found.system == "Debian GNU/Linux 12 (bookworm)"
     assert (found.cpu_quota, found.memory_limit_bytes) == (0.5, 256 * 2**20)
     assert (found.memory_bytes, found.available_bytes) == (948280 * 1024, 70 * 2**20)
-    silent = machine.this_machine(tmp_path / "nothing")
+    silent = machine.this_machine("nothing")
     assert (silent.board, silent.features, silent.memory_bytes, silent.cpu_quota) == (
         None,
         (),
@@ -207,9 +207,9 @@ def test_a_raspberry_pi_is_described_from_its_own_files_and_warned_of(tmp_path: 
     )
 
 
-def test_the_command_exits_with_0_when_fit_and_1_when_not(tmp_path: Path) -> None:
+def test_the_command_exits_with_0_when_fit_and_1_when_not() -> None:
     well = run("doctor")
-    ill = run("doctor", str(tmp_path / "missing.onnx"))
+    ill = run("doctor", "missing.onnx")
     assert (well.returncode, well.stderr, ill.returncode, ill.stderr) == (0, b"", 1, b"")
     lines = well.stdout.decode().splitlines()
     assert lines[-1].startswith("fit: ") and all(

@@ -189,8 +189,9 @@ def test_a_value_that_is_no_time_is_an_error_with_its_row(folder: Path, value: s
         read_labelled("x.csv", options=LabelOptions(time_column="time"))
 
 
+@pytest.mark.needs("pyarrow")
 def test_times_of_parquet_have_types(folder: Path) -> None:
-    pa = pytest.importorskip("pyarrow")
+    import pyarrow as pa
     from pyarrow import parquet
 
     day = datetime(2026, 3, 1, 23, 30, tzinfo=timezone.utc)

@@ -169,14 +169,14 @@ def test_a_report_has_any_number_of_labels(labels: int) -> None:
     assert ("most frequent confusions" in Page(report(one)).text) is (labels > 16)
 
 
-def test_mistakes_are_read_back_as_labelled_texts_the_surest_first(tmp_path: Path) -> None:
+def test_mistakes_are_read_back_as_labelled_texts_the_surest_first() -> None:
     texts = [
         "A wonderful film.",
         "Dull!",
         'Said "excellent"\nand left; a perfect café.',
         "=1+1 best",
     ]
-    target = tmp_path / "mistakes.csv"
+    target = Path("mistakes.csv")
     write_mistakes(evaluated(MODEL, texts=texts, labels=["neg"] * 4), target)
     wrong = [(i, p) for i, p in enumerate(Classifier.load().predict(texts), 1) if p.label != "neg"]
     wrong.sort(key=lambda item: -item[1].probability)
@@ -200,11 +200,11 @@ def run(
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     lines = [json.dumps({"text": text, "label": label}) for text, label in zip(TEXTS, LABELS)]
-    (tmp_path / "x.jsonl").write_text("\n".join(lines))
+    Path("x.jsonl").write_text("\n".join(lines))
     for split in ("train", "test"):
         for label in ("neg", "pos"):
-            (tmp_path / "folder" / split / label).mkdir(parents=True)
-            (tmp_path / "folder" / split / label / "1.txt").write_text(f"{split} {label}")
+            ("folder" / split / label).mkdir(parents=True)
+            ("folder" / split / label / "1.txt").write_text(f"{split} {label}")
     return tmp_path
 
 

@@ -106,9 +106,9 @@ def test_an_unfamiliar_text_says_so_and_keeps_its_label(threshold: float) -> Non
     assert {p.status for p in unsure if p.label is None} == {"abstained"}
 
 
-def test_rows_and_the_commands_say_the_same(threshold: float, tmp_path: Path) -> None:
-    model = tmp_path / "m.onnx"
-    texts = tmp_path / "texts.jsonl"
+def test_rows_and_the_commands_say_the_same(threshold: float) -> None:
+    model = Path("m.onnx")
+    texts = Path("texts.jsonl")
     model.write_bytes(with_thresholds([[0.05, threshold]]).data)
     expected = [p.status for p in Classifier.load(model).predict(TEXTS, unfamiliar=0.05)]
     assert "unfamiliar" in expected
@@ -225,17 +225,15 @@ def test_evaluate_tells_how_well_foreign_texts_are_found_and_two_labels_told_apa
     assert without is not None and without.found is without.lost is None
 
 
-def test_foreign_texts_that_are_none_are_refused(tmp_path: Path) -> None:
+def test_foreign_texts_that_are_none_are_refused() -> None:
     model = open_model(SMALL)
     labels = ["pos", "neg", "neg", "pos", "neg", "pos"]
     with pytest.raises(DataError, match="1 of the 2 foreign texts are labelled texts"):
         evaluated(model, TEXTS, labels, foreign=[TEXTS[0].upper(), "another"])
-    (tmp_path / "data.csv").write_text("text,label\nGood,pos\nBad,neg\n")
+    Path("data.csv").write_text("text,label\nGood,pos\nBad,neg\n")
     for content in ("", "\n  \n"):
-        (tmp_path / "foreign.txt").write_text(content)
-        done = run(
-            "evaluate", str(tmp_path / "data.csv"), "--foreign", str(tmp_path / "foreign.txt")
-        )
+        Path("foreign.txt").write_text(content)
+        done = run("evaluate", "data.csv", "--foreign", "foreign.txt")
         assert done.returncode == 1
         error = done.stderr.decode().splitlines()[-1]
         assert "foreign.txt" in error and ("no foreign text" in error or "empty" in error)

@@ -63,26 +63,28 @@ def test_a_model_of_several_labels_differs_from_one_of_one_by_its_thresholds_alo
     assert "thresholds" not in describe(one.model)
 
 
-def test_score_joins_the_labels_in_one_column_and_counts_each(tmp_path: Path) -> None:
+def test_score_joins_the_labels_in_one_column_and_counts_each() -> None:
     both = with_thresholds(1e-4, 0.5)
     assert [row.label for row in score([GOOD, BAD], model=both)] == ["pos|neg", "neg"]
     only = score([GOOD, BAD], model=both, options=ScoreOptions(only_label=("pos",)))
     assert [row.label for row in only] == ["pos|neg"]
     assert next(iter(score([GOOD], model=with_thresholds(1.0, 1.0)))).label is None
-    (tmp_path / "in.csv").write_text(f'text\n"{GOOD}"\n"{BAD}"\n')
-    summary = score_files(tmp_path / "in.csv", tmp_path / "out.csv", model=both)
+    Path("in.csv").write_text(f'text\n"{GOOD}"\n"{BAD}"\n')
+    summary = score_files("in.csv", "out.csv", model=both)
     assert summary.labels == {"pos": 1, "neg": 2}
-    assert "pos|neg," in (tmp_path / "out.csv").read_text()
+    assert "pos|neg," in Path("out.csv").read_text()
 
 
 @pytest.mark.parametrize(("column", "added"), [("labels", "edge_lstm_label"), ("id", "label")])
 def test_the_answers_are_never_taken_for_the_labels_that_the_file_has(
-    column: str, added: str, classifier: Classifier, tmp_path: Path
+    column: str,
+    added: str,
+    classifier: Classifier,
 ) -> None:
-    (tmp_path / "in.csv").write_text(f'text,{column}\n"{GOOD}",neg\n')
-    summary = score_files(tmp_path / "in.csv", tmp_path / "out.csv", model=classifier)
+    Path("in.csv").write_text(f'text,{column}\n"{GOOD}",neg\n')
+    summary = score_files("in.csv", "out.csv", model=classifier)
     assert summary.added_columns[0] == added
-    read = read_labelled(tmp_path / "out.csv", options=LabelOptions(label_separator="|"))
+    read = read_labelled("out.csv", options=LabelOptions(label_separator="|"))
     assert read.multi_label and read.labels == [("neg" if column == "labels" else "pos",)]
 
 
@@ -103,7 +105,7 @@ def test_scores_of_label_sets() -> None:
     assert [row.support for row in found.labels] == [2, 2, 0]
 
 
-def test_evaluate_measures_the_sets(tmp_path: Path) -> None:
+def test_evaluate_measures_the_sets() -> None:
     classifiers = [with_thresholds(1e-4, 0.5), with_thresholds(0.4, 0.6)]
     evaluation = evaluate(
         classifiers, LabelledTexts([GOOD, BAD], [("pos",), ("neg",)], multi_label=True), data="two"
@@ -157,23 +159,23 @@ def test_several_labels_are_read(
     assert found.labels == labels
 
 
-def test_lists_of_a_parquet_column(tmp_path: Path) -> None:
-    pa = pytest.importorskip("pyarrow")
-    parquet = pytest.importorskip("pyarrow.parquet")
+@pytest.mark.needs("pyarrow")
+def test_lists_of_a_parquet_column() -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
     table = pa.table({"text": ["x", "y", "z"], "labels": [["a", "b"], [], None]})
-    parquet.write_table(table, tmp_path / "a.parquet")
+    parquet.write_table(table, "a.parquet")
     labels = [("a", "b"), (), ()]
-    assert read_labelled(tmp_path / "a.parquet") == LabelledTexts(
-        ["x", "y", "z"], labels, multi_label=True
-    )
+    assert read_labelled("a.parquet") == LabelledTexts(["x", "y", "z"], labels, multi_label=True)
 
 
-def test_one_label_a_text_is_read_as_before(tmp_path: Path) -> None:
-    (tmp_path / "a.csv").write_text("text,label\nx,a|b\ny,c\n")
-    assert read_labelled(tmp_path / "a.csv") == LabelledTexts(["x", "y"], [("a|b",), ("c",)])
+def test_one_label_a_text_is_read_as_before() -> None:
+    Path("a.csv").write_text("text,label\nx,a|b\ny,c\n")
+    assert read_labelled("a.csv") == LabelledTexts(["x", "y"], [("a|b",), ("c",)])
     # the same label twice
-    (tmp_path / "a.txt").write_text("__label__a __label__a x\n__label__b y\n")
-    assert read_labelled(tmp_path / "a.txt") == LabelledTexts(["x", "y"], [("a",), ("b",)])
+    Path("a.txt").write_text("__label__a __label__a x\n__label__b y\n")
+    assert read_labelled("a.txt") == LabelledTexts(["x", "y"], [("a",), ("b",)])
 
 
 @pytest.mark.parametrize(

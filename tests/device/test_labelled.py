@@ -42,18 +42,17 @@ def test_a_folder_has_a_folder_for_each_label(tmp_path: Path) -> None:
     assert read_labelled(tmp_path) == LabelledTexts(["bad", "good, really"], [("neg",), ("pos",)])
 
 
-def test_parquet_labels_may_be_numbers(tmp_path: Path) -> None:
-    arrow = pytest.importorskip("pyarrow")
+@pytest.mark.needs("pyarrow")
+def test_parquet_labels_may_be_numbers() -> None:
+    import pyarrow as arrow
     import pyarrow.parquet
 
-    pyarrow.parquet.write_table(
-        arrow.table({"text": ["a", "b"], "label": [1, 0]}), tmp_path / "a.parquet"
-    )
-    assert read_labelled(tmp_path / "a.parquet") == LabelledTexts(["a", "b"], [("1",), ("0",)])
+    pyarrow.parquet.write_table(arrow.table({"text": ["a", "b"], "label": [1, 0]}), "a.parquet")
+    assert read_labelled("a.parquet") == LabelledTexts(["a", "b"], [("1",), ("0",)])
 
 
-def test_the_other_of_two_columns_is_the_text(tmp_path: Path) -> None:
-    path = tmp_path / "a.csv"
+def test_the_other_of_two_columns_is_the_text() -> None:
+    path = Path("a.csv")
     path.write_text("words,mood\na,pos\n")
     assert read_labelled(path, options=LabelOptions(label_column="mood")) == LabelledTexts(
         ["a"], [("pos",)]
@@ -61,27 +60,27 @@ def test_the_other_of_two_columns_is_the_text(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["topic", "tags", "emotion", "kategorie", "y"])
-def test_the_other_of_two_columns_is_the_label(tmp_path: Path, name: str) -> None:
-    (tmp_path / "a.csv").write_text(f"{name},text\npos,a\n")
-    (tmp_path / "a.jsonl").write_text(f'{{"text": "a", "{name}": "pos"}}\n')
-    (tmp_path / "b.csv").write_text(f"words,{name}\na,pos\n")
+def test_the_other_of_two_columns_is_the_label(name: str) -> None:
+    Path("a.csv").write_text(f"{name},text\npos,a\n")
+    Path("a.jsonl").write_text(f'{{"text": "a", "{name}": "pos"}}\n')
+    Path("b.csv").write_text(f"words,{name}\na,pos\n")
     named = LabelOptions(text_column="words")
     for read in (
-        read_labelled(tmp_path / "a.csv"),
-        read_labelled(tmp_path / "a.jsonl"),
-        read_labelled(tmp_path / "b.csv", options=named),
+        read_labelled("a.csv"),
+        read_labelled("a.jsonl"),
+        read_labelled("b.csv", options=named),
     ):
         assert read == LabelledTexts(["a"], [("pos",)])
         assert read.columns is not None and read.columns.labels == (name,)
 
 
-def test_it_is_told_which_columns_were_read(tmp_path: Path) -> None:
-    path = tmp_path / "a.csv"
+def test_it_is_told_which_columns_were_read() -> None:
+    path = Path("a.csv")
     path.write_text("id,body,joy,anger\n1,a,0,1\n")
     flags = LabelOptions(label_columns=("joy", "anger"))
     assert read_labelled(path, options=flags).columns == ("body", ("joy", "anger"))
-    (tmp_path / "a.txt").write_text("__label__pos a\n")
-    assert read_labelled(tmp_path / "a.txt").columns is None
+    Path("a.txt").write_text("__label__pos a\n")
+    assert read_labelled("a.txt").columns is None
 
 
 def test_a_pipe_is_read_once_and_the_other_of_its_two_columns_is_the_text() -> None:

@@ -78,11 +78,9 @@ def test_memory_is_that_of_a_fresh_process(finished: tuple[str, Result]) -> None
     assert 10 * 2**20 < memory.steady <= memory.peak < 2**30
 
 
-def test_every_combination_is_measured_in_turn_named_and_compared_with_the_first(
-    tmp_path: Path,
-) -> None:
-    shutil.copy(embedded_model(), tmp_path / "copy.onnx")
-    settings = Settings(models=(*ONE, tmp_path / "copy.onnx"), batch_sizes=(1, 4), **QUICK)
+def test_every_combination_is_measured_in_turn_named_and_compared_with_the_first() -> None:
+    shutil.copy(embedded_model(), "copy.onnx")
+    settings = Settings(models=(*ONE, "copy.onnx"), batch_sizes=(1, 4), **QUICK)
     names = ["sentiment.int8 b1", "sentiment.int8 b4", "copy b1", "copy b4"]
     first, batches, *others = result = measure(settings).settings
     assert [one.name for one in result] == [one.name for one in settings.each] == names
@@ -124,10 +122,8 @@ def test_warm_up_ends_when_the_median_is_steady() -> None:
         (b"\x00\xff\xfe\x80" * 50, 0, 0),
     ],
 )
-def test_odd_texts_are_measured_and_none_is_one_line(
-    tmp_path: Path, data: bytes, count: int, longest: int
-) -> None:
-    texts = tmp_path / "texts.txt"
+def test_odd_texts_are_measured_and_none_is_one_line(data: bytes, count: int, longest: int) -> None:
+    texts = Path("texts.txt")
     texts.write_bytes(data)
     done = run("latency", "--texts", str(texts), "--runs", "20", "--cold-starts", "0", "--json")
     if not count:
@@ -160,7 +156,7 @@ def test_ctrl_c_leaves_what_was_measured_until_then() -> None:
     assert result.is_interrupted and "interrupted" in result.warnings[0].text
 
 
-def test_a_model_of_ones_own_is_measured_with_its_own_examples(tmp_path: Path) -> None:
-    (tmp_path / "mine.onnx").write_bytes(DATA)
-    result = measure(Settings(models=(tmp_path / "mine.onnx",), **QUICK))
+def test_a_model_of_ones_own_is_measured_with_its_own_examples() -> None:
+    Path("mine.onnx").write_bytes(DATA)
+    result = measure(Settings(models=("mine.onnx",), **QUICK))
     assert result.texts.source == "the golden rows of mine.onnx"

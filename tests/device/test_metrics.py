@@ -66,6 +66,7 @@ def test_the_paired_difference_interval_covers_the_truth_as_often_as_it_says() -
     assert 0.94 <= np.mean([i.low <= second - first <= i.high for i in intervals]) <= 0.97
 
 
+@pytest.mark.needs("sklearn")
 @pytest.mark.parametrize(("labels", "n"), [(2, 1), (2, 500), (3, 400), (7, 13)])
 def test_predictions_are_scored_as_by_scikit_learn(labels: int, n: int) -> None:
     reference = pytest.importorskip("sklearn.metrics")

@@ -116,6 +116,7 @@ def test_the_card_of_several_labels_per_text_shows_their_scores_and_their_code()
     assert "| validation | 1,000 | 51.00% | 42.00% | 33.00% |" in multi_label
 
 
+@pytest.mark.needs("yaml")
 def test_a_card_of_many_labels_stays_short_and_its_front_matter_is_yaml() -> None:
     yaml = pytest.importorskip("yaml")
     card = card_with(labels=tuple(f"label {i}" for i in range(2000)))

@@ -88,7 +88,7 @@ def can_trace() -> bool:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_device_command_asks_no_address_and_leaves_no_file(tmp_path: Path, command: str) -> None:
-    (tmp_path / "t.csv").write_text("text,label\ngood film,pos\nbad film,neg\n")
+    Path("t.csv").write_text("text,label\ngood film,pos\nbad film,neg\n")
     code = (
         "import sys; from edge_lstm.__main__ import main; "
         f"sys.argv[1:] = {command.split()!r}; main()"

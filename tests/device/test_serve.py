@@ -481,7 +481,7 @@ def test_predict_gives_every_files_prediction(tmp_path: Path) -> None:
 
 
 def test_a_file_of_several_labels_answers_predict_alone(tmp_path: Path) -> None:
-    path = tmp_path / "many.onnx"
+    path = Path("many.onnx")
     path.write_bytes(edited(multi_label([0.5, 0.5])))
     server = Server(tmp_path)
     server.service.models = Models({"many": path}, Settings(ONNXRUNTIME, abstain=0.02))
@@ -500,12 +500,12 @@ def test_models_and_health_name_the_questions(tmp_path: Path) -> None:
     assert server.ask("/health", "GET").json()["questions"] == ["team"]
 
 
-def test_the_log_grows_by_whole_lines(tmp_path: Path) -> None:
-    path = tmp_path / "log.jsonl"
+def test_the_log_grows_by_whole_lines() -> None:
+    path = Path("log.jsonl")
     path.write_bytes(b'{"text": "cut sho')
     log = DecisionLog(path)
     log.write("a\ud800\n", {"q": ("x", None)}, model="m", answered={})
-    moved = path.rename(tmp_path / "log.1")
+    moved = path.rename("log.1")
     log.write("b", {"q": ("y", 0.5), "text": ("z", None)}, model="m", answered={})
     cut, whole = moved.read_bytes().splitlines()
     assert cut == b'{"text": "cut sho' and json.loads(whole)["text"] == "a?\n"
@@ -514,8 +514,8 @@ def test_the_log_grows_by_whole_lines(tmp_path: Path) -> None:
     assert os.name == "nt" or path.stat().st_mode & 0o777 == 0o600
 
 
-def test_lines_of_two_servers_do_not_mix(tmp_path: Path) -> None:
-    logs = [DecisionLog(tmp_path / "log.jsonl") for _ in range(2)]
+def test_lines_of_two_servers_do_not_mix() -> None:
+    logs = [DecisionLog("log.jsonl") for _ in range(2)]
 
     def write(log: DecisionLog) -> None:
         for i in range(50):
@@ -523,7 +523,7 @@ def test_lines_of_two_servers_do_not_mix(tmp_path: Path) -> None:
 
     with ThreadPoolExecutor() as pool:
         list(pool.map(write, logs))
-    lines = (tmp_path / "log.jsonl").read_text().splitlines()
+    lines = Path("log.jsonl").read_text().splitlines()
     assert Counter(json.loads(line)["q"] for line in lines) == Counter(
         [str(i) for i in range(50)] * 2
     )
@@ -538,9 +538,9 @@ def test_a_full_disk_stops_no_answer(tmp_path: Path) -> None:
     assert server.service.metrics.value("log_failures_total") == 2
 
 
-def test_a_log_that_cannot_be_written_is_an_error_at_the_start(tmp_path: Path) -> None:
+def test_a_log_that_cannot_be_written_is_an_error_at_the_start() -> None:
     with pytest.raises(OutputError, match="cannot write"):
-        DecisionLog(tmp_path / "none" / "log.jsonl")
+        DecisionLog("none" / "log.jsonl")
 
 
 @pytest.mark.parametrize(
@@ -565,7 +565,7 @@ def test_another_url_is_refused(url: str) -> None:
 
 def test_the_two_engines_give_the_same_answers(tmp_path: Path) -> None:
     pytest.importorskip("edge_lstm_native")
-    shutil.copy(team_file(tmp_path), tmp_path / "copy.onnx")
+    shutil.copy(team_file(tmp_path), "copy.onnx")
     found = []
     for engine in ("onnxruntime", "native"):
         server = Server(tmp_path, settings=Settings(engine, abstain=0.02))

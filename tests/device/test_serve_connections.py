@@ -172,7 +172,7 @@ def test_a_connection_answers_one_request_after_the_other(server: Process) -> No
 def test_a_server_without_files_passes_on_and_logs_until_the_upstream_is_gone(
     tmp_path: Path,
 ) -> None:
-    log = tmp_path / "decisions.jsonl"
+    log = Path("decisions.jsonl")
     with started(tmp_path) as behind:
         upstream = ["--upstream", f"http://127.0.0.1:{behind.port}", "--log", str(log)]
         with started(tmp_path, *upstream, "--timeout", "5") as server:
@@ -194,7 +194,7 @@ def test_a_replaced_file_is_taken_over_and_a_damaged_one_is_not(tmp_path: Path) 
         refused = process.popen.stderr.readline()
         assert refused.startswith("team: the changed file is refused, the old one goes on: ")
         assert process.choice() == "billing"
-        new = tmp_path / "new.onnx"
+        new = Path("new.onnx")
         new.write_bytes(edited({"labels": '["billing","returns"]'}))
         new.replace(process.file)
         until = time.monotonic() + DEADLINE

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_lstm import DataError, RunOptions, ScoreOptions, score_files
+from edge_lstm import DataError, ScoreOptions, score_files
 from edge_lstm.tables import read_rows
 from edge_lstm.tables.csv import CSV
 from edge_lstm.tables.format import OutputColumns, Rows
@@ -26,11 +26,10 @@ import pyarrow.parquet as pq  # noqa: E402
 
 
 def scored(table: Any, tmp_path: Path, target: str, **options: Any) -> list[dict[str, Any]]:
-    pq.write_table(table, tmp_path / "in.parquet", use_deprecated_int96_timestamps=False)
+    pq.write_table(table, "in.parquet", use_deprecated_int96_timestamps=False)
     score_files(
-        tmp_path / "in.parquet",
+        "in.parquet",
         tmp_path / target,
-        run=RunOptions(workers=1),
         options=ScoreOptions(**options),
     )
     return read(tmp_path / target)
@@ -126,8 +125,8 @@ def test_a_string_that_is_not_utf8_is_no_traceback(tmp_path: Path, target: str) 
     )
     rows = scored(table(x=forged), tmp_path, target) if target != "out.parquet" else None
     if rows is None:
-        pq.write_table(table(x=forged), tmp_path / "in.parquet")
-        score_files(tmp_path / "in.parquet", tmp_path / target, run=RunOptions(workers=1))
+        pq.write_table(table(x=forged), "in.parquet")
+        score_files("in.parquet", tmp_path / target)
         assert pq.read_table(tmp_path / target)["x"].cast(arrow.binary()).to_pylist() == [
             b"ok",
             b"\xff\xfe",
@@ -140,12 +139,12 @@ def test_a_string_that_is_not_utf8_is_no_traceback(tmp_path: Path, target: str) 
         assert rows[1]["error"] == "column 'x' is not UTF-8; leave it out with --keep"
 
 
-def test_a_text_that_is_not_utf8_is_an_error_row(tmp_path: Path) -> None:
+def test_a_text_that_is_not_utf8_is_an_error_row() -> None:
     forged = arrow.StringArray.from_buffers(
         1, arrow.py_buffer(b"\0\0\0\0\2\0\0\0"), arrow.py_buffer(b"\xff\xfe")
     )
-    pq.write_table(arrow.table({"text": forged}), tmp_path / "a.parquet")
-    [row] = read_rows([tmp_path / "a.parquet"])
+    pq.write_table(arrow.table({"text": forged}), "a.parquet")
+    [row] = read_rows(["a.parquet"])
     assert (row.text, row.error) == (None, "the text is not UTF-8 (byte 0xff at position 0)")
 
 
@@ -153,8 +152,8 @@ def test_a_text_that_is_not_utf8_is_an_error_row(tmp_path: Path) -> None:
 def test_bytes_of_another_column_that_are_not_utf8_make_an_error_row(
     tmp_path: Path, target: str
 ) -> None:
-    (tmp_path / "in.csv").write_bytes(b"id,text\ncaf\xe9,good\n2,bad\n")
-    summary = score_files(tmp_path / "in.csv", tmp_path / target, run=RunOptions(workers=1))
+    Path("in.csv").write_bytes(b"id,text\ncaf\xe9,good\n2,bad\n")
+    summary = score_files("in.csv", tmp_path / target)
     first, second = read(tmp_path / target)
     assert first["error"] == "column 'id' is not UTF-8; leave it out with --keep"
     assert (first["label"], first["status"]) == (None, "error")
@@ -162,27 +161,22 @@ def test_bytes_of_another_column_that_are_not_utf8_make_an_error_row(
     assert summary.errors == 1
     # What is not written is not looked at.
     score_files(
-        tmp_path / "in.csv",
+        "in.csv",
         tmp_path / target,
-        run=RunOptions(workers=1),
         options=ScoreOptions(keep=("text",)),
     )
     assert [row["status"] for row in read(tmp_path / target)] == ["ok", "ok"]
 
 
 @pytest.mark.parametrize("target", ["o.csv", "o.tsv", "o.parquet", "o.jsonl"])
-def test_a_lone_surrogate_gets_the_answer_of_what_it_is_written_as(
-    tmp_path: Path, target: str
-) -> None:
+def test_a_lone_surrogate_gets_the_answer_of_what_it_is_written_as(target: str) -> None:
     texts = ["\ud800 good", "go\udfffod", "\ud83d\ude00 \ude00\ud83d"]
     read_as = ["\ufffd good", "go\ufffdod", "\U0001f600 \ufffd\ufffd"]
     for name, column in (("a", texts), ("b", read_as)):
         rows = [json.dumps({"text": text, "key\ud800": text}) + "\n" for text in column]
-        (tmp_path / f"{name}.jsonl").write_text("".join(rows))
-        score_files(
-            tmp_path / f"{name}.jsonl", tmp_path / f"{name}-{target}", run=RunOptions(workers=1)
-        )
-    of_halves, of_read = (tmp_path / f"{name}-{target}" for name in "ab")
+        Path(f"{name}.jsonl").write_text("".join(rows))
+        score_files(f"{name}.jsonl", f"{name}-{target}")
+    of_halves, of_read = (f"{name}-{target}" for name in "ab")
     if target.endswith("jsonl"):  # which has an escape for it
         columns = ("label", "probability", "status")
         mine, expected = (
@@ -198,17 +192,12 @@ def test_names_that_repeat_are_told_apart_by_number(tmp_path: Path) -> None:
     twice = arrow.Table.from_arrays(
         [arrow.array(["wonderful"]), arrow.array(["awful"])], names=["text", "text"]
     )
-    pq.write_table(twice, tmp_path / "a.parquet")
+    pq.write_table(twice, "a.parquet")
     from edge_lstm.tables import ReadOptions
 
     for number, label in (("1", "pos"), ("2", "neg")):
         for target in ("o.csv", "o.jsonl", "o.parquet"):
-            score_files(
-                tmp_path / "a.parquet",
-                tmp_path / target,
-                reading=ReadOptions(text_column=number),
-                run=RunOptions(workers=1),
-            )
+            score_files("a.parquet", tmp_path / target, reading=ReadOptions(text_column=number))
             [row] = read(tmp_path / target)
             assert row["label"] == label
 
@@ -226,10 +215,8 @@ def test_no_rows_are_a_parquet_file_without_rows(tmp_path: Path, name: str, cont
     else:
         (tmp_path / name).write_text(content)
     options = ScoreOptions(only_label=("pos",)) if name == "in.jsonl" else ScoreOptions()
-    score_files(
-        tmp_path / name, tmp_path / "out.parquet", run=RunOptions(workers=1), options=options
-    )
-    written = pq.read_table(tmp_path / "out.parquet")
+    score_files(tmp_path / name, "out.parquet", options=options)
+    written = pq.read_table("out.parquet")
     assert written.num_rows == 0
     assert written.column_names[-4:] == ["label", "probability", "status", "error"]
     assert written.schema.field("probability").type == arrow.float32()

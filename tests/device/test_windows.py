@@ -72,15 +72,13 @@ def test_the_logits_of_windows_are_averaged_by_their_bytes() -> None:
     assert several[0] == pytest.approx(first, rel=1e-6)
 
 
-def test_score_reads_in_windows(tmp_path: Path, classifier: Classifier) -> None:
+def test_score_reads_in_windows(classifier: Classifier) -> None:
     texts = [SHORT, LONG, LONG[:50]]
-    (tmp_path / "in.jsonl").write_text("".join(json.dumps({"text": x}) + "\n" for x in texts))
+    Path("in.jsonl").write_text("".join(json.dumps({"text": x}) + "\n" for x in texts))
     options = ScoreOptions(windows=True, only_columns=("label", "status"))
     run = RunOptions(workers=1)
-    score_files(
-        tmp_path / "in.jsonl", tmp_path / "out.jsonl", model=classifier, options=options, run=run
-    )
-    rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    score_files("in.jsonl", "out.jsonl", model=classifier, options=options, run=run)
+    rows = [json.loads(line) for line in Path("out.jsonl").read_text().splitlines()]
     expected = classifier.predict(texts, windows=True)
     assert rows == [{"label": p.label, "status": "ok"} for p in expected]
 
@@ -90,12 +88,12 @@ def test_windows_and_unfamiliar_exclude_each_other(classifier: Classifier) -> No
         classifier.predict([SHORT], windows=True, unfamiliar=0.05)
 
 
-def test_evaluate_measures_what_score_answers(classifier: Classifier, tmp_path: Path) -> None:
+def test_evaluate_measures_what_score_answers(classifier: Classifier) -> None:
     texts = [SHORT, LONG, LONG.replace("Dull", "Fine"), ""]
-    (tmp_path / "a.jsonl").write_text("".join(json.dumps({"text": each}) + "\n" for each in texts))
-    out = tmp_path / "out.jsonl"
+    Path("a.jsonl").write_text("".join(json.dumps({"text": each}) + "\n" for each in texts))
+    out = Path("out.jsonl")
     options = ScoreOptions(windows=True, all_probabilities=True)
-    score_files(tmp_path / "a.jsonl", out, model=classifier, options=options)
+    score_files("a.jsonl", out, model=classifier, options=options)
     rows = [json.loads(line) for line in out.read_text().splitlines()]
     labelled = LabelledTexts(texts, [("pos",), ("neg",), ("pos",), ("neg",)])
     measured = evaluate([classifier], labelled, windows=True)

@@ -18,7 +18,7 @@ MISSING = 'raise ModuleNotFoundError("No module named \'onnxruntime\'", name="on
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
     """A function: arguments → edge-lstm, finished, in a process that finds no onnxruntime."""
-    (tmp_path / "onnxruntime.py").write_text(MISSING)
+    Path("onnxruntime.py").write_text(MISSING)
     found = os.pathsep.join(
         [str(tmp_path), os.environ.get("PYTHONPATH", ""), str(Path(__file__).parents[2])]
     )
@@ -45,11 +45,9 @@ def test_nothing_imports_it_at_the_start(run: Run, arguments: tuple[str, ...]) -
     "arguments",
     [("predict", "good"), ("score", "rows.txt"), ("evaluate", "rows.csv"), ("latency",)],
 )
-def test_one_line_says_that_the_engine_is_there(
-    run: Run, tmp_path: Path, arguments: tuple[str, ...]
-) -> None:
-    (tmp_path / "rows.txt").write_text("good\n")
-    (tmp_path / "rows.csv").write_text("text,label\ngood,pos\n")
+def test_one_line_says_that_the_engine_is_there(run: Run, arguments: tuple[str, ...]) -> None:
+    Path("rows.txt").write_text("good\n")
+    Path("rows.csv").write_text("text,label\ngood,pos\n")
     done = run(*arguments)
     assert (done.returncode, done.stdout) == (1, "")
     assert (
