@@ -6,8 +6,6 @@ import asyncio
 import gzip
 import json
 import os
-import shutil
-from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,13 +13,13 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.needs("starlette", "httpx")
 pytest.importorskip("starlette")
 httpx = pytest.importorskip("httpx")
 
 from model_files import compact, edited, multi_label  # noqa: E402
 
 from edge_lstm.errors import DataError, OutputError  # noqa: E402
-from edge_lstm.question import YES_NO, Question, yes_label  # noqa: E402
 from edge_lstm.serving.app import MAX_BODY_BYTES, create_app  # noqa: E402
 from edge_lstm.serving.decisions import DecisionLog  # noqa: E402
 from edge_lstm.serving.models import Models, Settings  # noqa: E402
@@ -34,19 +32,17 @@ TEAM = {"type": "choice", "instructions": "Which team?", "criteria": {"billing":
 URGENT = {"type": "noul", "instructions": "Is it urgent?"}
 # From 0.9 on none of 400 answers is wrong.
 CURVE = compact({"data": "d", "texts": 1000, "points": [[0.0, 1000, 120], [0.9, 400, 0]]})
-ONNXRUNTIME = "onnxruntime"
+SETTINGS = Settings("onnxruntime", abstain=0.02)
 
+BODY = json.dumps({"state": SURE, "questions": {"team": TEAM}}).encode()
 Handler = Callable[[Any], Any]
 
 
-def team_file(folder: Path, labels: tuple[str, str] = ("returns", "billing")) -> Path:
+def team_file(labels: tuple[str, str] = ("returns", "billing")) -> Path:
     """A file that answers SURE with the second label at 0.95, and UNSURE with the first at 0.66."""
-    path = folder / "team.onnx"
-    new = folder / "new.onnx"
-    changes = {"labels": compact(labels), "abstention": CURVE}
-    if yes_label(labels) is not None:
-        changes["question"] = compact(Question.of(YES_NO, labels).to_dict())
-    new.write_bytes(edited({**changes}))
+    path = Path("team.onnx")
+    new = Path("new.onnx")
+    new.write_bytes(edited({"labels": compact(labels), "abstention": CURVE}))
     new.replace(path)
     return path
 
@@ -56,17 +52,15 @@ class Server:
 
     def __init__(
         self,
-        folder: Path,
         handler: Handler | None = None,
         *,
         names: tuple[str, ...] = ("team",),
         shadow: float = 0.0,
-        settings: Settings | None = None,
         seconds: float = 60,
-        log: Path | None = None,
+        log: str = "decisions.jsonl",
     ) -> None:
-        self.file = team_file(folder)
-        self.log = log or folder / "decisions.jsonl"
+        self.file = team_file()
+        self.log = Path(log)
         self.lines: list[str] = []
         self.asked: list[Any] = []
         hand_back = None
@@ -80,13 +74,23 @@ class Server:
             transport = httpx.MockTransport(answer)
             upstream = Upstream("https://up.example", seconds=seconds, transport=transport)
             hand_back = HandBack(upstream, DecisionLog(self.log), shadow)
-        chosen = settings or Settings(ONNXRUNTIME, abstain=0.02)
-        models = Models(dict.fromkeys(names, self.file), chosen)
+        models = Models(dict.fromkeys(names, self.file), SETTINGS)
         self.service = Service(models, hand_back, report=self.lines.append)
         self.app = create_app(self.service)
 
+    def answer_with(self, models: Models) -> None:
+        """Take other files."""
+        self.service.models = models
+        self.service._batcher._classify = models.classify
+
     def decide(self, state: Any, **questions: Any) -> Any:
         return self.ask("/v1/systemone", json={"state": state, "questions": questions})
+
+    def choice(self) -> str:
+        """The team of a text that the file is sure of."""
+        answer = self.decide(SURE, team=TEAM)
+        assert answer.status_code == 200
+        return str(answer.json()["answers"]["team"]["choice"])
 
     def ask(self, path: str, method: str = "POST", **request: Any) -> Any:
         """One response; what was begun behind it is complete."""
@@ -116,8 +120,7 @@ def urgent(share: float) -> dict[str, Any]:
     return {"type": "noul", "noul": share}
 
 
-def returns() -> dict[str, Any]:
-    return {"type": "choice", "choice": "returns", "probabilities": {"returns": 0.8}}
+RETURNS = {"type": "choice", "choice": "returns", "probabilities": {"returns": 0.8}}
 
 
 def error_of(response: Any, status: int) -> dict[str, Any]:
@@ -129,37 +132,28 @@ def error_of(response: Any, status: int) -> dict[str, Any]:
     return error
 
 
-def test_a_sure_answer_is_given_here_and_nothing_is_sent(tmp_path: Path) -> None:
-    server = Server(tmp_path, replied())
-    response = server.decide(SURE, team=TEAM)
-    assert response.status_code == 200
-    answer = response.json()["answers"]["team"]
+def test_a_sure_answer_is_given_here_and_nothing_is_sent() -> None:
+    server = Server(replied())
+    response = server.decide(SURE, team=TEAM).json()
+    answer = response["answers"]["team"]
     assert answer["choice"] == "billing" and answer["probabilities"]["billing"] > 0.9
-    assert response.json()["model"] == "edge-lstm"
+    assert response["model"] == "edge-lstm"
     assert server.asked == [] and server.logged() == []
 
 
-def test_an_unsure_answer_is_the_upstreams_with_the_clients_own_key(tmp_path: Path) -> None:
-    server = Server(tmp_path, replied(team=returns()))
-    response = server.ask(
-        "/v1/systemone",
-        json={"state": UNSURE, "model": "m", "questions": {"team": TEAM}},
-        headers={"authorization": "Bearer mine ü".encode("latin-1"), "cookie": "secret=1"},
-    )
-    assert response.json() == {
-        "model": "large-1",
-        "answers": {"team": returns()},
-        "usage": {"input_tokens": 7},
-    }
+def test_an_unsure_answer_is_the_upstreams_with_the_clients_own_key() -> None:
+    server = Server(replied(team=RETURNS))
+    body = {"state": UNSURE, "model": "m", "questions": {"team": TEAM}}
+    key = "Bearer mine ü".encode("latin-1")
+    headers = {"authorization": key, "cookie": "secret=1"}
+    response = server.ask("/v1/systemone", json=body, headers=headers).json()
+    assert (response["model"], response["answers"]) == ("large-1", {"team": RETURNS})
+    assert response["usage"] == {"input_tokens": 7}
     (request,) = server.asked
     assert str(request.url) == "https://up.example/v1/systemone"
-    assert (b"authorization", "Bearer mine ü".encode("latin-1")) in request.headers.raw
+    assert (b"authorization", key) in request.headers.raw
     assert "cookie" not in request.headers
-    assert json.loads(request.content) == {
-        "state": UNSURE,
-        "model": "m",
-        "questions": {"team": TEAM},
-    }
+    assert json.loads(request.content) == body
     (line,) = server.logged()
     assert line.pop("time")
     assert line == {
@@ -170,48 +164,43 @@ def test_an_unsure_answer_is_the_upstreams_with_the_clients_own_key(tmp_path: Pa
     }
 
 
-def test_only_what_is_not_sure_is_handed_back(tmp_path: Path) -> None:
-    server = Server(tmp_path, replied(urgent=urgent(0.25)))
-    answers = server.decide(SURE, urgent=URGENT, team=TEAM).json()["answers"]
-    assert list(answers) == ["urgent", "team"]
-    assert answers["urgent"] == urgent(0.25) and answers["team"]["choice"] == "billing"
-    assert list(json.loads(server.asked[0].content)["questions"]) == ["urgent"]
-    (line,) = server.logged()
-    assert line["urgent"] == "no" and line["urgent_probability"] == 0.75 and "team" not in line
-
-
-def test_a_question_with_other_options_than_the_files_is_handed_back(tmp_path: Path) -> None:
+def test_only_what_is_not_sure_or_not_the_files_is_handed_back() -> None:
     other = {**TEAM, "criteria": {"billing": "", "returns": "", "none": ""}}
-    server = Server(tmp_path, replied(team={"type": "choice", "choice": "none"}))
-    assert server.decide(SURE, team=other).json()["answers"]["team"]["choice"] == "none"
+    none = {"type": "choice", "choice": "none"}
+    server = Server(replied(urgent=urgent(0.25), other=none))
+    answers = server.decide(SURE, urgent=URGENT, team=TEAM, other=other).json()["answers"]
+    assert list(answers) == ["urgent", "team", "other"]
+    assert answers["team"]["choice"] == "billing"
+    assert (answers["urgent"], answers["other"]) == (urgent(0.25), none)
+    assert list(json.loads(server.asked[0].content)["questions"]) == ["urgent", "other"]
+    (line,) = server.logged()
+    assert (line["urgent"], line["urgent_probability"]) == ("no", 0.75) and "team" not in line
 
 
-def test_without_a_file_everything_passes_through_and_is_logged(tmp_path: Path) -> None:
-    server = Server(tmp_path, replied(team=returns(), urgent=urgent(1)), names=())
+def test_without_a_file_everything_passes_through_and_is_logged() -> None:
+    server = Server(replied(team=RETURNS, urgent=urgent(1)), names=())
     assert server.decide(SURE, team=TEAM, urgent=URGENT).status_code == 200
     (line,) = server.logged()
     assert (line["text"], line["team"], line["urgent"]) == (SURE, "returns", "yes")
 
 
-def test_without_an_upstream_other_questions_and_unsure_answers_are_errors(tmp_path: Path) -> None:
-    server = Server(tmp_path)
+def test_without_an_upstream_other_questions_and_unsure_answers_are_errors() -> None:
+    server = Server()
     error = error_of(server.decide(SURE, urgent=URGENT), 422)
     assert error["type"] == "unknown_question" and "team (choice: returns, billing)" in str(error)
     error = error_of(server.decide(UNSURE, team=TEAM), 503)
     assert error["type"] == "not_sure" and error["questions"] == ["team"]
 
 
-def test_a_text_unlike_the_training_texts_is_handed_back(tmp_path: Path) -> None:
+def test_a_text_unlike_the_training_texts_is_handed_back() -> None:
     curve = {**json.loads(CURVE), "unfamiliar": [[0.05, 0.0]]}
-    settings = Settings(ONNXRUNTIME, unfamiliar=0.05)
-    server = Server(tmp_path, replied(team=returns()))
+    server = Server(replied(team=RETURNS))
     server.file.write_bytes(
         edited({"labels": '["returns","billing"]', "abstention": compact(curve)})
     )
-    server.service.models = Models({"team": server.file}, settings)
-    server.service._batcher._classify = server.service.models.classify
+    server.answer_with(Models({"team": server.file}, Settings("onnxruntime", unfamiliar=0.05)))
     for text in (SURE, "", "zzz"):
-        assert server.decide(text, team=TEAM).json()["answers"]["team"] == returns()
+        assert server.decide(text, team=TEAM).json()["answers"]["team"] == RETURNS
 
 
 async def hang(request: Any) -> Any:
@@ -239,10 +228,8 @@ FAILURES: dict[str, Handler] = {
 
 
 @pytest.mark.parametrize("reason", FAILURES)
-def test_without_the_upstreams_answer_the_rest_gets_503_and_the_sure_ones(
-    tmp_path: Path, reason: str
-) -> None:
-    server = Server(tmp_path, FAILURES[reason], seconds=0.05)
+def test_without_the_upstreams_answer_the_rest_gets_503_and_the_sure_ones(reason: str) -> None:
+    server = Server(FAILURES[reason], seconds=0.05)
     response = server.decide(SURE, team=TEAM, urgent=URGENT)
     error = error_of(response, 503)
     assert error["questions"] == ["urgent"]
@@ -255,17 +242,17 @@ def test_without_the_upstreams_answer_the_rest_gets_503_and_the_sure_ones(
     assert server.decide(SURE, team=TEAM).status_code == 200
 
 
-def test_a_refusal_that_is_about_the_clients_key_reaches_the_client(tmp_path: Path) -> None:
+def test_a_refusal_that_is_about_the_clients_key_reaches_the_client() -> None:
     said = {"detail": "bad key"}
     handler = lambda request: httpx.Response(429, json=said, headers={"retry-after": "7"})  # noqa: E731
-    response = Server(tmp_path, handler).decide(UNSURE, team=TEAM)
+    response = Server(handler).decide(UNSURE, team=TEAM)
     error = error_of(response, 429)
     assert error["upstream"] == said and response.headers["retry-after"] == "7"
 
 
-def test_a_share_of_the_sure_answers_is_compared_with_the_upstreams(tmp_path: Path) -> None:
-    server = Server(tmp_path, replied(team=returns()), shadow=1.0)
-    assert server.decide(SURE, team=TEAM).json()["answers"]["team"]["choice"] == "billing"
+def test_a_share_of_the_sure_answers_is_compared_with_the_upstreams() -> None:
+    server = Server(replied(team=RETURNS), shadow=1.0)
+    assert server.choice() == "billing"
     (line,) = server.logged()
     assert line["team"] == "returns" and line["answered_here"] == {"team": "billing"}
     metrics = server.ask("/metrics", "GET").text
@@ -273,25 +260,24 @@ def test_a_share_of_the_sure_answers_is_compared_with_the_upstreams(tmp_path: Pa
     assert 'edge_lstm_shadow_disagreements_total{question="team"} 1' in metrics
 
 
-def test_sure_answers_are_compared_next_to_unsure_ones_too(tmp_path: Path) -> None:
-    server = Server(tmp_path, replied(team=returns(), urgent=urgent(1)), shadow=1.0)
+def test_sure_answers_are_compared_next_to_unsure_ones_too() -> None:
+    server = Server(replied(team=RETURNS, urgent=urgent(1)), shadow=1.0)
     answers = server.decide(SURE, team=TEAM, urgent=URGENT).json()["answers"]
     assert answers["team"]["choice"] == "billing" and answers["urgent"] == urgent(1)
     assert len(server.asked) == 1
     (line,) = server.logged()
     assert (line["team"], line["urgent"]) == ("returns", "yes")
     assert line["answered_here"] == {"team": "billing"}
-    assert server.service.metrics.value("shadow_disagreements_total", "team") == 1
 
 
-def test_a_comparison_that_fails_costs_the_client_nothing(tmp_path: Path) -> None:
-    server = Server(tmp_path, refuse, shadow=1.0)
+def test_a_comparison_that_fails_costs_the_client_nothing() -> None:
+    server = Server(refuse, shadow=1.0)
     assert server.decide(SURE, team=TEAM).status_code == 200
     assert server.service.metrics.value("upstream_failures_total", "unreachable") == 1
 
 
-def test_metrics_show_the_drift_and_no_name_that_a_client_makes_up(tmp_path: Path) -> None:
-    server = Server(tmp_path, replied(urgent=urgent(1), team=returns()))
+def test_metrics_show_the_drift_and_no_name_that_a_client_makes_up() -> None:
+    server = Server(replied(urgent=urgent(1), team=RETURNS))
     server.decide(SURE, team=TEAM, urgent=URGENT)
     server.decide(UNSURE, team=TEAM)
     metrics = server.ask("/metrics", "GET")
@@ -313,17 +299,17 @@ def refresh(server: Server) -> None:
     asyncio.run(server.service.refresh())
 
 
-def test_a_changed_file_is_taken_over_and_a_damaged_one_is_refused(tmp_path: Path) -> None:
-    server = Server(tmp_path)
+def test_a_changed_file_is_taken_over_and_a_damaged_one_is_refused() -> None:
+    server = Server()
     refresh(server)
     assert server.lines == []
-    team_file(tmp_path, ("billing", "returns"))
+    team_file(("billing", "returns"))
     refresh(server)
-    assert server.decide(SURE, team=TEAM).json()["answers"]["team"]["choice"] == "returns"
+    assert server.choice() == "returns"
     server.file.write_bytes(server.file.read_bytes()[:-10])
     refresh(server)
     refresh(server)
-    assert server.decide(SURE, team=TEAM).json()["answers"]["team"]["choice"] == "returns"
+    assert server.choice() == "returns"
     server.file.unlink()
     refresh(server)
     assert server.decide(SURE, team=TEAM).status_code == 200
@@ -334,32 +320,19 @@ def test_a_changed_file_is_taken_over_and_a_damaged_one_is_refused(tmp_path: Pat
     assert metrics.value("reloads_total", "team", "refused") == 1
 
 
-def test_a_file_without_a_threshold_for_the_share_is_refused(tmp_path: Path) -> None:
-    server = Server(tmp_path)
+def test_a_file_without_a_threshold_for_the_share_is_refused() -> None:
+    server = Server()
     server.file.write_bytes(edited({"labels": '["returns","billing"]'}))
     refresh(server)
     assert "no risk-coverage curve" in server.lines[0]
     with pytest.raises(DataError, match="no risk-coverage curve"):
-        Models({"team": server.file}, Settings(ONNXRUNTIME, abstain=0.02))
+        Models({"team": server.file}, SETTINGS)
 
 
-def test_requests_are_answered_while_a_file_is_taken_over(tmp_path: Path) -> None:
-    server = Server(tmp_path)
-
-    async def all_at_once() -> list[Any]:
-        client = server.client()
-        body = {"state": SURE, "questions": {"team": TEAM}}
-        team_file(tmp_path, ("billing", "returns"))
-        requests = [client.post("/v1/systemone", json=body) for _ in range(50)]
-        *responses, _ = await asyncio.gather(*requests, server.service.refresh())
-        return responses
-
-    chosen = {each.json()["answers"]["team"]["choice"] for each in asyncio.run(all_at_once())}
-    assert chosen <= {"billing", "returns"}
-
-
-def test_requests_that_come_at_once_are_classified_together(tmp_path: Path) -> None:
-    server = Server(tmp_path)
+def test_requests_that_come_at_once_are_classified_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    server = Server()
     sizes = []
     classify = server.service._batcher._classify
 
@@ -367,48 +340,43 @@ def test_requests_that_come_at_once_are_classified_together(tmp_path: Path) -> N
         sizes.append(len(texts))
         return classify(texts, names)
 
-    server.service._batcher._classify = counted
+    monkeypatch.setattr(server.service._batcher, "_classify", counted)
 
     async def all_at_once() -> list[Any]:
         client = server.client()
-        texts = [SURE, "Dull, and far too long!"] * 10
-        bodies = [{"state": text, "questions": {"team": TEAM}} for text in texts]
-        return list(
-            await asyncio.gather(*[client.post("/v1/systemone", json=body) for body in bodies])
-        )
+        bodies = [
+            {"state": text, "questions": {"team": TEAM}}
+            for text in [SURE, "Dull, and far too long!"] * 10
+        ]
+        requests = [client.post("/v1/systemone", json=body) for body in bodies]
+        # A file that is read again meanwhile keeps nobody waiting.
+        *responses, _ = await asyncio.gather(*requests, server.service.refresh())
+        return responses
 
     chosen = [each.json()["answers"]["team"]["choice"] for each in asyncio.run(all_at_once())]
     assert chosen == ["billing", "returns"] * 10
     assert sum(sizes) == 20 and len(sizes) < 10
 
 
-def test_a_long_text_is_classified_in_a_thread(tmp_path: Path) -> None:
-    server = Server(tmp_path)
-    text = " " * 60_000 + SURE
-    assert server.decide(text, team=TEAM).status_code == 200
+def test_a_long_text_is_classified_in_a_thread() -> None:
+    assert Server().decide(" " * 60_000 + SURE, team=TEAM).status_code == 200
 
 
 @pytest.mark.parametrize(
-    ("request_", "status", "kind"),
+    ("content", "encoding", "status", "kind"),
     [
-        ({"content": b"{"}, 400, "invalid_json"),
-        ({"json": {"state": "x" * 10_000_000}}, 413, "too_large"),
-        ({"content": b"{}", "headers": {"content-encoding": "br"}}, 415, "unsupported_encoding"),
-        ({"content": b"{}", "headers": {"content-encoding": "gzip"}}, 400, "invalid_encoding"),
-        (
-            {
-                "content": gzip.compress(b" " * (MAX_BODY_BYTES + 1)),
-                "headers": {"content-encoding": "gzip"},
-            },
-            413,
-            "too_large",
-        ),
+        (b"{", "", 400, "invalid_json"),
+        (b" " * 10_000_000, "", 413, "too_large"),
+        (b"{}", "br", 415, "unsupported_encoding"),
+        (b"{}", "gzip", 400, "invalid_encoding"),
+        (gzip.compress(b" " * (MAX_BODY_BYTES + 1)), "gzip", 413, "too_large"),
     ],
-    ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_a_bad_body_gets_one_error(tmp_path: Path, request_: Any, status: int, kind: str) -> None:
-    server = Server(tmp_path)
-    assert error_of(server.ask("/v1/systemone", **request_), status)["type"] == kind
+def test_a_bad_body_gets_one_error(content: bytes, encoding: str, status: int, kind: str) -> None:
+    server = Server()
+    headers = {"content-encoding": encoding} if encoding else {}
+    response = server.ask("/v1/systemone", content=content, headers=headers)
+    assert error_of(response, status)["type"] == kind
     assert server.lines == []
 
 
@@ -428,10 +396,9 @@ def post(server: Server, messages: list[dict[str, Any]]) -> list[Any]:
     return sent
 
 
-def test_a_body_may_come_in_parts_and_a_client_go_away(tmp_path: Path) -> None:
-    server = Server(tmp_path)
-    body = json.dumps({"state": SURE, "questions": {"team": TEAM}}).encode()
-    parts = [{"body": body[i : i + 9], "more_body": True} for i in range(0, len(body), 9)]
+def test_a_body_may_come_in_parts_and_a_client_go_away() -> None:
+    server = Server()
+    parts = [{"body": BODY[i : i + 9], "more_body": True} for i in range(0, len(BODY), 9)]
     start, answered = post(server, [*parts, {}])
     assert start["status"] == 200
     assert json.loads(answered["body"])["answers"]["team"]["choice"] == "billing"
@@ -443,24 +410,21 @@ def test_a_body_may_come_in_parts_and_a_client_go_away(tmp_path: Path) -> None:
     assert post(server, long) == []
 
 
-def test_a_compressed_body_is_read(tmp_path: Path) -> None:
-    body = json.dumps({"state": SURE, "questions": {"team": TEAM}}).encode()
+def test_a_compressed_body_is_read() -> None:
     headers = {"content-encoding": "gzip"}
-    response = Server(tmp_path).ask("/v1/systemone", content=gzip.compress(body), headers=headers)
+    response = Server().ask("/v1/systemone", content=gzip.compress(BODY), headers=headers)
     assert response.json()["answers"]["team"]["choice"] == "billing"
 
 
 @pytest.mark.parametrize(
     ("method", "path", "status"), [("GET", "/", 404), ("GET", "/predict", 405)]
 )
-def test_another_path_or_method_gets_one_error(
-    tmp_path: Path, method: str, path: str, status: int
-) -> None:
-    assert error_of(Server(tmp_path).ask(path, method), status)["type"] == "not_found"
+def test_another_path_or_method_gets_one_error(method: str, path: str, status: int) -> None:
+    assert error_of(Server().ask(path, method), status)["type"] == "not_found"
 
 
-def test_a_failure_of_the_server_shows_neither_traceback_nor_text(tmp_path: Path) -> None:
-    server = Server(tmp_path)
+def test_a_failure_of_the_server_shows_neither_traceback_nor_text() -> None:
+    server = Server()
 
     def fail(texts: Any, names: Any) -> Any:
         raise RuntimeError("a secret place")
@@ -468,32 +432,30 @@ def test_a_failure_of_the_server_shows_neither_traceback_nor_text(tmp_path: Path
     server.service._batcher._classify = fail
     response = server.decide(SURE, team=TEAM)
     assert error_of(response, 500)["type"] == "internal_error"
-    assert "secret" not in response.text and SURE not in str(server.lines)
+    assert "secret" not in response.text
     assert server.lines == ["a request failed: RuntimeError: a secret place"]
 
 
-def test_predict_gives_every_files_prediction(tmp_path: Path) -> None:
-    server = Server(tmp_path, names=("team", "again"))
+def test_predict_gives_every_files_prediction() -> None:
+    server = Server(names=("team", "again"))
     predictions = server.ask("/predict", json={"texts": [SURE, UNSURE]}).json()["predictions"]
     assert [each["team"]["label"] for each in predictions] == ["billing", None]
     assert [each["again"]["status"] for each in predictions] == ["ok", "abstained"]
     assert server.ask("/predict", json={"texts": []}).json() == {"predictions": []}
 
 
-def test_a_file_of_several_labels_answers_predict_alone(tmp_path: Path) -> None:
-    path = Path("many.onnx")
-    path.write_bytes(edited(multi_label([0.5, 0.5])))
-    server = Server(tmp_path)
-    server.service.models = Models({"many": path}, Settings(ONNXRUNTIME, abstain=0.02))
-    server.service._batcher._classify = server.service.models.classify
+def test_a_file_of_several_labels_answers_predict_alone() -> None:
+    Path("many.onnx").write_bytes(edited(multi_label([0.5, 0.5])))
+    server = Server()
+    server.answer_with(Models({"many": Path("many.onnx")}, SETTINGS))
     (prediction,) = server.ask("/predict", json={"texts": [SURE]}).json()["predictions"]
     assert prediction["many"]["labels"] == ["pos"]
     choice = {"type": "choice", "criteria": {"neg": "", "pos": ""}}
     error_of(server.decide(SURE, many=choice), 422)
 
 
-def test_models_and_health_name_the_questions(tmp_path: Path) -> None:
-    server = Server(tmp_path)
+def test_models_and_health_name_the_questions() -> None:
+    server = Server()
     (model,) = server.ask("/v1/models", "GET").json()["models"]
     assert model["name"] == "team" and model["description"] == "choice: returns, billing"
     assert model["labels"] == ["returns", "billing"] and len(model["release_date"]) == 10
@@ -515,23 +477,19 @@ def test_the_log_grows_by_whole_lines() -> None:
 
 
 def test_lines_of_two_servers_do_not_mix() -> None:
-    logs = [DecisionLog("log.jsonl") for _ in range(2)]
-
     def write(log: DecisionLog) -> None:
         for i in range(50):
             log.write("long text " * 2000, {"q": (str(i), None)}, model="m", answered={})
 
     with ThreadPoolExecutor() as pool:
-        list(pool.map(write, logs))
+        list(pool.map(write, [DecisionLog(Path("log.jsonl")) for _ in range(2)]))
     lines = Path("log.jsonl").read_text().splitlines()
-    assert Counter(json.loads(line)["q"] for line in lines) == Counter(
-        [str(i) for i in range(50)] * 2
-    )
+    assert sorted(int(json.loads(line)["q"]) for line in lines) == sorted([*range(50)] * 2)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_a_full_disk_stops_no_answer(tmp_path: Path) -> None:
-    server = Server(tmp_path, replied(team=returns()), log=Path("/dev/full"))
+def test_a_full_disk_stops_no_answer() -> None:
+    server = Server(replied(team=RETURNS), log="/dev/full")
     for _ in range(2):
         assert server.decide(UNSURE, team=TEAM).status_code == 200
     assert len(server.lines) == 1 and "No space left" in server.lines[0]
@@ -540,7 +498,7 @@ def test_a_full_disk_stops_no_answer(tmp_path: Path) -> None:
 
 def test_a_log_that_cannot_be_written_is_an_error_at_the_start() -> None:
     with pytest.raises(OutputError, match="cannot write"):
-        DecisionLog("none" / "log.jsonl")
+        DecisionLog(Path("none/log.jsonl"))
 
 
 @pytest.mark.parametrize(
@@ -561,15 +519,3 @@ def test_the_upstream_is_named_with_or_without_its_path(url: str, address: str) 
 def test_another_url_is_refused(url: str) -> None:
     with pytest.raises(DataError, match="not the URL"):
         endpoint(url)
-
-
-def test_the_two_engines_give_the_same_answers(tmp_path: Path) -> None:
-    pytest.importorskip("edge_lstm_native")
-    shutil.copy(team_file(tmp_path), "copy.onnx")
-    found = []
-    for engine in ("onnxruntime", "native"):
-        server = Server(tmp_path, settings=Settings(engine, abstain=0.02))
-        found.append(server.decide(SURE, team=TEAM).json()["answers"]["team"])
-    first, second = found
-    assert first["choice"] == second["choice"]
-    assert first["confidence"] == pytest.approx(second["confidence"], abs=1e-5)

@@ -9,7 +9,6 @@ from dataclasses import asdict
 
 import numpy as np
 import pytest
-import reference
 
 from edge_lstm import modelfile
 from edge_lstm.layers import NetworkConfig
@@ -23,6 +22,7 @@ from edge_lstm.text import (
     subword_rule,
 )
 from tests.ports.conftest import PROJECT
+from tests.specification import reference, specification
 
 PAGE = (PROJECT / "docs" / "file-format.md").read_text(encoding="utf-8")
 VOCABULARY = ("σας", "οδος", "i̇", "straße", "good", "don't")
@@ -52,17 +52,6 @@ def test_every_metadata_key_is_described() -> None:
     )
 
 
-def reference_of(tokenizer: Tokenizer) -> reference.Model:
-    """The reference's model with the tokenizer, and no network."""
-    rule = tokenizer.to_metadata()
-    has_pieces = bool(tokenizer.pieces)
-    known = {word: i for i, word in enumerate(tokenizer.words, tokenizer.rule.first_word_id)}
-    first_piece = tokenizer.rule.first_word_id + len(known)
-    pieces = {piece: i for i, piece in enumerate(tokenizer.pieces, first_piece)}
-    spaced = reference.text_rule(rule, tokenizer.num_ids, has_pieces=has_pieces)
-    return reference.Model(known, pieces, rule, spaced, tokenizer.length, [], {}, [], {})
-
-
 def check_ids(
     model: reference.Model, tokenizer: Tokenizer, text: str, row: tuple[str, str]
 ) -> None:
@@ -74,7 +63,7 @@ def check_ids(
 
 def test_the_texts_become_these_ids() -> None:
     tokenizer = Tokenizer(VOCABULARY, length=5)
-    model = reference_of(tokenizer)
+    model = specification(tokenizer)
     vectors = rows("Text → words, then ids")
     assert len(vectors) == 7
     for cell, words, ids, status in vectors:
@@ -87,7 +76,7 @@ def test_the_texts_become_these_pieces() -> None:
     assert json.dumps([*SHORT_VOCABULARY], ensure_ascii=False) in PAGE.replace("\n", " ")
     assert json.dumps([*PIECES], ensure_ascii=False) in PAGE.replace("\n", " ")
     tokenizer = Tokenizer(SHORT_VOCABULARY, 6, PIECES, subword_rule("!"))
-    model = reference_of(tokenizer)
+    model = specification(tokenizer)
     vectors = rows("Text → words and pieces, then ids")
     assert len(vectors) == 9
     for cell, words, ids, status in vectors:
@@ -115,7 +104,7 @@ def test_the_texts_become_these_ids_by_other_rules() -> None:
                 keeps=keeps,
             )
         tokenizer = Tokenizer(words, 3, (), rule)
-        check_ids(reference_of(tokenizer), tokenizer, json.loads(cell.strip("`")), (ids, status))
+        check_ids(specification(tokenizer), tokenizer, json.loads(cell.strip("`")), (ids, status))
 
 
 def test_the_entries_of_a_vocabulary_are_these() -> None:
