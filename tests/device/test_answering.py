@@ -3,18 +3,16 @@ says so."""
 
 from __future__ import annotations
 
-import csv
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hostile import run_here
 from hypothesis import given
 from hypothesis import strategies as st
 from model_files import SMALL, edited
-from test_cli import run
 
 from edge_lstm import (
     Classifier,
@@ -35,7 +33,7 @@ from edge_lstm.answering import (
 from edge_lstm.evaluation.evaluate import evaluate
 from edge_lstm.evaluation.report import report
 from edge_lstm.evaluation.result import Evaluation
-from edge_lstm.modelfile import ModelFile, open_model, parse_model
+from edge_lstm.modelfile import ModelFile, parse_model
 from edge_lstm.tables.labelled import LabelledTexts
 from edge_lstm.text import texts_digest
 
@@ -46,8 +44,10 @@ TEXTS = [
     "",
     "not bad, not good",
 ]
+LABELS = ["pos", "pos", "neg", "neg", "neg"]
 # From 0.9 on none of 400 answers is wrong: at most 0.6 % with 90 % confidence. Below, a fifth is.
 CURVE = RiskCoverage("validation part", 1000, (Point(0.0, 1000, 120), Point(0.9, 400, 0)))
+DEFAULT = RiskCoverage.from_dict({**CURVE.to_dict(), "default": 0.02})
 
 
 def answers(highest: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -123,16 +123,20 @@ def test_the_promise_is_kept_on_texts_that_did_not_choose_the_threshold() -> Non
     assert np.mean(true_shares) > 0.03  # and not by answering next to nothing
 
 
-def test_the_threshold_is_the_one_asked_for_or_that_of_the_files_default() -> None:
-    default = RiskCoverage.from_dict({**CURVE.to_dict(), "default": 0.02})
-    for curve, abstain, threshold, chosen in (
+@pytest.mark.parametrize(
+    ("curve", "abstain", "threshold", "chosen"),
+    [
         (None, None, None, 0.0),
         (CURVE, None, None, 0.0),
-        (default, None, None, 0.9),
-        (default, None, 0.0, 0.0),
-        (default, 0.2, None, 0.0),
-    ):
-        assert choose_threshold(curve, "m.onnx", abstain=abstain, threshold=threshold) == chosen
+        (DEFAULT, None, None, 0.9),
+        (DEFAULT, None, 0.0, 0.0),
+        (DEFAULT, 0.2, None, 0.0),
+    ],
+)
+def test_the_threshold_is_the_one_asked_for_or_that_of_the_files_default(
+    curve: RiskCoverage | None, abstain: float | None, threshold: float | None, chosen: float
+) -> None:
+    assert choose_threshold(curve, "m.onnx", abstain=abstain, threshold=threshold) == chosen
 
 
 @pytest.mark.parametrize(
@@ -173,104 +177,93 @@ def test_a_text_below_the_threshold_gets_no_label_and_says_so() -> None:
 
 def test_rows_that_are_unsure_can_be_written_alone_with_the_guess() -> None:
     classifier = Classifier.from_model(with_curve())
-    expected = classifier.predict(TEXTS)
     rows = [*TEXTS, None]
     options = ScoreOptions(abstain=0.02, only_abstained=True, top=2)
     found = list(score(rows, model=classifier, options=options))  # type: ignore[arg-type]
-    unsure = [p for p in expected if p.probability < 0.9]
+    unsure = [p for p in classifier.predict(TEXTS) if p.probability < 0.9]
     assert len(found) == len(unsure) > 0
     for row, p in zip(found, unsure):
         (predicted, probability), (second, q) = p.top(2)
         assert row.added.pop("label") is row.added.pop("error") is None
         assert [*row.added.values()] == [predicted, probability, second, q, "abstained"]
-    source = Path("in.jsonl")
-    source.write_text("".join(json.dumps({"text": text}) + "\n" for text in rows))
-    summary = score_files(source, "out.csv", model=classifier, options=options)
-    with Path("out.csv").open(newline="") as file:
-        written = list(csv.DictReader(file))
-    assert [row["text"] for row in written] == [row.own["text"] for row in found]
-    assert [row["predicted"] for row in written] == [row.added["predicted"] for row in found]
-    assert (summary.written, summary.below_threshold, summary.errors) == (
-        len(unsure),
-        len(unsure),
-        1,
-    )
-    assert summary.statuses["abstained"] == len(unsure)
+    Path("in.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in rows))
+    summary = score_files("in.jsonl", "out.jsonl", model=classifier, options=options)
+    written = map(json.loads, Path("out.jsonl").read_text().splitlines())
+    assert [(row["text"], row["predicted"]) for row in written] == [
+        (row.own["text"], row.added["predicted"]) for row in found
+    ]
+    assert summary.written == summary.below_threshold == len(unsure)
+    assert summary.statuses["abstained"] == len(unsure) and summary.errors == 1
 
 
 def test_no_row_is_unsure_of_a_model_that_keeps_to_the_share_anyway() -> None:
     """That is an answer, no mistake of the person's."""
     curve = RiskCoverage("validation part", 1000, (Point(0.0, 1000, 0), Point(0.9, 500, 0)))
-    assert curve.threshold(0.02) == 0
-    model = Classifier.from_model(replace(open_model(), abstention=curve))
-    assert (
-        list(score(TEXTS, model=model, options=ScoreOptions(abstain=0.02, only_abstained=True)))
-        == []
-    )
+    classifier = Classifier.from_model(with_curve(curve))
+    options = ScoreOptions(abstain=0.02, only_abstained=True)
+    assert list(score(TEXTS, model=classifier, options=options)) == []
 
 
-def test_rows_on_which_it_abstains_are_refused_where_there_can_be_none() -> None:
-    for options, says in (
-        (ScoreOptions(only_abstained=True, threshold=0.0), "does not abstain by default"),
-        (
-            ScoreOptions(only_abstained=True),
-            "does not abstain by default; add --abstain or --threshold",
-        ),
-        (
-            ScoreOptions(only_abstained=True, threshold=0.9, only_label=("pos",)),
-            "has no label; leave out",
-        ),
-    ):
-        with pytest.raises(DataError, match=says):
-            score(["x"], options=options)
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"threshold": 0.0}, "does not abstain by default"),
+        ({}, "does not abstain by default; add --abstain or --threshold"),
+        ({"threshold": 0.9, "only_label": ("pos",)}, "has no label; leave out"),
+    ],
+)
+def test_rows_on_which_it_abstains_are_refused_where_there_can_be_none(
+    options: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(DataError, match=says):
+        score(["x"], options=ScoreOptions(only_abstained=True, **options))
 
 
 def test_evaluate_reports_what_is_answered_and_what_of_it_is_wrong() -> None:
     model = with_curve()
     probabilities = Classifier.from_model(model).probabilities(TEXTS)
-    labels = ["pos", "pos", "neg", "neg", "neg"]
-    (result,) = evaluated(model, TEXTS, labels, abstain=0.02).results
+    (result,) = evaluated(model, TEXTS, LABELS, abstain=0.02).results
     answered = probabilities.max(axis=1) >= np.float32(0.9)
-    wrong = answered & (np.array(model.labels)[probabilities.argmax(axis=1)] != labels)
+    wrong = answered & (np.array(model.labels)[probabilities.argmax(axis=1)] != LABELS)
     points = result.to_json()["operating_points"]
-    said = next(point for point in points if point["abstain"] == 0.02)
-    assert (said["abstain"], said["threshold"]) == (0.02, 0.9)
-    assert said["answered"] == answered.mean()
+    (said,) = (point for point in points if point["abstain"] == 0.02)
+    assert (said["threshold"], said["answered"]) == (0.9, answered.mean())
     assert said["wrong"] == wrong.sum() / answered.sum() > 0
     assert said["wrong_interval"]["low"] < said["wrong"] < said["wrong_interval"]["high"]
     # A threshold that no text reaches leaves nothing to be wrong.
-    (none,) = evaluated(open_model(), TEXTS, labels, threshold=1.0).results
+    (none,) = evaluated(model, TEXTS, LABELS, threshold=1.0).results
     last = none.to_json()["operating_points"][-1]
     assert (last["answered"], last["wrong"]) == (0, None)
 
 
-def test_a_threshold_that_is_measured_where_it_was_found_is_marked() -> None:
-    labels = ["pos", "pos", "neg", "neg", "neg"]
-    model = with_curve(sha256=texts_digest(TEXTS))
-    # The order of the texts and their capitals make no other texts of them.
-    again = [text.upper() for text in reversed(TEXTS)]
-    for texts, same in ((TEXTS, True), (again, True), ([*TEXTS[:4], "Another text."], False)):
-        evaluation = evaluated(model, texts, labels, abstain=0.02)
-        points = evaluation.results[0].operating_points
-        assert points and all(point.same_texts is same for point in points)
-        page = report(evaluation)
-        assert ("was chosen on these texts" in page) is same
-        assert ("*</td>" in page) is same
+@pytest.mark.parametrize(
+    ("texts", "same"),
+    [
+        # The order of the texts and their capitals make no other texts of them.
+        ([text.upper() for text in reversed(TEXTS)], True),
+        ([*TEXTS[:4], "Another text."], False),
+    ],
+)
+def test_a_threshold_that_is_measured_where_it_was_found_is_marked(
+    texts: list[str], same: bool
+) -> None:
+    evaluation = evaluated(with_curve(sha256=texts_digest(TEXTS)), texts, LABELS, abstain=0.02)
+    points = evaluation.results[0].operating_points
+    assert points and all(point.same_texts is same for point in points)
+    page = report(evaluation)
+    assert ("was chosen on these texts" in page) is ("*</td>" in page) is same
 
 
 def test_the_commands_honour_the_curve() -> None:
-    model = Path("m.onnx")
-    model.write_bytes(with_curve(default=0.02).data)
-    expected = Classifier.load(model).predict(TEXTS)
-    done = run("predict", "-m", str(model), *TEXTS)
-    lines = [line.split("\t") for line in done.stdout.decode().splitlines()]
+    Path("m.onnx").write_bytes(with_curve(default=0.02).data)
+    expected = Classifier.load("m.onnx").predict(TEXTS)
+    done = run_here(["predict", "-m", "m.onnx", *TEXTS])
+    lines = [line.split("\t") for line in done.out.splitlines()]
     assert lines == [[p.label or "", f"{p.probability:.6f}", p.status] for p in expected]
-    best = run("predict", "-m", str(model), "--top", "1", "--json", TEXTS[2])
-    assert json.loads(best.stdout)["label"] is None
-    shown = json.loads(run("inspect", str(model), "--json").stdout)["abstention"]
+    best = run_here(["predict", "-m", "m.onnx", "--top", "1", "--json", TEXTS[2]])
+    assert json.loads(best.out)["label"] is None
+    shown = json.loads(run_here(["inspect", "m.onnx", "--json"]).out)["abstention"]
     assert (shown["default"], shown["texts"]) == (0.02, 1000)
     assert shown["wrong"][0] == {"at most": 0.01, "threshold": 0.9, "answered": 0.4}
-    data = Path("data.csv")
-    data.write_text("text,label\n" + "".join(f'"{text}",pos\n' for text in TEXTS))
-    table = run("evaluate", str(model), str(data)).stdout.decode()
-    assert "with abstention" in table
+    Path("data.csv").write_text("text,label\n" + "".join(f'"{text}",pos\n' for text in TEXTS))
+    assert "with abstention" in run_here(["evaluate", "m.onnx", "data.csv"]).out

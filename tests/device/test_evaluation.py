@@ -6,14 +6,13 @@ from __future__ import annotations
 import csv
 import json
 import math
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hostile import run_here
 from pages import Page
 
 from edge_lstm import Classifier, DataError
@@ -130,13 +129,8 @@ def test_texts_of_another_kind_are_told_from_those_to_be_expected() -> None:
 @pytest.fixture(scope="module")
 def page() -> Page:
     steers = "red \x1b[31m and \x9b31m turned \u202eround"
-    texts = [
-        "</span><script>alert(1)</script>",
-        "lone \ud800 surrogate",
-        "zero \0 byte",
-        steers,
-        *TEXTS,
-    ]
+    odd = ["</span><script>alert(1)</script>", "lone \ud800 surrogate", "zero \0 byte", steers]
+    texts = [*odd, *TEXTS]
     # All wrong, so that the page shows every one of them.
     other = {"pos": "neg", "neg": "pos"}
     labels = [other[p.label or ""] for p in Classifier.load().predict(texts)]
@@ -158,12 +152,11 @@ def test_the_report_loads_and_runs_nothing_shows_every_part_and_no_character_tha
     assert not {"\x1b", "\x9b", "\u202e", "\0"} & set(page.text)
 
 
-@pytest.mark.parametrize("labels", [2, 3, 16, 30])
+@pytest.mark.parametrize("labels", [2, 16, 30])
 def test_a_report_has_any_number_of_labels(labels: int) -> None:
     names = tuple(f"label number {i} <&>" for i in range(labels))
+    truth = np.eye(labels, dtype=np.bool_)[[1] * 5]
     rows = np.full((5, labels), 1 / labels, dtype=np.float32)
-    truth = np.zeros((5, labels), np.bool_)
-    truth[:, 1] = True
     model = result([True], labels=names, truth=truth, probabilities=rows)
     one = Evaluation(data="x", texts=("a",) * 5, statuses={}, results=(model,), comparisons=())
     assert ("most frequent confusions" in Page(report(one)).text) is (labels > 16)
@@ -176,71 +169,63 @@ def test_mistakes_are_read_back_as_labelled_texts_the_surest_first() -> None:
         'Said "excellent"\nand left; a perfect café.',
         "=1+1 best",
     ]
-    target = Path("mistakes.csv")
-    write_mistakes(evaluated(MODEL, texts=texts, labels=["neg"] * 4), target)
-    wrong = [(i, p) for i, p in enumerate(Classifier.load().predict(texts), 1) if p.label != "neg"]
+    write_mistakes(evaluated(MODEL, texts=texts, labels=["neg"] * 4), Path("mistakes.csv"))
+    wrong = [(i, p) for i, p in enumerate(Classifier.load().predict(texts)) if p.label != "neg"]
     wrong.sort(key=lambda item: -item[1].probability)
-    with target.open(newline="", encoding="utf-8-sig") as file:
-        rows = list(csv.reader(file))
     assert len(wrong) >= 2
-    assert rows == [["row", "label", "predicted", "probability", "text"]] + [
-        [str(i), "neg", p.label, f"{p.probability:.4f}", texts[i - 1]] for i, p in wrong
+    with Path("mistakes.csv").open(newline="", encoding="utf-8-sig") as file:
+        header, *rows = csv.reader(file)
+    assert header == ["row", "label", "predicted", "probability", "text"]
+    assert rows == [
+        [str(i + 1), "neg", p.label, f"{p.probability:.4f}", texts[i]] for i, p in wrong
     ]
-    back = read_labelled(target)
-    assert (back.texts, back.names) == ([texts[i - 1] for i, _ in wrong], ["neg"] * len(wrong))
-
-
-def run(
-    *arguments: str, cwd: Path, stdin: Any = subprocess.DEVNULL
-) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "edge_lstm", "evaluate", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, stdin=stdin)
+    back = read_labelled("mistakes.csv")
+    assert (back.texts, back.names) == ([texts[i] for i, _ in wrong], ["neg"] * len(wrong))
 
 
 @pytest.fixture
-def data(tmp_path: Path) -> Path:
+def data() -> None:
+    """Labelled texts: x.jsonl, and a folder of two splits."""
     lines = [json.dumps({"text": text, "label": label}) for text, label in zip(TEXTS, LABELS)]
     Path("x.jsonl").write_text("\n".join(lines))
     for split in ("train", "test"):
         for label in ("neg", "pos"):
-            ("folder" / split / label).mkdir(parents=True)
-            ("folder" / split / label / "1.txt").write_text(f"{split} {label}")
-    return tmp_path
+            Path("folder", split, label).mkdir(parents=True)
+            Path("folder", split, label, "1.txt").write_text(f"{split} {label}")
 
 
-def test_the_command_prints_tables_that_fit_a_terminal(data: Path) -> None:
-    done = run("x.jsonl", "--report", "r.html", cwd=data)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith(
-        "6 texts of x.jsonl (1 empty, 3 ok, 1 truncated, 1 unknown_words)\n"
-    )
-    lines = done.stdout.splitlines()
-    assert max(map(len, lines)) < 80 and not done.stderr
-    assert (data / "r.html").exists()
-    matrix = evaluated(MODEL).results[0].confusion
-    head = next(
-        i for i, line in enumerate(lines) if line.split() == ["true", "label", "neg", "pos"]
-    )
-    assert [line.split() for line in lines[head + 1 : head + 3]] == [
-        [label, *map(str, row)] for label, row in zip(MODEL.labels, matrix)
+@pytest.mark.usefixtures("data")
+def test_the_command_prints_tables_that_fit_a_terminal() -> None:
+    done = run_here(["evaluate", "x.jsonl", "--report", "r.html"])
+    assert (done.exit, done.err) == (0, "")
+    lines = done.out.splitlines()
+    assert lines[0] == "6 texts of x.jsonl (1 empty, 3 ok, 1 truncated, 1 unknown_words)"
+    assert max(map(len, lines)) < 80
+    assert Path("r.html").exists()
+    cells = [line.split() for line in lines]
+    head = cells.index(["true", "label", "neg", "pos"])
+    assert cells[head + 1 : head + 3] == [
+        [label, *map(str, row)]
+        for label, row in zip(MODEL.labels, evaluated(MODEL).results[0].confusion)
     ]
 
 
-def test_models_stand_before_the_data(data: Path) -> None:
-    (data / "m.onnx").write_bytes(MODEL.data)
-    result = json.loads(run("m.onnx", str(MODEL.path), "x.jsonl", "--json", cwd=data).stdout)
+@pytest.mark.usefixtures("data")
+def test_models_stand_before_the_data() -> None:
+    Path("m.onnx").write_bytes(MODEL.data)
+    done = run_here(["evaluate", "m.onnx", str(MODEL.path), "x.jsonl", "--json"])
+    result = json.loads(done.out)
     assert [model["name"] for model in result["models"]] == ["m.onnx", MODEL.path.name]
     assert result["models"][0]["accuracy"] == evaluated(MODEL).results[0].accuracy
     assert result["models"][0]["sha256"] == MODEL.sha256()
     assert result["comparisons"][0]["disagreements"] == 0
 
 
-def test_a_file_is_read_by_its_suffix_by_its_format_and_by_its_split(data: Path) -> None:
-    expected = run("x.jsonl", "--json", cwd=data).stdout
-    (data / "x.log").write_bytes((data / "x.jsonl").read_bytes())
-    by_format = run("x.log", "--input-format", "jsonl", "--json", cwd=data).stdout
+@pytest.mark.usefixtures("data")
+def test_a_file_is_read_by_its_suffix_by_its_format_and_by_its_split() -> None:
+    expected = run_here(["evaluate", "x.jsonl", "--json"]).out
+    Path("x.jsonl").rename("x.log")
+    by_format = run_here(["evaluate", "x.log", "--input-format", "jsonl", "--json"]).out
     assert by_format == expected.replace("x.jsonl", "x.log")
-    with (data / "x.jsonl").open("rb") as file:
-        done = run("-", "--input-format", "jsonl", "--json", cwd=data, stdin=file)
-    assert done.stdout == expected.replace("x.jsonl", "-")
-    assert json.loads(run("folder", "--split", "train", "--json", cwd=data).stdout)["texts"] == 2
+    by_split = run_here(["evaluate", "folder", "--split", "train", "--json"]).out
+    assert json.loads(by_split)["texts"] == 2

@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hostile import run_here
 from hypothesis import given
 from hypothesis import strategies as st
 from model_files import SMALL, edited, multi_label
-from test_cli import run
 
 from edge_lstm import Classifier, DamagedModelFileError, DataError, ScoreOptions, score
 from edge_lstm.answering import SHARES, Point, RiskCoverage, binomial_cdf, cost_thresholds
+from edge_lstm.cli import run
 from edge_lstm.evaluation.evaluate import evaluate
 from edge_lstm.evaluation.report import tables
 from edge_lstm.evaluation.result import Evaluation
@@ -34,6 +35,7 @@ TEXTS = [
     "Qwx zz",
     "not bad, not good",
 ]
+LABELS = ["pos", "neg", "neg", "pos", "neg", "pos"]
 FOREIGN = ["def parse(x): return x + 1", "How do I reset my password?"]
 POINTS = (Point(0.0, 1000, 120), Point(0.9, 400, 0))
 
@@ -107,22 +109,19 @@ def test_an_unfamiliar_text_says_so_and_keeps_its_label(threshold: float) -> Non
 
 
 def test_rows_and_the_commands_say_the_same(threshold: float) -> None:
-    model = Path("m.onnx")
-    texts = Path("texts.jsonl")
-    model.write_bytes(with_thresholds([[0.05, threshold]]).data)
-    expected = [p.status for p in Classifier.load(model).predict(TEXTS, unfamiliar=0.05)]
+    Path("m.onnx").write_bytes(with_thresholds([[0.05, threshold]]).data)
+    expected = [p.status for p in Classifier.load("m.onnx").predict(TEXTS, unfamiliar=0.05)]
     assert "unfamiliar" in expected
-    rows = score(TEXTS, model=model, options=ScoreOptions(unfamiliar=0.05))
+    rows = score(TEXTS, model="m.onnx", options=ScoreOptions(unfamiliar=0.05))
     assert [row.status for row in rows] == expected
-    done = run("predict", "-m", str(model), "--unfamiliar", "0.05", *TEXTS)
-    assert [line.split("\t")[2] for line in done.stdout.decode().splitlines()] == expected
-    texts.write_text("".join(json.dumps({"text": text}) + "\n" for text in TEXTS))
-    done = run("score", str(texts), "-m", str(model), "--unfamiliar", "0.05")
-    assert [json.loads(line)["status"] for line in done.stdout.decode().splitlines()] == expected
-    assert f"unfamiliar {expected.count('unfamiliar')}" in done.stderr.decode()
-    assert "--unfamiliar 0.05 or more" in " ".join(
-        run("inspect", str(model)).stdout.decode().split()
-    )
+    asked = ["-m", "m.onnx", "--unfamiliar", "0.05"]
+    done = run_here(["predict", *asked, *TEXTS])
+    assert [line.split("\t")[2] for line in done.out.splitlines()] == expected
+    Path("in.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in TEXTS))
+    done = run_here(["score", "in.jsonl", *asked])
+    assert [json.loads(line)["status"] for line in done.out.splitlines()] == expected
+    assert f"unfamiliar {expected.count('unfamiliar')}" in done.err
+    assert "--unfamiliar 0.05 or more" in " ".join(run_here(["inspect", "m.onnx"]).out.split())
 
 
 @pytest.mark.parametrize(
@@ -188,52 +187,46 @@ def test_auroc_and_recall_count_pairs(
     assert recall_at(negative, positive, share) == (positive > min(allowed)).mean()
 
 
-def evaluated(model: ModelFile, texts: list[str], labels: list[str], **options: Any) -> Evaluation:
-    return evaluate(
-        [Classifier.from_model(model)],
-        LabelledTexts(texts, [(name,) for name in labels]),
-        **options,
-    )
+def evaluated(model: ModelFile, foreign: list[str]) -> Evaluation:
+    texts = LabelledTexts(TEXTS, [(name,) for name in LABELS])
+    return evaluate([Classifier.from_model(model)], texts, foreign=foreign)
 
 
 def test_evaluate_tells_how_well_foreign_texts_are_found_and_two_labels_told_apart(
     threshold: float,
 ) -> None:
     model = with_thresholds([[0.05, threshold]])
-    labels = ["pos", "neg", "neg", "pos", "neg", "pos"]
-    evaluation = evaluated(model, TEXTS, labels, foreign=FOREIGN)
+    evaluation = evaluated(model, FOREIGN)
     said = evaluation.results[0].to_json()
     classifier = Classifier.from_model(model)
     own = scores_of(classifier, TEXTS)
     others = scores_of(classifier, FOREIGN)
     assert said["foreign"] == {
-        "auroc": (others[:, None] > own).mean() + (others[:, None] == own).mean() / 2,
+        "auroc": auroc(own, others),
         "recall": (others > own.max()).mean(),
         "found": (others > threshold).mean(),
         "lost": (own > threshold).mean(),
     }
     positive = classifier.probabilities(TEXTS)[:, 1]
-    has = np.array([label == "pos" for label in labels])
-    assert said["gate"]["auroc"] == (positive[has][:, None] > positive[~has]).mean()
+    has = np.array([label == "pos" for label in LABELS])
+    assert said["gate"]["auroc"] == auroc(positive[~has], positive[has])
     assert said["gate"]["recalls"] == (
         (positive[~has] < positive[has].min()).mean(),
         (positive[has] > positive[~has].max()).mean(),
     )
-    shown = [table.title for table in tables(evaluation)]
-    assert "2 foreign texts against these" in shown
-    without = evaluated(open_model(SMALL), TEXTS, labels, foreign=FOREIGN).results[0].foreign
+    assert "2 foreign texts against these" in [table.title for table in tables(evaluation)]
+    without = evaluated(open_model(SMALL), FOREIGN).results[0].foreign
     assert without is not None and without.found is without.lost is None
 
 
-def test_foreign_texts_that_are_none_are_refused() -> None:
-    model = open_model(SMALL)
-    labels = ["pos", "neg", "neg", "pos", "neg", "pos"]
-    with pytest.raises(DataError, match="1 of the 2 foreign texts are labelled texts"):
-        evaluated(model, TEXTS, labels, foreign=[TEXTS[0].upper(), "another"])
+@pytest.mark.parametrize("content", ["", "\n  \n"])
+def test_foreign_texts_that_are_none_are_refused(content: str) -> None:
     Path("data.csv").write_text("text,label\nGood,pos\nBad,neg\n")
-    for content in ("", "\n  \n"):
-        Path("foreign.txt").write_text(content)
-        done = run("evaluate", "data.csv", "--foreign", "foreign.txt")
-        assert done.returncode == 1
-        error = done.stderr.decode().splitlines()[-1]
-        assert "foreign.txt" in error and ("no foreign text" in error or "empty" in error)
+    Path("foreign.txt").write_text(content)
+    with pytest.raises(DataError, match=r"foreign\.txt.*(no foreign text|empty)"):
+        run(["evaluate", "data.csv", "--foreign", "foreign.txt"])
+
+
+def test_foreign_texts_that_are_labelled_ones_are_refused() -> None:
+    with pytest.raises(DataError, match="1 of the 2 foreign texts are labelled texts"):
+        evaluated(open_model(SMALL), foreign=[TEXTS[0].upper(), "another"])

@@ -8,14 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from model_files import DATA
-from test_cli import run
+from hostile import run_here
+from model_files import SMALL
 
 from edge_lstm.classifier import Classifier
+from edge_lstm.cli import run
+from edge_lstm.errors import DataError
 from edge_lstm.latency.measure import measure, run_block
 from edge_lstm.latency.recording import Block, Recording, is_steady
 from edge_lstm.latency.result import Result, parse_result
-from edge_lstm.latency.settings import Sample, Settings
+from edge_lstm.latency.settings import Sample, Settings, read_texts
 from edge_lstm.modelfile import embedded_model
 
 QUICK = {"runs": 40, "cold_starts": 0, "warm_up_s": 0.0, "max_warm_up_blocks": 1}
@@ -26,11 +28,12 @@ ONE = (embedded_model(),)
 def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Result]:
     """One run of the command as a user types it → (standard output, result)."""
     path = tmp_path_factory.mktemp("latency") / "result.json"
-    done = run("latency", "--runs", "200", "--cold-starts", "2", "--output", str(path))
-    assert done.returncode == 0, done.stderr
+    runs = ["--runs", "200", "--cold-starts", "2"]
+    done = run_here(["latency", str(SMALL), *runs, "--output", str(path)])
+    assert done.exit == 0, done.err
     result = parse_result(path.read_text(encoding="utf-8"), str(path))
     assert parse_result(result.dumps(), "again") == result
-    return done.stdout.decode(), result
+    return done.out, result
 
 
 def test_the_table_fits_80_columns_and_shows_start_text_and_parts(
@@ -38,7 +41,7 @@ def test_the_table_fits_80_columns_and_shows_start_text_and_parts(
 ) -> None:
     table, _ = finished
     assert max(map(len, table.splitlines())) < 80
-    for word in (
+    for part in [
         "cold start, ms",
         "imports",
         "load",
@@ -46,9 +49,10 @@ def test_the_table_fits_80_columns_and_shows_start_text_and_parts(
         "per text, ms",
         "p50",
         "text→ids",
-        "texts/s",
-    ):
-        assert word in table
+        "texts",
+        "s",
+    ]:
+        assert part in table
 
 
 def test_p99_is_not_given_from_200_runs_and_the_runs_it_takes_are_said(
@@ -79,11 +83,13 @@ def test_memory_is_that_of_a_fresh_process(finished: tuple[str, Result]) -> None
 
 
 def test_every_combination_is_measured_in_turn_named_and_compared_with_the_first() -> None:
-    shutil.copy(embedded_model(), "copy.onnx")
-    settings = Settings(models=(*ONE, "copy.onnx"), batch_sizes=(1, 4), **QUICK)
-    names = ["sentiment.int8 b1", "sentiment.int8 b4", "copy b1", "copy b4"]
+    shutil.copy(SMALL, "small.onnx")
+    shutil.copy(SMALL, "copy.onnx")
+    models = (Path("small.onnx"), Path("copy.onnx"))
+    settings = Settings(models=models, batch_sizes=(1, 4), **{**QUICK, "runs": 320})
     first, batches, *others = result = measure(settings).settings
-    assert [one.name for one in result] == [one.name for one in settings.each] == names
+    assert [one.name for one in result] == ["small b1", "small b4", "copy b1", "copy b4"]
+    assert [one.name for one in settings.each] == [one.name for one in result]
     assert batches.texts == first.texts == batches.runs * 4
     assert batches.length_fit is None and batches.by_text == () and first.ratio is None
     for one in (batches, *others):
@@ -111,28 +117,22 @@ def test_warm_up_ends_when_the_median_is_steady() -> None:
     assert not is_steady(blocks([80, 80, 80, 80, 70, 70, 70, 70]))
 
 
-@pytest.mark.parametrize(
-    ("data", "count", "longest"),
-    [
-        (b"x " * 200_000, 1, 600),
-        ("ü\n".encode() * 5001, 5000, 2),
-        (b"\xe9 good\n\nbad\n", 2, 2),  # the first is not UTF-8: no text
-        (b"\n\n", 2, 1),
-        (b"", 0, 0),
-        (b"\x00\xff\xfe\x80" * 50, 0, 0),
-    ],
-)
-def test_odd_texts_are_measured_and_none_is_one_line(data: bytes, count: int, longest: int) -> None:
-    texts = Path("texts.txt")
-    texts.write_bytes(data)
-    done = run("latency", "--texts", str(texts), "--runs", "20", "--cold-starts", "0", "--json")
-    if not count:
-        assert (done.returncode, done.stdout, done.stderr.count(b"\n")) == (1, b"", 1)
-        assert b"texts.txt " in done.stderr
-        return
-    assert done.returncode == 0, done.stderr
-    measured = json.loads(done.stdout)["texts"]
-    assert (measured["count"], measured["tokens"][2]) == (count, longest)
+def test_empty_texts_are_measured_and_what_is_no_text_is_left_out() -> None:
+    Path("texts.txt").write_bytes(b"\xe9 good\n\nbad\n")
+    options = ["--texts", "texts.txt", "--runs", "20", "--cold-starts", "0", "--json"]
+    done = run_here(["latency", str(SMALL), *options])
+    assert done.exit == 0, done.err
+    measured = json.loads(done.out)["texts"]
+    assert (measured["count"], measured["tokens"][2]) == (2, 2)
+    Path("texts.txt").write_text("ü\n" * 5001)
+    assert len(read_texts(Path("texts.txt")).texts) == 5000
+
+
+@pytest.mark.parametrize("data", [b"", b"\x00\xff\xfe\x80" * 50])
+def test_no_text_is_one_line(data: bytes) -> None:
+    Path("texts.txt").write_bytes(data)
+    with pytest.raises(DataError, match=r"^[^\n]*texts\.txt [^\n]*$"):
+        run(["latency", "--texts", "texts.txt"])
 
 
 def test_a_long_run_keeps_whole_blocks_spread_over_it_the_same_of_every_setting() -> None:
@@ -157,6 +157,5 @@ def test_ctrl_c_leaves_what_was_measured_until_then() -> None:
 
 
 def test_a_model_of_ones_own_is_measured_with_its_own_examples() -> None:
-    Path("mine.onnx").write_bytes(DATA)
-    result = measure(Settings(models=("mine.onnx",), **QUICK))
-    assert result.texts.source == "the golden rows of mine.onnx"
+    result = measure(Settings(models=(SMALL,), **QUICK))
+    assert result.texts.source == f"the golden rows of {SMALL.name}"

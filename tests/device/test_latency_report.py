@@ -4,6 +4,7 @@ import json
 from copy import deepcopy
 
 import pytest
+from model_files import SMALL
 from pages import Page
 
 from edge_lstm.cli.notes import table_lines
@@ -11,21 +12,18 @@ from edge_lstm.html import Table
 from edge_lstm.latency import report as reports
 from edge_lstm.latency.measure import measure
 from edge_lstm.latency.result import parse_result
-from edge_lstm.latency.settings import Settings
-from edge_lstm.modelfile import embedded_model
+from edge_lstm.latency.settings import Sample, Settings
+
+RUNS = 320  # as many as a ratio takes: five blocks
 
 
 @pytest.fixture(scope="module")
 def measured() -> dict:
     settings = Settings(
-        models=(embedded_model(),),
-        threads=(1, 2),
-        batch_sizes=(1, 4),
-        runs=320,
-        cold_starts=1,
-        warm_up_s=0,
+        models=(SMALL,), batch_sizes=(1, 4), runs=RUNS, cold_starts=1, max_warm_up_blocks=1
     )
-    return json.loads(measure(settings).dumps())
+    texts = Sample("made", tuple("good " * n for n in range(1, 65)))
+    return json.loads(measure(settings, texts).dumps())
 
 
 @pytest.fixture
