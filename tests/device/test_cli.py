@@ -10,18 +10,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from hostile import run_here
 
-from edge_lstm import Classifier
+from edge_lstm import Classifier, DataError
 from edge_lstm.cli import COMMANDS
-
-
-def run(*arguments: str, stdin: bytes = b"", **env: str) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(
-        [sys.executable, "-m", "edge_lstm", *arguments],
-        input=stdin,
-        capture_output=True,
-        env={**os.environ, **env},
-    )
 
 
 def run_and_imports(*arguments: str, **env: str) -> tuple[str, set[str]]:
@@ -49,33 +41,37 @@ def test_inspect_imports_the_card_for_a_card_alone() -> None:
 @pytest.mark.parametrize(
     "name", [name for name, entry in COMMANDS.items() if entry.package == "edge_lstm"]
 )
-def test_every_command_has_help_that_fits_a_terminal(name: str) -> None:
-    done = run(name, "--help", COLUMNS="80")
-    assert done.returncode == 0, done.stderr
-    assert max(map(len, done.stdout.decode().splitlines())) <= 80
+def test_every_command_has_help_that_fits_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    done = run_here([name, "--help"])
+    assert done.exit == 0, done.err
+    assert max(map(len, done.out.splitlines())) <= 80
 
 
-def test_predict_answers_arguments_lines_and_json_alike() -> None:
+def test_predict_answers_arguments_lines_and_json_alike(classifier: Classifier) -> None:
     texts = ["A wonderful film.", "Dull, dull, dull.", ""]
-    wanted = Classifier.load().predict(texts)
-    by_argument = run("predict", *texts)
-    by_line = run("predict", stdin="\n".join(texts).encode() + b"\n")
-    windows = run("predict", stdin="\r\n".join(texts).encode() + b"\r\n")
-    unfinished = run("predict", stdin="\n".join(texts[:2]).encode())
-    assert by_argument.stdout == by_line.stdout == windows.stdout
-    assert unfinished.stdout.splitlines() == by_line.stdout.splitlines()[:2]
-    lines = [line.split("\t") for line in by_argument.stdout.decode().splitlines()]
+    wanted = classifier.predict(texts)
+    by_argument = run_here(["predict", *texts])
+    lines = [line.split("\t") for line in by_argument.out.splitlines()]
     assert lines == [[w.label, f"{w.probability:.6f}", w.status] for w in wanted]
-    as_json = [json.loads(line) for line in run("predict", "--json", *texts).stdout.splitlines()]
-    assert as_json == [vars(w) for w in wanted]
-    assert by_argument.stderr == by_line.stderr == b""
-    best = [
-        line.split("\t")
-        for line in run("predict", "--top", "2", *texts).stdout.decode().splitlines()
-    ]
-    assert best == [[*(v for n, p in w.top(2) for v in (n, f"{p:.6f}")), w.status] for w in wanted]
-    as_json = json.loads(run("predict", "--json", "--top", "2", texts[0]).stdout)
-    assert [(row["label"], row["probability"]) for row in as_json["top"]] == wanted[0].top(2)
+    for end in ("\n", "\r\n"):
+        by_line = run_here(["predict"], (end.join(texts) + end).encode())
+        assert (by_line.out, by_line.err) == (by_argument.out, "")
+    unfinished = run_here(["predict"], "\n".join(texts[:2]).encode())
+    assert unfinished.out.splitlines() == by_argument.out.splitlines()[:2]
+    as_json = run_here(["predict", "--json", *texts]).out.splitlines()
+    assert [json.loads(line) for line in as_json] == [vars(w) for w in wanted]
+
+
+def test_predict_gives_the_next_best_labels_too(classifier: Classifier) -> None:
+    (wanted,) = classifier.predict(["A wonderful film."])
+    (first, p), (second, q) = wanted.top(2)
+    asked = ["predict", "--top", "2", "A wonderful film."]
+    assert run_here(asked).out == f"{first}\t{p:.6f}\t{second}\t{q:.6f}\tok\n"
+    as_json = json.loads(run_here([*asked, "--json"]).out)
+    assert [(row["label"], row["probability"]) for row in as_json["top"]] == wanted.top(2)
 
 
 def test_each_line_is_answered_before_the_next_is_read() -> None:
@@ -92,10 +88,9 @@ def test_each_line_is_answered_before_the_next_is_read() -> None:
         assert process.wait() == 0
 
 
-def test_debug_shows_the_traceback() -> None:
-    done = run("predict", "-m", "missing.onnx", "x", "--debug")
-    assert done.returncode == 1
-    assert b"Traceback" in done.stderr
+def test_debug_lets_the_error_out_with_its_traceback() -> None:
+    with pytest.raises(DataError, match="no model file"):
+        run_here(["predict", "-m", "missing.onnx", "x", "--debug"])
 
 
 @pytest.mark.parametrize(
@@ -110,9 +105,9 @@ def test_debug_shows_the_traceback() -> None:
 def test_wrong_usage_is_exit_code_2_and_names_what_was_meant(
     arguments: list[str], says: str
 ) -> None:
-    done = run(*arguments)
-    assert (done.returncode, done.stdout) == (2, b"")
-    assert says in done.stderr.decode()
+    done = run_here(arguments)
+    assert (done.exit, done.out) == (2, "")
+    assert says in done.err
 
 
 def test_a_reader_that_goes_away_is_no_error() -> None:
@@ -136,8 +131,9 @@ def without(folder: Path, *packages: str) -> str:
 
 
 @pytest.mark.parametrize("line", ["train", "export --help"])
-def test_workstation_commands_say_how_to_install_them(line: str, tmp_path: Path) -> None:
-    done = run(*line.split(), PYTHONPATH=without(tmp_path, "torch", "onnx"))
-    assert done.returncode == 1, done
-    assert done.stderr.decode().count("\n") == 1
-    assert re.search(r"pip install (?:-e )?'/.*\[train\]'", done.stderr.decode())
+def test_workstation_commands_say_how_to_install_them(line: str, folder: Path) -> None:
+    command = [sys.executable, "-m", "edge_lstm", *line.split()]
+    environment = {**os.environ, "PYTHONPATH": without(folder, "torch", "onnx")}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode == 1 and done.stderr.count("\n") == 1
+    assert re.search(r"pip install (?:-e )?'/.*\[train\]'", done.stderr)

@@ -8,7 +8,6 @@ import re
 import shutil
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -28,11 +27,8 @@ sys.addaudithook(refuse)
 """
 COMMANDS = [
     *("predict hi", "explain hi", "evaluate t.csv", "inspect", "page -o p.html", "doctor"),
-    *(
-        "score t.csv -o o.csv -q -w 1",
-        "score t.csv -o o.csv -q -w 2",
-        "latency --runs 5 --cold-starts 1",
-    ),
+    *("score t.csv -o o.csv -q -w 1", "score t.csv -o o.csv -q -w 2"),
+    "latency --runs 5 --cold-starts 1",
 ]
 TELEMETRY = "ORT_DISABLE_TELEMETRY"
 
@@ -86,14 +82,16 @@ def can_trace() -> bool:
     )
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_a_device_command_asks_no_address_and_leaves_no_file(tmp_path: Path, command: str) -> None:
+def test_a_device_command_asks_no_address_and_leaves_no_file(folder: Path) -> None:
     Path("t.csv").write_text("text,label\ngood film,pos\nbad film,neg\n")
     code = (
-        "import sys; from edge_lstm.__main__ import main; "
-        f"sys.argv[1:] = {command.split()!r}; main()"
+        "import sys; from edge_lstm.__main__ import main\n"
+        f"for command in {COMMANDS!r}:\n"
+        "    sys.argv[1:] = command.split()\n"
+        "    try: main()\n"
+        "    except SystemExit as end: assert not end.code, command\n"
     )
-    run(code, tmp_path, traced=can_trace())
+    run(code, folder, traced=can_trace())
 
 
 @pytest.mark.parametrize(
@@ -103,16 +101,13 @@ def test_a_device_command_asks_no_address_and_leaves_no_file(tmp_path: Path, com
         # What a worker of Ray unpickles.
         "import edge_lstm.scoring.ray, onnxruntime",
         "import edge_lstm_export, onnxruntime",
-        "import benchmarks, onnxruntime",
+        pytest.param("import benchmarks, onnxruntime", marks=pytest.mark.needs("benchmarks")),
     ],
 )
-def test_whatever_is_imported_first_turns_telemetry_off(tmp_path: Path, code: str) -> None:
-    package = code.split()[1].strip(",").partition(".")[0]
-    if find_spec(package) is None:
-        pytest.skip(f"no {package} here")
-    run(code, tmp_path)
+def test_whatever_is_imported_first_turns_telemetry_off(folder: Path, code: str) -> None:
+    run(code, folder)
 
 
-def test_a_setting_of_the_users_own_stands(tmp_path: Path) -> None:
+def test_a_setting_of_the_users_own_stands(folder: Path) -> None:
     code = f"import os, edge_lstm; print(os.environ[{TELEMETRY!r}])"
-    assert run(code, tmp_path, telemetry="0") == "0\n"
+    assert run(code, folder, telemetry="0") == "0\n"
