@@ -100,7 +100,12 @@ def test_what_a_killed_process_left_goes_with_the_next_output(
 
 @pytest.mark.parametrize("moment", ["fsync", "replace"])
 @pytest.mark.parametrize(
-    "line", ["page -o out", "score in.csv -o out.csv", "score in.csv -o out.parquet"]
+    "line",
+    [
+        "page -o out",
+        "score in.csv -o out.csv",
+        pytest.param("score in.csv -o out.parquet", marks=pytest.mark.needs("pyarrow")),
+    ],
 )
 def test_and_with_the_same_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str, line: str

@@ -69,8 +69,9 @@ def test_the_paired_difference_interval_covers_the_truth_as_often_as_it_says() -
 @pytest.mark.needs("sklearn")
 @pytest.mark.parametrize(("labels", "n"), [(2, 1), (2, 500), (3, 400), (7, 13)])
 def test_predictions_are_scored_as_by_scikit_learn(labels: int, n: int) -> None:
-    reference = pytest.importorskip("sklearn.metrics")
-    calibration = pytest.importorskip("sklearn.calibration")
+    from sklearn import calibration
+    from sklearn import metrics as reference
+
     rng = np.random.default_rng(n)
     logits = rng.normal(scale=3, size=(n, labels)).astype(np.float32)
     probabilities = (np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)).astype(np.float32)

@@ -133,7 +133,9 @@ def test_predict(run: Run, run_alone: Run) -> None:
     assert run_alone("predict", text="\n".join(TEXTS) + "\n").stdout.splitlines() == lines
 
 
-@pytest.mark.parametrize("suffix", [".csv", ".jsonl.gz", ".parquet"])
+@pytest.mark.parametrize(
+    "suffix", [".jsonl.gz", pytest.param(".parquet", marks=pytest.mark.needs("pyarrow"))]
+)
 def test_score_writes_a_whole_file_and_nothing_beside_it(
     run: Run, tmp_path: Path, suffix: str
 ) -> None:

@@ -36,16 +36,13 @@ def rows(path: str) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-@pytest.mark.parametrize("engine", ["onnxruntime", "native"])
-def test_every_answer_is_that_of_its_file_alone(engine: str) -> None:
-    if engine == "native":
-        pytest.importorskip("edge_lstm_native")
+def test_every_answer_is_that_of_its_file_alone() -> None:
     paths = {"team": "team.onnx", "urgent": "urgent.onnx"}
-    questions = Questions.load(paths, engine=engine)
+    questions = Questions.load(paths)
     together = questions.classify(TEXTS)
     predictions = questions.predict(TEXTS, threshold=0.9)
     for name, path in paths.items():
-        alone = Classifier.load(path, engine=engine)
+        alone = Classifier.load(path)
         assert np.array_equal(together[name].probabilities, alone.probabilities(TEXTS))
         assert predictions[name] == alone.predict(TEXTS, threshold=0.9)
 

@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.needs("starlette", "uvicorn", "httpx")
 for package in ("starlette", "uvicorn", "httpx"):
     pytest.importorskip(package)
 
