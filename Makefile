@@ -49,11 +49,12 @@ lint: $(VENV)/installed
 types: $(VENV)/installed
 	MYPYPATH=export $(BIN)/mypy edge_lstm export/edge_lstm_export
 
-# Ray can end the process that it is used in, so its tests have one of their own.
+# Ray can end the process that it is used in, so its tests have one of their own. 'make device-test' runs tests/device,
+# but for what needs more than a device has.
 RAY_TESTS := tests/end_to_end/test_score_on_ray.py
 pytest: export OMP_NUM_THREADS := 1
 pytest: $(VENV)/ray
-	$(BIN)/python $(PYTEST) $(PYTEST_FLAGS) --ignore $(RAY_TESTS)
+	$(BIN)/python $(PYTEST) $(PYTEST_FLAGS) --ignore $(RAY_TESTS) --beyond-device
 	$(BIN)/python -m pytest $(PYTEST_FLAGS) $(RAY_TESTS)
 
 # Installed without an extra, as a device has it: there torch and onnx cannot be imported. LOWEST=1 takes the lowest

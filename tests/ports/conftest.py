@@ -54,9 +54,8 @@ class Kind:
 
 KINDS = {
     "tiny": Kind("tiny", LABELS),
-    "short": Kind("tiny", ODD_LABELS, length=9),
     "seed": Kind("seed", LABELS),
-    "low-rank": Kind("tiny", [f"label {i}" for i in range(21)]),
+    "low-rank": Kind("tiny", [f"label {i}" for i in range(21)], length=9),
     "multi_label": Kind("tiny", ODD_LABELS, multi_label=True),
     "multi_label-2": Kind("seed", LABELS, multi_label=True),
     "unsegmented": Kind("tiny", LABELS, spaced=False),

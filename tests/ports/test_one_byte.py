@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
-import itertools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,7 +17,7 @@ from tests.ports.conftest import Case
 # Single bits, and what turns the tag of a metadata entry (0x72) into that of a text which readers
 # skip.
 MASKS = (1, 2, 4, 8, 16, 32, 64, 128, 0x72 ^ 0x12, 0x72 ^ 0x1A, 0x72 ^ 0x22, 0x72 ^ 0x2A)
-STEPS = [(4999, MASKS[::4]), pytest.param((211, MASKS), marks=pytest.mark.slow)]
+STEP = 211  # bytes from one place to the next
 # Files of both text rules, fp32 and int8, of one label per text and of several.
 KINDS = {
     "multi_label.fp32.onnx",
@@ -54,33 +52,18 @@ def opens(compiled: Compile) -> dict[str, Callable[[bytes], object]]:  # noqa: F
     }
 
 
-def opened(
-    data: bytearray, step: int, masks: tuple[int, ...], read: Callable[[bytes], object]
-) -> str:
-    """Return the places of files that were opened, and how many were tried."""
-    places = [at for at in range(len(data)) if at % step == 0 or at + 100 >= len(data)]
-    bad = []
-    for at, mask in itertools.product(places, masks):
-        data[at] ^= mask
-        with contextlib.suppress(ModelFileError, reference.ModelError):
-            read(bytes(data))
-            bad.append(at)
-        data[at] ^= mask
-    return " ".join(map(str, [*bad, "of", len(places) * len(masks)]))
-
-
-@pytest.mark.parametrize("tried", STEPS, ids=["some", "many"])
 @pytest.mark.parametrize("reader", ["python", "reference", "c"])
 def test_no_file_with_a_changed_byte_is_opened(
-    reader: str,
-    tried: tuple[int, tuple[int, ...]],
-    cases: list[Case],
-    opens: dict[str, Callable[[bytes], object]],
+    reader: str, cases: list[Case], opens: dict[str, Callable[[bytes], object]]
 ) -> None:
-    step, masks = tried
     paths = [case.path for case in cases if case.name in KINDS]
     assert len(paths) == len(KINDS)
     for path in paths:
-        opens[reader](path.read_bytes())  # as it is, it opens
-        told = opened(bytearray(path.read_bytes()), step, masks, opens[reader])
-        assert told.startswith("of ") and told != "of 0", (path.name, told)
+        data = bytearray(path.read_bytes())
+        opens[reader](bytes(data))  # as it is, it opens
+        for at in {*range(0, len(data), STEP), *range(len(data) - 100, len(data))}:
+            for mask in MASKS:
+                data[at] ^= mask
+                with pytest.raises((ModelFileError, reference.ModelError)):
+                    opens[reader](bytes(data))
+                data[at] ^= mask

@@ -26,23 +26,23 @@ def test_it_needs_numpy_and_the_standard_library_only() -> None:
 
 
 def test_every_kind_of_model_gives_onnx_runtimes_answers(cases: list[Case]) -> None:
-    for case in cases:
+    for number, case in enumerate(cases):
         model = reference.read(case.path.read_bytes())
         tokenizer = Classifier.load(case.path).model.tokenizer
-        for text in case.texts:
-            encoded = tokenizer.encode_text(text)
-            assert reference.encode(model, text) == (encoded.ids, encoded.status), text
-        short = [i for i, text in enumerate(case.texts) if len(text) < 400]
-        longest = [i for i in range(len(case.texts)) if i not in short][-2:]
-        for i in short[::3] + (
-            longest if case.name in ("tiny.fp32.onnx", "seed.int8.onnx") else []
-        ):
-            answer = reference.probabilities(model, reference.encode(model, case.texts[i])[0])
+        encoded = [reference.encode(model, text) for text in case.texts]
+        for text, found in zip(case.texts, encoded):
+            expected = tokenizer.encode_text(text)
+            assert found == (expected.ids, expected.status), text
+        # A step of an LSTM takes NumPy long: each file gets its share of the texts.
+        short = [i for i, (ids, _) in enumerate(encoded) if len(ids) < 100]
+        chosen = short[number % 7 :: 7]
+        if case.name in ("tiny.fp32.onnx", "seed.int8.onnx"):
+            chosen.append(max(range(len(encoded)), key=lambda i: len(encoded[i][0])))
+        for i in chosen:
+            answer = reference.probabilities(model, encoded[i][0])
             assert reference.labels_of(model, answer) == case.answers[i], (case.name, case.texts[i])
-            assert np.abs(answer - case.probabilities[i]).max() <= TOLERANCE, (
-                case.name,
-                case.texts[i][:80],
-            )
+            off = np.abs(answer - case.probabilities[i]).max()
+            assert off <= TOLERANCE, (case.name, case.texts[i][:80])
 
 
 def test_nothing_that_it_prints_steers_a_terminal(tmp_path: Path) -> None:
