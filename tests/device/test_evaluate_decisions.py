@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 from datetime import date, datetime, timezone
@@ -11,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hostile import run_here
 from model_files import SMALL, edited, multi_label
 from pages import Page
 
@@ -96,37 +96,29 @@ def test_the_threshold_that_is_asked_for_has_a_row() -> None:
     assert (last.abstain, last.threshold) == (None, 0.7)
 
 
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    rows = [
-        {"text": TEXTS[0], "label": "pos", "time": "2026-03-01T23:59:59Z"},  # a Sunday
-        {"text": TEXTS[1], "label": "neg", "time": "2026-03-02T00:30:00+02:00"},  # Sunday in UTC
-        {"text": TEXTS[1], "label": "pos", "time": "2026-03-02"},
-        {"text": TEXTS[2], "label": "neg", "time": "1772755200"},  # Friday, 6 March
-    ]
-    with Path("t.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, ["text", "label", "time"])
-        writer.writeheader()
-        writer.writerows(rows)
-    return tmp_path
+@pytest.fixture(autouse=True)
+def rows(folder: Path) -> None:
+    """t.csv, labelled texts with times of two weeks."""
+    Path("t.csv").write_text(
+        "text,label,time\n"
+        f"{TEXTS[0]},pos,2026-03-01T23:59:59Z\n"  # a Sunday
+        f'"{TEXTS[1]}",neg,2026-03-02T00:30:00+02:00\n'  # Sunday in UTC
+        f'"{TEXTS[1]}",pos,2026-03-02\n'
+        f"{TEXTS[2]},neg,1772755200\n"  # Friday, 6 March
+    )
 
 
-def as_json(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
-    run(["evaluate", *arguments, "--json"])
-    return json.loads(capsys.readouterr().out)
+def as_json(*arguments: str) -> dict[str, Any]:
+    return json.loads(run_here(["evaluate", *arguments, "--json"]).out)
 
 
-def test_a_month_costs_the_price_of_what_is_handed_back(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_month_costs_the_price_of_what_is_handed_back() -> None:
     costs = ["--price", "0.5", "--per-month", "1000"]
-    (model,) = as_json(capsys, "t.csv", *costs)["models"]
+    (model,) = as_json("t.csv", *costs)["models"]
     assert len(model["operating_points"]) == len(SHOWN_RISKS)
     for point in model["operating_points"]:
         assert point["month"] == pytest.approx(500 * (1 - point["answered"]))
-    run(["evaluate", "t.csv", *costs])
-    out = " ".join(capsys.readouterr().out.split())
+    out = " ".join(run_here(["evaluate", "t.csv", *costs]).out.split())
     assert "cost per month" in out and "all 1,000 questions cost 500.00" in out
 
 
@@ -144,53 +136,45 @@ def test_a_month_costs_the_price_of_what_is_handed_back(
         ("lines.txt --time-column time", "no column 'time'"),
     ],
 )
-def test_what_cannot_be_priced_or_dated_is_one_line(
-    folder: Path, arguments: str, said: str
-) -> None:
+def test_what_cannot_be_priced_or_dated_is_one_line(arguments: str, said: str) -> None:
     Path("several.onnx").write_bytes(edited(multi_label((0.5, 0.5))))
     Path("lines.txt").write_text("__label__pos a film\n")
     with pytest.raises(DataError, match=said):
         run(["evaluate", *arguments.split()])
 
 
-def test_agreement_is_shown_by_week_in_utc(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (model,) = as_json(capsys, "t.csv", "--time-column", "time")["models"]
+def test_agreement_is_shown_by_week_in_utc() -> None:
+    (model,) = as_json("t.csv", "--time-column", "time")["models"]
     right = [p.label == t for p, t in zip(Classifier.load().predict(TEXTS[1:]), ["pos", "neg"])]
     first, second = model["weeks"]
     assert (first["monday"], first["texts"], first["agreement"]) == ("2026-02-23", 2, 1.0)
     assert (second["monday"], second["texts"]) == ("2026-03-02", 2)
     assert second["agreement"] == np.mean(right)
-    run(["evaluate", "t.csv", "--time-column", "3", "--threshold", "0.9"])
-    assert "\nweek of " in capsys.readouterr().out
+    asked = ["evaluate", "t.csv", "--time-column", "3", "--threshold", "0.9"]
+    assert "\nweek of " in run_here(asked).out
 
 
-def test_the_log_of_serve_has_such_a_column(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_log_of_serve_has_such_a_column() -> None:
     Path("team.onnx").write_bytes(MODEL.data)
-    log = DecisionLog(folder / "decisions.jsonl")
+    log = DecisionLog(Path("decisions.jsonl"))
     log.write(TEXTS[0], {"team": ("pos", 0.9)}, model="large", answered={})
     log.close()
-    values = as_json(capsys, "-m", "team=team.onnx", "decisions.jsonl", "--time-column", "time")
+    values = as_json("-m", "team=team.onnx", "decisions.jsonl", "--time-column", "time")
     (week,) = values["team"]["models"][0]["weeks"]
     day = datetime.now(timezone.utc).date()
     assert (day - date.fromisoformat(week["monday"])).days in range(8)
     assert week["agreement"] == 1.0
 
 
-@pytest.mark.parametrize(
-    "value", ["", "1772755200000", "yesterday", "-5", "2026-13-01", "nan", "1e9"]
-)
-def test_a_value_that_is_no_time_is_an_error_with_its_row(folder: Path, value: str) -> None:
+@pytest.mark.parametrize("value", ["", "1772755200000", "yesterday", "-5", "2026-13-01", "nan"])
+def test_a_value_that_is_no_time_is_an_error_with_its_row(value: str) -> None:
     Path("x.csv").write_text(f"text,label,time\na,pos,2026-03-01\nb,neg,{value}\n")
     with pytest.raises(DataError, match=r"x\.csv row 2: .* is not a time"):
         read_labelled("x.csv", options=LabelOptions(time_column="time"))
 
 
 @pytest.mark.needs("pyarrow")
-def test_times_of_parquet_have_types(folder: Path) -> None:
+def test_times_of_parquet_have_types() -> None:
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -209,8 +193,7 @@ def test_texts_without_a_column_of_times_have_no_weeks() -> None:
     assert not any("by week" in table.title for table in tables(evaluation))
 
 
-@pytest.mark.parametrize("n", [1, 40, 2000])
-@pytest.mark.parametrize("share", [0, 0.5, 1])
+@pytest.mark.parametrize(("n", "share"), [(1, 0), (1, 1), (40, 0.5), (2000, 0.5)])
 def test_the_report_draws_reliability_and_coverage_on_the_paper(n: int, share: float) -> None:
     one = result(MODEL, n, int(share * n))
     evaluation = Evaluation(

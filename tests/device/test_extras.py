@@ -44,18 +44,18 @@ def test_a_missing_package_is_one_line_that_names_the_extra(extra: str, package:
     ids=["by its name", "of a folder", "of a folder that is gone", "of a repository", "of a wheel"],
 )
 def test_an_extra_is_installed_from_what_the_package_came_from(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: dict[str, Any] | None, command: str
+    folder: Path, monkeypatch: pytest.MonkeyPatch, written: dict[str, Any] | None, command: str
 ) -> None:
-    module = "site" / "edge_lstm" / "extras.py"
+    module = folder / "site/edge_lstm/extras.py"
     monkeypatch.setattr("edge_lstm.extras.__file__", str(module))
 
     class Installed:
         def read_text(self, name: str) -> str | None:
             assert name == "direct_url.json"
-            return written and json.dumps(written).replace("{here}", tmp_path.as_uri())
+            return written and json.dumps(written).replace("{here}", folder.as_uri())
 
     monkeypatch.setattr("importlib.metadata.distribution", lambda name: Installed())
-    assert install_command("train") == command.replace("{folder}", str(tmp_path))
+    assert install_command("train") == command.replace("{folder}", str(folder))
     assert install_command("native") == "pip install ./engine/python, in a clone of edge-lstm"
 
 

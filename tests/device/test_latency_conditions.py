@@ -24,22 +24,20 @@ def codes(*states: State) -> list[str]:
     return [warning.code for warning in warnings]
 
 
-def test_the_state_of_a_raspberry_pi_is_read(tmp_path: Path) -> None:
+def test_the_state_of_a_raspberry_pi_is_read(folder: Path) -> None:
     says = {
         "proc/loadavg": "0.08 0.10 0.09 1/180 1234\n",
         "proc/stat": "cpu  100 0 50 900 0 0 0 250 0 0\n",
         FIRMWARE: "50005\n",
     }
-    for name, text in (
-        ("cur_freq", "1500000\n"),
-        ("max_freq", "1800000\n"),
-        ("governor", "ondemand\n"),
-    ):
-        says |= {f"sys/devices/system/cpu/cpu{i}/cpufreq/scaling_{name}": text for i in range(64)}
+    for i in range(64):
+        cpu = f"sys/devices/system/cpu/cpu{i}/cpufreq"
+        says[f"{cpu}/scaling_cur_freq"] = "1500000\n"
+        says[f"{cpu}/scaling_max_freq"] = "1800000\n"
+        says[f"{cpu}/scaling_governor"] = "ondemand\n"
     flags = ("under-voltage", "throttled")
-    assert state(files(tmp_path, says)) == State(
-        0.08, 1500.0, 1800.0, "ondemand", flags, None, None, 2.5
-    )
+    read = State(0.08, 1500.0, 1800.0, "ondemand", flags, None, None, 2.5)
+    assert state(files(folder, says)) == read
 
 
 SAYS = (

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hostile import run_here
 
 from edge_lstm.cli import run
 from edge_lstm.cli.inspect import overview
@@ -54,18 +55,9 @@ def test_accuracy_stands_with_its_interval_and_the_licence_is_the_owners_to_say(
     [
         {},
         {"data": None, "test": [], "validation": 3, "versions": "1", "warnings": {}, "preset": 5},
-        {
-            "data": {"name": None, "train_texts": {"neg": "many"}, "sha256": 4},
-            "test": {"accuracy": "high"},
-        },
+        {"data": {"name": None, "train_texts": {"neg": "many"}, "sha256": 4}},
         {"test": {"accuracy": True}, "validation": {"accuracy": 10**400, "labels": [1]}},
-        {
-            "test": {
-                "accuracy": 0.5,
-                "interval": ["a", None],
-                "labels": {"neg": 3, "pos": {"f1": "x"}},
-            }
-        },
+        {"test": {"accuracy": 0.5, "interval": ["a", None], "labels": {"pos": {"f1": "x"}}}},
         {"teachers": [[[["deep"]]]], "parameters": float("nan")},
     ],
 )
@@ -155,22 +147,12 @@ def test_the_bill_of_materials_names_the_file_by_its_digest(
     assert component["licenses"] == component["modelCard"]["modelParameters"]["datasets"] == []
 
 
-def test_inspect_begins_with_eleven_lines_for_a_person(capsys: pytest.CaptureFixture[str]) -> None:
-    names = [
-        "model",
-        "labels",
-        "accuracy",
-        "size",
-        "vocabulary",
-        "length",
-        "quantization",
-        "abstention",
-    ]
-    assert list(overview(MODEL)) == [*names, "examples", "sha256", "made with"]
+def test_inspect_begins_with_eleven_lines_for_a_person() -> None:
+    names = "model,labels,accuracy,size,vocabulary,length,quantization,abstention,examples,sha256"
+    assert ",".join(overview(MODEL)) == f"{names},made with"
     multi_label = overview(replace(MODEL, thresholds=(0.5, 0.4), training={}, quantization=None))
     assert "neg 0.500, pos 0.400" in multi_label["abstention"]
     assert multi_label["quantization"] == "none" and "edge-lstm evaluate" in multi_label["accuracy"]
-    run(["inspect"])
-    shown = capsys.readouterr().out
+    shown = run_here(["inspect"]).out
     assert MODEL.sha256() in shown and f"{len(MODEL.data):,} bytes, int8" in shown
     assert max(map(len, shown.splitlines())) < 80

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hostile import run_here
 from model_files import compact, edited, multi_label
 
 from edge_lstm import Classifier, DataError, RunOptions, ScoreOptions, score_files
@@ -18,13 +19,11 @@ from edge_lstm.questions import Questions, one_or_several, parse_models
 from edge_lstm.text import Tokenizer
 
 TEXTS = ["A wonderful film.", "Dull, and far too long!", "the film", ""]
-ONE = RunOptions(workers=1)
 
 
 @pytest.fixture(autouse=True)
-def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def files(folder: Path) -> None:
     """team.onnx and urgent.onnx, with one vocabulary, in the working folder."""
-    monkeypatch.chdir(tmp_path)
     Path("team.onnx").write_bytes(edited({"labels": compact(["returns", "billing"])}))
     Path("urgent.onnx").write_bytes(edited({"labels": compact(["no", "yes"])}))
     with Path("in.csv").open("w", newline="") as file:
@@ -63,41 +62,32 @@ def test_files_of_one_vocabulary_turn_a_text_into_ids_once(monkeypatch: pytest.M
     assert set(questions.classify(TEXTS, names=["b"])) == {"b"}
 
 
-def test_predict_writes_each_questions_fields_in_the_order_of_the_models(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_predict_writes_each_questions_fields_in_the_order_of_the_models() -> None:
     models = ["-m", "urgent=urgent.onnx", "-m", "team=team.onnx"]
-    run(["predict", *models, *TEXTS[:2], "--threshold", "0.96"])
-    first, second = (line.split("\t") for line in capsys.readouterr().out.splitlines())
+    lines = run_here(["predict", *models, *TEXTS[:2], "--threshold", "0.96"]).out.splitlines()
+    first, second = (line.split("\t") for line in lines)
     assert [first[0], first[2], first[3], first[5]] == ["", "abstained", "", "abstained"]
     assert [second[0], second[2], second[3], second[5]] == ["no", "ok", "returns", "ok"]
-    run(["predict", *models, TEXTS[0], "--json", "--top", "2"])
-    values = json.loads(capsys.readouterr().out)
+    values = json.loads(run_here(["predict", *models, TEXTS[0], "--json", "--top", "2"]).out)
     assert list(values) == ["urgent", "team"]
     assert values["urgent"]["label"] == "yes" and len(values["team"]["top"]) == 2
 
 
 @pytest.mark.parametrize("options", [[], ["--json"], ["--top", "2"]])
-def test_one_model_without_a_name_is_written_as_ever(
-    options: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    run(["predict", "-m", "team.onnx", *options, TEXTS[0]])
-    alone = capsys.readouterr().out
-    run(["predict", "-m", "team=team.onnx", *options, TEXTS[0]])
-    named = capsys.readouterr().out
+def test_one_model_without_a_name_is_written_as_ever(options: list[str]) -> None:
+    alone = run_here(["predict", "-m", "team.onnx", *options, TEXTS[0]]).out
+    named = run_here(["predict", "-m", "team=team.onnx", *options, TEXTS[0]]).out
     assert named == (f'{{"team": {alone.strip()}}}\n' if "--json" in options else alone)
 
 
 def test_score_adds_columns_for_each_question_in_one_pass() -> None:
-    models = ["-m", "team=team.onnx", "-m", "u=urgent.onnx"]
-    run(["score", "in.csv", "-o", "out.csv", "-q", *models])
+    models = {"team": "team.onnx", "u": "urgent.onnx"}
+    run(["score", "in.csv", "-o", "out.csv", "-q", "-m", "team=team.onnx", "-m", "u=urgent.onnx"])
     scored = rows("out.csv")
-    assert list(scored[0]) == [
-        *("id", "text", "team", "team_probability", "team_status"),
-        *("u", "u_probability", "u_status", "error"),
-    ]
-    for name, path in (("team", "team.onnx"), ("u", "urgent.onnx")):
-        run(["score", "in.csv", "-o", "alone.csv", "-q", "-m", path])
+    names = "id text team team_probability team_status u u_probability u_status error"
+    assert list(scored[0]) == names.split()
+    for name, path in models.items():
+        score_files("in.csv", "alone.csv", model=path)
         for row, alone in zip(scored, rows("alone.csv")):
             assert row[name] == alone["label"]
             assert row[f"{name}_probability"] == alone["probability"]
@@ -105,21 +95,25 @@ def test_score_adds_columns_for_each_question_in_one_pass() -> None:
 
 
 def test_scores_of_several_questions_are_the_same_with_workers_and_after_a_resume() -> None:
-    models = {"team": "team.onnx", "urgent": "urgent.onnx"}
-    options = ScoreOptions(all_probabilities=True, top=2, threshold=0.6)
+    Path("stars.onnx").write_bytes(
+        edited({"labels": compact(["1", "5"]), "question": compact({"type": "score"})})
+    )
+    models = {"team": "team.onnx", "stars": "stars.onnx"}
+    options = ScoreOptions(all_probabilities=True, threshold=0.6)
     with Path("in.csv").open("a", newline="") as file:
         csv.writer(file).writerows([[i, f"{i} good films"] for i in range(50)])
     summary = score_files("in.csv", "one.csv", model=models, options=options)
     many = RunOptions(workers=2, chunk_rows=5, resume=True)
     score_files("in.csv", "two.csv", model=models, options=options, run=many)
     assert Path("one.csv").read_bytes() == Path("two.csv").read_bytes()
-    assert summary.rows == 54 and summary.written == 54
+    assert summary.rows == summary.written == 54
     assert summary.labels["team=returns"] + summary.labels["team=billing"] <= 54
-    assert summary.model == "team=team.onnx, urgent=urgent.onnx"
-    assert list(rows("one.csv")[0])[2:10] == [
-        *("team", "team_probability", "team_label_2", "team_p_2"),
-        *("team_probability_returns", "team_probability_billing", "team_status", "urgent"),
-    ]
+    assert summary.model == "team=team.onnx, stars=stars.onnx"
+    assert ",".join(rows("one.csv")[0]) == (
+        "id,text,team,team_probability,team_probability_returns,team_probability_billing,"
+        "team_status,stars,stars_low,stars_high,stars_probability_1,stars_probability_5,"
+        "stars_status,error"
+    )
 
 
 def test_rows_without_a_text_are_errors_of_the_row() -> None:
@@ -134,8 +128,7 @@ def test_rows_without_a_text_are_errors_of_the_row() -> None:
 
 def test_a_file_of_several_labels_may_be_one_of_the_questions() -> None:
     Path("many.onnx").write_bytes(edited(multi_label([0.5, 0.5])))
-    models = {"team": "team.onnx", "many": "many.onnx"}
-    score_files("in.csv", "out.csv", model=models)
+    score_files("in.csv", "out.csv", model={"team": "team.onnx", "many": "many.onnx"})
     assert rows("out.csv")[0]["many"] == "pos"
 
 
@@ -155,6 +148,7 @@ def test_names_that_the_input_has_get_a_prefix() -> None:
         ("-m a=none.onnx", "no model file at none.onnx"),
         ("-m a=team.onnx --only-label billing", "are for one model"),
         ("-m a=team.onnx --only-abstained", "are for one model"),
+        ("-m a=team.onnx --attributes", "is for one model"),
         ("-m a=team.onnx -m a_probability=urgent.onnx", "two columns 'a_probability'"),
         ("-m error=team.onnx", "two columns 'error'"),
         ("-m a=team.onnx --engine ray", "takes one model"),
@@ -186,18 +180,14 @@ LOG = [
 ]
 
 
-def test_evaluate_measures_each_question_on_the_rows_that_answer_it(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_evaluate_measures_each_question_on_the_rows_that_answer_it() -> None:
     Path("log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in LOG))
-    models = ["-m", "team=team.onnx", "-m", "urgent=urgent.onnx"]
-    run(["evaluate", *models, "log.jsonl", "--json"])
-    values = json.loads(capsys.readouterr().out)
-    assert values["team"]["texts"] == 2 and values["urgent"]["texts"] == 2
+    asked = ["evaluate", "-m", "team=team.onnx", "-m", "urgent=urgent.onnx", "log.jsonl"]
+    values = json.loads(run_here([*asked, "--json"]).out)
+    assert values["team"]["texts"] == values["urgent"]["texts"] == 2
     assert values["team"]["models"][0]["accuracy"] == 0.5
     assert values["urgent"]["models"][0]["accuracy"] == 1.0
-    run(["evaluate", *models, "log.jsonl"])
-    out = capsys.readouterr().out
+    out = run_here(asked).out
     assert out.index("team:") < out.index("urgent:")
 
 
@@ -228,8 +218,3 @@ def test_windows_and_chosen_columns_go_with_several_questions() -> None:
     alone = Classifier.load("team.onnx").predict([text], windows=True)[0]
     row = json.loads(Path("out.jsonl").read_text())
     assert row == {"id": 1, "team": alone.label, "u_status": "ok"}
-
-
-def test_attributes_are_of_one_model() -> None:
-    with pytest.raises(DataError, match="is for one model"):
-        run(["score", "in.csv", "-o", "o.jsonl", "-m", "a=team.onnx", "--attributes"])

@@ -148,7 +148,6 @@ def body(**changes: Any) -> bytes:
         (b"[" * 100_000, 400, "nested"),
         (b"[]", 422, "JSON object"),
         (body(state=None), 422, "state must be"),
-        (body(state=5), 422, "state must be"),
         (body(state=True), 422, "state must be"),
         (body(model=1), 422, "model must be"),
         (body(assets={"i": {}}), 422, "images"),
@@ -184,11 +183,8 @@ def test_a_state_of_objects_or_lists_is_read_as_its_json() -> None:
     assert parse_decision(body(state=["a", 1])).text == '["a", 1]'
 
 
-@pytest.mark.parametrize(
-    "data",
-    [b"{}", b'{"texts": "one"}', b'{"texts": [1]}', json.dumps({"texts": [""] * 1001}).encode()],
-)
-def test_predict_takes_a_list_of_texts(data: Any) -> None:
+@pytest.mark.parametrize("texts", [None, "one", [1], [""] * 1001])
+def test_predict_takes_a_list_of_texts(texts: Any) -> None:
     with pytest.raises(RequestError, match="texts"):
-        parse_texts(data)
+        parse_texts(json.dumps({"texts": texts}).encode())
     assert parse_texts(b'{"texts": ["a", ""]}') == ["a", ""]
