@@ -49,14 +49,14 @@ lint: $(VENV)/installed
 types: $(VENV)/installed
 	MYPYPATH=export $(BIN)/mypy edge_lstm export/edge_lstm_export
 
-# Ray can end the process that it is used in, so its tests have one of their own. 'make device-test' runs tests/device,
-# but for what needs more than a device has.
+# Ray can end the process that it is used in, so its tests have one of their own.
 RAY_TESTS := tests/end_to_end/test_score_on_ray.py
 pytest: export OMP_NUM_THREADS := 1
 pytest: $(VENV)/ray
 	$(BIN)/python $(PYTEST) $(PYTEST_FLAGS) --ignore $(RAY_TESTS) --beyond-device
 	$(BIN)/python -m pytest $(PYTEST_FLAGS) $(RAY_TESTS)
 
+# 'make pytest' leaves tests/device to this, apart from what needs packages that a device does not have (--beyond-device).
 # Installed without an extra, as a device has it: there torch and onnx cannot be imported. LOWEST=1 takes the lowest
 # releases that pyproject.toml allows, with which Python 3.10 goes; DEVICE_TESTS names some of the tests.
 DEVICE_TESTS := .

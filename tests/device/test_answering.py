@@ -73,14 +73,14 @@ def evaluated(model: ModelFile, texts: list[str], labels: list[str], **options: 
 def test_a_point_counts_the_texts_that_its_threshold_answers(
     rows: list[tuple[float, bool]],
 ) -> None:
-    highest = np.array([p for p, _ in rows], dtype=np.float32)
-    right = np.array([is_right for _, is_right in rows])
-    curve = RiskCoverage.from_predictions(*answers(highest, right), "some texts")
-    highest = answers(highest, right)[0].max(axis=1)
+    likely, rights = zip(*rows)
+    right = np.array(rights)
+    probabilities, truth = answers(np.array(likely, np.float32), right)
+    curve = RiskCoverage.from_predictions(probabilities, truth, "some texts")
     assert curve.points[0].answered == curve.texts == len(rows)
     assert len(curve.points) <= MOST_POINTS + 1
     for point in curve.points:
-        answered = ~is_abstained(highest, point.threshold)
+        answered = ~is_abstained(probabilities.max(axis=1), point.threshold)
         assert (point.answered, point.wrong) == (answered.sum(), (answered & ~right).sum())
     assert RiskCoverage.from_dict(json.loads(json.dumps(curve.to_dict()))) == curve
 
@@ -163,7 +163,7 @@ def test_a_text_below_the_threshold_gets_no_label_and_says_so() -> None:
     sure = classifier.predict(TEXTS)
     assert sure == Classifier.load(SMALL).predict(TEXTS)  # the curve changes nothing by itself
     asked = classifier.predict(TEXTS, abstain=0.02)
-    assert any(p.label is None for p in asked) and any(p.label for p in asked)
+    assert {p.label is None for p in asked} == {True, False}
     for before, after in zip(sure, asked):
         if before.probability < 0.9:
             assert (after.label, after.status) == (None, "abstained")

@@ -57,7 +57,6 @@ def test_a_model_of_several_labels_differs_from_one_of_one_by_its_thresholds_alo
     assert np.allclose(classifier.probabilities(texts), one.probabilities(texts), rtol=0, atol=1e-6)
     answer = one.predict([GOOD])[0]
     assert not isinstance(answer, MultiLabelPrediction) and answer.labels == ("pos",)
-    assert answer.to_json().keys() == {"label", "probability", "probabilities", "status"}
     assert describe(classifier.model)["thresholds"] == {"neg": 0.4, "pos": 0.6}
     assert "thresholds" not in describe(one.model)
 

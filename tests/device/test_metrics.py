@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 import pytest
@@ -23,6 +22,8 @@ def test_calibration_error_is_the_weighted_gap_between_confidence_and_accuracy()
     # Four predictions at 0.9, three right: gap 0.15. One at 0.6, right: gap 0.4.
     probabilities = np.array([[0.9, 0.1]] * 4 + [[0.4, 0.6]])
     bins = metrics.calibration_bins(np.array([0, 0, 0, 1, 1]), probabilities)
+    filled = [(each.count, each.accuracy, each.confidence) for each in bins if each.count]
+    assert filled == [(1, 1.0, pytest.approx(0.6)), (4, 0.75, pytest.approx(0.9))]
     assert metrics.expected_calibration_error(bins) == pytest.approx(0.8 * 0.15 + 0.2 * 0.4)
 
 
@@ -67,32 +68,23 @@ def test_the_paired_difference_interval_covers_the_truth_as_often_as_it_says() -
 
 
 @pytest.mark.needs("sklearn")
-@pytest.mark.parametrize(("labels", "n"), [(2, 1), (2, 500), (3, 400), (7, 13)])
+@pytest.mark.parametrize(("labels", "n"), [(2, 1), (3, 400), (7, 13)])
 def test_predictions_are_scored_as_by_scikit_learn(labels: int, n: int) -> None:
-    from sklearn import calibration
     from sklearn import metrics as reference
 
     rng = np.random.default_rng(n)
-    logits = rng.normal(scale=3, size=(n, labels)).astype(np.float32)
-    probabilities = (np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)).astype(np.float32)
+    probabilities = rng.dirichlet(np.full(labels, 0.3), n).astype(np.float32)
     truth = rng.integers(labels, size=n)
     predicted = probabilities.argmax(axis=1)
+    every = range(labels)
     confusion = metrics.confusion_matrix(truth, predicted, labels)
-    assert (confusion == reference.confusion_matrix(truth, predicted, labels=range(labels))).all()
-    options: Any = {"labels": range(labels), "zero_division": 0}
-    expected = np.array(reference.precision_recall_fscore_support(truth, predicted, **options)).T
-    one_hot = np.eye(labels, dtype=bool)
-    names = tuple(map(str, range(labels)))
-    for row, values in zip(
-        metrics.set_scores(one_hot[truth], one_hot[predicted], names).labels, expected
-    ):
-        assert (row.precision, row.recall, row.f1, row.support) == pytest.approx(tuple(values))
-    loss = reference.log_loss(truth, probabilities, labels=range(labels))
-    assert metrics.log_loss(truth, probabilities) == pytest.approx(loss, rel=1e-5)
-    bins = [b for b in metrics.calibration_bins(truth, probabilities) if b.count]
-    is_right = predicted == truth
-    accuracy, confidence = calibration.calibration_curve(
-        is_right, probabilities.max(axis=1), n_bins=15
+    assert (confusion == reference.confusion_matrix(truth, predicted, labels=every)).all()
+    expected = reference.precision_recall_fscore_support(
+        truth, predicted, labels=every, zero_division=0
     )
-    assert [b.accuracy for b in bins] == pytest.approx(accuracy.tolist())
-    assert [b.confidence for b in bins] == pytest.approx(confidence.tolist())
+    one_hot = np.eye(labels, dtype=bool)
+    scores = metrics.set_scores(one_hot[truth], one_hot[predicted], tuple(map(str, every)))
+    for row, values in zip(scores.labels, zip(*expected)):
+        assert (row.precision, row.recall, row.f1, row.support) == pytest.approx(values)
+    loss = reference.log_loss(truth, probabilities, labels=every)
+    assert metrics.log_loss(truth, probabilities) == pytest.approx(loss, rel=1e-5)

@@ -162,14 +162,6 @@ def test_a_low_limit_of_open_files_keeps_nobody_out(tmp_path: Path) -> None:
     assert lines[-1] == "ended" and len(lines) <= 2
 
 
-def test_a_connection_answers_one_request_after_the_other(server: Process) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=DEADLINE)
-    for _ in range(3):
-        connection.request("GET", "/health")
-        assert json.loads(connection.getresponse().read())["status"] == "ok"
-    connection.close()
-
-
 def test_a_server_without_files_passes_on_and_logs_until_the_upstream_is_gone(
     tmp_path: Path,
 ) -> None:
