@@ -164,17 +164,20 @@ def test_an_unsure_answer_is_the_upstreams_with_the_clients_own_key() -> None:
     }
 
 
-def test_only_what_is_not_sure_or_not_the_files_is_handed_back() -> None:
-    other = {**TEAM, "criteria": {"billing": "", "returns": "", "none": ""}}
-    none = {"type": "choice", "choice": "none"}
-    server = Server(replied(urgent=urgent(0.25), other=none))
-    answers = server.decide(SURE, urgent=URGENT, team=TEAM, other=other).json()["answers"]
-    assert list(answers) == ["urgent", "team", "other"]
-    assert answers["team"]["choice"] == "billing"
-    assert (answers["urgent"], answers["other"]) == (urgent(0.25), none)
-    assert list(json.loads(server.asked[0].content)["questions"]) == ["urgent", "other"]
+def test_only_what_is_not_sure_is_handed_back() -> None:
+    server = Server(replied(urgent=urgent(0.25)))
+    answers = server.decide(SURE, urgent=URGENT, team=TEAM).json()["answers"]
+    assert list(answers) == ["urgent", "team"]
+    assert answers["urgent"] == urgent(0.25) and answers["team"]["choice"] == "billing"
+    assert list(json.loads(server.asked[0].content)["questions"]) == ["urgent"]
     (line,) = server.logged()
     assert (line["urgent"], line["urgent_probability"]) == ("no", 0.75) and "team" not in line
+
+
+def test_a_question_with_other_options_than_the_files_is_handed_back() -> None:
+    other = {**TEAM, "criteria": {"billing": "", "returns": "", "none": ""}}
+    server = Server(replied(team={"type": "choice", "choice": "none"}))
+    assert server.decide(SURE, team=other).json()["answers"]["team"]["choice"] == "none"
 
 
 def test_without_a_file_everything_passes_through_and_is_logged() -> None:
