@@ -18,6 +18,7 @@ from test_cli import run_and_imports
 from edge_lstm import Classifier
 from edge_lstm.cli.explain import coloured, readable
 from edge_lstm.explain import explain
+from edge_lstm.metrics import SMALLEST_PROBABILITY
 from edge_lstm.text import KERAS
 
 CLASSIFIER = Classifier.load(SMALL)  # a word that it does not know is unknown, and not its pieces
@@ -74,15 +75,16 @@ def test_of_a_text_too_long_only_the_part_that_is_read_has_effects() -> None:
     assert found.words[-1].probability == without.probabilities[found.label]
 
 
-def test_effects_stay_finite_where_the_model_is_sure() -> None:
+@pytest.mark.parametrize("rest", [0.0, 1e-6])
+def test_effects_stay_finite_and_exact_where_the_model_is_sure(rest: float) -> None:
     class Sure(Classifier):
         def probabilities_of(self, rows: Any, *, batch_size: int = 16) -> Any:
-            return np.array(
-                [[1.0, 0.0] if len(row) > 2 else [0.0, 1.0] for row in rows], dtype=np.float32
-            )
+            sure = np.array([1.0, rest], np.float32)
+            return np.stack([sure if len(row) > 2 else sure[::-1] for row in rows])
 
     found = explain(Sure(CLASSIFIER.model, CLASSIFIER._session), "two words")
-    assert all(math.isfinite(word.effect) and word.effect > 10 for word in found.words)
+    log_odds = -math.log(max(rest, SMALLEST_PROBABILITY))
+    assert [word.effect for word in found.words] == pytest.approx([2 * log_odds] * 2)
 
 
 def test_the_command_is_plain_through_a_pipe_fits_80_columns_and_waits_for_no_rich() -> None:
