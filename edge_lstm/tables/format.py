@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate, chain
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
 
 from edge_lstm.errors import DataError
 from edge_lstm.printable import counted
@@ -303,8 +304,8 @@ class Format:
         """Return the bytes of the rows of a chunk, at least one."""
         raise NotImplementedError
 
-    def assemble(self, partial: str, path: str) -> None:
-        """Make the file ``path`` of all that was written to ``partial``.
+    def assemble(self, partial: Path, output: BinaryIO) -> None:
+        """Write the output, made of all that was written to ``partial``.
 
         Only a format that ``is_assembled`` has it.
         """

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any
+from pathlib import Path
+from typing import Any, BinaryIO
 
 from edge_lstm.errors import DataError, first_line
 from edge_lstm.extras import needs
@@ -128,19 +129,19 @@ class ParquetFormat(Format):
             arrays.append(values if is_array else arrow.array(values, kind))
         return _to_bytes(arrow.table(arrays, schema=types))
 
-    def assemble(self, partial: str, path: str) -> None:
+    def assemble(self, partial: Path, output: BinaryIO) -> None:
         """Make a Parquet file of the streams.
 
         A row group has whole streams, so the same streams give the same bytes.
         """
         arrow = pyarrow()
         tables: list[Any] = []
-        with open(partial, "rb") as file:  # noqa: PTH123
+        with partial.open("rb") as file:
             size = file.seek(0, 2)
             file.seek(0)
             # The first stream is the header, a table without rows.
             types = arrow.ipc.open_stream(file).read_all().schema
-            with arrow.parquet.ParquetWriter(path, types, compression="zstd") as writer:
+            with arrow.parquet.ParquetWriter(output, types, compression="zstd") as writer:
                 while file.tell() < size:
                     tables.append(arrow.ipc.open_stream(file).read_all())
                     if file.tell() == size or sum(table.nbytes for table in tables) >= _GROUP_BYTES:
