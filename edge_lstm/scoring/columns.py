@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from edge_lstm.answering import check_label, check_top, check_windows
 from edge_lstm.errors import DataError
 from edge_lstm.modelfile import EMBEDDED, ModelFile
-from edge_lstm.parameters import check_numbers, instance, whole
+from edge_lstm.parameters import check_fields, instance
 from edge_lstm.printable import listed, shorten
 from edge_lstm.tables.format import OutputColumns
 from edge_lstm.tables.labelled import labels_in
@@ -193,21 +192,13 @@ def resolve_options(options: ScoreOptions, model: ModelFile) -> ScoreOptions:
     another type.
     """
     instance("options", options, ScoreOptions)
-    _check_names("keep", options.keep)
-    _check_names("only_columns", options.only_columns)
+    check_fields(options)
     if options.only_columns is not None:
         _check_only_columns(options.only_columns, options.keep)
-    _check_names("only_label", options.only_label)
-    top = whole("top", options.top, least=0)
-    check_numbers(
-        abstain=options.abstain, threshold=options.threshold, unfamiliar=options.unfamiliar
-    )
-    for option in ("all_probabilities", "only_abstained", "windows"):
-        instance(option, getattr(options, option), bool)
     for label in options.only_label:
         check_label(label, model.labels)
-    check_top(top, len(model.labels))
-    if top > 1 and model.is_score:
+    check_top(options.top, len(model.labels))
+    if options.top > 1 and model.is_score:
         raise DataError(f"{model.path} gives a score; leave --top out, or take --all-probabilities")
     check_windows(options.windows, options.unfamiliar)
     model.choose_unfamiliar_threshold(options.unfamiliar)
@@ -216,20 +207,11 @@ def resolve_options(options: ScoreOptions, model: ModelFile) -> ScoreOptions:
         _check_only_abstained(options, model, threshold)
     return replace(
         options,
-        top=top,
+        top=int(options.top),
         threshold=float(threshold),
         abstain=None,
         unfamiliar=None if options.unfamiliar is None else float(options.unfamiliar),
     )
-
-
-def _check_names(option: str, names: Any) -> None:
-    if isinstance(names, str):
-        raise DataError(
-            f"{option} is one string, {names!r}; give a tuple of names, as in ({names!r},)"
-        )
-    if option == "only_label" or names is not None:
-        instance(option, names, Sequence, "a tuple of names")
 
 
 def _check_only_columns(names: Sequence[str], keep: Sequence[str] | None) -> None:

@@ -15,7 +15,7 @@ from edge_lstm._version import __version__
 from edge_lstm.errors import DataError, OutputError
 from edge_lstm.modelfile import ModelFile, open_model
 from edge_lstm.native import NATIVE
-from edge_lstm.parameters import check_strings, instance, number, optional_whole, path
+from edge_lstm.parameters import check_fields, check_strings, instance, path
 from edge_lstm.scoring.columns import (
     DEFAULT_SCORE_OPTIONS,
     ScoreOptions,
@@ -76,21 +76,10 @@ class RunOptions:
 
         Raises TypeError if one is of the wrong type.
         """
-        optional_whole("workers", self.workers)
-        optional_whole("chunk_rows", self.chunk_rows)
-        optional_whole("batch_size", self.batch_size)
-        check_strings(address=self.address)
-        instance("provider", self.provider, str, "a string")
-        for name in ("low_memory", "resume"):
-            instance(name, getattr(self, name), bool)
+        check_fields(self)
         seconds = self.checkpoint_seconds
-        if seconds is not None and number("checkpoint_seconds", seconds) < 0:
+        if seconds is not None and seconds < 0:
             raise DataError(f"checkpoint_seconds must be 0 or more, not {seconds}")
-        if isinstance(self.also_written, (str, Path)):
-            raise DataError(
-                f"also_written is one path, {str(self.also_written)!r}; give a list of paths"
-            )
-        instance("also_written", self.also_written, Sequence, "a list of paths")
         for written in self.also_written:
             path("also_written", written)
         if self.low_memory and (self.workers or 1) > 1:

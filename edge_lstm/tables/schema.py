@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from edge_lstm.errors import DataError
-from edge_lstm.parameters import check_strings
+from edge_lstm.parameters import check_fields
 from edge_lstm.printable import listed
 from edge_lstm.text import well_formed
 
@@ -75,9 +75,9 @@ class ReadOptions:
     def check(self) -> None:
         """Check the types and the delimiter.
 
-        Raises TypeError if an option is not a string, DataError if the delimiter cannot be one.
+        Raises TypeError if an option has another type, DataError if the delimiter cannot be one.
         """
-        check_strings(**{each.name: getattr(self, each.name) for each in fields(ReadOptions)})
+        check_fields(self)
         value = self.delimiter
         if value is not None and (len(value) != 1 or not value.isascii() or value in '\r\n"'):
             raise DataError(
