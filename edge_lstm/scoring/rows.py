@@ -20,7 +20,7 @@ from edge_lstm.scoring.columns import (
 )
 from edge_lstm.scoring.worker import Predictor
 from edge_lstm.tables.lines import JSONL, RAW_COLUMN
-from edge_lstm.tables.schema import Schema, find_text_column
+from edge_lstm.tables.schema import Schema, find_column
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,7 +137,7 @@ def _score(
     names = tuple(map(str, keys))
     key: Any = text_column
     if key is None:
-        key = keys[find_text_column(names, None, "the first row")]
+        key = keys[find_column(names, None, "the first row", "text")]
     schema = Schema(JSONL.name, names, 0, is_unicode=True)
     planned, output = plan_output(schema, {"": model.model}, options, JSONL.name, "the first row")
     predictor = Predictor({"": model}, planned, batch_size)

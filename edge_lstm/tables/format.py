@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, NamedTuple
 from edge_lstm.errors import DataError
 from edge_lstm.printable import counted
 from edge_lstm.tables.encoding import WESTERN
-from edge_lstm.tables.schema import MAX_ROW_BYTES, Checksum, ReadOptions, Schema, Source
+from edge_lstm.tables.schema import MAX_ROW, Checksum, ReadOptions, Schema, Source
 from edge_lstm.tables.values import NOT_UTF8, float32_texts, refuse_bytes
 
 
@@ -60,8 +60,7 @@ AddedColumns = Sequence[Sequence[Any]]
 
 def too_long(size: int) -> RowWithoutText:
     """Return a row of ``size`` bytes, which were not kept."""
-    limit = f"{MAX_ROW_BYTES // 2**20} MiB"
-    return RowWithoutText(f"the row has {size:,} bytes, more than {limit}", [])
+    return RowWithoutText(f"the row has {size:,} bytes, more than {MAX_ROW}", [])
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from edge_lstm.errors import DataError, first_line
+from edge_lstm.errors import DataError, first_line, read_error
 from edge_lstm.extras import needs
 from edge_lstm.tables.format import AddedColumns, Format, OutputColumns, Rows
-from edge_lstm.tables.schema import MAX_ROW_BYTES, Checksum, ReadOptions, Schema, Source
+from edge_lstm.tables.schema import MAX_ROW, MAX_ROW_BYTES, Checksum, ReadOptions, Schema, Source
 from edge_lstm.tables.values import NULL_TEXT, Number, cell_text, refuse_bytes, replaced
 from edge_lstm.text import well_formed
 
@@ -237,9 +237,7 @@ def _open(path: str) -> Any:
         return arrow.parquet.ParquetFile(path, pre_buffer=False, memory_map=False)
     except (arrow.ArrowException, OSError) as error:
         if isinstance(error, OSError) and error.errno:
-            raise DataError(
-                f"cannot read {path}: {error.strerror}; check its permissions"
-            ) from None
+            raise read_error(path, error) from None
         raise DataError(
             f"{path} is not a Parquet file or is damaged; copy or write it again"
         ) from None
@@ -259,7 +257,7 @@ def _reason(text: str | None) -> str | None:
     if text is None:
         return NULL_TEXT
     if len(text) > MAX_ROW_BYTES:
-        return f"the text is longer than {MAX_ROW_BYTES // 2**20} MiB"
+        return f"the text is longer than {MAX_ROW}"
     return None
 
 
