@@ -106,12 +106,10 @@ def _iterator(rows: Any) -> Iterator[Any]:
     Raises DataError for other things that Python can iterate over: a name, one row, a table.
     """
     name = type(rows).__name__
-    if isinstance(rows, (str, bytes, bytearray, PurePath)):
+    if isinstance(rows, (str, bytes, bytearray, PurePath, Mapping)):
         raise DataError(
-            f"the rows are one {name}, {rows!r:.60}; give a list of texts, or score_files a file"
+            f"the rows are one {name}, {rows!r:.60}; give a list of rows, or score_files a file"
         )
-    if isinstance(rows, Mapping):
-        raise DataError(f"the rows are one {name}; give a list of rows, such as [row]")
     # A table of pandas or Polars gives the names of its columns, not its rows.
     if hasattr(rows, "columns") and not isinstance(rows, Iterator):
         raise DataError(f"the rows are a {name}; give its text column, or a list of dicts")
