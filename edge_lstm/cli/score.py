@@ -11,7 +11,8 @@ import typer
 
 from edge_lstm.cli import options as common
 from edge_lstm.cli.options import option
-from edge_lstm.printable import counted, duration, printable, to_json
+from edge_lstm.cli.streams import say
+from edge_lstm.printable import counted, duration, to_json
 
 if TYPE_CHECKING:
     from edge_lstm.scoring import Progress, RunOptions, Summary
@@ -200,7 +201,7 @@ def _score(
         how = ""
         if output not in (None, "-"):
             how = f"; continue with the same command and --resume ({output})"
-        _say(f"interrupted{how}")
+        say(f"interrupted{how}")
         raise typer.Exit(exit_code(interrupt)) from None
 
 
@@ -219,16 +220,11 @@ def _report(
     if path is not None:
         write_atomically(to_json(summary.to_dict(), indent=2) + "\n", path)
     if not quiet:
-        _say(*_summary_lines(summary, chosen_by))
+        say(*_summary_lines(summary, chosen_by))
         if (workers or 1) > 1 and not CAN_START:
-            _say("workers:  1, this system cannot start more")
+            say("workers:  1, this system cannot start more")
     if summary.errors:
         raise typer.Exit(EXIT_WITH_ERROR_ROWS)
-
-
-def _say(*lines: str) -> None:
-    """Print lines on standard error."""
-    print("\n".join(map(printable, lines)), file=sys.stderr, flush=True)
 
 
 def _summary_lines(summary: Summary, chosen_by: str) -> Iterator[str]:
