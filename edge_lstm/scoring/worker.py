@@ -188,7 +188,7 @@ class Predictions:
         return [*map(_joint_status, zip(first, *others))] if others else first
 
     def label_counts(self) -> Counter[str]:
-        """Return how many rows got each label, which has the name of its question before it."""
+        """Return label → rows. The name of its question stands before a label."""
         counts = Counter[str]()
         for question, each in self.by_question.items():
             prefix = question and f"{question}="
