@@ -290,7 +290,8 @@ def assembled(path: Path, made: Worker, data: bytes) -> bytes:
     writing = FORMATS[made._output.format]
     partial = path.with_suffix(".partial")
     partial.write_bytes(writing.header(made._output) + data)
-    writing.assemble(str(partial), str(path.with_suffix(".made")))
+    with path.with_suffix(".made").open("wb") as output:
+        writing.assemble(partial, output)
     return path.with_suffix(".made").read_bytes()
 
 
