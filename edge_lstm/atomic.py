@@ -34,35 +34,37 @@ from edge_lstm.os_file import NO_FOLLOW, NO_WAIT, leads_to, lock
 # Suffixes of the files in the folder of an output until it is complete:
 PARTIAL = ".partial"  # the rows so far
 JOURNAL = ".resume.json"  # how far they are
-JOURNAL_NEW = ".resume.json.new"  # the next journal, until it is complete
-ASSEMBLED = ".partial.parquet"  # a Parquet output, until it is complete
 
 _OWN_DESCRIPTOR = re.compile(rf"/(?:dev/fd|proc/(?:self|thread-self|{os.getpid()})/fd)/(\d+)")
 _MOST_LINKS = 40  # links that are followed, as by the Linux kernel
 _TO_LOCK = os.O_RDWR | NO_FOLLOW | NO_WAIT
 _LEFT_SECONDS = 3600  # without locks, a partial file this old counts as left
+_ROOM = "free some, or choose another output"  # the advice if no space is left
 
 
-def write_atomically(data: bytes | str, path: Path, *, parents: bool = False) -> None:
+def write_atomically(
+    data: bytes | str, path: Path, *, parents: bool = False, room: str = _ROOM
+) -> None:
     """Write an output as a whole.
 
     data: bytes, or text to write as UTF-8; a lone surrogate becomes U+003F.
     path: of the output.
     parents: make missing folders above it.
+    room: see :func:`write_error`.
 
     Raise OutputError.
     """
     # A lone surrogate (from a broken text or a file name) has no UTF-8.
     encoded = data.encode("utf-8", "replace") if isinstance(data, str) else data
-    with open_atomically(path, parents=parents) as file:
+    with open_atomically(path, parents=parents, room=room) as file:
         file.write(encoded)
 
 
 @contextmanager
-def open_atomically(path: Path, *, parents: bool = False) -> Iterator[BinaryIO]:
+def open_atomically(path: Path, *, parents: bool = False, room: str = _ROOM) -> Iterator[BinaryIO]:
     """Open a binary file that becomes the output if the block ends without an error.
 
-    path, parents: see :func:`write_atomically`.
+    path, parents, room: see :func:`write_atomically`.
 
     Raise OutputError.
     """
@@ -96,7 +98,7 @@ def open_atomically(path: Path, *, parents: bool = False) -> Iterator[BinaryIO]:
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise write_error(path, error) from None
+        raise write_error(path, error, room) from None
 
 
 def _new_partial(path: Path) -> tuple[Path, BinaryIO]:
@@ -166,10 +168,7 @@ def keep_mode(path: Path, handle: int, least: int = 0) -> None:
 
 def is_leftover(path: str) -> bool:
     """Return whether an ended run left this file with its output."""
-    # A person's own file may have this suffix, but has no partial file.
-    if path.endswith(ASSEMBLED):
-        return os.path.lexists(path.removesuffix(ASSEMBLED) + PARTIAL)
-    return path.endswith((PARTIAL, JOURNAL, JOURNAL_NEW))
+    return path.endswith((PARTIAL, JOURNAL))
 
 
 def own_descriptor(path: str | Path) -> int | None:
@@ -283,9 +282,7 @@ def sync_folder(folder: Path) -> None:
             os.close(handle)
 
 
-def write_error(
-    path: str | Path, error: OSError, room: str = "free some, or choose another output"
-) -> OutputError:
+def write_error(path: str | Path, error: OSError, room: str = _ROOM) -> OutputError:
     """Return the error for an OSError of writing, with advice.
 
     room: the advice if no space is left.

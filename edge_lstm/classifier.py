@@ -591,14 +591,14 @@ def _check_provider(provider: str) -> str:
 
 
 def _check_texts(texts: Iterable[str]) -> list[str]:
+    how = ""
     if isinstance(texts, (str, bytes)):
-        raise TypeError("texts must be a list of strings, not one string; write [text]")
-    kind = type(texts).__name__
+        how = "; write [text]"
     # The items of a data frame are the names of its columns.
-    if isinstance(texts, Mapping) or hasattr(texts, "columns"):
-        raise TypeError(f"texts must be a list of strings, not a {kind}; give a column")
-    if not isinstance(texts, Iterable):
-        raise TypeError(f"texts must be a list of strings, not a {kind}")
+    elif isinstance(texts, Mapping) or hasattr(texts, "columns"):
+        how = "; give a column"
+    if how or not isinstance(texts, Iterable):
+        raise TypeError(f"texts must be a list of strings, not a {type(texts).__name__}{how}")
     texts = list(texts)
     for i, text in enumerate(texts):
         if not isinstance(text, str):

@@ -91,3 +91,9 @@ def first_line(error: Exception) -> str:
     """
     text = str(error).strip()
     return text.splitlines()[0][:200] if text else type(error).__name__
+
+
+def read_error(path: object, error: OSError) -> DataError:
+    """Return the error for an input file that cannot be read, with advice."""
+    reason = error.strerror or error
+    return DataError(f"cannot read {path}: {reason}; check the path and its permissions")

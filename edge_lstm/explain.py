@@ -114,7 +114,7 @@ def explain(classifier: Classifier, text: str, *, label: str | None = None) -> E
         end = start + len(token.ids)
         is_before_end = start < end_read or end_read == len(ids)
         is_read.append(is_before_end and (end > first_read or start >= first_read))
-        if end <= max(start, first_read) or not is_before_end:
+        if not (is_read[-1] and token.ids):
             row_of.append(0)
             continue
         row_of.append(len(rows))

@@ -85,7 +85,7 @@ class Lstm:
         require(is_whole(self.units, 1, MAX_UNITS), "number of LSTM units is out of range")
         require(type(self.bidirectional) is bool, "an LSTM is neither bidirectional nor not")
         require(
-            isinstance(self.gives, str) and self.gives in get_args(Gives),
+            self.gives in get_args(Gives),
             f"an LSTM that gives {self.gives!r:.40} is not supported",
         )
         floors = (0, -1) if self.has_maximum else (0,)
@@ -149,7 +149,7 @@ class Dense:
     def __post_init__(self) -> None:
         require(is_whole(self.units, 1, MAX_DIMENSIONS), "number of dense units is out of range")
         require(
-            isinstance(self.activation, str) and self.activation in get_args(Activation),
+            self.activation in get_args(Activation),
             f"activation {self.activation!r:.40} is not supported",
         )
 
@@ -253,7 +253,7 @@ class NetworkConfig:
             gives_steps = lstm.gives == "steps"
             require(gives_steps != is_last, "the last LSTM, and no other, gives one value")
         require(
-            isinstance(self.padding, str) and self.padding in get_args(Padding),
+            self.padding in get_args(Padding),
             f"padding {self.padding!r:.40} is not supported",
         )
         require(self.padding == "none" or not self.ngrams, "n-grams of texts with padding")

@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edge_lstm.answering import binomial_cdf
+
 CALIBRATION_BINS = 15  # Guo et al. 2017, "On Calibration of Modern Neural Networks"
 Z_95 = 1.959963984540054  # the normal distribution's 97.5 % quantile: two-sided 95 % intervals
 # Smallest probability that enters a logarithm: the step of float32 at 1. The model's output cannot
@@ -273,15 +275,10 @@ def wilson_interval(successes: int, n: int) -> Interval:
 
 def mcnemar(only_first_right: int, only_second_right: int) -> McNemar:
     """Return McNemar's exact test of the two counts of texts on which exactly one is right."""
-    n = only_first_right + only_second_right
-    k = min(only_first_right, only_second_right)
-    # Under the null hypothesis k is binomial(n, 1/2). Logarithms, since 2**n overflows from n =
-    # 1024.
-    terms = [
-        math.exp(math.lgamma(n + 1) - math.lgamma(i + 1) - math.lgamma(n - i + 1) - n * math.log(2))
-        for i in range(k + 1)
-    ]
-    return McNemar(only_first_right, only_second_right, min(1.0, 2 * math.fsum(terms)))
+    # Under the null hypothesis, each of the two counts is binomial(n, 1/2).
+    fewer = min(only_first_right, only_second_right)
+    tail = binomial_cdf(fewer, only_first_right + only_second_right, 0.5)
+    return McNemar(only_first_right, only_second_right, min(1.0, 2 * tail))
 
 
 def paired_test(first: Bools, second: Bools) -> McNemar:

@@ -12,7 +12,6 @@ Functions raise ValueError with a few words about the misfit.
 
 from __future__ import annotations
 
-import itertools
 import json
 import math
 import re
@@ -31,6 +30,7 @@ from edge_lstm.layers import (
     is_whole,
     require,
 )
+from edge_lstm.nesting import depth
 from edge_lstm.onnx_file import Graph, OnnxFile, Tensor, ValueInfo
 from edge_lstm.printable import CONTROL_CHARACTER
 from edge_lstm.text import (
@@ -175,7 +175,7 @@ def load_json(text: str) -> Any:
         )
     except RecursionError:
         raise ValueError("nested too deep") from None
-    require(_depth(value) <= MAX_DEPTH, "nested too deep")
+    require(depth(value) <= MAX_DEPTH, "nested too deep")
     return value
 
 
@@ -200,25 +200,6 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     # Readers of JSON disagree about two values with one name.
     require(len(values) == len(pairs), "a name is given two values")
     return values
-
-
-def _depth(value: Any) -> int:
-    """Return how deep lists and objects are nested; at most MAX_DEPTH + 1."""
-    level = [value]
-    for depth in range(MAX_DEPTH + 1):
-        level = list(itertools.chain.from_iterable(map(_inside, level)))
-        if not level:
-            return depth
-    return MAX_DEPTH + 1
-
-
-def _inside(value: Any) -> Sequence[Any]:
-    """Return the lists and objects that a value holds."""
-    if isinstance(value, dict):
-        value = value.values()
-    elif not isinstance(value, list):
-        return ()
-    return [inner for inner in value if isinstance(inner, (list, dict))]
 
 
 def labels_from(value: Any) -> tuple[str, ...]:

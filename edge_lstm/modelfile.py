@@ -32,6 +32,7 @@ from edge_lstm.errors import (
     ModelFileError,
     NewerFormatError,
     NotAModelFileError,
+    read_error,
 )
 from edge_lstm.figures import by_label
 from edge_lstm.layers import NetworkConfig, PaddingCost
@@ -276,9 +277,7 @@ def read_file(path: Path) -> bytes:
     except FileNotFoundError:
         raise DataError(f"no model file at {path}; make one with 'edge-lstm export'") from None
     except OSError as error:
-        raise DataError(
-            f"cannot read {path}: {error.strerror}; check the path and its permissions"
-        ) from None
+        raise read_error(path, error) from None
 
 
 def open_model(path: Path | str | None = None) -> ModelFile:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 import operator
 import os
+from collections.abc import Sequence
+from dataclasses import fields
 from numbers import Real
 from typing import Any
 
@@ -65,6 +67,34 @@ def check_strings(**values: Any) -> None:
     for name, value in values.items():
         if value is not None:
             instance(name, value, str, "a string")
+
+
+def check_fields(options: Any) -> None:
+    """Check that the values of a dataclass have the types of its fields.
+
+    The types are bool, str, float, int (a whole number from 1 on) or a sequence of names, each also
+    with None.
+    """
+    for each in fields(options):
+        value = getattr(options, each.name)
+        kind = str(each.type).removesuffix(" | None")
+        if value is None and kind != each.type:
+            continue
+        if kind == "bool":
+            instance(each.name, value, bool)
+        elif kind == "str":
+            instance(each.name, value, str, "a string")
+        elif kind == "float":
+            number(each.name, value)
+        elif kind == "int":
+            whole(each.name, value)
+        elif isinstance(value, (str, os.PathLike)):
+            one = f"{os.fspath(value)!r}"
+            raise DataError(
+                f"{each.name} is one string, {one}; give a tuple of names, as in ({one},)"
+            )
+        else:
+            instance(each.name, value, Sequence, "a tuple of names")
 
 
 def path(name: str, value: Any) -> str:

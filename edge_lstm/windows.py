@@ -53,7 +53,7 @@ def _end_of_word(text: bytes, place: int, last: int) -> int:
 def combine(
     probabilities: npt.NDArray[np.float32],
     sizes: Sequence[int],
-    counts: Sequence[int],
+    owners: Sequence[int],
     *,
     is_multi_label: bool,
 ) -> npt.NDArray[np.float32]:
@@ -61,16 +61,17 @@ def combine(
 
     probabilities: float32 [windows, labels].
     sizes: the bytes of each window.
-    counts: the windows of each text, at least one.
+    owners: the index of the text of each window; a text has at least one.
     is_multi_label: whether each label has a probability of its own.
     """
-    starts = np.cumsum([0, *counts[:-1]])
-    weights = np.asarray(sizes, np.float64)[:, None]
     # A logit, up to what all labels of a text have in common.
     logits = np.log(np.maximum(probabilities.astype(np.float64), _LEAST_PROBABILITY))
     if is_multi_label:
         logits -= np.log(np.maximum(1 - probabilities.astype(np.float64), _LEAST_PROBABILITY))
-    means = np.add.reduceat(logits * weights, starts) / np.add.reduceat(weights, starts)
+    weights = np.bincount(owners, sizes)[:, None]
+    means = np.zeros((len(weights), logits.shape[1]))
+    np.add.at(means, owners, logits * np.array(sizes)[:, None])
+    means /= weights
     if is_multi_label:
         return np.asarray(1 / (1 + np.exp(-means)), np.float32)
     shares = np.exp(means - means.max(axis=1, keepdims=True))
@@ -102,10 +103,4 @@ def classify_in_windows(
                 sizes.append(len(window))
                 answers.append(answer)
         waiting = again
-    order = np.argsort(owners, kind="stable")
-    return combine(
-        np.stack(answers)[order],
-        np.array(sizes)[order].tolist(),
-        np.bincount(owners, minlength=len(texts)).tolist(),
-        is_multi_label=is_multi_label,
-    )
+    return combine(np.stack(answers), sizes, owners, is_multi_label=is_multi_label)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +11,8 @@ import typer
 
 from edge_lstm.cli import options as common
 from edge_lstm.cli.options import option
-from edge_lstm.printable import counted, duration, printable, to_json
+from edge_lstm.cli.streams import say
+from edge_lstm.printable import counted, duration, to_json
 
 if TYPE_CHECKING:
     from edge_lstm.scoring import Progress, RunOptions, Summary
@@ -200,7 +201,7 @@ def _score(
         how = ""
         if output not in (None, "-"):
             how = f"; continue with the same command and --resume ({output})"
-        _say(f"interrupted{how}")
+        say(f"interrupted{how}")
         raise typer.Exit(exit_code(interrupt)) from None
 
 
@@ -219,57 +220,42 @@ def _report(
     if path is not None:
         write_atomically(to_json(summary.to_dict(), indent=2) + "\n", path)
     if not quiet:
-        _say(*_summary_lines(summary, chosen_by))
+        say(*_summary_lines(summary, chosen_by))
         if (workers or 1) > 1 and not CAN_START:
-            _say("workers:  1, this system cannot start more")
+            say("workers:  1, this system cannot start more")
     if summary.errors:
         raise typer.Exit(EXIT_WITH_ERROR_ROWS)
 
 
-def _say(*lines: str) -> None:
-    """Print lines on standard error."""
-    print("\n".join(map(printable, lines)), file=sys.stderr, flush=True)
+def _summary_lines(summary: Summary, chosen_by: str) -> Iterator[str]:
+    """Yield the end of a run in a few lines. chosen_by: the option that selects rows."""
+    from edge_lstm.cli.notes import wrapped
 
-
-def _summary_lines(summary: Summary, chosen_by: str) -> list[str]:
-    """Return the end of a run in a few lines. chosen_by: the option that selects rows."""
     output = "" if summary.output in (None, "-") else f" -> {summary.output}"
     speed = f"{summary.rows_per_second:,.0f} rows/s"
     if summary.resumed_at:
         speed += f", {summary.resumed_at:,} of them before the interruption"
-    rows = counted(summary.rows, "row")
-    lines = [
-        f"{rows}{output} in {duration(summary.seconds)} ({speed})",
-        *_named("model", summary.model),
-    ]
+    yield f"{counted(summary.rows, 'row')}{output} in {duration(summary.seconds)} ({speed})"
+    facts = {"model": summary.model}
     if summary.written != summary.rows:
-        lines += _named("written", f"{counted(summary.written, 'row')} ({chosen_by})")
-    if summary.labels:
-        lines += _named("labels", _counts(summary.labels))
+        facts["written"] = f"{counted(summary.written, 'row')} ({chosen_by})"
+    facts["labels"] = _counts(summary.labels)
     if summary.below_threshold:
-        abstained = f"{summary.below_threshold:,} below the threshold, label left out"
-        lines += _named("abstained", abstained)
-    named = ("ok", "abstained", "error")  # these have a line of their own
-    statuses = {name: count for name, count in summary.statuses.items() if name not in named}
-    if statuses:
-        lines += _named("status", _counts(statuses))
-    if summary.errors:
-        lines += _named("errors", f"{counted(summary.errors, 'row')} without usable text:")
-        for problem in summary.first_errors[:_FIRST_ERRORS]:
-            line = f"{problem.source} row {problem.row}: {problem.error}"
-            lines.append(f"{'':<{_INDENT}}{line}")
-        if summary.errors > _FIRST_ERRORS:
-            lines.append(f"{'':<{_INDENT}}...")
+        facts["abstained"] = f"{summary.below_threshold:,} below the threshold, label left out"
+    others = summary.statuses.keys() - {"ok", "abstained", "error"}
+    facts["status"] = _counts({name: summary.statuses[name] for name in others})
     if summary.added_columns and summary.added_columns[0] != "label":
-        lines += _named("columns", ", ".join(summary.added_columns))
-    return lines
-
-
-def _named(name: str, text: str) -> list[str]:
-    """Return a text of the summary with its name, wrapped to lines."""
-    from edge_lstm.cli.notes import wrapped
-
-    return wrapped(text, name=f"{name}:", indent=_INDENT).splitlines()
+        facts["columns"] = ", ".join(summary.added_columns)
+    if summary.errors:
+        facts["errors"] = f"{counted(summary.errors, 'row')} without usable text:"
+    for name, text in facts.items():
+        if text:
+            yield from wrapped(text, name=f"{name}:", indent=_INDENT).splitlines()
+    shown = [f"{each.source} row {each.row}: {each.error}" for each in summary.first_errors]
+    if summary.errors > _FIRST_ERRORS:
+        shown[_FIRST_ERRORS:] = ["..."]
+    for line in shown:
+        yield f"{'':<{_INDENT}}{line}"
 
 
 def _counts(counts: Mapping[str, int]) -> str:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from edge_lstm.cli.options import option
-from edge_lstm.printable import printable
+from edge_lstm.cli.streams import say
 
 _MODELS = "Model files, each with the name of its question, as in team=team.onnx.  [default: the "
 _MODELS += "embedded model; none with --upstream]"
@@ -93,18 +92,13 @@ def command(
         hand_back = HandBack(client, None if log is None else DecisionLog(log), shadow)
         for name, model in served.served.items():
             if model.is_always_sure:
-                _say(f"note: {name} never hands back an answer; --abstain SHARE makes it do so")
-    service = Service(served, hand_back, report=_say)
+                say(f"note: {name} never hands back an answer; --abstain SHARE makes it do so")
+    service = Service(served, hand_back, report=say)
     listening = listen(host, port)
     for model in service.list_models()["models"]:
-        _say(f"{model['name']}: {model['description']}")
+        say(f"{model['name']}: {model['description']}")
     try:
         serve(service, listening, Limits(max_connections, timeout))
     except KeyboardInterrupt:
         # The server has answered what was under way: an ordinary end.
-        _say("ended")
-
-
-def _say(line: str) -> None:
-    """Print a line on standard error."""
-    print(printable(line), file=sys.stderr, flush=True)
+        say("ended")

@@ -14,7 +14,7 @@ from contextlib import contextmanager, redirect_stdout
 from typing import Any, BinaryIO, TextIO, cast
 
 from edge_lstm.errors import DataError, OutputError
-from edge_lstm.printable import json_escape
+from edge_lstm.printable import json_escape, printable
 
 _ESCAPES = "edge-lstm-escapes"
 
@@ -98,6 +98,11 @@ def standard_input(prompt: str) -> BinaryIO:
     if sys.stdin.isatty():
         print(prompt, file=sys.stderr)
     return sys.stdin.buffer
+
+
+def say(*lines: str) -> None:
+    """Print lines on standard error."""
+    print("\n".join(map(printable, lines)), file=sys.stderr, flush=True)
 
 
 def check_text(text: str | None, model: object) -> None:

@@ -87,14 +87,10 @@ class Recording:
 
     def ratio_to(self, other: Recording) -> Ratio | None:
         """Return the time over the other setting's time for the same blocks of texts."""
-        by_number = {block.number: block.total_ns for block in other.blocks}
-        mine = []
-        theirs = []
-        for block in self.blocks:
-            if block.number in by_number:
-                mine.append(block.total_ns)
-                theirs.append(by_number[block.number])
-        return statistics.paired_ratio(np.array(mine, np.float64), np.array(theirs, np.float64))
+        mine = {block.number: block.total_ns for block in self.blocks}
+        theirs = {block.number: block.total_ns for block in other.blocks}
+        pairs = [(mine[number], theirs[number]) for number in mine if number in theirs]
+        return statistics.paired_ratio(np.array(pairs, np.float64))
 
     def to_result(self, first: Recording) -> SettingResult:
         """Summarise the recording. first: the setting that the others are compared with."""

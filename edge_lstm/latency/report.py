@@ -16,7 +16,7 @@ from edge_lstm.latency import statistics
 from edge_lstm.latency.cold_start import Memory
 from edge_lstm.latency.result import Result, SettingResult
 from edge_lstm.native import NATIVE
-from edge_lstm.printable import counted, listed
+from edge_lstm.printable import counted, duration, listed
 
 DASH = "–"
 MOST_DOTS = 1000  # of a setting
@@ -175,11 +175,6 @@ def _energies(settings: Sequence[SettingResult]) -> Table:
     return Table(("energy per text, mJ", "total", "above idle"), rows, note)
 
 
-def _seconds(seconds: float) -> str:
-    """Return whole seconds, or tenths below 10 s."""
-    return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:,.0f} s"
-
-
 def report(result: Result) -> str:
     """Return the page: HTML that loads nothing and runs no script."""
     names = []
@@ -189,7 +184,7 @@ def report(result: Result) -> str:
         names.append(name.removesuffix(".onnx"))
         digests.append(f"{name}: sha256 {model.sha256}")
     title = listed(list(dict.fromkeys(names)), 3)
-    measured = f"{result.created}, measured for {_seconds(result.seconds)}"
+    measured = f"{result.created}, measured for {duration(result.seconds)}"
     versions = ", ".join(f"{name} {version}" for name, version in result.versions.items())
     return page(
         f"Latency of {title}",

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, cast, get_args, get_origin, get_type_hints
 
-from edge_lstm.errors import DataError
+from edge_lstm.errors import DataError, read_error
 from edge_lstm.latency.cold_start import ColdStart, Memory
 from edge_lstm.latency.conditions import ConditionWarning, State
 from edge_lstm.latency.energy import Energy
@@ -156,9 +156,7 @@ def read_result(path: Path) -> Result:
     try:
         text = path.read_bytes().decode("utf-8", "replace")
     except OSError as error:
-        raise DataError(
-            f"cannot read {path}: {error.strerror}; check the path and its permissions"
-        ) from None
+        raise read_error(path, error) from None
     return parse_result(text, str(path))
 
 

@@ -76,16 +76,16 @@ class Ratio:
     high: float
 
 
-def paired_ratio(mine: Floats, theirs: Floats) -> Ratio | None:
+def paired_ratio(pairs: Floats) -> Ratio | None:
     """Return the median ratio of times; None for fewer than MIN_BLOCKS blocks.
 
-    mine, theirs: float64 [blocks], times of the same texts at the same index, run in turn.
+    pairs: float64 [blocks, 2], two times of the same texts, run in turn.
 
     A drift of the machine affects both times of a block alike and leaves their ratio alone.
     """
-    if len(mine) != len(theirs) or len(mine) < MIN_BLOCKS:
+    if len(pairs) < MIN_BLOCKS:
         return None
-    logs = np.log(mine / theirs)
+    logs = np.log(pairs[:, 0] / pairs[:, 1])
     rng = np.random.default_rng(0)
     draws = np.median(logs[rng.integers(0, len(logs), (RESAMPLES, len(logs)))], axis=1)
     return Ratio(*np.exp([np.median(logs), *np.percentile(draws, LIMITS)]).tolist())

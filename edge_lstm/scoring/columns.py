@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from edge_lstm.answering import check_label, check_top, check_windows
 from edge_lstm.errors import DataError
 from edge_lstm.modelfile import EMBEDDED, ModelFile
-from edge_lstm.parameters import check_numbers, instance, whole
+from edge_lstm.parameters import check_fields, instance
 from edge_lstm.printable import listed, shorten
 from edge_lstm.tables.format import OutputColumns
 from edge_lstm.tables.labelled import labels_in
@@ -66,33 +65,40 @@ DEFAULT_SCORE_OPTIONS = ScoreOptions()
 
 def plan_output(
     schema: Schema,
-    model: ModelFile,
+    models: Mapping[str, ModelFile],
     options: ScoreOptions,
     format: str,  # noqa: A002
     where: str,
-) -> tuple[ScoreOptions, OutputColumns]:
-    """Return the resolved options and the columns of the output.
+) -> tuple[dict[str, ScoreOptions], OutputColumns]:
+    """Return the resolved options of each question, and the columns of the output.
 
     schema: of the input.
+    models: name of the question → its file. A single model has an empty name.
     format: the name of the output's format.
     where: the input's name.
 
-    Raises DataError if an option does not fit the model or the input.
+    Raises DataError if an option does not fit the models or the input.
     """
-    options = resolve_options(options, model)
-    if format == ATTRIBUTES.name:
-        return _plan_attributes(schema, model, options, where)
+    single = models.get("") if len(models) == 1 else None
+    if single is None and (options.only_label or options.only_abstained):
+        raise DataError("--only-label and --only-abstained are for one model; leave them out")
+    if single is None and format == ATTRIBUTES.name:
+        raise DataError("--attributes is for one model; score each question by itself")
+    resolved = {name: resolve_options(options, model) for name, model in models.items()}
+    if single is not None and format == ATTRIBUTES.name:
+        resolved = {"": replace(resolved[""], all_probabilities=True)}
+        return resolved, _attributes(schema, single, resolved[""], where)
     indexes, columns = _kept_columns(schema, options, format, where)
     prefixes: Sequence[str] = ("", PREFIX)
-    if model.thresholds is not None and holds_labels(columns):
+    if single is not None and single.thresholds is not None and holds_labels(columns):
         # The input has several labels per text. Without a prefix, evaluate would take the
         # predictions for more of them.
         prefixes = (PREFIX,)
-    added = added_columns(columns, model, options, prefixes)
+    added = _without_clash(_added_columns(models, resolved), columns, prefixes)
     output = OutputColumns(schema=schema, format=format, kept=indexes, columns=columns, added=added)
     if options.only_columns is not None:
         output = _only(output, tuple(map(str, options.only_columns)))
-    return options, output
+    return resolved, output
 
 
 def _only(output: OutputColumns, names: Sequence[str]) -> OutputColumns:
@@ -106,29 +112,20 @@ def _only(output: OutputColumns, names: Sequence[str]) -> OutputColumns:
             how_many = "two columns" if name in all_names else "no column"
             columns = listed([repr(shorten(each)) for each in all_names], 20)
             raise DataError(f"the output has {how_many} {name!r}; its columns are {columns}")
-    indexes = tuple(output.columns.index(name) for name in names if name not in output.added)
-    places, added = chosen_columns(output.added, names)
+    indexes = [output.columns.index(name) for name in names if name not in output.added]
     return replace(
         output,
-        kept=indexes,
+        kept=tuple(indexes),
         columns=tuple(output.columns[index] for index in indexes),
-        added=added,
-        places=places,
+        added={name: is_number for name, is_number in output.added.items() if name in names},
+        places=tuple(place for place, name in enumerate(output.added) if name in names),
     )
 
 
-def chosen_columns(
-    added: Mapping[str, bool], names: Sequence[str]
-) -> tuple[tuple[int, ...], dict[str, bool]]:
-    """Return the places of the added columns with these names, and these columns."""
-    places = tuple(place for place, name in enumerate(added) if name in names)
-    return places, {name: is_number for name, is_number in added.items() if name in names}
-
-
-def _plan_attributes(
+def _attributes(
     schema: Schema, model: ModelFile, options: ScoreOptions, where: str
-) -> tuple[ScoreOptions, OutputColumns]:
-    """Return the options and the columns of attributes: the row's id, a score for each label.
+) -> OutputColumns:
+    """Return the columns of attributes: the row's id, a score for each label.
 
     Raises DataError if the input has no ids, or if an option asks for other rows or columns.
     """
@@ -138,51 +135,15 @@ def _plan_attributes(
             "--attributes writes one line for each row, with nothing but its id and scores; "
             "leave out --keep, --only-columns, --only-label and --only-abstained"
         )
-    index = column_index(schema.columns, ID_COLUMN, where)
-    options = replace(options, all_probabilities=True)
-    names = list(added_columns([], model, options))
-    places = tuple(names.index(f"probability_{label}") for label in model.labels)
-    output = OutputColumns(
+    names = list(_names("", model, options))
+    return OutputColumns(
         schema=schema,
         format=ATTRIBUTES.name,
-        kept=(index,),
+        kept=(column_index(schema.columns, ID_COLUMN, where),),
         columns=(ID_COLUMN,),
         added={f"{PREFIX}_{label}": True for label in model.labels},
-        places=places,
+        places=tuple(names.index(f"probability_{label}") for label in model.labels),
     )
-    return options, output
-
-
-def plan_questions(
-    schema: Schema,
-    models: Mapping[str, ModelFile],
-    options: ScoreOptions,
-    format: str,  # noqa: A002
-    where: str,
-) -> tuple[dict[str, ScoreOptions], OutputColumns]:
-    """Return the resolved options of each question, and the columns of the output.
-
-    models: name of the question → its file. The other parameters, and the errors, are as in
-        :func:`plan_output`.
-    """
-    if options.only_label or options.only_abstained:
-        raise DataError("--only-label and --only-abstained are for one model; leave them out")
-    if format == ATTRIBUTES.name:
-        raise DataError("--attributes is for one model; score each question by itself")
-    resolved = {name: resolve_options(options, model) for name, model in models.items()}
-    indexes, columns = _kept_columns(schema, options, format, where)
-    names: dict[str, bool] = {}
-    for name, model in models.items():
-        for column, is_number in _names(name, f"{name}_", model, options).items():
-            if column in names or column == "error":
-                raise DataError(f"the output would have two columns {column!r}; rename a question")
-            names[column] = is_number
-    names["error"] = False
-    added = _without_clash(names, columns, ("", PREFIX))
-    output = OutputColumns(schema=schema, format=format, kept=indexes, columns=columns, added=added)
-    if options.only_columns is not None:
-        output = _only(output, tuple(map(str, options.only_columns)))
-    return resolved, output
 
 
 def _kept_columns(
@@ -231,21 +192,13 @@ def resolve_options(options: ScoreOptions, model: ModelFile) -> ScoreOptions:
     another type.
     """
     instance("options", options, ScoreOptions)
-    _check_names("keep", options.keep)
-    _check_names("only_columns", options.only_columns)
+    check_fields(options)
     if options.only_columns is not None:
         _check_only_columns(options.only_columns, options.keep)
-    _check_names("only_label", options.only_label)
-    top = whole("top", options.top, least=0)
-    check_numbers(
-        abstain=options.abstain, threshold=options.threshold, unfamiliar=options.unfamiliar
-    )
-    for option in ("all_probabilities", "only_abstained", "windows"):
-        instance(option, getattr(options, option), bool)
     for label in options.only_label:
         check_label(label, model.labels)
-    check_top(top, len(model.labels))
-    if top > 1 and model.is_score:
+    check_top(options.top, len(model.labels))
+    if options.top > 1 and model.is_score:
         raise DataError(f"{model.path} gives a score; leave --top out, or take --all-probabilities")
     check_windows(options.windows, options.unfamiliar)
     model.choose_unfamiliar_threshold(options.unfamiliar)
@@ -254,20 +207,11 @@ def resolve_options(options: ScoreOptions, model: ModelFile) -> ScoreOptions:
         _check_only_abstained(options, model, threshold)
     return replace(
         options,
-        top=top,
+        top=int(options.top),
         threshold=float(threshold),
         abstain=None,
         unfamiliar=None if options.unfamiliar is None else float(options.unfamiliar),
     )
-
-
-def _check_names(option: str, names: Any) -> None:
-    if isinstance(names, str):
-        raise DataError(
-            f"{option} is one string, {names!r}; give a tuple of names, as in ({names!r},)"
-        )
-    if option == "only_label" or names is not None:
-        instance(option, names, Sequence, "a tuple of names")
 
 
 def _check_only_columns(names: Sequence[str], keep: Sequence[str] | None) -> None:
@@ -290,30 +234,26 @@ def _check_only_abstained(options: ScoreOptions, model: ModelFile, threshold: fl
         raise DataError(f"{model.path} does not abstain by default; add --abstain or --threshold")
 
 
-def added_columns(
-    columns: Sequence[str],
-    model: ModelFile,
-    options: ScoreOptions,
-    prefixes: Sequence[str] = ("", PREFIX),
+def _added_columns(
+    models: Mapping[str, ModelFile], options: Mapping[str, ScoreOptions]
 ) -> dict[str, bool]:
     """Return the names of the added columns, in order, and whether each holds numbers.
 
-    columns: the names of the input's columns that are written.
-    prefixes: the first one with which the input has none of the names is taken.
-
-    worker.Predictions holds the values. Raises DataError if the names are taken with every prefix.
+    worker.Predictions holds the values. Raises DataError if two columns have one name.
     """
-    label = "score" if model.is_score else "label"
-    names = {**_names(label, "", model, options), "error": False}
-    return _without_clash(names, columns, prefixes)
+    names: dict[str, bool] = {}
+    for question, model in models.items():
+        for column, is_number in _names(question, model, options[question]).items():
+            if column in names or column == "error":
+                raise DataError(f"the output would have two columns {column!r}; rename a question")
+            names[column] = is_number
+    return {**names, "error": False}
 
 
-def _names(label: str, prefix: str, model: ModelFile, options: ScoreOptions) -> dict[str, bool]:
-    """Return the names of a model's columns, in order, and whether each holds numbers.
-
-    label: the column of the label, or of the score.
-    prefix: begins the names of the others.
-    """
+def _names(question: str, model: ModelFile, options: ScoreOptions) -> dict[str, bool]:
+    """Return the names of a model's columns, in order, and whether each holds numbers."""
+    label = question or ("score" if model.is_score else "label")
+    prefix = question and f"{question}_"
     names = {label: model.is_score}
     if model.is_score:
         names[f"{label}_low"] = True

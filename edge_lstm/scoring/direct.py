@@ -144,12 +144,11 @@ class DirectScorer:
         long = [i for i, status in enumerate(statuses) if status == truncated]
         if not long:
             return answers, statuses
-        rows = bytearray(answers)
-        size = len(answers) // texts.count
-        whole = self._classifier.classify_in_windows([*map(texts.text, long)])
-        for i, row in zip(long, whole):
-            rows[i * size : (i + 1) * size] = row.tobytes()
-        return bytes(rows), statuses.replace(bytes([truncated]), b"\0")
+        import numpy as np
+
+        rows = np.frombuffer(answers, np.float32).reshape(texts.count, -1).copy()
+        rows[long] = self._classifier.classify_in_windows([*map(texts.text, long)])
+        return rows.tobytes(), statuses.replace(bytes([truncated]), b"\0")
 
     def _chosen(self, labels: bytes, statuses: bytes) -> bytes | None:
         """Return a byte for each row, 1 if it is written; None for all of them."""

@@ -15,19 +15,18 @@ from edge_lstm._version import __version__
 from edge_lstm.errors import DataError, OutputError
 from edge_lstm.modelfile import ModelFile, open_model
 from edge_lstm.native import NATIVE
-from edge_lstm.parameters import check_strings, instance, number, optional_whole, path
+from edge_lstm.parameters import check_fields, check_strings, instance, path
 from edge_lstm.scoring.columns import (
     DEFAULT_SCORE_OPTIONS,
     ScoreOptions,
     check_default_model,
     plan_output,
-    plan_questions,
 )
 from edge_lstm.scoring.journal import Entry, fingerprint
 from edge_lstm.scoring.output import FileOutput, names_of, stream_output
 from edge_lstm.scoring.pool import WorkerPool, most_processes
 from edge_lstm.scoring.summary import Summary
-from edge_lstm.scoring.worker import Predictor, SeveralPredictor, Worker
+from edge_lstm.scoring.worker import Predictor, Worker
 from edge_lstm.tables import reader as tables
 from edge_lstm.tables.compression import compressed, compression_of
 from edge_lstm.tables.format import Format, OutputColumns
@@ -77,21 +76,10 @@ class RunOptions:
 
         Raises TypeError if one is of the wrong type.
         """
-        optional_whole("workers", self.workers)
-        optional_whole("chunk_rows", self.chunk_rows)
-        optional_whole("batch_size", self.batch_size)
-        check_strings(address=self.address)
-        instance("provider", self.provider, str, "a string")
-        for name in ("low_memory", "resume"):
-            instance(name, getattr(self, name), bool)
+        check_fields(self)
         seconds = self.checkpoint_seconds
-        if seconds is not None and number("checkpoint_seconds", seconds) < 0:
+        if seconds is not None and seconds < 0:
             raise DataError(f"checkpoint_seconds must be 0 or more, not {seconds}")
-        if isinstance(self.also_written, (str, Path)):
-            raise DataError(
-                f"also_written is one path, {str(self.also_written)!r}; give a list of paths"
-            )
-        instance("also_written", self.also_written, Sequence, "a list of paths")
         for written in self.also_written:
             path("also_written", written)
         if self.low_memory and (self.workers or 1) > 1:
@@ -169,13 +157,9 @@ def score_files(
         _joined(files, lambda each: each.sha256()),
         model=_joined(files, lambda each: each.name),
     )
-    several: dict[str, ScoreOptions] | None = None
-    if isinstance(model, Mapping):
-        several, columns = plan_questions(opened.schema, files, options, writing.name, where)
-    else:
-        options, columns = plan_output(opened.schema, files[""], options, writing.name, where)
+    resolved, columns = plan_output(opened.schema, files, options, writing.name, where)
     unchosen = files[""] if model is None else None
-    work = _Run(opened, options, columns, target, run, summary, on_progress, unchosen)
+    work = _Run(opened, resolved, columns, target, run, summary, on_progress, unchosen)
     # No file that is written may be one that is read, or written twice.
     input_files = [
         Path(source.path, name) for source in opened.sources for name in source.files or [""]
@@ -186,7 +170,6 @@ def score_files(
     )
     with signals.held():
         from edge_lstm.classifier import Classifier
-        from edge_lstm.questions import Questions
     workers = 1 if run.low_memory else run.workers
     classifiers = {
         name: loaded
@@ -201,12 +184,7 @@ def score_files(
     batch_size = run.batch_size
     if batch_size is None and run.low_memory:
         batch_size = max(1, min(each.batch_size for each in classifiers.values()) // 2)
-    predictor: Predictor | SeveralPredictor
-    if several is None:
-        predictor = Predictor(classifiers[""], options, batch_size)
-    else:
-        predictor = SeveralPredictor(Questions(classifiers), several, batch_size)
-    worker = Worker(predictor, columns, work.compression)
+    worker = Worker(Predictor(classifiers, resolved, batch_size), columns, work.compression)
     with WorkerPool(worker, workers) as pool:
         if work.is_stream:
             work.into_stream(pool)
@@ -236,6 +214,7 @@ def _open(model: _Model) -> tuple[Classifier | None, ModelFile]:
 class _Run:
     """A run under way.
 
+    options: name of the question → its resolved options.
     target: the output's path; None for standard output.
     unchosen: the model if nobody named one, so that it may not be for these texts; else None.
     started: time.monotonic() at the start of the run.
@@ -247,7 +226,7 @@ class _Run:
     """
 
     opened: tables.Inputs
-    options: ScoreOptions
+    options: Mapping[str, ScoreOptions]
     columns: OutputColumns
     target: str | None
     run: RunOptions
@@ -347,13 +326,17 @@ class _Run:
     def _identity(self) -> dict[str, Any]:
         """Return everything that decides the bytes of the output, as JSON has it."""
         schema = asdict(self.opened.schema)
-        options = asdict(self.options)
+        options = {
+            f"{question} {name}".strip().replace("_", "-"): value
+            for question, each in self.options.items()
+            for name, value in asdict(each).items()
+        }
         engine = "edge_lstm_native" if self.run.provider == NATIVE else "onnxruntime"
         identity = {
             "the list of inputs": [source.path for source in self.opened.sources],
             **{f"the input {source.path}": fingerprint(source) for source in self.opened.sources},
             "the model": self.summary.model_sha256,
-            **{name.replace("_", "-"): value for name, value in options.items()},
+            **options,
             **{f"the input's {name}": value for name, value in schema.items()},
             "the input's types": schema["types"] and schema["types"].hex(),
             "the output format": self.columns.format,

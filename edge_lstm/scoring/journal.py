@@ -17,6 +17,8 @@ from edge_lstm.errors import DataError
 from edge_lstm.os_file import NO_FOLLOW, NO_WAIT
 from edge_lstm.tables.schema import Source
 
+# The advice if no space is left.
+ROOM = "free some and continue with --resume (from a pipe: start again)"
 # Bytes that are read of a journal. It has some kilobytes, and 200 bytes for each input.
 _MOST_BYTES = 2**28
 
@@ -48,16 +50,8 @@ def write_journal(path: Path, run: dict[str, Any], entry: Entry) -> None:
     Raises OutputError.
     """
     content = {"run": run, **asdict(entry)}
-    new = Path(f"{path}.new")
-    with write_errors(path):
-        # A run that was killed while it wrote may have left a file. A link is not followed.
-        new.unlink(missing_ok=True)
-        with new.open("xb") as file:
-            file.write(json.dumps({**content, "sha256": _digest(content)}).encode())
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(path)
-    atomic.sync_folder(path.parent)
+    sealed = json.dumps({**content, "sha256": _digest(content)})
+    atomic.write_atomically(sealed, path, room=ROOM)
 
 
 def read_journal(path: Path) -> tuple[Entry, dict[str, Any]]:
@@ -111,8 +105,7 @@ def write_errors(path: str | Path) -> Iterator[None]:
     except BrokenPipeError:
         raise
     except OSError as error:
-        room = "free some and continue with --resume (from a pipe: start again)"
-        raise atomic.write_error(path, error, room) from None
+        raise atomic.write_error(path, error, ROOM) from None
 
 
 def _digest(content: Any) -> str:

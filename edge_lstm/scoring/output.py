@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from edge_lstm import atomic
-from edge_lstm.atomic import ASSEMBLED, JOURNAL, JOURNAL_NEW, PARTIAL
+from edge_lstm.atomic import JOURNAL, PARTIAL
 from edge_lstm.errors import DataError, OutputError
 from edge_lstm.os_file import NO_FOLLOW, NO_WAIT, leads_to, lock
-from edge_lstm.scoring.journal import Entry, read_journal, write_errors, write_journal
+from edge_lstm.scoring.journal import ROOM, Entry, read_journal, write_errors, write_journal
 from edge_lstm.tables.schema import Checksum
 
 # Bytes that are read at once to check what an unfinished run has written.
@@ -30,7 +30,7 @@ _TRIES = 1000
 
 def names_of(path: str | Path) -> list[str]:
     """Return every name that a run may write for the output ``path``."""
-    return [str(path) + suffix for suffix in ("", PARTIAL, JOURNAL, JOURNAL_NEW, ASSEMBLED)]
+    return [str(path) + suffix for suffix in ("", PARTIAL, JOURNAL)]
 
 
 @contextmanager
@@ -132,10 +132,6 @@ class FileOutput:
 
     def begin(self, head: bytes) -> None:
         """Write ``head`` to an empty partial file. Raises OutputError."""
-        if not self._is_new:
-            # A run without a journal may have left these too.
-            for name in (JOURNAL_NEW, ASSEMBLED):
-                Path(self.path + name).unlink(missing_ok=True)
         self._file.truncate(0)
         self.write(head)
 
@@ -181,7 +177,7 @@ class FileOutput:
         write_journal(self.journal, self._run, entry)
         self.is_kept = True
 
-    def complete(self, assemble: Callable[[str, str], None] | None) -> None:
+    def complete(self, assemble: Callable[[Path, BinaryIO], None] | None) -> None:
         """Give the output its name.
 
         assemble: writes the output, its second argument, from the partial file, its first; None if
@@ -190,40 +186,33 @@ class FileOutput:
         Raises OutputError.
         """
         self._sync()
-        whole = self.partial
+        path = Path(self.path)
         if assemble is not None:
-            whole = Path(self.path + ASSEMBLED)
-            # A run that was killed here may have left a file. A link is not followed.
-            whole.unlink(missing_ok=True)
-            with write_errors(self.path):
-                with whole.open("xb") as file:
-                    atomic.keep_mode(Path(self.path), file.fileno(), least=0o600)
-                assemble(str(self.partial), str(whole))
-            self._sync(whole)
-        with write_errors(self.path):
-            with io.FileIO(os.open(whole, os.O_RDONLY | NO_FOLLOW)) as file:
-                atomic.keep_mode(Path(self.path), file.fileno())
-            self._unless_open(lambda: whole.replace(self.path))
-        atomic.sync_folder(Path(self.path).parent)
+            with atomic.open_atomically(path, room=ROOM) as file:
+                assemble(self.partial, file)
+                self._sync()
+        else:
+            with write_errors(path):
+                atomic.keep_mode(path, self.descriptor)
+                self._unless_open(lambda: self.partial.replace(path))
+            atomic.sync_folder(path.parent)
         self.forget()
 
     def forget(self) -> None:
         """Remove the journal: the run is complete, or its input is wrong."""
         self.is_kept = False
         if self._run is not None:
-            for name in (JOURNAL, JOURNAL_NEW):
-                Path(self.path + name).unlink(missing_ok=True)
+            self.journal.unlink(missing_ok=True)
+        # A run that was killed while it wrote its journal may have left a part of one.
+        atomic.remove_leftovers(self.journal)
 
-    def _sync(self, assembled: Path | None = None) -> None:
-        """Return when the partial file, and what was assembled from it, are on the disk.
+    def _sync(self) -> None:
+        """Return when the partial file is on the disk.
 
         Raises OutputError, also if the partial file has lost its name.
         """
         with write_errors(self.path):
             os.fsync(self._file.fileno())
-            if assembled is not None:
-                with io.FileIO(os.open(assembled, os.O_RDWR | NO_FOLLOW), "r+") as file:
-                    os.fsync(file.fileno())
         if not self._is_mine():
             self.is_kept = False
             raise OutputError(

@@ -77,9 +77,10 @@ def score_on_cluster(
             f"{target} is not an empty folder; continue with --resume or choose another output"
         )
     first = open_inputs([source / names[0]], options=reading)
-    options, columns = plan_output(
-        first.schema, opened, options, format or first.format.name, names[0]
+    resolved, columns = plan_output(
+        first.schema, {"": opened}, options, format or first.format.name, names[0]
     )
+    options = resolved[""]
     if model is None and (chunk := next(first.chunks(run.limits), None)) is not None:
         check_default_model(chunk, first, opened)
     local = RunOptions(workers=1, batch_size=run.batch_size, checkpoint_seconds=None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path, PurePath
@@ -15,13 +15,12 @@ from edge_lstm.parameters import optional_whole, path, whole
 from edge_lstm.scoring.columns import (
     DEFAULT_SCORE_OPTIONS,
     ScoreOptions,
-    added_columns,
-    chosen_columns,
+    plan_output,
     resolve_options,
 )
 from edge_lstm.scoring.worker import Predictor
-from edge_lstm.tables.lines import RAW_COLUMN
-from edge_lstm.tables.schema import column_index, find_text_column
+from edge_lstm.tables.lines import JSONL, RAW_COLUMN
+from edge_lstm.tables.schema import Schema, find_column
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,9 +96,8 @@ def score(
     batch_size = optional_whole("batch_size", batch_size)
     if not isinstance(model, Classifier):
         model = Classifier.load(None if model is None else path("model", model))
-    options = resolve_options(options, model.model)
-    predictor = Predictor(model, options, batch_size)
-    return _score(row_iterator, model, predictor, text_column, options, window)
+    resolve_options(options, model.model)
+    return _score(row_iterator, model, text_column, options, window, batch_size)
 
 
 def _iterator(rows: Any) -> Iterator[Any]:
@@ -108,12 +106,10 @@ def _iterator(rows: Any) -> Iterator[Any]:
     Raises DataError for other things that Python can iterate over: a name, one row, a table.
     """
     name = type(rows).__name__
-    if isinstance(rows, (str, bytes, bytearray, PurePath)):
+    if isinstance(rows, (str, bytes, bytearray, PurePath, Mapping)):
         raise DataError(
-            f"the rows are one {name}, {rows!r:.60}; give a list of texts, or score_files a file"
+            f"the rows are one {name}, {rows!r:.60}; give a list of rows, or score_files a file"
         )
-    if isinstance(rows, Mapping):
-        raise DataError(f"the rows are one {name}; give a list of rows, such as [row]")
     # A table of pandas or Polars gives the names of its columns, not its rows.
     if hasattr(rows, "columns") and not isinstance(rows, Iterator):
         raise DataError(f"the rows are a {name}; give its text column, or a list of dicts")
@@ -126,34 +122,32 @@ def _iterator(rows: Any) -> Iterator[Any]:
 def _score(
     rows: Iterator[Any],
     model: Classifier,
-    predictor: Predictor,
     text_column: str | None,
     options: ScoreOptions,
     window: int,
+    batch_size: int | None,
 ) -> Iterator[ScoredRow]:
     chunk = list(islice(rows, window))
     if not chunk:
         return
     # The first row decides the names of the columns.
-    names = list(chunk[0]) if isinstance(chunk[0], Mapping) else [text_column or "text"]
+    keys = list(chunk[0]) if isinstance(chunk[0], Mapping) else [text_column or "text"]
+    names = tuple(map(str, keys))
     key: Any = text_column
     if key is None:
-        key = names[find_text_column([str(name) for name in names], None, "the first row")]
-    kept = None if options.keep is None else _kept(names, options.keep)
-    input_columns = [str(name) for name in (names if kept is None else kept)]
-    added = added_columns(input_columns, model.model, options)
+        key = keys[find_column(names, None, "the first row", "text")]
+    schema = Schema(JSONL.name, names, 0, is_unicode=True)
+    planned, output = plan_output(schema, {"": model.model}, options, JSONL.name, "the first row")
+    predictor = Predictor({"": model}, planned, batch_size)
+    kept = None if output.kept is None else [keys[index] for index in output.kept]
     # With keep, a key of a row that has the name of an added column is not written.
-    taken = frozenset(added if kept is None else ())
-    places: Sequence[int] = range(len(added))
-    if options.only_columns is not None:
-        only = [str(name) for name in options.only_columns]
-        kept = _kept(names, [name for name in only if name not in added])
-        places, added = chosen_columns(added, only)
+    taken = frozenset(output.added if kept is None else ())
     while chunk:
         mappings = [dict(row) if isinstance(row, Mapping) else {key: row} for row in chunk]
         texts, reasons = zip(*[_text_or_reason(row, key, taken) for row in mappings])
         predictions = predictor.predict(texts, reasons)
-        columns = predictions.columns
+        answers = predictions.by_question[""]
+        columns = output.pick_added(predictions.columns)
         for i in predictor.selected(predictions):
             own = mappings[i]
             if kept is not None:
@@ -163,33 +157,18 @@ def _score(
             error = predictions.errors[i]
             probabilities = None
             if options.all_probabilities and error is None:
-                values = [column[i] for column in predictions.by_label]
-                probabilities = dict(zip(predictor.labels, values))
+                values = [column[i] for column in answers.by_label]
+                probabilities = dict(zip(model.labels, values))
             yield ScoredRow(
                 own=own,
-                label=predictions.labels[i],
-                probability=predictions.probabilities[i],
+                label=answers.labels[i],
+                probability=answers.probabilities[i],
                 probabilities=probabilities,
-                status=predictions.statuses[i],
+                status=answers.statuses[i],
                 error=error,
-                added=dict(zip(added, [columns[place][i] for place in places])),
+                added=dict(zip(output.added, [column[i] for column in columns])),
             )
         chunk = list(islice(rows, window))
-
-
-def _kept(names: list[Any], asked: Sequence[Any]) -> tuple[Any, ...]:
-    """Return the keys to write: those asked for, by name or number from 1.
-
-    Raises DataError if the first row lacks a key, or if one is asked for twice.
-    """
-    shown = [str(name) for name in names]
-    kept: list[Any] = []
-    for name in asked:
-        key = name if name in names else names[column_index(shown, str(name), "the first row")]
-        if key in kept:
-            raise DataError(f"the column {key!r} is in keep twice; name it once")
-        kept.append(key)
-    return tuple(kept)
 
 
 def _text_or_reason(

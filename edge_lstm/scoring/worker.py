@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from edge_lstm.classifier import Classification, Classifier
-    from edge_lstm.questions import Questions
 
 # The bytes of a chunk's rows, compressed by themselves, and their summary.
 Scored = tuple[bytes, Summary]
@@ -32,8 +31,8 @@ _MOST_LEFT_OUT = 8
 
 
 @dataclass(frozen=True, kw_only=True)
-class Predictions:
-    """Predictions for rows, as columns.
+class Answers:
+    """The answers of a model for rows, as columns.
 
     Each column has a value for each row. A probability is a float that is a float32, and None for
     an error row.
@@ -48,7 +47,6 @@ class Predictions:
     by_label: a column for each of the model's labels, with its probability; empty if it is not
         asked for.
     statuses: a status of edge_lstm.text, ``unfamiliar``, ``abstained`` or ``error``.
-    errors: the reason why a row has no text, or None.
     named: each value of ``labels`` but None → the labels that it names.
     """
 
@@ -59,61 +57,32 @@ class Predictions:
     next_best: Sequence[Sequence[Any]]
     by_label: Sequence[Sequence[Any]]
     statuses: Sequence[str]
-    errors: Sequence[str | None]
     named: Mapping[str, Sequence[str]]
 
     @property
     def columns(self) -> list[Sequence[Any]]:
-        """The columns of the output, in the order of columns.added_columns."""
+        """The columns of the output, in the order of columns.plan_output."""
         predicted = [] if self.predicted is None else [self.predicted]
         first: list[Sequence[Any]] = [self.labels, *predicted, self.probabilities]
         if self.scores is not None:
             first = [*self.scores, *predicted]
-        return [
-            *first,
-            *self.next_best,
-            *self.by_label,
-            self.statuses,
-            self.errors,
-        ]
+        return [*first, *self.next_best, *self.by_label, self.statuses]
 
 
-class Predictor:
+class _Question:
     """A classifier with the resolved options of a run."""
 
-    def __init__(
-        self, classifier: Classifier, options: ScoreOptions, batch_size: int | None
-    ) -> None:
-        """Take over options that come from columns.resolve_options.
-
-        batch_size: texts in one run of the model; None for the fastest number.
-        """
+    def __init__(self, classifier: Classifier, options: ScoreOptions) -> None:
         self.labels = classifier.labels
         self._classifier = classifier
         self._options = options
-        self._batch_size = batch_size
         self._is_multi_label = classifier.model.thresholds is not None
-        self._highest = classifier.model.choose_unfamiliar_threshold(options.unfamiliar)
 
-    def predict(self, texts: Sequence[str | None], reasons: Sequence[str | None]) -> Predictions:
-        """Return the predictions for rows.
-
-        texts: the text of each row; None for an error row.
-        reasons: the reason why a row has no text; None for the others.
-        """
-        good = [text for text in texts if text is not None]
-        classified = self._classifier._classify(
-            good, self._highest, batch_size=self._batch_size, windows=self._options.windows
-        )
-        return self.predictions(classified, reasons)
-
-    def predictions(
-        self, classification: Classification, reasons: Sequence[str | None]
-    ) -> Predictions:
-        """Return the predictions for rows whose texts are classified.
+    def answers(self, classification: Classification, reasons: Sequence[str | None]) -> Answers:
+        """Return the answers for rows whose texts are classified.
 
         classification: of the rows that have a text.
-        reasons: as in :meth:`predict`.
+        reasons: the reason why a row has no text; None for the others.
         """
         import numpy as np
 
@@ -150,7 +119,7 @@ class Predictor:
             next_best.append(spread(name))
             next_best.append(spread(value.tolist()))
         by_label = probabilities.T.tolist() if options.all_probabilities else []
-        return Predictions(
+        return Answers(
             labels=spread(labels),
             predicted=spread(names[0]) if options.only_abstained else None,
             probabilities=spread(values[0].tolist()),
@@ -158,27 +127,8 @@ class Predictor:
             next_best=next_best,
             by_label=[spread(column) for column in by_label],
             statuses=spread(statuses, "error"),
-            errors=reasons,
             named={label: self._named(label) for label in set(labels) if label is not None},
         )
-
-    def direct(self, output: OutputColumns) -> DirectScorer | None:
-        """Return the scorer for rows that Python need not look into; None if it has to."""
-        return direct_scorer(self._classifier, self._options, output)
-
-    def selected(self, predictions: Predictions) -> Sequence[int]:
-        """Return the indexes of the rows that are written."""
-        if self._options.only_abstained:
-            return [i for i, status in enumerate(predictions.statuses) if status == ABSTAINED]
-        wanted = self._options.only_label
-        if not wanted:
-            return range(len(predictions.labels))
-        values = {
-            value
-            for value, labels in predictions.named.items()
-            if not set(labels).isdisjoint(wanted)
-        }
-        return [i for i, label in enumerate(predictions.labels) if label in values]
 
     def _order(self, probabilities: npt.NDArray[np.float32]) -> npt.NDArray[np.intp]:
         """Return the indexes of each text's labels, the most probable first.
@@ -215,45 +165,37 @@ class Predictor:
 
 
 @dataclass(frozen=True)
-class SeveralPredictions:
-    """Predictions of several questions for rows.
+class Predictions:
+    """The answers to the questions of a run for rows.
 
-    by_question: name of the question → its predictions.
+    by_question: name of the question → its answers. A single question has an empty name.
     errors: the reason why a row has no text, or None.
     """
 
-    by_question: Mapping[str, Predictions]
+    by_question: Mapping[str, Answers]
     errors: Sequence[str | None]
 
     @property
     def columns(self) -> list[Sequence[Any]]:
-        """The columns of the output, in the order of columns.plan_questions."""
-        parts = [part for each in self.by_question.values() for part in each.columns[:-1]]
+        """The columns of the output, in the order of columns.plan_output."""
+        parts = [column for each in self.by_question.values() for column in each.columns]
         return [*parts, self.errors]
 
-    @property
-    def statuses(self) -> list[str]:
-        """The status of each row: abstained if one of its questions is, else the first not ok."""
-        every = [each.statuses for each in self.by_question.values()]
-        return [_joint_status(row) for row in zip(*every)]
-
-    @property
-    def labels(self) -> list[str | None]:
-        """The labels of all questions, each with the name of its question."""
-        return [
-            None if label is None else f"{name}={label}"
-            for name, each in self.by_question.items()
-            for label in each.labels
-        ]
-
     @cached_property
-    def named(self) -> dict[str, Sequence[str]]:
-        """As in Predictions."""
-        return {
-            f"{name}={value}": [f"{name}={label}" for label in labels]
-            for name, each in self.by_question.items()
-            for value, labels in each.named.items()
-        }
+    def statuses(self) -> Sequence[str]:
+        """The status of each row: abstained if one of its questions is, else the first not ok."""
+        first, *others = [each.statuses for each in self.by_question.values()]
+        return [*map(_joint_status, zip(first, *others))] if others else first
+
+    def label_counts(self) -> Counter[str]:
+        """Return label → rows. The name of its question stands before a label."""
+        counts = Counter[str]()
+        for question, each in self.by_question.items():
+            prefix = question and f"{question}="
+            for value, count in Counter(each.labels).items():
+                if value is not None:
+                    counts.update({f"{prefix}{label}": count for label in each.named[value]})
+        return counts
 
 
 def _joint_status(statuses: Sequence[str]) -> str:
@@ -262,66 +204,83 @@ def _joint_status(statuses: Sequence[str]) -> str:
     return next((status for status in statuses if status != "ok"), "ok")
 
 
-class SeveralPredictor:
-    """Classifiers of several questions with the resolved options of a run."""
+class Predictor:
+    """The classifiers of a run's questions, with their resolved options."""
 
     def __init__(
         self,
-        questions: Questions,
+        classifiers: Mapping[str, Classifier],
         options: Mapping[str, ScoreOptions],
         batch_size: int | None,
     ) -> None:
-        """Take over options that come from columns.plan_questions.
+        """Take over options that come from columns.plan_output.
 
+        classifiers: name of the question → its classifier. A single question has an empty name.
         batch_size: texts in one run of a model; None for the fastest number.
         """
-        self._questions = questions
+        from edge_lstm.questions import Questions
+
+        self._classifiers = Questions(classifiers)
+        self._options = options
         self._batch_size = batch_size
-        self._windows = any(each.windows for each in options.values())
-        self._predictors = {
-            name: Predictor(classifier, options[name], batch_size)
-            for name, classifier in questions.classifiers.items()
+        self._questions = {
+            name: _Question(classifier, options[name]) for name, classifier in classifiers.items()
         }
         self._highest = {
             name: classifier.model.choose_unfamiliar_threshold(options[name].unfamiliar)
-            for name, classifier in questions.classifiers.items()
+            for name, classifier in classifiers.items()
         }
 
-    def predict(
-        self, texts: Sequence[str | None], reasons: Sequence[str | None]
-    ) -> SeveralPredictions:
-        """Return the predictions for rows, see Predictor.predict."""
-        good = [text for text in texts if text is not None]
-        answers = self._questions.classify(
-            good, self._highest, batch_size=self._batch_size, windows=self._windows
-        )
-        return SeveralPredictions(
-            {
-                name: predictor.predictions(answers[name], reasons)
-                for name, predictor in self._predictors.items()
-            },
-            reasons,
-        )
+    def predict(self, texts: Sequence[str | None], reasons: Sequence[str | None]) -> Predictions:
+        """Return the predictions for rows.
 
-    def direct(self, output: OutputColumns) -> None:
-        """Return None: rows of several questions are not written by the engine."""
+        texts: the text of each row; None for an error row.
+        reasons: the reason why a row has no text; None for the others.
+        """
+        classified = self._classifiers.classify(
+            [text for text in texts if text is not None],
+            self._highest,
+            batch_size=self._batch_size,
+            windows=any(each.windows for each in self._options.values()),
+        )
+        answers = {
+            name: question.answers(classified[name], reasons)
+            for name, question in self._questions.items()
+        }
+        return Predictions(answers, reasons)
 
-    def selected(self, predictions: SeveralPredictions) -> Sequence[int]:
-        """Return the indexes of the rows that are written: of all."""
-        return range(len(predictions.errors))
+    def direct(self, output: OutputColumns) -> DirectScorer | None:
+        """Return the scorer for rows that Python need not look into; None if it has to."""
+        classifiers = self._classifiers.classifiers
+        if [*classifiers] != [""]:
+            return None
+        return direct_scorer(classifiers[""], self._options[""], output)
+
+    def selected(self, predictions: Predictions) -> Sequence[int]:
+        """Return the indexes of the rows that are written."""
+        options = self._options.get("")
+        if options is not None and options.only_abstained:
+            return [i for i, status in enumerate(predictions.statuses) if status == ABSTAINED]
+        if options is None or not options.only_label:
+            return range(len(predictions.errors))
+        answers = predictions.by_question[""]
+        wanted = {
+            value
+            for value, labels in answers.named.items()
+            if not set(labels).isdisjoint(options.only_label)
+        }
+        return [i for i, label in enumerate(answers.labels) if label in wanted]
 
 
 class Worker:
     """A predictor and the columns of the output. It can be pickled."""
 
-    def __init__(
-        self, predictor: Predictor | SeveralPredictor, output: OutputColumns, compression: str
-    ) -> None:
+    def __init__(self, predictor: Predictor, output: OutputColumns, compression: str) -> None:
         """Take over what a chunk needs.
 
         compression: of the output; see tables/compression.py.
         """
-        self._predictor: Any = predictor
+        self._predictor = predictor
         self._output = output
         self._compression = compression
         self._forbidden = frozenset(output.added)
@@ -392,12 +351,8 @@ class Worker:
                 )
 
 
-def _summary(chunk: Chunk, predictions: Predictions | SeveralPredictions, written: int) -> Summary:
+def _summary(chunk: Chunk, predictions: Predictions, written: int) -> Summary:
     statuses = Counter(predictions.statuses)
-    labels = Counter[str]()
-    for label, count in Counter(predictions.labels).items():
-        if label is not None:
-            labels.update(dict.fromkeys(predictions.named[label], count))
     first_errors: list[RowProblem] = []
     most = min(statuses["error"], MAX_LISTED_ERRORS)
     for number, error in enumerate(predictions.errors, chunk.first + 1):
@@ -410,7 +365,7 @@ def _summary(chunk: Chunk, predictions: Predictions | SeveralPredictions, writte
         written=written,
         errors=statuses["error"],
         below_threshold=statuses[ABSTAINED],
-        labels=labels,
+        labels=predictions.label_counts(),
         statuses=statuses,
         first_errors=first_errors,
     )

@@ -50,42 +50,34 @@ class Batcher(Generic[Result]):
         self._waiting = []
         characters = sum(len(each.text) for each in batch)
         if len(batch) <= _MOST_TEXTS and characters <= _MOST_CHARACTERS:
-            self._run(batch)
+            _settle(batch, self._run(batch))
             return
         task = asyncio.get_running_loop().create_task(self._run_in_thread(batch))
         # The event loop keeps no reference of its own.
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _run(self, batch: list[_Waiting[Result]]) -> None:
-        try:
-            results = self._classify(*_arguments(batch))
-        except Exception as error:
-            _fail(batch, error)
-        else:
-            _settle(batch, results)
-
     async def _run_in_thread(self, batch: list[_Waiting[Result]]) -> None:
+        outcome: Sequence[Result] | Exception
         try:
-            results = await asyncio.to_thread(self._classify, *_arguments(batch))
+            outcome = await asyncio.to_thread(self._run, batch)
+        except RuntimeError as error:  # no thread can be started
+            outcome = error
+        _settle(batch, outcome)
+
+    def _run(self, batch: list[_Waiting[Result]]) -> Sequence[Result] | Exception:
+        """Return the result of each text, or the error that all of them get."""
+        try:
+            return self._classify([each.text for each in batch], [each.names for each in batch])
         except Exception as error:
-            _fail(batch, error)
+            return error
+
+
+def _settle(batch: list[_Waiting[Result]], outcome: Sequence[Result] | Exception) -> None:
+    for place, each in enumerate(batch):
+        if each.future.done():
+            continue  # the client has gone away
+        if isinstance(outcome, Exception):
+            each.future.set_exception(outcome)
         else:
-            _settle(batch, results)
-
-
-def _arguments(batch: list[_Waiting[Result]]) -> tuple[list[str], list[frozenset[str]]]:
-    return [each.text for each in batch], [each.names for each in batch]
-
-
-def _settle(batch: list[_Waiting[Result]], results: Sequence[Result]) -> None:
-    for each, result in zip(batch, results):
-        # The client may have gone away.
-        if not each.future.done():
-            each.future.set_result(result)
-
-
-def _fail(batch: list[_Waiting[Result]], error: Exception) -> None:
-    for each in batch:
-        if not each.future.done():
-            each.future.set_exception(error)
+            each.future.set_result(outcome[place])

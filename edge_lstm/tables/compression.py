@@ -6,6 +6,7 @@ import gzip
 import io
 import sys
 import zlib
+from pathlib import PurePath
 from typing import Any
 
 from edge_lstm.extras import needs
@@ -28,18 +29,12 @@ _ZSTD_INPUT_BYTES = 2**9
 
 def compression_of(path: str) -> str:
     """Return the compression that a path's suffix says: ``gzip``, ``zstd``, or nothing."""
-    for suffix, name in SUFFIXES.items():
-        if path.lower().endswith(suffix):
-            return name
-    return ""
+    return SUFFIXES.get(PurePath(path).suffix.lower(), "")
 
 
 def without_suffix(path: str) -> str:
     """Return a path without the suffix of its compression."""
-    for suffix in SUFFIXES:
-        if path.lower().endswith(suffix):
-            return path[: -len(suffix)]
-    return path
+    return path.removesuffix(PurePath(path).suffix) if compression_of(path) else path
 
 
 def compressed(data: bytes, compression: str) -> bytes:

@@ -30,6 +30,7 @@ from edge_lstm.tables.format import (
 )
 from edge_lstm.tables.schema import (
     BOM,
+    MAX_ROW,
     MAX_ROW_BYTES,
     Checksum,
     Dialect,
@@ -180,9 +181,8 @@ class CsvFormat(Format):
                     f"convert it with: tr '\\r' '\\n' < {source.path}"
                 )
             if len(head) > MAX_ROW_BYTES:
-                limit = f"{MAX_ROW_BYTES // 2**20} MiB"
                 raise DataError(
-                    f"{source.name}: the header is longer than {limit}; check that it is a table"
+                    f"{source.name}: the header is longer than {MAX_ROW}; check that it is a table"
                 )
         dialect = sniff(body, options.delimiter or self._delimiter)
         columns, is_open = _header(body, dialect)

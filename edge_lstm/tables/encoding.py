@@ -52,17 +52,12 @@ def check_text(source: Source, head: bytes) -> None:
     if head.startswith(_UTF_16_MARKS) or sample.count(0) > max(3, len(sample) // 5):
         raise DataError(_not_8_bit(source, head))
     encoding = None if head.startswith(BOM) else _of_lines(head)
-    if encoding == WESTERN:
-        how = conversion(source, encoding)
-        raise DataError(
-            f"{source.name} is not UTF-8 but probably {encoding}; convert it with: {how}"
-        )
     if encoding is not None:
-        how = conversion(source, "ENCODING")
-        names = "WINDOWS-1251, SHIFT_JIS or GB18030"
-        raise DataError(
-            f"{source.name} is not UTF-8; find its encoding ({names}, …) and convert it with: {how}"
-        )
+        how = f"convert it with: {conversion(source, encoding or 'ENCODING')}"
+        what = f" but probably {encoding}; {how}"
+        if not encoding:
+            what = f"; find its encoding (WINDOWS-1251, SHIFT_JIS or GB18030, …) and {how}"
+        raise DataError(f"{source.name} is not UTF-8{what}")
 
 
 def _compressed(source: Source, compression: str) -> str:

@@ -9,10 +9,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from edge_lstm.errors import DataError
+from edge_lstm.errors import DataError, read_error
 from edge_lstm.os_file import NO_FOLLOW, NO_WAIT
 from edge_lstm.tables.format import Format, Piece, RowWithoutText
-from edge_lstm.tables.schema import BOM, MAX_ROW_BYTES, Checksum, ReadOptions, Schema, Source
+from edge_lstm.tables.schema import (
+    BOM,
+    MAX_ROW,
+    MAX_ROW_BYTES,
+    Checksum,
+    ReadOptions,
+    Schema,
+    Source,
+)
 
 
 class FolderFormat(Format):
@@ -48,9 +56,7 @@ def folder_source(path: str) -> Source:
         # There may be many names, and Path is slow.
         names += [os.path.relpath(os.path.join(top, name), path) for name in texts]  # noqa: PTH118
     if errors:
-        raise DataError(
-            f"cannot read {errors[0].filename}: {errors[0].strerror}; check its permissions"
-        )
+        raise read_error(errors[0].filename, errors[0])
     if not names:
         raise DataError(
             f"{path} is a folder without .txt files; name the files in it, as in '{path}/*.csv'"
@@ -73,7 +79,7 @@ def _read_file(path: Path) -> tuple[bytes, str | None]:
             return b"", "a symbolic link, which is not followed"
         return b"", f"the file cannot be read: {error.strerror}"
     if len(data) > MAX_ROW_BYTES:
-        return b"", f"the file is longer than {MAX_ROW_BYTES // 2**20} MiB"
+        return b"", f"the file is longer than {MAX_ROW}"
     return data.removeprefix(BOM), None
 
 

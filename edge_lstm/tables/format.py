@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate, chain
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
 
 from edge_lstm.errors import DataError
 from edge_lstm.printable import counted
 from edge_lstm.tables.encoding import WESTERN
-from edge_lstm.tables.schema import MAX_ROW_BYTES, Checksum, ReadOptions, Schema, Source
+from edge_lstm.tables.schema import MAX_ROW, Checksum, ReadOptions, Schema, Source
 from edge_lstm.tables.values import NOT_UTF8, float32_texts, refuse_bytes
 
 
@@ -59,8 +60,7 @@ AddedColumns = Sequence[Sequence[Any]]
 
 def too_long(size: int) -> RowWithoutText:
     """Return a row of ``size`` bytes, which were not kept."""
-    limit = f"{MAX_ROW_BYTES // 2**20} MiB"
-    return RowWithoutText(f"the row has {size:,} bytes, more than {limit}", [])
+    return RowWithoutText(f"the row has {size:,} bytes, more than {MAX_ROW}", [])
 
 
 @dataclass(frozen=True)
@@ -303,8 +303,8 @@ class Format:
         """Return the bytes of the rows of a chunk, at least one."""
         raise NotImplementedError
 
-    def assemble(self, partial: str, path: str) -> None:
-        """Make the file ``path`` of all that was written to ``partial``.
+    def assemble(self, partial: Path, output: BinaryIO) -> None:
+        """Write the output, made of all that was written to ``partial``.
 
         Only a format that ``is_assembled`` has it.
         """

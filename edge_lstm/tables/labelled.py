@@ -15,7 +15,7 @@ from edge_lstm.printable import cut, shorten
 from edge_lstm.tables.dates import to_day
 from edge_lstm.tables.format import Row, Rows
 from edge_lstm.tables.reader import DEFAULT_OPTIONS, Inputs, open_inputs
-from edge_lstm.tables.schema import ReadOptions, Schema, column_index, find_label_column
+from edge_lstm.tables.schema import ReadOptions, Schema, column_index, find_column
 from edge_lstm.tables.values import Number, cell_text, json_text, json_value
 from edge_lstm.text import LABEL_JOINT
 
@@ -218,7 +218,7 @@ def labels_in(rows: Rows, schema: Schema) -> set[str]:
 
 def _label_column(schema: Schema) -> int | None:
     try:
-        return find_label_column(schema.columns, None, "")
+        return find_column(schema.columns, None, "", "label")
     except DataError:
         return None
 
@@ -295,7 +295,7 @@ class _LabelReader:
             indexes = [column_index(schema.columns, name, where) for name in flags]
         else:
             asked = options.label_column
-            indexes = [find_label_column(schema.columns, asked, where, text=schema.text)]
+            indexes = [find_column(schema.columns, asked, where, "label", schema.text)]
         names = tuple(schema.columns[i] for i in indexes)
         if schema.text in indexes:
             raise DataError(

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any
+from pathlib import Path
+from typing import Any, BinaryIO
 
-from edge_lstm.errors import DataError, first_line
+from edge_lstm.errors import DataError, first_line, read_error
 from edge_lstm.extras import needs
 from edge_lstm.tables.format import AddedColumns, Format, OutputColumns, Rows
-from edge_lstm.tables.schema import MAX_ROW_BYTES, Checksum, ReadOptions, Schema, Source
+from edge_lstm.tables.schema import MAX_ROW, MAX_ROW_BYTES, Checksum, ReadOptions, Schema, Source
 from edge_lstm.tables.values import NULL_TEXT, Number, cell_text, refuse_bytes, replaced
 from edge_lstm.text import well_formed
 
@@ -128,19 +129,19 @@ class ParquetFormat(Format):
             arrays.append(values if is_array else arrow.array(values, kind))
         return _to_bytes(arrow.table(arrays, schema=types))
 
-    def assemble(self, partial: str, path: str) -> None:
+    def assemble(self, partial: Path, output: BinaryIO) -> None:
         """Make a Parquet file of the streams.
 
         A row group has whole streams, so the same streams give the same bytes.
         """
         arrow = pyarrow()
         tables: list[Any] = []
-        with open(partial, "rb") as file:  # noqa: PTH123
+        with partial.open("rb") as file:
             size = file.seek(0, 2)
             file.seek(0)
             # The first stream is the header, a table without rows.
             types = arrow.ipc.open_stream(file).read_all().schema
-            with arrow.parquet.ParquetWriter(path, types, compression="zstd") as writer:
+            with arrow.parquet.ParquetWriter(output, types, compression="zstd") as writer:
                 while file.tell() < size:
                     tables.append(arrow.ipc.open_stream(file).read_all())
                     if file.tell() == size or sum(table.nbytes for table in tables) >= _GROUP_BYTES:
@@ -236,9 +237,7 @@ def _open(path: str) -> Any:
         return arrow.parquet.ParquetFile(path, pre_buffer=False, memory_map=False)
     except (arrow.ArrowException, OSError) as error:
         if isinstance(error, OSError) and error.errno:
-            raise DataError(
-                f"cannot read {path}: {error.strerror}; check its permissions"
-            ) from None
+            raise read_error(path, error) from None
         raise DataError(
             f"{path} is not a Parquet file or is damaged; copy or write it again"
         ) from None
@@ -258,7 +257,7 @@ def _reason(text: str | None) -> str | None:
     if text is None:
         return NULL_TEXT
     if len(text) > MAX_ROW_BYTES:
-        return f"the text is longer than {MAX_ROW_BYTES // 2**20} MiB"
+        return f"the text is longer than {MAX_ROW}"
     return None
 
 

@@ -11,7 +11,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from edge_lstm.atomic import is_leftover
-from edge_lstm.errors import DataError
+from edge_lstm.errors import DataError, read_error
 from edge_lstm.parameters import instance
 from edge_lstm.tables import csv, folder, lines, parquet
 from edge_lstm.tables.compression import compression_of, without_suffix
@@ -257,9 +257,7 @@ def _source(path: str, format: str | None) -> Source:  # noqa: A002
         raise DataError(f"no such file: {name}; check the path") from None
     except OSError as error:
         # A loop of symbolic links, for one, or a folder that may not be searched.
-        raise DataError(
-            f"cannot read {path}: {error.strerror}; check the path and its permissions"
-        ) from None
+        raise read_error(path, error) from None
     if stat.S_ISDIR(mode):
         if format not in (None, folder.FOLDER.name):
             hint = f"name its files, as in '{path}/*.{format}'"
@@ -273,7 +271,5 @@ def _source(path: str, format: str | None) -> Source:  # noqa: A002
             f"{path}: the suffix does not say what it holds; "
             f"name the format ({', '.join(FORMATS)}) with --input-format"
         )
-    if not os.access(path, os.R_OK):
-        raise DataError(f"cannot read {path}: permission denied; check its permissions")
     compression = compression_of(path) if FORMATS[told].is_stream else ""
     return Source(path, told, compression)

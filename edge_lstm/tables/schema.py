@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from typing import Literal
 
 from edge_lstm.errors import DataError
-from edge_lstm.parameters import check_strings
+from edge_lstm.parameters import check_fields
 from edge_lstm.printable import listed
 from edge_lstm.text import well_formed
 
@@ -15,6 +16,7 @@ STDIN = "-"
 BOM = b"\xef\xbb\xbf"
 # A longer row is hardly a document. It becomes an error row, and is not kept in memory.
 MAX_ROW_BYTES = 16 * 2**20
+MAX_ROW = f"{MAX_ROW_BYTES // 2**20} MiB"
 TEXT_NAMES = (
     *("text", "review", "content", "sentence", "comment", "document", "body", "message", "tweet"),
     *("review_text", "review_body", "reviewtext", "comment_text"),
@@ -75,9 +77,9 @@ class ReadOptions:
     def check(self) -> None:
         """Check the types and the delimiter.
 
-        Raises TypeError if an option is not a string, DataError if the delimiter cannot be one.
+        Raises TypeError if an option has another type, DataError if the delimiter cannot be one.
         """
-        check_strings(**{each.name: getattr(self, each.name) for each in fields(ReadOptions)})
+        check_fields(self)
         value = self.delimiter
         if value is not None and (len(value) != 1 or not value.isascii() or value in '\r\n"'):
             raise DataError(
@@ -89,7 +91,7 @@ class ReadOptions:
 
         Raises DataError that lists the columns.
         """
-        return find_text_column(columns, self.text_column, source.name, label=self.label_column)
+        return find_column(columns, self.text_column, source.name, "text", self.label_column)
 
 
 @dataclass(frozen=True)
@@ -136,38 +138,44 @@ class Schema:
         return self.columns[self.text]
 
 
-def find_text_column(
-    columns: Sequence[str], name: str | None, where: str, *, label: str | None = None
+def find_column(
+    columns: Sequence[str],
+    name: str | None,
+    where: str,
+    what: Literal["text", "label"],
+    other: str | int | None = None,
 ) -> int:
-    """Return the index of the text column.
+    """Return the index of the column of the texts or of the labels.
 
-    It is the column asked for, the only column, the only one of TEXT_NAMES, or of two columns the
-    one that is not ``label``.
+    It is the column asked for, the only one with a name of TEXT_NAMES or LABEL_NAMES, or of two
+    columns the one that is not ``other``. A text may also be in the only column.
 
     name: the name of the column, or its number from 1; None if none is asked for.
     where: the name of the input in messages.
-    label: the name or number of the label column.
+    other: the name, number or index of the other column of the two.
     Raises DataError that lists the columns.
     """
-    if name is None and len(columns) == 1:
+    if not columns:
+        raise DataError(f"{where} has no columns; give one with the {what}")
+    if name is not None:
+        return column_index(columns, name, where)
+    if what == "text" and len(columns) == 1:
         return 0
-    return _find(columns, name, where, "text", TEXT_NAMES, label)
-
-
-def find_label_column(
-    columns: Sequence[str], name: str | None, where: str, *, text: int | None = None
-) -> int:
-    """Return the index of the label column.
-
-    It is the column asked for, the only one of LABEL_NAMES, or of two columns the one that is not
-    the text.
-
-    name: the name of the column, or its number from 1; None if none is asked for.
-    where: the name of the input in messages.
-    text: the index of the text column.
-    Raises DataError that lists the columns.
-    """
-    return _find(columns, name, where, "label", LABEL_NAMES, text)
+    names = TEXT_NAMES if what == "text" else LABEL_NAMES
+    lower = [column.strip().lower() for column in columns]
+    # If a table has both 'text' and 'review', the first is the text.
+    if lower.count(names[0]) == 1:
+        return lower.index(names[0])
+    matches = [i for i, column in enumerate(lower) if column in names]
+    if len(matches) == 1:
+        return matches[0]
+    if other is not None and len(columns) == 2:
+        return 1 - (other if isinstance(other, int) else column_index(columns, other, where))
+    reason = "several may hold" if matches else "none is clearly"
+    raise DataError(
+        f"{where} has the columns {_names(columns)}: {reason} the {what}; "
+        f"name one with --{what}-column"
+    )
 
 
 def holds_labels(columns: Sequence[str]) -> bool:
@@ -212,31 +220,3 @@ def distinct(columns: Sequence[str]) -> tuple[str, ...]:
 def _names(columns: Sequence[str]) -> str:
     short = [name if len(name) <= 40 else name[:39] + "…" for name in columns]
     return listed([repr(name) for name in short], most=20)
-
-
-def _find(
-    columns: Sequence[str],
-    column: str | None,
-    where: str,
-    what: str,
-    names: Sequence[str],
-    other: str | int | None,
-) -> int:
-    if not columns:
-        raise DataError(f"{where} has no columns; give one with the {what}")
-    if column is not None:
-        return column_index(columns, column, where)
-    lower = [name.strip().lower() for name in columns]
-    # If a table has both 'text' and 'review', the first is the text.
-    if lower.count(names[0]) == 1:
-        return lower.index(names[0])
-    matches = [i for i, name in enumerate(lower) if name in names]
-    if len(matches) == 1:
-        return matches[0]
-    if other is not None and len(columns) == 2:
-        return 1 - (other if isinstance(other, int) else column_index(columns, other, where))
-    reason = "several may hold" if matches else "none is clearly"
-    raise DataError(
-        f"{where} has the columns {_names(columns)}: {reason} the {what}; "
-        f"name one with --{what}-column"
-    )

@@ -9,7 +9,7 @@ import stat
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from edge_lstm.errors import DataError
+from edge_lstm.errors import DataError, read_error
 from edge_lstm.tables.compression import DAMAGE, open_compressed
 from edge_lstm.tables.encoding import check_text
 from edge_lstm.tables.schema import BOM, MAX_ROW_BYTES, STDIN, Checksum, Source
@@ -171,12 +171,9 @@ class Stream:
             return DataError(
                 f"{self._name} is cut short: its compressed data ends too early; copy it again"
             )
-        if isinstance(error, DAMAGE):
-            return DataError(
-                f"{self._name} is damaged or has a wrong suffix ({error}); copy it again"
-            )
-        reason = error.strerror if isinstance(error, OSError) else error
-        return DataError(f"cannot read {self._name}: {reason}; check the file and its permissions")
+        if isinstance(error, OSError) and not isinstance(error, DAMAGE):
+            return read_error(self._name, error)
+        return DataError(f"{self._name} is damaged or has a wrong suffix ({error}); copy it again")
 
 
 def table_head(source: Source, stream: Stream) -> bytes:

@@ -13,6 +13,8 @@ from json.encoder import encode_basestring
 from json.scanner import make_scanner
 from typing import Any
 
+from edge_lstm.nesting import depth
+
 # Lists and objects may be nested this deep. The code that walks through them is recursive, and
 # Python's stack is finite.
 MAX_DEPTH = 200
@@ -184,17 +186,3 @@ def replaced(text: str) -> str:
     if text.isascii():
         return text
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-
-
-def depth(value: Any) -> int:
-    """Return how deep lists and objects are nested: 0 for a plain value, 1 for a list of them."""
-    deepest = 0
-    level = [value]
-    while True:
-        nested = [each for each in level if isinstance(each, (dict, list))]
-        if not nested:
-            return deepest
-        deepest += 1
-        level = []
-        for each in nested:
-            level += each.values() if isinstance(each, dict) else each

@@ -26,10 +26,10 @@ DEVICE_FLOORS = (
     "scoring evaluation explain doctor latency serving",  # none knows another
     "questions",
     "classifier model_card live_page",
-    "modelfile tables charts native",
+    "modelfile tables charts native metrics",
     "model_checks answering question familiarity extras atomic html ending parameters windows",
     (
-        "text layers machine metrics onnx_file models signals errors os_file printable figures "
+        "text layers machine nesting onnx_file models signals errors os_file printable figures "
         "_version"
     ),
 )

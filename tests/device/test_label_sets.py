@@ -84,6 +84,8 @@ def test_the_answers_are_never_taken_for_the_labels_that_the_file_has(
     assert summary.added_columns[0] == added
     read = read_labelled("out.csv", options=LabelOptions(label_separator="|"))
     assert read.multi_label and read.labels == [("neg" if column == "labels" else "pos",)]
+    (row,) = score([{"text": GOOD, column: "neg"}], model=classifier)
+    assert row[added] == "pos", "rows of a program have the names that a file has"
 
 
 def test_explain_is_about_having_the_label_or_not(classifier: Classifier) -> None:

@@ -44,12 +44,12 @@ def test_a_ratio_of_interleaved_blocks_survives_a_drift_that_doubles_all_times()
     drift = np.linspace(1, 2, 60)
     base = 100 * drift * rng.normal(1, 0.02, 60)
     other = 80 * drift * rng.normal(1, 0.02, 60)
-    ratio = statistics.paired_ratio(other, base)
+    ratio = statistics.paired_ratio(np.stack([other, base], axis=1))
     assert ratio is not None
     assert ratio.low < 0.8 < ratio.high
     assert ratio.high - ratio.low < 0.03
     assert ratio.value == pytest.approx(0.8, abs=0.01)
-    assert statistics.paired_ratio(np.ones(4), np.ones(4)) is None  # of fewer than five blocks
+    assert statistics.paired_ratio(np.ones((4, 2))) is None  # of fewer than five blocks
 
 
 @given(st.floats(1, 500), st.floats(0.05, 20))

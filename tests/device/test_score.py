@@ -300,8 +300,8 @@ def test_the_next_best_labels_have_columns_of_their_own(
         assert [float(row["probability"]), float(row["p_2"])] == pytest.approx([p, q], rel=1e-6)
     assert rows[-1]["status"] == "error"
     assert not rows[-1]["label_2"] and not rows[-1]["p_2"]
-    for k in (0, 3):
-        with pytest.raises(DataError, match=f"--top must be from 1 to 2, .*, not {k}"):
+    for k, reason in ((0, "at least 1, not 0"), (3, "from 1 to 2, the number of labels, not 3")):
+        with pytest.raises(DataError, match=f"top must be {reason}"):
             score_files("in.jsonl", target, options=ScoreOptions(top=k))
 
 

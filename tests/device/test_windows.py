@@ -59,11 +59,11 @@ def test_a_window_that_has_too_many_tokens_is_cut_again(classifier: Classifier, 
 
 def test_the_logits_of_windows_are_averaged_by_their_bytes() -> None:
     probabilities = np.array([[0.9, 0.1], [0.2, 0.8], [1, 0]], np.float32)
-    first, second = combine(probabilities, [100, 300, 5], [2, 1], is_multi_label=False)
+    first, second = combine(probabilities, [100, 300, 5], [0, 0, 1], is_multi_label=False)
     logit = (100 * np.log(9) + 300 * np.log(0.25)) / 400
     assert first == pytest.approx([1 / (1 + np.exp(-logit)), 1 / (1 + np.exp(logit))], rel=1e-6)
     assert second == pytest.approx([1, 0], abs=1e-6)
-    several = combine(probabilities[:2], [100, 300], [2], is_multi_label=True)
+    several = combine(probabilities[:2], [100, 300], [0, 0], is_multi_label=True)
     assert several[0] == pytest.approx(first, rel=1e-6)
 
 

@@ -43,7 +43,7 @@ COMMANDS = {
     "train": (TRAIN, ("--resume",)),
 }
 FILES = ("texts.csv", "plan.json", "tiny.safetensors", "out")
-LEFT_TO_RESUME = (".partial", ".resume.json", ".resume.json.new")
+LEFT_TO_RESUME = (".partial", ".resume.json")
 
 
 def run_command(*arguments: str) -> None:

@@ -14,6 +14,7 @@ from hostile import Case, check
 from model_files import SMALL
 
 ROWS = "id,text\n1,A wonderful film.\n2,Dull\n3,\n"
+HALF_A_JOURNAL = ".o.csv.resume.json.0a1b2c3d.partial"
 DONE = frozenset({"o.csv"})
 LONG = 14_000
 
@@ -145,7 +146,7 @@ NAMES = [
         says="is one of the inputs" if role == "input" else "two outputs are one file",
     )
     for output in ("o.csv", "o.parquet")
-    for suffix in (".partial", ".resume.json", ".resume.json.new", ".partial.parquet", "")
+    for suffix in (".partial", ".resume.json", "")
     for role in ("input", "summary")
     for extra in ((), ("--resume",))
     if not extra or suffix == ".resume.json"
@@ -260,10 +261,10 @@ FOREIGN_FILES = (
         for resume in ((), ("--resume",))
     ]
     + [
-        Case(name="OUTPUT.resume.json.new and OUTPUT.partial of a killed run", arguments=score(),
-             given=given(write("o.csv.resume.json.new", "{"), write("o.csv.partial", "half a")),
+        Case(name="a part of a journal and OUTPUT.partial of a killed run", arguments=score(),
+             given=given(write(HALF_A_JOURNAL, "{"), write("o.csv.partial", "half a")),
              exit=0,
-             leaves=DONE, changes=frozenset({"o.csv.partial", "o.csv.resume.json.new"}),
+             leaves=DONE, changes=frozenset({"o.csv.partial", HALF_A_JOURNAL}),
              then=is_whole())
     ]
 )

@@ -244,8 +244,8 @@ def test_what_a_killed_run_leaves_beside_its_inputs_is_no_input(
         process.kill()
     assert (folder / f"{output}.partial").exists()
     # What one that was killed later leaves, too.
-    (folder / f"{output}.partial.parquet").write_bytes(b"PAR1")
-    for name in ("t.csv.partial", "t.csv.resume.json", "t.csv.resume.json.new"):
+    (folder / f".{output}.0a1b2c3d.partial").write_bytes(b"PAR1")
+    for name in ("t.csv.partial", "t.csv.resume.json", ".t.csv.resume.json.0a1b2c3d.partial"):
         (folder / name).write_text("{")
     run = subprocess.run(
         [*COMMAND, "in/*", "-o", f"in/{output}"], cwd=tmp_path, capture_output=True, text=True

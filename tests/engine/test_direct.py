@@ -238,8 +238,9 @@ def worker(
 ) -> Worker:
     if "label" in inputs.schema.columns:  # then the added columns have other names
         options = replace(options, only_columns=None)
-    planned, output = plan_output(inputs.schema, classifier.model, options, written_as, "a file")
-    return Worker(Predictor(classifier, planned, None), output, "")
+    models = {"": classifier.model}
+    planned, output = plan_output(inputs.schema, models, options, written_as, "a file")
+    return Worker(Predictor({"": classifier}, planned, None), output, "")
 
 
 def scored(made: Worker, inputs: Inputs, limits: tuple[int, int]) -> tuple[bytes, dict[str, Any]]:
@@ -289,7 +290,8 @@ def assembled(path: Path, made: Worker, data: bytes) -> bytes:
     writing = FORMATS[made._output.format]
     partial = path.with_suffix(".partial")
     partial.write_bytes(writing.header(made._output) + data)
-    writing.assemble(str(partial), str(path.with_suffix(".made")))
+    with path.with_suffix(".made").open("wb") as output:
+        writing.assemble(partial, output)
     return path.with_suffix(".made").read_bytes()
 
 
@@ -545,7 +547,7 @@ def test_the_other_engine_reads_row_by_row(classifier: Classifier, tmp_path: Pat
     path.write_bytes(b'{"text": "good", "id": 1}\n')
     schema = open_inputs([path]).schema
     assert schema.format in FORMATS
-    planned, output = plan_output(schema, classifier.model, ScoreOptions(), "jsonl", "a")
-    assert isinstance(direct.direct_scorer(classifier, planned, output), DirectScorer)
+    planned, output = plan_output(schema, {"": classifier.model}, ScoreOptions(), "jsonl", "a")
+    assert isinstance(direct.direct_scorer(classifier, planned[""], output), DirectScorer)
     other = Classifier.load(classifier.model.path)
-    assert direct.direct_scorer(other, planned, output) is None
+    assert direct.direct_scorer(other, planned[""], output) is None
