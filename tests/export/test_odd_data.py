@@ -72,7 +72,7 @@ def test_odd_data_train_a_model_or_are_refused_in_a_line(name: str) -> None:
         ends_well(texts, labels, plan=plan)
 
 
-ODD = ["x", "a\nb", [1], {"a": 1}, None, True, -1, 0, 1, 1.5, 10**12, nan]
+ODD = ["x", "a\nb", [1], {"a": 1}, None, True, -1, 0, 1, 10**12, nan]
 
 
 def paths(values: dict[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
