@@ -121,6 +121,17 @@ def test_a_fit_beside_logits_learns_what_they_leave_and_keeps_what_says_it() -> 
     assert {*map(tuple, best.pairs.tolist())} < {*map(tuple, features.pairs.tolist())}
 
 
+def test_vectors_of_a_lower_rank_learn_each_of_several_labels() -> None:
+    tokenizer = Tokenizer(("one", "two", "none", "all"))
+    texts = ["one all", "two all", "one two all", "none all"] * 10
+    targets = np.array([["one" in text, "two" in text, False, True] for text in texts], np.float32)
+    examples = Examples.from_texts(tokenizer, texts, targets)
+    features = chosen(examples, 50, tokenizer)
+    data = SparseData(features, examples, replace(OPTIONS, epochs=200), multi_label=True)
+    logits = fit_low_rank(data, 4, seed=0).logits(features, examples)
+    assert np.array_equal(logits > 0, targets > 0.5)
+
+
 def test_what_words_mean_counts_beside_the_ngrams_and_is_folded_into_their_vectors() -> None:
     tokenizer = Tokenizer.of_subwords(
         ("wave", "harbour", "basket", "till", "the", "tide", "queue"), ("x",)
