@@ -146,40 +146,23 @@ def test_a_classifier_that_gives_one_label_labels_nothing(source: Path) -> None:
 # --- At the command line --------------------------------------------------------------------------
 
 
-def few(tmp_path: Path, encoder: Path | str, *more: str | Path) -> Any:
+def few(tmp_path: Path, teacher: Path) -> Any:
     source = write_csv(tmp_path / "few.csv", rows(30))
-    output = tmp_path / "m.safetensors"
-    return train(
-        source, "-o", output, "--preset", "tiny", "--epochs", "1", "--teacher", encoder, *more
-    )
+    return train(source, "-o", tmp_path / "m.safetensors", "--preset", "tiny", "--teacher", teacher)
 
 
-def test_an_encoder_teaches_few_rows_and_leaves_nothing_behind(
-    encoder: Path, tmp_path: Path
-) -> None:
-    log = write_csv(tmp_path / "log.csv", rows(40, seed=3), ("text",))
-    planned = few(tmp_path, encoder, "--unlabelled", log, "--dry-run", "--json")
-    plan = tmp_path / "plan.json"
-    plan.write_text(json.dumps({**json.loads(planned.stdout), "encoder": vars(QUICK)}))
-    result = train(
-        *(tmp_path / "few.csv", "-o", tmp_path / "m.safetensors", "--plan", plan),
-        *("--unlabelled", log, "--json"),
-    )
-    training = json.loads(result.stdout)
-    assert training["data"]["unlabelled_texts"] > 30 and training["data"]["augmented_texts"] > 0
-    names = [teacher["name"] for teacher in training["teachers"]]
-    assert names[0].startswith("linear") and f"{encoder.name}, fine-tuned" in names
-    assert not list(tmp_path.glob("*.partial"))
-
-
-def test_a_resumed_training_fine_tunes_again_to_the_same_bytes(
+def test_an_encoder_teaches_few_rows_and_a_resumed_training_gives_the_same_bytes(
     encoder: Path, tmp_path: Path
 ) -> None:
     source = write_csv(tmp_path / "d.csv", rows(30))
+    log = write_csv(tmp_path / "log.csv", rows(40, seed=3), ("text",))
     request = TrainingRequest("tiny", str(encoder), epochs=2)
-    job = Job((str(source),), tmp_path / "m.safetensors", request=request)
+    job = Job((str(source),), tmp_path / "m.safetensors", request=request, unlabelled=str(log))
     job = replace(job, plan=replace(plan_job(job).plan, encoder=QUICK))
-    run_job(job)
+    training = run_job(job).checkpoint.training
+    assert training["data"]["unlabelled_texts"] > 30 and training["data"]["augmented_texts"] > 0
+    names = [teacher["name"] for teacher in training["teachers"]]
+    assert names[0].startswith("linear") and f"{encoder.name}, fine-tuned" in names
     broken = replace(job, output=tmp_path / "broken.safetensors")
     stop_after_an_epoch(broken)
     run_job(replace(broken, resume=True))

@@ -137,15 +137,6 @@ def test_several_labels_are_an_indicator_matrix(
     assert np.array_equal(model.predict_proba(MULTI_LABEL), multi_label.predict_proba(MULTI_LABEL))
 
 
-def test_the_same_seed_gives_the_same_bits_and_another_one_others() -> None:
-    answers = [
-        TextClassifier(**QUICK, random_state=seed).fit(TEXTS, LABELS).predict_proba(TEXTS)
-        for seed in (3, 3, 4)
-    ]
-    assert np.array_equal(answers[0], answers[1])
-    assert not np.array_equal(answers[0], answers[2])
-
-
 def test_a_copy_and_a_pickle_answer_with_the_same_bits(model: TextClassifier) -> None:
     expected = model.predict_proba(TEXTS)
     for other in (pickle.loads(pickle.dumps(model)), copy.deepcopy(model)):

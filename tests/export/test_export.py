@@ -23,8 +23,7 @@ from edge_lstm_export.onnx.export import Exported, export
 from edge_lstm_export.options import UNTUNED, HeadroomOptions, TrainingRequest
 from edge_lstm_export.train.checkpoint import Checkpoint, save_checkpoint
 from edge_lstm_export.train.examples import Examples
-from edge_lstm_export.train.headroom import random_rows, tried_rows, with_headroom
-from edge_lstm_export.train.network import Network
+from edge_lstm_export.train.headroom import random_rows, with_headroom
 from edge_lstm_export.train.plan import make_plan
 from edge_lstm_export.train.sources.memory import dataset_from
 from edge_lstm_export.train.stats import dataset_stats
@@ -87,25 +86,8 @@ def make_driven(checkpoint: Checkpoint) -> Checkpoint:
     return checkpoint
 
 
-def room_of(network: Network, row: list[int]) -> float:
-    return float(network.room(torch.tensor([row]), torch.tensor([len(row)]))[0].min())
-
-
 def examples_of(rows: list[list[int]]) -> Examples:
     return Examples.from_rows(rows, np.zeros((len(rows), 2), np.float32))
-
-
-def test_a_training_makes_room_on_the_texts_that_it_learnt_from() -> None:
-    """Random ids do not show it: few texts say one word again and again."""
-    network = make_driven(make_checkpoint()).network
-    row = [1, *[SATURATING] * 20]
-    others = tried_rows(make_checkpoint().tokenizer)
-    assert room_of(network, row) < gates.LEAST_HEADROOM
-    before = {name: values.copy() for name, values in network.weights().items()}
-    assert with_headroom(network, examples_of([]), others, HEADROOM)[1] == 0
-    closed_network, closed = with_headroom(network, examples_of([row]), others, HEADROOM)
-    assert closed == 1 and room_of(closed_network, row) >= HEADROOM.margin
-    assert all(np.array_equal(before[name], values) for name, values in network.weights().items())
 
 
 def test_an_export_makes_room_on_its_own_texts_and_says_what_that_cost(tmp_path: Path) -> None:
@@ -127,8 +109,9 @@ def test_an_export_makes_room_on_its_own_texts_and_says_what_that_cost(tmp_path:
     save_checkpoint(checkpoint, source)
     options = ("--quantize", "int8", "--data", write_csv(tmp_path / "d.csv", table))
     done = command("export", source, "-o", tmp_path / "m.onnx", *options, "--max-drop", "100")
-    assert done.stderr.startswith("note: int8 needed one LSTM unit kept away from 1, which changes")
-    assert done.stderr.endswith(f"the label of {exported.closed.changed} of 41 texts\n")
+    note = done.stderr.splitlines()[-1]
+    assert note.startswith("note: int8 needed one LSTM unit kept away from 1, which changes a")
+    assert note.endswith(f"the label of {exported.closed.changed} of 41 texts")
 
 
 @pytest.mark.parametrize(("value", "bidirectional"), [(30.0, True), (1e30, False)])

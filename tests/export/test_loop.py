@@ -22,7 +22,6 @@ from edge_lstm_export.train.calibrate import (
 from edge_lstm_export.train.examples import Examples, shuffled_batches, sorted_batches
 from edge_lstm_export.train.history import best_of
 from edge_lstm_export.train.logits import (
-    count_correct,
     fit_temperature,
     log_probabilities,
     soft_cross_entropy,
@@ -76,17 +75,6 @@ def test_batches_hold_every_example_once(size: int) -> None:
     ):
         assert sorted(np.concatenate(batches).tolist()) == every.tolist()
         assert max(map(len, batches)) <= size
-
-
-@pytest.mark.parametrize(
-    ("labels", "settings"), [(2, {}), (3, {"pooling": "mean+max", "bidirectional": True})]
-)
-def test_it_learns_what_can_be_learned(labels: int, settings: dict[str, Any]) -> None:
-    data = examples(labels=labels)
-    net = network(labels=labels, **settings)
-    result = fit_network(net, data, LoopOptions(12, 8, 0.03, patience=12), 0)
-    assert count_correct(predict_logits(net, data), torch.from_numpy(data.targets)) == len(data)
-    assert result.outcome == "finished" and len(result.history) == 12
 
 
 def test_the_seed_alone_decides_the_weights_and_the_callers_random_state_stays() -> None:

@@ -143,10 +143,9 @@ def test_what_is_wrong_with_files_and_columns_is_said_before_pytorch_is_imported
     process = [sys.executable, "-c", COMMANDS, *WRONG]
     done = subprocess.run(process, cwd=tmp_path, capture_output=True, text=True)
     assert done.stdout == "[]\n", done.stdout
-    lines = done.stderr.splitlines()
-    assert len(lines) == len(WRONG), lines
-    for line in lines:
-        assert line.startswith("error: ") and (" column" in line or "missing.csv" in line)
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert len(errors) == len(WRONG), done.stderr
+    assert all(" column" in line or "missing.csv" in line for line in errors), errors
 
 
 # --- Stopped and continued ------------------------------------------------------------------------
