@@ -66,8 +66,7 @@ def test_it_learns_and_predicts_labels_and_probabilities(model: TextClassifier) 
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-6)
     assert (model.predict(TEXTS) == model.classes_[probabilities.argmax(axis=1)]).all()
     assert model.score(TEXTS, LABELS) > 0.9
-    weights = [1.0, 0.0] * 30
-    assert model.score(TEXTS, LABELS, weights) == model.score(TEXTS[::2], LABELS[::2])
+    assert model.score(TEXTS, ["sea"] * 60, [1.0, 0.0] * 30) > 0.9  # every second one is of the sea
     assert len(model.predict([])) == 0 and model.predict_proba([]).shape == (0, 2)
 
 

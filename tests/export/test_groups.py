@@ -105,6 +105,11 @@ def test_no_split_divides_a_group(
     assert {*fold.tolist()} == {*range(fold.max() + 1)}, "no fold is empty"
 
 
+def test_of_a_label_whose_groups_are_all_larger_than_its_share_the_smallest_is_held_out() -> None:
+    rest, held = hold_out(split([0] * 10, [7] * 6 + [8] * 4), 0.05, 0)
+    assert {*held.groups} == {8} and {*rest.groups} == {7}
+
+
 def test_folds_are_of_even_size_though_groups_are_not() -> None:
     sizes = [50, 30, 20, 20, 15, 10, 5]
     groups = [group for group, size in enumerate(sizes) for _ in range(size)]

@@ -77,6 +77,13 @@ def test_batches_hold_every_example_once(size: int) -> None:
         assert max(map(len, batches)) <= size
 
 
+def test_an_epoch_takes_every_batch() -> None:
+    seen: list[tuple[int, int]] = []
+    callbacks = Callbacks(on_batch=lambda record, batch, _: seen.append((record.epoch, batch)))
+    fit_network(network(), examples(36), LoopOptions(2, 8, 0.02), 0, callbacks=callbacks)
+    assert seen == [(epoch, batch) for epoch in (1, 2) for batch in range(1, 6)]
+
+
 def test_the_seed_alone_decides_the_weights_and_the_callers_random_state_stays() -> None:
     fitted = []
     for seed, noise in ((0, 1), (0, 2), (1, 2)):
