@@ -247,6 +247,7 @@ def test_an_exported_file_gives_the_same_labels(
         (["a", "b"], [1, "1"], "two labels with the same name"),
         (["a", "b"], [{"x": 1}, "y"], "holds a dict"),
         (["a", "b"], np.array([[1, 2], [0, 1]]), "values other than 0 and 1"),
+        (["a", "b"], np.zeros((2, 2)), "no labelled text"),
         (["x \x00"] * 30, ["a\nb", "c"] * 15, "control character or a line break"),
     ],
     ids=lambda value: repr(value)[:30],

@@ -149,6 +149,7 @@ def test_the_table_knows_which_words_are_alike() -> None:
     assert np.linalg.norm(terrible) == pytest.approx(1, abs=1e-5) and not unknown.any()
     assert terrible @ horrible > 0.6 > 0.2 > terrible @ paris
     assert "terrible" not in known.related(["terrible"], ["terrible"], 5)
+    assert known.related(["xyzzy"], [], 5) == ()
     assert known.share_of(["a terrible soup"]) == 1.0 and known.share_of(["外卖很好吃"]) == 0
 
 
