@@ -10,17 +10,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from edge_lstm_export.graph.pairs import table_of
 from edge_lstm_export.options import NetworkOptions
 from edge_lstm_export.train.checkpoint import Checkpoint
 from edge_lstm_export.train.components import choose_features
 from edge_lstm_export.train.data import Dataset, make_split
+from edge_lstm_export.train.loop import Callbacks
 from edge_lstm_export.train.network import Network
 from edge_lstm_export.train.ngrams import Features
 from edge_lstm_export.train.plan import Plan
 from edge_lstm_export.train.pretrained import WordEmbeddings
 from edge_lstm_export.train.rows import hold_out_rows, make_transfer_set
+from edge_lstm_export.train.run import Job, run_job
 from edge_lstm_export.train.stages import NOT_KEPT
 from edge_lstm_export.train.teachers.load import Teachers
 from edge_lstm_export.train.training_data import TrainingData, ask_teachers, choose_vocabulary
@@ -158,6 +161,16 @@ def checkpoint_of(
     tokenizer = Tokenizer(words, length, rule=rule)
     training = {"data": "none", "seed": 0}
     return Checkpoint(network, tokenizer, labels, training, {"kind": "short"})
+
+
+def stop_after_an_epoch(job: Job) -> None:
+    """Run a training that is interrupted after its first epoch: its state is kept."""
+
+    def stop(_: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_job(job, Callbacks(on_epoch=stop))
 
 
 def opened(data: bytes) -> ModelFile:

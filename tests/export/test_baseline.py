@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +16,7 @@ from edge_lstm_export.train.baseline import fit_baseline
 from edge_lstm_export.train.data import Dataset
 from edge_lstm_export.train.plan import Plan
 from edge_lstm_export.train.rows import LabelledRows, hold_out_rows
-from made import dataset, multi_label_rows, rows, write_csv
-from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.metrics import accuracy_score, f1_score
-from sklearn.pipeline import make_pipeline, make_union
-from sklearn.svm import LinearSVC
+from made import dataset, rows, write_csv
 
 pytestmark = pytest.mark.filterwarnings("ignore:Liblinear")  # as a training has it
 
@@ -42,25 +37,6 @@ def judged(data: Dataset, **validation: float) -> LabelledRows:
     """The rows of a training whose validation is this."""
     plan = Plan(validation=Validation(**{"share": 0.0, **validation}))  # type: ignore[arg-type]
     return hold_out_rows(data, plan)
-
-
-def test_it_is_a_few_lines_of_scikit_learn() -> None:
-    data = replace(noisy(90, 0), test=noisy(60, 1).train)
-    found = fit_baseline(data, judged(data), LinearOptions())
-    words = TfidfVectorizer(token_pattern=r"\w+|[^\w\s]", ngram_range=(1, 2), sublinear_tf=True)
-    characters = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True)
-    svm = make_pipeline(make_union(words, characters), LinearSVC(C=0.5))
-    svm.fit(data.train.texts, data.train.labels.argmax(axis=1))
-    assert found is not None and data.test is not None
-    truth = data.test.labels.argmax(axis=1)
-    answers = svm.predict(data.test.texts)
-    assert found.scores.subset_accuracy == pytest.approx(accuracy_score(truth, answers), abs=0.02)
-    assert found.scores.macro_f1 == pytest.approx(
-        f1_score(truth, answers, average="macro"), abs=0.02
-    )
-    entries = [*words.vocabulary_, *characters.vocabulary_]
-    weights = 4 * (svm[-1].coef_.size + svm[-1].intercept_.size)
-    assert found.size == weights + sum(len(entry.encode()) + 1 for entry in entries)
 
 
 @pytest.mark.parametrize(
@@ -89,14 +65,8 @@ def test_a_fit_that_would_take_long_is_left_out(
     bound: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(baseline, bound, 2)
-    data = replace(noisy(90, 0), test=noisy(60, 1).train)
-    assert fit_baseline(data, judged(data), LinearOptions()) is None
-
-
-def test_several_labels_are_compared_by_f1() -> None:
-    data = dataset(multi_label_rows(80), multi_label=True)
-    found = fit_baseline(data, judged(data, folds=3), LinearOptions())
-    assert found is not None and found.scores.micro_f1 > 0.9
+    data = noisy(90, 0)
+    assert fit_baseline(data, judged(data, share=0.2), LinearOptions()) is None
 
 
 def test_train_says_it_after_its_own_accuracy(tmp_path: Path) -> None:
@@ -109,17 +79,14 @@ def test_train_says_it_after_its_own_accuracy(tmp_path: Path) -> None:
     assert said.endswith("kB; ours +0.00, +0.00 points, at most 60 kB")
     written = json.loads(output.with_name("m.history.json").read_text())["linear_model"]
     assert (written["name"], written["texts"]) == ("linear SVM on TF-IDF", 40)
-    shown = json.loads(train(source, "-o", output, *options, "--json").stdout)
-    assert shown["linear_model"] == written and "linear_model" not in shown["data"]
 
 
 def test_an_n_gram_part_of_svms_is_the_linear_model_itself() -> None:
-    texts = [(f"{text} " * 14, label) for text, label in rows(45, LABELS)]
+    texts, labels = zip(*rows(45, LABELS))
     model = TextClassifier("tiny", teacher="none", epochs=1)
-    model.fit(*map(list, zip(*texts)))
+    model.fit([f"{text} " * 14 for text in texts], labels)
     assert model.plan_.kind == "topics" and model.plan_.sparse.fit == "svm"
     found = model.result_.baseline
     assert found is not None and found.name == "linear SVM on the n-grams alone"
-    network = model.result_.checkpoint.network
-    assert found.size > 4 * 3 * network.config.ngrams
+    assert found.size > 4 * 3 * model.result_.checkpoint.network.config.ngrams
     assert found.scores.texts == 45 and np.isclose(found.scores.micro_f1, 1.0)

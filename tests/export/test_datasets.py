@@ -16,13 +16,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_lstm.errors import DataError
-from edge_lstm.text import split_words
 
 LABELLED = {
     "a.csv": 'id,review,label\n1,"good, very",pos\n2,bad,neg\n',
     "a.tsv": "review\tlabel\ngood, very\tpos\nbad\tneg\n",
     "a.jsonl": '{"review": "good, very", "label": "pos"}\n{"review": "bad", "label": "neg"}\n',
-    "a.txt": "__label__pos good, very\n__label__neg bad\n",
     "news.train": "__label__pos good, very\r\n__label__neg  bad\r\n",
 }
 
@@ -68,8 +66,7 @@ def test_several_files_are_one_data_set(tmp_path: Path) -> None:
     assert data.train.texts == ("good, very", "bad", "so") and data.train.counts() == [1, 1, 1]
     assert data.digest not in (read(one).digest, read(other, one).digest)
     sets = write(tmp_path / "c.jsonl", '{"review": "both", "label": ["pos", "new"]}\n')
-    joined = read(one, sets)
-    assert joined.multi_label and joined.train.labels[2].sum() == 2
+    assert read(one, sets).train.labels.sum(axis=1).tolist() == [1, 1, 2]
 
 
 def test_test_texts_may_come_from_a_file(tmp_path: Path) -> None:
@@ -128,15 +125,17 @@ def test_a_lone_surrogate_is_learnt_as_u_fffd(tmp_path: Path) -> None:
 def test_a_hold_out_loses_nothing_and_duplicates_go_the_same_way(
     labels: list[int], kinds: int, share: float, seed: int
 ) -> None:
-    ways = (str.upper, str.lower, lambda text: f" {text.replace(' ', '  ')}!")
-    whole = split(*((ways[i % 3](f"text no {i % kinds}"), label) for i, label in enumerate(labels)))
+    """Texts are duplicates though capitals, spaces or punctuation differ."""
+    ways = ("TEXT NO {}", "text no {}", " text  no  {}!")
+    texts = [ways[i % 3].format(i % kinds) for i in range(len(labels))]
+    whole = split(*zip(texts, labels))
     rest, held = hold_out(whole, share, seed)
     assert sorted([*pairs(rest), *pairs(held)]) == sorted(pairs(whole))
-    words = [{" ".join(split_words(text)) for text in part.texts} for part in (rest, held)]
-    assert not words[0] & words[1]
+    assert not {*rest.keys} & {*held.keys}
     assert hold_out(whole, share, seed)[1].texts == held.texts
     fold = folds_of(whole, 3, seed)
-    assert fold.max() < 3 and all(len(set(fold[whole.keys == key])) == 1 for key in whole.keys)
+    assert fold.max() < 3 and len({*zip(whole.keys, fold)}) == len({*whole.keys})
+    assert len({*whole.keys}) == min(kinds, len(labels))
 
 
 @given(counts=st.lists(st.integers(2, 80), min_size=2, max_size=5), share=st.floats(0.05, 0.5))
@@ -145,16 +144,11 @@ def test_a_hold_out_takes_its_share_of_every_label(counts: list[int], share: flo
     rest, held = hold_out(whole, share, 0)
     for count, taken, left in zip(counts, held.counts(), rest.counts()):
         assert 1 <= taken < count and abs(taken - share * count) <= 1 and left == count - taken
-    assert share > 0.4 or hold_out(whole, share, 1)[1].texts != held.texts or sum(counts) < 40
 
 
 @pytest.mark.parametrize(
     ("names", "said"),
     [
-        (
-            [f"id{i}" for i in range(10_000)],
-            "10,000 different labels for 10,000 texts, which looks like ids",
-        ),
         (
             [f"id{i % 10_000}" for i in range(40_000)],
             "10,000 different labels for 40,000 texts, which looks like ids",

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
 from edge_lstm_export.train.history import EpochLines, EpochRecord
-
-from edge_lstm.printable import counted
 
 
 def record(epoch: int, seconds: float) -> EpochRecord:
@@ -26,9 +23,3 @@ def test_an_epoch_is_one_of_so_many_and_the_others_take_so_long_at_most() -> Non
     details = epochs.complete(record(10, 100.0), details=True)
     assert details.startswith("epoch 10 of 14  loss 0.5000") and details.endswith("100 s")
     assert max(map(len, [*lines, details])) < 80
-
-
-@pytest.mark.parametrize(("count", "said"), [(0, "0 rows"), (1, "1 row"), (2000, "2,000 rows")])
-def test_one_is_no_plural(count: int, said: str) -> None:
-    assert counted(count, "row") == said
-    assert counted(count, "box", "boxes") == said.replace("rows", "boxes").replace("row", "box")

@@ -26,7 +26,6 @@ from made import multi_label_rows, rows, write_csv
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
-from sklearn.metrics import f1_score
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
@@ -67,88 +66,74 @@ def test_it_learns_and_predicts_labels_and_probabilities(model: TextClassifier) 
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-6)
     assert (model.predict(TEXTS) == model.classes_[probabilities.argmax(axis=1)]).all()
     assert model.score(TEXTS, LABELS) > 0.9
-    assert model.score(TEXTS, LABELS, sample_weight=[1.0] * 60) == model.score(TEXTS, LABELS)
+    assert model.score(TEXTS, ["sea"] * 60, [1.0, 0.0] * 30) > 0.9  # every second one is of the sea
     assert len(model.predict([])) == 0 and model.predict_proba([]).shape == (0, 2)
 
 
 @pytest.mark.parametrize("call", ["predict", "predict_proba", "score", "export", "save", "report"])
-def test_before_fit_it_says_so(call: str, tmp_path: Path) -> None:
-    arguments = {
-        "score": ([], []),
-        "export": (tmp_path / "m.onnx",),
-        "save": (tmp_path / "m.safetensors",),
-    }
+def test_before_fit_it_says_so(call: str) -> None:
+    arguments = {"score": ([], [])}.get(call, (["x"],))
     with pytest.raises(NotFittedError):
-        found = getattr(TextClassifier(), call)
-        found(*arguments.get(call, ([],)))
+        getattr(TextClassifier(), call)(*arguments)
 
 
 def series_from_9(values: Any) -> Any:
     return pd.Series(values, index=range(9, 69))
 
 
-@pytest.mark.parametrize("form", [tuple, np.array, pd.Series, series_from_9])
-def test_texts_and_labels_come_in_any_form(form: Any) -> None:
-    found = TextClassifier(**QUICK).fit(form(TEXTS), form(LABELS))
-    plain = TextClassifier(**QUICK).fit(TEXTS, LABELS)
-    assert np.array_equal(found.predict_proba(form(TEXTS)), plain.predict_proba(TEXTS))
+@pytest.mark.parametrize("form", [tuple, np.array, series_from_9])
+def test_texts_and_labels_come_in_any_form(model: TextClassifier, form: Any) -> None:
+    data = dataset_from(form(TEXTS), form(LABELS), unlabelled=form(TEXTS))
+    assert data.digest == model.report["data"]["sha256"]
+    assert data.unlabelled == data.train.texts
+    assert np.array_equal(model.predict(form(TEXTS)), model.predict(TEXTS))
 
 
-@pytest.mark.parametrize("kind", [int, bool, np.int64, float])
-def test_labels_keep_their_type_and_numbers_are_in_order(kind: Any) -> None:
-    truth = [kind(label == "shop") for label in LABELS]
+@pytest.mark.parametrize(
+    ("pair", "form"), [((False, True), list), ((9, 10), series_from_9), ((1.0, 10.0), np.array)]
+)
+def test_labels_keep_their_type_and_numbers_are_in_order(pair: tuple[Any, Any], form: Any) -> None:
+    truth = form([pair[label == "shop"] for label in LABELS])
     model = TextClassifier(**QUICK).fit(TEXTS, truth)
-    assert model.classes_.tolist() == [kind(0), kind(1)]
+    assert model.classes_.tolist() == [*pair]  # and not "10" before "9"
     assert model.predict(TEXTS).dtype == np.array(truth).dtype
     assert model.score(TEXTS, truth) > 0.9
-    ten = TextClassifier(**QUICK).fit(TEXTS, [(9, 10)[label == "sea"] for label in LABELS])
-    assert ten.classes_.tolist() == [9, 10]  # and not "10" before "9"
 
 
 def test_several_labels_are_sets(multi_label: TextClassifier) -> None:
     assert multi_label.classes_.tolist() == ["anger", "fear", "joy"]
     answers = multi_label.predict(MULTI_LABEL)
     assert all(isinstance(found, set) and found <= {*multi_label.classes_} for found in answers)
-    assert (
-        multi_label.score(MULTI_LABEL, SETS)
-        == np.mean([a == b for a, b in zip(answers, SETS)])
-        > 0.5
-    )
-    assert multi_label.score(MULTI_LABEL, [sorted(labels) for labels in SETS]) == multi_label.score(
-        MULTI_LABEL, SETS
-    )
-    assert (multi_label.predict_proba(MULTI_LABEL) <= 1).all()
+    score = multi_label.score(MULTI_LABEL, SETS)
+    assert score == np.mean([a == b for a, b in zip(answers, SETS)]) > 0.5
+    assert multi_label.score(MULTI_LABEL, [sorted(labels) for labels in SETS]) == score
     assert multi_label.predict([]) == []
     # sets have another order in each process
     turned = [sorted(labels, reverse=True) for labels in SETS]
     assert dataset_from(MULTI_LABEL, turned).digest == multi_label.report["data"]["sha256"]
 
 
-@pytest.mark.parametrize("form", [np.array, sparse.csr_matrix, pd.DataFrame])
-def test_several_labels_are_an_indicator_matrix(multi_label: TextClassifier, form: Any) -> None:
-    matrix = np.array(
-        [[label in own for label in ("anger", "fear", "joy")] for own in SETS]
-    ).astype(int)
+NAMES = ["anger", "fear", "joy"]
+
+
+def named(matrix: Any) -> Any:
+    return pd.DataFrame(matrix, columns=NAMES)
+
+
+@pytest.mark.parametrize(
+    ("form", "names"),
+    [(np.array, ["0", "1", "2"]), (sparse.csr_matrix, ["0", "1", "2"]), (named, NAMES)],
+)
+def test_several_labels_are_an_indicator_matrix(
+    multi_label: TextClassifier, form: Any, names: list[str]
+) -> None:
+    matrix = np.array([[label in own for label in NAMES] for own in SETS]).astype(int)
     model = TextClassifier(**QUICK).fit(MULTI_LABEL, form(matrix))
-    assert model.classes_.tolist() == ["0", "1", "2"]
+    assert model.classes_.tolist() == names
     found = model.predict(MULTI_LABEL)
     assert found.shape == matrix.shape and found.dtype == np.int64
-    assert f1_score(matrix, found, average="micro") > 0.7
     assert model.score(MULTI_LABEL, form(matrix)) == (found == matrix).all(axis=1).mean()
     assert np.array_equal(model.predict_proba(MULTI_LABEL), multi_label.predict_proba(MULTI_LABEL))
-    named = TextClassifier(**QUICK).fit(
-        MULTI_LABEL, pd.DataFrame(matrix, columns=["anger", "fear", "joy"])
-    )
-    assert named.classes_.tolist() == ["anger", "fear", "joy"]
-
-
-def test_the_same_seed_gives_the_same_bits_and_another_one_others() -> None:
-    answers = [
-        TextClassifier(**QUICK, random_state=seed).fit(TEXTS, LABELS).predict_proba(TEXTS)
-        for seed in (3, 3, 4)
-    ]
-    assert np.array_equal(answers[0], answers[1])
-    assert not np.array_equal(answers[0], answers[2])
 
 
 def test_a_copy_and_a_pickle_answer_with_the_same_bits(model: TextClassifier) -> None:
@@ -160,36 +145,28 @@ def test_a_copy_and_a_pickle_answer_with_the_same_bits(model: TextClassifier) ->
 
 def test_cross_validation_a_grid_and_a_pipeline_run_on_it() -> None:
     scores = cross_val_score(TextClassifier(**QUICK), np.array(TEXTS), np.array(LABELS), cv=2)
-    assert len(scores) == 2 and scores.min() > 0.7
-    grid = GridSearchCV(
-        TextClassifier(**QUICK), {"preset": ["tiny", "small"], "epochs": [1, 2]}, cv=2
-    )
-    grid.fit(TEXTS, LABELS)
-    assert set(grid.best_params_) == {"preset", "epochs"}
-    assert grid.best_estimator_.plan_.loop.epochs == grid.best_params_["epochs"]
+    assert scores.min() > 0.7
     lower = FunctionTransformer(lambda texts: [text.lower() for text in texts])
     pipeline = Pipeline([("lower", lower), ("classify", TextClassifier(**QUICK))])
-    assert pipeline.fit([text.upper() for text in TEXTS], LABELS).score(TEXTS, LABELS) > 0.9
-    matrix = np.array([["joy" in own, "fear" in own] for own in SETS]).astype(int)
-    assert len(cross_val_score(TextClassifier(**QUICK), np.array(MULTI_LABEL), matrix, cv=2)) == 2
+    grid = GridSearchCV(pipeline, {"classify__epochs": [1, 2]}, cv=2)
+    grid.fit([text.upper() for text in TEXTS], LABELS)
+    assert grid.best_estimator_["classify"].plan_.loop.epochs in (1, 2)
+    assert grid.score(TEXTS, LABELS) > 0.9
 
 
 def test_a_plan_is_run_as_it_is() -> None:
-    plan = make_plan(DatasetStats(60, 2), TrainingRequest("tiny", epochs=1, validation=0.0))
+    plan = make_plan(DatasetStats(60, 2), TrainingRequest("tiny", "none", epochs=1, validation=0.0))
     model = TextClassifier("base", plan=plan).fit(TEXTS, LABELS)
     assert model.plan_ == plan and model.report["preset"] == "tiny"
-    assert model.report["data"]["train_texts"] == {"sea": 30, "shop": 30}
     with pytest.raises(DataError, match="the plan is for 2 labels"):
         TextClassifier(plan=plan).fit(TEXTS[:30], ["a", "b", "c"] * 10)
 
 
 def test_a_rare_label_is_raised_unasked() -> None:
     labels = ["sea", "sea", "sea", "sea", "shop"] * 24
-    texts = [
-        f"{i} {'wave harbour' if label == 'sea' else 'basket till'}"
-        for i, label in enumerate(labels)
-    ]
-    model = TextClassifier("tiny", epochs=2).fit(texts, labels)
+    words = {"sea": "wave harbour", "shop": "basket till"}
+    texts = [f"{i} {words[label]}" for i, label in enumerate(labels)]
+    model = TextClassifier("tiny", teacher="none", epochs=2).fit(texts, labels)
     # The words tell the labels, so that no shift at all is the best one.
     calibration = replace(model.plan_.calibration, balance=True)
     best = TextClassifier(plan=replace(model.plan_, calibration=calibration)).fit(texts, labels)
@@ -197,19 +174,24 @@ def test_a_rare_label_is_raised_unasked() -> None:
     assert usual - unshifted == pytest.approx(0.15 * np.log(97 / 25), abs=1e-3)
 
 
-def test_verbose_shows_stages_and_epochs_on_standard_error(
+def test_stages_and_epochs_are_told_on_standard_error_and_to_a_callback_that_can_end_it(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    quick = {**QUICK, "epochs": 2, "validation": 0.2}
     said: list[str] = []
+    quick = {**QUICK, "validation": None}
     TextClassifier(**quick, verbose=2, callback=said.append).fit(TEXTS, LABELS)
     shown = capsys.readouterr()
     assert shown.out == "" and max(map(len, shown.err.splitlines())) < 80
-    assert "epoch 1 of 2  loss " in shown.err and "epoch 2 of 2  loss " in shown.err
-    assert said and set(said) < set(shown.err.splitlines())
-    cross_val_score(TextClassifier(**quick, verbose=1), TEXTS, LABELS, cv=2)
-    assert capsys.readouterr().err.count("training ") == 2
-    TextClassifier(**quick).fit(TEXTS, LABELS)
+    assert "epoch 1 of 1  loss " in shown.err and set(said) < set(shown.err.splitlines())
+    assert said[0] == "cross-validation 1 of 3" and "cross-validation 3 of 3" in said
+    TextClassifier(**QUICK, verbose=1).fit(TEXTS, LABELS)
+    assert capsys.readouterr().err.count("training ") == 1
+
+    def ended(line: str) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        TextClassifier(**QUICK, callback=ended).fit(TEXTS, LABELS)
     assert capsys.readouterr().err == ""
 
 
@@ -232,25 +214,10 @@ def test_many_topics_are_learnt_without_an_lstm(multi_label: bool, tmp_path: Pat
     ]
 
 
-def test_a_callback_is_told_the_stages_and_can_end_the_training() -> None:
-    said: list[str] = []
-    TextClassifier(**{**QUICK, "validation": None}, callback=said.append).fit(TEXTS, LABELS)
-    assert said[0] == "cross-validation 1 of 3" and "cross-validation 3 of 3" in said
-
-    def ended(line: str) -> None:
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        TextClassifier(**QUICK, callback=ended).fit(TEXTS, LABELS)
-
-
 def test_unlabelled_texts_are_learnt_from() -> None:
     log = [text for text, _ in rows(30, seed=5)]
-    for form in (list, tuple, pd.Series):
-        model = TextClassifier(**{**QUICK, "teacher": None}).fit(
-            TEXTS, LABELS, unlabelled=form(log)
-        )
-        assert model.report["data"]["unlabelled_texts"] == len(set(log))
+    model = TextClassifier(**{**QUICK, "teacher": None}).fit(TEXTS, LABELS, unlabelled=log)
+    assert model.report["data"]["unlabelled_texts"] == len(set(log))
     with pytest.raises(DataError, match="unlabelled"):
         TextClassifier(preset="seed").fit(TEXTS, LABELS, unlabelled=log)
 
@@ -276,8 +243,6 @@ def test_an_exported_file_gives_the_same_labels(
         ("ab", ["x", "y"], "the texts are a single str"),
         (["a", "b"], ["x", "y", "z"], "2 texts but labels of 3"),
         (["a", 7], ["x", "y"], "text 1 is int, not str"),
-        (["a", "b"], ["x", "x"], "one label, x"),
-        (["a", "b"], ["x", None], "label 1 is missing"),
         (["a", "b"], ["x", float("nan")], "label 1 is missing"),
         (["a", "b"], [1, "1"], "two labels with the same name"),
         (["a", "b"], [{"x": 1}, "y"], "holds a dict"),
@@ -293,34 +258,24 @@ def test_what_cannot_train_is_a_data_error_of_one_line(texts: Any, labels: Any, 
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [{"preset": "best"}, {"epochs": 0}, {"validation": 1.0}, {"teacher": "no such"}],
-    ids=str,
-)
-def test_a_parameter_that_means_nothing_is_a_data_error(wrong: dict[str, Any]) -> None:
-    with pytest.raises(DataError, match=r"[;,] "):
-        TextClassifier(**{**QUICK, **wrong}).fit(TEXTS, LABELS)
-
-
 def test_train_is_the_command_from_python(tmp_path: Path) -> None:
-    source = write_csv(tmp_path / "a.csv", rows(60))
+    sources = [
+        write_csv(tmp_path / "a.csv", rows(60)),
+        write_csv(tmp_path / "b.csv", rows(20, seed=2)),
+    ]
     output = tmp_path / "m.safetensors"
     said = list[str]()
     report = train_files(
-        [source, write_csv(tmp_path / "b.csv", rows(20, seed=2))],
+        sources,
         output,
-        request=TrainingRequest("tiny", epochs=1, validation=0.0),
+        request=TrainingRequest("tiny", "none", epochs=1, validation=0.0),
         callback=said.append,
         data=DataOptions(test_share=0.1),
     )
-    assert (
-        report.test is not None
-        and sum(report.checkpoint.training["data"]["train_texts"].values()) == 72
-    )
-    assert load_checkpoint(output).training == report.checkpoint.training
-    made = {"m.safetensors", "m.history.json"}
-    assert {path.name for path in tmp_path.glob("m.*")} == made
+    training = load_checkpoint(output).training
+    assert training == report.checkpoint.training
+    assert report.test is not None and sum(training["data"]["train_texts"].values()) == 72
+    assert {path.name for path in tmp_path.glob("m.*")} == {"m.safetensors", "m.history.json"}
     assert "fitting n-grams and calibrating" in said
     with pytest.raises(DataError, match=r"no file or folder none\.csv"):
         train_files("none.csv", output)

@@ -68,22 +68,19 @@ def test_every_word_has_a_vector_and_pairs_what_is_left() -> None:
     assert words[:, 0].tolist() == [*range(2, tokenizer.num_ids)] and not words[:, 1].any()
     is_empty = features.pairs[:, 0] == 0
     assert 0 < is_empty.sum() < len(is_empty) <= 100
-    assert len(np.unique(features.pairs[~is_empty], axis=0)) == (~is_empty).sum()
     held = features.held(examples)
     assert set(held.data.tolist()) == {1.0} and held.shape == (60, len(features))
     # a pair of one text is none
     texts = np.asarray(held[:, features.words :].sum(axis=0))[0]
     assert (texts[~is_empty] >= 2).all() and not texts[is_empty].any()
-    assert len(choose_ngrams(examples, 20, 7, 2)) == 27
-    assert len(choose_ngrams(examples, 20, 0, 2)) == 20
 
 
 def test_a_foreign_pair_that_the_table_takes_for_its_own_counts_in_training_too() -> None:
-    tokenizer = Tokenizer(tuple(f"word{i}" for i in range(3000)))
+    tokenizer = Tokenizer(tuple(f"word{i}" for i in range(1000)))
     targets = np.eye(2, dtype=np.float32)[[0, 1] * 2]
     texts = ["word1 word2", "word3 word4"] * 2
     features = chosen(Examples.from_texts(tokenizer, texts, targets), 100, tokenizer)
-    left, right = (part.ravel() for part in np.meshgrid(*[np.arange(4, 3004)] * 2))
+    left, right = (part.ravel() for part in np.meshgrid(*[np.arange(4, 1004)] * 2))
     slots, is_own = features.table.find(left, right)
     foreign = np.flatnonzero(is_own & (features.pairs[slots, 0] != left))[0]
     text = f"word{left[foreign] - 4} word{right[foreign] - 4}"
@@ -91,13 +88,13 @@ def test_a_foreign_pair_that_the_table_takes_for_its_own_counts_in_training_too(
     assert held[0, features.words + slots[foreign]] == 1
 
 
-@pytest.mark.parametrize("labels", [2, 3])
-@pytest.mark.parametrize("fit", ["svm", "svm and Bayes", "logistic", "low rank"])
-def test_each_fit_tells_texts_apart_that_it_has_not_seen(labels: int, fit: str) -> None:
-    tokenizer, examples, features = read(labels, 30)
+@pytest.mark.parametrize(
+    ("fit", "labels"), [("svm", 2), ("svm and Bayes", 3), ("logistic", 2), ("low rank", 3)]
+)
+def test_each_fit_tells_texts_apart_that_it_has_not_seen(fit: str, labels: int) -> None:
+    tokenizer, examples, features = read(labels, 40)
     seen = examples.subset(np.arange(60))
-    new = examples.subset(np.arange(60, 30 * labels))
-    new = new if len(new) else seen
+    new = examples.subset(np.arange(60, len(examples)))
     data = SparseData(features, seen, replace(OPTIONS, bayes=0.5 * (fit == "svm and Bayes")))
     if fit == "low rank":
         weights = fit_low_rank(data, 8, seed=0)
@@ -114,32 +111,24 @@ def test_each_fit_tells_texts_apart_that_it_has_not_seen(labels: int, fit: str) 
 def test_a_fit_beside_logits_learns_what_they_leave_and_keeps_what_says_it() -> None:
     _, examples, features = read(2, 30)
     data = SparseData(features, examples, OPTIONS)
-    known = np.where(examples.targets[:, 1:] > 0.5, 20, -20).astype(np.float32)
-    nothing = fit_logistic(data, known)
-    assert np.abs(nothing.vectors).max() < 1e-3 < np.abs(fit_logistic(data).vectors).max()
+    truth = examples.targets[:, 1:] > 0.5
+    known = np.where(truth, 20, -20).astype(np.float32)
+    assert np.abs(fit_logistic(data, known).vectors).max() < 1e-3
     weights = fit_logistic(data, -known / 10)  # wrong logits are outweighed
-    logits = weights.logits(features, examples) - known / 10
-    assert ((logits[:, 0] > 0) == (known[:, 0] > 0)).all()
+    assert np.array_equal(weights.logits(features, examples) - known / 10 > 0, truth)
     best = features.best(weights.vectors, data.held, 5)
     assert best.words == features.words and len(best.pairs) == 5
     assert {*map(tuple, best.pairs.tolist())} < {*map(tuple, features.pairs.tolist())}
 
 
-def fit_rank_4(data: SparseData) -> Any:
-    return fit_low_rank(data, 4, 0)
-
-
-@pytest.mark.parametrize("fit", [fit_svm, fit_logistic, fit_rank_4])
-def test_several_labels_are_fitted_each_by_itself(fit: Any) -> None:
+def test_vectors_of_a_lower_rank_learn_each_of_several_labels() -> None:
     tokenizer = Tokenizer(("one", "two", "none", "all"))
     texts = ["one all", "two all", "one two all", "none all"] * 10
     targets = np.array([["one" in text, "two" in text, False, True] for text in texts], np.float32)
     examples = Examples.from_texts(tokenizer, texts, targets)
     features = chosen(examples, 50, tokenizer)
-    options = replace(OPTIONS, epochs=200)
-    logits = fit(SparseData(features, examples, options, multi_label=True)).logits(
-        features, examples
-    )
+    data = SparseData(features, examples, replace(OPTIONS, epochs=200), multi_label=True)
+    logits = fit_low_rank(data, 4, seed=0).logits(features, examples)
     assert np.array_equal(logits > 0, targets > 0.5)
 
 
@@ -154,14 +143,12 @@ def test_what_words_mean_counts_beside_the_ngrams_and_is_folded_into_their_vecto
     vectors[FIRST_WORD_ID : FIRST_WORD_ID + 7, 0] = [1, 1, -1, -1, 0, 1, -1]
     features = with_embeddings(chosen(examples, 60, tokenizer), vectors)
     data = SparseData(features, examples, replace(OPTIONS, embeddings=1.5))
-    x, _ = data.weighted()
-    assert float(x.power(2).sum() / len(texts)) == pytest.approx(1 + 1 + 1.5**2, rel=1e-4)
     new = Examples.from_texts(tokenizer, ["tide", "queue"], targets[:2])  # in no text
     for weights in (fit_svm(data), fit_logistic(data)):
         assert answers(weights, features, new).tolist() == [0, 1]
 
 
-@pytest.mark.parametrize("labels", [2, 3, 20])
+@pytest.mark.parametrize("labels", [2, 20])
 def test_the_network_answers_as_both_parts_together(labels: int) -> None:
     tokenizer, examples, features = read(labels, 6)
     data = SparseData(features, examples, replace(OPTIONS, epochs=5))
@@ -187,14 +174,13 @@ def test_the_network_answers_as_both_parts_together(labels: int) -> None:
 
 
 def test_misspelt_copies_change_what_subwords_say_and_no_word() -> None:
-    dataset = dataset_from(*zip(*rows(120, ["kind01", "kind02"])))
+    dataset = dataset_from(*zip(*rows(60, ["kind01", "kind02"])))
     plan = make_plan(dataset_stats(dataset))
     vectors = []
     for typos in (0.0, 0.2):
         prepared = prepare(dataset, replace(plan, augmentation=AugmentationOptions(typos=typos)))
-        assert prepared.features is not None
         vectors.append(fit_sparse(prepared.data, prepared.features).vectors)
-    ids = prepared.features.ids
-    word = (ids < FIRST_WORD_ID + len(prepared.data.tokenizer.words)).all(axis=1)
+    first_subword = FIRST_WORD_ID + len(prepared.data.tokenizer.words)
+    is_word = (prepared.features.ids < first_subword).all(axis=1)
     is_same = vectors[0] == vectors[1]
-    assert is_same[word].all() and not is_same[~word].all()
+    assert is_same[is_word].all() and not is_same[~is_word].all()

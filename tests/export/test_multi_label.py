@@ -4,11 +4,11 @@ gates."""
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from commands import train
 from conftest import Trained
 from edge_lstm_export.onnx import gates
@@ -27,15 +27,6 @@ CALIBRATION = CalibrationOptions()
 LABELS = ("anger", "fear", "joy")
 
 
-@pytest.fixture(scope="module")
-def classifier(trained_multi_label: Trained) -> Classifier:
-    """The int8 file."""
-    labelled = LabelledTexts(["joyful filler1", "filler2"], [("joy",), ()], multi_label=True)
-    checkpoint = load_checkpoint(trained_multi_label.checkpoint)
-    exported = export(checkpoint, quantize="int8", labelled=labelled, max_drop=100)
-    return Classifier.from_model(opened(exported.data))
-
-
 def test_the_training_says_how_good_it_is(trained_multi_label: Trained) -> None:
     assert trained_multi_label.result.returncode == 0, trained_multi_label.result.stderr
     assert "cross-validated micro F1" in trained_multi_label.result.stdout
@@ -45,42 +36,46 @@ def test_the_training_says_how_good_it_is(trained_multi_label: Trained) -> None:
     assert set(training["data"]["train_texts"]) == set(LABELS) and training["cross_validated"]
 
 
-def test_the_file_gives_each_text_all_of_its_labels(
-    trained_multi_label: Trained, classifier: Classifier
-) -> None:
-    two, none = classifier.predict(["filler3 joyful filler4 angerful", "filler1 filler2 filler9"])
+def test_the_file_gives_each_text_all_of_its_labels(trained_multi_label: Trained) -> None:
+    checkpoint = load_checkpoint(trained_multi_label.checkpoint)
+    file = opened(export(checkpoint, quantize="int8").data)
+    texts = ["filler3 joyful filler4 angerful", "filler1 filler2 filler9"]
+    two, none = Classifier.from_model(file).predict(texts)
     assert isinstance(two, MultiLabelPrediction)
     assert sorted(two.labels) == ["anger", "joy"] and none.labels == ()
     assert none.label in LABELS  # the most probable one all the same
-    assert classifier.model.thresholds == load_checkpoint(trained_multi_label.checkpoint).thresholds
+    assert file.thresholds == checkpoint.thresholds
 
 
 def test_int8_may_change_few_labels_and_lose_little_micro_f1() -> None:
     checkpoint = make_checkpoint(labels=3, multi_label=True)
     texts = [f"word{i} word{i + 1} word{2 * i}" for i in range(90)]
-    own = [
-        answer.labels
-        for answer in Classifier.from_model(opened(export(checkpoint).data)).predict(texts)
-    ]
-    labelled = LabelledTexts(texts, own, multi_label=True)
+    answers = Classifier.from_model(opened(export(checkpoint).data)).predict(texts)
+    labelled = LabelledTexts(texts, [answer.labels for answer in answers], multi_label=True)
     comparison = export(checkpoint, quantize="int8", labelled=labelled, max_drop=100).comparison
     assert comparison is not None and (change := comparison.accuracy) is not None
     assert (change.metric, change.before, comparison.texts) == ("micro F1", 1.0, 90)
 
-    def check(lost: int, texts: int, changed: int) -> None:
-        p_value = gates.p_value_of_drop(lost, 0, texts, 0.05)
-        change = gates.AccuracyChange(
-            "micro F1", 0.9, 0.9 - lost / texts, lost, 0, p_value, p_value > 0.05
-        )
-        gates.check_accuracy(gates.Comparison(texts, 0.0, changed, change), 5)
 
-    with pytest.raises(CheckError, match="points of micro F1"):
-        check(50, 90, 0)
-    check(6, 90, 0)  # 6.7 points, but the next 90 texts may well lose two less
-    with pytest.raises(CheckError, match="changes the labels of"):
-        check(0, 1000, 15)
-    check(0, 1000, 6)
-    check(0, 90, 1)
+@pytest.mark.parametrize(
+    ("lost", "texts", "changed", "said"),
+    [
+        (50, 90, 0, "points of micro F1"),
+        (6, 90, 0, ""),  # 6.7 points, but the next 90 texts may well lose two less
+        (0, 1000, 15, "changes the labels of"),
+        (0, 1000, 6, ""),
+        (0, 90, 1, ""),
+    ],
+)
+def test_int8_is_refused_for_a_loss_or_for_many_changed_labels(
+    lost: int, texts: int, changed: int, said: str
+) -> None:
+    p_value = gates.p_value_of_drop(lost, 0, texts, 0.05)
+    after = 0.9 - lost / texts
+    change = gates.AccuracyChange("micro F1", 0.9, after, lost, 0, p_value, p_value > 0.05)
+    comparison = gates.Comparison(texts, 0.0, changed, change)
+    with pytest.raises(CheckError, match=said) if said else nullcontext():
+        gates.check_accuracy(comparison, 5)
 
 
 @pytest.mark.parametrize(
@@ -97,13 +92,16 @@ def test_data_of_the_other_kind_is_refused(multi_label: bool, labelled: Labelled
 
 
 def test_a_threshold_has_the_best_f1() -> None:
-    truth = np.array([True] * 300 + [False] * 700)[:, None]
-    probabilities = np.concatenate([np.linspace(0.3, 1, 300), np.linspace(0, 0.8, 700)])[:, None]
-    (best,) = choose_thresholds(truth, probabilities.astype(np.float32), CALIBRATION)
-    given = probabilities[:, 0] >= best
-    f1 = 2 * (given & truth[:, 0]).sum() / (given.sum() + 300)
-    grid = [p >= t for t in np.linspace(0.01, 0.99, 99) for p in [probabilities[:, 0]]]
-    assert f1 > max(2 * (g & truth[:, 0]).sum() / (g.sum() + 300) for g in grid) - 0.01
+    truth = np.arange(1000) < 300
+    probabilities = np.concatenate([np.linspace(0.3, 1, 300), np.linspace(0, 0.8, 700)])
+
+    def f1(threshold: float) -> float:
+        given = probabilities >= threshold
+        return float(2 * (given & truth).sum() / (given.sum() + 300))
+
+    columns = (truth[:, None], probabilities.astype(np.float32)[:, None])
+    (best,) = choose_thresholds(*columns, CALIBRATION)
+    assert f1(best) > max(map(f1, np.linspace(0.01, 0.99, 99))) - 0.01
 
 
 def test_a_label_of_few_texts_does_not_get_the_threshold_of_chance() -> None:
@@ -125,22 +123,15 @@ def test_weights_lie_where_int8_has_values(trained_multi_label: Trained) -> None
     trained = network.weights()
     for name, value in rounded_to_int8(network).weights().items():
         assert np.allclose(value, trained[name], rtol=1e-6, atol=0), name
-    network = make_checkpoint(labels=3, multi_label=True).network
-    rounded = rounded_to_int8(network)
-    # Of one that was not trained so:
-    assert not torch.equal(network.embedding.weight, rounded.embedding.weight)
 
 
 def test_teachers_and_a_log_are_for_several_labels_too(tmp_path: Path) -> None:
-    source = write_csv(tmp_path / "rows.csv", multi_label_rows(120))
+    source = write_csv(tmp_path / "rows.csv", multi_label_rows(80))
     log = write_csv(tmp_path / "log.csv", multi_label_rows(30, seed=5), ("text",))
     result = train(
         *(source, "-o", tmp_path / "m.safetensors", "--label-separator", "|", "--preset", "tiny"),
-        *("--epochs", "1", "--teacher", "sentiment", "--unlabelled", log, "--json"),
+        *("--epochs", "1", "--unlabelled", log, "--json"),
     )
-    assert result.returncode == 0, result.stderr
     training = json.loads(result.stdout)
-    assert training["data"]["unlabelled_texts"] > 20 and training["teachers"][0]["name"].startswith(
-        "linear"
-    )
-    assert training["validation"]["micro_f1"] > 0.7
+    assert training["data"]["unlabelled_texts"] > 20 and training["validation"]["micro_f1"] > 0.7
+    assert [teacher["name"] for teacher in training["teachers"]] == ["linear"]

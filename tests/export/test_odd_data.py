@@ -21,36 +21,22 @@ AB = list("ab") * 6
 BLANK = ["", " ", "\t", " \n", "\r"] * 2
 DATA: dict[str, tuple[list[str], list[Any]]] = {
     "ten blank texts and two": ([*BLANK, "a good one", "a bad one"], AB),
-    "four blank texts and two": ([*BLANK[:4], "good", "bad"], AB[:6]),
-    "two blank texts": (["", " "], AB[:2]),
-    "emoji": (["😀😀", "😡", "😀", "👍", "👎", "😡😡"] * 2, AB),
     "punctuation": (["!", "?", "...", "!!", "??", "-"] * 2, AB),
     "all equal": (["same"] * 12, AB),
     "all equal but one": ([*["same"] * 11, "other"], AB),
     "one row of a label": ([f"word{i} same" for i in range(12)], ["a"] * 11 + ["b"]),
-    "characters": (list("abcdefghijkl"), AB),
     "words that say nothing": (["the", "a", "of", "the a", "of the", "and"] * 2, AB),
     "NUL": (["\0", "\0\0", "a\0b", "\0a", "b", "c"] * 2, AB),
     "half characters": (["\ud800", "\udfff", "a", "b"] * 3, AB),
-    "tags": (["<br />", "<br /><br />", "a", " "] * 3, AB),
     "Chinese": (["好", "坏", "好好", "坏坏"] * 3, AB),
-    "no row": ([], []),
     "one row": (["a"], ["x"]),
-    "two rows": (["a", "b"], ["x", "y"]),
     "a label for each of three rows": (["a", "b", ""], ["x", "y", "z"]),
     "many labels of blank texts": ([""] * 38 + ["a", "b"], [f"label{i % 20}" for i in range(40)]),
     "sets, all empty but one": ([f"word{i}" for i in range(12)], [set()] * 11 + [{"a", "b"}]),
-    "sets, all empty": ([f"word{i}" for i in range(12)], [set()] * 12),
     "sets, all full": ([f"word{i}" for i in range(12)], [{"a", "b"}] * 12),
     "sets of blank texts": (["", " ", "b"], [{"a"}, {"b"}, set()]),
 }
-ASKED = [
-    ("tiny", None),
-    ("tiny", "none"),
-    ("tiny", "sentiment"),
-    ("base", "none"),
-    ("seed", "none"),
-]
+ASKED = [("tiny", None), ("tiny", "sentiment"), ("base", "none"), ("seed", "none")]
 
 
 def small(labels: int, multi_label: bool, count: int, preset: str, teacher: str | None) -> Plan:
@@ -86,7 +72,7 @@ def test_odd_data_train_a_model_or_are_refused_in_a_line(name: str) -> None:
         ends_well(texts, labels, plan=plan)
 
 
-ODD = ["x", "", "a\nb", [], [1], {}, {"a": 1}, None, True, -1, 0, 1, 1.5, 10**12, 1e308, nan]
+ODD = ["x", "a\nb", [1], {"a": 1}, None, True, -1, 0, 1, 10**12, nan]
 
 
 def paths(values: dict[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -138,7 +124,7 @@ def test_an_odd_parameter_is_refused_in_a_line(name: str) -> None:
     table = rows(12)
     texts = [text for text, _ in table]
     labels = [label for _, label in table]
-    for value in ([], [1], {}, {"a": 1}, True, -1, 10**30, 1e308, nan):
+    for value in ("no such", [], {"a": 1}, True, -1, 10**30, nan):
         with pytest.raises(EdgeLSTMError) as raised:
             TextClassifier(**{"epochs": 1, name: value}).fit(texts, labels)
         assert len(str(raised.value).splitlines()) == 1

@@ -41,13 +41,10 @@ def test_statistics_and_a_request_decide_the_whole_plan(name: str) -> None:
     if isinstance(case["plan"], str):  # the error of data that cannot be planned
         return
     decided = decide(stats, request)
-    plan = decided.plan
-    assert Plan.from_dict(json.loads(json.dumps(plan.to_dict()))) == plan
+    assert Plan.from_dict(json.loads(json.dumps(decided.plan.to_dict()))) == decided.plan
     assert all(all(line) for line in explain(decided))
-    paths = {path for path, _, _ in fields_of(decided)}
-    assert {path.partition(".")[0] for path in decided.reasons} <= {
-        path.partition(".")[0] for path in paths
-    }
+    parts = {path.partition(".")[0] for path, _, _ in fields_of(decided)}
+    assert {path.partition(".")[0] for path in decided.reasons} <= parts
 
 
 @given(
@@ -72,21 +69,10 @@ def test_facts_are_counted_from_the_texts() -> None:
     short = dataset_stats(dataset(rows(60)), unlabelled=9)
     assert (short.rows, short.labels, short.multi_label, short.unlabelled) == (60, 2, False, 9)
     assert 5 < short.mean_length < 9 and short.kind == "short"
-    assert dataset_stats(dataset(multi_label_rows(60), multi_label=True)).multi_label
     chinese = dataset_stats(dataset([("这个菜很好吃", "a"), ("送餐太慢了", "b")] * 5))
-    assert chinese.unsegmented and chinese.kind == "unsegmented" and chinese.mean_length == 5.5
+    assert (chinese.kind, chinese.mean_length) == ("unsegmented", 5.5)
     assert dataset_stats(dataset([("a word " * 40, "a"), ("word", "b")])).mean_length == 40.5
     assert dataset_stats(dataset([("\ud83d x", "a"), ("\ud83d y", "b")])).word_bytes > 0
-
-
-@pytest.mark.parametrize("labels", [3, 16, 17, 100])
-def test_long_texts_are_planned_by_their_length_whatever_the_number_of_labels(labels: int) -> None:
-    plan = make_plan(DatasetStats(5000, labels, mean_length=200.0))
-    assert plan.kind == "topics" and plan.network.ngram_dim == labels
-    assert plan.sparse.fit == "svm" and plan.sparse.characters
-    short = make_plan(DatasetStats(5000, labels))
-    assert plan.network.hidden < short.network.hidden, "their bytes are for words"
-    assert (plan.network.hidden == plan.network.embedding_dim == 0) == (labels > 16)
 
 
 LINEAR = {"source": "", "sha256": "", "kind": "linear"}
@@ -112,12 +98,10 @@ def changed(**values: Any) -> Values:
         ({"colour": "red"}, "the plan has no 'colour'"),
         ({"seed": ...}, "the plan lacks 'seed'"),
         ({"loop": 3}, r"\[loop\] must be a table of epochs"),
-        ({"loop__epochs": ...}, r"\[loop\] lacks 'epochs'"),
         ({"loop__speed": 3}, r"\[loop\] has no 'speed'"),
         ({"loop__epochs": 0}, "epochs must be from 1"),
         ({"teachers": ["linear"]}, "a teacher must be a table of source, sha256, kind"),
         ({"teachers": [{**LINEAR, "kind": "oracle"}]}, "kind must be one of linear, model"),
-        ({"teachers": [{**LINEAR, "source": "x.onnx"}]}, "linear alone has none"),
         ({"teachers": [LINEAR, LINEAR]}, "a teacher twice"),
         ({"augmentation__texts_per_row": 3, "teachers": []}, "augmented texts need a teacher"),
         ({"augmentation__deletion": 0.9}, "deletion, crop and join must add up to 1 or less"),
@@ -130,17 +114,16 @@ def changed(**values: Any) -> Values:
         ({"preset": "best"}, "no preset 'best'; choose one of tiny, small, medium, base, seed$"),
         ({"loop__epochs": 1.5}, r"\[loop\]: epochs must be a whole number, not 1.5"),
         ({"loop__learning_rate": float("nan")}, "learning_rate must be a number"),
-        ({"loop__learning_rate": 0.0}, "learning_rate must be above 0"),
         ({"loop__bfloat16": 1}, "bfloat16 must be true or false, not 1"),
-        ({"network__hidden": 10**9}, "hidden must be from 0 to 4,096"),
         ({"network__dropout": 1.0}, "dropout must be from 0 to below 1, not 1.0"),
         ({"network__ngram_dim": 0}, "its ngram_dim is 0, and it has n-grams"),
         ({"network__pooling": "sum"}, "pooling must be one of last, mean"),
         ({"network__ngram_dim": 7}, "sparse fit svm needs ngram_dim = 1, one per logit"),
         ({"sparse__fit": "residual"}, "residual needs n-grams, and a validation without folds"),
-        ({"validation__folds": 1}, "folds must be 0, or 2 or more, not 1"),
         ({"validation__folds": 3, "validation__share": 0.1}, "by share or by folds"),
         ({"teachers": "linear"}, "teachers must be a list of tables"),
+        ({"teachers": [{**LINEAR, "source": "x.onnx"}]}, "linear alone has none"),
+        ({"validation__folds": 1}, "folds must be 0, or 2 or more, not 1"),
         ({"ensemble__hard_label_weight": None}, "hard_label_weight must be a number, not None"),
     ],
     ids=str,
@@ -152,20 +135,14 @@ def test_a_plan_that_means_nothing_is_refused_in_one_line(values: Values, said: 
 
 
 @pytest.mark.parametrize(
-    ("facts", "asked", "said"),
-    [
-        (
-            {},
-            {"preset": "seed", "teacher": "sentiment"},
-            "leave out --teacher, --start and --unlabelled",
-        ),
-        ({"unlabelled": 9}, {"preset": "seed"}, "leave out --teacher, --start and --unlabelled"),
-    ],
-    ids=str,
+    ("unlabelled", "asked"),
+    [(0, {"teacher": "sentiment"}), (0, {"start": "sentiment"}), (9, {})],
+    ids=["teacher", "start", "unlabelled"],
 )
-def test_what_cannot_be_planned_is_refused(facts: Values, asked: Values, said: str) -> None:
-    with pytest.raises(DataError, match=said):
-        make_plan(DatasetStats(60, 2, **facts), TrainingRequest(**asked))
+def test_the_preset_seed_learns_from_the_rows_alone(unlabelled: int, asked: Values) -> None:
+    request = TrainingRequest("seed", **asked)
+    with pytest.raises(DataError, match="leave out --teacher, --start and --unlabelled"):
+        make_plan(DatasetStats(60, 2, unlabelled=unlabelled), request)
 
 
 # --- At the command line --------------------------------------------------------------------------
@@ -177,17 +154,7 @@ def test_a_dry_run_shows_the_plan_and_writes_nothing(
     monkeypatch.chdir(tmp_path)
     result = train(trained.rows, "--dry-run")
     assert result.returncode == 0, result.stderr
-    for word in (
-        "texts",
-        "60",
-        "sea 30",
-        "words per text",
-        "LSTM",
-        "n-grams",
-        "sentiment tried",
-        "3-fold",
-        "160 kB",
-    ):
+    for word in ("sea 30", "words per text", "sentiment tried", "3-fold", "160 kB"):
         assert word in result.stdout
     assert result.stderr == "" and list(tmp_path.iterdir()) == []
 
@@ -196,23 +163,19 @@ def test_a_plan_that_is_shown_fits_a_terminal_whatever_the_names_are(
     encoder: Path, tmp_path: Path
 ) -> None:
     labels = [f"a label of a rather long name, number {i}" for i in range(12)]
-    result = train(
-        write_csv(tmp_path / "d.csv", rows(60, labels)), "--teacher", encoder, "--dry-run"
-    )
-    assert result.returncode == 0, result.stderr
+    source = write_csv(tmp_path / "d.csv", rows(60, labels))
+    result = train(source, "--teacher", encoder, "--dry-run")
     assert "fine-tuned" in result.stdout and max(map(len, result.stdout.splitlines())) <= 80
 
 
 def test_an_edited_plan_is_run_and_kept(trained: Trained, tmp_path: Path) -> None:
     output = tmp_path / "m.safetensors"
     file = tmp_path / "plan.json"
-    shown = train(trained.rows, "-o", output, "--preset", "tiny", "--dry-run", "--json")
-    plan = json.loads(shown.stdout)
-    assert Plan.from_dict(plan).to_dict() == plan
+    asked = ("--preset", "tiny", "--teacher", "none", "--dry-run", "--json")
+    plan = json.loads(train(trained.rows, *asked).stdout)
     plan["loop"]["epochs"] = 1
     plan["validation"] |= {"share": 0.2, "folds": 0}
     plan["network"]["hidden"] = 6
-    plan["network"]["embedding_dim"] = 6
     file.write_text(json.dumps(plan))
     result = train(trained.rows, "-o", output, "--plan", file)
     assert result.returncode == 0, result.stderr
@@ -237,42 +200,37 @@ KINDS = {
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_the_long_form_of_a_plan_says_is_what_the_training_does(kind: str) -> None:
-    data = KINDS[kind]
-    request = TrainingRequest("tiny", epochs=2)
-    decided = plan_training(data, request)
+    decided = plan_training(KINDS[kind], TrainingRequest("tiny", epochs=1))
     said = {path: value for path, value, _ in fields_of(decided)}
     stages: list[str] = []
-    result = fit(data, decided.plan, callbacks=Callbacks(say=stages.append))
-    training = result.checkpoint.training
-    network = result.checkpoint.network.config
+    checkpoint = fit(KINDS[kind], decided.plan, callbacks=Callbacks(say=stages.append)).checkpoint
+    training = checkpoint.training
+    network = checkpoint.network.config
     (lstm,) = network.layers
-    config = {
+    shape = {
         "embedding_dim": network.embedding_dim,
         "hidden": lstm.units,
         "bidirectional": lstm.bidirectional,
         "pooling": lstm.gives,
         "ngram_dim": network.ngram_dim,
-        "labels": network.labels,
         "multi_label": network.multi_label,
     }
-    folds = sum(line.startswith("cross-validation") for line in stages)
+    assert {f"network.{name}": f"{value}" for name, value in shape.items()}.items() <= said.items()
+    for name in ("num_words", "ngram_words", "ngram_slots"):
+        assert getattr(network, name) <= int(said[f"network.{name}"])
     teachers = ", ".join(teacher["name"] for teacher in training["teachers"])
-    size = len(export(result.checkpoint, quantize="int8").data)
-    most = {name: getattr(network, name) for name in ("num_words", "ngram_words", "ngram_slots")}
-    assert {f"network.{name}": f"{value}" for name, value in config.items()}.items() <= said.items()
-    assert all(value <= int(said[f"network.{name}"]) for name, value in most.items())
     assert teachers == said["teachers"].replace("none", "")
+    folds = sum(line.startswith("cross-validation") for line in stages)
     assert folds == int(said["validation.folds"])
-    assert training["epochs"] <= int(said["loop.epochs"])
-    assert training["data"]["validation_texts"] == 0 == float(said["validation.share"])
     assert training["data"]["augmented_texts"] == int(said["augmentation.texts_per_row"])
+    size = len(export(checkpoint, quantize="int8").data)
     assert size <= 1000 * int(said["max_kilobytes"])
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ["short", "sets of labels"])
 def test_a_field_that_a_plan_calls_not_used_changes_no_weight(kind: str) -> None:
-    data = KINDS[kind]
-    decided = plan_training(data, TrainingRequest("tiny", epochs=1, validation=0.2))
+    request = TrainingRequest("tiny", "none", epochs=1, validation=0.2)
+    decided = plan_training(KINDS[kind], request)
     values = decided.plan.to_dict()
     other = json.loads(json.dumps(values))
     for path, _, reason in fields_of(decided):
@@ -280,31 +238,27 @@ def test_a_field_that_a_plan_calls_not_used_changes_no_weight(kind: str) -> None
         if reason == "not used" and isinstance(other[part][name], (int, float)):
             other[part][name] = type(other[part][name])(other[part][name] * 0.6) or 2
     assert other != values
-    weights = [
-        fit(data, Plan.from_dict(plan)).checkpoint.network.weights() for plan in (values, other)
-    ]
-    assert all(np.array_equal(value, weights[1][name]) for name, value in weights[0].items())
+    one, two = (
+        fit(KINDS[kind], Plan.from_dict(plan)).checkpoint.network.weights()
+        for plan in (values, other)
+    )
+    assert all(np.array_equal(value, two[name]) for name, value in one.items())
 
 
 def test_a_plan_for_other_labels_gets_one_line(trained: Trained, tmp_path: Path) -> None:
     """What is no plan at all: tests/end_to_end/test_hostile_train.py."""
     file = tmp_path / "plan.json"
     for values, said in (
-        (
-            {"network__labels": 3, "network__ngram_dim": 3},
-            "the plan is for 3 labels, the data have 2",
-        ),
-        ({"network__multi_label": True, "network__ngram_dim": 2}, "make a plan for these data"),
+        ({"labels": 3, "ngram_dim": 3}, "the plan is for 3 labels, the data have 2"),
+        ({"multi_label": True, "ngram_dim": 2}, "make a plan for these data"),
     ):
-        file.write_text(json.dumps(changed(**values)))
-        assert said in train(trained.rows, "-o", tmp_path / "m.safetensors", "--plan", file).error
-    assert [path.name for path in tmp_path.iterdir()] == ["plan.json"]
+        plan = make_plan(DatasetStats(60, 2)).to_dict()
+        plan["network"] |= values
+        file.write_text(json.dumps(plan))
+        assert said in train(trained.rows, "--dry-run", "--plan", file).error
 
 
-@pytest.mark.parametrize(
-    "option",
-    ["--preset=base", "--epochs=3", "--balance", "--teacher=none", "--start=m.onnx", "--seed=0"],
-)
+@pytest.mark.parametrize("option", ["--preset=base", "--balance", "--start=m.onnx", "--seed=0"])
 def test_what_a_plan_decides_is_refused_beside_it(
     trained: Trained, tmp_path: Path, option: str
 ) -> None:
@@ -317,14 +271,13 @@ def test_what_a_plan_decides_is_refused_beside_it(
 def test_a_plan_that_is_not_edited_gives_the_same_bytes(tmp_path: Path) -> None:
     """Also the same test part, of which the seed decides."""
     source = write_csv(tmp_path / "d.csv", rows(400))
-    file = tmp_path / "plan.json"
-    options = ("--preset", "tiny", "--epochs", "1", "--seed", "5", "--teacher", "none")
-    file.write_text(train(source, *options, "--dry-run", "--json").stdout)
+    plan = tmp_path / "plan.json"
     outputs = [tmp_path / "a.safetensors", tmp_path / "b.safetensors"]
-    assert train(source, "-o", outputs[0], *options).returncode == 0
-    assert train(source, "-o", outputs[1], "--plan", file).returncode == 0
+    options = ("--preset", "tiny", "--epochs", "1", "--seed", "5", "--teacher", "none")
+    plan.write_text(train(source, *options, "--dry-run", "--json").stdout)
+    train(source, "-o", outputs[0], *options)
+    train(source, "-o", outputs[1], "--plan", plan)
     assert outputs[0].read_bytes() == outputs[1].read_bytes()
-    assert train(source, *options).returncode == 2, "without -o"
 
 
 def test_the_checkpoint_of_the_examples_has_a_plan_of_this_format() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,46 +24,28 @@ MARK = "# tolerance:"
 PLAIN = {0, 1, 2, -1, 0.5, 1000, 1024}
 
 
-def numbers(tree: ast.AST) -> Iterator[ast.Constant]:
-    """Constants of a module, a class or a default that are numbers, and fractions within
-    functions."""
+def numbers(path: Path) -> Iterator[ast.Constant]:
+    """The numbers of a module, of classes and of defaults, and the fractions within functions."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    inside = {
+        inner
+        for function in functions
+        for statement in function.body
+        for inner in ast.walk(statement)
+    }
     for node in ast.walk(tree):
-        if not isinstance(node, ast.Constant) or type(node.value) not in (int, float):
-            continue
-        yield node
-
-
-def within_functions(tree: ast.Module) -> set[int]:
-    """Lines of function bodies."""
-    lines: set[int] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            for statement in node.body:
-                lines.update(range(statement.lineno, (statement.end_lineno or 0) + 1))
-    return lines
-
-
-def marked(path: Path) -> set[int]:
-    """Lines with the mark of a tolerance."""
-    with path.open("rb") as file:
-        tokens = tokenize.tokenize(file.readline)
-        return {
-            token.start[0]
-            for token in tokens
-            if token.type == tokenize.COMMENT and MARK in token.string
-        }
+        kinds = (float,) if node in inside else (float, int)
+        if isinstance(node, ast.Constant) and type(node.value) in kinds:
+            yield node
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(TRAIN)))
 def test_a_number_outside_the_plan_is_a_tolerance_and_says_so(path: Path) -> None:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    inside = within_functions(tree)
-    allowed = marked(path)
+    lines = path.read_text(encoding="utf-8").splitlines()
     found = [
         f"{path.name}:{node.lineno}: {node.value}"
-        for node in numbers(tree)
-        if node.value not in PLAIN
-        and node.lineno not in allowed
-        and (node.lineno not in inside or isinstance(node.value, float))
+        for node in numbers(path)
+        if node.value not in PLAIN and MARK not in lines[node.lineno - 1]
     ]
     assert not found, f"make it a field of the plan, or mark it '{MARK} why'"

@@ -45,32 +45,26 @@ def write(path: Path, content: bytes) -> Path:
 def test_a_tar_of_any_compression_gives_texts_labels_and_splits(
     tmp_path: Path, name: str, mode: str
 ) -> None:
-    content = tar_bytes(FILES, mode)
+    """In whatever order the tar has them."""
+    content = tar_bytes(dict(reversed(FILES.items())), mode)
     data = read(write(tmp_path / name, content))
     assert data.labels == ("neg", "pos")
     assert data.train.texts == ("A bad film", "Dull", "Très bon, a joy", "A good film<br />indeed")
     assert data.train.labels.argmax(axis=1).tolist() == [0, 0, 1, 1]
-    assert data.test is not None and (data.test.texts, data.test.counts()) == (
-        ("Poor", "Fine"),
-        [1, 1],
-    )
+    assert data.test is not None and data.test.texts == ("Poor", "Fine")
     assert data.unlabelled == ("Nobody said",)
     assert data.digest == hashlib.sha256(content).hexdigest()
-    turned = read(write(tmp_path / f"b{name}", tar_bytes(dict(reversed(FILES.items())), mode)))
-    assert turned.train.texts == data.train.texts, "the order of a tar does not matter"
 
 
 def test_of_the_folder_the_parts_are_given(tmp_path: Path) -> None:
-    tar = read(write(tmp_path / "a.tar.gz", tar_bytes(FILES)))
     for name, content in FILES.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(content)
     folder = tmp_path / "aclImdb"
     parts = read(folder / "train", test=folder / "test")
-    assert (parts.labels, parts.test and parts.test.counts()) == (tar.labels, [1, 1])
-    assert sorted(zip(parts.train.texts, parts.train.strata)) == sorted(
-        zip(tar.train.texts, tar.train.strata)
-    )
+    assert parts.labels == ("neg", "pos") and parts.test is not None
+    assert parts.test.texts == ("Poor", "Fine")
+    assert parts.train.counts() == [2, 2] and "Dull" in parts.train.texts
     digest = read(folder / "train").digest
     (folder / "train/pos/2_10.txt").write_text("A fine film")
     assert read(folder / "train").digest != digest, "it changes with a text"

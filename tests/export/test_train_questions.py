@@ -66,24 +66,22 @@ def test_after_a_kill_between_two_questions_the_first_stands_and_the_next_run_sa
     with monkeypatch.context() as patch:
         patch.setattr(run_module, "run_job", killed)
         assert run(command) != 0
-    assert tuple(load_checkpoint(team).labels) == ("a", "b") and not urgent.exists()
     before = team.read_bytes()
+    assert not urgent.exists()
 
     # Without --resume nothing is begun: the second training would fail after the first.
     with pytest.raises(DataError, match=r"urgent\.safetensors has an unfinished"):
         run(command)
-    assert team.read_bytes() == before
     unfinished.unlink()
 
     capsys.readouterr()
     run([*command, "--resume"])
     said = capsys.readouterr().err
     assert f"note: keeps {team}, of an earlier run\n" in said and "59 training" in said
-    assert tuple(load_checkpoint(urgent).labels) == ("no", "yes")
+    assert team.read_bytes() == before and urgent.exists()
 
     run(command)
-    said = capsys.readouterr().err
-    assert f"note: replaces {team}, {urgent}, of an earlier run\n" in said
+    assert f"note: replaces {team}, {urgent}, of an earlier run\n" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -51,16 +51,13 @@ def made(variants: int, seed: int = 0, texts: Sequence[str] = TEXTS, fold: objec
 
 def test_a_made_text_is_new_and_of_words_of_one_fold() -> None:
     texts, folds = made(30)
-    assert (
-        texts == made(30)[0] != made(30, seed=1)[0]
-        and made(3, texts=[], fold=[])[0] == made(0)[0] == ()
-    )
-    assert texts and len(texts) == len(set(texts)) == len(folds)
-    assert not set(texts) & set(TEXTS)
+    assert texts == made(30)[0] != made(30, seed=1)[0]
+    assert made(3, texts=[], fold=[])[0] == made(0)[0] == ()
+    assert len(texts) == len(set(texts)) == len(folds) and not set(texts) & set(TEXTS)
     mixed = 0
     for text, fold in zip(texts, folds):
-        sources = [{*TEXTS[row].split()} for row in np.flatnonzero(fold == FOLD)]
         words = {*text.split()}
+        sources = [{*TEXTS[row].split()} for row in np.flatnonzero(fold == FOLD)]
         assert words <= set.union(*sources)
         mixed += not any(words <= own for own in sources)
     assert mixed
