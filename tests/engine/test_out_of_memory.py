@@ -12,12 +12,10 @@ from pathlib import Path
 import pytest
 
 from edge_lstm.modelfile import embedded_model
-from tests.engine.conftest import ENGINE, HERE, PROJECT, Compile
+from tests.engine.conftest import ENGINE, HERE, PROJECT, SANITIZED, Compile
 
 SMALL = PROJECT / "tests" / "data" / "keras.int8.onnx"
 FAULTY = ["-include", str(HERE / "faulty.h")]
-# Without optimization, which takes most of the time of such a build.
-SANITIZED = ["-O0", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 TEXTS = ["a good film", "never again", "", "\ud800"]
 
 # Opens, answers alone and in batches, reads lines and writes them, closes; the n-th allocation
