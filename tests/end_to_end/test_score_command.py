@@ -21,6 +21,7 @@ from kills import DRIVER, kill_at_random_moments
 from edge_lstm.modelfile import embedded_model
 
 COMMAND = [sys.executable, "-m", "edge_lstm", "score"]
+KILLS = int(os.environ.get("EDGE_LSTM_KILLS", "3"))
 TEXTS = [
     "A wonderful film.",
     "Dull, and far too long!",
@@ -196,14 +197,11 @@ def wait_for_rows(partial: Path, process: subprocess.Popen[bytes]) -> None:
         time.sleep(0.005)
 
 
-def test_kills_at_random_moments_and_resumes_give_the_same_bytes(tmp_path: Path) -> None:
-    kill_at_random_moments(write_csv(tmp_path / "in.csv", 3_000), 4, "csv", seed=1)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("target", "kills"), [("csv", 50), ("jsonl.gz", 12), ("parquet", 12)])
-def test_many_kills_at_random_moments(tmp_path: Path, target: str, kills: int) -> None:
-    kill_at_random_moments(write_csv(tmp_path / "in.csv", 6_000), kills, target, seed=2)
+@pytest.mark.parametrize("target", ["csv", "jsonl.gz", "parquet"])
+def test_kills_at_random_moments_and_resumes_give_the_same_bytes(
+    tmp_path: Path, target: str
+) -> None:
+    kill_at_random_moments(write_csv(tmp_path / "in.csv", 3_000), KILLS, target, seed=1)
 
 
 def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
