@@ -27,7 +27,7 @@ from tests.ports.conftest import NGRAMS, TOLERANCE, Case, Layered, case, layered
 
 # In the order of the header.
 PROPERTIES = (unicode_tables.UNCASED, unicode_tables.CASED, unicode_tables.CASE_IGNORABLE)
-FUZZ_SECONDS = int(os.environ.get("EDGE_LSTM_FUZZ_SECONDS", "10"))
+FUZZ_SECONDS = int(os.environ.get("EDGE_LSTM_FUZZ_SECONDS", "5"))
 LONG_SECONDS = 60  # from here on optimization gains more than it takes
 COLUMNS = 100
 

@@ -38,7 +38,7 @@ except ImportError:
 
 def run():
     model = native.Model(data)
-    answers = [model.predict(texts), bytes(model.probabilities(texts * 99)), model.check()]
+    answers = [model.predict(texts), bytes(model.probabilities(texts * 20)), model.check()]
     answers += [bytes(model.scores(each, 1)) for each in (texts, *arrays)]
     answers += [bytes(model.run(bytes(8), 2)), model.labels, _engine.kernels()]
     lines = _engine.json_lines(b'{{"text": "good", "n": 1}}\\n' * 9, 0, (b'"text"', b'"n"'), ())
