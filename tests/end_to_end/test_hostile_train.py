@@ -26,6 +26,7 @@ from safetensors.torch import load_file, save, save_file
 
 from edge_lstm.layers import Lstm, NetworkConfig
 from edge_lstm.modelfile import embedded_model
+from edge_lstm.os_file import lock
 from edge_lstm.text import Tokenizer, front_coded
 
 Prepare = Callable[[Path], object]
@@ -407,3 +408,16 @@ def test_train_and_export(case: Case, tmp_path: Path, monkeypatch: pytest.Monkey
     done = check(case, tmp_path, monkeypatch)
     assert b"\x1b" not in done.stdout + done.stderr
     assert not (tmp_path / "it-ran").exists()
+
+
+def test_an_output_that_another_training_writes_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (tmp_path / ".m.safetensors.lock").open("w") as held:
+        lock(held.fileno())
+        check(train("", says="another training is writing"), tmp_path, monkeypatch)
+    check(
+        train("", exit=0, leaves=MADE, changes=frozenset({".m.safetensors.lock"})),
+        tmp_path,
+        monkeypatch,
+    )

@@ -46,16 +46,6 @@ def write_csv(path: Path, count: int) -> Path:
     return path
 
 
-def one_error(result: subprocess.CompletedProcess[bytes]) -> str:
-    """The one line on standard error; nothing else was said and nothing was written."""
-    assert result.returncode == 1, result.stderr
-    assert result.stdout == b""
-    lines = result.stderr.decode().splitlines()
-    assert len(lines) == 1 and lines[0].startswith("error: "), lines
-    assert "; " in lines[0], "an error says what to do"
-    return lines[0]
-
-
 def test_lines_in_lines_out_through_pipes() -> None:
     result = run("-", data=b"A wonderful film.\n\nawful")
     assert result.returncode == 0
@@ -120,13 +110,6 @@ def test_the_summary_names_the_model_and_the_option_that_chose_the_rows(tmp_path
     assert "written:   0 rows (--only-abstained)" in said
 
 
-def test_texts_of_other_labels_are_not_labelled_by_the_embedded_model(tmp_path: Path) -> None:
-    data = b"text,category\nMy card is gone,card\nA refund,billing\n"
-    assert "category" not in one_error(run("-", "--input-format", "csv", data=data))
-    result = run("-", "--input-format", "csv", "-m", "sentiment", data=data)
-    assert result.returncode == 0 and result.stdout.count(b"\n") == 3
-
-
 def test_a_tab_can_be_named_as_a_shell_passes_it(tmp_path: Path) -> None:
     (tmp_path / "in.csv").write_text("id\ttext\n1\tfine, really\n")
     result = run(tmp_path / "in.csv", "--delimiter", "\\t", "--quiet")
@@ -148,29 +131,6 @@ def test_text_that_is_binary_or_of_mixed_encodings_is_kept_row_by_row(tmp_path: 
     assert len(written) == len(lines)
     assert all(row.startswith(line + b",") for line, row in zip(lines, written))
     assert [b"not UTF-8" in row for row in written] == [False, True, False, False, True]
-
-
-def test_a_file_without_permission_and_a_folder_without_way_in(tmp_path: Path) -> None:
-    source = write_csv(tmp_path / "in.csv", 5)
-    source.chmod(0)
-    locked = tmp_path / "locked"
-    locked.mkdir(mode=0o500)
-    if os.access(source, os.R_OK):
-        pytest.skip("this user may read and write everything")
-    assert "permission denied" in one_error(run(source, "-o", tmp_path / "out.csv")).lower()
-    source.chmod(0o600)
-    assert "cannot write" in one_error(run(source, "-o", locked / "out.csv"))
-
-
-def test_a_row_of_one_megabyte_is_a_row_like_others(tmp_path: Path) -> None:
-    big = "wonderful film " * 70_000
-    (tmp_path / "in.txt").write_text(f"bad\n{big}\nbad\n")
-    result = run(tmp_path / "in.txt", "--output-format", "text")
-    assert [line.split(b"\t")[2] for line in result.stdout.splitlines()] == [
-        b"ok",
-        b"truncated",
-        b"ok",
-    ]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -226,7 +186,7 @@ def test_a_disk_that_is_full_at_any_moment_costs_nothing(tmp_path: Path, target:
     driver = [sys.executable, tmp_path / "driver.py", source]
     subprocess.run([*driver, whole, "1"], check=True)
     chance = random.Random(4)
-    for _ in range(6):
+    for _ in range(4):
         # Not less than a journal has, and the partial file of a Parquet output is larger than the
         # output.
         size = int(chance.uniform(2_000, whole.stat().st_size * 1.5))

@@ -2,8 +2,8 @@
 
     python train_faults.py kills FOLDER SEED COUNT     SIGKILL at a random moment, then --resume
     python train_faults.py full FOLDER                 file systems of every size that is too small
-    (root) python train_faults.py pairs FOLDER COUNT          two runs of one output at once python
-    train_faults.py steps FOLDER                SIGKILL at each of STEPS, then --resume
+    (root)
+    python train_faults.py steps FOLDER                SIGKILL at each of STEPS, then --resume
 
 Prints what happened as JSON.
 """
@@ -213,20 +213,6 @@ def full(top: Path) -> dict[str, int]:
     return done
 
 
-def pairs(top: Path, count: int) -> dict[str, int]:
-    """Two trainings of one output, started within 10 ms."""
-    wanted, _ = straight(top)
-    for number in range(count):
-        folder = top / f"pair{number}"
-        ended = [end(pid, folder) for pid in [start(TRAIN, folder) for _ in range(2)]]
-        (done, _), (refused, said) = sorted(ended)
-        assert (done, refused) == (0, 1), ended
-        assert said.startswith("error: another training is writing") and said.count("\n") == 1, said
-        assert (folder / "m.safetensors").read_bytes() == wanted
-        assert names(folder) == NAMES, names(folder)
-    return {"pairs": count}
-
-
 def kill_at(module: str, function: str, number: int) -> Profiler:
     """A profiler that kills its process at a call of a function of the training."""
     calls = 0
@@ -303,5 +289,5 @@ if __name__ == "__main__":
     (Path(top) / "d.csv").write_text("\n".join(rows) + "\n")
     (Path(top) / "p.json").write_text(json.dumps(plan()))
     warm_up(Path(top) / "straight")
-    faults = {"kills": kills, "full": full, "pairs": pairs, "steps": steps}
+    faults = {"kills": kills, "full": full, "steps": steps}
     print(json.dumps(faults[what](Path(top), *map(int, numbers))))
