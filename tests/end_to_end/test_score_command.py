@@ -137,7 +137,7 @@ def test_text_that_is_binary_or_of_mixed_encodings_is_kept_row_by_row(tmp_path: 
 def test_an_interrupted_run_says_how_to_go_on_and_does(
     tmp_path: Path, number: signal.Signals
 ) -> None:
-    source = write_csv(tmp_path / "in.csv", 30_000)
+    source = write_csv(tmp_path / "in.csv", 12_000)
     run(source, "-o", tmp_path / "whole.csv", "--quiet")
     command = [*COMMAND, source, "-o", tmp_path / "out.csv", "--workers", "2"]
     with subprocess.Popen(command, stdout=-1, stderr=-1) as process:

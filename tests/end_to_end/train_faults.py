@@ -1,8 +1,7 @@
 """Faults at random moments of ``train`` and ``export``, as a program that imports once and forks.
 
     python train_faults.py kills FOLDER SEED COUNT     SIGKILL at a random moment, then --resume
-    python train_faults.py full FOLDER                 file systems of every size that is too small
-    (root)
+    python train_faults.py full FOLDER                 file systems that are too small (root)
     python train_faults.py steps FOLDER                SIGKILL at each of STEPS, then --resume
 
 Prints what happened as JSON.
