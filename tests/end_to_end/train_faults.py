@@ -53,16 +53,12 @@ NAMES = {"m.history.json", "m.safetensors"}
 PLANNED = ("train", "../d.csv", "-o", "m.safetensors", "--plan", "../p.json")
 # Where a training of PLANNED is killed: module, function, its call; and what is kept then.
 STEPS = {
-    "reading": ("read", "read_dataset", 1, ()),
-    "the vocabulary": ("vocabulary", "build_vocabulary", 1, ()),
     "the first teacher": ("linear", "fit", 3, ()),
-    "the second teacher": ("base", "cross_fit", 2, ()),
     "keeping the teachers": ("checkpoint", "sealed", 1, ()),
     "after the teachers": ("components", "choose_features", 1, ("teachers",)),
     "the second fold": ("components", "fit_sparse", 2, ("teachers", "fold 1")),
     "before the loop": ("components", "new_network", 4, ("teachers", "fold 3")),
     "the loop": ("loop", "step", 80, ("teachers", "fold 3", "loop")),
-    "the last n-gram fit": ("components", "assembled", 1, ("teachers", "fold 3", "loop")),
     "calibration": ("calibrate", "fit_stack", 1, ("teachers", "fold 3", "loop")),
     "writing the checkpoint": ("checkpoint", "save_checkpoint", 1, ("teachers", "fold 3", "loop")),
     "writing the history": ("history", "write_history", 1, ("teachers", "fold 3", "loop")),
