@@ -47,22 +47,6 @@ def test_sentences_and_spans_are_parts_of_their_texts_and_negated_clauses_are_tu
     assert (turned.argmax(axis=1) == 1).all() and 0.5 < turned.max() < 0.9
 
 
-@pytest.mark.imdb
-@pytest.mark.slow
-def test_the_kept_labels_are_those_of_the_reviews(
-    data_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("EDGE_LSTM_DATA", str(data_folder))
-    texts = labels.read_imdb()
-    unlabelled, of_spans = labels.load_labels(labels.KEPT, texts)
-    assert len(unlabelled) == len(texts.unlabelled) and len(of_spans) == len(texts.spans)
-    assert np.abs(unlabelled.sum(axis=1) - 1).max() < 1e-5
-    texts.spans.pop()
-    texts.unlabelled.pop()
-    with pytest.raises(DataError, match="labels of other texts"):
-        labels.load_labels(labels.KEPT, texts)
-
-
 FINE = ["a fine joy", "warm and funny", "great fun"]
 DULL = ["a dull bore", "cold and flat", "no fun"]
 SAID = {"pos": FINE, "neg": DULL}
