@@ -147,11 +147,6 @@ def test_a_program_ends_while_a_daemon_thread_scores(tmp_path: Path, source: Pat
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
 
 
-def test_nothing_runs_beside_the_workers(tmp_path: Path, source: Path) -> None:
-    with started([*COMMAND, source, "-o", tmp_path / "out.csv", "-w", "2"]) as process:
-        assert len(workers_of(process)) == len(workers_of(process)) == 2
-
-
 TWO = """
 import sys
 from edge_lstm import Classifier, EdgeLSTMError, RunOptions, score_files

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from edge_lstm import Classifier, DataError, MissingPackageError, RunOptions, score_files
-from edge_lstm.native import NATIVE, NativeSession
+from edge_lstm.native import NATIVE
 from edge_lstm.scoring import Progress, Summary
 from tests.engine.conftest import DECODED, PROJECT, importable
 from tests.model_files import SMALL, edited, graph_with
@@ -112,15 +112,6 @@ def test_it_is_taken_only_where_it_is_asked_for(monkeypatch: pytest.MonkeyPatch)
         Classifier.load()
     with pytest.raises(DataError, match="leave it out with the native engine"):
         Classifier.load(engine="native", provider="XnnpackExecutionProvider")
-
-
-@pytest.mark.usefixtures("native")
-def test_ids_that_are_not_the_models_are_refused() -> None:
-    model = Classifier.load().model
-    session = NativeSession(model.data, model.path)
-    for ids in ([[1, -1]], [[1 << 24]], [[1] * 601]):
-        with pytest.raises(ValueError):
-            session.run([], {"ids": np.array(ids, np.int32)})
 
 
 def test_without_the_package_one_line_says_how_to_install_it() -> None:
