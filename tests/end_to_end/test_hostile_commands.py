@@ -129,6 +129,7 @@ def a(command: str, name: str, *arguments: str, **more: Any) -> Case:
 # fmt: off
 OPTIONS = [
     latency("no time", "--duration=-1", says="must be above 0"),
+    latency("a time above a month", "--duration", "2592001", says="at most 2,592,000"),
     latency("a time that is no number", "--duration", "nan", says="at most 2,592,000"),
     latency("a million threads", "--threads", "1,1000001", says="whole numbers"),
     latency("a batch of nothing", "--batch-size", "0", says="whole numbers"),
