@@ -255,6 +255,7 @@ FILES = [
              says="two outputs are one"),
     evaluate("the report over the model", "m.onnx", "--report", "m.onnx",
              given=lambda f: (model(f), put(text__csv=ROWS)(f)), says="one of the inputs"),
+    latency("a report", "--report", "r.html", exit=0, leaves=frozenset({"r.html"})),
     latency("a name that is not UTF-8", "--output", os.fsdecode(b"r\xff.json"), exit=0,
             leaves=frozenset({os.fsdecode(b"r\xff.json")})),
     latency("a name with a line end", "--output", "a\nb.json", exit=0,

@@ -89,6 +89,7 @@ OPTIONS = [
          given=given(long_input), says="not a CPU provider"),
     Case(name="a provider that is none, no rows", arguments=score("--provider", "Warp"),
          given=write("a.csv", "id,text\n"), says="not a CPU provider"),
+    Case(name="a threshold that is no number", arguments=score("--threshold", "nan"), exit=(1, 2)),
     Case(name="a threshold of 2", arguments=score("--threshold", "2"), exit=2),
     Case(name="only wrong answers", arguments=score("--abstain", "1"), says="above 0 and below 1"),
     Case(name="a file without a curve", arguments=score("--model", str(SMALL), "--abstain", "0.02"),

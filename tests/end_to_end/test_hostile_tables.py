@@ -230,6 +230,7 @@ TABLES = [
            "error",
            "error", "ok"),
     scored("a header and nothing else", put(a__csv="id,text\n"), "a.csv"),
+    scored("a header without a line end", put(a__csv="id,text"), "a.csv"),
     scored("a byte order mark", put(a__csv=b"\xef\xbb\xbfid,text\r\n1,good\r\n"), "a.csv", "ok"),
     scored("names in another case", put(a__csv="ID,Text \n1,good\n"), "a.csv", "ok"),
     scored("column names with line breaks", put(a__csv='"i\nd",text\n1,good\n'), "a.csv", "ok"),

@@ -148,6 +148,8 @@ SOURCES = [
     train("an empty folder", source="e", given=mkdir("e"), says="e"),
     train("an empty file", given=put("d.csv", ""), says="d.csv"),
     train("UTF-16", given=put("d.csv", "text,label\na,b\n".encode("utf-16")), says="UTF-16"),
+    train("bytes at random", given=put("d.csv", np.random.default_rng(0).bytes(5000)),
+          says="d.csv"),
     train("a file of no kind", source="d.bin", given=put("d.bin", b"\0\1\2\xff" * 300),
           says="suffix"),
     train("one label", given=rows_of(*[("a", "x")] * 9), says="one label"),
