@@ -388,6 +388,15 @@ def test_rows_are_written_in_a_format_that_the_engine_does_not_write(
     assert (row["text"], row["label"]) == ("good, bad", classifier.predict(["good, bad"])[0].label)
 
 
+def test_an_empty_cell_that_is_alone_has_quotes(classifier: Classifier, tmp_path: Path) -> None:
+    source = tmp_path / "a.csv"
+    write_table(source, ["good", ""])
+    options = ScoreOptions(only_columns=("text",))
+    run = RunOptions(workers=1)
+    score_files(source, tmp_path / "b.csv", model=classifier, options=options, run=run)
+    assert (tmp_path / "b.csv").read_text().splitlines() == ["text", "good", '""']
+
+
 def test_a_thousand_columns_are_written_row_by_row(classifier: Classifier, tmp_path: Path) -> None:
     names = [f"c{i}" for i in range(1_024)]
     path = tmp_path / "a.jsonl"
