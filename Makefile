@@ -9,14 +9,17 @@ DEVICE_VENV := .venv-device
 SCRIPTS := $(if $(filter Windows_NT,$(OS)),Scripts,bin)
 BIN := $(VENV)/$(SCRIPTS)
 DEVICE_BIN := $(DEVICE_VENV)/$(SCRIPTS)
-PIP_FLAGS := --quiet --disable-pip-version-check
+# Python compiles what it imports; pip would compile all of PyTorch, which takes half of the installation.
+PIP_FLAGS := --quiet --disable-pip-version-check --no-compile
 # Those that take minutes run in .ci/run, or with PYTEST_FLAGS= (nothing).
 PYTEST_FLAGS ?= -m "not slow"
-# Test processes at once, of one thread each, a file of tests in one of them; 0: no others, as a debugger needs it.
+# Test processes at once, of one thread each; 0: no others, as a debugger needs it. One that is done takes tests of the
+# other, so that none is idle at the end.
 TEST_PROCESSES ?= 2
-PYTEST := -m pytest -n $(TEST_PROCESSES) --dist loadfile
+PYTEST := -m pytest -n $(TEST_PROCESSES) --dist worksteal
 
-.PHONY: demo test lint types pytest device-test docs outputs release wheels model words bench emulated clean
+.PHONY: demo install test lint types pytest ray-test device-test docs outputs release wheels model words bench emulated \
+	clean
 
 demo: $(VENV)/demo
 	$(BIN)/edge-lstm quickstart
@@ -30,14 +33,17 @@ $(VENV)/demo: pyproject.toml
 	$(BIN)/python -m pip install --disable-pip-version-check --editable '.[demo]'
 	touch $@
 
-test: lint types pytest device-test
+test: lint types pytest ray-test device-test
+
+# Everything that the tests need.
+install: $(VENV)/ray
 
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install $(PIP_FLAGS) --editable '.[dev]'
 	touch $@
 
-# For the tests alone, and where there is a Ray for this Python: 79 MB, 7 s; a minute of tests on a local cluster.
+# For the tests alone, if there is a Ray for this Python: 79 MB.
 $(VENV)/ray: $(VENV)/installed
 	$(BIN)/python -m pip install $(PIP_FLAGS) --editable '.[ray]' || echo "no Ray here: its tests are skipped"
 	touch $@
@@ -49,11 +55,14 @@ lint: $(VENV)/installed
 types: $(VENV)/installed
 	MYPYPATH=export $(BIN)/mypy edge_lstm export/edge_lstm_export
 
-# Ray can end the process that it is used in, so its tests have one of their own.
 RAY_TESTS := tests/end_to_end/test_score_on_ray.py
 pytest: export OMP_NUM_THREADS := 1
-pytest: $(VENV)/ray
+pytest: install
 	$(BIN)/python $(PYTEST) $(PYTEST_FLAGS) --ignore $(RAY_TESTS) --beyond-device
+
+# Ray can end the process that it is used in, so its tests have one of their own.
+ray-test: export OMP_NUM_THREADS := 1
+ray-test: install
 	$(BIN)/python -m pytest $(PYTEST_FLAGS) $(RAY_TESTS)
 
 # 'make pytest' leaves tests/device to this, apart from what needs packages that a device does not have (--beyond-device).

@@ -21,7 +21,6 @@ import pytest
 pytest.importorskip("edge_lstm_export")
 
 from edge_lstm_export import make_plan
-from edge_lstm_export.train.defaults import PRESETS
 from edge_lstm_export.train.plan import Plan
 from edge_lstm_export.train.stats import DatasetStats, TeacherTrial
 
@@ -73,17 +72,6 @@ def test_a_set_that_is_missing_is_named_with_its_address(
         standard_sets.main()
 
 
-def test_where_no_run_is_made_the_benchmark_says_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(
-        sys, "argv", ["public_sets", "--seeds", "0", "--results", str(tmp_path / "r.jsonl")]
-    )
-    public_sets.main()
-    said = capsys.readouterr().out
-    assert said.startswith("0 runs made; ") and said.endswith(f"wrote {tmp_path / 'r.md'}\n")
-
-
 def test_the_comparison_measures_who_can_take_part_and_names_the_others(tmp_path: Path) -> None:
     write_set(tmp_path / "made")
     svm = "linear SVM, scikit-learn"
@@ -121,8 +109,9 @@ def test_the_comparison_measures_who_can_take_part_and_names_the_others(tmp_path
     assert svm in (tmp_path / "comparison.svg").read_text()
 
 
-@pytest.mark.parametrize("way", decisions.WAYS)
-@pytest.mark.parametrize("rows", [None, 30], ids=["strong", "weak"])
+@pytest.mark.parametrize(
+    ("way", "rows"), [(way, rows) for way, rows in zip(decisions.WAYS, (None, 30))]
+)
 def test_a_stream_is_answered_by_the_file_or_by_its_teacher(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str, rows: int | None
 ) -> None:
@@ -239,43 +228,6 @@ def test_public_sets_keeps_a_run_and_does_not_make_it_again(
     page = results.with_suffix(".md").read_text()
     assert (
         "## Test splits, all rows" in page and "| made | 20 | **100.0** ± 0.0; 100.0; 0 s |" in page
-    )
-
-
-def test_default_trainings_are_200_on_texts_that_their_number_decides() -> None:
-    assert len(default_trainings.DATA) * len(PRESETS) == 200
-    for seed, data in enumerate(default_trainings.DATA):
-        texts, labels = default_trainings.make(data, seed)
-        assert (
-            (texts, labels)
-            == default_trainings.make(data, seed)
-            != default_trainings.make(data, 99)
-        )
-        assert len(texts) == len(labels) == data.rows and all(texts)
-        names = set().union(*labels) if data.kind == "several labels" else set(labels)
-        assert len(names) == data.labels
-
-
-def test_default_trainings_record_an_error_and_make_no_training_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    results = tmp_path / "runs.jsonl"
-    run = ["default_trainings", "--only", "digits", "--results", str(results)]
-    monkeypatch.setattr(sys, "argv", run)
-    made: list[int] = []
-
-    def make(data: default_trainings.Data, seed: int) -> tuple[list[str], list[Any]]:
-        made.append(seed)
-        return ["a", "b"], ["same", "same"]  # no classifier can learn one label
-
-    monkeypatch.setattr(default_trainings, "make", make)
-    default_trainings.main()
-    default_trainings.main()
-    assert len(made) == len(results.read_text().splitlines()) == len(PRESETS)
-    shown = capsys.readouterr().out
-    assert (
-        "5 trainings, 0 files" in shown
-        and f"- {made[0]}: digits, 5 labels, tiny: DataError: " in shown
     )
 
 

@@ -129,7 +129,7 @@ def a(command: str, name: str, *arguments: str, **more: Any) -> Case:
 # fmt: off
 OPTIONS = [
     latency("no time", "--duration=-1", says="must be above 0"),
-    latency("a time of a thousand digits", "--duration", "9" * 1000, says="at most 2,592,000"),
+    latency("a time above a month", "--duration", "2592001", says="at most 2,592,000"),
     latency("a time that is no number", "--duration", "nan", says="at most 2,592,000"),
     latency("a million threads", "--threads", "1,1000001", says="whole numbers"),
     latency("a batch of nothing", "--batch-size", "0", says="whole numbers"),
@@ -138,13 +138,11 @@ OPTIONS = [
     latency("no provider", "--provider", "", says="provider"),
     latency("an unknown provider", "--provider", "CPU,Abacus", says="Abacus"),
     latency("runs below zero", "--runs=-5", exit=2),
-    latency("a model twice", "m.onnx", "m.onnx", given=model, says="twice"),
     latency("a model and a link to it", "m.onnx", "link.onnx", given=models, says="twice"),
     latency("a provider twice", "--provider", "CPU,CPUExecutionProvider",
             says="a provider is given twice"),
     latency("a model that is a link in a ring", "ring", given=ring, says="ring"),
     latency("a model that is not there", "no.onnx", says="no model file at no.onnx"),
-    latency("texts that are not there", "--texts", "no.txt", says="no.txt"),
     latency("a folder as model", ".", says="folder"),
     latency("no texts", "--texts", "e.txt", given=put(e__txt=""), says="no texts"),
     latency("no such format", "--texts", "e.txt", "--input-format", "odf", given=put(e__txt="a"),
@@ -162,7 +160,6 @@ OPTIONS = [
           says="measure again")
         for what, change in (
             ("without a key", lambda r: r.pop("seconds")),
-            ("with a word for a number", lambda r: r["machine"].update(cores="two")),
             ("with NaN", lambda r: r.update(seconds=float("nan"))),
             ("with a number beyond all bounds",
              lambda r: r["settings"][0]["both"].update(mean_us=10**400)),
@@ -203,19 +200,15 @@ OPTIONS = [
     evaluate("mistakes that are no CSV", "--mistakes", "m.xlsx",
              says="give a name that ends in .csv"),
     evaluate("a part of what has none", "--split", "nonsense", says="no splits"),
-    a("predict", "threads of a thousand digits", "--threads", "9" * 1000, "x", exit=(1, 2)),
     a("predict", "an empty name of a model", "-m", "", "x", says="."),
     a("predict", "a text that looks like an option", "--", "--help", exit=0),
     a("predict", "a model that is not there", "-m", "no.onnx", "x",
       says="no model file at no.onnx"),
     a("predict", "a provider that is not there", "--provider", "CUDA", "x", says="available: CPU"),
     a("predict", "an empty text", "", exit=0),
-    a("predict", "more labels than there are", "--top", "3", "x", says="must be from 1 to 2"),
-    a("predict", "no wrong answer", "--abstain", "0", "x", says="above 0 and below 1"),
     a("predict", "a share that is no number", "--abstain", "nan", "x", says="for 2 %, give 0.02"),
     a("predict", "a model in the place of a text", NO_CURVE, "x",
       says="not a text; put -m before it"),
-    a("explain", "a model in the place of a text", NO_CURVE, says="not a text; put -m before it"),
     a("predict", "a long text that ends as a model's name does", "good film " * 500 + ".onnx",
       exit=0),
     a("predict", "a share of a file without a curve", "-m", NO_CURVE, "--abstain", "0.02", "x",
@@ -233,7 +226,7 @@ OPTIONS = [
     a("inspect", "a link in a ring", "ring", given=ring, says="ring"),
     a("inspect", "a name with a line end", "a\nb.onnx", says="a\\nb.onnx"),
     *(a("doctor", f"a time of {s}", f"--timeout={s}", exit=(1, 2), says="--timeout")
-      for s in ("-1", "nan", "inf", "1e10")),
+      for s in ("-1", "nan")),
 ]
 INTO = [  # what an output is named, how that ends, and what is there before
     ("no folder", "no/such/x", {"says": "cannot write"}),
@@ -249,14 +242,12 @@ FILES = [
         Case(**{"name": f"{command[0]}: {option} into {what}",
                 "arguments": (*command, option, name, *data),
                 "given": put(text__csv=ROWS), **more})
-        for command, option, data in ((QUICK, "--output", ()), (QUICK, "--report", ()),
+        for command, option, data in ((QUICK, "--output", ()),
                                       (("evaluate",), "--report", ("text.csv",)))
         for what, name, more in INTO
     ),
     latency("two outputs of one name", "--output", "x", "--report", "x", says="one file"),
     latency("the result over its model", "m.onnx", "--output", "m.onnx", given=model,
-            says="one of the inputs"),
-    latency("the report over its model's link", "m.onnx", "--report", "link.onnx", given=models,
             says="one of the inputs"),
     evaluate("the report over the texts", "--report", "text.csv", says="one of the inputs"),
     evaluate("the mistakes over the texts", "--mistakes", "text.csv", says="one of the inputs"),
@@ -264,6 +255,7 @@ FILES = [
              says="two outputs are one"),
     evaluate("the report over the model", "m.onnx", "--report", "m.onnx",
              given=lambda f: (model(f), put(text__csv=ROWS)(f)), says="one of the inputs"),
+    latency("a report", "--report", "r.html", exit=0, leaves=frozenset({"r.html"})),
     latency("a name that is not UTF-8", "--output", os.fsdecode(b"r\xff.json"), exit=0,
             leaves=frozenset({os.fsdecode(b"r\xff.json")})),
     latency("a name with a line end", "--output", "a\nb.json", exit=0,
@@ -271,14 +263,9 @@ FILES = [
             then=is_json("a\nb.json")),
 ]
 PLACES = [
-    latency_in(">&- with a file for the result", "-o r.json >&-", leaves=frozenset({"r.json"}),
-               then=is_json("r.json")),
     latency_in("-o /dev/stdout", "-o /dev/stdout | cat > r", leaves=frozenset({"r"})),
     latency_in("ASCII", says="per text, ms",
                environment={"PYTHONIOENCODING": "ascii", "LC_ALL": "C"}),
-    latency_in("latin-1", "--json", environment={"PYTHONIOENCODING": "latin-1"}),
-    latency_in("no room for another process", before="ulimit -u 1; ", exit=(0, 1)),
-    latency_in("few open files", before="ulimit -n 12; ", exit=(0, 1)),
     latency_in("no core, no file larger than 4 blocks", "-o r.json", before="ulimit -f 4; ", exit=1,
                says="no space"),
     Case(name="evaluate in ASCII, a name with letters that it lacks",
@@ -291,14 +278,14 @@ PLACES = [
     *(
         Case(name=f"{n} open files: {line}", shell=f"ulimit -n {n}; $EL {line}", says="-n)",
              given=put(t__csv=ROWS))
-        for n in (5, 6)
-        for line in ("predict hi", "evaluate t.csv", "score t.csv -w 1", "latency --runs 5")
+        for n, line in ((5, "predict hi"), (6, "evaluate t.csv"), (5, "score t.csv -w 1"),
+                        (6, "latency --runs 5"))
     ),
     *(
         Case(name=f"{kb} kB: {line}", shell=f"ulimit -v {kb}; $EL {line}", given=put(t__csv=ROWS),
              says=" MB")
-        for kb in (80_000, 100_000, 120_000, 140_000, 158_000)
-        for line in ("predict hi", "evaluate t.csv")
+        for kb, line in ((80_000, "predict hi"), (120_000, "predict hi"), (158_000, "predict hi"),
+                         (140_000, "evaluate t.csv"))
     ),
     *(
         # Root too is asked for permission, without the capabilities that are taken here.

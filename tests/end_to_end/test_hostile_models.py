@@ -109,12 +109,10 @@ SCORE = "score_files('t.txt', 'o.csv', model='m.onnx', run=RunOptions(chunk_rows
     ("code", "share"),
     [
         ("Classifier.load('m.onnx').predict(['fine'])", 200),
-        ("Classifier.load('m.onnx', arena=False).predict(['fine'])", 200),
         ("Classifier.load(arena=False); Classifier.load('m.onnx').predict(['fine'])", 200),
         (SCORE.format("workers=1"), 200),
         (SCORE.format("low_memory=True"), 200),
         (SCORE.format("workers=2"), 100),
-        (SCORE.format("workers=3"), 66),
         (
             "pickle.loads(pickle.dumps(Classifier.load('m.onnx', processes=4))).predict(['fine'])",
             50,

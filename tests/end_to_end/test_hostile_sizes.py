@@ -92,10 +92,7 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
         "training", lambda: f"{{{different().replace(',', ':0,')}:0}}"
     ),
     "golden": in_metadata("golden", lambda: f"[{many('{}')}]"),
-    "quantization": in_metadata("quantization", lambda: f'{{"a":[{many("{}")}]}}'),
-    "abstention": in_metadata("abstention", lambda: f'{{"points":[{many("[0,1,1]")}]}}'),
     "network": in_metadata("network", lambda: f'{{"a":[{many("[]")}]}}'),
-    "tokenizer": in_metadata("tokenizer", lambda: f'{{"a":[{many("[]")}]}}'),
     "multi_label": in_metadata("multi_label", lambda: f'{{"thresholds":[{many("0.5")}]}}'),
     "labels": in_metadata("labels", lambda: f"[{different()}]"),
     "many labels": of_many_labels,

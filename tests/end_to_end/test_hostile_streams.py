@@ -31,6 +31,12 @@ CONDITIONS: dict[str, tuple[str, int, str]] = {
     "standard error full": ("2>/dev/full", 0, ""),
     "input and error closed": ("<&- 2>&-", 0, ""),
 }
+# All commands prepare their streams in one place; latency starts processes of its own.
+CONDITIONS_OF = {
+    **{name: ["standard output full", "input and error closed"] for name in COMMANDS},
+    "predict": [*CONDITIONS],
+    "latency": ["standard output closed", "input and error closed"],
+}
 FRENCH = "Un café 😀 déjà vu"
 # fmt: off
 CASES = [
@@ -38,7 +44,8 @@ CASES = [
         Case(name=f"{name}: {condition}", shell=f"{line} {redirection}", exit=code, says=says,
              given=lambda folder: (folder / "t.csv").write_text("text,label\nfine,pos\ndull,neg\n"))
         for name, line in COMMANDS.items()
-        for condition, (redirection, code, says) in CONDITIONS.items()
+        for condition in CONDITIONS_OF[name]
+        for redirection, code, says in [CONDITIONS[condition]]
     ),
     Case(name="predict without texts, input closed", shell="$EL predict <&-",
          says="standard input is closed"),
@@ -57,7 +64,7 @@ def test_streams(case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     check(case, tmp_path, monkeypatch)
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8", "cp1252"])
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
 @pytest.mark.parametrize(
     "line", ["predict {} --json", "explain {} --json", "explain {}", "explain x --label {}"]
 )

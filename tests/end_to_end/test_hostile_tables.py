@@ -119,14 +119,11 @@ DAMAGED = "is damaged or has a wrong suffix"
 COMPRESSED = [
     refused("gz: first byte of the second member changed", members(lambda a, b: a + _flipped(b, 0)),
             "a.csv.gz", DAMAGED),
-    refused("gz: a byte in the middle of the second member changed",
-            members(lambda a, b: a + _flipped(b, len(b) // 2)), "a.csv.gz", "copy it again"),
     refused("gz: cut within the second member", members(lambda a, b: a + b[:-3]), "a.csv.gz",
             "is cut short"),
     refused("gz: a text behind the members", members(lambda a, b: a + b + b"and so on"), "a.csv.gz",
             DAMAGED),
     refused("gz: not compressed at all", put(a__csv__gz=ROWS), "a.csv.gz", DAMAGED),
-    scored("gz: complete", members(lambda a, b: a + b), "a.csv.gz", *["ok"] * 500),
     scored("gz: zeros behind it", members(lambda a, b: a + b + bytes(512)), "a.csv.gz",
            *["ok"] * 500),
     refused("gz: a gigabyte of zeros", put(a__csv__gz=gzip.compress(bytes(2**20)) * 1000),
@@ -143,8 +140,6 @@ COMPRESSED = [
         "error",
         "ok",
     ),
-    refused("gz: of a Parquet file's name", put(a__parquet__gz=b"x"), "a.parquet.gz",
-            "is not a Parquet file"),
 ]
 
 DEEP = {"lists": ("[", "]"), "objects": ('{"a":', "}")}
@@ -168,7 +163,7 @@ JSON_LINES = [
             options=options,
         )
         for kind in DEEP
-        for levels in (150, 300, 600, 900, 100_000)
+        for levels in (150, 300, 100_000)
         for target, options in (("csv", ()), ("jsonl", ("--keep", "x")), ("parquet", ()))
     ),
     *(
@@ -195,10 +190,10 @@ JSON_LINES = [
            put(a__jsonl='{"text": "good"}\n[]\n5\n"text"\nnull\ntrue\n'
                '{"text": {"a": 1}}\n{"text": ["x"]}\n'),
            "a.jsonl", "ok", *["error"] * 7, target="o.jsonl"),
-    scored("documents of 100 MB",
+    scored("a document of 100 MB",
            lambda folder: (folder / "a.jsonl").write_text(
-               2 * f'{{"text": "{"good film " * 10**7}"}}\n' + '{"text": "good"}\n'),
-           "a.jsonl", "error", "error", "ok", target="o.jsonl"),
+               f'{{"text": "{"good film " * 10**7}"}}\n' + '{"text": "good"}\n'),
+           "a.jsonl", "error", "ok", target="o.jsonl"),
     scored("a line of 100 MB without an end",
            lambda folder: (folder / "a.txt").write_text("good film " * 10**7), "a.txt", "error"),
     scored("a key twice", put(a__jsonl='{"text": "bad", "text": "good"}\n'), "a.jsonl", "ok",
@@ -216,7 +211,6 @@ JSON_LINES = [
             "jq -c"),
     refused("no object in sight", put(a__jsonl="1\n2\n"), "a.jsonl",
             "does not begin with a JSON object"),
-    refused("only blank lines", put(a__jsonl="\n\n \n"), "a.jsonl", "is empty"),
 ]
 
 TABLES = [
@@ -259,9 +253,6 @@ TABLES = [
     refused("empty", put(a__csv=""), "a.csv", "is empty"),
     refused("gzip named .csv", put(a__csv=gzip.compress(b"id,text\r1,good\r")), "a.csv",
             "a.csv is compressed (gzip); name it a.csv.gz"),
-    refused("gzip named .txt", put(a__txt=gzip.compress(b"good")), "a.txt", "name it a.txt.gz"),
-    refused("gzip named .jsonl", put(a__jsonl=gzip.compress(b"{}")), "a.jsonl",
-            "name it a.jsonl.gz"),
     refused("gzip of gzip", put(a__csv__gz=gzip.compress(gzip.compress(b"text\ngood\n"))),
             "a.csv.gz",
             "a.csv.gz is twice compressed (gzip); decompress it once"),
@@ -269,21 +260,11 @@ TABLES = [
     refused("UTF-16", put(a__csv="id,text\n1,good\n".encode("utf-16")), "a.csv", "UTF-16"),
     refused("a header in latin-1", put(a__csv=b"caf\xe9,text\n1,good\n"), "a.csv",
             "header is not UTF-8"),
-    refused("a picture", put(a__csv=b"\x89PNG\r\n\x1a\n" + bytes(1000)), "a.csv",
-            "UTF-16 or binary"),
-    refused("no such column", put(a__csv="id,text\n1,good\n"), "a.csv", "no column 'x'",
-            "--text-column",
-            "x"),
     refused("a column number of 5,000 digits", put(a__csv="id,text\n1,good\n"), "a.csv",
             "no column",
             "--text-column", "9" * 5000),
-    refused("two delimiters", put(a__csv="id,text\n1,good\n"), "a.csv", "one ASCII character",
-            "--delimiter", ",,"),
     refused("a delimiter beyond ASCII", put(a__csv="id,text\n1,good\n"), "a.csv", "one ASCII",
             "--delimiter", "é"),
-    refused("a kept column that is not there", put(a__csv="id,text\n1,good\n"), "a.csv",
-            "no column 'x'",
-            "--keep", "x"),
     refused("tables of other columns", put(a__csv="id,text\n1,good\n", b__csv="text,id\ngood,1\n"),
             "?.csv",
             "have different columns"),
@@ -292,7 +273,6 @@ TABLES = [
     refused("a name with a line break", put(), "a\nb.csv", r"no such file: a\nb.csv"),
     refused("a name that steers a terminal", put(), "a\x1b[2J.csv",
             r"no file matches 'a\x1b[2J.csv'"),
-    refused("a pattern that matches nothing", put(), "*.csv", "no file matches"),
     refused("a name of 10,000 letters", put(), "x" * 10_000 + ".csv", "cannot read"),
     refused("an unknown suffix", put(a__dat="x"), "a.dat", "--input-format"),
     scored("an empty text", put(a__txt=""), "a.txt", target="o.jsonl"),
@@ -343,10 +323,9 @@ PARQUET = [
             "a.parquet", "is not a Parquet file or is damaged"),
     refused("to standard output", parquet(text=["good"]), "a.parquet", "Parquet cannot be written",
             "--output-format", "parquet", target="-"),
-    refused("a text column of lists", parquet(text=[["good"], ["film"]]), "a.parquet", "not text"),
     scored("a text column of nothing but null", parquet(text=[None, None]), "a.parquet", "error",
            "error"),
-    scored("10,000 columns", parquet(text=["good"], **{f"c{i}": [i] for i in range(9_999)}),
+    scored("2,000 columns", parquet(text=["good"], **{f"c{i}": [i] for i in range(1_999)}),
            "a.parquet", "ok", target="o.parquet"),
     scored("texts of null and bytes", parquet(text=[b"good", None, b"\xff"]), "a.parquet", "ok",
            "error",
@@ -373,13 +352,8 @@ EVALUATE = [
     evaluated("a pipe of two columns", PAIR,
               shell="cat a.csv | $EL evaluate - --input-format csv --label-column mood",
               says="2 texts"),
-    evaluated("a pipe, the label by number", PAIR,
-              shell="cat a.csv | $EL evaluate - --input-format csv --label-column 2",
-              says="2 texts"),
     evaluated("an empty pipe", put(), shell="$EL evaluate - --input-format csv < /dev/null", code=1,
               says="is empty"),
-    evaluated("a part of a file", PAIR, "a.csv", "--split", "nonsense", code=1,
-              says="has no splits"),
     evaluated("a tar by its short suffix", put(a__tbz2=b"x"), "a.tbz2", code=1,
               says="not a complete tar archive"),
     evaluated("a part of a folder that is not there", folder_with(), "f", "--split", "dev", code=1,
@@ -389,8 +363,6 @@ EVALUATE = [
     evaluated("text and label in one column", PAIR, "a.csv", "--label-column", "mood",
               "--text-column",
               "mood", code=1, says="cannot be both"),
-    evaluated("labels that the model lacks", put(a__csv="text,label\ngood,five\n"), "a.csv", code=1,
-              says="--label-map"),
     evaluated("labels that steer a terminal", put(a__csv="text,label\ngood,\x1b[2J\n"), "a.csv",
               code=1,
               says=r"\x1b[2J"),
@@ -398,7 +370,6 @@ EVALUATE = [
               says="row 2: no label"),
     evaluated("a row without a text", put(a__csv="text,label\ngood,pos\nbad\n"), "a.csv", code=1,
               says="row 2"),
-    evaluated("no rows", put(a__csv="text,label\n"), "a.csv", code=1, says="no labelled row"),
     evaluated("one row", put(a__csv="text,label\ngood,pos\n"), "a.csv", says="1 text of"),
     evaluated("texts without words", put(a__csv='text,label\n"",pos\n"",neg\n'), "a.csv",
               says="2 empty"),

@@ -26,6 +26,7 @@ from safetensors.torch import load_file, save, save_file
 
 from edge_lstm.layers import Lstm, NetworkConfig
 from edge_lstm.modelfile import embedded_model
+from edge_lstm.os_file import lock
 from edge_lstm.text import Tokenizer, front_coded
 
 Prepare = Callable[[Path], object]
@@ -143,8 +144,6 @@ ESCAPE = "\x1b[2J"
 SOURCES = [
     train("no such source", source="none.csv", says="no file or folder"),
     train("standard input", source="-", says="read twice"),
-    train("a pipe without a writer", source="p", given=lambda f: os.mkfifo(f / "p"),
-          says="read twice"),
     train("a device", source="/dev/zero", says="read twice"),
     train("an empty folder", source="e", given=mkdir("e"), says="e"),
     train("an empty file", given=put("d.csv", ""), says="d.csv"),
@@ -169,11 +168,10 @@ SOURCES = [
     of_tar("that leads out", "leads out", (OUT, b"x")),
     of_tar("with an absolute path", "leads out", (member("/train/pos/1_1.txt", 1), b"x")),
     *(of_tar(f"with a {what}", "link or device", (member(POS, kind=kind, link="/etc/passwd"), b""))
-      for what, kind in (("symbolic link", tarfile.SYMTYPE), ("hard link", tarfile.LNKTYPE),
-                         ("device", tarfile.CHRTYPE), ("pipe", tarfile.FIFOTYPE))),
+      for what, kind in (("symbolic link", tarfile.SYMTYPE), ("pipe", tarfile.FIFOTYPE))),
     of_tar("of a text of 17 MiB", "larger than 16 MiB", (member(POS, 17 << 20), bytes(17 << 20))),
     *(of_tar(f"cut at {share:.0%}", "again", change=lambda b, s=share: b[: int(len(b) * s)])
-      for share in (0, 0.02, 0.5, 0.99)),
+      for share in (0, 0.5)),
     of_tar("with a wrong checksum", "complete",
            change=lambda b: b[:-8] + bytes([b[-8] ^ 1]) + b[-7:]),
     of_tar("cut between two members", "cut short", mode="w:", change=lambda b: b[: 1024 * 9]),
@@ -209,19 +207,15 @@ NO_ENCODER = json.dumps(
 OPTIONS = [
     *(train(f"{' '.join(given)}", *given, exit=exit_, says=says) for given, says, exit_ in [
         (("--epochs", "0"), "epochs", 2),
-        (("--epochs", "x"), "epochs", 2),
         (("--epochs", str(10**9)), "epochs", 1),
-        (("--seed", "-1"), "--seed", 2),
         (("--seed", str(2**63)), "seed", 1),
         (("--preset", "best"), "preset", 1),
-        (("--preset", ""), "preset", 1),
         (("--input-format", "xml"), "format", 1),
         (("--text-column", "none"), "none", 1),
         (("--label-column", "text"), "text", 1),
         (("--label-separator", " "), "separator", 1),
         (("--label-columns", "none"), "none", 1),
         (("--test", "none.csv"), "none.csv", 1),
-        (("--test", "d.csv", "--label-column", "none"), "none", 1),
         (("--unlabelled", "none.csv", "--preset", "tiny"), "none.csv", 1),
         (("--unlabelled", "d.csv", "--preset", "tiny", "--teacher", "none"),
          "leave out --unlabelled", 1),
@@ -235,7 +229,6 @@ OPTIONS = [
         ("is not there", lambda f: None, "no plan at p.json"),
         ("is a folder", mkdir("p.json"), "p.json"),
         ("is not JSON", put("p.json", "{"), "is not a plan in JSON"),
-        ("is not UTF-8", put("p.json", b"\xff\xfe{"), "is not a plan in JSON"),
         ("is nested deep", put("p.json", "[" * 100_000), "is not a plan in JSON"),
         ("is a list", put("p.json", "[1]"), "format 2"),
         ("is of another format, behind a byte order mark", put("p.json", "\ufeff" + NO_PLAN),
@@ -276,7 +269,8 @@ FILES = [
 ]
 # fmt: on
 
-# Checkpoints that are not what they say.
+# Checkpoints that are not what they say. Labels, text rule and layers have the checks of model
+# files (hostile_files.py).
 
 SHAPE = NetworkConfig(num_words=20, embedding_dim=4, layers=(Lstm(4),))
 LSTM = Lstm(4).to_dict()
@@ -348,9 +342,7 @@ DAMAGED: dict[str, tuple[Prepare, str]] = {
     "is not there": (lambda _: None, NONE),
     "is a folder": (mkdir("c.safetensors"), NONE),
     "is empty": (put("c.safetensors", ""), NONE),
-    "is text": (put("c.safetensors", "hello\n" * 99), NONE),
     "says its header is 4 EiB": (changed_bytes(lambda b: struct.pack("<Q", 1 << 62) + b[8:]), NONE),
-    "says its header is 1 GiB": (changed_bytes(lambda b: struct.pack("<Q", 1 << 30) + b[8:]), NONE),
     "has a header nested deep": (put("c.safetensors", struct.pack("<Q", 10**5) + b"[" * 10**5),
                                  NONE),
     "is a pickle": (put("c.safetensors", pickle.dumps(Bomb())), NONE),
@@ -358,50 +350,28 @@ DAMAGED: dict[str, tuple[Prepare, str]] = {
     "is of another project": (lambda f: save_file({"a": torch.ones(2)}, f / "c.safetensors"),
                               "another project"),
     "is of an unfinished training": (unfinished(), "unfinished training; continue it with"),
-    "is cut in the header": (changed_bytes(lambda b: b[:100]), NONE),
     "is cut in the weights": (changed_bytes(lambda b: b[:-50]), NONE),
     "has bytes behind": (changed_bytes(lambda b: b + b"x"), NONE),
     "has one bit changed": (changed_bytes(lambda b: b[:-9] + bytes([b[-9] ^ 1]) + b[-8:]),
                             "was changed"),
     "is of another format": (altered(format=99),
                              "was made by another version; train it again, or upgrade"),
-    "is of a format in words": (altered(format="x"), "was made by another version"),
     "holds NaN": (altered(filled("head.weight", np.nan)), "not numbers"),
-    "holds infinity": (altered(filled("embedding.weight", np.inf)), "not numbers"),
     "holds halves": (updated("head.weight", torch.Tensor.half), "float32"),
     "has a weight of another shape": (updated("head.weight", lambda _: torch.ones(1, 5)),
                                       "do not fit"),
-    "lacks a weight": (altered(lambda v: v.pop("network.head.bias")), "do not fit"),
-    "has a weight too many": (altered(lambda v: v.update({"network.more": torch.ones(1)})),
-                              "do not fit"),
     "has a part of another name": (altered(lambda v: v.update({"net.more": torch.ones(1)})),
                                    "do not fit"),
     "says it has 10^12 units": (network(layers=[{**LSTM, "lstm": 10**12}]), "LSTM units"),
-    "says it has 4,000 units": (network(layers=[{**LSTM, "lstm": 4000}]), "do not fit"),
-    "says it has 10 million words": (network(num_words=10**7), "num_words"),
-    "says it has n-grams": (network(ngram_slots=10**6, ngram_dim=4096), "do not fit"),
-    "has a size in words": (network(embedding_dim="x"), "embedding_dim"),
-    "has a size that is a fraction": (network(layers=[{**LSTM, "lstm": 4.5}]), "LSTM units"),
-    "has a size that is true": (network(layers=[{**LSTM, "lstm": True}]), "LSTM units"),
     "has a setting too many": (network(depth=1), "depth"),
-    "has a pooling of its own": (network(layers=[{**LSTM, "gives": "min"}]), "gives"),
     "has a network that is a list": (altered(network=[1]), "network"),
-    "has one label": (altered(labels=["no"]), "labels"),
     "has three labels for two answers": (altered(labels=["a", "b", "c"]), "labels"),
     "has a label twice": (altered(labels=["no", "no"]), "label"),
-    "has labels that are numbers": (altered(labels=[0, 1]), "label"),
-    "has labels that are a word": (altered(labels="ab"), "label"),
-    "has a label that steers": (altered(labels=["no", f"a{ESCAPE}"]), "label"),
     "has no training": (altered(training=None), "training"),
-    "has a plan that is none": (altered(plan=[1]), "plan"),
-    "has a word twice": (altered(vocabulary="\x01a\x02"), "do not fit"),
     "has a vocabulary that is a list": (altered(vocabulary=["a"]), "do not fit"),
     "has more words than rows": (altered(vocabulary=front_coded(f"w{i}" for i in range(99))),
                                  "ids"),
-    "has a tokenizer that is none": (altered(tokenizer=7), "do not fit"),
     "has a length of 0": (tokenizer(length=0), "do not fit"),
-    "has a length of 200,000,000": (tokenizer(length=200_000_000), "do not fit"),
-    "has a length in words": (tokenizer(length="x"), "do not fit"),
     "has a curve that is none": (altered(abstention={"points": 7}), "do not fit"),
 }
 INT8 = ("--quantize", "int8")
@@ -413,15 +383,12 @@ EXPORTS = [
     export_of("length 10^9", tiny, "--length", "1000000000", says="length"),
     export_of("int4", tiny, "--quantize", "int4", exit=2, says="int8"),
     export_of("--max-drop nan", tiny, *INT8, "--max-drop", "nan", says="--max-drop"),
-    export_of("--max-drop inf", tiny, *INT8, "--max-drop", "inf", says="--max-drop"),
     export_of("--max-drop -1", tiny, *INT8, "--max-drop", "-1", exit=2, says="--max-drop"),
     *(export_of(f"--abstain {share}", tiny, "--abstain", share, says="--abstain")
-      for share in ("0", "1", "nan")),
+      for share in ("1", "nan")),
     export_of("data that is not there", tiny, *INT8, "--data", "none.csv", says="none.csv"),
     export_of("data of other labels", both(tiny, OTHERS), *INT8, "--data", "d.csv",
               says="texts lack"),
-    export_of("data without labels", both(tiny, put("d.csv", "text\na\n")), "--data", "d.csv",
-              says="d."),
     export_of("onto its checkpoint", tiny, output="c.safetensors", says="one of the inputs"),
     export_of("onto its data", both(tiny, table), "--data", "d.csv", output="d.csv",
               says="the inputs"),
@@ -443,3 +410,16 @@ def test_train_and_export(case: Case, tmp_path: Path, monkeypatch: pytest.Monkey
     done = check(case, tmp_path, monkeypatch)
     assert b"\x1b" not in done.stdout + done.stderr
     assert not (tmp_path / "it-ran").exists()
+
+
+def test_an_output_that_another_training_writes_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (tmp_path / ".m.safetensors.lock").open("w") as held:
+        lock(held.fileno())
+        check(train("", says="another training is writing"), tmp_path, monkeypatch)
+    check(
+        train("", exit=0, leaves=MADE, changes=frozenset({".m.safetensors.lock"})),
+        tmp_path,
+        monkeypatch,
+    )

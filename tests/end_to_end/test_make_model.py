@@ -3,8 +3,6 @@ itself."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import random
 import sys
 from pathlib import Path
@@ -21,47 +19,7 @@ import labels
 import make
 from edge_lstm_export.train.checkpoint import load_checkpoint
 from negation import negated_clauses
-from sentences import PRODUCTS, labelled_products, labelled_sentences, product_texts
-from spans import NEGATIONS, random_spans, sentences, spans_around
-
-from edge_lstm.errors import DataError
-
-
-def test_sentences_and_spans_are_parts_of_their_texts_and_negated_clauses_are_turned() -> None:
-    text = 'It ran late. "Too late!" he said.<br /><br />Why? 不错。很好！'
-    assert sentences(text) == ["It ran late.", '"Too late!', "he said.", "Why?", "不错。", "很好！"]
-    texts = [" ".join(f"Sentence {i} of {j}." for i in range(6)) for j in range(20)]
-    spans = random_spans(texts, 2, seed=3)
-    assert len(spans) == len(set(spans)) >= 20
-    assert all(any(span in text for text in texts) for span in spans)
-    assert spans == random_spans(texts, 2, seed=3) != random_spans(texts, 2, seed=4)
-    assert random_spans(["One sentence only."], 5, seed=0) == []
-    around = spans_around(
-        ["I have never seen it. It isn't bad at all, and not dull."] * 2, NEGATIONS, 0
-    )
-    assert around and all(any(word in span for word in ("never", "n't", "not")) for span in around)
-    texts, turned = negated_clauses(
-        ["The plot is dull", "So-so"], np.array([[0.9, 0.1], [0.6, 0.4]])
-    )
-    assert texts and not any("So-so" in text for text in texts), "the teacher is not sure of it"
-    assert (turned.argmax(axis=1) == 1).all() and 0.5 < turned.max() < 0.9
-
-
-@pytest.mark.imdb
-@pytest.mark.slow
-def test_the_kept_labels_are_those_of_the_reviews(
-    data_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("EDGE_LSTM_DATA", str(data_folder))
-    texts = labels.read_imdb()
-    unlabelled, of_spans = labels.load_labels(labels.KEPT, texts)
-    assert len(unlabelled) == len(texts.unlabelled) and len(of_spans) == len(texts.spans)
-    assert np.abs(unlabelled.sum(axis=1) - 1).max() < 1e-5
-    texts.spans.pop()
-    texts.unlabelled.pop()
-    with pytest.raises(DataError, match="labels of other texts"):
-        labels.load_labels(labels.KEPT, texts)
-
+from sentences import labelled_sentences
 
 FINE = ["a fine joy", "warm and funny", "great fun"]
 DULL = ["a dull bore", "cold and flat", "no fun"]
@@ -122,31 +80,6 @@ def test_labelled_sentences_are_read_as_people_write_them(
     assert phrases == {**graded, "isn't": 0.9, "(Dull": 0.1, "Dull": 0.1}
     assert comments == {"Thanks, !": 0.9, "Ugh.": pytest.approx(0.1), "It is": 0.5}
     assert labelled_sentences(trees=False, products=False) == [comments]
-
-
-def test_products_are_learnt_from_by_the_kept_labels_of_just_these_texts(tmp_path: Path) -> None:
-    review = "<title>\nSo {0}\n</title>\n<review_text>\nIt is\n{0}.  Buy it!\n</review_text>\n"
-    for name in PRODUCTS:
-        (tmp_path / name).mkdir()
-        for stars in ("negative", "positive"):
-            (tmp_path / name / f"{stars}.review").write_text(review.format(stars), "utf-8")
-    texts = product_texts(tmp_path)
-    assert texts == ["So negative", "It is", "negative.", "Buy it!", "So positive", "positive."]
-    kept = tmp_path / "kept.safetensors"
-    digest = hashlib.sha256(json.dumps(texts).encode()).hexdigest()
-    numbers = {"labels": np.array([254, 127, 0, 255, 127, 0], np.uint8)}
-    save_file(numbers, kept, {labels.KEY: digest})
-    found = labelled_products(tmp_path, kept)
-    assert found == {
-        "So negative": 1,
-        "It is": 0.5,
-        "negative.": 0,
-        "So positive": 0.5,
-        "positive.": 0,
-    }
-    (tmp_path / "dvd" / "positive.review").write_text(review.format("new"), "utf-8")
-    with pytest.raises(DataError, match="labels of other texts than these data"):
-        labelled_products(tmp_path, kept)
 
 
 def test_a_student_learns_from_the_kept_labels(

@@ -8,6 +8,7 @@ import re
 import runpy
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -81,28 +82,44 @@ def test_the_table_of_contributing_md_names_the_modules_that_there_are(
     assert set(re.findall(r"`(\w+\.py)`", line[1])) == modules
 
 
+WholeCheck = Callable[[str], "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def whole_check(tmp_path: Path) -> WholeCheck:
+    """Runs .ci/run with this script for make."""
+    (tmp_path / ".ci").mkdir()
+    shutil.copy(ROOT / ".ci" / "run", tmp_path / ".ci")
+    make = tmp_path / "make"
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+
+    def run(script: str) -> subprocess.CompletedProcess[str]:
+        make.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+        make.chmod(0o755)
+        environment = {**os.environ, "PATH": path}
+        command = [tmp_path / ".ci" / "run"]
+        return subprocess.run(command, env=environment, capture_output=True, text=True)
+
+    return run
+
+
 @pytest.mark.parametrize("skipped", ["SKIPPED [2] tests/a.py:1: no node\n", ""])
-def test_the_whole_check_ends_with_the_tests_that_were_skipped(
-    tmp_path: Path, skipped: str
+def test_the_whole_check_ends_with_its_seconds_and_the_tests_that_were_skipped(
+    whole_check: WholeCheck, skipped: str
 ) -> None:
-    for name, script in {
-        ".ci/run": (ROOT / ".ci" / "run").read_text(encoding="utf-8"),
-        "bin/make": f"#!/bin/sh\nprintf '%s' '{skipped}'\necho \"$* $PYTEST_ADDOPTS\"\n",
-    }.items():
-        (tmp_path / name).parent.mkdir()
-        (tmp_path / name).write_text(script, encoding="utf-8")
-        (tmp_path / name).chmod(0o755)
-    environment = {**os.environ, "PATH": f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"}
-    done = subprocess.run(
-        [tmp_path / ".ci" / "run"], env=environment, capture_output=True, text=True
-    )
+    done = whole_check(f"echo $PYTEST_ADDOPTS; [ $1 != pytest ] || printf '{skipped}'")
     assert done.returncode == 0 and "-rfEs" in done.stdout, done.stderr
-    assert done.stdout.endswith(f"\nSkipped tests, and why:\n{skipped or 'none' + chr(10)}")
-    (tmp_path / "bin" / "make").write_text("#!/bin/sh\nexit 2\n", encoding="utf-8")
-    assert (
-        subprocess.run([tmp_path / ".ci" / "run"], env=environment, capture_output=True).returncode
-        != 0
+    assert re.search(
+        r"^ +\d+ s  tests\n(.*\n)* +\d+ s  in all\n\nSkipped", done.stdout, re.MULTILINE
     )
+    assert done.stdout.endswith(f"\nSkipped tests, and why:\n{skipped or 'none' + chr(10)}")
+
+
+@pytest.mark.parametrize(
+    "target", ["install", "lint", "pytest", "ray-test", "device-test", "outputs"]
+)
+def test_the_whole_check_fails_with_any_of_its_steps(whole_check: WholeCheck, target: str) -> None:
+    assert whole_check(f"echo made $1; [ $1 != {target} ]").returncode != 0
 
 
 def test_security_md_counts_the_operators_that_a_graph_may_use() -> None:

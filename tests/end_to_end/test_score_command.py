@@ -21,6 +21,7 @@ from kills import DRIVER, kill_at_random_moments
 from edge_lstm.modelfile import embedded_model
 
 COMMAND = [sys.executable, "-m", "edge_lstm", "score"]
+KILLS = int(os.environ.get("EDGE_LSTM_KILLS", "3"))
 TEXTS = [
     "A wonderful film.",
     "Dull, and far too long!",
@@ -43,16 +44,6 @@ def write_csv(path: Path, count: int) -> Path:
         writer.writerow(["id", "review"])
         writer.writerows([i, f"{TEXTS[i % len(TEXTS)]} {i}"] for i in range(count))
     return path
-
-
-def one_error(result: subprocess.CompletedProcess[bytes]) -> str:
-    """The one line on standard error; nothing else was said and nothing was written."""
-    assert result.returncode == 1, result.stderr
-    assert result.stdout == b""
-    lines = result.stderr.decode().splitlines()
-    assert len(lines) == 1 and lines[0].startswith("error: "), lines
-    assert "; " in lines[0], "an error says what to do"
-    return lines[0]
 
 
 def test_lines_in_lines_out_through_pipes() -> None:
@@ -119,13 +110,6 @@ def test_the_summary_names_the_model_and_the_option_that_chose_the_rows(tmp_path
     assert "written:   0 rows (--only-abstained)" in said
 
 
-def test_texts_of_other_labels_are_not_labelled_by_the_embedded_model(tmp_path: Path) -> None:
-    data = b"text,category\nMy card is gone,card\nA refund,billing\n"
-    assert "category" not in one_error(run("-", "--input-format", "csv", data=data))
-    result = run("-", "--input-format", "csv", "-m", "sentiment", data=data)
-    assert result.returncode == 0 and result.stdout.count(b"\n") == 3
-
-
 def test_a_tab_can_be_named_as_a_shell_passes_it(tmp_path: Path) -> None:
     (tmp_path / "in.csv").write_text("id\ttext\n1\tfine, really\n")
     result = run(tmp_path / "in.csv", "--delimiter", "\\t", "--quiet")
@@ -149,34 +133,11 @@ def test_text_that_is_binary_or_of_mixed_encodings_is_kept_row_by_row(tmp_path: 
     assert [b"not UTF-8" in row for row in written] == [False, True, False, False, True]
 
 
-def test_a_file_without_permission_and_a_folder_without_way_in(tmp_path: Path) -> None:
-    source = write_csv(tmp_path / "in.csv", 5)
-    source.chmod(0)
-    locked = tmp_path / "locked"
-    locked.mkdir(mode=0o500)
-    if os.access(source, os.R_OK):
-        pytest.skip("this user may read and write everything")
-    assert "permission denied" in one_error(run(source, "-o", tmp_path / "out.csv")).lower()
-    source.chmod(0o600)
-    assert "cannot write" in one_error(run(source, "-o", locked / "out.csv"))
-
-
-def test_a_row_of_one_megabyte_is_a_row_like_others(tmp_path: Path) -> None:
-    big = "wonderful film " * 70_000
-    (tmp_path / "in.txt").write_text(f"bad\n{big}\nbad\n")
-    result = run(tmp_path / "in.txt", "--output-format", "text")
-    assert [line.split(b"\t")[2] for line in result.stdout.splitlines()] == [
-        b"ok",
-        b"truncated",
-        b"ok",
-    ]
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_says_how_to_go_on_and_does(
     tmp_path: Path, number: signal.Signals
 ) -> None:
-    source = write_csv(tmp_path / "in.csv", 30_000)
+    source = write_csv(tmp_path / "in.csv", 12_000)
     run(source, "-o", tmp_path / "whole.csv", "--quiet")
     command = [*COMMAND, source, "-o", tmp_path / "out.csv", "--workers", "2"]
     with subprocess.Popen(command, stdout=-1, stderr=-1) as process:
@@ -196,14 +157,11 @@ def wait_for_rows(partial: Path, process: subprocess.Popen[bytes]) -> None:
         time.sleep(0.005)
 
 
-def test_kills_at_random_moments_and_resumes_give_the_same_bytes(tmp_path: Path) -> None:
-    kill_at_random_moments(write_csv(tmp_path / "in.csv", 3_000), 4, "csv", seed=1)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("target", "kills"), [("csv", 50), ("jsonl.gz", 12), ("parquet", 12)])
-def test_many_kills_at_random_moments(tmp_path: Path, target: str, kills: int) -> None:
-    kill_at_random_moments(write_csv(tmp_path / "in.csv", 6_000), kills, target, seed=2)
+@pytest.mark.parametrize("target", ["csv", "jsonl.gz", "parquet"])
+def test_kills_at_random_moments_and_resumes_give_the_same_bytes(
+    tmp_path: Path, target: str
+) -> None:
+    kill_at_random_moments(write_csv(tmp_path / "in.csv", 3_000), KILLS, target, seed=1)
 
 
 def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
@@ -228,7 +186,7 @@ def test_a_disk_that_is_full_at_any_moment_costs_nothing(tmp_path: Path, target:
     driver = [sys.executable, tmp_path / "driver.py", source]
     subprocess.run([*driver, whole, "1"], check=True)
     chance = random.Random(4)
-    for _ in range(6):
+    for _ in range(4):
         # Not less than a journal has, and the partial file of a Parquet output is larger than the
         # output.
         size = int(chance.uniform(2_000, whole.stat().st_size * 1.5))

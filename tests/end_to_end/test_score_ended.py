@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 import random
-import re
 import signal
 import subprocess
 import sys
@@ -69,41 +68,11 @@ def workers_of(process: subprocess.Popen[bytes]) -> list[int]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize(
-    "imported",
-    ["edge_lstm.cli.streams", "typer.core", "edge_lstm.cli.options", "numpy.core", "scoring.files"],
-)
-def test_while_it_imports(
-    tmp_path: Path, source: Path, number: signal.Signals, imported: str
-) -> None:
-    command = [
-        COMMAND[0],
-        "-X",
-        "importtime",
-        *COMMAND[1:],
-        source,
-        "-o",
-        tmp_path / "out.csv",
-        "-w",
-        "1",
-    ]
-    with started(command) as process:
-        last = re.compile(rf"\|\s+\S*{re.escape(imported).replace('core', '_?core')}\s*$")
-        for line in process.stderr:
-            if last.search(line.decode()):
-                process.send_signal(number)
-                break
-        code, _ = end_of(process)
-    assert code in ENDED
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_all_of_its_processes_at_any_moment(
     tmp_path: Path, source: Path, number: signal.Signals
 ) -> None:
     chance = random.Random(number)
-    for _ in range(6):
+    for _ in range(3):
         with started(
             [*COMMAND, source, "-o", tmp_path / "out.csv", "-w", "3", "--resume"]
         ) as process:
@@ -116,8 +85,9 @@ def test_all_of_its_processes_at_any_moment(
         assert not (tmp_path / "out.csv").exists()
 
 
-@pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("seconds", [0, 0.01, 0.05])
+@pytest.mark.parametrize(
+    ("seconds", "second"), [(0, signal.SIGINT), (0.01, signal.SIGTERM), (0.05, signal.SIGINT)]
+)
 def test_twice(tmp_path: Path, source: Path, second: signal.Signals, seconds: float) -> None:
     with started([*COMMAND, source, "-o", tmp_path / "out.csv", "-w", "2"]) as process:
         workers_of(process)
@@ -129,7 +99,7 @@ def test_twice(tmp_path: Path, source: Path, second: signal.Signals, seconds: fl
     assert code in ENDED
 
 
-@pytest.mark.parametrize("seconds", [0, 0.05, 0.5])
+@pytest.mark.parametrize("seconds", [0, 0.5])
 def test_with_a_worker_that_is_stopped(tmp_path: Path, source: Path, seconds: float) -> None:
     with started([*COMMAND, source, "-o", tmp_path / "out.csv", "-w", "2"]) as process:
         workers = workers_of(process)
@@ -140,7 +110,7 @@ def test_with_a_worker_that_is_stopped(tmp_path: Path, source: Path, seconds: fl
     assert code in ENDED
 
 
-@pytest.mark.parametrize("seconds", [0, 0.03, 0.1, 0.3])
+@pytest.mark.parametrize("seconds", [0, 0.3])
 def test_a_worker_that_is_killed_ends_it_with_one_line(
     tmp_path: Path, source: Path, seconds: float
 ) -> None:
@@ -177,11 +147,6 @@ def test_a_program_ends_while_a_daemon_thread_scores(tmp_path: Path, source: Pat
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
 
 
-def test_nothing_runs_beside_the_workers(tmp_path: Path, source: Path) -> None:
-    with started([*COMMAND, source, "-o", tmp_path / "out.csv", "-w", "2"]) as process:
-        assert len(workers_of(process)) == len(workers_of(process)) == 2
-
-
 TWO = """
 import sys
 from edge_lstm import Classifier, EdgeLSTMError, RunOptions, score_files
@@ -208,7 +173,7 @@ def test_two_runs_on_one_output_within_the_same_moment(tmp_path: Path) -> None:
         subprocess.Popen(command, cwd=tmp_path, **pipes) as other,  # type: ignore[call-overload]
     ):
         assert [process.stdout.readline() for process in (one, other)] == ["ready\n"] * 2
-        for _ in range(100):
+        for _ in range(40):
             out.unlink(missing_ok=True)
             one.stdin.write("go\n")
             time.sleep(chance.uniform(0, 0.01))

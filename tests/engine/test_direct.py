@@ -6,7 +6,6 @@ from __future__ import annotations
 import csv
 import json
 import os
-import pickle
 import random
 import subprocess
 from collections.abc import Callable, Iterator
@@ -18,19 +17,18 @@ import numpy as np
 import pytest
 from kills import kill_at_random_moments
 
-from edge_lstm import Classifier, ScoreOptions
+from edge_lstm import Classifier, RunOptions, ScoreOptions, score_files
 from edge_lstm.scoring import direct
 from edge_lstm.scoring.columns import plan_output
-from edge_lstm.scoring.direct import DirectScorer
 from edge_lstm.scoring.summary import Summary
 from edge_lstm.scoring.worker import Predictor, Worker
 from edge_lstm.tables.compression import compressed, compression_of
 from edge_lstm.tables.reader import FORMATS, Inputs, open_inputs
 from tests.engine.conftest import HERE, PROJECT, SANITIZED, STRICT, Compile, importable
-from tests.ports.conftest import Case
 
-# EDGE_LSTM_FILES=1000 compares that number of files.
+# EDGE_LSTM_FILES=4000 compares that number of files, EDGE_LSTM_KILLS=50 ends a run as often.
 FILES = int(os.environ.get("EDGE_LSTM_FILES", "200"))
+KILLS = int(os.environ.get("EDGE_LSTM_KILLS", "2"))
 FUZZ_SECONDS = int(os.environ.get("EDGE_LSTM_FUZZ_SECONDS", "2"))
 MODULE = PROJECT / "engine" / "python" / "edge_lstm_native"
 
@@ -227,10 +225,9 @@ OPTIONS_OF_ANY = [
 
 
 @pytest.fixture(scope="module")
-def classifier(installed: Path, models: list[Case]) -> Iterator[Classifier]:
-    (model,) = [model for model in models if model.name == "tiny.int8.onnx"]
+def classifier(installed: Path, tiny: Path) -> Iterator[Classifier]:
     with importable(installed):
-        yield Classifier.load(model.path, engine="native")
+        yield Classifier.load(tiny, engine="native")
 
 
 def worker(
@@ -303,30 +300,37 @@ def write_file(path: Path, seed: int) -> None:
     path.write_bytes(files[path.suffix]() if path.suffix in files else text_file(seed))
 
 
-@pytest.mark.parametrize("suffix", [".jsonl", ".csv", ".txt", ".parquet"])
-def test_any_file_gets_the_bytes_that_it_gets_row_by_row(
-    classifier: Classifier, tmp_path: Path, suffix: str
-) -> None:
-    compare_files(classifier, tmp_path / f"a{suffix}", range(FILES))
-
-
-# JSONL has the most ways to be odd; a Parquet file takes the time of twenty others.
-@pytest.mark.slow
+# A Parquet file takes the time of twenty others.
 @pytest.mark.parametrize(
-    ("suffix", "files"), [(".jsonl", 4_000), (".csv", 1_000), (".txt", 1_000), (".parquet", 250)]
+    ("suffix", "files"),
+    [(".jsonl", FILES), (".csv", FILES), (".txt", FILES), (".parquet", FILES // 10)],
 )
-def test_thousands_of_files_get_the_bytes_that_they_get_row_by_row(
+def test_any_file_gets_the_bytes_that_it_gets_row_by_row(
     classifier: Classifier, tmp_path: Path, suffix: str, files: int
 ) -> None:
-    compare_files(classifier, tmp_path / f"a{suffix}", range(FILES, files))
-
-
-def compare_files(classifier: Classifier, path: Path, seeds: range) -> None:
+    path = tmp_path / f"a{suffix}"
     rows = 0
-    for seed in seeds:
+    for seed in range(files):
         write_file(path, seed)
         rows += compare(classifier, path, seed)[1]
     assert rows, "no row took Python"
+
+
+def write_table(path: Path, texts: list[str]) -> None:
+    """Numbered texts, as programs write them."""
+    if path.suffix == ".parquet":
+        arrow = pytest.importorskip("pyarrow")
+        from pyarrow import parquet
+
+        parquet.write_table(arrow.table({"id": range(len(texts)), "text": texts}), path)
+    elif path.suffix == ".csv":
+        with path.open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([("id", "text"), *enumerate(texts)])
+    elif path.suffix == ".txt":
+        path.write_text("".join(f"{text}\n" for text in texts), encoding="utf-8")
+    else:
+        lines = [json.dumps({"id": i, "text": text}) + "\n" for i, text in enumerate(texts)]
+        path.write_bytes(compressed("".join(lines).encode(), compression_of(path.name)))
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".txt", ".parquet"])
@@ -334,37 +338,13 @@ def test_rows_that_programs_write_take_no_python(
     classifier: Classifier, tmp_path: Path, suffix: str
 ) -> None:
     path = tmp_path / f"a{suffix}"
-    texts = ["good film", 'a "dull" film, and\nlong', "", "漢字" * 900]
+    texts: list[Any] = ["good film", 'a "dull" film, and long', "", "漢字" * 900]
     if suffix == ".parquet":
-        arrow = pytest.importorskip("pyarrow")
-        from pyarrow.parquet import write_table
-
-        write_table(arrow.table({"text": [*texts, None], "n": [1, 2, 3, None, 5]}), path)
-    else:
-        with path.open("w", newline="", encoding="utf-8") as file:
-            if suffix == ".csv":
-                csv.writer(file).writerows([("text", "n"), *zip(texts, range(4))])
-            else:
-                file.writelines(f"{text!r}\n" for text in texts)
-    for seed in range(len(OPTIONS_OF_ANY)):
-        if OPTIONS_OF_ANY[seed].only_columns is None and OPTIONS_OF_ANY[seed].keep is None:
+        texts = [*texts, None, "good", None, None] * 20
+    write_table(path, texts)
+    for seed, options in enumerate(OPTIONS_OF_ANY):
+        if options.only_columns is None and options.keep is None:
             assert compare(classifier, path, seed)[1] == 0
-
-
-@pytest.mark.parametrize("share", [0.01, 0.5, 1])
-def test_nulls_of_parquet_take_no_python(
-    classifier: Classifier, tmp_path: Path, share: float
-) -> None:
-    arrow = pytest.importorskip("pyarrow")
-    from pyarrow.parquet import write_table
-
-    chance = random.Random(1)
-    texts = [None if chance.random() < share else f"good film {i}" for i in range(500)]
-    texts[7] = None
-    columns = {"id": range(500), "n": range(500), "text": arrow.array(texts, arrow.string())}
-    write_table(arrow.table(columns), tmp_path / "a.parquet")
-    for seed in range(len(OPTIONS_OF_ANY)):
-        assert compare(classifier, tmp_path / "a.parquet", seed)[1] == 0
 
 
 def test_the_cells_are_those_that_the_json_module_reads(
@@ -386,74 +366,37 @@ def test_the_cells_are_those_that_the_json_module_reads(
                 assert cells["probability"] == str(probability)
 
 
-@pytest.mark.parametrize(
-    ("suffix", "kills"),
-    [
-        *((suffix, 1) for suffix in (".csv", ".jsonl", ".txt", ".parquet", ".jsonl.zst")),
-        pytest.param(".jsonl", 50, marks=pytest.mark.slow),
-        # How a run continues does not depend on the format, only what the output is cut to.
-        *(
-            pytest.param(suffix, 12, marks=pytest.mark.slow)
-            for suffix in (".csv", ".txt", ".parquet", ".jsonl.zst")
-        ),
-    ],
-)
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".txt", ".parquet", ".jsonl.zst"])
 def test_kills_at_random_moments_and_resumes_give_the_same_bytes(
-    installed: Path, tmp_path: Path, suffix: str, kills: int
+    installed: Path, tmp_path: Path, suffix: str
 ) -> None:
+    if suffix.endswith(".zst"):
+        pytest.importorskip("zstandard")
     path = tmp_path / f"in{suffix}"
-    texts = [f"{TEXTS[i % len(TEXTS)]} {i}" for i in range(6_000)]
-    if suffix == ".parquet":
-        arrow = pytest.importorskip("pyarrow")
-        from pyarrow.parquet import write_table
-
-        write_table(arrow.table({"id": range(len(texts)), "text": texts}), path)
-    else:
-        lines = [json.dumps({"id": i, "text": text}) for i, text in enumerate(texts)]
-        if suffix == ".csv":
-            lines = ["id,text", *(f'{i},"{text}"' for i, text in enumerate(texts))]
-        elif suffix == ".txt":
-            lines = texts
-        data = "".join(f"{line}\n" for line in lines).encode()
-        if suffix.endswith(".zst"):
-            pytest.importorskip("zstandard")
-        path.write_bytes(compressed(data, compression_of(path.name)))
+    write_table(path, [f"{TEXTS[i % len(TEXTS)]} {i}" for i in range(6_000)])
     environ = {**os.environ, "PYTHONPATH": f"{installed}{os.pathsep}{PROJECT}"}
     target = suffix.removeprefix(".")
-    kill_at_random_moments(path, kills, target, seed=3, provider="native", environ=environ)
+    kill_at_random_moments(path, KILLS, target, seed=3, provider="native", environ=environ)
 
 
-def test_a_chunk_of_odd_rows_is_read_at_once(classifier: Classifier, tmp_path: Path) -> None:
-    path = tmp_path / "a.jsonl"
-    odd = [b'{"text": null}\n', b'{"text": "\\ud800"}\n', b'{"text": "a", "text": "b"}\n', b"[]\n"]
-    path.write_bytes(b'{"text": "good"}\n' + b"".join(odd * 50))
-    calls: list[int] = []
-    inputs = open_inputs([path])
-    made = worker(classifier, inputs, "jsonl", ScoreOptions())
-    row_by_row = made._score
-    made._score = lambda chunk: (calls.append(chunk.count), row_by_row(chunk))[1]  # type: ignore[method-assign]
-    _, summary = scored(made, inputs, (8192, 2**19))
-    assert summary["rows"] == 201 and len(calls) < 12 and sum(calls) == 200
-
-
-def test_a_worker_that_scores_directly_can_be_pickled(
+def test_rows_are_written_in_a_format_that_the_engine_does_not_write(
     classifier: Classifier, tmp_path: Path
 ) -> None:
-    path = tmp_path / "a.jsonl"
-    path.write_bytes(Writer(1).file())
-    inputs = open_inputs([path])
-    made = worker(classifier, inputs, "jsonl", ScoreOptions())
-    copy = pickle.loads(pickle.dumps(made))
-    assert scored(copy, inputs, (5, 2**19)) == scored(made, inputs, (5, 2**19))
+    source = tmp_path / "a.jsonl"
+    write_table(source, ["good, bad"])
+    score_files(source, tmp_path / "a.csv", model=classifier, run=RunOptions(workers=1))
+    with (tmp_path / "a.csv").open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert (row["text"], row["label"]) == ("good, bad", classifier.predict(["good, bad"])[0].label)
 
 
-@pytest.mark.parametrize("written_as", ["csv", "parquet"])
-def test_other_formats_are_written_row_by_row(
-    classifier: Classifier, tmp_path: Path, written_as: str
-) -> None:
-    path = tmp_path / "a.jsonl"
-    path.write_bytes(b'{"text": "good"}\n')
-    assert worker(classifier, open_inputs([path]), written_as, ScoreOptions())._direct is None
+def test_an_empty_cell_that_is_alone_has_quotes(classifier: Classifier, tmp_path: Path) -> None:
+    source = tmp_path / "a.csv"
+    write_table(source, ["good", ""])
+    options = ScoreOptions(only_columns=("text",))
+    run = RunOptions(workers=1)
+    score_files(source, tmp_path / "b.csv", model=classifier, options=options, run=run)
+    assert (tmp_path / "b.csv").read_text().splitlines() == ["text", "good", '""']
 
 
 def test_a_thousand_columns_are_written_row_by_row(classifier: Classifier, tmp_path: Path) -> None:
@@ -540,14 +483,3 @@ def test_rows_are_read_and_written_within_their_memory(compiled: Compile) -> Non
     program = compiled("gcc", *STRICT, *SANITIZED, f"-I{MODULE}", sources=sources)
     run = subprocess.run([program, str(FUZZ_SECONDS), "7"], capture_output=True, text=True)
     assert run.returncode == 0, run.stdout + run.stderr
-
-
-def test_the_other_engine_reads_row_by_row(classifier: Classifier, tmp_path: Path) -> None:
-    path = tmp_path / "a.jsonl"
-    path.write_bytes(b'{"text": "good", "id": 1}\n')
-    schema = open_inputs([path]).schema
-    assert schema.format in FORMATS
-    planned, output = plan_output(schema, {"": classifier.model}, ScoreOptions(), "jsonl", "a")
-    assert isinstance(direct.direct_scorer(classifier, planned[""], output), DirectScorer)
-    other = Classifier.load(classifier.model.path)
-    assert direct.direct_scorer(other, planned[""], output) is None

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from edge_lstm import Classifier, DataError, MissingPackageError, RunOptions, score_files
-from edge_lstm.native import NATIVE, NativeSession
+from edge_lstm.native import NATIVE
 from edge_lstm.scoring import Progress, Summary
 from tests.engine.conftest import DECODED, PROJECT, importable
 from tests.model_files import SMALL, edited, graph_with
@@ -50,14 +50,14 @@ def command(
 
 @pytest.mark.usefixtures("native")
 def test_labels_and_probabilities_are_those_of_onnx_runtime(models: list[Case]) -> None:
-    for model in models:
+    # The module's bits are those of the C for every model (test_native.py).
+    for model in models[::4]:
         one = Classifier.load(model.path)
         other = Classifier.load(model.path, engine="native")
         for batch_size in (1, None):
             expected = one.probabilities(DECODED, batch_size=batch_size)
-            assert (
-                np.abs(other.probabilities(DECODED, batch_size=batch_size) - expected).max() <= 1e-6
-            )
+            apart = other.probabilities(DECODED, batch_size=batch_size) - expected
+            assert np.abs(apart).max() <= 1e-6
         for mine, theirs in zip(other.predict(DECODED), one.predict(DECODED), strict=True):
             assert (mine.labels, mine.status) == (theirs.labels, theirs.status), model.name
 
@@ -84,15 +84,9 @@ def test_lone_surrogates_and_pairs_are_read_as_with_onnx_runtime(
 ) -> None:
     source = tmp_path / "texts.jsonl"
     source.write_text("".join(json.dumps({"text": text}) + "\n" for text in TEXTS_OF_PORTS))
-    for model in models:
+    for model in models[::8]:
         one = Classifier.load(model.path)
         other = Classifier.load(model.path, engine="native")
-        for mine, theirs in zip(
-            other.predict(TEXTS_OF_PORTS), one.predict(TEXTS_OF_PORTS), strict=True
-        ):
-            assert mine.status == theirs.status, model.name
-        apart = other.probabilities(TEXTS_OF_PORTS) - one.probabilities(TEXTS_OF_PORTS)
-        assert np.abs(apart).max() <= 1e-6, model.name
         rows = []
         for classifier in (one, other):
             score_files(source, tmp_path / "out.jsonl", model=classifier, run=RunOptions(workers=1))
@@ -120,15 +114,6 @@ def test_it_is_taken_only_where_it_is_asked_for(monkeypatch: pytest.MonkeyPatch)
         Classifier.load(engine="native", provider="XnnpackExecutionProvider")
 
 
-@pytest.mark.usefixtures("native")
-def test_ids_that_are_not_the_models_are_refused() -> None:
-    model = Classifier.load().model
-    session = NativeSession(model.data, model.path)
-    for ids in ([[1, -1]], [[1 << 24]], [[1] * 601]):
-        with pytest.raises(ValueError):
-            session.run([], {"ids": np.array(ids, np.int32)})
-
-
 def test_without_the_package_one_line_says_how_to_install_it() -> None:
     with pytest.raises(MissingPackageError, match=r"pip install ./engine/python"):
         Classifier.load(engine="native")
@@ -146,7 +131,7 @@ def test_commands_work_without_onnx_runtime(installed: Path, tmp_path: Path) -> 
         ("score", reviews, "-o", str(tmp_path / "out.csv")),
         ("evaluate", reviews),
         ("explain", "good"),
-        ("latency", "--runs", "20", "--cold-starts", "1"),
+        ("latency", "--runs", "20", "--cold-starts", "0"),
         ("doctor",),
     ):
         run = subprocess.run(
@@ -158,27 +143,15 @@ def test_commands_work_without_onnx_runtime(installed: Path, tmp_path: Path) -> 
         assert run.returncode == 0, (arguments, run.stderr)
 
 
-def test_commands_take_it(installed: Path) -> None:
+def test_the_option_and_the_variable_choose_it(installed: Path) -> None:
     asked = command("predict", "--engine", "native", "--json", *TEXTS, path=installed)
     by_variable = command("predict", "--json", *TEXTS, path=installed, EDGE_LSTM_ENGINE="native")
     usual = command("predict", "--json", *TEXTS)
     assert asked.stdout == by_variable.stdout and not asked.stderr
-    for line, expected in zip(asked.stdout.splitlines(), usual.stdout.splitlines(), strict=True):
-        assert json.loads(line)["label"] == json.loads(expected)["label"]
-    explained = command("explain", "--engine", "native", "--json", TEXTS[0], path=installed)
-    assert json.loads(explained.stdout)["label"] == "pos"
-    reviews = PROJECT / "examples" / "reviews.csv"
-    accuracies = [
-        json.loads(command("evaluate", reviews, "--json", *engine, path=installed).stdout)[
-            "models"
-        ][0]["accuracy"]
-        for engine in ([], ["--engine", "native"])
+    labels = [
+        [json.loads(line)["label"] for line in run.stdout.splitlines()] for run in (asked, usual)
     ]
-    assert accuracies[0] == accuracies[1]
-    timed = command(
-        "latency", "--engine", "native", "--runs", 20, "--cold-starts", 1, "--json", path=installed
-    )
-    assert json.loads(timed.stdout)["settings"][0]["provider"] == NATIVE
+    assert labels[0] == labels[1]
 
 
 def test_the_option_counts_more_than_the_variable() -> None:
@@ -192,36 +165,25 @@ def test_doctor_says_which_engine_and_runs_the_golden_rows(installed: Path) -> N
     run = command("doctor", "--engine", "native", "--json", path=installed)
     found = {check["name"]: check for check in json.loads(run.stdout)["checks"]}
     assert run.returncode == 0 and "the native engine (" in found["session"]["finding"]
-    assert found["golden rows"]["state"] == found["batches"]["state"] == "ok"
-
-
-def with_two_faces(folder: Path) -> Path:
-    """A file whose graph does another thing than its metadata say, which no reader can see."""
-    path = folder / "two.onnx"
-    path.write_bytes(edited(graph=graph_with(b"Sqrt", b"Sigmoid")))
-    return path
+    assert all(found[name]["state"] == "ok" for name in ("golden rows", "batches", "engines"))
 
 
 def test_doctor_and_inspect_say_whether_both_engines_answer_alike(
     installed: Path, tmp_path: Path
 ) -> None:
-    two = with_two_faces(tmp_path)
+    # The graph of this file does another thing than its metadata say, which no reader can see.
+    two = tmp_path / "two.onnx"
+    two.write_bytes(edited(graph=graph_with(b"Sqrt", b"Sigmoid")))
     for engine in ([], ["--engine", "native"]):
         run = command("doctor", two, "--json", *engine, path=installed)
         found = {check["name"]: check for check in json.loads(run.stdout)["checks"]}
         assert run.returncode == 1 and found["engines"]["state"] == "failed"
-        assert (
-            "differ by" in found["engines"]["finding"]
-            and "do not use" in found["engines"]["advice"]
-        )
-        run = command("doctor", "--json", *engine, path=installed)
-        found = {check["name"]: check for check in json.loads(run.stdout)["checks"]}
-        assert run.returncode == 0 and found["engines"]["state"] == "ok"
-    for file, state, part in ((two, "failed", "differ by"), (SMALL, "ok", "agree within")):
-        told = command("inspect", file, "--json", path=installed)
-        assert json.loads(told.stdout)["engines"]["state"] == state
-        shown = command("inspect", file, path=installed)
-        assert (shown.returncode, shown.stderr) == (0, "") and part in shown.stdout
+        assert "differ by" in found["engines"]["finding"]
+        assert "do not use" in found["engines"]["advice"]
+    for file, state in ((two, "failed"), (SMALL, "ok")):
+        told = json.loads(command("inspect", file, "--json", path=installed).stdout)
+        assert told["engines"]["state"] == state
+    assert "agree within" in command("inspect", SMALL, path=installed).stdout
     assert "engines" not in json.loads(command("inspect", SMALL, "--json").stdout)
 
 

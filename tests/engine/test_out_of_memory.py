@@ -12,12 +12,10 @@ from pathlib import Path
 import pytest
 
 from edge_lstm.modelfile import embedded_model
-from tests.engine.conftest import ENGINE, HERE, PROJECT, Compile
+from tests.engine.conftest import ENGINE, HERE, PROJECT, SANITIZED, Compile
 
 SMALL = PROJECT / "tests" / "data" / "keras.int8.onnx"
 FAULTY = ["-include", str(HERE / "faulty.h")]
-# Without optimization, which takes most of the time of such a build.
-SANITIZED = ["-O0", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 TEXTS = ["a good film", "never again", "", "\ud800"]
 
 # Opens, answers alone and in batches, reads lines and writes them, closes; the n-th allocation
@@ -40,7 +38,7 @@ except ImportError:
 
 def run():
     model = native.Model(data)
-    answers = [model.predict(texts), bytes(model.probabilities(texts * 99)), model.check()]
+    answers = [model.predict(texts), bytes(model.probabilities(texts * 20)), model.check()]
     answers += [bytes(model.scores(each, 1)) for each in (texts, *arrays)]
     answers += [bytes(model.run(bytes(8), 2)), model.labels, _engine.kernels()]
     lines = _engine.json_lines(b'{{"text": "good", "n": 1}}\\n' * 9, 0, (b'"text"', b'"n"'), ())
