@@ -414,7 +414,7 @@ def _nearest_codes(values: Array, book: Array) -> Array:
     for start in range(0, values.shape[1], CODED):
         part = values[:, start : start + CODED]
         parts.append(_nearest(part, book[:, : part.shape[1]]))
-    return np.stack(parts, axis=1).astype(np.uint8)
+    return np.asarray(np.stack(parts, axis=1), np.uint8)
 
 
 def _fitted_codes(values: Array, codes: Array, book: Array, inputs: Matrix) -> Array:
@@ -441,7 +441,7 @@ def _fitted_codes(values: Array, codes: Array, book: Array, inputs: Matrix) -> A
     wanted = np.zeros((codes.shape[1], CODED), np.float32)
     is_number = (np.arange(wanted.size) < columns).reshape(wanted.shape)
     lengths = is_number @ np.square(book).T
-    found = codes.copy()
+    found: Array = codes.copy()
     for row in np.argsort(squares, kind="stable"):
         own = slice(by_row.indptr[row], by_row.indptr[row + 1])
         texts = by_row.indices[own]

@@ -76,7 +76,7 @@ def ngram_baseline(
     )
     size = vocabulary + FLOAT32_BYTES * logits.shape[1] * len(features)
     scores = set_scores(targets > 0.5, _given(logits, dataset.multi_label), dataset.labels)
-    return Baseline("linear SVM on the n-grams alone", scores, size)
+    return Baseline("linear model on the n-grams alone", scores, size)
 
 
 def fit_baseline(dataset: Dataset, rows: LabelledRows, options: LinearOptions) -> Baseline | None:
