@@ -298,8 +298,7 @@ class NetworkConfig:
     def codes_ngrams(self) -> bool:
         """Whether an int8 file has n-gram vectors as codes: they are most of it, a column a label.
 
-        Several labels have thresholds, which are chosen on rounded vectors. Coding these again
-        would give other codes.
+        Several labels have thresholds, which are chosen on vectors of 4 bits.
         """
         is_alone = not (self.layers or self.multi_label)
         return is_alone and self.ngram_dim == self.logits >= FEWEST_CODED

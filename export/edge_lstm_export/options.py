@@ -345,6 +345,8 @@ class SparseOptions(Options):
     bayes: spread of naive Bayes' scores, in spreads of the SVMs'; 0 leaves it out. Not with several
         labels.
     bayes_smoothing: added to each count of naive Bayes.
+    bayes_by_label: each label's scores of naive Bayes get that spread, and the mean 0. Without it
+        all labels have one factor.
     ridge: of the logistic regression.
     steps: of L-BFGS, at most.
     candidates: n-grams that ``residual`` tries for each one that gets a vector.
@@ -363,6 +365,7 @@ class SparseOptions(Options):
     regularization: Positive = 0.5
     bayes: NonNegative = 0.0
     bayes_smoothing: Positive = 0.3
+    bayes_by_label: bool = False
     ridge: NonNegative = 1e-4
     steps: Count = 50
     candidates: SmallCount = 4

@@ -87,6 +87,6 @@ def test_an_n_gram_part_of_svms_is_the_linear_model_itself() -> None:
     model.fit([f"{text} " * 14 for text in texts], labels)
     assert model.plan_.kind == "topics" and model.plan_.sparse.fit == "svm"
     found = model.result_.baseline
-    assert found is not None and found.name == "linear SVM on the n-grams alone"
+    assert found is not None and found.name == "linear model on the n-grams alone"
     assert found.size > 4 * 3 * model.result_.checkpoint.network.config.ngrams
     assert found.scores.texts == 45 and np.isclose(found.scores.micro_f1, 1.0)

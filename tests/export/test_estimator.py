@@ -17,6 +17,7 @@ import pandas as pd
 import pytest
 import sklearn
 from edge_lstm_export import TextClassifier, make_plan, train_files
+from edge_lstm_export.graph.weights import coded, rounded
 from edge_lstm_export.onnx.export import export
 from edge_lstm_export.options import DataOptions, TrainingRequest
 from edge_lstm_export.train.checkpoint import load_checkpoint
@@ -212,6 +213,11 @@ def test_many_topics_are_learnt_without_an_lstm(multi_label: bool, tmp_path: Pat
     assert [each.labels if multi_label else each.label for each in found] == [
         (label,) if multi_label else label for label in answers[:17]
     ]
+    ngrams = model.result_.checkpoint.network.ngrams
+    assert ngrams is not None
+    vectors = ngrams.vectors.weight.numpy()[1:]
+    held = rounded(vectors, 0) if multi_label else coded(vectors)
+    assert np.allclose(held.values * held.scales, vectors), "the texts chose what the file holds"
 
 
 def test_unlabelled_texts_are_learnt_from() -> None:

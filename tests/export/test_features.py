@@ -108,6 +108,17 @@ def test_each_fit_tells_texts_apart_that_it_has_not_seen(fit: str, labels: int) 
     assert fit == "low rank" or answers(weights, features, other).tolist() == [1]
 
 
+def test_naive_bayes_by_label_adds_the_same_share_to_each_label_however_rare() -> None:
+    _, examples, features = read(3, 30)
+    rows = np.r_[0:90:3, 1:90:3, 2:20:3]  # the third label is rare
+    seen = examples.subset(rows)
+    alone = fit_svm(SparseData(features, seen, OPTIONS)).logits(features, seen)
+    options = replace(OPTIONS, bayes=0.3, bayes_smoothing=0.1, bayes_by_label=True)
+    added = fit_svm(SparseData(features, seen, options)).logits(features, seen) - alone
+    assert np.allclose(added.mean(axis=0), 0, atol=1e-4)
+    assert np.allclose(added.std(axis=0), 0.3 * alone.std(axis=0), rtol=1e-3)
+
+
 def test_a_fit_beside_logits_learns_what_they_leave_and_keeps_what_says_it() -> None:
     _, examples, features = read(2, 30)
     data = SparseData(features, examples, OPTIONS)

@@ -75,6 +75,17 @@ def test_facts_are_counted_from_the_texts() -> None:
     assert dataset_stats(dataset([("\ud83d x", "a"), ("\ud83d y", "b")])).word_bytes > 0
 
 
+@pytest.mark.parametrize("labels", [3, 16, 17, 100])
+def test_long_texts_are_planned_by_their_length_whatever_the_number_of_labels(labels: int) -> None:
+    plan = make_plan(DatasetStats(5000, labels, mean_length=200.0))
+    assert plan.kind == "topics" and plan.network.ngram_dim == labels
+    assert plan.sparse.fit == "svm" and plan.sparse.characters
+    assert plan.sparse.bayes_by_label and plan.sparse.bayes > 0
+    short = make_plan(DatasetStats(5000, labels))
+    assert plan.network.hidden < short.network.hidden, "their bytes are for words"
+    assert (plan.network.hidden == plan.network.embedding_dim == 0) == (labels > 16)
+
+
 LINEAR = {"source": "", "sha256": "", "kind": "linear"}
 
 
@@ -235,7 +246,11 @@ def test_a_field_that_a_plan_calls_not_used_changes_no_weight(kind: str) -> None
     other = json.loads(json.dumps(values))
     for path, _, reason in fields_of(decided):
         part, _, name = path.partition(".")
-        if reason == "not used" and isinstance(other[part][name], (int, float)):
+        if reason != "not used":
+            continue
+        if isinstance(other[part][name], bool):
+            other[part][name] = not other[part][name]
+        elif isinstance(other[part][name], (int, float)):
             other[part][name] = type(other[part][name])(other[part][name] * 0.6) or 2
     assert other != values
     one, two = (

@@ -10,12 +10,14 @@ from edge_lstm_export.graph.weights import (
     REDUCED,
     Array,
     LstmWeights,
+    Rounded,
     Seen,
     coded,
     metric_of,
     rounded,
     rounded_lstm,
 )
+from scipy.sparse import csr_matrix
 
 from edge_lstm.modelfile import embedded_model
 
@@ -141,9 +143,9 @@ def test_codes_name_rows_of_a_book_near_the_table_in_half_the_bytes_of_4_bits(
     columns: int,
 ) -> None:
     rng = np.random.default_rng(columns)
-    table = rng.laplace(size=(3000, columns)).astype(np.float32) * np.arange(1, columns + 1)
+    table = rng.laplace(size=(3000, columns)).astype(np.float32)
     table[7] = 0
-    held = coded(table.astype(np.float32))
+    held = coded(table)
     assert held.codes is not None and held.book is not None
     assert (held.codes.dtype, held.book.dtype) == (np.uint8, np.int8)
     assert held.codes.shape == (3000, -(-columns // 4)) and held.book.shape == (256, 4)
@@ -152,6 +154,32 @@ def test_codes_name_rows_of_a_book_near_the_table_in_half_the_bytes_of_4_bits(
     errors = np.square(held.values * held.scales - table).mean(axis=0) / table.var(axis=0)
     assert errors.max() < 0.25
     assert not held.values[7].any(), "an empty slot says nothing"
+
+
+@pytest.mark.parametrize("columns", [16, 17, 23])
+def test_codes_fitted_to_texts_change_their_sums_less_also_those_of_other_texts(
+    columns: int,
+) -> None:
+    rng = np.random.default_rng(columns)
+    table = rng.laplace(size=(2000, columns)).astype(np.float32)
+    shares = np.minimum(0.9, 8 / np.arange(1, 2001))  # frequent words, and rare ones
+    seen, new = (
+        csr_matrix((rng.random((400, 2000)) < shares).astype(np.float32)) for _ in range(2)
+    )
+
+    def error(held: Rounded, texts: csr_matrix) -> float:
+        return float(np.square(texts @ (held.values * held.scales - table)).mean())
+
+    nearest = coded(table)
+    held = coded(table, seen)
+    assert held.book is not None and np.array_equal(held.book, nearest.book)
+    assert error(held, seen) < 0.7 * error(nearest, seen)
+    assert error(held, new) < 0.9 * error(nearest, new)
+    again = coded(held.values * held.scales)
+    assert np.array_equal(again.values, held.values), "an export codes them once more"
+    assert np.allclose(again.scales, held.scales)
+    nothing = coded(table, csr_matrix((0, 2000), dtype=np.float32))
+    assert np.array_equal(nothing.codes, nearest.codes)
 
 
 def test_the_same_table_has_the_same_codes_and_a_table_of_zeros_has_some() -> None:

@@ -454,7 +454,7 @@ def _add_ngram_sums(g: GraphBuilder, weights: GraphWeights, config: NetworkConfi
         table = g.constant("ngram_vectors", vectors)
         present = g.cast(_add_present(g, weights.pairs, config), "ngrams_present_float")
         return g.add("MatMul", [present, _add_no_ngrams(g, table)], "ngram_sums")
-    # A scale a column: logits differ in size.
+    # Without codes, a scale a column: logits differ in size.
     has_codes = g.packs and config.codes_ngrams
     scaled = coded(vectors) if has_codes else rounded(vectors, 0, packs=g.packs)
     table = _add_no_ngrams(g, _add_table(g, "ngram_vectors", scaled))

@@ -78,10 +78,10 @@ def _roundings(config: NetworkConfig, packs: bool) -> dict[str, str]:
         parts["embedding"] = f"{_bits(config.embedding_dim, packs)}, symmetric per tensor"
     parts["head"] = f"{_bits(config.logits, packs)}, symmetric per input; float32 products"
     if config.ngrams:
-        bits = _bits(config.ngram_dim, packs)
+        rounding = f"{_bits(config.ngram_dim, packs)}, symmetric per column"
         if packs and config.codes_ngrams:
-            bits = f"a code for {CODED} numbers, of {BOOK}"
-        parts["ngrams"] = f"{bits}, symmetric per column; sums in int32"
+            rounding = f"a code for {CODED} numbers, of {BOOK}, symmetric per tensor"
+        parts["ngrams"] = f"{rounding}; sums in int32"
     return parts
 
 

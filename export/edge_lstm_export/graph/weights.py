@@ -16,7 +16,8 @@ rounded so that their products with the vectors of typical texts change little (
 
 **Codes**: a network of n-grams alone keeps four neighbouring numbers of a row in a byte. It names
 one of 256 rows of a book (:func:`coded`): product quantization (Jégou et al. 2011) with one book
-for all columns. It takes half the bytes of 4 bits, and such a file is made of little else.
+for all columns. It takes half the bytes of 4 bits, and such a file is made of little else. The
+training chooses codes with which its texts' sums of vectors change little.
 
 N-gram vectors are int8 too, added up as integers: exact, so in any order and on any CPU.
 
@@ -39,6 +40,7 @@ from edge_lstm.layers import NetworkConfig
 from edge_lstm_export.graph.pairs import NO_PAIRS, PairTable
 
 Array = npt.NDArray[Any]
+Matrix = Any  # scipy.sparse.csr_matrix, float32
 
 LARGEST = 127  # int8, symmetric
 # A number of 4 bits is -7 to 7, and a row's factor 1 to 18.
@@ -50,6 +52,8 @@ CODED = 4  # numbers of a code
 BOOK = 256  # codes
 BOOK_PASSES = 12  # of k-means
 BOOK_SAMPLE = 40_000  # groups of numbers that it learns from
+# Of the mean square of a row's inputs: how much a row makes up for.
+CODE_DAMPING = 10.0
 REDUCED = 64  # largest int8 value of an LSTM's weight, see above
 SENTINELS = 2
 # An int8 file rounds outputs to steps of 2 / 255: first states that are nearer to each other than
@@ -381,22 +385,75 @@ def rounded(
     return Rounded(levels * factors.astype(np.int8), scales, levels, factors)
 
 
-def coded(values: Array) -> Rounded:
-    """Round a table to codes, whose squared error, by the spread of each column, is small.
+def coded(values: Array, inputs: Matrix | None = None) -> Rounded:
+    """Round a table to codes, whose squared error is small.
 
-    values: float32 [rows, columns].
+    A second rounding changes next to nothing: codes of the largest number are kept.
+
+    values: float32 [rows, columns], at least CODED of them.
+    inputs: float32 [N, rows], CSR, typical ones that the table is multiplied by. Their products
+        change little: see :func:`_fitted_codes`. None: each code is the nearest.
     """
     rows, columns = values.shape
-    spread = values.std(axis=0, keepdims=True)
-    scales = np.where(spread > 0, spread, 1).astype(np.float32)
-    padded = np.pad(values / scales, ((0, 0), (0, -columns % CODED)))
-    groups, places = np.unique(padded.reshape(-1, CODED), axis=0, return_inverse=True)
-    book = _book_of(groups, np.bincount(places.reshape(-1), minlength=len(groups)))
+    # The last columns may be fewer than CODED: they have codes of the same book, in part.
+    groups = values[:, : columns - columns % CODED].reshape(-1, CODED)
+    book = _book_of(*np.unique(groups, axis=0, return_counts=True))
+    # One scale for all columns: a group has the same code in each of them.
     step = np.float32(max(np.abs(book).max(), 1e-6) / LARGEST)
     whole = np.rint(book / step).astype(np.int8)
-    codes = _nearest(groups, whole * step).astype(np.uint8)[places].reshape(rows, -1)
+    codes = _nearest_codes(values, whole * step)
+    if inputs is not None:
+        codes = _fitted_codes(values, codes, whole * step, inputs)
     numbers = whole[codes].reshape(rows, -1)[:, :columns]
-    return Rounded(numbers, scales * step, codes=codes, book=whole)
+    return Rounded(numbers, np.full((1, columns), step, np.float32), codes=codes, book=whole)
+
+
+def _nearest_codes(values: Array, book: Array) -> Array:
+    """Return the codes that are nearest: uint8 [rows, columns / CODED, rounded up]."""
+    parts = []
+    for start in range(0, values.shape[1], CODED):
+        part = values[:, start : start + CODED]
+        parts.append(_nearest(part, book[:, : part.shape[1]]))
+    return np.asarray(np.stack(parts, axis=1), np.uint8)
+
+
+def _fitted_codes(values: Array, codes: Array, book: Array, inputs: Matrix) -> Array:
+    """Return codes with which the products with the inputs change little: uint8, as ``codes``.
+
+    Each row in turn makes up for the errors that the others leave in its inputs, as GPTQ (Frantar
+    et al. 2022) has it for the columns of a matrix. The rows with the most inputs come last: they
+    make up for most.
+
+    values: float32 [rows, columns]. codes: the nearest ones. book: float32 [BOOK, CODED].
+    inputs: float32 [N, rows].
+    """
+    rows, columns = values.shape
+    by_row = inputs.tocsc()
+    squares = np.asarray(by_row.multiply(by_row).sum(axis=0)).ravel()
+    if not squares.any():
+        return codes
+    # What a row makes up for in few inputs is wrong in others.
+    damping = CODE_DAMPING * float(squares.mean())
+    sizes = np.abs(book).max(axis=1)
+    is_largest = sizes == sizes.max()
+    errors = book[codes].reshape(rows, -1)[:, :columns] - values
+    products = np.asarray(by_row @ errors)
+    wanted = np.zeros((codes.shape[1], CODED), np.float32)
+    is_number = (np.arange(wanted.size) < columns).reshape(wanted.shape)
+    lengths = is_number @ np.square(book).T
+    found: Array = codes.copy()
+    for row in np.argsort(squares, kind="stable"):
+        own = slice(by_row.indptr[row], by_row.indptr[row + 1])
+        texts = by_row.indices[own]
+        weights = by_row.data[own]
+        of_others = weights @ products[texts] - squares[row] * errors[row]
+        wanted.flat[:columns] = values[row] - of_others / (squares[row] + damping)
+        best = (lengths - 2 * wanted @ book.T).argmin(axis=1)
+        best = np.where(is_largest[codes[row]], codes[row], best)
+        error = book[best].ravel()[:columns] - values[row]
+        products[texts] += weights[:, None] * (error - errors[row])
+        found[row] = best
+    return found
 
 
 def _book_of(groups: Array, times: Array) -> Array:

@@ -55,9 +55,10 @@ class Baseline:
 
 
 def is_linear_model(plan: Plan, features: Features | None) -> bool:
-    """Return whether the n-gram part is such a model itself: SVMs of the rows' labels alone."""
+    """Return whether the n-gram part is such a model itself: it learns the rows' labels alone."""
     fit = plan.sparse
-    learns_labels = fit.fit == "svm" and not fit.bayes and not plan.teachers
+    is_svm = fit.fit == "svm" and (plan.kind == "topics" or not fit.bayes)
+    learns_labels = is_svm and not plan.teachers
     return learns_labels and features is not None and features.embeddings is None
 
 
@@ -75,7 +76,7 @@ def ngram_baseline(
     )
     size = vocabulary + FLOAT32_BYTES * logits.shape[1] * len(features)
     scores = set_scores(targets > 0.5, _given(logits, dataset.multi_label), dataset.labels)
-    return Baseline("linear SVM on the n-grams alone", scores, size)
+    return Baseline("linear model on the n-grams alone", scores, size)
 
 
 def fit_baseline(dataset: Dataset, rows: LabelledRows, options: LinearOptions) -> Baseline | None:

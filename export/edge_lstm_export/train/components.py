@@ -11,10 +11,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from scipy.sparse import diags
 
 from edge_lstm.layers import NetworkConfig
 from edge_lstm.text import FIRST_WORD_ID, OOV_ID
 from edge_lstm_export.graph.size import slots_in
+from edge_lstm_export.graph.weights import coded
 from edge_lstm_export.options import LoopOptions
 from edge_lstm_export.train import ngrams
 from edge_lstm_export.train.calibrate import ComponentLogits, Stack
@@ -236,6 +238,28 @@ def _fit_residual(
         features = candidates.best(weights.vectors, tried.held, slots)
     fitted = SparseData(features, learnt, options, plan.network.multi_label)
     return features, ngrams.fit_logistic(fitted, lstm)
+
+
+def with_codes(
+    data: TrainingData,
+    features: Features | None,
+    sparse: SparseWeights | None,
+    more: Examples | None = None,
+) -> SparseWeights | None:
+    """Return the n-gram part with the vectors of the int8 file, if that keeps them as codes.
+
+    They are chosen by the texts that the part was fitted to, which an export does not have.
+
+    more: as in :func:`fit_sparse`.
+    """
+    if features is None or sparse is None or not data.plan.network.config.codes_ngrams:
+        return sparse
+    learnt = data.learnt()
+    if more is not None:
+        learnt = learnt.joined(more)
+    by_length = diags((1 / learnt.roots[:, 0]).astype(np.float32))
+    table = coded(sparse.vectors, by_length @ features.held(learnt))
+    return replace(sparse, vectors=table.values * table.scales)
 
 
 # --- Both -----------------------------------------------------------------------------------------

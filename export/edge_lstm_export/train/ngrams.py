@@ -293,10 +293,16 @@ def fit_svm(data: SparseData) -> SparseWeights:
         counted = x[:, : x.shape[1] - dense]
         naive = bayes_weights(counted, data.labels, options.bayes_smoothing)
         naive = np.pad(naive, ((0, dense), (0, 0)))
-        spread = float((x @ coefficients).std(axis=0).mean())
-        naive_spread = float((x @ naive).std(axis=0).mean())
-        factor = options.bayes * spread / max(_SMALLEST, naive_spread)
-        coefficients = coefficients + np.float32(factor) * naive
+        scores = x @ naive
+        spreads = (x @ coefficients).std(axis=0)
+        naive_spreads = scores.std(axis=0)
+        if options.bayes_by_label:
+            factors = options.bayes * spreads / np.maximum(_SMALLEST, naive_spreads)
+            bias = bias - factors * scores.mean(axis=0)
+        else:
+            spread = float(spreads.mean())
+            factors = options.bayes * spread / max(_SMALLEST, float(naive_spreads.mean()))
+        coefficients = coefficients + np.asarray(factors, np.float32) * naive
     folded = data.features.folded(coefficients * weights[:, None])
     return SparseWeights(folded, np.eye(len(bias), dtype=np.float32), bias)
 

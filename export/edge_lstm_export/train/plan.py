@@ -536,6 +536,15 @@ def _sparse(
     if stats.kind == "topics":
         for name in ("fit", "regularization", "shortest"):
             reasons[f"sparse.{name}"] = "topics of long texts"
+        if not stats.multi_label:
+            for name in ("bayes", "bayes_smoothing", "bayes_by_label"):
+                reasons[f"sparse.{name}"] = "naive Bayes for each topic, added to SVMs"
+            options = replace(
+                options,
+                bayes=defaults.TOPICS_BAYES,
+                bayes_smoothing=defaults.TOPICS_BAYES_SMOOTHING,
+                bayes_by_label=True,
+            )
         return replace(
             options,
             fit="svm",
@@ -727,7 +736,7 @@ def _idle_fields(plan: Plan) -> tuple[str, ...]:
         "loop. smallest_crop fewest_crop_tokens": plan.loop.crops,
         "sparse. epochs batch_size learning_rate warmup dropout label_ first_": "rank" in fit,
         "sparse. regularization": "svm" in fit,
-        "sparse. bayes_smoothing": plan.sparse.bayes,
+        "sparse. bayes_smoothing bayes_by_label": plan.sparse.bayes,
         "sparse. ridge steps": fit in ("logistic", "residual"),
         "sparse. candidates": fit == "residual",
         "calibration. threshold_prior smallest_threshold": multi_label,

@@ -44,6 +44,7 @@ from edge_lstm_export.train.components import (
     fit_sparse,
     lstm_examples,
     new_network,
+    with_codes,
 )
 from edge_lstm_export.train.data import Dataset, Floats, Split
 from edge_lstm_export.train.headroom import tried_rows, with_headroom
@@ -138,7 +139,8 @@ def fit(
     calibration = _calibrate(data, unseen, has_sparse=features is not None)
     if features is not None and validation is not None and plan.sparse.fit != "residual":
         sparse = fit_sparse(data, features, more=validation)
-    network = assembled(lstm.network, calibration.stack, features, sparse)
+    held = with_codes(data, features, sparse, validation)
+    network = assembled(lstm.network, calibration.stack, features, held)
     if plan.network.multi_label:
         # Thresholds lie where many texts are: chosen on what the int8 file holds, few texts cross
         # one.
