@@ -14,12 +14,10 @@ from typing import Any
 import numpy as np
 
 from edge_lstm import modelfile
-from edge_lstm.answering import RiskCoverage
 from edge_lstm.layers import NetworkConfig
-from edge_lstm.question import ANY_CHOICE, Question
 from edge_lstm.text import KERAS, Tokenizer
 from edge_lstm_export.graph import build as graph
-from edge_lstm_export.graph.description import Answers, description, golden_row
+from edge_lstm_export.graph.description import PROBABILITIES, Answers, description, golden_row
 from edge_lstm_export.graph.golden import golden_texts
 from edge_lstm_export.graph.pairs import NUMBER_BYTES, SLOTS_PER_BUCKET, buckets_of
 from edge_lstm_export.graph.weights import CODED, NARROWEST
@@ -53,9 +51,7 @@ def file_parts(
     config: NetworkConfig,
     training: Mapping[str, Any],
     *,
-    thresholds: Sequence[float] | None,
-    curve: RiskCoverage | None,
-    question: Question = ANY_CHOICE,
+    answers: Answers = PROBABILITIES,
     long: bool = False,
 ) -> dict[str, int]:
     """Return the bytes of each part of an int8 file, which add up to the file's.
@@ -69,7 +65,7 @@ def file_parts(
     golden = [golden_row(text, tokenizer.encode_text(text).ids, answer) for text in texts]
     described = description(
         *(tokenizer, labels, config, training, golden),
-        answers=Answers(thresholds, curve, question),
+        answers=answers,
         int8=True,
     )
     parts = dict.fromkeys((*_CONSTANTS.values(), *_METADATA.values()), 0)

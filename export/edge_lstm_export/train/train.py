@@ -35,10 +35,10 @@ from edge_lstm_export.train.baseline import (
 from edge_lstm_export.train.calibrate import Calibration, ComponentLogits, Stack
 from edge_lstm_export.train.checkpoint import Checkpoint
 from edge_lstm_export.train.components import (
-    CrossValidation,
     assembled,
     choose_features,
     component_logits,
+    cross_validate,
     fit_lstm,
     fit_ngrams,
     fit_sparse,
@@ -127,7 +127,7 @@ def fit(
     features = choose_features(data, embeddings)
     unseen = None
     if plan.validation.folds:
-        unseen = CrossValidation(data, features, embeddings, stages).run(say)
+        unseen = cross_validate(data, features, embeddings, stages, say)
     lstm = _fit_lstm(data, new_network(data, features, embeddings), callbacks, stages)
 
     say("fitting n-grams and calibrating")
