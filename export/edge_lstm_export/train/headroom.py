@@ -102,7 +102,7 @@ def with_headroom(
     targets = np.zeros((len(rows), learnt.targets.shape[1]), np.float32)
     sample = learnt.subset(spread(learnt.lengths, options.most_tokens))
     tried = sample.joined(Examples.from_rows(rows, targets))
-    every = sorted_batches(tried, np.arange(len(tried)), BATCH)
+    every = sorted_batches(tried.lengths, np.arange(len(tried)), BATCH)
     batches = every
     while batches:
         near = [
