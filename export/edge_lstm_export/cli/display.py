@@ -58,12 +58,16 @@ class Display:
     On a terminal there is a spinner, elsewhere a line for each stage.
 
     quiet: a line only after two seconds without one.
+    verbose: every epoch has a line.
+    epochs: number of all at most; None: not known yet.
     """
 
-    def __init__(self, *, quiet: bool = False, verbose: bool = False) -> None:
+    def __init__(
+        self, *, quiet: bool = False, verbose: bool = False, epochs: int | None = None
+    ) -> None:
         self._quiet = quiet
         self._verbose = verbose
-        self._epochs = EpochLines(None)
+        self._epochs = EpochLines(epochs)
         self._status: Any = None
         self._last_line = time.monotonic()
 
