@@ -257,19 +257,19 @@ class _LstmGraph:
     def _add_start_row(self) -> str:
         """Add the row of the tables of first states that each text begins in, int32 [B]."""
         g = self.g
-        table = self.weights.lstms[0].h
-        if table is None:
+        tables = self.weights.lstms[0].first
+        if tables is None:
             return ""
         most = g.constant("length", self.length, np.int32)
         padding = g.add("padding_steps", "Sub", most, "row_lengths")
-        last_row = g.constant("last_row", table.shape[1] - 1, np.int32)
+        last_row = g.constant("last_row", tables.shape[2] - 1, np.int32)
         return g.add("start_row", "Min", padding, last_row)
 
     def _add_start(self, name: str, lstm: LstmWeights, row: str) -> str:
         """Add the first states of an LSTM: f"{name}_first_h" and f"{name}_first_c", [D, B, H]."""
-        if lstm.h is None or lstm.c is None:
+        if lstm.first is None:
             return ""
-        for part, table in (("h", lstm.h), ("c", lstm.c)):
+        for part, table in zip("hc", lstm.first):
             states = self.g.constant(f"{name}_{part}", table)
             self.g.add(f"first_{part}_of_{name}", "Gather", states, row, axis=1)
         return f"first_h_of_{name}"
