@@ -28,7 +28,6 @@ from edge_lstm_export.graph.pairs import (
     LEFT_FACTOR,
     PRIME,
     SLOT_FACTOR,
-    PairTable,
 )
 from edge_lstm_export.graph.weights import (
     CODED,
@@ -64,12 +63,16 @@ ACTIVATIONS = {"relu": "Relu", "tanh": "Tanh", "sigmoid": "Sigmoid"}
 class GraphBuilder:
     """Collects nodes and constants; what adds one takes its name first, and returns it.
 
-    int8: whether it builds the int8 graph.
-    packs: whether an int8 graph keeps its tables in 4 bits.
+    The others say what is built, see :func:`build`.
     """
 
+    weights: GraphWeights
+    config: NetworkConfig
+    length: int
     int8: bool
-    packs: bool = True
+    long: bool
+    may_be_empty: bool
+    packs: bool
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     constants: list[onnx.TensorProto] = field(default_factory=list)
 
@@ -129,9 +132,11 @@ def build(
     may_be_empty: a text may have no id; its rule decides that.
     packs: an int8 file keeps its tables in 4 bits.
     """
-    g = GraphBuilder(int8, packs)
     if int8:
         weights = with_sentinels(weights, config)
+    g = GraphBuilder(
+        weights, config, length, int8=int8, long=long, may_be_empty=may_be_empty, packs=packs
+    )
     row_lengths = _add_row_lengths(g)
     is_pooled = config.lstms and config.lstms[-1].gives != "last"
     if config.padding == "none":
@@ -141,7 +146,7 @@ def build(
             g.cast("lengths_float", column)  # B, 1
     parts = []
     if config.lstms:
-        values = _LstmGraph(g, weights, config, length, long, may_be_empty).add()
+        values = _add_lstms(g)
         for j, (layer, dense) in enumerate(zip(config.dense, weights.dense)):
             sums = f"dense{j}_sums"
             values = _add_dense(g, f"dense{j}", dense, values, sums, packs=False)
@@ -151,15 +156,15 @@ def build(
     else:
         _add_cut_ids(g, 1)
     if config.ngrams:
-        total = _add_ngram_sums(g, weights, config)
+        total = _add_ngram_sums(g)
         root = g.add("lengths_root", "Sqrt", "lengths_float")
         parts.append(g.add("ngram_mean", "Div", total, root))
     values = parts[0]
     if parts[1:]:
         values = g.add("head_inputs", "Concat", *parts, axis=1)
     logits = _add_dense(g, "head", weights.head, values, "logits", packs=packs)
-    _add_probabilities(g, config, logits)
-    return _assemble(g, config, length)
+    _add_probabilities(g, logits)
+    return _assemble(g)
 
 
 def _add_row_lengths(g: GraphBuilder) -> str:
@@ -189,166 +194,155 @@ def _add_cut_ids(g: GraphBuilder, block: int) -> str:
     return g.add("ids", "Slice", INPUT_NAME, start, longest, axis)  # B, T
 
 
-@dataclass
-class _LstmGraph:
-    """The LSTMs of a graph, their input, and the output that the head reads."""
-
-    g: GraphBuilder
-    weights: GraphWeights
-    config: NetworkConfig
-    length: int
-    long: bool
-    may_be_empty: bool
-
-    def add(self) -> str:
-        """Add all → the values that the next layer reads of the last LSTM: [B, values]."""
-        g = self.g
-        layer = self.config.lstms[-1]
-        block = 1
-        if self.long and layer.has_maximum and self.length % POOLING_BLOCK == 0:
-            block = POOLING_BLOCK
-        steps = self._add_steps(block)
-        # Without lengths, the operator runs all steps.
-        lengths = "lengths" if self.config.padding == "none" else ""
-        row = self._add_start_row()
-        x, seen = _add_embedding(g, self.weights, steps)  # T, B, E
-        state = last = ""
-        for k, (of_layer, lstm) in enumerate(zip(self.config.lstms, self.weights.lstms)):
-            if k:
-                moved = g.add(f"steps{k}_moved", "Transpose", x, perm=[0, 2, 1, 3])
-                shape = g.ints(f"steps{k}_shape", 0, 0, lstm.w.shape[2])
-                x = g.add(f"steps{k}_read", "Reshape", moved, shape)
-            state = self._add_start(f"lstm{k}", lstm, row)
-            x, last = _add_lstm(g, f"lstm{k}", of_layer, lstm, x, lengths, state, seen)
-            seen = seen_outputs(lstm)
-        units = self.weights.lstms[-1].r.shape[2]
-        if layer.gives != "last":
-            state = ""
-            last = self._add_mean_and_max(x, layer, units, steps, block)
-        if self.may_be_empty and self.config.padding == "none":
-            last = self._add_without_steps(last, state)
-        moved = g.add("pooled_moved", "Transpose", last, perm=[1, 0, 2])  # B, blocks, H
-        shape = g.ints("pooled_shape", 0, layer.values(units - layer.units))
-        return g.add("pooled", "Reshape", moved, shape)
-
-    def _add_steps(self, block: int) -> str:
-        """Add the ids of the steps that are run [T, B]."""
-        g = self.g
-        ids = INPUT_NAME
-        if self.config.padding == "none":
-            ids = _add_cut_ids(g, block)
-        if self.config.padding == "front":
-            ids = self._add_moved_ids()
-        return g.add("steps", "Transpose", ids, perm=[1, 0])
-
-    def _add_moved_ids(self) -> str:
-        """Add the rows with their padding before the ids, [B, length]."""
-        g = self.g
-        column = g.add("lengths_column", "Unsqueeze", "row_lengths", "axis_1")
-        # Place j has the id j - (length - T): below 0 it has padding, the last column (-1).
-        places = np.arange(self.length, dtype=np.int32)[None] - self.length
-        moved = g.add("places_of_ids", "Add", g.constant("places", places), column)
-        none = g.constant("no_place", -1, np.int32)
-        moved = g.add("places_or_none", "Max", moved, none)
-        longer = g.ints("one_padding", 0, 0, 0, 1)
-        padded = g.add("ids_and_padding", "Pad", INPUT_NAME, longer, mode="constant")
-        return g.add("ids_moved", "GatherElements", padded, moved, axis=1)
-
-    def _add_start_row(self) -> str:
-        """Add the row of the tables of first states that each text begins in, int32 [B]."""
-        g = self.g
-        tables = self.weights.lstms[0].first
-        if tables is None:
-            return ""
-        most = g.constant("length", self.length, np.int32)
-        padding = g.add("padding_steps", "Sub", most, "row_lengths")
-        last_row = g.constant("last_row", tables.shape[2] - 1, np.int32)
-        return g.add("start_row", "Min", padding, last_row)
-
-    def _add_start(self, name: str, lstm: LstmWeights, row: str) -> str:
-        """Add the first states of an LSTM: f"{name}_first_h" and f"{name}_first_c", [D, B, H]."""
-        if lstm.first is None:
-            return ""
-        for part, table in zip("hc", lstm.first):
-            states = self.g.constant(f"{name}_{part}", table)
-            self.g.add(f"first_{part}_of_{name}", "Gather", states, row, axis=1)
-        return f"first_h_of_{name}"
-
-    def _add_mean_and_max(
-        self, outputs: str, layer: Lstm, units: int, steps: str, block: int
-    ) -> str:
-        """Add mean or maximum over the steps, or both → [blocks, B, H].
-
-        outputs: [T, D, B, H], T a multiple of ``block``, zero behind each row's end, as ONNX
-            Runtime's LSTM writes them.
-        """
-        g = self.g
-        parts = []
-        if layer.gives != "max":
-            total = g.add("total", "ReduceSum", outputs, g.ints("axis_0", 0), keepdims=0)
-            if self.config.padding == "none":
-                count = "lengths_float"
-            else:
-                count = g.constant("steps_float", self.length, np.float32)
-            parts.append(g.add("mean", "Div", total, count))
-        if layer.has_maximum:
-            if layer.floor == -1 and self.config.padding == "none":
-                outputs = self._add_floor(outputs, steps)
-            highest = self._add_highest(outputs, layer.directions, units, block)
-            if layer.floor == 0:
-                zero = g.constant("zero_float", 0, np.float32)
-                highest = g.add("max", "Max", highest, zero)
-            parts.append(highest)
-        if len(parts) == 1:
-            return parts[0]
-        return g.add("pooled_parts", "Concat", *parts, axis=0)
-
-    def _add_floor(self, outputs: str, steps: str) -> str:
-        """Add -1, the least output, behind each row's end."""
-        g = self.g
-        is_step = g.cast("is_step", steps, TensorProto.BOOL)
-        is_step = g.add("is_step_of_row", "Unsqueeze", is_step, g.ints("step_axes", 1, 3))
-        floor = g.constant("floor", -1, np.float32)
-        return g.add("outputs_or_floor", "Where", is_step, outputs, floor)  # T, D, B, H
-
-    def _add_highest(self, outputs: str, directions: int, units: int, block: int) -> str:
-        """Add the maximum over the steps → [D, B, H]."""
-        g = self.g
-        if block == 1:
-            return g.reduce_max("highest", outputs)
-        # A step's D, B, H values as B, D·H, whose sizes need not be asked for (0 is the third of
-        # the input's, B): the maximum does not mind which value is whose, and they are put right
-        # behind it.
-        shape = g.ints("block_shape", -1, block, 0, directions * units)
-        blocks = g.add("output_blocks", "Reshape", outputs, shape)  # T / block, block, B, D·H
-        mixed = g.reduce_max("highest_mixed", g.reduce_max("block_highest", blocks, axis=1))
-        return g.add("highest", "Reshape", mixed, g.ints("max_shape", directions, -1, units))
-
-    def _add_without_steps(self, pooled: str, first: str) -> str:
-        """Add the outputs for a text without ids: the first outputs, or zeros.
-
-        pooled: [blocks, B, H].
-        first: [D, B, H], or "".
-        """
-        g = self.g
-        has_ids = g.cast("has_ids", "row_lengths", TensorProto.BOOL)
-        has_ids = g.add("has_ids_of_row", "Unsqueeze", has_ids, g.ints("row_axes", 0, 2))
-        other = first or g.constant("nothing_read", 0, np.float32)
-        return g.add("pooled_or_first", "Where", has_ids, pooled, other)
+def _add_lstms(g: GraphBuilder) -> str:
+    """Add all → the values that the next layer reads of the last LSTM: [B, values]."""
+    layer = g.config.lstms[-1]
+    block = 1
+    if g.long and layer.has_maximum and g.length % POOLING_BLOCK == 0:
+        block = POOLING_BLOCK
+    steps = _add_steps(g, block)
+    # Without lengths, the operator runs all steps.
+    lengths = "lengths" if g.config.padding == "none" else ""
+    row = _add_start_row(g)
+    x, seen = _add_embedding(g, steps)  # T, B, E
+    state = last = ""
+    for k, (of_layer, lstm) in enumerate(zip(g.config.lstms, g.weights.lstms)):
+        if k:
+            moved = g.add(f"steps{k}_moved", "Transpose", x, perm=[0, 2, 1, 3])
+            shape = g.ints(f"steps{k}_shape", 0, 0, lstm.w.shape[2])
+            x = g.add(f"steps{k}_read", "Reshape", moved, shape)
+        state = _add_start(g, f"lstm{k}", lstm, row)
+        x, last = _add_lstm(g, f"lstm{k}", of_layer, lstm, x, lengths, state, seen)
+        seen = seen_outputs(lstm)
+    units = g.weights.lstms[-1].r.shape[2]
+    if layer.gives != "last":
+        state = ""
+        last = _add_mean_and_max(g, x, layer, units, steps, block)
+    if g.may_be_empty and g.config.padding == "none":
+        last = _add_without_steps(g, last, state)
+    moved = g.add("pooled_moved", "Transpose", last, perm=[1, 0, 2])  # B, blocks, H
+    shape = g.ints("pooled_shape", 0, layer.values(units - layer.units))
+    return g.add("pooled", "Reshape", moved, shape)
 
 
-def _add_embedding(g: GraphBuilder, weights: GraphWeights, steps: str) -> tuple[str, Seen | None]:
+def _add_steps(g: GraphBuilder, block: int) -> str:
+    """Add the ids of the steps that are run [T, B]."""
+    ids = INPUT_NAME
+    if g.config.padding == "none":
+        ids = _add_cut_ids(g, block)
+    if g.config.padding == "front":
+        ids = _add_moved_ids(g)
+    return g.add("steps", "Transpose", ids, perm=[1, 0])
+
+
+def _add_moved_ids(g: GraphBuilder) -> str:
+    """Add the rows with their padding before the ids, [B, length]."""
+    column = g.add("lengths_column", "Unsqueeze", "row_lengths", "axis_1")
+    # Place j has the id j - (length - T): below 0 it has padding, the last column (-1).
+    places = np.arange(g.length, dtype=np.int32)[None] - g.length
+    moved = g.add("places_of_ids", "Add", g.constant("places", places), column)
+    none = g.constant("no_place", -1, np.int32)
+    moved = g.add("places_or_none", "Max", moved, none)
+    longer = g.ints("one_padding", 0, 0, 0, 1)
+    padded = g.add("ids_and_padding", "Pad", INPUT_NAME, longer, mode="constant")
+    return g.add("ids_moved", "GatherElements", padded, moved, axis=1)
+
+
+def _add_start_row(g: GraphBuilder) -> str:
+    """Add the row of the tables of first states that each text begins in, int32 [B]."""
+    tables = g.weights.lstms[0].first
+    if tables is None:
+        return ""
+    most = g.constant("length", g.length, np.int32)
+    padding = g.add("padding_steps", "Sub", most, "row_lengths")
+    last_row = g.constant("last_row", tables.shape[2] - 1, np.int32)
+    return g.add("start_row", "Min", padding, last_row)
+
+
+def _add_start(g: GraphBuilder, name: str, lstm: LstmWeights, row: str) -> str:
+    """Add the first states of an LSTM: f"{name}_first_h" and f"{name}_first_c", [D, B, H]."""
+    if lstm.first is None:
+        return ""
+    for part, table in zip("hc", lstm.first):
+        states = g.constant(f"{name}_{part}", table)
+        g.add(f"first_{part}_of_{name}", "Gather", states, row, axis=1)
+    return f"first_h_of_{name}"
+
+
+def _add_mean_and_max(
+    g: GraphBuilder, outputs: str, layer: Lstm, units: int, steps: str, block: int
+) -> str:
+    """Add mean or maximum over the steps, or both → [blocks, B, H].
+
+    outputs: [T, D, B, H], T a multiple of ``block``, zero behind each row's end, as ONNX
+        Runtime's LSTM writes them.
+    """
+    parts = []
+    if layer.gives != "max":
+        total = g.add("total", "ReduceSum", outputs, g.ints("axis_0", 0), keepdims=0)
+        if g.config.padding == "none":
+            count = "lengths_float"
+        else:
+            count = g.constant("steps_float", g.length, np.float32)
+        parts.append(g.add("mean", "Div", total, count))
+    if layer.has_maximum:
+        if layer.floor == -1 and g.config.padding == "none":
+            outputs = _add_floor(g, outputs, steps)
+        highest = _add_highest(g, outputs, layer.directions, units, block)
+        if layer.floor == 0:
+            zero = g.constant("zero_float", 0, np.float32)
+            highest = g.add("max", "Max", highest, zero)
+        parts.append(highest)
+    if len(parts) == 1:
+        return parts[0]
+    return g.add("pooled_parts", "Concat", *parts, axis=0)
+
+
+def _add_floor(g: GraphBuilder, outputs: str, steps: str) -> str:
+    """Add -1, the least output, behind each row's end."""
+    is_step = g.cast("is_step", steps, TensorProto.BOOL)
+    is_step = g.add("is_step_of_row", "Unsqueeze", is_step, g.ints("step_axes", 1, 3))
+    floor = g.constant("floor", -1, np.float32)
+    return g.add("outputs_or_floor", "Where", is_step, outputs, floor)  # T, D, B, H
+
+
+def _add_highest(g: GraphBuilder, outputs: str, directions: int, units: int, block: int) -> str:
+    """Add the maximum over the steps → [D, B, H]."""
+    if block == 1:
+        return g.reduce_max("highest", outputs)
+    # A step's D, B, H values as B, D·H, whose sizes need not be asked for (0 is the third of
+    # the input's, B): the maximum does not mind which value is whose, and they are put right
+    # behind it.
+    shape = g.ints("block_shape", -1, block, 0, directions * units)
+    blocks = g.add("output_blocks", "Reshape", outputs, shape)  # T / block, block, B, D·H
+    mixed = g.reduce_max("highest_mixed", g.reduce_max("block_highest", blocks, axis=1))
+    return g.add("highest", "Reshape", mixed, g.ints("max_shape", directions, -1, units))
+
+
+def _add_without_steps(g: GraphBuilder, pooled: str, first: str) -> str:
+    """Add the outputs for a text without ids: the first outputs, or zeros.
+
+    pooled: [blocks, B, H].
+    first: [D, B, H], or "".
+    """
+    has_ids = g.cast("has_ids", "row_lengths", TensorProto.BOOL)
+    has_ids = g.add("has_ids_of_row", "Unsqueeze", has_ids, g.ints("row_axes", 0, 2))
+    other = first or g.constant("nothing_read", 0, np.float32)
+    return g.add("pooled_or_first", "Where", has_ids, pooled, other)
+
+
+def _add_embedding(g: GraphBuilder, steps: str) -> tuple[str, Seen | None]:
     """Add the look-up → the embedded steps, [T, B, E], in int8 [T, B, E + 2]; and typical ones.
 
     The last two are the sentinels 127 and -128. With both ends in every row the LSTM operator's own
     scale is exactly the embedding's (range / 255, zero at 128), so its rounding changes nothing
     more.
     """
-    embedding = weights.embedding
+    embedding = g.weights.embedding
     if not g.int8:
         return g.add("embedded", "Gather", g.constant("embedding", embedding), steps), None
     # The LSTM's last inputs are the sentinels.
-    metric = metric_of(weights.lstms[0].w[:, :, : embedding.shape[1]])
+    metric = metric_of(g.weights.lstms[0].w[:, :, : embedding.shape[1]])
     rounded_table = rounded(embedding, packs=g.packs, metric=metric)
     table = _add_table(g, "embedding", rounded_table)
     for name, end in (("highest", 127), ("lowest", -128)):
@@ -358,7 +352,7 @@ def _add_embedding(g: GraphBuilder, weights: GraphWeights, steps: str) -> tuple[
     gathered = g.add("embedded_int8", "Gather", table, steps)
     scale = g.constant("embedding_scale", rounded_table.scales.reshape(()))
     embedded = g.add("embedded", "DequantizeLinear", gathered, scale)
-    return embedded, seen_inputs(weights, rounded_table)
+    return embedded, seen_inputs(g.weights, rounded_table)
 
 
 def _add_table(g: GraphBuilder, name: str, table: Rounded) -> str:
@@ -455,22 +449,22 @@ def _add_lstm(
     return outputs
 
 
-def _add_ngram_sums(g: GraphBuilder, weights: GraphWeights, config: NetworkConfig) -> str:
+def _add_ngram_sums(g: GraphBuilder) -> str:
     """Add the sum of a text's n-gram vectors [B, width].
 
     int8: counts of at most 64 times int8, added up in int32: exact, in any order, and on AVX2 too.
         It adds two of the products in 16 bits, and they fit.
     """
-    vectors = weights.ngram_vectors
+    vectors = g.weights.ngram_vectors
     if not g.int8:
         table = g.constant("ngram_vectors", vectors)
-        present = g.cast("ngrams_present_float", _add_present(g, weights.pairs, config))
+        present = g.cast("ngrams_present_float", _add_present(g))
         return g.add("ngram_sums", "MatMul", present, _add_no_ngrams(g, table))
     # A scale a column: logits differ in size.
-    has_codes = g.packs and config.codes_ngrams
+    has_codes = g.packs and g.config.codes_ngrams
     scaled = coded(vectors) if has_codes else rounded(vectors, 0, packs=g.packs)
     table = _add_no_ngrams(g, _add_table(g, "ngram_vectors", scaled))
-    present = _add_present(g, weights.pairs, config)
+    present = _add_present(g)
     total = g.cast("ngram_sums_float", g.add("ngram_sums_int", "MatMulInteger", present, table))
     return g.add("ngram_sums", "Mul", total, g.constant("ngram_scales", scaled.scales[0]))
 
@@ -481,12 +475,13 @@ def _add_no_ngrams(g: GraphBuilder, table: str) -> str:
     return g.add(f"{table}_and_none", "Pad", table, rows, mode="constant")
 
 
-def _add_present(g: GraphBuilder, pairs: PairTable, config: NetworkConfig) -> str:
+def _add_present(g: GraphBuilder) -> str:
     """Add how often each n-gram of a text counts: uint8 [B, FIRST_NGRAM_ID + words + slots].
 
     Column i belongs to id i, and the columns of the slots follow. The first two, for padding and
     start, stand for everything that is not an n-gram: their vectors are zeros.
     """
+    config = g.config
     slots_start = FIRST_NGRAM_ID + config.ngram_words
     ids = g.cast("ngram_ids", "ids", TensorProto.INT64)  # B, T
     nothing = g.number("no_column", 0)
@@ -497,7 +492,7 @@ def _add_present(g: GraphBuilder, pairs: PairTable, config: NetworkConfig) -> st
         is_word = g.add("is_ngram_word", "Less", ids, g.number("slots_start", slots_start))
         parts.append(g.add("word_columns", "Where", is_word, ids, nothing))
     if config.ngram_slots:
-        slots, is_pair = _add_slots(g, pairs, ids)
+        slots, is_pair = _add_slots(g, ids)
         columns = g.add("slot_columns", "Add", slots, g.number("pairs_start", slots_start))
         parts.append(g.add("pair_columns", "Where", is_pair, columns, nothing))
     columns = g.add("ngram_columns", "Concat", *parts, axis=1)
@@ -520,12 +515,13 @@ def _add_present(g: GraphBuilder, pairs: PairTable, config: NetworkConfig) -> st
     return g.add("ngrams_present", "Gather", table, capped)
 
 
-def _add_slots(g: GraphBuilder, pairs: PairTable, left: str) -> tuple[str, str]:
+def _add_slots(g: GraphBuilder, left: str) -> tuple[str, str]:
     """Add the look-up of pairs of neighbours, see pairs.PairTable.find.
 
     left: ids, int64 [B, T]. Return int64 [B, T], the slot of each id with the next one, and bool
     [B, T], whether the pair is the slot's.
     """
+    pairs = g.weights.pairs
     after = g.bounds("neighbours", 1, 2**31)
     longer = g.add("ids_and_none", "Pad", left, g.ints("one_more", 0, 0, 0, 1), mode="constant")
     right = g.add("neighbours", "Slice", longer, *after)
@@ -587,22 +583,22 @@ def _add_dense(
     return g.add(output, "Add", product, g.constant(f"{name}_b", dense.b))
 
 
-def _add_probabilities(g: GraphBuilder, config: NetworkConfig, logits: str) -> None:
+def _add_probabilities(g: GraphBuilder, logits: str) -> None:
     """Add what turns logits [B, logits] into the graph's output [B, L]."""
-    if config.multi_label:
+    if g.config.multi_label:
         g.add(OUTPUT_NAME, "Sigmoid", logits)
-    elif config.labels == 2:
+    elif g.config.labels == 2:
         signs = g.constant("signs", [[-1, 1]], np.float32)
         g.add(OUTPUT_NAME, "Sigmoid", g.add("both_logits", "Mul", logits, signs))
     else:
         g.add(OUTPUT_NAME, "Softmax", logits, axis=1)
 
 
-def _assemble(g: GraphBuilder, config: NetworkConfig, length: int) -> onnx.ModelProto:
+def _assemble(g: GraphBuilder) -> onnx.ModelProto:
     """Make a model of the collected nodes, with its input and output, IR version and opsets."""
     info = helper.make_tensor_value_info
-    inputs = [info(INPUT_NAME, TensorProto.INT32, ["batch", length])]
-    outputs = [info(OUTPUT_NAME, TensorProto.FLOAT, ["batch", config.labels])]
+    inputs = [info(INPUT_NAME, TensorProto.INT32, ["batch", g.length])]
+    outputs = [info(OUTPUT_NAME, TensorProto.FLOAT, ["batch", g.config.labels])]
     graph = helper.make_graph(g.nodes, "edge_lstm", inputs, outputs, g.constants)
     opsets = [helper.make_opsetid("", OPSET)]
     return helper.make_model(
