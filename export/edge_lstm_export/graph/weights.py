@@ -170,12 +170,24 @@ def _until_settled(lstms: Sequence[LstmWeights]) -> list[LstmWeights]:
     tables = [lstm.first for lstm in lstms if lstm.first is not None]
     if not tables:
         return list(lstms)
-    moves = [np.abs(table - table[:, :, -1:]).max(axis=(0, 1, 3)) for table in tables]
-    rows = int((np.max(moves, axis=0) > SETTLED).nonzero()[0].max(initial=-1)) + 2
+    rows = settled_rows(tables, SETTLED)
     return [
         lstm if lstm.first is None else replace(lstm, first=lstm.first[:, :, :rows])
         for lstm in lstms
     ]
+
+
+def settled_rows(tables: Sequence[Array], tolerance: float) -> int:
+    """Return how many rows tables of first states need, which end where nothing moves any more.
+
+    tables: float [..., rows, H].
+    tolerance: by which the rows that are left out may differ from the last one.
+    """
+    moves = [
+        np.abs(table - table[..., -1:, :]).max(axis=-1).reshape(-1, table.shape[-2]).max(axis=0)
+        for table in tables
+    ]
+    return int((np.max(moves, axis=0) > tolerance).nonzero()[0].max(initial=-1)) + 2
 
 
 def _with_sentinel_units(lstm: LstmWeights) -> LstmWeights:
