@@ -373,7 +373,7 @@ def rounded(
     factors: Array | None = None
     if packs:
         limit = LARGEST_4_BITS
-        keeps_largest = stays.any(axis=1) & (axis != 1)
+        keeps_largest = np.asarray(stays.any(axis=1) & (axis != 1))
         numbers, factors = _to_4_bits(scaled, keeps_largest)
     else:
         numbers = np.clip(np.rint(scaled), -limit, limit)
