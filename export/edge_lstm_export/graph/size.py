@@ -64,7 +64,11 @@ def file_parts(
     answer = [LONGEST_PROBABILITY] * len(labels)
     golden = [golden_row(text, tokenizer.encode_text(text).ids, answer) for text in texts]
     described = description(
-        *(tokenizer, labels, config, training, golden),
+        tokenizer,
+        labels,
+        config,
+        training,
+        golden,
         answers=answers,
         int8=True,
     )

@@ -327,10 +327,12 @@ class _Draft:
         CheckError if it is not valid ONNX.
         """
         checkpoint = self.checkpoint
-        tokenizer = self.tokenizer
-        config = self.checkpoint.network.config
         described = description(
-            *(tokenizer, checkpoint.labels, config, checkpoint.training, golden),
+            self.tokenizer,
+            checkpoint.labels,
+            checkpoint.network.config,
+            checkpoint.training,
+            golden,
             answers=Answers(checkpoint.thresholds, curve, checkpoint.question),
             int8=self.int8,
             packs=self.packs,
