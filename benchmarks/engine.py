@@ -141,8 +141,8 @@ def random_model(preset: str) -> bytes:
     """
     import torch
     from edge_lstm_export.graph.pairs import table_of
-    from edge_lstm_export.graph.size import FEWEST_SLOTS, SPARE, file_parts, slots_in
     from edge_lstm_export.onnx.export import export
+    from edge_lstm_export.onnx.size import FEWEST_SLOTS, SPARE, file_parts, slots_in
     from edge_lstm_export.options import TrainingRequest
     from edge_lstm_export.train.checkpoint import Checkpoint
     from edge_lstm_export.train.network import Network

@@ -24,6 +24,7 @@ from edge_lstm_export.train.data import counted_votes
 from edge_lstm_export.train.loop import SILENT, Callbacks, predict_probabilities
 from edge_lstm_export.train.plan import Plan
 from edge_lstm_export.train.planning import plan_training, with_teacher_kind
+from edge_lstm_export.train.progress import Display
 from edge_lstm_export.train.sources.memory import dataset_from
 from edge_lstm_export.train.train import fit, quiet_thread
 from edge_lstm_export.train.warnings import checked
@@ -133,8 +134,6 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _callbacks(self, plan: Plan) -> Callbacks:
         """Return what the training calls: the callback, and the progress on standard error."""
-        from edge_lstm_export.cli.display import Display
-
         verbose = whole(
             "verbose", int(self.verbose) if isinstance(self.verbose, bool) else self.verbose, 0
         )

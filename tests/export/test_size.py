@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 from commands import command, train
-from edge_lstm_export.graph.size import file_parts
 from edge_lstm_export.onnx.export import export
+from edge_lstm_export.onnx.size import file_parts
 from edge_lstm_export.options import AugmentationOptions, EnsembleOptions, TrainingRequest
 from edge_lstm_export.train.calibrate import longest_answers
 from edge_lstm_export.train.checkpoint import Checkpoint, save_checkpoint

@@ -14,7 +14,7 @@ import torch
 
 from edge_lstm.layers import NetworkConfig
 from edge_lstm.text import FIRST_WORD_ID, OOV_ID
-from edge_lstm_export.graph.size import slots_in
+from edge_lstm_export.onnx.size import slots_in
 from edge_lstm_export.options import LoopOptions
 from edge_lstm_export.train import ngrams
 from edge_lstm_export.train.calibrate import ComponentLogits, Stack

@@ -10,7 +10,7 @@ from typing import Any
 
 from edge_lstm.errors import DataError
 from edge_lstm.text import FIRST_WORD_ID, OOV_ID, Tokenizer
-from edge_lstm_export.graph.size import (
+from edge_lstm_export.onnx.size import (
     FEWEST_SLOTS,
     file_parts,
     ngram_bytes,

@@ -11,7 +11,7 @@ import numpy as np
 from edge_lstm.errors import DataError
 from edge_lstm.question import SCORE, Question
 from edge_lstm.text import OOV_ID, Tokenizer, split_marks
-from edge_lstm_export.graph.size import FEWEST_SLOTS, SPARE, file_parts, without_last_words
+from edge_lstm_export.onnx.size import FEWEST_SLOTS, SPARE, file_parts, without_last_words
 from edge_lstm_export.train.calibrate import longest_answers
 from edge_lstm_export.train.data import Dataset, Floats, Ints, Names, Split
 from edge_lstm_export.train.examples import Examples
