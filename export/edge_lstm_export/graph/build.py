@@ -63,7 +63,7 @@ ACTIVATIONS = {"relu": "Relu", "tanh": "Tanh", "sigmoid": "Sigmoid"}
 class GraphBuilder:
     """Collects nodes and constants; what adds one takes its name first, and returns it.
 
-    The others say what is built, see :func:`build`.
+    Its other fields are the arguments of :func:`build`.
     """
 
     weights: GraphWeights

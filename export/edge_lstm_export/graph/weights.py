@@ -178,7 +178,7 @@ def _until_settled(lstms: Sequence[LstmWeights]) -> list[LstmWeights]:
 
 
 def settled_rows(tables: Sequence[Array], tolerance: float) -> int:
-    """Return how many rows tables of first states need, which end where nothing moves any more.
+    """Return how many rows tables of first states need: later ones hardly differ.
 
     tables: float [..., rows, H].
     tolerance: by which the rows that are left out may differ from the last one.

@@ -134,21 +134,22 @@ def fit_stack(
     shares: a network that knows few texts by heart answers new ones with large logits.
     """
     targets = torch.from_numpy(parts.targets)
-    both = (parts.lstm, parts.sparse)
-    scales = [
-        1
-        / fit_temperature(
-            torch.from_numpy(part), targets, options.temperature_factor, multi_label=multi_label
+    scales = []
+    scaled = []
+    for part in (parts.lstm, parts.sparse):
+        logits = torch.from_numpy(part)
+        scale = 1 / fit_temperature(
+            logits, targets, options.temperature_factor, multi_label=multi_label
         )
-        for part in both
-    ]
-    first, second = (part * np.float32(scale) for part, scale in zip(both, scales))
+        scales.append(scale)
+        scaled.append(part * np.float32(scale))
     start = np.array([expected.lstm, expected.sparse, *expected.bias])
 
     def loss(weights: Doubles) -> tuple[float, Doubles]:
+        first, second = scaled
         logits = weights[0] * first + weights[1] * second + weights[2:]
         nats, slope = cross_entropy(logits, parts.targets, multi_label=multi_label)
-        of_parts = [float((slope * part).sum()) for part in (first, second)]
+        of_parts = [float((slope * part).sum()) for part in scaled]
         gradient = np.array([*of_parts, *slope.sum(axis=0)])
         away = weights - start
         penalty = options.prior * float((away**2).sum())
@@ -238,10 +239,9 @@ class Calibration:
 
 
 def longest_answers(labels: int, question: Question = ANY_CHOICE, *, multi_label: bool) -> Answers:
-    """Return what a file says of its answers, if all of it is as long as it can be.
+    """Return the longest answers: thresholds, or a risk-coverage curve of millions of texts.
 
-    labels: their number. A risk-coverage curve is of millions of texts then, with everything that
-    one may have.
+    labels: their number.
     """
     if multi_label:
         return Answers((LONGEST_THRESHOLD,) * labels, question=question)
