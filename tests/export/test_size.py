@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from commands import command, train
+from edge_lstm_export.graph.description import Answers
 from edge_lstm_export.onnx.export import export
 from edge_lstm_export.onnx.size import file_parts
 from edge_lstm_export.options import AugmentationOptions, EnsembleOptions, TrainingRequest
@@ -150,8 +151,7 @@ def test_what_is_counted_before_a_training_is_what_the_export_writes(
     config = checkpoint.network.config
     after = file_parts(
         *(checkpoint.tokenizer, checkpoint.labels, config, checkpoint.training),
-        thresholds=checkpoint.thresholds,
-        curve=checkpoint.abstention,
+        answers=Answers(checkpoint.thresholds, checkpoint.abstention),
         long=plan.kind in ("long", "topics"),
     )
     assert sum(after.values()) - after["golden rows"] + said[KEY_GOLDEN] == len(file.data)
