@@ -141,8 +141,8 @@ def random_model(preset: str) -> bytes:
     """
     import torch
     from edge_lstm_export.graph.pairs import table_of
-    from edge_lstm_export.graph.size import FEWEST_SLOTS, SPARE, file_parts, slots_in
     from edge_lstm_export.onnx.export import export
+    from edge_lstm_export.onnx.size import FEWEST_SLOTS, SPARE, file_parts, slots_in
     from edge_lstm_export.options import TrainingRequest
     from edge_lstm_export.train.checkpoint import Checkpoint
     from edge_lstm_export.train.network import Network
@@ -159,7 +159,7 @@ def random_model(preset: str) -> bytes:
     rng = np.random.default_rng(0)
     config = replace(config, num_words=tokenizer.num_ids, ngram_slots=FEWEST_SLOTS)
     config = replace(config, ngram_words=tokenizer.num_ids - 2)
-    taken = file_parts(tokenizer, base.labels, config.config, training, thresholds=None, curve=None)
+    taken = file_parts(tokenizer, base.labels, config.config, training)
     room = slots_in(plan.max_kilobytes * 1000 - SPARE - sum(taken.values()), config)
     pairs = np.unique(rng.integers(4, config.num_words, (2 * room, 2)), axis=0)
     table, own = table_of(rng.permutation(pairs), room)

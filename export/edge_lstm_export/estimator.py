@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
@@ -18,22 +17,17 @@ from edge_lstm.answering import apply_thresholds
 from edge_lstm.atomic import write_atomically
 from edge_lstm.errors import DataError
 from edge_lstm.parameters import whole
-from edge_lstm.printable import printable
 from edge_lstm.question import QuestionType
-from edge_lstm.text import Tokenizer
 from edge_lstm_export.options import TrainingRequest
 from edge_lstm_export.train.checkpoint import save_checkpoint
 from edge_lstm_export.train.data import counted_votes
-from edge_lstm_export.train.history import EpochLines, EpochRecord
 from edge_lstm_export.train.loop import SILENT, Callbacks, predict_probabilities
-from edge_lstm_export.train.network import Network
 from edge_lstm_export.train.plan import Plan
 from edge_lstm_export.train.planning import plan_training, with_teacher_kind
+from edge_lstm_export.train.progress import Display
 from edge_lstm_export.train.sources.memory import dataset_from
 from edge_lstm_export.train.train import fit, quiet_thread
 from edge_lstm_export.train.warnings import checked
-
-SILENCE_SECONDS = 2.0  # after which verbose=1 shows an epoch
 
 
 class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -145,31 +139,14 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         )
         if not verbose:
             return Callbacks(say=self.callback) if self.callback else SILENT
-        epochs = EpochLines(plan.loop.epochs)
-        shown = time.monotonic()
-
-        def show(line: str) -> None:
-            nonlocal shown
-            shown = time.monotonic()
-            sys.stderr.write(f"{printable(line)}\n")
+        display = Display(verbose=verbose > 1, epochs=plan.loop.epochs)
 
         def say(line: str) -> None:
-            show(line)
+            display.say(line)
             if self.callback is not None:
                 self.callback(line)
 
-        def started(network: Network, tokenizer: Tokenizer, texts: int) -> None:
-            show(
-                f"training {sum(network.parameter_counts().values()):,} parameters on {texts:,} "
-                "texts"
-            )
-
-        def on_epoch(record: EpochRecord) -> None:
-            line = epochs.complete(record, details=verbose > 1)
-            if verbose > 1 or time.monotonic() - shown > SILENCE_SECONDS:
-                show(line)
-
-        return Callbacks(say=say, started=started, on_epoch=on_epoch)
+        return replace(display.callbacks(), say=say)
 
     def _request(self) -> TrainingRequest:
         return TrainingRequest(

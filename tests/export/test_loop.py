@@ -71,7 +71,7 @@ def test_batches_hold_every_example_once(size: int) -> None:
     every = np.arange(37)
     for batches in (
         shuffled_batches(data, LoopOptions(batch_size=size), seed=3, epoch=2),
-        sorted_batches(data, every, size),
+        sorted_batches(data.lengths, every, size),
     ):
         assert sorted(np.concatenate(batches).tolist()) == every.tolist()
         assert max(map(len, batches)) <= size

@@ -13,9 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 from commands import command, train
-from edge_lstm_export.graph.size import file_parts
+from edge_lstm_export.graph.description import Answers
 from edge_lstm_export.onnx.export import export
+from edge_lstm_export.onnx.size import file_parts
 from edge_lstm_export.options import AugmentationOptions, EnsembleOptions, TrainingRequest
+from edge_lstm_export.train.calibrate import longest_answers
 from edge_lstm_export.train.checkpoint import Checkpoint, save_checkpoint
 from edge_lstm_export.train.components import network_config
 from edge_lstm_export.train.data import Dataset
@@ -86,14 +88,13 @@ def plan_for(data: Dataset, preset: str) -> Plan:
 def counted(whole: Dataset, prepared: Prepared) -> dict[str, int]:
     data = prepared.data
     features = prepared.features
-    training, calibration = longest_provenance(whole, data.plan, data.rows, data.transfer)
+    training = longest_provenance(whole, data.plan, data.rows, data.transfer)
     return file_parts(
         data.tokenizer,
         data.labels,
         network_config(data, features),
         training,
-        thresholds=calibration.thresholds,
-        curve=calibration.curve,
+        answers=longest_answers(len(data.labels), multi_label=whole.multi_label),
         long=data.plan.kind in ("long", "topics"),
     )
 
@@ -138,8 +139,7 @@ def test_what_is_counted_before_a_training_is_what_the_export_writes(
     config = checkpoint.network.config
     after = file_parts(
         *(checkpoint.tokenizer, checkpoint.labels, config, checkpoint.training),
-        thresholds=checkpoint.thresholds,
-        curve=checkpoint.abstention,
+        answers=Answers(checkpoint.thresholds, checkpoint.abstention),
         long=plan.kind in ("long", "topics"),
     )
     assert sum(after.values()) - after["golden rows"] + said[KEY_GOLDEN] == len(file.data)

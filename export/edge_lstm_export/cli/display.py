@@ -2,35 +2,22 @@
 
 from __future__ import annotations
 
-import sys
-import time
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from edge_lstm.cli.notes import listed_examples, wrapped
-from edge_lstm.cli.progress import SILENCE_SECONDS
 from edge_lstm.metrics import SetScores
 from edge_lstm.printable import counted, duration, printable, to_json
-from edge_lstm.signals import deferred, received
 from edge_lstm_export.cli.plan_display import long_lines, short_lines
-from edge_lstm_export.train.history import EpochLines
+from edge_lstm_export.train.progress import Display, message
 
 if TYPE_CHECKING:  # a message needs no torch, and a training no ONNX Runtime
     from edge_lstm.modelfile import ModelFile
-    from edge_lstm.text import Tokenizer
     from edge_lstm_export.onnx.export import Exported
     from edge_lstm_export.onnx.gates import AccuracyChange, Closed
     from edge_lstm_export.train.baseline import Baseline
-    from edge_lstm_export.train.history import EpochRecord
-    from edge_lstm_export.train.loop import Callbacks
-    from edge_lstm_export.train.network import Network
     from edge_lstm_export.train.run import Inputs, Job
     from edge_lstm_export.train.train import Result
-
-
-def message(text: str) -> None:
-    """Print a line for the person, on standard error."""
-    print(printable(text), file=sys.stderr, flush=True)
 
 
 def print_plan(prepared: Inputs, seconds: float, *, verbose: bool) -> None:
@@ -52,89 +39,14 @@ def _print_notes(prepared: Inputs) -> None:
         message(f"note: {line}")
 
 
-class Display:
-    """Show stages and epochs on standard error.
-
-    On a terminal there is a spinner, elsewhere a line for each stage.
-
-    quiet: a line only after two seconds without one.
-    """
-
-    def __init__(self, *, quiet: bool = False, verbose: bool = False) -> None:
-        self._quiet = quiet
-        self._verbose = verbose
-        self._epochs = EpochLines(None)
-        self._status: Any = None
-        self._last_line = time.monotonic()
-
-    def __enter__(self) -> Display:
-        if sys.stderr.isatty():
-            from rich.console import Console
-
-            self._status = Console(stderr=True, highlight=False, markup=False).status("starting")
-            self._status.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._status is not None:
-            self._status.stop()
-
-    def say(self, line: str) -> None:
-        """Show that a stage begins, or how far it is."""
-        if self._status is None:
-            if not self._quiet or time.monotonic() - self._last_line > SILENCE_SECONDS:
-                message(line)
-                self._last_line = time.monotonic()
-        else:
-            from rich.text import Text
-
-            self._status.update(Text(printable(line)))
-        if received():  # A library may have swallowed what was raised.
-            raise KeyboardInterrupt
-
-    def prepared(self, prepared: Inputs) -> None:
-        """Show the plan in its short form, and the warnings about the data."""
-        self._epochs.total = prepared.plan.loop.epochs
-        if not self._quiet:
-            lines = "\n".join((*short_lines(prepared), ""))
-            for line in lines.split("\n"):
-                message(line)
-        _print_notes(prepared)
-
-    def callbacks(self) -> Callbacks:
-        """Return what the training calls."""
-        from edge_lstm_export.train.loop import Callbacks
-
-        return Callbacks(
-            say=self.say,
-            started=self._started,
-            on_batch=self._batch,
-            on_epoch=self._epoch,
-            should_stop=received,
-            deferring=deferred,
-        )
-
-    def _started(self, network: Network, tokenizer: Tokenizer, texts: int) -> None:
-        self.say(
-            f"training {sum(network.parameter_counts().values()):,} parameters on "
-            f"{counted(texts, 'text')}"
-        )
-
-    def _batch(self, record: EpochRecord, batch: int, batches: int) -> None:
-        if self._status is not None:
-            done = f"{batch / batches:4.0%}  loss {record.loss:.4f}"
-            left = self._epochs.left(record.epoch - 1 + batch / batches)
-            self.say(f"{self._epochs.which(record)} {done}  accuracy {record.accuracy:.1%}{left}")
-
-    def _epoch(self, record: EpochRecord) -> None:
-        line = self._epochs.complete(record, details=self._verbose)
-        if self._verbose:
+def print_prepared(display: Display, prepared: Inputs) -> None:
+    """Print the plan in its short form, unless that is quiet, and the warnings about the data."""
+    display.epochs.total = prepared.plan.loop.epochs
+    if not display.quiet:
+        lines = "\n".join((*short_lines(prepared), ""))
+        for line in lines.split("\n"):
             message(line)
-        elif (
-            not (self._status or self._quiet)
-            and time.monotonic() - self._last_line > SILENCE_SECONDS
-        ):
-            self.say(line)
+    _print_notes(prepared)
 
 
 def print_report(job: Job, result: Result, seconds: float, *, verbose: bool) -> None:

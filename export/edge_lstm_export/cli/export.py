@@ -54,7 +54,8 @@ def command(
     texts of up to 500 characters. Anyone with the file can read them.
     """
     from edge_lstm.atomic import write_atomically
-    from edge_lstm_export.cli.display import Display, cost_of_closing, message, print_exported
+    from edge_lstm_export.cli.display import cost_of_closing, print_exported
+    from edge_lstm_export.train.progress import Display, message
 
     options.check_outputs([output], [checkpoint, data, examples], parents=True)
     with Display(quiet=True) as display:

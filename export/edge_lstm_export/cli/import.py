@@ -81,7 +81,7 @@ def command(
     Files are read without TensorFlow and Keras, and no code in them is run. Options give the facts
     that no file holds; --dry-run shows the findings and the missing options.
     """
-    from edge_lstm_export.cli.display import Display
+    from edge_lstm_export.train.progress import Display
 
     if output is None and not dry_run:
         raise typer.BadParameter("no output; give -o FILE.safetensors, or --dry-run")
@@ -131,10 +131,10 @@ def command(
 def _print_found(imported: Imported, accuracy: Accuracy | None) -> None:
     """Print the findings, the accuracy, and the options that are missing."""
     from edge_lstm.cli.notes import wrapped
-    from edge_lstm_export.cli.display import message
     from edge_lstm_export.importing.accuracy import CAUSES
     from edge_lstm_export.importing.checkpoint import padding_cost
     from edge_lstm_export.importing.display import rows_of
+    from edge_lstm_export.train.progress import message
 
     for name, value in rows_of(imported):
         print(wrapped(value, name=name, indent=13))

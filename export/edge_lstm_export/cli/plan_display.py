@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -22,11 +22,9 @@ def short_lines(prepared: Inputs) -> Iterator[str]:
     """Yield the data and the main decisions, each with its reason."""
     from edge_lstm_export.train.plan import explain
 
-    for name, value in _data_rows(prepared):
-        yield wrapped(value, name=name, indent=SHORT_COLUMN)
+    yield from _lines(_data_rows(prepared), SHORT_COLUMN)
     yield ""
-    for name, value, reason in explain(prepared.decided):
-        yield wrapped(f"{value} ({reason})", name=name, indent=SHORT_COLUMN)
+    yield from _lines(_with_reasons(explain(prepared.decided)), SHORT_COLUMN)
 
 
 def long_lines(prepared: Inputs) -> Iterator[str]:
@@ -37,19 +35,27 @@ def long_lines(prepared: Inputs) -> Iterator[str]:
 
     plan = prepared.plan
     stats = prepared.decided.stats
-    for name, value in _data_rows(prepared):
-        yield wrapped(value, name=name, indent=LONG_COLUMN)
+    yield from _lines(_data_rows(prepared), LONG_COLUMN)
     yield "\nstatistics that decided:"
-    for name, number in _statistics(prepared):
-        yield wrapped(number, name=name, indent=LONG_COLUMN)
+    yield from _lines(_statistics(prepared), LONG_COLUMN)
     yield "\nevery field, and why:"
-    for path, value, reason in fields_of(prepared.decided):
-        yield wrapped(f"{value} ({reason})", name=path, indent=LONG_COLUMN)
+    yield from _lines(_with_reasons(fields_of(prepared.decided)), LONG_COLUMN)
     yield "\nbytes of the int8 file, if the texts fill it:"
-    for part, size in expected_parts(plan.network, plan.max_kilobytes, stats).items():
-        yield wrapped(f"{size:,}", name=part, indent=LONG_COLUMN)
+    sizes = expected_parts(plan.network, plan.max_kilobytes, stats)
+    yield from _lines(((part, f"{size:,}") for part, size in sizes.items()), LONG_COLUMN)
     seconds = duration(expected_seconds(plan, stats))
     yield f"\nthe LSTM's training takes about {seconds} on this machine, teachers not counted"
+
+
+def _lines(rows: Iterable[tuple[str, str]], column: int) -> Iterator[str]:
+    """Yield a line for each (name, value). column: where values begin."""
+    for name, value in rows:
+        yield wrapped(value, name=name, indent=column)
+
+
+def _with_reasons(decisions: Iterable[tuple[str, str, str]]) -> Iterator[tuple[str, str]]:
+    for name, value, reason in decisions:
+        yield name, f"{value} ({reason})"
 
 
 def _data_rows(prepared: Inputs) -> list[tuple[str, str]]:

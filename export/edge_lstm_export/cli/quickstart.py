@@ -42,7 +42,7 @@ def command(folder: Folder = Path("quickstart"), texts_only: TextsOnly = False) 
     """
     from edge_lstm.cli import run
     from edge_lstm.printable import printable
-    from edge_lstm_export.cli.display import message
+    from edge_lstm_export.train.progress import message
 
     started = time.perf_counter()
     if texts_only:

@@ -42,8 +42,8 @@ def command(
     from edge_lstm.classifier import Classifier
     from edge_lstm.errors import DataError
     from edge_lstm.tables import read_rows
-    from edge_lstm_export.cli.display import Display
     from edge_lstm_export.suggest import suggest, write_suggestions
+    from edge_lstm_export.train.progress import Display
 
     files = [name for name in inputs if name != "-"]
     check_outputs([output], [model, *files, *(labelled or ())])

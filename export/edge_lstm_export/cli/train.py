@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -110,8 +111,8 @@ def command(
     from edge_lstm.cli.streams import spared_output
     from edge_lstm.errors import DataError
     from edge_lstm.questions import question_files
-    from edge_lstm_export.cli.display import Display
     from edge_lstm_export.options import DataOptions, TrainingRequest, is_transformer
+    from edge_lstm_export.train.progress import Display
     from edge_lstm_export.train.sources.read import check_sources
 
     if output is None and not dry_run:
@@ -183,7 +184,7 @@ def _jobs_to_do(jobs: Sequence[Job]) -> list[Job]:
     raised before the first begins.
     """
     from edge_lstm.printable import listed
-    from edge_lstm_export.cli.display import message
+    from edge_lstm_export.train.progress import message
     from edge_lstm_export.train.run import check_job, check_unfinished
 
     for job in jobs:
@@ -200,7 +201,8 @@ def _jobs_to_do(jobs: Sequence[Job]) -> list[Job]:
 
 
 def _show_plan(job: Job, *, as_json: bool, verbose: bool) -> None:
-    from edge_lstm_export.cli.display import Display, print_plan
+    from edge_lstm_export.cli.display import print_plan
+    from edge_lstm_export.train.progress import Display
     from edge_lstm_export.train.run import check_job, plan_job
 
     check_job(job)
@@ -215,13 +217,14 @@ def _show_plan(job: Job, *, as_json: bool, verbose: bool) -> None:
 
 def _train(job: Job, *, as_json: bool, verbose: bool) -> None:
     from edge_lstm.signals import received_exit_code
-    from edge_lstm_export.cli.display import Display, message, print_report
+    from edge_lstm_export.cli.display import print_prepared, print_report
+    from edge_lstm_export.train.progress import Display, message
     from edge_lstm_export.train.run import run_job
 
     begin = time.monotonic()
     try:
         with Display(quiet=as_json, verbose=verbose) as display:
-            result = run_job(job, display.callbacks(), display.prepared)
+            result = run_job(job, display.callbacks(), partial(print_prepared, display))
     except KeyboardInterrupt:
         advice = "start again with the same command"
         if job.partial.exists():

@@ -13,7 +13,7 @@ from edge_lstm.answering import RiskCoverage
 from edge_lstm.figures import in_label_order
 from edge_lstm.layers import NetworkConfig
 from edge_lstm.model_checks import GOLDEN_LABELS
-from edge_lstm.question import CHOICE, Question
+from edge_lstm.question import ANY_CHOICE, CHOICE, Question
 from edge_lstm.text import Tokenizer, front_coded
 from edge_lstm_export.graph.weights import BOOK, CODED, NARROWEST, REDUCED, SENTINELS
 
@@ -22,9 +22,12 @@ from edge_lstm_export.graph.weights import BOOK, CODED, NARROWEST, REDUCED, SENT
 class Answers:
     """How probabilities become answers, see modelfile.ModelFile."""
 
-    thresholds: Sequence[float] | None
-    curve: RiskCoverage | None
-    question: Question
+    thresholds: Sequence[float] | None = None
+    curve: RiskCoverage | None = None
+    question: Question = ANY_CHOICE
+
+
+PROBABILITIES = Answers()
 
 
 def description(

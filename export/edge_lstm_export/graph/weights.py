@@ -79,16 +79,15 @@ class LstmWeights:
     """The constants of an LSTM in float32.
 
     w: [D, 4H, inputs], r: [D, 4H, H], b: [D, 8H] (second half zero): of the LSTM operator, all
-    directions, gates in ONNX's order (input, output, forget, cell). h, c: the table of first
-    states, [D, S + 1, H] both; None: it begins with zeros. outputs: [steps, D · H], at all steps
-    of typical texts; None: not known.
+    directions, gates in ONNX's order (input, output, forget, cell). first: the tables of first
+    outputs and cells, [2, D, S + 1, H]; None: it begins with zeros. outputs: [steps, D · H], at all
+    steps of typical texts; None: not known.
     """
 
     w: Array
     r: Array
     b: Array
-    h: Array | None = None
-    c: Array | None = None
+    first: Array | None = None
     outputs: Array | None = None
 
 
@@ -142,11 +141,11 @@ def with_sentinels(weights: GraphWeights, config: NetworkConfig) -> GraphWeights
     lstms = []
     blocks = 1  # of the values that the next layer reads
     for layer, lstm in zip(config.lstms, _until_settled(weights.lstms)):
-        if lstm.h is None and len(weights.lstms) > 1:
+        if lstm.first is None and len(weights.lstms) > 1:
             # A layer that reads another one's outputs needs their whole range from the first step
             # on.
-            zeros = np.zeros((layer.directions, 1, layer.units), np.float32)
-            lstm = replace(lstm, h=zeros, c=zeros)
+            zeros = np.zeros((2, layer.directions, 1, layer.units), np.float32)
+            lstm = replace(lstm, first=zeros)
         wider = replace(lstm, w=_pad_blocks(lstm.w, blocks, axis=2))
         if lstm.outputs is not None:
             wider = replace(wider, outputs=_pad_blocks(lstm.outputs, layer.directions, axis=1))
@@ -172,17 +171,27 @@ def _with_sentinel_inputs(dense: DenseWeights, pooled: int, blocks: int) -> Dens
 
 def _until_settled(lstms: Sequence[LstmWeights]) -> list[LstmWeights]:
     """Return the LSTMs with tables of first states up to the row from which none of them moves."""
-    tables = [table for lstm in lstms for table in (lstm.h, lstm.c) if table is not None]
+    tables = [lstm.first for lstm in lstms if lstm.first is not None]
     if not tables:
         return list(lstms)
-    moves = [np.abs(table - table[:, -1:]).max(axis=(0, 2)) for table in tables]
-    rows = int((np.max(moves, axis=0) > SETTLED).nonzero()[0].max(initial=-1)) + 2
+    rows = settled_rows(tables, SETTLED)
     return [
-        lstm
-        if lstm.h is None or lstm.c is None
-        else replace(lstm, h=lstm.h[:, :rows], c=lstm.c[:, :rows])
+        lstm if lstm.first is None else replace(lstm, first=lstm.first[:, :, :rows])
         for lstm in lstms
     ]
+
+
+def settled_rows(tables: Sequence[Array], tolerance: float) -> int:
+    """Return how many rows tables of first states need: later ones hardly differ.
+
+    tables: float [..., rows, H].
+    tolerance: by which the rows that are left out may differ from the last one.
+    """
+    moves = [
+        np.abs(table - table[..., -1:, :]).max(axis=-1).reshape(-1, table.shape[-2]).max(axis=0)
+        for table in tables
+    ]
+    return int((np.max(moves, axis=0) > tolerance).nonzero()[0].max(initial=-1)) + 2
 
 
 def _with_sentinel_units(lstm: LstmWeights) -> LstmWeights:
@@ -195,13 +204,12 @@ def _with_sentinel_units(lstm: LstmWeights) -> LstmWeights:
         for gate, sign in enumerate(signs):
             b[:, gate * (hidden + SENTINELS) + hidden + k] = sign * SATURATED
     padded = replace(lstm, w=w, r=r, b=b)
-    if lstm.h is None or lstm.c is None:
+    if lstm.first is None:
         return padded
-    h = _pad_blocks(lstm.h, 1, axis=2)
-    c = _pad_blocks(lstm.c, 1, axis=2)
-    h[:, :, hidden:] = 1, -1
-    c[:, :, hidden:] = SATURATED, -SATURATED
-    return replace(padded, h=h, c=c)
+    first = _pad_blocks(lstm.first, 1, axis=3)
+    first[0, :, :, hidden:] = 1, -1
+    first[1, :, :, hidden:] = SATURATED, -SATURATED
+    return replace(padded, first=first)
 
 
 def _pad_blocks(value: Array, blocks: int, *, axis: int) -> Array:
@@ -361,28 +369,26 @@ def rounded(
         never larger than without it.
     inputs: [N, rows], typical ones that the table is multiplied by; for 8 bits and a scale a row.
     """
-    if not packs or values.shape[1] < NARROWEST:
-        scales = _scales(values, axis, LARGEST)
-        scaled = values / scales
-        numbers = np.clip(np.rint(scaled), -LARGEST, LARGEST)
-        if metric is not None:
-            stays = _is_largest(scaled, LARGEST)
-            numbers = _by_metric(numbers, scaled @ metric, metric, LARGEST, stays=stays)
-        if inputs is not None:
-            seen = Seen(inputs * scales.T, inputs * scales.T)
-            numbers = fitted(scaled.T, seen, LARGEST)[0].T
-        return Rounded(numbers.astype(np.int8), scales)
-    scales = _scales(values, axis, LARGEST_PRODUCT)
+    packs = packs and values.shape[1] >= NARROWEST
+    limit = LARGEST_PRODUCT if packs else LARGEST
+    scales = _scales(values, axis, limit)
     scaled = values / scales
-    keeps_largest: Array = np.asarray(_is_largest(scaled, LARGEST_PRODUCT).any(axis=1))
-    if axis == 1:
-        keeps_largest[:] = False
-    levels, factors = _to_4_bits(scaled, keeps_largest)
+    stays = np.abs(scaled) > limit - 0.5  # at an end of the range
+    factors: Array | None = None
+    if packs:
+        limit = LARGEST_4_BITS
+        keeps_largest = np.asarray(stays.any(axis=1) & (axis != 1))
+        numbers, factors = _to_4_bits(scaled, keeps_largest)
+    else:
+        numbers = np.clip(np.rint(scaled), -limit, limit)
     if metric is not None:
-        stays = _is_largest(scaled, LARGEST_PRODUCT)
-        targets = scaled @ metric
-        levels = _by_metric(levels, targets, metric, LARGEST_4_BITS, factors, stays)
-    return Rounded(levels * factors.astype(np.int8), scales, levels, factors)
+        numbers = _by_metric(numbers, scaled @ metric, metric, limit, factors, stays)
+    if inputs is not None and not packs:
+        seen = Seen(inputs * scales.T, inputs * scales.T)
+        numbers = fitted(scaled.T, seen, limit)[0].T
+    if factors is None:
+        return Rounded(numbers.astype(np.int8), scales)
+    return Rounded(numbers * factors.astype(np.int8), scales, numbers, factors)
 
 
 def coded(values: Array, inputs: Matrix | None = None) -> Rounded:
@@ -522,17 +528,12 @@ def _to_4_bits(scaled: Array, keeps_largest: Array) -> tuple[Array, Array]:
     return levels, factors
 
 
-def _is_largest(scaled: Array, limit: int) -> Array:
-    """Return which numbers are at an end of the range: bool [rows, columns]."""
-    return np.asarray(np.abs(scaled) > limit - 0.5)
-
-
 def _by_metric(
     levels: Array,
     targets: Array,
     metric: Array,
     limit: int,
-    factors: Array | int = 1,
+    factors: Array | None = None,
     stays: Array | bool = False,
 ) -> Array:
     """Return other whole numbers with a smaller error by the metric, for the same factors.
@@ -545,10 +546,10 @@ def _by_metric(
     levels that are kept.
     """
     numbers = levels.astype(np.float64)
-    by_row = np.broadcast_to(factors, (len(numbers), 1))[:, 0]
+    by_row = np.ones(len(numbers)) if factors is None else factors[:, 0]
     stays = np.broadcast_to(stays, numbers.shape)
     # Half the derivative of a row's error, by each of its values.
-    slopes = (numbers * factors) @ metric - targets
+    slopes = (numbers * by_row[:, None]) @ metric - targets
     for _ in range(PASSES):
         for column, weight in enumerate(np.diag(metric)):
             if weight <= 0:  # nothing reads it

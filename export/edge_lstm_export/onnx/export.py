@@ -225,7 +225,7 @@ def _with_room(
     options = HeadroomOptions()
     drafted = partial(_Draft, length=length, int8=True, packs=packs, typical=typical)
     draft = drafted(checkpoint)
-    rooms = gates.headroom(draft.classifier.model.data, rows, draft.tokenizer.length)
+    rooms = draft.rooms(rows)
     closed = never_closed(checkpoint.network)
     if _least(rooms) < gates.LEAST_HEADROOM:
         checkpoint = replace(checkpoint, network=copy.deepcopy(checkpoint.network))
@@ -233,7 +233,7 @@ def _with_room(
             near = [room < options.margin for room in rooms]
             close(checkpoint.network, near, closed, options.gate_factor)
             draft = drafted(checkpoint)
-            rooms = gates.headroom(draft.classifier.model.data, rows, draft.tokenizer.length)
+            rooms = draft.rooms(rows)
     return draft, _least(rooms), units_closed(closed)
 
 
@@ -297,6 +297,10 @@ class _Draft:
         """The classifier that answers with it."""
         return Classifier.from_model(self.model)
 
+    def rooms(self, rows: Rows) -> list[Floats]:
+        """Return how far below its sentinels each unit stays on these rows, see gates.headroom."""
+        return gates.headroom(self.model.data, rows, self.tokenizer.length)
+
     def finished(self, curve: RiskCoverage | None, examples: Sequence[str]) -> bytes:
         """Return the model file's bytes, with the answers of this machine to the golden texts."""
         order = max(range(ORDERS), key=self._count_labels)
@@ -323,10 +327,12 @@ class _Draft:
         CheckError if it is not valid ONNX.
         """
         checkpoint = self.checkpoint
-        tokenizer = self.tokenizer
-        config = self.checkpoint.network.config
         described = description(
-            *(tokenizer, checkpoint.labels, config, checkpoint.training, golden),
+            self.tokenizer,
+            checkpoint.labels,
+            checkpoint.network.config,
+            checkpoint.training,
+            golden,
             answers=Answers(checkpoint.thresholds, curve, checkpoint.question),
             int8=self.int8,
             packs=self.packs,

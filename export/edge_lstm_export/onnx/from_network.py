@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from edge_lstm.layers import NetworkConfig
 from edge_lstm_export.graph.pairs import NO_PAIRS, PairTable
 from edge_lstm_export.graph.weights import Array, DenseWeights, GraphWeights, LstmWeights
 from edge_lstm_export.train.network import Network, Weights, lstm_name
@@ -18,21 +19,7 @@ def weights_from_network(network: Network, rows: Sequence[Sequence[int]] = ()) -
     rows: token ids of typical texts, by whose values an int8 graph is rounded. Without any, it
         rounds each weight to the nearest number.
     """
-    weights = network.weights()
-    pairs = NO_PAIRS
-    if network.ngrams is not None:
-        pairs = PairTable(weights["ngrams.displacements"], weights["ngrams.fingerprints"])
-    constants = GraphWeights(
-        weights["embedding.weight"],
-        [
-            _lstm(weights, f"lstms.{k}.", layer.directions)
-            for k, layer in enumerate(network.config.lstms)
-        ],
-        [_dense(weights, f"dense.{j}.") for j in range(len(network.config.dense))],
-        _dense(weights, "head."),
-        weights.get("ngrams.vectors.weight", np.zeros((1, 0), np.float32))[1:],
-        pairs,
-    )
+    constants = constants_of(network.weights(), network.config)
     if not rows or not constants.lstms:
         return constants
     values = network.recorded(rows)
@@ -46,6 +33,28 @@ def weights_from_network(network: Network, rows: Sequence[Sequence[int]] = ()) -
     return replace(constants, lstms=lstms, dense=dense, head=head, ids=values.ids)
 
 
+def zeros_of(config: NetworkConfig) -> GraphWeights:
+    """Return zeros for all weights of a network."""
+    shapes = Network(config, blank=True).state_dict()
+    zeros = {name: np.zeros(value.shape, np.float32) for name, value in shapes.items()}
+    return constants_of(zeros, config)
+
+
+def constants_of(weights: Weights, config: NetworkConfig) -> GraphWeights:
+    """PyTorch's weights, by its names → the graph's."""
+    pairs = NO_PAIRS
+    if config.ngrams:
+        pairs = PairTable(weights["ngrams.displacements"], weights["ngrams.fingerprints"])
+    return GraphWeights(
+        weights["embedding.weight"],
+        [_lstm(weights, f"lstms.{k}.", layer.directions) for k, layer in enumerate(config.lstms)],
+        [_dense(weights, f"dense.{j}.") for j in range(len(config.dense))],
+        _dense(weights, "head."),
+        weights.get("ngrams.vectors.weight", np.zeros((1, 0), np.float32))[1:],
+        pairs,
+    )
+
+
 def _lstm(weights: Weights, prefix: str, directions: int) -> LstmWeights:
     """Reorder the gates, and fold both biases into one."""
 
@@ -56,12 +65,14 @@ def _lstm(weights: Weights, prefix: str, directions: int) -> LstmWeights:
         return np.concatenate([i, o, f, g], axis=1)
 
     bias = gates("bias_ih") + gates("bias_hh")
+    first = None
+    if f"{prefix}h" in weights:
+        first = np.stack([weights[f"{prefix}h"], weights[f"{prefix}c"]])
     return LstmWeights(
         gates("weight_ih"),
         gates("weight_hh"),
         np.concatenate([bias, np.zeros_like(bias)], axis=1),
-        weights.get(f"{prefix}h"),
-        weights.get(f"{prefix}c"),
+        first,
     )
 
 

@@ -16,7 +16,7 @@ from edge_lstm.metrics import SetScores, set_scores
 from edge_lstm.text import Tokenizer
 from edge_lstm_export.options import LinearOptions
 from edge_lstm_export.train.data import Bools, Dataset, Floats, Split
-from edge_lstm_export.train.linear import SVM_PASSES, svm_weights
+from edge_lstm_export.train.linear import SVM_PASSES, counters, svm_weights
 from edge_lstm_export.train.logits import two_columns
 from edge_lstm_export.train.ngrams import Features
 from edge_lstm_export.train.plan import Plan
@@ -136,16 +136,12 @@ def linear_svm(
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.pipeline import make_union
 
-    plain = {"sublinear_tf": True, "dtype": np.float32}
-    counters = [TfidfVectorizer(token_pattern=TOKEN, ngram_range=(1, 2), **plain)]
-    if options.characters:
-        sizes = options.shortest, options.longest
-        counters.append(TfidfVectorizer(analyzer="char_wb", ngram_range=sizes, **plain))
-    union = make_union(*counters)
+    made = counters(TfidfVectorizer, TOKEN, options, sublinear_tf=True)
+    union = make_union(*made)
     x = union.fit_transform(texts)
     c = options.regularization
     weights, bias = svm_weights(x, labels, multi_label, c, passes)
-    vocabulary = sum(len(entry.encode()) + 1 for each in counters for entry in each.vocabulary_)
+    vocabulary = sum(len(entry.encode()) + 1 for each in made for entry in each.vocabulary_)
     logits = np.asarray(union.transform(asked) @ weights + bias, np.float32)
     size = vocabulary + FLOAT32_BYTES * (weights.size + bias.size)
     return _given(logits, multi_label), size

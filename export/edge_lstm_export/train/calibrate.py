@@ -19,6 +19,8 @@ from torch import Tensor
 from edge_lstm import metrics
 from edge_lstm.answering import MOST_POINTS, SHARES, Point, RiskCoverage, apply_thresholds
 from edge_lstm.metrics import SetScores
+from edge_lstm.question import ANY_CHOICE, Question
+from edge_lstm_export.graph.description import Answers
 from edge_lstm_export.options import UNTUNED, CalibrationOptions
 from edge_lstm_export.train.data import Bools, Doubles, Floats
 from edge_lstm_export.train.logits import cross_entropy, fit_temperature, probabilities, two_columns
@@ -224,28 +226,32 @@ class Calibration:
     """Weights of the components, and scores of the network on texts that it did not learn from.
 
     stack: the weights, divided by the temperature.
-    scores, curve, thresholds: None without such texts. Texts of one label have a risk-coverage
-        curve, texts of several have thresholds.
+    scores: None without such texts.
+    thresholds: of texts that may have several labels.
     chances: float32 [n, L], the answers to these texts.
     """
 
     stack: Stack
     temperature: float = 1.0
     scores: SetScores | None = None
-    curve: RiskCoverage | None = None
     thresholds: tuple[float, ...] | None = None
     chances: Floats | None = None
 
 
-def longest_curve() -> RiskCoverage:
-    """Return a risk-coverage curve of millions of texts with everything that one may have."""
+def longest_answers(labels: int, question: Question = ANY_CHOICE, *, multi_label: bool) -> Answers:
+    """Return the longest answers: thresholds, or a risk-coverage curve of millions of texts.
+
+    labels: their number.
+    """
+    if multi_label:
+        return Answers((LONGEST_THRESHOLD,) * labels, question=question)
     point = Point(LONGEST, MOST_TEXTS, MOST_TEXTS)
-    unfamiliar = tuple((share, 100 + LONGEST) for share in SHARES)
-    return RiskCoverage(
+    curve = RiskCoverage(
         "training texts, cross-validated",
         MOST_TEXTS,
         (point,) * (MOST_POINTS + 1),
         LONGEST,
         "0" * 64,
-        unfamiliar,
+        tuple((share, 100 + LONGEST) for share in SHARES),
     )
+    return Answers(curve=curve, question=question)

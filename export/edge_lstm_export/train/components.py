@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -15,8 +15,8 @@ from scipy.sparse import diags
 
 from edge_lstm.layers import NetworkConfig
 from edge_lstm.text import FIRST_WORD_ID, OOV_ID
-from edge_lstm_export.graph.size import slots_in
 from edge_lstm_export.graph.weights import coded
+from edge_lstm_export.onnx.size import slots_in
 from edge_lstm_export.options import LoopOptions
 from edge_lstm_export.train import ngrams
 from edge_lstm_export.train.calibrate import ComponentLogits, Stack
@@ -276,50 +276,43 @@ def component_logits(
     return ComponentLogits(lstm, ngram_logits, examples.targets)
 
 
-@dataclass(frozen=True)
-class CrossValidation:
-    """Fits both components without each fold in turn, and lets them answer that fold."""
+def cross_validate(
+    data: TrainingData,
+    features: Features | None,
+    embeddings: WordEmbeddings | None,
+    stages: Stages,
+    say: Callable[[str], None],
+) -> ComponentLogits | None:
+    """Fit both components without each fold in turn, and let them answer that fold.
 
-    data: TrainingData
-    features: Features | None
-    embeddings: WordEmbeddings | None
-    stages: Stages
+    stages: keeps each fold, and has the folds of an interrupted training.
 
-    def run(self, say: Callable[[str], None]) -> ComponentLogits | None:
-        """Return logits of all rows, by components that did not learn from them.
-
-        None if a fold leaves fewer than two labels, or is empty.
-        """
-        data = self.data
-        shape = (len(data.row_examples), data.plan.network.logits)
-        lstm = np.zeros(shape, np.float32)
-        sparse = np.zeros(shape, np.float32)
-        folds = data.rows.folds
-        for k in range(folds):
-            held_out = np.flatnonzero(data.rows.fold == k)
-            rest = data.rows.learnt.labels[data.rows.fold != k]
-            if not len(held_out) or rest.any(axis=0).sum() < 2:
-                return None
-            stage = self._fold(k, f"cross-validation {k + 1} of {folds}", say)
-            lstm[held_out] = stage.arrays["lstm"]
-            sparse[held_out] = stage.arrays["sparse"]
-        return ComponentLogits(lstm, sparse, data.row_examples.targets)
-
-    def _fold(self, fold: int, name: str, say: Callable[[str], None]) -> Stage:
-        """Return the logits of a fold's rows, from an interrupted training if it has them."""
-        kept = self.stages.get(name)
-        if kept is not None:
-            return kept
-        say(name)
-        data = self.data
-        network = new_network(data, self.features, self.embeddings)
-        fit_lstm(data, network, fold)
-        sparse = None if self.features is None else fit_sparse(data, self.features, fold)
-        held_out = data.row_examples.subset(np.flatnonzero(data.rows.fold == fold))
-        logits = component_logits(network, self.features, sparse, held_out)
-        stage = Stage.of({"lstm": logits.lstm, "sparse": logits.sparse})
-        self.stages.keep(name, stage)
-        return stage
+    Return logits of all rows, by components that did not learn from them; None if a fold leaves
+    fewer than two labels, or is empty.
+    """
+    shape = (len(data.row_examples), data.plan.network.logits)
+    lstm = np.zeros(shape, np.float32)
+    sparse = np.zeros(shape, np.float32)
+    folds = data.rows.folds
+    for k in range(folds):
+        held_out = np.flatnonzero(data.rows.fold == k)
+        rest = data.rows.learnt.labels[data.rows.fold != k]
+        if not len(held_out) or rest.any(axis=0).sum() < 2:
+            return None
+        name = f"cross-validation {k + 1} of {folds}"
+        stage = stages.get(name)
+        if stage is None:
+            say(name)
+            network = new_network(data, features, embeddings)
+            fit_lstm(data, network, k)
+            fitted = None if features is None else fit_sparse(data, features, k)
+            asked = data.row_examples.subset(held_out)
+            logits = component_logits(network, features, fitted, asked)
+            stage = Stage.of({"lstm": logits.lstm, "sparse": logits.sparse})
+            stages.keep(name, stage)
+        lstm[held_out] = stage.arrays["lstm"]
+        sparse[held_out] = stage.arrays["sparse"]
+    return ComponentLogits(lstm, sparse, data.row_examples.targets)
 
 
 def assembled(

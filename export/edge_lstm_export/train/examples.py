@@ -103,7 +103,7 @@ def cropped(ids: Tensor, lengths: Tensor, options: LoopOptions) -> tuple[Tensor,
 
 
 def shuffled_batches(examples: Examples, options: LoopOptions, seed: int, epoch: int) -> list[Ints]:
-    """Yield every example once, in batches of similar length.
+    """Return every example once, in batches of similar length.
 
     The seed and the epoch alone decide the order.
 
@@ -112,15 +112,25 @@ def shuffled_batches(examples: Examples, options: LoopOptions, seed: int, epoch:
     random order.
     """
     rng = np.random.default_rng([seed, epoch])
-    order = rng.permutation(len(examples))
-    chunk = options.batch_size * options.batches_per_chunk
+    return random_batches(examples.lengths, options.batch_size, options.batches_per_chunk, rng)
+
+
+def random_batches(
+    lengths: Ints, batch_size: int, batches_per_chunk: int, rng: np.random.Generator
+) -> list[Ints]:
+    """Return every row once, in a random order of batches of similar length.
+
+    lengths: int64 [n], of all rows.
+    """
+    order = rng.permutation(len(lengths))
+    chunk = batch_size * batches_per_chunk
     batches: list[Ints] = []
     for start in range(0, len(order), chunk):
-        batches += sorted_batches(examples, order[start : start + chunk], options.batch_size)
+        batches += sorted_batches(lengths, order[start : start + chunk], batch_size)
     return [batches[i] for i in rng.permutation(len(batches))]
 
 
-def sorted_batches(examples: Examples, rows: Ints, batch_size: int) -> list[Ints]:
-    """Return every row once, the shortest texts first."""
-    by_length = rows[np.argsort(examples.lengths[rows], kind="stable")]
+def sorted_batches(lengths: Ints, rows: Ints, batch_size: int) -> list[Ints]:
+    """Return each of the rows once, the shortest first. lengths: int64 [n], of all rows."""
+    by_length = rows[np.argsort(lengths[rows], kind="stable")]
     return [by_length[i : i + batch_size] for i in range(0, len(rows), batch_size)]

@@ -10,7 +10,7 @@ gate's weights by less than 1.
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
@@ -40,8 +40,9 @@ def random_rows(tokenizer: Tokenizer, *, seed: int = 0) -> Rows:
     drawn = rng.integers(1, n + 1, size=RANDOM_LENGTHS).tolist()
     sizes = [*sorted({1, min(2, n), max(1, n - 1), n, *drawn}), n + 1]
     first = min(OOV_ID, tokenizer.num_ids - 1)
-    ids = [rng.integers(first, tokenizer.num_ids, size=size - 1).tolist() for size in sizes]
-    return [list(tokenizer.kept(tokenizer.with_start(row))) for row in ids]
+    return _kept(
+        tokenizer, (rng.integers(first, tokenizer.num_ids, size=size - 1) for size in sizes)
+    )
 
 
 def typical_rows(tokenizer: Tokenizer, *, seed: int = 0) -> Rows:
@@ -54,8 +55,12 @@ def typical_rows(tokenizer: Tokenizer, *, seed: int = 0) -> Rows:
     shares = 1 / np.arange(1, len(ids) + 1)
     shares /= shares.sum()
     sizes = np.exp(rng.uniform(0, np.log(tokenizer.length), size=TYPICAL)).astype(int)
-    rows = [rng.choice(ids, size=size, p=shares).tolist() for size in sizes]
-    return [list(tokenizer.kept(tokenizer.with_start(row))) for row in rows]
+    return _kept(tokenizer, (rng.choice(ids, size=size, p=shares) for size in sizes))
+
+
+def _kept(tokenizer: Tokenizer, rows: Iterable[Ints]) -> Rows:
+    """Return the ids that a network reads of texts of these ids."""
+    return [list(tokenizer.kept(tokenizer.with_start(row.tolist()))) for row in rows]
 
 
 def text_rows(tokenizer: Tokenizer, texts: Sequence[str]) -> Rows:
@@ -102,7 +107,7 @@ def with_headroom(
     targets = np.zeros((len(rows), learnt.targets.shape[1]), np.float32)
     sample = learnt.subset(spread(learnt.lengths, options.most_tokens))
     tried = sample.joined(Examples.from_rows(rows, targets))
-    every = sorted_batches(tried, np.arange(len(tried)), BATCH)
+    every = sorted_batches(tried.lengths, np.arange(len(tried)), BATCH)
     batches = every
     while batches:
         near = [

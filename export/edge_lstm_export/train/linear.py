@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from edge_lstm_export.options import LinearOptions
 from edge_lstm_export.train.data import Bools, Floats
 
 Matrix = Any  # scipy.sparse.csr_matrix, float32
 SVM_TOLERANCE = 1e-2  # tolerance: of liblinear's stopping rule; labels do not change below it
 SVM_PASSES = 500  # tolerance: passes of liblinear, at most
+
+
+def counters(
+    vectorizer: Callable[..., Any], token: str, options: LinearOptions, **settings: Any
+) -> list[Any]:
+    """Return scikit-learn's vectorizers of words and word pairs, and of characters if they count.
+
+    vectorizer: their class.
+    token: regular expression of a word.
+    """
+    settings["dtype"] = np.float32
+    made = [vectorizer(token_pattern=token, ngram_range=(1, 2), **settings)]
+    if options.characters:
+        sizes = options.shortest, options.longest
+        made.append(vectorizer(analyzer="char_wb", ngram_range=sizes, **settings))
+    return made
 
 
 def svm_weights(

@@ -312,7 +312,7 @@ def predict_logits(
     network.eval()
     logits = torch.empty(len(examples), network.config.logits, dtype=network.head.weight.dtype)
     with torch.no_grad():
-        for rows in sorted_batches(examples, np.arange(len(examples)), EVALUATION_BATCH):
+        for rows in sorted_batches(examples.lengths, np.arange(len(examples)), EVALUATION_BATCH):
             logits[torch.from_numpy(rows)] = network(*examples.padded(rows))
             on_batch()
     return logits

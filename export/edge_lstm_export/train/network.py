@@ -31,6 +31,7 @@ from edge_lstm_export.graph.pairs import (
     PairTable,
     buckets_of,
 )
+from edge_lstm_export.graph.weights import settled_rows
 from edge_lstm_export.options import LoopOptions
 
 Weights = dict[str, npt.NDArray[np.float32]]
@@ -183,10 +184,8 @@ class Network(nn.Module):
                 x, states[k] = layer.steps(layer.directions[0], x, states[k])
                 rows[k].append(torch.cat(states[k]))
         tables = [torch.stack(each, dim=1).squeeze(2) for each in rows]  # 2, length + 1, H
-        moved = torch.stack([(t - t[:, -1:]).abs().amax(dim=(0, 2)) for t in tables]).amax(dim=0)
-        is_settled = (moved > SETTLED).flip(0).cummax(dim=0).values.flip(0).logical_not()
-        rows_needed = int(is_settled.int().argmax()) + 1
-        return [(t[:1, :rows_needed].float(), t[1:, :rows_needed].float()) for t in tables]
+        needed = settled_rows([table.numpy() for table in tables], SETTLED)
+        return [(t[:1, :needed].float(), t[1:, :needed].float()) for t in tables]
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """ids: int64 [B, T], 0 = padding on the right; lengths: int64 [B] → logits [B, 1 or L]."""

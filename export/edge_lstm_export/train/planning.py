@@ -8,7 +8,8 @@ from edge_lstm_export.options import SourceFile, TrainingRequest, is_transformer
 from edge_lstm_export.train import defaults
 from edge_lstm_export.train.data import Dataset
 from edge_lstm_export.train.plan import Decided, decide
-from edge_lstm_export.train.stats import DatasetStats, dataset_stats, english_share, try_teacher
+from edge_lstm_export.train.pretrained import english
+from edge_lstm_export.train.stats import DatasetStats, dataset_stats, try_teacher
 from edge_lstm_export.train.teachers.transformer import classifier_labels
 
 
@@ -28,7 +29,7 @@ def known_stats(dataset: Dataset, request: TrainingRequest, unlabelled: int = 0)
     if request.preset == "seed":
         return stats
     if not (stats.is_long or stats.kind == "unsegmented" or stats.multi_label):
-        stats = replace(stats, english=english_share(dataset))
+        stats = replace(stats, english=english().share_of(dataset.train.texts))
     if request.teacher is not None and not is_transformer(request.teacher):
         return stats
     candidate = SourceFile(defaults.CANDIDATE)

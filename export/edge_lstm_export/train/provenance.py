@@ -14,11 +14,9 @@ from edge_lstm import __version__
 from edge_lstm.metrics import LabelScores, SetScores
 from edge_lstm_export.train.calibrate import (
     LONGEST,
-    LONGEST_THRESHOLD,
     Calibration,
     Scores,
     Stack,
-    longest_curve,
 )
 from edge_lstm_export.train.data import Dataset, Split
 from edge_lstm_export.train.history import EpochRecord, best_of
@@ -126,17 +124,14 @@ def _held_out(dataset: Dataset, rows: LabelledRows, measured: Measured) -> dict[
 
 def longest_provenance(
     dataset: Dataset, plan: Plan, rows: LabelledRows, transfer: TransferSet
-) -> tuple[dict[str, Any], Calibration]:
-    """Return the longest provenance that the training may have, and the longest calibration."""
-    multi_label = plan.network.multi_label
+) -> dict[str, Any]:
+    """Return the longest provenance that the training may have."""
     last = EpochRecord(plan.loop.epochs, 0.0, 0.0, 0.0, 0.0)
     outcome = max(get_args(Outcome), key=len)
     judges = rows.validation if len(rows.validation) else rows.learnt
     calibration = Calibration(
         Stack(LONGEST, LONGEST, np.zeros(1, np.float32)),
         scores=_longest_scores(dataset, judges),
-        curve=None if multi_label else longest_curve(),
-        thresholds=(LONGEST_THRESHOLD,) * plan.network.labels if multi_label else None,
     )
     members = [Member(teacher.name, LONGEST, LONGEST) for teacher in plan.teachers]
     measured = Measured(
@@ -149,7 +144,7 @@ def longest_provenance(
         unknown_words=LONGEST,
     )
     longest: dict[str, Any] = _lengthened(provenance(dataset, plan, rows, transfer, measured))
-    return longest, calibration
+    return longest
 
 
 def _longest_scores(dataset: Dataset, texts: Split) -> SetScores:

@@ -80,18 +80,15 @@ def _taken_for(train: Split) -> Doubles:
     """
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import Ridge
+    from sklearn.model_selection import PredefinedSplit, cross_val_predict
 
     order = np.random.default_rng(0).permutation(len(train))
     rows = train.subset(np.sort(order[: defaults.MOST_TO_FIND_SCALE]))
     vectorizer = TfidfVectorizer(analyzer=_words, sublinear_tf=True, dtype=np.float32)
     x = vectorizer.fit_transform(rows.texts)
     labels = rows.labels.astype(np.float64)
-    fold = folds_of(rows, 2, 0)
-    predicted = np.zeros(labels.shape)
-    for k in (0, 1):
-        model = Ridge(solver="sparse_cg", max_iter=RIDGE_STEPS, tol=RIDGE_TOLERANCE)
-        model.fit(x[fold != k], labels[fold != k])
-        predicted[fold == k] = model.predict(x[fold == k])
+    model = Ridge(solver="sparse_cg", max_iter=RIDGE_STEPS, tol=RIDGE_TOLERANCE)
+    predicted = cross_val_predict(model, x, labels, cv=PredefinedSplit(folds_of(rows, 2, 0)))
     counts = np.maximum(labels.sum(axis=0), 1)
     shares = counts / counts.sum()
     means = labels.T @ predicted / counts[:, None]

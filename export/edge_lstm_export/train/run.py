@@ -123,11 +123,10 @@ def plan_job(job: Job, say: Callable[[str], None] = lambda line: None) -> Inputs
         most = defaults.MOST_UNLABELLED if job.plan is None else job.plan.unlabelled
         unlabelled, remarks = choose_unlabelled(log, left_out, job.data.seed, job.unlabelled, most)
     if job.plan is not None:
-        job.plan.check_fits(dataset)
         decided = Decided(job.plan, dataset_stats(dataset, len(unlabelled)))
     else:
         decided = plan_training(dataset, request, len(unlabelled))
-        decided.plan.check_fits(dataset)
+    decided.plan.check_fits(dataset)
     return Inputs(dataset, decided, unlabelled, tuple(remarks))
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from edge_lstm.errors import DataError
 from edge_lstm.text import FIRST_WORD_ID, OOV_ID, Tokenizer
-from edge_lstm_export.graph.size import (
+from edge_lstm_export.onnx.size import (
     FEWEST_SLOTS,
     file_parts,
     ngram_bytes,
@@ -19,7 +19,7 @@ from edge_lstm_export.graph.size import (
 )
 from edge_lstm_export.options import NetworkOptions
 from edge_lstm_export.train import defaults
-from edge_lstm_export.train.calibrate import LONGEST_THRESHOLD, longest_curve
+from edge_lstm_export.train.calibrate import longest_answers
 from edge_lstm_export.train.defaults import PRESETS, Preset, Shape
 from edge_lstm_export.train.start import LstmShape
 from edge_lstm_export.train.stats import DatasetStats
@@ -201,7 +201,6 @@ def _fixed_parts(network: NetworkOptions, stats: DatasetStats) -> dict[str, int]
     """Return the bytes of the file by part, without words and n-grams."""
     label = "x" * max(1, round(stats.label_bytes))
     figures = "x" * (FIGURES + LABEL_FIGURES * stats.labels)
-    multi_label = stats.multi_label
     return file_parts(
         Tokenizer.of_subwords(("x",)),
         [label] * stats.labels,
@@ -212,8 +211,7 @@ def _fixed_parts(network: NetworkOptions, stats: DatasetStats) -> dict[str, int]
             ngram_slots=min(network.ngram_slots, FEWEST_SLOTS),
         ).config,
         {"figures": figures},
-        thresholds=(LONGEST_THRESHOLD,) * stats.labels if multi_label else None,
-        curve=None if multi_label else longest_curve(),
+        answers=longest_answers(stats.labels, multi_label=stats.multi_label),
     )
 
 

@@ -76,11 +76,11 @@ class Stages:
             return
         self._done[name] = stage
         tensors = {
-            f"{number}.{key}": value
-            for number, each in enumerate(self._done.values())
+            f"{stage}/{key}": value
+            for stage, each in self._done.items()
             for key, value in each.tensors.items()
         }
-        plain = {key: each.plain for key, each in self._done.items()}
+        plain = {stage: each.plain for stage, each in self._done.items()}
         write_sealed(tensors, {"identity": self.identity, "stages": plain}, self.path)
 
     def check(self, identity: Mapping[str, Any]) -> None:
@@ -114,9 +114,8 @@ def load_stages(path: Path) -> Stages:
     if not isinstance(identity, dict) or not isinstance(stages, dict):
         raise DataError(f"{path} holds no unfinished training; delete the file, or give another -o")
     done = {name: Stage(plain, {}) for name, plain in stages.items()}
-    by_number = {str(number): stage for number, stage in enumerate(done.values())}
     for key, value in tensors.items():
-        number, _, name = key.partition(".")
-        if number in by_number:
-            by_number[number].tensors[name] = value
+        stage, _, name = key.partition("/")
+        if stage in done:
+            done[stage].tensors[name] = value
     return Stages(path, identity, done)

@@ -131,11 +131,6 @@ def dataset_stats(dataset: Dataset, unlabelled: int = 0) -> DatasetStats:
     )
 
 
-def english_share(dataset: Dataset) -> float:
-    """Return the share of the words that the table of English words has, 0 to 1."""
-    return english().share_of(dataset.train.texts)
-
-
 def try_teacher(dataset: Dataset, stats: DatasetStats, file: SourceFile, seed: int) -> TeacherTrial:
     """Cross-fit a model file as a teacher on some rows, together with a linear one."""
     order = np.random.default_rng([seed, 0x5E]).permutation(stats.rows)

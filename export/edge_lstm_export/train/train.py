@@ -35,10 +35,10 @@ from edge_lstm_export.train.baseline import (
 from edge_lstm_export.train.calibrate import Calibration, ComponentLogits, Stack
 from edge_lstm_export.train.checkpoint import Checkpoint
 from edge_lstm_export.train.components import (
-    CrossValidation,
     assembled,
     choose_features,
     component_logits,
+    cross_validate,
     fit_lstm,
     fit_ngrams,
     fit_sparse,
@@ -128,19 +128,20 @@ def fit(
     features = choose_features(data, embeddings)
     unseen = None
     if plan.validation.folds:
-        unseen = CrossValidation(data, features, embeddings, stages).run(say)
-    lstm = _fit_lstm(data, new_network(data, features, embeddings), callbacks, stages)
+        unseen = cross_validate(data, features, embeddings, stages, say)
+    network = new_network(data, features, embeddings)
+    network, loop, closed = _fit_lstm(data, network, callbacks, stages)
 
     say("fitting n-grams and calibrating")
-    features, sparse = fit_ngrams(data, features, lstm.network)
+    features, sparse = fit_ngrams(data, features, network)
     validation = data.validation_examples
     if validation is not None:
-        unseen = component_logits(lstm.network, features, sparse, validation)
+        unseen = component_logits(network, features, sparse, validation)
     calibration = _calibrate(data, unseen, has_sparse=features is not None)
     if features is not None and validation is not None and plan.sparse.fit != "residual":
         sparse = fit_sparse(data, features, more=validation)
     held = with_codes(data, features, sparse, validation)
-    network = assembled(lstm.network, calibration.stack, features, held)
+    network = assembled(network, calibration.stack, features, held)
     if plan.network.multi_label:
         # Thresholds lie where many texts are: chosen on what the int8 file holds, few texts cross
         # one.
@@ -154,7 +155,7 @@ def fit(
         test = calibrate.score(test_logits, labels, dataset.labels, calibration.thresholds)
     baseline = _linear_model(dataset, data, features, sparse, unseen, say)
     measured = Measured(
-        loop=lstm.loop,
+        loop=loop,
         calibration=calibration,
         test=test,
         members=predictions.members if predictions else (),
@@ -174,27 +175,17 @@ def fit(
     )
     remarks = (*_teacher_remarks(data, calibration.scores), *result_warnings(calibration.scores))
     scores = calibration.scores
-    return Result(checkpoint, lstm.loop, scores, test, remarks, lstm.closed_units, baseline)
-
-
-@dataclass(frozen=True)
-class LstmFit:
-    """A network whose LSTM is trained.
-
-    closed_units: LSTM units that were kept away from saturation.
-    """
-
-    network: Network
-    loop: LoopResult
-    closed_units: int
+    return Result(checkpoint, loop, scores, test, remarks, closed, baseline)
 
 
 def _fit_lstm(
     data: TrainingData, network: Network, callbacks: Callbacks, stages: Stages
-) -> LstmFit:
+) -> tuple[Network, LoopResult, int]:
     """Train the LSTM on all rows and the transfer set, and keep its units away from saturation.
 
     A network without an LSTM is only made.
+
+    Return the network with the trained LSTM, how that went, and how many units had to be closed.
     """
     plan = data.plan
     callbacks.started(network, data.tokenizer, len(data.all_examples))
@@ -204,7 +195,7 @@ def _fit_lstm(
     network, closed = with_headroom(network, examples, tried_rows(data.tokenizer), plan.headroom)
     if plan.network.multi_label:
         network = rounded_to_int8(network)
-    return LstmFit(network, loop, closed)
+    return network, loop, closed
 
 
 def _linear_model(

@@ -11,7 +11,8 @@ import numpy as np
 from edge_lstm.errors import DataError
 from edge_lstm.question import SCORE, Question
 from edge_lstm.text import OOV_ID, Tokenizer, split_marks
-from edge_lstm_export.graph.size import FEWEST_SLOTS, SPARE, file_parts, without_last_words
+from edge_lstm_export.onnx.size import FEWEST_SLOTS, SPARE, file_parts, without_last_words
+from edge_lstm_export.train.calibrate import longest_answers
 from edge_lstm_export.train.data import Dataset, Floats, Ints, Names, Split
 from edge_lstm_export.train.examples import Examples
 from edge_lstm_export.train.plan import Plan
@@ -50,7 +51,7 @@ def choose_vocabulary(
 
     Raise DataError if the file has no room for words.
     """
-    training, calibration = longest_provenance(dataset, plan, rows, transfer)
+    training = longest_provenance(dataset, plan, rows, transfer)
 
     def room_beside(tokenizer: Tokenizer) -> int:
         network = plan.network
@@ -63,9 +64,11 @@ def choose_vocabulary(
                 network, num_words=tokenizer.num_ids, ngram_words=words, ngram_slots=slots
             ).config,
             training,
-            thresholds=calibration.thresholds,
-            curve=calibration.curve,
-            question=Question.of(plan.question, dataset.labels),
+            answers=longest_answers(
+                len(dataset.labels),
+                Question.of(plan.question, dataset.labels),
+                multi_label=dataset.multi_label,
+            ),
             long=plan.kind in ("long", "topics"),
         )
         return plan.max_kilobytes * 1000 - SPARE - sum(parts.values())

@@ -159,10 +159,11 @@ def _subwords(counts: Counter[str], most: int, options: VocabularyOptions) -> tu
     single = [c for c in _by_use(characters) if characters[c] > 1][: max(most // 2, 1)]
     room = max(0, most - len(single))
     worth = {part: n * (len(part) - 1) for part, n in parts.items() if n >= options.fewest_words}
-    candidates = {*single, *_by_use(worth)[: 2 * room]}
+    candidates = (*single, *_by_use(worth)[: 2 * room])
+    reader = Tokenizer.of_subwords((), candidates)
     for word, weight in weights.items():
-        for part in _longest_first(word, candidates, options.longest_subword):
-            used[part] += weight
+        for part in filter(reader.is_known, reader.split_word(word)):
+            used[candidates[part - FIRST_WORD_ID]] += weight
     fewest = options.fewest_uses
     often = [part for part in _by_use(used) if used[part] >= fewest or not spaceless(part)]
     longer = [part for part in often if len(part) > 1][:room]
@@ -175,22 +176,6 @@ def _by_use(counts: Mapping[str, float]) -> list[str]:
     So the order of the texts decides nothing.
     """
     return sorted(counts, key=lambda part: (-counts[part], part))
-
-
-def _longest_first(word: str, subwords: set[str], longest: int) -> list[str]:
-    """Return the subwords of a word, the longest first from the left.
-
-    Unknown characters are left out.
-    """
-    parts: list[str] = []
-    start = 0
-    while start < len(word):
-        ends = range(min(len(word), start + longest), start, -1)
-        end = next((end for end in ends if word[start:end] in subwords), None)
-        if end is not None:
-            parts.append(word[start:end])
-        start = end or start + 1
-    return parts
 
 
 def _first_words(ranked: Sequence[str], num_words: int) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ import os
 import re
 import tarfile
 import zlib
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -51,11 +52,7 @@ def read_reviews(source: str, options: DataOptions) -> Dataset:
         raise DataError(
             f"{path} is not a complete tar archive ({reason}); download it again"
         ) from None
-    rows: dict[str, list[tuple[str, str]]] = {
-        "train": [],
-        "test": [],
-        _UNLABELLED: [],
-    }  # text, label
+    rows: dict[str, list[tuple[str, str]]] = defaultdict(list)  # (text, label) by part
     # In order of the names: the tar's own order would decide what a seed means.
     for (split, label, _), content in sorted(files.items()):
         part = _UNLABELLED if label == _UNLABELLED else split

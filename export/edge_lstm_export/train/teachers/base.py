@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any
 
 import numpy as np
@@ -160,7 +160,7 @@ class EnsemblePredictions:
 
     def stage(self) -> Stage:
         """Return the predictions as a stage of a training that is kept."""
-        members = [[member.name, member.weight, member.accuracy] for member in self.members]
+        members = [*map(astuple, self.members)]
         arrays = vars(self.predictions)
         return Stage.of(arrays, members=members, dropped=self.dropped, accuracy=self.accuracy)
 
@@ -169,7 +169,7 @@ class EnsemblePredictions:
         """Read what :meth:`stage` returned, as it comes back from a file."""
         plain = stage.plain
         members = tuple(Member(*member) for member in plain["members"])
-        dropped = tuple((name, with_it, without) for name, with_it, without in plain["dropped"])
+        dropped = tuple(map(tuple, plain["dropped"]))
         return cls(Predictions(**stage.arrays), members, dropped, plain["accuracy"])
 
 

@@ -23,6 +23,7 @@ from edge_lstm.printable import counted
 from edge_lstm.text import spaceless
 from edge_lstm_export.options import EncoderOptions, EnsembleOptions, WordVectorOptions
 from edge_lstm_export.train.data import Bools, Floats, Ints
+from edge_lstm_export.train.examples import random_batches
 from edge_lstm_export.train.logits import soft_cross_entropy
 from edge_lstm_export.train.pretrained import PretrainedWords
 from edge_lstm_export.train.teachers.base import (
@@ -193,19 +194,9 @@ def _parameters(model: EncoderWithHead, options: EncoderOptions) -> list[dict[st
 
 
 def _batches(lengths: Ints, size: int, rng: np.random.Generator) -> Iterator[Ints]:
-    """Yield rows of batches of about one length, pass after pass.
-
-    Texts are drawn in chunks of several batches, and sorted by length within a chunk.
-    """
-    chunk = BATCHES_PER_CHUNK * size
+    """Yield rows of batches of about one length, pass after pass."""
     while True:
-        order = rng.permutation(len(lengths))
-        batches: list[Ints] = []
-        for start in range(0, len(order), chunk):
-            some = order[start : start + chunk]
-            some = some[np.argsort(lengths[some], kind="stable")]
-            batches += [some[i : i + size] for i in range(0, len(some), size)]
-        yield from (batches[i] for i in rng.permutation(len(batches)))
+        yield from random_batches(lengths, size, BATCHES_PER_CHUNK, rng)
 
 
 def encoder_words(encoder: Transformer, options: WordVectorOptions) -> PretrainedWords | None:

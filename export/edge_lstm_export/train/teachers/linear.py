@@ -10,7 +10,7 @@ from scipy import sparse
 
 from edge_lstm_export.options import LinearOptions
 from edge_lstm_export.train.data import Bools, Floats, Ints
-from edge_lstm_export.train.linear import Matrix, svm_weights
+from edge_lstm_export.train.linear import Matrix, counters, svm_weights
 from edge_lstm_export.train.logits import two_columns
 from edge_lstm_export.train.pretrained import PretrainedWords
 from edge_lstm_export.train.teachers.base import Predict, Teacher
@@ -39,14 +39,10 @@ class LinearTeacher(Teacher):
         """See Teacher."""
         from sklearn.feature_extraction.text import HashingVectorizer
 
-        plain = {"n_features": COLUMNS, "alternate_sign": False, "norm": None, "dtype": np.float32}
-        counters = [HashingVectorizer(token_pattern=TOKEN, ngram_range=(1, 2), **plain)]
-        if self.options.characters:
-            sizes = self.options.shortest, self.options.longest
-            counters.append(HashingVectorizer(analyzer="char_wb", ngram_range=sizes, **plain))
-        self._counts = [
-            counter.transform(texts) for counter in counters
-        ]  # float32 [texts, COLUMNS], CSR
+        plain = {"n_features": COLUMNS, "alternate_sign": False, "norm": None}
+        made = counters(HashingVectorizer, TOKEN, self.options, **plain)
+        # They are float32 [texts, COLUMNS], CSR.
+        self._counts = [counter.transform(texts) for counter in made]
         self._embedded: list[Floats] = []
         if self.words:
             length = np.float32(self.options.embeddings)

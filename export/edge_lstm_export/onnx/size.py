@@ -14,27 +14,14 @@ from typing import Any
 import numpy as np
 
 from edge_lstm import modelfile
-from edge_lstm.answering import RiskCoverage
 from edge_lstm.layers import NetworkConfig
-from edge_lstm.question import ANY_CHOICE, Question
 from edge_lstm.text import KERAS, Tokenizer
 from edge_lstm_export.graph import build as graph
-from edge_lstm_export.graph.description import Answers, description, golden_row
+from edge_lstm_export.graph.description import PROBABILITIES, Answers, description, golden_row
 from edge_lstm_export.graph.golden import golden_texts
-from edge_lstm_export.graph.pairs import (
-    NUMBER_BYTES,
-    SLOTS_PER_BUCKET,
-    PairTable,
-    buckets_of,
-)
-from edge_lstm_export.graph.weights import (
-    CODED,
-    NARROWEST,
-    Array,
-    DenseWeights,
-    GraphWeights,
-    LstmWeights,
-)
+from edge_lstm_export.graph.pairs import NUMBER_BYTES, SLOTS_PER_BUCKET, buckets_of
+from edge_lstm_export.graph.weights import CODED, NARROWEST
+from edge_lstm_export.onnx.from_network import zeros_of
 from edge_lstm_export.options import NetworkOptions
 
 # Lengths in the file take some more bytes in all if the parts that they count grow.
@@ -64,9 +51,7 @@ def file_parts(
     config: NetworkConfig,
     training: Mapping[str, Any],
     *,
-    thresholds: Sequence[float] | None,
-    curve: RiskCoverage | None,
-    question: Question = ANY_CHOICE,
+    answers: Answers = PROBABILITIES,
     long: bool = False,
 ) -> dict[str, int]:
     """Return the bytes of each part of an int8 file, which add up to the file's.
@@ -74,13 +59,17 @@ def file_parts(
     config: ``num_words`` is the tokenizer's number of ids. long: see graph.build. The others as for
     :func:`description.description`.
     """
-    model = graph.build(_zeros(config), config, tokenizer.length, int8=True, long=long)
+    model = graph.build(zeros_of(config), config, tokenizer.length, int8=True, long=long)
     texts = golden_texts(tokenizer)
     answer = [LONGEST_PROBABILITY] * len(labels)
     golden = [golden_row(text, tokenizer.encode_text(text).ids, answer) for text in texts]
     described = description(
-        *(tokenizer, labels, config, training, golden),
-        answers=Answers(thresholds, curve, question),
+        tokenizer,
+        labels,
+        config,
+        training,
+        golden,
+        answers=answers,
         int8=True,
     )
     parts = dict.fromkeys((*_CONSTANTS.values(), *_METADATA.values()), 0)
@@ -129,32 +118,3 @@ def without_last_words(tokenizer: Tokenizer, config: NetworkOptions, size: int) 
     if tokenizer.rule == KERAS:
         return replace(tokenizer, words=words)
     return Tokenizer.of_subwords(words, tokenizer.pieces, tokenizer.length)
-
-
-def _zeros(config: NetworkConfig) -> GraphWeights:
-    def zeros(*shape: int) -> Array:
-        return np.zeros(shape, np.float32)
-
-    lstms = []
-    inputs = config.embedding_dim
-    for layer in config.lstms:
-        gates = 4 * layer.units
-        d = layer.directions
-        lstms.append(
-            LstmWeights(zeros(d, gates, inputs), zeros(d, gates, layer.units), zeros(d, 2 * gates))
-        )
-        inputs = layer.values()
-    dense = []
-    for hidden in config.dense:
-        dense.append(DenseWeights(zeros(inputs, hidden.units), zeros(hidden.units)))
-        inputs = hidden.units
-    slots = config.ngram_slots
-    pairs = PairTable(np.zeros(buckets_of(slots), np.int64), np.zeros(slots, np.int64))
-    return GraphWeights(
-        zeros(config.num_words + 1, config.embedding_dim),
-        lstms,
-        dense,
-        DenseWeights(zeros(config.head_inputs(), config.logits), zeros(config.logits)),
-        zeros(config.ngrams, config.ngram_dim),
-        pairs,
-    )

@@ -1,0 +1,104 @@
+"""The stages and epochs of a training, shown on standard error."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from edge_lstm.printable import counted, printable
+from edge_lstm.signals import deferred, received
+from edge_lstm_export.train.history import EpochLines, EpochRecord
+
+if TYPE_CHECKING:  # a message needs no torch
+    from edge_lstm.text import Tokenizer
+    from edge_lstm_export.train.loop import Callbacks
+    from edge_lstm_export.train.network import Network
+
+SILENCE_SECONDS = 2.0  # after which a stage or an epoch has a line in any case
+
+
+def message(text: str) -> None:
+    """Print a line for the person, on standard error."""
+    sys.stderr.write(f"{printable(text)}\n")
+    sys.stderr.flush()
+
+
+class Display:
+    """Show stages and epochs on standard error.
+
+    On a terminal there is a spinner, elsewhere a line for each stage.
+
+    quiet: a line only after two seconds without one.
+    verbose: every epoch has a line.
+    epochs: number of all at most; None: not known yet.
+    """
+
+    def __init__(
+        self, *, quiet: bool = False, verbose: bool = False, epochs: int | None = None
+    ) -> None:
+        self.quiet = quiet
+        self._verbose = verbose
+        self.epochs = EpochLines(epochs)
+        self._status: Any = None
+        self._last_line = time.monotonic()
+
+    def __enter__(self) -> Display:
+        if sys.stderr.isatty():
+            from rich.console import Console
+
+            self._status = Console(stderr=True, highlight=False, markup=False).status("starting")
+            self._status.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._status is not None:
+            self._status.stop()
+
+    def say(self, line: str) -> None:
+        """Show that a stage begins, or how far it is."""
+        if self._status is None:
+            if not self.quiet or time.monotonic() - self._last_line > SILENCE_SECONDS:
+                message(line)
+                self._last_line = time.monotonic()
+        else:
+            from rich.text import Text
+
+            self._status.update(Text(printable(line)))
+        if received():  # A library may have swallowed what was raised.
+            raise KeyboardInterrupt
+
+    def callbacks(self) -> Callbacks:
+        """Return what the training calls."""
+        from edge_lstm_export.train.loop import Callbacks
+
+        return Callbacks(
+            say=self.say,
+            started=self._started,
+            on_batch=self._batch,
+            on_epoch=self._epoch,
+            should_stop=received,
+            deferring=deferred,
+        )
+
+    def _started(self, network: Network, tokenizer: Tokenizer, texts: int) -> None:
+        self.say(
+            f"training {sum(network.parameter_counts().values()):,} parameters on "
+            f"{counted(texts, 'text')}"
+        )
+
+    def _batch(self, record: EpochRecord, batch: int, batches: int) -> None:
+        if self._status is not None:
+            done = f"{batch / batches:4.0%}  loss {record.loss:.4f}"
+            left = self.epochs.left(record.epoch - 1 + batch / batches)
+            self.say(f"{self.epochs.which(record)} {done}  accuracy {record.accuracy:.1%}{left}")
+
+    def _epoch(self, record: EpochRecord) -> None:
+        line = self.epochs.complete(record, details=self._verbose)
+        if self._verbose:
+            message(line)
+        elif (
+            not (self._status or self.quiet)
+            and time.monotonic() - self._last_line > SILENCE_SECONDS
+        ):
+            self.say(line)
