@@ -73,7 +73,7 @@ def check_fields(options: Any) -> None:
     """Check that the values of a dataclass have the types of its fields.
 
     The types are bool, str, float, int (a whole number from 1 on) or a sequence of names, each also
-    with None.
+    with None. Fields of other types are not checked.
     """
     for each in fields(options):
         value = getattr(options, each.name)
@@ -88,13 +88,15 @@ def check_fields(options: Any) -> None:
             number(each.name, value)
         elif kind == "int":
             whole(each.name, value)
-        elif isinstance(value, (str, os.PathLike)):
-            one = f"{os.fspath(value)!r}"
-            raise DataError(
-                f"{each.name} is one string, {one}; give a tuple of names, as in ({one},)"
-            )
-        else:
-            instance(each.name, value, Sequence, "a tuple of names")
+        elif kind.startswith(("Sequence", "tuple")):
+            _check_names(each.name, value)
+
+
+def _check_names(name: str, value: Any) -> None:
+    if isinstance(value, (str, os.PathLike)):
+        one = f"{os.fspath(value)!r}"
+        raise DataError(f"{name} is one string, {one}; give a tuple of names, as in ({one},)")
+    instance(name, value, Sequence, "a tuple of names")
 
 
 def path(name: str, value: Any) -> str:

@@ -215,7 +215,7 @@ class DataOptions(LabelOptions, Options):
 
     test: Path | None = None
     test_share: Annotated[float | None, Range(0, 1, below=True)] = None
-    seed: int = 0
+    seed: Seed = 0
     unlabelled: bool = False
 
 
