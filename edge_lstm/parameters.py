@@ -85,7 +85,7 @@ def check_fields(options: Any) -> None:
         elif kind == "str":
             instance(each.name, value, str, "a string")
         elif kind == "float":
-            number(each.name, value)
+            check_numbers(**{each.name: value})  # NaN passes: a range says more
         elif kind == "int":
             whole(each.name, value)
         elif kind.startswith(("Sequence", "tuple")):

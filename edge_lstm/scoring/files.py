@@ -78,7 +78,7 @@ class RunOptions:
         """
         check_fields(self)
         seconds = self.checkpoint_seconds
-        if seconds is not None and seconds < 0:
+        if seconds is not None and not seconds >= 0:
             raise DataError(f"checkpoint_seconds must be 0 or more, not {seconds}")
         for written in self.also_written:
             path("also_written", written)
