@@ -19,7 +19,7 @@ FEWEST = {
     "page": {"write": 1, "fsync": 1, "rename": 1, "allocation": 2},
     "decisions": {"read": 2, "write": 3},
     "export": {"read": 1, "write": 1, "fsync": 1, "rename": 1, "allocation": 5},
-    "train": {"read": 10, "write": 8, "fsync": 8, "rename": 8, "allocation": 10},
+    "train": {"read": 10, "write": 8, "fsync": 8, "rename": 8, "allocation": 5},
 }
 SLOW = ("export", "train")
 

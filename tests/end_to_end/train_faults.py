@@ -176,7 +176,7 @@ def full(top: Path) -> dict[str, int]:
     os.chdir(top)
     if libc.unshare(CLONE_NEWNS) or libc.mount(b"none", b"/", None, MS_REC | MS_PRIVATE, None):
         return {"skipped": 1}
-    small = (4, 256, 500, 700, 900, 1300, 2000, 8000)
+    small = (4, 50, 100, 150, 200, 300, 500, 1000)
     for kilobytes, flags in [*((kb, 0) for kb in small), (8000, MS_RDONLY)]:
         assert not libc.mount(b"none", b"small", b"tmpfs", flags, b"size=%dk" % kilobytes), (
             "cannot mount"
