@@ -146,7 +146,7 @@ def parse_models(given: Sequence[str], *, by_file: bool = False) -> dict[str, st
         if name is None and by_file and _NAME.fullmatch(own) is not None:
             name = own
         if name is None:
-            raise DataError(f"each of several models needs a name; write NAME={path}")
+            raise DataError(f"the model {path} needs a name; write NAME={path}")
         if name in models:
             raise DataError(f"two models have the name {name}; give each its own, NAME={path}")
         models[name] = path
