@@ -1,21 +1,20 @@
 """Network weights → ONNX graph → model file.
 
-The graph is built operator by operator with ``onnx.helper``: the shortest way to hand
-``sequence_lens`` to the LSTM operator, and to see in one place what runs on the device. Shapes in
-comments: B batch, N length of the input, T time steps that are run, E embedding, H hidden units, D
-directions, L labels.
+The graph is written in ONNX's textual syntax: the shortest way to hand ``sequence_lens`` to the
+LSTM operator, and to see in one place what runs on the device. Shapes in comments: B batch, N
+length of the input, T time steps that are run, E embedding, H hidden units, D directions, L labels.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import onnx
+import onnx.parser
 from onnx import TensorProto, helper, numpy_helper
 
 from edge_lstm import __version__, modelfile
@@ -58,10 +57,18 @@ POOLING_BLOCK = 8
 FIRST_NGRAM_ID = OOV_ID
 ACTIVATIONS = {"relu": "Relu", "tanh": "Tanh", "sigmoid": "Sigmoid"}
 
+# Types of a Cast.
+FLOAT = TensorProto.FLOAT
+BOOL = TensorProto.BOOL
+INT8 = TensorProto.INT8
+UINT8 = TensorProto.UINT8
+INT32 = TensorProto.INT32
+INT64 = TensorProto.INT64
+
 
 @dataclass
 class GraphBuilder:
-    """Collects nodes and constants; what adds one takes its name first, and returns it.
+    """Collects nodes and constants.
 
     Its other fields are the arguments of :func:`build`.
     """
@@ -76,43 +83,30 @@ class GraphBuilder:
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     constants: list[onnx.TensorProto] = field(default_factory=list)
 
-    def constant(self, name: str, value: npt.ArrayLike, dtype: npt.DTypeLike | None = None) -> str:
-        """Add an initializer; dtype: of one that is not an array yet."""
-        array = np.ascontiguousarray(value, dtype)
+    def constant(self, name: str, value: Any) -> str:
+        """Add a constant, and return its name.
+
+        value: an array or a number of NumPy. Whole numbers of Python become int64, as shapes and
+            axes are.
+        """
+        is_typed = isinstance(value, (np.ndarray, np.generic))
+        array = np.ascontiguousarray(value, None if is_typed else np.int64)
         self.constants.append(numpy_helper.from_array(array, name))
         return name
 
-    def ints(self, name: str, *values: int) -> str:
-        """Add an int64 vector, as shapes and axes are given."""
-        return self.constant(name, values, np.int64)
+    def add(self, text: str, **constants: Any) -> str:
+        """Add operators, and return the output of the last one.
 
-    def bounds(self, name: str, start: int, end: int) -> list[str]:
-        """Add the bounds of some columns, as a Slice takes them."""
-        numbers = {"from": start, "to": end, "by": 1}
-        return [self.ints(f"{name}_{which}", number) for which, number in numbers.items()]
-
-    def number(self, name: str, value: int) -> str:
-        """Add an int64 number."""
-        return self.constant(name, value, np.int64)
-
-    def node(
-        self, outputs: Sequence[str], op_type: str, inputs: Sequence[str], **attributes: Any
-    ) -> None:
-        """Add an operator. It has no name: its outputs have."""
-        self.nodes.append(helper.make_node(op_type, inputs, outputs, **attributes))
-
-    def add(self, output: str, op_type: str, *inputs: str, **attributes: Any) -> str:
-        """Add an operator of one output."""
-        self.node([output], op_type, inputs, **attributes)
-        return output
-
-    def reduce_max(self, output: str, value: str, *, axis: int = 0, keepdims: int = 0) -> str:
-        """Add a maximum over an axis."""
-        return self.add(output, "ReduceMax", value, axes=[axis], keepdims=keepdims)
-
-    def cast(self, output: str, value: str, kind: int = TensorProto.FLOAT) -> str:
-        """Add a conversion to another type."""
-        return self.add(output, "Cast", value, to=kind)
+        text: a line of ONNX's textual syntax for each: ``output = Operator<attributes>(inputs)``.
+        constants: that they read, by their names.
+        """
+        for name, value in constants.items():
+            self.constant(name, value)
+        nodes = onnx.parser.parse_graph(f"lines () => () {{ {text}\n }}").node
+        for node in nodes:
+            node.ClearField("domain")  # the parser writes an empty one
+        self.nodes.extend(nodes)
+        return str(nodes[-1].output[0])
 
 
 def build(
@@ -134,45 +128,51 @@ def build(
     """
     if int8:
         weights = with_sentinels(weights, config)
-    g = GraphBuilder(
-        weights, config, length, int8=int8, long=long, may_be_empty=may_be_empty, packs=packs
-    )
-    row_lengths = _add_row_lengths(g)
-    is_pooled = config.lstms and config.lstms[-1].gives != "last"
-    if config.padding == "none":
-        lengths = g.add("lengths", "Max", row_lengths, "one")
-        if config.ngrams or is_pooled:
-            column = g.add("lengths_column", "Unsqueeze", lengths, "axis_1")
-            g.cast("lengths_float", column)  # B, 1
+    g = GraphBuilder(weights, config, length, int8, long, may_be_empty, packs)
+    _add_lengths(g)
     parts = []
     if config.lstms:
         values = _add_lstms(g)
         for j, (layer, dense) in enumerate(zip(config.dense, weights.dense)):
-            sums = f"dense{j}_sums"
-            values = _add_dense(g, f"dense{j}", dense, values, sums, packs=False)
+            values = _add_dense(g, f"dense{j}", dense, values, f"dense{j}_sums", packs=False)
             if layer.activation != "linear":
-                values = g.add(f"dense{j}", ACTIVATIONS[layer.activation], values)
+                values = g.add(f"dense{j} = {ACTIVATIONS[layer.activation]}({values})")
         parts.append(values)
     else:
         _add_cut_ids(g, 1)
     if config.ngrams:
-        total = _add_ngram_sums(g)
-        root = g.add("lengths_root", "Sqrt", "lengths_float")
-        parts.append(g.add("ngram_mean", "Div", total, root))
+        _add_ngram_sums(g)
+        root = "lengths_root = Sqrt(lengths_float)"
+        parts.append(g.add(f"{root}\n ngram_mean = Div(ngram_sums, lengths_root)"))
     values = parts[0]
-    if parts[1:]:
-        values = g.add("head_inputs", "Concat", *parts, axis=1)
-    logits = _add_dense(g, "head", weights.head, values, "logits", packs=packs)
-    _add_probabilities(g, logits)
+    if len(parts) > 1:
+        values = g.add(f"head_inputs = Concat<axis = 1>({', '.join(parts)})")
+    _add_dense(g, "head", weights.head, values, "logits", packs=packs)
+    _add_probabilities(g)
     return _assemble(g)
 
 
-def _add_row_lengths(g: GraphBuilder) -> str:
-    """Add the number of ids of each row, int32 [B]."""
-    unit = g.constant("one", 1, np.int32)
-    # Padding is 0, every other id is at least 1.
-    token = g.add("is_token", "Min", INPUT_NAME, unit)
-    return g.add("row_lengths", "ReduceSum", token, g.ints("axis_1", 1), keepdims=0)
+def _add_lengths(g: GraphBuilder) -> None:
+    """Add the number of ids of each row, int32 [B], and of the steps that are run for it."""
+    config = g.config
+    g.add(
+        f"""
+        is_token = Min({INPUT_NAME}, one)  # padding is 0, every other id is at least 1
+        row_lengths = ReduceSum<keepdims = 0>(is_token, axis_1)
+        """,
+        one=np.int32(1),
+        axis_1=1,
+    )
+    if config.padding != "none":
+        return
+    g.add("lengths = Max(row_lengths, one)")
+    if config.ngrams or config.lstms[-1].gives != "last":
+        g.add(
+            f"""
+            lengths_column = Unsqueeze(lengths, axis_1)  # B, 1
+            lengths_float = Cast<to = {FLOAT}>(lengths_column)
+            """
+        )
 
 
 def _add_cut_ids(g: GraphBuilder, block: int) -> str:
@@ -182,16 +182,23 @@ def _add_cut_ids(g: GraphBuilder, block: int) -> str:
     costs time. A row without any id counts as one step of padding ("lengths" is at least 1): a
     length of 0 would make a mean over nothing.
     """
-    longest = g.reduce_max("longest_int", "lengths", keepdims=1)
+    longest = g.add("longest_int = ReduceMax<axes = [0], keepdims = 1>(lengths)")
     if block > 1:
-        size = g.constant("block", block, np.int32)
-        rest = g.constant("block_less_one", block - 1, np.int32)
-        blocks = g.add("blocks", "Div", g.add("longest_and_rest", "Add", longest, rest), size)
-        longest = g.add("longest_rounded", "Mul", blocks, size)
-    # int32, as the lengths are: a Slice takes its three numbers in one type.
-    start = g.constant("cut_start", [0], np.int32)
-    axis = g.constant("cut_axis", [1], np.int32)
-    return g.add("ids", "Slice", INPUT_NAME, start, longest, axis)  # B, T
+        longest = g.add(
+            """
+            longest_and_rest = Add(longest_int, block_less_one)
+            blocks = Div(longest_and_rest, block)
+            longest_rounded = Mul(blocks, block)
+            """,
+            block=np.int32(block),
+            block_less_one=np.int32(block - 1),
+        )
+    return g.add(
+        f"ids = Slice({INPUT_NAME}, cut_start, {longest}, cut_axis)",
+        # int32, as the lengths are: a Slice takes its three numbers in one type.
+        cut_start=np.int32(0),
+        cut_axis=np.int32(1),
+    )
 
 
 def _add_lstms(g: GraphBuilder) -> str:
@@ -200,78 +207,79 @@ def _add_lstms(g: GraphBuilder) -> str:
     block = 1
     if g.long and layer.has_maximum and g.length % POOLING_BLOCK == 0:
         block = POOLING_BLOCK
-    steps = _add_steps(g, block)
-    # Without lengths, the operator runs all steps.
-    lengths = "lengths" if g.config.padding == "none" else ""
-    row = _add_start_row(g)
-    x, seen = _add_embedding(g, steps)  # T, B, E
-    state = last = ""
+    _add_steps(g, block)
+    _add_start_row(g)
+    seen = _add_embedding(g)
+    x = "embedded"  # T, B, E
     for k, (of_layer, lstm) in enumerate(zip(g.config.lstms, g.weights.lstms)):
         if k:
-            moved = g.add(f"steps{k}_moved", "Transpose", x, perm=[0, 2, 1, 3])
-            shape = g.ints(f"steps{k}_shape", 0, 0, lstm.w.shape[2])
-            x = g.add(f"steps{k}_read", "Reshape", moved, shape)
-        state = _add_start(g, f"lstm{k}", lstm, row)
-        x, last = _add_lstm(g, f"lstm{k}", of_layer, lstm, x, lengths, state, seen)
+            shape = g.constant(f"steps{k}_shape", (0, 0, lstm.w.shape[2]))
+            x = g.add(
+                f"""
+                steps{k}_moved = Transpose<perm = [0, 2, 1, 3]>({x})
+                steps{k}_read = Reshape(steps{k}_moved, {shape})
+                """
+            )
+        x, last, first = _add_lstm(g, f"lstm{k}", of_layer, lstm, x, seen)
         seen = seen_outputs(lstm)
     units = g.weights.lstms[-1].r.shape[2]
     if layer.gives != "last":
-        state = ""
-        last = _add_mean_and_max(g, x, layer, units, steps, block)
+        first = ""
+        last = _add_mean_and_max(g, x, layer, units, block)
     if g.may_be_empty and g.config.padding == "none":
-        last = _add_without_steps(g, last, state)
-    moved = g.add("pooled_moved", "Transpose", last, perm=[1, 0, 2])  # B, blocks, H
-    shape = g.ints("pooled_shape", 0, layer.values(units - layer.units))
-    return g.add("pooled", "Reshape", moved, shape)
+        last = _add_without_steps(g, last, first)
+    return g.add(
+        f"""
+        pooled_moved = Transpose<perm = [1, 0, 2]>({last})  # B, blocks, H
+        pooled = Reshape(pooled_moved, pooled_shape)
+        """,
+        pooled_shape=(0, layer.values(units - layer.units)),
+    )
 
 
-def _add_steps(g: GraphBuilder, block: int) -> str:
+def _add_steps(g: GraphBuilder, block: int) -> None:
     """Add the ids of the steps that are run [T, B]."""
     ids = INPUT_NAME
     if g.config.padding == "none":
         ids = _add_cut_ids(g, block)
     if g.config.padding == "front":
         ids = _add_moved_ids(g)
-    return g.add("steps", "Transpose", ids, perm=[1, 0])
+    g.add(f"steps = Transpose<perm = [1, 0]>({ids})")
 
 
 def _add_moved_ids(g: GraphBuilder) -> str:
     """Add the rows with their padding before the ids, [B, length]."""
-    column = g.add("lengths_column", "Unsqueeze", "row_lengths", "axis_1")
-    # Place j has the id j - (length - T): below 0 it has padding, the last column (-1).
-    places = np.arange(g.length, dtype=np.int32)[None] - g.length
-    moved = g.add("places_of_ids", "Add", g.constant("places", places), column)
-    none = g.constant("no_place", -1, np.int32)
-    moved = g.add("places_or_none", "Max", moved, none)
-    longer = g.ints("one_padding", 0, 0, 0, 1)
-    padded = g.add("ids_and_padding", "Pad", INPUT_NAME, longer, mode="constant")
-    return g.add("ids_moved", "GatherElements", padded, moved, axis=1)
+    return g.add(
+        f"""
+        lengths_column = Unsqueeze(row_lengths, axis_1)
+        places_of_ids = Add(places, lengths_column)
+        places_or_none = Max(places_of_ids, no_place)
+        ids_and_padding = Pad<mode = "constant">({INPUT_NAME}, one_padding)
+        ids_moved = GatherElements<axis = 1>(ids_and_padding, places_or_none)
+        """,
+        # Place j has the id j - (length - T): below 0 it has padding, the last column (-1).
+        places=np.arange(g.length, dtype=np.int32)[None] - g.length,
+        no_place=np.int32(-1),
+        one_padding=(0, 0, 0, 1),
+    )
 
 
-def _add_start_row(g: GraphBuilder) -> str:
-    """Add the row of the tables of first states that each text begins in, int32 [B]."""
+def _add_start_row(g: GraphBuilder) -> None:
+    """Add the row of the tables of first states, if any, that each text begins in, int32 [B]."""
     tables = g.weights.lstms[0].first
     if tables is None:
-        return ""
-    most = g.constant("length", g.length, np.int32)
-    padding = g.add("padding_steps", "Sub", most, "row_lengths")
-    last_row = g.constant("last_row", tables.shape[2] - 1, np.int32)
-    return g.add("start_row", "Min", padding, last_row)
+        return
+    g.add(
+        """
+        padding_steps = Sub(length, row_lengths)
+        start_row = Min(padding_steps, last_row)
+        """,
+        length=np.int32(g.length),
+        last_row=np.int32(tables.shape[2] - 1),
+    )
 
 
-def _add_start(g: GraphBuilder, name: str, lstm: LstmWeights, row: str) -> str:
-    """Add the first states of an LSTM: f"{name}_first_h" and f"{name}_first_c", [D, B, H]."""
-    if lstm.first is None:
-        return ""
-    for part, table in zip("hc", lstm.first):
-        states = g.constant(f"{name}_{part}", table)
-        g.add(f"first_{part}_of_{name}", "Gather", states, row, axis=1)
-    return f"first_h_of_{name}"
-
-
-def _add_mean_and_max(
-    g: GraphBuilder, outputs: str, layer: Lstm, units: int, steps: str, block: int
-) -> str:
+def _add_mean_and_max(g: GraphBuilder, outputs: str, layer: Lstm, units: int, block: int) -> str:
     """Add mean or maximum over the steps, or both → [blocks, B, H].
 
     outputs: [T, D, B, H], T a multiple of ``block``, zero behind each row's end, as ONNX
@@ -279,44 +287,53 @@ def _add_mean_and_max(
     """
     parts = []
     if layer.gives != "max":
-        total = g.add("total", "ReduceSum", outputs, g.ints("axis_0", 0), keepdims=0)
-        if g.config.padding == "none":
-            count = "lengths_float"
-        else:
-            count = g.constant("steps_float", g.length, np.float32)
-        parts.append(g.add("mean", "Div", total, count))
+        g.add(f"total = ReduceSum<keepdims = 0>({outputs}, axis_0)", axis_0=0)
+        count = "lengths_float"
+        if g.config.padding != "none":
+            count = g.constant("steps_float", np.float32(g.length))
+        parts.append(g.add(f"mean = Div(total, {count})"))
     if layer.has_maximum:
         if layer.floor == -1 and g.config.padding == "none":
-            outputs = _add_floor(g, outputs, steps)
+            outputs = _add_floor(g, outputs)
         highest = _add_highest(g, outputs, layer.directions, units, block)
         if layer.floor == 0:
-            zero = g.constant("zero_float", 0, np.float32)
-            highest = g.add("max", "Max", highest, zero)
+            highest = g.add("max = Max(highest, zero_float)", zero_float=np.float32(0))
         parts.append(highest)
     if len(parts) == 1:
         return parts[0]
-    return g.add("pooled_parts", "Concat", *parts, axis=0)
+    return g.add(f"pooled_parts = Concat<axis = 0>({', '.join(parts)})")
 
 
-def _add_floor(g: GraphBuilder, outputs: str, steps: str) -> str:
-    """Add -1, the least output, behind each row's end."""
-    is_step = g.cast("is_step", steps, TensorProto.BOOL)
-    is_step = g.add("is_step_of_row", "Unsqueeze", is_step, g.ints("step_axes", 1, 3))
-    floor = g.constant("floor", -1, np.float32)
-    return g.add("outputs_or_floor", "Where", is_step, outputs, floor)  # T, D, B, H
+def _add_floor(g: GraphBuilder, outputs: str) -> str:
+    """Add -1, the least output, behind each row's end → [T, D, B, H]."""
+    return g.add(
+        f"""
+        is_step = Cast<to = {BOOL}>(steps)
+        is_step_of_row = Unsqueeze(is_step, step_axes)
+        outputs_or_floor = Where(is_step_of_row, {outputs}, floor)
+        """,
+        step_axes=(1, 3),
+        floor=np.float32(-1),
+    )
 
 
 def _add_highest(g: GraphBuilder, outputs: str, directions: int, units: int, block: int) -> str:
     """Add the maximum over the steps → [D, B, H]."""
     if block == 1:
-        return g.reduce_max("highest", outputs)
+        return g.add(f"highest = ReduceMax<axes = [0], keepdims = 0>({outputs})")
     # A step's D, B, H values as B, D·H, whose sizes need not be asked for (0 is the third of
     # the input's, B): the maximum does not mind which value is whose, and they are put right
     # behind it.
-    shape = g.ints("block_shape", -1, block, 0, directions * units)
-    blocks = g.add("output_blocks", "Reshape", outputs, shape)  # T / block, block, B, D·H
-    mixed = g.reduce_max("highest_mixed", g.reduce_max("block_highest", blocks, axis=1))
-    return g.add("highest", "Reshape", mixed, g.ints("max_shape", directions, -1, units))
+    return g.add(
+        f"""
+        output_blocks = Reshape({outputs}, block_shape)  # T / block, block, B, D·H
+        block_highest = ReduceMax<axes = [1], keepdims = 0>(output_blocks)
+        highest_mixed = ReduceMax<axes = [0], keepdims = 0>(block_highest)
+        highest = Reshape(highest_mixed, max_shape)
+        """,
+        block_shape=(-1, block, 0, directions * units),
+        max_shape=(directions, -1, units),
+    )
 
 
 def _add_without_steps(g: GraphBuilder, pooled: str, first: str) -> str:
@@ -325,14 +342,19 @@ def _add_without_steps(g: GraphBuilder, pooled: str, first: str) -> str:
     pooled: [blocks, B, H].
     first: [D, B, H], or "".
     """
-    has_ids = g.cast("has_ids", "row_lengths", TensorProto.BOOL)
-    has_ids = g.add("has_ids_of_row", "Unsqueeze", has_ids, g.ints("row_axes", 0, 2))
-    other = first or g.constant("nothing_read", 0, np.float32)
-    return g.add("pooled_or_first", "Where", has_ids, pooled, other)
+    g.constant("row_axes", (0, 2))
+    other = first or g.constant("nothing_read", np.float32(0))
+    return g.add(
+        f"""
+        has_ids = Cast<to = {BOOL}>(row_lengths)
+        has_ids_of_row = Unsqueeze(has_ids, row_axes)
+        pooled_or_first = Where(has_ids_of_row, {pooled}, {other})
+        """
+    )
 
 
-def _add_embedding(g: GraphBuilder, steps: str) -> tuple[str, Seen | None]:
-    """Add the look-up → the embedded steps, [T, B, E], in int8 [T, B, E + 2]; and typical ones.
+def _add_embedding(g: GraphBuilder) -> Seen | None:
+    """Add the look-up → "embedded", [T, B, E], in int8 [T, B, E + 2]. Return typical ones.
 
     The last two are the sentinels 127 and -128. With both ends in every row the LSTM operator's own
     scale is exactly the embedding's (range / 255, zero at 128), so its rounding changes nothing
@@ -340,19 +362,25 @@ def _add_embedding(g: GraphBuilder, steps: str) -> tuple[str, Seen | None]:
     """
     embedding = g.weights.embedding
     if not g.int8:
-        return g.add("embedded", "Gather", g.constant("embedding", embedding), steps), None
+        g.add("embedded = Gather(embedding, steps)", embedding=embedding)
+        return None
     # The LSTM's last inputs are the sentinels.
     metric = metric_of(g.weights.lstms[0].w[:, :, : embedding.shape[1]])
     rounded_table = rounded(embedding, packs=g.packs, metric=metric)
     table = _add_table(g, "embedding", rounded_table)
-    for name, end in (("highest", 127), ("lowest", -128)):
-        value = g.constant(f"{name}_end", end, np.int8)
-        table = g.add(f"embedding_{name}", "Pad", table, "one_column", value, mode="constant")
-    g.ints("one_column", 0, 0, 0, 1)
-    gathered = g.add("embedded_int8", "Gather", table, steps)
-    scale = g.constant("embedding_scale", rounded_table.scales.reshape(()))
-    embedded = g.add("embedded", "DequantizeLinear", gathered, scale)
-    return embedded, seen_inputs(g.weights, rounded_table)
+    g.add(
+        f"""
+        embedding_highest = Pad<mode = "constant">({table}, one_column, highest_end)
+        embedding_lowest = Pad<mode = "constant">(embedding_highest, one_column, lowest_end)
+        embedded_int8 = Gather(embedding_lowest, steps)
+        embedded = DequantizeLinear(embedded_int8, embedding_scale)
+        """,
+        highest_end=np.int8(127),
+        lowest_end=np.int8(-128),
+        one_column=(0, 0, 0, 1),
+        embedding_scale=rounded_table.scales.ravel(),
+    )
+    return seen_inputs(g.weights, rounded_table)
 
 
 def _add_table(g: GraphBuilder, name: str, table: Rounded) -> str:
@@ -364,60 +392,75 @@ def _add_table(g: GraphBuilder, name: str, table: Rounded) -> str:
     """
     rows, columns = table.values.shape
     if table.codes is not None and table.book is not None:
-        codes = g.cast(f"{name}_codes", g.constant(f"{name}_c", table.codes), TensorProto.INT32)
-        numbers = g.add(f"{name}_numbers", "Gather", g.constant(f"{name}_b", table.book), codes)
-        return _add_rows(g, name, numbers, rows, columns, CODED)
-    if table.levels is None or table.factors is None:
+        codes = g.constant(f"{name}_c", table.codes)
+        book = g.constant(f"{name}_b", table.book)
+        each = CODED
+        g.add(
+            f"""
+            {name}_codes = Cast<to = {INT32}>({codes})
+            {name}_numbers = Gather({book}, {name}_codes)  # rows, groups, each
+            """
+        )
+    elif table.levels is not None and table.factors is not None:
+        held = g.constant(f"{name}_q", packed(table.levels))
+        factors = g.constant(f"{name}_m", table.factors)
+        each = 2
+        g.add(
+            f"""
+            {name}_pairs = Cast<to = {INT32}>({held})
+            {name}_int = Cast<to = {INT32}>({factors})
+            """
+        )
+        _add_products(g)
+        g.add(
+            f"""
+            {name}_starts = Mul({name}_int, bytes)
+            {name}_places = Add({name}_starts, {name}_pairs)
+            {name}_numbers = Gather(products, {name}_places)  # rows, bytes, 2
+            """
+        )
+    else:
         return g.constant(name, table.values)
-    held = g.constant(f"{name}_q", packed(table.levels))
-    pairs = g.cast(f"{name}_pairs", held, TensorProto.INT32)
-    factors = g.cast(f"{name}_int", g.constant(f"{name}_m", table.factors), TensorProto.INT32)
-    products = _add_products(g)
-    starts = g.add(f"{name}_starts", "Mul", factors, "bytes")
-    places = g.add(f"{name}_places", "Add", starts, pairs)
-    numbers = g.add(f"{name}_numbers", "Gather", products, places)  # rows, bytes, 2
-    return _add_rows(g, name, numbers, rows, columns, 2)
+    shape = g.constant(f"{name}_shape", (rows, -1))
+    numbers = g.add(f"{name}_rows = Reshape({name}_numbers, {shape})")
+    if columns % each == 0:
+        return numbers
+    # The last group of a row is cut off at its columns.
+    bounds = {f"{name}_from": 0, f"{name}_to": columns, f"{name}_by": 1}
+    return g.add(f"{name}_cut = Slice({numbers}, {', '.join(bounds)})", **bounds)
 
 
-def _add_rows(g: GraphBuilder, name: str, numbers: str, rows: int, columns: int, each: int) -> str:
-    """Add a table [rows, columns] of numbers [rows, groups, each], of which the last are cut."""
-    numbers = g.add(f"{name}_rows", "Reshape", numbers, g.ints(f"{name}_shape", rows, -1))
-    if columns % each:
-        numbers = g.add(f"{name}_cut", "Slice", numbers, *g.bounds(name, 0, columns))
-    return numbers
-
-
-def _add_products(g: GraphBuilder) -> str:
+def _add_products(g: GraphBuilder) -> None:
     """Add, once, the products of all factors and pairs of 4-bit numbers: int8 [factor · byte, 2].
 
     (Of the types that may be meant, ONNX Runtime multiplies float32 alone.)
     """
     if any(node.output[0] == "products" for node in g.nodes):
-        return "products"
-    g.constant("bytes", 256, np.int32)
+        return
     levels = np.maximum(np.arange(16, dtype=np.float32) - 8, -LARGEST_4_BITS)  # a half is never 0
-    low = g.constant("low_half", levels[:, None])
-    high = g.constant("high_half", levels[:, None, None])
-    halves = g.add("halves", "Where", g.constant("is_low", np.array([True, False])), low, high)
-    each = np.arange(LARGEST_FACTOR + 1, dtype=np.float32)[:, None, None, None]
-    floats = g.add("pair_floats", "Mul", halves, g.constant("factors", each))
-    whole = g.cast("pair_numbers", floats, TensorProto.INT8)
-    return g.add("products", "Reshape", whole, g.ints("pairs_shape", -1, 2))
+    g.add(
+        f"""
+        halves = Where(is_low, low_half, high_half)
+        pair_floats = Mul(halves, factors)
+        pair_numbers = Cast<to = {INT8}>(pair_floats)
+        products = Reshape(pair_numbers, pairs_shape)
+        """,
+        bytes=np.int32(256),
+        low_half=levels[:, None],
+        high_half=levels[:, None, None],
+        is_low=np.array([True, False]),
+        factors=np.arange(LARGEST_FACTOR + 1, dtype=np.float32)[:, None, None, None],
+        pairs_shape=(-1, 2),
+    )
 
 
 def _add_lstm(
-    g: GraphBuilder,
-    name: str,
-    layer: Lstm,
-    lstm: LstmWeights,
-    x: str,
-    lengths: str,
-    first: str,
-    seen: Seen | None,
-) -> tuple[str, str]:
-    """Add the LSTM operator → its outputs [T, D, B, H] and last states [D, B, H].
+    g: GraphBuilder, name: str, layer: Lstm, lstm: LstmWeights, x: str, seen: Seen | None
+) -> tuple[str, str, str]:
+    """Add the LSTM operator → its outputs [T, D, B, H], its last and its first states [D, B, H].
 
-    first: name of its first outputs, which come with first cells; "": zeros.
+    The first states are "" if they are zeros.
+
     seen: its inputs in typical texts, by which int8 is rounded; None: not known.
     """
     directions, _, hidden = lstm.r.shape
@@ -427,30 +470,38 @@ def _add_lstm(
         attributes["activations"] = ["HardSigmoid", "Tanh", "Tanh"] * directions
         attributes["activation_alpha"] = [layer.hard_sigmoid] * directions
         attributes["activation_beta"] = [0.5] * directions
-    states = [first, first.replace("first_h", "first_c")]
-    outputs = f"{name}_outputs", f"{name}_last"
-    if not g.int8:
-        w = g.constant(f"{name}_w", lstm.w)
-        r = g.constant(f"{name}_r", lstm.r)
-        inputs = [x, w, r, g.constant(f"{name}_b", lstm.b), lengths, *states]
-        while not inputs[-1]:
-            inputs.pop()
-        g.node(outputs, "LSTM", inputs, **attributes)
-        return outputs
-    *integers, b = rounded_lstm(lstm, seen)
-    names = f"{name}_w", f"{name}_r"
-    w, r = (g.constant(n, v.transpose(0, 2, 1)) for n, (v, _) in zip(names, integers))
-    inputs = [x, w, r, g.constant(f"{name}_b", b), lengths, *states, ""]  # peepholes
-    for n, (_, scale) in zip(names, integers):
-        inputs.append(g.constant(f"{n}_scale", scale.ravel()))
-        inputs.append(g.constant(f"{n}_zero", np.zeros(directions, dtype=np.int8)))
-    attributes["domain"] = MICROSOFT_DOMAIN
-    g.node(outputs, "DynamicQuantizeLSTM", inputs, **attributes)
-    return outputs
+    # Without lengths, the operator runs all steps.
+    lengths = "lengths" if g.config.padding == "none" else ""
+    states = ["", ""]
+    if lstm.first is not None:
+        for i, part in enumerate("hc"):
+            table = g.constant(f"{name}_{part}", lstm.first[i])
+            states[i] = g.add(f"first_{part}_of_{name} = Gather<axis = 1>({table}, start_row)")
+    op_type = "LSTM"
+    w = lstm.w
+    r = lstm.r
+    b = lstm.b
+    scales = {}
+    if g.int8:
+        op_type = "DynamicQuantizeLSTM"
+        attributes["domain"] = MICROSOFT_DOMAIN
+        (w, scales["w"]), (r, scales["r"]), b = rounded_lstm(lstm, seen)
+        w = w.transpose(0, 2, 1)
+        r = r.transpose(0, 2, 1)
+    weights = [g.constant(f"{name}_{part}", value) for part, value in zip("wrb", (w, r, b))]
+    inputs = [x, *weights, lengths, *states, ""]  # "": no peepholes
+    for part, scale in scales.items():
+        inputs.append(g.constant(f"{name}_{part}_scale", scale.ravel()))
+        inputs.append(g.constant(f"{name}_{part}_zero", np.zeros(directions, np.int8)))
+    while not inputs[-1]:
+        inputs.pop()
+    outputs = [f"{name}_outputs", f"{name}_last"]
+    g.nodes.append(helper.make_node(op_type, inputs, outputs, **attributes))
+    return outputs[0], outputs[1], states[0]
 
 
-def _add_ngram_sums(g: GraphBuilder) -> str:
-    """Add the sum of a text's n-gram vectors [B, width].
+def _add_ngram_sums(g: GraphBuilder) -> None:
+    """Add "ngram_sums", the sum of a text's n-gram vectors [B, width].
 
     int8: counts of at most 64 times int8, added up in int32: exact, in any order, and on AVX2 too.
         It adds two of the products in 16 bits, and they fit.
@@ -458,110 +509,148 @@ def _add_ngram_sums(g: GraphBuilder) -> str:
     vectors = g.weights.ngram_vectors
     if not g.int8:
         table = g.constant("ngram_vectors", vectors)
-        present = g.cast("ngrams_present_float", _add_present(g))
-        return g.add("ngram_sums", "MatMul", present, _add_no_ngrams(g, table))
+        _add_present(g)
+        g.add(f"ngrams_present_float = Cast<to = {FLOAT}>(ngrams_present)")
+        table = _add_no_ngrams(g, table)
+        g.add(f"ngram_sums = MatMul(ngrams_present_float, {table})")
+        return
     # Without codes, a scale a column: logits differ in size.
     has_codes = g.packs and g.config.codes_ngrams
     scaled = coded(vectors) if has_codes else rounded(vectors, 0, packs=g.packs)
     table = _add_no_ngrams(g, _add_table(g, "ngram_vectors", scaled))
-    present = _add_present(g)
-    total = g.cast("ngram_sums_float", g.add("ngram_sums_int", "MatMulInteger", present, table))
-    return g.add("ngram_sums", "Mul", total, g.constant("ngram_scales", scaled.scales[0]))
+    _add_present(g)
+    g.add(
+        f"""
+        ngram_sums_int = MatMulInteger(ngrams_present, {table})
+        ngram_sums_float = Cast<to = {FLOAT}>(ngram_sums_int)
+        ngram_sums = Mul(ngram_sums_float, ngram_scales)
+        """,
+        ngram_scales=scaled.scales[0],
+    )
 
 
 def _add_no_ngrams(g: GraphBuilder, table: str) -> str:
     """Add rows of zeros before the vectors, for ids and pairs that have none."""
-    rows = g.ints("no_ngrams", FIRST_NGRAM_ID, 0, 0, 0)
-    return g.add(f"{table}_and_none", "Pad", table, rows, mode="constant")
+    rows = (FIRST_NGRAM_ID, 0, 0, 0)
+    return g.add(f'{table}_and_none = Pad<mode = "constant">({table}, no_ngrams)', no_ngrams=rows)
 
 
-def _add_present(g: GraphBuilder) -> str:
-    """Add how often each n-gram of a text counts: uint8 [B, FIRST_NGRAM_ID + words + slots].
+def _add_present(g: GraphBuilder) -> None:
+    """Add "ngrams_present", how often each n-gram of a text counts.
 
-    Column i belongs to id i, and the columns of the slots follow. The first two, for padding and
-    start, stand for everything that is not an n-gram: their vectors are zeros.
+    It is uint8 [B, FIRST_NGRAM_ID + words + slots]. Column i belongs to id i, and the columns of
+    the slots follow. The first two, for padding and start, stand for everything that is not an
+    n-gram: their vectors are zeros.
     """
     config = g.config
     slots_start = FIRST_NGRAM_ID + config.ngram_words
-    ids = g.cast("ngram_ids", "ids", TensorProto.INT64)  # B, T
-    nothing = g.number("no_column", 0)
+    g.add(f"ngram_ids = Cast<to = {INT64}>(ids)", no_column=0)  # B, T
     parts = []
     if config.ngram_words == config.num_words - FIRST_NGRAM_ID:
-        parts.append(ids)
+        parts.append("ngram_ids")
     elif config.ngram_words:
-        is_word = g.add("is_ngram_word", "Less", ids, g.number("slots_start", slots_start))
-        parts.append(g.add("word_columns", "Where", is_word, ids, nothing))
+        words = """
+        is_ngram_word = Less(ngram_ids, slots_start)
+        word_columns = Where(is_ngram_word, ngram_ids, no_column)
+        """
+        parts.append(g.add(words, slots_start=slots_start))
     if config.ngram_slots:
-        slots, is_pair = _add_slots(g, ids)
-        columns = g.add("slot_columns", "Add", slots, g.number("pairs_start", slots_start))
-        parts.append(g.add("pair_columns", "Where", is_pair, columns, nothing))
-    columns = g.add("ngram_columns", "Concat", *parts, axis=1)
-    # 1 for an n-gram, 0 for the column of nothing
-    is_ngram = g.cast("is_ngram", columns, TensorProto.BOOL)
+        _add_slots(g)
+        pairs = """
+        slot_columns = Add(pair_slots, pairs_start)
+        pair_columns = Where(is_pair, slot_columns, no_column)
+        """
+        parts.append(g.add(pairs, pairs_start=slots_start))
     counts_once = config.ngram_counts == (1,)
     # A byte would start again from 0 at the 256th occurrence.
-    kind = TensorProto.UINT8 if counts_once else TensorProto.INT32
-    ones = g.cast("ngram_ones", is_ngram, kind)
-    nothing = g.cast("first_column", "lengths_column", kind)
-    width = g.ints("present_width", 0, 0, 0, slots_start + config.ngram_slots - 1)
-    zeros = g.add("no_ngrams_present", "Pad", nothing, width, mode="constant")
+    kind = UINT8 if counts_once else INT32
+    g.add(
+        f"""
+        ngram_columns = Concat<axis = 1>({", ".join(parts)})
+        is_ngram = Cast<to = {BOOL}>(ngram_columns)
+        ngram_ones = Cast<to = {kind}>(is_ngram)  # 1 for an n-gram, 0 for the column of nothing
+        first_column = Cast<to = {kind}>(lengths_column)
+        no_ngrams_present = Pad<mode = "constant">(first_column, present_width)
+        """,
+        present_width=(0, 0, 0, slots_start + config.ngram_slots - 1),
+    )
+    inputs = "no_ngrams_present, ngram_columns, ngram_ones"
     if counts_once:
-        return g.add("ngrams_present", "ScatterElements", zeros, columns, ones, axis=1)
-    parts = [zeros, columns, ones]
-    counts = g.add("ngram_counts", "ScatterElements", *parts, axis=1, reduction="add")
-    most = g.constant("ngram_most", len(config.ngram_counts), np.int32)
-    capped = g.add("ngram_counts_capped", "Min", counts, most)
-    table = g.constant("counts_by_occurrences", np.array([0, *config.ngram_counts], np.uint8))
-    return g.add("ngrams_present", "Gather", table, capped)
+        g.add(f"ngrams_present = ScatterElements<axis = 1>({inputs})")
+        return
+    g.add(
+        f"""
+        ngram_counts = ScatterElements<axis = 1, reduction = "add">({inputs})
+        ngram_counts_capped = Min(ngram_counts, ngram_most)
+        ngrams_present = Gather(counts_by_occurrences, ngram_counts_capped)
+        """,
+        ngram_most=np.int32(len(config.ngram_counts)),
+        counts_by_occurrences=np.array([0, *config.ngram_counts], np.uint8),
+    )
 
 
-def _add_slots(g: GraphBuilder, left: str) -> tuple[str, str]:
-    """Add the look-up of pairs of neighbours, see pairs.PairTable.find.
+def _add_slots(g: GraphBuilder) -> None:
+    """Add the look-up of pairs of neighbours among "ngram_ids", see pairs.PairTable.find.
 
-    left: ids, int64 [B, T]. Return int64 [B, T], the slot of each id with the next one, and bool
-    [B, T], whether the pair is the slot's.
+    Of each id with the next one, "pair_slots" is the slot, int64 [B, T], and "is_pair" tells
+    whether the pair is the slot's, bool [B, T].
     """
     pairs = g.weights.pairs
-    after = g.bounds("neighbours", 1, 2**31)
-    longer = g.add("ids_and_none", "Pad", left, g.ints("one_more", 0, 0, 0, 1), mode="constant")
-    right = g.add("neighbours", "Slice", longer, *after)
-    shifted = g.add("ids_shifted", "Mul", left, g.number("left_factor", LEFT_FACTOR))
-    prime = g.number("prime", PRIME)
-    keys = g.add("pair_keys", "Mod", g.add("pair_ids", "Add", shifted, right), prime)
-    high = g.add("high_product", "Mul", keys, g.number("bucket_factor", BUCKET_FACTOR))
-    high = g.add("high", "Mod", high, prime)
-    low = g.add("low_product", "Mul", keys, g.number("slot_factor", SLOT_FACTOR))
-    low = g.add("low", "Mod", low, prime)
-    count = g.number("buckets", len(pairs.displacements))
     slots = len(pairs.fingerprints)
-    rest = g.add("high_rest", "Div", high, count)
-    rest = g.add("strides_less_one", "Mod", rest, g.number("strides", max(slots - 1, 1)))
-    stride = g.add("pair_strides", "Add", rest, g.number("one_stride", 1))
-    numbers = g.constant("pair_displacements", pairs.displacements.astype(np.uint16))
-    numbers = g.cast("displacements", numbers, TensorProto.INT64)
-    bucket = g.add("pair_buckets", "Mod", high, count)
-    displacement = g.add("pair_displacement", "Gather", numbers, bucket)
-    moved = g.add("places", "Add", low, g.add("moves", "Mul", displacement, stride))
-    slot = g.add("pair_slots", "Mod", moved, g.number("slots", slots))
-    # The file's fingerprints begin with 1, since 0 marks an empty slot.
-    prints = g.constant("pair_fingerprints", pairs.fingerprints.astype(np.uint16))
-    prints = g.cast("fingerprints", prints, TensorProto.INT64)
-    prints = g.add("fingerprints_from_0", "Sub", prints, g.number("one_print", 1))
-    own = g.add("pair_prints", "Mod", low, g.number("print_modulus", FINGERPRINTS))
-    is_own = g.add("is_own", "Equal", g.add("slot_prints", "Gather", prints, slot), own)
-    # Padding, 0, stands behind the text, so only its last id has none behind it.
-    has_right = g.cast("has_right", right, TensorProto.BOOL)
-    return slot, g.add("is_pair", "And", is_own, has_right)
+    g.add(
+        f"""
+        ids_and_none = Pad<mode = "constant">(ngram_ids, one_more)
+        neighbours = Slice(ids_and_none, neighbours_from, neighbours_to, neighbours_by)
+        ids_shifted = Mul(ngram_ids, left_factor)
+        pair_ids = Add(ids_shifted, neighbours)
+        pair_keys = Mod(pair_ids, prime)
+
+        high_product = Mul(pair_keys, bucket_factor)
+        high = Mod(high_product, prime)
+        low_product = Mul(pair_keys, slot_factor)
+        low = Mod(low_product, prime)
+
+        high_rest = Div(high, buckets)
+        strides_less_one = Mod(high_rest, strides)
+        pair_strides = Add(strides_less_one, one_stride)
+        displacements = Cast<to = {INT64}>(pair_displacements)
+        pair_buckets = Mod(high, buckets)
+        pair_displacement = Gather(displacements, pair_buckets)
+        moves = Mul(pair_displacement, pair_strides)
+        places = Add(low, moves)
+        pair_slots = Mod(places, slots)
+
+        # The file's fingerprints begin with 1, since 0 marks an empty slot.
+        fingerprints = Cast<to = {INT64}>(pair_fingerprints)
+        fingerprints_from_0 = Sub(fingerprints, one_print)
+        pair_prints = Mod(low, print_modulus)
+        slot_prints = Gather(fingerprints_from_0, pair_slots)
+        is_own = Equal(slot_prints, pair_prints)
+        # Padding, 0, stands behind the text, so only its last id has none behind it.
+        has_right = Cast<to = {BOOL}>(neighbours)
+        is_pair = And(is_own, has_right)
+        """,
+        neighbours_from=1,
+        neighbours_to=2**31,
+        neighbours_by=1,
+        one_more=(0, 0, 0, 1),
+        left_factor=LEFT_FACTOR,
+        prime=PRIME,
+        bucket_factor=BUCKET_FACTOR,
+        slot_factor=SLOT_FACTOR,
+        buckets=len(pairs.displacements),
+        strides=max(slots - 1, 1),
+        one_stride=1,
+        pair_displacements=pairs.displacements.astype(np.uint16),
+        slots=slots,
+        pair_fingerprints=pairs.fingerprints.astype(np.uint16),
+        one_print=1,
+        print_modulus=FINGERPRINTS,
+    )
 
 
 def _add_dense(
-    g: GraphBuilder,
-    name: str,
-    dense: DenseWeights,
-    values: str,
-    output: str,
-    *,
-    packs: bool,
+    g: GraphBuilder, name: str, dense: DenseWeights, values: str, output: str, *, packs: bool
 ) -> str:
     """Add a dense layer without its activation → [B, units]. values: [B, inputs].
 
@@ -574,24 +663,34 @@ def _add_dense(
     """
     if g.int8:
         table = rounded(dense.w, 1, packs=packs, inputs=dense.inputs)
-        numbers = g.cast(f"{name}_w_floats", _add_table(g, f"{name}_w", table))
+        numbers = _add_table(g, f"{name}_w", table)
         scales = g.constant(f"{name}_w_scales", table.scales)
-        weight = g.add(f"{name}_w_float", "Mul", numbers, scales)
+        weight = g.add(
+            f"""
+            {name}_w_floats = Cast<to = {FLOAT}>({numbers})
+            {name}_w_float = Mul({name}_w_floats, {scales})
+            """
+        )
     else:
         weight = g.constant(f"{name}_w", dense.w)
-    product = g.add(f"{name}_product", "MatMul", values, weight)
-    return g.add(output, "Add", product, g.constant(f"{name}_b", dense.b))
+    bias = g.constant(f"{name}_b", dense.b)
+    return g.add(
+        f"""
+        {name}_product = MatMul({values}, {weight})
+        {output} = Add({name}_product, {bias})
+        """
+    )
 
 
-def _add_probabilities(g: GraphBuilder, logits: str) -> None:
-    """Add what turns logits [B, logits] into the graph's output [B, L]."""
+def _add_probabilities(g: GraphBuilder) -> None:
+    """Add what turns "logits" [B, logits] into the graph's output [B, L]."""
     if g.config.multi_label:
-        g.add(OUTPUT_NAME, "Sigmoid", logits)
+        g.add(f"{OUTPUT_NAME} = Sigmoid(logits)")
     elif g.config.labels == 2:
-        signs = g.constant("signs", [[-1, 1]], np.float32)
-        g.add(OUTPUT_NAME, "Sigmoid", g.add("both_logits", "Mul", logits, signs))
+        g.add("both_logits = Mul(logits, signs)", signs=np.array([[-1, 1]], np.float32))
+        g.add(f"{OUTPUT_NAME} = Sigmoid(both_logits)")
     else:
-        g.add(OUTPUT_NAME, "Softmax", logits, axis=1)
+        g.add(f"{OUTPUT_NAME} = Softmax<axis = 1>(logits)")
 
 
 def _assemble(g: GraphBuilder) -> onnx.ModelProto:
