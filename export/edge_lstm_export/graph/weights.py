@@ -8,8 +8,8 @@ units per direction run to +1 and -1, which bounds every other output of an LSTM
 (|h_t| <= tanh(t), since |c_t| <= t; the sentinels reach that bound). Nothing reads them.
 
 **Reduced range**: LSTM weights use [-64, 64]. AVX2 without VNNI adds two products of uint8 and int8
-    in
-16 bits with saturation (``vpmaddubsw``): 2 · 255 · 64 = 32,640 still fits, 2 · 255 · 127 does not.
+in 16 bits with saturation (``vpmaddubsw``): 2 · 255 · 64 = 32,640 still fits, 2 · 255 · 127 does
+not.
 
 **Rounding of networks that were trained without it**: the matrices of LSTMs and dense layers are
 rounded so that their products with the vectors of typical texts change little (:func:`fitted`).
@@ -61,10 +61,11 @@ SENTINELS = 2
 SETTLED = 1e-3
 # Sigmoid and tanh of it are 1 to the last bit of float32.
 SATURATED = 20.0
-# Gates (input, output, forget, cell) of the two sentinel units, whose h runs to +1 and to -1.
+# Biases of the two sentinel units, whose h runs to +1 and to -1, of each gate: input, output,
+# forget, cell.
+_GATES = SATURATED * np.array([[1, 1], [1, 1], [1, 1], [1, -1]])
 _TIE = 1e-3  # tolerance: of squares of int8 numbers
 PASSES = 4  # over the columns of a table, of which later ones move almost nothing
-GATE_SIGNS = ((1, 1, 1, 1), (1, 1, 1, -1))
 # Shares of the largest weight that are tried as the end of a matrix's range: a smaller one clips
 # few weights, and rounds all others finer.
 CLIPS = (1.0, 0.9, 0.8, 0.7)
@@ -72,6 +73,7 @@ CLIPS = (1.0, 0.9, 0.8, 0.7)
 _DAMPING = 1e-4
 # The steps to which an int8 file rounds outputs from -1 to 1.
 OUTPUT_STEP = 2 / 255
+_NO_FACTORS = np.ones((1, 1))
 
 
 @dataclass(frozen=True)
@@ -140,45 +142,37 @@ def with_sentinels(weights: GraphWeights, config: NetworkConfig) -> GraphWeights
     """
     lstms = []
     blocks = 1  # of the values that the next layer reads
-    for layer, lstm in zip(config.lstms, _until_settled(weights.lstms)):
-        if lstm.first is None and len(weights.lstms) > 1:
-            # A layer that reads another one's outputs needs their whole range from the first step
-            # on.
-            zeros = np.zeros((2, layer.directions, 1, layer.units), np.float32)
-            lstm = replace(lstm, first=zeros)
-        wider = replace(lstm, w=_pad_blocks(lstm.w, blocks, axis=2))
-        if lstm.outputs is not None:
-            wider = replace(wider, outputs=_pad_blocks(lstm.outputs, layer.directions, axis=1))
-        lstms.append(_with_sentinel_units(wider))
+    firsts = _first_states(weights.lstms)
+    for layer, lstm, first in zip(config.lstms, weights.lstms, firsts):
+        outputs = lstm.outputs
+        if outputs is not None:
+            outputs = _with_zeros(outputs, layer.directions, axis=1)
+        w = _with_zeros(lstm.w, blocks, axis=2)
+        lstms.append(_with_sentinel_units(LstmWeights(w, lstm.r, lstm.b, first, outputs)))
         blocks = layer.blocks
     # The first layer behind the LSTMs reads their sentinels.
     dense = [*weights.dense, weights.head]
     if config.lstms:
-        pooled = config.lstms[-1].values()
-        dense[0] = _with_sentinel_inputs(dense[0], pooled, blocks)
+        read = config.lstms[-1].values()
+        w = _with_zeros(dense[0].w, blocks, axis=0, size=read)
+        inputs = dense[0].inputs
+        if inputs is not None:
+            inputs = _with_zeros(inputs, blocks, axis=1, size=read)
+        dense[0] = DenseWeights(w, dense[0].b, inputs)
     return replace(weights, lstms=lstms, dense=dense[:-1], head=dense[-1])
 
 
-def _with_sentinel_inputs(dense: DenseWeights, pooled: int, blocks: int) -> DenseWeights:
-    """Add zeros for the sentinels, in each block of the first ``pooled`` inputs."""
-    padded = _pad_blocks(dense.w[:pooled], blocks, axis=0)
-    wider = replace(dense, w=np.concatenate([padded, dense.w[pooled:]]))
-    if dense.inputs is None:
-        return wider
-    padded = _pad_blocks(dense.inputs[:, :pooled], blocks, axis=1)
-    return replace(wider, inputs=np.concatenate([padded, dense.inputs[:, pooled:]], axis=1))
-
-
-def _until_settled(lstms: Sequence[LstmWeights]) -> list[LstmWeights]:
-    """Return the LSTMs with tables of first states up to the row from which none of them moves."""
+def _first_states(lstms: Sequence[LstmWeights]) -> Sequence[Array | None]:
+    """Return the tables of first states up to the row from which none of them moves."""
     tables = [lstm.first for lstm in lstms if lstm.first is not None]
-    if not tables:
-        return list(lstms)
-    rows = settled_rows(tables, SETTLED)
-    return [
-        lstm if lstm.first is None else replace(lstm, first=lstm.first[:, :, :rows])
-        for lstm in lstms
-    ]
+    if tables:
+        rows = settled_rows(tables, SETTLED)
+        return [table[:, :, :rows] for table in tables]
+    if len(lstms) == 1:
+        return [None]
+    # A layer that reads another one's outputs needs their whole range from the first step on.
+    shapes = [(2, len(lstm.r), 1, lstm.r.shape[2]) for lstm in lstms]
+    return [np.zeros(shape, np.float32) for shape in shapes]
 
 
 def settled_rows(tables: Sequence[Array], tolerance: float) -> int:
@@ -187,37 +181,35 @@ def settled_rows(tables: Sequence[Array], tolerance: float) -> int:
     tables: float [..., rows, H].
     tolerance: by which the rows that are left out may differ from the last one.
     """
-    moves = [
-        np.abs(table - table[..., -1:, :]).max(axis=-1).reshape(-1, table.shape[-2]).max(axis=0)
-        for table in tables
-    ]
-    return int((np.max(moves, axis=0) > tolerance).nonzero()[0].max(initial=-1)) + 2
+    by_row = [table.swapaxes(0, -2).reshape(table.shape[-2], -1) for table in tables]
+    states = np.concatenate(by_row, axis=1)
+    moves = np.abs(states - states[-1]).max(axis=1)
+    return int(np.flatnonzero(moves > tolerance).max(initial=-1)) + 2
 
 
 def _with_sentinel_units(lstm: LstmWeights) -> LstmWeights:
     """Add the two units per direction, whose c runs to ever more and to ever less."""
-    hidden = lstm.r.shape[2]
-    w = _pad_blocks(lstm.w, 4, axis=1)
-    r = _pad_blocks(_pad_blocks(lstm.r, 4, axis=1), 1, axis=2)
-    b = _pad_blocks(lstm.b, 8, axis=1)
-    for k, signs in enumerate(GATE_SIGNS):
-        for gate, sign in enumerate(signs):
-            b[:, gate * (hidden + SENTINELS) + hidden + k] = sign * SATURATED
-    padded = replace(lstm, w=w, r=r, b=b)
-    if lstm.first is None:
-        return padded
-    first = _pad_blocks(lstm.first, 1, axis=3)
-    first[0, :, :, hidden:] = 1, -1
-    first[1, :, :, hidden:] = SATURATED, -SATURATED
-    return replace(padded, first=first)
+    directions, _, hidden = lstm.r.shape
+    w = _with_zeros(lstm.w, 4, axis=1)
+    r = _with_zeros(_with_zeros(lstm.r, 4, axis=1), 1, axis=2)
+    b = _with_zeros(lstm.b, 8, axis=1)
+    b.reshape(directions, 8, -1)[:, :4, hidden:] = _GATES
+    first = lstm.first
+    if first is not None:
+        first = _with_zeros(first, 1, axis=3)
+        first[0, :, :, hidden:] = 1, -1
+        first[1, :, :, hidden:] = SATURATED, -SATURATED
+    return LstmWeights(w, r, b, first, lstm.outputs)
 
 
-def _pad_blocks(value: Array, blocks: int, *, axis: int) -> Array:
-    """Append two zeros to each of the equal blocks that an axis is made of."""
-    widths = [(0, SENTINELS if a == axis else 0) for a in range(value.ndim)]
-    return np.concatenate(
-        [np.pad(block, widths) for block in np.split(value, blocks, axis=axis)], axis=axis
-    )
+def _with_zeros(value: Array, blocks: int, *, axis: int, size: int | None = None) -> Array:
+    """Append two zeros to each of the equal blocks that an axis is made of.
+
+    size: of all blocks, if more values follow them.
+    """
+    size = size or value.shape[axis]
+    ends = np.linspace(0, size, blocks + 1, dtype=int)[1:]
+    return np.insert(value, ends.repeat(SENTINELS), 0, axis=axis)
 
 
 @dataclass(frozen=True)
@@ -281,28 +273,31 @@ def rounded_lstm(
     outputs = seen_outputs(lstm)
     if inputs is None or outputs is None:
         return to_int8(lstm.w), to_int8(lstm.r), lstm.b
-    directions, rows, hidden = lstm.r.shape
+    directions, rows, _ = lstm.r.shape
+    exact = np.split(outputs.exact, directions, axis=1)
+    held = np.split(outputs.held, directions, axis=1)
+    w, w_scales, w_excess = _fitted_to_int8(lstm.w, [inputs] * directions)
+    r, r_scales, r_excess = _fitted_to_int8(lstm.r, list(map(Seen, exact, held)))
     b = lstm.b.copy()
-    parts: list[tuple[list[Array], list[Array]]] = [([], []), ([], [])]
-    for direction in range(directions):
-        own = slice(direction * hidden, (direction + 1) * hidden)
-        own_outputs = Seen(outputs.exact[:, own], outputs.held[:, own])
-        for (numbers, scales), values, seen in zip(parts, (lstm.w, lstm.r), (inputs, own_outputs)):
-            found, scale, excess = _fitted_to_int8(values[direction], seen)
-            numbers.append(found)
-            scales.append(scale)
-            b[direction, :rows] -= excess
-    w, r = ((np.stack(numbers), np.stack(scales)) for numbers, scales in parts)
-    return w, r, b
+    b[:, :rows] -= w_excess
+    b[:, :rows] -= r_excess
+    return (w, w_scales), (r, r_scales), b
 
 
-def _fitted_to_int8(values: Array, seen: Seen) -> tuple[Array, Array, Array]:
-    """Round a matrix of an LSTM so that its products with typical vectors change little.
+def _fitted_to_int8(values: Array, seen: Sequence[Seen]) -> tuple[Array, Array, Array]:
+    """Round an LSTM's matrices so that their products with typical vectors change little.
 
-    values: float32 [rows, columns].
-    Return (int8 of the same shape, its float32 scale [1, 1], and by how much the products are too
-    large on the mean, [rows]).
+    values: float32 [D, rows, columns]. seen: the vectors of each direction.
+    Return (int8 of the same shape, float32 scales [D, 1, 1], and by how much the products are too
+    large on the mean, [D, rows]).
     """
+    parts = zip(*map(_fitted_matrix, values, seen))
+    numbers, scales, excess = map(np.stack, parts)
+    return numbers, scales, excess
+
+
+def _fitted_matrix(values: Array, seen: Seen) -> tuple[Array, Array, Array]:
+    """Round one direction's matrix, [rows, columns], as :func:`_fitted_to_int8` does."""
     least = np.inf
     for clip in CLIPS:
         scale = _scales(values, None, REDUCED) * np.float32(clip)
@@ -374,7 +369,7 @@ def rounded(
     scales = _scales(values, axis, limit)
     scaled = values / scales
     stays = np.abs(scaled) > limit - 0.5  # at an end of the range
-    factors: Array | None = None
+    factors = _NO_FACTORS
     if packs:
         limit = LARGEST_4_BITS
         keeps_largest = np.asarray(stays.any(axis=1) & (axis != 1))
@@ -386,9 +381,10 @@ def rounded(
     if inputs is not None and not packs:
         seen = Seen(inputs * scales.T, inputs * scales.T)
         numbers = fitted(scaled.T, seen, limit)[0].T
-    if factors is None:
-        return Rounded(numbers.astype(np.int8), scales)
-    return Rounded(numbers * factors.astype(np.int8), scales, numbers, factors)
+    values = (numbers * factors).astype(np.int8)
+    if not packs:
+        return Rounded(values, scales)
+    return Rounded(values, scales, numbers, factors)
 
 
 def coded(values: Array, inputs: Matrix | None = None) -> Rounded:
@@ -533,7 +529,7 @@ def _by_metric(
     targets: Array,
     metric: Array,
     limit: int,
-    factors: Array | None = None,
+    factors: Array = _NO_FACTORS,
     stays: Array | bool = False,
 ) -> Array:
     """Return other whole numbers with a smaller error by the metric, for the same factors.
@@ -546,10 +542,10 @@ def _by_metric(
     levels that are kept.
     """
     numbers = levels.astype(np.float64)
-    by_row = np.ones(len(numbers)) if factors is None else factors[:, 0]
+    by_row = factors[:, 0]
     stays = np.broadcast_to(stays, numbers.shape)
     # Half the derivative of a row's error, by each of its values.
-    slopes = (numbers * by_row[:, None]) @ metric - targets
+    slopes = (numbers * factors) @ metric - targets
     for _ in range(PASSES):
         for column, weight in enumerate(np.diag(metric)):
             if weight <= 0:  # nothing reads it
