@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edge_lstm.errors import DataError
 from edge_lstm.tables.labelled import LabelledTexts
 from edge_lstm_export.importing.reading import Imported
 from edge_lstm_export.train.checkpoint import Checkpoint
+from edge_lstm_export.train.data import make_split
 from edge_lstm_export.train.headroom import text_rows
 from edge_lstm_export.train.loop import predict_probabilities
 
@@ -56,17 +56,12 @@ def accuracy_on(imported: Imported, checkpoint: Checkpoint, labelled: LabelledTe
 
     checkpoint: of the network. Raises DataError for labels that it does not have.
     """
-    labels = checkpoint.labels
-    named = {name for names in labelled.labels for name in names}
-    if other := sorted(named.difference(labels)):
-        known = ", ".join(labels)
-        raise DataError(f"the data has the label {other[0]!r:.60}; --labels gives {known:.200}")
-    truth = np.array([[label in names for label in labels] for names in labelled.labels])
+    truth = make_split(labelled.texts, labelled.labels, checkpoint.labels, "the data").labels
     rows = text_rows(checkpoint.tokenizer, labelled.texts)
     answers = predict_probabilities(checkpoint.network, rows)
     given = answers >= THRESHOLD
     if not imported.model.is_multi_label:
-        given = answers.argmax(axis=1)[:, None] == np.arange(len(labels))
+        given = answers.argmax(axis=1)[:, None] == np.arange(truth.shape[1])
     words = [word for text in labelled.texts for word in imported.rule.words_of(text)]
     unknown = sum(word not in imported.rule.known for word in words)
     return Accuracy(

@@ -72,10 +72,10 @@ def _vocabulary(imported: Imported) -> tuple[Tokenizer, list[int]]:
         by_id.pop(reading.pad_id, None)
         oov_id = None if oov_id == reading.pad_id else oov_id
     first = 1
-    used = sorted({*by_id, *([] if oov_id is None else [oov_id])})
+    used = sorted(by_id if oov_id is None else {*by_id, oov_id})
     if rule.start_id is not None:
         first = FIRST_WORD_ID
-        used = list(range(first, max(by_id, default=first - 1) + 1))
+        used = list(range(first, max(by_id, default=0) + 1))
     rows = [reading.pad_id, *range(1, first), *used]
     file_rule = replace(
         rule.splits,
@@ -95,7 +95,9 @@ def _entry(word: str, token_id: int) -> str:
     A word that no vocabulary can hold becomes an entry that no text has, since a space ends words.
     """
     is_text = word.encode("utf-8", "ignore").decode() == word
-    return word if word and is_text and not NEVER_IN_ENTRIES.search(word) else f" {token_id}"
+    if not word or not is_text or NEVER_IN_ENTRIES.search(word):
+        return f" {token_id}"
+    return word
 
 
 def _network(model: ImportedModel, tokenizer: Tokenizer, rows: Sequence[int]) -> Network:
@@ -137,7 +139,7 @@ def _as_files_read_it(model: ImportedModel) -> ImportedModel:
     if model.answer == "softmax" and model.logits == 2:
         # Then it is the sigmoid of the difference of the logits.
         head = dense[-1]
-        dense[-1] = replace(head, w=head.w[:, 1:] - head.w[:, :1], b=head.b[1:] - head.b[:1])
+        dense[-1] = replace(head, w=np.diff(head.w), b=np.diff(head.b))
     if kind == "max+mean":
         of_maximum, of_mean = np.split(dense[0].w, 2)
         dense[0] = replace(dense[0], w=np.concatenate([of_mean, of_maximum]))

@@ -26,7 +26,6 @@ _LFS = b"version https://git-lfs"
 _HEAD = 512  # bytes that are looked at
 # What people have instead of a model, by how it begins, and what to do about it.
 _OTHERS = {
-    _LFS: "a Git LFS pointer, not the model itself; fetch it with 'git lfs pull'",
     b"\x08": "an ONNX or TensorFlow file; give the .h5 or .keras that it was made from",
     b"\x1f\x8b": "compressed with gzip; unpack it",
     b"\x93NUMPY": "a NumPy array; give the whole model",
@@ -57,22 +56,29 @@ def kind_of(path: Path) -> FileKind:
     raise DataError(f"{path} is {_described(head)}")
 
 
-def first_bytes(path: Path) -> bytes:
-    """Return the first bytes of a file. Raises DataError if it cannot be read, or is too large."""
+def first_bytes(path: Path, most: int = MOST_BYTES) -> bytes:
+    """Return the first bytes of a file.
+
+    most: bytes that the file may have. Raises DataError for a larger one, one that cannot be read,
+        and a Git LFS pointer.
+    """
     try:
-        mode = path.stat().st_mode
-        if not stat.S_ISREG(mode):  # the bytes of a device or a pipe may have no end
-            what = "a folder" if stat.S_ISDIR(mode) else "a device or a pipe"
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # the bytes of a device or a pipe may have no end
+            what = "a folder" if stat.S_ISDIR(status.st_mode) else "a device or a pipe"
             raise DataError(f"{path} is {what}; give one file")
-        size = path.stat().st_size
         with path.open("rb") as file:
             head = file.read(_HEAD)
     except OSError as error:
         raise DataError(f"{path}: {error.strerror or error}; give an existing file") from None
     if not head:
         raise DataError(f"{path} is empty; copy it again")
-    if size > MOST_BYTES:
-        raise DataError(f"{path} has {size:,} bytes; at most {MOST_BYTES:,} are read")
+    if status.st_size > most:
+        raise DataError(f"{path} has {status.st_size:,} bytes; at most {most:,} are read")
+    if head.startswith(_LFS):
+        raise DataError(
+            f"{path} is a Git LFS pointer, not the file itself; fetch it with 'git lfs pull'"
+        )
     return head
 
 
@@ -86,24 +92,19 @@ def readable(path: Path) -> Iterator[None]:
         raise DataError(f"{path} is cut short or damaged ({reason}); copy it again") from None
 
 
-def refuse_pointer(path: Path, head: bytes) -> None:
-    """Raise DataError for a Git LFS pointer."""
-    if head.startswith(_LFS):
-        raise DataError(f"{path} is {_OTHERS[_LFS]}")
-
-
 def _kind_of_zip(path: Path) -> FileKind:
     with open_zip(path) as archive:
-        names = archive.namelist()
-    if "config.json" in names and any(name.endswith(".weights.h5") for name in names):
+        paths = archive.namelist()
+    names = {name.rpartition("/")[2] for name in paths}
+    if "config.json" in paths and any(name.endswith(".weights.h5") for name in names):
         return "keras zip"
-    if any(name.endswith("/data.pkl") or name == "data.pkl" for name in names):
-        if any(name.endswith("constants.pkl") for name in names):
-            raise DataError(
-                f"{path} is a TorchScript program, which is not run; save its state_dict() instead"
-            )
-        return "torch"
-    raise DataError(f"{path} is a zip archive without a model; {KINDS}")
+    if "data.pkl" not in names:
+        raise DataError(f"{path} is a zip archive without a model; {KINDS}")
+    if "constants.pkl" in names:
+        raise DataError(
+            f"{path} is a TorchScript program, which is not run; save its state_dict() instead"
+        )
+    return "torch"
 
 
 def open_zip(path: Path) -> zipfile.ZipFile:

@@ -6,7 +6,6 @@ import io
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +15,6 @@ from edge_lstm.errors import DataError
 from edge_lstm.extras import needs
 from edge_lstm_export.importing.files import MOST_CONFIG_BYTES, open_zip, readable
 from edge_lstm_export.importing.model import Array, check_size
-
-MOST_NAMES = 10_000  # arrays in a file
 
 
 class Store:
@@ -36,19 +33,21 @@ class Store:
     def texts(self, name: str, at: str) -> list[str]:
         """Return the list that is an attribute of a group; an empty one without it."""
         group = self._item(at)
-        if group is None:
-            return []
+        attributes = {} if group is None else group.attrs
         # A long list is stored in pieces.
-        pieces = takewhile(group.attrs.__contains__, (f"{name}{i}" for i in count()))
-        arrays = [group.attrs[key] for key in (name, *pieces) if key in group.attrs]
-        return [_text(item) for array in arrays for item in np.atleast_1d(array).tolist()]
+        pieces = [f"{name}{i}" for i in range(len(attributes))]
+        found: list[str] = []
+        for key in (name, *pieces):
+            if key in attributes:
+                found += map(_text, np.atleast_1d(attributes[key]).tolist())
+        return found
 
     def names(self, at: str) -> list[str]:
         """Return the names in a group; an empty list without such a group."""
         import h5py
 
         group = self._item(at)
-        return list(group)[:MOST_NAMES] if isinstance(group, h5py.Group) else []
+        return list(group) if isinstance(group, h5py.Group) else []
 
     def array(self, at: str) -> Array:
         """Return an array as float32. Raises DataError if it is missing, or claims too much."""
@@ -85,7 +84,8 @@ def opened(path: Path, data: bytes | None = None) -> Iterator[Store]:
     """Open an HDF5 file. data: its bytes, if ``path`` contains it. Raises DataError for damage."""
     with needs("import", "a Keras model"):
         import h5py
-    with readable(path), h5py.File(path if data is None else io.BytesIO(data), "r") as file:
+    source = path if data is None else io.BytesIO(data)
+    with readable(path), h5py.File(source, "r") as file:
         yield Store(file, path)
 
 

@@ -10,25 +10,9 @@ import io
 import pickle
 import pickletools
 from collections import OrderedDict, defaultdict
-from typing import Any, NoReturn
+from typing import Any
 
 from edge_lstm.errors import DataError, first_line
-
-MOST_PICKLE_BYTES = 2**27
-
-# Operations that a tokenizer's pickle does not need: other files, registries, buffers.
-_REFUSED = {
-    "EXT1",
-    "EXT2",
-    "EXT4",
-    "PERSID",
-    "BINPERSID",
-    "NEXT_BUFFER",
-    "READONLY_BUFFER",
-    "BYTEARRAY8",
-    "INST",
-    "OBJ",
-}
 
 
 class _Fixed(type):
@@ -109,17 +93,12 @@ class _Unpickler(pickle.Unpickler):
         except KeyError:
             raise pickle.UnpicklingError(f"{module}.{name}, which is not run") from None
 
-    def persistent_load(self, pid: Any) -> NoReturn:
-        raise pickle.UnpicklingError("a reference to another file")
-
 
 def load(data: bytes, name: str) -> Any:
     """Return what a pickle holds: numbers, texts, lists, dicts and :class:`TokenizerState`.
 
     name: of the file, for errors. Raises DataError if it names anything else, or is damaged.
     """
-    if len(data) > MOST_PICKLE_BYTES:
-        raise DataError(f"{name} has {len(data):,} bytes; at most {MOST_PICKLE_BYTES:,} are read")
     advice = "give the tokenizer's to_json(), or a JSON file of word to id"
     try:
         _check_operations(data)
@@ -132,10 +111,8 @@ def load(data: bytes, name: str) -> Any:
 
 
 def _check_operations(data: bytes) -> None:
-    """Raise UnpicklingError for an operation that is not needed, or that takes much memory."""
+    """Raise UnpicklingError for an operation that takes much memory, ValueError for damage."""
     for count, (operation, argument, _) in enumerate(pickletools.genops(data), 1):
-        if operation.name in _REFUSED:
-            raise pickle.UnpicklingError(f"the operation {operation.name}, which is not run")
         # A place in the memo far beyond the values so far would make the memo as large.
         if operation.name in ("PUT", "BINPUT", "LONG_BINPUT") and (argument or 0) > count:
             raise pickle.UnpicklingError("a number of a value that does not exist")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -34,6 +35,8 @@ from edge_lstm_export.importing.model import (
     PoolingKind,
     Reading,
     Vectorization,
+    check_settings,
+    name_of,
 )
 
 KNOWN = "known are Embedding, LSTM, Bidirectional, pooling, Dense, BatchNormalization and dropouts"
@@ -74,6 +77,9 @@ class LayerConfig:
     stored: Callable[[LayerConfig], Sequence[Array]] = lambda _: ()
     version: str = "3"
 
+    def __str__(self) -> str:
+        return f"layer {self.name!r} ({self.kind})"
+
     def get(self, key: str, default: Any = None) -> Any:
         """Return a setting."""
         return self.config.get(key, default)
@@ -89,15 +95,11 @@ class LayerConfig:
 
     def check_settings(self) -> None:
         """Raise DataError for a setting that is not imported."""
-        for key, known in _SETTINGS.get(self.kind, {}).items():
-            value = self.get(key, known[0])
-            if _name_of(value) not in known:
-                only = " or ".join(f"{key}={each!r}" for each in known)
-                raise self.refused(f"has {key}={value!r:.40}; only {only} is imported")
+        check_settings(self.config, _SETTINGS.get(self.kind, {}), str(self))
 
     def refused(self, reason: str) -> DataError:
         """Return the error that names the layer."""
-        return DataError(f"layer {self.name!r} ({self.kind}) {reason}")
+        return DataError(f"{self} {reason}")
 
 
 def read_hdf5(path: Path, options: Options) -> ImportedModel:
@@ -187,14 +189,14 @@ def _input_names(node: Any) -> list[str]:
 
 def _places(config: Any) -> dict[str, str]:
     """Return each layer's folder in a .keras archive: its class in snake case, and a number."""
-    used: dict[str, int] = {}
+    used: Counter[str] = Counter()
     places = {}
     for layer in _layers_of(config):
-        base = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", layer.kind))
+        base = re.sub(r"\W+", "", layer.kind)
+        base = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", base)
         base = re.sub(r"([a-z])([A-Z])", r"\1_\2", base).lower()
-        count = used.get(base, 0)
-        used[base] = count + 1
-        places[layer.name] = f"{base}_{count}" if count else base
+        places[layer.name] = f"{base}_{used[base]}" if used[base] else base
+        used[base] += 1
     return places
 
 
@@ -219,8 +221,10 @@ def _input_length(config: Any, layers: Sequence[LayerConfig]) -> int | None:
     for layer in layers:
         shapes.append([None, layer.get("input_length")])
         shapes += [layer.get("batch_input_shape"), layer.get("batch_shape")]
-    sizes = [_length(shape[1]) for shape in shapes if shape is not None and len(shape) == 2]
-    return next(filter(None, sizes), None)
+    for shape in shapes:
+        if shape is not None and len(shape) == 2 and _length(shape[1]):
+            return _length(shape[1])
+    return None
 
 
 def _length(value: Any) -> int | None:
@@ -245,12 +249,6 @@ def _model(
         unless the configuration holds it.
     """
     layers = _layers_of(config)
-    if not any(layer.kind in (*_LSTMS, "Bidirectional") for layer in layers):
-        kinds = ", ".join(layer.kind for layer in layers) or "none"
-        raise DataError(
-            f"the model has no LSTM layer; its layers are {kinds:.120}; only LSTM classifiers of "
-            "text are imported"
-        )
     masked = any(layer.kind == "Embedding" and layer.get("mask_zero") for layer in layers)
     if masked:  # Keras 3 lists the comparison with 0 that makes the mask
         layers = [layer for layer in layers if layer.kind != "NotEqual"]
@@ -317,15 +315,15 @@ def _bidirectional(layer: LayerConfig) -> Iterator[AnyLayer]:
 def _lstms(layer: LayerConfig, settings: LayerConfig, directions: int) -> Iterator[AnyLayer]:
     """Yield an LSTM. settings: the configuration of one direction."""
     slope = None
-    gates = [_name_of(settings.get(key)) for key in ("recurrent_activation", "inner_activation")]
-    if "hard_sigmoid" in gates:
+    gates = settings.get("recurrent_activation") or settings.get("inner_activation")
+    if name_of(gates) == "hard_sigmoid":
         is_old = layer.version.split(".")[0] in ("1", "2")
         slope = HARD_SIGMOIDS[0] if is_old else HARD_SIGMOIDS[1]
-    arrays = layer.weights(*(directions * count for count in (2, 3, 12)))
+    arrays = layer.weights(2 * directions, 3 * directions, 12 * directions)
     each = len(arrays) // directions
-    halves = [_lstm_weights(arrays[at : at + each]) for at in range(0, len(arrays), each)]
-    w, r, b = map(np.stack, zip(*halves))
-    yield LSTM(layer.name, w, r, b, slope)
+    halves = arrays[:each], arrays[each:]
+    w, r, b = zip(*map(_lstm_weights, halves[:directions]))
+    yield LSTM(layer.name, np.stack(w), np.stack(r), np.stack(b), slope)
     if not settings.get("return_sequences", False):
         yield Pooling(layer.name, "last")
 
@@ -340,25 +338,26 @@ def _pooling(layer: LayerConfig) -> Iterator[AnyLayer]:
 
 def _dense(layer: LayerConfig) -> Iterator[AnyLayer]:
     w, *biases = layer.weights(1, 2)
-    yield Dense(layer.name, w, biases[0] if biases else np.zeros(w.shape[-1:], np.float32))
+    yield Dense(layer.name, w, _bias(biases, w))
     yield from _activation(layer)
 
 
 def _activation(layer: LayerConfig) -> Iterator[AnyLayer]:
     default = "linear" if layer.kind == "Dense" else layer.kind.lower()
-    name = _name_of(layer.get("activation")) or default
+    name = name_of(layer.get("activation")) or default
     if name != "linear":
         yield Activation(layer.name, str(name))
 
 
 def _normalization(layer: LayerConfig) -> Iterator[AnyLayer]:
-    names = [name for name in ("scale", "center") if layer.get(name, True)]
-    *kept, mean, variance = layer.weights(2 + len(names))
-    given = dict(zip(names, kept))
+    has_scale = bool(layer.get("scale", True))
+    has_shift = bool(layer.get("center", True))
+    arrays = list(layer.weights(2 + has_scale + has_shift))
+    scale = arrays.pop(0) if has_scale else None
+    shift = arrays.pop(0) if has_shift else None
+    mean, variance = arrays
     epsilon = float(layer.get("epsilon", _DEFAULT_EPSILON))
-    yield Normalization.of(
-        layer.name, mean, variance, epsilon, given.get("scale"), given.get("center")
-    )
+    yield Normalization.of(layer.name, mean, variance, epsilon, scale, shift)
 
 
 def _nothing(_: LayerConfig) -> Iterator[AnyLayer]:
@@ -394,10 +393,15 @@ def _lstm_weights(arrays: Sequence[Array]) -> tuple[Array, Array, Array]:
         gates = [arrays[at : at + 3] for at in (0, 6, 3, 9)]
         arrays = [np.concatenate(part, axis=-1) for part in zip(*gates)]
     kernel, recurrent, *biases = arrays
-    bias = biases[0] if biases else np.zeros(kernel.shape[-1:], np.float32)
+    bias = _bias(biases, kernel)
     if len(bias) == 2 * kernel.shape[1]:
         return _from_cudnn(kernel, recurrent, bias)
     return kernel.T, recurrent.T, bias
+
+
+def _bias(given: Sequence[Array], kernel: Array) -> Array:
+    """Return a layer's biases; zeros if it has none."""
+    return given[0] if given else np.zeros(kernel.shape[-1:], np.float32)
 
 
 def _from_cudnn(kernel: Array, recurrent: Array, bias: Array) -> tuple[Array, Array, Array]:
@@ -410,13 +414,3 @@ def _from_cudnn(kernel: Array, recurrent: Array, bias: Array) -> tuple[Array, Ar
     rows = np.concatenate([gate.reshape(gate.shape[::-1]) for gate in gates])
     recurrent_rows = np.concatenate(np.split(recurrent, 4, axis=1))
     return rows, recurrent_rows, bias[: len(rows)] + bias[len(rows) :]
-
-
-def _name_of(value: Any) -> Any:
-    """Return the name of an activation; other values as they are.
-
-    Keras writes it in several ways.
-    """
-    if not isinstance(value, dict):
-        return value
-    return value.get("config" if value.get("class_name") == "function" else "class_name")

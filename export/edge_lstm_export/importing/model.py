@@ -419,6 +419,31 @@ def check_weights(layer: AnyLayer, *shapes: tuple[int, ...]) -> None:
             )
 
 
+def check_settings(
+    config: Mapping[str, Any], settings: Mapping[str, tuple[Any, ...]], name: str
+) -> None:
+    """Raise DataError for a setting that is not imported.
+
+    settings: the values of each that are imported, the default first. name: of the layer, or of the
+        tokenizer.
+    """
+    for key, known in settings.items():
+        value = config.get(key, known[0])
+        if name_of(value) not in known:
+            only = " or ".join(f"{key}={each!r}" for each in known)
+            raise DataError(f"{name} has {key}={value!r:.40}; only {only} is imported")
+
+
+def name_of(value: Any) -> Any:
+    """Return the name of an activation; other values as they are.
+
+    Keras writes it in several ways.
+    """
+    if not isinstance(value, dict):
+        return value
+    return value.get("config" if value.get("class_name") == "function" else "class_name", value)
+
+
 def check_size(numbers: int, name: str) -> None:
     """Raise DataError for more numbers than are read, before memory is taken for them."""
     if numbers > MOST_NUMBERS:

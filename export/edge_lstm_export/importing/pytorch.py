@@ -61,7 +61,10 @@ def read_torch(path: Path, options: Options) -> ImportedModel:
         what = f"names {found[1]}, which is not run" if found else "is not a file of weights"
         raise DataError(f"{path} {what}; {_SAVE}") from None
     # The state_dict itself, or a dict with one among other values.
-    for state in [loaded, *loaded.values()] if isinstance(loaded, dict) else []:
+    states = [loaded]
+    if isinstance(loaded, dict):
+        states += loaded.values()
+    for state in states:
         if isinstance(state, dict) and any(map(torch.is_tensor, state.values())):
             return model_of_state(state, options, "PyTorch state_dict")
     raise DataError(f"{path} holds no state_dict; {_SAVE}")
@@ -72,10 +75,7 @@ def read_safetensors(path: Path, options: Options) -> ImportedModel:
     from safetensors import safe_open
 
     with readable(path), safe_open(path, "pt") as file:
-        names = list(file.keys())
-        sizes = [np.prod(file.get_slice(name).get_shape(), dtype=object) for name in names]
-        check_size(int(sum(sizes)), f"{path}")
-        state = {name: file.get_tensor(name) for name in names}
+        state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     return model_of_state(state, options, SAFETENSORS)
 
 
@@ -129,8 +129,9 @@ def read_live(module: Any, options: Options) -> ImportedModel:
             raise DataError(f"layer {name!r} is a {kind}, which is not imported")
         if kind == "Sequential":
             kinds = [type(child).__name__ for child in part.children()]
-            behind = (after for kind, after in pairwise(kinds) if kind == "Linear")
-            found.update(_ACTIVATIONS[after] for after in behind if after in _ACTIVATIONS)
+            for kind, behind in pairwise(kinds):
+                if kind == "Linear" and behind in _ACTIVATIONS:
+                    found.add(_ACTIVATIONS[behind])
     if options.activation is None and len(found) == 1:
         options = replace(options, activation=found.pop())
     return model_of_state(module.state_dict(), options, "PyTorch")
@@ -141,7 +142,7 @@ def _arrays_of(state: Mapping[str, Any]) -> dict[str, Array]:
     import torch
 
     tensors = {str(name): value for name, value in state.items() if torch.is_tensor(value)}
-    check_size(sum(int(np.prod(t.shape, dtype=object)) for t in tensors.values()), "the model")
+    check_size(sum(tensor.numel() for tensor in tensors.values()), "the model")
     arrays = {}
     for name, tensor in tensors.items():
         if tensor.is_quantized or tensor.is_complex() or tensor.layout is not torch.strided:
@@ -173,11 +174,12 @@ def _lstm(name: str, parts: Mapping[str, Sequence[Array]]) -> LSTM:
     if "weight_hr" in parts:
         raise DataError(f"layer {name!r} has a projection (proj_size), which is not imported")
     try:
-        w, r = (np.stack(parts[part]) for part in ("weight_ih", "weight_hh"))
+        w = np.stack(parts["weight_ih"])
+        r = np.stack(parts["weight_hh"])
         directions, rows, hidden = r.shape
         b = np.zeros((directions, rows), np.float32)
-        for part in parts.keys() & {"bias_ih", "bias_hh"}:
-            b += np.stack(parts[part]).reshape(b.shape)
+        for part in ("bias_ih", "bias_hh"):
+            b += np.reshape(parts.get(part, b), b.shape)
         gates = rows // hidden
     except (LookupError, ValueError, ArithmeticError):
         raise DataError(f"layer {name!r} lacks weights of an LSTM; save the model again") from None

@@ -13,12 +13,11 @@ from edge_lstm import text
 from edge_lstm.errors import DataError
 from edge_lstm.text import KERAS_FILTERS
 from edge_lstm_export.importing import inert_pickle
-from edge_lstm_export.importing.files import first_bytes, refuse_pointer
-from edge_lstm_export.importing.model import Vectorization
+from edge_lstm_export.importing.files import first_bytes
+from edge_lstm_export.importing.model import Vectorization, check_settings
 
-MOST_WORDS = 2_000_000
 MOST_LETTERS = 200  # the longest word in a file of one word a line
-MOST_JSON_BYTES = 2**28
+MOST_BYTES = 2**27  # in a tokenizer's file
 
 # The characters at which Python's str.split() splits.
 PYTHON_SPACES = "".join(chr(c) for c in range(0x110000) if chr(c).isspace())
@@ -90,8 +89,7 @@ class TextRule:
     @property
     def highest_id(self) -> int:
         """The highest id of any text."""
-        ends = [self.oov_id or 0, self.start_id or 0]
-        return max(*ends, *self.known.values()) if self.known else max(ends)
+        return max(self.oov_id or 0, self.start_id or 0, *self.known.values())
 
     def of_rows(self, rows: int) -> TextRule:
         """Return the rule for an embedding of this many rows.
@@ -126,21 +124,21 @@ OWN = "word to id"
 
 def read_words(path: Path) -> TextRule:
     """Read a tokenizer's file. Raises DataError for any other file."""
-    head = first_bytes(path)
-    refuse_pointer(path, head)
+    head = first_bytes(path, MOST_BYTES)
     data = path.read_bytes()
-    stripped = data[:64].lstrip(b"\xef\xbb\xbf \t\r\n")
-    if stripped[:1] in (b"{", b"[", b'"'):
-        return rule_of(_json(data, str(path)), str(path))
+    name = str(path)
+    if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith((b"{", b"[", b'"')):
+        return rule_of(_json(data, name), name)
     if head[:1] == b"\x80" or path.suffix.lower() in (".pkl", ".pickle", ".joblib"):
-        return rule_of(inert_pickle.load(data, str(path)), str(path))
+        return rule_of(inert_pickle.load(data, name), name)
     try:
-        lines = data.decode("utf-8").removesuffix("\n").split("\n")
+        lines = data.decode().removesuffix("\n").split("\n")
     except UnicodeDecodeError:
         lines = []
-    if b"\0" in head or len(lines) < 3 or max(map(len, lines)) > MOST_LETTERS:
+    longest = max(map(len, lines), default=0)
+    if b"\0" in head or len(lines) < 3 or longest > MOST_LETTERS:
         raise DataError(f"{path} is neither a pickle nor JSON nor one word a line; {_KNOWN}")
-    return rule_of(lines, str(path))
+    return rule_of(lines, name)
 
 
 def rule_of(value: Any, name: str = "words") -> TextRule:
@@ -158,52 +156,50 @@ def rule_of(value: Any, name: str = "words") -> TextRule:
         return _keras_rule(vars(value), name)
     if hasattr(value, "get_vocabulary"):
         value = Vectorization(value.get_config(), value.get_vocabulary())
-    if isinstance(value, (list, tuple)) and list(value[:2]) == ["", "[UNK]"]:
-        value = Vectorization({}, value)
-    if isinstance(value, Vectorization):
-        return _vectorization_rule(value.config, value.vocabulary, name)
     if isinstance(value, (list, tuple)):
-        value = _places(value, name)
+        is_of_keras = list(value[:2]) == ["", "[UNK]"]
+        value = Vectorization({}, value) if is_of_keras else _places(value, name)
+    if isinstance(value, Vectorization):
+        return _vectorization_rule(value, name)
     if not isinstance(value, Mapping):
         raise DataError(f"{name} holds {type(value).__name__}, not a tokenizer; {_KNOWN}")
     if isinstance(value.get("config"), dict) and value.get("class_name") == "Tokenizer":
         return _keras_rule(value["config"], name)
-    keys = ("word_index", "word2idx", "word_to_ix", "stoi", "vocab")
-    nested = next((key for key in keys if isinstance(value.get(key), Mapping)), None)
-    if nested == "word_index" and "num_words" in value:
-        return _keras_rule(value, name)
-    ids = value if nested is None else value[nested]
-    return _rule_of_dict(_ids_of(ids, name))
+    for key in ("word_index", "word2idx", "word_to_ix", "stoi", "vocab"):
+        nested = value.get(key)
+        if isinstance(nested, Mapping):
+            if key == "word_index" and "num_words" in value:
+                return _keras_rule(value, name)
+            return _rule_of_dict(_ids_of(nested, name))
+    return _rule_of_dict(_ids_of(value, name))
 
 
-def _vectorization_rule(
-    config: Mapping[str, Any], vocabulary: Sequence[str] | None, name: str
-) -> TextRule:
-    """Return the rule of a TextVectorization layer. vocabulary: the words by their ids."""
-    if vocabulary is None:
-        raise DataError(f"{name}: its TextVectorization has no vocabulary; give it with --words")
-    _check_settings(config, _TEXT_VECTORIZATION, f"{name}: its TextVectorization")
-    standardize = config.get("standardize", _TEXT_VECTORIZATION["standardize"][0]) or ""
+def _vectorization_rule(layer: Vectorization, name: str) -> TextRule:
+    """Return the rule of a TextVectorization layer."""
+    kind = f"{name}: its TextVectorization"
+    if layer.vocabulary is None:
+        raise DataError(f"{kind} has no vocabulary; give it with --words")
+    check_settings(layer.config, _TEXT_VECTORIZATION, kind)
+    standardize = layer.config.get("standardize", "lower_and_strip_punctuation") or ""
     splits = splitting(
         "ascii" if "lower" in standardize else "none",
         ASCII_SPACES,
         TEXT_VECTORIZATION_PUNCTUATION if "strip" in standardize else "",
     )
-    ids = {word: i for word, i in _places(vocabulary, name).items() if i > 1}
+    ids = {word: i for word, i in _places(layer.vocabulary, name).items() if i > 1}
     return TextRule(_ids_of(ids, name), splits, VECTORIZATION, oov_id=1)
 
 
 def _places(words: Sequence[Any], name: str) -> dict[str, int]:
     """Return each word's place in a list. Raises DataError unless all are different words."""
-    if not all(isinstance(word, str) for word in words) or len(set(words)) != len(words):
+    places = {word: i for i, word in enumerate(words) if isinstance(word, str)}
+    if len(places) != len(words):
         raise DataError(f"{name} is a list, but not of different words; {_KNOWN}")
-    return {word: i for i, word in enumerate(words)}
+    return places
 
 
 def _json(data: bytes, name: str) -> Any:
     """Return what JSON holds, also if it is a text of JSON within JSON."""
-    if len(data) > MOST_JSON_BYTES:
-        raise DataError(f"{name} has {len(data):,} bytes; at most {MOST_JSON_BYTES:,} are read")
     try:
         value = json.loads(data.decode("utf-8-sig"))
         while isinstance(value, str):
@@ -220,36 +216,28 @@ def _keras_rule(settings: Mapping[str, Any], name: str) -> TextRule:
         index = _json(index.encode("utf-8", "surrogatepass"), name)
     if not isinstance(index, Mapping) or not index:
         raise DataError(f"{name}: the tokenizer has no words; it was not fitted")
-    _check_settings(settings, _TOKENIZER, f"{name}: the tokenizer")
+    check_settings(settings, _TOKENIZER, f"{name}: the tokenizer")
     filters = settings.get("filters", KERAS_FILTERS)
     below = settings.get("num_words")
     token = settings.get("oov_token")
-    are_usable = isinstance(filters, (str, list, tuple)) and isinstance(token, str | int | None)
-    if not are_usable or type(below) not in (int, type(None)):
+    is_usable = isinstance(filters, (str, list, tuple)) and isinstance(token, str | int | None)
+    if not is_usable or type(below) not in (int, type(None)):
         raise DataError(
             f"{name}: the tokenizer's filters, num_words or oov_token are damaged; save it again"
         )
-    oov_id = index.get(token)
     # A number as the token stands in no text.
     words = {word: i for word, i in index.items() if isinstance(word, str) or word != token}
+    oov_id = index.get(token)
+    if type(oov_id) is not int or oov_id < 0:
+        oov_id = None
+    lowercase: text.Lowercase = "unicode" if settings.get("lower", True) else "none"
     return TextRule(
         _ids_of(words, name),
-        splitting("unicode" if settings.get("lower", True) else "none", "".join(map(str, filters))),
+        splitting(lowercase, "".join(map(str, filters))),
         source="Keras Tokenizer",
-        oov_id=oov_id if type(oov_id) is int and oov_id >= 0 else None,
+        oov_id=oov_id,
         below=below or None,
     )
-
-
-def _check_settings(
-    config: Mapping[str, Any], settings: Mapping[str, tuple[Any, ...]], name: str
-) -> None:
-    """Raise DataError for a setting that is not imported."""
-    for key, known in settings.items():
-        value = config.get(key, known[0])
-        if value not in known:
-            only = " or ".join(map(repr, known))
-            raise DataError(f"{name} has {key}={value!r:.40}; only {only} is imported")
 
 
 def _rule_of_dict(ids: dict[str, int]) -> TextRule:
@@ -258,23 +246,26 @@ def _rule_of_dict(ids: dict[str, int]) -> TextRule:
         shifted = {word: rank + IMDB_OFFSET for word, rank in ids.items()}
         splits = splitting("unicode", KERAS_FILTERS)
         return TextRule(shifted, splits, IMDB, oov_id=IMDB_OOV, start_id=IMDB_START)
-    oov = [word for word in ids if word.lower() in _OOV_NAMES]
-    pad = [word for word in ids if word.lower() in _PAD_NAMES]
-    words = {word: i for word, i in ids.items() if word not in (*oov, *pad)}
+    oov = _ids_named(_OOV_NAMES, ids)
+    pad = _ids_named(_PAD_NAMES, ids)
+    words = {word: i for word, i in ids.items() if i not in (*oov, *pad)}
     has_capitals = any(word != word.lower() for word in words)
     return TextRule(
         words,
         splitting("none" if has_capitals else "unicode", PYTHON_SPACES),
         source=OWN,
-        oov_id=ids[oov[0]] if oov else None,
-        pad_id=ids[pad[0]] if pad else 0,
+        oov_id=next(iter(oov), None),
+        pad_id=next(iter(pad), 0),
     )
+
+
+def _ids_named(names: Sequence[str], ids: Mapping[str, int]) -> list[int]:
+    """Return the ids of the words that are among the names, in lower case."""
+    return [i for word, i in ids.items() if word.lower() in names]
 
 
 def _ids_of(value: Mapping[Any, Any], name: str) -> dict[str, int]:
     """Return a dict of word → id, checked. Raises DataError."""
-    if len(value) > MOST_WORDS:
-        raise DataError(f"{name} has {len(value):,} words; at most {MOST_WORDS:,} are read")
     ids = {}
     for word, i in value.items():
         if not isinstance(word, str) or type(i) is not int or not 0 <= i < 2**31:
