@@ -14,7 +14,7 @@ from edge_lstm_export.train.progress import Display, message
 if TYPE_CHECKING:  # a message needs no torch, and a training no ONNX Runtime
     from edge_lstm.modelfile import ModelFile
     from edge_lstm_export.onnx.export import Exported
-    from edge_lstm_export.onnx.gates import AccuracyChange, Closed
+    from edge_lstm_export.onnx.gates import Closed
     from edge_lstm_export.train.baseline import Baseline
     from edge_lstm_export.train.run import Inputs, Job
     from edge_lstm_export.train.train import Result
@@ -56,27 +56,26 @@ def print_report(job: Job, result: Result, seconds: float, *, verbose: bool) -> 
     """
     from edge_lstm.model_card import HELD_OUT
 
-    judged = "cross-validated" if result.checkpoint.training["cross_validated"] else "validation"
-    held_out = result.checkpoint.training["held_out"]
-    measured = {"test": ("test", result.test), "validation": (judged, result.validation)}
-    lines = [
-        score_line(name, scores, HELD_OUT[held_out[key]])
-        for key, (name, scores) in measured.items()
-        if scores
-    ]
-    print(
-        wrapped(
-            f"{job.output}: "
-            f"{lines[0] if lines else 'accuracy unknown, too few texts to measure it'}"
-        )
-    )
-    judged_scores = result.test or result.validation
-    if result.baseline is not None and judged_scores is not None:
+    training = result.checkpoint.training
+    judged = "cross-validated" if training["cross_validated"] else "validation"
+    lines = []
+    for key, name, scores in (
+        ("test", "test", result.test),
+        ("validation", judged, result.validation),
+    ):
+        if scores is not None:
+            lines.append(score_line(name, scores, HELD_OUT[training["held_out"][key]]))
+    first, *more = lines or ["accuracy unknown, too few texts to measure it"]
+    print(wrapped(f"{job.output}: {first}"))
+    scores = result.test or result.validation
+    if result.baseline is not None and scores is not None:
         kilobytes = result.checkpoint.plan["max_kilobytes"]
-        print(wrapped(baseline_line(result.baseline, judged_scores, kilobytes)))
+        print(wrapped(baseline_line(result.baseline, scores, kilobytes)))
     if verbose:
-        history = f"history: {printable(str(job.beside('history.json')))}"
-        print("\n".join([*map(wrapped, lines[1:]), history, f"time: {duration(seconds)}"]))
+        for line in more:
+            print(wrapped(line))
+        print(f"history: {printable(str(job.beside('history.json')))}")
+        print(f"time: {duration(seconds)}")
 
 
 def score_line(name: str, scores: SetScores, rows: str) -> str:
@@ -121,11 +120,6 @@ def baseline_line(baseline: Baseline, ours: SetScores, kilobytes: int) -> str:
     )
 
 
-def _texts_lost(change: AccuracyChange, texts: int) -> str:
-    gained = f" lost, {change.gained:,} gained" if change.gained else ""
-    return f"{change.lost:,} of {texts:,} texts{gained}"
-
-
 def cost_of_closing(closed: Closed) -> str:
     """Return the cost of keeping an int8 file's units below its sentinels, in a line."""
     units = "one LSTM unit" if closed.units == 1 else f"{closed.units:,} LSTM units"
@@ -150,18 +144,19 @@ def print_exported(file: ModelFile, exported: Exported, *, as_json: bool, verbos
         print(to_json(named | shown))
         return
     compared = exported.comparison
-    change = compared.accuracy if compared is not None else None
+    change = None
     accuracy = ""
-    if compared is not None and change is not None:
-        accuracy = f", {change.metric} {change.after:.2%} (fp32 {change.before:.2%}"
-        accuracy += (
-            f"; {_texts_lost(change, compared.texts)}, within chance)"
-            if change.within_chance
-            else ")"
-        )
-    print(wrapped(f"{file.path}: {file.precision}, {len(file.data):,} bytes{accuracy}"))
-    if compared is not None and exported.chosen_bits is not None:
+    if compared is not None:
         kept = f"{compared.texts - compared.changed:,} of {counted(compared.texts, 'text')}"
+        change = compared.accuracy
+    if compared is not None and change is not None:
+        before = f"fp32 {change.before:.2%}"
+        if change.within_chance:
+            gained = f" lost, {change.gained:,} gained" if change.gained else ""
+            before += f"; {change.lost:,} of {compared.texts:,} texts{gained}, within chance"
+        accuracy = f", {change.metric} {change.after:.2%} ({before})"
+    print(wrapped(f"{file.path}: {file.precision}, {len(file.data):,} bytes{accuracy}"))
+    if exported.chosen_bits is not None:
         print(wrapped(f"tables: {exported.chosen_bits} bits; {kept} keep their label"))
     if (curve := file.abstention) is not None and curve.default is not None:
         least = curve.threshold(curve.default)
@@ -178,12 +173,9 @@ def print_exported(file: ModelFile, exported: Exported, *, as_json: bool, verbos
         "PyTorch's"
     )
     if compared is not None:
-        same = f"{compared.texts - compared.changed:,} of {counted(compared.texts, 'text')}"
-        print(f"int8: fp32's label for {same}, probabilities within {compared.max_difference:.4f}")
+        print(f"int8: fp32's label for {kept}, probabilities within {compared.max_difference:.4f}")
         print(f"      same bits alone and in batches, {exported.batch_comparisons:,} comparisons")
         if change is not None and (interval := change.interval) is not None:
+            points = f"{(change.after - change.before) * 100:+.2f} points of accuracy"
             span = f"{interval.low * 100:+.2f} to {interval.high * 100:+.2f}"
-            print(
-                f"      {(change.after - change.before) * 100:+.2f} points of accuracy (95 %: "
-                f"{span})"
-            )
+            print(f"      {points} (95 %: {span})")

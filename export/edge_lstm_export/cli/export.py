@@ -62,11 +62,13 @@ def command(
         from edge_lstm.evaluation.sources import load_labelled
         from edge_lstm.modelfile import parse_model
         from edge_lstm.tables.labelled import LabelOptions
-        from edge_lstm_export.graph.golden import checked_examples, read_examples
+        from edge_lstm_export.graph.golden import read_examples
         from edge_lstm_export.onnx.export import export
         from edge_lstm_export.train.checkpoint import load_checkpoint
 
-        shown = checked_examples([*(example or ()), *(read_examples(examples) if examples else ())])
+        shown = example or []
+        if examples is not None:
+            shown += read_examples(examples)
         loaded = load_checkpoint(checkpoint)
         test = None
         if data is not None:

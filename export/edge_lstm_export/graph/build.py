@@ -47,7 +47,9 @@ from edge_lstm_export.graph.weights import (
     with_sentinels,
 )
 
-OPSET = 17  # every ONNX Runtime since 1.16 reads it
+# Every ONNX Runtime since 1.16 reads them.
+OPSET = 17
+IR_VERSION = 8
 MICROSOFT_DOMAIN = "com.microsoft"
 # Take the maximum of long texts over blocks of this many steps first: ONNX Runtime is faster so.
 # Not the mean: the order in which a middle axis is added up follows the size of the batch, and a
@@ -694,20 +696,21 @@ def _add_probabilities(g: GraphBuilder) -> None:
 
 
 def _assemble(g: GraphBuilder) -> onnx.ModelProto:
-    """Make a model of the collected nodes, with its input and output, IR version and opsets."""
-    info = helper.make_tensor_value_info
-    inputs = [info(INPUT_NAME, TensorProto.INT32, ["batch", g.length])]
-    outputs = [info(OUTPUT_NAME, TensorProto.FLOAT, ["batch", g.config.labels])]
-    graph = helper.make_graph(g.nodes, "edge_lstm", inputs, outputs, g.constants)
-    opsets = [helper.make_opsetid("", OPSET)]
-    return helper.make_model(
-        graph,
-        producer_name=modelfile.PRODUCER,
-        producer_version=__version__,
-        opset_imports=opsets + [helper.make_opsetid(MICROSOFT_DOMAIN, 1)] * g.int8,
-        # The onnx package's default is newer than old runtimes load (ONNX Runtime 1.16: up to 9).
-        ir_version=helper.find_min_ir_version_for(opsets),
+    """Make a model of the collected nodes and constants."""
+    opsets = f'"": {OPSET}'
+    if g.int8:
+        opsets += f', "{MICROSOFT_DOMAIN}": 1'
+    model = onnx.parser.parse_model(
+        f"""
+        <ir_version: {IR_VERSION}, opset_import: [{opsets}],
+         producer_name: "{modelfile.PRODUCER}", producer_version: "{__version__}">
+        edge_lstm (int32[batch, {g.length}] {INPUT_NAME}) =>
+                  (float[batch, {g.config.labels}] {OUTPUT_NAME}) {{}}
+        """
     )
+    model.graph.node.extend(g.nodes)
+    model.graph.initializer.extend(g.constants)
+    return model
 
 
 def file_bytes(model: onnx.ModelProto, description: Mapping[str, Any]) -> bytes:

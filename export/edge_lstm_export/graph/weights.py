@@ -181,7 +181,10 @@ def settled_rows(tables: Sequence[Array], tolerance: float) -> int:
     tables: float [..., rows, H].
     tolerance: by which the rows that are left out may differ from the last one.
     """
-    by_row = [table.swapaxes(0, -2).reshape(table.shape[-2], -1) for table in tables]
+    by_row = []
+    for table in tables:
+        rows = table.swapaxes(0, -2)
+        by_row.append(rows.reshape(len(rows), -1))
     states = np.concatenate(by_row, axis=1)
     moves = np.abs(states - states[-1]).max(axis=1)
     return int(np.flatnonzero(moves > tolerance).max(initial=-1)) + 2
@@ -250,16 +253,18 @@ def seen_inputs(weights: GraphWeights, table: Rounded) -> Seen | None:
     """
     if weights.ids is None:
         return None
+    exact = weights.embedding[weights.ids]
     held = table.values[weights.ids] * table.scales
     padding = (0, 0), (0, SENTINELS)
-    return Seen(np.pad(weights.embedding[weights.ids], padding), np.pad(held, padding))
+    return Seen(np.pad(exact, padding), np.pad(held, padding))
 
 
 def seen_outputs(lstm: LstmWeights) -> Seen | None:
     """Return what an LSTM gives in typical texts; None if they are not known."""
     if lstm.outputs is None:
         return None
-    return Seen(lstm.outputs, np.rint(lstm.outputs / OUTPUT_STEP) * np.float32(OUTPUT_STEP))
+    steps = np.rint(lstm.outputs / OUTPUT_STEP)
+    return Seen(lstm.outputs, steps * np.float32(OUTPUT_STEP))
 
 
 def rounded_lstm(
@@ -307,8 +312,9 @@ def _fitted_matrix(values: Array, seen: Seen) -> tuple[Array, Array, Array]:
             least = error
             best = numbers, scale
     numbers, scale = best
-    excess = (numbers * scale) @ seen.held.mean(axis=0) - values @ seen.exact.mean(axis=0)
-    return numbers, scale, excess
+    given = (numbers * scale) @ seen.held.mean(axis=0)
+    wanted = values @ seen.exact.mean(axis=0)
+    return numbers, scale, given - wanted
 
 
 def fitted(scaled: Array, seen: Seen, limit: int) -> tuple[Array, float]:
@@ -322,9 +328,11 @@ def fitted(scaled: Array, seen: Seen, limit: int) -> tuple[Array, float]:
     """
     held = seen.held.astype(np.float64)
     metric = held.T @ held
-    damping = _DAMPING * np.trace(metric) / len(metric) * np.eye(len(metric))
+    share = _DAMPING * np.trace(metric) / len(metric)
+    damping = share * np.eye(len(metric))
     metric += damping
-    targets = scaled @ (seen.exact.T.astype(np.float64) @ held + damping)
+    products = seen.exact.T.astype(np.float64) @ held
+    targets = scaled @ (products + damping)
     nearest = np.clip(np.rint(scaled), -limit, limit)
     numbers = _by_metric(nearest, targets, metric, limit)
     error = float(((numbers @ metric - 2 * targets) * numbers).sum())
@@ -551,10 +559,11 @@ def _by_metric(
             if weight <= 0:  # nothing reads it
                 continue
             before = numbers[:, column]
-            best = np.rint(before - slopes[:, column] / (weight * by_row))
-            best = np.clip(best, -limit, limit)
+            best = before - slopes[:, column] / (weight * by_row)
+            best = np.clip(np.rint(best), -limit, limit)
             best = np.where(stays[:, column], before, best)
-            slopes += ((best - before) * by_row)[:, None] * metric[column]
+            moves = (best - before) * by_row
+            slopes += moves[:, None] * metric[column]
             numbers[:, column] = best
     return numbers.astype(np.int8)
 
@@ -567,10 +576,13 @@ def packed(levels: Array) -> Array:
     """
     padded = np.pad(levels, ((0, 0), (0, levels.shape[1] % 2)))
     halves = (padded + 8).astype(np.uint8)
-    return np.asarray(halves[:, ::2] | halves[:, 1::2] << 4)
+    low = halves[:, ::2]
+    high = halves[:, 1::2]
+    return np.asarray(low | high << 4)
 
 
 def unpacked(held: Array, factors: Array, columns: int) -> Array:
     """Return the int8 table [rows, columns] of what the file holds, see :func:`packed`."""
-    halves = np.stack([held & 15, held >> 4], axis=2).reshape(len(held), -1)[:, :columns]
-    return np.asarray((halves.astype(np.int16) - 8) * factors, np.int8)
+    halves = np.stack([held & 15, held >> 4], axis=2).reshape(len(held), -1)
+    numbers = halves[:, :columns].astype(np.int16) - 8
+    return np.asarray(numbers * factors, np.int8)

@@ -17,6 +17,7 @@ from scipy.stats import beta, binom
 from edge_lstm.classifier import Classifier
 from edge_lstm.errors import CheckError
 from edge_lstm.metrics import Interval, paired_difference_interval, set_scores
+from edge_lstm.modelfile import INPUT_NAME
 from edge_lstm.text import to_matrix
 from edge_lstm_export.graph.weights import SENTINELS
 from edge_lstm_export.train.data import Bools, Floats
@@ -181,21 +182,20 @@ def headroom(model: bytes, rows: Rows, length: int) -> list[Floats]:
     layers = [node.output[0] for node in graph.graph.node if node.op_type == "DynamicQuantizeLSTM"]
     if not layers:
         return []
-    kind = onnx.TensorProto.FLOAT
-    graph.graph.output.extend(
-        onnx.helper.make_tensor_value_info(name, kind, None) for name in layers
-    )
+    for name in layers:
+        info = onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None)
+        graph.graph.output.append(info)
     session = _session(graph.SerializeToString(), onnxruntime.SessionOptions())
-    least: list[Floats] = []
+    of_rows = []
     for row in rows:
-        inputs = {session.get_inputs()[0].name: to_matrix([row], length)}
         rooms = []
-        for outputs in session.run(layers, inputs):  # T, D, 1, H
+        for outputs in session.run(layers, {INPUT_NAME: to_matrix([row], length)}):  # T, D, 1, H
             size = np.abs(outputs[:, :, 0])
             ends = size[..., -SENTINELS:].min(axis=-1, keepdims=True)
             # A step that is not run gives zeros, of the sentinels too.
             rooms.append(np.where(ends > 0, ends - size[..., :-SENTINELS], 2).min(axis=0))
-        least = [np.minimum(*both) for both in zip(least, rooms)] if least else rooms
+        of_rows.append(rooms)
+    least = [np.min(rooms, axis=0) for rooms in zip(*of_rows)]
     if not all(np.isfinite(room).all() for room in least):
         raise CheckError(f"the LSTM's outputs in int8 are not finite numbers; {_INSTEAD} {_SLOWER}")
     return least
@@ -217,10 +217,10 @@ def check_folding(classifier: Classifier, rows: Rows) -> None:
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     session = _session(model.data, options)
-    name = session.get_inputs()[0].name
     for row, folded in zip(rows, classifier.probabilities_of(rows, batch_size=1)):
-        answer = session.run(None, {name: to_matrix([row], model.tokenizer.length)})[0][0]
-        difference = float(np.abs(answer - folded).max())
+        inputs = {INPUT_NAME: to_matrix([row], model.tokenizer.length)}
+        (answer,) = session.run(None, inputs)
+        difference = float(np.abs(answer[0] - folded).max())
         if not difference <= FOLDING_TOLERANCE:
             raise CheckError(
                 f"ONNX Runtime's optimization changes a probability by {difference:.2e}; "
@@ -256,23 +256,23 @@ def compare(
     max_drop: the percentage points that the second may lose.
     """
     most = float(np.abs(before.astype(np.float64) - after).max())
-    labels = model.has_labels(before), model.has_labels(after)
-    changed = int((labels[0] != labels[1]).any(axis=1).sum())
+    first = model.has_labels(before)
+    second = model.has_labels(after)
+    changed = int((first != second).any(axis=1).sum())
     accuracy = None
     if truth is not None:
-        multi_label = model.model.thresholds is not None
-        wrong = [(has != truth).sum(axis=1) for has in labels]  # labels of each text
-        lost = int((wrong[1] > wrong[0]).sum())
-        gained = int((wrong[1] < wrong[0]).sum())
+        errors = (second != truth).sum(axis=1) - (first != truth).sum(axis=1)  # more of each text
+        lost = int((errors > 0).sum())
+        gained = int((errors < 0).sum())
         p_value = p_value_of_drop(lost, gained, len(truth), max_drop / 100)
-        if multi_label:
-            metric = "micro F1"
-            interval = None
-            old, new = (set_scores(truth, has, model.labels).micro_f1 for has in labels)
-        else:
+        # With one label per text, micro F1 is the accuracy.
+        old = set_scores(truth, first, model.labels).micro_f1
+        new = set_scores(truth, second, model.labels).micro_f1
+        metric = "micro F1"
+        interval = None
+        if model.model.thresholds is None:
             metric = "accuracy"
             interval = paired_difference_interval(lost, gained, len(truth))
-            old, new = (float((has & truth).any(axis=1).mean()) for has in labels)
         within_chance = (old - new) * 100 > max_drop + ROUNDING and p_value > SIGNIFICANT
         accuracy = AccuracyChange(metric, old, new, lost, gained, p_value, within_chance, interval)
     return Comparison(len(before), most, changed, accuracy)
@@ -317,11 +317,15 @@ def check_accuracy(comparison: Comparison, max_drop: float) -> None:
         return
     drop = (change.before - change.after) * 100
     if drop > max_drop + ROUNDING and not change.within_chance:
-        lost = f"int8 loses {drop:.2f} points of {change.metric} ({change.before * 100:.2f} % → "
-        lost += f"{change.after * 100:.2f} %; {change.lost:,} of {texts:,} texts lost, "
-        lost += f"{change.gained:,} gained), more than --max-drop {max_drop:g}"
-        raise CheckError(f"{lost}; {_INSTEAD} give a higher --max-drop")
+        raise CheckError(
+            f"int8 loses {drop:.2f} points of {change.metric} ({change.before * 100:.2f} % → "
+            f"{change.after * 100:.2f} %; {change.lost:,} of {texts:,} texts lost, "
+            f"{change.gained:,} gained), more than --max-drop {max_drop:g}; {_INSTEAD} give a "
+            "higher --max-drop"
+        )
     by_chance = float(binom.sf(comparison.changed - 1, texts, MOST_OTHER_LABELS))
     if change.interval is None and by_chance <= SIGNIFICANT:
-        other = f"int8 changes the labels of {comparison.changed:,} of {texts:,} texts"
-        raise CheckError(f"{other}, more than {MOST_OTHER_LABELS:.1%}; {_INSTEAD} train again")
+        raise CheckError(
+            f"int8 changes the labels of {comparison.changed:,} of {texts:,} texts, more than "
+            f"{MOST_OTHER_LABELS:.1%}; {_INSTEAD} train again"
+        )
