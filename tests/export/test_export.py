@@ -171,7 +171,7 @@ def test_the_headroom_is_more_than_rounding(name: str) -> None:
 
 def test_without_sentinels_a_batch_changes_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     """The gate can fail: the defect that sentinels cure is really there without them."""
-    monkeypatch.setattr(weights, "GATE_SIGNS", ((0, 0, 0, 0), (0, 0, 0, 0)))
+    monkeypatch.setattr(weights, "GATE_SIGNS", np.zeros((4, 2)))
     with pytest.raises(CheckError, match=r"batching changes a probability by .* in a batch of"):
         export(make_checkpoint(hidden=14), quantize="int8")
 

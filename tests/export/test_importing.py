@@ -650,8 +650,7 @@ def dense(*arrays: Any, **settings: Any) -> tuple[str, dict[str, Any], list[Any]
 
 DEEP = ("LSTM", {"return_sequences": True}, [drawn(6, 24), drawn(6, 24), drawn(24)])
 NETWORKS: dict[str, tuple[Layers, str]] = {
-    "GRU": ([EMBEDDING, ("GRU", {}, []), DENSE], "'gru_1' (GRU) is not imported"),
-    "no LSTM": ([EMBEDDING, ("GlobalMaxPooling1D", {}, []), DENSE], "only this order is imported"),
+    "GRU": ([EMBEDDING, ("GRU", {}, []), DENSE], "no LSTM layer; its layers are Embedding, GRU"),
     "Conv1D": ([EMBEDDING, ("Conv1D", {}, []), LSTM, DENSE], "'conv1d_1' (Conv1D) is not imported"),
     "Lambda": ([EMBEDDING, LSTM, ("Lambda", {}, []), DENSE], "'lambda_2' (Lambda) is not imported"),
     "attention": ([EMBEDDING, STEPS, ("Attention", {}, []), DENSE], "'attention_2' (Attention) is"),

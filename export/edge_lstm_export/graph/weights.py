@@ -61,9 +61,9 @@ SENTINELS = 2
 SETTLED = 1e-3
 # Sigmoid and tanh of it are 1 to the last bit of float32.
 SATURATED = 20.0
-# Biases of the two sentinel units, whose h runs to +1 and to -1, of each gate: input, output,
-# forget, cell.
-_GATES = SATURATED * np.array([[1, 1], [1, 1], [1, 1], [1, -1]])
+# Of each gate (input, output, forget, cell) of the two sentinel units, whose h runs to +1 and to
+# -1.
+GATE_SIGNS = np.array([[1, 1], [1, 1], [1, 1], [1, -1]])
 _TIE = 1e-3  # tolerance: of squares of int8 numbers
 PASSES = 4  # over the columns of a table, of which later ones move almost nothing
 # Shares of the largest weight that are tried as the end of a matrix's range: a smaller one clips
@@ -196,7 +196,7 @@ def _with_sentinel_units(lstm: LstmWeights) -> LstmWeights:
     w = _with_zeros(lstm.w, 4, axis=1)
     r = _with_zeros(_with_zeros(lstm.r, 4, axis=1), 1, axis=2)
     b = _with_zeros(lstm.b, 8, axis=1)
-    b.reshape(directions, 8, -1)[:, :4, hidden:] = _GATES
+    b.reshape(directions, 8, -1)[:, :4, hidden:] = SATURATED * GATE_SIGNS
     first = lstm.first
     if first is not None:
         first = _with_zeros(first, 1, axis=3)

@@ -176,15 +176,16 @@ def _layer(entry: Mapping[str, Any], default: str) -> LayerConfig:
 
 def _input_names(node: Any) -> list[str]:
     """Return the names of the layers that a call of a layer reads, of Keras 2 or 3."""
-    if isinstance(node, dict):
-        # Keras 3 also names the mask that the layer is given, among "kwargs".
-        node = node.get("args", list(node.values()))
-    if not isinstance(node, (list, tuple)):
-        return []
-    # [name, number of the node, number of the tensor, …]
-    if len(node) >= 3 and isinstance(node[0], str) and type(node[1]) is int:
-        return [node[0]]
-    return [name for part in node for name in _input_names(part)]
+    match node:
+        case {"args": args}:  # Keras 3 also names the mask that the layer is given, among "kwargs"
+            return _input_names(args)
+        case dict():
+            return _input_names(list(node.values()))
+        case [str(name), int(), _, *_]:  # [name, number of the node, number of the tensor, …]
+            return [name]
+        case list() | tuple():
+            return [name for part in node for name in _input_names(part)]
+    return []
 
 
 def _places(config: Any) -> dict[str, str]:
@@ -222,8 +223,9 @@ def _input_length(config: Any, layers: Sequence[LayerConfig]) -> int | None:
         shapes.append([None, layer.get("input_length")])
         shapes += [layer.get("batch_input_shape"), layer.get("batch_shape")]
     for shape in shapes:
-        if shape is not None and len(shape) == 2 and _length(shape[1]):
-            return _length(shape[1])
+        match shape:
+            case [_, size] if _length(size):
+                return _length(size)
     return None
 
 
@@ -249,6 +251,12 @@ def _model(
         unless the configuration holds it.
     """
     layers = _layers_of(config)
+    if not any(layer.kind in (*_LSTMS, "Bidirectional") for layer in layers):
+        kinds = ", ".join(layer.kind for layer in layers) or "none"
+        raise DataError(
+            f"the model has no LSTM layer; its layers are {kinds:.120}; only LSTM classifiers of "
+            "text are imported"
+        )
     masked = any(layer.kind == "Embedding" and layer.get("mask_zero") for layer in layers)
     if masked:  # Keras 3 lists the comparison with 0 that makes the mask
         layers = [layer for layer in layers if layer.kind != "NotEqual"]
@@ -277,11 +285,10 @@ def _model(
         reading = replace(
             reading, length=length, padding="behind" if length else "none", truncation="behind"
         )
-        held = texts.get("vocabulary")
-        if isinstance(held, dict):
-            held = held.get("config", {}).get("value")
-        listed = held if isinstance(held, list) else None
-        vectorization = Vectorization(texts.config, vocabulary or listed)
+        match texts.get("vocabulary"):
+            case list(words) | {"config": {"value": list(words)}}:
+                vocabulary = vocabulary or words
+        vectorization = Vectorization(texts.config, vocabulary)
     model = replace(ImportedModel.of(found, reading, source), vectorization=vectorization)
     _check_options(model, options)
     return model

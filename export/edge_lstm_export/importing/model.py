@@ -360,33 +360,31 @@ def _folded(found: Sequence[AnyLayer]) -> list[Layer]:
 
     Raises DataError if none can.
     """
-    result: list[Layer] = []
-    waiting: Normalization | None = None
+    result: list[Any] = []
     width = 0
     for layer in found:
         width = layer.gives(width)
-        last = result[-1] if result else None
-        linear = last if isinstance(last, Dense) and last.activation == "linear" else None
-        if isinstance(layer, Activation):
-            if linear is None:
+        match result[-1:], layer:
+            case [Dense(activation="linear") as dense], Activation():
+                result[-1] = replace(dense, activation=layer.kind)
+            case _, Activation():
                 raise DataError(
                     f"layer {layer.name!r} does not follow a Dense layer without an activation; "
                     "only activations of dense layers are imported"
                 )
-            result[-1] = replace(linear, activation=layer.kind)
-        elif isinstance(layer, Normalization) and linear is not None:
-            result[-1] = linear.normalized(layer)
-        elif isinstance(layer, Normalization) and waiting is None:
-            waiting = layer
-        elif isinstance(layer, (LSTM, Dense)) and waiting is not None:
-            result.append(layer.of_normalized(waiting))
-            waiting = None
-        elif waiting is None or _keeps_factors(layer):
-            result.append(cast(Layer, layer))
-        else:
-            raise _not_folded(waiting)
-    if waiting is not None:
-        raise _not_folded(waiting)
+            case [Dense(activation="linear") as dense], Normalization():
+                result[-1] = dense.normalized(layer)
+            case [Normalization() as before], (LSTM() | Dense()):
+                result[-1] = layer.of_normalized(before)
+            case [Normalization() as before], Pooling(kind="last" | "end" | "mean"):
+                # The normalization of these values is that of the values that they are made of.
+                result[-1:] = [layer, before]
+            case [Normalization() as before], _:
+                raise _not_folded(before)
+            case _:
+                result.append(layer)
+    if isinstance(result[-1], Normalization):
+        raise _not_folded(result[-1])
     return result
 
 
@@ -396,11 +394,6 @@ def _not_folded(layer: Normalization) -> DataError:
         f"layer {layer.name!r} normalizes what no LSTM or Dense layer reads, which is not "
         "imported; train it without BatchNormalization"
     )
-
-
-def _keeps_factors(layer: AnyLayer) -> bool:
-    """Whether a layer gives normalized values if it reads normalized ones."""
-    return isinstance(layer, Pooling) and layer.kind in ("last", "end", "mean")
 
 
 def check_weights(layer: AnyLayer, *shapes: tuple[int, ...]) -> None:
@@ -439,9 +432,10 @@ def name_of(value: Any) -> Any:
 
     Keras writes it in several ways.
     """
-    if not isinstance(value, dict):
-        return value
-    return value.get("config" if value.get("class_name") == "function" else "class_name", value)
+    match value:
+        case {"class_name": "function", "config": name} | {"class_name": name}:
+            return name
+    return value
 
 
 def check_size(numbers: int, name: str) -> None:

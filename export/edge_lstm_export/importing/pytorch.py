@@ -101,13 +101,13 @@ def model_of_state(state: Mapping[str, Any], options: Options, source: str) -> I
             f"a state_dict does not say what follows its dense layer {hidden[0].name!r}; give "
             f"--activation {', '.join(ACTIVATIONS)}"
         )
-    for before, layer in pairwise(layers[:-1]):
-        follows = isinstance(before, Dense) and isinstance(layer, Normalization)
-        if follows and activation != "linear":
-            raise DataError(
-                f"a state_dict does not say on which side of its activation {layer.name!r} "
-                f"normalizes what {before.name!r} gives; train it without that BatchNorm1d"
-            )
+    for pair in pairwise(layers[:-1]):
+        match pair:
+            case Dense(name=before), Normalization(name=name) if activation != "linear":
+                raise DataError(
+                    f"a state_dict does not say on which side of its activation {name!r} "
+                    f"normalizes what {before!r} gives; train it without that BatchNorm1d"
+                )
     dense = [replace(layer, activation=str(activation)) for layer in hidden]
     return replace(model, dense=(*dense, last), says_answer=True)
 
@@ -178,8 +178,8 @@ def _lstm(name: str, parts: Mapping[str, Sequence[Array]]) -> LSTM:
         r = np.stack(parts["weight_hh"])
         directions, rows, hidden = r.shape
         b = np.zeros((directions, rows), np.float32)
-        for part in ("bias_ih", "bias_hh"):
-            b += np.reshape(parts.get(part, b), b.shape)
+        for part in parts.keys() & {"bias_ih", "bias_hh"}:
+            b += np.stack(parts[part]).reshape(b.shape)
         gates = rows // hidden
     except (LookupError, ValueError, ArithmeticError):
         raise DataError(f"layer {name!r} lacks weights of an LSTM; save the model again") from None
@@ -250,15 +250,10 @@ def _fit(layers: Sequence[Dense | Normalization], width: int) -> bool:
 
 def _dense_or_normalization(prefix: str, part: Mapping[str, Array]) -> Dense | Normalization:
     """Return the layer of these arrays. Raises DataError for another layer."""
-    if {"running_mean", "running_var"} <= set(part):
-        return Normalization.of(
-            prefix,
-            part["running_mean"],
-            part["running_var"],
-            _EPSILON,
-            part.get("weight"),
-            part.get("bias"),
-        )
+    match part:
+        case {"running_mean": mean, "running_var": variance}:
+            scale = part.get("weight")
+            return Normalization.of(prefix, mean, variance, _EPSILON, scale, part.get("bias"))
     weight = part.get("weight", np.zeros(0))
     if weight.ndim != 2 or not set(part) <= {"weight", "bias"}:
         kind = "a convolution" if weight.ndim > 2 else "no dense layer"

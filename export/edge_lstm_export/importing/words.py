@@ -150,28 +150,35 @@ def rule_of(value: Any, name: str = "words") -> TextRule:
 
     Raises DataError for another value.
     """
-    if isinstance(value, TextRule):
-        return value
     if isinstance(value, inert_pickle.TokenizerState) or hasattr(value, "texts_to_sequences"):
         return _keras_rule(vars(value), name)
     if hasattr(value, "get_vocabulary"):
         value = Vectorization(value.get_config(), value.get_vocabulary())
-    if isinstance(value, (list, tuple)):
-        is_of_keras = list(value[:2]) == ["", "[UNK]"]
-        value = Vectorization({}, value) if is_of_keras else _places(value, name)
-    if isinstance(value, Vectorization):
-        return _vectorization_rule(value, name)
-    if not isinstance(value, Mapping):
-        raise DataError(f"{name} holds {type(value).__name__}, not a tokenizer; {_KNOWN}")
-    if isinstance(value.get("config"), dict) and value.get("class_name") == "Tokenizer":
-        return _keras_rule(value["config"], name)
-    for key in ("word_index", "word2idx", "word_to_ix", "stoi", "vocab"):
-        nested = value.get(key)
-        if isinstance(nested, Mapping):
-            if key == "word_index" and "num_words" in value:
-                return _keras_rule(value, name)
-            return _rule_of_dict(_ids_of(nested, name))
-    return _rule_of_dict(_ids_of(value, name))
+    match value:
+        case TextRule():
+            return value
+        case Vectorization():
+            return _vectorization_rule(value, name)
+        case ["", "[UNK]", *_]:
+            return _vectorization_rule(Vectorization({}, value), name)
+        case {"class_name": "Tokenizer", "config": dict(config)}:
+            return _keras_rule(config, name)
+        case {"word_index": Mapping(), "num_words": _}:
+            return _keras_rule(value, name)
+        case list() | tuple():
+            ids: Mapping[Any, Any] = _places(value, name)
+        case (
+            {"word_index": Mapping() as ids}
+            | {"word2idx": Mapping() as ids}
+            | {"word_to_ix": Mapping() as ids}
+            | {"stoi": Mapping() as ids}
+            | {"vocab": Mapping() as ids}
+            | (Mapping() as ids)
+        ):
+            pass
+        case _:
+            raise DataError(f"{name} holds {type(value).__name__}, not a tokenizer; {_KNOWN}")
+    return _rule_of_dict(_ids_of(ids, name))
 
 
 def _vectorization_rule(layer: Vectorization, name: str) -> TextRule:
