@@ -480,18 +480,17 @@ def _add_lstm(
             table = g.constant(f"{name}_{part}", lstm.first[i])
             states[i] = g.add(f"first_{part}_of_{name} = Gather<axis = 1>({table}, start_row)")
     op_type = "LSTM"
-    w = lstm.w
-    r = lstm.r
-    b = lstm.b
+    weights = {"w": lstm.w, "r": lstm.r, "b": lstm.b}
     scales = {}
     if g.int8:
         op_type = "DynamicQuantizeLSTM"
         attributes["domain"] = MICROSOFT_DOMAIN
-        (w, scales["w"]), (r, scales["r"]), b = rounded_lstm(lstm, seen)
-        w = w.transpose(0, 2, 1)
-        r = r.transpose(0, 2, 1)
-    weights = [g.constant(f"{name}_{part}", value) for part, value in zip("wrb", (w, r, b))]
-    inputs = [x, *weights, lengths, *states, ""]  # "": no peepholes
+        (w, scales["w"]), (r, scales["r"]), bias = rounded_lstm(lstm, seen)
+        weights = {"w": w.transpose(0, 2, 1), "r": r.transpose(0, 2, 1), "b": bias}
+    inputs = [x]
+    for part, values in weights.items():
+        inputs.append(g.constant(f"{name}_{part}", values))
+    inputs += [lengths, *states, ""]  # "": no peepholes
     for part, scale in scales.items():
         inputs.append(g.constant(f"{name}_{part}_scale", scale.ravel()))
         inputs.append(g.constant(f"{name}_{part}_zero", np.zeros(directions, np.int8)))
