@@ -377,7 +377,7 @@ def _folded(found: Sequence[AnyLayer]) -> list[Layer]:
             case [Normalization() as before], (LSTM() | Dense()):
                 result[-1] = layer.of_normalized(before)
             case [Normalization() as before], Pooling(kind="last" | "end" | "mean"):
-                # The normalization of these values is that of the values that they are made of.
+                # The pooled values are normalized instead of those of the steps.
                 result[-1:] = [layer, before]
             case [Normalization() as before], _:
                 raise _not_folded(before)
