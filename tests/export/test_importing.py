@@ -752,6 +752,15 @@ def test_a_folder_a_pipe_or_a_device_is_neither_model_nor_tokenizer(good: Path) 
         assert kind in refused(good, path)
 
 
+def test_an_lstm_of_pytorch_may_lack_one_of_its_two_biases() -> None:
+    state = Net().state_dict()
+    whole = imported(state, state="last", padding="none").model.lstms[0].b[0]
+    (missing,) = (name for name in state if name.endswith("bias_hh_l0"))
+    bias = state.pop(missing).numpy()
+    (found,) = imported(state, state="last", padding="none").model.lstms[0].b
+    assert found == pytest.approx(whole - bias, abs=1e-6)
+
+
 def test_counters_among_the_weights_are_no_layers() -> None:
     state = Net().state_dict() | {
         "epoch": torch.tensor(3),
@@ -953,6 +962,8 @@ def test_accuracy_on_labelled_texts_is_that_of_the_network_and_low_accuracy_is_e
         done = command(*IMPORT, "--labels", "n,p", "--dry-run", "--data", "t.csv")
         assert f"{accuracy} of 43 texts" in " ".join(done.stdout.split()), done.stderr
         assert ("labels in another order" in done.stderr) == (names == "pn")
+    other = command(*IMPORT, "--labels", "a,b", "--dry-run", "--data", "t.csv")
+    assert "the data has the label n, which" in other.error
 
 
 @pytest.mark.parametrize(
