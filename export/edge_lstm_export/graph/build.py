@@ -593,8 +593,8 @@ def _add_present(g: GraphBuilder) -> None:
 def _add_slots(g: GraphBuilder) -> None:
     """Add the look-up of pairs of neighbours among "ngram_ids", see pairs.PairTable.find.
 
-    Of each id with the next one, "pair_slots" is the slot, int64 [B, T], and "is_pair" tells
-    whether the pair is the slot's, bool [B, T].
+    A pair is an id with the next one. "pair_slots" is its slot, int64 [B, T], and "is_pair" tells
+    whether it is the slot's own, bool [B, T].
     """
     pairs = g.weights.pairs
     slots = len(pairs.fingerprints)

@@ -377,7 +377,7 @@ def _folded(found: Sequence[AnyLayer]) -> list[Layer]:
             case [Normalization() as before], (LSTM() | Dense()):
                 result[-1] = layer.of_normalized(before)
             case [Normalization() as before], Pooling(kind="last" | "end" | "mean"):
-                # The pooled values are normalized instead of those of the steps.
+                # The pooled values are normalized instead of the steps' values.
                 result[-1:] = [layer, before]
             case [Normalization() as before], _:
                 raise _not_folded(before)
