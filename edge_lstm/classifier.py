@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 import time
@@ -498,29 +499,25 @@ class Classifier:
     def _predictions(
         self, statuses: Sequence[Any], answers: npt.NDArray[np.float32], threshold: float
     ) -> Iterator[Prediction]:
-        abstained = is_abstained(answers.max(axis=1, initial=0), threshold).tolist()
-        values = self.model.thresholds
-        thresholds = None if values is None else dict(zip(self.labels, values))
-        scores: list[tuple[float, float, float]] = []
+        is_left_out = is_abstained(answers.max(axis=1, initial=0), threshold).tolist()
+        scores: Iterable[Any] = itertools.repeat(())
         if self.model.is_score:
-            scores = list(zip(*(ends.tolist() for ends in self.model.question.estimate(answers))))
-        best_labels = answers.argmax(axis=1).tolist()
-        for i, (status, best, row, left_out) in enumerate(
-            zip(statuses, best_labels, answers.tolist(), abstained)
-        ):
+            scores = zip(*(ends.tolist() for ends in self.model.question.estimate(answers)))
+        for status, row, left_out, score in zip(statuses, answers.tolist(), is_left_out, scores):
             probabilities = dict(zip(self.labels, row))
-            if thresholds is not None:
-                yield MultiLabelPrediction(
-                    self.labels[best], row[best], probabilities, status, thresholds
-                )
+            best = max(self.labels, key=probabilities.__getitem__)
+            label: str | None = best
+            highest = probabilities[best]
+            if self.model.thresholds is not None:
+                thresholds = dict(zip(self.labels, self.model.thresholds))
+                yield MultiLabelPrediction(label, highest, probabilities, status, thresholds)
                 continue
-            label = None if left_out else self.labels[best]
-            status = ABSTAINED if left_out else status
-            if not scores:
-                yield Prediction(label, row[best], probabilities, status)
-                continue
-            score = (None, None, None) if left_out else scores[i]
-            yield ScorePrediction(label, row[best], probabilities, status, *score)
+            if left_out:
+                label = None
+                status = ABSTAINED
+                score = [None] * len(score)
+            kind = ScorePrediction if self.model.is_score else Prediction
+            yield kind(label, highest, probabilities, status, *score)
 
     def _run(self, ids: npt.NDArray[np.int32]) -> npt.NDArray[np.float32]:
         """Run the session once. ids: int32 [batch, length]. Returns float32 [batch, labels]."""

@@ -8,27 +8,21 @@ for all rows. A test compares the two on generated files.
 from __future__ import annotations
 
 from array import array
-from collections import Counter
-from collections.abc import Callable, Sequence
-from itertools import islice
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from edge_lstm.answering import ABSTAINED
-from edge_lstm.native import STATUSES, NativeSession
-from edge_lstm.scoring.columns import ScoreOptions
-from edge_lstm.scoring.summary import MAX_LISTED_ERRORS, RowProblem, Summary
-from edge_lstm.tables.csv import CSV, TSV, cells
-from edge_lstm.tables.format import OutputColumns, Rows
-from edge_lstm.tables.lines import ATTRIBUTES, JSONL, TEXT, one_line
+from edge_lstm.scoring.answers import Answerer, Predictions, Predictor
+from edge_lstm.scoring.summary import Summary
+from edge_lstm.tables.csv import CSV, TSV
+from edge_lstm.tables.format import LENGTH, Added, Coded, Column, Items, OutputColumns, Part, Rows
+from edge_lstm.tables.lines import ATTRIBUTES, JSONL, TEXT
 from edge_lstm.tables.parquet import PARQUET, pyarrow
-from edge_lstm.tables.reader import Chunk
+from edge_lstm.tables.reader import FORMATS, Chunk
 from edge_lstm.tables.schema import MAX_ROW_BYTES
-from edge_lstm.tables.values import NULL_TEXT, float32_texts, json_text
+from edge_lstm.tables.values import float32_texts, json_text
 
 if TYPE_CHECKING:
     from edge_lstm_native._engine import Texts
-
-    from edge_lstm.classifier import Classifier
 
 # Formats of rows: read by the engine → written by it.
 _FORMATS = {
@@ -43,35 +37,6 @@ _ARROW_TYPES = ("string", "large_string", "string_view")
 _MOST_KEYS = 1024
 # A part of a line that is the row's own items. Texts.write has all kinds of parts.
 _ITEMS = -1
-# In the engine's order.
-_STATUSES = (*STATUSES, "error", ABSTAINED)
-_ERROR = _STATUSES.index("error")
-
-
-class _Coded(NamedTuple):
-    """A column of text: for each row the place of its value in ``values``.
-
-    codes: int32 [n] as bytes.
-    """
-
-    codes: bytes
-    values: Sequence[str | None]
-
-
-# A column of an output: text, or probabilities as the bytes of float32 [n].
-_Column = _Coded | bytes
-
-
-class _Answers(NamedTuple):
-    """The answers for n texts.
-
-    columns: the added columns that are written.
-    is_chosen: a byte for each row, 1 if it is written; None for all of them.
-    """
-
-    columns: Sequence[_Column]
-    is_chosen: bytes | None
-    summary: Summary
 
 
 class DirectScored(NamedTuple):
@@ -88,14 +53,11 @@ class DirectScored(NamedTuple):
 
 
 class DirectScorer:
-    """A classifier of the native engine, with the options of a run. It can be pickled."""
+    """A scorer of rows that Python does not look into. It can be pickled."""
 
-    def __init__(
-        self, classifier: Classifier, options: ScoreOptions, output: OutputColumns
-    ) -> None:
+    def __init__(self, answerer: Answerer, output: OutputColumns) -> None:
         """Take over what :func:`direct_scorer` found fit."""
-        self._classifier = classifier
-        self._options = options
+        self._answerer = answerer
         self._output = output
 
     def score(self, chunk: Chunk, start: int) -> DirectScored:
@@ -105,121 +67,47 @@ class DirectScorer:
         """
         raise NotImplementedError
 
-    def _answer(self, texts: Texts, chunk: Chunk) -> _Answers:
-        """Classify texts of a chunk. If one is null, they are all of its texts."""
-        session = self._classifier.native
-        assert session is not None
-        answers, statuses = session.classify_texts(texts)
-        if self._options.windows:
-            answers, statuses = self._with_windows(texts, answers, statuses)
-        decided = session.decide(
-            answers, statuses, self._options.top, self._options.threshold or 0.0
-        )
-        if decided is None:
-            raise self._classifier.not_probabilities()
-        labels, codes, ranks, by_label, by_status = decided
-        is_chosen = self._chosen(labels, codes)
-        names = self._classifier.labels
-        statuses_of_rows = _counted(by_status, _STATUSES)
-        summary = Summary(
-            rows=texts.count,
-            written=texts.count if is_chosen is None else sum(is_chosen),
-            errors=statuses_of_rows["error"],
-            below_threshold=statuses_of_rows[ABSTAINED],
-            labels=_counted(by_label, names),
-            statuses=statuses_of_rows,
-        )
-        if summary.errors:
-            nulls = (i for i, code in enumerate(_int32(codes), chunk.first + 1) if code == _ERROR)
-            summary.first_errors = [
-                RowProblem(chunk.source, number, NULL_TEXT)
-                for number in islice(nulls, MAX_LISTED_ERRORS)
-            ]
-        columns = self._columns(answers, labels, codes, ranks)
-        return _Answers(self._output.pick_added(columns), is_chosen, summary)
+    def _answer(self, texts: Texts, chunk: Chunk) -> tuple[Sequence[Column], bytes | None, Summary]:
+        """Classify texts of a chunk. If one is null, they are all of its texts.
 
-    def _with_windows(self, texts: Texts, answers: bytes, statuses: bytes) -> tuple[bytes, bytes]:
-        """Classify the texts in windows that are longer than the model reads."""
-        truncated = STATUSES.index("truncated")
-        long = [i for i, status in enumerate(statuses) if status == truncated]
-        if not long:
-            return answers, statuses
-        import numpy as np
-
-        rows = np.frombuffer(answers, np.float32).reshape(texts.count, -1).copy()
-        rows[long] = self._classifier.classify_in_windows([*map(texts.text, long)])
-        return rows.tobytes(), statuses.replace(bytes([truncated]), b"\0")
-
-    def _chosen(self, labels: bytes, statuses: bytes) -> bytes | None:
-        """Return a byte for each row, 1 if it is written; None for all of them."""
-        if self._options.only_abstained:
-            abstained = _STATUSES.index(ABSTAINED)
-            return bytes(status == abstained for status in _int32(statuses))
-        if not self._options.only_label:
-            return None
-        wanted = {self._classifier.labels.index(label) for label in self._options.only_label}
-        return bytes(map(wanted.__contains__, _int32(labels)))
-
-    def _columns(
-        self,
-        answers: bytes,
-        labels: bytes,
-        statuses: bytes,
-        ranks: Sequence[tuple[bytes, bytes]],
-    ) -> list[_Column]:
-        """Return the added columns, in the order of columns.added_columns."""
-        options = self._options
-        names = (*self._classifier.labels, None)
-        (best, probability), *others = ranks
-        columns: list[_Column] = [_Coded(labels, names)]
-        if options.only_abstained:
-            columns.append(_Coded(best, names))
-        columns.append(probability)
-        for label, value in others:
-            columns += [_Coded(label, names), value]
-        if options.all_probabilities:
-            every = memoryview(answers).cast("f")
-            columns += [every[i :: len(names) - 1].tobytes() for i in range(len(names) - 1)]
-        columns.append(_Coded(statuses, _STATUSES))
-        reasons = [NULL_TEXT if status == "error" else None for status in _STATUSES]
-        columns.append(_Coded(statuses, reasons))
-        return columns
+        Returns the added columns that are written, a byte for each row (1 if it is written; None
+        for all of them), and the summary.
+        """
+        answers = self._answerer.answer_texts(texts)
+        chosen = self._answerer.chosen(answers)
+        predictions = Predictions.of_texts(answers)
+        summary = predictions.summary(chunk.source, chunk.first, chosen)
+        return self._output.pick_added(predictions.columns), chosen, summary
 
 
 class RowScorer(DirectScorer):
     """A scorer of rows that are bytes: JSONL, CSV and lines of text."""
 
-    def __init__(
-        self, classifier: Classifier, options: ScoreOptions, output: OutputColumns
-    ) -> None:
+    def __init__(self, answerer: Answerer, output: OutputColumns) -> None:
         """Take over what :func:`direct_scorer` found fit."""
-        super().__init__(classifier, options, output)
+        super().__init__(answerer, output)
         schema = output.schema
         self._wanted = output.kept or ()
         if schema.format == JSONL.name:
             # The first key is the text's.
             others = (index for index in self._wanted if index != schema.text)
             self._wanted = (schema.text, *others)
-        self._places = [self._wanted.index(index) for index in output.kept or ()]
 
     def score(self, chunk: Chunk, start: int) -> DirectScored:
         """Classify rows of a chunk, see DirectScorer."""
         texts = self._texts(chunk.rows, start)
         if not texts.count:
             return DirectScored(b"", Summary(), texts.end, texts.next)
-        answers = self._answer(texts, chunk)
-        if self._output.format == JSONL.name:
-            parts = self._objects(answers.columns)
-        elif self._output.format == ATTRIBUTES.name:
-            parts = self._attributes(answers.columns, texts.lengths())
-        else:
-            parts = self._cells(answers.columns)
+        added, chosen, summary = self._answer(texts, chunk)
+        parts: list[Any] = []
+        for part in FORMATS[self._output.format].parts(added, self._output):
+            parts += self._native(part, texts)
         try:
-            data = texts.write(tuple(map(_part, parts)), answers.is_chosen)
+            data = texts.write(tuple(parts), chosen)
         except ValueError:
             # A probability is too small for the digits of the engine.
-            data = texts.write(tuple(map(_spelled, map(_part, parts))), answers.is_chosen)
-        return DirectScored(data, answers.summary, texts.end, texts.next)
+            data = texts.write(tuple(map(_spelled, parts)), chosen)
+        return DirectScored(data, summary, texts.end, texts.next)
 
     def _texts(self, rows: bytes, start: int) -> Texts:
         """Find the texts, up to the first row that the engine does not take."""
@@ -236,49 +124,18 @@ class RowScorer(DirectScorer):
         columns = len(schema.columns)
         return _engine.csv_rows(rows, start, delimiter, columns, schema.text, tuple(self._wanted))
 
-    def _objects(self, columns: Sequence[_Column]) -> list[Any]:
-        """Return the parts of a line, as JsonlFormat.write has them."""
-        output = self._output
-        parts: list[Any] = ["{"]
-        before = ""
-        if output.kept is None:
-            parts.append(_ITEMS)
-            before = ", "
-        for name, place in zip(output.columns, self._places):
-            parts += [f"{before}{json_text(name)}: ", place]
-            before = ", "
-        for name, column in zip(output.added, columns):
-            parts += [f"{before}{json_text(name)}: ", _written(column, json_text)]
-            before = ", "
-        return [*parts, "}\n"]
-
-    def _attributes(self, columns: Sequence[_Column], lengths: bytes) -> list[Any]:
-        """Return the parts of a line, as AttributesFormat.write has them."""
-        parts: list[Any] = ['{"id": ', *self._places, ', "attributes": {']
-        before = ""
-        for name, column in zip(self._output.added, columns):
-            parts += [f"{before}{json_text(name)}: [[0, ", ("q", lengths), ", "]
-            parts += [_written(column, json_text), "]]"]
-            before = ", "
-        return [*parts, "}}\n"]
-
-    def _cells(self, columns: Sequence[_Column]) -> list[Any]:
-        """Return the parts of a line, as CsvFormat.write and TextFormat.write have them."""
-        output = self._output
-        dialect = output.schema.dialect
-        if output.format == TEXT.name:
-            parts: list[Any] = [_written(column, one_line) for column in columns]
-            return [*_between("\t", parts), "\n"]
-
-        def cell(value: str | None) -> str:
-            (text,) = cells([value], dialect.delimiter)
-            # Most readers skip an empty line.
-            return text or ('""' if is_alone else "")
-
-        parts = [*self._places] if output.kept is not None else [_ITEMS]
-        is_alone = not parts and len(columns) == 1
-        parts += [_written(column, cell) for column in columns]
-        return [*_between(dialect.delimiter, parts), dialect.newline]
+    def _native(self, part: Part, texts: Texts) -> list[Any]:
+        """Return a part of a line as Texts.write takes it."""
+        if isinstance(part, str):
+            return [_bytes(part)]
+        if isinstance(part, Items):
+            return [_ITEMS, _bytes(part.separator)]
+        if not isinstance(part, Added):
+            return [("q", texts.lengths()) if part == LENGTH else self._wanted.index(part)]
+        if not isinstance(part.column, Coded):
+            return [("f", part.column)]
+        spelled = [_bytes(part.text_of(value)) for value in part.column.values]
+        return [(part.column.codes, tuple(spelled))]
 
 
 class TableScorer(DirectScorer):
@@ -286,11 +143,9 @@ class TableScorer(DirectScorer):
 
     def score(self, chunk: Chunk, start: int) -> DirectScored:
         """Classify the rows of a chunk, see DirectScorer: all of them, or none."""
-        import numpy as np
         from edge_lstm_native import _engine
 
-        arrow = pyarrow()
-        table = arrow.ipc.open_stream(chunk.rows).read_all()
+        table = pyarrow().ipc.open_stream(chunk.rows).read_all()
         column = table.column(self._output.schema.text)
         end = len(chunk.rows)
         refused = DirectScored(b"", Summary(), start, end)
@@ -299,39 +154,27 @@ class TableScorer(DirectScorer):
         texts = _engine.arrow_stream(column.__arrow_c_stream__())
         if texts.unfit(MAX_ROW_BYTES) < texts.count:
             return refused
-        answers = self._answer(texts, chunk)
-        added = [_array(column) for column in answers.columns]
-        if answers.is_chosen is not None:
-            chosen = arrow.array(np.frombuffer(answers.is_chosen, np.bool_))
-            table = table.filter(chosen)
-            added = [values.filter(chosen) for values in added]
+        added, chosen, summary = self._answer(texts, chunk)
         data = b""
-        if table.num_rows:
-            data = PARQUET.write(Rows([], [], list, table=table), added, self._output)
-        return DirectScored(data, answers.summary, end, end)
+        if summary.written:
+            data = PARQUET.write(Rows([], [], list, table=table), added, self._output, chosen)
+        return DirectScored(data, summary, end, end)
 
 
-def direct_scorer(
-    classifier: Classifier, options: ScoreOptions, output: OutputColumns
-) -> DirectScorer | None:
+def direct_scorer(predictor: Predictor, output: OutputColumns) -> DirectScorer | None:
     """Return the scorer for a run; None if Python has to look into its rows."""
-    model = classifier.model
-    is_plain = not model.is_score and model.thresholds is None and options.unfamiliar is None
-    if not (is_plain and isinstance(classifier.native, NativeSession)):
+    answerer = predictor.answerers.get("")
+    if answerer is None or not answerer.takes_texts:
         return None
     if output.schema.format == output.format == PARQUET.name:
-        return TableScorer(classifier, options, output)
+        return TableScorer(answerer, output)
     if output.format not in _FORMATS.get(output.schema.format, ()):
         return None
     if max(len(output.kept or ()), len(output.added)) >= _MOST_KEYS:
         return None
     if output.format in (CSV.name, TSV.name) and len(output.columns) == 1 and not output.added:
         return None  # an empty cell that is alone has quotes
-    return RowScorer(classifier, options, output)
-
-
-def _part(part: Any) -> Any:
-    return _bytes(part) if isinstance(part, str) else part
+    return RowScorer(answerer, output)
 
 
 def _bytes(text: str) -> bytes:
@@ -345,34 +188,3 @@ def _spelled(part: Any) -> Any:
     texts = float32_texts(memoryview(part[1]).cast("f"))
     codes = array("i", range(len(texts)))
     return codes.tobytes(), tuple(map(str.encode, texts))
-
-
-def _between(separator: str, parts: Sequence[Any]) -> list[Any]:
-    """Return the parts with a separator between two of them."""
-    return [each for part in parts for each in (separator, part)][1:]
-
-
-def _written(column: _Column, text_of: Callable[[str | None], str]) -> Any:
-    """Return the part of a line that a column is. text_of: writes a text."""
-    if isinstance(column, _Coded):
-        return column.codes, tuple(_bytes(text_of(value)) for value in column.values)
-    return "f", column
-
-
-def _array(column: _Column) -> Any:
-    """Return a column as an Arrow array. The probability of a null is null."""
-    import numpy as np
-
-    arrow = pyarrow()
-    if isinstance(column, bytes):
-        return arrow.array(np.frombuffer(column, np.float32), from_pandas=True)
-    codes = arrow.array(np.frombuffer(column.codes, np.int32))
-    return arrow.array(column.values, arrow.string()).take(codes)
-
-
-def _int32(column: bytes) -> Sequence[int]:
-    return memoryview(column).cast("i")
-
-
-def _counted(counts: Sequence[int], names: Sequence[str]) -> Counter[str]:
-    return Counter({name: count for name, count in zip(names, counts) if count})

@@ -16,6 +16,7 @@ from edge_lstm.errors import DataError, OutputError
 from edge_lstm.modelfile import ModelFile, open_model
 from edge_lstm.native import NATIVE
 from edge_lstm.parameters import check_fields, check_strings, instance, path
+from edge_lstm.scoring.answers import Predictor
 from edge_lstm.scoring.columns import (
     DEFAULT_SCORE_OPTIONS,
     ScoreOptions,
@@ -26,7 +27,7 @@ from edge_lstm.scoring.journal import Entry, fingerprint
 from edge_lstm.scoring.output import FileOutput, names_of, stream_output
 from edge_lstm.scoring.pool import WorkerPool, most_processes
 from edge_lstm.scoring.summary import Summary
-from edge_lstm.scoring.worker import Predictor, Worker
+from edge_lstm.scoring.worker import Worker
 from edge_lstm.tables import reader as tables
 from edge_lstm.tables.compression import compressed, compression_of
 from edge_lstm.tables.format import Format, OutputColumns

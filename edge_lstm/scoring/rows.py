@@ -12,13 +12,14 @@ from typing import Any
 from edge_lstm.classifier import Classifier
 from edge_lstm.errors import DataError
 from edge_lstm.parameters import optional_whole, path, whole
+from edge_lstm.scoring.answers import Predictor
 from edge_lstm.scoring.columns import (
     DEFAULT_SCORE_OPTIONS,
     ScoreOptions,
     plan_output,
     resolve_options,
 )
-from edge_lstm.scoring.worker import Predictor
+from edge_lstm.tables.format import values_of
 from edge_lstm.tables.lines import JSONL, RAW_COLUMN
 from edge_lstm.tables.schema import Schema, find_column
 
@@ -147,26 +148,30 @@ def _score(
         texts, reasons = zip(*[_text_or_reason(row, key, taken) for row in mappings])
         predictions = predictor.predict(texts, reasons)
         answers = predictions.by_question[""]
-        columns = output.pick_added(predictions.columns)
-        for i in predictor.selected(predictions):
-            own = mappings[i]
+        chosen = predictor.chosen(predictions)
+        labels = values_of(answers.labels)
+        statuses = values_of(answers.statuses)
+        highest = values_of(answers.probabilities)
+        by_label = [*zip(*map(values_of, answers.by_label))]
+        added = [*zip(*map(values_of, output.pick_added(predictions.columns)))]
+        for i, own in enumerate(mappings):
+            if chosen is not None and not chosen[i]:
+                continue
             if kept is not None:
                 own = {name: own.get(name) for name in kept}
             elif not taken.isdisjoint(own):
                 own = {RAW_COLUMN: own}
-            error = predictions.errors[i]
             probabilities = None
-            if options.all_probabilities and error is None:
-                values = [column[i] for column in answers.by_label]
-                probabilities = dict(zip(model.labels, values))
+            if by_label and reasons[i] is None:
+                probabilities = dict(zip(model.labels, by_label[i]))
             yield ScoredRow(
                 own=own,
-                label=answers.labels[i],
-                probability=answers.probabilities[i],
+                label=labels[i],
+                probability=highest[i],
                 probabilities=probabilities,
-                status=answers.statuses[i],
-                error=error,
-                added=dict(zip(output.added, [column[i] for column in columns])),
+                status=statuses[i],
+                error=reasons[i],
+                added=dict(zip(output.added, added[i])),
             )
         chunk = list(islice(rows, window))
 

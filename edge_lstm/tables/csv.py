@@ -11,7 +11,7 @@ import enum
 import io
 import re
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import accumulate, chain
 from typing import Any
@@ -20,12 +20,16 @@ from edge_lstm.errors import DataError
 from edge_lstm.tables import fast
 from edge_lstm.tables.encoding import WESTERN, conversion
 from edge_lstm.tables.format import (
-    AddedColumns,
+    Added,
+    Column,
     Format,
+    Items,
     OutputColumns,
+    Part,
     Piece,
     Rows,
     RowWithoutText,
+    separated,
     too_long,
 )
 from edge_lstm.tables.schema import (
@@ -228,11 +232,6 @@ class CsvFormat(Format):
         lines = io.StringIO(data.decode("utf-8", "surrogateescape"), newline="\n")
         return csv.reader(lines, delimiter=schema.dialect.delimiter)
 
-    def parse(self, chunk: Any, schema: Schema, check_keys: Callable[[Any], None]) -> Rows:
-        """Return the rows of a chunk."""
-        rows = fast.csv_rows(chunk, schema) if isinstance(chunk, bytes) else None
-        return super().parse(chunk, schema, check_keys) if rows is None else rows
-
     def header(self, columns: OutputColumns) -> bytes:
         """Return the line of the names, after a byte order mark if the input has one."""
         dialect = self._dialect(columns)
@@ -240,28 +239,36 @@ class CsvFormat(Format):
         line = dialect.delimiter.join(names) + dialect.newline
         return (BOM if dialect.bom else b"") + well_formed(line).encode()
 
-    def write(self, rows: Rows, added: AddedColumns, columns: OutputColumns) -> bytes:
-        """Quote only the values that need it; an input of the same format keeps its dialect."""
+    def parts(self, added: Sequence[Column], columns: OutputColumns) -> list[Part]:
+        """Return the cells, with quotes if they need them; most readers skip an empty line."""
         dialect = self._dialect(columns)
-        parts: list[Sequence[str]]
-        if rows.lines is not None and columns.kept is None and dialect is columns.schema.dialect:
-            parts = [rows.lines]
-        else:
-            own = columns.pick(rows.columns)
-            # The other formats have strings, and None in a row that is too short.
-            if columns.schema.is_unicode or rows.table is not None:
-                own = [[*map(cell_text, values)] for values in own]
-            parts = [cells(values, dialect.delimiter) for values in own]
-        parts += [cells(values, dialect.delimiter) for values in columns.texts(added)]
-        if len(parts) == 1:
-            # Most readers skip an empty line.
-            parts = [[cell or '""' for cell in parts[0]]]
-        lines = [*map(dialect.delimiter.join, zip(*parts)), ""]
-        text = dialect.newline.join(lines)
+        is_alone = len(columns.columns) + len(added) == 1
+
+        def cell(value: str | None) -> str:
+            (text,) = cells([value], dialect.delimiter)
+            return text or ('""' if is_alone else "")
+
+        row: list[Part] = [*columns.own, *(Added(column, cell) for column in added)]
+        parts = separated(row, dialect.delimiter)
+        if columns.kept is None and dialect is columns.schema.dialect:
+            parts[: 2 * len(columns.own)] = [Items(dialect.delimiter)]
+        return [*parts, dialect.newline]
+
+    def _cells(self, rows: Rows, index: int, columns: OutputColumns) -> Iterable[str]:
+        values = rows.columns[index]
+        # The other formats have strings, and None in a row that is too short.
+        if columns.schema.is_unicode or rows.table is not None:
+            values = [*map(cell_text, values)]
+        texts = cells(values, self._dialect(columns).delimiter)
+        if len(columns.columns) + len(columns.added) == 1:
+            texts = [text or '""' for text in texts]
+        return texts
+
+    def _encoded(self, lines: str, columns: OutputColumns) -> bytes:
         # A string of JSON may hold half a character. In the other formats, a surrogate is a byte.
         if columns.schema.is_unicode:
-            text = well_formed(text)
-        return text.encode("utf-8", "surrogateescape")
+            lines = well_formed(lines)
+        return super()._encoded(lines, columns)
 
     def _dialect(self, columns: OutputColumns) -> Dialect:
         """Return the dialect of an output."""

@@ -70,33 +70,6 @@ def csv_row_ends(data: bytes, dialect: Dialect) -> npt.NDArray[np.int64] | None:
     return ends + 1
 
 
-def csv_rows(data: bytes, schema: Schema) -> Rows | None:
-    """Return the rows of CSV without quotes.
-
-    data: whole rows, as :func:`csv_row_ends` finds them.
-    None if they have a quote, another line end than the header, another number of fields, or bytes
-    that are not UTF-8.
-    """
-    delimiter = schema.dialect.delimiter
-    newline = schema.dialect.newline
-    if b'"' in data or (newline == "\n" and b"\r" in data):
-        return None
-    field = f"[^{re.escape(delimiter)}]*"
-    fields = [field] * len(schema.columns)
-    fields[schema.text] = f"({field})"
-    line = f"^{re.escape(delimiter).join(fields)}{newline}"
-    found = _texts(data, line)
-    if found is None:
-        return None
-    texts, decoded = found
-    lines = decoded.split(newline)[:-1]
-
-    def load() -> list[Sequence[Any]]:
-        return [*zip(*(line.split(delimiter) for line in lines))]
-
-    return Rows(texts, [None] * len(texts), load, lines)
-
-
 def json_rows(data: bytes, schema: Schema, check_keys: Callable[[Any], None]) -> Rows | None:
     """Return the rows of JSONL whose objects all have the keys of the first.
 
@@ -164,14 +137,7 @@ def _json_lines(data: bytes, keys: Sequence[str], text: str | None) -> tuple[lis
     if text is not None:
         values[text] = f'"({string})"'
     items = [f"{re.escape(json_text(key))}: {value}" for key, value in values.items()]
-    return _texts(data, rf"^\{{{', '.join(items)}\}}\n")
-
-
-def _texts(data: bytes, line: str) -> tuple[list[Any], str] | None:
-    """Return the text of each line, and ``data`` as a string.
-
-    line: a pattern with one group, the text. None unless every line fits it and is UTF-8.
-    """
+    line = rf"^\{{{', '.join(items)}\}}\n"
     try:
         decoded = data.decode()
     except UnicodeDecodeError:

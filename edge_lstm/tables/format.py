@@ -5,11 +5,12 @@ Each format is a subclass of :class:`Format`, in a module of its own.
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate, chain
+from itertools import accumulate, chain, compress
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -53,9 +54,72 @@ class LineEnds:
 # Rows that follow each other, and the end of each, in bytes. The rows are a list, or bytes that
 # ``Format.split`` divides. Between two rows, bytes may be left out.
 Piece = tuple[bytes | Sequence[Any], Sequence[int] | LineEnds]
-# The columns that an output adds to a chunk: for each row a str, a float with the value of a
-# float32, or None.
-AddedColumns = Sequence[Sequence[Any]]
+
+
+class Coded(NamedTuple):
+    """A column of texts.
+
+    codes: for each row the place of its text in ``values``, int32 [n] as bytes.
+    values: the texts; None for no text.
+    """
+
+    codes: bytes
+    values: Sequence[str | None]
+
+    @property
+    def places(self) -> Sequence[int]:
+        """The codes as numbers."""
+        return memoryview(self.codes).cast("i")
+
+
+# A column that an output adds to a chunk: texts, or numbers as the bytes of float32 [n], NaN for
+# none. It is made without NumPy.
+Column = Coded | bytes
+
+
+def values_of(column: Column) -> list[Any]:
+    """Return the values of a column; None for a missing one."""
+    if isinstance(column, Coded):
+        return [column.values[place] for place in column.places]
+    return [None if math.isnan(value) else value for value in memoryview(column).cast("f")]
+
+
+class Items(NamedTuple):
+    """A part of a line: all items of the row as they stand in its file.
+
+    separator: follows them.
+    """
+
+    separator: str
+
+
+class Added(NamedTuple):
+    """A part of a line: the value of an added column.
+
+    text_of: writes a text, or None.
+    """
+
+    column: Column
+    text_of: Callable[[str | None], str]
+
+    def texts(self) -> list[str]:
+        """Return the part of each line."""
+        missing = self.text_of(None)
+        if isinstance(self.column, Coded):
+            texts = [*map(self.text_of, self.column.values)]
+            return [texts[place] for place in self.column.places]
+        return [text or missing for text in float32_texts(memoryview(self.column).cast("f"))]
+
+
+# A part of each line of an output: a text; the index of a column of the input, or LENGTH for the
+# number of characters of the row's text; or one of the classes above.
+LENGTH = -1
+Part = str | int | Items | Added
+
+
+def separated(parts: Sequence[Part], separator: str) -> list[Part]:
+    """Return the parts with a separator between two of them."""
+    return [each for part in parts for each in (separator, part)][1:]
 
 
 def too_long(size: int) -> RowWithoutText:
@@ -101,7 +165,7 @@ class Rows:
     texts: the text of each row, or None.
     reasons: why a row has no text, or None.
     load: makes ``columns``.
-    lines: each row as it stands in the file (of JSONL without its braces), if all rows are as this
+    lines: of JSONL, each row as it stands in the file, without its braces, if all rows are as this
         package writes them; else None.
     objects: of other JSONL, each row with all of its own keys.
     table: of Parquet, the Arrow table.
@@ -121,24 +185,6 @@ class Rows:
         A row without a value has None.
         """
         return self.load()
-
-    def only(self, chosen: Sequence[int]) -> Rows:
-        """Return some of the rows.
-
-        chosen: their indexes, at least one.
-        """
-
-        def of(values: Any) -> Any:
-            return values and [values[i] for i in chosen]
-
-        return Rows(
-            of(self.texts),
-            of(self.reasons),
-            lambda: [*map(of, self.columns)],
-            of(self.lines),
-            of(self.objects),
-            None if self.table is None else self.table.take([*chosen]),
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,20 +213,21 @@ class OutputColumns:
         """Return the added columns that are written, of all of them."""
         return columns if self.places is None else [columns[i] for i in self.places]
 
+    @property
+    def own(self) -> Sequence[int]:
+        """The indexes of the columns of the input that are written."""
+        return range(len(self.schema.columns)) if self.kept is None else self.kept
+
     def pick(self, columns: Sequence[Any]) -> Sequence[Any]:
         """Return the columns of the input that are written, of all of them."""
-        return columns if self.kept is None else [columns[i] for i in self.kept]
-
-    def texts(self, added: AddedColumns) -> list[Sequence[Any]]:
-        """Return the added columns as text; a number that is None is empty."""
-        columns = zip(self.added.values(), added)
-        return [float32_texts(values) if is_number else values for is_number, values in columns]
+        return [columns[i] for i in self.own]
 
 
 class Format:
     """A format of tables.
 
-    Each has ``schema`` and ``pieces`` (or ``chunks``). A format that can be written has ``write``.
+    Each has ``schema`` and ``pieces`` (or ``chunks``). A format that can be written has ``parts``
+    (or ``write``).
 
     name: as options call it.
     suffixes: of its files, in lower case; a format without suffixes is only read.
@@ -299,9 +346,51 @@ class Format:
         """
         return b""
 
-    def write(self, rows: Rows, added: AddedColumns, columns: OutputColumns) -> bytes:
-        """Return the bytes of the rows of a chunk, at least one."""
+    def write(
+        self, rows: Rows, added: Sequence[Column], columns: OutputColumns, chosen: bytes | None
+    ) -> bytes:
+        """Return the bytes of the rows of a chunk.
+
+        chosen: a byte for each row, 0 if it is left out; None for all rows.
+        """
+        lines = self._lines(rows, added, columns)
+        if chosen is not None:
+            lines = compress(lines, chosen)
+        return self._encoded("".join(lines), columns)
+
+    def _lines(self, rows: Rows, added: Sequence[Column], columns: OutputColumns) -> Iterator[str]:
+        """Return the lines of rows."""
+        count = len(rows.texts)
+        parts: list[Iterable[str]] = []
+        for part in self.parts(added, columns):
+            if isinstance(part, str):
+                parts.append([part] * count)
+            elif isinstance(part, Added):
+                parts.append(part.texts())
+            elif isinstance(part, Items):
+                parts.append(self._items(rows, part.separator, columns))
+            elif part == LENGTH:
+                parts.append([str(len(text or "")) for text in rows.texts])
+            else:
+                parts.append(self._cells(rows, part, columns))
+        return map("".join, zip(*parts))
+
+    def parts(self, added: Sequence[Column], columns: OutputColumns) -> list[Part]:
+        """Return the parts of each line of an output."""
         raise NotImplementedError
+
+    def _cells(self, rows: Rows, index: int, columns: OutputColumns) -> Iterable[str]:
+        """Return the values of one of the input's columns as they are written."""
+        raise NotImplementedError
+
+    def _items(self, rows: Rows, separator: str, columns: OutputColumns) -> Iterable[str]:
+        """Return all items of each row with the separator after each."""
+        cells = [self._cells(rows, index, columns) for index in columns.own]
+        return [separator.join([*row, ""]) for row in zip(*cells)]
+
+    def _encoded(self, lines: str, columns: OutputColumns) -> bytes:
+        """Return the bytes of lines. A surrogate is a byte of the input that is not UTF-8."""
+        return lines.encode("utf-8", "surrogateescape")
 
     def assemble(self, partial: Path, output: BinaryIO) -> None:
         """Write the output, made of all that was written to ``partial``.

@@ -8,20 +8,24 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import chain
 from typing import Any
 
 from edge_lstm.errors import DataError
 from edge_lstm.tables import fast
 from edge_lstm.tables.encoding import check_text
 from edge_lstm.tables.format import (
-    AddedColumns,
+    LENGTH,
+    Added,
+    Column,
     Format,
+    Items,
     LineEnds,
     OutputColumns,
+    Part,
     Piece,
     Rows,
     RowWithoutText,
+    separated,
     too_long,
 )
 from edge_lstm.tables.schema import BOM, MAX_ROW_BYTES, Checksum, ReadOptions, Schema, Source
@@ -79,11 +83,10 @@ class TextFormat(Format):
         lines = data.decode("utf-8", "surrogateescape").split("\n")[:-1]
         return [[line.removesuffix("\r")] for line in lines]
 
-    def write(self, rows: Rows, added: AddedColumns, columns: OutputColumns) -> bytes:
-        """Write the added columns alone; a tab or a line end in a value becomes a space."""
-        cells = [[*map(one_line, values)] for values in columns.texts(added)]
-        lines = [*map("\t".join, zip(*cells)), ""]
-        return "\n".join(lines).encode()
+    def parts(self, added: Sequence[Column], columns: OutputColumns) -> list[Part]:
+        """Return the added columns alone; a tab or a line end in a value becomes a space."""
+        cells = [Added(column, one_line) for column in added]
+        return [*separated(cells, "\t"), "\n"]
 
 
 class JsonlFormat(TextFormat):
@@ -149,46 +152,40 @@ class JsonlFormat(TextFormat):
 
         return Rows(texts, reasons, load, objects=objects)
 
-    def write(self, rows: Rows, added: AddedColumns, columns: OutputColumns) -> bytes:
-        """Write an object for each row.
+    def parts(self, added: Sequence[Column], columns: OutputColumns) -> list[Part]:
+        """Return the parts of an object.
 
         A row of JSONL is written with all of its own keys, unless columns are chosen.
         """
-        count = len(rows.texts)
-        # Columns of what stands in the lines, from the left to the right.
-        parts: list[Sequence[str]] = [["{"] * count]
-        own: Iterable[tuple[str, Sequence[Any]]] = ()
-        before = ""  # what separates an item from the one before it
-        is_whole = columns.kept is None
-        objects = rows.objects if is_whole else None
-        if is_whole and rows.lines is not None and columns.schema.format == self.name:
-            parts.append(rows.lines)
+        items: list[tuple[str, Part]] = [*zip(columns.columns, columns.own)]
+        parts: list[Part] = ["{"]
+        if columns.kept is None and columns.schema.is_unicode:
+            items = []
+            parts.append(Items(", "))
+        items += [(name, Added(column, json_text)) for name, column in zip(columns.added, added)]
+        before = ""
+        for name, value in items:
+            parts += [f"{before}{json_text(name)}: ", value]
             before = ", "
-        elif objects is None:
-            own = zip(columns.columns, columns.pick(rows.columns))
-        elif len({*map(tuple, objects)}) == 1:
-            own = [(name, [row[name] for row in objects]) for name in objects[0]]
-        else:
-            parts.append(_items_of_rows(objects))
-        for name, values in own:
-            key = f"{before}{json_text(name)}: "
-            parts += [[key] * count, [*map(json_text, values)]]
-            before = ", "
-        for (name, is_number), texts in zip(columns.added.items(), columns.texts(added)):
-            key = f"{before}{json_text(name)}: "
-            if is_number:
-                parts += [[key] * count, [text or "null" for text in texts]]
-            else:
-                # Labels and statuses repeat, so each is encoded once.
-                items = {text: key + json_text(text) for text in {*texts}}
-                parts.append([items[text] for text in texts])
-            before = ", "
-        parts.append(["}\n"] * count)
-        text = "".join(chain.from_iterable(zip(*parts)))
+        return [*parts, "}\n"]
+
+    def _cells(self, rows: Rows, index: int, columns: OutputColumns) -> Iterable[str]:
+        return map(json_text, rows.columns[index])
+
+    def _items(self, rows: Rows, separator: str, columns: OutputColumns) -> Iterable[str]:
+        if rows.objects is None:
+            return [line + separator for line in rows.lines or ()]
+        texts: list[str] = []
+        for row in rows.objects:
+            items = [f"{json_text(key)}: {json_text(value)}" for key, value in row.items()]
+            texts.append(separator.join([*items, ""]))
+        return texts
+
+    def _encoded(self, lines: str, columns: OutputColumns) -> bytes:
         if columns.schema.is_unicode:
             # JSON has an escape for half a character.
-            return text.encode("utf-8", "backslashreplace")
-        return replaced(text).encode()
+            return lines.encode("utf-8", "backslashreplace")
+        return replaced(lines).encode()
 
 
 class AttributesFormat(JsonlFormat):
@@ -201,32 +198,26 @@ class AttributesFormat(JsonlFormat):
     name = "attributes"
     suffixes = (".attributes",)
 
-    def write(self, rows: Rows, added: AddedColumns, columns: OutputColumns) -> bytes:
-        """Write the attributes of each row. The only column of its own is the id."""
-        keys = [json_text(name) for name in columns.added]
-        (ids,) = columns.pick(rows.columns)
-        lines: list[str] = []
-        for text, own, *scores in zip(rows.texts, ids, *columns.texts(added)):
-            spans: list[str] = []
-            if text is not None:
-                spans = [f"{key}: [[0, {len(text)}, {s}]]" for key, s in zip(keys, scores)]
-            attributes = ", ".join(spans)
-            lines.append(f'{{"id": {json_text(own)}, "attributes": {{{attributes}}}}}\n')
-        return "".join(lines).encode("utf-8", "backslashreplace")
+    def parts(self, added: Sequence[Column], columns: OutputColumns) -> list[Part]:
+        """Return the parts of a row's attributes. The only column of its own is the id."""
+        spans: list[Part] = []
+        before = ""
+        for name, column in zip(columns.added, added):
+            spans += [f"{before}{json_text(name)}: [[0, ", LENGTH, ", "]
+            spans += [Added(column, json_text), "]]"]
+            before = ", "
+        return ['{"id": ', *columns.own, ', "attributes": {', *spans, "}}\n"]
+
+    def _lines(self, rows: Rows, added: Sequence[Column], columns: OutputColumns) -> Iterator[str]:
+        lines = super()._lines(rows, added, columns)
+        without_spans = super()._lines(rows, [], columns)
+        for text, line, other in zip(rows.texts, lines, without_spans):
+            yield other if text is None else line
 
 
 def one_line(value: str | None) -> str:
     """Return a value as it stands in a line: with a space for each tab and line end."""
     return _BREAKS.sub(" ", value or "")
-
-
-def _items_of_rows(objects: Sequence[dict[str, Any]]) -> list[str]:
-    """Return the items of each row as JSON, each with a comma after it."""
-    rows: list[str] = []
-    for row in objects:
-        items = [f"{json_text(name)}: {json_text(value)}, " for name, value in row.items()]
-        rows.append("".join(items))
-    return rows
 
 
 def _first_keys(stream: Stream) -> tuple[str, ...]:

@@ -7,13 +7,13 @@ until the end.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from edge_lstm.errors import DataError, first_line, read_error
 from edge_lstm.extras import needs
-from edge_lstm.tables.format import AddedColumns, Format, OutputColumns, Rows
+from edge_lstm.tables.format import Column, Format, OutputColumns, Rows
 from edge_lstm.tables.schema import MAX_ROW, MAX_ROW_BYTES, Checksum, ReadOptions, Schema, Source
 from edge_lstm.tables.values import NULL_TEXT, Number, cell_text, refuse_bytes, replaced
 from edge_lstm.text import well_formed
@@ -109,25 +109,25 @@ class ParquetFormat(Format):
         """Return a table without rows, with the types of the output."""
         return _to_bytes(_types(columns).empty_table())
 
-    def write(self, rows: Rows, added: AddedColumns, columns: OutputColumns) -> bytes:
+    def write(
+        self, rows: Rows, added: Sequence[Column], columns: OutputColumns, chosen: bytes | None
+    ) -> bytes:
         """Write rows as an Arrow IPC stream.
 
         The columns of Parquet keep their types. The columns of other formats are strings as they
-        stood in the file; values of JSONL that are not strings are JSON. An added column may be an
-        Arrow array.
+        stood in the file; values of JSONL that are not strings are JSON.
         """
         arrow = pyarrow()
         types = _types(columns)
-        count = len(columns.columns)
         if rows.table is None:
             arrays = _strings(rows, columns)
         else:
-            own_types = arrow.schema([types.field(i) for i in range(count)])
+            own_types = arrow.schema([types.field(i) for i in range(len(columns.columns))])
             arrays = _typed(rows.table, columns, own_types).columns
-        for values, kind in zip(added, types.types[count:]):
-            is_array = isinstance(values, arrow.Array)
-            arrays.append(values if is_array else arrow.array(values, kind))
-        return _to_bytes(arrow.table(arrays, schema=types))
+        table = arrow.table([*arrays, *map(_array, added)], schema=types)
+        if chosen is not None:
+            table = table.filter(arrow.array([*map(bool, chosen)]))
+        return _to_bytes(table)
 
     def assemble(self, partial: Path, output: BinaryIO) -> None:
         """Make a Parquet file of the streams.
@@ -147,6 +147,17 @@ class ParquetFormat(Format):
                     if file.tell() == size or sum(table.nbytes for table in tables) >= _GROUP_BYTES:
                         writer.write_table(arrow.concat_tables(tables).combine_chunks())
                         tables = []
+
+
+def _array(column: Column) -> Any:
+    """Return an added column as an Arrow array."""
+    import numpy as np
+
+    arrow = pyarrow()
+    if isinstance(column, bytes):
+        return arrow.array(np.frombuffer(column, np.float32), from_pandas=True)
+    codes = arrow.array(np.frombuffer(column.codes, np.int32))
+    return arrow.array(column.values, arrow.string()).take(codes)
 
 
 def _types(columns: OutputColumns) -> Any:

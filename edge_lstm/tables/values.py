@@ -115,10 +115,10 @@ def json_text(value: Any) -> str:
     return _quoted(str(value))
 
 
-def float32_texts(values: Sequence[float | None]) -> list[str]:
+def float32_texts(values: Sequence[float]) -> list[str]:
     """Return float32 values as text, in the shortest digits that tell them apart.
 
-    The digits are as ``str(numpy.float32(value))`` has them. None becomes an empty text.
+    The digits are as ``str(numpy.float32(value))`` has them. NaN becomes an empty text.
     """
     import numpy as np
 
@@ -139,7 +139,7 @@ def float32_texts(values: Sequence[float | None]) -> list[str]:
         digits = rest
     texts = [text.rstrip("0") for text in letters.view("U10")[:, 0].tolist()]
     for i in np.flatnonzero(~is_wide).tolist():
-        texts[i] = "" if values[i] is None else str(numbers[i])
+        texts[i] = "" if np.isnan(numbers[i]) else str(numbers[i])
     return texts
 
 

@@ -365,7 +365,7 @@ def parsed_rows(name: str) -> list[tuple[Any, ...]] | str:
     return rows
 
 
-FAST = ["csv_row_ends", "csv_rows", "json_rows"]
+FAST = ["csv_row_ends", "json_rows"]
 
 
 @settings(max_examples=300)
@@ -389,10 +389,10 @@ def test_fast_readers_return_the_rows_of_the_slow_ones(
 @pytest.mark.parametrize(
     ("name", "content", "functions"),
     [
-        ("a.csv", "id,text\n1,Grüße\n2,漢字\n", FAST[:2]),
-        ("a.tsv", "id\ttext\r\n1\tGrüße\r\n2\t漢字\r\n", FAST[:2]),
+        ("a.csv", "id,text\n1,Grüße\n2,漢字\n", FAST[:1]),
+        ("a.tsv", "id\ttext\r\n1\tGrüße\r\n2\t漢字\r\n", FAST[:1]),
         ("a.csv", 'id,text\n1,"a ""b"""\n2,"two\nlines"\n', FAST[:1]),
-        ("a.jsonl", '{"id": 1, "text": "Grüße"}\n{"id": -2.5e3, "text": "a\\n"}\n', FAST[2:]),
+        ("a.jsonl", '{"id": 1, "text": "Grüße"}\n{"id": -2.5e3, "text": "a\\n"}\n', FAST[1:]),
     ],
 )
 def test_what_programs_write_is_read_fast(

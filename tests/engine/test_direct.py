@@ -19,9 +19,10 @@ from kills import kill_at_random_moments
 
 from edge_lstm import Classifier, RunOptions, ScoreOptions, score_files
 from edge_lstm.scoring import direct
+from edge_lstm.scoring.answers import Predictor
 from edge_lstm.scoring.columns import plan_output
 from edge_lstm.scoring.summary import Summary
-from edge_lstm.scoring.worker import Predictor, Worker
+from edge_lstm.scoring.worker import Worker
 from edge_lstm.tables.compression import compressed, compression_of
 from edge_lstm.tables.reader import FORMATS, Inputs, open_inputs
 from tests.engine.conftest import HERE, PROJECT, SANITIZED, STRICT, Compile, importable

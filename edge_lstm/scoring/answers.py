@@ -1,0 +1,341 @@
+"""The answers to the questions of a run, as columns: of the engine's texts and of Python's."""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from edge_lstm.answering import ABSTAINED, UNFAMILIAR, is_abstained
+from edge_lstm.native import STATUSES as STATUSES_OF_TEXTS
+from edge_lstm.native import Decided
+from edge_lstm.scoring.columns import ScoreOptions
+from edge_lstm.scoring.summary import MAX_LISTED_ERRORS, RowProblem, Summary
+from edge_lstm.tables.format import Coded, Column, values_of
+from edge_lstm.tables.values import NULL_TEXT
+from edge_lstm.text import LABEL_JOINT
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    from edge_lstm_native._engine import Texts
+
+    from edge_lstm.classifier import Classification, Classifier
+
+# The statuses of rows; those before the last in the engine's order.
+STATUSES = (*STATUSES_OF_TEXTS, "error", ABSTAINED, UNFAMILIAR)
+_TRUNCATED = STATUSES.index("truncated")
+_ERROR = STATUSES.index("error")
+_ABSTAINED = STATUSES.index(ABSTAINED)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answers:
+    """The answers to a question for rows.
+
+    labels: the label of each row. A model that gives several labels has them joined by LABEL_JOINT.
+        None for an error row, an abstained row and a text without any label.
+    statuses: the status of each row.
+    probabilities: of the most probable label; none for an error row.
+    by_label: a column for each of the model's labels, with its probability; empty if it is not
+        asked for.
+    columns: what the output has of all this, in the order of columns.plan_output.
+    label_counts: label → rows.
+    status_counts: status → rows.
+    """
+
+    labels: Coded
+    statuses: Coded
+    probabilities: bytes
+    by_label: Sequence[bytes]
+    columns: Sequence[Column]
+    label_counts: Counter[str]
+    status_counts: Counter[str]
+
+
+class Answerer:
+    """A classifier with the resolved options of a run. It can be pickled."""
+
+    def __init__(self, classifier: Classifier, options: ScoreOptions) -> None:
+        self.classifier = classifier
+        self._options = options
+        self._labels = classifier.labels
+        self._is_multi_label = classifier.model.thresholds is not None
+
+    @property
+    def takes_texts(self) -> bool:
+        """Whether the native engine answers texts that Python does not look into."""
+        is_plain = not self.classifier.model.is_score and self._options.unfamiliar is None
+        return is_plain and not self._is_multi_label and self.classifier.native is not None
+
+    def answer_texts(self, texts: Texts) -> Answers:
+        """Answer texts by the native engine, without a Python object for a text.
+
+        Raises ModelFileError if the model gives values that are not probabilities.
+        """
+        session = self.classifier.native
+        assert session is not None
+        options = self._options
+        answers, statuses = session.classify_texts(texts)
+        if options.windows:
+            answers, statuses = self._with_windows(texts, answers, statuses)
+        decided = session.decide(answers, statuses, options.top, options.threshold or 0.0)
+        if decided is None:
+            raise self.classifier.not_probabilities()
+        return self._answers(decided, Coded(decided.labels, (*self._labels, None)), answers)
+
+    def _with_windows(self, texts: Texts, answers: bytes, statuses: bytes) -> tuple[bytes, bytes]:
+        """Classify the texts in windows that are longer than the model reads."""
+        long = [i for i, status in enumerate(statuses) if status == _TRUNCATED]
+        if not long:
+            return answers, statuses
+        import numpy as np
+
+        rows = np.frombuffer(answers, np.float32).reshape(texts.count, -1).copy()
+        rows[long] = self.classifier.classify_in_windows([*map(texts.text, long)])
+        return rows.tobytes(), statuses.replace(bytes([_TRUNCATED]), b"\0")
+
+    def answer(self, classification: Classification, has_text: Sequence[bool]) -> Answers:
+        """Answer rows whose texts are classified.
+
+        classification: of the rows that have a text.
+        has_text: of each row; the others are error rows.
+        """
+        import numpy as np
+
+        is_good = np.array(has_text, bool)
+        none = len(self._labels)  # the code of no label
+
+        def spread(values: npt.NDArray[Any], missing: float) -> npt.NDArray[Any]:
+            """Return the values of the good texts, and ``missing`` for each error row."""
+            every = np.full((len(is_good), *values.shape[1:]), missing, values.dtype)
+            every[is_good] = values
+            return every
+
+        probabilities = spread(classification.probabilities, np.nan)
+        codes = [STATUSES.index(status) for status in classification.statuses]
+        statuses = spread(np.array(codes, np.int32), _ERROR)
+        if self._options.top > 1 or self._is_multi_label:
+            order = (-probabilities).argsort(axis=1, kind="stable")
+        else:
+            order = probabilities.argmax(axis=1)[:, None]
+        values = np.take_along_axis(probabilities, order, axis=1)
+        ranked = np.where(is_good[:, None], order, none).astype(np.int32)
+        labels = ranked[:, 0].copy()
+        if self._is_multi_label:
+            has = self.classifier.has_labels(probabilities)
+            column = self._joined(order, has)
+            by_label = has.sum(axis=0)
+        else:
+            is_unsure = is_abstained(values[:, 0], self._options.threshold or 0.0)
+            labels[is_unsure] = none
+            statuses[is_unsure] = _ABSTAINED
+            column = Coded(labels.tobytes(), (*self._labels, None))
+            by_label = np.bincount(labels, minlength=none)[:none]
+        scores = []
+        if self.classifier.model.is_score:
+            for ends in self.classifier.model.question.estimate(classification.probabilities):
+                score = spread(ends.astype(np.float32), np.nan)
+                score[labels == none] = np.nan
+                scores.append(score.tobytes())
+        decided = Decided(
+            labels=column.codes,
+            statuses=statuses.tobytes(),
+            ranks=[
+                (ranked[:, k].tobytes(), values[:, k].tobytes()) for k in range(self._options.top)
+            ],
+            by_label=by_label.tolist(),
+            by_status=np.bincount(statuses, minlength=len(STATUSES)).tolist(),
+        )
+        return self._answers(decided, column, probabilities.tobytes(), scores)
+
+    def _joined(self, order: npt.NDArray[Any], has: npt.NDArray[np.bool_]) -> Coded:
+        """Return the labels that each text has, the most probable first; None for no label."""
+        joined = []
+        for row, flags in zip(order.tolist(), has.tolist()):
+            names = [self._labels[i] for i in row if flags[i]]
+            joined.append(LABEL_JOINT.join(names) or None)
+        return coded(joined)
+
+    def _answers(
+        self, decided: Decided, labels: Coded, probabilities: bytes, scores: Sequence[bytes] = ()
+    ) -> Answers:
+        """Return the answers as columns.
+
+        labels: the label of each row.
+        probabilities: float32 [n, labels], as bytes.
+        scores: the score and the ends of its interval, which are written instead of the labels.
+        """
+        names = (*self._labels, None)
+        statuses = Coded(decided.statuses, STATUSES)
+        (best, highest), *others = decided.ranks
+        columns: list[Column] = [*scores] or [labels]
+        if self._options.only_abstained:
+            columns.append(Coded(best, names))
+        if not scores:
+            columns.append(highest)
+        for codes, values in others:
+            columns += [Coded(codes, names), values]
+        by_label: list[bytes] = []
+        if self._options.all_probabilities:
+            every = memoryview(probabilities).cast("f")
+            step = len(self._labels)
+            by_label = [every[i::step].tobytes() for i in range(step)]
+        return Answers(
+            labels=labels,
+            statuses=statuses,
+            probabilities=highest,
+            by_label=by_label,
+            columns=[*columns, *by_label, statuses],
+            label_counts=_counted(decided.by_label, self._labels),
+            status_counts=_counted(decided.by_status, STATUSES),
+        )
+
+    def chosen(self, answers: Answers) -> bytes | None:
+        """Return a byte for each row, 1 if it is written; None for all of them."""
+        column = answers.labels
+        wanted = {*self._options.only_label}
+        if self._options.only_abstained:
+            column = answers.statuses
+            wanted = {ABSTAINED}
+        if not wanted:
+            return None
+        flags = [not wanted.isdisjoint(self._named(value)) for value in column.values]
+        return bytes([flags[code] for code in column.places])
+
+    def _named(self, label: str | None) -> Sequence[str]:
+        if label is None:
+            return ()
+        return label.split(LABEL_JOINT) if self._is_multi_label else (label,)
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """The answers to the questions of a run for rows.
+
+    by_question: name of the question → its answers. A single question has an empty name.
+    errors: the reason why a row has no text, or None.
+    """
+
+    by_question: Mapping[str, Answers]
+    errors: Coded
+
+    @classmethod
+    def of_texts(cls, answers: Answers) -> Predictions:
+        """Return the predictions of a single question, whose error rows are null."""
+        reasons = [NULL_TEXT if status == "error" else None for status in STATUSES]
+        return cls({"": answers}, Coded(answers.statuses.codes, reasons))
+
+    @property
+    def columns(self) -> list[Column]:
+        """The columns of the output, in the order of columns.plan_output."""
+        parts = [column for each in self.by_question.values() for column in each.columns]
+        return [*parts, self.errors]
+
+    def summary(self, source: str, first: int, chosen: bytes | None) -> Summary:
+        """Return the summary of these rows.
+
+        source: the name of their input.
+        first: the number of rows before these.
+        chosen: a byte for each row, 1 if it is written; None for all of them.
+        """
+        count = len(self.errors.places)
+        statuses = self._status_counts()
+        labels = Counter[str]()
+        for question, each in self.by_question.items():
+            prefix = question and f"{question}="
+            labels.update({f"{prefix}{label}": n for label, n in each.label_counts.items()})
+        problems = []
+        if statuses["error"]:
+            reasons = enumerate(values_of(self.errors), first + 1)
+            every = (RowProblem(source, row, reason) for row, reason in reasons if reason)
+            problems = [*islice(every, MAX_LISTED_ERRORS)]
+        return Summary(
+            rows=count,
+            written=count if chosen is None else sum(chosen),
+            errors=statuses["error"],
+            below_threshold=statuses[ABSTAINED],
+            labels=labels,
+            statuses=statuses,
+            first_errors=problems,
+        )
+
+    def _status_counts(self) -> Counter[str]:
+        """Return status → rows.
+
+        A row is abstained if one of its questions is; else it has the first status but ok.
+        """
+        first, *others = self.by_question.values()
+        if not others:
+            return first.status_counts
+        columns = [values_of(each.statuses) for each in (first, *others)]
+        return Counter(map(_joint_status, zip(*columns)))
+
+
+def _joint_status(statuses: Sequence[str]) -> str:
+    if ABSTAINED in statuses:
+        return ABSTAINED
+    return next((status for status in statuses if status != "ok"), "ok")
+
+
+class Predictor:
+    """The classifiers of a run's questions, with their resolved options."""
+
+    def __init__(
+        self,
+        classifiers: Mapping[str, Classifier],
+        options: Mapping[str, ScoreOptions],
+        batch_size: int | None,
+    ) -> None:
+        """Take over options that come from columns.plan_output.
+
+        classifiers: name of the question → its classifier. A single question has an empty name.
+        batch_size: texts in one run of a model; None for the fastest number.
+        """
+        from edge_lstm.questions import Questions
+
+        self._classifiers = Questions(classifiers)
+        self._batch_size = batch_size
+        self._reads_windows = any(each.windows for each in options.values())
+        self.answerers = {name: Answerer(each, options[name]) for name, each in classifiers.items()}
+        self._highest = {
+            name: classifier.model.choose_unfamiliar_threshold(options[name].unfamiliar)
+            for name, classifier in classifiers.items()
+        }
+
+    def predict(self, texts: Sequence[str | None], reasons: Sequence[str | None]) -> Predictions:
+        """Return the predictions for rows.
+
+        texts: the text of each row; None for an error row.
+        reasons: the reason why a row has no text; None for the others.
+        """
+        classified = self._classifiers.classify(
+            [text for text in texts if text is not None],
+            self._highest,
+            batch_size=self._batch_size,
+            windows=self._reads_windows,
+        )
+        has_text = [text is not None for text in texts]
+        answers = {
+            name: answerer.answer(classified[name], has_text)
+            for name, answerer in self.answerers.items()
+        }
+        return Predictions(answers, coded(reasons))
+
+    def chosen(self, predictions: Predictions) -> bytes | None:
+        """Return a byte for each row, 1 if it is written; None for all of them."""
+        answerer = self.answerers.get("")
+        return None if answerer is None else answerer.chosen(predictions.by_question[""])
+
+
+def coded(values: Sequence[str | None]) -> Coded:
+    """Return values as a column."""
+    places = {value: place for place, value in enumerate(dict.fromkeys(values))}
+    return Coded(array("i", [places[value] for value in values]).tobytes(), [*places])
+
+
+def _counted(counts: Sequence[int], names: Sequence[str]) -> Counter[str]:
+    return Counter({name: count for name, count in zip(names, counts) if count})
