@@ -23,7 +23,7 @@ import re
 import stat
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -68,7 +68,7 @@ def open_atomically(path: Path, *, parents: bool = False, room: str = _ROOM) -> 
 
     Raise OutputError.
     """
-    try:
+    with write_errors(path, room):
         if parents:
             path.parent.mkdir(parents=True, exist_ok=True)
         if is_stream(path):
@@ -87,18 +87,10 @@ def open_atomically(path: Path, *, parents: bool = False, room: str = _ROOM) -> 
                 keep_mode(path, file.fileno())
                 file.flush()
                 os.fsync(file.fileno())
-                try:
-                    partial.replace(path)  # while it is locked
-                except PermissionError:  # Windows cannot rename an open file
-                    file.close()
-                    partial.replace(path)
+                rename_or_remove(file, lambda: partial.replace(path))  # while it is locked
             sync_folder(path.parent)
         finally:
             partial.unlink(missing_ok=True)
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise write_error(path, error, room) from None
 
 
 def _new_partial(path: Path) -> tuple[Path, BinaryIO]:
@@ -127,13 +119,20 @@ def remove_leftovers(path: Path) -> None:
     for partial in path.parent.glob(pattern):
         # OSError: the file belongs to another user.
         with suppress(OSError), io.FileIO(os.open(partial, _TO_LOCK), "r+") as file:
-            if not (_is_left(file.fileno()) and leads_to(partial, file.fileno())):
-                continue
-            try:
-                partial.unlink()
-            except PermissionError:  # Windows cannot remove an open file
-                file.close()
-                partial.unlink()
+            if _is_left(file.fileno()) and leads_to(partial, file.fileno()):
+                rename_or_remove(file, partial.unlink)
+
+
+def rename_or_remove(file: BinaryIO, act: Callable[[], object]) -> None:
+    """Rename or remove an open file.
+
+    act: does it. Windows does it only to a closed file, which is closed then.
+    """
+    try:
+        act()
+    except PermissionError:
+        file.close()
+        act()
 
 
 def _is_left(handle: int) -> bool:
@@ -280,6 +279,20 @@ def sync_folder(folder: Path) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+@contextmanager
+def write_errors(path: str | Path, room: str = _ROOM) -> Iterator[None]:
+    """Make an OSError of the block an OutputError, see :func:`write_error`.
+
+    A BrokenPipeError stays one: if a reader goes away, nothing is wrong with the output.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise write_error(path, error, room) from None
 
 
 def write_error(path: str | Path, error: OSError, room: str = _ROOM) -> OutputError:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from edge_lstm.answering import check_label
 from edge_lstm.classifier import Classifier
 from edge_lstm.metrics import SMALLEST_PROBABILITY
-from edge_lstm.text import Status
+from edge_lstm.text import Status, Token
 
 WEAK = 0.05  # words below this share of the strongest effect stay without colour
 
@@ -106,20 +106,19 @@ def explain(classifier: Classifier, text: str, *, label: str | None = None) -> E
     # Row 0 is the whole text. A word that is not read gets no row of its own: without it, the model
     # reads the same ids.
     rows = [encoded.ids]
-    row_of = []
-    is_read = []
+    found: list[tuple[Token, int, bool]] = []
     end = len(ids) - sum(len(token.ids) for token in tokens)
     for token in tokens:
         start = end
         end = start + len(token.ids)
         is_before_end = start < end_read or end_read == len(ids)
-        is_read.append(is_before_end and (end > first_read or start >= first_read))
-        if not (is_read[-1] and token.ids):
-            row_of.append(0)
-            continue
-        row_of.append(len(rows))
-        # The ids that are read of the text without the word.
-        rows.append(list(tokenizer.kept(ids[:start] + ids[end:])))
+        is_read = is_before_end and (end > first_read or start >= first_read)
+        row = 0
+        if is_read and token.ids:
+            row = len(rows)
+            # The ids that are read of the text without the word.
+            rows.append(list(tokenizer.kept(ids[:start] + ids[end:])))
+        found.append((token, row, is_read))
     predictions = classifier.probabilities_of(rows).tolist()
 
     base = predictions[0]
@@ -135,9 +134,9 @@ def explain(classifier: Classifier, text: str, *, label: str | None = None) -> E
             effect=log_odds[0] - log_odds[row],
             probability=predictions[row][column],
             known=token.known,
-            read=is_within,
+            read=is_read,
         )
-        for token, row, is_within in zip(tokens, row_of, is_read)
+        for token, row, is_read in found
     ]
     return Explanation(
         text=text,

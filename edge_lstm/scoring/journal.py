@@ -6,8 +6,6 @@ import hashlib
 import json
 import os
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -92,20 +90,6 @@ def fingerprint(source: Source) -> list[int] | str | None:
         except OSError:
             states.append(None)
     return _digest([source.files, states]) if source.files else states[0]
-
-
-@contextmanager
-def write_errors(path: str | Path) -> Iterator[None]:
-    """Make an OSError of the block an OutputError that says what to do.
-
-    A BrokenPipeError stays one: if a reader goes away, nothing is wrong with the output.
-    """
-    try:
-        yield
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise atomic.write_error(path, error, ROOM) from None
 
 
 def _digest(content: Any) -> str:

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from edge_lstm import atomic
-from edge_lstm.atomic import JOURNAL, PARTIAL
+from edge_lstm.atomic import JOURNAL, PARTIAL, rename_or_remove, write_errors
 from edge_lstm.errors import DataError, OutputError
 from edge_lstm.os_file import NO_FOLLOW, NO_WAIT, leads_to, lock
-from edge_lstm.scoring.journal import ROOM, Entry, read_journal, write_errors, write_journal
+from edge_lstm.scoring.journal import ROOM, Entry, read_journal, write_journal
 from edge_lstm.tables.schema import Checksum
 
 # Bytes that are read at once to check what an unfinished run has written.
@@ -42,11 +42,11 @@ def stream_output(path: str | None) -> Iterator[Callable[[bytes], None]]:
     Raises OutputError. The function raises it too, or BrokenPipeError if the reader is gone.
     """
     name = path or "standard output"
-    with write_errors(name):
+    with write_errors(name, ROOM):
         file = _standard_output() if path is None else atomic.open_stream(path)
 
     def write(data: bytes) -> None:
-        with write_errors(name):
+        with write_errors(name, ROOM):
             _write_all(file, data)
             file.flush()
 
@@ -92,7 +92,7 @@ class FileOutput:
 
     def __exit__(self, *_: object) -> None:
         if not self.is_kept and self._is_mine():
-            self._unless_open(lambda: self.partial.unlink(missing_ok=True))
+            rename_or_remove(self._file, lambda: self.partial.unlink(missing_ok=True))
         self._file.close()
 
     @property
@@ -151,7 +151,7 @@ class FileOutput:
 
     def write(self, data: bytes) -> None:
         """Append bytes. Raises OutputError."""
-        with write_errors(self.path):
+        with write_errors(self.path, ROOM):
             _write_all(self._file, data)
         self._size += len(data)
         self._checksum.update(data)
@@ -192,9 +192,9 @@ class FileOutput:
                 assemble(self.partial, file)
                 self._sync()
         else:
-            with write_errors(path):
+            with write_errors(path, ROOM):
                 atomic.keep_mode(path, self.descriptor)
-                self._unless_open(lambda: self.partial.replace(path))
+                rename_or_remove(self._file, lambda: self.partial.replace(path))
             atomic.sync_folder(path.parent)
         self.forget()
 
@@ -211,7 +211,7 @@ class FileOutput:
 
         Raises OutputError, also if the partial file has lost its name.
         """
-        with write_errors(self.path):
+        with write_errors(self.path, ROOM):
             os.fsync(self._file.fileno())
         if not self._is_mine():
             self.is_kept = False
@@ -220,28 +220,20 @@ class FileOutput:
                 f"delete {self.journal} and start again"
             )
 
-    def _unless_open(self, act: Callable[[], object]) -> None:
-        try:
-            act()
-        except PermissionError:
-            # Windows renames and removes no file that is open.
-            self._file.close()
-            act()
-
     def _open_locked(self) -> tuple[io.FileIO, bool]:
         """Return the partial file, and whether it is a new one."""
         for _ in range(_TRIES):
             is_new = not os.path.lexists(self.partial)
             if self.partial.is_symlink():
                 raise self._foreign("a symbolic link")
-            with write_errors(self.partial):
+            with write_errors(self.partial, ROOM):
                 handle = os.open(self.partial, os.O_RDWR | os.O_CREAT | NO_FOLLOW | NO_WAIT, 0o666)
                 file = io.FileIO(handle, "r+")
             with ExitStack() as unless_locked:
                 unless_locked.callback(file.close)
                 if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                     raise self._foreign("not a regular file")
-                with write_errors(self.partial):
+                with write_errors(self.partial, ROOM):
                     try:
                         lock(file.fileno())
                     except BlockingIOError:

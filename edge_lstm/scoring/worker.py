@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
+from itertools import count
 
 from edge_lstm.scoring.answers import Predictor
 from edge_lstm.scoring.direct import DirectScorer, direct_scorer
@@ -48,22 +49,24 @@ class Worker:
         """Score a chunk by the engine, and by Python the rows that the engine does not take."""
         pieces: list[bytes] = []
         summary = Summary()
-        start = left_out = 0
-        while start < len(chunk.rows):
+        end = len(chunk.rows)
+        start = 0
+        for left_out in count():
             scored = direct.score(chunk, start)
             pieces.append(scored.data)
             summary.add(scored.summary)
-            start = scored.end
-            if start < len(chunk.rows):
-                left_out += 1
-                end = scored.next if left_out <= _MOST_LEFT_OUT else len(chunk.rows)
-                count = 1 if end < len(chunk.rows) else chunk.count - summary.rows
-                rows = chunk.rows[start:end]
-                first = chunk.first + summary.rows
-                data, part = self._score(replace(chunk, first=first, count=count, rows=rows))
-                pieces.append(data)
-                summary.add(part)
-                start = end
+            if scored.end == end:
+                break
+            # One row, or all that follow.
+            start = scored.next if left_out < _MOST_LEFT_OUT else end
+            number = 1 if start < end else chunk.count - summary.rows
+            first = chunk.first + summary.rows
+            rows = chunk.rows[scored.end : start]
+            data, part = self._score(replace(chunk, first=first, count=number, rows=rows))
+            pieces.append(data)
+            summary.add(part)
+            if start == end:
+                break
         return b"".join(pieces), summary
 
     def _score(self, chunk: Chunk) -> Scored:
@@ -82,19 +85,16 @@ class Worker:
         added = output.pick_added(predictions.columns)
         return writing.write(rows, added, output, chosen), summary
 
-    def _check_keys(self, row: dict[str, Any]) -> None:
+    def _check_keys(self, keys: Iterable[str]) -> None:
         """Raise RowError if a row has a key that the output has no place for."""
-        if self._forbidden.isdisjoint(row) and (
-            self._allowed is None or self._allowed.issuperset(row)
-        ):
-            return
-        for key in row:
-            is_forbidden = key in self._forbidden
-            if is_forbidden or (self._allowed is not None and key not in self._allowed):
-                hint = "rename it" if is_forbidden else "write JSONL"
-                raise RowError(
-                    f"the row has a key {key!r}, which the first rows do not have; {hint}"
-                )
+        for key in keys:
+            if key in self._forbidden:
+                hint = "rename it"
+            elif self._allowed is None or key in self._allowed:
+                continue
+            else:
+                hint = "write JSONL"
+            raise RowError(f"the row has a key {key!r}, which the first rows do not have; {hint}")
 
 
 def _refuse_bytes(rows: Rows, output: OutputColumns) -> None:

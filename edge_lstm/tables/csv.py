@@ -255,10 +255,10 @@ class CsvFormat(Format):
         return [*parts, dialect.newline]
 
     def _cells(self, rows: Rows, index: int, columns: OutputColumns) -> Iterable[str]:
-        values = rows.columns[index]
+        values: Iterable[Any] = rows.columns[index]
         # The other formats have strings, and None in a row that is too short.
         if columns.schema.is_unicode or rows.table is not None:
-            values = [*map(cell_text, values)]
+            values = map(cell_text, values)
         texts = cells(values, self._dialect(columns).delimiter)
         if len(columns.columns) + len(columns.added) == 1:
             texts = [text or '""' for text in texts]
@@ -287,17 +287,16 @@ def _header(body: bytes, dialect: Dialect) -> tuple[tuple[str, ...], bool]:
     return tuple(_put_back(fields) or [""]), is_open
 
 
-def cells(values: Sequence[Any], delimiter: str) -> Sequence[str]:
+def cells(values: Iterable[str | None], delimiter: str) -> list[str]:
     """Return strings as ``csv.writer`` writes them in lines that end with CR LF; None as empty."""
-    if None in values:
-        values = [value or "" for value in values]
-    text = "".join(values)
-    if not any(special in text for special in (delimiter, '"', "\n", "\r")):
-        return values
     is_special = re.compile(f'["\r\n{re.escape(delimiter)}]').search
-    return [
-        '"' + value.replace('"', '""') + '"' if is_special(value) else value for value in values
-    ]
+    texts: list[str] = []
+    for value in values:
+        text = value or ""
+        if is_special(text):
+            text = '"' + text.replace('"', '""') + '"'
+        texts.append(text)
+    return texts
 
 
 def sniff(head: bytes, delimiter: str | None = None) -> Dialect:

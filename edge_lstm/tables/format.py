@@ -322,7 +322,9 @@ class Format:
         """Return the rows in the bytes of a piece, each its fields."""
         raise NotImplementedError
 
-    def parse(self, chunk: Any, schema: Schema, check_keys: Callable[[Any], None]) -> Rows:
+    def parse(
+        self, chunk: Any, schema: Schema, check_keys: Callable[[Iterable[str]], None]
+    ) -> Rows:
         """Return the rows of a chunk.
 
         If a row has too many fields, the last column has the rest.

@@ -122,25 +122,8 @@ def float32_texts(values: Sequence[float]) -> list[str]:
     """
     import numpy as np
 
-    numbers = np.array(values, np.float32)
-    # From 1/8 to 1, eight decimals tell a float32 from its neighbours, and at most one float32 has
-    # the same seven decimals.
-    is_wide = (numbers >= 0.125) & (numbers < 1)
-    wide = np.where(is_wide, numbers, 0.5).astype(np.float64)
-    seven = np.rint(wide * 1e7)
-    has_seven = (seven / 1e7).astype(np.float32) == wide
-    digits = np.where(has_seven, 10 * seven, np.rint(wide * 1e8)).astype(np.uint32)
-    # The letters of "0.12345678", the last one first.
-    letters = np.empty((len(digits), 10), np.uint32)
-    letters[:, :2] = ord("0"), ord(".")
-    for place in range(9, 1, -1):
-        rest = digits // 10
-        letters[:, place] = digits - 10 * rest + ord("0")
-        digits = rest
-    texts = [text.rstrip("0") for text in letters.view("U10")[:, 0].tolist()]
-    for i in np.flatnonzero(~is_wide).tolist():
-        texts[i] = "" if np.isnan(numbers[i]) else str(numbers[i])
-    return texts
+    texts = np.array(values, np.float32).astype("U32").tolist()
+    return ["" if text == "nan" else text for text in texts]
 
 
 def cell_text(value: Any) -> str:
