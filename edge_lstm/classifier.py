@@ -342,18 +342,18 @@ class Classifier:
         """
         texts = _check_texts(texts)
         instance("windows", windows, bool)
-        if windows:
-            return self._classify_whole(texts, batch_size, encoded)
         batch_size = optional_whole("batch_size", batch_size)
+        statuses: list[TextStatus]
         is_scored = highest_score < math.inf
         if isinstance(self._session, NativeSession) and not is_scored:
-            answers, native_statuses = self._session.classify(texts)
-            return Classification(self._checked(answers, len(texts)), [*native_statuses])
-        if encoded is None:
-            encoded = self._encode(texts)
-        ids = [text.ids for text in encoded]
-        statuses: list[TextStatus] = [text.status for text in encoded]
-        answers = self._answers(ids, batch_size)
+            answers, found = self._session.classify(texts)
+            answers = self._checked(answers, len(texts))
+            statuses = [*found]
+        else:
+            encoded = self._encode(texts) if encoded is None else encoded
+            ids = [text.ids for text in encoded]
+            statuses = [text.status for text in encoded]
+            answers = self._answers(ids, batch_size)
         if is_scored:
             from edge_lstm.familiarity import unfamiliarity
 
@@ -361,20 +361,11 @@ class Classifier:
             for i in (scores > highest_score).nonzero()[0].tolist():
                 if statuses[i] in ("ok", "truncated"):
                     statuses[i] = UNFAMILIAR
-        return Classification(answers, statuses)
-
-    def _classify_whole(
-        self, texts: Sequence[str], batch_size: int | None, encoded: Sequence[Encoded] | None
-    ) -> Classification:
-        """Classify texts, the ones that are longer than the model reads in windows."""
-        answers, statuses = self._classify(texts, batch_size=batch_size, encoded=encoded)
-        long = [i for i, status in enumerate(statuses) if status == "truncated"]
-        if not long:
-            return Classification(answers, statuses)
-        answers = answers.copy()
-        answers[long] = self.classify_in_windows(
-            [well_formed(texts[i]).encode() for i in long], batch_size
-        )
+        long = [i for i, status in enumerate(statuses) if windows and status == "truncated"]
+        if long:
+            whole = [well_formed(texts[i]).encode() for i in long]
+            answers = answers.copy()
+            answers[long] = self.classify_in_windows(whole, batch_size)
         for i in long:
             statuses[i] = "ok"
         return Classification(answers, statuses)
@@ -494,7 +485,7 @@ class Classifier:
         answers, statuses = self._classify(
             texts, highest_score, batch_size=batch_size, windows=windows
         )
-        return list(self._predictions(statuses, answers, least_probability))
+        return [*self._predictions(statuses, answers, least_probability)]
 
     def _predictions(
         self, statuses: Sequence[Any], answers: npt.NDArray[np.float32], threshold: float

@@ -56,19 +56,25 @@ class Answers:
     status_counts: Counter[str]
 
 
+@dataclass(frozen=True)
 class Answerer:
     """A classifier with the resolved options of a run. It can be pickled."""
 
-    def __init__(self, classifier: Classifier, options: ScoreOptions) -> None:
-        self.classifier = classifier
-        self._options = options
-        self._labels = classifier.labels
-        self._is_multi_label = classifier.model.thresholds is not None
+    classifier: Classifier
+    options: ScoreOptions
+
+    @property
+    def _labels(self) -> tuple[str, ...]:
+        return self.classifier.labels
+
+    @property
+    def _is_multi_label(self) -> bool:
+        return self.classifier.model.thresholds is not None
 
     @property
     def takes_texts(self) -> bool:
         """Whether the native engine answers texts that Python does not look into."""
-        is_plain = not self.classifier.model.is_score and self._options.unfamiliar is None
+        is_plain = not self.classifier.model.is_score and self.options.unfamiliar is None
         return is_plain and not self._is_multi_label and self.classifier.native is not None
 
     def answer_texts(self, texts: Texts) -> Answers:
@@ -78,7 +84,7 @@ class Answerer:
         """
         session = self.classifier.native
         assert session is not None
-        options = self._options
+        options = self.options
         answers, statuses = session.classify_texts(texts)
         if options.windows:
             answers, statuses = self._with_windows(texts, answers, statuses)
@@ -118,7 +124,7 @@ class Answerer:
         probabilities = spread(classification.probabilities, np.nan)
         codes = [STATUSES.index(status) for status in classification.statuses]
         statuses = spread(np.array(codes, np.int32), _ERROR)
-        if self._options.top > 1 or self._is_multi_label:
+        if self.options.top > 1 or self._is_multi_label:
             order = (-probabilities).argsort(axis=1, kind="stable")
         else:
             order = probabilities.argmax(axis=1)[:, None]
@@ -130,7 +136,7 @@ class Answerer:
             column = self._joined(order, has)
             by_label = has.sum(axis=0)
         else:
-            is_unsure = is_abstained(values[:, 0], self._options.threshold or 0.0)
+            is_unsure = is_abstained(values[:, 0], self.options.threshold or 0.0)
             labels[is_unsure] = none
             statuses[is_unsure] = _ABSTAINED
             column = Coded(labels.tobytes(), (*self._labels, None))
@@ -145,7 +151,7 @@ class Answerer:
             labels=column.codes,
             statuses=statuses.tobytes(),
             ranks=[
-                (ranked[:, k].tobytes(), values[:, k].tobytes()) for k in range(self._options.top)
+                (ranked[:, k].tobytes(), values[:, k].tobytes()) for k in range(self.options.top)
             ],
             by_label=by_label.tolist(),
             by_status=np.bincount(statuses, minlength=len(STATUSES)).tolist(),
@@ -173,14 +179,14 @@ class Answerer:
         statuses = Coded(decided.statuses, STATUSES)
         (best, highest), *others = decided.ranks
         columns: list[Column] = [*scores] or [labels]
-        if self._options.only_abstained:
+        if self.options.only_abstained:
             columns.append(Coded(best, names))
         if not scores:
             columns.append(highest)
         for codes, values in others:
             columns += [Coded(codes, names), values]
         by_label: list[bytes] = []
-        if self._options.all_probabilities:
+        if self.options.all_probabilities:
             every = memoryview(probabilities).cast("f")
             step = len(self._labels)
             by_label = [every[i::step].tobytes() for i in range(step)]
@@ -197,8 +203,8 @@ class Answerer:
     def chosen(self, answers: Answers) -> bytes | None:
         """Return a byte for each row, 1 if it is written; None for all of them."""
         column = answers.labels
-        wanted = {*self._options.only_label}
-        if self._options.only_abstained:
+        wanted = {*self.options.only_label}
+        if self.options.only_abstained:
             column = answers.statuses
             wanted = {ABSTAINED}
         if not wanted:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edge_lstm.scoring.answers import Answerer, Predictions, Predictor
@@ -52,13 +53,12 @@ class DirectScored(NamedTuple):
     next: int
 
 
+@dataclass(frozen=True)
 class DirectScorer:
     """A scorer of rows that Python does not look into. It can be pickled."""
 
-    def __init__(self, answerer: Answerer, output: OutputColumns) -> None:
-        """Take over what :func:`direct_scorer` found fit."""
-        self._answerer = answerer
-        self._output = output
+    answerer: Answerer
+    output: OutputColumns
 
     def score(self, chunk: Chunk, start: int) -> DirectScored:
         """Classify rows of a chunk, from a byte on, up to one that the engine does not take.
@@ -73,25 +73,25 @@ class DirectScorer:
         Returns the added columns that are written, a byte for each row (1 if it is written; None
         for all of them), and the summary.
         """
-        answers = self._answerer.answer_texts(texts)
-        chosen = self._answerer.chosen(answers)
+        answers = self.answerer.answer_texts(texts)
+        chosen = self.answerer.chosen(answers)
         predictions = Predictions.of_texts(answers)
         summary = predictions.summary(chunk.source, chunk.first, chosen)
-        return self._output.pick_added(predictions.columns), chosen, summary
+        return self.output.pick_added(predictions.columns), chosen, summary
 
 
 class RowScorer(DirectScorer):
     """A scorer of rows that are bytes: JSONL, CSV and lines of text."""
 
-    def __init__(self, answerer: Answerer, output: OutputColumns) -> None:
-        """Take over what :func:`direct_scorer` found fit."""
-        super().__init__(answerer, output)
-        schema = output.schema
-        self._wanted = output.kept or ()
-        if schema.format == JSONL.name:
-            # The first key is the text's.
-            others = (index for index in self._wanted if index != schema.text)
-            self._wanted = (schema.text, *others)
+    @property
+    def wanted(self) -> tuple[int, ...]:
+        """The indexes of the columns that the engine finds in a row."""
+        schema = self.output.schema
+        kept = self.output.kept or ()
+        if schema.format != JSONL.name:
+            return kept
+        # The first key is the text's.
+        return (schema.text, *(index for index in kept if index != schema.text))
 
     def score(self, chunk: Chunk, start: int) -> DirectScored:
         """Classify rows of a chunk, see DirectScorer."""
@@ -100,7 +100,7 @@ class RowScorer(DirectScorer):
             return DirectScored(b"", Summary(), texts.end, texts.next)
         added, chosen, summary = self._answer(texts, chunk)
         parts: list[Any] = []
-        for part in FORMATS[self._output.format].parts(added, self._output):
+        for part in FORMATS[self.output.format].parts(added, self.output):
             parts += self._native(part, texts)
         try:
             data = texts.write(tuple(parts), chosen)
@@ -113,16 +113,16 @@ class RowScorer(DirectScorer):
         """Find the texts, up to the first row that the engine does not take."""
         from edge_lstm_native import _engine
 
-        schema = self._output.schema
+        schema = self.output.schema
         if schema.format == TEXT.name:
             return _engine.text_lines(rows, start)
         if schema.format == JSONL.name:
-            wanted = [_bytes(json_text(schema.columns[index])) for index in self._wanted]
-            refused = [_bytes(json_text(name)) for name in self._output.added]
+            wanted = [_bytes(json_text(schema.columns[index])) for index in self.wanted]
+            refused = [_bytes(json_text(name)) for name in self.output.added]
             return _engine.json_lines(rows, start, tuple(wanted), tuple(refused))
         delimiter = schema.dialect.delimiter.encode()
         columns = len(schema.columns)
-        return _engine.csv_rows(rows, start, delimiter, columns, schema.text, tuple(self._wanted))
+        return _engine.csv_rows(rows, start, delimiter, columns, schema.text, tuple(self.wanted))
 
     def _native(self, part: Part, texts: Texts) -> list[Any]:
         """Return a part of a line as Texts.write takes it."""
@@ -131,7 +131,7 @@ class RowScorer(DirectScorer):
         if isinstance(part, Items):
             return [_ITEMS, _bytes(part.separator)]
         if not isinstance(part, Added):
-            return [("q", texts.lengths()) if part == LENGTH else self._wanted.index(part)]
+            return [("q", texts.lengths()) if part == LENGTH else self.wanted.index(part)]
         if not isinstance(part.column, Coded):
             return [("f", part.column)]
         spelled = [_bytes(part.text_of(value)) for value in part.column.values]
@@ -146,7 +146,7 @@ class TableScorer(DirectScorer):
         from edge_lstm_native import _engine
 
         table = pyarrow().ipc.open_stream(chunk.rows).read_all()
-        column = table.column(self._output.schema.text)
+        column = table.column(self.output.schema.text)
         end = len(chunk.rows)
         refused = DirectScored(b"", Summary(), start, end)
         if str(column.type) not in _ARROW_TYPES or not hasattr(column, "__arrow_c_stream__"):
@@ -157,7 +157,7 @@ class TableScorer(DirectScorer):
         added, chosen, summary = self._answer(texts, chunk)
         data = b""
         if summary.written:
-            data = PARQUET.write(Rows([], [], list, table=table), added, self._output, chosen)
+            data = PARQUET.write(Rows([], [], list, table=table), added, self.output, chosen)
         return DirectScored(data, summary, end, end)
 
 

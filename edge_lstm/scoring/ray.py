@@ -13,7 +13,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +92,8 @@ def score_on_cluster(
         "run": local,
         "format": format,
     }
-    identity = [opened.sha256(), asdict(options), asdict(reading)]
+    facts = [opened.sha256(), asdict(options), asdict(reading)]
+    identity = json.loads(json.dumps(facts))
     with _cluster(run.address) as ray:
         actors = min(len(names), run.workers or int(ray.cluster_resources().get("CPU", 1)))
         started = time.monotonic()
@@ -147,42 +148,39 @@ def _cluster(address: str | None) -> Iterator[Any]:
             ray.shutdown()
 
 
+@dataclass(frozen=True)
 class FileScorer:
-    """An actor that scores one file after the other."""
+    """An actor that scores one file after the other.
 
-    def __init__(
-        self, source: Path, target: Path, arguments: dict[str, Any], identity: list[Any]
-    ) -> None:
-        """Keep what each file needs.
+    source: the folder of the inputs.
+    target: the folder of the outputs.
+    arguments: of score_files.
+    identity: everything but the file that decides the bytes of its output, as JSON has it.
+    """
 
-        source: the folder of the inputs.
-        target: the folder of the outputs.
-        arguments: of score_files.
-        identity: everything but the file that decides the bytes of its output.
-        """
-        self._source = source
-        self._target = target
-        self._arguments = arguments
-        self._identity = json.loads(json.dumps(identity))
+    source: Path
+    target: Path
+    arguments: dict[str, Any]
+    identity: list[Any]
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         """Score the file ``name`` and return its note, as JSON under ``note``."""
         name = row["name"]
-        target_format = self._arguments["format"]
-        source = self._source / name
-        target = self._target / name
+        target_format = self.arguments["format"]
+        source = self.source / name
+        target = self.target / name
         if target_format is not None and format_of(name) != target_format:
             target = Path(without_suffix(str(target))).with_suffix(
                 FORMATS[target_format].suffixes[0]
             )
-        path = self._target / NOTES / f"{name}.json"
-        identity = [*self._identity, source.stat().st_size, source.stat().st_mtime_ns]
+        path = self.target / NOTES / f"{name}.json"
+        identity = [*self.identity, source.stat().st_size, source.stat().st_mtime_ns]
         note = json.loads(path.read_text()) if path.exists() and target.exists() else {}
         if note.get("identity") == identity:
             return {"note": json.dumps({**note, "resumed_at": note["rows"]})}
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
-            summary = score_files(source, target, **self._arguments)
+            summary = score_files(source, target, **self.arguments)
         except EdgeLSTMError as error:
             return {"note": json.dumps({"failed": str(error)})}
         note = {**summary.to_dict(), "identity": identity}
