@@ -10,7 +10,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain, compress
+from itertools import accumulate, chain, compress
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -31,9 +31,29 @@ class RowWithoutText(NamedTuple):
     fields: list[str]
 
 
+class LineEnds:
+    """The end of each line, in bytes. They are found when one in the middle is asked for."""
+
+    def __init__(self, lines: bytes) -> None:
+        self._lines = lines
+        self._count = lines.count(b"\n")
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, place: int) -> int:
+        if place in (-1, self._count - 1):
+            return len(self._lines)
+        return self._without_newlines[place] + place + 1
+
+    @cached_property
+    def _without_newlines(self) -> list[int]:
+        return [*accumulate(map(len, self._lines.split(b"\n")))]
+
+
 # Rows that follow each other, and the end of each, in bytes. The rows are a list, or bytes that
 # ``Format.split`` divides. Between two rows, bytes may be left out.
-Piece = tuple[bytes | Sequence[Any], Sequence[int]]
+Piece = tuple[bytes | Sequence[Any], Sequence[int] | LineEnds]
 
 
 class Coded(NamedTuple):

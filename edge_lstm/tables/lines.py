@@ -8,7 +8,6 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import accumulate
 from typing import Any
 
 from edge_lstm.errors import DataError
@@ -20,6 +19,7 @@ from edge_lstm.tables.format import (
     Column,
     Format,
     Items,
+    LineEnds,
     OutputColumns,
     Part,
     Piece,
@@ -76,7 +76,7 @@ class TextFormat(Format):
             is_other = not piece.startswith(b"{") or _OTHER_LINE.search(piece)
             if is_other and not self.has_blank_rows:
                 piece = b"".join(line for line in io.BytesIO(piece) if not _is_blank(line))
-            yield piece, [*accumulate(map(len, io.BytesIO(piece)))]
+            yield piece, LineEnds(piece)
 
     def split(self, data: bytes, schema: Schema) -> Iterable[Any]:
         """Return each line as a row."""
