@@ -142,10 +142,7 @@ class RiskCoverage:
     @functools.cached_property
     def min_risk(self) -> float:
         """The smallest share of wrong answers that the curve can show, rounded up to two digits."""
-        least = 1.0
-        for point in self.points:
-            if least == 1 or not _exceeds(point, least):
-                least = _upper_bound(point.wrong, point.answered)
+        least = min(_upper_bound(point.wrong, point.answered) for point in self.points)
         scale = 10 ** (1 - math.floor(math.log10(least)))
         return float(math.ceil(least * scale) / scale)
 
