@@ -126,6 +126,14 @@ def test_attributes_need_an_id() -> None:
         score_files("in.csv", "a.jsonl", format="attributes")
 
 
+def test_an_id_that_is_not_utf_8_is_written_as_in_jsonl(classifier: Classifier) -> None:
+    Path("in.csv").write_bytes(b"id,text\n\xff,good\nb,good\n")
+    for name in ("attributes", "jsonl"):
+        score_files("in.csv", f"a.{name}", model=classifier, format=name)
+        assert [row["id"] for row in written(f"a.{name}")] == ["\ufffd", "b"]
+    assert [bool(row["attributes"]) for row in written("a.attributes")] == [False, True]
+
+
 # --- zstd -----------------------------------------------------------------------------------------
 
 
