@@ -338,19 +338,17 @@ def check_graph(onnx: OnnxFile, graph: Graph) -> None:
     """Check the graph alone: that it has the export's operators, and every constant's values."""
     require(not onnx.others, f"field {onnx.others[:1]} of the file is unexpected")
     require(set(onnx.opsets) <= set(OPERATORS), "it needs operators of another domain")
-    require(not graph.sparse, "it has sparse constants")
     for node in graph.nodes:
         if node.op_type not in OPERATORS.get(node.domain, ()):
             name = f"{node.domain}.{node.op_type}".strip(".")
             raise ValueError(f"operator {name[:60]!r} is unexpected")
     require(len(graph.nodes) <= MAX_OPERATORS, "it has too many operators")
-    names = {tensor.name for tensor in graph.initializers}
-    require(len(names) == len(graph.initializers), "it has two constants of one name")
-    for tensor in graph.initializers:
-        name = f"constant {tensor.name[:40]!r}"
-        require(tensor.held is not None, f"{name} is not in the file")
-        require(tensor.held == tensor.nbytes, f"{name} does not fit its shape")
-        _check_values(tensor, name)
+    size = sum(node.nbytes for node in graph.nodes)
+    require(size <= MAX_OPERATOR_BYTES, "its operators are far too large")
+    for name, constant in graph.constants.items():
+        for start in range(0, len(constant.raw), _CHECKED_AT_ONCE):
+            raw = bytes(constant.raw[start : start + _CHECKED_AT_ONCE])
+            _check_values(name, constant.dtype, raw)
 
 
 def _numbers(code: str, raw: bytes) -> array[Any]:
@@ -361,79 +359,49 @@ def _numbers(code: str, raw: bytes) -> array[Any]:
     return numbers
 
 
-def _check_values(tensor: Tensor, name: str) -> None:
-    """Refuse values that the export never writes, and that engines take in different ways."""
-    for start in range(0, len(tensor.raw), _CHECKED_AT_ONCE):
-        _check_bytes(tensor, bytes(tensor.raw[start : start + _CHECKED_AT_ONCE]), name)
+def _check_values(name: str, dtype: str, raw: bytes) -> None:
+    """Refuse values that the export never writes, and that engines take in different ways.
 
-
-def _check_bytes(tensor: Tensor, raw: bytes, name: str) -> None:
-    """Check some of a constant's values; ``raw``: theirs."""
-    if tensor.name.endswith(("_zero", "zero_float")):
-        require(not raw.strip(b"\0"), f"{name} is not 0")
-    if tensor.name == "pair_fingerprints" and tensor.dtype == "uint16":
-        most = max(_numbers("H", raw), default=0)
-        require(most <= MAX_FINGERPRINT, f"{name} holds a number above {MAX_FINGERPRINT}")
-    if tensor.name.endswith("_q"):
-        require(not raw.translate(None, _WHOLE_HALVES), f"{name} holds a half-byte of 0")
-    if tensor.name.endswith("_m"):
+    name, dtype: of a constant.
+    raw: some of its values.
+    """
+    shown = f"constant {name[:40]!r}"
+    if name.endswith(("_zero", "zero_float")):
+        require(not raw.strip(b"\0"), f"{shown} is not 0")
+    if name == "pair_fingerprints" and dtype == "uint16":
+        most = max(_numbers("H", raw))
+        require(most <= MAX_FINGERPRINT, f"{shown} holds a number above {MAX_FINGERPRINT}")
+    if name.endswith("_q"):
+        require(not raw.translate(None, _WHOLE_HALVES), f"{shown} holds a half-byte of 0")
+    if name.endswith("_m"):
         others = raw.translate(None, _FACTORS)
-        require(not others, f"{name} holds a number that is not 1 to {MAX_FACTOR}")
-    if tensor.dtype != "float32" or not tensor.nbytes:
+        require(not others, f"{shown} holds a number that is not 1 to {MAX_FACTOR}")
+    if dtype != "float32":
         return
     highest = raw[3::4]
     if len(highest.translate(None, _HIGHEST)) < len(highest):
-        require(
-            all(map(math.isfinite, _numbers("f", raw))), f"{name} has values that are not finite"
-        )
-    if tensor.name.endswith(("_scale", "_scales")):
-        require(min(_numbers("f", raw)) > 0, f"{name} is not above 0")
-    if tensor.name == "signs":
-        require([*_numbers("f", raw)] == [-1, 1], f"{name} is not -1 and 1")
+        are_finite = all(map(math.isfinite, _numbers("f", raw)))
+        require(are_finite, f"{shown} has values that are not finite")
+    if name.endswith(("_scale", "_scales")):
+        require(min(_numbers("f", raw)) > 0, f"{shown} is not above 0")
+    if name == "signs":
+        require([*_numbers("f", raw)] == [-1, 1], f"{shown} is not -1 and 1")
 
 
 def check_fit(
     graph: Graph,
     tokenizer: Tokenizer,
-    labels: Sequence[str],
     network: NetworkConfig,
     *,
     quantized: bool,
 ) -> None:
     """Check that the graph has the sizes in the metadata. Both have been checked alone."""
-    size = sum(node.nbytes for node in graph.nodes)
-    require(size <= MAX_OPERATOR_BYTES, "its operators are far too large")
-    constants = {tensor.name: tensor for tensor in graph.initializers}
+    constants = graph.constants
     require(quantized == ("head_w_scales" in constants), "its quantization does not fit its graph")
-    expected = _constants(network, quantized=quantized)
-    for name, rows_and_columns in _tables(network, quantized=quantized).items():
-        if quantized and f"{name}_c" in constants:
-            expected |= _coded_table(name, *rows_and_columns)
-        elif quantized and name not in constants:
-            expected |= _packed_table(name, *rows_and_columns)
-            _check_last_column(constants, name, rows_and_columns[1])
-        else:
-            expected[name] = ("int8" if quantized else "float32", *rows_and_columns)
-    starts = _starts(constants, network, tokenizer, quantized=quantized)
-    expected |= starts
-    for name, (dtype, *shape) in expected.items():
-        require(name in constants, f"its graph has no constant {name!r}")
-        constant = constants[name]
-        fits = constant.dtype == dtype and constant.shape == tuple(shape)
-        require(fits, f"constant {name!r} is not {dtype} {shape}, as its network asks for")
-    for name in starts:
-        _check_start(constants[name], quantized=quantized)
-    for name in constants:
-        is_weight = _WEIGHT.fullmatch(name)
-        require(name in expected or not is_weight, f"constant {name!r} is none of its network's")
-    if network.ngram_slots:
-        require("pair_displacements" in constants, "its graph has no displacements of pairs")
-        constant = constants["pair_displacements"]
-        fits = constant.dtype == "uint16" and len(constant.shape) == 1
-        require(
-            fits and 1 <= constant.shape[0] <= MAX_DISPLACEMENTS,
-            "its displacements of pairs are not uint16 [1 or more]",
-        )
+    weights = _Weights(constants, quantized)
+    weights.check_starts(network, tokenizer)
+    weights.check_network(network)
+    weights.check_others()
     # No other operator makes zeros of nothing. The longest padding pads the n-grams' columns.
     most = FIRST_WORD_ID + network.ngrams
     for node in graph.nodes:
@@ -443,9 +411,10 @@ def check_fit(
                 pads is not None and _are_pads(pads, most), "it pads by more than it has n-grams"
             )
     batch = graph.inputs[0].shape[0]
+    labels = network.labels
     require(
-        graph.outputs == (ValueInfo("probabilities", "float32", (batch, len(labels))),),
-        f"its output is not probabilities float32 [batch, {len(labels)}], one for each label",
+        graph.outputs == (ValueInfo("probabilities", "float32", (batch, labels)),),
+        f"its output is not probabilities float32 [batch, {labels}], one for each label",
     )
 
 
@@ -453,46 +422,7 @@ def _are_pads(tensor: Tensor, most: int) -> bool:
     """Tell whether a constant holds numbers from 0 to ``most``."""
     if tensor.dtype != "int64":
         return False
-    numbers = _numbers("q", bytes(tensor.raw))
-    return not numbers or (min(numbers) >= 0 and max(numbers) <= most)
-
-
-def _tables(network: NetworkConfig, *, quantized: bool) -> dict[str, tuple[int, int]]:
-    """Return name → rows and columns of the tables.
-
-    An int8 file may have them in 4 bits or in codes.
-    """
-    tables = {}
-    if network.layers:
-        tables["embedding"] = (network.num_words + 1, network.embedding_dim)
-    tables["head_w"] = (network.head_inputs(sentinels(quantized)), network.logits)
-    if network.ngrams:
-        tables["ngram_vectors"] = (network.ngrams, network.ngram_dim)
-    return tables
-
-
-def _packed_table(name: str, rows: int, columns: int) -> dict[str, tuple[Any, ...]]:
-    """Return name → element type and shape of the constants of a table in 4 bits."""
-    return {
-        f"{name}_q": ("uint8", rows, (columns + 1) // 2),
-        f"{name}_m": ("uint8", rows, 1),
-    }
-
-
-def _coded_table(name: str, rows: int, columns: int) -> dict[str, tuple[Any, ...]]:
-    """Return name → element type and shape of the constants of a table of codes."""
-    return {
-        f"{name}_c": ("uint8", rows, (columns + 3) // 4),
-        f"{name}_b": ("int8", 256, 4),
-    }
-
-
-def _check_last_column(constants: Mapping[str, Tensor], name: str, columns: int) -> None:
-    """Refuse a number of 4 bits behind the last column of a table."""
-    if columns % 2 and f"{name}_q" in constants:
-        last = constants[f"{name}_q"].raw[columns // 2 :: columns // 2 + 1]
-        fits = all(byte >> 4 == 8 for byte in last)
-        require(fits, f"constant '{name}_q' has a number behind its last column")
+    return all(0 <= number <= most for number in _numbers("q", bytes(tensor.raw)))
 
 
 def sentinels(quantized: bool) -> int:
@@ -500,97 +430,124 @@ def sentinels(quantized: bool) -> int:
     return 2 if quantized else 0
 
 
-def _constants(network: NetworkConfig, *, quantized: bool) -> dict[str, tuple[Any, ...]]:
-    """Return the element type and shape of the network's constants, by name.
+class _Weights:
+    """The constants of a graph, which are compared with those that its network asks for.
 
-    docs/file-format.md lists them. Tables and first states are checked elsewhere.
+    docs/file-format.md lists them.
     """
-    more = sentinels(quantized)
-    constants: dict[str, tuple[Any, ...]] = {"head_b": ("float32", network.logits)}
-    inputs = network.embedding_dim + more
-    for k, layer in enumerate(network.lstms):
-        constants |= _lstm_constants(f"lstm{k}", layer, inputs, quantized=quantized)
-        inputs = layer.values(more)
-    for j, dense in enumerate(network.dense):
-        weights = "int8" if quantized else "float32"
-        constants[f"dense{j}_w"] = (weights, inputs, dense.units)
-        constants[f"dense{j}_b"] = ("float32", dense.units)
-        if quantized:
-            constants[f"dense{j}_w_scales"] = ("float32", inputs, 1)
-        inputs = dense.units
-    if quantized:
-        constants["head_w_scales"] = ("float32", network.head_inputs(more), 1)
+
+    def __init__(self, constants: Mapping[str, Tensor], quantized: bool) -> None:
+        self._constants = constants
+        self._quantized = quantized
+        self._type = "int8" if quantized else "float32"
+        self._more = sentinels(quantized)
+        self._checked: set[str] = set()
+
+    def check_starts(self, network: NetworkConfig, tokenizer: Tokenizer) -> None:
+        """Check the tables of first states.
+
+        All LSTMs have tables, of the same number of rows, or none has.
+        """
+        lstms = network.lstms
+        if "lstm0_h" not in self._constants:
+            is_complete = not self._quantized or len(lstms) < 2
+            require(is_complete, "it has LSTMs without tables of first states")
+            return
+        shape = self._constants["lstm0_h"].shape
+        rows = shape[1] if len(shape) == 3 else 0
+        most = tokenizer.length + 1 if network.padding == "none" else 1
+        require(1 <= rows <= most, "its tables of first states have another number of rows")
+        for k, layer in enumerate(lstms):
+            for name in (f"lstm{k}_h", f"lstm{k}_c"):
+                units = layer.units + self._more
+                self._check(name, "float32", layer.directions, rows, units)
+                self._check_range(name, is_output=name.endswith("h"))
+
+    def check_network(self, network: NetworkConfig) -> None:
+        """Check the constants of the layers, of the n-grams and of the head."""
+        inputs = network.embedding_dim + self._more
+        for k, layer in enumerate(network.lstms):
+            self._check_lstm(f"lstm{k}", layer, inputs)
+            inputs = layer.values(self._more)
+        for j, dense in enumerate(network.dense):
+            self._check(f"dense{j}_w", self._type, inputs, dense.units)
+            self._check(f"dense{j}_b", "float32", dense.units)
+            self._check_scales(f"dense{j}_w_scales", inputs, 1)
+            inputs = dense.units
         if network.layers:
-            constants["embedding_scale"] = ("float32", 1)
+            self._check_table("embedding", network.num_words + 1, network.embedding_dim)
+            self._check_scales("embedding_scale", 1)
         if network.ngrams:
-            constants["ngram_scales"] = ("float32", network.ngram_dim)
-    if network.ngram_slots:
-        constants["pair_fingerprints"] = ("uint16", network.ngram_slots)
-    if network.logits == 1:
-        constants["signs"] = ("float32", 1, 2)
-    return constants
+            self._check_table("ngram_vectors", network.ngrams, network.ngram_dim)
+            self._check_scales("ngram_scales", network.ngram_dim)
+        if network.ngram_slots:
+            self._check("pair_fingerprints", "uint16", network.ngram_slots)
+            name = "pair_displacements"
+            require(name in self._constants, f"its graph has no constant {name!r}")
+            count = len(self._constants[name].raw) // 2
+            self._check(name, "uint16", min(max(count, 1), MAX_DISPLACEMENTS))
+        inputs = network.head_inputs(self._more)
+        self._check_table("head_w", inputs, network.logits)
+        self._check_scales("head_w_scales", inputs, 1)
+        self._check("head_b", "float32", network.logits)
+        if network.logits == 1:
+            self._check("signs", "float32", 1, 2)
 
+    def check_others(self) -> None:
+        """Refuse weights that no layer of the network has."""
+        for name in self._constants:
+            if _WEIGHT.fullmatch(name):
+                require(name in self._checked, f"constant {name!r} is none of its network's")
 
-def _lstm_constants(
-    name: str, layer: Lstm, inputs: int, *, quantized: bool
-) -> dict[str, tuple[Any, ...]]:
-    """Return name → element type and shape of the constants of an LSTM."""
-    directions = layer.directions
-    hidden = layer.units + sentinels(quantized)
-    bias = {f"{name}_b": ("float32", directions, 8 * hidden)}
-    if not quantized:
-        return {
-            **bias,
-            f"{name}_w": ("float32", directions, 4 * hidden, inputs),
-            f"{name}_r": ("float32", directions, 4 * hidden, hidden),
-        }
-    return {
-        **bias,
-        f"{name}_w": ("int8", directions, inputs, 4 * hidden),
-        f"{name}_r": ("int8", directions, hidden, 4 * hidden),
-        f"{name}_w_scale": ("float32", directions),
-        f"{name}_r_scale": ("float32", directions),
-        f"{name}_w_zero": ("int8", directions),
-        f"{name}_r_zero": ("int8", directions),
-    }
+    def _check(self, name: str, dtype: str, *shape: int) -> None:
+        require(name in self._constants, f"its graph has no constant {name!r}")
+        constant = self._constants[name]
+        fits = constant.dtype == dtype and constant.shape == shape
+        asked = f"{dtype} {list(shape)}"
+        require(fits, f"constant {name!r} is not {asked}, as its network asks for")
+        self._checked.add(name)
 
+    def _check_scales(self, name: str, *shape: int) -> None:
+        """Check the scales of int8 numbers."""
+        if self._quantized:
+            self._check(name, "float32", *shape)
 
-def _starts(
-    constants: Mapping[str, Tensor],
-    network: NetworkConfig,
-    tokenizer: Tokenizer,
-    *,
-    quantized: bool,
-) -> dict[str, tuple[Any, ...]]:
-    """Return name → element type and shape of the tables of first states.
+    def _check_lstm(self, name: str, layer: Lstm, inputs: int) -> None:
+        directions = layer.directions
+        hidden = layer.units + self._more
+        gates = 4 * hidden
+        self._check(f"{name}_b", "float32", directions, 2 * gates)
+        for part, columns in (("w", inputs), ("r", hidden)):
+            shape = (columns, gates) if self._quantized else (gates, columns)
+            self._check(f"{name}_{part}", self._type, directions, *shape)
+            self._check_scales(f"{name}_{part}_scale", directions)
+            if self._quantized:
+                self._check(f"{name}_{part}_zero", "int8", directions)
 
-    All LSTMs have tables, of the same number of rows, or none has.
-    """
-    lstms = network.lstms
-    if "lstm0_h" not in constants:
-        require(not quantized or len(lstms) < 2, "it has LSTMs without tables of first states")
-        return {}
-    shape = constants["lstm0_h"].shape
-    rows = shape[1] if len(shape) == 3 else 0
-    most = tokenizer.length + 1 if network.padding == "none" else 1
-    require(1 <= rows <= most, "its tables of first states have another number of rows")
-    tables: dict[str, tuple[Any, ...]] = {}
-    for k, layer in enumerate(lstms):
-        units = layer.units + sentinels(quantized)
-        for part in "hc":
-            tables[f"lstm{k}_{part}"] = ("float32", layer.directions, rows, units)
-    return tables
+    def _check_table(self, name: str, rows: int, columns: int) -> None:
+        """Check a table, which an int8 file may have in 4 bits or in codes."""
+        if self._quantized and f"{name}_c" in self._constants:
+            self._check(f"{name}_c", "uint8", rows, (columns + 3) // 4)
+            self._check(f"{name}_b", "int8", 256, 4)
+        elif self._quantized and name not in self._constants:
+            self._check(f"{name}_q", "uint8", rows, (columns + 1) // 2)
+            self._check(f"{name}_m", "uint8", rows, 1)
+            if columns % 2:
+                last = self._constants[f"{name}_q"].raw[columns // 2 :: columns // 2 + 1]
+                fits = all(byte >> 4 == 8 for byte in last)
+                require(fits, f"constant '{name}_q' has a number behind its last column")
+        else:
+            self._check(name, self._type, rows, columns)
 
+    def _check_range(self, name: str, *, is_output: bool) -> None:
+        """Refuse first states whose outputs or sentinels break the range of int8."""
+        import numpy as np
 
-def _check_start(tensor: Tensor, *, quantized: bool) -> None:
-    """Refuse a table of first states whose outputs or sentinels break the range of int8."""
-    import numpy as np
-
-    states = np.frombuffer(tensor.raw, "<f4").reshape(tensor.shape)
-    is_output = tensor.name.endswith("_h")
-    require(
-        not is_output or np.abs(states).max() <= 1, f"constant {tensor.name!r} is beyond -1 to 1"
-    )
-    end = 1 if is_output else SATURATED
-    holds = not quantized or (states[..., -2:] == (end, -end)).all()
-    require(holds, f"constant {tensor.name!r} lacks the states of the sentinels")
+        constant = self._constants[name]
+        states = np.frombuffer(constant.raw, "<f4").reshape(constant.shape)
+        in_range = not is_output or np.abs(states).max() <= 1
+        require(in_range, f"constant {name!r} is beyond -1 to 1")
+        if self._quantized:
+            end = 1 if is_output else SATURATED
+            holds = (states[..., -2:] == (end, -end)).all()
+            require(holds, f"constant {name!r} lacks the states of the sentinels")

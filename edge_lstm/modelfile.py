@@ -122,6 +122,7 @@ class ModelFile:
     path: the file, for errors; its bytes are in ``data``.
     data: the file's bytes, as ONNX Runtime takes them.
     onnx: the file's outermost message.
+    graph: its graph.
     tokenizer: the text rule with its vocabulary.
     labels: in the order of the output's columns.
     network: the architecture.
@@ -138,6 +139,7 @@ class ModelFile:
     path: Path
     data: bytes
     onnx: onnx_file.OnnxFile
+    graph: onnx_file.Graph
     tokenizer: Tokenizer
     labels: tuple[str, ...]
     network: NetworkConfig
@@ -189,9 +191,8 @@ class ModelFile:
     @property
     def padding_cost(self) -> PaddingCost:
         """The cost of padding, if the network reads it."""
-        graph = onnx_file.parse_graph(self.onnx.graph)
-        tables = [each for each in graph.initializers if each.name == "lstm0_h"]
-        rows = tables[0].shape[1] if tables else 0
+        starts = self.graph.constants.get("lstm0_h")
+        rows = 0 if starts is None else starts.shape[1]
         more = model_checks.sentinels(self.quantization is not None)
         return PaddingCost.of(self.network, self.tokenizer.length, rows, more)
 
@@ -304,13 +305,12 @@ def parse_model(data: bytes, path: Path) -> ModelFile:
     onnx = _parse_whole(data, path)
     try:
         graph = onnx_file.parse_graph(onnx.graph)
-        length = _check_input(graph, path)
+        _check_input(graph, path)
         model_checks.check_graph(onnx, graph)
-        model = _read_metadata(data, path, onnx, length)
+        model = _read_metadata(data, path, onnx, graph)
         model_checks.check_fit(
             graph,
             model.tokenizer,
-            model.labels,
             model.network,
             quantized=model.quantization is not None,
         )
@@ -353,10 +353,10 @@ def _parse_whole(data: bytes, path: Path) -> onnx_file.OnnxFile:
     return onnx
 
 
-def _read_metadata(data: bytes, path: Path, onnx: onnx_file.OnnxFile, length: int) -> ModelFile:
+def _read_metadata(
+    data: bytes, path: Path, onnx: onnx_file.OnnxFile, graph: onnx_file.Graph
+) -> ModelFile:
     """Check the metadata, and make a model file of them.
-
-    length: columns of the graph's input.
 
     Raises ValueError, KeyError or TypeError if something does not fit.
     """
@@ -371,7 +371,7 @@ def _read_metadata(data: bytes, path: Path, onnx: onnx_file.OnnxFile, length: in
             room.check(name, metadata[key], labels_json, len(labels))
             values[key] = model_checks.load_json(metadata[key])
     tokenizer = model_checks.tokenizer_from(values[KEY_TOKENIZER], metadata[KEY_VOCABULARY])
-    if length != tokenizer.length:
+    if graph.inputs[0].shape[1] != tokenizer.length:
         raise ValueError("the length of its input differs from that of its text rule")
     network = NetworkConfig.from_dict(values[KEY_NETWORK])
     training = values.get(KEY_TRAINING, {})
@@ -398,6 +398,7 @@ def _read_metadata(data: bytes, path: Path, onnx: onnx_file.OnnxFile, length: in
         path=path,
         data=data,
         onnx=onnx,
+        graph=graph,
         tokenizer=tokenizer,
         labels=labels,
         network=network,
@@ -435,32 +436,29 @@ def _check_format(version: str, path: Path) -> None:
         raise ModelFileError(f"{path} was made by a version before 1.0; export it again")
 
 
-def _check_input(graph: onnx_file.Graph, path: Path) -> int:
-    """Check that the input is input_ids int32 [batch, length], of a free batch; return length."""
+def _check_input(graph: onnx_file.Graph, path: Path) -> None:
+    """Check that the input is input_ids int32 [batch, length], of a free batch."""
     inputs = graph.inputs
-    if [(v.name, v.dtype, len(v.shape)) for v in inputs] == [(INPUT_NAME, "int32", 2)]:
-        batch, length = inputs[0].shape
-        if isinstance(length, int) and length > 0 and isinstance(batch, str):
-            return length
-    described = ", ".join(f"{v.name} {v.dtype} {list(v.shape)}" for v in inputs) or "nothing"
-    raise NotAModelFileError(
-        f"{path} has the wrong input ({described[:200]}); a model file has {INPUT_NAME} int32 "
-        "[batch, length]: make one with 'edge-lstm export'"
-    )
+    kinds = [(v.name, v.dtype, *map(type, v.shape)) for v in inputs]
+    if kinds != [(INPUT_NAME, "int32", str, int)]:
+        described = ", ".join(f"{v.name} {v.dtype} {list(v.shape)}" for v in inputs) or "nothing"
+        raise NotAModelFileError(
+            f"{path} has the wrong input ({described[:200]}); a model file has {INPUT_NAME} int32 "
+            "[batch, length]: make one with 'edge-lstm export'"
+        )
 
 
 def describe(model: ModelFile) -> dict[str, Any]:
     """Return all that the file says of itself as plain values, for ``edge-lstm inspect --json``."""
     metadata = model.onnx.metadata
-    graph = onnx_file.parse_graph(model.onnx.graph)
     words = model.tokenizer.words
     values = {
         **model.facts(),
         "format": int(metadata[KEY_FORMAT]),
         "ir_version": model.onnx.ir_version,
         "opsets": {domain or "ai.onnx": version for domain, version in model.onnx.opsets.items()},
-        "inputs": [_described(value) for value in graph.inputs],
-        "outputs": [_described(value) for value in graph.outputs],
+        "inputs": [value._asdict() for value in model.graph.inputs],
+        "outputs": [value._asdict() for value in model.graph.outputs],
         "labels": list(model.labels),
     }
     if model.thresholds is not None:
@@ -478,13 +476,9 @@ def describe(model: ModelFile) -> dict[str, Any]:
     }
     if model.abstention:
         values["abstention"] = _describe_curve(model.abstention)
-    names = [f"{node.domain}.{node.op_type}".lstrip(".") for node in graph.nodes]
+    names = [f"{node.domain}.{node.op_type}".lstrip(".") for node in model.graph.nodes]
     values["operators"] = Counter(names)
     return values
-
-
-def _described(value: onnx_file.ValueInfo) -> dict[str, Any]:
-    return {"name": value.name, "dtype": value.dtype, "shape": list(value.shape)}
 
 
 def _describe_curve(curve: RiskCoverage) -> dict[str, Any]:

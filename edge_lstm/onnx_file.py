@@ -36,13 +36,15 @@ MAX_NAME = 1_000
 # Bytes of all metadata together. A str may take four times as many.
 MAX_METADATA = 96 * 2**20
 
-_NOTHING = memoryview(b"")
+# ModelProto: ir_version, producer_name, producer_version, domain, model_version, graph,
+# opset_import, metadata_props.
+_KNOWN_FIELDS = (1, 2, 3, 4, 5, 7, 8, 14)
 
-# The name of a free axis without one.
-_UNNAMED = memoryview(b"?")
+# The wire types of 8 and 4 bytes.
+_FIXED_SIZES = {1: 8, 5: 4}
 
-# ModelProto: producer_version, domain, model_version.
-_TEXT_FIELDS = (3, 4, 5)
+# TensorProto: segment, external_data, data_location.
+_ELSEWHERE = {3, 13, 14}
 
 
 class OnnxFileError(ValueError):
@@ -52,20 +54,13 @@ class OnnxFileError(ValueError):
 class Tensor(NamedTuple):
     """A constant of the graph.
 
-    name: its name.
     dtype: its element type, such as ``float32``.
     shape: its axes.
-    nbytes: the bytes that an array of this type and shape takes.
-    held: the bytes of raw data in the file, as the export writes them; None if the data is given in
-        another form, or in another file.
-    raw: the raw data, without a copy.
+    raw: its values, little-endian: a view of the file's bytes.
     """
 
-    name: str
     dtype: str
     shape: tuple[int, ...]
-    nbytes: int
-    held: int | None
     raw: memoryview
 
 
@@ -93,13 +88,12 @@ class ValueInfo(NamedTuple):
 
 
 class Graph(NamedTuple):
-    """The parts of a graph. sparse: whether it also holds sparse constants."""
+    """The parts of a graph. constants: by name."""
 
     nodes: tuple[Node, ...]
-    initializers: tuple[Tensor, ...]
+    constants: dict[str, Tensor]
     inputs: tuple[ValueInfo, ...]
     outputs: tuple[ValueInfo, ...]
-    sparse: bool
 
 
 class OnnxFile(NamedTuple):
@@ -120,21 +114,22 @@ class OnnxFile(NamedTuple):
 
 def _varint(data: memoryview, at: int) -> tuple[int, int]:
     """Return the number that starts at ``at``, and its end."""
-    value = shift = 0
-    while True:
-        if at >= len(data) or shift > 63:
-            raise OnnxFileError("number cut short")
+    value = 0
+    for shift in range(0, 64, 7):
+        if at >= len(data):
+            break
         byte = data[at]
         at += 1
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
             return value, at
-        shift += 7
+    raise OnnxFileError("number cut short")
 
 
 def _fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
     """Yield (field number, value) of a message: an int for a varint, else the value's bytes."""
-    at = count = 0
+    at = 0
+    count = 0
     while at < len(data):
         count += 1
         if count > MAX_FIELDS:
@@ -150,10 +145,8 @@ def _fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
             continue
         if kind == 2:
             size, at = _varint(data, at)
-        elif kind == 1:
-            size = 8
-        elif kind == 5:
-            size = 4
+        elif kind in _FIXED_SIZES:
+            size = _FIXED_SIZES[kind]
         else:
             raise OnnxFileError(f"wire type {kind}")
         if at + size > len(data):
@@ -179,15 +172,42 @@ def _text(value: int | memoryview, most: int = MAX_NAME) -> str:
         raise OnnxFileError("text is not UTF-8") from error
 
 
-def _int(value: int | memoryview) -> int:
-    if not isinstance(value, int):
-        raise OnnxFileError("number expected")
-    return value
+class _Message:
+    """The fields of a message by their numbers; a missing one is empty, or 0.
 
+    If a field that is to be there once is there several times, the last one counts.
+    """
 
-def _message(value: int | memoryview) -> dict[int, int | memoryview]:
-    """Parse a message. The last of several fields with one number counts."""
-    return dict(_fields(_bytes(value)))
+    def __init__(self, data: int | memoryview) -> None:
+        self.nbytes = len(_bytes(data))
+        self.fields: dict[int, list[int | memoryview]] = {}
+        for number, value in _fields(_bytes(data)):
+            self.fields.setdefault(number, []).append(value)
+
+    def all(self, field: int) -> list[int | memoryview]:
+        return self.fields.get(field, [])
+
+    def number(self, field: int) -> int:
+        values = self.all(field) or [0]
+        if not isinstance(values[-1], int):
+            raise OnnxFileError("number expected")
+        return values[-1]
+
+    def bytes(self, field: int) -> memoryview:
+        values = self.all(field) or [memoryview(b"")]
+        return _bytes(values[-1])
+
+    def text(self, field: int, most: int = MAX_NAME) -> str:
+        return _text(self.bytes(field), most)
+
+    def texts(self, field: int) -> tuple[str, ...]:
+        return tuple(map(_text, self.all(field)))
+
+    def message(self, field: int) -> _Message:
+        return _Message(self.bytes(field))
+
+    def messages(self, field: int) -> list[_Message]:
+        return list(map(_Message, self.all(field)))
 
 
 def parse(data: bytes) -> OnnxFile:
@@ -196,39 +216,25 @@ def parse(data: bytes) -> OnnxFile:
     Raises OnnxFileError if the bytes are not a protocol buffer message or end early. A repeated
     graph, opset or metadata key is an error too: readers disagree about which one to take.
     """
-    ir_version = 0
-    producer = ""
-    graph = _NOTHING
-    room = MAX_METADATA
-    unexpected: list[int] = []
+    file = _Message(memoryview(data))
+    others = tuple(number for number in file.fields if number not in _KNOWN_FIELDS)
+    if len(file.all(7)) > 1:
+        raise OnnxFileError("two graphs")
     opsets: dict[str, int] = {}
+    for opset in file.messages(8):
+        domain = opset.text(1)
+        if domain in opsets:
+            raise OnnxFileError(f"two opsets of domain {domain[:40]!r}")
+        opsets[domain] = opset.number(2)
+    room = MAX_METADATA
     metadata: dict[str, str] = {}
-    for number, value in _fields(memoryview(data)):
-        if number == 1:
-            ir_version = _int(value)
-        elif number == 2:
-            producer = _text(value)
-        elif number == 7:
-            if len(graph):
-                raise OnnxFileError("two graphs")
-            graph = _bytes(value)
-        elif number == 8:
-            opset = _message(value)
-            domain = _text(opset.get(1, _NOTHING))
-            if domain in opsets:
-                raise OnnxFileError(f"two opsets of domain {domain[:40]!r}")
-            opsets[domain] = _int(opset.get(2, 0))
-        elif number == 14:
-            entry = _message(value)
-            key = _text(entry.get(1, _NOTHING))
-            if key in metadata:
-                raise OnnxFileError(f"metadata key {key[:40]!r} is there twice")
-            text = entry.get(2, _NOTHING)
-            metadata[key] = _text(text, room)
-            room -= len(_bytes(text))
-        elif number not in _TEXT_FIELDS:
-            unexpected.append(number)
-    return OnnxFile(ir_version, producer, opsets, metadata, graph, tuple(unexpected))
+    for entry in file.messages(14):
+        key = entry.text(1)
+        if key in metadata:
+            raise OnnxFileError(f"metadata key {key[:40]!r} is there twice")
+        metadata[key] = entry.text(2, room)
+        room -= len(entry.bytes(2))
+    return OnnxFile(file.number(1), file.text(2), opsets, metadata, file.bytes(7), others)
 
 
 def producer_of(data: bytes) -> str:
@@ -244,90 +250,69 @@ def producer_of(data: bytes) -> str:
     return ""
 
 
+def parse_graph(data: memoryview) -> Graph:
+    """Parse an encoded graph: its nodes, constants, inputs and outputs.
+
+    Raises OnnxFileError as :func:`parse`, and for two constants of one name, sparse ones, and ones
+    whose values are not in the file.
+    """
+    graph = _Message(data)
+    if 15 in graph.fields:
+        raise OnnxFileError("it has sparse constants")
+    tensors = graph.messages(5)
+    constants = {tensor.text(8): _tensor(tensor) for tensor in tensors}
+    if len(constants) < len(tensors):
+        raise OnnxFileError("it has two constants of one name")
+    return Graph(
+        inputs=tuple(map(_value_info, graph.messages(11))),
+        outputs=tuple(map(_value_info, graph.messages(12))),
+        nodes=tuple(map(_node, graph.messages(1))),
+        constants=constants,
+    )
+
+
 def _element_type(number: int) -> tuple[str, int]:
     """Return the name of an element type, and bytes per element, 0 if it is not expected."""
     return ELEMENT_TYPES.get(number, (f"type {number}", 0))
 
 
-def _tensor(data: memoryview) -> Tensor:
-    name = ""
-    element = 0
-    is_elsewhere = False
+def _tensor(tensor: _Message) -> Tensor:
+    name = f"constant {tensor.text(8)[:40]!r}"
     dims: list[int] = []
-    raw: memoryview | None = None
-    for number, value in _fields(data):
-        if number == 1 and isinstance(value, int):
+    for value in tensor.all(1):
+        if isinstance(value, int):
             dims.append(value)
-        elif number == 1:
-            packed = _bytes(value)
-            at = 0
-            while at < len(packed) and len(dims) <= MAX_AXES:
-                dim, at = _varint(packed, at)
-                dims.append(dim)
-        elif number == 2:
-            element = _int(value)
-        elif number == 8:
-            name = _text(value)
-        elif number == 9:
-            raw = _bytes(value)
-        # segment, external_data, data_location
-        elif number in (3, 13, 14):
-            is_elsewhere = True
+            continue
+        at = 0
+        while at < len(value) and len(dims) <= MAX_AXES:
+            dim, at = _varint(value, at)
+            dims.append(dim)
     if len(dims) > MAX_AXES:
-        raise OnnxFileError("a constant of too many axes")
-    dtype, size = _element_type(element)
-    nbytes = size * math.prod(dims)
-    if is_elsewhere:
-        raw = None
-    held = None if raw is None else len(raw)
-    return Tensor(name, dtype, tuple(dims), nbytes, held, raw or _NOTHING)
+        raise OnnxFileError(f"{name} has too many axes")
+    raw = tensor.bytes(9)
+    dtype, size = _element_type(tensor.number(2))
+    if 9 not in tensor.fields or not _ELSEWHERE.isdisjoint(tensor.fields):
+        raise OnnxFileError(f"{name} is not in the file")
+    if len(raw) != size * math.prod(dims):
+        raise OnnxFileError(f"{name} does not fit its shape")
+    return Tensor(dtype, tuple(dims), raw)
 
 
-def _node(data: memoryview) -> Node:
-    inputs: list[str] = []
-    outputs: list[str] = []
-    op_types = [""]
-    domains = [""]
-    texts = {1: inputs, 2: outputs, 4: op_types, 7: domains}
-    for number, value in _fields(data):
-        if number in texts:
-            texts[number].append(_text(value))
-    return Node(op_types[-1], domains[-1], tuple(inputs), tuple(outputs), len(data))
-
-
-def _value_info(data: memoryview) -> ValueInfo:
-    shape: list[int | str] = []
-    info = _message(data)
-    any_type = _message(info.get(2, _NOTHING))
-    tensor_type = _message(any_type.get(1, _NOTHING))
-    dtype, _ = _element_type(_int(tensor_type.get(1, 0)))
-    for number, value in _fields(_bytes(tensor_type.get(2, _NOTHING))):
-        if number == 1:
-            axis = _message(value)
-            shape.append(_int(axis[1]) if 1 in axis else _text(axis.get(2, _UNNAMED)))
-            if len(shape) > MAX_AXES:
-                raise OnnxFileError("an input or output of too many axes")
-    return ValueInfo(_text(info.get(1, _NOTHING)), dtype, tuple(shape))
-
-
-def parse_graph(data: memoryview) -> Graph:
-    """Parse an encoded graph: its nodes, constants, inputs and outputs.
-
-    Raises OnnxFileError as :func:`parse`.
-    """
-    nodes: list[memoryview] = []
-    initializers: list[memoryview] = []
-    inputs: list[memoryview] = []
-    outputs: list[memoryview] = []
-    sparse: list[memoryview] = []
-    parts = {1: nodes, 5: initializers, 11: inputs, 12: outputs, 15: sparse}
-    for number, value in _fields(data):
-        if number in parts:
-            parts[number].append(_bytes(value))
-    return Graph(
-        inputs=tuple(map(_value_info, inputs)),
-        outputs=tuple(map(_value_info, outputs)),
-        nodes=tuple(map(_node, nodes)),
-        initializers=tuple(map(_tensor, initializers)),
-        sparse=bool(sparse),
+def _node(node: _Message) -> Node:
+    return Node(
+        op_type=node.text(4),
+        domain=node.text(7),
+        inputs=node.texts(1),
+        outputs=node.texts(2),
+        nbytes=node.nbytes,
     )
+
+
+def _value_info(info: _Message) -> ValueInfo:
+    tensor_type = info.message(2).message(1)
+    dtype, _ = _element_type(tensor_type.number(1))
+    axes = tensor_type.message(2).messages(1)
+    if len(axes) > MAX_AXES:
+        raise OnnxFileError("an input or output of too many axes")
+    shape = tuple(axis.number(1) if 1 in axis.fields else axis.text(2) for axis in axes)
+    return ValueInfo(info.text(1), dtype, shape)

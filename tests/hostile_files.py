@@ -418,7 +418,7 @@ DAMAGED = [
     graph("a fingerprint out of range", "above 65521", replaced("pair_fingerprints",
                                                                 with_first(65522))),
     graph("fewer fingerprints than slots", ASKED, replaced("pair_fingerprints", lambda f: f[:-1])),
-    *(graph(f"displacements {name}", "displacements of pairs", replaced("pair_displacements",
+    *(graph(f"displacements {name}", "pair_displacements", replaced("pair_displacements",
                                                                         change))
       for name, change in (("of no bucket", lambda d: d[:0]),
                            ("of 8 bits", lambda d: d.astype(np.uint8)),

@@ -19,9 +19,9 @@ HERE = Path("model.onnx")
 def test_the_embedded_model_says_everything_of_itself() -> None:
     facts = describe(open_model())
     assert facts["precision"] == "int8"
-    assert facts["inputs"] == [{"name": "input_ids", "dtype": "int32", "shape": ["batch", 600]}]
+    assert facts["inputs"] == [{"name": "input_ids", "dtype": "int32", "shape": ("batch", 600)}]
     assert facts["outputs"] == [
-        {"name": "probabilities", "dtype": "float32", "shape": ["batch", 2]}
+        {"name": "probabilities", "dtype": "float32", "shape": ("batch", 2)}
     ]
     assert facts["labels"] == ["neg", "pos"]
     assert facts["operators"]["com.microsoft.DynamicQuantizeLSTM"] == 1
