@@ -50,21 +50,34 @@ class TintedText(str):
         return self
 
 
+Cell = object
+Row = Sequence[Cell]
+
+
 class Table(NamedTuple):
-    """A table of plain text.
+    """A table.
 
     header: title of each column; no header is shown if all are empty.
-    rows: the cells.
+    rows: the cells, see shown().
     note: a line below the table.
     text: columns that are set to the left; the others hold numbers.
     title: a line above the table.
     """
 
     header: Sequence[str]
-    rows: Sequence[Sequence[str]]
+    rows: Sequence[Row]
     note: str = ""
     text: Collection[int] = (0,)
     title: str = ""
+
+
+def shown(cell: Cell) -> str:
+    """Return a cell as text: a float as a share in percent, None as a dash."""
+    if cell is None:
+        return "–"
+    if isinstance(cell, float):
+        return f"{cell:.2%}"
+    return f"{cell:,}" if isinstance(cell, int) else str(cell)
 
 
 _STYLE = f"""
@@ -154,14 +167,14 @@ def table(cells: Table, series: Sequence[str] = (), *, stacks: bool = False) -> 
         for i, name in enumerate(series)
     }
 
-    def row(tag: str, values: Sequence[str]) -> str:
-        shown = ""
+    def row(tag: str, values: Row) -> str:
+        cells_of_row = ""
         for i, value in enumerate(values):
             css_class = "" if i in cells.text else ' class="number"'
-            patch = patches.get(value, "") if i == 0 else ""
+            patch = patches.get(shown(value), "") if i == 0 else ""
             name = f' data-name="{escape(cells.header[i])}"' if stacks and tag == "td" else ""
-            shown += f"<{tag}{css_class}{name}>{patch}{_cell(value)}</{tag}>"
-        return f"<tr>{shown}</tr>"
+            cells_of_row += f"<{tag}{css_class}{name}>{patch}{_cell(value)}</{tag}>"
+        return f"<tr>{cells_of_row}</tr>"
 
     title = f"<h2>{escape(cells.title)}</h2>" if cells.title else ""
     head = f"<thead>{row('th', cells.header)}</thead>" if any(cells.header) else ""
@@ -171,11 +184,11 @@ def table(cells: Table, series: Sequence[str] = (), *, stacks: bool = False) -> 
     return f'{title}<div class="wide"><table{kind}>{head}{body}</table></div>{note}'
 
 
-def _cell(value: str) -> str:
+def _cell(value: Cell) -> str:
     if isinstance(value, TintedText):
         tint = f"color-mix(in srgb, var(--series-{value.series}) {value.percent:.0f}%, transparent)"
         return f'<span class="cell" style="background:{tint}">{escape(value)}</span>'
-    return escape(value)
+    return escape(shown(value))
 
 
 def items(lines: Iterable[str]) -> str:

@@ -30,10 +30,13 @@ Bools = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Interval:
-    """A 95 % confidence interval, with both ends."""
+    """A 95 % confidence interval, with both ends. As text: in percent, without the sign."""
 
     low: float
     high: float
+
+    def __str__(self) -> str:
+        return f"{100 * self.low:.2f} to {100 * self.high:.2f}"
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,8 @@ MAX_METADATA = 96 * 2**20
 # opset_import, metadata_props.
 _KNOWN_FIELDS = (1, 2, 3, 4, 5, 7, 8, 14)
 
+_NOTHING = memoryview(b"")
+
 # The wire types of 8 and 4 bytes.
 _FIXED_SIZES = {1: 8, 5: 4}
 
@@ -115,14 +117,14 @@ class OnnxFile(NamedTuple):
 def _varint(data: memoryview, at: int) -> tuple[int, int]:
     """Return the number that starts at ``at``, and its end."""
     value = 0
-    for shift in range(0, 64, 7):
-        if at >= len(data):
-            break
+    shift = 0
+    while at < len(data) and shift < 64:
         byte = data[at]
         at += 1
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
             return value, at
+        shift += 7
     raise OnnxFileError("number cut short")
 
 
@@ -187,15 +189,17 @@ class _Message:
     def all(self, field: int) -> list[int | memoryview]:
         return self.fields.get(field, [])
 
+    def last(self, field: int, default: int | memoryview) -> int | memoryview:
+        return self.fields[field][-1] if field in self.fields else default
+
     def number(self, field: int) -> int:
-        values = self.all(field) or [0]
-        if not isinstance(values[-1], int):
+        value = self.last(field, 0)
+        if not isinstance(value, int):
             raise OnnxFileError("number expected")
-        return values[-1]
+        return value
 
     def bytes(self, field: int) -> memoryview:
-        values = self.all(field) or [memoryview(b"")]
-        return _bytes(values[-1])
+        return _bytes(self.last(field, _NOTHING))
 
     def text(self, field: int, most: int = MAX_NAME) -> str:
         return _text(self.bytes(field), most)

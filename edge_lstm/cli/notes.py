@@ -7,7 +7,7 @@ import sys
 import textwrap
 from collections.abc import Collection, Sequence
 
-from edge_lstm.html import Table
+from edge_lstm.html import Table, shown
 from edge_lstm.printable import counted, cut, printable
 
 WIDTH = 79  # columns of a line that goes into a pipe or a file
@@ -56,7 +56,7 @@ def table_lines(table: Table) -> list[str]:
 
     The names in the first column are shortened to the room that the other columns leave.
     """
-    cells = [[printable(cell) for cell in row] for row in (table.header, *table.rows)]
+    cells = [[printable(shown(cell)) for cell in row] for row in (table.header, *table.rows)]
     widths = [max(map(len, column)) for column in zip(*cells)]
     room = max(WIDTH - sum(width + 2 for width in widths[1:]), len(cells[0][0]), 8)
     if widths[0] > room:

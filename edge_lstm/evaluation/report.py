@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 from datetime import date
+from math import sqrt
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +17,7 @@ from edge_lstm.answering import SHOWN_RISKS, USUAL_SHARE
 from edge_lstm.atomic import write_atomically
 from edge_lstm.evaluation.curves import curves
 from edge_lstm.evaluation.result import Baseline, Comparison, Evaluation, Pricing, Result
-from edge_lstm.html import Table, TintedText, items, page, table
-from edge_lstm.metrics import Interval
+from edge_lstm.html import Cell, Row, Table, TintedText, items, page, table
 from edge_lstm.printable import counted, cut
 from edge_lstm.text import LABEL_JOINT, well_formed
 
@@ -76,16 +76,14 @@ def _models(evaluation: Evaluation) -> Table:
     rows = []
     notes = []
     for result in evaluation.results:
-        size = _kilobytes(len(result.model.data))
-        accuracy = _share(result.accuracy)
+        size = _size(result)
+        scores = result.scores
         loss = f"{result.log_loss:.4f}"
-        if evaluation.multi_label:
-            micro_f1 = _share(result.scores.micro_f1)
-            macro_f1 = _share(result.scores.macro_f1)
-            rows.append((result.name, size, micro_f1, macro_f1, accuracy, loss))
-        else:
-            error = _share(result.calibration_error)
-            rows.append((result.name, size, accuracy, _span(result.interval), loss, error))
+        row: Row = (result.name, size, scores.micro_f1, scores.macro_f1, result.accuracy, loss)
+        if not evaluation.multi_label:
+            error = result.calibration_error
+            row = (result.name, size, result.accuracy, result.interval, loss, error)
+        rows.append(row)
         if result.oov:
             notes.append(f"{result.name}: {result.oov.note}.")
     return Table(header, rows, " ".join(notes))
@@ -94,31 +92,23 @@ def _models(evaluation: Evaluation) -> Table:
 def _scales(evaluation: Evaluation) -> Table:
     """Return a row for each model that gives scores: how far they are from the truth."""
     header = ("model", "mean abs. error", "Spearman", "within one step", "in the interval")
-    rows = [
-        (
-            result.name,
-            f"{scale.mae:.4f}",
-            "–" if scale.spearman is None else f"{scale.spearman:.4f}",
-            _share(scale.within_one),
-            _share(scale.in_interval),
-        )
-        for result in evaluation.results
-        if (scale := result.scale) is not None
-    ]
+    rows = []
+    for result in evaluation.results:
+        if (scale := result.scale) is not None:
+            spearman = None if scale.spearman is None else f"{scale.spearman:.4f}"
+            mae = f"{scale.mae:.4f}"
+            rows.append((result.name, mae, spearman, scale.within_one, scale.in_interval))
     return Table(header, rows, title="scores")
 
 
 def _baseline(evaluation: Evaluation, baseline: Baseline) -> Table:
     """Return a row for the baseline and for each model, with McNemar's test against it."""
-
-    def row(name: str, size: int, of: Baseline | Result, macro_f1: float, p: str) -> Sequence[str]:
-        return name, _kilobytes(size), _share(of.accuracy), _span(of.interval), _share(macro_f1), p
-
-    rows = [row(baseline.name, baseline.bytes, baseline, baseline.macro_f1, "")]
+    size = _kilobytes(baseline.bytes)
+    measured = (baseline.accuracy, baseline.interval, baseline.macro_f1)
+    rows = [(baseline.name, size, *measured, "")]
     for result, test in zip(evaluation.results, baseline.tests):
-        p = f"{test.exact_p:.2g}"
-        size = len(result.model.data)
-        rows.append(row(result.name, size, result, result.scores.macro_f1, p))
+        measured = (result.accuracy, result.interval, result.scores.macro_f1)
+        rows.append((result.name, _size(result), *measured, f"{test.exact_p:.2g}"))
     note = (
         f"The SVM reads words, word pairs and characters; it learnt from "
         f"{counted(baseline.training_texts, 'text')} of {baseline.source}. "
@@ -140,14 +130,11 @@ def _operating_points(result: Result, pricing: Pricing | None) -> Table:
     header = ["allowed", "threshold", "answered", "wrong", "95 % interval"]
     rows = []
     for point in result.operating_points:
-        mark = "*" if point.same_texts and point.wrong is not None else ""
-        row = [
-            _share(point.abstain),
-            f"{point.threshold:.6g}",
-            f"{point.answered:.2%}",
-            _share(point.wrong) + mark,
-            _span(point.wrong_interval),
-        ]
+        wrong: Cell = point.wrong
+        if point.same_texts and point.wrong is not None:
+            wrong = f"{point.wrong:.2%}*"
+        threshold = f"{point.threshold:.6g}"
+        row = [point.abstain, threshold, point.answered, wrong, point.wrong_interval]
         if pricing is not None:
             row.append(f"{pricing.month(point.answered):,.2f}")
         rows.append(row)
@@ -171,14 +158,7 @@ def _weeks(result: Result, dates: Sequence[date]) -> Table:
     """Return a row for each week: how often the model agrees with the labels."""
     header = ("week of", "texts", "agreement", "95 % interval", "answered", "wrong")
     rows = [
-        (
-            week.monday,
-            f"{week.texts:,}",
-            _share(week.agreement),
-            _span(week.interval),
-            _share(week.answered),
-            _share(week.wrong),
-        )
+        (week.monday, week.texts, week.agreement, week.interval, week.answered, week.wrong)
         for week in result.weeks(dates)
     ]
     return Table(header, rows, title=f"{result.name}: agreement with the labels by week (UTC)")
@@ -188,17 +168,11 @@ def _foreign(evaluation: Evaluation) -> Table:
     """Return a row for each model that read foreign texts: how well it tells them apart."""
     found = f"found with --unfamiliar {USUAL_SHARE}"
     header = ("model", "AUROC", "found at 1 % lost", found, "lost")
-    rows = [
-        (
-            result.name,
-            f"{scores.auroc:.4f}",
-            _share(scores.recall),
-            _share(scores.found),
-            _share(scores.lost),
-        )
-        for result in evaluation.results
-        if (scores := result.foreign) is not None
-    ]
+    rows = []
+    for result in evaluation.results:
+        if (scores := result.foreign) is not None:
+            auroc = f"{scores.auroc:.4f}"
+            rows.append((result.name, auroc, scores.recall, scores.found, scores.lost))
     title = f"{len(evaluation.foreign):,} foreign texts against these"
     return Table(header, rows, title=title)
 
@@ -206,15 +180,15 @@ def _foreign(evaluation: Evaluation) -> Table:
 def _labels(result: Result) -> Table:
     """Return a row for each label; the last is the mean, macro F1."""
     header = ["label", "precision", "recall", "F1", "texts"]
-    rows = [
-        [row.label, _share(row.precision), _share(row.recall), _share(row.f1), f"{row.support:,}"]
-        for row in result.scores.labels
+    rows: list[list[Cell]] = [
+        [row.label, row.precision, row.recall, row.f1, row.support] for row in result.scores.labels
     ]
-    rows.append(["mean", "", "", _share(result.scores.macro_f1), ""])
+    rows.append(["mean", "", "", result.scores.macro_f1, ""])
     if result.thresholds is not None:
         thresholds = [f"{threshold:.3f}" for threshold in result.thresholds]
-        for cells, value in zip([header, *rows], ["threshold", *thresholds, ""]):
-            cells.insert(1, value)
+        header.insert(1, "threshold")
+        for row, threshold in zip(rows, [*thresholds, ""]):
+            row.insert(1, threshold)
 
     note = ""
     if (gate := result.gate) is not None:
@@ -229,16 +203,14 @@ def _confusions(result: Result) -> Table:
 
     The tint of a cell is its share of the row.
     """
-    confusion = result.confusion
-    shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
-    # The square root keeps the few mistakes of a good model visible.
-    tints = (80 * np.sqrt(shares)).tolist()
     rows = []
-    for i, label in enumerate(result.labels):
+    for i, (label, counts) in enumerate(zip(result.labels, result.confusion.tolist())):
         row = [label]
-        for j, count in enumerate(confusion[i].tolist()):
+        for j, count in enumerate(counts):
             series = 0 if i == j else 1
-            row.append(TintedText(f"{count:,}", series, tints[i][j]))
+            # The square root keeps the few mistakes of a good model visible.
+            tint = 80 * sqrt(count / max(sum(counts), 1))
+            row.append(TintedText(f"{count:,}", series, tint))
         rows.append(row)
     title = f"{result.name}: texts by true label (row) and predicted label (column)"
     return Table(("true label", *result.labels), rows, title=title)
@@ -248,12 +220,12 @@ def _confused_pairs(result: Result) -> Table:
     """Return the most frequent confusions: true label, predicted label, texts."""
     mistakes = result.confusion.copy()
     np.fill_diagonal(mistakes, 0)
-    order = np.argsort(-mistakes, axis=None, kind="stable")[:SHOWN_PAIRS]
+    pairs = np.argwhere(mistakes).tolist()
+    pairs.sort(key=lambda pair: -mistakes[tuple(pair)])
     rows = []
-    for cell in order.tolist():
-        true, predicted = divmod(cell, len(result.labels))
-        if count := mistakes[true, predicted]:
-            rows.append((result.labels[true], result.labels[predicted], f"{count:,}"))
+    for true, predicted in pairs[:SHOWN_PAIRS]:
+        count = int(mistakes[true, predicted])
+        rows.append((result.labels[true], result.labels[predicted], count))
     title = f"{result.name}: most frequent confusions"
     return Table(("true label", "predicted", "texts"), rows, text=(0, 1), title=title)
 
@@ -268,19 +240,18 @@ def _comparison(evaluation: Evaluation, comparison: Comparison) -> Table:
     correct = (
         f"{test.only_second_right:,} by it alone, {test.only_first_right:,} by the other alone"
     )
-
-    values = {}
-    if evaluation.multi_label:
-        values["micro F1"] = f"{comparison.micro_f1 * 100:+.2f} points"
     measure = "exact match" if evaluation.multi_label else "accuracy"
-    values[measure] = f"{comparison.difference * 100:+.2f} points, 95 % interval {span}"
-    values["McNemar"] = f"p = {test.exact_p:.2g}, {verdict} difference"
-    values["correct"] = correct
-    values["labels"] = f"differ for {comparison.disagreements:,} of {texts}"
-    values["probabilities"] = f"differ by at most {comparison.largest_change:.2g}"
-
+    rows = [
+        (measure, f"{comparison.difference * 100:+.2f} points, 95 % interval {span}"),
+        ("McNemar", f"p = {test.exact_p:.2g}, {verdict} difference"),
+        ("correct", correct),
+        ("labels", f"differ for {comparison.disagreements:,} of {texts}"),
+        ("probabilities", f"differ by at most {comparison.largest_change:.2g}"),
+    ]
+    if evaluation.multi_label:
+        rows.insert(0, ("micro F1", f"{comparison.micro_f1 * 100:+.2f} points"))
     title = f"{comparison.second} against {comparison.first}"
-    return Table(("", ""), list(values.items()), text=(0, 1), title=title)
+    return Table(("", ""), rows, text=(0, 1), title=title)
 
 
 def report(evaluation: Evaluation) -> str:
@@ -331,7 +302,7 @@ def _mistakes(evaluation: Evaluation, result: Result) -> Table:
             predicted += f"\u00a0{result.confidence[i]:.1%}"
         text = evaluation.texts[i]
         excerpt = cut(text, EXCERPT) if text.strip() else "(empty)"
-        rows.append((f"{i + 1:,}", true, predicted, excerpt))
+        rows.append((i + 1, true, predicted, excerpt))
     note = (
         f"({counted(len(wrong), 'text')}, at most {SHOWN_TEXTS} shown, the most confident first: "
         "look for wrong labels in the data, and for what the model misses, such as irony and "
@@ -378,17 +349,9 @@ def _label_names(result: Result, text: int) -> tuple[str, str]:
     return true, predicted
 
 
+def _size(result: Result) -> str:
+    return _kilobytes(len(result.model.data))
+
+
 def _kilobytes(size: int) -> str:
     return f"{size / 1000:,.0f} kB"
-
-
-def _share(share: float | None) -> str:
-    """Return a share in percent, a dash for None."""
-    return "–" if share is None else f"{share:.2%}"
-
-
-def _span(interval: Interval | None) -> str:
-    """Return an interval in percent, without the sign; a dash for None."""
-    if interval is None:
-        return "–"
-    return f"{interval.low:.2%} to {interval.high:.2%}".replace("%", "")
