@@ -33,33 +33,31 @@ def by_label(training: Mapping[str, Any], labels: Sequence[str]) -> dict[str, An
     does not check them.
     """
 
+    def fits(values: Any) -> bool:
+        return isinstance(values, list) and len(values) == len(labels)
+
     def named(values: Any) -> Any:
-        fits = isinstance(values, list) and len(values) == len(labels)
-        return dict(zip(labels, values)) if fits else values
+        return dict(zip(labels, values)) if fits(values) else values
 
     def named_scores(values: Any) -> Any:
-        if not isinstance(values, dict) or not values:
+        if not isinstance(values, dict) or not values or not all(map(fits, values.values())):
             return values
-        columns = values.values()
-        fits = all(isinstance(each, list) and len(each) == len(labels) for each in columns)
-        if not fits:
-            return values
-        return {label: dict(zip(values, row)) for label, row in zip(labels, zip(*columns))}
+        rows = zip(*values.values())
+        return {label: dict(zip(values, row)) for label, row in zip(labels, rows)}
 
     return _changed(training, named, named_scores)
 
 
 def _listed_scores(scores: Mapping[str, Mapping[str, Any]]) -> dict[str, list[float]]:
-    """Return the scores of each label as a model file holds them."""
-    return {
-        name: [_shortest(round(row[name], _DECIMALS)) for row in scores.values()]
-        for name in _SCORES
-    }
+    """Return the scores of each label as a model file holds them.
 
-
-def _shortest(number: float) -> float:
-    """Return a whole number as an int, whose JSON is shorter."""
-    return int(number) if number == int(number) else number
+    A whole number becomes an int, whose JSON is shorter.
+    """
+    listed: dict[str, list[float]] = {}
+    for name in _SCORES:
+        numbers = [round(row[name], _DECIMALS) for row in scores.values()]
+        listed[name] = [int(number) if number == int(number) else number for number in numbers]
+    return listed
 
 
 def _changed(training: Mapping[str, Any], counts: Any, scores: Any) -> dict[str, Any]:

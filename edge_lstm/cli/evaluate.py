@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -83,7 +84,7 @@ def command(
     name, without the rows that have no label there.
     """
     from edge_lstm.evaluation.evaluate import parse_label_map
-    from edge_lstm.evaluation.files import FileEvaluation, Request, parse_pricing
+    from edge_lstm.evaluation.files import Request, evaluate_files, parse_pricing
     from edge_lstm.tables.labelled import LabelOptions
 
     single = {
@@ -123,9 +124,7 @@ def command(
         threads=threads,
         provider=provider,
     )
-    evaluation = FileEvaluation(request)
-    with ProgressBar("evaluating", evaluation.texts) as progress:
-        evaluations = evaluation.run(progress.advance)
+    evaluations = evaluate_files(request, partial(ProgressBar, "evaluating"))
     if not model:
         _write(evaluations[""], report, mistakes)
     if as_json:

@@ -58,10 +58,10 @@ def evaluate(
         raise DataError("--windows and --foreign exclude each other; give one of them")
     thresholds = [model.choose_threshold(abstain=abstain, threshold=threshold) for model in models]
     labels = models[0].labels
-    given: Sequence[Sequence[str]] = labelled.labels
+    names_of = dict(label_map or {})
     if models[0].is_score:
-        given = _on_scale(given, models[0], label_map or {}, data)
-    truth = label_matrix(given, labels, label_map or {}, data)
+        names_of = {**_on_scale(labelled.labels, models[0]), **names_of}
+    truth = label_matrix(labelled.labels, labels, names_of, data)
 
     digest = texts_digest(labelled.texts)
     names = short_names([model.path for model in models])
@@ -107,24 +107,11 @@ def evaluate(
     )
 
 
-def _on_scale(
-    labels: Sequence[Sequence[str]], model: ModelFile, label_map: Mapping[str, str], data: str
-) -> list[Sequence[str]]:
-    """Return the labels of each text, numbers of the model's scale as the model writes them.
-
-    Raise DataError if a label is not on the scale.
-    """
+def _on_scale(labels: Sequence[Sequence[str]], model: ModelFile) -> dict[str, str]:
+    """Return label in the data → label of the model, of the same number on the model's scale."""
     names = dict(zip(model.question.levels, model.labels))
-    written = {}
-    for label in sorted(set(chain.from_iterable(labels)) - label_map.keys()):
-        value = number(label)
-        if value not in names:
-            raise DataError(
-                f"{data} has the label {shorten(label)}, which is not on the scale of "
-                f"{model.path} ({_listed(model.labels)}); correct it, or map it with --label-map"
-            )
-        written[label] = names[value]
-    return [[written.get(label, label) for label in of_text] for of_text in labels]
+    numbers = {label: number(label) for label in chain.from_iterable(labels)}
+    return {label: names[level] for label, level in numbers.items() if level in names}
 
 
 def label_matrix(

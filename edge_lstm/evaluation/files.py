@@ -1,17 +1,20 @@
-"""An evaluation of files: its request, its texts and models, and its run."""
+"""An evaluation of files: its request, its models and texts, and its run."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from typing import Any
 
 from edge_lstm.classifier import Classifier
 from edge_lstm.errors import DataError
 from edge_lstm.evaluation.baseline import check_trainable, train_baseline
-from edge_lstm.evaluation.evaluate import Progress, evaluate
+from edge_lstm.evaluation.evaluate import evaluate
 from edge_lstm.evaluation.result import Evaluation, Pricing
 from edge_lstm.evaluation.sources import TRAINING_SPLIT, load_labelled, read_foreign
+from edge_lstm.modelfile import ModelFile
 from edge_lstm.native import DEFAULT_PROVIDER
 from edge_lstm.tables.labelled import DEFAULT_LABEL_OPTIONS, LabelledTexts, LabelOptions
 
@@ -51,100 +54,76 @@ class Request:
     provider: str = DEFAULT_PROVIDER
 
 
-@dataclass(frozen=True)
-class _Question:
-    """The models of a question, its texts, and the training texts of its baseline."""
+def evaluate_files(
+    request: Request, progress: Callable[[int], AbstractContextManager[Any]]
+) -> dict[str, Evaluation]:
+    """Return the evaluation of each question.
 
-    classifiers: tuple[Classifier, ...]
-    labelled: LabelledTexts
-    training: LabelledTexts | None
+    progress: makes a progress bar, such as cli.progress.ProgressBar, of the number of texts to
+        classify, a text once for each model.
 
-
-class FileEvaluation:
-    """An evaluation that has read its files."""
-
-    def __init__(self, request: Request) -> None:
-        """Read the files.
-
-        Raise DataError, ModelFileError, or MissingPackageError.
-        """
-        self._request = request
-        if request.baseline:
-            check_trainable()
-        # Models first: an error of theirs comes before the data is read, which may take long.
-        classifiers = {name: self._load(paths) for name, paths in request.models.items()}
-        self._foreign = read_foreign(request.foreign) if request.foreign else ()
-        self._questions = {name: self._read(name, of) for name, of in classifiers.items()}
-
-    @property
-    def texts(self) -> int:
-        """Number of texts to classify, a text once for each model."""
-        return sum(
-            (len(question.labelled.texts) + len(self._foreign)) * len(question.classifiers)
-            for question in self._questions.values()
-        )
-
-    def run(self, progress: Progress) -> dict[str, Evaluation]:
-        """Return the evaluation of each question.
-
-        progress: called with the number of texts classified since the last call.
-
-        Raise DataError.
-        """
-        return {name: self._evaluate(each, progress) for name, each in self._questions.items()}
-
-    def _load(self, paths: Sequence[str | None]) -> tuple[Classifier, ...]:
-        request = self._request
-        classifiers = []
-        for path in paths:
-            classifier = Classifier.load(
-                path, engine=request.engine, threads=request.threads, provider=request.provider
+    Raise DataError, ModelFileError, or MissingPackageError.
+    """
+    if request.baseline:
+        check_trainable()
+    # Models first: an error of theirs comes before the data is read, which may take long.
+    classifiers = {name: _load(request, paths) for name, paths in request.models.items()}
+    foreign = read_foreign(request.foreign) if request.foreign else ()
+    data = {name: _read(request, name, of[0].model) for name, of in classifiers.items()}
+    texts = 0
+    for name, (labelled, _) in data.items():
+        texts += (len(labelled.texts) + len(foreign)) * len(classifiers[name])
+    evaluations = {}
+    with progress(texts) as bar:
+        for name, (labelled, training) in data.items():
+            evaluation = evaluate(
+                classifiers[name],
+                labelled,
+                data=request.data,
+                label_map=request.label_map,
+                foreign=foreign,
+                abstain=request.abstain,
+                threshold=request.threshold,
+                windows=request.windows,
+                progress=bar.advance,
             )
-            classifier.threshold(abstain=request.abstain, threshold=request.threshold)
-            if request.pricing and classifier.model.thresholds is not None:
-                raise DataError(f"{path} gives several labels per text; leave --price out")
-            classifiers.append(classifier)
-        return tuple(classifiers)
+            evaluation = replace(evaluation, pricing=request.pricing)
+            if request.baseline and training:
+                baseline = train_baseline(evaluation, training, request.baseline, request.label_map)
+                evaluation = replace(evaluation, baseline=baseline)
+            evaluations[name] = evaluation
+    return evaluations
 
-    def _read(self, name: str, classifiers: tuple[Classifier, ...]) -> _Question:
-        request = self._request
-        multi_label = classifiers[0].model.thresholds is not None
-        options = replace(
-            request.reading,
-            label_column=name or request.reading.label_column,
-            multi_label=multi_label or None,
-            skip_unlabelled=bool(name),
-        )
-        labelled = load_labelled(request.data, split=request.split, options=options)
-        training = None
-        if request.baseline:
-            # The suffix says its format, and it needs no times.
-            options = replace(options, format=None, time_column=None)
-            training = load_labelled(
-                request.baseline, default_split=TRAINING_SPLIT, options=options
-            )
-        return _Question(classifiers, labelled, training)
 
-    def _evaluate(self, question: _Question, progress: Progress) -> Evaluation:
-        request = self._request
-        evaluation = evaluate(
-            question.classifiers,
-            question.labelled,
-            data=request.data,
-            label_map=request.label_map,
-            foreign=self._foreign,
-            abstain=request.abstain,
-            threshold=request.threshold,
-            windows=request.windows,
-            progress=progress,
+def _load(request: Request, paths: Sequence[str | None]) -> list[Classifier]:
+    classifiers = []
+    for path in paths:
+        classifier = Classifier.load(
+            path, engine=request.engine, threads=request.threads, provider=request.provider
         )
-        evaluation = replace(evaluation, pricing=request.pricing)
-        if request.baseline and question.training:
-            baseline = train_baseline(
-                evaluation, question.training, request.baseline, request.label_map
-            )
-            evaluation = replace(evaluation, baseline=baseline)
-        return evaluation
+        classifier.threshold(abstain=request.abstain, threshold=request.threshold)
+        if request.pricing and classifier.model.thresholds is not None:
+            raise DataError(f"{path} gives several labels per text; leave --price out")
+        classifiers.append(classifier)
+    return classifiers
+
+
+def _read(
+    request: Request, name: str, model: ModelFile
+) -> tuple[LabelledTexts, LabelledTexts | None]:
+    """Return the texts of a question, and the training texts of its baseline."""
+    options = replace(
+        request.reading,
+        label_column=name or request.reading.label_column,
+        multi_label=None if model.thresholds is None else True,
+        skip_unlabelled=bool(name),
+    )
+    labelled = load_labelled(request.data, split=request.split, options=options)
+    if not request.baseline:
+        return labelled, None
+    # The suffix says its format, and it needs no times.
+    options = replace(options, format=None, time_column=None)
+    return labelled, load_labelled(request.baseline, default_split=TRAINING_SPLIT, options=options)
 
 
 def parse_pricing(price: float | None, per_month: int | None) -> Pricing | None:

@@ -11,14 +11,13 @@ from statistics import median
 import numpy as np
 
 from edge_lstm.charts import Chart
-from edge_lstm.html import SERIES, Table, figure, items, page, table
+from edge_lstm.html import SERIES, Row, Table, figure, items, page, table
 from edge_lstm.latency import statistics
 from edge_lstm.latency.cold_start import Memory
 from edge_lstm.latency.result import Result, SettingResult
 from edge_lstm.native import NATIVE
 from edge_lstm.printable import counted, duration, listed
 
-DASH = "–"
 MOST_DOTS = 1000  # of a setting
 
 
@@ -73,18 +72,16 @@ def tables(result: Result) -> Iterator[Table]:
     settings = result.settings
     if any(setting.cold_starts for setting in settings):
         yield _cold_start(settings)
-    yield _percentiles(settings)
-    yield _parts_of_a_text(settings)
-    for optional in (_ratios(settings), _energies(settings)):
-        if optional.rows:
-            yield optional
+    for make in (_percentiles, _parts_of_a_text, _ratios, _energies):
+        if (made := make(settings)).rows:
+            yield made
 
 
-def ms(us: float | None) -> str:
-    """Return µs as ms, with about three significant digits; a dash for None."""
+def ms(us: float | None, texts: int = 1) -> str | None:
+    """Return µs of some texts as ms of one, with about three significant digits."""
     if us is None:
-        return DASH
-    value = us / 1e3
+        return None
+    value = us / texts / 1e3
     for limit, digits in ((0.1, 4), (10, 3), (100, 2)):
         if value < limit:
             return f"{value:.{digits}f}"
@@ -95,10 +92,8 @@ def _cold_start(settings: Sequence[SettingResult]) -> Table:
     """Return a row for each setting: the median of each phase in ms, and the memory in MiB."""
     rows = []
     for setting in settings:
-        times = [DASH] * 5
-        if setting.cold_starts:
-            starts = [(start.total_ms, *astuple(start)) for start in setting.cold_starts]
-            times = [f"{median(phase):.1f}" for phase in zip(*starts)]
+        starts = [(start.total_ms, *astuple(start)) for start in setting.cold_starts]
+        times: Row = [f"{median(phase):.1f}" for phase in zip(*starts)] or [None] * 5
         memory = setting.memory or Memory(None, None)
         rows.append((setting.name, *times, _mib(memory.steady), _mib(memory.peak)))
     header = ("cold start, ms", "total", "python", "imports", "load", "first", "memory", "peak")
@@ -108,9 +103,9 @@ def _cold_start(settings: Sequence[SettingResult]) -> Table:
     return Table(header, rows, note)
 
 
-def _mib(size: int | None) -> str:
-    """Return bytes as MiB; a dash for None."""
-    return DASH if size is None else f"{size / 2**20:.1f}"
+def _mib(size: int | None) -> str | None:
+    """Return bytes as MiB."""
+    return None if size is None else f"{size / 2**20:.1f}"
 
 
 def _percentiles(settings: Sequence[SettingResult]) -> Table:
@@ -118,7 +113,7 @@ def _percentiles(settings: Sequence[SettingResult]) -> Table:
     rows = []
     for setting in settings:
         both = setting.both
-        interval = DASH
+        interval = None
         if both.p50_ci_us is not None:
             low, high = both.p50_ci_us
             interval = f"{ms(low)}–{ms(high)}"
@@ -140,13 +135,13 @@ def _parts_of_a_text(settings: Sequence[SettingResult]) -> Table:
     """Return a row for each setting: the text rule, the network, and the cost of a token."""
     rows = []
     for setting in settings:
-        line = DASH
+        line = None
         if (fit := setting.length_fit) is not None:
             line = f"{fit.fixed_us:.0f} + {fit.per_token_us:.2f} × n"
-        medians = (setting.encode.p50_us, setting.run.p50_us)
-        parts = [ms(None if us is None else us / setting.batch_size) for us in medians]
+        encode = ms(setting.encode.p50_us, setting.batch_size)
+        run = ms(setting.run.p50_us, setting.batch_size)
         cpu = ms(setting.cpu_us_per_text)
-        rows.append((setting.name, *parts, cpu, f"{setting.texts_per_second:,.0f}", line))
+        rows.append((setting.name, encode, run, cpu, round(setting.texts_per_second), line))
     header = ("breakdown, ms", "text→ids", "ids→answer", "CPU time", "texts/s", "µs for n tokens")
     return Table(header, rows)
 

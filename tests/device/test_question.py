@@ -180,7 +180,7 @@ def test_evaluate_says_how_far_scores_are_from_the_truth(classifier: Classifier)
 @pytest.mark.parametrize("label", ["3", "6", "good", "nan"])
 def test_a_label_beyond_the_scale_is_one_error(label: str, classifier: Classifier) -> None:
     labelled = LabelledTexts([GOOD, BAD], [("5",), (label,)])
-    with pytest.raises(DataError, match=f"the label {label}, which is not on the scale"):
+    with pytest.raises(DataError, match=f"map them: --label-map {label}=LABEL"):
         evaluate([classifier], labelled)
 
 

@@ -19,7 +19,7 @@ from sklearn.svm import LinearSVC
 from edge_lstm import Classifier, DataError
 from edge_lstm.cli import run
 from edge_lstm.errors import MissingPackageError
-from edge_lstm.evaluation.files import FileEvaluation
+from edge_lstm.evaluation import files
 from edge_lstm.extras import EXTRAS
 
 GOOD = ["wonderful", "excellent", "superb", "a joy", "great fun", "moving"]
@@ -166,6 +166,6 @@ def test_without_its_extra_the_option_says_how_to_install_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(EXTRAS, "train", ("no_such_package",))
-    monkeypatch.setattr(FileEvaluation, "run", None)  # refused before the work
+    monkeypatch.setattr(files, "Classifier", None)  # refused before the work
     with pytest.raises(MissingPackageError, match="--baseline needs no_such_package; run: "):
         run(["evaluate", "test.csv", "--baseline", "train.csv"])
