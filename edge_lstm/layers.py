@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal
+
+from edge_lstm.ranges import Range, check_fields
 
 Gives = Literal["steps", "last", "mean", "max", "mean+max"]
 Activation = Literal["relu", "tanh", "sigmoid", "linear"]
@@ -38,15 +40,7 @@ MAX_NGRAM_COUNT = 64
 # Columns of n-gram vectors. With fewer, a book of codes would be as large as a hundred vectors.
 FEWEST_CODED = 16
 
-# The whole numbers of a network: the least and the largest.
-_RANGES = {
-    "num_words": (1, MAX_IDS),
-    "embedding_dim": (0, MAX_DIMENSIONS),
-    "ngram_words": (0, MAX_IDS),
-    "ngram_slots": (0, MAX_NGRAMS),
-    "ngram_dim": (0, MAX_DIMENSIONS),
-    "labels": (2, MAX_LABELS),
-}
+NGramCounts = Annotated[tuple[int, ...], Range(1, MAX_NGRAM_COUNT), Range(1, MAX_OCCURRENCES)]
 _SETTINGS = ("bidirectional", "gives", "floor", "hard_sigmoid", "activation")
 
 
@@ -75,28 +69,19 @@ class Lstm:
     Raises ValueError for a value out of range.
     """
 
-    units: int
+    units: Annotated[int, Range(1, MAX_UNITS)]
     bidirectional: bool = False
     gives: Gives = "last"
-    floor: int = 0
-    hard_sigmoid: float | None = None
+    floor: Annotated[int, Range(-1, 0)] = 0
+    hard_sigmoid: Annotated[float | None, Range(0, 1)] = None
 
     def __post_init__(self) -> None:
-        require(is_whole(self.units, 1, MAX_UNITS), "number of LSTM units is out of range")
-        require(type(self.bidirectional) is bool, "an LSTM is neither bidirectional nor not")
-        require(
-            self.gives in get_args(Gives),
-            f"an LSTM that gives {self.gives!r:.40} is not supported",
-        )
-        floors = (0, -1) if self.has_maximum else (0,)
-        require(
-            type(self.floor) is int and self.floor in floors,
-            f"an LSTM's floor {self.floor!r:.40} is not supported",
-        )
+        check_fields(self)
+        require(self.floor == 0 or self.has_maximum, "an LSTM without a maximum has a floor")
         slope = self.hard_sigmoid
         require(
-            slope is None or (type(slope) is float and slope in HARD_SIGMOIDS),
-            f"gates of a hard sigmoid with slope {slope!r:.40} are not supported",
+            slope is None or slope in HARD_SIGMOIDS,
+            f"gates of a hard sigmoid with slope {slope} are not supported",
         )
 
     def __str__(self) -> str:
@@ -143,15 +128,11 @@ class Lstm:
 class Dense:
     """A hidden dense layer. Raises ValueError for a value out of range."""
 
-    units: int
+    units: Annotated[int, Range(1, MAX_DIMENSIONS)]
     activation: Activation = "relu"
 
     def __post_init__(self) -> None:
-        require(is_whole(self.units, 1, MAX_DIMENSIONS), "number of dense units is out of range")
-        require(
-            self.activation in get_args(Activation),
-            f"activation {self.activation!r:.40} is not supported",
-        )
+        check_fields(self)
 
     def __str__(self) -> str:
         return f"dense layer of {self.units:,} units ({self.activation})"
@@ -195,13 +176,6 @@ def lstms_of(layers: Sequence[Layer]) -> list[Lstm]:
     return [layer for layer in layers if isinstance(layer, Lstm)]
 
 
-def _are_counts(counts: Any) -> bool:
-    """Return whether these are what an n-gram counts by its occurrences."""
-    if not isinstance(counts, tuple) or not 1 <= len(counts) <= MAX_OCCURRENCES:
-        return False
-    return all(is_whole(count, 1, MAX_NGRAM_COUNT) for count in counts)
-
-
 @dataclass(frozen=True)
 class NetworkConfig:
     """Everything that fixes a network's shape.
@@ -222,22 +196,19 @@ class NetworkConfig:
     Raises ValueError for values that do not fit together.
     """
 
-    num_words: int = 5000
-    embedding_dim: int = 32
+    num_words: Annotated[int, Range(1, MAX_IDS)] = 5000
+    embedding_dim: Annotated[int, Range(0, MAX_DIMENSIONS)] = 32
     layers: tuple[Layer, ...] = (Lstm(100),)
-    ngram_words: int = 0
-    ngram_slots: int = 0
-    ngram_dim: int = 0
-    ngram_counts: tuple[int, ...] = (1,)
+    ngram_words: Annotated[int, Range(0, MAX_IDS)] = 0
+    ngram_slots: Annotated[int, Range(0, MAX_NGRAMS)] = 0
+    ngram_dim: Annotated[int, Range(0, MAX_DIMENSIONS)] = 0
+    ngram_counts: NGramCounts = (1,)
     padding: Padding = "none"
-    labels: int = 2
+    labels: Annotated[int, Range(2, MAX_LABELS)] = 2
     multi_label: bool = False
 
     def __post_init__(self) -> None:
-        for name, (least, most) in _RANGES.items():
-            require(is_whole(getattr(self, name), least, most), f"its {name} is out of range")
-        require(_are_counts(self.ngram_counts), "its ngram_counts is out of range")
-        require(type(self.multi_label) is bool, "its multi_label is neither true nor false")
+        check_fields(self)
         require(self.ngram_dim or not self.ngrams, "its ngram_dim is 0, and it has n-grams")
         lstms = self.lstms
         dense = self.dense
@@ -252,10 +223,6 @@ class NetworkConfig:
             is_last = lstm is lstms[-1]
             gives_steps = lstm.gives == "steps"
             require(gives_steps != is_last, "the last LSTM, and no other, gives one value")
-        require(
-            self.padding in get_args(Padding),
-            f"padding {self.padding!r:.40} is not supported",
-        )
         require(self.padding == "none" or not self.ngrams, "n-grams of texts with padding")
         require(self.padding == "none" or lstms, "padding without an LSTM")
 

@@ -7,24 +7,23 @@ field.
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, is_dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, get_type_hints
 
 from edge_lstm.errors import DataError
 from edge_lstm.layers import (
     MAX_IDS,
     MAX_LABELS,
-    MAX_NGRAM_COUNT,
     MAX_NGRAMS,
-    MAX_OCCURRENCES,
     Lstm,
     NetworkConfig,
+    NGramCounts,
 )
 from edge_lstm.model_checks import MAX_LENGTH
 from edge_lstm.printable import CONTROL_CHARACTER
 from edge_lstm.question import QuestionType
+from edge_lstm.ranges import Range, check_fields
 from edge_lstm.tables.labelled import LabelOptions
 from edge_lstm.text import DEFAULT_LENGTH
 
@@ -53,29 +52,6 @@ def is_model_file(source: str) -> bool:
     return is_file or source in (SENTIMENT, SMALL_SENTIMENT)
 
 
-@dataclass(frozen=True)
-class Range:
-    """The numbers that a field of :class:`Options` may have: ``least`` to ``most``.
-
-    above, below: that end itself is excluded.
-    """
-
-    least: float
-    most: float
-    above: bool = False
-    below: bool = False
-
-    def __contains__(self, value: float) -> bool:
-        if not self.least <= value <= self.most:
-            return False
-        return not ((self.above and value == self.least) or (self.below and value == self.most))
-
-    def __str__(self) -> str:
-        start = "above" if self.above else "from"
-        end = "to below" if self.below else "to"
-        return f"{start} {self.least:,} {end} {self.most:,}"
-
-
 Share = Annotated[float, Range(0, 1)]
 ShareBelowOne = Annotated[float, Range(0, 1, below=True)]
 ShareAboveZero = Annotated[float, Range(0, 1, above=True)]
@@ -87,7 +63,6 @@ LargeCount = Annotated[int, Range(1, 10**12)]
 MOST_WIDTH = 4096
 Width = Annotated[int, Range(1, MOST_WIDTH)]
 Seed = Annotated[int, Range(0, 2**63 - 1)]
-NGramCounts = Annotated[tuple[int, ...], Range(1, MAX_NGRAM_COUNT)]
 
 
 class Options:
@@ -95,39 +70,10 @@ class Options:
 
     def __post_init__(self) -> None:
         """Raise DataError for a value of another type, or out of its range."""
-        types = get_type_hints(type(self), include_extras=True)
-        for option in fields(self):  # type: ignore[arg-type] # every subclass is a dataclass
-            _check(option.name, getattr(self, option.name), types[option.name])
-
-
-def _check(name: str, value: Any, kind: Any) -> None:
-    limits = None
-    if get_origin(kind) is Annotated:
-        kind, limits = get_args(kind)
-    if type(None) in get_args(kind):
-        if value is None:
-            return
-        kind = get_args(kind)[0]
-    if kind is str and not isinstance(value, str):
-        raise DataError(f"{name} must be text, not {value!r:.40}")
-    if kind is bool and type(value) is not bool:
-        raise DataError(f"{name} must be true or false, not {value!r:.40}")
-    if get_origin(kind) is Literal and value not in get_args(kind):
-        raise DataError(f"{name} must be one of {', '.join(get_args(kind))}, not {value!r:.40}")
-    if limits is None:
-        return
-    if get_origin(kind) is tuple:
-        if not isinstance(value, tuple) or not 1 <= len(value) <= MAX_OCCURRENCES:
-            raise DataError(f"{name} must be 1 to {MAX_OCCURRENCES} numbers, not {value!r:.40}")
-        for each in value:
-            _check(f"a number of {name}", each, Annotated[int, limits])
-        return
-    if kind is int and type(value) is not int:
-        raise DataError(f"{name} must be a whole number, not {value!r:.40}")
-    if type(value) not in (int, float) or not math.isfinite(value):
-        raise DataError(f"{name} must be a number, not {value!r:.40}")
-    if value not in limits:
-        raise DataError(f"{name} must be {limits}, not {value}")
+        try:
+            check_fields(self)
+        except ValueError as error:
+            raise DataError(str(error)) from None
 
 
 def from_plain(kind: type[T], values: object, where: str) -> T:

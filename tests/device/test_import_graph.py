@@ -32,6 +32,7 @@ DEVICE_FLOORS = (
         "text layers machine nesting onnx_file models signals errors os_file printable figures "
         "_version"
     ),
+    "ranges",
 )
 WORKSTATION_FLOORS = (
     "cli",

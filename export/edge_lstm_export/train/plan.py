@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from edge_lstm.errors import DataError
 from edge_lstm.printable import shorten
 from edge_lstm.question import CHOICE, SCORE, Question, QuestionType
+from edge_lstm.ranges import Range
 from edge_lstm_export.options import (
     NO_TEACHER,
     SENTIMENT,
@@ -32,7 +33,6 @@ from edge_lstm_export.options import (
     LoopOptions,
     NetworkOptions,
     Options,
-    Range,
     Seed,
     ShareBelowOne,
     SourceFile,
