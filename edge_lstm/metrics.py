@@ -276,20 +276,17 @@ def wilson_interval(successes: int, n: int) -> Interval:
     )
 
 
-def mcnemar(only_first_right: int, only_second_right: int) -> McNemar:
-    """Return McNemar's exact test of the two counts of texts on which exactly one is right."""
+def mcnemar(first: Bools, second: Bools) -> McNemar:
+    """Return McNemar's exact test of two classifiers on the same n texts.
+
+    first, second: bool [n], whether each is right.
+    """
+    only_first_right = int((first & ~second).sum())
+    only_second_right = int((second & ~first).sum())
     # Under the null hypothesis, each of the two counts is binomial(n, 1/2).
     fewer = min(only_first_right, only_second_right)
     tail = binomial_cdf(fewer, only_first_right + only_second_right, 0.5)
     return McNemar(only_first_right, only_second_right, min(1.0, 2 * tail))
-
-
-def paired_test(first: Bools, second: Bools) -> McNemar:
-    """Return McNemar's test of two classifiers on the same n texts.
-
-    first, second: bool [n], whether each is right.
-    """
-    return mcnemar(int((first & ~second).sum()), int((second & ~first).sum()))
 
 
 def paired_difference_interval(only_first_right: int, only_second_right: int, n: int) -> Interval:

@@ -281,16 +281,20 @@ def read_file(path: Path) -> bytes:
         raise read_error(path, error) from None
 
 
+def model_path(given: Path | str) -> Path:
+    """Return the path of a model file. EMBEDDED stands for the embedded model if no file has it."""
+    path = Path(given)
+    return embedded_model() if str(given) == EMBEDDED and not path.exists() else path
+
+
 def open_model(path: Path | str | None = None) -> ModelFile:
     """Open and check a model file.
 
-    path: None for the embedded model. EMBEDDED stands for it too, unless a file has that name.
+    path: see model_path; None for the embedded model.
 
     Raises DataError if the file cannot be read; else as :func:`parse_model`.
     """
-    if path is None or (str(path) == EMBEDDED and not Path(path).exists()):
-        path = embedded_model()
-    path = Path(path)
+    path = embedded_model() if path is None else model_path(path)
     return parse_model(read_file(path), path)
 
 

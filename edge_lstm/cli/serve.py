@@ -65,7 +65,7 @@ def command(
     from edge_lstm.atomic import check_distinct
     from edge_lstm.errors import DataError
     from edge_lstm.extras import check_installed
-    from edge_lstm.modelfile import EMBEDDED, embedded_model
+    from edge_lstm.modelfile import EMBEDDED, model_path
     from edge_lstm.native import fastest_engine
     from edge_lstm.questions import parse_models
 
@@ -79,10 +79,7 @@ def command(
     if upstream is None and (log is not None or shadow):
         raise DataError("--log and --shadow are about the upstream's answers; add --upstream URL")
     named = parse_models(models or ([EMBEDDED] if upstream is None else []), by_file=True)
-    paths = {
-        name: embedded_model() if path == EMBEDDED and not Path(path).exists() else Path(path)
-        for name, path in named.items()
-    }
+    paths = {name: model_path(path) for name, path in named.items()}
     check_distinct([] if log is None else [log], paths.values())
     settings = Settings(engine or fastest_engine(), abstain, unfamiliar)
     served = Models(paths, settings)

@@ -57,5 +57,5 @@ def train_baseline(
         accuracy=scores.subset_accuracy,
         interval=metrics.wilson_interval(scores.exact, scores.texts),
         macro_f1=scores.macro_f1,
-        tests=tuple(metrics.paired_test(correct, each.correct) for each in evaluation.results),
+        tests=tuple(metrics.mcnemar(correct, each.correct) for each in evaluation.results),
     )

@@ -11,7 +11,7 @@ from edge_lstm.evaluation.result import Comparison, Result
 def compare(first: Result, second: Result) -> Comparison:
     """Compare two models by their predictions for the same texts."""
     n = len(first.truth)
-    test = metrics.paired_test(first.correct, second.correct)
+    test = metrics.mcnemar(first.correct, second.correct)
     only_first = test.only_first_right
     only_second = test.only_second_right
     return Comparison(

@@ -180,12 +180,8 @@ class OovRate:
     @classmethod
     def of(cls, model: ModelFile, texts: Sequence[str]) -> OovRate:
         """Count the words of every text, even if the model cuts the text off."""
-        words = 0
-        known = 0
-        for text in texts:
-            words_in_text, known_in_text = model.tokenizer.count_words(text)
-            words += words_in_text
-            known += known_in_text
+        counts = [model.tokenizer.count_words(text) for text in texts]
+        words, known = np.sum(counts, axis=0).tolist()
         rate = 1 - known / words if words else 0.0
         data = model.training.get("data")
         expected = data.get("unknown_words") if isinstance(data, dict) else None

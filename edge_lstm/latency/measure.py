@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timezone
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -149,17 +150,15 @@ def _load(settings: Settings, sample: Sample | None) -> tuple[list[Recording], S
 
     Settings with the same process share a classifier.
     """
-    loaded: dict[tuple[Path, int, str], Classifier] = {}
-    for setting in settings.each:
-        model, threads, provider = setting.process
-        if setting.process not in loaded:
-            loaded[setting.process] = Classifier.from_model(
-                open_model(model), threads=threads, provider=provider
-            )
-    sample = sample or texts_of(loaded[settings.each[0].process].model)
+
+    @cache
+    def load(model: Path, threads: int, provider: str) -> Classifier:
+        return Classifier.from_model(open_model(model), threads=threads, provider=provider)
+
+    classifiers = [load(*setting.process) for setting in settings.each]
+    sample = sample or texts_of(classifiers[0].model)
     recordings = []
-    for setting in settings.each:
-        classifier = loaded[setting.process]
+    for setting, classifier in zip(settings.each, classifiers):
         encode = classifier.model.tokenizer.encode_text
         tokens = [len(encode(text).ids) for text in sample.texts]
         recordings.append(Recording(setting, classifier, tokens))

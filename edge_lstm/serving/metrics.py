@@ -34,9 +34,9 @@ class Metrics:
         self._durations = [0] * (len(_BOUNDS) + 1)
         self._seconds = 0.0
 
-    def count(self, name: str, *labels: str, by: int = 1) -> None:
+    def count(self, name: str, *labels: str) -> None:
         """Add to a counter. name: of _COUNTERS; labels: the values of its labels."""
-        self._counts[name][labels] += by
+        self._counts[name][labels] += 1
 
     def value(self, name: str, *labels: str) -> int:
         """Return a counter."""
