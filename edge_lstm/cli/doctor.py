@@ -14,8 +14,6 @@ from edge_lstm.printable import counted, to_json
 if TYPE_CHECKING:
     from edge_lstm.doctor.checks import Diagnosis
 
-_IN_PROCESS = "Check without child processes (emulators, sandboxes); a crash ends the check."
-
 
 def command(
     model: ModelArgument = None,
@@ -24,7 +22,14 @@ def command(
     timeout: Annotated[
         float, option("SECONDS", "Time limit of a stage.", min=1, max=86_400)
     ] = 60.0,
-    in_process: Annotated[bool, option(None, _IN_PROCESS, "--in-process")] = False,
+    in_process: Annotated[
+        bool,
+        option(
+            None,
+            "Check without child processes (emulators, sandboxes); a crash ends the check.",
+            "--in-process",
+        ),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Check that this device runs a model correctly.

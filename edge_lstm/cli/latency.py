@@ -20,37 +20,43 @@ if TYPE_CHECKING:
     from edge_lstm.latency.result import Result
 
 
-_MODELS = typer.Argument(
-    metavar="[MODEL]...", help="Model files to compare.  [default: the embedded model]"
-)
-_TEXTS = option(
-    "FILE", "Texts, in any format of score.  [default: examples of the model]", "--texts"
-)
-_DURATION = option("SECONDS", "Total time to measure, instead of --runs.", "--duration")
-_THREADS = option("N,...", "Threads per run.", "--threads")
-_BATCH_SIZE = option("N,...", "Texts per run.", "--batch-size")
-_PROVIDER = option("NAME,...", "Execution providers.", "--provider")
-_COLD = option("N", "Cold starts to time; 0 skips them, and memory too.", "--cold-starts", min=0)
-_OUTPUT = option("FILE", "Write the result as JSON (docs/latency.md).", "--output", "-o")
-_SHOW = option("RESULT", "Show a result that --output wrote.", "--show")
-
-
 def command(
-    models: Annotated[list[Path] | None, _MODELS] = None,
-    texts: Annotated[Path | None, _TEXTS] = None,
+    models: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="[MODEL]...", help="Model files to compare.  [default: the embedded model]"
+        ),
+    ] = None,
+    texts: Annotated[
+        Path | None,
+        option(
+            "FILE", "Texts, in any format of score.  [default: examples of the model]", "--texts"
+        ),
+    ] = None,
     text_column: options.TextColumnOption = None,
     input_format: options.InputFormatOption = None,
     runs: Annotated[int, option("N", "Timed runs; p99 needs 1,000.", "--runs", min=1)] = 2000,
-    duration: Annotated[float | None, _DURATION] = None,
-    threads: Annotated[str, _THREADS] = "1",
-    batch_size: Annotated[str, _BATCH_SIZE] = "1",
+    duration: Annotated[
+        float | None, option("SECONDS", "Total time to measure, instead of --runs.", "--duration")
+    ] = None,
+    threads: Annotated[str, option("N,...", "Threads per run.", "--threads")] = "1",
+    batch_size: Annotated[str, option("N,...", "Texts per run.", "--batch-size")] = "1",
     engine: options.EngineOption = None,
-    provider: Annotated[str, _PROVIDER] = "CPUExecutionProvider",
-    cold_starts: Annotated[int, _COLD] = 5,
-    output: Annotated[Path | None, _OUTPUT] = None,
+    provider: Annotated[
+        str, option("NAME,...", "Execution providers.", "--provider")
+    ] = "CPUExecutionProvider",
+    cold_starts: Annotated[
+        int,
+        option("N", "Cold starts to time; 0 skips them, and memory too.", "--cold-starts", min=0),
+    ] = 5,
+    output: Annotated[
+        Path | None, option("FILE", "Write the result as JSON (docs/latency.md).", "--output", "-o")
+    ] = None,
     as_json: options.JsonOption = False,
     report: options.ReportOption = None,
-    show: Annotated[Path | None, _SHOW] = None,
+    show: Annotated[
+        Path | None, option("RESULT", "Show a result that --output wrote.", "--show")
+    ] = None,
 ) -> None:
     """Measure latency on this machine: cold start, load, and steady state over varied texts.
 

@@ -10,16 +10,18 @@ from edge_lstm.cli.options import ModelArgument, QuestionsOption, check_outputs,
 from edge_lstm.cli.streams import is_closed
 from edge_lstm.printable import printable
 
-_TITLE = "Heading.  [default: the model file's name, or the questions]"
-_EXAMPLE = "Text to try, instead of the model file's example texts; repeatable."
-
 
 def command(
     model: ModelArgument = None,
     question: QuestionsOption = None,
     output: Annotated[Path, option("FILE", "Page to write.", "--output", "-o")] = Path("page.html"),
-    title: Annotated[str | None, option("TEXT", _TITLE)] = None,
-    example: Annotated[list[str] | None, option("TEXT", _EXAMPLE)] = None,
+    title: Annotated[
+        str | None, option("TEXT", "Heading.  [default: the model file's name, or the questions]")
+    ] = None,
+    example: Annotated[
+        list[str] | None,
+        option("TEXT", "Text to try, instead of the model file's example texts; repeatable."),
+    ] = None,
 ) -> None:
     """Write a web page that runs the model in the browser, as one HTML file without network access.
 

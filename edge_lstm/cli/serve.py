@@ -10,8 +10,10 @@ import typer
 from edge_lstm.cli.options import option
 from edge_lstm.cli.streams import say
 
-_MODELS = "Model files, each with the name of its question, as in team=team.onnx.  [default: the "
-_MODELS += "embedded model; none with --upstream]"
+_MODELS = (
+    "Model files, each with the name of its question, as in team=team.onnx.  [default: the "
+    "embedded model; none with --upstream]"
+)
 _ABSTAIN = (
     "Hand back unsure answers, so that at most this share of the rest is wrong, such as 0.02.  "
     "[default: the model file's]"
