@@ -180,15 +180,12 @@ def group_files(root: Path, controller: str, name: str) -> list[str]:
 def _cpu_quota(root: Path) -> float | None:
     """Return the CPU time per time that the tightest control group allows."""
     # Version 2 has one file: "50000 100000", or "max 100000".
-    pairs = [text.partition(" ")[::2] for text in group_files(root, "cpu", "cpu.max")]
+    limits = group_files(root, "cpu", "cpu.max")
     # Version 1 has two files; the quota is -1 without a limit.
     periods = group_files(root, "cpu", "cpu.cfs_period_us")
-    pairs += zip(group_files(root, "cpu", "cpu.cfs_quota_us"), periods)
-    quotas = []
-    for quota, period in pairs:
-        if quota.isdecimal() and period.isdecimal() and int(period):
-            quotas.append(int(quota) / int(period))
-    return min(quotas, default=None)
+    limits += map(" ".join, zip(group_files(root, "cpu", "cpu.cfs_quota_us"), periods))
+    found = re.findall(r"^(\d+) (\d*[1-9]\d*)$", "\n".join(limits), re.MULTILINE)
+    return min((int(quota) / int(period) for quota, period in found), default=None)
 
 
 def _memory_limit(root: Path) -> int | None:
