@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Annotated, Any, Literal
 
-from edge_lstm.ranges import Range, check_fields
+from edge_lstm.ranges import Range, check_ranges
 
 Gives = Literal["steps", "last", "mean", "max", "mean+max"]
 Activation = Literal["relu", "tanh", "sigmoid", "linear"]
@@ -76,7 +76,7 @@ class Lstm:
     hard_sigmoid: Annotated[float | None, Range(0, 1)] = None
 
     def __post_init__(self) -> None:
-        check_fields(self)
+        check_ranges(self)
         require(self.floor == 0 or self.has_maximum, "an LSTM without a maximum has a floor")
         slope = self.hard_sigmoid
         require(
@@ -132,7 +132,7 @@ class Dense:
     activation: Activation = "relu"
 
     def __post_init__(self) -> None:
-        check_fields(self)
+        check_ranges(self)
 
     def __str__(self) -> str:
         return f"dense layer of {self.units:,} units ({self.activation})"
@@ -208,7 +208,7 @@ class NetworkConfig:
     multi_label: bool = False
 
     def __post_init__(self) -> None:
-        check_fields(self)
+        check_ranges(self)
         require(self.ngram_dim or not self.ngrams, "its ngram_dim is 0, and it has n-grams")
         lstms = self.lstms
         dense = self.dense

@@ -34,7 +34,7 @@ class Range:
         return f"{start} {self.least:,} {end} {self.most:,}"
 
 
-def check_fields(options: Any) -> None:
+def check_ranges(options: Any) -> None:
     """Raise ValueError unless each value of a dataclass has the type and range of its field.
 
     The types are text, bool, Literal, and numbers with a Range, each also with None. Fields of

@@ -23,7 +23,7 @@ from edge_lstm.layers import (
 from edge_lstm.model_checks import MAX_LENGTH
 from edge_lstm.printable import CONTROL_CHARACTER
 from edge_lstm.question import QuestionType
-from edge_lstm.ranges import Range, check_fields
+from edge_lstm.ranges import Range, check_ranges
 from edge_lstm.tables.labelled import LabelOptions
 from edge_lstm.text import DEFAULT_LENGTH
 
@@ -71,7 +71,7 @@ class Options:
     def __post_init__(self) -> None:
         """Raise DataError for a value of another type, or out of its range."""
         try:
-            check_fields(self)
+            check_ranges(self)
         except ValueError as error:
             raise DataError(str(error)) from None
 
