@@ -72,7 +72,7 @@ def _check(name: str, value: Any, kind: Any) -> None:
             wanted = f"{count.least} to {count.most} numbers"
             raise ValueError(f"{name} must be {wanted}, not {value!r:.40}")
         for each in value:
-            _check(f"a number of {name}", each, Annotated[int, numbers])
+            _check(f"a number of {name}", each, Annotated[get_args(kind)[0], numbers])
         return
     if kind is int and type(value) is not int:
         raise ValueError(f"{name} must be a whole number, not {value!r:.40}")

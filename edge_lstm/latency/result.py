@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
 from types import NoneType
-from typing import Any, cast, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, cast, get_args, get_origin, get_type_hints
 
 from edge_lstm.errors import DataError, read_error
 from edge_lstm.latency.cold_start import ColdStart, Memory
@@ -14,7 +14,10 @@ from edge_lstm.latency.conditions import ConditionWarning, State
 from edge_lstm.latency.energy import Energy
 from edge_lstm.latency.statistics import LengthFit, Ratio
 from edge_lstm.machine import Machine
+from edge_lstm.ranges import Range, check_ranges
 
+Count = Annotated[int, Range(1, 10**12)]
+_ABOVE_0 = Range(0, 10**12, above=True)
 SCHEMA = "edge-lstm.latency"
 VERSION = 1
 
@@ -65,9 +68,9 @@ class Times:
     max_us: the longest.
     """
 
-    mean_us: float
-    p50_us: float | None
-    p50_ci_us: tuple[float, float] | None
+    mean_us: Annotated[float, _ABOVE_0]
+    p50_us: Annotated[float | None, _ABOVE_0]
+    p50_ci_us: Annotated[tuple[float, float] | None, _ABOVE_0, Range(2, 2)]
     p90_us: float | None
     p95_us: float | None
     p99_us: float | None
@@ -97,13 +100,13 @@ class SettingResult:
     name: str
     model: Model
     threads: int
-    batch_size: int
+    batch_size: Count
     provider: str
     cold_starts: tuple[ColdStart, ...]
     memory: Memory | None
     warm_up_blocks: int
-    runs: int
-    texts: int
+    runs: Count
+    texts: Count
     both: Times
     encode: Times
     run: Times
@@ -179,16 +182,6 @@ def parse_result(text: str, name: str) -> Result:
     for part in ("settings", "states"):
         if not getattr(result, part):
             raise DataError(f"{name} has no {part}; measure again")
-    for setting in result.settings:
-        both = setting.both
-        numbers = [setting.batch_size, setting.runs, setting.texts, both.mean_us]
-        if both.p50_us is not None:
-            numbers.append(both.p50_us)
-        numbers += both.p50_ci_us or ()
-        if min(numbers) <= 0:
-            raise DataError(
-                f"{name}: {setting.name} has times or counts that are not above 0; measure again"
-            )
     return result
 
 
@@ -207,7 +200,12 @@ def _value(kind: Any, value: Any, where: str) -> Any:
         fields = {}
         for name, hint in get_type_hints(kind).items():
             fields[name] = _value(hint, value.get(name), f"{where}: {name}")
-        return cast(Any, kind)(**fields)
+        made = cast(Any, kind)(**fields)
+        try:
+            check_ranges(made)
+        except ValueError as error:
+            raise DataError(f"{where}: {error}; measure again") from None
+        return made
     if get_origin(kind) is dict and isinstance(value, dict):
         return {key: _value(inner[1], item, where) for key, item in value.items()}
     if get_origin(kind) is tuple and isinstance(value, list):
