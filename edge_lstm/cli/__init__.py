@@ -90,9 +90,11 @@ class LazyGroup(TyperGroup):
 
     _from_table = False
 
-    def list_commands(self, ctx: Any) -> list[str]:
-        """Return the names of the commands in the order of the table."""
-        return list(COMMANDS)
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        # Typer lists these names, and suggests one of them for an unknown name.
+        names: Any = dict.fromkeys(COMMANDS)
+        self.commands = names
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write the help's list from the table, without an import of any command."""
@@ -119,16 +121,6 @@ class LazyGroup(TyperGroup):
             os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         module = import_module(f"{entry.package}.cli.{cmd_name}")
         return _command(cmd_name, module.command, entry.summary)
-
-    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Return the command; the error about an unknown name suggests similar ones."""
-        if args[0] not in COMMANDS and not ctx.resilient_parsing:
-            from difflib import get_close_matches
-
-            near = " or ".join(get_close_matches(args[0], COMMANDS))
-            suggestion = f" Did you mean {near}?" if near else ""
-            ctx.fail(f"No such command {args[0]!r}.{suggestion}")
-        return super().resolve_command(ctx, args)
 
     def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
         """Return names and summaries from the table, without an import of any command."""

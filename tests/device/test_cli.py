@@ -97,7 +97,7 @@ def test_debug_lets_the_error_out_with_its_traceback() -> None:
     ("arguments", "says"),
     [
         (["predict", "--treads", "1"], "Possible options: --threads"),
-        (["evalaute"], "No such command 'evalaute'. Did you mean evaluate?"),
+        (["evalaute"], "No such command 'evalaute'. Did you mean 'evaluate'?"),
         (["nonsense"], "No such command 'nonsense'."),
         (["predict", "--threads", "0", "x"], "--threads"),
     ],
