@@ -292,7 +292,7 @@ class Result:
 
         pricing: of questions that are handed back; None: no costs are returned.
         """
-        labels = [asdict(row) for row in self.scores.labels]
+        labels = list(map(asdict, self.scores.labels))
         values: dict[str, Any] = {"name": self.name, **self.model.facts()}
         if self.thresholds is None:
             values |= self._one_label_json(pricing)
@@ -323,17 +323,16 @@ class Result:
         for name, part in parts.items():
             if part is not None:
                 values[name] = asdict(part)
-        points = []
-        for each in self.operating_points:
-            points.append(asdict(each))
-            if pricing is not None:
-                points[-1]["month"] = pricing.month(each.answered)
+        points = list(map(asdict, self.operating_points))
+        if pricing is not None:
+            for point in points:
+                point["month"] = pricing.month(point["answered"])
         return {
             **values,
             "operating_points": points,
             "calibration_error": self.calibration_error,
             "confusion": self.confusion.tolist(),
-            "calibration": [asdict(each) for each in self.bins],
+            "calibration": list(map(asdict, self.bins)),
         }
 
     @cached_property
@@ -523,12 +522,12 @@ class Evaluation:
             "labels_per_text": self.labels_per_text,
             "statuses": self.statuses,
             "models": [self._model_json(result) for result in self.results],
-            "comparisons": [asdict(comparison) for comparison in self.comparisons],
+            "comparisons": list(map(asdict, self.comparisons)),
             "baseline": self.baseline and asdict(self.baseline),
         }
 
     def _model_json(self, result: Result) -> dict[str, Any]:
         values = result.to_json(self.pricing)
         if self.dates is not None:
-            values["weeks"] = [asdict(week) for week in result.weeks(self.dates)]
+            values["weeks"] = list(map(asdict, result.weeks(self.dates)))
         return values
