@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from functools import cache
 from types import NoneType
@@ -76,7 +75,8 @@ def _check(name: str, value: Any, kind: Any) -> None:
         return
     if kind is int and type(value) is not int:
         raise ValueError(f"{name} must be a whole number, not {value!r:.40}")
-    if type(value) not in (int, float) or not math.isfinite(value):
+    if type(value) not in (int, float):
         raise ValueError(f"{name} must be a number, not {value!r:.40}")
+    # NaN is in no range.
     if value not in limits[0]:
-        raise ValueError(f"{name} must be {limits[0]}, not {value}")
+        raise ValueError(f"{name} must be {limits[0]}, not {value!r:.40}")

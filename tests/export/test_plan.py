@@ -124,7 +124,10 @@ def changed(**values: Any) -> Values:
         ({"word_table": "encoder"}, "set word_table to none"),
         ({"preset": "best"}, "no preset 'best'; choose one of tiny, small, medium, base, seed$"),
         ({"loop__epochs": 1.5}, r"\[loop\]: epochs must be a whole number, not 1.5"),
-        ({"loop__learning_rate": float("nan")}, "learning_rate must be a number"),
+        ({"loop__learning_rate": float("nan")}, "learning_rate must be above 0"),
+        pytest.param(
+            {"loop__learning_rate": 10**400}, "learning_rate must be above 0", id="400 digits"
+        ),
         ({"loop__bfloat16": 1}, "bfloat16 must be true or false, not 1"),
         ({"network__dropout": 1.0}, "dropout must be from 0 to below 1, not 1.0"),
         ({"network__ngram_dim": 0}, "its ngram_dim is 0, and it has n-grams"),
