@@ -484,6 +484,7 @@ class _Weights:
             self._check("pair_fingerprints", "uint16", network.ngram_slots)
             name = "pair_displacements"
             require(name in self._constants, f"its graph has no constant {name!r}")
+            # As many as it has, but at least one.
             count = len(self._constants[name].raw) // 2
             self._check(name, "uint16", min(max(count, 1), MAX_DISPLACEMENTS))
         inputs = network.head_inputs(self._more)
