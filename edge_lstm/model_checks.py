@@ -431,9 +431,9 @@ def sentinels(quantized: bool) -> int:
 
 
 class _Weights:
-    """The constants of a graph, which are compared with those that its network asks for.
+    """The constants of a graph, to be compared with its network.
 
-    docs/file-format.md lists them.
+    docs/file-format.md lists the constants of each network.
     """
 
     def __init__(self, constants: Mapping[str, Tensor], quantized: bool) -> None:
