@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import html
-import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,6 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from edge_lstm_export.graph.build import file_bytes
 from edge_lstm_export.onnx import gates
 from edge_lstm_export.onnx.export import export
 from edge_lstm_export.onnx.from_network import weights_from_network
@@ -32,14 +29,14 @@ from made import checkpoint_of, opened, words_of
 
 from edge_lstm.classifier import Classifier
 from edge_lstm.cli.inspect import overview
-from edge_lstm.errors import DamagedModelFileError, DataError
+from edge_lstm.errors import DataError
 from edge_lstm.explain import explain
 from edge_lstm.latency import report as reports
 from edge_lstm.latency.measure import measure
 from edge_lstm.latency.result import Result
 from edge_lstm.latency.settings import Sample, Settings
 from edge_lstm.layers import Dense, Lstm, NetworkConfig, PaddingCost
-from edge_lstm.modelfile import KEY_DIGEST, KEY_NETWORK, parse_model
+from edge_lstm.modelfile import parse_model
 from edge_lstm.text import KERAS, KERAS_FILTERS, TextRule, Tokenizer
 
 
@@ -318,169 +315,7 @@ def test_inspect_says_what_is_run(shape: dict[str, Any], model: str, length: str
     assert shown["length"] == length
 
 
-# --- Files and checkpoints that are not what they say ---------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def stack() -> bytes:
-    """An int8 file of two LSTMs, the first of both directions, and a dense layer."""
-    return export(made(layers=(*STACK, Dense(4, "tanh"))), quantize="int8").data
-
-
-def changed(
-    data: bytes,
-    network: Callable[[dict[str, Any]], object] = lambda _: None,
-    **changes: Callable[[Any], Any] | None,
-) -> bytes:
-    """The file with another network in its metadata, and with other constants; None: without."""
-    model = onnx.load_model_from_string(data)
-    described = {entry.key: entry.value for entry in model.metadata_props}
-    del described[KEY_DIGEST]
-    values = json.loads(described[KEY_NETWORK])
-    network(values)
-    constants = constants_of(data)
-    for name, change in changes.items():
-        value = constants.pop(name, None)
-        if change is not None:
-            constants[name] = np.ascontiguousarray(change(value))
-    del model.graph.initializer[:]
-    model.graph.initializer.extend(
-        onnx.numpy_helper.from_array(value, name) for name, value in constants.items()
-    )
-    return file_bytes(model, {**described, KEY_NETWORK: values})
-
-
-def layer(number: int, **settings: Any) -> Callable[[dict[str, Any]], object]:
-    """Set values of a layer; None removes one."""
-
-    def change(values: dict[str, Any]) -> None:
-        old = {**values["layers"][number], **settings}
-        values["layers"][number] = {k: v for k, v in old.items() if v is not None}
-
-    return change
-
-
-def layers(change: Callable[[list[Any]], Any]) -> Callable[[dict[str, Any]], object]:
-    return lambda values: values.update(layers=change(values["layers"]))
-
-
-HARMFUL_NETWORKS: list[tuple[str, Callable[[dict[str, Any]], object], str]] = [
-    ("no layers", lambda v: v.pop("layers"), "'layers' is missing"),
-    ("a layer that is none", layers(lambda old: [*old, 7]), "not an object"),
-    ("a layer of another kind", layers(lambda old: [*old, {"gru": 7}]), "'dense' is missing"),
-    ("LSTMs behind a dense layer", layers(lambda old: old[::-1]), "before an LSTM"),
-    ("four LSTMs", layers(lambda old: [old[0], old[0], old[0], old[1]]), "more than 3 LSTMs"),
-    ("three dense layers", layers(lambda old: [*old, old[2], old[2]]), "more than 2 hidden"),
-    ("dense layers alone", layers(lambda old: old[2:]), "no LSTM"),
-    ("nothing to read", layers(lambda _: []), "neither an LSTM nor n-grams"),
-    ("one value for an LSTM", layer(0, gives="last"), "and no other, gives one value"),
-    ("pooling of another kind", layer(1, gives="min"), "gives must be one of"),
-    ("pooling that is a list", layer(1, gives=["last"]), "gives must be one of"),
-    ("a maximum without its floor", layer(1, gives="max"), "lacks a setting"),
-    ("a floor without a maximum", layer(1, floor=0), "has another"),
-    ("a floor of 1", layer(1, gives="max", floor=1), "floor must be from -1 to 0, not 1"),
-    (
-        "a floor that is false",
-        layer(1, gives="max", floor=False),
-        "floor must be a whole number, not False",
-    ),
-    ("no units", layer(0, lstm=0), "units must be"),
-    ("units of a fraction", layer(0, lstm=8.0), "units must be"),
-    ("20,000 units", layer(0, lstm=20_000), "units must be"),
-    ("70,000 dense units", layer(2, dense=70_000), "units must be"),
-    ("directions that are a number", layer(0, bidirectional=1), "bidirectional must be"),
-    ("gates of another slope", layer(0, hard_sigmoid=0.25), "slope 0.25"),
-    ("gates of a whole slope", layer(0, hard_sigmoid=1), "slope 1 "),
-    ("an activation of another kind", layer(2, activation="gelu"), "not 'gelu'"),
-    ("another padding", lambda v: v.update(padding="left"), "not 'left'"),
-    ("an LSTM without an embedding", lambda v: v.update(embedding_dim=0), "without an embedding"),
-    ("other units", layer(0, lstm=9), "as its network asks for"),
-    ("other directions", layer(0, bidirectional=False), "as its network asks for"),
-    ("other dense units", layer(2, dense=5), "as its network asks for"),
-    ("a dense layer more", layers(lambda old: [*old, old[2]]), "no constant 'dense1_w'"),
-]
-
-
-@pytest.mark.parametrize(
-    ("change", "says"),
-    [case[1:] for case in HARMFUL_NETWORKS],
-    ids=[c[0] for c in HARMFUL_NETWORKS],
-)
-def test_a_file_of_a_network_that_no_reader_has_is_refused(
-    stack: bytes, change: Callable[[dict[str, Any]], object], says: str
-) -> None:
-    with pytest.raises(DamagedModelFileError, match=says) as raised:
-        opened(changed(stack, change))
-    assert "\n" not in str(raised.value)
-
-
-def states(value: float, *, at: int = 0) -> Callable[[Any], Any]:
-    """Set a number of a table of first states."""
-
-    def change(table: Any) -> Any:
-        table = table.copy()
-        table[..., at] = value
-        return table
-
-    return change
-
-
-def more_rows(count: int) -> Callable[[Any], Any]:
-    return lambda table: np.repeat(table[:, :1], count, axis=1)
-
-
-def without_tables() -> dict[str, Any]:
-    return {f"lstm{k}_{part}": None for k in range(2) for part in "hc"}
-
-
-HARMFUL_CONSTANTS: list[tuple[str, dict[str, Any], str]] = [
-    ("without a weight", {"lstm1_w": None}, "no constant 'lstm1_w'"),
-    ("without the tables", without_tables(), "without tables"),
-    ("without cells", {"lstm0_c": None}, "no constant 'lstm0_c'"),
-    ("with a longer table", {"lstm0_h": more_rows(26)}, "number of rows"),
-    ("with tables of two lengths", {"lstm1_c": more_rows(2)}, "as its network asks for"),
-    ("with outputs beyond 1", {"lstm0_h": states(1.5)}, "beyond -1 to 1"),
-    ("with NaN outputs", {"lstm0_h": states(np.nan)}, "not finite"),
-    ("with another sentinel", {"lstm1_h": states(0.5, at=-1)}, "of the sentinels"),
-    ("with an LSTM more", {"lstm2_b": lambda _: np.zeros(3, np.float32)}, "none of its network's"),
-    ("with a table twice", {"head_w": lambda _: np.zeros((6, 1), np.int8)}, "'head_w'"),
-    ("with another scale", {"dense0_w_scales": lambda s: s[:-1]}, "as its network asks for"),
-    ("with a scale of 0", {"dense0_w_scales": lambda s: s * 0}, "not above 0"),
-    ("with a zero point", {"lstm1_w_zero": lambda z: z + 1}, "is not 0"),
-]
-
-
-@pytest.mark.parametrize(
-    ("constants", "says"),
-    [case[1:] for case in HARMFUL_CONSTANTS],
-    ids=[case[0] for case in HARMFUL_CONSTANTS],
-)
-def test_a_file_with_other_constants_is_refused(
-    stack: bytes, constants: dict[str, Any], says: str
-) -> None:
-    with pytest.raises(DamagedModelFileError, match=says):
-        opened(changed(stack, **constants))
-
-
-@pytest.mark.parametrize(
-    "shape",
-    [
-        {"layers": (Dense(3),)},
-        {"layers": ()},
-        {"layers": (Lstm(3, gives="steps"),)},
-        {"layers": (Lstm(3), Lstm(3))},
-        {"layers": (Lstm(3),), "padding": "front", **NGRAMS},
-        {"layers": (Lstm(3),), "padding": "left"},
-        {"layers": (Lstm(3),), "embedding_dim": 0},
-        {"layers": (3,)},
-    ],
-    ids=str,
-)
-def test_a_network_that_does_not_fit_together_is_refused_when_it_is_made(
-    shape: dict[str, Any],
-) -> None:
-    with pytest.raises(DataError):
-        config_of(shape)
+# --- What does not fit together (of files: tests/hostile_files.py) --------------------------------
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,18 @@
+"""Cases of a test as a small table in a text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+
+def table(text: str) -> list[list[str]]:
+    """The cells of each line, which stand between bars; empty lines part groups."""
+    lines = filter(None, map(str.strip, text.splitlines()))
+    return [[cell.strip() for cell in line.split(" | ")] for line in lines]
+
+
+def named(text: str) -> list[Any]:
+    """The rows of a table as parameters of a test; the first cell of each is its name."""
+    return [pytest.param(*cells, id=name) for name, *cells in table(text)]
