@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 
 
 def table(text: str) -> list[list[str]]:
-    """The cells of each line, which stand between bars; empty lines part groups."""
-    lines = filter(None, map(str.strip, text.splitlines()))
-    return [[cell.strip() for cell in line.split(" | ")] for line in lines]
+    """The cells of each line, which stand between bars; empty lines part groups.
+
+    A line goes on behind a backslash at its end, also in a raw string.
+    """
+    lines = filter(None, map(str.strip, text.replace("\\\n", "").splitlines()))
+    return [[cell.strip() for cell in re.split(r" \|(?: |$)", line)] for line in lines]
 
 
 def named(text: str) -> list[Any]:

@@ -7,6 +7,7 @@ import csv
 import json
 import os
 import random
+import re
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -35,151 +36,118 @@ MODULE = PROJECT / "engine" / "python" / "edge_lstm_native"
 
 TEXTS = ["A wonderful film.", "Dull, and far too long!", "", "xqzzy wvvx", "漢字 é"]
 WORDS = ["good", "bad", "film", "the", "never", "Übel", "漢字", "🎉", "", "\x7f", "don't", "dull,"]
-ESCAPES = [r"\n", r"\"", r"\\", r"\/", r"\t", r"\b", r"\f", r"\r", r"\u00e9", r"\u0000", r"\u001F"]
-PAIRS = [r"\ud83c\udf89", r"\uD83D\uDE00", r"\u2028", r"\u0022", r"\u005c"]
-BROKEN = [r"\ud800", r"\udc00", r"\ud83d\ud83d\ude00", r"\x", r"\u12", "\t", "\x00", '"', "\\"]
-NUMBERS = ["0", "-0", "1E5", "1.50", "9" * 400, "-1.5e-400", "12345678901234567890.12", "1e999"]
-NOT_JSON = ["NaN", "Infinity", "-Infinity", "01", "1.", ".5", "+1", "True", "nul", "'a'", "{", "]"]
-SPACES = ["", "", "", " ", "  ", "\t", "\r"]
+# What files are made of: a name and its alternatives, '' for none. Those behind a question mark are
+# for odd files. _ is perhaps white space.
+JSON = r"""
+row     {_"text"_:_<text>_} {_"id"_:_<value>_,_"text"_:_<text>_}
+row     {_"text"_:_<text>_,_"n"_:_<value>_} {_"text"_:_<text>_,_"id"_:_<value>_,_"n"_:_<value>_}
+row     _{_"n"_:_<value>_,_"text"_:_<text>_,_"id"_:_<value>_}_
+?row    {_"text"_:_<value>_} {"n":_<value>} {} <value> '' {"\u0069d":<value>,"text":<text>}
+?row    {"text":<text>,"label":<value>} {"text":"a","text":<text>} {"text":<text>,"漢":<value>}
+text    "<word*30>" "<word*30>" "<word*30>" "<word*2000>"
+value   "<word*4>" "<word*4>" <number> <number> true false null [_<items>_] {_<pairs>_}
+?value  NaN Infinity -Infinity 01 1. .5 +1 True nul 'a' { ] <deep>
+number  0 -0 1E5 1.50 -1.5e-400 12345678901234567890.12 1e999 <digits>
+items   '' <value> <value>_,_<value> <value>_,_<value>_,_<value>
+pairs   '' "a"_:_<value> "b"_:_<value>_,_"c"_:_<value> "d"_:_<value>_,_"a"_:_<value>_,_"b"_:_<value>
+word    good bad film the never Übel 漢字 🎉 '' <delete> don't dull,
+word    \n \" \\ \/ \t \b \f \r \u00e9 \u0000 \u001F
+word    \ud83c\udf89 \uD83D\uDE00 \u2028 \u0022 \u005c
+?word   \ud800 \udc00 \ud83d\ud83d\ude00 \x \u12 <tab> <nul> " \ <byte> <half>
+"""
+CSV = """
+row     <cell><comma><cell><comma><cell>
+?row    <cell><comma><cell> <cell><comma><cell><comma><cell><comma><cell> '' 9<comma>"open
+cell    <word*1> <word*2> <word*300> "<word*1>" "<quoted*2>" "<quoted*300>"
+?cell   <return> a"b "a"b <byte> <half> <nul> " ,,, <mark>
+quoted  good '' a,b ""no"" two<line>lines two<both>lines Übel x;y|z<tab>
+word    good bad film Übel '' 漢字
+"""
+TEXT = """
+row     '' <word*3> <word*9> <word*2000>
+word    good bad film the never Übel 漢字 🎉 '' <delete> don't dull,
+?word   <byte> <nul> <half> <return>
+"""
+DEEPEST = 6
+CHARACTERS = {
+    "nul": "\0",
+    "tab": "\t",
+    "line": "\n",
+    "return": "\r",
+    "both": "\r\n",
+    "delete": "\x7f",
+    "mark": "\ufeff",
+    "byte": "\udcff",
+    "half": "\udced\udca0\udc80",
+    "digits": "9" * 400,
+}
+DEEP = ["[" * levels + "]" * levels for levels in (30, 40, 199, 201, 3000)]
 
 
 class Writer:
-    """Lines of JSON as programs of several kinds write them, and damaged ones."""
+    """Rows of a grammar as programs of several kinds write them, and damaged ones."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, grammar: str, seed: int, oddity: float | None = None) -> None:
         self.random = random.Random(seed)
-        self.oddity = self.random.choice([0, 0, 0.02, 0.3])
-        self.spaces = self.random.choice([[""], [" "], SPACES])
+        self.oddity = self.random.choice([0, 0, 0.02, 0.2]) if oddity is None else oddity
+        self.end = self.random.choice(["\n", "\n", "\r\n"])
+        self.comma = self.random.choice(",;\t|")
+        space = self.random.choice([[""], [" "], ["", "", " ", "  ", "\t", "\r"]])
+        self.rules = {"_": space, "comma": [self.comma], "deep": DEEP}
+        self.rules |= {name: [character] for name, character in CHARACTERS.items()}
+        for line in grammar.strip().splitlines():
+            name, *alternatives = line.split()
+            self.rules[name] = self.rules.get(name, []) + alternatives
 
     def odd(self) -> bool:
         return self.random.random() < self.oddity
 
-    def space(self) -> str:
-        return self.random.choice(self.spaces)
+    def of(self, name: str, depth: int = 0) -> str:
+        """A text of a rule; deep inside, its first alternative."""
+        odd = self.rules.get(f"?{name}", [])
+        alternatives = odd if odd and self.odd() else self.rules[name]
+        chosen = self.random.choice(alternatives) if depth < DEEPEST else alternatives[0]
 
-    def string(self, words: int = 4) -> str:
-        chosen = [*WORDS, *ESCAPES, *PAIRS, *(BROKEN if self.odd() else [])]
-        return '"' + " ".join(self.random.choices(chosen, k=self.random.randint(0, words))) + '"'
+        def made(found: re.Match[str]) -> str:
+            if not found["most"]:
+                return self.of(found["name"] or "_", depth + 1)
+            count = self.random.randint(0, int(found["most"]))
+            return " ".join(self.of(found["name"], depth + 1) for _ in range(count))
 
-    def value(self, depth: int = 0) -> str:
-        kind = self.random.randrange(9 if depth < 4 else 6)
-        if self.odd():
-            return self.random.choice(NOT_JSON)
-        if kind < 2:
-            return self.string()
-        if kind < 4:
-            return self.random.choice(NUMBERS)
-        if kind < 6:
-            return self.random.choice(["true", "false", "null"])
-        if kind == 6 and self.odd():
-            levels = self.random.choice([30, 40, 199, 201, 3000])
-            return "[" * levels + "]" * levels
-        if kind == 6:
-            return self.joined(
-                "[", [self.value(depth + 1) for _ in range(self.random.randrange(4))]
-            )
-        return self.object(
-            [f'"{k}"' for k in self.random.sample("abcd", k=self.random.randrange(4))]
-        )
-
-    def joined(self, bracket: str, items: list[str]) -> str:
-        inner = f"{self.space()},{self.space()}".join(items)
-        return f"{bracket}{self.space()}{inner}{self.space()}{'}' if bracket == '{' else ']'}"
-
-    def object(self, keys: list[str]) -> str:
-        items = [f"{key}{self.space()}:{self.space()}{self.value(2)}" for key in keys]
-        return self.joined("{", items)
-
-    def row(self) -> bytes:
-        text = self.value() if self.odd() else self.string(self.random.choice([30, 30, 30, 2_000]))
-        items = [f'"text":{self.space()}{text}']
-        for key in ("id", "n", r"\u0069d", "label", "text", "漢"):
-            wanted = 0.6 if key in ("id", "n") else self.oddity / 2
-            if self.random.random() < wanted:
-                items.append(f'"{key}"{self.space()}:{self.space()}{self.value()}')
-        if self.odd():
-            items.pop(0)
-        self.random.shuffle(items)
-        line = self.space() + self.joined("{", items) + self.space()
-        data = line.encode("utf-8", "surrogatepass")
-        if self.odd() and data:
-            place = self.random.randrange(len(data))
-            damage = self.random.choice(
-                [b"\xff", b"\xed\xa0\x80", b"\xc0", b"}", b'"', b"", b"\x00"]
-            )
-            data = data[:place] + damage + data[place + self.random.randrange(3) :]
-        return data.replace(b"\n", b" ") + self.random.choice([b"\n", b"\n", b"\r\n"])
-
-    def file(self) -> bytes:
-        rows = [self.row() for _ in range(self.random.randint(1, 25))]
-        # With fewer valid lines, bytes that are not UTF-8 would be another encoding.
-        first = '{"text": "good film é", "id": 1, "n": 2}\n'.encode()
-        return 3 * first + b"".join(rows)
-
-
-CELLS = [
-    "good",
-    "bad film",
-    "",
-    "a, b",
-    'say ""no""',
-    "two\nlines",
-    "two\r\nlines",
-    "Übel",
-    "x;y|z\t",
-]
-BAD_CELLS = ["\r", 'a"b', '"a"b', "\udcff", "\udced\udca0\udc80", "\0", '"', ",,,", "\ufeff"]
-
-
-class CsvWriter:
-    """Rows of CSV as programs of several kinds write them, and damaged ones."""
-
-    def __init__(self, seed: int) -> None:
-        self.random = random.Random(seed)
-        self.oddity = self.random.choice([0, 0, 0.02, 0.2])
-        self.delimiter = self.random.choice(",;\t|")
-        self.newline = self.random.choice(["\n", "\n", "\r\n"])
-        self.quoted = self.random.choice([0, 0.3, 1])
-        self.plain = self.random.random() < 0.3
-
-    def odd(self) -> bool:
-        return self.random.random() < self.oddity
-
-    def cell(self) -> str:
-        if self.odd():
-            return self.random.choice(BAD_CELLS)
-        text = " ".join(self.random.choices(CELLS, k=self.random.choice([1, 1, 2, 300])))
-        if self.plain:
-            return "".join(c for c in text if c not in f'"\r\n{self.delimiter}')
-        is_special = any(c in text for c in f'"\r\n{self.delimiter}')
-        return f'"{text}"' if is_special or self.random.random() < self.quoted else text
+        return re.sub(r"<(?P<name>\w+)(\*(?P<most>\d+))?>|_", made, chosen.replace("''", ""))
 
     def row(self) -> str:
-        cells = [self.cell() for _ in range(self.random.choice([2, 4]) if self.odd() else 3)]
-        newline = self.random.choice(["\n", "\r\n", "\n\n"]) if self.odd() else self.newline
-        return self.delimiter.join(cells) + newline
-
-    def file(self) -> bytes:
-        first = self.delimiter.join(["id", "text", "n"]) + self.newline
-        valid = self.delimiter.join(["1", "good film é", "2"]) + self.newline
-        rows = "".join(self.row() for _ in range(self.random.randint(1, 25)))
+        row = self.of("row")
         if self.odd():
-            rows += f'9{self.delimiter}"open'
-        mark = self.random.choice(["", "", "\ufeff"])
-        return (mark + first + 3 * valid + rows).encode("utf-8", "surrogateescape")
+            place = self.random.randrange(len(row) + 1)
+            damage = self.random.choice(
+                ["\udcff", "\udced\udca0\udc80", "\udcc0", "}", '"', "", "\0"]
+            )
+            row = row[:place] + damage + row[place + self.random.randrange(3) :]
+        return row
+
+    def file(self, *first: str) -> bytes:
+        """Lines that are valid, and others. With fewer valid ones, bytes that are not UTF-8 would
+        be another encoding."""
+        rows = [self.row() for _ in range(self.random.randint(1, 25))]
+        lines = [*first, *rows, ""]
+        return self.end.join(lines).encode("utf-8", "surrogateescape")
+
+
+def json_file(seed: int, oddity: float | None = None) -> bytes:
+    valid = '{"text": "good film é", "id": 1, "n": 2}'
+    return Writer(JSON, seed, oddity).file(valid, valid, valid)
+
+
+def csv_file(seed: int) -> bytes:
+    writer = Writer(CSV, seed)
+    mark = writer.random.choice(["", "", "\ufeff"])
+    valid = writer.comma.join(["1", "good film é", "2"])
+    return writer.file(mark + writer.comma.join(["id", "text", "n"]), valid, valid, valid)
 
 
 def text_file(seed: int) -> bytes:
-    """Lines, some of which are empty or not UTF-8."""
-    chance = random.Random(seed)
-    odd = chance.choice([[], [], ["\udcff", "\0", "\udced\udca0\udc80", "\r"]])
-    lines = [
-        " ".join(chance.choices([*WORDS, *odd], k=chance.choice([0, 3, 9, 2_000])))
-        for _ in range(chance.randint(1, 25))
-    ]
-    newline = chance.choice(["\n", "\r\n"])
-    text = newline.join([*3 * ["good film é"], *lines]) + chance.choice(["", newline])
-    return text.encode("utf-8", "surrogateescape")
+    return Writer(TEXT, seed).file("good film é", "good film é", "good film é")
 
 
 def parquet_file(path: Path, seed: int) -> None:
@@ -296,9 +264,9 @@ def assembled(path: Path, made: Worker, data: bytes) -> bytes:
 def write_file(path: Path, seed: int) -> None:
     if path.suffix == ".parquet":
         parquet_file(path, seed)
-        return
-    files = {".jsonl": Writer(seed).file, ".csv": CsvWriter(seed).file}
-    path.write_bytes(files[path.suffix]() if path.suffix in files else text_file(seed))
+    else:
+        files = {".jsonl": json_file, ".csv": csv_file, ".txt": text_file}
+        path.write_bytes(files[path.suffix](seed))
 
 
 # A Parquet file takes the time of twenty others.
@@ -353,9 +321,7 @@ def test_the_cells_are_those_that_the_json_module_reads(
 ) -> None:
     path = tmp_path / "a.jsonl"
     for seed in range(FILES):
-        writer = Writer(seed)
-        writer.oddity = 0
-        path.write_bytes(writer.file())
+        path.write_bytes(json_file(seed, oddity=0))
         data, taken_by_python = compare(classifier, path, 0)
         assert taken_by_python == 0
         for line, written in zip(path.read_bytes().split(b"\n"), data.split(b"\n"), strict=True):

@@ -6,7 +6,7 @@ TypeError for a value of the wrong type, which names the parameter; DataError fo
 from __future__ import annotations
 
 import inspect
-import math
+import json
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import fields
@@ -26,135 +26,139 @@ from edge_lstm import (
     score,
     score_files,
 )
+from tests.cases import table
 from tests.engine.conftest import importable
 
+FILES: dict[str, Any] = {"inputs": "in.csv", "output": "out.csv"}
 PROVIDERS = {"onnxruntime": "CPUExecutionProvider", "native": "native"}
 
 
-class Api:
-    """The public functions with an engine; every method takes what may be wrong as keywords."""
-
-    def __init__(self, engine: str) -> None:
-        self._provider = PROVIDERS[engine]
-        self.load: Callable[..., object] = partial(Classifier.load, engine=engine)
-        self.classifier = Classifier.load(engine=engine)
-
-    def from_model(self, **values: Any) -> object:
-        return Classifier.from_model(
-            **{"model": self.classifier.model, "provider": self._provider, **values}
-        )
-
-    def probabilities(self, texts: Any = ("fine",), **values: Any) -> object:
-        return self.classifier.probabilities(texts, **values)
-
-    def predict(self, texts: Any = ("fine",), **values: Any) -> object:
-        return self.classifier.predict(texts, **values)
-
-    def ids(self, rows: Any = ((1,),), **values: Any) -> object:
-        return self.classifier.probabilities_of(rows, **values)
-
-    def top(self, k: Any) -> object:
-        return self.classifier.predict(["fine"])[0].top(k)
-
-    def has_labels(self, probabilities: Any) -> object:
-        return self.classifier.has_labels(probabilities)
-
-    def score(self, rows: Any = ({"id": 1, "text": "fine"},), **values: Any) -> object:
-        return list(score(rows, **{"model": self.classifier, **values}))
-
-    def files(self, inputs: Any = "in.csv", output: Any = "out.csv", **values: Any) -> object:
-        return score_files(inputs, output, **{"model": self.classifier, **values})
-
-    def rows_options(self, **values: Any) -> object:
-        return self.score(options=ScoreOptions(**values))
-
-    def file_options(self, **values: Any) -> object:
-        return self.files(options=ScoreOptions(**values))
-
-    def run_options(self, **values: Any) -> object:
-        return self.files(
-            model=None, run=RunOptions(**{"provider": self._provider, "workers": 1, **values})
-        )
-
-    def read_options(self, **values: Any) -> object:
-        return self.files(reading=ReadOptions(**values))
+def calls(engine: str) -> dict[str, Callable[..., object]]:
+    """The public functions with an engine; each takes what may be wrong as keywords."""
+    provider = PROVIDERS[engine]
+    model = Classifier.load(engine=engine)
+    texts = {"texts": ["fine"]}
+    rows = [{"id": 1, "text": "fine"}]
+    files = partial(score_files, **FILES, model=model)
+    run = {"provider": provider, "workers": 1}
+    return {
+        "load": partial(Classifier.load, engine=engine),
+        "from_model": partial(Classifier.from_model, model=model.model, provider=provider),
+        "probabilities": partial(model.probabilities, **texts),
+        "predict": partial(model.predict, **texts),
+        "ids": partial(model.probabilities_of, rows=[[1]]),
+        "top": model.predict(["fine"])[0].top,
+        "has_labels": model.has_labels,
+        "score": lambda **values: list(score(rows, **{"model": model, **values})),
+        "files": files,
+        "rows_options": lambda **values: list(
+            score(rows, model=model, options=ScoreOptions(**values))
+        ),
+        "file_options": lambda **values: files(options=ScoreOptions(**values)),
+        "run_options": lambda **values: score_files(**FILES, run=RunOptions(**{**run, **values})),
+        "read_options": lambda **values: files(reading=ReadOptions(**values)),
+    }
 
 
-# Parameter → methods that have it; wrong types; values out of range; what can be used.
-# fmt: off
-TABLE: dict[str, tuple[tuple[str, ...], list[Any], list[Any], list[Any]]] = {
-    "threads": (("load", "from_model"), [None, "2", 1.5, True], [0, -1, 1025, 10**30],
-                [np.int64(1)]),
-    "processes": (("load", "from_model"), [None, "2", 1.5], [0, -1], [np.int64(2)]),
-    "provider": (("from_model", "run_options"), [None, 5, ["CPU"]], [], []),
-    "arena": (("load", "from_model"), [None, "no", 1], [], [False]),
-    "path": (("load",), [5, b"m.onnx", []], ["", "a\0b", "no.onnx"], [None]),
-    "batch_size": (("probabilities", "predict", "ids", "score", "run_options"),
-                   ["2", 1.5, True, [1]], [0, -1, -(10**30)], [None, 10**30, np.int64(2)]),
-    "texts": (("probabilities", "predict"), [None, 5, "fine", b"fine", [1], [None], {"a": "b"}],
-              [], [[], (), iter(["fine"])]),
-    "rows": (("ids",),
-             [None, 5, "ab", [1], ["ab"], [["a"]], [[1.0]], [[math.nan]], [[True]], [[None]],
-                        [[[1]]], [[1, [2]]], {1: [1]}],
-             [[[-1]], [[2**40]], [[-(2**70)]], [[99_999]], [[1], [2**31]], [[1] * 601]],
-             [[], [[]], np.array([[1, 2]]), iter([(1, 2)]), [[15_000] * 600]]),
-    "abstain": (("predict", "rows_options", "file_options"), ["x", True, [0.1]],
-                [0, 1, -1, math.nan, math.inf, 1e-300], [None, 0.1, np.float32(0.1)]),
-    "threshold": (("predict", "rows_options", "file_options"), ["x", True, [0.1]],
-                  [-1, 1.5, math.nan, math.inf], [None, 0, 1, np.float32(0.5)]),
-    "unfamiliar": (("predict", "rows_options", "file_options"), ["x", True, [0.1]],
-                   [0, 1, -1, math.nan, math.inf, 1e-300], [None, 0.1, np.float32(0.1)]),
-    "k": (("top",), [None, "1", 1.5, True], [0, -1, 3], [1, 2, np.int64(2)]),
-    "top": (("rows_options", "file_options"), [None, "1", 1.5, True], [0, -1, 3],
-            [1, 2, np.int64(2)]),
-    "probabilities": (("has_labels",), [None, "x", [["a", "b"]], [[1, 2]]],
-                      [[0.5, 0.5], [[0.5]], [[0.1, 0.2, 0.7]]],
-                      [[[0.5, 0.5]], np.zeros((0, 2), np.float32)]),
-    "keep": (("rows_options", "file_options"), [5, 1.5],
-             ["id", ("nope",), ("id", "nope"), ("id", "id"), (5,), (None,), ("3",), (["id"],)],
-             [None, (), ("text", "id"), ["id"], ("1",)]),
-    "only_label": (("rows_options", "file_options"), [None, 5], ["pos", ("nope",), (5,), ([],)],
-                   [(), ("pos",), ["neg"]]),
-    "windows": (("predict", "rows_options", "file_options"), [None, "x", 1], [], [True]),
-    "only_columns": (("rows_options", "file_options"), [5, 1.5],
-                     ["id", ("nope",), (5,), (["id"],), ("id", "id")], [None, ("id", "label")]),
-    "all_probabilities": (("rows_options", "file_options"), [None, "x", 1], [], [True]),
-    "only_abstained": (("rows_options", "file_options"), [None, "x", 1], [True], [False]),
-    "window": (("score",), [None, "x", 1.5, True], [0, -1], [1, 10**30, np.int64(2)]),
-    "options": (("score", "files"), [None, {}, RunOptions()], [], [ScoreOptions()]),
-    "model": (("score", "files"), [5, b"m.onnx", []], ["no.onnx", "a\0b"], []),
-    "inputs": (("files",), [None, 5, [5], b"in.csv", [None]],
-               [[], "", "no.csv", "a\0b", ["in.csv", "no.csv"]],
-               [["in.csv"], Path("in.csv"), ("in.csv", "in.csv")]),
-    "output": (("files",), [5, b"out.csv", ["out.csv"]], ["a\0b"], [Path("out.csv")]),
-    "format": (("files", "read_options"), [5, b"csv", ["csv"]], ["no", ""], ["csv", None]),
-    "run": (("files",), [None, {}, ScoreOptions()], [], [RunOptions(workers=1)]),
-    "reading": (("files",), [None, {}, RunOptions()], [], [ReadOptions()]),
-    "on_progress": (("files",), [5, "x"], [], [None, print]),
-    "workers": (("run_options",), ["2", 1.5, True, [1]], [0, -1], [None, 10**30, np.int64(1)]),
-    "chunk_rows": (("run_options",), ["2", 1.5, True, [1]], [0, -5], [None, 10**30, np.int64(2)]),
-    "checkpoint_seconds": (("run_options",), ["x", True, [1]], [-1, math.nan], [None, 0, math.inf]),
-    "low_memory": (("run_options",), [None, "x", 1], [], [True]),
-    "resume": (("run_options",), [None, "x", 1], [], [False]),
-    "also_written": (("run_options",), [None, 5, [5]],
-                     ["a.json", Path("a.json"), ["a\0b"], ["in.csv"]],
-                     [[], ("a.json",)]),
-    "text_column": (("read_options",), [5, b"text", ["text"]], ["no", "3", "0"],
-                    [None, "text", "2"]),
-    "label_column": (("read_options",), [5, b"text", ["text"]], [], [None, "id"]),
-    "delimiter": (("read_options",), [5, b",", [","]], ["", "ab", "é", "\n"], [None, ","]),
+# Parameter, methods that have it, wrong types, values out of range, and what can be used: as JSON.
+VALUES = """
+threads | load from_model | [null, "2", 1.5, true] | [0, -1, 1025, 1000000000000] | []
+processes | load from_model | [null, "2", 1.5] | [0, -1] | []
+provider | from_model run_options | [null, 5, ["CPU"]] | [] | []
+arena | load from_model | [null, "no", 1] | [] | [false]
+path | load | [5, []] | ["", "a\\u0000b", "no.onnx"] | [null]
+batch_size | probabilities predict ids score run_options | ["2", 1.5, true, [1]] | [0, -1] | [null]
+texts | probabilities predict | [null, 5, "fine", [1], [null], {"a": "b"}] | [] | [[]]
+rows | ids | [null, 5, "ab", [1], ["ab"], [["a"]], [[1.0]], [[NaN]], [[true]], [[null]], [[[1]]], \
+    [[1, [2]]], {"1": [1]}] | \
+    [[[-1]], [[1099511627776]], [[99999]], [[1], [2147483648]]] | [[], [[]]]
+abstain | predict rows_options file_options | ["x", true, [0.1]] | \
+    [0, 1, -1, NaN, Infinity, 1e-300] | [null, 0.1]
+threshold | predict rows_options file_options | ["x", true, [0.1]] | \
+    [-1, 1.5, NaN, Infinity] | [null, 0, 1]
+unfamiliar | predict rows_options file_options | ["x", true, [0.1]] | \
+    [0, 1, -1, NaN, Infinity, 1e-300] | [null, 0.1]
+k | top | [null, "1", 1.5, true] | [0, -1, 3] | [1, 2]
+top | rows_options file_options | [null, "1", 1.5, true] | [0, -1, 3] | [1, 2]
+probabilities | has_labels | [null, "x", [["a", "b"]], [[1, 2]]] | \
+    [[0.5, 0.5], [[0.5]], [[0.1, 0.2, 0.7]]] | [[[0.5, 0.5]]]
+keep | rows_options file_options | [5, 1.5] | ["id", ["nope"], ["id", "nope"], ["id", "id"], [5], \
+    [null], ["3"], [["id"]]] | [null, [], ["text", "id"], ["1"]]
+only_label | rows_options file_options | [null, 5] | ["pos", ["nope"], [5], [[]]] | [[], ["neg"]]
+windows | predict rows_options file_options | [null, "x", 1] | [] | [true]
+only_columns | rows_options file_options | [5, 1.5] | \
+    ["id", ["nope"], [5], [["id"]], ["id", "id"]] | [null, ["id", "label"]]
+all_probabilities | rows_options file_options | [null, "x", 1] | [] | [true]
+only_abstained | rows_options file_options | [null, "x", 1] | [true] | [false]
+window | score | [null, "x", 1.5, true] | [0, -1] | [1]
+options | score files | [null, {}] | [] | []
+model | score files | [5, []] | ["no.onnx", "a\\u0000b"] | []
+inputs | files | [null, 5, [5], [null]] | \
+    [[], "", "no.csv", "a\\u0000b", ["in.csv", "no.csv"]] | [["in.csv"]]
+output | files | [5, ["out.csv"]] | ["a\\u0000b"] | []
+format | files read_options | [5, ["csv"]] | ["no", ""] | ["csv", null]
+run | files | [null, {}] | [] | []
+reading | files | [null, {}] | [] | []
+on_progress | files | [5, "x"] | [] | [null]
+workers | run_options | ["2", 1.5, true, [1]] | [0, -1] | [null, 1000000000000]
+chunk_rows | run_options | ["2", 1.5, true, [1]] | [0, -5] | [null, 1000000000000]
+checkpoint_seconds | run_options | ["x", true, [1]] | [-1, NaN] | [null, 0, Infinity]
+low_memory | run_options | [null, "x", 1] | [] | [true]
+resume | run_options | [null, "x", 1] | [] | [false]
+also_written | run_options | [null, 5, [5]] | \
+    ["a.json", ["a\\u0000b"], ["in.csv"]] | [[], ["a.json"]]
+text_column | read_options | [5, ["text"]] | ["no", "3", "0"] | [null, "text", "2"]
+label_column | read_options | [5, ["text"]] | [] | [null, "id"]
+delimiter | read_options | [5, [","]] | ["", "ab", "é", "\\n"] | [null, ","]
+"""
+# What JSON cannot say.
+BYTES = [b"fine"]
+MORE: dict[str, tuple[list[Any], list[Any], list[Any]]] = {
+    "threads": ([], [], [np.int64(1)]),
+    "processes": ([], [], [np.int64(2)]),
+    "path": (BYTES, [], []),
+    "batch_size": ([], [-(10**30)], [10**30, np.int64(2)]),
+    "texts": (BYTES, [], [(), iter(["fine"])]),
+    "rows": (
+        [],
+        [[[-(2**70)]], [[1] * 601]],
+        [np.array([[1, 2]]), iter([(1, 2)]), [[15_000] * 600]],
+    ),
+    "abstain": ([], [], [np.float32(0.1)]),
+    "threshold": ([], [], [np.float32(0.5)]),
+    "unfamiliar": ([], [], [np.float32(0.1)]),
+    "k": ([], [], [np.int64(2)]),
+    "top": ([], [], [np.int64(2)]),
+    "probabilities": ([], [], [np.zeros((0, 2), np.float32)]),
+    "keep": ([], [("nope",)], [("text", "id")]),
+    "window": ([], [], [10**30, np.int64(2)]),
+    "options": ([RunOptions()], [], [ScoreOptions()]),
+    "model": (BYTES, [], []),
+    "inputs": (BYTES, [], [Path("in.csv"), ("in.csv", "in.csv")]),
+    "output": (BYTES, [], [Path("out.csv")]),
+    "run": ([ScoreOptions()], [], [RunOptions(workers=1)]),
+    "reading": ([RunOptions()], [], [ReadOptions()]),
+    "on_progress": ([], [], [print]),
+    "workers": ([], [], [np.int64(1)]),
+    "chunk_rows": ([], [], [np.int64(2)]),
+    "also_written": ([], [Path("a.json")], []),
 }
-# fmt: on
+TABLE = {
+    name: (methods.split(), *map(json.loads, values)) for name, methods, *values in table(VALUES)
+}
+for name, more in MORE.items():
+    for values, others in zip(TABLE[name][1:], more):
+        values.extend(others)
 CASES = [(name, method) for name, (methods, *_) in TABLE.items() for method in methods]
 
 
 @pytest.fixture(scope="module", params=PROVIDERS)
-def api(request: pytest.FixtureRequest) -> Iterator[Api]:
+def api(request: pytest.FixtureRequest) -> Iterator[dict[str, Callable[..., object]]]:
     found = nullcontext()
     if request.param == "native":
         found = importable(request.getfixturevalue("installed"))
     with found:
-        yield Api(request.param)
+        yield calls(request.param)
 
 
 @pytest.fixture(autouse=True)
@@ -166,20 +170,20 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize(("name", "method"), CASES)
 def test_a_value_that_cannot_be_used_is_one_error_before_any_work(
-    api: Api, folder: Path, name: str, method: str
+    api: dict[str, Callable[..., object]], folder: Path, name: str, method: str
 ) -> None:
     _, wrong, out_of_range, good = TABLE[name]
     for error, values in ((TypeError, wrong), (DataError, out_of_range)):
         for value in values:
             with pytest.raises(error) as caught:
-                getattr(api, method)(**{name: value})
+                api[method](**{name: value})
             assert type(caught.value) is error and "\n" not in str(caught.value)
             assert error is DataError or str(caught.value).startswith(
                 (name, "texts[0]", "rows[0]")
             ), value
             assert [path.name for path in folder.iterdir()] == ["in.csv"]
     for value in good:
-        getattr(api, method)(**{name: value})
+        api[method](**{name: value})
 
 
 def test_every_parameter_is_in_the_table() -> None:

@@ -15,6 +15,7 @@ import reference
 
 from edge_lstm import Classifier
 from edge_lstm.familiarity import unfamiliarity
+from tests.cases import named, table
 from tests.engine.conftest import (
     DECODED,
     HERE,
@@ -99,20 +100,14 @@ def test_avx_vnni_gives_the_same_bits(
     check_same_bits(program, other, models, ["avx-vnni"])
 
 
-BUILDS = {
-    "gnu11, contraction asked for": (
-        "gcc",
-        "-std=gnu11",
-        "-O3",
-        "-march=native",
-        "-ffp-contract=fast",
-    ),
-    "size": ("gcc", "-std=c99", "-Os"),
-    "sanitizers": ("gcc", *STRICT, *SANITIZED),
-    "clang": ("clang", "-std=c99", "-O3"),
-    "clang 14": ("clang-14", *STRICT, "-O2"),
-    "clang, native": ("clang-14", "-std=gnu11", "-O3", "-march=native"),
-}
+COMPILERS = """
+gnu11, contraction asked for | gcc -std=gnu11 -O3 -march=native -ffp-contract=fast
+size | gcc -std=c99 -Os
+clang | clang -std=c99 -O3
+clang 14 | clang-14 -std=c99 -Wall -Wextra -O2
+clang, native | clang-14 -std=gnu11 -O3 -march=native
+"""
+BUILDS = {**dict(table(COMPILERS)), "sanitizers": " ".join(["gcc", *STRICT, *SANITIZED])}
 QUICK = ("gnu11, contraction asked for",)
 # Of models and texts, for programs that are many times slower: with sanitizers, or emulated.
 THIRD = slice(None, None, 3)
@@ -125,44 +120,41 @@ THIRD = slice(None, None, 3)
 def test_every_compiler_gives_the_same_bits(
     program: list[str], compiled: Compile, models: list[Case], build: str
 ) -> None:
-    other = [str(compiled(*BUILDS[build]))]
+    other = [str(compiled(*BUILDS[build].split()))]
     texts = RECORDS[THIRD] if build == "sanitizers" else RECORDS
     check_same_bits(program, other, models[THIRD], kernels(other), texts)
 
 
-STATIC = ("-std=c99", "-O2", "-static")
-# Of each: how to compile for it, how to run it, and the kernels that it has (none: this machine's).
-MACHINES: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = {
-    "x86-64 without AVX": (("gcc", *STATIC), ("qemu-x86_64", "-cpu", "Nehalem"), ("sse2", "plain")),
-    "aarch64": (
-        ("aarch64-linux-gnu-gcc", *STATIC),
-        ("qemu-aarch64",),
-        ("neon-dot", "neon", "plain"),
-    ),
-    "aarch64 without dot product": (
-        ("aarch64-linux-gnu-gcc", *STATIC),
-        ("qemu-aarch64", "-cpu", "cortex-a53"),
-        ("neon", "plain"),
-    ),
-    "armhf": (("arm-linux-gnueabihf-gcc", *STATIC), ("qemu-arm",), ("plain",)),
-    "riscv64": (("riscv64-linux-gnu-gcc", *STATIC), ("qemu-riscv64",), ("plain",)),
-    "musl": (("musl-gcc", *STATIC), (), ()),
-}
+# How to compile for a machine and to run it there, and the kernels that it has (none: this
+# machine's).
+MACHINES = """
+x86-64 without AVX | gcc | qemu-x86_64 -cpu Nehalem | sse2 plain
+aarch64 | aarch64-linux-gnu-gcc | qemu-aarch64 | neon-dot neon plain
+aarch64 without dot product | aarch64-linux-gnu-gcc | qemu-aarch64 -cpu cortex-a53 | neon plain
+armhf | arm-linux-gnueabihf-gcc | qemu-arm | plain
+riscv64 | riscv64-linux-gnu-gcc | qemu-riscv64 | plain
+musl | musl-gcc |  |
+"""
 
 
 @pytest.mark.slow
 @pytest.mark.emulated
-@pytest.mark.parametrize("name", MACHINES)
+@pytest.mark.parametrize(("compiler", "emulator", "names"), named(MACHINES))
 def test_every_machine_gives_the_same_bits(
-    program: list[str], compiled: Compile, models: list[Case], name: str
+    program: list[str],
+    compiled: Compile,
+    models: list[Case],
+    compiler: str,
+    emulator: str,
+    names: str,
 ) -> None:
-    compiler, emulator, names = MACHINES[name]
-    if emulator and not shutil.which(emulator[0]):
-        pytest.skip(f"no {emulator[0]}")
-    other = [*emulator, str(compiled(*compiler))]
-    assert not names or tuple(kernels(other)) == names
-    chosen = list(names) or kernels(other)
-    check_same_bits(program, other, models[THIRD], chosen, RECORDS[THIRD], ways=(False,))
+    runs = emulator.split()
+    if runs and not shutil.which(runs[0]):
+        pytest.skip(f"no {runs[0]}")
+    other = [*runs, str(compiled(compiler, "-std=c99", "-O2", "-static"))]
+    has = kernels(other)
+    assert not names or has == names.split()
+    check_same_bits(program, other, models[THIRD], has, RECORDS[THIRD], ways=(False,))
 
 
 @pytest.mark.parametrize("flag", ["-msimd128", "-mno-simd128"])

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import cycle, islice
 from math import nan
 from typing import Any
 
 import pytest
+from cases import named
 from edge_lstm_export import TextClassifier
 from edge_lstm_export.options import EnsembleOptions, TrainingRequest, Validation
 from edge_lstm_export.train.plan import Plan, make_plan
@@ -17,25 +19,25 @@ from made import rows
 
 from edge_lstm.errors import EdgeLSTMError
 
-AB = list("ab") * 6
-BLANK = ["", " ", "\t", " \n", "\r"] * 2
-DATA: dict[str, tuple[list[str], list[Any]]] = {
-    "ten blank texts and two": ([*BLANK, "a good one", "a bad one"], AB),
-    "punctuation": (["!", "?", "...", "!!", "??", "-"] * 2, AB),
-    "all equal": (["same"] * 12, AB),
-    "all equal but one": ([*["same"] * 11, "other"], AB),
-    "one row of a label": ([f"word{i} same" for i in range(12)], ["a"] * 11 + ["b"]),
-    "words that say nothing": (["the", "a", "of", "the a", "of the", "and"] * 2, AB),
-    "NUL": (["\0", "\0\0", "a\0b", "\0a", "b", "c"] * 2, AB),
-    "half characters": (["\ud800", "\udfff", "a", "b"] * 3, AB),
-    "Chinese": (["好", "坏", "好好", "坏坏"] * 3, AB),
-    "one row": (["a"], ["x"]),
-    "a label for each of three rows": (["a", "b", ""], ["x", "y", "z"]),
-    "many labels of blank texts": ([""] * 38 + ["a", "b"], [f"label{i % 20}" for i in range(40)]),
-    "sets, all empty but one": ([f"word{i}" for i in range(12)], [set()] * 11 + [{"a", "b"}]),
-    "sets, all full": ([f"word{i}" for i in range(12)], [{"a", "b"}] * 12),
-    "sets of blank texts": (["", " ", "b"], [{"a"}, {"b"}, set()]),
-}
+# Rows, and texts and labels that are repeated for them.
+DATA = r"""
+blank texts and two | 14 | ["", " ", "\t", " \n", "\r", "good", "bad"] | ["a", "b"]
+punctuation | 12 | ["!", "?", "...", "!!", "??", "-"] | ["a", "b"]
+all equal | 12 | ["same"] | ["a", "b"]
+all equal but one | 6 | ["same", "same", "same", "same", "same", "other"] | ["a", "b"]
+one row of a label | 5 | ["a1 x", "a2 x", "a3 x", "a4 x", "a5 x"] | ["a", "a", "a", "a", "b"]
+words that say nothing | 12 | ["the", "a", "of", "the a", "of the", "and"] | ["a", "b"]
+NUL | 12 | ["\u0000", "\u0000\u0000", "a\u0000b", "\u0000a", "b", "c"] | ["a", "b"]
+half characters | 12 | ["\ud800", "\udfff", "a", "b"] | ["a", "b"]
+Chinese | 12 | ["好", "坏", "好好", "坏坏"] | ["a", "b"]
+one row | 1 | ["a"] | ["x"]
+a label for each of three rows | 3 | ["a", "b", ""] | ["x", "y", "z"]
+many labels of blank texts | 40 | ["", "", "", "", "", "", "", "", "", "", "a"] | \
+    ["1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16", "17"]
+sets, all empty but one | 5 | ["a1", "a2", "a3", "a4", "a5"] | [[], [], [], [], ["a", "b"]]
+sets, all full | 6 | ["a1", "a2", "a3", "a4", "a5", "a6"] | [["a", "b"]]
+sets of blank texts | 3 | ["", " ", "b"] | [["a"], ["b"], []]
+"""
 ASKED = [("tiny", None), ("tiny", "sentiment"), ("base", "none"), ("seed", "none")]
 
 
@@ -59,10 +61,12 @@ def ends_well(texts: Any, labels: Any, **settings: Any) -> None:
         assert len(model.predict(["", "word"])) == 2
 
 
-@pytest.mark.parametrize("name", DATA)
-def test_odd_data_train_a_model_or_are_refused_in_a_line(name: str) -> None:
-    texts, labels = DATA[name]
-    multi_label = any(isinstance(label, set) for label in labels)
+@pytest.mark.parametrize(("count", "texts", "labels"), named(DATA))
+def test_odd_data_train_a_model_or_are_refused_in_a_line(
+    count: str, texts: str, labels: str
+) -> None:
+    texts, labels = ([*islice(cycle(json.loads(each)), int(count))] for each in (texts, labels))
+    multi_label = any(isinstance(label, list) for label in labels)
     names = {each for label in labels for each in (label if multi_label else (label,))}
     for preset, teacher in ASKED:
         if len(names) < 2:

@@ -9,6 +9,7 @@ from typing import Any
 import golden_plans
 import numpy as np
 import pytest
+from cases import table
 from commands import train
 from conftest import Trained
 from edge_lstm_export import Plan, make_plan
@@ -86,66 +87,63 @@ def test_long_texts_are_planned_by_their_length_whatever_the_number_of_labels(la
     assert (plan.network.hidden == plan.network.embedding_dim == 0) == (labels > 16)
 
 
-LINEAR = {"source": "", "sha256": "", "kind": "linear"}
-
-
 def changed(**values: Any) -> Values:
-    """A plan's values with others: of a part as part__name; ... removes one."""
+    """A plan's values with others: of a part as part__name."""
     plan = make_plan(DatasetStats(60, 2)).to_dict()
     for name, value in values.items():
         part, _, inner = name.partition("__")
-        table, key = (plan[part], inner) if inner else (plan, part)
-        if value is ...:
-            del table[key]
+        if inner:
+            plan[part][inner] = value
         else:
-            table[key] = value
+            plan[part] = value
     return plan
 
 
-@pytest.mark.parametrize(
-    ("values", "said"),
-    [
-        ({"format": 1}, "the plan does not have format 2"),
-        ({"colour": "red"}, "the plan has no 'colour'"),
-        ({"seed": ...}, "the plan lacks 'seed'"),
-        ({"loop": 3}, r"\[loop\] must be a table of epochs"),
-        ({"loop__speed": 3}, r"\[loop\] has no 'speed'"),
-        ({"loop__epochs": 0}, "epochs must be from 1"),
-        ({"teachers": ["linear"]}, "a teacher must be a table of source, sha256, kind"),
-        ({"teachers": [{**LINEAR, "kind": "oracle"}]}, "kind must be one of linear, model"),
-        ({"teachers": [LINEAR, LINEAR]}, "a teacher twice"),
-        ({"augmentation__texts_per_row": 3, "teachers": []}, "augmented texts need a teacher"),
-        ({"augmentation__deletion": 0.9}, "deletion, crop and join must add up to 1 or less"),
-        (
-            {"augmentation__least_kept": 0.9},
-            "the least share of augmentation must not be above the largest",
-        ),
-        ({"sparse__shortest": 6}, "shortest must not be above longest"),
-        ({"word_table": "encoder"}, "set word_table to none"),
-        ({"preset": "best"}, "no preset 'best'; choose one of tiny, small, medium, base, seed$"),
-        ({"loop__epochs": 1.5}, r"\[loop\]: epochs must be a whole number, not 1.5"),
-        ({"loop__learning_rate": float("nan")}, "learning_rate must be above 0"),
-        pytest.param(
-            {"loop__learning_rate": 10**400}, "learning_rate must be above 0", id="400 digits"
-        ),
-        ({"loop__bfloat16": 1}, "bfloat16 must be true or false, not 1"),
-        ({"network__dropout": 1.0}, "dropout must be from 0 to below 1, not 1.0"),
-        ({"network__ngram_dim": 0}, "its ngram_dim is 0, and it has n-grams"),
-        ({"network__pooling": "sum"}, "pooling must be one of last, mean"),
-        ({"network__ngram_dim": 7}, "sparse fit svm needs ngram_dim = 1, one per logit"),
-        ({"sparse__fit": "residual"}, "residual needs n-grams, and a validation without folds"),
-        ({"validation__folds": 3, "validation__share": 0.1}, "by share or by folds"),
-        ({"teachers": "linear"}, "teachers must be a list of tables"),
-        ({"teachers": [{**LINEAR, "source": "x.onnx"}]}, "linear alone has none"),
-        ({"validation__folds": 1}, "folds must be 0, or 2 or more, not 1"),
-        ({"ensemble__hard_label_weight": None}, "hard_label_weight must be a number, not None"),
-    ],
-    ids=str,
-)
-def test_a_plan_that_means_nothing_is_refused_in_one_line(values: Values, said: str) -> None:
+MEANINGLESS = r"""
+"format": 1 | the plan does not have format 2
+"colour": "red" | the plan has no 'colour'
+"loop": 3 | \[loop\] must be a table of epochs
+"loop__speed": 3 | \[loop\] has no 'speed'
+"loop__epochs": 0 | epochs must be from 1
+"teachers": ["linear"] | a teacher must be a table of source, sha256, kind
+"teachers": [{"source": "", "sha256": "", "kind": "oracle"}] | kind must be one of linear, model
+"teachers": [LINEAR, LINEAR] | a teacher twice
+"augmentation__texts_per_row": 3, "teachers": [] | augmented texts need a teacher
+"augmentation__deletion": 0.9 | deletion, crop and join must add up to 1 or less
+"augmentation__least_kept": 0.9 | the least share of augmentation must not be above the largest
+"sparse__shortest": 6 | shortest must not be above longest
+"word_table": "encoder" | set word_table to none
+"preset": "best" | no preset 'best'; choose one of tiny, small, medium, base, seed$
+"loop__epochs": 1.5 | \[loop\]: epochs must be a whole number, not 1.5
+"loop__learning_rate": NaN | learning_rate must be a number
+"loop__bfloat16": 1 | bfloat16 must be true or false, not 1
+"network__dropout": 1.0 | dropout must be from 0 to below 1, not 1.0
+"network__ngram_dim": 0 | its ngram_dim is 0, and it has n-grams
+"network__pooling": "sum" | pooling must be one of last, mean
+"network__ngram_dim": 7 | sparse fit svm needs ngram_dim = 1, one per logit
+"sparse__fit": "residual" | residual needs n-grams, and a validation without folds
+"validation__folds": 3, "validation__share": 0.1 | by share or by folds
+"teachers": "linear" | teachers must be a list of tables
+"teachers": [{"source": "x.onnx", "sha256": "", "kind": "linear"}] | linear alone has none
+"validation__folds": 1 | folds must be 0, or 2 or more, not 1
+"ensemble__hard_label_weight": null | hard_label_weight must be a number, not None
+"""
+
+
+@pytest.mark.parametrize(("values", "said"), table(MEANINGLESS))
+def test_a_plan_that_means_nothing_is_refused_in_one_line(values: str, said: str) -> None:
+    linear = '{"source": "", "sha256": "", "kind": "linear"}'
+    given = json.loads("{" + values.replace("LINEAR", linear) + "}")
     with pytest.raises(DataError, match=said) as caught:
-        Plan.from_dict(changed(**values))
+        Plan.from_dict(changed(**given))
     assert "\n" not in str(caught.value)
+
+
+def test_a_plan_that_lacks_a_value_is_refused() -> None:
+    values = changed()
+    del values["seed"]
+    with pytest.raises(DataError, match="the plan lacks 'seed'"):
+        Plan.from_dict(values)
 
 
 @pytest.mark.parametrize(
