@@ -3,8 +3,6 @@ Runtime."""
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import os
 import pickle
@@ -46,6 +44,16 @@ def command(
         capture_output=True,
         text=True,
     )
+
+
+def together(*folders: Path) -> Path:
+    """Folders of packages, as one value of PYTHONPATH."""
+    return Path(os.pathsep.join(map(str, folders)))
+
+
+def checks(told: str) -> dict[str, dict[str, str]]:
+    """The checks of doctor --json, by name."""
+    return {check["name"]: check for check in json.loads(told)["checks"]}
 
 
 @pytest.mark.usefixtures("native")
@@ -122,25 +130,23 @@ def test_without_the_package_one_line_says_how_to_install_it() -> None:
     assert run.stderr.count("\n") == 1 and "pip install ./engine/python" in run.stderr
 
 
+COMMANDS = """
+predict good
+score REVIEWS -o OUT
+evaluate REVIEWS
+explain good
+latency --runs 20 --cold-starts 0
+doctor
+"""
+
+
 def test_commands_work_without_onnx_runtime(installed: Path, tmp_path: Path) -> None:
     (tmp_path / "onnxruntime.py").write_text("raise ModuleNotFoundError(name='onnxruntime')\n")
-    reviews = str(PROJECT / "examples" / "reviews.csv")
-    found = os.pathsep.join([str(tmp_path), str(installed), str(PROJECT)])
-    for arguments in (
-        ("predict", "good"),
-        ("score", reviews, "-o", str(tmp_path / "out.csv")),
-        ("evaluate", reviews),
-        ("explain", "good"),
-        ("latency", "--runs", "20", "--cold-starts", "0"),
-        ("doctor",),
-    ):
-        run = subprocess.run(
-            [sys.executable, "-m", "edge_lstm", *arguments],
-            env={**os.environ, "PYTHONPATH": found, "EDGE_LSTM_ENGINE": "native"},
-            capture_output=True,
-            text=True,
-        )
-        assert run.returncode == 0, (arguments, run.stderr)
+    files = {"REVIEWS": PROJECT / "examples" / "reviews.csv", "OUT": tmp_path / "out.csv"}
+    for line in COMMANDS.strip().splitlines():
+        words = [files.get(word, word) for word in line.split()]
+        run = command(*words, path=together(tmp_path, installed), EDGE_LSTM_ENGINE="native")
+        assert run.returncode == 0, (line, run.stderr)
 
 
 def test_the_option_and_the_variable_choose_it(installed: Path) -> None:
@@ -163,7 +169,7 @@ def test_the_option_counts_more_than_the_variable() -> None:
 
 def test_doctor_says_which_engine_and_runs_the_golden_rows(installed: Path) -> None:
     run = command("doctor", "--engine", "native", "--json", path=installed)
-    found = {check["name"]: check for check in json.loads(run.stdout)["checks"]}
+    found = checks(run.stdout)
     assert run.returncode == 0 and "the native engine (" in found["session"]["finding"]
     assert all(found[name]["state"] == "ok" for name in ("golden rows", "batches", "engines"))
 
@@ -176,7 +182,7 @@ def test_doctor_and_inspect_say_whether_both_engines_answer_alike(
     two.write_bytes(edited(graph=graph_with(b"Sqrt", b"Sigmoid")))
     for engine in ([], ["--engine", "native"]):
         run = command("doctor", two, "--json", *engine, path=installed)
-        found = {check["name"]: check for check in json.loads(run.stdout)["checks"]}
+        found = checks(run.stdout)
         assert run.returncode == 1 and found["engines"]["state"] == "failed"
         assert "differ by" in found["engines"]["finding"]
         assert "do not use" in found["engines"]["advice"]
@@ -193,10 +199,10 @@ def test_a_broken_engine_that_was_not_asked_for_is_no_failure(
     (tmp_path / "onnxruntime.py").write_text(
         "import os, signal; os.kill(os.getpid(), signal.SIGILL)\n"
     )
-    found = os.pathsep.join([str(tmp_path), str(installed)])
-    run = command("doctor", "--engine", "native", path=Path(found))
+    found = together(tmp_path, installed)
+    run = command("doctor", "--engine", "native", path=found)
     assert run.returncode == 0 and "SIGILL" in run.stdout
-    run = command("inspect", path=Path(found))
+    run = command("inspect", path=found)
     assert (run.returncode, run.stderr) == (0, "") and "engines" not in run.stdout
 
 
@@ -228,22 +234,3 @@ def test_score_goes_on_after_an_interruption(
     summary = scored("three.csv", workers=3, resume=True)
     assert summary.resumed_at > 0 and summary.workers == 3
     assert (tmp_path / "three.csv").read_bytes() == (tmp_path / "one.csv").read_bytes()
-
-
-def test_score_gives_the_same_bytes_with_two_workers(installed: Path, tmp_path: Path) -> None:
-    rows = "".join(f'{i},"{TEXTS[i % 3]} {i % 7}"\n' for i in range(9000))
-    source = tmp_path / "rows.csv"
-    source.write_text("id,text\n" + rows)
-    written = []
-    for workers, engine in ((1, "native"), (2, "native"), (1, "onnxruntime")):
-        target = tmp_path / f"{workers}{engine}.csv"
-        arguments = ("score", source, "-o", target, "--engine", engine, "-w", workers)
-        run = command(*arguments, "--all-probabilities", path=installed)
-        assert run.returncode == 0, run.stderr
-        written.append(target.read_text())
-    assert written[0] == written[1]
-    mine, theirs = (list(csv.DictReader(io.StringIO(text))) for text in (written[0], written[2]))
-    numbers = ("probability", "probability_neg", "probability_pos")
-    for row, expected in zip(mine, theirs, strict=True):
-        assert {**row, **dict.fromkeys(numbers)} == {**expected, **dict.fromkeys(numbers)}
-        assert all(abs(float(row[name]) - float(expected[name])) <= 1e-6 for name in numbers)
