@@ -11,9 +11,10 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -66,6 +67,12 @@ def _texts() -> list[bytes]:
 
 RECORDS = _texts()
 DECODED = [record.decode("utf-8", "replace") for record in RECORDS]
+
+
+def finished(command: Sequence[Any], **options: Any) -> subprocess.CompletedProcess[str]:
+    """A command that has run, with the texts of its streams."""
+    return subprocess.run(command, capture_output=True, text=True, **options)
+
 
 Bits = npt.NDArray[np.uint32]  # of probabilities, [texts, labels]
 
@@ -123,7 +130,7 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Compile:
         if (key := (*command, *sources)) not in programs:
             programs[key] = folder / f"program{len(programs)}"
             whole = [*command, f"-I{ENGINE}", *sources, "-o", str(programs[key])]
-            run = subprocess.run(whole, capture_output=True, text=True)
+            run = finished(whole)
             assert run.returncode == 0, run.stderr
         return programs[key]
 
@@ -138,9 +145,7 @@ def program(compiled: Compile) -> list[str]:
 
 def kernels(program: list[str]) -> list[str]:
     """The kernels that run here, the best first."""
-    return subprocess.run(
-        [*program, "--kernels"], capture_output=True, text=True, check=True
-    ).stdout.split()
+    return finished([*program, "--kernels"], check=True).stdout.split()
 
 
 def answers(
@@ -201,9 +206,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "-w",
         str(folder),
     ]
-    run = subprocess.run(
-        [*command, str(PROJECT / "engine" / "python")], capture_output=True, text=True
-    )
+    run = finished([*command, str(PROJECT / "engine" / "python")])
     if "No module named" in run.stderr:
         pytest.skip("no pip or no setuptools")
     assert run.returncode == 0, run.stdout + run.stderr

@@ -13,7 +13,7 @@ import pytest
 from edge_lstm import Classifier
 from edge_lstm.printable import printable
 from edge_lstm.text import LABEL_JOINT
-from tests.engine.conftest import ENGINE, SANITIZED, STRICT, Compile
+from tests.engine.conftest import ENGINE, SANITIZED, STRICT, Compile, finished
 from tests.model_files import compact, edited
 from tests.ports.conftest import Case
 
@@ -56,9 +56,9 @@ def test_lines_are_answered_as_predict_answers_them(command: Path, models: list[
 def test_texts_of_the_command_line_and_golden_rows(command: Path, models: list[Case]) -> None:
     path = models[0].path
     line = [command, "--kernel", "plain", path, "good\nfilm", ""]
-    run = subprocess.run(line, capture_output=True, text=True)
+    run = finished(line)
     assert [row.split("\t")[2] for row in run.stdout.splitlines()] == ["ok", "empty"]
-    run = subprocess.run([command, "--check", path], capture_output=True, text=True)
+    run = finished([command, "--check", path])
     assert re.fullmatch(r"(\d+) of \1 golden rows, largest difference \S+\n", run.stdout)
 
 
@@ -72,7 +72,7 @@ def test_arguments_that_are_no_utf8_are_answered_as_predict_answers_them(
         b"\xc0\xaf",
         "\ufffd".encode(),
     ]
-    run = subprocess.run([command, models[0].path, *texts], capture_output=True, text=True)
+    run = finished([command, models[0].path, *texts])
     expected = Classifier.load(models[0].path).predict([os.fsdecode(text) for text in texts])
     for row, answer in zip(run.stdout.splitlines(), expected, strict=True):
         label, probability, status = row.split("\t")
@@ -99,7 +99,7 @@ def test_labels_that_are_no_utf8_fit(command: Path, tmp_path: Path) -> None:
     """Each of their bytes becomes the three bytes of U+FFFD."""
     path = tmp_path / "model.onnx"
     path.write_bytes(edited({"labels": compact(["\ud800" * 100_000, "b"])}))
-    run = subprocess.run([command, path, "good"], capture_output=True, text=True)
+    run = finished([command, path, "good"])
     assert run.returncode == 0, run.stderr
 
 
@@ -113,7 +113,7 @@ def test_marks_of_direction_in_a_label_are_printed_as_escapes(
     path = tmp_path / "model.onnx"
     for label in (INVISIBLE, NEAR_THEM):
         path.write_bytes(edited({"labels": compact([label, label + "2"])}))
-        run = subprocess.run([command, path, "good"], capture_output=True, text=True)
+        run = finished([command, path, "good"])
         told = run.stdout.split("\t")[0].removesuffix("2")
         escaped = "".join(f"\\u{ord(c):04x}" for c in label)
         assert told == (escaped if label == INVISIBLE else label)
@@ -134,7 +134,7 @@ def test_what_is_no_model_is_refused_in_one_line(
     path = tmp_path / "damaged.onnx"
     for what, data in damaged:
         path.write_bytes(data)
-        run = subprocess.run([command, path, "good"], capture_output=True, text=True)
+        run = finished([command, path, "good"])
         assert (run.returncode, run.stdout) == (1, ""), (what, run.stdout, run.stderr)
         assert re.fullmatch(r"error: [^\n]+\n", run.stderr), (what, run.stderr)
     other = ["--kernel", "altivec", models[0].path]
@@ -147,7 +147,7 @@ def test_what_is_no_model_is_refused_in_one_line(
         (["--kernel"], 2),
         (["--unfamiliar"], 2),
     ):
-        run = subprocess.run([command, *arguments], capture_output=True, text=True)
+        run = finished([command, *arguments])
         assert (run.returncode, run.stdout) == (code, "") and run.stderr.count("\n") == 1
 
 
@@ -157,9 +157,7 @@ def test_tiny_fits_a_cortex_m(tiny: Path) -> None:
     for tool in ("arm-none-eabi-gcc", "qemu-system-arm"):
         if not shutil.which(tool):
             pytest.skip(f"no {tool}")
-    run = subprocess.run(
-        [ENGINE / "cortex-m" / "run", tiny], capture_output=True, text=True, timeout=120
-    )
+    run = finished([ENGINE / "cortex-m" / "run", tiny], timeout=120)
     golden = re.search(r"(\d+) of \1 golden rows, largest difference (\d+)e-9", run.stdout)
     assert run.returncode == 0 and golden and golden[1] != "0", run.stdout + run.stderr
     assert int(golden[2]) <= 1_000_000, run.stdout

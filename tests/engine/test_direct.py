@@ -8,8 +8,7 @@ import json
 import os
 import random
 import re
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,7 @@ from edge_lstm.scoring.summary import Summary
 from edge_lstm.scoring.worker import Worker
 from edge_lstm.tables.compression import compressed, compression_of
 from edge_lstm.tables.reader import FORMATS, Inputs, open_inputs
-from tests.engine.conftest import HERE, PROJECT, SANITIZED, STRICT, Compile, importable
+from tests.engine.conftest import HERE, PROJECT, SANITIZED, STRICT, Compile, finished, importable
 
 # EDGE_LSTM_FILES=4000 compares that number of files, EDGE_LSTM_KILLS=50 ends a run as often.
 FILES = int(os.environ.get("EDGE_LSTM_FILES", "200"))
@@ -231,7 +230,6 @@ def compare(classifier: Classifier, path: Path, seed: int) -> tuple[bytes, int]:
     limits = [(8192, 2**19), (3, 2**19), (8192, 500)][seed % 3]
     fast, slow = (worker(classifier, inputs, written_as, options) for _ in range(2))
     slow._direct = None
-    assert fast._direct is not None
     one_by_one: list[int] = []
     row_by_row = fast._score
 
@@ -394,22 +392,15 @@ def test_probabilities_have_numpys_digits(classifier: Classifier) -> None:
 
 
 @pytest.mark.parametrize(
-    "call",
-    [
-        lambda texts: texts.write(((b"12345", (b"a",)),), None),
-        lambda texts: texts.write(((b"\x01\0\0\0", (b"a",)),), None),
-        lambda texts: texts.write((5,), None),
-        lambda texts: texts.write((("f", b"123"),), None),
-        lambda texts: texts.write(((1, 2, 3),), None),
-        lambda texts: texts.write((b"a",), b"12"),
-    ],
+    "part", [(b"12345", (b"a",)), (b"\x01\0\0\0", (b"a",)), 5, ("f", b"123"), (1, 2, 3)], ids=str
 )
-def test_wrong_parts_are_refused(classifier: Classifier, call: Callable[[Any], bytes]) -> None:
+def test_wrong_parts_are_refused(classifier: Classifier, part: Any) -> None:
     from edge_lstm_native import _engine
 
     texts = _engine.json_lines(b'{"text": "a"}\n', 0, (b'"text"',), ())
-    with pytest.raises((ValueError, TypeError)):
-        call(texts)
+    for parts, chosen in (((part,), None), ((b"a",), b"12")):
+        with pytest.raises((ValueError, TypeError)):
+            texts.write(parts, chosen)
 
 
 @pytest.mark.parametrize(
@@ -419,7 +410,7 @@ def test_wrong_parts_are_refused(classifier: Classifier, call: Callable[[Any], b
 def test_answers_of_another_shape_are_refused(
     classifier: Classifier, answers: tuple[bytes, bytes, int]
 ) -> None:
-    assert classifier.native is not None and len(classifier.labels) == 2
+    assert len(classifier.labels) == 2
     with pytest.raises(ValueError, match="no answers of this model"):
         classifier.native.decide(*answers, 0.5)
 
@@ -428,17 +419,18 @@ def test_equal_labels_stay_in_order_and_the_threshold_is_compared_in_float32(
     classifier: Classifier,
 ) -> None:
     session = classifier.native
-    assert session is not None
     rows = np.array([[0.5, 0.5], [0.25, 0.75], [0.7, 0.3], [np.nan, np.nan]], np.float32)
     decided = session.decide(rows.tobytes(), bytes([0, 1, 3, 4]), 2, 0.7)
-    assert decided is not None
     (best, highest), (second, lowest) = decided.ranks
-    assert np.frombuffer(best, np.int32).tolist() == [0, 1, 0, 2]
-    assert np.frombuffer(second, np.int32).tolist() == [1, 0, 1, 2]
+    numbers = (best, second, decided.labels, decided.statuses)
+    assert [np.frombuffer(each, np.int32).tolist() for each in numbers] == [
+        [0, 1, 0, 2],
+        [1, 0, 1, 2],
+        [2, 1, 0, 2],
+        [5, 1, 3, 4],
+    ]
     assert np.array_equal(np.frombuffer(highest, np.float32)[:3], rows.max(axis=1)[:3])
     assert np.array_equal(np.frombuffer(lowest, np.float32)[:3], rows.min(axis=1)[:3])
-    assert np.frombuffer(decided.labels, np.int32).tolist() == [2, 1, 0, 2]
-    assert np.frombuffer(decided.statuses, np.int32).tolist() == [5, 1, 3, 4]
     assert decided.by_label == [1, 1] and decided.by_status == [0, 1, 0, 1, 1, 1]
     assert session.decide(rows.tobytes(), bytes(4), 1, 0.0) is None  # NaN of a text
 
@@ -448,5 +440,5 @@ def test_rows_are_read_and_written_within_their_memory(compiled: Compile) -> Non
     names = ("jsonl.c", "csv.c", "rows.c")
     sources = [str(HERE / "fuzz_rows.c"), *(str(MODULE / name) for name in names)]
     program = compiled("gcc", *STRICT, *SANITIZED, f"-I{MODULE}", sources=sources)
-    run = subprocess.run([program, str(FUZZ_SECONDS), "7"], capture_output=True, text=True)
+    run = finished([program, str(FUZZ_SECONDS), "7"])
     assert run.returncode == 0, run.stdout + run.stderr

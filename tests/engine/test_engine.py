@@ -21,7 +21,16 @@ import unicode_tables
 
 from edge_lstm import onnx_file
 from edge_lstm.text import KERAS
-from tests.engine.conftest import ENGINE, HERE, PROJECT, SANITIZED, STRICT, Compile, answers
+from tests.engine.conftest import (
+    ENGINE,
+    HERE,
+    PROJECT,
+    SANITIZED,
+    STRICT,
+    Compile,
+    answers,
+    finished,
+)
 from tests.model_files import DATA, edited
 from tests.ports.conftest import NGRAMS, TOLERANCE, Case, Layered, case, layered
 
@@ -47,6 +56,15 @@ def test_a_long_text_and_a_long_word(program: list[str], models: list[Case]) -> 
         )
 
 
+def check_answers(program: list[str], path: Path, model: reference.Model, texts: list[str]) -> None:
+    """The engine and ONNX Runtime answer as the reference does."""
+    ids = [reference.encode(model, text)[0] for text in texts]
+    wanted = np.array([reference.probabilities(model, row) for row in ids])
+    _, _, bits = answers(program, path, texts=[text.encode() for text in texts])
+    assert np.abs(bits.view(np.float32) - wanted).max() <= TOLERANCE
+    assert np.abs(case("", path, texts).probabilities - wanted).max() <= TOLERANCE
+
+
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
 @pytest.mark.parametrize("counts", [[1], [1, 2], [8, 14, 17, 19], [64, 1, 64], [*range(20, 35)]])
 def test_an_ngram_counts_what_the_file_says_of_its_occurrences(
@@ -59,18 +77,14 @@ def test_an_ngram_counts_what_the_file_says_of_its_occurrences(
     # The first word has a vector, and twice in a row another one.
     (word,) = (word for word, number in model.words.items() if number == 4)
     texts = [" ".join([word] * times) for times in (*range(1, 7), 14, 15, 16, 17, 300)]
-    runtime = case("repeated", path, texts).probabilities
-    engine = answers(program, path, texts=[text.encode() for text in texts])[2].view(np.float32)
-    for place, text in enumerate(texts):
+    check_answers(program, path, model, texts)
+    for text in texts:
         ids = reference.encode(model, text)[0]
         times = ids.count(4)
         of_word = counts[min(times, len(counts)) - 1]
         of_pair = counts[min(times - 1, len(counts)) - 1]
         expected = [of_word, of_pair] if times > 1 else [of_word]
         assert list(reference.ngram_rows(model, ids).values()) == expected
-        answer = reference.probabilities(model, ids)
-        assert np.abs(engine[place] - answer).max() <= TOLERANCE
-        assert np.abs(runtime[place] - answer).max() <= TOLERANCE
 
 
 def test_vectors_in_codes_answer_alike_everywhere(program: list[str], tmp_path: Path) -> None:
@@ -81,24 +95,14 @@ def test_vectors_in_codes_answer_alike_everywhere(program: list[str], tmp_path: 
     constants = {tensor.name for tensor in onnx.load(path).graph.initializer}
     assert {"ngram_vectors_c", "ngram_vectors_b"} <= constants
     assert not {"ngram_vectors", "ngram_vectors_q"} & constants
-    texts = [" ".join(words) for words in batched_words(model, 7)]
-    runtime = case("codes", path, texts).probabilities
-    engine = answers(program, path, texts=[text.encode() for text in texts])[2].view(np.float32)
-    for place, text in enumerate(texts):
-        answer = reference.probabilities(model, reference.encode(model, text)[0])
-        assert np.abs(engine[place] - answer).max() <= TOLERANCE
-        assert np.abs(runtime[place] - answer).max() <= TOLERANCE
-
-
-def batched_words(model: reference.Model, size: int) -> list[list[str]]:
-    """The vocabulary's words in texts of some words each."""
     words = list(model.words)
-    return [words[start : start + size] for start in range(0, len(words), size)]
+    texts = [" ".join(words[start : start + 7]) for start in range(0, len(words), 7)]
+    check_answers(program, path, model, texts)
 
 
 def test_functions_are_as_exact_as_they_say(compiled: Compile) -> None:
     program = compiled("gcc", "-std=c99", "-O2", "-w", sources=[str(HERE / "functions.c"), "-lm"])
-    run = subprocess.run([program, "1009"], capture_output=True, text=True, check=True)
+    run = finished([program, "1009"], check=True)
     sigmoid, tanh, exponential, logarithm, wrong = map(float, run.stdout.split())
     assert sigmoid <= 1.8e-7 and tanh <= 3.3e-7 and exponential <= 1e-7 and wrong == 0, run.stdout
     assert logarithm <= 3e-14
@@ -122,7 +126,7 @@ def test_parts_hold_at_their_ends_and_any_value_of_the_metadata_may_be_another(
     flags = ["-DCPU"] if platform.machine() == "x86_64" else []  # CPUID without its features
     program = compiled("gcc", "-std=gnu99", *SANITIZED, *flags, sources=[str(HERE / "parts.c")])
     paths = [model.path for model in models if model.name in CHANGED]
-    run = subprocess.run([program, *paths], capture_output=True, text=True)
+    run = finished([program, *paths])
     assert (run.returncode, run.stdout) == (0, ""), run.stdout + run.stderr[-2000:]
 
 
@@ -160,9 +164,7 @@ def test_it_calls_memory_and_string_functions_alone(compiler: str, tmp_path: Pat
     subprocess.run(
         [compiler, "-std=c99", "-O2", "-c", ENGINE / "edge_lstm.c", "-o", object_file], check=True
     )
-    names = subprocess.run(
-        ["nm", "-u", object_file], capture_output=True, text=True, check=True
-    ).stdout
+    names = finished(["nm", "-u", object_file], check=True).stdout
     called = {line.split()[-1] for line in names.splitlines()}
     allowed = {"memchr", "memcmp", "memcpy", "memmove", "memset", "strchr", "strcmp", "strlen"}
     compilers = ("__aeabi", "__stack_chk_fail", "_GLOBAL_OFFSET")
@@ -195,9 +197,7 @@ def test_each_line_of_c_has_one_statement_and_fits_a_screen(path: Path) -> None:
 
 def test_letters_become_lower_case_as_in_python(compiled: Compile) -> None:
     program = compiled("gcc", "-std=c99", "-O0", sources=[str(HERE / "lower.c")])
-    table = subprocess.run(
-        [program], capture_output=True, text=True, check=True
-    ).stdout.splitlines()
+    table = finished([program], check=True).stdout.splitlines()
     version = re.search(r"Unicode (\d+\.\d+\.\d+)\.", unicode_tables.HEADER.read_text())
     assert version
     ours, theirs = (

@@ -18,7 +18,7 @@ import pytest
 from edge_lstm import Classifier, DataError, MissingPackageError, RunOptions, score_files
 from edge_lstm.native import NATIVE
 from edge_lstm.scoring import Progress, Summary
-from tests.engine.conftest import DECODED, PROJECT, importable
+from tests.engine.conftest import DECODED, PROJECT, finished, importable
 from tests.model_files import SMALL, edited, graph_with
 from tests.ports.conftest import Case
 from tests.ports.texts import TEXTS as TEXTS_OF_PORTS
@@ -38,11 +38,9 @@ def command(
 ) -> subprocess.CompletedProcess[str]:
     """edge-lstm in a process that finds the package under ``path``."""
     found = os.pathsep.join(map(str, [*([path] if path else []), PROJECT, PROJECT / "export"]))
-    return subprocess.run(
+    return finished(
         [sys.executable, "-m", "edge_lstm", *map(str, arguments)],
         env={**os.environ, "PYTHONPATH": found, **variables},
-        capture_output=True,
-        text=True,
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 import sysconfig
 from pathlib import Path
@@ -12,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from edge_lstm.modelfile import embedded_model
-from tests.engine.conftest import ENGINE, HERE, PROJECT, SANITIZED, Compile
+from tests.engine.conftest import ENGINE, HERE, PROJECT, SANITIZED, Compile, finished
 
 SMALL = PROJECT / "tests" / "data" / "keras.int8.onnx"
 FAULTY = ["-include", str(HERE / "faulty.h")]
@@ -73,9 +72,7 @@ print(fired)
 def test_each_allocation_of_the_module_fails_once(tmp_path: Path) -> None:
     if not shutil.which("gcc") or sys.platform != "linux":
         pytest.skip("no gcc, or no Linux")
-    asan = subprocess.run(
-        ["gcc", "-print-file-name=libasan.so"], capture_output=True, text=True
-    ).stdout.strip()
+    asan = finished(["gcc", "-print-file-name=libasan.so"]).stdout.strip()
     include = sysconfig.get_path("include")
     source = ENGINE / "python" / "edge_lstm_native"
     if not Path(include, "Python.h").exists() or not Path(asan).exists():
@@ -86,7 +83,7 @@ def test_each_allocation_of_the_module_fails_once(tmp_path: Path) -> None:
     paths = [f"-I{include}", f"-I{ENGINE}", *files, str(ENGINE / "edge_lstm.c")]
     module = str(package / "_engine.abi3.so")
     command = ["gcc", *library, *SANITIZED, *FAULTY, *paths, "-o", module]
-    built = subprocess.run(command, capture_output=True, text=True)
+    built = finished(command)
     assert built.returncode == 0, built.stderr
     environment = {
         **os.environ,
@@ -94,11 +91,9 @@ def test_each_allocation_of_the_module_fails_once(tmp_path: Path) -> None:
         "ASAN_OPTIONS": "detect_leaks=0",
         "PYTHONPATH": str(tmp_path),
     }
-    run = subprocess.run(
+    run = finished(
         [sys.executable, "-c", EACH_ALLOCATION, SMALL],
         env=environment,
-        capture_output=True,
-        text=True,
         timeout=300,
     )
     assert run.returncode == 0, run.stderr[-3000:]
@@ -110,12 +105,10 @@ def test_each_allocation_of_the_command_fails_once(compiled: Compile) -> None:
     program = compiled("gcc", "-std=gnu99", *SANITIZED, *FAULTY, sources=sources)
     lines = "a good film\n" + "never " * 9000 + "\n"
     for at in range(1, 99):
-        run = subprocess.run(
+        run = finished(
             [program, embedded_model()],
             env={**os.environ, "FAULTY_AT": str(at), "ASAN_OPTIONS": "detect_leaks=0"},
             input=lines,
-            capture_output=True,
-            text=True,
         )
         if run.returncode == 0:
             break

@@ -6,7 +6,6 @@ from __future__ import annotations
 import hashlib
 import platform
 import shutil
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +23,7 @@ from tests.engine.conftest import (
     STRICT,
     Compile,
     answers,
+    finished,
     kernels,
     zig,
 )
@@ -186,7 +186,7 @@ def test_weights_of_all_eight_bits(program: list[str], models: list[Case], tmp_p
         exact = [name for name in kernels(program) if name not in ("avx2", "neon")]
         check_same_bits(program, program, [model], exact)
         for kernel in {*kernels(program)} - {*exact}:
-            run = subprocess.run([*program, path, kernel, "one"], capture_output=True, text=True)
+            run = finished([*program, path, kernel, "one"])
             assert (run.returncode, run.stdout) == (1, "") and "weights this large" in run.stderr
 
 

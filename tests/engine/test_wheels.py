@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.conftest import MOST_BYTES, PROJECT, kernels, zig
+from tests.engine.conftest import MOST_BYTES, PROJECT, finished, kernels, zig
 
 HERE = f"manylinux_2_17_{platform.machine()}"
 
@@ -54,5 +54,5 @@ def test_zig_builds_a_wheel_that_pip_installs(program: list[str], tmp_path: Path
     code = "import sys, edge_lstm_native as e; print(e.Model(sys.argv[1]).check()[0], e.kernels())"
     model = PROJECT / "edge_lstm" / "models" / "sentiment.int8.onnx"
     command = [sys.executable, "-S", "-c", code, model]
-    run = subprocess.run(command, cwd=tmp_path / "installed", capture_output=True, text=True)
+    run = finished(command, cwd=tmp_path / "installed")
     assert (run.stdout, run.returncode) == (f"0 {kernels(program)}\n", 0), run.stderr

@@ -29,12 +29,11 @@ CURVE = RiskCoverage("validation part", 1000, POINTS, unfamiliar=((0.01, 1.25), 
 
 def test_the_curve_is_of_texts_that_no_part_had_learnt_from(trained: Trained) -> None:
     crossed = load_checkpoint(trained.checkpoint).abstention
-    assert crossed is not None
     assert (crossed.texts, crossed.data) == (60, "training texts, cross-validated")
     # Sixty texts show no share below 0.05 of familiar ones (fewest_texts), twelve none below 0.2.
     assert crossed.unfamiliar[0][0] == 0.05
     curve = fitted().checkpoint.abstention
-    assert curve is not None and [share for share, _ in curve.unfamiliar] == [0.2, 0.3]
+    assert [share for share, _ in curve.unfamiliar] == [0.2, 0.3]
 
 
 def fitted(**changes: Any) -> Result:
@@ -54,7 +53,7 @@ def test_test_texts_that_were_drawn_from_the_data_count_and_given_ones_do_not(
     found = fitted(test=dataset(rows(20, seed=9)).train, test_rows=drawn)
     curve = found.checkpoint.abstention
     parts = [found.validation, found.test] if drawn == "random" else [found.validation]
-    assert curve is not None and (curve.data, curve.texts) == (name, texts)
+    assert (curve.data, curve.texts) == (name, texts)
     wrong = sum(round((1 - part.subset_accuracy) * part.texts) for part in parts)
     assert curve.points[0].wrong == wrong
 
@@ -93,6 +92,6 @@ def test_the_texts_of_the_export_judge_what_the_validation_part_promised(tmp_pat
     assert "60 texts (--data of the export) give no threshold" in error
     assert "by 60 texts (--data of the export)" in command(*judged, "--abstain", "0.1").stdout
     curve = open_model(output).abstention
-    assert curve is not None and curve.unfamiliar[0][0] == 0.05
+    assert curve.unfamiliar[0][0] == 0.05
     said = " ".join(command("evaluate", output, data).stdout.split())
     assert "the threshold was chosen on these texts" in said

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from cases import table
 from commands import command, train
 from edge_lstm_export import TextClassifier
 from edge_lstm_export.options import DataOptions, TrainingRequest
@@ -53,20 +54,20 @@ def dataset_of(rows: list[tuple[str, str]]) -> Dataset:
 # --- The type of the question ---------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("labels", "question"),
-    [
-        (["0", "1"], "yes_no"),
-        (["FALSE", "TRUE"], "yes_no"),
-        (["1", "2"], "choice"),
-        (["0.5", "1", "1.5"], "score"),
-        (["1", "2", "n/a"], "choice"),
-        (["1", "1.0", "2"], "choice"),
-        ([str(i) for i in range(22)], "choice"),
-    ],
-)
-def test_the_labels_tell_the_type_of_a_question(labels: list[str], question: str) -> None:
-    rows = [(f"text {i}", label) for i, label in enumerate(labels * 3)]
+QUESTIONS = """
+0 1 | yes_no
+FALSE TRUE | yes_no
+1 2 | choice
+0.5 1 1.5 | score
+1 2 n/a | choice
+1 1.0 2 | choice
+0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 | choice
+"""
+
+
+@pytest.mark.parametrize(("labels", "question"), table(QUESTIONS))
+def test_the_labels_tell_the_type_of_a_question(labels: str, question: str) -> None:
+    rows = [(f"text {i}", label) for i, label in enumerate(labels.split() * 3)]
     assert find_question(dataset_of(rows))[0] == question
 
 
@@ -87,19 +88,19 @@ def test_the_type_can_be_asked_for() -> None:
     assert asked.reasons["question"] == "asked for"
 
 
-@pytest.mark.parametrize(
-    ("labels", "question", "error"),
-    [
-        (["1", "2", "n/a"], "score", "the labels of a score must be numbers, and n/a is not one"),
-        (["1", "1.0", "2"], "score", "the labels 1 and 1.0 are the same number"),
-        (["a", "b"], "yes_no", "the labels of a yes/no question are yes and no"),
-        (["1", "2", "3"], "rank", "question must be one of choice, yes_no, score"),
-    ],
-)
+UNFIT = """
+1 2 n/a | score | the labels of a score must be numbers, and n/a is not one
+1 1.0 2 | score | the labels 1 and 1.0 are the same number
+a b | yes_no | the labels of a yes/no question are yes and no
+1 2 3 | rank | question must be one of choice, yes_no, score
+"""
+
+
+@pytest.mark.parametrize(("labels", "question", "error"), table(UNFIT))
 def test_labels_that_do_not_fit_the_type_are_one_error(
-    labels: list[str], question: str, error: str, tmp_path: Path
+    labels: str, question: str, error: str, tmp_path: Path
 ) -> None:
-    rows = [(f"text {i}", label) for i, label in enumerate(labels * 4)]
+    rows = [(f"text {i}", label) for i, label in enumerate(labels.split() * 4)]
     source = write_csv(tmp_path / "rows.csv", rows)
     assert error in train(source, "--dry-run", "--question", question).error
 
@@ -146,8 +147,8 @@ def test_a_confidence_leaves_the_rest_to_the_other_labels(tmp_path: Path) -> Non
 
 def test_a_label_may_be_a_distribution(tmp_path: Path) -> None:
     first = '{"text": "one", "label": {"a": 0.25, "b": 0.75}}\n'
-    table = f'{first}{{"text": "two", "label": "c"}}\n'
-    split = read(tmp_path, table, ".jsonl").train
+    lines = f'{first}{{"text": "two", "label": "c"}}\n'
+    split = read(tmp_path, lines, ".jsonl").train
     assert np.allclose(split.targets, [[0.25, 0.75, 0], [0, 0, 1]])
     assert split.counts() == [0, 1, 1]
     cell = 'text,label\none,"{""a"": 0.25, ""b"": 0.7501}"\ntwo,c\n'
@@ -170,47 +171,47 @@ def test_a_confidence_of_json_is_a_number(confidence: str, tmp_path: Path) -> No
         read(tmp_path, rows, ".jsonl", confidence_column="sure")
 
 
-@pytest.mark.parametrize(
-    ("label", "reason"),
-    [
-        ('{"a": 0.5, "b": 0.2}', "probabilities that add up to 0.7, not 1"),
-        ('{"a": 0.7, "b": 0.302}', "add up to 1.002, not 1"),
-        ('{"a": -0.5, "b": 1.5}', "to numbers from 0 to 1"),
-        ('{"a": 0.5, " a": 0.5}', "does not map different labels"),
-        ('{"": 1}', "does not map different labels"),
-        ('{"a": true}', "to numbers from 0 to 1"),
-    ],
-)
+DISTRIBUTIONS = """
+{"a": 0.5, "b": 0.2} | probabilities that add up to 0.7, not 1
+{"a": 0.7, "b": 0.302} | add up to 1.002, not 1
+{"a": -0.5, "b": 1.5} | to numbers from 0 to 1
+{"a": 0.5, " a": 0.5} | does not map different labels
+{"": 1} | does not map different labels
+{"a": true} | to numbers from 0 to 1
+"""
+
+
+@pytest.mark.parametrize(("label", "reason"), table(DISTRIBUTIONS))
 def test_a_distribution_that_is_none_is_one_error(label: str, reason: str, tmp_path: Path) -> None:
     rows = f'{{"text": "one", "label": "a"}}\n{{"text": "two", "label": {label}}}\n'
     with pytest.raises(DataError, match=f"rows.jsonl row 2: 'label' holds .*{reason}"):
         read(tmp_path, rows, ".jsonl")
 
 
-@pytest.mark.parametrize(
-    ("options", "error"),
-    [
-        (["--confidence-column", "none"], "has no column 'none'"),
-        (["--confidence-column", "label"], "'label' cannot be the confidence too"),
-        (["--confidence-column", "sure", "--label-separator", "|"], "one label per text"),
-        (["--confidence-column", "sure", "--confidence-column", "sure"], "as many"),
-        (["--label-column", "label", "--label-column", "x", "--confidence-column", "x"], "as many"),
-    ],
-)
+COLUMNS = """
+--confidence-column none | has no column 'none'
+--confidence-column label | 'label' cannot be the confidence too
+--confidence-column sure --label-separator ; | one label per text
+--confidence-column sure --confidence-column sure | as many
+--label-column label --label-column x --confidence-column x | as many
+"""
+
+
+@pytest.mark.parametrize(("options", "error"), table(COLUMNS))
 def test_a_confidence_column_that_cannot_be_is_one_error(
-    options: list[str], error: str, tmp_path: Path
+    options: str, error: str, tmp_path: Path
 ) -> None:
     columns = ("text", "label", "sure", "x")
     source = write_csv(tmp_path / "rows.csv", ["oa1c", "tb1d"], columns)
-    assert error in train(source, "--dry-run", *options).error
+    assert error in train(source, "--dry-run", *options.split()).error
 
 
 def test_a_program_gives_distributions_as_dicts_or_a_matrix() -> None:
     texts = ["one", "two", "three"]
     dicts = [{"b": 0.75, "a": 0.25}, {"c": np.float32(1)}, {"a": 0.5, "b": 0.5}]
     matrix = np.array([[0.25, 0.75, 0], [0, 0, 1], [0.5, 0.5, 0]])
-    table = pd.DataFrame(matrix, columns=["a", "b", "c"])
-    for given in (dicts, table):
+    frame = pd.DataFrame(matrix, columns=["a", "b", "c"])
+    for given in (dicts, frame):
         dataset = dataset_from(texts, given)
         assert dataset.labels == ("a", "b", "c") and not dataset.multi_label
         assert np.allclose(dataset.train.targets, matrix)

@@ -45,7 +45,7 @@ def judged(data: Dataset, **validation: float) -> LabelledRows:
 def test_the_rows_that_judge_the_network_judge_it(validation: dict[str, float], texts: int) -> None:
     data = noisy(90, 0)
     found = fit_baseline(data, judged(data, **validation), LinearOptions())
-    assert found is not None and found.scores.texts == texts
+    assert found.scores.texts == texts
     assert 0.5 < found.scores.subset_accuracy < 0.95, "it has not seen their labels"
 
 
@@ -57,7 +57,7 @@ def test_blank_texts_have_no_linear_model() -> None:
 def test_a_label_that_a_fold_lacks_is_not_given_there() -> None:
     data = dataset([*rows(12, ["sea"]), ("a till", "shop")])
     found = fit_baseline(data, judged(data, folds=3), LinearOptions())
-    assert found is not None and found.scores.exact == 12
+    assert found.scores.exact == 12
 
 
 @pytest.mark.parametrize("bound", ["MOST_LABELS", "MOST_WORK"])
@@ -87,6 +87,6 @@ def test_an_n_gram_part_of_svms_is_the_linear_model_itself() -> None:
     model.fit([f"{text} " * 14 for text in texts], labels)
     assert model.plan_.kind == "topics" and model.plan_.sparse.fit == "svm"
     found = model.result_.baseline
-    assert found is not None and found.name == "linear model on the n-grams alone"
+    assert found.name == "linear model on the n-grams alone"
     assert found.size > 4 * 3 * model.result_.checkpoint.network.config.ngrams
     assert found.scores.texts == 45 and np.isclose(found.scores.micro_f1, 1.0)

@@ -73,7 +73,7 @@ def test_test_texts_may_come_from_a_file(tmp_path: Path) -> None:
     train = write(tmp_path / "train.txt", "__label__a x\n__label__b y\n")
     test = write(tmp_path / "test.txt", "__label__b z\n")
     data = read(train, test=test)
-    assert data.test is not None and (data.test.texts, data.test.counts()) == (("z",), [0, 1])
+    assert (data.test.texts, data.test.counts()) == (("z",), [0, 1])
     assert data.digest != read(train).digest, "the digest covers both files"
     for wrong, said in (
         ("__label__c z\n", "label c, which the training texts lack"),
@@ -88,7 +88,7 @@ def test_a_file_without_a_test_split_holds_some_out(tmp_path: Path) -> None:
         tmp_path / "a.txt", "".join(f"__label__{'ab'[i % 2]} text {i}\n" for i in range(200))
     )
     data = read(source, test_share=0.1)
-    assert data.test is not None and len(data.train) == 180 and data.test.counts() == [10, 10]
+    assert len(data.train) == 180 and data.test.counts() == [10, 10]
     assert read(source).test is None
 
 

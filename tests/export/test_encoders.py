@@ -107,7 +107,6 @@ def test_what_is_fine_tuned_answers_texts_that_it_did_not_see(
 
 def test_its_words_are_those_of_letters(encoder: Path) -> None:
     found = encoder_words(load_transformer(str(encoder)), WordVectorOptions())
-    assert found is not None
     assert set(found.words) == {word for own in WORDS.values() for word in own}
     assert found.share_of(["wave, tide: x 7", "till unknown 12"]) == 3 / 4
 

@@ -214,7 +214,6 @@ def test_many_topics_are_learnt_without_an_lstm(multi_label: bool, tmp_path: Pat
         (label,) if multi_label else label for label in answers[:17]
     ]
     ngrams = model.result_.checkpoint.network.ngrams
-    assert ngrams is not None
     vectors = ngrams.vectors.weight.numpy()[1:]
     held = rounded(vectors, 0) if multi_label else coded(vectors)
     assert np.allclose(held.values * held.scales, vectors), "the texts chose what the file holds"

@@ -15,6 +15,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from cases import table
 from commands import command, train
 from edge_lstm_export import TextClassifier
 from edge_lstm_export.graph.golden import LONGEST_EXAMPLE, ORDERS, golden_texts, read_examples
@@ -92,7 +93,6 @@ def test_the_golden_rows_try_words_pairs_subwords_and_labels(personal: Path) -> 
     ids = {i for row in rows for i in row}
     assert ids & {*range(4, first_subword)} and max(ids) >= first_subword
     ngrams = load_checkpoint(personal / "m.safetensors").network.ngrams
-    assert ngrams is not None
     pairs = torch.tensor([pair for row in rows for pair in pairwise(row)])
     assert ngrams.pairs.find(pairs[:, 0], pairs[:, 1])[1].any()
     assert len({row.probabilities[0][0] for row in file.golden}) == 2
@@ -164,27 +164,23 @@ def test_an_example_that_is_a_text_of_the_files_own_test_is_marked_as_one() -> N
 LONGEST = "w" * LONGEST_EXAMPLE
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "says"),
-    [
-        ("blank.txt", b"\n \n", "holds no text; give a file with one text per line"),
-        ("bytes.txt", b"fine\nnot \xff\n", "row 2: the text is not UTF-8"),
-        (
-            "two.csv",
-            b'text\n"two\nlines"\n',
-            "example text 1 has a line end or another control character",
-        ),
-        ("half.jsonl", b'{"text": "a\\ud800"}\n', "example text 1 is not UTF-8"),
-        ("columns.csv", b"a,b\n1,2\n", "none is clearly the text"),
-        ("absent.txt", None, "no such file"),
-    ],
-)
+FILES = r"""
+blank.txt | \n \n | holds no text; give a file with one text per line
+bytes.txt | fine\nnot \xff\n | row 2: the text is not UTF-8
+two.csv | text\n"two\nlines"\n | example text 1 has a line end or another control character
+half.jsonl | {"text": "a\\ud800"}\n | example text 1 is not UTF-8
+columns.csv | a,b\n1,2\n | none is clearly the text
+absent.txt |  | no such file
+"""
+
+
+@pytest.mark.parametrize(("name", "content", "says"), table(FILES))
 def test_a_file_that_holds_no_examples_is_refused_in_a_line(
-    tmp_path: Path, name: str, content: bytes | None, says: str
+    tmp_path: Path, name: str, content: str, says: str
 ) -> None:
     file = tmp_path / name
-    if content is not None:
-        file.write_bytes(content)
+    if content:
+        file.write_bytes(content.encode().decode("unicode_escape").encode("latin-1"))
     assert says in refused(tmp_path, "--examples", file)
 
 

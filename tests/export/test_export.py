@@ -15,6 +15,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from cases import table
 from commands import command
 from edge_lstm_export.cli.display import print_exported
 from edge_lstm_export.graph import weights
@@ -54,7 +55,7 @@ def test_every_architecture_keeps_its_promises(shape: dict[str, Any]) -> None:
     exported = export(checkpoint, quantize="int8", length=20)
     assert exported.parity <= (gates.NGRAM_PARITY_TOLERANCE if "ngram_dim" in shape else 1e-5)
     assert exported.batch_comparisons > 400
-    assert exported.comparison is not None and exported.comparison.max_difference < 0.1
+    assert exported.comparison.max_difference < 0.1
     file = opened(exported.data)
     (inputs,) = describe(file)["inputs"]
     assert inputs == {"name": "input_ids", "dtype": "int32", "shape": ("batch", 20)}
@@ -99,7 +100,6 @@ def test_an_export_makes_room_on_its_own_texts_and_says_what_that_cost(tmp_path:
     table += [(f"word{i} word{i + 1}", "label1") for i in range(40)]
     labelled = LabelledTexts([text for text, _ in table], [(label,) for _, label in table])
     exported = export(checkpoint, quantize="int8", labelled=labelled, max_drop=100)
-    assert exported.closed is not None and exported.headroom is not None
     assert exported.headroom >= HEADROOM.margin
     assert (exported.closed.units, exported.closed.texts) == (1, 41)
     assert 0 < exported.closed.max_difference < 0.05
@@ -123,8 +123,8 @@ def test_a_network_that_was_built_saturated_is_exported(value: float, bidirectio
             checkpoint.network.get_parameter(f"lstms.0.{name}.bias_ih_l0"), value
         )
     exported = export(checkpoint, quantize="int8")
-    assert exported.closed is not None and exported.closed.units == 14 * (1 + bidirectional)
-    assert exported.headroom is not None and exported.headroom >= HEADROOM.margin
+    assert exported.closed.units == 14 * (1 + bidirectional)
+    assert exported.headroom >= HEADROOM.margin
     assert export(checkpoint).closed is None
 
 
@@ -242,12 +242,29 @@ def test_pooling_by_blocks_keeps_the_bits_whatever_the_width(
         assert np.array_equal(classifier.probabilities_of(rows, batch_size=size), alone)
 
 
-def test_a_loss_that_chance_does_not_explain_is_refused() -> None:
-    assert gates.p_value_of_drop(5, 0, 440, 0) == 0.5**5  # McNemar's exact test
-    for lost, gained, texts in ((7, 0, 90), (30, 2, 440), (40, 0, 5000), (400, 200, 10_000)):
-        assert gates.p_value_of_drop(lost, gained, texts, 0.003) <= gates.SIGNIFICANT
-    for lost, gained, texts in ((1, 0, 1), (1, 0, 50), (20, 15, 440), (16, 0, 5000)):
-        assert gates.p_value_of_drop(lost, gained, texts, 0.003) > gates.SIGNIFICANT
+CHANCE = """
+7 0 90 | refused
+30 2 440 | refused
+40 0 5000 | refused
+400 200 10000 | refused
+1 0 1 | chance
+1 0 50 | chance
+20 15 440 | chance
+16 0 5000 | chance
+"""
+
+
+@pytest.mark.parametrize(("lost_gained_texts", "wanted"), table(CHANCE))
+def test_a_loss_that_chance_does_not_explain_is_refused(
+    lost_gained_texts: str, wanted: str
+) -> None:
+    lost, gained, texts = map(int, lost_gained_texts.split())
+    p_value = gates.p_value_of_drop(lost, gained, texts, 0.003)
+    assert (p_value <= gates.SIGNIFICANT) == (wanted == "refused")
+
+
+def test_the_p_value_is_that_of_mcnemars_exact_test() -> None:
+    assert gates.p_value_of_drop(5, 0, 440, 0) == 0.5**5
     assert gates.p_value_of_drop(10, 0, 10, 1.0) == 1
 
 

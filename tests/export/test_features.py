@@ -173,7 +173,6 @@ def test_the_network_answers_as_both_parts_together(labels: int) -> None:
     network = Network(
         NetworkOptions(tokenizer.num_ids, 4, 5, True, "mean+max", labels, **shape).config
     ).eval()
-    assert network.ngrams is not None
     network.ngrams.choose(features.table)
     lstm = predict_logits(network, examples).numpy()
     parts = ComponentLogits(lstm, weights.logits(features, examples), examples.targets)

@@ -96,7 +96,6 @@ def test_no_split_divides_a_group(
 ) -> None:
     whole = split([label for label, _ in rows], [group for _, group in rows])
     rest, held = hold_out(whole, share, seed)
-    assert rest.groups is not None and held.groups is not None and whole.groups is not None
     assert not {*rest.groups} & {*held.groups}
     assert sorted([*rest.texts, *held.texts]) == sorted(whole.texts)
     assert rest.labels.any(axis=0).tolist() == whole.labels.any(axis=0).tolist()
@@ -204,7 +203,7 @@ def test_a_test_part_is_of_other_groups(tmp_path: Path) -> None:
     written = [(f"{text} {i}", *more) for i, (text, *more) in enumerate(authors(0, 40, 60))]
     source = write_csv(tmp_path / "d.csv", written, COLUMNS)
     data = read_dataset([str(source)], DataOptions(group_column="author"))
-    assert data.test is not None and data.test_rows == "groups"
+    assert data.test_rows == "groups"
     assert not {*data.train.groups} & {*data.test.groups}
     assert 0.05 < len(data.test) / 2400 < 0.15
 

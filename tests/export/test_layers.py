@@ -105,7 +105,7 @@ def test_every_shape_answers_as_pytorch_does_and_the_same_in_any_batch(
 ) -> None:
     exported = export(made(**shape), quantize="int8")  # through every gate
     assert exported.parity <= (gates.NGRAM_PARITY_TOLERANCE if "ngram_dim" in shape else 1e-5)
-    assert exported.comparison is not None and exported.comparison.max_difference < 0.1
+    assert exported.comparison.max_difference < 0.1
     file = opened(exported.data)
     assert file.network.layers == config_of(shape).layers
     rows = random_rows(file.tokenizer, seed=7)

@@ -146,7 +146,6 @@ def test_codes_name_rows_of_a_book_near_the_table_in_half_the_bytes_of_4_bits(
     table = rng.laplace(size=(3000, columns)).astype(np.float32)
     table[7] = 0
     held = coded(table)
-    assert held.codes is not None and held.book is not None
     assert (held.codes.dtype, held.book.dtype) == (np.uint8, np.int8)
     assert held.codes.shape == (3000, -(-columns // 4)) and held.book.shape == (256, 4)
     looked_up = held.book[held.codes].reshape(3000, -1)[:, :columns]
@@ -172,7 +171,7 @@ def test_codes_fitted_to_texts_change_their_sums_less_also_those_of_other_texts(
 
     nearest = coded(table)
     held = coded(table, seen)
-    assert held.book is not None and np.array_equal(held.book, nearest.book)
+    assert np.array_equal(held.book, nearest.book)
     assert error(held, seen) < 0.7 * error(nearest, seen)
     assert error(held, new) < 0.9 * error(nearest, new)
     again = coded(held.values * held.scales)
