@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import json
 import pickle
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn
+from cases import table
 from edge_lstm_export import TextClassifier, make_plan, train_files
 from edge_lstm_export.graph.weights import coded, rounded
 from edge_lstm_export.onnx.export import export
@@ -199,8 +201,8 @@ def test_stages_and_epochs_are_told_on_standard_error_and_to_a_callback_that_can
 @pytest.mark.parametrize("multi_label", [False, True], ids=["one label", "several labels"])
 def test_many_topics_are_learnt_without_an_lstm(multi_label: bool, tmp_path: Path) -> None:
     labels = [f"topic{number}" for number in range(17)]
-    table = [(f"{text} " * 15, label) for text, label in rows(17 * 12, labels)]
-    texts, answers = (list(column) for column in zip(*table))
+    long = [(f"{text} " * 15, label) for text, label in rows(17 * 12, labels)]
+    texts, answers = (list(column) for column in zip(*long))
     own = [{label} for label in answers] if multi_label else answers
     model = TextClassifier("tiny", teacher="none").fit(texts, own)
     training = model.result_.checkpoint.training
@@ -242,25 +244,32 @@ def test_an_exported_file_gives_the_same_labels(
     assert saved.plan == model.plan_.to_dict()
 
 
-@pytest.mark.parametrize(
-    ("texts", "labels", "said"),
-    [
-        ("ab", ["x", "y"], "the texts are a single str"),
-        (["a", "b"], ["x", "y", "z"], "2 texts but labels of 3"),
-        (["a", 7], ["x", "y"], "text 1 is int, not str"),
-        (["a", "b"], ["x", float("nan")], "label 1 is missing"),
-        (["a", "b"], [1, "1"], "two labels with the same name"),
-        (["a", "b"], [{"x": 1}, "y"], "holds a dict"),
-        (["a", "b"], np.array([[1, 2], [0, 1]]), "values other than 0 and 1"),
-        (["a", "b"], np.zeros((2, 2)), "no labelled text"),
-        (["x \x00"] * 30, ["a\nb", "c"] * 15, "control character or a line break"),
-    ],
-    ids=lambda value: repr(value)[:30],
-)
-def test_what_cannot_train_is_a_data_error_of_one_line(texts: Any, labels: Any, said: str) -> None:
+UNFIT = """
+"ab" | ["x", "y"] | the texts are a single str
+["a", "b"] | ["x", "y", "z"] | 2 texts but labels of 3
+["a", 7] | ["x", "y"] | text 1 is int, not str
+["a", "b"] | ["x", NaN] | label 1 is missing
+["a", "b"] | [1, "1"] | two labels with the same name
+["a", "b"] | [{"x": 1}, "y"] | holds a dict
+["a", "b", "c"] | ["a\\nb", "c", "c"] | control character or a line break
+"""
+
+
+@pytest.mark.parametrize(("texts", "labels", "said"), table(UNFIT))
+def test_what_cannot_train_is_a_data_error_of_one_line(texts: str, labels: str, said: str) -> None:
     with pytest.raises(DataError, match=said) as caught:
-        TextClassifier(**QUICK).fit(texts, labels)
+        TextClassifier(**QUICK).fit(json.loads(texts), json.loads(labels))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("matrix", "said"),
+    [(np.array([[1, 2], [0, 1]]), "values other than 0 and 1"), (np.zeros((2, 2)), "no labelled")],
+    ids=["other values", "zeros"],
+)
+def test_a_matrix_that_labels_nothing_is_refused(matrix: Any, said: str) -> None:
+    with pytest.raises(DataError, match=said):
+        TextClassifier(**QUICK).fit(["a", "b"], matrix)
 
 
 def test_train_is_the_command_from_python(tmp_path: Path) -> None:

@@ -118,11 +118,20 @@ CASES = dict(table(KERAS))
 Layer = tuple[str, dict[str, Any], list[Any]]
 
 
+def weights_of(text: str) -> np.ndarray:
+    """Random weights of a shape such as ``6x1``, or with a value for all: ``6x1:nan``."""
+    shape, is_filled, number = text.partition(":")
+    sizes = [int(size) for size in shape.split("x") if size]
+    if not is_filled:
+        return drawn(*sizes)
+    value = complex(number)
+    return np.full(sizes, value if value.imag else value.real)
+
+
 def layer_of(text: str) -> Layer:
     """Class, settings and weights of a layer, of a text such as ``Dense activation="relu" 6x1 1``.
 
-    Weights are given by their shapes, perhaps with a value for all: ``6x1:nan``. An LSTM of both
-    directions is ``both LSTM``.
+    An LSTM of both directions is ``both LSTM``.
     """
     words = text.split()
     is_both = words[0] == "both"
@@ -130,12 +139,10 @@ def layer_of(text: str) -> Layer:
     weights = []
     for word in words[1 + is_both :]:
         name, is_setting, value = word.partition("=")
-        shape, is_filled, number = word.partition(":")
         if is_setting:
             settings[name] = json.loads(value)
         else:
-            sizes = [int(size) for size in shape.split("x") if size]
-            weights.append(np.full(sizes, float(number)) if is_filled else drawn(*sizes))
+            weights.append(weights_of(word))
     if not is_both:
         return words[0], settings, weights
     mode = settings.pop("merge_mode", "concat")
@@ -523,19 +530,20 @@ def test_an_own_dict_is_split_at_white_space_in_lower_case(
     assert given == [[2, 3, 1, 2]]
 
 
-@pytest.mark.parametrize(
-    ("words", "text", "wanted"),
-    [
-        ({"Good": 1, "good": 2}, "Good good GOOD", [1, 2]),
-        (["", "[UNK]", "its", "good", "É"], "It's GOOD, good\x0bÉ é GO-OD", [2, 3, 3, 4, 1, 3]),
-        ({"good": 1, "bad\r": 2, "so": 3, "": 4, "far": 9}, "good\u3000so far bad", [1, 3, 9]),
-    ],
-    ids=["a dict with capitals", "TextVectorization", "words that no file can hold"],
-)
+RULES = r"""
+a dict with capitals | {"Good": 1, "good": 2} | Good good GOOD | 1 2
+TextVectorization | ["", "[UNK]", "its", "good", "É"] | It's GOOD, good\u000bÉ é GO-OD | 2 3 3 4 1 3
+words that no file can hold | {"good": 1, "bad\r": 2, "so": 3, "": 4, "far": 9} | \
+    good\u3000so far bad | 1 3 9
+"""
+
+
+@pytest.mark.parametrize(("words", "text", "wanted"), named(RULES))
 def test_a_rule_makes_of_a_text_the_ids_of_its_words(
-    wide: Path, words: Any, text: str, wanted: list[int]
+    wide: Path, words: str, text: str, wanted: str
 ) -> None:
-    assert ids_of(wide, words, [text]) == [wanted]
+    found = ids_of(wide, json.loads(words), [json.loads(f'"{text}"')])
+    assert found == [[int(i) for i in wanted.split()]]
 
 
 @pytest.mark.parametrize(
@@ -802,25 +810,28 @@ def test_weights_of_other_shapes_are_refused_in_a_line(name: str, shape: tuple[i
     refused(Net().state_dict() | {name: torch.ones(shape)}, state="last", padding="none")
 
 
-BN = {"running_mean": torch.ones(5), "running_var": torch.ones(5)}
-STATES: dict[str, tuple[dict[str, Any], str]] = {
-    "a layer more": ({"more.weight": torch.ones(4, 4)}, "do not follow an LSTM that gives 6"),
-    "a convolution": ({"conv.weight": torch.ones(4, 4, 3)}, "'conv' is a convolution"),
-    "a variance less": ({"bn.running_mean": torch.ones(5)}, "'bn' is no dense layer"),
-    "NaN": ({"fc.bias": torch.full((3,), torch.nan)}, "'fc' has weights that are not numbers"),
-    "normalized hidden": ({f"bn.{name}": values for name, values in BN.items()}, "on which side"),
-    "complex": ({"fc.bias": torch.ones(3, dtype=torch.complex64)}, "complex"),
-    "sparse": ({"fc.weight": torch.ones(3, 5).to_sparse()}, "sparse"),
-    "a second embedding": ({"emb2.weight": torch.ones(4, 8)}, "2 embeddings of 8 columns"),
-}
+STATES = """
+a layer more | do not follow an LSTM that gives 6 | more.weight=4x4
+a convolution | 'conv' is a convolution | conv.weight=4x4x3
+a variance less | 'bn' is no dense layer | bn.running_mean=5
+NaN | 'fc' has weights that are not numbers | fc.bias=3:nan
+normalized hidden | on which side | bn.running_mean=5:1 bn.running_var=5:1
+complex | complex | fc.bias=3:1j
+a second embedding | 2 embeddings of 8 columns | emb2.weight=4x8
+"""
 
 
-@pytest.mark.parametrize(("more", "reason"), STATES.values(), ids=STATES)
-def test_a_state_dict_of_another_network_is_refused_with_its_layer(
-    more: dict[str, Any], reason: str
-) -> None:
-    state = Net(hidden=True).state_dict()
-    assert reason in refused(state | more, state="last", activation="relu", padding="none")
+@pytest.mark.parametrize(("reason", "more"), named(STATES))
+def test_a_state_dict_of_another_network_is_refused_with_its_layer(reason: str, more: str) -> None:
+    pairs = (word.split("=") for word in more.split())
+    state = {name: torch.tensor(weights_of(shape)) for name, shape in pairs}
+    whole = Net(hidden=True).state_dict() | state
+    assert reason in refused(whole, state="last", activation="relu", padding="none")
+
+
+def test_sparse_weights_are_refused() -> None:
+    state = Net(hidden=True).state_dict() | {"fc.weight": torch.ones(3, 5).to_sparse()}
+    assert "sparse" in refused(state, state="last", activation="relu", padding="none")
 
 
 def test_layers_whose_order_a_safetensors_file_does_not_say_are_refused(tmp_path: Path) -> None:
@@ -834,22 +845,20 @@ def test_layers_whose_order_a_safetensors_file_does_not_say_are_refused(tmp_path
     assert "fc, more, others fit each other in several orders" in reason
 
 
-@pytest.mark.parametrize(
-    ("given", "option"),
-    [
-        ({}, "--state"),
-        ({"state": "last"}, "--activation"),
-        ({"state": "last", "activation": "tanh"}, "--padding"),
-        ({"state": "last", "activation": "tanh", "padding": "front"}, "--length"),
-        ({"state": "last", "activation": "tanh", "padding": "none"}, "--labels"),
-    ],
-    ids=lambda value: value if isinstance(value, str) else len(value),
-)
-def test_what_a_state_dict_does_not_say_is_asked_for_by_its_option(
-    given: dict[str, Any], option: str
-) -> None:
+MISSING = """
+{} | --state
+{"state": "last"} | --activation
+{"state": "last", "activation": "tanh"} | --padding
+{"state": "last", "activation": "tanh", "padding": "front"} | --length
+{"state": "last", "activation": "tanh", "padding": "none"} | --labels
+"""
+
+
+@pytest.mark.parametrize(("given", "option"), table(MISSING))
+def test_what_a_state_dict_does_not_say_is_asked_for_by_its_option(given: str, option: str) -> None:
+    options = Options(**json.loads(given))
     with pytest.raises(DataError, match=option):
-        importing.from_torch(Net(hidden=True), INDEX, Options(**given)).require_complete()
+        importing.from_torch(Net(hidden=True), INDEX, options).require_complete()
 
 
 def test_an_activation_that_a_live_module_says_is_not_asked_for() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from cases import table
 from edge_lstm_export.onnx import gates
 from edge_lstm_export.onnx.export import export
 from edge_lstm_export.onnx.from_network import weights_from_network
@@ -35,7 +37,7 @@ from edge_lstm.latency import report as reports
 from edge_lstm.latency.measure import measure
 from edge_lstm.latency.result import Result
 from edge_lstm.latency.settings import Sample, Settings
-from edge_lstm.layers import Dense, Lstm, NetworkConfig, PaddingCost
+from edge_lstm.layers import Dense, Layer, Lstm, NetworkConfig, PaddingCost
 from edge_lstm.modelfile import parse_model
 from edge_lstm.text import KERAS, KERAS_FILTERS, TextRule, Tokenizer
 
@@ -69,37 +71,53 @@ def tabled(checkpoint: Checkpoint) -> Checkpoint:
 NGRAMS = {"ngram_words": 60, "ngram_slots": 60, "ngram_dim": 3}
 # Keras's Tokenizer as it is: no start, unknown words left out, the first ids kept.
 PLAIN = TextRule(KERAS_FILTERS, start_id=None, oov_id=None, first_word_id=1, keeps="first")
-STACK = (Lstm(8, True, "steps"), Lstm(7, False, "last"))
-SHAPES: list[dict[str, Any]] = [
-    {"layers": STACK},
-    {"layers": (Lstm(9, gives="steps"), Lstm(6, True, "steps"), Lstm(5, True, "mean+max"))},
-    {"layers": (*STACK, Dense(12, "relu"), Dense(5, "tanh")), **NGRAMS},
-    {"layers": (Lstm(9, gives="mean"), Dense(4, "sigmoid")), "labels": 3},
-    {"layers": (Lstm(9, True, "max"), Dense(3, "linear")), "labels": 5},
-    {"layers": (Lstm(9, True, "max", floor=-1),)},
-    {"layers": (Lstm(9, False, "mean+max", floor=-1),), "multi_label": True, "labels": 3},
-    {"layers": (Lstm(6, True, "steps"), Lstm(5, True, "max", floor=-1), Dense(4, "tanh"))},
-    {"layers": (), "embedding_dim": 0, **NGRAMS},
-    {"layers": (Lstm(9, True, "last", hard_sigmoid=0.2),)},
-    {"layers": (Lstm(9, gives="steps", hard_sigmoid=1 / 6), Lstm(5, gives="last"))},
-    *(
-        {"layers": layers, "padding": padding}
-        for padding in ("front", "behind")
-        for layers in (
-            (Lstm(9, True, "last"),),
-            (Lstm(9, True, "mean+max"),),
-            (Lstm(9, False, "max", floor=-1), Dense(4)),
-            (Lstm(6, True, "steps"), Lstm(5, True, "mean")),
-        )
-    ),
-]
+STACK = "lstm 8 both steps, lstm 7"
+# Layers, and other settings of the network.
+SHAPES = f"""
+{STACK} | {{}}
+lstm 9 steps, lstm 6 both steps, lstm 5 both mean+max | {{}}
+{STACK}, dense 12 relu, dense 5 tanh | {json.dumps(NGRAMS)}
+lstm 9 mean, dense 4 sigmoid | {{"labels": 3}}
+lstm 9 both max, dense 3 linear | {{"labels": 5}}
+lstm 9 both max floor=-1 | {{}}
+lstm 9 mean+max floor=-1 | {{"multi_label": true, "labels": 3}}
+lstm 6 both steps, lstm 5 both max floor=-1, dense 4 tanh | {{}}
+lstm 9 both hard_sigmoid=0.2 | {{}}
+lstm 9 steps hard_sigmoid={1 / 6}, lstm 5 | {{}}
+lstm 9 both | {{"padding": "front"}}
+lstm 9 both mean+max | {{"padding": "front"}}
+lstm 9 max floor=-1, dense 4 | {{"padding": "front"}}
+lstm 6 both steps, lstm 5 both mean | {{"padding": "front"}}
+lstm 9 both | {{"padding": "behind"}}
+lstm 9 both mean+max | {{"padding": "behind"}}
+lstm 9 max floor=-1, dense 4 | {{"padding": "behind"}}
+lstm 6 both steps, lstm 5 both mean | {{"padding": "behind"}}
+"""
+LINEAR = {"layers": "", "embedding_dim": 0, **NGRAMS}
+SHAPED = [{"layers": layers, **json.loads(settings)} for layers, settings in table(SHAPES)]
+
+
+def layers_of(text: str) -> tuple[Layer, ...]:
+    """The layers that a text such as ``lstm 9 both max floor=-1, dense 4 tanh`` lists."""
+    layers: list[Layer] = []
+    for kind, units, *words in map(str.split, filter(None, text.split(", "))):
+        plain = [word for word in words if "=" not in word and word != "both"]
+        if kind == "dense":
+            layers.append(Dense(int(units), *plain))
+            continue
+        pairs = [word.split("=") for word in words if "=" in word]
+        settings = {name: json.loads(value) for name, value in pairs}
+        layers.append(Lstm(int(units), "both" in words, *plain, **settings))
+    return tuple(layers)
 
 
 def config_of(shape: dict[str, Any]) -> NetworkConfig:
-    return network_config(**{"num_words": 200, "embedding_dim": 6, **shape})
+    layers = shape["layers"]
+    layers = layers_of(layers) if isinstance(layers, str) else layers
+    return network_config(**{"num_words": 200, "embedding_dim": 6, **shape, "layers": layers})
 
 
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("shape", [*SHAPED, LINEAR], ids=str)
 def test_every_shape_answers_as_pytorch_does_and_the_same_in_any_batch(
     shape: dict[str, Any],
 ) -> None:
@@ -116,7 +134,7 @@ def test_every_shape_answers_as_pytorch_does_and_the_same_in_any_batch(
     assert len({tuple(row) for row in alone.tolist()}) > len(rows) // 2
 
 
-@pytest.mark.parametrize("shape", [*SHAPES[:2], *SHAPES[3:8], *SHAPES[9:]], ids=str)
+@pytest.mark.parametrize("shape", SHAPED[:2] + SHAPED[3:], ids=str)
 def test_a_text_without_ids_has_an_answer_of_its_own_in_any_batch(shape: dict[str, Any]) -> None:
     """Keras leaves unknown words out, so a text may have no id; it has no step either."""
     checkpoint = made(rule=PLAIN, **shape)
@@ -156,7 +174,7 @@ def test_tables_of_first_states_are_padding_that_need_not_be_run(
 def test_networks_of_elsewhere_are_rounded_by_what_their_matrices_multiply(
     padding: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    layers = (Lstm(24, True, "steps"), Lstm(16, False, "last"), Dense(8, "relu"))
+    layers = "lstm 24 both steps, lstm 16, dense 8 relu"
     checkpoint = replace(made(60, layers=layers, padding=padding), plan={})  # as of an import
     with torch.no_grad():  # outputs far from 0, as of a training
         for layer in checkpoint.network.layers:
@@ -181,7 +199,7 @@ def test_networks_of_elsewhere_are_rounded_by_what_their_matrices_multiply(
 
 
 def test_recorded_values_are_those_of_the_steps_of_each_text_alone() -> None:
-    layers = (Lstm(8, True, "steps"), Lstm(7, False, "last"), Dense(3, "tanh"))
+    layers = f"{STACK}, dense 3 tanh"
     network = made(60, layers=layers).network
     values = network.recorded([[3, 4, 5], [6], []])
     assert values.ids.tolist() == [3, 4, 5, 6]
@@ -198,7 +216,7 @@ def test_recorded_values_are_those_of_the_steps_of_each_text_alone() -> None:
 def test_inspect_and_latency_show_the_table_that_stands_for_padding(
     tmp_path: Path, quantize: Any
 ) -> None:
-    checkpoint = tabled(made(60, layers=(Lstm(9),), padding="front"))
+    checkpoint = tabled(made(60, layers="lstm 9", padding="front"))
     path = tmp_path / "m.onnx"
     path.write_bytes(export(checkpoint, quantize=quantize).data)
     tables = [constants_of(path.read_bytes())[f"lstm0_{part}"] for part in "hc"]
@@ -215,7 +233,7 @@ def test_latency_shows_what_padding_behind_the_text_costs_and_no_padding_nothing
     tmp_path: Path,
 ) -> None:
     for padding in ("behind", "none"):
-        exported = export(made(layers=(Lstm(9),), padding=padding))
+        exported = export(made(layers="lstm 9", padding=padding))
         (tmp_path / f"{padding}.onnx").write_bytes(exported.data)
     result = latency_of(tmp_path / "behind.onnx", tmp_path / "none.onnx")
     (line,) = reports.padding_lines(result)
@@ -233,13 +251,13 @@ def latency_of(*paths: Path) -> Result:
 
 
 def test_states_that_settle_need_few_rows() -> None:
-    h, c = made(5000, layers=(Lstm(9),)).network.padding_starts()[0]
+    h, c = made(5000, layers="lstm 9").network.padding_starts()[0]
     assert h.shape == c.shape == (1, h.shape[1], 9) and 10 < h.shape[1] < 300
     assert not h[:, 0].any() and not c[:, 0].any()
 
 
 def test_a_checkpoint_keeps_layers_and_tables(tmp_path: Path) -> None:
-    layers = (*STACK, Dense(3, "tanh"))
+    layers = f"{STACK}, dense 3 tanh"
     checkpoint = made(rule=PLAIN, layers=layers)
     sizes = [(lstm.directions, 4, lstm.units) for lstm in checkpoint.network.config.lstms]
     checkpoint.network.set_starts([(torch.rand(size), torch.randn(size)) for size in sizes])
@@ -251,7 +269,7 @@ def test_a_checkpoint_keeps_layers_and_tables(tmp_path: Path) -> None:
 
 
 def test_a_network_that_was_not_planned_is_kept_in_8_bits_if_4_change_its_labels() -> None:
-    planned = made(layers=(Lstm(4, gives="mean"),), labels=60)
+    planned = made(layers="lstm 4 mean", labels=60)
     torch.nn.init.zeros_(planned.network.head.bias)  # then many labels are about as probable
     files = [export(each, quantize="int8") for each in (planned, replace(planned, plan={}))]
     tables = [constants_of(file.data).keys() & {"embedding", "embedding_q"} for file in files]
@@ -262,7 +280,7 @@ def test_a_network_that_was_not_planned_is_kept_in_8_bits_if_4_change_its_labels
 
 @pytest.mark.parametrize("keeps", ["first", "last"])
 def test_each_word_that_is_read_is_explained(keeps: Any) -> None:
-    checkpoint = made(6, replace(PLAIN, keeps=keeps), layers=(Lstm(9, True, "mean"),))
+    checkpoint = made(6, replace(PLAIN, keeps=keeps), layers="lstm 9 both mean")
     classifier = classifier_of(checkpoint, None)
     words = words_of("qwx word0 word1 word2 word3 qwx word4 word5 word6 word7 word8 qwx")
     known = [word for word in words if word != "qwx"]
@@ -277,7 +295,7 @@ def test_each_word_that_is_read_is_explained(keeps: Any) -> None:
 
 
 def test_a_training_starts_from_a_file_of_another_text_rule(tmp_path: Path) -> None:
-    checkpoint = made(rule=PLAIN, layers=(Lstm(9),))
+    checkpoint = made(rule=PLAIN, layers="lstm 9")
     (tmp_path / "m.onnx").write_bytes(export(checkpoint).data)
     source = SourceFile(str(tmp_path / "m.onnx"))
     assert lstm_shape(open_source(source)) == LstmShape(6, 9, False)
@@ -292,17 +310,17 @@ def test_a_training_starts_from_a_file_of_another_text_rule(tmp_path: Path) -> N
     ("shape", "model", "length"),
     [
         (
-            {"layers": (*STACK, Dense(12))},
+            {"layers": f"{STACK}, dense 12"},
             "bidirectional LSTM of 8 units, LSTM of 7 units, dense layer of 12 units (relu)",
             "the last 24 tokens of a text",
         ),
         (
-            {"layers": (Lstm(9),), "padding": "behind"},
+            {"layers": "lstm 9", "padding": "behind"},
             "LSTM of 9 units",
             f"the last 24 tokens of a text; {PaddingCost(24, 'behind').line()}",
         ),
         (
-            {"layers": (), "embedding_dim": 0, **NGRAMS},
+            LINEAR,
             "linear classifier",
             "the last 24 tokens of a text",
         ),
@@ -332,7 +350,7 @@ def test_tables_that_do_not_fit_are_refused(part: str, value: torch.Tensor) -> N
 
 
 def test_another_length_of_a_network_that_reads_padding_is_refused() -> None:
-    padded = made(layers=(Lstm(9),), padding="front")
+    padded = made(layers="lstm 9", padding="front")
     for checkpoint in (padded, tabled(padded)):
         with pytest.raises(DataError, match="leave --length out"):
             export(checkpoint, length=20)
