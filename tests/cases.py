@@ -20,3 +20,8 @@ def table(text: str) -> list[list[str]]:
 def named(text: str) -> list[Any]:
     """The rows of a table as parameters of a test; the first cell of each is its name."""
     return [pytest.param(*cells, id=name) for name, *cells in table(text)]
+
+
+def unescaped(text: str) -> bytes:
+    """The bytes of a cell, in which each is a character or an escape such as ``\\xff``."""
+    return text.encode().decode("unicode_escape").encode("latin-1")

@@ -172,24 +172,30 @@ def parquet_file(path: Path, seed: int) -> None:
     write_table(table, path, row_group_size=chance.choice([5, 100]))
 
 
-OPTIONS: list[tuple[str, ScoreOptions]] = [
-    ("jsonl", ScoreOptions()),
-    ("jsonl", ScoreOptions(threshold=0.6)),
-    ("jsonl", ScoreOptions(all_probabilities=True, top=2)),
-    ("jsonl", ScoreOptions(keep=("id", "text"))),
-    ("jsonl", ScoreOptions(only_columns=("id", "label"))),
-    ("jsonl", ScoreOptions(only_columns=("status",))),
-    ("jsonl", ScoreOptions(only_label=("pos",))),
-    ("jsonl", ScoreOptions(threshold=0.7, only_abstained=True)),
-    ("attributes", ScoreOptions()),
-    ("jsonl", ScoreOptions(windows=True)),
-]
+SCORED = """
+{}
+{"threshold": 0.6}
+{"all_probabilities": true, "top": 2}
+{"keep": ["id", "text"]}
+{"only_columns": ["id", "label"]}
+{"only_columns": ["status"]}
+{"only_label": ["pos"]}
+{"threshold": 0.7, "only_abstained": true}
+{"windows": true}
+"""
 # Other formats are written as they are read.
-OPTIONS_OF_ANY = [
-    *(options for written_as, options in OPTIONS if written_as == "jsonl"),
-    ScoreOptions(only_columns=("id", "n", "label")),
-    ScoreOptions(only_columns=("label",), threshold=0.7),
-]
+OF_OTHERS = """
+{"only_columns": ["id", "n", "label"]}
+{"only_columns": ["label"], "threshold": 0.7}
+"""
+
+
+def options_of(lines: str) -> list[ScoreOptions]:
+    return [ScoreOptions(**json.loads(line)) for line in lines.strip().splitlines()]
+
+
+OPTIONS = [("jsonl", options) for options in options_of(SCORED)] + [("attributes", ScoreOptions())]
+OPTIONS_OF_ANY = options_of(SCORED + OF_OTHERS.strip())
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from edge_lstm import Classifier
+from tests.cases import table
 from tests.engine.conftest import DECODED, answers
 from tests.ports.conftest import Case
 
@@ -118,22 +119,22 @@ def test_threads_share_a_model_and_a_fork_keeps_it(installed: Path, models: list
     assert python(installed, READ + THREADS, models[1].path, told=texts) == "0 0\n"
 
 
-@pytest.mark.parametrize(
-    ("call", "error"),
-    [
-        ("m.predict('text')", "TypeError: texts is one string; give a list of them"),
-        ("m.predict(['a', 1])", "TypeError: texts[1] is no string"),
-        ("e.Model(5)", "TypeError: expected str, bytes or os.PathLike object, not int"),
-        ("e.Model('none')", "FileNotFoundError: [Errno 2] No such file or directory: 'none'"),
-        ("m.scores('text')", "TypeError: texts is one string; give a list of them"),
-        ("m.scores(['a', 1])", "TypeError: texts[1] is no string"),
-        ("m.scores(['a'], 0)", "ValueError: threads is 0; give 1 or more"),
-        ("m.predict(['a'], unfamiliar=5)", "ValueError: the file has no threshold for this share"),
-        ("m.predict(['a'], unfamiliar='5')", "TypeError: must be real number, not str"),
-        ("e.Model(b'noise')", "ValueError: not a model file"),
-        ("e.Model(sys.argv[1], kernel='altivec')", "ValueError: this machine has no such kernel"),
-    ],
-)
+WRONG = """
+m.predict('text') | TypeError: texts is one string; give a list of them
+m.predict(['a', 1]) | TypeError: texts[1] is no string
+e.Model(5) | TypeError: expected str, bytes or os.PathLike object, not int
+e.Model('none') | FileNotFoundError: [Errno 2] No such file or directory: 'none'
+m.scores('text') | TypeError: texts is one string; give a list of them
+m.scores(['a', 1]) | TypeError: texts[1] is no string
+m.scores(['a'], 0) | ValueError: threads is 0; give 1 or more
+m.predict(['a'], unfamiliar=5) | ValueError: the file has no threshold for this share
+m.predict(['a'], unfamiliar='5') | TypeError: must be real number, not str
+e.Model(b'noise') | ValueError: not a model file
+e.Model(sys.argv[1], kernel='altivec') | ValueError: this machine has no such kernel
+"""
+
+
+@pytest.mark.parametrize(("call", "error"), table(WRONG))
 def test_wrong_arguments(installed: Path, models: list[Case], call: str, error: str) -> None:
     code = "import sys, edge_lstm_native as e; m = e.Model(sys.argv[1])\n"
     code += f"try: {call}\nexcept Exception as x: print(type(x).__name__, x, sep=': ')"

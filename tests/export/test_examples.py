@@ -15,7 +15,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from cases import table
+from cases import table, unescaped
 from commands import command, train
 from edge_lstm_export import TextClassifier
 from edge_lstm_export.graph.golden import LONGEST_EXAMPLE, ORDERS, golden_texts, read_examples
@@ -180,7 +180,7 @@ def test_a_file_that_holds_no_examples_is_refused_in_a_line(
 ) -> None:
     file = tmp_path / name
     if content:
-        file.write_bytes(content.encode().decode("unicode_escape").encode("latin-1"))
+        file.write_bytes(unescaped(content))
     assert says in refused(tmp_path, "--examples", file)
 
 

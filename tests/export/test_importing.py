@@ -9,7 +9,6 @@ import json
 import os
 import pickle
 import pickletools
-import struct
 import zipfile
 from collections import OrderedDict
 from importlib.util import find_spec
@@ -20,7 +19,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from cases import named, table
+from cases import named, table, unescaped
 from commands import command
 from edge_lstm_export import importing
 from edge_lstm_export.importing import Imported, Options, inert_pickle
@@ -598,19 +597,10 @@ def of_tokenizer(**config: Any) -> bytes:
     return json.dumps({"class_name": "Tokenizer", "config": config}).encode()
 
 
-LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
-TOKENIZERS = {
+PICKLES = {
     "code": (pickle.dumps(Evil()), ".system, which is not run"),
     "code within": (pickle.dumps({"a": 1, "b": Evil()}), "which is not run"),
-    "eval": (b"cbuiltins\neval\n(S'1'\ntR.", "builtins.eval"),
-    "a class of the script": (b"\x80\x04c__main__\nTokenizer\n.", "__main__.Tokenizer"),
     "cut pickle": (pickle.dumps(INDEX)[:-30], "cut short"),
-    "memo of 2 GB": (b"\x80\x04r\xff\xff\xff\x7f.", "does not exist"),
-    "bytes of 4 GB": (b"\x80\x05\x96\xff\xff\xff\xff\x00\x00\x00\x00.", "cut short"),
-    "odd state": (b"\x80\x04ccollections\nOrderedDict\n}(\x8c\x01xK\x01uN\x86b.", "cut short"),
-    "LFS pointer": (LFS, "git lfs pull"),
-    "nothing": (b"", "empty"),
-    "zeros": (b"\x00\x01\x02", "cut short or damaged"),
     "not fitted": (of_tokenizer(word_index="{}"), "not fitted"),
     "letters": (of_tokenizer(word_index='{"a": 1}', char_level=True), "char_level"),
     "odd unknown": (of_tokenizer(word_index='{"a": 1}', oov_token=["a"]), "oov_token are damaged"),
@@ -618,22 +608,31 @@ TOKENIZERS = {
     "odd limit": (of_tokenizer(word_index='{"a": 1}', num_words="9"), "num_words"),
     "more words than rows": (json.dumps(INDEX | {"w": IDS}).encode(), "ids up to 50, the model's"),
 }
-JSON = """
-{"a": 1 | cut short
-{"a": "b"} | instead of an id
-{"a": 1, "b": 1} | one id
-["a", "b", "a"] | different words
-{} | no words
-[] | no words
-["", "[UNK]"] | no words
-[1, 2] | not of different words
-[[1], [2]] | not of different words
-3 | cut short or damaged
+# Bytes as they are.
+TOKENIZERS = r"""
+eval | cbuiltins\neval\n(S'1'\ntR. | builtins.eval
+a class of the script | \x80\x04c__main__\nTokenizer\n. | __main__.Tokenizer
+memo of 2 GB | \x80\x04r\xff\xff\xff\x7f. | does not exist
+bytes of 4 GB | \x80\x05\x96\xff\xff\xff\xff\x00\x00\x00\x00. | cut short
+odd state | \x80\x04ccollections\nOrderedDict\n}(\x8c\x01xK\x01uN\x86b. | cut short
+LFS pointer | version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n | git lfs pull
+cut JSON | {"a": 1 | cut short
+words to words | {"a": "b"} | instead of an id
+one id twice | {"a": 1, "b": 1} | one id
+one word twice | ["a", "b", "a"] | different words
+no words | {} | no words
+a list of none | [] | no words
+no words but two | ["", "[UNK]"] | no words
+numbers | [1, 2] | not of different words
+lists | [[1], [2]] | not of different words
+a number | 3 | cut short or damaged
+nothing |  | empty
+zeros | \x00\x01\x02 | cut short or damaged
 """
-TOKENIZERS |= {data: (data.encode(), reason) for data, reason in table(JSON)}
+PICKLES |= {name: (unescaped(data), reason) for name, data, reason in table(TOKENIZERS)}
 
 
-@pytest.mark.parametrize(("data", "reason"), TOKENIZERS.values(), ids=TOKENIZERS)
+@pytest.mark.parametrize(("data", "reason"), PICKLES.values(), ids=PICKLES)
 def test_a_tokenizer_that_is_none_is_refused_in_a_line_and_runs_nothing(
     good: Path, monkeypatch: pytest.MonkeyPatch, data: bytes, reason: str
 ) -> None:
@@ -695,25 +694,27 @@ def test_a_network_of_another_kind_is_refused_with_its_layer(
     assert reason in refused(write_hdf5(tmp_path / "m.h5", layers))
 
 
-FILES = {
-    "LFS pointer": (LFS, "git lfs pull"),
-    "README": (b"# My model\n\nDownload it from my drive.\n", "a text ('# My model')"),
-    "nothing": (b"", "empty"),
-    "noise": (bytes(range(129, 256)), "not a model that is known"),
-    "TensorFlow Lite": (b"\x1c\x00\x00\x00TFL3" + bytes(20), "TensorFlow Lite"),
-    "half a zip": (b"PK\x03\x04" + bytes(50), "cut short or damaged"),
-    "code": (pickle.dumps(Evil()), "save the weights alone"),
-    "claimed shape": (
-        struct.pack("<Q", 30) + b'{"a":{"dtype":"F32","shape":[9' + bytes(99),
-        "damag",
-    ),
-}
+FILES = r"""
+LFS pointer | version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n | git lfs pull
+README | # My model\n\nDownload it from my drive.\n | a text ('# My model')
+nothing |  | empty
+noise | \x81\x82\x83\x84\x85\x86\x87\x88\x89\x8a\x8b\x8c\x8d\x8e\x8f | not a model that is known
+TensorFlow Lite | \x1c\x00\x00\x00TFL3\x00\x00\x00\x00 | TensorFlow Lite
+half a zip | PK\x03\x04\x00\x00\x00\x00\x00\x00\x00\x00 | cut short or damaged
+claimed shape | \x1e\x00\x00\x00\x00\x00\x00\x00{"a":{"dtype":"F32","shape":[9\x00 | damag
+"""
 
 
-@pytest.mark.parametrize(("data", "reason"), FILES.values(), ids=FILES)
+@pytest.mark.parametrize(("data", "reason"), named(FILES))
 @pytest.mark.filterwarnings("ignore::UserWarning")
-def test_a_file_that_is_no_model_says_what_it_is(tmp_path: Path, data: bytes, reason: str) -> None:
-    assert reason in refused(written(tmp_path, "m.h5", data))
+def test_a_file_that_is_no_model_says_what_it_is(tmp_path: Path, data: str, reason: str) -> None:
+    assert reason in refused(written(tmp_path, "m.h5", unescaped(data)))
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_a_model_that_is_code_is_not_run(tmp_path: Path) -> None:
+    said = refused(written(tmp_path, "m.h5", pickle.dumps(Evil())))
+    assert "save the weights alone" in said
 
 
 @pytest.mark.parametrize("share", [0.01, 0.5, 0.98])
