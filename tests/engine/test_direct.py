@@ -43,16 +43,18 @@ row     {_"text"_:_<text>_,_"n"_:_<value>_} {_"text"_:_<text>_,_"id"_:_<value>_,
 row     _{_"n"_:_<value>_,_"text"_:_<text>_,_"id"_:_<value>_}_
 ?row    {_"text"_:_<value>_} {"n":_<value>} {} <value> '' {"\u0069d":<value>,"text":<text>}
 ?row    {"text":<text>,"label":<value>} {"text":"a","text":<text>} {"text":<text>,"漢":<value>}
+?row    {"text":<text>,"id":1,"id":2} {"id":<value>,"text":<text>,"\u0069d":0}
 text    "<word*30>" "<word*30>" "<word*30>" "<word*2000>"
+?text   "<broken*3>"
 value   "<word*4>" "<word*4>" <number> <number> true false null [_<items>_] {_<pairs>_}
-?value  NaN Infinity -Infinity 01 1. .5 +1 True nul 'a' { ] <deep>
+?value  NaN Infinity -Infinity 01 1. .5 +1 True nul 'a' { ] <deep> "<broken*4>" {"a":1,"a":2}
 number  0 -0 1E5 1.50 -1.5e-400 12345678901234567890.12 1e999 <digits>
 items   '' <value> <value>_,_<value> <value>_,_<value>_,_<value>
 pairs   '' "a"_:_<value> "b"_:_<value>_,_"c"_:_<value> "d"_:_<value>_,_"a"_:_<value>_,_"b"_:_<value>
 word    good bad film the never Übel 漢字 🎉 '' <delete> don't dull,
 word    \n \" \\ \/ \t \b \f \r \u00e9 \u0000 \u001F
 word    \ud83c\udf89 \uD83D\uDE00 \u2028 \u0022 \u005c
-?word   \ud800 \udc00 \ud83d\ud83d\ude00 \x \u12 <tab> <nul> " \ <byte> <half>
+broken  <word> <word> \ud800 \udc00 \ud83d\ud83d\ude00 \x \u12 <tab> <nul> " \ <byte> <half>
 """
 CSV = """
 row     <cell><comma><cell><comma><cell>
@@ -65,7 +67,8 @@ word    good bad film Übel '' 漢字
 TEXT = """
 row     '' <word*3> <word*9> <word*2000>
 word    good bad film the never Übel 漢字 🎉 '' <delete> don't dull,
-?word   <byte> <nul> <half> <return>
+?row    <broken*9>
+broken  <word> <word> <byte> <nul> <half> <return>
 """
 DEEPEST = 6
 CHARACTERS = {
