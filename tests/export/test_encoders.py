@@ -14,6 +14,7 @@ import pytest
 
 pytest.importorskip("transformers")
 
+from cases import table
 from commands import train
 from edge_lstm_export.options import (
     EncoderOptions,
@@ -168,51 +169,49 @@ def test_an_encoder_teaches_few_rows_and_a_resumed_training_gives_the_same_bytes
     assert broken.output.read_bytes() == job.output.read_bytes()
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "said"),
-    [
-        ("model.safetensors", None, "has no weights; give a folder"),
-        ("pytorch_model.bin", "x", "weights in pytorch_model.bin, which can hold code"),
-        ("tokenizer.json", None, "has no tokenizer"),
-        ("model.safetensors", "cut", "cannot use the teacher in"),
-        (
-            "config.json",
-            '{"model_type": "bert", "hidden_size": "many"}',
-            "cannot use the teacher in",
-        ),
-    ],
-    ids=str,
-)
+# A file of the folder, what it holds instead, and what is said.
+FOLDERS = """
+model.safetensors |  | has no weights; give a folder
+pytorch_model.bin | x | weights in pytorch_model.bin, which can hold code
+tokenizer.json |  | has no tokenizer
+model.safetensors | cut | cannot use the teacher in
+config.json | {"model_type": "bert", "hidden_size": "many"} | cannot use the teacher in
+"""
+
+
+@pytest.mark.parametrize(("name", "content", "said"), table(FOLDERS))
 def test_a_folder_that_is_no_teacher(
-    encoder: Path, tmp_path: Path, name: str, content: str | None, said: str
+    encoder: Path, tmp_path: Path, name: str, content: str, said: str
 ) -> None:
     broken = shutil.copytree(encoder, tmp_path / "broken")
-    if name == "pytorch_model.bin" or content is None:
-        (broken / (name if content is None else "model.safetensors")).unlink()
-    if content is not None:
+    if name == "pytorch_model.bin":
+        (broken / "model.safetensors").unlink()
+    if content:
         (broken / name).write_text(content)
+    else:
+        (broken / name).unlink()
     result = few(tmp_path, broken)
     assert result.returncode == 1 and not list(tmp_path.glob("m.*"))
     last = result.stderr.splitlines()[-1]
     assert last.startswith("error: ") and said in last
 
 
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        ("--teacher {other}", "has no label sea, it has SEA, SHOP; rename"),
-        ("--teacher {classifier} --label-separator |", "gives one label per text; give an encoder"),
-        ("--teacher no:such", "neither a folder nor a name on the hub"),
-        ("--teacher {encoder} --preset seed", "leave out --teacher"),
-    ],
-)
+APART = """
+--teacher {other} | has no label sea, it has SEA, SHOP; rename
+--teacher {classifier} --label-separator ; | gives one label per text; give an encoder
+--teacher no:such | neither a folder nor a name on the hub
+--teacher {encoder} --preset seed | leave out --teacher
+"""
+
+
+@pytest.mark.parametrize(("options", "said"), table(APART))
 def test_what_does_not_go_together(
     source: Path, encoder: Path, tmp_path: Path, options: str, said: str
 ) -> None:
-    table = write_csv(tmp_path / "d.csv", rows(30))
+    data = write_csv(tmp_path / "d.csv", rows(30))
     other = relabelled(source, tmp_path / "other", "SEA", "SHOP")
     given = options.format(classifier=source, encoder=encoder, other=other).split()
-    assert said in train(table, "-o", tmp_path / "m.safetensors", *given).error
+    assert said in train(data, "-o", tmp_path / "m.safetensors", *given).error
     assert not list(tmp_path.glob("m.*"))
 
 

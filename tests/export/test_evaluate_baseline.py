@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cases import table, unescaped
 from edge_lstm_export.options import LinearOptions
 from edge_lstm_export.train.baseline import TOKEN, linear_svm
 from scipy.stats import binomtest
@@ -134,21 +135,23 @@ def test_a_folder_with_splits_gives_its_training_split(
     assert (baseline["training_texts"], baseline["shared"]) == (2, 0)
 
 
-@pytest.mark.parametrize(
-    ("content", "said"),
-    [
-        ("text,label\na,good\nb,bad\n", "train.csv has the labels bad, good, the model has"),
-        ("text,label\n", "train.csv"),
-        ("text,label\n ,pos\n  ,neg\n", "blank texts only"),
-        (None, "no such file: train.csv"),
-    ],
-)
-def test_training_texts_that_do_not_fit_are_one_line(content: str | None, said: str) -> None:
-    Path("train.csv").unlink()
-    if content is not None:
-        Path("train.csv").write_text(content)
+UNFIT = r"""
+text,label\na,good\nb,bad\n | train.csv has the labels bad, good, the model has
+text,label\n | train.csv
+text,label\n ,pos\n  ,neg\n | blank texts only
+"""
+
+
+@pytest.mark.parametrize(("content", "said"), table(UNFIT))
+def test_training_texts_that_do_not_fit_are_one_line(content: str, said: str) -> None:
+    Path("train.csv").write_bytes(unescaped(content))
     with pytest.raises(DataError, match=said):
         run(["evaluate", "test.csv", "--baseline", "train.csv"])
+
+
+def test_training_texts_that_are_not_there_are_one_line() -> None:
+    with pytest.raises(DataError, match=r"no such file: none\.csv"):
+        run(["evaluate", "test.csv", "--baseline", "none.csv"])
 
 
 def test_the_report_may_not_replace_the_training_texts() -> None:

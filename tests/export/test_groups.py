@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cases import named
 from commands import command, train
 from edge_lstm_export import TextClassifier, make_plan
 from edge_lstm_export.options import DataOptions, TrainingRequest
@@ -125,22 +126,21 @@ def table(*rows: tuple[str, str]) -> list[tuple[str, str, str]]:
 
 
 MIXED = table(*((label, author) for label in "ab" for author in "xyz" for _ in range(4)))
-REFUSED = {
-    "no such column": (MIXED, "autor", "no column 'autor'; its columns are"),
-    "one author": (table(*[("a", "x"), ("b", "x")] * 6), "author", "have the same 'author'; name"),
-    "an author a label": (
-        table(*[("a", "x"), ("b", "y")] * 6),
-        "author",
-        "no label has texts of two values of 'author'; name another",
-    ),
-    "the label": (MIXED, "label", "no label has texts of two values of 'label'"),
-    "a row without": ([*MIXED, ("more", "a", " ")], "author", "row 25: no group in 'author'; fill"),
-}
+# The column of the groups, label and author of each row, and what is said.
+REFUSED = """
+no such column | autor | ax ay bx by | no column 'autor'; its columns are
+one author | author | ax bx | have the same 'author'; name
+an author a label | author | ax by | no label has texts of two values of 'author'; name another
+the label | label | ax ay bx by | no label has texts of two values of 'label'
+a row without | author | ax ay bx by a | row 5: no group in 'author'; fill
+"""
 
 
-@pytest.mark.parametrize("case", REFUSED)
-def test_groups_that_cannot_judge_are_refused_in_a_line(tmp_path: Path, case: str) -> None:
-    rows, column, said = REFUSED[case]
+@pytest.mark.parametrize(("column", "pairs", "said"), named(REFUSED))
+def test_groups_that_cannot_judge_are_refused_in_a_line(
+    tmp_path: Path, column: str, pairs: str, said: str
+) -> None:
+    rows = table(*((pair[0], pair[1:]) for pair in pairs.split() * 6))
     source = write_csv(tmp_path / "d.csv", rows, COLUMNS)
     result = train(source, "-o", tmp_path / "m.safetensors", "--group-column", column)
     assert said in result.error

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cases import table
 from edge_lstm_export.train import run as run_module
 from edge_lstm_export.train.checkpoint import load_checkpoint
 from edge_lstm_export.train.run import Job
@@ -84,17 +85,17 @@ def test_after_a_kill_between_two_questions_the_first_stands_and_the_next_run_sa
     assert f"note: replaces {team}, {urgent}, of an earlier run\n" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    ("columns", "said"),
-    [
-        (["team", "stars"], "stars"),
-        (["team", "team"], "named twice"),
-        (["team", "a/b"], "cannot name a question"),
-        (["team", "../urgent"], "cannot name a question"),
-    ],
-)
-def test_columns_that_make_no_questions_are_one_line(columns: list[str], said: str) -> None:
-    options = [each for column in columns for each in ("--label-column", column)]
+COLUMNS = """
+team stars | stars
+team team | named twice
+team a/b | cannot name a question
+team ../urgent | cannot name a question
+"""
+
+
+@pytest.mark.parametrize(("columns", "said"), table(COLUMNS))
+def test_columns_that_make_no_questions_are_one_line(columns: str, said: str) -> None:
+    options = [each for column in columns.split() for each in ("--label-column", column)]
     with pytest.raises(DataError, match=said):
         run(["train", "log.jsonl", *options, "-o", "questions", *QUICK])
     assert not Path("questions").exists()
