@@ -349,7 +349,6 @@ is not supported | network + {"layers": [LSTM, {"dense": 4, "activation": "swish
 
 number of LSTM units | lstm + {"lstm": "x"}
 number of LSTM units | lstm + {"lstm": 0}
-number of LSTM units | lstm + {"lstm": 30.0}
 number of LSTM units | lstm + {"lstm": 20000}
 as its network asks for | lstm + {"lstm": 95}
 as its network asks for | lstm + {"bidirectional": false}
@@ -361,7 +360,6 @@ lacks a setting, or has another | lstm + {"gives": "mean"}
 as its network asks for | lstm + {"gives": "mean", "floor": null}
 gives one value | lstm + {"gives": "steps", "floor": null}
 is not supported | lstm + {"floor": 1}
-is not supported | lstm + {"floor": false}
 lacks a setting, or has another | lstm + {"floor": null}
 lacks a setting, or has another | lstm + {"dropout": 0.5}
 are not supported | lstm + {"hard_sigmoid": 0.3}
@@ -382,6 +380,8 @@ a label twice | repeated | labels: ["a","a"]
 a label that is a lone surrogate | surrogate | labels: ["a","\ud800"]
 is not supported | tokenizer + {"replacements": {"a": "b"}}
 another length than the graph's | length of its input | tokenizer + {"length": 60}
+number of LSTM units | lstm + {"lstm": 30.0}
+is not supported | lstm + {"floor": false}
 training is not an object | training: []
 quantization is not an object | quantization: [1]
 int8 that says it is fp32 | quantization does not fit its graph | no quantization
