@@ -70,6 +70,7 @@ word    good bad film the never Übel 漢字 🎉 '' <delete> don't dull,
 ?row    <broken*9>
 broken  <word> <word> <byte> <nul> <half> <return>
 """
+PART = re.compile(r"<(?P<name>\w+)(\*(?P<most>\d+))?>|_")
 DEEPEST = 6
 CHARACTERS = {
     "nul": "\0",
@@ -99,7 +100,8 @@ class Writer:
         self.rules |= {name: [character] for name, character in CHARACTERS.items()}
         for line in grammar.strip().splitlines():
             name, *alternatives = line.split()
-            self.rules[name] = self.rules.get(name, []) + alternatives
+            texts = [each.replace("''", "") for each in alternatives]
+            self.rules[name] = self.rules.get(name, []) + texts
 
     def odd(self) -> bool:
         return self.random.random() < self.oddity
@@ -109,6 +111,8 @@ class Writer:
         odd = self.rules.get(f"?{name}", [])
         alternatives = odd if odd and self.odd() else self.rules[name]
         chosen = self.random.choice(alternatives) if depth < DEEPEST else alternatives[0]
+        if not PART.search(chosen):
+            return chosen
 
         def made(found: re.Match[str]) -> str:
             if not found["most"]:
@@ -116,7 +120,7 @@ class Writer:
             count = self.random.randint(0, int(found["most"]))
             return " ".join(self.of(found["name"], depth + 1) for _ in range(count))
 
-        return re.sub(r"<(?P<name>\w+)(\*(?P<most>\d+))?>|_", made, chosen.replace("''", ""))
+        return PART.sub(made, chosen)
 
     def row(self) -> str:
         row = self.of("row")
