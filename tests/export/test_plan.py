@@ -115,7 +115,7 @@ MEANINGLESS = r"""
 "word_table": "encoder" | set word_table to none
 "preset": "best" | no preset 'best'; choose one of tiny, small, medium, base, seed$
 "loop__epochs": 1.5 | \[loop\]: epochs must be a whole number, not 1.5
-"loop__learning_rate": NaN | learning_rate must be a number
+"loop__learning_rate": NaN | learning_rate must be above 0
 "loop__bfloat16": 1 | bfloat16 must be true or false, not 1
 "network__dropout": 1.0 | dropout must be from 0 to below 1, not 1.0
 "network__ngram_dim": 0 | its ngram_dim is 0, and it has n-grams
@@ -130,7 +130,17 @@ MEANINGLESS = r"""
 """
 
 
-@pytest.mark.parametrize(("values", "said"), table(MEANINGLESS))
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        *table(MEANINGLESS),
+        pytest.param(
+            f'"loop__learning_rate": 1{"0" * 400}',
+            "learning_rate must be above 0",
+            id="400 digits",
+        ),
+    ],
+)
 def test_a_plan_that_means_nothing_is_refused_in_one_line(values: str, said: str) -> None:
     linear = '{"source": "", "sha256": "", "kind": "linear"}'
     given = json.loads("{" + values.replace("LINEAR", linear) + "}")
