@@ -118,7 +118,7 @@ class RowScorer(DirectScorer):
             return _engine.text_lines(rows, start)
         if schema.format == JSONL.name:
             wanted = [_bytes(json_text(schema.columns[index])) for index in self.wanted]
-            refused = [_bytes(json_text(name)) for name in self.output.added]
+            refused = [_bytes(json_text(name)) for name in self.output.reserved]
             return _engine.json_lines(rows, start, tuple(wanted), tuple(refused))
         delimiter = schema.dialect.delimiter.encode()
         columns = len(schema.columns)

@@ -141,8 +141,7 @@ def _score(
     planned, output = plan_output(schema, {"": model.model}, options, JSONL.name, "the first row")
     predictor = Predictor({"": model}, planned, batch_size)
     kept = None if output.kept is None else [keys[index] for index in output.kept]
-    # With keep, a key of a row that has the name of an added column is not written.
-    taken = frozenset(output.added if kept is None else ())
+    taken = frozenset(output.reserved)
     while chunk:
         mappings = [dict(row) if isinstance(row, Mapping) else {key: row} for row in chunk]
         texts, reasons = zip(*[_text_or_reason(row, key, taken) for row in mappings])

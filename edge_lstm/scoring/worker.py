@@ -31,7 +31,7 @@ class Worker:
         self._predictor = predictor
         self._output = output
         self._compression = compression
-        self._forbidden = frozenset(output.added)
+        self._forbidden = frozenset(output.reserved)
         # If the columns are fixed, a row with another key would lose it.
         is_fixed = FORMATS[output.format].has_fixed_columns and output.kept is None
         self._allowed = frozenset(output.schema.columns) if is_fixed else None

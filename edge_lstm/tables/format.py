@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate, chain, compress
@@ -217,6 +217,14 @@ class OutputColumns:
     def own(self) -> Sequence[int]:
         """The indexes of the columns of the input that are written."""
         return range(len(self.schema.columns)) if self.kept is None else self.kept
+
+    @property
+    def reserved(self) -> Collection[str]:
+        """The names that a later row may not use as a key: it would have them twice.
+
+        If the columns of the input are named, no other key of a row is written.
+        """
+        return self.added if self.kept is None else ()
 
     def pick(self, columns: Sequence[Any]) -> Sequence[Any]:
         """Return the columns of the input that are written, of all of them."""

@@ -38,6 +38,19 @@ def written(name: str) -> list[Any]:
 # --- Columns --------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("suffix", ["jsonl", "csv", "parquet"])
+def test_a_column_of_an_answers_name_that_is_left_out_stands_in_nobodys_way(
+    suffix: str, classifier: Classifier
+) -> None:
+    labelled = [{"id": i, "text": "A wonderful film.", "label": "mine"} for i in range(3)]
+    Path("in.jsonl").write_text("".join(json.dumps(row) + "\n" for row in labelled))
+    if suffix == "parquet":
+        pytest.importorskip("pyarrow")
+    options = ScoreOptions(keep=("id",))
+    summary = score_files("in.jsonl", f"out.{suffix}", model=classifier, options=options)
+    assert (summary.errors, summary.labels) == (0, {"pos": 3})
+
+
 @pytest.mark.parametrize(
     ("only", "columns"),
     [
