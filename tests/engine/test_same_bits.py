@@ -104,7 +104,7 @@ COMPILERS = """
 gnu11, contraction asked for | gcc -std=gnu11 -O3 -march=native -ffp-contract=fast
 size | gcc -std=c99 -Os
 clang | clang -std=c99 -O3
-clang 14 | clang-14 -std=c99 -Wall -Wextra -O2
+clang 14 | clang-14 -std=c99 -Wall -Wextra -Wpedantic -Werror -Wshadow -Wconversion -O2
 clang, native | clang-14 -std=gnu11 -O3 -march=native
 """
 BUILDS = {**dict(table(COMPILERS)), "sanitizers": " ".join(["gcc", *STRICT, *SANITIZED])}
