@@ -1,18 +1,28 @@
 /* Runs the model files of edge-lstm. Compile this file: it includes the rest, in the folder src.
  *
- * edge_lstm.h says how to use it, and docs/file-format.md what the bytes of a file mean. The parts,
- * in an order for readers:
+ * edge_lstm.h says how to use it, and docs/file-format.md what the bytes of a file mean. These are
+ * the parts by the calls that run them, in an order for readers:
  *
- *     src/model.h        the data of a model and of a worker
- *     src/model_file.h   reads and checks the file, with slice.h, protobuf.h, characters.h, json.h
- *                        and sha256.h for its formats
- *     src/memory.h       lays out the caller's memory, which vocabulary.h and packing.h fill
- *     src/encode.h       turns a text into ids, with vocabulary.h, and unicode.h for lower case
- *     src/network.h      turns ids into probabilities, around the step of the LSTM, with table.h
- *                        and ngrams.h for what stays in the file
- *     src/kernels.h      has that step for each instruction set; lstm_step.h has its code
- *     src/arithmetic.h   gives the same bits on every machine
- *     src/compiler.h     keeps compilers from changing them
+ *     edge_lstm_open, edge_lstm_needs
+ *         src/model.h         the data of a model and of a worker: read this first
+ *         src/model_file.h    finds the parts of the file, and checks them and their digest,
+ *                             with slice.h, protobuf.h and sha256.h
+ *         src/settings.h      reads the metadata, with json.h and characters.h
+ *         src/weights.h       finds the constants of the graph
+ *         src/memory.h        lays out the caller's memory, into which
+ *         src/packing.h       copies the weights, in the order of a kernel, and
+ *         src/vocabulary.h    the words, with a hash table of them
+ *
+ *     edge_lstm_predict, one text or several side by side: run_batch, below
+ *         src/encode.h        turns a text into ids, with unicode.h for lower case
+ *         src/network.h       turns ids into probabilities: embedding, LSTMs, n-grams, head,
+ *                             with table.h and ngrams.h for what stays in the file
+ *         src/lstm_step.h     is the step of an LSTM, on vectors
+ *         src/kernels.h       includes it once for each instruction set
+ *         src/arithmetic.h    has the functions that give the same bits on every machine
+ *         src/compiler.h      keeps compilers from changing them
+ *
+ * Below are the public functions, the batch, how unfamiliar a text is, and the file's own test.
  *
  * The parts are one translation unit: the compiler can inline across them, and a user compiles one
  * file. */
@@ -24,6 +34,8 @@
 #include "src/memory.h"
 #include "src/model_file.h"
 #include "src/network.h"
+#include "src/settings.h"
+#include "src/weights.h"
 
 /* --- A model --------------------------------------------------------------------------------- */
 
@@ -34,7 +46,7 @@ static int is_supported_machine(void) {
     return first_byte == 1 && sizeof(float) == 4; /* little-endian */
 }
 
-/* Check the file as far as that takes no memory. Return NULL, or an error. */
+/* Read and check the file, as far as that takes no memory. Return NULL, or an error. */
 static const char *read_model(edge_lstm *m, slice file, const char *kernel_name,
                               int checks_digest) {
     if (!file.at || slice_length(file) == 0)
@@ -63,11 +75,6 @@ static size_t model_size(edge_lstm *m) {
     arena counter = arena_at(NULL);
     lay_out_model(m, &counter);
     return arena_size(&counter);
-}
-
-static slice slice_of(const void *bytes, size_t size) {
-    const unsigned char *start = bytes;
-    return (slice){start, start ? start + size : NULL};
 }
 
 const char *edge_lstm_kernels(size_t i) {
@@ -103,17 +110,16 @@ edge_lstm *edge_lstm_open(const void *file, size_t size, const char *kernel_name
         return NULL;
     }
 
-    arena a = arena_at(memory);
+    arena a = cleared_arena(memory, needs);
     edge_lstm *m = (edge_lstm *)(void *)a.base;
-    memset(m, 0, needs / ALIGNMENT * ALIGNMENT);
     *m = parsed;
     lay_out_model(m, &a);
     for (int32_t k = 0; k < m->num_lstms; k++)
         for (int32_t d = 0; d < m->lstms[k].num_directions; d++)
             pack_direction(m, &m->lstms[k], d);
-    read_char_kinds(m);
-    fill_lower_ascii(m);
+    read_char_kinds(m); /* these two were checked already, and are kept now */
     read_labels(m);
+    fill_lower_ascii(m);
     if (!index_vocabulary(m)) {
         *error = CROWDED;
         return NULL;
@@ -158,9 +164,8 @@ edge_lstm_worker *edge_lstm_worker_start(const edge_lstm *model, void *memory, s
     size_t needs = edge_lstm_worker_needs(model);
     if (!memory || memory_size < needs)
         return NULL;
-    arena a = arena_at(memory);
+    arena a = cleared_arena(memory, needs);
     edge_lstm_worker *w = (edge_lstm_worker *)(void *)a.base;
-    memset(w, 0, needs - (ALIGNMENT - 1));
     w->model = model;
     lay_out_worker(model, w, &a);
     return w;
@@ -168,14 +173,14 @@ edge_lstm_worker *edge_lstm_worker_start(const edge_lstm *model, void *memory, s
 
 /* --- Texts and ids to probabilities ----------------------------------------------------------- */
 
-static char_reader read_text(const char *text, size_t size) {
+static char_reader utf8_reader(const char *text, size_t size) {
     return (char_reader){slice_of(text, size), 0};
 }
 
 const char *edge_lstm_encode(edge_lstm_worker *w, const char *text, size_t size,
                              const int32_t **ids, size_t *count) {
     sequence *s = &w->sequences[0];
-    const char *status = encode(w, s, read_text(text, size));
+    const char *status = encode(w, s, utf8_reader(text, size));
     *ids = s->ids;
     *count = s->count;
     return status;
@@ -203,7 +208,7 @@ static void load_ids(const edge_lstm *m, sequence *s, const int32_t *ids, size_t
 /* Begin with the i-th text or row. */
 static void start_sequence(edge_lstm_worker *w, sequence *s, const batch *b, size_t i) {
     if (b->texts) {
-        const char *status = encode(w, s, read_text(b->texts[i], b->sizes[i]));
+        const char *status = encode(w, s, utf8_reader(b->texts[i], b->sizes[i]));
         if (b->statuses)
             b->statuses[i] = status;
     } else {
@@ -213,7 +218,8 @@ static void start_sequence(edge_lstm_worker *w, sequence *s, const batch *b, siz
     reset_sequence(w->model, s);
 }
 
-/* Run a batch, some sequences side by side. One that ends makes room for the next. */
+/* Run a batch, some sequences side by side: the first `active` of the worker's. One that ends makes
+ * room for the next, and leaves its memory to it. */
 static void run_batch(edge_lstm_worker *w, const batch *b, float *probabilities) {
     size_t labels = (size_t)w->model->num_labels;
     sequence *sequences = w->sequences;
@@ -234,7 +240,8 @@ static void run_batch(edge_lstm_worker *w, const batch *b, float *probabilities)
             sequence ended = sequences[t];
             classify(w, &ended, probabilities + ended.text * labels);
             active--;
-            sequences[t] = sequences[active]; /* the last one takes its place */
+            /* The last one takes its place. It was looked at before. */
+            sequences[t] = sequences[active];
             sequences[active] = ended;
         }
     }
@@ -309,7 +316,7 @@ static double rarity_of(const edge_lstm *m, const sequence *s) {
 double edge_lstm_unfamiliarity(edge_lstm_worker *w, const char *text, size_t size,
                                const float *probabilities) {
     sequence *s = &w->sequences[0];
-    encode(w, s, read_text(text, size));
+    encode(w, s, utf8_reader(text, size));
     return spread_of(w->model, probabilities) + rarity_of(w->model, s) / 2;
 }
 
@@ -321,11 +328,14 @@ static int read_pair(slice pair, double *first, double *second) {
 }
 
 double edge_lstm_unfamiliar_above(const edge_lstm *model, double share) {
-    slice pairs, pair;
-    double least_share, score;
+    slice pairs;
+    slice pair;
+    double least_share;
+    double score;
     double above = -1;
-    if (!(share < 1) || !json_get(model->metadata[ABSTENTION], "unfamiliar", &pairs) ||
-        !json_enter(&pairs, '['))
+    if (!(share < 1))
+        return above;
+    if (!json_enter_member(model->metadata[ABSTENTION], "unfamiliar", '[', &pairs))
         return above;
     while (json_next_value(&pairs, &pair) && read_pair(pair, &least_share, &score)) {
         if (!(least_share <= share))
@@ -357,12 +367,15 @@ static int are_ids(slice expected_ids, const sequence *s) {
  * difference so far. */
 static int check_row(edge_lstm_worker *w, slice row, float *worst) {
     sequence *s = &w->sequences[0];
-    float *probabilities = w->logits;
+    float *probabilities = w->logits; /* classify writes them over its logits */
     double expected;
     double label;
-    slice text, ids, pairs, pair;
-    if (!json_get(row, "text", &text) || !json_get(row, "ids", &ids) || !json_enter(&ids, '[') ||
-        !json_get(row, "probabilities", &pairs) || !json_enter(&pairs, '['))
+    slice text;
+    slice ids;
+    slice pairs;
+    slice pair;
+    if (!json_get(row, "text", &text) || !json_enter_member(row, "ids", '[', &ids) ||
+        !json_enter_member(row, "probabilities", '[', &pairs))
         return 0;
     encode(w, s, json_string(text));
     int is_right = are_ids(ids, s);
@@ -388,12 +401,12 @@ size_t edge_lstm_check(edge_lstm_worker *w, size_t *rows, float *worst) {
     size_t wrong = 0;
     *rows = 0;
     *worst = 0;
-    if (!golden.at || !json_enter(&golden, '['))
+    if (!json_enter(&golden, '['))
         return 0;
     while (json_next_value(&golden, &row)) {
         if (!check_row(w, row, worst))
             wrong++;
-        ++*rows;
+        *rows += 1;
     }
     return wrong;
 }

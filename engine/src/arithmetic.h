@@ -1,4 +1,5 @@
-/* Functions of numbers, whose results are the same bits on every machine. */
+/* Functions of numbers, whose results are the same bits on every machine. The LSTM's steps use only
+ * multiply_add, and the coefficients of sigmoid and tanh, which lstm_step.h applies to vectors. */
 #ifndef EDGE_LSTM_ARITHMETIC_H
 #define EDGE_LSTM_ARITHMETIC_H
 
@@ -7,6 +8,11 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+
+/* Rotate the bits to the right by n, from 1 to 31. */
+ALWAYS_INLINE uint32_t rotr32(uint32_t x, int n) {
+    return x >> n | x << (32 - n);
+}
 
 /* 1.5 * 2^23: a float of this size has no bits behind the point, so adding it rounds. */
 #define ROUND_TO_INTEGER 12582912.0f

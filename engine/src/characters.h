@@ -1,4 +1,4 @@
-/* Characters: of UTF-8, or of a JSON string. */
+/* Characters: of UTF-8, which is written here too, or of a JSON string. */
 #ifndef EDGE_LSTM_CHARACTERS_H
 #define EDGE_LSTM_CHARACTERS_H
 
@@ -13,9 +13,14 @@ typedef struct {
     int is_json;
 } char_reader;
 
+/* Return whether a byte of UTF-8 continues a character. */
+ALWAYS_INLINE int is_continuation(unsigned char byte) {
+    return (byte & 0xC0) == 0x80;
+}
+
 /* Read a character of UTF-8. Each sequence that breaks off gives one U+FFFD, as in Python and
  * browsers. Table 3-7 of the Unicode Standard has the ranges of bytes. */
-static uint32_t read_utf8(slice *s) {
+static inline uint32_t read_utf8(slice *s) {
     uint32_t c = read_byte(s);
     int following; /* bytes */
     if (c < 0x80)
@@ -50,12 +55,12 @@ static uint32_t read_utf8(slice *s) {
     return c;
 }
 
-static unsigned char continuation_byte(uint32_t bits) {
+static inline unsigned char continuation_byte(uint32_t bits) {
     return (unsigned char)(0x80 | (bits & 0x3F));
 }
 
 /* Write a code point as UTF-8. Return the number of bytes, at most four. */
-static size_t write_utf8(uint32_t c, unsigned char *out) {
+static inline size_t write_utf8(uint32_t c, unsigned char *out) {
     if (c < 0x80) {
         out[0] = (unsigned char)c;
         return 1;
@@ -78,26 +83,36 @@ static size_t write_utf8(uint32_t c, unsigned char *out) {
     return 4;
 }
 
-/* Read the four digits of a JSON escape \uXXXX, which the file has in lower case. */
-static uint32_t read_code_unit(slice *s) {
-    static const char digits[] = "0123456789abcdef";
-    uint32_t c = 0;
-    for (int i = 0; i < 4; i++) {
-        if (s->at == s->end || *s->at == 0)
-            return REPLACEMENT;
-        const char *digit = strchr(digits, read_byte(s));
-        if (!digit)
-            return REPLACEMENT;
-        c = c << 4 | (uint32_t)(digit - digits);
-    }
-    int is_surrogate = c >= 0xD800 && c < 0xE000;
-    return is_surrogate ? REPLACEMENT : c;
+/* Return the value of a hexadecimal digit, or -1. */
+static inline int hex_value(unsigned char c) {
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c |= 0x20; /* the lower case of a letter */
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* Read a JSON escape behind its backslash. */
-static uint32_t read_escape(slice *s) {
+/* Read the four digits of a JSON escape \uXXXX. Return whether there are four. */
+static inline int read_code_unit(slice *s, uint32_t *unit) {
+    *unit = 0;
+    for (int i = 0; i < 4; i++) {
+        int value = s->at < s->end ? hex_value(*s->at) : -1;
+        if (value < 0)
+            return 0;
+        *unit = *unit << 4 | (uint32_t)value;
+        s->at++;
+    }
+    return 1;
+}
+
+static inline int is_surrogate(uint32_t unit) {
+    return unit >= 0xD800 && unit < 0xE000;
+}
+
+/* Read a JSON escape behind its backslash. A pair of surrogates gives two U+FFFD. */
+static inline uint32_t read_escape(slice *s) {
     if (s->at == s->end)
         return END_OF_TEXT;
+    uint32_t unit;
     unsigned char c = read_byte(s);
     switch (c) {
     case '"':
@@ -115,14 +130,14 @@ static uint32_t read_escape(slice *s) {
     case 't':
         return '\t';
     case 'u':
-        return read_code_unit(s);
+        return read_code_unit(s, &unit) && !is_surrogate(unit) ? unit : REPLACEMENT;
     default:
         return REPLACEMENT;
     }
 }
 
 /* Read the next character, or END_OF_TEXT. */
-static uint32_t next_char(char_reader *r) {
+static inline uint32_t next_char(char_reader *r) {
     slice *s = &r->left;
     if (s->at == s->end)
         return END_OF_TEXT;

@@ -56,7 +56,7 @@ static uint32_t find_longest_piece(const edge_lstm *m, const unsigned char *text
         do { /* one character more */
             hash = hash_byte(hash, text[n]);
             n++;
-        } while (n < size && (text[n] & 0xC0) == 0x80);
+        } while (n < size && is_continuation(text[n]));
         uint32_t found = number_in(m, find_slot(m, text, n, hash, 1));
         if (found)
             number = found;

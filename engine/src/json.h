@@ -81,7 +81,13 @@ static int json_get(slice object, const char *key, slice *value) {
     return 0;
 }
 
-/* Return a string's characters, or no characters if the value is not a string. */
+/* Find the value of a key, and enter it. Return whether it is an array or object with this
+ * bracket. */
+static int json_enter_member(slice object, const char *key, char bracket, slice *value) {
+    return json_get(object, key, value) && json_enter(value, bracket);
+}
+
+/* Return a string's characters. A value that is not a string has none, and its `at` is NULL. */
 static char_reader json_string(slice value) {
     char_reader r = {{NULL, NULL}, 1};
     if (accept_char(&value, '"'))
@@ -136,16 +142,21 @@ static int json_number(slice value, double *number) {
     return value.at == value.end;
 }
 
-/* Read a key's value, a whole number from low to high. Return whether there is such a one. */
-static int json_get_int(slice object, const char *key, int32_t low, int32_t high, int32_t *number) {
-    slice value;
+/* Read a whole number from low to high. Return whether the value is one. */
+static int json_whole_number(slice value, int32_t low, int32_t high, int32_t *number) {
     double read;
-    if (!json_get(object, key, &value) || !json_number(value, &read))
+    if (!json_number(value, &read))
         return 0;
     if (!(read >= low && read <= high) || read != (double)(int32_t)read)
         return 0;
     *number = (int32_t)read;
     return 1;
+}
+
+/* Read a key's value, a whole number from low to high. Return whether there is such a one. */
+static int json_get_int(slice object, const char *key, int32_t low, int32_t high, int32_t *number) {
+    slice value;
+    return json_get(object, key, &value) && json_whole_number(value, low, high, number);
 }
 
 #endif

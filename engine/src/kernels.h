@@ -19,7 +19,6 @@
 #include "compiler.h"
 #include "model.h"
 #include "packing.h"
-#include "sha256.h" /* rotr32 */
 
 #define JOIN(a, b) a##_##b
 #define JOINED(a, b) JOIN(a, b)
@@ -209,6 +208,12 @@ static int has_avx2(const x86_features *f) {
     return has_bits(f->xcr0, XCR0_AVX) && has_bits(f->cpuid_7_ebx, CPUID_7_EBX_AVX2);
 }
 
+#ifdef HAS_AVX_VNNI_KERNEL
+static int has_avx_vnni(const x86_features *f) {
+    return has_avx2(f) && has_bits(f->cpuid_7_1_eax, CPUID_7_1_EAX_AVX_VNNI);
+}
+#endif
+
 static int has_avx512_vnni(const x86_features *f) {
     const uint32_t ebx = CPUID_7_EBX_AVX512F | CPUID_7_EBX_AVX512BW | CPUID_7_EBX_AVX512VL;
     return has_avx2(f) && has_bits(f->xcr0, XCR0_AVX_512) && has_bits(f->cpuid_7_ebx, ebx) &&
@@ -266,35 +271,37 @@ DECLARE_KERNEL("wasm-simd", 4, 2, 2, INPUTS_S16, 128)
 
 enum { MAX_KERNELS = 5 }; /* that one machine runs */
 
+/* Put a kernel behind a list, if this machine runs it. Return how many the list has. */
+static size_t add_kernel(const kernel **list, size_t count, const kernel *added, int runs_here) {
+    if (!runs_here)
+        return count;
+    list[count] = added;
+    return count + 1;
+}
+
 /* List the kernels that this machine runs, the best first. Return how many. */
 static size_t list_kernels(const kernel **list) {
     size_t count = 0;
 #ifdef HAS_X86_KERNELS
     x86_features features = find_x86_features();
-    if (has_avx512_vnni(&features))
-        list[count++] = &avx512_vnni_kernel;
+    count = add_kernel(list, count, &avx512_vnni_kernel, has_avx512_vnni(&features));
 #ifdef HAS_AVX_VNNI_KERNEL
-    int has_avx_vnni = has_bits(features.cpuid_7_1_eax, CPUID_7_1_EAX_AVX_VNNI);
-    if (has_avx2(&features) && has_avx_vnni)
-        list[count++] = &avx_vnni_kernel;
+    count = add_kernel(list, count, &avx_vnni_kernel, has_avx_vnni(&features));
 #endif
-    if (has_avx2(&features))
-        list[count++] = &avx2_kernel;
-    list[count++] = &sse2_kernel;
+    count = add_kernel(list, count, &avx2_kernel, has_avx2(&features));
+    count = add_kernel(list, count, &sse2_kernel, 1);
 #endif
 #ifdef HAS_DOT_PRODUCTS
-    if (HAS_DOT_PRODUCTS)
-        list[count++] = &neon_dot_kernel;
+    count = add_kernel(list, count, &neon_dot_kernel, HAS_DOT_PRODUCTS);
 #endif
 #ifdef __aarch64__
-    list[count++] = &neon_kernel;
+    count = add_kernel(list, count, &neon_kernel, 1);
 #endif
 #ifdef __wasm_simd128__
-    list[count++] = &wasm_kernel; /* a module runs as it is or not at all, and needs no other */
+    return add_kernel(list, count, &wasm_kernel, 1); /* a module without SIMD is another build */
 #else
-    list[count++] = &plain_kernel;
+    return add_kernel(list, count, &plain_kernel, 1);
 #endif
-    return count;
 }
 
 /* Return the best kernel that runs here and takes weights up to this one, or NULL.

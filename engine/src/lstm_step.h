@@ -1,4 +1,10 @@
-/* The step of an LSTM, in the operations of a kernel: kernels.h includes this file for each. */
+/* The step of an LSTM, in the operations of a kernel: kernels.h includes this file for each, and
+ * says what KERNEL, TARGET, MIN, FMA, DOT and so on stand for.
+ *
+ * NAME(step) is the function of the kernel called "step", such as avx2_step. Read it as plain C
+ * first: there LANES is 1, `floats` is float, `ints` is int32_t, and BROADCAST(x) is x. A step
+ * multiplies the inputs and h by their weights (tile and multiply_int8, or multiply_fp32), which
+ * gives the gates; and update_cell computes c and h from them. */
 
 #define LANES NAME(lanes)
 #define BLOCKS NAME(blocks_at_once)
@@ -66,25 +72,24 @@ TARGET ALWAYS_INLINE void NAME(quantize)(unsigned char *out, floats h, const lst
     floats rounded = (scaled + BROADCAST(ROUND_TO_INTEGER)) - BROADCAST(ROUND_TO_INTEGER);
     floats q = rounded + BROADCAST((float)s->h_zero_point);
     ints n = CONVERT(NAME(clamp)(q, 0.0f, 255.0f), ints); /* a NaN becomes 0 */
-    if (INPUT_TYPE == INPUTS_S8)
-        n -= 128;
     if (INPUT_TYPE == INPUTS_S16)
-        n -= s->h_zero_point;
-    if (INPUT_TYPE == INPUTS_S16)
-        *(shorts *)(void *)out = CONVERT(n, shorts);
+        *(shorts *)(void *)out = CONVERT(n - s->h_zero_point, shorts);
+    else if (INPUT_TYPE == INPUTS_S8)
+        *(bytes *)(void *)out = CONVERT(n - 128, bytes);
     else
         *(bytes *)(void *)out = CONVERT(n, bytes);
 }
 
-/* int8: compute the gates of some blocks of units and some texts, or (adds_h) add to them: integer
- * sums, which stay in registers, times their scale.
+/* int8: compute the gates of a tile, which is some blocks of units for some texts, or (adds_h) add
+ * to them: integer sums, which stay in registers, times their scale.
  *
- * An input stands for q - zero point, but the kernel multiplies q, or q - 128. An integer sum
- * begins with the difference times the sum of the weights' column; a block's first row has these
- * sums.
+ * An input stands for q - zero point. A kernel that takes 16 bits multiplies that; the others
+ * multiply q, or q - 128, so their sums begin with what this leaves out: the difference times the
+ * sum of the weights' column, which a block's first row has.
  *
  * w: packed weights; bytes_of_block, groups: their layout; first: the number of the first block;
- * x_zero_point: that of the layer's inputs. */
+ * x_zero_point: that of the layer's inputs. texts, blocks and adds_h are constants of each call, so
+ * that all loops over them are unrolled. */
 TARGET ALWAYS_INLINE void NAME(tile)(const unsigned char *w, size_t bytes_of_block, int32_t groups,
                                      lstm_state *const *states, int32_t first, const int texts,
                                      const int blocks, const int adds_h, int32_t x_zero_point,
@@ -95,6 +100,7 @@ TARGET ALWAYS_INLINE void NAME(tile)(const unsigned char *w, size_t bytes_of_blo
     const size_t bytes_of_row = 4 * 4 * LANES;
     int i;
     int t;
+/* The weights of the i-th block and gate, in the row at w. */
 #define WEIGHTS(i)                                                          \
     (*(const ints *)(const void *)(w + (size_t)((i) / 4) * bytes_of_block + \
                                    (size_t)((i) % 4) * 4 * LANES))

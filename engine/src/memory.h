@@ -1,4 +1,6 @@
-/* Lays out the memory of a model and of a worker, which the caller gives. */
+/* Lays out the memory of a model and of a worker, which the caller gives.
+ *
+ * Each layout runs twice: with an arena that only counts, to find its size, and with the memory. */
 #ifndef EDGE_LSTM_MEMORY_H
 #define EDGE_LSTM_MEMORY_H
 
@@ -33,6 +35,13 @@ static void *arena_alloc(arena *a, uint64_t count, size_t size) {
     return array;
 }
 
+/* Return an arena of a size as arena_size says, in memory that is all zero. */
+static arena cleared_arena(void *memory, size_t size) {
+    arena a = arena_at(memory);
+    memset(a.base, 0, size - (ALIGNMENT - 1));
+    return a;
+}
+
 /* Return the bytes to ask for, at any alignment. A number that does not fit in size_t becomes one
  * that no memory has. */
 static size_t arena_size(const arena *a) {
@@ -53,6 +62,7 @@ static void lay_out_lstm(const edge_lstm *m, lstm_layer *layer, arena *a) {
     }
 }
 
+/* The model itself lies at the base; its arrays follow. */
 static void lay_out_model(edge_lstm *m, arena *a) {
     uint64_t labels = (uint64_t)m->num_labels;
     uint64_t entries = (uint64_t)m->num_entries;
@@ -62,9 +72,7 @@ static void lay_out_model(edge_lstm *m, arena *a) {
 
     uint64_t name_bytes = slice_length(m->metadata[LABELS]) * BYTES_OF_REPLACEMENT + labels;
     m->label_names = arena_alloc(a, labels, sizeof(char *));
-    char *names = arena_alloc(a, name_bytes, 1);
-    if (names)
-        m->label_names[0] = names;
+    m->label_bytes = arena_alloc(a, name_bytes, 1);
     m->thresholds = arena_alloc(a, m->is_multi_label ? labels : 0, sizeof(double));
     m->special = arena_alloc(a, (uint64_t)m->num_special, sizeof *m->special);
 
@@ -116,6 +124,7 @@ static void lay_out_state(const edge_lstm *m, const largest_sizes *most, lstm_st
         s->h_q = (unsigned char *)s->h;
 }
 
+/* The worker itself lies at the base; its arrays follow. */
 static void lay_out_worker(const edge_lstm *m, edge_lstm_worker *w, arena *a) {
     largest_sizes most = find_largest(m);
     uint64_t length = (uint64_t)m->max_length;

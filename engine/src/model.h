@@ -108,11 +108,11 @@ typedef struct {
     float r_scale;    /* int8: of r, without that of h */
 } packed_weights;
 
-/* A character beyond ASCII that becomes one of ASCII. */
-struct special_char {
+/* A character beyond ASCII that becomes one of ASCII, or NO_CHARACTER. */
+typedef struct {
     uint32_t from;
     uint32_t to;
-};
+} special_char;
 
 /* A table of the file, at any address: see table.h. */
 typedef struct {
@@ -133,7 +133,7 @@ struct lstm_layer {
     int gives_mean;  /* of h; without mean and maximum, the last h is read */
     int gives_max;
     float least_max;
-    float hard_slope; /* of gates clip(slope * x + 0.5, 0, 1); 0: the logistic function */
+    float hard_slope;  /* of gates clip(slope * x + 0.5, 0, 1); 0: the logistic function */
     float input_scale; /* int8 */
     int32_t input_zero_point;
     int32_t start_rows; /* of first states; 0 if all texts begin with zeros */
@@ -164,18 +164,18 @@ struct edge_lstm {
     slice metadata[NUM_ENTRIES];
 
     /* The tokenizer. */
-    int32_t max_length; /* ids of a text */
+    int32_t max_length;  /* ids of a text */
     int32_t num_entries; /* of the vocabulary: first words, then pieces of words */
     int32_t num_words;
-    size_t entry_bytes; /* of all entries */
-    int32_t longest_word;  /* bytes */
-    int32_t longest_piece; /* bytes */
+    size_t entry_bytes;        /* of all entries */
+    int32_t longest_word;      /* bytes */
+    int32_t longest_piece;     /* bytes */
     int32_t longest_from[256]; /* the bytes of the longest piece that begins with this byte */
     int32_t num_special;
-    int lower_case;       /* LOWER_UNICODE, LOWER_ASCII or LOWER_NONE */
-    int keeps_first;      /* of a long text the first ids are kept, not the last */
-    int32_t start_id;     /* NO_ID if the ids of a text begin with that of its first word */
-    int32_t oov_id;       /* NO_ID if unknown words are left out */
+    int lower_case;   /* LOWER_UNICODE, LOWER_ASCII or LOWER_NONE */
+    int keeps_first;  /* of a long text the first ids are kept, not the last */
+    int32_t start_id; /* NO_ID if the ids of a text begin with that of its first word */
+    int32_t oov_id;   /* NO_ID if unknown words are left out */
     int32_t first_word_id;
     unsigned char char_kind[128];   /* of ASCII: LETTER, SEPARATOR, MARK or REMOVED */
     unsigned char lower_ascii[256]; /* the letter in lower case; 0 for every other byte */
@@ -184,16 +184,16 @@ struct edge_lstm {
     int32_t max_id;
     int32_t embedding_dim;
     int32_t num_lstms;
-    int32_t num_dense; /* with the head */
-    int padding;       /* PADDING_NONE, PADDING_FRONT or PADDING_BEHIND */
-    int32_t num_ngrams;   /* rows of their vectors: words, then slots of pairs */
+    int32_t num_dense;  /* with the head */
+    int padding;        /* PADDING_NONE, PADDING_FRONT or PADDING_BEHIND */
+    int32_t num_ngrams; /* rows of their vectors: words, then slots of pairs */
     int32_t ngram_words;
-    int32_t ngram_slots;
+    int32_t ngram_slots;  /* of the hash table of pairs, see ngrams.h */
     int32_t pair_buckets; /* of slots that share a displacement */
     int32_t ngram_dim;
-    int32_t ngram_most; /* occurrences of an n-gram that are told apart */
-    unsigned ngram_bits; /* of their number: 2 or 4 */
-    int32_t ngram_gains[MAX_OCCURRENCES]; /* what each adds to what the n-gram counts */
+    int32_t ngram_most;                   /* occurrences of an n-gram in a text that count */
+    unsigned ngram_bits;                  /* in which they are counted: 2 or 4 */
+    int32_t ngram_gains[MAX_OCCURRENCES]; /* what each adds: a weight, whose sums the file has */
     int32_t num_labels;
     int32_t num_logits;
     int is_multi_label; /* a text may have several labels, or none */
@@ -211,26 +211,27 @@ struct edge_lstm {
     const unsigned char *pair_fingerprints;  /* [ngram_slots], of 16 bits */
 
     /* In the memory that the caller gives. */
-    char **label_names;
-    double *thresholds;           /* [num_labels], of a model with several labels */
-    struct special_char *special; /* [num_special] */
-    unsigned char *entries;       /* [entry_bytes]: the vocabulary, one entry behind another */
-    uint32_t *block_starts;       /* of blocks of 2^block_bits entries */
-    uint16_t *entry_starts;       /* [num_entries + 1], from the start of the block */
+    char **label_names;         /* [num_labels] */
+    unsigned char *label_bytes; /* the names, one behind another */
+    double *thresholds;         /* [num_labels], of a model with several labels */
+    special_char *special;      /* [num_special] */
+    unsigned char *entries;     /* [entry_bytes]: the vocabulary, one entry behind another */
+    uint32_t *block_starts;     /* of blocks of 2^block_bits entries */
+    uint16_t *entry_starts;     /* [num_entries + 1], from the start of the block */
     int block_bits;
-    unsigned char *slot_tags;     /* [num_slots]: the vocabulary's index, see vocabulary.h */
-    uint16_t *slot_numbers;       /* [num_slots] */
+    unsigned char *slot_tags; /* [num_slots]: the vocabulary's index, see vocabulary.h */
+    uint16_t *slot_numbers;   /* [num_slots] */
     uint32_t num_slots;
 };
 
 /* The ids of a text, and how far an LSTM has read them. */
 typedef struct {
-    int32_t *ids;   /* [2 * max_length], the text's from the front */
-    size_t count;   /* of them, with the padding that is read */
-    size_t padding; /* columns that the text leaves free */
-    int32_t layer;  /* the LSTM that reads */
-    size_t at;      /* its next step */
-    size_t text;    /* the number of the text */
+    int32_t *ids;            /* [2 * max_length], the text's from the front */
+    size_t count;            /* of them, with the padding that is read */
+    size_t padding;          /* columns that the text leaves free */
+    int32_t layer;           /* the LSTM that reads */
+    size_t at;               /* its next step */
+    size_t text;             /* the number of the text */
     unsigned char *steps[2]; /* outputs of the LSTM before and of this one: even layers write [0] */
     lstm_state states[2];    /* of each direction */
 } sequence;

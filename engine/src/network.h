@@ -1,4 +1,7 @@
-/* The network around the LSTM's step: the steps of a text, the vectors of n-grams, the head. */
+/* The network around the LSTM's step: the steps of a text, the vectors of n-grams, the head.
+ *
+ * reset_sequence begins a text, step_sequences does a step of each text that is being read, and
+ * classify ends one. */
 #ifndef EDGE_LSTM_NETWORK_H
 #define EDGE_LSTM_NETWORK_H
 
@@ -18,10 +21,12 @@ static void load_embedding(const edge_lstm *m, size_t id, unsigned char *x) {
         memcpy(x, t->values + row_size * id, row_size);
         return;
     }
-    for (size_t k = 0; !has_packed_rows(t) && k < t->columns; k++)
-        x[k] = (unsigned char)(t->values[id * t->columns + k] + zero);
-    if (has_packed_rows(t))
+    if (has_packed_rows(t)) {
         unpack_row(t, id, (uint32_t)zero, x);
+    } else {
+        for (size_t k = 0; k < t->columns; k++)
+            x[k] = (unsigned char)(t->values[id * t->columns + k] + zero);
+    }
     x[t->columns] = (unsigned char)(zero + HIGH_SENTINEL);
     x[t->columns + 1] = (unsigned char)(zero + LOW_SENTINEL);
     if (m->kernel->input_type == INPUTS_S16)
@@ -146,9 +151,10 @@ static void step_layer(const edge_lstm *m, int32_t number, sequence *sequences, 
     lstm_state *states[EDGE_LSTM_TEXTS];
     int num_readers = 0;
     for (int t = 0; t < count; t++) {
-        readers[num_readers] = &sequences[t];
-        if (sequences[t].layer == number && sequences[t].at < sequences[t].count)
+        if (sequences[t].layer == number && sequences[t].at < sequences[t].count) {
+            readers[num_readers] = &sequences[t];
             num_readers++;
+        }
     }
     for (int32_t d = 0; d < layer->num_directions && num_readers > 0; d++) {
         for (int t = 0; t < num_readers; t++)
@@ -217,7 +223,7 @@ static void sum_ngrams(edge_lstm_worker *w, const sequence *s, float *out) {
     memset(w->ngrams_seen, 0, seen_bytes(m));
     memset(out, 0, sizeof *out * width);
     for (size_t t = 0; t < s->count; t++) {
-        size_t word = (size_t)s->ids[t] - FIRST_NGRAM_ID; /* an id below has no vector */
+        size_t word = (size_t)s->ids[t] - FIRST_NGRAM_ID; /* of an id below: beyond all words */
         if (t > 0 && find_pair(m, s->ids[t - 1], s->ids[t], &slot))
             add_ngram(w, words + slot, out);
         if (word < words)
@@ -251,6 +257,7 @@ static void pool(const edge_lstm *m, const sequence *s, float *out) {
     }
 }
 
+/* plain_tanh and plain_sigmoid are those of lstm_step.h in the kernel "plain". */
 static float activate(int activation, float x) {
     switch (activation) {
     case RELU:

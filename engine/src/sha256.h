@@ -2,13 +2,10 @@
 #ifndef EDGE_LSTM_SHA256_H
 #define EDGE_LSTM_SHA256_H
 
+#include "arithmetic.h"
 #include "slice.h"
 
 enum { SHA256_BLOCK = 64, SHA256_DIGITS = 64 };
-
-ALWAYS_INLINE uint32_t rotr32(uint32_t x, int n) {
-    return x >> n | x << (32 - n);
-}
 
 ALWAYS_INLINE uint32_t load_big_endian(const unsigned char *p) {
     return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];

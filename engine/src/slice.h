@@ -1,4 +1,4 @@
-/* A slice: bytes of the model file or of a text, which are never copied. */
+/* A slice: bytes of a file or of a text, which are never copied. */
 #ifndef EDGE_LSTM_SLICE_H
 #define EDGE_LSTM_SLICE_H
 
@@ -18,7 +18,13 @@ ALWAYS_INLINE size_t slice_length(slice s) {
     return (size_t)(s.end - s.at);
 }
 
-static int slice_equals(slice s, const char *text) {
+/* Return the slice of some bytes: an empty one for NULL. */
+static inline slice slice_of(const void *bytes, size_t size) {
+    const unsigned char *start = bytes;
+    return (slice){start, start ? start + size : NULL};
+}
+
+static inline int slice_equals(slice s, const char *text) {
     size_t length = strlen(text);
     return slice_length(s) == length && memcmp(s.at, text, length) == 0;
 }

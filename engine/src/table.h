@@ -7,7 +7,7 @@
 #include "model.h"
 
 enum { LEAST_PACKED_COLUMNS = 4, MAX_MULTIPLIER = 18 };
-enum { HALF_OF_ZERO = 8 };   /* the four bits of the number 0 */
+enum { HALF_OF_ZERO = 8 };    /* the four bits of the number 0 */
 enum { PAIRS_AT_A_TIME = 4 }; /* of such numbers, two in a byte */
 
 enum { CODED = 4, NUM_CODES = 256 };
@@ -18,6 +18,11 @@ enum { CODED = 4, NUM_CODES = 256 };
 /* Return the bytes of a row of 4-bit numbers. */
 ALWAYS_INLINE size_t packed_size(size_t columns) {
     return (columns + 1) / 2;
+}
+
+/* Return the bytes of a row of codes. */
+ALWAYS_INLINE size_t codes_size(size_t columns) {
+    return (columns + CODED - 1) / CODED;
 }
 
 /* Return whether 4-bit numbers and their multipliers are in range, and whether whole groups of them
@@ -44,7 +49,7 @@ ALWAYS_INLINE int has_packed_rows(const table *t) {
 
 /* Write a row of codes as bytes, of which `zero` stands for 0. */
 static void look_up_row(const table *t, size_t row, uint32_t zero, unsigned char *out) {
-    size_t size = (t->columns + CODED - 1) / CODED;
+    size_t size = codes_size(t->columns);
     const unsigned char *codes = t->values + row * size;
     for (size_t i = 0; i < size * CODED; i++)
         out[i] = (unsigned char)(t->book[codes[i / CODED] * CODED + i % CODED] + zero);

@@ -7,10 +7,12 @@
 #ifndef EDGE_LSTM_VOCABULARY_H
 #define EDGE_LSTM_VOCABULARY_H
 
+#include "characters.h"
 #include "model.h"
 
-/* A slot of the table has the number of an entry, from 1, in 17 bits: 16 bits of their own, and one
- * of its tag. A tag has six bits of the hash too. It is 0 if the slot is empty. */
+/* A slot of the table has three bytes: a tag, and 16 bits of the number of an entry, from 1. The
+ * tag has the 17th bit of the number; six bits of the hash, which spare most comparisons with
+ * other entries; and a bit that is 0 if the slot is empty. */
 enum { TAG_USED = 1, TAG_HASH = 0x7E, TAG_HIGH_BIT = 7, NUMBER_BITS = 16 };
 
 /* The start of a word's hash and of a piece's: a word and a piece may have the same letters. */
@@ -45,7 +47,7 @@ static int next_entry(entry_reader *r) {
     r->num_chars = shared;
     r->rest.at = r->left.at;
     while (r->left.at < r->left.end && *r->left.at >= FIRST_LETTER) {
-        int is_start = (read_byte(&r->left) & 0xC0) != 0x80;
+        int is_start = !is_continuation(read_byte(&r->left));
         if (is_start && r->num_chars <= MAX_SHARED)
             r->starts[r->num_chars] = r->size;
         r->num_chars += is_start;
