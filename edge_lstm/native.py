@@ -139,7 +139,7 @@ class NativeSession:
         Returns the bytes of float32 [n, labels], and for each text the place of its status in
         STATUSES; a null of Arrow has the one behind them.
         """
-        answers, statuses = self._model._classify_texts(texts, 0, texts.count)
+        answers, statuses = self._model._classify(texts, 0, texts.count, None)
         return answers, statuses
 
     def decide(self, answers: bytes, statuses: bytes, top: int, threshold: float) -> Decided | None:

@@ -101,7 +101,7 @@ static size_t any_line(char *line) {
 /* Read a row in memory of its size. Return whether it was read; the caller frees the memory. */
 static int read_row(const row_reader *reader, slice line, unsigned char **memory, table_row *row) {
     slice values[WANTED];
-    size_t room = reader->room * line.size + reader->room_a_row;
+    size_t room = reader->room * slice_length(line) + reader->room_a_row;
     *memory = had(malloc(room + !room));
     unsigned char *end = *memory;
     int is_read = reader->read(reader->form, line, &end, row, values);
@@ -112,37 +112,40 @@ static int read_row(const row_reader *reader, slice line, unsigned char **memory
     return is_read;
 }
 
+static int equals(slice a, slice b) {
+    size_t size = slice_length(a);
+    return slice_length(b) == size && (size == 0 || memcmp(a.at, b.at, size) == 0);
+}
+
 /* Read what was written of a row, and compare. */
 static void read_again(const row_reader *reader, const table_row *row, slice begin, slice end) {
-    size_t size = begin.size + row->items.size + end.size;
-    char *line = had(malloc(size + !size));
+    size_t size = slice_length(begin) + slice_length(row->items) + slice_length(end);
+    unsigned char *line = had(malloc(size + !size));
     unsigned char *memory;
     table_row again;
-    memcpy(line, begin.at, begin.size);
-    memcpy(line + begin.size, row->items.at, row->items.size);
-    memcpy(line + begin.size + row->items.size, end.at, end.size);
-    if (!read_row(reader, (slice){line, size}, &memory, &again))
+    unsigned char *out = put_slice(begin, line);
+    out = put_slice(row->items, out);
+    put_slice(end, out);
+    if (!read_row(reader, slice_of(line, size), &memory, &again))
         fail("what was written is not read");
-    if (again.items.size != row->items.size || again.text.size != row->text.size)
-        fail("what was written has another size");
-    if (memcmp(again.items.at, row->items.at, row->items.size) != 0)
+    if (!equals(again.items, row->items))
         fail("what was written is written otherwise");
-    if (row->text.size && memcmp(again.text.at, row->text.at, row->text.size) != 0)
+    if (!equals(again.text, row->text))
         fail("the text is another one");
     free(memory);
     free(line);
 }
 
 static int try_json(const char *line, size_t size) {
-    static const slice wanted[WANTED] = {{"\"text\"", 6}, {"\"id\"", 4}};
-    static const slice refused[1] = {{"\"label\"", 7}};
+    const slice wanted[WANTED] = {slice_of("\"text\"", 6), slice_of("\"id\"", 4)};
+    const slice refused[1] = {slice_of("\"label\"", 7)};
     jsonl_keys keys = {wanted, WANTED, refused, 1};
     row_reader reader = jsonl_reader(&keys);
     unsigned char *memory;
     table_row row;
-    int is_read = read_row(&reader, (slice){line, size}, &memory, &row);
+    int is_read = read_row(&reader, slice_of(line, size), &memory, &row);
     if (is_read) {
-        read_again(&reader, &row, (slice){"{", 1}, (slice){"}", 1});
+        read_again(&reader, &row, slice_of("{", 1), slice_of("}", 1));
         utf8_length(row.text);
     }
     free(memory);
@@ -154,20 +157,23 @@ static int try_csv(const char *data, size_t size) {
     static const int places[3] = {1, -1, 0};
     csv_form form = {',', 3, 2, places, WANTED};
     row_reader reader = csv_reader(&form);
-    const char *end = data + size;
+    slice left = slice_of(data, size);
+    const unsigned char *stop = reader.end(left);
     int rows = 0;
-    for (const char *stop; (stop = reader.end(data, end)) != NULL; data = stop + 1) {
+    while (stop) {
         /* A row of its own: nothing after it may be read. */
-        size_t length = (size_t)(stop - data);
-        char *line = memcpy(had(malloc(length + !length)), data, length);
+        size_t length = (size_t)(stop - left.at);
+        char *line = memcpy(had(malloc(length + !length)), left.at, length);
         unsigned char *memory;
         table_row row;
-        if (read_row(&reader, (slice){line, length}, &memory, &row)) {
-            read_again(&reader, &row, (slice){"", 0}, (slice){"", 0});
+        if (read_row(&reader, slice_of(line, length), &memory, &row)) {
+            read_again(&reader, &row, slice_of("", 0), slice_of("", 0));
             rows++;
         }
         free(memory);
         free(line);
+        left.at = stop + 1;
+        stop = reader.end(left);
     }
     return rows;
 }
@@ -191,7 +197,7 @@ static size_t any_rows(char *data) {
  * are the same. */
 static void try_floats(void) {
     static const float ends[] = {0, 1, 2, -1, 1e-8f, 9e-9f, 1e-9f};
-    char digits[FLOAT_BYTES + 1];
+    unsigned char digits[FLOAT_BYTES + 1];
     for (int i = 0; i < 7 + 3 * 40; i++) {
         float value = i < 7 ? ends[i] : 1;
         for (int k = 0; k < (i - 7) / 3; k++)
@@ -202,7 +208,7 @@ static void try_floats(void) {
         memcpy(&value, &bits, sizeof value);
         size_t size = write_float(value, digits);
         digits[size] = 0;
-        if (size > 0 && strtof(digits, NULL) != value)
+        if (size > 0 && strtof((const char *)digits, NULL) != value)
             fail("a number is written wrongly");
         if (size == 0 && value >= 1e-8f && value <= 1)
             fail("a number is not written");
@@ -214,7 +220,7 @@ int main(int count, char **arguments) {
     unsigned long rows = 0;
     unsigned long csv_rows = 0;
     char room[LINE];
-    char digits[FLOAT_BYTES];
+    unsigned char digits[FLOAT_BYTES];
     if (count < 3)
         return 2;
     state = strtoull(arguments[2], NULL, 10) * 2 + 1;

@@ -176,10 +176,15 @@ def line_ends(match: re.Match[str]) -> str:
     return "\n" * match[0].count("\n")
 
 
+def code_of(path: Path) -> str:
+    """Return a C file without comments and strings, in as many lines."""
+    code = re.sub(r'"(\\.|[^"\\\n])*"|\'(\\.|[^\'\\])+\'', "0", path.read_text())
+    return re.sub(r"/\*.*?\*/", line_ends, code, flags=re.DOTALL)
+
+
 def statements(path: Path) -> list[str]:
     """Return the lines of a C file without comments, strings, and what stands in parentheses."""
-    code = re.sub(r'"(\\.|[^"\\\n])*"|\'(\\.|[^\'\\])+\'', "0", path.read_text())
-    code = re.sub(r"/\*.*?\*/", line_ends, code, flags=re.DOTALL)
+    code = code_of(path)
     while "(" in code:
         code, found = re.subn(r"\([^()]*\)", line_ends, code)
         assert found, path
@@ -193,6 +198,26 @@ def test_each_line_of_c_has_one_statement_and_fits_a_screen(path: Path) -> None:
         is_folded = re.search(r";\s*[^\s}\\]", line)
         has_comma = re.search(r"^[^{}]*=[^{}]*,[^{}]*;$", line)
         assert not is_folded and not has_comma, (number, line)
+
+
+def conditions(code: str) -> list[str]:
+    """Return the conditions of if, while and for, and what stands in square brackets."""
+    found = re.findall(r"\[[^\[\]]*\]", code)
+    for match in re.finditer(r"\b(if|while|for) \(", code):
+        depth = 1
+        end = match.end()
+        while depth:
+            depth += {"(": 1, ")": -1}.get(code[end], 0)
+            end += 1
+        inside = code[match.end() : end - 1]
+        found.append(inside.split(";")[1] if match[1] == "for" else inside)
+    return found
+
+
+@pytest.mark.parametrize("path", sorted(ENGINE.rglob("*.[ch]")), ids=lambda path: path.name)
+def test_conditions_and_subscripts_of_c_change_nothing(path: Path) -> None:
+    for condition in conditions(code_of(path)):
+        assert not re.search(r"(?<![=!<>])=(?!=)|\+\+|--", condition), condition
 
 
 def test_letters_become_lower_case_as_in_python(compiled: Compile) -> None:

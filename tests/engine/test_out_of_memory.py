@@ -41,7 +41,7 @@ def run():
     answers += [bytes(model.scores(each, 1)) for each in (texts, *arrays)]
     answers += [bytes(model.run(bytes(8), 2)), model.labels, _engine.kernels()]
     lines = _engine.json_lines(b'{{"text": "good", "n": 1}}\\n' * 9, 0, (b'"text"', b'"n"'), ())
-    chances, statuses = model._classify_texts(lines, 0, lines.count)
+    chances, statuses = model._classify(lines, 0, lines.count, None)
     answers += model._decide(chances, statuses, 2, 0.5, 1.01)
     numbers = chances[: 4 * lines.count]
     parts = (b'{{"p": ', ("f", numbers), b", ", (bytes(36), (b"x",)), 1, b"}}\\n")

@@ -34,25 +34,36 @@ __version__ = "1.0.0.dev0"
 # Fewer texts are not worth a thread.
 _FEWEST_TEXTS = 64
 
+# The status of a string, by its number in the engine, which has two more that no string has.
+_STATUSES = ("ok", "empty", "unknown_words", "truncated", "null", "abstained", "unfamiliar")
+
 
 def _well_formed(text: str) -> str:
     """Return a text without surrogates: a pair becomes its character, a lone one U+FFFD."""
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
-def _texts(texts: Iterable[str] | ArrowArray) -> _engine.Texts:
-    """Return texts that are read in place. Raises TypeError."""
+def _strings(texts: Iterable[str]) -> _engine.Texts:
+    """Return strings that are read in place. Raises TypeError."""
     if isinstance(texts, str):
         raise TypeError("texts is one string; give a list of them")
-    if hasattr(texts, "__arrow_c_stream__"):
-        return _engine.arrow_stream(texts.__arrow_c_stream__())
-    if hasattr(texts, "__arrow_c_array__"):
-        return _engine.arrow_array(*texts.__arrow_c_array__())
     strings = tuple(texts)
     try:
         return _engine.strings(strings)
     except UnicodeEncodeError:
-        return _engine.strings(tuple(map(_well_formed, strings)))
+        # Surrogates are rare: to search every text for them would take longer.
+        return _engine.strings(
+            tuple([_well_formed(text) if isinstance(text, str) else text for text in strings])
+        )
+
+
+def _texts(texts: Iterable[str] | ArrowArray) -> _engine.Texts:
+    """Return strings or an Arrow array, which are read in place. Raises TypeError."""
+    if hasattr(texts, "__arrow_c_stream__"):
+        return _engine.arrow_stream(texts.__arrow_c_stream__())
+    if hasattr(texts, "__arrow_c_array__"):
+        return _engine.arrow_array(*texts.__arrow_c_array__())
+    return _strings(texts)
 
 
 def _floats(answers: bytes, rows: int) -> memoryview:
@@ -117,16 +128,9 @@ class Model(_engine.Model):
         Returns float32 [texts, labels], and the status of each text: ok, empty, unknown_words or
         truncated. Raises ValueError if the file has no threshold for the share.
         """
-        if isinstance(texts, str):
-            raise TypeError("texts is one string; give a list of them")
-        texts = tuple(texts)
-        try:
-            answers, statuses = self._classify(texts, unfamiliar)
-        except UnicodeEncodeError:
-            # Surrogates are rare: to search every text for them would take longer.
-            texts = tuple([_well_formed(text) if isinstance(text, str) else text for text in texts])
-            answers, statuses = self._classify(texts, unfamiliar)
-        return _floats(answers, len(texts)), statuses
+        found = _strings(texts)
+        answers, codes = self._classify(found, 0, found.count, unfamiliar)
+        return _floats(answers, found.count), [_STATUSES[code] for code in codes]
 
     def probabilities(self, texts: Iterable[str]) -> memoryview:
         """Return float32 [texts, labels]; numpy.asarray takes it without a copy."""
@@ -149,12 +153,12 @@ class Model(_engine.Model):
         step = max(_FEWEST_TEXTS, -(-count // threads))
         starts = range(0, count, step)
         if len(starts) < 2:
-            return _floats(self._classify_texts(found, 0, count)[0], count)
+            return _floats(self._classify(found, 0, count, None)[0], count)
         # The import takes time.
         from concurrent.futures import ThreadPoolExecutor
 
         def part(start: int) -> bytes:
-            return self._classify_texts(found, start, min(step, count - start))[0]
+            return self._classify(found, start, min(step, count - start), None)[0]
 
         with ThreadPoolExecutor(len(starts)) as pool:
             return _floats(b"".join(pool.map(part, starts)), count)

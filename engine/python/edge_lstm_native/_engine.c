@@ -7,7 +7,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { TEXTS_AT_ONCE = 1024 }; /* the GIL is held between two such parts */
+enum { TEXTS_AT_ONCE = 1024 }; /* without the GIL */
 
 /* A worker that no thread uses now. */
 typedef struct idle_worker {
@@ -127,175 +127,75 @@ static int read_share(const edge_lstm *model, PyObject *share, double *above) {
     return 0;
 }
 
-/* Some texts of a call, and their statuses. */
-typedef struct {
-    Py_ssize_t count;
-    const char *starts[TEXTS_AT_ONCE];
-    size_t sizes[TEXTS_AT_ONCE];
-    const char *statuses[TEXTS_AT_ONCE];
-} part;
-
-/* Find the UTF-8 of the texts from this one on. Return whether all are strings. */
-static int read_texts(PyObject *texts, Py_ssize_t first, part *p) {
-    for (Py_ssize_t i = 0; i < p->count; i++) {
-        PyObject *text = PyTuple_GetItem(texts, first + i);
-        Py_ssize_t size;
-        if (!text)
-            return 0;
-        if (!PyUnicode_Check(text)) {
-            PyErr_Format(PyExc_TypeError, "texts[%zd] is no string", first + i);
-            return 0;
-        }
-        p->starts[i] = PyUnicode_AsUTF8AndSize(text, &size);
-        if (!p->starts[i])
-            return 0;
-        p->sizes[i] = (size_t)size;
-    }
-    return 1;
-}
-
-/* Classify the texts of a part; no GIL is needed. rows: [count, labels]. */
-static void classify_part(edge_lstm_worker *w, part *p, double above, size_t labels, float *rows) {
-    size_t count = (size_t)p->count;
-    edge_lstm_predict_many(w, p->starts, p->sizes, count, rows, p->statuses);
-    if (above < 0)
-        return;
-    for (size_t i = 0; i < count; i++) {
-        const char *status = p->statuses[i];
-        if (strcmp(status, "ok") != 0 && strcmp(status, "truncated") != 0)
-            continue;
-        const float *row = rows + i * labels;
-        double score = edge_lstm_unfamiliarity(w, p->starts[i], p->sizes[i], row);
-        if (score > above)
-            p->statuses[i] = "unfamiliar";
-    }
-}
-
-/* Write the statuses into a list. Most texts have that of the one before. */
-static int store_statuses(const part *p, PyObject *names, Py_ssize_t first) {
-    PyObject *name = NULL;
-    for (Py_ssize_t i = 0; i < p->count; i++) {
-        int is_same = i > 0 && p->statuses[i] == p->statuses[i - 1];
-        name = is_same ? Py_NewRef(name) : PyUnicode_InternFromString(p->statuses[i]);
-        if (!name || PyList_SetItem(names, first + i, name) < 0)
-            return 0;
-    }
-    return 1;
-}
-
-/* Classify all texts, part by part. Return whether no error was raised. */
-static int classify_all(Model *self, PyObject *texts, double above, idle_worker *w, float *rows,
-                        PyObject *names) {
-    size_t labels = edge_lstm_labels(self->model);
-    Py_ssize_t count = PyTuple_Size(texts);
-    part p;
-    for (Py_ssize_t first = 0; first < count; first += p.count) {
-        Py_ssize_t left = count - first;
-        p.count = left < TEXTS_AT_ONCE ? left : TEXTS_AT_ONCE;
-        if (!read_texts(texts, first, &p))
-            return 0;
-        Py_BEGIN_ALLOW_THREADS
-        classify_part(w->worker, &p, above, labels, rows + (size_t)first * labels);
-        Py_END_ALLOW_THREADS
-        if (!store_statuses(&p, names, first))
-            return 0;
-        if (PyErr_CheckSignals())
-            return 0;
-    }
-    return 1;
-}
-
-/* Texts, and a share or None → (probabilities, statuses). The GIL is released, and taken now and
- * then. */
-static PyObject *model_classify(Model *self, PyObject *arguments) {
-    PyObject *texts;
-    PyObject *share;
-    double above;
-    if (!PyArg_ParseTuple(arguments, "OO:_classify", &texts, &share))
-        return NULL;
-    if (!read_share(self->model, share, &above))
-        return NULL;
-    Py_ssize_t count = PyTuple_Size(texts);
-    if (count < 0)
-        return NULL;
-    PyObject *names = PyList_New(count);
-    if (!names)
-        return NULL;
-    idle_worker *w = NULL;
-    PyObject *answers = new_answers(self, (size_t)count, &w);
-    if (!answers) {
-        Py_DECREF(names);
-        return NULL;
-    }
-    int is_done = classify_all(self, texts, above, w, floats_of(answers), names);
-    give_worker(self, w);
-    if (is_done)
-        return Py_BuildValue("NN", answers, names);
-    Py_DECREF(answers);
-    Py_DECREF(names);
-    return NULL;
-}
-
-/* Append an object to a list, and give up the reference to it. Clears the list on an error. */
-static void append(PyObject **list, PyObject *item) {
-    if (!item || PyList_Append(*list, item) < 0)
-        Py_CLEAR(*list);
-    Py_XDECREF(item);
-}
-
-/* --- Texts that Python does not look into --- */
-
-static PyTypeObject *texts_type;
-
-/* A text's status is its place here. Behind them are the status of a null of Arrow, and that of a
- * text whose best label is not probable enough. */
-static const char *const STATUSES[] = {"ok", "empty", "unknown_words", "truncated"};
-enum { NUM_STATUSES = sizeof STATUSES / sizeof *STATUSES, NULL_TEXT = NUM_STATUSES, ABSTAINED };
+/* The status of a text: one of the engine's, which has names for them; then those of a null of
+ * Arrow, a text whose best label is not probable enough, and one unlike the training texts. */
+enum { OK, EMPTY, UNKNOWN_WORDS, TRUNCATED, NULL_TEXT, ABSTAINED, UNFAMILIAR };
+static const char *const STATUSES[] = {"ok", "empty", "unknown_words"};
 
 static char status_code(const char *status) {
-    char code = 0;
-    while (code < NUM_STATUSES - 1 && strcmp(status, STATUSES[(size_t)code]) != 0)
+    char code = OK;
+    while (code < TRUNCATED && strcmp(status, STATUSES[(size_t)code]) != 0)
         code++;
     return code;
 }
 
-/* Classify some of the texts; no GIL is needed. rows: [count, labels]; codes: [count]. */
-static void classify_texts(edge_lstm_worker *w, const Texts *t, size_t first, size_t count,
-                           size_t labels, float *rows, char *codes) {
-    part p;
-    for (size_t done = 0; done < count; done += (size_t)p.count) {
-        size_t left = count - done;
-        p.count = (Py_ssize_t)(left < TEXTS_AT_ONCE ? left : TEXTS_AT_ONCE);
-        for (Py_ssize_t i = 0; i < p.count; i++) {
-            size_t at = first + done + (size_t)i;
-            p.starts[i] = t->starts[at] ? t->starts[at] : "";
-            p.sizes[i] = t->sizes[at];
-        }
-        float *answers = rows + done * labels;
-        classify_part(w, &p, -1, labels, answers);
-        for (Py_ssize_t i = 0; i < p.count; i++) {
-            codes[done + (size_t)i] = status_code(p.statuses[i]);
-            if (t->starts[first + done + (size_t)i])
-                continue;
-            codes[done + (size_t)i] = NULL_TEXT;
-            for (size_t l = 0; l < labels; l++)
-                answers[(size_t)i * labels + l] = NAN;
+/* The texts of a call, and where their answers go. */
+typedef struct {
+    edge_lstm_worker *worker;
+    const char *const *starts; /* [count]; NULL for a null of Arrow */
+    const size_t *sizes;       /* [count] */
+    size_t count;
+    size_t labels;
+    double above; /* a text with a higher score is unfamiliar; below 0 none is */
+    float *rows;  /* [count, labels] */
+    char *codes;  /* [count], of the statuses */
+} texts_to_classify;
+
+static int is_unfamiliar(const texts_to_classify *t, size_t i, const float *row) {
+    if (t->above < 0 || (t->codes[i] != OK && t->codes[i] != TRUNCATED))
+        return 0;
+    return edge_lstm_unfamiliarity(t->worker, t->starts[i], t->sizes[i], row) > t->above;
+}
+
+/* Classify at most TEXTS_AT_ONCE of the texts; no GIL is needed. */
+static void classify_some(const texts_to_classify *t, size_t first) {
+    const char *statuses[TEXTS_AT_ONCE];
+    size_t left = t->count - first;
+    size_t count = left < TEXTS_AT_ONCE ? left : TEXTS_AT_ONCE;
+    float *rows = t->rows + first * t->labels;
+    edge_lstm_predict_many(t->worker, t->starts + first, t->sizes + first, count, rows, statuses);
+    for (size_t k = 0; k < count; k++) {
+        size_t i = first + k;
+        float *row = t->rows + i * t->labels;
+        t->codes[i] = status_code(statuses[k]);
+        if (!t->starts[i]) {
+            t->codes[i] = NULL_TEXT;
+            for (size_t l = 0; l < t->labels; l++)
+                row[l] = NAN;
+        } else if (is_unfamiliar(t, i, row)) {
+            t->codes[i] = UNFAMILIAR;
         }
     }
 }
 
-/* Texts, the first of them, how many → (probabilities, a byte for each status). */
-static PyObject *model_classify_texts(Model *self, PyObject *arguments) {
+/* Texts, the first of them, how many, a share or None → (probabilities, a byte for each status).
+ * The GIL is released, and taken now and then to see whether a signal came. */
+static PyObject *model_classify(Model *self, PyObject *arguments) {
     PyObject *object;
+    PyObject *share;
     Py_ssize_t first;
     Py_ssize_t count;
-    if (!PyArg_ParseTuple(arguments, "O!nn:_classify_texts", texts_type, &object, &first, &count))
+    if (!PyArg_ParseTuple(arguments, "O!nnO:_classify", texts_type, &object, &first, &count,
+                          &share))
         return NULL;
     const Texts *texts = (const Texts *)object;
     if (first < 0 || count < 0 || first > texts->count || count > texts->count - first) {
         PyErr_SetString(PyExc_ValueError, "there are not so many texts");
         return NULL;
     }
+    texts_to_classify t;
+    if (!read_share(self->model, share, &t.above))
+        return NULL;
     PyObject *codes = PyBytes_FromStringAndSize(NULL, count);
     if (!codes)
         return NULL;
@@ -305,24 +205,83 @@ static PyObject *model_classify_texts(Model *self, PyObject *arguments) {
         Py_DECREF(codes);
         return NULL;
     }
-    size_t labels = edge_lstm_labels(self->model);
-    float *rows = floats_of(answers);
-    char *statuses = PyBytes_AsString(codes);
-    Py_BEGIN_ALLOW_THREADS
-    classify_texts(w->worker, texts, (size_t)first, (size_t)count, labels, rows, statuses);
-    Py_END_ALLOW_THREADS
+    t.worker = w->worker;
+    t.starts = texts->starts + first;
+    t.sizes = texts->sizes + first;
+    t.count = (size_t)count;
+    t.labels = edge_lstm_labels(self->model);
+    t.rows = floats_of(answers);
+    t.codes = PyBytes_AsString(codes);
+    int is_stopped = 0;
+    for (size_t done = 0; done < t.count && !is_stopped; done += TEXTS_AT_ONCE) {
+        Py_BEGIN_ALLOW_THREADS
+        classify_some(&t, done);
+        Py_END_ALLOW_THREADS
+        is_stopped = PyErr_CheckSignals();
+    }
     give_worker(self, w);
-    return Py_BuildValue("NN", answers, codes);
+    if (!is_stopped)
+        return Py_BuildValue("NN", answers, codes);
+    Py_DECREF(answers);
+    Py_DECREF(codes);
+    return NULL;
 }
 
-/* What was decided on a text: its label, or the number of labels for none; its status; and its most
- * probable labels, with their probabilities. Each is a column. */
+/* --- Decisions ------------------------------------------------------------------------------- */
+
+/* Append an object to a list, and give up the reference to it. Clears the list on an error. */
+static void append(PyObject **list, PyObject *item) {
+    if (!item || PyList_Append(*list, item) < 0)
+        Py_CLEAR(*list);
+    Py_XDECREF(item);
+}
+
+/* What was decided on each text: its label, or the number of labels for none; its status; and its
+ * most probable labels, with their probabilities. Each is a column of numbers of 4 bytes. */
 typedef struct {
     int32_t *label;
     int32_t *status;
-    int32_t **best;
-    float **probability;
+    int32_t **best;      /* [top] */
+    float **probability; /* [top] */
+    PyObject *labels;    /* the bytes of `label` */
+    PyObject *statuses;
+    PyObject *ranks; /* a list of pairs: the bytes of a rank's `best` and `probability` */
 } decisions;
+
+/* Return new bytes for a number of 4 bytes for each row, and where they are. NULL if there is not
+ * the memory. */
+static PyObject *new_column(size_t rows, void *at) {
+    PyObject *column = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)(rows * 4));
+    *(void **)at = column ? PyBytes_AsString(column) : NULL;
+    return column;
+}
+
+/* Make the columns. Return whether there is the memory. */
+static int make_columns(decisions *d, size_t rows, size_t top) {
+    d->best = PyMem_Calloc(top, sizeof *d->best);
+    d->probability = PyMem_Calloc(top, sizeof *d->probability);
+    if (!d->best || !d->probability) {
+        PyErr_NoMemory();
+        return 0;
+    }
+    d->labels = new_column(rows, &d->label);
+    d->statuses = new_column(rows, &d->status);
+    d->ranks = PyList_New(0);
+    for (size_t rank = 0; d->ranks && rank < top; rank++) {
+        PyObject *best = new_column(rows, &d->best[rank]);
+        PyObject *probability = new_column(rows, &d->probability[rank]);
+        append(&d->ranks, Py_BuildValue("NN", best, probability));
+    }
+    return d->labels && d->statuses && d->ranks;
+}
+
+static void free_columns(decisions *d) {
+    Py_XDECREF(d->labels);
+    Py_XDECREF(d->statuses);
+    Py_XDECREF(d->ranks);
+    PyMem_Free(d->best);
+    PyMem_Free(d->probability);
+}
 
 /* Return the most probable label of a row after another one, the first of equal ones. before: the
  * other one; the number of labels if there is none. */
@@ -358,32 +317,24 @@ static void decide(const decisions *d, size_t i, const float *row, size_t labels
 static PyObject *counts_of(const int32_t *codes, size_t rows, size_t below) {
     Py_ssize_t *counts = PyMem_Calloc(below, sizeof *counts);
     PyObject *list = counts ? PyList_New(0) : PyErr_NoMemory();
-    for (size_t i = 0; list && i < rows; i++)
+    for (size_t i = 0; list && i < rows; i++) {
         if ((size_t)codes[i] < below)
             counts[codes[i]]++;
+    }
     for (size_t c = 0; list && c < below; c++)
         append(&list, PyLong_FromSsize_t(counts[c]));
     PyMem_Free(counts);
     return list;
 }
 
-/* Return new bytes for a number of 4 bytes for each row, and where they are. NULL if there is not
- * the memory. */
-static PyObject *new_column(size_t rows, void *at) {
-    PyObject *column = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)(rows * 4));
-    *(void **)at = column ? PyBytes_AsString(column) : NULL;
-    return column;
-}
-
 /* Return whether all are from 0 to `most`, except those of a null of Arrow. */
 static int are_probabilities(const float *answers, const char *codes, size_t rows, size_t labels,
                              float most) {
-    for (size_t i = 0; i < rows; i++)
-        for (size_t l = 0; l < labels; l++) {
-            float value = answers[i * labels + l];
-            if (!(value >= 0 && value <= most) && codes[i] != NULL_TEXT)
-                return 0;
-        }
+    for (size_t i = 0; i < rows * labels; i++) {
+        int is_probability = answers[i] >= 0 && answers[i] <= most;
+        if (!is_probability && codes[i / labels] != NULL_TEXT)
+            return 0;
+    }
     return 1;
 }
 
@@ -411,33 +362,18 @@ static PyObject *model_decide(Model *self, PyObject *arguments) {
     const float *answers = (const float *)(const void *)bytes;
     if (!are_probabilities(answers, codes, rows, labels, most))
         return Py_NewRef(Py_None);
-    decisions d;
-    d.best = PyMem_Calloc((size_t)top, sizeof *d.best);
-    d.probability = PyMem_Calloc((size_t)top, sizeof *d.probability);
-    PyObject *label = new_column(rows, &d.label);
-    PyObject *status = new_column(rows, &d.status);
-    PyObject *ranks = PyList_New(0);
-    for (size_t rank = 0; d.best && d.probability && ranks && rank < (size_t)top; rank++) {
-        PyObject *best = new_column(rows, &d.best[rank]);
-        PyObject *probability = new_column(rows, &d.probability[rank]);
-        append(&ranks, Py_BuildValue("NN", best, probability));
-    }
+    decisions d = {0};
     PyObject *result = NULL;
-    if (d.best && d.probability && label && status && ranks) {
+    if (make_columns(&d, rows, (size_t)top)) {
         for (size_t i = 0; i < rows; i++) {
             d.status[i] = codes[i];
             decide(&d, i, answers + i * labels, labels, (size_t)top, threshold);
         }
-        result = Py_BuildValue("OOONN", label, status, ranks, counts_of(d.label, rows, labels),
+        result = Py_BuildValue("OOONN", d.labels, d.statuses, d.ranks,
+                               counts_of(d.label, rows, labels),
                                counts_of(d.status, rows, ABSTAINED + 1));
-    } else if (!PyErr_Occurred()) {
-        PyErr_NoMemory();
     }
-    Py_XDECREF(label);
-    Py_XDECREF(status);
-    Py_XDECREF(ranks);
-    PyMem_Free(d.best);
-    PyMem_Free(d.probability);
+    free_columns(&d);
     return result;
 }
 
@@ -514,9 +450,7 @@ static PyObject *kernels(PyObject *module, PyObject *nothing) {
 static PyMethodDef model_methods[] = {
     {"_describe", (PyCFunction)model_describe, METH_NOARGS, "(kernel, [(label, threshold)])."},
     {"_classify", (PyCFunction)model_classify, METH_VARARGS,
-     "Texts, a share or None: (float32, statuses)."},
-    {"_classify_texts", (PyCFunction)model_classify_texts, METH_VARARGS,
-     "Texts, the first, how many: (float32, statuses)."},
+     "Texts, the first, how many, a share or None: (float32, statuses)."},
     {"_decide", (PyCFunction)model_decide, METH_VARARGS,
      "Answers, statuses, top, threshold, most: columns and counts."},
     {"_run", (PyCFunction)model_run, METH_VARARGS,
@@ -532,8 +466,7 @@ static PyType_Spec model_spec = {"edge_lstm_native._engine.Model", sizeof(Model)
                                  Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, model_slots};
 
 static int execute(PyObject *module) {
-    texts_type = texts_add(module);
-    if (!texts_type)
+    if (!texts_add(module))
         return -1;
     PyObject *type = PyType_FromSpec(&model_spec);
     if (type && PyModule_AddObject(module, "Model", type) == 0)

@@ -9,7 +9,7 @@
  * text: the column of the text.
  * places: for each column the place of its cell among the values, or -1. */
 typedef struct {
-    char delimiter;
+    unsigned char delimiter;
     size_t num_columns;
     size_t text;
     const int *places;

@@ -1,7 +1,8 @@
-/* Lines of JSON objects; jsonl.h says what is read and what is written. */
+/* Lines of JSON objects; jsonl.h says what is read and what is written.
+ *
+ * A function that copies reads a part of the line, and writes it in its form. It returns 0 if the
+ * reader refuses the line. */
 #include "jsonl.h"
-
-#include <string.h>
 
 enum {
     MAX_NESTING = 32, /* of lists and objects */
@@ -10,25 +11,25 @@ enum {
 
 /* A line that is being read, and its form as it is written. */
 typedef struct {
-    const unsigned char *at;
-    const unsigned char *end;
+    slice left;
     unsigned char *out;
     slice keys[MAX_KEYS]; /* of the objects that are not closed */
     size_t num_keys;
 } json_line;
 
-static int read_value(json_line *l, int nesting);
+static int copy_value(json_line *l, int nesting);
 
-static void skip_spaces(json_line *l) {
-    while (l->at < l->end && (*l->at == ' ' || *l->at == '\t' || *l->at == '\r' || *l->at == '\n'))
-        l->at++;
+static int is_space(unsigned char c) {
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
-static int accept(json_line *l, unsigned char c) {
-    if (l->at == l->end || *l->at != c)
-        return 0;
-    l->at++;
-    return 1;
+static void skip_spaces(json_line *l) {
+    while (l->left.at < l->left.end && is_space(*l->left.at))
+        l->left.at++;
+}
+
+static int accept(json_line *l, char c) {
+    return accept_char(&l->left, c);
 }
 
 static void put(json_line *l, unsigned char c) {
@@ -55,20 +56,22 @@ static uint64_t ends_of_run(const unsigned char *at) {
 
 /* Copy the characters up to the next quotation mark, backslash, control or byte beyond ASCII. */
 static void copy_run(json_line *l) {
-    const unsigned char *at = l->at;
-    while (l->end - at >= 8 && ends_of_run(at) == 0)
-        at += 8;
-    while (at < l->end && *at >= ' ' && *at < 0x80 && *at != '"' && *at != '\\')
-        at++;
-    put_bytes(l, l->at, (size_t)(at - l->at));
-    l->at = at;
+    slice run = {l->left.at, l->left.at};
+    const unsigned char *stop = l->left.end;
+    while (stop - run.end >= 8 && ends_of_run(run.end) == 0)
+        run.end += 8;
+    while (run.end < stop && *run.end >= ' ' && *run.end < 0x80 && *run.end != '"' &&
+           *run.end != '\\')
+        run.end++;
+    l->out = put_slice(run, l->out);
+    l->left.at = run.end;
 }
 
-/* Copy a character beyond ASCII. Return 0 if it is not UTF-8. */
+/* Copy a character beyond ASCII. */
 static int copy_character(json_line *l) {
-    size_t size = utf8_character(l->at, (size_t)(l->end - l->at));
-    put_bytes(l, l->at, size);
-    l->at += size;
+    size_t size = utf8_character(l->left);
+    put_bytes(l, l->left.at, size);
+    l->left.at += size;
     return size > 0;
 }
 
@@ -90,64 +93,26 @@ static void put_character(json_line *l, uint32_t c) {
             put(l, (unsigned char)hex[c >> 4]);
             put(l, (unsigned char)hex[c & 15]);
         }
-    } else if (c < 0x80) {
-        put(l, (unsigned char)c);
-    } else if (c < 0x800) {
-        put(l, (unsigned char)(0xC0 | c >> 6));
-        put(l, (unsigned char)(0x80 | (c & 0x3F)));
-    } else if (c < 0x10000) {
-        put(l, (unsigned char)(0xE0 | c >> 12));
-        put(l, (unsigned char)(0x80 | (c >> 6 & 0x3F)));
-        put(l, (unsigned char)(0x80 | (c & 0x3F)));
     } else {
-        put(l, (unsigned char)(0xF0 | c >> 18));
-        put(l, (unsigned char)(0x80 | (c >> 12 & 0x3F)));
-        put(l, (unsigned char)(0x80 | (c >> 6 & 0x3F)));
-        put(l, (unsigned char)(0x80 | (c & 0x3F)));
+        l->out += write_utf8(c, l->out);
     }
 }
 
-/* Read the four digits of an escape. Return 0 if there are not four. */
-static int read_hex(json_line *l, uint32_t *unit) {
-    *unit = 0;
-    if (l->end - l->at < 4)
-        return 0;
-    for (int i = 0; i < 4; i++) {
-        unsigned char c = *l->at;
-        unsigned digit;
-        if (c >= '0' && c <= '9')
-            digit = c - '0';
-        else if (c >= 'a' && c <= 'f')
-            digit = c - 'a' + 10u;
-        else if (c >= 'A' && c <= 'F')
-            digit = c - 'A' + 10u;
-        else
-            return 0;
-        *unit = *unit << 4 | digit;
-        l->at++;
-    }
-    return 1;
-}
-
-/* Read an escape, the backslash of which comes next. Return 0 if it is none, or half a pair. */
-static int read_escape(json_line *l) {
-    static const char letters[] = "bfnrt\"\\/";
-    static const char characters[] = "\b\f\n\r\t\"\\/";
+/* Copy an escape behind its backslash, but not half a pair of surrogates. */
+static int copy_escape(json_line *l) {
+    static const char letters[] = "bfnrtu\"\\/";
     uint32_t c;
     uint32_t low;
-    l->at++;
-    if (l->at == l->end || *l->at == 0)
+    if (l->left.at == l->left.end || *l->left.at == 0 || !strchr(letters, *l->left.at))
         return 0;
-    const char *letter = strchr(letters, *l->at);
-    if (letter) {
-        l->at++;
-        put_character(l, (unsigned char)characters[letter - letters]);
+    if (!accept(l, 'u')) {
+        put_character(l, read_escape(&l->left));
         return 1;
     }
-    if (!accept(l, 'u') || !read_hex(l, &c))
+    if (!read_code_unit(&l->left, &c))
         return 0;
-    if (c >= 0xD800 && c < 0xE000) {
-        if (c >= 0xDC00 || !accept(l, '\\') || !accept(l, 'u') || !read_hex(l, &low))
+    if (is_surrogate(c)) {
+        if (c >= 0xDC00 || !accept(l, '\\') || !accept(l, 'u') || !read_code_unit(&l->left, &low))
             return 0;
         if (low < 0xDC00 || low >= 0xE000)
             return 0;
@@ -157,17 +122,18 @@ static int read_escape(json_line *l) {
     return 1;
 }
 
-static int read_string(json_line *l) {
+static int copy_string(json_line *l) {
     if (!accept(l, '"'))
         return 0;
     put(l, '"');
     for (;;) {
         copy_run(l);
-        if (l->at == l->end || *l->at < ' ')
+        if (l->left.at == l->left.end || *l->left.at < ' ')
             return 0;
         if (accept(l, '"'))
             break;
-        if (!(*l->at == '\\' ? read_escape(l) : copy_character(l)))
+        int is_copied = accept(l, '\\') ? copy_escape(l) : copy_character(l);
+        if (!is_copied)
             return 0;
     }
     put(l, '"');
@@ -176,14 +142,14 @@ static int read_string(json_line *l) {
 
 /* Read digits. Return 0 if there are none. */
 static int read_digits(json_line *l) {
-    const unsigned char *start = l->at;
-    while (l->at < l->end && *l->at >= '0' && *l->at <= '9')
-        l->at++;
-    return l->at > start;
+    const unsigned char *start = l->left.at;
+    while (l->left.at < l->left.end && *l->left.at >= '0' && *l->left.at <= '9')
+        l->left.at++;
+    return l->left.at > start;
 }
 
-static int read_number(json_line *l) {
-    const unsigned char *start = l->at;
+static int copy_number(json_line *l) {
+    const unsigned char *start = l->left.at;
     accept(l, '-');
     if (!accept(l, '0') && !read_digits(l))
         return 0;
@@ -195,42 +161,48 @@ static int read_number(json_line *l) {
         if (!read_digits(l))
             return 0;
     }
-    put_bytes(l, start, (size_t)(l->at - start));
+    l->out = put_slice((slice){start, l->left.at}, l->out);
     return 1;
 }
 
-static int read_word(json_line *l, const char *word) {
+static int copy_word(json_line *l, const char *word) {
     size_t size = strlen(word);
-    if ((size_t)(l->end - l->at) < size || memcmp(l->at, word, size) != 0)
+    if (slice_length(l->left) < size || memcmp(l->left.at, word, size) != 0)
         return 0;
     put_bytes(l, word, size);
-    l->at += size;
+    l->left.at += size;
     return 1;
 }
 
-static int read_list(json_line *l, int nesting) {
-    l->at++;
+/* Copy what stands behind an item: the end of its list or object, or a comma. Return 1 if another
+ * item follows, 0 behind the last, -1 if there is neither. */
+static int next_item(json_line *l, char end) {
+    skip_spaces(l);
+    if (accept(l, end))
+        return 0;
+    if (!accept(l, ','))
+        return -1;
+    put_bytes(l, ", ", 2);
+    skip_spaces(l);
+    return 1;
+}
+
+static int copy_list(json_line *l, int nesting) {
+    l->left.at++;
     put(l, '[');
     skip_spaces(l);
-    if (!accept(l, ']')) {
-        for (;;) {
-            if (!read_value(l, nesting))
-                return 0;
-            skip_spaces(l);
-            if (accept(l, ']'))
-                break;
-            if (!accept(l, ','))
-                return 0;
-            put_bytes(l, ", ", 2);
-            skip_spaces(l);
-        }
+    int more = !accept(l, ']');
+    while (more == 1) {
+        if (!copy_value(l, nesting))
+            return 0;
+        more = next_item(l, ']');
     }
     put(l, ']');
-    return 1;
+    return more == 0;
 }
 
 static int equals(slice a, slice b) {
-    return a.size == b.size && memcmp(a.at, b.at, a.size) == 0;
+    return slice_length(a) == slice_length(b) && memcmp(a.at, b.at, slice_length(a)) == 0;
 }
 
 /* Return the place of a key, or `count` if it is not there. */
@@ -241,12 +213,12 @@ static size_t find(const slice *keys, size_t count, slice key) {
     return i;
 }
 
-/* Read a key and the colon behind it. first: of the object's keys. Return 0 if it has it twice. */
-static int read_key(json_line *l, size_t first) {
-    const unsigned char *start = l->out;
-    if (l->num_keys == MAX_KEYS || !read_string(l))
+/* Copy a key, which the object has only once, and the colon behind it. first: of its keys. */
+static int copy_key(json_line *l, size_t first) {
+    slice key = {l->out, l->out};
+    if (l->num_keys == MAX_KEYS || !copy_string(l))
         return 0;
-    slice key = {(const char *)start, (size_t)(l->out - start)};
+    key.end = l->out;
     size_t count = l->num_keys - first;
     if (find(l->keys + first, count, key) < count)
         return 0;
@@ -260,114 +232,82 @@ static int read_key(json_line *l, size_t first) {
     return 1;
 }
 
-/* Go to the next item of an object. Return 1, 0 behind the last one, -1 if there is neither. */
-static int next_item(json_line *l) {
-    skip_spaces(l);
-    if (accept(l, '}'))
-        return 0;
-    if (!accept(l, ','))
-        return -1;
-    put_bytes(l, ", ", 2);
-    skip_spaces(l);
-    return 1;
-}
-
-static int read_object(json_line *l, int nesting) {
+static int copy_object(json_line *l, int nesting) {
     size_t first = l->num_keys;
-    int more = 1;
-    l->at++;
+    l->left.at++;
     put(l, '{');
     skip_spaces(l);
-    if (accept(l, '}'))
-        more = 0;
+    int more = !accept(l, '}');
     while (more == 1) {
-        if (!read_key(l, first) || !read_value(l, nesting))
+        if (!copy_key(l, first) || !copy_value(l, nesting))
             return 0;
-        more = next_item(l);
+        more = next_item(l, '}');
     }
     put(l, '}');
     l->num_keys = first;
     return more == 0;
 }
 
-/* Read a value, and write it. nesting: the lists and objects around it. */
-static int read_value(json_line *l, int nesting) {
-    if (l->at == l->end || nesting > MAX_NESTING)
+/* Copy a value. nesting: the lists and objects around it. */
+static int copy_value(json_line *l, int nesting) {
+    if (l->left.at == l->left.end || nesting > MAX_NESTING)
         return 0;
-    switch (*l->at) {
+    switch (*l->left.at) {
     case '"':
-        return read_string(l);
+        return copy_string(l);
     case '{':
-        return read_object(l, nesting + 1);
+        return copy_object(l, nesting + 1);
     case '[':
-        return read_list(l, nesting + 1);
+        return copy_list(l, nesting + 1);
     case 't':
-        return read_word(l, "true");
+        return copy_word(l, "true");
     case 'f':
-        return read_word(l, "false");
+        return copy_word(l, "false");
     case 'n':
-        return read_word(l, "null");
+        return copy_word(l, "null");
     default:
-        return read_number(l);
+        return copy_number(l);
     }
 }
 
-/* Write the characters of a string, and return the end. value: with its quotation marks. */
-static unsigned char *decode(slice value, unsigned char *out) {
-    static const char letters[] = "bfnrt";
-    static const char controls[] = "\b\f\n\r\t";
-    const char *at = value.at + 1;
-    const char *end = value.at + value.size - 1;
-    while (at < end) {
-        const char *escape = memchr(at, '\\', (size_t)(end - at));
-        size_t run = (size_t)((escape ? escape : end) - at);
-        memcpy(out, at, run);
-        out += run;
-        at += run;
-        if (!escape)
-            break;
-        const char *letter = strchr(letters, at[1]);
-        if (letter) {
-            *out = (unsigned char)controls[letter - letters];
-        } else if (at[1] == 'u') {
-            int low = at[5] <= '9' ? at[5] - '0' : at[5] - 'a' + 10;
-            *out = (unsigned char)((at[4] - '0') * 16 + low);
-            at += 4;
-        } else {
-            *out = (unsigned char)at[1];
-        }
-        out++;
-        at += 2;
+/* Write the characters that a string stands for. string: as it was written, with its quotation
+ * marks. Return where they are. */
+static slice put_decoded(json_line *l, slice string) {
+    const unsigned char *start = l->out;
+    slice left = {string.at + 1, string.end - 1};
+    for (;;) {
+        const unsigned char *backslash = find_byte(left, '\\');
+        l->out = put_slice((slice){left.at, backslash ? backslash : left.end}, l->out);
+        if (!backslash)
+            return (slice){start, l->out};
+        left.at = backslash + 1;
+        l->out += write_utf8(read_escape(&left), l->out);
     }
-    return out;
 }
 
-/* Read the items of a row. Return 0 if the line is not such a row.
- * text: the text in the line, between its quotation marks. */
-static int read_items(json_line *l, const jsonl_keys *keys, slice *values,
-                      slice *text) {
+/* Copy the items of a row. text: is set to the text in the line, between its quotation marks. */
+static int copy_items(json_line *l, const jsonl_keys *keys, slice *values, slice *text) {
     int more = 1;
     while (more == 1) {
-        if (!read_key(l, 0))
+        if (!copy_key(l, 0))
             return 0;
         slice key = l->keys[l->num_keys - 1];
         if (find(keys->refused, keys->num_refused, key) < keys->num_refused)
             return 0;
         size_t place = find(keys->wanted, keys->num_wanted, key);
-        const unsigned char *start = l->out;
-        const unsigned char *source = l->at;
-        if (!read_value(l, 1))
+        slice value = {l->out, l->out};
+        const unsigned char *source = l->left.at;
+        if (!copy_value(l, 1))
             return 0;
-        slice value = {(const char *)start, (size_t)(l->out - start)};
+        value.end = l->out;
         if (place < keys->num_wanted)
             values[place] = value;
         if (place == 0) {
-            if (value.at[0] != '"')
+            if (*source != '"')
                 return 0;
-            text->at = (const char *)source + 1;
-            text->size = (size_t)(l->at - source) - 2;
+            *text = (slice){source + 1, l->left.at - 1};
         }
-        more = next_item(l);
+        more = next_item(l, '}');
     }
     return more == 0;
 }
@@ -376,30 +316,23 @@ static int read_row(const void *form, slice line, unsigned char **memory, table_
                     slice *values) {
     const jsonl_keys *keys = form;
     json_line l;
-    slice text = {NULL, 0};
-    l.at = (const unsigned char *)line.at;
-    l.end = l.at + line.size;
+    slice text = {NULL, NULL};
+    l.left = line;
     l.out = *memory;
     l.num_keys = 0;
     for (size_t i = 0; i < keys->num_wanted; i++)
-        values[i] = (slice){NULL, 0};
+        values[i] = (slice){NULL, NULL};
     skip_spaces(&l);
     if (!accept(&l, '{'))
         return 0;
     skip_spaces(&l);
-    if (!read_items(&l, keys, values, &text) || !text.at)
+    if (!copy_items(&l, keys, values, &text) || !text.at)
         return 0;
     skip_spaces(&l);
-    if (l.at != l.end)
+    if (l.left.at != l.left.end)
         return 0;
-    row->items.at = (const char *)*memory;
-    row->items.size = (size_t)(l.out - *memory);
-    if (text.size > 0 && memchr(text.at, '\\', text.size)) {
-        text.at = (const char *)l.out;
-        l.out = decode(values[0], l.out);
-        text.size = (size_t)(l.out - (const unsigned char *)text.at);
-    }
-    row->text = text;
+    row->items = (slice){*memory, l.out};
+    row->text = find_byte(text, '\\') ? put_decoded(&l, values[0]) : text;
     *memory = l.out;
     return 1;
 }

@@ -1,17 +1,12 @@
-/* UTF-8 and numbers of rows; rows.h says what they are. */
+/* Parts of rows, UTF-8, and numbers as they are written; rows.h says what they are. */
 #include "rows.h"
 
-#include <string.h>
-
-const char *line_end(const char *at, const char *stop) {
-    return memchr(at, '\n', (size_t)(stop - at));
+const unsigned char *line_end(slice rows) {
+    return find_byte(rows, '\n');
 }
 
-static int is_following(unsigned char c) {
-    return (c & 0xC0) == 0x80;
-}
-
-size_t utf8_character(const unsigned char *at, size_t left) {
+size_t utf8_character(slice text) {
+    const unsigned char *at = text.at;
     size_t size;
     if (at[0] < 0x80)
         return 1;
@@ -23,11 +18,12 @@ size_t utf8_character(const unsigned char *at, size_t left) {
         size = 3;
     else
         size = 4;
-    if (left < size)
+    if (slice_length(text) < size)
         return 0;
-    for (size_t i = 1; i < size; i++)
-        if (!is_following(at[i]))
+    for (size_t i = 1; i < size; i++) {
+        if (!is_continuation(at[i]))
             return 0;
+    }
     if (at[0] == 0xE0 && at[1] < 0xA0)
         return 0; /* overlong */
     if (at[0] == 0xED && at[1] > 0x9F)
@@ -40,30 +36,27 @@ size_t utf8_character(const unsigned char *at, size_t left) {
 }
 
 int is_utf8(slice text) {
-    const unsigned char *at = (const unsigned char *)text.at;
-    const unsigned char *end = at + text.size;
-    while (at < end) {
-        uint64_t word;
-        while (end - at >= (int)sizeof word) {
-            memcpy(&word, at, sizeof word);
+    uint64_t word;
+    for (;;) {
+        while (slice_length(text) >= sizeof word) { /* ASCII, eight bytes at a time */
+            memcpy(&word, text.at, sizeof word);
             if (word & 0x8080808080808080u)
                 break;
-            at += sizeof word;
+            text.at += sizeof word;
         }
-        if (at == end)
-            break;
-        size_t size = utf8_character(at, (size_t)(end - at));
+        if (text.at == text.end)
+            return 1;
+        size_t size = utf8_character(text);
         if (size == 0)
             return 0;
-        at += size;
+        text.at += size;
     }
-    return 1;
 }
 
 size_t utf8_length(slice text) {
     size_t length = 0;
-    for (size_t i = 0; i < text.size; i++)
-        length += !is_following((unsigned char)text.at[i]);
+    for (; text.at < text.end; text.at++)
+        length += !is_continuation(*text.at);
     return length;
 }
 
@@ -105,35 +98,33 @@ static int round_to(fraction x, int decimals, uint64_t *number) {
 }
 
 /* Write the last `count` digits of a number. */
-static char *put_digits(uint64_t number, int count, char *out) {
+static unsigned char *put_digits(uint64_t number, int count, unsigned char *out) {
     for (int i = count - 1; i >= 0; i--) {
-        out[i] = (char)('0' + number % 10);
+        out[i] = (unsigned char)('0' + number % 10);
         number /= 10;
     }
     return out + count;
 }
 
 /* Write 0.000123, the first digit of the number at decimal `first`. */
-static char *put_decimal(uint64_t number, int digits, int first, char *out) {
+static unsigned char *put_decimal(uint64_t number, int digits, int first, unsigned char *out) {
     memcpy(out, "0.", 2);
     return put_digits(number, first + digits - 1, out + 2);
 }
 
 /* Write 1.23e-05. */
-static char *put_scientific(uint64_t number, int digits, int first, char *out) {
-    out = put_digits(number, digits, out + 1);
-    if (digits > 1) {
-        out[-digits - 1] = out[-digits];
-        out[-digits] = '.';
-    } else {
-        out[-2] = out[-1];
-        out--;
-    }
-    memcpy(out, "e-0", 3);
-    return put_digits((uint64_t)first, 1, out + 3);
+static unsigned char *put_scientific(uint64_t number, int digits, int first, unsigned char *out) {
+    unsigned char *end = put_digits(number, digits, out + 1);
+    out[0] = out[1];
+    if (digits > 1)
+        out[1] = '.';
+    else
+        end = out + 1;
+    memcpy(end, "e-0", 3);
+    return put_digits((uint64_t)first, 1, end + 3);
 }
 
-size_t write_float(float value, char *out) {
+size_t write_float(float value, unsigned char *out) {
     uint32_t bits;
     uint64_t number;
     uint64_t shorter;
@@ -165,7 +156,7 @@ size_t write_float(float value, char *out) {
         digits = 1;
         first--;
     }
-    char *end = value < 1e-4 ? put_scientific(number, digits, first, out)
-                             : put_decimal(number, digits, first, out);
+    unsigned char *end = value < 1e-4 ? put_scientific(number, digits, first, out)
+                                      : put_decimal(number, digits, first, out);
     return (size_t)(end - out);
 }

@@ -4,13 +4,7 @@
 #ifndef EDGE_LSTM_ROWS_H
 #define EDGE_LSTM_ROWS_H
 
-#include <stddef.h>
-#include <stdint.h>
-
-typedef struct {
-    const char *at;
-    size_t size;
-} slice;
+#include "src/characters.h"
 
 /* A row. text: in UTF-8. items: all of it as it is written. Both stand in the file's bytes, or in
  * the memory that the reader was given. */
@@ -20,14 +14,13 @@ typedef struct {
 } table_row;
 
 /* A way to read rows.
- * end: return the end of the row that begins here, which is its last newline; NULL if there is
- *     none.
+ * end: return the end of the first row, which is its last newline; NULL if there is none.
  * read: read a row without that newline. Return 0 if a slower reader has to read it. values: the
  *     parts that the caller wants, as they are written. memory: is moved on by the bytes used.
  * form: of the rows, for both.
  * room, room_a_row: the most bytes of memory for each byte of the rows, and for each row. */
 typedef struct {
-    const char *(*end)(const char *at, const char *stop);
+    const unsigned char *(*end)(slice rows);
     int (*read)(const void *form, slice line, unsigned char **memory, table_row *row,
                 slice *values);
     const void *form;
@@ -36,11 +29,22 @@ typedef struct {
     size_t room_a_row;
 } row_reader;
 
-/* Return the next newline: the end of a row that is a line. */
-const char *line_end(const char *at, const char *stop);
+/* Return where a byte stands, or NULL if it is not there. */
+static inline const unsigned char *find_byte(slice bytes, unsigned char byte) {
+    return memchr(bytes.at, byte, slice_length(bytes));
+}
 
-/* Return the bytes of the character that begins here; 0 if it is not UTF-8. left: at least 1. */
-size_t utf8_character(const unsigned char *at, size_t left);
+/* Write bytes. Return the end of them. */
+static inline unsigned char *put_slice(slice bytes, unsigned char *out) {
+    memcpy(out, bytes.at, slice_length(bytes));
+    return out + slice_length(bytes);
+}
+
+/* Return the end of the first row, if each is a line. */
+const unsigned char *line_end(slice rows);
+
+/* Return the bytes of the first character; 0 if it is not UTF-8. text: not empty. */
+size_t utf8_character(slice text);
 
 int is_utf8(slice text);
 
@@ -52,6 +56,6 @@ enum { FLOAT_BYTES = 16 };
 
 /* Write the fewest digits that tell a float from its neighbours, as numpy does. Return their bytes,
  * 0 unless the float is 0, 1, or from 1e-8 to 1. */
-size_t write_float(float value, char *out);
+size_t write_float(float value, unsigned char *out);
 
 #endif

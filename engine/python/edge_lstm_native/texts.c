@@ -1,10 +1,11 @@
-/* Texts in memory that Python does not look into. */
+/* Texts in memory that Python does not look into: the functions that make them of a list, of Arrow
+ * or of the rows of a file, and the type's methods; lines.c has the one that writes them. */
 #include "texts.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-static PyTypeObject *texts_type;
+PyTypeObject *texts_type;
 
 static void texts_dealloc(Texts *self) {
     PyTypeObject *type = Py_TYPE(self);
@@ -22,7 +23,7 @@ static void texts_dealloc(Texts *self) {
     Py_DECREF(type);
 }
 
-/* Return texts with room for this many more than they have, or NULL. */
+/* Make room for this many texts more. Return whether there is the memory. */
 static int make_room(Texts *t, size_t more) {
     size_t count = (size_t)t->count + more;
     if (count > PY_SSIZE_T_MAX / sizeof *t->starts) {
@@ -121,8 +122,7 @@ static const char *text_at(const struct ArrowArray *array, text_format format, s
 
 /* Add the texts of an array, and take the array over. */
 static int add_array(Texts *t, struct ArrowArray *array, text_format format) {
-    struct ArrowArray *arrays =
-        PyMem_Realloc(t->arrays, (t->num_arrays + 1) * sizeof *t->arrays);
+    struct ArrowArray *arrays = PyMem_Realloc(t->arrays, (t->num_arrays + 1) * sizeof *t->arrays);
     if (!arrays) {
         PyErr_NoMemory();
         return 0;
@@ -220,45 +220,49 @@ static PyObject *of_stream(PyObject *module, PyObject *capsule) {
 
 enum { MAX_NAMES = 1024 };
 
-static size_t count_lines(const char *at, const char *end) {
+static size_t count_lines(slice rows) {
     size_t count = 0;
-    while ((at = line_end(at, end)) != NULL) {
-        at++;
+    const unsigned char *newline = line_end(rows);
+    while (newline) {
         count++;
+        rows.at = newline + 1;
+        newline = line_end(rows);
     }
     return count;
 }
 
-/* Read whole rows up to the first that the reader refuses. No GIL is needed. */
-static void read_rows(Texts *t, const char *data, const char *at, const char *end,
-                      const row_reader *reader) {
+/* Read whole rows up to the first that the reader refuses. No GIL is needed.
+ * data: the bytes in which the rows are. */
+static void read_rows(Texts *t, const unsigned char *data, slice rows, const row_reader *reader) {
     unsigned char *memory = t->memory;
-    const char *stop;
-    for (; (stop = reader->end(at, end)) != NULL; t->count++) {
-        slice line = {at, (size_t)(stop - at)};
+    const unsigned char *stop = reader->end(rows);
+    while (stop) {
         slice *values = t->values + (size_t)t->count * reader->num_values;
         table_row row;
-        if (!reader->read(reader->form, line, &memory, &row, values))
+        if (!reader->read(reader->form, (slice){rows.at, stop}, &memory, &row, values))
             break;
-        t->starts[t->count] = row.text.at;
-        t->sizes[t->count] = row.text.size;
+        t->starts[t->count] = (const char *)row.text.at;
+        t->sizes[t->count] = slice_length(row.text);
         t->items[t->count] = row.items;
-        at = stop + 1;
+        t->count++;
+        rows.at = stop + 1;
+        stop = reader->end(rows);
     }
-    t->end = at - data;
-    t->next = stop ? stop + 1 - data : end - data;
+    t->end = rows.at - data;
+    t->next = (stop ? stop + 1 : rows.end) - data;
 }
 
 /* Read the rows of bytes from a place on. Return Texts, or NULL. */
 static PyObject *texts_of(PyObject *data, Py_ssize_t start, const row_reader *reader) {
     Py_ssize_t size = PyBytes_Size(data);
-    const char *bytes = PyBytes_AsString(data);
+    const unsigned char *bytes = (const unsigned char *)PyBytes_AsString(data);
     if (start < 0 || start > size) {
         PyErr_SetString(PyExc_ValueError, "no rows begin there");
         return NULL;
     }
-    size_t lines = count_lines(bytes + start, bytes + size);
-    size_t room = reader->room * (size_t)(size - start) + reader->room_a_row * lines;
+    slice rows = {bytes + start, bytes + size};
+    size_t lines = count_lines(rows);
+    size_t room = reader->room * slice_length(rows) + reader->room_a_row * lines;
     Texts *t = new_texts();
     if (!t || !make_room(t, lines)) {
         Py_XDECREF(t);
@@ -274,7 +278,7 @@ static PyObject *texts_of(PyObject *data, Py_ssize_t start, const row_reader *re
         return PyErr_NoMemory();
     }
     Py_BEGIN_ALLOW_THREADS
-    read_rows(t, bytes, bytes + start, bytes + size, reader);
+    read_rows(t, bytes, rows, reader);
     Py_END_ALLOW_THREADS
     return (PyObject *)t;
 }
@@ -292,7 +296,7 @@ static Py_ssize_t read_names(PyObject *tuple, slice *names) {
         char *at;
         if (PyBytes_AsStringAndSize(name, &at, &size) < 0)
             return -1;
-        names[i] = (slice){at, (size_t)size};
+        names[i] = slice_of(at, (size_t)size);
     }
     return count;
 }
@@ -309,7 +313,9 @@ static PyObject *of_json_lines(PyObject *module, PyObject *arguments) {
     if (!PyArg_ParseTuple(arguments, "SnOO:json_lines", &data, &start, &wanted, &refused))
         return NULL;
     Py_ssize_t num_wanted = read_names(wanted, wanted_names);
-    Py_ssize_t num_refused = num_wanted < 0 ? -1 : read_names(refused, refused_names);
+    if (num_wanted < 0)
+        return NULL;
+    Py_ssize_t num_refused = read_names(refused, refused_names);
     if (num_refused < 0)
         return NULL;
     if (num_wanted == 0) {
@@ -357,7 +363,7 @@ static PyObject *of_csv_rows(PyObject *module, PyObject *arguments) {
     int *places = PyMem_Malloc((size_t)columns * sizeof *places);
     if (!places)
         return PyErr_NoMemory();
-    csv_form form = {delimiter, (size_t)columns, (size_t)text, places,
+    csv_form form = {(unsigned char)delimiter, (size_t)columns, (size_t)text, places,
                      (size_t)PyTuple_Size(wanted)};
     row_reader reader = csv_reader(&form);
     PyObject *texts = NULL;
@@ -378,221 +384,7 @@ static PyObject *of_text_lines(PyObject *module, PyObject *arguments) {
     return texts_of(data, start, &reader);
 }
 
-/* --- Lines that are written ------------------------------------------------------------------- */
-
-enum { ITEMS = -1 };
-
-/* A part of each line: the same bytes; the row's own items, or the value of a wanted key; one of a
- * table of bytes, by its number; a float; a whole number. */
-typedef enum { SAME, OWN, CODED, FLOAT, WHOLE } part_kind;
-
-typedef struct {
-    part_kind kind;
-    slice bytes;       /* SAME */
-    Py_ssize_t place;        /* OWN: ITEMS or the number of a key */
-    const slice *table; /* CODED */
-    const void *column;      /* of CODED (int32), FLOAT (float32) and WHOLE (int64) */
-    size_t most;             /* bytes of one */
-} line_part;
-
-static int wrong_part(void) {
-    PyErr_SetString(PyExc_ValueError, "a part of the lines is not as it must be");
-    return 0;
-}
-
-/* Read (codes, table): int32 as bytes, a tuple of bytes. */
-static int read_coded(PyObject *pair, size_t rows, line_part *part) {
-    const char *codes;
-    Py_ssize_t size;
-    PyObject *table;
-    if (!PyArg_ParseTuple(pair, "y#O!", &codes, &size, &PyTuple_Type, &table))
-        return 0;
-    size_t entries = (size_t)PyTuple_Size(table);
-    if ((size_t)size != rows * sizeof(int32_t))
-        return wrong_part();
-    slice *slices = PyMem_Malloc((entries + 1) * sizeof *slices);
-    part->table = slices;
-    if (!slices) {
-        PyErr_NoMemory();
-        return 0;
-    }
-    for (size_t i = 0; i < entries; i++) {
-        char *at;
-        Py_ssize_t length;
-        if (PyBytes_AsStringAndSize(PyTuple_GetItem(table, (Py_ssize_t)i), &at, &length) < 0)
-            return 0;
-        slices[i] = (slice){at, (size_t)length};
-        if (slices[i].size > part->most)
-            part->most = slices[i].size;
-    }
-    for (size_t i = 0; i < rows; i++) {
-        int32_t code;
-        memcpy(&code, codes + i * sizeof code, sizeof code);
-        if (code < 0 || (size_t)code >= entries)
-            return wrong_part();
-    }
-    part->kind = CODED;
-    part->column = codes;
-    return 1;
-}
-
-/* Read ("f" or "q", bytes): float32 or int64. */
-static int read_numbers(PyObject *pair, size_t rows, line_part *part) {
-    const char *type;
-    const char *column;
-    Py_ssize_t size;
-    if (!PyArg_ParseTuple(pair, "sy#", &type, &column, &size))
-        return 0;
-    part->kind = type[0] == 'f' ? FLOAT : WHOLE;
-    part->column = column;
-    part->most = part->kind == FLOAT ? FLOAT_BYTES : 20;
-    size_t item = part->kind == FLOAT ? sizeof(float) : sizeof(int64_t);
-    return (size_t)size == rows * item ? 1 : wrong_part();
-}
-
-static int read_part(const Texts *t, PyObject *value, line_part *part) {
-    if (PyBytes_Check(value)) {
-        part->kind = SAME;
-        part->bytes = (slice){PyBytes_AsString(value), (size_t)PyBytes_Size(value)};
-        part->most = part->bytes.size;
-        return 1;
-    }
-    if (PyLong_Check(value)) {
-        part->kind = OWN;
-        part->place = PyLong_AsSsize_t(value);
-        if (part->place < ITEMS || part->place >= (Py_ssize_t)t->num_values)
-            return wrong_part();
-        return 1;
-    }
-    if (!PyTuple_Check(value) || PyTuple_Size(value) != 2)
-        return wrong_part();
-    if (PyBytes_Check(PyTuple_GetItem(value, 0)))
-        return read_coded(value, (size_t)t->count, part);
-    return read_numbers(value, (size_t)t->count, part);
-}
-
-static slice own_of(const Texts *t, const line_part *part, size_t row) {
-    static const slice null = {"null", 4};
-    if (part->place == ITEMS)
-        return t->items[row];
-    slice value = t->values[row * t->num_values + (size_t)part->place];
-    return value.at ? value : null;
-}
-
-static char *put_whole(int64_t number, char *out) {
-    char digits[20];
-    size_t at = sizeof digits;
-    uint64_t left = number < 0 ? 0 : (uint64_t)number;
-    do {
-        at--;
-        digits[at] = (char)('0' + left % 10);
-        left /= 10;
-    } while (left > 0);
-    memcpy(out, digits + at, sizeof digits - at);
-    return out + sizeof digits - at;
-}
-
-static char *put_slice(slice slice, char *out) {
-    memcpy(out, slice.at, slice.size);
-    return out + slice.size;
-}
-
-/* Write a part of a row. Return the end, or NULL for a float that jsonl.h does not write. */
-static char *put_part(const Texts *t, const line_part *part, size_t row, char *out) {
-    if (part->kind == SAME)
-        return put_slice(part->bytes, out);
-    if (part->kind == OWN)
-        return put_slice(own_of(t, part, row), out);
-    if (part->kind == CODED) {
-        int32_t code;
-        memcpy(&code, (const char *)part->column + row * sizeof code, sizeof code);
-        return put_slice(part->table[code], out);
-    }
-    if (part->kind == WHOLE) {
-        int64_t number;
-        memcpy(&number, (const char *)part->column + row * sizeof number, sizeof number);
-        return put_whole(number, out);
-    }
-    float value;
-    memcpy(&value, (const char *)part->column + row * sizeof value, sizeof value);
-    size_t size = write_float(value, out);
-    return size > 0 ? out + size : NULL;
-}
-
-/* Return the most bytes that the parts of all rows take. */
-static size_t room_for(const Texts *t, const line_part *parts, size_t count) {
-    size_t room = 0;
-    size_t rows = (size_t)t->count;
-    for (size_t p = 0; p < count; p++) {
-        if (parts[p].kind != OWN) {
-            room += rows * parts[p].most;
-            continue;
-        }
-        for (size_t i = 0; i < rows; i++)
-            room += own_of(t, &parts[p], i).size;
-    }
-    return room;
-}
-
-/* Write the rows that are chosen (a byte for each row; NULL: all). Return the end, or NULL. */
-static char *put_rows(const Texts *t, const line_part *parts, size_t count, const char *chosen,
-                      char *out) {
-    for (size_t i = 0; i < (size_t)t->count; i++) {
-        if (chosen && !chosen[i])
-            continue;
-        for (size_t p = 0; p < count; p++) {
-            out = put_part(t, &parts[p], i, out);
-            if (!out)
-                return NULL;
-        }
-    }
-    return out;
-}
-
-/* Read the parts, and write all lines. */
-static PyObject *written(const Texts *t, PyObject *values, line_part *parts, const char *chosen) {
-    size_t count = (size_t)PyTuple_Size(values);
-    for (size_t p = 0; p < count; p++)
-        if (!read_part(t, PyTuple_GetItem(values, (Py_ssize_t)p), &parts[p]))
-            return NULL;
-    PyObject *result = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)room_for(t, parts, count));
-    if (!result)
-        return NULL;
-    char *lines = PyBytes_AsString(result);
-    char *end;
-    Py_BEGIN_ALLOW_THREADS
-    end = put_rows(t, parts, count, chosen, lines);
-    Py_END_ALLOW_THREADS
-    if (end) {
-        _PyBytes_Resize(&result, end - lines); /* NULL on an error */
-        return result;
-    }
-    PyErr_SetString(PyExc_ValueError, "a float is not from 1e-8 to 1");
-    Py_DECREF(result);
-    return NULL;
-}
-
-/* parts, chosen or None → bytes */
-static PyObject *texts_write(Texts *self, PyObject *arguments) {
-    PyObject *values;
-    const char *chosen;
-    Py_ssize_t size;
-    if (!PyArg_ParseTuple(arguments, "O!z#:write", &PyTuple_Type, &values, &chosen, &size))
-        return NULL;
-    if (!self->items || (chosen && size != self->count)) {
-        wrong_part();
-        return NULL;
-    }
-    size_t count = (size_t)PyTuple_Size(values);
-    line_part *parts = PyMem_Calloc(count + 1, sizeof *parts);
-    if (!parts)
-        return PyErr_NoMemory();
-    PyObject *result = written(self, values, parts, chosen);
-    for (size_t p = 0; p < count; p++)
-        PyMem_Free((void *)parts[p].table);
-    PyMem_Free(parts);
-    return result;
-}
+/* --- Methods --------------------------------------------------------------------------------- */
 
 /* → int64 as bytes: the characters of each text */
 static PyObject *texts_lengths(Texts *self, PyObject *nothing) {
@@ -602,7 +394,7 @@ static PyObject *texts_lengths(Texts *self, PyObject *nothing) {
         return NULL;
     char *out = PyBytes_AsString(lengths);
     for (Py_ssize_t i = 0; i < self->count; i++) {
-        slice text = {self->starts[i], self->sizes[i]};
+        slice text = slice_of(self->starts[i], self->sizes[i]);
         int64_t length = (int64_t)utf8_length(text);
         memcpy(out + i * (Py_ssize_t)sizeof length, &length, sizeof length);
     }
@@ -629,8 +421,8 @@ static PyObject *texts_unfit(Texts *self, PyObject *most) {
         return NULL;
     Py_BEGIN_ALLOW_THREADS
     for (; i < self->count; i++) {
-        slice text = {self->starts[i], self->sizes[i]};
-        if (text.at && (text.size > (size_t)limit || !is_utf8(text)))
+        slice text = slice_of(self->starts[i], self->sizes[i]);
+        if (text.at && (slice_length(text) > (size_t)limit || !is_utf8(text)))
             break;
     }
     Py_END_ALLOW_THREADS
@@ -682,12 +474,7 @@ static PyMethodDef functions[] = {
     {"text_lines", of_text_lines, METH_VARARGS, "Bytes, start: Texts."},
     {NULL, NULL, 0, NULL}};
 
-PyTypeObject *texts_add(PyObject *module) {
-    PyObject *type = PyType_FromSpec(&type_spec);
-    if (!type)
-        return NULL;
-    texts_type = (PyTypeObject *)type;
-    if (PyModule_AddFunctions(module, functions) < 0)
-        return NULL;
-    return texts_type;
+int texts_add(PyObject *module) {
+    texts_type = (PyTypeObject *)PyType_FromSpec(&type_spec);
+    return texts_type && PyModule_AddFunctions(module, functions) == 0;
 }
