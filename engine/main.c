@@ -8,6 +8,7 @@
  *     --kernel NAME       takes this kernel, not the best: avx512-vnni, avx-vnni, avx2, sse2,
  *                         neon-dot, neon, plain */
 #include "edge_lstm.h"
+#include "src/characters.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -90,41 +91,29 @@ static const char *read_line(size_t *size) {
             line = reallocate(line, capacity);
         }
         line[*size] = (char)c;
-        ++*size;
+        *size += 1;
     }
     if (*size > 0 && line[*size - 1] == '\r')
-        --*size;
+        *size -= 1;
     return line ? line : "";
 }
 
-/* Return the code point of three bytes of UTF-8 from U+2000 to U+207F, or 0. */
-static unsigned general_punctuation(const unsigned char *at) {
-    if (at[0] != 0xE2 || (at[1] & 0xFE) != 0x80)
-        return 0;
-    return 0x2000u | (at[1] & 1u) << 6 | (at[2] & 63u);
-}
-
 /* Return whether a character changes the direction of the text or ends its line. */
-static int is_invisible(unsigned c) {
-    return c == 0x200E || c == 0x200F || (c >= 0x2028 && c <= 0x202E) ||
+static int is_invisible(uint32_t c) {
+    return c == 0x61C || c == 0x200E || c == 0x200F || (c >= 0x2028 && c <= 0x202E) ||
            (c >= 0x2066 && c <= 0x2069);
 }
 
 /* Print a label. It has no control character; an invisible one is printed as an escape. */
 static void print_label(const char *label) {
-    const unsigned char *at = (const unsigned char *)label;
-    while (*at) {
-        unsigned c = general_punctuation(at);
-        if (at[0] == 0xD8 && at[1] == 0x9C) { /* the Arabic letter mark */
-            printf("\\u061c");
-            at += 2;
-        } else if (is_invisible(c)) {
-            printf("\\u%04x", c);
-            at += 3;
-        } else {
-            putchar(*at);
-            at++;
-        }
+    slice left = slice_of(label, strlen(label));
+    while (left.at < left.end) {
+        const unsigned char *start = left.at;
+        uint32_t c = read_utf8(&left);
+        if (is_invisible(c))
+            printf("\\u%04x", (unsigned)c);
+        else
+            fwrite(start, 1, (size_t)(left.at - start), stdout);
     }
 }
 

@@ -1,5 +1,7 @@
-// Runs the model files of edge-lstm by the engine in C, as WebAssembly. edge-lstm.d.ts describes what is public.
-const utf8 = new TextEncoder(), decoder = new TextDecoder();
+// Runs the model files of edge-lstm by the engine in C, as WebAssembly. edge-lstm.d.ts describes
+// what is public.
+const utf8 = new TextEncoder();
+const decoder = new TextDecoder();
 
 export class ModelError extends Error {}
 
@@ -10,7 +12,8 @@ export function useEngine(bytes) {
 
 /** The engine beside this module, or the one that was given. */
 async function compiled() {
-	if (typeof WebAssembly === "undefined") throw new Error("no WebAssembly here; use a browser that allows it");
+	if (typeof WebAssembly === "undefined")
+		throw new Error("no WebAssembly here; use a browser that allows it");
 	if (!engine) useEngine(await bytesOf(new URL("edge-lstm.wasm", import.meta.url)));
 	return engine;
 }
@@ -22,16 +25,20 @@ async function bytesOf(source) {
 		const path = /^file:/.test(source) ? new URL(source) : source;
 		source = inNode ? await (await import(files)).readFile(path) : await fetch(source);
 	}
-	if (source.ok === false) throw new ModelError(`${source.url} answered ${source.status}; check the address`);
+	if (source.ok === false)
+		throw new ModelError(`${source.url} answered ${source.status}; check the address`);
 	if (source.arrayBuffer) source = await source.arrayBuffer();
 	return new Uint8Array(source.buffer ?? source, source.byteOffset ?? 0, source.byteLength);
 }
 
-/** The probability from which on a text gets its label, by a file's risk–coverage curve and its own default. */
+/** The probability from which on a text gets its label, by a file's risk–coverage curve and its own
+ * default. */
 function thresholdOf({ default: share, points }) {
 	if (share === undefined) return 0;
 	const isShown = ([, answered, wrong]) => {
-		let log = answered * Math.log1p(-share), tail = 0; // of a binomial distribution
+		// The tail of a binomial distribution; log: the logarithm of its next term.
+		let log = answered * Math.log1p(-share);
+		let tail = 0;
 		for (let i = 0; i <= wrong; i++) {
 			if (i) log += Math.log(((answered - i + 1) / i) * (share / (1 - share)));
 			tail += Math.exp(log);
@@ -43,11 +50,15 @@ function thresholdOf({ default: share, points }) {
 	return Math.fround(point[0]);
 }
 
-/** The expected value of labels that are numbers, and the ends of the central 80 % of the probability. */
+/** The expected value of labels that are numbers, and the ends of the central 80 % of the
+ * probability. */
 function scoreOf(labels, answer) {
 	const levels = labels.map((label, i) => [Number(label), answer[i]]).sort(([a], [b]) => a - b);
 	const total = levels.reduce((sum, [, p]) => sum + p, 0);
-	let value = 0, below = 0, low, high;
+	let value = 0;
+	let below = 0;
+	let low;
+	let high;
 	for (const [level, p] of levels) {
 		const share = p / total;
 		value += share * level;
@@ -58,7 +69,8 @@ function scoreOf(labels, answer) {
 	return { value, low, high };
 }
 
-/** A model file, ready to classify. It has an engine of its own: the memory is given back with it. */
+/** A model file, ready to classify. It has an engine of its own: the memory is given back with it.
+ */
 export class Classifier {
 	#c; // what the engine exports
 	#base; // where its memory is free: an answer, then the file, the model and its worker, then a text
@@ -78,7 +90,8 @@ export class Classifier {
 	constructor(exports, bytes) {
 		this.#c = exports;
 		this.#base = exports.__heap_base.value;
-		const file = this.#base + 16, model = file + bytes.length;
+		const file = this.#base + 16;
+		const model = file + bytes.length;
 		this.#reserve(model);
 		this.#bytes(file, bytes.length).set(bytes);
 		const needs = exports.edge_lstm_needs(file, bytes.length, 0, this.#base);
@@ -118,9 +131,11 @@ export class Classifier {
 	predict(text, { unfamiliar } = {}) {
 		let [answer, status] = this.#answer(text);
 		if (unfamiliar !== undefined) {
-			if (!(unfamiliar > 0 && unfamiliar < 1)) throw new RangeError(`a share is between 0 and 1, not ${unfamiliar}`);
+			if (!(unfamiliar > 0 && unfamiliar < 1))
+				throw new RangeError(`a share is between 0 and 1, not ${unfamiliar}`);
 			const found = this.unfamiliar.findLast(([share]) => share <= unfamiliar);
-			if (!found) throw new ModelError(`no threshold for ${unfamiliar} in the file; export it with more texts`);
+			if (!found)
+				throw new ModelError(`no threshold for ${unfamiliar} in the file; export it with more texts`);
 			// #put writes the text again where it is; its probabilities lie behind it.
 			const score = this.#c.edge_lstm_unfamiliarity(this.#worker, ...this.#put(text));
 			if (score > found[1] && ["ok", "truncated"].includes(status)) status = "unfamiliar";
@@ -137,7 +152,8 @@ export class Classifier {
 		const [at, size] = this.#put(text);
 		const status = this.#c.edge_lstm_encode(this.#worker, at, size, this.#base, this.#base + 4);
 		const [ids, count] = this.#numbers();
-		return { ids: [...new Int32Array(this.#c.memory.buffer, ids, count)], status: this.#string(status) };
+		const numbers = new Int32Array(this.#c.memory.buffer, ids, count);
+		return { ids: [...numbers], status: this.#string(status) };
 	}
 
 	check() {
@@ -145,7 +161,8 @@ export class Classifier {
 			const answer = this.#answer(row.text)[0];
 			const difference = Math.max(...row.probabilities.map(([i, p]) => Math.abs(p - answer[i])));
 			const isWhole = row.probabilities.length === Math.min(5, answer.length);
-			const ok = String(this.encode(row.text).ids) === String(row.ids) && isWhole && difference <= 1e-3;
+			const hasIds = String(this.encode(row.text).ids) === String(row.ids);
+			const ok = hasIds && isWhole && difference <= 1e-3;
 			return { text: row.text, difference, ok };
 		});
 	}
@@ -154,12 +171,14 @@ export class Classifier {
 	#answer(text) {
 		const [at, size, out] = this.#put(text);
 		const status = this.#c.edge_lstm_predict(this.#worker, at, size, out);
-		return [new Float32Array(this.#c.memory.buffer, out, this.labels.length).slice(), this.#string(status)];
+		const answer = new Float32Array(this.#c.memory.buffer, out, this.labels.length);
+		return [answer.slice(), this.#string(status)];
 	}
 
 	/** Write the text into memory: [where, bytes, where the probabilities go]. */
 	#put(text) {
-		const bytes = utf8.encode(text), out = (this.#text + bytes.length + 15) & ~15;
+		const bytes = utf8.encode(text);
+		const out = (this.#text + bytes.length + 15) & ~15;
 		this.#reserve(out + 4 * this.labels.length);
 		this.#bytes(this.#text, bytes.length).set(bytes);
 		return [this.#text, bytes.length, out];

@@ -36,7 +36,10 @@
     };                                                                                   \
     static void NAME(step)(const edge_lstm *m, const lstm_layer *layer, int direction,   \
                            lstm_state *const *states, int count);                        \
-    static const kernel NAME(kernel) = {name, lanes_, input_type_, max_weight, NAME(step)};
+    ALWAYS_INLINE void NAME(round_h)(const edge_lstm *m, const lstm_layer *layer,        \
+                                     lstm_state *s);                                     \
+    static const kernel NAME(kernel) = {name,       lanes_,     input_type_,             \
+                                        max_weight, NAME(step), NAME(round_h)};
 
 /* Plain C: one unit at a time. */
 #define KERNEL plain

@@ -66,7 +66,7 @@ TARGET ALWAYS_INLINE floats NAME(gate)(const lstm_layer *layer, floats x) {
     return NAME(sigmoid)(x);
 }
 
-/* Round h to 8 bits over its range, in the kernel's type of inputs. */
+/* Round a vector of h to 8 bits over its range, in the kernel's type of inputs. */
 TARGET ALWAYS_INLINE void NAME(quantize)(unsigned char *out, floats h, const lstm_state *s) {
     floats scaled = h / BROADCAST(s->h_scale);
     floats rounded = (scaled + BROADCAST(ROUND_TO_INTEGER)) - BROADCAST(ROUND_TO_INTEGER);
@@ -78,6 +78,13 @@ TARGET ALWAYS_INLINE void NAME(quantize)(unsigned char *out, floats h, const lst
         *(bytes *)(void *)out = CONVERT(n - 128, bytes);
     else
         *(bytes *)(void *)out = CONVERT(n, bytes);
+}
+
+/* int8: round h, which the next step multiplies. */
+TARGET ALWAYS_INLINE void NAME(round_h)(const edge_lstm *m, const lstm_layer *layer,
+                                        lstm_state *s) {
+    for (int32_t j = 0; j < layer->units; j += LANES)
+        NAME(quantize)(s->h_q + (size_t)j * input_size(m), NAME(load)(s->h + j), s);
 }
 
 /* int8: compute the gates of a tile, which is some blocks of units for some texts, or (adds_h) add
@@ -250,8 +257,7 @@ TARGET ALWAYS_INLINE void NAME(update_cell)(const edge_lstm *m, const lstm_layer
         s->h_high = h_high;
         find_scale(h_low, h_high, &s->h_scale, &s->h_zero_point);
     }
-    for (int32_t j = 0; j < units; j += LANES)
-        NAME(quantize)(s->h_q + (size_t)j * input_size(m), NAME(load)(s->h + j), s);
+    NAME(round_h)(m, layer, s);
 }
 
 TARGET static void NAME(step)(const edge_lstm *m, const lstm_layer *layer, int direction,

@@ -97,6 +97,7 @@ typedef struct {
     int max_abs_weight; /* it adds the products of larger weights not exactly, so it refuses them */
     void (*step)(const edge_lstm *m, const lstm_layer *layer, int direction,
                  lstm_state *const *states, int count);
+    void (*round_h)(const edge_lstm *m, const lstm_layer *layer, lstm_state *state);
 } kernel;
 
 /* The weights of one direction in the kernel's order, by blocks of `lanes` units: see packing.h. */

@@ -58,22 +58,6 @@ static void keep_output(const edge_lstm *m, sequence *s, int32_t d) {
     memcpy(s->steps[s->layer % 2] + row * size, s->states[d].h_q, size);
 }
 
-/* Round h to 8 bits, as the kernels' quantize does. */
-static void quantize_first(const edge_lstm *m, const lstm_layer *layer, lstm_state *s) {
-    for (int32_t j = 0; j < layer->units; j++) {
-        float q = round_half_even(s->h[j] / s->h_scale) + (float)s->h_zero_point;
-        if (q > 255.0f)
-            q = 255.0f;
-        int32_t n = q > 0.0f ? (int32_t)q : 0;
-        if (m->kernel->input_type == INPUTS_S16)
-            ((int16_t *)(void *)s->h_q)[j] = (int16_t)(n - s->h_zero_point);
-        else if (m->kernel->input_type == INPUTS_S8)
-            s->h_q[j] = (unsigned char)(n - 128);
-        else
-            s->h_q[j] = (unsigned char)n;
-    }
-}
-
 /* Set a direction to the first states of the file. Padding before the text, which is not run, has
  * a row for each column. */
 static void load_first_states(const edge_lstm *m, sequence *s, int32_t d) {
@@ -87,7 +71,7 @@ static void load_first_states(const edge_lstm *m, sequence *s, int32_t d) {
     memcpy(state->c, layer->start_c + offset, size);
     if (m->is_int8) {
         find_scale(-END_OF_H, END_OF_H, &state->h_scale, &state->h_zero_point);
-        quantize_first(m, layer, state);
+        m->kernel->round_h(m, layer, state);
     }
 }
 
