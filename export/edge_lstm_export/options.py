@@ -545,6 +545,23 @@ class HeadroomOptions(Options):
 
 
 @dataclass(frozen=True)
+class RoundingOptions(Options):
+    """How weights become the numbers of an int8 file.
+
+    passes: over the columns of a table, each of which makes up for the errors of the others.
+    book_passes: of k-means, which finds the book of codes.
+    book_sample: groups of numbers that it learns from, at most.
+    code_damping: the higher, the less the code of a row makes up for the errors of others; in mean
+        squares of a row's inputs.
+    """
+
+    passes: SmallCount = 4
+    book_passes: SmallCount = 12
+    book_sample: Count = 40_000
+    code_damping: NonNegative = 10.0
+
+
+@dataclass(frozen=True)
 class CalibrationOptions(Options):
     """How the two parts are weighed, and what makes their sum probabilities.
 

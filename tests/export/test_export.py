@@ -105,6 +105,10 @@ def test_an_export_makes_room_on_its_own_texts_and_says_what_that_cost(tmp_path:
     assert 0 < exported.closed.max_difference < 0.05
     after = checkpoint.network.weights()
     assert all(np.array_equal(before[name], after[name]) for name in before)
+    farther = {"margin": 0.01, "gate_factor": 0.9, "most_tokens": 1000}
+    planned = replace(checkpoint, plan={"headroom": farther})
+    room = export(planned, quantize="int8", labelled=labelled, max_drop=100).headroom
+    assert room is not None and room >= 0.01, "as its plan says"
     source = tmp_path / "c.safetensors"
     save_checkpoint(checkpoint, source)
     options = ("--quantize", "int8", "--data", write_csv(tmp_path / "d.csv", table))

@@ -14,7 +14,7 @@ from commands import train
 from conftest import Trained
 from edge_lstm_export.onnx import gates
 from edge_lstm_export.onnx.export import export
-from edge_lstm_export.options import UNTUNED, CalibrationOptions
+from edge_lstm_export.options import UNTUNED, CalibrationOptions, RoundingOptions
 from edge_lstm_export.train.calibrate import choose_thresholds
 from edge_lstm_export.train.checkpoint import load_checkpoint
 from edge_lstm_export.train.quantize import rounded_to_int8
@@ -123,7 +123,7 @@ def test_weights_lie_where_int8_has_values(trained_multi_label: Trained) -> None
     """So that fp32 and int8 differ by activations only, and give the same labels."""
     network = load_checkpoint(trained_multi_label.checkpoint).network
     trained = network.weights()
-    for name, value in rounded_to_int8(network).weights().items():
+    for name, value in rounded_to_int8(network, RoundingOptions()).weights().items():
         assert np.allclose(value, trained[name], rtol=1e-6, atol=0), name
 
 

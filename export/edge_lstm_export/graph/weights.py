@@ -31,6 +31,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -38,41 +39,41 @@ import numpy.typing as npt
 
 from edge_lstm.layers import NetworkConfig
 from edge_lstm_export.graph.pairs import NO_PAIRS, PairTable
+from edge_lstm_export.options import RoundingOptions
 
 Array = npt.NDArray[Any]
 Matrix = Any  # scipy.sparse.csr_matrix, float32
 
-LARGEST = 127  # int8, symmetric
+USUAL_ROUNDING = RoundingOptions()
+
+LARGEST = 127  # format: int8, symmetric
 # A number of 4 bits is -7 to 7, and a row's factor 1 to 18.
-LARGEST_4_BITS = 7
-LARGEST_FACTOR = 18
+LARGEST_4_BITS = 7  # format
+LARGEST_FACTOR = 18  # format
 LARGEST_PRODUCT = LARGEST_4_BITS * LARGEST_FACTOR
-NARROWEST = 4  # columns; a factor for each row of fewer would be half of the row
-CODED = 4  # numbers of a code
-BOOK = 256  # codes
-BOOK_PASSES = 12  # of k-means
-BOOK_SAMPLE = 40_000  # groups of numbers that it learns from
-# Of the mean square of a row's inputs: how much a row makes up for.
-CODE_DAMPING = 10.0
-REDUCED = 64  # largest int8 value of an LSTM's weight, see above
+NARROWEST = 4  # format: columns; a factor for each row of fewer would be half of the row
+CODED = 4  # format: numbers of a code
+BOOK = 256  # format: codes
+_AT_A_TIME = 40_000  # tolerance: memory only
+REDUCED = 64  # format: largest int8 value of an LSTM's weight, see above
 SENTINELS = 2
 # An int8 file rounds outputs to steps of 2 / 255: first states that are nearer to each other than
 # this are the same to it.
-SETTLED = 1e-3
+SETTLED = 1e-3  # tolerance: of states
 # Sigmoid and tanh of it are 1 to the last bit of float32.
-SATURATED = 20.0
+SATURATED = 20.0  # format
 # Of each gate (input, output, forget, cell) of the two sentinel units, whose h runs to +1 and to
 # -1.
 GATE_SIGNS = np.array([[1, 1], [1, 1], [1, 1], [1, -1]])
+_SMALLEST = 1e-6  # tolerance: divisors are at least this
 _TIE = 1e-3  # tolerance: of squares of int8 numbers
-PASSES = 4  # over the columns of a table, of which later ones move almost nothing
 # Shares of the largest weight that are tried as the end of a matrix's range: a smaller one clips
 # few weights, and rounds all others finer.
-CLIPS = (1.0, 0.9, 0.8, 0.7)
+CLIPS = (1.0, 0.9, 0.8, 0.7)  # imported
 # Of the mean square of a column, for what typical texts do not show.
-_DAMPING = 1e-4
+_DAMPING = 1e-4  # imported
 # The steps to which an int8 file rounds outputs from -1 to 1.
-OUTPUT_STEP = 2 / 255
+OUTPUT_STEP = 2 / 255  # format
 _NO_FACTORS = np.ones((1, 1))
 
 
@@ -268,7 +269,7 @@ def seen_outputs(lstm: LstmWeights) -> Seen | None:
 
 
 def rounded_lstm(
-    lstm: LstmWeights, inputs: Seen | None
+    lstm: LstmWeights, inputs: Seen | None, options: RoundingOptions = USUAL_ROUNDING
 ) -> tuple[tuple[Array, Array], tuple[Array, Array], Array]:
     """Round an LSTM → w and r, each as int8 and float32 scales [D, 1, 1], and its biases.
 
@@ -281,32 +282,34 @@ def rounded_lstm(
     directions, rows, _ = lstm.r.shape
     exact = np.split(outputs.exact, directions, axis=1)
     held = np.split(outputs.held, directions, axis=1)
-    w, w_scales, w_excess = _fitted_to_int8(lstm.w, [inputs] * directions)
-    r, r_scales, r_excess = _fitted_to_int8(lstm.r, list(map(Seen, exact, held)))
+    w, w_scales, w_excess = _fitted_to_int8(lstm.w, [inputs] * directions, options)
+    r, r_scales, r_excess = _fitted_to_int8(lstm.r, list(map(Seen, exact, held)), options)
     b = lstm.b.copy()
     b[:, :rows] -= w_excess
     b[:, :rows] -= r_excess
     return (w, w_scales), (r, r_scales), b
 
 
-def _fitted_to_int8(values: Array, seen: Sequence[Seen]) -> tuple[Array, Array, Array]:
+def _fitted_to_int8(
+    values: Array, seen: Sequence[Seen], options: RoundingOptions
+) -> tuple[Array, Array, Array]:
     """Round an LSTM's matrices so that their products with typical vectors change little.
 
     values: float32 [D, rows, columns]. seen: the vectors of each direction.
     Return (int8 of the same shape, float32 scales [D, 1, 1], and by how much the products are too
     large on the mean, [D, rows]).
     """
-    parts = zip(*map(_fitted_matrix, values, seen))
+    parts = zip(*map(_fitted_matrix, values, seen, repeat(options.passes)))
     numbers, scales, excess = map(np.stack, parts)
     return numbers, scales, excess
 
 
-def _fitted_matrix(values: Array, seen: Seen) -> tuple[Array, Array, Array]:
+def _fitted_matrix(values: Array, seen: Seen, passes: int) -> tuple[Array, Array, Array]:
     """Round one direction's matrix, [rows, columns], as :func:`_fitted_to_int8` does."""
     least = np.inf
     for clip in CLIPS:
         scale = _scales(values, None, REDUCED) * np.float32(clip)
-        numbers, error = fitted(values / scale, seen, REDUCED)
+        numbers, error = fitted(values / scale, seen, REDUCED, passes)
         error *= float(scale.item()) ** 2
         if error < least:
             least = error
@@ -317,13 +320,14 @@ def _fitted_matrix(values: Array, seen: Seen) -> tuple[Array, Array, Array]:
     return numbers, scale, given - wanted
 
 
-def fitted(scaled: Array, seen: Seen, limit: int) -> tuple[Array, float]:
+def fitted(scaled: Array, seen: Seen, limit: int, passes: int) -> tuple[Array, float]:
     """Return whole numbers whose products with the held vectors are near the exact products.
 
     This is the rounding of GPTQ (Frantar et al. 2022), with targets that make up for errors of the
     vectors too (GPTAQ, Li et al. 2025).
 
-    scaled: float32 [rows, columns], that the numbers stand for. limit: of the numbers.
+    scaled: float32 [rows, columns], that the numbers stand for. limit: of the numbers. passes: see
+        RoundingOptions.
     Return (int8 [rows, columns], the sum of squared errors of the products, less a constant).
     """
     held = seen.held.astype(np.float64)
@@ -334,7 +338,7 @@ def fitted(scaled: Array, seen: Seen, limit: int) -> tuple[Array, float]:
     products = seen.exact.T.astype(np.float64) @ held
     targets = scaled @ (products + damping)
     nearest = np.clip(np.rint(scaled), -limit, limit)
-    numbers = _by_metric(nearest, targets, metric, limit)
+    numbers = _by_metric(nearest, targets, metric, limit, passes)
     error = float(((numbers @ metric - 2 * targets) * numbers).sum())
     return numbers, error
 
@@ -360,6 +364,7 @@ def rounded(
     packs: bool = True,
     metric: Array | None = None,
     inputs: Array | None = None,
+    options: RoundingOptions = USUAL_ROUNDING,
 ) -> Rounded:
     """Round a table to what an int8 file holds.
 
@@ -385,17 +390,20 @@ def rounded(
     else:
         numbers = np.clip(np.rint(scaled), -limit, limit)
     if metric is not None:
-        numbers = _by_metric(numbers, scaled @ metric, metric, limit, factors, stays)
+        targets = scaled @ metric
+        numbers = _by_metric(numbers, targets, metric, limit, options.passes, factors, stays)
     if inputs is not None and not packs:
         seen = Seen(inputs * scales.T, inputs * scales.T)
-        numbers = fitted(scaled.T, seen, limit)[0].T
+        numbers = fitted(scaled.T, seen, limit, options.passes)[0].T
     values = (numbers * factors).astype(np.int8)
     if not packs:
         return Rounded(values, scales)
     return Rounded(values, scales, numbers, factors)
 
 
-def coded(values: Array, inputs: Matrix | None = None) -> Rounded:
+def coded(
+    values: Array, inputs: Matrix | None = None, options: RoundingOptions = USUAL_ROUNDING
+) -> Rounded:
     """Round a table to codes, whose squared error is small.
 
     A second rounding changes next to nothing: codes of the largest number are kept.
@@ -407,13 +415,13 @@ def coded(values: Array, inputs: Matrix | None = None) -> Rounded:
     rows, columns = values.shape
     # The last columns may be fewer than CODED: they have codes of the same book, in part.
     groups = values[:, : columns - columns % CODED].reshape(-1, CODED)
-    book = _book_of(*np.unique(groups, axis=0, return_counts=True))
+    book = _book_of(*np.unique(groups, axis=0, return_counts=True), options)
     # One scale for all columns: a group has the same code in each of them.
-    step = np.float32(max(np.abs(book).max(), 1e-6) / LARGEST)
+    step = np.float32(max(np.abs(book).max(), _SMALLEST) / LARGEST)
     whole = np.rint(book / step).astype(np.int8)
     codes = _nearest_codes(values, whole * step)
     if inputs is not None:
-        codes = _fitted_codes(values, codes, whole * step, inputs)
+        codes = _fitted_codes(values, codes, whole * step, inputs, options)
     numbers = whole[codes].reshape(rows, -1)[:, :columns]
     return Rounded(numbers, np.full((1, columns), step, np.float32), codes=codes, book=whole)
 
@@ -427,7 +435,9 @@ def _nearest_codes(values: Array, book: Array) -> Array:
     return np.asarray(np.stack(parts, axis=1), np.uint8)
 
 
-def _fitted_codes(values: Array, codes: Array, book: Array, inputs: Matrix) -> Array:
+def _fitted_codes(
+    values: Array, codes: Array, book: Array, inputs: Matrix, options: RoundingOptions
+) -> Array:
     """Return codes with which the products with the inputs change little: uint8, as ``codes``.
 
     Each row in turn makes up for the errors that the others leave in its inputs, as GPTQ (Frantar
@@ -443,7 +453,7 @@ def _fitted_codes(values: Array, codes: Array, book: Array, inputs: Matrix) -> A
     if not squares.any():
         return codes
     # What a row makes up for in few inputs is wrong in others.
-    damping = CODE_DAMPING * float(squares.mean())
+    damping = options.code_damping * float(squares.mean())
     sizes = np.abs(book).max(axis=1)
     is_largest = sizes == sizes.max()
     errors = book[codes].reshape(rows, -1)[:, :columns] - values
@@ -466,7 +476,7 @@ def _fitted_codes(values: Array, codes: Array, book: Array, inputs: Matrix) -> A
     return found
 
 
-def _book_of(groups: Array, times: Array) -> Array:
+def _book_of(groups: Array, times: Array, options: RoundingOptions) -> Array:
     """Return BOOK rows near the groups, by k-means, float32 [BOOK, CODED]. The first is zeros.
 
     groups: float32 [n, CODED]; times: how often there is each.
@@ -479,13 +489,13 @@ def _book_of(groups: Array, times: Array) -> Array:
         return book
     chances = worth[useful] / worth.sum()
     tried = useful
-    if len(useful) > BOOK_SAMPLE:
-        tried = np.sort(rng.choice(useful, BOOK_SAMPLE, replace=False))
+    if len(useful) > options.book_sample:
+        tried = np.sort(rng.choice(useful, options.book_sample, replace=False))
     first = rng.choice(useful, min(len(useful), BOOK - 1), replace=False, p=chances)
     book[1 : len(first) + 1] = groups[first]
     sample = groups[tried]
     weights = times[tried]
-    for _ in range(BOOK_PASSES):
+    for _ in range(options.book_passes):
         codes = _nearest(sample, book)
         total = np.bincount(codes, weights, BOOK)
         used = np.flatnonzero(total[1:]) + 1
@@ -499,8 +509,8 @@ def _nearest(groups: Array, book: Array) -> Array:
     """Return the row of the book that is nearest to each group: intp [n]."""
     lengths = np.square(book).sum(axis=1)
     parts = [np.zeros(0, np.intp)]
-    for start in range(0, len(groups), BOOK_SAMPLE):
-        part = groups[start : start + BOOK_SAMPLE]
+    for start in range(0, len(groups), _AT_A_TIME):
+        part = groups[start : start + _AT_A_TIME]
         parts.append((lengths - 2 * part @ book.T).argmin(axis=1))
     return np.concatenate(parts)
 
@@ -537,6 +547,7 @@ def _by_metric(
     targets: Array,
     metric: Array,
     limit: int,
+    passes: int,
     factors: Array = _NO_FACTORS,
     stays: Array | bool = False,
 ) -> Array:
@@ -554,7 +565,7 @@ def _by_metric(
     stays = np.broadcast_to(stays, numbers.shape)
     # Half the derivative of a row's error, by each of its values.
     slopes = (numbers * factors) @ metric - targets
-    for _ in range(PASSES):
+    for _ in range(passes):
         for column, weight in enumerate(np.diag(metric)):
             if weight <= 0:  # nothing reads it
                 continue

@@ -25,7 +25,7 @@ from edge_lstm_export.graph.description import Answers, description, golden_row
 from edge_lstm_export.graph.golden import ORDERS, checked_examples, golden_texts
 from edge_lstm_export.onnx import gates
 from edge_lstm_export.onnx.from_network import weights_from_network
-from edge_lstm_export.options import HeadroomOptions
+from edge_lstm_export.options import HeadroomOptions, RoundingOptions
 from edge_lstm_export.train.checkpoint import Checkpoint
 from edge_lstm_export.train.data import Bools, Floats, make_split
 from edge_lstm_export.train.headroom import (
@@ -40,8 +40,9 @@ from edge_lstm_export.train.headroom import (
     units_closed,
 )
 
-DRAWS = 4  # roundings of a network that was trained elsewhere, of which the best is kept
-MOST_TRIED = 20_000  # tokens of --data, of which the texts are tried in batches: every k-th of more
+DRAWS = 4  # imported: roundings, of which the best is kept
+# Tokens of --data, of which the texts are tried in batches: every k-th of more.
+MOST_TRIED = 20_000  # tolerance: of a gate
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def export(
     quantize: Literal["int8"] | None = None,
     length: int | None = None,
     labelled: LabelledTexts | None = None,
-    max_drop: float = 0.3,
+    max_drop: float = 0.3,  # tolerance: of a gate
     abstain: float | None = None,
     examples: Sequence[str] = (),
     any_size: bool = False,
@@ -222,7 +223,7 @@ def _with_room(
     checkpoint is another one with closed output gates: closed as training does it (see
     headroom.with_headroom), by what the draft itself gives.
     """
-    options = HeadroomOptions()
+    options = checkpoint.planned("headroom", HeadroomOptions)
     drafted = partial(_Draft, length=length, int8=True, packs=packs, typical=typical)
     draft = drafted(checkpoint)
     rooms = draft.rooms(rows)
@@ -285,6 +286,7 @@ class _Draft:
             long=long,
             may_be_empty=self.tokenizer.rule.start_id is None,
             packs=packs,
+            rounding=checkpoint.planned("rounding", RoundingOptions),
         )
 
     @cached_property

@@ -258,7 +258,7 @@ def with_codes(
     if more is not None:
         learnt = learnt.joined(more)
     by_length = diags((1 / learnt.roots[:, 0]).astype(np.float32))
-    table = coded(sparse.vectors, by_length @ features.held(learnt))
+    table = coded(sparse.vectors, by_length @ features.held(learnt), data.plan.rounding)
     return replace(sparse, vectors=table.values * table.scales)
 
 

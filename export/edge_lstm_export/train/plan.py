@@ -33,6 +33,7 @@ from edge_lstm_export.options import (
     LoopOptions,
     NetworkOptions,
     Options,
+    RoundingOptions,
     Seed,
     ShareBelowOne,
     SourceFile,
@@ -102,6 +103,7 @@ class Plan(Options):
     loop: LoopOptions = field(default_factory=LoopOptions)
     sparse: SparseOptions = field(default_factory=SparseOptions)
     calibration: CalibrationOptions = field(default_factory=CalibrationOptions)
+    rounding: RoundingOptions = field(default_factory=RoundingOptions)
     seed: Seed = 0
 
     def __post_init__(self) -> None:
@@ -739,6 +741,7 @@ def _idle_fields(plan: Plan) -> tuple[str, ...]:
         "sparse. bayes_smoothing bayes_by_label": plan.sparse.bayes,
         "sparse. ridge steps": fit in ("logistic", "residual"),
         "sparse. candidates": fit == "residual",
+        "rounding. book_ code_": plan.network.config.codes_ngrams,
         "calibration. threshold_prior smallest_threshold": multi_label,
         "calibration. rarity": not multi_label,
     }

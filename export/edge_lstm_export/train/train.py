@@ -145,7 +145,7 @@ def fit(
     if plan.network.multi_label:
         # Thresholds lie where many texts are: chosen on what the int8 file holds, few texts cross
         # one.
-        network = rounded_to_int8(network)
+        network = rounded_to_int8(network, plan.rounding)
 
     test_logits = None
     test = None
@@ -194,7 +194,7 @@ def _fit_lstm(
     examples = lstm_examples(data)
     network, closed = with_headroom(network, examples, tried_rows(data.tokenizer), plan.headroom)
     if plan.network.multi_label:
-        network = rounded_to_int8(network)
+        network = rounded_to_int8(network, plan.rounding)
     return network, loop, closed
 
 
