@@ -201,14 +201,33 @@ class Decided:
     reasons: Mapping[str, str] = field(default_factory=dict)
 
 
-class Reasons(dict[str, str]):
-    """The reasons of a plan's fields by their path, collected while it is decided."""
+class Decisions:
+    """The decided values of a plan's fields and their reasons, by path."""
 
-    def note(self, path: str, decision: tuple[T, str]) -> T:
-        """Keep the reason of a decision; return its value."""
-        value, reason = decision
-        self[path] = reason
+    def __init__(self) -> None:
+        self.values: dict[str, Any] = {}
+        self.reasons: dict[str, str] = {}
+
+    def put(self, path: str, value: T, reason: str = "") -> T:
+        """Keep a decision, in place of an earlier one of this field; return its value."""
+        self.values[path] = value
+        if reason:
+            self.reasons[path] = reason
         return value
+
+    def plan(self) -> Plan:
+        """Return the plan of these values, and of defaults for the rest.
+
+        A part as a whole comes before single fields of it.
+        """
+        usual = Plan()
+        values: dict[str, Any] = {}
+        for path, value in self.values.items():
+            part, _, name = path.partition(".")
+            if name:
+                value = replace(values.get(part, getattr(usual, part)), **{name: value})
+            values[part] = value
+        return Plan(**values)
 
 
 def make_plan(stats: DatasetStats, request: TrainingRequest = NOTHING_ASKED) -> Plan:
@@ -229,39 +248,45 @@ def decide(stats: DatasetStats, request: TrainingRequest = NOTHING_ASKED) -> Dec
         raise DataError(
             "--balance is for one label per text; leave it out: each label has its own threshold"
         )
-    if request.preset == "seed":
-        return _decide_seed(stats, request, preset)
-    reasons = Reasons()
-    note = reasons.note
-    question = note("question", _question(stats, request))
+    made = Decisions()
     given = stats
+    question = made.put("question", *_question(stats, request))
     stats = replace(stats, question=question)
-    kind = stats.kind
-    reasons["kind"] = _why_kind(stats)
-    reasons["max_kilobytes"] = f"preset {request.preset}"
-    teachers = note("teachers", _teachers(stats, request))
+    made.put("preset", request.preset)
+    made.put("max_kilobytes", preset.max_kilobytes, f"preset {request.preset}")
+    made.put("kind", stats.kind, _why_kind(stats))
+    made.put("calibration.balance", request.balance)
+    made.put("seed", request.seed)
+    if request.preset == "seed":
+        _decide_seed(stats, request, preset, made)
+    else:
+        _decide_all(stats, request, preset, made)
+    return Decided(made.plan(), given, made.reasons)
+
+
+def _decide_all(
+    stats: DatasetStats, request: TrainingRequest, preset: Preset, made: Decisions
+) -> None:
+    put = made.put
+    teachers = put("teachers", *_teachers(stats, request))
     strong = [teacher for teacher in teachers if teacher.kind != "linear"]
-    table = note("word_table", _word_table(stats, strong))
-    start = note("start", _start(stats, request, preset, strong))
-    unlabelled = note("unlabelled", _unlabelled(stats))
+    table = put("word_table", *_word_table(stats, strong))
+    start = put("start", *_start(stats, request, preset, strong))
+    unlabelled = put("unlabelled", *_unlabelled(stats))
     uses_log = _uses_log(stats, strong)
-    per_row = note("augmentation.texts_per_row", _texts_per_row(stats, strong, uses_log=uses_log))
+    per_row = put("augmentation.texts_per_row", *_texts_per_row(stats, strong, uses_log=uses_log))
     transfer = stats.rows * per_row + unlabelled
-    augmentation = AugmentationOptions(
-        texts_per_row=per_row,
-        typos=note("augmentation.typos", _typos(stats)),
-    )
-    vocabulary = VocabularyOptions(
-        subword_share=note("vocabulary.subword_share", _subword_share(stats)),
-        expansion=note("vocabulary.expansion", _expansion(stats, preset, table, start, strong)),
-    )
-    sparse = _sparse(stats, table, transfer, uses_log=uses_log, reasons=reasons)
-    ensemble = EnsembleOptions()
+    put("augmentation.typos", *_typos(stats))
+    put("vocabulary.subword_share", *_subword_share(stats))
+    put("vocabulary.expansion", *_expansion(stats, preset, table, strong))
+    put("ordinal_smoothing", *_ordinal_smoothing(stats))
+    put("text.length", *_length(stats.kind))
+    put("linear.characters", *_linear_characters(stats.kind))
+    put("validation", *_validation(stats, request))
     if teachers:
-        ensemble = EnsembleOptions(hard_label_weight=defaults.HARD_LABEL_WEIGHT)
+        put("ensemble.hard_label_weight", defaults.HARD_LABEL_WEIGHT)
         if stats.groups:
-            folds = max(2, min(ensemble.folds, stats.groups))
-            ensemble = replace(ensemble, folds=folds)
+            put("ensemble.folds", max(2, min(EnsembleOptions.folds, stats.groups)))
     sizes = plan_network(
         stats,
         request.preset,
@@ -270,59 +295,29 @@ def decide(stats: DatasetStats, request: TrainingRequest = NOTHING_ASKED) -> Dec
         english=table == "english",
         small_vocabulary=table == "encoder" and stats.unlabelled > 0,
     )
-    reasons.update(sizes.reasons)
-    plan = Plan(
-        preset=request.preset,
-        max_kilobytes=preset.max_kilobytes,
-        kind=kind,
-        question=question,
-        ordinal_smoothing=note("ordinal_smoothing", _ordinal_smoothing(stats)),
-        text=TextOptions(length=note("text.length", _length(kind))),
-        vocabulary=vocabulary,
-        network=sizes.network,
-        start=start,
-        word_table=table,
-        teachers=teachers,
-        ensemble=ensemble,
-        linear=LinearOptions(characters=note("linear.characters", _linear_characters(kind))),
-        unlabelled=unlabelled,
-        augmentation=augmentation,
-        validation=note("validation", _validation(stats, request)),
-        loop=_loop(stats, request, transfer, start, table, reasons),
-        sparse=sparse,
-        calibration=CalibrationOptions(balance=request.balance),
-        seed=request.seed,
-    )
-    return Decided(plan, given, reasons)
+    put("network", sizes.network)
+    made.reasons.update(sizes.reasons)
+    _decide_sparse(stats, table, transfer, made, uses_log=uses_log)
+    _decide_loop(stats, request, transfer, start, table, made)
 
 
-def _decide_seed(stats: DatasetStats, request: TrainingRequest, preset: Preset) -> Decided:
+def _decide_seed(
+    stats: DatasetStats, request: TrainingRequest, preset: Preset, made: Decisions
+) -> None:
     """Plan Keras's example: its text rule and its network, learnt from labels alone."""
     if request.teacher not in (None, NO_TEACHER) or request.start or stats.unlabelled:
         raise DataError(
             "preset seed learns from labels alone; leave out --teacher, --start and --unlabelled"
         )
-    network = network_of(stats, preset.long)
+    made.put("text", TextOptions("keras"), KERAS)
+    made.put("network", network_of(stats, preset.long), KERAS)
     if request.num_words is not None:
-        network = replace(network, num_words=request.num_words)
-    question, question_reason = _question(stats, request)
-    share = 0.1 if request.validation is None else request.validation
-    loop = sized(defaults.LOOPS["seed"], stats.rows)
-    plan = Plan(
-        preset=request.preset,
-        max_kilobytes=preset.max_kilobytes,
-        kind=stats.kind,
-        question=question,
-        text=TextOptions("keras"),
-        network=network,
-        validation=_held_out(share, stats),
-        loop=loop if request.epochs is None else replace(loop, epochs=request.epochs),
-        calibration=CalibrationOptions(balance=request.balance),
-        seed=request.seed,
-    )
-    reasons = {"kind": _why_kind(stats), "network": KERAS, "loop": KERAS, "text": KERAS}
-    reasons["question"] = question_reason
-    return Decided(plan, stats, reasons)
+        made.put("network.num_words", request.num_words)
+    made.put("loop", sized(defaults.LOOPS["seed"], stats.rows), KERAS)
+    if request.epochs is not None:
+        made.put("loop.epochs", request.epochs)
+    share = Validation.share if request.validation is None else request.validation
+    made.put("validation", Validation(share, group_column=stats.group_column))
 
 
 def _preset(name: str) -> Preset:
@@ -501,7 +496,6 @@ def _expansion(
     stats: DatasetStats,
     preset: Preset,
     table: WordTable,
-    start: SourceFile,
     strong: list[TeacherOptions],
 ) -> tuple[bool, str]:
     if table == "none":
@@ -517,52 +511,42 @@ def _expansion(
     return False, "the rows' words fill the vocabulary"
 
 
-def _sparse(
-    stats: DatasetStats, table: WordTable, transfer: int, *, uses_log: bool, reasons: Reasons
-) -> SparseOptions:
-    options = SparseOptions()
+def _decide_sparse(
+    stats: DatasetStats, table: WordTable, transfer: int, made: Decisions, *, uses_log: bool
+) -> None:
+    put = made.put
     if stats.kind == "long":
-        options = replace(options, selection="telling", characters=False)
-        reasons["sparse.selection"] = "long texts hold many pairs"
-        reasons["sparse.characters"] = "long texts hold enough words"
+        put("sparse.selection", "telling", "long texts hold many pairs")
+        put("sparse.characters", False, "long texts hold enough words")
     if table != "none":
-        options = replace(options, embeddings=defaults.EMBEDDINGS)
-        reasons["sparse.embeddings"] = f"word embeddings: {table}"
-    if stats.labels > stats.most_columns:
-        with_svms = _is_few(stats) and stats.labels <= defaults.MOST_SVM_LABELS
-        if with_svms and not (stats.multi_label or uses_log):
-            reasons["sparse.fit"] = "many labels, few rows"
-            return replace(options, fit="low-rank+svm")
-        reasons["sparse.fit"] = "many labels"
-        return replace(options, fit="low-rank")
-    if stats.kind == "topics":
-        for name in ("fit", "regularization", "shortest"):
-            reasons[f"sparse.{name}"] = "topics of long texts"
-        if not stats.multi_label:
-            for name in ("bayes", "bayes_smoothing", "bayes_by_label"):
-                reasons[f"sparse.{name}"] = "naive Bayes for each topic, added to SVMs"
-            options = replace(
-                options,
-                bayes=defaults.TOPICS_BAYES,
-                bayes_smoothing=defaults.TOPICS_BAYES_SMOOTHING,
-                bayes_by_label=True,
-            )
-        return replace(
-            options,
-            fit="svm",
-            regularization=defaults.TOPICS_REGULARIZATION,
-            shortest=defaults.TOPICS_CHARACTERS,
-            characters=reasons.note("sparse.characters", _topic_characters(stats)),
-        )
+        put("sparse.embeddings", defaults.EMBEDDINGS, f"word embeddings: {table}")
     # An SVM takes a text wholly for its likeliest label; augmented texts are often of none in
     # particular.
     is_soft = stats.soft or stats.question == SCORE
-    if stats.kind == "long" or is_soft or (transfer and (stats.multi_label or not uses_log)):
-        reasons["sparse.fit"] = "long texts" if stats.kind == "long" else "soft targets"
-        return replace(options, fit="logistic")
-    reasons["sparse.fit"] = "the rows' labels"
-    reasons["sparse.bayes"] = "added to SVMs"
-    return replace(options, fit="svm", bayes=defaults.BAYES)
+    if stats.labels > stats.most_columns:
+        with_svms = _is_few(stats) and stats.labels <= defaults.MOST_SVM_LABELS
+        if with_svms and not (stats.multi_label or uses_log):
+            put("sparse.fit", "low-rank+svm", "many labels, few rows")
+        else:
+            put("sparse.fit", "low-rank", "many labels")
+    elif stats.kind == "topics":
+        why = "topics of long texts"
+        put("sparse.fit", "svm", why)
+        put("sparse.regularization", defaults.TOPICS_REGULARIZATION, why)
+        put("sparse.shortest", defaults.TOPICS_CHARACTERS, why)
+        put("sparse.characters", *_topic_characters(stats))
+        if not stats.multi_label:
+            why = "naive Bayes for each topic, added to SVMs"
+            put("sparse.bayes", defaults.TOPICS_BAYES, why)
+            put("sparse.bayes_smoothing", defaults.TOPICS_BAYES_SMOOTHING, why)
+            put("sparse.bayes_by_label", True, why)
+    elif stats.kind == "long":
+        put("sparse.fit", "logistic", "long texts")
+    elif is_soft or (transfer and (stats.multi_label or not uses_log)):
+        put("sparse.fit", "logistic", "soft targets")
+    else:
+        put("sparse.fit", "svm", "the rows' labels")
+        put("sparse.bayes", defaults.BAYES, "added to SVMs")
 
 
 def _topic_characters(stats: DatasetStats) -> tuple[bool, str]:
@@ -580,7 +564,7 @@ def _linear_characters(kind: Kind) -> tuple[bool, str]:
 def _validation(stats: DatasetStats, request: TrainingRequest) -> tuple[Validation, str]:
     column = stats.group_column
     if request.validation is not None:
-        return _held_out(request.validation, stats), "asked for"
+        return Validation(request.validation, group_column=column), "asked for"
     if stats.rows < defaults.FEWEST_TO_CROSS_VALIDATE:
         return Validation(0.0, group_column=column), f"{stats.rows} rows are too few to judge by"
     if defaults.few_groups(stats.groups):
@@ -594,41 +578,35 @@ def _validation(stats: DatasetStats, request: TrainingRequest) -> tuple[Validati
     return Validation(0.1, group_column=column), reason
 
 
-def _held_out(share: float, stats: DatasetStats) -> Validation:
-    """Return a validation by a share that is asked for. Raise DataError if it is out of range."""
-    plain = {"share": share, "folds": 0, "group_column": stats.group_column}
-    return from_plain(Validation, plain, "validation")
-
-
-def _loop(
+def _decide_loop(
     stats: DatasetStats,
     request: TrainingRequest,
     transfer: int,
     start: SourceFile,
     table: WordTable,
-    reasons: Reasons,
-) -> LoopOptions:
-    loop = replace(defaults.loop_defaults(stats.kind), word_vectors=table == "none")
+    made: Decisions,
+) -> None:
+    put = made.put
+    loop = defaults.loop_defaults(stats.kind)
     if transfer and not _is_few(stats) and not stats.is_long:
         loop = replace(loop, epochs=defaults.TRANSFER_EPOCHS)
-    if start.source:
-        loop = replace(loop, learning_rate=defaults.START_RATE)
-        reasons["loop.learning_rate"] = f"it starts from {start.source}"
-    elif table == "english":
-        loop = replace(loop, embedding_rate=defaults.PRETRAINED_WORDS_RATE)
-        reasons["loop.embedding_rate"] = "the embedding starts pretrained"
     texts = stats.rows + transfer
     if stats.kind != "topics":  # whose LSTM learns little, however long
         loop = sized(loop, texts)
+    put("loop", loop)
+    put("loop.word_vectors", table == "none")
+    if start.source:
+        put("loop.learning_rate", defaults.START_RATE, f"it starts from {start.source}")
+    elif table == "english":
+        rate = defaults.PRETRAINED_WORDS_RATE
+        put("loop.embedding_rate", rate, "the embedding starts pretrained")
     for name in ("epochs", "batch_size", "patience"):
-        reasons[f"loop.{name}"] = f"for {texts:,} texts"
+        put(f"loop.{name}", getattr(loop, name), f"for {texts:,} texts")
     if request.epochs is not None:
+        put("loop.epochs", request.epochs, "asked for")
         # The rate of early epochs is so high that the loss hardly falls: many epochs wait for half
         # of them.
-        patience = max(loop.patience, request.epochs // 2)
-        loop = replace(loop, epochs=request.epochs, patience=patience)
-        reasons["loop.epochs"] = "asked for"
-    return loop
+        put("loop.patience", max(loop.patience, request.epochs // 2), f"for {texts:,} texts")
 
 
 def sized(loop: LoopOptions, texts: int) -> LoopOptions:
