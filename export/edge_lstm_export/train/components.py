@@ -11,7 +11,6 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from scipy.sparse import diags
 
 from edge_lstm.layers import NetworkConfig
 from edge_lstm.text import FIRST_WORD_ID, OOV_ID
@@ -257,8 +256,8 @@ def with_codes(
     learnt = data.learnt()
     if more is not None:
         learnt = learnt.joined(more)
-    by_length = diags((1 / learnt.roots[:, 0]).astype(np.float32))
-    table = coded(sparse.vectors, by_length @ features.held(learnt), data.plan.rounding)
+    inputs = learnt.by_length @ features.held(learnt)
+    table = coded(sparse.vectors, inputs, data.plan.rounding)
     return replace(sparse, vectors=table.values * table.scales)
 
 

@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 import torch
+from scipy import sparse
 from torch import Tensor, nn
 
 from edge_lstm.text import PAD_ID, Tokenizer
@@ -41,6 +42,11 @@ class Examples:
     def roots(self) -> npt.NDArray[np.float64]:
         """float64 [n, 1], of the lengths."""
         return np.sqrt(self.lengths)[:, None]
+
+    @property
+    def by_length(self) -> sparse.dia_matrix:
+        """float32 [n, n], diagonal: divides what is counted in each text by its root."""
+        return sparse.diags((1 / self.roots[:, 0]).astype(np.float32))
 
     @classmethod
     def from_texts(cls, tokenizer: Tokenizer, texts: Iterable[str], targets: Floats) -> Examples:

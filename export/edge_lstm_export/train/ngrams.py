@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from scipy.optimize import minimize
 from torch.nn import functional
 
 from edge_lstm.answering import apply_thresholds
-from edge_lstm.text import OOV_ID, Tokenizer
+from edge_lstm.text import FIRST_WORD_ID, OOV_ID, Tokenizer
 from edge_lstm_export.graph.pairs import PairTable, table_of
 from edge_lstm_export.options import SparseOptions
 from edge_lstm_export.train.data import Bools, Doubles, Floats, Ints
@@ -109,8 +109,8 @@ class Features:
 
         counts: float32 [texts, n].
         """
-        more = [part for part in (self.characters, self.embeddings) if part is not None]
-        return sparse.hstack([counts, *(sparse.csr_matrix(counts @ part) for part in more)]).tocsr()
+        more = [sparse.csr_matrix(counts @ part) for part in self._parts()]
+        return sparse.hstack([counts, *more]).tocsr()
 
     def folded(self, weights: Floats) -> Floats:
         """Return the weights of the n-grams, float32 [n, outputs].
@@ -119,14 +119,21 @@ class Features:
 
         weights: float32 [n + m + width, outputs], of the columns of :meth:`matrix`.
         """
-        count = len(self)
-        total = weights[:count]
-        start = count
-        for block in (self.characters, self.embeddings):
-            if block is not None:
-                total = total + block @ weights[start : start + block.shape[1]]
-                start += block.shape[1]
+        start = len(self)
+        total = weights[:start]
+        for part in self._parts():
+            end = start + part.shape[1]
+            total = total + part @ weights[start:end]
+            start = end
         return np.asarray(total, np.float32)
+
+    @property
+    def width(self) -> int:
+        """Columns of the embeddings, the last ones of :meth:`matrix`."""
+        return 0 if self.embeddings is None else self.embeddings.shape[1]
+
+    def _parts(self) -> list[Any]:
+        return [part for part in (self.characters, self.embeddings) if part is not None]
 
 
 def choose_ngrams(
@@ -172,17 +179,12 @@ def with_characters(features: Features, tokenizer: Tokenizer, options: SparseOpt
     """Add the character n-grams of words, read as ``<word>``, and of subwords."""
     from sklearn.feature_extraction.text import CountVectorizer
 
-    entries = [
-        "",
-        "",
-        "",
-        "",
-        *(f"<{word}>" for word in tokenizer.words),
-        *tokenizer.pieces,
-    ]
-    # Pairs have no characters of their own.
-    texts = [entries[i] if i < len(entries) else "" for i in features.ids[: features.words, 0]]
-    texts += [""] * len(features.pairs)
+    entries = [f"<{word}>" for word in tokenizer.words]
+    entries += tokenizer.pieces
+    # Pairs have no characters of their own, nor has an unknown word, the first id.
+    unknown = [""] * (FIRST_WORD_ID - OOV_ID)
+    texts = [*unknown, *entries][: features.words]
+    texts += [""] * (len(features) - len(texts))
     counter = CountVectorizer(
         analyzer="char",
         ngram_range=(options.shortest, options.longest),
@@ -260,26 +262,21 @@ class SparseData:
         """
         x = self.features.matrix(self.held)
         n = len(self.features)
-        embedded = self.features.embeddings
-        dense = x.shape[1] - (0 if embedded is None else embedded.shape[1])
+        dense = x.shape[1] - self.features.width
         texts = np.bincount(x.indices, minlength=x.shape[1])
-        weights = np.log(x.shape[0] / np.maximum(1, texts)) + 1
+        weights = np.log(len(self.examples) / np.maximum(1, texts)) + 1
         weights[texts == 0] = 0
         weights[n:][texts[n:] < self.options.fewest_texts] = 0
         weights[dense:] = 1
-        by_length = sparse.diags((1 / self.examples.roots[:, 0]).astype(np.float32)) @ x
+        by_length = self.examples.by_length @ x
         scaled = (by_length @ sparse.diags(weights)).tocsr()
-        squares = np.asarray(scaled.multiply(scaled).sum(axis=0)).ravel() / max(1, x.shape[0])
-        lengths = (
-            (slice(n), 1.0),
-            (slice(n, dense), 1.0),
-            (slice(dense, None), self.options.embeddings),
-        )
-        for block, length in lengths:
-            weights[block] *= length / max(float(squares[block].sum()), _SMALLEST) ** 0.5
-        return (by_length @ sparse.diags(weights)).tocsr().astype(np.float32), weights.astype(
-            np.float32
-        )
+        squares = np.asarray(scaled.multiply(scaled).sum(axis=0)).ravel() / len(self.examples)
+        ends = [0, n, dense, len(weights)]
+        for start, end, length in zip(ends, ends[1:], (1.0, 1.0, self.options.embeddings)):
+            square = float(squares[start:end].sum())
+            weights[start:end] *= length / max(square, _SMALLEST) ** 0.5
+        scaled = (by_length @ sparse.diags(weights)).tocsr()
+        return scaled.astype(np.float32), weights.astype(np.float32)
 
 
 def fit_svm(data: SparseData) -> SparseWeights:
@@ -288,20 +285,18 @@ def fit_svm(data: SparseData) -> SparseWeights:
     options = data.options
     coefficients, bias = svm_weights(x, data.labels, data.multi_label, options.regularization)
     if options.bayes and not data.multi_label:
-        embeddings = data.features.embeddings
-        dense = 0 if embeddings is None else embeddings.shape[1]
-        counted = x[:, : x.shape[1] - dense]
+        counted = x[:, : x.shape[1] - data.features.width]
         naive = bayes_weights(counted, data.labels, options.bayes_smoothing)
-        naive = np.pad(naive, ((0, dense), (0, 0)))
+        naive = np.pad(naive, ((0, data.features.width), (0, 0)))
         scores = x @ naive
         spreads = (x @ coefficients).std(axis=0)
         naive_spreads = scores.std(axis=0)
+        if not options.bayes_by_label:
+            spreads = np.float64(spreads.mean())
+            naive_spreads = np.float64(naive_spreads.mean())
+        factors = options.bayes * spreads / np.maximum(_SMALLEST, naive_spreads)
         if options.bayes_by_label:
-            factors = options.bayes * spreads / np.maximum(_SMALLEST, naive_spreads)
             bias = bias - factors * scores.mean(axis=0)
-        else:
-            spread = float(spreads.mean())
-            factors = options.bayes * spread / max(_SMALLEST, float(naive_spreads.mean()))
         coefficients = coefficients + np.asarray(factors, np.float32) * naive
     folded = data.features.folded(coefficients * weights[:, None])
     return SparseWeights(folded, np.eye(len(bias), dtype=np.float32), bias)
@@ -320,27 +315,29 @@ def fit_logistic(data: SparseData, other_logits: Floats | None = None) -> Sparse
     outputs = data.outputs
     # One logit stands for two that are each half of it.
     ridge = data.options.ridge / 2 if outputs == 1 else data.options.ridge
-    fixed = np.zeros((texts, outputs), np.float32) if other_logits is None else other_logits
+    fixed = 0 if other_logits is None else other_logits
+
+    def split(flat: Doubles) -> tuple[Floats, Floats]:
+        """Return the weights of the columns, and the bias."""
+        rows = flat.reshape(-1, outputs).astype(np.float32)
+        return rows[:-1], rows[-1]
 
     def loss(flat: Doubles) -> tuple[float, Doubles]:
-        w = flat.reshape(-1, outputs).astype(np.float32)
-        nats, slope = cross_entropy(
-            x @ w[:-1] + w[-1] + fixed, data.examples.targets, multi_label=data.multi_label
-        )
+        w, bias = split(flat)
+        logits = x @ w + bias + fixed
+        targets = data.examples.targets
+        nats, slope = cross_entropy(logits, targets, multi_label=data.multi_label)
         slope = slope.astype(np.float32)
-        gradient = np.concatenate([transposed @ slope, slope.sum(axis=0, keepdims=True)]) / texts
-        gradient[:-1] += ridge * w[:-1]
-        return nats / texts + 0.5 * ridge * float((w[:-1] ** 2).sum()), gradient.astype(
-            np.float64
-        ).ravel()
+        of_columns = transposed @ slope / texts + ridge * w
+        of_bias = slope.sum(axis=0) / texts
+        gradient = np.concatenate([of_columns.ravel(), of_bias]).astype(np.float64)
+        return nats / texts + 0.5 * ridge * float((w**2).sum()), gradient
 
     begin = np.zeros((x.shape[1] + 1) * outputs)
-    best = minimize(
-        loss, begin, jac=True, method="L-BFGS-B", options={"maxiter": data.options.steps}
-    ).x
-    w = best.reshape(-1, outputs).astype(np.float32)
-    folded = data.features.folded(w[:-1] * weights[:, None])
-    return SparseWeights(folded, np.eye(outputs, dtype=np.float32), w[-1].copy())
+    steps = {"maxiter": data.options.steps}
+    w, bias = split(minimize(loss, begin, jac=True, method="L-BFGS-B", options=steps).x)
+    folded = data.features.folded(w * weights[:, None])
+    return SparseWeights(folded, np.eye(outputs, dtype=np.float32), bias.copy())
 
 
 def fit_low_rank(data: SparseData, width: int, seed: int) -> SparseWeights:
@@ -357,30 +354,29 @@ def fit_low_rank(data: SparseData, width: int, seed: int) -> SparseWeights:
         torch.manual_seed(seed)
         vectors = torch.nn.Parameter(options.first_spread * torch.randn(x.shape[1], width))
         head = torch.nn.Linear(width, targets.shape[1])
+    loss_of = partial(functional.cross_entropy, label_smoothing=options.label_smoothing)
+    if data.multi_label:
+        loss_of = partial(soft_cross_entropy, multi_label=True)
     groups: list[dict[str, Any]] = [
         {"params": [vectors], "weight_decay": 0.0},
         {"params": head.parameters()},
     ]
     rate = options.learning_rate
+    size = options.batch_size
     optimizer = adamw(groups, rate)
-    steps = max(FEWEST_STEPS, options.epochs * math.ceil(len(targets) / options.batch_size))
+    steps = max(FEWEST_STEPS, options.epochs * math.ceil(len(targets) / size))
     one_cycle = torch.optim.lr_scheduler.OneCycleLR
     schedule = one_cycle(optimizer, rate, total_steps=steps, pct_start=options.warmup)
     table = vectors.detach().numpy()  # the same memory
     for _ in range(options.epochs):
         order = rng.permutation(len(targets))
         shuffled = x[order]
-        for start in range(0, len(order), options.batch_size):
-            rows = order[start : start + options.batch_size]
-            batch = _dropped(shuffled[start : start + options.batch_size], options.dropout, rng)
+        for start in range(0, len(order), size):
+            rows = order[start : start + size]
+            batch = _dropped(shuffled[start : start + size], options.dropout, rng)
             # PyTorch's embedding_bag takes several times as long for its gradient.
             total = torch.from_numpy(batch @ table).requires_grad_()
-            logits = head(total / roots[rows])
-            if data.multi_label:
-                loss = soft_cross_entropy(logits, targets[rows], multi_label=True)
-            else:
-                smoothing = options.label_smoothing
-                loss = functional.cross_entropy(logits, targets[rows], label_smoothing=smoothing)
+            loss = loss_of(head(total / roots[rows]), targets[rows])
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             assert total.grad is not None
@@ -388,7 +384,7 @@ def fit_low_rank(data: SparseData, width: int, seed: int) -> SparseWeights:
             optimizer.step()
             schedule.step()
     table[np.bincount(x.indices, minlength=len(table)) == 0] = 0  # in no text, never trained
-    weight, bias = (value.detach().numpy().copy() for value in (head.weight, head.bias))
+    weight, bias = (value.detach().numpy() for value in head.parameters())
     return SparseWeights(data.features.folded(table), weight, bias)
 
 
@@ -405,11 +401,13 @@ def merged(first: SparseWeights, second: SparseWeights, data: SparseData) -> Spa
     scale = None
     for weights in (first, second):
         vectors = weights.vectors @ weights.head.T
-        vectors = vectors if data.multi_label else vectors - vectors.mean(axis=1, keepdims=True)
+        if not data.multi_label:
+            vectors -= vectors.mean(axis=1, keepdims=True)
         spread = max(_SMALLEST, float(np.std((data.held @ vectors) / roots)))
         scale = scale or spread
-        total += np.float32(0.5 * scale / spread) * vectors
-        bias += np.float32(0.5 * scale / spread) * weights.bias
+        factor = np.float32(0.5 * scale / spread)
+        total += factor * vectors
+        bias += factor * weights.bias
     _, _, axes = np.linalg.svd((data.held @ total) / roots, full_matrices=False)
     head = np.zeros((count, width), np.float32)
     head[:, : len(axes)] = axes[:width].T
@@ -438,13 +436,8 @@ def _blocks(examples: Examples) -> Iterator[tuple[int, Ints, Ints, Ints, Ints]]:
         owner = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
         ids = examples.ids[offsets[0] : offsets[-1]].astype(np.int64)
         same = owner[:-1] == owner[1:]
-        yield (
-            len(offsets) - 1,
-            owner,
-            ids,
-            owner[:-1][same],
-            (ids[:-1] * _PAIR_BASE + ids[1:])[same],
-        )
+        pairs = ids[:-1] * _PAIR_BASE + ids[1:]
+        yield len(offsets) - 1, owner, ids, owner[:-1][same], pairs[same]
 
 
 def _occurrences(rows: Ints, columns: Ints, shape: tuple[int, int]) -> Matrix:
@@ -476,6 +469,5 @@ def _pairs_of(examples: Examples) -> tuple[Matrix, Ints]:
         keys.append(different[counts.col])
         first += texts
     different, column = np.unique(np.concatenate(keys), return_inverse=True)
-    return _named(
-        np.concatenate(owners), column.reshape(-1), (len(examples), len(different))
-    ), different
+    shape = (len(examples), len(different))
+    return _named(np.concatenate(owners), column.reshape(-1), shape), different
