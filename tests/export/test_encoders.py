@@ -25,7 +25,7 @@ from edge_lstm_export.options import (
 from edge_lstm_export.train.checkpoint import load_checkpoint
 from edge_lstm_export.train.data import folds_of
 from edge_lstm_export.train.run import Job, plan_job, run_job
-from edge_lstm_export.train.teachers.base import Queries, accuracy, cross_fit
+from edge_lstm_export.train.teachers.base import accuracy, cross_fit
 from edge_lstm_export.train.teachers.classifier import ClassifierTeacher, label_texts
 from edge_lstm_export.train.teachers.encoder import EncoderReader, FineTunedEncoder, encoder_words
 from edge_lstm_export.train.teachers.transformer import load_transformer
@@ -84,7 +84,9 @@ def test_a_probe_learns_from_vectors_that_are_read_once(encoder: Path, multi_lab
     batches = len(read)
     shared.probe(multi_label, ENSEMBLE).read(split.texts)
     assert len(read) == batches > 0
-    found = cross_fit(teacher, split.labels, folds_of(split, 3, 0), Queries.none(3), ENSEMBLE)
+    found = cross_fit(
+        teacher, split.labels, folds_of(split, 3, 0), np.zeros((4, 0), np.bool_), ENSEMBLE
+    )
     assert accuracy(found.labelled, split.labels, multi_label) > (0.3 if multi_label else 0.6)
 
 

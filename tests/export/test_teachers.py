@@ -29,7 +29,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made import dataset, multi_label_rows, prepare, rows, words_of
 
-NOTHING = base.Queries.none(5)
+NOTHING = np.zeros((6, 0), np.bool_)
 OPTIONS = EnsembleOptions()
 SENTIMENT = SourceFile("sentiment")
 
@@ -88,10 +88,8 @@ def test_no_model_sees_the_labels_of_the_fold_that_it_predicts() -> None:
     spy = Spy()
     labels = one_hot([0, 1] * 6)
     fold = np.array([0, 1, 2] * 4)
-    by_fold = np.array([[1, 0, 1, 1], [0, 1, 1, 0], [0, 0, 1, 0]], np.bool_)
-    by_all = np.array([0, 0, 0, 1], np.bool_)
-    asked = [*by_fold, by_all]
-    found = base.cross_fit(spy, labels, fold, base.Queries(by_fold, by_all), OPTIONS)
+    asked = np.array([[1, 0, 1, 1], [0, 1, 1, 0], [0, 0, 1, 0], [0, 0, 0, 1]], np.bool_)
+    found = base.cross_fit(spy, labels, fold, asked, OPTIONS)
     for k, ((learnt, targets), answered) in enumerate(zip(spy.learnt, spy.asked_of)):
         own = np.flatnonzero(fold == k).tolist()
         assert learnt == np.flatnonzero(fold != k).tolist()
@@ -99,8 +97,7 @@ def test_no_model_sees_the_labels_of_the_fold_that_it_predicts() -> None:
         assert answered == own + (12 + np.flatnonzero(asked[k])).tolist()
     assert (found.labelled[:, 0] == fold + 1).all()
     # Not a number where a fold's model was not asked.
-    assert np.array_equal(~np.isnan(found.by_fold[:, :, 0]), by_fold)
-    assert np.array_equal(~np.isnan(found.by_all[:, 0]), by_all)
+    assert np.array_equal(~np.isnan(found.transfer[:, :, 0]), asked)
     # The mean of those that were; a model of all rows is asked alone.
     assert found.of_transfer_set()[:, 0].tolist() == [1, 2, 2, 4] and len(spy.learnt[-1][0]) == 12
     of_fold = found.of_transfer_set(1)
@@ -110,9 +107,9 @@ def test_no_model_sees_the_labels_of_the_fold_that_it_predicts() -> None:
 def test_a_fold_that_leaves_one_label_has_no_opinion() -> None:
     labels = one_hot([0, 0, 0, 1])
     fold = np.array([0, 0, 1, 1])
-    everyone = base.Queries(np.ones((2, 3), np.bool_), np.ones(3, np.bool_))
+    everyone = np.ones((3, 3), np.bool_)
     found = base.cross_fit(Spy(), labels, fold, everyone, OPTIONS)
-    assert not found.labelled[fold == 1].any() and not found.by_fold[1].any()
+    assert not found.labelled[fold == 1].any() and not found.transfer[1].any()
     assert found.labelled[fold == 0].all()
 
 
@@ -207,7 +204,7 @@ def test_the_sentiment_model_tells_praise_from_blame_whatever_the_labels_are_cal
     data = dataset(OPINIONS)
     teacher = model_teacher(SENTIMENT, False, OPTIONS)
     teacher.read([*data.train.texts, "A wonderful evening.", ""])
-    everyone = base.Queries(np.ones((5, 2), np.bool_), np.ones(2, np.bool_))
+    everyone = np.ones((6, 2), np.bool_)
     fold = folds_of(data.train, 5, 0)
     found = base.cross_fit(teacher, data.train.labels, fold, everyone, OPTIONS)
     assert base.accuracy(found.labelled, data.train.labels, False) > 0.9

@@ -144,8 +144,8 @@ def try_teacher(dataset: Dataset, stats: DatasetStats, file: SourceFile, seed: i
 
     def predict(teacher: base.Teacher) -> Floats:
         teacher.read(train.texts)
-        queries = base.Queries.none(defaults.TRIAL_FOLDS)
-        return base.cross_fit(teacher, labels, fold, queries, options).labelled
+        nothing = np.zeros((defaults.TRIAL_FOLDS + 1, 0), np.bool_)
+        return base.cross_fit(teacher, labels, fold, nothing, options).labelled
 
     def surely_better(with_it: Floats, without: Floats) -> bool:
         if base.accuracy_gain(with_it, without, labels, False) < defaults.TRIAL_ACCURACY_GAIN:

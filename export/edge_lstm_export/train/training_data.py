@@ -122,9 +122,8 @@ def ask_teachers(
     kept = stages.get(TEACHERS)
     if kept is not None:
         return base.EnsemblePredictions.from_stage(kept)
-    queries = base.Queries.for_transfer_set(
-        transfer.source_fold, rows.folds, judged_by_folds=bool(plan.validation.folds)
-    )
+    judged_by_folds = plan.validation.folds > 0
+    asked = base.queries(transfer.source_fold, rows.folds, judged_by_folds=judged_by_folds)
     loaded = teachers.load()
     for teacher in loaded:
         teacher.read([*rows.learnt.texts, *transfer.texts])
@@ -132,7 +131,7 @@ def ask_teachers(
         loaded,
         rows.learnt.labels,
         rows.fold,
-        queries,
+        asked,
         plan.ensemble,
         multi_label=plan.network.multi_label,
         say=say,

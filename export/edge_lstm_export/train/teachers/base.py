@@ -76,36 +76,21 @@ class Regression(Teacher):
         return lambda asked: log_chances(self._x[asked] @ weights.T + bias, self.multi_label)
 
 
-@dataclass(frozen=True)
-class Queries:
-    """Which model labels which text of the transfer set.
+def queries(source_fold: Ints, folds: int, *, judged_by_folds: bool) -> Bools:
+    """Return which model labels which text of the transfer set: bool [folds + 1, m].
 
-    by_fold: bool [folds, m], by the model that did not learn from a fold.
-    by_all: bool [m], by a model of all rows.
+    A model for each fold did not learn from it; the last one learnt from all rows.
+
+    source_fold: int64 [m], fold of the rows that a text was made of; -1 for a text of a log.
+
+    A made text is labelled by the model that saw none of its rows. A text of a log has no row:
+    every model of a fold labels it. If folds judge the network too, it is trained without each fold
+    in turn, and needs the labels of that fold's model for all texts; the final network gets the
+    labels of the model of all rows.
     """
-
-    by_fold: Bools
-    by_all: Bools
-
-    @classmethod
-    def for_transfer_set(cls, source_fold: Ints, folds: int, *, judged_by_folds: bool) -> Queries:
-        """Return the queries of a training.
-
-        source_fold: int64 [m], fold of the rows that a text was made of; -1 for a text of a log.
-
-        A made text is labelled by the model that saw none of its rows. A text of a log has no row:
-        every model labels it. If folds judge the network too, it is trained without each fold in
-        turn, and needs the labels of that fold's model for all texts; the final network gets
-        the labels of a model of all rows.
-        """
-        is_log = source_fold < 0
-        own_fold = source_fold == np.arange(folds)[:, None]
-        return cls(own_fold | is_log | judged_by_folds, is_log & judged_by_folds)
-
-    @classmethod
-    def none(cls, folds: int) -> Queries:
-        """Return the queries of an empty transfer set."""
-        return cls(np.zeros((folds, 0), np.bool_), np.zeros(0, np.bool_))
+    is_log = source_fold < 0
+    own_fold = source_fold == np.arange(folds)[:, None]
+    return np.vstack([own_fold | is_log | judged_by_folds, is_log & judged_by_folds])
 
 
 @dataclass(frozen=True)
@@ -113,13 +98,12 @@ class Predictions:
     """Logits of one teacher, or of an ensemble.
 
     labelled: float32 [n, L], out of fold.
-    by_fold: float32 [folds, m, L] of the transfer set.
-    by_all: float32 [m, L]. NaN if not asked.
+    transfer: float32 [folds + 1, m, L] of the transfer set, by the models of :func:`queries`; NaN
+        if one was not asked.
     """
 
     labelled: Floats
-    by_fold: Floats
-    by_all: Floats
+    transfer: Floats
 
     def of_transfer_set(self, fold: int | None = None) -> Floats:
         """Return logits of the transfer set: float32 [m, L].
@@ -128,12 +112,12 @@ class Predictions:
             mean of the folds' models if that was not asked.
         """
         if fold is not None:
-            return np.asarray(self.by_fold[fold])
-        asked = ~np.isnan(self.by_fold).any(axis=2, keepdims=True)
-        count = asked.sum(axis=0)
-        total = np.where(asked, self.by_fold, 0).sum(axis=0)
-        mean = np.where(count > 0, total / np.maximum(count, 1), np.nan)
-        return np.asarray(np.where(np.isnan(self.by_all), mean, self.by_all), np.float32)
+            return np.asarray(self.transfer[fold])
+        by_fold = self.transfer[:-1]
+        by_all = self.transfer[-1]
+        asked = ~np.isnan(by_fold)
+        mean = np.where(asked, by_fold, 0).sum(axis=0) / np.maximum(asked.sum(axis=0), 1)
+        return np.asarray(np.where(np.isnan(by_all), mean, by_all), np.float32)
 
 
 @dataclass(frozen=True)
@@ -174,42 +158,36 @@ class EnsemblePredictions:
 
 
 def cross_fit(
-    teacher: Teacher, labels: Bools, fold: Ints, queries: Queries, options: EnsembleOptions
+    teacher: Teacher, labels: Bools, fold: Ints, asked: Bools, options: EnsembleOptions
 ) -> Predictions:
     """Fit a teacher without each fold in turn, and on all rows if a text asks for that.
 
     labels: bool [n, L].
     fold: int64 [n], from 0.
+    asked: bool [folds + 1, m], see :func:`queries`.
     """
     n, outputs = labels.shape
-    folds, m = queries.by_fold.shape
     labelled = np.zeros((n, outputs), np.float32)
-    by_fold = np.full((folds, m, outputs), np.nan, np.float32)
-    by_all = np.full((m, outputs), np.nan, np.float32)
-
-    def predict(learnt: Ints, asked: Ints) -> Floats:
-        if labels[learnt].any(axis=0).sum() < 2:
-            return np.zeros((len(asked), outputs), np.float32)  # nothing to learn: no opinion
-        return _bounded(teacher.fit(learnt, labels[learnt])(asked), options.largest_logit)
-
-    for k in range(folds):
+    transfer = np.full((*asked.shape, outputs), np.nan, np.float32)
+    for k, texts in enumerate(map(np.flatnonzero, asked)):
         rows = np.flatnonzero(fold == k)
-        texts = np.flatnonzero(queries.by_fold[k])
-        if len(rows) or len(texts):
-            logits = predict(np.flatnonzero(fold != k), np.concatenate([rows, n + texts]))
-            labelled[rows] = logits[: len(rows)]
-            by_fold[k, texts] = logits[len(rows) :]
-    texts = np.flatnonzero(queries.by_all)
-    if len(texts):
-        by_all[texts] = predict(np.arange(n), n + texts)
-    return Predictions(labelled, by_fold, by_all)
+        learnt = np.flatnonzero(fold != k)
+        wanted = np.concatenate([rows, n + texts])
+        if not len(wanted):
+            continue
+        logits = np.zeros((len(wanted), outputs), np.float32)
+        if labels[learnt].any(axis=0).sum() > 1:  # else nothing to learn: no opinion
+            logits = _bounded(teacher.fit(learnt, labels[learnt])(wanted), options.largest_logit)
+        labelled[rows] = logits[: len(rows)]
+        transfer[k, texts] = logits[len(rows) :]
+    return Predictions(labelled, transfer)
 
 
 def ensemble(
     teachers: Sequence[Teacher],
     labels: Bools,
     fold: Ints,
-    queries: Queries,
+    asked: Bools,
     options: EnsembleOptions,
     *,
     multi_label: bool,
@@ -219,6 +197,7 @@ def ensemble(
 
     The first teacher is always kept.
 
+    asked: see :func:`cross_fit`.
     multi_label: a text may have several labels.
     """
     names: list[str] = []
@@ -226,7 +205,7 @@ def ensemble(
     dropped: list[tuple[str, float, float]] = []
     for teacher in teachers:
         say(f"teacher: {teacher.name}")
-        predictions = cross_fit(teacher, labels, fold, queries, options)
+        predictions = cross_fit(teacher, labels, fold, asked, options)
         if kept:
             others = [each.labelled for each in kept]
             without = stacked(others, labels, multi_label, options.prior)
@@ -240,9 +219,7 @@ def ensemble(
     labelled = [each.labelled for each in kept]
     weights = stacking_weights(labelled, labels, multi_label, options.prior)
     mixed = Predictions(
-        _mixed(weights, labelled),
-        _mixed(weights, [each.by_fold for each in kept]),
-        _mixed(weights, [each.by_all for each in kept]),
+        _mixed(weights, labelled), _mixed(weights, [each.transfer for each in kept])
     )
     rates = [accuracy(logits, labels, multi_label) for logits in labelled]
     members = tuple(map(Member, names, weights, rates))
@@ -282,17 +259,14 @@ def stacking_weights(
 
 def accuracy_gain(with_it: Floats, without: Floats, labels: Bools, multi_label: bool) -> float:
     """Return by how many standard errors the accuracy rises: a paired test."""
-    gain = _right(with_it, labels, multi_label).astype(np.float64) - _right(
-        without, labels, multi_label
-    )
-    return _standard_errors(gain)
+    before = _right(without, labels, multi_label).astype(np.float64)
+    return _standard_errors(_right(with_it, labels, multi_label) - before)
 
 
 def log_loss_gain(with_it: Floats, without: Floats, labels: Bools, multi_label: bool) -> float:
     """Return by how many standard errors the mean log loss falls: a paired test."""
-    return _standard_errors(
-        log_losses(without, labels, multi_label) - log_losses(with_it, labels, multi_label)
-    )
+    before = log_losses(without, labels, multi_label)
+    return _standard_errors(before - log_losses(with_it, labels, multi_label))
 
 
 def _standard_errors(gain: npt.NDArray[np.floating[Any]]) -> float:
