@@ -24,7 +24,7 @@ from edge_lstm_export.train.network import Network
 from edge_lstm_export.train.ngrams import (
     Features,
     SparseData,
-    SparseWeights,
+    SparsePart,
     choose_ngrams,
     fit_logistic,
     fit_low_rank,
@@ -57,8 +57,8 @@ def chosen(examples: Examples, slots: int, tokenizer: Tokenizer) -> Features:
     return with_characters(choose_ngrams(examples, words, slots, 2), tokenizer, OPTIONS)
 
 
-def answers(weights: SparseWeights, features: Features, examples: Examples) -> Any:
-    logits = weights.logits(features, examples)
+def answers(weights: SparsePart, features: Features, examples: Examples) -> Any:
+    logits = weights.logits(examples)
     return (logits[:, 0] > 0).astype(int) if logits.shape[1] == 1 else logits.argmax(axis=1)
 
 
@@ -112,9 +112,9 @@ def test_naive_bayes_by_label_adds_the_same_share_to_each_label_however_rare() -
     _, examples, features = read(3, 30)
     rows = np.r_[0:90:3, 1:90:3, 2:20:3]  # the third label is rare
     seen = examples.subset(rows)
-    alone = fit_svm(SparseData(features, seen, OPTIONS)).logits(features, seen)
+    alone = fit_svm(SparseData(features, seen, OPTIONS)).logits(seen)
     options = replace(OPTIONS, bayes=0.3, bayes_smoothing=0.1, bayes_by_label=True)
-    added = fit_svm(SparseData(features, seen, options)).logits(features, seen) - alone
+    added = fit_svm(SparseData(features, seen, options)).logits(seen) - alone
     assert np.allclose(added.mean(axis=0), 0, atol=1e-4)
     assert np.allclose(added.std(axis=0), 0.3 * alone.std(axis=0), rtol=1e-3)
 
@@ -126,7 +126,7 @@ def test_a_fit_beside_logits_learns_what_they_leave_and_keeps_what_says_it() -> 
     known = np.where(truth, 20, -20).astype(np.float32)
     assert np.abs(fit_logistic(data, known).vectors).max() < 1e-3
     weights = fit_logistic(data, -known / 10)  # wrong logits are outweighed
-    assert np.array_equal(weights.logits(features, examples) - known / 10 > 0, truth)
+    assert np.array_equal(weights.logits(examples) - known / 10 > 0, truth)
     best = features.best(weights.vectors, data.held, 5)
     assert best.words == features.words and len(best.pairs) == 5
     assert {*map(tuple, best.pairs.tolist())} < {*map(tuple, features.pairs.tolist())}
@@ -139,7 +139,7 @@ def test_vectors_of_a_lower_rank_learn_each_of_several_labels() -> None:
     examples = Examples.from_texts(tokenizer, texts, targets)
     features = chosen(examples, 50, tokenizer)
     data = SparseData(features, examples, replace(OPTIONS, epochs=200), multi_label=True)
-    logits = fit_low_rank(data, 4, seed=0).logits(features, examples)
+    logits = fit_low_rank(data, 4, seed=0).logits(examples)
     assert np.array_equal(logits > 0, targets > 0.5)
 
 
@@ -175,9 +175,9 @@ def test_the_network_answers_as_both_parts_together(labels: int) -> None:
     ).eval()
     network.ngrams.choose(features.table)
     lstm = predict_logits(network, examples).numpy()
-    parts = ComponentLogits(lstm, weights.logits(features, examples), examples.targets)
+    parts = ComponentLogits(lstm, weights.logits(examples), examples.targets)
     stack = Stack(0.3, 1.7, np.linspace(-1, 1, lstm.shape[1]).astype(np.float32))
-    network = assembled(network, stack, features, weights)
+    network = assembled(network, stack, weights)
     np.testing.assert_allclose(
         predict_logits(network, examples).numpy(), stack.logits(parts), atol=2e-4
     )

@@ -18,7 +18,7 @@ from edge_lstm_export.options import LinearOptions
 from edge_lstm_export.train.data import Bools, Dataset, Floats, Split
 from edge_lstm_export.train.linear import SVM_PASSES, counters, svm_weights
 from edge_lstm_export.train.logits import two_columns
-from edge_lstm_export.train.ngrams import Features
+from edge_lstm_export.train.ngrams import SparsePart
 from edge_lstm_export.train.plan import Plan
 from edge_lstm_export.train.rows import LabelledRows
 
@@ -54,16 +54,15 @@ class Baseline:
         return {"name": self.name, "bytes": self.size, **figures}
 
 
-def is_linear_model(plan: Plan, features: Features | None) -> bool:
+def is_linear_model(plan: Plan, sparse: SparsePart) -> bool:
     """Return whether the n-gram part is such a model itself: it learns the rows' labels alone."""
     fit = plan.sparse
     is_svm = fit.fit == "svm" and (plan.kind == "topics" or not fit.bayes)
-    learns_labels = is_svm and not plan.teachers
-    return learns_labels and features is not None and features.embeddings is None
+    return is_svm and not plan.teachers and sparse.features.embeddings is None
 
 
 def ngram_baseline(
-    dataset: Dataset, targets: Floats, logits: Floats, features: Features, tokenizer: Tokenizer
+    dataset: Dataset, targets: Floats, logits: Floats, sparse: SparsePart, tokenizer: Tokenizer
 ) -> Baseline:
     """Return the n-gram part by itself.
 
@@ -71,10 +70,9 @@ def ngram_baseline(
     logits: float32 [n, outputs], its answers to them.
     """
     entries = (*tokenizer.words, *tokenizer.pieces)
-    vocabulary = sum(len(entry.encode()) + 1 for entry in entries) + PAIR_BYTES * len(
-        features.pairs
-    )
-    size = vocabulary + FLOAT32_BYTES * logits.shape[1] * len(features)
+    vocabulary = sum(len(entry.encode()) + 1 for entry in entries)
+    pairs = PAIR_BYTES * len(sparse.features.pairs)
+    size = vocabulary + pairs + FLOAT32_BYTES * logits.shape[1] * len(sparse.features)
     scores = set_scores(targets > 0.5, _given(logits, dataset.multi_label), dataset.labels)
     return Baseline("linear model on the n-grams alone", scores, size)
 

@@ -28,7 +28,7 @@ from edge_lstm_export.train.loop import (
     predict_logits,
 )
 from edge_lstm_export.train.network import Network
-from edge_lstm_export.train.ngrams import Features, SparseData, SparseWeights
+from edge_lstm_export.train.ngrams import Features, SparseData, SparsePart
 from edge_lstm_export.train.pretrained import WordEmbeddings
 from edge_lstm_export.train.stages import Stage, Stages
 from edge_lstm_export.train.start import first_weights
@@ -159,16 +159,14 @@ def fit_sparse(
     features: Features,
     fold: int | None = None,
     more: Examples | None = None,
-) -> SparseWeights:
+) -> SparsePart:
     """Fit the n-gram part, without the rows of ``fold``.
 
     more: labelled texts, as well as the rows. Misspelt copies change exact columns of subwords
         alone.
     """
     plan = data.plan
-    learnt = data.learnt(fold)
-    if more is not None:
-        learnt = learnt.joined(more)
+    learnt = data.learnt(fold, more)
     rows = len(data.rows_without(fold))
     options = plan.sparse
     fitted = SparseData(features, learnt, options, plan.network.multi_label)
@@ -184,7 +182,7 @@ def fit_sparse(
     return replace(weights, vectors=np.where(has_subword, both.vectors, weights.vectors))
 
 
-def _fit_columns(data: SparseData, rows: int, width: int, seed: int) -> SparseWeights:
+def _fit_columns(data: SparseData, rows: int, width: int, seed: int) -> SparsePart:
     """Fit by the planned method.
 
     rows: examples, from the first on, that have a label of their own.
@@ -203,21 +201,19 @@ def _fit_columns(data: SparseData, rows: int, width: int, seed: int) -> SparseWe
 
 def fit_ngrams(
     data: TrainingData, features: Features | None, network: Network
-) -> tuple[Features | None, SparseWeights | None]:
+) -> SparsePart | None:
     """Fit the planned n-gram part, if there is one; a residual fit chooses other n-grams.
 
     network: whose LSTM is trained.
     """
     if features is None:
-        return None, None
+        return None
     if data.plan.sparse.fit == "residual":
         return _fit_residual(data, features, network)
-    return features, fit_sparse(data, features)
+    return fit_sparse(data, features)
 
 
-def _fit_residual(
-    data: TrainingData, features: Features, network: Network
-) -> tuple[Features, SparseWeights]:
+def _fit_residual(data: TrainingData, features: Features, network: Network) -> SparsePart:
     """Choose the n-grams anew and fit them, both to what the trained LSTM leaves of the targets."""
     plan = data.plan
     options = plan.sparse
@@ -236,27 +232,22 @@ def _fit_residual(
         weights = ngrams.fit_logistic(tried, lstm)
         features = candidates.best(weights.vectors, tried.held, slots)
     fitted = SparseData(features, learnt, options, plan.network.multi_label)
-    return features, ngrams.fit_logistic(fitted, lstm)
+    return ngrams.fit_logistic(fitted, lstm)
 
 
 def with_codes(
-    data: TrainingData,
-    features: Features | None,
-    sparse: SparseWeights | None,
-    more: Examples | None = None,
-) -> SparseWeights | None:
+    data: TrainingData, sparse: SparsePart | None, more: Examples | None = None
+) -> SparsePart | None:
     """Return the n-gram part with the vectors of the int8 file, if that keeps them as codes.
 
     They are chosen by the texts that the part was fitted to, which an export does not have.
 
     more: as in :func:`fit_sparse`.
     """
-    if features is None or sparse is None or not data.plan.network.config.codes_ngrams:
+    if sparse is None or not data.plan.network.config.codes_ngrams:
         return sparse
-    learnt = data.learnt()
-    if more is not None:
-        learnt = learnt.joined(more)
-    inputs = learnt.by_length @ features.held(learnt)
+    learnt = data.learnt(more=more)
+    inputs = learnt.by_length @ sparse.features.held(learnt)
     table = coded(sparse.vectors, inputs, data.plan.rounding)
     return replace(sparse, vectors=table.values * table.scales)
 
@@ -265,13 +256,11 @@ def with_codes(
 
 
 def component_logits(
-    network: Network, features: Features | None, sparse: SparseWeights | None, examples: Examples
+    network: Network, sparse: SparsePart | None, examples: Examples
 ) -> ComponentLogits:
     """Return the logits of both components; without an n-gram part, its are 0."""
     lstm = predict_logits(network, examples).numpy()
-    ngram_logits = np.zeros_like(lstm)
-    if sparse is not None and features is not None:
-        ngram_logits = sparse.logits(features, examples)
+    ngram_logits = np.zeros_like(lstm) if sparse is None else sparse.logits(examples)
     return ComponentLogits(lstm, ngram_logits, examples.targets)
 
 
@@ -306,7 +295,7 @@ def cross_validate(
             fit_lstm(data, network, k)
             fitted = None if features is None else fit_sparse(data, features, k)
             asked = data.row_examples.subset(held_out)
-            logits = component_logits(network, features, fitted, asked)
+            logits = component_logits(network, fitted, asked)
             stage = Stage.of({"lstm": logits.lstm, "sparse": logits.sparse})
             stages.keep(name, stage)
         lstm[held_out] = stage.arrays["lstm"]
@@ -314,16 +303,15 @@ def cross_validate(
     return ComponentLogits(lstm, sparse, data.row_examples.targets)
 
 
-def assembled(
-    network: Network, stack: Stack, features: Features | None, sparse: SparseWeights | None
-) -> Network:
+def assembled(network: Network, stack: Stack, sparse: SparsePart | None) -> Network:
     """Return the network with the weights of both components and the n-gram vectors."""
     whole = copy.deepcopy(network)
     pooled = whole.config.layer_values()
     with torch.no_grad():
         whole.head.weight[:, :pooled].mul_(stack.lstm)
         whole.head.bias.mul_(stack.lstm).add_(torch.from_numpy(stack.bias))
-        if whole.ngrams is not None and features is not None and sparse is not None:
+        if whole.ngrams is not None and sparse is not None:
+            features = sparse.features
             factor = np.float32(stack.sparse)
             whole.config = replace(whole.config, ngram_slots=len(features.pairs))
             whole.ngrams.choose(features.table)

@@ -205,8 +205,8 @@ def with_embeddings(features: Features, embeddings: Floats) -> Features:
 
 
 @dataclass(frozen=True)
-class SparseWeights:
-    """The weights of an n-gram part.
+class SparsePart:
+    """A fitted n-gram part.
 
     Its logits are (sum of a text's vectors / sqrt(length)) @ head.T + bias.
 
@@ -215,13 +215,14 @@ class SparseWeights:
     bias: float32 [logits].
     """
 
+    features: Features
     vectors: Floats
     head: Floats
     bias: Floats
 
-    def logits(self, features: Features, examples: Examples) -> Floats:
+    def logits(self, examples: Examples) -> Floats:
         """float32 [texts, logits]."""
-        total = np.asarray(features.held(examples) @ self.vectors)
+        total = np.asarray(self.features.held(examples) @ self.vectors)
         return np.asarray(total / examples.roots @ self.head.T + self.bias, np.float32)
 
 
@@ -253,6 +254,14 @@ class SparseData:
         labels = self.examples.targets.shape[1]
         return 1 if labels == 2 and not self.multi_label else labels
 
+    def by_logit(self, weights: Floats, bias: Floats) -> SparsePart:
+        """Return the n-gram part of these weights: a column per logit.
+
+        weights: float32 [columns, outputs], see :meth:`Features.folded`.
+        """
+        identity = np.eye(len(bias), dtype=np.float32)
+        return SparsePart(self.features, self.features.folded(weights), identity, bias)
+
     def weighted(self) -> tuple[Matrix, Floats]:
         """Return the weighted columns, float32 [texts, columns] CSR, and their weights.
 
@@ -279,7 +288,7 @@ class SparseData:
         return scaled.astype(np.float32), weights.astype(np.float32)
 
 
-def fit_svm(data: SparseData) -> SparseWeights:
+def fit_svm(data: SparseData) -> SparsePart:
     """Fit a linear SVM for each label against the rest, with naive Bayes: one column per logit."""
     x, weights = data.weighted()
     options = data.options
@@ -298,11 +307,10 @@ def fit_svm(data: SparseData) -> SparseWeights:
         if options.bayes_by_label:
             bias = bias - factors * scores.mean(axis=0)
         coefficients = coefficients + np.asarray(factors, np.float32) * naive
-    folded = data.features.folded(coefficients * weights[:, None])
-    return SparseWeights(folded, np.eye(len(bias), dtype=np.float32), bias)
+    return data.by_logit(coefficients * weights[:, None], bias)
 
 
-def fit_logistic(data: SparseData, other_logits: Floats | None = None) -> SparseWeights:
+def fit_logistic(data: SparseData, other_logits: Floats | None = None) -> SparsePart:
     """Fit a logistic regression on soft targets: one column per logit.
 
     It learns from texts that teachers are unsure of, too; an SVM takes a text wholly for its
@@ -336,11 +344,10 @@ def fit_logistic(data: SparseData, other_logits: Floats | None = None) -> Sparse
     begin = np.zeros((x.shape[1] + 1) * outputs)
     steps = {"maxiter": data.options.steps}
     w, bias = split(minimize(loss, begin, jac=True, method="L-BFGS-B", options=steps).x)
-    folded = data.features.folded(w * weights[:, None])
-    return SparseWeights(folded, np.eye(outputs, dtype=np.float32), bias.copy())
+    return data.by_logit(w * weights[:, None], bias.copy())
 
 
-def fit_low_rank(data: SparseData, width: int, seed: int) -> SparseWeights:
+def fit_low_rank(data: SparseData, width: int, seed: int) -> SparsePart:
     """Fit vectors of ``width`` and a head by AdamW on the targets.
 
     Each step drops some of the n-grams.
@@ -385,10 +392,10 @@ def fit_low_rank(data: SparseData, width: int, seed: int) -> SparseWeights:
             schedule.step()
     table[np.bincount(x.indices, minlength=len(table)) == 0] = 0  # in no text, never trained
     weight, bias = (value.detach().numpy() for value in head.parameters())
-    return SparseWeights(data.features.folded(table), weight, bias)
+    return SparsePart(data.features, data.features.folded(table), weight, bias)
 
 
-def merged(first: SparseWeights, second: SparseWeights, data: SparseData) -> SparseWeights:
+def merged(first: SparsePart, second: SparsePart, data: SparseData) -> SparsePart:
     """Return vectors as wide as the first's for the mean of both's logits.
 
     The second's logits are made as large as the first's. Kept are the directions in which the
@@ -411,7 +418,7 @@ def merged(first: SparseWeights, second: SparseWeights, data: SparseData) -> Spa
     _, _, axes = np.linalg.svd((data.held @ total) / roots, full_matrices=False)
     head = np.zeros((count, width), np.float32)
     head[:, : len(axes)] = axes[:width].T
-    return SparseWeights(np.asarray(total @ head, np.float32), head, bias)
+    return SparsePart(data.features, np.asarray(total @ head, np.float32), head, bias)
 
 
 def _dropped(x: Matrix, share: float, rng: np.random.Generator) -> Matrix:

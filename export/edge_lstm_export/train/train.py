@@ -51,7 +51,7 @@ from edge_lstm_export.train.headroom import tried_rows, with_headroom
 from edge_lstm_export.train.logits import fit_temperature, probabilities
 from edge_lstm_export.train.loop import SILENT, Callbacks, LoopResult, predict_logits
 from edge_lstm_export.train.network import Network, threads
-from edge_lstm_export.train.ngrams import Features, SparseWeights
+from edge_lstm_export.train.ngrams import SparsePart
 from edge_lstm_export.train.plan import Plan
 from edge_lstm_export.train.provenance import Measured, provenance
 from edge_lstm_export.train.quantize import rounded_to_int8
@@ -133,15 +133,15 @@ def fit(
     network, loop, closed = _fit_lstm(data, network, callbacks, stages)
 
     say("fitting n-grams and calibrating")
-    features, sparse = fit_ngrams(data, features, network)
+    sparse = fit_ngrams(data, features, network)
     validation = data.validation_examples
     if validation is not None:
-        unseen = component_logits(network, features, sparse, validation)
-    calibration = _calibrate(data, unseen, has_sparse=features is not None)
-    if features is not None and validation is not None and plan.sparse.fit != "residual":
-        sparse = fit_sparse(data, features, more=validation)
-    held = with_codes(data, features, sparse, validation)
-    network = assembled(network, calibration.stack, features, held)
+        unseen = component_logits(network, sparse, validation)
+    calibration = _calibrate(data, unseen, has_sparse=sparse is not None)
+    if sparse is not None and validation is not None and plan.sparse.fit != "residual":
+        sparse = fit_sparse(data, sparse.features, more=validation)
+    held = with_codes(data, sparse, validation)
+    network = assembled(network, calibration.stack, held)
     if plan.network.multi_label:
         # Thresholds lie where many texts are: chosen on what the int8 file holds, few texts cross
         # one.
@@ -153,7 +153,7 @@ def fit(
         test_logits = predict_logits(network, data.encode(dataset.test))
         labels = dataset.test.labels
         test = calibrate.score(test_logits, labels, dataset.labels, calibration.thresholds)
-    baseline = _linear_model(dataset, data, features, sparse, unseen, say)
+    baseline = _linear_model(dataset, data, sparse, unseen, say)
     measured = Measured(
         loop=loop,
         calibration=calibration,
@@ -201,23 +201,22 @@ def _fit_lstm(
 def _linear_model(
     dataset: Dataset,
     data: TrainingData,
-    features: Features | None,
-    sparse: SparseWeights | None,
+    sparse: SparsePart | None,
     unseen: ComponentLogits | None,
     say: Callable[[str], None],
 ) -> Baseline | None:
     """Return a linear model, judged as the network: the n-gram part if it is one, else a fit."""
     if dataset.test is None and unseen is None:
         return None
-    if features is None or sparse is None or not is_linear_model(data.plan, features):
+    if sparse is None or not is_linear_model(data.plan, sparse):
         say("fitting a linear model to compare with")
         return fit_baseline(dataset, data.rows, data.plan.linear)
     if dataset.test is not None:
         examples = data.encode(dataset.test)
-        logits = sparse.logits(features, examples)
-        return ngram_baseline(dataset, examples.targets, logits, features, data.tokenizer)
+        logits = sparse.logits(examples)
+        return ngram_baseline(dataset, examples.targets, logits, sparse, data.tokenizer)
     assert unseen is not None
-    return ngram_baseline(dataset, unseen.targets, unseen.sparse, features, data.tokenizer)
+    return ngram_baseline(dataset, unseen.targets, unseen.sparse, sparse, data.tokenizer)
 
 
 def _usable_log(

@@ -217,10 +217,11 @@ class TrainingData:
             return np.arange(len(self.row_examples))
         return np.flatnonzero(self.rows.fold != fold)
 
-    def learnt(self, fold: int | None = None) -> Examples:
+    def learnt(self, fold: int | None = None, more: Examples | None = None) -> Examples:
         """Return all examples with their targets, first the rows.
 
         fold: leave out its rows, and texts that are made of them.
+        more: come last.
         """
         rows = self.rows_without(fold)
         labelled = replace(self.row_examples.subset(rows), targets=self.row_targets()[rows])
@@ -228,7 +229,8 @@ class TrainingData:
         if fold is not None:
             texts = np.flatnonzero(self.transfer.source_fold != fold)
         targets = self.transfer_targets(fold)[texts]
-        return labelled.joined(replace(self.transfer_examples.subset(texts), targets=targets))
+        learnt = labelled.joined(replace(self.transfer_examples.subset(texts), targets=targets))
+        return learnt if more is None else learnt.joined(more)
 
     def with_typos(self, examples: Examples, fold: int | None = None) -> Examples:
         """Add misspelt copies of the rows, the first of the examples, with the same targets."""
