@@ -6,6 +6,7 @@ Widths follow from the preset and the kind of data, words from the room of the f
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from edge_lstm.errors import DataError
@@ -41,7 +42,7 @@ class Sizes:
 
 def plan_network(
     stats: DatasetStats,
-    preset_name: str,
+    preset: str,
     num_words: int | None,
     start: LstmShape | None,
     *,
@@ -55,13 +56,43 @@ def plan_network(
     english: whether its word embeddings are of English words.
     small_vocabulary: short texts get no large vocabulary.
 
-    Raises DataError if the labels and the LSTM leave no room for words.
+    Raises DataError if the labels and the LSTM leave no room for words. It names the smallest
+    preset that has room.
     """
-    preset = PRESETS[preset_name]
+    plan = partial(
+        _planned, stats, num_words, start, english=english, small_vocabulary=small_vocabulary
+    )
+    sizes = plan(preset)
+    if sizes is not None:
+        return sizes
+    parts = f"{stats.labels:,} labels"
+    advice = "merge rare labels"
+    if start is not None:
+        parts += f" and an LSTM of {start}"
+        advice += ", or start from a smaller LSTM"
+    reason = f"{parts} leave no room for words in preset {preset}"
+    size = PRESETS[preset].max_kilobytes
+    for name, larger in PRESETS.items():
+        if name != "seed" and larger.max_kilobytes > size and plan(name) is not None:
+            raise DataError(f"{reason} ({size} kB); give --preset {name}")
+    raise DataError(f"{reason}, nor in a larger one; {advice}")
+
+
+def _planned(
+    stats: DatasetStats,
+    num_words: int | None,
+    start: LstmShape | None,
+    name: str,
+    *,
+    english: bool,
+    small_vocabulary: bool,
+) -> Sizes | None:
+    """Return the network of a preset, see :func:`plan_network`; None without room for words."""
+    preset = PRESETS[name]
     is_large = stats.kind == "short" and not small_vocabulary
     usual = preset.long if stats.is_long or preset.short is None else preset.short
     shape = usual
-    reason = f"preset {preset_name}, {stats.kind} texts"
+    reason = f"preset {name}, {stats.kind} texts"
     if start is not None:
         shape = Shape(usual.words, start.embedding_dim, start.hidden, start.bidirectional)
         reason = "of the model file that it starts from"
@@ -78,35 +109,28 @@ def plan_network(
         reason = "a small LSTM, which leaves room for words"
     network = _without_words(stats, preset, shape)
     room = preset.max_kilobytes * 1000 - sum(_fixed_parts(network, stats).values())
+    starts = start is not None
     words, words_reason = _words(
-        stats,
-        preset,
-        shape.words,
-        room,
-        network,
-        is_large=is_large,
-        starts=start is not None,
+        stats, preset, shape.words, room, network, is_large=is_large, starts=starts
     )
     if words < defaults.FEWEST_WORDS:
-        no_room = _no_room(
-            stats, preset_name, start, english=english, small_vocabulary=small_vocabulary
-        )
-        raise DataError(no_room)
+        return None
     if num_words is not None:
         words = num_words
         words_reason = "asked for"
     # As many n-grams as fit: no vocabulary would leave more room for them.
     slots = slots_in(room, network)
     network = replace(network, num_words=words, ngram_words=words - OOV_ID, ngram_slots=slots)
-    of_lstm = dict.fromkeys(("embedding_dim", "hidden", "bidirectional"), reason)
-    of_data = dict.fromkeys(("labels", "multi_label"), "of the data")
     reasons = {
         "num_words": words_reason,
-        **of_lstm,
+        "embedding_dim": reason,
+        "hidden": reason,
+        "bidirectional": reason,
         "ngram_words": "all words",
         "ngram_slots": f"at most, in {room:,} bytes",
         "ngram_dim": _why_width(stats),
-        **of_data,
+        "labels": "of the data",
+        "multi_label": "of the data",
     }
     return Sizes(network, {f"network.{name}": why for name, why in reasons.items()})
 
@@ -174,21 +198,16 @@ def _words(
     if words_first:
         # Related words fill it. They are longer than the few that repeat in few texts.
         line = max(line, DatasetStats.word_bytes)
-    each = _word_bytes(network, line)
-    fitting = int(room / each)
+    fitting = int(room / _word_bytes(network, line))
     if stats.kind == "topics":
         return fitting, "all that fit, before word pairs"
     if not is_large:
         return min(fewest, fitting), "the preset's, if they fit"
-    words = fewest
-    reason = "a large vocabulary before word pairs"
     if words_first:
         # A small LSTM that knows words gains more from the words that word pairs would displace.
-        words = max(words, fitting)
-        reason = "an LSTM that knows words gains more from them than from pairs"
-    else:
-        words = max(words, int(defaults.LARGE_VOCABULARY_SHARE * fitting))
-    return min(words, fitting), reason
+        return fitting, "an LSTM that knows words gains more from them than from pairs"
+    words = max(fewest, int(defaults.LARGE_VOCABULARY_SHARE * fitting))
+    return min(words, fitting), "a large vocabulary before word pairs"
 
 
 def _why_width(stats: DatasetStats) -> str:
@@ -233,40 +252,3 @@ def _word_bytes(network: NetworkOptions, line: float) -> float:
     """Return the bytes of a word in the file: its entry, its embedding and its n-gram."""
     ngram = ngram_bytes(network.config) if network.ngrams else 0
     return row_bytes(network.embedding_dim) + line + ngram
-
-
-def _no_room(
-    stats: DatasetStats,
-    preset: str,
-    start: LstmShape | None,
-    *,
-    english: bool,
-    small_vocabulary: bool,
-) -> str:
-    """Return the error of labels and an LSTM that leave no room.
-
-    It names the smallest preset that has room.
-    """
-    size = PRESETS[preset].max_kilobytes
-    parts = f"{stats.labels:,} labels"
-    advice = "merge rare labels"
-    if start is not None:
-        parts += f" and an LSTM of {start}"
-        advice += ", or start from a smaller LSTM"
-    reason = f"{parts} leave no room for words in preset {preset}"
-    for name, larger in PRESETS.items():
-        if name == "seed" or larger.max_kilobytes <= size:
-            continue
-        try:
-            plan_network(
-                stats,
-                name,
-                None,
-                start,
-                english=english,
-                small_vocabulary=small_vocabulary,
-            )
-        except DataError:
-            continue
-        return f"{reason} ({size} kB); give --preset {name}"
-    return f"{reason}, nor in a larger one; {advice}"

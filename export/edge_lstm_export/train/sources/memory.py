@@ -21,6 +21,7 @@ from edge_lstm_export.train.data import (
     texts_digest,
 )
 
+NAME = "texts"  # of the data set
 GROUPS = "groups"  # the name of a program's groups, as a file's have their column's
 _COLLECTIONS = (set, frozenset, list, tuple, np.ndarray)
 
@@ -28,7 +29,6 @@ _COLLECTIONS = (set, frozenset, list, tuple, np.ndarray)
 def dataset_from(
     texts: Iterable[str],
     labels: Any,
-    name: str = "texts",
     *,
     unlabelled: Iterable[str] = (),
     groups: Any = None,
@@ -45,43 +45,42 @@ def dataset_from(
 
     Raise DataError if texts and labels do not fit together or cannot train a classifier.
     """
-    read = _read_labels(labels, name)
+    read = _read_labels(labels)
     names = read.names
     columns = read.columns
-    multi_label = not read.shares and (
-        columns is not None or any(isinstance(label, _COLLECTIONS) for label in labels)
-    )
     flat = list(all_names(names, read.shares))
     if columns is not None:
-        label_names(columns * 2, name, multi_label=True)  # as if each occurred: all columns stay
+        label_names(columns * 2, NAME, multi_label=True)  # as if each occurred: all columns stay
         if not flat:
             raise DataError(
-                f"{name} has no labelled text; a classifier needs texts of two labels or more"
+                f"{NAME} has no labelled text; a classifier needs texts of two labels or more"
             )
-    all_labels = columns or label_names(flat, name, multi_label=multi_label)
-    checked = _read_texts(texts, name)
-    more = _read_texts(unlabelled, f"{name}, unlabelled")
+    all_labels = columns or label_names(flat, NAME, multi_label=read.multi_label)
+    checked = _read_texts(texts, NAME)
+    more = _read_texts(unlabelled, f"{NAME}, unlabelled")
     if len(checked) != len(names):
         raise DataError(
-            f"{name}: {counted(len(checked), 'text')} but labels of {len(names):,}; give one "
+            f"{NAME}: {counted(len(checked), 'text')} but labels of {len(names):,}; give one "
             "for each"
         )
-    of_texts = None if groups is None else _read_groups(groups, len(checked), name)
-    train = make_split(checked, names, all_labels, name, of_texts, read.shares)
+    of_texts = None if groups is None else _read_groups(groups, len(checked))
+    train = make_split(checked, names, all_labels, NAME, of_texts, read.shares)
     digest = texts_digest(checked, names)
     if train.shares is not None:
         digest = hashlib.sha256(digest.encode() + train.shares.tobytes()).hexdigest()
     column = "" if groups is None else GROUPS
-    return Dataset(name, all_labels, train, None, digest, multi_label, more, group_column=column)
+    return Dataset(
+        NAME, all_labels, train, None, digest, read.multi_label, more, group_column=column
+    )
 
 
-def _read_groups(groups: Any, count: int, where: str) -> Sequence[str]:
+def _read_groups(groups: Any, count: int) -> Sequence[str]:
     """Return the group of each text, as text."""
     if isinstance(groups, (str, bytes)) or not hasattr(groups, "__len__") or len(groups) != count:
-        raise DataError(f"{where}: there are not {count:,} groups; give one for each text")
+        raise DataError(f"{NAME}: there are not {count:,} groups; give one for each text")
     for i, group in enumerate(groups):
         if isinstance(group, _COLLECTIONS) or _is_missing(group):
-            raise DataError(f"{where}: group {i} is {group!r:.40}; give a name or a number")
+            raise DataError(f"{NAME}: group {i} is {group!r:.40}; give a name or a number")
     return list(map(str, groups))
 
 
@@ -104,70 +103,70 @@ class _Labels(NamedTuple):
     names: the label names of each text.
     columns: of a matrix, the names of all columns; else None.
     shares: see LabelledTexts.
+    multi_label: a text may have several.
     """
 
     names: list[Names]
     columns: Names | None = None
     shares: Sequence[Shares | None] = ()
+    multi_label: bool = False
 
 
-def _read_labels(labels: Any, where: str) -> _Labels:
+def _read_labels(labels: Any) -> _Labels:
     if isinstance(labels, (str, bytes)) or not hasattr(labels, "__len__"):
         raise DataError(
-            f"{where}: the labels are {type(labels).__name__}; give a list with one per text"
+            f"{NAME}: the labels are {type(labels).__name__}; give a list with one per text"
         )
     if getattr(labels, "ndim", 1) == 2:
-        return _read_matrix(labels, where)
+        return _read_matrix(labels)
     if len(labels) and all(isinstance(label, Mapping) for label in labels):
-        return _read_distributions(labels, where)
+        return _read_distributions(labels)
     names: list[Names] = []
     values: dict[str, Hashable] = {}  # by name
     for i, label in enumerate(labels):
         row = list(label) if isinstance(label, _COLLECTIONS) else [label]
         for value in row:
             if not isinstance(value, Hashable) or isinstance(value, _COLLECTIONS):
-                raise DataError(f"{where}: label {i} holds a {type(value).__name__}, not a label")
+                raise DataError(f"{NAME}: label {i} holds a {type(value).__name__}, not a label")
             if _is_missing(value):
                 raise DataError(
-                    f"{where}: label {i} is missing ({value!r}); label the text, or remove it"
+                    f"{NAME}: label {i} is missing ({value!r}); label the text, or remove it"
                 )
             if (first := values.setdefault(str(value), value)) != value:
                 both = f"{value!r} and {first!r}"
-                raise DataError(f"{where}: {both} are two labels with the same name; use one type")
+                raise DataError(f"{NAME}: {both} are two labels with the same name; use one type")
         names.append(tuple(sorted(map(str, row))))  # a set has another order in each process
         if len(set(names[-1])) < len(row):
             raise DataError(
-                f"{where}: label {i} names a label twice; give a matrix of 0 and 1 as an array"
+                f"{NAME}: label {i} names a label twice; give a matrix of 0 and 1 as an array"
             )
-    return _Labels(names)
+    is_set = any(isinstance(label, _COLLECTIONS) for label in labels)
+    return _Labels(names, multi_label=is_set)
 
 
-def _read_distributions(labels: Iterable[Mapping[Any, Any]], where: str) -> _Labels:
-    shares = [
-        distribution(
-            {str(name): _plain(share) for name, share in row.items()}, f"{where}: label {i}"
-        )
-        for i, row in enumerate(labels)
-    ]
+def _read_distributions(labels: Iterable[Mapping[Any, Any]]) -> _Labels:
+    shares = []
+    for i, row in enumerate(labels):
+        plain = {str(name): _plain(share) for name, share in row.items()}
+        shares.append(distribution(plain, f"{NAME}: label {i}"))
     return _Labels([(max(row, key=row.__getitem__),) for row in shares], None, shares)
 
 
-def _read_matrix(labels: Any, where: str) -> _Labels:
+def _read_matrix(labels: Any) -> _Labels:
     names = tuple(map(str, getattr(labels, "columns", range(labels.shape[1]))))
     matrix = np.asarray(labels.toarray() if hasattr(labels, "toarray") else labels)
     if len(names) != matrix.shape[1] or len(set(names)) < len(names):
-        raise DataError(
-            f"{where}: {matrix.shape[1]} columns of labels need as many different names"
-        )
+        raise DataError(f"{NAME}: {matrix.shape[1]} columns of labels need as many different names")
     if np.isin(matrix, (0, 1)).all():
-        return _Labels([tuple(names[j] for j in np.flatnonzero(row)) for row in matrix], names)
+        rows = [tuple(names[j] for j in np.flatnonzero(row)) for row in matrix]
+        return _Labels(rows, names, multi_label=True)
     sums = matrix.sum(axis=1) if matrix.dtype.kind == "f" else np.zeros(1)
     if not np.allclose(sums, 1, atol=SUM_TOLERANCE):
         raise DataError(
-            f"{where}: the label matrix holds values other than 0 and 1, and not in each row "
+            f"{NAME}: the label matrix holds values other than 0 and 1, and not in each row "
             "probabilities that add up to 1"
         )
-    return _read_distributions([dict(zip(names, row)) for row in matrix.tolist()], where)
+    return _read_distributions([dict(zip(names, row)) for row in matrix.tolist()])
 
 
 def _plain(value: Any) -> Any:
