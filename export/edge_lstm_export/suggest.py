@@ -60,9 +60,8 @@ def suggest(
     """
     different = {text_key(text): text for text in texts if text.strip()}
     new = sorted(different.keys() - set(map(text_key, labelled)))
-    pool = [
-        different[key] for key in new[:POOL]
-    ]  # keys are hashes, so the smallest are a random part
+    # Keys are hashes, so the smallest are a random part.
+    pool = [different[key] for key in new[:POOL]]
     if not pool:
         raise DataError("every text is empty or labelled already; give a file with others")
     probabilities = classifier.probabilities(pool)
@@ -89,9 +88,8 @@ def _diverse(texts: Sequence[str], weights: Any, labelled: Sequence[str], count:
     vectors = vectorizer.transform(map(well_formed, texts))
     clusters = min(count, MOST_CLUSTERS, len(texts))
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # fewer different vectors than clusters: near-copies, left out below
+        # Of fewer different vectors than clusters: near-copies are left out below.
+        warnings.simplefilter("ignore")
         k_means = KMeans(clusters, n_init=3, random_state=0).fit(vectors, sample_weight=weights)
     cluster = k_means.labels_
     to_centre = np.asarray(vectors.multiply(k_means.cluster_centers_[cluster]).sum(axis=1)).ravel()

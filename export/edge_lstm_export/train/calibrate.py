@@ -138,9 +138,8 @@ def fit_stack(
     scaled = []
     for part in (parts.lstm, parts.sparse):
         logits = torch.from_numpy(part)
-        scale = 1 / fit_temperature(
-            logits, targets, options.temperature_factor, multi_label=multi_label
-        )
+        factor = options.temperature_factor
+        scale = 1 / fit_temperature(logits, targets, factor, multi_label=multi_label)
         scales.append(scale)
         scaled.append(part * np.float32(scale))
     start = np.array([expected.lstm, expected.sparse, *expected.bias])

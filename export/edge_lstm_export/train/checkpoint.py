@@ -254,15 +254,14 @@ def describe_checkpoint(path: Path) -> dict[str, Any]:
     checkpoint = load_checkpoint(path)
     labels = checkpoint.labels
     tokenizer = checkpoint.tokenizer
+    thresholds = {}
+    if checkpoint.thresholds:
+        thresholds["thresholds"] = dict(zip(labels, checkpoint.thresholds))
     return {
         "path": str(path),
         "bytes": path.stat().st_size,
         "labels": list(labels),
-        **(
-            {"thresholds": dict(zip(labels, checkpoint.thresholds))}
-            if checkpoint.thresholds
-            else {}
-        ),
+        **thresholds,
         "question": checkpoint.question.to_dict(),
         "vocabulary": {"words": len(tokenizer.words), "first": list(tokenizer.words[:10])},
         "length": tokenizer.length,

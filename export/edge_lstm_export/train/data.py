@@ -36,11 +36,8 @@ UNSEGMENTED_SHARE = 0.3
 MOST_LABELS = 1000
 # With this many different values or more, a label column may be one of ids or of numbers.
 _MANY_VALUES = 20
-_CONTROL = {
-    "Cc",
-    "Zl",
-    "Zp",
-}  # Unicode categories: control characters, line and paragraph separators
+# Unicode categories: control characters, line and paragraph separators.
+_CONTROL = {"Cc", "Zl", "Zp"}
 
 
 @dataclass(frozen=True)
@@ -242,17 +239,18 @@ def label_names(names: Sequence[str], where: str, *, multi_label: bool = False) 
             raise DataError(f"{where} has the label {shorten(name)}, {reason}")
     numbers = _numbers(distinct)
     there = f"{len(distinct):,} different labels for {len(names):,} texts"
-    if len(distinct) > MOST_LABELS or (
-        len(distinct) > _MANY_VALUES and len(names) < 2 * len(distinct)
-    ):
+    is_many = len(distinct) > _MANY_VALUES
+    if len(distinct) > MOST_LABELS or (is_many and len(names) < 2 * len(distinct)):
         advice = (
             f"name another --label-column (at most {MOST_LABELS:,} labels, several texts of each)"
         )
         raise DataError(f"{where} has {there}, which looks like ids or free text; {advice}")
-    if len(distinct) > _MANY_VALUES and numbers and not all(map(float.is_integer, numbers)):
+    if is_many and not all(map(float.is_integer, numbers)):
         advice = "turn them into a few ranges (low, middle, high), or name another --label-column"
         raise DataError(f"{where} has {there}, all of them numbers; {advice}")
-    return tuple(name for _, name in sorted(zip(numbers, distinct))) if numbers else tuple(distinct)
+    if numbers:
+        distinct = [name for _, name in sorted(zip(numbers, distinct))]
+    return tuple(distinct)
 
 
 def _fault(name: str, multi_label: bool) -> str | None:

@@ -38,10 +38,8 @@ def soft_cross_entropy(logits: Tensor, targets: Tensor, *, multi_label: bool = F
     multi_label: targets are 0 to 1 each, and the binary cross entropies of all labels are added up.
     """
     if multi_label:
-        each = functional.binary_cross_entropy_with_logits(
-            logits, targets.to(logits.dtype), reduction="none"
-        )
-        return each.sum(dim=1).mean()
+        loss = functional.binary_cross_entropy_with_logits
+        return loss(logits, targets.to(logits.dtype), reduction="none").sum(dim=1).mean()
     return -(targets * log_probabilities(logits)).sum(dim=1).mean()
 
 
@@ -98,6 +96,6 @@ def cross_entropy(logits: Floats, targets: Floats, *, multi_label: bool) -> tupl
 
 def two_columns(logits: Floats) -> Floats:
     """[n, 1 or labels] → [n, labels]: one column is the second of two, 0 the first."""
-    return (
-        np.concatenate([np.zeros_like(logits), logits], axis=1) if logits.shape[1] == 1 else logits
-    )
+    if logits.shape[1] > 1:
+        return logits
+    return np.concatenate([np.zeros_like(logits), logits], axis=1)

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -166,9 +166,9 @@ class _Run:
         if self.epoch >= self.options.epochs:
             return "finished"
         best = best_of(self.history)
-        return (
-            "stopped early" if best and self.epoch - best.epoch >= self.options.patience else None
-        )
+        if best is not None and self.epoch - best.epoch >= self.options.patience:
+            return "stopped early"
+        return None
 
     def stop_if_asked(self) -> None:
         if self.callbacks.should_stop():
@@ -221,9 +221,8 @@ class _Run:
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.options.clip)
         self.optimizer.step()
-        return float(loss.detach()), count_correct(
-            logits.detach(), targets, multi_label=self.multi_label
-        )
+        correct = count_correct(logits.detach(), targets, multi_label=self.multi_label)
+        return float(loss.detach()), correct
 
     def learning_rate(self) -> float:
         """Return the rate of the coming step: linear warm-up, then a cosine to zero."""
@@ -252,17 +251,12 @@ class _Run:
     def measure(self, validation: Examples) -> dict[str, float]:
         logits = predict_logits(self.network, validation, on_batch=self.stop_if_asked)
         targets = torch.from_numpy(validation.targets)
-        multi_label = self.multi_label
-        temperature = fit_temperature(
-            logits, targets, self.temperature_factor, multi_label=multi_label
-        )
+        given: dict[str, Any] = {"targets": targets, "multi_label": self.multi_label}
+        temperature = fit_temperature(logits, common_factor=self.temperature_factor, **given)
         return {
-            "validation_loss": float(soft_cross_entropy(logits, targets, multi_label=multi_label)),
-            "validation_accuracy": count_correct(logits, targets, multi_label=multi_label)
-            / len(targets),
-            "calibrated_loss": float(
-                soft_cross_entropy(logits / temperature, targets, multi_label=multi_label)
-            ),
+            "validation_loss": float(soft_cross_entropy(logits, **given)),
+            "validation_accuracy": count_correct(logits, **given) / len(targets),
+            "calibrated_loss": float(soft_cross_entropy(logits / temperature, **given)),
         }
 
     def weights(self) -> Tensors:

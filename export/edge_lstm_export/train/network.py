@@ -329,13 +329,12 @@ class Network(nn.Module):
         if self.config.dense:
             parts["dense"] = self.dense
         parts["head"] = self.head
-        counts = {
-            name: sum(p.numel() for p in part.parameters() if p.requires_grad)
-            for name, part in parts.items()
-        }
-        return counts | (
-            {"ngrams": self.ngrams.vectors.weight.numel()} if self.ngrams is not None else {}
-        )
+        counts = {}
+        for name, part in parts.items():
+            counts[name] = sum(p.numel() for p in part.parameters() if p.requires_grad)
+        if self.ngrams is not None:
+            counts["ngrams"] = self.ngrams.vectors.weight.numel()
+        return counts
 
     def weights(self) -> Weights:
         """Every weight as float32 numpy arrays, by PyTorch's names."""

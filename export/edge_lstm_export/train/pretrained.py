@@ -144,9 +144,8 @@ def english(options: WordVectorOptions = DEFAULT_VECTORS) -> PretrainedWords:
 
 
 def _normalised(vectors: Floats) -> Floats:
-    return np.asarray(
-        vectors / np.linalg.norm(vectors, axis=1, keepdims=True).clip(_SMALLEST), np.float32
-    )
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / lengths.clip(_SMALLEST), np.float32)
 
 
 def unpacked(codes: npt.NDArray[np.uint8], scales: Floats) -> Floats:
@@ -155,8 +154,6 @@ def unpacked(codes: npt.NDArray[np.uint8], scales: Floats) -> Floats:
     codes: uint8 [words, width * 3 / 8], as tools/word_vectors.py packs them.
     scales: float32 [width].
     """
-    bits = np.unpackbits(codes, axis=1, count=BITS * len(scales)).reshape(
-        len(codes), len(scales), BITS
-    )
-    levels = bits @ (1 << np.arange(BITS))
+    bits = np.unpackbits(codes, axis=1, count=BITS * len(scales))
+    levels = bits.reshape(len(codes), len(scales), BITS) @ (1 << np.arange(BITS))
     return np.asarray((levels - (2**BITS - 1) / 2) * scales, np.float32)

@@ -106,9 +106,8 @@ def informative_marks(texts: Sequence[str], labels: Bools, options: VocabularyOp
     count; Haldane, 1956). A full stop in nearly every text says nothing, and would be a token each
     time.
     """
-    holds = np.array([[mark in text for mark in MARKS] for text in texts], np.float64).reshape(
-        -1, len(MARKS)
-    )
+    holds = np.array([[mark in text for mark in MARKS] for text in texts], np.float64)
+    holds = holds.reshape(-1, len(MARKS))
     sizes = labels.sum(axis=0)
     inside = holds.T @ labels + 0.5  # marks, L
     outside = holds.sum(axis=0)[:, None] - inside + 1
@@ -131,11 +130,13 @@ def unknown_share(tokenizer: Tokenizer, texts: Sequence[str]) -> float:
     """
     if tokenizer.rule == KERAS:
         counts = count_words(texts)
-        return 1 - sum(counts[w] for w in tokenizer.words if counts[w] > 1) / max(1, counts.total())
-    counted = [tokenizer.count_words(text) for text in texts]
-    return 1 - sum(in_vocabulary for _, in_vocabulary in counted) / max(
-        1, sum(words for words, _ in counted)
-    )
+        words = counts.total()
+        known = sum(counts[word] for word in tokenizer.words if counts[word] > 1)
+    else:
+        counted = [tokenizer.count_words(text) for text in texts]
+        words = sum(of_text for of_text, _ in counted)
+        known = sum(in_vocabulary for _, in_vocabulary in counted)
+    return 1 - known / max(1, words)
 
 
 def _subwords(counts: Counter[str], most: int, options: VocabularyOptions) -> tuple[str, ...]:

@@ -75,7 +75,5 @@ def _together(examples: Examples, ids: int, window: int) -> sparse.csr_matrix:
         are_words = word[:-distance] & word[distance:]
         use = are_words & (owner[:-distance] == owner[distance:])
         ones = np.full(int(use.sum()), 1 / distance, np.float32)
-        counts = (
-            counts + sparse.coo_matrix((ones, (left[use], right[use])), shape=(ids, ids)).tocsr()
-        )
+        counts += sparse.csr_matrix((ones, (left[use], right[use])), counts.shape)
     return (counts + counts.T).tocsr()

@@ -256,11 +256,9 @@ def _digest(paths: Sequence[Path], parts: Sequence[LabelledTexts] = ()) -> str:
         data.file_digest(path) if path.is_file() else data.texts_digest(part.texts, part.labels)
         for path, part in zip_longest(paths, parts)
     ]
-    return (
-        digests[0]
-        if len(digests) == 1
-        else hashlib.sha256(" + ".join(digests).encode()).hexdigest()
-    )
+    if len(digests) == 1:
+        return digests[0]
+    return hashlib.sha256(" + ".join(digests).encode()).hexdigest()
 
 
 def _reading(path: Path, options: DataOptions) -> DataOptions:

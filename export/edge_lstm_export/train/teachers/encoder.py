@@ -154,12 +154,10 @@ def fine_tune(
     model.train()
     with torch.random.fork_rng(devices=[]), enough_threads(model):
         torch.manual_seed(seed)
-        for step, rows in enumerate(
-            itertools.islice(_batches(lengths, options.batch_size, rng), steps), 1
-        ):
-            starts = rng.integers(
-                0, [max(1, len(pieces[row]) - longest + 1) for row in rows]
-            ).tolist()
+        batches = itertools.islice(_batches(lengths, options.batch_size, rng), steps)
+        for step, rows in enumerate(batches, 1):
+            ends = [max(1, len(pieces[row]) - longest + 1) for row in rows]
+            starts = rng.integers(0, ends).tolist()
             crops = [pieces[row][start : start + longest] for row, start in zip(rows, starts)]
             with precision():
                 logits = model(*model.batch(crops)).float()

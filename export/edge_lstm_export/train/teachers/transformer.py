@@ -15,6 +15,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -56,10 +57,8 @@ class Transformer(nn.Module):
         framed = tokenizer("a")["input_ids"]
         starts = (i for i in range(len(framed)) if framed[i : i + len(plain)] == plain)
         start = next(starts)
-        self.frame = (
-            framed[:start],
-            framed[start + len(plain) :],
-        )  # special pieces before and after a text
+        # Special pieces before and after a text.
+        self.frame = framed[:start], framed[start + len(plain) :]
         positions = getattr(body.config, "max_position_embeddings", None) or 1_000_000
         # Two are lost where positions count from the padding's id, as RoBERTa's do.
         self.most_pieces = max(1, positions - 2 - len(framed) + len(plain))
@@ -70,10 +69,8 @@ class Transformer(nn.Module):
         if self.is_classifier:
             return output.logits.float()  # type: ignore[no-any-return]
         weight = mask.unsqueeze(2).float()
-        mean: Tensor = (output.last_hidden_state.float() * weight).sum(dim=1) / weight.sum(
-            dim=1
-        ).clamp_min(1)
-        return mean
+        total: Tensor = (output.last_hidden_state.float() * weight).sum(dim=1)
+        return total / weight.sum(dim=1).clamp_min(1)
 
     @property
     def word_table(self) -> Tensor | None:
@@ -87,22 +84,18 @@ class Transformer(nn.Module):
     def tokenize(self, texts: Sequence[str]) -> list[Ints]:
         """Return the word pieces of each text, without special ones: int64 [pieces]."""
         plain = [text.replace("<br />", " ") for text in texts]
-        ids = (
-            self.tokenizer(plain, add_special_tokens=False, verbose=False)["input_ids"]
-            if plain
-            else []
-        )
-        return [np.array(row, np.int64) for row in ids]
+        if not plain:
+            return []
+        read = self.tokenizer(plain, add_special_tokens=False, verbose=False)
+        return [np.array(row, np.int64) for row in read["input_ids"]]
 
     def batch(self, rows: Sequence[Ints]) -> tuple[Tensor, Tensor]:
         """Pieces and mask, int64 [B, T]: with the special pieces, padded on the right."""
         before, after = self.frame
         framed = [torch.tensor([*before, *ids.tolist(), *after]) for ids in rows]
         mask = [torch.ones_like(ids) for ids in framed]
-        pad = nn.utils.rnn.pad_sequence
-        return pad(framed, batch_first=True, padding_value=self.tokenizer.pad_token_id or 0), pad(
-            mask, True
-        )
+        pad = partial(nn.utils.rnn.pad_sequence, batch_first=True)
+        return pad(framed, padding_value=self.tokenizer.pad_token_id or 0), pad(mask)
 
 
 def read_texts(
