@@ -241,7 +241,7 @@ def _with_test(dataset: Dataset, options: DataOptions, path: Path) -> Dataset:
 
 
 def _read_labelled(path: Path, options: DataOptions, *, multi_label: bool = False) -> LabelledTexts:
-    """several: a text may have several labels whatever the file; else as it has them."""
+    """multi_label: a text may have several labels whatever the file; else as it has them."""
     reading = replace(_reading(path, options), multi_label=multi_label or None)
     return read_labelled(path, options=reading)
 

@@ -130,7 +130,8 @@ def fine_tune(
 ) -> None:
     """Fine-tune in place.
 
-    labels: bool [n, L]; several: a text may have several of them.
+    labels: bool [n, L].
+    multi_label: a text may have several of them.
 
     Word embeddings stay as they are, since few texts hold few of them. A step reads a random part
     of a long text.
