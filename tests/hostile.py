@@ -12,14 +12,17 @@ from __future__ import annotations
 import io
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tarfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
+from table_rows import raw, rows
 
 TIMEOUT_SECONDS = 120  # nothing here takes so long: it is for what hangs
 
@@ -53,6 +56,66 @@ class Case:
 
     def __str__(self) -> str:
         return self.name
+
+
+def cases(table: str, *, before: str = "", **shared: Any) -> list[Case]:
+    """Cases from a table of text (see ``table_rows``): ``name | arguments | end | more``.
+
+    arguments: split as a shell does, behind ``before``; or after ``$ `` a line of bash.
+    end: what is said by what ends with 1; or ``exit 2``, ``exit 0: what is said``.
+    more: cells of what is given, ``a.csv: its content``, ``link -> target``, ``folder/``; and
+        ``leaves a b``, ``changes a b``, as in :class:`Case`.
+    shared: fields of all cases.
+    """
+    return [_case(*cells, before=before, shared=shared) for cells in rows(table)]
+
+
+def _case(
+    name: str, line: str, end: str, *more: str, before: str = "", shared: dict[str, Any]
+) -> Case:
+    fields = dict(shared)
+    if line.startswith("$ "):
+        fields["shell"] = line[2:]
+    else:
+        fields["arguments"] = (*before.split(), *shlex.split(line))
+        name = f"{fields['arguments'][0]}: {name}"
+    ending = re.fullmatch(r"exit ([\d,]+)(?:: (.*))?", end)
+    if ending:
+        fields["exit"] = tuple(map(int, ending[1].split(",")))
+        end = ending[2] or ""
+    steps = [shared.get("given", lambda _: None)]
+    for cell in more:
+        key, _, names = cell.partition(" ")
+        if key in ("leaves", "changes"):
+            fields[key] = frozenset(names.split(" "))
+        else:
+            steps.append(given(cell))
+    return Case(**{**fields, "name": name, "says": end, "given": both(*steps)})
+
+
+Prepare = Callable[[Path], object]
+
+
+def both(*steps: Prepare) -> Prepare:
+    """Prepare a folder in steps."""
+    return lambda folder: [step(folder) for step in steps]
+
+
+def given(cell: str) -> Prepare:
+    """Make ``link -> target``, ``folder/`` or ``file: its content``."""
+    name, arrow, target = cell.partition(" -> ")
+    if arrow:
+        return lambda folder: (folder / name).symlink_to(target)
+    if cell.endswith("/"):
+        return lambda folder: (folder / cell).mkdir()
+    name, _, content = cell.partition(":")
+    return put(name, content.removeprefix(" "))
+
+
+def put(name: str, content: bytes | str = "precious") -> Prepare:
+    """Write a file."""
+    data = raw(content) if isinstance(content, str) else content
+    return lambda folder: (folder / name).write_bytes(data)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Hostile tables: inputs of ``score`` and ``evaluate`` that are cut, mixed, huge, nested,
 mislabelled, or no tables at all. Each row is a command, the condition it meets, how it ends, and
-what it may leave.
+what it may leave (see ``hostile.cases``).
 """
 
 from __future__ import annotations
@@ -10,24 +10,12 @@ import gzip
 import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hostile import Case, check
-
-Prepare = Callable[[Path], object]
-
-
-def put(**files: bytes | str) -> Prepare:
-    """Files whose names have a double underscore for the point: ``a__csv``."""
-
-    def prepare(folder: Path) -> None:
-        for name, content in files.items():
-            path = folder / name.replace("__", ".")
-            path.write_bytes(content if isinstance(content, bytes) else content.encode())
-
-    return prepare
+from hostile import Case, Prepare, both, cases, check, put
 
 
 def parquet(**columns: Any) -> Prepare:
@@ -69,78 +57,62 @@ def rows_of(path: Path) -> list[dict[str, Any]]:
         from pyarrow.parquet import read_table
 
         return list(read_table(path).to_pylist())
+    delimiter = "\t" if path.suffix == ".tsv" else ","
     with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
-        return list(csv.DictReader(file, delimiter="\t" if path.suffix == ".tsv" else ","))
+        return list(csv.DictReader(file, delimiter=delimiter))
 
 
-def scored(
-    name: str,
-    given: Prepare,
-    source: str,
-    *wanted: str,
-    target: str = "o.csv",
-    options: tuple[str, ...] = (),
-) -> Case:
-    """``source`` is scored into ``target`` with rows of these statuses."""
-    return Case(
-        name=name,
-        arguments=("score", source, "-o", target, "-q", "-w", "1", *options),
-        given=given,
-        exit=3 if "error" in wanted else 0,
-        leaves=frozenset({target}),
-        then=statuses(target, *wanted),
-    )
+def scored(table: str, given: Prepare = lambda _: None) -> list[Case]:
+    """Cases of ``score``, whose end is the statuses of the output's rows; ``-o`` comes last."""
+    return [
+        replace(
+            case,
+            says="",
+            exit=3 if "error" in case.says else 0,
+            leaves=frozenset(case.arguments[-1:]),
+            then=statuses(case.arguments[-1], *case.says.split()),
+        )
+        for case in cases(table, before="score -q -w 1", given=given)
+    ]
 
 
-def refused(
-    name: str, given: Prepare, source: str, says: str, *options: str, target: str = "o.csv"
-) -> Case:
-    """``score`` ends with one line and leaves nothing."""
-    arguments = ("score", source, "-o", target, "-q", "-w", "1", *options)
-    return Case(name=name, arguments=arguments, given=given, says=says)
+def refused(table: str, given: Prepare = lambda _: None) -> list[Case]:
+    """Cases of ``score`` that end with one line and leave nothing."""
+    return cases(table, before="score -q -w 1 -o o.csv", given=given)
 
 
-ROWS = b"id,text\n" + b"".join(b"%d,a wonderful film\n" % i for i in range(500))
-HALVES = ROWS[: len(ROWS) // 2], ROWS[len(ROWS) // 2 :]
-
-
-def members(damage: Callable[[bytes, bytes], bytes]) -> Prepare:
-    """Two members of a gzip file, one behind the other, and then changed."""
-    first, second = map(gzip.compress, HALVES)
-    return put(a__csv__gz=damage(first, second))
-
-
-def _flipped(data: bytes, at: int) -> bytes:
-    return data[:at] + bytes([data[at] ^ 0xFF]) + data[at + 1 :]
-
-
-# fmt: off
+ROWS = b"id,text\n" + b"0,a wonderful film\n" * 500
+FIRST = gzip.compress(ROWS[: len(ROWS) // 2])
+SECOND = gzip.compress(ROWS[len(ROWS) // 2 :])
+LETTERS = [b"id,text\n1,", *[b"x" * 2**20] * 1000, b"\n2,b\n"]
 DAMAGED = "is damaged or has a wrong suffix"
 COMPRESSED = [
-    refused("gz: first byte of the second member changed", members(lambda a, b: a + _flipped(b, 0)),
-            "a.csv.gz", DAMAGED),
-    refused("gz: cut within the second member", members(lambda a, b: a + b[:-3]), "a.csv.gz",
-            "is cut short"),
-    refused("gz: a text behind the members", members(lambda a, b: a + b + b"and so on"), "a.csv.gz",
-            DAMAGED),
-    refused("gz: not compressed at all", put(a__csv__gz=ROWS), "a.csv.gz", DAMAGED),
-    scored("gz: zeros behind it", members(lambda a, b: a + b + bytes(512)), "a.csv.gz",
-           *["ok"] * 500),
-    refused("gz: a gigabyte of zeros", put(a__csv__gz=gzip.compress(bytes(2**20)) * 1000),
-            "a.csv.gz",
-            "decompress it"),
-    scored(
-        "gz: a gigabyte of one letter in one row",
-        put(
-            a__csv__gz=gzip.compress(b"id,text\n1,")
-            + gzip.compress(b"x" * 2**20) * 1000
-            + gzip.compress(b"\n2,b\n")
+    case
+    for name, says, data in (
+        ("first byte of the second member changed", DAMAGED, FIRST + b"\xe0" + SECOND[1:]),
+        ("cut within the second member", "is cut short", FIRST + SECOND[:-3]),
+        ("a text behind the members", DAMAGED, FIRST + SECOND + b"and so on"),
+        ("not compressed at all", DAMAGED, ROWS),
+        ("a gigabyte of zeros", "decompress it", gzip.compress(bytes(2**20)) * 1000),
+        (
+            "gzip of gzip",
+            "a.csv.gz is twice compressed (gzip); decompress it once",
+            gzip.compress(FIRST),
         ),
-        "a.csv.gz",
-        "error",
-        "ok",
-    ),
+    )
+    for case in refused(f"gz: {name} | a.csv.gz | {says}", put("a.csv.gz", data))
 ]
+COMPRESSED += scored(
+    f"gz: zeros behind it | a.csv.gz -o o.csv | {'ok ' * 500}",
+    put("a.csv.gz", FIRST + SECOND + bytes(512)),
+)
+COMPRESSED += scored(
+    "gz: a gigabyte of one letter in one row | a.csv.gz -o o.csv | error ok",
+    put("a.csv.gz", b"".join(map(gzip.compress, LETTERS))),
+)
+COMPRESSED += refused(
+    "gzip named .csv | a.csv | a.csv is compressed (gzip); name it a.csv.gz", put("a.csv", FIRST)
+)
 
 DEEP = {"lists": ("[", "]"), "objects": ('{"a":', "}")}
 
@@ -148,249 +120,224 @@ DEEP = {"lists": ("[", "]"), "objects": ('{"a":', "}")}
 def nested(kind: str, levels: int) -> Prepare:
     opening, closing = DEEP[kind]
     row = f'{{"text": "good", "x": {opening * levels}1{closing * levels}}}\n'
-    return put(a__jsonl='{"text": "good", "x": 1}\n' + row)
+    return put("a.jsonl", '{"text": "good", "x": 1}\n' + row)
 
 
 JSON_LINES = [
-    *(
-        scored(
-            f"{levels} {kind} in each other to {target}",
-            nested(kind, levels),
-            "a.jsonl",
-            "ok",
-            "ok" if levels < 200 else "error",
-            target=f"o.{target}",
-            options=options,
-        )
-        for kind in DEEP
-        for levels in (150, 300, 100_000)
-        for target, options in (("csv", ()), ("jsonl", ("--keep", "x")), ("parquet", ()))
-    ),
-    *(
-        scored(
-            f"a key that is a lone surrogate to {target}",
-            put(a__jsonl='{"text": "good", "\\ud800": 1}\n'),
-            "a.jsonl",
-            "ok",
-            target=f"o.{target}",
-        )
-        for target in ("csv", "tsv", "jsonl", "parquet")
-    ),
-    *(
-        scored(
-            f"a text with a lone surrogate to {target}",
-            put(a__jsonl='{"text": "good \\udfff film"}\n'),
-            "a.jsonl",
-            "ok",
-            target=f"o.{target}",
-        )
-        for target in ("csv", "jsonl", "parquet")
-    ),
-    scored("rows that are no objects",
-           put(a__jsonl='{"text": "good"}\n[]\n5\n"text"\nnull\ntrue\n'
-               '{"text": {"a": 1}}\n{"text": ["x"]}\n'),
-           "a.jsonl", "ok", *["error"] * 7, target="o.jsonl"),
-    scored("a document of 100 MB",
-           lambda folder: (folder / "a.jsonl").write_text(
-               f'{{"text": "{"good film " * 10**7}"}}\n' + '{"text": "good"}\n'),
-           "a.jsonl", "error", "ok", target="o.jsonl"),
-    scored("a line of 100 MB without an end",
-           lambda folder: (folder / "a.txt").write_text("good film " * 10**7), "a.txt", "error"),
-    scored("a key twice", put(a__jsonl='{"text": "bad", "text": "good"}\n'), "a.jsonl", "ok",
-           target="o.jsonl"),
-    scored("a number of 10,000 digits", put(a__jsonl=f'{{"text": "good", "n": {"9" * 10_000}}}\n'),
-           "a.jsonl", "ok"),
-    scored("NaN kept", put(a__jsonl='{"text": "good", "n": NaN}\n'), "a.jsonl", "ok",
-           target="o.jsonl",
-           options=("--keep", "n", "--keep", "text")),
-    scored("a row with a new key to CSV",
-           put(a__jsonl='{"text": "good"}\n' * 30_000 + '{"text": "good", "z": 1}\n'), "a.jsonl",
-           *["ok"] * 30_000, "ok"),
-    refused("an array over several lines", put(a__json='[\n{"text": "a"},\n{"text": "b"}\n]\n'),
-            "a.json",
-            "jq -c"),
-    refused("no object in sight", put(a__jsonl="1\n2\n"), "a.jsonl",
-            "does not begin with a JSON object"),
-]
-
-TABLES = [
-    scored("bytes of another column to CSV", put(a__csv=b"id,text\ncaf\xe9,good\n"), "a.csv", "ok"),
-    scored("bytes of another column to JSONL", put(a__csv=b"id,text\ncaf\xe9,good\n"), "a.csv",
-           "error",
-           target="o.jsonl"),
-    scored("bytes of another column to Parquet", put(a__csv=b"id,text\ncaf\xe9,good\n"), "a.csv",
-           "error",
-           target="o.parquet"),
-    scored("NUL bytes in a row", put(a__csv=b"id,text\n1,go\0od\n2,good\n"), "a.csv", "ok", "ok"),
-    scored("a quote inside a field", put(a__csv='id,text\n1,a good " film\n'), "a.csv", "ok"),
-    scored("a quote that never closes", put(a__csv='id,text\n1,good\n2,"good\n3,good\n'), "a.csv",
-           "ok",
-           "error"),
-    scored("too many and too few columns", put(a__csv="id,text\n1\n1,good,3\n1,good\n"), "a.csv",
-           "error",
-           "error", "ok"),
-    scored("a header and nothing else", put(a__csv="id,text\n"), "a.csv"),
-    scored("a header without a line end", put(a__csv="id,text"), "a.csv"),
-    scored("a byte order mark", put(a__csv=b"\xef\xbb\xbfid,text\r\n1,good\r\n"), "a.csv", "ok"),
-    scored("names in another case", put(a__csv="ID,Text \n1,good\n"), "a.csv", "ok"),
-    scored("column names with line breaks", put(a__csv='"i\nd",text\n1,good\n'), "a.csv", "ok"),
-    scored("10,000 columns",
-           put(a__csv=",".join(["text", *map(str, range(9_999))]) + "\ngood" + ",x" * 9_999 + "\n"),
-           "a.csv", "ok", options=("--keep", "text")),
-    refused("ours and the prefixed one", put(a__csv="text,label,edge_lstm_label\ngood,a,b\n"),
-            "a.csv",
-            "leave it out with --keep"),
-    refused("no text column", put(a__csv="id,title,stars\n1,x,2\n"), "a.csv",
-            "the columns 'id', 'title', 'stars'"),
-    refused("two text columns", put(a__csv="review,comment\n1,x\n"), "a.csv",
-            "several may hold the text"),
-    refused("a text that is binary", put(a__txt=b"\0\1" * 500), "a.txt", "is UTF-16 or binary"),
-    refused("a link to itself", lambda folder: (folder / "a.csv").symlink_to("a.csv"), "a.csv",
-            "cannot read"),
-    refused("a link that leads nowhere", lambda folder: (folder / "a.csv").symlink_to("b.csv"),
-            "a.csv",
-            "no such file: b.csv, where the link a.csv leads"),
-    refused("empty", put(a__csv=""), "a.csv", "is empty"),
-    refused("gzip named .csv", put(a__csv=gzip.compress(b"id,text\r1,good\r")), "a.csv",
-            "a.csv is compressed (gzip); name it a.csv.gz"),
-    refused("gzip of gzip", put(a__csv__gz=gzip.compress(gzip.compress(b"text\ngood\n"))),
-            "a.csv.gz",
-            "a.csv.gz is twice compressed (gzip); decompress it once"),
-    refused("line ends of old Macs", put(a__csv="id,text\r1,good\r"), "a.csv", "CR only"),
-    refused("UTF-16", put(a__csv="id,text\n1,good\n".encode("utf-16")), "a.csv", "UTF-16"),
-    refused("a header in latin-1", put(a__csv=b"caf\xe9,text\n1,good\n"), "a.csv",
-            "header is not UTF-8"),
-    refused("a column number of 5,000 digits", put(a__csv="id,text\n1,good\n"), "a.csv",
-            "no column",
-            "--text-column", "9" * 5000),
-    refused("a delimiter beyond ASCII", put(a__csv="id,text\n1,good\n"), "a.csv", "one ASCII",
-            "--delimiter", "é"),
-    refused("tables of other columns", put(a__csv="id,text\n1,good\n", b__csv="text,id\ngood,1\n"),
-            "?.csv",
-            "have different columns"),
-    refused("formats mixed", put(a__csv="text\ngood\n", a__txt="good\n"), "a.*",
-            "different formats"),
-    refused("a name with a line break", put(), "a\nb.csv", r"no such file: a\nb.csv"),
-    refused("a name that steers a terminal", put(), "a\x1b[2J.csv",
-            r"no file matches 'a\x1b[2J.csv'"),
-    refused("a name of 10,000 letters", put(), "x" * 10_000 + ".csv", "cannot read"),
-    refused("an unknown suffix", put(a__dat="x"), "a.dat", "--input-format"),
-    scored("an empty text", put(a__txt=""), "a.txt", target="o.jsonl"),
-    scored("blank lines of a text", put(a__txt="\n\r\n \ngood\n"), "a.txt", "empty", "empty",
-           "empty", "ok",
-           target="o.jsonl"),
-]
-
-def folder_with(**extra: Callable[[Path], object]) -> Prepare:
-    def prepare(folder: Path) -> None:
-        (folder / "f").mkdir()
-        (folder / "f" / "a.txt").write_text("good")
-        for name, make in extra.items():
-            make(folder / "f" / f"{name}.txt")
-
-    return prepare
-
-
-FOLDERS = [
-    scored("a link to a file outside", folder_with(b=lambda path: path.symlink_to("/etc/hostname")),
-           "f",
-           "ok", "error"),
-    scored("a pipe without a writer", folder_with(b=os.mkfifo), "f", "ok", "error"),
-    scored("a folder called .txt", folder_with(b=lambda path: path.mkdir()), "f", "ok"),
-    scored("a name that is not UTF-8",
-           folder_with(**{"b\udcff": lambda path: path.write_text("good")}),
-           "f", "ok", "ok"),
-    scored("a name that is not UTF-8, to Parquet",
-           folder_with(**{"b\udcff": lambda path: path.write_text("good")}), "f", "ok", "error",
-           target="o.parquet"),
-    scored("a file of 17 MiB", folder_with(b=lambda path: path.write_bytes(b"x" * (17 << 20))), "f",
-           "ok",
-           "error"),
-    scored("a file that is not UTF-8", folder_with(b=lambda path: path.write_bytes(b"caf\xe9")),
-           "f", "ok",
-           "error"),
-    refused("no .txt in it", lambda folder: (folder / "f").mkdir(), "f", "without .txt files"),
-]
-
-PARQUET = [
-    scored("numbers that are none to JSONL",
-           parquet(text=["good"] * 3, x=[float("nan"), float("inf"), None]), "a.parquet", "ok",
-           "ok", "ok",
-           target="o.jsonl"),
-    refused("a text column of numbers", parquet(text=[1, 2]), "a.parquet", "not text"),
-    refused("cut short",
-            lambda folder: (parquet(text=["good"])(folder), os.truncate(folder / "a.parquet", 100)),
-            "a.parquet", "is not a Parquet file or is damaged"),
-    refused("to standard output", parquet(text=["good"]), "a.parquet", "Parquet cannot be written",
-            "--output-format", "parquet", target="-"),
-    scored("a text column of nothing but null", parquet(text=[None, None]), "a.parquet", "error",
-           "error"),
-    scored("2,000 columns", parquet(text=["good"], **{f"c{i}": [i] for i in range(1_999)}),
-           "a.parquet", "ok", target="o.parquet"),
-    scored("texts of null and bytes", parquet(text=[b"good", None, b"\xff"]), "a.parquet", "ok",
-           "error",
-           "error"),
-]
-
-
-def evaluated(
-    name: str, given: Prepare, *arguments: str, code: int = 0, says: str = "", shell: str = ""
-) -> Case:
-    if shell:
-        return Case(name=f"evaluate: {name}", shell=shell, given=given, exit=code, says=says)
-    return Case(
-        name=f"evaluate: {name}",
-        arguments=("evaluate", *arguments),
-        given=given,
-        exit=code,
-        says=says,
+    case
+    for kind in DEEP
+    for levels, statuses_ in ((150, "ok ok"), (300, "ok error"), (100_000, "ok error"))
+    for case in scored(
+        f"""
+        {levels} {kind} in each other to CSV | a.jsonl -o o.csv | {statuses_}
+        {levels} {kind} in each other to JSONL | a.jsonl --keep x -o o.jsonl | {statuses_}
+        {levels} {kind} in each other to Parquet | a.jsonl -o o.parquet | {statuses_}
+        """,
+        nested(kind, levels),
     )
-
-
-PAIR = put(a__csv="words,mood\ngood,pos\nbad,neg\n")
-EVALUATE = [
-    evaluated("a pipe of two columns", PAIR,
-              shell="cat a.csv | $EL evaluate - --input-format csv --label-column mood",
-              says="2 texts"),
-    evaluated("an empty pipe", put(), shell="$EL evaluate - --input-format csv < /dev/null", code=1,
-              says="is empty"),
-    evaluated("a tar by its short suffix", put(a__tbz2=b"x"), "a.tbz2", code=1,
-              says="not a complete tar archive"),
-    evaluated("a part of a folder that is not there", folder_with(), "f", "--split", "dev", code=1,
-              says="no split 'dev'"),
-    evaluated("a label column that is not there", PAIR, "a.csv", "--label-column", "x", code=1,
-              says="no column 'x'"),
-    evaluated("text and label in one column", PAIR, "a.csv", "--label-column", "mood",
-              "--text-column",
-              "mood", code=1, says="cannot be both"),
-    evaluated("labels that steer a terminal", put(a__csv="text,label\ngood,\x1b[2J\n"), "a.csv",
-              code=1,
-              says=r"\x1b[2J"),
-    evaluated("a row without a label", put(a__csv="text,label\ngood,pos\nbad,\n"), "a.csv", code=1,
-              says="row 2: no label"),
-    evaluated("a row without a text", put(a__csv="text,label\ngood,pos\nbad\n"), "a.csv", code=1,
-              says="row 2"),
-    evaluated("one row", put(a__csv="text,label\ngood,pos\n"), "a.csv", says="1 text of"),
-    evaluated("texts without words", put(a__csv='text,label\n"",pos\n"",neg\n'), "a.csv",
-              says="2 empty"),
-    evaluated("nested labels", put(a__jsonl='{"text": "good", "label": [1]}\n'), "a.jsonl", code=1,
-              says="has several"),
-    evaluated("a format that is none", PAIR, "a.csv", "--input-format", "xml", code=1,
-              says="no format 'xml'"),
-    evaluated("a report in no folder", PAIR, "a.csv", "--report", "x/y.html", code=1,
-              says="x/y.html"),
-    evaluated("a model that is the data", PAIR, "a.csv", "a.csv", "--label-column", "mood", code=1,
-              says="a.csv"),
-    evaluated("a link in a folder of labels",
-              folder_with(b=lambda path: path.symlink_to("/etc/hostname")),
-              "f", code=1, says="no labelled row"),
 ]
-# fmt: on
+JSON_LINES += [
+    case
+    for suffix in ("csv", "tsv", "jsonl", "parquet")
+    for case in scored(
+        rf"""
+        a lone surrogate in a key and a text, to {suffix} | a.jsonl -o o.{suffix} | ok
+            | a.jsonl: {{"text": "good \\udfff film", "\\ud800": 1}}\n
+        """
+    )
+]
+JSON_LINES += scored(
+    r"""
+    rows that are no objects | a.jsonl -o o.jsonl | ok error error error error error error error
+        | a.jsonl: {"text": "good"}\n[]\n5\n"text"\nnull\ntrue\n{"text": {}}\n{"text": ["x"]}\n
+    a key twice | a.jsonl -o o.jsonl | ok | a.jsonl: {"text": "bad", "text": "good"}\n
+    NaN kept | a.jsonl --keep n --keep text -o o.jsonl | ok
+        | a.jsonl: {"text": "good", "n": NaN}\n
+    """
+)
 
-CASES = [*COMPRESSED, *JSON_LINES, *TABLES, *FOLDERS, *PARQUET, *EVALUATE]
+
+def hundred_megabytes(folder: Path) -> None:
+    """One row of JSON lines and another, and a text without a line end."""
+    text = "good film " * 10**7
+    (folder / "a.jsonl").write_text(f'{{"text": "{text}"}}\n{{"text": "good"}}\n')
+    (folder / "a.txt").write_text(text)
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+JSON_LINES += scored(
+    """
+    a document of 100 MB | a.jsonl -o o.jsonl | error ok
+    a line of 100 MB without an end | a.txt -o o.csv | error
+    """,
+    hundred_megabytes,
+)
+JSON_LINES += scored(
+    "a number of 10,000 digits | a.jsonl -o o.csv | ok",
+    put("a.jsonl", f'{{"text": "good", "n": {"9" * 10_000}}}\n'),
+)
+JSON_LINES += scored(
+    f"a row with a new key to CSV | a.jsonl -o o.csv | {'ok ' * 30_001}",
+    put("a.jsonl", '{"text": "good"}\n' * 30_000 + '{"text": "good", "z": 1}\n'),
+)
+JSON_LINES += refused(
+    r"""
+    an array over several lines | a.json | jq -c | a.json: [\n{"text": "a"},\n{"text": "b"}\n]\n
+    no object in sight | a.jsonl | does not begin with a JSON object | a.jsonl: 1\n2\n
+    """
+)
+
+BINARY = r"\0\1" * 500
+TABLES = scored(
+    r"""
+    bytes of another column to CSV | a.csv -o o.csv | ok | a.csv: id,text\ncaf\xe9,good\n
+    bytes of another column to JSONL | a.csv -o o.jsonl | error | a.csv: id,text\ncaf\xe9,good\n
+    NUL bytes in a row | a.csv -o o.csv | ok ok | a.csv: id,text\n1,go\0od\n2,good\n
+    a quote inside a field | a.csv -o o.csv | ok | a.csv: id,text\n1,a good " film\n
+    a quote that never closes | a.csv -o o.csv | ok error
+        | a.csv: id,text\n1,good\n2,"good\n3,good\n
+    too many and too few columns | a.csv -o o.csv | error error ok
+        | a.csv: id,text\n1\n1,good,3\n1,good\n
+    a header and nothing else | a.csv -o o.csv |  | a.csv: id,text\n
+    a header without a line end | a.csv -o o.csv |  | a.csv: id,text
+    a byte order mark | a.csv -o o.csv | ok | a.csv: \xef\xbb\xbfid,text\r\n1,good\r\n
+    names in another case | a.csv -o o.csv | ok | a.csv: ID,Text \n1,good\n
+    column names with line breaks | a.csv -o o.csv | ok | a.csv: "i\nd",text\n1,good\n
+    an empty text | a.txt -o o.jsonl |  | a.txt:
+    blank lines of a text | a.txt -o o.jsonl | empty empty empty ok | a.txt: \n\r\n \ngood\n
+    """
+)
+TABLES += scored(
+    "10,000 columns | a.csv --keep text -o o.csv | ok",
+    put("a.csv", ",".join(["text", *map(str, range(9_999))]) + "\ngood" + ",x" * 9_999 + "\n"),
+)
+TABLES += refused(
+    rf"""
+    ours and the prefixed one | a.csv | leave it out with --keep
+        | a.csv: text,label,edge_lstm_label\ngood,a,b\n
+    no text column | a.csv | the columns 'id', 'title', 'stars' | a.csv: id,title,stars\n1,x,2\n
+    two text columns | a.csv | several may hold the text | a.csv: review,comment\n1,x\n
+    a text that is binary | a.txt | is UTF-16 or binary | a.txt: {BINARY}
+    a link to itself | a.csv | cannot read | a.csv -> a.csv
+    a link that leads nowhere | a.csv | no such file: b.csv, where the link a.csv leads
+        | a.csv -> b.csv
+    empty | a.csv | is empty | a.csv:
+    line ends of old Macs | a.csv | CR only | a.csv: id,text\r1,good\r
+    UTF-16 | a.csv | UTF-16 | a.csv: \xff\xfei\0d\0,\0t\0e\0x\0t\0\n\01\0,\0a\0
+    a header in latin-1 | a.csv | header is not UTF-8 | a.csv: caf\xe9,text\n1,good\n
+    a column number of 5,000 digits | a.csv --text-column {"9" * 5000} | no column
+        | a.csv: id,text\n1,good\n
+    a delimiter beyond ASCII | a.csv --delimiter é | one ASCII | a.csv: id,text\n1,good\n
+    tables of other columns | ?.csv | have different columns
+        | a.csv: id,text\n1,good\n | b.csv: text,id\ngood,1\n
+    formats mixed | a.* | different formats | a.csv: text\ngood\n | a.txt: good\n
+    a name with a line break | "a\nb.csv" | no such file: a\\nb.csv
+    a name that steers a terminal | a\x1b[2J.csv | no file matches 'a\\x1b[2J.csv'
+    a name of 10,000 letters | {"x" * 10_000}.csv | cannot read
+    an unknown suffix | a.dat | --input-format | a.dat: x
+    """
+)
+
+
+def folder(path: Path) -> None:
+    """A folder of one text."""
+    (path / "f").mkdir()
+    (path / "f/a.txt").write_text("good")
+
+
+FOLDERS = scored(
+    r"""
+    a link to a file outside | f -o o.csv | ok error | f/b.txt -> /etc/hostname
+    a folder called .txt | f -o o.csv | ok | f/b.txt/
+    a name that is not UTF-8 | f -o o.csv | ok ok | f/b\xff.txt: good
+    a name that is not UTF-8, to Parquet | f -o o.parquet | ok error | f/b\xff.txt: good
+    a file that is not UTF-8 | f -o o.csv | ok error | f/b.txt: caf\xe9
+    """,
+    folder,
+)
+FOLDERS += scored(
+    "a pipe without a writer | f -o o.csv | ok error",
+    both(folder, lambda path: os.mkfifo(path / "f/b.txt")),
+)
+FOLDERS += scored(
+    "a file of 17 MiB | f -o o.csv | ok error",
+    both(folder, put("f/b.txt", b"x" * (17 << 20))),
+)
+FOLDERS += refused("no .txt in it | f | without .txt files | f/")
+
+GOOD = parquet(text=["good"])
+PARQUET = [
+    *scored(
+        "numbers that are none to JSONL | a.parquet -o o.jsonl | ok ok ok",
+        parquet(text=["good"] * 3, x=[float("nan"), float("inf"), None]),
+    ),
+    *scored(
+        "a text column of nothing but null | a.parquet -o o.csv | error error",
+        parquet(text=[None, None]),
+    ),
+    *scored(
+        "2,000 columns | a.parquet -o o.parquet | ok",
+        parquet(text=["good"], **{f"c{i}": [i] for i in range(1_999)}),
+    ),
+    *scored(
+        "texts of null and bytes | a.parquet -o o.csv | ok error error",
+        parquet(text=[b"good", None, b"\xff"]),
+    ),
+    *refused("a text column of numbers | a.parquet | not text", parquet(text=[1, 2])),
+    *refused(
+        "cut short | a.parquet | is not a Parquet file or is damaged",
+        both(GOOD, lambda path: os.truncate(path / "a.parquet", 100)),
+    ),
+    *cases(
+        "to standard output | a.parquet --output-format parquet -o - | Parquet cannot be written",
+        before="score -q -w 1",
+        given=GOOD,
+    ),
+]
+
+EVALUATE = cases(
+    """
+    a part of a folder that is not there | f --split dev | no split 'dev'
+    a link in a folder of labels | f | no labelled row | f/b.txt -> /etc/hostname
+    """,
+    before="evaluate",
+    given=folder,
+)
+EVALUATE += cases(
+    r"""
+    a label column that is not there | a.csv --label-column x | no column 'x'
+    text and label in one column | a.csv --label-column mood --text-column mood | cannot be both
+    a format that is none | a.csv --input-format xml | no format 'xml'
+    a report in no folder | a.csv --report x/y.html | x/y.html
+    a model that is the data | a.csv a.csv --label-column mood | a.csv
+    """,
+    before="evaluate",
+    given=put("a.csv", "words,mood\ngood,pos\nbad,neg\n"),
+)
+EVALUATE += cases(
+    r"""
+    a tar by its short suffix | a.tbz2 | not a complete tar archive | a.tbz2: x
+    labels that steer a terminal | a.csv | \\x1b[2J | a.csv: text,label\ngood,\x1b[2J\n
+    a row without a label | a.csv | row 2: no label | a.csv: text,label\ngood,pos\nbad,\n
+    a row without a text | a.csv | row 2 | a.csv: text,label\ngood,pos\nbad\n
+    one row | a.csv | exit 0: 1 text of | a.csv: text,label\ngood,pos\n
+    texts without words | a.csv | exit 0: 2 empty | a.csv: text,label\n"",pos\n"",neg\n
+    nested labels | a.jsonl | has several | a.jsonl: {"text": "good", "label": [1]}\n
+    """,
+    before="evaluate",
+)
+EVALUATE += cases(
+    r"""
+    evaluate: a pipe of two columns
+        | $ cat a.csv |$EL evaluate - --input-format csv --label-column mood | exit 0: 2 texts
+        | a.csv: words,mood\ngood,pos\nbad,neg\n
+    evaluate: an empty pipe | $ $EL evaluate - --input-format csv < /dev/null | is empty
+    """
+)
+
+
+@pytest.mark.parametrize(
+    "case", [*COMPRESSED, *JSON_LINES, *TABLES, *FOLDERS, *PARQUET, *EVALUATE], ids=str
+)
 def test_hostile_tables(case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if "parquet" in " ".join(case.arguments):
         pytest.importorskip("pyarrow")
