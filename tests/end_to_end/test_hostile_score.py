@@ -1,5 +1,7 @@
 """Hostile conditions of ``edge-lstm score``: what it is run in, what it may write, how it is
-ended."""
+ended. Each row is a command, the condition it meets, how it ends, and what it may leave (see
+``hostile.cases``).
+"""
 
 from __future__ import annotations
 
@@ -10,45 +12,24 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hostile import Case, check
+from hostile import Case, Prepare, both, cases, check, given, put
 from model_files import SMALL
 
 ROWS = "id,text\n1,A wonderful film.\n2,Dull\n3,\n"
-HALF_A_JOURNAL = ".o.csv.resume.json.0a1b2c3d.partial"
 DONE = frozenset({"o.csv"})
 LONG = 14_000
 
 
-def given(*steps: Callable[[Path], object]) -> Callable[[Path], None]:
-    """a.csv, and whatever else."""
-
-    def prepare(folder: Path) -> None:
-        (folder / "a.csv").write_text(ROWS)
-        for step in steps:
-            step(folder)
-
-    return prepare
-
-
-def write(name: str, content: str | bytes = "precious") -> Callable[[Path], object]:
-    data = content.encode() if isinstance(content, str) else content
-    return lambda folder: (folder / name).write_bytes(data)
-
-
-def link(name: str, target: str) -> Callable[[Path], object]:
-    return lambda folder: (folder / name).symlink_to(target)
-
-
-def hard_link(name: str, target: str) -> Callable[[Path], object]:
+def hard_link(name: str, target: str = "precious") -> Prepare:
     return lambda folder: (folder / name).hardlink_to(folder / target)
 
 
-def folder_called(name: str) -> Callable[[Path], object]:
-    return lambda folder: (folder / name).mkdir()
-
-
-def pipe(name: str) -> Callable[[Path], object]:
+def pipe(name: str) -> Prepare:
     return lambda folder: os.mkfifo(folder / name)
+
+
+def model(folder: Path) -> None:
+    shutil.copy(SMALL, folder / "m.onnx")
 
 
 def long_input(folder: Path) -> None:
@@ -68,248 +49,233 @@ def null_is_a_device(folder: Path) -> None:
     assert Path("/dev/null").is_char_device(), "/dev/null was replaced"
 
 
-def score(*arguments: str) -> tuple[str, ...]:
-    return ("score", "a.csv", "-o", "o.csv", *arguments)
-
-
-# fmt: off
-OPTIONS = [
-    Case(name="low memory and workers", arguments=score("--low-memory", "-w", "2"),
-         says="--low-memory uses one"),
-    Case(name="an engine of no name", arguments=score("--engine", "spark"), says="or ray"),
-    Case(name="low memory on a cluster",
-         arguments=("score", "f", "-o", "g", "--engine", "ray", "--low-memory"),
-         says="leave it out with --engine ray"),
-    Case(name="an address and no cluster", arguments=score("--address", "auto"),
-         says="--address is for"),
-    Case(name="no workers", arguments=score("-w", "0"), exit=2, says="Invalid value"),
-    Case(name="a provider that is none", arguments=score("--provider", "Warp"),
-         says="not a CPU provider"),
-    Case(name="a provider that is none, two workers",
-         arguments=("score", "long.csv", "-o", "o.csv", "-w", "2", "--provider", "Warp"),
-         given=given(long_input), says="not a CPU provider"),
-    Case(name="a provider that is none, no rows", arguments=score("--provider", "Warp"),
-         given=write("a.csv", "id,text\n"), says="not a CPU provider"),
-    Case(name="a threshold that is no number", arguments=score("--threshold", "nan"), exit=(1, 2)),
-    Case(name="a threshold of 2", arguments=score("--threshold", "2"), exit=2),
-    Case(name="only wrong answers", arguments=score("--abstain", "1"), says="above 0 and below 1"),
-    Case(name="a file without a curve", arguments=score("--model", str(SMALL), "--abstain", "0.02"),
-         says="or give --threshold"),
-    Case(name="only unfamiliar texts", arguments=score("--unfamiliar", "1"),
-         says="above 0 and below 1"),
-    Case(name="a file without thresholds",
-         arguments=score("--model", str(SMALL), "--unfamiliar", "0.05"),
-         says="no thresholds for --unfamiliar; export it again"),
-    Case(name="rows that are never unsure", arguments=score("--only-abstained"),
-         says="add --abstain"),
-    Case(name="more labels than there are", arguments=score("--top", "3"),
-         says="must be from 1 to 2"),
-    Case(name="no input", arguments=("score",), exit=2),
-    Case(name="an output of no format", arguments=("score", "a.csv", "-o", "out"),
-         says="the suffix does not"),
-    Case(name="a column that is not there", arguments=score("--text-column", "x"),
-         says="has no column 'x'"),
-    Case(name="a column to keep twice", arguments=score("--keep", "text", "--keep", "text"),
-         says="the column 'text' is in --keep twice; name it once"),
-    Case(name="a column to keep that is not there", arguments=score("--keep", "x"),
-         says="has no column 'x'"),
-    Case(name="a label that is not there", arguments=score("--only-label", "x"),
-         says="has no label 'x'"),
-    Case(name="Parquet into a pipe", arguments=("score", "a.csv", "--output-format", "parquet"),
-         says="a file with -o"),
-    Case(name="to resume a pipe", arguments=("score", "a.csv", "--resume"),
-         says="--resume needs an output"),
-    Case(name="to resume an input from a pipe", arguments=("score", "-", "-o", "o.csv", "--resume"),
-         stdin=b"x\n", says="cannot be resumed"),
-    Case(name="a model that is a table", arguments=score("-m", "a.csv"),
-         says="is not an ONNX file"),
-    Case(name="an input named in two lines", arguments=("score", "a\nb.csv", "-o", "o.csv"),
-         says="a\\nb.csv"),
-    Case(name="standard input and a file", arguments=("score", "-", "a.csv"),
-         says="cannot be read together"),
-]
-
-NAMES = [
-    Case(
-        name=f"the {role} is {name}",
-        arguments=(
-            *("score", name if role == "input" else "a.csv", "--input-format", "csv", "-o", output),
-            *(["--summary", name] if role == "summary" else []),
-            *extra,
-        ),
-        given=given(write(name, ROWS) if role == "input" else write("b", "b")),
-        says="is one of the inputs" if role == "input" else "two outputs are one file",
-    )
-    for output in ("o.csv", "o.parquet")
-    for suffix in (".partial", ".resume.json", "")
-    for role in ("input", "summary")
-    for extra in ((), ("--resume",))
-    if not extra or suffix == ".resume.json"
-    for name in [output + suffix]
-] + [
-    Case(name="the summary is the input", arguments=score("--summary", "a.csv"),
-         says="is one of the inputs"),
-    Case(name="the summary is the input, by a link", arguments=score("--summary", "s.json"),
-         given=given(link("s.json", "a.csv")), says="is one of the inputs"),
-    Case(name="the summary is the output, by a link", arguments=score("--summary", "s.json"),
-         given=given(link("s.json", "o.csv")), says="two outputs are one file"),
-    Case(name="the summary is the model", arguments=score("-m", "m.onnx", "--summary", "m.onnx"),
-         given=given(lambda folder: shutil.copy(SMALL, folder / "m.onnx")),
-         says="is one of the inputs"),
-    Case(name="the output is the model",
-         arguments=("score", "a.csv", "-o", "m.onnx", "--output-format", "csv", "-m", "m.onnx"),
-         given=given(lambda folder: shutil.copy(SMALL, folder / "m.onnx")),
-         says="is one of the inputs"),
-    Case(name="the partial output is a file of the input's folder",
-         arguments=("score", "f", "-o", "o.csv"),
-         given=given(folder_called("f"), write("f/b.txt"), hard_link("o.csv.partial", "f/b.txt")),
-         says="is one of the inputs"),
-    Case(name="the output is the input", arguments=("score", "a.csv", "-o", "a.csv"),
-         says="one of the inputs"),
-    Case(name="the output is the input, by a hard link", arguments=score(),
-         given=given(hard_link("o.csv", "a.csv")), says="is one of the inputs"),
-    Case(name="the summary in no folder", arguments=score("--summary", "f/s.json"),
-         says="no folder f; make it"),
-    Case(name="the summary is a folder", arguments=score("--summary", "f"),
-         given=given(folder_called("f")),
-         says="f is a folder"),
-    Case(name="the summary is a device", arguments=score("--summary", "/dev/null"), exit=0,
-         leaves=DONE,
-         then=null_is_a_device),
-    Case(name="the output is a device",
-         arguments=("score", "a.csv", "-o", "/dev/null", "--output-format", "csv"), exit=0,
-         then=null_is_a_device),
-    Case(
-        name="the output is /dev/stdout, a file",
-        shell="$EL score a.csv -o /dev/stdout --output-format csv -q > o.csv; r=$?; "
-        "test -L /dev/stdout && exit $r",
-        exit=0,
-        leaves=DONE,
-        then=is_whole(),
-    ),
-    Case(name="the output is /dev/stdout, a file with something in it",
-         shell="echo before > o.csv; "
-         "$EL score a.csv -o /dev/stdout --output-format csv -q >> o.csv",
-         exit=0, leaves=DONE, then=is_whole(rows=5)),
-    Case(name="the output is a descriptor",
-         shell="$EL score a.csv -o /dev/fd/3 --output-format csv -q 3> o.csv", exit=0, leaves=DONE,
-         then=is_whole()),
-    Case(name="the output is a descriptor that is closed",
-         shell="$EL score a.csv -o /dev/fd/9 --output-format csv -q 9>&-",
-         says="cannot write /dev/fd/9"),
-    Case(name="the output in no folder", arguments=("score", "a.csv", "-o", "f/o.csv"),
-         says="no folder f"),
-    Case(name="the output is a link to a precious file", arguments=score(),
-         given=given(write("precious"), link("o.csv", "precious")), exit=0, changes=DONE,
-         then=is_whole()),
-    Case(
-        name="names that are not UTF-8",
-        shell="mv a.csv $'a\\xff.csv'; echo >> $'a\\xff.csv' '4,a,b'; "
-        "$EL score $'a\\xff.csv' -o $'o\\xff.csv' --summary s.json; r=$?; "
-        "mv $'a\\xff.csv' a.csv; exit $r",
-        exit=3,
-        leaves=frozenset({"s.json", "o\udcff.csv"}),
-        changes=frozenset({"a.csv"}),
-        then=lambda folder: (
-            json.loads((folder / "s.json").read_text())["errors"] == 1 or pytest.fail("errors")
-        ),
-    ),
-]
-
-FOREIGN_FILES = (
-    [
-        Case(
-            name=f"OUTPUT{suffix} is a {kind}",
-            arguments=score(*resume),
-            given=given(write("precious"), make("o.csv" + suffix)),
-            says="o.csv" + suffix,
-        )
-        for suffix in (".partial",)
-        for kind, make in {
-            "link": lambda name: link(name, "precious"),
-            "dangling link": lambda name: link(name, "nowhere"),
-            "hard link": lambda name: hard_link(name, "precious"),
-            "pipe": pipe,
-            "folder": folder_called,
-        }.items()
-        for resume in ((), ("--resume",))
-    ]
-    + [
-        Case(
-            name=f"OUTPUT.resume.json is {what}, {' '.join(resume) or 'not resumed'}",
-            arguments=score(*resume),
-            given=given(write("precious"), make),
-            says="damaged or of another version; move it away",
-        )
-        for what, make in {
-            "a link": link("o.csv.resume.json", "precious"),
-            "a pipe": pipe("o.csv.resume.json"),
-            "a folder": folder_called("o.csv.resume.json"),
-            "null": write("o.csv.resume.json", "null"),
-            "an empty file": write("o.csv.resume.json", ""),
-            "another object": write("o.csv.resume.json", '{"position": 1, "run": 2}'),
-            "nested very deep": write("o.csv.resume.json", "[" * 100_000),
-            "not text": write("o.csv.resume.json", bytes(range(256))),
-        }.items()
-        for resume in ((), ("--resume",))
-    ]
-    + [
-        Case(name="a part of a journal and OUTPUT.partial of a killed run", arguments=score(),
-             given=given(write(HALF_A_JOURNAL, "{"), write("o.csv.partial", "half a")),
-             exit=0,
-             leaves=DONE, changes=frozenset({"o.csv.partial", HALF_A_JOURNAL}),
-             then=is_whole())
-    ]
+SCORE = "score a.csv -o o.csv"
+OPTIONS = cases(
+    f"""
+    low memory and workers | --low-memory -w 2 | --low-memory uses one
+    an engine of no name | --engine spark | or ray
+    low memory on a cluster | --engine ray --low-memory | leave it out with --engine ray
+    an address and no cluster | --address auto | --address is for
+    no workers | -w 0 | exit 2: Invalid value
+    a provider that is none | --provider Warp | not a CPU provider
+    a provider that is none, no rows | --provider Warp | not a CPU provider | a.csv: id,text
+    a threshold that is no number | --threshold nan | exit 1,2
+    a threshold of 2 | --threshold 2 | exit 2
+    only wrong answers | --abstain 1 | above 0 and below 1
+    a file without a curve | --model {SMALL} --abstain 0.02 | or give --threshold
+    only unfamiliar texts | --unfamiliar 1 | above 0 and below 1
+    a file without thresholds | --model {SMALL} --unfamiliar 0.05
+        | no thresholds for --unfamiliar; export it again
+    rows that are never unsure | --only-abstained | add --abstain
+    more labels than there are | --top 3 | must be from 1 to 2
+    a column that is not there | --text-column x | has no column 'x'
+    a column to keep twice | --keep text --keep text
+        | the column 'text' is in --keep twice; name it once
+    a column to keep that is not there | --keep x | has no column 'x'
+    a label that is not there | --only-label x | has no label 'x'
+    a model that is a table | -m a.csv | is not an ONNX file
+    the summary is the input | --summary a.csv | is one of the inputs
+    the summary is the input, by a link | --summary s.json | is one of the inputs
+        | s.json -> a.csv
+    the summary is the output, by a link | --summary s.json | two outputs are one file
+        | s.json -> o.csv
+    the summary in no folder | --summary f/s.json | no folder f; make it
+    the summary is a folder | --summary f | f is a folder | f/
+    """,
+    before=SCORE,
+)
+OPTIONS += cases(
+    r"""
+    no input | score | exit 2
+    an output of no format | score a.csv -o out | the suffix does not
+    Parquet into a pipe | score a.csv --output-format parquet | a file with -o
+    to resume a pipe | score a.csv --resume | --resume needs an output
+    to resume an input from a pipe | score - -o o.csv --resume | cannot be resumed
+    an input named in two lines | score "a\nb.csv" -o o.csv | a\\nb.csv
+    standard input and a file | score - a.csv | cannot be read together
+    the output is the input | score a.csv -o a.csv | one of the inputs
+    the output in no folder | score a.csv -o f/o.csv | no folder f
+    """
+)
+OPTIONS += cases(
+    """
+    a provider that is none, two workers | score long.csv -o o.csv -w 2 --provider Warp
+        | not a CPU provider
+    """,
+    given=long_input,
+)
+OPTIONS += cases(
+    """
+    the summary is the model | score a.csv -o o.csv -m m.onnx --summary m.onnx | one of the inputs
+    the output is the model | score a.csv -o m.onnx --output-format csv -m m.onnx
+        | is one of the inputs
+    """,
+    given=model,
 )
 
-STREAMS = [
-    Case(name="standard output closed", shell="$EL score a.csv >&-",
-         says="standard output is closed"),
-    Case(name="standard output full", shell="$EL score a.csv -q >/dev/full", says="no space left"),
-    Case(name="standard output read only", shell="$EL score a.csv -q 1</dev/null",
-         says="cannot write"),
-    Case(name="standard input closed", shell="$EL score - <&-", says="standard input"),
-    *(
-        Case(name=f"{what}, a file as output", shell=f"$EL score a.csv -o o.csv {how}", exit=0,
-             leaves=DONE)
-        for what, how in {
-            "all closed, one worker": "-w 1 <&- >&- 2>&-",
-            "error full": "2>/dev/full",
-            "error a pipe without reader": "2> >(exec true)",
-        }.items()
-    ),
-    Case(name="error full, and a row without text",
-         shell="echo 4,a,b >> a.csv; $EL score a.csv -o o.csv 2>/dev/full", exit=3, leaves=DONE,
-         changes=frozenset({"a.csv"})),
-    Case(name="all closed, many blocks, two workers",
-         shell="$EL score long.csv -o o.csv -w 2 <&- >&- 2>&-",
-         given=given(long_input), exit=0, leaves=DONE, then=is_whole(rows=LONG + 1)),
-    Case(name="a reader that goes away", shell="$EL score a.csv -q | head -c 5", exit=0,
-         given=given()),
-]
-
-SYSTEM = [
-    Case(
-        name=f"an address space of {megabytes} MB, {workers} workers",
-        shell=f"ulimit -v {megabytes}000; $EL score long.csv -o o.csv -q -w {workers}",
-        given=given(long_input),
-        says="memory",
+NAMES = [
+    case
+    for output in ("o.csv", "o.parquet")
+    for name, options in (
+        (output, ""),
+        (f"{output}.partial", ""),
+        (f"{output}.resume.json", ""),
+        (f"{output}.resume.json", "--resume"),
     )
-    for megabytes, workers in ((120, 1), (150, 2))
-] + [
-    Case(name="a working folder that was removed",
-         shell='top=$PWD; mkdir q; cd q; rm -r ../q; $EL score "$top/a.csv" -o "$top/o.csv"',
-         exit=0,
-         leaves=DONE, then=is_whole()),
-    Case(name="a working folder that was removed, two workers, names of it",
-         shell='top=$PWD; mkdir q; cd q; rm -r ../q; $EL score "$top/long.csv" -o o.csv -w 2',
-         given=given(long_input), says="o.csv"),
-    Case(name="no file may be larger than 1 kB",
-         shell="trap '' XFSZ; ulimit -f 1; $EL score long.csv -o o.csv -q -w 1",
-         given=given(long_input),
-         says="no space left for o.csv"),
-    Case(name="few open files", shell="ulimit -n 20; $EL score long.csv -o o.csv -q -w 3",
-         given=given(long_input), exit=(0, 1), leaves=DONE),
+    for case in cases(
+        rf"""
+        the input is {name} {options} | {name} --input-format csv -o {output} {options}
+            | is one of the inputs | {name}: id,text\n1,good
+        the summary is {name} {options} | a.csv -o {output} --summary {name} {options}
+            | two outputs are one file
+        """,
+        before="score",
+    )
+]
+NAMES += cases(
+    """
+    the output is a device | score a.csv -o /dev/null --output-format csv | exit 0
+    the summary is a device | score a.csv -o o.csv --summary /dev/null | exit 0 | leaves o.csv
+    """,
+    then=null_is_a_device,
+)
+NAMES += cases(
+    """
+    the output is a descriptor that is closed
+        | $ $EL score a.csv -o /dev/fd/9 --output-format csv -q 9>&- | cannot write /dev/fd/9
+    """
+)
+NAMES += cases(
+    """
+    the output is /dev/stdout, a file
+        | $ $EL score a.csv -o /dev/stdout --output-format csv -q > o.csv; r=$?; \
+test -L /dev/stdout && exit $r | exit 0 | leaves o.csv
+    the output is a descriptor
+        | $ $EL score a.csv -o /dev/fd/3 --output-format csv -q 3> o.csv | exit 0 | leaves o.csv
+    the output is a link to a precious file | $ $EL score a.csv -o o.csv | exit 0 | changes o.csv
+        | precious: precious | o.csv -> precious
+    """,
+    then=is_whole(),
+)
+NAMES += cases(
+    """
+    the output is /dev/stdout, a file with something in it
+        | $ echo 0 > o.csv; $EL score a.csv -o /dev/stdout --output-format csv -q >> o.csv
+        | exit 0 | leaves o.csv
+    """,
+    then=is_whole(rows=5),
+)
+NAMES += cases(
+    "the output is the input, by a hard link | score a.csv -o o.csv | is one of the inputs",
+    given=hard_link("o.csv", "a.csv"),
+)
+NAMES += cases(
+    "the partial output is a file of the input's folder | score f -o o.csv | one of the inputs",
+    given=both(given("f/"), put("f/b.txt"), hard_link("o.csv.partial", "f/b.txt")),
+)
+
+
+def one_error(folder: Path) -> None:
+    assert json.loads((folder / "s.json").read_text())["errors"] == 1
+
+
+NAMES += cases(
+    r"""
+    names that are not UTF-8
+        | $ echo 4,a,b >> a.csv; mv a.csv $'a\\xff.csv'; \
+$EL score $'a\\xff.csv' -o $'o\\xff.csv' --summary s.json; r=$?; mv $'a\\xff.csv' a.csv; exit $r
+        | exit 3 | leaves s.json o\xff.csv | changes a.csv
+    """.replace("\\\n", ""),
+    then=one_error,
+)
+
+ANOTHER = "damaged or of another version; move it away"
+PARTIAL = "o.csv.partial"
+JOURNAL = "o.csv.resume.json"
+FOREIGN_FILES = [
+    case
+    for resume in ("", "--resume")
+    for name, what, prepare, says in (
+        (PARTIAL, "a link", given(f"{PARTIAL} -> precious"), PARTIAL),
+        (PARTIAL, "a dangling link", given(f"{PARTIAL} -> nowhere"), PARTIAL),
+        (PARTIAL, "a hard link", hard_link(PARTIAL), PARTIAL),
+        (PARTIAL, "a pipe", pipe(PARTIAL), PARTIAL),
+        (PARTIAL, "a folder", given(f"{PARTIAL}/"), PARTIAL),
+        (JOURNAL, "a link", given(f"{JOURNAL} -> precious"), ANOTHER),
+        (JOURNAL, "a pipe", pipe(JOURNAL), ANOTHER),
+        (JOURNAL, "a folder", given(f"{JOURNAL}/"), ANOTHER),
+        (JOURNAL, "null", put(JOURNAL, "null"), ANOTHER),
+        (JOURNAL, "an empty file", put(JOURNAL, ""), ANOTHER),
+        (JOURNAL, "another object", put(JOURNAL, '{"position": 1, "run": 2}'), ANOTHER),
+        (JOURNAL, "nested very deep", put(JOURNAL, "[" * 100_000), ANOTHER),
+        (JOURNAL, "not text", put(JOURNAL, bytes(range(256))), ANOTHER),
+    )
+    for case in cases(
+        f"{name} is {what} {resume} | {resume} | {says}",
+        before=SCORE,
+        given=both(put("precious"), prepare),
+    )
+]
+FOREIGN_FILES += cases(
+    """
+    a part of a journal and OUTPUT.partial of a killed run |  | exit 0 | leaves o.csv
+        | changes o.csv.partial .o.csv.resume.json.0a1b2c3d.partial
+        | o.csv.partial: half a | .o.csv.resume.json.0a1b2c3d.partial: {
+    """,
+    before=SCORE,
+    then=is_whole(),
+)
+
+STREAMS = cases(
+    """
+    standard output closed | $ $EL score a.csv >&- | standard output is closed
+    standard output full | $ $EL score a.csv -q >/dev/full | no space left
+    standard output read only | $ $EL score a.csv -q 1</dev/null | cannot write
+    standard input closed | $ $EL score - <&- | standard input
+    a reader that goes away | $ $EL score a.csv -q |head -c 5 | exit 0
+    all closed, one worker | $ $EL score a.csv -o o.csv -w 1 <&- >&- 2>&- | exit 0 | leaves o.csv
+    error full | $ $EL score a.csv -o o.csv 2>/dev/full | exit 0 | leaves o.csv
+    error a pipe without reader | $ $EL score a.csv -o o.csv 2> >(exec true)
+        | exit 0 | leaves o.csv
+    error full, and a row without text
+        | $ echo 4,a,b >> a.csv; $EL score a.csv -o o.csv 2>/dev/full
+        | exit 3 | leaves o.csv | changes a.csv
+    """
+)
+STREAMS += cases(
+    """
+    all closed, many blocks, two workers
+        | $ $EL score long.csv -o o.csv -w 2 <&- >&- 2>&- | exit 0 | leaves o.csv
+    """,
+    given=long_input,
+    then=is_whole(rows=LONG + 1),
+)
+
+SYSTEM = cases(
+    """
+    an address space of 120 MB, 1 worker
+        | $ ulimit -v 120000; $EL score long.csv -o o.csv -q -w 1 | memory
+    an address space of 150 MB, 2 workers
+        | $ ulimit -v 150000; $EL score long.csv -o o.csv -q -w 2 | memory
+    a working folder that was removed, two workers, names of it
+        | $ top=$PWD; mkdir q; cd q; rm -r ../q; $EL score "$top/long.csv" -o o.csv -w 2 | o.csv
+    no file may be larger than 1 kB
+        | $ trap '' XFSZ; ulimit -f 1; $EL score long.csv -o o.csv -q -w 1
+        | no space left for o.csv
+    few open files
+        | $ ulimit -n 20; $EL score long.csv -o o.csv -q -w 3 | exit 0,1 | leaves o.csv
+    """,
+    given=long_input,
+)
+SYSTEM += cases(
+    """
+    a working folder that was removed
+        | $ top=$PWD; mkdir q; cd q; rm -r ../q; $EL score "$top/a.csv" -o "$top/o.csv"
+        | exit 0 | leaves o.csv
+    """,
+    then=is_whole(),
+)
+SYSTEM += [
     Case(
         name="no room for another process",
         shell="""
@@ -319,7 +285,7 @@ SYSTEM = [
             (echo $BASHPID > $group/cgroup.procs; exec $EL score long.csv -o o.csv -q -w 4); code=$?
             rmdir $group; exit $code
         """,
-        given=given(long_input),
+        given=long_input,
         exit=(0, 77),
         leaves=DONE,
     ),
@@ -331,7 +297,7 @@ SYSTEM = [
                 mount -o remount,bind,ro /dev/shm 2> /dev/null || exit 77
                 exec $EL score long.csv -o o.csv -q -w 2'
         """,
-        given=given(long_input),
+        given=long_input,
         exit=(0, 77),
         leaves=DONE,
     ),
@@ -343,9 +309,8 @@ SYSTEM = [
                 $EL score long.csv -o d/o.csv -q -w 1; code=$?
                 ls d | grep -q . && exit 99; exit $code'
         """,
-        given=given(long_input, folder_called("d")),
+        given=both(long_input, given("d/")),
         exit=(1, 77),
-        says="",
     ),
     Case(
         name="a read-only folder",
@@ -354,12 +319,11 @@ SYSTEM = [
             unshare -m sh -c 'mount -t tmpfs -o ro none d 2> /dev/null || exit 77
                 exec $EL score a.csv -o d/o.csv -q'
         """,
-        given=given(folder_called("d")),
+        given=given("d/"),
         exit=(1, 77),
     ),
 ]
 
-# fmt: on
 TABLE = [*OPTIONS, *NAMES, *FOREIGN_FILES, *STREAMS, *SYSTEM]
 
 

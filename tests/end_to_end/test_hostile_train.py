@@ -21,7 +21,7 @@ from edge_lstm_export.train import stages
 from edge_lstm_export.train.network import Network
 from edge_lstm_export.train.plan import make_plan
 from edge_lstm_export.train.stats import DatasetStats
-from hostile import Case, check, member, tar_bytes
+from hostile import Case, Prepare, both, cases, check, given, member, put, tar_bytes
 from safetensors.torch import load_file, save, save_file
 
 from edge_lstm.layers import Lstm, NetworkConfig
@@ -29,9 +29,7 @@ from edge_lstm.modelfile import embedded_model
 from edge_lstm.os_file import lock
 from edge_lstm.text import Tokenizer, front_coded
 
-Prepare = Callable[[Path], object]
-MODEL = ("-o", "m.safetensors")
-QUICK = ("--preset", "seed", "--epochs", "1")
+OUTPUT = "-o m.safetensors --preset seed --epochs 1"
 MADE = frozenset({"m.safetensors", "m.history.json"})
 ROWS = [
     (f"word{i % 7} about{'no' if i % 2 else 'yes'} word{i % 5}", "no" if i % 2 else "yes")
@@ -39,35 +37,20 @@ ROWS = [
 ]
 
 
-def both(*steps: Prepare) -> Prepare:
-    return lambda folder: [step(folder) for step in steps]
-
-
-def put(name: str, content: bytes | str) -> Prepare:
-    data = content.encode() if isinstance(content, str) else content
-    return lambda folder: (folder / name).write_bytes(data)
-
-
-def link(name: str, target: str) -> Prepare:
-    return lambda folder: (folder / name).symlink_to(target)
-
-
-def mkdir(name: str) -> Prepare:
-    return lambda folder: (folder / name).mkdir()
-
-
-def table(folder: Path, rows: list[tuple[str, str]] = ROWS) -> None:
-    (folder / "d.csv").write_text(
-        "text,label\n" + "".join(f"{text},{label}\n" for text, label in rows)
-    )
-
-
 def rows_of(*rows: tuple[str, str]) -> Prepare:
-    return lambda folder: table(folder, [*rows])
+    return put("d.csv", "text,label\n" + "".join(f"{text},{label}\n" for text, label in rows))
+
+
+TABLE = rows_of(*ROWS)
 
 
 def jsonl(*rows: dict[str, Any]) -> Prepare:
     return put("d.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+
+
+def train(table: str, given: Prepare = TABLE, source: str = "d.csv", **shared: Any) -> list[Case]:
+    """Cases of a quick training, in a folder with d.csv."""
+    return cases(table, before=f"train {source} {OUTPUT}", given=given, **shared)
 
 
 # What stands for a source.
@@ -78,14 +61,6 @@ REVIEWS = {
     for label in ("neg", "pos")
     for i in range(12)
 }
-
-
-def tar(
-    *extra: tuple[tarfile.TarInfo, bytes],
-    mode: str = "w:gz",
-    change: Callable[[bytes], bytes] = bytes,
-) -> Prepare:
-    return lambda folder: (folder / "d.tar.gz").write_bytes(change(tar_bytes(REVIEWS, mode, extra)))
 
 
 def reviews(folder: Path) -> None:
@@ -100,32 +75,10 @@ class Bomb:
         return os.mkdir, ("it-ran",)
 
 
-def null_is_a_device(folder: Path) -> None:
-    assert Path("/dev/null").is_char_device(), "/dev/null was replaced"
-
-
-def case(name: str, *arguments: str, given: Prepare = table, **rest: Any) -> Case:
-    return Case(name=name, arguments=arguments, given=given, **rest)
-
-
-def train(name: str, *options: str, source: str = "d.csv", **rest: Any) -> Case:
-    return case(f"train: {name}", "train", source, *MODEL, *QUICK, *options, **rest)
-
-
-def of_tar(name: str, says: str, *extra: tuple[tarfile.TarInfo, bytes], **change: Any) -> Case:
-    return train(f"a tar {name}", source="d.tar.gz", says=says, given=tar(*extra, **change))
-
-
 def moved(folder: Path) -> None:
     reviews(folder)
     (folder / "aclImdb/train/pos").rename(folder / "pos")
     (folder / "aclImdb/train/pos").symlink_to("../../pos")
-
-
-def zeros_cut(data: bytes) -> bytes:
-    """One block of zeros where a tar ends in two."""
-    data = data.rstrip(b"\0")
-    return data + bytes(-len(data) % 512 + 512)
 
 
 def unfinished(name: str = "c.safetensors") -> Prepare:
@@ -137,137 +90,204 @@ def unfinished(name: str = "c.safetensors") -> Prepare:
     return prepare
 
 
-OUT = member("../train/pos/1_1.txt", 1)
-POS = "aclImdb/train/pos/9_9.txt"
 ESCAPE = "\x1b[2J"
-# fmt: off
-SOURCES = [
-    train("no such source", source="none.csv", says="no file or folder"),
-    train("standard input", source="-", says="read twice"),
-    train("a device", source="/dev/zero", says="read twice"),
-    train("an empty folder", source="e", given=mkdir("e"), says="e"),
-    train("an empty file", given=put("d.csv", ""), says="d.csv"),
-    train("UTF-16", given=put("d.csv", "text,label\na,b\n".encode("utf-16")), says="UTF-16"),
-    train("bytes at random", given=put("d.csv", np.random.default_rng(0).bytes(5000)),
-          says="d.csv"),
-    train("a file of no kind", source="d.bin", given=put("d.bin", b"\0\1\2\xff" * 300),
-          says="suffix"),
-    train("one label", given=rows_of(*[("a", "x")] * 9), says="one label"),
-    train("a label each", given=rows_of(*[(f"a {i}", f"l{i}") for i in range(99)]), says="labels"),
-    train("all texts alike", given=rows_of(*[("a", "x"), ("a", "y")] * 9), says="(ignoring case"),
-    train("texts without a word", given=rows_of(*[("!", "x"), ("?", "y")] * 9), says=""),
-    train("a label that is no text", source="d.jsonl", says="numbers from 0 to 1",
-          given=jsonl({"text": "a", "label": "x"}, {"text": "b", "label": {"y": "z"}})),
-    train("a label that is NaN", source="d.jsonl", says="row 2: no label",
-          given=jsonl({"text": "a", "label": "x"}, {"text": "b", "label": np.nan})),
-    train("a label that is half a character", source="d.jsonl", says="label",
-          given=jsonl(*[{"text": f"a {i}", "label": "\ud800" if i % 2 else "x"}
-                        for i in range(20)])),
-    train("a label that steers the terminal", says="control character",
-          given=rows_of(*[(text, label + ESCAPE) for text, label in ROWS])),
-    of_tar("that leads out", "leads out", (OUT, b"x")),
-    of_tar("with an absolute path", "leads out", (member("/train/pos/1_1.txt", 1), b"x")),
-    *(of_tar(f"with a {what}", "link or device", (member(POS, kind=kind, link="/etc/passwd"), b""))
-      for what, kind in (("symbolic link", tarfile.SYMTYPE), ("pipe", tarfile.FIFOTYPE))),
-    of_tar("of a text of 17 MiB", "larger than 16 MiB", (member(POS, 17 << 20), bytes(17 << 20))),
-    *(of_tar(f"cut at {share:.0%}", "again", change=lambda b, s=share: b[: int(len(b) * s)])
-      for share in (0, 0.5)),
-    of_tar("with a wrong checksum", "complete",
-           change=lambda b: b[:-8] + bytes([b[-8] ^ 1]) + b[-7:]),
-    of_tar("cut between two members", "cut short", mode="w:", change=lambda b: b[: 1024 * 9]),
-    of_tar("of xz that is cut", "complete", mode="w:xz", change=lambda b: b[: int(len(b) * 0.9)]),
-    of_tar("with one block of zeros", "cut short", mode="w:", change=zeros_cut),
-    train("a tar of zeros", source="d.tar.gz", given=put("d.tar.gz", bytes(10240)),
-          says="d.tar.gz"),
-    train("a folder of both parts", source="aclImdb", given=reviews,
-          says="aclImdb has splits; train on"),
-    train("reviews behind a link", source="aclImdb/train", says="symbolic link",
-          given=both(reviews, link("aclImdb/train/pos/99_1.txt", "/etc/passwd"))),
-    train("a folder of reviews behind a link", source="aclImdb/train", says="aclImdb/train",
-          given=moved),
-    train("a pipe among reviews", source="aclImdb/train", says="pipe or device",
-          given=both(reviews, lambda f: os.mkfifo(f / "aclImdb/train/pos/99_1.txt"))),
-    train("a name that steers the terminal", source=f"d{ESCAPE}.csv", exit=0, leaves=MADE,
-          given=both(table, lambda f: (f / "d.csv").rename(f / f"d{ESCAPE}.csv"))),
-    *(case(f"train: half a character in a text, preset {preset}", "train", "d.jsonl", *MODEL,
-           "--epochs", "1",
-           "--preset", preset, exit=0, leaves=MADE,
-           given=jsonl(*[{"text": f"\ud83d {text}", "label": label} for text, label in ROWS]))
-      for preset in ("seed", "tiny")),
-    case("train: two files, one of them missing", "train", "d.csv", "none.csv", *MODEL,
-         says="none.csv"),
-    case("train: a data set beside a file", "train", "d.csv", "imdb", *MODEL,
-         says="has its own splits"),
+SOURCES = cases(
+    r"""
+    no such source | none.csv | no file or folder
+    standard input | - | read twice
+    a device | /dev/zero | read twice
+    an empty folder | e | e | e/
+    an empty file | d.csv | d.csv | d.csv:
+    UTF-16 | d.csv | UTF-16 | d.csv: \xff\xfet\0e\0x\0t\0,\0l\0a\0b\0e\0l\0\n\0a\0,\0b\0\n\0
+    a label that is no text | d.jsonl | numbers from 0 to 1
+        | d.jsonl: {"text": "a", "label": "x"}\n{"text": "b", "label": {"y": "z"}}\n
+    a label that is NaN | d.jsonl | row 2: no label
+        | d.jsonl: {"text": "a", "label": "x"}\n{"text": "b", "label": NaN}\n
+    """,
+    before=f"train {OUTPUT}",
+)
+SOURCES += cases(
+    """
+    a folder of both parts | aclImdb | aclImdb has splits; train on
+    reviews behind a link | aclImdb/train | symbolic link
+        | aclImdb/train/pos/99_1.txt -> /etc/passwd
+    """,
+    before=f"train {OUTPUT}",
+    given=reviews,
+)
+SOURCES += [
+    case
+    for source, row, prepare in (
+        ("d.csv", "bytes at random |  | d.csv", put("d.csv", np.random.default_rng(0).bytes(5000))),
+        ("d.bin", "a file of no kind |  | suffix", put("d.bin", b"\0\1\2\xff" * 300)),
+        ("d.csv", "one label |  | one label", rows_of(*[("a", "x")] * 9)),
+        ("d.csv", "a label each |  | labels", rows_of(*[(f"a {i}", f"l{i}") for i in range(99)])),
+        ("d.csv", "texts alike |  | (ignoring case", rows_of(*[("a", "x"), ("a", "y")] * 9)),
+        ("d.csv", "no text has a word |  |", rows_of(*[("!", "x"), ("?", "y")] * 9)),
+        (
+            "d.jsonl",
+            "a label that is half a character |  | label",
+            jsonl(*[{"text": f"a {i}", "label": "\ud800" if i % 2 else "x"} for i in range(20)]),
+        ),
+        (
+            "d.csv",
+            "a label that steers the terminal |  | control character",
+            rows_of(*[(text, label + ESCAPE) for text, label in ROWS]),
+        ),
+        ("aclImdb/train", "a folder of reviews behind a link |  | aclImdb/train", moved),
+        (
+            "aclImdb/train",
+            "a pipe among reviews |  | pipe or device",
+            both(reviews, lambda folder: os.mkfifo(folder / "aclImdb/train/pos/99_1.txt")),
+        ),
+    )
+    for case in train(row, prepare, source)
 ]
+SOURCES += cases(
+    r"""
+    a name that steers the terminal | d\x1b[2J.csv | exit 0
+    """,
+    before=f"train {OUTPUT}",
+    given=both(TABLE, lambda folder: (folder / "d.csv").rename(folder / f"d{ESCAPE}.csv")),
+    leaves=MADE,
+)
+SOURCES += cases(
+    """
+    half a character in a text, preset seed | --preset seed | exit 0
+    half a character in a text, preset tiny | --preset tiny | exit 0
+    """,
+    before="train d.jsonl -o m.safetensors --epochs 1",
+    given=jsonl(*[{"text": f"\ud83d {text}", "label": label} for text, label in ROWS]),
+    leaves=MADE,
+)
+
+OUT = member("../train/pos/1_1.txt", 1)
+ABSOLUTE = member("/train/pos/1_1.txt", 1)
+POS = "aclImdb/train/pos/9_9.txt"
+LINK = member(POS, kind=tarfile.SYMTYPE, link="/etc/passwd")
+PIPE = member(POS, kind=tarfile.FIFOTYPE, link="/etc/passwd")
+LARGE = member(POS, 17 << 20)
+PACKED = tar_bytes(REVIEWS)
+PLAIN = tar_bytes(REVIEWS, "w:")
+ZEROS_CUT = PLAIN.rstrip(b"\0")  # ends in one block of zeros, and a tar in two
+ZEROS_CUT += bytes(-len(ZEROS_CUT) % 512 + 512)
+XZ = tar_bytes(REVIEWS, "w:xz")
+SOURCES += [
+    case
+    for name, says, data in (
+        ("that leads out", "leads out", tar_bytes(REVIEWS, extra=[(OUT, b"x")])),
+        ("with an absolute path", "leads out", tar_bytes(REVIEWS, extra=[(ABSOLUTE, b"x")])),
+        ("with a symbolic link", "link or device", tar_bytes(REVIEWS, extra=[(LINK, b"")])),
+        ("with a pipe", "link or device", tar_bytes(REVIEWS, extra=[(PIPE, b"")])),
+        (
+            "of a text of 17 MiB",
+            "larger than 16 MiB",
+            tar_bytes(REVIEWS, extra=[(LARGE, bytes(17 << 20))]),
+        ),
+        ("that is empty", "again", b""),
+        ("cut in the middle", "again", PACKED[: len(PACKED) // 2]),
+        (
+            "with a wrong checksum",
+            "complete",
+            PACKED[:-8] + bytes([PACKED[-8] ^ 1]) + PACKED[-7:],
+        ),
+        ("cut between two members", "cut short", PLAIN[: 1024 * 9]),
+        ("of xz that is cut", "complete", XZ[: int(len(XZ) * 0.9)]),
+        ("with one block of zeros", "cut short", ZEROS_CUT),
+        ("of zeros", "d.tar.gz", bytes(10240)),
+    )
+    for case in train(f"a tar {name} |  | {says}", put("d.tar.gz", data), "d.tar.gz")
+]
+
 NO_PLAN = json.dumps(make_plan(DatasetStats(40, 2)).to_dict() | {"format": 99})
 NO_ENCODER = json.dumps(
     make_plan(DatasetStats(40, 2)).to_dict()
     | {"teachers": [{"kind": "probe", "source": "/none", "sha256": ""}]}
 )
-OPTIONS = [
-    *(train(f"{' '.join(given)}", *given, exit=exit_, says=says) for given, says, exit_ in [
-        (("--epochs", "0"), "epochs", 2),
-        (("--epochs", str(10**9)), "epochs", 1),
-        (("--seed", str(2**63)), "seed", 1),
-        (("--preset", "best"), "preset", 1),
-        (("--input-format", "xml"), "format", 1),
-        (("--text-column", "none"), "none", 1),
-        (("--label-column", "text"), "text", 1),
-        (("--label-separator", " "), "separator", 1),
-        (("--label-columns", "none"), "none", 1),
-        (("--test", "none.csv"), "none.csv", 1),
-        (("--unlabelled", "none.csv", "--preset", "tiny"), "none.csv", 1),
-        (("--unlabelled", "d.csv", "--preset", "tiny", "--teacher", "none"),
-         "leave out --unlabelled", 1),
-        (("--teacher", "none.safetensors", "--preset", "tiny"), "no model file at none.safetensors",
-         1),
-        (("--start", "none.onnx", "--preset", "tiny"), "no model file at none.onnx", 1),
-        (("--hidden", "4"), "--hidden", 2),
-    ]),
-    *(case(f"train: a plan that {name}", "train", "d.csv", *MODEL, "--plan", "p.json", says=says,
-           given=both(table, given)) for name, given, says in [
-        ("is not there", lambda f: None, "no plan at p.json"),
-        ("is a folder", mkdir("p.json"), "p.json"),
-        ("is not JSON", put("p.json", "{"), "is not a plan in JSON"),
-        ("is nested deep", put("p.json", "[" * 100_000), "is not a plan in JSON"),
-        ("is a list", put("p.json", "[1]"), "format 2"),
-        ("is of another format, behind a byte order mark", put("p.json", "\ufeff" + NO_PLAN),
-         "format 2"),
-    ]),
+OPTIONS = train(
+    """
+    no epochs | --epochs 0 | exit 2: epochs
+    a billion epochs | --epochs 1000000000 | epochs
+    a seed of 64 bits | --seed 9223372036854775808 | seed
+    an unknown preset | --preset best | preset
+    an unknown format | --input-format xml | format
+    an unknown column | --text-column none | none
+    the texts as labels | --label-column text | text
+    a blank between labels | --label-separator " " | separator
+    an unknown column of a label | --label-columns none | none
+    no test texts | --test none.csv | none.csv
+    no unlabelled texts | --unlabelled none.csv --preset tiny | none.csv
+    unlabelled texts without a teacher | --unlabelled d.csv --preset tiny --teacher none
+        | leave out --unlabelled
+    no such teacher | --teacher none.safetensors --preset tiny | no model file at none.safetensors
+    no such start | --start none.onnx --preset tiny | no model file at none.onnx
+    an option that there is not | --hidden 4 | exit 2: --hidden
+    two files, one of them missing | none.csv | none.csv
+    a data set beside a file | imdb | has its own splits
+    """
+)
+PLANS = [
+    case
+    for row, plan in (
+        ("is not there |  | no plan at p.json", lambda folder: None),
+        ("is a folder |  | p.json", given("p.json/")),
+        ("is not JSON |  | is not a plan in JSON", put("p.json", "{")),
+        ("is nested deep |  | is not a plan in JSON", put("p.json", "[" * 100_000)),
+        ("is a list |  | format 2", put("p.json", "[1]")),
+        (
+            "is of another format, behind a byte order mark |  | format 2",
+            put("p.json", "\ufeff" + NO_PLAN),
+        ),
+        (
+            "has an encoder that is not there | --dry-run | no teacher '/none'",
+            put("p.json", NO_ENCODER),
+        ),
+    )
+    for case in cases(
+        f"a plan that {row}",
+        before="train d.csv -o m.safetensors --plan p.json",
+        given=both(TABLE, plan),
+    )
 ]
-FILES = [
-    case("train --dry-run: a plan with an encoder that is not there", "train", "d.csv", "--dry-run",
-         "--plan",
-         "p.json", says="no teacher '/none'", given=both(table, put("p.json", NO_ENCODER))),
-    train("--test is the output", "--test", "m.safetensors", says="one of the inputs",
-          given=both(table, put("m.safetensors", "x"))),
-    train("the output is a folder", says="folder", given=both(table, mkdir("m.safetensors"))),
-    case("train: no output", "train", "d.csv", *QUICK, exit=2, says="-o"),
-    case("train: the output is of another kind", "train", "d.csv", "-o", "m.pt", *QUICK,
-         says=".safetensors"),
-    case("train: the folder is a file", "train", "d.csv", "-o", "d.csv/m.safetensors", *QUICK,
-         says="d.csv"),
-    train("the history is a folder", says="folder", given=both(table, mkdir("m.history.json"))),
-    train("the output is a link", exit=0, leaves=MADE, changes=frozenset({"m.safetensors"}),
-          given=both(table, put("precious", "x"), link("m.safetensors", "precious"))),
-    train("the lock is a link", says="cannot write",
-          given=both(table, put("precious", "x"), link(".m.safetensors.lock", "precious"))),
-    train("--resume without anything", "--resume", exit=0, leaves=MADE, says="nothing to resume"),
-    train("an unfinished training",
-          says="m.safetensors has an unfinished training; continue with --resume",
-          given=both(table, put("m.safetensors.partial", "x"))),
-    train("--resume of another training", "--resume", says="cannot resume: data was None and is ",
-          given=both(table, unfinished("m.safetensors.partial"))),
-    train("--resume of any bytes", "--resume", says="no checkpoint",
-          given=both(table, put("m.safetensors.partial", "x"))),
-    train("--resume of a training that was cut", "--resume", says="delete m.safetensors.partial",
-          given=both(table, put("m.safetensors.partial", struct.pack("<Q", 100) + b"{"))),
-    train("--resume of a folder", "--resume", says="",
-          given=both(table, mkdir("m.safetensors.partial"))),
-    train("--resume of a checkpoint", "--resume", says="no unfinished training",
-          given=both(table, lambda f: tiny(f, "m.safetensors.partial"))),
-]
-# fmt: on
+FILES = train(
+    """
+    --test is the output | --test m.safetensors | one of the inputs | m.safetensors: x
+    the output is a folder |  | folder | m.safetensors/
+    the history is a folder |  | folder | m.history.json/
+    the lock is a link |  | cannot write | precious: x | .m.safetensors.lock -> precious
+    an unfinished training |  | m.safetensors has an unfinished training; continue with --resume
+        | m.safetensors.partial: x
+    --resume of any bytes | --resume | no checkpoint | m.safetensors.partial: x
+    --resume of a training that was cut | --resume | delete m.safetensors.partial
+        | m.safetensors.partial: d\\0\\0\\0\\0\\0\\0\\0{
+    --resume of a folder | --resume |  | m.safetensors.partial/
+    """
+)
+FILES += train(
+    """
+    the output is a link |  | exit 0 | precious: x | m.safetensors -> precious
+        | changes m.safetensors
+    --resume without anything | --resume | exit 0: nothing to resume
+    """,
+    leaves=MADE,
+)
+FILES += train(
+    "--resume of another training | --resume | cannot resume: data was None and is ",
+    both(TABLE, unfinished("m.safetensors.partial")),
+)
+FILES += train(
+    "--resume of a checkpoint | --resume | no unfinished training",
+    both(TABLE, lambda folder: tiny(folder, "m.safetensors.partial")),
+)
+FILES += cases(
+    """
+    no output | --preset seed | exit 2: -o
+    the output is of another kind | -o m.pt | .safetensors
+    the folder is a file | -o d.csv/m.safetensors | d.csv
+    """,
+    before="train d.csv",
+    given=TABLE,
+)
 
 # Checkpoints that are not what they say. Labels, text rule and layers have the checks of model
 # files (hostile_files.py).
@@ -328,19 +348,11 @@ def tokenizer(**values: Any) -> Prepare:
     return altered(tokenizer={**Tokenizer(("a",), 30).to_metadata(), **values})
 
 
-def export_of(
-    name: str, given: Prepare, *options: str, output: str = "m.onnx", **rest: Any
-) -> Case:
-    return case(
-        f"export: {name}", "export", "c.safetensors", "-o", output, *options, given=given, **rest
-    )
-
-
 # fmt: off
 NONE = "no checkpoint"
 DAMAGED: dict[str, tuple[Prepare, str]] = {
     "is not there": (lambda _: None, NONE),
-    "is a folder": (mkdir("c.safetensors"), NONE),
+    "is a folder": (given("c.safetensors/"), NONE),
     "is empty": (put("c.safetensors", ""), NONE),
     "says its header is 4 EiB": (changed_bytes(lambda b: struct.pack("<Q", 1 << 62) + b[8:]), NONE),
     "has a header nested deep": (put("c.safetensors", struct.pack("<Q", 10**5) + b"[" * 10**5),
@@ -374,38 +386,55 @@ DAMAGED: dict[str, tuple[Prepare, str]] = {
     "has a length of 0": (tokenizer(length=0), "do not fit"),
     "has a curve that is none": (altered(abstention={"points": 7}), "do not fit"),
 }
-INT8 = ("--quantize", "int8")
-OTHERS = rows_of(*[("a", "x"), ("b", "y")] * 5)
-EXPORTS = [
-    *(export_of(f"a checkpoint that {name}", given, says=says) for name,
-      (given, says) in DAMAGED.items()),
-    export_of("length 0", tiny, "--length", "0", says="length"),
-    export_of("length 10^9", tiny, "--length", "1000000000", says="length"),
-    export_of("int4", tiny, "--quantize", "int4", exit=2, says="int8"),
-    export_of("--max-drop nan", tiny, *INT8, "--max-drop", "nan", says="--max-drop"),
-    export_of("--max-drop -1", tiny, *INT8, "--max-drop", "-1", exit=2, says="--max-drop"),
-    *(export_of(f"--abstain {share}", tiny, "--abstain", share, says="--abstain")
-      for share in ("1", "nan")),
-    export_of("data that is not there", tiny, *INT8, "--data", "none.csv", says="none.csv"),
-    export_of("data of other labels", both(tiny, OTHERS), *INT8, "--data", "d.csv",
-              says="texts lack"),
-    export_of("onto its checkpoint", tiny, output="c.safetensors", says="one of the inputs"),
-    export_of("onto its data", both(tiny, table), "--data", "d.csv", output="d.csv",
-              says="the inputs"),
-    export_of("onto a folder", both(tiny, mkdir("e")), output="e", says="folder"),
-    export_of("onto a device", tiny, output="/dev/null", exit=0,
-              then=null_is_a_device),
-    export_of("onto a full device", tiny, output="/dev/full", says="no space"),
-    export_of("into new folders", tiny, output="a/b/m.onnx", exit=0,
-              leaves=frozenset({"a", "a/b", "a/b/m.onnx"})),
-    export_of("into a file", tiny, output="c.safetensors/m.onnx", says="no folder"),
-    export_of("onto a link", both(tiny, put("precious", "x"), link("m.onnx", "precious")), exit=0,
-              changes=frozenset({"m.onnx"})),
-]
 # fmt: on
 
 
-@pytest.mark.parametrize("case", [*SOURCES, *OPTIONS, *FILES, *EXPORTS], ids=str)
+def export(table: str, *steps: Prepare, **shared: Any) -> list[Case]:
+    return cases(table, before="export c.safetensors", given=both(*steps), **shared)
+
+
+EXPORTS = [
+    case
+    for name, (prepare, says) in DAMAGED.items()
+    for case in export(f"a checkpoint that {name} | -o m.onnx | {says}", prepare)
+]
+EXPORTS += export(
+    """
+    length 0 | -o m.onnx --length 0 | length
+    length 10^9 | -o m.onnx --length 1000000000 | length
+    int4 | -o m.onnx --quantize int4 | exit 2: int8
+    --max-drop nan | -o m.onnx --quantize int8 --max-drop nan | --max-drop
+    --max-drop -1 | -o m.onnx --quantize int8 --max-drop -1 | exit 2: --max-drop
+    --abstain 1 | -o m.onnx --abstain 1 | --abstain
+    --abstain nan | -o m.onnx --abstain nan | --abstain
+    data that is not there | -o m.onnx --quantize int8 --data none.csv | none.csv
+    onto its checkpoint | -o c.safetensors | one of the inputs
+    onto a folder | -o e | folder | e/
+    onto a full device | -o /dev/full | no space
+    into new folders | -o a/b/m.onnx | exit 0 | leaves a a/b a/b/m.onnx
+    into a file | -o c.safetensors/m.onnx | no folder
+    onto a link | -o m.onnx | exit 0 | precious: x | m.onnx -> precious | changes m.onnx
+    """,
+    tiny,
+)
+EXPORTS += export(
+    """
+    data of other labels | -o m.onnx --quantize int8 --data d.csv | texts lack
+    onto its data | -o d.csv --data d.csv | the inputs
+    """,
+    tiny,
+    rows_of(*[("a", "x"), ("b", "y")] * 5),
+)
+
+
+def null_is_a_device(folder: Path) -> None:
+    assert Path("/dev/null").is_char_device(), "/dev/null was replaced"
+
+
+EXPORTS += export("onto a device | -o /dev/null | exit 0", tiny, then=null_is_a_device)
+
+
+@pytest.mark.parametrize("case", [*SOURCES, *OPTIONS, *PLANS, *FILES, *EXPORTS], ids=str)
 def test_train_and_export(case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     done = check(case, tmp_path, monkeypatch)
     assert b"\x1b" not in done.stdout + done.stderr
@@ -417,9 +446,7 @@ def test_an_output_that_another_training_writes_is_refused(
 ) -> None:
     with (tmp_path / ".m.safetensors.lock").open("w") as held:
         lock(held.fileno())
-        check(train("", says="another training is writing"), tmp_path, monkeypatch)
-    check(
-        train("", exit=0, leaves=MADE, changes=frozenset({".m.safetensors.lock"})),
-        tmp_path,
-        monkeypatch,
-    )
+        (refused,) = train("locked |  | another training is writing")
+        check(refused, tmp_path, monkeypatch)
+    (done,) = train("free |  | exit 0 | changes .m.safetensors.lock", leaves=MADE)
+    check(done, tmp_path, monkeypatch)
