@@ -6,6 +6,8 @@ import json
 from typing import Any
 
 import pytest
+from table_rows import raw as raw_bytes
+from table_rows import rows
 
 from edge_lstm.errors import RequestError
 from edge_lstm.question import Question as FileQuestion
@@ -20,7 +22,7 @@ from edge_lstm.serving.protocol import (
     parse_texts,
 )
 
-NOUL = {"type": "noul", "instructions": "Is it urgent?"}
+NOUL: dict[str, Any] = {"type": "noul", "instructions": "Is it urgent?"}
 CHOICE = {"type": "choice", "instructions": "Which team?", "criteria": {"b": None, "a": "words"}}
 SCORE = {"type": "score", "instructions": "How angry?", "criteria": ["calm", "cross", "furious"]}
 
@@ -30,53 +32,64 @@ def question(raw: dict[str, Any]) -> Question:
     return parse_decision(json.dumps(body).encode()).questions[0]
 
 
+def numbers(cell: str) -> tuple[int, ...] | None:
+    return tuple(map(int, cell.split())) or None
+
+
 @pytest.mark.parametrize(
     ("kind", "labels", "served", "order"),
-    [
-        ("choice", ("neg", "pos"), "choice", (0, 1)),
-        ("choice", ("yes", "no"), "choice", (0, 1)),
-        ("yes_no", ("yes", "no"), "noul", (1, 0)),
-        ("yes_no", ("False", "True"), "noul", (0, 1)),
-        ("yes_no", ("0", "1"), "noul", (0, 1)),
-        ("choice", ("1", "2", "3"), "choice", (0, 1, 2)),
-        ("score", ("3", "1", "2"), "score", (1, 2, 0)),
-        ("score", ("1", "10", "2.5"), "score", (0, 2, 1)),
-    ],
+    rows(
+        """
+        choice | neg pos | choice | 0 1
+        choice | yes no | choice | 0 1
+        yes_no | yes no | noul | 1 0
+        yes_no | False True | noul | 0 1
+        yes_no | 0 1 | noul | 0 1
+        choice | 1 2 3 | choice | 0 1 2
+        score | 3 1 2 | score | 1 2 0
+        score | 1 10 2.5 | score | 0 2 1
+        """
+    ),
 )
 def test_the_question_of_a_file_says_which_type_of_question_it_answers(
-    kind: QuestionType, labels: tuple[str, ...], served: str, order: tuple[int, ...]
+    kind: QuestionType, labels: str, served: str, order: str
 ) -> None:
-    found = kind_of(FileQuestion.of(kind, labels), labels)
-    assert (found.type, found.order) == (served, order)
+    names = tuple(labels.split())
+    found = kind_of(FileQuestion.of(kind, names), names)
+    assert (found.type, found.order) == (served, numbers(order))
 
 
 @pytest.mark.parametrize(
-    ("raw", "kind", "labels", "columns"),
-    [
-        (CHOICE, "choice", ("a", "b"), (1, 0)),
-        (CHOICE, "choice", ("a", "c"), None),
-        (CHOICE, "choice", ("a", "b", "c"), None),
-        (CHOICE, "choice", ("A", "b"), None),
-        (NOUL, "yes_no", ("true", "false"), (1, 0)),
-        (NOUL, "choice", ("true", "false"), None),
-        (SCORE, "score", ("1", "2", "3"), (0, 1, 2)),
-        (SCORE, "score", ("1", "2.5", "10"), (0, 1, 2)),
-        (SCORE, "score", ("1", "2", "3", "4"), None),
-        (SCORE, "choice", ("1", "2", "3"), None),
-        (SCORE, "choice", ("furious", "calm", "cross"), (1, 2, 0)),
-        (SCORE, "choice", ("a", "b", "c"), None),
-        ({**CHOICE, "criteria": {"yes": None, "no": None}}, "yes_no", ("no", "yes"), (1, 0)),
-        ({**SCORE, "criteria": ["a", "a"]}, "choice", ("a", "b"), None),
-        ({**SCORE, "criteria": ["b", "a", "b"]}, "choice", ("a", "b"), None),
-    ],
+    ("type_", "options", "kind", "labels", "columns"),
+    rows(
+        """
+        choice | b a | choice | a b | 1 0
+        choice | b a | choice | a c |
+        choice | b a | choice | a b c |
+        choice | b a | choice | A b |
+        choice | yes no | yes_no | no yes | 1 0
+        noul |  | yes_no | true false | 1 0
+        noul |  | choice | true false |
+        score | calm cross furious | score | 1 2 3 | 0 1 2
+        score | calm cross furious | score | 1 2.5 10 | 0 1 2
+        score | calm cross furious | score | 1 2 3 4 |
+        score | calm cross furious | choice | 1 2 3 |
+        score | calm cross furious | choice | furious calm cross | 1 2 0
+        score | calm cross furious | choice | a b c |
+        score | a a | choice | a b |
+        score | b a b | choice | a b |
+        """
+    ),
 )
 def test_a_question_is_the_files_if_its_options_are(
-    raw: dict[str, Any],
-    kind: QuestionType,
-    labels: tuple[str, ...],
-    columns: tuple[int, ...] | None,
+    type_: str, options: str, kind: QuestionType, labels: str, columns: str
 ) -> None:
-    assert columns_of(question(raw), kind_of(FileQuestion.of(kind, labels), labels)) == columns
+    criteria: Any = options.split()
+    if type_ == "choice":
+        criteria = dict.fromkeys(criteria)
+    asked = question({"type": type_, "criteria": criteria} if criteria else NOUL)
+    names = tuple(labels.split())
+    assert columns_of(asked, kind_of(FileQuestion.of(kind, names), names)) == numbers(columns)
 
 
 def test_answers_have_the_published_shape() -> None:
@@ -96,41 +109,48 @@ def test_answers_have_the_published_shape() -> None:
     }
 
 
-@pytest.mark.parametrize(
-    ("raw", "given", "label"),
-    [
-        (NOUL, {"type": "noul", "noul": 0.75}, ("yes", 0.75)),
-        (NOUL, {"type": "noul", "noul": 0.25}, ("no", 0.75)),
-        (CHOICE, {"type": "choice", "choice": "a", "probabilities": {"a": 0.5}}, ("a", 0.5)),
-        (CHOICE, {"type": "choice", "choice": "a"}, ("a", None)),
-        (SCORE, {"type": "score", "score": 1.6}, ("2", None)),
-    ],
-)
-def test_an_upstreams_answer_stands_for_a_label(
-    raw: dict[str, Any], given: Any, label: tuple[str, float | None]
-) -> None:
-    assert label_of(question(raw), given) == label
+QUESTIONS = {"noul": NOUL, "choice": CHOICE, "score": SCORE}
 
 
 @pytest.mark.parametrize(
-    ("raw", "given"),
-    [
-        (NOUL, None),
-        (NOUL, "yes"),
-        (NOUL, {"type": "choice", "choice": "a"}),
-        (NOUL, {"type": "noul", "noul": 1.5}),
-        (NOUL, {"type": "noul", "noul": True}),
-        (NOUL, {"type": "noul"}),
-        (CHOICE, {"type": "choice", "choice": "c"}),
-        (CHOICE, {"type": "choice", "choice": ["a"]}),
-        (CHOICE, {"type": "choice", "choice": "a", "probabilities": {"a": "high"}}),
-        (SCORE, {"type": "score", "score": 3}),
-        (SCORE, {"type": "score", "score": "1"}),
-    ],
+    ("given", "label", "probability"),
+    rows(
+        """
+        {"type": "noul", "noul": 0.75} | yes | 0.75
+        {"type": "noul", "noul": 0.25} | no | 0.75
+        {"type": "choice", "choice": "a", "probabilities": {"a": 0.5}} | a | 0.5
+        {"type": "choice", "choice": "a"} | a | null
+        {"type": "score", "score": 1.6} | 2 | null
+        """
+    ),
 )
-def test_another_answer_of_the_upstream_is_refused(raw: dict[str, Any], given: Any) -> None:
+def test_an_upstreams_answer_stands_for_a_label(given: str, label: str, probability: str) -> None:
+    answered = json.loads(given)
+    asked = question(QUESTIONS[answered["type"]])
+    assert label_of(asked, answered) == (label, json.loads(probability))
+
+
+@pytest.mark.parametrize(
+    ("asked", "given"),
+    rows(
+        """
+        noul | null
+        noul | "yes"
+        noul | {"type": "choice", "choice": "a"}
+        noul | {"type": "noul", "noul": 1.5}
+        noul | {"type": "noul", "noul": true}
+        noul | {"type": "noul"}
+        choice | {"type": "choice", "choice": "c"}
+        choice | {"type": "choice", "choice": ["a"]}
+        choice | {"type": "choice", "choice": "a", "probabilities": {"a": "high"}}
+        score | {"type": "score", "score": 3}
+        score | {"type": "score", "score": "1"}
+        """
+    ),
+)
+def test_another_answer_of_the_upstream_is_refused(asked: str, given: str) -> None:
     with pytest.raises(ValueError, match=r"."):
-        label_of(question(raw), given)
+        label_of(question(QUESTIONS[asked]), json.loads(given))
 
 
 def body(**changes: Any) -> bytes:
@@ -138,40 +158,59 @@ def body(**changes: Any) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("data", "status", "said"),
-    [
-        (b"", 400, "not JSON"),
-        (b"{", 400, "not JSON"),
-        (b"\xff{}", 400, "not JSON"),
-        (b'{"state": NaN}', 400, "NaN"),
-        (b'{"state": ' + b"9" * 5000 + b"}", 400, "not JSON"),
-        (b"[" * 100_000, 400, "nested"),
-        (b"[]", 422, "JSON object"),
-        (body(state=None), 422, "state must be"),
-        (body(state=True), 422, "state must be"),
-        (body(model=1), 422, "model must be"),
-        (body(assets={"i": {}}), 422, "images"),
-        (body(questions={}), 422, "questions must be"),
-        (body(questions=[NOUL]), 422, "questions must be"),
-        (body(questions={str(i): NOUL for i in range(101)}), 422, "100 questions"),
-        (body(questions={"q": None}), 422, "its type must be"),
-        (body(questions={"q": {"type": "box"}}), 422, "its type must be"),
-        (body(questions={"q": {"type": ["noul"]}}), 422, "its type must be"),
-        (body(questions={"q": {"type": "choice"}}), 422, "an object of options"),
-        (body(questions={"q": {"type": "choice", "criteria": ["a"]}}), 422, "an object of options"),
-        (body(questions={"q": {"type": "score", "criteria": {"0": "a"}}}), 422, "a list of levels"),
-        (body(questions={"q": {"type": "score", "criteria": []}}), 422, "a list of levels"),
-        (body(questions={"q": {"type": "noul", "criteria": "x"}}), 422, "must be an object"),
-        (
-            body(
-                questions={"q": {"type": "choice", "criteria": {str(i): None for i in range(256)}}}
-            ),
-            422,
-            "255 options, not 256",
-        ),
-    ],
+    ("status", "said", "data"),
+    rows(
+        rf"""
+        400 | not JSON |
+        400 | not JSON | {{
+        400 | not JSON | \xff{{}}
+        400 | NaN | {{"state": NaN}}
+        400 | not JSON | {{"state": {"9" * 5000}}}
+        400 | nested | {"[" * 100_000}
+        422 | JSON object | []
+        422 | state must be | {{"state": null, "questions": {{"q": {{"type": "noul"}}}}}}
+        422 | state must be | {{"state": true, "questions": {{"q": {{"type": "noul"}}}}}}
+        """
+    ),
 )
-def test_a_bad_request_gets_one_line(data: bytes, status: int, said: str) -> None:
+def test_a_bad_request_gets_one_line(status: str, said: str, data: str) -> None:
+    refused(raw_bytes(data), int(status), said)
+
+
+MANY = {
+    "MANY QUESTIONS": json.dumps({str(i): NOUL for i in range(101)}),
+    "MANY OPTIONS": json.dumps({str(i): None for i in range(256)}),
+}
+
+
+@pytest.mark.parametrize(
+    ("said", "changes"),
+    rows(
+        """
+        model must be | {"model": 1}
+        images | {"assets": {"i": {}}}
+        questions must be | {"questions": {}}
+        questions must be | {"questions": [{"type": "noul"}]}
+        100 questions | {"questions": MANY QUESTIONS}
+        its type must be | {"questions": {"q": null}}
+        its type must be | {"questions": {"q": {"type": "box"}}}
+        its type must be | {"questions": {"q": {"type": ["noul"]}}}
+        an object of options | {"questions": {"q": {"type": "choice"}}}
+        an object of options | {"questions": {"q": {"type": "choice", "criteria": ["a"]}}}
+        a list of levels | {"questions": {"q": {"type": "score", "criteria": {"0": "a"}}}}
+        a list of levels | {"questions": {"q": {"type": "score", "criteria": []}}}
+        must be an object | {"questions": {"q": {"type": "noul", "criteria": "x"}}}
+        255 options, not 256 | {"questions": {"q": {"type": "choice", "criteria": MANY OPTIONS}}}
+        """
+    ),
+)
+def test_a_request_that_asks_for_what_there_is_not_gets_one_line(said: str, changes: str) -> None:
+    for name, many in MANY.items():
+        changes = changes.replace(name, many)
+    refused(body(**json.loads(changes)), 422, said)
+
+
+def refused(data: bytes, status: int, said: str) -> None:
     with pytest.raises(RequestError, match=said) as caught:
         parse_decision(data)
     assert caught.value.status == status
