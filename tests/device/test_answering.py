@@ -73,15 +73,14 @@ def evaluated(model: ModelFile, texts: list[str], labels: list[str], **options: 
 def test_a_point_counts_the_texts_that_its_threshold_answers(
     rows: list[tuple[float, bool]],
 ) -> None:
-    likely, rights = zip(*rows)
-    right = np.array(rights)
-    probabilities, truth = answers(np.array(likely, np.float32), right)
+    likely, rights = map(np.array, zip(*rows))
+    probabilities, truth = answers(likely.astype(np.float32), rights)
     curve = RiskCoverage.from_predictions(probabilities, truth, "some texts")
     assert curve.points[0].answered == curve.texts == len(rows)
     assert len(curve.points) <= MOST_POINTS + 1
     for point in curve.points:
         answered = ~is_abstained(probabilities.max(axis=1), point.threshold)
-        assert (point.answered, point.wrong) == (answered.sum(), (answered & ~right).sum())
+        assert (point.answered, point.wrong) == (answered.sum(), (answered & ~rights).sum())
     assert RiskCoverage.from_dict(json.loads(json.dumps(curve.to_dict()))) == curve
 
 
@@ -141,21 +140,25 @@ def test_the_threshold_is_the_one_asked_for_or_that_of_the_files_default(
 
 @pytest.mark.parametrize(
     "changes",
-    [
-        *({"points": points} for points in (
-            [], {"0": 1}, [[0.0, 1000]], [[0.0, 999, 120]], [[0.5, 1000, 120], [0.5, 400, 0]],
-            *(
-                [[0.0, 1000, 120], last]
-                for last in ([0.9, 400, 121], [0.9, 400.0, 0], [1.1, 400, 0])
-            ),
-        )),
-        {"texts": "1000"}, {"data": None}, {"default": 1.0}, {"default": True}, {"sha256": 5},
-    ],
-    ids=str,
-)  # fmt: skip
-def test_a_curve_that_does_not_fit_together_is_a_damaged_file(changes: dict[str, Any]) -> None:
+    """
+    {"points": []}
+    {"points": {"0": 1}}
+    {"points": [[0.0, 1000]]}
+    {"points": [[0.0, 999, 120]]}
+    {"points": [[0.5, 1000, 120], [0.5, 400, 0]]}
+    {"points": [[0.0, 1000, 120], [0.9, 400, 121]]}
+    {"points": [[0.0, 1000, 120], [0.9, 400.0, 0]]}
+    {"points": [[0.0, 1000, 120], [1.1, 400, 0]]}
+    {"texts": "1000"}
+    {"data": null}
+    {"default": 1.0}
+    {"default": true}
+    {"sha256": 5}
+    """.strip().splitlines(),
+)
+def test_a_curve_that_does_not_fit_together_is_a_damaged_file(changes: str) -> None:
     with pytest.raises(DamagedModelFileError, match=r"do not fit together|digest"):
-        with_curve(**changes)
+        with_curve(**json.loads(changes))
 
 
 def test_a_text_below_the_threshold_gets_no_label_and_says_so() -> None:
@@ -177,23 +180,20 @@ def test_a_text_below_the_threshold_gets_no_label_and_says_so() -> None:
 
 def test_rows_that_are_unsure_can_be_written_alone_with_the_guess() -> None:
     classifier = Classifier.from_model(with_curve())
-    rows = [*TEXTS, None]
     options = ScoreOptions(abstain=0.02, only_abstained=True, top=2)
-    found = list(score(rows, model=classifier, options=options))  # type: ignore[arg-type]
-    unsure = [p for p in classifier.predict(TEXTS) if p.probability < 0.9]
-    assert len(found) == len(unsure) > 0
-    for row, p in zip(found, unsure):
-        (predicted, probability), (second, q) = p.top(2)
-        assert row.added.pop("label") is row.added.pop("error") is None
-        assert [*row.added.values()] == [predicted, probability, second, q, "abstained"]
-    Path("in.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in rows))
+    Path("in.jsonl").write_text("".join(json.dumps({"text": t}) + "\n" for t in [*TEXTS, None]))
     summary = score_files("in.jsonl", "out.jsonl", model=classifier, options=options)
-    written = map(json.loads, Path("out.jsonl").read_text().splitlines())
-    assert [(row["text"], row["predicted"]) for row in written] == [
-        (row.own["text"], row.added["predicted"]) for row in found
-    ]
-    assert summary.written == summary.below_threshold == len(unsure)
-    assert summary.statuses["abstained"] == len(unsure) and summary.errors == 1
+    found = [json.loads(line) for line in Path("out.jsonl").read_text().splitlines()]
+    rows = score([*TEXTS, None], model=classifier, options=options)  # type: ignore[list-item]
+    assert [{**row.own, **row.added} for row in rows] == found
+    expected = []
+    for text, answer in zip(TEXTS, classifier.predict(TEXTS)):
+        (predicted, probability), (second, q) = answer.top(2)
+        if probability < 0.9:
+            expected.append([text, None, predicted, probability, second, q, "abstained", None])
+    assert [list(row.values()) for row in found] == pytest.approx(expected)
+    assert summary.written == summary.below_threshold == len(expected) > 0
+    assert summary.statuses["abstained"] == len(expected) and summary.errors == 1
 
 
 def test_no_row_is_unsure_of_a_model_that_keeps_to_the_share_anyway() -> None:
@@ -225,14 +225,16 @@ def test_evaluate_reports_what_is_answered_and_what_of_it_is_wrong() -> None:
     (result,) = evaluated(model, TEXTS, LABELS, abstain=0.02).results
     answered = probabilities.max(axis=1) >= np.float32(0.9)
     wrong = answered & (np.array(model.labels)[probabilities.argmax(axis=1)] != LABELS)
-    points = result.to_json()["operating_points"]
-    (said,) = (point for point in points if point["abstain"] == 0.02)
+    points = {point["abstain"]: point for point in result.to_json()["operating_points"]}
+    said = points[0.02]
     assert (said["threshold"], said["answered"]) == (0.9, answered.mean())
     assert said["wrong"] == wrong.sum() / answered.sum() > 0
     assert said["wrong_interval"]["low"] < said["wrong"] < said["wrong_interval"]["high"]
-    # A threshold that no text reaches leaves nothing to be wrong.
-    (none,) = evaluated(model, TEXTS, LABELS, threshold=1.0).results
-    last = none.to_json()["operating_points"][-1]
+
+
+def test_a_threshold_that_no_text_reaches_leaves_nothing_to_be_wrong() -> None:
+    (result,) = evaluated(with_curve(), TEXTS, LABELS, threshold=1.0).results
+    last = result.to_json()["operating_points"][-1]
     assert (last["answered"], last["wrong"]) == (0, None)
 
 
@@ -256,14 +258,15 @@ def test_a_threshold_that_is_measured_where_it_was_found_is_marked(
 
 def test_the_commands_honour_the_curve() -> None:
     Path("m.onnx").write_bytes(with_curve(default=0.02).data)
-    expected = Classifier.load("m.onnx").predict(TEXTS)
     done = run_here(["predict", "-m", "m.onnx", *TEXTS])
-    lines = [line.split("\t") for line in done.out.splitlines()]
-    assert lines == [[p.label or "", f"{p.probability:.6f}", p.status] for p in expected]
+    assert done.out == "".join(
+        f"{p.label or ''}\t{p.probability:.6f}\t{p.status}\n"
+        for p in Classifier.load("m.onnx").predict(TEXTS)
+    )
     best = run_here(["predict", "-m", "m.onnx", "--top", "1", "--json", TEXTS[2]])
     assert json.loads(best.out)["label"] is None
     shown = json.loads(run_here(["inspect", "m.onnx", "--json"]).out)["abstention"]
     assert (shown["default"], shown["texts"]) == (0.02, 1000)
     assert shown["wrong"][0] == {"at most": 0.01, "threshold": 0.9, "answered": 0.4}
-    Path("data.csv").write_text("text,label\n" + "".join(f'"{text}",pos\n' for text in TEXTS))
+    Path("data.csv").write_text('text,label\n"the film",pos\n')
     assert "with abstention" in run_here(["evaluate", "m.onnx", "data.csv"]).out

@@ -13,6 +13,7 @@ import pytest
 from hostile import run_here
 from model_files import SMALL, edited, multi_label
 from pages import Page
+from table_rows import rows
 
 from edge_lstm import Classifier, DataError
 from edge_lstm.answering import SHOWN_RISKS, RiskCoverage
@@ -97,7 +98,7 @@ def test_the_threshold_that_is_asked_for_has_a_row() -> None:
 
 
 @pytest.fixture(autouse=True)
-def rows(folder: Path) -> None:
+def labelled_texts(folder: Path) -> None:
     """t.csv, labelled texts with times of two weeks."""
     Path("t.csv").write_text(
         "text,label,time\n"
@@ -124,17 +125,19 @@ def test_a_month_costs_the_price_of_what_is_handed_back() -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
-    [
-        ("--price 1 t.csv", "go together"),
-        ("--per-month 5 t.csv", "go together"),
-        ("--price nan --per-month 5 t.csv", "0 or more"),
-        ("--price inf --per-month 5 t.csv", "0 or more"),
-        ("--price -1 --per-month 5 t.csv", "0 or more"),
-        ("--price 1 --per-month 5 several.onnx t.csv", "several labels per text; leave --price"),
-        ("t.csv --time-column when", "no column 'when'"),
-        ("t.csv --time-column label", r"t.csv row 1: pos in 'label' is not a time; give a date"),
-        ("lines.txt --time-column time", "no column 'time'"),
-    ],
+    rows(
+        """
+        --price 1 t.csv | go together
+        --per-month 5 t.csv | go together
+        --price nan --per-month 5 t.csv | 0 or more
+        --price inf --per-month 5 t.csv | 0 or more
+        --price -1 --per-month 5 t.csv | 0 or more
+        --price 1 --per-month 5 several.onnx t.csv | several labels per text; leave --price
+        t.csv --time-column when | no column 'when'
+        t.csv --time-column label | t.csv row 1: pos in 'label' is not a time; give a date
+        lines.txt --time-column time | no column 'time'
+        """
+    ),
 )
 def test_what_cannot_be_priced_or_dated_is_one_line(arguments: str, said: str) -> None:
     Path("several.onnx").write_bytes(edited(multi_label((0.5, 0.5))))

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from hostile import run_here
 from model_files import compact, edited
+from table_rows import rows
 
 from edge_lstm import (
     Classifier,
@@ -64,41 +65,43 @@ def test_a_score_is_the_expected_value_with_the_central_80_percent() -> None:
 
 @pytest.mark.parametrize(
     ("labels", "yes"),
-    [
-        (("no", "yes"), "yes"),
-        (("YES", "no"), "YES"),
-        (("True", "False"), "True"),
-        (("0", "1"), "1"),
-        (("yes", "true"), None),
-        (("yes", "Yes"), None),
-        (("no", "yes", "maybe"), None),
-    ],
+    rows(
+        """
+        no yes | yes
+        YES no | YES
+        True False | True
+        0 1 | 1
+        yes true |
+        yes Yes |
+        no yes maybe |
+        """
+    ),
 )
-def test_two_labels_may_say_yes_and_no(labels: tuple[str, ...], yes: str | None) -> None:
-    assert yes_label(labels) == yes
+def test_two_labels_may_say_yes_and_no(labels: str, yes: str) -> None:
+    assert yes_label(tuple(labels.split())) == (yes or None)
 
 
 @pytest.mark.parametrize(
     ("question", "labels"),
-    [
-        ({"type": "score"}, ["good", "bad"]),
-        ({"type": "score"}, ["1", "1.0"]),
-        ({"type": "score"}, ["1", "nan"]),
-        ({"type": "score"}, ["1", "1e999"]),
-        ({"type": "score", "yes": "1"}, ["1", "2"]),
-        ({"type": "yes_no", "yes": "no"}, ["no", "yes"]),
-        ({"type": "yes_no"}, ["no", "yes"]),
-        ({"type": "yes_no", "yes": "b"}, ["a", "b"]),
-        ({"type": "rank"}, ["1", "2"]),
-        ({}, ["1", "2"]),
-        ("score", ["1", "2"]),
-        ({"type": ["score"]}, ["1", "2"]),
-    ],
+    rows(
+        """
+        {"type": "score"} | good bad
+        {"type": "score"} | 1 1.0
+        {"type": "score"} | 1 nan
+        {"type": "score"} | 1 1e999
+        {"type": "score", "yes": "1"} | 1 2
+        {"type": "yes_no", "yes": "no"} | no yes
+        {"type": "yes_no"} | no yes
+        {"type": "yes_no", "yes": "b"} | a b
+        {"type": "rank"} | 1 2
+        {} | 1 2
+        "score" | 1 2
+        {"type": ["score"]} | 1 2
+        """
+    ),
 )
-def test_a_file_whose_labels_do_not_fit_its_question_is_refused(
-    question: object, labels: list[str]
-) -> None:
-    data = edited({"labels": compact(labels), "question": compact(question)})
+def test_a_file_whose_labels_do_not_fit_its_question_is_refused(question: str, labels: str) -> None:
+    data = edited({"labels": compact(labels.split()), "question": question})
     with pytest.raises(ModelFileError, match="do not fit together"):
         parse_model(data, HERE)
 
@@ -140,10 +143,10 @@ def test_score_writes_a_number_with_its_interval(suffix: str, classifier: Classi
     assert summary.labels == {"1": 1, "5": 1}
     with Path(f"out{suffix}").open() as file:
         lines: Any = csv.DictReader(file) if suffix == ".csv" else map(json.loads, file)
-        rows = list(lines)
+        written = list(lines)
     names = "text score score_low score_high probability_1 probability_5 status error"
-    assert list(rows[0]) == names.split()
-    for row, prediction in zip(rows, classifier.predict([GOOD, BAD])):
+    assert list(written[0]) == names.split()
+    for row, prediction in zip(written, classifier.predict([GOOD, BAD])):
         assert isinstance(prediction, ScorePrediction)
         shown = [float(row[name]) for name in ("score", "score_low", "score_high")]
         wanted = [prediction.value, prediction.low, prediction.high]

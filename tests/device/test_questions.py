@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from hostile import run_here
 from model_files import compact, edited, multi_label
+from table_rows import rows
 
 from edge_lstm import Classifier, DataError, RunOptions, ScoreOptions, score_files
 from edge_lstm.cli import run
@@ -30,7 +31,7 @@ def files(folder: Path) -> None:
         csv.writer(file).writerows([["id", "text"], *enumerate(TEXTS)])
 
 
-def rows(path: str) -> list[dict[str, str]]:
+def read_csv(path: str) -> list[dict[str, str]]:
     with Path(path).open(newline="") as file:
         return list(csv.DictReader(file))
 
@@ -81,17 +82,14 @@ def test_one_model_without_a_name_is_written_as_ever(options: list[str]) -> None
 
 
 def test_score_adds_columns_for_each_question_in_one_pass() -> None:
-    models = {"team": "team.onnx", "u": "urgent.onnx"}
     run(["score", "in.csv", "-o", "out.csv", "-q", "-m", "team=team.onnx", "-m", "u=urgent.onnx"])
-    scored = rows("out.csv")
+    score_files("in.csv", "team.csv", model="team.onnx")
+    score_files("in.csv", "u.csv", model="urgent.onnx")
     names = "id text team team_probability team_status u u_probability u_status error"
-    assert list(scored[0]) == names.split()
-    for name, path in models.items():
-        score_files("in.csv", "alone.csv", model=path)
-        for row, alone in zip(scored, rows("alone.csv")):
-            assert row[name] == alone["label"]
-            assert row[f"{name}_probability"] == alone["probability"]
-            assert row[f"{name}_status"] == alone["status"]
+    for row, *alone in zip(*map(read_csv, ("out.csv", "team.csv", "u.csv"))):
+        added = [each[name] for each in alone for name in ("label", "probability", "status")]
+        assert list(row) == names.split()
+        assert list(row.values()) == [row["id"], row["text"], *added, ""]
 
 
 def test_scores_of_several_questions_are_the_same_with_workers_and_after_a_resume() -> None:
@@ -109,7 +107,7 @@ def test_scores_of_several_questions_are_the_same_with_workers_and_after_a_resum
     assert summary.rows == summary.written == 54
     assert summary.labels["team=returns"] + summary.labels["team=billing"] <= 54
     assert summary.model == "team=team.onnx, stars=stars.onnx"
-    assert ",".join(rows("one.csv")[0]) == (
+    assert ",".join(read_csv("one.csv")[0]) == (
         "id,text,team,team_probability,team_probability_returns,team_probability_billing,"
         "team_status,stars,stars_low,stars_high,stars_probability_1,stars_probability_5,"
         "stars_status,error"
@@ -129,7 +127,7 @@ def test_rows_without_a_text_are_errors_of_the_row() -> None:
 def test_a_file_of_several_labels_may_be_one_of_the_questions() -> None:
     Path("many.onnx").write_bytes(edited(multi_label([0.5, 0.5])))
     score_files("in.csv", "out.csv", model={"team": "team.onnx", "many": "many.onnx"})
-    assert rows("out.csv")[0]["many"] == "pos"
+    assert read_csv("out.csv")[0]["many"] == "pos"
 
 
 def test_names_that_the_input_has_get_a_prefix() -> None:
@@ -140,20 +138,22 @@ def test_names_that_the_input_has_get_a_prefix() -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
-    [
-        ("-m team.onnx -m urgent.onnx", "needs a name"),
-        ("-m a=team.onnx -m urgent.onnx", "needs a name"),
-        ("-m a=team.onnx -m a=urgent.onnx", "two models have the name a"),
-        ("-m a=", "names no file"),
-        ("-m a=none.onnx", "no model file at none.onnx"),
-        ("-m a=team.onnx --only-label billing", "are for one model"),
-        ("-m a=team.onnx --only-abstained", "are for one model"),
-        ("-m a=team.onnx --attributes", "is for one model"),
-        ("-m a=team.onnx -m a_probability=urgent.onnx", "two columns 'a_probability'"),
-        ("-m error=team.onnx", "two columns 'error'"),
-        ("-m a=team.onnx --engine ray", "takes one model"),
-        ("-m a=team.onnx --abstain 0.02", "no risk-coverage curve"),
-    ],
+    rows(
+        """
+        -m team.onnx -m urgent.onnx | needs a name
+        -m a=team.onnx -m urgent.onnx | needs a name
+        -m a=team.onnx -m a=urgent.onnx | two models have the name a
+        -m a= | names no file
+        -m a=none.onnx | no model file at none.onnx
+        -m a=team.onnx --only-label billing | are for one model
+        -m a=team.onnx --only-abstained | are for one model
+        -m a=team.onnx --attributes | is for one model
+        -m a=team.onnx -m a_probability=urgent.onnx | two columns 'a_probability'
+        -m error=team.onnx | two columns 'error'
+        -m a=team.onnx --engine ray | takes one model
+        -m a=team.onnx --abstain 0.02 | no risk-coverage curve
+        """
+    ),
 )
 def test_questions_that_do_not_fit_are_one_line(arguments: str, said: str) -> None:
     with pytest.raises(DataError, match=said):
@@ -161,16 +161,22 @@ def test_questions_that_do_not_fit_are_one_line(arguments: str, said: str) -> No
     assert not Path("out.csv").exists()
 
 
-def test_a_file_whose_name_has_an_equals_sign_is_a_file() -> None:
+@pytest.mark.parametrize(
+    ("given", "models"),
+    [
+        ("lr=1.onnx", "lr=1.onnx"),
+        ("runs/lr=2.onnx", "runs/lr=2.onnx"),
+        ("lr=2.onnx", {"lr": "2.onnx"}),
+    ],
+)
+def test_a_file_whose_name_has_an_equals_sign_is_a_file(given: str, models: object) -> None:
     Path("team.onnx").rename("lr=1.onnx")
-    assert one_or_several(["lr=1.onnx"]) == "lr=1.onnx"
-    assert one_or_several(["runs/lr=2.onnx"]) == "runs/lr=2.onnx"
-    assert one_or_several(["lr=2.onnx"]) == {"lr": "2.onnx"}
-    assert parse_models(["team=lr=1.onnx"]) == {"team": "lr=1.onnx"}
-    assert parse_models(["a/tickets.int8.onnx", "b=c.onnx"], by_file=True) == {
-        "tickets": "a/tickets.int8.onnx",
-        "b": "c.onnx",
-    }
+    assert one_or_several([given]) == models
+
+
+def test_a_name_goes_to_its_first_equals_sign_and_a_file_has_one() -> None:
+    models = ["a/tickets.int8.onnx", "b=c=1.onnx"]
+    assert parse_models(models, by_file=True) == {"tickets": models[0], "b": "c=1.onnx"}
 
 
 LOG = [
@@ -193,18 +199,20 @@ def test_evaluate_measures_each_question_on_the_rows_that_answer_it() -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
-    [
-        ("-m team=team.onnx other.onnx log.jsonl", "give one file"),
-        ("-m team=team.onnx -", "give one file"),
-        ("-m team=team.onnx log.jsonl --label-column team", "--label-column is for one question"),
-        ("-m team.onnx log.jsonl", "needs a name"),
-        ("-m stars=team.onnx log.jsonl", "no column 'stars'"),
-        ("-m empty=team.onnx log.jsonl", "no labelled row in the column empty"),
-    ],
+    rows(
+        """
+        -m team=team.onnx other.onnx log.jsonl | give one file
+        -m team=team.onnx - | give one file
+        -m team=team.onnx log.jsonl --label-column team | --label-column is for one question
+        -m team.onnx log.jsonl | needs a name
+        -m stars=team.onnx log.jsonl | no column 'stars'
+        -m empty=team.onnx log.jsonl | no labelled row in the column empty
+        """
+    ),
 )
 def test_an_evaluation_of_questions_that_do_not_fit_is_one_line(arguments: str, said: str) -> None:
-    rows_ = [{**row, "empty": None} for row in LOG]
-    Path("log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows_))
+    lines = [json.dumps({**row, "empty": None}) for row in LOG]
+    Path("log.jsonl").write_text("\n".join(lines))
     with pytest.raises(DataError, match=said):
         run(["evaluate", *arguments.split()])
 

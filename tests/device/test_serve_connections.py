@@ -24,6 +24,7 @@ for package in ("starlette", "uvicorn", "httpx"):
     pytest.importorskip(package)
 
 from model_files import edited  # noqa: E402
+from table_rows import rows  # noqa: E402
 
 from edge_lstm.cli import run  # noqa: E402
 from edge_lstm.errors import DataError, EdgeLSTMError, OutputError  # noqa: E402
@@ -207,24 +208,26 @@ def test_ctrl_c_is_an_ordinary_end(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("options", "said"),
-    [
-        (["--log", "x.jsonl"], "add --upstream"),
-        (["--shadow", "0.5"], "add --upstream"),
-        (["--upstream", "up.example"], "is not the URL of a service"),
-        (["none.onnx"], "no model file at none.onnx"),
-        (["a=none.onnx", "a=other.onnx"], "the name a"),
-        (["a="], "names no file"),
-        (["a b.onnx"], "needs a name"),
-        (["sentiment", "--abstain", "2"], "above 0 and below 1"),
-        (["sentiment", "--engine", "fast"], "the engine 'fast' is unknown"),
-        (["--upstream", "http://u.example", "--log", "none/x.jsonl"], "cannot write"),
-        (["sentiment", "m=x.onnx", "--upstream", "http://u.example", "--log", "x.onnx"], "x.onnx"),
-        (["--host", "256.0.0.1"], "cannot listen"),
-    ],
+    rows(
+        """
+        --log x.jsonl | add --upstream
+        --shadow 0.5 | add --upstream
+        --upstream up.example | is not the URL of a service
+        none.onnx | no model file at none.onnx
+        a=none.onnx a=other.onnx | the name a
+        a= | names no file
+        a$b.onnx | needs a name
+        sentiment --abstain 2 | above 0 and below 1
+        sentiment --engine fast | the engine 'fast' is unknown
+        --upstream http://u.example --log none/x.jsonl | cannot write
+        sentiment m=x.onnx --upstream http://u.example --log x.onnx | x.onnx
+        --host 256.0.0.1 | cannot listen
+        """
+    ),
 )
-def test_a_wrong_option_is_one_line(options: list[str], said: str) -> None:
+def test_a_wrong_option_is_one_line(options: str, said: str) -> None:
     with pytest.raises(EdgeLSTMError, match=said) as caught:
-        run(["serve", *options])
+        run(["serve", *options.split()])
     assert "\n" not in str(caught.value)
     assert isinstance(caught.value, (DataError, OutputError))
 

@@ -3,6 +3,7 @@ last."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from itertools import pairwise
 
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from specification import reference, specification
+from table_rows import rows
 
 from edge_lstm.text import (
     KERAS_FILTERS,
@@ -56,37 +58,41 @@ def test_the_rule_is_what_the_specification_says(tokenizer: Tokenizer, text: str
 
 
 @pytest.mark.parametrize(
-    ("text", "ids", "status"),
-    [
-        ("The film", [1, 4, 5], "ok"),
-        ("the<br />film\r\n", [1, 4, 2, 5], "ok"),
-        ("don't", [1, 7], "ok"),
-        ("STRASSE Straße ХОРОШО", [1, 2, 8, 9], "ok"),
-        ("", [1], "empty"),
-        (" \n\t ?!", [1], "empty"),
-        ("qwxy zzy", [1, 2, 2], "unknown_words"),
-        ("good " * 7, [1, *[6] * 7], "ok"),
-        ("the " + "good " * 7, [4, *[6] * 7], "truncated"),
-    ],
+    ("ids", "status", "text"),
+    rows(
+        f"""
+        1 4 5 | ok | The film
+        1 4 2 5 | ok | the<br />film\\r\\n
+        1 7 | ok | don't
+        1 2 8 9 | ok | STRASSE Straße ХОРОШО
+        1 | empty |
+        1 | empty | \\x20\\n\\t ?!
+        1 2 2 | unknown_words | qwxy zzy
+        1 {"6 " * 7} | ok | {"good " * 7}
+        4 {"6 " * 7} | truncated | the {"good " * 7}
+        """
+    ),
 )
-def test_ids_are_those_of_keras(text: str, ids: list[int], status: str) -> None:
+def test_ids_are_those_of_keras(text: str, ids: str, status: str) -> None:
     encoded = KERAS.encode_text(text)
-    assert (encoded.ids, encoded.status) == (ids, status)
+    assert (encoded.ids, encoded.status) == ([*map(int, ids.split())], status)
 
 
 @pytest.mark.parametrize(
     ("text", "ids"),
-    [
-        ("The GOOD film!", "<s> the good film !"),
-        ("ungood", "<s> ·un ·g ·oo ·d"),
-        ("filmgood", "<s> ·film ·g ·oo ·d"),
-        ("filmxxgood", "<s> ·film ? ·g ·oo ·d"),
-        ("xx yy", "<s> ? ?"),
-        ("很好吃, good!", "<s> ? ·好吃 good !"),
-        ("don’t don't", "<s> don't don't"),
-        ("“good”…film\u3000GOOD.film;!!", "<s> good film good film ! !"),
-        ("the " * 30 + "ungood", "the the the the the the the the ·un ·g ·oo ·d"),
-    ],
+    rows(
+        f"""
+        The GOOD film! | <s> the good film !
+        ungood | <s> ·un ·g ·oo ·d
+        filmgood | <s> ·film ·g ·oo ·d
+        filmxxgood | <s> ·film ? ·g ·oo ·d
+        xx yy | <s> ? ?
+        很好吃, good! | <s> ? ·好吃 good !
+        don’t don't | <s> don't don't
+        “good”…film　GOOD.film;!! | <s> good film good film ! !
+        {"the " * 30}ungood | the the the the the the the the ·un ·g ·oo ·d
+        """
+    ),
 )
 def test_a_known_word_is_one_id_and_another_is_read_by_its_longest_pieces(
     text: str, ids: str
@@ -141,24 +147,38 @@ def test_the_settings_rebuild_the_rule(tokenizer: Tokenizer) -> None:
 @pytest.mark.parametrize(
     ("tokenizer", "changes"),
     [
-        (PIECES, {"lowercase": "turkish"}),
-        (PIECES, {"lowercase": ["unicode"]}),
-        (PIECES, {"truncation": "middle"}),
-        (PIECES, {"replacements": {"a": "b"}}),
-        (PIECES, {"removed": "!"}),  # it is a mark
-        (PIECES, {"separators": "aa"}),
-        (PIECES, {"separators": None}),
-        (PIECES, {"marks": "é"}),
-        (PIECES, {"pad_id": 1}),
-        (PIECES, {"start_id": True}),
-        (PIECES, {"start_id": None}),  # of a rule with subwords
-        (PIECES, {"oov_id": None}),
-        (PIECES, {"oov_id": 1}),
-        (PIECES, {"first_word_id": 5}),
-        (PIECES, {"first_word_id": 1}),
-        (KERAS_WORDS, {"oov_id": 0}),
-        (KERAS_WORDS, {"oov_id": 9}),
-        (KERAS_WORDS, {"start_id": 1}),
+        (tokenizer, json.loads(changes))
+        for tokenizer, table in (
+            (
+                PIECES,
+                """
+                {"lowercase": "turkish"}
+                {"lowercase": ["unicode"]}
+                {"truncation": "middle"}
+                {"replacements": {"a": "b"}}
+                {"removed": "!"}
+                {"separators": "aa"}
+                {"separators": null}
+                {"marks": "é"}
+                {"pad_id": 1}
+                {"start_id": true}
+                {"start_id": null}
+                {"oov_id": null}
+                {"oov_id": 1}
+                {"first_word_id": 5}
+                {"first_word_id": 1}
+                """,
+            ),
+            (
+                KERAS_WORDS,
+                """
+                {"oov_id": 0}
+                {"oov_id": 6}
+                {"start_id": 1}
+                """,
+            ),
+        )
+        for changes in table.strip().split("\n")
     ],
 )
 def test_settings_that_no_reader_has_are_refused(
