@@ -79,25 +79,35 @@ def test_columns_follow_the_labels_whatever_their_order_in_the_file() -> None:
     straight, other = evaluated(MODEL, turned).results
     assert other.labels == straight.labels
     assert (other.probabilities == straight.probabilities[:, ::-1]).all()
-    (comparison,) = evaluated(MODEL, MODEL).comparisons
-    assert (comparison.difference, comparison.disagreements, comparison.largest_change) == (0, 0, 0)
-    assert comparison.test.exact_p == 1
+
+
+NUMBERS = ["1" if label == "pos" else "0" for label in LABELS]
 
 
 def test_a_label_map_says_what_the_datas_labels_mean() -> None:
-    numbers = ["1" if label == "pos" else "0" for label in LABELS]
-    mapped = evaluated(MODEL, labels=numbers, label_map=parse_label_map("0=neg, 1=pos"))
+    mapped = evaluated(MODEL, labels=NUMBERS, label_map=parse_label_map("0=neg, 1=pos"))
     assert mapped.results[0].accuracy == evaluated(MODEL).results[0].accuracy
-    with pytest.raises(
-        DataError, match=r"labels 0, 1, the model has neg, pos.*--label-map 0=LABEL,1=LABEL"
-    ):
-        evaluated(MODEL, labels=numbers)
-    for label_map, names in (({"0": "good"}, "neg, pos"), ({"2": "neg"}, "0, 1")):
-        with pytest.raises(DataError, match=names):
-            evaluated(MODEL, labels=numbers, label_map=label_map)
-    for text in ("", "0", "0=", "=neg", "0=neg,0=pos", "0=neg,,"):
-        with pytest.raises(DataError, match="0=neg,1=pos"):
-            parse_label_map(text)
+
+
+@pytest.mark.parametrize(
+    ("label_map", "said"),
+    [
+        ({}, r"labels 0, 1, the model has neg, pos.*--label-map 0=LABEL,1=LABEL"),
+        ({"0": "good"}, "neg, pos"),
+        ({"2": "neg"}, "0, 1"),
+    ],
+)
+def test_labels_that_the_model_does_not_have_need_a_map(
+    label_map: dict[str, str], said: str
+) -> None:
+    with pytest.raises(DataError, match=said):
+        evaluated(MODEL, labels=NUMBERS, label_map=label_map)
+
+
+@pytest.mark.parametrize("text", ["", "0", "0=", "=neg", "0=neg,0=pos", "0=neg,,"])
+def test_a_map_of_labels_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(DataError, match="0=neg,1=pos"):
+        parse_label_map(text)
 
 
 def test_what_cannot_be_evaluated_is_one_line() -> None:
@@ -170,17 +180,23 @@ def test_mistakes_are_read_back_as_labelled_texts_the_surest_first() -> None:
         "=1+1 best",
     ]
     write_mistakes(evaluated(MODEL, texts=texts, labels=["neg"] * 4), Path("mistakes.csv"))
-    wrong = [(i, p) for i, p in enumerate(Classifier.load().predict(texts)) if p.label != "neg"]
-    wrong.sort(key=lambda item: -item[1].probability)
-    assert len(wrong) >= 2
     with Path("mistakes.csv").open(newline="", encoding="utf-8-sig") as file:
-        header, *rows = csv.reader(file)
-    assert header == ["row", "label", "predicted", "probability", "text"]
-    assert rows == [
-        [str(i + 1), "neg", p.label, f"{p.probability:.4f}", texts[i]] for i, p in wrong
+        written = list(csv.DictReader(file))
+    answers = enumerate(zip(texts, Classifier.load().predict(texts)), 1)
+    wrong = [(p.probability, i, text) for i, (text, p) in answers if p.label != "neg"]
+    assert written == [
+        {
+            "row": str(i),
+            "label": "neg",
+            "predicted": "pos",
+            "probability": f"{probability:.4f}",
+            "text": text,
+        }
+        for probability, i, text in sorted(wrong, reverse=True)
     ]
     back = read_labelled("mistakes.csv")
-    assert (back.texts, back.names) == ([texts[i] for i, _ in wrong], ["neg"] * len(wrong))
+    assert [(row["text"], row["label"]) for row in written] == [*zip(back.texts, back.names)]
+    assert len(written) >= 2
 
 
 @pytest.fixture

