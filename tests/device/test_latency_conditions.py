@@ -3,6 +3,7 @@
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from machines import files
@@ -16,10 +17,10 @@ FIRMWARE = "sys/devices/platform/soc/soc:firmware/get_throttled"
 QUIET = State(0.05, 1800.0, 1800.0, "performance", (), 0, 0, 1.0)
 
 
-def codes(*states: State) -> list[str]:
-    warnings = list(
-        condition_warnings(replace(this_machine(), cpu_quota=None), states, seconds=10.0)
-    )
+def codes(*states: State, cpu_quota: float | None = None) -> list[str]:
+    """What is marked, on a machine of four CPUs, in ten seconds."""
+    machine = replace(this_machine(), cores=4, cpu_quota=cpu_quota)
+    warnings = list(condition_warnings(machine, states, seconds=10.0))
     assert all(warning.text and "\n" not in warning.text for warning in warnings)
     return [warning.code for warning in warnings]
 
@@ -68,21 +69,34 @@ def test_stops_by_the_quota_are_those_of_the_group_and_of_the_groups_above(
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "code"),
+    ("before", "after", "warned"),
     [
-        ({}, {"mhz": 1500.0}, "clock"),
-        ({}, {"throttled": ("throttled",)}, "throttled"),
-        ({}, {"throttle_count": 3}, "throttled"),
-        ({}, {"quota_stops": 1}, "quota"),
-        ({"load_average": 900.0}, {}, "busy"),
-        ({}, {"steal_s": 5000.0}, "stolen"),
-        ({"governor": "ondemand", "mhz": 600.0}, {"mhz": 600.0}, "clock"),
+        ({}, {}, []),
+        ({}, {"mhz": 1710.0}, []),
+        ({}, {"mhz": 1709.0}, ["clock"]),
+        ({"governor": "ondemand", "mhz": 600.0}, {"mhz": 600.0}, ["clock"]),
+        ({}, {"throttled": ("throttled",)}, ["throttled"]),
+        ({}, {"throttle_count": 3}, ["throttled"]),
+        ({}, {"quota_stops": 1}, ["quota"]),
+        ({"load_average": 2.0}, {}, []),
+        ({"load_average": 2.1}, {}, ["busy"]),
+        ({}, {"steal_s": 1.4}, []),
+        ({}, {"steal_s": 1.5}, ["stolen"]),
     ],
 )
-def test_what_disturbs_a_measurement_is_marked(before: dict, after: dict, code: str) -> None:
-    assert codes(replace(QUIET, **before), replace(QUIET, **after)) == [code]
-    assert codes(QUIET, QUIET) == []
-    assert codes(QUIET, replace(QUIET, mhz=900.0), QUIET) == ["clock"]  # in the middle
+def test_what_disturbs_a_measurement_is_marked(
+    before: dict[str, Any], after: dict[str, Any], warned: list[str]
+) -> None:
+    assert codes(replace(QUIET, **before), replace(QUIET, **after)) == warned
+
+
+def test_a_clock_that_falls_in_the_middle_is_marked() -> None:
+    assert codes(QUIET, replace(QUIET, mhz=900.0), QUIET) == ["clock"]
+
+
+@pytest.mark.parametrize(("quota", "warned"), [(0.5, ["quota"]), (1.0, [])])
+def test_less_than_a_cpu_is_marked(quota: float, warned: list[str]) -> None:
+    assert codes(QUIET, QUIET, cpu_quota=quota) == warned
 
 
 RAPL = {
@@ -98,7 +112,15 @@ INA = {
     "sys/class/hwmon/hwmon1/name": "ina219\n",
     "sys/class/hwmon/hwmon1/power1_input": "2500000\n",
 }
-INA_OF_TWO = {"name": "ina3221\n", "in1_input": "12000\n", "curr1_input": "500\n"}
+INA_OF_TWO = {
+    "sys/class/hwmon/hwmon0/name": "ina3221\n",
+    "sys/class/hwmon/hwmon0/in1_input": "12000\n",
+    "sys/class/hwmon/hwmon0/curr1_input": "500\n",
+}
+OTHER = {
+    "sys/class/hwmon/hwmon0/name": "zenpower\n",
+    "sys/class/hwmon/hwmon0/power1_input": "1500000\n",
+}
 
 
 @pytest.mark.parametrize(
@@ -106,9 +128,10 @@ INA_OF_TWO = {"name": "ina3221\n", "in1_input": "12000\n", "curr1_input": "500\n
     [
         (RAPL, 1.0),
         (INA, 2.5),
-        ({f"sys/class/hwmon/hwmon0/{name}": text for name, text in INA_OF_TWO.items()}, 6.0),
+        (INA_OF_TWO, 6.0),
+        (OTHER, 1.5),
     ],
-    ids=["rapl", "power", "voltage and current"],
+    ids=["rapl", "power", "voltage and current", "another sensor"],
 )
 def test_meters_are_found_and_read_in_joules_or_watts(
     tmp_path: Path, tree: dict, reading: float

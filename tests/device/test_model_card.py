@@ -64,7 +64,11 @@ def test_accuracy_stands_with_its_interval_and_the_licence_is_the_owners_to_say(
 def test_metadata_that_is_not_what_it_should_be_is_left_out(training: dict[str, Any]) -> None:
     card = card_with(training=training)
     assert card.startswith("---\n") and "## How to run it" in card
-    assert "None" not in card and "True" not in card
+    assert not re.search("None|True|deep", card)
+
+
+def test_a_share_of_1_is_100_percent() -> None:
+    assert "| test | 1 | 100.00% |" in card_with(training={"test": {"texts": 1, "accuracy": 1.0}})
 
 
 def test_a_file_cannot_write_its_own_card() -> None:
@@ -124,32 +128,38 @@ def test_card_and_bill_of_materials_are_of_a_model_file(form: str, arguments: li
         run(["inspect", form, *arguments])
 
 
-def test_the_bill_of_materials_names_the_file_by_its_digest(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    run(["inspect", "--bom"])
-    bom = json.loads(capsys.readouterr().out)
-    model = bom["metadata"]["component"]
+def test_the_bill_of_materials_names_the_file_by_its_digest() -> None:
+    bom = json.loads(run_here(["inspect", "--bom"]).out)
     assert (bom["bomFormat"], bom["specVersion"]) == ("CycloneDX", "1.6")
-    assert (model["type"], model["name"]) == ("machine-learning-model", MODEL.path.name)
-    assert model["hashes"] == [
-        {"alg": "SHA-256", "content": hashlib.sha256(MODEL.data).hexdigest()}
+    model = bom["metadata"]["component"]
+    digest = hashlib.sha256(MODEL.data).hexdigest()
+    assert model["hashes"] == [{"alg": "SHA-256", "content": digest}]
+    assert [model[name] for name in ("type", "name", "version", "licenses")] == [
+        "machine-learning-model",
+        MODEL.path.name,
+        digest[:12],
+        [{"license": {"id": "MIT"}}],
     ]
     metrics = model["modelCard"]["quantitativeAnalysis"]["performanceMetrics"]
     accuracy = str(MODEL.training["test"]["accuracy"])
     assert {"type": "accuracy", "value": accuracy, "slice": "test, float32"} in metrics
     labels = [entry["value"] for entry in model["properties"] if entry["name"] == "edge-lstm:label"]
     assert labels == list(MODEL.labels)
-    bare = bill_of_materials(
-        replace(MODEL, path=Path("mine.onnx"), training={"data": {"name": None}})
-    )
-    component = bare["metadata"]["component"]
+
+
+def test_the_bill_of_materials_of_another_file_claims_neither_licence_nor_data() -> None:
+    model = replace(MODEL, path=Path("mine.onnx"), training={"data": {"name": None}})
+    component = bill_of_materials(model)["metadata"]["component"]
     assert component["licenses"] == component["modelCard"]["modelParameters"]["datasets"] == []
 
 
 def test_inspect_begins_with_eleven_lines_for_a_person() -> None:
+    lines = overview(MODEL)
     names = "model,labels,accuracy,size,vocabulary,length,quantization,abstention,examples,sha256"
-    assert ",".join(overview(MODEL)) == f"{names},made with"
+    assert ",".join(lines) == f"{names},made with"
+    test = MODEL.training["test"]
+    both = f"{test['accuracy']:.2%} accuracy, {test['macro_f1']:.2%} macro F1"
+    assert lines["accuracy"] == f"{both} on 25,000 test texts; measured before quantization"
     multi_label = overview(replace(MODEL, thresholds=(0.5, 0.4), training={}, quantization=None))
     assert "neg 0.500, pos 0.400" in multi_label["abstention"]
     assert multi_label["quantization"] == "none" and "edge-lstm evaluate" in multi_label["accuracy"]

@@ -29,7 +29,7 @@ def test_windows_are_the_text_in_whole_characters(text: str, most: int) -> None:
 @pytest.mark.parametrize(
     ("text", "windows"),
     [
-        ("aa bb cc dd", "aa bb| cc dd"),
+        ("aa bb cc dd", "aa bb| cc| dd"),
         ("aaaaaaaaaaaaaa", "aaaaa|aaaaa|aaaa"),
         ("aaaaa bbb", "aaaaa| bbb"),
         ("漢漢", "漢|漢"),

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,94 +31,85 @@ SHORT_VOCABULARY = ("good", "film", "!", "don't", "straße")
 PIECES = ("fi", "film", "s", "ing", "日本", "日", "本", "'")
 
 
-def rows(after: str) -> list[list[str]]:
-    """The cells of the first table behind a heading or a line."""
+def rows(after: str, count: int) -> list[list[str]]:
+    """The cells of the first table behind a heading or a line, which has so many rows."""
     table = PAGE[PAGE.index(after) :].split("\n|", 1)[1].split("\n\n", 1)[0]
-    return [
-        [cell.strip() for cell in line.strip("|").split("|")]
-        for line in ("|" + table).split("\n")[2:]
-    ]
+    lines = [line.strip("|").replace("\\|", "/").split("|") for line in table.split("\n")[2:]]
+    assert len(lines) == count
+    return [[cell.strip().strip("`") for cell in line] for line in lines]
+
+
+def numbers(cell: str) -> list[float]:
+    return [float(number) for number in cell.split()]
+
+
+def model_of(network: dict[str, Any], weights: dict[str, Any]) -> reference.Model:
+    """The reference's model without a text rule."""
+    return reference.Model({}, {}, {}, {}, 2, [], network, [], weights)
 
 
 def test_every_metadata_key_is_described() -> None:
     keys = {value for name, value in vars(modelfile).items() if name.startswith("KEY_")}
-    told = {row[0].strip("`") for row in rows("## Metadata")}
-    assert told == keys
+    assert {name for name, *_ in rows("## Metadata", len(keys))} == keys
     assert f"| `edge_lstm.format` | `{modelfile.FORMAT_VERSION}`." in PAGE
-    network = asdict(NetworkConfig())
-    assert set(network) <= set(re.findall(r"`(\w+)`", PAGE))
+    assert set(asdict(NetworkConfig())) <= set(re.findall(r"`(\w+)`", PAGE))
     settings = {*Tokenizer(()).to_metadata(), *Tokenizer((), pieces=()).to_metadata()}
-    assert settings <= set(
-        re.findall(r"\w+", PAGE[PAGE.index("## Text → ids") : PAGE.index("encode(text):")])
-    )
+    of_texts = PAGE[PAGE.index("## Text → ids") : PAGE.index("encode(text):")]
+    assert settings <= set(re.findall(r"\w+", of_texts))
 
 
-def check_ids(
-    model: reference.Model, tokenizer: Tokenizer, text: str, row: tuple[str, str]
-) -> None:
-    """row: ids and status, which the package and the reference must give."""
-    ids = [int(i) for i in row[0].split()]
+def check_ids(tokenizer: Tokenizer, text: str, ids: str, status: str) -> None:
+    """The package and the reference give these ids and this status."""
     encoded = tokenizer.encode_text(text)
-    assert (encoded.ids, encoded.status) == (ids, row[1]) == reference.encode(model, text), text
+    found = reference.encode(specification(tokenizer), text)
+    assert (encoded.ids, encoded.status) == (numbers(ids), status) == found, text
 
 
 def test_the_texts_become_these_ids() -> None:
     tokenizer = Tokenizer(VOCABULARY, length=5)
-    model = specification(tokenizer)
-    vectors = rows("Text → words, then ids")
-    assert len(vectors) == 7
-    for cell, words, ids, status in vectors:
-        text = json.loads(cell.strip("`"))
-        check_ids(model, tokenizer, text, (ids, status))
-        assert split_words(text) == json.loads(words.strip("`"))
+    for text, words, ids, status in rows("Text → words, then ids", 7):
+        check_ids(tokenizer, json.loads(text), ids, status)
+        assert split_words(json.loads(text)) == json.loads(words)
 
 
 def test_the_texts_become_these_pieces() -> None:
     assert json.dumps([*SHORT_VOCABULARY], ensure_ascii=False) in PAGE.replace("\n", " ")
     assert json.dumps([*PIECES], ensure_ascii=False) in PAGE.replace("\n", " ")
     tokenizer = Tokenizer(SHORT_VOCABULARY, 6, PIECES, subword_rule("!"))
-    model = specification(tokenizer)
-    vectors = rows("Text → words and pieces, then ids")
-    assert len(vectors) == 9
-    for cell, words, ids, status in vectors:
-        text = json.loads(cell.strip("`"))
-        assert split_marks(text, "!") == json.loads(words.strip("`")), text
-        check_ids(model, tokenizer, text, (ids, status))
+    for text, words, ids, status in rows("Text → words and pieces, then ids", 9):
+        check_ids(tokenizer, json.loads(text), ids, status)
+        assert split_marks(json.loads(text), "!") == json.loads(words), text
 
 
 def test_the_texts_become_these_ids_by_other_rules() -> None:
     words = ("the", "\u00c9t\u00e9", "good", "dont")
     assert json.dumps(words) in PAGE
-    vectors = rows("Text → ids by other rules")
-    assert len(vectors) == 7
-    for cell, told, ids, status in vectors:
+    for text, told, ids, status in rows("Text → ids by other rules", 7):
         if told != "the same":
-            values = [part.split()[-1] for part in told.replace("`", "").split(", ")]
+            values = [part.split()[-1].strip('"`') for part in told.split(", ")]
             lowercase, separators, removed, start, oov, first, keeps = values
             rule = TextRule(
-                separators.strip('"'),
-                removed=removed.strip('"'),
+                separators,
+                removed=removed,
                 lowercase=lowercase,
-                start_id=json.loads(start.replace("none", "null")),
+                start_id=json.loads(start),
                 oov_id=json.loads(oov),
                 first_word_id=int(first),
                 keeps=keeps,
             )
-        tokenizer = Tokenizer(words, 3, (), rule)
-        check_ids(specification(tokenizer), tokenizer, json.loads(cell.strip("`")), (ids, status))
+        check_ids(Tokenizer(words, 3, (), rule), json.loads(text), ids, status)
 
 
 def test_the_entries_of_a_vocabulary_are_these() -> None:
-    vectors = rows("Entries of a vocabulary")
-    refused = vectors.pop()
-    assert len(vectors) == 3 and refused[1] == "refused"
-    for value, entries in vectors:
-        text = json.loads(value.strip("`"))
-        assert reference.vocabulary_entries(text) == json.loads(entries.strip("`"))
-        assert [*front_decoded(text, 1000)] == json.loads(entries.strip("`"))
-        assert front_coded(json.loads(entries.strip("`"))) == text
-    for value in refused[0].split(", "):
-        text = json.loads(value.strip("`"))
+    *vectors, refused = rows("Entries of a vocabulary", 4)
+    for stored, entries in vectors:
+        text = json.loads(stored)
+        assert reference.vocabulary_entries(text) == json.loads(entries)
+        assert [*front_decoded(text, 1000)] == json.loads(entries)
+        assert front_coded(json.loads(entries)) == text
+    assert refused[1] == "refused"
+    for stored in refused[0].split(", "):
+        text = json.loads(stored.strip("`"))
         with pytest.raises(reference.ModelError):
             reference.vocabulary_entries(text)
         with pytest.raises(ValueError):
@@ -125,9 +117,7 @@ def test_the_entries_of_a_vocabulary_are_these() -> None:
 
 
 def test_the_rows_of_4_bits_are_these() -> None:
-    vectors = rows("Rows of a table of 4 bits")
-    assert len(vectors) == 4
-    for columns, packed, multiplier, row in vectors:
+    for columns, packed, multiplier, row in rows("Rows of a table of 4 bits", 4):
         weights = {
             "table_q": np.array([packed.split()], np.uint8),
             "table_m": np.array([[multiplier]], np.uint8),
@@ -137,7 +127,7 @@ def test_the_rows_of_4_bits_are_these() -> None:
                 reference.unpacked(weights, "table", 1, int(columns))
         else:
             table = reference.unpacked(weights, "table", 1, int(columns))
-            assert table.dtype == np.int8 and table.tolist() == [[int(v) for v in row.split()]]
+            assert (table.dtype, table.tolist()) == (np.int8, [numbers(row)])
 
 
 def test_the_rows_of_codes_are_these() -> None:
@@ -145,12 +135,10 @@ def test_the_rows_of_codes_are_these() -> None:
     book = np.zeros((256, 4), np.int8)
     book[7] = [1, -2, 3, -4]
     book[255] = [127, 0, -128, 5]
-    vectors = rows("Rows of a table of codes")
-    assert len(vectors) == 2
-    for columns, codes, row in vectors:
+    for columns, codes, row in rows("Rows of a table of codes", 2):
         weights = {"table_c": np.array([codes.split()], np.uint8), "table_b": book}
         table = reference.usable_table(weights, "table", 1, int(columns), int8=True)
-        assert table.tolist() == [[int(v) for v in row.split()]]
+        assert table.tolist() == [numbers(row)]
 
 
 DISPLACEMENTS = np.array([3, 40000], np.uint16)
@@ -158,109 +146,94 @@ DISPLACEMENTS = np.array([3, 40000], np.uint16)
 
 def test_the_slots_of_pairs_are_these() -> None:
     assert f"M = 5, B = 2 and `pair_displacements` = {DISPLACEMENTS.tolist()}" in PAGE
-    vectors = rows("Pairs, with M = 5")
-    assert len(vectors) == 5
-    for pair, *numbers in vectors:
+    for pair, *told in rows("Pairs, with M = 5", 5):
         a, b = map(int, pair.split())
         key = (a * 2**17 + b) % reference.PRIME
         products = [key * factor % reference.PRIME for factor in reference.MULTIPLIERS]
         found = reference.slot_of_pair(a, b, DISPLACEMENTS, 5)
-        assert [int(number) for number in numbers] == [key, *products, *found]
+        assert [int(number) for number in told] == [key, *products, *found]
 
 
 def test_the_n_grams_are_these() -> None:
-    vectors = [[1, 2], [10, 20], [30, 40], [0, 0], [50, 60], [0, 0], [70, 80], [0, 0]]
-    scales = np.array([0.5, 0.1], np.float32)
-    fingerprints = [0, 59896, 0, 36964, 0]
     page = PAGE.replace("\n", " ")
-    assert f"`pair_fingerprints` = {fingerprints}" in page
-    assert f"`ngram_vectors` = {vectors}" in page and "`ngram_scales` = [0.5, 0.1]" in page
-    told = rows("N-grams, with W = 3")
-    assert len(told) == 9
-    for cell, counts, present, *answers in told:
-        ids = [int(number) for number in cell.split()]
+    told = r"`(\w+)` = (\[[-\d., [\]]*\])"
+    tables = {name: json.loads(table) for name, table in re.findall(told, page)}
+    for ids, counts, present, *answers in rows("N-grams, with W = 3", 9):
         for dtype, answer in zip((np.float32, np.int8), answers):
             weights = {
-                "ngram_vectors": np.array(vectors, dtype),
-                "ngram_scales": scales,
+                "ngram_vectors": np.array(tables["ngram_vectors"], dtype),
+                "ngram_scales": np.array(tables["ngram_scales"], np.float32),
                 "pair_displacements": DISPLACEMENTS,
-                "pair_fingerprints": np.array(fingerprints, np.uint16),
+                "pair_fingerprints": np.array(tables["pair_fingerprints"], np.uint16),
             }
             network = {
                 "ngram_words": 3,
                 "ngram_slots": 5,
-                "ngram_counts": [int(count) for count in counts.split()],
+                "ngram_counts": [*map(int, counts.split())],
             }
-            model = reference.Model({}, {}, {}, {}, 1, [], network, [], weights)
-            counted = reference.ngram_rows(model, ids).items()
-            found = " ".join(f"{row}:{count}" for row, count in counted) or "none"
-            assert found == present
-            given = reference.ngram_part(model, ids)
-            assert [*map(float, answer.split())] == pytest.approx(given.tolist(), rel=1e-5)
+            model = model_of(network, weights)
+            found = reference.ngram_rows(model, [*map(int, ids.split())])
+            assert " ".join(f"{row}:{n}" for row, n in found.items()) == present.replace("none", "")
+            given = reference.ngram_part(model, [*map(int, ids.split())])
+            assert numbers(answer) == pytest.approx(given.tolist(), rel=1e-5)
 
 
 def test_the_labels_of_several_are_these() -> None:
     assert '`["a", "b", "c"]`, `thresholds` [0.5, 0.6, 0.05]' in PAGE
     model = reference.Model({}, {}, {}, {}, 1, ["a", "b", "c"], {}, [], {}, [0.5, 0.6, 0.05])
-    table = (
-        PAGE[PAGE.index("| logits | probabilities | labels |") :]
-        .split("\n\n", 1)[0]
-        .split("\n")[2:]
-    )
-    assert len(table) == 4
-    for line in table:
-        logits, told, labels = line.replace("\\|", "/").strip("| ").split(" | ")
+    for logits, told, labels in rows("Several labels:", 4):
         answer = reference.sigmoid(np.array(logits.split(), np.float32))
-        assert [float(p) for p in told.split()] == pytest.approx(answer.tolist(), abs=5e-8)
-        assert reference.labels_of(model, answer) == labels.strip("`").replace("/", "|").replace(
-            "none", ""
-        )
+        assert numbers(told) == pytest.approx(answer.tolist(), abs=5e-8)
+        assert reference.labels_of(model, answer) == labels.replace("/", "|").replace("none", "")
+
+
+def activations(x: float) -> list[float]:
+    one = np.full((1, 1), x, np.float32)
+    return [reference.sigmoid(one)[0, 0], reference.tanh(one)[0, 0]]
+
+
+def quantized(*values: float) -> tuple[list[float], list[float]]:
+    """The step and the zero of values, and the values as uint8."""
+    x = np.array(values, np.float32)
+    low = min(np.float32(0), x.min())
+    high = max(np.float32(0), x.max())
+    step = np.float32(1) if low == high else (high - low) / np.float32(255)
+    zero = np.rint(-low / step)
+    return [step, zero], [*np.clip(np.rint(x / step) + zero, 0, 255)]
+
+
+def lstm(more: dict[str, Any], **settings: float) -> list[float]:
+    """The outputs of the LSTM that the page shows."""
+    weights = {
+        "lstm0_w": np.array([[[1], [2], [3], [4]]], np.float32),
+        "lstm0_r": np.array([[[0.1], [0.2], [0.3], [0.4]]], np.float32),
+        "lstm0_b": np.array([[0, 0, 1, 0, 0, 0, 0, 0]], np.float32),
+    }
+    model = model_of({"layers": [{"lstm": 1, **settings}]}, weights | more)
+    x = np.array([[0.5], [-0.5]], np.float32)
+    return [*reference.lstm(model, 0, x, 0, 0)[1:, 0]]
+
+
+STATES = {
+    "lstm0_h": np.full((1, 1, 1), 0.5, np.float32),
+    "lstm0_c": np.full((1, 1, 1), -1, np.float32),
+}
+SCALES = [quantized(-1, -0.3, 0, 0.5, 1), quantized(-127.5, 0, 127.5)]
+SCALES += [quantized(0.2, 0.4), quantized(0, 0, 0)]
+NUMBERS = [
+    activations(0.5),
+    activations(-3),
+    *SCALES[0],
+    *SCALES[1],
+    SCALES[2][0],
+    SCALES[3][0],
+    lstm({}),
+    lstm({}, hard_sigmoid=0.2),
+    lstm(STATES),
+]
 
 
 def test_the_numbers_are_right() -> None:
-    told = dict(rows("Numbers:"))
-
-    def scale(*values: float) -> list[float]:
-        x = np.array(values, np.float32)
-        low = min(np.float32(0), x.min())
-        high = max(np.float32(0), x.max())
-        step = np.float32(1) if low == high else (high - low) / np.float32(255)
-        return [float(step), float(np.rint(-low / step))]
-
-    f32 = np.float32
-    one = np.zeros((1, 1), f32)
-    weights = {
-        "lstm0_w": np.array([[[1], [2], [3], [4]]], f32),
-        "lstm0_r": np.array([[[0.1], [0.2], [0.3], [0.4]]], f32),
-        "lstm0_b": np.array([[0, 0, 1, 0, 0, 0, 0, 0]], f32),
-    }
-    first = {"lstm0_h": np.full((1, 1, 1), 0.5, f32), "lstm0_c": np.full((1, 1, 1), -1, f32)}
-    x = np.array([[0.5], [-0.5]], f32)
-
-    def outputs(more: dict[str, np.ndarray], **settings: float) -> np.ndarray:
-        network = {"layers": [{"lstm": 1, **settings}]}
-        model = reference.Model({}, {}, {}, {}, 2, [], network, [], weights | more)
-        return reference.lstm(model, 0, x, 0, 0)[1:, 0]
-
-    q = np.rint(np.array([-1, -0.3, 0, 0.5, 1], f32) / f32(2 / 255)) + 127
-    right = {
-        "sigmoid(0.5)": [
-            reference.sigmoid(one + f32(0.5))[0, 0],
-            reference.tanh(one + f32(0.5))[0, 0],
-        ],
-        "sigmoid(-3)": [reference.sigmoid(one - f32(3))[0, 0], reference.tanh(one - f32(3))[0, 0]],
-        "step and zero of x = [-1": scale(-1, -0.3, 0, 0.5, 1),
-        "its q": np.clip(q, 0, 255),
-        "step and zero of x = [-127.5": scale(-127.5, 0, 127.5),
-        "q of x = [-127.5": np.clip(np.rint(np.array([-127.5, 0, 127.5])) + 128, 0, 255),
-        "step and zero of x = [0.2": scale(0.2, 0.4),
-        "step and zero of x = [0,": scale(0, 0, 0),
-        "an LSTM": outputs({}),
-        "the same with": outputs({}, hard_sigmoid=0.2),
-        "the same, without": outputs(first),
-    }
-    assert len(right) == len(told)
-    for start, values in right.items():
-        name = next(key for key in told if key.startswith(start))
-        shown = [float(value) for value in re.split(r",? +", told[name])]
-        assert shown == pytest.approx([float(v) for v in values], rel=1e-6, abs=5e-8), name
+    for (what, told), values in zip(rows("Numbers:", 11), NUMBERS, strict=True):
+        shown = numbers(told.replace(",", " "))
+        assert shown == pytest.approx([*map(float, values)], rel=1e-6, abs=5e-8), what

@@ -24,82 +24,90 @@ from tests.ports.chromium import CHROMIUM, Chromium
 from tests.ports.conftest import PROJECT, Case
 from tests.ports.test_javascript import MODULE, NODE, needs_node
 from tests.ports.texts import TEXTS
+from tests.table_rows import raw, rows
 
 MIB = 2**20
 PAGE = PROJECT / "edge_lstm" / "live_page" / "page.html"
 DEFAULT_OPTIONS = ScoreOptions()
 
 # Name → bytes. A file that score refuses is refused by the page.
-TABLES: dict[str, bytes] = {
-    "plain.csv": b"id,text,note\n1,good,x\n2,awful,y\n",
-    "no last line end.csv": b"id,text\n1,good\n2,awful",
-    "short row.csv": b"id,text,note\n1,charged twice\n2,awful,y\n",
-    "shorter than the text.csv": b"id,text\n1\n2,awful\n",
-    "long row.csv": b"id,text\n1,good,and,more\n2,awful\n",
-    "blank row.csv": b"id,text\n1,good\n\n2,awful\n\n",
-    "blank row, CR LF.csv": b"id,text\r\n1,good\r\n\r\n2,awful\r\n",
-    "blank row of one column.csv": b"text\ngood\n\nawful\n",
-    "row of blanks.csv": b"id,text\n1,good\n  \n2,awful\n",
-    "row of a delimiter.csv": b"id,text\n,\n2,awful\n",
-    "blank first line.csv": b"\nid,text\n1,good\n",
-    "open quote.csv": b'id,text,note\n1,good,x\n2,"awful,y\n3,good,z\n4,good,z\n',
-    "open quote at the end.csv": b'id,text\n1,good\n2,"aw""ful\r\n',
-    "open quote, one character.csv": b'id,text\n1,"',
-    "open quote in another column.csv": b'id,text\n"1,good\n2,awful\n',
-    "open quote in the header.csv": b'id,"text\n1,good\n2,awful\n',
-    "text that is not UTF-8.csv": b"id,text\n1,caf\xe9 good\n2,awful\n",
-    "another column that is not UTF-8.csv": b"id,text\ncaf\xe9,good\n2,awful\n",
-    "header that is not UTF-8.csv": b"caf\xe9,text\n1,good\n",
-    "bytes cut off at the end.csv": "id,text\n1,good\n2,é".encode()[:-1],
-    "overlong.csv": b"text\n\xc0\xaf\na\xe0\x80\xaf\n",
-    "a surrogate, too large.csv": b"text\na\xed\xa0\x80\nab\xf4\x90\x80\x80\n",
-    "half a character.csv": b"text\n\xe2\x82(\n\x80\n",
-    "not UTF-8 in a short row.csv": b"id,text,note\n\xff,\xfe\n",
+TABLES = {
+    name: raw(content)
+    for name, content in rows(
+        r'''
+        plain.csv | id,text,note\n1,good,x\n2,awful,y\n
+        no last line end.csv | id,text\n1,good\n2,awful
+        short row.csv | id,text,note\n1,charged twice\n2,awful,y\n
+        shorter than the text.csv | id,text\n1\n2,awful\n
+        long row.csv | id,text\n1,good,and,more\n2,awful\n
+        blank row.csv | id,text\n1,good\n\n2,awful\n\n
+        blank row, CR LF.csv | id,text\r\n1,good\r\n\r\n2,awful\r\n
+        blank row of one column.csv | text\ngood\n\nawful\n
+        row of blanks.csv | id,text\n1,good\n  \n2,awful\n
+        row of a delimiter.csv | id,text\n,\n2,awful\n
+        blank first line.csv | \nid,text\n1,good\n
+        open quote.csv | id,text,note\n1,good,x\n2,"awful,y\n3,good,z\n4,good,z\n
+        open quote at the end.csv | id,text\n1,good\n2,"aw""ful\r\n
+        open quote, one character.csv | id,text\n1,"
+        open quote in another column.csv | id,text\n"1,good\n2,awful\n
+        open quote in the header.csv | id,"text\n1,good\n2,awful\n
+        text that is not UTF-8.csv | id,text\n1,caf\xe9 good\n2,awful\n
+        another column that is not UTF-8.csv | id,text\ncaf\xe9,good\n2,awful\n
+        header that is not UTF-8.csv | caf\xe9,text\n1,good\n
+        bytes cut off at the end.csv | id,text\n1,good\n2,\xc3
+        overlong.csv | text\n\xc0\xaf\na\xe0\x80\xaf\n
+        a surrogate, too large.csv | text\na\xed\xa0\x80\nab\xf4\x90\x80\x80\n
+        half a character.csv | text\n\xe2\x82(\n\x80\n
+        not UTF-8 in a short row.csv | id,text,note\n\xff,\xfe\n
+        CR alone.csv | id,text\r1,good\r2,awful\r
+        CR inside.csv | id,text\n1,go\rod\n2,awful\r\n\r\n
+        CR LF.csv | id,text\r\n1,good\r\n2,awful\r\n
+        LF, then CR LF.csv | id,text\n1,good\r\n2,awful\n
+        byte order mark.csv | \xef\xbb\xbfid,text\n1,good\n2,\xef\xbb\xbfawful\n
+        byte order mark alone.csv | \xef\xbb\xbf
+        quotes.csv | id,text\n1,"good, ""very"" good\nfilm"\n2,a "bad" film\n3,"odd"quote,\n4,""\n
+        more quotes.csv | id,text\n4,""\n5,"a"b"c"\n
+        quoted CR.csv | id,text\r\n1,"good\r"\r\n2,"awful\r\n"\r\n
+        semicolons.csv | id;text\n1;good, very good\n2;awful, bad\n3\n
+        bars.csv | id|text\n1|good\n2|a;b;c\n3|\n
+        tabs.csv | id\ttext\n1\tgood, very\n2\n
+        more commas in the header.csv | a,b,c;text\n1;good\n2;awful\n
+        equally many.csv | id,text;x\n1,good;1\n2,awful;2\n
+        commas.tsv | id,text\ttext\n1\tgood, very\n2,awful\n
+        LABEL.CSV | id,text,label\n1,good,neg\n
+        label taken twice.csv | text,label,edge_lstm_label\ngood,neg,pos\n
+        status taken.csv | text,status\ngood,open\nbad\n
+        names repeat.csv | id,id,text\n1,2,good\n3,4\n
+        no text column.csv | id,words\n1,good\n
+        two text columns.csv | review,comment\ngood,bad\n
+        text beside review.csv | review,Text \nawful,good\n
+        utterance beside tweet.csv | utterance,tweet\nawful,good\n
+        one column.csv | words\ngood\nawful, bad\n
+        header alone.csv | id,text\n
+        empty.csv |
+        blank.csv | \x20\n\r\n\t\n
+        zero bytes.csv | id,text\n1,go\0od\n2,\0\n
+        lines.txt | good\n\nawful, bad\n
+        tabs and quotes.txt | "good\tfilm\r\nnot UTF-8 \xff\n\xef\xbb\xbfawful
+        marked.txt | \xef\xbb\xbfgood\n
+        empty.txt |
+        tabs.TAB | id\tcomment,x\tsentence\n1\ta\tgood, "x" film\n2\tb\n
+        byte order mark.tsv | \xef\xbb\xbfid\t"text"\r\n1\t"good"\r\n2\t"a\tb"\r\n
+        quotes without need.csv | "id","text"\n"1","good"\n"2","awful film"\n3,"a ""b"""\n
+        quotes without need, CR LF.csv | "text"\r\n"good"\r\n""\r\n"a\nb"\r\n
+        lines.text | good\nawful
+        labels.ft | __label__pos good\n
+        '''
+    )
+}
+TABLES |= {
     "saved by Excel.csv": "id,text\n1,schöne Grüße\n2,für Sie\n".encode("cp1252"),
     "of other letters.txt": "не пришло\nгде деньги\n".encode("cp1251"),
     "UTF-16.csv": "id,text\n1,good\n".encode("utf-16"),
     "UTF-16 without a mark.csv": ("id,text\n1,good film\n" * 9).encode("utf-16-le"),
-    "CR alone.csv": b"id,text\r1,good\r2,awful\r",
-    "CR inside.csv": b"id,text\n1,go\rod\n2,awful\r\n\r\n",
-    "CR LF.csv": b"id,text\r\n1,good\r\n2,awful\r\n",
-    "LF, then CR LF.csv": b"id,text\n1,good\r\n2,awful\n",
-    "byte order mark.csv": b"\xef\xbb\xbfid,text\n1,good\n2,\xef\xbb\xbfawful\n",
-    "byte order mark alone.csv": b"\xef\xbb\xbf",
-    "quotes.csv": b'id,text\n1,"good, ""very"" good\nfilm"\n2,a "bad" film\n'
-    b'3,"odd"quote,\n4,""\n5,"a"b"c"\n',
-    "quoted CR.csv": b'id,text\r\n1,"good\r"\r\n2,"awful\r\n"\r\n',
-    "semicolons.csv": b"id;text\n1;good, very good\n2;awful, bad\n3\n",
-    "bars.csv": b"id|text\n1|good\n2|a;b;c\n3|\n",
-    "tabs.csv": b"id\ttext\n1\tgood, very\n2\n",
-    "more commas in the header.csv": b"a,b,c;text\n1;good\n2;awful\n",
-    "equally many.csv": b"id,text;x\n1,good;1\n2,awful;2\n",
-    "commas.tsv": b"id,text\ttext\n1\tgood, very\n2,awful\n",
-    "LABEL.CSV": b"id,text,label\n1,good,neg\n",
-    "label taken twice.csv": b"text,label,edge_lstm_label\ngood,neg,pos\n",
-    "status taken.csv": b"text,status\ngood,open\nbad\n",
-    "names repeat.csv": b"id,id,text\n1,2,good\n3,4\n",
-    "no text column.csv": b"id,words\n1,good\n",
-    "two text columns.csv": b"review,comment\ngood,bad\n",
-    "text beside review.csv": b"review,Text \nawful,good\n",
-    "utterance beside tweet.csv": b"utterance,tweet\nawful,good\n",
-    "one column.csv": b"words\ngood\nawful, bad\n",
-    "header alone.csv": b"id,text\n",
-    "empty.csv": b"",
-    "blank.csv": b" \n\r\n\t\n",
-    "zero bytes.csv": b"id,text\n1,go\0od\n2,\0\n",
     "separators of Unicode.csv": "id,text\n1,good\u2028film\u0085\n2,\ufeff\n".encode(),
     "long.csv": b"id,text\n1,good\n2,%b\n3,awful\n" % (b"a " * (8 * MIB)),
     "long and open.csv": b'id,text\n1,good\n2,"%b\n3,awful\n' % (b"a,\n" * (6 * MIB)),
-    "lines.txt": b"good\n\nawful, bad\n",
-    "tabs and quotes.txt": b'"good\tfilm\r\nnot UTF-8 \xff\n\xef\xbb\xbfawful',
-    "marked.txt": b"\xef\xbb\xbfgood\n",
-    "empty.txt": b"",
-    "tabs.TAB": b'id\tcomment,x\tsentence\n1\ta\tgood, "x" film\n2\tb\n',
-    "byte order mark.tsv": b'\xef\xbb\xbfid\t"text"\r\n1\t"good"\r\n2\t"a\tb"\r\n',
-    "quotes without need.csv": b'"id","text"\n"1","good"\n"2","awful film"\n3,"a ""b"""\n',
-    "quotes without need, CR LF.csv": b'"text"\r\n"good"\r\n""\r\n"a\nb"\r\n',
-    "lines.text": b"good\nawful",
-    "labels.ft": b"__label__pos good\n",
 }
 
 _CELLS = (text.replace('"', '""') for text in TEXTS)
@@ -203,7 +211,7 @@ def model_with_curve(
 
 @needs_node
 def test_a_table_comes_back_as_score_writes_it(tiny: Path, tmp_path: Path) -> None:
-    assert compare(tiny, written(tmp_path / "in", TABLES), tmp_path) == 54
+    assert compare(tiny, written(tmp_path / "in", TABLES), tmp_path) == 55
 
 
 @needs_node
