@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from model_files import SMALL, edited, multi_label
+from table_rows import rows
 
 from edge_lstm import Classifier, MultiLabelPrediction, ScoreOptions, score, score_files
 from edge_lstm.errors import DataError
@@ -69,8 +69,8 @@ def test_score_joins_the_labels_in_one_column_and_counts_each() -> None:
     Path("in.txt").write_text(f"{GOOD}\n{BAD}\n")
     summary = score_files("in.txt", "out.jsonl", model=both)
     assert summary.labels == {"pos": 1, "neg": 2}
-    rows = map(json.loads, Path("out.jsonl").read_text().splitlines())
-    assert [row["label"] for row in rows] == ["pos|neg", "neg"]
+    written = map(json.loads, Path("out.jsonl").read_text().splitlines())
+    assert [row["label"] for row in written] == ["pos|neg", "neg"]
 
 
 @pytest.mark.parametrize(("column", "added"), [("labels", "edge_lstm_label"), ("id", "label")])
@@ -114,24 +114,24 @@ def test_evaluate_measures_the_sets() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "options", "labels"),
-    [
-        ("a.csv", "text,labels\nx,b|a\ny,\nz,a| a |\n", {"label_separator": "|"}, ["b a", "", "a"]),
-        ("a.csv", 'text,labels\nx,"a, b"\n', {"label_separator": ","}, ["a b"]),
-        ("a.csv", "text,a,b\nx,0,0\ny,true,1.0\n", {"label_columns": ["a", "b"]}, ["", "a b"]),
-        ("a.jsonl", '{"text": "", "labels": ["a", 2, "a"]}\n{"text": ""}\n', {}, ["a 2", ""]),
-        ("a.txt", "__label__a __label__b x\nno label\n__label__b y\n", {}, ["a b", "", "b"]),
-        ("a.txt", "__label__a __label__a x\n__label__b y\n", {"multi_label": True}, ["a", "b"]),
-        ("a.csv", "text,labels\nx,a\ny,a|b\n", {"multi_label": True}, ["a", "a b"]),
-    ],
+    ("name", "options", "labels", "content"),
+    rows(
+        r"""
+        a.csv | {"label_separator": "|"} | b a,,a | text,labels\nx,b|a\ny,\nz,a| a |\n
+        a.csv | {"label_separator": ","} | a b | text,labels\nx,"a, b"\n
+        a.csv | {"label_columns": ["a", "b"]} | ,a b | text,a,b\nx,0,0\ny,true,1.0\n
+        a.jsonl | {} | a 2, | {"text": "", "labels": ["a", 2, "a"]}\n{"text": ""}\n
+        a.txt | {} | a b,,b | __label__a __label__b x\nno label\n__label__b y\n
+        a.txt | {"multi_label": true} | a,b | __label__a __label__a x\n__label__b y\n
+        a.csv | {"multi_label": true} | a,a b | text,labels\nx,a\ny,a|b\n
+        """
+    ),
 )
-def test_several_labels_are_read(
-    name: str, content: str, options: dict[str, Any], labels: list[str]
-) -> None:
+def test_several_labels_are_read(name: str, options: str, labels: str, content: str) -> None:
     Path(name).write_text(content)
-    found = read_labelled(name, options=LabelOptions(**options))
+    found = read_labelled(name, options=LabelOptions(**json.loads(options)))
     assert found.multi_label
-    assert [" ".join(own) for own in found.labels] == labels
+    assert ",".join(" ".join(own) for own in found.labels) == labels
 
 
 @pytest.mark.needs("pyarrow")
@@ -154,17 +154,19 @@ def test_one_label_a_text_is_read_as_before() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "options", "message"),
-    [
-        ("a.jsonl", '{"text": "x", "labels": [null]}\n', {}, "an entry of 'labels' is not a label"),
-        ("a.jsonl", '{"text": "x", "labels": {"a": 1}}\n', {"multi_label": True}, "holds an obj"),
-        ("a.jsonl", '{"text": "x", "labels": []}\n', {}, "no labelled row"),
-        ("a.txt", "__label__a x\n", {"label_separator": "|"}, "no label columns"),
-    ],
+    ("name", "options", "message", "content"),
+    rows(
+        r"""
+        a.jsonl | {} | an entry of 'labels' is not a label | {"text": "x", "labels": [null]}
+        a.jsonl | {"multi_label": true} | holds an obj | {"text": "x", "labels": {"a": 1}}
+        a.jsonl | {} | no labelled row | {"text": "x", "labels": []}
+        a.txt | {"label_separator": "|"} | no label columns | __label__a x
+        """
+    ),
 )
 def test_labels_in_no_known_form_are_refused(
-    name: str, content: str, options: dict[str, Any], message: str
+    name: str, options: str, message: str, content: str
 ) -> None:
     Path(name).write_text(content)
     with pytest.raises(DataError, match=message):
-        read_labelled(name, options=LabelOptions(**options))
+        read_labelled(name, options=LabelOptions(**json.loads(options)))

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from table_rows import rows
 
 from edge_lstm.errors import DataError
 from edge_lstm.tables.labelled import LabelledTexts, LabelOptions, read_labelled
@@ -15,13 +16,15 @@ EXPECTED = LabelledTexts(["good, really", "bad"], [("pos",), ("neg",)])
 
 @pytest.mark.parametrize(
     ("name", "content"),
-    [
-        ("a.csv", 'review,sentiment\n"good, really",pos\nbad,neg\n'),
-        ("a.csv", "id;label;content\n1;pos;good, really\n2;neg;bad\n"),
-        ("a.tsv", "text\tlabel\ngood, really\tpos\nbad\tneg\n"),
-        ("a.jsonl", '{"text": "good, really", "label": "pos"}\n{"label": "neg", "text": "bad"}\n'),
-        ("a.txt", "__label__pos good, really\n__label__neg bad\n"),
-    ],
+    rows(
+        r"""
+        a.csv | review,sentiment\n"good, really",pos\nbad,neg\n
+        a.csv | id;label;content\n1;pos;good, really\n2;neg;bad\n
+        a.tsv | text\tlabel\ngood, really\tpos\nbad\tneg\n
+        a.jsonl | {"text": "good, really", "label": "pos"}\n{"label": "neg", "text": "bad"}\n
+        a.txt | __label__pos good, really\n__label__neg bad\n
+        """
+    ),
 )
 def test_labelled_files(tmp_path: Path, name: str, content: str) -> None:
     path = tmp_path / name
@@ -95,24 +98,18 @@ def test_a_pipe_is_read_once_and_the_other_of_its_two_columns_is_the_text() -> N
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "message"),
-    [
-        ("a.csv", "text,label\na,pos\nb,\n", "row 2: no label in 'label'"),
-        ("a.csv", "text,label\na,pos\nb\n", "row 2: the row has 1 column, the header 2"),
-        (
-            "a.jsonl",
-            '{"text": "a", "label": "x"}\n{"text": null, "label": "x"}\n',
-            "row 2: the text is null",
-        ),
-        ("a.csv", "text,stars,id\na,pos,1\n", "none is clearly the label"),
-        ("a.csv", "text,label\n", "has no labelled row"),
-        (
-            "a.txt",
-            "__label__pos a\nno label\n",
-            "row 2: the line does not begin with __label__NAME",
-        ),
-        ("a.txt", "__label__ a\n", "row 1: __label__ without a name"),
-    ],
+    ("name", "message", "content"),
+    rows(
+        r"""
+        a.csv | row 2: no label in 'label' | text,label\na,pos\nb,\n
+        a.csv | row 2: the row has 1 column, the header 2 | text,label\na,pos\nb\n
+        a.jsonl | row 1: the text is null | {"text": null, "label": "x"}\n
+        a.csv | none is clearly the label | text,stars,id\na,pos,1\n
+        a.csv | has no labelled row | text,label\n
+        a.txt | row 2: the line does not begin with __label__NAME | __label__pos a\nno label\n
+        a.txt | row 1: __label__ without a name | __label__ a\n
+        """
+    ),
 )
 def test_what_is_missing_is_named_with_file_and_row(
     tmp_path: Path, name: str, content: str, message: str

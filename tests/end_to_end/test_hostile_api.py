@@ -52,12 +52,6 @@ def test_a_pickled_classifier_answers_the_same_and_a_changed_one_is_refused() ->
         pickle.loads(pickled.replace(b'["neg","pos"]', b'["pos","neg"]'))
 
 
-def test_20_000_texts() -> None:
-    texts = [f"a {word} film" for word in ("fine", "dull", "wonderful", "long")] * 5_000
-    answers = CLASSIFIER.probabilities(texts)
-    assert np.array_equal(answers, np.tile(answers[:4], (5_000, 1)))
-
-
 def test_texts_of_any_sequence() -> None:
     for texts in (
         tuple(TEXTS),
@@ -69,6 +63,7 @@ def test_texts_of_any_sequence() -> None:
     assert len(CLASSIFIER.predict(iter(TEXTS))) == len(TEXTS)
 
 
+@pytest.mark.parametrize("ask", [CLASSIFIER.predict, CLASSIFIER.probabilities])
 @pytest.mark.parametrize(
     ("texts", "says"),
     [
@@ -77,10 +72,9 @@ def test_texts_of_any_sequence() -> None:
         (np.array([["fine"]]), "not ndarray"),
     ],
 )
-def test_what_is_no_sequence_of_strings_is_a_clear_error(texts: Any, says: str) -> None:
-    for call in (CLASSIFIER.predict, CLASSIFIER.probabilities):
-        with pytest.raises(TypeError, match=says):
-            call(texts)
+def test_what_is_no_sequence_of_strings_is_a_clear_error(texts: Any, says: str, ask: Any) -> None:
+    with pytest.raises(TypeError, match=says):
+        ask(texts)
 
 
 @pytest.mark.parametrize(

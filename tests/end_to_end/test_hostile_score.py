@@ -226,6 +226,23 @@ FOREIGN_FILES += cases(
     then=is_whole(),
 )
 
+# What a killed run leaves beside its inputs is no input; a person's own file is.
+FOREIGN_FILES += [
+    case
+    for output in ("s.csv", "s.parquet")
+    for case in cases(
+        rf"""
+        what a run into {output} left among the inputs | d* -o {output} | exit 0: 1 row ->
+            | d.csv: text\ngood\n | leaves {output} | changes {output}.partial .{output}.1.partial
+            | {output}.partial: PAR1 | .{output}.1.partial: PAR1
+            | d.csv.partial: good | d.csv.resume.json: {{ | .d.csv.resume.json.1.partial: {{
+        a person's own file that is called partial | d* -o {output} | exit 0: 1 row ->
+            | d.partial.csv: text\ngood\n | leaves {output}
+        """,
+        before="score",
+    )
+]
+
 STREAMS = cases(
     """
     standard output closed | $ $EL score a.csv >&- | standard output is closed
