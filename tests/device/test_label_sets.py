@@ -105,6 +105,9 @@ def test_evaluate_measures_the_sets() -> None:
     assert first.scores.macro_f1 == pytest.approx((2 / 3 + 1) / 2)
     assert [row.support for row in first.scores.labels] == [1, 1]
     assert evaluation.comparisons[0].disagreements == 1
+    true = np.array([[False, True], [True, False]])
+    mistakes = np.where(true, 1 - first.probabilities, first.probabilities)
+    assert first.confidence == pytest.approx(mistakes.max(axis=1), abs=1e-6)
     values = json.loads(json.dumps(evaluation.to_json()))
     assert values["models"][0]["labels"][0]["threshold"] == 1e-4
     assert values["labels_per_text"] == 1

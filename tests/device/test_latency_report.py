@@ -39,34 +39,46 @@ def report(document: dict) -> str:
 def test_the_page_loads_and_runs_nothing_and_shows_every_part_the_warnings_first(
     sweep: dict,
 ) -> None:
-    used = {
+    sweep["settings"][0]["energy"] = {
+        "meter": "RAPL package-0",
+        "scope": "the CPU package",
         "watts": 5.0,
         "rest_watts": 4.0,
         "joules_per_text": 0.00123,
         "above_rest_joules_per_text": 0.0007,
     }
-    sweep["settings"][0]["energy"] = {"meter": "RAPL package-0", "scope": "the CPU package", **used}
-    sweep["settings"][1]["name"] = sweep["settings"][1]["model"]["path"] = (
-        "<script>alert(1)</script>"
-    )
+    second = sweep["settings"][1]
+    second["name"] = second["model"]["path"] = "<script>alert(1)</script>"
     sweep["warnings"] = [{"code": "hot", "text": "the CPU reached 85 °C; cool it"}]
     page = Page(report(sweep))
     assert page.loads_and_runs_nothing()
     assert page.tags.count("svg") == 1  # times by length
     assert page.text.index("85 °C") < page.text.index("per batch, ms")
-    for part in (
-        *(
-            "time over that of",
-            "Time by length",
-            "cold start, ms",
-            "µs for n tokens",
-            "1.23",
-            "RAPL package-0",
-        ),
-        *(one["name"] for one in sweep["settings"]),
-        *(one["model"]["sha256"] for one in sweep["settings"]),
-    ):
+    parts = "time over that of|Time by length|cold start, ms|µs for n tokens|1.23|RAPL package-0"
+    shown = [one["name"] for one in sweep["settings"]]
+    shown += [one["model"]["sha256"] for one in sweep["settings"]]
+    for part in [*parts.split("|"), *shown]:
         assert part in page.text
+
+
+@pytest.mark.parametrize(
+    ("us", "shown"),
+    [(None, "–"), (99, "0.0990"), (100, "0.100"), (9990, "9.990"), (10_000, "10.00"), (1e5, "100")],
+)
+def test_a_time_has_about_three_significant_digits(us: float | None, shown: str) -> None:
+    assert reports.ms(us) == shown
+
+
+@pytest.mark.parametrize(("usable", "shown"), [(3, " 3 of 4 CPUs;"), (4, " 4 CPUs;")])
+def test_the_cpus_that_may_be_used_are_counted(sweep: dict, usable: int, shown: str) -> None:
+    sweep["machine"].update(cores=4, usable_cores=usable)
+    assert shown in Page(report(sweep)).text
+
+
+def test_percentiles_that_the_runs_suffice_for_are_not_said_to_need_more(sweep: dict) -> None:
+    sweep["settings"][1]["runs"] = 100
+    page = Page(report(sweep)).text
+    assert "p95 needs at least 200" in page and "p90 needs" not in page
 
 
 def test_a_quiet_result_without_cold_start_ratios_or_fit_is_shown_too(sweep: dict) -> None:

@@ -26,6 +26,7 @@ from edge_lstm import (
 )
 from edge_lstm.evaluation.evaluate import evaluate
 from edge_lstm.evaluation.report import report
+from edge_lstm.evaluation.result import ScaleMetrics
 from edge_lstm.metrics import spearman
 from edge_lstm.modelfile import describe, parse_model
 from edge_lstm.question import Question, yes_label
@@ -178,6 +179,13 @@ def test_evaluate_says_how_far_scores_are_from_the_truth(classifier: Classifier)
     shown = result.to_json()["score"]
     assert list(shown) == ["mae", "spearman", "within_one", "in_interval"]
     assert "Spearman" in report(evaluation)
+
+
+def test_a_level_and_the_ends_of_the_interval_count_as_within_it() -> None:
+    sure = np.array([[0, 1], [1, 0]], np.float32)
+    truth = np.array([[False, True], [False, True]])  # the second is one level away
+    found = ScaleMetrics.of(Question.of("score", ("1", "5")), sure, truth)
+    assert (found.mae, found.within_one, found.in_interval) == (2.0, 1.0, 0.5)
 
 
 @pytest.mark.parametrize("label", ["3", "6", "good", "nan"])

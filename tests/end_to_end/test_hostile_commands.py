@@ -55,6 +55,7 @@ LATENCY = cases(
     a million threads | --threads 1,1000001 | whole numbers
     a batch of nothing | --batch-size 0 | whole numbers
     batches without a common multiple | --batch-size 7,64,121 | divide each other
+    batches of which a block holds too many texts | --batch-size 2049 | divide each other
     no provider | --provider "" | provider
     an unknown provider | --provider CPU,Abacus | Abacus
     a provider twice | --provider CPU,CPUExecutionProvider | a provider is given twice
