@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -22,63 +21,56 @@ TEXTS = ["Why was I charged twice?", "Where is my parcel?"]
 TEAMS = ["billing", "returns"]
 
 
-def completion(answer: str | None, arguments: str | None = None) -> dict[str, Any]:
-    message: dict[str, Any] = {"role": "assistant", "content": answer}
-    if arguments is not None:
-        call = {"type": "function", "function": {"name": "f", "arguments": arguments}}
-        message["tool_calls"] = [{"id": "1", **call}]
-    return {"choices": [{"index": 0, "message": message}]}
-
-
-def prompt(text: str) -> list[dict[str, str]]:
-    return [{"role": "system", "content": "Which team?"}, {"role": "user", "content": text}]
-
-
-def systemone(text: str, team: str) -> dict[str, Any]:
-    answers = {
-        "team": {"type": "choice", "choice": team, "confidence": 1, "probabilities": {team: 1}},
-        "urgent": {"type": "noul", "noul": 0.2},
-        "anger": {"type": "score", "score": 1.7, "probabilities": {}, "legend": {}},
-    }
-    return {"request": {"state": text}, "response": {"model": "m", "answers": answers}}
-
-
-def task(text: str, team: str) -> dict[str, Any]:
-    result = [{"from_name": "team", "type": "choices", "value": {"choices": [team]}}]
-    wrong = [{"from_name": "team", "type": "choices", "value": {"choices": ["other"]}}]
-    annotations = [
-        {"result": result, "was_cancelled": False},
-        {"result": wrong, "was_cancelled": True},
-    ]
-    return {"id": 1, "data": {"text": text}, "annotations": annotations}
-
-
-def lines(calls: list[Any]) -> str:
-    return "".join(json.dumps(call) + "\n" for call in calls)
-
-
 PAIRS = list(zip(TEXTS, TEAMS))
-TEAM = [json.dumps({"team": team}) for team in TEAMS]
+
+
+def of_each(call: str) -> list[str]:
+    """A call for each text and its team."""
+    return [call.replace("TEXT", text).replace("TEAM", team) for text, team in PAIRS]
+
+
+# Calls as each program writes them.
+SYSTEMONE = of_each(
+    """\
+{"request": {"state": "TEXT"}, "response": {"model": "m", "answers": {\
+"team": {"type": "choice", "choice": "TEAM", "confidence": 1, "probabilities": {"TEAM": 1}}, \
+"urgent": {"type": "noul", "noul": 0.2}, \
+"anger": {"type": "score", "score": 1.7, "probabilities": {}, "legend": {}}}}}"""
+)
+CHAT = """\
+{"request": {"messages": [{"role": "system", "content": "Which team?"}, \
+{"role": "user", "content": "TEXT"}]}, \
+"response": {"choices": [{"index": 0, "message": MESSAGE}]}}"""
+ANSWER = r"""{"role": "assistant", "content": "{\"team\": \"TEAM\"}"}"""
+CALL = r"""{"role": "assistant", "content": null, "tool_calls": [{"id": "1", "type": "function", """
+CALL += r""""function": {"name": "f", "arguments": "{\"team\": \"TEAM\"}"}}]}"""
+REFUSAL = """{"role": "assistant", "content": "I cannot say."}"""
+LITELLM = """\
+{"status": "success", "messages": [{"role": "user", "content": "TEXT"}], \
+"response": {"choices": [{"index": 0, "message": MESSAGE}]}}"""
+LABEL_STUDIO = """\
+{"id": 1, "data": {"text": "TEXT"}, "annotations": [{"was_cancelled": false, "result": [\
+{"from_name": "team", "type": "choices", "value": {"choices": ["TEAM"]}}]}, \
+{"was_cancelled": true, "result": [\
+{"from_name": "team", "type": "choices", "value": {"choices": ["other"]}}]}]}"""
+LLM = of_each(r"""{"id": "1", "prompt": "TEXT", "response": " TEAM\n"}""")
 LOGS = {
-    "systemone.jsonl": lines([systemone(*pair) for pair in PAIRS]),
-    "chat.jsonl": lines(
+    "systemone.jsonl": "\n".join(SYSTEMONE),
+    "chat.jsonl": "\n".join(
         [
-            {"request": {"messages": prompt(TEXTS[0])}, "response": completion(TEAM[0])},
-            {"request": {"messages": prompt(TEXTS[1])}, "response": completion(None, TEAM[1])},
-            {"request": {"messages": prompt("x")}, "response": completion("I cannot say.")},
+            of_each(CHAT.replace("MESSAGE", ANSWER))[0],
+            of_each(CHAT.replace("MESSAGE", CALL))[1],
+            CHAT.replace("MESSAGE", REFUSAL),
         ]
     ),
-    "llm.json": json.dumps(
-        [{"id": "1", "prompt": text, "response": f" {team.title()}\n"} for text, team in PAIRS]
-    ),
-    "litellm.jsonl": lines(
+    "llm.json": f"[{','.join(LLM)}]",
+    "litellm.jsonl": "\n".join(
         [
-            {"status": "success", "messages": prompt(text), "response": completion(answer)}
-            for text, answer in zip(TEXTS, TEAM)
+            *of_each(LITELLM.replace("MESSAGE", ANSWER)),
+            '{"status": "failure", "messages": [], "response": {}}',
         ]
-        + [{"status": "failure", "messages": prompt("x"), "response": {}}]
     ),
-    "label-studio.json": json.dumps([task(*pair) for pair in PAIRS]),
+    "label-studio.json": f"[{','.join(of_each(LABEL_STUDIO))}]",
 }
 
 

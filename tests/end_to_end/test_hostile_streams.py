@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hostile import Case, check, in_bash
+from hostile import Case, cases, check, in_bash, put
 
 COMMANDS = {
     "predict": "$EL predict 'A fine film.'",
@@ -23,13 +23,13 @@ COMMANDS = {
     "help": "$EL --help",
     "version": "$EL --version",
 }
-CONDITIONS: dict[str, tuple[str, int, str]] = {
-    "standard output closed": (">&-", 1, "standard output is closed"),
-    "standard output full": (">/dev/full", 1, "No space left on device"),
-    "standard input closed": ("<&-", 0, ""),
-    "standard error closed": ("2>&-", 0, ""),
-    "standard error full": ("2>/dev/full", 0, ""),
-    "input and error closed": ("<&- 2>&-", 0, ""),
+CONDITIONS = {
+    "standard output closed": (">&-", "standard output is closed"),
+    "standard output full": (">/dev/full", "No space left on device"),
+    "standard input closed": ("<&-", "exit 0"),
+    "standard error closed": ("2>&-", "exit 0"),
+    "standard error full": ("2>/dev/full", "exit 0"),
+    "input and error closed": ("<&- 2>&-", "exit 0"),
 }
 # All commands prepare their streams in one place; latency starts processes of its own.
 CONDITIONS_OF = {
@@ -38,25 +38,24 @@ CONDITIONS_OF = {
     "latency": ["standard output closed", "input and error closed"],
 }
 FRENCH = "Un café 😀 déjà vu"
-# fmt: off
 CASES = [
-    *(
-        Case(name=f"{name}: {condition}", shell=f"{line} {redirection}", exit=code, says=says,
-             given=lambda folder: (folder / "t.csv").write_text("text,label\nfine,pos\ndull,neg\n"))
-        for name, line in COMMANDS.items()
-        for condition in CONDITIONS_OF[name]
-        for redirection, code, says in [CONDITIONS[condition]]
-    ),
-    Case(name="predict without texts, input closed", shell="$EL predict <&-",
-         says="standard input is closed"),
-    Case(name="explain without text, input closed", shell="$EL explain <&-",
-         says="standard input is closed"),
-    Case(name="a model's name of two lines", arguments=("predict", "-m", "a\nb.onnx", "x"),
-         says="a\\nb.onnx"),
-    Case(name="a model's name that steers", arguments=("inspect", "a\x1b[2Jb.onnx"),
-         says="a\\x1b[2Jb.onnx"),
+    case
+    for name, line in COMMANDS.items()
+    for condition in CONDITIONS_OF[name]
+    for redirection, end in [CONDITIONS[condition]]
+    for case in cases(
+        rf"{name}: {condition} | $ {line} {redirection} | {end}",
+        given=put("t.csv", "text,label\nfine,pos\ndull,neg\n"),
+    )
 ]
-# fmt: on
+CASES += cases(
+    r"""
+    predict without texts, input closed | $ $EL predict <&- | standard input is closed
+    explain without text, input closed | $ $EL explain <&- | standard input is closed
+    a model's name of two lines | predict -m "a\nb.onnx" x | a\\nb.onnx
+    a model's name that steers | inspect a\x1b[2Jb.onnx | a\\x1b[2Jb.onnx
+    """
+)
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
