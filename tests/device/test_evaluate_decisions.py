@@ -113,14 +113,15 @@ def as_json(*arguments: str) -> dict[str, Any]:
     return json.loads(run_here(["evaluate", *arguments, "--json"]).out)
 
 
-def test_a_month_costs_the_price_of_what_is_handed_back() -> None:
-    costs = ["--price", "0.5", "--per-month", "1000"]
+@pytest.mark.parametrize("price", [0.5, 0])
+def test_a_month_costs_the_price_of_what_is_handed_back(price: float) -> None:
+    costs = ["--price", str(price), "--per-month", "1000"]
     (model,) = as_json("t.csv", *costs)["models"]
     assert len(model["operating_points"]) == len(SHOWN_RISKS)
     for point in model["operating_points"]:
-        assert point["month"] == pytest.approx(500 * (1 - point["answered"]))
+        assert point["month"] == pytest.approx(1000 * price * (1 - point["answered"]))
     out = " ".join(run_here(["evaluate", "t.csv", *costs]).out.split())
-    assert "cost per month" in out and "all 1,000 questions cost 500.00" in out
+    assert "cost per month" in out and f"all 1,000 questions cost {1000 * price:.2f}" in out
 
 
 @pytest.mark.parametrize(

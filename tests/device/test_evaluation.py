@@ -18,7 +18,7 @@ from pages import Page
 from edge_lstm import Classifier, DataError
 from edge_lstm.evaluation.compare import compare
 from edge_lstm.evaluation.evaluate import evaluate, parse_label_map
-from edge_lstm.evaluation.report import report, write_mistakes
+from edge_lstm.evaluation.report import report, tables, write_mistakes
 from edge_lstm.evaluation.result import Evaluation, OovRate, Result
 from edge_lstm.modelfile import ModelFile, open_model
 from edge_lstm.tables.labelled import LabelledTexts, read_labelled
@@ -162,14 +162,33 @@ def test_the_report_loads_and_runs_nothing_shows_every_part_and_no_character_tha
     assert not {"\x1b", "\x9b", "\u202e", "\0"} & set(page.text)
 
 
+def reported(*results: Result) -> Evaluation:
+    """An evaluation of these, each compared with the first."""
+    first, *others = results
+    comparisons = tuple(compare(first, other) for other in others)
+    texts = ("a",) * len(first.truth)
+    return Evaluation(data="x", texts=texts, statuses={}, results=results, comparisons=comparisons)
+
+
 @pytest.mark.parametrize("labels", [2, 16, 30])
-def test_a_report_has_any_number_of_labels(labels: int) -> None:
+def test_a_report_has_any_number_of_labels_and_the_most_frequent_confusions_first(
+    labels: int,
+) -> None:
     names = tuple(f"label number {i} <&>" for i in range(labels))
-    truth = np.eye(labels, dtype=np.bool_)[[1] * 5]
-    rows = np.full((5, labels), 1 / labels, dtype=np.float32)
-    model = result([True], labels=names, truth=truth, probabilities=rows)
-    one = Evaluation(data="x", texts=("a",) * 5, statuses={}, results=(model,), comparisons=())
-    assert ("most frequent confusions" in Page(report(one)).text) is (labels > 16)
+    every = np.eye(labels, dtype=np.float32)
+    truth = every[[0, 1, 1, 1]] > 0
+    model = result([True], labels=names, truth=truth, probabilities=every[[1, 0, 0, 1]])
+    found = [table for table in tables(reported(model)) if "confusions" in table.title]
+    expected = [(names[1], names[0], "2"), (names[0], names[1], "1")]
+    assert [table.rows for table in found] == ([expected] if labels > 16 else [])
+    assert Page(report(reported(model))).loads_and_runs_nothing()
+
+
+@pytest.mark.parametrize(("worse", "verdict"), [(5, "no significant"), (6, "a significant")])
+def test_a_difference_is_significant_if_its_test_says_so(worse: int, verdict: str) -> None:
+    better = result([True] * 20)
+    evaluation = reported(better, result([True] * (20 - worse) + [False] * worse))
+    assert f"{verdict} difference" in Page(report(evaluation)).text
 
 
 def test_mistakes_are_read_back_as_labelled_texts_the_surest_first() -> None:
