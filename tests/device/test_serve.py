@@ -438,6 +438,29 @@ def test_a_failure_of_the_server_shows_neither_traceback_nor_text() -> None:
     assert server.lines == ["a request failed: RuntimeError: a secret place"]
 
 
+def test_an_error_of_the_event_loop_is_reported_once() -> None:
+    server = Server()
+
+    async def serve() -> None:
+        steps = iter(["lifespan.startup", "lifespan.shutdown"])
+        error = {"message": "cannot accept", "exception": OSError("too many open files")}
+
+        async def receive() -> Any:
+            step = next(steps)
+            if step == "lifespan.shutdown":
+                for _ in range(2):
+                    asyncio.get_running_loop().call_exception_handler(error)
+            return {"type": step}
+
+        async def send(message: Any) -> None:
+            pass
+
+        await server.app({"type": "lifespan"}, receive, send)  # type: ignore[arg-type]
+
+    asyncio.run(serve())
+    assert server.lines == ["cannot accept: too many open files"]
+
+
 def test_predict_gives_every_files_prediction() -> None:
     server = Server(names=("team", "again"))
     predictions = server.ask("/predict", json={"texts": [SURE, UNSURE]}).json()["predictions"]
