@@ -72,8 +72,8 @@ def test_stops_by_the_quota_are_those_of_the_group_and_of_the_groups_above(
     ("before", "after", "warned"),
     [
         ({}, {}, []),
-        ({}, {"mhz": 1710.0}, []),
-        ({}, {"mhz": 1709.0}, ["clock"]),
+        ({"max_mhz": None}, {"mhz": 1710.0}, []),
+        ({"max_mhz": None}, {"mhz": 1709.0}, ["clock"]),
         ({"governor": "ondemand", "mhz": 600.0}, {"mhz": 600.0}, ["clock"]),
         ({}, {"throttled": ("throttled",)}, ["throttled"]),
         ({}, {"throttle_count": 3}, ["throttled"]),
