@@ -225,8 +225,8 @@ FAILURES: dict[str, Handler] = {
     "shape": lambda request: httpx.Response(200, json=["urgent"]),
     "shape of answers": lambda request: httpx.Response(200, json={"answers": {}}),
     "shape of an answer": replied(urgent={"type": "noul", "noul": 7}),
-    "shape of a number": lambda request: httpx.Response(
-        200, content=b'{"answers": {"urgent": NaN}'
+    "not_json but for NaN": lambda request: httpx.Response(
+        200, content=b'{"answers": {"urgent": {"type": "noul", "noul": NaN}}}'
     ),
 }
 
@@ -243,7 +243,9 @@ def test_without_the_upstreams_answer_the_rest_gets_503_and_the_sure_ones(reason
     response = server.decide(UNSURE, team=TEAM)
     assert error_of(response, 503) and response.json()["answers"] == {}
     # A sure one needs no upstream.
-    assert server.decide(SURE, team=TEAM).status_code == 200
+    assert server.choice() == "billing"
+    kind = reason.partition(" ")[0]
+    assert server.service.metrics.value("upstream_failures_total", kind) == 2
 
 
 def test_a_refusal_that_is_about_the_clients_key_reaches_the_client() -> None:
