@@ -69,7 +69,7 @@ def test_a_time_has_about_three_significant_digits(us: float | None, shown: str)
     assert reports.ms(us) == shown
 
 
-@pytest.mark.parametrize(("usable", "shown"), [(3, " 3 of 4 CPUs;"), (4, " 4 CPUs;")])
+@pytest.mark.parametrize(("usable", "shown"), [(3, ", 3 of 4 CPUs;"), (4, ", 4 CPUs;")])
 def test_the_cpus_that_may_be_used_are_counted(sweep: dict, usable: int, shown: str) -> None:
     sweep["machine"].update(cores=4, usable_cores=usable)
     assert shown in Page(report(sweep)).text
