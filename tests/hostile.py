@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from table_rows import raw, rows
+from cases import raw, rows
 
 TIMEOUT_SECONDS = 120  # nothing here takes so long: it is for what hangs
 
@@ -59,7 +59,7 @@ class Case:
 
 
 def cases(table: str, *, before: str = "", **shared: Any) -> list[Case]:
-    """Cases from a table of text (see ``table_rows``): ``name | arguments | end | more``.
+    """Cases from a table of text (see ``cases.rows``): ``name | arguments | end | more``.
 
     arguments: split as a shell does, behind ``before``; or after ``$ `` a line of bash.
     end: what is said by what ends with 1; or ``exit 2``, ``exit 0: what is said``.

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cases import rows
 from hostile import run_here
 from model_files import SMALL, edited, multi_label
 from pages import Page
-from table_rows import rows
 
 from edge_lstm import Classifier, DataError
 from edge_lstm.answering import SHOWN_RISKS, RiskCoverage

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cases import rows
 from hostile import run_here
 from hypothesis import given
 from hypothesis import strategies as st
 from model_files import SMALL, edited, multi_label
-from table_rows import rows
 
 from edge_lstm import Classifier, DamagedModelFileError, DataError, ScoreOptions, score
 from edge_lstm.answering import SHARES, Point, RiskCoverage, binomial_cdf, cost_thresholds

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cases import rows
 from model_files import SMALL, edited, multi_label
-from table_rows import rows
 
 from edge_lstm import Classifier, MultiLabelPrediction, ScoreOptions, score, score_files
 from edge_lstm.errors import DataError

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from table_rows import rows
+from cases import rows
 
 from edge_lstm.errors import DataError
 from edge_lstm.tables.labelled import LabelledTexts, LabelOptions, read_labelled

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cases import rows
 from hostile import run_here
 from model_files import compact, edited
-from table_rows import rows
 
 from edge_lstm import (
     Classifier,

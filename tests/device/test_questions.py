@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cases import rows
 from hostile import run_here
 from model_files import compact, edited, multi_label
-from table_rows import rows
 
 from edge_lstm import Classifier, DataError, RunOptions, ScoreOptions, score_files
 from edge_lstm.cli import run

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cases import rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from table_rows import rows
 
 from edge_lstm import Classifier, DataError, RunOptions, ScoreOptions, score_files
 from edge_lstm.errors import EdgeLSTMError

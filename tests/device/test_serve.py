@@ -17,8 +17,8 @@ pytestmark = pytest.mark.needs("starlette", "httpx")
 pytest.importorskip("starlette")
 httpx = pytest.importorskip("httpx")
 
+from cases import rows  # noqa: E402
 from model_files import compact, edited, multi_label  # noqa: E402
-from table_rows import rows  # noqa: E402
 
 from edge_lstm.errors import DataError  # noqa: E402
 from edge_lstm.serving.app import MAX_BODY_BYTES, create_app  # noqa: E402

@@ -23,8 +23,8 @@ pytestmark = pytest.mark.needs("starlette", "uvicorn", "httpx")
 for package in ("starlette", "uvicorn", "httpx"):
     pytest.importorskip(package)
 
+from cases import rows  # noqa: E402
 from model_files import edited  # noqa: E402
-from table_rows import rows  # noqa: E402
 
 from edge_lstm.cli import run  # noqa: E402
 from edge_lstm.errors import DataError, EdgeLSTMError, OutputError  # noqa: E402

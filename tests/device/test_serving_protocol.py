@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 import pytest
-from table_rows import raw as raw_bytes
-from table_rows import rows
+from cases import raw as raw_bytes
+from cases import rows
 
 from edge_lstm.errors import RequestError
 from edge_lstm.question import Question as FileQuestion

@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cases import raw
+from cases import rows as cases
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from table_rows import raw
-from table_rows import rows as cases
 
 from edge_lstm.errors import DataError
 from edge_lstm.tables import ReadOptions, Row, fast, open_inputs, read_rows
@@ -387,9 +387,9 @@ def test_fast_readers_return_the_rows_of_the_slow_ones(
     ("name", "functions", "content"),
     cases(
         r'''
-        a.csv | csv_rows | id,text\n1,Grüße\n2,漢字\n
-        a.tsv | csv_rows | id\ttext\r\n1\tGrüße\r\n2\t漢字\r\n
-        a.csv | csv_rows | id,text\n1,"a ""b"""\n2,"two\nlines"\n
+        a.csv | csv_row_ends | id,text\n1,Grüße\n2,漢字\n
+        a.tsv | csv_row_ends | id\ttext\r\n1\tGrüße\r\n2\t漢字\r\n
+        a.csv | csv_row_ends | id,text\n1,"a ""b"""\n2,"two\nlines"\n
         a.jsonl | json_rows | {"id": 1, "text": "Grüße"}\n{"id": -2.5e3, "text": "a\\n"}\n
         '''
     ),

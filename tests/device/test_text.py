@@ -8,10 +8,10 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
+from cases import rows
 from hypothesis import given
 from hypothesis import strategies as st
 from specification import reference, specification
-from table_rows import rows
 
 from edge_lstm.text import (
     KERAS_FILTERS,

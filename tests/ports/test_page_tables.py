@@ -18,13 +18,13 @@ import pytest
 from edge_lstm import Classifier, DataError, RunOptions, ScoreOptions, score_files
 from edge_lstm.live_page import build_page
 from edge_lstm.modelfile import embedded_model, open_model
+from tests.cases import raw, rows
 from tests.engine.conftest import importable, installed  # noqa: F401
 from tests.model_files import compact, edited
 from tests.ports.chromium import CHROMIUM, Chromium
 from tests.ports.conftest import PROJECT, Case
 from tests.ports.test_javascript import MODULE, NODE, needs_node
 from tests.ports.texts import TEXTS
-from tests.table_rows import raw, rows
 
 MIB = 2**20
 PAGE = PROJECT / "edge_lstm" / "live_page" / "page.html"
