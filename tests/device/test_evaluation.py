@@ -179,7 +179,7 @@ def test_a_report_has_any_number_of_labels_and_the_most_frequent_confusions_firs
     truth = every[[0, 1, 1, 1]] > 0
     model = result([True], labels=names, truth=truth, probabilities=every[[1, 0, 0, 1]])
     found = [table for table in tables(reported(model)) if "confusions" in table.title]
-    expected = [(names[1], names[0], "2"), (names[0], names[1], "1")]
+    expected = [(names[1], names[0], 2), (names[0], names[1], 1)]
     assert [table.rows for table in found] == ([expected] if labels > 16 else [])
     assert Page(report(reported(model))).loads_and_runs_nothing()
 
