@@ -374,7 +374,7 @@ DAMAGED: dict[str, tuple[Prepare, str]] = {
                                       "do not fit"),
     "has a part of another name": (altered(lambda v: v.update({"net.more": torch.ones(1)})),
                                    "do not fit"),
-    "says it has 10^12 units": (network(layers=[{**LSTM, "lstm": 10**12}]), "LSTM units"),
+    "says it has 10^12 units": (network(layers=[{**LSTM, "lstm": 10**12}]), "units must be"),
     "has a setting too many": (network(depth=1), "depth"),
     "has a network that is a list": (altered(network=[1]), "network"),
     "has three labels for two answers": (altered(labels=["a", "b", "c"]), "labels"),
