@@ -131,7 +131,8 @@ class RiskCoverage:
             raise DataError(
                 f"{self.texts:,} texts ({self.data}) give no threshold for --abstain {share:.3g}, "
                 f"only for {self.min_risk:.2g} or more; ask for that, or export with --data and "
-                f"more labelled texts ({fewest_texts(share):,} at least)"
+                f"more labelled texts, at least {fewest_texts(share):,} that are all answered "
+                "right"
             )
         return point.threshold
 

@@ -50,7 +50,7 @@ def tables(evaluation: Evaluation) -> Iterator[Table]:
     if (scales := _scales(evaluation)).rows:
         yield scales
     for result in evaluation.results:
-        if result.operating_points:
+        if result.operating_points or evaluation.pricing is not None:
             yield _operating_points(result, evaluation.pricing)
         if evaluation.dates is not None:
             yield _weeks(result, evaluation.dates)

@@ -254,7 +254,8 @@ class VocabularyOptions(Options):
     fewest_words: different words that hold a subword, at least.
     fewest_uses: of a subword in a reading of the texts, at least, in an unsegmented script.
     subword_share: subwords, as a share of the ids, if words fill the others.
-    most_subword_share: the same if words leave room.
+    most_subword_share: the same if words leave room. Shares are of the planned ids, of which few
+        texts fill fewer.
     mark_log_odds: a punctuation mark is a word if its log odds ratio of a label is at least this
         ...
     mark_errors: ... and at least this number of its standard errors, more if labels are many.

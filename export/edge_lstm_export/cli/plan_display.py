@@ -44,7 +44,8 @@ def long_lines(prepared: Inputs) -> Iterator[str]:
     sizes = expected_parts(plan.network, plan.max_kilobytes, stats)
     yield from _lines(((part, f"{size:,}") for part, size in sizes.items()), LONG_COLUMN)
     seconds = duration(expected_seconds(plan, stats))
-    yield f"\nthe LSTM's training takes about {seconds} on this machine, teachers not counted"
+    counted_in = "with its folds; teachers, n-grams and the linear model are not counted"
+    yield f"\nthe LSTM's training takes about {seconds} on this machine, {counted_in}"
 
 
 def _lines(rows: Iterable[tuple[str, str]], column: int) -> Iterator[str]:

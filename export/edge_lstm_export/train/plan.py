@@ -284,7 +284,7 @@ def _decide_all(
     put("linear.characters", *_linear_characters(stats.kind))
     put("validation", *_validation(stats, request))
     if teachers:
-        put("ensemble.hard_label_weight", defaults.HARD_LABEL_WEIGHT)
+        put("ensemble.hard_label_weight", defaults.HARD_LABEL_WEIGHT, "the teachers have the rest")
         if stats.groups:
             put("ensemble.folds", max(2, min(EnsembleOptions.folds, stats.groups)))
     sizes = plan_network(
@@ -355,7 +355,7 @@ def _ordinal_smoothing(stats: DatasetStats) -> tuple[float, str]:
 
 def _length(kind: Kind) -> tuple[int, str]:
     if kind == "topics":
-        return defaults.TOPICS_LENGTH, "articles say their topic at the beginning"
+        return defaults.TOPICS_LENGTH, "articles begin with their topic, and few are longer"
     return TextOptions.length, "the end of a long text says most"
 
 
@@ -387,7 +387,8 @@ def _teachers(
     # The linear teacher knows of the rows what the n-gram part learns by itself.
     if not strong and not stats.unlabelled:
         return (), "; ".join([*reasons, "the rows' labels teach"])
-    return (TeacherOptions(), *strong), "; ".join([*reasons, "the linear one with them"])
+    reasons.append("a linear one too" if strong else "a linear one labels the texts without labels")
+    return (TeacherOptions(), *strong), "; ".join(reasons)
 
 
 def _transformers(
@@ -421,9 +422,11 @@ def _word_table(stats: DatasetStats, strong: list[TeacherOptions]) -> tuple[Word
             return "encoder", "the encoder's"
         if stats.kind == "many labels":
             return "none", "the encoder labels a log of many labels"
-    share = f"the table knows {stats.english:.0%} of the words"
     if _knows_english(strong):
         return "english", f"{SENTIMENT} teaches, which reads English"
+    if stats.multi_label:
+        return "none", "several labels per text"
+    share = f"the table knows {stats.english:.0%} of the words"
     if stats.english >= defaults.LEAST_ENGLISH:
         return "english", share
     return "none", f"{share}, less than {defaults.LEAST_ENGLISH:.0%}"
@@ -437,7 +440,7 @@ def _start(
     if _knows_english(strong) and stats.kind == "short":
         name = SENTIMENT if preset.is_large else SMALL_SENTIMENT
         return SourceFile(name), f"{SENTIMENT} teaches short texts"
-    return SourceFile(), "no model file that knows these labels"
+    return SourceFile(), "no --start, and no sentiment model that teaches short texts"
 
 
 def _uses_log(stats: DatasetStats, strong: list[TeacherOptions]) -> bool:
@@ -475,7 +478,10 @@ def _texts_per_row(
     rows = max(1, stats.rows)
     fewest = min(3, max(1, defaults.MOST_TO_AUGMENT // rows))
     each = min(defaults.MOST_PER_ROW, max(fewest, texts // rows))
-    return each, f"some {texts:,} texts in all, {fewest} to {defaults.MOST_PER_ROW} per row"
+    return (
+        each,
+        f"some {texts:,} texts in all, {fewest} to {defaults.MOST_PER_ROW} per row, each once",
+    )
 
 
 def _typos(stats: DatasetStats) -> tuple[float, str]:
@@ -591,6 +597,7 @@ def _decide_loop(
     if transfer and not _is_few(stats) and not stats.is_long:
         loop = replace(loop, epochs=defaults.TRANSFER_EPOCHS)
     texts = stats.rows + transfer
+    most = "at most " if transfer else ""
     if stats.kind != "topics":  # whose LSTM learns little, however long
         loop = sized(loop, texts)
     put("loop", loop)
@@ -601,12 +608,12 @@ def _decide_loop(
         rate = defaults.PRETRAINED_WORDS_RATE
         put("loop.embedding_rate", rate, "the embedding starts pretrained")
     for name in ("epochs", "batch_size", "patience"):
-        put(f"loop.{name}", getattr(loop, name), f"for {texts:,} texts")
+        put(f"loop.{name}", getattr(loop, name), f"for {most}{texts:,} texts")
     if request.epochs is not None:
         put("loop.epochs", request.epochs, "asked for")
         # The rate of early epochs is so high that the loss hardly falls: many epochs wait for half
         # of them.
-        put("loop.patience", max(loop.patience, request.epochs // 2), f"for {texts:,} texts")
+        put("loop.patience", max(loop.patience, request.epochs // 2), f"for {most}{texts:,} texts")
 
 
 def sized(loop: LoopOptions, texts: int) -> LoopOptions:
@@ -642,7 +649,7 @@ def explain(decided: Decided) -> Iterator[tuple[str, str, str]]:
     ids = f"{network.num_words:,} ids at most, the last {plan.text.length} of a text"
     yield "kind", plan.kind, why("kind")
     yield "question", plan.question.replace("_", "/"), why("question")
-    yield "file", size, f"preset {plan.preset}: {', '.join(largest)}"
+    yield "file", size, f"preset {plan.preset}; if the texts fill it, {', '.join(largest)}"
     yield "tokenization", plan.text.rule, ids
     lstm = f"{network.hidden} units"
     of_lstm = f"on embeddings of {network.embedding_dim}"
@@ -675,7 +682,10 @@ def explain(decided: Decided) -> Iterator[tuple[str, str, str]]:
         judged += f", {decided.stats.groups:,} groups by {plan.validation.group_column!r}"
     yield "validation", judged, why("validation")
     if network.hidden:
-        yield "epochs", f"at most {plan.loop.epochs}", f"batches of {plan.loop.batch_size} texts"
+        epochs = f"at most {plan.loop.epochs}"
+        if plan.validation.folds:
+            epochs = f"{plan.loop.epochs}, without each fold and with all rows"
+        yield "epochs", epochs, f"batches of {plan.loop.batch_size} texts"
 
 
 def fields_of(decided: Decided) -> Iterator[tuple[str, str, str]]:

@@ -331,8 +331,8 @@ def _teacher_remarks(data: TrainingData, scores: SetScores | None) -> Iterator[s
             f"the teachers reach an accuracy of {teachers.accuracy:.1%}, the network {reached:.1%}"
         )
         yield (
-            f"{rates}: give texts without labels (--unlabelled), from which it learns what they "
-            "know"
+            f"{rates}: give texts without labels (--unlabelled); the teachers label them, and the "
+            "network learns from these"
         )
 
 

@@ -48,8 +48,8 @@ def checked(dataset: Dataset) -> Dataset:
             f"{conflicts:,} training texts have duplicates with different labels: correct these"
         )
     if shared:
-        so = "which inflates the test accuracy: remove them from one of the two"
         verb = "is also a training text" if shared == 1 else "are also training texts"
+        so = "which inflates the test accuracy: remove each from one of the two"
         warnings.append(f"{counted(shared, 'test text')} {verb}, {so}")
     checks = {
         "repeated_texts": repeated,
