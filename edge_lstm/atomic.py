@@ -126,7 +126,7 @@ def remove_leftovers(path: Path) -> None:
 def rename_or_remove(file: BinaryIO, act: Callable[[], object]) -> None:
     """Rename or remove an open file.
 
-    act: does it. Windows does it only to a closed file, which is closed then.
+    act: does it. Windows does it only to a closed file: there the file is closed first.
     """
     try:
         act()

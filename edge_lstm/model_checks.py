@@ -352,7 +352,7 @@ def check_graph(onnx: OnnxFile, graph: Graph) -> None:
 
 
 def _numbers(code: str, raw: bytes) -> array[Any]:
-    """Return the numbers of a constant, which are little-endian. code: their type, see array."""
+    """Return the numbers of a constant in little-endian order. code: their type, see array."""
     numbers = array(code, raw)
     if sys.byteorder == "big":
         numbers.byteswap()

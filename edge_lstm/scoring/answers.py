@@ -173,7 +173,7 @@ class Answerer:
 
         labels: the label of each row.
         probabilities: float32 [n, labels], as bytes.
-        scores: the score and the ends of its interval, which are written instead of the labels.
+        scores: the score and the ends of its interval, written instead of the labels.
         """
         names = (*self._labels, None)
         statuses = Coded(decided.statuses, STATUSES)

@@ -58,7 +58,7 @@ TURNS = re.compile(
     r"|\b(?:is|are) (?:none|no)\b|\bso many\b|(?:^|\. )Of [a-z]|\bin the place of\b|\bbeside\b"
 )
 # How many docstrings and comments have one. These numbers only fall.
-DOCSTRINGS_WITH_TURNS = 6
+DOCSTRINGS_WITH_TURNS = 4
 COMMENTS_WITH_TURNS = 5
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 

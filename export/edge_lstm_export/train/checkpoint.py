@@ -73,7 +73,7 @@ class Checkpoint:
             object.__setattr__(self, "thresholds", (UNTUNED,) * self.network.config.labels)
 
     def planned(self, part: str, kind: type[PlanPart]) -> PlanPart:
-        """Return a part of the plan; its defaults if there is none, as of an imported network.
+        """Return a part of the plan; its defaults without a plan, as in an imported network.
 
         Raise DataError for a part that does not fit.
         """
