@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from edge_lstm_export.train.history import EpochLines, EpochRecord
 
 
@@ -23,3 +25,8 @@ def test_an_epoch_is_one_of_so_many_and_the_others_take_so_long_at_most() -> Non
     details = epochs.complete(record(10, 100.0), details=True)
     assert details.startswith("epoch 10 of 14  loss 0.5000") and details.endswith("100 s")
     assert max(map(len, [*lines, details])) < 80
+
+
+def test_an_accuracy_on_rows_that_were_learnt_says_so() -> None:
+    line = EpochLines(2).complete(replace(record(2, 1.0), validation_accuracy=None))
+    assert line == "epoch 2 of 2  training accuracy 75.00%"

@@ -70,8 +70,10 @@ class EpochLines:
             validation = f"  validation {loss:.4f}  {accuracy:.2%}" if has_validation else ""
             measured = f"loss {record.loss:.4f}  accuracy {record.accuracy:.2%}{validation}"
             return f"{self.which(record)}  {measured}  {record.seconds:.0f} s"
-        validation = f"  validation {accuracy:.2%}" if has_validation else ""
-        line = f"{self.which(record)}  accuracy {record.accuracy:.2%}{validation}"
+        measured = f"training accuracy {record.accuracy:.2%}"
+        if has_validation:
+            measured = f"accuracy {record.accuracy:.2%}  validation {accuracy:.2%}"
+        line = f"{self.which(record)}  {measured}"
         return line + self.left(record.epoch)
 
 

@@ -91,7 +91,9 @@ class Display:
         if self._status is not None:
             done = f"{batch / batches:4.0%}  loss {record.loss:.4f}"
             left = self.epochs.left(record.epoch - 1 + batch / batches)
-            self.say(f"{self.epochs.which(record)} {done}  accuracy {record.accuracy:.1%}{left}")
+            self.say(
+                f"{self.epochs.which(record)} {done}  training accuracy {record.accuracy:.1%}{left}"
+            )
 
     def _epoch(self, record: EpochRecord) -> None:
         line = self.epochs.complete(record, details=self._verbose)
