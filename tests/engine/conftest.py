@@ -206,7 +206,9 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "-w",
         str(folder),
     ]
-    run = finished([*command, str(PROJECT / "engine" / "python")])
+    # Newer compilers refuse a function that no header declares.
+    environment = {**os.environ, "CFLAGS": "-Werror=implicit-function-declaration"}
+    run = finished([*command, str(PROJECT / "engine" / "python")], env=environment)
     if "No module named" in run.stderr:
         pytest.skip("no pip or no setuptools")
     assert run.returncode == 0, run.stdout + run.stderr

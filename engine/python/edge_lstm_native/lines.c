@@ -174,21 +174,21 @@ static PyObject *written(const Texts *t, PyObject *values, line_part *parts, con
     for (size_t p = 0; p < count; p++)
         if (!read_part(t, PyTuple_GetItem(values, (Py_ssize_t)p), &parts[p]))
             return NULL;
-    PyObject *result = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)room_for(t, parts, count));
-    if (!result)
-        return NULL;
-    unsigned char *lines = (unsigned char *)PyBytes_AsString(result);
+    /* Copied into an object of its length: the stable interface cannot shorten one. */
+    unsigned char *lines = PyMem_Malloc(room_for(t, parts, count));
+    if (!lines)
+        return PyErr_NoMemory();
     unsigned char *end;
     Py_BEGIN_ALLOW_THREADS
     end = put_rows(t, parts, count, chosen, lines);
     Py_END_ALLOW_THREADS
-    if (end) {
-        _PyBytes_Resize(&result, end - lines); /* NULL on an error */
-        return result;
-    }
-    PyErr_SetString(PyExc_ValueError, "a float is not from 1e-8 to 1");
-    Py_DECREF(result);
-    return NULL;
+    PyObject *result = NULL;
+    if (end)
+        result = PyBytes_FromStringAndSize((char *)lines, end - lines);
+    else
+        PyErr_SetString(PyExc_ValueError, "a float is not from 1e-8 to 1");
+    PyMem_Free(lines);
+    return result;
 }
 
 /* parts, chosen or None → bytes */
