@@ -612,6 +612,7 @@ PICKLES = {
 TOKENIZERS = r"""
 eval | cbuiltins\neval\n(S'1'\ntR. | builtins.eval
 a class of the script | \x80\x04c__main__\nTokenizer\n. | __main__.Tokenizer
+a class by its number | \x80\x02\x82\x01. | by its number
 memo of 2 GB | \x80\x04r\xff\xff\xff\x7f. | does not exist
 bytes of 4 GB | \x80\x05\x96\xff\xff\xff\xff\x00\x00\x00\x00. | cut short
 odd state | \x80\x04ccollections\nOrderedDict\n}(\x8c\x01xK\x01uN\x86b. | cut short

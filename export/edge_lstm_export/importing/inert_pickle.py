@@ -111,8 +111,14 @@ def load(data: bytes, name: str) -> Any:
 
 
 def _check_operations(data: bytes) -> None:
-    """Raise UnpicklingError for an operation that takes much memory, ValueError for damage."""
+    """Raise UnpicklingError for an operation that is not run or takes much memory.
+
+    Raise ValueError for damage.
+    """
     for count, (operation, argument, _) in enumerate(pickletools.genops(data), 1):
+        # A class that a registry keeps would not be asked of find_class again.
+        if operation.name in ("EXT1", "EXT2", "EXT4"):
+            raise pickle.UnpicklingError("a class by its number, which is not run")
         # A place in the memo far beyond the values so far would make the memo as large.
         if operation.name in ("PUT", "BINPUT", "LONG_BINPUT") and (argument or 0) > count:
             raise pickle.UnpicklingError("a number of a value that does not exist")
