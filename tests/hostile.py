@@ -191,7 +191,10 @@ def run_here(arguments: Sequence[str], stdin: bytes = b"") -> Done:
             main()
         except SystemExit as end:
             code = end.code
-    exit_code = code if isinstance(code, int) else 0 if code is None else 1
+    # As Python ends: None is 0, and a message is 1.
+    exit_code = 0
+    if code is not None:
+        exit_code = code if isinstance(code, int) else 1
     return Done(exit_code, *map(_bytes_of, streams[1:]))
 
 

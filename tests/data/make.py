@@ -62,9 +62,12 @@ def sentence(rng: random.Random, label: str) -> str:
     """One sentence that praises (pos), blames (neg) or does neither."""
     words, others = (PRAISE, BLAME) if label == "pos" else (BLAME, PRAISE)
     kind = rng.random()
-    template = rng.choice(
-        JUDGEMENTS if kind < 0.65 else OPINIONS[label] if kind < 0.85 else NEUTRAL
-    )
+    templates = NEUTRAL
+    if kind < 0.65:
+        templates = JUDGEMENTS
+    elif kind < 0.85:
+        templates = OPINIONS[label]
+    template = rng.choice(templates)
     word, second = rng.sample(words, 2)
     filled = template.format(
         thing=rng.choice(THINGS), word=word, second=second, other=rng.choice(others)

@@ -250,7 +250,10 @@ def test_without_the_upstreams_answer_the_rest_gets_503_and_the_sure_ones(reason
 
 def test_a_refusal_that_is_about_the_clients_key_reaches_the_client() -> None:
     said = {"detail": "bad key"}
-    handler = lambda request: httpx.Response(429, json=said, headers={"retry-after": "7"})  # noqa: E731
+
+    def handler(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(429, json=said, headers={"retry-after": "7"})
+
     response = Server(handler).decide(UNSURE, team=TEAM)
     error = error_of(response, 429)
     assert error["upstream"] == said and response.headers["retry-after"] == "7"
