@@ -491,23 +491,24 @@ class Classifier:
         self, statuses: Sequence[Any], answers: npt.NDArray[np.float32], threshold: float
     ) -> Iterator[Prediction]:
         is_left_out = is_abstained(answers.max(axis=1, initial=0), threshold).tolist()
+        best = answers.argmax(axis=1).tolist()
+        thresholds = dict(zip(self.labels, self.model.thresholds or ()))
         scores: Iterable[Any] = itertools.repeat(())
         if self.model.is_score:
             scores = zip(*(ends.tolist() for ends in self.model.question.estimate(answers)))
-        for status, row, left_out, score in zip(statuses, answers.tolist(), is_left_out, scores):
+        kind = ScorePrediction if self.model.is_score else Prediction
+        rows = zip(statuses, answers.tolist(), best, is_left_out, scores)
+        for status, row, place, left_out, score in rows:
             probabilities = dict(zip(self.labels, row))
-            best = max(self.labels, key=probabilities.__getitem__)
-            label: str | None = best
-            highest = probabilities[best]
-            if self.model.thresholds is not None:
-                thresholds = dict(zip(self.labels, self.model.thresholds))
+            label: str | None = self.labels[place]
+            highest = row[place]
+            if thresholds:
                 yield MultiLabelPrediction(label, highest, probabilities, status, thresholds)
                 continue
             if left_out:
                 label = None
                 status = ABSTAINED
                 score = [None] * len(score)
-            kind = ScorePrediction if self.model.is_score else Prediction
             yield kind(label, highest, probabilities, status, *score)
 
     def _run(self, ids: npt.NDArray[np.int32]) -> npt.NDArray[np.float32]:

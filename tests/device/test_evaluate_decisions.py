@@ -124,6 +124,12 @@ def test_a_month_costs_the_price_of_what_is_handed_back(price: float) -> None:
     assert "cost per month" in out and f"all 1,000 questions cost {1000 * price:.2f}" in out
 
 
+def test_a_price_that_no_threshold_can_have_says_how_few_texts_there_are() -> None:
+    priced = ["evaluate", str(SMALL), "t.csv", "--price", "1", "--per-month", "5"]
+    out = " ".join(run_here(priced).out.split())
+    assert "from 4 texts (the evaluated texts), too few for 1%, 2%, 5%, 10%." in out
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     rows(
