@@ -331,3 +331,10 @@ def test_words_too_long_for_a_vocabulary_take_no_room_in_it() -> None:
         stats = dataset_stats(dataset(texts), 0)
         assert stats.word_bytes == 61
         assert make_plan(stats, TrainingRequest(preset)).network.num_words > 50
+
+
+def test_a_reason_claims_nothing_that_was_not_measured() -> None:
+    reasons = decide(DatasetStats(600, 28, multi_label=True)).reasons
+    assert reasons["word_table"] == "several labels per text"
+    log_alone = decide(DatasetStats(450, 3, unlabelled=900)).reasons
+    assert log_alone["teachers"] == "a linear one labels the texts without labels"
