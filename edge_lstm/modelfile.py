@@ -338,7 +338,7 @@ def _parse_whole(data: bytes, path: Path) -> onnx_file.OnnxFile:
                 f"{path} is cut short or damaged ({error}); copy it again"
             ) from None
         raise NotAModelFileError(
-            f"{path} is not an ONNX file; give one of 'edge-lstm export'"
+            f"{path} is not an ONNX file; give a file that 'edge-lstm export' wrote"
         ) from None
     if KEY_FORMAT not in onnx.metadata:
         if onnx.producer == PRODUCER:
