@@ -28,12 +28,6 @@ _FOREIGN = (
     "Texts that fit none of the labels, in any format of score: report how well they are "
     "recognized."
 )
-_BASELINE = (
-    "Train a linear SVM on these labelled texts, and compare the models with it (needs "
-    "edge-lstm[train])."
-)
-_PRICE = "Price of a question that is handed back: show the cost per month at each threshold."
-_TIME = "Column of the time, ISO 8601 or Unix seconds: show agreement by week."
 
 
 def command(
@@ -51,7 +45,6 @@ def command(
     label_column: options.LabelColumnOption = None,
     label_separator: options.LabelSeparatorOption = None,
     label_columns: options.LabelColumnsOption = None,
-    time_column: Annotated[str | None, option("NAME", _TIME, rich_help_panel="Data")] = None,
     label_map: Annotated[
         str | None, option("DATA=MODEL,...", "Map labels of the data, such as 0=neg,1=pos.")
     ] = None,
@@ -60,11 +53,6 @@ def command(
     abstain: options.AbstainOption = None,
     threshold: options.ThresholdOption = None,
     windows: options.WindowsOption = False,
-    price: Annotated[float | None, option("P", _PRICE)] = None,
-    per_month: Annotated[
-        int | None, option("N", "Questions per month, for --price.", min=1)
-    ] = None,
-    baseline: Annotated[str | None, option("FILE", _BASELINE)] = None,
     engine: options.EngineOption = None,
     threads: options.ThreadsOption = 1,
     provider: options.ProviderOption = "CPUExecutionProvider",
@@ -76,15 +64,14 @@ def command(
     matrix, log loss and calibration error; the share of texts that are answered if 1, 2, 5 or 10 %
     of the answers may be wrong; and McNemar's test between models.
 
-    With --baseline, the models are compared with a linear SVM. With --foreign, the result shows how
-    well texts that fit no label are recognized. With several labels per text, it has micro and
-    macro F1, and exact match.
+    With --foreign, the result shows how well texts that fit no label are recognized. With several
+    labels per text, it has micro and macro F1, and exact match.
 
     With -m team=team.onnx -m urgent=urgent.onnx, each model is evaluated on the column with its
     name, without the rows that have no label there.
     """
     from edge_lstm.evaluation.evaluate import parse_label_map
-    from edge_lstm.evaluation.files import Request, evaluate_files, parse_pricing
+    from edge_lstm.evaluation.files import Request, evaluate_files
     from edge_lstm.tables.labelled import LabelOptions
 
     single = {
@@ -98,7 +85,7 @@ def command(
     models = _models(files, model, single)
     data = files[-1]
     paths = [path for of_question in models.values() for path in of_question]
-    options.check_outputs([report, mistakes], [data, *paths, foreign, baseline])
+    options.check_outputs([report, mistakes], [data, *paths, foreign])
     _check(paths, mistakes, one_question=not model)
     reading = LabelOptions(
         text_column,
@@ -106,7 +93,6 @@ def command(
         format=input_format,
         label_separator=label_separator,
         label_columns=options.column_names(label_columns),
-        time_column=time_column,
     )
     request = Request(
         models=models,
@@ -115,8 +101,6 @@ def command(
         split=split,
         label_map=parse_label_map(label_map) if label_map else {},
         foreign=foreign,
-        baseline=baseline,
-        pricing=parse_pricing(price, per_month),
         abstain=abstain,
         threshold=threshold,
         windows=windows,

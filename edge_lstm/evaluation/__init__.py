@@ -5,8 +5,6 @@ sources.py     named source → labelled texts
 result.py      the results: metrics of a model, a comparison, the whole evaluation
 compare.py     two models on the same texts, paired
 evaluate.py    models and labelled texts → metrics and comparisons
-baseline.py    a linear SVM on the same texts
-weeks.py       agreement with the labels by week
 curves.py      the reliability diagram and the risk-coverage curve, as SVG
 report.py      tables and notes, for the terminal and the page; the HTML page; mistakes as CSV
 """

@@ -103,7 +103,6 @@ def evaluate(
         results=tuple(results),
         comparisons=tuple(compare(results[0], other) for other in results[1:]),
         foreign=tuple(foreign),
-        dates=None if labelled.dates is None else tuple(labelled.dates),
     )
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
-from datetime import date
+from collections.abc import Iterator
 from math import sqrt
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from edge_lstm._version import __version__
 from edge_lstm.answering import SHOWN_RISKS, USUAL_SHARE
 from edge_lstm.atomic import write_atomically
 from edge_lstm.evaluation.curves import curves
-from edge_lstm.evaluation.result import Baseline, Comparison, Evaluation, Pricing, Result
+from edge_lstm.evaluation.result import Comparison, Evaluation, Result
 from edge_lstm.html import Cell, Row, Table, TintedText, items, page, table
 from edge_lstm.printable import counted, cut
 from edge_lstm.text import LABEL_JOINT, well_formed
@@ -45,15 +44,11 @@ def texts_line(evaluation: Evaluation) -> str:
 def tables(evaluation: Evaluation) -> Iterator[Table]:
     """Yield the tables of the models, of each one's labels and confusions, of each comparison."""
     yield _models(evaluation)
-    if evaluation.baseline is not None:
-        yield _baseline(evaluation, evaluation.baseline)
     if (scales := _scales(evaluation)).rows:
         yield scales
     for result in evaluation.results:
-        if result.operating_points or evaluation.pricing is not None:
-            yield _operating_points(result, evaluation.pricing)
-        if evaluation.dates is not None:
-            yield _weeks(result, evaluation.dates)
+        if result.operating_points:
+            yield _operating_points(result)
     if (foreign := _foreign(evaluation)).rows:
         yield foreign
     for result in evaluation.results:
@@ -101,67 +96,27 @@ def _scales(evaluation: Evaluation) -> Table:
     return Table(header, rows, title="scores")
 
 
-def _baseline(evaluation: Evaluation, baseline: Baseline) -> Table:
-    """Return a row for the baseline and for each model, with McNemar's test against it."""
-    size = _kilobytes(baseline.bytes)
-    measured = (baseline.accuracy, baseline.interval, baseline.macro_f1)
-    rows = [(baseline.name, size, *measured, "")]
-    for result, test in zip(evaluation.results, baseline.tests):
-        measured = (result.accuracy, result.interval, result.scores.macro_f1)
-        rows.append((result.name, _size(result), *measured, f"{test.exact_p:.2g}"))
-    note = (
-        f"The SVM reads words, word pairs and characters; it learnt from "
-        f"{counted(baseline.training_texts, 'text')} of {baseline.source}. "
-        "p: McNemar's exact test against it."
-    )
-    if baseline.shared:
-        note += f" Evaluated texts that are also training texts: {baseline.shared:,}."
-    measure = "exact match" if evaluation.multi_label else "accuracy"
-    header = ("against a baseline", "size", measure, "95 % interval", "macro F1", "p")
-    return Table(header, rows, note)
-
-
-def _operating_points(result: Result, pricing: Pricing | None) -> Table:
+def _operating_points(result: Result) -> Table:
     """Return a row for each share of wrong answers that may be allowed.
 
     An asterisk marks a threshold that was chosen on these texts.
     """
     curve = result.curve
-    header = ["allowed", "threshold", "answered", "wrong", "95 % interval"]
+    header = ("allowed", "threshold", "answered", "wrong", "95 % interval")
     rows = []
     for point in result.operating_points:
         wrong: Cell = point.wrong
         if point.same_texts and point.wrong is not None:
             wrong = f"{point.wrong:.2%}*"
         threshold = f"{point.threshold:.6g}"
-        row = [point.abstain, threshold, point.answered, wrong, point.wrong_interval]
-        if pricing is not None:
-            row.append(f"{pricing.month(point.answered):,.2f}")
-        rows.append(row)
+        rows.append([point.abstain, threshold, point.answered, wrong, point.wrong_interval])
     missing = [f"{share:.0%}" for share in SHOWN_RISKS if curve.operating_point(share) is None]
     too_few = f", too few for {', '.join(missing)}" if missing else ""
     notes = [f"Thresholds from {counted(curve.texts, 'text')} ({curve.data}){too_few}."]
     if any(point.same_texts for point in result.operating_points):
         notes.append("* the threshold was chosen on these texts; on others more may be wrong.")
-    if pricing is not None:
-        header.append("cost per month")
-        whole = f"{pricing.month(0.0):,.2f}"
-        notes.append(
-            "The cost is that of the questions that are handed back; "
-            f"all {pricing.per_month:,} questions cost {whole}."
-        )
     title = f"{result.name} with abstention: answered, and wrong among these"
     return Table(header, rows, " ".join(notes), title=title)
-
-
-def _weeks(result: Result, dates: Sequence[date]) -> Table:
-    """Return a row for each week: how often the model agrees with the labels."""
-    header = ("week of", "texts", "agreement", "95 % interval", "answered", "wrong")
-    rows = [
-        (week.monday, week.texts, week.agreement, week.interval, week.answered, week.wrong)
-        for week in result.weeks(dates)
-    ]
-    return Table(header, rows, title=f"{result.name}: agreement with the labels by week (UTC)")
 
 
 def _foreign(evaluation: Evaluation) -> Table:
@@ -350,8 +305,4 @@ def _label_names(result: Result, text: int) -> tuple[str, str]:
 
 
 def _size(result: Result) -> str:
-    return _kilobytes(len(result.model.data))
-
-
-def _kilobytes(size: int) -> str:
-    return f"{size / 1000:,.0f} kB"
+    return f"{len(result.model.data) / 1000:,.0f} kB"

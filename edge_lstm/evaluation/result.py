@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import date
 from functools import cached_property
 from typing import Any
 
@@ -23,7 +22,6 @@ from edge_lstm.answering import (
     apply_thresholds,
     is_abstained,
 )
-from edge_lstm.evaluation.weeks import Week, weeks
 from edge_lstm.metrics import Bools
 from edge_lstm.modelfile import ModelFile
 from edge_lstm.question import SCORE, Question
@@ -61,22 +59,6 @@ class Abstention:
     wrong: float | None
     wrong_interval: metrics.Interval | None
     same_texts: bool
-
-
-@dataclass(frozen=True)
-class Pricing:
-    """The price of the questions that a model hands back.
-
-    price: of one question, in any currency.
-    per_month: number of questions a month, answered ones too.
-    """
-
-    price: float
-    per_month: int
-
-    def month(self, answered: float) -> float:
-        """Return what a month costs if the model answers this share of the questions, 0 to 1."""
-        return self.price * self.per_month * (1 - answered)
 
 
 @dataclass(frozen=True)
@@ -271,10 +253,6 @@ class Result:
         """Wilson's 95 % interval of the accuracy."""
         return metrics.wilson_interval(self.scores.exact, self.scores.texts)
 
-    def weeks(self, dates: Sequence[date]) -> list[Week]:
-        """Return the weeks of the texts. dates: of each text."""
-        return weeks(self.correct, self.answered, dates)
-
     @cached_property
     def log_loss(self) -> float:
         """Mean negative log-likelihood of a text's labels, in nats.
@@ -287,15 +265,12 @@ class Result:
         clipped = np.clip(right, metrics.SMALLEST_PROBABILITY, 1.0)
         return float(-np.log(clipped).sum(axis=1).mean())
 
-    def to_json(self, pricing: Pricing | None = None) -> dict[str, Any]:
-        """Return plain values, without the texts' predictions.
-
-        pricing: of questions that are handed back; None: no costs are returned.
-        """
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values, without the texts' predictions."""
         labels = list(map(asdict, self.scores.labels))
         values: dict[str, Any] = {"name": self.name, **self.model.facts()}
         if self.thresholds is None:
-            values |= self._one_label_json(pricing)
+            values |= self._one_label_json()
         else:
             values["micro_f1"] = self.scores.micro_f1
             values["subset_accuracy"] = self.accuracy
@@ -313,7 +288,7 @@ class Result:
 
     # ---- metrics of texts with one label each
 
-    def _one_label_json(self, pricing: Pricing | None) -> dict[str, Any]:
+    def _one_label_json(self) -> dict[str, Any]:
         """Return the part of :meth:`to_json` that several labels per text do not have."""
         values: dict[str, Any] = {
             "accuracy": self.accuracy,
@@ -323,13 +298,9 @@ class Result:
         for name, part in parts.items():
             if part is not None:
                 values[name] = asdict(part)
-        points = list(map(asdict, self.operating_points))
-        if pricing is not None:
-            for point in points:
-                point["month"] = pricing.month(point["answered"])
         return {
             **values,
-            "operating_points": points,
+            "operating_points": list(map(asdict, self.operating_points)),
             "calibration_error": self.calibration_error,
             "confusion": self.confusion.tolist(),
             "calibration": list(map(asdict, self.bins)),
@@ -377,13 +348,6 @@ class Result:
     def calibration_error(self) -> float:
         """Expected calibration error."""
         return metrics.expected_calibration_error(self.bins)
-
-    @property
-    def answered(self) -> Bools:
-        """bool [n], the texts on which the model does not abstain."""
-        if self.thresholds is not None:
-            return np.ones(len(self.truth), np.bool_)
-        return ~is_abstained(self.confidence, self.threshold)
 
     @cached_property
     def curve(self) -> RiskCoverage:
@@ -456,30 +420,6 @@ class Comparison:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Baseline:
-    """The baseline's answers to the evaluated texts, and each model against them.
-
-    name: of the method.
-    source: name of the training texts' source.
-    training_texts: their number.
-    shared: number of evaluated texts that are training texts, too, which flatters the baseline.
-    bytes: of its n-grams, and of its numbers as float32.
-    accuracy, interval, macro_f1: see Result.
-    tests: McNemar's test of each model (second) against the baseline (first).
-    """
-
-    name: str
-    source: str
-    training_texts: int
-    shared: int
-    bytes: int
-    accuracy: float
-    interval: metrics.Interval
-    macro_f1: float
-    tests: tuple[metrics.McNemar, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
 class Evaluation:
     """The result of ``evaluate``.
 
@@ -489,9 +429,6 @@ class Evaluation:
     results: one for each model.
     comparisons: every further model against the first.
     foreign: texts that belong to none of the labels.
-    dates: of each text; None if they are not known.
-    pricing: of the questions that a model hands back; None if it is not known.
-    baseline: a linear SVM on the same texts; None if it was not asked for.
     """
 
     data: str
@@ -500,9 +437,6 @@ class Evaluation:
     results: tuple[Result, ...]
     comparisons: tuple[Comparison, ...]
     foreign: tuple[str, ...] = ()
-    dates: tuple[date, ...] | None = None
-    pricing: Pricing | None = None
-    baseline: Baseline | None = None
 
     @property
     def multi_label(self) -> bool:
@@ -521,13 +455,6 @@ class Evaluation:
             "texts": len(self.texts),
             "labels_per_text": self.labels_per_text,
             "statuses": self.statuses,
-            "models": [self._model_json(result) for result in self.results],
+            "models": [result.to_json() for result in self.results],
             "comparisons": list(map(asdict, self.comparisons)),
-            "baseline": self.baseline and asdict(self.baseline),
         }
-
-    def _model_json(self, result: Result) -> dict[str, Any]:
-        values = result.to_json(self.pricing)
-        if self.dates is not None:
-            values["weeks"] = list(map(asdict, result.weeks(self.dates)))
-        return values

@@ -15,22 +15,19 @@ from edge_lstm.tables.labelled import (
 from edge_lstm.tables.reader import TAR_SUFFIXES, named, read_rows
 
 DEFAULT_SPLIT = "test"
-TRAINING_SPLIT = "train"
 
 
 def load_labelled(
     source: str,
     *,
     split: str | None = None,
-    default_split: str = DEFAULT_SPLIT,
     options: LabelOptions = DEFAULT_LABEL_OPTIONS,
 ) -> LabelledTexts:
     """Read the texts and label names of a source.
 
     source: a labelled file; a folder with one subfolder for each label, or with such folders for
         each split; or, with edge-lstm[train], ``imdb`` or its tar.
-    split: name of one split; None for the default one, or for all texts of a source without splits.
-    default_split: its name.
+    split: name of one split; None for DEFAULT_SPLIT, or for all texts of a source without splits.
     options: how a file or folder is read.
 
     Raise DataError. Raise MissingPackageError if the workstation's packages are needed and not
@@ -40,11 +37,9 @@ def load_labelled(
     if options.format is not None:
         named(options.format)
     if (source == "imdb" and not path.exists()) or source.lower().endswith(TAR_SUFFIXES):
-        if options.time_column is not None:
-            raise DataError(f"{source} has no columns; leave --time-column out")
-        labelled = _from_dataset(source, split or default_split)
+        labelled = _from_dataset(source, split or DEFAULT_SPLIT)
         return replace(labelled, multi_label=bool(options.multi_label))
-    part = path / (split or default_split)
+    part = path / (split or DEFAULT_SPLIT)
     if split is not None and not part.is_dir():
         kind = f"has no split {split!r}" if path.is_dir() else "has no splits"
         raise DataError(f"{source} {kind}; leave --split out")

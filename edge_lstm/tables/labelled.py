@@ -6,13 +6,11 @@ import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from edge_lstm.errors import DataError
-from edge_lstm.printable import cut, shorten
-from edge_lstm.tables.dates import to_day
+from edge_lstm.printable import cut
 from edge_lstm.tables.format import Row, Rows
 from edge_lstm.tables.reader import DEFAULT_OPTIONS, Inputs, open_inputs
 from edge_lstm.tables.schema import ReadOptions, Schema, column_index, find_column
@@ -44,8 +42,6 @@ class LabelOptions(ReadOptions):
     skip_unlabelled: leave rows without a label out: they answer other questions.
     confidence_column: the name or number of the column with the confidence in each label.
     group_column: the column of each row's group, as its author, document or day.
-    time_column: the name or number of the column with the rows' times, see dates.to_day; None if
-        they are not needed.
     """
 
     label_separator: str | None = None
@@ -54,7 +50,6 @@ class LabelOptions(ReadOptions):
     skip_unlabelled: bool = False
     confidence_column: str | None = None
     group_column: str | None = None
-    time_column: str | None = None
 
 
 DEFAULT_LABEL_OPTIONS = LabelOptions()
@@ -81,7 +76,6 @@ class LabelledTexts:
         for a text whose label is certain. Empty if all are.
     columns: the columns that were read; None if the labels do not stand in columns.
     groups: the group of each text; None without a column of groups.
-    dates: of each text, in UTC; None if no column of times was asked for.
     """
 
     texts: list[str]
@@ -90,7 +84,6 @@ class LabelledTexts:
     shares: list[Shares | None] = field(default_factory=list)
     columns: Columns | None = field(default=None, compare=False)
     groups: list[str] | None = None
-    dates: list[date] | None = None
 
     @property
     def names(self) -> list[str]:
@@ -126,7 +119,6 @@ def read_labelled(
     labels: list[tuple[str, ...]] = []
     shares: list[Shares | None] = []
     groups: list[str] = []
-    dates: list[date] = []
     first = ""  # file and number of the first row without a label
     for row in inputs.rows():
         labelled = reader.read(row)
@@ -140,8 +132,6 @@ def read_labelled(
         shares.append(reader.shares if names else None)
         if reader.group_column:
             groups.append(group_in(row, reader.group_column))
-        if reader.time_column:
-            dates.append(_date(row, reader.time_column))
         if not names and not first:
             first = f"{row.source} row {row.number}: {reader.lacking}"
     unlabelled = labels.count(())
@@ -161,7 +151,6 @@ def read_labelled(
         shares=shares if has_shares else [],
         columns=reader.columns,
         groups=groups or None,
-        dates=dates or None,
     )
 
 
@@ -269,7 +258,6 @@ class _LabelReader:
     columns: the columns that are read, if labels stand in columns.
     shares: of the row that was read last, see LabelledTexts; None if its label is certain.
     group_column: the name of the column of groups; "" without one.
-    time_column: the name of the column of times; empty if it is not read.
     """
 
     def __init__(self, inputs: Inputs, options: LabelOptions) -> None:
@@ -281,7 +269,6 @@ class _LabelReader:
         self.multi_label = bool(options.multi_label or flags or separator is not None)
         self._separator = separator or (LABEL_JOINT if options.multi_label else None)
         self.shares: Shares | None = None
-        self.time_column = _column_name(schema, options.time_column, where)
         self._own_labels = _OWN_LABELS.get(schema.format)
         if self._own_labels is not None:
             _check_no_columns(options, f"{where} is {schema.format}, which has")
@@ -371,21 +358,6 @@ def _column_name(schema: Schema, column: str | None, where: str) -> str:
     Raises DataError if no column has it.
     """
     return "" if column is None else schema.columns[column_index(schema.columns, column, where)]
-
-
-def _date(row: Row, column: str) -> date:
-    """Return the day of a row.
-
-    Raises DataError.
-    """
-    value = row.values[column]
-    try:
-        return to_day(value)
-    except (ValueError, OverflowError):
-        raise DataError(
-            f"{row.source} row {row.number}: {shorten(str(value))} in {column!r} is not a time; "
-            "give a date as 2026-03-01, with or without the time, or Unix seconds"
-        ) from None
 
 
 def _line_labels(row: Row) -> TextAndLabels:

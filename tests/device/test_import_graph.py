@@ -46,10 +46,9 @@ WORKSTATION_FLOORS = (
     "options __init__",
 )
 # Where the device side hands over to the workstation: a checkpoint to inspect, a data set to
-# evaluate on, a baseline to train.
+# evaluate on.
 HANDS_OVER = {
     "edge_lstm.cli.inspect",
-    "edge_lstm.evaluation.baseline",
     "edge_lstm.evaluation.sources",
 }
 

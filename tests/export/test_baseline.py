@@ -12,11 +12,14 @@ from commands import train
 from edge_lstm_export import TextClassifier
 from edge_lstm_export.options import LinearOptions, Validation
 from edge_lstm_export.train import baseline
-from edge_lstm_export.train.baseline import fit_baseline
+from edge_lstm_export.train.baseline import TOKEN, fit_baseline, linear_svm
 from edge_lstm_export.train.data import Dataset
 from edge_lstm_export.train.plan import Plan
 from edge_lstm_export.train.rows import LabelledRows, hold_out_rows
 from made import dataset, rows, write_csv
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.pipeline import make_pipeline, make_union
+from sklearn.svm import LinearSVC
 
 pytestmark = pytest.mark.filterwarnings("ignore:Liblinear")  # as a training has it
 
@@ -37,6 +40,35 @@ def judged(data: Dataset, **validation: float) -> LabelledRows:
     """The rows of a training whose validation is this."""
     plan = Plan(validation=Validation(**{"share": 0.0, **validation}))  # type: ignore[arg-type]
     return hold_out_rows(data, plan)
+
+
+def test_it_is_scikit_learns() -> None:
+    learnt = noisy(120, 1).train
+    asked = noisy(80, 2).train.texts
+    words = TfidfVectorizer(ngram_range=(1, 2), token_pattern=TOKEN, sublinear_tf=True)
+    characters = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True)
+    svm = make_pipeline(make_union(words, characters), LinearSVC(C=0.5))
+    svm.fit(learnt.texts, learnt.labels.argmax(axis=1))
+    given, _ = linear_svm(learnt.texts, learnt.labels, asked, False, LinearOptions())
+    assert given.argmax(axis=1).tolist() == svm.predict(asked).tolist()
+
+
+def test_its_size_is_that_of_its_ngrams_and_its_numbers() -> None:
+    texts = ["ab ab", "cd"]
+    labels = np.array([[True, False], [False, True]])
+    _, size = linear_svm(texts, labels, texts, False, LinearOptions())
+    ngrams = ["ab", "cd", "ab ab"]
+    for word in (" ab ", " cd "):  # within words, with a space on either side
+        for n in (2, 3, 4, 5):
+            ngrams += {word[i : i + n] for i in range(len(word) - n + 1)}
+    assert size == sum(len(n) + 1 for n in ngrams) + 4 * (len(ngrams) + 1)
+
+
+def test_with_several_labels_it_has_an_svm_for_each() -> None:
+    texts = ["red cat", "red dog", "blue cat", "blue dog", "a stone"] * 3
+    labels = np.array([["red" in text, "cat" in text] for text in texts])
+    given, _ = linear_svm(texts, labels, [*texts, "stone"], True, LinearOptions())
+    assert given.tolist() == [*labels.tolist(), [False, False]]
 
 
 @pytest.mark.parametrize(
