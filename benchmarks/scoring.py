@@ -230,7 +230,7 @@ def main() -> None:
         for suffix, workers, engine, options, (when, place) in itertools.product(
             asked.formats, asked.workers, asked.engines, asked.options, checkouts.items()
         ):
-            if place and options.startswith(("--only-columns", "--attributes")):
+            if place and options.startswith("--only-columns"):
                 continue  # the other checkout may not have them
             command = [
                 sys.executable,

@@ -30,7 +30,6 @@ _ENGINE = (
     "[default: EDGE_LSTM_ENGINE, else onnxruntime]"
 )
 _ONLY_COLUMNS = "Input and added columns to write, such as id,label.  [default: all]"
-_ATTRIBUTES = "Write attributes for dolma: the id of each row, and a score for each label."
 _INPUTS = "Files, globs, folders of .txt, or - for standard input."
 
 
@@ -47,7 +46,6 @@ def command(
         list[str] | None, option("NAME", "Input column to write; repeatable.  [default: all]")
     ] = None,
     only_columns: Annotated[str | None, option("A,B", _ONLY_COLUMNS)] = None,
-    attributes: Annotated[bool, option(None, _ATTRIBUTES, "--attributes")] = False,
     top: common.TopOption = 1,
     all_probabilities: Annotated[
         bool, option(None, "Add the probability of each label.", "--all-probabilities")
@@ -101,7 +99,6 @@ def command(
     from edge_lstm.errors import DataError
     from edge_lstm.questions import one_or_several
     from edge_lstm.scoring import RunOptions, ScoreOptions
-    from edge_lstm.tables.lines import ATTRIBUTES
     from edge_lstm.tables.schema import ReadOptions
 
     if delimiter == "\\t":  # a shell passes \t as two characters
@@ -128,8 +125,6 @@ def command(
         also_written=[] if summary_file is None else [summary_file],
         address=address,
     )
-    if attributes and output_format is not None:
-        raise DataError("--attributes is a format; leave out --output-format")
     _check_run(inputs, output, engine, run)
     models = one_or_several(model)
     if engine == "ray" and isinstance(models, dict):
@@ -139,7 +134,7 @@ def command(
         "options": options,
         "reading": reading,
         "run": run,
-        "format": ATTRIBUTES.name if attributes else output_format,
+        "format": output_format,
     }
     summary = _score(inputs, output, work, engine, quiet=quiet)
     chosen_by = "--only-label" if only_label else "--only-abstained"

@@ -12,12 +12,9 @@ from edge_lstm.parameters import check_fields, instance
 from edge_lstm.printable import listed, shorten
 from edge_lstm.tables.format import OutputColumns
 from edge_lstm.tables.labelled import labels_in
-from edge_lstm.tables.lines import ATTRIBUTES
 from edge_lstm.tables.reader import FORMATS, Chunk, Inputs
 from edge_lstm.tables.schema import Schema, column_index, distinct, holds_labels
 
-# The column whose values attributes begin with, as dolma has it.
-ID_COLUMN = "id"
 # Begins the names of all added columns if an input has a column with one of their names.
 PREFIX = "edge_lstm_"
 
@@ -82,12 +79,7 @@ def plan_output(
     single = models.get("") if len(models) == 1 else None
     if single is None and (options.only_label or options.only_abstained):
         raise DataError("--only-label and --only-abstained are for one model; leave them out")
-    if single is None and format == ATTRIBUTES.name:
-        raise DataError("--attributes is for one model; score each question by itself")
     resolved = {name: resolve_options(options, model) for name, model in models.items()}
-    if single is not None and format == ATTRIBUTES.name:
-        resolved = {"": replace(resolved[""], all_probabilities=True)}
-        return resolved, _attributes(schema, single, resolved[""], where)
     indexes, columns = _kept_columns(schema, options, format, where)
     prefixes: Sequence[str] = ("", PREFIX)
     if single is not None and single.thresholds is not None and holds_labels(columns):
@@ -119,30 +111,6 @@ def _only(output: OutputColumns, names: Sequence[str]) -> OutputColumns:
         columns=tuple(output.columns[index] for index in indexes),
         added={name: is_number for name, is_number in output.added.items() if name in names},
         places=tuple(place for place, name in enumerate(output.added) if name in names),
-    )
-
-
-def _attributes(
-    schema: Schema, model: ModelFile, options: ScoreOptions, where: str
-) -> OutputColumns:
-    """Return the columns of attributes: the row's id, a score for each label.
-
-    Raises DataError if the input has no ids, or if an option asks for other rows or columns.
-    """
-    asked = (options.keep, options.only_columns, options.only_label, options.only_abstained)
-    if any(asked):
-        raise DataError(
-            "--attributes writes one line for each row, with nothing but its id and scores; "
-            "leave out --keep, --only-columns, --only-label and --only-abstained"
-        )
-    names = list(_names("", model, options))
-    return OutputColumns(
-        schema=schema,
-        format=ATTRIBUTES.name,
-        kept=(column_index(schema.columns, ID_COLUMN, where),),
-        columns=(ID_COLUMN,),
-        added={f"{PREFIX}_{label}": True for label in model.labels},
-        places=tuple(names.index(f"probability_{label}") for label in model.labels),
     )
 
 

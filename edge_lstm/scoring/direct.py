@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from edge_lstm.scoring.answers import Answerer, Predictions, Predictor
 from edge_lstm.scoring.summary import Summary
 from edge_lstm.tables.csv import CSV, TSV
-from edge_lstm.tables.format import LENGTH, Added, Coded, Column, Items, OutputColumns, Part, Rows
-from edge_lstm.tables.lines import ATTRIBUTES, JSONL, TEXT
+from edge_lstm.tables.format import Added, Coded, Column, Items, OutputColumns, Part, Rows
+from edge_lstm.tables.lines import JSONL, TEXT
 from edge_lstm.tables.parquet import PARQUET, pyarrow
 from edge_lstm.tables.reader import FORMATS, Chunk
 from edge_lstm.tables.schema import MAX_ROW_BYTES
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 # Formats of rows: read by the engine → written by it.
 _FORMATS = {
-    JSONL.name: (JSONL.name, ATTRIBUTES.name),
+    JSONL.name: (JSONL.name,),
     CSV.name: (CSV.name,),
     TSV.name: (TSV.name,),
     TEXT.name: (TEXT.name,),
@@ -131,7 +131,7 @@ class RowScorer(DirectScorer):
         if isinstance(part, Items):
             return [_ITEMS, _bytes(part.separator)]
         if not isinstance(part, Added):
-            return [("q", texts.lengths()) if part == LENGTH else self.wanted.index(part)]
+            return [self.wanted.index(part)]
         if not isinstance(part.column, Coded):
             return [("f", part.column)]
         spelled = [_bytes(part.text_of(value)) for value in part.column.values]

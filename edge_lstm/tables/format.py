@@ -111,9 +111,8 @@ class Added(NamedTuple):
         return [text or missing for text in float32_texts(memoryview(self.column).cast("f"))]
 
 
-# A part of each line of an output: a text; the index of a column of the input, or LENGTH for the
-# number of characters of the row's text; or one of the classes above.
-LENGTH = -1
+# A part of each line of an output: a text; the index of a column of the input; or one of the
+# classes above.
 Part = str | int | Items | Added
 
 
@@ -379,8 +378,6 @@ class Format:
                 parts.append(part.texts())
             elif isinstance(part, Items):
                 parts.append(self._items(rows, part.separator, columns))
-            elif part == LENGTH:
-                parts.append([str(len(text or "")) for text in rows.texts])
             else:
                 parts.append(self._cells(rows, part, columns))
         return map("".join, zip(*parts))

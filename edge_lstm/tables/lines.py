@@ -14,7 +14,6 @@ from edge_lstm.errors import DataError
 from edge_lstm.tables import fast
 from edge_lstm.tables.encoding import check_text
 from edge_lstm.tables.format import (
-    LENGTH,
     Added,
     Column,
     Format,
@@ -188,33 +187,6 @@ class JsonlFormat(TextFormat):
         return replaced(lines).encode()
 
 
-class AttributesFormat(JsonlFormat):
-    """Attributes as dolma has them: a file with a line for each row of another file.
-
-    A line has the row's id, and for each label a span of the whole text with the label's score. A
-    row without a text has no spans.
-    """
-
-    name = "attributes"
-    suffixes = (".attributes",)
-
-    def parts(self, added: Sequence[Column], columns: OutputColumns) -> list[Part]:
-        """Return the parts of a row's attributes. The only column of its own is the id."""
-        spans: list[Part] = []
-        before = ""
-        for name, column in zip(columns.added, added):
-            spans += [f"{before}{json_text(name)}: [[0, ", LENGTH, ", "]
-            spans += [Added(column, json_text), "]]"]
-            before = ", "
-        return ['{"id": ', *columns.own, ', "attributes": {', *spans, "}}\n"]
-
-    def _lines(self, rows: Rows, added: Sequence[Column], columns: OutputColumns) -> Iterator[str]:
-        lines = super()._lines(rows, added, columns)
-        without_spans = super()._lines(rows, [], columns)
-        for text, line, other in zip(rows.texts, lines, without_spans):
-            yield other if text is None else line
-
-
 def one_line(value: str | None) -> str:
     """Return a value as it stands in a line: with a space for each tab and line end."""
     return _BREAKS.sub(" ", value or "")
@@ -269,4 +241,3 @@ def _text(row: dict[str, Any], column: str) -> str:
 
 TEXT = TextFormat()
 JSONL = JsonlFormat()
-ATTRIBUTES = AttributesFormat()

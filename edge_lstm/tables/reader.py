@@ -28,7 +28,6 @@ FORMATS: dict[str, Format] = {
         csv.CSV,
         csv.TSV,
         lines.JSONL,
-        lines.ATTRIBUTES,
         parquet.PARQUET,
         folder.FOLDER,
     )

@@ -147,7 +147,6 @@ def test_names_that_the_input_has_get_a_prefix() -> None:
         -m a=none.onnx | no model file at none.onnx
         -m a=team.onnx --only-label billing | are for one model
         -m a=team.onnx --only-abstained | are for one model
-        -m a=team.onnx --attributes | is for one model
         -m a=team.onnx -m a_probability=urgent.onnx | two columns 'a_probability'
         -m error=team.onnx | two columns 'error'
         -m a=team.onnx --engine ray | takes one model

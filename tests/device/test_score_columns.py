@@ -1,4 +1,4 @@
-"""What is written: chosen columns, attributes beside the documents, compressed files."""
+"""What is written: chosen columns, compressed files."""
 
 from __future__ import annotations
 
@@ -105,46 +105,6 @@ def test_columns_that_cannot_be_written(
     assert names() == ["in.jsonl"]
     with pytest.raises(DataError, match=error):
         list(score(ROWS, model=classifier, options=ScoreOptions(**options)))
-
-
-# --- Attributes -----------------------------------------------------------------------------------
-
-
-def test_attributes_have_the_id_and_a_span_for_each_label(
-    source: Path, classifier: Classifier
-) -> None:
-    score_files(source, "a.jsonl", model=classifier, format="attributes")
-    answers = classifier.predict([row["text"] or "" for row in ROWS])
-    for row, answer, length in zip(written("a.jsonl"), answers, (17, None, 9), strict=True):
-        spans = {
-            f"edge_lstm__{label}": [[0, length, pytest.approx(value, rel=1e-6)]]
-            for label, value in answer.probabilities.items()
-        }
-        expected = spans if length else {}
-        assert row["attributes"] == expected
-    assert [row["id"] for row in written("a.jsonl")] == ["a", "b", "c"]
-
-
-@pytest.mark.parametrize(
-    "options", [{"keep": ("id",)}, {"only_columns": ("id",)}, {"only_label": ("pos",)}]
-)
-def test_attributes_have_no_other_rows_and_columns(source: Path, options: Any) -> None:
-    with pytest.raises(DataError, match="--attributes writes one line for each row"):
-        score_files(source, "a.jsonl", format="attributes", options=ScoreOptions(**options))
-
-
-def test_attributes_need_an_id() -> None:
-    Path("in.csv").write_text("text\ngood\n")
-    with pytest.raises(DataError, match="has no column 'id'"):
-        score_files("in.csv", "a.jsonl", format="attributes")
-
-
-def test_an_id_that_is_not_utf_8_is_written_as_in_jsonl(classifier: Classifier) -> None:
-    Path("in.csv").write_bytes(b"id,text\n\xff,good\nb,good\n")
-    for name in ("attributes", "jsonl"):
-        score_files("in.csv", f"a.{name}", model=classifier, format=name)
-        assert [row["id"] for row in written(f"a.{name}")] == ["\ufffd", "b"]
-    assert [bool(row["attributes"]) for row in written("a.attributes")] == [False, True]
 
 
 # --- zstd -----------------------------------------------------------------------------------------

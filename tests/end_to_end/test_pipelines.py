@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_lstm import Classifier
+from edge_lstm import Classifier, ScoreOptions, score_files
 
 PROJECT = Path(__file__).parents[2]
 PAGE = (PROJECT / "docs" / "how-to" / "pipelines.md").read_text(encoding="utf-8")
@@ -27,6 +27,7 @@ NEEDED = {
     "DuckDB": ("duckdb", "pyarrow"),
     "Hugging Face datasets": ("datasets",),
     "datatrove": ("datatrove", "orjson", "regex"),
+    "dolma": (),
     "Spark": ("pyspark", "pandas", "pyarrow"),
 }
 
@@ -47,6 +48,11 @@ def test_an_example_runs_as_it_stands(tmp_path: Path, name: str) -> None:
     texts = ["A wonderful film.", "Dull, far too long.", "漢字 é"] * 20
     rows = [{"id": str(i), "text": text} for i, text in enumerate(texts)]
     (tmp_path / "docs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    if name == "dolma":
+        columns = ScoreOptions(
+            all_probabilities=True, only_columns=("id", "text", "probability_pos")
+        )
+        score_files(tmp_path / "docs.jsonl", tmp_path / "scored.jsonl", options=columns)
     run = subprocess.run(
         [sys.executable, "-c", EXAMPLES[name].replace("billing", "pos")],
         cwd=tmp_path,
@@ -58,6 +64,12 @@ def test_an_example_runs_as_it_stands(tmp_path: Path, name: str) -> None:
     if name == "datatrove":
         positive = [p.label for p in classifier.predict(texts)].count("pos")
         assert f"forwarded: {positive}" in run.stderr
+    elif name == "dolma":
+        lines = (tmp_path / "attributes.jsonl").read_text().splitlines()
+        spans = [json.loads(line)["attributes"]["edge_lstm__pos"] for line in lines]
+        expected = [p.probabilities["pos"] for p in classifier.predict(texts)]
+        assert [[[0, len(text)]] for text in texts] == [[span[0][:2]] for span in spans]
+        assert [span[0][2] for span in spans] == pytest.approx(expected)
     elif name == "Hugging Face datasets":
         assert "'label': 'pos'" in run.stdout
     else:

@@ -201,7 +201,7 @@ def options_of(lines: str) -> list[ScoreOptions]:
     return [ScoreOptions(**json.loads(line)) for line in lines.strip().splitlines()]
 
 
-OPTIONS = [("jsonl", options) for options in options_of(SCORED)] + [("attributes", ScoreOptions())]
+OPTIONS = [("jsonl", options) for options in options_of(SCORED)]
 OPTIONS_OF_ANY = options_of(SCORED + OF_OTHERS.strip())
 
 
