@@ -23,7 +23,7 @@ _UPSTREAM = "System One service that answers the questions handed back, such as 
 _LOG = "Append the upstream's answers and their texts to this JSONL file, for train."
 _SHADOW = "Share of sure answers for which the upstream is asked too, to detect drift."
 _ENGINE = "onnxruntime or native.  [default: EDGE_LSTM_ENGINE, else native if it is installed]"
-_TIMEOUT = "Seconds to wait for a request, and for the upstream to answer."
+_TIMEOUT = "Seconds to wait for the upstream's answer."
 
 
 def command(
@@ -41,9 +41,6 @@ def command(
     log: Annotated[Path | None, option("FILE", _LOG)] = None,
     shadow: Annotated[float, option("SHARE", _SHADOW, min=0, max=1)] = 0.0,
     timeout: Annotated[float, option("SECONDS", _TIMEOUT, min=0.1, max=3600)] = 10.0,
-    max_connections: Annotated[
-        int, option("N", "Maximum number of open connections.", min=1, max=100_000)
-    ] = 512,
     engine: Annotated[str | None, option("NAME", _ENGINE)] = None,
 ) -> None:
     """Answer questions about texts over HTTP.
@@ -74,7 +71,7 @@ def command(
     check_installed("serve", "'serve'")
     from edge_lstm.serving.decisions import DecisionLog
     from edge_lstm.serving.models import Models, Settings
-    from edge_lstm.serving.server import Limits, listen, serve
+    from edge_lstm.serving.server import listen, serve
     from edge_lstm.serving.service import HandBack, Service
     from edge_lstm.serving.upstream import Upstream
 
@@ -97,7 +94,7 @@ def command(
     for model in service.list_models()["models"]:
         say(f"{model['name']}: {model['description']}")
     try:
-        serve(service, listening, Limits(max_connections, timeout))
+        serve(service, listening, timeout)
     except KeyboardInterrupt:
         # The server has answered what was under way: an ordinary end.
         say("ended")
