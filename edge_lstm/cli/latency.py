@@ -54,24 +54,13 @@ def command(
     ] = None,
     as_json: options.JsonOption = False,
     report: options.ReportOption = None,
-    show: Annotated[
-        Path | None, option("RESULT", "Show a result that --output wrote.", "--show")
-    ] = None,
 ) -> None:
     """Measure latency on this machine: cold start, load, and steady state over varied texts.
 
     Several models, or several values of an option separated by commas, are compared in random
     order.
     """
-    options.check_outputs([output, report], [*(models or ()), texts, show])
-    if show is not None:
-        from edge_lstm.errors import DataError
-        from edge_lstm.latency.result import read_result
-
-        if models or texts:
-            raise DataError("--show measures nothing; leave out the models and --texts")
-        _show(read_result(show), output, as_json, report)
-        return
+    options.check_outputs([output, report], [*(models or ()), texts])
     from edge_lstm.latency.measure import measure
     from edge_lstm.latency.settings import Settings, parse_numbers, read_texts
     from edge_lstm.modelfile import embedded_model

@@ -7,7 +7,7 @@ energy.py         energy per text, from a meter
 conditions.py     the machine's state, and warnings about the times
 recording.py      the times of one setting, block by block
 statistics.py     percentiles, intervals, ratios
-result.py         the result: JSON that everything else reads
+result.py         the result, and its JSON
 report.py         tables and the HTML page
 
 Nothing is imported here: :mod:`edge_lstm.latency.cold_start` times how long imports take.

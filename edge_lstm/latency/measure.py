@@ -99,7 +99,6 @@ def measure(
             "onnxruntime": getattr(sys.modules.get("onnxruntime"), "__version__", ""),
             "numpy": np.__version__,
         },
-        states=tuple(states),
         energy_note=energy_note,
         warnings=(
             *_warnings(recordings, interrupted),

@@ -8,20 +8,15 @@ model files in ``test_hostile_models.py``.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import stat
-from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 
 import pytest
 from hostile import Case, both, cases, check, put
 from model_files import SMALL
 
-from edge_lstm.latency.measure import measure
-from edge_lstm.latency.settings import Settings
 from edge_lstm.modelfile import embedded_model
 
 QUICK = "latency --runs 20 --cold-starts 0"
@@ -67,10 +62,6 @@ LATENCY = cases(
     no such format | --texts e.txt --input-format odf | odf | e.txt: a
     no such column | --texts t.csv --text-column no | no | t.csv: text\na
     texts from a folder without any | --texts . | .
-    a result that is not there | --show a.json | cannot read a.json
-    a result that is none | --show a.json | missing
-        | a.json: {"schema": "edge-lstm.latency", "version": 1}
-    a result that is a folder | --show . | directory
     two outputs of one name | --output x --report x | one file
     a report | --report r.html | exit 0 | leaves r.html
     a name that is not UTF-8 | --output r\xff.json | exit 0 | leaves r\xff.json
@@ -81,56 +72,11 @@ LATENCY = cases(
 LATENCY += cases(
     """
     a model and a link to it | m.onnx link.onnx | twice | link.onnx -> m.onnx
-    a model beside a result | m.onnx --show r.json | leave out the
-    a result that is a model | --show m.onnx | not JSON
     the result over its model | m.onnx --output m.onnx | one of the inputs
     """,
     before=QUICK,
     given=model,
 )
-LATENCY += cases(
-    "a result nested deeply | --show a.json | a.json",
-    before=QUICK,
-    given=put("a.json", "[" * 100_000),
-)
-
-
-@cache
-def measured() -> str:
-    """A result, as JSON."""
-    quick = {"runs": 20, "cold_starts": 0, "warm_up_s": 0, "max_warm_up_blocks": 1}
-    return measure(Settings(models=(embedded_model(),), **quick)).dumps()
-
-
-def result_with(change: Callable[[dict], object]) -> Callable[[Path], None]:
-    """A result that was changed by hand."""
-
-    def given(folder: Path) -> None:
-        document = json.loads(measured())
-        change(document)
-        (folder / "r.json").write_text(json.dumps(document))
-
-    return given
-
-
-# fmt: off
-RESULTS = [
-    Case(name=f"latency: a result {what}", arguments=("latency", "--show", "r.json"),
-         given=result_with(change), says="measure again")
-    for what, change in {
-        "without a key": lambda r: r.pop("seconds"),
-        "with NaN": lambda r: r.update(seconds=float("nan")),
-        "with a number beyond all bounds":
-            lambda r: r["settings"][0]["both"].update(mean_us=10**400),
-        "with a pair of three": lambda r: r["settings"][0].update(by_text=[[1, 2, 3]]),
-        "with a time of nothing": lambda r: r["settings"][0]["both"].update(p50_us=0),
-        "without a setting": lambda r: r.update(settings=[]),
-        "with text for a setting": lambda r: r.update(settings=["x"]),
-        "with true for a number": lambda r: r["settings"][0].update(runs=True),
-        "of a later version": lambda r: r.update(version=2),
-    }.items()
-]
-# fmt: on
 
 EVALUATE = cases(
     r"""
@@ -277,8 +223,6 @@ PLACES += [
 ]
 
 
-@pytest.mark.parametrize(
-    "case", [*LATENCY, *RESULTS, *EVALUATE, *OTHERS, *INPUT, *OUTPUTS, *PLACES], ids=str
-)
+@pytest.mark.parametrize("case", [*LATENCY, *EVALUATE, *OTHERS, *INPUT, *OUTPUTS, *PLACES], ids=str)
 def test_commands(case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     check(case, tmp_path, monkeypatch)
