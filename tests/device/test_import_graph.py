@@ -38,7 +38,7 @@ WORKSTATION_FLOORS = (
     "cli",
     "estimator suggest train.run importing",
     """train.train train.components train.training_data train.rows train.provenance
-    train.planning train.duration train.teachers.load train.baseline""",
+    train.planning train.teachers.load train.baseline""",
     "train.plan train.sizes train.stats train.start train.teachers.model",
     "onnx",
     "train",

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from edge_lstm.cli.notes import wrapped
-from edge_lstm.printable import counted, duration, listed, shorten
+from edge_lstm.printable import counted, listed, shorten
 
 if TYPE_CHECKING:  # a message needs no torch
     from edge_lstm_export.train.data import Dataset
@@ -28,8 +28,7 @@ def short_lines(prepared: Inputs) -> Iterator[str]:
 
 
 def long_lines(prepared: Inputs) -> Iterator[str]:
-    """Yield the data, their statistics, every field of the plan, the bytes and the time."""
-    from edge_lstm_export.train.duration import expected_seconds
+    """Yield the data, their statistics, every field of the plan and the bytes."""
     from edge_lstm_export.train.plan import fields_of
     from edge_lstm_export.train.sizes import expected_parts
 
@@ -43,9 +42,6 @@ def long_lines(prepared: Inputs) -> Iterator[str]:
     yield "\nbytes of the int8 file, if the texts fill it:"
     sizes = expected_parts(plan.network, plan.max_kilobytes, stats)
     yield from _lines(((part, f"{size:,}") for part, size in sizes.items()), LONG_COLUMN)
-    seconds = duration(expected_seconds(plan, stats))
-    counted_in = "with its folds; teachers, n-grams and the linear model are not counted"
-    yield f"\nthe LSTM's training takes about {seconds} on this machine, {counted_in}"
 
 
 def _lines(rows: Iterable[tuple[str, str]], column: int) -> Iterator[str]:
