@@ -69,7 +69,7 @@ def file_scores(
     preset: str, teacher: str | None, train: Rows, questions: list[str]
 ) -> tuple[Numbers, float]:
     """Return what the int8 file of a training answers, and its size in 1,000 bytes."""
-    model = TextClassifier(preset, teacher=teacher, random_state=0).fit(*train)
+    model = TextClassifier(preset, teacher=teacher, question="score", random_state=0).fit(*train)
     with tempfile.TemporaryDirectory() as folder:
         path = model.export(Path(folder) / "model.onnx", quantize="int8")
         classifier = Classifier.load(path)

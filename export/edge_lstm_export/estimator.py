@@ -20,7 +20,6 @@ from edge_lstm.parameters import whole
 from edge_lstm.question import QuestionType
 from edge_lstm_export.options import TrainingRequest
 from edge_lstm_export.train.checkpoint import save_checkpoint
-from edge_lstm_export.train.data import counted_votes
 from edge_lstm_export.train.loop import SILENT, Callbacks, predict_probabilities
 from edge_lstm_export.train.plan import Plan
 from edge_lstm_export.train.planning import plan_training, with_teacher_kind
@@ -43,7 +42,8 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         checkpoint of edge-lstm, or a transformer: a folder or a name on the Hugging Face hub.
     start: a model file or checkpoint whose LSTM and word embeddings the network starts from.
     balance: raise recall on rare labels, at a cost in accuracy.
-    question: choice, yes_no, or score if the labels are numbers on a scale; None: the plan decides.
+    question: choice, yes_no, or score if the labels are numbers on a scale; None: by the labels,
+        of which numbers are a choice.
     plan: a Plan to use instead of the one made from the data and the other parameters, such as
         ``dataclasses.replace(model.plan_, unlabelled=0)``.
     epochs: passes over the texts; None: the plan decides.
@@ -105,7 +105,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Raise DataError.
         """
         dataset = dataset_from(X, y, unlabelled=unlabelled, groups=groups)
-        dataset = checked(counted_votes(dataset))
+        dataset = checked(dataset)
         with quiet_thread():
             plan = self.plan
             if plan is None:

@@ -1,4 +1,4 @@
-"""Answers as they come: typed questions, confidences, distributions, votes."""
+"""Answers as they come: typed questions, confidences, distributions."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from edge_lstm_export import TextClassifier
 from edge_lstm_export.options import DataOptions, TrainingRequest
 from edge_lstm_export.train.data import Dataset
 from edge_lstm_export.train.plan import decide
-from edge_lstm_export.train.question import find_question, smoothed
 from edge_lstm_export.train.sources.memory import dataset_from
 from edge_lstm_export.train.sources.read import read_dataset
 from edge_lstm_export.train.stats import dataset_stats
+from edge_lstm_export.train.training_data import smoothed
 from edge_lstm_export.train.warnings import checked
 from made import FILLERS, write_csv
 
@@ -58,34 +58,48 @@ QUESTIONS = """
 0 1 | yes_no
 FALSE TRUE | yes_no
 1 2 | choice
-0.5 1 1.5 | score
+0.5 1 1.5 | choice
 1 2 n/a | choice
-1 1.0 2 | choice
-0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 | choice
+a b | choice
 """
 
 
 @pytest.mark.parametrize(("labels", "question"), table(QUESTIONS))
 def test_the_labels_tell_the_type_of_a_question(labels: str, question: str) -> None:
     rows = [(f"text {i}", label) for i, label in enumerate(labels.split() * 3)]
-    assert find_question(dataset_of(rows))[0] == question
+    assert dataset_stats(dataset_of(rows)).question == question
 
 
-def test_numbers_are_a_scale_if_texts_of_near_ones_are_alike() -> None:
-    ordered = sorted(graded(600), key=lambda row: row[1])
-    assert find_question(dataset_of(ordered))[0] == "score"
-    codes = ["3", "0", "4", "1", "2"]  # the same texts with numbers in another order
-    kind, reason = find_question(dataset_of(graded(600, names=codes)))
-    assert kind == "choice" and "not alike" in reason
+READ_AS_NAMES = "read as names of classes: if they are a scale, give --question score"
 
 
-def test_the_type_can_be_asked_for() -> None:
+@pytest.mark.parametrize(
+    ("labels", "options", "is_noted"),
+    [
+        ("1 2 3", (), True),
+        ("1 2 3", ("--question", "choice"), False),
+        ("1 2 3", ("--question", "score"), False),
+        ("1 2", (), False),
+        ("1 1.0 2", (), False),
+        ("1 2 n/a", (), False),
+    ],
+)
+def test_a_note_says_that_numbers_are_read_as_names(
+    labels: str, options: tuple[str, ...], is_noted: bool, tmp_path: Path
+) -> None:
+    rows = [(f"text {i}", label) for i, label in enumerate(labels.split() * 4)]
+    source = write_csv(tmp_path / "rows.csv", rows)
+    said = " ".join(train(source, "--dry-run", "--preset", "seed", *options).stderr.split())
+    assert (READ_AS_NAMES in said) == is_noted
+
+
+def test_a_score_is_asked_for() -> None:
     stats = dataset_stats(dataset_of(graded(300)))
-    found = decide(stats).plan
-    assert (found.question, found.sparse.fit) == ("score", "logistic")
-    asked = decide(stats, TrainingRequest(question="choice"))
-    assert (asked.plan.question, asked.plan.ordinal_smoothing) == ("choice", 0)
+    asked = decide(stats, TrainingRequest(question="score"))
+    assert (asked.plan.question, asked.plan.sparse.fit) == ("score", "logistic")
+    assert asked.plan.ordinal_smoothing > 0
     assert asked.reasons["question"] == "asked for"
+    assert decide(stats).plan.ordinal_smoothing == 0
 
 
 UNFIT = """
@@ -119,7 +133,7 @@ def test_a_score_goes_from_labels_to_a_number(tmp_path: Path) -> None:
     source = write_csv(tmp_path / "rows.csv", graded(200), ("text", "stars"))
     checkpoint = tmp_path / "stars.safetensors"
     model = tmp_path / "stars.onnx"
-    options = ("--preset", "tiny", "--teacher", "none", "--epochs", "1")
+    options = ("--preset", "tiny", "--teacher", "none", "--epochs", "1", "--question", "score")
     assert train(source, "-o", checkpoint, *options).returncode == 0
     assert command("export", checkpoint, "-o", model, "--quantize", "int8").returncode == 0
     assert json.loads(command("inspect", "--json", model).stdout)["question"] == {"type": "score"}
@@ -242,33 +256,3 @@ def test_what_is_learnt_is_the_distribution() -> None:
     model = TextClassifier(**QUICK).fit(texts, [said[word] for word in words])
     sea = model.predict_proba(["wave", "till"])[:, model.classes_.tolist().index("sea")]
     assert sea == pytest.approx([0.7, 0.4], abs=0.1)
-
-
-# --- Votes ----------------------------------------------------------------------------------------
-
-
-def test_a_text_with_several_answers_is_one_row_with_their_shares(tmp_path: Path) -> None:
-    dataset = read(tmp_path, "text,label\none,a\ntwo,b\none,b\nthree,c\none,a\ntwo,b\n")
-    assert dataset.train.texts == ("one", "two", "three")
-    assert np.allclose(dataset.train.targets, [[2 / 3, 1 / 3, 0], [0, 1, 0], [0, 0, 1]])
-    assert dataset.train.counts() == [1, 1, 1]
-    assert "6 answers to 3 texts" in dataset.warnings[0]
-    assert dataset.checks["contradictory_texts"] == 0
-
-
-def test_votes_with_confidences_and_of_several_labels_are_shares_too(tmp_path: Path) -> None:
-    lines = "text,label,sure\none,a,0.8\none,b,0.6\ntwo,b,1\n"
-    split = read(tmp_path, lines, confidence_column="sure").train
-    assert np.allclose(split.targets, [[0.6, 0.4], [0, 1]])
-    lines = "text,label\none,a|b\none,b\none,a|b\ntwo,c\n"
-    split = read(tmp_path, lines, label_separator="|").train
-    assert np.allclose(split.targets, [[2 / 3, 1, 0], [0, 0, 1]])
-    assert split.labels.tolist() == [[True, True, False], [False, False, True]]
-
-
-def test_copies_stay_if_hardly_a_text_is_contested(tmp_path: Path) -> None:
-    rows = [f"text {i},{'ab'[i % 2]}" for i in range(60)]
-    lines = "\n".join(["text,label", *rows, *rows[:30], "text 0,b"])
-    dataset = read(tmp_path, lines)
-    assert len(dataset.train) == 91 and dataset.train.shares is None
-    assert any("duplicates with different labels" in warning for warning in dataset.warnings)

@@ -14,14 +14,6 @@ from edge_lstm_export.train import defaults
 STATISTICS = {
     "UNSEGMENTED_SHARE",
     *(name for name in dir(defaults) if name.startswith("TRIAL_")),
-    # tests/export/test_answers.py tries these.
-    "LEAST_CONTESTED",
-    "FEWEST_LEVELS",
-    "MOST_LEVELS",
-    "FEWEST_TO_FIND_SCALE",
-    "MOST_TO_FIND_SCALE",
-    "TRIED_ORDERS",
-    "MOST_BETTER_ORDERS",
 }
 # A fit for the package's own model (tools/sentiment/make.py).
 OTHERS = {"RESIDUAL_RIDGE"}

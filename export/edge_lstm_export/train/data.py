@@ -6,7 +6,7 @@ import hashlib
 import math
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -14,12 +14,10 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from edge_lstm.answering import apply_thresholds
 from edge_lstm.errors import DataError
 from edge_lstm.printable import shorten
 from edge_lstm.tables.labelled import Columns, Shares
 from edge_lstm.text import LABEL_JOINT, text_key, well_formed
-from edge_lstm_export.train import defaults
 
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float32]
@@ -182,39 +180,6 @@ def all_names(names: Iterable[Names], shares: Iterable[Shares | None]) -> Iterat
         yield from row
     for of_text in shares:
         yield from of_text or ()
-
-
-def counted_votes(dataset: Dataset) -> Dataset:
-    """Make one row of each training text, if the data hold several answers to the same texts.
-
-    The shares of its answers are its target, and the most frequent one is its label. In data with
-    hardly a contested text, copies stay: each counts, and a contested one is a mistake.
-    """
-    train = dataset.train
-    index: dict[str, int] = {}
-    text = np.array([index.setdefault(each, len(index)) for each in train.texts], np.int64)
-    answers = np.bincount(text, minlength=len(index))
-    votes = np.zeros((len(index), len(dataset.labels)), np.int64)
-    np.add.at(votes, text, train.labels)
-    is_contested = ((votes > 0) & (votes < answers[:, None])).any(axis=1)
-    if not is_contested.any() or is_contested.mean() < defaults.LEAST_CONTESTED:
-        return dataset
-    shares = np.zeros(votes.shape)
-    np.add.at(shares, text, train.targets)
-    shares /= answers[:, None]
-    labels = shares >= 0.5
-    if not dataset.multi_label:
-        labels = apply_thresholds(shares)
-    groups = None
-    if train.groups is not None:
-        _, first = np.unique(text, return_index=True)
-        groups = train.groups[first]
-    merged = Split(tuple(index), labels, groups, shares.astype(np.float32))
-    note = (
-        f"{len(train):,} answers to {len(index):,} texts: each text is one row, and the shares of "
-        "its answers are learnt"
-    )
-    return replace(dataset, train=merged, warnings=(*dataset.warnings, note))
 
 
 def rarest(labels: Bools) -> Ints:

@@ -236,22 +236,8 @@ TRIAL_UNSEEN = 1e-6
 
 # --- The answers ----------------------------------------------------------------------------------
 
-# Copies of a text count as votes if at least this share of the texts has conflicting answers.
-LEAST_CONTESTED = 0.05
 # Share of a row's target that goes to the neighbouring numbers of a score.
 ORDINAL_SMOOTHING = 0.2
-
-# --- The type of the question ---------------------------------------------------------------------
-
-# Labels that are numbers may be a scale; with another number of them they are names.
-FEWEST_LEVELS = 3
-MOST_LEVELS = 21
-# With fewer rows, the texts say nothing about the order of the labels.
-FEWEST_TO_FIND_SCALE = 200
-MOST_TO_FIND_SCALE = 2_000
-# Orders of the labels that are tried, and the share of them that may be as good as the numbers'.
-TRIED_ORDERS = 5_000
-MOST_BETTER_ORDERS = 0.05
 
 
 def few_groups(groups: int) -> bool:

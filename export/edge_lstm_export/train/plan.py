@@ -338,7 +338,7 @@ def _why_kind(stats: DatasetStats) -> str:
 
 def _question(stats: DatasetStats, request: TrainingRequest) -> tuple[QuestionType, str]:
     if request.question is None:
-        return stats.question, stats.question_reason
+        return stats.question, "by its labels"
     if stats.multi_label and request.question != CHOICE:
         raise DataError(
             f"--question {request.question} is for one label per text; leave it out, or give each "

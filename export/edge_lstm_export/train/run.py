@@ -37,6 +37,7 @@ from edge_lstm_export.train.stages import Stages, load_stages
 from edge_lstm_export.train.stats import DatasetStats, dataset_stats
 from edge_lstm_export.train.train import Result, fit, quiet_thread
 from edge_lstm_export.train.unlabelled import choose_unlabelled
+from edge_lstm_export.train.warnings import scale_notes
 
 
 @dataclass(frozen=True)
@@ -127,6 +128,8 @@ def plan_job(job: Job, say: Callable[[str], None] = lambda line: None) -> Inputs
     else:
         decided = plan_training(dataset, request, len(unlabelled))
     decided.plan.check_fits(dataset)
+    if job.plan is None and request.question is None:
+        remarks += scale_notes(dataset)
     return Inputs(dataset, decided, unlabelled, tuple(remarks))
 
 

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edge_lstm.question import CHOICE, SCORE, QuestionType
+from edge_lstm.question import CHOICE, SCORE, YES_NO, QuestionType, yes_label
 from edge_lstm.text import Tokenizer, front_coded, spaceless, split_marks
 from edge_lstm_export.options import EnsembleOptions, LinearOptions, SourceFile, VocabularyOptions
 from edge_lstm_export.train import defaults
 from edge_lstm_export.train.data import Bools, Dataset, Floats, folds_of
 from edge_lstm_export.train.pretrained import english
-from edge_lstm_export.train.question import find_question
 from edge_lstm_export.train.teachers import base
 from edge_lstm_export.train.teachers.linear import LinearTeacher
 from edge_lstm_export.train.teachers.model import model_teacher
@@ -50,7 +49,7 @@ class DatasetStats:
     group_column: the column of the groups.
     trial: trial of a model file as a teacher; None if another teacher was requested.
     soft: some labels are not certain.
-    question, question_reason: what the labels are, see question.find_question.
+    question: what the labels are by themselves. Numbers are a choice unless a score is asked for.
     """
 
     rows: int
@@ -67,7 +66,6 @@ class DatasetStats:
     trial: TeacherTrial | None = None
     soft: bool = False
     question: QuestionType = CHOICE
-    question_reason: str = "its labels are names"
 
     @property
     def kind(self) -> defaults.Kind:
@@ -113,7 +111,7 @@ def dataset_stats(dataset: Dataset, unlabelled: int = 0) -> DatasetStats:
     short = [word for word in repeated if len(word) <= longest]
     kept = tuple(short or dict.fromkeys(word[:longest] for word in repeated))
     stored = front_coded(in_groups(Tokenizer.of_subwords(kept)).words).encode()
-    question, reason = find_question(dataset)
+    is_yes_no = not dataset.multi_label and yes_label(dataset.labels) is not None
     return DatasetStats(
         rows=len(texts),
         labels=len(dataset.labels),
@@ -124,8 +122,7 @@ def dataset_stats(dataset: Dataset, unlabelled: int = 0) -> DatasetStats:
         label_bytes=float(np.mean([len(name.encode()) for name in dataset.labels])),
         unlabelled=unlabelled,
         soft=dataset.train.shares is not None,
-        question=question,
-        question_reason=reason,
+        question=YES_NO if is_yes_no else CHOICE,
         groups=dataset.groups,
         group_column=dataset.group_column,
     )

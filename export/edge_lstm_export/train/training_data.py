@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
@@ -18,7 +18,6 @@ from edge_lstm_export.train.examples import Examples
 from edge_lstm_export.train.plan import Plan
 from edge_lstm_export.train.pretrained import PretrainedWords
 from edge_lstm_export.train.provenance import longest_provenance
-from edge_lstm_export.train.question import smoothed
 from edge_lstm_export.train.rows import LabelledRows, TransferSet
 from edge_lstm_export.train.stages import TEACHERS, Stages
 from edge_lstm_export.train.teachers import base
@@ -239,3 +238,16 @@ class TrainingData:
         misspelt = misspell(texts, self.plan.augmentation.typos, self.plan.seed)
         targets = examples.targets[: len(rows)]
         return examples.joined(Examples.from_texts(self.tokenizer, misspelt, targets))
+
+
+def smoothed(targets: Floats, levels: Sequence[float], share: float) -> Floats:
+    """Return targets of which a share goes to the neighbouring numbers, float32 [n, L].
+
+    targets: float32 [n, L].
+    levels: the number of each label.
+    """
+    rank = np.argsort(np.argsort(levels))
+    is_next = np.abs(rank[:, None] - rank) == 1
+    neighbours = is_next / is_next.sum(axis=1, keepdims=True)
+    kernel = (1 - share) * np.eye(len(rank)) + share * neighbours
+    return np.asarray(targets @ kernel, np.float32)

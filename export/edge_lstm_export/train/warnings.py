@@ -13,10 +13,10 @@ from edge_lstm.errors import DataError
 from edge_lstm.metrics import SetScores
 from edge_lstm.printable import counted, listed, shorten
 from edge_lstm.question import number
-from edge_lstm_export.train import defaults
 from edge_lstm_export.train.data import Dataset, Split
 
 _FEW_OF_A_LABEL = 20
+_FEWEST_LEVELS = 3  # of a scale
 _MANY_DUPLICATES = 0.01  # reviews and tickets always hold a few
 
 
@@ -45,7 +45,8 @@ def checked(dataset: Dataset) -> Dataset:
         warnings.append(f"{share} {verb} {but}: keep one of each")
     if conflicts:
         warnings.append(
-            f"{conflicts:,} training texts have duplicates with different labels: correct these"
+            f"{conflicts:,} training texts have duplicates with different labels: correct these, "
+            "or make one row of each, with the shares of its labels"
         )
     if shared:
         verb = "is also a training text" if shared == 1 else "are also training texts"
@@ -77,11 +78,11 @@ def _label_warnings(dataset: Dataset) -> Iterator[str]:
     ]:
         yield f"few training texts of {listed(few)}: collect more, or merge the label into another"
     words = [shorten(name) for name in names if number(name) is None]
-    if words and len(names) - len(words) >= defaults.FEWEST_LEVELS:
+    if words and len(names) - len(words) >= _FEWEST_LEVELS:
         verb = "is not a number" if len(words) == 1 else "are not numbers"
         yield (
             f"{listed(words)} {verb}, the other labels are: for a score with an interval, take "
-            "these rows out"
+            "these rows out, and give --question score"
         )
     alike: defaultdict[str, list[str]] = defaultdict(list)
     for name in names:
@@ -89,6 +90,15 @@ def _label_warnings(dataset: Dataset) -> Iterator[str]:
     if twins := [" and ".join(group) for group in alike.values() if len(group) > 1]:
         how = "differ in capitals, spaces or Unicode form (NFC) only"
         yield f"the labels {listed(twins)} {how}: write them the same way"
+
+
+def scale_notes(dataset: Dataset) -> Iterator[str]:
+    """Yield that labels are numbers, which may be a scale or the codes of classes."""
+    names = dataset.labels
+    numbers = {number(name) for name in names} - {None}
+    if len(numbers) == len(names) >= _FEWEST_LEVELS and not dataset.multi_label:
+        labels = f"the labels are numbers from {shorten(names[0])} to {shorten(names[-1])}"
+        yield f"{labels}, read as names of classes: if they are a scale, give --question score"
 
 
 def _group_warnings(dataset: Dataset) -> Iterator[str]:

@@ -67,7 +67,6 @@ def read_dataset(
         dataset = _read_files(paths, options)
     else:
         dataset = _label(labeller, paths, options)
-    dataset = data.counted_votes(dataset)
     is_enough = len(dataset.train) >= FEWEST_TO_TEST and not few_groups(dataset.groups)
     usual = TEST_SHARE if is_enough else 0.0
     share = usual if options.test_share is None else options.test_share
