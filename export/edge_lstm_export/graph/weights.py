@@ -46,34 +46,34 @@ Matrix = Any  # scipy.sparse.csr_matrix, float32
 
 USUAL_ROUNDING = RoundingOptions()
 
-LARGEST = 127  # format: int8, symmetric
+LARGEST = 127  # int8, symmetric
 # A number of 4 bits is -7 to 7, and a row's factor 1 to 18.
-LARGEST_4_BITS = 7  # format
-LARGEST_FACTOR = 18  # format
+LARGEST_4_BITS = 7
+LARGEST_FACTOR = 18
 LARGEST_PRODUCT = LARGEST_4_BITS * LARGEST_FACTOR
-NARROWEST = 4  # format: columns; a factor for each row of fewer would be half of the row
-CODED = 4  # format: numbers of a code
-BOOK = 256  # format: codes
-_AT_A_TIME = 40_000  # tolerance: memory only
-REDUCED = 64  # format: largest int8 value of an LSTM's weight, see above
+NARROWEST = 4  # columns; a factor for each row of fewer would be half of the row
+CODED = 4  # numbers of a code
+BOOK = 256  # codes
+_AT_A_TIME = 40_000  # memory only
+REDUCED = 64  # largest int8 value of an LSTM's weight, see above
 SENTINELS = 2
 # An int8 file rounds outputs to steps of 2 / 255: first states that are nearer to each other than
 # this are the same to it.
-SETTLED = 1e-3  # tolerance: of states
+SETTLED = 1e-3  # of states
 # Sigmoid and tanh of it are 1 to the last bit of float32.
-SATURATED = 20.0  # format
+SATURATED = 20.0
 # Of each gate (input, output, forget, cell) of the two sentinel units, whose h runs to +1 and to
 # -1.
 GATE_SIGNS = np.array([[1, 1], [1, 1], [1, 1], [1, -1]])
-_SMALLEST = 1e-6  # tolerance: divisors are at least this
-_TIE = 1e-3  # tolerance: of squares of int8 numbers
+_SMALLEST = 1e-6  # divisors are at least this
+_TIE = 1e-3  # of squares of int8 numbers
 # Shares of the largest weight that are tried as the end of a matrix's range: a smaller one clips
 # few weights, and rounds all others finer.
-CLIPS = (1.0, 0.9, 0.8, 0.7)  # imported
+CLIPS = (1.0, 0.9, 0.8, 0.7)
 # Of the mean square of a column, for what typical texts do not show.
-_DAMPING = 1e-4  # imported
+_DAMPING = 1e-4
 # The steps to which an int8 file rounds outputs from -1 to 1.
-OUTPUT_STEP = 2 / 255  # format
+OUTPUT_STEP = 2 / 255
 _NO_FACTORS = np.ones((1, 1))
 
 

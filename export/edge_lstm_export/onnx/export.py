@@ -40,9 +40,9 @@ from edge_lstm_export.train.headroom import (
     units_closed,
 )
 
-DRAWS = 4  # imported: roundings, of which the best is kept
+DRAWS = 4  # roundings, of which the best is kept
 # Tokens of --data, of which the texts are tried in batches: every k-th of more.
-MOST_TRIED = 20_000  # tolerance: of a gate
+MOST_TRIED = 20_000  # texts
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def export(
     quantize: Literal["int8"] | None = None,
     length: int | None = None,
     labelled: LabelledTexts | None = None,
-    max_drop: float = 0.3,  # tolerance: of a gate
+    max_drop: float = 0.3,
     abstain: float | None = None,
     examples: Sequence[str] = (),
     any_size: bool = False,

@@ -25,10 +25,10 @@ from edge_lstm_export.onnx.from_network import zeros_of
 from edge_lstm_export.options import NetworkOptions
 
 # Lengths in the file take some more bytes in all if the parts that they count grow.
-SPARE = 64  # tolerance
+SPARE = 64
 # Of a table of pairs; its operators take room of their own.
 FEWEST_SLOTS = 2
-LONGEST_PROBABILITY = 1.23456789e-05  # format
+LONGEST_PROBABILITY = 1.23456789e-05
 _METADATA = {
     modelfile.KEY_VOCABULARY: "vocabulary",
     modelfile.KEY_LABELS: "labels",

@@ -26,12 +26,12 @@ NAME = "linear SVM on TF-IDF"
 TOKEN = r"\w+|[^\w\s]"  # every text has one, unless it is blank
 # A fit of more labels, or of more characters of all texts times the SVMs and 12 for counting,
 # takes more than a few per cent of a training, or a gigabyte.
-MOST_LABELS = 100  # tolerance: whether there is a line to read
-MOST_WORK = 100_000_000  # tolerance: the same
-COUNTING = 12  # tolerance: an estimate
-PASSES = 5  # tolerance: of liblinear; more change no more labels than another order of the rows
-FLOAT32_BYTES = 4  # tolerance: a fact
-PAIR_BYTES = 8  # tolerance: two ids
+MOST_LABELS = 100
+MOST_WORK = 100_000_000
+COUNTING = 12  # an estimate
+PASSES = 5  # of liblinear; more change no more labels than another order of the rows
+FLOAT32_BYTES = 4
+PAIR_BYTES = 8  # two ids
 
 
 @dataclass(frozen=True)

@@ -26,9 +26,9 @@ from edge_lstm_export.train.data import Bools, Doubles, Floats
 from edge_lstm_export.train.logits import cross_entropy, fit_temperature, probabilities, two_columns
 
 # A figure in its longest form: six decimals, and another place before the point.
-LONGEST = 0.1234567  # tolerance: its length in a file counts
-LONGEST_THRESHOLD = 0.00012345  # tolerance: its length in a file counts
-MOST_TEXTS = 9_999_999  # tolerance: more than a training has
+LONGEST = 0.1234567  # its length in a file counts
+LONGEST_THRESHOLD = 0.00012345  # its length in a file counts
+MOST_TEXTS = 9_999_999  # more than a training has
 
 
 @dataclass(frozen=True)

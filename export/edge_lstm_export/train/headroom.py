@@ -24,10 +24,10 @@ from edge_lstm_export.train.examples import Examples, sorted_batches
 from edge_lstm_export.train.network import Network
 
 Rows = list[list[int]]
-MOST_TIMES = 50  # tolerance: after which nothing is left of a float32 weight
-BATCH = 128  # tolerance: texts that are tried at once
-TYPICAL = 64  # tolerance: texts of typical_rows
-RANDOM_LENGTHS = 11  # tolerance: random lengths between the shortest and the longest row
+MOST_TIMES = 50  # after which nothing is left of a float32 weight
+BATCH = 128  # texts that are tried at once
+TYPICAL = 64  # texts of typical_rows
+RANDOM_LENGTHS = 11  # random lengths between the shortest and the longest row
 
 
 def random_rows(tokenizer: Tokenizer, *, seed: int = 0) -> Rows:

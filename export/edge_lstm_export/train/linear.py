@@ -11,8 +11,8 @@ from edge_lstm_export.options import LinearOptions
 from edge_lstm_export.train.data import Bools, Floats
 
 Matrix = Any  # scipy.sparse.csr_matrix, float32
-SVM_TOLERANCE = 1e-2  # tolerance: of liblinear's stopping rule; labels do not change below it
-SVM_PASSES = 500  # tolerance: passes of liblinear, at most
+SVM_TOLERANCE = 1e-2  # of liblinear's stopping rule; labels do not change below it
+SVM_PASSES = 500  # passes of liblinear, at most
 
 
 def counters(

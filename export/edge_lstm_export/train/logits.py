@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from edge_lstm_export.train.data import Floats
 
-LARGEST_TEMPERATURE = 10.0  # tolerance: the search ends there, and at one over it
+LARGEST_TEMPERATURE = 10.0  # the search ends there, and at one over it
 
 
 def log_probabilities(logits: Tensor) -> Tensor:

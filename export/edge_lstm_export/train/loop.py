@@ -33,7 +33,7 @@ from edge_lstm_export.train.network import Network, multiplies_bfloat16
 from edge_lstm_export.train.optimizer import adamw
 from edge_lstm_export.train.stages import Stage
 
-EVALUATION_BATCH = 64  # tolerance: texts per batch where nothing is learnt
+EVALUATION_BATCH = 64  # texts per batch where nothing is learnt
 Outcome = Literal["finished", "stopped early"]
 Tensors = dict[str, Tensor]
 _SUMS = ("epoch", "batch", "loss_sum", "correct", "seen", "seconds")

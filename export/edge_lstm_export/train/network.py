@@ -39,7 +39,7 @@ Weights = dict[str, npt.NDArray[np.float32]]
 # h and c, [1, B, H] each.
 State = tuple[Tensor, Tensor]
 
-SETTLED = 5e-8  # tolerance: by which states may still move, a rounding of float32
+SETTLED = 5e-8  # by which states may still move, a rounding of float32
 
 ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
     "relu": torch.relu,

@@ -30,10 +30,10 @@ from edge_lstm_export.train.linear import Matrix, bayes_weights, svm_weights
 from edge_lstm_export.train.logits import cross_entropy, soft_cross_entropy
 from edge_lstm_export.train.optimizer import adamw
 
-_TEXTS_AT_A_TIME = 20_000  # tolerance: memory only
-_PAIR_BASE = 2**31  # tolerance: a pair's key is left id · _PAIR_BASE + right id
-_SMALLEST = 1e-9  # tolerance: divisors are at least this
-FEWEST_STEPS = 20  # tolerance: the schedule of the learning rate needs some
+_TEXTS_AT_A_TIME = 20_000  # memory only
+_PAIR_BASE = 2**31  # a pair's key is left id · _PAIR_BASE + right id
+_SMALLEST = 1e-9  # divisors are at least this
+FEWEST_STEPS = 20  # the schedule of the learning rate needs some
 
 
 @dataclass(frozen=True)

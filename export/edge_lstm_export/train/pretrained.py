@@ -19,10 +19,10 @@ from edge_lstm.text import FIRST_WORD_ID, split_marks
 from edge_lstm_export.options import WordVectorOptions
 from edge_lstm_export.train.data import Floats, Ints
 
-_CHUNK = 4096  # tolerance: words compared at once, memory only
-_SMALLEST = 1e-9  # tolerance: divisors are at least this
+_CHUNK = 4096  # words compared at once, memory only
+_SMALLEST = 1e-9  # divisors are at least this
 DEFAULT_VECTORS = WordVectorOptions()
-BITS = 3  # tolerance: of the package's table; a packed value has eight levels
+BITS = 3  # of the package's table; a packed value has eight levels
 ENGLISH = Path(__file__).parents[1] / "english.safetensors"
 
 

@@ -27,7 +27,7 @@ from edge_lstm_export.train.teachers.base import Member
 from edge_lstm_export.train.warnings import result_warnings
 
 FOLDS = ("folds", "group folds")  # names of rows that folds judge
-MOST_PARAMETERS = 10**9  # tolerance: more than a network has
+MOST_PARAMETERS = 10**9  # more than a network has
 
 
 @dataclass(frozen=True)

@@ -27,9 +27,9 @@ from edge_lstm_export.train.stats import DatasetStats
 
 # Bytes that stand for what the statistics do not tell: figures of a training, and of each label in
 # them. The training counts exactly, once its vocabulary is chosen (training_data.py).
-FIGURES = 1_600  # tolerance: an estimate
-LABEL_FIGURES = 60  # tolerance: an estimate
-MOST_UNITS = 4096  # tolerance: no bound
+FIGURES = 1_600  # an estimate
+LABEL_FIGURES = 60  # an estimate
+MOST_UNITS = 4096  # no bound
 
 
 @dataclass(frozen=True)

@@ -55,10 +55,10 @@ class DatasetStats:
     rows: int
     labels: int
     multi_label: bool = False
-    mean_length: float = 10.0  # tolerance: counted from the texts
+    mean_length: float = 10.0  # counted from the texts
     unsegmented: bool = False
-    word_bytes: float = 4.5  # tolerance: counted from the texts
-    label_bytes: float = 10.0  # tolerance: counted from the labels
+    word_bytes: float = 4.5  # counted from the texts
+    label_bytes: float = 10.0  # counted from the labels
     english: float = 0.0
     unlabelled: int = 0
     groups: int = 0

@@ -63,7 +63,7 @@ from edge_lstm_export.train.vocabulary import unknown_share
 from edge_lstm_export.train.warnings import result_warnings
 
 # Accuracy that the network may lose to its teachers before a remark asks for texts without labels.
-LOST_BY_NETWORK = 0.03  # tolerance: decides a remark alone
+LOST_BY_NETWORK = 0.03  # decides a remark alone
 
 
 @dataclass(frozen=True)

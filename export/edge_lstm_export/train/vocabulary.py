@@ -25,7 +25,7 @@ from edge_lstm.text import (
 from edge_lstm_export.options import TextOptions, VocabularyOptions
 from edge_lstm_export.train.data import Bools
 
-MOST_CHARACTERS = 1000  # tolerance: a longer word says nothing of subwords, and would take minutes
+MOST_CHARACTERS = 1000  # a longer word says nothing of subwords, and would take minutes
 
 
 def build_vocabulary(

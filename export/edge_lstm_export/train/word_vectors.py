@@ -15,8 +15,8 @@ from edge_lstm_export.options import WordVectorOptions
 from edge_lstm_export.train.data import Floats
 from edge_lstm_export.train.examples import Examples
 
-SMALLEST_NORM = 1e-6  # tolerance: a shorter vector is 0
-SVD_ITERATIONS = 3  # tolerance: power iterations of the randomized decomposition
+SMALLEST_NORM = 1e-6  # a shorter vector is 0
+SVD_ITERATIONS = 3  # power iterations of the randomized decomposition
 
 
 def word_vectors(

@@ -26,10 +26,10 @@ from edge_lstm_export.train.stages import Stage
 
 Say = Callable[[str], None]
 Predict = Callable[[Ints], Floats]  # indexes of texts that a teacher read → logits [texts, L]
-SMALLEST = 1e-12  # tolerance: divisors are at least this
-LARGEST_WEIGHT = 10.0  # tolerance: bounds the search for a teacher's weight
-REGRESSION_TOLERANCE = 1e-3  # tolerance: of the solver
-REGRESSION_STEPS = 300  # tolerance: of the solver, at most
+SMALLEST = 1e-12  # divisors are at least this
+LARGEST_WEIGHT = 10.0  # bounds the search for a teacher's weight
+REGRESSION_TOLERANCE = 1e-3  # of the solver
+REGRESSION_STEPS = 300  # of the solver, at most
 
 
 class Teacher(ABC):

@@ -43,11 +43,11 @@ from edge_lstm_export.train.teachers.transformer import (
     read_texts,
 )
 
-SMALLEST = 1e-9  # tolerance: divisors are at least this
-MINILM_WIDTH = 384  # tolerance: hidden states of the encoder for which the learning rate was found
-BATCHES_PER_CHUNK = 16  # tolerance: batches of texts that are sorted by length together
+SMALLEST = 1e-9  # divisors are at least this
+MINILM_WIDTH = 384  # hidden states of the encoder for which the learning rate was found
+BATCHES_PER_CHUNK = 16  # batches of texts that are sorted by length together
 # Of the optimizer, as encoders are fine-tuned (Liu et al., 2019).
-ADAM_BETAS = (0.9, 0.98)  # tolerance: as published
+ADAM_BETAS = (0.9, 0.98)  # as published
 
 
 class EncoderReader(TextReader):

@@ -18,7 +18,7 @@ from edge_lstm_export.train.teachers.base import Predict, Teacher
 # Words, and every punctuation mark by itself: "!" and "?" say something, and the teacher is not
 # bound to the text rule of the model file.
 TOKEN = r"[^\W_]+(?:'[^\W_]+)?|[^\w\s]"
-COLUMNS = 1 << 22  # tolerance: of hashed n-grams; few collide
+COLUMNS = 1 << 22  # of hashed n-grams; few collide
 
 
 @dataclass

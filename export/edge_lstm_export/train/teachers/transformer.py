@@ -35,9 +35,9 @@ from edge_lstm_export.train.teachers.base import Say
 # owner/name, or a name from the days before owners.
 _HUB_NAME = re.compile(r"\w[\w.-]{0,95}(/\w[\w.-]{0,95})?", re.ASCII)
 _FOLDER = "a folder with config.json, tokenizer.json and model.safetensors"
-_BATCH = 32  # tolerance: windows of full length that are read at once
-_SAY_EVERY = 30.0  # tolerance: seconds between messages
-_WIDE = 256  # tolerance: hidden states from which one product keeps several cores busy
+_BATCH = 32  # windows of full length that are read at once
+_SAY_EVERY = 30.0  # seconds between messages
+_WIDE = 256  # hidden states from which one product keeps several cores busy
 
 
 class Transformer(nn.Module):
