@@ -18,9 +18,9 @@ def command(
     title: Annotated[
         str | None, option("TEXT", "Heading.  [default: the model file's name, or the questions]")
     ] = None,
-    example: Annotated[
-        list[str] | None,
-        option("TEXT", "Text to try, instead of the model file's example texts; repeatable."),
+    examples: Annotated[
+        Path | None,
+        option("FILE", "Texts to try, instead of the model file's: one per line, or a table."),
     ] = None,
 ) -> None:
     """Write a web page that runs the model in the browser, as one HTML file without network access.
@@ -30,7 +30,7 @@ def command(
 
     With -m team=team.onnx -m urgent=urgent.onnx, the page answers all questions about a text.
 
-    The page shows the example texts that 'export --example' put into the model file, and no other
+    The page shows the example texts that 'export --examples' put into the model file, and no other
     text of the data. A line on standard error says how many.
     """
     from edge_lstm.atomic import is_stream, write_atomically
@@ -38,13 +38,15 @@ def command(
     from edge_lstm.live_page import build_page
     from edge_lstm.modelfile import open_model
     from edge_lstm.questions import parse_models
+    from edge_lstm.tables.examples import read_examples
 
     if question and model is not None:
         raise DataError("give MODEL, or -m NAME=FILE for each question, not both")
     paths = parse_models(question) if question else {"": model}
     opened = {name: open_model(path) for name, path in paths.items()}
-    check_outputs([output], [each.path for each in opened.values()])
-    page = build_page(opened if question else opened[""], title, example or ())
+    check_outputs([output], [examples, *(each.path for each in opened.values())])
+    shown = read_examples(examples) if examples else ()
+    page = build_page(opened if question else opened[""], title, shown)
     write_atomically(page, output)
     if count := len({text for each in opened.values() for text in each.examples}):
         texts = "the example text" if count == 1 else f"the {count} example texts"

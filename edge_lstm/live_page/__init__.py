@@ -39,10 +39,9 @@ def build_page(
         f"{_base64(model.data)}</script>"
         for name, model in named.items()
     ]
-    shown = [text for text in examples if text.strip()]
     parts = {
         "{title}": escape(printable(title or own_title)),
-        "{examples}": json.dumps(shown).replace("<", "\\u003c"),
+        "{examples}": json.dumps(examples).replace("<", "\\u003c"),
         "{models}": "\n".join(held),
         "{engine}": _base64(gzip.compress(_part("edge-lstm.wasm"), mtime=0)),
         "{module}": _part("edge-lstm.mjs").decode(),

@@ -9,6 +9,7 @@ fast.py         faster readers of the rows that programs write
 values.py       a value as text and as JSON
 reader.py       named inputs as rows
 labelled.py     texts with labels
+examples.py     texts for people to try
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ import torch
 from cases import table, unescaped
 from commands import command, train
 from edge_lstm_export import TextClassifier
-from edge_lstm_export.graph.golden import LONGEST_EXAMPLE, ORDERS, golden_texts, read_examples
+from edge_lstm_export.graph.golden import ORDERS, golden_texts
 from edge_lstm_export.onnx.export import export
 from edge_lstm_export.train.checkpoint import load_checkpoint, save_checkpoint
 from made import make_checkpoint, opened, write_csv
@@ -27,6 +27,7 @@ from edge_lstm.doctor.checks import examine
 from edge_lstm.errors import DataError
 from edge_lstm.live_page import build_page
 from edge_lstm.modelfile import open_model
+from edge_lstm.tables.examples import LONGEST_EXAMPLE, read_examples
 from edge_lstm.text import Tokenizer
 
 PROJECT = Path(__file__).parents[2]
@@ -121,20 +122,19 @@ def test_examples_go_from_the_export_to_inspect_page_card_and_doctor(tmp_path: P
     output = tmp_path / "m.onnx"
     page = tmp_path / "page.html"
     save_checkpoint(make_checkpoint(), source)
-    (tmp_path / "more.csv").write_text("text,label\nA text of a table.,a\n", encoding="utf-8")
-    given = [word for text in EXAMPLES for word in ("--example", text)]
-    given += ["--examples", tmp_path / "more.csv"]
-    said = command("export", source, "-o", output, "--quantize", "int8", *given).stdout
-    assert "examples: the file shows 3 texts: “The harbour is calm today.”, “Dull" in said
-    texts = [*EXAMPLES, "A text of a table."]
+    given = tmp_path / "texts.txt"
+    given.write_text("\n".join([*EXAMPLES, "", EXAMPLES[0]]), encoding="utf-8")
+    options = ("--quantize", "int8", "--examples", given)
+    said = command("export", source, "-o", output, *options).stdout
+    assert "examples: the file shows 2 texts: “The harbour is calm today.”, “Dull" in said
     file = open_model(output)
-    assert list(file.examples) == texts and len(file.golden) == 5 + 3
-    assert "3 texts: “The harbour is calm today.”" in command("inspect", output).stdout
-    assert json.loads(command("inspect", output, "--json").stdout)["examples"] == texts
+    assert list(file.examples) == EXAMPLES and len(file.golden) == 5 + 2
+    assert "2 texts: “The harbour is calm today.”" in command("inspect", output).stdout
+    assert json.loads(command("inspect", output, "--json").stdout)["examples"] == EXAMPLES
     assert "- The harbour is calm today.\n" in command("inspect", output, "--card").stdout
-    assert "the 3 example texts of the model file" in command("page", output, "-o", page).stderr
+    assert "the 2 example texts of the model file" in command("page", output, "-o", page).stderr
     diagnosis = examine(output, in_process=True)
-    assert diagnosis.fit and [row["text"] for row in diagnosis.golden_rows[-3:]] == texts
+    assert diagnosis.fit and [row["text"] for row in diagnosis.golden_rows[-2:]] == EXAMPLES
 
 
 def test_without_examples_nothing_is_shown(tmp_path: Path) -> None:
@@ -144,6 +144,16 @@ def test_without_examples_nothing_is_shown(tmp_path: Path) -> None:
     assert "the file shows" not in command("export", source, "-o", output).stdout
     assert re.search(r"^examples +none$", command("inspect", output).stdout, re.MULTILINE)
     assert command("page", output, "-o", tmp_path / "page.html").stderr == ""
+
+
+def test_a_page_has_the_texts_of_a_table(tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    table = tmp_path / "texts.csv"
+    table.write_text("text,label\nA text of a table.,a\n", encoding="utf-8")
+    command("page", "-o", page, "--examples", table)
+    assert '["A text of a table."]' in page.read_text(encoding="utf-8")
+    table.write_text("text,label\n,a\n", encoding="utf-8")
+    assert "holds no text" in command("page", "-o", page, "--examples", table).error
 
 
 def test_examples_are_given_from_python(tmp_path: Path) -> None:
@@ -206,8 +216,8 @@ def refused(folder: Path, *options: str | Path) -> str:
 def test_a_text_that_is_no_example_is_refused_in_a_line(
     tmp_path: Path, texts: list[str], says: str
 ) -> None:
-    options = [word for text in texts for word in ("--example", text)]
-    assert says in refused(tmp_path, *options)
+    with pytest.raises(DataError, match=says):
+        export(make_checkpoint(), examples=texts)
 
 
 def test_what_is_no_text_is_no_example() -> None:

@@ -18,10 +18,7 @@ _ABSTAIN = (
 )
 _ANY_SIZE = "Write the int8 file even if it is larger than its preset."
 _LENGTH = "Tokens per text that the model reads."
-_EXAMPLE = "Put a text into the file, to be shown by inspect and page; repeatable."
-_EXAMPLES = (
-    "Put all texts of a file into the model file, as --example does; one per line, or a table."
-)
+_EXAMPLES = "Texts to put into the file, to be shown by inspect and page: one per line, or a table."
 
 
 def command(
@@ -34,7 +31,6 @@ def command(
     label_columns: options.LabelColumnsOption = None,
     max_drop: Annotated[float, option("POINTS", _MAX_DROP, default=True, min=0.0)] = 0.3,
     abstain: Annotated[float | None, option("SHARE", _ABSTAIN)] = None,
-    example: Annotated[list[str] | None, option("TEXT", _EXAMPLE, None, "--example")] = None,
     examples: Annotated[Path | None, option("FILE", _EXAMPLES, None, "--examples")] = None,
     any_size: Annotated[bool, option(None, _ANY_SIZE, None, "--any-size")] = False,
     as_json: options.JsonOption = False,
@@ -50,8 +46,8 @@ def command(
     its preset, or if accuracy on --data falls by more than --max-drop and chance does not explain
     the loss (one-sided test, 5 %).
 
-    The file holds words of the data, but none of its texts. --example and --examples add up to 8
-    texts of up to 500 characters. Anyone with the file can read them.
+    The file holds words of the data, but none of its texts. --examples adds up to 8 texts of up to
+    500 characters. Anyone with the file can read them.
     """
     from edge_lstm.atomic import write_atomically
     from edge_lstm_export.cli.display import cost_of_closing, print_exported
@@ -61,14 +57,12 @@ def command(
     with Display(quiet=True) as display:
         from edge_lstm.evaluation.sources import load_labelled
         from edge_lstm.modelfile import parse_model
+        from edge_lstm.tables.examples import read_examples
         from edge_lstm.tables.labelled import LabelOptions
-        from edge_lstm_export.graph.golden import read_examples
         from edge_lstm_export.onnx.export import export
         from edge_lstm_export.train.checkpoint import load_checkpoint
 
-        shown = example or []
-        if examples is not None:
-            shown += read_examples(examples)
+        shown = read_examples(examples) if examples else ()
         loaded = load_checkpoint(checkpoint)
         test = None
         if data is not None:

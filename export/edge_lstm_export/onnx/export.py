@@ -18,11 +18,12 @@ from edge_lstm.errors import CheckError, DataError
 from edge_lstm.familiarity import unfamiliarity
 from edge_lstm.model_checks import MAX_LENGTH
 from edge_lstm.printable import counted
+from edge_lstm.tables.examples import checked_examples
 from edge_lstm.tables.labelled import LabelledTexts
 from edge_lstm.text import texts_digest
 from edge_lstm_export.graph import build as graph
 from edge_lstm_export.graph.description import Answers, description, golden_row
-from edge_lstm_export.graph.golden import ORDERS, checked_examples, golden_texts
+from edge_lstm_export.graph.golden import ORDERS, golden_texts
 from edge_lstm_export.onnx import gates
 from edge_lstm_export.onnx.from_network import weights_from_network
 from edge_lstm_export.options import HeadroomOptions, RoundingOptions
