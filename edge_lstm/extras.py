@@ -16,7 +16,7 @@ EXTRAS = {
     "native": ("edge_lstm_native",),
     "parquet": ("pyarrow",),
     "zstd": ("zstandard",),
-    "serve": ("starlette", "uvicorn", "httpx"),
+    "serve": ("uvicorn", "httpx"),
     "ray": ("ray", "pyarrow"),
 }
 

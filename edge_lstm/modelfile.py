@@ -37,6 +37,7 @@ from edge_lstm.errors import (
 from edge_lstm.figures import by_label
 from edge_lstm.layers import NetworkConfig, PaddingCost
 from edge_lstm.model_checks import Room
+from edge_lstm.os_file import open_regular
 from edge_lstm.question import ANY_CHOICE, CHOICE, SCORE, Question
 from edge_lstm.text import Tokenizer
 
@@ -110,9 +111,6 @@ MAX_FILE_BYTES = 512 * 2**20
 
 # Every ONNX file begins with its IR version, field 1.
 _FIRST_BYTE = b"\x08"
-
-# Bytes read at once from a file of unknown size.
-_CHUNK = 16 * 2**20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -258,23 +256,16 @@ def read_file(path: Path) -> bytes:
     Raises DataError if it cannot be read, NotAModelFileError if it is too large.
     """
     try:
-        if path.is_dir():
-            raise DataError(f"{path} is a folder; give the path of a model file (.onnx)")
-        with path.open("rb") as file:
-            # Another file may be a device without an end.
+        with open_regular(path) as file:
+            # Another file may be very large.
             if file.peek(1)[:1] != _FIRST_BYTE:
                 return file.read(1)
             size = os.fstat(file.fileno()).st_size
-            parts: list[bytes] = []
-            # A regular file is read at once, so that its bytes are not copied.
-            most = max(size, _CHUNK)
-            while size <= MAX_FILE_BYTES and (more := file.read(most)):
-                parts.append(more)
-                size = max(size, sum(map(len, parts)))
-                most = _CHUNK
-        if size > MAX_FILE_BYTES:
-            raise NotAModelFileError(f"{path} is too large; give a file made by 'edge-lstm export'")
-        return b"".join(parts)
+            if size > MAX_FILE_BYTES:
+                raise NotAModelFileError(
+                    f"{path} is too large; give a file made by 'edge-lstm export'"
+                )
+            return file.read(size)
     except FileNotFoundError:
         raise DataError(f"no model file at {path}; make one with 'edge-lstm export'") from None
     except OSError as error:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
+import stat
 from pathlib import Path
 
 try:
@@ -17,6 +19,18 @@ NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr
 NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # does not wait for the writer of a pipe
 # Windows lets no other process read locked bytes, so the locked byte is behind all data.
 _LOCKED_BYTE = 2**43
+
+
+def open_regular(path: Path) -> io.BufferedReader:
+    """Open a regular file to read.
+
+    Raise OSError, also for a folder, a pipe (which waits for its writer), a device or a socket.
+    """
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode):
+        what = "a folder" if stat.S_ISDIR(mode) else "a pipe, a device or a socket"
+        raise OSError(errno.EINVAL, f"it is {what}")
+    return path.open("rb")
 
 
 def lock(handle: int) -> None:

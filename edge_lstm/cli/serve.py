@@ -85,7 +85,10 @@ def command(
     hand_back = None
     if upstream is not None:
         client = Upstream(upstream, seconds=timeout)
-        hand_back = HandBack(client, None if log is None else DecisionLog(log), shadow)
+        kept = None if log is None else DecisionLog(log)
+        if kept is not None and kept.is_public:
+            say(f"note: every user of this machine can read {log}; chmod 600 {log} changes that")
+        hand_back = HandBack(client, kept, shadow)
         for name, model in served.served.items():
             if model.is_always_sure:
                 say(f"note: {name} never hands back an answer; --abstain SHARE makes it do so")

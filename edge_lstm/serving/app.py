@@ -1,4 +1,4 @@
-"""The HTTP of a server: paths, bodies, errors. The one module that knows Starlette."""
+"""The HTTP of a server: paths, bodies, errors, as an application of ASGI."""
 
 from __future__ import annotations
 
@@ -6,22 +6,12 @@ import asyncio
 import json
 import time
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from edge_lstm.errors import EdgeLSTMError, RequestError, first_line
-from edge_lstm.extras import needs
 from edge_lstm.serving import metrics
 from edge_lstm.serving.service import Service
-
-with needs("serve", "'serve'"):
-    from starlette.applications import Starlette
-    from starlette.exceptions import HTTPException
-    from starlette.requests import Request
-    from starlette.responses import Response
-    from starlette.routing import Route
-    from starlette.types import ASGIApp, Receive, Scope, Send
 
 MAX_BODY_BYTES = 2**20
 
@@ -32,150 +22,126 @@ _MOST_READ = 64 * 2**20
 # Different errors of the event loop that are reported.
 _MOST_COMPLAINTS = 100
 
-JSON_TYPE = "application/json"
-_JSON_HEADER = (b"content-type", JSON_TYPE.encode())
-
-# A body and the client's authorization → the value of the answer.
-_Answer = Callable[[bytes, str | None], Awaitable[Any]]
-
+_Scope = dict[str, Any]
+_Message = dict[str, Any]
+_Receive = Callable[[], Awaitable[_Message]]
+_Send = Callable[[_Message], Awaitable[None]]
 _Headers = list[tuple[bytes, bytes]]
 
 
-def create_app(service: Service, started: str | None = None) -> ASGIApp:
-    """Return the ASGI application of a service.
+class App:
+    """The application of a service."""
 
-    Questions go past Starlette: its layers take as long as an answer.
+    def __init__(self, service: Service, started: str | None = None) -> None:
+        """Set up. started: a line to report when it begins."""
+        self._service = service
+        self._started = started
+        self._complaints: set[str] = set()
+        self._posted = {"/v1/systemone": service.decide, "/predict": service.predict}
+        self._shown: dict[str, Callable[[], Any]] = {
+            "/v1/models": service.list_models,
+            "/health": service.health,
+            "/metrics": service.metrics.render,
+        }
 
-    started: a line to report when it begins.
-    """
-    complaints: set[str] = set()
+    async def __call__(self, scope: _Scope, receive: _Receive, send: _Send) -> None:
+        """Answer a request, or live from the server's start to its end."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+            return
+        began = time.perf_counter()
+        path = scope["path"].rstrip("/")
+        status = 200
+        headers: _Headers = []
+        try:
+            value = await self._answer(path, scope, receive)
+        except Exception as error:
+            refused = self._as_request_error(error)
+            status = refused.status
+            headers = _headers_of(refused)
+            value = _error_value(refused)
+        if value is None:
+            return
+        is_text = isinstance(value, str)
+        data = (value if is_text else json.dumps(value)).encode()
+        kind = metrics.CONTENT_TYPE if is_text else b"application/json"
+        headers += [(b"content-type", kind), (b"content-length", b"%d" % len(data))]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": data})
+        if path in self._posted:
+            self._service.metrics.count("requests_total", path, str(status))
+            self._service.metrics.time(time.perf_counter() - began)
 
-    def complain(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    async def _live(self, receive: _Receive, send: _Send) -> None:
+        await receive()
+        asyncio.get_running_loop().set_exception_handler(self._complain)
+        watching = asyncio.create_task(self._service.watch())
+        if self._started is not None:
+            self._service.report(self._started)
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        watching.cancel()
+        await self._service.close()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    def _complain(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """Report an error of the event loop once, such as too many open files."""
         error = context.get("exception")
         reason = f": {first_line(error)}" if isinstance(error, Exception) else ""
         line = f"{context['message']}{reason}"
-        if line not in complaints and len(complaints) < _MOST_COMPLAINTS:
-            complaints.add(line)
-            service.report(line)
+        if line not in self._complaints and len(self._complaints) < _MOST_COMPLAINTS:
+            self._complaints.add(line)
+            self._service.report(line)
 
-    @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        asyncio.get_running_loop().set_exception_handler(complain)
-        watching = asyncio.create_task(service.watch())
-        if started is not None:
-            service.report(started)
-        try:
-            yield
-        finally:
-            watching.cancel()
-            await service.close()
-
-    def shown(value: Callable[[], Any]) -> Callable[[Request], Awaitable[Response]]:
-        async def endpoint(request: Request) -> Response:
-            return Response(json.dumps(value()), media_type=JSON_TYPE)
-
-        return endpoint
-
-    async def show_metrics(request: Request) -> Response:
-        return Response(service.metrics.render(), headers={"content-type": metrics.CONTENT_TYPE})
-
-    async def http_error(request: Request, error: Exception) -> Response:
-        status = error.status_code if isinstance(error, HTTPException) else 500
-        missing = RequestError(
-            "there is nothing at this path and method; see POST /v1/systemone, POST /predict, "
-            "GET /v1/models, /health and /metrics",
-            status=status,
-            kind="not_found",
-        )
-        return Response(error_body(missing), status, media_type=JSON_TYPE)
-
-    posted = {
-        "/v1/systemone": _Endpoint(service, service.decide),
-        "/predict": _Endpoint(service, service.predict),
-    }
-    routed = Starlette(
-        routes=[
-            Route("/v1/models", shown(service.list_models)),
-            Route("/health", shown(service.health)),
-            Route("/metrics", show_metrics),
-            *(Route(path, endpoint, methods=["POST"]) for path, endpoint in posted.items()),
-        ],
-        exception_handlers={HTTPException: http_error},
-        lifespan=lifespan,
-    )
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        endpoint: ASGIApp | None = None
-        if scope["type"] == "http" and scope["method"] == "POST":
-            endpoint = posted.get(scope["path"])
-        await (endpoint or routed)(scope, receive, send)
-
-    return app
-
-
-def error_body(error: RequestError) -> bytes:
-    """Return the JSON of an error, on one line."""
-    details = {key: value for key, value in error.details.items() if key != "answers"}
-    body: dict[str, Any] = {"error": {"type": error.kind, "message": str(error), **details}}
-    if "answers" in error.details:
-        body["answers"] = error.details["answers"]
-    return json.dumps(body).encode()
-
-
-class _Endpoint:
-    """Answers POST at a path: an ASGI application."""
-
-    def __init__(self, service: Service, answer: _Answer) -> None:
-        self._service = service
-        self._answer = answer
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        started = time.perf_counter()
-        headers = dict(scope["headers"])
-        status = 200
-        more: _Headers = []
-        try:
+    async def _answer(self, path: str, scope: _Scope, receive: _Receive) -> Any:
+        """Return the answer to a request: JSON or a text; None if the client went away."""
+        method = scope["method"]
+        if method == "POST" and path in self._posted:
+            headers = dict(scope["headers"])
             body = await _read(headers, receive)
             if body is None:
-                return
-            authorization = headers.get(b"authorization")
-            key = None if authorization is None else authorization.decode("latin-1")
-            data = json.dumps(await self._answer(body, key)).encode()
-        except Exception as error:
-            refused = _as_request_error(self._service, error)
-            status = refused.status
-            more = _headers_of(refused)
-            data = error_body(refused)
-        every = [(b"content-length", b"%d" % len(data)), _JSON_HEADER, *more]
-        await send({"type": "http.response.start", "status": status, "headers": every})
-        await send({"type": "http.response.body", "body": data})
-        self._service.metrics.count("requests_total", scope["path"], str(status))
-        self._service.metrics.time(time.perf_counter() - started)
+                return None
+            return await self._posted[path](body, headers.get(b"authorization"))
+        if method in ("GET", "HEAD") and path in self._shown:
+            return self._shown[path]()
+        raise RequestError(
+            "there is nothing at this path and method; see POST /v1/systemone, POST /predict, "
+            "GET /v1/models, /health and /metrics",
+            status=405 if path in {**self._posted, **self._shown} else 404,
+            kind="not_found",
+        )
+
+    def _as_request_error(self, error: Exception) -> RequestError:
+        """Return the error for the client. Errors of the server are reported."""
+        if isinstance(error, RequestError):
+            return error
+        if isinstance(error, EdgeLSTMError):
+            self._service.report(str(error))
+            return RequestError(str(error), status=500, kind="model_failed")
+        self._service.report(f"a request failed: {type(error).__name__}: {first_line(error)}")
+        what = "the server failed at this request; its operator sees the reason"
+        return RequestError(what, status=500, kind="internal_error")
 
 
-def _as_request_error(service: Service, error: Exception) -> RequestError:
-    """Return the error for the client. Errors of the server are reported."""
-    if isinstance(error, RequestError):
-        return error
-    if isinstance(error, EdgeLSTMError):
-        service.report(str(error))
-        return RequestError(str(error), status=500, kind="model_failed")
-    service.report(f"a request failed: {type(error).__name__}: {first_line(error)}")
-    what = "the server failed at this request; its operator sees the reason"
-    return RequestError(what, status=500, kind="internal_error")
+def _error_value(error: RequestError) -> dict[str, Any]:
+    """Return the JSON of an error."""
+    details = {key: value for key, value in error.details.items() if key != "answers"}
+    value: dict[str, Any] = {"error": {"type": error.kind, "message": str(error), **details}}
+    if "answers" in error.details:
+        value["answers"] = error.details["answers"]
+    return value
 
 
 def _headers_of(error: RequestError) -> _Headers:
     headers = []
     if "retry_after" in error.details:
-        headers.append((b"retry-after", str(error.details["retry_after"]).encode("latin-1")))
+        headers.append((b"retry-after", str(error.details["retry_after"]).encode()))
     if error.status == 413:
         headers.append((b"connection", b"close"))
     return headers
 
 
-async def _read(headers: dict[bytes, bytes], receive: Receive) -> bytes | None:
+async def _read(headers: dict[bytes, bytes], receive: _Receive) -> bytes | None:
     """Return the body of a request; None if the client went away. Raises RequestError."""
     parts: list[bytes] = []
     size = 0
@@ -192,42 +158,29 @@ async def _read(headers: dict[bytes, bytes], receive: Receive) -> bytes | None:
     if size > MAX_BODY_BYTES:
         raise _too_large()
     data = b"".join(parts)
-    encoding = headers.get(b"content-encoding")
-    return data if encoding is None else _decompressed(data, encoding.decode("latin-1"))
+    encoding = headers.get(b"content-encoding", b"identity").decode("latin-1").lower()
+    return data if encoding == "identity" else _decompressed(data, encoding)
 
 
 def _decompressed(data: bytes, encoding: str) -> bytes:
     """Return a body without its compression. Raises RequestError."""
-    decompressor: Any = None
-    if encoding == "gzip":
-        decompressor = zlib.decompressobj(zlib.MAX_WBITS | 16)
-    elif encoding == "zstd":
-        decompressor = _zstd()
-    if decompressor is None:
+    if encoding != "gzip":
         raise RequestError(
             f"the server cannot read the content encoding {encoding[:20]!r}; send the body as it "
-            "is",
+            "is, or in gzip",
             status=415,
             kind="unsupported_encoding",
         )
+    decompressor = zlib.decompressobj(zlib.MAX_WBITS | 16)
     try:
-        whole: bytes = decompressor.decompress(data, MAX_BODY_BYTES + 1)
-    except Exception:
+        whole = decompressor.decompress(data, MAX_BODY_BYTES + 1)
+    except zlib.error:
         raise RequestError(
-            f"the body is not {encoding}; send it as it is", status=400, kind="invalid_encoding"
+            "the body is not gzip; send it as it is", status=400, kind="invalid_encoding"
         ) from None
     if len(whole) > MAX_BODY_BYTES:
         raise _too_large()
     return whole
-
-
-def _zstd() -> Any:
-    """Return a decompressor; None before Python 3.14."""
-    try:
-        from compression import zstd
-    except ImportError:
-        return None
-    return zstd.ZstdDecompressor()
 
 
 def _too_large() -> RequestError:

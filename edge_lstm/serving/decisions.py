@@ -5,13 +5,16 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import stat
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from edge_lstm.errors import OutputError
+from edge_lstm.os_file import lock
 
 # The other keys of a line. A question with one of these names is left out of the log.
 TIME = "time"
@@ -20,28 +23,32 @@ MODEL = "model"
 ANSWERED = "answered_here"
 _OWN = frozenset({TIME, TEXT, MODEL, ANSWERED})
 
-# Windows would write other line ends.
-_FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
-
 # Only its owner may read the texts.
 _MODE = 0o600
 
+# How a line begins. It is shorter than the bytes, since a body has a bound.
+_BEGINNING = f'{{"{TIME}": '.encode()
+_MOST_BYTES = 16 * 2**20
+
 
 class DecisionLog:
-    """A file that grows by whole lines.
+    """A file that grows by whole lines, written by one server.
 
-    Each line is written with one call, so that lines of several servers do not mix. A file that
-    was moved away, as logrotate does, is begun anew.
+    A file that was moved away, as logrotate does, is begun anew.
     """
 
     def __init__(self, path: Path) -> None:
-        """Open the file. Raises OutputError if it cannot be written."""
+        """Open the file. Raises OutputError if it cannot be written, or another server does it."""
         self.path = path
-        self._is_broken = False
         try:
-            self._open()
+            self._file = self._open()
         except OSError as error:
             raise self._error(error) from None
+
+    @property
+    def is_public(self) -> bool:
+        """Whether every user of the machine can read the file."""
+        return os.name != "nt" and bool(os.fstat(self._file.fileno()).st_mode & stat.S_IROTH)
 
     def write(
         self,
@@ -58,7 +65,7 @@ class DecisionLog:
         model: the upstream's name for its model.
         answered: sure answers of the files to questions that the upstream was asked as well.
 
-        Raises OutputError. The next line then begins on a line of its own.
+        Raises OutputError. The file is then as it was.
         """
         now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
         line: dict[str, Any] = {TIME: now, TEXT: text, MODEL: model}
@@ -66,38 +73,54 @@ class DecisionLog:
             if name in _OWN:
                 continue
             line[name] = label
-            if probability is not None:
-                line.setdefault(f"{name}_probability", round(probability, 6))
+            column = f"{name}_probability"
+            if probability is not None and column not in answers:
+                line[column] = round(probability, 6)
         if answered:
             line[ANSWERED] = answered
         data = json.dumps(line, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
         try:
             if not self._is_there():
-                os.close(self._descriptor)
-                self._open()
-            if self._is_broken:
-                data = b"\n" + data
-            self._is_broken = os.write(self._descriptor, data) < len(data)
+                moved = self._file
+                self._file = self._open()
+                moved.close()
+            written = self._file.write(data)
+            if written < len(data):
+                self._file.truncate(self._file.tell() - written)
         except OSError as error:
             raise self._error(error) from None
-        if self._is_broken:
-            raise OutputError(f"cannot write {self.path}: only a part was written; check the disk")
+        if written < len(data):
+            raise OutputError(f"cannot write {self.path}: there is no room; check the disk")
 
     def close(self) -> None:
         """Close the file."""
-        os.close(self._descriptor)
+        self._file.close()
 
-    def _open(self) -> None:
-        self._descriptor = os.open(self.path, _FLAGS, _MODE)
-        size = os.fstat(self._descriptor).st_size
-        # A process that was killed may have left a part of a line.
+    def _open(self) -> io.FileIO:
+        """Open the file, so that it ends with a whole line."""
+        file = io.FileIO(self.path, "a+", opener=lambda path, flags: os.open(path, flags, _MODE))
+        try:
+            lock(file.fileno())
+        except BlockingIOError:
+            raise OutputError(
+                f"another server writes {self.path}; give each server a log of its own"
+            ) from None
+        except OSError:
+            pass  # a file system without locks
+        size = os.fstat(file.fileno()).st_size
         if size:
-            os.lseek(self._descriptor, size - 1, os.SEEK_SET)
-        self._is_broken = size > 0 and os.read(self._descriptor, 1) != b"\n"
+            file.seek(max(0, size - _MOST_BYTES))
+            rest = file.readall().rpartition(b"\n")[2]
+            if rest.startswith(_BEGINNING) and not rest.endswith(b"}"):
+                # A server that was killed left a part of a line.
+                file.truncate(size - len(rest))
+            elif rest:
+                file.write(b"\n")
+        return file
 
     def _is_there(self) -> bool:
         try:
-            return os.path.samestat(self.path.stat(), os.fstat(self._descriptor))
+            return os.path.samestat(self.path.stat(), os.fstat(self._file.fileno()))
         except FileNotFoundError:
             return False
 

@@ -7,6 +7,7 @@ functions; docs/how-to/serve.md describes the JSON.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -30,12 +31,16 @@ MAX_TEXTS = 1000
 _DIGITS = 7
 
 
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not a number in JSON")
+def _finite(text: str) -> float:
+    """Return a number of JSON. NaN and Infinity are none, and 1e999 is read as infinity."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text[:20]} is not a finite number")
+    return value
 
 
 # Made once: json.loads makes one for each call that has an option.
-_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
+_DECODER = json.JSONDecoder(parse_float=_finite, parse_constant=_finite)
 
 
 @dataclass(frozen=True)
@@ -58,13 +63,15 @@ class Question:
 class Decision:
     """A request with a text and questions about it.
 
-    text: the state. An object or a list is its JSON.
-    body: the request as it came, for the upstream.
+    text: what the files read of the state.
+    state: as it came, for the upstream.
+    model: the name of the upstream's model; None if the client named none.
     """
 
     text: str
     questions: tuple[Question, ...]
-    body: dict[str, Any]
+    state: Any
+    model: str | None
 
 
 @dataclass(frozen=True)
@@ -118,7 +125,8 @@ def parse_decision(data: bytes) -> Decision:
             f"a request may have at most {MAX_QUESTIONS} questions, not {len(asked)}"
         )
     questions = tuple(_question(name, raw) for name, raw in asked.items())
-    return Decision(_text(body), questions, body)
+    state = body.get("state")
+    return Decision(_text(state), questions, state, model)
 
 
 def parse_texts(data: bytes) -> list[str]:
@@ -138,13 +146,25 @@ def _object(body: Any) -> dict[str, Any]:
     return body
 
 
-def _text(body: dict[str, Any]) -> str:
-    state = body.get("state")
-    if isinstance(state, str):
-        return state
-    if isinstance(state, (dict, list)):
-        return json.dumps(state, ensure_ascii=False)
-    raise RequestError("state must be a text, an object or a list")
+def _text(state: Any) -> str:
+    """Return the text of a state.
+
+    What holds nothing but texts is read as these: an object with one, a list of texts or of the
+    parts that Vercel's AI SDK sends. Another object or list is its JSON.
+    """
+    if not isinstance(state, (str, dict, list)):
+        raise RequestError("state must be a text, an object or a list")
+    parts: list[Any] = state if isinstance(state, list) else [state]
+    if isinstance(state, dict) and len(state) == 1:
+        parts = list(state.values())
+    texts = [part["text"] if _is_text(part) else part for part in parts]
+    if texts and all(isinstance(text, str) for text in texts):
+        return "\n".join(texts)
+    return json.dumps(state, ensure_ascii=False)
+
+
+def _is_text(part: Any) -> bool:
+    return isinstance(part, dict) and part.keys() == {"type", "text"} and part["type"] == "text"
 
 
 def _question(name: str, raw: Any) -> Question:
@@ -236,10 +256,26 @@ def answer(
     }
 
 
-def label_of(question: Question, given: Any) -> tuple[str, float | None]:
-    """Return the label that an upstream's answer stands for, and its probability if it says one.
+def labels_of(question: Question, kind: AnswerKind | None) -> tuple[str, ...]:
+    """Return the label that stands for each option of a question.
 
-    A noul is yes or no. A score is its nearest level, without a probability.
+    They are the file's, if its kind of answers fits. Else a noul has no and yes. A score has the
+    texts of its levels if these are numbers, and else numbers from 0.
+    """
+    columns = None if kind is None else columns_of(question, kind)
+    if kind is not None and columns is not None:
+        return tuple(kind.labels[column] for column in columns)
+    if question.type == NOUL:
+        return ("no", "yes")
+    if question.type == CHOICE or None not in map(typed.number, question.options):
+        return question.options
+    return tuple(map(str, range(len(question.options))))
+
+
+def option_of(question: Question, given: Any) -> tuple[int, float | None]:
+    """Return the option that an upstream's answer chooses, and its probability if it says one.
+
+    The options of a noul are no and yes. A score is its nearest level, without a probability.
 
     Raises ValueError if the answer does not answer the question.
     """
@@ -247,16 +283,17 @@ def label_of(question: Question, given: Any) -> tuple[str, float | None]:
         raise ValueError(f"it is not a {question.type}")
     if question.type == NOUL:
         share = _number(given.get("noul"), 1)
-        return ("yes", share) if share >= 0.5 else ("no", 1 - share)
+        return (1, share) if share >= 0.5 else (0, 1 - share)
     if question.type == SCORE:
-        return str(round(_number(given.get("score"), len(question.options) - 1))), None
+        return round(_number(given.get("score"), len(question.options) - 1)), None
     chosen = given.get("choice")
-    if not isinstance(chosen, str) or chosen not in question.options:
+    if chosen not in question.options:
         raise ValueError("its choice is not one of the options")
+    place = question.options.index(chosen)
     probabilities = given.get("probabilities")
     if not isinstance(probabilities, dict) or chosen not in probabilities:
-        return chosen, None
-    return chosen, _number(probabilities[chosen], 1)
+        return place, None
+    return place, _number(probabilities[chosen], 1)
 
 
 def _number(value: Any, most: float) -> float:

@@ -6,7 +6,7 @@ import socket
 
 from edge_lstm.errors import OutputError
 from edge_lstm.extras import needs
-from edge_lstm.serving.app import create_app
+from edge_lstm.serving.app import App
 from edge_lstm.serving.service import Service
 
 with needs("serve", "'serve'"):
@@ -45,7 +45,7 @@ def serve(service: Service, listening: socket.socket, seconds: float) -> None:
     # Reported by the application: from then on a signal is an ordinary end.
     started = f"serving on http://{host}:{address[1]}; Ctrl-C ends"
     config = uvicorn.Config(
-        create_app(service, started),
+        App(service, started),
         ws="none",
         lifespan="on",
         # Texts and tracebacks stay out of every log; the service reports in lines of its own.

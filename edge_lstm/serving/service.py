@@ -69,7 +69,7 @@ class Service:
         self._shadows: set[asyncio.Task[None]] = set()
         self._is_log_broken = False
 
-    async def decide(self, data: bytes, authorization: str | None) -> dict[str, Any]:
+    async def decide(self, data: bytes, authorization: bytes | None) -> dict[str, Any]:
         """Answer ``POST /v1/systemone``.
 
         data: the body.
@@ -78,19 +78,20 @@ class Service:
         Raises RequestError.
         """
         decision = protocol.parse_decision(data)
-        sure, others = await self._ask_files(decision)
+        sure = await self._ask_files(decision)
+        others = [each for each in decision.questions if each.name not in sure]
         compared = self._to_compare(decision, sure)
         if not others:
             if compared:
                 self._compare_later(decision, compared, sure, authorization)
             return _body(decision, sure)
-        reply = await self._ask_upstream(decision, others, compared, sure, authorization)
+        reply = await self._ask_upstream(decision, [*others, *compared], sure, authorization)
         for question in others:
             self.metrics.count("answers_total", self._counted_as(question), "upstream")
-        self._write(decision, reply, self._compare(reply, compared, sure))
+        self._keep(decision, reply, sure)
         return _body(decision, {**reply.answers, **sure}, reply)
 
-    async def predict(self, data: bytes, authorization: str | None) -> dict[str, Any]:
+    async def predict(self, data: bytes, authorization: bytes | None) -> dict[str, Any]:
         """Answer ``POST /predict``: for each text, what each file says. Raises RequestError."""
         texts = protocol.parse_texts(data)
         names = frozenset(self.models.served)
@@ -153,33 +154,29 @@ class Service:
             if self._hand_back.log is not None:
                 self._hand_back.log.close()
 
-    async def _ask_files(self, decision: Decision) -> tuple[dict[str, Any], list[Question]]:
-        """Return the sure answers by question, and the other questions."""
+    async def _ask_files(self, decision: Decision) -> dict[str, Any]:
+        """Return the sure answers by question."""
         served = self.models.served
         names = frozenset(each.name for each in decision.questions if each.name in served)
         found: dict[str, Answer] = {}
         if names:
             found = await self._batcher.submit(decision.text, names)
         sure = {}
-        others = []
         for question in decision.questions:
             answer = found.get(question.name)
             kind = None if answer is None else answer.model.kind
             columns = None if kind is None else protocol.columns_of(question, kind)
             if answer is None or kind is None or columns is None:
-                others.append(question)
                 if self._hand_back is None:
                     raise self._foreign(question)
                 continue
             status = ABSTAINED if answer.is_abstained else answer.status
             self.metrics.count("labels_total", question.name, kind.labels[answer.best])
             self.metrics.count("statuses_total", question.name, status)
-            if not answer.is_sure:
-                others.append(question)
-                continue
-            self.metrics.count("answers_total", question.name, "file")
-            sure[question.name] = protocol.answer(question, columns, answer.probabilities)
-        return sure, others
+            if answer.is_sure:
+                self.metrics.count("answers_total", question.name, "file")
+                sure[question.name] = protocol.answer(question, columns, answer.probabilities)
+        return sure
 
     def _foreign(self, question: Question) -> RequestError:
         known = [f"{each['name']} ({each['description']})" for each in self.list_models()["models"]]
@@ -192,10 +189,9 @@ class Service:
     async def _ask_upstream(
         self,
         decision: Decision,
-        others: Sequence[Question],
-        compared: Sequence[Question],
+        asked: Sequence[Question],
         sure: dict[str, Any],
-        authorization: str | None,
+        authorization: bytes | None,
     ) -> Reply:
         """Ask the upstream. Raises RequestError, with the sure answers for the client."""
         try:
@@ -206,14 +202,13 @@ class Service:
                     status=503,
                     kind="not_sure",
                 )
-            asked = [*others, *compared]
             return await self._hand_back.upstream.ask(decision, asked, authorization)
         except RequestError as error:
             if "reason" in error.details:
                 self.metrics.count("upstream_failures_total", str(error.details["reason"]))
             details = {
                 **error.details,
-                "questions": [question.name for question in others],
+                "questions": [each.name for each in asked if each.name not in sure],
                 "answers": sure,
             }
             raise RequestError(
@@ -226,51 +221,58 @@ class Service:
             return []
         return [question for question in decision.questions if question.name in sure]
 
-    def _compare(
-        self, reply: Reply, compared: Sequence[Question], sure: dict[str, Any]
-    ) -> dict[str, str]:
-        """Count the comparisons, and return the files' own labels."""
-        ours = {}
-        for question in compared:
-            ours[question.name], _ = protocol.label_of(question, sure[question.name])
-            self.metrics.count("shadow_total", question.name)
-            if reply.labels[question.name][0] != ours[question.name]:
-                self.metrics.count("shadow_disagreements_total", question.name)
-        return ours
-
     def _compare_later(
         self,
         decision: Decision,
         compared: Sequence[Question],
         sure: dict[str, Any],
-        authorization: str | None,
+        authorization: bytes | None,
     ) -> None:
         """Compare in a task of its own, so that the client does not wait."""
 
         async def compare() -> None:
             try:
-                reply = await self._ask_upstream(decision, [], compared, sure, authorization)
+                reply = await self._ask_upstream(decision, compared, sure, authorization)
             except RequestError:
                 return
-            self._write(decision, reply, self._compare(reply, compared, sure))
+            self._keep(decision, reply, sure)
 
         if len(self._shadows) < _MOST_SHADOWS:
             task = asyncio.get_running_loop().create_task(compare())
             self._shadows.add(task)
             task.add_done_callback(self._shadows.discard)
 
-    def _write(self, decision: Decision, reply: Reply, ours: dict[str, str]) -> None:
-        """Write the upstream's answers to the log. A full disk stops no answer."""
+    def _keep(self, decision: Decision, reply: Reply, sure: dict[str, Any]) -> None:
+        """Count the upstream's answers to sure questions, and write all to the log."""
+        labels = {}
+        ours = {}
+        for question in decision.questions:
+            if question.name not in reply.chosen:
+                continue
+            option, probability = reply.chosen[question.name]
+            names = self._labels_of(question)
+            labels[question.name] = (names[option], probability)
+            if question.name in sure:
+                own, _ = protocol.option_of(question, sure[question.name])
+                ours[question.name] = names[own]
+                self.metrics.count("shadow_total", question.name)
+                if own != option:
+                    self.metrics.count("shadow_disagreements_total", question.name)
         if self._hand_back is None or self._hand_back.log is None:
             return
         try:
-            self._hand_back.log.write(decision.text, reply.labels, model=reply.model, answered=ours)
+            self._hand_back.log.write(decision.text, labels, model=reply.model, answered=ours)
             self._is_log_broken = False
         except OutputError as error:
+            # A full disk stops no answer.
             self.metrics.count("log_failures_total")
             if not self._is_log_broken:
                 self.report(f"{error}; answers go on without the log")
             self._is_log_broken = True
+
+    def _labels_of(self, question: Question) -> tuple[str, ...]:
+        model = self.models.served.get(question.name)
+        return protocol.labels_of(question, None if model is None else model.kind)
 
     def _counted_as(self, question: Question) -> str:
         return question.name if question.name in self.models.served else OTHER

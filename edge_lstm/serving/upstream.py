@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from urllib.parse import urlsplit
 from edge_lstm.errors import DataError, RequestError, first_line
 from edge_lstm.extras import needs
 from edge_lstm.printable import shorten
-from edge_lstm.serving.protocol import Decision, Question, label_of, parse_json
+from edge_lstm.serving.protocol import Decision, Question, option_of, parse_json
 
 if TYPE_CHECKING:
     import httpx
@@ -33,13 +34,13 @@ class Reply:
 
     model: its name for its model.
     answers: by question, as they came.
-    labels: by question: the label, and its probability if the answer has one.
+    chosen: by question: the place of the option, and its probability if the answer has one.
     usage: as it came.
     """
 
     model: str
     answers: dict[str, Any]
-    labels: dict[str, tuple[str, float | None]]
+    chosen: dict[str, tuple[int, float | None]]
     usage: Any
 
 
@@ -74,19 +75,22 @@ class Upstream:
         )
 
     async def ask(
-        self, decision: Decision, questions: Sequence[Question], authorization: str | None
+        self, decision: Decision, questions: Sequence[Question], authorization: bytes | None
     ) -> Reply:
-        """Ask the upstream some of a request's questions.
+        """Ask the upstream some of a request's questions. It gets nothing else of the request.
 
         authorization: the client's own header; None if it sent none.
 
         Raises RequestError: of the upstream's status if the client is to blame, else 503.
         """
-        body = {**decision.body, "questions": {each.name: each.raw for each in questions}}
-        headers = {b"content-type": b"application/json"}
+        asked = {each.name: each.raw for each in questions}
+        body = {"state": decision.state, "questions": asked}
+        if decision.model is not None:
+            body["model"] = decision.model
+        # A few compressed bytes may be gigabytes.
+        headers = {b"content-type": b"application/json", b"accept-encoding": b"identity"}
         if authorization is not None:
-            # The bytes that came: a header is read as latin-1.
-            headers[b"authorization"] = authorization.encode("latin-1")
+            headers[b"authorization"] = authorization
         content = json.dumps(body).encode()
         try:
             # A reply that trickles in keeps each wait of the client short.
@@ -114,6 +118,8 @@ class Upstream:
         request = self._client.stream("POST", self.url, content=content, headers=headers)
         data = b""
         async with request as response:
+            if response.headers.get("content-encoding", "identity").lower() != "identity":
+                raise _unavailable("its answer is compressed", "compressed")
             async for part in response.aiter_bytes():
                 data += part
                 if len(data) > _MOST_BYTES:
@@ -131,7 +137,8 @@ def endpoint(url: str) -> str:
         is_usable = False
     if not is_usable:
         raise DataError(f"--upstream {url} is not the URL of a service; write https://HOST")
-    return url if parts.path.rstrip("/").endswith(PATH) else url.rstrip("/") + PATH
+    path = parts.path.rstrip("/").removesuffix(PATH)
+    return parts._replace(path=path.rstrip("/") + PATH).geturl()
 
 
 def _reply(data: bytes, questions: Sequence[Question]) -> Reply:
@@ -143,10 +150,10 @@ def _reply(data: bytes, questions: Sequence[Question]) -> Reply:
     answers = body.get("answers") if isinstance(body, dict) else None
     if not isinstance(answers, dict):
         raise _unavailable("its answer has the wrong shape", "shape")
-    labels = {}
+    chosen = {}
     for question in questions:
         try:
-            labels[question.name] = label_of(question, answers.get(question.name))
+            chosen[question.name] = option_of(question, answers.get(question.name))
         except ValueError as error:
             raise _unavailable(
                 f"its answer to {shorten(question.name)} has the wrong shape: {error}", "shape"
@@ -155,7 +162,7 @@ def _reply(data: bytes, questions: Sequence[Question]) -> Reply:
     return Reply(
         model if isinstance(model, str) else "",
         {question.name: answers[question.name] for question in questions},
-        labels,
+        chosen,
         body.get("usage"),
     )
 
@@ -175,8 +182,9 @@ def _refusal(status: int, data: bytes, headers: Mapping[str, str]) -> RequestErr
     except RequestError:
         said = None
     details: dict[str, Any] = {"reason": f"status_{status}", "upstream": said}
-    if "retry-after" in headers:
-        details["retry_after"] = headers["retry-after"]
+    later = headers.get("retry-after", "")
+    if re.fullmatch("[ -~]+", later):
+        details["retry_after"] = later
     return RequestError(
         f"the upstream refused the request with status {status}; see its own words in upstream",
         status=status,

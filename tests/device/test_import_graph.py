@@ -149,7 +149,6 @@ def test_nothing_of_the_device_imports_a_heavy_package_when_it_is_imported(packa
 @pytest.mark.parametrize(
     ("package", "modules_"),
     [
-        ("starlette", {"edge_lstm.serving.app"}),
         ("uvicorn", {"edge_lstm.serving.server"}),
         ("httpx", {"edge_lstm.serving.upstream"}),
         ("torch", set()),

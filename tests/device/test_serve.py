@@ -7,21 +7,19 @@ import gzip
 import json
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-pytestmark = pytest.mark.needs("starlette", "httpx")
-pytest.importorskip("starlette")
+pytestmark = pytest.mark.needs("httpx")
 httpx = pytest.importorskip("httpx")
 
 from cases import rows  # noqa: E402
 from model_files import compact, edited, multi_label  # noqa: E402
 
-from edge_lstm.errors import DataError  # noqa: E402
-from edge_lstm.serving.app import MAX_BODY_BYTES, create_app  # noqa: E402
+from edge_lstm.errors import DataError, OutputError  # noqa: E402
+from edge_lstm.serving.app import MAX_BODY_BYTES, App  # noqa: E402
 from edge_lstm.serving.decisions import DecisionLog  # noqa: E402
 from edge_lstm.serving.models import Models, Settings  # noqa: E402
 from edge_lstm.serving.service import HandBack, Service  # noqa: E402
@@ -77,7 +75,7 @@ class Server:
             hand_back = HandBack(upstream, DecisionLog(self.log), shadow)
         models = Models(dict.fromkeys(names, self.file), SETTINGS)
         self.service = Service(models, hand_back, report=self.lines.append)
-        self.app = create_app(self.service)
+        self.app = App(self.service)
 
     def answer_with(self, models: Models) -> None:
         """Take other files."""
@@ -151,16 +149,18 @@ def test_a_sure_answer_is_given_here_and_nothing_is_sent() -> None:
 
 def test_an_unsure_answer_is_the_upstreams_with_the_clients_own_key() -> None:
     server = Server(replied(team=RETURNS))
-    body = {"state": UNSURE, "model": "m", "questions": {"team": TEAM}}
+    body = {"state": {"text": UNSURE}, "model": "m", "questions": {"team": TEAM}}
     key = "Bearer mine ü".encode("latin-1")
     headers = {"authorization": key, "cookie": "secret=1"}
-    response = server.ask("/v1/systemone", json=body, headers=headers).json()
+    sent = {**body, "metadata": {"user": "a name"}}
+    response = server.ask("/v1/systemone", json=sent, headers=headers).json()
     assert (response["model"], response["answers"]) == ("large-1", {"team": RETURNS})
     assert response["usage"] == {"input_tokens": 7}
     (request,) = server.asked
     assert str(request.url) == "https://up.example/v1/systemone"
     assert (b"authorization", key) in request.headers.raw
     assert "cookie" not in request.headers
+    assert request.headers["accept-encoding"] == "identity"
     assert json.loads(request.content) == body
     (line,) = server.logged()
     assert line.pop("time")
@@ -215,6 +215,11 @@ def refuse(request: Any) -> Any:
     raise httpx.ConnectError("Connection refused")
 
 
+def compressed(request: Any) -> Any:
+    body = gzip.compress(json.dumps({"answers": {"team": RETURNS, "urgent": urgent(1)}}).encode())
+    return httpx.Response(200, content=body, headers={"content-encoding": "gzip"})
+
+
 FAILURES: dict[str, Handler] = {
     "unreachable": refuse,
     "timeout": hang,
@@ -222,11 +227,15 @@ FAILURES: dict[str, Handler] = {
     "status_302": lambda request: httpx.Response(302, headers={"location": "https://other"}),
     "not_json": lambda request: httpx.Response(200, html="<h1>Bad gateway</h1>"),
     "too_long": lambda request: httpx.Response(200, content=b" " * (4 * 2**20 + 1)),
+    "compressed": compressed,
     "shape": lambda request: httpx.Response(200, json=["urgent"]),
     "shape of answers": lambda request: httpx.Response(200, json={"answers": {}}),
     "shape of an answer": replied(urgent={"type": "noul", "noul": 7}),
     "not_json but for NaN": lambda request: httpx.Response(
         200, content=b'{"answers": {"urgent": {"type": "noul", "noul": NaN}}}'
+    ),
+    "not_json but for infinity": lambda request: httpx.Response(
+        200, content=b'{"answers": {"urgent": {"type": "noul", "noul": 1}}, "usage": 1e999}'
     ),
 }
 
@@ -257,6 +266,14 @@ def test_a_refusal_that_is_about_the_clients_key_reaches_the_client() -> None:
     response = Server(handler).decide(UNSURE, team=TEAM)
     error = error_of(response, 429)
     assert error["upstream"] == said and response.headers["retry-after"] == "7"
+
+
+@pytest.mark.parametrize("later", ["demain →".encode(), b"", b"7\n"])
+def test_a_header_that_cannot_be_passed_on_is_left_out(later: bytes) -> None:
+    server = Server(lambda _: httpx.Response(429, headers={b"retry-after": later}))
+    response = server.decide(UNSURE, team=TEAM)
+    assert error_of(response, 429)["reason"] == "status_429"
+    assert "retry-after" not in response.headers and server.lines == []
 
 
 def test_a_share_of_the_sure_answers_is_compared_with_the_upstreams() -> None:
@@ -364,6 +381,16 @@ def test_requests_that_come_at_once_are_classified_together(
     assert sum(sizes) == 20 and len(sizes) < 10
 
 
+@pytest.mark.skipif(os.name == "nt", reason="needs pipes with names")
+def test_a_file_that_became_a_pipe_is_refused_at_once() -> None:
+    server = Server()
+    os.mkfifo("pipe")
+    Path("pipe").replace(server.file)
+    refresh(server)
+    assert "the old one goes on: cannot read team.onnx: it is a pipe" in server.lines[0]
+    assert server.choice() == "billing"
+
+
 def test_a_long_text_is_classified_in_a_thread() -> None:
     assert Server().decide(" " * 60_000 + SURE, team=TEAM).status_code == 200
 
@@ -417,10 +444,21 @@ def test_a_body_may_come_in_parts_and_a_client_go_away() -> None:
     assert post(server, long) == []
 
 
-def test_a_compressed_body_is_read() -> None:
-    headers = {"content-encoding": "gzip"}
-    response = Server().ask("/v1/systemone", content=gzip.compress(BODY), headers=headers)
+@pytest.mark.parametrize(
+    ("encoding", "content"),
+    [("gzip", gzip.compress(BODY)), ("GZIP", gzip.compress(BODY)), ("identity", BODY)],
+)
+def test_an_encoded_body_is_read(encoding: str, content: bytes) -> None:
+    headers = {"content-encoding": encoding}
+    response = Server().ask("/v1/systemone", content=content, headers=headers)
     assert response.json()["answers"]["team"]["choice"] == "billing"
+
+
+def test_a_slash_at_the_end_of_a_path_changes_nothing() -> None:
+    server = Server()
+    assert server.ask("/v1/systemone/", content=BODY).status_code == 200
+    assert server.get("/health/")["status"] == "ok"
+    assert server.service.metrics.value("requests_total", "/v1/systemone", "200") == 1
 
 
 @pytest.mark.parametrize(
@@ -494,29 +532,93 @@ def test_models_and_health_name_the_questions() -> None:
     assert server.get("/health")["questions"] == ["team"]
 
 
+@pytest.mark.parametrize(
+    ("there", "kept"),
+    [
+        (b'{"text": "no line end"}', b'{"text": "no line end"}\n'),
+        (b'{"text": "a"}\n{"time": "2026', b'{"text": "a"}\n'),
+        (b'{"time": "2026', b""),
+        (b'{"time": "2026"}', b'{"time": "2026"}\n'),
+    ],
+)
+def test_a_line_that_was_cut_short_by_a_kill_is_removed(there: bytes, kept: bytes) -> None:
+    path = Path("log.jsonl")
+    path.write_bytes(there)
+    DecisionLog(path).close()
+    assert path.read_bytes() == kept
+
+
 def test_the_log_grows_by_whole_lines() -> None:
     path = Path("log.jsonl")
-    path.write_bytes(b'{"text": "cut sho')
     log = DecisionLog(path)
     log.write("a\ud800\n", {"q": ("x", None)}, model="m", answered={})
     moved = path.rename("log.1")
     log.write("b", {"q": ("y", 0.5), "text": ("z", None)}, model="m", answered={})
-    cut, whole = moved.read_bytes().splitlines()
-    assert cut == b'{"text": "cut sho' and json.loads(whole)["text"] == "a?\n"
+    assert json.loads(moved.read_text())["text"] == "a?\n"
     line = json.loads(path.read_text())
     assert (line["text"], line["q"], line["q_probability"]) == ("b", "y", 0.5)
     assert os.name == "nt" or path.stat().st_mode & 0o777 == 0o600
 
 
-def test_lines_of_two_servers_do_not_mix() -> None:
-    def write(log: DecisionLog) -> None:
-        for i in range(50):
-            log.write("long text " * 2000, {"q": (str(i), None)}, model="m", answered={})
+def test_a_log_is_written_by_one_server() -> None:
+    log = DecisionLog(Path("log.jsonl"))
+    with pytest.raises(OutputError, match="another server writes"):
+        DecisionLog(Path("log.jsonl"))
+    log.close()
+    DecisionLog(Path("log.jsonl")).close()
 
-    with ThreadPoolExecutor() as pool:
-        list(pool.map(write, [DecisionLog(Path("log.jsonl")) for _ in range(2)]))
-    lines = Path("log.jsonl").read_text().splitlines()
-    assert sorted(int(json.loads(line)["q"]) for line in lines) == sorted([*range(50)] * 2)
+
+def test_questions_whose_columns_have_one_name_keep_their_labels() -> None:
+    log = DecisionLog(Path("log.jsonl"))
+    for names in (["x", "x_probability"], ["x_probability", "x"]):
+        log.write("a", {name: (name, 0.5) for name in names}, model="m", answered={})
+    for line in map(json.loads, log.path.read_text().splitlines()):
+        assert (line["x"], line["x_probability"]) == ("x", "x_probability")
+
+
+def test_a_line_that_has_no_room_leaves_no_part() -> None:
+    resource = pytest.importorskip("resource")
+    log = DecisionLog(Path("log.jsonl"))
+    log.write("a", {"q": ("x", None)}, model="m", answered={})
+    whole = log.path.read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(whole) + 20, limits[1]))
+    try:
+        with pytest.raises(OutputError, match="cannot write"):
+            log.write("b", {"q": ("y", None)}, model="m", answered={})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert log.path.read_bytes() == whole
+    log.write("c", {"q": ("z", None)}, model="m", answered={})
+    assert [json.loads(line)["q"] for line in log.path.read_text().splitlines()] == ["x", "z"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has other permissions")
+def test_a_log_that_everybody_can_read_is_known() -> None:
+    log = DecisionLog(Path("log.jsonl"))
+    assert not log.is_public
+    log.path.chmod(0o644)
+    assert log.is_public
+
+
+def level(score: float) -> dict[str, Any]:
+    return {"type": "score", "score": score, "probabilities": {}}
+
+
+def test_the_log_has_the_files_labels() -> None:
+    Path("stars.onnx").write_bytes(
+        edited({"labels": '["5","1"]', "question": '{"type":"score"}', "abstention": CURVE})
+    )
+    Path("late.onnx").write_bytes(
+        edited({"labels": '["True","False"]', "question": '{"type":"yes_no","yes":"True"}'})
+    )
+    server = Server(replied(stars=level(0.9), late=urgent(0.75)), shadow=1.0)
+    files = {"stars": Path("stars.onnx"), "late": Path("late.onnx")}
+    server.answer_with(Models(files, Settings("onnxruntime")))
+    server.decide(SURE, stars={"type": "score", "criteria": ["bad", "good"]}, late=URGENT)
+    (line,) = server.logged()
+    assert (line["stars"], line["late"]) == ("5", "True")
+    assert line["answered_here"] == {"stars": "1", "late": "False"}
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")

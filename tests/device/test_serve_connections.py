@@ -19,8 +19,8 @@ from typing import Any
 
 import pytest
 
-pytestmark = pytest.mark.needs("starlette", "uvicorn", "httpx")
-for package in ("starlette", "uvicorn", "httpx"):
+pytestmark = pytest.mark.needs("uvicorn", "httpx")
+for package in ("uvicorn", "httpx"):
     pytest.importorskip(package)
 
 from cases import rows  # noqa: E402
@@ -195,6 +195,17 @@ def test_a_wrong_option_is_one_line(options: str, said: str) -> None:
         run(["serve", *options.split()])
     assert "\n" not in str(caught.value)
     assert isinstance(caught.value, (DataError, OutputError))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has other permissions")
+def test_a_log_that_everybody_can_read_is_told_at_the_start(tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    log.touch()
+    log.chmod(0o644)
+    upstream = ["--upstream", "http://127.0.0.1:9", "--log", str(log)]
+    command = [sys.executable, "-m", "edge_lstm", "serve", *upstream, "--host", "256.0.0.1"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.stderr.startswith(f"note: every user of this machine can read {log}")
 
 
 def test_a_port_that_is_taken_is_one_line(server: Process) -> None:

@@ -17,7 +17,8 @@ from edge_lstm.serving.protocol import (
     answer,
     columns_of,
     kind_of,
-    label_of,
+    labels_of,
+    option_of,
     parse_decision,
     parse_texts,
 )
@@ -113,21 +114,48 @@ QUESTIONS = {"noul": NOUL, "choice": CHOICE, "score": SCORE}
 
 
 @pytest.mark.parametrize(
-    ("given", "label", "probability"),
+    ("given", "option", "probability"),
     rows(
         """
-        {"type": "noul", "noul": 0.75} | yes | 0.75
-        {"type": "noul", "noul": 0.25} | no | 0.75
-        {"type": "choice", "choice": "a", "probabilities": {"a": 0.5}} | a | 0.5
-        {"type": "choice", "choice": "a"} | a | null
+        {"type": "noul", "noul": 0.75} | 1 | 0.75
+        {"type": "noul", "noul": 0.25} | 0 | 0.75
+        {"type": "choice", "choice": "a", "probabilities": {"a": 0.5}} | 1 | 0.5
+        {"type": "choice", "choice": "a"} | 1 | null
         {"type": "score", "score": 1.6} | 2 | null
         """
     ),
 )
-def test_an_upstreams_answer_stands_for_a_label(given: str, label: str, probability: str) -> None:
+def test_an_upstreams_answer_chooses_an_option(given: str, option: str, probability: str) -> None:
     answered = json.loads(given)
     asked = question(QUESTIONS[answered["type"]])
-    assert label_of(asked, answered) == (label, json.loads(probability))
+    assert option_of(asked, answered) == (int(option), json.loads(probability))
+
+
+@pytest.mark.parametrize(
+    ("type_", "options", "kind", "labels", "logged"),
+    rows(
+        """
+        noul | | yes_no | True False | False True
+        noul | | choice | a b | no yes
+        choice | b a | choice | a b | b a
+        choice | b a | choice | a b c | b a
+        score | bad fair good | score | 1 2 3 | 1 2 3
+        score | bad fair good | score | 3 1 2.5 | 1 2.5 3
+        score | bad fair good | score | 1 2 | 0 1 2
+        score | 5 4 3 | score | 1 2 | 5 4 3
+        """
+    ),
+)
+def test_an_option_is_logged_as_the_files_label(
+    type_: str, options: str, kind: QuestionType, labels: str, logged: str
+) -> None:
+    criteria: Any = options.split()
+    if type_ == "choice":
+        criteria = dict.fromkeys(criteria)
+    asked = question({"type": type_, "criteria": criteria} if criteria else NOUL)
+    names = tuple(labels.split())
+    of_file = kind_of(FileQuestion.of(kind, names), names)
+    assert labels_of(asked, of_file) == tuple(logged.split())
 
 
 @pytest.mark.parametrize(
@@ -150,7 +178,7 @@ def test_an_upstreams_answer_stands_for_a_label(given: str, label: str, probabil
 )
 def test_another_answer_of_the_upstream_is_refused(asked: str, given: str) -> None:
     with pytest.raises(ValueError, match=r"."):
-        label_of(question(QUESTIONS[asked]), json.loads(given))
+        option_of(question(QUESTIONS[asked]), json.loads(given))
 
 
 def body(**changes: Any) -> bytes:
@@ -165,6 +193,7 @@ def body(**changes: Any) -> bytes:
         400 | not JSON | {{
         400 | not JSON | \xff{{}}
         400 | NaN | {{"state": NaN}}
+        400 | 1e999 is not a finite number | {{"state": [1e999]}}
         400 | not JSON | {{"state": {"9" * 5000}}}
         400 | nested | {"[" * 100_000}
         422 | JSON object | []
@@ -217,9 +246,29 @@ def refused(data: bytes, status: int, said: str) -> None:
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 250
 
 
-def test_a_state_of_objects_or_lists_is_read_as_its_json() -> None:
-    assert parse_decision(body(state={"subject": "Zürich"})).text == '{"subject": "Zürich"}'
-    assert parse_decision(body(state=["a", 1])).text == '["a", 1]'
+@pytest.mark.parametrize(
+    ("state", "text"),
+    rows(
+        r"""
+        {"subject": "Zürich"} | Zürich
+        ["a"] | a
+        [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}] | a\nb
+        {"type": "text", "text": "a"} | a
+        {"subject": "Zürich", "size": 1} | {"subject": "Zürich", "size": 1}
+        {"a": 1} | {"a": 1}
+        ["a", 1] | ["a", 1]
+        [{"user": "a"}, {"agent": "b"}] | [{"user": "a"}, {"agent": "b"}]
+        [{"type": "text", "text": 1}] | [{"type": "text", "text": 1}]
+        [{"type": "image", "text": "a"}] | [{"type": "image", "text": "a"}]
+        [] | []
+        {} | {}
+        """
+    ),
+)
+def test_a_state_that_holds_nothing_but_texts_is_read_as_these_and_another_as_its_json(
+    state: str, text: str
+) -> None:
+    assert parse_decision(body(state=json.loads(state))).text == text.replace(r"\n", "\n")
 
 
 @pytest.mark.parametrize("texts", [None, "one", [1], [""] * 1001])

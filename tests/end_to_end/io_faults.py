@@ -59,9 +59,8 @@ def add_decisions() -> None:
     failed = 0
     for text in ("one", "two", "three"):
         try:
-            log = DecisionLog(Path("out.jsonl"))
-            log.write(text, {"mood": ("good", 0.5)}, model="m", answered={})
-            log.close()
+            with contextlib.closing(DecisionLog(Path("out.jsonl"))) as log:
+                log.write(text, {"mood": ("good", 0.5)}, model="m", answered={})
         except OutputError as error:
             print(f"error: {error}", file=sys.stderr)
             failed = 1
