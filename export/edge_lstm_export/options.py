@@ -366,7 +366,6 @@ class LoopOptions(Options):
     weight_decay: of AdamW, on matrices.
     clip: largest norm of the gradient.
     patience: epochs without a better validation loss before the training stops.
-    bfloat16: run the LSTM in bfloat16, if the CPU has such products.
     word_vectors: start the embedding from the words' neighbours in all texts.
     embedding_range: other first values of the embedding lie within ± this.
     embedding_rate: learning rate of the embedding, as a share of the others'.
@@ -384,7 +383,6 @@ class LoopOptions(Options):
     weight_decay: NonNegative = 0.01
     clip: Positive = 1.0
     patience: Count = 3
-    bfloat16: bool = True
     word_vectors: bool = False
     embedding_range: NonNegative = 0.05
     embedding_rate: Positive = 1.0

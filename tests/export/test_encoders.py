@@ -25,6 +25,7 @@ from edge_lstm_export.options import (
 from edge_lstm_export.train.checkpoint import load_checkpoint
 from edge_lstm_export.train.data import folds_of
 from edge_lstm_export.train.run import Job, plan_job, run_job
+from edge_lstm_export.train.teachers import transformer
 from edge_lstm_export.train.teachers.base import accuracy, cross_fit
 from edge_lstm_export.train.teachers.classifier import ClassifierTeacher, label_texts
 from edge_lstm_export.train.teachers.encoder import EncoderReader, FineTunedEncoder, encoder_words
@@ -106,6 +107,14 @@ def test_what_is_fine_tuned_answers_texts_that_it_did_not_see(
     assert np.array_equal(found, again)
     after = shared.model.state_dict()
     assert all((value == before[name]).all() for name, value in after.items()), "a copy"
+
+
+def test_float32_is_taken_where_bfloat16_products_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*tensors: Any) -> None:
+        raise RuntimeError("could not create a primitive descriptor")
+
+    monkeypatch.setattr(transformer.functional, "linear", fails)
+    assert not transformer.multiplies_bfloat16.__wrapped__()
 
 
 def test_its_words_are_those_of_letters(encoder: Path) -> None:

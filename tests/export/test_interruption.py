@@ -18,11 +18,10 @@ from edge_lstm_export.train.loop import Callbacks
 from edge_lstm_export.train.plan import make_plan
 from edge_lstm_export.train.run import Job, run_job
 from edge_lstm_export.train.stats import DatasetStats
-from made import rows, stop_after_an_epoch, write_csv
+from made import rows, write_csv
 from threadpoolctl import threadpool_limits
 
 from edge_lstm import signals
-from edge_lstm.errors import DataError
 
 MADE = {"m.safetensors", "m.history.json"}
 # What is told when the signal comes, and whether the state is kept then.
@@ -95,28 +94,6 @@ def test_a_signal_ends_the_stage_and_what_is_done_is_kept(
     run_job(replace(broken, resume=True))
     assert broken.output.read_bytes() == expected
     assert {path.name for path in tmp_path.iterdir()} == MADE
-
-
-def test_the_checkpoint_says_what_ran_in_bfloat16_and_a_resume_on_another_cpu_is_refused(
-    tmp_path: Path, job: Job, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def cpu_has(products: bool) -> None:
-        for module in ("run", "loop"):
-            name = f"edge_lstm_export.train.{module}.multiplies_bfloat16"
-            monkeypatch.setattr(name, lambda: products)
-
-    request = TrainingRequest("tiny", "none", epochs=2, validation=0.2)
-    broken = Job(job.sources, tmp_path / "m.safetensors", request=request)
-    cpu_has(products=True)
-    stop_after_an_epoch(broken)
-    cpu_has(products=False)
-    with pytest.raises(DataError, match="bfloat16 of the CPU was True and is False"):
-        run_job(replace(broken, resume=True))
-    other = replace(broken, output=tmp_path / "other.safetensors")
-    assert run_job(other).checkpoint.training["bfloat16"] is False
-    cpu_has(products=True)
-    resumed = run_job(replace(broken, resume=True))
-    assert resumed.checkpoint.training["bfloat16"] is True
 
 
 def test_the_bytes_do_not_depend_on_the_number_of_threads(tmp_path: Path) -> None:

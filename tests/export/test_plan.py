@@ -116,7 +116,7 @@ MEANINGLESS = r"""
 "preset": "best" | no preset 'best'; choose one of tiny, small, medium, base, seed$
 "loop__epochs": 1.5 | \[loop\]: epochs must be a whole number, not 1.5
 "loop__learning_rate": NaN | learning_rate must be above 0
-"loop__bfloat16": 1 | bfloat16 must be true or false, not 1
+"loop__word_vectors": 1 | word_vectors must be true or false, not 1
 "network__dropout": 1.0 | dropout must be from 0 to below 1, not 1.0
 "network__ngram_dim": 0 | its ngram_dim is 0, and it has n-grams
 "network__pooling": "sum" | pooling must be one of last, mean

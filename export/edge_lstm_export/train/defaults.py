@@ -155,7 +155,7 @@ LOOPS: Mapping[str, LoopOptions] = {
     "short": LoopOptions(
         epochs=14, batch_size=64, learning_rate=5e-3, patience=14, word_dropout=0.1
     ),
-    "seed": LoopOptions(epochs=6, batch_size=64, learning_rate=4e-3, bfloat16=False),
+    "seed": LoopOptions(epochs=6, batch_size=64, learning_rate=4e-3),
 }
 # Of the network.
 DROPOUT = 0.3

@@ -29,7 +29,7 @@ from edge_lstm_export.train.logits import (
     probabilities,
     soft_cross_entropy,
 )
-from edge_lstm_export.train.network import Network, multiplies_bfloat16
+from edge_lstm_export.train.network import Network
 from edge_lstm_export.train.optimizer import adamw
 from edge_lstm_export.train.stages import Stage
 
@@ -68,14 +68,10 @@ SILENT = Callbacks()
 
 @dataclass(frozen=True)
 class LoopResult:
-    """How a run ended; the network holds the best epoch's weights.
-
-    bfloat16: whether the LSTM ran in it, see LoopOptions.bfloat16.
-    """
+    """How a run ended; the network holds the best epoch's weights."""
 
     outcome: Outcome
     history: tuple[EpochRecord, ...]
-    bfloat16: bool = False
 
 
 def fit_network(
@@ -127,7 +123,6 @@ class _Run:
     def __post_init__(self) -> None:
         options = self.options
         network = self.network
-        network.lstm_in_bfloat16 = options.bfloat16 and multiplies_bfloat16()
         self.multi_label = network.config.multi_label
         trained = [p for p in network.parameters() if p.requires_grad]
         embedding = network.embedding.weight
@@ -159,7 +154,7 @@ class _Run:
         if self.best_weights:
             self.network.load_state_dict(self.best_weights)
         self.network.eval()
-        return LoopResult(outcome, tuple(self.history), self.network.lstm_in_bfloat16)
+        return LoopResult(outcome, tuple(self.history))
 
     def outcome(self) -> Outcome | None:
         """How the run has ended, by the epochs that are complete; None if there is more to do."""

@@ -15,7 +15,6 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -90,8 +89,6 @@ class Network(nn.Module):
         self.config = config
         self.dropout = dropout
         self.length = DEFAULT_LENGTH
-        # Training may run the LSTM in bfloat16; answers are always computed in float32.
-        self.lstm_in_bfloat16 = False
         with torch.device("meta") if blank else nullcontext():
             self.embedding = _table(config.num_words + 1, config.embedding_dim, blank)
             self.lstms = nn.ModuleList()
@@ -230,7 +227,7 @@ class Network(nn.Module):
         x = functional.dropout(self.embedding(ids), self.dropout, self.training)
         last = x
         for layer in self.layers:
-            x, last = layer(x, steps, self.length, bfloat16=self.lstm_in_bfloat16)
+            x, last = layer(x, steps, self.length)
         return x, last, steps
 
     def _read(self, ids: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
@@ -374,9 +371,7 @@ class LstmLayer(nn.Module):
         steps = torch.arange(1, outputs.shape[1] + 1)
         return torch.tanh(steps.to(outputs.dtype)).view(1, -1, 1)
 
-    def forward(
-        self, x: Tensor, lengths: Tensor, length: int, *, bfloat16: bool = False
-    ) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, lengths: Tensor, length: int) -> tuple[Tensor, Tensor]:
         """Run the LSTM → outputs [B, T, D·H], and those after each direction's last step [B, D·H].
 
         x: [B, T, inputs].
@@ -391,9 +386,7 @@ class LstmLayer(nn.Module):
         for direction, lstm in enumerate(self.directions):
             read = _reverse(x, lengths) if direction == 1 else x
             state = self._first_state(direction, lengths, length)
-            with torch.autocast(x.device.type, torch.bfloat16, enabled=self.training and bfloat16):
-                output, _ = self.steps(lstm, read, state)  # B, T, H
-            output = output.to(x.dtype)  # from bfloat16
+            output, _ = self.steps(lstm, read, state)  # B, T, H
             at = (lengths - 1).clamp_min(0).view(-1, 1, 1).expand(-1, 1, output.shape[2])
             last = output.gather(1, at).squeeze(1)  # B, H
             lasts.append(torch.where(lengths.unsqueeze(1) > 0, last, state[0][0]))
@@ -544,18 +537,6 @@ def threads(count: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def multiplies_bfloat16() -> bool:
-    """Whether this CPU has bfloat16 products (AVX512-BF16, AMX).
-
-    Without them, they are slower than float32.
-    """
-    try:
-        flags = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return False
-    return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
 def _table(rows: int, width: int, blank: bool, padding: int | None = None) -> nn.Embedding:

@@ -86,7 +86,6 @@ def provenance(
         "parameters": measured.parameters,
         "teachers": teachers,
         "teachers_accuracy": None if accuracy is None else round(accuracy, 4),
-        "bfloat16": measured.loop.bfloat16,
         "outcome": measured.loop.outcome,
         "epochs": len(measured.loop.history),
         "best_epoch": best.epoch if best else None,

@@ -29,7 +29,6 @@ from edge_lstm_export.train.checkpoint import save_checkpoint
 from edge_lstm_export.train.data import Dataset, texts_digest
 from edge_lstm_export.train.history import write_history
 from edge_lstm_export.train.loop import SILENT, Callbacks
-from edge_lstm_export.train.network import multiplies_bfloat16
 from edge_lstm_export.train.plan import Decided, Plan, make_plan
 from edge_lstm_export.train.planning import plan_training, with_teacher_kind
 from edge_lstm_export.train.sources.read import read_dataset, read_texts
@@ -103,7 +102,6 @@ class Inputs:
             **self.plan.to_dict(),
             "version": __version__,
             "PyTorch": torch.__version__,
-            "bfloat16 of the CPU": multiplies_bfloat16(),
         }
         # As it comes back from a file.
         return json.loads(json.dumps(plain))  # type: ignore[no-any-return]

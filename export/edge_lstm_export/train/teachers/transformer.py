@@ -14,14 +14,15 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from functools import partial
+from contextlib import AbstractContextManager, contextmanager
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from edge_lstm.errors import DataError
 from edge_lstm.extras import needs
@@ -29,7 +30,7 @@ from edge_lstm.machine import available_cores
 from edge_lstm.printable import counted
 from edge_lstm_export.options import EncoderOptions
 from edge_lstm_export.train.data import Floats, Ints
-from edge_lstm_export.train.network import multiplies_bfloat16, threads
+from edge_lstm_export.train.network import threads
 from edge_lstm_export.train.teachers.base import Say
 
 # owner/name, or a name from the days before owners.
@@ -37,6 +38,8 @@ _HUB_NAME = re.compile(r"\w[\w.-]{0,95}(/\w[\w.-]{0,95})?", re.ASCII)
 _FOLDER = "a folder with config.json, tokenizer.json and model.safetensors"
 _BATCH = 32  # windows of full length that are read at once
 _SAY_EVERY = 30.0  # seconds between messages
+_TRIES = 10  # the fastest counts, and the first is slow
+_CLEARLY_LESS = 0.75  # a CPU with bfloat16 products takes half of float32's time
 _WIDE = 256  # hidden states from which one product keeps several cores busy
 
 
@@ -139,8 +142,31 @@ def enough_threads(model: Transformer) -> AbstractContextManager[None]:
 
 
 def precision() -> AbstractContextManager[Any]:
-    """bfloat16 products if the CPU has them; elsewhere they are slower than float32."""
-    return torch.autocast("cpu", torch.bfloat16) if multiplies_bfloat16() else nullcontext()
+    """bfloat16 products if the CPU has them, else float32."""
+    return torch.autocast("cpu", torch.bfloat16, enabled=multiplies_bfloat16())
+
+
+@cache
+def multiplies_bfloat16() -> bool:
+    """Whether the CPU has bfloat16 products, by a try: they work, and take clearly less time.
+
+    On other CPUs PyTorch imitates them, in several times the time of float32.
+    """
+    weights = torch.ones(4 * _WIDE, _WIDE)
+    states = torch.ones(_WIDE, _WIDE)
+
+    def seconds(bfloat16: bool) -> float:
+        begin = time.process_time()
+        with threads(1), torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+            functional.linear(states, weights)
+        return time.process_time() - begin
+
+    try:
+        bfloat16 = min(seconds(bfloat16=True) for _ in range(_TRIES))
+    except RuntimeError:  # of oneDNN, where it may not use what the CPU has
+        return False
+    float32 = min(seconds(bfloat16=False) for _ in range(_TRIES))
+    return bfloat16 < _CLEARLY_LESS * float32
 
 
 def progress(what: str, say: Say) -> Callable[[float], None]:
