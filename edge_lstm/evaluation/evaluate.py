@@ -103,6 +103,8 @@ def evaluate(
         results=tuple(results),
         comparisons=tuple(compare(results[0], other) for other in results[1:]),
         foreign=tuple(foreign),
+        numbers=tuple(labelled.numbers or range(1, len(labelled.texts) + 1)),
+        left_out=labelled.left_out,
     )
 
 

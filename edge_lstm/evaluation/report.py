@@ -36,9 +36,10 @@ def texts_line(evaluation: Evaluation) -> str:
     multi_label = (
         f", {evaluation.labels_per_text:.2f} labels per text" if evaluation.multi_label else ""
     )
-    return (
-        f"{counted(len(evaluation.texts), 'text')} of {evaluation.data}{multi_label} ({statuses})"
-    )
+    missing = counted(evaluation.left_out, "row")
+    left_out = f"; {missing} without a label left out" if evaluation.left_out else ""
+    texts = counted(len(evaluation.texts), "text")
+    return f"{texts} of {evaluation.data}{multi_label} ({statuses}){left_out}"
 
 
 def tables(evaluation: Evaluation) -> Iterator[Table]:
@@ -257,13 +258,13 @@ def _mistakes(evaluation: Evaluation, result: Result) -> Table:
             predicted += f"\u00a0{result.confidence[i]:.1%}"
         text = evaluation.texts[i]
         excerpt = cut(text, EXCERPT) if text.strip() else "(empty)"
-        rows.append((i + 1, true, predicted, excerpt))
+        rows.append((evaluation.numbers[i], true, predicted, excerpt))
     note = (
         f"({counted(len(wrong), 'text')}, at most {SHOWN_TEXTS} shown, the most confident first: "
         "look for wrong labels in the data, and for what the model misses, such as irony and "
         "negation)"
     )
-    header = ("text", "label", "predicted", "")
+    header = ("row", "label", "predicted", "")
     return Table(header, rows, note, (1, 2, 3), f"Misclassified by {result.name}")
 
 
@@ -271,7 +272,7 @@ def write_mistakes(evaluation: Evaluation, path: Path) -> None:
     """Write the first model's mistakes as CSV, the most confident first.
 
     The columns:
-    row: the text's number in the data, from 1.
+    row: the number of the text's row in the data, from 1.
     label: the true one, by the model's name for it; correct it if it is wrong.
     predicted: the model's label.
     probability: see Result.confidence.
@@ -286,7 +287,8 @@ def write_mistakes(evaluation: Evaluation, path: Path) -> None:
     writer.writerow(MISTAKE_COLUMNS)
     for i in _confident_mistakes(result).tolist():
         probability = f"{result.confidence[i]:.4f}"
-        writer.writerow([i + 1, *_label_names(result, i), probability, evaluation.texts[i]])
+        names = _label_names(result, i)
+        writer.writerow([evaluation.numbers[i], *names, probability, evaluation.texts[i]])
     write_atomically(well_formed(buffer.getvalue()).encode("utf-8-sig"), path)
 
 

@@ -429,6 +429,8 @@ class Evaluation:
     results: one for each model.
     comparisons: every further model against the first.
     foreign: texts that belong to none of the labels.
+    numbers: of each text's row in the data, from 1.
+    left_out: number of rows that are not evaluated, since they have no label.
     """
 
     data: str
@@ -436,7 +438,9 @@ class Evaluation:
     statuses: dict[str, int]
     results: tuple[Result, ...]
     comparisons: tuple[Comparison, ...]
+    numbers: tuple[int, ...]
     foreign: tuple[str, ...] = ()
+    left_out: int = 0
 
     @property
     def multi_label(self) -> bool:
@@ -453,6 +457,7 @@ class Evaluation:
         return {
             "data": self.data,
             "texts": len(self.texts),
+            "left_out": self.left_out,
             "labels_per_text": self.labels_per_text,
             "statuses": self.statuses,
             "models": [result.to_json() for result in self.results],

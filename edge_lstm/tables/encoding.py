@@ -18,6 +18,7 @@ from edge_lstm.tables.schema import BOM, STDIN, Source
 # Excel writes CSV in it in western Europe and America. Latin-1 is a part of it.
 WESTERN = "WINDOWS-1252"
 _UTF_16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_ZIP = b"PK\x03\x04"
 _SAMPLE_BYTES = 200
 # A file is in another encoding if at least this number of its lines, this share of its lines, and
 # this multiple of the valid lines beyond ASCII are not UTF-8. Fewer are bad rows.
@@ -45,6 +46,10 @@ def check_text(source: Source, head: bytes) -> None:
 
     Raises DataError with the likely encoding and the command that converts it.
     """
+    if head.startswith(_ZIP):
+        raise DataError(
+            f"{source.name} is a zip archive, as Excel's .xlsx is; in Excel, save as CSV UTF-8"
+        )
     for magic, compression in MAGIC.items():
         if head.startswith(magic):
             raise DataError(_compressed(source, compression))

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import compress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from edge_lstm.errors import DataError
-from edge_lstm.printable import cut
+from edge_lstm.printable import counted, cut, listed
 from edge_lstm.tables.format import Row, Rows
 from edge_lstm.tables.reader import DEFAULT_OPTIONS, Inputs, open_inputs
 from edge_lstm.tables.schema import ReadOptions, Schema, column_index, find_column
-from edge_lstm.tables.values import Number, cell_text, json_text, json_value
+from edge_lstm.tables.values import cell_text, json_text, json_value
 from edge_lstm.text import LABEL_JOINT
 
 FASTTEXT_PREFIX = "__label__"
 UNLABELLED = "unsup"  # the folder of the IMDB reviews that have no label
-_NO_LABEL = (
-    f"the line does not begin with {FASTTEXT_PREFIX}NAME; a text file needs it on every line"
-)
+# What pandas writes for a missing value, if it is told to write something.
+_MISSING = {"NaN", "nan", "NaT", "<NA>"}
 _FLAGS = {"0": False, "1": True, "0.0": False, "1.0": True, "false": False, "true": True}
 
 # How far probabilities that someone rounded may be from a sum of 1.
@@ -39,7 +39,8 @@ class LabelOptions(ReadOptions):
     label_columns: the names or numbers of the columns of 0 and 1.
     multi_label: whether texts may have several labels; None: as the data are. If true,
         LABEL_JOINT is the default separator.
-    skip_unlabelled: leave rows without a label out: they answer other questions.
+    skip_unlabelled: leave rows without a label out even where a text may have none: they answer
+        other questions.
     confidence_column: the name or number of the column with the confidence in each label.
     group_column: the column of each row's group, as its author, document or day.
     """
@@ -76,6 +77,8 @@ class LabelledTexts:
         for a text whose label is certain. Empty if all are.
     columns: the columns that were read; None if the labels do not stand in columns.
     groups: the group of each text; None without a column of groups.
+    numbers: of each text's row in its file, from 1.
+    left_out: number of rows that are not among them, since they have no label.
     """
 
     texts: list[str]
@@ -84,11 +87,25 @@ class LabelledTexts:
     shares: list[Shares | None] = field(default_factory=list)
     columns: Columns | None = field(default=None, compare=False)
     groups: list[str] | None = None
+    numbers: list[int] = field(default_factory=list, compare=False)
+    left_out: int = field(default=0, compare=False)
 
     @property
     def names(self) -> list[str]:
         """The label of each text, if each has one."""
         return [names[0] for names in self.labels]
+
+    def notes(self, source: str) -> Iterator[str]:
+        """Yield what became of rows without a label or a text, a line each.
+
+        source: where the texts come from.
+        """
+        rows = counted(len(self.texts) + self.left_out, "row")
+        if self.left_out:
+            yield f"{source}: no label, or NaN, in {self.left_out:,} of {rows}: they are left out"
+        if empty := sum(not text.strip() for text in self.texts):
+            how = "they count as empty texts; remove them if their texts were lost"
+            yield f"{source}: no text in {empty:,} of {rows}: {how}"
 
 
 def read_labelled(
@@ -109,8 +126,10 @@ def read_labelled(
 
     paths: files, globs, folders, or ``-`` for standard input.
 
-    Raises DataError with file and row if a row has no text, has no label and needs one, or has
-    labels of an unknown form; TypeError if an option has the wrong type.
+    A row without a label is left out, unless a text may have several labels: then it has none.
+
+    Raises DataError with file and row if a row has no text, or labels of an unknown form, and if no
+    row has a label; TypeError if an option has the wrong type.
     """
     given = [paths] if isinstance(paths, (str, Path)) else list(paths)
     inputs = open_inputs(given, options=options)
@@ -119,38 +138,34 @@ def read_labelled(
     labels: list[tuple[str, ...]] = []
     shares: list[Shares | None] = []
     groups: list[str] = []
-    first = ""  # file and number of the first row without a label
+    numbers: list[int] = []
     for row in inputs.rows():
         labelled = reader.read(row)
         if labelled is None:
             continue
         text, names = labelled
-        if options.skip_unlabelled and not names:
-            continue
         texts.append(text)
         labels.append(names)
         shares.append(reader.shares if names else None)
         if reader.group_column:
             groups.append(group_in(row, reader.group_column))
-        if not names and not first:
-            first = f"{row.source} row {row.number}: {reader.lacking}"
-    unlabelled = labels.count(())
-    if len(texts) == unlabelled and (reader.multi_label or not texts):
-        where = f" in the column {options.label_column}" if options.skip_unlabelled else ""
-        raise DataError(f"{inputs.sources[0].name} has no labelled row{where}; check the file")
-    if not reader.multi_label and unlabelled > 1:
-        more = f"(and in {unlabelled - 1:,} more of {len(texts):,} rows)"
-        raise DataError(f"{first} {more}; remove or label the rows")
-    if not reader.multi_label and unlabelled:
-        raise DataError(f"{first}; remove or label the row")
+        numbers.append(row.number)
+    if not any(labels):
+        raise DataError(
+            f"{inputs.sources[0].name} has no labelled row; a label stands in {reader.place}"
+        )
+    needs_label = options.skip_unlabelled or not reader.multi_label
+    kept = [bool(names) or not needs_label for names in labels]
     has_shares = any(shares) and not reader.multi_label
     return LabelledTexts(
-        texts,
-        labels,
+        [*compress(texts, kept)],
+        [*compress(labels, kept)],
         multi_label=reader.multi_label,
-        shares=shares if has_shares else [],
+        shares=[*compress(shares, kept)] if has_shares else [],
         columns=reader.columns,
-        groups=groups or None,
+        groups=[*compress(groups, kept)] or None,
+        numbers=[*compress(numbers, kept)],
+        left_out=kept.count(False),
     )
 
 
@@ -254,7 +269,7 @@ class _LabelReader:
     """A reader of the labels of rows.
 
     multi_label: whether rows may have several labels, or a row that was read had several.
-    lacking: the error for a row without a label.
+    place: of the labels, for people.
     columns: the columns that are read, if labels stand in columns.
     shares: of the row that was read last, see LabelledTexts; None if its label is certain.
     group_column: the name of the column of groups; "" without one.
@@ -272,7 +287,7 @@ class _LabelReader:
         self._own_labels = _OWN_LABELS.get(schema.format)
         if self._own_labels is not None:
             _check_no_columns(options, f"{where} is {schema.format}, which has")
-            self.lacking = _NO_LABEL
+            self.place = _PLACES[schema.format]
             self.columns: Columns | None = None
             self.group_column = ""
             return
@@ -292,7 +307,8 @@ class _LabelReader:
         self.columns = Columns(schema.text_column, names)
         self._flags = names if flags else ()
         self._column = names[0]
-        self.lacking = f"no label in {self._column!r}"
+        what = "column" if len(names) == 1 else "columns"
+        self.place = f"the {what} {listed([repr(name) for name in names], most=8)}"
         if self._confidence and self._confidence in (schema.text_column, self._column):
             raise DataError(
                 f"{where}: {self._confidence!r} cannot be the confidence too; "
@@ -388,6 +404,7 @@ def _folder_labels(row: Row) -> TextAndLabels | None:
 
 # The formats whose rows do not have their labels in columns.
 _OWN_LABELS = {"text": _line_labels, "folder": _folder_labels}
+_PLACES = {"text": f"{FASTTEXT_PREFIX}NAME before a text", "folder": "the folder of a text"}
 
 
 def _flag(value: Any, name: str, where: str) -> bool:
@@ -465,9 +482,7 @@ def _label(value: Any) -> str:
     """Return a value as a label; a missing one is empty."""
     if value is None or isinstance(value, (list, dict)):
         return ""
-    # pandas writes a missing label as NaN, which differs from itself.
-    if value != value or (isinstance(value, Number) and value == "NaN"):
-        return ""
     if isinstance(value, bool):
         return str(value).lower()
-    return str(value).strip()
+    label = str(value).strip()
+    return "" if label in _MISSING else label

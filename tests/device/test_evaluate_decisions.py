@@ -42,9 +42,19 @@ def result(model: ModelFile, n: int = 2000, wrong: int = 200, **changes: Any) ->
 
 def shown(one: Result) -> Table:
     """The table of its operating points."""
-    n = len(one.truth)
-    evaluation = Evaluation(data="x", texts=("a",) * n, statuses={}, results=(one,), comparisons=())
-    return next(table for table in tables(evaluation) if "with abstention" in table.title)
+    return next(table for table in tables(reported(one)) if "with abstention" in table.title)
+
+
+def reported(*results: Result) -> Evaluation:
+    n = len(results[0].truth)
+    return Evaluation(
+        data="x",
+        texts=("a",) * n,
+        statuses={},
+        results=results,
+        comparisons=(),
+        numbers=tuple(range(1, n + 1)),
+    )
 
 
 def test_thresholds_come_from_the_curve_of_the_file() -> None:
@@ -92,9 +102,7 @@ def test_the_threshold_that_is_asked_for_has_a_row() -> None:
 @pytest.mark.parametrize(("n", "share"), [(1, 0), (1, 1), (40, 0.5), (2000, 0.5)])
 def test_the_report_draws_reliability_and_coverage_on_the_paper(n: int, share: float) -> None:
     one = result(MODEL, n, int(share * n))
-    page = report(
-        Evaluation(data="x", texts=("a",) * n, statuses={}, results=(one, one), comparisons=())
-    )
+    page = report(reported(one, one))
     reliability, coverage = re.findall(r"<svg .*?</svg>", page, re.DOTALL)
     assert 'aria-label="reliability diagram"' in reliability
     assert 'aria-label="risk-coverage curve"' in coverage

@@ -166,8 +166,15 @@ def reported(*results: Result) -> Evaluation:
     """An evaluation of these, each compared with the first."""
     first, *others = results
     comparisons = tuple(compare(first, other) for other in others)
-    texts = ("a",) * len(first.truth)
-    return Evaluation(data="x", texts=texts, statuses={}, results=results, comparisons=comparisons)
+    n = len(first.truth)
+    return Evaluation(
+        data="x",
+        texts=("a",) * n,
+        statuses={},
+        results=results,
+        comparisons=comparisons,
+        numbers=tuple(range(1, n + 1)),
+    )
 
 
 @pytest.mark.parametrize("labels", [2, 16, 30])
@@ -243,6 +250,13 @@ def test_the_command_prints_tables_that_fit_a_terminal() -> None:
         [label, *map(str, row)]
         for label, row in zip(MODEL.labels, evaluated(MODEL).results[0].confusion)
     ]
+
+
+def test_rows_without_a_label_are_counted_and_the_others_keep_their_numbers() -> None:
+    Path("x.csv").write_text("text,label\nfirst,\nA wonderful film.,neg\nDull!,NaN\n")
+    done = run_here(["evaluate", "x.csv", "--mistakes", "m.csv"])
+    assert done.out.startswith("1 text of x.csv (1 ok); 2 rows without a label left out\n")
+    assert Path("m.csv").read_text(encoding="utf-8-sig").splitlines()[1].startswith("2,neg,pos,")
 
 
 @pytest.mark.usefixtures("data")

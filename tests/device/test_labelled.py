@@ -97,16 +97,39 @@ def test_a_pipe_is_read_once_and_the_other_of_its_two_columns_is_the_text() -> N
     assert found == LabelledTexts(["a"], [("pos",)])
 
 
+@pytest.mark.parametrize("missing", ["", "NaN", "nan", "NaT", "<NA>", " "])
+def test_rows_without_a_label_are_left_out_and_counted(missing: str) -> None:
+    Path("a.csv").write_text(f"text,label\na,pos\nb,{missing}\n,None\nd,{missing}\n")
+    found = read_labelled("a.csv")
+    assert found == LabelledTexts(["a", ""], [("pos",), ("None",)])
+    assert (found.numbers, found.left_out) == ([1, 3], 2)
+    unlabelled, empty = found.notes("a.csv")
+    assert unlabelled == "a.csv: no label, or NaN, in 2 of 4 rows: they are left out"
+    assert empty.startswith("a.csv: no text in 1 of 4 rows: they count as empty texts; remove them")
+
+
+def test_the_same_in_other_formats() -> None:
+    values = ['"pos"', "null", "NaN"]
+    lines = [f'{{"text": "x", "label": {value}, "by": "me"}}\n' for value in values]
+    Path("a.jsonl").write_text("".join(lines))
+    Path("a.txt").write_text("__label__pos x\nx\nx\n")
+    for name, options in (("a.jsonl", LabelOptions(group_column="by")), ("a.txt", LabelOptions())):
+        found = read_labelled(name, options=options)
+        assert (found.texts, found.names, found.left_out) == (["x"], ["pos"], 2)
+
+
 @pytest.mark.parametrize(
     ("name", "message", "content"),
     rows(
         r"""
-        a.csv | row 2: no label in 'label' | text,label\na,pos\nb,\n
         a.csv | row 2: the row has 1 column, the header 2 | text,label\na,pos\nb\n
         a.jsonl | row 1: the text is null | {"text": null, "label": "x"}\n
         a.csv | none is clearly the label | text,stars,id\na,pos,1\n
-        a.csv | has no labelled row | text,label\n
-        a.txt | row 2: the line does not begin with __label__NAME | __label__pos a\nno label\n
+        a.csv | or several of 0 and 1 with --label-columns | text,joy,anger\na,0,1\n
+        a.csv | no labelled row; a label stands in the column 'label' | text,label\na,NaN\n
+        a.txt | no labelled row; a label stands in __label__NAME before a text | no label\n
+        a.csv | a zip archive, as Excel's .xlsx is; in Excel, save as CSV UTF-8 | PK\x03\x04\0
+        a.xlsx | is a spreadsheet; in Excel, save it as CSV UTF-8 | PK\x03\x04
         a.txt | row 1: __label__ without a name | __label__ a\n
         """
     ),

@@ -205,7 +205,7 @@ def test_evaluate_measures_each_question_on_the_rows_that_answer_it() -> None:
         -m team=team.onnx log.jsonl --label-column team | --label-column is for one question
         -m team.onnx log.jsonl | needs a name
         -m stars=team.onnx log.jsonl | no column 'stars'
-        -m empty=team.onnx log.jsonl | no labelled row in the column empty
+        -m empty=team.onnx log.jsonl | no labelled row; a label stands in the column 'empty'
         """
     ),
 )

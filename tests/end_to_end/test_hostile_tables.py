@@ -314,7 +314,6 @@ EVALUATE += cases(
     r"""
     a tar by its short suffix | a.tbz2 | not a complete tar archive | a.tbz2: x
     labels that steer a terminal | a.csv | \\x1b[2J | a.csv: text,label\ngood,\x1b[2J\n
-    a row without a label | a.csv | row 2: no label | a.csv: text,label\ngood,pos\nbad,\n
     a row without a text | a.csv | row 2 | a.csv: text,label\ngood,pos\nbad\n
     one row | a.csv | exit 0: 1 text of | a.csv: text,label\ngood,pos\n
     texts without words | a.csv | exit 0: 2 empty | a.csv: text,label\n"",pos\n"",neg\n

@@ -83,6 +83,18 @@ def test_test_texts_may_come_from_a_file(tmp_path: Path) -> None:
             read(train, test=write(test, wrong))
 
 
+def test_rows_that_lack_a_label_or_a_text_are_told(tmp_path: Path) -> None:
+    for name in ("rows.csv", "test.csv"):
+        (tmp_path / name).write_text("text,label\na,x\nb,y\n,x\nc,\n", encoding="utf-8")
+    options = DataOptions(test=tmp_path / "test.csv")
+    found = read_dataset([str(tmp_path / "rows.csv")], options)
+    assert found.test is not None and len(found.train) == len(found.test) == 3
+    told = "\n".join(found.warnings)
+    for name in ("rows.csv", "test.csv"):
+        assert f"{name}: no label, or NaN, in 1 of 4 rows" in told
+        assert f"{name}: no text in 1 of 4 rows" in told
+
+
 def test_a_file_without_a_test_split_holds_some_out(tmp_path: Path) -> None:
     source = write(
         tmp_path / "a.txt", "".join(f"__label__{'ab'[i % 2]} text {i}\n" for i in range(200))

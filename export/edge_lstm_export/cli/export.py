@@ -72,6 +72,8 @@ def command(
                 multi_label=loaded.thresholds is not None or None,
             )
             test = load_labelled(data, options=reading)
+            for line in test.notes(data):
+                message(f"note: {line}")
         exported = export(
             loaded,
             quantize=quantize,

@@ -184,7 +184,9 @@ def _read_files(paths: Sequence[Path], options: DataOptions) -> Dataset:
     train = data.make_split(texts, rows, labels, where, groups, shares)
     digest = _digest(paths, parts)
     absent = [name for name in options.label_columns if name not in labels and not name.isdigit()]
-    warnings = tuple(f"no text has the label {name}: the model will not know it" for name in absent)
+    warnings = [f"no text has the label {name}: the model will not know it" for name in absent]
+    for path, part in zip(paths, parts):
+        warnings += part.notes(path.name)
     columns = _distinct(part.columns for part in parts)
     return Dataset(
         _name(paths),
@@ -193,7 +195,7 @@ def _read_files(paths: Sequence[Path], options: DataOptions) -> Dataset:
         None,
         digest,
         multi_label,
-        warnings=warnings,
+        warnings=tuple(warnings),
         columns=columns,
         group_column=options.group_column or "",
     )
@@ -236,7 +238,10 @@ def _with_test(dataset: Dataset, options: DataOptions, path: Path) -> Dataset:
     both = hashlib.sha256(f"{dataset.digest}{_digest([path], [part])}".encode()).hexdigest()
     test = data.make_split(part.texts, part.labels, dataset.labels, str(path), shares=part.shares)
     columns = _distinct((*dataset.columns, part.columns))
-    return replace(dataset, test=test, digest=both, columns=columns, test_rows="file")
+    warnings = (*dataset.warnings, *part.notes(path.name))
+    return replace(
+        dataset, test=test, digest=both, warnings=warnings, columns=columns, test_rows="file"
+    )
 
 
 def _read_labelled(path: Path, options: DataOptions, *, multi_label: bool = False) -> LabelledTexts:
