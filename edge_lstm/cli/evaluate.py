@@ -41,6 +41,8 @@ def command(
         Path | None, option("FILE.csv", "Write the misclassified texts, to correct their labels.")
     ] = None,
     input_format: options.InputFormatOption = None,
+    encoding: options.EncodingOption = None,
+    encoding_errors: options.EncodingErrorsOption = "strict",
     text_column: options.TextColumnOption = None,
     label_column: options.LabelColumnOption = None,
     label_separator: options.LabelSeparatorOption = None,
@@ -91,6 +93,8 @@ def command(
         text_column,
         label_column=label_column,
         format=input_format,
+        encoding=encoding,
+        encoding_errors=encoding_errors,
         label_separator=label_separator,
         label_columns=options.column_names(label_columns),
     )

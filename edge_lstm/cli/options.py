@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -52,6 +52,13 @@ _LABEL_COLUMNS = "Columns of 0 and 1, one per label."
 _TEXT_COLUMN = "Column of the text, by name or number.  [default: detected]"
 _LABEL_COLUMN = "Column of the label, by name or number.  [default: detected]"
 _FORMAT = "Input format: text, csv, tsv, jsonl, parquet or folder.  [default: by suffix]"
+_ENCODING = (
+    "Encoding of the text, such as cp1252 or utf-16-le.  [default: UTF-8, or UTF-16 with a mark]"
+)
+_ENCODING_ERRORS = (
+    "Bytes that cannot be decoded: strict, an error of the row; or replace, by U+FFFD.  "
+    "[default: strict]"
+)
 _DELIMITER = "Delimiter of CSV input.  [default: detected]"
 
 ModelOption = Annotated[Path | None, option("FILE", _NAMED_MODEL, "--model", "-m")]
@@ -78,6 +85,11 @@ LabelColumnsOption = Annotated[str | None, option("NAME,...", _LABEL_COLUMNS, **
 TextColumnOption = Annotated[str | None, option("NAME", _TEXT_COLUMN, **_DATA)]
 LabelColumnOption = Annotated[str | None, option("NAME", _LABEL_COLUMN, **_DATA)]
 InputFormatOption = Annotated[str | None, option("NAME", _FORMAT, **_DATA)]
+EncodingOption = Annotated[str | None, option("NAME", _ENCODING, **_DATA)]
+EncodingErrorsOption = Annotated[
+    Literal["strict", "replace"],
+    option("NAME", _ENCODING_ERRORS, show_default=False, **_DATA),
+]
 DelimiterOption = Annotated[str | None, option("CHAR", _DELIMITER, **_DATA)]
 
 

@@ -59,6 +59,8 @@ def command(
         list[str] | None, option("LABEL", "Write only rows with this label; repeatable.")
     ] = None,
     input_format: common.InputFormatOption = None,
+    encoding: common.EncodingOption = None,
+    encoding_errors: common.EncodingErrorsOption = "strict",
     output_format: Annotated[str | None, option("NAME", _FORMAT)] = None,
     delimiter: common.DelimiterOption = None,
     workers: Annotated[int | None, option("N", _WORKERS, "--workers", "-w", min=1)] = None,
@@ -103,7 +105,13 @@ def command(
 
     if delimiter == "\\t":  # a shell passes \t as two characters
         delimiter = "\t"
-    reading = ReadOptions(text_column, delimiter, format=input_format)
+    reading = ReadOptions(
+        text_column,
+        delimiter,
+        format=input_format,
+        encoding=encoding,
+        encoding_errors=encoding_errors,
+    )
     options = ScoreOptions(
         keep=tuple(keep) if keep else None,
         only_columns=None if only_columns is None else tuple(only_columns.split(",")),

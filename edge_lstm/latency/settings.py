@@ -60,8 +60,9 @@ def read_texts(
 ) -> Sample:
     """Read the first MAX_TEXTS texts of a file or folder that ``score`` reads. Raise DataError."""
     from edge_lstm.tables.reader import read_rows
+    from edge_lstm.tables.schema import ReadOptions
 
-    rows = read_rows([path], format=input_format, text_column=text_column)
+    rows = read_rows([path], options=ReadOptions(text_column, format=input_format))
     texts = tuple(islice((row.text for row in rows if row.text is not None), MAX_TEXTS))
     return Sample(path.name or str(path), texts)
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from edge_lstm.errors import DataError
 from edge_lstm.tables import fast
-from edge_lstm.tables.encoding import WESTERN, conversion
+from edge_lstm.tables.encoding import NAME_IT
 from edge_lstm.tables.format import (
     Added,
     Column,
@@ -198,8 +198,7 @@ class CsvFormat(Format):
                     f"{source.name}: the header has a quote that does not close; check it"
                 )
         if any(map(utf8_error, columns)):
-            how = conversion(source, WESTERN)
-            raise DataError(f"{source.name}: its header is not UTF-8; convert it with: {how}")
+            raise DataError(f"{source.name}: its header is not UTF-8; {NAME_IT}")
         dialect = replace(dialect, bom=head.startswith(BOM))
         return Schema(self.name, columns, options.find_text(columns, source), dialect=dialect)
 

@@ -11,6 +11,7 @@ from edge_lstm.errors import DataError
 from edge_lstm.printable import CONTROL_CHARACTER
 from edge_lstm.tables.lines import TEXT
 from edge_lstm.tables.reader import format_of, read_rows
+from edge_lstm.tables.schema import ReadOptions
 
 MOST_EXAMPLES = 8
 LONGEST_EXAMPLE = 500  # characters
@@ -58,7 +59,8 @@ def read_examples(path: str | Path) -> tuple[str, ...]:
 
     Raises DataError, also for a file without texts; see checked_examples.
     """
-    rows = read_rows([path], format=format_of(str(path)) or TEXT.name)
+    reading = ReadOptions(format=format_of(str(path)) or TEXT.name)
+    rows = read_rows([path], options=reading)
     texts = (text for row in rows if (text := row.required_text()).strip())
     examples = checked_examples(texts)
     if not examples:

@@ -11,6 +11,7 @@ from typing import Any
 
 from edge_lstm.errors import DataError, read_error
 from edge_lstm.os_file import NO_FOLLOW, NO_WAIT
+from edge_lstm.tables.encoding import Utf8
 from edge_lstm.tables.format import Format, Piece, RowWithoutText
 from edge_lstm.tables.schema import (
     BOM,
@@ -38,7 +39,9 @@ class FolderFormat(Format):
     ) -> Iterator[Piece]:
         """Yield each file as a row: its path and its content."""
         for name in source.files:
-            content, reason = _read_file(Path(source.path, name))
+            data, reason = _read_file(Path(source.path, name))
+            utf8 = Utf8(source)
+            content = (utf8.convert(data) + utf8.convert(b"")).removeprefix(BOM)
             checksum.update(os.fsencode(name) + b"\0" + content)
             row = [name, content.decode("utf-8", "surrogateescape")]
             yield [RowWithoutText(reason, row) if reason else row], [len(content)]
@@ -80,7 +83,7 @@ def _read_file(path: Path) -> tuple[bytes, str | None]:
         return b"", f"the file cannot be read: {error.strerror}"
     if len(data) > MAX_ROW_BYTES:
         return b"", f"the file is longer than {MAX_ROW}"
-    return data.removeprefix(BOM), None
+    return data, None
 
 
 FOLDER = FolderFormat()

@@ -16,9 +16,8 @@ from typing import Any, BinaryIO, NamedTuple
 
 from edge_lstm.errors import DataError
 from edge_lstm.printable import counted
-from edge_lstm.tables.encoding import WESTERN
 from edge_lstm.tables.schema import MAX_ROW, Checksum, ReadOptions, Schema, Source
-from edge_lstm.tables.values import NOT_UTF8, float32_texts, refuse_bytes
+from edge_lstm.tables.values import float32_texts, refuse_bytes
 
 
 class RowWithoutText(NamedTuple):
@@ -150,11 +149,7 @@ class Row:
         """
         if self.text is not None:
             return self.text
-        remedy = "correct or remove the row"
-        if NOT_UTF8 in str(self.error):
-            how = f"iconv -f {WESTERN} -t UTF-8"
-            remedy = f"{remedy}, or convert the file if it is {WESTERN}: {how}"
-        raise DataError(f"{self.source} row {self.number}: {self.error}; {remedy}")
+        raise DataError(f"{self.source} row {self.number}: {self.error}; correct or remove the row")
 
 
 @dataclass

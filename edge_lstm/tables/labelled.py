@@ -12,10 +12,11 @@ from typing import Any, NamedTuple
 
 from edge_lstm.errors import DataError
 from edge_lstm.printable import counted, cut, listed
+from edge_lstm.tables.encoding import NAME_IT
 from edge_lstm.tables.format import Row, Rows
 from edge_lstm.tables.reader import DEFAULT_OPTIONS, Inputs, open_inputs
 from edge_lstm.tables.schema import ReadOptions, Schema, column_index, find_column
-from edge_lstm.tables.values import cell_text, json_text, json_value
+from edge_lstm.tables.values import BAD_BYTE, cell_text, json_text, json_value
 from edge_lstm.text import LABEL_JOINT
 
 FASTTEXT_PREFIX = "__label__"
@@ -139,8 +140,15 @@ def read_labelled(
     shares: list[Shares | None] = []
     groups: list[str] = []
     numbers: list[int] = []
+    bad: list[tuple[Row, DataError]] = []  # rows without a text
     for row in inputs.rows():
-        labelled = reader.read(row)
+        try:
+            labelled = reader.read(row)
+        except DataError as error:
+            if row.text is not None:
+                raise
+            bad.append((row, error))
+            continue
         if labelled is None:
             continue
         text, names = labelled
@@ -150,6 +158,8 @@ def read_labelled(
         if reader.group_column:
             groups.append(group_in(row, reader.group_column))
         numbers.append(row.number)
+    if bad:
+        raise _without_text(bad, "path" if inputs.format.name == "folder" else None)
     if not any(labels):
         raise DataError(
             f"{inputs.sources[0].name} has no labelled row; a label stands in {reader.place}"
@@ -167,6 +177,19 @@ def read_labelled(
         numbers=[*compress(numbers, kept)],
         left_out=kept.count(False),
     )
+
+
+def _without_text(bad: Sequence[tuple[Row, DataError]], name: str | None) -> DataError:
+    """Return the error for rows without a text: that of the first, and the names of the others.
+
+    name: the column with the names of rows; None: they have numbers.
+    """
+    names = [str(row.values[name] if name else row.number) for row, _ in bad[1:]]
+    others = f" (and {len(names):,} more: {listed(names, most=5)})" if names else ""
+    hint = ""
+    if any(BAD_BYTE in str(row.error) for row, _ in bad):
+        hint = f", or {NAME_IT}, or let train and evaluate go on: --encoding-errors replace"
+    return DataError(f"{bad[0][1]}{others}{hint}")
 
 
 def group_in(row: Row, column: str) -> str:

@@ -6,7 +6,7 @@ import glob
 import os
 import stat
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -154,7 +154,10 @@ def open_inputs(paths: Sequence[str | Path], *, options: ReadOptions = DEFAULT_O
     """
     instance("reading", options, ReadOptions)
     options.check()
-    sources = _find_sources(paths, options.format)
+    sources = [
+        replace(each, encoding=options.encoding or "", encoding_errors=options.encoding_errors)
+        for each in _find_sources(paths, options.format)
+    ]
     streams: dict[int, Stream] = {}
     schemas: list[Schema] = []
     for index, source in enumerate(sources):
@@ -177,23 +180,17 @@ def open_inputs(paths: Sequence[str | Path], *, options: ReadOptions = DEFAULT_O
             raise DataError(
                 f"{source.name} and {sources[0].name} have different columns; score them separately"
             )
-    return Inputs(sources, schemas, streams)
+    return Inputs(tuple(sources), schemas, streams)
 
 
 def read_rows(
-    paths: Sequence[str | Path],
-    *,
-    format: str | None = None,  # noqa: A002
-    text_column: str | None = None,
+    paths: Sequence[str | Path], *, options: ReadOptions = DEFAULT_OPTIONS
 ) -> Iterator[Row]:
     """Yield all rows of inputs, in order.
 
-    paths: files, globs, folders, or ``-`` for standard input.
-    format: the name of their format, if a suffix does not say it.
-    text_column: its name, or its number (from 1).
-    Raises as :func:`open_inputs`.
+    Arguments and errors as of :func:`open_inputs`.
     """
-    return open_inputs(paths, options=ReadOptions(text_column, format=format)).rows()
+    return open_inputs(paths, options=options).rows()
 
 
 def _find_sources(

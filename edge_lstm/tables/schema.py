@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ STDIN = "-"
 BOM = b"\xef\xbb\xbf"
 # A longer row is hardly a document. It becomes an error row, and is not kept in memory.
 MAX_ROW_BYTES = 16 * 2**20
+# Python's encodings of names and literals, not of files.
+_NO_FILES = ("idna", "punycode", "unicode-escape", "raw-unicode-escape", "utf-7")
 MAX_ROW = f"{MAX_ROW_BYTES // 2**20} MiB"
 TEXT_NAMES = (
     *("text", "review", "content", "sentence", "comment", "document", "body", "message", "tweet"),
@@ -46,12 +49,16 @@ class Source:
     format: the name of its format.
     compression: ``gzip``, ``zstd``, or nothing.
     files: of a folder, its ``.txt`` files, relative to it, in order.
+    encoding: as in ReadOptions, or nothing.
+    encoding_errors: as in ReadOptions.
     """
 
     path: str
     format: str
     compression: str = ""
     files: tuple[str, ...] = ()
+    encoding: str = ""
+    encoding_errors: str = "strict"
 
     @property
     def name(self) -> str:
@@ -67,19 +74,33 @@ class ReadOptions:
     delimiter: delimiter of CSV and TSV.
     label_column: name or number of the column with the labels, for labelled data.
     format: name of the format, if the suffix of the file does not say it.
+    encoding: of text files: a name that Python has for it. None: UTF-8, or UTF-16 with a mark.
+    encoding_errors: what becomes of bytes that cannot be decoded: with ``strict`` the row has no
+        text, with ``replace`` they become U+FFFD.
     """
 
     text_column: str | None = None
     delimiter: str | None = None
     label_column: str | None = None
     format: str | None = None
+    encoding: str | None = None
+    encoding_errors: str = "strict"
 
     def check(self) -> None:
-        """Check the types and the delimiter.
+        """Check the types, the delimiter and the encoding.
 
-        Raises TypeError if an option has another type, DataError if the delimiter cannot be one.
+        Raises TypeError if an option has another type, DataError if it cannot have its value.
         """
         check_fields(self)
+        if self.encoding is not None and not _is_encoding(self.encoding):
+            raise DataError(
+                f"no text encoding {self.encoding!r}; give a name that Python has for it, such as "
+                "cp1252, shift_jis or utf-16-le"
+            )
+        if self.encoding_errors not in ("strict", "replace"):
+            raise DataError(
+                f"encoding errors cannot be {self.encoding_errors!r}; give strict or replace"
+            )
         value = self.delimiter
         if value is not None and (len(value) != 1 or not value.isascii() or value in '\r\n"'):
             raise DataError(
@@ -136,6 +157,14 @@ class Schema:
     def text_column(self) -> str:
         """The name of the text column."""
         return self.columns[self.text]
+
+
+def _is_encoding(name: str) -> bool:
+    try:
+        "".encode(name)
+        return codecs.lookup(name).name not in _NO_FILES
+    except (LookupError, ValueError):
+        return False
 
 
 def find_column(

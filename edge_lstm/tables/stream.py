@@ -1,4 +1,4 @@
-"""An opened input, which may be compressed and may pause, as pieces of whole lines."""
+"""An opened input, which may be compressed and may pause, as pieces of whole lines in UTF-8."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from edge_lstm.errors import DataError, read_error
 from edge_lstm.tables.compression import DAMAGE, open_compressed
-from edge_lstm.tables.encoding import check_text
+from edge_lstm.tables.encoding import Utf8, check_compression, check_text
 from edge_lstm.tables.schema import BOM, MAX_ROW_BYTES, STDIN, Checksum, Source
 
 # Columns and dialect are found in these bytes, or in more if the first line is longer.
@@ -41,7 +41,9 @@ class Stream:
 
         Raises DataError.
         """
-        self._name = source.name
+        self._source = source
+        self._utf8 = Utf8(source)
+        self._is_checked = self._is_ended = False
         self._head = b""
         self._checksum = Checksum()
         self._lines = self._split()
@@ -161,19 +163,29 @@ class Stream:
             return True
 
     def _read(self) -> bytes:
-        try:
-            return self._file.read(_PIECE_BYTES) or b""
-        except (OSError, *DAMAGE) as error:
-            raise self._read_error(error) from None
+        """Return the next bytes as UTF-8, none at the end."""
+        text = b""
+        while not text and not self._is_ended:
+            try:
+                data = self._file.read(_PIECE_BYTES) or b""
+            except (OSError, *DAMAGE) as error:
+                raise self._read_error(error) from None
+            if not self._is_checked:
+                check_compression(self._source, data)
+                self._is_checked = True
+            self._is_ended = not data
+            text = self._utf8.convert(data)
+        return text
 
     def _read_error(self, error: Exception) -> DataError:
+        name = self._source.name
         if isinstance(error, EOFError):
             return DataError(
-                f"{self._name} is cut short: its compressed data ends too early; copy it again"
+                f"{name} is cut short: its compressed data ends too early; copy it again"
             )
         if isinstance(error, OSError) and not isinstance(error, DAMAGE):
-            return read_error(self._name, error)
-        return DataError(f"{self._name} is damaged or has a wrong suffix ({error}); copy it again")
+            return read_error(name, error)
+        return DataError(f"{name} is damaged or has a wrong suffix ({error}); copy it again")
 
 
 def table_head(source: Source, stream: Stream) -> bytes:

@@ -14,12 +14,15 @@ from json.scanner import make_scanner
 from typing import Any
 
 from edge_lstm.nesting import depth
+from edge_lstm.printable import counted
 
 # Lists and objects may be nested this deep. The code that walks through them is recursive, and
 # Python's stack is finite.
 MAX_DEPTH = 200
 NULL_TEXT = "the text is null"  # the reason why a row has no text
-NOT_UTF8 = "is not UTF-8"  # part of such a reason
+BAD_BYTE = "(byte 0x"  # part of the reason if bytes of a row are not in the file's encoding
+# It follows a byte that is not in the encoding of a file that is not UTF-8.
+OTHER_ENCODING = "\udcfd\udcfe"
 _TOO_DEEP = f"the row is nested more than {MAX_DEPTH} deep"
 _NOT_FINITE = frozenset({"NaN", "Infinity", "-Infinity"})
 _quoted: Callable[[str], str] = encode_basestring
@@ -53,7 +56,7 @@ def json_object(line: str) -> dict[str, Any]:
     """
     where = utf8_error(line)
     if where:
-        raise RowError(f"the row {NOT_UTF8} {where}")
+        raise RowError(f"the row {where}")
     try:
         row = json_value(line)
     except RecursionError:
@@ -151,17 +154,20 @@ def cell_text(value: Any) -> str:
 
 
 def utf8_error(text: str) -> str | None:
-    """Return the first byte of a file's text that is not UTF-8, and its position; None if all are.
+    """Return what is wrong with a file's text, with its first byte; None if it is UTF-8.
 
-    The position is counted in bytes.
+    The position is counted in bytes of UTF-8.
     """
     if text.isascii():
         return None
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        before = len(text[: error.start].encode())
-        return f"(byte 0x{ord(text[error.start]) - 0xDC00:02x} at position {before})"
+        byte = f"{BAD_BYTE}{ord(text[error.start]) - 0xDC00:02x}"
+        if OTHER_ENCODING in text[error.start :][:3]:
+            before = counted(error.start, "character")
+            return f"is not in the file's encoding {byte} after {before})"
+        return f"is not UTF-8 {byte} at position {len(text[: error.start].encode())})"
     return None
 
 
@@ -174,7 +180,7 @@ def refuse_bytes(texts: list[str | None], reasons: list[str | None]) -> None:
         where = utf8_error(text or "")
         if where:
             texts[i] = None
-            reasons[i] = f"the text {NOT_UTF8} {where}"
+            reasons[i] = f"the text {where}"
 
 
 def replaced(text: str) -> str:

@@ -45,6 +45,37 @@ def test_a_folder_has_a_folder_for_each_label(tmp_path: Path) -> None:
     assert read_labelled(tmp_path) == LabelledTexts(["bad", "good, really"], [("neg",), ("pos",)])
 
 
+@pytest.mark.parametrize(
+    ("options", "hint"),
+    [
+        (LabelOptions(), ", or name the file's encoding with --encoding"),
+        (LabelOptions(encoding="ascii"), "--encoding-errors replace"),
+    ],
+)
+def test_all_rows_without_a_text_are_named_at_once(options: LabelOptions, hint: str) -> None:
+    rows = [b"good,pos\n"] * 1000
+    for i in (100, 207, 250, 251, 252, 253, 254):
+        rows[i] = b"caf\xe9,pos\n"
+    Path("a.csv").write_bytes(b"text,label\n" + b"".join(rows))
+    with pytest.raises(DataError) as caught:
+        read_labelled("a.csv", options=options)
+    said = str(caught.value)
+    assert said.startswith("a.csv row 101: the text is not ") and "(byte 0xe9 " in said
+    assert "remove the row (and 6 more: 208, 251, 252, 253, 254 and 1 more)" in said
+    assert hint in said
+    labelled = read_labelled("a.csv", options=LabelOptions(encoding_errors="replace"))
+    assert labelled.texts[100] == "caf\ufffd"
+
+
+def test_files_of_a_folder_without_a_text_are_named_at_once() -> None:
+    for name in ("pos/1.txt", "pos/2.txt", "neg/1.txt", "unsup/1.txt"):
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).write_bytes(b"caf\xe9")
+    said = r"neg/1.txt: the text is not UTF-8 .* \(and 2 more: pos/1.txt, pos/2.txt\)"
+    with pytest.raises(DataError, match=said):
+        read_labelled(Path.cwd())
+
+
 @pytest.mark.needs("pyarrow")
 def test_parquet_labels_may_be_numbers() -> None:
     import pyarrow as arrow

@@ -93,7 +93,7 @@ COMPRESSED = [
         ("cut within the second member", "is cut short", FIRST + SECOND[:-3]),
         ("a text behind the members", DAMAGED, FIRST + SECOND + b"and so on"),
         ("not compressed at all", DAMAGED, ROWS),
-        ("a gigabyte of zeros", "decompress it", gzip.compress(bytes(2**20)) * 1000),
+        ("a gigabyte of zeros", "is binary", gzip.compress(bytes(2**20)) * 1000),
         (
             "gzip of gzip",
             "a.csv.gz is twice compressed (gzip); decompress it once",
@@ -213,13 +213,14 @@ TABLES += refused(
         | a.csv: text,label,edge_lstm_label\ngood,a,b\n
     no text column | a.csv | the columns 'id', 'title', 'stars' | a.csv: id,title,stars\n1,x,2\n
     two text columns | a.csv | several may hold the text | a.csv: review,comment\n1,x\n
-    a text that is binary | a.txt | is UTF-16 or binary | a.txt: {BINARY}
+    a text that is binary | a.txt | is binary, or UTF-16 without a mark | a.txt: {BINARY}
     a link to itself | a.csv | cannot read | a.csv -> a.csv
     a link that leads nowhere | a.csv | no such file: b.csv, where the link a.csv leads
         | a.csv -> b.csv
     empty | a.csv | is empty | a.csv:
     line ends of old Macs | a.csv | CR only | a.csv: id,text\r1,good\r
-    UTF-16 | a.csv | UTF-16 | a.csv: \xff\xfei\0d\0,\0t\0e\0x\0t\0\n\01\0,\0a\0
+    UTF-16 without a mark | a.csv | --encoding utf-16-le | a.csv: i\0d\0,\0t\0e\0x\0t\0\n\01\0,\0a\0
+    an encoding of no text | a.csv --encoding rot13 | no text encoding | a.csv: id,text\n1,good\n
     a header in latin-1 | a.csv | header is not UTF-8 | a.csv: caf\xe9,text\n1,good\n
     a column number of 5,000 digits | a.csv --text-column {"9" * 5000} | no column
         | a.csv: id,text\n1,good\n

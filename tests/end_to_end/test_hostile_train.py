@@ -98,7 +98,8 @@ SOURCES = cases(
     a device | /dev/zero | read twice
     an empty folder | e | e | e/
     an empty file | d.csv | d.csv | d.csv:
-    UTF-16 | d.csv | UTF-16 | d.csv: \xff\xfet\0e\0x\0t\0,\0l\0a\0b\0e\0l\0\n\0a\0,\0b\0\n\0
+    UTF-16 without a mark | d.csv | --encoding utf-16-le
+        | d.csv: t\0e\0x\0t\0,\0l\0a\0b\0e\0l\0\n\0a\0,\0b\0\n\0
     a label that is no text | d.jsonl | numbers from 0 to 1
         | d.jsonl: {"text": "a", "label": "x"}\n{"text": "b", "label": {"y": "z"}}\n
         | d.jsonl: {"text": "a", "label": "x"}\n{"text": "b", "label": NaN}\n

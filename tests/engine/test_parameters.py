@@ -109,6 +109,8 @@ also_written | run_options | [null, 5, [5]] | \
     ["a.json", ["a\\u0000b"], ["in.csv"]] | [[], ["a.json"]]
 text_column | read_options | [5, ["text"]] | ["no", "3", "0"] | [null, "text", "2"]
 label_column | read_options | [5, ["text"]] | [] | [null, "id"]
+encoding | read_options | [5, ["utf-8"]] | ["no", "", "rot13", "a\\u0000b"] | [null, "cp1252"]
+encoding_errors | read_options | [null, 5] | ["", "ignore"] | ["replace"]
 delimiter | read_options | [5, [","]] | ["", "ab", "é", "\\n"] | [null, ","]
 """
 # What JSON cannot say.

@@ -231,7 +231,7 @@ def options(name: str) -> set[str]:
 
 
 def test_the_options_are_few_and_in_groups() -> None:
-    assert len(options("train") - {"--output", "--json"}) <= 20
+    assert len(options("train") - {"--output", "--json"}) <= 22
     panels = {getattr(parameter, "rich_help_panel", None) for parameter in parameters("train")}
     assert {"Data", "Model", "Teachers", "Run"} <= panels
 

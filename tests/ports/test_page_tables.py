@@ -103,7 +103,6 @@ TABLES = {
 TABLES |= {
     "saved by Excel.csv": "id,text\n1,schöne Grüße\n2,für Sie\n".encode("cp1252"),
     "of other letters.txt": "не пришло\nгде деньги\n".encode("cp1251"),
-    "UTF-16.csv": "id,text\n1,good\n".encode("utf-16"),
     "UTF-16 without a mark.csv": ("id,text\n1,good film\n" * 9).encode("utf-16-le"),
     "separators of Unicode.csv": "id,text\n1,good\u2028film\u0085\n2,\ufeff\n".encode(),
     "long.csv": b"id,text\n1,good\n2,%b\n3,awful\n" % (b"a " * (8 * MIB)),

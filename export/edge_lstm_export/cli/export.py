@@ -27,6 +27,7 @@ def command(
     quantize: Annotated[Literal["int8"] | None, option("int8", _QUANTIZE, default="fp32")] = None,
     length: Annotated[int | None, option("N", _LENGTH, default="the checkpoint's")] = None,
     data: Annotated[str | None, option("SOURCE", _DATA)] = None,
+    encoding: options.EncodingOption = None,
     label_separator: options.LabelSeparatorOption = None,
     label_columns: options.LabelColumnsOption = None,
     max_drop: Annotated[float, option("POINTS", _MAX_DROP, default=True, min=0.0)] = 0.3,
@@ -67,6 +68,7 @@ def command(
         test = None
         if data is not None:
             reading = LabelOptions(
+                encoding=encoding,
                 label_separator=label_separator,
                 label_columns=options.column_names(label_columns),
                 multi_label=loaded.thresholds is not None or None,

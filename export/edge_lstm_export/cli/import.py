@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from edge_lstm.cli.options import (
+    EncodingOption,
     LabelColumnsOption,
     LabelSeparatorOption,
     check_outputs,
@@ -70,6 +71,7 @@ def command(
     logits: Annotated[bool, option(None, _LOGITS, _NETWORK, "--logits")] = False,
     multi_label: Annotated[bool, option(None, _MULTI_LABEL, _NETWORK, "--multi-label")] = False,
     data: Annotated[str | None, option("SOURCE", _DATA)] = None,
+    encoding: EncodingOption = None,
     label_separator: LabelSeparatorOption = None,
     label_columns: LabelColumnsOption = None,
     dry_run: Annotated[
@@ -116,6 +118,7 @@ def command(
         if data is not None and checkpoint is not None:
             display.say(f"answering {data}")
             reading = LabelOptions(
+                encoding=encoding,
                 label_separator=label_separator,
                 label_columns=column_names(label_columns),
                 multi_label=multi_label or None,

@@ -8,7 +8,13 @@ from typing import Annotated
 import typer
 
 from edge_lstm.cli.notes import wrapped
-from edge_lstm.cli.options import InputFormatOption, TextColumnOption, ThreadsOption, check_outputs
+from edge_lstm.cli.options import (
+    EncodingOption,
+    InputFormatOption,
+    TextColumnOption,
+    ThreadsOption,
+    check_outputs,
+)
 from edge_lstm_export.cli.options import option
 
 _LABELLED = "Labelled texts; leave them and similar ones out. Repeatable."
@@ -30,6 +36,7 @@ def command(
     ] = 50,
     labelled: Annotated[list[Path] | None, option("FILE", _LABELLED)] = None,
     input_format: InputFormatOption = None,
+    encoding: EncodingOption = None,
     text_column: TextColumnOption = None,
     threads: ThreadsOption = 1,
 ) -> None:
@@ -41,7 +48,7 @@ def command(
     from edge_lstm.atomic import is_stream
     from edge_lstm.classifier import Classifier
     from edge_lstm.errors import DataError
-    from edge_lstm.tables import read_rows
+    from edge_lstm.tables import ReadOptions, read_rows
     from edge_lstm_export.suggest import suggest, write_suggestions
     from edge_lstm_export.train.progress import Display
 
@@ -51,7 +58,9 @@ def command(
         raise DataError(f"{output} exists and may hold your labels; give another -o, or delete it")
     classifier = Classifier.load(model, threads=threads)
     have_labels = [row.text for path in labelled or () for row in read_rows([path]) if row.text]
-    rows = read_rows(inputs, format=input_format, text_column=text_column)
+    rows = read_rows(
+        inputs, options=ReadOptions(text_column, format=input_format, encoding=encoding)
+    )
     pool = (row.text for row in rows if row.text)
     with Display(quiet=True):
         chosen, texts, classified = suggestions = suggest(

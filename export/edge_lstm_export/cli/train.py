@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from edge_lstm.cli.options import (
+    EncodingErrorsOption,
+    EncodingOption,
     JsonOption,
     LabelColumnsOption,
     LabelSeparatorOption,
@@ -69,6 +71,8 @@ def command(
         Path | None, option("FILE", "Labelled test texts.", _DATA, default=_TESTED)
     ] = None,
     input_format: Annotated[str | None, option("NAME", _FORMAT, _DATA)] = None,
+    encoding: EncodingOption = None,
+    encoding_errors: EncodingErrorsOption = "strict",
     text_column: Annotated[str | None, option("NAME", "Column of the text.", _DATA)] = None,
     label_column: Annotated[list[str] | None, option("NAME", _LABEL, _DATA)] = None,
     confidence_column: Annotated[list[str] | None, option("NAME", _CONFIDENCE, _DATA)] = None,
@@ -132,7 +136,8 @@ def command(
         targets = question_files(output or Path("questions"), label_column or [])
     readings = [
         DataOptions(
-            test=test, format=input_format, text_column=text_column, label_column=column,
+            test=test, format=input_format, encoding=encoding, encoding_errors=encoding_errors,
+            text_column=text_column, label_column=column,
             label_separator=label_separator, label_columns=column_names(label_columns),
             skip_unlabelled=is_several, confidence_column=confidence, group_column=group_column,
         )

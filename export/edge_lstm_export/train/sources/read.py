@@ -87,10 +87,10 @@ def check_sources(
     *,
     may_lack_labels: bool = False,
 ) -> None:
-    """Raise what reading would raise, in an instant and before PyTorch is loaded.
+    """Raise what reading would raise, before PyTorch is loaded.
 
-    That is of files that are missing, of an unknown format, or without the columns that are asked
-    for.
+    That is of files that are missing, of an unknown format, without the columns that are asked for,
+    or with rows that have no text or no label.
 
     may_lack_labels: there may be a teacher that labels texts.
 
@@ -104,6 +104,8 @@ def check_sources(
         reading = _reading(path, options)
         if may_lack_labels and not _names_labels(options):
             open_inputs([path], options=reading)
+        elif source in sources:
+            read_labelled(path, options=reading)
         else:
             check_columns(path, reading)
     if unlabelled is None or unlabelled == STDIN or _has_parts(unlabelled):
@@ -139,13 +141,18 @@ def read_texts(source: str, options: DataOptions) -> tuple[str, ...]:
 
 
 def _open_texts(source: str, options: DataOptions) -> Inputs:
-    given = None if format_of(source) else options.format
+    reading = ReadOptions(
+        options.text_column,
+        format=None if format_of(source) else options.format,
+        encoding=options.encoding,
+        encoding_errors=options.encoding_errors,
+    )
     try:
-        return open_inputs([source], options=ReadOptions(options.text_column, format=given))
+        return open_inputs([source], options=reading)
     except DataError:
         if options.text_column is None:
             raise
-        return open_inputs([source], options=ReadOptions(format=given))
+        return open_inputs([source], options=replace(reading, text_column=None))
 
 
 def _has_parts(source: str) -> bool:
