@@ -89,33 +89,26 @@ def published(report: Json, trained: Sequence[Json]) -> str:
     return _svg(figure)
 
 
-def kilobytes(now: Sequence[Any], before: Sequence[Any], sets: int) -> str:
-    """Draw points above a linear SVM against kilobytes, for today's presets and for earlier files.
+def kilobytes(presets: Sequence[tuple[str, float, float]], sets: int) -> str:
+    """Draw points above a linear SVM against kilobytes.
 
-    now, before: (preset, 1,000 bytes, points) of each.
+    presets: (name, 1,000 bytes, points) of each.
     sets: their number, of which the points are the mean.
     """
     what = f"mean over the test splits of {sets} sets; SVM on TF-IDF of words, pairs, characters"
     figure, axes = _begin(4.2, "Points above a linear SVM against the size of the file", what)
     figure.set_size_inches(6.4, 4)  # text that can be read at a phone's width
-    drawn = (
-        (before, _COLOURS["other"], "8-bit tables (earlier)", (0, -12), ("center", "top")),
-        (now, _COLOURS["ours"], "4-bit tables", (-4, 7), ("right", "bottom")),
-    )
-    for sizes, colour, label, offset, (across_side, up_side) in drawn:
-        if not sizes:
-            continue
-        _, kb, gain = zip(*sizes)
-        axes.plot(kb, gain, "o-", ms=9, color=colour, alpha=0.85, label=label)
-        for name, across, up in sizes:
-            at = {"textcoords": "offset points", "ha": across_side, "va": up_side}
-            text = f"{name}\n{across:,.0f} kB, {up:+.1f}"
-            axes.annotate(text, (across, up), offset, fontsize=9, **at)
+    _, kb, gain = zip(*presets)
+    axes.plot(kb, gain, "o-", ms=9, color=_COLOURS["ours"], alpha=0.85)
+    for name, across, up in presets:
+        at = {"textcoords": "offset points", "ha": "right", "va": "bottom"}
+        axes.annotate(
+            f"{name}\n{across:,.0f} kB, {up:+.1f}", (across, up), (-4, 7), fontsize=9, **at
+        )
     axes.set(xscale="log", xlim=(28, 1500), xlabel="int8 file, kB (logarithmic)", ylabel="points")
     axes.set_xticks([50, 100, 200, 500, 1000], ["50", "100", "200", "500", "1,000"])
     axes.margins(y=0.3)
     axes.axhline(0, color="#5b6673", linewidth=0.8)
-    axes.legend(frameon=False, fontsize=9, loc="lower right")
     return _svg(figure)
 
 

@@ -3,8 +3,8 @@
     python -m benchmarks.standard
 
 It only writes standard.md and results/kilobytes.svg, from results/: the runs of ``public_sets`` in
-public_sets.jsonl and in standard.jsonl, those of the 8-bit form in standard_8bit.jsonl, the tools
-that ``make bench`` measured, and published.csv, whose sources are named below.
+public_sets.jsonl and in standard.jsonl, the tools that ``make bench`` measured, and published.csv,
+whose sources are named below.
 """
 
 from __future__ import annotations
@@ -188,34 +188,24 @@ class Size(NamedTuple):
     gain: float
 
 
-def sizes(runs: Runs, before: Runs) -> tuple[list[Size], list[Size], int]:
-    """Return (today's presets, those of the 8-bit form, number of sets that all of them have).
+def sizes(runs: Runs) -> tuple[list[Size], int]:
+    """Return the presets, and the number of sets that all of them have.
 
     Sets without a test split count by the folds that all of them have.
     """
-    systems = {("now", preset): runs for preset in ALL_PRESETS}
-    systems |= {("before", preset): before for preset in ("small", "base")}
-    found: dict[tuple[str, str], list[tuple[float, float]]] = defaultdict(list)
+    found: dict[str, list[tuple[float, float]]] = defaultdict(list)
     for name, (_, measure) in SETS.items():
-        own = {of: _by_seed(each, name, "default", of[1]) for of, each in systems.items()}
+        own = [_by_seed(runs, name, "default", preset) for preset in ALL_PRESETS]
         svm = _by_seed(runs, name, SVM)
-        if not svm or not all(own.values()):
+        if not svm or not all(own):
             continue
-        svm, *rest = _comparable(name, [svm, *own.values()])
-        own = dict(zip(own, rest))
+        svm, *own = _comparable(name, [svm, *own])
         level = statistics.mean(_shares([*svm.values()], measure))
-        for of, each in own.items():
+        for preset, each in zip(ALL_PRESETS, own):
             share = statistics.mean(_shares([*each.values()], measure))
-            found[of].append((statistics.mean(run.kb for run in each.values()), share - level))
-    made = {
-        form: [
-            Size(preset, *(statistics.mean(column) for column in zip(*found[form, preset])))
-            for at, preset in systems
-            if at == form and found[form, preset]
-        ]
-        for form in ("now", "before")
-    }
-    return made["now"], made["before"], min(map(len, found.values()), default=0)
+            found[preset].append((statistics.mean(run.kb for run in each.values()), share - level))
+    made = [Size(preset, *map(statistics.mean, zip(*columns))) for preset, columns in found.items()]
+    return made, min(map(len, found.values()), default=0)
 
 
 def page(runs: Runs, others: Sequence[Published]) -> str:
@@ -251,11 +241,10 @@ or the size if known. A number in brackets refers to the source of a published f
 [measured](../docs/comparison.md) a figure without a number ourselves. If one of the others has a
 higher figure than our files, it is the better one.
 
-![Points above a linear SVM against the size of the file, for today's presets and for the earlier
-8-bit form](results/kilobytes.svg)
+![Points above a linear SVM against the size of the file](results/kilobytes.svg)
 
-The picture uses the sets that every preset and form was trained on. For sets without a test split,
-it uses the folds. The 8-bit form is the one before 1.0.
+The picture uses the sets that every preset was trained on. For sets without a test split, it uses
+the folds.
 """
 LONG_TEXTS = """## Topics
 
@@ -342,7 +331,7 @@ def main() -> None:
     """Write the page and the picture."""
     runs = {**load(RESULTS), **load(RESULTS.with_name("standard.jsonl"))}
     PAGE.write_text(page(runs, [*published(), *measured()]), encoding="utf-8")
-    drawn = picture.kilobytes(*sizes(runs, load(RESULTS.with_name("standard_8bit.jsonl"))))
+    drawn = picture.kilobytes(*sizes(runs))
     RESULTS.with_name("kilobytes.svg").write_text(drawn, encoding="utf-8")
 
 

@@ -28,7 +28,6 @@ from benchmarks import (
     ablation,
     comparison,
     decisions,
-    default_trainings,
     misspelt,
     other_texts,
     public_sets,
@@ -224,15 +223,6 @@ def test_public_sets_keeps_a_run_and_does_not_make_it_again(
     page = results.with_suffix(".md").read_text()
     assert (
         "## Test splits, all rows" in page and "| made | 20 | **100.0** ± 0.0; 100.0; 0 s |" in page
-    )
-
-
-def test_a_default_training_records_the_size_and_the_room_of_its_file() -> None:
-    line = default_trainings.measure(default_trainings.Data("syllables", 2, 20), "seed", 0)
-    assert line["training"] == line["export"] == "done"
-    assert 0 < line["int8_bytes"] < line["preset_bytes"] == 300_000 and line["headroom"] > 0
-    assert "| syllables, 7 words |" in default_trainings.table(
-        [{"kind": "syllables", "words": 7, "preset": "seed", **line}]
     )
 
 

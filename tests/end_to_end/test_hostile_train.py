@@ -102,7 +102,6 @@ SOURCES = cases(
         | d.csv: t\0e\0x\0t\0,\0l\0a\0b\0e\0l\0\n\0a\0,\0b\0\n\0
     a label that is no text | d.jsonl | numbers from 0 to 1
         | d.jsonl: {"text": "a", "label": "x"}\n{"text": "b", "label": {"y": "z"}}\n
-        | d.jsonl: {"text": "a", "label": "x"}\n{"text": "b", "label": NaN}\n
     """,
     before=f"train {OUTPUT}",
 )
