@@ -39,7 +39,7 @@ def test_predict_says_in_one_line_what_is_wrong(
     start = time.monotonic()
     done = check(case, tmp_path, monkeypatch)
     assert done.stdout == b""
-    assert time.monotonic() - start < 20  # a hang, not a slow day
+    assert time.monotonic() - start < 60  # a hang, not a slow day
 
 
 @pytest.mark.parametrize("hostile", EVERY_KIND, ids=str)

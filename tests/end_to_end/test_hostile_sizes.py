@@ -170,7 +170,7 @@ def test_a_file_cannot_take_all_memory(
     command = ["bash", "-c", limited, "engine", *program, str(path), "-", "one"]
     run = subprocess.run(command, capture_output=True, text=True, input="", timeout=100)
     assert run.returncode >= 0, "killed"
-    assert time.monotonic() - start < 20  # a hang, not a slow day
+    assert time.monotonic() - start < 60  # a hang, not a slow day
 
 
 def test_a_file_of_the_largest_size_is_read_without_a_copy(tmp_path: Path) -> None:

@@ -231,12 +231,23 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
     assert max(peaks) < 150, "MiB"
 
 
-def on_terminal(*arguments: str | Path) -> tuple[int, str]:
-    """Exit code and what a terminal was sent as standard error."""
+WAITING = """
+import sys
+from edge_lstm.__main__ import main
+from edge_lstm.cli import progress
+progress._AFTER_SECONDS = float(sys.argv.pop(1))
+main()
+"""
+
+
+def on_terminal(*arguments: str | Path, after: float) -> tuple[int, str]:
+    """Exit code and what a terminal was sent as standard error.
+
+    after: seconds after which a bar appears; what takes longer depends on the machine.
+    """
     terminal, end = os.openpty()
-    with subprocess.Popen(
-        [*COMMAND, *map(str, arguments)], stderr=end, stdout=subprocess.DEVNULL
-    ) as process:
+    command = [sys.executable, "-c", WAITING, str(after), "score", *map(str, arguments)]
+    with subprocess.Popen(command, stderr=end, stdout=subprocess.DEVNULL) as process:
         os.close(end)
         shown = b""
         while True:
@@ -250,7 +261,7 @@ def on_terminal(*arguments: str | Path) -> tuple[int, str]:
 
 def test_a_terminal_shows_a_bar_that_is_gone_at_the_end(tmp_path: Path) -> None:
     source = write_csv(tmp_path / "in.csv", 60_000)
-    code, shown = on_terminal(source, "-o", tmp_path / "out.csv", "--workers", "1")
+    code, shown = on_terminal(source, "-o", tmp_path / "out.csv", "--workers", "1", after=0)
     assert code == 0
     assert re.search(r"[\d,]+ rows, [\d,]+ rows/s, 0 errors", shown)
     assert "━" in shown
@@ -260,5 +271,5 @@ def test_a_terminal_shows_a_bar_that_is_gone_at_the_end(tmp_path: Path) -> None:
 
 def test_short_work_and_quiet_work_show_no_bar(tmp_path: Path) -> None:
     source = write_csv(tmp_path / "in.csv", 3)
-    assert "\x1b" not in on_terminal(source, "-o", tmp_path / "out.csv")[1]
-    assert on_terminal(source, "-o", tmp_path / "out.csv", "--quiet") == (0, "")
+    assert "\x1b" not in on_terminal(source, "-o", tmp_path / "out.csv", after=3600)[1]
+    assert on_terminal(source, "-o", tmp_path / "out.csv", "--quiet", after=0) == (0, "")
