@@ -7,6 +7,7 @@ from math import sqrt
 
 from edge_lstm import metrics
 from edge_lstm.charts import Chart
+from edge_lstm.evaluation.one_label import OneLabel
 from edge_lstm.evaluation.result import Result
 from edge_lstm.html import SERIES, figure
 
@@ -17,6 +18,9 @@ MOST_POINTS = 300  # of a curve
 LARGEST_RADIUS = 9.0  # pixels, of a bin that has all texts
 SMALLEST_RADIUS = 2.0  # pixels
 LABEL_SPACE = 0.08  # of the coverage, between labels
+
+# A model's results and its colour.
+Shown = tuple[Result, OneLabel, str]
 
 RELIABILITY = (
     "Reliability: how often answers with a given probability are right. On the grey line, the two "
@@ -33,18 +37,22 @@ def curves(results: Sequence[Result]) -> Iterator[str]:
 
     results: with one label per text. Those beyond the number of colours are left out.
     """
-    shown = list(zip(results, SERIES))
+    shown = [
+        (result, result.one_label, colour)
+        for result, colour in zip(results, SERIES)
+        if result.one_label is not None
+    ]
     yield '<div class="row">'
     yield figure(_reliability(shown), RELIABILITY)
     yield figure(_coverage(shown), COVERAGE)
     yield "</div>"
 
 
-def _reliability(shown: Sequence[tuple[Result, str]]) -> str:
+def _reliability(shown: Sequence[Shown]) -> str:
     chart = Chart("reliability diagram", "probability, %", "right, %", (100, 100))
     chart.line([(0, 0), (100, 100)], "muted", width=1)
-    for result, colour in shown:
-        for each in result.bins:
+    for result, one_label, colour in shown:
+        for each in one_label.calibration:
             if each.count:
                 x = 100 * each.confidence
                 right = round(each.accuracy * each.count)
@@ -55,9 +63,9 @@ def _reliability(shown: Sequence[tuple[Result, str]]) -> str:
     return chart.svg()
 
 
-def _coverage(shown: Sequence[tuple[Result, str]]) -> str:
+def _coverage(shown: Sequence[Shown]) -> str:
     lines = []
-    for result, _ in shown:
+    for result, _, _ in shown:
         line = metrics.risk_coverage(result.confidence, result.correct)
         line = line[line[:, 0] >= LEAST_COVERAGE]
         lines.append(line)
@@ -65,12 +73,12 @@ def _coverage(shown: Sequence[tuple[Result, str]]) -> str:
     chart = Chart(
         "risk-coverage curve", "answered, %", "wrong among these, %", (100, 110 * highest)
     )
-    for (result, colour), line in zip(shown, lines):
+    for (_, one_label, colour), line in zip(shown, lines):
         # Counted from the end, so that full coverage is a point.
         step = -(-len(line) // MOST_POINTS)
         chart.line((100 * line[::-step]).tolist(), colour)
         last = -1.0
-        for point in result.operating_points:
+        for point in one_label.operating_points:
             if point.wrong is None:
                 continue
             x = 100 * point.answered

@@ -15,6 +15,7 @@ from edge_lstm._version import __version__
 from edge_lstm.answering import SHOWN_RISKS, USUAL_SHARE
 from edge_lstm.atomic import write_atomically
 from edge_lstm.evaluation.curves import curves
+from edge_lstm.evaluation.one_label import OneLabel
 from edge_lstm.evaluation.result import Comparison, Evaluation, Result
 from edge_lstm.html import Cell, Row, Table, TintedText, items, page, table
 from edge_lstm.printable import counted, cut
@@ -48,18 +49,16 @@ def tables(evaluation: Evaluation) -> Iterator[Table]:
     if (scales := _scales(evaluation)).rows:
         yield scales
     for result in evaluation.results:
-        if result.operating_points:
-            yield _operating_points(result)
+        if result.one_label and result.one_label.operating_points:
+            yield _operating_points(result.name, result.one_label)
     if (foreign := _foreign(evaluation)).rows:
         yield foreign
     for result in evaluation.results:
         yield _labels(result)
-        if evaluation.multi_label:
+        if result.one_label is None:
             continue
-        if len(result.labels) <= MATRIX_LABELS:
-            yield _confusions(result)
-        else:
-            yield _confused_pairs(result)
+        show = _confusions if len(result.labels) <= MATRIX_LABELS else _confused_pairs
+        yield show(result, result.one_label.confusion)
     for comparison in evaluation.comparisons:
         yield _comparison(evaluation, comparison)
 
@@ -76,8 +75,8 @@ def _models(evaluation: Evaluation) -> Table:
         scores = result.scores
         loss = f"{result.log_loss:.4f}"
         row: Row = (result.name, size, scores.micro_f1, scores.macro_f1, result.accuracy, loss)
-        if not evaluation.multi_label:
-            error = result.calibration_error
+        if result.one_label is not None:
+            error = result.one_label.calibration_error
             row = (result.name, size, result.accuracy, result.interval, loss, error)
         rows.append(row)
         if result.oov:
@@ -90,22 +89,22 @@ def _scales(evaluation: Evaluation) -> Table:
     header = ("model", "mean abs. error", "Spearman", "within one step", "in the interval")
     rows = []
     for result in evaluation.results:
-        if (scale := result.scale) is not None:
-            spearman = None if scale.spearman is None else f"{scale.spearman:.4f}"
-            mae = f"{scale.mae:.4f}"
-            rows.append((result.name, mae, spearman, scale.within_one, scale.in_interval))
+        if result.one_label is not None and (score := result.one_label.score) is not None:
+            spearman = None if score.spearman is None else f"{score.spearman:.4f}"
+            mae = f"{score.mae:.4f}"
+            rows.append((result.name, mae, spearman, score.within_one, score.in_interval))
     return Table(header, rows, title="scores")
 
 
-def _operating_points(result: Result) -> Table:
+def _operating_points(name: str, one_label: OneLabel) -> Table:
     """Return a row for each share of wrong answers that may be allowed.
 
     An asterisk marks a threshold that was chosen on these texts.
     """
-    curve = result.curve
+    curve = one_label.curve
     header = ("allowed", "threshold", "answered", "wrong", "95 % interval")
     rows = []
-    for point in result.operating_points:
+    for point in one_label.operating_points:
         wrong: Cell = point.wrong
         if point.same_texts and point.wrong is not None:
             wrong = f"{point.wrong:.2%}*"
@@ -114,9 +113,9 @@ def _operating_points(result: Result) -> Table:
     missing = [f"{share:.0%}" for share in SHOWN_RISKS if curve.operating_point(share) is None]
     too_few = f", too few for {', '.join(missing)}" if missing else ""
     notes = [f"Thresholds from {counted(curve.texts, 'text')} ({curve.data}){too_few}."]
-    if any(point.same_texts for point in result.operating_points):
+    if any(point.same_texts for point in one_label.operating_points):
         notes.append("* the threshold was chosen on these texts; on others more may be wrong.")
-    title = f"{result.name} with abstention: answered, and wrong among these"
+    title = f"{name} with abstention: answered, and wrong among these"
     return Table(header, rows, " ".join(notes), title=title)
 
 
@@ -147,20 +146,20 @@ def _labels(result: Result) -> Table:
             row.insert(1, threshold)
 
     note = ""
-    if (gate := result.gate) is not None:
+    if result.one_label is not None and (gate := result.one_label.gate) is not None:
         pairs = zip(result.labels, gate.recalls)
         recalls = ", ".join(f"{recall:.2%} {name}" for name, recall in pairs)
         note = f"AUROC {gate.auroc:.4f}; recall at 1 % false alarms: {recalls}"
     return Table(header, rows, note, title=f"{result.name} by label")
 
 
-def _confusions(result: Result) -> Table:
+def _confusions(result: Result, confusion: npt.NDArray[np.int64]) -> Table:
     """Return a row for each true label and a column for each predicted one.
 
     The tint of a cell is its share of the row.
     """
     rows = []
-    for i, (label, counts) in enumerate(zip(result.labels, result.confusion.tolist())):
+    for i, (label, counts) in enumerate(zip(result.labels, confusion.tolist())):
         row = [label]
         for j, count in enumerate(counts):
             series = 0 if i == j else 1
@@ -172,9 +171,9 @@ def _confusions(result: Result) -> Table:
     return Table(("true label", *result.labels), rows, title=title)
 
 
-def _confused_pairs(result: Result) -> Table:
+def _confused_pairs(result: Result, confusion: npt.NDArray[np.int64]) -> Table:
     """Return the most frequent confusions: true label, predicted label, texts."""
-    mistakes = result.confusion.copy()
+    mistakes = confusion.copy()
     np.fill_diagonal(mistakes, 0)
     pairs = np.argwhere(mistakes).tolist()
     pairs.sort(key=lambda pair: -mistakes[tuple(pair)])

@@ -15,16 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_lstm import metrics
-from edge_lstm.answering import (
-    SHOWN_RISKS,
-    USUAL_SHARE,
-    RiskCoverage,
-    apply_thresholds,
-    is_abstained,
-)
+from edge_lstm.answering import USUAL_SHARE, apply_thresholds
+from edge_lstm.evaluation.one_label import FALSE_ALARMS, OneLabel
 from edge_lstm.metrics import Bools
 from edge_lstm.modelfile import ModelFile
-from edge_lstm.question import SCORE, Question
 
 # A text of the training's domain has about the expected share of out-of-vocabulary words. Above
 # this many times that share and these two points more, the texts are of another domain; texts by
@@ -34,43 +28,7 @@ OOV_POINTS = 0.02
 # The same limit for models that do not say which share to expect.
 OOV_MANY = 0.2
 
-# Share of the other label's texts, or of familiar texts, at which recall is reported.
-FALSE_ALARMS = 0.01
-
 Scores = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Abstention:
-    """The effect of a threshold on the texts.
-
-    abstain: share of wrong answers that the threshold was chosen for; None if the threshold itself
-        was given.
-    threshold: the model abstains below this probability.
-    answered: share of texts whose best label reaches the threshold.
-    wrong: share of these answers that is wrong; None if nothing is answered.
-    wrong_interval: its 95 % interval; None if nothing is answered.
-    same_texts: whether the threshold was chosen on the evaluated texts, which flatters it.
-    """
-
-    abstain: float | None
-    threshold: float
-    answered: float
-    wrong: float | None
-    wrong_interval: metrics.Interval | None
-    same_texts: bool
-
-
-@dataclass(frozen=True)
-class Gate:
-    """How well two labels are told apart.
-
-    auroc: the area under the ROC curve.
-    recalls: recall of each label if FALSE_ALARMS of the other's texts are taken for it.
-    """
-
-    auroc: float
-    recalls: tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -106,44 +64,6 @@ class ForeignScores:
         auroc = metrics.auroc(own, foreign)
         recall = metrics.recall_at(own, foreign, FALSE_ALARMS)
         return cls(auroc, recall, found, lost)
-
-
-@dataclass(frozen=True)
-class ScaleMetrics:
-    """How far scores are from the true numbers.
-
-    mae: the mean absolute error.
-    spearman: the rank correlation; None if all scores or all true numbers are equal.
-    within_one: share of scores at most one step of the scale away, its least distance.
-    in_interval: share of true numbers within the interval of the score.
-    """
-
-    mae: float
-    spearman: float | None
-    within_one: float
-    in_interval: float
-
-    @classmethod
-    def of(
-        cls, question: Question, probabilities: npt.NDArray[np.float32], truth: Bools
-    ) -> ScaleMetrics:
-        """Compare scores with the truth.
-
-        question: its levels are in the order of the columns.
-        probabilities: float32 [n, labels].
-        truth: bool [n, labels], one label in each row.
-        """
-        scores = question.estimate(probabilities)
-        levels = np.array(question.levels)
-        true = levels[truth.argmax(axis=1)]
-        step = float(np.diff(np.sort(levels)).min())
-        away = np.abs(scores.values - true)
-        return cls(
-            mae=float(away.mean()),
-            spearman=metrics.spearman(scores.values, true),
-            within_one=float((away <= step).mean()),
-            in_interval=float(((scores.low <= true) & (true <= scores.high)).mean()),
-        )
 
 
 @dataclass(frozen=True)
@@ -265,19 +185,40 @@ class Result:
         clipped = np.clip(right, metrics.SMALLEST_PROBABILITY, 1.0)
         return float(-np.log(clipped).sum(axis=1).mean())
 
+    @cached_property
+    def one_label(self) -> OneLabel | None:
+        """What is measured if each text has one label."""
+        if self.thresholds is not None:
+            return None
+        return OneLabel.of(
+            self.model,
+            self.labels,
+            self.truth,
+            self.probabilities,
+            threshold=self.threshold,
+            abstain=self.abstain,
+            same_texts=self.same_texts,
+        )
+
     def to_json(self) -> dict[str, Any]:
         """Return plain values, without the texts' predictions."""
         labels = list(map(asdict, self.scores.labels))
-        values: dict[str, Any] = {"name": self.name, **self.model.facts()}
-        if self.thresholds is None:
-            values |= self._one_label_json()
+        values: dict[str, Any] = {}
+        measure = "accuracy"
+        if self.one_label is not None:
+            values |= self.one_label.to_json()
         else:
+            measure = "subset_accuracy"
             values["micro_f1"] = self.scores.micro_f1
-            values["subset_accuracy"] = self.accuracy
-            values["subset_accuracy_interval"] = asdict(self.interval)
-            for row, threshold in zip(labels, self.thresholds):
+            for row, threshold in zip(labels, self.thresholds or ()):
                 row["threshold"] = threshold
+        if self.foreign is not None:
+            values["foreign"] = asdict(self.foreign)
         return {
+            "name": self.name,
+            **self.model.facts(),
+            measure: self.accuracy,
+            f"{measure}_interval": asdict(self.interval),
             **values,
             "macro_f1": self.scores.macro_f1,
             "log_loss": self.log_loss,
@@ -285,115 +226,6 @@ class Result:
             "oov": self.oov and asdict(self.oov),
             "training_warnings": self.model.warnings,
         }
-
-    # ---- metrics of texts with one label each
-
-    def _one_label_json(self) -> dict[str, Any]:
-        """Return the part of :meth:`to_json` that several labels per text do not have."""
-        values: dict[str, Any] = {
-            "accuracy": self.accuracy,
-            "accuracy_interval": asdict(self.interval),
-        }
-        parts = {"score": self.scale, "gate": self.gate, "foreign": self.foreign}
-        for name, part in parts.items():
-            if part is not None:
-                values[name] = asdict(part)
-        return {
-            **values,
-            "operating_points": list(map(asdict, self.operating_points)),
-            "calibration_error": self.calibration_error,
-            "confusion": self.confusion.tolist(),
-            "calibration": list(map(asdict, self.bins)),
-        }
-
-    @cached_property
-    def confusion(self) -> npt.NDArray[np.int64]:
-        """int64 [labels, labels], row = true label, column = predicted label."""
-        true = self.truth.argmax(axis=1)
-        predicted = self.predicted.argmax(axis=1)
-        return metrics.confusion_matrix(true, predicted, len(self.labels))
-
-    @cached_property
-    def scale(self) -> ScaleMetrics | None:
-        """How far scores are from the true numbers; None unless the answer is a score."""
-        if not self.model.is_score:
-            return None
-        question = Question.of(SCORE, self.labels)
-        return ScaleMetrics.of(question, self.probabilities, self.truth)
-
-    @cached_property
-    def gate(self) -> Gate | None:
-        """How well two labels are told apart.
-
-        None if there are more labels, or if all texts have the same one.
-        """
-        if len(self.labels) != 2 or self.thresholds is not None:
-            return None
-        has_second = self.truth[:, 1]
-        if has_second.all() or not has_second.any():
-            return None
-        scores = self.probabilities[:, 1]
-        first = scores[~has_second]
-        second = scores[has_second]
-        recall_of_first = metrics.recall_at(-second, -first, FALSE_ALARMS)
-        recall_of_second = metrics.recall_at(first, second, FALSE_ALARMS)
-        return Gate(metrics.auroc(first, second), (recall_of_first, recall_of_second))
-
-    @cached_property
-    def bins(self) -> tuple[metrics.CalibrationBin, ...]:
-        """Accuracy by probability, see metrics.calibration_bins."""
-        return metrics.calibration_bins(self.truth.argmax(axis=1), self.probabilities)
-
-    @property
-    def calibration_error(self) -> float:
-        """Expected calibration error."""
-        return metrics.expected_calibration_error(self.bins)
-
-    @cached_property
-    def curve(self) -> RiskCoverage:
-        """The file's risk-coverage curve; if it has none, the curve of the evaluated texts."""
-        if self.model.abstention is not None:
-            return self.model.abstention
-        truth = self.truth.argmax(axis=1)
-        return RiskCoverage.from_predictions(self.probabilities, truth, "the evaluated texts")
-
-    @cached_property
-    def operating_points(self) -> tuple[Abstention, ...]:
-        """The effect of the thresholds for SHOWN_RISKS, and of the threshold that was asked for.
-
-        A share that the curve's texts are too few to show has none. Empty with several labels per
-        text.
-        """
-        if self.thresholds is not None:
-            return ()
-        shares = set(SHOWN_RISKS)
-        if self.abstain is not None:
-            shares.add(self.abstain)
-        found = []
-        for share in sorted(shares):
-            point = self.curve.operating_point(share)
-            if point is not None:
-                found.append(self._abstention(point.threshold, share))
-        if self.threshold and self.abstain is None:
-            found.append(self._abstention(self.threshold, None))
-        return tuple(found)
-
-    def _abstention(self, threshold: float, share: float | None) -> Abstention:
-        """Return the effect of a threshold.
-
-        share: of wrong answers that it was chosen for, if any.
-        """
-        is_answered = ~is_abstained(self.confidence, threshold)
-        answered = int(is_answered.sum())
-        wrong = int((is_answered & ~self.correct).sum())
-        return Abstention(
-            abstain=share,
-            threshold=threshold,
-            answered=answered / len(self.truth),
-            wrong=wrong / answered if answered else None,
-            wrong_interval=metrics.wilson_interval(wrong, answered) if answered else None,
-            same_texts=self.same_texts and share is not None,
-        )
 
 
 @dataclass(frozen=True, kw_only=True)

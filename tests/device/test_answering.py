@@ -250,7 +250,7 @@ def test_a_threshold_that_is_measured_where_it_was_found_is_marked(
     texts: list[str], same: bool
 ) -> None:
     evaluation = evaluated(with_curve(sha256=texts_digest(TEXTS)), texts, LABELS, abstain=0.02)
-    points = evaluation.results[0].operating_points
+    points = evaluation.results[0].one_label.operating_points
     assert points and all(point.same_texts is same for point in points)
     page = report(evaluation)
     assert ("was chosen on these texts" in page) is ("*</td>" in page) is same

@@ -60,7 +60,7 @@ def reported(*results: Result) -> Evaluation:
 def test_thresholds_come_from_the_curve_of_the_file() -> None:
     curve = MODEL.abstention
     assert curve is not None
-    points = result(MODEL).operating_points
+    points = result(MODEL).one_label.operating_points
     assert [point.abstain for point in points] == list(SHOWN_RISKS)
     assert [point.threshold for point in points] == [curve.threshold(s) for s in SHOWN_RISKS]
     confidence = answers(2000, 200)[0].max(axis=1)
@@ -76,7 +76,7 @@ def test_without_a_curve_they_come_from_the_evaluated_texts_and_this_is_said() -
     one = result(plain, same_texts=True)
     probabilities, truth = answers(2000, 200)
     own = RiskCoverage.from_predictions(probabilities, truth.argmax(axis=1), "")
-    for point in one.operating_points:
+    for point in one.one_label.operating_points:
         assert point.abstain is not None and point.wrong is not None
         assert point.threshold == own.threshold(point.abstain)
         assert point.wrong <= point.abstain and point.same_texts
@@ -93,9 +93,9 @@ def test_a_share_that_the_texts_are_too_few_to_show_is_named() -> None:
 
 
 def test_the_threshold_that_is_asked_for_has_a_row() -> None:
-    shares = [point.abstain for point in result(MODEL, abstain=0.03).operating_points]
+    shares = [point.abstain for point in result(MODEL, abstain=0.03).one_label.operating_points]
     assert shares == [0.01, 0.02, 0.03, 0.05, 0.1]
-    last = result(MODEL, threshold=0.7).operating_points[-1]
+    last = result(MODEL, threshold=0.7).one_label.operating_points[-1]
     assert (last.abstain, last.threshold) == (None, 0.7)
 
 
@@ -113,7 +113,9 @@ def test_the_report_draws_reliability_and_coverage_on_the_paper(n: int, share: f
         assert across and all(0 <= float(x) <= WIDTH for x in across)
         assert down and all(0 <= float(y) <= HEIGHT for y in down)
     # Every bin of the diagram, for each of the two models; a point of the curve for full coverage.
-    assert reliability.count("<circle") == 2 * sum(bool(each.count) for each in one.bins)
+    assert reliability.count("<circle") == 2 * sum(
+        bool(each.count) for each in one.one_label.calibration
+    )
     assert coverage.count('stroke-width="2.0"') == 2
     assert Page(page).loads_and_runs_nothing()
 

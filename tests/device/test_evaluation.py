@@ -58,7 +58,8 @@ def test_the_metrics_are_those_of_the_predictions_of_the_classifier() -> None:
         -np.mean([math.log(p.probabilities[label]) for p, label in zip(predictions, LABELS)]),
         rel=1e-5,
     )
-    assert model.confusion.sum() == len(TEXTS) and model.confusion.trace() == right
+    confusion = model.one_label.confusion
+    assert confusion.sum() == len(TEXTS) and confusion.trace() == right
     assert evaluation.statuses == {"ok": 3, "empty": 1, "unknown_words": 1, "truncated": 1}
 
 
@@ -248,7 +249,7 @@ def test_the_command_prints_tables_that_fit_a_terminal() -> None:
     head = cells.index(["true", "label", "neg", "pos"])
     assert cells[head + 1 : head + 3] == [
         [label, *map(str, row)]
-        for label, row in zip(MODEL.labels, evaluated(MODEL).results[0].confusion)
+        for label, row in zip(MODEL.labels, evaluated(MODEL).results[0].one_label.confusion)
     ]
 
 

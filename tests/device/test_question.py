@@ -25,8 +25,8 @@ from edge_lstm import (
     score_files,
 )
 from edge_lstm.evaluation.evaluate import evaluate
+from edge_lstm.evaluation.one_label import ScaleMetrics
 from edge_lstm.evaluation.report import report
-from edge_lstm.evaluation.result import ScaleMetrics
 from edge_lstm.metrics import spearman
 from edge_lstm.modelfile import describe, parse_model
 from edge_lstm.question import Question, yes_label
@@ -169,13 +169,13 @@ def test_evaluate_says_how_far_scores_are_from_the_truth(classifier: Classifier)
     texts = [GOOD, BAD, GOOD, "the film"]
     evaluation = evaluate([classifier], LabelledTexts(texts, [("5.0",), ("1",), ("1",), ("5",)]))
     (result,) = evaluation.results
-    assert result.scale is not None
+    assert result.one_label.score is not None
     values = np.array([p.value for p in classifier.predict(texts)])  # type: ignore[attr-defined]
     truth = np.array([5, 1, 1, 5])
     away = np.abs(values - truth)
-    assert result.scale.mae == pytest.approx(away.mean())
-    assert result.scale.spearman == pytest.approx(spearman(values, truth))
-    assert result.scale.within_one == (away <= 4).mean()
+    assert result.one_label.score.mae == pytest.approx(away.mean())
+    assert result.one_label.score.spearman == pytest.approx(spearman(values, truth))
+    assert result.one_label.score.within_one == (away <= 4).mean()
     shown = result.to_json()["score"]
     assert list(shown) == ["mae", "spearman", "within_one", "in_interval"]
     assert "Spearman" in report(evaluation)
