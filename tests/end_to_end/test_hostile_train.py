@@ -351,7 +351,7 @@ def tokenizer(**values: Any) -> Prepare:
 NONE = "no checkpoint"
 DAMAGED: dict[str, tuple[Prepare, str]] = {
     "is not there": (lambda _: None, NONE),
-    "is a folder": (given("c.safetensors/"), NONE),
+    "is a folder": (given("c.safetensors/"), "it is a folder"),
     "is empty": (put("c.safetensors", ""), NONE),
     "says its header is 4 EiB": (changed_bytes(lambda b: struct.pack("<Q", 1 << 62) + b[8:]), NONE),
     "has a header nested deep": (put("c.safetensors", struct.pack("<Q", 10**5) + b"[" * 10**5),

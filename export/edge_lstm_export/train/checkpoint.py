@@ -20,11 +20,12 @@ from safetensors.torch import load, save
 
 from edge_lstm.answering import RiskCoverage
 from edge_lstm.atomic import write_atomically
-from edge_lstm.errors import DataError
+from edge_lstm.errors import DataError, read_error
 from edge_lstm.layers import NetworkConfig
 from edge_lstm.model_checks import labels_from, thresholds_from, tokenizer_from
 from edge_lstm.modelfile import PRODUCER
 from edge_lstm.onnx_file import producer_of
+from edge_lstm.os_file import open_regular
 from edge_lstm.question import ANY_CHOICE, Question
 from edge_lstm.text import Tokenizer, front_coded
 from edge_lstm_export.options import UNTUNED, Options, from_plain
@@ -143,7 +144,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
     Raise DataError if the file is missing, damaged or of another kind.
     """
-    if not path.is_file():
+    if not path.exists():
         raise DataError(f"no checkpoint at {path}; make one with 'edge-lstm train'")
     description, tensors = read_sealed(path)
     if "stages" in description:
@@ -162,8 +163,12 @@ def read_sealed(
 
     Raise DataError if it is damaged or of another kind.
     """
+    try:
+        with open_regular(path) as file:
+            data = file.read()
+    except OSError as error:
+        raise read_error(path, error) from None
     with _damage(path, advice):
-        data = path.read_bytes()
         if producer_of(data) == PRODUCER:
             raise DataError(
                 f"{path} is a model file already; give the checkpoint that it was made from"
@@ -191,7 +196,7 @@ def _damage(path: Path, advice: str) -> Iterator[None]:
     """Whatever a damaged file raises within the block, as a DataError of one line."""
     try:
         yield
-    except (SafetensorError, OSError) as error:
+    except SafetensorError as error:
         raise DataError(
             f"{path} holds no checkpoint, or is cut short ({error}); {advice}"
         ) from None

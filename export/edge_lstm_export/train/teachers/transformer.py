@@ -220,6 +220,11 @@ def load_transformer(source: str, classifier: bool = False) -> Transformer:
 
 
 def _configuration(source: str) -> Any:
+    path = Path(source)
+    if not path.is_dir() and (path.exists() or not _HUB_NAME.fullmatch(source)):
+        raise DataError(
+            f"no teacher {source!r}: it is neither a folder nor a name on the hub; give {_FOLDER}"
+        )
     with needs("transformers", "a transformer as teacher"):
         import transformers
     transformers.logging.set_verbosity_error()
@@ -227,14 +232,10 @@ def _configuration(source: str) -> Any:
     logging.getLogger("huggingface_hub").setLevel(logging.CRITICAL)  # it counts its retries aloud
     # Of a model without safetensors, transformers would ask a service to convert it.
     os.environ.setdefault("DISABLE_SAFETENSORS_CONVERSION", "1")
-    if not Path(source).is_dir() and not _HUB_NAME.fullmatch(source):
-        raise DataError(
-            f"no teacher {source!r}: it is neither a folder nor a name on the hub; give {_FOLDER}"
-        )
     with _errors_of(source):
         config = transformers.AutoConfig.from_pretrained(source, **_options(source))
-    if (folder := Path(source)).is_dir():
-        _check_folder(folder)
+    if path.is_dir():
+        _check_folder(path)
     return config
 
 
