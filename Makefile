@@ -97,7 +97,8 @@ outputs: $(VENV)/installed
 	$(if $(CHECK),,$(BIN)/python tools/site.py)
 
 # What is published, in dist/: nothing goes there that is not checked. TAG=v1.2.3 is held against the version;
-# DRY=1 says what is missing and goes on. Publishing itself is .github/workflows/release.yml.
+# DRY=1 says what is missing and goes on. Publishing itself is .github/workflows/release.yml; 'make wheels' makes the
+# wheels of edge-lstm-native. npm's package is checked where there is npm.
 RELEASE_VENV := .venv-release
 release:
 	$(PYTHON) tools/release.py check $(if $(TAG),--tag $(TAG)) $(if $(DRY),--dry)
@@ -105,8 +106,10 @@ release:
 	$(PYTHON) -m venv $(RELEASE_VENV)
 	$(RELEASE_VENV)/$(SCRIPTS)/python -m pip install $(PIP_FLAGS) build twine
 	$(RELEASE_VENV)/$(SCRIPTS)/python -m build --outdir dist
+	$(RELEASE_VENV)/$(SCRIPTS)/python -m build --sdist --outdir dist engine/python
 	$(RELEASE_VENV)/$(SCRIPTS)/python -m twine check --strict dist/*
 	$(PYTHON) tools/release.py install dist
+	if command -v npm; then cd engine/js && npm pack --dry-run; fi
 	$(MAKE) docs
 
 # The wheels of edge-lstm-native for this system, each tried where it is built; 'python tools/wheels.py' builds those of

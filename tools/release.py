@@ -1,8 +1,7 @@
 """What must hold before a version is published: ``make release`` runs it.
 
-    python tools/release.py check [--tag v1.2.3] [--dry]    # the sources: version, changelog,
-    addresses python tools/release.py install [DIST]                  # wheel and sdist, each in a
-    venv of its own
+    python tools/release.py check [--tag v1.2.3] [--dry]    # version, changelog, addresses
+    python tools/release.py install [DIST]    # each distribution, in a venv of its own
 
 ``--dry`` lists what is missing and goes on. One line for each thing that is wrong, and exit code 1.
 """
@@ -28,6 +27,14 @@ NEEDED = (
     "edge_lstm_export/sentiment-small.int8.onnx",
     "edge_lstm_export/tickets/tickets.csv",
 )
+# Says the version of the native engine, whose self-test ends with an error if a row is wrong.
+NATIVE = """
+from sys import argv
+from edge_lstm_native import Model, __version__
+wrong, rows, _ = Model(argv[1]).check()
+assert rows and not wrong
+print(__version__)
+"""
 
 
 def version(root: Path = ROOT) -> str:
@@ -60,12 +67,14 @@ def missing(root: Path = ROOT, tag: str | None = None) -> list[str]:
 
 
 def install(dist: Path, root: Path = ROOT) -> None:
-    """Installs the wheel and the sdist in ``dist`` where nothing else is. SystemExit where one is
-    not fit.
+    """Install each distribution in ``dist`` where nothing else is. SystemExit where one is not fit.
+
+    They are the wheel and the sdist of edge-lstm, and the sdist of edge-lstm-native.
     """
     number = version(root)
-    (wheel,) = dist.glob("*.whl")
-    (sdist,) = dist.glob("*.tar.gz")
+    (wheel,) = dist.glob("edge_lstm-*.whl")
+    (sdist,) = dist.glob("edge_lstm-*.tar.gz")
+    (native,) = dist.glob("edge_lstm_native-*.tar.gz")
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
     for needed in NEEDED:
@@ -87,6 +96,15 @@ def install(dist: Path, root: Path = ROOT) -> None:
                 sys.exit(f"error: {package.name} installs {said.strip()}, not {number}")
             _run(command, "doctor", cwd=folder)
             print(f"{package.name}: installs, {said.strip()}, fit")
+    with tempfile.TemporaryDirectory() as folder:
+        _run(sys.executable, "-m", "venv", folder)
+        python = str(Path(folder) / ("Scripts" if sys.platform == "win32" else "bin") / "python")
+        _run(python, *PIP, str(native.resolve()))
+        model = str(root / "edge_lstm" / "models" / "sentiment.int8.onnx")
+        said = _run(python, "-c", NATIVE, model, cwd=folder).strip()
+        if said != number:
+            sys.exit(f"error: {native.name} installs {said}, not {number}")
+        print(f"{native.name}: installs, {said}, fit")
 
 
 def _run(*command: str, cwd: str | None = None) -> str:

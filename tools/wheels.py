@@ -20,14 +20,17 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-ENGINE = Path(__file__).resolve().parents[1] / "engine"
+PROJECT = Path(__file__).resolve().parents[1]
+ENGINE = PROJECT / "engine"
 MODULE = sorted((ENGINE / "python" / "edge_lstm_native").glob("*.c"))
+VERSION = (PROJECT / "edge_lstm" / "_version.py").read_text(encoding="utf-8").split('"')[-2]
 FLAGS = [
     "-std=c11",
     "-O3",
     "-ffp-contract=off",
     "-fvisibility=hidden",
     "-DPy_LIMITED_API=0x030A0000",
+    f'-DEDGE_LSTM_VERSION="{VERSION}"',
 ]
 ZIG = [sys.executable, "-m", "ziglang"]
 MOST_BYTES = 400_000

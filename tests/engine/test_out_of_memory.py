@@ -79,7 +79,8 @@ def test_each_allocation_of_the_module_fails_once(tmp_path: Path) -> None:
         pytest.skip("no headers of Python, or no AddressSanitizer")
     package = shutil.copytree(source, tmp_path / source.name)
     files = [str(path) for path in sorted(package.glob("*.c"))]
-    library = ["-shared", "-fPIC", "-std=gnu11", "-DPy_LIMITED_API=0x030A0000", "-DFAULTY_MODULE"]
+    library = ["-shared", "-fPIC", "-std=gnu11", "-DFAULTY_MODULE"]
+    library += ["-DPy_LIMITED_API=0x030A0000", '-DEDGE_LSTM_VERSION="1.2.3"']
     paths = [f"-I{include}", f"-I{ENGINE}", *files, str(ENGINE / "edge_lstm.c")]
     module = str(package / "_engine.abi3.so")
     command = ["gcc", *library, *SANITIZED, *FAULTY, *paths, "-o", module]

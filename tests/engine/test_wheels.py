@@ -1,22 +1,88 @@
-"""tools/wheels.py: the wheel that zig builds for this machine is whole, and installed like any
-other."""
+"""The distributions of the engine: edge-lstm-native, as pip and zig build it, and npm's package."""
 
 from __future__ import annotations
 
 import base64
 import csv
 import hashlib
+import json
 import platform
+import shutil
 import subprocess
 import sys
 import zipfile
+from email import message_from_bytes
 from pathlib import Path
 
 import pytest
 
-from tests.engine.conftest import MOST_BYTES, PROJECT, finished, kernels, zig
+from edge_lstm import __version__
+from edge_lstm.modelfile import embedded_model
+from tests.engine.conftest import ENGINE, MOST_BYTES, PROJECT, finished, kernels, zig
 
 HERE = f"manylinux_2_17_{platform.machine()}"
+
+
+PIP_WHEEL = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation"]
+VERSION_AND_CHECK = (
+    "import sys, edge_lstm_native as e; print(e.__version__, e.Model(sys.argv[1]).check()[0])"
+)
+
+
+def files_of(folder: Path) -> set[str]:
+    """The files in a folder, and in folders in it."""
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_the_wheel_is_described_and_holds_no_sources(installed: Path) -> None:
+    package = {name for name in files_of(installed) if name.startswith("edge_lstm_native/")}
+    assert {Path(name).suffix for name in package} == {".py", ".pyi", ".so", ".typed"}
+    (described,) = installed.glob("*.dist-info/METADATA")
+    metadata = message_from_bytes(described.read_bytes())
+    assert metadata["Version"] == __version__
+    assert metadata["Description-Content-Type"] == "text/markdown"
+    assert metadata.get_payload().startswith("# edge-lstm-native")
+    (licence,) = installed.glob("*.dist-info/licenses/LICENSE")
+    assert licence.read_text() == (PROJECT / "LICENSE").read_text()
+
+
+@pytest.mark.slow
+def test_the_sdist_builds_the_same_wheel_without_the_clone(installed: Path, tmp_path: Path) -> None:
+    clone = tmp_path / "clone"
+    ignored = shutil.ignore_patterns("build", "*.egg-info", "__pycache__")
+    shutil.copytree(ENGINE, clone / "engine", ignore=ignored)
+    (clone / "edge_lstm").mkdir()
+    shutil.copy(PROJECT / "edge_lstm" / "_version.py", clone / "edge_lstm")
+    build = "from setuptools import build_meta; build_meta.build_sdist('.')"
+    folder = clone / "engine" / "python"
+    run = finished([sys.executable, "-c", build], cwd=folder)
+    assert run.returncode == 0, run.stderr
+    (sdist,) = folder.glob("*.tar.gz")
+    shutil.unpack_archive(sdist, tmp_path)
+    shutil.rmtree(clone)
+    (source,) = tmp_path.glob("edge_lstm_native-*")
+    run = finished([*PIP_WHEEL, "-w", tmp_path, source])
+    assert run.returncode == 0, run.stderr
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as file:
+        file.extractall(tmp_path / "installed")
+    assert files_of(tmp_path / "installed") == files_of(installed)
+    command = [sys.executable, "-S", "-c", VERSION_AND_CHECK, embedded_model()]
+    run = finished(command, cwd=tmp_path / "installed")
+    assert run.stdout == f"{__version__} 0\n", run.stderr
+
+
+@pytest.mark.skipif(not shutil.which("npm"), reason="no npm")
+def test_npm_packs_the_module_with_its_license_and_nothing_else() -> None:
+    folder = ENGINE / "js"
+    npm = [shutil.which("npm"), "pack", "--dry-run", "--json"]
+    run = finished(npm, cwd=folder)
+    assert run.returncode == 0 and "warn" not in run.stderr, run.stderr
+    (packed,) = json.loads(run.stdout)
+    listed = json.loads((folder / "package.json").read_text())["files"]
+    told = {file["path"] for file in packed["files"]}
+    assert told == {*listed, "package.json", "README.md", "LICENSE"}
+    assert (folder / "LICENSE").read_text() == (PROJECT / "LICENSE").read_text()
 
 
 @pytest.mark.slow
@@ -52,7 +118,6 @@ def test_zig_builds_a_wheel_that_pip_installs(program: list[str], tmp_path: Path
     ]
     subprocess.run([*pip, wheel], check=True)
     code = "import sys, edge_lstm_native as e; print(e.Model(sys.argv[1]).check()[0], e.kernels())"
-    model = PROJECT / "edge_lstm" / "models" / "sentiment.int8.onnx"
-    command = [sys.executable, "-S", "-c", code, model]
+    command = [sys.executable, "-S", "-c", code, embedded_model()]
     run = finished(command, cwd=tmp_path / "installed")
     assert (run.stdout, run.returncode) == (f"0 {kernels(program)}\n", 0), run.stderr

@@ -2,7 +2,7 @@
 
 >>> model = Model("model.onnx")                                      # doctest: +SKIP
 >>> model.predict(["A wonderful film."])                             # doctest: +SKIP
-[('pos', 0.98, 'ok')]
+[('pos', 0.982, 'ok')]
 >>> numpy.asarray(model.scores(texts))                               # doctest: +SKIP
 
 The probabilities are the same bits on every machine. Several threads may use a model at once.
@@ -28,8 +28,7 @@ if TYPE_CHECKING:
 
 
 __all__ = ["Model", "kernels"]
-__version__ = "1.0.0.dev0"
-
+__version__ = _engine.__version__
 
 # Fewer texts are not worth a thread.
 _FEWEST_TEXTS = 64

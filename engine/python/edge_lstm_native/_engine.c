@@ -468,6 +468,8 @@ static PyType_Spec model_spec = {"edge_lstm_native._engine.Model", sizeof(Model)
 static int execute(PyObject *module) {
     if (!texts_add(module))
         return -1;
+    if (PyModule_AddStringConstant(module, "__version__", EDGE_LSTM_VERSION) < 0)
+        return -1;
     PyObject *type = PyType_FromSpec(&model_spec);
     if (type && PyModule_AddObject(module, "Model", type) == 0)
         return 0; /* the module has the reference now */

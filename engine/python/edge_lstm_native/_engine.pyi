@@ -2,6 +2,8 @@ from typing import SupportsIndex
 
 from typing_extensions import Self
 
+__version__: str
+
 def kernels() -> list[str]:
     """Return the names of the kernels that this machine runs, the best first."""
 
