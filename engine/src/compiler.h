@@ -1,8 +1,19 @@
-/* Keeps compilers from changing the arithmetic, and tells them what to inline and unroll. */
+/* Refuses machines that the engine is not for, keeps compilers from changing the arithmetic, and
+ * tells them what to inline and unroll. */
 #ifndef EDGE_LSTM_COMPILER_H
 #define EDGE_LSTM_COMPILER_H
 
 #include <float.h>
+#include <limits.h>
+
+#if INT_MAX < 2147483647 || DBL_MANT_DIG < 53
+#error "edge-lstm needs an int of 32 bits and a double of 64, which an AVR, say, does not have"
+#endif
+
+/* Other compilers find it out when a model is opened. */
+#if defined __BYTE_ORDER__ && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "edge-lstm reads little-endian numbers in place; this processor is big-endian"
+#endif
 
 /* The answer depends on where rounding happens. */
 #if defined __FAST_MATH__ || FLT_EVAL_METHOD == 1 || FLT_EVAL_METHOD == 2

@@ -191,6 +191,18 @@ def statements(path: Path) -> list[str]:
     return code.splitlines()
 
 
+@pytest.mark.skipif(not shutil.which("clang"), reason="no clang")
+@pytest.mark.parametrize(
+    ("processor", "reason"),
+    [("avr", "an int of 32 bits"), ("msp430", "an int of 32 bits"), ("powerpc64", "big-endian")],
+)
+def test_a_processor_that_it_is_not_for_is_refused(processor: str, reason: str) -> None:
+    command = ["clang", f"--target={processor}", "-std=c99", "-ffreestanding", "-fsyntax-only"]
+    run = finished([*command, ENGINE / "edge_lstm.c"])
+    first = next(line for line in run.stderr.splitlines() if "error: " in line)
+    assert reason in first and "compiler.h" in first, run.stderr
+
+
 @pytest.mark.parametrize("path", sorted(ENGINE.rglob("*.[ch]")), ids=lambda path: path.name)
 def test_each_line_of_c_has_one_statement_and_fits_a_screen(path: Path) -> None:
     assert max(map(len, path.read_text().splitlines())) <= COLUMNS
