@@ -1,13 +1,14 @@
 /* tiny on a Cortex-M: the model file lies in flash as it is, and answers its golden rows over
  * semihosting.
  *
- * engine/cortex-m/run builds and runs it. MODEL: the file's path; ARENA: bytes of memory for model
- * and worker. */
+ * engine/cortex-m/run builds and runs it. MODEL: the file's path. The memory of model and worker lies
+ * behind the program's data, and is as large as the engine asks. */
 #include "edge_lstm.h"
 
 #include <string.h>
 
-extern uint32_t data_start, data_end, data_in_flash, bss_start, bss_end, stack_end;
+extern uint32_t data_start, data_end, data_in_flash, bss_start, bss_end;
+extern uint32_t memory_end, stack_end;
 extern const unsigned char model_start[], model_end[];
 __asm__(".section .rodata\n"
         ".global model_start, model_end\n"
@@ -20,10 +21,19 @@ void reset(void);
 __attribute__((section(".vectors"), used)) static const void *const vectors[] = {
     &stack_end, (const void *)reset};
 
-#define UNTOUCHED 0xA5A5A5A5u /* fills the stack, to see how deep it gets */
+#define UNTOUCHED 0xA5A5A5A5u /* fills the free RAM, to see how deep the stack gets */
 enum { STACK_IN_USE = 256 };  /* bytes below the frame that are not filled */
 enum { MAX_LABELS = 16 };
-static unsigned char arena[ARENA];
+static unsigned char *free_ram; /* what is not given away yet */
+
+/* Give away memory. Return NULL if there is not enough. */
+static void *take(size_t size) {
+    unsigned char *taken = free_ram;
+    if (size > (size_t)((unsigned char *)&memory_end - taken))
+        return NULL;
+    free_ram += (size + 7) / 8 * 8;
+    return taken;
+}
 
 /* Operations of semihosting, and reasons to exit. */
 enum { SYS_WRITE0 = 4, SYS_EXIT = 0x18 };
@@ -73,7 +83,7 @@ static void start_timer(void) {
     systick->control = SYSTICK_ENABLE | SYSTICK_CPU_CLOCK;
 }
 
-static void fill_stack(void) {
+static void fill_ram(void) {
     const unsigned char *frame = __builtin_frame_address(0);
     uint32_t *at = &bss_end;
     while ((const unsigned char *)at < frame - STACK_IN_USE) {
@@ -82,12 +92,12 @@ static void fill_stack(void) {
     }
 }
 
-/* Return the bytes of RAM in use: data and the deepest stack. */
+/* Return the bytes of RAM in use: data, memory that was given away, and the deepest stack. */
 static uint32_t ram_in_use(void) {
-    const uint32_t *at = &bss_end;
+    const uint32_t *at = (const uint32_t *)free_ram;
     while (*at == UNTOUCHED)
         at++;
-    ptrdiff_t data = (char *)&bss_end - (char *)&data_start;
+    ptrdiff_t data = (char *)free_ram - (char *)&data_start;
     ptrdiff_t stack = (char *)&stack_end - (const char *)at;
     return (uint32_t)(data + stack);
 }
@@ -98,19 +108,28 @@ static void run(void) {
         "a great surprise; one of the best films I have seen in years, and I would watch it again "
         "tonight.";
     const char *error = NULL;
+    edge_lstm *model = NULL;
     edge_lstm_worker *worker = NULL;
-    fill_stack();
+    size_t worker_needs = 0;
+    fill_ram();
+    free_ram = (unsigned char *)&bss_end;
 
     size_t size = (size_t)(model_end - model_start);
     size_t needs = edge_lstm_needs(model_start, size, NULL, &error);
-    edge_lstm *model = edge_lstm_open(model_start, size, NULL, arena, sizeof arena, &error);
-    if (model)
-        worker = edge_lstm_worker_start(model, arena + needs, sizeof arena - needs);
+    void *memory = take(needs);
+    if (needs && memory)
+        model = edge_lstm_open(model_start, size, NULL, memory, needs, &error);
+    if (model) {
+        worker_needs = edge_lstm_worker_needs(model);
+        memory = take(worker_needs);
+        if (memory)
+            worker = edge_lstm_worker_start(model, memory, worker_needs);
+    }
     say_number(needs, " bytes of model, ");
-    say_number(model ? edge_lstm_worker_needs(model) : 0, " of worker\n");
+    say_number(worker_needs, " of worker\n");
     if (!worker || edge_lstm_labels(model) > MAX_LABELS) {
         say("error: ");
-        say(error ? error : "the arena is too small, or there are more than 16 labels");
+        say(error ? error : "the RAM is too small, or there are more than 16 labels");
         say("\n");
         leave(RUN_TIME_ERROR);
     }
