@@ -180,7 +180,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--model", type=Path, default=embedded_model())
+    # WASI knows no working directory.
+    parser.add_argument("--model", type=lambda name: Path(name).resolve(), default=embedded_model())
     parser.add_argument("--texts", type=int, default=25_000, help="reviews, at random")
     parser.add_argument(
         "--only", action="append", help="machines of this name, beside the plain kernel"
