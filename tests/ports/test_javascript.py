@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from edge_lstm import Classifier, __version__
+from edge_lstm.modelfile import embedded_model
 from edge_lstm.text import well_formed
 from tests.engine.conftest import Compile, answers, compiled, program, strange, zig  # noqa: F401
 from tests.model_files import compact, edited
@@ -93,6 +94,16 @@ def test_what_is_no_model_is_refused_in_one_line(
     for path, result in zip(paths, results, strict=True):
         assert result.get("refused"), (path.name, result)
         assert "\n" not in result["error"] and len(result["error"]) < 300, path.name
+
+
+@needs_node
+def test_the_readme_shows_the_answer_of_the_embedded_model() -> None:
+    (told,) = re.findall(
+        r'"neg" => ([\d.]+), "pos" => ([\d.]+)', (FOLDER / "README.md").read_text()
+    )
+    (result,) = in_node([{"path": str(embedded_model()), "texts": ["A wonderful film."]}])
+    answer = result["answers"][0]["probabilities"]
+    assert [f"{probability:.3f}" for _, probability in answer] == [*told]
 
 
 def test_the_engine_is_small_and_made_of_this_source(tmp_path: Path) -> None:
