@@ -81,7 +81,7 @@ IDEAS: Mapping[str, tuple[Off, str]] = {
         "teachers.model.model_teacher",
     ),
     "pretrained LSTM": (start_off, "start.first_weights"),
-    "soft targets": (off(ensemble={"hard_label_weight": 1.0}), ""),
+    "soft targets": (off(hard_label_weight=1.0), ""),
     "augmentation": (off(augmentation={"texts_per_row": 0}), "unlabelled.augment"),
     "misspelt copies": (off(augmentation={"typos": 0.0}), "unlabelled.misspell"),
     "word table": (off(word_table="none", vocabulary={"expansion": False}), "pretrained"),

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from edge_lstm_export.options import DataOptions, EncoderOptions, WordVectorOptions
+from edge_lstm_export.options import DataOptions
 from edge_lstm_export.train.pretrained import BITS, ENGLISH, PretrainedWords
 from edge_lstm_export.train.sources.read import read_texts
 from edge_lstm_export.train.teachers.encoder import EncoderReader, encoder_words
@@ -107,8 +107,8 @@ def main() -> None:
     parser.add_argument("encoder")
     parser.add_argument("--licence", default="Apache-2.0", help="of the encoder")
     asked = parser.parse_args()
-    reader = EncoderReader(asked.encoder, EncoderOptions(), print)
-    every = encoder_words(reader.model, WordVectorOptions())
+    reader = EncoderReader(asked.encoder, print)
+    every = encoder_words(reader.model)
     if every is None:
         raise SystemExit(f"{asked.encoder} has no table of words")
     latin = [i for i, word in enumerate(every.words) if word.isascii()]

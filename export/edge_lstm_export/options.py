@@ -35,6 +35,8 @@ TeacherKind = Literal["linear", "model", "probe", "fine-tuned", "classifier"]
 UNTUNED = 0.5  # the threshold of a label that no validation text has
 T = TypeVar("T")
 
+LONGEST_CHARACTERS = 5  # of a character n-gram
+
 NO_TEACHER = "none"
 # Model files of the package, by the names that a plan has for them.
 SENTIMENT = "sentiment"
@@ -54,14 +56,10 @@ def is_model_file(source: str) -> bool:
 
 Share = Annotated[float, Range(0, 1)]
 ShareBelowOne = Annotated[float, Range(0, 1, below=True)]
-ShareAboveZero = Annotated[float, Range(0, 1, above=True)]
 Positive = Annotated[float, Range(0, 1e6, above=True)]
 NonNegative = Annotated[float, Range(0, 1e6)]
-SmallCount = Annotated[int, Range(1, 1000)]
 Count = Annotated[int, Range(1, 10**6)]
-LargeCount = Annotated[int, Range(1, 10**12)]
 MOST_WIDTH = 4096
-Width = Annotated[int, Range(1, MOST_WIDTH)]
 Seed = Annotated[int, Range(0, 2**63 - 1)]
 
 
@@ -249,27 +247,11 @@ class NetworkOptions(Options):
 class VocabularyOptions(Options):
     """Words and subwords that get an id (the rule ``subwords``).
 
-    longest_word: characters; a longer word is read as subwords.
-    longest_subword: characters.
-    fewest_words: different words that hold a subword, at least.
-    fewest_uses: of a subword in a reading of the texts, at least, in an unsegmented script.
     subword_share: subwords, as a share of the ids, if words fill the others.
-    most_subword_share: the same if words leave room. Shares are of the planned ids, of which few
-        texts fill fewer.
-    mark_log_odds: a punctuation mark is a word if its log odds ratio of a label is at least this
-        ...
-    mark_errors: ... and at least this number of its standard errors, more if labels are many.
     expansion: add words of the table of embeddings that are near the words of the texts.
     """
 
-    longest_word: SmallCount = 60
-    longest_subword: SmallCount = 6
-    fewest_words: Count = 3
-    fewest_uses: Count = 5
     subword_share: Share = 0.2
-    most_subword_share: Share = 0.4
-    mark_log_odds: NonNegative = 0.2
-    mark_errors: NonNegative = 3.0
     expansion: bool = False
 
 
@@ -284,8 +266,7 @@ class SparseOptions(Options):
     selection: which word pairs get a vector: the most ``frequent``, or the most ``telling``, by
         their log-count ratio of a label.
     characters: whether the fit reads the character n-grams of words.
-    shortest, longest: of those.
-    fewest_texts: that hold a pair or a character n-gram, at least.
+    shortest: of those.
     embeddings: length of a text's word embeddings in the fit, in lengths of its n-grams; 0 leaves
         them out.
     regularization: C of the SVMs.
@@ -294,40 +275,17 @@ class SparseOptions(Options):
     bayes_smoothing: added to each count of naive Bayes.
     bayes_by_label: each label's scores of naive Bayes get that spread, and the mean 0. Without it
         all labels have one factor.
-    ridge: of the logistic regression.
-    steps: of L-BFGS, at most.
-    candidates: n-grams that ``residual`` tries for each one that gets a vector.
-    epochs, batch_size, learning_rate (peak), warmup (share of the steps), dropout (share of a
-        text's n-grams that a step leaves out), label_smoothing, first_spread (standard deviation of
-        the first values): of the fit of a lower rank.
     """
 
     fit: SparseFit = "svm"
     selection: Literal["frequent", "telling"] = "frequent"
     characters: bool = True
-    shortest: SmallCount = 2
-    longest: SmallCount = 5
-    fewest_texts: Count = 2
+    shortest: Annotated[int, Range(1, LONGEST_CHARACTERS)] = 2
     embeddings: NonNegative = 0.0
     regularization: Positive = 0.5
     bayes: NonNegative = 0.0
     bayes_smoothing: Positive = 0.3
     bayes_by_label: bool = False
-    ridge: NonNegative = 1e-4
-    steps: Count = 50
-    candidates: SmallCount = 4
-    epochs: Count = 20
-    batch_size: Count = 64
-    learning_rate: Positive = 0.01
-    warmup: Share = 0.1
-    dropout: ShareBelowOne = 0.5
-    label_smoothing: ShareBelowOne = 0.05
-    first_spread: NonNegative = 0.1
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.shortest > self.longest:
-            raise DataError("shortest must not be above longest")
 
 
 @dataclass(frozen=True)
@@ -361,228 +319,34 @@ class LoopOptions(Options):
 
     epochs: passes over the texts, at most.
     batch_size: texts per step.
-    learning_rate: the peak. It rises over the first ``warmup`` share of the steps, then falls to
-        zero along a cosine.
-    weight_decay: of AdamW, on matrices.
-    clip: largest norm of the gradient.
+    learning_rate: the peak.
     patience: epochs without a better validation loss before the training stops.
     word_vectors: start the embedding from the words' neighbours in all texts.
-    embedding_range: other first values of the embedding lie within ± this.
     embedding_rate: learning rate of the embedding, as a share of the others'.
     word_dropout: share of a text's ids that a step reads as unknown.
     crops: share of a step's texts of which only a random part is read.
-    smallest_crop, fewest_crop_tokens: that part's least share of the text, and least number of
-        tokens.
-    batches_per_chunk: batches whose texts are sorted by length together.
     """
 
     epochs: Count = 6
     batch_size: Count = 32
     learning_rate: Positive = 2e-3
-    warmup: ShareBelowOne = 0.05
-    weight_decay: NonNegative = 0.01
-    clip: Positive = 1.0
     patience: Count = 3
     word_vectors: bool = False
-    embedding_range: NonNegative = 0.05
     embedding_rate: Positive = 1.0
     word_dropout: ShareBelowOne = 0.0
     crops: Share = 0.0
-    smallest_crop: Share = 0.4
-    fewest_crop_tokens: Count = 30
-    batches_per_chunk: Count = 50
-
-
-@dataclass(frozen=True)
-class WordVectorOptions(Options):
-    """First values of the LSTM's embedding.
-
-    window: neighbours on each side that count; one at distance d counts 1 / d.
-    context_power: of the neighbours' frequencies (Levy, Goldberg and Dagan, 2015, 3.2).
-    fewest_tokens: of all texts; with fewer, no vectors are made of their neighbours.
-    spread: standard deviation of vectors that the texts' neighbours make.
-    pretrained_spread: the same of pretrained ones.
-    components: of pretrained embeddings, as the n-gram part reads them.
-    smoothing: a of the smooth inverse frequency a / (a + p) (Arora, Liang and Ma, 2017).
-    first_rank: added to a word's rank in Zipf's law, which gives its frequency p.
-    """
-
-    window: SmallCount = 5
-    context_power: NonNegative = 0.75
-    fewest_tokens: Annotated[int, Range(0, 10**9)] = 10_000
-    spread: Positive = 0.2
-    pretrained_spread: Positive = 1.0
-    components: Width = 128
-    smoothing: ShareAboveZero = 1e-4
-    first_rank: Positive = 10.0
 
 
 @dataclass(frozen=True)
 class AugmentationOptions(Options):
-    """Texts that are made of the rows, for the teachers to label (after Tang et al., 2019).
+    """Texts that are made of the rows.
 
-    texts_per_row: at most.
-    deletion, crop, join: how often a text is made by leaving words out, by keeping a piece, and of
-        the first half and the second half of another; the rest have words replaced by another
-        text's.
-    least_deleted, most_deleted: share of the words that are left out.
-    least_kept, most_kept: share of the words in a piece.
-    replaced: share of the words that are replaced.
+    texts_per_row: at most, for the teachers to label.
     typos: share of wrong letters in a copy of each row, from which subwords learn; 0: no copies.
     """
 
     texts_per_row: Annotated[int, Range(0, 1000)] = 0
-    deletion: Share = 0.35
-    crop: Share = 0.25
-    join: Share = 0.25
-    least_deleted: Share = 0.1
-    most_deleted: Share = 0.5
-    least_kept: Share = 0.3
-    most_kept: Share = 0.8
-    replaced: Share = 1 / 3
     typos: Annotated[float, Range(0, 0.5)] = 0.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.deletion + self.crop + self.join > 1:
-            raise DataError("deletion, crop and join must add up to 1 or less")
-        if self.least_deleted > self.most_deleted or self.least_kept > self.most_kept:
-            raise DataError("the least share of augmentation must not be above the largest")
-
-
-@dataclass(frozen=True)
-class EnsembleOptions(Options):
-    """How teachers are fitted, and how they are weighed.
-
-    folds: of the cross-fitting, unless the validation is by folds.
-    prior: nats that hold the weights at equal shares.
-    largest_logit: no teacher is more certain.
-    tolerated_loss: a teacher is dropped if the log loss of all rises by more, in standard errors.
-    regularization: C of a regression on a teacher's features.
-    unseen: probability of a label that no row has.
-    feature_scale: divides the log odds of a model file's labels, its features.
-    smallest_probability: of a model file's label, at least.
-    hard_label_weight: of a row's own label in its target, 0 to 1; the rest is what the teachers
-        predict.
-    """
-
-    folds: Annotated[int, Range(2, 20)] = 5
-    prior: NonNegative = 1.0
-    largest_logit: Positive = 20.0
-    tolerated_loss: NonNegative = 1.0
-    regularization: Positive = 10.0
-    unseen: ShareAboveZero = 1e-6
-    feature_scale: Positive = 3.0
-    smallest_probability: Annotated[float, Range(0, 0.5, above=True)] = 1e-4
-    hard_label_weight: Share = 1.0
-
-
-@dataclass(frozen=True)
-class LinearOptions(Options):
-    """The linear teacher, and the linear model to compare with: SVMs on TF-IDF.
-
-    They read words, word pairs and character n-grams within words.
-
-    regularization: C.
-    characters: whether it reads character n-grams, which takes minutes and gigabytes if texts are
-        long.
-    shortest, longest: of those.
-    embeddings: length of a text's word embeddings, in lengths of its n-grams.
-    """
-
-    regularization: Positive = 0.5
-    characters: bool = True
-    shortest: SmallCount = 2
-    longest: SmallCount = 5
-    embeddings: NonNegative = 1.5
-
-
-@dataclass(frozen=True)
-class EncoderOptions(Options):
-    """How a transformer reads texts, and how an encoder is fine-tuned.
-
-    window: word pieces that are read at once.
-    windows: of a longer text, spread over it evenly, at most.
-    batch_size, learning_rate (peak, of the encoder), head_learning_rate, warmup (share of the
-        steps), weight_decay, dropout, clip: of the fine-tuning.
-    epochs: passes over the texts.
-    fewest_steps: the least.
-    most_pieces: word pieces that are learnt from, in all.
-    crop: word pieces of a text that a step reads.
-    """
-
-    window: Count = 254
-    windows: SmallCount = 3
-    batch_size: Count = 32
-    learning_rate: ShareAboveZero = 1e-4
-    head_learning_rate: ShareAboveZero = 1e-3
-    warmup: ShareBelowOne = 0.06
-    weight_decay: NonNegative = 0.01
-    dropout: ShareBelowOne = 0.1
-    clip: Positive = 1.0
-    epochs: SmallCount = 2
-    fewest_steps: Count = 60
-    most_pieces: LargeCount = 1_000_000
-    crop: Count = 128
-
-
-@dataclass(frozen=True)
-class HeadroomOptions(Options):
-    """How far the LSTM's units keep away from their largest output.
-
-    The scales of an int8 file depend on it.
-
-    margin: below the largest output; many times what the export asks for, since other texts drive
-        units farther than the tried ones.
-    gate_factor: of a unit's output gate, if it comes nearer; its square the second time, and so on.
-    most_tokens: of the texts that are tried.
-    """
-
-    margin: Annotated[float, Range(0, 0.5, above=True)] = 1e-4
-    gate_factor: Annotated[float, Range(0, 1, above=True, below=True)] = 0.9
-    most_tokens: LargeCount = 300_000
-
-
-@dataclass(frozen=True)
-class RoundingOptions(Options):
-    """How weights become the numbers of an int8 file.
-
-    passes: over the columns of a table, each of which makes up for the errors of the others.
-    book_passes: of k-means, which finds the book of codes.
-    book_sample: groups of numbers that it learns from, at most.
-    code_damping: the higher, the less the code of a row makes up for the errors of others; in mean
-        squares of a row's inputs.
-    """
-
-    passes: SmallCount = 4
-    book_passes: SmallCount = 12
-    book_sample: Count = 40_000
-    code_damping: NonNegative = 10.0
-
-
-@dataclass(frozen=True)
-class CalibrationOptions(Options):
-    """How the two parts are weighed, and what makes their sum probabilities.
-
-    lstm_share: the LSTM's expected weight, the n-grams' is the rest; scaled down in proportion
-        below ``enough_texts`` texts.
-    prior: nats that hold the weights there.
-    temperature_factor: the temperature is commonly within this factor of 1.
-    rarity: multiple of the logarithm of a label's rarity that is added to its logit.
-    balance: take the multiple, 0 to 1, of the best macro F1 in place of ``rarity``.
-    threshold_prior: texts of a label that count as much as its probabilities in the choice of its
-        threshold.
-    smallest_threshold: at least.
-    """
-
-    lstm_share: Share = 0.2
-    enough_texts: LargeCount = 2000
-    prior: NonNegative = 20.0
-    temperature_factor: Annotated[float, Range(1, 1000, above=True)] = 1.6
-    rarity: NonNegative = 0.15
-    balance: bool = False
-    threshold_prior: NonNegative = 10.0
-    smallest_threshold: ShareAboveZero = 1e-4
 
 
 @dataclass(frozen=True)

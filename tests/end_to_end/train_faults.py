@@ -269,7 +269,7 @@ def plan() -> dict[str, object]:
         loop=loop,
         teachers=(TeacherOptions(), TeacherOptions("sentiment", kind="model")),
         augmentation=replace(planned.augmentation, texts_per_row=1),
-        ensemble=replace(planned.ensemble, hard_label_weight=0.6),
+        hard_label_weight=0.6,
     ).to_dict()
 
 

@@ -97,9 +97,8 @@ def test_a_score_is_asked_for() -> None:
     stats = dataset_stats(dataset_of(graded(300)))
     asked = decide(stats, TrainingRequest(question="score"))
     assert (asked.plan.question, asked.plan.sparse.fit) == ("score", "logistic")
-    assert asked.plan.ordinal_smoothing > 0
     assert asked.reasons["question"] == "asked for"
-    assert decide(stats).plan.ordinal_smoothing == 0
+    assert decide(stats).plan.question == "choice"
 
 
 UNFIT = """
@@ -125,7 +124,7 @@ def test_numbers_and_words_mixed_are_noted() -> None:
 
 
 def test_neighbours_get_a_share_of_a_target() -> None:
-    found = smoothed(np.eye(3, dtype=np.float32), (1.0, 10.0, 2.0), 0.2)
+    found = smoothed(np.eye(3, dtype=np.float32), (1.0, 10.0, 2.0))
     assert np.allclose(found, [[0.8, 0, 0.2], [0, 0.8, 0.2], [0.1, 0.1, 0.8]])
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from commands import train
 from edge_lstm_export import TextClassifier
-from edge_lstm_export.options import LinearOptions, Validation
+from edge_lstm_export.options import Validation
 from edge_lstm_export.train import baseline
 from edge_lstm_export.train.baseline import TOKEN, fit_baseline, linear_svm
 from edge_lstm_export.train.data import Dataset
@@ -49,14 +49,14 @@ def test_it_is_scikit_learns() -> None:
     characters = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True)
     svm = make_pipeline(make_union(words, characters), LinearSVC(C=0.5))
     svm.fit(learnt.texts, learnt.labels.argmax(axis=1))
-    given, _ = linear_svm(learnt.texts, learnt.labels, asked, False, LinearOptions())
+    given, _ = linear_svm(learnt.texts, learnt.labels, asked, False)
     assert given.argmax(axis=1).tolist() == svm.predict(asked).tolist()
 
 
 def test_its_size_is_that_of_its_ngrams_and_its_numbers() -> None:
     texts = ["ab ab", "cd"]
     labels = np.array([[True, False], [False, True]])
-    _, size = linear_svm(texts, labels, texts, False, LinearOptions())
+    _, size = linear_svm(texts, labels, texts, False)
     ngrams = ["ab", "cd", "ab ab"]
     for word in (" ab ", " cd "):  # within words, with a space on either side
         for n in (2, 3, 4, 5):
@@ -67,7 +67,7 @@ def test_its_size_is_that_of_its_ngrams_and_its_numbers() -> None:
 def test_with_several_labels_it_has_an_svm_for_each() -> None:
     texts = ["red cat", "red dog", "blue cat", "blue dog", "a stone"] * 3
     labels = np.array([["red" in text, "cat" in text] for text in texts])
-    given, _ = linear_svm(texts, labels, [*texts, "stone"], True, LinearOptions())
+    given, _ = linear_svm(texts, labels, [*texts, "stone"], True)
     assert given.tolist() == [*labels.tolist(), [False, False]]
 
 
@@ -76,19 +76,19 @@ def test_with_several_labels_it_has_an_svm_for_each() -> None:
 )
 def test_the_rows_that_judge_the_network_judge_it(validation: dict[str, float], texts: int) -> None:
     data = noisy(90, 0)
-    found = fit_baseline(data, judged(data, **validation), LinearOptions())
+    found = fit_baseline(data, judged(data, **validation))
     assert found.scores.texts == texts
     assert 0.5 < found.scores.subset_accuracy < 0.95, "it has not seen their labels"
 
 
 def test_blank_texts_have_no_linear_model() -> None:
     data = dataset([*((" " * i, "sea") for i in range(9)), (" ", "shop")])
-    assert fit_baseline(data, judged(data, folds=2), LinearOptions()) is None
+    assert fit_baseline(data, judged(data, folds=2)) is None
 
 
 def test_a_label_that_a_fold_lacks_is_not_given_there() -> None:
     data = dataset([*rows(12, ["sea"]), ("a till", "shop")])
-    found = fit_baseline(data, judged(data, folds=3), LinearOptions())
+    found = fit_baseline(data, judged(data, folds=3))
     assert found.scores.exact == 12
 
 
@@ -98,7 +98,7 @@ def test_a_fit_that_would_take_long_is_left_out(
 ) -> None:
     monkeypatch.setattr(baseline, bound, 2)
     data = noisy(90, 0)
-    assert fit_baseline(data, judged(data, share=0.2), LinearOptions()) is None
+    assert fit_baseline(data, judged(data, share=0.2)) is None
 
 
 def test_train_says_it_after_its_own_accuracy(tmp_path: Path) -> None:

@@ -17,14 +17,11 @@ pytest.importorskip("transformers")
 from cases import table
 from commands import train
 from edge_lstm_export.options import (
-    EncoderOptions,
-    EnsembleOptions,
     TrainingRequest,
-    WordVectorOptions,
 )
 from edge_lstm_export.train.checkpoint import load_checkpoint
 from edge_lstm_export.train.data import folds_of
-from edge_lstm_export.train.run import Job, plan_job, run_job
+from edge_lstm_export.train.run import Job, run_job
 from edge_lstm_export.train.teachers import transformer
 from edge_lstm_export.train.teachers.base import accuracy, cross_fit
 from edge_lstm_export.train.teachers.classifier import ClassifierTeacher, label_texts
@@ -35,9 +32,12 @@ from transformers_made import make_transformer
 
 from edge_lstm.errors import DataError
 
-ENSEMBLE = EnsembleOptions()
-# Random weights know nothing: a few large steps teach them more than many small ones.
-QUICK = EncoderOptions(learning_rate=2e-3, fewest_steps=30)
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Random weights know nothing: a few large steps teach them more than many small ones."""
+    monkeypatch.setattr("edge_lstm_export.train.teachers.encoder.LEARNING_RATE", 2e-3)
+    monkeypatch.setattr("edge_lstm_export.train.teachers.encoder.FEWEST_STEPS", 30)
 
 
 @pytest.fixture(scope="module")
@@ -77,17 +77,15 @@ def split_of(count: int, *, multi_label: bool = False) -> Any:
 @pytest.mark.parametrize("multi_label", [True, False])
 def test_a_probe_learns_from_vectors_that_are_read_once(encoder: Path, multi_label: bool) -> None:
     split = split_of(60, multi_label=multi_label)
-    shared = EncoderReader(str(encoder), QUICK)
+    shared = EncoderReader(str(encoder))
     read = []
     shared.model.register_forward_hook(lambda *_: read.append(1))
-    teacher = shared.probe(multi_label, ENSEMBLE)
+    teacher = shared.probe(multi_label)
     teacher.read(split.texts)
     batches = len(read)
-    shared.probe(multi_label, ENSEMBLE).read(split.texts)
+    shared.probe(multi_label).read(split.texts)
     assert len(read) == batches > 0
-    found = cross_fit(
-        teacher, split.labels, folds_of(split, 3, 0), np.zeros((4, 0), np.bool_), ENSEMBLE
-    )
+    found = cross_fit(teacher, split.labels, folds_of(split, 3, 0), np.zeros((4, 0), np.bool_))
     assert accuracy(found.labelled, split.labels, multi_label) > (0.3 if multi_label else 0.6)
 
 
@@ -96,9 +94,9 @@ def test_what_is_fine_tuned_answers_texts_that_it_did_not_see(
     encoder: Path, multi_label: bool
 ) -> None:
     split = split_of(120, multi_label=multi_label)
-    shared = EncoderReader(str(encoder), QUICK)
+    shared = EncoderReader(str(encoder))
     before = {name: value.clone() for name, value in shared.model.state_dict().items()}
-    teacher = FineTunedEncoder(shared, multi_label, ENSEMBLE)
+    teacher = FineTunedEncoder(shared, multi_label)
     teacher.read(split.texts)
     found, again = (
         teacher.fit(np.arange(90), split.labels[:90])(np.arange(90, 120)) for _ in range(2)
@@ -118,7 +116,7 @@ def test_float32_is_taken_where_bfloat16_products_fail(monkeypatch: pytest.Monke
 
 
 def test_its_words_are_those_of_letters(encoder: Path) -> None:
-    found = encoder_words(load_transformer(str(encoder)), WordVectorOptions())
+    found = encoder_words(load_transformer(str(encoder)))
     assert set(found.words) == {word for own in WORDS.values() for word in own}
     assert found.share_of(["wave, tide: x 7", "till unknown 12"]) == 3 / 4
 
@@ -169,7 +167,6 @@ def test_an_encoder_teaches_few_rows_and_a_resumed_training_gives_the_same_bytes
     log = write_csv(tmp_path / "log.csv", rows(40, seed=3), ("text",))
     request = TrainingRequest("tiny", str(encoder), epochs=2)
     job = Job((str(source),), tmp_path / "m.safetensors", request=request, unlabelled=str(log))
-    job = replace(job, plan=replace(plan_job(job).plan, encoder=QUICK))
     training = run_job(job).checkpoint.training
     assert training["data"]["unlabelled_texts"] > 30 and training["data"]["augmented_texts"] > 0
     names = [teacher["name"] for teacher in training["teachers"]]

@@ -14,7 +14,6 @@ from edge_lstm_export.options import (
     NetworkOptions,
     SparseOptions,
     TextOptions,
-    VocabularyOptions,
 )
 from edge_lstm_export.train.calibrate import ComponentLogits, Stack
 from edge_lstm_export.train.components import assembled, fit_sparse
@@ -47,14 +46,14 @@ def read(labels: int, each: int, slots: int = 100) -> tuple[Tokenizer, Examples,
     table = rows(labels * each, [f"kind{i:02}" for i in range(labels)])
     texts, names = zip(*table)
     truth = np.array([int(name[-2:]) for name in names])
-    tokenizer = build_vocabulary(texts, (), TextOptions(), VocabularyOptions(), 400)
+    tokenizer = build_vocabulary(texts, (), TextOptions(), 400)
     examples = Examples.from_texts(tokenizer, texts, np.eye(labels, dtype=np.float32)[truth])
     return tokenizer, examples, chosen(examples, slots, tokenizer)
 
 
 def chosen(examples: Examples, slots: int, tokenizer: Tokenizer) -> Features:
     words = tokenizer.num_ids - 2
-    return with_characters(choose_ngrams(examples, words, slots, 2), tokenizer, OPTIONS)
+    return with_characters(choose_ngrams(examples, words, slots), tokenizer, 2)
 
 
 def answers(weights: SparsePart, features: Features, examples: Examples) -> Any:
@@ -134,11 +133,11 @@ def test_a_fit_beside_logits_learns_what_they_leave_and_keeps_what_says_it() -> 
 
 def test_vectors_of_a_lower_rank_learn_each_of_several_labels() -> None:
     tokenizer = Tokenizer(("one", "two", "none", "all"))
-    texts = ["one all", "two all", "one two all", "none all"] * 10
+    texts = ["one all", "two all", "one two all", "none all"] * 400
     targets = np.array([["one" in text, "two" in text, False, True] for text in texts], np.float32)
     examples = Examples.from_texts(tokenizer, texts, targets)
     features = chosen(examples, 50, tokenizer)
-    data = SparseData(features, examples, replace(OPTIONS, epochs=200), multi_label=True)
+    data = SparseData(features, examples, OPTIONS, multi_label=True)
     logits = fit_low_rank(data, 4, seed=0).logits(examples)
     assert np.array_equal(logits > 0, targets > 0.5)
 
@@ -162,7 +161,7 @@ def test_what_words_mean_counts_beside_the_ngrams_and_is_folded_into_their_vecto
 @pytest.mark.parametrize("labels", [2, 20])
 def test_the_network_answers_as_both_parts_together(labels: int) -> None:
     tokenizer, examples, features = read(labels, 6)
-    data = SparseData(features, examples, replace(OPTIONS, epochs=5))
+    data = SparseData(features, examples, OPTIONS)
     weights = fit_svm(data) if labels < 20 else fit_low_rank(data, 8, 0)
     torch.manual_seed(0)
     shape = {

@@ -15,9 +15,10 @@ from edge_lstm_export import TextClassifier, make_plan
 from edge_lstm_export.options import DataOptions, TrainingRequest
 from edge_lstm_export.train.data import Dataset, Split, folds_of, hold_out
 from edge_lstm_export.train.planning import plan_training
+from edge_lstm_export.train.rows import hold_out_rows
 from edge_lstm_export.train.sources.memory import dataset_from
 from edge_lstm_export.train.sources.read import read_dataset
-from edge_lstm_export.train.stats import DatasetStats
+from edge_lstm_export.train.stats import dataset_stats
 from edge_lstm_export.train.warnings import checked
 from hypothesis import given
 from hypothesis import strategies as st
@@ -189,8 +190,9 @@ def test_there_are_no_more_folds_than_groups() -> None:
 
 
 def test_teachers_have_no_more_folds_than_groups() -> None:
-    stats = DatasetStats(rows=5000, labels=3, unlabelled=9, groups=3, group_column="day")
-    assert make_plan(stats).ensemble.folds == 3
+    three = data_of(table(*((label, author) for label in "ab" for author in "xyz" for _ in "1234")))
+    plan = make_plan(dataset_stats(three, 9), TrainingRequest("tiny", validation=0.0))
+    assert plan.teachers and hold_out_rows(three, plan).folds == 3
 
 
 def test_a_label_of_one_author_is_said_to_be_judged_by_none() -> None:

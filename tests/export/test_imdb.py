@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from edge_lstm_export.options import DataOptions, TextOptions, VocabularyOptions
+from edge_lstm_export.options import DataOptions, TextOptions
 from edge_lstm_export.train.data import Dataset
 from edge_lstm_export.train.sources.read import read_dataset
 from edge_lstm_export.train.vocabulary import build_vocabulary, count_words
@@ -57,8 +57,6 @@ def test_our_words_are_kerass_but_for_two_capital_letters(
     assert len(changed) == 21 and merged == {"À", "amÉlie"}
     assert ours.keys() == {word.lower() for word in keras_words}
     # Our ids are Keras's up to the order of ties.
-    vocabulary = build_vocabulary(
-        imdb.train.texts, (), TextOptions("keras"), VocabularyOptions(), 5000
-    )
+    vocabulary = build_vocabulary(imdb.train.texts, (), TextOptions("keras"), 5000)
     first = [ours[word] for word in vocabulary.words]
     assert first == [ours[word] for word in keras_words[: 5000 - 4]]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from edge_lstm_export.options import CalibrationOptions, LoopOptions, NetworkOptions
+from edge_lstm_export.options import LoopOptions, NetworkOptions
 from edge_lstm_export.train.calibrate import (
     ComponentLogits,
     expected_stack,
@@ -70,7 +70,7 @@ def test_batches_hold_every_example_once(size: int) -> None:
     data = examples(37)
     every = np.arange(37)
     for batches in (
-        shuffled_batches(data, LoopOptions(batch_size=size), seed=3, epoch=2),
+        shuffled_batches(data, size, seed=3, epoch=2),
         sorted_batches(data.lengths, every, size),
     ):
         assert sorted(np.concatenate(batches).tolist()) == every.tolist()
@@ -166,24 +166,23 @@ def test_the_temperature_that_the_logits_were_multiplied_by_is_found(
     chances = log_probabilities(logits).exp().numpy()
     truth = (chances.cumsum(axis=1) < rng.random((len(logits), 1))).sum(axis=1).clip(max=labels - 1)
     targets = torch.from_numpy(one_hot(truth, labels))
-    found = fit_temperature(logits.float() * temperature, targets, 1.6)
+    found = fit_temperature(logits.float() * temperature, targets)
     assert found == pytest.approx(temperature, rel=0.1)
 
 
 @pytest.mark.parametrize("multi_label", [True, False])
 def test_two_parts_are_weighed_by_what_they_know(multi_label: bool) -> None:
     rng = np.random.default_rng(0)
-    options = CalibrationOptions()
     truth = rng.random((400, 3)) < 0.3 if multi_label else one_hot(rng.integers(0, 3, 400), 3) > 0
     right = (np.where(truth, 2, -2) + rng.normal(0, 1, (400, 3))).astype(np.float32)
     noise = rng.normal(0, 1, (400, 3)).astype(np.float32)
     targets = truth.astype(np.float32)
-    prior = expected_stack(9000, 3, options)
+    prior = expected_stack(9000, 3)
     parts = ComponentLogits(right, noise, targets)
-    stack = fit_stack(parts, prior, options, multi_label=multi_label)
+    stack = fit_stack(parts, prior, multi_label=multi_label)
     assert stack.lstm > 0.5 > 4 * abs(stack.sparse)
     parts = ComponentLogits(noise, right, targets)
-    stack = fit_stack(parts, prior, options, multi_label=multi_label)
+    stack = fit_stack(parts, prior, multi_label=multi_label)
     assert stack.sparse > 0.5 > 4 * abs(stack.lstm)
 
 
@@ -191,10 +190,7 @@ def test_an_offset_finds_rare_labels() -> None:
     rng = np.random.default_rng(0)
     truth = one_hot([0] * 160 + [1] * 20 + [2] * 20, 3)
     logits = (truth * 2 + rng.normal(0, 1, truth.shape) - [0, 2, 2]).astype(np.float32)
-    unasked, balanced = (
-        rarity_offset(logits, truth > 0, CalibrationOptions(balance=asked))
-        for asked in (False, True)
-    )
+    unasked, balanced = (rarity_offset(logits, truth > 0, balance=asked) for asked in (False, True))
     assert balanced[-1] > unasked[-1] > 0
     found = [
         score(torch.from_numpy(logits + offset), truth > 0, tuple("abc")).macro_f1

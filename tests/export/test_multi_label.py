@@ -14,7 +14,7 @@ from commands import train
 from conftest import Trained
 from edge_lstm_export.onnx import gates
 from edge_lstm_export.onnx.export import export
-from edge_lstm_export.options import UNTUNED, CalibrationOptions, RoundingOptions
+from edge_lstm_export.options import UNTUNED
 from edge_lstm_export.train.calibrate import choose_thresholds
 from edge_lstm_export.train.checkpoint import load_checkpoint
 from edge_lstm_export.train.quantize import rounded_to_int8
@@ -24,7 +24,6 @@ from edge_lstm import Classifier, MultiLabelPrediction
 from edge_lstm.errors import CheckError, DataError
 from edge_lstm.tables.labelled import LabelledTexts
 
-CALIBRATION = CalibrationOptions()
 LABELS = ("anger", "fear", "joy")
 
 
@@ -102,7 +101,7 @@ def test_a_threshold_has_the_best_f1() -> None:
         return float(2 * (given & truth).sum() / (given.sum() + 300))
 
     columns = (truth[:, None], probabilities.astype(np.float32)[:, None])
-    (best,) = choose_thresholds(*columns, CALIBRATION)
+    (best,) = choose_thresholds(*columns)
     assert f1(best) > max(map(f1, np.linspace(0.01, 0.99, 99))) - 0.01
 
 
@@ -113,17 +112,17 @@ def test_a_label_of_few_texts_does_not_get_the_threshold_of_chance() -> None:
     probabilities[:40, 0] = np.linspace(0.9, 0.12, 40)
     truth = np.zeros((500, 1), np.bool_)
     truth[39] = True
-    (threshold,) = choose_thresholds(truth, probabilities, CALIBRATION)
+    (threshold,) = choose_thresholds(truth, probabilities)
     assert threshold > 0.2
     none = np.zeros((500, 1), np.bool_)
-    assert choose_thresholds(none, probabilities, CALIBRATION) == (UNTUNED,)
+    assert choose_thresholds(none, probabilities) == (UNTUNED,)
 
 
 def test_weights_lie_where_int8_has_values(trained_multi_label: Trained) -> None:
     """So that fp32 and int8 differ by activations only, and give the same labels."""
     network = load_checkpoint(trained_multi_label.checkpoint).network
     trained = network.weights()
-    for name, value in rounded_to_int8(network, RoundingOptions()).weights().items():
+    for name, value in rounded_to_int8(network).weights().items():
         assert np.allclose(value, trained[name], rtol=1e-6, atol=0), name
 
 

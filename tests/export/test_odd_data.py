@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from cases import named
 from edge_lstm_export import TextClassifier
-from edge_lstm_export.options import EnsembleOptions, TrainingRequest, Validation
+from edge_lstm_export.options import TrainingRequest, Validation
 from edge_lstm_export.train.plan import Plan, make_plan
 from edge_lstm_export.train.stats import DatasetStats
 from made import rows
@@ -99,7 +99,7 @@ QUICK = replace(
     small(2, False, 12, "tiny", "none"),
     validation=Validation(0.0),
     teachers=(),
-    ensemble=EnsembleOptions(),
+    hard_label_weight=1.0,
 ).to_dict()
 
 

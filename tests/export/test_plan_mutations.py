@@ -15,8 +15,6 @@ STATISTICS = {
     "UNSEGMENTED_SHARE",
     *(name for name in dir(defaults) if name.startswith("TRIAL_")),
 }
-# A fit for the package's own model (tools/sentiment/make.py).
-OTHERS = {"RESIDUAL_RIDGE"}
 # Batches are halved from 32 or 64, so that 9 means 8.
 EQUIVALENT = {("SMALLEST_BATCH", "9")}
 CASES = [golden_plans.read_case(name) for name in golden_plans.NAMES]
@@ -53,7 +51,7 @@ def changed(value: Any) -> Iterator[Any]:
 TABLES = [
     name
     for name, value in vars(defaults).items()
-    if name.isupper() and name not in STATISTICS | OTHERS and not isinstance(value, str)
+    if name.isupper() and name not in STATISTICS and not isinstance(value, str)
 ]
 
 

@@ -16,7 +16,7 @@ from commands import command, train
 from edge_lstm_export.graph.description import Answers
 from edge_lstm_export.onnx.export import export
 from edge_lstm_export.onnx.size import file_parts
-from edge_lstm_export.options import AugmentationOptions, EnsembleOptions, TrainingRequest
+from edge_lstm_export.options import AugmentationOptions, TrainingRequest
 from edge_lstm_export.train.calibrate import longest_answers
 from edge_lstm_export.train.checkpoint import Checkpoint, save_checkpoint
 from edge_lstm_export.train.components import network_config
@@ -79,9 +79,7 @@ def labelled(preset: str, words: int, labels: int, multi_label: bool = False) ->
 def plan_for(data: Dataset, preset: str) -> Plan:
     """The plan without teachers and word vectors, which take time and no byte."""
     plan = make_plan(dataset_stats(data), TrainingRequest(preset, "none", epochs=1))
-    plan = replace(
-        plan, teachers=(), ensemble=EnsembleOptions(), augmentation=AugmentationOptions()
-    )
+    plan = replace(plan, teachers=(), hard_label_weight=1.0, augmentation=AugmentationOptions())
     return replace(plan, loop=replace(plan.loop, word_vectors=False))
 
 

@@ -10,8 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 from edge_lstm_export.options import (
-    EnsembleOptions,
-    LinearOptions,
     SourceFile,
     TrainingRequest,
 )
@@ -30,7 +28,6 @@ from hypothesis import strategies as st
 from made import dataset, multi_label_rows, prepare, rows, words_of
 
 NOTHING = np.zeros((6, 0), np.bool_)
-OPTIONS = EnsembleOptions()
 SENTIMENT = SourceFile("sentiment")
 
 
@@ -70,7 +67,7 @@ class Known(base.Teacher):
 
 def out_of_fold(teacher: base.Teacher, split: Split) -> Any:
     teacher.read(split.texts)
-    return base.cross_fit(teacher, split.labels, folds_of(split, 5, 0), NOTHING, OPTIONS).labelled
+    return base.cross_fit(teacher, split.labels, folds_of(split, 5, 0), NOTHING).labelled
 
 
 def knows(truth: Any, right: float, seed: int, sure: float = 2.0) -> Any:
@@ -89,7 +86,7 @@ def test_no_model_sees_the_labels_of_the_fold_that_it_predicts() -> None:
     labels = one_hot([0, 1] * 6)
     fold = np.array([0, 1, 2] * 4)
     asked = np.array([[1, 0, 1, 1], [0, 1, 1, 0], [0, 0, 1, 0], [0, 0, 0, 1]], np.bool_)
-    found = base.cross_fit(spy, labels, fold, asked, OPTIONS)
+    found = base.cross_fit(spy, labels, fold, asked)
     for k, ((learnt, targets), answered) in enumerate(zip(spy.learnt, spy.asked_of)):
         own = np.flatnonzero(fold == k).tolist()
         assert learnt == np.flatnonzero(fold != k).tolist()
@@ -108,7 +105,7 @@ def test_a_fold_that_leaves_one_label_has_no_opinion() -> None:
     labels = one_hot([0, 0, 0, 1])
     fold = np.array([0, 0, 1, 1])
     everyone = np.ones((3, 3), np.bool_)
-    found = base.cross_fit(Spy(), labels, fold, everyone, OPTIONS)
+    found = base.cross_fit(Spy(), labels, fold, everyone)
     assert not found.labelled[fold == 1].any() and not found.transfer[1].any()
     assert found.labelled[fold == 0].all()
 
@@ -116,7 +113,7 @@ def test_a_fold_that_leaves_one_label_has_no_opinion() -> None:
 def test_one_wrong_text_cannot_decide_alone() -> None:
     sure = (one_hot(TRUTH) * 1e9).astype(np.float32)
     sure[0] = [-np.inf, 1e30]
-    found = base.cross_fit(Known(sure), one_hot(TRUTH), FOLD, NOTHING, OPTIONS).labelled
+    found = base.cross_fit(Known(sure), one_hot(TRUTH), FOLD, NOTHING).labelled
     assert (
         np.isfinite(found).all() and np.abs(found).max() <= 20 and np.ptp(found, axis=1).max() <= 40
     )
@@ -126,7 +123,7 @@ def test_one_wrong_text_cannot_decide_alone() -> None:
 def told(*teachers: Any, multi_label: bool = False) -> Any:
     labels = one_hot(TRUTH)
     return base.ensemble(
-        teachers, labels, FOLD, NOTHING, OPTIONS, multi_label=multi_label, say=lambda line: None
+        teachers, labels, FOLD, NOTHING, multi_label=multi_label, say=lambda line: None
     )
 
 
@@ -153,11 +150,11 @@ def test_no_teacher_has_a_weight_below_nothing(
 ) -> None:
     parts = [knows(TRUTH, share, i, sure) - sure / 2 * multi_label for i, share in enumerate(right)]
     labels = one_hot(TRUTH)
-    weights = base.stacking_weights(parts, labels, multi_label, 1.0)
+    weights = base.stacking_weights(parts, labels, multi_label)
     assert min(weights) >= 0 and len(weights) == len(parts)
     losses = [
         base.log_losses(logits, labels, multi_label).sum()
-        for logits in (base.stacked(parts, labels, multi_label, 1.0), sum(parts) / len(parts))
+        for logits in (base.stacked(parts, labels, multi_label), sum(parts) / len(parts))
     ]
     assert losses[0] <= losses[1] + 1e-3
 
@@ -168,7 +165,7 @@ def test_a_linear_teacher_is_better_than_the_most_frequent_label(
 ) -> None:
     table = multi_label_rows(150) if multi_label else rows(90, ("sea", "shop", "zoo"))
     split = dataset(table, multi_label=multi_label).train
-    found = out_of_fold(LinearTeacher(multi_label, LinearOptions(characters=characters)), split)
+    found = out_of_fold(LinearTeacher(multi_label, characters), split)
     assert base.accuracy(found, split.labels, multi_label) > 0.8
 
 
@@ -181,7 +178,7 @@ def test_random_labels_do_not_leak_into_their_own_predictions() -> None:
         for (text, _), name, label in zip(rows(200, "a"), names, labels)
     ]
     split = dataset(table).train
-    found = out_of_fold(LinearTeacher(False, LinearOptions()), split)
+    found = out_of_fold(LinearTeacher(False), split)
     assert base.accuracy(found, split.labels, False) < 0.65  # fitted without folds it is 1
 
 
@@ -202,11 +199,11 @@ OPINIONS = [
 
 def test_the_sentiment_model_tells_praise_from_blame_whatever_the_labels_are_called() -> None:
     data = dataset(OPINIONS)
-    teacher = model_teacher(SENTIMENT, False, OPTIONS)
+    teacher = model_teacher(SENTIMENT, False)
     teacher.read([*data.train.texts, "A wonderful evening.", ""])
     everyone = np.ones((6, 2), np.bool_)
     fold = folds_of(data.train, 5, 0)
-    found = base.cross_fit(teacher, data.train.labels, fold, everyone, OPTIONS)
+    found = base.cross_fit(teacher, data.train.labels, fold, everyone)
     assert base.accuracy(found.labelled, data.train.labels, False) > 0.9
     evening, blank = found.of_transfer_set()
     assert evening.argmax() == data.labels.index("yes") and np.isfinite(blank).all()

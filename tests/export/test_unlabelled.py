@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from edge_lstm_export.options import AugmentationOptions
 from edge_lstm_export.train.unlabelled import augment, choose_unlabelled, misspell
 
 LEFT_OUT = {"a red door", "the green wall", "the moon"}
@@ -46,7 +45,7 @@ FOLD = np.array([0, 0, 1, 1, 1])
 
 
 def made(variants: int, seed: int = 0, texts: Sequence[str] = TEXTS, fold: object = FOLD) -> Any:
-    return augment(texts, np.asarray(fold), AugmentationOptions(variants), seed)
+    return augment(texts, np.asarray(fold), variants, seed)
 
 
 def test_a_made_text_is_new_and_of_words_of_one_fold() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from edge_lstm_export.options import TextOptions, TrainingRequest, VocabularyOptions
+from edge_lstm_export.options import TextOptions, TrainingRequest
 from edge_lstm_export.train.plan import make_plan
 from edge_lstm_export.train.planning import known_stats
 from edge_lstm_export.train.pretrained import english
@@ -29,13 +29,12 @@ from edge_lstm.text import Tokenizer
 
 TEXTS = ["the film", "The end", "a film, the", "b"]
 KERAS = TextOptions("keras", 30)
-CHOICE = VocabularyOptions()
 
 
 def test_keras_ranks_words_by_frequency_then_alphabet() -> None:
-    few = build_vocabulary(TEXTS, (), KERAS, CHOICE, 7)
+    few = build_vocabulary(TEXTS, (), KERAS, 7)
     assert (few.words, few.num_ids) == (("the", "film", "a"), 7)
-    found = build_vocabulary(TEXTS, ["unread"], KERAS, CHOICE, 5000)
+    found = build_vocabulary(TEXTS, ["unread"], KERAS, 5000)
     assert (found.words, found.pieces, found.length) == (("the", "film", "a", "b", "end"), (), 30)
 
 
@@ -49,27 +48,25 @@ def test_the_order_of_the_texts_does_not_matter(
 ) -> None:
     texts = [*texts, "word"]
     shuffled = rng.sample(texts, len(texts))
-    found, again = (
-        build_vocabulary(each, (), TextOptions(rule), CHOICE, 12) for each in (texts, shuffled)
-    )
+    found, again = (build_vocabulary(each, (), TextOptions(rule), 12) for each in (texts, shuffled))
     assert found == again
 
 
 @pytest.mark.parametrize("rule", ["keras", "subwords"])
 def test_texts_without_a_word_are_refused(rule: Any) -> None:
     with pytest.raises(DataError, match="hold no words"):
-        build_vocabulary(["", "!!" if rule == "keras" else " "], (), TextOptions(rule), CHOICE, 50)
+        build_vocabulary(["", "!!" if rule == "keras" else " "], (), TextOptions(rule), 50)
 
 
 def test_subwords_are_learnt_from_words_and_from_unsegmented_scripts() -> None:
     verbs = ["walk", "talk", "look", "jump", "paint", "cook", "sort", "mend"]
     texts = [f"{verb}{ending}" for verb in verbs for ending in ("ing", "ed", "s")] * 3
-    words, subwords = words_and_subwords(texts, 400, CHOICE)
+    words, subwords = words_and_subwords(texts, 400)
     assert "walking" in words and "ing" in subwords and set("walkingteds") <= set(subwords)
     meals = ["这个菜", "那碗汤", "他的面", "你的饭", "我的茶"]
     praise = [f"{meal}{how}好吃" for meal in meals for how in ("很", "不", "真")]
     # room for parts that are read three times, too
-    words, subwords = words_and_subwords(praise, 400, CHOICE)
+    words, subwords = words_and_subwords(praise, 400)
     assert {"好", "吃", "菜", "很好吃"} <= set(subwords) and not any(
         "个菜" in part for part in subwords
     )
@@ -78,8 +75,8 @@ def test_subwords_are_learnt_from_words_and_from_unsegmented_scripts() -> None:
 def test_marks_that_tell_labels_apart_are_words() -> None:
     texts = ["great!" if i % 2 else "fine." for i in range(200)] + ["so, so"] * 100
     labels = np.eye(2, dtype=np.bool_)[np.arange(300) % 2]
-    assert informative_marks(texts, labels, CHOICE) == "!."
-    found = build_vocabulary(texts, (), TextOptions(), CHOICE, 50, "!.")
+    assert informative_marks(texts, labels) == "!."
+    found = build_vocabulary(texts, (), TextOptions(), 50, marks="!.")
     assert {"!", "."} <= set(found.words) and "," not in found.words
 
 
@@ -90,7 +87,7 @@ def test_what_could_not_be_read_is_in_no_vocabulary() -> None:
         "caf\ufffd \ufffd\ufffdfilm good",
     ] * 3
     for rule in ("keras", "subwords"):
-        found = build_vocabulary(texts, (), TextOptions(rule), CHOICE, 60)
+        found = build_vocabulary(texts, (), TextOptions(rule), 60)
         entries = [*found.words, *found.pieces]
         assert "good" in entries and not any("\ufffd" in entry for entry in entries)
     assert "caf" in entries and "goo" in entries  # what stands around it
@@ -98,7 +95,7 @@ def test_what_could_not_be_read_is_in_no_vocabulary() -> None:
 
 def test_a_word_of_ten_thousand_letters_is_no_entry() -> None:
     for others in (["good film", "good day"], ["y" * 10_000]):
-        words, subwords = words_and_subwords(["x" * 10_000, *others], 100, CHOICE)
+        words, subwords = words_and_subwords(["x" * 10_000, *others], 100)
         assert max(map(len, (*words, *subwords))) <= 60
 
 
@@ -115,7 +112,7 @@ def test_words_of_one_level_stand_in_their_own_order_and_so_do_subwords() -> Non
 @pytest.mark.parametrize("rule", ["keras", "subwords"])
 def test_control_characters_are_in_no_vocabulary(rule: Any) -> None:
     texts = ["good\x01day film \x08\x08", "good\x01day film \x1f", "film \x08"] * 3
-    found = build_vocabulary(texts, (), TextOptions(rule), CHOICE, 60)
+    found = build_vocabulary(texts, (), TextOptions(rule), 60)
     assert "film" in found.words and not any(c < " " for entry in found.entries for c in entry)
 
 

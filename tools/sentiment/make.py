@@ -15,10 +15,9 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from edge_lstm_export.options import EnsembleOptions, SparseOptions, TrainingRequest
+from edge_lstm_export.options import SparseOptions, TrainingRequest
 from edge_lstm_export.train.checkpoint import save_checkpoint
 from edge_lstm_export.train.data import Dataset
-from edge_lstm_export.train.defaults import residual
 from edge_lstm_export.train.loop import Callbacks
 from edge_lstm_export.train.plan import Plan, make_plan
 from edge_lstm_export.train.stats import dataset_stats
@@ -68,9 +67,8 @@ def plan_of(name: str, dataset: Dataset) -> Plan:
     )
     plan = make_plan(dataset_stats(dataset), request)
     network = replace(plan.network, hidden=recipe.hidden, dropout=recipe.dropout)
-    plan = replace(
-        plan, network=network, sparse=residual(plan.sparse), teachers=(), ensemble=EnsembleOptions()
-    )
+    sparse = replace(plan.sparse, fit="residual")
+    plan = replace(plan, network=network, sparse=sparse, teachers=(), hard_label_weight=1.0)
     if recipe.pairs == 0:
         network = replace(network, bidirectional=True, ngram_words=0, ngram_slots=0, ngram_dim=0)
         return replace(plan, network=network, sparse=SparseOptions(), max_kilobytes=500)

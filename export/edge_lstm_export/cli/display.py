@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from edge_lstm.cli.notes import listed_examples, wrapped
 from edge_lstm.metrics import SetScores
 from edge_lstm.printable import counted, duration, printable, to_json
-from edge_lstm_export.cli.plan_display import long_lines, short_lines
+from edge_lstm_export.cli.plan_display import plan_lines
 from edge_lstm_export.train.progress import Display, message
 
 if TYPE_CHECKING:  # a message needs no torch, and a training no ONNX Runtime
@@ -20,16 +20,10 @@ if TYPE_CHECKING:  # a message needs no torch, and a training no ONNX Runtime
     from edge_lstm_export.train.train import Result
 
 
-def print_plan(prepared: Inputs, seconds: float, *, verbose: bool) -> None:
-    """Print the data and the plan.
-
-    verbose: with every field, its reason, and the facts that decided.
-    """
-    lines = long_lines(prepared) if verbose else short_lines(prepared)
-    print("\n".join(lines), end="\n\n")
+def print_plan(prepared: Inputs, seconds: float) -> None:
+    """Print the data and every field of the plan, with its reason."""
+    print("\n".join(plan_lines(prepared, only_main=False)), end="\n\n")
     print(f"planned in {duration(seconds)}")
-    if not verbose:
-        print("-v shows every field of the plan and why")
     print("--json prints the plan, to change it; --plan FILE runs it")
     _print_notes(prepared)
 
@@ -40,10 +34,10 @@ def _print_notes(prepared: Inputs) -> None:
 
 
 def print_prepared(display: Display, prepared: Inputs) -> None:
-    """Print the plan in its short form, unless that is quiet, and the warnings about the data."""
+    """Print the main fields of the plan, unless that is quiet, and the warnings about the data."""
     display.epochs.total = prepared.plan.loop.epochs
     if not display.quiet:
-        lines = "\n".join((*short_lines(prepared), ""))
+        lines = "\n".join((*plan_lines(prepared, only_main=True), ""))
         for line in lines.split("\n"):
             message(line)
     _print_notes(prepared)

@@ -1,9 +1,8 @@
-"""A plan in words: the short form, and the long one with every field and the facts that decided."""
+"""A plan in words: the data, and every field with its value and the reason for it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from edge_lstm.cli.notes import wrapped
@@ -13,46 +12,43 @@ if TYPE_CHECKING:  # a message needs no torch
     from edge_lstm_export.train.data import Dataset
     from edge_lstm_export.train.run import Inputs
 
-# Columns where values begin: of the short form, and of the long one, whose names are paths.
-SHORT_COLUMN = 17
-LONG_COLUMN = 34
+# Where values begin: behind the longest path.
+COLUMN = 28
+# What a training shows of its plan.
+_MAIN = (
+    "max_kilobytes",
+    "kind",
+    "question",
+    "network.hidden",
+    "word_table",
+    "teachers",
+    "validation.share",
+    "validation.folds",
+    "loop.epochs",
+)
 
 
-def short_lines(prepared: Inputs) -> Iterator[str]:
-    """Yield the data and the main decisions, each with its reason."""
-    from edge_lstm_export.train.plan import explain
+def plan_lines(prepared: Inputs, *, only_main: bool) -> Iterator[str]:
+    """Yield the data, and the fields of the plan, each with its value and reason.
 
-    yield from _lines(_data_rows(prepared), SHORT_COLUMN)
-    yield ""
-    yield from _lines(_with_reasons(explain(prepared.decided)), SHORT_COLUMN)
-
-
-def long_lines(prepared: Inputs) -> Iterator[str]:
-    """Yield the data, their statistics, every field of the plan and the bytes."""
+    only_main: a person waits for the training, and no field is to be edited.
+    """
     from edge_lstm_export.train.plan import fields_of
-    from edge_lstm_export.train.sizes import expected_parts
 
-    plan = prepared.plan
-    stats = prepared.decided.stats
-    yield from _lines(_data_rows(prepared), LONG_COLUMN)
-    yield "\nstatistics that decided:"
-    yield from _lines(_statistics(prepared), LONG_COLUMN)
-    yield "\nevery field, and why:"
-    yield from _lines(_with_reasons(fields_of(prepared.decided)), LONG_COLUMN)
-    yield "\nbytes of the int8 file, if the texts fill it:"
-    sizes = expected_parts(plan.network, plan.max_kilobytes, stats)
-    yield from _lines(((part, f"{size:,}") for part, size in sizes.items()), LONG_COLUMN)
+    fields = (
+        (path, f"{value} ({reason})")
+        for path, value, reason in fields_of(prepared.decided)
+        if path in _MAIN or not only_main
+    )
+    yield from _lines(_data_rows(prepared))
+    yield ""
+    yield from _lines(fields)
 
 
-def _lines(rows: Iterable[tuple[str, str]], column: int) -> Iterator[str]:
-    """Yield a line for each (name, value). column: where values begin."""
+def _lines(rows: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """Yield a line for each (name, value)."""
     for name, value in rows:
-        yield wrapped(value, name=name, indent=column)
-
-
-def _with_reasons(decisions: Iterable[tuple[str, str, str]]) -> Iterator[tuple[str, str]]:
-    for name, value, reason in decisions:
-        yield name, f"{value} ({reason})"
+        yield wrapped(value, name=name, indent=COLUMN)
 
 
 def _data_rows(prepared: Inputs) -> list[tuple[str, str]]:
@@ -74,16 +70,6 @@ def _data_rows(prepared: Inputs) -> list[tuple[str, str]]:
     if stats.unlabelled:
         rows.append(("unlabelled", counted(stats.unlabelled, "text")))
     return rows
-
-
-def _statistics(prepared: Inputs) -> Iterator[tuple[str, str]]:
-    for name, value in asdict(prepared.decided.stats).items():
-        if name == "trial" and value is not None:
-            yield f"trial of {value['source']}", value["finding"]
-        elif isinstance(value, float):
-            yield name, f"{value:.4g}"
-        else:
-            yield name, f"{value}"
 
 
 def columns_in_words(dataset: Dataset) -> str:

@@ -95,9 +95,7 @@ def command(
     seed: Annotated[int | None, option("N", "Random seed.", _RUN, default="0", min=0)] = None,
     dry_run: Annotated[
         bool,
-        option(
-            None, "Show the plan and exit; with -v, every field and its reason.", _RUN, "--dry-run"
-        ),
+        option(None, "Show the plan, each field with its reason, and exit.", _RUN, "--dry-run"),
     ] = False,
     resume: Annotated[bool, option(None, _RESUME, _RUN, "--resume")] = False,
     as_json: JsonOption = False,
@@ -172,7 +170,7 @@ def command(
     ]
     if dry_run:
         for job in jobs:
-            _show_plan(job, as_json=as_json, verbose=verbose)
+            _show_plan(job, as_json=as_json)
         return
     if is_several:
         jobs = _jobs_to_do(jobs)
@@ -205,7 +203,7 @@ def _jobs_to_do(jobs: Sequence[Job]) -> list[Job]:
     return list(jobs)
 
 
-def _show_plan(job: Job, *, as_json: bool, verbose: bool) -> None:
+def _show_plan(job: Job, *, as_json: bool) -> None:
     from edge_lstm_export.cli.display import print_plan
     from edge_lstm_export.train.progress import Display
     from edge_lstm_export.train.run import check_job, plan_job
@@ -217,7 +215,7 @@ def _show_plan(job: Job, *, as_json: bool, verbose: bool) -> None:
     if as_json:
         print(json.dumps(prepared.plan.to_dict(), indent=1, ensure_ascii=False))
     else:
-        print_plan(prepared, time.monotonic() - begin, verbose=verbose)
+        print_plan(prepared, time.monotonic() - begin)
 
 
 def _train(job: Job, *, as_json: bool, verbose: bool) -> None:

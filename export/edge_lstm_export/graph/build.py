@@ -32,7 +32,6 @@ from edge_lstm_export.graph.weights import (
     CODED,
     LARGEST_4_BITS,
     LARGEST_FACTOR,
-    USUAL_ROUNDING,
     DenseWeights,
     GraphWeights,
     LstmWeights,
@@ -47,7 +46,6 @@ from edge_lstm_export.graph.weights import (
     seen_outputs,
     with_sentinels,
 )
-from edge_lstm_export.options import RoundingOptions
 
 # Every ONNX Runtime since 1.16 reads them.
 OPSET = 17
@@ -84,7 +82,6 @@ class GraphBuilder:
     long: bool
     may_be_empty: bool
     packs: bool
-    rounding: RoundingOptions
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     constants: list[onnx.TensorProto] = field(default_factory=list)
 
@@ -123,7 +120,6 @@ def build(
     long: bool,
     may_be_empty: bool = False,
     packs: bool = True,
-    rounding: RoundingOptions = USUAL_ROUNDING,
 ) -> onnx.ModelProto:
     """Build the graph: input_ids int32 [B, length] → probabilities float32 [B, L].
 
@@ -131,11 +127,10 @@ def build(
     long: the texts are long. For short ones, pooling by blocks costs more than it saves.
     may_be_empty: a text may have no id; its rule decides that.
     packs: an int8 file keeps its tables in 4 bits.
-    rounding: how an int8 file's weights are rounded.
     """
     if int8:
         weights = with_sentinels(weights, config)
-    g = GraphBuilder(weights, config, length, int8, long, may_be_empty, packs, rounding)
+    g = GraphBuilder(weights, config, length, int8, long, may_be_empty, packs)
     _add_lengths(g)
     parts = []
     if config.lstms:
@@ -373,7 +368,7 @@ def _add_embedding(g: GraphBuilder) -> Seen | None:
         return None
     # The LSTM's last inputs are the sentinels.
     metric = metric_of(g.weights.lstms[0].w[:, :, : embedding.shape[1]])
-    rounded_table = rounded(embedding, packs=g.packs, metric=metric, options=g.rounding)
+    rounded_table = rounded(embedding, packs=g.packs, metric=metric)
     table = _add_table(g, "embedding", rounded_table)
     g.add(
         f"""
@@ -490,7 +485,7 @@ def _add_lstm(
     if g.int8:
         op_type = "DynamicQuantizeLSTM"
         attributes["domain"] = MICROSOFT_DOMAIN
-        (w, scales["w"]), (r, scales["r"]), bias = rounded_lstm(lstm, seen, g.rounding)
+        (w, scales["w"]), (r, scales["r"]), bias = rounded_lstm(lstm, seen)
         weights = {"w": w.transpose(0, 2, 1), "r": r.transpose(0, 2, 1), "b": bias}
     inputs = [x]
     for part, values in weights.items():
@@ -522,7 +517,7 @@ def _add_ngram_sums(g: GraphBuilder) -> None:
         return
     # Without codes, a scale a column: logits differ in size.
     has_codes = g.packs and g.config.codes_ngrams
-    scaled = coded(vectors, options=g.rounding) if has_codes else rounded(vectors, 0, packs=g.packs)
+    scaled = coded(vectors) if has_codes else rounded(vectors, 0, packs=g.packs)
     table = _add_no_ngrams(g, _add_table(g, "ngram_vectors", scaled))
     _add_present(g)
     g.add(
@@ -668,7 +663,7 @@ def _add_dense(
     graph, and with it a single row is multiplied in another order than several.
     """
     if g.int8:
-        table = rounded(dense.w, 1, packs=packs, inputs=dense.inputs, options=g.rounding)
+        table = rounded(dense.w, 1, packs=packs, inputs=dense.inputs)
         numbers = _add_table(g, f"{name}_w", table)
         scales = g.constant(f"{name}_w_scales", table.scales)
         weight = g.add(

@@ -31,7 +31,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -39,12 +38,9 @@ import numpy.typing as npt
 
 from edge_lstm.layers import NetworkConfig
 from edge_lstm_export.graph.pairs import NO_PAIRS, PairTable
-from edge_lstm_export.options import RoundingOptions
 
 Array = npt.NDArray[Any]
 Matrix = Any  # scipy.sparse.csr_matrix, float32
-
-USUAL_ROUNDING = RoundingOptions()
 
 LARGEST = 127  # int8, symmetric
 # A number of 4 bits is -7 to 7, and a row's factor 1 to 18.
@@ -269,7 +265,7 @@ def seen_outputs(lstm: LstmWeights) -> Seen | None:
 
 
 def rounded_lstm(
-    lstm: LstmWeights, inputs: Seen | None, options: RoundingOptions = USUAL_ROUNDING
+    lstm: LstmWeights, inputs: Seen | None
 ) -> tuple[tuple[Array, Array], tuple[Array, Array], Array]:
     """Round an LSTM → w and r, each as int8 and float32 scales [D, 1, 1], and its biases.
 
@@ -282,34 +278,32 @@ def rounded_lstm(
     directions, rows, _ = lstm.r.shape
     exact = np.split(outputs.exact, directions, axis=1)
     held = np.split(outputs.held, directions, axis=1)
-    w, w_scales, w_excess = _fitted_to_int8(lstm.w, [inputs] * directions, options)
-    r, r_scales, r_excess = _fitted_to_int8(lstm.r, list(map(Seen, exact, held)), options)
+    w, w_scales, w_excess = _fitted_to_int8(lstm.w, [inputs] * directions)
+    r, r_scales, r_excess = _fitted_to_int8(lstm.r, list(map(Seen, exact, held)))
     b = lstm.b.copy()
     b[:, :rows] -= w_excess
     b[:, :rows] -= r_excess
     return (w, w_scales), (r, r_scales), b
 
 
-def _fitted_to_int8(
-    values: Array, seen: Sequence[Seen], options: RoundingOptions
-) -> tuple[Array, Array, Array]:
+def _fitted_to_int8(values: Array, seen: Sequence[Seen]) -> tuple[Array, Array, Array]:
     """Round an LSTM's matrices so that their products with typical vectors change little.
 
     values: float32 [D, rows, columns]. seen: the vectors of each direction.
     Return (int8 of the same shape, float32 scales [D, 1, 1], and by how much the products are too
     large on the mean, [D, rows]).
     """
-    parts = zip(*map(_fitted_matrix, values, seen, repeat(options.passes)))
+    parts = zip(*map(_fitted_matrix, values, seen))
     numbers, scales, excess = map(np.stack, parts)
     return numbers, scales, excess
 
 
-def _fitted_matrix(values: Array, seen: Seen, passes: int) -> tuple[Array, Array, Array]:
+def _fitted_matrix(values: Array, seen: Seen) -> tuple[Array, Array, Array]:
     """Round one direction's matrix, [rows, columns], as :func:`_fitted_to_int8` does."""
     least = np.inf
     for clip in CLIPS:
         scale = _scales(values, None, REDUCED) * np.float32(clip)
-        numbers, error = fitted(values / scale, seen, REDUCED, passes)
+        numbers, error = fitted(values / scale, seen, REDUCED)
         error *= float(scale.item()) ** 2
         if error < least:
             least = error
@@ -320,14 +314,13 @@ def _fitted_matrix(values: Array, seen: Seen, passes: int) -> tuple[Array, Array
     return numbers, scale, given - wanted
 
 
-def fitted(scaled: Array, seen: Seen, limit: int, passes: int) -> tuple[Array, float]:
+def fitted(scaled: Array, seen: Seen, limit: int) -> tuple[Array, float]:
     """Return whole numbers whose products with the held vectors are near the exact products.
 
     This is the rounding of GPTQ (Frantar et al. 2022), with targets that make up for errors of the
     vectors too (GPTAQ, Li et al. 2025).
 
-    scaled: float32 [rows, columns], that the numbers stand for. limit: of the numbers. passes: see
-        RoundingOptions.
+    scaled: float32 [rows, columns], that the numbers stand for. limit: of the numbers.
     Return (int8 [rows, columns], the sum of squared errors of the products, less a constant).
     """
     held = seen.held.astype(np.float64)
@@ -338,7 +331,7 @@ def fitted(scaled: Array, seen: Seen, limit: int, passes: int) -> tuple[Array, f
     products = seen.exact.T.astype(np.float64) @ held
     targets = scaled @ (products + damping)
     nearest = np.clip(np.rint(scaled), -limit, limit)
-    numbers = _by_metric(nearest, targets, metric, limit, passes)
+    numbers = _by_metric(nearest, targets, metric, limit)
     error = float(((numbers @ metric - 2 * targets) * numbers).sum())
     return numbers, error
 
@@ -364,7 +357,6 @@ def rounded(
     packs: bool = True,
     metric: Array | None = None,
     inputs: Array | None = None,
-    options: RoundingOptions = USUAL_ROUNDING,
 ) -> Rounded:
     """Round a table to what an int8 file holds.
 
@@ -391,19 +383,17 @@ def rounded(
         numbers = np.clip(np.rint(scaled), -limit, limit)
     if metric is not None:
         targets = scaled @ metric
-        numbers = _by_metric(numbers, targets, metric, limit, options.passes, factors, stays)
+        numbers = _by_metric(numbers, targets, metric, limit, factors, stays)
     if inputs is not None and not packs:
         seen = Seen(inputs * scales.T, inputs * scales.T)
-        numbers = fitted(scaled.T, seen, limit, options.passes)[0].T
+        numbers = fitted(scaled.T, seen, limit)[0].T
     values = (numbers * factors).astype(np.int8)
     if not packs:
         return Rounded(values, scales)
     return Rounded(values, scales, numbers, factors)
 
 
-def coded(
-    values: Array, inputs: Matrix | None = None, options: RoundingOptions = USUAL_ROUNDING
-) -> Rounded:
+def coded(values: Array, inputs: Matrix | None = None) -> Rounded:
     """Round a table to codes, whose squared error is small.
 
     A second rounding changes next to nothing: codes of the largest number are kept.
@@ -415,13 +405,13 @@ def coded(
     rows, columns = values.shape
     # The last columns may be fewer than CODED: they have codes of the same book, in part.
     groups = values[:, : columns - columns % CODED].reshape(-1, CODED)
-    book = _book_of(*np.unique(groups, axis=0, return_counts=True), options)
+    book = _book_of(*np.unique(groups, axis=0, return_counts=True))
     # One scale for all columns: a group has the same code in each of them.
     step = np.float32(max(np.abs(book).max(), _SMALLEST) / LARGEST)
     whole = np.rint(book / step).astype(np.int8)
     codes = _nearest_codes(values, whole * step)
     if inputs is not None:
-        codes = _fitted_codes(values, codes, whole * step, inputs, options)
+        codes = _fitted_codes(values, codes, whole * step, inputs)
     numbers = whole[codes].reshape(rows, -1)[:, :columns]
     return Rounded(numbers, np.full((1, columns), step, np.float32), codes=codes, book=whole)
 
@@ -435,9 +425,7 @@ def _nearest_codes(values: Array, book: Array) -> Array:
     return np.asarray(np.stack(parts, axis=1), np.uint8)
 
 
-def _fitted_codes(
-    values: Array, codes: Array, book: Array, inputs: Matrix, options: RoundingOptions
-) -> Array:
+def _fitted_codes(values: Array, codes: Array, book: Array, inputs: Matrix) -> Array:
     """Return codes with which the products with the inputs change little: uint8, as ``codes``.
 
     Each row in turn makes up for the errors that the others leave in its inputs, as GPTQ (Frantar
@@ -452,8 +440,8 @@ def _fitted_codes(
     squares = np.asarray(by_row.multiply(by_row).sum(axis=0)).ravel()
     if not squares.any():
         return codes
-    # What a row makes up for in few inputs is wrong in others.
-    damping = options.code_damping * float(squares.mean())
+    # What a row makes up for in few inputs is wrong in others: the higher, the less it does.
+    damping = 10.0 * float(squares.mean())
     sizes = np.abs(book).max(axis=1)
     is_largest = sizes == sizes.max()
     errors = book[codes].reshape(rows, -1)[:, :columns] - values
@@ -476,7 +464,7 @@ def _fitted_codes(
     return found
 
 
-def _book_of(groups: Array, times: Array, options: RoundingOptions) -> Array:
+def _book_of(groups: Array, times: Array) -> Array:
     """Return BOOK rows near the groups, by k-means, float32 [BOOK, CODED]. The first is zeros.
 
     groups: float32 [n, CODED]; times: how often there is each.
@@ -489,13 +477,14 @@ def _book_of(groups: Array, times: Array, options: RoundingOptions) -> Array:
         return book
     chances = worth[useful] / worth.sum()
     tried = useful
-    if len(useful) > options.book_sample:
-        tried = np.sort(rng.choice(useful, options.book_sample, replace=False))
+    most = 40_000
+    if len(useful) > most:
+        tried = np.sort(rng.choice(useful, most, replace=False))
     first = rng.choice(useful, min(len(useful), BOOK - 1), replace=False, p=chances)
     book[1 : len(first) + 1] = groups[first]
     sample = groups[tried]
     weights = times[tried]
-    for _ in range(options.book_passes):
+    for _ in range(12):
         codes = _nearest(sample, book)
         total = np.bincount(codes, weights, BOOK)
         used = np.flatnonzero(total[1:]) + 1
@@ -547,7 +536,6 @@ def _by_metric(
     targets: Array,
     metric: Array,
     limit: int,
-    passes: int,
     factors: Array = _NO_FACTORS,
     stays: Array | bool = False,
 ) -> Array:
@@ -565,7 +553,7 @@ def _by_metric(
     stays = np.broadcast_to(stays, numbers.shape)
     # Half the derivative of a row's error, by each of its values.
     slopes = (numbers * factors) @ metric - targets
-    for _ in range(passes):
+    for _ in range(4):
         for column, weight in enumerate(np.diag(metric)):
             if weight <= 0:  # nothing reads it
                 continue

@@ -26,10 +26,10 @@ from edge_lstm_export.graph.description import Answers, description, golden_row
 from edge_lstm_export.graph.golden import ORDERS, golden_texts
 from edge_lstm_export.onnx import gates
 from edge_lstm_export.onnx.from_network import weights_from_network
-from edge_lstm_export.options import HeadroomOptions, RoundingOptions
 from edge_lstm_export.train.checkpoint import Checkpoint
 from edge_lstm_export.train.data import Bools, Floats, make_split
 from edge_lstm_export.train.headroom import (
+    MARGIN,
     MOST_TIMES,
     Rows,
     close,
@@ -43,7 +43,7 @@ from edge_lstm_export.train.headroom import (
 
 DRAWS = 4  # roundings, of which the best is kept
 # Tokens of --data, of which the texts are tried in batches: every k-th of more.
-MOST_TRIED = 20_000  # texts
+MOST_TRIED = 20_000
 
 
 @dataclass(frozen=True)
@@ -224,16 +224,15 @@ def _with_room(
     checkpoint is another one with closed output gates: closed as training does it (see
     headroom.with_headroom), by what the draft itself gives.
     """
-    options = checkpoint.planned("headroom", HeadroomOptions)
     drafted = partial(_Draft, length=length, int8=True, packs=packs, typical=typical)
     draft = drafted(checkpoint)
     rooms = draft.rooms(rows)
     closed = never_closed(checkpoint.network)
     if _least(rooms) < gates.LEAST_HEADROOM:
         checkpoint = replace(checkpoint, network=copy.deepcopy(checkpoint.network))
-        while _least(rooms) < options.margin and max(map(np.max, closed)) < MOST_TIMES:
-            near = [room < options.margin for room in rooms]
-            close(checkpoint.network, near, closed, options.gate_factor)
+        while _least(rooms) < MARGIN and max(map(np.max, closed)) < MOST_TIMES:
+            near = [room < MARGIN for room in rooms]
+            close(checkpoint.network, near, closed)
             draft = drafted(checkpoint)
             rooms = draft.rooms(rows)
     return draft, _least(rooms), units_closed(closed)
@@ -287,7 +286,6 @@ class _Draft:
             long=long,
             may_be_empty=self.tokenizer.rule.start_id is None,
             packs=packs,
-            rounding=checkpoint.planned("rounding", RoundingOptions),
         )
 
     @cached_property

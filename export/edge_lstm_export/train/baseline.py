@@ -14,9 +14,8 @@ import numpy as np
 from edge_lstm.answering import apply_thresholds
 from edge_lstm.metrics import SetScores, set_scores
 from edge_lstm.text import Tokenizer
-from edge_lstm_export.options import LinearOptions
 from edge_lstm_export.train.data import Bools, Dataset, Floats, Split
-from edge_lstm_export.train.linear import SVM_PASSES, counters, svm_weights
+from edge_lstm_export.train.linear import SVM_C, SVM_PASSES, counters, svm_weights
 from edge_lstm_export.train.logits import two_columns
 from edge_lstm_export.train.ngrams import SparsePart
 from edge_lstm_export.train.plan import Plan
@@ -77,22 +76,29 @@ def ngram_baseline(
     return Baseline("linear model on the n-grams alone", scores, size)
 
 
-def fit_baseline(dataset: Dataset, rows: LabelledRows, options: LinearOptions) -> Baseline | None:
+def fit_baseline(
+    dataset: Dataset, rows: LabelledRows, *, characters: bool = True
+) -> Baseline | None:
     """Fit the linear model on what the network learns from, for each fold if these judge.
 
-    None if that would take long, or texts are blank.
+    characters: see linear.counters. None if that would take long, or texts are blank.
     """
     rounds = _rounds(dataset, rows)
     labels = len(dataset.labels)
-    characters = sum(len(text) for learnt, _ in rounds for text in learnt.texts)
-    if labels > MOST_LABELS or characters * (COUNTING + labels) > MOST_WORK:
+    size_of_texts = sum(len(text) for learnt, _ in rounds for text in learnt.texts)
+    if labels > MOST_LABELS or size_of_texts * (COUNTING + labels) > MOST_WORK:
         return None
     answers: list[Bools] = []
     size = 0
     for learnt, judged in rounds:
         try:
             given, size = linear_svm(
-                learnt.texts, learnt.labels, judged.texts, dataset.multi_label, options, PASSES
+                learnt.texts,
+                learnt.labels,
+                judged.texts,
+                dataset.multi_label,
+                characters=characters,
+                passes=PASSES,
             )
         except ValueError:  # scikit-learn's, of blank texts
             return None
@@ -118,7 +124,8 @@ def linear_svm(
     labels: Bools,
     asked: Sequence[str],
     multi_label: bool,
-    options: LinearOptions,
+    *,
+    characters: bool = True,
     passes: int = SVM_PASSES,
 ) -> tuple[Bools, int]:
     """Fit a linear SVM, and return its answers and its bytes, see Baseline.
@@ -127,6 +134,7 @@ def linear_svm(
     labels: bool [n, L], theirs.
     asked: m texts to answer.
     multi_label: whether a text may have several labels.
+    characters: see linear.counters.
     passes: of liblinear, at most.
 
     The answers are bool [m, L]. Raise ValueError if the texts are blank.
@@ -134,11 +142,10 @@ def linear_svm(
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.pipeline import make_union
 
-    made = counters(TfidfVectorizer, TOKEN, options, sublinear_tf=True)
+    made = counters(TfidfVectorizer, TOKEN, characters=characters, sublinear_tf=True)
     union = make_union(*made)
     x = union.fit_transform(texts)
-    c = options.regularization
-    weights, bias = svm_weights(x, labels, multi_label, c, passes)
+    weights, bias = svm_weights(x, labels, multi_label, SVM_C, passes)
     vocabulary = sum(len(entry.encode()) + 1 for each in made for entry in each.vocabulary_)
     logits = np.asarray(union.transform(asked) @ weights + bias, np.float32)
     size = vocabulary + FLOAT32_BYTES * (weights.size + bias.size)

@@ -21,7 +21,7 @@ from edge_lstm.answering import MOST_POINTS, SHARES, Point, RiskCoverage, apply_
 from edge_lstm.metrics import SetScores
 from edge_lstm.question import ANY_CHOICE, Question
 from edge_lstm_export.graph.description import Answers
-from edge_lstm_export.options import UNTUNED, CalibrationOptions
+from edge_lstm_export.options import UNTUNED
 from edge_lstm_export.train.data import Bools, Doubles, Floats
 from edge_lstm_export.train.logits import cross_entropy, fit_temperature, probabilities, two_columns
 
@@ -114,18 +114,16 @@ class Stack:
         return Stack(self.lstm / temperature, self.sparse / temperature, bias)
 
 
-def expected_stack(texts: int, outputs: int, options: CalibrationOptions) -> Stack:
+def expected_stack(texts: int, outputs: int) -> Stack:
     """Return the weights to expect before a text has judged the components.
 
     texts: that the LSTM learnt from. From few it knows little.
     """
-    share = options.lstm_share * min(1.0, texts / options.enough_texts)
+    share = 0.2 * min(1.0, texts / 2000)
     return Stack(share, 1 - share, np.zeros(outputs, np.float32))
 
 
-def fit_stack(
-    parts: ComponentLogits, expected: Stack, options: CalibrationOptions, *, multi_label: bool
-) -> Stack:
+def fit_stack(parts: ComponentLogits, expected: Stack, *, multi_label: bool) -> Stack:
     """Return the weights and the bias of least log loss, near the expected ones.
 
     This is stacking (Wolpert, 1992).
@@ -138,10 +136,10 @@ def fit_stack(
     scaled = []
     for part in (parts.lstm, parts.sparse):
         logits = torch.from_numpy(part)
-        factor = options.temperature_factor
-        scale = 1 / fit_temperature(logits, targets, factor, multi_label=multi_label)
+        scale = 1 / fit_temperature(logits, targets, multi_label=multi_label)
         scales.append(scale)
         scaled.append(part * np.float32(scale))
+    prior = 20.0  # nats that hold the weights there
     start = np.array([expected.lstm, expected.sparse, *expected.bias])
 
     def loss(weights: Doubles) -> tuple[float, Doubles]:
@@ -151,8 +149,8 @@ def fit_stack(
         of_parts = [float((slope * part).sum()) for part in scaled]
         gradient = np.array([*of_parts, *slope.sum(axis=0)])
         away = weights - start
-        penalty = options.prior * float((away**2).sum())
-        return nats + penalty, gradient + 2 * options.prior * away
+        penalty = prior * float((away**2).sum())
+        return nats + penalty, gradient + 2 * prior * away
 
     best = minimize(loss, start, method="L-BFGS-B", jac=True).x
     return Stack(
@@ -160,13 +158,14 @@ def fit_stack(
     )
 
 
-def rarity_offset(logits: Floats, labels: Bools, options: CalibrationOptions) -> Floats:
+def rarity_offset(logits: Floats, labels: Bools, *, balance: bool) -> Floats:
     """Return the shift of the logits that finds rare labels: float32 [outputs].
 
     It is a multiple of the logarithm of each label's rarity (logit adjustment; Menon et al., 2021).
 
     logits: float32 [n, outputs].
     labels: bool [n, L].
+    balance: take the multiple of the best macro F1, 0 to 1.
     """
     both = two_columns(logits)
     counts = labels.sum(axis=0) + 1
@@ -178,8 +177,8 @@ def rarity_offset(logits: Floats, labels: Bools, options: CalibrationOptions) ->
         predicted = apply_thresholds(both + share * rarity)
         return metrics.set_scores(labels, predicted, names).macro_f1
 
-    multiple = options.rarity
-    if options.balance:
+    multiple = 0.15
+    if balance:
         multiple = max(np.linspace(0, 1, 21), key=f1)
     offset = multiple * rarity
     if logits.shape[1] == 1:  # one logit stands for two
@@ -187,9 +186,7 @@ def rarity_offset(logits: Floats, labels: Bools, options: CalibrationOptions) ->
     return np.asarray(offset, np.float32)
 
 
-def choose_thresholds(
-    truth: Bools, probabilities: Floats, options: CalibrationOptions
-) -> tuple[float, ...]:
+def choose_thresholds(truth: Bools, probabilities: Floats) -> tuple[float, ...]:
     """Return the threshold of each label that gives the best F1, above 0 to 1.
 
     The best one for the five texts of a rare label is mostly chance. So a text's label is mixed
@@ -199,14 +196,15 @@ def choose_thresholds(
     probabilities: float32 [n, L], calibrated.
     """
     columns = probabilities.T.astype(np.float64)
-    return tuple(_threshold(has, chances, options) for has, chances in zip(truth.T, columns))
+    return tuple(_threshold(has, chances) for has, chances in zip(truth.T, columns))
 
 
-def _threshold(truth: Bools, probabilities: Doubles, options: CalibrationOptions) -> float:
+def _threshold(truth: Bools, probabilities: Doubles) -> float:
     positives = int(truth.sum())
     if not positives:
         return UNTUNED
-    trust = options.threshold_prior / (options.threshold_prior + positives)
+    # The probabilities count as much as ten texts of the label.
+    trust = 10 / (10 + positives)
     order = np.argsort(-probabilities, kind="stable")
     p = probabilities[order]
     right = np.cumsum((1 - trust) * truth[order] + trust * p)
@@ -217,7 +215,7 @@ def _threshold(truth: Bools, probabilities: Doubles, options: CalibrationOptions
     f1 = 2 * right / (answered + right[-1])
     best = ends[f1[ends].argmax()]
     border = (p[best] + np.append(p, 0.0)[best + 1]) / 2
-    return float(f"{np.clip(border, options.smallest_threshold, 1.0):.5g}")
+    return float(f"{np.clip(border, 1e-4, 1.0):.5g}")
 
 
 @dataclass(frozen=True)

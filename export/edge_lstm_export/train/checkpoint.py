@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -28,10 +28,8 @@ from edge_lstm.onnx_file import producer_of
 from edge_lstm.os_file import open_regular
 from edge_lstm.question import ANY_CHOICE, Question
 from edge_lstm.text import Tokenizer, front_coded
-from edge_lstm_export.options import UNTUNED, Options, from_plain
+from edge_lstm_export.options import UNTUNED
 from edge_lstm_export.train.network import Network
-
-PlanPart = TypeVar("PlanPart", bound=Options)
 
 # The format of release 1.0.
 CHECKPOINT_FORMAT = 11
@@ -72,15 +70,6 @@ class Checkpoint:
         self.network.length = self.tokenizer.length
         if self.network.config.multi_label and self.thresholds is None:
             object.__setattr__(self, "thresholds", (UNTUNED,) * self.network.config.labels)
-
-    def planned(self, part: str, kind: type[PlanPart]) -> PlanPart:
-        """Return a part of the plan; its defaults without a plan, as in an imported network.
-
-        Raise DataError for a part that does not fit.
-        """
-        if part not in self.plan:
-            return kind()
-        return from_plain(kind, self.plan[part], f"the checkpoint's plan, {part}")
 
 
 def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:

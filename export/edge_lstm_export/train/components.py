@@ -49,11 +49,7 @@ def new_network(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(plan.seed)
         config = network_config(data, features)
-        network = Network(
-            config,
-            dropout=plan.network.dropout,
-            embedding_range=plan.loop.embedding_range,
-        )
+        network = Network(config, dropout=plan.network.dropout)
     if network.ngrams is not None and features is not None:
         network.ngrams.choose(features.table)
     if not network.layers:
@@ -65,10 +61,10 @@ def new_network(
         tensors = {name: torch.from_numpy(weights) for name, weights in lstm.items()}
         network.load_state_dict(tensors, strict=False)
     elif embeddings is not None:
-        vectors = first_values(embeddings.vectors, width, plan.word_vectors.pretrained_spread)
+        vectors = first_values(embeddings.vectors, width)
     elif plan.loop.word_vectors:
         ids = data.tokenizer.num_ids
-        vectors = word_vectors(data.all_examples, ids, width, plan.word_vectors, plan.seed)
+        vectors = word_vectors(data.all_examples, ids, width, plan.seed)
     if vectors is not None:
         with torch.no_grad():
             values = torch.from_numpy(vectors)
@@ -106,7 +102,6 @@ def fit_lstm(
         data.validation_examples if fold is None else None,
         callbacks,
         resume,
-        temperature_factor=data.plan.calibration.temperature_factor,
     )
 
 
@@ -145,10 +140,10 @@ def choose_features(data: TrainingData, embeddings: WordEmbeddings | None) -> Fe
     if options.selection == "telling":
         examples = data.row_examples
         targets = data.row_targets()
-    features = ngrams.choose_ngrams(examples, words, slots, options.fewest_texts, targets)
+    features = ngrams.choose_ngrams(examples, words, slots, targets)
     features = replace(features, counts=plan.network.ngram_counts)
     if options.characters:
-        features = ngrams.with_characters(features, data.tokenizer, options)
+        features = ngrams.with_characters(features, data.tokenizer, options.shortest)
     if embeddings is not None and options.embeddings:
         features = ngrams.with_embeddings(features, embeddings.weighted)
     return features
@@ -220,13 +215,9 @@ def _fit_residual(data: TrainingData, features: Features, network: Network) -> S
     learnt = data.learnt()
     lstm = predict_logits(network, learnt).numpy()
     slots = len(features.pairs)
-    candidates = ngrams.choose_ngrams(
-        learnt,
-        features.words,
-        options.candidates * len(features),
-        options.fewest_texts,
-        learnt.targets,
-    )
+    # Four n-grams are tried for each one that gets a vector.
+    tries = 4 * len(features)
+    candidates = ngrams.choose_ngrams(learnt, features.words, tries, learnt.targets)
     if len(candidates.pairs) > slots:  # else there is nothing to choose from
         tried = SparseData(candidates, learnt, options, plan.network.multi_label)
         weights = ngrams.fit_logistic(tried, lstm)
@@ -248,7 +239,7 @@ def with_codes(
         return sparse
     learnt = data.learnt(more=more)
     inputs = learnt.by_length @ sparse.features.held(learnt)
-    table = coded(sparse.vectors, inputs, data.plan.rounding)
+    table = coded(sparse.vectors, inputs)
     return replace(sparse, vectors=table.values * table.scales)
 
 

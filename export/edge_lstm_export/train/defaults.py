@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
-from edge_lstm_export.options import LoopOptions, SparseOptions
+from edge_lstm_export.options import LoopOptions
 
 Kind = Literal["long", "topics", "short", "many labels", "unsegmented"]
 
@@ -195,8 +195,6 @@ MOST_SVM_LABELS = 300
 MOST_WITH_EMBEDDINGS = 100_000
 # Share of the words that the table of English words must know to be used by default.
 LEAST_ENGLISH = 0.7
-# Ridge of the logistic regression on residuals.
-RESIDUAL_RIDGE = 1e-6
 # Subwords as a share of the ids, in an unsegmented script.
 UNSEGMENTED_SUBWORD_SHARE = 0.9
 
@@ -234,11 +232,6 @@ TRIAL_LOG_LOSS_GAIN = 4.0
 # Probability of a label that no row has, for a comparison with always answering the frequent one.
 TRIAL_UNSEEN = 1e-6
 
-# --- The answers ----------------------------------------------------------------------------------
-
-# Share of a row's target that goes to the neighbouring numbers of a score.
-ORDINAL_SMOOTHING = 0.2
-
 
 def few_groups(groups: int) -> bool:
     """Return whether there are groups of rows, and too few to hold one out. 0: no groups."""
@@ -248,8 +241,3 @@ def few_groups(groups: int) -> bool:
 def loop_defaults(kind: Kind) -> LoopOptions:
     """Return the loop's options that the kind of data decides alone."""
     return LOOPS[kind] if kind in ("long", "topics") else LOOPS["short"]
-
-
-def residual(options: SparseOptions) -> SparseOptions:
-    """Return the options of a fit on what the trained LSTM leaves of the targets."""
-    return replace(options, fit="residual", ridge=RESIDUAL_RIDGE)

@@ -13,7 +13,6 @@ from scipy import sparse
 from torch import Tensor, nn
 
 from edge_lstm.text import PAD_ID, Tokenizer
-from edge_lstm_export.options import LoopOptions
 from edge_lstm_export.train.data import Floats, Ints
 
 
@@ -90,35 +89,37 @@ class Examples:
         return [self.ids[self.offsets[row] : self.offsets[row + 1]] for row in rows]
 
 
-def cropped(ids: Tensor, lengths: Tensor, options: LoopOptions) -> tuple[Tensor, Tensor]:
+def cropped(ids: Tensor, lengths: Tensor, share: float) -> tuple[Tensor, Tensor]:
     """Leave only a run of tokens of some texts, all chosen at random.
 
     ids: int64 [B, T], padded on the right.
-    lengths: int64 [B]. Both come back in the same form. PyTorch's random state decides. A shorter
-        run than the options allow does not bear the label.
+    lengths: int64 [B]. Both come back in the same form. PyTorch's random state decides.
+    share: of the texts.
     """
     rows = len(lengths)
-    part = options.smallest_crop + (1 - options.smallest_crop) * torch.rand(rows)
-    fewest = lengths.clamp_max(options.fewest_crop_tokens)
+    # A shorter run than this, or one of fewer than 30 tokens, does not bear the label.
+    least = 0.4
+    part = least + (1 - least) * torch.rand(rows)
+    fewest = lengths.clamp_max(30)
     left = torch.maximum((part * lengths).ceil().long(), fewest)
-    left = torch.where(torch.rand(rows) < options.crops, left, lengths)
+    left = torch.where(torch.rand(rows) < share, left, lengths)
     first = (torch.rand(rows) * (lengths - left + 1)).long()
     step = torch.arange(int(left.max())).unsqueeze(0)
     moved = ids.gather(1, (first.unsqueeze(1) + step).clamp_max(ids.shape[1] - 1))
     return torch.where(step < left.unsqueeze(1), moved, PAD_ID), left
 
 
-def shuffled_batches(examples: Examples, options: LoopOptions, seed: int, epoch: int) -> list[Ints]:
+def shuffled_batches(examples: Examples, batch_size: int, seed: int, epoch: int) -> list[Ints]:
     """Return every example once, in batches of similar length.
 
     The seed and the epoch alone decide the order.
 
     Nothing is carried from one epoch to the next, so a resumed training sees the same batches.
-    Texts are sorted by length within a chunk of batches: a larger chunk has less padding and a less
-    random order.
+    Texts are sorted by length within a chunk of 50 batches: a larger chunk has less padding and a
+    less random order.
     """
     rng = np.random.default_rng([seed, epoch])
-    return random_batches(examples.lengths, options.batch_size, options.batches_per_chunk, rng)
+    return random_batches(examples.lengths, batch_size, 50, rng)
 
 
 def random_batches(

@@ -1,7 +1,7 @@
 """Headroom: how far an LSTM's units stay below the largest output that any unit can have.
 
 An int8 file scales the LSTM's activations by two sentinel units, which run to the ends of the range
-(see onnx/weights.py). A unit that came as far as they do could set the scale itself, and an answer
+(see graph/weights.py). A unit that came as far as they do could set the scale itself, and an answer
 would depend on the texts of its batch. Training keeps every unit away from there, and export does
 where rounding, or a text that training did not know, drives one nearer: both multiply its output
 gate's weights by less than 1.
@@ -18,12 +18,16 @@ import torch
 from edge_lstm.errors import DataError
 from edge_lstm.models import example_texts
 from edge_lstm.text import OOV_ID, Tokenizer
-from edge_lstm_export.options import HeadroomOptions
 from edge_lstm_export.train.data import Bools, Ints
 from edge_lstm_export.train.examples import Examples, sorted_batches
 from edge_lstm_export.train.network import Network
 
 Rows = list[list[int]]
+# Below the largest output; many times what the export asks for, since other texts drive units
+# farther than the tried ones.
+MARGIN = 1e-4
+# Of the weights of a unit's output gate, if it comes nearer; its square the second time, and so on.
+GATE_FACTOR = 0.9
 MOST_TIMES = 50  # after which nothing is left of a float32 weight
 BATCH = 128  # texts that are tried at once
 TYPICAL = 64  # texts of typical_rows
@@ -83,9 +87,7 @@ def spread(lengths: Sequence[int] | Ints, most: int) -> Ints:
     return np.arange(0, len(lengths), every)
 
 
-def with_headroom(
-    network: Network, learnt: Examples, rows: Rows, options: HeadroomOptions
-) -> tuple[Network, int]:
+def with_headroom(network: Network, learnt: Examples, rows: Rows) -> tuple[Network, int]:
     """Return a network whose units keep away from the largest output, and how many were closed.
 
     learnt: examples that the network was trained on; of many, a sample is tried.
@@ -98,26 +100,24 @@ def with_headroom(
         raise DataError(
             "the training left weights that are not finite numbers; lower the learning_rate"
         )
-    if not network.layers or all(
-        bool((room >= options.margin).all()) for room in network.least_room()
-    ):
+    if not network.layers or all(bool((room >= MARGIN).all()) for room in network.least_room()):
         return network, 0
     network = copy.deepcopy(network)
     closed = never_closed(network)
     targets = np.zeros((len(rows), learnt.targets.shape[1]), np.float32)
-    sample = learnt.subset(spread(learnt.lengths, options.most_tokens))
+    sample = learnt.subset(spread(learnt.lengths, 300_000))
     tried = sample.joined(Examples.from_rows(rows, targets))
     every = sorted_batches(tried.lengths, np.arange(len(tried)), BATCH)
     batches = every
     while batches:
         near = [
-            [(room < options.margin).numpy() for room in network.room(*tried.padded(batch))]
+            [(room < MARGIN).numpy() for room in network.room(*tried.padded(batch))]
             for batch in batches
         ]
         again = [batch for batch, units in zip(batches, near) if any(map(np.any, units))]
         if again:
             of_layers = [np.any(units, axis=0) for units in zip(*near)]
-            close(network, of_layers, closed, options.gate_factor)
+            close(network, of_layers, closed)
         elif len(batches) < len(every):  # closed units change the other texts a little, too
             again = every
         batches = again
@@ -134,15 +134,14 @@ def units_closed(closed: Sequence[Ints]) -> int:
     return sum(int((times > 0).sum()) for times in closed)
 
 
-def close(network: Network, units: Sequence[Bools], closed: Sequence[Ints], factor: float) -> None:
+def close(network: Network, units: Sequence[Bools], closed: Sequence[Ints]) -> None:
     """Close the output gates of some units in place, more if they were closed before.
 
     units: for each LSTM bool [directions, units]. closed: int64 of the same shapes, times that each
         was closed; counted on.
-    factor: of a gate's weights the first time, its square the second time, and so on.
     """
     factors = []
     for of_layer, times in zip(units, closed):
         times += of_layer
-        factors.append(np.where(of_layer, factor**times, 1.0).astype(np.float32))
+        factors.append(np.where(of_layer, GATE_FACTOR**times, 1.0).astype(np.float32))
     network.scale_output_gates([torch.from_numpy(values) for values in factors])

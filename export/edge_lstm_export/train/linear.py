@@ -7,26 +7,30 @@ from typing import Any
 
 import numpy as np
 
-from edge_lstm_export.options import LinearOptions
+from edge_lstm_export.options import LONGEST_CHARACTERS
 from edge_lstm_export.train.data import Bools, Floats
 
 Matrix = Any  # scipy.sparse.csr_matrix, float32
 SVM_TOLERANCE = 1e-2  # of liblinear's stopping rule; labels do not change below it
+# C of SVMs on TF-IDF of words, word pairs and characters.
+SVM_C = 0.5
 SVM_PASSES = 500  # passes of liblinear, at most
 
 
 def counters(
-    vectorizer: Callable[..., Any], token: str, options: LinearOptions, **settings: Any
+    vectorizer: Callable[..., Any], token: str, *, characters: bool, **settings: Any
 ) -> list[Any]:
     """Return scikit-learn's vectorizers of words and word pairs, and of characters if they count.
 
     vectorizer: their class.
     token: regular expression of a word.
+    characters: whether character n-grams within words count. In long texts they take minutes and
+        gigabytes.
     """
     settings["dtype"] = np.float32
     made = [vectorizer(token_pattern=token, ngram_range=(1, 2), **settings)]
-    if options.characters:
-        sizes = options.shortest, options.longest
+    if characters:
+        sizes = 2, LONGEST_CHARACTERS
         made.append(vectorizer(analyzer="char_wb", ngram_range=sizes, **settings))
     return made
 

@@ -53,9 +53,7 @@ def count_correct(logits: Tensor, targets: Tensor, *, multi_label: bool = False)
     return int((log_probabilities(logits).argmax(dim=1) == targets.argmax(dim=1)).sum())
 
 
-def fit_temperature(
-    logits: Tensor, targets: Tensor, common_factor: float, *, multi_label: bool = False
-) -> float:
+def fit_temperature(logits: Tensor, targets: Tensor, *, multi_label: bool = False) -> float:
     """Return the divisor of the logits with the least log loss (Guo et al., 2017).
 
     Few texts say little, and if all of them are classified right the least loss is at 0. A normal
@@ -63,7 +61,6 @@ def fit_temperature(
 
     logits: float32 [n, 1 or L], of texts that did not train the network.
     targets: float32 [n, L].
-    common_factor: one standard deviation of the prior is this factor.
     """
     wide = logits.double()
 
@@ -71,7 +68,8 @@ def fit_temperature(
         data = soft_cross_entropy(
             wide / math.exp(log_temperature), targets, multi_label=multi_label
         )
-        return float(data) * len(targets) + (log_temperature / math.log(common_factor)) ** 2 / 2
+        # One standard deviation of the prior is a factor of 1.6.
+        return float(data) * len(targets) + (log_temperature / math.log(1.6)) ** 2 / 2
 
     bounds = (-math.log(LARGEST_TEMPERATURE), math.log(LARGEST_TEMPERATURE))
     best = minimize_scalar(loss, bounds=bounds, method="bounded")

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from edge_lstm.errors import DataError
 from edge_lstm.text import OOV_ID, PAD_ID, Tokenizer
-from edge_lstm_export.options import CalibrationOptions, LoopOptions
+from edge_lstm_export.options import LoopOptions
 from edge_lstm_export.train.data import Floats
 from edge_lstm_export.train.examples import Examples, cropped, shuffled_batches, sorted_batches
 from edge_lstm_export.train.history import EpochRecord, best_of
@@ -82,15 +82,12 @@ def fit_network(
     validation: Examples | None = None,
     callbacks: Callbacks = SILENT,
     resume: Stage | None = None,
-    *,
-    temperature_factor: float = CalibrationOptions.temperature_factor,
 ) -> LoopResult:
     """Train ``network`` in place and leave the best weights in it, in evaluation mode.
 
     examples: their targets may be soft; the loss is the cross entropy with them.
     validation: without it the last epoch's weights are kept.
     resume: the state of an interrupted run.
-    temperature_factor: see logits.fit_temperature.
 
     Raise DataError if there is nothing to train on or the loss is not a number any more, and
     KeyboardInterrupt if it is stopped.
@@ -99,7 +96,7 @@ def fit_network(
         raise DataError("no training texts are left; give more data")
     with torch.random.fork_rng(devices=[]):  # the caller's random state stays as it was
         torch.manual_seed(seed)
-        run = _Run(network, examples, options, seed, validation, callbacks, temperature_factor)
+        run = _Run(network, examples, options, seed, validation, callbacks)
         if resume is not None:
             run.restore(resume)
         else:
@@ -118,7 +115,6 @@ class _Run:
     seed: int
     validation: Examples | None
     callbacks: Callbacks
-    temperature_factor: float
 
     def __post_init__(self) -> None:
         options = self.options
@@ -131,8 +127,7 @@ class _Run:
             {"params": [p for p in trained if p.ndim > 1 and p is not embedding], "share": 1.0},
             {"params": [p for p in trained if p.ndim == 1], "share": 1.0, "weight_decay": 0.0},
         ]
-        decay = options.weight_decay
-        self.optimizer = adamw(groups, options.learning_rate, weight_decay=decay)
+        self.optimizer = adamw(groups, options.learning_rate, weight_decay=0.01)
         self.batches = math.ceil(len(self.examples) / options.batch_size)  # per epoch
         self.history: list[EpochRecord] = []
         self.best_weights: Tensors = {}
@@ -171,14 +166,14 @@ class _Run:
             raise KeyboardInterrupt
 
     def run_batches(self) -> None:
-        """Return the epoch's batches, or the rest of a resumed one."""
+        """Train on the epoch's batches, or on the rest of a resumed one."""
         begin = time.perf_counter() - self.seconds
         self.network.train()
-        batches = shuffled_batches(self.examples, self.options, self.seed, self.epoch)
+        batches = shuffled_batches(self.examples, self.options.batch_size, self.seed, self.epoch)
         for rows in batches[self.batch :]:
             ids, lengths = self.examples.padded(rows)
             if self.options.crops:
-                ids, lengths = cropped(ids, lengths, self.options)
+                ids, lengths = cropped(ids, lengths, self.options.crops)
             loss, correct = self.step(ids, lengths, torch.from_numpy(self.examples.targets[rows]))
             if not math.isfinite(loss):
                 raise DataError(
@@ -214,16 +209,19 @@ class _Run:
         logits = self.network(ids, lengths)
         loss = soft_cross_entropy(logits, targets, multi_label=self.multi_label)
         loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.options.clip)
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         self.optimizer.step()
         correct = count_correct(logits.detach(), targets, multi_label=self.multi_label)
         return float(loss.detach()), correct
 
     def learning_rate(self) -> float:
-        """Return the rate of the coming step: linear warm-up, then a cosine to zero."""
+        """Return the rate of the coming step.
+
+        It rises over a twentieth of the steps, then falls to zero along a cosine.
+        """
         step = self.epoch * self.batches + self.batch
         steps = self.options.epochs * self.batches
-        warm = max(1, round(self.options.warmup * steps))
+        warm = max(1, round(0.05 * steps))
         if step < warm:
             return self.options.learning_rate * (step + 1) / warm
         share = (step - warm) / max(1, steps - warm)
@@ -247,7 +245,7 @@ class _Run:
         logits = predict_logits(self.network, validation, on_batch=self.stop_if_asked)
         targets = torch.from_numpy(validation.targets)
         given: dict[str, Any] = {"targets": targets, "multi_label": self.multi_label}
-        temperature = fit_temperature(logits, common_factor=self.temperature_factor, **given)
+        temperature = fit_temperature(logits, **given)
         return {
             "validation_loss": float(soft_cross_entropy(logits, **given)),
             "validation_accuracy": count_correct(logits, **given) / len(targets),

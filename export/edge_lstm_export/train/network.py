@@ -31,7 +31,6 @@ from edge_lstm_export.graph.pairs import (
     buckets_of,
 )
 from edge_lstm_export.graph.weights import settled_rows
-from edge_lstm_export.options import LoopOptions
 
 Weights = dict[str, npt.NDArray[np.float32]]
 
@@ -76,13 +75,11 @@ class Network(nn.Module):
         config: NetworkConfig,
         *,
         dropout: float = 0.0,
-        embedding_range: float = LoopOptions.embedding_range,
         blank: bool = False,
     ) -> None:
         """Make a network with random first values.
 
         dropout: probability, in training, on the embedding and on the outputs of the LSTM.
-        embedding_range: first values of the embedding lie within ± this.
         blank: shapes without values, for ``load_state_dict(…, assign=True)``; no memory is taken.
         """
         super().__init__()
@@ -103,14 +100,14 @@ class Network(nn.Module):
             self.head = nn.Linear(config.head_inputs(), config.logits)
             self.ngrams = NGramVectors(config, blank) if config.ngrams else None
         if not blank:
-            self._initialise(embedding_range)
+            self._initialise()
 
-    def _initialise(self, embedding_range: float) -> None:
+    def _initialise(self) -> None:
         """Draw Keras's first values.
 
         They are a uniform embedding, Glorot kernels, orthogonal recurrence, and a bias.
         """
-        nn.init.uniform_(self.embedding.weight, -embedding_range, embedding_range)
+        nn.init.uniform_(self.embedding.weight, -0.05, 0.05)
         for layer in self.layers:
             hidden = layer.settings.units
             for lstm in layer.directions:

@@ -23,7 +23,7 @@ from torch.nn import functional
 from edge_lstm.answering import apply_thresholds
 from edge_lstm.text import FIRST_WORD_ID, OOV_ID, Tokenizer
 from edge_lstm_export.graph.pairs import PairTable, table_of
-from edge_lstm_export.options import SparseOptions
+from edge_lstm_export.options import LONGEST_CHARACTERS, SparseOptions
 from edge_lstm_export.train.data import Bools, Doubles, Floats, Ints
 from edge_lstm_export.train.examples import Examples
 from edge_lstm_export.train.linear import Matrix, bayes_weights, svm_weights
@@ -33,7 +33,8 @@ from edge_lstm_export.train.optimizer import adamw
 _TEXTS_AT_A_TIME = 20_000  # memory only
 _PAIR_BASE = 2**31  # a pair's key is left id · _PAIR_BASE + right id
 _SMALLEST = 1e-9  # divisors are at least this
-FEWEST_STEPS = 20  # the schedule of the learning rate needs some
+# Texts that hold a pair or a character n-gram, at least.
+_FEWEST_TEXTS = 2
 
 
 @dataclass(frozen=True)
@@ -140,21 +141,19 @@ def choose_ngrams(
     examples: Examples,
     words: int,
     most_slots: int,
-    fewest_texts: int,
     targets: Floats | None = None,
 ) -> Features:
     """Choose the n-grams that get a vector.
 
     words: this many ids from OOV_ID on get one (a word that occurs in no text has its characters).
     most_slots: slots of word pairs; as many pairs are chosen as find room.
-    fewest_texts: texts that must hold a word pair.
     targets: float32 [texts, L]; the pairs that tell labels apart come first. None: the most
         frequent pairs do.
     """
     counts, keys = _pairs_of(examples)
     texts = counts.getnnz(axis=0)
     worth = texts.astype(np.float64) if targets is None else _log_count_ratios(counts, targets)
-    worth[texts < fewest_texts] = -1
+    worth[texts < _FEWEST_TEXTS] = -1
     best = np.argsort(-worth, kind="stable")
     chosen = keys[best[worth[best] > 0]]
     pairs = np.stack([chosen // _PAIR_BASE, chosen % _PAIR_BASE], axis=1)
@@ -175,8 +174,11 @@ def _log_count_ratios(counts: Matrix, targets: Floats) -> Doubles:
     return np.asarray(np.abs(ratios).max(axis=1) * np.sqrt(texts), np.float64)
 
 
-def with_characters(features: Features, tokenizer: Tokenizer, options: SparseOptions) -> Features:
-    """Add the character n-grams of words, read as ``<word>``, and of subwords."""
+def with_characters(features: Features, tokenizer: Tokenizer, shortest: int) -> Features:
+    """Add the character n-grams of words, read as ``<word>``, and of subwords.
+
+    shortest: of the n-grams, in characters.
+    """
     from sklearn.feature_extraction.text import CountVectorizer
 
     entries = [f"<{word}>" for word in tokenizer.words]
@@ -187,7 +189,7 @@ def with_characters(features: Features, tokenizer: Tokenizer, options: SparseOpt
     texts += [""] * (len(features) - len(texts))
     counter = CountVectorizer(
         analyzer="char",
-        ngram_range=(options.shortest, options.longest),
+        ngram_range=(shortest, LONGEST_CHARACTERS),
         lowercase=False,
         dtype=np.float32,
     )
@@ -275,7 +277,7 @@ class SparseData:
         texts = np.bincount(x.indices, minlength=x.shape[1])
         weights = np.log(len(self.examples) / np.maximum(1, texts)) + 1
         weights[texts == 0] = 0
-        weights[n:][texts[n:] < self.options.fewest_texts] = 0
+        weights[n:][texts[n:] < _FEWEST_TEXTS] = 0
         weights[dense:] = 1
         by_length = self.examples.by_length @ x
         scaled = (by_length @ sparse.diags(weights)).tocsr()
@@ -321,8 +323,10 @@ def fit_logistic(data: SparseData, other_logits: Floats | None = None) -> Sparse
     transposed = sparse.csr_matrix(x.T)
     texts = len(data.examples)
     outputs = data.outputs
-    # One logit stands for two that are each half of it.
-    ridge = data.options.ridge / 2 if outputs == 1 else data.options.ridge
+    # Less where the package's model learns what its LSTM leaves, of many texts (tools/sentiment).
+    ridge = 1e-6 if data.options.fit == "residual" else 1e-4
+    if outputs == 1:  # one logit stands for two that are each half of it
+        ridge /= 2
     fixed = 0 if other_logits is None else other_logits
 
     def split(flat: Doubles) -> tuple[Floats, Floats]:
@@ -342,7 +346,7 @@ def fit_logistic(data: SparseData, other_logits: Floats | None = None) -> Sparse
         return nats / texts + 0.5 * ridge * float((w**2).sum()), gradient
 
     begin = np.zeros((x.shape[1] + 1) * outputs)
-    steps = {"maxiter": data.options.steps}
+    steps = {"maxiter": 50}
     w, bias = split(minimize(loss, begin, jac=True, method="L-BFGS-B", options=steps).x)
     return data.by_logit(w * weights[:, None], bias.copy())
 
@@ -350,37 +354,38 @@ def fit_logistic(data: SparseData, other_logits: Floats | None = None) -> Sparse
 def fit_low_rank(data: SparseData, width: int, seed: int) -> SparsePart:
     """Fit vectors of ``width`` and a head by AdamW on the targets.
 
-    Each step drops some of the n-grams.
+    Each step drops half of a text's n-grams.
     """
-    options = data.options
     x = data.features.matrix(data.held)
     rng = np.random.default_rng([seed, 0x3A])
     roots = torch.from_numpy(data.examples.roots.astype(np.float32))
     targets = torch.from_numpy(data.examples.targets)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        vectors = torch.nn.Parameter(options.first_spread * torch.randn(x.shape[1], width))
+        vectors = torch.nn.Parameter(0.1 * torch.randn(x.shape[1], width))
         head = torch.nn.Linear(width, targets.shape[1])
-    loss_of = partial(functional.cross_entropy, label_smoothing=options.label_smoothing)
+    loss_of = partial(functional.cross_entropy, label_smoothing=0.05)
     if data.multi_label:
         loss_of = partial(soft_cross_entropy, multi_label=True)
     groups: list[dict[str, Any]] = [
         {"params": [vectors], "weight_decay": 0.0},
         {"params": head.parameters()},
     ]
-    rate = options.learning_rate
-    size = options.batch_size
+    rate = 0.01  # the peak
+    size = 64
+    epochs = 20
     optimizer = adamw(groups, rate)
-    steps = max(FEWEST_STEPS, options.epochs * math.ceil(len(targets) / size))
+    # The schedule of the learning rate needs some steps.
+    steps = max(20, epochs * math.ceil(len(targets) / size))
     one_cycle = torch.optim.lr_scheduler.OneCycleLR
-    schedule = one_cycle(optimizer, rate, total_steps=steps, pct_start=options.warmup)
+    schedule = one_cycle(optimizer, rate, total_steps=steps, pct_start=0.1)
     table = vectors.detach().numpy()  # the same memory
-    for _ in range(options.epochs):
+    for _ in range(epochs):
         order = rng.permutation(len(targets))
         shuffled = x[order]
         for start in range(0, len(order), size):
             rows = order[start : start + size]
-            batch = _dropped(shuffled[start : start + size], options.dropout, rng)
+            batch = _dropped(shuffled[start : start + size], 0.5, rng)
             # PyTorch's embedding_bag takes several times as long for its gradient.
             total = torch.from_numpy(batch @ table).requires_grad_()
             loss = loss_of(head(total / roots[rows]), targets[rows])

@@ -1,17 +1,17 @@
-"""The plan of a training: everything that it will do.
+"""The plan of a training: all that differs from one training to another.
 
 It is decided from the data's statistics before the training runs.
 
-:func:`make_plan` is the one place that decides; defaults.py has its tables. The training reads the
-plan and knows no other settings, so a plan can be printed (``train --dry-run``), edited and run
-again (``--plan FILE``), and is kept in the checkpoint.
+:func:`make_plan` is the one place that decides; defaults.py has its tables. A plan can be printed
+(``train --dry-run``), edited and run again (``--plan FILE``), and is kept in the checkpoint. What
+has one value in every plan stands where the training uses it.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -24,18 +24,12 @@ from edge_lstm_export.options import (
     SENTIMENT,
     SMALL_SENTIMENT,
     AugmentationOptions,
-    CalibrationOptions,
     Count,
-    EncoderOptions,
-    EnsembleOptions,
-    HeadroomOptions,
-    LinearOptions,
     LoopOptions,
     NetworkOptions,
     Options,
-    RoundingOptions,
     Seed,
-    ShareBelowOne,
+    Share,
     SourceFile,
     SparseOptions,
     TeacherOptions,
@@ -43,7 +37,6 @@ from edge_lstm_export.options import (
     TrainingRequest,
     Validation,
     VocabularyOptions,
-    WordVectorOptions,
     from_plain,
     is_model_file,
     is_transformer,
@@ -77,33 +70,28 @@ class Plan(Options):
     word_table: word embeddings that the n-gram part reads, and the LSTM unless it starts from a
         file.
     unlabelled: largest number of texts without a label that are learnt from.
+    hard_label_weight: of a row's own label in its target; the rest is what the teachers predict.
     question: what the labels are: a choice, yes and no, or the numbers of a score.
-    ordinal_smoothing: share of a row's target that goes to the neighbouring numbers of a score.
+    balance: rare labels are found as often as the macro F1 is best, at a cost in accuracy.
     """
 
     preset: str = "small"
     max_kilobytes: Count = 300
     kind: Kind = "short"
     question: QuestionType = CHOICE
-    ordinal_smoothing: ShareBelowOne = 0.0
     text: TextOptions = field(default_factory=TextOptions)
     vocabulary: VocabularyOptions = field(default_factory=VocabularyOptions)
     network: NetworkOptions = field(default_factory=NetworkOptions)
     start: SourceFile = field(default_factory=SourceFile)
     word_table: WordTable = "none"
-    word_vectors: WordVectorOptions = field(default_factory=WordVectorOptions)
     teachers: tuple[TeacherOptions, ...] = ()
-    ensemble: EnsembleOptions = field(default_factory=EnsembleOptions)
-    linear: LinearOptions = field(default_factory=LinearOptions)
-    encoder: EncoderOptions = field(default_factory=EncoderOptions)
-    headroom: HeadroomOptions = field(default_factory=HeadroomOptions)
+    hard_label_weight: Share = 1.0
     unlabelled: Annotated[int, Range(0, 10**9)] = 0
     augmentation: AugmentationOptions = field(default_factory=AugmentationOptions)
     validation: Validation = field(default_factory=Validation)
     loop: LoopOptions = field(default_factory=LoopOptions)
     sparse: SparseOptions = field(default_factory=SparseOptions)
-    calibration: CalibrationOptions = field(default_factory=CalibrationOptions)
-    rounding: RoundingOptions = field(default_factory=RoundingOptions)
+    balance: bool = False
     seed: Seed = 0
 
     def __post_init__(self) -> None:
@@ -126,10 +114,13 @@ class Plan(Options):
             raise DataError(f"sparse fit {fit} needs ngram_dim = {network.logits}, one per logit")
         if network.ngrams and not exact and network.logits == 1:
             raise DataError(f"sparse fit {fit} needs three labels or more; use svm or logistic")
-        if self.ordinal_smoothing and self.question != SCORE:
-            raise DataError("ordinal_smoothing is for scores; set it to 0")
         if fit == "residual" and (self.validation.folds or not network.ngrams):
             raise DataError("sparse fit residual needs n-grams, and a validation without folds")
+
+    @property
+    def is_long(self) -> bool:
+        """Whether the texts are long, with words between spaces."""
+        return self.kind in ("long", "topics")
 
     def check_fits(self, dataset: Dataset) -> None:
         """Raise DataError if the plan is for other labels, or does not fit its model files.
@@ -192,8 +183,7 @@ class Decided:
     """A plan, and why.
 
     stats: the statistics that decided it.
-    reasons: of each field that the data or the request decided, by its path; an edited plan has
-        none.
+    reasons: of each field, or of a part of the plan, by its path; an edited plan has none.
     """
 
     plan: Plan
@@ -252,16 +242,20 @@ def decide(stats: DatasetStats, request: TrainingRequest = NOTHING_ASKED) -> Dec
     given = stats
     question = made.put("question", *_question(stats, request))
     stats = replace(stats, question=question)
-    made.put("preset", request.preset)
+    made.put("preset", request.preset, "--preset")
     made.put("max_kilobytes", preset.max_kilobytes, f"preset {request.preset}")
     made.put("kind", stats.kind, _why_kind(stats))
-    made.put("calibration.balance", request.balance)
-    made.put("seed", request.seed)
+    made.put("balance", request.balance, "--balance")
+    made.put("seed", request.seed, "--seed")
     if request.preset == "seed":
         _decide_seed(stats, request, preset, made)
     else:
         _decide_all(stats, request, preset, made)
-    return Decided(made.plan(), given, made.reasons)
+    plan = made.plan()
+    parts = expected_parts(plan.network, plan.max_kilobytes, stats)
+    largest = [f"{part} {size / 1000:,.0f}" for part, size in parts.items()][:4]
+    made.reasons["max_kilobytes"] += f"; if the texts fill it, {', '.join(largest)}"
+    return Decided(plan, given, made.reasons)
 
 
 def _decide_all(
@@ -272,6 +266,7 @@ def _decide_all(
     strong = [teacher for teacher in teachers if teacher.kind != "linear"]
     table = put("word_table", *_word_table(stats, strong))
     start = put("start", *_start(stats, request, preset, strong))
+    made.reasons["start.sha256"] = "so that the plan means this file"
     unlabelled = put("unlabelled", *_unlabelled(stats))
     uses_log = _uses_log(stats, strong)
     per_row = put("augmentation.texts_per_row", *_texts_per_row(stats, strong, uses_log=uses_log))
@@ -279,14 +274,12 @@ def _decide_all(
     put("augmentation.typos", *_typos(stats))
     put("vocabulary.subword_share", *_subword_share(stats))
     put("vocabulary.expansion", *_expansion(stats, preset, table, strong))
-    put("ordinal_smoothing", *_ordinal_smoothing(stats))
+    put("text.rule", "subwords", "a word without an id is read as subwords")
     put("text.length", *_length(stats.kind))
-    put("linear.characters", *_linear_characters(stats.kind))
     put("validation", *_validation(stats, request))
-    if teachers:
-        put("ensemble.hard_label_weight", defaults.HARD_LABEL_WEIGHT, "the teachers have the rest")
-        if stats.groups:
-            put("ensemble.folds", max(2, min(EnsembleOptions.folds, stats.groups)))
+    made.reasons["validation.group_column"] = "--group-column"
+    weight = defaults.HARD_LABEL_WEIGHT if teachers else 1.0
+    put("hard_label_weight", weight, "the teachers have the rest" if teachers else "no teachers")
     sizes = plan_network(
         stats,
         request.preset,
@@ -318,6 +311,8 @@ def _decide_seed(
         made.put("loop.epochs", request.epochs)
     share = Validation.share if request.validation is None else request.validation
     made.put("validation", Validation(share, group_column=stats.group_column))
+    for each in fields(Plan):
+        made.reasons.setdefault(each.name, KERAS)
 
 
 def _preset(name: str) -> Preset:
@@ -345,12 +340,6 @@ def _question(stats: DatasetStats, request: TrainingRequest) -> tuple[QuestionTy
             "text one label"
         )
     return request.question, "asked for"
-
-
-def _ordinal_smoothing(stats: DatasetStats) -> tuple[float, str]:
-    if stats.question == SCORE:
-        return defaults.ORDINAL_SMOOTHING, "neighbouring numbers are nearly right"
-    return 0.0, "the labels are no scale"
 
 
 def _length(kind: Kind) -> tuple[int, str]:
@@ -521,6 +510,7 @@ def _decide_sparse(
     stats: DatasetStats, table: WordTable, transfer: int, made: Decisions, *, uses_log: bool
 ) -> None:
     put = made.put
+    put("sparse", SparseOptions(), f"kind {stats.kind}")
     if stats.kind == "long":
         put("sparse.selection", "telling", "long texts hold many pairs")
         put("sparse.characters", False, "long texts hold enough words")
@@ -561,12 +551,6 @@ def _topic_characters(stats: DatasetStats) -> tuple[bool, str]:
     return True, "they tell what rare words are about"
 
 
-def _linear_characters(kind: Kind) -> tuple[bool, str]:
-    if kind in ("long", "topics"):
-        return False, "long texts: character n-grams take minutes and gigabytes"
-    return True, "short texts"
-
-
 def _validation(stats: DatasetStats, request: TrainingRequest) -> tuple[Validation, str]:
     column = stats.group_column
     if request.validation is not None:
@@ -600,8 +584,8 @@ def _decide_loop(
     most = "at most " if transfer else ""
     if stats.kind != "topics":  # whose LSTM learns little, however long
         loop = sized(loop, texts)
-    put("loop", loop)
-    put("loop.word_vectors", table == "none")
+    put("loop", loop, f"kind {stats.kind}")
+    put("loop.word_vectors", table == "none", f"word embeddings: {table}")
     if start.source:
         put("loop.learning_rate", defaults.START_RATE, f"it starts from {start.source}")
     elif table == "english":
@@ -635,110 +619,14 @@ def sized(loop: LoopOptions, texts: int) -> LoopOptions:
 # --- The plan in words ----------------------------------------------------------------------------
 
 
-def explain(decided: Decided) -> Iterator[tuple[str, str, str]]:
-    """Yield (name, value, reason) of the main decisions, for a person."""
-
-    def why(path: str) -> str:
-        return decided.reasons.get(path, "as planned")
-
-    plan = decided.plan
-    network = plan.network
-    bytes_by_part = expected_parts(network, plan.max_kilobytes, decided.stats)
-    largest = [f"{part} {size / 1000:,.0f}" for part, size in bytes_by_part.items()][:4]
-    size = f"at most {plan.max_kilobytes:,} kB in int8"
-    ids = f"{network.num_words:,} ids at most, the last {plan.text.length} of a text"
-    yield "kind", plan.kind, why("kind")
-    yield "question", plan.question.replace("_", "/"), why("question")
-    yield "file", size, f"preset {plan.preset}; if the texts fill it, {', '.join(largest)}"
-    yield "tokenization", plan.text.rule, ids
-    lstm = f"{network.hidden} units"
-    of_lstm = f"on embeddings of {network.embedding_dim}"
-    if not network.hidden:
-        lstm = "none"
-        of_lstm = why("network.hidden")
-    if network.bidirectional:
-        lstm += ", both directions"
-    if plan.start.source:
-        lstm += f", starts as {Path(plan.start.source).name}"
-    yield "LSTM", lstm, of_lstm
-    if network.ngrams:
-        width = f"vectors of {network.ngram_dim}"
-        if network.ngram_dim == network.logits:
-            width = "one column per logit"
-        yield "n-grams", f"as many as fit, {width}", f"fitted by {plan.sparse.fit}"
-    teachers = ", ".join(teacher.name for teacher in plan.teachers)
-    yield "teachers", teachers or "none", decided.reasons.get("teachers") or "labels alone"
-    if plan.augmentation.texts_per_row:
-        per_row = f"{plan.augmentation.texts_per_row} texts per row"
-        yield "augmentation", per_row, "labelled by the teachers"
-    if plan.augmentation.typos:
-        yield "typos", f"{plan.augmentation.typos:.0%} of letters", "in copies of the rows"
-    if plan.word_table != "none":
-        yield "word embeddings", plan.word_table, why("word_table")
-    judged = f"{plan.validation.share:.0%} held out"
-    if plan.validation.folds:
-        judged = f"{plan.validation.folds}-fold cross-validation"
-    if plan.validation.group_column:
-        judged += f", {decided.stats.groups:,} groups by {plan.validation.group_column!r}"
-    yield "validation", judged, why("validation")
-    if network.hidden:
-        epochs = f"at most {plan.loop.epochs}"
-        if plan.validation.folds:
-            epochs = f"{plan.loop.epochs}, without each fold and with all rows"
-        yield "epochs", epochs, f"batches of {plan.loop.batch_size} texts"
-
-
 def fields_of(decided: Decided) -> Iterator[tuple[str, str, str]]:
-    """Yield (path, value, reason) of every field, for a person who wants to know all of them."""
-    plan = decided.plan
-    reasons = decided.reasons
-    usual = dict(_leaves(Plan().to_dict(), ""))
-    idle = _idle_fields(plan)
-    for path, value in _leaves(plan.to_dict(), ""):
+    """Yield (path, value, reason) of every field, for a person."""
+    values = decided.plan.to_dict()
+    del values["format"]
+    for path, value in _leaves(values, ""):
         part = path.partition(".")[0]
-        reason = reasons.get(path) or reasons.get(part)
-        if path.startswith(idle):
-            reason = "not used"
-        elif not reason:
-            reason = "default" if usual.get(path) == value else f"default, {plan.kind}"
-        yield path, value, reason
-
-
-def _idle_fields(plan: Plan) -> tuple[str, ...]:
-    """Return beginnings of the paths of fields that this plan does not use."""
-    kinds = {teacher.kind for teacher in plan.teachers}
-    fit = plan.sparse.fit
-    pretrained = plan.word_table != "none"
-    has_lstm = plan.network.hidden > 0
-    neighbours = plan.loop.word_vectors and not pretrained and not plan.start.source
-    multi_label = plan.network.multi_label
-    groups = {
-        # The linear model that every training is compared with uses the other fields.
-        "linear. embeddings": "linear" in kinds,
-        "encoder.": not kinds.isdisjoint(("probe", "fine-tuned", "classifier")),
-        "ensemble.": bool(kinds),
-        "augmentation. deletion crop join least_ most_ replaced": plan.augmentation.texts_per_row,
-        "network. pooling dropout": has_lstm,
-        "loop.": has_lstm,
-        "headroom.": has_lstm,
-        "word_vectors. window context_power fewest_tokens spread": neighbours and has_lstm,
-        "word_vectors. pretrained_spread components smoothing first_rank": pretrained,
-        "loop. smallest_crop fewest_crop_tokens": plan.loop.crops,
-        "sparse. epochs batch_size learning_rate warmup dropout label_ first_": "rank" in fit,
-        "sparse. regularization": "svm" in fit,
-        "sparse. bayes_smoothing bayes_by_label": plan.sparse.bayes,
-        "sparse. ridge steps": fit in ("logistic", "residual"),
-        "sparse. candidates": fit == "residual",
-        "rounding. book_ code_": plan.network.config.codes_ngrams,
-        "calibration. threshold_prior smallest_threshold": multi_label,
-        "calibration. rarity": not multi_label,
-    }
-    idle: list[str] = []
-    for group, is_used in groups.items():
-        part, *names = group.split()
-        if not is_used:
-            idle += [f"{part}{name}" for name in names or [""]]
-    return tuple(idle)
+        reason = decided.reasons.get(path) or decided.reasons.get(part)
+        yield path, value, reason or "as the plan says"
 
 
 def _as_json(fields: list[tuple[str, Any]]) -> dict[str, Any]:

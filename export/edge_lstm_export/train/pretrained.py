@@ -16,12 +16,11 @@ import numpy.typing as npt
 from safetensors.numpy import load_file
 
 from edge_lstm.text import FIRST_WORD_ID, split_marks
-from edge_lstm_export.options import WordVectorOptions
 from edge_lstm_export.train.data import Floats, Ints
 
 _CHUNK = 4096  # words compared at once, memory only
+COMPONENTS = 128  # principal ones, of pretrained embeddings, as the n-gram part reads them
 _SMALLEST = 1e-9  # divisors are at least this
-DEFAULT_VECTORS = WordVectorOptions()
 BITS = 3  # of the package's table; a packed value has eight levels
 ENGLISH = Path(__file__).parents[1] / "english.safetensors"
 
@@ -52,7 +51,6 @@ class PretrainedWords:
     table: Floats
     pieces: Ints
     read: Callable[[Sequence[str]], list[list[int]]]
-    options: WordVectorOptions = DEFAULT_VECTORS
 
     @cached_property
     def _mean(self) -> Floats:
@@ -90,10 +88,11 @@ class PretrainedWords:
         centred = self.table[self.pieces] - self._mean
         # In ascending order of the variance: the last ones are the principal components.
         _, directions = np.linalg.eigh(centred.T @ centred)
-        components = directions[:, ::-1][:, : self.options.components]
-        share = 1 / (np.arange(len(self.words)) + self.options.first_rank)
+        components = directions[:, ::-1][:, :COMPONENTS]
+        # Ten are added to each rank: the first words are about as frequent as each other.
+        share = 1 / (np.arange(len(self.words)) + 10.0)
         share /= max(_SMALLEST, float(share.sum()))
-        smoothing = self.options.smoothing
+        smoothing = 1e-4  # a of a / (a + p)
         weight = dict(zip(self.words, (smoothing / (smoothing + share)).tolist()))
         weights = np.array([weight.get(word, 1.0) for word in words], np.float32)
         around = FIRST_WORD_ID, ids - FIRST_WORD_ID - len(words)
@@ -105,7 +104,7 @@ class PretrainedWords:
 
         It is of length 1, or 0 if no word is known.
 
-        float32 [texts, at most ``components``].
+        float32 [texts, at most COMPONENTS].
         """
         by_text = [sorted(set(split_marks(text))) for text in texts]
         place = {
@@ -130,7 +129,7 @@ class PretrainedWords:
 
 
 @lru_cache(maxsize=1)
-def english(options: WordVectorOptions = DEFAULT_VECTORS) -> PretrainedWords:
+def english() -> PretrainedWords:
     """Return the table of this package: English words and their vectors."""
     stored = load_file(ENGLISH)
     words = tuple(stored["words"].tobytes().decode().split("\n"))
@@ -140,7 +139,7 @@ def english(options: WordVectorOptions = DEFAULT_VECTORS) -> PretrainedWords:
     def read(words: Sequence[str]) -> list[list[int]]:
         return [[place[word]] if word in place else [] for word in words]
 
-    return PretrainedWords(words, table, np.arange(len(words)), read, options)
+    return PretrainedWords(words, table, np.arange(len(words)), read)
 
 
 def _normalised(vectors: Floats) -> Floats:

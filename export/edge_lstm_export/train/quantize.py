@@ -8,11 +8,10 @@ import numpy as np
 import torch
 
 from edge_lstm_export.graph.weights import metric_of, rounded, to_int8
-from edge_lstm_export.options import RoundingOptions
 from edge_lstm_export.train.network import Network
 
 
-def rounded_to_int8(network: Network, options: RoundingOptions) -> Network:
+def rounded_to_int8(network: Network) -> Network:
     """Return a copy whose weights have the values of the int8 file.
 
     These are the embedding, the LSTM, the n-gram vectors and the head.
@@ -44,6 +43,6 @@ def rounded_to_int8(network: Network, options: RoundingOptions) -> Network:
                 axis = 0
             elif name.startswith("embedding") and readers:
                 metric = metric_of(np.stack(readers))
-            table = rounded(weights.numpy(), axis, metric=metric, options=options)
+            table = rounded(weights.numpy(), axis, metric=metric)
             weights.copy_(torch.from_numpy(table.values * table.scales))
     return copied

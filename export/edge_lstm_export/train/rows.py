@@ -34,9 +34,7 @@ class LabelledRows:
 def hold_out_rows(dataset: Dataset, plan: Plan) -> LabelledRows:
     """Hold out the validation part, and divide the rest into folds for cross-fitting."""
     learnt, validation = hold_out(dataset.train, plan.validation.share, plan.seed)
-    folds = plan.validation.folds
-    if not folds:
-        folds = plan.ensemble.folds if plan.teachers else 1
+    folds = plan.validation.folds or (5 if plan.teachers else 1)
     return LabelledRows(learnt, folds_of(learnt, folds, plan.seed), validation)
 
 
@@ -63,6 +61,8 @@ def make_transfer_set(
     rows: LabelledRows, log: Sequence[str], soft_labels: Floats | None, plan: Plan
 ) -> TransferSet:
     """Augment the rows, and put the texts of the log before the augmented ones."""
-    augmented, fold = augment(rows.learnt.texts, rows.fold, plan.augmentation, plan.seed)
+    augmented, fold = augment(
+        rows.learnt.texts, rows.fold, plan.augmentation.texts_per_row, plan.seed
+    )
     from_log = np.full(len(log), -1, np.int64)
     return TransferSet((*log, *augmented), np.concatenate([from_log, fold]), soft_labels)

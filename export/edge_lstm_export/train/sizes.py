@@ -92,7 +92,7 @@ def _planned(
     is_large = stats.kind == "short" and not small_vocabulary
     usual = preset.long if stats.is_long or preset.short is None else preset.short
     shape = usual
-    reason = f"preset {name}, {stats.kind} texts"
+    reason = f"preset {name}, kind {stats.kind}"
     if start is not None:
         shape = Shape(usual.words, start.embedding_dim, start.hidden, start.bidirectional)
         reason = "of the model file that it starts from"
@@ -129,6 +129,9 @@ def _planned(
         "ngram_words": "all words",
         "ngram_slots": f"at most, in {room:,} bytes",
         "ngram_dim": _why_width(stats),
+        "ngram_counts": "of each occurrence in a text; the last one of any more",
+        "pooling": "of the LSTM's outputs",
+        "dropout": "in training",
         "labels": "of the data",
         "multi_label": "of the data",
     }

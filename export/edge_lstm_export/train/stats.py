@@ -9,14 +9,14 @@ import numpy as np
 
 from edge_lstm.question import CHOICE, SCORE, YES_NO, QuestionType, yes_label
 from edge_lstm.text import Tokenizer, front_coded, spaceless, split_marks
-from edge_lstm_export.options import EnsembleOptions, LinearOptions, SourceFile, VocabularyOptions
+from edge_lstm_export.options import SourceFile
 from edge_lstm_export.train import defaults
 from edge_lstm_export.train.data import Bools, Dataset, Floats, folds_of
 from edge_lstm_export.train.pretrained import english
 from edge_lstm_export.train.teachers import base
 from edge_lstm_export.train.teachers.linear import LinearTeacher
 from edge_lstm_export.train.teachers.model import model_teacher
-from edge_lstm_export.train.vocabulary import in_groups
+from edge_lstm_export.train.vocabulary import LONGEST_WORD, in_groups
 
 
 @dataclass(frozen=True)
@@ -107,9 +107,8 @@ def dataset_stats(dataset: Dataset, unlabelled: int = 0) -> DatasetStats:
     counts = Counter(word for text_words in words for word in text_words)
     repeated = [word for word, n in counts.most_common() if n > 1]
     # As the vocabulary takes them: longer words only for lack of others, and then cut.
-    longest = VocabularyOptions.longest_word
-    short = [word for word in repeated if len(word) <= longest]
-    kept = tuple(short or dict.fromkeys(word[:longest] for word in repeated))
+    short = [word for word in repeated if len(word) <= LONGEST_WORD]
+    kept = tuple(short or dict.fromkeys(word[:LONGEST_WORD] for word in repeated))
     stored = front_coded(in_groups(Tokenizer.of_subwords(kept)).words).encode()
     is_yes_no = not dataset.multi_label and yes_label(dataset.labels) is not None
     return DatasetStats(
@@ -137,12 +136,11 @@ def try_teacher(dataset: Dataset, stats: DatasetStats, file: SourceFile, seed: i
     if reason:
         return TeacherTrial(file.source, False, f"not tried: {reason}")
     fold = folds_of(train, defaults.TRIAL_FOLDS, seed)
-    options = EnsembleOptions()
 
     def predict(teacher: base.Teacher) -> Floats:
         teacher.read(train.texts)
         nothing = np.zeros((defaults.TRIAL_FOLDS + 1, 0), np.bool_)
-        return base.cross_fit(teacher, labels, fold, nothing, options).labelled
+        return base.cross_fit(teacher, labels, fold, nothing).labelled
 
     def surely_better(with_it: Floats, without: Floats) -> bool:
         if base.accuracy_gain(with_it, without, labels, False) < defaults.TRIAL_ACCURACY_GAIN:
@@ -152,16 +150,16 @@ def try_teacher(dataset: Dataset, stats: DatasetStats, file: SourceFile, seed: i
     def rate(logits: Floats) -> str:
         return f"{base.accuracy(logits, labels, False):.1%}"
 
-    alone = predict(model_teacher(file, False, options))
+    alone = predict(model_teacher(file, False))
     shares = labels.mean(axis=0).clip(defaults.TRIAL_UNSEEN)
     frequent = np.broadcast_to(np.log(shares), alone.shape).astype(np.float32)
     if not surely_better(alone, frequent):  # asked first: it takes no time
         rates = f"accuracy {rate(alone)} alone, {rate(frequent)} by the most frequent label"
         return TeacherTrial(file.source, False, f"tried: {rates}, no sure gain")
     words = english() if stats.english >= defaults.LEAST_ENGLISH else None
-    linear = predict(LinearTeacher(False, LinearOptions(), words))
-    without = base.stacked([linear], labels, False, options.prior)
-    with_it = base.stacked([without, alone], labels, False, options.prior)
+    linear = predict(LinearTeacher(False, words=words))
+    without = base.stacked([linear], labels, False)
+    with_it = base.stacked([without, alone], labels, False)
     rates = f"cross-validated accuracy {rate(with_it)} with it, {rate(without)} without"
     if surely_better(with_it, without):
         return TeacherTrial(file.source, True, f"tried: {rates}")

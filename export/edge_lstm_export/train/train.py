@@ -3,8 +3,8 @@
 The page to read first.
 
 hold out · transfer set · vocabulary · ask teachers · choose n-grams · cross-validate · fit the LSTM
-· fit the n-gram part · calibrate · assemble · test. The plan decides everything (plan.py); the
-functions called here know no other settings. No step changes what an earlier one returned.
+· fit the n-gram part · calibrate · assemble · test. The plan (plan.py) decides what differs from
+one training to another. No step changes what an earlier one returned.
 """
 
 from __future__ import annotations
@@ -145,7 +145,7 @@ def fit(
     if plan.network.multi_label:
         # Thresholds lie where many texts are: chosen on what the int8 file holds, few texts cross
         # one.
-        network = rounded_to_int8(network, plan.rounding)
+        network = rounded_to_int8(network)
 
     test_logits = None
     test = None
@@ -192,9 +192,9 @@ def _fit_lstm(
     keeping = replace(callbacks, keep=partial(stages.keep, LOOP))
     loop = fit_lstm(data, network, callbacks=keeping, resume=stages.get(LOOP))
     examples = lstm_examples(data)
-    network, closed = with_headroom(network, examples, tried_rows(data.tokenizer), plan.headroom)
+    network, closed = with_headroom(network, examples, tried_rows(data.tokenizer))
     if plan.network.multi_label:
-        network = rounded_to_int8(network, plan.rounding)
+        network = rounded_to_int8(network)
     return network, loop, closed
 
 
@@ -210,7 +210,7 @@ def _linear_model(
         return None
     if sparse is None or not is_linear_model(data.plan, sparse):
         say("fitting a linear model to compare with")
-        return fit_baseline(dataset, data.rows, data.plan.linear)
+        return fit_baseline(dataset, data.rows, characters=not data.plan.is_long)
     if dataset.test is not None:
         examples = data.encode(dataset.test)
         logits = sparse.logits(examples)
@@ -247,31 +247,28 @@ def _calibrate(
     has_sparse: whether there is an n-gram part.
     """
     plan = data.plan
-    options = plan.calibration
     multi_label = plan.network.multi_label
-    stack = calibrate.expected_stack(len(data.all_examples), plan.network.logits, options)
+    stack = calibrate.expected_stack(len(data.all_examples), plan.network.logits)
     if not has_sparse or plan.sparse.fit == "residual" or not plan.network.hidden:
         # The logits of a residual fit are added to the LSTM's own, and one part needs no weights.
         stack = Stack(float(plan.network.hidden > 0), float(has_sparse), stack.bias)
     elif unseen is not None:
-        stack = calibrate.fit_stack(unseen, stack, options, multi_label=multi_label)
+        stack = calibrate.fit_stack(unseen, stack, multi_label=multi_label)
     if unseen is None:
         return Calibration(stack)
     labels = _judging(data).labels
     logits = torch.from_numpy(stack.logits(unseen))
     targets = torch.from_numpy(unseen.targets)
-    temperature = fit_temperature(
-        logits, targets, options.temperature_factor, multi_label=multi_label
-    )
+    temperature = fit_temperature(logits, targets, multi_label=multi_label)
     stack = stack.divided_by(temperature)
     if not multi_label:
-        offset = calibrate.rarity_offset(stack.logits(unseen), labels, options)
+        offset = calibrate.rarity_offset(stack.logits(unseen), labels, balance=plan.balance)
         stack = replace(stack, bias=stack.bias + offset)
     logits = torch.from_numpy(stack.logits(unseen))
     chances = probabilities(logits, multi_label=multi_label)
     thresholds = None
     if multi_label:
-        thresholds = calibrate.choose_thresholds(labels, chances, options)
+        thresholds = calibrate.choose_thresholds(labels, chances)
     measured = calibrate.score(logits, labels, data.labels, thresholds)
     return Calibration(stack, temperature, measured, thresholds=thresholds, chances=chances)
 

@@ -16,7 +16,6 @@ import numpy as np
 
 from edge_lstm.printable import counted
 from edge_lstm.text import spaceless
-from edge_lstm_export.options import AugmentationOptions
 from edge_lstm_export.train.data import Ints
 
 _NUMBER = re.compile(r"\d+")
@@ -49,12 +48,13 @@ def choose_unlabelled(
 
 
 def augment(
-    texts: Sequence[str], fold: Ints, options: AugmentationOptions, seed: int
+    texts: Sequence[str], fold: Ints, texts_per_row: int, seed: int
 ) -> tuple[tuple[str, ...], Ints]:
     """Make texts of each of ``texts``; return them with their folds.
 
-    A made text has the fold of the texts that it was made of.
+    A made text has the fold of the texts that it was made of (after Tang et al., 2019).
 
+    texts_per_row: at most.
     fold: int64 [n]; only texts of one fold are mixed. The augmented texts differ from each other
         and from ``texts``.
     """
@@ -65,9 +65,9 @@ def augment(
     members = {k: np.flatnonzero(fold == k) for k in np.unique(fold)}
     sources: dict[str, int] = {}
     for i, words in enumerate(units):
-        for draw in rng.random(options.texts_per_row if words else 0):
+        for draw in rng.random(texts_per_row if words else 0):
             other = units[int(rng.choice(members[fold[i]]))] or words
-            variant = _variant(words, other, float(draw), options, rng)
+            variant = _variant(words, other, float(draw), rng)
             made = ("" if unsegmented[i] else " ").join(variant)
             if made.strip():
                 sources.setdefault(made, i)
@@ -96,26 +96,25 @@ def _variant(
     words: list[str],
     other: list[str],
     draw: float,
-    options: AugmentationOptions,
     rng: np.random.Generator,
 ) -> list[str]:
     """Return the words of a made text.
 
     draw: from 0 to 1, decides how it is made.
     """
-    if draw < options.deletion:
-        stays = rng.random(len(words)) >= rng.uniform(options.least_deleted, options.most_deleted)
+    if draw < 0.35:  # without some words
+        stays = rng.random(len(words)) >= rng.uniform(0.1, 0.5)
         return [unit for unit, stay in zip(words, stays) if stay]
-    draw -= options.deletion
-    if draw < options.crop:
-        size = max(1, round(len(words) * rng.uniform(options.least_kept, options.most_kept)))
+    draw -= 0.35
+    if draw < 0.25:  # a piece
+        size = max(1, round(len(words) * rng.uniform(0.3, 0.8)))
         start = int(rng.integers(0, len(words) - size + 1))
         return words[start : start + size]
-    draw -= options.crop
-    if draw < options.join:
+    draw -= 0.25
+    if draw < 0.25:  # halves of two texts
         first_half = words[: (len(words) + 1) // 2]
         second_half = other[len(other) // 2 :]
         return first_half + second_half
-    exchanged = rng.random(len(words)) < options.replaced
+    exchanged = rng.random(len(words)) < 1 / 3  # words replaced by another text's
     drawn = rng.integers(0, len(other), len(words))
     return [other[j] if change else unit for unit, change, j in zip(words, exchanged, drawn)]

@@ -22,9 +22,10 @@ from edge_lstm.text import (
     split_marks,
     split_words,
 )
-from edge_lstm_export.options import TextOptions, VocabularyOptions
+from edge_lstm_export.options import TextOptions
 from edge_lstm_export.train.data import Bools
 
+LONGEST_WORD = 60  # characters; a longer word is read as subwords
 MOST_CHARACTERS = 1000  # a longer word says nothing of subwords, and would take minutes
 
 
@@ -32,8 +33,8 @@ def build_vocabulary(
     texts: Sequence[str],
     unlabelled: Sequence[str],
     text: TextOptions,
-    options: VocabularyOptions,
     num_words: int,
+    subword_share: float = 0.2,
     marks: str = MARKS,
     related: Callable[[Sequence[str], int], Sequence[str]] | None = None,
 ) -> Tokenizer:
@@ -41,6 +42,7 @@ def build_vocabulary(
 
     It reads no labels.
 
+    subword_share: subwords, as a share of the ids, if words fill the others.
     marks: punctuation that is a word (see :func:`informative_marks`), by the subword rule.
     related: returns other words to add, given the chosen ones and the most to add.
 
@@ -48,7 +50,7 @@ def build_vocabulary(
     """
     if text.rule == "keras":
         return Tokenizer(_first_words(_by_use(count_words(texts)), num_words), text.length)
-    words, subwords = words_and_subwords([*texts, *unlabelled], num_words, options, marks)
+    words, subwords = words_and_subwords([*texts, *unlabelled], num_words, subword_share, marks)
     if related is not None:
         room = num_words - FIRST_WORD_ID - len(words) - len(subwords)
         words = (*words, *related(words, room))
@@ -74,7 +76,7 @@ def count_words(texts: Iterable[str]) -> Counter[str]:
 
 
 def words_and_subwords(
-    texts: Sequence[str], num_words: int, options: VocabularyOptions, marks: str = MARKS
+    texts: Sequence[str], num_words: int, subword_share: float = 0.2, marks: str = MARKS
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the words and subwords of the subword rule, together of ids below ``num_words``.
 
@@ -87,19 +89,20 @@ def words_and_subwords(
     """
     counts = Counter(word for text in texts for word in split_marks(text, marks))
     ranked = _by_use(counts)
-    short = [word for word in ranked if len(word) <= options.longest_word]
-    ranked = short or list(dict.fromkeys(word[: options.longest_word] for word in ranked))
+    short = [word for word in ranked if len(word) <= LONGEST_WORD]
+    ranked = short or list(dict.fromkeys(word[:LONGEST_WORD] for word in ranked))
     repeated = [word for word in ranked if counts[word] > 1]
     places = num_words - FIRST_WORD_ID
-    most = round(options.subword_share * places)
+    most = round(subword_share * places)
     if repeated:
-        room = min(round(options.most_subword_share * places), places - len(repeated))
+        # Few texts fill fewer than the planned ids.
+        room = min(round(0.4 * places), places - len(repeated))
         most = max(most, room)
-    subwords = _subwords(counts, most, options)
+    subwords = _subwords(counts, most)
     return _first_words(repeated or ranked, num_words - len(subwords)), subwords
 
 
-def informative_marks(texts: Sequence[str], labels: Bools, options: VocabularyOptions) -> str:
+def informative_marks(texts: Sequence[str], labels: Bools) -> str:
     """Return the punctuation marks that tell labels apart, in ASCII's order. labels: bool [n, L].
 
     A mark counts by its log odds ratio and the standard error of that (half a text is added to each
@@ -115,10 +118,10 @@ def informative_marks(texts: Sequence[str], labels: Bools, options: VocabularyOp
     rest = len(texts) - sizes - outside + 1
     odds = np.log(inside * rest / (outside * without))
     error = np.sqrt(1 / inside + 1 / outside + 1 / without + 1 / rest)
-    # With many labels, one of them differs by chance.
-    errors = math.sqrt(options.mark_errors**2 + 2 * math.log(labels.shape[1]))
+    # Three standard errors, and more with many labels, one of which differs by chance.
+    errors = math.sqrt(3.0**2 + 2 * math.log(labels.shape[1]))
     size = np.abs(odds)
-    tells = ((size >= options.mark_log_odds) & (size >= errors * error)).any(axis=1)
+    tells = ((size >= 0.2) & (size >= errors * error)).any(axis=1)
     return "".join(sorted(mark for mark, chosen in zip(MARKS, tells) if chosen))
 
 
@@ -139,7 +142,7 @@ def unknown_share(tokenizer: Tokenizer, texts: Sequence[str]) -> float:
     return 1 - known / max(1, words)
 
 
-def _subwords(counts: Counter[str], most: int, options: VocabularyOptions) -> tuple[str, ...]:
+def _subwords(counts: Counter[str], most: int) -> tuple[str, ...]:
     """Return the subwords, at most ``most``, the most used first."""
     weights = {
         # An unsegmented script repeats its parts inside sentences; elsewhere different words count.
@@ -154,19 +157,20 @@ def _subwords(counts: Counter[str], most: int, options: VocabularyOptions) -> tu
         for run in NEVER_IN_ENTRIES.split(word):
             for character in run:
                 characters[character] += weight
-            for size in range(2, options.longest_subword + 1):
+            for size in range(2, 6 + 1):  # a subword has at most six characters
                 for start in range(len(run) - size + 1):
                     parts[run[start : start + size]] += weight
     single = [c for c in _by_use(characters) if characters[c] > 1][: max(most // 2, 1)]
     room = max(0, most - len(single))
-    worth = {part: n * (len(part) - 1) for part, n in parts.items() if n >= options.fewest_words}
+    # A part of fewer than three words says little of others.
+    worth = {part: n * (len(part) - 1) for part, n in parts.items() if n >= 3}
     candidates = (*single, *_by_use(worth)[: 2 * room])
     reader = Tokenizer.of_subwords((), candidates)
     for word, weight in weights.items():
         for part in filter(reader.is_known, reader.split_word(word)):
             used[candidates[part - FIRST_WORD_ID]] += weight
-    fewest = options.fewest_uses
-    often = [part for part in _by_use(used) if used[part] >= fewest or not spaceless(part)]
+    # In an unsegmented script, a subword that is used less than five times is learnt from too few.
+    often = [part for part in _by_use(used) if used[part] >= 5 or not spaceless(part)]
     longer = [part for part in often if len(part) > 1][:room]
     return tuple(_by_use({part: used[part] for part in [*single, *longer]}))
 

@@ -11,7 +11,6 @@ import numpy as np
 from scipy import sparse
 
 from edge_lstm.text import FIRST_WORD_ID
-from edge_lstm_export.options import WordVectorOptions
 from edge_lstm_export.train.data import Floats
 from edge_lstm_export.train.examples import Examples
 
@@ -19,21 +18,19 @@ SMALLEST_NORM = 1e-6  # a shorter vector is 0
 SVD_ITERATIONS = 3  # power iterations of the randomized decomposition
 
 
-def word_vectors(
-    examples: Examples, num_words: int, dim: int, options: WordVectorOptions, seed: int
-) -> Floats | None:
-    """Return a vector per id, float32 [num_words + 1, dim], each of length ``spread · sqrt(dim)``.
+def word_vectors(examples: Examples, num_words: int, dim: int, seed: int) -> Floats | None:
+    """Return a vector per id, float32 [num_words + 1, dim], of a standard deviation of 0.2.
 
-    An id without neighbours has NaN, as have ids other than words'. None if the texts are too
-    few.
+    An id without neighbours has NaN, as have ids other than words'. None if the texts have fewer
+    than 10,000 tokens: so few say nothing of a word's use.
     """
     from sklearn.utils.extmath import randomized_svd
 
-    if len(examples.ids) < options.fewest_tokens or num_words - FIRST_WORD_ID < 2 * dim:
+    if len(examples.ids) < 10_000 or num_words - FIRST_WORD_ID < 2 * dim:
         return None
-    together = _together(examples, num_words + 1, options.window)
+    together = _together(examples, num_words + 1)
     total = np.asarray(together.sum(axis=1)).ravel()
-    context = total**options.context_power
+    context = total**0.75  # rare neighbours count less (3.2 of the paper)
     counts = together.tocoo()
     information = np.log(counts.data * context.sum() / (total[counts.row] * context[counts.col]))
     positive = information > 0
@@ -43,33 +40,37 @@ def word_vectors(
     vectors: Floats = (left * np.sqrt(strength)).astype(np.float32)
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     with np.errstate(invalid="ignore", divide="ignore"):
-        length = options.spread * np.sqrt(dim)
+        length = 0.2 * np.sqrt(dim)
         vectors *= np.where(norms > SMALLEST_NORM, length / norms, np.nan).astype(np.float32)
     return vectors
 
 
-def first_values(vectors: Floats, width: int, spread: float) -> Floats:
+def first_values(vectors: Floats, width: int) -> Floats:
     """Return first values of an embedding from pretrained vectors: their first components.
 
+    Their standard deviation is 1.
+
     vectors: float32 [ids, any]; 0 means unknown.
-    spread: standard deviation of the result.
 
     Return float32 [ids, at most width], NaN for unknown ids.
     """
     first = np.array(vectors[:, :width], np.float32)
     known = vectors.any(axis=1)
     if known.any():
-        first *= np.float32(spread / max(SMALLEST_NORM, float(first[known].std())))
+        first *= np.float32(1 / max(SMALLEST_NORM, float(first[known].std())))
     first[~known] = np.nan
     return first
 
 
-def _together(examples: Examples, ids: int, window: int) -> sparse.csr_matrix:
-    """Count how often two words stand within a window: float32 [ids, ids], symmetric."""
+def _together(examples: Examples, ids: int) -> sparse.csr_matrix:
+    """Count how often two words are at most five apart: float32 [ids, ids], symmetric.
+
+    A neighbour at distance d counts 1 / d.
+    """
     owner = np.repeat(np.arange(len(examples)), examples.lengths)
     word = examples.ids >= FIRST_WORD_ID
     counts = sparse.csr_matrix((ids, ids), dtype=np.float32)
-    for distance in range(1, window + 1):
+    for distance in range(1, 5 + 1):
         left = examples.ids[:-distance]
         right = examples.ids[distance:]
         are_words = word[:-distance] & word[distance:]

@@ -20,7 +20,6 @@ import numpy.typing as npt
 from scipy.optimize import minimize
 from scipy.special import expit, log_softmax, softmax
 
-from edge_lstm_export.options import EnsembleOptions
 from edge_lstm_export.train.data import Bools, Floats, Ints
 from edge_lstm_export.train.stages import Stage
 
@@ -28,8 +27,7 @@ Say = Callable[[str], None]
 Predict = Callable[[Ints], Floats]  # indexes of texts that a teacher read → logits [texts, L]
 SMALLEST = 1e-12  # divisors are at least this
 LARGEST_WEIGHT = 10.0  # bounds the search for a teacher's weight
-REGRESSION_TOLERANCE = 1e-3  # of the solver
-REGRESSION_STEPS = 300  # of the solver, at most
+LARGEST_LOGIT = 20.0  # no teacher is more certain, so that one wrong text cannot decide alone
 
 
 class Teacher(ABC):
@@ -64,7 +62,6 @@ class Regression(Teacher):
 
     features: Callable[[Sequence[str]], Floats]
     multi_label: bool
-    options: EnsembleOptions
 
     def read(self, texts: Sequence[str]) -> None:
         """See Teacher."""
@@ -72,7 +69,7 @@ class Regression(Teacher):
 
     def fit(self, rows: Ints, labels: Bools) -> Predict:
         """See Teacher."""
-        weights, bias = fit_layer(self._x[rows], labels, self.multi_label, self.options)
+        weights, bias = fit_layer(self._x[rows], labels, self.multi_label)
         return lambda asked: log_chances(self._x[asked] @ weights.T + bias, self.multi_label)
 
 
@@ -157,9 +154,7 @@ class EnsemblePredictions:
         return cls(Predictions(**stage.arrays), members, dropped, plain["accuracy"])
 
 
-def cross_fit(
-    teacher: Teacher, labels: Bools, fold: Ints, asked: Bools, options: EnsembleOptions
-) -> Predictions:
+def cross_fit(teacher: Teacher, labels: Bools, fold: Ints, asked: Bools) -> Predictions:
     """Fit a teacher without each fold in turn, and on all rows if a text asks for that.
 
     labels: bool [n, L].
@@ -177,7 +172,7 @@ def cross_fit(
             continue
         logits = np.zeros((len(wanted), outputs), np.float32)
         if labels[learnt].any(axis=0).sum() > 1:  # else nothing to learn: no opinion
-            logits = _bounded(teacher.fit(learnt, labels[learnt])(wanted), options.largest_logit)
+            logits = _bounded(teacher.fit(learnt, labels[learnt])(wanted))
         labelled[rows] = logits[: len(rows)]
         transfer[k, texts] = logits[len(rows) :]
     return Predictions(labelled, transfer)
@@ -188,7 +183,6 @@ def ensemble(
     labels: Bools,
     fold: Ints,
     asked: Bools,
-    options: EnsembleOptions,
     *,
     multi_label: bool,
     say: Say,
@@ -205,19 +199,20 @@ def ensemble(
     dropped: list[tuple[str, float, float]] = []
     for teacher in teachers:
         say(f"teacher: {teacher.name}")
-        predictions = cross_fit(teacher, labels, fold, asked, options)
+        predictions = cross_fit(teacher, labels, fold, asked)
         if kept:
             others = [each.labelled for each in kept]
-            without = stacked(others, labels, multi_label, options.prior)
-            with_it = stacked([*others, predictions.labelled], labels, multi_label, options.prior)
-            if log_loss_gain(with_it, without, labels, multi_label) < -options.tolerated_loss:
+            without = stacked(others, labels, multi_label)
+            with_it = stacked([*others, predictions.labelled], labels, multi_label)
+            # The log loss of all rises by more than a standard error.
+            if log_loss_gain(with_it, without, labels, multi_label) < -1.0:
                 rate = accuracy(with_it, labels, multi_label)
                 dropped.append((teacher.name, rate, accuracy(without, labels, multi_label)))
                 continue
         names.append(teacher.name)
         kept.append(predictions)
     labelled = [each.labelled for each in kept]
-    weights = stacking_weights(labelled, labels, multi_label, options.prior)
+    weights = stacking_weights(labelled, labels, multi_label)
     mixed = Predictions(
         _mixed(weights, labelled), _mixed(weights, [each.transfer for each in kept])
     )
@@ -228,29 +223,28 @@ def ensemble(
     )
 
 
-def stacked(parts: Sequence[Floats], labels: Bools, multi_label: bool, prior: float) -> Floats:
+def stacked(parts: Sequence[Floats], labels: Bools, multi_label: bool) -> Floats:
     """Return the weighted sum of logits with the least log loss on these labels: float32 [n, L]."""
-    return _mixed(stacking_weights(parts, labels, multi_label, prior), parts)
+    return _mixed(stacking_weights(parts, labels, multi_label), parts)
 
 
 def _mixed(weights: Sequence[float], parts: Sequence[Floats]) -> Floats:
     return np.asarray(sum(weight * part for weight, part in zip(weights, parts)), np.float32)
 
 
-def stacking_weights(
-    parts: Sequence[Floats], labels: Bools, multi_label: bool, prior: float
-) -> list[float]:
+def stacking_weights(parts: Sequence[Floats], labels: Bools, multi_label: bool) -> list[float]:
     """Return a weight for each of the logits, none below 0, with the least log loss.
 
+    A nat holds them at equal shares.
+
     parts: float32 [n, L] each.
-    prior: nats that hold the weights at equal shares.
     """
     equal = 1 / len(parts)
 
     def loss(weights: npt.NDArray[np.float64]) -> float:
         mixed = sum(weight * part for weight, part in zip(weights, parts))
         nats = float(log_losses(mixed, labels, multi_label).sum())
-        return nats + prior * float(((weights - equal) ** 2).sum())
+        return nats + float(((weights - equal) ** 2).sum())
 
     bounds = [(0, LARGEST_WEIGHT)] * len(parts)
     least = minimize(loss, [equal] * len(parts), method="L-BFGS-B", bounds=bounds)
@@ -309,9 +303,7 @@ def log_chances(logits: Floats, multi_label: bool) -> Floats:
     return np.asarray(logits if multi_label else log_softmax(logits, axis=1), np.float32)
 
 
-def fit_layer(
-    x: Floats, labels: Bools, multi_label: bool, options: EnsembleOptions
-) -> tuple[Floats, Floats]:
+def fit_layer(x: Floats, labels: Bools, multi_label: bool) -> tuple[Floats, Floats]:
     """Fit a logistic regression; return it as a layer, weights float32 [L, width] and bias [L].
 
     x: float32 [n, width].
@@ -322,11 +314,10 @@ def fit_layer(
     from sklearn.linear_model import LogisticRegression
 
     weights = np.zeros((labels.shape[1], x.shape[1]), np.float32)
-    impossible = np.log(options.unseen)
+    impossible = np.log(1e-6)
     bias = np.where(labels.all(axis=0), -impossible, impossible).astype(np.float32)
-    model = LogisticRegression(
-        C=options.regularization, max_iter=REGRESSION_STEPS, tol=REGRESSION_TOLERANCE
-    )
+    # More steps, or a finer tolerance, change no label.
+    model = LogisticRegression(C=10.0, max_iter=300, tol=1e-3)
     if multi_label:
         for column in np.flatnonzero(labels.any(axis=0) & ~labels.all(axis=0)):
             model.fit(x, labels[:, column])
@@ -341,7 +332,7 @@ def fit_layer(
     return weights, bias
 
 
-def _bounded(logits: Floats, largest: float) -> Floats:
-    """Bound the certainty, so that one wrong text cannot decide alone."""
-    low = np.minimum(logits.max(axis=1, keepdims=True), largest) - 2 * largest
-    return np.asarray(np.clip(logits, low, largest), np.float32)
+def _bounded(logits: Floats) -> Floats:
+    """Bound the certainty."""
+    low = np.minimum(logits.max(axis=1, keepdims=True), LARGEST_LOGIT) - 2 * LARGEST_LOGIT
+    return np.asarray(np.clip(logits, low, LARGEST_LOGIT), np.float32)

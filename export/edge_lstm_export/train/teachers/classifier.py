@@ -13,12 +13,10 @@ from scipy.special import log_softmax, logsumexp
 
 from edge_lstm.errors import DataError
 from edge_lstm.printable import counted, listed, shorten
-from edge_lstm_export.options import EncoderOptions
 from edge_lstm_export.train.data import Bools, Floats, Ints, Names
 from edge_lstm_export.train.teachers.base import Predict, Say, Teacher, log_chances
 from edge_lstm_export.train.teachers.transformer import TextReader, classifier_labels
 
-DEFAULT_OPTIONS = EncoderOptions()
 _reader_of = lru_cache(maxsize=1)(partial(TextReader, classifier=True))  # reads no text twice
 
 
@@ -35,11 +33,9 @@ class ClassifierTeacher(Teacher):
         self,
         source: str,
         labels: Sequence[str],
-        options: EncoderOptions = DEFAULT_OPTIONS,
         say: Say = lambda line: None,
     ) -> None:
         self.source = source
-        self._options = options
         self._say = say
         theirs = _labels(source)
         self._columns = [np.flatnonzero([name == label for name in theirs]) for label in labels]
@@ -62,9 +58,7 @@ class ClassifierTeacher(Teacher):
 
     def logits(self, texts: Sequence[str]) -> Floats:
         """Logarithms of the labels' probabilities: float32 [n, L]."""
-        logits = log_softmax(
-            _reader_of(self.source, self._options, self._say).outputs(texts), axis=1
-        )
+        logits = log_softmax(_reader_of(self.source, self._say).outputs(texts), axis=1)
         sums = np.stack(
             [logsumexp(logits[:, columns], axis=1) for columns in self._columns], axis=1
         )
@@ -81,7 +75,7 @@ def label_texts(source: str, say: Say, texts: Sequence[str]) -> tuple[Names, Boo
         f"teacher: {source} labels {counted(len(texts), 'text')} as "
         f"{listed([*map(shorten, labels)], 10)}"
     )
-    logits = ClassifierTeacher(source, labels, say=say).logits(texts)
+    logits = ClassifierTeacher(source, labels, say).logits(texts)
     best = logits.argmax(axis=1)
     used = np.unique(best)
     if len(used) < 2:

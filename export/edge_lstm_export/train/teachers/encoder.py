@@ -21,7 +21,6 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from edge_lstm.printable import counted
 from edge_lstm.text import spaceless
-from edge_lstm_export.options import EncoderOptions, EnsembleOptions, WordVectorOptions
 from edge_lstm_export.train.data import Bools, Floats, Ints
 from edge_lstm_export.train.examples import random_batches
 from edge_lstm_export.train.logits import soft_cross_entropy
@@ -44,10 +43,10 @@ from edge_lstm_export.train.teachers.transformer import (
 )
 
 SMALLEST = 1e-9  # divisors are at least this
-MINILM_WIDTH = 384  # hidden states of the encoder for which the learning rate was found
+LEARNING_RATE = 1e-4  # the peak, of an encoder as wide as MiniLM
+MINILM_WIDTH = 384  # hidden states
+FEWEST_STEPS = 60  # of a fine-tuning
 BATCHES_PER_CHUNK = 16  # batches of texts that are sorted by length together
-# Of the optimizer, as encoders are fine-tuned (Liu et al., 2019).
-ADAM_BETAS = (0.9, 0.98)  # as published
 
 
 class EncoderReader(TextReader):
@@ -59,9 +58,9 @@ class EncoderReader(TextReader):
         lengths = np.linalg.norm(means, axis=1).clip(SMALLEST)
         return np.asarray(means / lengths[:, None], np.float32), lengths
 
-    def probe(self, multi_label: bool, options: EnsembleOptions) -> Regression:
+    def probe(self, multi_label: bool) -> Regression:
         """Return a logistic regression on the frozen encoder's vectors, of length 1."""
-        return Regression(lambda texts: self.vectors(texts)[0], multi_label, options)
+        return Regression(lambda texts: self.vectors(texts)[0], multi_label)
 
 
 @dataclass
@@ -70,25 +69,21 @@ class FineTunedEncoder(Teacher):
 
     reader: EncoderReader
     multi_label: bool
-    options: EnsembleOptions
     seed: int = 0
 
     def fit(self, rows: Ints, labels: Bools) -> Predict:
         """See Teacher."""
         texts = [self.texts[row] for row in rows]
-        options = self.reader.options
         say = self.reader.say
         vectors, lengths = self.reader.vectors(texts)
-        weights, bias = fit_layer(vectors, labels, self.multi_label, self.options)
+        weights, bias = fit_layer(vectors, labels, self.multi_label)
         # The head reads means that are not of length 1, but of about one length.
         weights = weights / np.float32(lengths.mean())
-        model = EncoderWithHead(self.reader.model, weights, bias, options.dropout)
-        fine_tune(
-            model, texts, labels, options, multi_label=self.multi_label, seed=self.seed, say=say
-        )
+        model = EncoderWithHead(self.reader.model, weights, bias)
+        fine_tune(model, texts, labels, multi_label=self.multi_label, seed=self.seed, say=say)
 
         def predict(asked: Ints) -> Floats:
-            outputs = read_texts(model, [self.texts[row] for row in asked], options, say)
+            outputs = read_texts(model, [self.texts[row] for row in asked], say)
             return log_chances(outputs, self.multi_label)
 
         return predict
@@ -99,12 +94,10 @@ class EncoderWithHead(Transformer):
 
     weights: float32 [L, hidden],
     bias: float32 [L], the head's first values.
-    dropout: before the head.
     """
 
-    def __init__(self, encoder: Transformer, weights: Floats, bias: Floats, dropout: float) -> None:
+    def __init__(self, encoder: Transformer, weights: Floats, bias: Floats) -> None:
         super().__init__(copy.deepcopy(encoder.body), encoder.tokenizer)
-        self.dropout = dropout
         self.head = nn.Linear(self.width, len(bias))
         self.width = len(bias)
         with torch.no_grad():
@@ -113,7 +106,7 @@ class EncoderWithHead(Transformer):
 
     def forward(self, pieces: Tensor, mask: Tensor) -> Tensor:
         """pieces, mask: int64 [B, T] → logits float32 [B, L]."""
-        means = functional.dropout(super().forward(pieces, mask), self.dropout, self.training)
+        means = functional.dropout(super().forward(pieces, mask), 0.1, self.training)
         logits: Tensor = self.head(means)
         return logits
 
@@ -122,7 +115,6 @@ def fine_tune(
     model: EncoderWithHead,
     texts: Sequence[str],
     labels: Bools,
-    options: EncoderOptions,
     *,
     multi_label: bool,
     seed: int,
@@ -137,13 +129,16 @@ def fine_tune(
     of a long text.
     """
     pieces = model.tokenize(texts)
-    longest = min(options.crop, model.most_pieces)
+    longest = min(128, model.most_pieces)
     lengths = np.array([min(len(ids), longest) for ids in pieces], np.int64)
-    steps = max(options.fewest_steps, options.epochs * math.ceil(len(texts) / options.batch_size))
-    pieces_per_step = options.batch_size * max(1.0, float(lengths.mean()))
-    steps = min(steps, math.ceil(options.most_pieces / pieces_per_step))
-    optimizer = torch.optim.AdamW(_parameters(model, options), betas=ADAM_BETAS, fused=True)
-    warmup = max(1, round(options.warmup * steps))
+    # Two passes over the texts, and no more than a million word pieces.
+    batch_size = 32
+    steps = max(FEWEST_STEPS, 2 * math.ceil(len(texts) / batch_size))
+    pieces_per_step = batch_size * max(1.0, float(lengths.mean()))
+    steps = min(steps, math.ceil(1_000_000 / pieces_per_step))
+    # As encoders are fine-tuned (Liu et al., 2019).
+    optimizer = torch.optim.AdamW(_parameters(model), betas=(0.9, 0.98), fused=True)
+    warmup = max(1, round(0.06 * steps))
 
     def share_of_rate(step: int) -> float:
         return min(1.0, (step + 1) / warmup) * (1 - step / steps)
@@ -155,7 +150,7 @@ def fine_tune(
     model.train()
     with torch.random.fork_rng(devices=[]), enough_threads(model):
         torch.manual_seed(seed)
-        batches = itertools.islice(_batches(lengths, options.batch_size, rng), steps)
+        batches = itertools.islice(_batches(lengths, batch_size, rng), steps)
         for step, rows in enumerate(batches, 1):
             ends = [max(1, len(pieces[row]) - longest + 1) for row in rows]
             starts = rng.integers(0, ends).tolist()
@@ -165,14 +160,14 @@ def fine_tune(
             loss = soft_cross_entropy(logits, targets[rows], multi_label=multi_label)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
-            nn.utils.clip_grad_norm_(model.parameters(), options.clip)
+            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
             schedule.step()
             done(step / steps)
     model.eval()
 
 
-def _parameters(model: EncoderWithHead, options: EncoderOptions) -> list[dict[str, Any]]:
+def _parameters(model: EncoderWithHead) -> list[dict[str, Any]]:
     """Return the parameters that learn, in groups.
 
     A wider encoder than MiniLM learns more slowly.
@@ -181,14 +176,14 @@ def _parameters(model: EncoderWithHead, options: EncoderOptions) -> list[dict[st
         table.requires_grad_(False)
     body = [p for p in model.body.parameters() if p.requires_grad]
     slower = min(1.0, math.sqrt(MINILM_WIDTH / model.body.config.hidden_size))
-    rate = options.learning_rate * slower
+    rate = LEARNING_RATE * slower
     matrices = [p for p in body if p.ndim > 1]
     vectors = [p for p in body if p.ndim == 1]
     head = list(model.head.parameters())
     return [
-        {"params": matrices, "weight_decay": options.weight_decay, "lr": rate},
+        {"params": matrices, "weight_decay": 0.01, "lr": rate},
         {"params": vectors, "weight_decay": 0.0, "lr": rate},
-        {"params": head, "weight_decay": 0.0, "lr": options.head_learning_rate},
+        {"params": head, "weight_decay": 0.0, "lr": 1e-3},
     ]
 
 
@@ -198,7 +193,7 @@ def _batches(lengths: Ints, size: int, rng: np.random.Generator) -> Iterator[Int
         yield from random_batches(lengths, size, BATCHES_PER_CHUNK, rng)
 
 
-def encoder_words(encoder: Transformer, options: WordVectorOptions) -> PretrainedWords | None:
+def encoder_words(encoder: Transformer) -> PretrainedWords | None:
     """Return the words that the encoder's tokenizer reads as one piece, with their embeddings.
 
     Words are of two letters or more and nothing else, in scripts that put spaces between them. None
@@ -228,6 +223,4 @@ def encoder_words(encoder: Transformer, options: WordVectorOptions) -> Pretraine
     for (i, word), pieces in zip(usable, read([word for _, word in usable])):
         if pieces == [i]:
             place.setdefault(word, i)
-    return PretrainedWords(
-        tuple(place), table, np.array(list(place.values()), np.int64), read, options
-    )
+    return PretrainedWords(tuple(place), table, np.array(list(place.values()), np.int64), read)

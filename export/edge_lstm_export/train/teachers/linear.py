@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from edge_lstm_export.options import LinearOptions
 from edge_lstm_export.train.data import Bools, Floats, Ints
-from edge_lstm_export.train.linear import Matrix, counters, svm_weights
+from edge_lstm_export.train.linear import SVM_C, Matrix, counters, svm_weights
 from edge_lstm_export.train.logits import two_columns
 from edge_lstm_export.train.pretrained import PretrainedWords
 from edge_lstm_export.train.teachers.base import Predict, Teacher
@@ -28,11 +27,12 @@ class LinearTeacher(Teacher):
     See the module.
 
     multi_label: a text may have several labels.
+    characters: see linear.counters.
     words: pretrained word embeddings, if there are any.
     """
 
     multi_label: bool
-    options: LinearOptions
+    characters: bool = True
     words: PretrainedWords | None = None
 
     def read(self, texts: Sequence[str]) -> None:
@@ -40,13 +40,13 @@ class LinearTeacher(Teacher):
         from sklearn.feature_extraction.text import HashingVectorizer
 
         plain = {"n_features": COLUMNS, "alternate_sign": False, "norm": None}
-        made = counters(HashingVectorizer, TOKEN, self.options, **plain)
+        made = counters(HashingVectorizer, TOKEN, characters=self.characters, **plain)
         # They are float32 [texts, COLUMNS], CSR.
         self._counts = [counter.transform(texts) for counter in made]
         self._embedded: list[Floats] = []
         if self.words:
-            length = np.float32(self.options.embeddings)
-            self._embedded.append(length * self.words.text_vectors(texts))
+            # In lengths of a text's n-grams.
+            self._embedded.append(np.float32(1.5) * self.words.text_vectors(texts))
 
     def fit(self, rows: Ints, labels: Bools) -> Predict:
         """See Teacher."""
@@ -63,8 +63,7 @@ class LinearTeacher(Teacher):
                 [*weighted, *(vectors[rows] for vectors in self._embedded)]
             ).tocsr()
 
-        c = self.options.regularization
-        weights, bias = svm_weights(features(rows), labels, self.multi_label, c)
+        weights, bias = svm_weights(features(rows), labels, self.multi_label, SVM_C)
         return lambda asked: two_columns(np.asarray(features(asked) @ weights + bias, np.float32))
 
 

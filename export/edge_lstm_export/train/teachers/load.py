@@ -28,9 +28,9 @@ class Teachers:
     def words(self) -> PretrainedWords | None:
         """The word embeddings of the plan; None if it uses none."""
         if self.plan.word_table == "english":
-            return english(self.plan.word_vectors)
+            return english()
         if self.plan.word_table == "encoder":
-            return encoder.encoder_words(self._reader.model, self.plan.word_vectors)
+            return encoder.encoder_words(self._reader.model)
         return None
 
     @cached_property
@@ -38,7 +38,7 @@ class Teachers:
         """The plan's encoder; a plan without one does not ask for it."""
         kinds = ("probe", "fine-tuned")
         source = next(teacher.source for teacher in self.plan.teachers if teacher.kind in kinds)
-        return encoder.EncoderReader(source, self.plan.encoder, self.say)
+        return encoder.EncoderReader(source, self.say)
 
     def load(self) -> list[Teacher]:
         """Load them, in the plan's order.
@@ -54,13 +54,12 @@ class Teachers:
 
     def _teacher(self, teacher: TeacherOptions) -> Teacher:
         multi_label = self.plan.network.multi_label
-        options = self.plan.ensemble
         if teacher.kind == "linear":
-            return LinearTeacher(multi_label, self.plan.linear, self.words)
+            return LinearTeacher(multi_label, not self.plan.is_long, self.words)
         if teacher.kind == "model":
-            return model_teacher(teacher, multi_label, options)
+            return model_teacher(teacher, multi_label)
         if teacher.kind == "probe":
-            return self._reader.probe(multi_label, options)
+            return self._reader.probe(multi_label)
         if teacher.kind == "fine-tuned":
-            return encoder.FineTunedEncoder(self._reader, multi_label, options, self.plan.seed)
-        return ClassifierTeacher(teacher.source, self.labels, self.plan.encoder, self.say)
+            return encoder.FineTunedEncoder(self._reader, multi_label, self.plan.seed)
+        return ClassifierTeacher(teacher.source, self.labels, self.say)

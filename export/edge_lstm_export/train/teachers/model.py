@@ -12,14 +12,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from edge_lstm.classifier import Classifier
-from edge_lstm_export.options import EnsembleOptions, SourceFile
+from edge_lstm_export.options import SourceFile
 from edge_lstm_export.train.data import Floats
 from edge_lstm_export.train.start import open_source
 from edge_lstm_export.train.teachers.base import Regression
 
 
-def model_teacher(file: SourceFile, multi_label: bool, options: EnsembleOptions) -> Regression:
-    """Return a regression on the log odds of a model file's labels, divided by ``feature_scale``.
+def model_teacher(file: SourceFile, multi_label: bool) -> Regression:
+    """Return a regression on the log odds of a model file's labels, divided by 3.
 
     Raise DataError or ModelFileError if the file cannot be read.
     """
@@ -29,7 +29,7 @@ def model_teacher(file: SourceFile, multi_label: bool, options: EnsembleOptions)
     def log_odds(texts: Sequence[str]) -> Floats:
         """float32 [texts, labels], or [texts, 1] for two labels of which a text has one."""
         chances = classifier.probabilities(texts)
-        least = options.smallest_probability
+        least = 1e-4
         if has_sets:
             rest = (1 - chances).clip(least, 1)
             odds = np.log(chances.clip(least, 1 - least)) - np.log(rest)
@@ -39,6 +39,6 @@ def model_teacher(file: SourceFile, multi_label: bool, options: EnsembleOptions)
         else:
             logs = np.log(chances.clip(least, 1))
             odds = logs - logs.mean(axis=1, keepdims=True)
-        return np.asarray(odds / options.feature_scale, np.float32)
+        return np.asarray(odds / 3.0, np.float32)
 
-    return Regression(log_odds, multi_label, options)
+    return Regression(log_odds, multi_label)

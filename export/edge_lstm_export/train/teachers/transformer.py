@@ -28,7 +28,6 @@ from edge_lstm.errors import DataError
 from edge_lstm.extras import needs
 from edge_lstm.machine import available_cores
 from edge_lstm.printable import counted
-from edge_lstm_export.options import EncoderOptions
 from edge_lstm_export.train.data import Floats, Ints
 from edge_lstm_export.train.network import threads
 from edge_lstm_export.train.teachers.base import Say
@@ -101,15 +100,13 @@ class Transformer(nn.Module):
         return pad(framed, padding_value=self.tokenizer.pad_token_id or 0), pad(mask)
 
 
-def read_texts(
-    model: Transformer, texts: Sequence[str], options: EncoderOptions, say: Say
-) -> Floats:
+def read_texts(model: Transformer, texts: Sequence[str], say: Say) -> Floats:
     """Return the model's outputs, float32 [n, width]; the mean for a text of several windows."""
     model.eval()
-    size = min(options.window, model.most_pieces)
+    size = min(254, model.most_pieces)
     windows: list[tuple[int, Ints]] = []
     for row, ids in enumerate(model.tokenize(texts)):
-        windows += [(row, part) for part in _windows(ids, size, options.windows)]
+        windows += [(row, part) for part in _windows(ids, size)]
     windows.sort(key=lambda window: len(window[1]))
     total = np.zeros((len(texts), model.width), np.float32)
     counts = np.bincount([row for row, _ in windows], minlength=len(texts))[:, None]
@@ -129,8 +126,9 @@ def read_texts(
     return np.asarray(total / counts, np.float32)
 
 
-def _windows(ids: Ints, size: int, most: int) -> list[Ints]:
-    count = max(1, min(most, math.ceil(len(ids) / size)))
+def _windows(ids: Ints, size: int) -> list[Ints]:
+    """Return the windows of a text, at most three, spread over it evenly. size: word pieces."""
+    count = max(1, min(3, math.ceil(len(ids) / size)))
     starts = np.linspace(0, max(0, len(ids) - size), count).astype(int)
     return [ids[start : start + size] for start in starts]
 
@@ -276,20 +274,18 @@ class TextReader:
     def __init__(
         self,
         source: str,
-        options: EncoderOptions,
         say: Say = lambda line: None,
         *,
         classifier: bool = False,
     ) -> None:
         self.model = load_transformer(source, classifier)
-        self.options = options
         self.say = say
         self._memo: dict[str, Floats] = {}
 
     def outputs(self, texts: Sequence[str]) -> Floats:
         """float32 [n, width], see :func:`read_texts`."""
         if new := [text for text in dict.fromkeys(texts) if text not in self._memo]:
-            self._memo.update(zip(new, read_texts(self.model, new, self.options, self.say)))
+            self._memo.update(zip(new, read_texts(self.model, new, self.say)))
         return np.array([self._memo[text] for text in texts], np.float32).reshape(
             -1, self.model.width
         )
