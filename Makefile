@@ -18,8 +18,8 @@ PYTEST_FLAGS ?= -m "not slow"
 TEST_PROCESSES ?= 2
 PYTEST := -m pytest -n $(TEST_PROCESSES) --dist worksteal
 
-.PHONY: demo install test lint types pytest ray-test device-test docs outputs release wheels model words bench emulated \
-	clean
+.PHONY: demo install test lint types pytest avx2-test ray-test device-test docs outputs release wheels model words bench \
+	emulated clean
 
 demo: $(VENV)/demo
 	$(BIN)/edge-lstm quickstart
@@ -33,7 +33,9 @@ $(VENV)/demo: pyproject.toml
 	$(BIN)/python -m pip install --disable-pip-version-check --editable '.[demo]'
 	touch $@
 
-test: lint types pytest ray-test device-test
+# Each part, whatever fails in another; the last lines say what was skipped and what failed.
+test:
+	@$(PYTHON) tools/parts.py "$(MAKE)" lint types pytest ray-test device-test
 
 # Everything that the tests need.
 install: $(VENV)/ray
@@ -59,6 +61,14 @@ RAY_TESTS := tests/end_to_end/test_score_on_ray.py
 pytest: export OMP_NUM_THREADS := 1
 pytest: install
 	$(BIN)/python $(PYTEST) $(PYTEST_FLAGS) --ignore $(RAY_TESTS) --beyond-device
+
+# Those whose floating-point numbers PyTorch and oneDNN compute, again as on a CPU without AVX-512.
+NUMERIC_TESTS := $(addprefix tests/export/test_,export.py interruption.py loop.py network.py encoders.py)
+avx2-test: export OMP_NUM_THREADS := 1
+avx2-test: export ONEDNN_MAX_CPU_ISA := AVX2
+avx2-test: export ATEN_CPU_CAPABILITY := avx2
+avx2-test: install
+	$(BIN)/python $(PYTEST) $(PYTEST_FLAGS) $(NUMERIC_TESTS)
 
 # Ray can end the process that it is used in, so its tests have one of their own.
 ray-test: export OMP_NUM_THREADS := 1

@@ -201,7 +201,14 @@ def run_here(arguments: Sequence[str], stdin: bytes = b"") -> Done:
 def in_bash(case: Case, folder: Path) -> Done:
     """Runs the case's line of bash in a process group of its own; what hangs is killed, and
     fails."""
-    environment = {**os.environ, "EL": f"{sys.executable} -m edge_lstm", **case.environment}
+    # Found by its name, since the path to it may have spaces.
+    python = Path(sys.executable)
+    environment = {
+        **os.environ,
+        "PATH": f"{python.parent}{os.pathsep}{os.environ['PATH']}",
+        "EL": f"{python.name} -m edge_lstm",
+        **case.environment,
+    }
     repository = str(Path(__file__).parents[1])
     environment["PYTHONPATH"] = os.pathsep.join(
         filter(None, [repository, environment.get("PYTHONPATH")])

@@ -1,13 +1,14 @@
 """Conditions, marks of distrust and energy meters, read from machines made of files."""
 
-import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from machines import files
 
+from edge_lstm.latency import energy
 from edge_lstm.latency.conditions import State, condition_warnings, state
 from edge_lstm.latency.energy import Meter, find_meter, measure_energy
 from edge_lstm.machine import this_machine
@@ -171,26 +172,30 @@ class Draw(Meter):
 
     joules = 49.8
     watts = 2.0
-    at = 0.0
+    now = 0.0
+
+    @classmethod
+    def passes(cls, seconds: float) -> None:
+        """Let time pass, which no other clock tells."""
+        cls.now += seconds
+        cls.joules += cls.watts * seconds
 
     def read(self) -> float:
-        now = time.perf_counter()
-        Draw.joules += self.watts * (now - (Draw.at or now))
-        Draw.at = now
         return self.joules % 50 if self.is_counter else self.watts
 
 
 @pytest.mark.parametrize("is_counter", [True, False])
 def test_energy_per_text_is_that_of_a_counter_that_goes_round_or_of_a_power_sensor(
-    is_counter: bool,
+    is_counter: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    clock = SimpleNamespace(perf_counter=lambda: Draw.now, sleep=Draw.passes)
+    monkeypatch.setattr(energy, "time", clock)
     Draw.joules = 49.8
     Draw.watts = 2.0
-    Draw.at = 0.0
 
     def run() -> int:
         Draw.watts = 7.0
-        time.sleep(0.01)
+        Draw.passes(0.01)
         return 2
 
     used = measure_energy(Draw("made", "all", (), is_counter, 50.0), run, 0.5)

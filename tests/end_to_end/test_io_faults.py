@@ -30,7 +30,7 @@ SLOW = ("export", "train")
 )
 def test_each_operation_on_a_file_fails_once(command: str, tmp_path: Path) -> None:
     if not shutil.which("gcc") or sys.platform != "linux":
-        pytest.skip("no gcc, or no Linux")
+        pytest.skip("no C compiler (gcc), or no Linux")
     library = tmp_path / "io_faults.so"
     build = ["gcc", "-shared", "-fPIC", str(HERE / "io_faults.c"), "-o", str(library), "-ldl"]
     subprocess.run(build, check=True)

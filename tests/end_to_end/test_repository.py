@@ -8,6 +8,7 @@ import re
 import runpy
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -116,10 +117,25 @@ def test_the_whole_check_ends_with_its_seconds_and_the_tests_that_were_skipped(
 
 
 @pytest.mark.parametrize(
-    "target", ["install", "lint", "pytest", "ray-test", "device-test", "outputs"]
+    "target", ["install", "lint", "pytest", "ray-test", "avx2-test", "device-test", "outputs"]
 )
 def test_the_whole_check_fails_with_any_of_its_steps(whole_check: WholeCheck, target: str) -> None:
     assert whole_check(f"echo made $1; [ $1 != {target} ]").returncode != 0
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_make_goes_on_after_a_part_that_fails_and_ends_with_what_was_skipped(
+    tmp_path: Path, fails: bool
+) -> None:
+    line = "SKIPPED [2] tests/a.py:1: no node"
+    parts = f"one:\n\t@{'false' if fails else 'true'}\ntwo:\n\t@echo '{line}'\n"
+    (tmp_path / "Makefile").write_text(parts, encoding="utf-8")
+    command = [sys.executable, str(ROOT / "tools" / "parts.py"), "make", "one", "two"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == fails
+    assert f"\nSkipped tests, and why:\n{line}\n" in done.stdout
+    assert ("\nfailed: one\n" in done.stderr) == fails
+    assert done.stdout.endswith("\npassed: one, two\n") != fails
 
 
 def test_security_md_counts_the_operators_that_a_graph_may_use() -> None:

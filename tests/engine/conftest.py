@@ -126,7 +126,7 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Compile:
             # Without inlining, which copies branches into each caller.
             command = (*kept, "-O0", "--coverage", "-Dalways_inline=", "-Wno-psabi")
         if not shutil.which(tool):
-            pytest.skip(f"no {tool}")
+            pytest.skip(NO_COMPILER if tool == "gcc" else f"no {tool}")
         if (key := (*command, *sources)) not in programs:
             programs[key] = folder / f"program{len(programs)}"
             whole = [*command, f"-I{ENGINE}", *sources, "-o", str(programs[key])]
@@ -163,6 +163,9 @@ def answers(
     rows = [line.split("\t") for line in run.stdout.decode().split("\n")[:-1]]
     bits = np.array([[int(word, 16) for word in row[2:]] for row in rows], np.uint32)
     return [row[0] for row in rows], [row[1] for row in rows], bits
+
+
+NO_COMPILER = "no C compiler (gcc)"
 
 
 def zig() -> list[str]:
@@ -206,6 +209,8 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "-w",
         str(folder),
     ]
+    if not any(map(shutil.which, ("cc", "gcc", "clang", "cl"))):
+        pytest.skip(NO_COMPILER)
     # Newer compilers refuse a function that no header declares.
     environment = {**os.environ, "CFLAGS": "-Werror=implicit-function-declaration"}
     run = finished([*command, str(PROJECT / "engine" / "python")], env=environment)

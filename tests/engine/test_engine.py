@@ -130,12 +130,11 @@ def test_parts_hold_at_their_ends_and_any_value_of_the_metadata_may_be_another(
     assert (run.returncode, run.stdout) == (0, ""), run.stdout + run.stderr[-2000:]
 
 
-def test_the_words_take_little_memory(tmp_path: Path) -> None:
+def test_the_words_take_little_memory(compiled: Compile) -> None:
     """Decoded, with their index: 7 bytes of letters a word, and less than 8 more."""
     path = PROJECT / "export" / "edge_lstm_export" / "sentiment-small.int8.onnx"
-    library = tmp_path / "engine.so"
-    command = ["gcc", "-std=c99", "-shared", "-fPIC", str(ENGINE / "edge_lstm.c"), "-o", library]
-    subprocess.run(command, check=True)
+    command = ("gcc", "-std=c99", "-shared", "-fPIC")
+    library = compiled(*command, sources=[str(ENGINE / "edge_lstm.c")])
     needs = ctypes.CDLL(str(library)).edge_lstm_needs
     needs.restype = ctypes.c_size_t
     data = path.read_bytes()

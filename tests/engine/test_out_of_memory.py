@@ -71,7 +71,7 @@ print(fired)
 
 def test_each_allocation_of_the_module_fails_once(tmp_path: Path) -> None:
     if not shutil.which("gcc") or sys.platform != "linux":
-        pytest.skip("no gcc, or no Linux")
+        pytest.skip("no C compiler (gcc), or no Linux")
     asan = finished(["gcc", "-print-file-name=libasan.so"]).stdout.strip()
     include = sysconfig.get_path("include")
     source = ENGINE / "python" / "edge_lstm_native"
