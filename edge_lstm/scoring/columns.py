@@ -207,7 +207,7 @@ def _added_columns(
 ) -> dict[str, bool]:
     """Return the names of the added columns, in order, and whether each holds numbers.
 
-    worker.Predictions holds the values. Raises DataError if two columns have one name.
+    answers.Predictions holds the values. Raises DataError if two columns have one name.
     """
     names: dict[str, bool] = {}
     for question, model in models.items():

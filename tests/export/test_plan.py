@@ -184,6 +184,8 @@ def test_a_dry_run_shows_the_plan_and_writes_nothing(
         "loop.epochs ",
     ):
         assert any(line.startswith(begin) for line in lines), begin
+    for path, _, _ in fields_of(decide(DatasetStats(60, 2))):
+        assert any(line.startswith(f"{path} ") for line in lines), path
     assert result.stderr == "" and list(tmp_path.iterdir()) == []
 
 

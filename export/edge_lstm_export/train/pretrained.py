@@ -89,7 +89,7 @@ class PretrainedWords:
         # In ascending order of the variance: the last ones are the principal components.
         _, directions = np.linalg.eigh(centred.T @ centred)
         components = directions[:, ::-1][:, :COMPONENTS]
-        # Ten are added to each rank: the first words are about as frequent as each other.
+        # Zipf's law, of a rank and ten.
         share = 1 / (np.arange(len(self.words)) + 10.0)
         share /= max(_SMALLEST, float(share.sum()))
         smoothing = 1e-4  # a of a / (a + p)

@@ -162,14 +162,14 @@ def _subwords(counts: Counter[str], most: int) -> tuple[str, ...]:
                     parts[run[start : start + size]] += weight
     single = [c for c in _by_use(characters) if characters[c] > 1][: max(most // 2, 1)]
     room = max(0, most - len(single))
-    # A part of fewer than three words says little of others.
+    # A part of one or two words is no subword.
     worth = {part: n * (len(part) - 1) for part, n in parts.items() if n >= 3}
     candidates = (*single, *_by_use(worth)[: 2 * room])
     reader = Tokenizer.of_subwords((), candidates)
     for word, weight in weights.items():
         for part in filter(reader.is_known, reader.split_word(word)):
             used[candidates[part - FIRST_WORD_ID]] += weight
-    # In an unsegmented script, a subword that is used less than five times is learnt from too few.
+    # In an unsegmented script, the reading must use a subword five times.
     often = [part for part in _by_use(used) if used[part] >= 5 or not spaceless(part)]
     longer = [part for part in often if len(part) > 1][:room]
     return tuple(_by_use({part: used[part] for part in [*single, *longer]}))

@@ -314,9 +314,8 @@ def fit_layer(x: Floats, labels: Bools, multi_label: bool) -> tuple[Floats, Floa
     from sklearn.linear_model import LogisticRegression
 
     weights = np.zeros((labels.shape[1], x.shape[1]), np.float32)
-    impossible = np.log(1e-6)
+    impossible = np.log(1e-6)  # of a probability
     bias = np.where(labels.all(axis=0), -impossible, impossible).astype(np.float32)
-    # More steps, or a finer tolerance, change no label.
     model = LogisticRegression(C=10.0, max_iter=300, tol=1e-3)
     if multi_label:
         for column in np.flatnonzero(labels.any(axis=0) & ~labels.all(axis=0)):

@@ -29,7 +29,7 @@ def model_teacher(file: SourceFile, multi_label: bool) -> Regression:
     def log_odds(texts: Sequence[str]) -> Floats:
         """float32 [texts, labels], or [texts, 1] for two labels of which a text has one."""
         chances = classifier.probabilities(texts)
-        least = 1e-4
+        least = 1e-4  # of a probability, so that no log odds are infinite
         if has_sets:
             rest = (1 - chances).clip(least, 1)
             odds = np.log(chances.clip(least, 1 - least)) - np.log(rest)
