@@ -214,7 +214,7 @@ def test_the_plan_shows_the_groups_and_runs_with_them_alone(tmp_path: Path) -> N
     source = write_csv(tmp_path / "d.csv", authors(0, 12), COLUMNS)
     grouped = (source, "--group-column", "author", "--dry-run")
     said = " ".join(train(*grouped, "--teacher", "none").stdout.split())
-    assert "3-fold cross-validation, 12 groups by 'author'" in said
+    assert "validation.group_column author (12 groups)" in said
     plan = tmp_path / "plan.json"
     plan.write_text(train(*grouped, "--teacher", "none", "--json").stdout)
     refused = train(source, "--plan", plan, "--dry-run").error

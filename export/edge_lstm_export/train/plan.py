@@ -251,6 +251,8 @@ def decide(stats: DatasetStats, request: TrainingRequest = NOTHING_ASKED) -> Dec
         _decide_seed(stats, request, preset, made)
     else:
         _decide_all(stats, request, preset, made)
+    by_groups = f"{stats.groups:,} groups" if stats.group_column else "no --group-column"
+    made.reasons["validation.group_column"] = by_groups
     plan = made.plan()
     parts = expected_parts(plan.network, plan.max_kilobytes, stats)
     largest = [f"{part} {size / 1000:,.0f}" for part, size in parts.items()][:4]
@@ -277,7 +279,6 @@ def _decide_all(
     put("text.rule", "subwords", "a word without an id is read as subwords")
     put("text.length", *_length(stats.kind))
     put("validation", *_validation(stats, request))
-    made.reasons["validation.group_column"] = "--group-column"
     weight = defaults.HARD_LABEL_WEIGHT if teachers else 1.0
     put("hard_label_weight", weight, "the teachers have the rest" if teachers else "no teachers")
     sizes = plan_network(
