@@ -174,8 +174,8 @@ def servers(model: Path) -> list[Server]:
         for asked in (("q",), names):
             what = f"serve ({engine})" if asked == ("q",) else f"serve ({engine}), 5 questions"
             port = FIRST_PORT + len(found)
-            files = [f"{name}={model}" for name in asked]
-            command = [sys.executable, "-m", "edge_lstm", "serve", *files, "--engine", engine]
+            models = [word for name in asked for word in ("-m", f"{name}={model}")]
+            command = [sys.executable, "-m", "edge_lstm", "serve", *models, "--engine", engine]
             found.append(Server(what, [*command, "--port", str(port)], port, asked))
     # The echo's port is its only argument.
     found[0].command.append(str(FIRST_PORT))

@@ -25,7 +25,7 @@ from edge_lstm.errors import DataError, ModelFileError, ProviderError, first_lin
 from edge_lstm.machine import available_cores, memory_to_use
 from edge_lstm.model_checks import MOST_PROBABLE
 from edge_lstm.modelfile import INPUT_NAME, OUTPUT_NAME, ModelFile, open_model, parse_model
-from edge_lstm.native import DEFAULT_PROVIDER, NATIVE, NativeSession, provider_of
+from edge_lstm.native import NATIVE, ONNXRUNTIME, NativeSession, engine_name
 from edge_lstm.parameters import check_numbers, instance, optional_whole, whole
 from edge_lstm.parameters import path as checked_path
 from edge_lstm.text import Encoded, Status, to_matrix, well_formed
@@ -49,6 +49,7 @@ BATCH_SIZE_OF_NARROW = 16
 MAX_THREADS = 1024
 
 # Providers that run on the CPU, by ONNX Runtime's names.
+DEFAULT_PROVIDER = "CPUExecutionProvider"
 CPU_PROVIDERS = (
     DEFAULT_PROVIDER,
     "XnnpackExecutionProvider",
@@ -160,8 +161,8 @@ class Classification(NamedTuple):
 class _Settings:
     """Settings of a session, see :meth:`Classifier.load`."""
 
+    engine: str = ONNXRUNTIME
     threads: int = 1
-    provider: str = DEFAULT_PROVIDER
     arena: bool = True
     processes: int = 1
 
@@ -206,20 +207,18 @@ class Classifier:
         *,
         engine: str | None = None,
         threads: int = 1,
-        provider: str = DEFAULT_PROVIDER,
         arena: bool = True,
         processes: int = 1,
     ) -> Classifier:
         """Load a model file.
 
         path: the file; None for the embedded model.
-        engine: ``onnxruntime``, or ``native``, which needs the package edge-lstm-native; its
+        engine: ``onnxruntime``; ``onnxruntime:XNNPACK`` or another CPU execution provider of the
+            installed ONNX Runtime; or ``native``, which needs the package edge-lstm-native; its
             probabilities are within 1e-6 of ONNX Runtime's. None: the value of the variable
             EDGE_LSTM_ENGINE, else ``onnxruntime``.
         threads: threads inside one run, 1 to 1024. A second one rarely helps, because the network
             is small. The native engine uses one.
-        provider: a CPU execution provider of the installed ONNX Runtime. Leave it out with the
-            native engine.
         arena: keep the memory of the largest batch so far for the next run. False: return it to the
             system after every run. The next run then requests it again, which costs time.
         processes: number of processes that run models at once and share the memory. The first
@@ -232,10 +231,10 @@ class Classifier:
         unusable, ProviderError, MissingPackageError if the engine is not installed, and, like every
         method, TypeError for a value of the wrong type.
         """
-        provider = provider_of(engine, provider)
+        engine = engine_name(engine)
         opened = open_model(None if path is None else checked_path("path", path))
         return cls.from_model(
-            opened, threads=threads, provider=provider, arena=arena, processes=processes
+            opened, engine=engine, threads=threads, arena=arena, processes=processes
         )
 
     @classmethod
@@ -243,23 +242,20 @@ class Classifier:
         cls,
         model: ModelFile,
         *,
+        engine: str = ONNXRUNTIME,
         threads: int = 1,
-        provider: str = DEFAULT_PROVIDER,
         arena: bool = True,
         processes: int = 1,
     ) -> Classifier:
         """Make a classifier from a model file that is already open.
 
-        provider: as in :meth:`load`, or ``native`` for the native engine.
-
-        The other parameters, and the errors, are as in :meth:`load`.
+        The parameters, and the errors, are as in :meth:`load`.
         """
         instance("model", model, ModelFile, "an open model file; load() takes its path")
         instance("arena", arena, bool)
         threads = whole("threads", threads, most=MAX_THREADS)
-        provider = _check_provider(provider)
         processes = whole("processes", processes)
-        settings = _Settings(threads, provider, arena, processes)
+        settings = _Settings(engine_name(engine), threads, arena, processes)
         return cls(model, _session(model, settings), settings=settings)
 
     @property
@@ -565,18 +561,16 @@ def _onnxruntime_name() -> str:
     return f"ONNX Runtime {onnxruntime.__version__}"
 
 
-def _check_provider(provider: str) -> str:
-    instance("provider", provider, str, "a string")
-    if provider == NATIVE:
-        return provider
-    names = {name.lower().removesuffix("executionprovider"): name for name in available_providers()}
-    name = names.get(provider.lower().removesuffix("executionprovider"))
-    if name is None:
+def _provider(engine: str) -> str:
+    """Return the execution provider of an engine of ONNX Runtime."""
+    wanted = engine.partition(":")[2] or "CPU"
+    names = {name.upper().removesuffix("EXECUTIONPROVIDER"): name for name in available_providers()}
+    if wanted not in names:
         raise ProviderError(
-            f"execution provider {provider!r} is not a CPU provider of the installed "
-            f"{_onnxruntime_name()}; available: {', '.join(names.values())}"
+            f"execution provider {wanted} is not a CPU provider of the installed "
+            f"{_onnxruntime_name()}; available: {', '.join(names)}"
         )
-    return name
+    return names[wanted]
 
 
 def _check_texts(texts: Iterable[str]) -> list[str]:
@@ -616,19 +610,19 @@ def _as_ids(row: Any) -> npt.NDArray[Any] | None:
 
 def _reload(data: bytes, path: Path, settings: dict[str, Any]) -> Classifier:
     """Make the copy of a pickled classifier."""
-    if settings["provider"] != NATIVE:
+    if settings["engine"] != NATIVE:
         processes = max(settings["processes"], available_cores())
         _arena.bound(processes=processes, is_kept=settings["arena"])
     return Classifier.from_model(parse_model(data, path), **settings)
 
 
 def _session(model: ModelFile, settings: _Settings) -> onnxruntime.InferenceSession | NativeSession:
-    if settings.provider == NATIVE:
+    if settings.engine == NATIVE:
         return NativeSession(model.data, model.path)
     import onnxruntime
 
     threads = settings.threads
-    provider = settings.provider
+    provider = _provider(settings.engine)
     _check_room_for(threads - 1)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
@@ -721,7 +715,7 @@ def _register_arena(processes: int, is_kept: bool) -> bool:
 
 def _run_options(settings: _Settings) -> list[Any]:
     """Make the options of a run: a session without an arena of its own gives memory back."""
-    if settings.provider == NATIVE or settings.arena or not _arena.bound():
+    if settings.engine == NATIVE or settings.arena or not _arena.bound():
         return []
     import onnxruntime
 

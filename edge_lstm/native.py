@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from edge_lstm.errors import DataError, ModelFileError
 from edge_lstm.extras import needs
 from edge_lstm.model_checks import MOST_PROBABLE
+from edge_lstm.parameters import instance
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,13 +23,10 @@ if TYPE_CHECKING:
 
     from edge_lstm.text import Status
 
-ENGINES = ("onnxruntime", "native")
-
-# Also the name of a provider: all parts of this package pass the engine on as one.
+# Engines by name. An execution provider of ONNX Runtime may follow the first, as in
+# onnxruntime:XNNPACK.
+ONNXRUNTIME = "onnxruntime"
 NATIVE = "native"
-
-# The provider of ONNX Runtime that a caller gets without giving one.
-DEFAULT_PROVIDER = "CPUExecutionProvider"
 
 # The statuses of texts, in the engine's order.
 STATUSES: tuple[Status, ...] = ("ok", "empty", "unknown_words", "truncated")
@@ -37,33 +35,28 @@ STATUSES: tuple[Status, ...] = ("ok", "empty", "unknown_words", "truncated")
 VARIABLE = "EDGE_LSTM_ENGINE"
 
 
-def provider_of(engine: str | None, provider: str) -> str:
-    """Return the provider that stands for an engine.
+def engine_name(engine: str | None) -> str:
+    """Return the full name of an engine, each in one spelling.
 
-    engine: one of ENGINES; None: the engine that the variable EDGE_LSTM_ENGINE names, else
-        ``onnxruntime``.
-    provider: an execution provider of ONNX Runtime.
+    engine: ``native``, ``onnxruntime``, or ``onnxruntime:`` and an execution provider; None: the
+        engine that the variable EDGE_LSTM_ENGINE names, else ``onnxruntime``.
 
-    Raises DataError if the engine is unknown, or if it is the native engine and a provider of ONNX
-    Runtime is given too.
+    Raises DataError if the engine is unknown, TypeError if it is no string.
     """
-    chosen = engine if engine is not None else os.environ.get(VARIABLE) or ENGINES[0]
-    if chosen not in ENGINES:
+    chosen = os.environ.get(VARIABLE) or ONNXRUNTIME if engine is None else engine
+    instance("engine", chosen, str, "a string")
+    kind, colon, provider = chosen.partition(":")
+    if kind not in (ONNXRUNTIME, NATIVE) or (colon and (kind == NATIVE or not provider)):
         what = f"the engine {chosen!r}" if engine is not None else f"{VARIABLE}={chosen}"
-        raise DataError(f"{what} is unknown; choose one of {', '.join(ENGINES)}")
-    if chosen != NATIVE:
-        return provider
-    if provider not in (NATIVE, DEFAULT_PROVIDER):
-        raise DataError(
-            f"provider {provider} is one of ONNX Runtime; leave it out with the native engine"
-        )
-    return NATIVE
+        raise DataError(f"{what} is unknown; choose onnxruntime, onnxruntime:NAME or native")
+    provider = provider.upper().removesuffix("EXECUTIONPROVIDER")
+    return kind if provider in ("", "CPU") else f"{kind}:{provider}"
 
 
 def fastest_engine() -> str:
     """Return the engine of the variable EDGE_LSTM_ENGINE, else native if it is installed."""
     is_installed = find_spec("edge_lstm_native") is not None
-    return os.environ.get(VARIABLE) or (NATIVE if is_installed else ENGINES[0])
+    return os.environ.get(VARIABLE) or (NATIVE if is_installed else ONNXRUNTIME)
 
 
 class Decided(NamedTuple):

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from edge_lstm.classifier import Classification, Classifier, Prediction
 from edge_lstm.errors import DataError
-from edge_lstm.native import DEFAULT_PROVIDER
 from edge_lstm.text import Encoded, Tokenizer
 
 # The name of a question. It becomes a part of the names of columns.
@@ -40,7 +39,6 @@ class Questions:
         *,
         engine: str | None = None,
         threads: int = 1,
-        provider: str = DEFAULT_PROVIDER,
     ) -> Questions:
         """Load a model file for each question.
 
@@ -50,7 +48,7 @@ class Questions:
         """
         return cls(
             {
-                name: Classifier.load(path, engine=engine, threads=threads, provider=provider)
+                name: Classifier.load(path, engine=engine, threads=threads)
                 for name, path in paths.items()
             }
         )

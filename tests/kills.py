@@ -13,7 +13,7 @@ DRIVER = """
 import sys
 from edge_lstm import RunOptions, score_files
 run = RunOptions(workers=int(sys.argv[3]), chunk_rows=100, resume=True, checkpoint_seconds=0,
-                 provider=[*sys.argv, "CPUExecutionProvider"][4])
+                 engine=[*sys.argv, "onnxruntime"][4])
 score_files(sys.argv[1], sys.argv[2], run=run)
 """
 
@@ -24,7 +24,7 @@ def kill_at_random_moments(
     target: str,
     seed: int,
     *,
-    provider: str = "CPUExecutionProvider",
+    engine: str = "onnxruntime",
     environ: dict[str, str] | None = None,
 ) -> None:
     """Run and resume with SIGKILL at ``kills`` random moments; whatever is complete has the right
@@ -38,13 +38,11 @@ def kill_at_random_moments(
     (folder / "driver.py").write_text(DRIVER)
     driver = [sys.executable, folder / "driver.py", source]
     started = time.monotonic()
-    subprocess.run([*driver, whole, "1", provider], check=True, env=environ)
+    subprocess.run([*driver, whole, "1", engine], check=True, env=environ)
     duration = time.monotonic() - started
     chance = random.Random(seed)
     while kills:
-        with subprocess.Popen(
-            [*driver, out, chance.choice("12"), provider], env=environ
-        ) as process:
+        with subprocess.Popen([*driver, out, chance.choice("12"), engine], env=environ) as process:
             try:
                 assert process.wait(chance.uniform(0.2, duration)) == 0
             except subprocess.TimeoutExpired:
@@ -53,7 +51,7 @@ def kill_at_random_moments(
         if out.exists():
             assert out.read_bytes() == whole.read_bytes()
             out.unlink()
-    subprocess.run([*driver, out, "1", provider], check=True, env=environ)
+    subprocess.run([*driver, out, "1", engine], check=True, env=environ)
     assert out.read_bytes() == whole.read_bytes()
     assert sorted(path.name for path in folder.iterdir()) == sorted(
         [source.name, "driver.py", whole.name, out.name]

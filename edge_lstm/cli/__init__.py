@@ -26,6 +26,7 @@ from edge_lstm.printable import printable
 from edge_lstm.signals import exit_code
 
 DEBUG_FLAG = "--debug"
+MODEL_SUFFIXES = (".onnx", ".safetensors")
 WORKSTATION = "edge_lstm_export"
 _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -69,6 +70,29 @@ class GroupedCommand(TyperCommand):
 
     A group has the name of its panel.
     """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse what follows the command's name.
+
+        Raise DataError for a model file without -m in front of it.
+        """
+        arguments = [each for each in self.params if each.param_type_name == "argument"]
+        takes_models = any("-m" in each.opts for each in self.params)
+        if takes_models and not ctx.resilient_parsing:
+            values, unexpected, _ = self.make_parser(ctx).parse_args(list(args))
+            given = [values.get(str(each.name)) or () for each in arguments]
+            texts = [text for each in given for text in ([each] if isinstance(each, str) else each)]
+            models = [text for text in unexpected if text.endswith(MODEL_SUFFIXES)]
+            # A text may end in the suffix, too. os.path.isfile() is False for one that is too long
+            # for a path; pathlib raises.
+            models += [
+                text
+                for text in texts
+                if text.endswith(MODEL_SUFFIXES) and os.path.isfile(text)  # noqa: PTH113
+            ]
+            if models:
+                raise DataError(f"{models[0]} is a model file; put -m before it")
+        return super().parse_args(ctx, args)
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the help's lists."""

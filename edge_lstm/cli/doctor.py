@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 from edge_lstm.cli.notes import wrapped
-from edge_lstm.cli.options import EngineOption, JsonOption, ModelArgument, ProviderOption, option
+from edge_lstm.cli.options import EngineOption, JsonOption, ModelOption, option
 from edge_lstm.printable import counted, to_json
 
 if TYPE_CHECKING:
@@ -16,9 +16,8 @@ if TYPE_CHECKING:
 
 
 def command(
-    model: ModelArgument = None,
+    model: ModelOption = None,
     engine: EngineOption = None,
-    provider: ProviderOption = "CPUExecutionProvider",
     timeout: Annotated[
         float, option("SECONDS", "Time limit of a stage.", min=1, max=86_400)
     ] = 60.0,
@@ -41,14 +40,13 @@ def command(
     """
     from edge_lstm.doctor.checks import examine
     from edge_lstm.errors import DataError
-    from edge_lstm.native import provider_of
+    from edge_lstm.native import engine_name
 
     if not timeout >= 1:  # NaN is in every range
         raise DataError("--timeout must be a number, from 1 to 86,400 seconds")
-    provider = provider_of(engine, provider)
     if sys.stderr.isatty():
         print("checking …", file=sys.stderr)
-    diagnosis = examine(model, provider=provider, timeout=timeout, in_process=in_process)
+    diagnosis = examine(model, engine=engine_name(engine), timeout=timeout, in_process=in_process)
     if as_json:
         print(to_json(asdict(diagnosis), indent=2))
     else:

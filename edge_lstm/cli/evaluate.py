@@ -19,10 +19,13 @@ from edge_lstm.printable import to_json
 if TYPE_CHECKING:
     from edge_lstm.evaluation.result import Evaluation
 
-_FILES = (
-    "Model files (default: the embedded model), then labelled texts: a CSV, TSV, JSONL, Parquet or "
-    "fastText file, a folder with a subfolder per label, - for standard input, or imdb or its tar "
-    "(with edge-lstm[train])."
+_DATA = (
+    "Labelled texts: a CSV, TSV, JSONL, Parquet or fastText file, a folder with a subfolder per "
+    "label, - for standard input, or imdb or its tar (with edge-lstm[train])."
+)
+_MODELS = (
+    "Model file, or sentiment for the embedded model. Repeat it to compare several, or with the "
+    "name of each question.  [default: sentiment]"
 )
 _FOREIGN = (
     "Texts that fit none of the labels, in any format of score: report how well they are "
@@ -31,11 +34,8 @@ _FOREIGN = (
 
 
 def command(
-    files: Annotated[
-        list[str],
-        typer.Argument(metavar="[MODEL...] FILE", help=_FILES, show_default=False),
-    ],
-    model: options.QuestionsOption = None,
+    data: Annotated[str, typer.Argument(metavar="SOURCE", help=_DATA, show_default=False)],
+    model: Annotated[list[str] | None, option("[NAME=]FILE", _MODELS, "--model", "-m")] = None,
     report: options.ReportOption = None,
     mistakes: Annotated[
         Path | None, option("FILE.csv", "Write the misclassified texts, to correct their labels.")
@@ -46,7 +46,7 @@ def command(
     text_column: options.TextColumnOption = None,
     label_column: options.LabelColumnOption = None,
     label_separator: options.LabelSeparatorOption = None,
-    label_columns: options.LabelColumnsOption = None,
+    indicator_columns: options.IndicatorColumnsOption = None,
     label_map: Annotated[
         str | None, option("DATA=MODEL,...", "Map labels of the data, such as 0=neg,1=pos.")
     ] = None,
@@ -57,7 +57,6 @@ def command(
     windows: options.WindowsOption = False,
     engine: options.EngineOption = None,
     threads: options.ThreadsOption = 1,
-    provider: options.ProviderOption = "CPUExecutionProvider",
     as_json: options.JsonOption = False,
 ) -> None:
     """Evaluate models on labelled texts.
@@ -80,15 +79,15 @@ def command(
         "--report": report,
         "--mistakes": mistakes,
         "--label-column": label_column,
-        "--label-columns": label_columns,
+        "--indicator-columns": indicator_columns,
         "--label-map": label_map,
         "--foreign": foreign,
     }
-    models = _models(files, model, single)
-    data = files[-1]
+    models = _models(data, model or [], single)
+    is_alone = "" in models
     paths = [path for of_question in models.values() for path in of_question]
     options.check_outputs([report, mistakes], [data, *paths, foreign])
-    _check(paths, mistakes, one_question=not model)
+    _check(paths, mistakes, one_question=is_alone)
     reading = LabelOptions(
         text_column,
         label_column=label_column,
@@ -96,7 +95,7 @@ def command(
         encoding=encoding,
         encoding_errors=encoding_errors,
         label_separator=label_separator,
-        label_columns=options.column_names(label_columns),
+        indicator_columns=options.column_names(indicator_columns),
     )
     request = Request(
         models=models,
@@ -110,14 +109,13 @@ def command(
         windows=windows,
         engine=engine,
         threads=threads,
-        provider=provider,
     )
     evaluations = evaluate_files(request, partial(ProgressBar, "evaluating"))
-    if not model:
+    if is_alone:
         _write(evaluations[""], report, mistakes)
     if as_json:
         values = {name: each.to_json() for name, each in evaluations.items()}
-        print(to_json(values if model else values[""], indent=2))
+        print(to_json(values[""] if is_alone else values, indent=2))
         return
     for name, each in evaluations.items():
         if name:
@@ -126,31 +124,28 @@ def command(
 
 
 def _models(
-    files: list[str], named: list[str] | None, single: Mapping[str, object]
+    data: str, given: list[str], single: Mapping[str, object]
 ) -> dict[str, list[str | None]]:
     """Return the models of each question, by its name; without questions, of one with no name.
 
-    files: model files, and the labelled data as the last one.
-    named: NAME=FILE of each question, if there are any.
+    data: the labelled texts.
+    given: the models, each with the name of its question, or none with a name.
     single: options that are for one question, with their values.
 
-    Raise DataError if the names, the number of files or an option does not fit.
+    Raise DataError if the names or an option do not fit.
     """
     from edge_lstm.errors import DataError
-    from edge_lstm.questions import parse_models
+    from edge_lstm.questions import parse_models, split_name
 
-    *models, data = files
-    if data.lower().endswith(".onnx"):
+    if all(name is None for name, _ in map(split_name, given)):
+        return {"": [*given] or [None]}
+    if needless := [name for name, value in single.items() if value is not None]:
+        raise DataError(f"{needless[0]} is for one question; leave it out, or name one model alone")
+    if data == "-":
         raise DataError(
-            f"{data} is a model file; name the labelled data last: evaluate {data} FILE"
+            "each question reads the texts, and standard input can be read once; save it"
         )
-    if not named:
-        return {"": [*models] or [None]}
-    if models or data == "-":
-        raise DataError("with -m NAME=MODEL, give one file of labelled texts and no other model")
-    if given := [name for name, value in single.items() if value is not None]:
-        raise DataError(f"{given[0]} is for one question; leave it out, or name one model alone")
-    return {name: [path] for name, path in parse_models(named).items()}
+    return {name: [path] for name, path in parse_models(given).items()}
 
 
 def _check(models: list[str | None], mistakes: Path | None, *, one_question: bool) -> None:

@@ -15,11 +15,10 @@ from edge_lstm.cli.options import (
     EngineOption,
     JsonOption,
     ModelOption,
-    ProviderOption,
     ThreadsOption,
     option,
 )
-from edge_lstm.cli.streams import check_text, decoded, standard_input
+from edge_lstm.cli.streams import decoded, standard_input
 from edge_lstm.printable import cut, printable, to_json
 
 if TYPE_CHECKING:
@@ -42,7 +41,6 @@ def command(
     words: Annotated[int, option("N", "Words to list.", min=1)] = 12,
     threads: ThreadsOption = 1,
     engine: EngineOption = None,
-    provider: ProviderOption = "CPUExecutionProvider",
     as_json: JsonOption = False,
 ) -> None:
     """Show which words of a text drive its prediction.
@@ -55,8 +53,7 @@ def command(
     from edge_lstm.classifier import Classifier
     from edge_lstm.explain import explain
 
-    check_text(text, model)
-    classifier = Classifier.load(model, engine=engine, threads=threads, provider=provider)
+    classifier = Classifier.load(model, engine=engine, threads=threads)
     if text is None:
         text = decoded(standard_input("type the text; Ctrl-D ends").read())
     explanation = explain(classifier, text, label=label)

@@ -19,14 +19,12 @@ if TYPE_CHECKING:
     from edge_lstm.latency.measure import Progress
     from edge_lstm.latency.result import Result
 
+_ENGINE = "Engines, as in predict.  [default: EDGE_LSTM_ENGINE, else onnxruntime]"
+_MODELS = "Model file; repeat it to compare several.  [default: the embedded model]"
+
 
 def command(
-    models: Annotated[
-        list[Path] | None,
-        typer.Argument(
-            metavar="[MODEL]...", help="Model files to compare.  [default: the embedded model]"
-        ),
-    ] = None,
+    model: Annotated[list[Path] | None, option("FILE", _MODELS, "--model", "-m")] = None,
     texts: Annotated[
         Path | None,
         option(
@@ -41,10 +39,7 @@ def command(
     ] = None,
     threads: Annotated[str, option("N,...", "Threads per run.", "--threads")] = "1",
     batch_size: Annotated[str, option("N,...", "Texts per run.", "--batch-size")] = "1",
-    engine: options.EngineOption = None,
-    provider: Annotated[
-        str, option("NAME,...", "Execution providers.", "--provider")
-    ] = "CPUExecutionProvider",
+    engine: Annotated[str | None, option("NAME,...", _ENGINE)] = None,
     cold_starts: Annotated[
         int,
         option("N", "Cold starts to time; 0 skips them, and memory too.", "--cold-starts", min=0),
@@ -60,19 +55,18 @@ def command(
     Several models, or several values of an option separated by commas, are compared in random
     order.
     """
-    options.check_outputs([output, report], [*(models or ()), texts])
+    options.check_outputs([output, report], [*(model or ()), texts])
     from edge_lstm.latency.measure import measure
     from edge_lstm.latency.settings import Settings, parse_numbers, read_texts
     from edge_lstm.modelfile import embedded_model
-    from edge_lstm.native import provider_of
+    from edge_lstm.native import engine_name
 
-    names = provider_of(engine, provider).split(",")
-    providers = tuple(dict.fromkeys(name.strip() for name in names))
+    engines = [None] if engine is None else engine.split(",")
     settings = Settings(
-        models=tuple(models) if models else (embedded_model(),),
+        models=tuple(model) if model else (embedded_model(),),
         threads=parse_numbers(threads, "--threads"),
         batch_sizes=parse_numbers(batch_size, "--batch-size"),
-        providers=providers,
+        engines=tuple(map(engine_name, engines)),
         runs=runs,
         duration_s=duration,
         cold_starts=cold_starts,

@@ -21,17 +21,16 @@ def option(metavar: str | None, text: str, *names: str, **settings: Any) -> Any:
 
 
 _DATA = {"rich_help_panel": "Data"}  # heading of some options in the help
-_MODEL = "Model file.  [default: the embedded model]"
-_NAMED_MODEL = "Model file, or sentiment for the embedded model.  [default: sentiment]"
+_MODEL = "Model file, or sentiment for the embedded model.  [default: sentiment]"
 _MODELS = (
     "Model file, or sentiment for the embedded model. For several questions, repeat it with the "
     "name of each question.  [default: sentiment]"
 )
 _THREADS = "Threads per run; more than 1 rarely helps a small network."
-_PROVIDER = "ONNX Runtime execution provider (CPU, XNNPACK, oneDNN, OpenVINO, ACL)."
 _ENGINE = (
-    "onnxruntime, or native (edge-lstm-native), whose probabilities agree within 1e-6.  "
-    "[default: EDGE_LSTM_ENGINE, else onnxruntime]"
+    "onnxruntime, with an execution provider as in onnxruntime:XNNPACK, or native "
+    "(edge-lstm-native), whose probabilities agree within 1e-6.  [default: EDGE_LSTM_ENGINE, else "
+    "onnxruntime]"
 )
 _BATCH_SIZE = "Texts per run, of similar length.  [default: 8, or 16 for a narrow network]"
 _ABSTAIN = (
@@ -48,7 +47,7 @@ _SEPARATOR = (
     "Separator of several labels per text, such as | in joy|anger. "
     "Lists and several __label__ need no separator."
 )
-_LABEL_COLUMNS = "Columns of 0 and 1, one per label."
+_INDICATOR_COLUMNS = "Columns of 0 and 1, one per label, each with the name of its label."
 _TEXT_COLUMN = "Column of the text, by name or number.  [default: detected]"
 _LABEL_COLUMN = "Column of the label, by name or number.  [default: detected]"
 _FORMAT = "Input format: text, csv, tsv, jsonl, parquet or folder.  [default: by suffix]"
@@ -61,14 +60,9 @@ _ENCODING_ERRORS = (
 )
 _DELIMITER = "Delimiter of CSV input.  [default: detected]"
 
-ModelOption = Annotated[Path | None, option("FILE", _NAMED_MODEL, "--model", "-m")]
+ModelOption = Annotated[Path | None, option("FILE", _MODEL, "--model", "-m")]
 ModelsOption = Annotated[list[str] | None, option("[NAME=]FILE", _MODELS, "--model", "-m")]
-QuestionsOption = Annotated[
-    list[str] | None, option("NAME=FILE", "Model file of a question.", "--model", "-m")
-]
-ModelArgument = Annotated[Path | None, typer.Argument(metavar="MODEL", help=_MODEL)]
 ThreadsOption = Annotated[int, option("N", _THREADS, min=1, max=1024)]
-ProviderOption = Annotated[str, option("NAME", _PROVIDER)]
 EngineOption = Annotated[str | None, option("NAME", _ENGINE)]
 BatchSizeOption = Annotated[int | None, option("N", _BATCH_SIZE, min=1)]
 AbstainOption = Annotated[float | None, option("SHARE", _ABSTAIN)]
@@ -81,7 +75,7 @@ TopOption = Annotated[int, option("K", "Give the K most probable labels.", min=1
 JsonOption = Annotated[bool, option(None, "Print the result as JSON.", "--json")]
 ReportOption = Annotated[Path | None, option("FILE", _REPORT)]
 LabelSeparatorOption = Annotated[str | None, option("TEXT", _SEPARATOR, **_DATA)]
-LabelColumnsOption = Annotated[str | None, option("NAME,...", _LABEL_COLUMNS, **_DATA)]
+IndicatorColumnsOption = Annotated[str | None, option("NAME,...", _INDICATOR_COLUMNS, **_DATA)]
 TextColumnOption = Annotated[str | None, option("NAME", _TEXT_COLUMN, **_DATA)]
 LabelColumnOption = Annotated[str | None, option("NAME", _LABEL_COLUMN, **_DATA)]
 InputFormatOption = Annotated[str | None, option("NAME", _FORMAT, **_DATA)]

@@ -6,14 +6,13 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-from edge_lstm.cli.options import ModelArgument, QuestionsOption, check_outputs, option
+from edge_lstm.cli.options import ModelsOption, check_outputs, option
 from edge_lstm.cli.streams import is_closed
 from edge_lstm.printable import printable
 
 
 def command(
-    model: ModelArgument = None,
-    question: QuestionsOption = None,
+    model: ModelsOption = None,
     output: Annotated[Path, option("FILE", "Page to write.", "--output", "-o")] = Path("page.html"),
     title: Annotated[
         str | None, option("TEXT", "Heading.  [default: the model file's name, or the questions]")
@@ -34,19 +33,17 @@ def command(
     text of the data. A line on standard error says how many.
     """
     from edge_lstm.atomic import is_stream, write_atomically
-    from edge_lstm.errors import DataError
     from edge_lstm.live_page import build_page
     from edge_lstm.modelfile import open_model
-    from edge_lstm.questions import parse_models
+    from edge_lstm.questions import one_or_several
     from edge_lstm.tables.examples import read_examples
 
-    if question and model is not None:
-        raise DataError("give MODEL, or -m NAME=FILE for each question, not both")
-    paths = parse_models(question) if question else {"": model}
+    models = one_or_several(model)
+    paths = models if isinstance(models, dict) else {"": models}
     opened = {name: open_model(path) for name, path in paths.items()}
     check_outputs([output], [examples, *(each.path for each in opened.values())])
     shown = read_examples(examples) if examples else ()
-    page = build_page(opened if question else opened[""], title, shown)
+    page = build_page(opened if isinstance(models, dict) else opened[""], title, shown)
     write_atomically(page, output)
     if count := len({text for each in opened.values() for text in each.examples}):
         texts = "the example text" if count == 1 else f"the {count} example texts"

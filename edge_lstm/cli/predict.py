@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from edge_lstm.cli import options
-from edge_lstm.cli.streams import check_text, decoded, standard_input
+from edge_lstm.cli.streams import decoded, standard_input
 from edge_lstm.printable import printable, to_json
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ def command(
     unfamiliar: options.UnfamiliarOption = None,
     threads: options.ThreadsOption = 1,
     engine: options.EngineOption = None,
-    provider: options.ProviderOption = "CPUExecutionProvider",
     as_json: options.JsonOption = False,
 ) -> None:
     """Classify texts: one line per text, "label <tab> probability <tab> status".
@@ -46,10 +45,9 @@ def command(
     from edge_lstm.answering import check_top
     from edge_lstm.questions import Questions, one_or_several
 
-    check_text(texts[0] if texts else None, model)
     models = one_or_several(model)
     paths = models if isinstance(models, dict) else {"": models}
-    questions = Questions.load(paths, engine=engine, threads=threads, provider=provider)
+    questions = Questions.load(paths, engine=engine, threads=threads)
     for classifier in questions.classifiers.values():
         check_top(top, len(classifier.labels))
         # Their errors come before texts are read.

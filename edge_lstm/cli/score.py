@@ -26,8 +26,8 @@ _WORKERS = "Maximum number of worker processes; one process on Windows.  [defaul
 _RESUME = "Continue an interrupted run, or start if there is none."
 _FORMAT = "Output format.  [default: by suffix, else the input's]"
 _ENGINE = (
-    "onnxruntime, native (edge-lstm-native), or ray (a cluster, from folder to folder).  "
-    "[default: EDGE_LSTM_ENGINE, else onnxruntime]"
+    "As in predict, or ray (a cluster, from folder to folder).  [default: EDGE_LSTM_ENGINE, else "
+    "onnxruntime]"
 )
 _ONLY_COLUMNS = "Input and added columns to write, such as id,label.  [default: all]"
 _INPUTS = "Files, globs, folders of .txt, or - for standard input."
@@ -78,7 +78,6 @@ def command(
     quiet: Annotated[
         bool, option(None, "Print no progress and no summary.", "--quiet", "-q")
     ] = False,
-    provider: common.ProviderOption = "CPUExecutionProvider",
     batch_size: common.BatchSizeOption = None,
 ) -> None:
     """Classify every row of files.
@@ -99,6 +98,7 @@ def command(
         tail -f app.log | edge-lstm score -
     """
     from edge_lstm.errors import DataError
+    from edge_lstm.native import engine_name
     from edge_lstm.questions import one_or_several
     from edge_lstm.scoring import RunOptions, ScoreOptions
     from edge_lstm.tables.schema import ReadOptions
@@ -129,7 +129,7 @@ def command(
         low_memory=low_memory,
         batch_size=batch_size,
         resume=resume,
-        provider=_provider(engine, provider),
+        engine=engine_name(None if engine == "ray" else engine),
         also_written=[] if summary_file is None else [summary_file],
         address=address,
     )
@@ -147,16 +147,6 @@ def command(
     summary = _score(inputs, output, work, engine, quiet=quiet)
     chosen_by = "--only-label" if only_label else "--only-abstained"
     _report(summary, summary_file, workers, chosen_by, quiet=quiet)
-
-
-def _provider(engine: str | None, provider: str) -> str:
-    """Return the provider of the workers. Raise DataError for an unknown engine."""
-    from edge_lstm.errors import DataError
-    from edge_lstm.native import ENGINES, provider_of
-
-    if engine not in (None, *ENGINES, "ray"):
-        raise DataError(f"--engine cannot be {engine!r}; choose {', '.join(ENGINES)} or ray")
-    return provider_of(None if engine == "ray" else engine, provider)
 
 
 def _check_run(inputs: list[str], output: str | None, engine: str | None, run: RunOptions) -> None:

@@ -5,14 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from edge_lstm.cli.options import option
 from edge_lstm.cli.streams import say
 
 _MODELS = (
-    "Model files, each with the name of its question, as in team=team.onnx.  [default: the "
-    "embedded model; none with --upstream]"
+    "Model file, with the name of its question, as in team=team.onnx. Repeat it for several.  "
+    "[default: the embedded model; none with --upstream]"
 )
 _ABSTAIN = (
     "Hand back unsure answers, so that at most this share of the rest is wrong, such as 0.02.  "
@@ -27,10 +25,7 @@ _TIMEOUT = "Seconds to wait for the upstream's answer."
 
 
 def command(
-    models: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[[NAME=]MODEL]...", help=_MODELS, show_default=False),
-    ] = None,
+    model: Annotated[list[str] | None, option("[NAME=]FILE", _MODELS, "--model", "-m")] = None,
     host: Annotated[str, option("ADDRESS", "Address to listen on.")] = "127.0.0.1",
     port: Annotated[
         int, option("PORT", "Port to listen on; 0 for a free one.", min=0, max=65535)
@@ -57,7 +52,7 @@ def command(
 
     Examples:
 
-        edge-lstm serve team=team.onnx urgent=urgent.onnx --abstain 0.02
+        edge-lstm serve -m team=team.onnx -m urgent=urgent.onnx --abstain 0.02
 
         edge-lstm serve --upstream https://HOST --log decisions.jsonl
     """
@@ -77,7 +72,7 @@ def command(
 
     if upstream is None and (log is not None or shadow):
         raise DataError("--log and --shadow are about the upstream's answers; add --upstream URL")
-    named = parse_models(models or ([EMBEDDED] if upstream is None else []), by_file=True)
+    named = parse_models(model or ([EMBEDDED] if upstream is None else []), by_file=True)
     paths = {name: model_path(path) for name, path in named.items()}
     check_distinct([] if log is None else [log], paths.values())
     settings = Settings(engine or fastest_engine(), abstain, unfamiliar)
@@ -89,13 +84,13 @@ def command(
         if kept is not None and kept.is_public:
             say(f"note: every user of this machine can read {log}; chmod 600 {log} changes that")
         hand_back = HandBack(client, kept, shadow)
-        for name, model in served.served.items():
-            if model.is_always_sure:
+        for name, each in served.served.items():
+            if each.is_always_sure:
                 say(f"note: {name} never hands back an answer; --abstain SHARE makes it do so")
     service = Service(served, hand_back, report=say)
     listening = listen(host, port)
-    for model in service.list_models()["models"]:
-        say(f"{model['name']}: {model['description']}")
+    for facts in service.list_models()["models"]:
+        say(f"{facts['name']}: {facts['description']}")
     try:
         serve(service, listening, timeout)
     except KeyboardInterrupt:

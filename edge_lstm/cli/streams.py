@@ -105,16 +105,6 @@ def say(*lines: str) -> None:
     print("\n".join(map(printable, lines)), file=sys.stderr, flush=True)
 
 
-def check_text(text: str | None, model: object) -> None:
-    """Raise DataError if a model file is given as a text.
-
-    model: the option --model.
-    """
-    # os.path.isfile() is False for a text that is too long for a path; pathlib raises.
-    if model is None and text and text.endswith(".onnx") and os.path.isfile(text):  # noqa: PTH113
-        raise DataError(f"{text} is a model file, not a text; put -m before it")
-
-
 def decoded(line: bytes) -> str:
     """Return the text of a line, without the line end.
 

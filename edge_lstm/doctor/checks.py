@@ -19,7 +19,7 @@ from edge_lstm._version import __version__
 from edge_lstm.doctor.engines import ADVICE
 from edge_lstm.doctor.probe import Probe, run_probe, run_probe_here
 from edge_lstm.machine import Machine, this_machine
-from edge_lstm.native import NATIVE
+from edge_lstm.native import NATIVE, ONNXRUNTIME
 
 # Differences of a probability that are allowed. Some CPUs (ARM, x86 without AVX2) have an order of
 # arithmetic of their own, which shows in the answers.
@@ -83,7 +83,7 @@ class Diagnosis:
 def examine(
     model: Path | None = None,
     *,
-    provider: str = "CPUExecutionProvider",
+    engine: str = ONNXRUNTIME,
     timeout: float = 60.0,
     in_process: bool = False,
     root: Path = Path("/"),
@@ -91,7 +91,7 @@ def examine(
     """Look at the machine and the installation, load the model and run its golden rows.
 
     model: a model file; None for the embedded one.
-    provider: see Classifier.
+    engine: see Classifier.
     timeout: limit of the child process, in seconds; a worn SD card makes it slow.
     in_process: start no child process, so that a crash ends this one.
     root: the folder with the system's files (for tests).
@@ -101,10 +101,7 @@ def examine(
     machine = this_machine(root)
     packages = installed_packages()
     path = None if model is None else str(model)
-    if in_process:
-        probe = run_probe_here(path, provider)
-    else:
-        probe = run_probe(path, provider, timeout=timeout)
+    probe = run_probe_here(path, engine) if in_process else run_probe(path, engine, timeout=timeout)
     checks = (
         *_machine_checks(machine),
         *package_checks(packages),
@@ -218,7 +215,7 @@ def _golden_checks(reports: dict[str, dict[str, Any]], machine: Machine) -> Iter
         return
     n = len(rows)
     is_int8 = reports["model"]["precision"] == "int8"
-    provider = reports["session"]["provider"]
+    engine = reports["session"]["engine"]
     version = reports["onnxruntime"]["version"]
     other_release = f"try another release: pip install 'onnxruntime!={version}'"
 
@@ -232,8 +229,7 @@ def _golden_checks(reports: dict[str, dict[str, Any]], machine: Machine) -> Iter
     largest = max(row["difference"] for row in rows)
     identical = sum(row["identical"] for row in rows)
     # The promise of int8 on ONNX Runtime's CPU provider; elsewhere TOLERANCE holds.
-    on_cpu_provider = provider.lower().startswith("cpu")
-    is_exact = is_int8 and on_cpu_provider and set(machine.features) >= EXACT_FEATURES
+    is_exact = is_int8 and engine == ONNXRUNTIME and set(machine.features) >= EXACT_FEATURES
     finding = f"{identical} of {n} answers are bit-identical to the file's"
     others = f"{finding}, the others within {largest:.1g}"
     if identical == n:
@@ -243,7 +239,7 @@ def _golden_checks(reports: dict[str, dict[str, Any]], machine: Machine) -> Iter
         advice = f"this CPU should give {expected}; {other_release}"
         yield Check("golden rows", "failed", others, advice)
     else:
-        where = "with this engine" if provider == NATIVE else "on this CPU"
+        where = "with this engine" if engine == NATIVE else "on this CPU"
         yield Check("golden rows", "ok", f"{others} ({TOLERANCE:g} is allowed {where})")
 
     apart = sum(not row["same_in_a_batch"] for row in rows)

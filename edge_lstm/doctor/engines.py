@@ -37,7 +37,7 @@ def compare(model: ModelFile) -> dict[str, Any] | None:
     from edge_lstm.classifier import Classifier
 
     try:
-        engines = [Classifier.from_model(model), Classifier.from_model(model, provider=NATIVE)]
+        engines = [Classifier.from_model(model), Classifier.from_model(model, engine=NATIVE)]
     except ImportError:
         return None
     texts = [row.text for row in model.golden] + made_texts(model.tokenizer.words)

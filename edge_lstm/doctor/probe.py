@@ -46,14 +46,14 @@ class Probe:
     message: str = ""
 
 
-def run_probe(model: str | None, provider: str, *, timeout: float) -> Probe:
+def run_probe(model: str | None, engine: str, *, timeout: float) -> Probe:
     """Run all stages in a child process.
 
     model: a path; None for the embedded model.
-    provider: see Classifier.
+    engine: see Classifier.
     timeout: in seconds.
     """
-    command = [sys.executable, "-c", _CHILD, json.dumps(sys.path), model or "", provider]
+    command = [sys.executable, "-c", _CHILD, json.dumps(sys.path), model or "", engine]
     try:
         child = subprocess.run(
             command, check=False, capture_output=True, timeout=timeout, stdin=subprocess.DEVNULL
@@ -72,12 +72,12 @@ def run_probe(model: str | None, provider: str, *, timeout: float) -> Probe:
     return _probe(lines, "exit" if code else "", message)
 
 
-def run_probe_here(model: str | None, provider: str) -> Probe:
+def run_probe_here(model: str | None, engine: str) -> Probe:
     """Run all stages in this process, for systems without child processes; a crash ends it."""
-    return _probe(_guarded(model, provider))
+    return _probe(_guarded(model, engine))
 
 
-def main(model: str, provider: str) -> None:
+def main(model: str, engine: str) -> None:
     """Run in the child process: print a line of JSON after each stage, at once."""
     try:
         import resource
@@ -87,7 +87,7 @@ def main(model: str, provider: str) -> None:
         pass  # not on Windows
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # prints of a library must not mix with the reports
-    for line in _guarded(model or None, provider):
+    for line in _guarded(model or None, engine):
         out.write(line + "\n")
         out.flush()
 
@@ -117,11 +117,11 @@ def _next_stage(reports: Collection[str]) -> str:
     return next((stage for stage in STAGES if stage not in reports), STAGES[-1])
 
 
-def _guarded(model: str | None, provider: str) -> Iterator[str]:
+def _guarded(model: str | None, engine: str) -> Iterator[str]:
     """Yield the stages' reports as JSON; an exception becomes the report of its stage."""
     done = []
     try:
-        for entry in _stages(model, provider):
+        for entry in _stages(model, engine):
             done.append(entry["stage"])
             yield json.dumps(entry)
     except Exception as error:  # a broken installation may raise anything; all are findings
@@ -130,7 +130,7 @@ def _guarded(model: str | None, provider: str) -> Iterator[str]:
         yield json.dumps({"stage": _next_stage(done), "error": kind, "message": message[0][:400]})
 
 
-def _stages(model: str | None, provider: str) -> Iterator[dict[str, Any]]:
+def _stages(model: str | None, engine: str) -> Iterator[dict[str, Any]]:
     """Run the stages and yield their reports."""
     import numpy as np
 
@@ -140,7 +140,7 @@ def _stages(model: str | None, provider: str) -> Iterator[dict[str, Any]]:
 
     version = ""
     finding = "onnxruntime is not needed by the native engine"
-    if provider != NATIVE:
+    if engine != NATIVE:
         import onnxruntime
 
         from edge_lstm.classifier import available_providers
@@ -163,9 +163,9 @@ def _stages(model: str | None, provider: str) -> Iterator[dict[str, Any]]:
         "vocabulary": len(opened.tokenizer.words),
     }
 
-    classifier = Classifier.from_model(opened, provider=provider)
-    name = classifier.runtime if provider == NATIVE else provider
-    yield {"stage": "session", "finding": f"{name} loads the model", "provider": provider}
+    classifier = Classifier.from_model(opened, engine=engine)
+    name = classifier.runtime if engine == NATIVE else engine
+    yield {"stage": "session", "finding": f"{name} loads the model", "engine": engine}
 
     together = classifier.probabilities_of([row.ids for row in opened.golden])
     rows = []

@@ -12,7 +12,6 @@ from edge_lstm.evaluation.evaluate import evaluate
 from edge_lstm.evaluation.result import Evaluation
 from edge_lstm.evaluation.sources import load_labelled, read_foreign
 from edge_lstm.modelfile import ModelFile
-from edge_lstm.native import DEFAULT_PROVIDER
 from edge_lstm.tables.labelled import DEFAULT_LABEL_OPTIONS, LabelledTexts, LabelOptions
 
 
@@ -30,7 +29,7 @@ class Request:
     foreign: source of texts that belong to none of the labels.
     abstain, threshold: see Classifier.threshold.
     windows: see evaluate().
-    engine, threads, provider: see Classifier.load.
+    engine, threads: see Classifier.load.
     """
 
     models: Mapping[str, Sequence[str | None]]
@@ -44,7 +43,6 @@ class Request:
     windows: bool = False
     engine: str | None = None
     threads: int = 1
-    provider: str = DEFAULT_PROVIDER
 
 
 def evaluate_files(
@@ -84,9 +82,7 @@ def evaluate_files(
 def _load(request: Request, paths: Sequence[str | None]) -> list[Classifier]:
     classifiers = []
     for path in paths:
-        classifier = Classifier.load(
-            path, engine=request.engine, threads=request.threads, provider=request.provider
-        )
+        classifier = Classifier.load(path, engine=request.engine, threads=request.threads)
         classifier.threshold(abstain=request.abstain, threshold=request.threshold)
         classifiers.append(classifier)
     return classifiers

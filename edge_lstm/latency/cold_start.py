@@ -55,12 +55,12 @@ class Memory:
 
 
 def fresh_process(
-    model: Path, threads: int, provider: str, texts: Sequence[str], batch_size: int = 1
+    model: Path, threads: int, engine: str, texts: Sequence[str], batch_size: int = 1
 ) -> tuple[ColdStart, Memory]:
     """Start a process and let it answer the texts, the first one alone.
 
     model: the model file.
-    threads, provider: see Classifier.
+    threads, engine: see Classifier.
     texts: at least one.
     batch_size: texts per run, after the first.
 
@@ -75,7 +75,7 @@ def fresh_process(
         f"import sys; sys.path[:] = {sys.path!r}; "
         "from edge_lstm.latency.cold_start import child; child()"
     )
-    request = [str(model), threads, provider, list(texts), batch_size]
+    request = [str(model), threads, engine, list(texts), batch_size]
     started = time.monotonic_ns()
     try:
         done = subprocess.run(
@@ -113,9 +113,9 @@ def child() -> None:
     from edge_lstm.modelfile import open_model
 
     imported = time.monotonic_ns()
-    model, threads, provider, texts, batch_size = json.load(sys.stdin.buffer)
+    model, threads, engine, texts, batch_size = json.load(sys.stdin.buffer)
     begun = time.monotonic_ns()
-    classifier = Classifier.from_model(open_model(model), threads=threads, provider=provider)
+    classifier = Classifier.from_model(open_model(model), threads=threads, engine=engine)
     loaded = time.monotonic_ns()
     classifier.predict(texts[:1])
     answered = time.monotonic_ns()

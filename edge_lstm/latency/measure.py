@@ -151,8 +151,8 @@ def _load(settings: Settings, sample: Sample | None) -> tuple[list[Recording], S
     """
 
     @cache
-    def load(model: Path, threads: int, provider: str) -> Classifier:
-        return Classifier.from_model(open_model(model), threads=threads, provider=provider)
+    def load(model: Path, threads: int, engine: str) -> Classifier:
+        return Classifier.from_model(open_model(model), threads=threads, engine=engine)
 
     classifiers = [load(*setting.process) for setting in settings.each]
     sample = sample or texts_of(classifiers[0].model)

@@ -115,7 +115,7 @@ class Recording:
             model=Model(**model.facts(), padding=padding or None),
             threads=setting.threads,
             batch_size=setting.batch_size,
-            provider=setting.provider,
+            engine=setting.engine,
             cold_starts=tuple(self.cold_starts),
             memory=self.memory,
             warm_up_blocks=len(self.warm_up),

@@ -29,10 +29,10 @@ def machine_line(result: Result) -> str:
         cpus = f"{machine.usable_cores} of {cpus}"
     board = f"{machine.board}, " if machine.board else ""
     packages = ["python"]
-    providers = {setting.provider for setting in result.settings}
-    if providers != {NATIVE}:
+    engines = {setting.engine for setting in result.settings}
+    if engines != {NATIVE}:
         packages.insert(0, "onnxruntime")
-    if NATIVE in providers:
+    if NATIVE in engines:
         packages.insert(0, NATIVE)
     versions = [f"{name} {result.versions.get(name, '')}".strip() for name in packages]
     return f"{board}{machine.cpu or machine.architecture}, {cpus}; {', '.join(versions)}"

@@ -76,7 +76,7 @@ class SettingResult:
 
     name: what differs between the settings.
     model: the model file.
-    threads, batch_size, provider: how it was run.
+    threads, batch_size, engine: how it was run.
     cold_starts: one for each fresh process.
     memory: None if it was not measured.
     warm_up_blocks: blocks before times were steady, or their limit.
@@ -94,7 +94,7 @@ class SettingResult:
     model: Model
     threads: int
     batch_size: int
-    provider: str
+    engine: str
     cold_starts: tuple[ColdStart, ...]
     memory: Memory | None
     warm_up_blocks: int

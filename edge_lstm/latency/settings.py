@@ -13,6 +13,7 @@ from edge_lstm.errors import DataError
 from edge_lstm.latency.statistics import MIN_BLOCKS, samples_needed
 from edge_lstm.modelfile import ModelFile, embedded_model, short_names
 from edge_lstm.models import example_texts
+from edge_lstm.native import ONNXRUNTIME
 
 # The settings take turns on blocks of texts: long enough that a block's own noise is small, short
 # enough that a change of the clock affects all settings alike.
@@ -73,7 +74,7 @@ class Setting:
 
     name: what differs between the settings (t2: 2 threads, b16: batches of 16 texts).
     model: the model file.
-    threads, provider: see Classifier.
+    threads, engine: see Classifier.
     batch_size: texts per run.
     """
 
@@ -81,30 +82,30 @@ class Setting:
     model: Path
     threads: int
     batch_size: int
-    provider: str
+    engine: str
 
     @property
     def process(self) -> tuple[Path, int, str]:
-        """The model, threads and provider of a process; every batch size shares it."""
-        return self.model, self.threads, self.provider
+        """The model, threads and engine of a process; every batch size shares it."""
+        return self.model, self.threads, self.engine
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Every combination of models, threads, batch sizes, providers.
+    """Every combination of models, threads, batch sizes, engines.
 
     models: the model files.
     runs: timed runs of the setting with the smallest batch; the others answer as many texts. A run
         is one batch, from texts to answers.
     cold_starts: number of fresh processes for each model; with 0, cold start and memory are not
         measured.
-    threads, batch_sizes, providers: values to combine.
+    threads, batch_sizes, engines: values to combine.
     duration_s: time for all settings together, in seconds; replaces ``runs``.
     energy_s: seconds of work over which energy is measured, with a meter.
     warm_up_s: least duration of the warm-up, which ends when times are steady.
     max_warm_up_blocks: the most blocks of the warm-up.
 
-    Raise DataError if a model file or a provider is given twice, a time is out of range, or no
+    Raise DataError if a model file or an engine is given twice, a time is out of range, or no
     block can hold whole batches of every size.
     """
 
@@ -113,7 +114,7 @@ class Settings:
     cold_starts: int
     threads: tuple[int, ...] = (1,)
     batch_sizes: tuple[int, ...] = (1,)
-    providers: tuple[str, ...] = ("CPUExecutionProvider",)
+    engines: tuple[str, ...] = (ONNXRUNTIME,)
     duration_s: float | None = None
     energy_s: float = 10.0
     warm_up_s: float = 0.5
@@ -121,12 +122,12 @@ class Settings:
 
     def __post_init__(self) -> None:
         given = {
-            "model": [os.path.realpath(path) for path in self.models],
-            "provider": [p.lower().removesuffix("executionprovider") for p in self.providers],
+            "a model": [os.path.realpath(path) for path in self.models],
+            "an engine": self.engines,
         }
         for what, names in given.items():
             if len(set(names)) < len(names):
-                raise DataError(f"a {what} is given twice; name each once")
+                raise DataError(f"{what} is given twice; name each once")
         if self.duration_s is not None and not 0 < self.duration_s <= LONGEST_S:
             raise DataError(f"--duration must be above 0; give at most {LONGEST_S:,} s (30 days)")
         self.block_texts(1)
@@ -137,17 +138,17 @@ class Settings:
         short = (name.removesuffix(".onnx") for name in short_names(self.models))
         names = dict(zip(self.models, short))
         settings = []
-        for model, provider, threads, batch_size in product(
-            self.models, self.providers, self.threads, self.batch_sizes
+        for model, engine, threads, batch_size in product(
+            self.models, self.engines, self.threads, self.batch_sizes
         ):
             parts = [
                 (names[model], self.models),
-                (provider.removesuffix("ExecutionProvider"), self.providers),
+                (engine, self.engines),
                 (f"t{threads}", self.threads),
                 (f"b{batch_size}", self.batch_sizes),
             ]
             name = " ".join(part for part, values in parts if len(values) > 1) or names[model]
-            settings.append(Setting(name, model, threads, batch_size, provider))
+            settings.append(Setting(name, model, threads, batch_size, engine))
         return tuple(settings)
 
     def block_texts(self, texts: int) -> int:

@@ -14,7 +14,7 @@ from edge_lstm import atomic, signals
 from edge_lstm._version import __version__
 from edge_lstm.errors import DataError, OutputError
 from edge_lstm.modelfile import ModelFile, open_model
-from edge_lstm.native import NATIVE
+from edge_lstm.native import NATIVE, engine_name
 from edge_lstm.parameters import check_fields, check_strings, instance, path
 from edge_lstm.scoring.answers import Predictor
 from edge_lstm.scoring.columns import (
@@ -53,7 +53,7 @@ class RunOptions:
         Classifier.load).
     chunk_rows: the largest number of rows that a worker takes at a time; None for the usual number.
     batch_size: texts in one run of the model; None for the fastest number.
-    provider: the execution provider of ONNX Runtime, or ``native`` for the native engine.
+    engine: see Classifier.load.
     resume: continue an interrupted run; the final file equals an uninterrupted run's.
     checkpoint_seconds: seconds of work that an interruption may cost; None: it costs all work, and
         the run leaves no files.
@@ -66,7 +66,7 @@ class RunOptions:
     low_memory: bool = False
     chunk_rows: int | None = None
     batch_size: int | None = None
-    provider: str = "CPUExecutionProvider"
+    engine: str | None = None
     resume: bool = False
     checkpoint_seconds: float | None = 5.0
     also_written: Sequence[str | Path] = ()
@@ -176,7 +176,7 @@ def score_files(
         name: loaded
         or Classifier.from_model(
             opened_model,
-            provider=run.provider,
+            engine=engine_name(run.engine),
             arena=not run.low_memory,
             processes=most_processes(workers),
         )
@@ -332,7 +332,9 @@ class _Run:
             for question, each in self.options.items()
             for name, value in asdict(each).items()
         }
-        engine = "edge_lstm_native" if self.run.provider == NATIVE else "onnxruntime"
+        kind, _, provider = engine_name(self.run.engine).partition(":")
+        package = "edge_lstm_native" if kind == NATIVE else kind
+        version = import_module(package).__version__
         identity = {
             "the list of inputs": [source.path for source in self.opened.sources],
             **{f"the input {source.path}": fingerprint(source) for source in self.opened.sources},
@@ -342,9 +344,8 @@ class _Run:
             "the input's types": schema["types"] and schema["types"].hex(),
             "the output format": self.columns.format,
             "the chunk": self.run.limits,
-            "the provider": self.run.provider,
             "edge-lstm": __version__,
-            "engine": f"{engine} {import_module(engine).__version__}",
+            "engine": f"{package} {version} {provider}".rstrip(),
         }
         return dict(json.loads(json.dumps(identity)))
 

@@ -23,6 +23,7 @@ from edge_lstm.classifier import Classifier
 from edge_lstm.errors import DataError, EdgeLSTMError, OutputError
 from edge_lstm.extras import check_installed
 from edge_lstm.modelfile import open_model
+from edge_lstm.native import engine_name
 from edge_lstm.scoring.columns import (
     DEFAULT_SCORE_OPTIONS,
     ScoreOptions,
@@ -84,7 +85,7 @@ def score_on_cluster(
     if model is None and (chunk := next(first.chunks(run.limits), None)) is not None:
         check_default_model(chunk, first, opened)
     local = RunOptions(workers=1, batch_size=run.batch_size, checkpoint_seconds=None)
-    classifier = Classifier.from_model(opened, provider=run.provider)
+    classifier = Classifier.from_model(opened, engine=engine_name(run.engine))
     arguments = {
         "model": classifier,
         "options": options,

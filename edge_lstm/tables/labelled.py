@@ -37,7 +37,7 @@ class LabelOptions(ReadOptions):
     """Options for reading labelled inputs.
 
     label_separator: between labels in one value.
-    label_columns: the names or numbers of the columns of 0 and 1.
+    indicator_columns: the names or numbers of the columns of 0 and 1.
     multi_label: whether texts may have several labels; None: as the data are. If true,
         LABEL_JOINT is the default separator.
     skip_unlabelled: leave rows without a label out even where a text may have none: they answer
@@ -47,7 +47,7 @@ class LabelOptions(ReadOptions):
     """
 
     label_separator: str | None = None
-    label_columns: Sequence[str] = ()
+    indicator_columns: Sequence[str] = ()
     multi_label: bool | None = None
     skip_unlabelled: bool = False
     confidence_column: str | None = None
@@ -254,14 +254,14 @@ def _check_options(options: LabelOptions) -> None:
     """Raise DataError if options exclude each other, or one cannot be."""
     column = options.label_column
     separator = options.label_separator
-    flags = options.label_columns
+    flags = options.indicator_columns
     if separator is not None and not separator.strip():
         raise DataError(
             "the label separator is empty or blank; give a character that no label holds"
         )
     if flags and (column is not None or separator is not None):
         raise DataError(
-            "--label-columns name columns of 0 and 1; leave out --label-column and "
+            "--indicator-columns name columns of 0 and 1; leave out --label-column and "
             "--label-separator"
         )
     if not all(flags):
@@ -281,8 +281,8 @@ def _check_options(options: LabelOptions) -> None:
 def _check_no_columns(options: LabelOptions, what: str) -> None:
     """Raise DataError if options name columns of a format that has none."""
     is_separated = options.label_separator is not None or options.confidence_column is not None
-    if options.label_columns or is_separated:
-        hint = "leave --label-columns, --label-separator and --confidence-column out"
+    if options.indicator_columns or is_separated:
+        hint = "leave --indicator-columns, --label-separator and --confidence-column out"
         raise DataError(f"{what} no label columns; {hint}")
     if options.group_column is not None:
         raise DataError(f"{what} no columns; leave --group-column out")
@@ -301,7 +301,7 @@ class _LabelReader:
     def __init__(self, inputs: Inputs, options: LabelOptions) -> None:
         _check_options(options)
         separator = options.label_separator
-        flags = options.label_columns
+        flags = options.indicator_columns
         schema = inputs.schema
         where = inputs.sources[0].name
         self.multi_label = bool(options.multi_label or flags or separator is not None)

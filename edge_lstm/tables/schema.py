@@ -201,7 +201,7 @@ def find_column(
     if other is not None and len(columns) == 2:
         return 1 - (other if isinstance(other, int) else column_index(columns, other, where))
     reason = "several may hold" if matches else "none is clearly"
-    more = ", or several of 0 and 1 with --label-columns" if what == "label" else ""
+    more = ", or several of 0 and 1 with --indicator-columns" if what == "label" else ""
     raise DataError(
         f"{where} has the columns {_names(columns)}: {reason} the {what}; "
         f"name one with --{what}-column{more}"

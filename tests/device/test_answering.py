@@ -265,8 +265,8 @@ def test_the_commands_honour_the_curve() -> None:
     )
     best = run_here(["predict", "-m", "m.onnx", "--top", "1", "--json", TEXTS[2]])
     assert json.loads(best.out)["label"] is None
-    shown = json.loads(run_here(["inspect", "m.onnx", "--json"]).out)["abstention"]
+    shown = json.loads(run_here(["inspect", "-m", "m.onnx", "--json"]).out)["abstention"]
     assert (shown["default"], shown["texts"]) == (0.02, 1000)
     assert shown["wrong"][0] == {"at most": 0.01, "threshold": 0.9, "answered": 0.4}
     Path("data.csv").write_text('text,label\n"the film",pos\n')
-    assert "with abstention" in run_here(["evaluate", "m.onnx", "data.csv"]).out
+    assert "with abstention" in run_here(["evaluate", "data.csv", "-m", "m.onnx"]).out

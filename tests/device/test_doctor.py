@@ -199,7 +199,7 @@ def test_a_raspberry_pi_is_described_from_its_own_files_and_warned_of(folder: Pa
 
 def test_the_command_exits_with_0_when_fit_and_1_when_not() -> None:
     well = run_here(["doctor"])
-    ill = run_here(["doctor", "missing.onnx"])
+    ill = run_here(["doctor", "-m", "missing.onnx"])
     assert (well.exit, well.err, ill.exit, ill.err) == (0, "", 1, "")
     lines = well.out.splitlines()
     assert lines[-1].startswith("fit: ")

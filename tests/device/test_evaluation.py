@@ -263,7 +263,7 @@ def test_rows_without_a_label_are_counted_and_the_others_keep_their_numbers() ->
 @pytest.mark.usefixtures("data")
 def test_models_stand_before_the_data() -> None:
     Path("m.onnx").write_bytes(MODEL.data)
-    done = run_here(["evaluate", "m.onnx", str(MODEL.path), "x.jsonl", "--json"])
+    done = run_here(["evaluate", "x.jsonl", "-m", "m.onnx", "-m", str(MODEL.path), "--json"])
     result = json.loads(done.out)
     assert [model["name"] for model in result["models"]] == ["m.onnx", MODEL.path.name]
     assert result["models"][0]["accuracy"] == evaluated(MODEL).results[0].accuracy

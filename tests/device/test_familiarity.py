@@ -137,7 +137,9 @@ def test_rows_and_the_commands_say_the_same(threshold: float) -> None:
     done = run_here(["score", "in.jsonl", *asked])
     assert [json.loads(line)["status"] for line in done.out.splitlines()] == expected
     assert f"unfamiliar {expected.count('unfamiliar')}" in done.err
-    assert "--unfamiliar 0.05 or more" in " ".join(run_here(["inspect", "m.onnx"]).out.split())
+    assert "--unfamiliar 0.05 or more" in " ".join(
+        run_here(["inspect", "-m", "m.onnx"]).out.split()
+    )
 
 
 @pytest.mark.parametrize(

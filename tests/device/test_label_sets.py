@@ -122,7 +122,7 @@ def test_evaluate_measures_the_sets() -> None:
         r"""
         a.csv | {"label_separator": "|"} | b a,,a | text,labels\nx,b|a\ny,\nz,a| a |\n
         a.csv | {"label_separator": ","} | a b | text,labels\nx,"a, b"\n
-        a.csv | {"label_columns": ["a", "b"]} | ,a b | text,a,b\nx,0,0\ny,true,1.0\n
+        a.csv | {"indicator_columns": ["a", "b"]} | ,a b | text,a,b\nx,0,0\ny,true,1.0\n
         a.jsonl | {} | a 2, | {"text": "", "labels": ["a", 2, "a"]}\n{"text": ""}\n
         a.txt | {} | a b,,b | __label__a __label__b x\nno label\n__label__b y\n
         a.txt | {"multi_label": true} | a,b | __label__a __label__a x\n__label__b y\n

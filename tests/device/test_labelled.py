@@ -111,7 +111,7 @@ def test_the_other_of_two_columns_is_the_label(name: str) -> None:
 def test_it_is_told_which_columns_were_read() -> None:
     path = Path("a.csv")
     path.write_text("id,body,joy,anger\n1,a,0,1\n")
-    flags = LabelOptions(label_columns=("joy", "anger"))
+    flags = LabelOptions(indicator_columns=("joy", "anger"))
     assert read_labelled(path, options=flags).columns == ("body", ("joy", "anger"))
     Path("a.txt").write_text("__label__pos a\n")
     assert read_labelled("a.txt").columns is None
@@ -156,7 +156,7 @@ def test_the_same_in_other_formats() -> None:
         a.csv | row 2: the row has 1 column, the header 2 | text,label\na,pos\nb\n
         a.jsonl | row 1: the text is null | {"text": null, "label": "x"}\n
         a.csv | none is clearly the label | text,stars,id\na,pos,1\n
-        a.csv | or several of 0 and 1 with --label-columns | text,joy,anger\na,0,1\n
+        a.csv | or several of 0 and 1 with --indicator-columns | text,joy,anger\na,0,1\n
         a.csv | no labelled row; a label stands in the column 'label' | text,label\na,NaN\n
         a.txt | no labelled row; a label stands in __label__NAME before a text | no label\n
         a.csv | a zip archive, as Excel's .xlsx is; in Excel, save as CSV UTF-8 | PK\x03\x04\0

@@ -31,7 +31,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Any]:
     """One run of the command as a user types it → (standard output, the file it wrote)."""
     path = tmp_path_factory.mktemp("latency") / "result.json"
     runs = ["--runs", "200", "--cold-starts", "2"]
-    done = run_here(["latency", str(SMALL), *runs, "--output", str(path)])
+    done = run_here(["latency", "-m", str(SMALL), *runs, "--output", str(path)])
     assert done.exit == 0, done.err
     written = path.read_text(encoding="utf-8")
     result = json.loads(written, object_hook=lambda values: SimpleNamespace(**values))
@@ -112,7 +112,7 @@ def test_warm_up_ends_when_the_median_is_steady() -> None:
 def test_empty_texts_are_measured_and_what_is_no_text_is_left_out() -> None:
     Path("texts.txt").write_bytes(b"\xe9 good\n\nbad\n")
     options = ["--texts", "texts.txt", "--runs", "20", "--cold-starts", "0", "--json"]
-    done = run_here(["latency", str(SMALL), *options])
+    done = run_here(["latency", "-m", str(SMALL), *options])
     assert done.exit == 0, done.err
     measured = json.loads(done.out)["texts"]
     assert (measured["count"], measured["tokens"][2]) == (2, 2)

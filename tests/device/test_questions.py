@@ -200,10 +200,9 @@ def test_evaluate_measures_each_question_on_the_rows_that_answer_it() -> None:
     ("arguments", "said"),
     rows(
         """
-        -m team=team.onnx other.onnx log.jsonl | give one file
-        -m team=team.onnx - | give one file
+        -m team=team.onnx -m other.onnx log.jsonl | needs a name
+        -m team=team.onnx - | standard input can be read once
         -m team=team.onnx log.jsonl --label-column team | --label-column is for one question
-        -m team.onnx log.jsonl | needs a name
         -m stars=team.onnx log.jsonl | no column 'stars'
         -m empty=team.onnx log.jsonl | no labelled row; a label stands in the column 'empty'
         """

@@ -55,8 +55,10 @@ def test_a_model_that_cannot_be_loaded_is_one_error_and_leaves_nothing(
     workers: int, rows: int
 ) -> None:
     source = csv_file("in.csv", [TEXT] * rows)
-    with pytest.raises(ProviderError, match="'Warp' is not a CPU provider"):
-        score_files(source, "out.csv", run=run(workers, provider="Warp", checkpoint_seconds=0))
+    with pytest.raises(ProviderError, match="WARP is not a CPU provider"):
+        score_files(
+            source, "out.csv", run=run(workers, engine="onnxruntime:Warp", checkpoint_seconds=0)
+        )
     assert names() == ["in.csv"]
 
 

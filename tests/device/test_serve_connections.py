@@ -70,7 +70,7 @@ class Process:
 def started(folder: Path, *options: str, code: str = "") -> Iterator[Process]:
     """A server. code: that it runs first."""
     file = folder / "team.onnx"
-    models = [] if "--upstream" in options else [str(file)]
+    models = [] if "--upstream" in options else ["-m", str(file)]
     if models:
         file.write_bytes(edited({"labels": '["returns","billing"]'}))
     start = f"{code}\nfrom edge_lstm.__main__ import main\nmain()"
@@ -178,14 +178,14 @@ def test_ctrl_c_is_an_ordinary_end(tmp_path: Path) -> None:
         --log x.jsonl | add --upstream
         --shadow 0.5 | add --upstream
         --upstream up.example | is not the URL of a service
-        none.onnx | no model file at none.onnx
-        a=none.onnx a=other.onnx | the name a
-        a= | names no file
-        a$b.onnx | needs a name
-        sentiment --abstain 2 | above 0 and below 1
-        sentiment --engine fast | the engine 'fast' is unknown
+        -m none.onnx | no model file at none.onnx
+        -m a=none.onnx -m a=other.onnx | the name a
+        -m a= | names no file
+        -m a$b.onnx | needs a name
+        -m sentiment --abstain 2 | above 0 and below 1
+        -m sentiment --engine fast | the engine 'fast' is unknown
         --upstream http://u.example --log none/x.jsonl | cannot write
-        sentiment m=x.onnx --upstream http://u.example --log x.onnx | x.onnx
+        -m sentiment -m m=x.onnx --upstream http://u.example --log x.onnx | x.onnx
         --host 256.0.0.1 | cannot listen
         """
     ),

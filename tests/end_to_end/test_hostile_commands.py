@@ -51,13 +51,13 @@ LATENCY = cases(
     a batch of nothing | --batch-size 0 | whole numbers
     batches without a common multiple | --batch-size 7,64,121 | divide each other
     batches of which a block holds too many texts | --batch-size 2049 | divide each other
-    no provider | --provider "" | provider
-    an unknown provider | --provider CPU,Abacus | Abacus
-    a provider twice | --provider CPU,CPUExecutionProvider | a provider is given twice
+    no engine | --engine "" | engine
+    an unknown provider | --engine onnxruntime,onnxruntime:Abacus | ABACUS
+    an engine twice | --engine onnxruntime,onnxruntime:CPU | an engine is given twice
     runs below zero | --runs=-5 | exit 2
-    a model that is a link in a ring | ring | ring | ring -> ring
-    a model that is not there | no.onnx | no model file at no.onnx
-    a folder as model | . | folder
+    a model that is a link in a ring | -m ring | ring | ring -> ring
+    a model that is not there | -m no.onnx | no model file at no.onnx
+    a folder as model | -m . | folder
     no texts | --texts e.txt | no texts | e.txt:
     no such format | --texts e.txt --input-format odf | odf | e.txt: a
     no such column | --texts t.csv --text-column no | no | t.csv: text\na
@@ -71,8 +71,8 @@ LATENCY = cases(
 )
 LATENCY += cases(
     """
-    a model and a link to it | m.onnx link.onnx | twice | link.onnx -> m.onnx
-    the result over its model | m.onnx --output m.onnx | one of the inputs
+    a model and a link to it | -m m.onnx -m link.onnx | twice | link.onnx -> m.onnx
+    the result over its model | -m m.onnx --output m.onnx | one of the inputs
     """,
     before=QUICK,
     given=model,
@@ -87,7 +87,7 @@ EVALUATE = cases(
     a label map of nothing | text.csv --label-map = | --label-map
     a label map to no label | text.csv --label-map pos=good | good
     no such file | no.csv | no.csv
-    no such model | no.onnx text.csv | no model file
+    no such model | text.csv -m no.onnx | no model file
     mistakes that are no CSV | text.csv --mistakes m.xlsx | give a name that ends in .csv
     a part of what has none | text.csv --split nonsense | no splits
     the report over the texts | text.csv --report text.csv | one of the inputs
@@ -107,10 +107,10 @@ EVALUATE += cases(
 )
 EVALUATE += cases(
     """
-    a model twice | m.onnx link.onnx text.csv | twice | link.onnx -> m.onnx
-    a model and no data | m.onnx | name the labelled data last
-    mistakes of two models | m.onnx m.onnx --mistakes m.csv t.csv | for one model; name one
-    the report over the model | m.onnx text.csv --report m.onnx | one of the inputs
+    a model twice | text.csv -m m.onnx -m link.onnx | twice | link.onnx -> m.onnx
+    a model and no data | m.onnx | is a model file; put -m before it
+    mistakes of two models | t.csv -m m.onnx -m m.onnx --mistakes m.csv | for one model; name one
+    the report over the model | text.csv -m m.onnx --report m.onnx | one of the inputs
     """,
     before="evaluate",
     given=both(model, TEXTS),
@@ -118,25 +118,27 @@ EVALUATE += cases(
 
 OTHERS = cases(
     rf"""
-    a share of a file without a curve | evaluate {SMALL} --abstain 0.02 text.csv | or give --thr
+    a share of a file without a curve | evaluate text.csv -m {SMALL} --abstain 0.02 | or give --thr
         | text.csv: text,label\nA fine film.,pos\n
     a share of a file without a curve | predict -m {SMALL} --abstain 0.02 x | or give --thr
     an empty name of a model | predict -m "" x | .
     a text that looks like an option | predict -- --help | exit 0
     a model that is not there | predict -m no.onnx x | no model file at no.onnx
-    a provider that is not there | predict --provider CUDA x | available: CPU
+    a provider that is not there | predict --engine onnxruntime:CUDA x | available: CPU
     an empty text | predict "" | exit 0
     a share that is no number | predict --abstain nan x | for 2 %, give 0.02
-    a model in the place of a text | predict {SMALL} x | not a text; put -m before it
+    a model in the place of a text | predict {SMALL} x | is a model file; put -m before it
+    a model in the place of nothing | inspect {SMALL} | is a model file; put -m before it
+    a model in the place of rows | score {SMALL} | is a model file; put -m before it
     a long text that ends as a model's name does | predict "{"good film " * 500}.onnx" | exit 0
     two thresholds | predict --abstain 0.02 --threshold 0.5 x | exclude each other
     a name of 5,000 letters | predict -m {"a" * 5000} x | long
     no such label | explain x --label nice | nice
     no words | explain ... | exit 0
-    a checkpoint that is not there | inspect no.safetensors | no.safetensors
-    a checkpoint of zeros | inspect z.safetensors | z.safe | z.safetensors: \0\0\0\0\0\0\0\0\0
-    a link in a ring | inspect ring | ring | ring -> ring
-    a name with a line end | inspect "a\nb.onnx" | a\\nb.onnx
+    a checkpoint that is not there | inspect -m no.safetensors | no.safetensors
+    a checkpoint of zeros | inspect -m z.safetensors | z.safe | z.safetensors: \0\0\0\0\0\0\0\0\0
+    a link in a ring | inspect -m ring | ring | ring -> ring
+    a name with a line end | inspect -m "a\nb.onnx" | a\\nb.onnx
     a time of -1 | doctor --timeout=-1 | exit 1,2: --timeout
     a time of nan | doctor --timeout=nan | exit 1,2: --timeout
     """
@@ -216,9 +218,9 @@ PLACES += [
     )
     for line in (
         "predict -m m.onnx hi",
-        "inspect m.onnx",
-        "page m.onnx -o p.html",
-        "evaluate m.onnx t",
+        "inspect -m m.onnx",
+        "page -m m.onnx -o p.html",
+        "evaluate t -m m.onnx",
     )
 ]
 

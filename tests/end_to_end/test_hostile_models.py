@@ -67,8 +67,8 @@ def test_doctor_calls_it_not_fit(hostile: Hostile, tmp_path: Path) -> None:
         ("predict", "-m", "m.onnx", *TEXTS),
         ("predict", "-m", "m.onnx", *TEXTS, "--json"),
         ("explain", "-m", "m.onnx", TEXTS[0]),
-        ("inspect", "m.onnx"),
-        ("inspect", "m.onnx", "--json"),
+        ("inspect", "-m", "m.onnx"),
+        ("inspect", "-m", "m.onnx", "--json"),
     ],
 )
 def test_a_label_that_steers_the_terminal_is_shown_as_an_escape(

@@ -23,10 +23,10 @@ CASES = cases(
     f"""
     no such column | {MULTI_LABEL} --label-column mood | mood
     no separator | {TRAIN} --label-separator '' | separator is empty
-    a separator and columns | {MULTI_LABEL} --label-columns a,b
+    a separator and columns | {MULTI_LABEL} --indicator-columns a,b
         | leave out --label-column and --label-separator
-    columns without a name | train columns.csv -o m.safetensors --label-columns , | has no name
-    a column of other values | train columns.csv -o m.safetensors --label-columns a,b
+    columns without a name | train columns.csv -o m.safetensors --indicator-columns , | has no name
+    a column of other values | train columns.csv -o m.safetensors --indicator-columns a,b
         | 'b' is 'maybe', not 0 or 1
     --balance | {MULTI_LABEL} --balance | --balance is for one label per text
     no teacher | {MULTI_LABEL} --unlabelled d.csv --teacher none | labels no text; leave it out

@@ -57,8 +57,9 @@ OPTIONS = cases(
     low memory on a cluster | --engine ray --low-memory | leave it out with --engine ray
     an address and no cluster | --address auto | --address is for
     no workers | -w 0 | exit 2: Invalid value
-    a provider that is none | --provider Warp | not a CPU provider
-    a provider that is none, no rows | --provider Warp | not a CPU provider | a.csv: id,text
+    a provider that is none | --engine onnxruntime:Warp | not a CPU provider
+    a provider that is none, no rows | --engine onnxruntime:Warp | not a CPU provider
+        | a.csv: id,text
     a threshold that is no number | --threshold nan | exit 1,2
     a threshold of 2 | --threshold 2 | exit 2
     only wrong answers | --abstain 1 | above 0 and below 1
@@ -99,7 +100,7 @@ OPTIONS += cases(
 )
 OPTIONS += cases(
     """
-    a provider that is none, two workers | score long.csv -o o.csv -w 2 --provider Warp
+    a provider that is none, two workers | score long.csv -o o.csv -w 2 --engine onnxruntime:Warp
         | not a CPU provider
     """,
     given=long_input,

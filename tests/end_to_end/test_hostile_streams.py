@@ -53,7 +53,7 @@ CASES += cases(
     predict without texts, input closed | $ $EL predict <&- | standard input is closed
     explain without text, input closed | $ $EL explain <&- | standard input is closed
     a model's name of two lines | predict -m "a\nb.onnx" x | a\\nb.onnx
-    a model's name that steers | inspect a\x1b[2Jb.onnx | a\\x1b[2Jb.onnx
+    a model's name that steers | inspect -m a\x1b[2Jb.onnx | a\\x1b[2Jb.onnx
     """
 )
 
@@ -78,6 +78,6 @@ def test_any_encoding_of_standard_output(line: str, encoding: str, tmp_path: Pat
 
 
 def test_doctor_names_a_file_whose_name_steers(tmp_path: Path) -> None:
-    done = in_bash(Case(name="", shell="$EL doctor $'\\e[2J.onnx'"), tmp_path)
+    done = in_bash(Case(name="", shell="$EL doctor -m $'\\e[2J.onnx'"), tmp_path)
     assert done.exit == 1
     assert b"\x1b" not in done.stdout + done.stderr

@@ -306,7 +306,7 @@ EVALUATE += cases(
     text and label in one column | a.csv --label-column mood --text-column mood | cannot be both
     a format that is none | a.csv --input-format xml | no format 'xml'
     a report in no folder | a.csv --report x/y.html | x/y.html
-    a model that is the data | a.csv a.csv --label-column mood | a.csv
+    a model that is the data | a.csv -m a.csv --label-column mood | a.csv
     """,
     before="evaluate",
     given=put("a.csv", "words,mood\ngood,pos\nbad,neg\n"),

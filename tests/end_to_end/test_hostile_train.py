@@ -213,7 +213,7 @@ OPTIONS = train(
     an unknown column | --text-column none | none
     the texts as labels | --label-column text | text
     a blank between labels | --label-separator " " | separator
-    an unknown column of a label | --label-columns none | none
+    an unknown column of a label | --indicator-columns none | none
     no test texts | --test none.csv | none.csv
     no unlabelled texts | --unlabelled none.csv --preset tiny | none.csv
     unlabelled texts without a teacher | --unlabelled d.csv --preset tiny --teacher none

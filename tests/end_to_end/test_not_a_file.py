@@ -67,12 +67,12 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, weights: Path) -> Ite
         explain -m GIVEN hi
         evaluate -m a=m.onnx -m b=GIVEN t.csv
         score t.csv -m GIVEN -o out
-        serve GIVEN
-        latency GIVEN
-        inspect GIVEN
-        page GIVEN -o out
-        doctor GIVEN
-        suggest GIVEN t.csv -o out
+        serve -m GIVEN
+        latency -m GIVEN
+        inspect -m GIVEN
+        page -m GIVEN -o out
+        doctor -m GIVEN
+        suggest t.csv -m GIVEN -o out
         export GIVEN -o out
         import GIVEN -o out --state last
         import m.pt --words GIVEN -o out --state last

@@ -354,7 +354,7 @@ def test_kills_at_random_moments_and_resumes_give_the_same_bytes(
     write_table(path, [f"{TEXTS[i % len(TEXTS)]} {i}" for i in range(6_000)])
     environ = {**os.environ, "PYTHONPATH": f"{installed}{os.pathsep}{PROJECT}"}
     target = suffix.removeprefix(".")
-    kill_at_random_moments(path, KILLS, target, seed=3, provider="native", environ=environ)
+    kill_at_random_moments(path, KILLS, target, seed=3, engine="native", environ=environ)
 
 
 def test_rows_are_written_in_a_format_that_the_engine_does_not_write(

@@ -112,12 +112,21 @@ def test_it_is_taken_only_where_it_is_asked_for(monkeypatch: pytest.MonkeyPatch)
     assert "ONNX Runtime" in pickle.loads(pickle.dumps(default)).runtime
     assert "ONNX Runtime" in Classifier.from_model(default.model).runtime  # exports ask nobody
     monkeypatch.setenv("EDGE_LSTM_ENGINE", "tvm")
-    with pytest.raises(
-        DataError, match="EDGE_LSTM_ENGINE=tvm is unknown; choose one of onnxruntime, native"
-    ):
+    with pytest.raises(DataError, match="EDGE_LSTM_ENGINE=tvm is unknown; choose onnxruntime, "):
         Classifier.load()
-    with pytest.raises(DataError, match="leave it out with the native engine"):
-        Classifier.load(engine="native", provider="XnnpackExecutionProvider")
+
+
+@pytest.mark.parametrize("name", ["native:CPU", "onnxruntime:", "CPU", "", "Native"])
+def test_an_unknown_engine_is_refused(name: str) -> None:
+    with pytest.raises(DataError, match="is unknown; choose onnxruntime, onnxruntime:NAME or nati"):
+        Classifier.load(engine=name)
+
+
+@pytest.mark.parametrize(
+    "name", ["onnxruntime:CPU", "onnxruntime:cpu", "onnxruntime:CPUExecutionProvider"]
+)
+def test_an_execution_provider_may_be_spelt_as_onnx_runtime_does(name: str) -> None:
+    assert Classifier.load(engine=name).predict(TEXTS) == Classifier.load().predict(TEXTS)
 
 
 def test_without_the_package_one_line_says_how_to_install_it() -> None:
@@ -162,7 +171,7 @@ def test_the_option_counts_more_than_the_variable() -> None:
     """Without the package, so that a process that took the variable's engine would fail."""
     arguments = ("latency", "--engine", "onnxruntime", "--runs", 20, "--cold-starts", 1, "--json")
     run = command(*arguments, EDGE_LSTM_ENGINE="native")
-    assert json.loads(run.stdout)["settings"][0]["provider"] == "CPUExecutionProvider", run.stderr
+    assert json.loads(run.stdout)["settings"][0]["engine"] == "onnxruntime", run.stderr
 
 
 def test_doctor_says_which_engine_and_runs_the_golden_rows(installed: Path) -> None:
@@ -172,19 +181,23 @@ def test_doctor_says_which_engine_and_runs_the_golden_rows(installed: Path) -> N
     assert all(found[name]["state"] == "ok" for name in ("golden rows", "batches", "engines"))
 
 
-def test_doctor_says_whether_both_engines_answer_alike(installed: Path, tmp_path: Path) -> None:
+def test_doctor_and_inspect_say_whether_both_engines_answer_alike(
+    installed: Path, tmp_path: Path
+) -> None:
     # The graph of this file does another thing than its metadata say, which no reader can see.
     two = tmp_path / "two.onnx"
     two.write_bytes(edited(graph=graph_with(b"Sqrt", b"Sigmoid")))
     for engine in ([], ["--engine", "native"]):
-        run = command("doctor", two, "--json", *engine, path=installed)
+        run = command("doctor", "-m", two, "--json", *engine, path=installed)
         found = checks(run.stdout)
         assert run.returncode == 1 and found["engines"]["state"] == "failed"
         assert "differ by" in found["engines"]["finding"]
         assert "do not use" in found["engines"]["advice"]
-    found = checks(command("doctor", SMALL, "--json", path=installed).stdout)
-    assert found["engines"]["state"] == "ok" and "agree within" in found["engines"]["finding"]
-    assert "engines" not in checks(command("doctor", SMALL, "--json").stdout)
+    for file, state in ((two, "failed"), (SMALL, "ok")):
+        told = json.loads(command("inspect", "-m", file, "--json", path=installed).stdout)
+        assert told["engines"]["state"] == state
+    assert "agree within" in command("inspect", "-m", SMALL, path=installed).stdout
+    assert "engines" not in json.loads(command("inspect", "-m", SMALL, "--json").stdout)
 
 
 def test_a_broken_engine_that_was_not_asked_for_is_no_failure(
@@ -196,6 +209,8 @@ def test_a_broken_engine_that_was_not_asked_for_is_no_failure(
     found = together(tmp_path, installed)
     run = command("doctor", "--engine", "native", path=found)
     assert run.returncode == 0 and "SIGILL" in run.stdout
+    run = command("inspect", path=found)
+    assert (run.returncode, run.stderr) == (0, "") and "engines" not in run.stdout
 
 
 @pytest.mark.usefixtures("native")
@@ -212,7 +227,7 @@ def test_score_goes_on_after_an_interruption(
     def scored(
         name: str, *, on_progress: Callable[[Progress], None] | None = None, **run: Any
     ) -> Summary:
-        options = RunOptions(provider=NATIVE, chunk_rows=100, checkpoint_seconds=0, **run)
+        options = RunOptions(engine=NATIVE, chunk_rows=100, checkpoint_seconds=0, **run)
         return score_files(source, tmp_path / name, run=options, on_progress=on_progress)
 
     scored("one.csv", workers=1)

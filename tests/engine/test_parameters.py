@@ -30,20 +30,19 @@ from tests.cases import table
 from tests.engine.conftest import importable
 
 FILES: dict[str, Any] = {"inputs": "in.csv", "output": "out.csv"}
-PROVIDERS = {"onnxruntime": "CPUExecutionProvider", "native": "native"}
+ENGINES = ("onnxruntime", "native")
 
 
 def calls(engine: str) -> dict[str, Callable[..., object]]:
     """The public functions with an engine; each takes what may be wrong as keywords."""
-    provider = PROVIDERS[engine]
     model = Classifier.load(engine=engine)
     texts = {"texts": ["fine"]}
     rows = [{"id": 1, "text": "fine"}]
     files = partial(score_files, **FILES, model=model)
-    run = {"provider": provider, "workers": 1}
+    run = {"engine": engine, "workers": 1}
     return {
         "load": partial(Classifier.load, engine=engine),
-        "from_model": partial(Classifier.from_model, model=model.model, provider=provider),
+        "from_model": partial(Classifier.from_model, model=model.model, engine=engine),
         "probabilities": partial(model.probabilities, **texts),
         "predict": partial(model.predict, **texts),
         "ids": partial(model.probabilities_of, rows=[[1]]),
@@ -64,7 +63,7 @@ def calls(engine: str) -> dict[str, Callable[..., object]]:
 VALUES = """
 threads | load from_model | [null, "2", 1.5, true] | [0, -1, 1025, 1000000000000] | []
 processes | load from_model | [null, "2", 1.5] | [0, -1] | []
-provider | from_model run_options | [null, 5, ["CPU"]] | [] | []
+engine | from_model run_options | [5, ["CPU"]] | ["tvm", "onnxruntime:"] | []
 arena | load from_model | [null, "no", 1] | [] | [false]
 path | load | [5, []] | ["", "a\\u0000b", "no.onnx"] | [null]
 batch_size | probabilities predict ids score run_options | ["2", 1.5, true, [1]] | [0, -1] | [null]
@@ -154,7 +153,7 @@ for name, more in MORE.items():
 CASES = [(name, method) for name, (methods, *_) in TABLE.items() for method in methods]
 
 
-@pytest.fixture(scope="module", params=PROVIDERS)
+@pytest.fixture(scope="module", params=ENGINES)
 def api(request: pytest.FixtureRequest) -> Iterator[dict[str, Callable[..., object]]]:
     found = nullcontext()
     if request.param == "native":

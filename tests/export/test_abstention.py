@@ -93,5 +93,5 @@ def test_the_texts_of_the_export_judge_what_the_validation_part_promised(tmp_pat
     assert "by 60 texts (--data of the export)" in command(*judged, "--abstain", "0.1").stdout
     curve = open_model(output).abstention
     assert curve.unfamiliar[0][0] == 0.05
-    said = " ".join(command("evaluate", output, data).stdout.split())
+    said = " ".join(command("evaluate", data, "-m", output).stdout.split())
     assert "the threshold was chosen on these texts" in said

@@ -135,8 +135,10 @@ def test_a_score_goes_from_labels_to_a_number(tmp_path: Path) -> None:
     options = ("--preset", "tiny", "--teacher", "none", "--epochs", "1", "--question", "score")
     assert train(source, "-o", checkpoint, *options).returncode == 0
     assert command("export", checkpoint, "-o", model, "--quantize", "int8").returncode == 0
-    assert json.loads(command("inspect", "--json", model).stdout)["question"] == {"type": "score"}
-    result = json.loads(command("evaluate", model, source, "--json").stdout)["models"][0]
+    assert json.loads(command("inspect", "--json", "-m", model).stdout)["question"] == {
+        "type": "score"
+    }
+    result = json.loads(command("evaluate", source, "-m", model, "--json").stdout)["models"][0]
     assert result["score"]["spearman"] > 0.8 and result["score"]["mae"] < 0.8
     low, high = (
         float(command("predict", "-m", model, f"word{level} word{level}").stdout.split("\t")[0])

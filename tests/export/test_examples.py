@@ -129,10 +129,12 @@ def test_examples_go_from_the_export_to_inspect_page_card_and_doctor(tmp_path: P
     assert "examples: the file shows 2 texts: “The harbour is calm today.”, “Dull" in said
     file = open_model(output)
     assert list(file.examples) == EXAMPLES and len(file.golden) == 5 + 2
-    assert "2 texts: “The harbour is calm today.”" in command("inspect", output).stdout
-    assert json.loads(command("inspect", output, "--json").stdout)["examples"] == EXAMPLES
-    assert "- The harbour is calm today.\n" in command("inspect", output, "--card").stdout
-    assert "the 2 example texts of the model file" in command("page", output, "-o", page).stderr
+    assert "2 texts: “The harbour is calm today.”" in command("inspect", "-m", output).stdout
+    assert json.loads(command("inspect", "-m", output, "--json").stdout)["examples"] == EXAMPLES
+    assert "- The harbour is calm today.\n" in command("inspect", "-m", output, "--card").stdout
+    assert (
+        "the 2 example texts of the model file" in command("page", "-m", output, "-o", page).stderr
+    )
     diagnosis = examine(output, in_process=True)
     assert diagnosis.fit and [row["text"] for row in diagnosis.golden_rows[-2:]] == EXAMPLES
 
@@ -142,8 +144,8 @@ def test_without_examples_nothing_is_shown(tmp_path: Path) -> None:
     output = tmp_path / "m.onnx"
     save_checkpoint(make_checkpoint(), source)
     assert "the file shows" not in command("export", source, "-o", output).stdout
-    assert re.search(r"^examples +none$", command("inspect", output).stdout, re.MULTILINE)
-    assert command("page", output, "-o", tmp_path / "page.html").stderr == ""
+    assert re.search(r"^examples +none$", command("inspect", "-m", output).stdout, re.MULTILINE)
+    assert command("page", "-m", output, "-o", tmp_path / "page.html").stderr == ""
 
 
 def test_a_page_has_the_texts_of_a_table(tmp_path: Path) -> None:

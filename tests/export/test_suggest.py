@@ -96,7 +96,7 @@ def test_the_command_reads_a_log_and_writes_what_train_reads(
     left = tmp_path / ".to_label.csv.0123cdef.partial"  # by a run that was killed
     left.touch()
     os.utime(left, (0, 0))
-    command = ["suggest", str(embedded_model()), str(log), "-n", "2", "-o", str(output)]
+    command = ["suggest", "-m", str(embedded_model()), str(log), "-n", "2", "-o", str(output)]
     assert run(command) == 0 and not left.exists()
     assert "2 of 3 distinct texts" in " ".join(capsys.readouterr().out.split())
     rows = list(csv.DictReader(output.open(encoding="utf-8")))

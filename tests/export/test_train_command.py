@@ -62,7 +62,7 @@ def test_the_checkpoint_tells_how_it_was_made(trained: Trained) -> None:
     assert (training["preset"], training["seed"], training["outcome"]) == ("tiny", 0, "finished")
     assert training["temperature"] > 0 and training["parts"]["ngrams"] > 0
     assert all(f"note: {warning}" in trained.result.stderr for warning in training["warnings"])
-    shown = json.loads(command("inspect", trained.checkpoint, "--json").stdout)
+    shown = json.loads(command("inspect", "-m", trained.checkpoint, "--json").stdout)
     assert shown["plan"]["teachers"] == [] and shown["training"] == training
 
 
@@ -117,7 +117,7 @@ def test_the_plan_says_which_columns_are_read(tmp_path: Path) -> None:
 
 WRONG = [
     "d.csv --label-column topics",
-    "d.csv --label-columns text,joy",
+    "d.csv --indicator-columns text,joy",
     "missing.csv",
     "d.csv --test id.csv",
     "d.csv --unlabelled missing.csv",

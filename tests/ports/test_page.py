@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_lstm import Classifier, DataError, onnx_file
+from edge_lstm import Classifier, DataError
 from edge_lstm.cli import run
 from edge_lstm.live_page import build_page
-from edge_lstm.modelfile import KEY_DIGEST, embedded_model, open_model
+from edge_lstm.modelfile import embedded_model, open_model
 from tests.hostile import run_here
-from tests.model_files import compact, edited, encode, sealed
+from tests.model_files import compact, edited
 from tests.ports.chromium import CHROMIUM, Chromium, served
 from tests.ports.conftest import PROJECT, Case
 
@@ -74,7 +74,7 @@ def test_the_command_writes_one_file_of_at_most_200_kb_with_tiny(
     odd = tmp_path / "<b>{module}&.onnx"
     out = tmp_path / "out.html"
     odd.write_bytes(tiny.read_bytes())
-    command = [sys.executable, "-m", "edge_lstm", "page", odd, "-o"]
+    command = [sys.executable, "-m", "edge_lstm", "page", "-m", odd, "-o"]
     run = subprocess.run([*command, out], capture_output=True, check=True)
     html = out.read_text(encoding="utf-8")
     assert run.stdout.decode() == f"{out}: {len(html.encode()):,} bytes, with the model\n"
@@ -186,26 +186,6 @@ def test_another_model_dropped_on_it_takes_its_place(
 
 
 @needs_chromium
-def test_every_label_of_a_text_is_shown(
-    browser: Chromium, cases: list[Case], tmp_path: Path
-) -> None:
-    (case,) = (case for case in cases if case.name == "multi_label.int8.onnx")
-    onnx = onnx_file.parse(case.path.read_bytes())
-    thresholds = compact({"thresholds": [1e-9] * len(case.labels)})
-    metadata = {**onnx.metadata, "edge_lstm.multi_label": thresholds}
-    del metadata[KEY_DIGEST]
-    path = tmp_path / "all.onnx"
-    path.write_bytes(sealed(encode(bytes(onnx.graph), metadata.items(), opsets=onnx.opsets)))
-    opened(browser, tmp_path, build_page(open_model(path)))
-    write(browser, TEXT)
-    had = browser.run(
-        "[...document.querySelectorAll('#bars .name')].filter(e => e.textContent[0] === '✓').length"
-    )
-    assert had == len(case.labels) > 6
-    assert browser.run("document.getElementById('more').hidden")
-
-
-@needs_chromium
 def test_a_page_of_several_questions_asks_them_all_of_a_text(
     browser: Chromium, tiny: Path, cases: list[Case], tmp_path: Path
 ) -> None:
@@ -234,8 +214,8 @@ def test_a_page_is_of_a_model_or_of_questions(tiny: Path, tmp_path: Path) -> Non
     said = run_here(["page", *named]).out
     assert said == f"{out}: {out.stat().st_size:,} bytes, with 2 models\n"
     out.unlink()
-    with pytest.raises(DataError, match="give MODEL, or -m NAME=FILE"):
-        run(["page", str(tiny), *named])
+    with pytest.raises(DataError, match="needs a name; write NAME="):
+        run(["page", "-m", str(tiny), *named])
     assert list(tmp_path.iterdir()) == []
 
 

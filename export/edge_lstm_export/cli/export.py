@@ -29,7 +29,7 @@ def command(
     data: Annotated[str | None, option("SOURCE", _DATA)] = None,
     encoding: options.EncodingOption = None,
     label_separator: options.LabelSeparatorOption = None,
-    label_columns: options.LabelColumnsOption = None,
+    indicator_columns: options.IndicatorColumnsOption = None,
     max_drop: Annotated[float, option("POINTS", _MAX_DROP, default=True, min=0.0)] = 0.3,
     abstain: Annotated[float | None, option("SHARE", _ABSTAIN)] = None,
     examples: Annotated[Path | None, option("FILE", _EXAMPLES, None, "--examples")] = None,
@@ -43,9 +43,9 @@ def command(
     texts.
 
     --quantize int8 makes the file smaller, and faster on most CPUs: compare with 'edge-lstm latency
-    fp32.onnx int8.onnx'. It is refused if batching changes an answer, if the file is larger than
-    its preset, or if accuracy on --data falls by more than --max-drop and chance does not explain
-    the loss (one-sided test, 5 %).
+    -m fp32.onnx -m int8.onnx'. It is refused if batching changes an answer, if the file is larger
+    than its preset, or if accuracy on --data falls by more than --max-drop and chance does not
+    explain the loss (one-sided test, 5 %).
 
     The file holds words of the data, but none of its texts. --examples adds up to 8 texts of up to
     500 characters. Anyone with the file can read them.
@@ -70,7 +70,7 @@ def command(
             reading = LabelOptions(
                 encoding=encoding,
                 label_separator=label_separator,
-                label_columns=options.column_names(label_columns),
+                indicator_columns=options.column_names(indicator_columns),
                 multi_label=loaded.thresholds is not None or None,
             )
             test = load_labelled(data, options=reading)

@@ -9,7 +9,7 @@ import typer
 
 from edge_lstm.cli.options import (
     EncodingOption,
-    LabelColumnsOption,
+    IndicatorColumnsOption,
     LabelSeparatorOption,
     check_outputs,
     column_names,
@@ -73,7 +73,7 @@ def command(
     data: Annotated[str | None, option("SOURCE", _DATA)] = None,
     encoding: EncodingOption = None,
     label_separator: LabelSeparatorOption = None,
-    label_columns: LabelColumnsOption = None,
+    indicator_columns: IndicatorColumnsOption = None,
     dry_run: Annotated[
         bool, option(None, "Show what was found, and write nothing.", None, "--dry-run")
     ] = False,
@@ -120,7 +120,7 @@ def command(
             reading = LabelOptions(
                 encoding=encoding,
                 label_separator=label_separator,
-                label_columns=column_names(label_columns),
+                indicator_columns=column_names(indicator_columns),
                 multi_label=multi_label or None,
             )
             accuracy = accuracy_on(imported, checkpoint, load_labelled(data, options=reading))

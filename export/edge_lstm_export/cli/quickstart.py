@@ -110,9 +110,9 @@ def _steps(folder: Path) -> list[tuple[str, tuple[str, ...]]]:
         ("Export to one int8 ONNX file", ("export", checkpoint, "-o", model, *to_int8)),
         ("Classify texts", ("predict", "-m", model, *NEW_TICKETS)),
         ("Score a file", ("score", log, "-o", scored, "-m", model, *score_on)),
-        ("Evaluate on 60 other tickets", ("evaluate", model, test)),
+        ("Evaluate on 60 other tickets", ("evaluate", test, "-m", model)),
         (
             "Measure latency on this machine",
-            ("latency", model, "--texts", tickets, "--runs", "1200"),
+            ("latency", "-m", model, "--texts", tickets, "--runs", "1200"),
         ),
     ]

@@ -21,10 +21,10 @@ _LABELLED = "Labelled texts; leave them and similar ones out. Repeatable."
 
 
 def command(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="Model file.")],
     inputs: Annotated[
-        list[str], typer.Argument(metavar="FILE...", help="Texts, in any format of score.")
+        list[str], typer.Argument(metavar="INPUT...", help="Texts, in any format of score.")
     ],
+    model: Annotated[Path, option("FILE", "Model file.", None, "--model", "-m")],
     output: Annotated[
         Path,
         option(

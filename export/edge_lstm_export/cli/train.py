@@ -15,8 +15,8 @@ import typer
 from edge_lstm.cli.options import (
     EncodingErrorsOption,
     EncodingOption,
+    IndicatorColumnsOption,
     JsonOption,
-    LabelColumnsOption,
     LabelSeparatorOption,
     check_outputs,
     column_names,
@@ -77,7 +77,7 @@ def command(
     label_column: Annotated[list[str] | None, option("NAME", _LABEL, _DATA)] = None,
     confidence_column: Annotated[list[str] | None, option("NAME", _CONFIDENCE, _DATA)] = None,
     label_separator: LabelSeparatorOption = None,
-    label_columns: LabelColumnsOption = None,
+    indicator_columns: IndicatorColumnsOption = None,
     group_column: Annotated[str | None, option("NAME", _GROUP, _DATA)] = None,
     preset: Annotated[str | None, option("NAME", _PRESET, _MODEL, default="small")] = None,
     plan: Annotated[Path | None, option("FILE", _PLAN, _MODEL)] = None,
@@ -129,14 +129,14 @@ def command(
         )
     targets = [output or Path("model.safetensors")]
     if is_several:
-        if plan is not None or label_columns is not None:
-            raise DataError("--plan and --label-columns are for one question; name one column")
+        if plan is not None or indicator_columns is not None:
+            raise DataError("--plan and --indicator-columns are for one question; name one column")
         targets = question_files(output or Path("questions"), label_column or [])
     readings = [
         DataOptions(
             test=test, format=input_format, encoding=encoding, encoding_errors=encoding_errors,
             text_column=text_column, label_column=column,
-            label_separator=label_separator, label_columns=column_names(label_columns),
+            label_separator=label_separator, indicator_columns=column_names(indicator_columns),
             skip_unlabelled=is_several, confidence_column=confidence, group_column=group_column,
         )
         for column, confidence in zip(columns, confidences)

@@ -115,7 +115,7 @@ def check_sources(
 
 
 def _names_labels(options: DataOptions) -> bool:
-    return bool(options.label_column or options.label_separator or options.label_columns)
+    return bool(options.label_column or options.label_separator or options.indicator_columns)
 
 
 def read_texts(source: str, options: DataOptions) -> tuple[str, ...]:
@@ -190,7 +190,9 @@ def _read_files(paths: Sequence[Path], options: DataOptions) -> Dataset:
         groups = [group for part in parts for group in part.groups or ()]
     train = data.make_split(texts, rows, labels, where, groups, shares)
     digest = _digest(paths, parts)
-    absent = [name for name in options.label_columns if name not in labels and not name.isdigit()]
+    absent = [
+        name for name in options.indicator_columns if name not in labels and not name.isdigit()
+    ]
     warnings = [f"no text has the label {name}: the model will not know it" for name in absent]
     for path, part in zip(paths, parts):
         warnings += part.notes(path.name)
