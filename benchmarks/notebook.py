@@ -306,11 +306,11 @@ def installed(*names: str) -> int:
 
 
 def folder_size(module: str) -> int:
-    """Return the bytes of a package's folder without compiled Python files."""
+    """Return the bytes of a package's folder, with its compiled Python files."""
     spec = find_spec(module)
     assert spec and spec.submodule_search_locations
     files = Path(spec.submodule_search_locations[0]).rglob("*")
-    return sum(f.stat().st_size for f in files if f.is_file() and f.suffix != ".pyc")
+    return sum(f.stat().st_size for f in files if f.is_file())
 
 
 def measured(folder: Path, reviews: int, timed: int, with_keras: bool) -> dict[str, Any]:
@@ -380,7 +380,9 @@ def measured(folder: Path, reviews: int, timed: int, with_keras: bool) -> dict[s
     result["installed"] = {
         "keras and torch": installed("keras", "torch"),
         "onnxruntime": installed("onnxruntime"),
-        "edge-lstm": installed("onnxruntime", "typer") + folder_size("edge_lstm"),
+        "edge-lstm": installed("onnxruntime", "typer")
+        + folder_size("edge_lstm")
+        + folder_size("edge_lstm_export"),
         "edge-lstm-native": folder_size("edge_lstm_native"),
     }
     return result
