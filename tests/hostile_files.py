@@ -23,7 +23,7 @@ from onnx import TensorProto, numpy_helper
 
 from edge_lstm.modelfile import FORMAT_VERSION, parse_model
 from edge_lstm.text import Tokenizer, front_coded
-from tests.cases import table
+from tests.cases import rows
 from tests.model_files import DATA, SMALL, compact, edited, entry, field, multi_label
 
 MODEL = parse_model(DATA, SMALL)
@@ -94,7 +94,7 @@ def metadata(name: str, says: str, digest: str = "right", /, **changes: str | No
 
 def metadata_of(text: str) -> Iterator[Hostile]:
     """The models of a table: perhaps a name, then what is said and what is changed."""
-    for *name, says, change in table(text):
+    for *name, says, change in rows(text):
         yield metadata("".join(name) or change, says, **change_of(change))
 
 
@@ -260,9 +260,9 @@ labels are null | not a list of strings | labels: null
 no labels | fewer than two | labels: []
 one label | fewer than two | labels: ["pos"]
 three labels for two outputs | another number of labels | labels: ["a","b","c"]
-a label that steers a terminal | control character | labels: ["a","\u001b[31m"]
-a label that ends for C | control character | labels: ["a\u0000b","a\u0000c"]
-a C1 control character in a label | control character | labels: ["neg","\u009bpos"]
+a label that steers a terminal | control character | labels: ["a","\\u001b[31m"]
+a label that ends for C | control character | labels: ["a\\u0000b","a\\u0000c"]
+a C1 control character in a label | control character | labels: ["neg","\\u009bpos"]
 labels are no JSON | do not fit together | labels: [1
 
 one threshold for two labels | one threshold per label | thresholds [0.5]
@@ -377,7 +377,7 @@ labels are a text | not a list of strings | labels: "ab"
 labels are an object | not a list of strings | labels: {"a":1,"b":2}
 labels are numbers | not a list of strings | labels: [0,1]
 a label twice | repeated | labels: ["a","a"]
-a label that is a lone surrogate | surrogate | labels: ["a","\ud800"]
+a label that is a lone surrogate | surrogate | labels: ["a","\\ud800"]
 is not supported | tokenizer + {"replacements": {"a": "b"}}
 another length than the graph's | length of its input | tokenizer + {"length": 60}
 units must be | lstm + {"lstm": 30.0}
@@ -499,9 +499,9 @@ DAMAGED = [
                                ("100 axes", "too many axes", [1] * 100))),
     # Its constants.
     *(constants(f"{name} times {by}", says, **{name: times(float(by))})
-      for name, by, says in table(PRODUCTS)),
+      for name, by, says in rows(PRODUCTS)),
     *(constants(f"{name} of {value}", says, **{name: with_first(int(value, 0))})
-      for name, value, says in table(FIRST_VALUES)),
+      for name, value, says in rows(FIRST_VALUES)),
     Hostile("a number behind the last column", "behind its last column", odd_embedding),
     constants("multipliers of another type", ASKED, embedding_m=lambda m: m.astype(np.int8)),
     *(constants(f"codes {name}", says, **PLAIN, embedding_c=codes, embedding_b=book)
@@ -565,10 +565,10 @@ HARMFUL = [
     Hostile("operators of another domain", "another domain",
             lambda: edited(opsets={"": 17, "com.evil": 1})),
     *(graph(signature, says, with_signature(signature))
-      for signature, says in table(SIGNATURES)),
+      for signature, says in rows(SIGNATURES)),
     graph("two outputs", "output is not probabilities", lambda g: g.output.extend([g.output[0]])),
     graph("a sparse constant", "sparse", lambda g: g.sparse_initializer.add()),
-    *(graph(name, f"operator {says}", with_nodes(text)) for name, says, text in table(OPERATORS)),
+    *(graph(name, f"operator {says}", with_nodes(text)) for name, says, text in rows(OPERATORS)),
     graph("100 operators", "too many operators", with_nodes("b = Cast <to = 1> (a)\n" * 100)),
     # Of these ONNX Runtime and the engine would make different things.
     constants("signs the other way round", "is not -1 and 1", signs=times(-1)),

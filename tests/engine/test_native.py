@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from edge_lstm import Classifier
-from tests.cases import table
+from tests.cases import rows
 from tests.engine.conftest import DECODED, answers
 from tests.ports.conftest import Case
 
@@ -134,7 +134,7 @@ e.Model(sys.argv[1], kernel='altivec') | ValueError: this machine has no such ke
 """
 
 
-@pytest.mark.parametrize(("call", "error"), table(WRONG))
+@pytest.mark.parametrize(("call", "error"), rows(WRONG))
 def test_wrong_arguments(installed: Path, models: list[Case], call: str, error: str) -> None:
     code = "import sys, edge_lstm_native as e; m = e.Model(sys.argv[1])\n"
     code += f"try: {call}\nexcept Exception as x: print(type(x).__name__, x, sep=': ')"

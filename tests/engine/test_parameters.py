@@ -26,7 +26,7 @@ from edge_lstm import (
     score,
     score_files,
 )
-from tests.cases import table
+from tests.cases import rows
 from tests.engine.conftest import importable
 
 FILES: dict[str, Any] = {"inputs": "in.csv", "output": "out.csv"}
@@ -60,7 +60,7 @@ def calls(engine: str) -> dict[str, Callable[..., object]]:
 
 
 # Parameter, methods that have it, wrong types, values out of range, and what can be used: as JSON.
-VALUES = """
+VALUES = r"""
 threads | load from_model | [null, "2", 1.5, true] | [0, -1, 1025, 1000000000000] | []
 processes | load from_model | [null, "2", 1.5] | [0, -1] | []
 engine | from_model run_options | [5, ["CPU"]] | ["tvm", "onnxruntime:"] | []
@@ -68,32 +68,33 @@ arena | load from_model | [null, "no", 1] | [] | [false]
 path | load | [5, []] | ["", "a\\u0000b", "no.onnx"] | [null]
 batch_size | probabilities predict ids score run_options | ["2", 1.5, true, [1]] | [0, -1] | [null]
 texts | probabilities predict | [null, 5, "fine", [1], [null], {"a": "b"}] | [] | [[]]
-rows | ids | [null, 5, "ab", [1], ["ab"], [["a"]], [[1.0]], [[NaN]], [[true]], [[null]], [[[1]]], \
-    [[1, [2]]], {"1": [1]}] | \
-    [[[-1]], [[1099511627776]], [[99999]], [[1], [2147483648]]] | [[], [[]]]
-abstain | predict rows_options file_options | ["x", true, [0.1]] | \
-    [0, 1, -1, NaN, Infinity, 1e-300] | [null, 0.1]
-threshold | predict rows_options file_options | ["x", true, [0.1]] | \
-    [-1, 1.5, NaN, Infinity] | [null, 0, 1]
-unfamiliar | predict rows_options file_options | ["x", true, [0.1]] | \
-    [0, 1, -1, NaN, Infinity, 1e-300] | [null, 0.1]
+rows | ids
+    | [null,5,"ab",[1],["ab"],[["a"]],[[1.0]],[[NaN]],[[true]],[[null]],[[[1]]],[[1,[2]]],{"1":[1]}]
+    | [[[-1]], [[1099511627776]], [[99999]], [[1], [2147483648]]] | [[], [[]]]
+abstain | predict rows_options file_options | ["x", true, [0.1]]
+    | [0, 1, -1, NaN, Infinity, 1e-300] | [null, 0.1]
+threshold | predict rows_options file_options | ["x", true, [0.1]]
+    | [-1, 1.5, NaN, Infinity] | [null, 0, 1]
+unfamiliar | predict rows_options file_options | ["x", true, [0.1]]
+    | [0, 1, -1, NaN, Infinity, 1e-300] | [null, 0.1]
 k | top | [null, "1", 1.5, true] | [0, -1, 3] | [1, 2]
 top | rows_options file_options | [null, "1", 1.5, true] | [0, -1, 3] | [1, 2]
-probabilities | has_labels | [null, "x", [["a", "b"]], [[1, 2]]] | \
-    [[0.5, 0.5], [[0.5]], [[0.1, 0.2, 0.7]]] | [[[0.5, 0.5]]]
-keep | rows_options file_options | [5, 1.5] | ["id", ["nope"], ["id", "nope"], ["id", "id"], [5], \
-    [null], ["3"], [["id"]]] | [null, [], ["text", "id"], ["1"]]
+probabilities | has_labels | [null, "x", [["a", "b"]], [[1, 2]]]
+    | [[0.5, 0.5], [[0.5]], [[0.1, 0.2, 0.7]]] | [[[0.5, 0.5]]]
+keep | rows_options file_options | [5, 1.5]
+    | ["id", ["nope"], ["id", "nope"], ["id", "id"], [5], [null], ["3"], [["id"]]]
+    | [null, [], ["text", "id"], ["1"]]
 only_label | rows_options file_options | [null, 5] | ["pos", ["nope"], [5], [[]]] | [[], ["neg"]]
 windows | predict rows_options file_options | [null, "x", 1] | [] | [true]
-only_columns | rows_options file_options | [5, 1.5] | \
-    ["id", ["nope"], [5], [["id"]], ["id", "id"]] | [null, ["id", "label"]]
+only_columns | rows_options file_options | [5, 1.5]
+    | ["id", ["nope"], [5], [["id"]], ["id", "id"]] | [null, ["id", "label"]]
 all_probabilities | rows_options file_options | [null, "x", 1] | [] | [true]
 only_abstained | rows_options file_options | [null, "x", 1] | [true] | [false]
 window | score | [null, "x", 1.5, true] | [0, -1] | [1]
 options | score files | [null, {}] | [] | []
 model | score files | [5, []] | ["no.onnx", "a\\u0000b"] | []
-inputs | files | [null, 5, [5], [null]] | \
-    [[], "", "no.csv", "a\\u0000b", ["in.csv", "no.csv"]] | [["in.csv"]]
+inputs | files | [null, 5, [5], [null]]
+    | [[], "", "no.csv", "a\\u0000b", ["in.csv", "no.csv"]] | [["in.csv"]]
 output | files | [5, ["out.csv"]] | ["a\\u0000b"] | []
 format | files read_options | [5, ["csv"]] | ["no", ""] | ["csv", null]
 run | files | [null, {}] | [] | []
@@ -104,8 +105,8 @@ chunk_rows | run_options | ["2", 1.5, true, [1]] | [0, -5] | [null, 100000000000
 checkpoint_seconds | run_options | ["x", true, [1]] | [-1, NaN] | [null, 0, Infinity]
 low_memory | run_options | [null, "x", 1] | [] | [true]
 resume | run_options | [null, "x", 1] | [] | [false]
-also_written | run_options | [null, 5, [5]] | \
-    ["a.json", ["a\\u0000b"], ["in.csv"]] | [[], ["a.json"]]
+also_written | run_options | [null, 5, [5]]
+    | ["a.json", ["a\\u0000b"], ["in.csv"]] | [[], ["a.json"]]
 text_column | read_options | [5, ["text"]] | ["no", "3", "0"] | [null, "text", "2"]
 label_column | read_options | [5, ["text"]] | [] | [null, "id"]
 encoding | read_options | [5, ["utf-8"]] | ["no", "", "rot13", "a\\u0000b"] | [null, "cp1252"]
@@ -145,7 +146,7 @@ MORE: dict[str, tuple[list[Any], list[Any], list[Any]]] = {
     "also_written": ([], [Path("a.json")], []),
 }
 TABLE = {
-    name: (methods.split(), *map(json.loads, values)) for name, methods, *values in table(VALUES)
+    name: (methods.split(), *map(json.loads, values)) for name, methods, *values in rows(VALUES)
 }
 for name, more in MORE.items():
     for values, others in zip(TABLE[name][1:], more):

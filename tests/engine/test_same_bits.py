@@ -15,7 +15,7 @@ import reference
 
 from edge_lstm import Classifier
 from edge_lstm.familiarity import unfamiliarity
-from tests.cases import named, table
+from tests.cases import named, rows
 from tests.engine.conftest import (
     DECODED,
     HERE,
@@ -108,7 +108,7 @@ clang | clang -std=c99 -O3
 clang 14 | clang-14 -std=c99 -Wall -Wextra -Wpedantic -Werror -Wshadow -Wconversion -O2
 clang, native | clang-14 -std=gnu11 -O3 -march=native
 """
-BUILDS = {**dict(table(COMPILERS)), "sanitizers": " ".join(["gcc", *STRICT, *SANITIZED])}
+BUILDS = {**dict(rows(COMPILERS)), "sanitizers": " ".join(["gcc", *STRICT, *SANITIZED])}
 QUICK = ("gnu11, contraction asked for",)
 # Of models and texts, for programs that are many times slower: with sanitizers, or emulated.
 THIRD = slice(None, None, 3)

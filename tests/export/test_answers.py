@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from cases import table
+from cases import rows
 from commands import command, train
 from edge_lstm_export import TextClassifier
 from edge_lstm_export.options import DataOptions, TrainingRequest
@@ -64,7 +64,7 @@ a b | choice
 """
 
 
-@pytest.mark.parametrize(("labels", "question"), table(QUESTIONS))
+@pytest.mark.parametrize(("labels", "question"), rows(QUESTIONS))
 def test_the_labels_tell_the_type_of_a_question(labels: str, question: str) -> None:
     rows = [(f"text {i}", label) for i, label in enumerate(labels.split() * 3)]
     assert dataset_stats(dataset_of(rows)).question == question
@@ -109,7 +109,7 @@ a b | yes_no | the labels of a yes/no question are yes and no
 """
 
 
-@pytest.mark.parametrize(("labels", "question", "error"), table(UNFIT))
+@pytest.mark.parametrize(("labels", "question", "error"), rows(UNFIT))
 def test_labels_that_do_not_fit_the_type_are_one_error(
     labels: str, question: str, error: str, tmp_path: Path
 ) -> None:
@@ -196,7 +196,7 @@ DISTRIBUTIONS = """
 """
 
 
-@pytest.mark.parametrize(("label", "reason"), table(DISTRIBUTIONS))
+@pytest.mark.parametrize(("label", "reason"), rows(DISTRIBUTIONS))
 def test_a_distribution_that_is_none_is_one_error(label: str, reason: str, tmp_path: Path) -> None:
     rows = f'{{"text": "one", "label": "a"}}\n{{"text": "two", "label": {label}}}\n'
     with pytest.raises(DataError, match=f"rows.jsonl row 2: 'label' holds .*{reason}"):
@@ -212,7 +212,7 @@ COLUMNS = """
 """
 
 
-@pytest.mark.parametrize(("options", "error"), table(COLUMNS))
+@pytest.mark.parametrize(("options", "error"), rows(COLUMNS))
 def test_a_confidence_column_that_cannot_be_is_one_error(
     options: str, error: str, tmp_path: Path
 ) -> None:

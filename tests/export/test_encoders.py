@@ -14,7 +14,7 @@ import pytest
 
 pytest.importorskip("transformers")
 
-from cases import table
+from cases import rows as cases
 from commands import train
 from edge_lstm_export.options import (
     TrainingRequest,
@@ -187,7 +187,7 @@ config.json | {"model_type": "bert", "hidden_size": "many"} | cannot use the tea
 """
 
 
-@pytest.mark.parametrize(("name", "content", "said"), table(FOLDERS))
+@pytest.mark.parametrize(("name", "content", "said"), cases(FOLDERS))
 def test_a_folder_that_is_no_teacher(
     encoder: Path, tmp_path: Path, name: str, content: str, said: str
 ) -> None:
@@ -212,7 +212,7 @@ APART = """
 """
 
 
-@pytest.mark.parametrize(("options", "said"), table(APART))
+@pytest.mark.parametrize(("options", "said"), cases(APART))
 def test_what_does_not_go_together(
     source: Path, encoder: Path, tmp_path: Path, options: str, said: str
 ) -> None:

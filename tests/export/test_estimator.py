@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn
-from cases import table
+from cases import rows as cases
 from edge_lstm_export import TextClassifier, make_plan, train_files
 from edge_lstm_export.graph.weights import coded, rounded
 from edge_lstm_export.onnx.export import export
@@ -243,7 +243,7 @@ def test_an_exported_file_gives_the_same_labels(
     assert saved.plan == model.plan_.to_dict()
 
 
-UNFIT = """
+UNFIT = r"""
 "ab" | ["x", "y"] | the texts are a single str
 ["a", "b"] | ["x", "y", "z"] | 2 texts but labels of 3
 ["a", 7] | ["x", "y"] | text 1 is int, not str
@@ -254,7 +254,7 @@ UNFIT = """
 """
 
 
-@pytest.mark.parametrize(("texts", "labels", "said"), table(UNFIT))
+@pytest.mark.parametrize(("texts", "labels", "said"), cases(UNFIT))
 def test_what_cannot_train_is_a_data_error_of_one_line(texts: str, labels: str, said: str) -> None:
     with pytest.raises(DataError, match=said) as caught:
         TextClassifier(**QUICK).fit(json.loads(texts), json.loads(labels))

@@ -15,7 +15,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from cases import table, unescaped
+from cases import raw, rows
 from commands import command, train
 from edge_lstm_export import TextClassifier
 from edge_lstm_export.graph.golden import ORDERS, golden_texts
@@ -186,13 +186,13 @@ absent.txt |  | no such file
 """
 
 
-@pytest.mark.parametrize(("name", "content", "says"), table(FILES))
+@pytest.mark.parametrize(("name", "content", "says"), rows(FILES))
 def test_a_file_that_holds_no_examples_is_refused_in_a_line(
     tmp_path: Path, name: str, content: str, says: str
 ) -> None:
     file = tmp_path / name
     if content:
-        file.write_bytes(unescaped(content))
+        file.write_bytes(raw(content))
     assert says in refused(tmp_path, "--examples", file)
 
 

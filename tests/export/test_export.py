@@ -15,7 +15,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from cases import table
+from cases import rows
 from commands import command
 from edge_lstm_export.cli.display import print_exported
 from edge_lstm_export.graph import weights
@@ -266,7 +266,7 @@ CHANCE = """
 """
 
 
-@pytest.mark.parametrize(("lost_gained_texts", "wanted"), table(CHANCE))
+@pytest.mark.parametrize(("lost_gained_texts", "wanted"), rows(CHANCE))
 def test_a_loss_that_chance_does_not_explain_is_refused(
     lost_gained_texts: str, wanted: str
 ) -> None:

@@ -19,7 +19,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from cases import named, table, unescaped
+from cases import named, raw, rows
 from commands import command
 from edge_lstm_export import importing
 from edge_lstm_export.importing import Imported, Options, inert_pickle
@@ -113,7 +113,7 @@ maximum and mean | both LSTM units=5 return_sequences=true; \
     GlobalMaxPooling1D + GlobalAveragePooling1D; BatchNormalization; \
     Dense units=4 activation="relu"; Dense units=1 activation="sigmoid"
 """
-CASES = dict(table(KERAS))
+CASES = dict(rows(KERAS))
 Layer = tuple[str, dict[str, Any], list[Any]]
 
 
@@ -531,9 +531,10 @@ def test_an_own_dict_is_split_at_white_space_in_lower_case(
 
 RULES = r"""
 a dict with capitals | {"Good": 1, "good": 2} | Good good GOOD | 1 2
-TextVectorization | ["", "[UNK]", "its", "good", "É"] | It's GOOD, good\u000bÉ é GO-OD | 2 3 3 4 1 3
-words that no file can hold | {"good": 1, "bad\r": 2, "so": 3, "": 4, "far": 9} | \
-    good\u3000so far bad | 1 3 9
+TextVectorization | ["", "[UNK]", "its", "good", "É"]
+    | It's GOOD, good\\u000bÉ é GO-OD | 2 3 3 4 1 3
+words that no file can hold | {"good": 1, "bad\\r": 2, "so": 3, "": 4, "far": 9}
+    | good\\u3000so far bad | 1 3 9
 """
 
 
@@ -630,7 +631,7 @@ a number | 3 | cut short or damaged
 nothing |  | empty
 zeros | \x00\x01\x02 | cut short or damaged
 """
-PICKLES |= {name: (unescaped(data), reason) for name, data, reason in table(TOKENIZERS)}
+PICKLES |= {name: (raw(data), reason) for name, data, reason in rows(TOKENIZERS)}
 
 
 @pytest.mark.parametrize(("data", "reason"), PICKLES.values(), ids=PICKLES)
@@ -709,7 +710,7 @@ claimed shape | \x1e\x00\x00\x00\x00\x00\x00\x00{"a":{"dtype":"F32","shape":[9\x
 @pytest.mark.parametrize(("data", "reason"), named(FILES))
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_a_file_that_is_no_model_says_what_it_is(tmp_path: Path, data: str, reason: str) -> None:
-    assert reason in refused(written(tmp_path, "m.h5", unescaped(data)))
+    assert reason in refused(written(tmp_path, "m.h5", raw(data)))
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
@@ -856,7 +857,7 @@ MISSING = """
 """
 
 
-@pytest.mark.parametrize(("given", "option"), table(MISSING))
+@pytest.mark.parametrize(("given", "option"), rows(MISSING))
 def test_what_a_state_dict_does_not_say_is_asked_for_by_its_option(given: str, option: str) -> None:
     options = Options(**json.loads(given))
     with pytest.raises(DataError, match=option):
@@ -962,7 +963,7 @@ OPTIONS = """
 """
 
 
-@pytest.mark.parametrize(("options", "reason"), table(OPTIONS))
+@pytest.mark.parametrize(("options", "reason"), rows(OPTIONS))
 def test_wrong_options_get_one_line_and_nothing_is_written(
     imdb_model: Path, options: str, reason: str
 ) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from cases import table
+from cases import rows
 from edge_lstm_export.onnx import gates
 from edge_lstm_export.onnx.export import export
 from edge_lstm_export.onnx.from_network import weights_from_network
@@ -94,7 +94,7 @@ lstm 9 max floor=-1, dense 4 | {{"padding": "behind"}}
 lstm 6 both steps, lstm 5 both mean | {{"padding": "behind"}}
 """
 LINEAR = {"layers": "", "embedding_dim": 0, **NGRAMS}
-SHAPED = [{"layers": layers, **json.loads(settings)} for layers, settings in table(SHAPES)]
+SHAPED = [{"layers": layers, **json.loads(settings)} for layers, settings in rows(SHAPES)]
 
 
 def layers_of(text: str) -> tuple[Layer, ...]:

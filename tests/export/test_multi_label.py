@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cases import table
+from cases import rows
 from commands import train
 from conftest import Trained
 from edge_lstm_export.onnx import gates
@@ -68,7 +68,7 @@ LOSSES = """
 """
 
 
-@pytest.mark.parametrize(("numbers", "said"), table(LOSSES))
+@pytest.mark.parametrize(("numbers", "said"), rows(LOSSES))
 def test_int8_is_refused_for_a_loss_or_for_many_changed_labels(numbers: str, said: str) -> None:
     lost, texts, changed = map(int, numbers.split())
     p_value = gates.p_value_of_drop(lost, 0, texts, 0.05)

@@ -21,19 +21,19 @@ from edge_lstm.errors import EdgeLSTMError
 
 # Rows, and texts and labels that are repeated for them.
 DATA = r"""
-blank texts and two | 14 | ["", " ", "\t", " \n", "\r", "good", "bad"] | ["a", "b"]
+blank texts and two | 14 | ["", " ", "\\t", " \\n", "\\r", "good", "bad"] | ["a", "b"]
 punctuation | 12 | ["!", "?", "...", "!!", "??", "-"] | ["a", "b"]
 all equal | 12 | ["same"] | ["a", "b"]
 all equal but one | 6 | ["same", "same", "same", "same", "same", "other"] | ["a", "b"]
 one row of a label | 5 | ["a1 x", "a2 x", "a3 x", "a4 x", "a5 x"] | ["a", "a", "a", "a", "b"]
 words that say nothing | 12 | ["the", "a", "of", "the a", "of the", "and"] | ["a", "b"]
-NUL | 12 | ["\u0000", "\u0000\u0000", "a\u0000b", "\u0000a", "b", "c"] | ["a", "b"]
-half characters | 12 | ["\ud800", "\udfff", "a", "b"] | ["a", "b"]
+NUL | 12 | ["\\u0000", "\\u0000\\u0000", "a\\u0000b", "\\u0000a", "b", "c"] | ["a", "b"]
+half characters | 12 | ["\\ud800", "\\udfff", "a", "b"] | ["a", "b"]
 Chinese | 12 | ["好", "坏", "好好", "坏坏"] | ["a", "b"]
 one row | 1 | ["a"] | ["x"]
 a label for each of three rows | 3 | ["a", "b", ""] | ["x", "y", "z"]
-many labels of blank texts | 40 | ["", "", "", "", "", "", "", "", "", "", "a"] | \
-    ["1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16", "17"]
+many labels of blank texts | 40 | ["", "", "", "", "", "", "", "", "", "", "a"]
+    | ["1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16", "17"]
 sets, all empty but one | 5 | ["a1", "a2", "a3", "a4", "a5"] | [[], [], [], [], ["a", "b"]]
 sets, all full | 6 | ["a1", "a2", "a3", "a4", "a5", "a6"] | [["a", "b"]]
 sets of blank texts | 3 | ["", " ", "b"] | [["a"], ["b"], []]

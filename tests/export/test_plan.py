@@ -8,7 +8,7 @@ from typing import Any
 
 import golden_plans
 import pytest
-from cases import table
+from cases import rows as cases
 from commands import train
 from conftest import Trained
 from edge_lstm_export import Plan, make_plan
@@ -132,7 +132,7 @@ MEANINGLESS = r"""
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        *table(MEANINGLESS),
+        *cases(MEANINGLESS),
         pytest.param(
             f'"loop__learning_rate": 1{"0" * 400}',
             "learning_rate must be above 0",

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cases import table
+from cases import rows
 from edge_lstm_export.train import run as run_module
 from edge_lstm_export.train.checkpoint import load_checkpoint
 from edge_lstm_export.train.run import Job
@@ -93,7 +93,7 @@ team ../urgent | cannot name a question
 """
 
 
-@pytest.mark.parametrize(("columns", "said"), table(COLUMNS))
+@pytest.mark.parametrize(("columns", "said"), rows(COLUMNS))
 def test_columns_that_make_no_questions_are_one_line(columns: str, said: str) -> None:
     options = [each for column in columns.split() for each in ("--label-column", column)]
     with pytest.raises(DataError, match=said):
