@@ -1,8 +1,8 @@
 /* tiny on a Cortex-M: the model file lies in flash as it is, and answers its golden rows over
  * semihosting.
  *
- * engine/cortex-m/run builds and runs it. MODEL: the file's path. The memory of model and worker lies
- * behind the program's data, and is as large as the engine asks. */
+ * engine/cortex-m/run builds and runs it. MODEL: the file's path. The memory of model and worker
+ * lies behind the program's data, and is as large as the engine asks. */
 #include "edge_lstm.h"
 
 #include <string.h>
