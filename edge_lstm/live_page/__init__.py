@@ -16,7 +16,7 @@ from pathlib import Path
 
 from edge_lstm.modelfile import ModelFile
 from edge_lstm.printable import printable
-from edge_lstm.tables.schema import LABEL_NAMES, TEXT_NAMES
+from edge_lstm.tables.schema import TEXT_NAMES
 
 _HERE = Path(__file__).parent
 
@@ -46,7 +46,6 @@ def build_page(
         "{engine}": _base64(gzip.compress(_part("edge-lstm.wasm"), mtime=0)),
         "{module}": _part("edge-lstm.mjs").decode(),
         "{text_names}": json.dumps(TEXT_NAMES),
-        "{label_names}": json.dumps(LABEL_NAMES),
     }
     page = (_HERE / "page.html").read_text(encoding="utf-8")
     return re.sub("|".join(map(re.escape, parts)), lambda mark: parts[mark[0]], page)

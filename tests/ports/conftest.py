@@ -36,6 +36,7 @@ sys.path.append(str(PROJECT / "tests" / "export"))  # import made
 ROWS = 60
 LABELS = ["neg", "pos"]
 ODD_LABELS = ["no", 'a "quoted"\u202ename', "日本語", "\\back/slash", "ß", "\u061c\u2069\u202e"]
+ODD_LABELS += ["a, b", "8"]  # more than a page shows of those that a text does not have
 TOLERANCE = 2e-6  # of a probability, between a port and ONNX Runtime
 
 

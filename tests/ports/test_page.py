@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_lstm import Classifier, DataError
+from edge_lstm import Classifier, DataError, onnx_file
 from edge_lstm.cli import run
 from edge_lstm.live_page import build_page
-from edge_lstm.modelfile import embedded_model, open_model
+from edge_lstm.modelfile import KEY_DIGEST, embedded_model, open_model
 from tests.hostile import run_here
-from tests.model_files import compact, edited
+from tests.model_files import compact, edited, encode, sealed
 from tests.ports.chromium import CHROMIUM, Chromium, served
 from tests.ports.conftest import PROJECT, Case
 
@@ -183,6 +183,26 @@ def test_another_model_dropped_on_it_takes_its_place(
     assert shown(page, "error") == ""
     write(page, case.texts[4])
     assert shown(page, "label") == (case.answers[4].replace("|", ", ") or "no label")
+
+
+@needs_chromium
+def test_every_label_of_a_text_is_shown(
+    browser: Chromium, cases: list[Case], tmp_path: Path
+) -> None:
+    (case,) = (case for case in cases if case.name == "multi_label.int8.onnx")
+    onnx = onnx_file.parse(case.path.read_bytes())
+    thresholds = compact({"thresholds": [1e-9] * len(case.labels)})
+    metadata = {**onnx.metadata, "edge_lstm.multi_label": thresholds}
+    del metadata[KEY_DIGEST]
+    path = tmp_path / "all.onnx"
+    path.write_bytes(sealed(encode(bytes(onnx.graph), metadata.items(), opsets=onnx.opsets)))
+    opened(browser, tmp_path, build_page(open_model(path)))
+    write(browser, TEXT)
+    had = browser.run(
+        "[...document.querySelectorAll('#bars .name')].filter(e => e.textContent[0] === '✓').length"
+    )
+    assert had == len(case.labels) > 6
+    assert browser.run("document.getElementById('more').hidden")
 
 
 @needs_chromium
