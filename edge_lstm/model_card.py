@@ -1,4 +1,4 @@
-"""The model card of a model file, in Markdown, and its CycloneDX bill of materials.
+"""The model card of a model file, in Markdown.
 
 The card has the front matter that the Hugging Face hub reads
 (https://huggingface.co/docs/hub/model-cards). Everything comes from the file's metadata. This part
@@ -14,7 +14,6 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from edge_lstm._version import __version__
 from edge_lstm.layers import described
 from edge_lstm.modelfile import ModelFile, embedded_model
 from edge_lstm.printable import listed, printable, shorten
@@ -100,56 +99,6 @@ def model_card(model: ModelFile) -> str:
         file=_code(model.path.name),
         answer="labels" if model.thresholds else "label",
     )
-
-
-def bill_of_materials(model: ModelFile) -> dict[str, Any]:
-    """Return the CycloneDX 1.6 ML-BOM of a model file, as plain values for JSON.
-
-    The format is documented at https://cyclonedx.org/docs/1.6/json/. The document has neither time
-    nor serial number, so that the same file gives the same one.
-    """
-    sha256 = model.sha256()
-    data = _part(model.training, "data")
-    parameters = {
-        "approach": {"type": "supervised"},
-        "task": "text-classification",
-        "architectureFamily": "LSTM",
-        "datasets": [{"type": "dataset", "name": str(data["name"])}] if data.get("name") else [],
-        "inputs": [{"format": "text"}],
-        "outputs": [{"format": "label"}],
-    }
-    measured_in = ", float32" if model.quantization else ""
-    metrics = []
-    for title, scores in _measured(model).items():
-        for key in _score_keys(model):
-            if _is_number(scores.get(key)):
-                value = str(scores[key])
-                metrics.append({"type": key, "value": value, "slice": f"{title}{measured_in}"})
-    properties: list[tuple[str, Any]] = [("label", label) for label in model.labels]
-    properties.append(("precision", model.precision))
-    properties.append(("bytes", len(model.data)))
-    properties.append(("data sha256", data.get("sha256")))
-    for name, version in _part(model.training, "versions").items():
-        properties.append((f"made with {name}", version))
-    component = {
-        "type": "machine-learning-model",
-        "name": model.path.name,
-        "version": sha256[:12],
-        "hashes": [{"alg": "SHA-256", "content": sha256}],
-        "licenses": [{"license": {"id": "MIT"}}] if model.path == embedded_model() else [],
-        "modelCard": {
-            "modelParameters": parameters,
-            "quantitativeAnalysis": {"performanceMetrics": metrics},
-        },
-        "properties": [
-            {"name": f"edge-lstm:{name}", "value": str(value)}
-            for name, value in properties
-            if value is not None
-        ],
-    }
-    tool = {"type": "application", "name": "edge-lstm", "version": __version__}
-    metadata = {"tools": {"components": [tool]}, "component": component}
-    return {"bomFormat": "CycloneDX", "specVersion": "1.6", "version": 1, "metadata": metadata}
 
 
 def accuracy_line(model: ModelFile) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +12,6 @@ from edge_lstm.extras import needs
 from edge_lstm.printable import counted, listed, shorten, to_json
 
 if TYPE_CHECKING:
-    from edge_lstm.doctor.checks import Check
     from edge_lstm.modelfile import ModelFile
 
 CHECKPOINT_SUFFIX = ".safetensors"
@@ -28,9 +26,6 @@ def command(
     card: Annotated[
         bool, option(None, "Print a model card in Markdown, for the Hugging Face hub.", "--card")
     ] = False,
-    bom: Annotated[
-        bool, option(None, "Print a bill of materials, CycloneDX 1.6 in JSON.", "--bom")
-    ] = False,
 ) -> None:
     """Show what a model file contains.
 
@@ -39,10 +34,10 @@ def command(
     """
     from edge_lstm.modelfile import describe, open_model
 
-    if as_json + card + bom > 1:
-        raise DataError("--json, --card and --bom exclude each other; give one of them")
+    if as_json and card:
+        raise DataError("--json and --card exclude each other; give one of them")
     if model is not None and model.suffix == CHECKPOINT_SUFFIX:
-        if card or bom:
+        if card:
             raise DataError(f"{model} is a checkpoint; export it and give the model file")
         with needs("train", f"{model} is a checkpoint, which"):
             # A part of the workstation.
@@ -50,41 +45,18 @@ def command(
         print(to_json(describe_checkpoint(model), indent=2))
         return
     opened = open_model(model)
-    if card or bom:
-        from edge_lstm.model_card import bill_of_materials, model_card
+    if card:
+        from edge_lstm.model_card import model_card
 
-        if bom:
-            print(to_json(bill_of_materials(opened), indent=2))
-        else:
-            print(model_card(opened).rstrip("\n"))
+        print(model_card(opened).rstrip("\n"))
         return
-    compared = engines(opened)
     if as_json:
-        description = describe(opened)
-        if compared is not None:
-            description["engines"] = asdict(compared)
-        print(to_json(description, indent=2))
+        print(to_json(describe(opened), indent=2))
         return
     for name, text in overview(opened).items():
         print(wrapped(text, name=name, indent=14))
-    if compared is not None:
-        print(wrapped(compared.line, name="engines", indent=14))
     for warning in opened.warnings:
         print(wrapped(warning, name="warning", indent=14))
-
-
-def engines(model: ModelFile) -> Check | None:
-    """Return whether both engines give the same answers; None if one of them is not installed.
-
-    They run in a process of their own, as for doctor, since a broken engine may end it.
-    """
-    from edge_lstm.doctor.checks import examine
-    from edge_lstm.doctor.engines import both_installed
-
-    if not both_installed():
-        return None
-    checks = examine(model.path).checks
-    return next((check for check in checks if check.name == "engines"), None)
 
 
 def overview(model: ModelFile) -> dict[str, str]:

@@ -3,8 +3,6 @@ in."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +14,7 @@ from hostile import run_here
 from edge_lstm.cli import run
 from edge_lstm.cli.inspect import overview
 from edge_lstm.errors import DataError
-from edge_lstm.model_card import bill_of_materials, model_card
+from edge_lstm.model_card import model_card
 from edge_lstm.modelfile import open_model
 
 MODEL = open_model()
@@ -122,35 +120,9 @@ def test_a_card_of_many_labels_stays_short_and_its_front_matter_is_yaml() -> Non
 
 
 @pytest.mark.parametrize("arguments", [["--json"], ["-m", "x.safetensors"]])
-@pytest.mark.parametrize("form", ["--card", "--bom"])
-def test_card_and_bill_of_materials_are_of_a_model_file(form: str, arguments: list[str]) -> None:
+def test_a_card_is_of_a_model_file(arguments: list[str]) -> None:
     with pytest.raises(DataError):
-        run(["inspect", form, *arguments])
-
-
-def test_the_bill_of_materials_names_the_file_by_its_digest() -> None:
-    bom = json.loads(run_here(["inspect", "--bom"]).out)
-    assert (bom["bomFormat"], bom["specVersion"]) == ("CycloneDX", "1.6")
-    model = bom["metadata"]["component"]
-    digest = hashlib.sha256(MODEL.data).hexdigest()
-    assert model["hashes"] == [{"alg": "SHA-256", "content": digest}]
-    assert [model[name] for name in ("type", "name", "version", "licenses")] == [
-        "machine-learning-model",
-        MODEL.path.name,
-        digest[:12],
-        [{"license": {"id": "MIT"}}],
-    ]
-    metrics = model["modelCard"]["quantitativeAnalysis"]["performanceMetrics"]
-    accuracy = str(MODEL.training["test"]["accuracy"])
-    assert {"type": "accuracy", "value": accuracy, "slice": "test, float32"} in metrics
-    labels = [entry["value"] for entry in model["properties"] if entry["name"] == "edge-lstm:label"]
-    assert labels == list(MODEL.labels)
-
-
-def test_the_bill_of_materials_of_another_file_claims_neither_licence_nor_data() -> None:
-    model = replace(MODEL, path=Path("mine.onnx"), training={"data": {"name": None}})
-    component = bill_of_materials(model)["metadata"]["component"]
-    assert component["licenses"] == component["modelCard"]["modelParameters"]["datasets"] == []
+        run(["inspect", "--card", *arguments])
 
 
 def test_inspect_begins_with_eleven_lines_for_a_person() -> None:

@@ -18,7 +18,7 @@ from edge_lstm.doctor.probe import run_probe_here
 from edge_lstm.evaluation.result import OovRate
 from edge_lstm.explain import explain
 from edge_lstm.live_page import build_page
-from edge_lstm.model_card import bill_of_materials, model_card
+from edge_lstm.model_card import model_card
 from edge_lstm.modelfile import ModelFile, describe, embedded_model, open_model, parse_model
 from edge_lstm.printable import to_json
 from tests.model_files import DATA, SMALL, compact, edited, multi_label
@@ -73,7 +73,6 @@ def replaced(value: Any, path: tuple[Any, ...], odd: Any) -> Any:
 def everything(model: ModelFile, entry: str) -> None:
     """What the package makes of a model file."""
     to_json(describe(model), indent=2)
-    to_json(bill_of_materials(model), indent=2)
     assert all(isinstance(text, str) for text in overview(model).values())
     assert model_card(model) and model.facts() and model.warnings is not None
     assert OovRate.of(model, [TEXT]).note
