@@ -111,8 +111,8 @@ def test_wrong_usage_is_exit_code_2_and_names_what_was_meant(
 
 
 def test_a_reader_that_goes_away_is_no_error() -> None:
-    command = f"yes 'a good film' | head -2000 | {sys.executable} -m edge_lstm predict | head -1"
-    done = subprocess.run(["/bin/sh", "-c", command], capture_output=True)
+    line = "yes 'a good film' | head -2000 | \"$0\" -m edge_lstm predict | head -1"
+    done = subprocess.run(["/bin/sh", "-c", line, sys.executable], capture_output=True)
     assert done.stderr == b""
     assert done.stdout.count(b"\n") == 1
 

@@ -118,18 +118,18 @@ EVALUATE += cases(
 
 OTHERS = cases(
     rf"""
-    a share of a file without a curve | evaluate text.csv -m {SMALL} --abstain 0.02 | or give --thr
+    a share of a file without a curve | evaluate text.csv -m '{SMALL}' --abstain 0.1 | or give --thr
         | text.csv: text,label\nA fine film.,pos\n
-    a share of a file without a curve | predict -m {SMALL} --abstain 0.02 x | or give --thr
+    a share of a file without a curve | predict -m '{SMALL}' --abstain 0.02 x | or give --thr
     an empty name of a model | predict -m "" x | .
     a text that looks like an option | predict -- --help | exit 0
     a model that is not there | predict -m no.onnx x | no model file at no.onnx
     a provider that is not there | predict --engine onnxruntime:CUDA x | available: CPU
     an empty text | predict "" | exit 0
     a share that is no number | predict --abstain nan x | for 2 %, give 0.02
-    a model in the place of a text | predict {SMALL} x | is a model file; put -m before it
-    a model in the place of nothing | inspect {SMALL} | is a model file; put -m before it
-    a model in the place of rows | score {SMALL} | is a model file; put -m before it
+    a model in the place of a text | predict '{SMALL}' x | is a model file; put -m before it
+    a model in the place of nothing | inspect '{SMALL}' | is a model file; put -m before it
+    a model in the place of rows | score '{SMALL}' | is a model file; put -m before it
     a long text that ends as a model's name does | predict "{"good film " * 500}.onnx" | exit 0
     two thresholds | predict --abstain 0.02 --threshold 0.5 x | exclude each other
     a name of 5,000 letters | predict -m {"a" * 5000} x | long

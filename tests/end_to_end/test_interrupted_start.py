@@ -75,7 +75,7 @@ def test_a_signal_that_is_ignored_stays_so() -> None:
         "import signal; from edge_lstm.signals import handle_signals; handle_signals(); "
         "print(*(signal.getsignal(n) == signal.SIG_IGN for n in (signal.SIGINT, signal.SIGTERM)))"
     )
-    shell = f"trap '' INT TERM; exec {sys.executable} -c '{code}'"
+    shell = f"trap '' INT TERM; exec '{sys.executable}' -c '{code}'"
     done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True)
     assert done.stdout.split() == ["True", "True"], done.stderr
 
