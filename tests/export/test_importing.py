@@ -183,19 +183,19 @@ def padded(rows: list[list[int]], side: str) -> np.ndarray:
     ids = np.zeros((len(rows), LENGTH), np.int64)
     for i, row in enumerate(rows):
         kept = row[-LENGTH:]
-        start = LENGTH - len(kept) if side == "front" else 0
+        start = LENGTH - len(kept) if side == "pre" else 0
         ids[i, start : start + len(kept)] = kept
     return ids
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
-@pytest.mark.parametrize("side", ["front", "behind"])
+@pytest.mark.parametrize("side", ["pre", "post"])
 @pytest.mark.parametrize("name", CASES)
 def test_a_keras_model_answers_as_keras_does_live_from_files_and_as_a_model_file(
     keras: Any, tmp_path: Path, name: str, side: str
 ) -> None:
     is_chain = name != "maximum and mean"
-    model = keras_model(keras, name, sequential=is_chain and side == "behind")
+    model = keras_model(keras, name, sequential=is_chain and side == "post")
     wanted = of_two(model.predict(padded(ROWS, side), verbose=0))
     for source in (model, tmp_path / "m.h5", tmp_path / "m.keras"):
         if isinstance(source, Path):
@@ -266,7 +266,7 @@ def test_the_twelve_weights_of_keras_1_are_the_three_of_keras_2(tmp_path: Path) 
     for version, gate in (("1", "inner_activation"), ("2.2.4", "recurrent_activation")):
         lstm = ("LSTM", {gate: "hard_sigmoid"}, weights[version])
         path = write_hdf5(tmp_path / "m.h5", [EMBEDDING, lstm, DENSE], version)
-        found = imported(path, padding="front")
+        found = imported(path, padding="pre")
         assert found.model.lstms[0].hard_sigmoid == 0.2
         given.append(answers(found))
     assert np.array_equal(*given)
@@ -290,7 +290,7 @@ def test_the_weights_of_a_cudnn_lstm_are_those_of_an_lstm_stored_otherwise(tmp_p
         settings = {"layer": {"class_name": kind, "config": {}}}
         layers = [EMBEDDING, ("Bidirectional", settings, weights), layer_of("Dense 12x3 3")]
         path = write_hdf5(tmp_path / "m.h5", layers)
-        given.append(answers(imported(path, padding="front", logits=True)))
+        given.append(answers(imported(path, padding="pre", logits=True)))
     assert np.abs(given[0] - given[1]).max() <= TOLERANCE
 
 
@@ -323,7 +323,7 @@ class Net(nn.Module):
 
 
 @pytest.mark.parametrize("state", ["last", "end", "mean", "max"])
-@pytest.mark.parametrize("side", ["front", "behind"])
+@pytest.mark.parametrize("side", ["pre", "post"])
 @pytest.mark.parametrize(
     "shape",
     [{}, {"both": True}, {"layers": 2, "both": True}, {"hidden": True, "layers": 3}],
@@ -342,7 +342,7 @@ def test_a_pytorch_model_answers_as_pytorch_does(
         assert np.abs(answers(found) - wanted).max() <= TOLERANCE
 
 
-@pytest.mark.parametrize("side", ["front", "behind", "none"])
+@pytest.mark.parametrize("side", ["pre", "post", "none"])
 @pytest.mark.parametrize("state", ["last", "end"])
 def test_the_state_of_both_directions_is_that_of_the_model_file(
     tmp_path: Path, state: Any, side: Any
@@ -370,15 +370,15 @@ def test_weights_of_other_floats_are_read(tmp_path: Path, dtype: Any) -> None:
     torch.save(network.state_dict(), tmp_path / "m.pt")
     save_file(network.state_dict(), tmp_path / "m.safetensors")
     for path in (tmp_path / "m.pt", tmp_path / "m.safetensors"):
-        found = imported(path, padding="front", length=LENGTH, state="last")
-        apart = answers(found) - wanted.answers(padded(ROWS, "front"), "last")
+        found = imported(path, padding="pre", length=LENGTH, state="last")
+        apart = answers(found) - wanted.answers(padded(ROWS, "pre"), "last")
         assert np.abs(apart).max() <= TOLERANCE
 
 
 def test_padding_may_have_another_id_than_0() -> None:
     network = Net()
     index = {"<unk>": 0, "<pad>": 1, "a": 2, "b": 3}
-    found = imported(network, index, padding="behind", length=4, state="last")
+    found = imported(network, index, padding="post", length=4, state="last")
     wanted = network.answers([[2, 0, 3, 1]], "last")
     assert np.abs(answers(found, ["a other b"]) - wanted).max() <= TOLERANCE
 
@@ -386,10 +386,10 @@ def test_padding_may_have_another_id_than_0() -> None:
 @pytest.mark.parametrize(
     ("name", "side", "runs"),
     [
-        ("one LSTM", "front", "none"),
-        ("one LSTM", "behind", "behind"),
-        ("masked", "front", "none"),
-        ("normalized mean", "front", "front"),
+        ("one LSTM", "pre", "none"),
+        ("one LSTM", "post", "behind"),
+        ("masked", "pre", "none"),
+        ("normalized mean", "pre", "front"),
     ],
 )
 def test_padding_in_front_costs_no_step_if_a_table_can_hold_its_states(
@@ -398,12 +398,12 @@ def test_padding_in_front_costs_no_step_if_a_table_can_hold_its_states(
     found = imported(keras_model(keras, name), padding=side)
     network = checkpoint_of(found).network
     assert network.config.padding == runs
-    assert (network.layers[0].h is not None) == (name == "one LSTM" and side == "front")
+    assert (network.layers[0].h is not None) == (name == "one LSTM" and side == "pre")
     assert padding_cost(found).line() == network.padding_cost.line()
 
 
 def test_an_int8_file_has_the_first_states_until_they_move_less_than_it_rounds(keras: Any) -> None:
-    checkpoint = checkpoint_of(imported(keras_model(keras, "one LSTM", 200), padding="front"))
+    checkpoint = checkpoint_of(imported(keras_model(keras, "one LSTM", 200), padding="pre"))
     sizes = []
     for quantize in (None, "int8"):
         data = export(checkpoint, quantize=quantize).data
@@ -565,7 +565,7 @@ def test_the_vocabulary_in_a_keras_archive_is_its_tokenizer(
     with zipfile.ZipFile(tmp_path / "m.keras", "w") as target:
         for name, data in members.items():
             target.writestr(name, data)
-    wanted = of_two(model.predict(padded([[3, 2, 1]], "behind"), verbose=0))
+    wanted = of_two(model.predict(padded([[3, 2, 1]], "post"), verbose=0))
     # The layer fills up behind the text, and cuts it there.
     found = imported(tmp_path / "m.keras", None)
     assert found.model.reading.padding == found.model.reading.truncation == "behind"
@@ -751,7 +751,7 @@ def test_counters_among_the_weights_are_no_layers() -> None:
 
 
 def test_the_first_bytes_decide_and_not_the_name(good: Path, tmp_path: Path) -> None:
-    assert "HDF5" in imported(good.rename(tmp_path / "m.keras"), padding="front").model.source
+    assert "HDF5" in imported(good.rename(tmp_path / "m.keras"), padding="pre").model.source
     torch.save(Net().state_dict(), tmp_path / "weights.h5")
     found = imported(tmp_path / "weights.h5", state="last", padding="none")
     assert "PyTorch" in found.model.source
@@ -852,7 +852,7 @@ MISSING = """
 {} | --state
 {"state": "last"} | --activation
 {"state": "last", "activation": "tanh"} | --padding
-{"state": "last", "activation": "tanh", "padding": "front"} | --length
+{"state": "last", "activation": "tanh", "padding": "pre"} | --length
 {"state": "last", "activation": "tanh", "padding": "none"} | --labels
 """
 
@@ -911,10 +911,10 @@ def test_a_checkpoint_that_the_command_wrote_is_exported_as_any_other(imdb_model
 @pytest.mark.parametrize(
     ("padding", "said"),
     [
-        ("front", "the states after up to 12 steps of padding (624 bytes), and none of them"),
-        ("behind", "each text runs 12 steps, with padding behind its tokens; trained anew with"),
+        ("pre", "the states after up to 12 steps of padding (624 bytes), and none of them"),
+        ("post", "each text runs 12 steps, with padding behind its tokens; trained anew with"),
     ],
-    ids=["front", "behind"],
+    ids=["pre", "post"],
 )
 def test_an_import_says_what_padding_costs_and_how_much_less_a_trained_network_runs(
     good: Path, padding: str, said: str
@@ -927,7 +927,7 @@ def test_an_import_says_what_padding_costs_and_how_much_less_a_trained_network_r
     measured = command(*arguments, "--labels", "a,b", "--data", texts)
     shown = " ".join(measured.stdout.split())
     assert said in shown, measured.stderr
-    assert ("75% fewer steps for a text of 3 tokens" in shown) == (padding == "behind")
+    assert ("75% fewer steps for a text of 3 tokens" in shown) == (padding == "post")
 
 
 def test_accuracy_on_labelled_texts_is_that_of_the_network_and_low_accuracy_is_explained(

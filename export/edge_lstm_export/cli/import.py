@@ -29,8 +29,8 @@ _WORDS = (
     "imdb_word_index.json, or vocabulary.txt."
 )
 _LABELS = "Labels in the network's order, as neg,pos; one sigmoid is the probability of the second."
-_PADDING = "Side on which texts were padded in training: front, behind or none."
-_TRUNCATION = "Side on which long texts were cut: front, the default, or behind."
+_PADDING = "Side on which texts were padded in training, as Keras names it, or none."
+_TRUNCATION = "Side on which long texts were cut.  [default: pre]"
 _LENGTH = "Number of steps of the network's input."
 _MASKED = "The network passes over padding (PyTorch: packed sequences)."
 _STATE = "PyTorch: output of the LSTM that is read: last, end, mean, max or mean+max."
@@ -40,9 +40,10 @@ _MULTI_LABEL = "A text may have several labels: each logit has a sigmoid."
 _NUM_WORDS = "Ids from this one on count as unknown words."
 _LOWER = "For word to id: whether texts are put in lower case."
 _FILTERS = "For word to id: characters at which words end, as well as white space."
+_PATTERN = "For word to id: a regular expression of a word, such as [a-z]+."
 _DATA = "Labelled texts, to measure the imported network's accuracy."
 
-Side = Literal["front", "behind"]
+Side = Literal["pre", "post"]
 
 
 def command(
@@ -53,7 +54,7 @@ def command(
     ] = None,
     labels: Annotated[str | None, option("NAMES", _LABELS, _NETWORK)] = None,
     padding: Annotated[
-        Literal["front", "behind", "none"] | None, option("SIDE", _PADDING, _TEXTS)
+        Literal["pre", "post", "none"] | None, option("SIDE", _PADDING, _TEXTS)
     ] = None,
     truncation: Annotated[Side | None, option("SIDE", _TRUNCATION, _TEXTS)] = None,
     length: Annotated[int | None, option("N", _LENGTH, _TEXTS, min=1, max=100_000)] = None,
@@ -61,6 +62,7 @@ def command(
     num_words: Annotated[int | None, option("N", _NUM_WORDS, _TEXTS, min=1)] = None,
     lower: Annotated[bool | None, option(None, _LOWER, _TEXTS, "--lower/--no-lower")] = None,
     filters: Annotated[str | None, option("CHARACTERS", _FILTERS, _TEXTS)] = None,
+    pattern: Annotated[str | None, option("REGEX", _PATTERN, _TEXTS)] = None,
     state: Annotated[
         Literal["last", "end", "mean", "max", "mean+max"] | None,
         option("NAME", _STATE, _NETWORK),
@@ -109,6 +111,7 @@ def command(
             num_words=num_words,
             lower=lower,
             filters=filters,
+            pattern=pattern,
         )
         imported = read(model, words, options)
         accuracy = None
@@ -151,5 +154,7 @@ def _print_found(imported: Imported, accuracy: Accuracy | None) -> None:
         if accuracy.is_near_chance:
             largest = f"{accuracy.largest:.2%} have the most frequent label"
             message(f"note: {largest}: {CAUSES}")
+    for note in imported.notes:
+        message(f"note: {note}")
     for reason in imported.missing:
         message(f"missing: {reason}")

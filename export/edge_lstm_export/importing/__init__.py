@@ -1,6 +1,6 @@
 """Networks that were trained elsewhere: Keras and PyTorch models with their tokenizers.
 
->>> found = from_keras("model.h5", "tokenizer.pickle", Options(padding="front"))  # doctest: +SKIP
+>>> found = from_keras("model.h5", "tokenizer.pickle", Options(padding="pre"))  # doctest: +SKIP
 >>> save(found, "model.safetensors")                                              # doctest: +SKIP
 """
 

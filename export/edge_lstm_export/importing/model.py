@@ -22,6 +22,9 @@ Array: TypeAlias = npt.NDArray[Any]
 PoolingKind = Literal["last", "end", "mean", "max", "mean+max", "max+mean"]
 Answer = Literal["sigmoid", "softmax"]
 Truncation = Literal["front", "behind"]
+# Sides of a text by the names of Keras's pad_sequences, and as a model file has them.
+Side = Literal["pre", "post"]
+SIDES: dict[str, Truncation] = {"pre": "front", "post": "behind"}
 
 ACTIVATIONS: tuple[str, ...] = get_args(HiddenActivation)
 _ANSWERS = ("linear", *get_args(Answer))  # linear: the last layer gives logits
@@ -201,16 +204,19 @@ class Options:
     """The facts that a file does not hold. None: not given.
 
     labels: in the order of the probabilities; of one sigmoid, the second is the probable one.
-    padding, truncation: the side of a text that is filled up, or cut off. length: of the input.
+    padding, truncation: the side of a text that is filled up ("none": neither is), or cut off.
+    length: of the input.
     masked: the network passes over padding. state: the values that are read of the last LSTM.
     activation: of hidden dense layers. logits: the last layer gives logits. multi_label: each label
-    has a probability of its own. num_words: ids from here on count as unknown. lower, filters: for
-    a dict of words: lower case, and the characters at which words end.
+    has a probability of its own. num_words: ids from here on count as unknown.
+
+    For a dict of words: lower: lower case. filters: the characters at which words end. pattern: or
+    a regular expression of a word, such as [a-z]+.
     """
 
     labels: tuple[str, ...] | None = None
-    padding: Padding | None = None
-    truncation: Truncation | None = None
+    padding: Side | Literal["none"] | None = None
+    truncation: Side | None = None
     length: int | None = None
     masked: bool | None = None
     state: PoolingKind | None = None
@@ -220,6 +226,7 @@ class Options:
     num_words: int | None = None
     lower: bool | None = None
     filters: str | None = None
+    pattern: str | None = None
 
 
 Layer: TypeAlias = Embedding | LSTM | Pooling | Dense

@@ -7,14 +7,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from edge_lstm import text
 from edge_lstm.errors import DataError, first_line
 from edge_lstm.layers import MAX_IDS
 from edge_lstm.model_checks import labels_from, thresholds_from
 from edge_lstm.text import FIRST_WORD_ID
 from edge_lstm_export.importing import keras, pytorch, words
 from edge_lstm_export.importing.files import FileKind, kind_of
-from edge_lstm_export.importing.model import ImportedModel, Options, Reading
+from edge_lstm_export.importing.model import SIDES, ImportedModel, Options, Reading
 from edge_lstm_export.importing.words import TextRule
+
+
+_FEW_WORDS = 0.5  # of the rows of the embedding
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,20 @@ class Imported:
     rule: TextRule
     labels: tuple[str, ...] | None
     missing: tuple[str, ...]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should look at, in sentences."""
+        notes = []
+        rows = len(self.model.embedding.weights)
+        if len(self.rule.known) < rows * _FEW_WORDS:
+            notes.append(
+                f"the tokenizer has {len(self.rule.known):,} words, the network's embedding {rows:,} "
+                "rows: is it this network's tokenizer?"
+            )
+        if self.rule.unread:
+            notes.append(f"texts get no {', '.join(self.rule.unread)}")
+        return tuple(notes)
 
     def require_complete(self) -> None:
         """Raise DataError, with the first option that is missing."""
@@ -85,7 +103,10 @@ def _rule(model: ImportedModel, tokenizer: Any) -> TextRule:
     """Return the text rule of a tokenizer, its file, or the model's own TextVectorization."""
     own = model.vectorization
     if tokenizer is None and own is None:
-        raise DataError("the model holds no tokenizer; give it with --words")
+        raise DataError(
+            "the model holds no tokenizer; give it with --words. After imdb.load_data() it is what "
+            "imdb.get_word_index() returns, the file imdb_word_index.json"
+        )
     if tokenizer is None:
         return words.rule_of(own, "the model")
     if isinstance(tokenizer, (str, Path)):
@@ -110,7 +131,7 @@ def _finished(model: ImportedModel, rule: TextRule, options: Options) -> Importe
     missing = []
     # The side makes no difference to a network that passes over padding.
     if reading.padding is None and not reading.masked:
-        usual = "Keras's pad_sequences pads in front unless it is told otherwise"
+        usual = "Keras's pad_sequences: pre, unless it is told otherwise"
         missing.append(f"the model does not say which side was padded; give --padding ({usual})")
     if reading.reads_padding and reading.length is None:
         missing.append("the model does not say how long its input is; give --length")
@@ -138,7 +159,7 @@ def _check_holds(model: ImportedModel, rule: TextRule) -> None:
     if model.reading.masked and "max" in model.pooling.kind and not meets_padding_last:
         raise DataError(
             f"layer {model.pooling.name!r} is a maximum over masked steps too, which is imported "
-            "only of one direction; give --padding behind if texts were padded there"
+            "only of one direction; give --padding post if texts were padded there"
         )
 
 
@@ -147,24 +168,36 @@ def _adjusted_rule(rule: TextRule, options: Options) -> TextRule:
     if options.num_words is not None:
         rule = replace(rule, below=options.num_words)
     if rule.source == words.OWN:
-        lowercase = rule.splits.lowercase
-        if options.lower is not None:
-            lowercase = "unicode" if options.lower else "none"
-        separators = (options.filters or "") + words.PYTHON_SPACES
-        return replace(rule, splits=words.splitting(lowercase, separators))
-    if options.lower is not None or options.filters is not None:
-        raise DataError(
-            f"the {rule.source} says how a text is split; leave --lower and --filters out"
-        )
+        return replace(rule, splits=_adjusted_splits(rule.splits, options))
+    for option in ("lower", "filters", "pattern"):
+        if getattr(options, option) is not None:
+            raise DataError(f"the {rule.source} says how a text is split; leave --{option} out")
     return rule
+
+
+def _adjusted_splits(splits: text.TextRule, options: Options) -> text.TextRule:
+    """Return the rule that splits texts, for a dict of words, with the options."""
+    if options.lower is not None:
+        splits = replace(splits, lowercase="unicode" if options.lower else "none")
+    if options.pattern is None and options.filters is None:
+        return splits
+    if options.pattern is None:
+        return words.splitting(splits.lowercase, (options.filters or "") + words.PYTHON_SPACES)
+    if options.filters is not None:
+        raise DataError("--pattern says where words end; leave --filters out")
+    return words.splitting_by(options.pattern, splits.lowercase)
 
 
 def _adjusted_reading(reading: Reading, rule: TextRule, options: Options) -> Reading:
     """Return the reading with the options that concern it."""
     if reading.length is not None and options.length not in (None, reading.length):
         raise DataError(f"the model's input has {reading.length} steps; leave --length out")
-    names = ("length", "padding", "truncation", "masked")
-    given = {name: getattr(options, name) for name in names}
+    given: dict[str, Any] = {
+        "length": options.length,
+        "padding": SIDES.get(options.padding or "", options.padding),
+        "truncation": SIDES.get(options.truncation or ""),
+        "masked": options.masked,
+    }
     given = {name: value for name, value in given.items() if value is not None}
     return replace(reading, pad_id=rule.pad_id, **given)
 

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from edge_lstm import text
-from edge_lstm.errors import DataError
+from edge_lstm.errors import DataError, first_line
 from edge_lstm.text import KERAS_FILTERS
 from edge_lstm_export.importing import inert_pickle
-from edge_lstm_export.importing.files import first_bytes
+from edge_lstm_export.importing.files import first_bytes, open_zip, readable
 from edge_lstm_export.importing.model import Vectorization, check_settings
 
 MOST_LETTERS = 200  # the longest word in a file of one word a line
 MOST_BYTES = 2**27  # in a tokenizer's file
+_HEAD = 512  # bytes by which its kind is known
 
 # The characters at which Python's str.split() splits.
 PYTHON_SPACES = "".join(chr(c) for c in range(0x110000) if chr(c).isspace())
@@ -47,10 +49,22 @@ IMDB_OOV = 2
 # By these two numbers its index is known: no other has the same order of rare words.
 _IMDB_WORDS = 88_584
 _IMDB_RANK = ("fawn", 34_701)
+# And so is a part of it that begins with its most frequent words.
+_IMDB_FIRST = ("the", "and", "a", "of", "to", "is", "br", "in", "it", "i")
 
-# Names that own dictionaries have for unknown words and padding, in lower case.
-_OOV_NAMES = ("unk", "oov", "unknown", "<unk>", "<oov>", "[unk]", "[oov]", "<unknown>")
-_PAD_NAMES = ("pad", "<pad>", "[pad]", "_pad_", "__pad__", "<padding>")
+# Entries of own dictionaries that are no words of a text, in lower case and without brackets.
+_ROLES = {
+    **dict.fromkeys(("pad", "padding"), "pad"),
+    **dict.fromkeys(("unk", "oov", "unknown"), "oov"),
+    **dict.fromkeys(("start", "sos", "bos", "s", "cls", "end", "eos", "/s", "sep"), "other"),
+    **dict.fromkeys(("mask", "unused"), "other"),
+}
+# Characters that a regular expression of words is tried with: those of Latin texts, punctuation,
+# signs of currencies, and the punctuation of East Asia.
+_TRIED = (*range(0x250), *range(0x2000, 0x20D0), *range(0x3000, 0x3020))
+_BRACKETS = "<>[](){}_|"
+_FIRST_IDS = range(4)
+_FEWEST_LETTERS = 10  # entries of one letter each: a dictionary of letters
 _KNOWN = (
     "give a tokenizer's pickle or to_json(), a JSON file or pickle of word to id, or a "
     "vocabulary.txt"
@@ -64,7 +78,7 @@ class TextRule:
     ids_of: word → id. splits: the rule that makes words of a text. source: the kind of tokenizer,
     for people. oov_id: of unknown words; None: they are left out. start_id: before the first word,
     or None. below: words with this id or a higher one count as unknown; None: no limit. pad_id: of
-    padding.
+    padding. unread: other tokens of the dictionary, which no text is given.
     """
 
     ids_of: Mapping[str, int] = field(repr=False)
@@ -74,6 +88,7 @@ class TextRule:
     start_id: int | None = None
     below: int | None = None
     pad_id: int = 0
+    unread: tuple[str, ...] = ()
 
     def words_of(self, document: str) -> list[str]:
         """Return a text's words in their order."""
@@ -116,6 +131,43 @@ def splitting(lowercase: text.Lowercase, separators: str, removed: str = "") -> 
     return text.TextRule("".join(separate), removed=removed, lowercase=lowercase)
 
 
+def splitting_by(pattern: str, lowercase: text.Lowercase) -> text.TextRule:
+    """Return the rule whose words are the matches of a regular expression.
+
+    They are runs of a class of letters, and single marks. Characters beyond _TRIED are letters.
+
+    Raises DataError for an expression of other words.
+    """
+    try:
+        regex = re.compile(pattern)
+    except (re.error, RecursionError, OverflowError) as error:
+        raise DataError(f"--pattern {pattern!r:.60}: {first_line(error)}; mend it") from None
+    separators = ""
+    marks = ""
+    for character in map(chr, _TRIED):
+        # Alone and twice: a run has no least length, and no place.
+        found = [
+            [match[0] for match in regex.finditer(f"a{inside}a")]
+            for inside in (character, character * 2)
+        ]
+        if found == [["a", "a"]] * 2:
+            separators += character
+        elif found == [["a", character, "a"], ["a", character, character, "a"]]:
+            marks += character if character.isascii() else ""
+            separators += "" if character.isascii() else character
+        elif found != [[f"a{character}a"], [f"a{character * 2}a"]]:
+            raise DataError(
+                f"--pattern {pattern!r:.60} is not imported; known are runs of a class of letters, "
+                "and marks, as [a-z]+ or \\w+|[.,!?]"
+            )
+    if others := set(marks) - set(text.MARKS):
+        raise DataError(
+            f"--pattern {pattern!r:.60} makes a word of {min(others)!r}, which no model file can; "
+            "name the marks without it"
+        )
+    return replace(splitting(lowercase, separators), marks=marks)
+
+
 # Kinds of tokenizers, for people.
 IMDB = "imdb_word_index.json"
 VECTORIZATION = "TextVectorization"
@@ -124,21 +176,34 @@ OWN = "word to id"
 
 def read_words(path: Path) -> TextRule:
     """Read a tokenizer's file. Raises DataError for any other file."""
-    head = first_bytes(path, MOST_BYTES)
-    data = path.read_bytes()
     name = str(path)
-    if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith((b"{", b"[", b'"')):
+    if first_bytes(path, MOST_BYTES).startswith(b"PK"):
+        return rule_of(_in_torch_archive(path), name)
+    data = path.read_bytes()
+    begin = data[:_HEAD].removeprefix(b"\xef\xbb\xbf").lstrip()
+    # A file of TextVectorization's words begins with an empty line and [UNK].
+    if begin.startswith((b"{", b"[", b'"')) and not begin.startswith(b"[UNK]"):
         return rule_of(_json(data, name), name)
-    if head[:1] == b"\x80" or path.suffix.lower() in (".pkl", ".pickle", ".joblib"):
+    if data[:1] == b"\x80" or path.suffix.lower() in (".pkl", ".pickle", ".joblib"):
         return rule_of(inert_pickle.load(data, name), name)
     try:
-        lines = data.decode().removesuffix("\n").split("\n")
+        lines = data.decode("utf-8-sig").replace("\r\n", "\n").removesuffix("\n").split("\n")
     except UnicodeDecodeError:
         lines = []
     longest = max(map(len, lines), default=0)
-    if b"\0" in head or len(lines) < 3 or longest > MOST_LETTERS:
+    if b"\0" in data[:_HEAD] or len(lines) < 3 or longest > MOST_LETTERS:
         raise DataError(f"{path} is neither a pickle nor JSON nor one word a line; {_KNOWN}")
     return rule_of(lines, name)
+
+
+def _in_torch_archive(path: Path) -> Any:
+    """Return the value that torch.save wrote; no code of it is run. Raises DataError."""
+    with open_zip(path) as archive, readable(path):
+        pickles = [name for name in archive.namelist() if name.endswith("data.pkl")]
+        if len(pickles) != 1:
+            raise DataError(f"{path} is a zip archive without a tokenizer; {_KNOWN}")
+        data = archive.read(pickles[0])
+    return inert_pickle.load(data, str(path))
 
 
 def rule_of(value: Any, name: str = "words") -> TextRule:
@@ -161,6 +226,9 @@ def rule_of(value: Any, name: str = "words") -> TextRule:
             return _vectorization_rule(value, name)
         case ["", "[UNK]", *_]:
             return _vectorization_rule(Vectorization({}, value), name)
+        case {"": 0, "[UNK]": 1}:
+            listed = sorted(_ids_of(value, name), key=value.__getitem__)
+            return _vectorization_rule(Vectorization({}, listed), name)
         case {"class_name": "Tokenizer", "config": dict(config)}:
             return _keras_rule(config, name)
         case {"word_index": Mapping(), "num_words": _}:
@@ -178,7 +246,7 @@ def rule_of(value: Any, name: str = "words") -> TextRule:
             pass
         case _:
             raise DataError(f"{name} holds {type(value).__name__}, not a tokenizer; {_KNOWN}")
-    return _rule_of_dict(_ids_of(ids, name))
+    return _rule_of_dict(_ids_of(ids, name), name)
 
 
 def _vectorization_rule(layer: Vectorization, name: str) -> TextRule:
@@ -247,28 +315,71 @@ def _keras_rule(settings: Mapping[str, Any], name: str) -> TextRule:
     )
 
 
-def _rule_of_dict(ids: dict[str, int]) -> TextRule:
+def _rule_of_dict(ids: dict[str, int], name: str) -> TextRule:
     """Return the rule of a dict of word → id: Keras's index of IMDB, or one of a person's own."""
-    if len(ids) == _IMDB_WORDS and ids.get(_IMDB_RANK[0]) == _IMDB_RANK[1]:
-        shifted = {word: rank + IMDB_OFFSET for word, rank in ids.items()}
+    tokens = _tokens_of(ids)
+    words = {word: i for word, i in ids.items() if word not in tokens}
+    offset = _imdb_offset(words)
+    if offset is not None:
+        shifted = {word: i - offset + IMDB_OFFSET for word, i in words.items()}
         splits = splitting("unicode", KERAS_FILTERS)
         return TextRule(shifted, splits, IMDB, oov_id=IMDB_OOV, start_id=IMDB_START)
-    oov = _ids_named(_OOV_NAMES, ids)
-    pad = _ids_named(_PAD_NAMES, ids)
-    words = {word: i for word, i in ids.items() if i not in (*oov, *pad)}
+    if len(words) >= _FEWEST_LETTERS and max(map(len, words)) == 1:
+        raise DataError(f"{name} gives ids to letters, not to words, which is not imported")
+    ids_by_role = {role: ids[token] for token, role in tokens.items()}
     has_capitals = any(word != word.lower() for word in words)
     return TextRule(
         words,
-        splitting("none" if has_capitals else "unicode", PYTHON_SPACES),
+        splitting("none" if has_capitals else "unicode", PYTHON_SPACES + _without_marks(words)),
         source=OWN,
-        oov_id=next(iter(oov), None),
-        pad_id=next(iter(pad), 0),
+        oov_id=ids_by_role.get("oov"),
+        pad_id=ids_by_role.get("pad", 0),
+        unread=tuple(
+            f"{token} (id {ids[token]})" for token, role in tokens.items() if role == "other"
+        ),
     )
 
 
-def _ids_named(names: Sequence[str], ids: Mapping[str, int]) -> list[int]:
-    """Return the ids of the words that are among the names, in lower case."""
-    return [i for word, i in ids.items() if word.lower() in names]
+def _tokens_of(ids: Mapping[str, int]) -> dict[str, str]:
+    """Return the entries that are no words, with what each stands for: pad, oov, other.
+
+    An entry in brackets is one with any id. Bare, it may be a word of English: it is one with one
+    of the first ids or the last, if no other entry stands for the same.
+    """
+    bare_ids = {*_FIRST_IDS, max(ids.values(), default=0)}
+    found: dict[str, str] = {}
+    for token in sorted(ids, key=_is_bare):
+        role = _ROLES.get(token.strip(_BRACKETS).lower())
+        is_possible = not _is_bare(token) or (role != "other" and ids[token] in bare_ids)
+        is_taken = role != "other" and role in found.values()
+        if role is not None and is_possible and not is_taken:
+            found[token] = role
+    return found
+
+
+def _is_bare(token: str) -> bool:
+    """Whether a token stands without brackets."""
+    return token.strip(_BRACKETS) == token
+
+
+def _without_marks(words: Iterable[str]) -> str:
+    """Return the marks at which texts are split: Keras's, if no word holds one of them.
+
+    Then the texts had none when the words were made of them.
+    """
+    marks = set(KERAS_FILTERS)
+    return "" if any(marks & set(word) for word in words) else KERAS_FILTERS
+
+
+def _imdb_offset(words: Mapping[str, int]) -> int | None:
+    """Return what was added to the ranks of Keras's index of IMDB; None for other words."""
+    word, rank = _IMDB_RANK
+    if len(words) == _IMDB_WORDS and words.get(word) in (rank, rank + IMDB_OFFSET):
+        return words[word] - rank
+    # The most frequent words alone, with room for the tokens before them: a Tokenizer that learnt
+    # from the reviews has the same ranks, but begins with 1.
+    shifted = {word: i + IMDB_OFFSET for i, word in enumerate(_IMDB_FIRST, 1)}
+    return IMDB_OFFSET if shifted.items() <= words.items() else None
 
 
 def _ids_of(value: Mapping[Any, Any], name: str) -> dict[str, int]:
