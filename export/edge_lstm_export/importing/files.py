@@ -95,7 +95,7 @@ def readable(path: Path) -> Iterator[None]:
 def _kind_of_zip(path: Path) -> FileKind:
     with open_zip(path) as archive:
         paths = archive.namelist()
-    names = {name.rpartition("/")[2] for name in paths}
+    names = set(map(name_in_folder, paths))
     if "config.json" in paths and any(name.endswith(".weights.h5") for name in names):
         return "keras zip"
     if "data.pkl" not in names:
@@ -105,6 +105,11 @@ def _kind_of_zip(path: Path) -> FileKind:
             f"{path} is a TorchScript program, which is not run; save its state_dict() instead"
         )
     return "torch"
+
+
+def name_in_folder(path: str) -> str:
+    """Return the last part of a path in an archive, which Windows may have made."""
+    return path.replace("\\", "/").rpartition("/")[2]
 
 
 def open_zip(path: Path) -> zipfile.ZipFile:

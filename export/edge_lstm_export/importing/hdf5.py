@@ -13,7 +13,7 @@ import numpy as np
 
 from edge_lstm.errors import DataError
 from edge_lstm.extras import needs
-from edge_lstm_export.importing.files import MOST_CONFIG_BYTES, open_zip, readable
+from edge_lstm_export.importing.files import MOST_CONFIG_BYTES, name_in_folder, open_zip, readable
 from edge_lstm_export.importing.model import Array, check_size
 
 
@@ -28,6 +28,8 @@ class Store:
     def text(self, name: str) -> str | None:
         """Return an attribute of the file; None without one."""
         value = self._file.attrs.get(name)
+        if value is not None and len(value) > MOST_CONFIG_BYTES:
+            raise DataError(f"{self._path}: {name} is far too large; save the model again")
         return None if value is None else _text(value)
 
     def texts(self, name: str, at: str) -> list[str]:
@@ -47,7 +49,8 @@ class Store:
         import h5py
 
         group = self._item(at)
-        return list(group) if isinstance(group, h5py.Group) else []
+        of_windows = [name[len(at) + 1 :] for name in self._file if name.startswith(f"{at}\\")]
+        return list(group) if isinstance(group, h5py.Group) else of_windows
 
     def array(self, at: str) -> Array:
         """Return an array as float32. Raises DataError if it is missing, or claims too much."""
@@ -68,15 +71,28 @@ class Store:
         import h5py
 
         item = self._file
-        for part in at.strip("/").split("/"):
-            if not part:
-                continue
+        for part in self._parts(at):
             if not isinstance(item, h5py.Group) or part not in item:
                 return None
-            if isinstance(item.get(part, getlink=True), h5py.ExternalLink):
-                raise DataError(f"{self._path}: {at} is a link to another file; save it again")
+            # Behind a link within the file another one may lead out of it.
+            if not isinstance(item.get(part, getlink=True), h5py.HardLink):
+                raise DataError(
+                    f"{self._path}: {at} is a link, maybe to another file; save it again"
+                )
             item = item[part]
         return item
+
+    def _parts(self, at: str) -> list[str]:
+        """Return the names of groups on the way to a place.
+
+        On Windows, Keras has made one group of a path, whose name holds backslashes.
+        """
+        parts = at.strip("/").split("/")
+        for end in range(len(parts), 1, -1):
+            joined = "\\".join(parts[:end])
+            if joined in self._file:
+                return [joined, *parts[end:]]
+        return [part for part in parts if part]
 
 
 @contextmanager
@@ -96,7 +112,7 @@ def opened_in_zip(path: Path) -> Iterator[tuple[Any, Store, list[str] | None]]:
         if archive.getinfo("config.json").file_size > MOST_CONFIG_BYTES:
             raise DataError(f"{path}: config.json is far too large; save the model again")
         config = json.loads(archive.read("config.json"))
-        names = {name.rpartition("/")[2]: name for name in archive.namelist()}
+        names = {name_in_folder(name): name for name in archive.namelist()}
         words = names.get("vocabulary.txt")
         vocabulary = None
         if words is not None:  # Keras, too, leaves empty lines at the end out

@@ -350,6 +350,49 @@ class ImportedModel:
         return sum(array.size for layer in self.layers for array in _arrays_of(layer))
 
 
+def packed(model: ImportedModel) -> tuple[dict[str, Any], dict[str, Array]]:
+    """Return a model as JSON values and arrays by name."""
+    layers: list[Any] = []
+    arrays: dict[str, Array] = {}
+    for k, layer in enumerate(model.layers):
+        values = {name: v for name, v in vars(layer).items() if not isinstance(v, np.ndarray)}
+        layers.append([type(layer).__name__, values])
+        arrays |= {f"{k}.{n}": v for n, v in vars(layer).items() if isinstance(v, np.ndarray)}
+    own = model.vectorization
+    described = {
+        "layers": layers,
+        "answer": model.answer,
+        "says_answer": model.says_answer,
+        "reading": vars(model.reading),
+        "source": model.source,
+        "vectorization": None if own is None else vars(own),
+    }
+    return described, arrays
+
+
+def unpacked(described: dict[str, Any], arrays: Mapping[str, Array]) -> ImportedModel:
+    """Return the model that :func:`packed` described."""
+    kinds = {kind.__name__: kind for kind in get_args(Layer)}
+    own: dict[str, list[tuple[str, Array]]] = {}
+    for place, array in arrays.items():
+        k, name = place.split(".")
+        own.setdefault(k, []).append((name, array))
+    layers: list[Layer] = [
+        kinds[kind](**values, **dict(own.get(str(k), ())))
+        for k, (kind, values) in enumerate(described.pop("layers"))
+    ]
+    vectorization = described.pop("vectorization")
+    return ImportedModel(
+        _those(layers, Embedding)[0],
+        tuple(_those(layers, LSTM)),
+        _those(layers, Pooling)[0],
+        tuple(_those(layers, Dense)),
+        reading=Reading(**described.pop("reading")),
+        vectorization=None if vectorization is None else Vectorization(**vectorization),
+        **described,
+    )
+
+
 def _those(layers: Sequence[Layer], kind: type[Kind]) -> list[Kind]:
     """Return the layers of a kind."""
     return [layer for layer in layers if isinstance(layer, kind)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,17 @@ from edge_lstm.layers import MAX_IDS
 from edge_lstm.model_checks import labels_from, thresholds_from
 from edge_lstm.text import FIRST_WORD_ID
 from edge_lstm_export.importing import keras, pytorch, words
-from edge_lstm_export.importing.files import FileKind, kind_of
-from edge_lstm_export.importing.model import SIDES, ImportedModel, Options, Reading
+from edge_lstm_export.importing.bounded import bounded
+from edge_lstm_export.importing.files import FileKind, first_bytes, kind_of
+from edge_lstm_export.importing.model import (
+    SIDES,
+    ImportedModel,
+    Options,
+    Reading,
+    packed,
+    unpacked,
+)
 from edge_lstm_export.importing.words import TextRule
-
 
 _FEW_WORDS = 0.5  # of the rows of the embedding
 
@@ -40,8 +47,8 @@ class Imported:
         rows = len(self.model.embedding.weights)
         if len(self.rule.known) < rows * _FEW_WORDS:
             notes.append(
-                f"the tokenizer has {len(self.rule.known):,} words, the network's embedding {rows:,} "
-                "rows: is it this network's tokenizer?"
+                f"the tokenizer has {len(self.rule.known):,} words, and the network's embedding "
+                f"{rows:,} rows: is it this network's tokenizer?"
             )
         if self.rule.unread:
             notes.append(f"texts get no {', '.join(self.rule.unread)}")
@@ -78,17 +85,23 @@ def read(model: Any, tokenizer: Any, options: Options | None = None) -> Imported
     options = options or Options()
     if isinstance(model, (str, Path)):
         path = Path(model)
-        found = _READERS[kind_of(path)](path, options)
+        found = _of_file(path, options)
     elif hasattr(model, "get_config"):  # first, since one on PyTorch is an nn.Module too
         found = keras.read_live(model, options)
     elif hasattr(model, "named_modules"):
         found = pytorch.read_live(model, options)
     elif isinstance(model, Mapping):
-        found = pytorch.model_of_state(model, options, "PyTorch")
+        found = pytorch.read_state(model, options)
     else:
         kind = type(model).__name__
         raise DataError(f"a {kind} is no model; give a path, a keras.Model or an nn.Module")
     return _finished(found, _rule(found, tokenizer), options)
+
+
+def _of_file(path: Path, options: Options) -> ImportedModel:
+    """Return the model of a file, which a child process reads."""
+    kind = kind_of(path)
+    return unpacked(*bounded(path, lambda: packed(_READERS[kind](path, options))))
 
 
 _READERS: dict[FileKind, Callable[[Path, Options], ImportedModel]] = {
@@ -110,7 +123,7 @@ def _rule(model: ImportedModel, tokenizer: Any) -> TextRule:
     if tokenizer is None:
         return words.rule_of(own, "the model")
     if isinstance(tokenizer, (str, Path)):
-        rule = words.read_words(Path(tokenizer))
+        rule = _rule_of_file(Path(tokenizer))
     else:
         rule = words.rule_of(tokenizer)
     if own is None or rule.source not in (words.OWN, words.VECTORIZATION):
@@ -118,6 +131,13 @@ def _rule(model: ImportedModel, tokenizer: Any) -> TextRule:
     # The words of another file, which the model's own layer splits.
     listed = ["", "[UNK]", *sorted(rule.ids_of, key=rule.ids_of.__getitem__)]
     return words.rule_of(replace(own, vocabulary=listed), "the model")
+
+
+def _rule_of_file(path: Path) -> TextRule:
+    """Return the text rule of a file, which a child process reads."""
+    first_bytes(path, words.MOST_BYTES)
+    values, _ = bounded(path, lambda: (asdict(words.read_words(path)), {}))
+    return words.unpacked(values)
 
 
 def _finished(model: ImportedModel, rule: TextRule, options: Options) -> Imported:

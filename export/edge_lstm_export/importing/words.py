@@ -121,6 +121,12 @@ class TextRule:
         return self
 
 
+def unpacked(values: dict[str, Any]) -> TextRule:
+    """Return the rule of its values, as dataclasses.asdict and JSON give them."""
+    splits = text.TextRule(**values.pop("splits"))
+    return TextRule(splits=splits, unread=tuple(values.pop("unread")), **values)
+
+
 def splitting(lowercase: text.Lowercase, separators: str, removed: str = "") -> text.TextRule:
     """Return a rule that splits texts.
 

@@ -1,0 +1,108 @@
+"""A stranger's file is read in a child process with little memory and time.
+
+A few bytes can ask for gigabytes or for hours in more ways than a reader can know. Whatever they
+make of the child, the parent gets values and arrays, or one line.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+from safetensors import numpy as safetensors
+
+from edge_lstm.errors import DataError, EdgeLSTMError
+from edge_lstm_export.importing.files import readable
+from edge_lstm_export.importing.model import Array
+
+# More than the process has already: this, and some times the file's size.
+_BYTES = 384 * 2**20
+_TIMES = 6
+_SECONDS = 5  # of CPU time, and one more for each of these bytes of the file
+_BYTES_A_SECOND = 10**7
+_LENGTH = 8  # bytes of the length of the values, which stand before the arrays
+
+# JSON values, and arrays by name.
+Contents = tuple[Any, Mapping[str, Array]]
+
+
+def bounded(path: Path, read: Callable[[], Contents]) -> Contents:
+    """Return what a reader finds in a file.
+
+    A system without such limits (macOS, Windows) runs the reader in this process, where its own
+    checks of sizes remain.
+
+    Raises DataError as the reader does, and if the file takes more than its size allows.
+    """
+    if sys.platform != "linux":
+        return read()
+    size = path.stat().st_size
+    ours, theirs = os.pipe()
+    child = os.fork()
+    if not child:
+        _answer(path, read, theirs, size)
+    with ExitStack() as ends:
+        ends.callback(os.waitpid, child, 0)
+        # After an interruption, too, nothing is left running.
+        ends.callback(os.kill, child, signal.SIGKILL)
+        os.close(theirs)
+        pipe = ends.enter_context(os.fdopen(ours, "rb"))
+        answer = pipe.read()
+    if not answer:
+        raise DataError(f"{path} takes more memory or time than {size:,} bytes may; copy it again")
+    end = _LENGTH + int.from_bytes(answer[:_LENGTH], "little")
+    found = json.loads(answer[_LENGTH:end])
+    if "error" in found:
+        raise DataError(found["error"])
+    return found["values"], safetensors.load(answer[end:])
+
+
+def _answer(path: Path, read: Callable[[], Contents], pipe: int, size: int) -> NoReturn:
+    """Read the file in the child, answer through the pipe, and end.
+
+    An answer that is not complete is none: then nothing is written.
+    """
+    try:
+        # What the parent does at its end is not the child's.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        _limit(size)
+        arrays: Mapping[str, Array] = {}
+        try:
+            with readable(path):
+                values, arrays = read()
+            found = {"values": values}
+        except EdgeLSTMError as error:
+            found = {"error": str(error)}
+        data = json.dumps(found).encode()
+        data = len(data).to_bytes(_LENGTH, "little") + data
+        # It writes an array's memory as it lies.
+        data += safetensors.save({name: np.ascontiguousarray(a) for name, a in arrays.items()})
+        with os.fdopen(pipe, "wb") as out:
+            out.write(data)
+    finally:
+        os._exit(0)
+
+
+def _limit(size: int) -> None:
+    """Limit this process's memory and CPU time. size: of the file, in bytes."""
+    import resource
+
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    memory = pages * resource.getpagesize() + _BYTES + _TIMES * size
+    seconds = _SECONDS + size // _BYTES_A_SECOND
+    for kind, most in (
+        (resource.RLIMIT_AS, memory),
+        (resource.RLIMIT_CPU, seconds),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        _, hard = resource.getrlimit(kind)
+        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        resource.setrlimit(kind, (most, most))
