@@ -5,10 +5,12 @@ Comparisons with Keras itself run if it is installed, as the extra dev does.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import pickle
 import pickletools
+import sys
 import zipfile
 from collections import OrderedDict
 from importlib.util import find_spec
@@ -507,6 +509,13 @@ def test_ids_are_those_of_keras_on_odd_texts(
         assert ids_of(wide, words, texts) == wanted
 
 
+def torch_file(value: Any) -> bytes:
+    """What torch.save writes of a value."""
+    file = io.BytesIO()
+    torch.save(value, file)
+    return file.getvalue()
+
+
 INDEX_OF_OWN = {"<pad>": 0, "<unk>": 1, "good": 2, "film!": 3}
 
 
@@ -519,8 +528,9 @@ INDEX_OF_OWN = {"<pad>": 0, "<unk>": 1, "good": 2, "film!": 3}
         ("list.json", json.dumps(list(INDEX_OF_OWN)).encode()),
         ("wrapped.json", json.dumps({"word2idx": INDEX_OF_OWN}).encode()),
         ("numpy.pickle", pickle.dumps([np.str_(word) for word in INDEX_OF_OWN])),
+        ("vocab.pt", torch_file(INDEX_OF_OWN)),
     ],
-    ids=["JSON", "pickle", "one word a line", "list", "wrapped", "words of NumPy"],
+    ids=["JSON", "pickle", "one word a line", "list", "wrapped", "words of NumPy", "torch.save"],
 )
 def test_an_own_dict_is_split_at_white_space_in_lower_case(
     tmp_path: Path, wide: Path, name: str, data: bytes
@@ -533,6 +543,14 @@ RULES = r"""
 a dict with capitals | {"Good": 1, "good": 2} | Good good GOOD | 1 2
 TextVectorization | ["", "[UNK]", "its", "good", "É"]
     | It's GOOD, good\\u000bÉ é GO-OD | 2 3 3 4 1 3
+tokens in brackets beside words
+    | {"<PAD>": 0, "<UNK>": 1, "unknown": 2, "pad": 3, "oov": 4, "unk": 5}
+    | unknown pad oov unk else | 2 3 4 5 1
+bare tokens at the first ids | {"pad": 0, "unk": 1, "good": 2} | good bad pad | 2 1 1
+a bare token at the last id | {"good": 1, "bad": 2, "unk": 3} | good worse | 1 3
+a start in capitals | {"<PAD>": 0, "<START>": 1, "<UNK>": 2, "good": 4} | GOOD bad | 4 2
+get_vocabulary as a dict | {"": 0, "[UNK]": 1, "good": 2} | good, bad | 2 1
+words without a mark | {"<unk>": 1, "good": 2, "film": 3} | a good,film! | 1 2 3
 words that no file can hold | {"good": 1, "bad\\r": 2, "so": 3, "": 4, "far": 9}
     | good\\u3000so far bad | 1 3 9
 """
@@ -576,6 +594,50 @@ def test_the_index_of_imdb_is_known_by_its_words(wide: Path) -> None:
     index = {f"w{i}": i for i in range(2, 88_585) if i != 34_701} | {"the": 1, "fawn": 34_701}
     # Words beyond the embedding are unknown to its network.
     assert ids_of(wide, index, ["The w4,  fawn unknownword"]) == [[1, 4, 7, 2, 2]]
+    # As notebooks make a dictionary of it.
+    shifted = {word: rank + 3 for word, rank in index.items()}
+    shifted |= {"<PAD>": 0, "<START>": 1, "<UNK>": 2, "<UNUSED>": 3}
+    assert ids_of(wide, shifted, ["The w4,  fawn unknownword"]) == [[1, 4, 7, 2, 2]]
+    found = imported(wide, shifted, padding="none", num_words=6)
+    assert checkpoint_of(found).tokenizer.encode_text("The w4, w2").ids == [1, 4, 2, 5]
+
+
+def test_the_first_words_of_the_index_of_imdb_are_known_with_their_tokens(wide: Path) -> None:
+    first = ["the", "and", "a", "of", "to", "is", "br", "in", "it", "i"]
+    index = {word: i for i, word in enumerate(first, 4)} | {"<PAD>": 0, "<START>": 1, "<UNK>": 2}
+    assert ids_of(wide, index, ["It, is!"]) == [[1, 12, 9]]
+
+
+def test_the_words_of_a_text_vectorization_may_be_lines(wide: Path, tmp_path: Path) -> None:
+    for lines in ("\n[UNK]\nits\ngood", "\r\n[UNK]\r\nits\r\ngood\r\n"):
+        words = written(tmp_path, "vocabulary.txt", lines.encode())
+        assert ids_of(wide, words, ["It's GOOD so"]) == [[2, 3, 1]]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "wanted"),
+    [
+        ("[a-z]+", "don t stop caf so"),
+        (r"[\w']+", "don't stop caf\u00e9 2 so"),
+        (r"\w+|[.,!?]", "don t stop , caf\u00e9 2 so !"),
+    ],
+)
+def test_a_regular_expression_says_what_a_word_is(wide: Path, pattern: str, wanted: str) -> None:
+    found = imported(wide, INDEX, padding="none", pattern=pattern).rule
+    assert " ".join(found.words_of("Don't stop, caf\u00e9 2\u2014so!")) == wanted
+
+
+@pytest.mark.parametrize("pattern", ["(", r"\b\w\w+\b", "[a-z]+('[a-z]+)?", r"\w+|[^\w\s]"])
+def test_a_regular_expression_that_no_file_can_follow_is_refused(wide: Path, pattern: str) -> None:
+    assert "--pattern" in refused(wide, INDEX, padding="none", pattern=pattern)
+
+
+def test_what_a_person_should_look_at_is_noted(wide: Path) -> None:
+    words = {"<pad>": 0, "<unk>": 1, "<sos>": 2, "good": 3, "bad": 4}
+    few, unread = imported(wide, words, padding="none").notes
+    assert few.startswith("the tokenizer has 2 words, and the network's embedding 9,000 rows")
+    assert unread == "texts get no <sos> (id 2)"
+    assert not imported(wide, {f"w{i}": i for i in range(1, 9000)}, padding="none").notes
 
 
 # --- What is refused ------------------------------------------------------------------------------
@@ -603,6 +665,7 @@ PICKLES = {
     "code within": (pickle.dumps({"a": 1, "b": Evil()}), "which is not run"),
     "cut pickle": (pickle.dumps(INDEX)[:-30], "cut short"),
     "not fitted": (of_tokenizer(word_index="{}"), "not fitted"),
+    "a dict of letters": (json.dumps({c: ord(c) for c in "abcdefghijk"}).encode(), "to letters"),
     "letters": (of_tokenizer(word_index='{"a": 1}', char_level=True), "char_level"),
     "odd unknown": (of_tokenizer(word_index='{"a": 1}', oov_token=["a"]), "oov_token are damaged"),
     "no word below the limit": (of_tokenizer(word_index='{"a": 1}', num_words=1), "no word that"),
@@ -776,6 +839,78 @@ def test_a_link_to_another_file_is_not_followed(good: Path, tmp_path: Path) -> N
         del file[place]
         file[place] = h5py.ExternalLink(str(other), place)
     assert "another file" in refused(good)
+    # Nor behind a link within the file.
+    with h5py.File(good, "a") as file:
+        del file[place]
+        file["out"] = h5py.ExternalLink(str(other), "/")
+        file[place] = h5py.SoftLink(f"/out/{place}")
+    assert "another file" in refused(good)
+
+
+def shared(levels: int) -> bytes:
+    """The middle of a pickle: a tuple of ten times the same tuple, and so on."""
+    data = b"X\x05\x00\x00\x00aaaaaq\x00"
+    for level in range(levels):
+        data += b"(" + (b"h" + bytes([level])) * 10 + b"tq" + bytes([level + 1])
+    return data
+
+
+def of_archive(data: bytes) -> bytes:
+    """An archive of torch.save with this pickle."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("a/data.pkl", data)
+    return file.getvalue()
+
+
+NESTED = b"\x80\x02}K\x01" + b"\x85" * 2_000_000 + b"K\x01s."
+BOMBS = {
+    "8 GiB": b"\x80\x02cbuiltins\nbytearray\n\x8a\x05\x00\x00\x00\x00\x02\x85R.",
+    "10 GB as a text": b"\x80\x02cnumpy\ndtype\n" + shared(9) + b"\x85R.",
+    "10 GB as a reason": b"\x80\x02cdill._dill\n_load_type\n" + shared(9) + b"\x85R.",
+    "a key in two million tuples": NESTED,
+}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits of memory and time are Linux's")
+@pytest.mark.parametrize("data", BOMBS.values(), ids=BOMBS)
+def test_a_file_that_takes_memory_or_time_gets_one_line_and_ends(good: Path, data: bytes) -> None:
+    assert refused(good, written(good.parent, "t.pickle", data))
+    assert refused(written(good.parent, "m.pt", of_archive(data)))
+    with pytest.raises(ChildProcessError):  # nothing is left of it
+        os.waitpid(-1, os.WNOHANG)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="limits of memory and time are Linux's")
+def test_numbers_whose_hashes_collide_end_at_the_limit_of_time(good: Path) -> None:
+    numbers = [((2**61 - 1) * i + 1).to_bytes(16, "little") for i in range(60_000)]
+    data = b"\x80\x02}(" + b"".join(b"\x8a\x10" + each + b"K\x01" for each in numbers) + b"u."
+    said = refused(good, written(good.parent, "t.pickle", data))
+    assert "more memory or time than 1,200,006 bytes may" in said
+
+
+def test_a_keras_archive_of_windows_is_read(keras: Any, tmp_path: Path) -> None:
+    model = keras_model(keras, "one LSTM", sequential=True)
+    model.save(tmp_path / "m.keras")
+    wanted = answers(imported(tmp_path / "m.keras", padding="post"))
+    with zipfile.ZipFile(tmp_path / "m.keras") as source:
+        members = {name: source.read(name) for name in source.namelist()}
+    of_windows = io.BytesIO()
+    with (
+        h5py.File(io.BytesIO(members["model.weights.h5"])) as file,
+        h5py.File(of_windows, "w") as target,
+    ):
+        places = []
+        file.visit(lambda name: places.append(name) if name.endswith("/vars") else None)
+        for place in places:
+            path = place.removesuffix("/vars")
+            file.copy(file[place], target.create_group(path.replace("/", "\\")), "vars")
+    members["model.weights.h5"] = of_windows.getvalue()
+    with zipfile.ZipFile(tmp_path / "w.keras", "w") as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    assert (answers(imported(tmp_path / "w.keras", padding="post")) == wanted).all()
 
 
 def test_keras_files_of_weights_alone_are_refused(tmp_path: Path) -> None:

@@ -12,9 +12,9 @@ from edge_lstm.errors import DataError, first_line
 from edge_lstm.layers import MAX_IDS
 from edge_lstm.model_checks import labels_from, thresholds_from
 from edge_lstm.text import FIRST_WORD_ID
+from edge_lstm_export.bounded import Contents, bounded
 from edge_lstm_export.importing import keras, pytorch, words
-from edge_lstm_export.importing.bounded import bounded
-from edge_lstm_export.importing.files import FileKind, first_bytes, kind_of
+from edge_lstm_export.importing.files import FileKind, first_bytes, kind_of, readable
 from edge_lstm_export.importing.model import (
     SIDES,
     ImportedModel,
@@ -100,8 +100,13 @@ def read(model: Any, tokenizer: Any, options: Options | None = None) -> Imported
 
 def _of_file(path: Path, options: Options) -> ImportedModel:
     """Return the model of a file, which a child process reads."""
-    kind = kind_of(path)
-    return unpacked(*bounded(path, lambda: packed(_READERS[kind](path, options))))
+    read_kind = _READERS[kind_of(path)]
+
+    def read() -> Contents:
+        with readable(path):
+            return packed(read_kind(path, options))
+
+    return unpacked(*bounded(path, read))
 
 
 _READERS: dict[FileKind, Callable[[Path, Options], ImportedModel]] = {
@@ -136,7 +141,12 @@ def _rule(model: ImportedModel, tokenizer: Any) -> TextRule:
 def _rule_of_file(path: Path) -> TextRule:
     """Return the text rule of a file, which a child process reads."""
     first_bytes(path, words.MOST_BYTES)
-    values, _ = bounded(path, lambda: (asdict(words.read_words(path)), {}))
+
+    def read() -> Contents:
+        with readable(path):
+            return asdict(words.read_words(path)), {}
+
+    values, _ = bounded(path, read)
     return words.unpacked(values)
 
 

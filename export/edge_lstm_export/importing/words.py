@@ -18,7 +18,7 @@ from edge_lstm_export.importing.files import first_bytes, open_zip, readable
 from edge_lstm_export.importing.model import Vectorization, check_settings
 
 MOST_LETTERS = 200  # the longest word in a file of one word a line
-MOST_BYTES = 2**27  # in a tokenizer's file
+MOST_BYTES = 2**25  # in a tokenizer's file
 _HEAD = 512  # bytes by which its kind is known
 
 # The characters at which Python's str.split() splits.

@@ -16,7 +16,8 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load, save
+from safetensors.numpy import load
+from safetensors.torch import save
 
 from edge_lstm.answering import RiskCoverage
 from edge_lstm.atomic import write_atomically
@@ -28,6 +29,7 @@ from edge_lstm.onnx_file import producer_of
 from edge_lstm.os_file import open_regular
 from edge_lstm.question import ANY_CHOICE, Question
 from edge_lstm.text import Tokenizer, front_coded
+from edge_lstm_export.bounded import Contents, bounded
 from edge_lstm_export.options import UNTUNED
 from edge_lstm_export.train.network import Network
 
@@ -35,6 +37,7 @@ from edge_lstm_export.train.network import Network
 CHECKPOINT_FORMAT = 11
 _KEY = "edge_lstm_checkpoint"
 _WHOLE_NUMBERS = ("ngrams.displacements", "ngrams.fingerprints")
+MOST_HEADER_BYTES = 2**24
 _HEADER_BYTES = 8  # of a safetensors file: the length of its header, which is JSON
 # Metadata stand first in a safetensors file, behind the length of its header. They begin with the
 # digest.
@@ -150,8 +153,15 @@ def read_sealed(
 
     advice: what to do about a damaged file.
 
-    Raise DataError if it is damaged or of another kind.
+    Raise DataError if it is damaged, of another kind, or takes more memory or time than its size
+    allows.
     """
+    description, arrays = bounded(path, lambda: _unsealed(path, advice))
+    return description, {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
+
+
+def _unsealed(path: Path, advice: str) -> Contents:
+    """Return the description and the arrays of :func:`read_sealed`."""
     try:
         with open_regular(path) as file:
             data = file.read()
@@ -162,8 +172,10 @@ def read_sealed(
             raise DataError(
                 f"{path} is a model file already; give the checkpoint that it was made from"
             )
-        tensors = load(data)
         end = _HEADER_BYTES + int.from_bytes(data[:_HEADER_BYTES], "little")
+        if end > MOST_HEADER_BYTES:
+            raise DataError(f"{path} holds no checkpoint, or is cut short; {advice}")
+        tensors = load(data)
         metadata = json.loads(data[_HEADER_BYTES:end]).get("__metadata__", {})
         if _KEY not in metadata:
             raise DataError(

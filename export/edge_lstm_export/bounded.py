@@ -6,6 +6,7 @@ make of the child, the parent gets values and arrays, or one line.
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import os
 import signal
@@ -13,24 +14,23 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 from safetensors import numpy as safetensors
 
 from edge_lstm.errors import DataError, EdgeLSTMError
-from edge_lstm_export.importing.files import readable
-from edge_lstm_export.importing.model import Array
 
 # More than the process has already: this, and some times the file's size.
 _BYTES = 384 * 2**20
-_TIMES = 6
+_TIMES = 4
 _SECONDS = 5  # of CPU time, and one more for each of these bytes of the file
 _BYTES_A_SECOND = 10**7
 _LENGTH = 8  # bytes of the length of the values, which stand before the arrays
 
 # JSON values, and arrays by name.
-Contents = tuple[Any, Mapping[str, Array]]
+Contents: TypeAlias = tuple[Any, Mapping[str, npt.NDArray[Any]]]
 
 
 def bounded(path: Path, read: Callable[[], Contents]) -> Contents:
@@ -43,7 +43,7 @@ def bounded(path: Path, read: Callable[[], Contents]) -> Contents:
     """
     if sys.platform != "linux":
         return read()
-    size = path.stat().st_size
+    size = path.stat().st_size if path.exists() else 0
     ours, theirs = os.pipe()
     child = os.fork()
     if not child:
@@ -70,22 +70,22 @@ def _answer(path: Path, read: Callable[[], Contents], pipe: int, size: int) -> N
     An answer that is not complete is none: then nothing is written.
     """
     try:
-        # What the parent does at its end is not the child's.
+        # How the parent ends is not how the child does.
+        faulthandler.disable()
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         _limit(size)
-        arrays: Mapping[str, Array] = {}
+        arrays: Mapping[str, npt.NDArray[Any]] = {}
         try:
-            with readable(path):
-                values, arrays = read()
+            values, arrays = read()
             found = {"values": values}
         except EdgeLSTMError as error:
             found = {"error": str(error)}
-        data = json.dumps(found).encode()
-        data = len(data).to_bytes(_LENGTH, "little") + data
-        # It writes an array's memory as it lies.
-        data += safetensors.save({name: np.ascontiguousarray(a) for name, a in arrays.items()})
+        described = json.dumps(found).encode()
+        # safetensors writes an array's memory as it lies.
+        data = safetensors.save({name: np.ascontiguousarray(a) for name, a in arrays.items()})
         with os.fdopen(pipe, "wb") as out:
+            out.write(len(described).to_bytes(_LENGTH, "little") + described)
             out.write(data)
     finally:
         os._exit(0)
