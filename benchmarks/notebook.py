@@ -64,7 +64,7 @@ FILES = {
     "small": "small.int8.onnx",
     "tiny": "tiny.int8.onnx",
 }
-IMPORT_OPTIONS = ("--padding", "front", "--truncation", "front", "--labels", ",".join(LABELS))
+IMPORT_OPTIONS = ("--padding", "pre", "--truncation", "pre", "--labels", ",".join(LABELS))
 
 
 class Network(torch.nn.Module):
