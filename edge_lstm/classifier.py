@@ -734,7 +734,7 @@ def _is_about_memory(error: Exception) -> bool:
 def _needs_memory(model: ModelFile) -> ModelFileError:
     return ModelFileError(
         f"{model.path} needs more memory than a run may take; "
-        "use a smaller --batch-size, fewer --workers, or another model"
+        "use smaller batches, fewer --workers, or another model"
     )
 
 
@@ -751,7 +751,7 @@ def _check_room_for(threads: int) -> None:
             started[-1].start()
     except RuntimeError:
         raise ProviderError(
-            f"cannot start {threads} more threads; use fewer --threads, "
+            f"cannot start {threads} more threads; use fewer threads, "
             "or raise its limit (ulimit -u, pids.max)"
         ) from None
     finally:

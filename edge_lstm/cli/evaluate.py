@@ -51,12 +51,10 @@ def command(
         str | None, option("DATA=MODEL,...", "Map labels of the data, such as 0=neg,1=pos.")
     ] = None,
     foreign: Annotated[str | None, option("FILE", _FOREIGN)] = None,
-    split: Annotated[str | None, option("NAME", "Split of the source.  [default: test]")] = None,
     abstain: options.AbstainOption = None,
     threshold: options.ThresholdOption = None,
     windows: options.WindowsOption = False,
     engine: options.EngineOption = None,
-    threads: options.ThreadsOption = 1,
     as_json: options.JsonOption = False,
 ) -> None:
     """Evaluate models on labelled texts.
@@ -101,14 +99,12 @@ def command(
         models=models,
         data=data,
         reading=reading,
-        split=split,
         label_map=parse_label_map(label_map) if label_map else {},
         foreign=foreign,
         abstain=abstain,
         threshold=threshold,
         windows=windows,
         engine=engine,
-        threads=threads,
     )
     evaluations = evaluate_files(request, partial(ProgressBar, "evaluating"))
     if is_alone:

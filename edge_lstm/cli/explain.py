@@ -15,7 +15,6 @@ from edge_lstm.cli.options import (
     EngineOption,
     JsonOption,
     ModelOption,
-    ThreadsOption,
     option,
 )
 from edge_lstm.cli.streams import decoded, standard_input
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from edge_lstm.explain import Explanation
 
 BAR = 24  # columns of the longest bar
+MOST_WORDS = 12  # in the table
 # Numbers among the 256 colours of terminals, light to strong, each readable under black letters.
 BLUES = (195, 153, 117, 75)
 ORANGES = (230, 223, 216, 208)
@@ -38,8 +38,6 @@ def command(
     ] = None,
     model: ModelOption = None,
     label: Annotated[str | None, option("NAME", "Label to explain.  [default: predicted]")] = None,
-    words: Annotated[int, option("N", "Words to list.", min=1)] = 12,
-    threads: ThreadsOption = 1,
     engine: EngineOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -53,18 +51,18 @@ def command(
     from edge_lstm.classifier import Classifier
     from edge_lstm.explain import explain
 
-    classifier = Classifier.load(model, engine=engine, threads=threads)
+    classifier = Classifier.load(model, engine=engine)
     if text is None:
         text = decoded(standard_input("type the text; Ctrl-D ends").read())
     explanation = explain(classifier, text, label=label)
     if as_json:
         print(to_json(asdict(explanation), indent=2))
     else:
-        print("\n".join(_lines(explanation, words)))
+        print("\n".join(_lines(explanation)))
 
 
-def _lines(explanation: Explanation, most: int) -> Iterator[str]:
-    """Yield the prediction, the text in colour, and a table of at most ``most`` words."""
+def _lines(explanation: Explanation) -> Iterator[str]:
+    """Yield the prediction, the text in colour, and a table of at most MOST_WORDS words."""
     yield (f"{printable(explanation.label)}  {explanation.probability:.4f}  ({explanation.status})")
     predicted = explanation.predicted
     if predicted != explanation.label:
@@ -76,7 +74,7 @@ def _lines(explanation: Explanation, most: int) -> Iterator[str]:
     if sys.stdout.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb":
         yield "\n" + coloured(explanation)
     yield ""
-    strongest = explanation.strongest(most)
+    strongest = explanation.strongest(MOST_WORDS)
     strongest = [word for word in strongest if abs(word.effect) >= SMALLEST_EFFECT]
     if not strongest:
         yield "no single word changes the probability"

@@ -32,7 +32,6 @@ def command(
         ),
     ] = None,
     text_column: options.TextColumnOption = None,
-    input_format: options.InputFormatOption = None,
     runs: Annotated[int, option("N", "Timed runs; p99 needs 1,000.", "--runs", min=1)] = 2000,
     duration: Annotated[
         float | None, option("SECONDS", "Total time to measure, instead of --runs.", "--duration")
@@ -73,7 +72,7 @@ def command(
     )
     sample = None
     if texts is not None:
-        sample = read_texts(texts, text_column=text_column, input_format=input_format)
+        sample = read_texts(texts, text_column)
     result = measure(settings, sample, progress=_progress())
     _show(result, output, as_json, report)
     if result.is_interrupted:

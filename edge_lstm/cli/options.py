@@ -26,20 +26,18 @@ _MODELS = (
     "Model file, or sentiment for the embedded model. For several questions, repeat it with the "
     "name of each question.  [default: sentiment]"
 )
-_THREADS = "Threads per run; more than 1 rarely helps a small network."
 _ENGINE = (
     "onnxruntime, with an execution provider as in onnxruntime:XNNPACK, or native "
     "(edge-lstm-native), whose probabilities agree within 1e-6.  [default: EDGE_LSTM_ENGINE, else "
     "onnxruntime]"
 )
-_BATCH_SIZE = "Texts per run, of similar length.  [default: 8, or 16 for a narrow network]"
 _ABSTAIN = (
     "Leave unsure texts without a label, so that at most this share of the rest is wrong, such as "
     "0.02.  [default: the model file's]"
 )
 _UNFAMILIAR = (
-    "Give the status unfamiliar to texts unlike the training texts, and to at most this share of "
-    "the others, such as 0.05. The label stays."
+    "Give the status unfamiliar to texts that are unlike the training texts and may fit no label, "
+    "and to at most this share of the others, such as 0.05. The label stays."
 )
 _WINDOWS = "Read texts longer than the model's length in windows.  [default: read their end]"
 _REPORT = "Write a report as one HTML page."
@@ -58,13 +56,10 @@ _ENCODING_ERRORS = (
     "Bytes that cannot be decoded: strict, an error of the row; or replace, by U+FFFD.  "
     "[default: strict]"
 )
-_DELIMITER = "Delimiter of CSV input.  [default: detected]"
 
 ModelOption = Annotated[Path | None, option("FILE", _MODEL, "--model", "-m")]
 ModelsOption = Annotated[list[str] | None, option("[NAME=]FILE", _MODELS, "--model", "-m")]
-ThreadsOption = Annotated[int, option("N", _THREADS, min=1, max=1024)]
 EngineOption = Annotated[str | None, option("NAME", _ENGINE)]
-BatchSizeOption = Annotated[int | None, option("N", _BATCH_SIZE, min=1)]
 AbstainOption = Annotated[float | None, option("SHARE", _ABSTAIN)]
 ThresholdOption = Annotated[
     float | None, option("P", "Give no label below this probability.", min=0, max=1)
@@ -84,7 +79,6 @@ EncodingErrorsOption = Annotated[
     Literal["strict", "replace"],
     option("NAME", _ENCODING_ERRORS, show_default=False, **_DATA),
 ]
-DelimiterOption = Annotated[str | None, option("CHAR", _DELIMITER, **_DATA)]
 
 
 def column_names(given: str | None) -> tuple[str, ...]:

@@ -24,19 +24,18 @@ def command(
     abstain: options.AbstainOption = None,
     threshold: options.ThresholdOption = None,
     unfamiliar: options.UnfamiliarOption = None,
-    threads: options.ThreadsOption = 1,
     engine: options.EngineOption = None,
     as_json: options.JsonOption = False,
 ) -> None:
     """Classify texts: one line per text, "label <tab> probability <tab> status".
 
     The status is ok, empty (no words), unknown_words (no word of the vocabulary), truncated (only
-    the end of the text was read); with --unfamiliar also unfamiliar; with --abstain or --threshold
-    also abstained, without a label. With --top K, K pairs of label and probability come before the
-    status. If a text has several labels, they are joined by |, and the probability is the highest
-    one. With --json, a line is an object: label (or labels and thresholds), probability,
-    probabilities, status, and with --top also top. If the labels are numbers on a scale, a line
-    begins with "score <tab> low <tab> high"; with --json these are keys.
+    the end of the text was read); with --unfamiliar also unfamiliar (unlike the training texts);
+    with --abstain or --threshold also abstained, without a label. With --top K, K pairs of label
+    and probability come before the status. If a text has several labels, they are joined by |, and
+    the probability is the highest one. With --json, a line is an object: label (or labels and
+    thresholds), probability, probabilities, status, and with --top also top. If the labels are
+    numbers on a scale, a line begins with "score <tab> low <tab> high"; with --json these are keys.
 
     Several models can answer one question each, as in -m team=team.onnx -m urgent=urgent.onnx. A
     line then has the fields of all models, one after the other; with --json, each name has an
@@ -47,7 +46,7 @@ def command(
 
     models = one_or_several(model)
     paths = models if isinstance(models, dict) else {"": models}
-    questions = Questions.load(paths, engine=engine, threads=threads)
+    questions = Questions.load(paths, engine=engine)
     for classifier in questions.classifiers.values():
         check_top(top, len(classifier.labels))
         # Their errors come before texts are read.

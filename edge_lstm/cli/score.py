@@ -26,8 +26,8 @@ _WORKERS = "Maximum number of worker processes; one process on Windows.  [defaul
 _RESUME = "Continue an interrupted run, or start if there is none."
 _FORMAT = "Output format.  [default: by suffix, else the input's]"
 _ENGINE = (
-    "As in predict, or ray (a cluster, from folder to folder).  [default: EDGE_LSTM_ENGINE, else "
-    "onnxruntime]"
+    "As in predict; or ray, from folder to folder, on a cluster of its own or, as in ray:auto and "
+    "ray:ray://host:10001, on a running one.  [default: EDGE_LSTM_ENGINE, else onnxruntime]"
 )
 _ONLY_COLUMNS = "Input and added columns to write, such as id,label.  [default: all]"
 _INPUTS = "Files, globs, folders of .txt, or - for standard input."
@@ -62,23 +62,18 @@ def command(
     encoding: common.EncodingOption = None,
     encoding_errors: common.EncodingErrorsOption = "strict",
     output_format: Annotated[str | None, option("NAME", _FORMAT)] = None,
-    delimiter: common.DelimiterOption = None,
     workers: Annotated[int | None, option("N", _WORKERS, "--workers", "-w", min=1)] = None,
     low_memory: Annotated[
         bool, option(None, "Use one worker and small chunks.", "--low-memory")
     ] = False,
     resume: Annotated[bool, option(None, _RESUME, "--resume")] = False,
     engine: Annotated[str | None, option("NAME", _ENGINE)] = None,
-    address: Annotated[
-        str | None, option("ADDRESS", "Ray cluster (auto, ray://host:10001).")
-    ] = None,
     summary_file: Annotated[
         Path | None, option("FILE", "Write the summary as JSON.", "--summary")
     ] = None,
     quiet: Annotated[
         bool, option(None, "Print no progress and no summary.", "--quiet", "-q")
     ] = False,
-    batch_size: common.BatchSizeOption = None,
 ) -> None:
     """Classify every row of files.
 
@@ -103,11 +98,8 @@ def command(
     from edge_lstm.scoring import RunOptions, ScoreOptions
     from edge_lstm.tables.schema import ReadOptions
 
-    if delimiter == "\\t":  # a shell passes \t as two characters
-        delimiter = "\t"
     reading = ReadOptions(
         text_column,
-        delimiter,
         format=input_format,
         encoding=encoding,
         encoding_errors=encoding_errors,
@@ -124,14 +116,15 @@ def command(
         top=top,
         only_label=tuple(only_label or ()),
     )
+    kind, _, address = (engine or "").partition(":")
+    engine = "ray" if kind == "ray" else engine
     run = RunOptions(
         workers=workers,
         low_memory=low_memory,
-        batch_size=batch_size,
         resume=resume,
         engine=engine_name(None if engine == "ray" else engine),
         also_written=[] if summary_file is None else [summary_file],
-        address=address,
+        address=address or None if engine == "ray" else None,
     )
     _check_run(inputs, output, engine, run)
     models = one_or_several(model)
@@ -157,8 +150,6 @@ def _check_run(inputs: list[str], output: str | None, engine: str | None, run: R
         raise DataError("--low-memory is for one machine; leave it out with --engine ray")
     if engine == "ray" and (len(inputs) != 1 or output is None):
         raise DataError("--engine ray reads one folder and writes another; give INPUT and -o")
-    if engine != "ray" and run.address is not None:
-        raise DataError("--address is for --engine ray; leave it out, or add --engine ray")
     if "-" in inputs and sys.stdin is None:
         raise DataError("standard input is closed; name a file, or send the rows with < or a pipe")
     common.check_outputs(map(Path, run.also_written), [])

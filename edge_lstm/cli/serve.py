@@ -16,11 +16,14 @@ _ABSTAIN = (
     "Hand back unsure answers, so that at most this share of the rest is wrong, such as 0.02.  "
     "[default: the model file's]"
 )
-_UNFAMILIAR = "Hand back texts unlike the training texts, and at most this share of the others."
-_UPSTREAM = "System One service that answers the questions handed back, such as https://HOST."
+_UNFAMILIAR = (
+    "Hand back unfamiliar texts, those unlike the training texts, and at most this share of the "
+    "others."
+)
+_UPSTREAM = "The upstream: a System One service that answers what is handed back (https://HOST)."
 _LOG = "Append the upstream's answers and their texts to this JSONL file, for train."
 _SHADOW = "Share of sure answers for which the upstream is asked too, to detect drift."
-_ENGINE = "onnxruntime or native.  [default: EDGE_LSTM_ENGINE, else native if it is installed]"
+_ENGINE = "As in predict.  [default: EDGE_LSTM_ENGINE, else native if it is installed]"
 _TIMEOUT = "Seconds to wait for the upstream's answer."
 
 
@@ -40,12 +43,17 @@ def command(
 ) -> None:
     """Answer questions about texts over HTTP.
 
-    The server offers POST /v1/systemone (System One), POST /predict, GET /v1/models, /health and
-    /metrics (Prometheus).
+    The server offers POST /v1/systemone, POST /predict, GET /v1/models, /health and /metrics
+    (Prometheus).
+
+    System One is an interface for decisions: a client sends a text and questions about it, and gets
+    answers with probabilities. A question is a choice of named options, a score on levels, or a
+    noul, whose answer is the probability of yes.
 
     Each question is answered by the file that has its name and its options. With --upstream, all
-    other questions are handed back, and so are unsure answers: the service at URL answers them, and
-    gets the client's own Authorization header. Without --upstream, nothing is sent anywhere.
+    other questions are handed back, and so are unsure answers: the upstream, the service at URL,
+    answers them, and gets the client's own Authorization header. Without --upstream, nothing is
+    sent anywhere.
 
     If a model file changes, the running server loads the new one. If that is damaged, the server
     keeps using the old one.

@@ -24,25 +24,22 @@ class Request:
         is found.
     data: source of the labelled texts, see load_labelled.
     reading: how it is read.
-    split: of the data.
     label_map: label in the data → label of the model.
     foreign: source of texts that belong to none of the labels.
     abstain, threshold: see Classifier.threshold.
     windows: see evaluate().
-    engine, threads: see Classifier.load.
+    engine: see Classifier.load.
     """
 
     models: Mapping[str, Sequence[str | None]]
     data: str
     reading: LabelOptions = DEFAULT_LABEL_OPTIONS
-    split: str | None = None
     label_map: Mapping[str, str]
     foreign: str | None = None
     abstain: float | None = None
     threshold: float | None = None
     windows: bool = False
     engine: str | None = None
-    threads: int = 1
 
 
 def evaluate_files(
@@ -82,7 +79,7 @@ def evaluate_files(
 def _load(request: Request, paths: Sequence[str | None]) -> list[Classifier]:
     classifiers = []
     for path in paths:
-        classifier = Classifier.load(path, engine=request.engine, threads=request.threads)
+        classifier = Classifier.load(path, engine=request.engine)
         classifier.threshold(abstain=request.abstain, threshold=request.threshold)
         classifiers.append(classifier)
     return classifiers
@@ -96,4 +93,4 @@ def _read(request: Request, name: str, model: ModelFile) -> LabelledTexts:
         multi_label=None if model.thresholds is None else True,
         skip_unlabelled=bool(name),
     )
-    return load_labelled(request.data, split=request.split, options=options)
+    return load_labelled(request.data, options=options)

@@ -14,20 +14,14 @@ from edge_lstm.tables.labelled import (
 )
 from edge_lstm.tables.reader import TAR_SUFFIXES, named, read_rows
 
-DEFAULT_SPLIT = "test"
+_SPLIT = "test"
 
 
-def load_labelled(
-    source: str,
-    *,
-    split: str | None = None,
-    options: LabelOptions = DEFAULT_LABEL_OPTIONS,
-) -> LabelledTexts:
+def load_labelled(source: str, *, options: LabelOptions = DEFAULT_LABEL_OPTIONS) -> LabelledTexts:
     """Read the texts and label names of a source.
 
-    source: a labelled file; a folder with one subfolder for each label, or with such folders for
-        each split; or, with edge-lstm[train], ``imdb`` or its tar.
-    split: name of one split; None for DEFAULT_SPLIT, or for all texts of a source without splits.
+    source: a labelled file; a folder with one subfolder for each label, or with such a folder
+        ``test``; or, with edge-lstm[train], the test texts of ``imdb`` or its tar.
     options: how a file or folder is read.
 
     Raise DataError. Raise MissingPackageError if the workstation's packages are needed and not
@@ -37,12 +31,9 @@ def load_labelled(
     if options.format is not None:
         named(options.format)
     if (source == "imdb" and not path.exists()) or source.lower().endswith(TAR_SUFFIXES):
-        labelled = _from_dataset(source, split or DEFAULT_SPLIT)
+        labelled = _test_texts(source)
         return replace(labelled, multi_label=bool(options.multi_label))
-    part = path / (split or DEFAULT_SPLIT)
-    if split is not None and not part.is_dir():
-        kind = f"has no split {split!r}" if path.is_dir() else "has no splits"
-        raise DataError(f"{source} {kind}; leave --split out")
+    part = path / _SPLIT
     return read_labelled([part if part.is_dir() else path], options=options)
 
 
@@ -60,13 +51,13 @@ def read_foreign(path: str | Path) -> tuple[str, ...]:
     return texts
 
 
-def _from_dataset(source: str, split: str) -> LabelledTexts:
+def _test_texts(source: str) -> LabelledTexts:
     from edge_lstm_export.options import DataOptions
     from edge_lstm_export.train.sources.read import read_dataset
 
     # The evaluation needs every text, so none is held out: test_share=0.
     dataset = read_dataset([source], DataOptions(test_share=0.0))
-    part = {"train": dataset.train, "test": dataset.test}.get(split)
+    part = dataset.test
     if part is None:
-        raise DataError(f"{source} has no split {split!r}; give --split train or --split test")
+        raise DataError(f"{source} has no test texts; give another source")
     return LabelledTexts(list(part.texts), [(dataset.labels[i],) for i in part.strata.tolist()])

@@ -56,14 +56,12 @@ def texts_of(model: ModelFile) -> Sample:
     return Sample(f"the golden rows of {model.path.name}", texts)
 
 
-def read_texts(
-    path: Path, *, text_column: str | None = None, input_format: str | None = None
-) -> Sample:
+def read_texts(path: Path, text_column: str | None = None) -> Sample:
     """Read the first MAX_TEXTS texts of a file or folder that ``score`` reads. Raise DataError."""
     from edge_lstm.tables.reader import read_rows
     from edge_lstm.tables.schema import ReadOptions
 
-    rows = read_rows([path], options=ReadOptions(text_column, format=input_format))
+    rows = read_rows([path], options=ReadOptions(text_column))
     texts = tuple(islice((row.text for row in rows if row.text is not None), MAX_TEXTS))
     return Sample(path.name or str(path), texts)
 

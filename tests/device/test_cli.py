@@ -96,10 +96,10 @@ def test_debug_lets_the_error_out_with_its_traceback() -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["predict", "--treads", "1"], "Possible options: --threads"),
+        (["predict", "--engin", "x"], "Possible options: --engine"),
         (["evalaute"], "No such command 'evalaute'. Did you mean 'evaluate'?"),
         (["nonsense"], "No such command 'nonsense'."),
-        (["predict", "--threads", "0", "x"], "--threads"),
+        (["predict", "--top", "0", "x"], "--top"),
     ],
 )
 def test_wrong_usage_is_exit_code_2_and_names_what_was_meant(

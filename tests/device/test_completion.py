@@ -13,7 +13,7 @@ from edge_lstm.cli import COMMANDS
     [
         ("edge-lstm ", list(COMMANDS)),
         ("edge-lstm pre", ["predict"]),
-        ("edge-lstm explain --wo", ["--words"]),
+        ("edge-lstm explain --la", ["--label"]),
         ("edge-lstm nonsense --j", []),
     ],
 )

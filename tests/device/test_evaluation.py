@@ -261,7 +261,7 @@ def test_rows_without_a_label_are_counted_and_the_others_keep_their_numbers() ->
 
 
 @pytest.mark.usefixtures("data")
-def test_models_stand_before_the_data() -> None:
+def test_several_models_are_compared_side_by_side() -> None:
     Path("m.onnx").write_bytes(MODEL.data)
     done = run_here(["evaluate", "x.jsonl", "-m", "m.onnx", "-m", str(MODEL.path), "--json"])
     result = json.loads(done.out)
@@ -272,10 +272,8 @@ def test_models_stand_before_the_data() -> None:
 
 
 @pytest.mark.usefixtures("data")
-def test_a_file_is_read_by_its_suffix_by_its_format_and_by_its_split() -> None:
+def test_a_file_is_read_by_its_suffix_or_its_format() -> None:
     expected = run_here(["evaluate", "x.jsonl", "--json"]).out
     Path("x.jsonl").rename("x.log")
     by_format = run_here(["evaluate", "x.log", "--input-format", "jsonl", "--json"]).out
     assert by_format == expected.replace("x.jsonl", "x.log")
-    by_split = run_here(["evaluate", "folder", "--split", "train", "--json"]).out
-    assert json.loads(by_split)["texts"] == 2

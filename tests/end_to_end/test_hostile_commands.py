@@ -59,7 +59,7 @@ LATENCY = cases(
     a model that is not there | -m no.onnx | no model file at no.onnx
     a folder as model | -m . | folder
     no texts | --texts e.txt | no texts | e.txt:
-    no such format | --texts e.txt --input-format odf | odf | e.txt: a
+    no such format | --texts e.odf | suffix does not say | e.odf: a
     no such column | --texts t.csv --text-column no | no | t.csv: text\na
     texts from a folder without any | --texts . | .
     two outputs of one name | --output x --report x | one file
@@ -89,7 +89,6 @@ EVALUATE = cases(
     no such file | no.csv | no.csv
     no such model | text.csv -m no.onnx | no model file
     mistakes that are no CSV | text.csv --mistakes m.xlsx | give a name that ends in .csv
-    a part of what has none | text.csv --split nonsense | no splits
     the report over the texts | text.csv --report text.csv | one of the inputs
     the mistakes over the texts | text.csv --mistakes text.csv | one of the inputs
     two outputs of one name | text.csv --report r --mistakes r | two outputs are one

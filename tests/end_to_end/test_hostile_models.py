@@ -134,5 +134,5 @@ def test_a_run_takes_its_share_of_half_of_the_memory_in_every_mode(
     assert said[0] == "fine\n"
     assert said[1] == (
         "m.onnx needs more memory than a run may take; "
-        "use a smaller --batch-size, fewer --workers, or another model\n"
+        "use smaller batches, fewer --workers, or another model\n"
     )

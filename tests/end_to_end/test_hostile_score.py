@@ -55,7 +55,6 @@ OPTIONS = cases(
     low memory and workers | --low-memory -w 2 | --low-memory uses one
     an engine of no name | --engine spark | or ray
     low memory on a cluster | --engine ray --low-memory | leave it out with --engine ray
-    an address and no cluster | --address auto | --address is for
     no workers | -w 0 | exit 2: Invalid value
     a provider that is none | --engine onnxruntime:Warp | not a CPU provider
     a provider that is none, no rows | --engine onnxruntime:Warp | not a CPU provider

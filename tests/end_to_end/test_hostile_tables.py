@@ -224,7 +224,6 @@ TABLES += refused(
     a header in latin-1 | a.csv | header is not UTF-8 | a.csv: caf\xe9,text\n1,good\n
     a column number of 5,000 digits | a.csv --text-column {"9" * 5000} | no column
         | a.csv: id,text\n1,good\n
-    a delimiter beyond ASCII | a.csv --delimiter é | one ASCII | a.csv: id,text\n1,good\n
     tables of other columns | ?.csv | have different columns
         | a.csv: id,text\n1,good\n | b.csv: text,id\ngood,1\n
     formats mixed | a.* | different formats | a.csv: text\ngood\n | a.txt: good\n
@@ -294,7 +293,6 @@ PARQUET = [
 
 EVALUATE = cases(
     """
-    a part of a folder that is not there | f --split dev | no split 'dev'
     a link in a folder of labels | f | no labelled row | f/b.txt -> /etc/hostname
     """,
     before="evaluate",

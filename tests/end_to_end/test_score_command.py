@@ -110,12 +110,6 @@ def test_the_summary_names_the_model_and_the_option_that_chose_the_rows(tmp_path
     assert "written:   0 rows (--only-abstained)" in said
 
 
-def test_a_tab_can_be_named_as_a_shell_passes_it(tmp_path: Path) -> None:
-    (tmp_path / "in.csv").write_text("id\ttext\n1\tfine, really\n")
-    result = run(tmp_path / "in.csv", "--delimiter", "\\t", "--quiet")
-    assert result.stdout.startswith(b"id\ttext\tlabel")
-
-
 def test_text_that_is_binary_or_of_mixed_encodings_is_kept_row_by_row(tmp_path: Path) -> None:
     lines = [
         b"plain",

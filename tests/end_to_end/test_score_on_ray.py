@@ -147,11 +147,9 @@ def test_a_job_resumes_after_a_node_and_its_driver_are_killed(cluster: Any, tmp_
     expected.mkdir()
     for path in source.iterdir():
         score_files(path, expected / path.name)
-    command = [sys.executable, "-m", "edge_lstm", "score", source, "-o", target, "--engine", "ray"]
+    command = [sys.executable, "-m", "edge_lstm", "score", source, "-o", target, "--engine"]
     node = cluster.add_node(num_cpus=1)
-    with subprocess.Popen(
-        [*command, "--address", cluster.address], stderr=subprocess.PIPE
-    ) as driver:
+    with subprocess.Popen([*command, f"ray:{cluster.address}"], stderr=subprocess.PIPE) as driver:
         while driver.poll() is None and len(outputs(target)) < 2:
             time.sleep(0.01)
         assert driver.poll() is None, driver.stderr and driver.stderr.read()

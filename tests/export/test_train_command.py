@@ -18,6 +18,7 @@ from conftest import Trained
 from edge_lstm_export.train.checkpoint import load_checkpoint, save_checkpoint
 from made import make_checkpoint, rows, write_csv
 
+from edge_lstm.cli import COMMANDS as ALL_COMMANDS
 from edge_lstm.cli import app
 
 ROOT = Path(__file__).parents[2]
@@ -228,6 +229,10 @@ def parameters(name: str) -> list[Any]:
 def options(name: str) -> set[str]:
     opts = {option for parameter in parameters(name) for option in parameter.opts}
     return {option for option in opts if option.startswith("--")}
+
+
+def test_all_commands_have_few_options_and_arguments() -> None:
+    assert sum(len(parameters(name)) for name in ALL_COMMANDS) <= 160
 
 
 def test_the_options_are_few_and_in_groups() -> None:

@@ -47,7 +47,7 @@ Side = Literal["pre", "post"]
 
 
 def command(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help=_MODEL)],
+    model: Annotated[Path, typer.Argument(metavar="NETWORK", help=_MODEL)],
     words: Annotated[Path | None, option("FILE", _WORDS, _TEXTS)] = None,
     output: Annotated[
         Path | None, option("FILE", "Checkpoint to write.", None, "--output", "-o")

@@ -12,7 +12,6 @@ from edge_lstm.cli.options import (
     EncodingOption,
     InputFormatOption,
     TextColumnOption,
-    ThreadsOption,
     check_outputs,
 )
 from edge_lstm_export.cli.options import option
@@ -38,7 +37,6 @@ def command(
     input_format: InputFormatOption = None,
     encoding: EncodingOption = None,
     text_column: TextColumnOption = None,
-    threads: ThreadsOption = 1,
 ) -> None:
     """Choose texts to label next: the model is least sure of them, and no two are alike.
 
@@ -56,7 +54,7 @@ def command(
     check_outputs([output], [model, *files, *(labelled or ())])
     if output.exists() and not is_stream(output):
         raise DataError(f"{output} exists and may hold your labels; give another -o, or delete it")
-    classifier = Classifier.load(model, threads=threads)
+    classifier = Classifier.load(model)
     have_labels = [row.text for path in labelled or () for row in read_rows([path]) if row.text]
     rows = read_rows(
         inputs, options=ReadOptions(text_column, format=input_format, encoding=encoding)

@@ -18,6 +18,7 @@ from edge_lstm.cli.options import (
     IndicatorColumnsOption,
     JsonOption,
     LabelSeparatorOption,
+    TextColumnOption,
     check_outputs,
     column_names,
 )
@@ -73,7 +74,7 @@ def command(
     input_format: Annotated[str | None, option("NAME", _FORMAT, _DATA)] = None,
     encoding: EncodingOption = None,
     encoding_errors: EncodingErrorsOption = "strict",
-    text_column: Annotated[str | None, option("NAME", "Column of the text.", _DATA)] = None,
+    text_column: TextColumnOption = None,
     label_column: Annotated[list[str] | None, option("NAME", _LABEL, _DATA)] = None,
     confidence_column: Annotated[list[str] | None, option("NAME", _CONFIDENCE, _DATA)] = None,
     label_separator: LabelSeparatorOption = None,
