@@ -270,11 +270,6 @@ class SparseOptions(Options):
     embeddings: length of a text's word embeddings in the fit, in lengths of its n-grams; 0 leaves
         them out.
     regularization: C of the SVMs.
-    bayes: spread of naive Bayes' scores, in spreads of the SVMs'; 0 leaves it out. Not with several
-        labels.
-    bayes_smoothing: added to each count of naive Bayes.
-    bayes_by_label: each label's scores of naive Bayes get that spread, and the mean 0. Without it
-        all labels have one factor.
     """
 
     fit: SparseFit = "svm"
@@ -283,9 +278,6 @@ class SparseOptions(Options):
     shortest: Annotated[int, Range(1, LONGEST_CHARACTERS)] = 2
     embeddings: NonNegative = 0.0
     regularization: Positive = 0.5
-    bayes: NonNegative = 0.0
-    bayes_smoothing: Positive = 0.3
-    bayes_by_label: bool = False
 
 
 @dataclass(frozen=True)

@@ -82,7 +82,6 @@ def test_long_texts_are_planned_by_their_length_whatever_the_number_of_labels(la
     plan = make_plan(DatasetStats(5000, labels, mean_length=200.0))
     assert plan.kind == "topics" and plan.network.ngram_dim == labels
     assert plan.sparse.fit == "svm" and plan.sparse.characters
-    assert plan.sparse.bayes_by_label and plan.sparse.bayes > 0
     short = make_plan(DatasetStats(5000, labels))
     assert plan.network.hidden < short.network.hidden, "their bytes are for words"
     assert (plan.network.hidden == plan.network.embedding_dim == 0) == (labels > 16)

@@ -55,8 +55,7 @@ class Baseline:
 
 def is_linear_model(plan: Plan, sparse: SparsePart) -> bool:
     """Return whether the n-gram part is such a model itself: it learns the rows' labels alone."""
-    fit = plan.sparse
-    is_svm = fit.fit == "svm" and (plan.kind == "topics" or not fit.bayes)
+    is_svm = plan.sparse.fit == "svm" and plan.kind == "topics"
     return is_svm and not plan.teachers and sparse.features.embeddings is None
 
 

@@ -175,15 +175,9 @@ SMALLEST_BATCH = 8
 
 # --- The n-gram part ------------------------------------------------------------------------------
 
-# Standard deviation of the naive Bayes weights, relative to the SVMs'.
-BAYES = 0.5
 # C of the SVMs of topics, and the shortest character n-grams that they read.
 TOPICS_REGULARIZATION = 1.0
 TOPICS_CHARACTERS = 3
-# The same for topics, and what is added to their counts. A rare topic has few rows, so its counts
-# are small.
-TOPICS_BAYES = 0.3
-TOPICS_BAYES_SMOOTHING = 0.1
 # Character n-grams are read if all rows together have at most this many words: their columns take a
 # gigabyte for each 10 million.
 MOST_WORDS_WITH_CHARACTERS = 10_000_000

@@ -65,18 +65,17 @@ def svm_weights(
     return weights, bias
 
 
-def bayes_weights(x: Matrix, labels: Bools, smoothing: float) -> Floats:
+def bayes_weights(x: Matrix, labels: Bools) -> Floats:
     """Return the weights of complement naive Bayes: float32 [columns, outputs].
 
     As Rennie et al. (2003) have it.
 
     x: float32 [texts, columns], none below 0.
     labels: bool [texts, L], one per text.
-    smoothing: added to each count.
     """
     from sklearn.naive_bayes import ComplementNB
 
-    model = ComplementNB(alpha=smoothing)
+    model = ComplementNB(alpha=0.1)  # a rare label has few rows, so its counts are small
     model.partial_fit(x, labels.argmax(axis=1), np.arange(labels.shape[1]))
     weights = model.feature_log_prob_.T.astype(np.float32)  # columns, L
     weights -= weights.mean(axis=1, keepdims=True)

@@ -33,6 +33,7 @@ from edge_lstm_export.train.optimizer import adamw
 _TEXTS_AT_A_TIME = 20_000  # memory only
 _PAIR_BASE = 2**31  # a pair's key is left id · _PAIR_BASE + right id
 _SMALLEST = 1e-9  # divisors are at least this
+BAYES = 0.3  # standard deviation of naive Bayes' scores, in the SVMs'
 # Texts that hold a pair or a character n-gram, at least.
 _FEWEST_TEXTS = 2
 
@@ -291,23 +292,22 @@ class SparseData:
 
 
 def fit_svm(data: SparseData) -> SparsePart:
-    """Fit a linear SVM for each label against the rest, with naive Bayes: one column per logit."""
+    """Fit a linear SVM for each label against the rest: one column per logit.
+
+    If a text has one label, naive Bayes is added. Its scores of each label get the mean 0 and
+    BAYES of the SVM's standard deviation, however rare the label.
+    """
     x, weights = data.weighted()
-    options = data.options
-    coefficients, bias = svm_weights(x, data.labels, data.multi_label, options.regularization)
-    if options.bayes and not data.multi_label:
+    c = data.options.regularization
+    coefficients, bias = svm_weights(x, data.labels, data.multi_label, c)
+    if not data.multi_label:
         counted = x[:, : x.shape[1] - data.features.width]
-        naive = bayes_weights(counted, data.labels, options.bayes_smoothing)
+        naive = bayes_weights(counted, data.labels)
         naive = np.pad(naive, ((0, data.features.width), (0, 0)))
         scores = x @ naive
         spreads = (x @ coefficients).std(axis=0)
-        naive_spreads = scores.std(axis=0)
-        if not options.bayes_by_label:
-            spreads = np.float64(spreads.mean())
-            naive_spreads = np.float64(naive_spreads.mean())
-        factors = options.bayes * spreads / np.maximum(_SMALLEST, naive_spreads)
-        if options.bayes_by_label:
-            bias = bias - factors * scores.mean(axis=0)
+        factors = BAYES * spreads / np.maximum(_SMALLEST, scores.std(axis=0))
+        bias = bias - factors * scores.mean(axis=0)
         coefficients = coefficients + np.asarray(factors, np.float32) * naive
     return data.by_logit(coefficients * weights[:, None], bias)
 

@@ -532,18 +532,12 @@ def _decide_sparse(
         put("sparse.regularization", defaults.TOPICS_REGULARIZATION, why)
         put("sparse.shortest", defaults.TOPICS_CHARACTERS, why)
         put("sparse.characters", *_topic_characters(stats))
-        if not stats.multi_label:
-            why = "naive Bayes for each topic, added to SVMs"
-            put("sparse.bayes", defaults.TOPICS_BAYES, why)
-            put("sparse.bayes_smoothing", defaults.TOPICS_BAYES_SMOOTHING, why)
-            put("sparse.bayes_by_label", True, why)
     elif stats.kind == "long":
         put("sparse.fit", "logistic", "long texts")
     elif is_soft or (transfer and (stats.multi_label or not uses_log)):
         put("sparse.fit", "logistic", "soft targets")
     else:
         put("sparse.fit", "svm", "the rows' labels")
-        put("sparse.bayes", defaults.BAYES, "added to SVMs")
 
 
 def _topic_characters(stats: DatasetStats) -> tuple[bool, str]:
