@@ -279,8 +279,7 @@ def _decide_all(
     put("text.rule", "subwords", "a word without an id is read as subwords")
     put("text.length", *_length(stats.kind))
     put("validation", *_validation(stats, request))
-    weight = defaults.HARD_LABEL_WEIGHT if teachers else 1.0
-    put("hard_label_weight", weight, "the teachers have the rest" if teachers else "no teachers")
+    put("hard_label_weight", *_hard_label_weight(strong))
     sizes = plan_network(
         stats,
         request.preset,
@@ -392,6 +391,12 @@ def _transformers(
     if _is_few(stats):
         return [TeacherOptions(source, kind="probe"), fine_tuned]
     return [fine_tuned]
+
+
+def _hard_label_weight(strong: list[TeacherOptions]) -> tuple[float, str]:
+    if strong:
+        return defaults.HARD_LABEL_WEIGHT, "the teachers have the rest"
+    return 1.0, "no teacher knows more than the rows"
 
 
 def _has(strong: list[TeacherOptions], kind: str) -> bool:
