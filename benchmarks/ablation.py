@@ -1,26 +1,27 @@
 """What is each idea of a training worth? With and without it, on held-out parts of the training
 splits.
 
-    python -m benchmarks.ablation [--sets NAME …] [--rows all 200] [--draws 5]
+    python -m benchmarks.ablation [SET[:ROWS][+TEXTS] …] [--ideas NAME …] [--seeds 2]
 
-An idea is turned off in the plan that the data and the defaults make. Both plans are run on the
-same draw and judged, in float32, by the same quarter of the training split, of SST-2 by its dev
-split, since the sentiment model learnt from the other. Where the plan is without the idea, its run
-counts twice. Runs are kept in results/ablation.jsonl and not made again. The table ends
-decisions.md, below its mark; ``--draws 0`` only writes it.
+An idea is turned off in the plan that the data and the defaults make; a set whose plan stays the
+same says nothing of it. Both trainings learn from the same rows, and from TEXTS of the others
+without their labels. The rest of the training split judges both, in float32; of SST-2 the dev split
+does, since the sentiment model learnt from the other. A pair of trainings is a line of
+results/ablation.jsonl, and is not made again. The table ends decisions.md, below its mark;
+``--seeds 0`` only writes it.
 """
 
 from __future__ import annotations
 
 import argparse
-import inspect
 import itertools
 import statistics
+import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from pkgutil import resolve_name
 from typing import Any
 
 from edge_lstm_export import Plan, TextClassifier, make_plan
@@ -29,6 +30,7 @@ from edge_lstm_export.train.defaults import PRESETS, loop_defaults
 from edge_lstm_export.train.planning import plan_training
 from edge_lstm_export.train.sources.memory import dataset_from
 from edge_lstm_export.train.stats import DatasetStats
+from sklearn.metrics import accuracy_score, f1_score
 
 from benchmarks.sets import ALL, DATA, SETS, append, draw, lines, read, split
 from benchmarks.table import markdown_table
@@ -37,8 +39,6 @@ RESULTS = Path(__file__).parent / "results" / "ablation.jsonl"
 PAGE = Path(__file__).parent / "decisions.md"
 MARK = "<!-- benchmarks.ablation -->\n"
 Off = Callable[[Plan, DatasetStats], Plan]
-# (set, rows, draw, the idea that is turned off or "") → (accuracy from 0 to 1, CPU seconds)
-Runs = dict[tuple[str, str, int, str], tuple[float, float]]
 
 
 def off(**changes: Any) -> Off:
@@ -50,9 +50,15 @@ def off(**changes: Any) -> Off:
 
 
 def linear_teacher_off(plan: Plan, _: DatasetStats) -> Plan:
-    """Return the plan of the other teachers."""
+    """Return the plan of the other teachers; alone, the linear one has a log to label."""
     others = tuple(teacher for teacher in plan.teachers if teacher.kind != "linear")
-    return replace(plan, teachers=others)
+    return replace(plan, teachers=others or plan.teachers)
+
+
+def merged_off(plan: Plan, _: DatasetStats) -> Plan:
+    """Return the plan of low-rank vectors alone."""
+    fit = plan.sparse.fit.removesuffix("+svm")
+    return replace(plan, sparse=replace(plan.sparse, fit=fit))
 
 
 def large_vocabulary_off(plan: Plan, _: DatasetStats) -> Plan:
@@ -73,114 +79,130 @@ def start_off(plan: Plan, _: DatasetStats) -> Plan:
     return replace(plan, start=SourceFile(), loop=replace(plan.loop, learning_rate=rate))
 
 
-# Idea → how it is turned off, and the code of its own below edge_lstm_export.train.
-IDEAS: Mapping[str, tuple[Off, str]] = {
-    "linear teacher": (linear_teacher_off, "teachers.linear"),
-    "sentiment teacher": (
-        lambda plan, stats: make_plan(replace(stats, trial=None), TrainingRequest(seed=plan.seed)),
-        "teachers.model.model_teacher",
+IDEAS: Mapping[str, Off] = {
+    "linear teacher beside another": linear_teacher_off,
+    "sentiment teacher": lambda plan, stats: make_plan(
+        replace(stats, trial=None), TrainingRequest(seed=plan.seed)
     ),
-    "pretrained LSTM": (start_off, "start.first_weights"),
-    "soft targets": (off(hard_label_weight=1.0), ""),
-    "augmentation": (off(augmentation={"texts_per_row": 0}), "unlabelled.augment"),
-    "misspelt copies": (off(augmentation={"typos": 0.0}), "unlabelled.misspell"),
-    "word table": (off(word_table="none", vocabulary={"expansion": False}), "pretrained"),
-    "meaning in the n-gram fit": (off(sparse={"embeddings": 0.0}), "ngrams.with_embeddings"),
-    "related words": (off(vocabulary={"expansion": False}), "pretrained.PretrainedWords.related"),
-    "n-grams": (off(network={"ngram_words": 0, "ngram_slots": 0, "ngram_dim": 0}), "ngrams"),
-    "naive Bayes": (off(sparse={"bayes": 0.0}), "linear.bayes_weights"),
-    "large vocabulary": (large_vocabulary_off, ""),
-    "subwords": (off(text={"rule": "keras"}), "vocabulary.words_and_subwords"),
-    "both directions": (off(network={"bidirectional": False}, start=SourceFile()), ""),
-    "word dropout": (off(loop={"word_dropout": 0.0}), ""),
-    "stacking": (off(validation=Validation(0.0)), "calibrate.fit_stack"),
+    "pretrained LSTM": start_off,
+    "augmentation": off(augmentation={"texts_per_row": 0}),
+    "misspelt copies": off(augmentation={"typos": 0.0}),
+    "word table": off(word_table="none", vocabulary={"expansion": False}),
+    "meaning in the n-gram fit": off(sparse={"embeddings": 0.0}),
+    "related words": off(vocabulary={"expansion": False}),
+    "n-grams": off(network={"ngram_words": 0, "ngram_slots": 0, "ngram_dim": 0}),
+    "SVMs merged in": merged_off,
+    "large vocabulary": large_vocabulary_off,
+    "subwords": off(text={"rule": "keras"}),
+    "both directions": off(network={"bidirectional": False}, start=SourceFile()),
+    "word dropout": off(loop={"word_dropout": 0.0}),
+    "stacking": off(validation=Validation(0.0)),
 }
+Line = Mapping[str, Any]
 
 
-def measure(name: str, rows: str, seed: int, runs: Runs) -> None:
-    """Add those runs of a draw that are not there."""
-    train, (questions, truth) = split(DATA / name, 0.25, seed)
-    if name == "sst2":
-        questions, truth = read(DATA / name / "dev.csv")
-    texts, labels = draw(train, rows, seed)
-    dataset = dataset_from(texts, labels)
-    request = TrainingRequest(seed=seed)
-    planned = plan_training(dataset, request)
-    whole = planned.plan
-    for idea in ("", *IDEAS):
-        if (run := (name, rows, seed, idea)) not in runs:
-            plan = IDEAS[idea][0](whole, planned.stats) if idea else whole
-            runs[run] = runs.get((name, rows, seed, ""), (0.0, 0.0))
-            if not idea or plan != whole:
-                begin = time.process_time()
-                model = TextClassifier(plan=plan).fit(texts, labels)
-                runs[run] = model.score(questions, truth), time.process_time() - begin
-            append(RESULTS, {"run": run, "figures": runs[run]})
-            print(*run, *runs[run], flush=True)
+def measure(name: str, seed: int, ideas: Iterable[str]) -> None:
+    """Measure those ideas that change the plan of a set, SET[:ROWS][+TEXTS].
 
-
-def table(runs: Runs) -> str:
-    """Return the points of accuracy that each idea gains.
-
-    A row has the mean over the sets, ± its standard error, for each number of rows; the set that
-    gains most and the one that gains least; the CPU seconds that the idea takes; and its lines.
+    A line has accuracy and macro F1, both from 0 to 1, and CPU seconds, each without the idea and
+    with it.
     """
-    sizes = sorted({rows for _, rows, _, _ in runs}, key=lambda rows: rows != ALL)
-    heads = ("idea", *(f"mean, {rows}" for rows in sizes), "most", "least", "seconds", "lines")
-    lines = []
-    for idea, (_, code) in IDEAS.items():
-        by_size: dict[str, list[float]] = {rows: [] for rows in sizes}
-        by_set: dict[str, list[float]] = {}
-        seconds = []
-        for name, rows, seed, turned_off in runs:
-            if turned_off == idea:
-                whole = runs[name, rows, seed, ""]
-                without = runs[name, rows, seed, idea]
-                gain = 100 * (whole[0] - without[0])
-                by_size[rows].append(gain)
-                by_set.setdefault(f"{name}, {rows}", []).append(gain)
-                seconds.append(whole[1] - without[1])
-        ranked = sorted(by_set, key=lambda each: statistics.mean(by_set[each]))
-        lines.append(
+    labelled, _, unlabelled = name.partition("+")
+    folder, _, rows = labelled.partition(":")
+    train, (questions, truth) = split(DATA / folder, 0.25, seed)
+    if folder == "sst2":
+        questions, truth = read(DATA / folder / "dev.csv")
+    texts, labels = draw(train, rows or ALL, seed)
+    log = sorted({*train[0]} - {*texts, *questions})[: int(unlabelled or 0)]
+    dataset = dataset_from(texts, labels, unlabelled=log)
+    planned = plan_training(dataset, TrainingRequest(seed=seed), len(log))
+
+    def run(plan: Plan) -> tuple[float, float, float]:
+        begin = time.process_time()
+        model = TextClassifier(plan=plan).fit(texts, labels, unlabelled=log)
+        seconds = time.process_time() - begin
+        answers = model.predict(questions)
+        macro_f1 = f1_score(truth, answers, labels=sorted({*truth}), average="macro")
+        return accuracy_score(truth, answers), float(macro_f1), seconds
+
+    whole = None
+    for idea in ideas:
+        plan = IDEAS[idea](planned.plan, planned.stats)
+        if plan != planned.plan:
+            whole = whole or run(planned.plan)
+            figures = dict(zip(("accuracy", "macro_f1", "seconds"), zip(run(plan), whole)))
+            line = {"idea": idea, "set": name, "seed": seed, "commit": _commit(), **figures}
+            append(RESULTS, line)
+            print(line, flush=True)
+
+
+def _commit() -> str:
+    command = ["git", "rev-parse", "--short=7", "HEAD"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def table(pairs: Iterable[Line]) -> str:
+    """Return what each idea gains, in points, on the mean of the sets whose plan it changes.
+
+    ``±`` is the standard error over the sets. The best and the worst set follow, the CPU seconds
+    that the idea adds to a training, and the commit that was measured.
+    """
+    heads = ("idea", "sets", "accuracy", "macro F1", "most", "least", "seconds", "commit")
+    by_idea: dict[str, list[Line]] = defaultdict(list)
+    for line in pairs:
+        by_idea[line["idea"]].append(line)
+    rows = []
+    for idea, measured in by_idea.items():
+        accuracy = _gains(measured, "accuracy", 100)
+        ranked = sorted(accuracy, key=lambda name: accuracy[name])
+        rows.append(
             [
                 idea,
-                *map(_mean, by_size.values()),
-                f"{ranked[-1]}: {_mean(by_set[ranked[-1]])}",
-                f"{ranked[0]}: {_mean(by_set[ranked[0]])}",
-                _mean(seconds),
-                str(_lines(code)),
+                str(len(accuracy)),
+                _mean(accuracy.values()),
+                _mean(_gains(measured, "macro_f1", 100).values()),
+                f"{ranked[-1]} {accuracy[ranked[-1]]:+.1f}",
+                f"{ranked[0]} {accuracy[ranked[0]]:+.1f}",
+                f"{statistics.mean(_gains(measured, 'seconds', 1).values()):+.1f}",
+                ", ".join(sorted({line["commit"] for line in measured})),
             ]
         )
-    return markdown_table(heads, lines) + "\n"
+    return markdown_table(heads, rows, words=(0, 4, 5, 7)) + "\n"
 
 
-def _mean(values: Sequence[float]) -> str:
-    error = f" ± {statistics.stdev(values) / len(values) ** 0.5:.1f}" if len(values) > 1 else ""
-    return f"{statistics.mean(values):+.1f}{error}" if values else "–"
+def _gains(measured: Iterable[Line], figure: str, factor: int) -> dict[str, float]:
+    """Return by set the mean over its seeds; older lines lack the macro F1."""
+    gains: dict[str, list[float]] = defaultdict(list)
+    for line in measured:
+        if line[figure]:
+            without, whole = line[figure]
+            gains[line["set"]].append(factor * (whole - without))
+    return {name: statistics.mean(of_seeds) for name, of_seeds in gains.items()}
 
 
-def _lines(code: str) -> int:
-    """Return the number of lines of an idea's code, a name below edge_lstm_export.train."""
-    if not code:
-        return 0
-    return len(inspect.getsource(resolve_name(f"edge_lstm_export.train.{code}")).splitlines())
+def _mean(values: Iterable[float]) -> str:
+    gains = [*values]
+    if len(gains) < 2:
+        return f"{gains[0]:+.1f}" if gains else "–"
+    return f"{statistics.mean(gains):+.2f} ± {statistics.stdev(gains) / len(gains) ** 0.5:.2f}"
 
 
 def main() -> None:
-    """Make the runs that are not there, and write the table."""
+    """Make the pairs that are not there, and write the table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--sets", nargs="+", default=SETS)
-    parser.add_argument("--rows", nargs="+", default=[ALL, "200"])
-    parser.add_argument("--draws", type=int, default=5)
+    usual = [f"{name}:{rows}" for rows in (200, 2000) for name in SETS]
+    parser.add_argument("sets", nargs="*", metavar="SET", default=usual)
+    parser.add_argument("--ideas", nargs="+", choices=IDEAS, default=[*IDEAS])
+    parser.add_argument("--seeds", type=int, default=2)
     asked = parser.parse_args()
-    runs: Runs = {tuple(line["run"]): tuple(line["figures"]) for line in lines(RESULTS)}
-    for seed, rows, name in itertools.product(range(asked.draws), asked.rows, asked.sets):
-        if any((name, rows, seed, idea) not in runs for idea in ("", *IDEAS)):
-            measure(name, rows, seed, runs)
-    PAGE.write_text(PAGE.read_text("utf-8").partition(MARK)[0] + MARK + table(runs), "utf-8")
-    print(f"wrote {PAGE} from {len(runs):,} runs of {RESULTS}, which are not made again")
+    there = {(line["idea"], line["set"], line["seed"]) for line in lines(RESULTS)}
+    for seed, name in itertools.product(range(asked.seeds), asked.sets):
+        measure(name, seed, [i for i in asked.ideas if (i, name, seed) not in there])
+    PAGE.write_text(PAGE.read_text("utf-8").partition(MARK)[0] + MARK + table(lines(RESULTS)))
+    print(f"wrote {PAGE}")
 
 
 if __name__ == "__main__":
