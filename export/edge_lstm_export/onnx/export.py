@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -17,7 +18,7 @@ from edge_lstm.classifier import Classifier
 from edge_lstm.errors import CheckError, DataError
 from edge_lstm.familiarity import unfamiliarity
 from edge_lstm.model_checks import MAX_LENGTH
-from edge_lstm.printable import counted
+from edge_lstm.printable import counted, duration
 from edge_lstm.tables.examples import checked_examples
 from edge_lstm.tables.labelled import LabelledTexts
 from edge_lstm.text import texts_digest
@@ -40,6 +41,7 @@ from edge_lstm_export.train.headroom import (
     typical_rows,
     units_closed,
 )
+from edge_lstm_export.train.network import threads
 
 DRAWS = 4  # roundings, of which the best is kept
 # Tokens of --data, of which the texts are tried in batches: every k-th of more.
@@ -70,6 +72,8 @@ class Exported:
     chosen_bits: int | None = None
 
 
+# Two threads wait longer for each other than the small steps of an LSTM take.
+@threads(1)
 def export(
     checkpoint: Checkpoint,
     *,
@@ -131,7 +135,7 @@ def export(
         given = [texts[i] for i in spread([len(text) for text in texts], MOST_TRIED)]
     tried = rows + given
     bears = None if labelled is None else partial(_bears, texts, answers)
-    int8, headroom, closings = _int8(fp32, length, tried, given, bears)
+    int8, headroom, closings = _int8(fp32, length, tried, given, bears, say)
     closed = None
     if int8.checkpoint is not checkpoint:
         own = _Draft(int8.checkpoint, length).classifier
@@ -145,6 +149,8 @@ def export(
     rounded = int8.classifier.probabilities_of(texts)
     comparison = gates.compare(int8.classifier, answers, rounded, truth, max_drop)
     gates.check_accuracy(comparison, max_drop)
+    if labelled is not None and not checkpoint.plan:
+        gates.check_labels(comparison, max_drop)
     file = int8.finished(curve(rounded), examples)
     fp32_bytes = len(fp32.finished(checkpoint.abstention, examples))
     if not any_size:
@@ -166,6 +172,7 @@ def _int8(
     tried: Rows,
     given: Rows,
     bears: Callable[[_Draft], bool] | None,
+    say: Callable[[str], None],
 ) -> tuple[_Draft, float, int]:
     """Return what :func:`_with_room` does, rounded as the network bears it.
 
@@ -173,7 +180,8 @@ def _int8(
     several times by the values in it for other typical texts, and the rounding that changes its
     answers least is kept. Only labelled texts tell whether it bears 4 bits.
 
-    given: token ids of labelled texts. bears: whether their labels stay; None without any.
+    given: token ids of labelled texts. bears: whether their labels stay; None without any. say: is
+    told how many roundings there are, and about how long the others will take.
     """
     checkpoint = fp32.checkpoint
     if checkpoint.plan:
@@ -186,9 +194,14 @@ def _int8(
         return float(np.abs(found[0].classifier.probabilities_of(judged) - answers).mean())
 
     def rounded(*, packs: bool) -> tuple[_Draft, float, int]:
-        drafts = (
-            _with_room(checkpoint, length, tried, packs=packs, typical=draw) for draw in draws
-        )
+        bits = 4 if packs else 8
+        drafts = []
+        begin = time.monotonic()
+        for done, draw in enumerate(draws):
+            a_draw = (time.monotonic() - begin) / max(1, done)
+            left = f", {duration(a_draw * (DRAWS - done))} left" if done else ""
+            say(f"rounding tables to {bits} bits, {done + 1} of {DRAWS} times{left}")
+            drafts.append(_with_room(checkpoint, length, tried, packs=packs, typical=draw))
         return min(drafts, key=moved)
 
     if bears is not None:

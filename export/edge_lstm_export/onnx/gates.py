@@ -42,6 +42,8 @@ FLOAT32_ROUNDING = 2.0**-24  # relative, the most
 LEAST_HEADROOM = 2e-6
 # Share of texts whose labels int8 may change, if a text may have several.
 MOST_OTHER_LABELS = 0.005
+# The same of a network that was trained elsewhere, by its one label per text.
+MOST_MOVED_LABELS = 0.004
 SIGNIFICANT = 0.05  # a p-value up to which a loss is not put down to chance
 ROUNDING = 1e-9  # percentage points that two equal drops may differ by
 BOUND_FAILS = 0.01  # the part of it that a confidence bound may take, see p_value_of_drop
@@ -303,6 +305,22 @@ def p_value_of_drop(lost: int, gained: int, texts: int, allowed: float) -> float
     least = max(allowed, float(beta.ppf(BOUND_FAILS, differ, texts - differ + 1)))
     chance = (least + allowed) / (2 * least)
     return min(1.0, float(binom.sf(lost - 1, differ, chance)) + BOUND_FAILS)
+
+
+def check_labels(comparison: Comparison, max_drop: float) -> None:
+    """Raise CheckError if int8 changes more labels of an imported network than it may.
+
+    It may change MOST_MOVED_LABELS of the texts, or ``max_drop`` points if that is more, and as
+    many more as chance explains.
+    """
+    allowed = max(MOST_MOVED_LABELS, max_drop / 100)
+    moved = comparison.changed
+    if float(binom.sf(moved - 1, comparison.texts, min(1, allowed))) <= SIGNIFICANT:
+        kept = f"the label of {comparison.texts - moved:,} of {comparison.texts:,} texts"
+        raise CheckError(
+            f"int8 keeps {kept}, fewer than {1 - allowed:.1%}; no file was written: ship fp32, "
+            "export without --quantize, or give a higher --max-drop"
+        )
 
 
 def check_accuracy(comparison: Comparison, max_drop: float) -> None:
