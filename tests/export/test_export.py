@@ -304,6 +304,17 @@ def test_two_of_440_texts_are_within_chance_and_the_command_says_so(
         gates.check_accuracy(compared(40), 0.3)
 
 
+def test_int8_of_an_imported_network_keeps_the_labels_or_is_not_written() -> None:
+    def moved(labels: int) -> gates.Comparison:
+        return gates.Comparison(texts=1000, max_difference=0.1, changed=labels)
+
+    gates.check_labels(moved(4), 0.3)
+    gates.check_labels(moved(8), 0.3)  # chance explains it
+    with pytest.raises(CheckError, match=r"keeps the label of 985 of 1,000 texts.*ship fp32"):
+        gates.check_labels(moved(15), 0.3)
+    gates.check_labels(moved(15), 2)
+
+
 def test_accuracy_is_a_gate_and_the_command_says_what_it_measured(tmp_path: Path) -> None:
     checkpoint = make_checkpoint()
     texts = [f"word{i} word{j}" for i in range(40) for j in range(40)]

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
+from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -527,11 +528,13 @@ def _maximum(outputs: Tensor, is_step: Tensor, floor: int) -> Tensor:
 
 @contextmanager
 def threads(count: int) -> Iterator[None]:
-    """Let PyTorch use this number of threads within the block."""
+    """Let PyTorch and libraries of linear algebra use this number of threads within the block."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:
-        yield
+        # Only libraries that are loaded already can be limited.
+        with threadpool_limits(count):
+            yield
     finally:
         torch.set_num_threads(before)
 

@@ -341,13 +341,11 @@ def quiet_thread() -> Iterator[None]:
     sums that several threads share have other bits than the sums of one. Linear models stop when
     more steps label no better.
     """
-    # Only libraries that are loaded already can be limited: SciPy's and scikit-learn's come with
-    # these.
+    # Loaded here, so that the libraries that they bring are limited.
     import scipy.linalg  # noqa: F401
     import sklearn.svm  # noqa: F401
     from sklearn.exceptions import ConvergenceWarning
-    from threadpoolctl import threadpool_limits
 
-    with threadpool_limits(1), threads(1), warnings.catch_warnings():
+    with threads(1), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         yield
