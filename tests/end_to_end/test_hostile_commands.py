@@ -178,8 +178,8 @@ OUTPUTS = [
 PLACES = cases(
     rf"""
     latency: -o /dev/stdout | $ $EL {QUICK} -o /dev/stdout |cat >r | exit 0 | leaves r
-    latency: no core, no file larger than 4 blocks
-        | $ ulimit -f 4; $EL {QUICK} -o r.json | no space
+    latency: no core, no file larger than 2 blocks
+        | $ ulimit -f 2; $EL {QUICK} -o r.json | no space
     a working folder that is gone
         | $ mkdir q; cd q; rmdir ../q; $EL latency --runs 20 --cold-starts 1 <&- 2>&- | exit 0
     5 open files: predict | $ ulimit -n 5; $EL predict hi | -n)

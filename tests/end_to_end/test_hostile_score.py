@@ -53,7 +53,7 @@ SCORE = "score a.csv -o o.csv"
 OPTIONS = cases(
     f"""
     low memory and workers | --low-memory -w 2 | --low-memory uses one
-    an engine of no name | --engine spark | or ray
+    an engine of no name | --engine spark | is unknown; choose
     low memory on a cluster | --engine ray --low-memory | leave it out with --engine ray
     no workers | -w 0 | exit 2: Invalid value
     a provider that is none | --engine onnxruntime:Warp | not a CPU provider
