@@ -51,7 +51,7 @@ def test_results_are_on_standard_output_and_fit_a_terminal(trained: Trained) -> 
     assert "epoch 1 " in err and "epoch 1 " not in out
     assert err.splitlines()[0].split() == ["source", "rows.csv"]
     assert " teachers none (sentiment tried" in " ".join(err.split())
-    assert "\nfile             at most 60 kB" in err
+    assert " max_kilobytes 60 (preset tiny" in " ".join(err.split())
     shown = [line for line in out.splitlines() if not line.startswith(("history", "/"))]
     assert max(map(len, shown)) <= 80
 
