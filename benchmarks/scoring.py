@@ -16,6 +16,8 @@ checkout runs too. Entrants take turns within each round, so that a busy moment 
 figures are medians. Efficiency is rows per second by those of the yardstick (without it, of the
 native engine alone), for each worker, by the clock and by the CPU seconds of all processes. Memory
 is the most that the first process, and any other one, held (resident, shared libraries included).
+Megabytes are those that the model reads: of a text with more tokens than its length, the share that
+it does not read is not counted.
 The checkouts are compiled before, as pip compiles what it installs.
 """
 
@@ -23,6 +25,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import dataclasses
 import functools
 import itertools
 import json
@@ -39,6 +42,8 @@ from pathlib import Path
 
 from benchmarks.sets import imdb
 from benchmarks.table import markdown_table
+from edge_lstm.model_checks import MAX_LENGTH
+from edge_lstm.modelfile import open_model
 
 YARDSTICK = """
 import json, sys
@@ -110,6 +115,20 @@ def documents_of(count: int, size: int) -> list[str]:
             text += next(reviews) + " "
         documents.append(text[:size])
     return documents
+
+
+def bytes_read(texts: Sequence[str], path: str | None) -> float:
+    """Return the bytes of the texts that a model reads, by the share of some texts."""
+    tokenizer = open_model(path).tokenizer
+    whole = dataclasses.replace(tokenizer, length=MAX_LENGTH)
+    some = texts[:200]
+    tokens = [len(whole.encode_text(text).ids) for text in some]
+    read = sum(
+        len(text.encode()) * min(1, tokenizer.length / max(1, count))
+        for text, count in zip(some, tokens)
+    )
+    share = read / sum(len(text.encode()) for text in some)
+    return share * sum(len(text.encode()) for text in texts)
 
 
 def engine_alone(command: Sequence[object]) -> Figures:
@@ -256,13 +275,13 @@ def main() -> None:
             for name, (_, run) in entrants.items():
                 samples[name].append(run())
     print(f"{len(texts):,} rows; load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
-    size = sum(len(text.encode()) for text in texts)
+    size = bytes_read(texts, asked.model)
     runs = {name: (entrants[name][0], samples[name]) for name in entrants}
     print(table(len(texts), size, runs))
 
 
-def table(rows: int, size: int, samples: dict[str, tuple[int, list[Figures]]]) -> str:
-    """Return the medians as Markdown. size: bytes of the texts. samples: name → workers, runs."""
+def table(rows: int, size: float, samples: dict[str, tuple[int, list[Figures]]]) -> str:
+    """Return the medians as Markdown. size: bytes that are read. samples: name → workers, runs."""
     heads = (
         "",
         "seconds",

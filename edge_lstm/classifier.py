@@ -25,7 +25,7 @@ from edge_lstm.errors import DataError, ModelFileError, ProviderError, first_lin
 from edge_lstm.machine import available_cores, memory_to_use
 from edge_lstm.model_checks import MOST_PROBABLE
 from edge_lstm.modelfile import INPUT_NAME, OUTPUT_NAME, ModelFile, open_model, parse_model
-from edge_lstm.native import NATIVE, ONNXRUNTIME, NativeSession, engine_name
+from edge_lstm.native import NATIVE, ONNXRUNTIME, STATUSES, NativeSession, engine_name
 from edge_lstm.parameters import check_numbers, instance, optional_whole, whole
 from edge_lstm.parameters import path as checked_path
 from edge_lstm.text import Encoded, Status, to_matrix, well_formed
@@ -336,15 +336,18 @@ class Classifier:
         windows: see :meth:`predict`. Not together with ``highest_score``.
         encoded: the texts as :meth:`_encode` returns them, if the caller has them already.
         """
+        import numpy as np
+
         texts = _check_texts(texts)
         instance("windows", windows, bool)
         batch_size = optional_whole("batch_size", batch_size)
         statuses: list[TextStatus]
         is_scored = highest_score < math.inf
         if isinstance(self._session, NativeSession) and not is_scored:
-            answers, found = self._session.classify(texts)
-            answers = self._checked(answers, len(texts))
-            statuses = [*found]
+            data, codes = self._session.classify(texts)
+            rows = np.frombuffer(data, np.float32).reshape(len(texts), len(self.labels))
+            answers = self._checked(rows, len(texts))
+            statuses = [STATUSES[code] for code in codes]
         else:
             encoded = self._encode(texts) if encoded is None else encoded
             ids = [text.ids for text in encoded]

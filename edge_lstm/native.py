@@ -19,7 +19,6 @@ from edge_lstm.parameters import instance
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
-    from edge_lstm_native._engine import Texts
 
     from edge_lstm.text import Status
 
@@ -63,7 +62,7 @@ class Decided(NamedTuple):
     """What was decided on n texts. The columns are bytes of int32 [n] or float32 [n].
 
     labels: the place of a text's label; the number of labels if it has none.
-    statuses: the place of its status in STATUSES; behind them come a null of Arrow, and a text that
+    statuses: the place of its status in STATUSES; behind them come a null, and a text that
         abstains.
     ranks: the most probable labels, each with its probability; NaN for a null.
     by_label: how many texts have each label.
@@ -116,28 +115,19 @@ class NativeSession:
         data = np.ascontiguousarray(ids, np.int32).tobytes()
         return [np.asarray(self._model.run(data, ids.shape[1]))]
 
-    def classify(self, texts: Sequence[str]) -> tuple[npt.NDArray[np.float32], list[Status]]:
+    def classify(self, texts: Sequence[str]) -> tuple[bytes, bytes]:
         """Classify n texts, from text to ids in C too.
 
-        Returns float32 [n, labels], and the status of each text.
-        """
-        import numpy as np
-
-        rows, statuses = self._model.classify(texts)
-        return np.asarray(rows, np.float32).reshape(len(texts), len(self._model.labels)), statuses
-
-    def classify_texts(self, texts: Texts) -> tuple[bytes, bytes]:
-        """Classify n texts that Python does not look into.
-
         Returns the bytes of float32 [n, labels], and for each text the place of its status in
-        STATUSES; a null of Arrow has the one behind them.
+        STATUSES.
         """
-        answers, statuses = self._model._classify(texts, 0, texts.count, None)
+        answers, statuses = self._model._answer(texts)
         return answers, statuses
 
     def decide(self, answers: bytes, statuses: bytes, top: int, threshold: float) -> Decided | None:
-        """Decide on n texts, as classify_texts returns them.
+        """Decide on n texts, as classify returns them.
 
+        statuses: a null has the place behind the last of STATUSES.
         top: labels to give, the most probable first.
         threshold: a text whose best label is less probable, compared in float32, abstains.
 

@@ -26,7 +26,6 @@ TESTS = [
         "tests/engine/test_engine.py",
         "tests/engine/test_same_bits.py",
     ),
-    *("tests/engine/test_direct.py::test_rows_are_read_and_written_within_their_memory",),
     *("tests/engine/test_out_of_memory.py::test_each_allocation_of_the_command_fails_once",),
     *("-m", "not emulated", "-k", "not compiler and not webassembly"),
 ]

@@ -226,8 +226,13 @@ def _summary_lines(summary: Summary, chosen_by: str) -> Iterator[str]:
     facts["labels"] = _counts(summary.labels)
     if summary.below_threshold:
         facts["abstained"] = f"{summary.below_threshold:,} below the threshold, label left out"
-    others = summary.statuses.keys() - {"ok", "abstained", "error"}
+    others = summary.statuses.keys() - {"ok", "abstained", "error", "truncated"}
     facts["status"] = _counts({name: summary.statuses[name] for name in others})
+    if summary.truncated:
+        facts["truncated"] = (
+            f"of {counted(summary.truncated, 'text')} longer than the model reads, "
+            "only the end was read; --windows reads all"
+        )
     if summary.added_columns and summary.added_columns[0] != "label":
         facts["columns"] = ", ".join(summary.added_columns)
     if summary.errors:

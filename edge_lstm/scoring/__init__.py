@@ -3,7 +3,6 @@
 - columns.py: the options of a run and the input's schema → the columns of the output
 - answers.py: texts → the columns of their answers, for both engines
 - worker.py: a chunk → the bytes of its rows
-- direct.py: the same by the native engine, without a Python object for a row
 - pool.py: chunks over processes, in order, a bounded number at a time
 - output.py: a file that gets its name when it is complete
 - journal.py: the state of an unfinished run, to go on from

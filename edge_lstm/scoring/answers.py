@@ -1,4 +1,4 @@
-"""The answers to the questions of a run, as columns: of the engine's texts and of Python's."""
+"""The answers to the questions of a run, as columns."""
 
 from __future__ import annotations
 
@@ -7,29 +7,51 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edge_lstm.answering import ABSTAINED, UNFAMILIAR, is_abstained
 from edge_lstm.native import STATUSES as STATUSES_OF_TEXTS
-from edge_lstm.native import Decided
+from edge_lstm.native import Decided, NativeSession
 from edge_lstm.scoring.columns import ScoreOptions
 from edge_lstm.scoring.summary import MAX_LISTED_ERRORS, RowProblem, Summary
 from edge_lstm.tables.format import Coded, Column, values_of
-from edge_lstm.tables.values import NULL_TEXT
 from edge_lstm.text import LABEL_JOINT
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
-    from edge_lstm_native._engine import Texts
 
-    from edge_lstm.classifier import Classification, Classifier
+    from edge_lstm.classifier import Classifier
 
-# The statuses of rows; those before the last in the engine's order.
+# The statuses of rows, in the engine's order.
 STATUSES = (*STATUSES_OF_TEXTS, "error", ABSTAINED, UNFAMILIAR)
 _TRUNCATED = STATUSES.index("truncated")
 _ERROR = STATUSES.index("error")
 _ABSTAINED = STATUSES.index(ABSTAINED)
+
+
+class Classified(NamedTuple):
+    """What a model says of rows.
+
+    probabilities: float32 [rows, labels], as bytes; NaN for an error row.
+    statuses: for each row the place of its status in STATUSES, a byte each.
+    """
+
+    probabilities: bytes
+    statuses: bytes
+
+    def without(self, rows: Sequence[int]) -> Classified:
+        """Return it with error rows instead of these."""
+        if not rows:
+            return self
+        probabilities = bytearray(self.probabilities)
+        statuses = bytearray(self.statuses)
+        step = len(probabilities) // len(statuses)
+        none = array("f", [float("nan")]).tobytes() * (step // 4)
+        for row in rows:
+            probabilities[row * step : (row + 1) * step] = none
+            statuses[row] = _ERROR
+        return Classified(bytes(probabilities), bytes(statuses))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +65,7 @@ class Answers:
     by_label: a column for each of the model's labels, with its probability; empty if it is not
         asked for.
     columns: what the output has of all this, in the order of columns.plan_output.
+    truncated: rows whose text is longer than the model reads, whatever their status.
     label_counts: label → rows.
     status_counts: status → rows.
     """
@@ -52,6 +75,7 @@ class Answers:
     probabilities: bytes
     by_label: Sequence[bytes]
     columns: Sequence[Column]
+    truncated: int
     label_counts: Counter[str]
     status_counts: Counter[str]
 
@@ -72,64 +96,40 @@ class Answerer:
         return self.classifier.model.thresholds is not None
 
     @property
-    def takes_texts(self) -> bool:
-        """Whether the native engine answers texts that Python does not look into."""
-        is_plain = not self.classifier.model.is_score and self.options.unfamiliar is None
-        return is_plain and not self._is_multi_label and self.classifier.native is not None
+    def engine(self) -> NativeSession | None:
+        """The native engine, if it can classify the texts as they are and decide on the answers."""
+        is_asked_more = self.options.windows or self.options.unfamiliar is not None
+        if is_asked_more or self._is_multi_label or self.classifier.model.is_score:
+            return None
+        return self.classifier.native
 
-    def answer_texts(self, texts: Texts) -> Answers:
-        """Answer texts by the native engine, without a Python object for a text.
+    def answer(self, classified: Classified) -> Answers:
+        """Answer rows.
 
         Raises ModelFileError if the model gives values that are not probabilities.
         """
-        session = self.classifier.native
-        assert session is not None
+        if self.engine is None:
+            return self._decide(classified)
         options = self.options
-        answers, statuses = session.classify_texts(texts)
-        if options.windows:
-            answers, statuses = self._with_windows(texts, answers, statuses)
-        decided = session.decide(answers, statuses, options.top, options.threshold or 0.0)
+        decided = self.engine.decide(*classified, options.top, options.threshold or 0.0)
         if decided is None:
             raise self.classifier.not_probabilities()
-        return self._answers(decided, Coded(decided.labels, (*self._labels, None)), answers)
+        labels = Coded(decided.labels, (*self._labels, None))
+        return self._answers(decided, labels, classified)
 
-    def _with_windows(self, texts: Texts, answers: bytes, statuses: bytes) -> tuple[bytes, bytes]:
-        """Classify the texts in windows that are longer than the model reads."""
-        long = [i for i, status in enumerate(statuses) if status == _TRUNCATED]
-        if not long:
-            return answers, statuses
+    def _decide(self, classified: Classified) -> Answers:
+        """Answer rows as the native engine does, and those of scores and of several labels."""
         import numpy as np
 
-        rows = np.frombuffer(answers, np.float32).reshape(texts.count, -1).copy()
-        rows[long] = self.classifier.classify_in_windows([*map(texts.text, long)])
-        return rows.tobytes(), statuses.replace(bytes([_TRUNCATED]), b"\0")
-
-    def answer(self, classification: Classification, has_text: Sequence[bool]) -> Answers:
-        """Answer rows whose texts are classified.
-
-        classification: of the rows that have a text.
-        has_text: of each row; the others are error rows.
-        """
-        import numpy as np
-
-        is_good = np.array(has_text, bool)
         none = len(self._labels)  # the code of no label
-
-        def spread(values: npt.NDArray[Any], missing: float) -> npt.NDArray[Any]:
-            """Return the values of the good texts, and ``missing`` for each error row."""
-            every = np.full((len(is_good), *values.shape[1:]), missing, values.dtype)
-            every[is_good] = values
-            return every
-
-        probabilities = spread(classification.probabilities, np.nan)
-        codes = [STATUSES.index(status) for status in classification.statuses]
-        statuses = spread(np.array(codes, np.int32), _ERROR)
+        probabilities = np.frombuffer(classified.probabilities, np.float32).reshape(-1, none)
+        statuses = np.frombuffer(classified.statuses, np.uint8).astype(np.int32)
         if self.options.top > 1 or self._is_multi_label:
             order = (-probabilities).argsort(axis=1, kind="stable")
         else:
             order = probabilities.argmax(axis=1)[:, None]
         values = np.take_along_axis(probabilities, order, axis=1)
-        ranked = np.where(is_good[:, None], order, none).astype(np.int32)
+        ranked = np.where(statuses[:, None] == _ERROR, none, order).astype(np.int32)
         labels = ranked[:, 0].copy()
         if self._is_multi_label:
             has = self.classifier.has_labels(probabilities)
@@ -143,8 +143,8 @@ class Answerer:
             by_label = np.bincount(labels, minlength=none)[:none]
         scores = []
         if self.classifier.model.is_score:
-            for ends in self.classifier.model.question.estimate(classification.probabilities):
-                score = spread(ends.astype(np.float32), np.nan)
+            for ends in self.classifier.model.question.estimate(probabilities):
+                score = ends.astype(np.float32)
                 score[labels == none] = np.nan
                 scores.append(score.tobytes())
         decided = Decided(
@@ -156,7 +156,7 @@ class Answerer:
             by_label=by_label.tolist(),
             by_status=np.bincount(statuses, minlength=len(STATUSES)).tolist(),
         )
-        return self._answers(decided, column, probabilities.tobytes(), scores)
+        return self._answers(decided, column, classified, scores)
 
     def _joined(self, order: npt.NDArray[Any], has: npt.NDArray[np.bool_]) -> Coded:
         """Return the labels that each text has, the most probable first; None for no label."""
@@ -167,12 +167,15 @@ class Answerer:
         return coded(joined)
 
     def _answers(
-        self, decided: Decided, labels: Coded, probabilities: bytes, scores: Sequence[bytes] = ()
+        self,
+        decided: Decided,
+        labels: Coded,
+        classified: Classified,
+        scores: Sequence[bytes] = (),
     ) -> Answers:
         """Return the answers as columns.
 
         labels: the label of each row.
-        probabilities: float32 [n, labels], as bytes.
         scores: the score and the ends of its interval, written instead of the labels.
         """
         names = (*self._labels, None)
@@ -187,7 +190,7 @@ class Answerer:
             columns += [Coded(codes, names), values]
         by_label: list[bytes] = []
         if self.options.all_probabilities:
-            every = memoryview(probabilities).cast("f")
+            every = memoryview(classified.probabilities).cast("f")
             step = len(self._labels)
             by_label = [every[i::step].tobytes() for i in range(step)]
         return Answers(
@@ -196,6 +199,7 @@ class Answerer:
             probabilities=highest,
             by_label=by_label,
             columns=[*columns, *by_label, statuses],
+            truncated=classified.statuses.count(_TRUNCATED),
             label_counts=_counted(decided.by_label, self._labels),
             status_counts=_counted(decided.by_status, STATUSES),
         )
@@ -229,12 +233,6 @@ class Predictions:
     by_question: Mapping[str, Answers]
     errors: Coded
 
-    @classmethod
-    def of_texts(cls, answers: Answers) -> Predictions:
-        """Return the predictions of a single question, whose error rows are null."""
-        reasons = [NULL_TEXT if status == "error" else None for status in STATUSES]
-        return cls({"": answers}, Coded(answers.statuses.codes, reasons))
-
     @property
     def columns(self) -> list[Column]:
         """The columns of the output, in the order of columns.plan_output."""
@@ -264,6 +262,7 @@ class Predictions:
             written=count if chosen is None else sum(chosen),
             errors=statuses["error"],
             below_threshold=statuses[ABSTAINED],
+            truncated=max(each.truncated for each in self.by_question.values()),
             labels=labels,
             statuses=statuses,
             first_errors=problems,
@@ -318,18 +317,30 @@ class Predictor:
         texts: the text of each row; None for an error row.
         reasons: the reason why a row has no text; None for the others.
         """
-        classified = self._classifiers.classify(
-            [text for text in texts if text is not None],
-            self._highest,
-            batch_size=self._batch_size,
-            windows=self._reads_windows,
-        )
-        has_text = [text is not None for text in texts]
+        errors = [row for row, reason in enumerate(reasons) if reason] if any(reasons) else []
+        # An error row is an empty text, whose answer is forgotten.
+        classified = self._classify([text or "" for text in texts] if errors else texts)
         answers = {
-            name: answerer.answer(classified[name], has_text)
+            name: answerer.answer(classified[name].without(errors))
             for name, answerer in self.answerers.items()
         }
         return Predictions(answers, coded(reasons))
+
+    def _classify(self, texts: Sequence[Any]) -> dict[str, Classified]:
+        """Return what the model of each question says of texts."""
+        engines = {name: answerer.engine for name, answerer in self.answerers.items()}
+        direct = {name: engine for name, engine in engines.items() if engine is not None}
+        if len(direct) == len(engines):
+            return {name: Classified(*engine.classify(texts)) for name, engine in direct.items()}
+        found = self._classifiers.classify(
+            texts, self._highest, batch_size=self._batch_size, windows=self._reads_windows
+        )
+        return {
+            name: Classified(
+                probabilities.tobytes(), bytes([STATUSES.index(status) for status in statuses])
+            )
+            for name, (probabilities, statuses) in found.items()
+        }
 
     def chosen(self, predictions: Predictions) -> bytes | None:
         """Return a byte for each row, 1 if it is written; None for all of them."""
@@ -339,6 +350,8 @@ class Predictor:
 
 def coded(values: Sequence[str | None]) -> Coded:
     """Return values as a column."""
+    if not any(values):
+        return Coded(bytes(4 * len(values)), (None,))
     places = {value: place for place, value in enumerate(dict.fromkeys(values))}
     return Coded(array("i", [places[value] for value in values]).tobytes(), [*places])
 

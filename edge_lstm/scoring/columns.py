@@ -142,7 +142,7 @@ def check_default_model(chunk: Chunk, inputs: Inputs, model: ModelFile) -> None:
     Nobody chose this model, and it is for other texts. A column with a single value holds
     something else.
     """
-    rows = inputs.format.parse(chunk.rows, inputs.schema, lambda _: None)
+    rows = inputs.parse(chunk)
     labels = sorted(labels_in(rows, inputs.schema))
     if len(labels) > 1 and not set(labels) & set(model.labels):
         shown = listed([shorten(label) for label in labels], 3)

@@ -296,16 +296,16 @@ class _Run:
         """Yield the chunks. Raises DataError if the default model is for other texts."""
         is_first = True
         for chunk in self.opened.chunks(self.run.limits):
-            if is_first and chunk.count and self.unchosen is not None:
+            if is_first and chunk.block.count and self.unchosen is not None:
                 check_default_model(chunk, self.opened, self.unchosen)
-            is_first = is_first and not chunk.count
+            is_first = is_first and not chunk.block.count
             yield chunk
 
     def _pass(self, chunks: Iterator[tables.Chunk], entry: Entry, journal: Path) -> None:
         """Read what an unfinished run has read. Raises DataError if it has changed."""
         rows = 0
         while rows < entry.rows and (chunk := next(chunks, None)):
-            rows += chunk.count
+            rows += chunk.block.count
             self.checksum = chunk.checksum
         if rows != entry.rows or self.checksum != entry.input_checksum:
             raise DataError(

@@ -146,11 +146,11 @@ class WorkerPool:
         if self._most > 1:
             for chunk in islice(chunks, _CHUNKS_A_PROCESS * self._most):
                 first.append(chunk)
-                if chunk.is_pause:
+                if chunk.block.is_pause:
                     break
             work = sum(map(_chunks_worth, first))
             count = min(self._most, len(first), work // _CHUNKS_A_PROCESS)
-            if count > 1 and not first[-1].is_pause:
+            if count > 1 and not first[-1].block.is_pause:
                 self._start(count)
         every = chain(first, chunks)
         if self._processes:
@@ -168,7 +168,7 @@ class WorkerPool:
             self._waiting.append(task)
             self._exchange(0)
             # A live input that pauses gets all its answers before it is read again.
-            kept = 0 if chunk.is_pause else most
+            kept = 0 if chunk.block.is_pause else most
             while pending and (pending[0].answer is not None or len(pending) > kept):
                 yield self._result(pending.popleft())
         while pending:
@@ -188,8 +188,8 @@ class WorkerPool:
                     break
                 task = self._waiting.popleft()
                 tasks.append(task)
-                rows = _put(self._memory, task.slot, task.chunk.rows)
-                connection.send((replace(task.chunk, rows=rows), task.slot))
+                rows = _put(self._memory, task.slot, task.chunk.block.rows)
+                connection.send((_with_rows(task.chunk, rows), task.slot))
             for connection in cast("list[Connection]", wait(self._tasks, seconds)):
                 self._tasks[connection].popleft().answer = connection.recv()
         except (EOFError, OSError):
@@ -283,8 +283,11 @@ class WorkerPool:
 
 
 def _chunks_worth(chunk: Chunk) -> int:
-    size = len(chunk.rows) if isinstance(chunk.rows, bytes) else 0
-    return max(1, size // LIMITS[1])
+    return max(1, len(chunk.block.rows) // LIMITS[1])
+
+
+def _with_rows(chunk: Chunk, rows: Any) -> Chunk:
+    return replace(chunk, block=replace(chunk.block, rows=rows))
 
 
 def _serve(
@@ -326,7 +329,7 @@ def _take_chunks(connection: Connection, chunks: SimpleQueue[tuple[Chunk, int]])
 def _answer(worker: Worker, memory: mmap | None, chunk: Chunk, slot: int) -> Any:
     """Return what goes through the pipe for a chunk: see _Task.answer."""
     try:
-        data, summary = worker.score(replace(chunk, rows=_taken(memory, chunk.rows)))
+        data, summary = worker.score(_with_rows(chunk, _taken(memory, chunk.block.rows)))
         return _put(memory, slot, data), summary
     except Exception as error:
         return _Failure(error, traceback.format_exc())

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-_COUNTS = ("rows", "written", "errors", "below_threshold", "resumed_at")
+_COUNTS = ("rows", "written", "errors", "below_threshold", "truncated", "resumed_at")
 # Error rows that a summary lists: enough to find a cause, bounded if all rows are errors.
 MAX_LISTED_ERRORS = 20
 
@@ -37,6 +37,7 @@ class Summary:
         ``only_abstained``.
     errors: error rows.
     below_threshold: abstained rows.
+    truncated: rows whose text is longer than the model reads, which read only its end.
     labels: label → rows.
     statuses: status → rows (ok, empty, unknown_words, truncated, unfamiliar, abstained, error).
     first_errors: the first error rows, at most MAX_LISTED_ERRORS.
@@ -53,6 +54,7 @@ class Summary:
     written: int = 0
     errors: int = 0
     below_threshold: int = 0
+    truncated: int = 0
     labels: Counter[str] = field(default_factory=Counter)
     statuses: Counter[str] = field(default_factory=Counter)
     first_errors: list[RowProblem] = field(default_factory=list)

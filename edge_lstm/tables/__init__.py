@@ -5,7 +5,6 @@ encoding.py     the encoding of a file that is not UTF-8, and how to convert it
 stream.py       an opened file, compressed or not, as pieces of whole lines
 format.py       the interface of a format: find columns, read rows, write rows
 lines.py csv.py parquet.py folder.py   the formats
-fast.py         faster readers of the rows that programs write
 values.py       a value as text and as JSON
 reader.py       named inputs as rows
 labelled.py     texts with labels

@@ -7,30 +7,28 @@ line is skipped, except in a file of one column.
 from __future__ import annotations
 
 import csv
-import enum
 import io
 import re
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import accumulate, chain
+from itertools import chain
 from typing import Any
 
 from edge_lstm.errors import DataError
-from edge_lstm.tables import fast
 from edge_lstm.tables.encoding import NAME_IT
 from edge_lstm.tables.format import (
-    Added,
+    ANY_KEYS,
+    Block,
     Column,
     Format,
-    Items,
+    Keys,
     OutputColumns,
-    Part,
     Piece,
     Rows,
-    RowWithoutText,
+    cells_of,
+    fitted,
+    lines_of,
     separated,
-    too_long,
 )
 from edge_lstm.tables.schema import (
     BOM,
@@ -43,7 +41,7 @@ from edge_lstm.tables.schema import (
     Source,
 )
 from edge_lstm.tables.stream import HEAD_BYTES, LongLine, table_head
-from edge_lstm.tables.values import cell_text, utf8_error
+from edge_lstm.tables.values import cell_text, refuse_bytes, utf8_error
 from edge_lstm.text import well_formed
 
 # The comma first: it wins if another delimiter fits as well.
@@ -57,11 +55,11 @@ csv.field_size_limit(max(csv.field_size_limit(), 4 * MAX_ROW_BYTES))
 _INNER_RETURN = re.compile(r"\r(?!\n|\Z)")
 _PASSED_ZERO = "\udc00"
 _PASSED_RETURN = "\udc0d"
+_BLANK = (b"", b"\r")  # lines
 
 
-def _decoded(lines: bytes) -> tuple[str, bool]:
+def _passed(text: str) -> tuple[str, bool]:
     """Return lines for the module, and whether their fields need :func:`_put_back`."""
-    text = lines.decode("utf-8", "surrogateescape")
     if "\0" not in text and text.count("\r") == text.count("\r\n"):
         return text, False
     return _INNER_RETURN.sub(_PASSED_RETURN, text.replace("\0", _PASSED_ZERO)), True
@@ -72,93 +70,86 @@ def _put_back(fields: list[str]) -> list[str]:
     return [field.replace(_PASSED_ZERO, "\0").replace(_PASSED_RETURN, "\r") for field in fields]
 
 
-class _State(enum.Enum):
-    """The state of a RowReader."""
+def ends_open(line: bytes, delimiter: bytes, *, is_open: bool) -> bool:
+    """Return whether a quote is open at the end of a line.
 
-    READING = "lines follow"
-    CUT = "the row is too long to keep, and goes on in quotes"
-    ENDED = "the input has no more lines"
+    is_open: whether one is at its beginning.
+    """
+    # A doubled quote changes nothing: it opens and closes, or stands for a character. Without them,
+    # a quote closes, opens at the beginning of a field, or is a character within one.
+    before = line.replace(b'""', b"").split(b'"')[:-1]
+    for i, text in enumerate(before):
+        is_open = not is_open and (text.endswith(delimiter) or not (i or text))
+    return is_open
 
 
-class RowReader:
-    """The rows of any CSV, each with its size in bytes.
+class RowCutter:
+    """The rows of any CSV, cut out of the lines of its pieces.
 
-    pieces: whole lines, or LongLine; an iterator, of which no more is taken than the rows need.
+    A blank line is a row only of a file of one column.
     """
 
-    def __init__(self, pieces: Iterator[bytes | LongLine], schema: Schema) -> None:
-        self._pieces = pieces
-        self._delimiter = schema.dialect.delimiter
-        self._blank = [""] if len(schema.columns) == 1 else None
-        self._state = _State.READING
-        # The lines of a piece that no row has yet: their bytes and text.
-        self._lines: deque[tuple[int, str]] = deque()
-        self._is_passed = False  # whether a line has characters that _put_back puts back
-        # Bytes of the row that is read now: in memory, and no longer there.
-        self._kept = self._dropped = 0
+    def __init__(self, schema: Schema) -> None:
+        self._delimiter = schema.dialect.delimiter.encode()
+        self._skipped = () if len(schema.columns) == 1 else _BLANK
+        self._is_open = False
+        # The lines of a row whose quote is open, and the bytes of others that are not kept.
+        self._row = bytearray()
+        self._dropped = 0
 
-    def read(self) -> Piece:
-        """Return the rows of the next piece, the last one with its lines in later pieces.
-
-        If the piece has only blank lines, a later one gives the rows.
-        """
-        rows: list[Any] = []
-        sizes: list[int] = []
-        reader = csv.reader(self._next_lines(), delimiter=self._delimiter)
-        while self._lines or self._kept or self._dropped or not rows:
-            fields = next(reader, None)
-            if fields is None:
-                break
-            if self._state is _State.CUT:
-                # A quote is open, so the rest of the row is read after a quote.
-                self._state = _State.READING
-                self._dropped += self._kept
-                self._kept = 0
-                lines = chain(['"'], self._next_lines())
-                reader = csv.reader(lines, delimiter=self._delimiter)
+    def cut(self, piece: bytes | LongLine) -> Iterator[Piece | LongLine]:
+        """Yield the rows that end in a piece. LongLine is a row that is not kept."""
+        if isinstance(piece, LongLine):
+            self._drop(piece.size)
+            # Of such a line, only the number of its quotes is known.
+            self._is_open = self._is_open != bool(piece.quotes % 2)
+            if not self._is_open:
+                yield LongLine(self._dropped, 0)
+                self._dropped = 0
+            return
+        is_blank = any(b"\n" + line + b"\n" in b"\n" + piece for line in _BLANK)
+        if not (self._is_open or is_blank or b'"' in piece):
+            yield lines_of(piece)
+            return
+        end = len(self._row)
+        data = self._row
+        data += piece
+        first = start = 0  # of the rows that are yielded next, and of the last of them
+        ends: list[int] = []
+        for line in piece.split(b"\n")[:-1]:
+            end += len(line) + 1
+            if self._is_open or b'"' in line:
+                self._is_open = ends_open(line, self._delimiter, is_open=self._is_open)
+                if self._is_open:
+                    continue
+            elif line in self._skipped:
+                start = end
                 continue
-            size = self._dropped + self._kept
-            row = self._row(fields, size)
-            if row is not None:
-                rows.append(row)
-                sizes.append(size)
-            self._kept = self._dropped = 0
-        return rows, list(accumulate(sizes))
+            if end - start + self._dropped <= MAX_ROW_BYTES:
+                ends.append(end - first)
+            else:
+                yield Piece(bytes(data[first:start]), ends)
+                yield LongLine(end - start + self._dropped, 0)
+                self._dropped = 0
+                ends = []
+                first = end
+            start = end
+        yield Piece(bytes(data[first:start]), ends)
+        del data[:start]
+        if len(data) > MAX_ROW_BYTES:
+            self._drop()
 
-    def _next_lines(self) -> Iterator[str]:
-        """Yield lines until the row is too long to keep, or the input ends."""
-        while self._kept <= MAX_ROW_BYTES:
-            if self._lines:
-                size, line = self._lines.popleft()
-                self._kept += size
-                yield line
-                continue
-            piece = next(self._pieces, None)
-            if piece is None:
-                self._state = _State.ENDED
-                return
-            if isinstance(piece, LongLine):
-                self._dropped += piece.size
-                # The row is not kept, but its quotes decide on its end.
-                yield '"' * (piece.quotes % 2) + "\n"
-                continue
-            text, is_passed = _decoded(piece)
-            self._is_passed = self._is_passed or is_passed
-            self._lines.extend(zip(map(len, io.BytesIO(piece)), io.StringIO(text, newline="\n")))
-        self._state = _State.CUT
+    def last(self) -> Iterator[Piece | LongLine]:
+        """Yield the row whose quote never closes, if there is one."""
+        if self._dropped:
+            yield LongLine(self._dropped + len(self._row), 0)
+        elif self._row:
+            yield Piece(bytes(self._row), [len(self._row)])
 
-    def _row(self, fields: list[str], size: int) -> list[str] | RowWithoutText | None:
-        """Return the row of these fields; None for a blank line that is skipped."""
-        if size > MAX_ROW_BYTES:
-            return too_long(size)
-        if self._is_passed:
-            fields = _put_back(fields)
-        if self._state is _State.READING:
-            return fields or self._blank
-        # The module asks for a line after the last one only if a quote is open.
-        *before, last = fields
-        last = last.removesuffix("\n").removesuffix("\r")
-        return RowWithoutText("a quote opens in this row and never closes", [*before, last])
+    def _drop(self, more: int = 0) -> None:
+        """Forget the beginning of a row, and so many bytes more."""
+        self._dropped += len(self._row) + more
+        self._row.clear()
 
 
 class CsvFormat(Format):
@@ -204,32 +195,42 @@ class CsvFormat(Format):
 
     def pieces(
         self, source: Source, stream: Any, checksum: Checksum, schema: Schema
-    ) -> Iterator[Piece]:
-        """Yield the rows after the header; as bytes if they are as ``csv.writer`` writes them."""
-        # The empty piece at the end takes a row that is still open.
-        pieces = chain(filter(None, stream.pieces(checksum)), [b""])
+    ) -> Iterator[Piece | LongLine]:
+        """Yield the rows after the header."""
+        cutter = RowCutter(schema)
+        cut = map(cutter.cut, filter(None, stream.pieces(checksum)))
         is_header = True
-        open_row = b""
-        rows: bytes | Sequence[Any]
-        for piece in pieces:
-            data = b"" if isinstance(piece, LongLine) else open_row + piece
-            ends: Any = fast.csv_row_ends(data, schema.dialect)
-            if ends is None:
-                rows, ends = RowReader(chain([open_row, piece], pieces), schema).read()
-                open_row = b""
-            else:
-                rows = data[: ends[-1]]
-                open_row = data[ends[-1] :]
-            if is_header and len(ends):
-                is_header = False
-                rows = rows[ends[0] :] if isinstance(rows, bytes) else rows[1:]
-                ends = [end - ends[0] for end in ends[1:]]
-            yield rows, ends
+        for piece in chain(chain.from_iterable(cut), cutter.last()):
+            if not is_header or (isinstance(piece, Piece) and not piece.ends):
+                yield piece
+                continue
+            is_header = False
+            if isinstance(piece, Piece):
+                size = piece.ends[0]
+                yield Piece(piece.rows[size:], [end - size for end in piece.ends[1:]])
 
-    def split(self, data: bytes, schema: Schema) -> Iterable[Any]:
-        """Return the fields of rows that ``fast.csv_row_ends`` has found."""
-        lines = io.StringIO(data.decode("utf-8", "surrogateescape"), newline="\n")
-        return csv.reader(lines, delimiter=schema.dialect.delimiter)
+    def parse(self, block: Block, schema: Schema, keys: Keys = ANY_KEYS) -> Rows:
+        """Return the rows of a block.
+
+        If a row has too many fields, the last column has the rest.
+        """
+        delimiter = schema.dialect.delimiter
+        table, own = _split(block.rows, schema)
+        reasons: list[str | None] = [None] * len(table)
+        if own and _never_closes(own[-1], delimiter):
+            reasons[-1] = "a quote opens in this row and never closes"
+            table[-1][-1] = table[-1][-1].removesuffix("\n").removesuffix("\r")
+        for place, reason in block.gaps.items():
+            table.insert(place, [])
+            own.insert(place, "")
+            reasons.insert(place, reason)
+        for i, fields in enumerate(table):
+            if reasons[i] is not None or len(fields) != len(schema.columns):
+                table[i], reasons[i] = fitted(fields, schema, reasons[i])
+                own[i] = delimiter.join(cells(table[i], delimiter))
+        texts = [None if reason else row[schema.text] for row, reason in zip(table, reasons)]
+        refuse_bytes(texts, reasons)
+        return Rows(texts, reasons, lambda: list(zip(*table)), own)
 
     def header(self, columns: OutputColumns) -> bytes:
         """Return the line of the names, after a byte order mark if the input has one."""
@@ -238,20 +239,22 @@ class CsvFormat(Format):
         line = dialect.delimiter.join(names) + dialect.newline
         return (BOM if dialect.bom else b"") + well_formed(line).encode()
 
-    def parts(self, added: Sequence[Column], columns: OutputColumns) -> list[Part]:
-        """Return the cells, with quotes if they need them; most readers skip an empty line."""
+    def _parts(
+        self, rows: Rows, added: Sequence[Column], columns: OutputColumns
+    ) -> list[Iterable[str]]:
+        """Return the parts of rows. A row of CSV is written as it stands in its file."""
         dialect = self._dialect(columns)
         is_alone = len(columns.columns) + len(added) == 1
 
         def cell(value: str | None) -> str:
             (text,) = cells([value], dialect.delimiter)
-            return text or ('""' if is_alone else "")
+            return text or ('""' if is_alone else "")  # most readers skip an empty line
 
-        row: list[Part] = [*columns.own, *(Added(column, cell) for column in added)]
-        parts = separated(row, dialect.delimiter)
-        if columns.kept is None and dialect is columns.schema.dialect:
-            parts[: 2 * len(columns.own)] = [Items(dialect.delimiter)]
-        return [*parts, dialect.newline]
+        row: list[Iterable[str]] = [rows.own]
+        if not columns.is_appended:
+            row = [self._cells(rows, index, columns) for index in columns.own]
+        row += [cells_of(column, cell) for column in added]
+        return separated(row, dialect.delimiter, dialect.newline, len(rows.texts))
 
     def _cells(self, rows: Rows, index: int, columns: OutputColumns) -> Iterable[str]:
         values: Iterable[Any] = rows.columns[index]
@@ -276,10 +279,39 @@ class CsvFormat(Format):
         return Dialect(self._delimiter or ",")
 
 
+def _split(rows: bytes, schema: Schema) -> tuple[list[Any], list[str]]:
+    """Return the fields of rows, and each row as it stands in the file, without its end."""
+    text = rows.decode("utf-8", "surrogateescape")
+    lines = text.split("\n")[:-1]
+    passed, is_passed = _passed(text)
+    reader = csv.reader(
+        [line + "\n" for line in passed.split("\n")[:-1]], delimiter=schema.dialect.delimiter
+    )
+    blank = [""] if len(schema.columns) == 1 else None
+    table: list[Any] = []
+    own: list[str] = []
+    start = 0
+    for fields in reader:
+        end = reader.line_num
+        row = fields or blank
+        if row is not None:
+            table.append(_put_back(row) if is_passed else row)
+            own.append("\n".join(lines[start:end]).removesuffix("\r"))
+        start = end
+    return table, own
+
+
+def _never_closes(row: str, delimiter: str) -> bool:
+    is_open = False
+    for line in row.encode("utf-8", "surrogateescape").split(b"\n"):
+        is_open = ends_open(line, delimiter.encode(), is_open=is_open)
+    return is_open
+
+
 def _header(body: bytes, dialect: Dialect) -> tuple[tuple[str, ...], bool]:
     """Return the fields of the first row, and whether the text ends within a quoted one."""
     # The reader takes the empty line only if a quote is open.
-    text, _ = _decoded(body)
+    text, _ = _passed(body.decode("utf-8", "surrogateescape"))
     lines = chain(io.StringIO(text, newline="\n"), [""])
     fields = next(csv.reader(lines, delimiter=dialect.delimiter))
     is_open = next(lines, None) is None
@@ -307,7 +339,8 @@ def sniff(head: bytes, delimiter: str | None = None) -> Dialect:
     lines = head.split(b"\n")[:-1] or [head]
     newline = "\r\n" if lines[0].endswith(b"\r") else "\n"
     if delimiter is None:
-        sample, _ = _decoded(b"\n".join([*lines[:_SNIFFED_LINES], b""]))
+        some = b"\n".join([*lines[:_SNIFFED_LINES], b""])
+        sample, _ = _passed(some.decode("utf-8", "surrogateescape"))
         delimiter = max(DELIMITERS, key=lambda candidate: _fit(sample, candidate))
     return Dialect(delimiter, newline)
 

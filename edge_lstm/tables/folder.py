@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import stat
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from typing import Any
 from edge_lstm.errors import DataError, read_error
 from edge_lstm.os_file import NO_FOLLOW, NO_WAIT
 from edge_lstm.tables.encoding import Utf8
-from edge_lstm.tables.format import Format, Piece, RowWithoutText
+from edge_lstm.tables.format import ANY_KEYS, Block, Format, Keys, Piece, Rows
 from edge_lstm.tables.schema import (
     BOM,
     MAX_ROW,
@@ -22,6 +23,7 @@ from edge_lstm.tables.schema import (
     Schema,
     Source,
 )
+from edge_lstm.tables.values import refuse_bytes
 
 
 class FolderFormat(Format):
@@ -37,14 +39,21 @@ class FolderFormat(Format):
     def pieces(
         self, source: Source, stream: Any, checksum: Checksum, schema: Schema
     ) -> Iterator[Piece]:
-        """Yield each file as a row: its path and its content."""
+        """Yield each file as a row: a line of JSON with its path, its content and an error."""
         for name in source.files:
             data, reason = _read_file(Path(source.path, name))
             utf8 = Utf8(source)
             content = (utf8.convert(data) + utf8.convert(b"")).removeprefix(BOM)
             checksum.update(os.fsencode(name) + b"\0" + content)
-            row = [name, content.decode("utf-8", "surrogateescape")]
-            yield [RowWithoutText(reason, row) if reason else row], [len(content)]
+            row = json.dumps([name, content.decode("utf-8", "surrogateescape"), reason])
+            yield Piece(f"{row}\n".encode(), [len(row) + 1])
+
+    def parse(self, block: Block, schema: Schema, keys: Keys = ANY_KEYS) -> Rows:
+        """Return the rows of a block."""
+        names, contents, reasons = map(list, zip(*map(json.loads, block.rows.splitlines())))
+        texts = [None if reason else content for content, reason in zip(contents, reasons)]
+        refuse_bytes(texts, reasons)
+        return Rows(texts, reasons, lambda: [names, contents])
 
 
 def folder_source(path: str) -> Source:

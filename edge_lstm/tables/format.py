@@ -5,54 +5,81 @@ Each format is a subclass of :class:`Format`, in a module of its own.
 
 from __future__ import annotations
 
+import io
 import math
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate, chain, compress
+from itertools import accumulate, compress
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from edge_lstm.errors import DataError
 from edge_lstm.printable import counted
 from edge_lstm.tables.schema import MAX_ROW, Checksum, ReadOptions, Schema, Source
-from edge_lstm.tables.values import float32_texts, refuse_bytes
+from edge_lstm.tables.stream import LongLine
+from edge_lstm.tables.values import RowError, float32_texts
 
 
-class RowWithoutText(NamedTuple):
-    """A row that has no text, whatever its fields.
+class Piece(NamedTuple):
+    """Rows that follow each other.
 
-    reason: why. fields: the ones that could be read.
+    rows: their bytes. Between two rows, bytes may be left out.
+    ends: the end of each row in ``rows``.
     """
 
-    reason: str
-    fields: list[str]
+    rows: bytes
+    ends: Sequence[int]
 
 
-class LineEnds:
-    """The end of each line, in bytes. They are found when one in the middle is asked for."""
-
-    def __init__(self, lines: bytes) -> None:
-        self._lines = lines
-        self._count = lines.count(b"\n")
-
-    def __len__(self) -> int:
-        return self._count
-
-    def __getitem__(self, place: int) -> int:
-        if place in (-1, self._count - 1):
-            return len(self._lines)
-        return self._without_newlines[place] + place + 1
-
-    @cached_property
-    def _without_newlines(self) -> list[int]:
-        return [*accumulate(map(len, self._lines.split(b"\n")))]
+def lines_of(data: bytes) -> Piece:
+    """Return the rows of whole lines."""
+    return Piece(data, [*accumulate(map(len, io.BytesIO(data)))])
 
 
-# Rows that follow each other, and the end of each, in bytes. The rows are a list, or bytes that
-# ``Format.split`` divides. Between two rows, bytes may be left out.
-Piece = tuple[bytes | Sequence[Any], Sequence[int] | LineEnds]
+@dataclass(frozen=True)
+class Block:
+    """The rows of a chunk, for ``Format.parse``.
+
+    rows: the bytes of those that are kept.
+    gaps: the place of each row that is not kept → why it has no text.
+    count: the number of all rows; it may be 0 if the input pauses.
+    is_pause: whether the input pauses after these rows.
+    """
+
+    rows: bytes
+    gaps: Mapping[int, str]
+    count: int
+    is_pause: bool = False
+
+
+class Keys(NamedTuple):
+    """The keys that a row of JSONL may have.
+
+    forbidden: those that it may not. allowed: all that it may have; None for any.
+    """
+
+    forbidden: frozenset[str] = frozenset()
+    allowed: frozenset[str] | None = None
+
+    @property
+    def fits(self) -> Callable[[Iterable[str]], bool]:
+        """Whether a row has only such keys."""
+        return self.forbidden.isdisjoint if self.allowed is None else self.allowed.issuperset
+
+    def check(self, row: Mapping[str, Any]) -> None:
+        """Raise RowError if a row has a key that the output has no place for."""
+        for key in row:
+            hint = "write JSONL"
+            if key in self.forbidden:
+                hint = "rename it"
+            elif self.allowed is None or key in self.allowed:
+                continue
+            raise RowError(f"the row has a key {key!r}, which the first rows do not have; {hint}")
+
+
+ANY_KEYS = Keys()
 
 
 class Coded(NamedTuple):
@@ -83,46 +110,26 @@ def values_of(column: Column) -> list[Any]:
     return [None if math.isnan(value) else value for value in memoryview(column).cast("f")]
 
 
-class Items(NamedTuple):
-    """A part of a line: all items of the row as they stand in its file.
-
-    separator: follows them.
-    """
-
-    separator: str
-
-
-class Added(NamedTuple):
-    """A part of a line: the value of an added column.
-
-    text_of: writes a text, or None.
-    """
-
-    column: Column
-    text_of: Callable[[str | None], str]
-
-    def texts(self) -> list[str]:
-        """Return the part of each line."""
-        missing = self.text_of(None)
-        if isinstance(self.column, Coded):
-            texts = [*map(self.text_of, self.column.values)]
-            return [texts[place] for place in self.column.places]
-        return [text or missing for text in float32_texts(memoryview(self.column).cast("f"))]
+def cells_of(column: Column, text_of: Callable[[str | None], str]) -> list[str]:
+    """Return the values of a column as they are written. text_of: writes a text, or None."""
+    missing = text_of(None)
+    if isinstance(column, Coded):
+        texts = [*map(text_of, column.values)]
+        return [texts[place] for place in column.places]
+    return [text or missing for text in float32_texts(memoryview(column).cast("f"))]
 
 
-# A part of each line of an output: a text; the index of a column of the input; or one of the
-# classes above.
-Part = str | int | Items | Added
+def separated(
+    cells: Sequence[Iterable[str]], separator: str, end: str, count: int
+) -> list[Iterable[str]]:
+    """Return the parts of lines, for Format._parts: cells, with a separator between two of them."""
+    parts = [each for values in cells for each in ([separator] * count, values)]
+    return [*parts[1:], [end] * count]
 
 
-def separated(parts: Sequence[Part], separator: str) -> list[Part]:
-    """Return the parts with a separator between two of them."""
-    return [each for part in parts for each in (separator, part)][1:]
-
-
-def too_long(size: int) -> RowWithoutText:
-    """Return a row of ``size`` bytes, which were not kept."""
-    return RowWithoutText(f"the row has {size:,} bytes, more than {MAX_ROW}", [])
+def too_long(size: int) -> str:
+    """Return why a row of ``size`` bytes, which were not kept, has no text."""
+    return f"the row has {size:,} bytes, more than {MAX_ROW}"
 
 
 @dataclass(frozen=True)
@@ -159,17 +166,15 @@ class Rows:
     texts: the text of each row, or None.
     reasons: why a row has no text, or None.
     load: makes ``columns``.
-    lines: of JSONL, each row as it stands in the file, without its braces, if all rows are as this
-        package writes them; else None.
-    objects: of other JSONL, each row with all of its own keys.
+    own: of CSV and JSONL, each row as it stands in its file, up to where more values can follow:
+        without the end of its line or the brace that closes it.
     table: of Parquet, the Arrow table.
     """
 
     texts: list[str | None]
     reasons: list[str | None]
     load: Callable[[], list[Sequence[Any]]]
-    lines: list[str] | None = None
-    objects: list[dict[str, Any]] | None = None
+    own: Sequence[str] = ()
     table: Any = None
 
     @cached_property
@@ -208,6 +213,11 @@ class OutputColumns:
         return columns if self.places is None else [columns[i] for i in self.places]
 
     @property
+    def is_appended(self) -> bool:
+        """Whether each row is written as it stands in its file, with the added columns behind."""
+        return self.kept is None and self.format == self.schema.format
+
+    @property
     def own(self) -> Sequence[int]:
         """The indexes of the columns of the input that are written."""
         return range(len(self.schema.columns)) if self.kept is None else self.kept
@@ -228,8 +238,8 @@ class OutputColumns:
 class Format:
     """A format of tables.
 
-    Each has ``schema`` and ``pieces`` (or ``chunks``). A format that can be written has ``parts``
-    (or ``write``).
+    Each has ``schema``, ``pieces`` (or ``blocks``) and ``parse``. A format that can be written has
+    ``_parts`` (or ``write``).
 
     name: as options call it.
     suffixes: of its files, in lower case; a format without suffixes is only read.
@@ -261,87 +271,73 @@ class Format:
 
     def pieces(
         self, source: Source, stream: Any, checksum: Checksum, schema: Schema
-    ) -> Iterator[Piece | None]:
-        """Yield the rows, and None when a live input pauses.
-
-        A row in a list is its fields, or RowWithoutText.
+    ) -> Iterator[Piece | LongLine | None]:
+        """Yield the rows. LongLine is a row that is not kept, None a pause of a live input.
 
         checksum: is updated with the bytes that are read.
         Raises DataError.
         """
         raise NotImplementedError
 
-    def chunks(
+    def blocks(
         self,
         source: Source,
         stream: Any,
         schema: Schema,
         checksum: Checksum,
         limits: tuple[int, int],
-    ) -> Iterator[tuple[bytes | list[Any], int, bool]]:
-        """Yield rows for ``parse``, their number, and whether a live input pauses after them.
+    ) -> Iterator[Block]:
+        """Yield the rows in blocks.
 
-        limits: rows and bytes of a chunk. It ends with the row that reaches one of them, so its end
+        limits: rows and bytes of a block. It ends with the row that reaches one of them, so its end
             depends on the input alone.
         Raises DataError.
         """
         max_count, max_size = limits
-        parts: list[Any] = []
+        parts: list[bytes] = []
+        gaps: dict[int, str] = {}
         count = size = 0
+
+        def block(*, is_pause: bool = False) -> Block:
+            nonlocal parts, gaps, count, size
+            whole = Block(b"".join(parts), gaps, count, is_pause)
+            parts = []
+            gaps = {}
+            count = size = 0
+            return whole
+
         for piece in self.pieces(source, stream, checksum, schema):
-            rows, ends = piece or ([], [])
-            # Rows and bytes of the piece that are in chunks.
+            if piece is None:
+                yield block(is_pause=True)
+                continue
+            if isinstance(piece, LongLine):
+                gaps[count] = too_long(piece.size)
+                count += 1
+                yield block()
+                continue
+            rows, ends = piece
+            # Rows and bytes of the piece that are in blocks.
             start = done = 0
             while start < len(ends):
-                full = len(ends)
-                if ends[-1] - done >= max_size - size:
-                    full = bisect_left(ends, done + max_size - size) + 1
+                full = bisect_left(ends, done + max_size - size) + 1
                 stop = min(full, start + max_count - count, len(ends))
-                end = int(ends[stop - 1])
-                parts.append(rows[done:end] if isinstance(rows, bytes) else rows[start:stop])
+                end = ends[stop - 1]
+                parts.append(rows[done:end])
                 count += stop - start
                 size += end - done
                 start = stop
                 done = end
                 if count >= max_count or size >= max_size:
-                    yield self._joined(parts, schema), count, False
-                    parts.clear()
-                    count = size = 0
-            if piece is None:
-                yield self._joined(parts, schema), count, True
-                parts.clear()
-                count = size = 0
-        if parts:
-            yield self._joined(parts, schema), count, False
+                    yield block()
+        if count:
+            yield block()
 
-    def _joined(self, parts: list[Any], schema: Schema) -> bytes | list[Any]:
-        if all(isinstance(part, bytes) for part in parts):
-            return b"".join(parts)
-        lists = (self.split(part, schema) if isinstance(part, bytes) else part for part in parts)
-        return [*chain.from_iterable(lists)]
+    def parse(self, block: Block, schema: Schema, keys: Keys = ANY_KEYS) -> Rows:
+        """Return the rows of a block.
 
-    def split(self, data: bytes, schema: Schema) -> Iterable[Any]:
-        """Return the rows in the bytes of a piece, each its fields."""
-        raise NotImplementedError
-
-    def parse(
-        self, chunk: Any, schema: Schema, check_keys: Callable[[Iterable[str]], None]
-    ) -> Rows:
-        """Return the rows of a chunk.
-
-        If a row has too many fields, the last column has the rest.
-
-        check_keys: takes the keys of a row of JSONL; raises RowError if one is not allowed.
+        keys: that a row of JSONL may have; a row with another one has no text.
         """
-        rows = [*self.split(chunk, schema)] if isinstance(chunk, bytes) else chunk
-        reasons: list[str | None] = [None] * len(rows)
-        if RowWithoutText in map(type, rows) or {*map(len, rows)} - {len(schema.columns)}:
-            fitted = [_fitted(row, schema) for row in rows]
-            rows = [fields for fields, _ in fitted]
-            reasons = [reason for _, reason in fitted]
-        texts = [row[schema.text] if reason is None else None for row, reason in zip(rows, reasons)]
-        refuse_bytes(texts, reasons)
-        return Rows(texts, reasons, lambda: list(zip(*rows)))
+        raise NotImplementedError
 
     def header(self, columns: OutputColumns) -> bytes:
         """Return the bytes before the first row of an output.
@@ -357,38 +353,16 @@ class Format:
 
         chosen: a byte for each row, 0 if it is left out; None for all rows.
         """
-        lines = self._lines(rows, added, columns)
+        lines: Iterable[str] = map("".join, zip(*self._parts(rows, added, columns)))
         if chosen is not None:
             lines = compress(lines, chosen)
         return self._encoded("".join(lines), columns)
 
-    def _lines(self, rows: Rows, added: Sequence[Column], columns: OutputColumns) -> Iterator[str]:
-        """Return the lines of rows."""
-        count = len(rows.texts)
-        parts: list[Iterable[str]] = []
-        for part in self.parts(added, columns):
-            if isinstance(part, str):
-                parts.append([part] * count)
-            elif isinstance(part, Added):
-                parts.append(part.texts())
-            elif isinstance(part, Items):
-                parts.append(self._items(rows, part.separator, columns))
-            else:
-                parts.append(self._cells(rows, part, columns))
-        return map("".join, zip(*parts))
-
-    def parts(self, added: Sequence[Column], columns: OutputColumns) -> list[Part]:
-        """Return the parts of each line of an output."""
+    def _parts(
+        self, rows: Rows, added: Sequence[Column], columns: OutputColumns
+    ) -> list[Iterable[str]]:
+        """Return the parts of all lines: for each part, the one of each line."""
         raise NotImplementedError
-
-    def _cells(self, rows: Rows, index: int, columns: OutputColumns) -> Iterable[str]:
-        """Return the values of one of the input's columns as they are written."""
-        raise NotImplementedError
-
-    def _items(self, rows: Rows, separator: str, columns: OutputColumns) -> Iterable[str]:
-        """Return all items of each row with the separator after each."""
-        cells = [self._cells(rows, index, columns) for index in columns.own]
-        return [separator.join([*row, ""]) for row in zip(*cells)]
 
     def _encoded(self, lines: str, columns: OutputColumns) -> bytes:
         """Return the bytes of lines. A surrogate is a byte of the input that is not UTF-8."""
@@ -402,16 +376,16 @@ class Format:
         raise NotImplementedError
 
 
-def _fitted(row: list[str] | RowWithoutText, schema: Schema) -> tuple[list[str | None], str | None]:
-    """Return a value for each column, and why the row has no text, or None."""
+def fitted(
+    fields: list[str], schema: Schema, reason: str | None
+) -> tuple[list[str | None], str | None]:
+    """Return a value for each column, and why the row has no text, or None.
+
+    If there are too many fields, the last column has the rest.
+    """
     count = len(schema.columns)
-    if isinstance(row, RowWithoutText):
-        reason, fields = row
-    else:
-        reason = None
-        fields = row
-        if len(fields) != count:
-            reason = f"the row has {counted(len(fields), 'column')}, the header {count:,}"
+    if reason is None and len(fields) != count:
+        reason = f"the row has {counted(len(fields), 'column')}, the header {count:,}"
     if len(fields) > count:
         last = schema.dialect.delimiter.join(fields[count - 1 :])
         fields = [*fields[: count - 1], last]

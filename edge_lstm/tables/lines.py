@@ -7,41 +7,46 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from edge_lstm.errors import DataError
-from edge_lstm.tables import fast
 from edge_lstm.tables.encoding import check_text
 from edge_lstm.tables.format import (
-    Added,
+    ANY_KEYS,
+    Block,
     Column,
     Format,
-    Items,
-    LineEnds,
+    Keys,
     OutputColumns,
-    Part,
     Piece,
     Rows,
-    RowWithoutText,
+    cells_of,
+    lines_of,
     separated,
-    too_long,
 )
 from edge_lstm.tables.schema import BOM, MAX_ROW_BYTES, Checksum, ReadOptions, Schema, Source
 from edge_lstm.tables.stream import HEAD_BYTES, LongLine, Stream, table_head
 from edge_lstm.tables.values import (
+    MAX_DEPTH,
     NULL_TEXT,
     Number,
     RowError,
     json_object,
     json_text,
+    json_value,
     kind_of,
+    refuse_bytes,
     replaced,
+    scan_json,
 )
 
 RAW_COLUMN = "raw"  # the key of a row that is not a JSON object; its value is the row as a string
 _BREAKS = re.compile("[\t\r\n]")
 _OTHER_LINE = re.compile(rb"\n[^{]")
+_ESCAPE = "surrogateescape"
+# Raised for a line that is no object with a text, or has a number of too many digits for Python.
+_SCAN_ERRORS = (StopIteration, ValueError, RecursionError, KeyError, TypeError)
 
 
 class TextFormat(Format):
@@ -62,30 +67,36 @@ class TextFormat(Format):
 
     def pieces(
         self, source: Source, stream: Any, checksum: Checksum, schema: Schema
-    ) -> Iterator[Piece | None]:
-        """Yield rows of one field: a line without its end."""
+    ) -> Iterator[Piece | LongLine | None]:
+        """Yield the lines as rows."""
         for piece in stream.pieces(checksum):
-            if piece is None:
-                yield None
-                continue
-            if isinstance(piece, LongLine):
-                yield [too_long(piece.size)], [piece.size]
+            if not isinstance(piece, bytes):
+                yield piece
                 continue
             # Lines that begin with a brace are not blank, and of JSONL nearly all do.
             is_other = not piece.startswith(b"{") or _OTHER_LINE.search(piece)
             if is_other and not self.has_blank_rows:
                 piece = b"".join(line for line in io.BytesIO(piece) if not _is_blank(line))
-            yield piece, LineEnds(piece)
+            yield lines_of(piece)
 
-    def split(self, data: bytes, schema: Schema) -> Iterable[Any]:
+    def parse(self, block: Block, schema: Schema, keys: Keys = ANY_KEYS) -> Rows:
         """Return each line as a row."""
-        lines = data.decode("utf-8", "surrogateescape").split("\n")[:-1]
-        return [[line.removesuffix("\r")] for line in lines]
+        lines = _lines(block.rows)
+        texts: list[str | None] = [*lines]
+        reasons: list[str | None] = [None] * len(lines)
+        for place, reason in block.gaps.items():
+            lines.insert(place, "")
+            texts.insert(place, None)
+            reasons.insert(place, reason)
+        refuse_bytes(texts, reasons)
+        return Rows(texts, reasons, lambda: [lines])
 
-    def parts(self, added: Sequence[Column], columns: OutputColumns) -> list[Part]:
+    def _parts(
+        self, rows: Rows, added: Sequence[Column], columns: OutputColumns
+    ) -> list[Iterable[str]]:
         """Return the added columns alone; a tab or a line end in a value becomes a space."""
-        cells = [Added(column, one_line) for column in added]
-        return [*separated(cells, "\t"), "\n"]
+        cells = [cells_of(column, one_line) for column in added]
+        return separated(cells, "\t", "\n", len(rows.texts))
 
 
 class JsonlFormat(TextFormat):
@@ -112,73 +123,64 @@ class JsonlFormat(TextFormat):
             raise DataError(f"{source.name} does not begin with a JSON object on a line; {hint}")
         return Schema(self.name, columns, options.find_text(columns, source), is_unicode=True)
 
-    def parse(self, chunk: Any, schema: Schema, check_keys: Callable[[Any], None]) -> Rows:
-        """Return the rows of a chunk.
+    def parse(self, block: Block, schema: Schema, keys: Keys = ANY_KEYS) -> Rows:
+        """Return the rows of a block.
 
-        A row that is not an object has its line under the key RAW_COLUMN.
+        A row that is not an object, or has no key or a wrong one, is its line under RAW_COLUMN.
         """
-        if isinstance(chunk, bytes):
-            rows = fast.json_rows(chunk, schema, check_keys)
-            if rows is not None:
-                return rows
-            chunk = self.split(chunk, schema)
+        lines = _lines(block.rows)
+        for place in block.gaps:
+            lines.insert(place, "")
+        key = schema.text_column
+        fits = keys.fits
+        is_suspect = _is_suspect(block.rows)
         texts: list[str | None] = []
-        reasons: list[str | None] = []
-        objects: list[dict[str, Any]] = []
-        for row in chunk:
-            fields: dict[str, Any] | None = None
+        reasons: list[str | None] = [None] * len(lines)
+        own: list[str] = []
+        for place, line in enumerate(lines):
             text = None
-            reason = None
             try:
-                if isinstance(row, RowWithoutText):
-                    raise RowError(row.reason)
-                parsed = json_object(row[0])
-                check_keys(parsed)
-                fields = parsed
-                text = _text(fields, schema.text_column)
-            except RowError as error:
-                reason = str(error)
-                if fields is None:
-                    fields = (
-                        {} if isinstance(row, RowWithoutText) else {RAW_COLUMN: replaced(row[0])}
-                    )
+                row, end = scan_json(line, 0)
+                text = row[key]
+                is_plain = end == len(line) and type(text) is str and fits(row)
+            except _SCAN_ERRORS:
+                is_plain = False
+            if is_plain and not (is_suspect and _is_suspect(line.encode("utf-8", _ESCAPE))):
+                texts.append(text)
+                own.append(line[:-1])
+                continue
+            text, reasons[place], stem = _read_row(line, block.gaps.get(place), key, keys)
             texts.append(text)
-            reasons.append(reason)
-            objects.append(fields)
+            own.append(stem)
 
         def load() -> list[Sequence[Any]]:
+            objects = [json_value(stem + "}") for stem in own]
             return [[row.get(name) for row in objects] for name in schema.columns]
 
-        return Rows(texts, reasons, load, objects=objects)
+        return Rows(texts, reasons, load, own)
 
-    def parts(self, added: Sequence[Column], columns: OutputColumns) -> list[Part]:
-        """Return the parts of an object.
+    def _parts(
+        self, rows: Rows, added: Sequence[Column], columns: OutputColumns
+    ) -> list[Iterable[str]]:
+        """Return the parts of objects.
 
-        A row of JSONL is written with all of its own keys, unless columns are chosen.
+        A row of JSONL is written as it stands in its file, unless columns are chosen.
         """
-        items: list[tuple[str, Part]] = [*zip(columns.columns, columns.own)]
-        parts: list[Part] = ["{"]
-        if columns.kept is None and columns.schema.is_unicode:
-            items = []
-            parts.append(Items(", "))
-        items += [(name, Added(column, json_text)) for name, column in zip(columns.added, added)]
+        count = len(rows.texts)
+        items: list[tuple[str, Iterable[str]]] = []
         before = ""
-        for name, value in items:
-            parts += [f"{before}{json_text(name)}: ", value]
+        if columns.is_appended:
+            parts: list[Iterable[str]] = [rows.own]
             before = ", "
-        return [*parts, "}\n"]
-
-    def _cells(self, rows: Rows, index: int, columns: OutputColumns) -> Iterable[str]:
-        return map(json_text, rows.columns[index])
-
-    def _items(self, rows: Rows, separator: str, columns: OutputColumns) -> Iterable[str]:
-        if rows.objects is None:
-            return [line + separator for line in rows.lines or ()]
-        texts: list[str] = []
-        for row in rows.objects:
-            items = [f"{json_text(key)}: {json_text(value)}" for key, value in row.items()]
-            texts.append(separator.join([*items, ""]))
-        return texts
+        else:
+            parts = [["{"] * count]
+            for name, index in zip(columns.columns, columns.own):
+                items.append((name, map(json_text, rows.columns[index])))
+        items += [(name, cells_of(each, json_text)) for name, each in zip(columns.added, added)]
+        for name, values in items:
+            parts += [[f"{before}{json_text(name)}: "] * count, values]
+            before = ", "
+        return [*parts, ["}\n"] * count]
 
     def _encoded(self, lines: str, columns: OutputColumns) -> bytes:
         if columns.schema.is_unicode:
@@ -202,14 +204,10 @@ def _first_keys(stream: Stream) -> tuple[str, ...]:
     size = 0
     for piece in stream.first_pieces():
         data = piece if isinstance(piece, bytes) else b""
-        if same := fast.json_keys(data):
-            keys.update(dict.fromkeys(same))
-            size += len(data)
-            data = b""
         for line in io.BytesIO(data):
             size += len(line)
             try:
-                row = json_object(line.decode("utf-8", "surrogateescape"))
+                row = json_object(line.rstrip(b"\r\n").decode("utf-8", _ESCAPE))
             except RowError:
                 continue
             keys.update(dict.fromkeys(row))
@@ -222,6 +220,49 @@ def _first_keys(stream: Stream) -> tuple[str, ...]:
 def _is_blank(line: bytes) -> bool:
     # Unicode has more spaces than ASCII.
     return not line.decode("utf-8", "surrogateescape").strip()
+
+
+def _lines(rows: bytes) -> list[str]:
+    """Return lines as text, without their ends."""
+    lines = rows.decode("utf-8", _ESCAPE).split("\n")[:-1]
+    return [line.removesuffix("\r") for line in lines] if b"\r" in rows else lines
+
+
+def _is_suspect(lines: bytes) -> bool:
+    """Return whether a line may not be UTF-8, or may be nested too deep."""
+    # The braces that begin other lines do not count.
+    if lines.count(b"{") + lines.count(b"[") - lines.count(b"\n{") >= MAX_DEPTH:
+        return True
+    try:
+        lines.decode()
+    except UnicodeDecodeError:
+        return True
+    return False
+
+
+def _read_row(
+    line: str, gap: str | None, key: str, keys: Keys
+) -> tuple[str | None, str | None, str]:
+    """Return the text of any line, why it has none, and the line up to where more keys can follow.
+
+    gap: why the line was not kept; None if it was.
+    key: of the text.
+    """
+    try:
+        if gap is not None:
+            raise RowError(gap)
+        row = json_object(line)
+        if not row:
+            raise RowError(f"the row has no {key!r}")
+        keys.check(row)
+    except RowError as error:
+        raw = json_text(None if gap else replaced(line))
+        return None, str(error), f'{{"{RAW_COLUMN}": {raw}'
+    stem = line.rstrip().removesuffix("}")
+    try:
+        return _text(row, key), None, stem
+    except RowError as error:
+        return None, str(error), stem
 
 
 def _text(row: dict[str, Any], column: str) -> str:

@@ -13,12 +13,15 @@ from typing import Any, BinaryIO
 
 from edge_lstm.errors import DataError, first_line, read_error
 from edge_lstm.extras import needs
-from edge_lstm.tables.format import Column, Format, OutputColumns, Rows
+from edge_lstm.tables.format import ANY_KEYS, Block, Column, Format, Keys, OutputColumns, Rows
 from edge_lstm.tables.schema import MAX_ROW, MAX_ROW_BYTES, Checksum, ReadOptions, Schema, Source
 from edge_lstm.tables.values import NULL_TEXT, Number, cell_text, refuse_bytes, replaced
 from edge_lstm.text import well_formed
 
 _GROUP_BYTES = 16 * 2**20  # the size at which a row group is written
+# Rows that are decoded at once. A few bytes of a file may stand for any number of long values, and
+# how many bytes a row has is known only then.
+_STEP_ROWS = 64
 _TEXT_TYPES = ("string", "large_string", "string_view", "binary", "large_binary", "null")
 
 
@@ -63,42 +66,37 @@ class ParquetFormat(Format):
             )
         return Schema(self.name, columns, text, rows=count, types=types.serialize().to_pybytes())
 
-    def chunks(
+    def blocks(
         self,
         source: Source,
         stream: Any,
         schema: Schema,
         checksum: Checksum,
         limits: tuple[int, int],
-    ) -> Iterator[tuple[bytes | list[Any], int, bool]]:
-        """Yield the batches of Arrow as chunks.
+    ) -> Iterator[Block]:
+        """Yield the rows as tables of Arrow.
 
-        The end of a chunk depends on the row groups and the limits alone.
+        The end of a block depends on the row groups and the limits alone.
         """
-        max_count, max_size = limits
         done = 0
         with _open(source.path) as file:
             for group in range(file.metadata.num_row_groups):
-                # The number of rows that reach the limit of bytes on average.
-                sizes = file.metadata.row_group(group)
-                fitting = sizes.num_rows * max_size // max(1, sizes.total_byte_size)
-                limit = max(1, min(max_count, fitting))
                 try:
-                    # One row group at a time, so that no batch has rows of two.
-                    for batch in file.iter_batches(limit, row_groups=[group], use_threads=False):
-                        data = _to_bytes(batch)
+                    # One row group at a time, so that no block has rows of two.
+                    for table in _tables(file, group, limits):
+                        data = _to_bytes(table)
                         checksum.update(data)
-                        yield data, batch.num_rows, False
-                        done += batch.num_rows
+                        yield Block(data, {}, table.num_rows)
+                        done += table.num_rows
                 except (pyarrow().ArrowException, OSError) as error:
                     raise DataError(
                         f"{source.path} is damaged after row {done} ({first_line(error)}); "
                         "copy or write it again"
                     ) from None
 
-    def parse(self, rows: Any, schema: Schema, check_keys: object) -> Rows:
+    def parse(self, block: Block, schema: Schema, keys: Keys = ANY_KEYS) -> Rows:
         """Return the rows of an Arrow IPC stream."""
-        table = pyarrow().ipc.open_stream(rows).read_all()
+        table = pyarrow().ipc.open_stream(block.rows).read_all()
         texts = plain_values(table.column(schema.text))
         reasons = [*map(_reason, texts)]
         texts = [text if reason is None else None for text, reason in zip(texts, reasons)]
@@ -147,6 +145,28 @@ class ParquetFormat(Format):
                     if file.tell() == size or sum(table.nbytes for table in tables) >= _GROUP_BYTES:
                         writer.write_table(arrow.concat_tables(tables).combine_chunks())
                         tables = []
+
+
+def _tables(file: Any, group: int, limits: tuple[int, int]) -> Iterator[Any]:
+    """Yield the rows of a row group as tables, which end where they reach the limits.
+
+    limits: rows and bytes.
+    """
+    max_count, max_size = limits
+    arrow = pyarrow()
+    batches: list[Any] = []
+    count = size = 0
+    step = min(_STEP_ROWS, max_count)
+    for batch in file.iter_batches(step, row_groups=[group], use_threads=False):
+        batches.append(batch)
+        count += batch.num_rows
+        size += batch.nbytes
+        if count + step > max_count or size >= max_size:
+            yield arrow.Table.from_batches(batches).combine_chunks()
+            batches = []
+            count = size = 0
+    if batches:
+        yield arrow.Table.from_batches(batches).combine_chunks()
 
 
 def _array(column: Column) -> Any:

@@ -8,14 +8,13 @@ import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
-from typing import Any
 
 from edge_lstm.atomic import is_leftover
 from edge_lstm.errors import DataError, read_error
 from edge_lstm.parameters import instance
 from edge_lstm.tables import csv, folder, lines, parquet
 from edge_lstm.tables.compression import compression_of, without_suffix
-from edge_lstm.tables.format import Format, Row
+from edge_lstm.tables.format import Block, Format, Row, Rows
 from edge_lstm.tables.schema import STDIN, Checksum, ReadOptions, Schema, Source
 from edge_lstm.tables.stream import Stream
 from edge_lstm.tables.values import replaced
@@ -61,18 +60,14 @@ class Chunk:
 
     source: the name of the input.
     first: the number of rows before these.
-    count: the number of these rows; it may be 0 if the input pauses.
-    rows: for Format.parse.
-    is_pause: whether the input pauses after these rows.
+    block: these rows.
     checksum: of all bytes of the inputs that were read so far.
     fraction: the part of the inputs that was read, 0 to 1; None if their size is not known.
     """
 
     source: str
     first: int
-    count: int
-    rows: Any
-    is_pause: bool
+    block: Block
     checksum: str
     fraction: float | None
 
@@ -108,7 +103,7 @@ class Inputs:
     def chunks(self, limits: tuple[int, int] = LIMITS) -> Iterator[Chunk]:
         """Yield all rows in chunks.
 
-        limits: rows and bytes of a chunk; see Format.chunks.
+        limits: rows and bytes of a chunk; see Format.blocks.
         Raises DataError if an input cannot be read on.
         """
         checksum = Checksum()
@@ -118,16 +113,19 @@ class Inputs:
                 stream = Stream(source)
             row = 0
             try:
-                for rows, count, pause in self.format.chunks(
-                    source, stream, schema, checksum, limits
-                ):
-                    part = stream.fraction if stream else (row + count) / max(1, schema.rows or 0)
+                for block in self.format.blocks(source, stream, schema, checksum, limits):
+                    end = row + block.count
+                    part = stream.fraction if stream else end / max(1, schema.rows or 0)
                     done = None if part is None else (index + part) / len(self.sources)
-                    yield Chunk(source.name, row, count, rows, pause, str(checksum), done)
-                    row += count
+                    yield Chunk(source.name, row, block, str(checksum), done)
+                    row = end
             finally:
                 if stream is not None:
                     stream.close()
+
+    def parse(self, chunk: Chunk) -> Rows:
+        """Return the rows of a chunk."""
+        return self.format.parse(chunk.block, self.schema)
 
     def rows(self) -> Iterator[Row]:
         """Yield all rows, in order.
@@ -136,7 +134,7 @@ class Inputs:
         """
         names = self.schema.columns
         for chunk in self.chunks():
-            parsed = self.format.parse(chunk.rows, self.schema, lambda _: None)
+            parsed = self.parse(chunk)
             rows = zip(parsed.texts, parsed.reasons, *parsed.columns)
             for i, (text, error, *values) in enumerate(rows, chunk.first + 1):
                 if not self.schema.is_unicode:

@@ -8,9 +8,13 @@ again.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+import math
+from array import array
+from collections.abc import Callable, Iterable
+from itertools import compress, count
 from json.encoder import encode_basestring
 from json.scanner import make_scanner
+from operator import ne
 from typing import Any
 
 from edge_lstm.nesting import depth
@@ -40,6 +44,8 @@ class Number(str):
 
 _DECODER = json.JSONDecoder(parse_float=Number, parse_int=Number, parse_constant=Number)
 _scan: Callable[[str, int], tuple[Any, int]] = make_scanner(_DECODER)  # type: ignore[arg-type]
+# As json.loads on one line, without its checks: the value and its end.
+scan_json: Callable[[str, int], tuple[Any, int]] = make_scanner(json.JSONDecoder())  # type: ignore[arg-type]
 _KINDS = {
     bool: "true or false",
     Number: "a number",
@@ -118,28 +124,32 @@ def json_text(value: Any) -> str:
     return _quoted(str(value))
 
 
-def float32_texts(values: Sequence[float]) -> list[str]:
+def float32_texts(values: Iterable[float]) -> list[str]:
     """Return float32 values as text, in the shortest digits that tell them apart.
 
     The digits are as ``str(numpy.float32(value))`` has them. NaN becomes an empty text.
     """
-    import numpy as np
+    numbers = [*values]
+    texts = [*map("%.7g".__mod__, numbers)]
+    for longer in ("%.8g", "%.9g"):
+        read = array("f", map(float, texts))
+        for i in compress(count(), map(ne, read, numbers)):
+            texts[i] = longer % numbers[i]
+    for i, number in enumerate(numbers):
+        # Elsewhere, seven digits may be more than it takes, or a whole number has no point.
+        if not 0.001 <= number < 1:
+            texts[i] = _shortest(number)
+    return texts
 
-    numbers = np.array(values, np.float32)
-    # From 1/8 to 1, eight decimals tell a float32 from its neighbours, and at most one float32 has
-    # the same seven decimals. NumPy's own cast is slower.
-    is_wide = (numbers >= 0.125) & (numbers < 1)
-    wide = numbers[is_wide].astype(np.float64)
-    seven = np.rint(wide * 1e7)
-    has_seven = (seven / 1e7).astype(np.float32) == wide
-    decimals = np.where(has_seven, 10 * seven, np.rint(wide * 1e8)).astype(np.uint32)
-    places = np.array([10**7, 10**6, 10**5, 10**4, 1000, 100, 10, 1], np.uint32)
-    letters = decimals[:, None] // places % np.uint32(10) + np.uint32(ord("0"))
-    texts = np.empty(len(numbers), object)
-    texts[is_wide] = [f"0.{text.rstrip('0')}" for text in letters.view("U8")[:, 0].tolist()]
-    others = numbers[~is_wide].astype("U32").tolist()
-    texts[~is_wide] = ["" if text == "nan" else text for text in others]
-    return list(texts)
+
+def _shortest(number: float) -> str:
+    """Return the digits of any float32."""
+    if math.isnan(number):
+        return ""
+    if number.is_integer():
+        return repr(number)
+    texts = (f"{number:.{digits}g}" for digits in range(6, 10))
+    return next(text for text in texts if array("f", [float(text)])[0] == number)
 
 
 def cell_text(value: Any) -> str:

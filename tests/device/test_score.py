@@ -4,6 +4,7 @@ divided."""
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -203,24 +204,36 @@ def test_however_the_work_is_divided_the_bytes_are_the_same(
 @given(
     st.lists(
         st.tuples(st.text(max_size=6), st.text(max_size=6) | st.integers() | st.none()), min_size=1
-    )
+    ),
+    st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
+    st.sampled_from([(", ", ": "), (",", ":"), (" ,", " :")]),
 )
-def test_rows_that_are_copied_come_out_as_rows_that_are_read(
-    classifier: Classifier, table: list[tuple[str, Any]]
+def test_a_row_is_written_as_it_stands_in_its_file_with_the_answer_behind(
+    classifier: Classifier, table: list[tuple[str, Any]], quoting: Any, spaces: tuple[str, str]
 ) -> None:
-    outputs: dict[str, set[bytes]] = {"csv": set(), "jsonl": set()}
-    for quoting, spaces in ((csv.QUOTE_MINIMAL, (", ", ": ")), (csv.QUOTE_ALL, (",", ":"))):
-        lines = [
-            json.dumps({"text": text, "n": n}, ensure_ascii=False, separators=spaces)
-            for text, n in table
-        ]
-        Path("in.jsonl").write_text("\n".join(lines), "utf-8", newline="\n")
-        with Path("in.csv").open("w", encoding="utf-8", newline="") as file:
-            csv.writer(file, quoting=quoting).writerows([("text", "n"), *table])
-        for suffix, seen in outputs.items():
-            score_files(f"in.{suffix}", f"out.{suffix}", model=classifier)
-            seen.add(Path(f"out.{suffix}").read_bytes())
-    assert [len(seen) for seen in outputs.values()] == [1, 1]
+    lines = [
+        json.dumps({"text": text, "n": n}, ensure_ascii=False, separators=spaces)
+        for text, n in table
+    ]
+    header, *rows = (csv_row(row, quoting) for row in [("text", "n"), *table])
+    Path("in.jsonl").write_text("\n".join(lines), "utf-8", newline="\n")
+    Path("in.csv").write_text("".join([header, *rows]), "utf-8", newline="")
+    own = {"jsonl": [line[:-1] for line in lines], "csv": [row[:-2] for row in rows]}
+    for suffix, end in (("jsonl", "\n"), ("csv", "\r\n")):
+        score_files(f"in.{suffix}", f"out.{suffix}", model=classifier)
+        output = Path(f"out.{suffix}").read_bytes().decode()
+        place = output.index(end) + len(end) if suffix == "csv" else 0
+        for row in own[suffix]:
+            assert output.startswith(row, place)
+            place = output.index(end, place + len(row)) + len(end)
+        assert place == len(output)
+
+
+def csv_row(row: tuple[Any, ...], quoting: Any) -> str:
+    """A row of CSV with its end."""
+    written = io.StringIO(newline="")
+    csv.writer(written, quoting=quoting).writerow(row)
+    return written.getvalue()
 
 
 def test_a_row_without_usable_text_is_kept_with_the_reason() -> None:

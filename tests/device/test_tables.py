@@ -13,9 +13,7 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +24,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from edge_lstm.errors import DataError
-from edge_lstm.tables import ReadOptions, Row, fast, open_inputs, read_rows
+from edge_lstm.tables import ReadOptions, Row, open_inputs, read_rows
+from edge_lstm.tables.reader import LIMITS
 
+MIB = 2**20
 TEXTS = ["Plain.", 'He said "no", twice.', "Two\nlines", "Ünïcødé 漢字", "", "semi;colon\ttab|bar"]
 
 
@@ -257,14 +257,24 @@ def test_parquet_gives_the_same_rows() -> None:
     assert rows[5].values == {"review": TEXTS[5], "n": 5}
 
 
+def test_a_chunk_of_parquet_is_cut_by_what_its_values_take_in_memory() -> None:
+    arrow = pytest.importorskip("pyarrow")
+    from pyarrow.parquet import write_table
+
+    # In the file, a value that repeats takes a few bits.
+    table = {"text": [f"good {i}" for i in range(2_000)], "n": ["x" * 52_000] * 2_000}
+    write_table(arrow.table(table), "a.parquet")
+    assert Path("a.parquet").stat().st_size < 100_000
+    blocks = [chunk.block for chunk in open_inputs(["a.parquet"]).chunks()]
+    assert sum(block.count for block in blocks) == 2_000
+    assert max(len(block.rows) for block in blocks) < 4 * MIB
+
+
 def test_a_column_is_named_by_number_where_names_repeat() -> None:
     Path("a.csv").write_text("text,text,id\nfirst,second,1\n")
     with pytest.raises(DataError, match="by its number: 1, 2"):
         texts_of("a.csv", text_column="text")
     assert texts_of("a.csv", text_column="2") == ["second"]
-
-
-MIB = 2**20
 
 
 @pytest.mark.parametrize(
@@ -358,22 +368,22 @@ def ended(field: str | None) -> str | None:
     return field and field.rstrip("\n")
 
 
-def csv_rows(content: str) -> tuple[tuple[str, ...], list[list[str | None]]]:
-    """The header of a file with commas, and the fields of its rows."""
+def csv_rows(
+    content: str, limits: tuple[int, int] = LIMITS
+) -> tuple[tuple[str, ...], list[list[str | None]]]:
+    """The header of a file with commas, and the fields of its rows. limits: of a chunk."""
     Path("a.csv").write_text(content, newline="", encoding="utf-8")
     inputs = open_inputs(["a.csv"], options=ReadOptions(delimiter=",", text_column="1"))
-    parsed = [
-        inputs.format.parse(chunk.rows, inputs.schema, lambda _: None) for chunk in inputs.chunks()
-    ]
+    parsed = map(inputs.parse, inputs.chunks(limits))
     return inputs.schema.columns, [list(row) for rows in parsed for row in zip(*rows.columns)]
 
 
 @settings(max_examples=200)
-@given(st.text(st.sampled_from('ab",\n;é'), min_size=1, max_size=60))
-def test_any_file_has_the_rows_that_the_csv_module_sees(written: str) -> None:
+@given(st.text(st.sampled_from('ab",\n;é'), min_size=1, max_size=60), st.sampled_from([1, 2, 9]))
+def test_any_file_has_the_rows_that_the_csv_module_sees(written: str, most: int) -> None:
     written = "a,b\n" + written
     expected = [row for row in csv.reader(io.StringIO(written, newline="")) if row]
-    header, rows = csv_rows(written)
+    header, rows = csv_rows(written, (most, MIB))
     assert [*header] == expected.pop(0)
     for (first, *more), row in zip(expected, rows, strict=True):
         second = ",".join(more) if more else None
@@ -381,104 +391,48 @@ def test_any_file_has_the_rows_that_the_csv_module_sees(written: str) -> None:
         assert list(map(ended, row)) == list(map(ended, [first, second]))
 
 
-CELLS = st.text(st.sampled_from('ab",;\n\r\t é漢\\'), max_size=6)
+WORDS = st.text(st.sampled_from('ab",\n\r\t é漢\\'), max_size=6)
 VALUES = st.one_of(
-    CELLS, st.integers(), st.floats(), st.none(), st.lists(st.booleans(), max_size=2)
+    WORDS, st.integers(), st.floats(), st.none(), st.lists(st.booleans(), max_size=2)
 )
-
-
 DAMAGES = [bytes([byte]) for byte in b'"\r\n\0\t\xff,\\{} a0.-']
 
 
 @st.composite
-def tables(draw: st.DrawFn) -> tuple[str, bytes]:
-    """The name and the content of a table, as a program writes it or damaged."""
-    name = draw(st.sampled_from(["a.csv", "a.tsv", "a.jsonl"]))
-    written = io.StringIO(newline="")
-    if name == "a.jsonl":
-        ascii_only = draw(st.booleans())
-        for text, value in draw(st.lists(st.tuples(CELLS, VALUES), min_size=1, max_size=6)):
-            written.write(json.dumps({"text": text, "n": value}, ensure_ascii=ascii_only) + "\n")
-    else:
-        cells = CELLS if draw(st.booleans()) else st.text(st.sampled_from("abé"), max_size=6)
-        rows = draw(st.lists(st.tuples(cells, cells), min_size=1, max_size=6))
-        newline = draw(st.sampled_from(["\n", "\r\n"]))
-        delimiter = "\t" if name == "a.tsv" else ","
-        writer = csv.writer(written, delimiter=delimiter, lineterminator=newline)
-        writer.writerows([("text", "n"), *rows])
-    content = written.getvalue().encode()
+def json_lines(draw: st.DrawFn) -> bytes:
+    """Lines as a program writes them, or damaged."""
+    items = draw(st.lists(st.tuples(WORDS, VALUES), min_size=1, max_size=6))
+    is_ascii = draw(st.booleans())
+    lines = [json.dumps({"text": a, "n": b}, ensure_ascii=is_ascii) for a, b in items]
+    content = "\n".join(lines).encode()
     for damage in draw(st.lists(st.sampled_from(DAMAGES), max_size=3)):
-        # Where a row or a field begins or ends, damage matters most.
+        # Where a value begins or ends, damage matters most.
         edges = [i for i, byte in enumerate(content) if byte in b'"\r\n\t, ']
-        place = max(draw(st.sampled_from(edges)) + draw(st.booleans()), len("text,n\n"))
+        place = draw(st.sampled_from(edges)) + draw(st.booleans())
         content = content[:place] + damage + content[place:]
-    return name, content
+    return content
 
 
-def parsed_rows(name: str) -> list[tuple[Any, ...]] | str:
-    """The text, the reason and the values of each row; or the error."""
-    delimiter = "," if name == "a.csv" else None
-    rows: list[tuple[Any, ...]] = []
+def text_of(line: bytes) -> str | None:
+    """The text of a line by the json module."""
     try:
-        inputs = open_inputs([name], options=ReadOptions(delimiter=delimiter))
-        for chunk in inputs.chunks():
-            parsed = inputs.format.parse(chunk.rows, inputs.schema, lambda _: None)
-            assert len(parsed.texts) == chunk.count
-            rows += zip(parsed.texts, parsed.reasons, *parsed.columns)
-    except DataError as error:
-        return str(error)
-    return rows
-
-
-FAST = ["csv_row_ends", "json_rows"]
+        row = json.loads(line.decode(), parse_int=float)
+    except ValueError:
+        return None
+    text = row.get("text") if isinstance(row, dict) else None
+    return text if isinstance(text, str) else None
 
 
 @settings(max_examples=300)
-@given(tables(), st.sampled_from([FAST, FAST[1:]]))
-@example(("a.csv", b'text,n\na"b,c\nd",e\n'), FAST)
-@example(("a.csv", b"text,n\na,b\r\n"), FAST)
-@example(("a.jsonl", b'{"text": "a", "n": 5}\n{"text": "a", "n": 05}\n'), FAST)
-@example(("a.jsonl", b'{"text": "a", "n": 5}\n{"text": "a\tb", "n": 5}\n'), FAST)
-def test_fast_readers_return_the_rows_of_the_slow_ones(
-    table: tuple[str, bytes], off: list[str]
-) -> None:
-    name, content = table
-    Path(name).write_bytes(content)
-    expected = parsed_rows(name)
-    with pytest.MonkeyPatch.context() as patch:
-        for function in off:
-            patch.setattr(fast, function, lambda *_: None)
-        assert parsed_rows(name) == expected
-
-
-@pytest.mark.parametrize(
-    ("name", "functions", "content"),
-    cases(
-        r'''
-        a.csv | csv_row_ends | id,text\n1,Grüße\n2,漢字\n
-        a.tsv | csv_row_ends | id\ttext\r\n1\tGrüße\r\n2\t漢字\r\n
-        a.csv | csv_row_ends | id,text\n1,"a ""b"""\n2,"two\nlines"\n
-        a.jsonl | json_rows | {"id": 1, "text": "Grüße"}\n{"id": -2.5e3, "text": "a\\n"}\n
-        '''
-    ),
-)
-def test_what_programs_write_is_read_fast(
-    monkeypatch: pytest.MonkeyPatch, name: str, functions: str, content: str
-) -> None:
-    Path(name).write_text(content, encoding="utf-8", newline="")
-    called = []
-
-    def recorded(function: str, real: Callable[..., Any], data: bytes, *rest: Any) -> Any:
-        found = real(data, *rest)
-        if data:
-            called.append(function)
-            assert found is not None
-        return found
-
-    for function in functions.split():
-        monkeypatch.setattr(fast, function, partial(recorded, function, getattr(fast, function)))
-    assert len(parsed_rows(name)) == 2
-    assert called == functions.split()
+@given(json_lines())
+@example(b'{"text": "a", "n": 05}')
+@example(b'{"text": "a\tb", "n": 5}')
+@example(b'{"text": "a", "n": ' + b"9" * 5_000 + b"}")
+@example(b' {"text": "a", "n": NaN } \r\n{"text": "a", "text": "b"}')
+def test_any_line_of_json_has_the_text_that_the_json_module_sees(lines: bytes) -> None:
+    Path("a.jsonl").write_bytes(b'{"text": "first"}\n' + lines)
+    expected = [text_of(line) for line in lines.split(b"\n") if line.decode("latin-1").strip()]
+    assert texts_of("a.jsonl", text_column="text")[1:] == expected
 
 
 def test_rows_across_the_pieces_of_a_file_are_those_that_the_csv_module_sees() -> None:
@@ -499,10 +453,10 @@ def test_a_pipe_gives_its_rows_as_they_come() -> None:
     reading, writing = os.pipe()
     os.write(writing, b"one\n")
     live = open_inputs([f"/dev/fd/{reading}"], options=ReadOptions(format="text")).chunks()
-    assert next(live).rows == b"one\n"
+    assert next(live).block.rows == b"one\n"
     os.write(writing, b"two\nthr")
-    assert next(live).rows == b"two\n"
+    assert next(live).block.rows == b"two\n"
     os.write(writing, b"ee")
     os.close(writing)
-    assert [chunk.rows for chunk in live] == [b"three\n"]
+    assert [chunk.block.rows for chunk in live] == [b"three\n"]
     os.close(reading)

@@ -203,4 +203,4 @@ def test_the_wheels_of_all_systems_are_made_of_the_sources_of_this_ones() -> Non
     built = runpy.run_path(str(ROOT / "tools" / "wheels.py"))["MODULE"]
     folder = ROOT / "engine" / "python" / "edge_lstm_native"
     assert [path.name for path in built] == sorted(path.name for path in folder.glob("*.c"))
-    assert len(built) >= 3
+    assert built

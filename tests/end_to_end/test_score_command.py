@@ -110,6 +110,17 @@ def test_the_summary_names_the_model_and_the_option_that_chose_the_rows(tmp_path
     assert "written:   0 rows (--only-abstained)" in said
 
 
+@pytest.mark.parametrize("options", [(), ("--threshold", "1")])
+def test_the_summary_says_of_how_many_texts_the_end_alone_was_read(
+    tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    source = tmp_path / "in.txt"
+    source.write_text("good\n" + "good " * 700 + "\n")
+    said = " ".join(run(source, *options).stderr.decode().split())
+    assert "truncated: of 1 text longer than the model reads, only the end was read;" in said
+    assert "truncated:" not in run(source, "--windows", *options).stderr.decode()
+
+
 def test_text_that_is_binary_or_of_mixed_encodings_is_kept_row_by_row(tmp_path: Path) -> None:
     lines = [
         b"plain",

@@ -127,9 +127,13 @@ class Model(_engine.Model):
         Returns float32 [texts, labels], and the status of each text: ok, empty, unknown_words or
         truncated. Raises ValueError if the file has no threshold for the share.
         """
+        answers, codes = self._answer(texts, unfamiliar)
+        return _floats(answers, len(codes)), [_STATUSES[code] for code in codes]
+
+    def _answer(self, texts: Iterable[str], unfamiliar: float | None = None) -> tuple[bytes, bytes]:
+        """Return classify's answers as the bytes of float32, and its statuses as places in it."""
         found = _strings(texts)
-        answers, codes = self._classify(found, 0, found.count, unfamiliar)
-        return _floats(answers, found.count), [_STATUSES[code] for code in codes]
+        return self._classify(found, 0, found.count, unfamiliar)
 
     def probabilities(self, texts: Iterable[str]) -> memoryview:
         """Return float32 [texts, labels]; numpy.asarray takes it without a copy."""

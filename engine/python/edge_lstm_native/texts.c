@@ -1,8 +1,7 @@
-/* Texts in memory that Python does not look into: the functions that make them of a list, of Arrow
- * or of the rows of a file, and the type's methods; lines.c has the one that writes them. */
+/* Texts in memory that Python does not look into, and the functions that make them of a list or of
+ * Arrow. */
 #include "texts.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 PyTypeObject *texts_type;
@@ -15,9 +14,6 @@ static void texts_dealloc(Texts *self) {
     PyMem_Free(self->arrays);
     PyMem_Free((void *)self->starts);
     PyMem_Free(self->sizes);
-    PyMem_Free(self->items);
-    PyMem_Free(self->values);
-    free(self->memory);
     Py_XDECREF(self->owner);
     release(self);
     Py_DECREF(type);
@@ -216,249 +212,17 @@ static PyObject *of_stream(PyObject *module, PyObject *capsule) {
     return NULL;
 }
 
-/* --- Rows of a file -------------------------------------------------------------------------- */
-
-enum { MAX_NAMES = 1024 };
-
-static size_t count_lines(slice rows) {
-    size_t count = 0;
-    const unsigned char *newline = line_end(rows);
-    while (newline) {
-        count++;
-        rows.at = newline + 1;
-        newline = line_end(rows);
-    }
-    return count;
-}
-
-/* Read whole rows up to the first that the reader refuses. No GIL is needed.
- * data: the bytes in which the rows are. */
-static void read_rows(Texts *t, const unsigned char *data, slice rows, const row_reader *reader) {
-    unsigned char *memory = t->memory;
-    const unsigned char *stop = reader->end(rows);
-    while (stop) {
-        slice *values = t->values + (size_t)t->count * reader->num_values;
-        table_row row;
-        if (!reader->read(reader->form, (slice){rows.at, stop}, &memory, &row, values))
-            break;
-        t->starts[t->count] = (const char *)row.text.at;
-        t->sizes[t->count] = slice_length(row.text);
-        t->items[t->count] = row.items;
-        t->count++;
-        rows.at = stop + 1;
-        stop = reader->end(rows);
-    }
-    t->end = rows.at - data;
-    t->next = (stop ? stop + 1 : rows.end) - data;
-}
-
-/* Read the rows of bytes from a place on. Return Texts, or NULL. */
-static PyObject *texts_of(PyObject *data, Py_ssize_t start, const row_reader *reader) {
-    Py_ssize_t size = PyBytes_Size(data);
-    const unsigned char *bytes = (const unsigned char *)PyBytes_AsString(data);
-    if (start < 0 || start > size) {
-        PyErr_SetString(PyExc_ValueError, "no rows begin there");
-        return NULL;
-    }
-    slice rows = {bytes + start, bytes + size};
-    size_t lines = count_lines(rows);
-    size_t room = reader->room * slice_length(rows) + reader->room_a_row * lines;
-    Texts *t = new_texts();
-    if (!t || !make_room(t, lines)) {
-        Py_XDECREF(t);
-        return NULL;
-    }
-    t->owner = Py_NewRef(data);
-    t->num_values = reader->num_values;
-    t->items = PyMem_Malloc((lines + 1) * sizeof *t->items);
-    t->values = PyMem_Malloc((lines + 1) * (reader->num_values + 1) * sizeof *t->values);
-    t->memory = malloc(room + 1);
-    if (!t->items || !t->values || !t->memory) {
-        Py_DECREF(t);
-        return PyErr_NoMemory();
-    }
-    Py_BEGIN_ALLOW_THREADS
-    read_rows(t, bytes, rows, reader);
-    Py_END_ALLOW_THREADS
-    return (PyObject *)t;
-}
-
-/* Read a tuple of bytes. Return their number, or -1 with an error. */
-static Py_ssize_t read_names(PyObject *tuple, slice *names) {
-    Py_ssize_t count = PyTuple_Size(tuple);
-    if (count > MAX_NAMES) {
-        PyErr_SetString(PyExc_ValueError, "too many keys");
-        return -1;
-    }
-    for (Py_ssize_t i = 0; i < count; i++) {
-        PyObject *name = PyTuple_GetItem(tuple, i);
-        Py_ssize_t size;
-        char *at;
-        if (PyBytes_AsStringAndSize(name, &at, &size) < 0)
-            return -1;
-        names[i] = slice_of(at, (size_t)size);
-    }
-    return count;
-}
-
-/* bytes, where to begin, wanted keys, refused keys → Texts */
-static PyObject *of_json_lines(PyObject *module, PyObject *arguments) {
-    PyObject *data;
-    Py_ssize_t start;
-    PyObject *wanted;
-    PyObject *refused;
-    slice wanted_names[MAX_NAMES];
-    slice refused_names[MAX_NAMES];
-    (void)module;
-    if (!PyArg_ParseTuple(arguments, "SnOO:json_lines", &data, &start, &wanted, &refused))
-        return NULL;
-    Py_ssize_t num_wanted = read_names(wanted, wanted_names);
-    if (num_wanted < 0)
-        return NULL;
-    Py_ssize_t num_refused = read_names(refused, refused_names);
-    if (num_refused < 0)
-        return NULL;
-    if (num_wanted == 0) {
-        PyErr_SetString(PyExc_ValueError, "no key is wanted");
-        return NULL;
-    }
-    jsonl_keys keys = {wanted_names, (size_t)num_wanted, refused_names, (size_t)num_refused};
-    row_reader reader = jsonl_reader(&keys);
-    return texts_of(data, start, &reader);
-}
-
-/* Find the place of each column among the wanted ones. Return 0 with an error if there is none. */
-static int read_places(PyObject *wanted, int *places, Py_ssize_t columns) {
-    for (Py_ssize_t i = 0; i < columns; i++)
-        places[i] = -1;
-    for (Py_ssize_t i = 0; i < PyTuple_Size(wanted); i++) {
-        Py_ssize_t column = PyNumber_AsSsize_t(PyTuple_GetItem(wanted, i), PyExc_IndexError);
-        if (column == -1 && PyErr_Occurred())
-            return 0;
-        if (column < 0 || column >= columns || places[column] >= 0) {
-            PyErr_SetString(PyExc_ValueError, "a wanted column is not there, or wanted twice");
-            return 0;
-        }
-        places[column] = (int)i;
-    }
-    return 1;
-}
-
-/* bytes, where to begin, delimiter, the number of columns, the text's, the wanted ones → Texts */
-static PyObject *of_csv_rows(PyObject *module, PyObject *arguments) {
-    PyObject *data;
-    Py_ssize_t start;
-    char delimiter;
-    Py_ssize_t columns;
-    Py_ssize_t text;
-    PyObject *wanted;
-    (void)module;
-    if (!PyArg_ParseTuple(arguments, "SncnnO!:csv_rows", &data, &start, &delimiter, &columns, &text,
-                          &PyTuple_Type, &wanted))
-        return NULL;
-    if (text < 0 || text >= columns) {
-        PyErr_SetString(PyExc_ValueError, "the text is not one of the columns");
-        return NULL;
-    }
-    int *places = PyMem_Malloc((size_t)columns * sizeof *places);
-    if (!places)
-        return PyErr_NoMemory();
-    csv_form form = {(unsigned char)delimiter, (size_t)columns, (size_t)text, places,
-                     (size_t)PyTuple_Size(wanted)};
-    row_reader reader = csv_reader(&form);
-    PyObject *texts = NULL;
-    if (read_places(wanted, places, columns))
-        texts = texts_of(data, start, &reader);
-    PyMem_Free(places);
-    return texts;
-}
-
-/* bytes, where to begin → Texts */
-static PyObject *of_text_lines(PyObject *module, PyObject *arguments) {
-    PyObject *data;
-    Py_ssize_t start;
-    row_reader reader = text_reader();
-    (void)module;
-    if (!PyArg_ParseTuple(arguments, "Sn:text_lines", &data, &start))
-        return NULL;
-    return texts_of(data, start, &reader);
-}
-
-/* --- Methods --------------------------------------------------------------------------------- */
-
-/* → int64 as bytes: the characters of each text */
-static PyObject *texts_lengths(Texts *self, PyObject *nothing) {
-    (void)nothing;
-    PyObject *lengths = PyBytes_FromStringAndSize(NULL, self->count * (Py_ssize_t)sizeof(int64_t));
-    if (!lengths)
-        return NULL;
-    char *out = PyBytes_AsString(lengths);
-    for (Py_ssize_t i = 0; i < self->count; i++) {
-        slice text = slice_of(self->starts[i], self->sizes[i]);
-        int64_t length = (int64_t)utf8_length(text);
-        memcpy(out + i * (Py_ssize_t)sizeof length, &length, sizeof length);
-    }
-    return lengths;
-}
-
-/* a text's place → its UTF-8 */
-static PyObject *texts_text(Texts *self, PyObject *place) {
-    Py_ssize_t i = PyNumber_AsSsize_t(place, PyExc_IndexError);
-    if (i == -1 && PyErr_Occurred())
-        return NULL;
-    if (i >= 0 && i < self->count && self->starts[i])
-        return PyBytes_FromStringAndSize(self->starts[i], (Py_ssize_t)self->sizes[i]);
-    PyErr_SetString(PyExc_IndexError, "there is no such text");
-    return NULL;
-}
-
-/* the most bytes of a text → the place of the first that is longer or not UTF-8, or the number of
- * texts */
-static PyObject *texts_unfit(Texts *self, PyObject *most) {
-    Py_ssize_t limit = PyNumber_AsSsize_t(most, PyExc_OverflowError);
-    Py_ssize_t i = 0;
-    if (limit == -1 && PyErr_Occurred())
-        return NULL;
-    Py_BEGIN_ALLOW_THREADS
-    for (; i < self->count; i++) {
-        slice text = slice_of(self->starts[i], self->sizes[i]);
-        if (text.at && (slice_length(text) > (size_t)limit || !is_utf8(text)))
-            break;
-    }
-    Py_END_ALLOW_THREADS
-    return PyLong_FromSsize_t(i);
-}
+/* --- The type -------------------------------------------------------------------------------- */
 
 static PyObject *texts_count(Texts *self, void *nothing) {
     (void)nothing;
     return PyLong_FromSsize_t(self->count);
 }
 
-static PyObject *texts_end(Texts *self, void *nothing) {
-    (void)nothing;
-    return PyLong_FromSsize_t(self->end);
-}
-
-static PyObject *texts_next(Texts *self, void *nothing) {
-    (void)nothing;
-    return PyLong_FromSsize_t(self->next);
-}
-
 static PyGetSetDef members[] = {
     {"count", (getter)texts_count, NULL, "The number of texts.", NULL},
-    {"end", (getter)texts_end, NULL, "Of rows: the bytes that were read.", NULL},
-    {"next", (getter)texts_next, NULL, "Of rows: where the one after the refused one begins.",
-     NULL},
     {NULL, NULL, NULL, NULL, NULL}};
-static PyMethodDef methods[] = {
-    {"write", (PyCFunction)texts_write, METH_VARARGS, "Parts, chosen or None: lines."},
-    {"text", (PyCFunction)texts_text, METH_O, "A text's place: its UTF-8."},
-    {"unfit", (PyCFunction)texts_unfit, METH_O,
-     "The most bytes: the place of the first text that is longer or not UTF-8."},
-    {"lengths", (PyCFunction)texts_lengths, METH_NOARGS, "The characters of each text, int64."},
-    {NULL, NULL, 0, NULL}};
 static PyType_Slot type_slots[] = {{Py_tp_dealloc, (void *)texts_dealloc},
-                                   {Py_tp_methods, methods},
                                    {Py_tp_getset, members},
                                    {0, NULL}};
 static PyType_Spec type_spec = {"edge_lstm_native._engine.Texts", sizeof(Texts), 0,
@@ -468,10 +232,6 @@ static PyMethodDef functions[] = {
     {"strings", of_strings, METH_O, "A tuple of str: Texts."},
     {"arrow_array", of_array, METH_VARARGS, "Two capsules: Texts."},
     {"arrow_stream", of_stream, METH_O, "A capsule: Texts."},
-    {"json_lines", of_json_lines, METH_VARARGS, "Bytes, start, wanted keys, refused keys: Texts."},
-    {"csv_rows", of_csv_rows, METH_VARARGS,
-     "Bytes, start, delimiter, columns, the text's, wanted ones: Texts."},
-    {"text_lines", of_text_lines, METH_VARARGS, "Bytes, start: Texts."},
     {NULL, NULL, 0, NULL}};
 
 int texts_add(PyObject *module) {
