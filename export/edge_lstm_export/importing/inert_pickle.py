@@ -10,11 +10,9 @@ import io
 import pickle
 import pickletools
 from collections import OrderedDict, defaultdict
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any, ClassVar
+from typing import Any
 
-from edge_lstm.errors import DataError, EdgeLSTMError, first_line
+from edge_lstm.errors import DataError, first_line
 
 
 class _Fixed(type):
@@ -88,24 +86,10 @@ _CLASSES: dict[tuple[str, str], Any] = {
 }
 
 
-class InertUnpickler(pickle.Unpickler):
-    """Reads the next pickle of a file.
-
-    classes: all that it knows, by module and name.
-
-    Raises UnpicklingError for any other name, ValueError and many others for damage.
-    """
-
-    classes: ClassVar[Mapping[tuple[str, str], Any]] = _CLASSES
-
-    def __init__(self, file: io.BytesIO) -> None:
-        _check_operations(file)
-        super().__init__(file, encoding="utf-8", errors="surrogateescape")
-
+class _Unpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
-        """Return what stands for a name."""
         try:
-            return self.classes[module, name]
+            return _CLASSES[module, name]
         except KeyError:
             raise pickle.UnpicklingError(f"{module}.{name}, which is not run") from None
 
@@ -116,38 +100,25 @@ def load(data: bytes, name: str) -> Any:
     name: of the file, for errors. Raises DataError if it names anything else, or is damaged.
     """
     advice = "give the tokenizer's to_json(), or a JSON file of word to id"
-    with inert(name, advice):
-        return InertUnpickler(io.BytesIO(data)).load()
-
-
-@contextmanager
-def inert(name: str, advice: str) -> Iterator[None]:
-    """Turn the errors that a pickle raises within the block into DataError.
-
-    name: of the file. advice: what to do instead.
-    """
     try:
-        yield
-    except EdgeLSTMError:
-        raise
+        _check_operations(data)
+        return _Unpickler(io.BytesIO(data), encoding="utf-8", errors="surrogateescape").load()
     except pickle.UnpicklingError as error:
         raise DataError(f"{name} holds {first_line(error)[:120]}; {advice}") from None
     except Exception as error:  # a damaged pickle can raise anything
-        reason = first_line(error)[:80] or type(error).__name__
+        reason = first_line(error)[:80]
         raise DataError(f"{name} is cut short or damaged ({reason}); {advice}") from None
 
 
-def _check_operations(file: io.BytesIO) -> None:
+def _check_operations(data: bytes) -> None:
     """Raise UnpicklingError for an operation that is not run or takes much memory.
 
-    Raise ValueError for damage. The file's place stays the same.
+    Raise ValueError for damage.
     """
-    place = file.tell()
-    for count, (operation, argument, _) in enumerate(pickletools.genops(file), 1):
+    for count, (operation, argument, _) in enumerate(pickletools.genops(data), 1):
         # A class that a registry keeps would not be asked of find_class again.
         if operation.name in ("EXT1", "EXT2", "EXT4"):
             raise pickle.UnpicklingError("a class by its number, which is not run")
         # A place in the memo far beyond the values so far would make the memo as large.
         if operation.name in ("PUT", "BINPUT", "LONG_BINPUT") and (argument or 0) > count:
             raise pickle.UnpicklingError("a number of a value that does not exist")
-    file.seek(place)

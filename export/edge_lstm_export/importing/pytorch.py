@@ -17,7 +17,7 @@ import numpy as np
 
 from edge_lstm.errors import DataError
 from edge_lstm.layers import Activation as HiddenActivation
-from edge_lstm_export.importing import torch_file
+from edge_lstm_export.importing.files import readable
 from edge_lstm_export.importing.model import (
     ACTIVATIONS,
     LSTM,
@@ -42,18 +42,41 @@ _KNOWN = {"Embedding", "LSTM", "Linear", "BatchNorm1d", "Dropout", "Dropout1d", 
 _KNOWN |= {"Sequential", "ModuleList", "ModuleDict", "Identity", "Softmax", "LogSoftmax", "Flatten"}
 _ACTIVATIONS: dict[str, HiddenActivation] = {"ReLU": "relu", "Tanh": "tanh", "Sigmoid": "sigmoid"}
 _OF_TORCH = "torch.nn.modules."
+_SAVE = "save the weights alone: torch.save(model.state_dict(), …)"
 SAFETENSORS = "safetensors"  # its names stand in the order of the alphabet
 MOST_ORDERED = 6  # layers whose order is looked for
 
 
 def read_torch(path: Path, options: Options) -> ImportedModel:
     """Read the state_dict of a .pt or .pth file; no code of it is run. Raises DataError."""
-    return model_of_state(torch_file.read(path), options, "PyTorch state_dict")
+    import pickle
+
+    import torch
+
+    try:
+        with readable(path):
+            loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        found = re.search(r"GLOBAL ([\w.]+)", str(error))
+        what = f"names {found[1]}, which is not run" if found else "is not a file of weights"
+        raise DataError(f"{path} {what}; {_SAVE}") from None
+    # The state_dict itself, or a dict with one among other values.
+    states = [loaded]
+    if isinstance(loaded, dict):
+        states += loaded.values()
+    for state in states:
+        if isinstance(state, dict) and any(map(torch.is_tensor, state.values())):
+            return model_of_state(_arrays_of(state), options, "PyTorch state_dict")
+    raise DataError(f"{path} holds no state_dict; {_SAVE}")
 
 
 def read_safetensors(path: Path, options: Options) -> ImportedModel:
     """Read the weights of a .safetensors file. Raises DataError."""
-    return model_of_state(torch_file.read_safetensors(path), options, SAFETENSORS)
+    from safetensors import safe_open
+
+    with readable(path), safe_open(path, "pt") as file:
+        state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    return model_of_state(_arrays_of(state), options, SAFETENSORS)
 
 
 def model_of_state(state: Mapping[str, Array], options: Options, source: str) -> ImportedModel:
@@ -120,7 +143,7 @@ def read_state(state: Mapping[str, Any], options: Options) -> ImportedModel:
 
 
 def _arrays_of(state: Mapping[str, Any]) -> dict[str, Array]:
-    """Return the tensors of a live state_dict as float32 arrays by name; other values go.
+    """Return the tensors of a state_dict as float32 arrays by name; other values go.
 
     Raises DataError for tensors without plain numbers.
     """
