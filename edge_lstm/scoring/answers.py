@@ -118,7 +118,7 @@ class Answerer:
         return self._answers(decided, labels, classified)
 
     def _decide(self, classified: Classified) -> Answers:
-        """Answer rows as the native engine does, and those of scores and of several labels."""
+        """Answer rows by NumPy, for any engine and model."""
         import numpy as np
 
         none = len(self._labels)  # the code of no label

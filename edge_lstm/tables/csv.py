@@ -147,7 +147,7 @@ class RowCutter:
             yield Piece(bytes(self._row), [len(self._row)])
 
     def _drop(self, more: int = 0) -> None:
-        """Forget the beginning of a row, and so many bytes more."""
+        """Drop the beginning of a row. more: further bytes of the row."""
         self._dropped += len(self._row) + more
         self._row.clear()
 

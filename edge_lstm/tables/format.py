@@ -42,8 +42,8 @@ def lines_of(data: bytes) -> Piece:
 class Block:
     """The rows of a chunk, for ``Format.parse``.
 
-    rows: the bytes of those that are kept.
-    gaps: the place of each row that is not kept → why it has no text.
+    rows: the bytes of the kept rows.
+    gaps: the place of each other row → why it has no text.
     count: the number of all rows; it may be 0 if the input pauses.
     is_pause: whether the input pauses after these rows.
     """
@@ -57,7 +57,7 @@ class Block:
 class Keys(NamedTuple):
     """The keys that a row of JSONL may have.
 
-    forbidden: those that it may not. allowed: all that it may have; None for any.
+    forbidden: keys of the output. allowed: keys of the first rows; None: any key.
     """
 
     forbidden: frozenset[str] = frozenset()

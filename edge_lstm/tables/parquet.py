@@ -148,7 +148,7 @@ class ParquetFormat(Format):
 
 
 def _tables(file: Any, group: int, limits: tuple[int, int]) -> Iterator[Any]:
-    """Yield the rows of a row group as tables, which end where they reach the limits.
+    """Cut a row group into tables, at the limits.
 
     limits: rows and bytes.
     """
