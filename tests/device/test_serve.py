@@ -447,6 +447,7 @@ def test_a_body_may_come_in_parts_and_a_client_go_away() -> None:
 @pytest.mark.parametrize(
     ("encoding", "content"),
     [("gzip", gzip.compress(BODY)), ("GZIP", gzip.compress(BODY)), ("identity", BODY)],
+    ids=["gzip", "GZIP", "identity"],  # the bytes hold the time
 )
 def test_an_encoded_body_is_read(encoding: str, content: bytes) -> None:
     headers = {"content-encoding": encoding}
